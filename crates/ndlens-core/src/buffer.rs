@@ -1,0 +1,210 @@
+//! Whose bytes, how many, and may they be written.
+//!
+//! A [`Buffer`] is a range of memory together with the [`Owner`] that keeps it valid. The owner may be anything: a
+//! heap block, a mapped file, a Python object held by its buffer export, a batch leased from a pool. Cloning a buffer
+//! clones the claim, never the bytes.
+//!
+//! # Rationale
+//!
+//! The bytes may belong to Python, to another process or to a file, and may change while we look. So no reference to
+//! them is ever formed: reads and writes go through raw pointers, and a torn value is the worst that can happen.
+
+#![expect(unsafe_code, reason = "holds and allocates raw memory; see UNSAFE.md")]
+
+use std::alloc::{Layout as AllocLayout, alloc_zeroed, dealloc};
+use std::any::Any;
+use std::fmt;
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+
+/// Bytes ndlens allocates start at a multiple of this: one cache line, and one AVX-512 register.
+pub const ALIGNMENT: usize = 64;
+
+/// May the bytes be written through this buffer?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Reads only.
+    ReadOnly,
+    /// Reads and writes.
+    ReadWrite,
+}
+
+/// What keeps a buffer's bytes valid: they live until the last clone of the owner is dropped.
+///
+/// The drop may run on any thread.
+pub trait Owner: Any + Send + Sync {
+    /// Checks that all bytes are still there, right before a long read.
+    ///
+    /// Memory cannot shrink, so the default agrees; a mapped file looks at its size.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Truncated`] or [`Error::Unavailable`].
+    fn verify(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// A range of bytes and the claim that keeps it alive.
+///
+/// ```text
+///  ptr                       ptr + len
+///   |<---------- len ---------->|        valid while `owner` lives
+/// ```
+#[derive(Clone)]
+pub struct Buffer {
+    ptr: NonNull<u8>,
+    len: usize,
+    access: Access,
+    owner: Arc<dyn Owner>,
+}
+
+// SAFETY: a Buffer is a pointer, which threads may hold, and an owner that is Send and Sync itself. The bytes are
+// reached only through the unsafe reads and writes of this crate, which form no references.
+unsafe impl Send for Buffer {}
+// SAFETY: as above; no method writes through `&self` without an unsafe block that carries its own proof.
+unsafe impl Sync for Buffer {}
+
+impl fmt::Debug for Buffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Buffer")
+            .field("ptr", &self.ptr)
+            .field("len", &self.len)
+            .field("access", &self.access)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Buffer {
+    /// Lays a claim on foreign memory.
+    ///
+    /// # Safety
+    ///
+    /// `ptr..ptr + len` must be valid for reads, and for writes if `access` says so, until `owner` is dropped; `len`
+    /// must not exceed `isize::MAX`.
+    pub unsafe fn from_raw(ptr: NonNull<u8>, len: usize, access: Access, owner: Arc<dyn Owner>) -> Self {
+        debug_assert!(isize::try_from(len).is_ok());
+        Buffer { ptr, len, access, owner }
+    }
+
+    /// Takes a vector's memory as it is; nothing is copied.
+    pub fn from_vec<T: Copy + Send + Sync + 'static>(vec: Vec<T>) -> Self {
+        let len = size_of_val(vec.as_slice());
+        let mut owner = VecOwner(vec);
+        let ptr = NonNull::from(owner.0.as_mut_slice()).cast();
+        // SAFETY: the vector's block is `len` initialised bytes, does not move with the Vec, and lives in the owner.
+        unsafe { Buffer::from_raw(ptr, len, Access::ReadWrite, Arc::new(owner)) }
+    }
+
+    /// Allocates zeroed bytes at a multiple of [`ALIGNMENT`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfMemory`] where the allocator has no such block.
+    pub fn zeroed(len: usize) -> Result<Self> {
+        let out_of_memory = Error::OutOfMemory { len_bytes: len };
+        let Ok(block) = AllocLayout::from_size_align(len.max(1), ALIGNMENT) else {
+            return Err(out_of_memory);
+        };
+        // SAFETY: the block's size is at least 1.
+        let Some(ptr) = NonNull::new(unsafe { alloc_zeroed(block) }) else { return Err(out_of_memory) };
+        // SAFETY: `alloc_zeroed` gave `len` zeroed bytes that HeapOwner frees when dropped, with the same layout.
+        Ok(unsafe { Buffer::from_raw(ptr, len, Access::ReadWrite, Arc::new(HeapOwner { ptr, block })) })
+    }
+
+    /// The first byte.
+    pub fn as_ptr(&self) -> NonNull<u8> {
+        self.ptr
+    }
+
+    /// The number of bytes.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there is no byte.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Whether writes are allowed.
+    pub fn access(&self) -> Access {
+        self.access
+    }
+
+    /// The same bytes, read-only.
+    #[must_use]
+    pub fn to_read_only(&self) -> Self {
+        Buffer { access: Access::ReadOnly, ..self.clone() }
+    }
+
+    /// The owner, if it is a `T`.
+    pub fn owner<T: Owner>(&self) -> Option<&T> {
+        (self.owner.as_ref() as &dyn Any).downcast_ref()
+    }
+
+    /// Asks the owner whether all bytes are still there.
+    ///
+    /// # Errors
+    ///
+    /// What [`Owner::verify`] says.
+    pub fn verify(&self) -> Result<()> {
+        self.owner.verify()
+    }
+}
+
+struct VecOwner<T>(Vec<T>);
+
+impl<T: Send + Sync + 'static> Owner for VecOwner<T> {}
+
+struct HeapOwner {
+    ptr: NonNull<u8>,
+    block: AllocLayout,
+}
+
+impl Owner for HeapOwner {}
+
+// SAFETY: the block is plain memory, freed once, by whichever thread drops the owner.
+unsafe impl Send for HeapOwner {}
+// SAFETY: `&HeapOwner` gives no access to the block.
+unsafe impl Sync for HeapOwner {}
+
+impl Drop for HeapOwner {
+    fn drop(&mut self) {
+        // SAFETY: `ptr` came from the global allocator with this very layout and is freed only here.
+        unsafe { dealloc(self.ptr.as_ptr(), self.block) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_ndlens_allocates_is_aligned_and_zeroed() {
+        for len in [0, 1, 63, 64, 65, 4096] {
+            let buffer = Buffer::zeroed(len).unwrap();
+            assert_eq!(buffer.as_ptr().as_ptr() as usize % ALIGNMENT, 0);
+            for i in 0..len {
+                // SAFETY: i < len.
+                assert_eq!(unsafe { *buffer.as_ptr().as_ptr().add(i) }, 0);
+            }
+        }
+    }
+
+    #[test]
+    fn an_impossible_allocation_is_an_error_not_an_abort() {
+        let error = Buffer::zeroed(isize::MAX as usize).unwrap_err();
+        assert_eq!(error.to_string(), format!("cannot allocate {} bytes", isize::MAX));
+    }
+
+    #[test]
+    fn a_vector_is_taken_without_a_copy() {
+        let vec = vec![1u32, 2, 3];
+        let ptr = vec.as_ptr() as usize;
+        let buffer = Buffer::from_vec(vec);
+        assert_eq!((buffer.as_ptr().as_ptr() as usize, buffer.len()), (ptr, 12));
+    }
+}

@@ -1,0 +1,329 @@
+//! What the elements are, and what everyone else calls them.
+//!
+//! [`TABLE`] is the one place that knows the names: ours (which are NumPy's), the buffer protocol's
+//! ([PEP 3118](https://peps.python.org/pep-3118/) and `struct`), the array interface's and `.npy`'s typestr, and
+//! [DLPack](https://dmlc.github.io/dlpack/latest/c_api.html)'s codes. A format that is not in it, such as a record or a
+//! big-endian number, passes through as [`DType::Opaque`]: it can be sliced and handed back, not computed with.
+
+use std::ffi::{CStr, CString};
+use std::fmt;
+use std::sync::Arc;
+
+use crate::dlpack::DLDataType;
+use crate::error::{Error, Result};
+
+/// The type of one element.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DType {
+    /// One byte, 0 or 1.
+    Bool,
+    /// Unsigned 8-bit integer.
+    U8,
+    /// Signed 8-bit integer.
+    I8,
+    /// Unsigned 16-bit integer.
+    U16,
+    /// Signed 16-bit integer.
+    I16,
+    /// Unsigned 32-bit integer.
+    U32,
+    /// Signed 32-bit integer.
+    I32,
+    /// Unsigned 64-bit integer.
+    U64,
+    /// Signed 64-bit integer.
+    I64,
+    /// IEEE 754 half precision.
+    F16,
+    /// bfloat16: the upper half of an `F32`.
+    Bf16,
+    /// IEEE 754 single precision.
+    F32,
+    /// IEEE 754 double precision.
+    F64,
+    /// Two `F32`: real, imaginary.
+    C64,
+    /// Two `F64`: real, imaginary.
+    C128,
+    /// OCP 8-bit float, 4 exponent bits, finite, one NaN.
+    F8E4M3FN,
+    /// OCP 8-bit float, 5 exponent bits.
+    F8E5M2,
+    /// 8-bit float, 4 exponent bits, no negative zero.
+    F8E4M3FNUZ,
+    /// 8-bit float, 5 exponent bits, no negative zero.
+    F8E5M2FNUZ,
+    /// 8-bit scale factor of the OCP microscaling formats: a power of two.
+    F8E8M0FNU,
+    /// A PEP 3118 format that passes through as it is.
+    Opaque(Arc<OpaqueFormat>),
+}
+
+/// A format string and the size of what it describes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct OpaqueFormat {
+    format: CString,
+    itemsize: usize,
+}
+
+/// A Rust type that is the element of a [`DType`] and for which every bit pattern is a value.
+///
+/// `bool` is not one: the byte 2, which foreign memory may hold, is no `bool`.
+pub trait Element: Copy + Send + Sync + 'static {
+    /// The dtype whose elements these are.
+    const DTYPE: DType;
+}
+
+/// One row of the table.
+#[derive(Debug)]
+pub struct DTypeRow {
+    /// The dtype this row is about.
+    pub dtype: DType,
+    /// NumPy's and `ml_dtypes`' name, and ours.
+    pub name: &'static str,
+    /// Bytes of one element.
+    pub itemsize: usize,
+    /// The buffer protocol's format, if it has one: the letter NumPy exports.
+    pub format: Option<&'static CStr>,
+    /// The typestr of the array interface and of `.npy` files, little-endian, if there is one.
+    pub typestr: Option<&'static str>,
+    /// DLPack's code and bits, one lane.
+    pub dlpack: DLDataType,
+}
+
+const fn row(
+    dtype: DType,
+    name: &'static str,
+    itemsize: usize,
+    format: Option<&'static CStr>,
+    typestr: Option<&'static str>,
+    code: u8,
+) -> DTypeRow {
+    DTypeRow {
+        dtype,
+        name,
+        itemsize,
+        format,
+        typestr,
+        dlpack: DLDataType { code, bits: 8 * itemsize as u8, lanes: 1 },
+    }
+}
+
+/// Every dtype that has a name. C `long` is the buffer protocol's 64-bit integer where it has 64 bits, as in NumPy.
+static TABLE: [DTypeRow; 20] = [
+    row(DType::Bool, "bool", 1, Some(c"?"), Some("|b1"), DLDataType::BOOL),
+    row(DType::U8, "uint8", 1, Some(c"B"), Some("|u1"), DLDataType::UINT),
+    row(DType::I8, "int8", 1, Some(c"b"), Some("|i1"), DLDataType::INT),
+    row(DType::U16, "uint16", 2, Some(c"H"), Some("<u2"), DLDataType::UINT),
+    row(DType::I16, "int16", 2, Some(c"h"), Some("<i2"), DLDataType::INT),
+    row(DType::U32, "uint32", 4, Some(c"I"), Some("<u4"), DLDataType::UINT),
+    row(DType::I32, "int32", 4, Some(c"i"), Some("<i4"), DLDataType::INT),
+    row(DType::U64, "uint64", 8, Some(if LONG_IS_64 { c"L" } else { c"Q" }), Some("<u8"), DLDataType::UINT),
+    row(DType::I64, "int64", 8, Some(if LONG_IS_64 { c"l" } else { c"q" }), Some("<i8"), DLDataType::INT),
+    row(DType::F16, "float16", 2, Some(c"e"), Some("<f2"), DLDataType::FLOAT),
+    row(DType::Bf16, "bfloat16", 2, None, None, DLDataType::BFLOAT),
+    row(DType::F32, "float32", 4, Some(c"f"), Some("<f4"), DLDataType::FLOAT),
+    row(DType::F64, "float64", 8, Some(c"d"), Some("<f8"), DLDataType::FLOAT),
+    row(DType::C64, "complex64", 8, Some(c"Zf"), Some("<c8"), DLDataType::COMPLEX),
+    row(DType::C128, "complex128", 16, Some(c"Zd"), Some("<c16"), DLDataType::COMPLEX),
+    row(DType::F8E4M3FN, "float8_e4m3fn", 1, None, None, DLDataType::FLOAT8_E4M3FN),
+    row(DType::F8E5M2, "float8_e5m2", 1, None, None, DLDataType::FLOAT8_E5M2),
+    row(DType::F8E4M3FNUZ, "float8_e4m3fnuz", 1, None, None, DLDataType::FLOAT8_E4M3FNUZ),
+    row(DType::F8E5M2FNUZ, "float8_e5m2fnuz", 1, None, None, DLDataType::FLOAT8_E5M2FNUZ),
+    row(DType::F8E8M0FNU, "float8_e8m0fnu", 1, None, None, DLDataType::FLOAT8_E8M0FNU),
+];
+
+const LONG_IS_64: bool = size_of::<std::ffi::c_long>() == 8;
+
+impl DType {
+    /// Every dtype that has a name, with all its names.
+    pub fn table() -> &'static [DTypeRow] {
+        &TABLE
+    }
+
+    /// This dtype's row; an opaque format has none.
+    fn row(&self) -> Option<&'static DTypeRow> {
+        // The variants stand in the table's order, which a test holds; a match compiles to one load.
+        let at = match self {
+            DType::Bool => 0,
+            DType::U8 => 1,
+            DType::I8 => 2,
+            DType::U16 => 3,
+            DType::I16 => 4,
+            DType::U32 => 5,
+            DType::I32 => 6,
+            DType::U64 => 7,
+            DType::I64 => 8,
+            DType::F16 => 9,
+            DType::Bf16 => 10,
+            DType::F32 => 11,
+            DType::F64 => 12,
+            DType::C64 => 13,
+            DType::C128 => 14,
+            DType::F8E4M3FN => 15,
+            DType::F8E5M2 => 16,
+            DType::F8E4M3FNUZ => 17,
+            DType::F8E5M2FNUZ => 18,
+            DType::F8E8M0FNU => 19,
+            DType::Opaque(_) => return None,
+        };
+        Some(&TABLE[at])
+    }
+
+    /// Bytes of one element.
+    pub fn itemsize(&self) -> usize {
+        match self {
+            DType::Opaque(opaque) => opaque.itemsize,
+            _ => self.row().map_or(0, |row| row.itemsize),
+        }
+    }
+
+    /// NumPy's name, such as `float32`; for an opaque format, the format.
+    pub fn name(&self) -> &str {
+        match self {
+            DType::Opaque(opaque) => opaque.format.to_str().unwrap_or("?"),
+            _ => self.row().map_or("?", |row| row.name),
+        }
+    }
+
+    /// The buffer protocol's format, if it has one for this dtype: bfloat16 and the 8-bit floats have none.
+    pub fn format(&self) -> Option<&CStr> {
+        match self {
+            DType::Opaque(opaque) => Some(&opaque.format),
+            _ => self.row()?.format,
+        }
+    }
+
+    /// DLPack's name for this dtype, if it has one.
+    pub fn dlpack(&self) -> Option<DLDataType> {
+        Some(self.row()?.dlpack)
+    }
+
+    /// The dtype with this name, as NumPy, `ml_dtypes` and torch write it.
+    pub fn from_name(name: &str) -> Option<DType> {
+        let name = name.strip_prefix("torch.").unwrap_or(name);
+        TABLE.iter().find(|row| row.name == name).map(|row| row.dtype.clone())
+    }
+
+    /// The dtype with this typestr, such as `<f4`, in this machine's byte order; `|u1` and `<u1` are the same.
+    pub fn from_typestr(typestr: &str) -> Option<DType> {
+        let code = typestr.strip_prefix(['<', '=', '|'])?;
+        TABLE.iter().find(|row| row.typestr.is_some_and(|own| &own[1..] == code)).map(|row| row.dtype.clone())
+    }
+
+    /// The dtype DLPack means by this.
+    pub fn from_dlpack(dtype: DLDataType) -> Option<DType> {
+        TABLE.iter().find(|row| row.dlpack == dtype).map(|row| row.dtype.clone())
+    }
+
+    /// The dtype of a PEP 3118 format with elements of `itemsize` bytes.
+    ///
+    /// One native or little-endian letter that is in the table gives its dtype; everything else passes through opaque.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BadFormat`] where the itemsize contradicts the letter, or the format is empty or holds a NUL.
+    pub fn from_format(format: &str, itemsize: usize) -> Result<DType> {
+        let bad = || Error::BadFormat { format: format.to_owned(), itemsize };
+        // '@' and no prefix mean native sizes; '<' and '=' mean standard sizes, which differ for C long alone.
+        let (native, code) = match format.as_bytes().first() {
+            Some(b'@') => (true, &format[1..]),
+            Some(b'<' | b'=' | b'|') => (false, &format[1..]),
+            _ => (true, format),
+        };
+        let code = match code {
+            "l" | "L" if !native => {
+                if code == "l" {
+                    "i"
+                } else {
+                    "I"
+                }
+            }
+            "q" | "n" if native && LONG_IS_64 => "l",
+            "Q" | "N" | "P" if native && LONG_IS_64 => "L",
+            "q" if LONG_IS_64 => "l",
+            "Q" if LONG_IS_64 => "L",
+            "F" => "Zf",
+            "D" => "Zd",
+            other => other,
+        };
+        let known = TABLE.iter().find(|row| row.format.is_some_and(|own| own.to_bytes() == code.as_bytes()));
+        match known {
+            Some(row) if row.itemsize == itemsize => Ok(row.dtype.clone()),
+            Some(_) => Err(bad()),
+            None if format.is_empty() => Err(bad()),
+            None => {
+                let format = CString::new(format).map_err(|_| bad())?;
+                Ok(DType::Opaque(Arc::new(OpaqueFormat { format, itemsize })))
+            }
+        }
+    }
+}
+
+impl fmt::Display for DType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+macro_rules! elements {
+    ($($rust:ty => $dtype:ident),* $(,)?) => {
+        $(impl Element for $rust { const DTYPE: DType = DType::$dtype; })*
+    };
+}
+
+elements! { u8 => U8, i8 => I8, u16 => U16, i16 => I16, u32 => U32, i32 => I32, u64 => U64, i64 => I64,
+f32 => F32, f64 => F64 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_dtype_comes_back_by_each_of_its_names() {
+        for row in DType::table() {
+            assert_eq!(row.dtype.row().unwrap().name, row.name);
+            assert_eq!(DType::from_name(row.name).as_ref(), Some(&row.dtype));
+            assert_eq!(DType::from_dlpack(row.dlpack).as_ref(), Some(&row.dtype));
+            if let Some(format) = row.format {
+                assert_eq!(DType::from_format(format.to_str().unwrap(), row.itemsize).unwrap(), row.dtype);
+            }
+            if let Some(typestr) = row.typestr {
+                assert_eq!(DType::from_typestr(typestr).as_ref(), Some(&row.dtype));
+            }
+        }
+    }
+
+    #[test]
+    fn letters_mean_what_struct_says() {
+        let dtype = |format, itemsize| DType::from_format(format, itemsize).unwrap();
+        assert_eq!(dtype("q", 8), DType::I64);
+        assert_eq!(dtype("<l", 4), DType::I32);
+        assert_eq!(dtype("=L", 4), DType::U32);
+        assert_eq!(dtype("<q", 8), DType::I64);
+        assert_eq!(dtype("@n", 8), DType::I64);
+        assert_eq!(dtype("<f", 4), DType::F32);
+        assert_eq!(dtype("F", 8), DType::C64);
+    }
+
+    #[test]
+    fn what_is_not_in_the_table_passes_through() {
+        for (format, itemsize) in
+            [(">f", 4), ("T{<f:x:<i:y:}", 8), ("5w", 20), ("g", 16), ("c", 1), ("8x", 8)]
+        {
+            let dtype = DType::from_format(format, itemsize).unwrap();
+            assert!(matches!(dtype, DType::Opaque(_)));
+            assert_eq!((dtype.format().unwrap().to_str(), dtype.itemsize()), (Ok(format), itemsize));
+            assert_eq!(dtype.dlpack(), None);
+        }
+    }
+
+    #[test]
+    fn a_format_that_contradicts_its_itemsize_is_refused() {
+        let error = DType::from_format("f", 8).unwrap_err();
+        assert_eq!(error.to_string(), "format \"f\" with itemsize 8 is not one ndlens can pass through");
+        assert!(DType::from_format("", 1).is_err());
+        assert!(DType::from_format("T{B\0}", 1).is_err());
+    }
+}

@@ -1,0 +1,120 @@
+//! Everything that can go wrong with a view, one variant each.
+
+use std::fmt;
+
+/// `Result` with this crate's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What was asked for, what was found, and where.
+#[expect(missing_docs, reason = "the fields are named by the message above them")]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An integer index outside `-size..size`.
+    #[error("index {index} is out of bounds for axis {axis} with size {size}")]
+    IndexOutOfBounds { index: isize, axis: usize, size: usize },
+    /// More integers and slices than axes.
+    #[error("too many indices for view: view is {ndim}-dimensional, but {got} were indexed")]
+    TooManyIndices { ndim: usize, got: usize },
+    /// `v[..., ...]`.
+    #[error("an index can only have a single ellipsis ('...')")]
+    MultipleEllipses,
+    /// `v[::0]`.
+    #[error("slice step cannot be zero")]
+    ZeroStep,
+    /// An axis outside `-ndim..ndim`.
+    #[error("axis {axis} is out of bounds for view of dimension {ndim}")]
+    AxisOutOfBounds { axis: isize, ndim: usize },
+    /// An axis named twice.
+    #[error("repeated axis {axis} in {axes:?}")]
+    RepeatedAxis { axis: usize, axes: Vec<isize> },
+    /// `permute` with the wrong number of axes.
+    #[error("axes don't match view: got {got} axes, expected {expected}")]
+    AxesMismatch { got: usize, expected: usize },
+    /// A window of no element, or windows that do not move.
+    #[error("window {name} must be at least 1, got 0")]
+    EmptyWindow { name: &'static str },
+    /// A window that does not fit its axis.
+    #[error("window of {size} is larger than axis {axis} of size {len}")]
+    WindowTooLarge { size: usize, axis: usize, len: usize },
+    /// A reshape to another number of elements.
+    #[error("cannot reshape view of {elements} elements into shape {shape:?}")]
+    ReshapeSize { elements: usize, shape: Vec<isize> },
+    /// A reshape with two unknown or a negative dimension.
+    #[error("cannot reshape into {shape:?}: one dimension may be -1, all others must be at least 0")]
+    ReshapeShape { shape: Vec<isize> },
+    /// More axes than [`MAX_NDIM`](crate::MAX_NDIM).
+    #[error("a view has at most {max} dimensions, got {got}", max = crate::MAX_NDIM)]
+    TooManyDimensions { got: usize },
+    /// Shape and strides of different length.
+    #[error("shape has {shape} dimensions but strides have {strides}")]
+    RankMismatch { shape: usize, strides: usize },
+    /// A size that does not fit the address space.
+    #[error("shape {shape:?} with {itemsize}-byte elements does not fit the address space")]
+    SizeOverflow { shape: Vec<usize>, itemsize: usize },
+    /// A layout that reaches outside its buffer.
+    #[error("layout reaches bytes {start}..{end} of a buffer of {len} bytes")]
+    OutOfBuffer { start: i128, end: i128, len: usize },
+    /// An operation that never copies would have to.
+    #[error("{operation} would need a copy: {reason}; call .copy() first")]
+    CopyRequired { operation: &'static str, reason: CopyReason },
+    /// Writable access to read-only bytes.
+    #[error("{operation} needs writable memory, but the view is read-only; {hint}")]
+    ReadOnly { operation: &'static str, hint: &'static str },
+    /// A dtype the other side has no name for.
+    #[error("{target} has no dtype for {dtype}")]
+    UnsupportedDType { target: &'static str, dtype: String },
+    /// Elements read as what they are not.
+    #[error("view has dtype {got}, expected {expected}")]
+    DTypeMismatch { got: String, expected: String },
+    /// A format string that is not PEP 3118.
+    #[error("format {format:?} with itemsize {itemsize} is not one ndlens can pass through")]
+    BadFormat { format: String, itemsize: usize },
+    /// A destination of the wrong size.
+    #[error("destination has {got} bytes, expected {expected}")]
+    DestinationSize { got: usize, expected: usize },
+    /// The allocator said no.
+    #[error("cannot allocate {len_bytes} bytes")]
+    OutOfMemory { len_bytes: usize },
+    /// A tensor from the other side that cannot be what it says.
+    #[error("invalid DLPack tensor: {what}")]
+    InvalidDLPack { what: &'static str },
+    /// The bytes behind a view are no longer all there.
+    #[error("{path}: file has {got} bytes, expected at least {expected}: it was truncated while mapped")]
+    Truncated { path: String, got: u64, expected: u64 },
+    /// The bytes behind a view can no longer be asked about.
+    #[error("{path}: {message}")]
+    Unavailable { path: String, message: String },
+}
+
+/// Why bytes would have to move.
+#[expect(missing_docs, reason = "axis, stride and itemsize say what they are")]
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CopyReason {
+    /// The other side cannot walk backwards.
+    NegativeStride { axis: usize, stride_bytes: isize },
+    /// The other side counts strides in elements.
+    FractionalStride { axis: usize, stride_bytes: isize, itemsize: usize },
+    /// No strides give these elements this shape.
+    IncompatibleShape { shape: Vec<usize>, strides: Vec<isize>, target: Vec<usize> },
+}
+
+impl fmt::Display for CopyReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CopyReason::NegativeStride { axis, stride_bytes } => {
+                write!(f, "axis {axis} has the negative stride {stride_bytes}")
+            }
+            CopyReason::FractionalStride { axis, stride_bytes, itemsize } => {
+                write!(
+                    f,
+                    "axis {axis} has a stride of {stride_bytes} bytes, not a multiple of the itemsize {itemsize}"
+                )
+            }
+            CopyReason::IncompatibleShape { shape, strides, target } => {
+                write!(f, "no strides lay shape {target:?} over shape {shape:?} with strides {strides:?}")
+            }
+        }
+    }
+}

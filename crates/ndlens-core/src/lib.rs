@@ -1,0 +1,42 @@
+//! N-dimensional zero-copy views over any memory.
+//!
+//! Three types carry everything:
+//!
+//! - [`Buffer`]: whose bytes, how many, and may they be written. It keeps its [`Owner`] alive.
+//! - [`Layout`]: where the elements are: shape, signed byte strides, offset.
+//! - [`DType`]: what the elements are.
+//!
+//! A [`View`] is the three together. Every operation that does not touch bytes is a function from `Layout` to
+//! `Layout`; nothing else computes an address. There is no I/O here, no thread and no Python.
+//!
+//! ```
+//! use ndlens_core::{Index, View, s};
+//!
+//! let images = View::from_vec(vec![0u8; 4 * 8 * 8 * 3]).reshape(&[4, 8, 8, 3])?;
+//! let crop = images.index(&[s(..), s(2..6), s(2..6), Index::Ellipsis])?;
+//! assert_eq!(crop.shape(), [4, 4, 4, 3]);
+//! assert_eq!(crop.strides(), [192, 24, 3, 1]);
+//! # Ok::<(), ndlens_core::Error>(())
+//! ```
+
+#[cfg(target_endian = "big")]
+compile_error!("ndlens reads and writes little-endian memory; big-endian machines are not supported");
+
+mod buffer;
+mod dlpack;
+mod dtype;
+mod error;
+mod index;
+mod layout;
+mod view;
+
+pub use buffer::{ALIGNMENT, Access, Buffer, Owner};
+pub use dlpack::{
+    DLDataType, DLDevice, DLManagedTensor, DLManagedTensorVersioned, DLPACK_FLAG_READ_ONLY, DLPACK_VERSION,
+    DLPackVersion, DLTensor,
+};
+pub use dtype::{DType, DTypeRow, Element, OpaqueFormat};
+pub use error::{CopyReason, Error, Result};
+pub use index::{Index, s};
+pub use layout::{Layout, MAX_NDIM, Order};
+pub use view::{View, ViewRef};

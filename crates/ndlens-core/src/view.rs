@@ -1,0 +1,478 @@
+//! A buffer, a layout and a dtype: an N-dimensional array that owns no bytes.
+
+#![expect(unsafe_code, reason = "reads elements through raw pointers; see UNSAFE.md")]
+
+use std::ptr;
+
+use crate::buffer::{Access, Buffer};
+use crate::dtype::{DType, Element};
+use crate::error::{Error, Result};
+use crate::index::Index;
+use crate::layout::{Layout, Order};
+
+/// An N-dimensional view over memory that something else owns.
+///
+/// # Invariant
+///
+/// The layout has passed [`Layout::check`] for this buffer's length and this dtype's itemsize, or comes from one that
+/// has. So every element's bytes are in the buffer, and the buffer's owner keeps them there.
+#[derive(Debug, Clone)]
+pub struct View {
+    buffer: Buffer,
+    layout: Layout,
+    dtype: DType,
+}
+
+/// A view that borrows its buffer: what kernels read, made without touching a reference count.
+///
+/// It carries [`View`]'s invariant.
+#[derive(Debug, Clone)]
+pub struct ViewRef<'a> {
+    buffer: &'a Buffer,
+    layout: Layout,
+    dtype: &'a DType,
+}
+
+impl View {
+    /// The three together, through the gate.
+    ///
+    /// # Errors
+    ///
+    /// What [`Layout::check`] says.
+    pub fn new(buffer: Buffer, layout: Layout, dtype: DType) -> Result<Self> {
+        layout.check(dtype.itemsize(), buffer.len())?;
+        Ok(View { buffer, layout, dtype })
+    }
+
+    /// A vector as a view of shape (len,); nothing is copied.
+    pub fn from_vec<T: Element>(vec: Vec<T>) -> Self {
+        let layout = Layout {
+            shape: [vec.len()][..].into(),
+            strides: [size_of::<T>() as isize][..].into(),
+            offset: 0,
+        };
+        View { buffer: Buffer::from_vec(vec), layout, dtype: T::DTYPE }
+    }
+
+    /// New memory full of zeros, in the given order, aligned to [`ALIGNMENT`](crate::ALIGNMENT).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfMemory`], [`Error::SizeOverflow`], [`Error::TooManyDimensions`].
+    pub fn zeros(shape: &[usize], dtype: DType, order: Order) -> Result<Self> {
+        let layout = Layout::contiguous(shape, dtype.itemsize(), order)?;
+        let buffer = Buffer::zeroed(layout.len() * dtype.itemsize())?;
+        View::new(buffer, layout, dtype)
+    }
+
+    /// The size of each axis.
+    pub fn shape(&self) -> &[usize] {
+        self.layout.shape()
+    }
+
+    /// The bytes from one element to the next along each axis.
+    pub fn strides(&self) -> &[isize] {
+        self.layout.strides()
+    }
+
+    /// The number of axes.
+    pub fn ndim(&self) -> usize {
+        self.layout.ndim()
+    }
+
+    /// What the elements are.
+    pub fn dtype(&self) -> &DType {
+        &self.dtype
+    }
+
+    /// Where the elements are.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// Whose bytes they are.
+    pub fn buffer(&self) -> &Buffer {
+        &self.buffer
+    }
+
+    /// Bytes of one element.
+    pub fn itemsize(&self) -> usize {
+        self.dtype.itemsize()
+    }
+
+    /// The number of elements.
+    pub fn len(&self) -> usize {
+        self.layout.len()
+    }
+
+    /// Whether there is no element.
+    pub fn is_empty(&self) -> bool {
+        self.layout.is_empty()
+    }
+
+    /// Bytes of all elements, as many as a copy would take.
+    pub fn nbytes(&self) -> usize {
+        self.len() * self.itemsize()
+    }
+
+    /// Whether writes are refused.
+    pub fn is_read_only(&self) -> bool {
+        self.buffer.access() == Access::ReadOnly
+    }
+
+    /// Whether the elements lie packed in the given order.
+    pub fn is_contiguous(&self, order: Order) -> bool {
+        self.layout.is_contiguous(self.itemsize(), order)
+    }
+
+    /// The first element. Valid for reads at every offset the layout reaches, while a clone of this view lives.
+    pub fn as_ptr(&self) -> *mut u8 {
+        self.as_ref().as_ptr().cast_mut()
+    }
+
+    /// The same view without its claim on the owner.
+    pub fn as_ref(&self) -> ViewRef<'_> {
+        ViewRef { buffer: &self.buffer, layout: self.layout.clone(), dtype: &self.dtype }
+    }
+
+    fn with_layout(&self, layout: Layout) -> Self {
+        debug_assert_eq!(layout.check(self.itemsize(), self.buffer.len()), Ok(()));
+        View { buffer: self.buffer.clone(), layout, dtype: self.dtype.clone() }
+    }
+
+    /// NumPy's basic indexing; see [`Layout::index`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Layout::index`].
+    pub fn index(&self, indices: &[Index]) -> Result<Self> {
+        Ok(self.with_layout(self.layout.index(indices)?))
+    }
+
+    /// Axes in another order; see [`Layout::permute`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Layout::permute`].
+    pub fn permute(&self, axes: &[isize]) -> Result<Self> {
+        Ok(self.with_layout(self.layout.permute(axes)?))
+    }
+
+    /// Axes run backwards; see [`Layout::flip`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Layout::flip`].
+    pub fn flip(&self, axes: &[isize]) -> Result<Self> {
+        Ok(self.with_layout(self.layout.flip(axes)?))
+    }
+
+    /// Overlapping windows along an axis; see [`Layout::windows`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Layout::windows`].
+    pub fn windows(&self, size: usize, step: usize, axis: isize) -> Result<Self> {
+        Ok(self.with_layout(self.layout.windows(size, step, axis, self.itemsize())?))
+    }
+
+    /// Another shape over the same elements; see [`Layout::reshape`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Layout::reshape`].
+    pub fn reshape(&self, shape: &[isize]) -> Result<Self> {
+        Ok(self.with_layout(self.layout.reshape(shape, self.itemsize())?))
+    }
+
+    /// The same view, read-only.
+    #[must_use]
+    pub fn to_read_only(&self) -> Self {
+        View { buffer: self.buffer.to_read_only(), ..self.clone() }
+    }
+
+    /// The elements packed into new memory, in the given order.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfMemory`]; what [`Owner::verify`](crate::Owner::verify) says.
+    pub fn copy(&self, order: Order) -> Result<Self> {
+        self.buffer.verify()?;
+        let copy = View::zeros(self.shape(), self.dtype.clone(), order)?;
+        // Packed in Fortran order is packed in C order with the axes reversed, on both sides.
+        let mut source = self.as_ref();
+        if order == Order::F {
+            source.layout.shape.reverse();
+            source.layout.strides.reverse();
+        }
+        // SAFETY: `copy` is `nbytes` bytes of fresh memory that nobody else has seen.
+        unsafe { source.copy_to(copy.as_ptr()) };
+        Ok(copy)
+    }
+
+    /// The elements, in C order.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DTypeMismatch`] where they are not `T`s; what [`Owner::verify`](crate::Owner::verify) says.
+    pub fn to_vec<T: Element>(&self) -> Result<Vec<T>> {
+        if self.dtype != T::DTYPE {
+            return Err(Error::DTypeMismatch { got: self.dtype.to_string(), expected: T::DTYPE.to_string() });
+        }
+        self.buffer.verify()?;
+        let mut vec: Vec<T> = Vec::with_capacity(self.len());
+        // SAFETY: the vector has room for `len` elements of T's size, which is the dtype's, and `copy_to` writes them
+        // all; every bit pattern is a T, as `Element` promises.
+        unsafe {
+            self.as_ref().copy_to(vec.as_mut_ptr().cast());
+            vec.set_len(self.len());
+        }
+        Ok(vec)
+    }
+
+    /// The elements' bytes into `destination`, in C order.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DestinationSize`] where `destination` is not [`nbytes`](Self::nbytes) long; what
+    /// [`Owner::verify`](crate::Owner::verify) says.
+    pub fn read_into(&self, destination: &mut [u8]) -> Result<()> {
+        self.buffer.verify()?;
+        self.as_ref().read_into(destination)
+    }
+}
+
+impl<'a> ViewRef<'a> {
+    /// A layout over a buffer, through the gate.
+    ///
+    /// # Errors
+    ///
+    /// What [`Layout::check`] says.
+    pub fn new(buffer: &'a Buffer, layout: Layout, dtype: &'a DType) -> Result<Self> {
+        layout.check(dtype.itemsize(), buffer.len())?;
+        Ok(ViewRef { buffer, layout, dtype })
+    }
+
+    /// The size of each axis.
+    pub fn shape(&self) -> &[usize] {
+        self.layout.shape()
+    }
+
+    /// The bytes from one element to the next along each axis.
+    pub fn strides(&self) -> &[isize] {
+        self.layout.strides()
+    }
+
+    /// What the elements are.
+    pub fn dtype(&self) -> &'a DType {
+        self.dtype
+    }
+
+    /// Where the elements are.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// Bytes of all elements.
+    pub fn nbytes(&self) -> usize {
+        self.layout.len() * self.dtype.itemsize()
+    }
+
+    /// The first element. Valid for reads at every offset the layout reaches, for `'a`.
+    pub fn as_ptr(&self) -> *const u8 {
+        // SAFETY: the offset is within `0..=len` by invariant 3.
+        unsafe { self.buffer.as_ptr().add(self.layout.offset) }.as_ptr()
+    }
+
+    /// NumPy's basic indexing; see [`Layout::index`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Layout::index`].
+    pub fn index(&self, indices: &[Index]) -> Result<Self> {
+        Ok(ViewRef { layout: self.layout.index(indices)?, ..*self })
+    }
+
+    /// Axes in another order; see [`Layout::permute`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Layout::permute`].
+    pub fn permute(&self, axes: &[isize]) -> Result<Self> {
+        Ok(ViewRef { layout: self.layout.permute(axes)?, ..*self })
+    }
+
+    /// Axes run backwards; see [`Layout::flip`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Layout::flip`].
+    pub fn flip(&self, axes: &[isize]) -> Result<Self> {
+        Ok(ViewRef { layout: self.layout.flip(axes)?, ..*self })
+    }
+
+    /// A range of one axis; see [`Layout::narrow`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Layout::narrow`].
+    pub fn narrow(&self, axis: usize, start: usize, count: usize) -> Result<Self> {
+        Ok(ViewRef { layout: self.layout.narrow(axis, start, count)?, ..*self })
+    }
+
+    /// The elements' bytes into `destination`, in C order.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DestinationSize`] where `destination` is not [`nbytes`](Self::nbytes) long.
+    pub fn read_into(&self, destination: &mut [u8]) -> Result<()> {
+        if destination.len() != self.nbytes() {
+            return Err(Error::DestinationSize { got: destination.len(), expected: self.nbytes() });
+        }
+        // SAFETY: `destination` is exclusive and `nbytes` long. It cannot overlap the source: nothing forms a `&mut`
+        // over a view's memory.
+        unsafe { self.copy_to(destination.as_mut_ptr()) };
+        Ok(())
+    }
+
+    /// The elements' bytes to `destination`, in C order.
+    ///
+    /// # Safety
+    ///
+    /// `destination` must be valid for [`nbytes`](Self::nbytes) bytes of writes and not overlap the elements.
+    unsafe fn copy_to(&self, destination: *mut u8) {
+        let mut rows = self.layout.coalesced();
+        let itemsize = self.dtype.itemsize();
+        let (count, stride) = match (rows.shape.pop(), rows.strides.pop()) {
+            (Some(count), Some(stride)) => (count, stride),
+            _ => (1, itemsize as isize),
+        };
+        let base = self.buffer.as_ptr().as_ptr();
+        let mut at = destination;
+        for offset in rows.offsets() {
+            // SAFETY: a row starts at an element, inside the buffer; the bytes written so far plus this row's are
+            // within `nbytes`, since the coalesced layout has as many elements as this one.
+            unsafe {
+                copy_row(base.add(offset), stride, at, count, itemsize);
+                at = at.add(count * itemsize);
+            }
+        }
+    }
+}
+
+/// `count` elements that stand `stride` bytes apart, packed.
+///
+/// # Safety
+///
+/// Each source element must be readable, `count * itemsize` bytes writable at `to`, and the two apart.
+unsafe fn copy_row(from: *const u8, stride: isize, to: *mut u8, count: usize, itemsize: usize) {
+    /// As `copy_row`, for elements of a size the compiler knows.
+    ///
+    /// # Safety
+    ///
+    /// As `copy_row`, with `size_of::<T>()` as the itemsize.
+    unsafe fn copy_elements<T: Copy>(from: *const u8, stride: isize, to: *mut u8, count: usize) {
+        for i in 0..count {
+            // SAFETY: the caller vouches for `count` elements on both sides; neither need be aligned.
+            unsafe {
+                let element = ptr::read_unaligned(from.wrapping_offset(i as isize * stride).cast::<T>());
+                ptr::write_unaligned(to.cast::<T>().add(i), element);
+            }
+        }
+    }
+    // SAFETY: each arm passes on what the caller vouches for, with T as long as an element.
+    unsafe {
+        match itemsize {
+            _ if stride == itemsize as isize => ptr::copy_nonoverlapping(from, to, count * itemsize),
+            1 => copy_elements::<u8>(from, stride, to, count),
+            2 => copy_elements::<u16>(from, stride, to, count),
+            4 => copy_elements::<u32>(from, stride, to, count),
+            8 => copy_elements::<u64>(from, stride, to, count),
+            16 => copy_elements::<u128>(from, stride, to, count),
+            _ => {
+                for i in 0..count {
+                    let element = from.wrapping_offset(i as isize * stride);
+                    ptr::copy_nonoverlapping(element, to.add(i * itemsize), itemsize);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::index::s;
+
+    fn counting(shape: &[isize]) -> View {
+        let n = shape.iter().product::<isize>() as u16;
+        View::from_vec((0..n).collect()).reshape(shape).unwrap()
+    }
+
+    #[test]
+    fn a_view_of_a_view_points_into_the_same_memory() {
+        let view = counting(&[4, 5]);
+        let crop = view.index(&[s(1..3), s(2)]).unwrap();
+        assert_eq!(crop.as_ptr() as usize - view.as_ptr() as usize, (5 + 2) * 2);
+        assert_eq!(crop.to_vec::<u16>().unwrap(), [7, 12]);
+    }
+
+    #[test]
+    fn memory_lives_as_long_as_the_last_view_on_it() {
+        let crop = {
+            let view = counting(&[100, 10]);
+            view.index(&[s(99)]).unwrap()
+        };
+        assert_eq!(crop.to_vec::<u16>().unwrap(), (990..1000).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_copy_holds_the_same_elements_packed_in_either_order() {
+        let view = counting(&[2, 3, 4]).permute(&[2, 0, 1]).unwrap().flip(&[1]).unwrap();
+        for order in [Order::C, Order::F] {
+            let copy = view.copy(order).unwrap();
+            assert!(copy.is_contiguous(order) && !copy.is_read_only());
+            assert_eq!(copy.to_vec::<u16>().unwrap(), view.to_vec::<u16>().unwrap());
+        }
+    }
+
+    #[test]
+    fn rows_of_every_itemsize_copy_element_by_element() {
+        for itemsize in 1..=24usize {
+            let bytes: Vec<u8> = (0..itemsize as u8 * 6).collect();
+            let dtype = DType::from_format(&format!("{itemsize}x"), itemsize).unwrap();
+            let layout = Layout::contiguous(&[6], itemsize, Order::C).unwrap();
+            let view = View::new(Buffer::from_vec(bytes.clone()), layout, dtype).unwrap();
+            let odd = view.index(&[Index::Slice { start: None, stop: None, step: -2 }]).unwrap();
+            let mut got = vec![0; odd.nbytes()];
+            odd.read_into(&mut got).unwrap();
+            let expected: Vec<u8> =
+                [5, 3, 1].iter().flat_map(|&i| bytes[i * itemsize..][..itemsize].to_vec()).collect();
+            assert_eq!(got, expected);
+        }
+    }
+
+    #[test]
+    fn reading_as_another_dtype_or_into_another_size_is_refused() {
+        let view = counting(&[3]);
+        assert_eq!(view.to_vec::<f32>().unwrap_err().to_string(), "view has dtype uint16, expected float32");
+        assert_eq!(
+            view.read_into(&mut [0; 5]).unwrap_err().to_string(),
+            "destination has 5 bytes, expected 6"
+        );
+    }
+
+    #[test]
+    fn a_view_is_no_wider_than_its_buffer() {
+        let layout = Layout::contiguous(&[3], 4, Order::C).unwrap();
+        let error = View::new(Buffer::from_vec(vec![0u8; 11]), layout, DType::F32).unwrap_err();
+        assert_eq!(error.to_string(), "layout reaches bytes 0..12 of a buffer of 11 bytes");
+    }
+
+    #[test]
+    fn rank_zero_views_hold_one_element() {
+        let scalar = counting(&[3]).index(&[s(1)]).unwrap();
+        assert_eq!((scalar.ndim(), scalar.len()), (0, 1));
+        assert_eq!(scalar.to_vec::<u16>().unwrap(), [1]);
+    }
+}
