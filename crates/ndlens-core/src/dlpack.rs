@@ -427,6 +427,15 @@ mod tests {
         assert_eq!(record.to_dlpack().unwrap_err().to_string(), "DLPack has no dtype for T{B:a:B:b:}");
     }
 
+    /// Memory that says when it is freed.
+    struct Flag(Arc<std::sync::atomic::AtomicBool>);
+    impl Owner for Flag {}
+    impl Drop for Flag {
+        fn drop(&mut self) {
+            self.0.store(true, std::sync::atomic::Ordering::SeqCst);
+        }
+    }
+
     #[test]
     fn a_tensor_that_lies_is_refused_and_freed() {
         type Lie = fn(&mut DLTensor);
@@ -442,13 +451,6 @@ mod tests {
             (|t| t.device.device_type = 2, "invalid DLPack tensor: memory is not on the CPU"),
             (|t| t.dtype.lanes = 4, "ndlens has no dtype for DLPack code 1 with 8 bits and 4 lanes"),
         ];
-        struct Flag(Arc<std::sync::atomic::AtomicBool>);
-        impl Owner for Flag {}
-        impl Drop for Flag {
-            fn drop(&mut self) {
-                self.0.store(true, std::sync::atomic::Ordering::SeqCst);
-            }
-        }
         for (lie, message) in lies {
             let freed = Arc::default();
             let mut bytes = [0u8; 4];
