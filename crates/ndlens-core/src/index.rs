@@ -442,8 +442,9 @@ mod tests {
 
         #[test]
         fn flip_reverses_and_flips_back(layout in any_layout(), axis in 0usize..4) {
-            prop_assume!(axis < layout.ndim());
-            let flipped = layout.flip(&[axis as isize]).unwrap();
+            let flipped = layout.flip(&[axis as isize]);
+            prop_assert_eq!(flipped.is_ok(), axis < layout.ndim());
+            let Ok(flipped) = flipped else { return Ok(()) };
             let all: std::collections::HashMap<_, _> = elements(&layout).into_iter().collect();
             for (mut index, place) in elements(&flipped) {
                 index[axis] = layout.shape()[axis] - 1 - index[axis];
@@ -455,7 +456,7 @@ mod tests {
         #[test]
         fn a_reshape_without_a_copy_keeps_every_element_in_its_order(layout in any_layout(), split in 1usize..5) {
             let n = layout.len();
-            prop_assume!(n.is_multiple_of(split));
+            let split = if n.is_multiple_of(split) { split } else { 1 };
             for shape in [vec![-1], vec![split as isize, -1], vec![-1, split as isize], vec![1, n as isize, 1]] {
                 match layout.reshape(&shape, 2) {
                     Ok(out) => prop_assert!(out.offsets().eq(layout.offsets())),
@@ -470,8 +471,9 @@ mod tests {
 
         #[test]
         fn windows_show_each_run_of_elements(layout in any_layout(), size in 1usize..4, step in 1usize..4, axis in 0usize..4) {
-            prop_assume!(axis < layout.ndim() && layout.shape()[axis] >= size);
-            let out = layout.windows(size, step, axis as isize, 2).unwrap();
+            let out = layout.windows(size, step, axis as isize, 2);
+            prop_assert_eq!(out.is_ok(), layout.shape().get(axis).is_some_and(|&n| n >= size));
+            let Ok(out) = out else { return Ok(()) };
             let all: std::collections::HashMap<_, _> = elements(&layout).into_iter().collect();
             for (mut index, place) in elements(&out) {
                 let within = index.remove(axis + 1);
