@@ -24,6 +24,9 @@ pub const DLPACK_VERSION: DLPackVersion = DLPackVersion { major: 1, minor: 3 };
 /// `DLPACK_FLAG_BITMASK_READ_ONLY`: the consumer must not write.
 pub const DLPACK_FLAG_READ_ONLY: u64 = 1;
 
+/// `DLPACK_FLAG_BITMASK_IS_COPIED`: the memory is the consumer's alone.
+pub const DLPACK_FLAG_IS_COPIED: u64 = 2;
+
 /// `DLPackVersion`.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -202,10 +205,12 @@ fn export<M: Managed>(view: &View) -> Result<NonNull<M>> {
         .dlpack()
         .ok_or_else(|| Error::UnsupportedDType { target: "DLPack", dtype: view.dtype().to_string() })?;
     let itemsize = view.itemsize() as isize;
+    // A stride that is never walked may be anything; consumers like that of packed memory best.
+    let packed = contiguous_strides(view.shape(), view.itemsize(), Order::C);
     let mut strides = Dims::<i64>::new();
     for (axis, (&n, &stride_bytes)) in view.shape().iter().zip(view.strides()).enumerate() {
-        // A stride that is never walked may be anything; do not refuse for it.
-        if n > 1 && !view.is_empty() && stride_bytes % itemsize != 0 {
+        let stride_bytes = if n > 1 && !view.is_empty() { stride_bytes } else { packed[axis] };
+        if stride_bytes % itemsize != 0 {
             let reason = CopyReason::FractionalStride { axis, stride_bytes, itemsize: view.itemsize() };
             return Err(Error::CopyRequired { operation: "DLPack export", reason });
         }

@@ -34,7 +34,7 @@ pub enum Order {
 /// # Invariants
 ///
 /// 1. `shape` and `strides` have the same length, at most [`MAX_NDIM`].
-/// 2. The number of elements times the itemsize fits an `isize`, with axes of size 0 counted as 1.
+/// 2. The number of elements, and that times the itemsize, fit an `isize`, with axes of size 0 counted as 1.
 /// 3. Every byte of every element lies in `0..len` of the buffer the layout was checked against; a layout without
 ///    elements has its offset in `0..=len`.
 ///
@@ -105,14 +105,15 @@ impl Layout {
         if self.shape.len() > MAX_NDIM {
             return Err(Error::TooManyDimensions { got: self.shape.len() });
         }
-        let mut bytes = itemsize;
+        // Elements of no bytes are counted too.
+        let mut bytes = itemsize.max(1);
         for &n in &self.shape {
             bytes = match bytes.checked_mul(n.max(1)) {
                 Some(bytes) if isize::try_from(bytes).is_ok() => bytes,
                 _ => return Err(Error::SizeOverflow { shape: self.shape.to_vec(), itemsize }),
             };
         }
-        Ok(if self.is_empty() { 0 } else { bytes })
+        Ok(if self.is_empty() || itemsize == 0 { 0 } else { bytes })
     }
 
     /// The bytes `start..end` that elements touch, in numbers that cannot overflow: at most 64 axes, each below 2^126
@@ -284,6 +285,7 @@ mod tests {
             let strides = vec![isize::MIN; shape.len()];
             assert!(matches!(Layout::new(&shape, &strides, 0, 8, 8), Err(Error::SizeOverflow { .. })));
         }
+        assert!(matches!(Layout::new(&[1 << 62; 2], &[0; 2], 0, 0, 8), Err(Error::SizeOverflow { .. })));
         let far = Layout::new(&[2; 20], &[isize::MIN; 20], usize::MAX, 1, 8);
         assert!(matches!(far, Err(Error::OutOfBuffer { .. })));
         assert!(matches!(

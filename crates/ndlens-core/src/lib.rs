@@ -26,14 +26,15 @@ mod buffer;
 mod dlpack;
 mod dtype;
 mod error;
+mod exchange;
 mod index;
 mod layout;
 mod view;
 
 pub use buffer::{ALIGNMENT, Access, Buffer, Owner};
 pub use dlpack::{
-    DLDataType, DLDevice, DLManagedTensor, DLManagedTensorVersioned, DLPACK_FLAG_READ_ONLY, DLPACK_VERSION,
-    DLPackVersion, DLTensor,
+    DLDataType, DLDevice, DLManagedTensor, DLManagedTensorVersioned, DLPACK_FLAG_IS_COPIED,
+    DLPACK_FLAG_READ_ONLY, DLPACK_VERSION, DLPackVersion, DLTensor,
 };
 pub use dtype::{DType, DTypeRow, Element, OpaqueFormat};
 pub use error::{CopyReason, Error, Result};
