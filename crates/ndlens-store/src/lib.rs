@@ -1,0 +1,35 @@
+//! Arrays in files as ndlens views, nothing read before it is looked at.
+//!
+//! An array on disk is often larger than memory, and most of a run touches a small part of it. [`open`] reads the
+//! header of a `.npy` file, maps the rest, and gives a [`View`](ndlens_core::View): pages come in as elements are
+//! read, and the system takes them back when it needs the memory. What the header says is checked before anything is
+//! mapped; a file that lies about itself gives a typed [`Error`] with its path, never a panic and never a large
+//! allocation.
+//!
+//! ```
+//! use ndlens_store::{MapMode, open};
+//!
+//! let directory = tempfile::tempdir()?;
+//! let path = directory.path().join("ramp.npy");
+//! let header = "{'descr': '<i4', 'fortran_order': False, 'shape': (2, 3), }\n";
+//! let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+//! bytes.extend((header.len() as u16).to_le_bytes());
+//! bytes.extend(header.as_bytes());
+//! bytes.extend((0..6i32).flat_map(i32::to_le_bytes));
+//! std::fs::write(&path, bytes)?;
+//!
+//! let view = open(&path, MapMode::CopyOnWrite)?;
+//! assert_eq!(view.shape(), [2, 3]);
+//! assert_eq!(view.to_vec::<i32>()?, [0, 1, 2, 3, 4, 5]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod descr;
+mod error;
+mod literal;
+mod map;
+mod npy;
+
+pub use error::{DTypeProblem, Error, HeaderProblem, Result};
+pub use map::{MapMode, MappedFile};
+pub use npy::open;

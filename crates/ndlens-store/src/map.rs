@@ -1,0 +1,228 @@
+//! Bytes of a file as memory.
+//!
+//! | mode | Python's name | view | mapping | a write through the view |
+//! |---|---|---|---|---|
+//! | [`MapMode::Read`] | `"r"` | read-only | private | is refused |
+//! | [`MapMode::CopyOnWrite`] | `"c"` | writable | private | stays in this process |
+//! | [`MapMode::ReadWrite`] | `"r+"` | writable | shared | goes to the file |
+//!
+//! # Rationale
+//!
+//! `"r"` and `"c"` are the same mapping: private, with pages that the system lets anyone write. Only our
+//! [`Access::ReadOnly`] tells them apart. Pages without write permission would be the obvious choice for `"r"`, but
+//! a consumer that ignores the flag, as torch does, would then die of SIGSEGV; so it touches a private page, and
+//! the file is as safe as before. Such pages could all be written, so the system would set aside swap for the whole
+//! file; `MAP_NORESERVE` asks it not to.
+//!
+//! # Limitations
+//!
+//! - A file that someone else shortens takes its pages along: touching them is SIGBUS. [`Owner::verify`] asks right
+//!   before a long read, which leaves a window; whoever can, should replace files rather than shorten them.
+//! - A private page is private from the first write to it; until then it may show what others write to the file.
+//! - Where the system never overcommits memory (`vm.overcommit_memory = 2`), it ignores `MAP_NORESERVE`, and a file larger
+//!   than memory opens in `"r+"` alone.
+//! - A write in `"r+"` to a hole of a sparse file on a full disk is SIGBUS.
+//! - Each mapped file holds a file descriptor, for [`Owner::verify`].
+
+#![expect(unsafe_code, reason = "maps files, which others can change and shorten; see UNSAFE.md")]
+
+use std::fmt;
+use std::fs::{self, File, FileType, OpenOptions};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::ptr::NonNull;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use memmap2::{MmapOptions, MmapRaw};
+use ndlens_core::{ALIGNMENT, Access, Buffer, Owner};
+
+use crate::error::{Error, Result};
+
+/// Who sees what is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MapMode {
+    /// Nobody writes.
+    Read,
+    /// This process alone; the file stays as it is.
+    #[default]
+    CopyOnWrite,
+    /// Everyone: writes go to the file.
+    ReadWrite,
+}
+
+impl FromStr for MapMode {
+    type Err = Error;
+
+    fn from_str(mode: &str) -> Result<Self> {
+        match mode {
+            "r" => Ok(MapMode::Read),
+            "c" => Ok(MapMode::CopyOnWrite),
+            "r+" => Ok(MapMode::ReadWrite),
+            _ => Err(Error::UnknownMode { got: mode.to_owned() }),
+        }
+    }
+}
+
+impl fmt::Display for MapMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            MapMode::Read => "r",
+            MapMode::CopyOnWrite => "c",
+            MapMode::ReadWrite => "r+",
+        })
+    }
+}
+
+/// The owner of bytes that are a file's: from its first byte to the last one an array needs.
+///
+/// ```text
+///  file     |header|......data......|whatever follows|
+///  buffer   |<-------- len -------->|                     nothing at all for an array without elements
+/// ```
+#[derive(Debug)]
+pub struct MappedFile {
+    map: Option<MmapRaw>,
+    file: File,
+    path: PathBuf,
+    mode: MapMode,
+}
+
+impl MappedFile {
+    /// Maps the first `len` bytes of a file that [`open_regular`] opened in the same mode.
+    pub(crate) fn map(file: File, path: &Path, mode: MapMode, len: usize) -> Result<Buffer> {
+        let mut options = MmapOptions::new();
+        options.len(len).no_reserve_swap();
+        let map = match mode {
+            // A mapping of no bytes is an error to the system.
+            _ if len == 0 => Ok(None),
+            MapMode::ReadWrite => options.map_raw(&file).map(Some),
+            MapMode::Read | MapMode::CopyOnWrite => {
+                // SAFETY: what others do to the file changes these bytes under us, which is undefined behaviour for
+                // references to them. None is formed: the map becomes an MmapRaw here, and its bytes are reached
+                // through Buffer's raw pointers alone.
+                unsafe { options.map_copy(&file) }.map(|map| Some(MmapRaw::from(map)))
+            }
+        };
+        let map = map.map_err(|source| Error::Io { path: path.to_owned(), source })?;
+        let access = if mode == MapMode::Read { Access::ReadOnly } else { Access::ReadWrite };
+        let start = map.as_ref().and_then(|map| NonNull::new(map.as_mut_ptr()));
+        // Without a map, any aligned address is the start of no bytes.
+        let (ptr, len) = start.map_or((NonNull::<Aligned>::dangling().cast(), 0), |start| (start, len));
+        let owner = MappedFile { map, file, path: path.to_owned(), mode };
+        // SAFETY: the map is `len` bytes from `ptr` on, at most isize::MAX as mmap gave them; readable and writable in
+        // every mode, at this address until `owner`, which holds it, drops. Pages beyond the end of a file that was
+        // shortened since are mapped but not readable: that hazard is the file's, and `verify` is there for it.
+        Ok(unsafe { Buffer::from_raw(ptr, len, access, Arc::new(owner)) })
+    }
+
+    /// The file, as it was named when it was opened.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// How it is mapped.
+    pub fn mode(&self) -> MapMode {
+        self.mode
+    }
+
+    /// The bytes that are mapped, from the file's first on: 0 for an array without elements.
+    pub fn len(&self) -> usize {
+        self.map.as_ref().map_or(0, MmapRaw::len)
+    }
+
+    /// Whether nothing is mapped.
+    pub fn is_empty(&self) -> bool {
+        self.map.is_none()
+    }
+}
+
+impl Owner for MappedFile {
+    fn verify(&self) -> ndlens_core::Result<()> {
+        let path = || self.path.display().to_string();
+        let got = match self.file.metadata() {
+            Ok(metadata) => metadata.len(),
+            Err(e) => return Err(ndlens_core::Error::Unavailable { path: path(), message: e.to_string() }),
+        };
+        let expected = self.len() as u64;
+        if got < expected {
+            return Err(ndlens_core::Error::Truncated { path: path(), got, expected });
+        }
+        Ok(())
+    }
+}
+
+/// As aligned as what ndlens allocates.
+#[repr(align(64))]
+struct Aligned;
+
+const _: () = assert!(align_of::<Aligned>() == ALIGNMENT);
+
+/// A regular file, open for `mode`, and its size.
+pub(crate) fn open_regular(path: &Path, mode: MapMode) -> Result<(File, u64)> {
+    let io = |source| Error::Io { path: path.to_owned(), source };
+    let regular = |kind: FileType| match kind_name(kind) {
+        Some(kind) => Err(Error::NotRegular { path: path.to_owned(), kind }),
+        None => Ok(()),
+    };
+    // Asked twice: before, since opening a device can do things; after, since it may be another file by then. A FIFO
+    // that slips in between does not block.
+    regular(fs::metadata(path).map_err(io)?.file_type())?;
+    let mut options = OpenOptions::new();
+    options.read(true).write(mode == MapMode::ReadWrite).custom_flags(libc::O_NONBLOCK);
+    let file = options.open(path).map_err(io)?;
+    let metadata = file.metadata().map_err(io)?;
+    regular(metadata.file_type())?;
+    Ok((file, metadata.len()))
+}
+
+fn kind_name(kind: FileType) -> Option<&'static str> {
+    match kind {
+        _ if kind.is_file() => None,
+        _ if kind.is_dir() => Some("a directory"),
+        _ if kind.is_fifo() => Some("a FIFO"),
+        _ if kind.is_socket() => Some("a socket"),
+        _ => Some("a device"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modes_have_the_names_numpy_gives_them() {
+        for (name, mode) in [("r", MapMode::Read), ("c", MapMode::CopyOnWrite), ("r+", MapMode::ReadWrite)] {
+            assert_eq!(name.parse::<MapMode>().unwrap(), mode);
+            assert_eq!(mode.to_string(), name);
+        }
+        assert_eq!(MapMode::default(), MapMode::CopyOnWrite);
+        let error = "w".parse::<MapMode>().unwrap_err();
+        assert_eq!(error.to_string(), "unknown mode \"w\": expected \"r\", \"c\" or \"r+\"");
+        assert!(error.path().is_none() && error.io().is_none());
+    }
+
+    #[test]
+    fn a_buffer_knows_its_file() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), b"0123456789").unwrap();
+        let (open, len) = open_regular(file.path(), MapMode::Read).unwrap();
+        assert_eq!(len, 10);
+        let buffer = MappedFile::map(open, file.path(), MapMode::Read, 7).unwrap();
+        let owner = buffer.owner::<MappedFile>().unwrap();
+        assert_eq!((owner.path(), owner.mode(), owner.len()), (file.path(), MapMode::Read, 7));
+        assert!(!owner.is_empty());
+    }
+
+    #[test]
+    fn no_bytes_need_no_mapping_and_start_aligned() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for mode in [MapMode::Read, MapMode::CopyOnWrite, MapMode::ReadWrite] {
+            let (open, _) = open_regular(file.path(), mode).unwrap();
+            let buffer = MappedFile::map(open, file.path(), mode, 0).unwrap();
+            assert!(buffer.is_empty() && buffer.owner::<MappedFile>().unwrap().is_empty());
+            assert_eq!(buffer.as_ptr().as_ptr() as usize % ALIGNMENT, 0);
+            buffer.verify().unwrap();
+        }
+    }
+}
