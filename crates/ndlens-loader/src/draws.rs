@@ -1,0 +1,133 @@
+//! The random numbers of one item.
+//!
+//! Philox4x32-10 (Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011) turns a key and
+//! a counter into 128 random bits. With the seed as key and (stream, epoch, item) in the counter, each item has numbers
+//! of its own that no other item, thread or rank can disturb, and that need no state.
+
+const MULTIPLIERS: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
+/// Steps of the key schedule: the golden ratio, and the square root of 3 less 1, as 32-bit fractions.
+const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
+
+/// Ten rounds of Philox4x32.
+pub(crate) fn philox(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
+    for round in 0..10 {
+        if round > 0 {
+            key = [key[0].wrapping_add(WEYL[0]), key[1].wrapping_add(WEYL[1])];
+        }
+        let product = [
+            u64::from(MULTIPLIERS[0]) * u64::from(counter[0]),
+            u64::from(MULTIPLIERS[1]) * u64::from(counter[2]),
+        ];
+        let high = product.map(|p| (p >> 32) as u32);
+        let low = product.map(|p| p as u32);
+        counter = [high[1] ^ counter[1] ^ key[0], low[1], high[0] ^ counter[3] ^ key[1], low[0]];
+    }
+    counter
+}
+
+/// A stream of random numbers, a pure function of (seed, epoch, item, stream).
+#[derive(Debug, Clone)]
+pub struct Draws {
+    key: [u32; 2],
+    counter: [u32; 4],
+    block: [u32; 4],
+    used: usize,
+}
+
+impl Draws {
+    /// The numbers of one item in one epoch. `stream` tells apart what draws independently, such as two fields.
+    pub fn new(seed: u64, epoch: u32, item: u64, stream: u16) -> Self {
+        let counter = [u32::from(stream) << 16, epoch, item as u32, (item >> 32) as u32];
+        Draws { key: [seed as u32, (seed >> 32) as u32], counter, block: [0; 4], used: 4 }
+    }
+
+    /// 32 random bits.
+    pub fn next_u32(&mut self) -> u32 {
+        if self.used == 4 {
+            self.block = philox(self.counter, self.key);
+            // The low half counts blocks: 2^18 numbers before a stream would run into the next.
+            self.counter[0] = self.counter[0] & 0xFFFF_0000 | self.counter[0].wrapping_add(1) & 0xFFFF;
+            self.used = 0;
+        }
+        self.used += 1;
+        self.block[self.used - 1]
+    }
+
+    /// 64 random bits.
+    pub fn next_u64(&mut self) -> u64 {
+        u64::from(self.next_u32()) << 32 | u64::from(self.next_u32())
+    }
+
+    /// One of `0..n`, each equally likely; `n` is at least 1. Lemire's method ("Fast random integer generation in an
+    /// interval", 2019).
+    pub fn below(&mut self, n: u64) -> u64 {
+        debug_assert!(n > 0);
+        loop {
+            let product = u128::from(self.next_u64()) * u128::from(n);
+            // The 2^64 mod n lowest products would make small results likelier; they are drawn again.
+            if product as u64 >= n.wrapping_neg() % n {
+                return (product >> 64) as u64;
+            }
+        }
+    }
+
+    /// Uniform in [0, 1), a multiple of 2^-53.
+    pub fn uniform(&mut self) -> f64 {
+        (self.next_u64() >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    /// True with probability `p`.
+    pub fn chance(&mut self, p: f64) -> bool {
+        self.uniform() < p
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn philox_gives_the_published_vectors() {
+        // The known answers of Random123, the authors' own library, for philox4x32 with 10 rounds.
+        let ones = u32::MAX;
+        assert_eq!(philox([0; 4], [0; 2]), [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8]);
+        assert_eq!(philox([ones; 4], [ones; 2]), [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd]);
+        assert_eq!(
+            philox([0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e, 0x0370_7344], [0xa409_3822, 0x299f_31d0]),
+            [0xd16c_fe09, 0x94fd_cceb, 0x5001_e420, 0x2412_6ea1]
+        );
+    }
+
+    #[test]
+    fn an_items_numbers_depend_on_all_four_and_on_nothing_else() {
+        let first = |seed, epoch, item, stream| Draws::new(seed, epoch, item, stream).next_u64();
+        assert_eq!(first(1, 2, 3, 4), first(1, 2, 3, 4));
+        let others = [
+            first(2, 2, 3, 4),
+            first(1, 3, 3, 4),
+            first(1, 2, 4, 4),
+            first(1, 2, 3, 5),
+            first(1, 2, 3 + (1 << 32), 4),
+        ];
+        assert!(others.iter().all(|&other| other != first(1, 2, 3, 4)));
+    }
+
+    #[test]
+    fn below_is_uniform_and_in_range() {
+        let mut draws = Draws::new(0, 0, 0, 0);
+        let mut counts = [0u32; 7];
+        for _ in 0..70_000 {
+            counts[draws.below(7) as usize] += 1;
+        }
+        // Chi-squared with 6 degrees of freedom: 22.5 is exceeded once in a thousand seeds; this one is fixed.
+        let chi_squared: f64 = counts.iter().map(|&c| (f64::from(c) - 10_000.0).powi(2) / 10_000.0).sum();
+        assert!(chi_squared < 22.5, "{chi_squared}");
+        assert_eq!(draws.below(1), 0);
+    }
+
+    #[test]
+    fn chances_of_zero_and_one_are_certain() {
+        let mut draws = Draws::new(9, 9, 9, 9);
+        assert!((0..1000).all(|_| draws.chance(1.0) && !draws.chance(0.0)));
+    }
+}

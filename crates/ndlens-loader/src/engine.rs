@@ -1,0 +1,424 @@
+//! Threads that make batches ahead of the one who takes them.
+//!
+//! An [`Epoch`] makes batches `0..n` in order. With workers, at most `prefetch` batches are begun and not yet taken; they
+//! stand in a window, oldest first. A batch is cut into chunks of items; each worker claims the next chunk of the oldest
+//! batch that has one left, so that all hurry the batch that is wanted first. Without workers the caller makes each batch
+//! when it asks for it.
+//!
+//! # The rules of a clean end
+//!
+//! 1. Dropping an epoch stops it: workers finish the chunk in hand, take no other, and are joined.
+//! 2. Batches that were handed out stay valid; batches that were not give their memory back.
+//! 3. An error stops the batch it is in; it comes out of `next` when that batch is due, after all batches before it, and
+//!    ends the epoch. Of several errors in a batch the one of its first item comes out, whatever the threads did.
+//! 4. A panic in a worker is such an error.
+//! 5. In a process forked while an epoch runs, that epoch has no workers: `next` says so, and dropping it there touches
+//!    neither locks nor threads, which belong to the parent.
+
+#![expect(unsafe_code, reason = "cuts batch memory into disjoint pieces; see UNSAFE.md")]
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use ndlens_core::{Layout, Order, View};
+use ndlens_kernels::Stores;
+
+use crate::draws::Draws;
+use crate::error::{Error, Result};
+use crate::loader::{Compiled, Config};
+use crate::order::Permutation;
+use crate::pool::Slab;
+
+/// A chunk is at least so many bytes of output: some ten microseconds of work against less than one of claiming it.
+const MIN_CHUNK_BYTES: usize = 256 << 10;
+
+/// Batches from here on are larger than a core's cache and would push everything else out of it: write around it.
+const MIN_STREAM_BYTES: usize = 4 << 20;
+
+/// One batch: a view for each field, of shape (items, ..). It is yours until you drop it.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    views: Vec<View>,
+}
+
+impl Batch {
+    /// One view for each field, in the order of the fields.
+    pub fn views(&self) -> &[View] {
+        &self.views
+    }
+
+    /// The same, by value.
+    pub fn into_views(self) -> Vec<View> {
+        self.views
+    }
+}
+
+/// What to make, the same for all threads.
+#[derive(Debug)]
+struct Plan {
+    fields: Arc<[Compiled]>,
+    order: Option<Permutation>,
+    seed: u64,
+    epoch: u32,
+    items: usize,
+    batch_size: usize,
+    batches: usize,
+    chunk_items: usize,
+}
+
+impl Plan {
+    /// The places in the epoch's order that batch `batch` takes.
+    fn places(&self, batch: usize) -> Range<usize> {
+        let start = batch * self.batch_size;
+        start..(start + self.batch_size).min(self.items)
+    }
+
+    fn begin(&self, batch: usize) -> Result<Making> {
+        let slabs = self.fields.iter().map(|field| field.pool.lease()).collect::<Result<_>>()?;
+        Ok(Making { slabs, places: self.places(batch) })
+    }
+
+    /// Makes the items at `rows` of a batch. The error is that of the first item that has one.
+    ///
+    /// # Safety
+    ///
+    /// No other thread makes any of these rows.
+    unsafe fn make(&self, making: &Making, rows: Range<usize>) -> Result<(), (usize, Error)> {
+        for (stream, (field, slab)) in self.fields.iter().zip(&making.slabs).enumerate() {
+            let nbytes = field.program.nbytes();
+            let stores =
+                if nbytes * self.batch_size >= MIN_STREAM_BYTES { Stores::Stream } else { Stores::Cached };
+            let fail = |row: usize, source: Error| {
+                let item = self.item(making.places.start + row);
+                (row, Error::Item { field: field.name.clone(), item, source: Box::new(source) })
+            };
+            field.source.verify().map_err(|error| fail(rows.start, error.into()))?;
+            for row in rows.clone() {
+                let item = self.item(making.places.start + row);
+                let source = field.source.item(item).map_err(|error| fail(row, error.into()))?;
+                let mut draws = Draws::new(self.seed, self.epoch, item as u64, stream as u16);
+                // SAFETY: each row is a piece of its own, and this thread alone makes it.
+                let destination = unsafe { slab.piece(row * nbytes, nbytes) };
+                field
+                    .program
+                    .run(source, &mut draws, destination, stores)
+                    .map_err(|error| fail(row, error))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn item(&self, place: usize) -> usize {
+        self.order.as_ref().map_or(place, |order| order.at(place as u64) as usize)
+    }
+
+    fn finish(&self, making: Making) -> Result<Batch> {
+        let rows = making.places.len();
+        let wrap = |(field, slab): (&Compiled, Slab)| {
+            let shape: Vec<usize> =
+                std::iter::once(rows).chain(field.program.shape().iter().copied()).collect();
+            let dtype = field.program.dtype().clone();
+            let layout = Layout::contiguous(&shape, dtype.itemsize(), Order::C)?;
+            Ok(View::new(slab.freeze(), layout, dtype)?)
+        };
+        let views = self.fields.iter().zip(making.slabs).map(wrap).collect::<Result<_>>()?;
+        Ok(Batch { views })
+    }
+}
+
+/// The memory of a batch that is not finished.
+#[derive(Debug)]
+struct Making {
+    slabs: Vec<Slab>,
+    places: Range<usize>,
+}
+
+/// A batch in the window.
+#[derive(Debug)]
+struct InFlight {
+    making: Arc<Making>,
+    /// The first row that nobody has claimed.
+    unclaimed: usize,
+    /// Chunks claimed and not finished.
+    working: usize,
+    /// The error of the first row that has one.
+    failure: Option<(usize, Error)>,
+}
+
+impl InFlight {
+    fn is_done(&self) -> bool {
+        self.working == 0 && self.unclaimed == self.making.places.len()
+    }
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Begun and not taken; the front is batch `taken`.
+    window: VecDeque<InFlight>,
+    taken: usize,
+    stop: bool,
+}
+
+#[derive(Debug)]
+struct Shared {
+    plan: Plan,
+    prefetch: usize,
+    state: Mutex<State>,
+    /// Signalled when there may be something to claim.
+    work: Condvar,
+    /// Signalled when the front of the window is done.
+    done: Condvar,
+}
+
+struct Claim {
+    batch: usize,
+    making: Arc<Making>,
+    rows: Range<usize>,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Panics of the work are caught outside the lock; nothing panics while it is held.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next chunk of the oldest batch that has one, beginning a batch if there is room for it.
+    fn claim(&self, state: &mut State) -> Option<Claim> {
+        let mut at = state.window.iter().position(|batch| batch.unclaimed < batch.making.places.len());
+        if at.is_none() && state.window.len() < self.prefetch {
+            let batch = state.taken + state.window.len();
+            if batch < self.plan.batches {
+                let (making, failure) = match self.plan.begin(batch) {
+                    Ok(making) => (making, None),
+                    Err(error) => (Making { slabs: vec![], places: 0..0 }, Some((0, error))),
+                };
+                let failed = failure.is_some();
+                state.window.push_back(InFlight {
+                    making: Arc::new(making),
+                    unclaimed: 0,
+                    working: 0,
+                    failure,
+                });
+                if failed {
+                    self.done.notify_all();
+                    return None;
+                }
+                at = Some(state.window.len() - 1);
+            }
+        }
+        let at = at?;
+        let in_flight = &mut state.window[at];
+        let start = in_flight.unclaimed;
+        let rows = start..(start + self.plan.chunk_items).min(in_flight.making.places.len());
+        in_flight.unclaimed = rows.end;
+        in_flight.working += 1;
+        Some(Claim { batch: state.taken + at, making: Arc::clone(&in_flight.making), rows })
+    }
+
+    fn work(&self) {
+        loop {
+            let claim = {
+                let mut state = self.lock();
+                loop {
+                    if state.stop {
+                        return;
+                    }
+                    if let Some(claim) = self.claim(&mut state) {
+                        break claim;
+                    }
+                    state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+                }
+            };
+            let Claim { batch, making, rows } = claim;
+            let first = rows.start;
+            // SAFETY: a claim moves `unclaimed` past its rows under the lock, so no other claim has any of them.
+            let made = catch_unwind(AssertUnwindSafe(|| unsafe { self.plan.make(&making, rows) }));
+            // Before the batch can be done: whoever finishes it must hold the only claim on its memory.
+            drop(making);
+            let failure = match made {
+                Ok(made) => made.err(),
+                Err(panic) => Some((first, Error::WorkerPanicked { batch, message: panic_message(&*panic) })),
+            };
+            let mut state = self.lock();
+            let at = batch - state.taken;
+            let in_flight = &mut state.window[at];
+            in_flight.working -= 1;
+            if let Some((row, error)) = failure {
+                // Chunks are claimed in order, so all rows before a failed one are made or being made.
+                in_flight.unclaimed = in_flight.making.places.len();
+                if in_flight.failure.as_ref().is_none_or(|&(other, _)| row < other) {
+                    in_flight.failure = Some((row, error));
+                }
+            }
+            if at == 0 && in_flight.is_done() {
+                self.done.notify_all();
+            }
+        }
+    }
+}
+
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
+}
+
+/// What [`Epoch::next_within`] found.
+#[derive(Debug)]
+pub enum Progress {
+    /// A batch, or why there is none.
+    Batch(Result<Batch>),
+    /// Not yet.
+    Pending,
+    /// The epoch is over.
+    Finished,
+}
+
+/// The batches of one epoch, in order. An iterator; after an error it is over.
+#[derive(Debug)]
+pub struct Epoch {
+    shared: Arc<Shared>,
+    workers: Vec<JoinHandle<()>>,
+    process: u32,
+}
+
+impl Epoch {
+    pub(crate) fn start(fields: Arc<[Compiled]>, config: &Config, items: usize, epoch: u32) -> Result<Self> {
+        let batch_size = config.batch_size.min(items);
+        let item_bytes = fields.iter().map(|field| field.program.nbytes()).sum::<usize>().max(1);
+        let plan = Plan {
+            fields,
+            order: config.shuffle.then(|| Permutation::new(config.seed, epoch, items as u64)),
+            seed: config.seed,
+            epoch,
+            items,
+            batch_size,
+            batches: config.batches(items),
+            chunk_items: (MIN_CHUNK_BYTES / item_bytes).clamp(1, batch_size),
+        };
+        let prefetch = config.prefetch_factor;
+        let (state, work, done) = Default::default();
+        let shared = Arc::new(Shared { plan, prefetch, state, work, done });
+        // From here on, an early return stops the workers that did start.
+        let mut epoch = Epoch { shared, workers: vec![], process: std::process::id() };
+        for worker in 0..config.num_workers {
+            let shared = Arc::clone(&epoch.shared);
+            let thread = std::thread::Builder::new().name(format!("ndlens-{worker}"));
+            let handle = thread.spawn(move || shared.work());
+            epoch.workers.push(handle.map_err(|error| Error::Spawn { worker, message: error.to_string() })?);
+        }
+        Ok(epoch)
+    }
+
+    /// Rule 5: the workers stayed behind in another process.
+    fn is_forked(&self) -> bool {
+        !self.workers.is_empty() && self.process != std::process::id()
+    }
+
+    /// The number of batches not yet taken.
+    pub fn remaining(&self) -> usize {
+        if self.is_forked() {
+            return 0;
+        }
+        self.shared.plan.batches - self.shared.lock().taken
+    }
+
+    /// The next batch, waiting for the workers no longer than `patience`.
+    ///
+    /// Without workers the batch is made here and now, however long it takes.
+    pub fn next_within(&mut self, patience: Duration) -> Progress {
+        if self.is_forked() {
+            return Progress::Batch(Err(Error::Forked));
+        }
+        if self.workers.is_empty() { self.make_here() } else { self.wait(patience) }
+    }
+
+    fn make_here(&mut self) -> Progress {
+        let plan = &self.shared.plan;
+        let batch = {
+            let mut state = self.shared.lock();
+            if state.taken == plan.batches {
+                return Progress::Finished;
+            }
+            state.taken += 1;
+            state.taken - 1
+        };
+        let made = plan.begin(batch).and_then(|making| {
+            // SAFETY: the batch was begun here, and nobody else knows of it.
+            unsafe { plan.make(&making, 0..making.places.len()) }.map_err(|(_, error)| error)?;
+            plan.finish(making)
+        });
+        if made.is_err() {
+            self.shared.lock().taken = plan.batches;
+        }
+        Progress::Batch(made)
+    }
+
+    fn wait(&mut self, patience: Duration) -> Progress {
+        let plan = &self.shared.plan;
+        let deadline = Instant::now() + patience;
+        let mut state = self.shared.lock();
+        loop {
+            if state.taken == plan.batches || state.stop {
+                return Progress::Finished;
+            }
+            if state.window.front().is_some_and(InFlight::is_done) {
+                break;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Progress::Pending;
+            }
+            state = self.shared.done.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        let Some(InFlight { making, failure, .. }) = state.window.pop_front() else {
+            return Progress::Pending;
+        };
+        state.taken += 1;
+        if failure.is_some() {
+            state.stop = true;
+        }
+        drop(state);
+        self.shared.work.notify_all();
+        Progress::Batch(match failure {
+            Some((_, error)) => Err(error),
+            None => {
+                let making = Arc::into_inner(making)
+                    .expect("workers give up a batch's memory before they call it done");
+                plan.finish(making)
+            }
+        })
+    }
+}
+
+impl Iterator for Epoch {
+    type Item = Result<Batch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            match self.next_within(Duration::from_secs(60)) {
+                Progress::Batch(batch) => return Some(batch),
+                Progress::Finished => return None,
+                Progress::Pending => {}
+            }
+        }
+    }
+}
+
+impl Drop for Epoch {
+    fn drop(&mut self) {
+        if self.is_forked() {
+            self.workers.drain(..).for_each(std::mem::forget);
+            return;
+        }
+        self.shared.lock().stop = true;
+        self.shared.work.notify_all();
+        for worker in self.workers.drain(..) {
+            // A worker's panics are caught where they happen; there is nothing left to report.
+            drop(worker.join());
+        }
+    }
+}

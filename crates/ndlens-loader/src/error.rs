@@ -1,0 +1,72 @@
+//! Everything that can go wrong with a loader, one variant each.
+
+/// `Result` with this crate's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What was asked for, what was found, and where.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "the fields are named by the message above them")]
+pub enum Error {
+    /// No source.
+    #[error("a loader needs at least one field")]
+    NoFields,
+    /// No item.
+    #[error("the data set is empty: field {field:?} has no items")]
+    EmptyDataset { field: String },
+    /// A view of rank 0.
+    #[error("field {field:?} has no axis to take items from: its view has rank 0")]
+    NoItems { field: String },
+    /// Fields that are not rows of one table.
+    #[error("fields have different lengths: {first:?} has {first_len} items, {field:?} has {len}")]
+    UnequalLengths { first: String, first_len: usize, field: String, len: usize },
+    /// A setting of 0 that must be positive.
+    #[error("{name} must be at least 1, got 0")]
+    ZeroSetting { name: &'static str },
+    /// A probability that is none.
+    #[error("{transform}: p must be between 0 and 1, got {p}")]
+    Probability { transform: &'static str, p: f64 },
+    /// A crop that does not fit.
+    #[error(
+        "{transform}({height}, {width}) is larger than the image, which has height {image_height} and width {image_width}"
+    )]
+    CropTooLarge {
+        transform: &'static str,
+        height: usize,
+        width: usize,
+        image_height: usize,
+        image_width: usize,
+    },
+    /// A crop of nothing.
+    #[error("{transform}({height}, {width}): a crop needs at least one row and one column")]
+    EmptyCrop { transform: &'static str, height: usize, width: usize },
+    /// An image transform on something else.
+    #[error("{transform} needs items of shape {expected}, got {got:?}; {hint}")]
+    ItemShape { transform: &'static str, expected: &'static str, got: Vec<usize>, hint: &'static str },
+    /// `ChannelsFirst` twice.
+    #[error("ChannelsFirst comes twice: the channels are first already")]
+    ChannelsFirstTwice,
+    /// Something about one field.
+    #[error("field {field:?}: {source}")]
+    Field { field: String, source: Box<Error> },
+    /// Something while one item was made.
+    #[error("field {field:?}, item {item}: {source}")]
+    Item { field: String, item: usize, source: Box<Error> },
+    /// A bug of ours or of a source, contained.
+    #[error("a worker panicked in batch {batch}: {message}")]
+    WorkerPanicked { batch: usize, message: String },
+    /// The system gives no thread.
+    #[error("cannot start worker thread {worker}: {message}")]
+    Spawn { worker: usize, message: String },
+    /// An epoch that crossed a fork; its threads stayed in the parent.
+    #[error(
+        "this epoch was started before a fork and its worker threads are in the parent; start a new one here"
+    )]
+    Forked,
+    /// From the core.
+    #[error(transparent)]
+    Core(#[from] ndlens_core::Error),
+    /// From the kernels.
+    #[error(transparent)]
+    Kernels(#[from] ndlens_kernels::Error),
+}

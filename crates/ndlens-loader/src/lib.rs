@@ -1,0 +1,50 @@
+//! Batches out of views: which items, in what order, made how, by which thread, into whose memory.
+//!
+//! A [`Loader`] takes items along axis 0 of its sources, one row per batch place, and writes each item once, straight
+//! into its place in the batch: cropped, flipped, converted, normalised and with its axes reordered in one pass.
+//!
+//! - `order.rs`: which item comes k-th in an epoch, a pure function of (seed, epoch, k).
+//! - `draws.rs`: the random numbers of an item, a pure function of (seed, epoch, item).
+//! - `transform.rs`: a list of transforms compiled to one program.
+//! - `pool.rs`: batch memory, leased and given back.
+//! - `engine.rs`: threads, prefetch, shutdown.
+//! - `loader.rs`: the face.
+//!
+//! Threads only change who does the work, never what comes out: batches are bit-identical for any number of them.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use ndlens_core::{DType, View};
+//! use ndlens_loader::{Config, Field, Loader, Transform};
+//!
+//! let images = View::from_vec(vec![128u8; 10 * 8 * 8 * 3]).reshape(&[10, 8, 8, 3])?;
+//! let field = Field::new("image", Arc::new(images)).with_transforms(vec![
+//!     Transform::RandomCrop { height: 4, width: 4 },
+//!     Transform::ToDtype { dtype: DType::F32, scale: true },
+//!     Transform::ChannelsFirst,
+//! ]);
+//! let loader = Loader::new(vec![field], Config { batch_size: 4, shuffle: true, num_workers: 2, ..Config::default() })?;
+//! let batches: Vec<_> = loader.epoch(0)?.collect::<Result<_, _>>()?;
+//! assert_eq!(batches.len(), 3);
+//! assert_eq!(batches[0].views()[0].shape(), [4, 3, 4, 4]);
+//! assert_eq!(batches[2].views()[0].shape(), [2, 3, 4, 4]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod draws;
+mod engine;
+mod error;
+mod loader;
+mod order;
+mod pool;
+mod source;
+mod transform;
+
+pub use draws::Draws;
+pub use engine::{Batch, Epoch, Progress};
+pub use error::{Error, Result};
+pub use loader::{Config, Field, Loader};
+pub use order::Permutation;
+pub use pool::PoolUse;
+pub use source::Source;
+pub use transform::{Program, Transform};

@@ -1,0 +1,140 @@
+//! Which item comes k-th.
+//!
+//! A shuffled epoch is a permutation of `0..n` computed item by item, in constant memory, for any n: nothing is stored,
+//! so a run resumes anywhere at once and every rank agrees. For more than [`TABLE_MAX`] items it is a Feistel network on
+//! the next power of two, walked until it lands below n (Black and Rogaway, "Ciphers with arbitrary finite domains",
+//! 2002). For fewer, where a network of so few bits would favour some orders, it is a Fisher-Yates table.
+
+use crate::draws::{Draws, philox};
+
+/// Up to so many items the order is a table of at most 2 KiB.
+const TABLE_MAX: u64 = 1024;
+
+/// Half-rounds of the network; each half of the bits is replaced four times.
+const ROUNDS: usize = 8;
+
+/// The stream of [`Draws`] that orders are made of; fields draw from streams 0 and up.
+const ORDER_STREAM: u16 = u16::MAX;
+
+/// A permutation of `0..n`, a pure function of (seed, epoch, n).
+#[derive(Debug, Clone)]
+pub struct Permutation {
+    n: u64,
+    kind: Kind,
+}
+
+#[derive(Debug, Clone)]
+enum Kind {
+    Table(Vec<u16>),
+    Network { left_bits: u32, right_bits: u32, keys: [u64; ROUNDS] },
+}
+
+impl Permutation {
+    /// The order of `n` items in one epoch.
+    pub fn new(seed: u64, epoch: u32, n: u64) -> Self {
+        if n <= TABLE_MAX {
+            let mut table: Vec<u16> = (0..n as u16).collect();
+            let mut draws = Draws::new(seed, epoch, n, ORDER_STREAM);
+            for last in (1..table.len()).rev() {
+                table.swap(last, draws.below(last as u64 + 1) as usize);
+            }
+            return Permutation { n, kind: Kind::Table(table) };
+        }
+        let bits = u64::BITS - (n - 1).leading_zeros();
+        let keys = std::array::from_fn(|round| {
+            let counter = [u32::from(ORDER_STREAM) << 16 | round as u32, epoch, n as u32, (n >> 32) as u32];
+            let block = philox(counter, [seed as u32, (seed >> 32) as u32]);
+            u64::from(block[0]) << 32 | u64::from(block[1])
+        });
+        Permutation { n, kind: Kind::Network { left_bits: bits / 2, right_bits: bits - bits / 2, keys } }
+    }
+
+    /// The item that comes k-th; `k` is below n.
+    ///
+    /// # Panics
+    ///
+    /// Where `k` is not.
+    pub fn at(&self, k: u64) -> u64 {
+        assert!(k < self.n, "place {k} of an order of {} items", self.n);
+        match &self.kind {
+            Kind::Table(table) => u64::from(table[k as usize]),
+            Kind::Network { left_bits, right_bits, keys } => {
+                // The network permutes a range less than twice as long: fewer than two steps on average.
+                let mut at = k;
+                loop {
+                    at = encipher(at, *left_bits, *right_bits, keys);
+                    if at < self.n {
+                        return at;
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn encipher(value: u64, left_bits: u32, right_bits: u32, keys: &[u64; ROUNDS]) -> u64 {
+    let (left_mask, right_mask) = ((1 << left_bits) - 1, (1 << right_bits) - 1);
+    let (mut left, mut right) = (value >> right_bits, value & right_mask);
+    for pair in keys.chunks_exact(2) {
+        left ^= mix(right ^ pair[0]) & left_mask;
+        right ^= mix(left ^ pair[1]) & right_mask;
+    }
+    left << right_bits | right
+}
+
+/// The finaliser of SplitMix64 (Steele, Lea and Flood, 2014): every input bit moves every output bit.
+fn mix(mut x: u64) -> u64 {
+    x = (x ^ x >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    x = (x ^ x >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
+    x ^ x >> 31
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn every_item_comes_once(seed: u64, epoch: u32, n in 1u64..5000) {
+            let order = Permutation::new(seed, epoch, n);
+            let mut seen = vec![false; n as usize];
+            for k in 0..n {
+                let item = order.at(k) as usize;
+                prop_assert!(!std::mem::replace(&mut seen[item], true), "item {} twice", item);
+            }
+        }
+    }
+
+    #[test]
+    fn seeds_and_epochs_order_differently() {
+        for n in [10u64, 1024, 1025, 100_000] {
+            let head =
+                |seed, epoch| (0..10).map(|k| Permutation::new(seed, epoch, n).at(k)).collect::<Vec<_>>();
+            assert_eq!(head(1, 0), head(1, 0));
+            assert_ne!(head(1, 0), head(2, 0));
+            assert_ne!(head(1, 0), head(1, 1));
+        }
+    }
+
+    #[test]
+    fn each_place_is_equally_likely_for_each_item() {
+        // Where item 0 of n lands, over many epochs, in 16 equal parts: chi-squared with 15 degrees of freedom; 37.7 is
+        // exceeded once in a thousand seeds, and these are fixed.
+        for n in [16u64, 1600, 100_000] {
+            let mut counts = [0u32; 16];
+            for epoch in 0..16_000 {
+                counts[(Permutation::new(7, epoch, n).at(0) * 16 / n) as usize] += 1;
+            }
+            let chi_squared: f64 = counts.iter().map(|&c| (f64::from(c) - 1000.0).powi(2) / 1000.0).sum();
+            assert!(chi_squared < 37.7, "n = {n}: {chi_squared}");
+        }
+    }
+
+    #[test]
+    fn a_trillion_items_need_no_memory() {
+        let order = Permutation::new(0, 0, 1_000_000_000_000);
+        assert!((0..1000).all(|k| order.at(k) < 1_000_000_000_000));
+        assert!(size_of::<Permutation>() <= 128);
+    }
+}

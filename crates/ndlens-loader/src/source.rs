@@ -1,0 +1,57 @@
+//! Where items come from.
+
+use ndlens_core::{DType, Index, Result, View, ViewRef};
+
+/// A sequence of items of one shape and dtype, such as a view, whose items are its rows along axis 0: images of
+/// (N, H, W, C), rows of (N, F), windows of (N, size, F), labels of (N,).
+pub trait Source: Send + Sync {
+    /// The number of items.
+    fn len(&self) -> usize;
+
+    /// Whether there is no item.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The shape of each item; None where there is nothing to take items from.
+    fn item_shape(&self) -> Option<&[usize]>;
+
+    /// What the elements are.
+    fn dtype(&self) -> &DType;
+
+    /// Checks, right before items are read, that their bytes are all there.
+    ///
+    /// # Errors
+    ///
+    /// What [`Owner::verify`](ndlens_core::Owner::verify) says.
+    fn verify(&self) -> Result<()>;
+
+    /// Item `index`, below [`len`](Self::len), of shape [`item_shape`](Self::item_shape).
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps the item from being read.
+    fn item(&self, index: usize) -> Result<ViewRef<'_>>;
+}
+
+impl Source for View {
+    fn len(&self) -> usize {
+        self.shape().first().copied().unwrap_or(0)
+    }
+
+    fn item_shape(&self) -> Option<&[usize]> {
+        self.shape().get(1..)
+    }
+
+    fn dtype(&self) -> &DType {
+        self.dtype()
+    }
+
+    fn verify(&self) -> Result<()> {
+        self.buffer().verify()
+    }
+
+    fn item(&self, index: usize) -> Result<ViewRef<'_>> {
+        self.as_ref().index(&[Index::At(index as isize)])
+    }
+}
