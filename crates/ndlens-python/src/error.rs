@@ -1,0 +1,110 @@
+//! The one place where Rust's errors become Python's exceptions.
+
+use pyo3::exceptions::{
+    PyBufferError, PyIndexError, PyMemoryError, PyNotImplementedError, PyOSError, PyRuntimeError,
+    PyTypeError, PyValueError,
+};
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::PyType;
+
+use ndlens::{kernels, loader, store};
+
+/// An exception class of `ndlens.errors`, raised with a message.
+macro_rules! raise {
+    ($name:literal, $message:expr) => {{
+        static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+        Python::attach(|py| match CLASS.import(py, "ndlens.errors", $name) {
+            Ok(class) => PyErr::from_type(class.clone(), $message),
+            Err(error) => error,
+        })
+    }};
+}
+
+/// An error of one of our crates that knows its exception.
+pub(crate) trait Raise: std::fmt::Display {
+    fn raise(&self) -> PyErr;
+}
+
+/// `?` for our crates' results: `result.or_raise()?`.
+pub(crate) trait OrRaise<T> {
+    fn or_raise(self) -> PyResult<T>;
+}
+
+impl<T, E: Raise> OrRaise<T> for Result<T, E> {
+    fn or_raise(self) -> PyResult<T> {
+        self.map_err(|error| error.raise())
+    }
+}
+
+impl Raise for ndlens::Error {
+    fn raise(&self) -> PyErr {
+        use ndlens::Error as E;
+        let message = self.to_string();
+        match self {
+            E::IndexOutOfBounds { .. }
+            | E::TooManyIndices { .. }
+            | E::MultipleEllipses
+            | E::AxisOutOfBounds { .. } => PyIndexError::new_err(message),
+            E::CopyRequired { .. } => raise!("CopyRequired", message),
+            E::ReadOnly { .. } => raise!("ReadOnlyError", message),
+            E::UnsupportedDType { .. } | E::DTypeMismatch { .. } => PyTypeError::new_err(message),
+            E::InvalidDLPack { .. } | E::OutOfBuffer { .. } => PyBufferError::new_err(message),
+            E::OutOfMemory { .. } => PyMemoryError::new_err(message),
+            E::Truncated { .. } => raise!("TruncatedError", message),
+            E::Unavailable { .. } => PyOSError::new_err(message),
+            // ZeroStep, shapes, sizes, axes, windows, formats: a value that cannot be.
+            _ => PyValueError::new_err(message),
+        }
+    }
+}
+
+impl Raise for store::Error {
+    fn raise(&self) -> PyErr {
+        if let Some(io) = self.io() {
+            let path = self.path().map(|path| path.to_string_lossy().into_owned());
+            return match (io.raw_os_error(), path) {
+                // With an errno, OSError picks its own subclass, such as FileNotFoundError.
+                (Some(errno), Some(path)) => PyOSError::new_err((errno, os_message(errno), path)),
+                _ => PyOSError::new_err(self.to_string()),
+            };
+        }
+        match self {
+            store::Error::UnknownMode { .. } => PyValueError::new_err(self.to_string()),
+            _ => raise!("FormatError", self.to_string()),
+        }
+    }
+}
+
+/// `os.strerror`.
+fn os_message(errno: i32) -> String {
+    Python::attach(|py| py.import("os")?.call_method1("strerror", (errno,))?.extract()).unwrap_or_default()
+}
+
+impl Raise for kernels::Error {
+    fn raise(&self) -> PyErr {
+        PyValueError::new_err(self.to_string())
+    }
+}
+
+impl Raise for loader::Error {
+    fn raise(&self) -> PyErr {
+        use loader::Error as E;
+        let message = self.to_string();
+        match self {
+            E::Item { source, .. } | E::Field { source, .. } => {
+                // The class says what went wrong, the message also where.
+                Python::attach(|py| PyErr::from_type(source.raise().get_type(py), message))
+            }
+            E::Core(source) => source.raise(),
+            E::Kernels(source) => source.raise(),
+            E::WorkerPanicked { .. } | E::Spawn { .. } => PyRuntimeError::new_err(message),
+            _ => PyValueError::new_err(message),
+        }
+    }
+}
+
+/// What ndlens can show but not turn into a Python number.
+pub(crate) fn no_python_value(dtype: &ndlens::DType) -> PyErr {
+    PyNotImplementedError::new_err(format!("no Python value for dtype {dtype}; use .numpy() or .tobytes()"))
+}

@@ -1,0 +1,81 @@
+//! Views out through the buffer protocol (PEP 3118).
+//!
+//! The exported struct points into the view itself: a `View` object never changes, and the export holds it.
+
+#![expect(unsafe_code, reason = "fills CPython's buffer struct; see UNSAFE.md")]
+
+use std::ffi::c_int;
+use std::ptr;
+
+use ndlens::Order;
+use pyo3::exceptions::PyBufferError;
+use pyo3::ffi;
+use pyo3::prelude::*;
+
+use crate::error::OrRaise;
+use crate::view::PyView;
+
+/// Answers a request for the buffer of `owner` with exactly what `flags` ask for, or refuses.
+///
+/// # Safety
+///
+/// `buffer` must be null or point to a `Py_buffer` to fill.
+pub(crate) unsafe fn fill(
+    owner: &Bound<'_, PyView>,
+    buffer: *mut ffi::Py_buffer,
+    flags: c_int,
+) -> PyResult<()> {
+    // SAFETY: the caller vouches for the pointer.
+    let Some(buffer) = (unsafe { buffer.as_mut() }) else {
+        return Err(PyBufferError::new_err("no buffer to fill"));
+    };
+    buffer.obj = ptr::null_mut();
+    let view = owner.get().view();
+    let asks = |flag: c_int| flags & flag == flag;
+
+    if asks(ffi::PyBUF_WRITABLE) && view.is_read_only() {
+        return Err(PyBufferError::new_err("view is read-only, but a writable buffer was asked for"));
+    }
+    for (flag, order, name) in [
+        (ffi::PyBUF_C_CONTIGUOUS, Order::C, "C-contiguous"),
+        (ffi::PyBUF_F_CONTIGUOUS, Order::F, "Fortran-contiguous"),
+    ] {
+        if asks(flag) && !view.is_contiguous(order) {
+            return Err(PyBufferError::new_err(format!("view is not {name}; call .copy() first")));
+        }
+    }
+    let either = view.is_contiguous(Order::C) || view.is_contiguous(Order::F);
+    if asks(ffi::PyBUF_ANY_CONTIGUOUS) && !either {
+        return Err(PyBufferError::new_err("view is not contiguous; call .copy() first"));
+    }
+    // Without strides the consumer reads on as if the elements were packed in C order.
+    if !asks(ffi::PyBUF_STRIDES) && !view.is_contiguous(Order::C) {
+        return Err(PyBufferError::new_err(
+            "view is not C-contiguous and the buffer was asked for without strides; call .copy() first",
+        ));
+    }
+    let Some(format) = view.dtype().format() else {
+        return Err(ndlens::Error::UnsupportedDType {
+            target: "the buffer protocol",
+            dtype: view.dtype().to_string(),
+        })
+        .or_raise();
+    };
+
+    buffer.buf = view.as_ptr().cast();
+    buffer.len = view.nbytes() as ffi::Py_ssize_t;
+    buffer.itemsize = view.itemsize() as ffi::Py_ssize_t;
+    buffer.readonly = c_int::from(view.is_read_only());
+    buffer.format = if asks(ffi::PyBUF_FORMAT) { format.as_ptr().cast_mut() } else { ptr::null_mut() };
+    // Without PyBUF_ND a consumer sees one run of bytes: ndim 1 and no shape, as PEP 3118 has it.
+    let shaped = asks(ffi::PyBUF_ND);
+    buffer.ndim = if shaped { view.ndim() as c_int } else { 1 };
+    buffer.shape =
+        if shaped { view.shape().as_ptr().cast::<ffi::Py_ssize_t>().cast_mut() } else { ptr::null_mut() };
+    buffer.strides =
+        if asks(ffi::PyBUF_STRIDES) { view.strides().as_ptr().cast_mut() } else { ptr::null_mut() };
+    buffer.suboffsets = ptr::null_mut();
+    buffer.internal = ptr::null_mut();
+    buffer.obj = owner.clone().into_any().into_ptr();
+    Ok(())
+}

@@ -1,0 +1,323 @@
+//! `nl.Loader` and the iterator of its batches.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use ndlens::View;
+use ndlens::loader::{Config, Epoch, Field, Loader, Progress, Transform};
+use pyo3::IntoPyObjectExt;
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList, PyTuple};
+
+use crate::error::OrRaise;
+use crate::import::extract_view;
+use crate::view::PyView;
+use crate::{dlpack, transform};
+
+/// How long to wait for a batch before looking for Ctrl-C.
+const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
+
+/// How fields came and batches go: one view, a tuple, or a dict.
+#[derive(Debug)]
+enum Structure {
+    Single,
+    Tuple,
+    Dict(Vec<Py<PyAny>>),
+}
+
+/// What a batch's views become.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Output {
+    Torch,
+    Numpy,
+    View,
+}
+
+impl Output {
+    fn extract(py: Python<'_>, name: Option<&str>) -> PyResult<Self> {
+        let installed = |module| {
+            PyResult::Ok(!py.import("importlib.util")?.call_method1("find_spec", (module,))?.is_none())
+        };
+        match name {
+            Some("torch") => Ok(Output::Torch),
+            Some("numpy") => Ok(Output::Numpy),
+            Some("view") => Ok(Output::View),
+            Some(other) => Err(PyValueError::new_err(format!(
+                "unknown output {other:?}: expected \"torch\", \"numpy\", \"view\" or None"
+            ))),
+            None if installed("torch")? => Ok(Output::Torch),
+            None if installed("numpy")? => Ok(Output::Numpy),
+            None => Ok(Output::View),
+        }
+    }
+
+    fn wrap<'py>(self, py: Python<'py>, view: View) -> PyResult<Bound<'py, PyAny>> {
+        match self {
+            Output::Torch => dlpack::torch(py, &view, false),
+            Output::Numpy => PyView::numpy(&Bound::new(py, PyView::new(view))?),
+            Output::View => PyView::new(view).into_bound_py_any(py),
+        }
+    }
+}
+
+/// A setting that counts things.
+fn count(name: &str, value: isize, least: usize) -> PyResult<usize> {
+    usize::try_from(value)
+        .ok()
+        .filter(|&value| value >= least)
+        .ok_or_else(|| PyValueError::new_err(format!("{name} must be at least {least}, got {value}")))
+}
+
+/// The fields by name, and how they came.
+fn extract_fields(fields: &Bound<'_, PyAny>) -> PyResult<(Structure, Vec<(String, View)>)> {
+    let of_field = |name: &str, source: &Bound<'_, PyAny>| {
+        let view = extract_view(source).map_err(|error| {
+            let py = source.py();
+            let named = PyErr::from_type(error.get_type(py), format!("field {name:?}: {}", error.value(py)));
+            named.set_cause(py, Some(error));
+            named
+        })?;
+        PyResult::Ok((name.to_owned(), view))
+    };
+    if let Ok(dict) = fields.cast::<PyDict>() {
+        let views = dict
+            .iter()
+            .map(|(key, source)| of_field(&key.str()?.to_cow()?, &source))
+            .collect::<PyResult<_>>()?;
+        Ok((Structure::Dict(dict.keys().iter().map(Bound::unbind).collect()), views))
+    } else if fields.is_instance_of::<PyTuple>() || fields.is_instance_of::<PyList>() {
+        let sources = fields.try_iter()?.enumerate();
+        let views = sources.map(|(i, source)| of_field(&i.to_string(), &source?)).collect::<PyResult<_>>()?;
+        Ok((Structure::Tuple, views))
+    } else {
+        Ok((Structure::Single, vec![of_field("items", fields)?]))
+    }
+}
+
+/// One list of transforms for each field, given in the fields' own structure.
+fn extract_transforms(
+    transforms: Option<&Bound<'_, PyAny>>,
+    structure: &Structure,
+    names: &[(String, View)],
+) -> PyResult<Vec<Vec<Transform>>> {
+    let list = |transforms: Option<Bound<'_, PyAny>>| match transforms {
+        Some(transforms) if !transforms.is_none() => transform::extract_list(&transforms),
+        _ => Ok(vec![]),
+    };
+    let Some(transforms) = transforms else { return Ok(vec![vec![]; names.len()]) };
+    match structure {
+        Structure::Single => Ok(vec![list(Some(transforms.clone()))?]),
+        Structure::Tuple => {
+            let given: Vec<_> = transforms.try_iter()?.collect::<PyResult<_>>()?;
+            if given.len() != names.len() {
+                let message = format!(
+                    "transforms has {} entries for {} fields; None leaves one as it is",
+                    given.len(),
+                    names.len()
+                );
+                return Err(PyValueError::new_err(message));
+            }
+            given.into_iter().map(|transforms| list(Some(transforms))).collect()
+        }
+        Structure::Dict(keys) => {
+            let given = transforms.cast::<PyDict>().map_err(|_| {
+                PyTypeError::new_err("transforms must be a dict of lists, since fields is a dict")
+            })?;
+            let py = given.py();
+            for key in given.keys() {
+                if !keys.iter().any(|own| own.bind(py).eq(&key).unwrap_or(false)) {
+                    let fields: Vec<_> = names.iter().map(|(name, _)| name).collect();
+                    let message = format!(
+                        "transforms names field {:?}, but the fields are {fields:?}",
+                        key.str()?.to_cow()?
+                    );
+                    return Err(PyValueError::new_err(message));
+                }
+            }
+            keys.iter().map(|key| list(given.get_item(key)?)).collect()
+        }
+    }
+}
+
+/// Streams batches out of views, epoch by epoch.
+///
+/// `fields` is one view, a tuple or a dict of them, or of anything `nl.view` takes; batches come in the same structure. Item i
+/// of a field is its row i along axis 0. `transforms` holds lists of `ndlens.transforms` in the same structure too.
+///
+/// Each `for` loop is one epoch: `shuffle` gives each an order of its own, a pure function of `seed` and the epoch, as are
+/// the random draws of each item. So batches are bit-identical for any `num_workers`, which counts threads: they run without
+/// the GIL, and with 0 the calling thread does the work. At most `prefetch_factor` batches are made ahead.
+///
+/// A batch is yours until you drop it: its memory goes back to the loader's pool when the last tensor on it dies.
+/// `output` says what its parts are: "torch", "numpy" or "view"; by default torch if it is installed, else NumPy.
+///
+/// Raises `ValueError` for fields of different lengths, an empty data set, a crop larger than the image and the like,
+/// `TypeError` for what is no field or no transform. An error while a batch is made comes when that batch is due, names the
+/// field and the item, and ends the epoch.
+///
+/// >>> import ndlens as nl
+/// >>> loader = nl.Loader(bytes(range(5)), batch_size=2, output="view")
+/// >>> [batch.tolist() for batch in loader]
+/// [[0, 1], [2, 3], [4]]
+#[pyclass(frozen, name = "Loader", module = "ndlens", weakref)]
+pub(crate) struct PyLoader {
+    loader: Loader,
+    structure: Arc<Structure>,
+    output: Output,
+    epoch: AtomicU32,
+}
+
+#[pymethods]
+impl PyLoader {
+    #[new]
+    #[pyo3(signature = (fields, *, batch_size = 1, shuffle = false, seed = 0, num_workers = 0, drop_last = false,
+        prefetch_factor = 2, transforms = None, output = None))]
+    #[expect(clippy::too_many_arguments, clippy::fn_params_excessive_bools, reason = "Python's keywords")]
+    fn new(
+        fields: &Bound<'_, PyAny>,
+        batch_size: isize,
+        shuffle: bool,
+        seed: i128,
+        num_workers: isize,
+        drop_last: bool,
+        prefetch_factor: isize,
+        transforms: Option<&Bound<'_, PyAny>>,
+        output: Option<&str>,
+    ) -> PyResult<Self> {
+        let seed = u64::try_from(seed).map_err(|_| {
+            PyValueError::new_err(format!("seed must be between 0 and 2**64 - 1, got {seed}"))
+        })?;
+        let config = Config {
+            batch_size: count("batch_size", batch_size, 1)?,
+            shuffle,
+            seed,
+            drop_last,
+            num_workers: count("num_workers", num_workers, 0)?,
+            prefetch_factor: count("prefetch_factor", prefetch_factor, 1)?,
+        };
+        let py = fields.py();
+        let (structure, views) = extract_fields(fields)?;
+        let transforms = extract_transforms(transforms, &structure, &views)?;
+        let fields = views.into_iter().zip(transforms);
+        let fields = fields
+            .map(|((name, view), transforms)| Field::new(name, Arc::new(view)).with_transforms(transforms));
+        Ok(PyLoader {
+            loader: Loader::new(fields.collect(), config).or_raise()?,
+            structure: Arc::new(structure),
+            output: Output::extract(py, output)?,
+            epoch: AtomicU32::new(0),
+        })
+    }
+
+    /// The number of batches in an epoch.
+    fn __len__(&self) -> usize {
+        self.loader.len()
+    }
+
+    /// Starts the next epoch.
+    fn __iter__(&self) -> PyResult<PyEpoch> {
+        // Relaxed: the count itself is all that threads share here.
+        let epoch = self.epoch.fetch_add(1, Ordering::Relaxed);
+        Ok(PyEpoch {
+            epoch: Mutex::new(Some(self.loader.epoch(epoch).or_raise()?)),
+            structure: Arc::clone(&self.structure),
+            output: self.output,
+        })
+    }
+
+    /// The epoch that the next `for` loop runs, from 0 on.
+    #[getter]
+    fn epoch(&self) -> u32 {
+        self.epoch.load(Ordering::Relaxed)
+    }
+
+    /// Makes `epoch` the one that the next `for` loop runs.
+    fn set_epoch(&self, epoch: u32) {
+        self.epoch.store(epoch, Ordering::Relaxed);
+    }
+
+    /// Bytes of all batch memory: being made, waiting, kept by you, and free for the next batch. It grows while you keep
+    /// batches, and only then.
+    #[getter]
+    fn pool_nbytes(&self) -> usize {
+        self.loader.pool_use().bytes
+    }
+
+    fn __repr__(&self) -> String {
+        let config = self.loader.config();
+        format!(
+            "<ndlens.Loader batches={} batch_size={} shuffle={} num_workers={}>",
+            self.loader.len(),
+            config.batch_size,
+            if config.shuffle { "True" } else { "False" },
+            config.num_workers
+        )
+    }
+}
+
+/// The batches of one epoch; what `iter(loader)` gives.
+#[pyclass(frozen, name = "Epoch", module = "ndlens")]
+pub(crate) struct PyEpoch {
+    /// None once it is over: its threads are gone by then.
+    epoch: Mutex<Option<Epoch>>,
+    structure: Arc<Structure>,
+    output: Output,
+}
+
+#[pymethods]
+impl PyEpoch {
+    fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        loop {
+            let progress = py.detach(|| {
+                let mut epoch = self.epoch.lock().unwrap_or_else(PoisonError::into_inner);
+                let progress =
+                    epoch.as_mut().map_or(Progress::Finished, |epoch| epoch.next_within(SIGNAL_INTERVAL));
+                if matches!(progress, Progress::Finished | Progress::Batch(Err(_))) {
+                    *epoch = None;
+                }
+                progress
+            });
+            match progress {
+                Progress::Batch(batch) => return self.wrap(py, batch.or_raise()?.into_views()).map(Some),
+                Progress::Finished => return Ok(None),
+                Progress::Pending => py.check_signals()?,
+            }
+        }
+    }
+
+    /// Batches not yet taken.
+    fn __length_hint__(&self) -> usize {
+        self.epoch.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map_or(0, Epoch::remaining)
+    }
+}
+
+impl PyEpoch {
+    fn wrap<'py>(&self, py: Python<'py>, views: Vec<View>) -> PyResult<Bound<'py, PyAny>> {
+        let mut parts = views.into_iter().map(|view| self.output.wrap(py, view));
+        match &*self.structure {
+            Structure::Single => parts.next().unwrap_or_else(|| Ok(py.None().into_bound(py))),
+            Structure::Tuple => Ok(PyTuple::new(py, parts.collect::<PyResult<Vec<_>>>()?)?.into_any()),
+            Structure::Dict(keys) => {
+                let batch = PyDict::new(py);
+                for (key, part) in keys.iter().zip(parts) {
+                    batch.set_item(key, part?)?;
+                }
+                Ok(batch.into_any())
+            }
+        }
+    }
+}
+
+impl Drop for PyEpoch {
+    fn drop(&mut self) {
+        let epoch = self.epoch.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        // Joining waits for the chunks in hand; let others run Python meanwhile.
+        Python::attach(|py| py.detach(|| drop(epoch)));
+    }
+}

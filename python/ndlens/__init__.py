@@ -1,0 +1,24 @@
+"""The zero-copy road from arrays to tensors.
+
+>>> import ndlens as nl
+>>> pixels = nl.view(bytearray(48)).reshape(4, 4, 3)
+>>> pixels[1:3, 1:3, 0]
+<ndlens.View shape=(2, 2) dtype=uint8 strides=(12, 3)>
+"""
+
+from . import transforms
+from ._ndlens import Epoch, Loader, View, open, view
+from .errors import CopyRequired, FormatError, ReadOnlyError, TruncatedError
+
+__all__ = [
+    "CopyRequired",
+    "Epoch",
+    "FormatError",
+    "Loader",
+    "ReadOnlyError",
+    "TruncatedError",
+    "View",
+    "open",
+    "transforms",
+    "view",
+]

@@ -1,0 +1,17 @@
+"""What ndlens raises where no built-in exception says it."""
+
+
+class CopyRequired(BufferError, ValueError):
+    """An operation that never copies would have to: the message says why, and what to call instead."""
+
+
+class ReadOnlyError(BufferError, TypeError):
+    """Something that writes was given read-only memory: the message says how to get writable memory."""
+
+
+class FormatError(ValueError):
+    """A file is damaged or not of a kind ndlens reads: the message names the file and what is wrong with it."""
+
+
+class TruncatedError(OSError):
+    """A mapped file has become shorter: the message names the file, and in a loader the item."""
