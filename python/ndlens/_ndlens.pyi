@@ -1,15 +1,19 @@
-from collections.abc import Iterator, Mapping, Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from types import EllipsisType
-from typing import Any, Generic, Literal, SupportsIndex, TypeAlias, TypeVar, final, overload
+from typing import Any, Literal, SupportsIndex, TypeAlias, final, overload
 
 import numpy
 import torch
-from typing_extensions import Buffer, CapsuleType
+from typing_extensions import CapsuleType
 
 from .transforms import Transform
 
-_Key: TypeAlias = SupportsIndex | slice | EllipsisType | None | tuple[SupportsIndex | slice | EllipsisType | None, ...]
+_Index: TypeAlias = SupportsIndex | slice | EllipsisType | None
+_Key: TypeAlias = _Index | tuple[_Index, ...]
+
+__all__ = ["Epoch", "Loader", "View", "open", "view"]
 
 @final
 class View:
@@ -67,7 +71,8 @@ class View:
         copy: bool | None = None,
     ) -> CapsuleType: ...
     def __dlpack_device__(self) -> tuple[int, int]: ...
-    def __buffer__(self, flags: int, /) -> memoryview: ...
+    if sys.version_info >= (3, 12):
+        def __buffer__(self, flags: int, /) -> memoryview: ...
 
 @final
 class Loader:
@@ -81,7 +86,10 @@ class Loader:
         num_workers: int = 0,
         drop_last: bool = False,
         prefetch_factor: int = 2,
-        transforms: Sequence[Transform] | Sequence[Sequence[Transform] | None] | Mapping[Any, Sequence[Transform] | None] | None = None,
+        transforms: Sequence[Transform]
+        | Sequence[Sequence[Transform] | None]
+        | Mapping[Any, Sequence[Transform] | None]
+        | None = None,
         output: Literal["torch", "numpy", "view"] | None = None,
     ) -> Loader: ...
     def __len__(self) -> int: ...

@@ -44,7 +44,11 @@ def _size(size: int | Sequence[int]) -> tuple[int, int]:
 
 def _dtype(dtype: Any) -> str:
     """The name of a dtype: "float32", torch.float32, numpy.float32 and numpy.dtype("float32") are all "float32"."""
-    name = dtype if isinstance(dtype, str) else getattr(dtype, "name", None) or getattr(dtype, "__name__", str(dtype))
+    name = (
+        dtype
+        if isinstance(dtype, str)
+        else getattr(dtype, "name", None) or getattr(dtype, "__name__", str(dtype))
+    )
     return str(name).removeprefix("torch.")
 
 

@@ -57,6 +57,13 @@ impl Batch {
     }
 }
 
+/// The error of a batch, and the row it happened in.
+#[derive(Debug)]
+struct Failure {
+    row: usize,
+    error: Error,
+}
+
 /// What to make, the same for all threads.
 #[derive(Debug)]
 struct Plan {
@@ -87,14 +94,17 @@ impl Plan {
     /// # Safety
     ///
     /// No other thread makes any of these rows.
-    unsafe fn make(&self, making: &Making, rows: Range<usize>) -> Result<(), (usize, Error)> {
+    unsafe fn make(&self, making: &Making, rows: Range<usize>) -> Result<(), Box<Failure>> {
         for (stream, (field, slab)) in self.fields.iter().zip(&making.slabs).enumerate() {
             let nbytes = field.program.nbytes();
             let stores =
                 if nbytes * self.batch_size >= MIN_STREAM_BYTES { Stores::Stream } else { Stores::Cached };
             let fail = |row: usize, source: Error| {
                 let item = self.item(making.places.start + row);
-                (row, Error::Item { field: field.name.clone(), item, source: Box::new(source) })
+                Box::new(Failure {
+                    row,
+                    error: Error::Item { field: field.name.clone(), item, source: Box::new(source) },
+                })
             };
             field.source.verify().map_err(|error| fail(rows.start, error.into()))?;
             for row in rows.clone() {
@@ -146,7 +156,7 @@ struct InFlight {
     /// Chunks claimed and not finished.
     working: usize,
     /// The error of the first row that has one.
-    failure: Option<(usize, Error)>,
+    failure: Option<Box<Failure>>,
 }
 
 impl InFlight {
@@ -194,7 +204,9 @@ impl Shared {
             if batch < self.plan.batches {
                 let (making, failure) = match self.plan.begin(batch) {
                     Ok(making) => (making, None),
-                    Err(error) => (Making { slabs: vec![], places: 0..0 }, Some((0, error))),
+                    Err(error) => {
+                        (Making { slabs: vec![], places: 0..0 }, Some(Box::new(Failure { row: 0, error })))
+                    }
                 };
                 let failed = failure.is_some();
                 state.window.push_back(InFlight {
@@ -241,17 +253,20 @@ impl Shared {
             drop(making);
             let failure = match made {
                 Ok(made) => made.err(),
-                Err(panic) => Some((first, Error::WorkerPanicked { batch, message: panic_message(&*panic) })),
+                Err(panic) => {
+                    let error = Error::WorkerPanicked { batch, message: panic_message(&*panic) };
+                    Some(Box::new(Failure { row: first, error }))
+                }
             };
             let mut state = self.lock();
             let at = batch - state.taken;
             let in_flight = &mut state.window[at];
             in_flight.working -= 1;
-            if let Some((row, error)) = failure {
+            if let Some(failure) = failure {
                 // Chunks are claimed in order, so all rows before a failed one are made or being made.
                 in_flight.unclaimed = in_flight.making.places.len();
-                if in_flight.failure.as_ref().is_none_or(|&(other, _)| row < other) {
-                    in_flight.failure = Some((row, error));
+                if in_flight.failure.as_ref().is_none_or(|other| failure.row < other.row) {
+                    in_flight.failure = Some(failure);
                 }
             }
             if at == 0 && in_flight.is_done() {
@@ -348,7 +363,7 @@ impl Epoch {
         };
         let made = plan.begin(batch).and_then(|making| {
             // SAFETY: the batch was begun here, and nobody else knows of it.
-            unsafe { plan.make(&making, 0..making.places.len()) }.map_err(|(_, error)| error)?;
+            unsafe { plan.make(&making, 0..making.places.len()) }.map_err(|failure| failure.error)?;
             plan.finish(making)
         });
         if made.is_err() {
@@ -383,14 +398,12 @@ impl Epoch {
         }
         drop(state);
         self.shared.work.notify_all();
-        Progress::Batch(match failure {
-            Some((_, error)) => Err(error),
-            None => {
-                let making = Arc::into_inner(making)
-                    .expect("workers give up a batch's memory before they call it done");
-                plan.finish(making)
-            }
-        })
+        if let Some(failure) = failure {
+            return Progress::Batch(Err(failure.error));
+        }
+        let making =
+            Arc::into_inner(making).expect("workers give up a batch's memory before they call it done");
+        Progress::Batch(plan.finish(making))
     }
 }
 

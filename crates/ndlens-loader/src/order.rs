@@ -82,7 +82,7 @@ fn encipher(value: u64, left_bits: u32, right_bits: u32, keys: &[u64; ROUNDS]) -
     left << right_bits | right
 }
 
-/// The finaliser of SplitMix64 (Steele, Lea and Flood, 2014): every input bit moves every output bit.
+/// The finaliser of `SplitMix64` (Steele, Lea and Flood, 2014): every input bit moves every output bit.
 fn mix(mut x: u64) -> u64 {
     x = (x ^ x >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     x = (x ^ x >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);

@@ -55,14 +55,13 @@ impl Pool {
     /// A slab to write, used before if one is free.
     pub(crate) fn lease(&self) -> Result<Slab> {
         let free = self.0.lock().free.pop();
-        let memory = match free {
-            Some(memory) => memory,
-            None => {
-                let memory = Buffer::zeroed(self.0.slab_bytes)?;
-                self.0.lock().slabs += 1;
-                prefer_huge_pages(&memory);
-                memory
-            }
+        let memory = if let Some(memory) = free {
+            memory
+        } else {
+            let memory = Buffer::zeroed(self.0.slab_bytes)?;
+            self.0.lock().slabs += 1;
+            prefer_huge_pages(&memory);
+            memory
         };
         Ok(Slab(Lease { memory: Some(memory), home: Arc::downgrade(&self.0) }))
     }

@@ -69,10 +69,11 @@ impl Raise for store::Error {
                 _ => PyOSError::new_err(self.to_string()),
             };
         }
-        match self {
-            store::Error::UnknownMode { .. } => PyValueError::new_err(self.to_string()),
-            _ => raise!("FormatError", self.to_string()),
+        let message = self.to_string();
+        if matches!(self, store::Error::UnknownMode { .. }) {
+            return PyValueError::new_err(message);
         }
+        raise!("FormatError", message)
     }
 }
 

@@ -9,32 +9,27 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyEllipsis, PyInt, PySlice, PyTuple};
 use smallvec::SmallVec;
 
-/// A key's parts.
-pub(crate) struct Key {
-    pub(crate) indices: SmallVec<[Index; 6]>,
-}
+/// A key's parts: room for six before the heap is asked.
+pub(crate) type Key = SmallVec<[Index; 6]>;
 
-impl Key {
-    /// Whether the key leaves no room for an axis: `v[1, 2]` names an element, `v[1, 2, ...]` a view on it.
-    pub(crate) fn names_an_element(&self) -> bool {
-        self.indices.iter().all(|index| matches!(index, Index::At(_)))
-    }
-}
-
-impl<'py> FromPyObject<'_, 'py> for Key {
-    type Error = PyErr;
-
-    fn extract(key: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
-        let mut indices = SmallVec::new();
-        if let Ok(tuple) = key.cast::<PyTuple>() {
-            for item in tuple.iter_borrowed() {
-                indices.push(extract_index(&item)?);
-            }
-        } else {
-            indices.push(extract_index(&key)?);
+/// The parts of `key`, and what `use_key` makes of them.
+///
+/// The key is lent, not returned: it is the largest thing an index operation touches, and moving it would show.
+pub(crate) fn with_key<R>(key: &Bound<'_, PyAny>, use_key: impl FnOnce(&Key) -> PyResult<R>) -> PyResult<R> {
+    let mut indices = Key::new();
+    if let Ok(tuple) = key.cast::<PyTuple>() {
+        for item in tuple.iter_borrowed() {
+            indices.push(extract_index(&item)?);
         }
-        Ok(Key { indices })
+    } else {
+        indices.push(extract_index(key)?);
     }
+    use_key(&indices)
+}
+
+/// Whether a key leaves no room for an axis: `v[1, 2]` names an element, `v[1, 2, ...]` a view on it.
+pub(crate) fn names_an_element(key: &Key) -> bool {
+    key.iter().all(|index| matches!(index, Index::At(_)))
 }
 
 fn extract_index(item: &Bound<'_, PyAny>) -> PyResult<Index> {

@@ -53,7 +53,7 @@ impl Output {
         }
     }
 
-    fn wrap<'py>(self, py: Python<'py>, view: View) -> PyResult<Bound<'py, PyAny>> {
+    fn wrap(self, py: Python<'_>, view: View) -> PyResult<Bound<'_, PyAny>> {
         match self {
             Output::Torch => dlpack::torch(py, &view, false),
             Output::Numpy => PyView::numpy(&Bound::new(py, PyView::new(view))?),
@@ -174,7 +174,7 @@ impl PyLoader {
     #[new]
     #[pyo3(signature = (fields, *, batch_size = 1, shuffle = false, seed = 0, num_workers = 0, drop_last = false,
         prefetch_factor = 2, transforms = None, output = None))]
-    #[expect(clippy::too_many_arguments, clippy::fn_params_excessive_bools, reason = "Python's keywords")]
+    #[expect(clippy::too_many_arguments, reason = "Python's keywords")]
     fn new(
         fields: &Bound<'_, PyAny>,
         batch_size: isize,

@@ -17,6 +17,7 @@ use crate::view::PyView;
 /// not a `.npy` file, `ValueError` for another mode.
 #[pyfunction]
 #[pyo3(signature = (path, mode = "c"))]
+#[expect(clippy::needless_pass_by_value, reason = "extracted from os.PathLike, which gives it by value")]
 pub(crate) fn open(py: Python<'_>, path: PathBuf, mode: &str) -> PyResult<PyView> {
     let mode: MapMode = mode.parse().or_raise()?;
     py.detach(|| store::open(&path, mode)).map(PyView::new).or_raise()

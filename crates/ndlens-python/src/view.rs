@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyCapsule, PyTuple};
 
 use crate::error::OrRaise;
-use crate::key::Key;
+use crate::key::{names_an_element, with_key};
 use crate::{dlpack, element, export};
 
 /// An N-dimensional view of memory that something else owns; made by `nl.view` and `nl.open`.
@@ -134,12 +134,14 @@ impl PyView {
     /// NumPy's basic indexing: integers, slices of any step, `...` and None, fewer than there are axes if you like.
     ///
     /// Gives a view on the same memory, or the element itself where integers name one.
-    fn __getitem__(&self, py: Python<'_>, key: Key) -> PyResult<Py<PyAny>> {
-        let view = self.view.index(&key.indices).or_raise()?;
-        if view.ndim() == 0 && key.names_an_element() {
-            return element::scalar(py, &view);
-        }
-        PyView::new(view).into_py_any(py)
+    fn __getitem__(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        with_key(key, |key| {
+            let view = self.view.index(key).or_raise()?;
+            if view.ndim() == 0 && names_an_element(key) {
+                return element::scalar(py, &view);
+            }
+            PyView::new(view).into_py_any(py)
+        })
     }
 
     /// Axes in another order, as `torch.permute`: axis i of the result is axis `axes[i]` of this view.
@@ -254,13 +256,14 @@ impl PyView {
     }
 
     /// The CPU: (1, 0).
+    #[expect(clippy::unused_self, reason = "a method by the array API")]
     fn __dlpack_device__(&self) -> (i32, i32) {
         (ndlens::DLDevice::CPU.device_type, ndlens::DLDevice::CPU.device_id)
     }
 
     /// # Safety
     ///
-    /// Called by CPython with a struct to fill.
+    /// Called by the interpreter with a struct to fill.
     unsafe fn __getbuffer__(
         slf: &Bound<'_, Self>,
         buffer: *mut ffi::Py_buffer,
