@@ -1,0 +1,61 @@
+# One recipe per habit. Each does its own set-up: all it needs on a fresh machine is Rust, make and Python >= 3.11.
+# The set-up is a virtual environment in .venv with what pyproject.toml's group "all" names (PyTorch among it, 5 GB).
+
+# The first Python that runs (a pyenv shim may not), is new enough and can make a virtual environment.
+# To choose another: make PYTHON=/path/to/python
+PYTHON ?= $(firstword $(foreach python,python3.13 python3.12 python3.11 python3,\
+	$(shell $(python) -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' \
+		>/dev/null 2>&1 && echo $(python))))
+
+BIN := .venv/bin
+
+# Cargo and maturin build for this environment's Python, also when make runs inside another one.
+export VIRTUAL_ENV := $(CURDIR)/.venv
+export PYO3_PYTHON := $(CURDIR)/$(BIN)/python
+# A module for Python finds libpython in its interpreter and must not link to it.
+export PYO3_BUILD_EXTENSION_MODULE := 1
+unexport CONDA_PREFIX PYTHONHOME PYTHONPATH
+
+.PHONY: help demo test lint bench build clean
+.DEFAULT_GOAL := help
+
+help: ## List the recipes
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: build ## Take photographs from an array to a trained network, proving each hand-off
+	$(BIN)/python examples/demo.py
+
+test: build ## Run all tests: Rust, Python, the examples in the documentation
+	cargo test --workspace
+	$(BIN)/pytest
+
+lint: build ## Check format, lints, types, stubs, documentation and spelling
+	cargo clippy --version >/dev/null 2>&1 || rustup component add clippy rustfmt
+	cargo fmt --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --quiet
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/python -m mypy.stubtest --mypy-config-file pyproject.toml ndlens
+	$(BIN)/typos
+
+bench: build ## Measure ndlens beside NumPy and PyTorch (about 5 minutes)
+	$(BIN)/python benches/views.py
+	$(BIN)/python benches/crop.py
+
+build: .venv/installed ## Build the Python module in place; quick when nothing changed
+	$(BIN)/maturin develop --release --quiet
+
+clean: ## Remove everything the recipes made, the virtual environment too
+	rm -rf .venv target demo .mypy_cache .pytest_cache .ruff_cache .hypothesis python/ndlens/*.so
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamp is written last: an installation that failed half-way starts again.
+.venv/installed: pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { \
+		echo 'no Python >= 3.11 with venv found; install one or say make PYTHON=/path/to/python' >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group all
+	touch $@

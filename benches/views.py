@@ -1,0 +1,100 @@
+"""Taking a view and handing it to torch: ndlens beside NumPy and torch.
+
+What it shows. The nanoseconds of one slice of an array of images, and of handing such a slice to torch without a
+copy. Both happen once per sample in a Dataset, so they are the floor under every loader written in Python.
+
+Against whom. NumPy's and torch's own indexing of the same memory; torch.from_dlpack and torch.from_numpy of the
+same slice as an ndarray.
+
+How. All in one process; the contestants take turns, and each turn times some thousand calls, several times. A
+turn counts with its median, a contestant with its best turn: noise only ever adds. Before they are timed, the
+results are checked to show the same elements at the same address.
+
+    python benches/views.py [--turns 9] [--quick]
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import timeit
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+import ndlens as nl
+
+Images = npt.NDArray[np.uint8]
+
+
+class Contestant(NamedTuple):
+    name: str
+    statement: str
+    # What `x` is in the statement.
+    x: Any
+
+
+def slicing(images: Images) -> list[Contestant]:
+    statement = "x[5, 10:266, 20:276, :]"
+    view, tensor, expected = nl.view(images), torch.from_numpy(images), images[5, 10:266, 20:276, :]
+    for sliced in (view[5, 10:266, 20:276, :].numpy(), tensor[5, 10:266, 20:276, :].numpy()):
+        assert sliced.ctypes.data == expected.ctypes.data
+        assert np.array_equal(sliced, expected)
+    return [
+        Contestant("ndlens", statement, view),
+        Contestant("numpy", statement, images),
+        Contestant("torch", statement, tensor),
+    ]
+
+
+def handing_over(images: Images) -> list[Contestant]:
+    array = images[5, 10:266, 20:276, :]
+    view = nl.view(images)[5, 10:266, 20:276, :]
+    # torch's __init__ does not list from_dlpack among its exports.
+    from_dlpack = torch.from_dlpack(array)  # type: ignore[attr-defined]
+    for tensor in (view.torch(), from_dlpack, torch.from_numpy(array)):
+        assert tensor.data_ptr() == array.ctypes.data
+        assert np.array_equal(tensor.numpy(), array)
+    return [
+        Contestant("ndlens view.torch()", "x.torch()", view),
+        Contestant("torch.from_dlpack(ndarray)", "torch.from_dlpack(x)", array),
+        Contestant("torch.from_numpy(ndarray)", "torch.from_numpy(x)", array),
+    ]
+
+
+def measure(contestants: list[Contestant], turns: int) -> dict[str, float]:
+    """Returns nanoseconds per call."""
+    calls, repeats = 2000, 7
+    best = {contestant.name: float("inf") for contestant in contestants}
+    for _ in range(turns):
+        for name, statement, x in contestants:
+            names = {"torch": torch, "x": x}
+            seconds = statistics.median(timeit.repeat(statement, globals=names, number=calls, repeat=repeats))
+            best[name] = min(best[name], seconds / calls * 1e9)
+    return best
+
+
+def print_table(title: str, nanoseconds: dict[str, float]) -> None:
+    subject, *_ = nanoseconds
+    print(f"{title:<30}{'ns':>8}   {subject} takes")
+    for name, time in nanoseconds.items():
+        ratio = "" if name == subject else f"{nanoseconds[subject] / time:.2f} x as long"
+        print(f"  {name:<28}{time:>8.0f}   {ratio}")
+    print()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--turns", type=int, default=9)
+    parser.add_argument("--quick", action="store_true", help="a look, not a measurement: 1 turn")
+    arguments = parser.parse_args()
+    turns = 1 if arguments.quick else arguments.turns
+    images = np.random.default_rng().integers(0, 256, (16, 512, 512, 3), dtype=np.uint8)
+    print_table("v[5, 10:266, 20:276, :]", measure(slicing(images), turns))
+    print_table("a crop to torch, no copy", measure(handing_over(images), turns))
+
+
+if __name__ == "__main__":
+    main()
