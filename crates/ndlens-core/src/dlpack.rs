@@ -13,9 +13,10 @@ use std::slice;
 use std::sync::Arc;
 
 use crate::buffer::{Access, Buffer, Owner};
+use crate::dims::Dims;
 use crate::dtype::DType;
 use crate::error::{CopyReason, Error, Result};
-use crate::layout::{Dims, Layout, MAX_NDIM, Order, contiguous_strides};
+use crate::layout::{Layout, MAX_NDIM, Order, contiguous_strides};
 use crate::view::View;
 
 /// The version this module writes. Readers must accept any minor version of major version 1.
@@ -286,8 +287,7 @@ unsafe fn import<M: Managed>(managed: NonNull<M>) -> Result<View> {
     if ndim > 0 && tensor.shape.is_null() {
         return Err(invalid("shape is null"));
     }
-    let mut shape = Dims::new();
-    let mut strides = Dims::new();
+    let (mut shape, mut strides) = (Dims::<usize>::new(), Dims::<isize>::new());
     if ndim > 0 {
         // SAFETY: not null, and DLPack promises `ndim` sizes.
         for &n in unsafe { slice::from_raw_parts(tensor.shape, ndim) } {

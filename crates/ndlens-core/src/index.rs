@@ -6,10 +6,9 @@
 
 use std::ops::{Range, RangeFrom, RangeFull, RangeTo};
 
-use smallvec::SmallVec;
-
+use crate::dims::Dims;
 use crate::error::{CopyReason, Error, Result};
-use crate::layout::{Dims, Layout, MAX_NDIM, Order, contiguous_strides};
+use crate::layout::{Layout, Order, check_rank, contiguous_strides};
 
 /// One item between the brackets of `v[...]`: NumPy's basic indexing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,11 +92,11 @@ impl Layout {
     /// [`Error::IndexOutOfBounds`], [`Error::TooManyIndices`], [`Error::MultipleEllipses`], [`Error::ZeroStep`],
     /// [`Error::TooManyDimensions`].
     pub fn index(&self, indices: &[Index]) -> Result<Layout> {
-        let mut used = 0;
-        let mut ellipses = 0;
+        let (mut used, mut dropped, mut ellipses) = (0, 0, 0);
         for index in indices {
             match index {
-                Index::At(_) | Index::Slice { .. } => used += 1,
+                Index::At(_) => (used, dropped) = (used + 1, dropped + 1),
+                Index::Slice { .. } => used += 1,
                 Index::Ellipsis => ellipses += 1,
                 Index::NewAxis => {}
             }
@@ -108,6 +107,8 @@ impl Layout {
         let Some(rest) = self.ndim().checked_sub(used) else {
             return Err(Error::TooManyIndices { ndim: self.ndim(), got: used });
         };
+        let added = indices.len() - used - ellipses;
+        check_rank(self.ndim() - dropped + added)?;
 
         let empty = self.is_empty();
         let mut out = Layout { shape: Dims::new(), strides: Dims::new(), offset: self.offset };
@@ -152,9 +153,6 @@ impl Layout {
         }
         out.shape.extend_from_slice(&self.shape[axis..]);
         out.strides.extend_from_slice(&self.strides[axis..]);
-        if out.ndim() > MAX_NDIM {
-            return Err(Error::TooManyDimensions { got: out.ndim() });
-        }
         Ok(out)
     }
 
@@ -170,7 +168,7 @@ impl Layout {
 
     /// Each of `axes` as an index into `shape`, none twice.
     fn normalize_axes(&self, axes: &[isize]) -> Result<Dims<usize>> {
-        let mut normal = Dims::new();
+        let mut normal = Dims::<usize>::new();
         for &axis in axes {
             let axis = self.normalize_axis(axis)?;
             if normal.contains(&axis) {
@@ -206,7 +204,7 @@ impl Layout {
     pub fn flip(&self, axes: &[isize]) -> Result<Layout> {
         let mut out = self.clone();
         let empty = self.is_empty();
-        for axis in self.normalize_axes(axes)? {
+        for &axis in &self.normalize_axes(axes)? {
             if !empty {
                 let last = (self.shape[axis] as isize - 1).wrapping_mul(self.strides[axis]);
                 out.offset = out.offset.wrapping_add_signed(last);
@@ -237,6 +235,7 @@ impl Layout {
         if size > len {
             return Err(Error::WindowTooLarge { size, axis, len });
         }
+        check_rank(self.ndim() + 1)?;
         let mut out = self.clone();
         out.shape[axis] = 1 + (len - size) / step;
         out.strides[axis] = stride.wrapping_mul(step as isize);
@@ -254,10 +253,8 @@ impl Layout {
     /// [`Error::ReshapeShape`], [`Error::ReshapeSize`], [`Error::TooManyDimensions`], and [`Error::CopyRequired`] where
     /// the elements would have to move.
     pub fn reshape(&self, shape: &[isize], itemsize: usize) -> Result<Layout> {
+        check_rank(shape.len())?;
         let target = self.complete_shape(shape)?;
-        if target.len() > MAX_NDIM {
-            return Err(Error::TooManyDimensions { got: target.len() });
-        }
         let mut out = Layout { strides: Dims::new(), shape: target, offset: self.offset };
         out.strides = if self.len() <= 1 {
             contiguous_strides(&out.shape, itemsize, Order::C)
@@ -331,9 +328,12 @@ impl Layout {
         if start.checked_add(count).is_none_or(|end| end > size) {
             return Err(Error::IndexOutOfBounds { index: start.saturating_add(count) as isize, axis, size });
         }
-        let mut indices: SmallVec<[Index; 6]> = SmallVec::from_elem(s(..), axis);
-        indices.push(s(start as isize..(start + count) as isize));
-        self.index(&indices)
+        let mut out = self.clone();
+        if !self.is_empty() && count > 0 {
+            out.offset = out.offset.wrapping_add_signed(start as isize * self.strides[axis]);
+        }
+        out.shape[axis] = count;
+        Ok(out)
     }
 }
 

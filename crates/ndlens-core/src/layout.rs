@@ -1,17 +1,10 @@
 //! Where the elements are.
 
-use smallvec::SmallVec;
-
+use crate::dims::Dims;
 use crate::error::{Error, Result};
 
 /// The most axes a layout has: NumPy's limit and the buffer protocol's (`PyBUF_MAX_NDIM`).
 pub const MAX_NDIM: usize = 64;
-
-/// Axes kept in the layout itself; more go to the heap. Six hold a batch of video clips, (N, T, H, W, C), and one more.
-const INLINE_NDIM: usize = 6;
-
-/// One number per axis.
-pub(crate) type Dims<T> = SmallVec<[T; INLINE_NDIM]>;
 
 /// Which index runs fastest in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +56,7 @@ impl Layout {
         if shape.len() != strides.len() {
             return Err(Error::RankMismatch { shape: shape.len(), strides: strides.len() });
         }
+        check_rank(shape.len())?;
         let layout = Layout { shape: Dims::from_slice(shape), strides: Dims::from_slice(strides), offset };
         layout.check(itemsize, len)?;
         Ok(layout)
@@ -86,13 +80,9 @@ impl Layout {
     ///
     /// # Errors
     ///
-    /// [`Error::TooManyDimensions`] and [`Error::RankMismatch`] for invariant 1, [`Error::SizeOverflow`] for 2,
-    /// [`Error::OutOfBuffer`] for 3.
+    /// [`Error::SizeOverflow`] for invariant 2, [`Error::OutOfBuffer`] for 3; 1 holds for every layout there is.
     pub fn check(&self, itemsize: usize, len: usize) -> Result<()> {
         self.check_size(itemsize)?;
-        if self.shape.len() != self.strides.len() {
-            return Err(Error::RankMismatch { shape: self.shape.len(), strides: self.strides.len() });
-        }
         let (start, end) = self.extent(itemsize);
         if start < 0 || end > len as i128 {
             return Err(Error::OutOfBuffer { start, end, len });
@@ -100,11 +90,8 @@ impl Layout {
         Ok(())
     }
 
-    /// Invariants 1 and 2; the bytes that the elements take when packed.
+    /// Invariant 2; the bytes that the elements take when packed.
     fn check_size(&self, itemsize: usize) -> Result<usize> {
-        if self.shape.len() > MAX_NDIM {
-            return Err(Error::TooManyDimensions { got: self.shape.len() });
-        }
         // Elements of no bytes are counted too.
         let mut bytes = itemsize.max(1);
         for &n in &self.shape {
@@ -144,6 +131,7 @@ impl Layout {
         if shape.len() != strides.len() {
             return Err(Error::RankMismatch { shape: shape.len(), strides: strides.len() });
         }
+        check_rank(shape.len())?;
         let layout = Layout { shape: Dims::from_slice(shape), strides: Dims::from_slice(strides), offset: 0 };
         layout.check_size(itemsize)?;
         let (low, high) = layout.extent(itemsize);
@@ -250,6 +238,11 @@ impl Layout {
             Some(here as usize)
         })
     }
+}
+
+/// The part of invariant 1 that comes before a layout can be made.
+pub(crate) fn check_rank(ndim: usize) -> Result<()> {
+    if ndim > MAX_NDIM { Err(Error::TooManyDimensions { got: ndim }) } else { Ok(()) }
 }
 
 /// Strides of packed elements. An axis of size 0 counts as 1, as in NumPy.

@@ -23,6 +23,7 @@
 compile_error!("ndlens reads and writes little-endian memory; big-endian machines are not supported");
 
 mod buffer;
+mod dims;
 mod dlpack;
 mod dtype;
 mod error;

@@ -5,6 +5,7 @@
 use std::ptr;
 
 use crate::buffer::{Access, Buffer};
+use crate::dims::Dims;
 use crate::dtype::{DType, Element};
 use crate::error::{Error, Result};
 use crate::index::Index;
@@ -47,8 +48,8 @@ impl View {
     /// A vector as a view of shape (len,); nothing is copied.
     pub fn from_vec<T: Element>(vec: Vec<T>) -> Self {
         let layout = Layout {
-            shape: [vec.len()][..].into(),
-            strides: [size_of::<T>() as isize][..].into(),
+            shape: Dims::from_slice(&[vec.len()]),
+            strides: Dims::from_slice(&[size_of::<T>() as isize]),
             offset: 0,
         };
         View { buffer: Buffer::from_vec(vec), layout, dtype: T::DTYPE }
