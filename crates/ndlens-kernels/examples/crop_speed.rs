@@ -1,0 +1,134 @@
+//! How fast crops become floats: a 256x256x3 crop of a 512x512x3 `uint8` image, HWC to CHW, times 1/255 and, on
+//! request, normalised, out of an array larger than the cache into a ring of eight batch buffers of 32, on one thread.
+//!
+//! Each instruction set runs in a process of its own, since `NDLENS_ISA` is read once. Every crop position's result
+//! is checked against the obvious loop before anything is timed. Figures are medians of five windows.
+//!
+//! ```text
+//! cargo run --release -p ndlens-kernels --example crop_speed
+//! ```
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use ndlens_core::{DType, Layout, Order, View, ViewRef, s};
+use ndlens_kernels::{Step, Stores, ValueMap};
+
+const IMAGES: usize = 1000;
+const SIZE: usize = 512;
+const CROP: usize = 256;
+const BATCH: usize = 32;
+const RING: usize = 8;
+const WINDOW: Duration = Duration::from_millis(400);
+const MEAN: [f64; 3] = [0.485, 0.456, 0.406];
+const STD: [f64; 3] = [0.229, 0.224, 0.225];
+
+type Failure = Box<dyn std::error::Error>;
+
+fn main() -> Result<(), Failure> {
+    if std::env::args().nth(1).as_deref() == Some("one") {
+        return measure();
+    }
+    println!("{:<8} {:<10} {:<8} {:>9}", "isa", "values", "stores", "img/s");
+    for isa in ["scalar", "avx2", "avx512"] {
+        let status = Command::new(std::env::current_exe()?).arg("one").env("NDLENS_ISA", isa).status()?;
+        if !status.success() {
+            return Err(format!("{isa}: {status}").into());
+        }
+    }
+    Ok(())
+}
+
+fn measure() -> Result<(), Failure> {
+    let isa = std::env::var("NDLENS_ISA")?;
+    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let words = (0..IMAGES * SIZE * SIZE * 3 / 8).map(|_| random.next()).collect();
+    let bytes = View::from_vec::<u64>(words);
+    let dtype = DType::U8;
+    let images =
+        View::new(bytes.buffer().clone(), Layout::contiguous(&[IMAGES, SIZE, SIZE, 3], 1, Order::C)?, dtype)?;
+    let images = images.as_ref();
+    let scale = Step::ToDtype { dtype: DType::F32, scale: true };
+    let normalize = Step::Normalize { mean: MEAN.to_vec(), std: STD.to_vec() };
+    for (name, steps) in [("scaled", vec![scale.clone()]), ("normalised", vec![scale, normalize])] {
+        let map = ValueMap::new(&DType::U8, 3, &steps)?;
+        check(&map, &images, steps.len() > 1, &mut random)?;
+        for stores in [Stores::Cached, Stores::Stream] {
+            let rate = median_rate(&map, &images, stores, &mut random)?;
+            println!("{isa:<8} {name:<10} {:<8} {rate:>9.0}", format!("{stores:?}"));
+        }
+    }
+    Ok(())
+}
+
+/// A random crop, mirrored every other time, as (C, H, W).
+fn crop<'a>(images: &ViewRef<'a>, random: &mut Random) -> Result<ViewRef<'a>, Failure> {
+    let below = |random: &mut Random, n: usize| (random.next() % n as u64) as isize;
+    let (image, y, x) =
+        (below(random, IMAGES), below(random, SIZE - CROP + 1), below(random, SIZE - CROP + 1));
+    let crop = images.index(&[s(image), s(y..y + CROP as isize), s(x..x + CROP as isize)])?;
+    let crop = if random.next().is_multiple_of(2) { crop } else { crop.flip(&[1])? };
+    Ok(crop.permute(&[2, 0, 1])?)
+}
+
+fn check(map: &ValueMap, images: &ViewRef<'_>, normalised: bool, random: &mut Random) -> Result<(), Failure> {
+    let mut got = vec![0; CROP * CROP * 3 * 4];
+    let mut bytes = vec![0; CROP * CROP * 3];
+    for stores in [Stores::Cached, Stores::Stream] {
+        for _ in 0..8 {
+            let crop = crop(images, random)?;
+            map.apply(&crop, Some(0), &mut got, stores)?;
+            crop.read_into(&mut bytes)?;
+            for (i, (&byte, got)) in bytes.iter().zip(got.as_chunks::<4>().0).enumerate() {
+                let (mean, std) = (MEAN[i / (CROP * CROP)] as f32, STD[i / (CROP * CROP)] as f32);
+                let scaled = f32::from(byte) * (1.0f64 / 255.0) as f32;
+                let expected = if normalised { (scaled - mean) / std } else { scaled };
+                if expected.to_le_bytes() != *got {
+                    return Err(format!("element {i}: got {got:?}, expected {expected}").into());
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn median_rate(
+    map: &ValueMap,
+    images: &ViewRef<'_>,
+    stores: Stores,
+    random: &mut Random,
+) -> Result<f64, Failure> {
+    let item = CROP * CROP * 3 * 4;
+    // A batch starts at a cache line, as the loader's do.
+    let mut ring: Vec<Vec<u8>> = (0..RING).map(|_| vec![1; BATCH * item + 64]).collect();
+    let mut rates = Vec::new();
+    for window in 0..6 {
+        let (start, mut done) = (Instant::now(), 0usize);
+        while start.elapsed() < WINDOW {
+            let batch = &mut ring[(done / BATCH) % RING];
+            let aligned = batch.as_ptr().align_offset(ndlens_core::ALIGNMENT);
+            for slot in batch[aligned..][..BATCH * item].chunks_exact_mut(item) {
+                map.apply(&crop(images, random)?, Some(0), slot, stores)?;
+            }
+            done += BATCH;
+        }
+        // The first window warms up.
+        if window > 0 {
+            rates.push(done as f64 / start.elapsed().as_secs_f64());
+        }
+    }
+    rates.sort_by(f64::total_cmp);
+    Ok(rates[rates.len() / 2])
+}
+
+/// xorshift64*.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+}

@@ -1,0 +1,46 @@
+//! Everything that can go wrong with a value map, one variant each.
+
+/// `Result` with this crate's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What was asked for, what was found, and where.
+#[expect(missing_docs, reason = "the fields are named by the message above them")]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A target that is not a float, or a source that is not a number.
+    #[error("cannot convert {from} to {to}: {reason}")]
+    UnsupportedConversion { from: String, to: String, reason: &'static str },
+    /// A normalize of elements that are not floats.
+    #[error(
+        "normalize needs a floating-point dtype, got {got}; put ToDtype(\"float32\", scale=True) before it"
+    )]
+    NormalizeDType { got: String },
+    /// A mean or std for another number of channels.
+    #[error(
+        "normalize got {got} values of {name}, expected {}",
+        if *.expected == 1 { "1".to_owned() } else { format!("1 or {expected}") }
+    )]
+    StatisticsLength { name: &'static str, got: usize, expected: usize },
+    /// A division by zero to come.
+    #[error("normalize needs a std other than 0, got 0 at position {position}")]
+    ZeroStd { position: usize },
+    /// A view of other elements than the map was compiled for.
+    #[error("view has dtype {got}, expected {expected}")]
+    SourceDType { got: String, expected: String },
+    /// A destination of the wrong size.
+    #[error("destination has {got} bytes, expected {expected}")]
+    DestinationSize { got: usize, expected: usize },
+    /// A channel axis the view does not have.
+    #[error("channel axis {axis} is out of bounds for view of dimension {ndim}")]
+    ChannelAxisOutOfBounds { axis: usize, ndim: usize },
+    /// A view with another number of channels than the map was compiled for.
+    #[error("view has {got} channels, expected {expected}")]
+    ChannelCount { got: usize, expected: usize },
+    /// `NDLENS_ISA` set to what is no instruction set.
+    #[error("NDLENS_ISA is {got:?}, expected scalar, avx2 or avx512")]
+    UnknownIsa { got: String },
+    /// What the view itself says.
+    #[error(transparent)]
+    View(#[from] ndlens_core::Error),
+}

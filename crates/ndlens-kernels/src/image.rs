@@ -1,0 +1,290 @@
+//! Which body runs: the safe face of the fast ones.
+
+#![expect(unsafe_code, reason = "reads elements through raw pointers and calls vector bodies; see UNSAFE.md")]
+
+use std::ptr;
+
+use ndlens_core::{DType, ViewRef};
+
+use crate::block;
+use crate::cpu::Isa;
+use crate::error::Result;
+use crate::program::{Float, Op, Program, Stage};
+use crate::rows::Rows;
+use crate::value::Stores;
+#[cfg(target_arch = "x86_64")]
+use crate::x86;
+
+/// Beyond this many channels with values of their own, tables would not stay in the second-level cache.
+const MAX_TABLES: usize = 64;
+
+/// The most lanes of a vector, and so how far [`Affine`]'s cyclic values reach beyond one cycle.
+pub(crate) const MAX_LANES: usize = 16;
+
+/// What was prepared when the map was compiled.
+#[derive(Debug, Clone)]
+pub(crate) struct Body {
+    isa: Isa,
+    table: Option<Table>,
+    affine: Option<Affine>,
+}
+
+/// All results of one-byte elements, by channel and byte, by the size of a result.
+#[derive(Debug, Clone)]
+enum Table {
+    Two(Vec<[[u8; 2]; 256]>),
+    Four(Vec<[[u8; 4]; 256]>),
+    Eight(Vec<[[u8; 8]; 256]>),
+}
+
+/// `(x * scale - mean) / std` in `f32`, for `uint8` x.
+#[derive(Debug, Clone)]
+pub(crate) struct Affine {
+    pub(crate) scale: f32,
+    pub(crate) normalize: Option<Normalize>,
+}
+
+/// Values by channel. Each vector goes on cyclically for [`MAX_LANES`] more values, so that a register can be loaded
+/// from any channel on.
+#[derive(Debug, Clone)]
+pub(crate) struct Normalize {
+    pub(crate) mean: Vec<f32>,
+    pub(crate) std: Vec<f32>,
+    pub(crate) inverse: Vec<f32>,
+    /// Whether multiply, residual, correct gives the bits of a division for every input.
+    pub(crate) by_inverse: bool,
+}
+
+impl Body {
+    pub(crate) fn new(program: &Program, channels: usize, isa: Isa) -> Self {
+        let channels = if program.tells_channels_apart() { channels } else { 1 };
+        Body { isa, table: Table::new(program, channels), affine: Affine::new(program, channels) }
+    }
+
+    /// Writes what becomes of the elements of `src`, of which there are some, to `dst`, which has room for just them.
+    /// `channel_axis` is None where channels need not be told apart.
+    pub(crate) fn run(
+        &self,
+        program: &Program,
+        src: &ViewRef<'_>,
+        channel_axis: Option<usize>,
+        dst: &mut [u8],
+        stores: Stores,
+    ) -> Result<()> {
+        if program.stages.is_empty() {
+            if !(stores == Stores::Stream && self.stream_copy(src, dst)) {
+                src.read_into(dst)?;
+            }
+            return Ok(());
+        }
+        let rows = Rows::new(src.shape(), src.strides(), channel_axis);
+        match (&self.affine, &self.table) {
+            (Some(affine), _) if self.run_vectors(affine, src, &rows, dst, stores) => {}
+            (_, Some(Table::Two(tables))) => run_table(tables, src, &rows, dst),
+            (_, Some(Table::Four(tables))) => run_table(tables, src, &rows, dst),
+            (_, Some(Table::Eight(tables))) => run_table(tables, src, &rows, dst),
+            (_, None) => block::run(program, src, &rows, dst),
+        }
+        Ok(())
+    }
+
+    /// Runs a vector body, if there is one for these rows.
+    #[cfg(target_arch = "x86_64")]
+    fn run_vectors(
+        &self,
+        affine: &Affine,
+        src: &ViewRef<'_>,
+        rows: &Rows,
+        dst: &mut [u8],
+        stores: Stores,
+    ) -> bool {
+        let Some(body) = x86::row_body(self.isa, affine, rows.cycle > 1) else { return false };
+        if !x86::STRIDES.contains(&rows.stride_bytes.unsigned_abs()) || rows.shortest() < MAX_LANES {
+            return false;
+        }
+        let stream = stores == Stores::Stream;
+        rows.for_each(|row| {
+            let to = &mut dst[row.at * 4..][..row.count * 4];
+            let from = src.as_ptr().wrapping_offset(row.offset);
+            let row = x86::ByteRow {
+                from,
+                stride: rows.stride_bytes,
+                channel: row.channel,
+                cycle: rows.cycle,
+                ahead_bytes: rows.ahead_bytes,
+            };
+            // SAFETY: `Isa` says that the machine has the body's instructions. By invariant 1 of `Rows` the elements
+            // are `src`'s, so the bytes from the first to the last are in its buffer and readable; there are at least
+            // MAX_LANES, as `shortest` says; the stride was just looked at. The channel is below the number of
+            // channels, for which the affine's values were made: `apply` compared it with the axis.
+            unsafe { body(affine, row, to, stream) };
+        });
+        if stream {
+            x86::fence();
+        }
+        true
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    fn run_vectors(&self, _: &Affine, _: &ViewRef<'_>, _: &Rows, _: &mut [u8], _: Stores) -> bool {
+        false
+    }
+
+    /// Copies past the cache, if the elements lie in long rows.
+    #[cfg(target_arch = "x86_64")]
+    fn stream_copy(&self, src: &ViewRef<'_>, dst: &mut [u8]) -> bool {
+        /// A row shorter than this is mostly head and tail, which go through the cache.
+        const MIN_ROW_BYTES: usize = 1024;
+        let itemsize = src.dtype().itemsize();
+        if self.isa < Isa::Avx2 || src.nbytes() < MIN_ROW_BYTES {
+            return false;
+        }
+        let rows = Rows::new(src.shape(), src.strides(), None);
+        if rows.stride_bytes != itemsize as isize || rows.shortest().saturating_mul(itemsize) < MIN_ROW_BYTES
+        {
+            return false;
+        }
+        rows.for_each(|row| {
+            let to = &mut dst[row.at * itemsize..][..row.count * itemsize];
+            // SAFETY: `Isa` says that the machine has AVX2. By invariant 1 of `Rows` the row's elements are `src`'s, and
+            // packed, so as many bytes as `to` has are readable.
+            unsafe { x86::stream_copy(src.as_ptr().wrapping_offset(row.offset), to) };
+        });
+        x86::fence();
+        true
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    fn stream_copy(&self, _: &ViewRef<'_>, _: &mut [u8]) -> bool {
+        false
+    }
+}
+
+impl Table {
+    /// Asks the oracle about every byte of every channel, if elements are of one byte.
+    fn new(program: &Program, channels: usize) -> Option<Self> {
+        let itemsizes = (program.source.itemsize(), program.dtype.itemsize());
+        if program.stages.is_empty() || channels > MAX_TABLES {
+            return None;
+        }
+        match itemsizes {
+            (1, 2) => Some(Table::Two(tables(program, channels))),
+            (1, 4) => Some(Table::Four(tables(program, channels))),
+            (1, 8) => Some(Table::Eight(tables(program, channels))),
+            _ => None,
+        }
+    }
+}
+
+fn tables<const N: usize>(program: &Program, channels: usize) -> Vec<[[u8; N]; 256]> {
+    let table = |channel| {
+        let mut table = [[0; N]; 256];
+        (0u8..=255).zip(&mut table).for_each(|(byte, out)| program.map_element(&[byte], channel, out));
+        table
+    };
+    (0..channels).map(table).collect()
+}
+
+fn run_table<const N: usize>(tables: &[[[u8; N]; 256]], src: &ViewRef<'_>, rows: &Rows, dst: &mut [u8]) {
+    let dst = dst.as_chunks_mut::<N>().0;
+    rows.for_each(|row| {
+        let to = &mut dst[row.at..][..row.count];
+        let byte = |i: usize| {
+            let offset = row.offset + i as isize * rows.stride_bytes;
+            // SAFETY: by invariant 1 of `Rows` this is an element of `src`, which is readable and one byte.
+            usize::from(unsafe { ptr::read(src.as_ptr().wrapping_offset(offset)) })
+        };
+        if rows.cycle == 1 {
+            let table = &tables[row.channel];
+            to.iter_mut().enumerate().for_each(|(i, out)| *out = table[byte(i)]);
+        } else {
+            for (cycle, to) in to.chunks_mut(rows.cycle).enumerate() {
+                for (channel, (table, out)) in tables.iter().zip(to).enumerate() {
+                    *out = table[byte(cycle * rows.cycle + channel)];
+                }
+            }
+        }
+    });
+}
+
+impl Affine {
+    /// This chain as one affine map, if it is one.
+    fn new(program: &Program, channels: usize) -> Option<Self> {
+        if program.source != DType::U8 || program.stages.iter().any(|stage| stage.dtype != Float::F32) {
+            return None;
+        }
+        let mut ops = program.stages.iter().map(|Stage { op, .. }| op).peekable();
+        ops.next_if_eq(&&Op::Cast)?;
+        let mut scale = 1.0;
+        if let Some(Op::Scale(factor)) = ops.next_if(|op| matches!(op, Op::Scale(_))) {
+            scale = *factor as f32;
+        }
+        let normalize = match (ops.next(), ops.next(), ops.next()) {
+            (None, ..) => None,
+            (Some(Op::Sub(mean)), Some(Op::Div(std)), None) => {
+                Some(Normalize::new(scale, mean, std, channels))
+            }
+            _ => return None,
+        };
+        Some(Affine { scale, normalize })
+    }
+}
+
+impl Normalize {
+    fn new(scale: f32, mean: &[f64], std: &[f64], channels: usize) -> Self {
+        let cyclic = |values: &[f64]| -> Vec<f32> {
+            let values = values.iter().map(|&value| value as f32);
+            values.cycle().take(channels + MAX_LANES).collect()
+        };
+        let (mean, std) = (cyclic(mean), cyclic(std));
+        let inverse: Vec<f32> = std.iter().map(|std| 1.0 / std).collect();
+        let by_inverse = (0..channels).all(|channel| {
+            let (mean, std, inverse) = (mean[channel], std[channel], inverse[channel]);
+            (0u8..=255).all(|byte| {
+                let centered = f32::from(byte) * scale - mean;
+                let quotient = centered * inverse;
+                let residual = (-quotient).mul_add(std, centered);
+                residual.mul_add(inverse, quotient).to_bits() == (centered / std).to_bits()
+            })
+        });
+        Normalize { mean, std, inverse, by_inverse }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Step;
+
+    fn affine(steps: &[Step]) -> Option<Affine> {
+        Affine::new(&Program::new(&DType::U8, 3, steps).unwrap(), 3)
+    }
+
+    fn to(dtype: DType) -> Step {
+        Step::ToDtype { dtype, scale: true }
+    }
+
+    fn normalize(mean: &[f64], std: &[f64]) -> Step {
+        Step::Normalize { mean: mean.to_vec(), std: std.to_vec() }
+    }
+
+    #[test]
+    fn imagenets_division_is_done_by_its_inverse_and_an_awkward_one_is_not() {
+        let imagenet = normalize(&[0.485, 0.456, 0.406], &[0.229, 0.224, 0.225]);
+        let by_inverse = |step| affine(&[to(DType::F32), step]).unwrap().normalize.unwrap().by_inverse;
+        assert!(by_inverse(imagenet));
+        // 1 / std overflows, so a product with it cannot be right.
+        assert!(!by_inverse(normalize(&[0.5], &[1e-39])));
+    }
+
+    #[test]
+    fn only_one_scale_and_one_normalize_in_float32_are_an_affine_map() {
+        let half = normalize(&[0.5], &[0.5]);
+        assert!(affine(&[to(DType::F32)]).is_some());
+        assert!(affine(&[to(DType::F32), half.clone()]).is_some());
+        assert!(affine(&[to(DType::F32), half.clone(), half.clone()]).is_none());
+        assert!(affine(&[to(DType::F16), half]).is_none());
+        assert!(affine(&[to(DType::F32), to(DType::F64)]).is_none());
+        assert!(affine(&[]).is_none());
+    }
+}

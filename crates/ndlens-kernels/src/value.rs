@@ -1,0 +1,136 @@
+//! Steps on values, compiled once and applied to millions of items.
+
+use ndlens_core::{DType, ViewRef};
+
+use crate::cpu::Isa;
+use crate::error::{Error, Result};
+use crate::image::Body;
+use crate::program::Program;
+
+/// One step of a chain, with torchvision's meaning.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Step {
+    /// `torchvision.transforms.v2.ToDtype`: to another dtype, with `scale` from the range of an integer to 0..1.
+    ToDtype {
+        /// The dtype to convert to: a float of 16 to 64 bits, or what the elements are already.
+        dtype: DType,
+        /// Whether integers are multiplied by the reciprocal of their largest value.
+        scale: bool,
+    },
+    /// `torchvision.transforms.v2.Normalize`: minus the mean, divided by the standard deviation.
+    Normalize {
+        /// One value, or one for each channel.
+        mean: Vec<f64>,
+        /// One value, or one for each channel.
+        std: Vec<f64>,
+    },
+}
+
+/// How results are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stores {
+    /// Through the cache: for a consumer that reads them at once.
+    Cached,
+    /// Past the cache where a vector body runs: for more results than the cache holds. They are visible to other
+    /// threads once [`ValueMap::apply`] has returned, as those of plain stores are.
+    Stream,
+}
+
+/// A chain of steps, compiled for one source dtype and one number of channels.
+///
+/// # Rationale
+///
+/// Results are bit for bit torch's. For `uint8` the division of `Normalize` is done by multiply, residual, correct
+/// wherever that gives the very bits of a division for all 256 inputs of every channel, which is tried out when the
+/// map is compiled; and by a division where not.
+///
+/// # Limitations
+///
+/// Which NaN comes out of a NaN is not promised. A `bool` element is true if its byte is not 0.
+#[derive(Debug, Clone)]
+pub struct ValueMap {
+    program: Program,
+    channels: usize,
+    body: Body,
+}
+
+impl ValueMap {
+    /// Compiles steps for elements of `source` in `channels` channels (1 if there is no channel axis).
+    ///
+    /// Without steps, or with steps that change nothing, the map is an identity and takes any dtype. The instruction
+    /// set is the best of this machine, or a lower one that the environment variable `NDLENS_ISA` names (`scalar`,
+    /// `avx2`, `avx512`; read once).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnsupportedConversion`], [`Error::NormalizeDType`], [`Error::StatisticsLength`], [`Error::ZeroStd`],
+    /// [`Error::UnknownIsa`].
+    pub fn new(source: &DType, channels: usize, steps: &[Step]) -> Result<ValueMap> {
+        ValueMap::with_isa(source, channels, steps, Isa::chosen()?)
+    }
+
+    /// As [`new`](Self::new), for an instruction set that this machine has.
+    pub(crate) fn with_isa(source: &DType, channels: usize, steps: &[Step], isa: Isa) -> Result<ValueMap> {
+        let program = Program::new(source, channels, steps)?;
+        let body = Body::new(&program, channels, isa.min(Isa::best()));
+        Ok(ValueMap { program, channels, body })
+    }
+
+    /// The dtype of what is read.
+    pub fn source(&self) -> &DType {
+        &self.program.source
+    }
+
+    /// The dtype of what is written.
+    pub fn dtype(&self) -> &DType {
+        &self.program.dtype
+    }
+
+    /// Whether elements are only copied.
+    pub fn is_identity(&self) -> bool {
+        self.program.stages.is_empty()
+    }
+
+    /// Reads the elements of `src` in C order of its axes, and writes what becomes of them packed to `dst`.
+    ///
+    /// `channel_axis` is the axis of `src` along which the channels lie, None if there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::SourceDType`]; [`Error::ChannelAxisOutOfBounds`]; [`Error::ChannelCount`] where channels differ in what
+    /// is done to them and `src` has another number of them; [`Error::DestinationSize`] where `dst` is not elements times
+    /// `dtype().itemsize()` long.
+    pub fn apply(
+        &self,
+        src: &ViewRef<'_>,
+        channel_axis: Option<usize>,
+        dst: &mut [u8],
+        stores: Stores,
+    ) -> Result<()> {
+        if src.dtype() != self.source() {
+            let (got, expected) = (src.dtype().to_string(), self.source().to_string());
+            return Err(Error::SourceDType { got, expected });
+        }
+        let channels = match channel_axis {
+            None => 1,
+            Some(axis) => *src
+                .shape()
+                .get(axis)
+                .ok_or(Error::ChannelAxisOutOfBounds { axis, ndim: src.shape().len() })?,
+        };
+        let apart = self.program.tells_channels_apart();
+        if apart && channels != self.channels {
+            return Err(Error::ChannelCount { got: channels, expected: self.channels });
+        }
+        // The layout's own gate has found that this product fits for the source; a wider result may not.
+        let expected = src.layout().len().saturating_mul(self.dtype().itemsize());
+        if dst.len() != expected {
+            return Err(Error::DestinationSize { got: dst.len(), expected });
+        }
+        if !src.layout().is_empty() {
+            self.body.run(&self.program, src, channel_axis.filter(|_| apart), dst, stores)?;
+        }
+        Ok(())
+    }
+}
