@@ -51,11 +51,11 @@ clean: ## Remove everything the recipes made, the virtual environment too
 	rm -rf .venv target demo .mypy_cache .pytest_cache .ruff_cache .hypothesis python/ndlens/*.so
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# The stamp is written last: an installation that failed half-way starts again.
+# The stamp is written last: an installation that failed half-way is taken up again.
 .venv/installed: pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { \
 		echo 'no Python >= 3.11 with venv found; install one or say make PYTHON=/path/to/python' >&2; exit 1; }
-	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt pip
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group all
 	touch $@

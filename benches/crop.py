@@ -25,6 +25,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -46,6 +47,8 @@ CROP = 256
 BATCH = 32
 BYTES_PER_IMAGE = 3 * CROP * CROP * 4
 SUBJECT = "ndlens 2 threads"
+# torch splits each copy among its threads, which spin until all are done: one that must wait for a core stalls all.
+BUSY = 0.5
 
 Images = npt.NDArray[np.uint8]
 # What an epoch is asked of: each iteration is one.
@@ -249,6 +252,10 @@ def main() -> None:
     else:
         print(f"Random crop {CROP} of {count} images ({SIZE},{SIZE},3) u8, HWC to CHW, float32 / 255,")
         print(f"batches of {BATCH}, shuffled; medians of {rounds}", flush=True)
+        if (load := os.getloadavg()[0]) > BUSY:
+            print(
+                f"others use this machine (load {load:.1f}): torch suffers most from that, do not cite these ratios"
+            )
         for name in CONTESTANTS:
             in_fresh_interpreter(name, "--check")
         print_table(run_rounds(rounds, count, seconds))
