@@ -75,6 +75,11 @@ impl<T: Copy + Default> Dims<T> {
         }
     }
 
+    pub(crate) fn remove(&mut self, at: usize) {
+        self[at..].rotate_left(1);
+        self.pop();
+    }
+
     pub(crate) fn insert(&mut self, at: usize, number: T) {
         self.push(number);
         self[at..].rotate_right(1);

@@ -43,6 +43,21 @@ pub enum Error {
     /// A reshape with two unknown or a negative dimension.
     #[error("cannot reshape into {shape:?}: one dimension may be -1, all others must be at least 0")]
     ReshapeShape { shape: Vec<isize> },
+    /// A squeeze of an axis that holds more or fewer than one element.
+    #[error("cannot squeeze axis {axis} of size {size}: only axes of size 1 can go")]
+    SqueezeSize { axis: usize, size: usize },
+    /// A shape that another does not broadcast to.
+    #[error("cannot broadcast shape {from:?} to shape {to:?}")]
+    Broadcast { from: Vec<usize>, to: Vec<usize> },
+    /// A split into pieces of different size.
+    #[error("cannot split an axis of size {size} into {sections} equal pieces")]
+    UnequalSplit { size: usize, sections: usize },
+    /// Bytes that are no whole number of other elements.
+    #[error(
+        "cannot show elements of {itemsize} bytes in shape {shape:?} as elements of {new_itemsize} bytes: \
+         the last axis is no whole number of them"
+    )]
+    Reinterpret { shape: Vec<usize>, itemsize: usize, new_itemsize: usize },
     /// More axes than [`MAX_NDIM`](crate::MAX_NDIM).
     #[error("a view has at most {max} dimensions, got {got}", max = crate::MAX_NDIM)]
     TooManyDimensions { got: usize },
@@ -96,6 +111,8 @@ pub enum CopyReason {
     NegativeStride { axis: usize, stride_bytes: isize },
     /// The other side counts strides in elements.
     FractionalStride { axis: usize, stride_bytes: isize, itemsize: usize },
+    /// Elements that should lie next to each other do not.
+    UnpackedAxis { axis: usize, stride_bytes: isize, itemsize: usize },
     /// No strides give these elements this shape.
     IncompatibleShape { shape: Vec<usize>, strides: Vec<isize>, target: Vec<usize> },
 }
@@ -112,6 +129,10 @@ impl fmt::Display for CopyReason {
                     "axis {axis} has a stride of {stride_bytes} bytes, not a multiple of the itemsize {itemsize}"
                 )
             }
+            CopyReason::UnpackedAxis { axis, stride_bytes, itemsize } => write!(
+                f,
+                "axis {axis} has a stride of {stride_bytes} bytes, so its elements of {itemsize} bytes are not packed"
+            ),
             CopyReason::IncompatibleShape { shape, strides, target } => {
                 write!(f, "no strides lay shape {target:?} over shape {shape:?} with strides {strides:?}")
             }

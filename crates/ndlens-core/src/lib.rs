@@ -22,6 +22,7 @@
 #[cfg(target_endian = "big")]
 compile_error!("ndlens reads and writes little-endian memory; big-endian machines are not supported");
 
+mod axes;
 mod buffer;
 mod dims;
 mod dlpack;
@@ -30,6 +31,9 @@ mod error;
 mod exchange;
 mod index;
 mod layout;
+#[cfg(test)]
+mod samples;
+mod shape;
 mod view;
 
 pub use buffer::{ALIGNMENT, Access, Buffer, Owner};
