@@ -22,6 +22,7 @@
 #[cfg(target_endian = "big")]
 compile_error!("ndlens reads and writes little-endian memory; big-endian machines are not supported");
 
+mod assign;
 mod axes;
 mod buffer;
 mod dims;
@@ -31,9 +32,11 @@ mod error;
 mod exchange;
 mod index;
 mod layout;
+mod overlap;
 #[cfg(test)]
 mod samples;
 mod shape;
+mod transfer;
 mod view;
 
 pub use buffer::{ALIGNMENT, Access, Buffer, Owner};

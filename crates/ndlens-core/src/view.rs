@@ -2,14 +2,13 @@
 
 #![expect(unsafe_code, reason = "reads elements through raw pointers; see UNSAFE.md")]
 
-use std::ptr;
-
 use crate::buffer::{Access, Buffer};
 use crate::dims::Dims;
 use crate::dtype::{DType, Element};
 use crate::error::{Error, Result};
 use crate::index::Index;
-use crate::layout::{Layout, Order};
+use crate::layout::{Layout, Order, contiguous_strides};
+use crate::transfer::transfer;
 
 /// An N-dimensional view over memory that something else owns.
 ///
@@ -186,6 +185,88 @@ impl View {
         Ok(self.with_layout(self.layout.reshape(shape, self.itemsize())?))
     }
 
+    /// Two axes exchanged; see [`Layout::swapaxes`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Layout::swapaxes`].
+    pub fn swapaxes(&self, a: isize, b: isize) -> Result<Self> {
+        Ok(self.with_layout(self.layout.swapaxes(a, b)?))
+    }
+
+    /// Axes at other places; see [`Layout::moveaxis`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Layout::moveaxis`].
+    pub fn moveaxis(&self, from: &[isize], to: &[isize]) -> Result<Self> {
+        Ok(self.with_layout(self.layout.moveaxis(from, to)?))
+    }
+
+    /// Without axes of size 1; see [`Layout::squeeze`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Layout::squeeze`].
+    pub fn squeeze(&self, axes: Option<&[isize]>) -> Result<Self> {
+        Ok(self.with_layout(self.layout.squeeze(axes)?))
+    }
+
+    /// New axes of size 1; see [`Layout::expand_dims`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Layout::expand_dims`].
+    pub fn expand_dims(&self, axes: &[isize]) -> Result<Self> {
+        Ok(self.with_layout(self.layout.expand_dims(axes)?))
+    }
+
+    /// The elements at equal places of two axes; see [`Layout::diagonal`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Layout::diagonal`].
+    pub fn diagonal(&self, offset: isize, axis1: isize, axis2: isize) -> Result<Self> {
+        Ok(self.with_layout(self.layout.diagonal(offset, axis1, axis2)?))
+    }
+
+    /// A larger shape over the same elements; see [`Layout::broadcast_to`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Layout::broadcast_to`].
+    pub fn broadcast_to(&self, shape: &[usize]) -> Result<Self> {
+        Ok(self.with_layout(self.layout.broadcast_to(shape, self.itemsize())?))
+    }
+
+    /// Pieces of an axis between the given places; see [`Layout::split_at`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Layout::split_at`].
+    pub fn split_at(&self, places: &[isize], axis: isize) -> Result<Vec<Self>> {
+        Ok(self.layout.split_at(places, axis)?.into_iter().map(|layout| self.with_layout(layout)).collect())
+    }
+
+    /// An axis in equal pieces; see [`Layout::split`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Layout::split`].
+    pub fn split(&self, sections: usize, axis: isize) -> Result<Vec<Self>> {
+        Ok(self.layout.split(sections, axis)?.into_iter().map(|layout| self.with_layout(layout)).collect())
+    }
+
+    /// The same bytes as elements of another dtype; see [`Layout::reinterpret`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Layout::reinterpret`].
+    pub fn reinterpret(&self, dtype: DType) -> Result<Self> {
+        let layout = self.layout.reinterpret(self.itemsize(), dtype.itemsize())?;
+        View::new(self.buffer.clone(), layout, dtype)
+    }
+
     /// The same view, read-only.
     #[must_use]
     pub fn to_read_only(&self) -> Self {
@@ -342,61 +423,10 @@ impl<'a> ViewRef<'a> {
     ///
     /// `destination` must be valid for [`nbytes`](Self::nbytes) bytes of writes and not overlap the elements.
     unsafe fn copy_to(&self, destination: *mut u8) {
-        let mut rows = self.layout.coalesced();
         let itemsize = self.dtype.itemsize();
-        let (count, stride) = match (rows.shape.pop(), rows.strides.pop()) {
-            (Some(count), Some(stride)) => (count, stride),
-            _ => (1, itemsize as isize),
-        };
-        let base = self.buffer.as_ptr().as_ptr();
-        let mut at = destination;
-        for offset in rows.offsets() {
-            // SAFETY: a row starts at an element, inside the buffer; the bytes written so far plus this row's are
-            // within `nbytes`, since the coalesced layout has as many elements as this one.
-            unsafe {
-                copy_row(base.add(offset), stride, at, count, itemsize);
-                at = at.add(count * itemsize);
-            }
-        }
-    }
-}
-
-/// `count` elements that stand `stride` bytes apart, packed.
-///
-/// # Safety
-///
-/// Each source element must be readable, `count * itemsize` bytes writable at `to`, and the two apart.
-unsafe fn copy_row(from: *const u8, stride: isize, to: *mut u8, count: usize, itemsize: usize) {
-    /// As `copy_row`, for elements of a size the compiler knows.
-    ///
-    /// # Safety
-    ///
-    /// As `copy_row`, with `size_of::<T>()` as the itemsize.
-    unsafe fn copy_elements<T: Copy>(from: *const u8, stride: isize, to: *mut u8, count: usize) {
-        for i in 0..count {
-            // SAFETY: the caller vouches for `count` elements on both sides; neither need be aligned.
-            unsafe {
-                let element = ptr::read_unaligned(from.wrapping_offset(i as isize * stride).cast::<T>());
-                ptr::write_unaligned(to.cast::<T>().add(i), element);
-            }
-        }
-    }
-    // SAFETY: each arm passes on what the caller vouches for, with T as long as an element.
-    unsafe {
-        match itemsize {
-            _ if stride == itemsize as isize => ptr::copy_nonoverlapping(from, to, count * itemsize),
-            1 => copy_elements::<u8>(from, stride, to, count),
-            2 => copy_elements::<u16>(from, stride, to, count),
-            4 => copy_elements::<u32>(from, stride, to, count),
-            8 => copy_elements::<u64>(from, stride, to, count),
-            16 => copy_elements::<u128>(from, stride, to, count),
-            _ => {
-                for i in 0..count {
-                    let element = from.wrapping_offset(i as isize * stride);
-                    ptr::copy_nonoverlapping(element, to.add(i * itemsize), itemsize);
-                }
-            }
-        }
+        let packed = contiguous_strides(self.shape(), itemsize, Order::C);
+        // SAFETY: the elements are readable by the invariant; packed they take the `nbytes` that the caller vouches for.
+        unsafe { transfer(self.shape(), (self.as_ptr(), self.strides()), (destination, &packed), itemsize) };
     }
 }
 
