@@ -53,7 +53,12 @@ def _dtype(dtype: Any) -> str:
 
 
 def _floats(values: SupportsFloat | Iterable[SupportsFloat]) -> tuple[float, ...]:
-    return tuple(float(v) for v in values) if isinstance(values, Iterable) else (float(values),)
+    """One number, also as a tensor of rank 0, or several."""
+    try:
+        several = iter(values)  # type: ignore[arg-type]  # what this finds out
+    except TypeError:
+        return (float(values),)  # type: ignore[arg-type]  # no iterable, so a number
+    return tuple(float(value) for value in several)
 
 
 @dataclass(frozen=True, init=False)

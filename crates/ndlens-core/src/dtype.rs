@@ -223,9 +223,15 @@ impl DType {
     ///
     /// # Errors
     ///
-    /// [`Error::BadFormat`] where the itemsize contradicts the letter, or the format is empty or holds a NUL.
+    /// [`Error::BadFormat`] where the itemsize contradicts the letter, or the format is empty or holds a NUL;
+    /// [`Error::PythonObjects`] for references to Python objects, alone or in a record: a copy of their bytes would not
+    /// count as a reference.
     pub fn from_format(format: &str, itemsize: usize) -> Result<DType> {
         let bad = || Error::BadFormat { format: format.to_owned(), itemsize };
+        // Names of a record's fields stand between colons; what is left are the letters.
+        if format.split(':').step_by(2).any(|letters| letters.contains('O')) {
+            return Err(Error::PythonObjects { format: format.to_owned() });
+        }
         // '@' and no prefix mean native sizes; '<' and '=' mean standard sizes, which differ for C long alone.
         let (native, code) = match format.as_bytes().first() {
             Some(b'@') => (true, &format[1..]),
@@ -323,6 +329,10 @@ mod tests {
     fn a_format_that_contradicts_its_itemsize_is_refused() {
         let error = DType::from_format("f", 8).unwrap_err();
         assert_eq!(error.to_string(), "format \"f\" with itemsize 8 is not one ndlens can pass through");
+        for objects in ["O", "T{B:a:O:b:}"] {
+            assert!(matches!(DType::from_format(objects, 8), Err(Error::PythonObjects { .. })));
+        }
+        assert!(DType::from_format("T{B:O:}", 1).is_ok());
         assert!(DType::from_format("", 1).is_err());
         assert!(DType::from_format("T{B\0}", 1).is_err());
     }

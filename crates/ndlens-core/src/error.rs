@@ -32,8 +32,8 @@ pub enum Error {
     #[error("axes don't match view: got {got} axes, expected {expected}")]
     AxesMismatch { got: usize, expected: usize },
     /// A window of no element, or windows that do not move.
-    #[error("window {name} must be at least 1, got 0")]
-    EmptyWindow { name: &'static str },
+    #[error("window {name} must be at least 1, got {got}")]
+    EmptyWindow { name: &'static str, got: isize },
     /// A window that does not fit its axis.
     #[error("window of {size} is larger than axis {axis} of size {len}")]
     WindowTooLarge { size: usize, axis: usize, len: usize },
@@ -82,6 +82,11 @@ pub enum Error {
     /// Elements read as what they are not.
     #[error("view has dtype {got}, expected {expected}")]
     DTypeMismatch { got: String, expected: String },
+    /// Elements that are references.
+    #[error(
+        "elements of format {format:?} are Python objects, whose references ndlens cannot count; convert them first"
+    )]
+    PythonObjects { format: String },
     /// A format string that is not PEP 3118.
     #[error("format {format:?} with itemsize {itemsize} is not one ndlens can pass through")]
     BadFormat { format: String, itemsize: usize },

@@ -21,7 +21,7 @@ impl Layout {
         let (len, stride) = (self.shape[axis], self.strides[axis]);
         for (name, value) in [("size", size), ("step", step)] {
             if value == 0 {
-                return Err(Error::EmptyWindow { name });
+                return Err(Error::EmptyWindow { name, got: 0 });
             }
         }
         if size > len {

@@ -95,31 +95,49 @@ impl Plan {
     ///
     /// No other thread makes any of these rows.
     unsafe fn make(&self, making: &Making, rows: Range<usize>) -> Result<(), Box<Failure>> {
-        for (stream, (field, slab)) in self.fields.iter().zip(&making.slabs).enumerate() {
-            let nbytes = field.program.nbytes();
-            let stores =
-                if nbytes * self.batch_size >= MIN_STREAM_BYTES { Stores::Stream } else { Stores::Cached };
-            let fail = |row: usize, source: Error| {
-                let item = self.item(making.places.start + row);
-                Box::new(Failure {
-                    row,
-                    error: Error::Item { field: field.name.clone(), item, source: Box::new(source) },
-                })
-            };
-            field.source.verify().map_err(|error| fail(rows.start, error.into()))?;
-            for row in rows.clone() {
-                let item = self.item(making.places.start + row);
-                let source = field.source.item(item).map_err(|error| fail(row, error.into()))?;
+        let item_at = |row: usize| self.item(making.places.start + row);
+        let fail = |row: usize, field: &Compiled, source: Error| {
+            let (field, item) = (field.name.clone(), item_at(row));
+            Box::new(Failure { row, error: Error::Item { field, item, source: Box::new(source) } })
+        };
+        for field in &*self.fields {
+            field.source.verify().map_err(|error| fail(rows.start, field, error.into()))?;
+        }
+        for row in rows {
+            let item = item_at(row);
+            for (stream, (field, slab)) in self.fields.iter().zip(&making.slabs).enumerate() {
+                let nbytes = field.program.nbytes();
+                let large = nbytes * self.batch_size >= MIN_STREAM_BYTES;
+                let stores = if large { Stores::Stream } else { Stores::Cached };
+                let source = field.source.item(item).map_err(|error| fail(row, field, error.into()))?;
                 let mut draws = Draws::new(self.seed, self.epoch, item as u64, stream as u16);
                 // SAFETY: each row is a piece of its own, and this thread alone makes it.
                 let destination = unsafe { slab.piece(row * nbytes, nbytes) };
-                field
-                    .program
-                    .run(source, &mut draws, destination, stores)
-                    .map_err(|error| fail(row, error))?;
+                let made = field.program.run(source, &mut draws, destination, stores);
+                made.map_err(|error| fail(row, field, error))?;
             }
         }
         Ok(())
+    }
+
+    /// As [`make`](Self::make), with a panic as an error of the batch.
+    ///
+    /// # Safety
+    ///
+    /// As [`make`](Self::make).
+    unsafe fn make_caught(
+        &self,
+        batch: usize,
+        making: &Making,
+        rows: Range<usize>,
+    ) -> Result<(), Box<Failure>> {
+        let row = rows.start;
+        // SAFETY: passed on. After a panic the rows are never handed out, so it does not matter what is in them.
+        let made = catch_unwind(AssertUnwindSafe(|| unsafe { self.make(making, rows) }));
+        made.unwrap_or_else(|panic| {
+            let error = Error::WorkerPanicked { batch, message: panic_message(&*panic) };
+            Err(Box::new(Failure { row, error }))
+        })
     }
 
     fn item(&self, place: usize) -> usize {
@@ -246,18 +264,10 @@ impl Shared {
                 }
             };
             let Claim { batch, making, rows } = claim;
-            let first = rows.start;
             // SAFETY: a claim moves `unclaimed` past its rows under the lock, so no other claim has any of them.
-            let made = catch_unwind(AssertUnwindSafe(|| unsafe { self.plan.make(&making, rows) }));
+            let failure = unsafe { self.plan.make_caught(batch, &making, rows) }.err();
             // Before the batch can be done: whoever finishes it must hold the only claim on its memory.
             drop(making);
-            let failure = match made {
-                Ok(made) => made.err(),
-                Err(panic) => {
-                    let error = Error::WorkerPanicked { batch, message: panic_message(&*panic) };
-                    Some(Box::new(Failure { row: first, error }))
-                }
-            };
             let mut state = self.lock();
             let at = batch - state.taken;
             let in_flight = &mut state.window[at];
@@ -338,7 +348,8 @@ impl Epoch {
         if self.is_forked() {
             return 0;
         }
-        self.shared.plan.batches - self.shared.lock().taken
+        let state = self.shared.lock();
+        if state.stop { 0 } else { self.shared.plan.batches - state.taken }
     }
 
     /// The next batch, waiting for the workers no longer than `patience`.
@@ -363,7 +374,8 @@ impl Epoch {
         };
         let made = plan.begin(batch).and_then(|making| {
             // SAFETY: the batch was begun here, and nobody else knows of it.
-            unsafe { plan.make(&making, 0..making.places.len()) }.map_err(|failure| failure.error)?;
+            unsafe { plan.make_caught(batch, &making, 0..making.places.len()) }
+                .map_err(|failure| failure.error)?;
             plan.finish(making)
         });
         if made.is_err() {
@@ -425,6 +437,9 @@ impl Drop for Epoch {
     fn drop(&mut self) {
         if self.is_forked() {
             self.workers.drain(..).for_each(std::mem::forget);
+            return;
+        }
+        if self.workers.is_empty() {
             return;
         }
         self.shared.lock().stop = true;

@@ -53,7 +53,7 @@ pub enum Error {
     #[error("field {field:?}, item {item}: {source}")]
     Item { field: String, item: usize, source: Box<Error> },
     /// A bug of ours or of a source, contained.
-    #[error("a worker panicked in batch {batch}: {message}")]
+    #[error("making batch {batch} panicked: {message}")]
     WorkerPanicked { batch: usize, message: String },
     /// The system gives no thread.
     #[error("cannot start worker thread {worker}: {message}")]

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use ndlens_core::{DType, Layout, Order};
+
 use crate::engine::Epoch;
 use crate::error::{Error, Result};
 use crate::pool::{Pool, PoolUse};
@@ -130,7 +132,7 @@ impl Loader {
             let program = Program::compile(&transforms, shape, source.dtype()).map_err(in_field)?;
             let batch_shape = [&[config.batch_size.min(items)], program.shape()].concat();
             let itemsize = program.dtype().itemsize();
-            let batch = ndlens_core::Layout::contiguous(&batch_shape, itemsize, ndlens_core::Order::C);
+            let batch = Layout::contiguous(&batch_shape, itemsize, Order::C);
             let pool = Pool::new(batch.map_err(|error| in_field(error.into()))?.len() * itemsize);
             Ok(Compiled { name, source, program, pool })
         };
@@ -146,6 +148,11 @@ impl Loader {
     /// Whether an epoch has no batch: fewer items than a batch, and the last one dropped.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Each field's name and the dtype that its transforms end in.
+    pub fn dtypes(&self) -> impl Iterator<Item = (&str, &DType)> {
+        self.fields.iter().map(|field| (field.name.as_str(), field.program.dtype()))
     }
 
     /// How it batches.

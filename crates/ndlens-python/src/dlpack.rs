@@ -8,13 +8,14 @@ use std::ptr::NonNull;
 use ndlens::{
     DLDevice, DLManagedTensor, DLManagedTensorVersioned, DLPACK_FLAG_IS_COPIED, DLPACK_VERSION, Order, View,
 };
-use pyo3::exceptions::{PyBufferError, PyImportError};
+use pyo3::exceptions::PyBufferError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{IntoPyDict, PyCapsule};
 
 use crate::error::OrRaise;
+use crate::view::needs;
 
 const UNVERSIONED: &CStr = c"dltensor";
 const USED_UNVERSIONED: &CStr = c"used_dltensor";
@@ -146,13 +147,10 @@ unsafe fn rename(py: Python<'_>, capsule: *mut ffi::PyObject, name: &'static CSt
 /// `View.torch`: a tensor on the same memory.
 pub(crate) fn torch<'py>(py: Python<'py>, view: &View, allow_read_only: bool) -> PyResult<Bound<'py, PyAny>> {
     static FROM_DLPACK: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let from_dlpack = FROM_DLPACK
-        .get_or_try_init(py, || py.import("torch.utils.dlpack")?.getattr("from_dlpack").map(Bound::unbind))
-        .map_err(|cause| {
-            let error = PyImportError::new_err("View.torch() needs PyTorch: pip install torch");
-            error.set_cause(py, Some(cause));
-            error
-        })?;
+    let from_dlpack = FROM_DLPACK.get_or_try_init(py, || {
+        needs(py, "torch.utils.dlpack", "from_dlpack", "View.torch() needs PyTorch: pip install torch")
+            .map(Bound::unbind)
+    })?;
     view.check_torch(allow_read_only).or_raise()?;
     from_dlpack.bind(py).call1((export(py, view, Some((1, 0)), None, None)?,))
 }

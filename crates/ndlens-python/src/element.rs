@@ -18,7 +18,10 @@ pub(crate) fn scalar(py: Python<'_>, view: &View) -> PyResult<Py<PyAny>> {
 
 /// The elements as nested lists; a view of rank 0 gives its element.
 pub(crate) fn nested_lists(py: Python<'_>, view: &View) -> PyResult<Py<PyAny>> {
-    let mut bytes = vec![0; view.nbytes()];
+    let mut bytes = vec![];
+    let len_bytes = view.nbytes();
+    bytes.try_reserve_exact(len_bytes).map_err(|_| ndlens::Error::OutOfMemory { len_bytes }).or_raise()?;
+    bytes.resize(len_bytes, 0);
     view.read_into(&mut bytes).or_raise()?;
     nest(py, view.dtype(), view.shape(), &bytes)
 }

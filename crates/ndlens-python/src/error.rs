@@ -48,7 +48,9 @@ impl Raise for ndlens::Error {
             | E::AxisOutOfBounds { .. } => PyIndexError::new_err(message),
             E::CopyRequired { .. } => raise!("CopyRequired", message),
             E::ReadOnly { .. } => raise!("ReadOnlyError", message),
-            E::UnsupportedDType { .. } | E::DTypeMismatch { .. } => PyTypeError::new_err(message),
+            E::UnsupportedDType { .. } | E::DTypeMismatch { .. } | E::PythonObjects { .. } => {
+                PyTypeError::new_err(message)
+            }
             E::InvalidDLPack { .. } | E::OutOfBuffer { .. } => PyBufferError::new_err(message),
             E::OutOfMemory { .. } => PyMemoryError::new_err(message),
             E::Truncated { .. } => raise!("TruncatedError", message),
@@ -62,10 +64,11 @@ impl Raise for ndlens::Error {
 impl Raise for store::Error {
     fn raise(&self) -> PyErr {
         if let Some(io) = self.io() {
-            let path = self.path().map(|path| path.to_string_lossy().into_owned());
-            return match (io.raw_os_error(), path) {
+            return match (io.raw_os_error(), self.path()) {
                 // With an errno, OSError picks its own subclass, such as FileNotFoundError.
-                (Some(errno), Some(path)) => PyOSError::new_err((errno, os_message(errno), path)),
+                (Some(errno), Some(path)) => {
+                    PyOSError::new_err((errno, os_message(errno), path.as_os_str().to_owned()))
+                }
                 _ => PyOSError::new_err(self.to_string()),
             };
         }
@@ -99,10 +102,23 @@ impl Raise for loader::Error {
             }
             E::Core(source) => source.raise(),
             E::Kernels(source) => source.raise(),
-            E::WorkerPanicked { .. } | E::Spawn { .. } => PyRuntimeError::new_err(message),
+            E::WorkerPanicked { .. } | E::Spawn { .. } | E::Forked => PyRuntimeError::new_err(message),
             _ => PyValueError::new_err(message),
         }
     }
+}
+
+/// The same error, saying where it happened: before its message, or in a note where its class takes more than a message.
+pub(crate) fn in_place(py: Python<'_>, place: &str, error: PyErr) -> PyErr {
+    let message = format!("{place}: {}", error.value(py));
+    if let Ok(named) = error.get_type(py).call1((message,)) {
+        let named = PyErr::from_value(named);
+        named.set_cause(py, Some(error));
+        return named;
+    }
+    // A note that cannot be added is no reason to lose the error.
+    let _ = error.value(py).call_method1("add_note", (place,));
+    error
 }
 
 /// What ndlens can show but not turn into a Python number.

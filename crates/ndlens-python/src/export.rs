@@ -4,16 +4,26 @@
 
 #![expect(unsafe_code, reason = "fills CPython's buffer struct; see UNSAFE.md")]
 
-use std::ffi::c_int;
+use std::ffi::{CStr, c_int};
 use std::ptr;
 
-use ndlens::Order;
+use ndlens::{Order, View};
 use pyo3::exceptions::PyBufferError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
-use crate::error::OrRaise;
 use crate::view::PyView;
+
+/// The view's format, or a `BufferError` as PEP 3118 wants it.
+pub(crate) fn format(view: &View) -> PyResult<&CStr> {
+    view.dtype().format().ok_or_else(|| {
+        let error = ndlens::Error::UnsupportedDType {
+            target: "the buffer protocol",
+            dtype: view.dtype().to_string(),
+        };
+        PyBufferError::new_err(error.to_string())
+    })
+}
 
 /// Answers a request for the buffer of `owner` with exactly what `flags` ask for, or refuses.
 ///
@@ -54,13 +64,7 @@ pub(crate) unsafe fn fill(
             "view is not C-contiguous and the buffer was asked for without strides; call .copy() first",
         ));
     }
-    let Some(format) = view.dtype().format() else {
-        return Err(ndlens::Error::UnsupportedDType {
-            target: "the buffer protocol",
-            dtype: view.dtype().to_string(),
-        })
-        .or_raise();
-    };
+    let format = format(view)?;
 
     buffer.buf = view.as_ptr().cast();
     buffer.len = view.nbytes() as ffi::Py_ssize_t;

@@ -73,8 +73,17 @@ impl Owner for BufferExport {}
 impl Drop for BufferExport {
     fn drop(&mut self) {
         // Any thread may come here, attached or not. Once the interpreter is gone, so is the exporter's code: leak.
-        // SAFETY: the buffer was filled by PyObject_GetBuffer and is released here only.
-        Python::try_attach(|_| unsafe { ffi::PyBuffer_Release(&raw mut *self.0) });
+        Python::try_attach(|_| {
+            // PyO3 counts a thread as attached that some C code below it has detached: torch frees tensors so, and a tensor
+            // may hold the last claim on this buffer. Only the interpreter itself knows.
+            // SAFETY: there is an interpreter, and the two calls enclose what needs it; the buffer was filled by
+            // PyObject_GetBuffer and is released here only.
+            unsafe {
+                let state = ffi::PyGILState_Ensure();
+                ffi::PyBuffer_Release(&raw mut *self.0);
+                ffi::PyGILState_Release(state);
+            }
+        });
     }
 }
 
@@ -121,14 +130,16 @@ impl BufferExport {
                 .map(|&n| usize::try_from(n))
                 .collect::<Result<_, _>>()
                 .map_err(|_| bad_export("shape is negative"))?,
+            // Exporters leave the shape of a scalar out.
+            None if ndim == 0 => vec![],
             None => vec![len.checked_div(itemsize).unwrap_or(0)],
         };
         let layout = match strides {
-            Some(strides) => {
+            Some(strides) if strides.len() == shape.len() => {
                 let (below, above) = Layout::reach(&shape, strides, itemsize).or_raise()?;
                 Layout::new(&shape, strides, below, itemsize, below + above).or_raise()?
             }
-            None => Layout::contiguous(&shape, itemsize, Order::C).or_raise()?,
+            _ => Layout::contiguous(&shape, itemsize, Order::C).or_raise()?,
         };
         let (below, above) = Layout::reach(layout.shape(), layout.strides(), itemsize).or_raise()?;
         let access = if buffer.readonly == 0 { Access::ReadWrite } else { Access::ReadOnly };

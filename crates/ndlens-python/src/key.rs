@@ -3,10 +3,10 @@
 #![expect(unsafe_code, reason = "reads slice objects through CPython's C API; see UNSAFE.md")]
 
 use ndlens::Index;
-use pyo3::exceptions::{PyIndexError, PyTypeError};
+use pyo3::exceptions::{PyIndexError, PyOverflowError};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyEllipsis, PyInt, PySlice, PyTuple};
+use pyo3::types::{PyBool, PyBytes, PyEllipsis, PyInt, PySequence, PySlice, PyString, PyTuple};
 use smallvec::SmallVec;
 
 /// A key's parts: room for six before the heap is asked.
@@ -45,31 +45,49 @@ fn extract_index(item: &Bound<'_, PyAny>) -> PyResult<Index> {
     if item.is_instance_of::<PyEllipsis>() {
         return Ok(Index::Ellipsis);
     }
-    // A bool is an int to Python but a mask to NumPy.
-    if !item.is_instance_of::<PyBool>() && item.get_type().hasattr("__index__")? {
+    if selects_by_copying(item)? {
+        return Err(PyIndexError::new_err(format!(
+            "indexing with a {} selects by copying, and views never copy: index with integers, slices, ... and None",
+            item.get_type().name()?
+        )));
+    }
+    if item.hasattr("__index__")? {
         return extract_integer(item);
     }
-    let kind = item.get_type().name()?;
-    let selects = item.is_instance_of::<PyBool>()
-        || item.hasattr("__array__")?
-        || item.hasattr("__getitem__")? && item.hasattr("__len__")? && !item.hasattr("encode")?;
-    Err(if selects {
-        PyIndexError::new_err(format!(
-            "indexing with a {kind} selects by copying, and views never copy: index with integers, slices, ... and None"
-        ))
-    } else {
-        PyIndexError::new_err(format!("view indices must be integers, slices, ... or None, not {kind}"))
-    })
+    Err(PyIndexError::new_err(format!(
+        "view indices must be integers, slices, ... or None, not {}",
+        item.get_type().name()?
+    )))
+}
+
+/// What NumPy calls advanced indexing: sequences, arrays with axes, and booleans, which are masks also where Python calls
+/// them integers.
+fn selects_by_copying(item: &Bound<'_, PyAny>) -> PyResult<bool> {
+    if item.is_instance_of::<PyBool>() {
+        return Ok(true);
+    }
+    if let Some(dtype) = item.getattr_opt("dtype")?
+        && ["bool", "torch.bool"].contains(&&*dtype.str()?.to_cow()?)
+    {
+        return Ok(true);
+    }
+    if let Some(shape) = item.getattr_opt("shape")? {
+        return Ok(shape.len().is_ok_and(|ndim| ndim > 0));
+    }
+    let text = item.is_instance_of::<PyString>() || item.is_instance_of::<PyBytes>();
+    Ok(!text && item.cast::<PySequence>().is_ok())
 }
 
 fn extract_integer(item: &Bound<'_, PyAny>) -> PyResult<Index> {
-    let py = item.py();
     item.extract::<isize>().map(Index::At).map_err(|error| {
-        if error.is_instance_of::<PyTypeError>(py) {
-            return error;
+        let py = item.py();
+        match item.get_type().fully_qualified_name() {
+            // An integer that fits no address is out of bounds for every axis.
+            Ok(name) if error.is_instance_of::<PyOverflowError>(py) => {
+                PyIndexError::new_err(format!("cannot fit '{name}' into an index-sized integer"))
+            }
+            _ => error,
         }
-        // An integer that fits no address is out of bounds for every axis.
-        PyIndexError::new_err(format!("cannot fit '{}' into an index-sized integer", item.get_type()))
     })
 }
 

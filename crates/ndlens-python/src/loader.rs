@@ -1,17 +1,17 @@
 //! `nl.Loader` and the iterator of its batches.
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
-use ndlens::View;
 use ndlens::loader::{Config, Epoch, Field, Loader, Progress, Transform};
+use ndlens::{DType, View};
 use pyo3::IntoPyObjectExt;
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
-use crate::error::OrRaise;
+use crate::error::{OrRaise, in_place};
 use crate::import::extract_view;
 use crate::view::PyView;
 use crate::{dlpack, transform};
@@ -53,6 +53,20 @@ impl Output {
         }
     }
 
+    /// Whether batches of this dtype can be handed out so, known before the first.
+    fn check(self, dtype: &DType) -> PyResult<()> {
+        let (target, known) = match self {
+            Output::Torch => ("torch", dtype.dlpack().is_some()),
+            Output::Numpy => ("the buffer protocol", dtype.format().is_some()),
+            Output::View => return Ok(()),
+        };
+        if known {
+            Ok(())
+        } else {
+            Err(ndlens::Error::UnsupportedDType { target, dtype: dtype.to_string() }).or_raise()
+        }
+    }
+
     fn wrap(self, py: Python<'_>, view: View) -> PyResult<Bound<'_, PyAny>> {
         match self {
             Output::Torch => dlpack::torch(py, &view, false),
@@ -70,15 +84,31 @@ fn count(name: &str, value: isize, least: usize) -> PyResult<usize> {
         .ok_or_else(|| PyValueError::new_err(format!("{name} must be at least {least}, got {value}")))
 }
 
+/// What randomness is made of.
+#[derive(Clone, Copy)]
+struct Seed(u64);
+
+impl<'py> FromPyObject<'_, 'py> for Seed {
+    type Error = PyErr;
+
+    fn extract(seed: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        seed.extract().map(Seed).map_err(|error| {
+            if error.is_instance_of::<PyOverflowError>(seed.py()) {
+                return PyValueError::new_err(format!(
+                    "seed must be between 0 and 2**64 - 1, got {}",
+                    &*seed
+                ));
+            }
+            error
+        })
+    }
+}
+
 /// The fields by name, and how they came.
 fn extract_fields(fields: &Bound<'_, PyAny>) -> PyResult<(Structure, Vec<(String, View)>)> {
     let of_field = |name: &str, source: &Bound<'_, PyAny>| {
-        let view = extract_view(source).map_err(|error| {
-            let py = source.py();
-            let named = PyErr::from_type(error.get_type(py), format!("field {name:?}: {}", error.value(py)));
-            named.set_cause(py, Some(error));
-            named
-        })?;
+        let view =
+            extract_view(source).map_err(|error| in_place(source.py(), &format!("field {name:?}"), error))?;
         PyResult::Ok((name.to_owned(), view))
     };
     if let Ok(dict) = fields.cast::<PyDict>() {
@@ -102,15 +132,22 @@ fn extract_transforms(
     structure: &Structure,
     names: &[(String, View)],
 ) -> PyResult<Vec<Vec<Transform>>> {
-    let list = |transforms: Option<Bound<'_, PyAny>>| match transforms {
-        Some(transforms) if !transforms.is_none() => transform::extract_list(&transforms),
+    let list = |name: &str, transforms: Option<Bound<'_, PyAny>>| match transforms {
+        Some(transforms) if !transforms.is_none() => {
+            let place = format!("transforms of field {name:?}");
+            transform::extract_list(&transforms).map_err(|error| in_place(transforms.py(), &place, error))
+        }
         _ => Ok(vec![]),
     };
     let Some(transforms) = transforms else { return Ok(vec![vec![]; names.len()]) };
     match structure {
-        Structure::Single => Ok(vec![list(Some(transforms.clone()))?]),
+        Structure::Single => Ok(vec![list("items", Some(transforms.clone()))?]),
         Structure::Tuple => {
-            let given: Vec<_> = transforms.try_iter()?.collect::<PyResult<_>>()?;
+            let given: Vec<Bound<'_, PyAny>> = transforms.extract().map_err(|_| {
+                PyTypeError::new_err(
+                    "transforms must be a sequence of lists or None, since fields is a sequence",
+                )
+            })?;
             if given.len() != names.len() {
                 let message = format!(
                     "transforms has {} entries for {} fields; None leaves one as it is",
@@ -119,7 +156,7 @@ fn extract_transforms(
                 );
                 return Err(PyValueError::new_err(message));
             }
-            given.into_iter().map(|transforms| list(Some(transforms))).collect()
+            names.iter().zip(given).map(|((name, _), transforms)| list(name, Some(transforms))).collect()
         }
         Structure::Dict(keys) => {
             let given = transforms.cast::<PyDict>().map_err(|_| {
@@ -136,7 +173,7 @@ fn extract_transforms(
                     return Err(PyValueError::new_err(message));
                 }
             }
-            keys.iter().map(|key| list(given.get_item(key)?)).collect()
+            names.iter().zip(keys).map(|((name, _), key)| list(name, given.get_item(key)?)).collect()
         }
     }
 }
@@ -172,27 +209,24 @@ pub(crate) struct PyLoader {
 #[pymethods]
 impl PyLoader {
     #[new]
-    #[pyo3(signature = (fields, *, batch_size = 1, shuffle = false, seed = 0, num_workers = 0, drop_last = false,
+    #[pyo3(signature = (fields, *, batch_size = 1, shuffle = false, seed = Seed(0), num_workers = 0, drop_last = false,
         prefetch_factor = 2, transforms = None, output = None))]
     #[expect(clippy::too_many_arguments, reason = "Python's keywords")]
     fn new(
         fields: &Bound<'_, PyAny>,
         batch_size: isize,
         shuffle: bool,
-        seed: i128,
+        seed: Seed,
         num_workers: isize,
         drop_last: bool,
         prefetch_factor: isize,
         transforms: Option<&Bound<'_, PyAny>>,
         output: Option<&str>,
     ) -> PyResult<Self> {
-        let seed = u64::try_from(seed).map_err(|_| {
-            PyValueError::new_err(format!("seed must be between 0 and 2**64 - 1, got {seed}"))
-        })?;
         let config = Config {
             batch_size: count("batch_size", batch_size, 1)?,
             shuffle,
-            seed,
+            seed: seed.0,
             drop_last,
             num_workers: count("num_workers", num_workers, 0)?,
             prefetch_factor: count("prefetch_factor", prefetch_factor, 1)?,
@@ -203,12 +237,12 @@ impl PyLoader {
         let fields = views.into_iter().zip(transforms);
         let fields = fields
             .map(|((name, view), transforms)| Field::new(name, Arc::new(view)).with_transforms(transforms));
-        Ok(PyLoader {
-            loader: Loader::new(fields.collect(), config).or_raise()?,
-            structure: Arc::new(structure),
-            output: Output::extract(py, output)?,
-            epoch: AtomicU32::new(0),
-        })
+        let loader = Loader::new(fields.collect(), config).or_raise()?;
+        let output = Output::extract(py, output)?;
+        for (name, dtype) in loader.dtypes() {
+            output.check(dtype).map_err(|error| in_place(py, &format!("field {name:?}"), error))?;
+        }
+        Ok(PyLoader { loader, structure: Arc::new(structure), output, epoch: AtomicU32::new(0) })
     }
 
     /// The number of batches in an epoch.
@@ -222,6 +256,7 @@ impl PyLoader {
         let epoch = self.epoch.fetch_add(1, Ordering::Relaxed);
         Ok(PyEpoch {
             epoch: Mutex::new(Some(self.loader.epoch(epoch).or_raise()?)),
+            process: std::process::id(),
             structure: Arc::clone(&self.structure),
             output: self.output,
         })
@@ -262,6 +297,7 @@ impl PyLoader {
 pub(crate) struct PyEpoch {
     /// None once it is over: its threads are gone by then.
     epoch: Mutex<Option<Epoch>>,
+    process: u32,
     structure: Arc<Structure>,
     output: Output,
 }
@@ -275,7 +311,9 @@ impl PyEpoch {
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         loop {
             let progress = py.detach(|| {
-                let mut epoch = self.epoch.lock().unwrap_or_else(PoisonError::into_inner);
+                let Some(mut epoch) = self.lock() else {
+                    return Progress::Batch(Err(ndlens::loader::Error::Forked));
+                };
                 let progress =
                     epoch.as_mut().map_or(Progress::Finished, |epoch| epoch.next_within(SIGNAL_INTERVAL));
                 if matches!(progress, Progress::Finished | Progress::Batch(Err(_))) {
@@ -293,11 +331,23 @@ impl PyEpoch {
 
     /// Batches not yet taken.
     fn __length_hint__(&self) -> usize {
-        self.epoch.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map_or(0, Epoch::remaining)
+        self.lock().and_then(|epoch| epoch.as_ref().map(Epoch::remaining)).unwrap_or(0)
     }
 }
 
 impl PyEpoch {
+    /// The epoch, or None where a thread that held it at a fork stayed in the parent, and so will never let go.
+    fn lock(&self) -> Option<MutexGuard<'_, Option<Epoch>>> {
+        if self.process == std::process::id() {
+            return Some(self.epoch.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+        match self.epoch.try_lock() {
+            Ok(epoch) => Some(epoch),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
     fn wrap<'py>(&self, py: Python<'py>, views: Vec<View>) -> PyResult<Bound<'py, PyAny>> {
         let mut parts = views.into_iter().map(|view| self.output.wrap(py, view));
         match &*self.structure {

@@ -17,8 +17,8 @@ use crate::view::PyView;
 /// not a `.npy` file, `ValueError` for another mode.
 #[pyfunction]
 #[pyo3(signature = (path, mode = "c"))]
-#[expect(clippy::needless_pass_by_value, reason = "extracted from os.PathLike, which gives it by value")]
-pub(crate) fn open(py: Python<'_>, path: PathBuf, mode: &str) -> PyResult<PyView> {
+pub(crate) fn open(py: Python<'_>, path: &Bound<'_, PyAny>, mode: &str) -> PyResult<PyView> {
+    let path: PathBuf = py.import("os")?.call_method1("fsdecode", (path,))?.extract()?;
     let mode: MapMode = mode.parse().or_raise()?;
     py.detach(|| store::open(&path, mode)).map(PyView::new).or_raise()
 }

@@ -6,10 +6,10 @@ use std::ffi::c_int;
 
 use ndlens::{Order, View};
 use pyo3::IntoPyObjectExt;
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::{PyImportError, PyTypeError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyCapsule, PyTuple};
+use pyo3::types::{IntoPyDict, PyBytes, PyCapsule, PyTuple};
 
 use crate::error::OrRaise;
 use crate::key::{names_an_element, with_key};
@@ -43,10 +43,23 @@ impl PyView {
 
 /// Numbers given one by one, `v.permute(2, 0, 1)`, or as one sequence, `v.permute((2, 0, 1))`.
 fn numbers(args: &Bound<'_, PyTuple>) -> PyResult<Vec<isize>> {
-    match args.len() {
-        1 if args.get_item(0)?.try_iter().is_ok() => args.get_item(0)?.extract(),
-        _ => args.extract(),
-    }
+    let several = if args.len() == 1 { args.get_item(0)?.try_iter().ok() } else { None };
+    several.map_or_else(|| args.try_iter(), Ok)?.map(|number| number?.extract()).collect()
+}
+
+/// A function of a module that is optional.
+pub(crate) fn needs<'py>(
+    py: Python<'py>,
+    module: &str,
+    name: &str,
+    why: &'static str,
+) -> PyResult<Bound<'py, PyAny>> {
+    let module = py.import(module).map_err(|cause| {
+        let error = PyImportError::new_err(why);
+        error.set_cause(py, Some(cause));
+        error
+    })?;
+    module.getattr(name)
 }
 
 fn tuple<'py, T: IntoPyObject<'py> + Copy>(py: Python<'py>, numbers: &[T]) -> PyResult<Bound<'py, PyTuple>> {
@@ -166,7 +179,10 @@ impl PyView {
     /// >>> nl.view(bytes(range(5))).windows(3).tolist()
     /// [[0, 1, 2], [1, 2, 3], [2, 3, 4]]
     #[pyo3(signature = (size, step = 1, axis = 0))]
-    fn windows(&self, size: usize, step: usize, axis: isize) -> PyResult<PyView> {
+    fn windows(&self, size: isize, step: isize, axis: isize) -> PyResult<PyView> {
+        let count =
+            |name, got: isize| usize::try_from(got).map_err(|_| ndlens::Error::EmptyWindow { name, got });
+        let (size, step) = (count("size", size).or_raise()?, count("step", step).or_raise()?);
         self.view.windows(size, step, axis).map(PyView::new).or_raise()
     }
 
@@ -212,7 +228,21 @@ impl PyView {
     ///
     /// Raises `BufferError` where NumPy has no such dtype (bfloat16, float8), `ImportError` without NumPy.
     pub(crate) fn numpy<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        slf.py().import("numpy")?.call_method1("asarray", (slf,))
+        export::format(slf.get().view())?;
+        needs(slf.py(), "numpy", "asarray", "View.numpy() needs NumPy: pip install numpy")?.call1((slf,))
+    }
+
+    /// What NumPy asks for where the buffer protocol cannot help: the same array, or the reason why there is none.
+    #[pyo3(signature = (dtype = None, copy = None))]
+    fn __array__<'py>(
+        slf: &Bound<'py, Self>,
+        dtype: Option<&Bound<'py, PyAny>>,
+        copy: Option<bool>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let array = PyView::numpy(slf)?;
+        let arguments = [("copy", copy)].into_py_dict(slf.py())?;
+        arguments.set_item("dtype", dtype)?;
+        slf.py().import("numpy")?.call_method("array", (array,), Some(&arguments))
     }
 
     /// A `torch.Tensor` on the same memory, strides and all. Nothing is copied.

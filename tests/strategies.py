@@ -1,0 +1,172 @@
+"""Arrays as NumPy users have them, and chains of things they do to them, for hypothesis.
+
+A step of a chain is drawn without knowing the array it will meet; `fit` then turns it into arguments for that array, so
+that most are valid and some are not. Drawn this way, chains are cheap and shrink well.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from hypothesis import strategies as st
+
+import ndlens as nl
+
+Array: TypeAlias = npt.NDArray[Any]
+
+# What has a Python value when an element is named: every dtype of ndlens' table that NumPy has too.
+NUMBERS = ["?", "b", "B", "h", "H", "i", "I", "l", "L", "q", "Q", "e", "f", "d", "F", "D"]
+# What passes through as it is.
+OPAQUE: list[Any] = [
+    *[">i2", ">u4", ">i8", ">f2", ">f4", ">f8", ">c8", "g", "S5", "U3"],
+    [("x", "<f4"), ("y", "<i2"), ("z", "i1"), ("flag", "?")],
+    [("x", "u1"), ("at", ">i4", (2,)), ("name", "S3")],
+]
+DTYPES = [np.dtype(code) for code in NUMBERS + OPAQUE]
+
+# The most elements a chain may come to show.
+MOST_ELEMENTS = 4096
+
+
+def fill(dtype: np.dtype[Any], count: int, seed: int) -> Array:
+    """`count` elements of random bytes; of random bits where only 0 and 1 are values."""
+    raw = np.random.default_rng(seed).bytes(count * dtype.itemsize)
+    if dtype == np.dtype("?"):
+        raw = bytes(byte & 1 for byte in raw)
+    return np.frombuffer(bytearray(raw), dtype, count)
+
+
+def lay_out(dtype: np.dtype[Any], axes: list[tuple[int, int]], seed: int) -> Array:
+    """An array with an axis for each (size, step): a step of 0 gives a zero stride."""
+    if len(axes) > 4:
+        axes = [(min(n, 2), step) for n, step in axes]
+    base_shape = [max(n * abs(step), 1) for n, step in axes]
+    count = math.prod(base_shape)
+    elements = fill(dtype, count, seed=count).reshape(base_shape)
+    if seed & 1:
+        array = elements
+    else:
+        # A field of packed records: neither aligned nor a whole number of elements apart.
+        array = np.zeros(base_shape, np.dtype([("before", "V3"), ("field", dtype)]))["field"]
+        array[...] = elements
+    for key in ([slice(None, None, step or None) for _, step in axes], [slice(n) for n, _ in axes]):
+        array = array[(*key, ...)]
+    shape = tuple(n for n, _ in axes)
+    if seed & 2:
+        zeroed = [0 if step == 0 else s for (_, step), s in zip(axes, array.strides, strict=True)]
+        array = np.lib.stride_tricks.as_strided(array, shape, zeroed)
+    else:
+        # Zero strides as they usually come: read-only.
+        array = np.broadcast_to(array, shape)
+    return array.transpose(shuffled(len(axes), seed))
+
+
+def arrays() -> st.SearchStrategy[Array]:
+    """Arrays of up to 6 axes: sizes from 0, strides of any sign, 0 or off the itemsize, axes in any order."""
+    sizes = st.sampled_from([3, 2, 1, 4, 0])
+    steps = st.sampled_from([1, 2, -1, -2, 0])
+    axes = st.lists(st.tuples(sizes, steps), max_size=6)
+    return st.builds(lay_out, st.sampled_from(DTYPES), axes, st.integers(0, 255))
+
+
+# An integer between the brackets; `fit` wraps all but the farthest ones into the axis.
+NEAR = range(-5, 5)
+
+bounds = st.one_of(st.none(), st.integers(-6, 6), st.sampled_from([2**63 - 1, -(2**63), 10**30, -(10**30)]))
+strides = st.one_of(st.none(), st.sampled_from([1, 2, 3, -1, -2, -3, 0, 2**62, -(10**30)]))
+items = st.one_of(
+    st.integers(-6, 5),
+    st.builds(slice, bounds, bounds, strides),
+    st.builds(slice, bounds, bounds, strides),
+    st.sampled_from([..., None]),
+)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing to do to a view and to an array; the numbers mean what `fit` makes of them."""
+
+    name: str
+    items: tuple[Any, ...] = ()
+    seed: int = 0
+
+    def fit(self, array: Array) -> tuple[Callable[[nl.View], Any], Callable[[Array], Any]]:
+        """What to do to a view like `array`, and NumPy's way of saying it."""
+        match self.name:
+            case "index":
+                key = fit_key(self.items, array.shape)
+                return (lambda v: v[key]), (lambda a: a[key])
+            case "permute":
+                axes = shuffled(array.ndim, self.seed)
+                return (lambda v: v.permute(axes)), (lambda a: a.transpose(axes))
+            case "flip":
+                flipped = tuple(
+                    i - self.seed % 2 * array.ndim for i in range(array.ndim) if self.seed >> i & 2
+                )
+                return (lambda v: v.flip(flipped)), (lambda a: np.flip(a, flipped) if a.ndim else a)
+            case "windows":
+                size, step = 1 + self.seed % 3, 1 + self.seed // 3 % 3
+                axis = self.seed // 9 % max(array.ndim, 1)
+                return (
+                    lambda v: v.windows(size, step, axis),
+                    lambda a: sliding_windows(a, size, step, axis),
+                )
+            case _:
+                shape = fit_shape(array.shape, self.seed)
+                return (lambda v: v.reshape(shape)), (lambda a: a.reshape(shape))
+
+
+steps = st.one_of(
+    st.builds(Step, st.just("index"), st.lists(items, max_size=5).map(tuple)),
+    st.builds(Step, st.just("index"), st.lists(items, min_size=1, max_size=1).map(tuple)),
+    st.builds(Step, st.sampled_from(["permute", "flip", "windows", "reshape"]), seed=st.integers(0, 2**16)),
+)
+chains = st.lists(steps, min_size=1, max_size=10)
+
+
+def fit_key(items: tuple[Any, ...], shape: tuple[int, ...]) -> Any:
+    """The same key with most integers wrapped into their axis; a single item comes without its tuple."""
+    key = list(items)
+    indexed = [at for at, item in enumerate(key) if item is not None and item is not ...]
+    dots = key.index(...) if ... in key else len(key)
+    for place, at in enumerate(indexed):
+        axis = place if at < dots else len(shape) - (len(indexed) - place)
+        if isinstance(key[at], int) and key[at] in NEAR and 0 <= axis < len(shape) and shape[axis]:
+            key[at] = key[at] % shape[axis] - (shape[axis] if key[at] < 0 else 0)
+    return key[0] if len(key) == 1 else tuple(key)
+
+
+def shuffled(ndim: int, seed: int) -> tuple[int, ...]:
+    axes = list(range(ndim))
+    random.Random(seed).shuffle(axes)
+    return tuple(axis - ndim if seed % 3 == 0 else axis for axis in axes)
+
+
+def fit_shape(shape: tuple[int, ...], seed: int) -> tuple[int, ...]:
+    """Another shape of as many elements: neighbours merged, axes split, sizes of 1 added, one size perhaps -1."""
+    choose = random.Random(seed)
+    target = list(shape)
+    for _ in range(choose.randrange(1, 5)):
+        at = choose.randrange(len(target) + 1)
+        if choose.random() < 0.2:
+            target.insert(at, 1)
+        elif at + 1 < len(target) and choose.random() < 0.6:
+            target[at : at + 2] = [target[at] * target[at + 1]]
+        elif at < len(target):
+            divisor = choose.choice([d for d in range(1, target[at] + 1) if target[at] % d == 0] or [5])
+            target[at : at + 1] = [divisor, target[at] // divisor]
+    if target and choose.random() < 0.3:
+        target[choose.randrange(len(target))] = choose.choice([-1, -1, 7])
+    return tuple(target)
+
+
+def sliding_windows(array: Array, size: int, step: int, axis: int) -> Array:
+    windows = np.lib.stride_tricks.sliding_window_view(array, (size,), axis=(axis,), writeable=True)
+    windows = np.moveaxis(windows, -1, axis + 1)
+    return windows[(slice(None),) * axis + (slice(None, None, step),)]

@@ -1,0 +1,917 @@
+"""Views in from everything that has memory and out to everything that takes it: no copy, and no dangling byte."""
+
+from __future__ import annotations
+
+import array as stdlib_array
+import ctypes
+import gc
+import io
+import itertools
+import mmap
+import subprocess
+import sys
+import textwrap
+import threading
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tests import buffers
+from tests.buffers import pointer
+from tests.strategies import Array, fill
+
+import ndlens as nl
+
+# torch does not list it among its typed names.
+from_dlpack = torch.from_dlpack  # type: ignore[attr-defined]
+# What exports a buffer is not typed as such before Python 3.12.
+memory: Any = memoryview
+
+# Every dtype that NumPy and torch both have.
+SHARED_DTYPES = ["?", "u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8", "c8", "c16"]
+
+# What to do to a view of shape (4, 5, 6), and to an array of that shape.
+LAYOUTS: dict[str, Callable[[Any], Any]] = {
+    "contiguous": lambda x: x,
+    "sliced": lambda x: x[1:, ::2, 1:5:3],
+    "transposed": lambda x: x.permute(2, 0, 1) if isinstance(x, nl.View) else x.transpose(2, 0, 1),
+    "new axes": lambda x: x[None, 2, ..., None],
+    "windows": lambda x: (
+        x.windows(3, 2, axis=2)
+        if isinstance(x, nl.View)
+        else np.lib.stride_tricks.sliding_window_view(x, 3, axis=2, writeable=True)[:, :, ::2]
+    ),
+    "size 0": lambda x: x[:, 3:3],
+    "rank 0": lambda x: x[1, 2, 3, ...],
+    "zero stride": lambda x: x,
+}
+
+
+def make(dtype: str, layout: str) -> tuple[Array, Any]:
+    """An array and a view on the same memory, laid out alike."""
+    base = fill(np.dtype(dtype), 4 * 5 * 6, seed=3).reshape(4, 5, 6)
+    if layout == "zero stride":
+        base = np.lib.stride_tricks.as_strided(base, strides=(base.strides[0], 0, base.strides[2]))
+    return LAYOUTS[layout](base), LAYOUTS[layout](nl.view(base))
+
+
+CONSUMERS: dict[str, Callable[[nl.View], Any]] = {
+    "numpy()": lambda v: v.numpy(),
+    "np.asarray": np.asarray,
+    "np.asarray(copy=False)": lambda v: np.asarray(v, copy=False),
+    "np.from_dlpack": np.from_dlpack,
+    "np.asarray(memoryview)": lambda v: np.asarray(memory(v)),
+    "torch()": lambda v: v.torch(),
+    "torch.from_dlpack": from_dlpack,
+    "torch.from_dlpack(capsule)": lambda v: from_dlpack(v.__dlpack__()),
+    "nl.view(memoryview)": lambda v: nl.view(memory(v)).numpy(),
+    "nl.view(torch())": lambda v: nl.view(v.torch()).numpy(),
+}
+
+
+def address(obj: Any) -> int:
+    return obj.data_ptr() if isinstance(obj, torch.Tensor) else obj.ctypes.data
+
+
+def byte_strides(obj: Any) -> tuple[int, ...]:
+    if isinstance(obj, torch.Tensor):
+        return tuple(stride * obj.itemsize for stride in obj.stride())
+    return tuple(obj.strides)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("consumer", CONSUMERS)
+def test_what_a_view_is_handed_to_uses_the_same_memory(consumer: str, layout: str) -> None:
+    for dtype in SHARED_DTYPES:
+        array, view = make(dtype, layout)
+        out = CONSUMERS[consumer](view)
+        assert tuple(out.shape) == array.shape
+        assert str(out.dtype).removeprefix("torch.") == array.dtype.name
+        if array.size == 0:
+            continue
+        assert address(out) == array.ctypes.data
+        walked = [axis for axis, n in enumerate(array.shape) if n > 1]
+        assert [byte_strides(out)[axis] for axis in walked] == [array.strides[axis] for axis in walked]
+        first, last = (0,) * array.ndim, (-1,) * array.ndim
+        for at, value in ((first, 1), (last, 0), (first, 0), (last, 1)):
+            out[at] = value
+            assert array[at] == value
+            assert view[(*at, ...)].tolist() == value
+            array[at] = 1 - value
+            assert out[at] == 1 - value
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("dtype", [d for d in SHARED_DTYPES if not d.startswith("c")])
+def test_a_memoryview_uses_the_same_memory(dtype: str, layout: str) -> None:
+    array, view = make(dtype, layout)
+    out, expected = memory(view), memory(array)
+    for name in ("format", "itemsize", "ndim", "shape", "nbytes", "readonly"):
+        assert getattr(out, name) == getattr(expected, name), name
+    assert out.obj is view
+    assert out.tobytes() == array.tobytes()
+    if array.size:
+        assert out.strides == array.strides
+        assert (out.c_contiguous, out.f_contiguous, out.contiguous) == (
+            expected.c_contiguous,
+            expected.f_contiguous,
+            expected.contiguous,
+        )
+        assert pointer(out) == pointer(view) == array.ctypes.data
+        last = tuple(n - 1 for n in array.shape)
+        # CPython's memoryview names no element of half precision.
+        elements = np.asarray(out) if dtype == "f2" else out
+        for value in (1, 0):
+            elements[last] = value
+            assert array[last] == value
+            array[last] = 1 - value
+            assert elements[last] == 1 - value
+
+
+@pytest.mark.parametrize("shape", [(0,), (0, 3), (3, 0), (2, 0, 4)])
+def test_nothing_goes_through_every_door(shape: tuple[int, ...]) -> None:
+    view = nl.view(np.zeros(shape, np.float32))
+    assert view.tolist() == np.zeros(shape).tolist()
+    for consume in CONSUMERS.values():
+        assert tuple(consume(view).shape) == shape
+        assert tuple(consume(view.copy()).shape) == shape
+
+
+# In
+
+
+class Legacy:
+    """A producer from before DLPack 1.0: `__dlpack__` knows no keyword but stream."""
+
+    def __init__(self, tensor: torch.Tensor) -> None:
+        self.tensor = tensor
+
+    def __dlpack__(self, stream: None = None) -> Any:
+        return self.tensor.__dlpack__()
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return (1, 0)
+
+
+class Point(ctypes.Structure):
+    _fields_ = (("x", ctypes.c_float), ("n", ctypes.c_int32))
+
+
+def numbers_mmap() -> mmap.mmap:
+    mapped = mmap.mmap(-1, 6)
+    mapped[:] = bytes(range(6))
+    return mapped
+
+
+SIX = bytes(range(6))
+SOURCES: dict[str, tuple[Callable[[], Any], str, Any, bool]] = {
+    "bytes": (lambda: SIX, "uint8", [0, 1, 2, 3, 4, 5], True),
+    "bytearray": (lambda: bytearray(SIX), "uint8", [0, 1, 2, 3, 4, 5], False),
+    "empty bytes": (lambda: b"", "uint8", [], True),
+    "mmap": (numbers_mmap, "uint8", [0, 1, 2, 3, 4, 5], False),
+    "memoryview": (
+        lambda: memory(bytearray(SIX)).cast("B", (2, 3)),
+        "uint8",
+        [[0, 1, 2], [3, 4, 5]],
+        False,
+    ),
+    "memoryview cast to i": (lambda: memory(bytes(8)).cast("i", (2, 1)), "int32", [[0], [0]], True),
+    "memoryview backwards": (lambda: memory(SIX)[::-2], "uint8", [5, 3, 1], True),
+    "memoryview of chars": (lambda: memory(b"abc").cast("c"), "c", [b"a", b"b", b"c"], True),
+    "ctypes": (lambda: (ctypes.c_int32 * 3)(1, 2, 3), "int32", [1, 2, 3], False),
+    "ctypes of rank 2": (
+        lambda: ((ctypes.c_double * 2) * 2).from_buffer(bytearray(np.array([1.0, 2, 3, 4]))),
+        "float64",
+        [[1.0, 2.0], [3.0, 4.0]],
+        False,
+    ),
+    "ctypes of rank 0": (lambda: ctypes.c_uint16(7), "uint16", 7, False),
+    "numpy": (
+        lambda: np.arange(6, dtype="f4").reshape(2, 3),
+        "float32",
+        [[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]],
+        False,
+    ),
+    "numpy of rank 0": (lambda: np.array(1.5), "float64", 1.5, False),
+    "numpy scalar": (lambda: np.float64(2.5), "float64", 2.5, True),
+    "numpy in Fortran order": (lambda: np.asfortranarray([[1, 2], [3, 4]]), "int64", [[1, 2], [3, 4]], False),
+    "torch": (lambda: torch.arange(6).reshape(2, 3), "int64", [[0, 1, 2], [3, 4, 5]], False),
+    "torch transposed": (
+        lambda: torch.arange(4.0).reshape(2, 2).T,
+        "float32",
+        [[0.0, 2.0], [1.0, 3.0]],
+        False,
+    ),
+    "torch expanded": (lambda: torch.tensor([7]).expand(2, 3), "int64", [[7, 7, 7], [7, 7, 7]], False),
+    "torch of rank 0": (lambda: torch.tensor(True), "bool", True, False),
+    "torch of size 0": (lambda: torch.zeros(2, 0), "float32", [[], []], False),
+    "torch bfloat16": (
+        lambda: torch.tensor([1.5, -2.0], dtype=torch.bfloat16),
+        "bfloat16",
+        [1.5, -2.0],
+        False,
+    ),
+    "old DLPack": (lambda: Legacy(torch.arange(3)), "int64", [0, 1, 2], False),
+    "a view": (lambda: nl.view(SIX), "uint8", [0, 1, 2, 3, 4, 5], True),
+    **{
+        f"array.array of {code}": (
+            lambda code=code: stdlib_array.array(code, [1, 2, 3]),  # type: ignore[misc]
+            np.dtype(code).name,
+            [1, 2, 3],
+            False,
+        )
+        for code in "bBhHiIlLqQfd"
+    },
+}
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_a_view_shows_what_its_source_holds(source: str) -> None:
+    obj, dtype, values, readonly = SOURCES[source][0](), *SOURCES[source][1:]
+    view = nl.view(obj)
+    assert (view.dtype, view.tolist(), view.readonly) == (dtype, values, readonly)
+    assert view.shape == np.shape(values)
+    tensor = obj.tensor if isinstance(obj, Legacy) else obj
+    if isinstance(tensor, torch.Tensor):
+        if view.size:
+            assert view.strides == byte_strides(tensor)
+            assert view.torch().data_ptr() == tensor.data_ptr()
+    elif view.size:
+        assert pointer(view) == pointer(obj)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [name for name, (_, _, values, readonly) in SOURCES.items() if not readonly and np.size(values)],
+)
+def test_a_write_to_a_view_arrives_at_its_source(source: str) -> None:
+    obj = SOURCES[source][0]()
+    view = nl.view(obj)
+    at = (0,) * view.ndim
+    before = view.tolist()
+    changed = not before if view.dtype == "bool" else np.asarray(before)[at] + 1
+    view.torch()[at] = changed.item() if isinstance(changed, np.generic) else changed
+    assert np.asarray(nl.view(obj).tolist())[at] == changed
+    assert nl.view(obj).tolist() == view.tolist() != before
+
+
+def test_a_ctypes_record_passes_through() -> None:
+    points = (Point * 3)(Point(0, 1), Point(2, 3), Point(4, 5))
+    view = nl.view(points)[::-1]
+    assert (view.shape, view.strides, view.itemsize) == ((3,), (-8,), 8)
+    assert view.numpy()["n"].tolist() == [5, 3, 1]
+    view.numpy()["n"] = 9
+    assert [point.n for point in points] == [9, 9, 9]
+
+
+def test_bfloat16_comes_from_torch_and_goes_back() -> None:
+    tensor = torch.arange(12, dtype=torch.bfloat16).reshape(3, 4)
+    view = nl.view(tensor)[:, 1::2]
+    assert (view.dtype, view.format, view.itemsize, view.strides) == ("bfloat16", None, 2, (8, 4))
+    back = view.torch()
+    assert back.dtype == torch.bfloat16
+    assert torch.equal(back, tensor[:, 1::2])
+    assert back.data_ptr() == tensor.data_ptr() + 2
+    back[1, 1] = 100
+    assert tensor[1, 3] == 100
+    assert view[1, 1] == 100
+    assert torch.equal(view.copy().torch(), back)
+
+
+@pytest.mark.parametrize(
+    "name", ["float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz", "float8_e8m0fnu"]
+)
+def test_eight_bit_floats_come_from_torch_and_go_back(name: str) -> None:
+    tensor = torch.tensor([1.0, 2.0, 4.0, 8.0]).to(getattr(torch, name))
+    view = nl.view(tensor)[::2]
+    assert view.dtype == name
+    assert view.torch().dtype == tensor.dtype
+    assert view.torch().float().tolist() == [1.0, 4.0]
+    assert view.torch().data_ptr() == tensor.data_ptr()
+
+
+def test_a_dtype_numpy_has_not_does_not_become_an_array_of_objects() -> None:
+    view = nl.view(torch.zeros(2, 3, dtype=torch.bfloat16))
+    with pytest.raises((BufferError, TypeError), match="has no dtype for bfloat16"):
+        view.numpy()
+
+
+def test_python_objects_are_not_copied_behind_their_reference_counts() -> None:
+    script = """
+        import numpy as np, ndlens as nl
+        objects = np.array([[i] for i in range(1000)] + [None], dtype=object)[:-1]
+        try:
+            copy = nl.view(objects).copy().numpy()
+        except (TypeError, ValueError, BufferError):
+            raise SystemExit
+        before = [list(item) for item in objects]
+        del objects
+        replaced = [[-1] for _ in range(1000)]
+        assert [list(item) for item in copy] == before
+    """
+    assert run(script) == (0, "", "")
+
+
+def test_what_cannot_be_viewed_is_refused_with_its_own_reason() -> None:
+    with pytest.raises(BufferError, match="Can't export tensors that require gradient"):
+        nl.view(torch.ones(3, requires_grad=True))
+    with pytest.raises(BufferError, match="Can't export tensors with the conjugate bit set"):
+        nl.view(torch.ones(3, dtype=torch.complex64).conj())
+    with pytest.raises(BufferError, match="Can't export tensors with layout other than torch"):
+        nl.view(torch.eye(3).to_sparse())
+    released = memory(b"abc")
+    released.release()
+    with pytest.raises(ValueError, match="operation forbidden on released memoryview object"):
+        nl.view(released)
+
+
+def test_a_buffer_with_sub_offsets_is_refused() -> None:
+    testbuffer = pytest.importorskip(
+        "_testbuffer", reason="only some builds of CPython ship their test modules"
+    )
+    scattered = testbuffer.ndarray(list(range(6)), shape=[2, 3], format="B", flags=testbuffer.ND_PIL)
+    with pytest.raises(BufferError) as caught:
+        nl.view(scattered)
+    assert str(caught.value) == (
+        "buffer has sub-offsets (a PIL-style array of pointers): its elements are not at strides; copy it first"
+    )
+
+
+def test_a_buffer_without_shape_or_strides_is_read_as_pep_3118_says() -> None:
+    source = (ctypes.c_int32 * 6)(*range(6))
+    for ndim in (0, 1, 2):
+        sizes = (ctypes.c_ssize_t * 2)(2, 3)
+        buffer = buffers.PyBuffer(
+            buf=ctypes.addressof(source),
+            len=4 if ndim == 0 else 24,
+            itemsize=4,
+            ndim=ndim,
+            format=b"i",
+            shape=sizes if ndim == 2 else None,
+        )
+        memory = buffers.memoryview_from_buffer(ctypes.byref(buffer))
+        view = nl.view(memory)
+        assert view.tolist() == [0, [0, 1, 2, 3, 4, 5], [[0, 1, 2], [3, 4, 5]]][ndim]
+
+
+# Read-only
+
+
+def test_read_only_memory_stays_read_only_wherever_it_goes() -> None:
+    frozen = np.arange(6)
+    frozen.flags.writeable = False
+    for source in (
+        bytes(6),
+        memory(bytearray(6)).toreadonly(),
+        frozen,
+        nl.view(bytearray(6)).toreadonly(),
+    ):
+        view = nl.view(source)
+        for made in (
+            view,
+            view[1:],
+            view[None],
+            view.flip(),
+            view.windows(2),
+            view.reshape(2, 3),
+            view.permute(0),
+        ):
+            assert made.readonly
+            assert repr(made).endswith(" readonly>")
+            assert memory(made).readonly
+            for out in (made.numpy(), np.asarray(made), np.from_dlpack(made)):
+                assert not out.flags.writeable
+                with pytest.raises(ValueError, match="read-only"):
+                    out[0] = 1
+        assert not view.copy().readonly
+    assert frozen.tolist() == [0, 1, 2, 3, 4, 5]
+
+
+def test_toreadonly_leaves_the_view_it_came_from_as_it_was() -> None:
+    view = nl.view(bytearray(3))
+    assert view.toreadonly().readonly
+    assert not view.readonly
+    view.torch()[0] = 7
+    assert view.toreadonly()[0] == 7
+
+
+READ_ONLY_TEXT = (
+    'torch() needs writable memory, but the view is read-only; open the file with mode="c" (copy-on-write), '
+    'call .copy() first, or pass readonly="allow" and never write to the tensor'
+)
+
+
+def test_torch_is_not_given_read_only_memory_unless_told_to() -> None:
+    data = bytes(range(6))
+    view = nl.view(data)
+    with pytest.raises(nl.ReadOnlyError) as caught:
+        view.torch()
+    assert str(caught.value) == READ_ONLY_TEXT
+    assert isinstance(caught.value, BufferError)
+    assert isinstance(caught.value, TypeError)
+    allowed = view.torch(readonly="allow")
+    assert (allowed.data_ptr(), allowed.tolist()) == (pointer(data), list(data))
+    assert view.copy().torch().tolist() == list(data)
+
+
+def test_torch_itself_ignores_that_memory_is_read_only() -> None:
+    # The reason for ReadOnlyError: the day this fails, torch can be handed read-only views.
+    tensor = from_dlpack(nl.view(bytes(6)))
+    assert not hasattr(tensor, "readonly")
+
+
+@pytest.mark.parametrize(
+    ("turn", "message"),
+    [
+        (lambda v: v.flip(0), "axis 0 has the negative stride -24"),
+        (lambda v: v[:, ::-2], "axis 1 has the negative stride -8"),
+        (lambda v: v[:, ::-1].permute(1, 0), "axis 0 has the negative stride -4"),
+    ],
+)
+def test_torch_is_told_to_copy_what_runs_backwards(turn: Callable[[nl.View], nl.View], message: str) -> None:
+    view = turn(nl.view(np.arange(24, dtype="i4").reshape(4, 6)))
+    with pytest.raises(nl.CopyRequired) as caught:
+        view.torch()
+    assert str(caught.value) == f"torch() would need a copy: {message}; call .copy() first"
+    assert isinstance(caught.value, BufferError)
+    assert isinstance(caught.value, ValueError)
+    assert view.copy().torch().tolist() == view.numpy().tolist() == np.from_dlpack(view).tolist()
+
+
+def test_a_negative_stride_that_nobody_walks_needs_no_copy() -> None:
+    array = np.arange(12).reshape(3, 4)
+    for view in (nl.view(array)[1:2].flip(0), nl.view(array)[::-3], nl.view(array)[1:1].flip(0, 1)):
+        assert tuple(view.torch().shape) == view.shape
+        assert view.torch().tolist() == view.tolist()
+
+
+def test_strides_off_the_itemsize_need_a_copy_for_dlpack() -> None:
+    records = np.zeros(4, [("x", "<f4"), ("y", "<i2")])
+    records["x"] = range(4)
+    view = nl.view(records["x"])
+    assert view.numpy().ctypes.data == records.ctypes.data
+    for consume in (nl.View.torch, nl.View.__dlpack__, from_dlpack, np.from_dlpack):
+        with pytest.raises(nl.CopyRequired) as caught:
+            consume(view)
+        assert str(caught.value) == (
+            "DLPack export would need a copy: axis 0 has a stride of 6 bytes, not a multiple of the itemsize 4; "
+            "call .copy() first"
+        )
+    assert view.copy().torch().tolist() == [0, 1, 2, 3]
+
+
+# DLPack
+
+
+@pytest.mark.parametrize(
+    ("keywords", "name"),
+    [
+        ({}, b"dltensor"),
+        ({"max_version": None}, b"dltensor"),
+        ({"max_version": (0, 8)}, b"dltensor"),
+        ({"max_version": (1, 0)}, b"dltensor_versioned"),
+        ({"max_version": (1, 3)}, b"dltensor_versioned"),
+        ({"max_version": (2, 0)}, b"dltensor_versioned"),
+        ({"stream": None, "dl_device": None, "copy": None}, b"dltensor"),
+        ({"dl_device": (1, 0), "copy": False}, b"dltensor"),
+        ({"copy": True}, b"dltensor"),
+        ({"max_version": (1, 1), "copy": True}, b"dltensor_versioned"),
+    ],
+)
+def test_a_capsule_is_of_the_version_asked_for(keywords: dict[str, Any], name: bytes) -> None:
+    array = np.arange(12, dtype="i2").reshape(3, 4)
+    view = nl.view(array)[::-1, 1:]
+    capsule = view.__dlpack__(**keywords)
+    assert buffers.capsule_name(capsule) == name
+    if name == b"dltensor_versioned":
+        managed = buffers.versioned_tensor(capsule)
+        assert (managed.major, managed.minor) == (1, 3)
+        assert managed.flags == (buffers.IS_COPIED if keywords.get("copy") else 0)
+        tensor = managed.dl_tensor
+    else:
+        tensor = buffers.unversioned_tensor(capsule).dl_tensor
+    assert (tensor.device_type, tensor.device_id) == view.__dlpack_device__() == (1, 0)
+    assert (tensor.code, tensor.bits, tensor.lanes) == (0, 16, 1)
+    assert (tensor.ndim, tensor.shape[:2]) == (2, [3, 3])
+    if keywords.get("copy"):
+        assert tensor.strides[:2] == [3, 1]
+        assert tensor.data != pointer(view)
+        assert nl.view(from_dlpack(capsule)).tolist() == view.tolist()
+    else:
+        assert tensor.strides[:2] == [-4, 1]
+        assert tensor.data == pointer(view)
+
+
+def test_a_capsule_says_that_memory_is_read_only() -> None:
+    view = nl.view(bytes(4))
+    flags = [
+        buffers.versioned_tensor(view.__dlpack__(max_version=(1, 0), copy=copy)).flags
+        for copy in (None, False, True)
+    ]
+    assert flags == [buffers.READ_ONLY, buffers.READ_ONLY, buffers.IS_COPIED]
+    assert buffers.capsule_name(view.__dlpack__(copy=True)) == b"dltensor"
+
+
+def test_an_old_consumer_is_not_given_read_only_memory() -> None:
+    for version in (None, (0, 8)):
+        with pytest.raises(nl.ReadOnlyError) as caught:
+            nl.view(bytes(4)).__dlpack__(max_version=version)
+        assert str(caught.value) == (
+            "DLPack export without a version needs writable memory, but the view is read-only; "
+            "ask for max_version=(1, 0) or later, or call .copy() first"
+        )
+
+
+def test_a_device_or_stream_that_the_cpu_has_not_is_refused() -> None:
+    view = nl.view(bytearray(4))
+    with pytest.raises(BufferError) as refused:
+        view.__dlpack__(dl_device=(2, 0))
+    assert str(refused.value) == "view is on the CPU, dl_device (1, 0), and was asked for on (2, 0)"
+    stream: Any = 1
+    with pytest.raises(ValueError, match=r"^stream must be None for memory on the CPU, got 1$"):
+        view.__dlpack__(stream=stream)
+
+
+def test_a_copy_through_dlpack_is_the_consumers_own() -> None:
+    array = np.arange(6)
+    view = nl.view(array)
+    for out in (np.from_dlpack(view, copy=True), from_dlpack(view, copy=True)):
+        out[:] = 9
+    assert array.tolist() == [0, 1, 2, 3, 4, 5]
+    shared = np.from_dlpack(view, copy=False, device="cpu")
+    shared[0] = 7
+    assert array[0] == 7
+
+
+def test_a_capsule_is_consumed_once() -> None:
+    view = nl.view(bytearray(4))
+    capsule = view.__dlpack__(max_version=(1, 0))
+    from_dlpack(capsule)
+    assert buffers.capsule_name(capsule) == b"used_dltensor_versioned"
+    with pytest.raises(RuntimeError):
+        from_dlpack(capsule)
+
+
+def test_a_view_takes_over_the_capsule_it_is_given() -> None:
+    class Producer:
+        def __init__(self, capsule: Any) -> None:
+            self.capsule = capsule
+
+        def __dlpack_device__(self) -> tuple[int, int]:
+            return (1, 0)
+
+        def __dlpack__(self, **keywords: Any) -> Any:
+            return self.capsule
+
+    for version, used in ((None, b"used_dltensor"), ((1, 0), b"used_dltensor_versioned")):
+        producer = Producer(nl.view(bytearray(b"abc")).__dlpack__(max_version=version))
+        assert nl.view(producer).tobytes() == b"abc"
+        assert buffers.capsule_name(producer.capsule) == used
+        with pytest.raises(BufferError, match=r"^__dlpack__ gave no capsule with a tensor in it$"):
+            nl.view(producer)
+    with pytest.raises(BufferError, match=r"^__dlpack__ gave no capsule with a tensor in it$"):
+        nl.view(Producer("no capsule"))
+
+
+def test_a_tensor_elsewhere_is_not_viewed() -> None:
+    class OnTheGpu:
+        def __dlpack_device__(self) -> tuple[int, int]:
+            return (2, 1)
+
+        def __dlpack__(self, **keywords: Any) -> Any:
+            raise AssertionError("not to be called")
+
+    with pytest.raises(
+        BufferError, match=r"^tensor is on DLPack device \(2, 1\); ndlens views memory on the CPU$"
+    ):
+        nl.view(OnTheGpu())
+
+
+# The buffer protocol's flags
+
+REQUESTS = {
+    "SIMPLE": buffers.SIMPLE,
+    "ND": buffers.ND,
+    "STRIDES": buffers.STRIDES,
+    "C_CONTIGUOUS": buffers.C_CONTIGUOUS,
+    "F_CONTIGUOUS": buffers.F_CONTIGUOUS,
+    "ANY_CONTIGUOUS": buffers.ANY_CONTIGUOUS,
+    "INDIRECT": buffers.INDIRECT,
+}
+
+
+@pytest.mark.parametrize("layout", [*LAYOUTS, "Fortran order", "flipped"])
+@pytest.mark.parametrize("flags", REQUESTS.values(), ids=REQUESTS.keys())
+def test_a_buffer_request_is_answered_as_memoryview_answers_it(flags: int, layout: str) -> None:
+    if layout == "Fortran order":
+        array = np.asfortranarray(fill(np.dtype("i4"), 6, seed=5).reshape(2, 3))
+        view = nl.view(array)
+    elif layout == "flipped":
+        array = fill(np.dtype("i4"), 6, seed=5)[::-1]
+        view = nl.view(array)
+    else:
+        array, view = make("i4", layout)
+    for extra, readonly in itertools.product((0, buffers.WRITABLE, buffers.FORMAT), (False, True)):
+        if extra == buffers.FORMAT and not flags & buffers.ND:
+            continue  # CPython refuses what PEP 3118 allows
+        mine, theirs = (view.toreadonly(), memory(array).toreadonly()) if readonly else (view, memory(array))
+        try:
+            with buffers.request(theirs, flags | extra) as expected:
+                fields = describe(expected)
+        except BufferError:
+            with pytest.raises(BufferError), buffers.request(mine, flags | extra):
+                pass
+        else:
+            with buffers.request(mine, flags | extra) as got:
+                assert describe(got) == fields
+
+
+def describe(buffer: buffers.PyBuffer) -> dict[str, Any]:
+    ndim = buffer.ndim
+    nothing = buffer.len == 0
+    # The strides of axes that nobody walks may be anything.
+    walked = [
+        buffer.strides[axis]
+        for axis in range(ndim)
+        if buffer.strides and buffer.shape[axis] > 1 and not nothing
+    ]
+    return {
+        "buf": None if nothing else buffer.buf,
+        "len": buffer.len,
+        "itemsize": buffer.itemsize,
+        "readonly": buffer.readonly,
+        "ndim": ndim,
+        "format": buffer.format,
+        "shape": buffer.shape[:ndim] if buffer.shape else None if ndim else [],
+        "strides": walked if buffer.strides else None if ndim else [],
+        "suboffsets": bool(buffer.suboffsets),
+    }
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (
+            buffers.SIMPLE,
+            "view is not C-contiguous and the buffer was asked for without strides; call .copy() first",
+        ),
+        (
+            buffers.ND,
+            "view is not C-contiguous and the buffer was asked for without strides; call .copy() first",
+        ),
+        (buffers.C_CONTIGUOUS, "view is not C-contiguous; call .copy() first"),
+        (buffers.F_CONTIGUOUS, "view is not Fortran-contiguous; call .copy() first"),
+        (buffers.ANY_CONTIGUOUS, "view is not contiguous; call .copy() first"),
+        (buffers.WRITABLE, "view is read-only, but a writable buffer was asked for"),
+        (buffers.FULL, "view is read-only, but a writable buffer was asked for"),
+    ],
+)
+def test_a_refused_buffer_request_says_why(flags: int, message: str) -> None:
+    strided = nl.view(bytes(24)).reshape(4, 6)[:, ::2]
+    with pytest.raises(BufferError) as caught, buffers.request(strided, flags):
+        pass
+    assert str(caught.value) == message
+
+
+def test_readers_of_bytes_read_a_view() -> None:
+    array = np.arange(24, dtype="i2").reshape(4, 6)
+    whole: Any = nl.view(array)
+    strided = whole[:, ::2]
+    assert bytes(whole) == array.tobytes()
+    assert bytes(strided) == array[:, ::2].tobytes()
+    assert b"".join([whole]) == array.tobytes()
+    written = io.BytesIO()
+    written.write(whole)
+    assert written.getvalue() == array.tobytes()
+    assert io.BytesIO(b"\1" * 8).readinto(whole[0]) == 8
+    assert array[0].tolist() == [257, 257, 257, 257, 4, 5]
+    assert np.frombuffer(whole, "i2").tolist() == array.ravel().tolist()
+    assert torch.frombuffer(whole, dtype=torch.int16).data_ptr() == array.ctypes.data
+    with pytest.raises((BufferError, ValueError), match="contiguous"):
+        np.frombuffer(strided, "i2")
+    with pytest.raises(BufferError, match="asked for without strides"):
+        io.BytesIO().write(strided)
+    with pytest.raises((BufferError, TypeError), match="read"):
+        io.BytesIO(bytes(8)).readinto(nl.view(bytes(8))[...])
+
+
+# Owners
+
+
+class Owner(np.ndarray[Any, Any]):
+    """An array that can be watched."""
+
+
+def owned() -> tuple[nl.View, weakref.ref[Owner]]:
+    array = np.arange(24, dtype="i4").reshape(4, 6).copy().view(Owner)
+    return nl.view(array), weakref.ref(array)
+
+
+EXPORTS: dict[str, Callable[[nl.View], Any]] = {
+    "the view": lambda v: v,
+    "a slice of a slice": lambda v: v[1:][:, ::2][0],
+    "permute": lambda v: v.permute(1, 0),
+    "windows": lambda v: v.windows(2),
+    "reshape": lambda v: v.reshape(24),
+    "toreadonly": lambda v: v.toreadonly(),
+    "a memoryview": memory,
+    "a slice of a memoryview": lambda v: memory(v)[1:],
+    **{name: consume for name, consume in CONSUMERS.items() if "capsule" not in name},
+    "a slice of a tensor": lambda v: v.torch()[2:],
+    "a capsule": lambda v: v.__dlpack__(),
+    "a versioned capsule": lambda v: v.__dlpack__(max_version=(1, 0)),
+    "a view of a tensor": lambda v: nl.view(v.torch()),
+    "an iterator": iter,
+}
+
+
+@pytest.mark.parametrize("name", EXPORTS)
+def test_the_owner_lives_exactly_as_long_as_what_was_made_of_it(name: str) -> None:
+    view, owner = owned()
+    export = EXPORTS[name](view)
+    del view
+    gc.collect()
+    assert owner() is not None
+    del export
+    gc.collect()
+    assert owner() is None
+
+
+def test_a_copy_does_not_hold_the_owner() -> None:
+    view, owner = owned()
+    copies = [view.copy(), view.tobytes(), view.tolist(), view.__dlpack__(copy=True), view[0, 0]]
+    del view
+    gc.collect()
+    assert owner() is None
+    assert copies[0].tolist() == copies[2]
+
+
+def test_a_bytearray_cannot_be_resized_while_a_tensor_uses_it() -> None:
+    data = bytearray(b"abc")
+    tensor = nl.view(data)[1:].torch()
+    for resize in (lambda: data.append(0), lambda: data.extend(b"xyz"), data.clear, data.pop):
+        with pytest.raises(BufferError, match=r"^Existing exports of data: object cannot be re-sized$"):
+            resize()
+    tensor[0] = ord("x")
+    assert data == b"axc"
+    del tensor
+    data.append(ord("d"))
+    assert data == b"axcd"
+
+
+def test_a_map_cannot_be_closed_while_a_tensor_uses_it() -> None:
+    mapped = mmap.mmap(-1, 4096)
+    tensor = nl.view(mapped).torch()
+    with pytest.raises(BufferError, match=r"^cannot close exported pointers exist$"):
+        mapped.close()
+    tensor[7] = 7
+    assert mapped[7] == 7
+    del tensor
+    mapped.close()
+    assert mapped.closed
+
+
+def test_an_array_array_cannot_be_resized_while_a_view_lives() -> None:
+    numbers = stdlib_array.array("i", [1, 2, 3])
+    view = nl.view(numbers)
+    with pytest.raises(BufferError, match="cannot resize an array that is exporting buffers"):
+        numbers.append(4)
+    del view
+    numbers.append(4)
+
+
+@pytest.mark.parametrize("make_export", [nl.View.torch, nl.View.numpy, memory, nl.View.__dlpack__])
+def test_an_export_may_be_dropped_on_another_thread(make_export: Callable[[nl.View], Any]) -> None:
+    view, owner = owned()
+    holder = [make_export(view)]
+    del view
+    assert owner() is not None
+    thread = threading.Thread(target=holder.clear)
+    thread.start()
+    thread.join()
+    gc.collect()
+    assert owner() is None
+
+
+@pytest.mark.parametrize("source", ["bytearray(8)", "np.frombuffer(bytearray(8), np.uint8)", "Watched(8)"])
+def test_a_view_of_a_tensor_of_a_view_gives_its_memory_back_with_the_gil_held(source: str) -> None:
+    # torch lets go of the GIL while it frees a tensor, inside our own deallocation, and calls our deleter there.
+    script = f"""
+        import ctypes, weakref
+        import numpy as np, torch, ndlens as nl
+
+        class Watched(bytearray):
+            pass
+
+        held = []
+        source = {source}
+        if isinstance(source, Watched):
+            check = ctypes.PyDLL(None).PyGILState_Check
+            weakref.finalize(source, lambda: held.append(check()))
+        view = nl.view(nl.view(source).torch())
+        del source
+        del view
+        assert held in ([], [1])
+    """
+    assert run(script) == (0, "", "")
+
+
+def test_many_threads_may_use_one_view_at_once() -> None:
+    view, owner = owned()
+    wrong: list[Any] = []
+
+    def work(view: nl.View) -> None:
+        for _ in range(200):
+            part = view[1:3, ::2]
+            if part.torch()[0, 0] != 6 or part.numpy()[1, 2] != 16 or part.tolist()[0] != [6, 8, 10]:
+                wrong.append(part)
+
+    threads = [threading.Thread(target=work, args=(view,)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+    del view, threads, thread
+    gc.collect()
+    assert owner() is None
+
+
+def resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * mmap.PAGESIZE
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads Linux's /proc")
+def test_a_capsule_that_nobody_consumes_frees_its_memory() -> None:
+    view = nl.view(bytes(32 << 20))
+    before = resident_bytes()
+    for version in (None, (1, 0)) * 8:
+        capsule = view.__dlpack__(max_version=version, copy=True)
+        assert buffers.capsule_name(capsule) is not None
+        del capsule
+    assert resident_bytes() - before < 3 * view.nbytes
+
+
+def run(script: str) -> tuple[int, str, str]:
+    """A script in an interpreter of its own: exit status, standard output, standard error."""
+    command = [sys.executable, "-W", "error", "-c", textwrap.dedent(script)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_the_interpreter_ends_cleanly_with_exports_alive() -> None:
+    script = """
+        import atexit, mmap, sys, threading, time
+        import numpy as np, torch, ndlens as nl
+
+        def exports(obj):
+            view = nl.view(obj)
+            capsules = [view.__dlpack__(), view.__dlpack__(max_version=(1, 0))]
+            return [view, view[1:], view.numpy(), view.torch(), memoryview(view), np.from_dlpack(view), capsules]
+
+        sources = [bytearray(64), mmap.mmap(-1, 64), np.arange(64), torch.arange(64)]
+        everywhere = [exports(source) for source in sources]
+        sys.kept = exports(np.zeros(64))
+        nl.kept = exports(bytearray(64))
+        atexit.register(lambda kept=exports(np.ones(64)): print(kept[3].sum().item()))
+
+        class Cycle:
+            pass
+        cycle = Cycle()
+        cycle.self, cycle.kept = cycle, exports(bytearray(64))
+
+        def hold():
+            kept = exports(np.ones(64))
+            while True:
+                kept[1].numpy().sum()
+        threading.Thread(target=hold, daemon=True).start()
+        time.sleep(0.05)
+    """
+    assert run(script) == (0, "64.0\n", "")
+
+
+def test_listing_a_view_too_large_for_memory_is_a_memory_error() -> None:
+    script = """
+        import numpy as np, ndlens as nl
+        huge = nl.view(np.broadcast_to(np.uint8(0), (2**60,)))
+        for read in (huge.tolist, huge.tobytes, huge.copy, lambda: huge.__dlpack__(copy=True)):
+            try:
+                read()
+            except MemoryError:
+                pass
+            else:
+                raise SystemExit(f"{read} did not fail")
+    """
+    assert run(script) == (0, "", "")
+
+
+def test_the_strides_of_huge_views_do_not_wrap() -> None:
+    huge = nl.view(np.broadcast_to(np.uint8(7), (2**40,)))
+    assert huge[2**39] == huge[-1] == huge[:: 2**38][3] == 7
+    assert huge.reshape(2**20, 2**20).shape == (2**20, 2**20)
+    assert huge.windows(2**20, step=2**39).shape == (2, 2**20)
+    assert huge.windows(2**20)[-1, -1] == 7
