@@ -209,8 +209,12 @@ pub(crate) struct PyLoader {
 #[pymethods]
 impl PyLoader {
     #[new]
-    #[pyo3(signature = (fields, *, batch_size = 1, shuffle = false, seed = Seed(0), num_workers = 0, drop_last = false,
-        prefetch_factor = 2, transforms = None, output = None))]
+    #[pyo3(
+        signature = (fields, *, batch_size = 1, shuffle = false, seed = Seed(0), num_workers = 0, drop_last = false,
+            prefetch_factor = 2, transforms = None, output = None),
+        text_signature = "(fields, *, batch_size=1, shuffle=False, seed=0, num_workers=0, drop_last=False, \
+            prefetch_factor=2, transforms=None, output=None)"
+    )]
     #[expect(clippy::too_many_arguments, reason = "Python's keywords")]
     fn new(
         fields: &Bound<'_, PyAny>,
