@@ -402,7 +402,7 @@ TABLE: list[tuple[str | None, Callable[[], Any], type[Exception], str]] = [
     ),
     (None, lambda: len(matrix()[0, 0, ...]), TypeError, "0-dim view has no length"),
     (None, lambda: len(nl.view(np.array(1))), TypeError, "0-dim view has no length"),
-    (None, lambda: matrix().copy("A"), ValueError, 'unknown order "A": expected "C" or "F"'),
+    (None, lambda: matrix().copy("K"), ValueError, 'unknown order "K": expected "C", "F" or "A"'),
     (
         None,
         lambda: matrix().torch(readonly="yes"),
@@ -419,19 +419,19 @@ TABLE: list[tuple[str | None, Callable[[], Any], type[Exception], str]] = [
         None,
         lambda: nl.view(None),
         TypeError,
-        "nl.view needs an object with the buffer protocol or DLPack, got NoneType",
+        "nl.view needs an object with the buffer protocol, DLPack or __array_interface__, got NoneType",
     ),
     (
         None,
         lambda: nl.view([1, 2]),
         TypeError,
-        "nl.view needs an object with the buffer protocol or DLPack, got list",
+        "nl.view needs an object with the buffer protocol, DLPack or __array_interface__, got list",
     ),
     (
         None,
         lambda: nl.view("text"),
         TypeError,
-        "nl.view needs an object with the buffer protocol or DLPack, got str",
+        "nl.view needs an object with the buffer protocol, DLPack or __array_interface__, got str",
     ),
     (
         None,

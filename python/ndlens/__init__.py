@@ -7,7 +7,17 @@
 """
 
 from . import transforms
-from ._ndlens import Epoch, Loader, View, open, view
+from ._ndlens import (
+    Epoch,
+    Loader,
+    View,
+    ViewIterator,
+    dtype_name,
+    may_share_memory,
+    open,
+    shares_memory,
+    view,
+)
 from .errors import CopyRequired, FormatError, ReadOnlyError, TruncatedError
 
 __all__ = [
@@ -18,7 +28,11 @@ __all__ = [
     "ReadOnlyError",
     "TruncatedError",
     "View",
+    "ViewIterator",
+    "dtype_name",
+    "may_share_memory",
     "open",
+    "shares_memory",
     "transforms",
     "view",
 ]

@@ -15,6 +15,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, SupportsFloat
 
+from ._ndlens import dtype_name
+
 __all__ = [
     "CenterCrop",
     "ChannelsFirst",
@@ -40,16 +42,6 @@ def _size(size: int | Sequence[int]) -> tuple[int, int]:
     if height < 1 or width < 1:
         raise ValueError(f"size must be positive, got {size!r}")
     return height, width
-
-
-def _dtype(dtype: Any) -> str:
-    """The name of a dtype: "float32", torch.float32, numpy.float32 and numpy.dtype("float32") are all "float32"."""
-    name = (
-        dtype
-        if isinstance(dtype, str)
-        else getattr(dtype, "name", None) or getattr(dtype, "__name__", str(dtype))
-    )
-    return str(name).removeprefix("torch.")
 
 
 def _floats(values: SupportsFloat | Iterable[SupportsFloat]) -> tuple[float, ...]:
@@ -108,8 +100,8 @@ class ToDtype(Transform):
     scale: bool = False
 
     def __init__(self, dtype: Any, scale: bool = False) -> None:
-        """Take any way of naming a dtype."""
-        object.__setattr__(self, "dtype", _dtype(dtype))
+        """Raise `TypeError` for what is no dtype of ndlens."""
+        object.__setattr__(self, "dtype", dtype_name(dtype))
         object.__setattr__(self, "scale", scale)
 
 

@@ -41,6 +41,12 @@ impl<T: Copy + Default> Dims<T> {
     }
 
     #[inline]
+    pub(crate) fn clear(&mut self) {
+        self.len = 0;
+        self.heap = None;
+    }
+
+    #[inline]
     pub(crate) fn push(&mut self, number: T) {
         if self.len < INLINE && self.heap.is_none() {
             self.inline[self.len] = number;

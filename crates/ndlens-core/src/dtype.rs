@@ -195,6 +195,11 @@ impl DType {
         }
     }
 
+    /// The array interface's typestr, if it has one for this dtype.
+    pub fn typestr(&self) -> Option<&'static str> {
+        self.row()?.typestr
+    }
+
     /// DLPack's name for this dtype, if it has one.
     pub fn dlpack(&self) -> Option<DLDataType> {
         Some(self.row()?.dlpack)

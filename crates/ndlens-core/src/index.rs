@@ -7,7 +7,6 @@
 
 use std::ops::{Range, RangeFrom, RangeFull, RangeTo};
 
-use crate::dims::Dims;
 use crate::error::{Error, Result};
 use crate::layout::{Layout, check_rank};
 
@@ -93,6 +92,52 @@ impl Layout {
     /// [`Error::IndexOutOfBounds`], [`Error::TooManyIndices`], [`Error::MultipleEllipses`], [`Error::ZeroStep`],
     /// [`Error::TooManyDimensions`].
     pub fn index(&self, indices: &[Index]) -> Result<Layout> {
+        let mut out = Layout::vacant();
+        self.index_into(indices, &mut out)?;
+        Ok(out)
+    }
+
+    /// The byte at which the element with these indices starts, one for each axis; negative ones count from the end.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::IndexOutOfBounds`]; [`Error::TooManyIndices`] where there is not one for each axis.
+    pub fn element_offset(&self, indices: impl ExactSizeIterator<Item = isize>) -> Result<usize> {
+        if indices.len() != self.ndim() {
+            return Err(Error::TooManyIndices { ndim: self.ndim(), got: indices.len() });
+        }
+        let mut offset = self.offset;
+        for (axis, index) in indices.enumerate() {
+            offset = offset.wrapping_add_signed(self.place(index, axis)? as isize * self.strides[axis]);
+        }
+        Ok(offset)
+    }
+
+    /// An index along an axis, counted from the start.
+    #[inline]
+    fn place(&self, index: isize, axis: usize) -> Result<usize> {
+        let size = self.shape[axis];
+        let from_start = if index < 0 { index.wrapping_add(size as isize) } else { index };
+        match usize::try_from(from_start) {
+            Ok(place) if place < size => Ok(place),
+            _ => Err(Error::IndexOutOfBounds { index, axis, size }),
+        }
+    }
+
+    /// As [`index`](Self::index), written where the result is wanted: a layout is large enough that moving it shows. After an
+    /// error `out` has no elements.
+    pub(crate) fn index_into(&self, indices: &[Index], out: &mut Layout) -> Result<()> {
+        out.offset = self.offset;
+        out.shape.clear();
+        out.strides.clear();
+        let indexed = self.push_indexed(indices, out);
+        if indexed.is_err() {
+            *out = Layout::vacant();
+        }
+        indexed
+    }
+
+    fn push_indexed(&self, indices: &[Index], out: &mut Layout) -> Result<()> {
         let (mut used, mut dropped, mut ellipses) = (0, 0, 0);
         for index in indices {
             match index {
@@ -112,18 +157,13 @@ impl Layout {
         check_rank(self.ndim() - dropped + added)?;
 
         let empty = self.is_empty();
-        let mut out = Layout { shape: Dims::new(), strides: Dims::new(), offset: self.offset };
         let mut axis = 0;
         for index in indices {
             match *index {
                 Index::At(at) => {
-                    let (size, stride) = (self.shape[axis], self.strides[axis]);
-                    let from_start = if at < 0 { at.wrapping_add(size as isize) } else { at };
-                    if from_start < 0 || from_start as usize >= size {
-                        return Err(Error::IndexOutOfBounds { index: at, axis, size });
-                    }
+                    let place = self.place(at, axis)?;
                     if !empty {
-                        out.offset = out.offset.wrapping_add_signed(from_start * stride);
+                        out.offset = out.offset.wrapping_add_signed(place as isize * self.strides[axis]);
                     }
                     axis += 1;
                 }
@@ -154,7 +194,7 @@ impl Layout {
         }
         out.shape.extend_from_slice(&self.shape[axis..]);
         out.strides.extend_from_slice(&self.strides[axis..]);
-        Ok(out)
+        Ok(())
     }
 }
 

@@ -76,6 +76,11 @@ impl Layout {
         Ok(layout)
     }
 
+    /// No elements, anywhere.
+    pub(crate) fn vacant() -> Self {
+        Layout { shape: Dims::from_elem(0, 1), strides: Dims::from_elem(0, 1), offset: 0 }
+    }
+
     /// The gate: do the invariants hold for a buffer of `len` bytes and elements of `itemsize`?
     ///
     /// # Errors

@@ -28,6 +28,7 @@ mod buffer;
 mod dims;
 mod dlpack;
 mod dtype;
+mod equal;
 mod error;
 mod exchange;
 mod index;

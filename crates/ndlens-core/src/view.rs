@@ -6,7 +6,7 @@ use crate::buffer::{Access, Buffer};
 use crate::dims::Dims;
 use crate::dtype::{DType, Element};
 use crate::error::{Error, Result};
-use crate::index::Index;
+use crate::index::{Index, s};
 use crate::layout::{Layout, Order, contiguous_strides};
 use crate::transfer::transfer;
 
@@ -149,6 +149,18 @@ impl View {
         Ok(self.with_layout(self.layout.index(indices)?))
     }
 
+    /// As [`index`](Self::index), written into a clone of this view. After an error `clone` has no elements.
+    ///
+    /// # Errors
+    ///
+    /// As [`Layout::index`].
+    pub fn index_into(&self, indices: &[Index], clone: &mut View) -> Result<()> {
+        if !clone.buffer.is_same(&self.buffer) || clone.dtype != self.dtype {
+            *clone = self.clone();
+        }
+        self.layout.index_into(indices, &mut clone.layout)
+    }
+
     /// Axes in another order; see [`Layout::permute`].
     ///
     /// # Errors
@@ -257,6 +269,21 @@ impl View {
         Ok(self.layout.split(sections, axis)?.into_iter().map(|layout| self.with_layout(layout)).collect())
     }
 
+    /// The view at each place of an axis: `torch.unbind`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::AxisOutOfBounds`].
+    pub fn unbind(&self, axis: isize) -> Result<Vec<Self>> {
+        let axis = self.layout.normalize_axis(axis)?;
+        let mut indices = vec![s(..); axis + 1];
+        let at = |place: usize| {
+            indices[axis] = Index::At(place as isize);
+            self.index(&indices)
+        };
+        (0..self.shape()[axis]).map(at).collect()
+    }
+
     /// The same bytes as elements of another dtype; see [`Layout::reinterpret`].
     ///
     /// # Errors
@@ -310,6 +337,31 @@ impl View {
             vec.set_len(self.len());
         }
         Ok(vec)
+    }
+
+    /// The bytes of the element with these indices, one for each axis, into `destination`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Layout::element_offset`]; [`Error::DestinationSize`] where `destination` is not one element long; what
+    /// [`Owner::verify`](crate::Owner::verify) says.
+    pub fn read_element(
+        &self,
+        indices: impl ExactSizeIterator<Item = isize>,
+        destination: &mut [u8],
+    ) -> Result<()> {
+        if destination.len() != self.itemsize() {
+            return Err(Error::DestinationSize { got: destination.len(), expected: self.itemsize() });
+        }
+        let offset = self.layout.element_offset(indices)?;
+        self.buffer.verify()?;
+        // SAFETY: an element's bytes are in the buffer, by the invariant; `destination` is as long, exclusive, and apart,
+        // since nothing forms a `&mut` over a view's memory.
+        unsafe {
+            let element = self.buffer.as_ptr().as_ptr().add(offset);
+            element.copy_to_nonoverlapping(destination.as_mut_ptr(), destination.len());
+        }
+        Ok(())
     }
 
     /// The elements' bytes into `destination`, in C order.

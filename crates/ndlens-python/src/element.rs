@@ -3,45 +3,47 @@
 use half::{bf16, f16};
 use ndlens::{DType, View};
 use pyo3::IntoPyObjectExt;
+use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyComplex, PyList};
+use pyo3::types::{PyComplex, PyComplexMethods, PyList};
+use smallvec::SmallVec;
 
 use crate::error::{OrRaise, no_python_value};
 
-/// The only element of a view of rank 0.
-pub(crate) fn scalar(py: Python<'_>, view: &View) -> PyResult<Py<PyAny>> {
+/// The element with these indices, one for each axis.
+pub(crate) fn scalar<'py>(
+    py: Python<'py>,
+    view: &View,
+    indices: impl ExactSizeIterator<Item = isize>,
+) -> PyResult<Bound<'py, PyAny>> {
     let mut bytes = [0; 16];
     let Some(bytes) = bytes.get_mut(..view.itemsize()) else { return Err(no_python_value(view.dtype())) };
-    view.read_into(bytes).or_raise()?;
+    view.read_element(indices, bytes).or_raise()?;
     element(py, view.dtype(), bytes)
 }
 
 /// The elements as nested lists; a view of rank 0 gives its element.
 pub(crate) fn nested_lists(py: Python<'_>, view: &View) -> PyResult<Py<PyAny>> {
-    let mut bytes = vec![];
-    let len_bytes = view.nbytes();
-    bytes.try_reserve_exact(len_bytes).map_err(|_| ndlens::Error::OutOfMemory { len_bytes }).or_raise()?;
-    bytes.resize(len_bytes, 0);
-    view.read_into(&mut bytes).or_raise()?;
-    nest(py, view.dtype(), view.shape(), &bytes)
+    let bytes = view.packed_bytes().or_raise()?;
+    nest(py, view.dtype(), view.shape(), &bytes).map(Bound::unbind)
 }
 
-fn nest(py: Python<'_>, dtype: &DType, shape: &[usize], bytes: &[u8]) -> PyResult<Py<PyAny>> {
+fn nest<'py>(py: Python<'py>, dtype: &DType, shape: &[usize], bytes: &[u8]) -> PyResult<Bound<'py, PyAny>> {
     let Some((&count, inner)) = shape.split_first() else { return element(py, dtype, bytes) };
     let size = inner.iter().product::<usize>() * dtype.itemsize();
     let items = (0..count).map(|i| nest(py, dtype, inner, &bytes[i * size..(i + 1) * size]));
-    Ok(PyList::new(py, items.collect::<PyResult<Vec<_>>>()?)?.into_any().unbind())
+    Ok(PyList::new(py, items.collect::<PyResult<Vec<_>>>()?)?.into_any())
 }
 
 /// The element that `bytes` hold; they are as long as one.
-fn element(py: Python<'_>, dtype: &DType, bytes: &[u8]) -> PyResult<Py<PyAny>> {
+fn element<'py>(py: Python<'py>, dtype: &DType, bytes: &[u8]) -> PyResult<Bound<'py, PyAny>> {
     macro_rules! number {
         ($type:ty) => {
-            <$type>::from_ne_bytes(bytes.try_into()?).into_py_any(py)
+            <$type>::from_ne_bytes(bytes.try_into()?).into_bound_py_any(py)
         };
     }
     match dtype {
-        DType::Bool => (bytes[0] != 0).into_py_any(py),
+        DType::Bool => (bytes[0] != 0).into_bound_py_any(py),
         DType::U8 => number!(u8),
         DType::I8 => number!(i8),
         DType::U16 => number!(u16),
@@ -50,21 +52,97 @@ fn element(py: Python<'_>, dtype: &DType, bytes: &[u8]) -> PyResult<Py<PyAny>> {
         DType::I32 => number!(i32),
         DType::U64 => number!(u64),
         DType::I64 => number!(i64),
-        DType::F16 => f16::from_ne_bytes(bytes.try_into()?).to_f32().into_py_any(py),
-        DType::Bf16 => bf16::from_ne_bytes(bytes.try_into()?).to_f32().into_py_any(py),
+        DType::F16 => f16::from_ne_bytes(bytes.try_into()?).to_f32().into_bound_py_any(py),
+        DType::Bf16 => bf16::from_ne_bytes(bytes.try_into()?).to_f32().into_bound_py_any(py),
         DType::F32 => number!(f32),
         DType::F64 => number!(f64),
         DType::C64 => {
             let part =
                 |at: usize| Ok::<_, PyErr>(f64::from(f32::from_ne_bytes(bytes[at..at + 4].try_into()?)));
-            Ok(PyComplex::from_doubles(py, part(0)?, part(4)?).into_any().unbind())
+            Ok(PyComplex::from_doubles(py, part(0)?, part(4)?).into_any())
         }
         DType::C128 => {
             let part = |at: usize| Ok::<_, PyErr>(f64::from_ne_bytes(bytes[at..at + 8].try_into()?));
-            Ok(PyComplex::from_doubles(py, part(0)?, part(8)?).into_any().unbind())
+            Ok(PyComplex::from_doubles(py, part(0)?, part(8)?).into_any())
         }
         // `memoryview` gives the characters of format 'c' as bytes of length 1.
-        DType::Opaque(_) if dtype.name() == "c" => bytes.into_py_any(py),
+        DType::Opaque(_) if dtype.name() == "c" => bytes.into_bound_py_any(py),
         _ => Err(no_python_value(dtype)),
+    }
+}
+
+/// The bytes of one element with this value.
+///
+/// As in `memoryview`, integers take only integers and must fit, floats take any number.
+pub(crate) fn pack(dtype: &DType, value: &Bound<'_, PyAny>) -> PyResult<SmallVec<[u8; 16]>> {
+    let misfit = |error: PyErr| {
+        let py = value.py();
+        if error.is_instance_of::<PyOverflowError>(py) {
+            return PyValueError::new_err(format!("{value} does not fit dtype {dtype}"));
+        }
+        match value.get_type().name() {
+            Ok(name) => PyTypeError::new_err(format!("a {name} is no element of dtype {dtype}")),
+            Err(error) => error,
+        }
+    };
+    macro_rules! number {
+        ($type:ty) => {
+            value.extract::<$type>().map_err(misfit).map(|number| SmallVec::from_slice(&number.to_ne_bytes()))
+        };
+    }
+    // A finite number that becomes infinite does not fit.
+    macro_rules! rounded {
+        ($round:expr) => {{
+            let number: f64 = value.extract().map_err(misfit)?;
+            let rounded = $round(number);
+            if number.is_finite() && !f64::from(rounded).is_finite() {
+                return Err(PyValueError::new_err(format!("{value} does not fit dtype {dtype}")));
+            }
+            rounded
+        }};
+    }
+    let part = |number: f64| (number as f32).to_ne_bytes();
+    Ok(match dtype {
+        DType::Bool => SmallVec::from_slice(&[u8::from(value.is_truthy()?)]),
+        DType::U8 => number!(u8)?,
+        DType::I8 => number!(i8)?,
+        DType::U16 => number!(u16)?,
+        DType::I16 => number!(i16)?,
+        DType::U32 => number!(u32)?,
+        DType::I32 => number!(i32)?,
+        DType::U64 => number!(u64)?,
+        DType::I64 => number!(i64)?,
+        DType::F16 => SmallVec::from_slice(&rounded!(f16::from_f64).to_ne_bytes()),
+        DType::Bf16 => SmallVec::from_slice(&rounded!(bf16::from_f64).to_ne_bytes()),
+        DType::F32 => SmallVec::from_slice(&rounded!(|number| number as f32).to_ne_bytes()),
+        DType::F64 => number!(f64)?,
+        DType::C64 | DType::C128 => {
+            let (real, imaginary) = complex(value).map_err(misfit)?;
+            if *dtype == DType::C64 {
+                [part(real), part(imaginary)].concat().into()
+            } else {
+                [real.to_ne_bytes(), imaginary.to_ne_bytes()].concat().into()
+            }
+        }
+        DType::Opaque(_) if dtype.name() == "c" => {
+            match value.extract::<&[u8]>().map_err(|error| misfit(error.into()))? {
+                &[byte] => SmallVec::from_slice(&[byte]),
+                other => {
+                    return Err(PyValueError::new_err(format!(
+                        "{} bytes are no element of dtype c",
+                        other.len()
+                    )));
+                }
+            }
+        }
+        _ => return Err(no_python_value(dtype)),
+    })
+}
+
+/// The two parts of any number.
+fn complex(value: &Bound<'_, PyAny>) -> PyResult<(f64, f64)> {
+    match value.cast::<PyComplex>() {
+        Ok(number) => Ok((number.real(), number.imag())),
+        Err(_) => Ok((value.extract()?, 0.0)),
     }
 }

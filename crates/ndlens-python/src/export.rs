@@ -1,6 +1,7 @@
 //! Views out through the buffer protocol (PEP 3118).
 //!
-//! The exported struct points into the view itself: a `View` object never changes, and the export holds it.
+//! The exported struct points into the view itself: a `View` object does not change while it is exported, and the export
+//! holds it.
 
 #![expect(unsafe_code, reason = "fills CPython's buffer struct; see UNSAFE.md")]
 
@@ -25,13 +26,14 @@ pub(crate) fn format(view: &View) -> PyResult<&CStr> {
     })
 }
 
-/// Answers a request for the buffer of `owner` with exactly what `flags` ask for, or refuses.
+/// Answers a request for the buffer of `owner`, whose view `view` is, with exactly what `flags` ask for, or refuses.
 ///
 /// # Safety
 ///
 /// `buffer` must be null or point to a `Py_buffer` to fill.
 pub(crate) unsafe fn fill(
     owner: &Bound<'_, PyView>,
+    view: &View,
     buffer: *mut ffi::Py_buffer,
     flags: c_int,
 ) -> PyResult<()> {
@@ -40,7 +42,6 @@ pub(crate) unsafe fn fill(
         return Err(PyBufferError::new_err("no buffer to fill"));
     };
     buffer.obj = ptr::null_mut();
-    let view = owner.get().view();
     let asks = |flag: c_int| flags & flag == flag;
 
     if asks(ffi::PyBUF_WRITABLE) && view.is_read_only() {

@@ -12,15 +12,17 @@ use pyo3::exceptions::{PyBufferError, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
-use crate::dlpack;
 use crate::error::OrRaise;
 use crate::view::PyView;
+use crate::{dlpack, interface};
 
 /// A view of any object that exports a buffer (`bytes`, `bytearray`, `array.array`, `mmap`, `memoryview`, a NumPy array,
-/// ...) or speaks DLPack on the CPU (a `torch.Tensor`, a JAX array, ...). Nothing is copied.
+/// ...), speaks DLPack on the CPU (a `torch.Tensor`, a JAX array, ...) or has an `__array_interface__`. Nothing is copied.
 ///
 /// The view has the object's shape, strides and dtype, and is read-only if the object is. While the view, or anything
 /// made of it, lives, the object's memory is held: a `bytearray` cannot be resized, an `mmap` not closed.
+///
+/// `readonly=True` makes the view read-only in any case; `readonly=False` raises `ReadOnlyError` where it would be.
 ///
 /// Raises `TypeError` for other objects and `BufferError` where the object will not give its memory.
 ///
@@ -34,15 +36,43 @@ use crate::view::PyView;
 ///     ...
 /// BufferError: Existing exports of data: object cannot be re-sized
 #[pyfunction]
-#[pyo3(signature = (obj, /))]
-pub(crate) fn view(obj: &Bound<'_, PyAny>) -> PyResult<PyView> {
-    extract_view(obj).map(PyView::new)
+#[pyo3(signature = (obj, /, *, readonly = None))]
+pub(crate) fn view(obj: &Bound<'_, PyAny>, readonly: Option<bool>) -> PyResult<PyView> {
+    let view = extract_view(obj)?;
+    match readonly {
+        Some(true) => Ok(PyView::new(view.to_read_only())),
+        Some(false) if view.is_read_only() => {
+            let hint = "pass readonly=None, or a copy";
+            Err(ndlens::Error::ReadOnly { operation: "nl.view(..., readonly=False)", hint }).or_raise()
+        }
+        _ => Ok(PyView::new(view)),
+    }
+}
+
+/// Whether some byte belongs to an element of both: exact, as `np.shares_memory`. Takes anything `nl.view` takes.
+///
+/// >>> import ndlens as nl
+/// >>> pixels = nl.view(bytearray(12)).reshape(4, 3)
+/// >>> nl.shares_memory(pixels[:, 0], pixels[:, 1]), nl.may_share_memory(pixels[:, 0], pixels[:, 1])
+/// (False, True)
+#[pyfunction]
+#[pyo3(signature = (a, b, /))]
+pub(crate) fn shares_memory(py: Python<'_>, a: &Bound<'_, PyAny>, b: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let (a, b) = (extract_view(a)?, extract_view(b)?);
+    Ok(py.detach(|| a.shares_memory(&b)))
+}
+
+/// Whether the memory between the outermost elements of the two overlaps: quick, and true more often than `shares_memory`.
+#[pyfunction]
+#[pyo3(signature = (a, b, /))]
+pub(crate) fn may_share_memory(a: &Bound<'_, PyAny>, b: &Bound<'_, PyAny>) -> PyResult<bool> {
+    Ok(extract_view(a)?.may_share_memory(&extract_view(b)?))
 }
 
 /// Any object `view` takes.
 pub(crate) fn extract_view(obj: &Bound<'_, PyAny>) -> PyResult<View> {
     if let Ok(view) = obj.cast::<PyView>() {
-        return Ok(view.get().view().clone());
+        return view.borrow().view().cloned();
     }
     // SAFETY: the check reads the object's type and nothing else.
     if unsafe { ffi::PyObject_CheckBuffer(obj.as_ptr()) } != 0 {
@@ -51,8 +81,11 @@ pub(crate) fn extract_view(obj: &Bound<'_, PyAny>) -> PyResult<View> {
     if obj.hasattr("__dlpack__")? {
         return dlpack::import(obj);
     }
+    if obj.hasattr("__array_interface__")? {
+        return interface::import(obj);
+    }
     Err(PyTypeError::new_err(format!(
-        "nl.view needs an object with the buffer protocol or DLPack, got {}",
+        "nl.view needs an object with the buffer protocol, DLPack or __array_interface__, got {}",
         obj.get_type().name()?
     )))
 }
@@ -60,7 +93,7 @@ pub(crate) fn extract_view(obj: &Bound<'_, PyAny>) -> PyResult<View> {
 /// A buffer held through the buffer protocol (PEP 3118); released on drop.
 ///
 /// The struct is boxed: exporters may point into it.
-struct BufferExport(Box<ffi::Py_buffer>);
+pub(crate) struct BufferExport(Box<ffi::Py_buffer>);
 
 // SAFETY: the struct is read while it is made, by one thread; after that only `PyBuffer_Release` touches it, with the
 // thread attached to the interpreter.
@@ -70,24 +103,36 @@ unsafe impl Sync for BufferExport {}
 
 impl Owner for BufferExport {}
 
+/// Runs what needs the interpreter, from any thread, attached or not; does nothing once the interpreter is gone, since with it
+/// goes the code that would free anything.
+///
+/// `PyO3` counts a thread as attached that some C code below it has detached: torch frees tensors so, and a tensor may hold the
+/// last claim on a Python object. Only the interpreter itself knows.
+pub(crate) fn attached(release: impl FnOnce(Python<'_>)) {
+    Python::try_attach(|py| {
+        // SAFETY: there is an interpreter, and the two calls enclose what needs it.
+        unsafe {
+            let state = ffi::PyGILState_Ensure();
+            release(py);
+            ffi::PyGILState_Release(state);
+        }
+    });
+}
+
 impl Drop for BufferExport {
     fn drop(&mut self) {
-        // Any thread may come here, attached or not. Once the interpreter is gone, so is the exporter's code: leak.
-        Python::try_attach(|_| {
-            // PyO3 counts a thread as attached that some C code below it has detached: torch frees tensors so, and a tensor
-            // may hold the last claim on this buffer. Only the interpreter itself knows.
-            // SAFETY: there is an interpreter, and the two calls enclose what needs it; the buffer was filled by
-            // PyObject_GetBuffer and is released here only.
-            unsafe {
-                let state = ffi::PyGILState_Ensure();
-                ffi::PyBuffer_Release(&raw mut *self.0);
-                ffi::PyGILState_Release(state);
-            }
-        });
+        // SAFETY: the buffer was filled by PyObject_GetBuffer and is released here only.
+        attached(|_| unsafe { ffi::PyBuffer_Release(&raw mut *self.0) });
     }
 }
 
 impl BufferExport {
+    /// The object that exports the buffer.
+    pub(crate) fn exporter(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        // SAFETY: `obj` is null or an object that the held buffer keeps alive.
+        unsafe { Bound::from_borrowed_ptr_or_opt(py, self.0.obj) }.map(Bound::unbind)
+    }
+
     /// Asks for everything and for nothing more than reading: strides of any sign, the format, sub-offsets.
     fn take(obj: &Bound<'_, PyAny>) -> PyResult<Self> {
         let mut buffer = Box::new(ffi::Py_buffer::new());

@@ -19,31 +19,37 @@ pub(crate) fn with_key<R>(key: &Bound<'_, PyAny>, use_key: impl FnOnce(&Key) -> 
     let mut indices = Key::new();
     if let Ok(tuple) = key.cast::<PyTuple>() {
         for item in tuple.iter_borrowed() {
-            indices.push(extract_index(&item)?);
+            push_index(&mut indices, &item)?;
         }
     } else {
-        indices.push(extract_index(key)?);
+        push_index(&mut indices, key)?;
     }
     use_key(&indices)
 }
 
-/// Whether a key leaves no room for an axis: `v[1, 2]` names an element, `v[1, 2, ...]` a view on it.
-pub(crate) fn names_an_element(key: &Key) -> bool {
-    key.iter().all(|index| matches!(index, Index::At(_)))
+/// The integers of a key that names one element of a view of so many axes: `v[1, 2]` does, `v[1, 2, ...]` is a view on it.
+pub(crate) fn element_of(key: &Key, ndim: usize) -> Option<SmallVec<[isize; 6]>> {
+    let integers = key.iter().map(|index| if let Index::At(at) = index { Some(*at) } else { None });
+    if key.len() == ndim { integers.collect() } else { None }
 }
 
-fn extract_index(item: &Bound<'_, PyAny>) -> PyResult<Index> {
+/// Pushed where it is found to be what it is: an `Index` that was returned would be read back before it is out of the store
+/// buffer, and that wait would be the largest part of the work.
+#[inline]
+fn push_index(indices: &mut Key, item: &Bound<'_, PyAny>) -> PyResult<()> {
     if let Ok(slice) = item.cast::<PySlice>() {
-        return extract_slice(slice);
+        return push_slice(indices, slice);
     }
     if item.is_exact_instance_of::<PyInt>() {
-        return extract_integer(item);
+        return push_integer(indices, item);
     }
     if item.is_none() {
-        return Ok(Index::NewAxis);
+        indices.push(Index::NewAxis);
+        return Ok(());
     }
     if item.is_instance_of::<PyEllipsis>() {
-        return Ok(Index::Ellipsis);
+        indices.push(Index::Ellipsis);
+        return Ok(());
     }
     if selects_by_copying(item)? {
         return Err(PyIndexError::new_err(format!(
@@ -52,7 +58,7 @@ fn extract_index(item: &Bound<'_, PyAny>) -> PyResult<Index> {
         )));
     }
     if item.hasattr("__index__")? {
-        return extract_integer(item);
+        return push_integer(indices, item);
     }
     Err(PyIndexError::new_err(format!(
         "view indices must be integers, slices, ... or None, not {}",
@@ -78,20 +84,31 @@ fn selects_by_copying(item: &Bound<'_, PyAny>) -> PyResult<bool> {
     Ok(!text && item.cast::<PySequence>().is_ok())
 }
 
-fn extract_integer(item: &Bound<'_, PyAny>) -> PyResult<Index> {
-    item.extract::<isize>().map(Index::At).map_err(|error| {
-        let py = item.py();
-        match item.get_type().fully_qualified_name() {
-            // An integer that fits no address is out of bounds for every axis.
-            Ok(name) if error.is_instance_of::<PyOverflowError>(py) => {
-                PyIndexError::new_err(format!("cannot fit '{name}' into an index-sized integer"))
-            }
-            _ => error,
+#[inline]
+fn push_integer(indices: &mut Key, item: &Bound<'_, PyAny>) -> PyResult<()> {
+    match item.extract::<isize>() {
+        Ok(at) => {
+            indices.push(Index::At(at));
+            Ok(())
         }
-    })
+        Err(error) => Err(integer_error(item, error)),
+    }
 }
 
-fn extract_slice(slice: &Bound<'_, PySlice>) -> PyResult<Index> {
+#[cold]
+fn integer_error(item: &Bound<'_, PyAny>, error: PyErr) -> PyErr {
+    let py = item.py();
+    match item.get_type().fully_qualified_name() {
+        // An integer that fits no address is out of bounds for every axis.
+        Ok(name) if error.is_instance_of::<PyOverflowError>(py) => {
+            PyIndexError::new_err(format!("cannot fit '{name}' into an index-sized integer"))
+        }
+        _ => error,
+    }
+}
+
+#[inline]
+fn push_slice(indices: &mut Key, slice: &Bound<'_, PySlice>) -> PyResult<()> {
     let (mut start, mut stop, mut step) = (0, 0, 0);
     // SAFETY: `slice` is a slice object and the three pointers are to live integers.
     let status = unsafe { ffi::PySlice_Unpack(slice.as_ptr(), &raw mut start, &raw mut stop, &raw mut step) };
@@ -99,5 +116,6 @@ fn extract_slice(slice: &Bound<'_, PySlice>) -> PyResult<Index> {
         return Err(PyErr::fetch(slice.py()));
     }
     // Missing bounds come as the farthest ones, which select the same elements.
-    Ok(Index::Slice { start: Some(start), stop: Some(stop), step })
+    indices.push(Index::Slice { start: Some(start), stop: Some(stop), step });
+    Ok(())
 }

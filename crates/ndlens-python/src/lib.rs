@@ -6,12 +6,17 @@ mod dlpack;
 mod element;
 mod error;
 mod export;
+mod handoff;
 mod import;
+mod interface;
 mod key;
 mod loader;
+mod sequence;
+mod shape;
 mod store;
 mod transform;
 mod view;
+mod write;
 
 use pyo3::prelude::*;
 
@@ -22,6 +27,10 @@ fn _ndlens(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<loader::PyLoader>()?;
     module.add_class::<loader::PyEpoch>()?;
     module.add_function(wrap_pyfunction!(import::view, module)?)?;
+    module.add_class::<sequence::PyViewIterator>()?;
+    module.add_function(wrap_pyfunction!(import::shares_memory, module)?)?;
+    module.add_function(wrap_pyfunction!(import::may_share_memory, module)?)?;
     module.add_function(wrap_pyfunction!(store::open, module)?)?;
+    module.add_function(wrap_pyfunction!(shape::dtype_name, module)?)?;
     Ok(())
 }

@@ -1,19 +1,19 @@
-//! `nl.View`.
+//! `nl.View`: what it is, what it says of itself, and what stands in its brackets.
+//!
+//! Its other methods stand by idea in `shape.rs` (other shapes over the same memory), `sequence.rs` (what a `memoryview` and a
+//! sequence have), `write.rs` and `handoff.rs` (out to other libraries).
 
-#![expect(unsafe_code, reason = "implements the buffer protocol's slot; see UNSAFE.md")]
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use std::ffi::c_int;
-
-use ndlens::{Order, View};
-use pyo3::IntoPyObjectExt;
-use pyo3::exceptions::{PyImportError, PyTypeError, PyValueError};
-use pyo3::ffi;
+use ndlens::{Index, Order, View};
+use pyo3::exceptions::{PyBufferError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{IntoPyDict, PyBytes, PyCapsule, PyTuple};
+use pyo3::types::PyTuple;
 
+use crate::element;
 use crate::error::OrRaise;
-use crate::key::{names_an_element, with_key};
-use crate::{dlpack, element, export};
+use crate::import::BufferExport;
+use crate::key::{element_of, with_key};
 
 /// An N-dimensional view of memory that something else owns; made by `nl.view` and `nl.open`.
 ///
@@ -26,44 +26,40 @@ use crate::{dlpack, element, export};
 /// <ndlens.View shape=(3, 2) dtype=uint8 strides=(4, 2)>
 /// >>> v[1, :, ::2].tolist()
 /// [[12, 14], [16, 18], [20, 22]]
-#[pyclass(frozen, name = "View", module = "ndlens", weakref)]
+#[pyclass(name = "View", module = "ndlens", weakref)]
 pub(crate) struct PyView {
-    view: View,
+    /// None once released.
+    view: Option<View>,
+    /// Buffers that consumers hold: they point into `view`.
+    pub(crate) exports: AtomicUsize,
 }
 
 impl PyView {
     pub(crate) fn new(view: View) -> Self {
-        PyView { view }
+        PyView { view: Some(view), exports: AtomicUsize::new(0) }
     }
 
-    pub(crate) fn view(&self) -> &View {
-        &self.view
+    pub(crate) fn view(&self) -> PyResult<&View> {
+        self.view.as_ref().ok_or_else(|| PyValueError::new_err("operation forbidden on released View object"))
     }
 }
 
-/// Numbers given one by one, `v.permute(2, 0, 1)`, or as one sequence, `v.permute((2, 0, 1))`.
-fn numbers(args: &Bound<'_, PyTuple>) -> PyResult<Vec<isize>> {
-    let several = if args.len() == 1 { args.get_item(0)?.try_iter().ok() } else { None };
-    several.map_or_else(|| args.try_iter(), Ok)?.map(|number| number?.extract()).collect()
-}
-
-/// A function of a module that is optional.
-pub(crate) fn needs<'py>(
+pub(crate) fn tuple<'py, T: IntoPyObject<'py> + Copy>(
     py: Python<'py>,
-    module: &str,
-    name: &str,
-    why: &'static str,
-) -> PyResult<Bound<'py, PyAny>> {
-    let module = py.import(module).map_err(|cause| {
-        let error = PyImportError::new_err(why);
-        error.set_cause(py, Some(cause));
-        error
-    })?;
-    module.getattr(name)
+    numbers: &[T],
+) -> PyResult<Bound<'py, PyTuple>> {
+    PyTuple::new(py, numbers.iter().copied())
 }
 
-fn tuple<'py, T: IntoPyObject<'py> + Copy>(py: Python<'py>, numbers: &[T]) -> PyResult<Bound<'py, PyTuple>> {
-    PyTuple::new(py, numbers.iter().copied())
+impl PyView {
+    /// What is at a place of axis 0: an element, or a view.
+    pub(crate) fn at<'py>(&self, py: Python<'py>, place: isize) -> PyResult<Bound<'py, PyAny>> {
+        let view = self.view()?;
+        if view.ndim() == 1 {
+            return element::scalar(py, view, [place].into_iter());
+        }
+        Ok(Bound::new(py, PyView::new(view.index(&[Index::At(place)]).or_raise()?))?.into_any())
+    }
 }
 
 #[pymethods]
@@ -71,246 +67,148 @@ impl PyView {
     /// The size of each axis.
     #[getter]
     fn shape<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        tuple(py, self.view.shape())
+        tuple(py, self.view()?.shape())
     }
 
     /// The bytes from one element to the next along each axis; negative where the axis runs backwards.
     #[getter]
     fn strides<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        tuple(py, self.view.strides())
+        tuple(py, self.view()?.strides())
     }
 
     /// The number of axes.
     #[getter]
-    fn ndim(&self) -> usize {
-        self.view.ndim()
+    fn ndim(&self) -> PyResult<usize> {
+        Ok(self.view()?.ndim())
     }
 
     /// What the elements are: NumPy's name, such as "float32", or the buffer format where NumPy has no one-word name.
     #[getter]
-    fn dtype(&self) -> &str {
-        self.view.dtype().name()
+    fn dtype(&self) -> PyResult<&str> {
+        Ok(self.view()?.dtype().name())
     }
 
     /// The buffer protocol's format (PEP 3118, the `struct` module's letters), or None where it has none.
     #[getter]
-    fn format(&self) -> Option<&str> {
-        self.view.dtype().format()?.to_str().ok()
+    fn format(&self) -> PyResult<Option<&str>> {
+        Ok(self.view()?.dtype().format().and_then(|format| format.to_str().ok()))
     }
 
     /// Bytes of one element.
     #[getter]
-    fn itemsize(&self) -> usize {
-        self.view.itemsize()
+    fn itemsize(&self) -> PyResult<usize> {
+        Ok(self.view()?.itemsize())
     }
 
     /// Bytes of all elements: what a copy takes.
     #[getter]
-    fn nbytes(&self) -> usize {
-        self.view.nbytes()
+    fn nbytes(&self) -> PyResult<usize> {
+        Ok(self.view()?.nbytes())
     }
 
     /// The number of elements.
     #[getter]
-    fn size(&self) -> usize {
-        self.view.len()
+    fn size(&self) -> PyResult<usize> {
+        Ok(self.view()?.len())
     }
 
     /// Whether the memory must not be written through this view.
     #[getter]
-    fn readonly(&self) -> bool {
-        self.view.is_read_only()
+    fn readonly(&self) -> PyResult<bool> {
+        Ok(self.view()?.is_read_only())
     }
 
     /// Whether the elements lie packed, the last index fastest.
     #[getter]
-    fn c_contiguous(&self) -> bool {
-        self.view.is_contiguous(Order::C)
+    fn c_contiguous(&self) -> PyResult<bool> {
+        Ok(self.view()?.is_contiguous(Order::C))
     }
 
     /// Whether the elements lie packed, the first index fastest.
     #[getter]
-    fn f_contiguous(&self) -> bool {
-        self.view.is_contiguous(Order::F)
+    fn f_contiguous(&self) -> PyResult<bool> {
+        Ok(self.view()?.is_contiguous(Order::F))
     }
 
     /// Whether the elements lie packed in either order.
     #[getter]
-    fn contiguous(&self) -> bool {
-        self.c_contiguous() || self.f_contiguous()
+    fn contiguous(&self) -> PyResult<bool> {
+        Ok(self.c_contiguous()? || self.f_contiguous()?)
     }
 
-    fn __len__(&self) -> PyResult<usize> {
-        self.view.shape().first().copied().ok_or_else(|| PyTypeError::new_err("0-dim view has no length"))
+    /// `()`, as a `memoryview` has it: elements are at strides, never behind pointers.
+    #[getter]
+    #[expect(clippy::unused_self, reason = "an attribute")]
+    fn suboffsets<'py>(&self, py: Python<'py>) -> Bound<'py, PyTuple> {
+        PyTuple::empty(py)
+    }
+
+    /// The object whose buffer this is a view of; None where the memory is not a Python object's buffer.
+    #[getter]
+    fn obj(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        Ok(self.view()?.buffer().owner::<BufferExport>().and_then(|export| export.exporter(py)))
     }
 
     /// NumPy's basic indexing: integers, slices of any step, `...` and None, fewer than there are axes if you like.
     ///
     /// Gives a view on the same memory, or the element itself where integers name one.
-    fn __getitem__(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+    fn __getitem__<'py>(&self, py: Python<'py>, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         with_key(key, |key| {
-            let view = self.view.index(key).or_raise()?;
-            if view.ndim() == 0 && names_an_element(key) {
-                return element::scalar(py, &view);
+            let view = self.view()?;
+            if let Some(indices) = element_of(key, view.ndim()) {
+                return element::scalar(py, view, indices.into_iter());
             }
-            PyView::new(view).into_py_any(py)
+            // Indexed where it stays: moving a view that was just made costs more than making it.
+            let object = Bound::new(py, PyView::new(view.clone()))?;
+            if let Some(clone) = &mut object.borrow_mut().view {
+                view.index_into(key, clone).or_raise()?;
+            }
+            Ok(object.into_any())
         })
     }
 
-    /// Axes in another order, as `torch.permute`: axis i of the result is axis `axes[i]` of this view.
-    ///
-    /// Raises `ValueError` unless each axis is named once, `IndexError` for an axis that is not there.
-    #[pyo3(signature = (*axes))]
-    fn permute(&self, axes: &Bound<'_, PyTuple>) -> PyResult<PyView> {
-        self.view.permute(&numbers(axes)?).map(PyView::new).or_raise()
-    }
-
-    /// The given axes, or all of them, run backwards, by negative strides.
-    #[pyo3(signature = (*axes))]
-    fn flip(&self, axes: &Bound<'_, PyTuple>) -> PyResult<PyView> {
-        let axes = if axes.is_empty() { (0..self.view.ndim() as isize).collect() } else { numbers(axes)? };
-        self.view.flip(&axes).map(PyView::new).or_raise()
-    }
-
-    /// Runs of `size` elements along `axis`, one from every `step`-th start: shape (N, F) gives
-    /// (1 + (N - size) // step, size, F) for axis 0. The windows overlap in memory where `step < size`.
-    ///
-    /// >>> import ndlens as nl
-    /// >>> nl.view(bytes(range(5))).windows(3).tolist()
-    /// [[0, 1, 2], [1, 2, 3], [2, 3, 4]]
-    #[pyo3(signature = (size, step = 1, axis = 0))]
-    fn windows(&self, size: isize, step: isize, axis: isize) -> PyResult<PyView> {
-        let count =
-            |name, got: isize| usize::try_from(got).map_err(|_| ndlens::Error::EmptyWindow { name, got });
-        let (size, step) = (count("size", size).or_raise()?, count("step", step).or_raise()?);
-        self.view.windows(size, step, axis).map(PyView::new).or_raise()
-    }
-
-    /// The same elements in C order under another shape; one size may be -1.
-    ///
-    /// Never copies: raises `CopyRequired` where no strides give this shape, `ValueError` where the sizes do not match.
-    #[pyo3(signature = (*shape))]
-    fn reshape(&self, shape: &Bound<'_, PyTuple>) -> PyResult<PyView> {
-        self.view.reshape(&numbers(shape)?).map(PyView::new).or_raise()
-    }
-
     /// The same view, read-only.
-    fn toreadonly(&self) -> PyView {
-        PyView::new(self.view.to_read_only())
+    fn toreadonly(&self) -> PyResult<PyView> {
+        Ok(PyView::new(self.view()?.to_read_only()))
     }
 
-    /// The elements packed into new memory, writable and aligned to 64 bytes, in C order ("C") or Fortran order ("F").
-    #[pyo3(signature = (order = "C"))]
-    fn copy(&self, py: Python<'_>, order: &str) -> PyResult<PyView> {
-        let order = match order {
-            "C" => Order::C,
-            "F" => Order::F,
-            _ => {
-                return Err(PyValueError::new_err(format!(
-                    "unknown order {order:?}: expected \"C\" or \"F\""
-                )));
+    /// Gives up this view's claim on its memory, so that its owner can be resized or closed if no other holds it.
+    ///
+    /// Anything else done with the view then raises `ValueError`. Views, arrays and tensors made of it keep their own
+    /// claims. Raises `BufferError` while a consumer holds this view's buffer.
+    fn release(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let released = {
+            let mut this = slf.try_borrow_mut().map_err(|_| PyBufferError::new_err("view is in use"))?;
+            // Relaxed: a count that changes only while the view is borrowed.
+            match this.exports.load(Ordering::Relaxed) {
+                0 => this.view.take(),
+                1 => return Err(PyBufferError::new_err("view has 1 exported buffer")),
+                n => return Err(PyBufferError::new_err(format!("view has {n} exported buffers"))),
             }
         };
-        py.detach(|| self.view.copy(order)).map(PyView::new).or_raise()
+        // Not while it is borrowed: the owner's code may look at the view once more.
+        drop(released);
+        Ok(())
     }
 
-    /// The elements' bytes, in C order.
-    fn tobytes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
-        PyBytes::new_with(py, self.view.nbytes(), |bytes| self.view.read_into(bytes).or_raise())
+    fn __enter__(slf: Bound<'_, Self>) -> PyResult<Bound<'_, Self>> {
+        slf.borrow().view()?;
+        Ok(slf)
     }
 
-    /// The elements as nested lists of Python numbers; a view of rank 0 gives its element.
-    fn tolist(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        element::nested_lists(py, &self.view)
-    }
-
-    /// A `numpy.ndarray` on the same memory. Nothing is copied; a read-only view gives a read-only array.
-    ///
-    /// Raises `BufferError` where NumPy has no such dtype (bfloat16, float8), `ImportError` without NumPy.
-    pub(crate) fn numpy<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        export::format(slf.get().view())?;
-        needs(slf.py(), "numpy", "asarray", "View.numpy() needs NumPy: pip install numpy")?.call1((slf,))
-    }
-
-    /// What NumPy asks for where the buffer protocol cannot help: the same array, or the reason why there is none.
-    #[pyo3(signature = (dtype = None, copy = None))]
-    fn __array__<'py>(
-        slf: &Bound<'py, Self>,
-        dtype: Option<&Bound<'py, PyAny>>,
-        copy: Option<bool>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let array = PyView::numpy(slf)?;
-        let arguments = [("copy", copy)].into_py_dict(slf.py())?;
-        arguments.set_item("dtype", dtype)?;
-        slf.py().import("numpy")?.call_method("array", (array,), Some(&arguments))
-    }
-
-    /// A `torch.Tensor` on the same memory, strides and all. Nothing is copied.
-    ///
-    /// Raises `CopyRequired` for negative strides, which torch does not have, and `ReadOnlyError` for a read-only view,
-    /// since torch would write to it: open files with `mode="c"`, `copy()` first, or pass `readonly="allow"` and never
-    /// write to the tensor. Raises `TypeError` where torch has no such dtype, `ImportError` without PyTorch.
-    #[pyo3(signature = (*, readonly = None))]
-    fn torch<'py>(&self, py: Python<'py>, readonly: Option<&str>) -> PyResult<Bound<'py, PyAny>> {
-        let allow = match readonly {
-            None => false,
-            Some("allow") => true,
-            Some(other) => {
-                return Err(PyValueError::new_err(format!(
-                    "unknown readonly={other:?}: expected \"allow\" or None"
-                )));
-            }
-        };
-        dlpack::torch(py, &self.view, allow)
-    }
-
-    /// A DLPack capsule on the same memory, as the array API asks for it.
-    ///
-    /// `stream` must be None, since memory on the CPU has no streams. `max_version` (1, 0) or later gives a versioned
-    /// capsule, which can say read-only. `copy=True` gives the consumer its own memory.
-    #[pyo3(signature = (*, stream = None, max_version = None, dl_device = None, copy = None))]
-    fn __dlpack__<'py>(
-        &self,
-        py: Python<'py>,
-        stream: Option<&Bound<'py, PyAny>>,
-        max_version: Option<(u32, u32)>,
-        dl_device: Option<(i32, i32)>,
-        copy: Option<bool>,
-    ) -> PyResult<Bound<'py, PyCapsule>> {
-        if let Some(stream) = stream {
-            return Err(PyValueError::new_err(format!(
-                "stream must be None for memory on the CPU, got {stream}"
-            )));
-        }
-        dlpack::export(py, &self.view, max_version, dl_device, copy)
-    }
-
-    /// The CPU: (1, 0).
-    #[expect(clippy::unused_self, reason = "a method by the array API")]
-    fn __dlpack_device__(&self) -> (i32, i32) {
-        (ndlens::DLDevice::CPU.device_type, ndlens::DLDevice::CPU.device_id)
-    }
-
-    /// # Safety
-    ///
-    /// Called by the interpreter with a struct to fill.
-    unsafe fn __getbuffer__(
-        slf: &Bound<'_, Self>,
-        buffer: *mut ffi::Py_buffer,
-        flags: c_int,
-    ) -> PyResult<()> {
-        // SAFETY: passed on.
-        unsafe { export::fill(slf, buffer, flags) }
+    #[pyo3(signature = (*_exception))]
+    fn __exit__(slf: &Bound<'_, Self>, _exception: &Bound<'_, PyTuple>) -> PyResult<()> {
+        PyView::release(slf)
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        let tuple = |numbers| PyResult::Ok(PyTuple::new(py, numbers)?.repr()?.to_string());
+        let Some(view) = &self.view else { return Ok("<released ndlens.View>".to_owned()) };
         Ok(format!(
             "<ndlens.View shape={} dtype={} strides={}{}>",
-            tuple(self.view.shape().iter().map(|&n| n as isize).collect::<Vec<_>>())?,
-            self.view.dtype(),
-            tuple(self.view.strides().to_vec())?,
-            if self.view.is_read_only() { " readonly" } else { "" }
+            tuple(py, view.shape())?.repr()?,
+            view.dtype(),
+            tuple(py, view.strides())?.repr()?,
+            if view.is_read_only() { " readonly" } else { "" }
         ))
     }
 }

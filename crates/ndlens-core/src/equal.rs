@@ -1,0 +1,131 @@
+//! Whether two views hold the same elements.
+//!
+//! Elements are compared as numbers, so that -0.0 equals 0.0 and NaN equals nothing; of formats that are not numbers to us
+//! the bytes are compared.
+
+use crate::dtype::DType;
+use crate::error::{Error, Result};
+use crate::view::View;
+
+/// The bits of a float that decide equality: where two zeros, or a NaN, make bytes lie.
+struct FloatBits {
+    /// Bytes of one float; a complex number is two.
+    size: usize,
+    sign: u64,
+    is_nan: fn(u64) -> bool,
+}
+
+impl FloatBits {
+    fn of(dtype: &DType) -> Option<Self> {
+        macro_rules! ieee {
+            ($size:literal, $infinity:literal) => {
+                FloatBits {
+                    size: $size,
+                    sign: 1 << (8 * $size - 1),
+                    is_nan: |bits| bits & !(1 << (8 * $size - 1)) > $infinity,
+                }
+            };
+        }
+        Some(match dtype {
+            DType::F16 => ieee!(2, 0x7C00),
+            DType::Bf16 => ieee!(2, 0x7F80),
+            DType::F32 | DType::C64 => ieee!(4, 0x7F80_0000),
+            DType::F64 | DType::C128 => ieee!(8, 0x7FF0_0000_0000_0000),
+            DType::F8E5M2 => ieee!(1, 0x7C),
+            // No infinity: one NaN of either sign.
+            DType::F8E4M3FN => FloatBits { size: 1, sign: 0x80, is_nan: |bits| bits & 0x7F == 0x7F },
+            // No negative zero: its bits are the NaN.
+            DType::F8E4M3FNUZ | DType::F8E5M2FNUZ => {
+                FloatBits { size: 1, sign: 0, is_nan: |bits| bits == 0x80 }
+            }
+            DType::F8E8M0FNU => FloatBits { size: 1, sign: 0, is_nan: |bits| bits == 0xFF },
+            _ => return None,
+        })
+    }
+
+    fn equal(&self, a: &[u8], b: &[u8]) -> bool {
+        let bits = |bytes: &[u8]| bytes.iter().rev().fold(0u64, |bits, &byte| bits << 8 | u64::from(byte));
+        a.chunks_exact(self.size).zip(b.chunks_exact(self.size)).all(|(a, b)| {
+            let (a, b) = (bits(a), bits(b));
+            if a == b { !(self.is_nan)(a) } else { (a | b) & !self.sign == 0 }
+        })
+    }
+}
+
+impl View {
+    /// Whether the two have the same shape and equal elements; None where their dtypes differ.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfMemory`]; what [`Owner::verify`](crate::Owner::verify) says of either.
+    pub fn equals(&self, other: &View) -> Result<Option<bool>> {
+        if self.dtype() != other.dtype() {
+            return Ok(None);
+        }
+        if self.shape() != other.shape() {
+            return Ok(Some(false));
+        }
+        let (a, b) = (self.packed_bytes()?, other.packed_bytes()?);
+        Ok(Some(match FloatBits::of(self.dtype()) {
+            Some(floats) => floats.equal(&a, &b),
+            None => a == b,
+        }))
+    }
+
+    /// The elements' bytes in C order.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfMemory`]; what [`Owner::verify`](crate::Owner::verify) says.
+    pub fn packed_bytes(&self) -> Result<Vec<u8>> {
+        let len_bytes = self.nbytes();
+        let mut bytes = vec![];
+        bytes.try_reserve_exact(len_bytes).map_err(|_| Error::OutOfMemory { len_bytes })?;
+        bytes.resize(len_bytes, 0);
+        self.read_into(&mut bytes)?;
+        Ok(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Buffer, Layout, Order};
+
+    #[test]
+    fn floats_are_equal_as_numbers() {
+        let floats = |a: [f32; 3]| View::from_vec(a.to_vec());
+        let equal = |a, b| floats(a).equals(&floats(b)).unwrap().unwrap();
+        assert!(equal([0.0, 1.0, f32::INFINITY], [-0.0, 1.0, f32::INFINITY]));
+        assert!(!equal([f32::NAN; 3], [f32::NAN; 3]));
+        assert!(!equal([1.0; 3], [-1.0; 3]));
+    }
+
+    #[test]
+    fn every_small_float_equals_itself_unless_it_is_no_number() {
+        let nans = [
+            (DType::F8E5M2, 6),
+            (DType::F8E4M3FN, 2),
+            (DType::F8E4M3FNUZ, 1),
+            (DType::F8E5M2FNUZ, 1),
+            (DType::F8E8M0FNU, 1),
+        ];
+        for (dtype, expected) in nans {
+            let one = |bits: u8| {
+                let layout = Layout::contiguous(&[], 1, Order::C).unwrap();
+                View::new(Buffer::from_vec(vec![bits]), layout, dtype.clone()).unwrap()
+            };
+            let unequal =
+                (0..=255).filter(|&bits| one(bits).equals(&one(bits)).unwrap() == Some(false)).count();
+            assert_eq!(unequal, expected, "{dtype}");
+        }
+    }
+
+    #[test]
+    fn shapes_and_dtypes_count() {
+        let view = View::from_vec(vec![1u8, 2, 3, 4]);
+        assert_eq!(view.equals(&view.reshape(&[2, 2]).unwrap()), Ok(Some(false)));
+        assert_eq!(view.equals(&View::from_vec(vec![1i8, 2, 3, 4])), Ok(None));
+        assert_eq!(view.flip(&[0]).unwrap().equals(&View::from_vec(vec![4u8, 3, 2, 1])), Ok(Some(true)));
+    }
+}

@@ -1,0 +1,138 @@
+//! Out to other libraries.
+
+#![expect(unsafe_code, reason = "implements the buffer protocol's slots; see UNSAFE.md")]
+
+use std::ffi::c_int;
+use std::sync::atomic::Ordering;
+
+use pyo3::exceptions::{PyAttributeError, PyImportError, PyValueError};
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{IntoPyDict, PyCapsule, PyDict};
+
+use crate::view::{PyView, tuple};
+use crate::{dlpack, export};
+
+/// A function of a module that is optional.
+pub(crate) fn needs<'py>(
+    py: Python<'py>,
+    module: &str,
+    name: &str,
+    why: &'static str,
+) -> PyResult<Bound<'py, PyAny>> {
+    let module = py.import(module).map_err(|cause| {
+        let error = PyImportError::new_err(why);
+        error.set_cause(py, Some(cause));
+        error
+    })?;
+    module.getattr(name)
+}
+
+#[pymethods]
+impl PyView {
+    /// A `numpy.ndarray` on the same memory. Nothing is copied; a read-only view gives a read-only array.
+    ///
+    /// Raises `BufferError` where NumPy has no such dtype (bfloat16, float8), `ImportError` without NumPy.
+    pub(crate) fn numpy<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        export::format(slf.borrow().view()?)?;
+        needs(slf.py(), "numpy", "asarray", "View.numpy() needs NumPy: pip install numpy")?.call1((slf,))
+    }
+
+    /// What NumPy asks for where the buffer protocol cannot help: the same array, or the reason why there is none.
+    #[pyo3(signature = (dtype = None, copy = None))]
+    fn __array__<'py>(
+        slf: &Bound<'py, Self>,
+        dtype: Option<&Bound<'py, PyAny>>,
+        copy: Option<bool>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let array = PyView::numpy(slf)?;
+        let arguments = [("copy", copy)].into_py_dict(slf.py())?;
+        arguments.set_item("dtype", dtype)?;
+        slf.py().import("numpy")?.call_method("array", (array,), Some(&arguments))
+    }
+
+    /// A `torch.Tensor` on the same memory, strides and all. Nothing is copied.
+    ///
+    /// Raises `CopyRequired` for negative strides, which torch does not have, and `ReadOnlyError` for a read-only view,
+    /// since torch would write to it: open files with `mode="c"`, `copy()` first, or pass `readonly="allow"` and never
+    /// write to the tensor. Raises `TypeError` where torch has no such dtype, `ImportError` without PyTorch.
+    #[pyo3(signature = (*, readonly = None))]
+    fn torch<'py>(&self, py: Python<'py>, readonly: Option<&str>) -> PyResult<Bound<'py, PyAny>> {
+        let allow = match readonly {
+            None => false,
+            Some("allow") => true,
+            Some(other) => {
+                return Err(PyValueError::new_err(format!(
+                    "unknown readonly={other:?}: expected \"allow\" or None"
+                )));
+            }
+        };
+        dlpack::torch(py, self.view()?, allow)
+    }
+
+    /// A DLPack capsule on the same memory, as the array API asks for it.
+    ///
+    /// `stream` must be None, since memory on the CPU has no streams. `max_version` (1, 0) or later gives a versioned
+    /// capsule, which can say read-only. `copy=True` gives the consumer its own memory.
+    #[pyo3(signature = (*, stream = None, max_version = None, dl_device = None, copy = None))]
+    fn __dlpack__<'py>(
+        &self,
+        py: Python<'py>,
+        stream: Option<&Bound<'py, PyAny>>,
+        max_version: Option<(u32, u32)>,
+        dl_device: Option<(i32, i32)>,
+        copy: Option<bool>,
+    ) -> PyResult<Bound<'py, PyCapsule>> {
+        if let Some(stream) = stream {
+            return Err(PyValueError::new_err(format!(
+                "stream must be None for memory on the CPU, got {stream}"
+            )));
+        }
+        dlpack::export(py, self.view()?, max_version, dl_device, copy)
+    }
+
+    /// The CPU: (1, 0).
+    #[expect(clippy::unused_self, reason = "a method by the array API")]
+    fn __dlpack_device__(&self) -> (i32, i32) {
+        (ndlens::DLDevice::CPU.device_type, ndlens::DLDevice::CPU.device_id)
+    }
+
+    /// The array interface, version 3: a dict of what NumPy needs to look at the memory.
+    #[getter]
+    fn __array_interface__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let view = self.view()?;
+        let typestr = view.dtype().typestr().ok_or_else(|| {
+            PyAttributeError::new_err(format!("the array interface has no typestr for {}", view.dtype()))
+        })?;
+        let interface = PyDict::new(py);
+        interface.set_item("version", 3)?;
+        interface.set_item("shape", tuple(py, view.shape())?)?;
+        interface.set_item("strides", tuple(py, view.strides())?)?;
+        interface.set_item("typestr", typestr)?;
+        interface.set_item("data", (view.as_ptr().addr(), view.is_read_only()))?;
+        Ok(interface)
+    }
+
+    /// # Safety
+    ///
+    /// Called by the interpreter with a struct to fill.
+    unsafe fn __getbuffer__(
+        slf: &Bound<'_, Self>,
+        buffer: *mut ffi::Py_buffer,
+        flags: c_int,
+    ) -> PyResult<()> {
+        let this = slf.borrow();
+        // SAFETY: passed on. What the struct points to stays while the count says so: `release` looks at it.
+        unsafe { export::fill(slf, this.view()?, buffer, flags) }?;
+        // Relaxed: a count that changes only while the view is borrowed.
+        this.exports.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// # Safety
+    ///
+    /// Called by the interpreter once for each struct that was filled.
+    unsafe fn __releasebuffer__(&self, _buffer: *mut ffi::Py_buffer) {
+        self.exports.fetch_sub(1, Ordering::Relaxed);
+    }
+}

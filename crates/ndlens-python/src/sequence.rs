@@ -1,0 +1,232 @@
+//! What a `memoryview` and a sequence have.
+
+use ndlens::{DType, Order, View};
+use pyo3::basic::CompareOp;
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyTuple};
+
+use crate::element;
+use crate::error::OrRaise;
+use crate::import::extract_view;
+use crate::view::PyView;
+
+/// "C" or "F", or "A" for whichever the elements are packed in.
+fn order(view: &View, name: Option<&str>) -> PyResult<Order> {
+    match name.unwrap_or("C") {
+        "C" => Ok(Order::C),
+        "F" => Ok(Order::F),
+        "A" => Ok(if view.is_contiguous(Order::F) && !view.is_contiguous(Order::C) {
+            Order::F
+        } else {
+            Order::C
+        }),
+        other => {
+            Err(PyValueError::new_err(format!("unknown order {other:?}: expected \"C\", \"F\" or \"A\"")))
+        }
+    }
+}
+
+fn bad_format(format: &str) -> PyErr {
+    PyValueError::new_err(format!(
+        "destination format must be a native single character format, got {format:?}"
+    ))
+}
+
+#[pymethods]
+impl PyView {
+    fn __len__(&self) -> PyResult<usize> {
+        self.view()?.shape().first().copied().ok_or_else(|| PyTypeError::new_err("0-dim view has no length"))
+    }
+
+    /// The elements of a view of rank 1, or the views along axis 0.
+    fn __iter__(slf: Bound<'_, Self>) -> PyResult<PyViewIterator> {
+        let len = slf.borrow().__len__()?;
+        Ok(PyViewIterator { view: slf.unbind(), places: 0..len })
+    }
+
+    fn __reversed__(&self, py: Python<'_>) -> PyResult<PyViewIterator> {
+        let backwards = PyView::new(self.view()?.flip(&[0]).or_raise()?);
+        PyView::__iter__(Bound::new(py, backwards)?)
+    }
+
+    /// The elements packed into new memory, writable and aligned to 64 bytes, in C order ("C"), Fortran order ("F") or
+    /// whichever they are packed in ("A").
+    #[pyo3(signature = (order = "C"))]
+    fn copy(&self, py: Python<'_>, order: &str) -> PyResult<PyView> {
+        let view = self.view()?.clone();
+        let order = self::order(&view, Some(order))?;
+        py.detach(|| view.copy(order)).map(PyView::new).or_raise()
+    }
+
+    /// This view if its elements are packed in C order, else a copy, as `np.ascontiguousarray`. (`contiguous` is what a
+    /// `memoryview` calls the flag.)
+    fn ascontiguous(slf: Bound<'_, Self>) -> PyResult<Bound<'_, Self>> {
+        if slf.borrow().view()?.is_contiguous(Order::C) {
+            return Ok(slf);
+        }
+        let copy = slf.borrow().copy(slf.py(), "C")?;
+        Bound::new(slf.py(), copy)
+    }
+
+    /// The elements at the given places of an axis, in their order, packed into new memory: `np.take`.
+    ///
+    /// `indices` are integers, or anything `nl.view` takes with integer elements, of rank 1.
+    #[pyo3(signature = (indices, axis = 0))]
+    fn take(&self, py: Python<'_>, indices: &Bound<'_, PyAny>, axis: isize) -> PyResult<PyView> {
+        let places: Vec<isize> = match extract_view(indices) {
+            Ok(places) => element::nested_lists(py, &places)?.extract(py)?,
+            Err(_) => indices.extract()?,
+        };
+        let view = self.view()?.clone();
+        py.detach(|| view.take(&places, axis)).map(PyView::new).or_raise()
+    }
+
+    /// The elements' bytes, in C order ("C", the default), Fortran order ("F"), or whichever they are packed in ("A").
+    #[pyo3(signature = (order = None))]
+    fn tobytes<'py>(&self, py: Python<'py>, order: Option<&str>) -> PyResult<Bound<'py, PyBytes>> {
+        let view = self.view()?;
+        let turned = match self::order(view, order)? {
+            Order::C => None,
+            Order::F => Some(self.reversed_axes()?),
+        };
+        let view = turned.as_ref().map_or(Ok(view), PyView::view)?;
+        PyBytes::new_with(py, view.nbytes(), |bytes| view.read_into(bytes).or_raise())
+    }
+
+    /// The elements as nested lists of Python numbers; a view of rank 0 gives its element.
+    fn tolist(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        element::nested_lists(py, self.view()?)
+    }
+
+    /// The elements' bytes, in C order, as hexadecimal digits; parameters as `bytes.hex`.
+    #[pyo3(signature = (*sep))]
+    fn hex<'py>(&self, py: Python<'py>, sep: &Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyAny>> {
+        self.tobytes(py, None)?.call_method1("hex", sep)
+    }
+
+    /// The same bytes under another format of the `struct` module, as `memoryview.cast`: to or from a format of one byte,
+    /// of a view that is packed in C order, to shape `shape` or to one axis.
+    ///
+    /// Raises `TypeError` for all that cannot be cast, as `memoryview` does.
+    #[pyo3(signature = (format, shape = None))]
+    fn cast(&self, py: Python<'_>, format: &str, shape: Option<Vec<isize>>) -> PyResult<PyView> {
+        let refuse = |message: String| Err(PyTypeError::new_err(message));
+        let letter = format.strip_prefix('@').unwrap_or(format);
+        if letter.len() != 1 || letter == "x" || letter == "s" || letter == "p" {
+            return Err(bad_format(format));
+        }
+        let itemsize: usize = match py.import("struct")?.call_method1("calcsize", (letter,)) {
+            Ok(size) => size.extract()?,
+            Err(_) => return Err(bad_format(format)),
+        };
+        let view = self.view()?;
+        if !view.is_contiguous(Order::C) {
+            return refuse("casts are restricted to C-contiguous views".to_owned());
+        }
+        let byte = |format: &str| matches!(format, "B" | "b" | "c");
+        if !byte(letter) && !byte(view.dtype().format().and_then(|own| own.to_str().ok()).unwrap_or("")) {
+            return refuse(format!(
+                "cannot cast between two non-byte formats, {} and {letter}",
+                view.dtype()
+            ));
+        }
+        let dtype = DType::from_format(letter, itemsize).or_raise()?;
+        if !view.nbytes().is_multiple_of(itemsize) {
+            return refuse(format!(
+                "{} bytes are no whole number of elements of {itemsize} bytes",
+                view.nbytes()
+            ));
+        }
+        let bytes = view
+            .reshape(&[-1])
+            .and_then(|flat| flat.reinterpret(DType::U8))
+            .and_then(|b| b.reinterpret(dtype));
+        let cast = bytes.or_raise()?;
+        let Some(shape) = shape else { return Ok(PyView::new(cast)) };
+        match cast.reshape(&shape) {
+            Ok(cast) if shape.iter().all(|&n| n >= 0) => Ok(PyView::new(cast)),
+            _ => refuse(format!("{} elements do not fit shape {shape:?}", cast.len())),
+        }
+    }
+
+    /// Whether two views, or a view and anything `nl.view` takes, have the same shape and equal elements.
+    fn __richcmp__(&self, py: Python<'_>, other: &Bound<'_, PyAny>, op: CompareOp) -> PyResult<Py<PyAny>> {
+        let unequal = match op {
+            CompareOp::Eq => false,
+            CompareOp::Ne => true,
+            _ => return Ok(py.NotImplemented()),
+        };
+        let (Ok(view), Ok(other)) = (self.view(), extract_view(other)) else {
+            return Ok(py.NotImplemented());
+        };
+        let equal = match view.equals(&other).or_raise()? {
+            Some(equal) => equal,
+            // Numbers of different dtypes are equal as Python's numbers are.
+            None if view.shape() != other.shape() => false,
+            None => match (element::nested_lists(py, view), element::nested_lists(py, &other)) {
+                (Ok(own), Ok(others)) => own.bind(py).eq(others)?,
+                _ => false,
+            },
+        };
+        Ok((equal != unequal).into_pyobject(py)?.to_owned().into_any().unbind())
+    }
+
+    /// The hash of the bytes, for a read-only view of bytes: equal to that of the `bytes` object.
+    fn __hash__(&self, py: Python<'_>) -> PyResult<isize> {
+        let view = self.view()?;
+        if !view.is_read_only() {
+            return Err(PyValueError::new_err("cannot hash writable View object"));
+        }
+        if !matches!(view.dtype().format().and_then(|format| format.to_str().ok()), Some("B" | "b" | "c")) {
+            return Err(PyValueError::new_err("hashing is restricted to formats 'B', 'b' or 'c'"));
+        }
+        self.tobytes(py, None)?.hash()
+    }
+
+    /// The first place along axis 0, from `start` and before `stop`, that holds `value`; `ValueError` if none does.
+    #[pyo3(signature = (value, start = 0, stop = isize::MAX, /))]
+    fn index(slf: &Bound<'_, Self>, value: &Bound<'_, PyAny>, start: isize, stop: isize) -> PyResult<usize> {
+        let len = slf.borrow().__len__()? as isize;
+        let bound = |at: isize| (if at < 0 { at.saturating_add(len) } else { at }).clamp(0, len);
+        for place in bound(start)..bound(stop) {
+            if slf.get_item(place)?.eq(value)? {
+                return Ok(place as usize);
+            }
+        }
+        Err(PyValueError::new_err("value is not in the view"))
+    }
+
+    /// How many places along axis 0 hold `value`.
+    #[pyo3(signature = (value, /))]
+    fn count(slf: &Bound<'_, Self>, value: &Bound<'_, PyAny>) -> PyResult<usize> {
+        let mut count = 0;
+        for item in slf.try_iter()? {
+            count += usize::from(item?.eq(value)?);
+        }
+        Ok(count)
+    }
+}
+
+/// What `iter(view)` gives.
+#[pyclass(name = "ViewIterator", module = "ndlens")]
+pub(crate) struct PyViewIterator {
+    view: Py<PyView>,
+    places: std::ops::Range<usize>,
+}
+
+#[pymethods]
+impl PyViewIterator {
+    fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    fn __next__<'py>(&mut self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let Some(place) = self.places.next() else { return Ok(None) };
+        self.view.bind(py).borrow().at(py, place as isize).map(Some)
+    }
+
+    fn __length_hint__(&self) -> usize {
+        self.places.len()
+    }
+}

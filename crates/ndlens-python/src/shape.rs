@@ -1,0 +1,183 @@
+//! Other shapes over the same memory.
+
+use ndlens::{DType, View};
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyString, PyTuple};
+
+use crate::error::OrRaise;
+use crate::view::PyView;
+
+/// Numbers given one by one, `v.permute(2, 0, 1)`, or as one sequence, `v.permute((2, 0, 1))`.
+fn numbers(args: &Bound<'_, PyTuple>) -> PyResult<Vec<isize>> {
+    let several = if args.len() == 1 { args.get_item(0)?.try_iter().ok() } else { None };
+    several.map_or_else(|| args.try_iter(), Ok)?.map(|number| number?.extract()).collect()
+}
+
+/// One number or several.
+fn one_or_more(numbers: &Bound<'_, PyAny>) -> PyResult<Vec<isize>> {
+    match numbers.try_iter() {
+        Ok(several) => several.map(|number| number?.extract()).collect(),
+        Err(_) => Ok(vec![numbers.extract()?]),
+    }
+}
+
+/// The name of a dtype: "float32", `torch.float32`, `numpy.float32` and `numpy.dtype("float32")` are all "float32".
+///
+/// Raises `TypeError` for a name that is no dtype of ndlens.
+#[pyfunction]
+#[pyo3(signature = (dtype, /))]
+pub(crate) fn dtype_name(dtype: &Bound<'_, PyAny>) -> PyResult<&'static str> {
+    let attribute =
+        |name| dtype.getattr_opt(name).ok().flatten().filter(PyAnyMethods::is_instance_of::<PyString>);
+    let name = if dtype.is_instance_of::<PyString>() { Some(dtype.clone()) } else { attribute("name") };
+    let name = name.or_else(|| attribute("__name__")).unwrap_or_else(|| dtype.clone()).str()?;
+    let name = name.to_cow()?;
+    let row = DType::table().iter().find(|row| row.name == name.strip_prefix("torch.").unwrap_or(&name));
+    row.map(|row| row.name).ok_or_else(|| PyTypeError::new_err(format!("unknown dtype {name:?}")))
+}
+
+fn wrap(views: ndlens::Result<Vec<View>>) -> PyResult<Vec<PyView>> {
+    Ok(views.or_raise()?.into_iter().map(PyView::new).collect())
+}
+
+#[pymethods]
+impl PyView {
+    /// Axes in another order, as `torch.permute`: axis i of the result is axis `axes[i]` of this view.
+    ///
+    /// Raises `ValueError` unless each axis is named once, `IndexError` for an axis that is not there.
+    #[pyo3(signature = (*axes))]
+    fn permute(&self, axes: &Bound<'_, PyTuple>) -> PyResult<PyView> {
+        self.view()?.permute(&numbers(axes)?).map(PyView::new).or_raise()
+    }
+
+    /// The given axes, or all of them, run backwards, by negative strides.
+    #[pyo3(signature = (*axes))]
+    fn flip(&self, axes: &Bound<'_, PyTuple>) -> PyResult<PyView> {
+        let axes = if axes.is_empty() { (0..self.view()?.ndim() as isize).collect() } else { numbers(axes)? };
+        self.view()?.flip(&axes).map(PyView::new).or_raise()
+    }
+
+    /// Runs of `size` elements along `axis`, one from every `step`-th start: shape (N, F) gives
+    /// (1 + (N - size) // step, size, F) for axis 0. The windows overlap in memory where `step < size`.
+    ///
+    /// >>> import ndlens as nl
+    /// >>> nl.view(bytes(range(5))).windows(3).tolist()
+    /// [[0, 1, 2], [1, 2, 3], [2, 3, 4]]
+    #[pyo3(signature = (size, step = 1, axis = 0))]
+    fn windows(&self, size: isize, step: isize, axis: isize) -> PyResult<PyView> {
+        let count =
+            |name, got: isize| usize::try_from(got).map_err(|_| ndlens::Error::EmptyWindow { name, got });
+        let (size, step) = (count("size", size).or_raise()?, count("step", step).or_raise()?);
+        self.view()?.windows(size, step, axis).map(PyView::new).or_raise()
+    }
+
+    /// The same elements in C order under another shape; one size may be -1.
+    ///
+    /// Never copies: raises `CopyRequired` where no strides give this shape, `ValueError` where the sizes do not match.
+    #[pyo3(signature = (*shape))]
+    fn reshape(&self, shape: &Bound<'_, PyTuple>) -> PyResult<PyView> {
+        self.view()?.reshape(&numbers(shape)?).map(PyView::new).or_raise()
+    }
+
+    /// The axes in reverse order.
+    #[getter(T)]
+    pub(crate) fn reversed_axes(&self) -> PyResult<PyView> {
+        let axes: Vec<isize> = (0..self.view()?.ndim() as isize).rev().collect();
+        self.view()?.permute(&axes).map(PyView::new).or_raise()
+    }
+
+    /// The last two axes exchanged: each matrix transposed.
+    #[getter(mT)]
+    fn transposed_matrices(&self) -> PyResult<PyView> {
+        if self.view()?.ndim() < 2 {
+            return Err(PyValueError::new_err("mT needs at least 2 dimensions"));
+        }
+        self.swapaxes(-2, -1)
+    }
+
+    /// As `permute`; without axes, as `T`.
+    #[pyo3(signature = (*axes))]
+    fn transpose(&self, axes: &Bound<'_, PyTuple>) -> PyResult<PyView> {
+        if axes.is_empty() || axes.len() == 1 && axes.get_item(0)?.is_none() {
+            return self.reversed_axes();
+        }
+        self.permute(axes)
+    }
+
+    /// Two axes exchanged.
+    #[pyo3(signature = (axis1, axis2, /))]
+    fn swapaxes(&self, axis1: isize, axis2: isize) -> PyResult<PyView> {
+        self.view()?.swapaxes(axis1, axis2).map(PyView::new).or_raise()
+    }
+
+    /// The axis or axes `source` at the places `destination`, the others in their order: `np.moveaxis`.
+    fn moveaxis(&self, source: &Bound<'_, PyAny>, destination: &Bound<'_, PyAny>) -> PyResult<PyView> {
+        let (source, destination) = (one_or_more(source)?, one_or_more(destination)?);
+        self.view()?.moveaxis(&source, &destination).map(PyView::new).or_raise()
+    }
+
+    /// The elements along one axis, in C order; never copies, as `reshape(-1)`.
+    fn ravel(&self) -> PyResult<PyView> {
+        self.view()?.reshape(&[-1]).map(PyView::new).or_raise()
+    }
+
+    /// Without the given axis or axes of size 1, or without all of them.
+    #[pyo3(signature = (axis = None))]
+    fn squeeze(&self, axis: Option<&Bound<'_, PyAny>>) -> PyResult<PyView> {
+        let axes = axis.map(one_or_more).transpose()?;
+        self.view()?.squeeze(axes.as_deref()).map(PyView::new).or_raise()
+    }
+
+    /// New axes of size 1 at the given place or places of the result.
+    fn expand_dims(&self, axis: &Bound<'_, PyAny>) -> PyResult<PyView> {
+        self.view()?.expand_dims(&one_or_more(axis)?).map(PyView::new).or_raise()
+    }
+
+    /// The same elements under a larger shape, axes of size 1 repeated by a stride of 0; read-only, as in NumPy.
+    ///
+    /// >>> import ndlens as nl
+    /// >>> nl.view(b"abc").broadcast_to(2, 3).tobytes()
+    /// b'abcabc'
+    #[pyo3(signature = (*shape))]
+    fn broadcast_to(&self, shape: &Bound<'_, PyTuple>) -> PyResult<PyView> {
+        let refuse = |_| PyValueError::new_err("all sizes of a shape must be at least 0");
+        let shape = numbers(shape)?
+            .into_iter()
+            .map(usize::try_from)
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(refuse)?;
+        self.view()?.broadcast_to(&shape).map(|view| PyView::new(view.to_read_only())).or_raise()
+    }
+
+    /// The elements whose indices along two axes differ by `offset`, along a new last axis.
+    #[pyo3(signature = (offset = 0, axis1 = 0, axis2 = 1))]
+    fn diagonal(&self, offset: isize, axis1: isize, axis2: isize) -> PyResult<PyView> {
+        self.view()?.diagonal(offset, axis1, axis2).map(PyView::new).or_raise()
+    }
+
+    /// An axis in so many equal pieces, or cut at the given places: `np.split`.
+    #[pyo3(signature = (indices_or_sections, axis = 0))]
+    fn split(&self, indices_or_sections: &Bound<'_, PyAny>, axis: isize) -> PyResult<Vec<PyView>> {
+        match indices_or_sections.extract::<isize>() {
+            Ok(sections) => wrap(self.view()?.split(usize::try_from(sections).unwrap_or(0), axis)),
+            Err(_) => wrap(self.view()?.split_at(&one_or_more(indices_or_sections)?, axis)),
+        }
+    }
+
+    /// The view at each place of an axis: `torch.unbind`.
+    #[pyo3(signature = (axis = 0))]
+    fn unbind(&self, axis: isize) -> PyResult<Vec<PyView>> {
+        wrap(self.view()?.unbind(axis))
+    }
+
+    /// The same bytes as elements of another dtype, as `ndarray.view`: the last axis must hold a whole number of them.
+    ///
+    /// Never copies: raises `CopyRequired` where the last axis is not packed.
+    fn reinterpret(&self, dtype: &Bound<'_, PyAny>) -> PyResult<PyView> {
+        let name = dtype_name(dtype)?;
+        let dtype =
+            DType::from_name(name).ok_or_else(|| PyTypeError::new_err(format!("unknown dtype {name:?}")))?;
+        self.view()?.reinterpret(dtype).map(PyView::new).or_raise()
+    }
+}

@@ -1,0 +1,51 @@
+//! Writing through a view.
+
+use ndlens::View;
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyComplex, PyFloat, PyInt};
+
+use crate::element;
+use crate::error::OrRaise;
+use crate::import::extract_view;
+use crate::key::with_key;
+use crate::view::PyView;
+
+#[pymethods]
+impl PyView {
+    /// Writes one number to every place that the key selects, or the elements of anything `nl.view` takes, broadcast to its
+    /// shape. Where the two overlap, the result is as if the source had been copied first.
+    ///
+    /// Raises `ReadOnlyError`, `ValueError` for shapes that do not broadcast and numbers that do not fit, `TypeError` for other
+    /// dtypes: nothing is converted silently.
+    fn __setitem__(&self, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        let target = with_key(key, |key| self.view()?.index(key).or_raise())?;
+        write(&target, value)
+    }
+
+    fn __delitem__(&self, _key: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.view()?;
+        Err(PyTypeError::new_err("cannot delete memory"))
+    }
+
+    /// Writes one number to every place.
+    fn fill(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        let view = self.view()?.clone();
+        view.fill(&element::pack(view.dtype(), value)?).or_raise()
+    }
+}
+
+/// Writes a number or an array to all of `target`; the caller's own view may be released meanwhile.
+fn write(target: &View, value: &Bound<'_, PyAny>) -> PyResult<()> {
+    let number = value.is_instance_of::<PyInt>()
+        || value.is_instance_of::<PyFloat>()
+        || value.is_instance_of::<PyComplex>();
+    if !number && let Ok(source) = extract_view(value) {
+        // A NumPy scalar is a buffer of rank 0; of another dtype, it is a number like Python's.
+        if source.ndim() > 0 || source.dtype() == target.dtype() {
+            let py = value.py();
+            return py.detach(|| target.assign(&source)).or_raise();
+        }
+    }
+    target.fill(&element::pack(target.dtype(), value)?).or_raise()
+}
