@@ -268,7 +268,7 @@ def test_a_view_iterates_over_its_first_axis() -> None:
     array = np.arange(12).reshape(3, 4)[::-1, ::2]
     view = nl.view(array)
     assert len(view) == 3
-    for row, expected in zip(view, array, strict=True):  # type: ignore[call-overload]
+    for row, expected in zip(view, array, strict=True):
         assert_same(row, expected)
 
 

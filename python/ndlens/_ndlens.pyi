@@ -2,7 +2,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from types import EllipsisType
-from typing import Any, Literal, NoReturn, SupportsIndex, TypeAlias, final, overload
+from typing import Any, ClassVar, Literal, NoReturn, SupportsIndex, TypeAlias, final, overload
 
 import numpy as np
 from torch import Tensor
@@ -121,6 +121,7 @@ class View:
     def numpy(self) -> np.ndarray[Any, Any]: ...
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]: ...
     def torch(self, *, readonly: Literal["allow"] | None = None) -> Tensor: ...
+    __dlpack_c_exchange_api__: ClassVar[CapsuleType]
     def __dlpack__(
         self,
         *,

@@ -7,7 +7,7 @@
 
 #![expect(unsafe_code, reason = "speaks a C ABI; see UNSAFE.md")]
 
-use std::ffi::c_void;
+use std::ffi::{c_char, c_int, c_void};
 use std::ptr::{self, NonNull};
 use std::slice;
 use std::sync::Arc;
@@ -127,6 +127,42 @@ pub struct DLManagedTensor {
     /// Frees this struct and the claim on the memory.
     pub deleter: Option<unsafe extern "C" fn(*mut DLManagedTensor)>,
 }
+
+/// `DLPackExchangeAPIHeader`: the part of the table that stays.
+#[repr(C)]
+#[derive(Debug)]
+pub struct DLPackExchangeAPIHeader {
+    /// The version of the table.
+    pub version: DLPackVersion,
+    /// A table of an older version, or null.
+    pub prev_api: *mut DLPackExchangeAPIHeader,
+}
+
+/// `DLPackExchangeAPI`: a library's C functions for handing tensors over without a capsule, since DLPack 1.2. Each returns
+/// 0, or -1 after having set an error.
+#[repr(C)]
+#[derive(Debug)]
+#[expect(missing_docs, reason = "the names of DLPackExchangeAPI")]
+pub struct DLPackExchangeAPI {
+    pub header: DLPackExchangeAPIHeader,
+    pub managed_tensor_allocator: unsafe extern "C" fn(
+        prototype: *mut DLTensor,
+        out: *mut *mut DLManagedTensorVersioned,
+        error_ctx: *mut c_void,
+        set_error: unsafe extern "C" fn(error_ctx: *mut c_void, kind: *const c_char, message: *const c_char),
+    ) -> c_int,
+    pub managed_tensor_from_py_object_no_sync:
+        unsafe extern "C" fn(py_object: *mut c_void, out: *mut *mut DLManagedTensorVersioned) -> c_int,
+    pub managed_tensor_to_py_object_no_sync:
+        unsafe extern "C" fn(tensor: *mut DLManagedTensorVersioned, out: *mut *mut c_void) -> c_int,
+    pub dltensor_from_py_object_no_sync:
+        Option<unsafe extern "C" fn(py_object: *mut c_void, out: *mut DLTensor) -> c_int>,
+    pub current_work_stream:
+        unsafe extern "C" fn(device_type: i32, device_id: i32, out: *mut *mut c_void) -> c_int,
+}
+
+// SAFETY: the table is read only; its functions may be called from any thread that is attached to the interpreter.
+unsafe impl Sync for DLPackExchangeAPI {}
 
 /// The two managed structs, as far as an exporter and an importer care.
 trait Managed: Sized + 'static {
@@ -259,6 +295,37 @@ impl<M: Managed> Drop for Import<M> {
     }
 }
 
+/// What the elements of a tensor are, and how many there are along each axis.
+///
+/// # Safety
+///
+/// The shape must be null or point to `ndim` sizes.
+unsafe fn prototype(tensor: &DLTensor) -> Result<(DType, Dims<usize>)> {
+    let invalid = |what| Error::InvalidDLPack { what };
+    if tensor.device.device_type != DLDevice::CPU.device_type {
+        return Err(invalid("memory is not on the CPU"));
+    }
+    let dtype = DType::from_dlpack(tensor.dtype).ok_or_else(|| {
+        let DLDataType { code, bits, lanes } = tensor.dtype;
+        let dtype = format!("DLPack code {code} with {bits} bits and {lanes} lanes");
+        Error::UnsupportedDType { target: "ndlens", dtype }
+    })?;
+    let ndim = usize::try_from(tensor.ndim).map_err(|_| invalid("ndim is negative"))?;
+    if ndim > MAX_NDIM {
+        return Err(Error::TooManyDimensions { got: ndim });
+    }
+    if ndim == 0 {
+        return Ok((dtype, Dims::new()));
+    }
+    if tensor.shape.is_null() {
+        return Err(invalid("shape is null"));
+    }
+    // SAFETY: not null, and the caller vouches for `ndim` sizes.
+    let sizes = unsafe { slice::from_raw_parts(tensor.shape, ndim) };
+    let shape = sizes.iter().map(|&n| usize::try_from(n).map_err(|_| invalid("shape is negative")));
+    Ok((dtype, shape.collect::<Result<_>>()?))
+}
+
 /// # Safety
 ///
 /// As [`View::from_dlpack`].
@@ -270,35 +337,14 @@ unsafe fn import<M: Managed>(managed: NonNull<M>) -> Result<View> {
     let managed = unsafe { owner.0.as_mut() };
     let access = managed.access();
     let tensor = managed.tensor();
-    if tensor.device.device_type != DLDevice::CPU.device_type {
-        return Err(invalid("memory is not on the CPU"));
-    }
-    let dtype = DType::from_dlpack(tensor.dtype).ok_or_else(|| Error::UnsupportedDType {
-        target: "ndlens",
-        dtype: format!(
-            "DLPack code {} with {} bits and {} lanes",
-            tensor.dtype.code, tensor.dtype.bits, tensor.dtype.lanes
-        ),
-    })?;
-    let ndim = usize::try_from(tensor.ndim).map_err(|_| invalid("ndim is negative"))?;
-    if ndim > MAX_NDIM {
-        return Err(Error::TooManyDimensions { got: ndim });
-    }
-    if ndim > 0 && tensor.shape.is_null() {
-        return Err(invalid("shape is null"));
-    }
-    let (mut shape, mut strides) = (Dims::<usize>::new(), Dims::<isize>::new());
-    if ndim > 0 {
-        // SAFETY: not null, and DLPack promises `ndim` sizes.
-        for &n in unsafe { slice::from_raw_parts(tensor.shape, ndim) } {
-            shape.push(usize::try_from(n).map_err(|_| invalid("shape is negative"))?);
-        }
-        if !tensor.strides.is_null() {
-            // SAFETY: as for the shape.
-            for &n in unsafe { slice::from_raw_parts(tensor.strides, ndim) } {
-                let bytes = (n as isize).checked_mul(dtype.itemsize() as isize);
-                strides.push(bytes.ok_or(invalid("a stride overflows"))?);
-            }
+    // SAFETY: the producer promises what `prototype` asks for.
+    let (dtype, shape) = unsafe { prototype(tensor) }?;
+    let mut strides = Dims::<isize>::new();
+    if !shape.is_empty() && !tensor.strides.is_null() {
+        // SAFETY: not null, and DLPack promises a stride for each axis.
+        for &n in unsafe { slice::from_raw_parts(tensor.strides, shape.len()) } {
+            let bytes = (n as isize).checked_mul(dtype.itemsize() as isize);
+            strides.push(bytes.ok_or(invalid("a stride overflows"))?);
         }
     }
     if strides.is_empty() {
@@ -344,6 +390,21 @@ impl View {
             return Err(Error::ReadOnly { operation: "DLPack export without a version", hint });
         }
         export(self)
+    }
+
+    /// New memory full of zeros for the dtype, shape and device of `tensor`, whose other fields do not matter.
+    ///
+    /// # Errors
+    ///
+    /// As [`View::from_dlpack`]; [`Error::OutOfMemory`].
+    ///
+    /// # Safety
+    ///
+    /// The shape must be null or point to `ndim` sizes.
+    pub unsafe fn zeros_for_dlpack(tensor: &DLTensor) -> Result<View> {
+        // SAFETY: passed on.
+        let (dtype, shape) = unsafe { prototype(tensor) }?;
+        View::zeros(&shape, dtype, Order::C)
     }
 
     /// A view on a tensor someone else made. The tensor is taken over, also where this fails.

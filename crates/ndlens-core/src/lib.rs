@@ -43,7 +43,8 @@ mod view;
 pub use buffer::{ALIGNMENT, Access, Buffer, Owner};
 pub use dlpack::{
     DLDataType, DLDevice, DLManagedTensor, DLManagedTensorVersioned, DLPACK_FLAG_IS_COPIED,
-    DLPACK_FLAG_READ_ONLY, DLPACK_VERSION, DLPackVersion, DLTensor,
+    DLPACK_FLAG_READ_ONLY, DLPACK_VERSION, DLPackExchangeAPI, DLPackExchangeAPIHeader, DLPackVersion,
+    DLTensor,
 };
 pub use dtype::{DType, DTypeRow, Element, OpaqueFormat};
 pub use error::{CopyReason, Error, Result};

@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::{IntoPyDict, PyCapsule, PyDict};
 
 use crate::view::{PyView, tuple};
-use crate::{dlpack, export};
+use crate::{dlpack, exchange, export};
 
 /// A function of a module that is optional.
 pub(crate) fn needs<'py>(
@@ -95,6 +95,12 @@ impl PyView {
     #[expect(clippy::unused_self, reason = "a method by the array API")]
     fn __dlpack_device__(&self) -> (i32, i32) {
         (ndlens::DLDevice::CPU.device_type, ndlens::DLDevice::CPU.device_id)
+    }
+
+    /// DLPack's table of C functions, in a capsule: hands views over without a method call.
+    #[classattr]
+    fn __dlpack_c_exchange_api__(py: Python<'_>) -> PyResult<Bound<'_, PyCapsule>> {
+        exchange::table(py)
     }
 
     /// The array interface, version 3: a dict of what NumPy needs to look at the memory.

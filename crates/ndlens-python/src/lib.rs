@@ -5,6 +5,7 @@
 mod dlpack;
 mod element;
 mod error;
+mod exchange;
 mod export;
 mod handoff;
 mod import;
