@@ -1,10 +1,11 @@
 """Taking a view and handing it to torch: ndlens beside NumPy and torch.
 
 What it shows. The nanoseconds of one slice of an array of images, and of handing such a slice to torch without a
-copy. Both happen once per sample in a Dataset, so they are the floor under every loader written in Python.
+copy. Both happen once per sample in a Dataset, so they are the floor under every loader written in Python. Also: an
+element, iteration and lists, the time that `import ndlens` takes, and the memory that a slice of 1 GB costs.
 
 Against whom. NumPy's and torch's own indexing of the same memory; torch.from_dlpack and torch.from_numpy of the
-same slice as an ndarray.
+same slice as an ndarray; memoryview for elements, iteration and lists.
 
 How. All in one process; the contestants take turns, and each turn times some thousand calls, several times. A
 turn counts with its median, a contestant with its best turn: noise only ever adds. Before they are timed, the
@@ -17,11 +18,14 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import subprocess
+import sys
 import timeit
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import psutil
 import torch
 
 import ndlens as nl
@@ -47,6 +51,23 @@ def slicing(images: Images) -> list[Contestant]:
         Contestant("numpy", statement, images),
         Contestant("torch", statement, tensor),
     ]
+
+
+def one_image(images: Images) -> list[Contestant]:
+    return [Contestant("ndlens", "x[5]", nl.view(images)), Contestant("numpy", "x[5]", images)]
+
+
+def one_element(row: npt.NDArray[np.int64]) -> list[Contestant]:
+    view = nl.view(row)
+    assert view[3] == row.data[3] == row[3]
+    contestants = (("ndlens", view), ("memoryview", row.data), ("numpy", row))
+    return [Contestant(name, "x[3]", x) for name, x in contestants]
+
+
+def a_thousand_elements(row: npt.NDArray[np.int64], statement: str) -> list[Contestant]:
+    assert nl.view(row).tolist() == list(nl.view(row)) == row.tolist()
+    contestants = (("ndlens", nl.view(row)), ("memoryview", row.data), ("numpy", row))
+    return [Contestant(name, statement, x) for name, x in contestants]
 
 
 def handing_over(images: Images) -> list[Contestant]:
@@ -85,6 +106,25 @@ def print_table(title: str, nanoseconds: dict[str, float]) -> None:
     print()
 
 
+def measure_import(turns: int) -> None:
+    """Prints how long `import ndlens` takes in a fresh interpreter."""
+    program = "import time; t = time.perf_counter(); import ndlens; print(time.perf_counter() - t)"
+    times = [float(subprocess.check_output([sys.executable, "-c", program])) for _ in range(turns)]
+    print(f"import ndlens {statistics.median(times) * 1e3:22.1f} ms, the median of {turns}\n")
+
+
+def measure_slice() -> None:
+    """Prints what slicing and handing on most of 1 GB costs in memory."""
+    view = nl.view(np.zeros(1 << 30, np.uint8)).reshape(1024, 1024, 1024)
+    process = psutil.Process()
+    before = process.memory_info().rss
+    tensor = view[1:, ::2, 1:-1].torch()
+    cost = process.memory_info().rss - before
+    print(
+        f"a slice of 1 GB to torch {cost / 1024:9.0f} KiB of memory, {tensor.nbytes / 2**20:.0f} MiB in sight"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--turns", type=int, default=9)
@@ -93,7 +133,14 @@ def main() -> None:
     turns = 1 if arguments.quick else arguments.turns
     images = np.random.default_rng().integers(0, 256, (16, 512, 512, 3), dtype=np.uint8)
     print_table("v[5, 10:266, 20:276, :]", measure(slicing(images), turns))
+    print_table("v[5]", measure(one_image(images), turns))
     print_table("a crop to torch, no copy", measure(handing_over(images), turns))
+    row = np.random.default_rng().integers(0, 1 << 40, 1000)
+    print_table("v[3], an element", measure(one_element(row), turns))
+    print_table("1000 elements, for _ in v", measure(a_thousand_elements(row, "for _ in x: pass"), turns))
+    print_table("1000 elements, v.tolist()", measure(a_thousand_elements(row, "x.tolist()"), turns))
+    measure_import(turns)
+    measure_slice()
 
 
 if __name__ == "__main__":

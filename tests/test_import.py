@@ -24,17 +24,12 @@ def run(script: str) -> tuple[int, str, str]:
 
 def test_importing_ndlens_imports_neither_torch_nor_numpy() -> None:
     script = """
-        import sys, time
-        start = time.perf_counter()
+        import sys
         import ndlens
-        elapsed = time.perf_counter() - start
         third_party = {"torch", "torchvision", "numpy", "PIL", "typing_extensions"}
         assert not third_party & {name.partition(".")[0] for name in sys.modules}, sorted(sys.modules)
-        print(elapsed)
     """
-    code, output, error = run(script)
-    assert (code, error) == (0, "")
-    assert float(output) > 0
+    assert run(script) == (0, "", "")
 
 
 # As on a machine where neither is installed: they are not found.

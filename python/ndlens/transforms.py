@@ -1,7 +1,8 @@
 """What a loader does to items: torchvision v2's names and parameters, compiled into one pass without the GIL.
 
 Image transforms take items of shape (height, width) or (height, width, channels); `ChannelsFirst` turns an item into
-(channels, height, width) for the model. Random transforms draw for each item, a pure function of (seed, epoch, item).
+(channels, height, width) for the model. Random transforms draw for each item, a pure function of the seed, the epoch, the item
+and the name of its field (the key in a dict, the place in a tuple).
 
 >>> from ndlens import transforms as T
 >>> T.RandomCrop(256)
@@ -91,7 +92,7 @@ class RandomVerticalFlip(Transform):
 
 @dataclass(frozen=True, init=False)
 class ToDtype(Transform):
-    """Elements converted to `dtype`: a name, a torch or a NumPy dtype.
+    """Elements converted to a floating-point `dtype`: a name, a torch or a NumPy dtype.
 
     `scale=True` takes the range of an integer dtype to 0..1. Bit-equal to torchvision's `to_dtype` on the CPU.
     """

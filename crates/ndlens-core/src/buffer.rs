@@ -17,6 +17,7 @@ use std::fmt;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
+use crate::dtype::Element;
 use crate::error::{Error, Result};
 
 /// Bytes ndlens allocates start at a multiple of this: one cache line, and one AVX-512 register.
@@ -35,14 +36,15 @@ pub enum Access {
 ///
 /// The drop may run on any thread.
 pub trait Owner: Any + Send + Sync {
-    /// Checks that all bytes are still there, right before a long read.
+    /// Checks that the first `len` bytes are still there, right before a long read.
     ///
     /// Memory cannot shrink, so the default agrees; a mapped file looks at its size.
     ///
     /// # Errors
     ///
     /// [`Error::Truncated`] or [`Error::Unavailable`].
-    fn verify(&self) -> Result<()> {
+    fn verify(&self, len: usize) -> Result<()> {
+        let _ = len;
         Ok(())
     }
 }
@@ -83,18 +85,18 @@ impl Buffer {
     /// # Safety
     ///
     /// `ptr..ptr + len` must be valid for reads, and for writes if `access` says so, until `owner` is dropped; `len`
-    /// must not exceed `isize::MAX`.
+    /// must not exceed `isize::MAX`. No `&mut` may be formed over the bytes while the buffer lives.
     pub unsafe fn from_raw(ptr: NonNull<u8>, len: usize, access: Access, owner: Arc<dyn Owner>) -> Self {
         debug_assert!(isize::try_from(len).is_ok());
         Buffer { ptr, len, access, owner }
     }
 
     /// Takes a vector's memory as it is; nothing is copied.
-    pub fn from_vec<T: Copy + Send + Sync + 'static>(vec: Vec<T>) -> Self {
+    pub fn from_vec<T: Element>(vec: Vec<T>) -> Self {
         let len = size_of_val(vec.as_slice());
         let mut owner = VecOwner(vec);
         let ptr = NonNull::from(owner.0.as_mut_slice()).cast();
-        // SAFETY: the vector's block is `len` initialised bytes, does not move with the Vec, and lives in the owner.
+        // SAFETY: the vector's block is `len` initialised bytes, since elements have no padding, does not move with the Vec, and lives in the owner.
         unsafe { Buffer::from_raw(ptr, len, Access::ReadWrite, Arc::new(owner)) }
     }
 
@@ -151,13 +153,18 @@ impl Buffer {
         (self.owner.as_ref() as &dyn Any).downcast_ref()
     }
 
+    /// Asks the owner whether the first `len` bytes are still there.
+    pub(crate) fn verify_start(&self, len: usize) -> Result<()> {
+        self.owner.verify(len)
+    }
+
     /// Asks the owner whether all bytes are still there.
     ///
     /// # Errors
     ///
     /// What [`Owner::verify`] says.
     pub fn verify(&self) -> Result<()> {
-        self.owner.verify()
+        self.verify_start(self.len)
     }
 }
 

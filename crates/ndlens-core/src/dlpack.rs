@@ -262,16 +262,19 @@ fn export<M: Managed>(view: &View) -> Result<NonNull<M>> {
         strides: ptr::null_mut(),
         byte_offset: 0,
     };
-    let mut block = Box::new(Export {
+    let block = Box::into_raw(Box::new(Export {
         managed: M::wrap(tensor, view.is_read_only()),
         shape: view.shape().iter().map(|&n| n as i64).collect(),
         strides,
         _view: view.clone(),
-    });
-    let (shape, strides) = (block.shape.as_mut_ptr(), block.strides.as_mut_ptr());
-    let tensor = block.managed.tensor();
-    (tensor.shape, tensor.strides) = (shape, strides);
-    Ok(NonNull::from(Box::leak(block)).cast())
+    }));
+    // SAFETY: the block is fresh and ours. Each reference is to one field, so the pointers into the others stay valid.
+    unsafe {
+        let (shape, strides) = ((*block).shape.as_mut_ptr(), (*block).strides.as_mut_ptr());
+        let tensor = (*block).managed.tensor();
+        (tensor.shape, tensor.strides) = (shape, strides);
+        Ok(NonNull::new_unchecked(block.cast()))
+    }
 }
 
 /// The claim on a tensor someone else made.

@@ -5,6 +5,8 @@
 //! [DLPack](https://dmlc.github.io/dlpack/latest/c_api.html)'s codes. A format that is not in it, such as a record or a
 //! big-endian number, passes through as [`DType::Opaque`]: it can be sliced and handed back, not computed with.
 
+#![expect(unsafe_code, reason = "vouches for the elements of dtypes; see UNSAFE.md")]
+
 use std::ffi::{CStr, CString};
 use std::fmt;
 use std::sync::Arc;
@@ -70,7 +72,11 @@ pub struct OpaqueFormat {
 /// A Rust type that is the element of a [`DType`] and for which every bit pattern is a value.
 ///
 /// `bool` is not one: the byte 2, which foreign memory may hold, is no `bool`.
-pub trait Element: Copy + Send + Sync + 'static {
+///
+/// # Safety
+///
+/// The type must be as long as an element of [`DTYPE`](Self::DTYPE), have no padding, and take every bit pattern.
+pub unsafe trait Element: Copy + Send + Sync + 'static {
     /// The dtype whose elements these are.
     const DTYPE: DType;
 }
@@ -280,7 +286,10 @@ impl fmt::Display for DType {
 
 macro_rules! elements {
     ($($rust:ty => $dtype:ident),* $(,)?) => {
-        $(impl Element for $rust { const DTYPE: DType = DType::$dtype; })*
+        $(
+            // SAFETY: a plain number of the dtype's size; the table's test compares the two.
+            unsafe impl Element for $rust { const DTYPE: DType = DType::$dtype; }
+        )*
     };
 }
 
@@ -304,6 +313,15 @@ mod tests {
                 assert_eq!(DType::from_typestr(typestr).as_ref(), Some(&row.dtype));
             }
         }
+    }
+
+    #[test]
+    fn rust_numbers_are_as_long_as_their_dtypes() {
+        fn fits<T: Element>() -> bool {
+            size_of::<T>() == T::DTYPE.itemsize()
+        }
+        assert!(fits::<u8>() && fits::<u16>() && fits::<u32>() && fits::<u64>() && fits::<f32>());
+        assert!(fits::<i8>() && fits::<i16>() && fits::<i32>() && fits::<i64>() && fits::<f64>());
     }
 
     #[test]

@@ -127,6 +127,11 @@ impl Layout {
         (low, high)
     }
 
+    /// The byte after the last that elements touch.
+    pub(crate) fn end(&self, itemsize: usize) -> usize {
+        self.extent(itemsize).1 as usize
+    }
+
     /// For foreign memory that gives a pointer to its first element: how far elements reach below and above it.
     ///
     /// # Errors

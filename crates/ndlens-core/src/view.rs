@@ -377,6 +377,15 @@ impl View {
 }
 
 impl<'a> ViewRef<'a> {
+    /// Asks the owner whether these elements' bytes are still there.
+    ///
+    /// # Errors
+    ///
+    /// What [`Owner::verify`](crate::Owner::verify) says.
+    pub fn verify(&self) -> Result<()> {
+        self.buffer.verify_start(self.layout.end(self.dtype.itemsize()))
+    }
+
     /// A layout over a buffer, through the gate.
     ///
     /// # Errors

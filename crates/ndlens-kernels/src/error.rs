@@ -19,7 +19,7 @@ pub enum Error {
     /// A mean or std for another number of channels.
     #[error(
         "normalize got {got} values of {name}, expected {}",
-        if *.expected == 1 { "1".to_owned() } else { format!("1 or {expected}") }
+        if *.expected <= 1 { "1".to_owned() } else { format!("1 or {expected}") }
     )]
     StatisticsLength { name: &'static str, got: usize, expected: usize },
     /// A division by zero to come.

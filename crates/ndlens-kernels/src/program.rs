@@ -124,7 +124,7 @@ impl Program {
             return Err(Error::NormalizeDType { got: self.dtype.to_string() });
         };
         for (name, values) in [("mean", mean), ("std", std)] {
-            if values.len() != 1 && values.len() != channels {
+            if values.len() != 1 && (values.is_empty() || values.len() != channels) {
                 return Err(Error::StatisticsLength { name, got: values.len(), expected: channels });
             }
         }

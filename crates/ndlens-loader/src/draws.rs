@@ -1,8 +1,8 @@
 //! The random numbers of one item.
 //!
 //! Philox4x32-10 (Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011) turns a key and
-//! a counter into 128 random bits. With the seed as key and (stream, epoch, item) in the counter, each item has numbers
-//! of its own that no other item, thread or rank can disturb, and that need no state.
+//! a counter into 128 random bits. A stream's key is made of the seed and the stream's name; with (epoch, item) in the
+//! counter, each item has numbers of its own that no other item, field, thread or rank can disturb, and that need no state.
 
 const MULTIPLIERS: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
 /// Steps of the key schedule: the golden ratio, and the square root of 3 less 1, as 32-bit fractions.
@@ -25,7 +25,38 @@ pub(crate) fn philox(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
     counter
 }
 
-/// A stream of random numbers, a pure function of (seed, epoch, item, stream).
+/// What draws independently of everything else, such as a field: its name and the seed, made into a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stream {
+    key: [u32; 2],
+}
+
+impl Stream {
+    /// The stream of this name.
+    pub fn new(seed: u64, name: &str) -> Self {
+        // FNV-1a (Fowler, Noll and Vo): a name of any length as 64 bits, which Philox then mixes with the seed.
+        let hash = name.bytes().fold(0xCBF2_9CE4_8422_2325, |hash: u64, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)
+        });
+        let counter = [hash as u32, (hash >> 32) as u32, name.len() as u32, 0];
+        let block = philox(counter, [seed as u32, (seed >> 32) as u32]);
+        Stream { key: [block[0], block[1]] }
+    }
+
+    /// The numbers of one item in one epoch.
+    pub fn draws(self, epoch: u32, item: u64) -> Draws {
+        let counter = [0, epoch, item as u32, (item >> 32) as u32];
+        Draws { key: self.key, counter, block: [0; 4], used: 4 }
+    }
+
+    /// 128 bits of the stream, apart from all draws.
+    pub(crate) fn block(self, epoch: u32, n: u64, index: u32) -> [u32; 4] {
+        // Draws count blocks up from 0; these come down from the top.
+        philox([u32::MAX - index, epoch, n as u32, (n >> 32) as u32], self.key)
+    }
+}
+
+/// A sequence of random numbers, a pure function of (seed, name of the stream, epoch, item).
 #[derive(Debug, Clone)]
 pub struct Draws {
     key: [u32; 2],
@@ -35,18 +66,11 @@ pub struct Draws {
 }
 
 impl Draws {
-    /// The numbers of one item in one epoch. `stream` tells apart what draws independently, such as two fields.
-    pub fn new(seed: u64, epoch: u32, item: u64, stream: u16) -> Self {
-        let counter = [u32::from(stream) << 16, epoch, item as u32, (item >> 32) as u32];
-        Draws { key: [seed as u32, (seed >> 32) as u32], counter, block: [0; 4], used: 4 }
-    }
-
     /// 32 random bits.
     pub fn next_u32(&mut self) -> u32 {
         if self.used == 4 {
             self.block = philox(self.counter, self.key);
-            // The low half counts blocks: 2^18 numbers before a stream would run into the next.
-            self.counter[0] = self.counter[0] & 0xFFFF_0000 | self.counter[0].wrapping_add(1) & 0xFFFF;
+            self.counter[0] = self.counter[0].wrapping_add(1);
             self.used = 0;
         }
         self.used += 1;
@@ -100,21 +124,22 @@ mod tests {
 
     #[test]
     fn an_items_numbers_depend_on_all_four_and_on_nothing_else() {
-        let first = |seed, epoch, item, stream| Draws::new(seed, epoch, item, stream).next_u64();
-        assert_eq!(first(1, 2, 3, 4), first(1, 2, 3, 4));
+        let first = |seed, name, epoch, item| Stream::new(seed, name).draws(epoch, item).next_u64();
+        let reference = first(1, "image", 2, 3);
+        assert_eq!(first(1, "image", 2, 3), reference);
         let others = [
-            first(2, 2, 3, 4),
-            first(1, 3, 3, 4),
-            first(1, 2, 4, 4),
-            first(1, 2, 3, 5),
-            first(1, 2, 3 + (1 << 32), 4),
+            first(2, "image", 2, 3),
+            first(1, "mask", 2, 3),
+            first(1, "image", 3, 3),
+            first(1, "image", 2, 4),
+            first(1, "image", 2, 3 + (1 << 32)),
         ];
-        assert!(others.iter().all(|&other| other != first(1, 2, 3, 4)));
+        assert!(others.iter().all(|&other| other != reference));
     }
 
     #[test]
     fn below_is_uniform_and_in_range() {
-        let mut draws = Draws::new(0, 0, 0, 0);
+        let mut draws = Stream::new(0, "").draws(0, 0);
         let mut counts = [0u32; 7];
         for _ in 0..70_000 {
             counts[draws.below(7) as usize] += 1;
@@ -127,7 +152,7 @@ mod tests {
 
     #[test]
     fn chances_of_zero_and_one_are_certain() {
-        let mut draws = Draws::new(9, 9, 9, 9);
+        let mut draws = Stream::new(9, "").draws(9, 9);
         assert!((0..1000).all(|_| draws.chance(1.0) && !draws.chance(0.0)));
     }
 }

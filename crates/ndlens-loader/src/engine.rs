@@ -27,13 +27,12 @@ use std::time::{Duration, Instant};
 use ndlens_core::{Layout, Order, View};
 use ndlens_kernels::Stores;
 
-use crate::draws::Draws;
 use crate::error::{Error, Result};
 use crate::loader::{Compiled, Config};
 use crate::order::Permutation;
 use crate::pool::Slab;
 
-/// A chunk is at least so many bytes of output: some ten microseconds of work against less than one of claiming it.
+/// A chunk is at least so many bytes of output, so that claiming it, a lock and a few stores, does not show.
 const MIN_CHUNK_BYTES: usize = 256 << 10;
 
 /// Batches from here on are larger than a core's cache and would push everything else out of it: write around it.
@@ -69,7 +68,6 @@ struct Failure {
 struct Plan {
     fields: Arc<[Compiled]>,
     order: Option<Permutation>,
-    seed: u64,
     epoch: u32,
     items: usize,
     batch_size: usize,
@@ -100,17 +98,19 @@ impl Plan {
             let (field, item) = (field.name.clone(), item_at(row));
             Box::new(Failure { row, error: Error::Item { field, item, source: Box::new(source) } })
         };
-        for field in &*self.fields {
-            field.source.verify().map_err(|error| fail(rows.start, field, error.into()))?;
-        }
+        // One look at each source for all rows; only where bytes are missing, one for each item.
+        let complete: Vec<bool> = self.fields.iter().map(|field| field.source.verify().is_ok()).collect();
         for row in rows {
             let item = item_at(row);
-            for (stream, (field, slab)) in self.fields.iter().zip(&making.slabs).enumerate() {
+            for ((field, slab), complete) in self.fields.iter().zip(&making.slabs).zip(&complete) {
                 let nbytes = field.program.nbytes();
                 let large = nbytes * self.batch_size >= MIN_STREAM_BYTES;
                 let stores = if large { Stores::Stream } else { Stores::Cached };
                 let source = field.source.item(item).map_err(|error| fail(row, field, error.into()))?;
-                let mut draws = Draws::new(self.seed, self.epoch, item as u64, stream as u16);
+                if !complete {
+                    source.verify().map_err(|error| fail(row, field, error.into()))?;
+                }
+                let mut draws = field.stream.draws(self.epoch, item as u64);
                 // SAFETY: each row is a piece of its own, and this thread alone makes it.
                 let destination = unsafe { slab.piece(row * nbytes, nbytes) };
                 let made = field.program.run(source, &mut draws, destination, stores);
@@ -317,7 +317,6 @@ impl Epoch {
         let plan = Plan {
             fields,
             order: config.shuffle.then(|| Permutation::new(config.seed, epoch, items as u64)),
-            seed: config.seed,
             epoch,
             items,
             batch_size,
@@ -424,7 +423,7 @@ impl Iterator for Epoch {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            match self.next_within(Duration::from_secs(60)) {
+            match self.next_within(Duration::from_mins(1)) {
                 Progress::Batch(batch) => return Some(batch),
                 Progress::Finished => return None,
                 Progress::Pending => {}

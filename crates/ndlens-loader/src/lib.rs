@@ -40,7 +40,7 @@ mod pool;
 mod source;
 mod transform;
 
-pub use draws::Draws;
+pub use draws::{Draws, Stream};
 pub use engine::{Batch, Epoch, Progress};
 pub use error::{Error, Result};
 pub use loader::{Config, Field, Loader};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use ndlens_core::{DType, Layout, Order};
 
+use crate::draws::Stream;
 use crate::engine::Epoch;
 use crate::error::{Error, Result};
 use crate::pool::{Pool, PoolUse};
@@ -82,6 +83,7 @@ pub(crate) struct Compiled {
     pub(crate) name: String,
     pub(crate) source: Arc<dyn Source>,
     pub(crate) program: Program,
+    pub(crate) stream: Stream,
     pub(crate) pool: Pool,
 }
 
@@ -134,7 +136,8 @@ impl Loader {
             let itemsize = program.dtype().itemsize();
             let batch = Layout::contiguous(&batch_shape, itemsize, Order::C);
             let pool = Pool::new(batch.map_err(|error| in_field(error.into()))?.len() * itemsize);
-            Ok(Compiled { name, source, program, pool })
+            let stream = Stream::new(config.seed, &name);
+            Ok(Compiled { name, source, program, stream, pool })
         };
         let fields = fields.into_iter().map(compile).collect::<Result<Arc<[_]>>>()?;
         Ok(Loader { fields, config, items })

@@ -5,7 +5,7 @@
 //! the next power of two, walked until it lands below n (Black and Rogaway, "Ciphers with arbitrary finite domains",
 //! 2002). For fewer, where a network of so few bits would favour some orders, it is a Fisher-Yates table.
 
-use crate::draws::{Draws, philox};
+use crate::draws::Stream;
 
 /// Up to so many items the order is a table of at most 2 KiB.
 const TABLE_MAX: u64 = 1024;
@@ -13,8 +13,8 @@ const TABLE_MAX: u64 = 1024;
 /// Half-rounds of the network; each half of the bits is replaced four times.
 const ROUNDS: usize = 8;
 
-/// The stream of [`Draws`] that orders are made of; fields draw from streams 0 and up.
-const ORDER_STREAM: u16 = u16::MAX;
+/// The stream that orders are made of. A field of this name would share it, but draws for items, not for orders.
+const STREAM: &str = "order";
 
 /// A permutation of `0..n`, a pure function of (seed, epoch, n).
 #[derive(Debug, Clone)]
@@ -34,7 +34,7 @@ impl Permutation {
     pub fn new(seed: u64, epoch: u32, n: u64) -> Self {
         if n <= TABLE_MAX {
             let mut table: Vec<u16> = (0..n as u16).collect();
-            let mut draws = Draws::new(seed, epoch, n, ORDER_STREAM);
+            let mut draws = Stream::new(seed, STREAM).draws(epoch, n);
             for last in (1..table.len()).rev() {
                 table.swap(last, draws.below(last as u64 + 1) as usize);
             }
@@ -42,8 +42,7 @@ impl Permutation {
         }
         let bits = u64::BITS - (n - 1).leading_zeros();
         let keys = std::array::from_fn(|round| {
-            let counter = [u32::from(ORDER_STREAM) << 16 | round as u32, epoch, n as u32, (n >> 32) as u32];
-            let block = philox(counter, [seed as u32, (seed >> 32) as u32]);
+            let block = Stream::new(seed, STREAM).block(epoch, n, round as u32);
             u64::from(block[0]) << 32 | u64::from(block[1])
         });
         Permutation { n, kind: Kind::Network { left_bits: bits / 2, right_bits: bits - bits / 2, keys } }

@@ -26,6 +26,8 @@ pub(crate) struct Pool(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     slab_bytes: usize,
+    /// Whose lock it is: a fork may copy it locked, for good.
+    process: u32,
     state: Mutex<State>,
 }
 
@@ -49,11 +51,15 @@ pub struct PoolUse {
 
 impl Pool {
     pub(crate) fn new(slab_bytes: usize) -> Self {
-        Pool(Arc::new(Shared { slab_bytes, state: Mutex::default() }))
+        Pool(Arc::new(Shared { slab_bytes, process: std::process::id(), state: Mutex::default() }))
     }
 
-    /// A slab to write, used before if one is free.
+    /// A slab to write, used before if one is free. In a process forked from the pool's, each is new.
     pub(crate) fn lease(&self) -> Result<Slab> {
+        if self.0.is_foreign() {
+            let memory = Buffer::zeroed(self.0.slab_bytes)?;
+            return Ok(Slab(Lease { memory: Some(memory), home: Weak::new() }));
+        }
         let free = self.0.lock().free.pop();
         let memory = if let Some(memory) = free {
             memory
@@ -67,6 +73,9 @@ impl Pool {
     }
 
     pub(crate) fn usage(&self) -> PoolUse {
+        if self.0.is_foreign() {
+            return PoolUse::default();
+        }
         let state = self.0.lock();
         PoolUse {
             slabs: state.slabs,
@@ -77,6 +86,11 @@ impl Pool {
 }
 
 impl Shared {
+    /// Whether this is a copy that a fork made.
+    fn is_foreign(&self) -> bool {
+        self.process != std::process::id()
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         // Nothing panics while it holds the lock; were it so, a list of free slabs has no broken state.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -94,7 +108,10 @@ impl Owner for Lease {}
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        if let (Some(memory), Some(home)) = (self.memory.take(), self.home.upgrade()) {
+        // Elsewhere the memory is freed, as one process of the two has no use for it.
+        if let (Some(memory), Some(home)) = (self.memory.take(), self.home.upgrade())
+            && !home.is_foreign()
+        {
             home.lock().free.push(memory);
         }
     }

@@ -19,7 +19,8 @@ pub trait Source: Send + Sync {
     /// What the elements are.
     fn dtype(&self) -> &DType;
 
-    /// Checks, right before items are read, that their bytes are all there.
+    /// Checks, right before items are read, that the bytes of all items are there; where they are not, each item is asked for
+    /// its own.
     ///
     /// # Errors
     ///

@@ -247,6 +247,7 @@ fn half_to_even(n: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::draws::Stream;
     use ndlens_core::View;
 
     fn image(height: isize, width: isize, channels: isize) -> View {
@@ -257,7 +258,9 @@ mod tests {
     fn run(transforms: &[Transform], image: &View, item: u64) -> (Vec<usize>, Vec<u8>) {
         let program = Program::compile(transforms, image.shape(), image.dtype()).unwrap();
         let mut out = vec![0; program.nbytes()];
-        program.run(image.as_ref(), &mut Draws::new(0, 0, item, 0), &mut out, Stores::Cached).unwrap();
+        program
+            .run(image.as_ref(), &mut Stream::new(0, "image").draws(0, item), &mut out, Stores::Cached)
+            .unwrap();
         (program.shape().to_vec(), out)
     }
 

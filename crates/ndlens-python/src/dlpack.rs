@@ -37,7 +37,7 @@ pub(crate) fn export<'py>(
             "view is on the CPU, dl_device {cpu:?}, and was asked for on {device:?}"
         )));
     }
-    let copied = if copy == Some(true) { Some(view.copy(Order::C).or_raise()?) } else { None };
+    let copied = if copy == Some(true) { Some(py.detach(|| view.copy(Order::C)).or_raise()?) } else { None };
     let view = copied.as_ref().unwrap_or(view);
     if max_version.is_some_and(|(major, _)| major >= DLPACK_VERSION.major) {
         let mut tensor = view.to_dlpack().or_raise()?;
@@ -114,7 +114,7 @@ pub(crate) fn import(obj: &Bound<'_, PyAny>) -> PyResult<View> {
     };
     let capsule = capsule.as_ptr();
     // SAFETY: both names are asked of whatever object came back; `untaken` says None for anything that is no capsule of
-    // that name. A tensor is taken over before its capsule is renamed, so it is freed once, whatever happens.
+    // that name. A capsule is renamed before its tensor is taken over, so one of the two frees it, once.
     unsafe {
         if let Some(tensor) = untaken::<DLManagedTensorVersioned>(capsule, VERSIONED) {
             let version = tensor.as_ref().version;

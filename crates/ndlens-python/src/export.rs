@@ -37,11 +37,11 @@ pub(crate) unsafe fn fill(
     buffer: *mut ffi::Py_buffer,
     flags: c_int,
 ) -> PyResult<()> {
-    // SAFETY: the caller vouches for the pointer.
-    let Some(buffer) = (unsafe { buffer.as_mut() }) else {
+    if buffer.is_null() {
         return Err(PyBufferError::new_err("no buffer to fill"));
-    };
-    buffer.obj = ptr::null_mut();
+    }
+    // SAFETY: not null, so the caller's struct, which may hold anything yet.
+    unsafe { (&raw mut (*buffer).obj).write(ptr::null_mut()) };
     let asks = |flag: c_int| flags & flag == flag;
 
     if asks(ffi::PyBUF_WRITABLE) && view.is_read_only() {
@@ -67,20 +67,31 @@ pub(crate) unsafe fn fill(
     }
     let format = format(view)?;
 
-    buffer.buf = view.as_ptr().cast();
-    buffer.len = view.nbytes() as ffi::Py_ssize_t;
-    buffer.itemsize = view.itemsize() as ffi::Py_ssize_t;
-    buffer.readonly = c_int::from(view.is_read_only());
-    buffer.format = if asks(ffi::PyBUF_FORMAT) { format.as_ptr().cast_mut() } else { ptr::null_mut() };
-    // Without PyBUF_ND a consumer sees one run of bytes: ndim 1 and no shape, as PEP 3118 has it.
+    // Without PyBUF_ND a consumer sees one run of bytes, of ndim 1 and without a shape; a scalar has neither shape nor strides.
     let shaped = asks(ffi::PyBUF_ND);
-    buffer.ndim = if shaped { view.ndim() as c_int } else { 1 };
-    buffer.shape =
-        if shaped { view.shape().as_ptr().cast::<ffi::Py_ssize_t>().cast_mut() } else { ptr::null_mut() };
-    buffer.strides =
-        if asks(ffi::PyBUF_STRIDES) { view.strides().as_ptr().cast_mut() } else { ptr::null_mut() };
-    buffer.suboffsets = ptr::null_mut();
-    buffer.internal = ptr::null_mut();
-    buffer.obj = owner.clone().into_any().into_ptr();
+    let axes = shaped && view.ndim() > 0;
+    let filled = ffi::Py_buffer {
+        buf: view.as_ptr().cast(),
+        obj: owner.clone().into_any().into_ptr(),
+        len: view.nbytes() as ffi::Py_ssize_t,
+        itemsize: view.itemsize() as ffi::Py_ssize_t,
+        readonly: c_int::from(view.is_read_only()),
+        ndim: if shaped { view.ndim() as c_int } else { 1 },
+        format: if asks(ffi::PyBUF_FORMAT) { format.as_ptr().cast_mut() } else { ptr::null_mut() },
+        shape: if axes {
+            view.shape().as_ptr().cast::<ffi::Py_ssize_t>().cast_mut()
+        } else {
+            ptr::null_mut()
+        },
+        strides: if axes && asks(ffi::PyBUF_STRIDES) {
+            view.strides().as_ptr().cast_mut()
+        } else {
+            ptr::null_mut()
+        },
+        suboffsets: ptr::null_mut(),
+        internal: ptr::null_mut(),
+    };
+    // SAFETY: as above.
+    unsafe { buffer.write(filled) };
     Ok(())
 }

@@ -57,13 +57,17 @@ impl PyView {
     /// since torch would write to it: open files with `mode="c"`, `copy()` first, or pass `readonly="allow"` and never
     /// write to the tensor. Raises `TypeError` where torch has no such dtype, `ImportError` without PyTorch.
     #[pyo3(signature = (*, readonly = None))]
-    fn torch<'py>(&self, py: Python<'py>, readonly: Option<&str>) -> PyResult<Bound<'py, PyAny>> {
+    fn torch<'py>(
+        &self,
+        py: Python<'py>,
+        readonly: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
         let allow = match readonly {
             None => false,
-            Some("allow") => true,
+            Some(word) if word.eq("allow")? => true,
             Some(other) => {
                 return Err(PyValueError::new_err(format!(
-                    "unknown readonly={other:?}: expected \"allow\" or None"
+                    "unknown readonly={other}: expected \"allow\" or None"
                 )));
             }
         };

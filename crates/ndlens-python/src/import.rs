@@ -92,8 +92,8 @@ pub(crate) fn extract_view(obj: &Bound<'_, PyAny>) -> PyResult<View> {
 
 /// A buffer held through the buffer protocol (PEP 3118); released on drop.
 ///
-/// The struct is boxed: exporters may point into it.
-pub(crate) struct BufferExport(Box<ffi::Py_buffer>);
+/// Exporters may point into the struct, so it stays where it was filled, and no reference but the exporter's is kept to it.
+pub(crate) struct BufferExport(NonNull<ffi::Py_buffer>);
 
 // SAFETY: the struct is read while it is made, by one thread; after that only `PyBuffer_Release` touches it, with the
 // thread attached to the interpreter.
@@ -122,7 +122,9 @@ pub(crate) fn attached(release: impl FnOnce(Python<'_>)) {
 impl Drop for BufferExport {
     fn drop(&mut self) {
         // SAFETY: the buffer was filled by PyObject_GetBuffer and is released here only.
-        attached(|_| unsafe { ffi::PyBuffer_Release(&raw mut *self.0) });
+        attached(|_| unsafe { ffi::PyBuffer_Release(self.0.as_ptr()) });
+        // SAFETY: `take` made it of a box; nobody points to it any more, or nobody will look.
+        drop(unsafe { Box::from_raw(self.0.as_ptr()) });
     }
 }
 
@@ -130,23 +132,27 @@ impl BufferExport {
     /// The object that exports the buffer.
     pub(crate) fn exporter(&self, py: Python<'_>) -> Option<Py<PyAny>> {
         // SAFETY: `obj` is null or an object that the held buffer keeps alive.
-        unsafe { Bound::from_borrowed_ptr_or_opt(py, self.0.obj) }.map(Bound::unbind)
+        unsafe { Bound::from_borrowed_ptr_or_opt(py, self.0.as_ref().obj) }.map(Bound::unbind)
     }
 
     /// Asks for everything and for nothing more than reading: strides of any sign, the format, sub-offsets.
     fn take(obj: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let mut buffer = Box::new(ffi::Py_buffer::new());
+        let buffer = NonNull::from(Box::leak(Box::new(ffi::Py_buffer::new())));
         // SAFETY: `buffer` is an empty Py_buffer and does not move while it is filled or used.
         let status: c_int =
-            unsafe { ffi::PyObject_GetBuffer(obj.as_ptr(), &raw mut *buffer, ffi::PyBUF_FULL_RO) };
+            unsafe { ffi::PyObject_GetBuffer(obj.as_ptr(), buffer.as_ptr(), ffi::PyBUF_FULL_RO) };
         if status < 0 {
-            return Err(PyErr::fetch(obj.py()));
+            let error = PyErr::fetch(obj.py());
+            // SAFETY: the box of above; an exporter that fails keeps nothing.
+            drop(unsafe { Box::from_raw(buffer.as_ptr()) });
+            return Err(error);
         }
         Ok(BufferExport(buffer))
     }
 
     fn into_view(self) -> PyResult<View> {
-        let buffer = &self.0;
+        // SAFETY: filled by the exporter, and not changed until it is released.
+        let buffer = unsafe { self.0.as_ref() };
         let ndim = usize::try_from(buffer.ndim).map_err(|_| bad_export("ndim is negative"))?;
         if ndim > MAX_NDIM {
             return Err(ndlens::Error::TooManyDimensions { got: ndim }).or_raise();

@@ -24,6 +24,7 @@ use pyo3::prelude::*;
 /// N-dimensional zero-copy views and batches; the compiled half of `ndlens`.
 #[pymodule(gil_used = false)]
 fn _ndlens(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<view::PyView>()?;
     module.add_class::<loader::PyLoader>()?;
     module.add_class::<loader::PyEpoch>()?;

@@ -112,11 +112,11 @@ fn extract_fields(fields: &Bound<'_, PyAny>) -> PyResult<(Structure, Vec<(String
         PyResult::Ok((name.to_owned(), view))
     };
     if let Ok(dict) = fields.cast::<PyDict>() {
-        let views = dict
-            .iter()
-            .map(|(key, source)| of_field(&key.str()?.to_cow()?, &source))
-            .collect::<PyResult<_>>()?;
-        Ok((Structure::Dict(dict.keys().iter().map(Bound::unbind).collect()), views))
+        // A copy: looking at a field may run code that changes the dict.
+        let items: Vec<_> = dict.iter().collect();
+        let views = items.iter().map(|(key, source)| of_field(&key.str()?.to_cow()?, source));
+        let views = views.collect::<PyResult<_>>()?;
+        Ok((Structure::Dict(items.into_iter().map(|(key, _)| key.unbind()).collect()), views))
     } else if fields.is_instance_of::<PyTuple>() || fields.is_instance_of::<PyList>() {
         let sources = fields.try_iter()?.enumerate();
         let views = sources.map(|(i, source)| of_field(&i.to_string(), &source?)).collect::<PyResult<_>>()?;
@@ -184,8 +184,9 @@ fn extract_transforms(
 /// of a field is its row i along axis 0. `transforms` holds lists of `ndlens.transforms` in the same structure too.
 ///
 /// Each `for` loop is one epoch: `shuffle` gives each an order of its own, a pure function of `seed` and the epoch, as are
-/// the random draws of each item. So batches are bit-identical for any `num_workers`, which counts threads: they run without
-/// the GIL, and with 0 the calling thread does the work. At most `prefetch_factor` batches are made ahead.
+/// the random draws of each item, of those and the field's name. So batches are bit-identical for any `num_workers`, which counts threads: they run without
+/// the GIL, and with 0 the calling thread does the work (Ctrl-C then waits for the batch). At most `prefetch_factor` batches are
+/// made ahead, in all, not for each worker.
 ///
 /// A batch is yours until you drop it: its memory goes back to the loader's pool when the last tensor on it dies.
 /// `output` says what its parts are: "torch", "numpy" or "view"; by default torch if it is installed, else NumPy.
@@ -320,9 +321,11 @@ impl PyEpoch {
                 };
                 let progress =
                     epoch.as_mut().map_or(Progress::Finished, |epoch| epoch.next_within(SIGNAL_INTERVAL));
-                if matches!(progress, Progress::Finished | Progress::Batch(Err(_))) {
-                    *epoch = None;
-                }
+                let over = matches!(progress, Progress::Finished | Progress::Batch(Err(_)));
+                let ended = if over { epoch.take() } else { None };
+                // In this order: what an epoch frees may need the interpreter, for which its holder may wait for us.
+                drop(epoch);
+                drop(ended);
                 progress
             });
             match progress {
@@ -334,8 +337,9 @@ impl PyEpoch {
     }
 
     /// Batches not yet taken.
-    fn __length_hint__(&self) -> usize {
-        self.lock().and_then(|epoch| epoch.as_ref().map(Epoch::remaining)).unwrap_or(0)
+    fn __length_hint__(&self, py: Python<'_>) -> usize {
+        // Detached: whoever holds the epoch may need the interpreter before letting it go.
+        py.detach(|| self.lock().and_then(|epoch| epoch.as_ref().map(Epoch::remaining))).unwrap_or(0)
     }
 }
 

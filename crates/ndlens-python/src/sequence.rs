@@ -4,7 +4,7 @@ use ndlens::{DType, Order, View};
 use pyo3::basic::CompareOp;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyTuple};
+use pyo3::types::{PyBytes, PyFloat, PyInt, PyTuple};
 
 use crate::element;
 use crate::error::OrRaise;
@@ -91,12 +91,29 @@ impl PyView {
             Order::F => Some(self.reversed_axes()?),
         };
         let view = turned.as_ref().map_or(Ok(view), PyView::view)?;
-        PyBytes::new_with(py, view.nbytes(), |bytes| view.read_into(bytes).or_raise())
+        PyBytes::new_with(py, view.nbytes(), |bytes| py.detach(|| view.read_into(bytes)).or_raise())
     }
 
     /// The elements as nested lists of Python numbers; a view of rank 0 gives its element.
     fn tolist(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         element::nested_lists(py, self.view()?)
+    }
+
+    /// The element of a view that has just one, as a Python number.
+    fn item<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let view = self.view()?;
+        if view.len() != 1 {
+            return Err(PyValueError::new_err(format!("item() needs one element, got {}", view.len())));
+        }
+        element::scalar(py, view, view.shape().iter().map(|_| 0))
+    }
+
+    fn __int__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        py.get_type::<PyInt>().call1((self.item(py)?,))
+    }
+
+    fn __float__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        py.get_type::<PyFloat>().call1((self.item(py)?,))
     }
 
     /// The elements' bytes, in C order, as hexadecimal digits; parameters as `bytes.hex`.

@@ -7,7 +7,11 @@ use pyo3::prelude::*;
 
 /// A list of transforms.
 pub(crate) fn extract_list(transforms: &Bound<'_, PyAny>) -> PyResult<Vec<Transform>> {
-    transforms.try_iter()?.map(|transform| extract(&transform?)).collect()
+    let several = transforms.try_iter().map_err(|_| {
+        let kind = transforms.get_type().name().map_or_else(|_| "?".to_owned(), |name| name.to_string());
+        PyTypeError::new_err(format!("expected a list of transforms, got {kind}"))
+    });
+    several?.map(|transform| extract(&transform?)).collect()
 }
 
 fn extract(transform: &Bound<'_, PyAny>) -> PyResult<Transform> {

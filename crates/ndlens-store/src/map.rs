@@ -138,13 +138,13 @@ impl MappedFile {
 }
 
 impl Owner for MappedFile {
-    fn verify(&self) -> ndlens_core::Result<()> {
+    fn verify(&self, len: usize) -> ndlens_core::Result<()> {
         let path = || self.path.display().to_string();
         let got = match self.file.metadata() {
             Ok(metadata) => metadata.len(),
             Err(e) => return Err(ndlens_core::Error::Unavailable { path: path(), message: e.to_string() }),
         };
-        let expected = self.len() as u64;
+        let expected = len as u64;
         if got < expected {
             return Err(ndlens_core::Error::Truncated { path: path(), got, expected });
         }
