@@ -16,11 +16,11 @@ export PYO3_PYTHON := $(CURDIR)/$(BIN)/python
 export PYO3_BUILD_EXTENSION_MODULE := 1
 unexport CONDA_PREFIX PYTHONHOME PYTHONPATH
 
-.PHONY: help demo test lint bench build clean
+.PHONY: help demo test fuzz-layout lint bench build clean
 .DEFAULT_GOAL := help
 
 help: ## List the recipes
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: build ## Take photographs from an array to a trained network, proving each hand-off
 	$(BIN)/python examples/demo.py
@@ -28,6 +28,9 @@ demo: build ## Take photographs from an array to a trained network, proving each
 test: build ## Run all tests: Rust, Python, the examples in the documentation
 	cargo test --workspace
 	$(BIN)/pytest
+
+fuzz-layout: build ## Compare 100,000 random chains of operations with NumPy (about half a minute)
+	$(BIN)/python tests/fuzz_layout.py --structures 100000
 
 lint: build ## Check format, lints, types, stubs, documentation and spelling
 	cargo clippy --version >/dev/null 2>&1 || rustup component add clippy rustfmt

@@ -117,15 +117,29 @@ class Step:
                     lambda v: v.windows(size, step, axis),
                     lambda a: sliding_windows(a, size, step, axis),
                 )
-            case _:
+            case "reshape":
                 shape = fit_shape(array.shape, self.seed)
                 return (lambda v: v.reshape(shape)), (lambda a: a.reshape(shape))
+            case name if name in ARRANGEMENTS:
+                return fit_arrangement(name, array, random.Random(self.seed))
+            case name:
+                return fit_selection(name, array, random.Random(self.seed))
 
+
+# Other axes over the same elements; other elements of the same memory, or of new memory.
+ARRANGEMENTS = ["T", "mT", "transpose", "swapaxes", "moveaxis", "ravel", "squeeze", "expand_dims"]
+SELECTIONS = ["broadcast_to", "diagonal", "split", "unbind", "reinterpret", "take", "copy", "toreadonly"]
+# Steps whose result has memory of its own.
+COPIES = ["take", "copy"]
+# Steps that write, and give nothing.
+WRITES = ["fill", "assign"]
+KINDS = ["permute", "flip", "windows", "reshape", *ARRANGEMENTS, *SELECTIONS, *WRITES]
 
 steps = st.one_of(
     st.builds(Step, st.just("index"), st.lists(items, max_size=5).map(tuple)),
     st.builds(Step, st.just("index"), st.lists(items, min_size=1, max_size=1).map(tuple)),
-    st.builds(Step, st.sampled_from(["permute", "flip", "windows", "reshape"]), seed=st.integers(0, 2**16)),
+    st.builds(Step, st.sampled_from(KINDS), seed=st.integers(0, 2**16)),
+    st.builds(Step, st.sampled_from(KINDS), seed=st.integers(0, 2**16)),
 )
 chains = st.lists(steps, min_size=1, max_size=10)
 
@@ -146,6 +160,101 @@ def shuffled(ndim: int, seed: int) -> tuple[int, ...]:
     axes = list(range(ndim))
     random.Random(seed).shuffle(axes)
     return tuple(axis - ndim if seed % 3 == 0 else axis for axis in axes)
+
+
+Fitted: TypeAlias = tuple[Callable[[nl.View], Any], Callable[[Array], Any]]
+
+
+def some_axis(ndim: int, choose: random.Random) -> int:
+    """Mostly an axis of as many, counted from either end."""
+    return choose.randrange(-ndim, ndim) if ndim and choose.random() < 0.95 else choose.choice([8, -9])
+
+
+def fit_arrangement(name: str, array: Array, choose: random.Random) -> Fitted:
+    ndim = array.ndim
+    match name:
+        case "T":
+            return (lambda v: v.T), (lambda a: a.T)
+        case "mT":
+            return (lambda v: v.mT), (lambda a: a.mT)
+        case "transpose":
+            axes = None if choose.random() < 0.3 else shuffled(ndim, choose.randrange(100))
+            return (lambda v: v.transpose(axes)), (lambda a: a.transpose(axes))
+        case "swapaxes":
+            first, second = some_axis(ndim, choose), some_axis(ndim, choose)
+            return (lambda v: v.swapaxes(first, second)), (lambda a: a.swapaxes(first, second))
+        case "moveaxis":
+            count = choose.randrange(ndim + 1)
+            source = shuffled(ndim, choose.randrange(100))[:count]
+            places = shuffled(ndim, choose.randrange(100))[: count if choose.random() < 0.95 else count + 1]
+            return (lambda v: v.moveaxis(source, places)), (lambda a: np.moveaxis(a, source, places))
+        case "ravel":
+            # NumPy's ravel copies more than it must.
+            return (lambda v: v.ravel()), (lambda a: a.reshape(-1))
+        case "squeeze":
+            ones = tuple(axis for axis, n in enumerate(array.shape) if n == 1 and choose.random() < 0.7)
+            axis = choose.choice([None, ones, ones, some_axis(ndim, choose)])
+            return (lambda v: v.squeeze(axis)), (lambda a: np.squeeze(a, axis))
+        case _:
+            added = choose.randrange(3)
+            new = tuple(some_axis(ndim + added, choose) for _ in range(added))
+            return (lambda v: v.expand_dims(new)), (lambda a: np.expand_dims(a, new))
+
+
+def fit_selection(name: str, array: Array, choose: random.Random) -> Fitted:
+    ndim, axis = array.ndim, some_axis(array.ndim, choose)
+    size = array.shape[axis] if -ndim <= axis < ndim else 0
+    match name:
+        case "broadcast_to":
+            kept = choose.randrange(ndim + 1) if choose.random() < 0.2 else 0
+            grown = [choose.randrange(4) if n == 1 else n for n in array.shape[kept:]]
+            shape = (*[choose.randrange(3) for _ in range(choose.randrange(3))], *grown)
+            return (lambda v: v.broadcast_to(shape)), (lambda a: np.broadcast_to(a, shape))
+        case "diagonal":
+            offset, second = choose.randrange(-4, 5), some_axis(ndim, choose)
+            return (lambda v: v.diagonal(offset, axis, second)), (lambda a: diagonal(a, offset, axis, second))
+        case "split":
+            cuts: int | list[int] = choose.randrange(1, 4)
+            if choose.random() < 0.5:
+                cuts = [choose.randrange(-4, 6) for _ in range(choose.randrange(4))]
+            piece = choose.randrange(4)
+            return (lambda v: v.split(cuts, axis)[piece]), (lambda a: np.split(a, cuts, axis)[piece])
+        case "unbind":
+            place = choose.randrange(size + 1) if choose.random() < 0.1 else choose.randrange(max(size, 1))
+            return (lambda v: v.unbind(axis)[place]), (lambda a: np.moveaxis(a, axis, 0)[place, ...])
+        case "reinterpret":
+            dtype = choose.choice(["uint8", "int16", "uint32", "float64", "complex128"])
+            return (lambda v: v.reinterpret(dtype)), (lambda a: a.view(dtype))
+        case "take":
+            places = [choose.randrange(-size, size or 1) for _ in range(choose.randrange(5))]
+            places += [size] * (choose.random() < 0.05)
+            axis = axis if ndim else 8
+            return (lambda v: v.take(places, axis)), (lambda a: np.take(a, np.array(places, int), axis))
+        case "copy":
+            order: Any = choose.choice("CFA")
+            return (lambda v: v.copy(order)), (lambda a: a.copy(order))
+        case "toreadonly":
+            return (lambda v: v.toreadonly()), (lambda a: np.lib.stride_tricks.as_strided(a, writeable=False))
+        case "fill":
+            numbers: Any = np.nan_to_num(fill(array.dtype, 1, choose.randrange(100)))
+            number = numbers.tolist()[0]
+            return (lambda v: v.fill(number)), (lambda a: a.fill(number))
+        case _:
+            key: Any = (*[choose.choice([slice(None), slice(None, None, -1)]) for _ in array.shape], ...)
+            part: Any = (*[choose.choice([slice(None), slice(1)]) for _ in array.shape], ...)
+            other = fill(array.dtype, array.size, choose.randrange(100)).reshape(array.shape)[part]
+            # An opaque format is spelled differently where NumPy's array is not aligned.
+            if choose.random() < 0.3 and array.dtype in DTYPES[: len(NUMBERS)]:
+                return (lambda v: v.__setitem__(key, other)), (lambda a: a.__setitem__(key, other))
+            # Onto itself: what is written is still to be read.
+            return (lambda v: v.__setitem__(key, v[part])), (lambda a: a.__setitem__(key, a[part]))
+
+
+def diagonal(array: Array, offset: int, axis1: int, axis2: int) -> Array:
+    """`np.diagonal`, writable where the array is."""
+    expected = np.diagonal(array, offset, axis1, axis2)
+    start = np.moveaxis(array, (axis1, axis2), (-2, -1))[..., max(-offset, 0) :, max(offset, 0) :]
+    return np.lib.stride_tricks.as_strided(start, expected.shape, expected.strides)
 
 
 def fit_shape(shape: tuple[int, ...], seed: int) -> tuple[int, ...]:

@@ -11,7 +11,8 @@ import pytest
 import torch
 from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
-from tests.strategies import DTYPES, MOST_ELEMENTS, NUMBERS, Array, Step, arrays, chains, fill
+from tests.oracle import assert_same, assert_same_element, walk
+from tests.strategies import DTYPES, NUMBERS, Array, Step, arrays, chains, fill
 
 import ndlens as nl
 
@@ -24,88 +25,17 @@ thorough = settings(
 )
 
 
-def assert_same(view: nl.View, array: Array) -> None:
-    """`view` is to ndlens what `array` is to NumPy: the same elements of the same memory."""
-    back = view.numpy()
-    assert (view.shape, back.shape) == (array.shape, array.shape)
-    assert (view.ndim, view.size, view.itemsize, view.nbytes) == (
-        array.ndim,
-        array.size,
-        array.itemsize,
-        array.nbytes,
-    )
-    assert back.dtype == array.dtype
-    assert view.tobytes() == back.tobytes() == array.tobytes()
-    assert view.readonly is not array.flags.writeable
-    assert (view.c_contiguous, view.f_contiguous) == (array.flags.c_contiguous, array.flags.f_contiguous)
-    if array.size:
-        walked = [axis for axis, n in enumerate(array.shape) if n > 1]
-        assert [view.strides[axis] for axis in walked] == [array.strides[axis] for axis in walked]
-        assert back.ctypes.data == array.ctypes.data
-
-
-def assert_same_element(value: Any, element: Any) -> None:
-    expected = element.item()
-    assert type(value) is type(expected)
-    # Not a number equals nothing, but is what both must say.
-    assert value == expected or (value != value and expected != expected)
-
-
-def attempt(step: Any, operand: Any) -> Any:
-    try:
-        return step(operand)
-    except (IndexError, ValueError, NotImplementedError) as error:
-        return error
-
-
-def has_step_zero(item: object) -> bool:
-    return isinstance(item, slice) and item.step == 0
-
-
-def walk(array: Array, chain: list[Step]) -> None:
-    view = nl.view(array)
-    assert_same(view, array)
-    for step in chain:
-        if step.name == "windows" and array.size > MOST_ELEMENTS // 4:
-            continue
-        on_view, on_array = step.fit(array)
-        got, expected = attempt(on_view, view), attempt(on_array, array)
-        if isinstance(expected, Exception):
-            event(f"{step.name}: refused")
-            assert isinstance(got, IndexError | ValueError)
-            # An axis error is both classes to NumPy. A key with two things wrong may be told either.
-            assert isinstance(expected, type(got)) or any(has_step_zero(item) for item in step.items)
-            continue
-        event(f"{step.name}: done")
-        if isinstance(expected, np.generic):
-            if array.dtype in [np.dtype(code) for code in NUMBERS]:
-                assert_same_element(got, expected)
-            else:
-                assert isinstance(got, NotImplementedError)
-            return
-        # NumPy puts a copy elsewhere, so bounds tell it from a view.
-        copied = expected.size > 0 and not np.may_share_memory(expected, array)
-        assert isinstance(got, nl.CopyRequired) is copied, (got, array.shape, array.strides, expected.shape)
-        if copied:
-            assert step.name == "reshape"
-            event("reshape: needs a copy")
-            continue
-        assert isinstance(got, nl.View), got
-        view, array = got, expected
-        assert_same(view, array)
-
-
 @thorough
 @given(arrays(), chains)
 def test_a_chain_of_operations_gives_the_view_that_numpy_gives(array: Array, chain: list[Step]) -> None:
-    walk(array, chain)
+    walk(array, chain, event)
 
 
 @settings(thorough, max_examples=400)
 @given(arrays(), st.lists(st.integers(0, 2**16), min_size=1, max_size=8))
 def test_a_reshape_needs_a_copy_exactly_where_numpy_copies(array: Array, seeds: list[int]) -> None:
     for seed in seeds:
-        walk(array, [Step("reshape", seed=seed)])
+        walk(array, [Step("reshape", seed=seed)], event)
 
 
 @settings(thorough, max_examples=500)

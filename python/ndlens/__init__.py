@@ -9,11 +9,13 @@
 from . import transforms
 from ._ndlens import (
     Epoch,
+    Explanation,
     Loader,
     View,
     ViewIterator,
     __version__,
     dtype_name,
+    explain,
     may_share_memory,
     open,
     shares_memory,
@@ -24,6 +26,7 @@ from .errors import CopyRequired, FormatError, ReadOnlyError, TruncatedError
 __all__ = [
     "CopyRequired",
     "Epoch",
+    "Explanation",
     "FormatError",
     "Loader",
     "ReadOnlyError",
@@ -32,6 +35,7 @@ __all__ = [
     "ViewIterator",
     "__version__",
     "dtype_name",
+    "explain",
     "may_share_memory",
     "open",
     "shares_memory",

@@ -1,8 +1,8 @@
 """What a loader does to items: torchvision v2's names and parameters, compiled into one pass without the GIL.
 
 Image transforms take items of shape (height, width) or (height, width, channels); `ChannelsFirst` turns an item into
-(channels, height, width) for the model. Random transforms draw for each item, a pure function of the seed, the epoch, the item
-and the name of its field (the key in a dict, the place in a tuple).
+(channels, height, width) for the model. Random transforms draw for each item, a pure function of the seed, the epoch,
+the item and the name of its field (the key in a dict, the place in a tuple).
 
 >>> from ndlens import transforms as T
 >>> T.RandomCrop(256)

@@ -236,11 +236,8 @@ unsafe extern "C" fn delete<M>(managed: *mut M) {
     drop(unsafe { Box::from_raw(managed.cast::<Export<M>>()) });
 }
 
-fn export<M: Managed>(view: &View) -> Result<NonNull<M>> {
-    let dtype = view
-        .dtype()
-        .dlpack()
-        .ok_or_else(|| Error::UnsupportedDType { target: "DLPack", dtype: view.dtype().to_string() })?;
+/// Strides in elements, as DLPack counts them.
+fn element_strides(view: &View) -> Result<Dims<i64>> {
     let itemsize = view.itemsize() as isize;
     // A stride that is never walked may be anything; consumers like that of packed memory best.
     let packed = contiguous_strides(view.shape(), view.itemsize(), Order::C);
@@ -253,6 +250,15 @@ fn export<M: Managed>(view: &View) -> Result<NonNull<M>> {
         }
         strides.push((stride_bytes / itemsize) as i64);
     }
+    Ok(strides)
+}
+
+fn export<M: Managed>(view: &View) -> Result<NonNull<M>> {
+    let dtype = view
+        .dtype()
+        .dlpack()
+        .ok_or_else(|| Error::UnsupportedDType { target: "DLPack", dtype: view.dtype().to_string() })?;
+    let strides = element_strides(view)?;
     let tensor = DLTensor {
         data: view.as_ptr().cast(),
         device: DLDevice::CPU,
@@ -372,6 +378,11 @@ unsafe fn import<M: Managed>(managed: NonNull<M>) -> Result<View> {
 }
 
 impl View {
+    /// Whether every stride is a whole number of elements.
+    pub(crate) fn check_dlpack_strides(&self) -> Result<()> {
+        element_strides(self).map(drop)
+    }
+
     /// This view as a DLPack tensor on the same memory. Whoever gets it calls its deleter once, on any thread.
     ///
     /// # Errors

@@ -9,6 +9,7 @@
 
 use std::ffi::{CStr, CString};
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use crate::dlpack::DLDataType;
@@ -63,10 +64,39 @@ pub enum DType {
 }
 
 /// A format string and the size of what it describes.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+///
+/// Two are equal where they describe the same elements. Native order is little-endian order here and padding has a letter of
+/// its own, so the marks of native order and alignment do not count: NumPy sets them by where an array happens to lie.
+#[derive(Debug, Clone)]
 pub struct OpaqueFormat {
     format: CString,
     itemsize: usize,
+}
+
+impl OpaqueFormat {
+    /// The letters that count: all in the names of a record's fields, which stand between colons.
+    fn letters(&self) -> impl Iterator<Item = u8> + '_ {
+        let mut named = false;
+        self.format.to_bytes().iter().copied().filter(move |&letter| {
+            named ^= letter == b':';
+            named || !matches!(letter, b'@' | b'=' | b'^' | b'<')
+        })
+    }
+}
+
+impl PartialEq for OpaqueFormat {
+    fn eq(&self, other: &Self) -> bool {
+        self.itemsize == other.itemsize && self.letters().eq(other.letters())
+    }
+}
+
+impl Eq for OpaqueFormat {}
+
+impl Hash for OpaqueFormat {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.itemsize.hash(state);
+        self.letters().for_each(|letter| letter.hash(state));
+    }
 }
 
 /// A Rust type that is the element of a [`DType`] and for which every bit pattern is a value.
@@ -346,6 +376,15 @@ mod tests {
             assert_eq!((dtype.format().unwrap().to_str(), dtype.itemsize()), (Ok(format), itemsize));
             assert_eq!(dtype.dlpack(), None);
         }
+    }
+
+    #[test]
+    fn formats_are_equal_where_they_describe_the_same_elements() {
+        let dtype = |format| DType::from_format(format, 12).unwrap();
+        assert_eq!(dtype("=3w"), dtype("3w"));
+        assert_ne!(dtype(">3w"), dtype("3w"));
+        assert_eq!(dtype("T{=d:x:@i:y:}"), dtype("T{d:x:i:y:}"));
+        assert_ne!(dtype("T{d:x:i:y=:}"), dtype("T{d:x:i:y:}"));
     }
 
     #[test]

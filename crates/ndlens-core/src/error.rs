@@ -76,6 +76,9 @@ pub enum Error {
     /// Writable access to read-only bytes.
     #[error("{operation} needs writable memory, but the view is read-only; {hint}")]
     ReadOnly { operation: &'static str, hint: &'static str },
+    /// A hand-off to nobody we know.
+    #[error("unknown target {got:?}: expected \"torch\", \"numpy\", \"jax\" or \"memoryview\"")]
+    UnknownConsumer { got: String },
     /// A dtype the other side has no name for.
     #[error("{target} has no dtype for {dtype}")]
     UnsupportedDType { target: &'static str, dtype: String },

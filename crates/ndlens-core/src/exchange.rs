@@ -1,7 +1,98 @@
-//! What the consumers of our memory cannot take, asked before they are handed it.
+//! What the consumers of our memory cannot take, asked before they are handed it, and told to whoever asks.
 
+use std::fmt;
+use std::str::FromStr;
+
+use crate::buffer::ALIGNMENT;
+use crate::dtype::DType;
 use crate::error::{CopyReason, Error, Result};
+use crate::layout::Order;
 use crate::view::View;
+
+/// Someone views are handed to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Consumer {
+    /// PyTorch, through DLPack. It has no negative strides, and no read-only tensors: it ignores DLPack's flag.
+    Torch,
+    /// NumPy, through the buffer protocol. It takes every layout.
+    NumPy,
+    /// JAX on the CPU, through DLPack without a version. It takes packed memory with its axes in any order, and copies
+    /// what does not start at a multiple of 64 bytes, and what it has no 64-bit dtype for (seen of JAX 0.10).
+    Jax,
+    /// `memoryview`, through the buffer protocol. It takes every layout.
+    MemoryView,
+}
+
+impl FromStr for Consumer {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        match name {
+            "torch" => Ok(Consumer::Torch),
+            "numpy" => Ok(Consumer::NumPy),
+            "jax" => Ok(Consumer::Jax),
+            "memoryview" => Ok(Consumer::MemoryView),
+            _ => Err(Error::UnknownConsumer { got: name.to_owned() }),
+        }
+    }
+}
+
+impl fmt::Display for Consumer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Consumer::Torch => "torch",
+            Consumer::NumPy => "numpy",
+            Consumer::Jax => "jax",
+            Consumer::MemoryView => "memoryview",
+        })
+    }
+}
+
+impl Consumer {
+    /// Whether the consumer has this dtype.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnsupportedDType`].
+    pub fn check_dtype(self, dtype: &DType) -> Result<()> {
+        let (target, known) = match self {
+            Consumer::Torch => ("torch", dtype.dlpack().is_some()),
+            Consumer::Jax => ("jax", dtype.dlpack().is_some()),
+            Consumer::NumPy | Consumer::MemoryView => ("the buffer protocol", dtype.format().is_some()),
+        };
+        if known { Ok(()) } else { Err(Error::UnsupportedDType { target, dtype: dtype.to_string() }) }
+    }
+}
+
+/// Whether a hand-off copies, why, and what to do about it; as sentences through `Display`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explanation {
+    consumer: Consumer,
+    call: &'static str,
+    /// What is in the way, and what to do.
+    obstacles: Vec<String>,
+    /// What makes the consumer copy of its own accord.
+    copies: Vec<String>,
+}
+
+impl Explanation {
+    /// Whether the consumer looks at the same memory.
+    pub fn is_zero_copy(&self) -> bool {
+        self.obstacles.is_empty() && self.copies.is_empty()
+    }
+}
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Explanation { consumer, call, obstacles, copies } = self;
+        match (&obstacles[..], &copies[..]) {
+            ([], []) => write!(f, "Zero-copy: {call} looks at the same memory."),
+            ([], copies) => write!(f, "{consumer} copies: {}.", copies.join("; ")),
+            (obstacles, _) => write!(f, "{consumer} cannot take this view: {}.", obstacles.join("; ")),
+        }
+    }
+}
 
 impl View {
     /// Whether PyTorch can hold this view: it has no negative strides, and no read-only tensors: it ignores DLPack's
@@ -11,25 +102,87 @@ impl View {
     ///
     /// [`Error::ReadOnly`], [`Error::CopyRequired`].
     pub fn check_torch(&self, allow_read_only: bool) -> Result<()> {
-        if self.is_read_only() && !allow_read_only {
-            return Err(Error::ReadOnly {
-                operation: "torch()",
-                hint: "open the file with mode=\"c\" (copy-on-write), call .copy() first, or pass readonly=\"allow\" and \
-                       never write to the tensor",
-            });
+        if !allow_read_only {
+            self.check_writable_for_torch()?;
         }
+        self.check_forwards()
+    }
+
+    fn check_writable_for_torch(&self) -> Result<()> {
+        if !self.is_read_only() {
+            return Ok(());
+        }
+        Err(Error::ReadOnly {
+            operation: "torch()",
+            hint: "open the file with mode=\"c\" (copy-on-write), call .copy() first, or pass readonly=\"allow\" and \
+                   never write to the tensor",
+        })
+    }
+
+    fn check_forwards(&self) -> Result<()> {
         let backwards = self.shape().iter().zip(self.strides()).position(|(&n, &stride)| n > 1 && stride < 0);
-        if let Some(axis) = backwards.filter(|_| !self.is_empty()) {
-            let reason = CopyReason::NegativeStride { axis, stride_bytes: self.strides()[axis] };
-            return Err(Error::CopyRequired { operation: "torch()", reason });
-        }
-        Ok(())
+        let Some(axis) = backwards.filter(|_| !self.is_empty()) else { return Ok(()) };
+        let reason = CopyReason::NegativeStride { axis, stride_bytes: self.strides()[axis] };
+        Err(Error::CopyRequired { operation: "torch()", reason })
+    }
+
+    /// Whether handing this view to `consumer` copies, why, and what to do about it.
+    pub fn explain(&self, consumer: Consumer) -> Explanation {
+        let mut obstacles = vec![];
+        let mut copies = vec![];
+        let mut note = |checked: Result<()>| obstacles.extend(checked.err().map(|error| error.to_string()));
+        note(consumer.check_dtype(self.dtype()));
+        let call = match consumer {
+            Consumer::Torch => {
+                note(self.check_forwards());
+                note(self.check_writable_for_torch());
+                if self.dtype().dlpack().is_some() {
+                    note(self.check_dlpack_strides());
+                }
+                "view.torch()"
+            }
+            Consumer::NumPy => "view.numpy()",
+            Consumer::MemoryView => "memoryview(view)",
+            Consumer::Jax => {
+                if self.is_read_only() {
+                    obstacles.push(
+                        "it asks for DLPack without a version, which cannot say read-only; call .copy()"
+                            .into(),
+                    );
+                }
+                if !self.is_permuted_contiguous() {
+                    obstacles
+                        .push("its elements have gaps, repeat or run backwards; call .copy() first".into());
+                }
+                let misaligned = self.as_ptr().addr() % ALIGNMENT;
+                if misaligned != 0 && !self.is_empty() {
+                    copies.push(format!(
+                        "its first element is {misaligned} bytes past a multiple of {ALIGNMENT}; .copy() starts at one"
+                    ));
+                }
+                if matches!(self.dtype(), DType::I64 | DType::U64 | DType::F64 | DType::C128) {
+                    copies.push(format!("{} becomes 32-bit unless jax_enable_x64 is set", self.dtype()));
+                }
+                "jax.dlpack.from_dlpack(view)"
+            }
+        };
+        Explanation { consumer, call, obstacles, copies }
+    }
+
+    /// Whether the elements are packed with the axes in some order.
+    fn is_permuted_contiguous(&self) -> bool {
+        let mut axes: Vec<isize> = (0..self.ndim() as isize).collect();
+        axes.sort_by_key(|&axis| {
+            std::cmp::Reverse((self.strides()[axis as usize], self.shape()[axis as usize]))
+        });
+        self.permute(&axes).is_ok_and(|view| view.is_contiguous(Order::C))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::index::s;
 
     #[test]
     fn torch_is_not_handed_what_it_would_misread() {
@@ -46,5 +199,35 @@ mod tests {
              call .copy() first, or pass readonly=\"allow\" and never write to the tensor"
         );
         assert_eq!(read_only.check_torch(true), Ok(()));
+    }
+
+    #[test]
+    fn explanations_are_sentences_that_say_what_to_do() {
+        let view = View::zeros(&[4, 6], DType::F32, Order::C).unwrap();
+        let say = |view: &View, consumer| view.explain(consumer).to_string();
+        assert_eq!(say(&view, Consumer::Torch), "Zero-copy: view.torch() looks at the same memory.");
+        assert_eq!(
+            say(&view.flip(&[1]).unwrap(), Consumer::Torch),
+            "torch cannot take this view: torch() would need a copy: axis 1 has the negative stride -4; call .copy() first."
+        );
+        assert!(view.flip(&[1]).unwrap().explain(Consumer::NumPy).is_zero_copy());
+        assert!(view.permute(&[1, 0]).unwrap().explain(Consumer::Jax).is_zero_copy());
+        assert_eq!(
+            say(&view.index(&[s(..), s(1..3)]).unwrap(), Consumer::Jax),
+            "jax cannot take this view: its elements have gaps, repeat or run backwards; call .copy() first."
+        );
+        assert_eq!(
+            say(&view.index(&[s(1)]).unwrap(), Consumer::Jax),
+            "jax copies: its first element is 24 bytes past a multiple of 64; .copy() starts at one."
+        );
+        let half = View::zeros(&[2], DType::Bf16, Order::C).unwrap();
+        assert_eq!(
+            say(&half, Consumer::MemoryView),
+            "memoryview cannot take this view: the buffer protocol has no dtype for bfloat16."
+        );
+        assert_eq!(
+            "tensorflow".parse::<Consumer>().unwrap_err().to_string(),
+            "unknown target \"tensorflow\": expected \"torch\", \"numpy\", \"jax\" or \"memoryview\""
+        );
     }
 }

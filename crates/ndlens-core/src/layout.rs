@@ -68,6 +68,7 @@ impl Layout {
     ///
     /// [`Error::TooManyDimensions`], [`Error::SizeOverflow`].
     pub fn contiguous(shape: &[usize], itemsize: usize, order: Order) -> Result<Self> {
+        check_rank(shape.len())?;
         let mut layout =
             Layout { shape: Dims::from_slice(shape), strides: Dims::from_elem(0, shape.len()), offset: 0 };
         let len = layout.check_size(itemsize)?;
@@ -293,6 +294,10 @@ mod tests {
         assert!(matches!(far, Err(Error::OutOfBuffer { .. })));
         assert!(matches!(
             Layout::new(&[1; 65], &[0; 65], 0, 1, 8),
+            Err(Error::TooManyDimensions { got: 65 })
+        ));
+        assert!(matches!(
+            Layout::contiguous(&[1; 65], 1, Order::C),
             Err(Error::TooManyDimensions { got: 65 })
         ));
         assert!(matches!(Layout::reach(&[2], &[isize::MIN], 1), Err(Error::SizeOverflow { .. })));

@@ -48,6 +48,7 @@ pub use dlpack::{
 };
 pub use dtype::{DType, DTypeRow, Element, OpaqueFormat};
 pub use error::{CopyReason, Error, Result};
+pub use exchange::{Consumer, Explanation};
 pub use index::{Index, s};
 pub use layout::{Layout, MAX_NDIM, Order};
 pub use view::{View, ViewRef};

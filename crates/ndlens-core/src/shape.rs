@@ -181,7 +181,7 @@ impl Layout {
             return Err(refuse());
         }
         let stride_bytes = self.strides[last];
-        if self.shape[last] > 1 && stride_bytes != itemsize as isize {
+        if self.shape[last] > 1 && !self.is_empty() && stride_bytes != itemsize as isize {
             let reason = CopyReason::UnpackedAxis { axis: last, stride_bytes, itemsize };
             return Err(Error::CopyRequired { operation: "reinterpret", reason });
         }

@@ -80,6 +80,9 @@ pub(crate) fn pack(dtype: &DType, value: &Bound<'_, PyAny>) -> PyResult<SmallVec
         if error.is_instance_of::<PyOverflowError>(py) {
             return PyValueError::new_err(format!("{value} does not fit dtype {dtype}"));
         }
+        if !error.is_instance_of::<PyTypeError>(py) {
+            return error;
+        }
         match value.get_type().name() {
             Ok(name) => PyTypeError::new_err(format!("a {name} is no element of dtype {dtype}")),
             Err(error) => error,
@@ -101,7 +104,13 @@ pub(crate) fn pack(dtype: &DType, value: &Bound<'_, PyAny>) -> PyResult<SmallVec
             rounded
         }};
     }
-    let part = |number: f64| (number as f32).to_ne_bytes();
+    let part = |number: f64| {
+        let rounded = number as f32;
+        if number.is_finite() && !rounded.is_finite() {
+            return Err(PyValueError::new_err(format!("{value} does not fit dtype {dtype}")));
+        }
+        Ok(rounded.to_ne_bytes())
+    };
     Ok(match dtype {
         DType::Bool => SmallVec::from_slice(&[u8::from(value.is_truthy()?)]),
         DType::U8 => number!(u8)?,
@@ -119,7 +128,7 @@ pub(crate) fn pack(dtype: &DType, value: &Bound<'_, PyAny>) -> PyResult<SmallVec
         DType::C64 | DType::C128 => {
             let (real, imaginary) = complex(value).map_err(misfit)?;
             if *dtype == DType::C64 {
-                [part(real), part(imaginary)].concat().into()
+                [part(real)?, part(imaginary)?].concat().into()
             } else {
                 [real.to_ne_bytes(), imaginary.to_ne_bytes()].concat().into()
             }

@@ -5,11 +5,14 @@
 use std::ffi::c_int;
 use std::sync::atomic::Ordering;
 
+use ndlens::{Consumer, Explanation};
 use pyo3::exceptions::{PyAttributeError, PyImportError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{IntoPyDict, PyCapsule, PyDict};
 
+use crate::error::OrRaise;
+use crate::import::extract_view;
 use crate::view::{PyView, tuple};
 use crate::{dlpack, exchange, export};
 
@@ -26,6 +29,45 @@ pub(crate) fn needs<'py>(
         error
     })?;
     module.getattr(name)
+}
+
+/// Whether handing `obj` to a target copies, why, and what to do about it. The target is "torch", "numpy", "jax" or
+/// "memoryview"; `obj` is anything `nl.view` takes.
+///
+/// `print` it for plain sentences; `zero_copy` is True where the target looks at the same memory.
+///
+/// >>> import ndlens as nl
+/// >>> v = nl.view(bytearray(6)).reshape(2, 3)
+/// >>> print(nl.explain(v[:, ::-1], "torch"))
+/// torch cannot take this view: torch() would need a copy: axis 1 has the negative stride -1; call .copy() first.
+/// >>> nl.explain(v[:, ::-1], "numpy").zero_copy
+/// True
+#[pyfunction]
+#[pyo3(signature = (obj, target, /))]
+pub(crate) fn explain(obj: &Bound<'_, PyAny>, target: &str) -> PyResult<PyExplanation> {
+    let consumer: Consumer = target.parse().or_raise()?;
+    Ok(PyExplanation(extract_view(obj)?.explain(consumer)))
+}
+
+/// What `nl.explain` says: sentences to print.
+#[pyclass(frozen, name = "Explanation", module = "ndlens")]
+pub(crate) struct PyExplanation(Explanation);
+
+#[pymethods]
+impl PyExplanation {
+    /// Whether the target looks at the same memory.
+    #[getter]
+    fn zero_copy(&self) -> bool {
+        self.0.is_zero_copy()
+    }
+
+    fn __str__(&self) -> String {
+        self.0.to_string()
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<ndlens.Explanation: {}>", self.0)
+    }
 }
 
 #[pymethods]
@@ -67,7 +109,8 @@ impl PyView {
             Some(word) if word.eq("allow")? => true,
             Some(other) => {
                 return Err(PyValueError::new_err(format!(
-                    "unknown readonly={other}: expected \"allow\" or None"
+                    "unknown readonly={}: expected \"allow\" or None",
+                    other.repr()?
                 )));
             }
         };

@@ -76,7 +76,12 @@ pub(crate) fn extract_view(obj: &Bound<'_, PyAny>) -> PyResult<View> {
     }
     // SAFETY: the check reads the object's type and nothing else.
     if unsafe { ffi::PyObject_CheckBuffer(obj.as_ptr()) } != 0 {
-        return BufferExport::take(obj)?.into_view();
+        return match BufferExport::take(obj) {
+            Ok(export) => export.into_view(),
+            // Some dtypes have no buffer format but a DLPack code: JAX's bfloat16 arrays come this way.
+            Err(_) if obj.hasattr("__dlpack__")? => dlpack::import(obj),
+            Err(error) => Err(error),
+        };
     }
     if obj.hasattr("__dlpack__")? {
         return dlpack::import(obj);

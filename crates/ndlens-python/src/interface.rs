@@ -55,8 +55,9 @@ pub(crate) fn import(obj: &Bound<'_, PyAny>) -> PyResult<View> {
     };
     let data = needed("data").map_err(|_| bad("\"data\" must be a tuple (address, read-only)"))?;
     let data = data.cast::<PyTuple>().map_err(|_| bad("\"data\" must be a tuple (address, read-only)"))?;
-    let (address, read_only): (usize, bool) =
+    let (address, read_only): (usize, Bound<'_, PyAny>) =
         data.extract().map_err(|_| bad("\"data\" must be a tuple (address, read-only)"))?;
+    let read_only = read_only.is_truthy()?;
     if entry("mask")?.is_some() {
         return Err(bad("masked arrays have no elements where they are masked"));
     }

@@ -26,10 +26,12 @@ use pyo3::prelude::*;
 fn _ndlens(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<view::PyView>()?;
+    module.add_class::<handoff::PyExplanation>()?;
     module.add_class::<loader::PyLoader>()?;
     module.add_class::<loader::PyEpoch>()?;
     module.add_function(wrap_pyfunction!(import::view, module)?)?;
     module.add_class::<sequence::PyViewIterator>()?;
+    module.add_function(wrap_pyfunction!(handoff::explain, module)?)?;
     module.add_function(wrap_pyfunction!(import::shares_memory, module)?)?;
     module.add_function(wrap_pyfunction!(import::may_share_memory, module)?)?;
     module.add_function(wrap_pyfunction!(store::open, module)?)?;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
 use ndlens::loader::{Config, Epoch, Field, Loader, Progress, Transform};
-use ndlens::{DType, View};
+use ndlens::{Consumer, DType, View};
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -55,15 +55,10 @@ impl Output {
 
     /// Whether batches of this dtype can be handed out so, known before the first.
     fn check(self, dtype: &DType) -> PyResult<()> {
-        let (target, known) = match self {
-            Output::Torch => ("torch", dtype.dlpack().is_some()),
-            Output::Numpy => ("the buffer protocol", dtype.format().is_some()),
-            Output::View => return Ok(()),
-        };
-        if known {
-            Ok(())
-        } else {
-            Err(ndlens::Error::UnsupportedDType { target, dtype: dtype.to_string() }).or_raise()
+        match self {
+            Output::Torch => Consumer::Torch.check_dtype(dtype).or_raise(),
+            Output::Numpy => Consumer::NumPy.check_dtype(dtype).or_raise(),
+            Output::View => Ok(()),
         }
     }
 

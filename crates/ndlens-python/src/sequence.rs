@@ -1,10 +1,10 @@
 //! What a `memoryview` and a sequence have.
 
-use ndlens::{DType, Order, View};
+use ndlens::{DType, MAX_NDIM, Order, View};
 use pyo3::basic::CompareOp;
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::{PyIndexError, PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyFloat, PyInt, PyTuple};
+use pyo3::types::{PyBytes, PyFloat, PyInt};
 
 use crate::element;
 use crate::error::OrRaise;
@@ -27,6 +27,26 @@ fn order(view: &View, name: Option<&str>) -> PyResult<Order> {
     }
 }
 
+fn bad_places(indices: &Bound<'_, PyAny>, error: &PyErr) -> PyErr {
+    match indices.get_type().name() {
+        Ok(_) if error.is_instance_of::<PyOverflowError>(indices.py()) => {
+            PyIndexError::new_err("an index does not fit an index-sized integer")
+        }
+        Ok(name) => PyTypeError::new_err(format!("take needs a sequence of integers, got {name}")),
+        Err(error) => error,
+    }
+}
+
+/// An integer, or the farthest one of its sign that fits an index.
+fn clamped(number: &Bound<'_, PyAny>) -> PyResult<isize> {
+    match number.extract::<isize>() {
+        Err(error) if error.is_instance_of::<PyOverflowError>(number.py()) => {
+            Ok(if number.lt(0)? { isize::MIN } else { isize::MAX })
+        }
+        result => result,
+    }
+}
+
 fn bad_format(format: &str) -> PyErr {
     PyValueError::new_err(format!(
         "destination format must be a native single character format, got {format:?}"
@@ -46,6 +66,7 @@ impl PyView {
     }
 
     fn __reversed__(&self, py: Python<'_>) -> PyResult<PyViewIterator> {
+        self.__len__()?;
         let backwards = PyView::new(self.view()?.flip(&[0]).or_raise()?);
         PyView::__iter__(Bound::new(py, backwards)?)
     }
@@ -76,7 +97,7 @@ impl PyView {
     fn take(&self, py: Python<'_>, indices: &Bound<'_, PyAny>, axis: isize) -> PyResult<PyView> {
         let places: Vec<isize> = match extract_view(indices) {
             Ok(places) => element::nested_lists(py, &places)?.extract(py)?,
-            Err(_) => indices.extract()?,
+            Err(_) => indices.extract().map_err(|error: PyErr| bad_places(indices, &error))?,
         };
         let view = self.view()?.clone();
         py.detach(|| view.take(&places, axis)).map(PyView::new).or_raise()
@@ -117,9 +138,18 @@ impl PyView {
     }
 
     /// The elements' bytes, in C order, as hexadecimal digits; parameters as `bytes.hex`.
-    #[pyo3(signature = (*sep))]
-    fn hex<'py>(&self, py: Python<'py>, sep: &Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyAny>> {
-        self.tobytes(py, None)?.call_method1("hex", sep)
+    #[pyo3(signature = (sep = None, bytes_per_sep = 1))]
+    fn hex<'py>(
+        &self,
+        py: Python<'py>,
+        sep: Option<&Bound<'py, PyAny>>,
+        bytes_per_sep: isize,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let bytes = self.tobytes(py, None)?;
+        match sep {
+            Some(sep) => bytes.call_method1("hex", (sep, bytes_per_sep)),
+            None => bytes.call_method0("hex"),
+        }
     }
 
     /// The same bytes under another format of the `struct` module, as `memoryview.cast`: to or from a format of one byte,
@@ -161,9 +191,14 @@ impl PyView {
             .and_then(|b| b.reinterpret(dtype));
         let cast = bytes.or_raise()?;
         let Some(shape) = shape else { return Ok(PyView::new(cast)) };
+        if shape.len() > MAX_NDIM || shape.iter().any(|&n| n < 0) {
+            let message =
+                format!("a shape to cast to has at most {MAX_NDIM} sizes, none negative, got {shape:?}");
+            return Err(PyValueError::new_err(message));
+        }
         match cast.reshape(&shape) {
-            Ok(cast) if shape.iter().all(|&n| n >= 0) => Ok(PyView::new(cast)),
-            _ => refuse(format!("{} elements do not fit shape {shape:?}", cast.len())),
+            Ok(cast) => Ok(PyView::new(cast)),
+            Err(_) => refuse(format!("{} elements do not fit shape {shape:?}", cast.len())),
         }
     }
 
@@ -198,12 +233,23 @@ impl PyView {
         if !matches!(view.dtype().format().and_then(|format| format.to_str().ok()), Some("B" | "b" | "c")) {
             return Err(PyValueError::new_err("hashing is restricted to formats 'B', 'b' or 'c'"));
         }
+        // The hash of memory that something else may write would not stay.
+        if let Some(exporter) = self.obj(py)? {
+            exporter.bind(py).hash()?;
+        }
         self.tobytes(py, None)?.hash()
     }
 
     /// The first place along axis 0, from `start` and before `stop`, that holds `value`; `ValueError` if none does.
-    #[pyo3(signature = (value, start = 0, stop = isize::MAX, /))]
-    fn index(slf: &Bound<'_, Self>, value: &Bound<'_, PyAny>, start: isize, stop: isize) -> PyResult<usize> {
+    #[pyo3(signature = (value, start = None, stop = None, /))]
+    fn index(
+        slf: &Bound<'_, Self>,
+        value: &Bound<'_, PyAny>,
+        start: Option<&Bound<'_, PyAny>>,
+        stop: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<usize> {
+        let start = start.map_or(Ok(0), clamped)?;
+        let stop = stop.map_or(Ok(isize::MAX), clamped)?;
         let len = slf.borrow().__len__()? as isize;
         let bound = |at: isize| (if at < 0 { at.saturating_add(len) } else { at }).clamp(0, len);
         for place in bound(start)..bound(stop) {

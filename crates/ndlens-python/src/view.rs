@@ -138,14 +138,14 @@ impl PyView {
 
     /// `()`, as a `memoryview` has it: elements are at strides, never behind pointers.
     #[getter]
-    #[expect(clippy::unused_self, reason = "an attribute")]
-    fn suboffsets<'py>(&self, py: Python<'py>) -> Bound<'py, PyTuple> {
-        PyTuple::empty(py)
+    fn suboffsets<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        self.view()?;
+        Ok(PyTuple::empty(py))
     }
 
     /// The object whose buffer this is a view of; None where the memory is not a Python object's buffer.
     #[getter]
-    fn obj(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+    pub(crate) fn obj(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
         Ok(self.view()?.buffer().owner::<BufferExport>().and_then(|export| export.exporter(py)))
     }
 

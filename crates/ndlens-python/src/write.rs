@@ -40,12 +40,16 @@ fn write(target: &View, value: &Bound<'_, PyAny>) -> PyResult<()> {
     let number = value.is_instance_of::<PyInt>()
         || value.is_instance_of::<PyFloat>()
         || value.is_instance_of::<PyComplex>();
-    if !number && let Ok(source) = extract_view(value) {
-        // A NumPy scalar is a buffer of rank 0; of another dtype, it is a number like Python's.
-        if source.ndim() > 0 || source.dtype() == target.dtype() {
+    let source = if number { None } else { extract_view(value).ok() };
+    match source {
+        // An array to an array; or a NumPy scalar, which is a buffer of rank 0, unless a number must be converted.
+        Some(source)
+            if source.ndim() > 0 && target.ndim() > 0
+                || source.ndim() == 0 && source.dtype() == target.dtype() =>
+        {
             let py = value.py();
-            return py.detach(|| target.assign(&source)).or_raise();
+            py.detach(|| target.assign(&source)).or_raise()
         }
+        _ => target.fill(&element::pack(target.dtype(), value)?).or_raise(),
     }
-    target.fill(&element::pack(target.dtype(), value)?).or_raise()
 }
