@@ -30,9 +30,32 @@ pub(crate) fn nested_lists(py: Python<'_>, view: &View) -> PyResult<Py<PyAny>> {
 
 fn nest<'py>(py: Python<'py>, dtype: &DType, shape: &[usize], bytes: &[u8]) -> PyResult<Bound<'py, PyAny>> {
     let Some((&count, inner)) = shape.split_first() else { return element(py, dtype, bytes) };
+    if inner.is_empty()
+        && let Some(list) = numbers(py, dtype, bytes)
+    {
+        return Ok(list?.into_any());
+    }
     let size = inner.iter().product::<usize>() * dtype.itemsize();
     let items = (0..count).map(|i| nest(py, dtype, inner, &bytes[i * size..(i + 1) * size]));
     Ok(PyList::new(py, items.collect::<PyResult<Vec<_>>>()?)?.into_any())
+}
+
+/// A list of the most common numbers, which are so made without a look at the dtype for each.
+fn numbers<'py>(py: Python<'py>, dtype: &DType, bytes: &[u8]) -> Option<PyResult<Bound<'py, PyList>>> {
+    macro_rules! list {
+        ($type:ty) => {{
+            let chunks = bytes.as_chunks::<{ size_of::<$type>() }>().0;
+            PyList::new(py, chunks.iter().map(|&bytes| <$type>::from_ne_bytes(bytes)))
+        }};
+    }
+    Some(match dtype {
+        DType::U8 => list!(u8),
+        DType::I32 => list!(i32),
+        DType::I64 => list!(i64),
+        DType::F32 => list!(f32),
+        DType::F64 => list!(f64),
+        _ => return None,
+    })
 }
 
 /// The element that `bytes` hold; they are as long as one.
