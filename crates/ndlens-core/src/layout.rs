@@ -31,7 +31,7 @@ pub enum Order {
 /// 3. Every byte of every element lies in `0..len` of the buffer the layout was checked against; a layout without
 ///    elements has its offset in `0..=len`.
 ///
-/// [`Layout::check`] is the one gate: what comes from outside passes it. Every operation in `index.rs` selects among
+/// [`Layout::check`] is the one gate: what comes from outside passes it. Every operation in `index.rs`, `axes.rs` and `shape.rs` selects among
 /// the elements that are there, so it keeps the invariants and needs no second look.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
