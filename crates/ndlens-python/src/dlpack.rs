@@ -4,7 +4,6 @@
 
 use std::ffi::CStr;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use ndlens::{
     DLDevice, DLManagedTensor, DLManagedTensorVersioned, DLPACK_FLAG_IS_COPIED, DLPACK_VERSION, Order, View,
@@ -145,21 +144,12 @@ unsafe fn rename(py: Python<'_>, capsule: *mut ffi::PyObject, name: &'static CSt
     if unsafe { ffi::PyCapsule_SetName(capsule, name.as_ptr()) } < 0 { Err(PyErr::fetch(py)) } else { Ok(()) }
 }
 
-/// Whether torch was found, so that it is looked for once.
-static TORCH_IS_THERE: AtomicBool = AtomicBool::new(false);
-
 /// `View.torch`: a tensor on the same memory.
 pub(crate) fn torch<'py>(py: Python<'py>, view: &View, allow_read_only: bool) -> PyResult<Bound<'py, PyAny>> {
-    let from_dlpack =
-        || needs(py, "torch.utils.dlpack", "from_dlpack", "View.torch() needs PyTorch: pip install torch");
-    if !TORCH_IS_THERE.load(Ordering::Relaxed) {
-        from_dlpack()?;
-        // Relaxed: whoever reads it too early only looks once more.
-        TORCH_IS_THERE.store(true, Ordering::Relaxed);
-    }
     view.check_torch(allow_read_only).or_raise()?;
-    match exchange::torch(py, view)? {
-        Some(tensor) => Ok(tensor),
-        None => from_dlpack()?.call1((export(py, view, Some((1, 0)), None, None)?,)),
+    if let Some(tensor) = exchange::torch(py, view)? {
+        return Ok(tensor);
     }
+    let capsule = export(py, view, Some((1, 0)), None, None)?;
+    needs(py, "torch.utils.dlpack", "from_dlpack", exchange::NEEDS_TORCH)?.call1((capsule,))
 }

@@ -16,7 +16,10 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::PyCapsule;
 
 use crate::error::OrRaise;
+use crate::handoff::needs;
 use crate::view::PyView;
+
+pub(crate) const NEEDS_TORCH: &str = "View.torch() needs PyTorch: pip install torch";
 
 const NAME: &CStr = c"dlpack_exchange_api";
 
@@ -116,9 +119,8 @@ unsafe extern "C" fn no_stream(_device_type: i32, _device_id: i32, out: *mut *mu
 pub(crate) fn torch<'py>(py: Python<'py>, view: &View) -> PyResult<Option<Bound<'py, PyAny>>> {
     static TORCH: PyOnceLock<Option<&'static DLPackExchangeAPI>> = PyOnceLock::new();
     let table = TORCH.get_or_try_init(py, || {
-        let Some(capsule) =
-            py.import("torch")?.getattr("Tensor")?.getattr_opt("__dlpack_c_exchange_api__")?
-        else {
+        let tensor = needs(py, "torch", "Tensor", NEEDS_TORCH)?;
+        let Some(capsule) = tensor.getattr_opt("__dlpack_c_exchange_api__")? else {
             return PyResult::Ok(None);
         };
         let Ok(pointer) = capsule.cast::<PyCapsule>()?.pointer_checked(Some(NAME)) else { return Ok(None) };

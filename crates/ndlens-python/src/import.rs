@@ -1,4 +1,5 @@
-//! Python objects in: whatever exports a buffer or speaks DLPack becomes a view, and stays alive as long as one.
+//! Python objects in: whatever exports a buffer, speaks DLPack or has an array interface becomes a view, and stays alive as
+//! long as one.
 
 #![expect(unsafe_code, reason = "takes buffers through CPython's C API; see UNSAFE.md")]
 
@@ -79,7 +80,9 @@ pub(crate) fn extract_view(obj: &Bound<'_, PyAny>) -> PyResult<View> {
         return match BufferExport::take(obj) {
             Ok(export) => export.into_view(),
             // Some dtypes have no buffer format but a DLPack code: JAX's bfloat16 arrays come this way.
-            Err(_) if obj.hasattr("__dlpack__")? => dlpack::import(obj),
+            Err(error) if error.is_instance_of::<PyBufferError>(obj.py()) && obj.hasattr("__dlpack__")? => {
+                dlpack::import(obj)
+            }
             Err(error) => Err(error),
         };
     }

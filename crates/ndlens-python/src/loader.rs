@@ -178,10 +178,10 @@ fn extract_transforms(
 /// `fields` is one view, a tuple or a dict of them, or of anything `nl.view` takes; batches come in the same structure. Item i
 /// of a field is its row i along axis 0. `transforms` holds lists of `ndlens.transforms` in the same structure too.
 ///
-/// Each `for` loop is one epoch: `shuffle` gives each an order of its own, a pure function of `seed` and the epoch, as are
-/// the random draws of each item, of those and the field's name. So batches are bit-identical for any `num_workers`, which counts threads: they run without
-/// the GIL, and with 0 the calling thread does the work (Ctrl-C then waits for the batch). At most `prefetch_factor` batches are
-/// made ahead, in all, not for each worker.
+/// Each `for` loop is one epoch. `shuffle` gives each an order of its own, a pure function of `seed` and the epoch; the random
+/// draws for an item are one of `seed`, the epoch, the item and the field's name. So batches are bit-identical for any
+/// `num_workers`, which counts threads: they run without the GIL, and with 0 the calling thread does the work (Ctrl-C then waits
+/// for the batch). At most `prefetch_factor` batches are made ahead, in all, not for each worker.
 ///
 /// A batch is yours until you drop it: its memory goes back to the loader's pool when the last tensor on it dies.
 /// `output` says what its parts are: "torch", "numpy" or "view"; by default torch if it is installed, else NumPy.
