@@ -4,22 +4,14 @@ from __future__ import annotations
 
 import doctest
 import inspect
-import subprocess
-import sys
 import textwrap
 from collections.abc import Iterator
 
 import pytest
+from tests.programs import run
 
 import ndlens as nl
 from ndlens import _ndlens, errors, transforms
-
-
-def run(script: str) -> tuple[int, str, str]:
-    """A script in an interpreter of its own: exit status, standard output, standard error."""
-    command = [sys.executable, "-W", "error", "-c", textwrap.dedent(script)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    return done.returncode, done.stdout, done.stderr
 
 
 def test_importing_ndlens_imports_neither_torch_nor_numpy() -> None:
