@@ -142,12 +142,6 @@ impl Buffer {
         Buffer { access: Access::ReadOnly, ..self.clone() }
     }
 
-    /// Whether the two are the same bytes, by the same claim.
-    pub(crate) fn is_same(&self, other: &Buffer) -> bool {
-        (self.ptr, self.len, self.access) == (other.ptr, other.len, other.access)
-            && Arc::ptr_eq(&self.owner, &other.owner)
-    }
-
     /// The owner, if it is a `T`.
     pub fn owner<T: Owner>(&self) -> Option<&T> {
         (self.owner.as_ref() as &dyn Any).downcast_ref()

@@ -46,6 +46,19 @@ impl<T: Copy + Default> Dims<T> {
         self.heap = None;
     }
 
+    /// Becomes all of `numbers` but the first, of which there is one.
+    #[inline]
+    pub(crate) fn set_rest(&mut self, numbers: &Self) {
+        self.clear();
+        if numbers.heap.is_some() {
+            self.extend_from_slice(&numbers[1..]);
+            return;
+        }
+        // All that may be there, which is a move of fixed size.
+        self.inline[..INLINE - 1].copy_from_slice(&numbers.inline[1..]);
+        self.len = numbers.len - 1;
+    }
+
     #[inline]
     pub(crate) fn push(&mut self, number: T) {
         if self.len < INLINE && self.heap.is_none() {

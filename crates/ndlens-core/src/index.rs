@@ -126,7 +126,18 @@ impl Layout {
 
     /// As [`index`](Self::index), written where the result is wanted: a layout is large enough that moving it shows. After an
     /// error `out` has no elements.
+    #[inline]
     pub(crate) fn index_into(&self, indices: &[Index], out: &mut Layout) -> Result<()> {
+        if let [Index::At(at)] = *indices
+            && self.ndim() > 0
+        {
+            // The most frequent index there is, without a loop over axes.
+            let first = self.place(at, 0)? as isize * self.strides[0];
+            out.shape.set_rest(&self.shape);
+            out.strides.set_rest(&self.strides);
+            out.offset = if out.is_empty() { self.offset } else { self.offset.wrapping_add_signed(first) };
+            return Ok(());
+        }
         out.offset = self.offset;
         out.shape.clear();
         out.strides.clear();

@@ -149,16 +149,21 @@ impl View {
         Ok(self.with_layout(self.layout.index(indices)?))
     }
 
-    /// As [`index`](Self::index), written into a clone of this view. After an error `clone` has no elements.
+    /// As [`index`](Self::index), written where the result is wanted. After an error `out` is None.
     ///
     /// # Errors
     ///
     /// As [`Layout::index`].
-    pub fn index_into(&self, indices: &[Index], clone: &mut View) -> Result<()> {
-        if !clone.buffer.is_same(&self.buffer) || clone.dtype != self.dtype {
-            *clone = self.clone();
+    #[inline]
+    pub fn index_into(&self, indices: &[Index], out: &mut Option<View>) -> Result<()> {
+        *out = None;
+        let layout = Layout { shape: Dims::new(), strides: Dims::new(), offset: 0 };
+        let view = out.insert(View { buffer: self.buffer.clone(), layout, dtype: self.dtype.clone() });
+        let indexed = self.layout.index_into(indices, &mut view.layout);
+        if indexed.is_err() {
+            *out = None;
         }
-        self.layout.index_into(indices, &mut clone.layout)
+        indexed
     }
 
     /// Axes in another order; see [`Layout::permute`].

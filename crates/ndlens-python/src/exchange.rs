@@ -72,7 +72,7 @@ unsafe extern "C" fn from_py_object(
         let exported = object
             .cast::<PyView>()
             .map_err(|_| PyBufferError::new_err("not an ndlens.View"))
-            .and_then(|view| view.borrow().view()?.to_dlpack().or_raise());
+            .and_then(|view| view.get().view()?.to_dlpack().or_raise());
         match exported {
             Ok(tensor) => {
                 out.write(tensor.as_ptr());

@@ -76,7 +76,7 @@ impl PyView {
     ///
     /// Raises `BufferError` where NumPy has no such dtype (bfloat16, float8), `ImportError` without NumPy.
     pub(crate) fn numpy<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        export::format(slf.borrow().view()?)?;
+        export::format(&*slf.get().view()?)?;
         needs(slf.py(), "numpy", "asarray", "View.numpy() needs NumPy: pip install numpy")?.call1((slf,))
     }
 
@@ -114,7 +114,7 @@ impl PyView {
                 )));
             }
         };
-        dlpack::torch(py, self.view()?, allow)
+        dlpack::torch(py, &*self.view()?, allow)
     }
 
     /// A DLPack capsule on the same memory, as the array API asks for it.
@@ -135,7 +135,7 @@ impl PyView {
                 "stream must be None for memory on the CPU, got {stream}"
             )));
         }
-        dlpack::export(py, self.view()?, max_version, dl_device, copy)
+        dlpack::export(py, &*self.view()?, max_version, dl_device, copy)
     }
 
     /// The CPU: (1, 0).
@@ -174,11 +174,12 @@ impl PyView {
         buffer: *mut ffi::Py_buffer,
         flags: c_int,
     ) -> PyResult<()> {
-        let this = slf.borrow();
-        // SAFETY: passed on. What the struct points to stays while the count says so: `release` looks at it.
-        unsafe { export::fill(slf, this.view()?, buffer, flags) }?;
-        // Relaxed: a count that changes only while the view is borrowed.
-        this.exports.fetch_add(1, Ordering::Relaxed);
+        let view = slf.get().view()?;
+        // SAFETY: passed on. What the struct points to stays, since the look at it goes on.
+        unsafe { export::fill(slf, &view, buffer, flags) }?;
+        // Relaxed: a number for a message.
+        slf.get().exports.fetch_add(1, Ordering::Relaxed);
+        view.keep();
         Ok(())
     }
 
@@ -187,5 +188,6 @@ impl PyView {
     /// Called by the interpreter once for each struct that was filled.
     unsafe fn __releasebuffer__(&self, _buffer: *mut ffi::Py_buffer) {
         self.exports.fetch_sub(1, Ordering::Relaxed);
+        self.claim.end_look();
     }
 }

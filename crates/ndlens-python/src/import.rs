@@ -73,7 +73,7 @@ pub(crate) fn may_share_memory(a: &Bound<'_, PyAny>, b: &Bound<'_, PyAny>) -> Py
 /// Any object `view` takes.
 pub(crate) fn extract_view(obj: &Bound<'_, PyAny>) -> PyResult<View> {
     if let Ok(view) = obj.cast::<PyView>() {
-        return view.borrow().view().cloned();
+        return Ok(view.get().view()?.clone());
     }
     // SAFETY: the check reads the object's type and nothing else.
     if unsafe { ffi::PyObject_CheckBuffer(obj.as_ptr()) } != 0 {

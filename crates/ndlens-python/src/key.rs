@@ -84,15 +84,21 @@ fn selects_by_copying(item: &Bound<'_, PyAny>) -> PyResult<bool> {
     Ok(!text && item.cast::<PySequence>().is_ok())
 }
 
+/// A key that is one integer, the most frequent one there is.
+#[inline]
+pub(crate) fn integer(key: &Bound<'_, PyAny>) -> PyResult<Option<isize>> {
+    if key.is_exact_instance_of::<PyInt>() { place(key).map(Some) } else { Ok(None) }
+}
+
 #[inline]
 fn push_integer(indices: &mut Key, item: &Bound<'_, PyAny>) -> PyResult<()> {
-    match item.extract::<isize>() {
-        Ok(at) => {
-            indices.push(Index::At(at));
-            Ok(())
-        }
-        Err(error) => Err(integer_error(item, error)),
-    }
+    indices.push(Index::At(place(item)?));
+    Ok(())
+}
+
+#[inline]
+fn place(item: &Bound<'_, PyAny>) -> PyResult<isize> {
+    item.extract().map_err(|error| integer_error(item, error))
 }
 
 #[cold]

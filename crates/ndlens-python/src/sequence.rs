@@ -61,7 +61,7 @@ impl PyView {
 
     /// The elements of a view of rank 1, or the views along axis 0.
     fn __iter__(slf: Bound<'_, Self>) -> PyResult<PyViewIterator> {
-        let len = slf.borrow().__len__()?;
+        let len = slf.get().__len__()?;
         Ok(PyViewIterator { view: slf.unbind(), places: 0..len })
     }
 
@@ -83,10 +83,10 @@ impl PyView {
     /// This view if its elements are packed in C order, else a copy, as `np.ascontiguousarray`. (`contiguous` is what a
     /// `memoryview` calls the flag.)
     fn ascontiguous(slf: Bound<'_, Self>) -> PyResult<Bound<'_, Self>> {
-        if slf.borrow().view()?.is_contiguous(Order::C) {
+        if slf.get().view()?.is_contiguous(Order::C) {
             return Ok(slf);
         }
-        let copy = slf.borrow().copy(slf.py(), "C")?;
+        let copy = slf.get().copy(slf.py(), "C")?;
         Bound::new(slf.py(), copy)
     }
 
@@ -107,7 +107,7 @@ impl PyView {
     #[pyo3(signature = (order = None))]
     fn tobytes<'py>(&self, py: Python<'py>, order: Option<&str>) -> PyResult<Bound<'py, PyBytes>> {
         let view = self.view()?;
-        let turned = match self::order(view, order)? {
+        let turned = match self::order(&view, order)? {
             Order::C => None,
             Order::F => Some(self.reversed_axes()?),
         };
@@ -117,7 +117,7 @@ impl PyView {
 
     /// The elements as nested lists of Python numbers; a view of rank 0 gives its element.
     fn tolist(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        element::nested_lists(py, self.view()?)
+        element::nested_lists(py, &*self.view()?)
     }
 
     /// The element of a view that has just one, as a Python number.
@@ -126,7 +126,7 @@ impl PyView {
         if view.len() != 1 {
             return Err(PyValueError::new_err(format!("item() needs one element, got {}", view.len())));
         }
-        element::scalar(py, view, view.shape().iter().map(|_| 0))
+        element::scalar(py, &view, view.shape().iter().map(|_| 0))
     }
 
     fn __int__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
@@ -216,7 +216,7 @@ impl PyView {
             Some(equal) => equal,
             // Numbers of different dtypes are equal as Python's numbers are.
             None if view.shape() != other.shape() => false,
-            None => match (element::nested_lists(py, view), element::nested_lists(py, &other)) {
+            None => match (element::nested_lists(py, &view), element::nested_lists(py, &other)) {
                 (Ok(own), Ok(others)) => own.bind(py).eq(others)?,
                 _ => false,
             },
@@ -250,7 +250,7 @@ impl PyView {
     ) -> PyResult<usize> {
         let start = start.map_or(Ok(0), clamped)?;
         let stop = stop.map_or(Ok(isize::MAX), clamped)?;
-        let len = slf.borrow().__len__()? as isize;
+        let len = slf.get().__len__()? as isize;
         let bound = |at: isize| (if at < 0 { at.saturating_add(len) } else { at }).clamp(0, len);
         for place in bound(start)..bound(stop) {
             if slf.get_item(place)?.eq(value)? {
@@ -286,7 +286,7 @@ impl PyViewIterator {
 
     fn __next__<'py>(&mut self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let Some(place) = self.places.next() else { return Ok(None) };
-        self.view.bind(py).borrow().at(py, place as isize).map(Some)
+        self.view.bind(py).get().at(py, place as isize).map(Some)
     }
 
     fn __length_hint__(&self) -> usize {

@@ -3,17 +3,20 @@
 //! Its other methods stand by idea in `shape.rs` (other shapes over the same memory), `sequence.rs` (what a `memoryview` and a
 //! sequence have), `write.rs` and `handoff.rs` (out to other libraries).
 
+#![expect(unsafe_code, reason = "looks without counting where nothing can intervene; see UNSAFE.md")]
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ndlens::{Index, Order, View};
 use pyo3::exceptions::{PyBufferError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyString, PyTuple};
 
+use crate::claim::{Claim, InUse, Look};
 use crate::element;
 use crate::error::OrRaise;
 use crate::import::BufferExport;
-use crate::key::{element_of, with_key};
+use crate::key::{element_of, integer, with_key};
 
 /// An N-dimensional view of memory that something else owns; made by `nl.view` and `nl.open`.
 ///
@@ -26,22 +29,27 @@ use crate::key::{element_of, with_key};
 /// <ndlens.View shape=(3, 2) dtype=uint8 strides=(4, 2)>
 /// >>> v[1, :, ::2].tolist()
 /// [[12, 14], [16, 18], [20, 22]]
-#[pyclass(name = "View", module = "ndlens", weakref)]
+#[pyclass(frozen, name = "View", module = "ndlens", weakref)]
 pub(crate) struct PyView {
-    /// None once released.
-    view: Option<View>,
-    /// Buffers that consumers hold: they point into `view`.
+    pub(crate) claim: Claim,
+    /// Buffers that consumers hold: each is a look at the claim, kept.
     pub(crate) exports: AtomicUsize,
 }
 
 impl PyView {
     pub(crate) fn new(view: View) -> Self {
-        PyView { view: Some(view), exports: AtomicUsize::new(0) }
+        PyView { claim: Claim::new(view), exports: AtomicUsize::new(0) }
     }
 
-    pub(crate) fn view(&self) -> PyResult<&View> {
-        self.view.as_ref().ok_or_else(|| PyValueError::new_err("operation forbidden on released View object"))
+    /// A look at the view, which is not released meanwhile.
+    pub(crate) fn view(&self) -> PyResult<Look<'_>> {
+        self.claim.look().ok_or_else(released)
     }
+}
+
+#[cold]
+fn released() -> PyErr {
+    PyValueError::new_err("operation forbidden on released View object")
 }
 
 pub(crate) fn tuple<'py, T: IntoPyObject<'py> + Copy>(
@@ -53,12 +61,33 @@ pub(crate) fn tuple<'py, T: IntoPyObject<'py> + Copy>(
 
 impl PyView {
     /// What is at a place of axis 0: an element, or a view.
+    #[inline]
     pub(crate) fn at<'py>(&self, py: Python<'py>, place: isize) -> PyResult<Bound<'py, PyAny>> {
-        let view = self.view()?;
-        if view.ndim() == 1 {
-            return element::scalar(py, view, [place].into_iter());
+        if self.rank(py)? == 1 {
+            return element::scalar(py, &*self.view()?, [place].into_iter());
         }
-        Ok(Bound::new(py, PyView::new(view.index(&[Index::At(place)]).or_raise()?))?.into_any())
+        self.slice(py, &[Index::At(place)])
+    }
+
+    #[inline]
+    fn rank(&self, py: Python<'_>) -> PyResult<usize> {
+        // SAFETY: `ndim` runs no Python code.
+        unsafe { self.claim.glance(py, View::ndim) }.ok_or_else(released)
+    }
+
+    /// Basic indexing, written where the new object has its view.
+    #[inline]
+    fn slice<'py>(&self, py: Python<'py>, key: &[Index]) -> PyResult<Bound<'py, PyAny>> {
+        // The object first: making one may run the collector, and that may run any Python code.
+        let object = Bound::new(py, PyView { claim: Claim::closed(), exports: AtomicUsize::new(0) })?;
+        let fill = |slot: &mut Option<View>| {
+            // SAFETY: indexing runs no Python code.
+            let indexed = unsafe { self.claim.glance(py, |view| view.index_into(key, slot)) };
+            indexed.ok_or_else(released)?.or_raise()
+        };
+        // SAFETY: the object was just made closed, and nobody else knows of it.
+        unsafe { object.get().claim.open(fill) }?;
+        Ok(object.into_any())
     }
 }
 
@@ -84,14 +113,14 @@ impl PyView {
 
     /// What the elements are: NumPy's name, such as "float32", or the buffer format where NumPy has no one-word name.
     #[getter]
-    fn dtype(&self) -> PyResult<&str> {
-        Ok(self.view()?.dtype().name())
+    fn dtype<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyString>> {
+        Ok(PyString::new(py, self.view()?.dtype().name()))
     }
 
     /// The buffer protocol's format (PEP 3118, the `struct` module's letters), or None where it has none.
     #[getter]
-    fn format(&self) -> PyResult<Option<&str>> {
-        Ok(self.view()?.dtype().format().and_then(|format| format.to_str().ok()))
+    fn format(&self) -> PyResult<Option<String>> {
+        Ok(self.view()?.dtype().format().and_then(|format| format.to_str().ok()).map(str::to_owned))
     }
 
     /// Bytes of one element.
@@ -153,17 +182,14 @@ impl PyView {
     ///
     /// Gives a view on the same memory, or the element itself where integers name one.
     fn __getitem__<'py>(&self, py: Python<'py>, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        if let Some(place) = integer(key)? {
+            return self.at(py, place);
+        }
         with_key(key, |key| {
-            let view = self.view()?;
-            if let Some(indices) = element_of(key, view.ndim()) {
-                return element::scalar(py, view, indices.into_iter());
+            if let Some(indices) = element_of(key, self.rank(py)?) {
+                return element::scalar(py, &*self.view()?, indices.into_iter());
             }
-            // Indexed where it stays: moving a view that was just made costs more than making it.
-            let object = Bound::new(py, PyView::new(view.clone()))?;
-            if let Some(clone) = &mut object.borrow_mut().view {
-                view.index_into(key, clone).or_raise()?;
-            }
-            Ok(object.into_any())
+            self.slice(py, key)
         })
     }
 
@@ -176,33 +202,29 @@ impl PyView {
     ///
     /// Anything else done with the view then raises `ValueError`. Views, arrays and tensors made of it keep their own
     /// claims. Raises `BufferError` while a consumer holds this view's buffer.
-    fn release(slf: &Bound<'_, Self>) -> PyResult<()> {
-        let released = {
-            let mut this = slf.try_borrow_mut().map_err(|_| PyBufferError::new_err("view is in use"))?;
-            // Relaxed: a count that changes only while the view is borrowed.
-            match this.exports.load(Ordering::Relaxed) {
-                0 => this.view.take(),
-                1 => return Err(PyBufferError::new_err("view has 1 exported buffer")),
-                n => return Err(PyBufferError::new_err(format!("view has {n} exported buffers"))),
-            }
-        };
-        // Not while it is borrowed: the owner's code may look at the view once more.
+    fn release(&self) -> PyResult<()> {
+        // Relaxed: a number for the message.
+        let released = self.claim.release().map_err(|InUse| match self.exports.load(Ordering::Relaxed) {
+            0 => PyBufferError::new_err("view is in use"),
+            1 => PyBufferError::new_err("view has 1 exported buffer"),
+            n => PyBufferError::new_err(format!("view has {n} exported buffers")),
+        })?;
         drop(released);
         Ok(())
     }
 
     fn __enter__(slf: Bound<'_, Self>) -> PyResult<Bound<'_, Self>> {
-        slf.borrow().view()?;
+        slf.get().view()?;
         Ok(slf)
     }
 
     #[pyo3(signature = (*_exception))]
-    fn __exit__(slf: &Bound<'_, Self>, _exception: &Bound<'_, PyTuple>) -> PyResult<()> {
-        PyView::release(slf)
+    fn __exit__(&self, _exception: &Bound<'_, PyTuple>) -> PyResult<()> {
+        self.release()
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        let Some(view) = &self.view else { return Ok("<released ndlens.View>".to_owned()) };
+        let Some(view) = self.claim.look() else { return Ok("<released ndlens.View>".to_owned()) };
         Ok(format!(
             "<ndlens.View shape={} dtype={} strides={}{}>",
             tuple(py, view.shape())?.repr()?,
