@@ -29,8 +29,10 @@ use ndlens_kernels::Stores;
 
 use crate::error::{Error, Result};
 use crate::loader::{Compiled, Config};
-use crate::order::Permutation;
+use crate::order::Order as ItemOrder;
 use crate::pool::Slab;
+use crate::position::Tracker;
+use crate::shard::Shard;
 
 /// A chunk is at least so many bytes of output, so that claiming it, a lock and a few stores, does not show.
 const MIN_CHUNK_BYTES: usize = 256 << 10;
@@ -67,8 +69,12 @@ struct Failure {
 #[derive(Debug)]
 struct Plan {
     fields: Arc<[Compiled]>,
-    order: Option<Permutation>,
+    order: ItemOrder,
+    shard: Shard,
     epoch: u32,
+    /// The place of the order that the epoch starts at.
+    start: usize,
+    /// The number of items, of those from there on, that this rank takes.
     items: usize,
     batch_size: usize,
     batches: usize,
@@ -76,7 +82,7 @@ struct Plan {
 }
 
 impl Plan {
-    /// The places in the epoch's order that batch `batch` takes.
+    /// Which of this rank's items batch `batch` takes.
     fn places(&self, batch: usize) -> Range<usize> {
         let start = batch * self.batch_size;
         start..(start + self.batch_size).min(self.items)
@@ -140,8 +146,15 @@ impl Plan {
         })
     }
 
-    fn item(&self, place: usize) -> usize {
-        self.order.as_ref().map_or(place, |order| order.at(place as u64) as usize)
+    /// The k-th item that this rank takes.
+    fn item(&self, k: usize) -> usize {
+        self.order.at(self.shard.place(self.start, k, self.order.len()))
+    }
+
+    /// The first place that no rank has taken once this many batches are; None where all are.
+    fn reached(&self, batches: usize) -> Option<usize> {
+        let taken = self.places(batches).start;
+        (batches < self.batches).then(|| self.shard.reached(self.start, taken, self.order.len()))
     }
 
     fn finish(&self, making: Making) -> Result<Batch> {
@@ -308,16 +321,30 @@ pub struct Epoch {
     shared: Arc<Shared>,
     workers: Vec<JoinHandle<()>>,
     process: u32,
+    tracker: Option<Tracker>,
+}
+
+/// What part of what epoch to run.
+#[derive(Debug)]
+pub(crate) struct Course {
+    pub(crate) epoch: u32,
+    pub(crate) order: ItemOrder,
+    pub(crate) start: usize,
+    pub(crate) tracker: Option<Tracker>,
 }
 
 impl Epoch {
-    pub(crate) fn start(fields: Arc<[Compiled]>, config: &Config, items: usize, epoch: u32) -> Result<Self> {
-        let batch_size = config.batch_size.min(items);
+    pub(crate) fn start(fields: Arc<[Compiled]>, config: &Config, course: Course) -> Result<Self> {
+        let Course { epoch, order, start, tracker } = course;
+        let items = config.shard.share(order.len() - start);
+        let batch_size = config.batch_size.min(items.max(1));
         let item_bytes = fields.iter().map(|field| field.program.nbytes()).sum::<usize>().max(1);
         let plan = Plan {
             fields,
-            order: config.shuffle.then(|| Permutation::new(config.seed, epoch, items as u64)),
+            order,
+            shard: config.shard,
             epoch,
+            start,
             items,
             batch_size,
             batches: config.batches(items),
@@ -327,7 +354,7 @@ impl Epoch {
         let (state, work, done) = Default::default();
         let shared = Arc::new(Shared { plan, prefetch, state, work, done });
         // From here on, an early return stops the workers that did start.
-        let mut epoch = Epoch { shared, workers: vec![], process: std::process::id() };
+        let mut epoch = Epoch { shared, workers: vec![], process: std::process::id(), tracker };
         for worker in 0..config.num_workers {
             let shared = Arc::clone(&epoch.shared);
             let thread = std::thread::Builder::new().name(format!("ndlens-{worker}"));
@@ -358,7 +385,11 @@ impl Epoch {
         if self.is_forked() {
             return Progress::Batch(Err(Error::Forked));
         }
-        if self.workers.is_empty() { self.make_here() } else { self.wait(patience) }
+        let progress = if self.workers.is_empty() { self.make_here() } else { self.wait(patience) };
+        if let (Progress::Batch(Ok(_)), Some(tracker)) = (&progress, &self.tracker) {
+            tracker.reached(self.shared.plan.reached(self.shared.lock().taken));
+        }
+        progress
     }
 
     fn make_here(&mut self) -> Progress {

@@ -23,6 +23,21 @@ pub enum Error {
     /// A setting of 0 that must be positive.
     #[error("{name} must be at least 1, got 0")]
     ZeroSetting { name: &'static str },
+    /// A rank that there is not.
+    #[error("rank must be below world_size, got rank {rank} of {world_size}")]
+    NoSuchRank { rank: usize, world_size: usize },
+    /// A word for what is left over that is none.
+    #[error("unknown remainder {got:?}: expected \"pad\", \"drop\" or \"keep\"")]
+    UnknownRemainder { got: String },
+    /// A state of another run.
+    #[error("this state is of another run: its {what}: {got}; this loader's: {expected}")]
+    StateMismatch { what: &'static str, got: String, expected: String },
+    /// A state that says more is done than there is.
+    #[error("this state says that {start} of {items} items are done")]
+    StateBeyondEnd { start: usize, items: usize },
+    /// An order that names an item that there is not.
+    #[error("the sampler gave item {got} at place {place}, but there are {items} items")]
+    NoSuchItem { got: usize, place: usize, items: usize },
     /// A probability that is none.
     #[error("{transform}: p must be between 0 and 1, got {p}")]
     Probability { transform: &'static str, p: f64 },

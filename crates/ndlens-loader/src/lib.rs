@@ -4,6 +4,8 @@
 //! into its place in the batch: cropped, flipped, converted, normalised and with its axes reordered in one pass.
 //!
 //! - `order.rs`: which item comes k-th in an epoch, a pure function of (seed, epoch, k).
+//! - `shard.rs`: which of them each rank takes.
+//! - `position.rs`, `state.rs`: how far a run has come, and how another goes on from there.
 //! - `draws.rs`: the random numbers of an item, a pure function of (seed, epoch, item).
 //! - `transform.rs`: a list of transforms compiled to one program.
 //! - `pool.rs`: batch memory, leased and given back.
@@ -37,14 +39,19 @@ mod error;
 mod loader;
 mod order;
 mod pool;
+mod position;
+mod shard;
 mod source;
+mod state;
 mod transform;
 
 pub use draws::{Draws, Stream};
 pub use engine::{Batch, Epoch, Progress};
 pub use error::{Error, Result};
 pub use loader::{Config, Field, Loader};
-pub use order::Permutation;
+pub use order::{Order, Permutation};
 pub use pool::PoolUse;
+pub use shard::{Remainder, Shard};
 pub use source::Source;
+pub use state::{Basis, STATE_VERSION, State};
 pub use transform::{Program, Transform};

@@ -6,10 +6,14 @@ use std::sync::Arc;
 use ndlens_core::{DType, Layout, Order};
 
 use crate::draws::Stream;
-use crate::engine::Epoch;
+use crate::engine::{Course, Epoch};
 use crate::error::{Error, Result};
+use crate::order::{Order as ItemOrder, Permutation};
 use crate::pool::{Pool, PoolUse};
+use crate::position::Position;
+use crate::shard::Shard;
 use crate::source::Source;
+use crate::state::{Basis, State};
 use crate::transform::{Program, Transform};
 
 /// One column of the data set: a source, its name for errors, and what becomes of its items.
@@ -56,6 +60,8 @@ pub struct Config {
     pub num_workers: usize,
     /// Batches begun and not yet taken, at most. (torch counts these for each worker.)
     pub prefetch_factor: usize,
+    /// Which of several loaders over the same data this is.
+    pub shard: Shard,
 }
 
 impl Default for Config {
@@ -67,6 +73,7 @@ impl Default for Config {
             drop_last: false,
             num_workers: 0,
             prefetch_factor: 2,
+            shard: Shard::default(),
         }
     }
 }
@@ -102,6 +109,7 @@ pub struct Loader {
     fields: Arc<[Compiled]>,
     config: Config,
     items: usize,
+    position: Arc<Position>,
 }
 
 impl Loader {
@@ -110,7 +118,7 @@ impl Loader {
     /// # Errors
     ///
     /// [`Error::NoFields`], [`Error::NoItems`], [`Error::EmptyDataset`], [`Error::UnequalLengths`],
-    /// [`Error::ZeroSetting`], and [`Error::Field`] with what is wrong with a field's transforms.
+    /// [`Error::ZeroSetting`], [`Error::NoSuchRank`], and [`Error::Field`] with what is wrong with a field's transforms.
     pub fn new(fields: Vec<Field>, config: Config) -> Result<Self> {
         for (name, value) in [("batch_size", config.batch_size), ("prefetch_factor", config.prefetch_factor)]
         {
@@ -118,6 +126,7 @@ impl Loader {
                 return Err(Error::ZeroSetting { name });
             }
         }
+        config.shard.check()?;
         let first = fields.first().ok_or(Error::NoFields)?;
         let (first_name, items) = (first.name.clone(), first.source.len());
         let compile = |field: Field| {
@@ -140,12 +149,22 @@ impl Loader {
             Ok(Compiled { name, source, program, stream, pool })
         };
         let fields = fields.into_iter().map(compile).collect::<Result<Arc<[_]>>>()?;
-        Ok(Loader { fields, config, items })
+        Ok(Loader { fields, config, items, position: Arc::default() })
     }
 
-    /// The number of batches in an epoch.
+    /// The number of batches in an epoch, for this rank.
     pub fn len(&self) -> usize {
-        self.config.batches(self.items)
+        self.batches_of(self.items)
+    }
+
+    /// The number of batches, for this rank, in an epoch of so many items.
+    pub fn batches_of(&self, items: usize) -> usize {
+        self.config.batches(self.config.shard.share(items))
+    }
+
+    /// The number of items, for all ranks together.
+    pub fn items(&self) -> usize {
+        self.items
     }
 
     /// Whether an epoch has no batch: fewer items than a batch, and the last one dropped.
@@ -169,7 +188,93 @@ impl Loader {
     ///
     /// [`Error::Spawn`] where the system gives no thread.
     pub fn epoch(&self, epoch: u32) -> Result<Epoch> {
-        Epoch::start(Arc::clone(&self.fields), &self.config, self.items, epoch)
+        self.start(Course { epoch, order: self.order(epoch), start: 0, tracker: None })
+    }
+
+    /// Starts the epoch after the one started last, or what is left of the one that a [`State`] says. Its batches count for
+    /// [`state`](Self::state) as they are handed out.
+    ///
+    /// # Errors
+    ///
+    /// As [`epoch`](Self::epoch).
+    pub fn start_epoch(&self) -> Result<Epoch> {
+        let (epoch, start, tracker) = self.position.begin();
+        self.start(Course { epoch, order: self.order(epoch), start, tracker: Some(tracker) })
+    }
+
+    /// As [`start_epoch`](Self::start_epoch), for these items in this order, as a sampler gives them: ranks deal them out among themselves.
+    ///
+    /// # Errors
+    ///
+    /// As [`start_epoch`](Self::start_epoch); [`Error::NoSuchItem`]; [`Error::StateBeyondEnd`] where a state said that more is done.
+    pub fn start_epoch_of(&self, items: Arc<[usize]>) -> Result<Epoch> {
+        if let Some((place, &got)) = items.iter().enumerate().find(|&(_, &item)| item >= self.items) {
+            return Err(Error::NoSuchItem { got, place, items: self.items });
+        }
+        let (epoch, start, tracker) = self.position.begin();
+        if start > items.len() {
+            return Err(Error::StateBeyondEnd { start, items: items.len() });
+        }
+        self.start(Course { epoch, order: ItemOrder::Listed(items), start, tracker: Some(tracker) })
+    }
+
+    fn start(&self, course: Course) -> Result<Epoch> {
+        Epoch::start(Arc::clone(&self.fields), &self.config, course)
+    }
+
+    /// The order of all items in an epoch, the same for all ranks.
+    pub fn order(&self, epoch: u32) -> ItemOrder {
+        if self.config.shuffle {
+            ItemOrder::Shuffled(Permutation::new(self.config.seed, epoch, self.items as u64))
+        } else {
+            ItemOrder::InTurn(self.items)
+        }
+    }
+
+    /// The items that this rank takes in an epoch, in their order.
+    pub fn items_of(&self, epoch: u32) -> impl ExactSizeIterator<Item = usize> {
+        let (order, shard) = (self.order(epoch), self.config.shard);
+        (0..shard.share(order.len())).map(move |k| order.at(shard.place(0, k, order.len())))
+    }
+
+    /// The epoch that [`start_epoch`](Self::start_epoch) starts.
+    pub fn next_epoch(&self) -> u32 {
+        self.position.next_epoch()
+    }
+
+    /// Makes `epoch` the one that [`start_epoch`](Self::start_epoch) starts; from its start on, unless it is the one that a state says.
+    pub fn set_epoch(&self, epoch: u32) {
+        self.position.set_next_epoch(epoch);
+    }
+
+    /// Where the epoch started last stands, counting the batches that were handed out.
+    pub fn state(&self) -> State {
+        let (epoch, start) = self.position.get();
+        State { epoch, start, basis: self.basis() }
+    }
+
+    /// Makes [`start_epoch`](Self::start_epoch) go on from a state, which any rank wrote, of as many ranks as there were.
+    ///
+    /// # Errors
+    ///
+    /// What [`State::check`] says.
+    pub fn load_state(&self, state: &State) -> Result<()> {
+        state.check(&self.basis())?;
+        self.position.set(state.epoch, state.start);
+        Ok(())
+    }
+
+    fn basis(&self) -> Basis {
+        let field = |field: &Compiled| {
+            let shape = field.source.item_shape().unwrap_or_default();
+            format!("{} {} {shape:?}", field.name, field.source.dtype())
+        };
+        Basis {
+            items: self.items,
+            shuffle: self.config.shuffle,
+            seed: self.config.seed,
+            fields: self.fields.iter().map(field).collect(),
+        }
     }
 
     /// The memory of batches, those being made, waiting, kept and free together.

@@ -5,6 +5,8 @@
 //! the next power of two, walked until it lands below n (Black and Rogaway, "Ciphers with arbitrary finite domains",
 //! 2002). For fewer, where a network of so few bits would favour some orders, it is a Fisher-Yates table.
 
+use std::sync::Arc;
+
 use crate::draws::Stream;
 
 /// Up to so many items the order is a table of at most 2 KiB.
@@ -15,6 +17,46 @@ const ROUNDS: usize = 8;
 
 /// The stream that orders are made of. A field of this name would share it, but draws for items, not for orders.
 const STREAM: &str = "order";
+
+/// The items of an epoch, in the order they come.
+#[derive(Debug, Clone)]
+pub enum Order {
+    /// All `n`, as they are.
+    InTurn(usize),
+    /// All, shuffled.
+    Shuffled(Permutation),
+    /// These, as a sampler gave them.
+    Listed(Arc<[usize]>),
+}
+
+impl Order {
+    /// The number of places.
+    pub fn len(&self) -> usize {
+        match self {
+            Order::InTurn(n) => *n,
+            Order::Shuffled(permutation) => permutation.n as usize,
+            Order::Listed(items) => items.len(),
+        }
+    }
+
+    /// Whether there is no place.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The item at a place, which is below [`len`](Self::len).
+    ///
+    /// # Panics
+    ///
+    /// Where it is not.
+    pub fn at(&self, place: usize) -> usize {
+        match self {
+            Order::InTurn(_) => place,
+            Order::Shuffled(permutation) => permutation.at(place as u64) as usize,
+            Order::Listed(items) => items[place],
+        }
+    }
+}
 
 /// A permutation of `0..n`, a pure function of (seed, epoch, n).
 #[derive(Debug, Clone)]

@@ -458,7 +458,7 @@ proptest! {
         } else {
             numbered(items, item_bytes)
         };
-        let config = Config { batch_size, shuffle, seed, drop_last, num_workers, prefetch_factor };
+        let config = Config { batch_size, shuffle, seed, drop_last, num_workers, prefetch_factor, ..Config::default() };
         let loader = Loader::new(vec![Field::new("rows", Arc::new(rows.clone()))], config).unwrap();
         let order = shuffle.then(|| Permutation::new(seed, epoch, items as u64));
         let batches: Vec<_> = loader.epoch(epoch).unwrap().map(Result::unwrap).collect();

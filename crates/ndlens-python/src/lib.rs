@@ -13,6 +13,7 @@ mod import;
 mod interface;
 mod key;
 mod loader;
+mod run_state;
 mod sequence;
 mod shape;
 mod store;

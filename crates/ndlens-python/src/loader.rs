@@ -1,10 +1,9 @@
 //! `nl.Loader` and the iterator of its batches.
 
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
-use ndlens::loader::{Config, Epoch, Field, Loader, Progress, Transform};
+use ndlens::loader::{Config, Epoch, Field, Loader, Progress, Remainder, Shard, Transform};
 use ndlens::{Consumer, DType, View};
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
@@ -12,9 +11,10 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
 use crate::error::{OrRaise, in_place};
+use crate::handoff::needs;
 use crate::import::extract_view;
 use crate::view::PyView;
-use crate::{dlpack, transform};
+use crate::{dlpack, run_state, transform};
 
 /// How long to wait for a batch before looking for Ctrl-C.
 const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
@@ -183,6 +183,14 @@ fn extract_transforms(
 /// `num_workers`, which counts threads: they run without the GIL, and with 0 the calling thread does the work (Ctrl-C then waits
 /// for the batch). At most `prefetch_factor` batches are made ahead, in all, not for each worker.
 ///
+/// `rank` of `world_size` takes every `world_size`-th item of the order, which is the same for all ranks. By default they are
+/// torch.distributed's where a process group is up, else the environment's `RANK` and `WORLD_SIZE`, which torchrun sets, else 0 of 1.
+/// `remainder` says what becomes of items that the ranks do not divide: "pad" gives short ranks the first items again and "drop"
+/// leaves them out, both as `DistributedSampler`; "keep" gives each item to one rank, for evaluation.
+///
+/// `sampler` is an iterable of item numbers, such as a torch `Sampler`: each epoch takes what iterating it gives, in that order.
+/// It says what this process takes, so `rank` and `world_size` are then 0 and 1 unless you give them.
+///
 /// A batch is yours until you drop it: its memory goes back to the loader's pool when the last tensor on it dies.
 /// `output` says what its parts are: "torch", "numpy" or "view"; by default torch if it is installed, else NumPy.
 ///
@@ -199,7 +207,18 @@ pub(crate) struct PyLoader {
     loader: Loader,
     structure: Arc<Structure>,
     output: Output,
-    epoch: AtomicU32,
+    sampler: Option<Py<PyAny>>,
+}
+
+/// What a sampler gives, collected: threads and ranks must be able to look ahead.
+fn sampled(sampler: &Bound<'_, PyAny>) -> PyResult<Arc<[usize]>> {
+    let item = |item: PyResult<Bound<'_, PyAny>>| {
+        let item = item?;
+        item.extract::<usize>().map_err(|_| {
+            PyTypeError::new_err(format!("the sampler must give item numbers from 0 on, got {item:?}"))
+        })
+    };
+    sampler.try_iter()?.map(item).collect()
 }
 
 #[pymethods]
@@ -207,9 +226,10 @@ impl PyLoader {
     #[new]
     #[pyo3(
         signature = (fields, *, batch_size = 1, shuffle = false, seed = Seed(0), num_workers = 0, drop_last = false,
-            prefetch_factor = 2, transforms = None, output = None),
+            prefetch_factor = 2, transforms = None, output = None, rank = None, world_size = None, remainder = "pad",
+            sampler = None),
         text_signature = "(fields, *, batch_size=1, shuffle=False, seed=0, num_workers=0, drop_last=False, \
-            prefetch_factor=2, transforms=None, output=None)"
+            prefetch_factor=2, transforms=None, output=None, rank=None, world_size=None, remainder='pad', sampler=None)"
     )]
     #[expect(clippy::too_many_arguments, reason = "Python's keywords")]
     fn new(
@@ -222,7 +242,26 @@ impl PyLoader {
         prefetch_factor: isize,
         transforms: Option<&Bound<'_, PyAny>>,
         output: Option<&str>,
+        rank: Option<isize>,
+        world_size: Option<isize>,
+        remainder: &str,
+        sampler: Option<Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
+        let py = fields.py();
+        if shuffle && sampler.is_some() {
+            return Err(PyValueError::new_err("shuffle and sampler exclude each other: both say the order"));
+        }
+        let (own_rank, own_world_size) =
+            if sampler.is_some() { (0, 1) } else { run_state::rank_and_world_size(py)? };
+        // One without the other would be half of this run and half of another.
+        if rank.is_some() != world_size.is_some() {
+            return Err(PyValueError::new_err("rank and world_size must be given together"));
+        }
+        let shard = Shard {
+            rank: count("rank", rank.unwrap_or(own_rank), 0)?,
+            world_size: count("world_size", world_size.unwrap_or(own_world_size), 1)?,
+            remainder: Remainder::from_name(remainder).or_raise()?,
+        };
         let config = Config {
             batch_size: count("batch_size", batch_size, 1)?,
             shuffle,
@@ -230,8 +269,8 @@ impl PyLoader {
             drop_last,
             num_workers: count("num_workers", num_workers, 0)?,
             prefetch_factor: count("prefetch_factor", prefetch_factor, 1)?,
+            shard,
         };
-        let py = fields.py();
         let (structure, views) = extract_fields(fields)?;
         let transforms = extract_transforms(transforms, &structure, &views)?;
         let fields = views.into_iter().zip(transforms);
@@ -242,20 +281,25 @@ impl PyLoader {
         for (name, dtype) in loader.dtypes() {
             output.check(dtype).map_err(|error| in_place(py, &format!("field {name:?}"), error))?;
         }
-        Ok(PyLoader { loader, structure: Arc::new(structure), output, epoch: AtomicU32::new(0) })
+        Ok(PyLoader { loader, structure: Arc::new(structure), output, sampler: sampler.map(Bound::unbind) })
     }
 
-    /// The number of batches in an epoch.
-    fn __len__(&self) -> usize {
-        self.loader.len()
+    /// The number of batches in an epoch, for this rank.
+    fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
+        match &self.sampler {
+            Some(sampler) => Ok(self.loader.batches_of(sampler.bind(py).len()?)),
+            None => Ok(self.loader.len()),
+        }
     }
 
-    /// Starts the next epoch.
-    fn __iter__(&self) -> PyResult<PyEpoch> {
-        // Relaxed: the count itself is all that threads share here.
-        let epoch = self.epoch.fetch_add(1, Ordering::Relaxed);
+    /// Starts the next epoch, or what is left of the one that `load_state_dict` told of.
+    fn __iter__(&self, py: Python<'_>) -> PyResult<PyEpoch> {
+        let epoch = match &self.sampler {
+            Some(sampler) => self.loader.start_epoch_of(sampled(sampler.bind(py))?),
+            None => self.loader.start_epoch(),
+        };
         Ok(PyEpoch {
-            epoch: Mutex::new(Some(self.loader.epoch(epoch).or_raise()?)),
+            epoch: Mutex::new(Some(epoch.or_raise()?)),
             process: std::process::id(),
             structure: Arc::clone(&self.structure),
             output: self.output,
@@ -265,12 +309,81 @@ impl PyLoader {
     /// The epoch that the next `for` loop runs, from 0 on.
     #[getter]
     fn epoch(&self) -> u32 {
-        self.epoch.load(Ordering::Relaxed)
+        self.loader.next_epoch()
     }
 
-    /// Makes `epoch` the one that the next `for` loop runs.
+    /// Makes `epoch` the one that the next `for` loop runs: from its start on, unless it is the one to be resumed.
     fn set_epoch(&self, epoch: u32) {
-        self.epoch.store(epoch, Ordering::Relaxed);
+        self.loader.set_epoch(epoch);
+    }
+
+    /// Items in a batch.
+    #[getter]
+    fn batch_size(&self) -> usize {
+        self.loader.config().batch_size
+    }
+
+    /// Whether a last batch of fewer items is left out.
+    #[getter]
+    fn drop_last(&self) -> bool {
+        self.loader.config().drop_last
+    }
+
+    /// Which of the processes that share the data this is.
+    #[getter]
+    fn rank(&self) -> usize {
+        self.loader.config().shard.rank
+    }
+
+    /// How many processes share the data.
+    #[getter]
+    fn world_size(&self) -> usize {
+        self.loader.config().shard.world_size
+    }
+
+    /// The number of items that this rank takes in an epoch.
+    #[getter]
+    fn num_samples(&self, py: Python<'_>) -> PyResult<usize> {
+        let items =
+            self.sampler.as_ref().map_or(Ok(self.loader.items()), |sampler| sampler.bind(py).len())?;
+        Ok(self.loader.config().shard.share(items))
+    }
+
+    /// What gives the order: the sampler given, else a `torch.utils.data.DistributedSampler` whose `set_epoch` is this loader's
+    /// and which gives the items of this rank. Training frameworks look for it. Raises `ImportError` without PyTorch.
+    #[getter]
+    fn sampler<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        match &slf.get().sampler {
+            Some(sampler) => Ok(sampler.bind(slf.py()).clone()),
+            None => needs(
+                slf.py(),
+                "ndlens._sampler",
+                "LoaderSampler",
+                "Loader.sampler needs PyTorch: pip install torch",
+            )?
+            .call1((slf,)),
+        }
+    }
+
+    /// The items that this rank takes in an epoch, in order: int64, of shape (items,).
+    fn indices(&self, py: Python<'_>, epoch: u32) -> PyView {
+        PyView::new(View::from_vec(
+            py.detach(|| self.loader.items_of(epoch).map(|item| item as i64).collect()),
+        ))
+    }
+
+    /// Where the run stands, counting batches that were handed out: a dict of numbers and strings, under 1 KB for any usual
+    /// number of fields. Ranks that have taken as many batches write the same.
+    fn state_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        run_state::to_dict(py, &self.loader.state())
+    }
+
+    /// Goes on from a state, with any number of ranks and threads and any batch size: the next `for` loop runs what was left
+    /// of its epoch, each item once.
+    ///
+    /// Raises `ValueError` where the data, the seed or `shuffle` differ, or for a state of another version, and says what.
+    fn load_state_dict(&self, state_dict: &Bound<'_, PyDict>) -> PyResult<()> {
+        self.loader.load_state(&run_state::from_dict(state_dict)?).or_raise()
     }
 
     /// Bytes of all batch memory: being made, waiting, kept by you, and free for the next batch. It grows while you keep

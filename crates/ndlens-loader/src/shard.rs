@@ -1,0 +1,162 @@
+//! Who gets what: the items of an epoch, dealt out to ranks.
+//!
+//! All ranks agree on one order. From place `start` of it on, rank r of w takes the places `start + r`, `start + r + w`, and so on:
+//! after each rank has taken k items, the next k * w places are taken and no other. So one number says how far a run has come,
+//! and it can go on from there with any number of ranks.
+//!
+//! What is left over when the ranks do not divide the items is a choice, [`Remainder`]. Ten items in order, four ranks:
+//!
+//! ```text
+//!          rank 0   rank 1   rank 2   rank 3
+//!  Pad     0 4 8    1 5 9    2 6 0    3 7 1     as many for each; some twice    training
+//!  Drop    0 4      1 5      2 6      3 7       as many for each; some never    training
+//!  Keep    0 4 8    1 5 9    2 6      3 7       each exactly once               evaluation
+//! ```
+//!
+//! `Pad` and `Drop` are `torch.utils.data.DistributedSampler` with `drop_last` false and true. A batch is cut from a rank's own
+//! items, and [`Config::drop_last`](crate::Config::drop_last) drops a last one that is not full, on each rank alike unless they `Keep`.
+
+use crate::error::{Error, Result};
+
+/// What becomes of the items that the number of ranks leaves over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Remainder {
+    /// Ranks that come short take items from the start of the order again.
+    #[default]
+    Pad,
+    /// No rank takes them.
+    Drop,
+    /// The first ranks take one more than the others.
+    Keep,
+}
+
+impl Remainder {
+    /// By its name: "pad", "drop" or "keep".
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownRemainder`].
+    pub fn from_name(name: &str) -> Result<Self> {
+        match name {
+            "pad" => Ok(Remainder::Pad),
+            "drop" => Ok(Remainder::Drop),
+            "keep" => Ok(Remainder::Keep),
+            _ => Err(Error::UnknownRemainder { got: name.to_owned() }),
+        }
+    }
+}
+
+/// One rank of several, each of which runs a loader over the same data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shard {
+    /// Which of them, from 0 on.
+    pub rank: usize,
+    /// How many there are.
+    pub world_size: usize,
+    /// What becomes of items that are left over.
+    pub remainder: Remainder,
+}
+
+impl Default for Shard {
+    /// The only one.
+    fn default() -> Self {
+        Shard { rank: 0, world_size: 1, remainder: Remainder::default() }
+    }
+}
+
+impl Shard {
+    /// Whether there is such a rank.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ZeroSetting`], [`Error::NoSuchRank`].
+    pub fn check(&self) -> Result<()> {
+        if self.world_size == 0 {
+            return Err(Error::ZeroSetting { name: "world_size" });
+        }
+        if self.rank >= self.world_size {
+            return Err(Error::NoSuchRank { rank: self.rank, world_size: self.world_size });
+        }
+        Ok(())
+    }
+
+    /// How many items this rank takes where so many are left for all.
+    pub fn share(&self, left: usize) -> usize {
+        match self.remainder {
+            Remainder::Pad => left.div_ceil(self.world_size),
+            Remainder::Drop => left / self.world_size,
+            Remainder::Keep => left / self.world_size + usize::from(self.rank < left % self.world_size),
+        }
+    }
+
+    /// The place, in an order of `items`, of the k-th item that this rank takes from `start` on.
+    pub fn place(&self, start: usize, k: usize, items: usize) -> usize {
+        let place = start + k * self.world_size + self.rank;
+        if place < items { place } else { (place - items) % items }
+    }
+
+    /// The first place that no rank has taken, once each has taken `taken` items from `start` on.
+    pub fn reached(&self, start: usize, taken: usize, items: usize) -> usize {
+        taken.saturating_mul(self.world_size).saturating_add(start).min(items)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dealt(items: usize, start: usize, world_size: usize, remainder: Remainder) -> Vec<Vec<usize>> {
+        let rank = |rank| Shard { rank, world_size, remainder };
+        let places =
+            |shard: Shard| (0..shard.share(items - start)).map(|k| shard.place(start, k, items)).collect();
+        (0..world_size).map(rank).map(places).collect()
+    }
+
+    #[test]
+    fn ten_items_are_dealt_to_four_ranks_as_the_table_says() {
+        assert_eq!(dealt(10, 0, 4, Remainder::Pad), [[0, 4, 8], [1, 5, 9], [2, 6, 0], [3, 7, 1]]);
+        assert_eq!(dealt(10, 0, 4, Remainder::Drop), [[0, 4], [1, 5], [2, 6], [3, 7]]);
+        assert_eq!(dealt(10, 0, 4, Remainder::Keep), [vec![0, 4, 8], vec![1, 5, 9], vec![2, 6], vec![3, 7]]);
+        assert_eq!(dealt(2, 0, 5, Remainder::Pad), [[0], [1], [0], [1], [0]]);
+    }
+
+    #[test]
+    fn any_ranks_take_each_item_that_is_left_and_keep_takes_it_once() {
+        for (items, start, world_size) in [(1, 0, 1), (10, 3, 4), (17, 17, 3), (100, 1, 8), (5, 4, 8)] {
+            let mut all: Vec<usize> = dealt(items, start, world_size, Remainder::Keep).concat();
+            all.sort_unstable();
+            assert_eq!(all, (start..items).collect::<Vec<_>>());
+            let mut all: Vec<usize> = dealt(items, start, world_size, Remainder::Pad).concat();
+            assert_eq!(all.len() % world_size, 0);
+            all.sort_unstable();
+            all.dedup();
+            assert!((start..items).all(|place| all.contains(&place)));
+        }
+    }
+
+    #[test]
+    fn runs_that_change_their_ranks_take_each_item_once() {
+        let items = 1000;
+        let (mut seen, mut start) = (vec![0; items], 0);
+        for (world_size, taken) in [(8, 40), (4, 33), (6, usize::MAX)] {
+            let mut reached = start;
+            for rank in 0..world_size {
+                let shard = Shard { rank, world_size, remainder: Remainder::Keep };
+                let taken = taken.min(shard.share(items - start));
+                (0..taken).for_each(|k| seen[shard.place(start, k, items)] += 1);
+                reached = reached.max(shard.reached(start, taken, items));
+            }
+            start = reached;
+        }
+        assert_eq!((start, seen), (items, vec![1; items]));
+    }
+
+    #[test]
+    fn a_rank_that_is_none_is_named() {
+        let message = |rank, world_size| {
+            Shard { rank, world_size, ..Shard::default() }.check().unwrap_err().to_string()
+        };
+        assert_eq!(message(0, 0), "world_size must be at least 1, got 0");
+        assert_eq!(message(4, 4), "rank must be below world_size, got rank 4 of 4");
+    }
+}
