@@ -1,5 +1,7 @@
 //! What a `memoryview` and a sequence have.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use ndlens::{DType, MAX_NDIM, Order, View};
 use pyo3::basic::CompareOp;
 use pyo3::exceptions::{PyIndexError, PyOverflowError, PyTypeError, PyValueError};
@@ -62,7 +64,7 @@ impl PyView {
     /// The elements of a view of rank 1, or the views along axis 0.
     fn __iter__(slf: Bound<'_, Self>) -> PyResult<PyViewIterator> {
         let len = slf.get().__len__()?;
-        Ok(PyViewIterator { view: slf.unbind(), places: 0..len })
+        Ok(PyViewIterator { view: slf.unbind(), next: AtomicUsize::new(0), end: len })
     }
 
     fn __reversed__(&self, py: Python<'_>) -> PyResult<PyViewIterator> {
@@ -272,10 +274,11 @@ impl PyView {
 }
 
 /// What `iter(view)` gives.
-#[pyclass(name = "ViewIterator", module = "ndlens")]
+#[pyclass(frozen, name = "ViewIterator", module = "ndlens")]
 pub(crate) struct PyViewIterator {
     view: Py<PyView>,
-    places: std::ops::Range<usize>,
+    next: AtomicUsize,
+    end: usize,
 }
 
 #[pymethods]
@@ -284,12 +287,17 @@ impl PyViewIterator {
         slf
     }
 
-    fn __next__<'py>(&mut self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let Some(place) = self.places.next() else { return Ok(None) };
-        self.view.bind(py).get().at(py, place as isize).map(Some)
+    fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        // Relaxed, and in two steps: threads that share an iterator get places that are there, perhaps the same one.
+        let place = self.next.load(Ordering::Relaxed);
+        if place >= self.end {
+            return Ok(None);
+        }
+        self.next.store(place + 1, Ordering::Relaxed);
+        self.view.get().at(py, place as isize).map(Some)
     }
 
     fn __length_hint__(&self) -> usize {
-        self.places.len()
+        self.end.saturating_sub(self.next.load(Ordering::Relaxed))
     }
 }

@@ -63,10 +63,12 @@ impl PyView {
     /// What is at a place of axis 0: an element, or a view.
     #[inline]
     pub(crate) fn at<'py>(&self, py: Python<'py>, place: isize) -> PyResult<Bound<'py, PyAny>> {
-        if self.rank(py)? == 1 {
-            return element::scalar(py, &*self.view()?, [place].into_iter());
+        if self.rank(py)? != 1 {
+            return self.slice(py, &[Index::At(place)]);
         }
-        self.slice(py, &[Index::At(place)])
+        // SAFETY: making a number runs no Python code.
+        unsafe { self.claim.glance(py, |view| element::scalar(py, view, [place].into_iter())) }
+            .ok_or_else(released)?
     }
 
     #[inline]
