@@ -305,12 +305,6 @@ TABLE: list[tuple[str | None, Callable[[], Any], type[Exception], str]] = [
         "the buffer protocol has no dtype for bfloat16",
     ),
     (
-        "UnsupportedDType",
-        lambda: bfloat16().numpy(),
-        BufferError,
-        "the buffer protocol has no dtype for bfloat16",
-    ),
-    (
         "RankMismatch",
         lambda: nl.view(Described(shape=(2, 3), strides=(4,), typestr="<f4", data=(64, False), version=3)),
         ValueError,

@@ -231,6 +231,16 @@ impl DType {
         }
     }
 
+    /// Unsigned integers of the same bits, for a dtype that has no buffer format. NumPy knows such dtypes as extensions, whose
+    /// arrays (`ml_dtypes`') look at the memory of integer ones.
+    pub fn carrier(&self) -> Option<DType> {
+        match (self.format(), self.itemsize()) {
+            (None, 1) => Some(DType::U8),
+            (None, 2) => Some(DType::U16),
+            _ => None,
+        }
+    }
+
     /// The array interface's typestr, if it has one for this dtype.
     pub fn typestr(&self) -> Option<&'static str> {
         self.row()?.typestr

@@ -16,7 +16,10 @@ pub enum Consumer {
     /// PyTorch, through DLPack. It has no negative strides, and no read-only tensors: it ignores DLPack's flag.
     Torch,
     /// NumPy, through the buffer protocol. It takes every layout.
-    NumPy,
+    NumPy {
+        /// Whether it has the dtypes of the package `ml_dtypes`: bfloat16 and the 8-bit floats.
+        ml_dtypes: bool,
+    },
     /// JAX on the CPU, through DLPack without a version. It takes packed memory with its axes in any order, and copies
     /// what does not start at a multiple of 64 bytes, and what it has no 64-bit dtype for (seen of JAX 0.10).
     Jax,
@@ -30,7 +33,7 @@ impl FromStr for Consumer {
     fn from_str(name: &str) -> Result<Self> {
         match name {
             "torch" => Ok(Consumer::Torch),
-            "numpy" => Ok(Consumer::NumPy),
+            "numpy" => Ok(Consumer::NumPy { ml_dtypes: false }),
             "jax" => Ok(Consumer::Jax),
             "memoryview" => Ok(Consumer::MemoryView),
             _ => Err(Error::UnknownConsumer { got: name.to_owned() }),
@@ -42,7 +45,7 @@ impl fmt::Display for Consumer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Consumer::Torch => "torch",
-            Consumer::NumPy => "numpy",
+            Consumer::NumPy { .. } => "numpy",
             Consumer::Jax => "jax",
             Consumer::MemoryView => "memoryview",
         })
@@ -50,6 +53,15 @@ impl fmt::Display for Consumer {
 }
 
 impl Consumer {
+    /// The same consumer, where the package `ml_dtypes` is installed.
+    #[must_use]
+    pub fn with_ml_dtypes(self, installed: bool) -> Self {
+        match self {
+            Consumer::NumPy { .. } => Consumer::NumPy { ml_dtypes: installed },
+            other => other,
+        }
+    }
+
     /// Whether the consumer has this dtype.
     ///
     /// # Errors
@@ -59,7 +71,11 @@ impl Consumer {
         let (target, known) = match self {
             Consumer::Torch => ("torch", dtype.dlpack().is_some()),
             Consumer::Jax => ("jax", dtype.dlpack().is_some()),
-            Consumer::NumPy | Consumer::MemoryView => ("the buffer protocol", dtype.format().is_some()),
+            Consumer::NumPy { ml_dtypes: true } => {
+                ("numpy", dtype.format().is_some() || dtype.carrier().is_some())
+            }
+            Consumer::NumPy { ml_dtypes: false } => ("numpy without ml_dtypes", dtype.format().is_some()),
+            Consumer::MemoryView => ("the buffer protocol", dtype.format().is_some()),
         };
         if known { Ok(()) } else { Err(Error::UnsupportedDType { target, dtype: dtype.to_string() }) }
     }
@@ -141,7 +157,7 @@ impl View {
                 }
                 "view.torch()"
             }
-            Consumer::NumPy => "view.numpy()",
+            Consumer::NumPy { .. } => "view.numpy()",
             Consumer::MemoryView => "memoryview(view)",
             Consumer::Jax => {
                 if self.is_read_only() {
@@ -210,7 +226,7 @@ mod tests {
             say(&view.flip(&[1]).unwrap(), Consumer::Torch),
             "torch cannot take this view: torch() would need a copy: axis 1 has the negative stride -4; call .copy() first."
         );
-        assert!(view.flip(&[1]).unwrap().explain(Consumer::NumPy).is_zero_copy());
+        assert!(view.flip(&[1]).unwrap().explain(Consumer::NumPy { ml_dtypes: false }).is_zero_copy());
         assert!(view.permute(&[1, 0]).unwrap().explain(Consumer::Jax).is_zero_copy());
         assert_eq!(
             say(&view.index(&[s(..), s(1..3)]).unwrap(), Consumer::Jax),
@@ -225,6 +241,11 @@ mod tests {
             say(&half, Consumer::MemoryView),
             "memoryview cannot take this view: the buffer protocol has no dtype for bfloat16."
         );
+        assert_eq!(
+            say(&half, Consumer::NumPy { ml_dtypes: false }),
+            "numpy cannot take this view: numpy without ml_dtypes has no dtype for bfloat16."
+        );
+        assert!(half.explain(Consumer::NumPy { ml_dtypes: true }).is_zero_copy());
         assert_eq!(
             "tensorflow".parse::<Consumer>().unwrap_err().to_string(),
             "unknown target \"tensorflow\": expected \"torch\", \"numpy\", \"jax\" or \"memoryview\""

@@ -6,7 +6,7 @@ use std::ffi::c_int;
 use std::sync::atomic::Ordering;
 
 use ndlens::{Consumer, Explanation};
-use pyo3::exceptions::{PyAttributeError, PyImportError, PyValueError};
+use pyo3::exceptions::{PyAttributeError, PyBufferError, PyImportError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{IntoPyDict, PyCapsule, PyDict};
@@ -31,6 +31,19 @@ pub(crate) fn needs<'py>(
     module.getattr(name)
 }
 
+/// The package that brings bfloat16 and the 8-bit floats to NumPy, under the names we have for them.
+const ML_DTYPES: &str = "ml_dtypes";
+
+/// Whether a module could be imported.
+pub(crate) fn is_installed(py: Python<'_>, module: &str) -> PyResult<bool> {
+    Ok(!py.import("importlib.util")?.call_method1("find_spec", (module,))?.is_none())
+}
+
+/// NumPy, with the dtypes it has here.
+pub(crate) fn numpy_here(py: Python<'_>) -> PyResult<Consumer> {
+    Ok(Consumer::NumPy { ml_dtypes: is_installed(py, ML_DTYPES)? })
+}
+
 /// Whether handing `obj` to a target copies, why, and what to do about it. The target is "torch", "numpy", "jax" or
 /// "memoryview"; `obj` is anything `nl.view` takes.
 ///
@@ -46,6 +59,7 @@ pub(crate) fn needs<'py>(
 #[pyo3(signature = (obj, target, /))]
 pub(crate) fn explain(obj: &Bound<'_, PyAny>, target: &str) -> PyResult<PyExplanation> {
     let consumer: Consumer = target.parse().or_raise()?;
+    let consumer = consumer.with_ml_dtypes(is_installed(obj.py(), ML_DTYPES)?);
     Ok(PyExplanation(extract_view(obj)?.explain(consumer)))
 }
 
@@ -74,10 +88,19 @@ impl PyExplanation {
 impl PyView {
     /// A `numpy.ndarray` on the same memory. Nothing is copied; a read-only view gives a read-only array.
     ///
-    /// Raises `BufferError` where NumPy has no such dtype (bfloat16, float8), `ImportError` without NumPy.
+    /// bfloat16 and the 8-bit floats become the dtypes of the package `ml_dtypes`. Raises `BufferError` where it is not
+    /// installed, `ImportError` without NumPy.
     pub(crate) fn numpy<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        export::format(&*slf.get().view()?)?;
-        needs(slf.py(), "numpy", "asarray", "View.numpy() needs NumPy: pip install numpy")?.call1((slf,))
+        let py = slf.py();
+        let asarray = needs(py, "numpy", "asarray", "View.numpy() needs NumPy: pip install numpy")?;
+        let view = slf.get().view()?;
+        let Some(carrier) = view.dtype().carrier() else { return asarray.call1((slf,)) };
+        numpy_here(py)?
+            .check_dtype(view.dtype())
+            .map_err(|error| PyBufferError::new_err(format!("{error}; pip install ml_dtypes")))?;
+        let extension = py.import(ML_DTYPES)?.getattr(view.dtype().name())?;
+        let bits = PyView::new(view.reinterpret(carrier).or_raise()?);
+        asarray.call1((bits,))?.call_method1("view", (extension,))
     }
 
     /// What NumPy asks for where the buffer protocol cannot help: the same array, or the reason why there is none.

@@ -83,7 +83,7 @@ pub(crate) fn extract_view(obj: &Bound<'_, PyAny>) -> PyResult<View> {
             Err(error) if error.is_instance_of::<PyBufferError>(obj.py()) && obj.hasattr("__dlpack__")? => {
                 dlpack::import(obj)
             }
-            Err(error) => Err(error),
+            Err(error) => extension_array(obj)?.ok_or(error),
         };
     }
     if obj.hasattr("__dlpack__")? {
@@ -96,6 +96,24 @@ pub(crate) fn extract_view(obj: &Bound<'_, PyAny>) -> PyResult<View> {
         "nl.view needs an object with the buffer protocol, DLPack or __array_interface__, got {}",
         obj.get_type().name()?
     )))
+}
+
+/// A NumPy array of an extension dtype that we know by its name, such as `ml_dtypes.bfloat16`. The buffer protocol has no
+/// format for it, but for an array of integers on the same memory.
+fn extension_array(obj: &Bound<'_, PyAny>) -> PyResult<Option<View>> {
+    let Some(name) = obj.getattr_opt("dtype")?.map(|dtype| dtype.getattr_opt("name")).transpose()?.flatten()
+    else {
+        return Ok(None);
+    };
+    let Some(dtype) = name.extract::<String>().ok().and_then(|name| DType::from_name(&name)) else {
+        return Ok(None);
+    };
+    // NumPy's own `view` shares memory. That of others may copy.
+    let (Some(carrier), true) = (dtype.carrier(), obj.hasattr("__array_interface__")?) else {
+        return Ok(None);
+    };
+    let bits = obj.call_method1("view", (carrier.name(),))?;
+    BufferExport::take(&bits)?.into_view()?.reinterpret(dtype).or_raise().map(Some)
 }
 
 /// A buffer held through the buffer protocol (PEP 3118); released on drop.

@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
 use crate::error::{OrRaise, in_place};
-use crate::handoff::needs;
+use crate::handoff::{is_installed, needs, numpy_here};
 use crate::import::extract_view;
 use crate::view::PyView;
 use crate::{dlpack, run_state, transform};
@@ -37,9 +37,6 @@ enum Output {
 
 impl Output {
     fn extract(py: Python<'_>, name: Option<&str>) -> PyResult<Self> {
-        let installed = |module| {
-            PyResult::Ok(!py.import("importlib.util")?.call_method1("find_spec", (module,))?.is_none())
-        };
         match name {
             Some("torch") => Ok(Output::Torch),
             Some("numpy") => Ok(Output::Numpy),
@@ -47,17 +44,17 @@ impl Output {
             Some(other) => Err(PyValueError::new_err(format!(
                 "unknown output {other:?}: expected \"torch\", \"numpy\", \"view\" or None"
             ))),
-            None if installed("torch")? => Ok(Output::Torch),
-            None if installed("numpy")? => Ok(Output::Numpy),
+            None if is_installed(py, "torch")? => Ok(Output::Torch),
+            None if is_installed(py, "numpy")? => Ok(Output::Numpy),
             None => Ok(Output::View),
         }
     }
 
     /// Whether batches of this dtype can be handed out so, known before the first.
-    fn check(self, dtype: &DType) -> PyResult<()> {
+    fn check(self, py: Python<'_>, dtype: &DType) -> PyResult<()> {
         match self {
             Output::Torch => Consumer::Torch.check_dtype(dtype).or_raise(),
-            Output::Numpy => Consumer::NumPy.check_dtype(dtype).or_raise(),
+            Output::Numpy => numpy_here(py)?.check_dtype(dtype).or_raise(),
             Output::View => Ok(()),
         }
     }
@@ -279,7 +276,7 @@ impl PyLoader {
         let loader = Loader::new(fields.collect(), config).or_raise()?;
         let output = Output::extract(py, output)?;
         for (name, dtype) in loader.dtypes() {
-            output.check(dtype).map_err(|error| in_place(py, &format!("field {name:?}"), error))?;
+            output.check(py, dtype).map_err(|error| in_place(py, &format!("field {name:?}"), error))?;
         }
         Ok(PyLoader { loader, structure: Arc::new(structure), output, sampler: sampler.map(Bound::unbind) })
     }
