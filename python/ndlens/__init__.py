@@ -21,7 +21,7 @@ from ._ndlens import (
     shares_memory,
     view,
 )
-from .errors import CopyRequired, FormatError, ReadOnlyError, TruncatedError
+from .errors import CopyRequired, FormatError, ReadOnlyError, StaleHandleError, TruncatedError
 
 __all__ = [
     "CopyRequired",
@@ -30,6 +30,7 @@ __all__ = [
     "FormatError",
     "Loader",
     "ReadOnlyError",
+    "StaleHandleError",
     "TruncatedError",
     "View",
     "ViewIterator",

@@ -10,8 +10,12 @@ class ReadOnlyError(BufferError, TypeError):
 
 
 class FormatError(ValueError):
-    """A file is damaged or not of a kind ndlens reads: the message names the file and what is wrong with it."""
+    """A file or a pickle is damaged or not of a kind ndlens reads: the message names it and what is wrong with it."""
 
 
 class TruncatedError(OSError):
     """A mapped file has become shorter: the message names the file, and in a loader the item."""
+
+
+class StaleHandleError(OSError):
+    """What a pickled view names is not there any more: its owner's process is gone, or its file has changed."""

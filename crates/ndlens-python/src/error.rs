@@ -63,6 +63,7 @@ impl Raise for ndlens::Error {
 
 impl Raise for store::Error {
     fn raise(&self) -> PyErr {
+        use store::Error as E;
         if let Some(io) = self.io() {
             return match (io.raw_os_error(), self.path()) {
                 // With an errno, OSError picks its own subclass, such as FileNotFoundError.
@@ -73,11 +74,21 @@ impl Raise for store::Error {
             };
         }
         let message = self.to_string();
-        if matches!(self, store::Error::UnknownMode { .. }) {
-            return PyValueError::new_err(message);
+        match self {
+            E::UnknownMode { .. } => PyValueError::new_err(message),
+            E::SharedMemoryExhausted { .. } => PyMemoryError::new_err(message),
+            E::SharedMemory { source, .. } if is_shortage(source) => PyMemoryError::new_err(message),
+            E::SharedMemory { .. } => PyOSError::new_err(message),
+            E::SharedMemoryGone { .. } | E::SharedMemoryRefused { .. } => raise!("StaleHandleError", message),
+            _ => raise!("FormatError", message),
         }
-        raise!("FormatError", message)
     }
+}
+
+/// Whether the system said no for lack of memory or addresses.
+fn is_shortage(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind;
+    matches!(error.kind(), ErrorKind::OutOfMemory | ErrorKind::StorageFull | ErrorKind::FileTooLarge)
 }
 
 /// `os.strerror`.

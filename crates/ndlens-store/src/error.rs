@@ -52,6 +52,23 @@ pub enum Error {
     /// A file that ends before its data does.
     #[error("{path}: truncated: file has {got} bytes, expected at least {expected} for shape {shape:?}")]
     Truncated { path: PathBuf, got: u64, expected: u64, shape: Vec<usize> },
+    /// Less memory than was to be shared.
+    #[error("cannot share {len_bytes} bytes: only {available} bytes of memory are available")]
+    SharedMemoryExhausted { len_bytes: usize, available: u64 },
+    /// The system said no to shared memory.
+    #[error("cannot {operation} {len_bytes} bytes of shared memory: {source}")]
+    SharedMemory { operation: &'static str, len_bytes: usize, source: io::Error },
+    /// Nobody holds the memory where the handle says.
+    #[error(
+        "shared memory of process {process} is gone: keep the view alive there until it has been unpickled here"
+    )]
+    SharedMemoryGone { process: u32 },
+    /// The system said no to memory that another process holds.
+    #[error("cannot open the shared memory of process {process}: {source}")]
+    SharedMemoryRefused { process: u32, source: io::Error },
+    /// Bytes that are not a handle.
+    #[error("damaged handle: {problem}")]
+    DamagedHandle { problem: String },
     /// A gate of the core closed where this crate had already checked.
     #[error(transparent)]
     Core(#[from] ndlens_core::Error),
@@ -61,7 +78,13 @@ impl Error {
     /// The file this is about, if it is about one.
     pub fn path(&self) -> Option<&Path> {
         match self {
-            Error::UnknownMode { .. } | Error::Core(_) => None,
+            Error::UnknownMode { .. }
+            | Error::SharedMemoryExhausted { .. }
+            | Error::SharedMemory { .. }
+            | Error::SharedMemoryGone { .. }
+            | Error::SharedMemoryRefused { .. }
+            | Error::DamagedHandle { .. }
+            | Error::Core(_) => None,
             Error::Io { path, .. }
             | Error::NotRegular { path, .. }
             | Error::NotNpy { path, .. }

@@ -24,12 +24,18 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod available;
 mod descr;
 mod error;
+mod handle;
 mod literal;
 mod map;
 mod npy;
+mod process;
+mod shared;
 
 pub use error::{DTypeProblem, Error, HeaderProblem, Result};
+pub use handle::Handle;
 pub use map::{MapMode, MappedFile};
 pub use npy::open;
+pub use shared::{ARENA_WORDS, Arena, ArenaId};

@@ -1,0 +1,205 @@
+//! The way to an arena that another process holds.
+//!
+//! A process that holds an arena has a descriptor of it, and the system shows a process's descriptors to other processes of the
+//! same user as `/proc/<pid>/fd/<number>`. So a handle is a process, a descriptor, and what tells the arena from every other file
+//! that may be there by the time somebody looks.
+//!
+//! # Limitations
+//!
+//! - The process must live, and hold the arena, when the handle is opened. Whoever opened it can make a handle of its own.
+//! - Processes must be of one user, or the opener privileged, and see each other's `/proc`: those in two containers do not,
+//!   unless the containers share their process ids.
+
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::process;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::shared::{Arena, ArenaId};
+
+/// Where an [`Arena`] can be found: some 30 bytes that any process of the same user can open, while this one holds the arena.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Handle {
+    process: u32,
+    descriptor: u32,
+    device: u64,
+    inode: u64,
+    id: ArenaId,
+}
+
+impl Arena {
+    /// A handle by which other processes find this arena, as long as this process holds it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::SharedMemoryGone`] where somebody closed the arena's descriptor behind our back.
+    pub fn handle(&self) -> Result<Handle> {
+        let process = process::id();
+        match self.file().metadata() {
+            Ok(metadata) if self.is_inode(metadata.dev(), metadata.ino()) => {}
+            _ => return Err(Error::SharedMemoryGone { process }),
+        }
+        let descriptor = self.file().as_raw_fd().cast_unsigned();
+        Ok(Handle { process, descriptor, device: self.device(), inode: self.inode(), id: *self.id() })
+    }
+}
+
+impl Handle {
+    /// The handle as bytes to send.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        to_bytes(self)
+    }
+
+    /// The handle that was sent.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DamagedHandle`] where it was something else.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        from_bytes(bytes)
+    }
+
+    /// The arena: the one that is mapped here already, or else the other process's.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::SharedMemoryGone`] where the process that made the handle is gone, or holds the arena no more;
+    /// [`Error::SharedMemoryRefused`] where the system says no.
+    pub fn open(&self) -> Result<Arc<Arena>> {
+        if let Some(arena) = Arena::mapped(&self.id).filter(|arena| arena.is_inode(self.device, self.inode)) {
+            return Ok(arena);
+        }
+        let process = self.process;
+        let gone = || Error::SharedMemoryGone { process };
+        let refused = |source: io::Error| match source.kind() {
+            io::ErrorKind::NotFound => gone(),
+            _ => Error::SharedMemoryRefused { process, source },
+        };
+        let path = self.path();
+        // By the number there may now be any file of any program, and opening some files does something.
+        let metadata = fs::metadata(&path).map_err(refused)?;
+        if !self.is_inode(&metadata) || !is_memfd(&path) {
+            return Err(gone());
+        }
+        let file = open(&path).map_err(refused)?;
+        if !self.is_inode(&file.metadata().map_err(refused)?) {
+            return Err(gone());
+        }
+        let arena = Arena::adopt(file).map_err(refused)?.ok_or_else(gone)?;
+        if *arena.id() == self.id { Ok(arena) } else { Err(gone()) }
+    }
+
+    fn path(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/fd/{}", self.process, self.descriptor))
+    }
+
+    fn is_inode(&self, metadata: &fs::Metadata) -> bool {
+        (metadata.dev(), metadata.ino()) == (self.device, self.inode)
+    }
+}
+
+/// Whether a path under `/proc/<pid>/fd` leads to a file of ours in memory.
+pub(crate) fn is_memfd(path: &Path) -> bool {
+    fs::read_link(path)
+        .is_ok_and(|target| target.as_os_str().as_encoded_bytes().starts_with(b"/memfd:ndlens"))
+}
+
+/// Opens what `/proc/<pid>/fd` shows, for mapping.
+pub(crate) fn open(path: &Path) -> io::Result<fs::File> {
+    OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)
+}
+
+pub(crate) fn to_bytes(value: &impl Serialize) -> Vec<u8> {
+    // It fails for sequences of unknown length and maps, which nothing here has.
+    postcard::to_stdvec(value).unwrap_or_default()
+}
+
+pub(crate) fn from_bytes<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T> {
+    let damaged = |problem: String| Error::DamagedHandle { problem };
+    let (value, rest) = postcard::take_from_bytes(bytes).map_err(|error| damaged(error.to_string()))?;
+    if !rest.is_empty() {
+        return Err(damaged(format!("{} bytes after its end", rest.len())));
+    }
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a handle opens where its arena is not mapped yet, as in another process.
+    fn forget(arena: &Arena) -> Handle {
+        let handle = arena.handle().unwrap();
+        crate::shared::forget(arena.id());
+        handle
+    }
+
+    #[test]
+    fn a_handle_is_short_and_comes_back_from_bytes() {
+        let handle = Arena::create(1 << 20).unwrap().handle().unwrap();
+        assert!(handle.to_bytes().len() < 40);
+        assert_eq!(Handle::from_bytes(&handle.to_bytes()).unwrap(), handle);
+    }
+
+    #[test]
+    fn a_handle_opens_the_arena_that_is_mapped_already() {
+        let arena = Arena::create(10).unwrap();
+        assert!(Arc::ptr_eq(&arena.handle().unwrap().open().unwrap(), &arena));
+    }
+
+    #[test]
+    fn a_handle_opens_another_map_of_the_same_memory() {
+        let arena = Arena::create(10).unwrap();
+        let other = forget(&arena).open().unwrap();
+        assert!(!Arc::ptr_eq(&arena, &other));
+        arena.words()[3].store(42, std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(other.words()[3].load(std::sync::atomic::Ordering::Relaxed), 42);
+        assert_eq!((other.id(), other.len()), (arena.id(), 10));
+        // It can be passed on, also where the first is gone.
+        drop(arena);
+        assert!(forget(&other).open().is_ok());
+    }
+
+    #[test]
+    fn a_handle_to_what_is_not_there_any_more_says_so() {
+        let handle = forget(&Arena::create(10).unwrap());
+        let gone = format!(
+            "shared memory of process {} is gone: keep the view alive there until it has been unpickled here",
+            process::id()
+        );
+        assert_eq!(handle.open().unwrap_err().to_string(), gone);
+
+        let arena = Arena::create(10).unwrap();
+        let right = forget(&arena);
+        // A process that is gone; a descriptor, an inode and an id of something else.
+        let wrong = [
+            Handle { process: u32::MAX, ..right.clone() },
+            Handle { descriptor: 1, ..right.clone() },
+            Handle { descriptor: u32::MAX, ..right.clone() },
+            Handle { inode: right.inode + 1, ..right.clone() },
+            Handle { device: right.device + 1, ..right.clone() },
+            Handle { id: [7; 16], ..right.clone() },
+        ];
+        for handle in wrong {
+            assert!(matches!(handle.open(), Err(Error::SharedMemoryGone { .. })), "{handle:?}");
+        }
+        assert!(right.open().is_ok());
+    }
+
+    #[test]
+    fn bytes_that_are_no_handle_are_refused() {
+        let bytes = Arena::create(10).unwrap().handle().unwrap().to_bytes();
+        for end in 0..bytes.len() {
+            assert!(matches!(Handle::from_bytes(&bytes[..end]), Err(Error::DamagedHandle { .. })));
+        }
+        let longer = [&bytes[..], b"xy"].concat();
+        let error = Handle::from_bytes(&longer).unwrap_err();
+        assert_eq!(error.to_string(), "damaged handle: 2 bytes after its end");
+    }
+}
