@@ -75,11 +75,17 @@ impl Raise for store::Error {
         }
         let message = self.to_string();
         match self {
-            E::UnknownMode { .. } => PyValueError::new_err(message),
+            E::UnknownMode { .. } | E::BadName { .. } | E::OtherContents { .. } => {
+                PyValueError::new_err(message)
+            }
             E::SharedMemoryExhausted { .. } => PyMemoryError::new_err(message),
             E::SharedMemory { source, .. } if is_shortage(source) => PyMemoryError::new_err(message),
-            E::SharedMemory { .. } => PyOSError::new_err(message),
-            E::SharedMemoryGone { .. } | E::SharedMemoryRefused { .. } => raise!("StaleHandleError", message),
+            E::SharedMemory { .. } | E::NameLock { .. } => PyOSError::new_err(message),
+            E::SharedMemoryGone { .. }
+            | E::SharedMemoryRefused { .. }
+            | E::FileChanged { .. }
+            | E::FileReplaced { .. } => raise!("StaleHandleError", message),
+            E::Core(error) => error.raise(),
             _ => raise!("FormatError", message),
         }
     }

@@ -13,9 +13,11 @@ mod import;
 mod interface;
 mod key;
 mod loader;
+mod pickle;
 mod run_state;
 mod sequence;
 mod shape;
+mod share;
 mod store;
 mod transform;
 mod view;
@@ -37,6 +39,13 @@ fn _ndlens(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(import::shares_memory, module)?)?;
     module.add_function(wrap_pyfunction!(import::may_share_memory, module)?)?;
     module.add_function(wrap_pyfunction!(store::open, module)?)?;
+    module.add_function(wrap_pyfunction!(share::share, module)?)?;
+    module.add_function(wrap_pyfunction!(share::empty_shared, module)?)?;
+    module.add_function(wrap_pyfunction!(share::attach, module)?)?;
+    module.add_function(wrap_pyfunction!(pickle::view_of_handle, module)?)?;
+    module.add_function(wrap_pyfunction!(pickle::view_of_bytes, module)?)?;
+    module.add_function(wrap_pyfunction!(pickle::reduce_sent, module)?)?;
+    module.add_function(wrap_pyfunction!(pickle::wait_for_receipts, module)?)?;
     module.add_function(wrap_pyfunction!(shape::dtype_name, module)?)?;
     Ok(())
 }

@@ -37,6 +37,12 @@ pub(crate) fn dtype_name(dtype: &Bound<'_, PyAny>) -> PyResult<&'static str> {
     row.map(|row| row.name).ok_or_else(|| PyTypeError::new_err(format!("unknown dtype {name:?}")))
 }
 
+/// The dtype of any name that `dtype_name` takes.
+pub(crate) fn extract_dtype(dtype: &Bound<'_, PyAny>) -> PyResult<DType> {
+    let name = dtype_name(dtype)?;
+    DType::from_name(name).ok_or_else(|| PyTypeError::new_err(format!("unknown dtype {name:?}")))
+}
+
 fn wrap(views: ndlens::Result<Vec<View>>) -> PyResult<Vec<PyView>> {
     Ok(views.or_raise()?.into_iter().map(PyView::new).collect())
 }
@@ -175,9 +181,6 @@ impl PyView {
     ///
     /// Never copies: raises `CopyRequired` where the last axis is not packed.
     fn reinterpret(&self, dtype: &Bound<'_, PyAny>) -> PyResult<PyView> {
-        let name = dtype_name(dtype)?;
-        let dtype =
-            DType::from_name(name).ok_or_else(|| PyTypeError::new_err(format!("unknown dtype {name:?}")))?;
-        self.view()?.reinterpret(dtype).map(PyView::new).or_raise()
+        self.view()?.reinterpret(extract_dtype(dtype)?).map(PyView::new).or_raise()
     }
 }

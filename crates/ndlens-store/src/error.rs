@@ -69,6 +69,24 @@ pub enum Error {
     /// Bytes that are not a handle.
     #[error("damaged handle: {problem}")]
     DamagedHandle { problem: String },
+    /// A handle to a file that is another now.
+    #[error("{path}: file has changed since it was opened: its {what} is {got}, expected {expected}")]
+    FileChanged { path: PathBuf, what: &'static str, got: i128, expected: i128 },
+    /// A mapped file that no path leads to.
+    #[error(
+        "{path}: the file was replaced or deleted since it was opened, so no other process can open it; \
+         call .copy() first"
+    )]
+    FileReplaced { path: PathBuf },
+    /// A name that cannot be looked for.
+    #[error("bad name {name:?}: expected 1 to 64 ASCII letters, digits, dots, hyphens and underscores")]
+    BadName { name: String },
+    /// Other arrays than were to be shared.
+    #[error("shared memory {name} holds {got}, expected {expected}")]
+    OtherContents { name: String, got: String, expected: String },
+    /// The system has no lock for a name.
+    #[error("cannot lock the name {name}: {source}")]
+    NameLock { name: String, source: io::Error },
     /// A gate of the core closed where this crate had already checked.
     #[error(transparent)]
     Core(#[from] ndlens_core::Error),
@@ -84,6 +102,9 @@ impl Error {
             | Error::SharedMemoryGone { .. }
             | Error::SharedMemoryRefused { .. }
             | Error::DamagedHandle { .. }
+            | Error::BadName { .. }
+            | Error::OtherContents { .. }
+            | Error::NameLock { .. }
             | Error::Core(_) => None,
             Error::Io { path, .. }
             | Error::NotRegular { path, .. }
@@ -95,6 +116,8 @@ impl Error {
             | Error::BadHeader { path, .. }
             | Error::UnsupportedDType { path, .. }
             | Error::Shape { path, .. }
+            | Error::FileChanged { path, .. }
+            | Error::FileReplaced { path }
             | Error::Truncated { path, .. } => Some(path),
         }
     }

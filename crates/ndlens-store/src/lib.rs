@@ -27,15 +27,24 @@
 mod available;
 mod descr;
 mod error;
+mod file_handle;
 mod handle;
 mod literal;
 mod map;
+mod name_lock;
+pub mod named;
 mod npy;
 mod process;
+mod share;
 mod shared;
+mod transit;
+mod view_handle;
 
 pub use error::{DTypeProblem, Error, HeaderProblem, Result};
 pub use handle::Handle;
 pub use map::{MapMode, MappedFile};
 pub use npy::open;
+pub use share::{empty_shared, share};
 pub use shared::{ARENA_WORDS, Arena, ArenaId};
+pub use transit::wait_for_receipts;
+pub use view_handle::{Packed, ViewHandle};

@@ -38,6 +38,8 @@ use memmap2::{MmapOptions, MmapRaw};
 use ndlens_core::{ALIGNMENT, Access, Buffer, Owner};
 
 use crate::error::{Error, Result};
+use crate::file_handle::{self, FileIdentity, MappingId};
+use crate::shared::random_bits;
 
 /// Who sees what is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -86,11 +88,27 @@ pub struct MappedFile {
     file: File,
     path: PathBuf,
     mode: MapMode,
+    id: MappingId,
+    identity: FileIdentity,
 }
 
 impl MappedFile {
     /// Maps the first `len` bytes of a file that [`open_regular`] opened in the same mode.
     pub(crate) fn map(file: File, path: &Path, mode: MapMode, len: usize) -> Result<Buffer> {
+        let id = random_bits().map_err(|source| Error::Io { path: path.to_owned(), source })?;
+        Ok(MappedFile::map_as(id, file, path, mode, len)?.buffer())
+    }
+
+    /// As [`map`](Self::map), as the mapping that handles call `id`.
+    pub(crate) fn map_as(
+        id: MappingId,
+        file: File,
+        path: &Path,
+        mode: MapMode,
+        len: usize,
+    ) -> Result<Arc<Self>> {
+        let io = |source| Error::Io { path: path.to_owned(), source };
+        let identity = FileIdentity::of(&file.metadata().map_err(io)?);
         let mut options = MmapOptions::new();
         options.len(len).no_reserve_swap();
         let map = match mode {
@@ -104,16 +122,35 @@ impl MappedFile {
                 unsafe { options.map_copy(&file) }.map(|map| Some(MmapRaw::from(map)))
             }
         };
-        let map = map.map_err(|source| Error::Io { path: path.to_owned(), source })?;
-        let access = if mode == MapMode::Read { Access::ReadOnly } else { Access::ReadWrite };
-        let start = map.as_ref().and_then(|map| NonNull::new(map.as_mut_ptr()));
+        let map = map.map_err(io)?;
+        let file = MappedFile { map, file, path: path.to_owned(), mode, id, identity };
+        Ok(file_handle::register(id, Arc::new(file)))
+    }
+
+    /// All that is mapped.
+    pub(crate) fn buffer(self: Arc<Self>) -> Buffer {
+        let access = if self.mode == MapMode::Read { Access::ReadOnly } else { Access::ReadWrite };
+        let start = self.map.as_ref().and_then(|map| NonNull::new(map.as_mut_ptr()));
         // Without a map, any aligned address is the start of no bytes.
-        let (ptr, len) = start.map_or((NonNull::<Aligned>::dangling().cast(), 0), |start| (start, len));
-        let owner = MappedFile { map, file, path: path.to_owned(), mode };
-        // SAFETY: the map is `len` bytes from `ptr` on, at most isize::MAX as mmap gave them; readable and writable in
-        // every mode, at this address until `owner`, which holds it, drops. Pages beyond the end of a file that was
+        let start = start.unwrap_or(NonNull::<Aligned>::dangling().cast());
+        // SAFETY: the map is `len` bytes from `start` on, at most isize::MAX as mmap gave them; readable and writable in
+        // every mode, at this address until `self`, which holds it, drops. Pages beyond the end of a file that was
         // shortened since are mapped but not readable: that hazard is the file's, and `verify` is there for it.
-        Ok(unsafe { Buffer::from_raw(ptr, len, access, Arc::new(owner)) })
+        unsafe { Buffer::from_raw(start, self.len(), access, self) }
+    }
+
+    /// What handles call this mapping.
+    pub(crate) fn id(&self) -> MappingId {
+        self.id
+    }
+
+    /// What the file was when it was mapped.
+    pub(crate) fn identity(&self) -> &FileIdentity {
+        &self.identity
+    }
+
+    pub(crate) fn file(&self) -> &File {
+        &self.file
     }
 
     /// The file, as it was named when it was opened.

@@ -16,7 +16,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 /// A process leaves what its parent had where it is: one value for each generation of forks is never freed.
 pub(crate) struct PerProcess<T: 'static> {
     current: AtomicPtr<Slot<T>>,
-    inherit: fn(&T) -> T,
+    inherit: fn(&mut T) -> T,
 }
 
 struct Slot<T> {
@@ -25,8 +25,8 @@ struct Slot<T> {
 }
 
 impl<T: Default + Send> PerProcess<T> {
-    /// `inherit` makes a child's value of its parent's.
-    pub(crate) const fn new(inherit: fn(&T) -> T) -> Self {
+    /// `inherit` makes a child's value of its copy of the parent's, which nobody will look at again.
+    pub(crate) const fn new(inherit: fn(&mut T) -> T) -> Self {
         PerProcess { current: AtomicPtr::new(ptr::null_mut()), inherit }
     }
 
@@ -46,8 +46,8 @@ impl<T: Default + Send> PerProcess<T> {
                 return slot;
             }
             let value = existing.and_then(|slot| match slot.value.try_lock() {
-                Ok(value) => Some((self.inherit)(&value)),
-                Err(TryLockError::Poisoned(value)) => Some((self.inherit)(&value.into_inner())),
+                Ok(mut value) => Some((self.inherit)(&mut value)),
+                Err(TryLockError::Poisoned(value)) => Some((self.inherit)(&mut value.into_inner())),
                 // Held by a thread that the fork left behind, perhaps in the middle of a change.
                 Err(TryLockError::WouldBlock) => None,
             });
@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn another_process_has_a_lock_and_a_value_of_its_own() {
-        static STATE: PerProcess<Vec<u32>> = PerProcess::new(Clone::clone);
+        static STATE: PerProcess<Vec<u32>> = PerProcess::new(|parent| parent.clone());
         STATE.slot(1).value.lock().unwrap().push(7);
         assert_eq!(*STATE.slot(1).value.lock().unwrap(), [7]);
         // The parent's lock is free: the child goes on with a copy.

@@ -88,7 +88,7 @@ const _: () = assert!(size_of::<Header>() <= DATA_START);
 pub type ArenaId = [u8; 16];
 
 /// The arenas that are mapped in this process. A forked child has them mapped too.
-static MAPPED: PerProcess<Registry> = PerProcess::new(Registry::clone);
+static MAPPED: PerProcess<Registry> = PerProcess::new(|parent| parent.clone());
 
 #[derive(Default, Clone)]
 struct Registry {
@@ -195,9 +195,7 @@ impl Arena {
         file.set_len(file_len as u64).map_err(failed("create"))?;
         rustix::fs::fcntl_add_seals(&file, SEALS | SealFlags::SEAL).map_err(|e| failed("seal")(e.into()))?;
         reserve(&file, 0, DATA_START).map_err(|e| e.of(len))?;
-        let mut id = ArenaId::default();
-        rustix::rand::getrandom(&mut id[..], rustix::rand::GetRandomFlags::empty())
-            .map_err(|e| failed("name")(e.into()))?;
+        let id = random_bits().map_err(failed("name"))?;
 
         let mapping = Mapping::new(file, len).map_err(failed("map"))?;
         let header = mapping.header();
@@ -354,6 +352,13 @@ pub(crate) fn offset_in(arena: &Arena, buffer: &Buffer) -> usize {
 #[cfg(test)]
 pub(crate) fn forget(id: &ArenaId) {
     MAPPED.lock().arenas.remove(id);
+}
+
+/// 128 bits that nobody else has.
+pub(crate) fn random_bits() -> io::Result<[u8; 16]> {
+    let mut bits = [0; 16];
+    rustix::rand::getrandom(&mut bits[..], rustix::rand::GetRandomFlags::empty())?;
+    Ok(bits)
 }
 
 fn halves(id: ArenaId) -> [u64; 2] {
