@@ -1,8 +1,8 @@
 """Views on their way to another process.
 
-A pickled view of shared memory is a handle, and holds nothing: who drops the view after sending it frees the memory before it is
-received. The pickler cannot be asked where a pickle goes, but multiprocessing has one of its own for messages, and so has loky.
-They are told here to hold what they send until it is received.
+A pickled view of shared memory is a handle, and holds nothing: who drops the view after sending it frees the memory
+before it is received. A pickler cannot be asked where a pickle goes, but multiprocessing has one of its own for
+messages, and so has loky. They are told here to hold what they send until it is received.
 
 Neither is imported for it: each is looked for when a view is made that could be sent.
 """
@@ -12,8 +12,6 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable
-from typing import Any
 
 from . import _ndlens
 
@@ -24,8 +22,8 @@ _PICKLERS = (
     "loky.backend.reduction",
 )
 
-# How long a worker that is done waits for what it sent to be received: long enough for a busy receiver, short enough for
-# one who joins the worker first. Seconds.
+# How long a worker that is done waits for what it sent to be received: long enough for a busy receiver, short enough
+# for one who joins the worker first. Seconds.
 _PATIENCE = 10.0
 
 # Picklers made before their module was told do not know yet. Seconds: more than it takes to pickle a message.
@@ -33,6 +31,7 @@ _LATE = 1.0
 
 _registered: set[str] = set()
 _late_until = 0.0
+_registered_for_forks = False
 _waits_at_exit = -1
 
 
@@ -47,30 +46,29 @@ def register(late: bool = False) -> bool:
             # Another thread may be half-way through importing it.
             if (tell := getattr(module, "register", None)) is None:
                 continue
-            tell(_ndlens.View, _reduce)
+            tell(_ndlens.View, _ndlens._reduce_sent)
             _registered.add(name)
             if late:
                 _late_until = time.monotonic() + _LATE
-    if late and _late_until and time.monotonic() < _late_until:
-        _wait_at_exit()
-        return True
-    return False
-
-
-def _reduce(view: _ndlens.View) -> tuple[Callable[..., _ndlens.View], Any]:
     _wait_at_exit()
-    return _ndlens._reduce_sent(view)
+    return late and time.monotonic() < _late_until
 
 
 def _wait_at_exit() -> None:
-    """Lets a worker that is done live until what it sent is received: its memory goes with it."""
-    global _waits_at_exit
-    if _waits_at_exit == os.getpid():
-        return
-    _waits_at_exit = os.getpid()
-    if (process := sys.modules.get("multiprocessing.process")) is None or process.parent_process() is None:
-        return
-    from multiprocessing.util import Finalize
+    """Lets a worker that is done live until what it sent is received: its memory goes with it.
 
-    # After the feeders of queues, which have -5, have written everything.
-    Finalize(None, _ndlens._wait_for_receipts, args=(_PATIENCE,), exitpriority=-100)
+    To be said before the worker is done: what is in queues then is pickled when it is too late to say so.
+    """
+    global _registered_for_forks, _waits_at_exit
+    if _waits_at_exit == os.getpid() or "multiprocessing.reduction" not in _registered:
+        return
+    from multiprocessing import process, util
+
+    if not _registered_for_forks:
+        _registered_for_forks = True
+        # A worker begins with it, however it was started; what waits at its exit must be said after.
+        util.register_after_fork(sys.modules[__name__], lambda _: _wait_at_exit())
+    if process.parent_process() is not None:
+        _waits_at_exit = os.getpid()
+        # After the feeders of queues, which have -5, have written everything.
+        util.Finalize(None, _ndlens._wait_for_receipts, args=(_PATIENCE,), exitpriority=-100)

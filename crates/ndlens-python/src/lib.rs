@@ -42,10 +42,11 @@ fn _ndlens(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(share::share, module)?)?;
     module.add_function(wrap_pyfunction!(share::empty_shared, module)?)?;
     module.add_function(wrap_pyfunction!(share::attach, module)?)?;
-    module.add_function(wrap_pyfunction!(pickle::view_of_handle, module)?)?;
-    module.add_function(wrap_pyfunction!(pickle::view_of_bytes, module)?)?;
-    module.add_function(wrap_pyfunction!(pickle::reduce_sent, module)?)?;
-    module.add_function(wrap_pyfunction!(pickle::wait_for_receipts, module)?)?;
     module.add_function(wrap_pyfunction!(shape::dtype_name, module)?)?;
+    // Not `add_function`, which would list them as public.
+    module.setattr("_view_of_handle", wrap_pyfunction!(pickle::view_of_handle, module)?)?;
+    module.setattr("_view_of_bytes", wrap_pyfunction!(pickle::view_of_bytes, module)?)?;
+    module.setattr("_reduce_sent", wrap_pyfunction!(pickle::reduce_sent, module)?)?;
+    module.setattr("_wait_for_receipts", wrap_pyfunction!(pickle::wait_for_receipts, module)?)?;
     Ok(())
 }

@@ -97,7 +97,7 @@ pub(crate) fn share<'py>(
 /// >>> mine[0]
 /// 7
 #[pyfunction]
-#[pyo3(signature = (name, /, *, timeout = Some(60.0)))]
+#[pyo3(signature = (name, /, *, timeout = Some(60.0)), text_signature = "(name, /, *, timeout=60.0)")]
 pub(crate) fn attach<'py>(py: Python<'py>, name: &str, timeout: Option<f64>) -> PyResult<Bound<'py, PyAny>> {
     register_senders(py, false)?;
     let name = Name::new(name).or_raise()?;

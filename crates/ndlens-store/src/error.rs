@@ -84,6 +84,9 @@ pub enum Error {
     /// Other arrays than were to be shared.
     #[error("shared memory {name} holds {got}, expected {expected}")]
     OtherContents { name: String, got: String, expected: String },
+    /// No array, and so nobody who would hold what has the name.
+    #[error("nothing to share under the name {name}: expected at least one array")]
+    NothingToShare { name: String },
     /// The system has no lock for a name.
     #[error("cannot lock the name {name}: {source}")]
     NameLock { name: String, source: io::Error },
@@ -104,6 +107,7 @@ impl Error {
             | Error::DamagedHandle { .. }
             | Error::BadName { .. }
             | Error::OtherContents { .. }
+            | Error::NothingToShare { .. }
             | Error::NameLock { .. }
             | Error::Core(_) => None,
             Error::Io { path, .. }

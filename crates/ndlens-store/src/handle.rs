@@ -6,7 +6,8 @@
 //!
 //! # Limitations
 //!
-//! - The process must live, and hold the arena, when the handle is opened. Whoever opened it can make a handle of its own.
+//! - The process must live, and hold the arena, when the handle is opened; or else another must hold it, which is found by
+//!   looking at all of the user's processes. Whoever opened it can make a handle of its own.
 //! - Processes must be of one user, or the opener privileged, and see each other's `/proc`: those in two containers do not,
 //!   unless the containers share their process ids.
 
@@ -21,6 +22,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::holders;
 use crate::shared::{Arena, ArenaId};
 
 /// Where an [`Arena`] can be found: some 30 bytes that any process of the same user can open, while this one holds the arena.
@@ -69,30 +71,41 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// [`Error::SharedMemoryGone`] where the process that made the handle is gone, or holds the arena no more;
+    /// [`Error::SharedMemoryGone`] where the process that made the handle is gone, or holds the arena no more, and no other does;
     /// [`Error::SharedMemoryRefused`] where the system says no.
     pub fn open(&self) -> Result<Arc<Arena>> {
         if let Some(arena) = Arena::mapped(&self.id).filter(|arena| arena.is_inode(self.device, self.inode)) {
             return Ok(arena);
         }
-        let process = self.process;
-        let gone = || Error::SharedMemoryGone { process };
-        let refused = |source: io::Error| match source.kind() {
-            io::ErrorKind::NotFound => gone(),
-            _ => Error::SharedMemoryRefused { process, source },
-        };
-        let path = self.path();
         // By the number there may now be any file of any program, and opening some files does something.
-        let metadata = fs::metadata(&path).map_err(refused)?;
-        if !self.is_inode(&metadata) || !is_memfd(&path) {
-            return Err(gone());
+        let refusal = match self.open_at(&self.path()) {
+            Ok(Some(arena)) => return Ok(arena),
+            Ok(None) => None,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => Some(error),
+        };
+        // Who made the handle is gone; but others may hold the memory.
+        let mut others = holders::of_file(self.device, self.inode, None);
+        if let Some(arena) = others.find_map(|path| self.open_at(&path).ok().flatten()) {
+            return Ok(arena);
         }
-        let file = open(&path).map_err(refused)?;
-        if !self.is_inode(&file.metadata().map_err(refused)?) {
-            return Err(gone());
+        let process = self.process;
+        Err(match refusal {
+            Some(source) => Error::SharedMemoryRefused { process, source },
+            None => Error::SharedMemoryGone { process },
+        })
+    }
+
+    /// The arena, if that is what is there.
+    fn open_at(&self, path: &Path) -> io::Result<Option<Arc<Arena>>> {
+        if !self.is_inode(&fs::metadata(path)?) || !holders::is_ours(path) {
+            return Ok(None);
         }
-        let arena = Arena::adopt(file).map_err(refused)?.ok_or_else(gone)?;
-        if *arena.id() == self.id { Ok(arena) } else { Err(gone()) }
+        let file = open(path)?;
+        if !self.is_inode(&file.metadata()?) {
+            return Ok(None);
+        }
+        Ok(Arena::adopt(file)?.filter(|arena| *arena.id() == self.id))
     }
 
     fn path(&self) -> PathBuf {
@@ -102,12 +115,6 @@ impl Handle {
     fn is_inode(&self, metadata: &fs::Metadata) -> bool {
         (metadata.dev(), metadata.ino()) == (self.device, self.inode)
     }
-}
-
-/// Whether a path under `/proc/<pid>/fd` leads to a file of ours in memory.
-pub(crate) fn is_memfd(path: &Path) -> bool {
-    fs::read_link(path)
-        .is_ok_and(|target| target.as_os_str().as_encoded_bytes().starts_with(b"/memfd:ndlens"))
 }
 
 /// Opens what `/proc/<pid>/fd` shows, for mapping.
@@ -177,11 +184,8 @@ mod tests {
 
         let arena = Arena::create(10).unwrap();
         let right = forget(&arena);
-        // A process that is gone; a descriptor, an inode and an id of something else.
+        // An inode, a device and an id of something else.
         let wrong = [
-            Handle { process: u32::MAX, ..right.clone() },
-            Handle { descriptor: 1, ..right.clone() },
-            Handle { descriptor: u32::MAX, ..right.clone() },
             Handle { inode: right.inode + 1, ..right.clone() },
             Handle { device: right.device + 1, ..right.clone() },
             Handle { id: [7; 16], ..right.clone() },
@@ -190,6 +194,20 @@ mod tests {
             assert!(matches!(handle.open(), Err(Error::SharedMemoryGone { .. })), "{handle:?}");
         }
         assert!(right.open().is_ok());
+    }
+
+    #[test]
+    fn memory_is_found_with_whoever_holds_it_where_the_maker_of_the_handle_is_gone() {
+        let arena = Arena::create(10).unwrap();
+        let right = forget(&arena);
+        for elsewhere in [
+            Handle { process: u32::MAX, ..right.clone() },
+            Handle { descriptor: 1, ..right.clone() },
+            Handle { descriptor: u32::MAX, ..right.clone() },
+        ] {
+            crate::shared::forget(arena.id());
+            assert_eq!(elsewhere.open().unwrap().id(), arena.id());
+        }
     }
 
     #[test]

@@ -29,6 +29,7 @@ mod descr;
 mod error;
 mod file_handle;
 mod handle;
+mod holders;
 mod literal;
 mod map;
 mod name_lock;

@@ -8,7 +8,7 @@
 //!   (`/proc/<pid>/fd`). It is there as long as anyone holds it.
 //! - It counts once its header says that it is ready, which is the last thing its creator does. One whose creator died is never
 //!   ready, and gone with its creator.
-//! - Who creates is who holds the [`NameLock`], which goes with its process.
+//! - Who creates is who holds the `NameLock`, which goes with its process.
 //!
 //! ```text
 //!  rank 0   look: nothing   lock   look: nothing   create, fill, ready   unlock
@@ -18,9 +18,7 @@
 //! The arena says what is in it in a manifest after the arrays: how they came (one, a tuple, a dict) and what each is.
 
 use std::fmt;
-use std::fs;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use ndlens_core::{DType, Layout, Order, View};
@@ -28,6 +26,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::handle::{self, from_bytes, to_bytes};
+use crate::holders;
 use crate::name_lock::NameLock;
 use crate::share::Plan;
 use crate::shared::Arena;
@@ -110,7 +109,6 @@ pub fn take_turn(name: &Name) -> Result<Turn> {
     if let Some(contents) = find(name)? {
         return Ok(Turn::Attached(contents));
     }
-    // The effective user, since it is who can look at whose files.
     let address = format!("ndlens/{}/{}", rustix::process::geteuid().as_raw(), name.0);
     let lock = NameLock::try_acquire(&address)
         .map_err(|source| Error::NameLock { name: name.to_string(), source })?;
@@ -133,19 +131,9 @@ pub fn find(name: &Name) -> Result<Option<Contents>> {
 
 /// A ready arena that a process of this user holds under this label.
 fn find_arena(label: &str) -> Option<Arc<Arena>> {
-    let target = PathBuf::from(format!("/memfd:{label} (deleted)"));
-    let user = rustix::process::geteuid().as_raw();
-    let processes = fs::read_dir("/proc").ok()?.flatten().filter(|entry| {
-        let number = entry.file_name().as_encoded_bytes().iter().all(u8::is_ascii_digit);
-        number && entry.metadata().is_ok_and(|metadata| metadata.uid() == user)
-    });
-    // A process can end, and close what it holds, while we look: that is a "no", not an error.
-    let descriptors =
-        processes.filter_map(|process| fs::read_dir(process.path().join("fd")).ok()).flatten().flatten();
-    let candidates = descriptors
-        .map(|descriptor| descriptor.path())
-        .filter(|path| fs::read_link(path).is_ok_and(|link| link == target));
-    candidates.filter_map(|path| adopt(&path)).find(|arena| arena.is_ready())
+    let wanted = holders::link(label);
+    let mut candidates = holders::descriptors(None, |link| link == wanted).filter_map(|path| adopt(&path));
+    candidates.find(|arena| arena.is_ready())
 }
 
 fn adopt(path: &Path) -> Option<Arc<Arena>> {
@@ -186,8 +174,11 @@ impl Creation {
     ///
     /// # Errors
     ///
-    /// As [`share`](crate::share).
+    /// As [`share`](crate::share); [`Error::NothingToShare`] where there is no array, which is what holds the memory.
     pub fn share(self, structure: Structure, views: &[View]) -> Result<Vec<View>> {
+        if views.is_empty() {
+            return Err(Error::NothingToShare { name: self.name.to_string() });
+        }
         let arrays: Vec<_> = views.iter().map(|view| (view.shape(), view.dtype().clone())).collect();
         let filling = self.allocate(structure, &arrays)?;
         for (target, source) in filling.views.iter().zip(views) {

@@ -256,18 +256,6 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_given_back_with_the_last_array_on_it() {
-        let shared = share(&[bytes(10)]).unwrap().remove(0);
-        let arena = Arc::downgrade(&arena_of(shared.buffer()).unwrap());
-        drop(shared);
-        // Other tests share meanwhile, perhaps in the same nursery.
-        let large = share(&[bytes(3 << 20)]).unwrap().remove(0);
-        let own = Arc::downgrade(&arena_of(large.buffer()).unwrap());
-        drop(large);
-        assert!(own.strong_count() == 0 || arena.strong_count() > 0);
-    }
-
-    #[test]
     fn shapes_that_cannot_be_are_refused() {
         let shape: &[usize] = &[1 << 62];
         let half = (shape, DType::U8);

@@ -15,6 +15,7 @@
 //! - What is lost on the way, in a queue nobody reads or with a worker that was killed, is held for an hour.
 //! - Whoever sends to one process a message that two receive, lets go too early for the second.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::process;
 use std::sync::Arc;
@@ -24,11 +25,12 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use crate::holders;
 use crate::process::PerProcess;
-use crate::shared::Arena;
+use crate::shared::{Arena, ArenaId};
 
 /// What has not come by then is taken for lost.
-const LOST_AFTER: Duration = Duration::from_secs(3600);
+const LOST_AFTER: Duration = Duration::from_hours(1);
 
 /// Which word of the arena counts, and whose it must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,7 +110,7 @@ impl Parcel {
         // Another number than ours: somebody wrote nonsense, and nobody will count for us any more.
         let received = was as u32;
         let counted = was == word(ticket.sender, received);
-        counted && received.wrapping_sub(self.sent) < u32::MAX / 2 || !counted || lost
+        !counted || received.wrapping_sub(self.sent) < u32::MAX / 2 || lost
     }
 
     fn slot(&self) -> Option<(&AtomicU64, Ticket)> {
@@ -135,13 +137,20 @@ pub(crate) fn sweep() {
     drop(done);
 }
 
-/// Waits until what this process has sent has come, and no longer than this: whoever exits first frees it. Gives whether all has.
+/// Waits until what this process has sent has come, and no longer than this: whoever exits first frees it. What another process
+/// holds too does not need this one. Gives whether all has come.
 pub fn wait_for_receipts(timeout: Duration) -> bool {
+    sweep();
+    let arenas: Vec<_> = PARCELS.lock().iter().map(|parcel| parcel.arena.clone()).collect();
+    let others = |arena: &Arena| holders::of_file(arena.device(), arena.inode(), Some(process::id()));
+    let safe: HashSet<ArenaId> =
+        arenas.into_iter().filter(|arena| others(arena).next().is_some()).map(|arena| *arena.id()).collect();
+
     let until = Instant::now() + timeout;
     let mut interval = Duration::from_millis(1);
     loop {
         sweep();
-        if PARCELS.lock().is_empty() {
+        if PARCELS.lock().iter().all(|parcel| safe.contains(parcel.arena.id())) {
             return true;
         }
         let now = Instant::now();
