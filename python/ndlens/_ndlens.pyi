@@ -1,9 +1,5 @@
 import sys
-<<<<<<< HEAD
-from collections.abc import Iterable, Mapping, Sequence
-=======
-from collections.abc import Callable, Mapping, Sequence
->>>>>>> bf78df3 (Share arrays between processes: nl.share, nl.attach by name, views that pickle to a handle)
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike
 from types import EllipsisType
 from typing import Any, ClassVar, Literal, NoReturn, SupportsIndex, TypeAlias, final, overload

@@ -75,9 +75,10 @@ impl Raise for store::Error {
         }
         let message = self.to_string();
         match self {
-            E::UnknownMode { .. } | E::BadName { .. } | E::OtherContents { .. } => {
-                PyValueError::new_err(message)
-            }
+            E::UnknownMode { .. }
+            | E::BadName { .. }
+            | E::OtherContents { .. }
+            | E::NothingToShare { .. } => PyValueError::new_err(message),
             E::SharedMemoryExhausted { .. } => PyMemoryError::new_err(message),
             E::SharedMemory { source, .. } if is_shortage(source) => PyMemoryError::new_err(message),
             E::SharedMemory { .. } | E::NameLock { .. } => PyOSError::new_err(message),
