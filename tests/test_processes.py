@@ -86,7 +86,8 @@ QUEUES = """
     def put_inherited(queue, view):
         queue.put(view[1:])
 
-    def relay(source, target):
+    def relay(source, target, seconds):
+        time.sleep(seconds)
         target.put(source.get())
 
     def look(view, queue):
@@ -123,11 +124,11 @@ QUEUES = """
 
         # Passed on by one who is done, to one who has not seen it.
         other = context.Queue()
-        passes, reads = (context.Process(target=relay, args=ends) for ends in ((queue, other), (other, queue)))
+        passes = context.Process(target=relay, args=(queue, other, 0))
+        reads = context.Process(target=relay, args=(other, queue, 0.7))
         passes.start()
-        queue.put(nl.share(b"relayed"))
-        time.sleep(0.7)
         reads.start()
+        queue.put(nl.share(b"relayed"))
         passes.join()
         reads.join()
         assert queue.get().tobytes() == b"relayed"

@@ -181,6 +181,7 @@ impl Creation {
         }
         let arrays: Vec<_> = views.iter().map(|view| (view.shape(), view.dtype().clone())).collect();
         let filling = self.allocate(structure, &arrays)?;
+        filling.arena.populate(0, filling.arena.len());
         for (target, source) in filling.views.iter().zip(views) {
             target.assign(source)?;
         }

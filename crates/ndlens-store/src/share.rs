@@ -83,7 +83,10 @@ pub fn empty_shared(arrays: &[(&[usize], DType)]) -> Result<Vec<View>> {
 /// ```
 pub fn share(views: &[View]) -> Result<Vec<View>> {
     let arrays: Vec<_> = views.iter().map(|view| (view.shape(), view.dtype().clone())).collect();
-    let shared = empty_shared(&arrays)?;
+    let plan = Plan::new(&arrays)?;
+    let (arena, start) = find_room(plan.len)?;
+    arena.populate(start, plan.len);
+    let shared = plan.views(&arena, start)?;
     for (target, source) in shared.iter().zip(views) {
         target.assign(source)?;
     }

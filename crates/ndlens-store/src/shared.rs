@@ -33,7 +33,7 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
-use memmap2::{MmapOptions, MmapRaw};
+use memmap2::{Advice, MmapOptions, MmapRaw};
 use ndlens_core::{Access, Buffer, Owner};
 use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags};
 
@@ -52,6 +52,9 @@ const VERSION: u32 = 1;
 
 /// How much is set aside between two looks at how much there is.
 const PIECE_BYTES: usize = 256 << 20;
+
+/// For less, faults cost less than the call.
+const POPULATE_BYTES: usize = 1 << 20;
 
 /// Processes that can have messages about one arena under way at once.
 pub(crate) const SENDERS: usize = 128;
@@ -246,6 +249,14 @@ impl Arena {
     /// Sets memory aside for bytes that are about to be handed out, so that writing them cannot fail.
     pub(crate) fn reserve(&self, offset: usize, len: usize) -> Result<()> {
         reserve(&self.mapping.file, DATA_START + offset, len).map_err(|error| error.of(len))
+    }
+
+    /// Makes bytes that were set aside, and are about to be written, quick to write: one call in place of a fault for each page.
+    pub(crate) fn populate(&self, offset: usize, len: usize) {
+        if len >= POPULATE_BYTES {
+            // Systems before Linux 5.14 cannot; the faults come then.
+            let _ = self.mapping.map.advise_range(Advice::PopulateWrite, DATA_START + offset, len);
+        }
     }
 
     fn header(&self) -> &Header {
