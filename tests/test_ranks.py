@@ -201,7 +201,7 @@ def join_and_report(rank: int, store: str, results: Any) -> None:
 
 
 def test_ranks_come_from_torch_distributed(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("fork")
+    context = multiprocessing.get_context("spawn")
     results = context.Queue()
     ranks = [
         context.Process(target=join_and_report, args=(rank, str(tmp_path / "store"), results))

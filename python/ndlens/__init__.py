@@ -6,6 +6,8 @@
 <ndlens.View shape=(2, 2) dtype=uint8 strides=(12, 3)>
 """
 
+from typing import TYPE_CHECKING, Any
+
 from . import transforms
 from ._ndlens import (
     Epoch,
@@ -49,3 +51,15 @@ __all__ = [
     "transforms",
     "view",
 ]
+
+if TYPE_CHECKING:
+    from . import torch as torch
+
+
+def __getattr__(name: str) -> Any:
+    # torch is optional and slow to import: only whoever says nl.torch needs it.
+    if name == "torch":
+        import importlib
+
+        return importlib.import_module("ndlens.torch")
+    raise AttributeError(f"module 'ndlens' has no attribute {name!r}")

@@ -16,7 +16,9 @@ _Key: TypeAlias = _Index | tuple[_Index, ...]
 __all__ = [
     "Epoch",
     "Explanation",
+    "Gatherer",
     "Loader",
+    "SentBatch",
     "View",
     "ViewIterator",
     "__version__",
@@ -26,6 +28,7 @@ __all__ = [
     "explain",
     "may_share_memory",
     "open",
+    "receive_batch",
     "share",
     "shares_memory",
     "view",
@@ -226,3 +229,18 @@ def _view_of_handle(handle: bytes, /) -> View: ...
 def _view_of_bytes(packed: bytes, buffer: Any, /) -> View: ...
 def _reduce_sent(view: View, /) -> tuple[Callable[..., View], tuple[Any, ...]]: ...
 def _wait_for_receipts(seconds: float, /) -> bool: ...
+
+@final
+class Gatherer:
+    def __new__(cls, fields: Any, transforms: Any, seed: int) -> Gatherer: ...
+    def __len__(self) -> int: ...
+    def batch(self, items: Sequence[int], epoch: int | None, nonce: int) -> Any: ...
+    def batch_to_send(self, items: Sequence[int], epoch: int | None, nonce: int) -> SentBatch: ...
+
+@final
+class SentBatch:
+    def here(self) -> Any: ...
+
+def receive_batch(
+    handle: bytes, parts: Sequence[tuple[str, int, Sequence[int]]], structure: Any, /
+) -> Any: ...

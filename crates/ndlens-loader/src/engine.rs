@@ -40,6 +40,11 @@ const MIN_CHUNK_BYTES: usize = 256 << 10;
 /// Batches from here on are larger than a core's cache and would push everything else out of it: write around it.
 const MIN_STREAM_BYTES: usize = 4 << 20;
 
+/// How to write a batch of so many bytes.
+pub(crate) fn stores_for(batch_bytes: usize) -> Stores {
+    if batch_bytes >= MIN_STREAM_BYTES { Stores::Stream } else { Stores::Cached }
+}
+
 /// One batch: a view for each field, of shape (items, ..). It is yours until you drop it.
 #[derive(Debug, Clone)]
 pub struct Batch {
@@ -99,28 +104,18 @@ impl Plan {
     ///
     /// No other thread makes any of these rows.
     unsafe fn make(&self, making: &Making, rows: Range<usize>) -> Result<(), Box<Failure>> {
-        let item_at = |row: usize| self.item(making.places.start + row);
-        let fail = |row: usize, field: &Compiled, source: Error| {
-            let (field, item) = (field.name.clone(), item_at(row));
-            Box::new(Failure { row, error: Error::Item { field, item, source: Box::new(source) } })
-        };
         // One look at each source for all rows; only where bytes are missing, one for each item.
         let complete: Vec<bool> = self.fields.iter().map(|field| field.source.verify().is_ok()).collect();
         for row in rows {
-            let item = item_at(row);
-            for ((field, slab), complete) in self.fields.iter().zip(&making.slabs).zip(&complete) {
+            let item = self.item(making.places.start + row);
+            for ((field, slab), &complete) in self.fields.iter().zip(&making.slabs).zip(&complete) {
                 let nbytes = field.program.nbytes();
-                let large = nbytes * self.batch_size >= MIN_STREAM_BYTES;
-                let stores = if large { Stores::Stream } else { Stores::Cached };
-                let source = field.source.item(item).map_err(|error| fail(row, field, error.into()))?;
-                if !complete {
-                    source.verify().map_err(|error| fail(row, field, error.into()))?;
-                }
-                let mut draws = field.stream.draws(self.epoch, item as u64);
+                let stores = stores_for(nbytes * self.batch_size);
+                let draws = field.stream.draws(self.epoch, item as u64);
                 // SAFETY: each row is a piece of its own, and this thread alone makes it.
                 let destination = unsafe { slab.piece(row * nbytes, nbytes) };
-                let made = field.program.run(source, &mut draws, destination, stores);
-                made.map_err(|error| fail(row, field, error))?;
+                let made = field.make(item, complete, draws, destination, stores);
+                made.map_err(|error| Box::new(Failure { row, error: field.fail(item, error) }))?;
             }
         }
         Ok(())

@@ -78,6 +78,12 @@ pub enum Error {
         "this epoch was started before a fork and its worker threads are in the parent; start a new one here"
     )]
     Forked,
+    /// A batch that another process made and somebody has.
+    #[error("this batch was received before: what a worker sends is unpickled once")]
+    AlreadyReceived,
+    /// From shared memory.
+    #[error(transparent)]
+    Store(#[from] ndlens_store::Error),
     /// From the core.
     #[error(transparent)]
     Core(#[from] ndlens_core::Error),

@@ -11,6 +11,7 @@
 //! - `pool.rs`: batch memory, leased and given back.
 //! - `engine.rs`: threads, prefetch, shutdown.
 //! - `loader.rs`: the face.
+//! - `gather.rs`, `ring.rs`: batches of items that somebody else chooses; memory for them between processes.
 //!
 //! Threads only change who does the work, never what comes out: batches are bit-identical for any number of them.
 //!
@@ -36,10 +37,12 @@
 mod draws;
 mod engine;
 mod error;
+mod gather;
 mod loader;
 mod order;
 mod pool;
 mod position;
+mod ring;
 mod shard;
 mod source;
 mod state;
@@ -48,9 +51,11 @@ mod transform;
 pub use draws::{Draws, Stream};
 pub use engine::{Batch, Epoch, Progress};
 pub use error::{Error, Result};
+pub use gather::{Gather, Part, Randomness};
 pub use loader::{Config, Field, Loader};
 pub use order::{Order, Permutation};
 pub use pool::PoolUse;
+pub use ring::{Ring, Slot};
 pub use shard::{Remainder, Shard};
 pub use source::Source;
 pub use state::{Basis, STATE_VERSION, State};

@@ -4,8 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use ndlens_core::{DType, Layout, Order};
+use ndlens_kernels::Stores;
 
-use crate::draws::Stream;
+use crate::draws::{Draws, Stream};
 use crate::engine::{Course, Epoch};
 use crate::error::{Error, Result};
 use crate::order::{Order as ItemOrder, Permutation};
@@ -103,6 +104,55 @@ impl fmt::Debug for Compiled {
     }
 }
 
+impl Compiled {
+    /// Makes one item in its place. `complete` says that the source was just found to have all its bytes.
+    pub(crate) fn make(
+        &self,
+        item: usize,
+        complete: bool,
+        mut draws: Draws,
+        destination: &mut [u8],
+        stores: Stores,
+    ) -> Result<()> {
+        let source = self.source.item(item)?;
+        if !complete {
+            source.verify()?;
+        }
+        self.program.run(source, &mut draws, destination, stores)
+    }
+
+    /// The error of an item, in its place.
+    pub(crate) fn fail(&self, item: usize, source: Error) -> Error {
+        Error::Item { field: self.name.clone(), item, source: Box::new(source) }
+    }
+}
+
+/// Fields of one length, with their programs, and that length.
+pub(crate) fn compile(fields: Vec<Field>, seed: u64, batch_size: usize) -> Result<(Arc<[Compiled]>, usize)> {
+    let first = fields.first().ok_or(Error::NoFields)?;
+    let (first_name, items) = (first.name.clone(), first.source.len());
+    let compile = |field: Field| {
+        let Field { name, source, transforms } = field;
+        let Some(shape) = source.item_shape() else { return Err(Error::NoItems { field: name }) };
+        if source.len() != items {
+            let (first, first_len, len) = (first_name.clone(), items, source.len());
+            return Err(Error::UnequalLengths { first, first_len, field: name, len });
+        }
+        if items == 0 {
+            return Err(Error::EmptyDataset { field: name });
+        }
+        let in_field = |source: Error| Error::Field { field: name.clone(), source: Box::new(source) };
+        let program = Program::compile(&transforms, shape, source.dtype()).map_err(in_field)?;
+        let batch_shape = [&[batch_size.min(items)], program.shape()].concat();
+        let itemsize = program.dtype().itemsize();
+        let batch = Layout::contiguous(&batch_shape, itemsize, Order::C);
+        let pool = Pool::new(batch.map_err(|error| in_field(error.into()))?.len() * itemsize);
+        let stream = Stream::new(seed, &name);
+        Ok(Compiled { name, source, program, stream, pool })
+    };
+    Ok((fields.into_iter().map(compile).collect::<Result<_>>()?, items))
+}
+
 /// Streams batches out of its fields, epoch by epoch.
 #[derive(Debug)]
 pub struct Loader {
@@ -127,28 +177,7 @@ impl Loader {
             }
         }
         config.shard.check()?;
-        let first = fields.first().ok_or(Error::NoFields)?;
-        let (first_name, items) = (first.name.clone(), first.source.len());
-        let compile = |field: Field| {
-            let Field { name, source, transforms } = field;
-            let Some(shape) = source.item_shape() else { return Err(Error::NoItems { field: name }) };
-            if source.len() != items {
-                let (first, first_len, len) = (first_name.clone(), items, source.len());
-                return Err(Error::UnequalLengths { first, first_len, field: name, len });
-            }
-            if items == 0 {
-                return Err(Error::EmptyDataset { field: name });
-            }
-            let in_field = |source: Error| Error::Field { field: name.clone(), source: Box::new(source) };
-            let program = Program::compile(&transforms, shape, source.dtype()).map_err(in_field)?;
-            let batch_shape = [&[config.batch_size.min(items)], program.shape()].concat();
-            let itemsize = program.dtype().itemsize();
-            let batch = Layout::contiguous(&batch_shape, itemsize, Order::C);
-            let pool = Pool::new(batch.map_err(|error| in_field(error.into()))?.len() * itemsize);
-            let stream = Stream::new(config.seed, &name);
-            Ok(Compiled { name, source, program, stream, pool })
-        };
-        let fields = fields.into_iter().map(compile).collect::<Result<Arc<[_]>>>()?;
+        let (fields, items) = compile(fields, config.seed, config.batch_size)?;
         Ok(Loader { fields, config, items, position: Arc::default() })
     }
 

@@ -8,6 +8,7 @@ mod element;
 mod error;
 mod exchange;
 mod export;
+mod gather;
 mod handoff;
 mod import;
 mod interface;
@@ -33,6 +34,9 @@ fn _ndlens(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<handoff::PyExplanation>()?;
     module.add_class::<loader::PyLoader>()?;
     module.add_class::<loader::PyEpoch>()?;
+    module.add_class::<gather::PyGatherer>()?;
+    module.add_class::<gather::PySentBatch>()?;
+    module.add_function(wrap_pyfunction!(gather::receive_batch, module)?)?;
     module.add_function(wrap_pyfunction!(import::view, module)?)?;
     module.add_class::<sequence::PyViewIterator>()?;
     module.add_function(wrap_pyfunction!(handoff::explain, module)?)?;

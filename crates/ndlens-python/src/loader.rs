@@ -21,15 +21,56 @@ const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// How fields came and batches go: one view, a tuple, or a dict.
 #[derive(Debug)]
-enum Structure {
+pub(crate) enum Structure {
     Single,
     Tuple,
     Dict(Vec<Py<PyAny>>),
 }
 
+impl Structure {
+    /// A batch of these views, one for each field.
+    pub(crate) fn wrap<'py>(
+        &self,
+        py: Python<'py>,
+        output: Output,
+        views: Vec<View>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let mut parts = views.into_iter().map(|view| output.wrap(py, view));
+        match self {
+            Structure::Single => parts.next().unwrap_or_else(|| Ok(py.None().into_bound(py))),
+            Structure::Tuple => Ok(PyTuple::new(py, parts.collect::<PyResult<Vec<_>>>()?)?.into_any()),
+            Structure::Dict(keys) => {
+                let batch = PyDict::new(py);
+                for (key, part) in keys.iter().zip(parts) {
+                    batch.set_item(key, part?)?;
+                }
+                Ok(batch.into_any())
+            }
+        }
+    }
+
+    /// None for a single field, True for a tuple, the keys of a dict.
+    pub(crate) fn to_key<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match self {
+            Structure::Single => Ok(py.None().into_bound(py)),
+            Structure::Tuple => true.into_bound_py_any(py),
+            Structure::Dict(keys) => Ok(PyList::new(py, keys)?.into_any()),
+        }
+    }
+
+    /// What [`to_key`](Self::to_key) says.
+    pub(crate) fn from_key(key: &Bound<'_, PyAny>) -> Self {
+        match key.cast::<PyList>() {
+            Ok(keys) => Structure::Dict(keys.iter().map(Bound::unbind).collect()),
+            Err(_) if key.is_none() => Structure::Single,
+            Err(_) => Structure::Tuple,
+        }
+    }
+}
+
 /// What a batch's views become.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Output {
+pub(crate) enum Output {
     Torch,
     Numpy,
     View,
@@ -51,7 +92,7 @@ impl Output {
     }
 
     /// Whether batches of this dtype can be handed out so, known before the first.
-    fn check(self, py: Python<'_>, dtype: &DType) -> PyResult<()> {
+    pub(crate) fn check(self, py: Python<'_>, dtype: &DType) -> PyResult<()> {
         match self {
             Output::Torch => Consumer::Torch.check_dtype(dtype).or_raise(),
             Output::Numpy => numpy_here(py)?.check_dtype(dtype).or_raise(),
@@ -170,6 +211,19 @@ fn extract_transforms(
     }
 }
 
+/// The fields with their transforms, and how they came.
+pub(crate) fn extract_fields_and_transforms(
+    fields: &Bound<'_, PyAny>,
+    transforms: Option<&Bound<'_, PyAny>>,
+) -> PyResult<(Structure, Vec<Field>)> {
+    let (structure, views) = extract_fields(fields)?;
+    let transforms = extract_transforms(transforms, &structure, &views)?;
+    let fields = views.into_iter().zip(transforms);
+    let fields =
+        fields.map(|((name, view), transforms)| Field::new(name, Arc::new(view)).with_transforms(transforms));
+    Ok((structure, fields.collect()))
+}
+
 /// Streams batches out of views, epoch by epoch.
 ///
 /// `fields` is one view, a tuple or a dict of them, or of anything `nl.view` takes; batches come in the same structure. Item i
@@ -268,12 +322,8 @@ impl PyLoader {
             prefetch_factor: count("prefetch_factor", prefetch_factor, 1)?,
             shard,
         };
-        let (structure, views) = extract_fields(fields)?;
-        let transforms = extract_transforms(transforms, &structure, &views)?;
-        let fields = views.into_iter().zip(transforms);
-        let fields = fields
-            .map(|((name, view), transforms)| Field::new(name, Arc::new(view)).with_transforms(transforms));
-        let loader = Loader::new(fields.collect(), config).or_raise()?;
+        let (structure, fields) = extract_fields_and_transforms(fields, transforms)?;
+        let loader = Loader::new(fields, config).or_raise()?;
         let output = Output::extract(py, output)?;
         for (name, dtype) in loader.dtypes() {
             output.check(py, dtype).map_err(|error| in_place(py, &format!("field {name:?}"), error))?;
@@ -434,7 +484,9 @@ impl PyEpoch {
                 progress
             });
             match progress {
-                Progress::Batch(batch) => return self.wrap(py, batch.or_raise()?.into_views()).map(Some),
+                Progress::Batch(batch) => {
+                    return self.structure.wrap(py, self.output, batch.or_raise()?.into_views()).map(Some);
+                }
                 Progress::Finished => return Ok(None),
                 Progress::Pending => py.check_signals()?,
             }
@@ -458,21 +510,6 @@ impl PyEpoch {
             Ok(epoch) => Some(epoch),
             Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
             Err(TryLockError::WouldBlock) => None,
-        }
-    }
-
-    fn wrap<'py>(&self, py: Python<'py>, views: Vec<View>) -> PyResult<Bound<'py, PyAny>> {
-        let mut parts = views.into_iter().map(|view| self.output.wrap(py, view));
-        match &*self.structure {
-            Structure::Single => parts.next().unwrap_or_else(|| Ok(py.None().into_bound(py))),
-            Structure::Tuple => Ok(PyTuple::new(py, parts.collect::<PyResult<Vec<_>>>()?)?.into_any()),
-            Structure::Dict(keys) => {
-                let batch = PyDict::new(py);
-                for (key, part) in keys.iter().zip(parts) {
-                    batch.set_item(key, part?)?;
-                }
-                Ok(batch.into_any())
-            }
         }
     }
 }

@@ -1,0 +1,190 @@
+//! Batch memory between processes: a worker fills a slot, another process has it until its last view dies, and the worker fills
+//! it again.
+//!
+//! A slot is an arena of shared memory; one word of its header says whose turn it is. It goes one way round:
+//!
+//! ```text
+//!  FREE --lease--> FILLING --send--> SENT --receive--> TAKEN --last view dies--> FREE
+//!                     |  never sent: FREE again
+//! ```
+//!
+//! A ring has as many slots as were ever in use at once. They are gone with the worker, but for those that another process
+//! still looks at.
+
+#![expect(unsafe_code, reason = "lends the memory of slots; see UNSAFE.md")]
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use ndlens_core::{Access, Buffer, Owner};
+use ndlens_store::{Arena, Handle};
+
+use crate::error::{Error, Result};
+
+const FREE: u64 = 0;
+const FILLING: u64 = 1;
+const SENT: u64 = 2;
+const TAKEN: u64 = 3;
+
+fn state(arena: &Arena) -> &AtomicU64 {
+    &arena.words()[0]
+}
+
+/// The slots of one process.
+#[derive(Debug)]
+pub struct Ring {
+    process: u32,
+    slots: Mutex<Vec<(Arc<Arena>, Weak<Slot>)>>,
+}
+
+impl Default for Ring {
+    fn default() -> Self {
+        Ring { process: std::process::id(), slots: Mutex::default() }
+    }
+}
+
+impl Ring {
+    /// Whether this process made it. A forked child makes its own: two that fill one slot would be one too many.
+    pub fn is_own(&self) -> bool {
+        self.process == std::process::id()
+    }
+
+    /// A slot of at least `len` bytes that nobody uses: one that came back, or a new one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`] where there is no memory.
+    pub fn lease(&self, len: usize) -> Result<Arc<Slot>> {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        // Acquire: what was read from the slot was read before it came back.
+        let is_free = |arena: &Arena, slot: &Weak<Slot>| {
+            slot.strong_count() == 0 && state(arena).load(Ordering::Acquire) == FREE
+        };
+        // A slot that came back and is too small is never used again.
+        slots.retain(|(arena, slot)| arena.len() >= len || !is_free(arena, slot));
+        let at = slots.iter().position(|(arena, slot)| is_free(arena, slot)).unwrap_or(slots.len());
+        if at == slots.len() {
+            slots.push((Arena::create(len.max(1))?, Weak::new()));
+        }
+        let (arena, weak) = &mut slots[at];
+        // Relaxed: nobody else looks at a free slot.
+        state(arena).store(FILLING, Ordering::Relaxed);
+        let slot = Arc::new(Slot { arena: Arc::clone(arena), ends: FILLING });
+        *weak = Arc::downgrade(&slot);
+        Ok(slot)
+    }
+
+    /// The number of slots.
+    pub fn len(&self) -> usize {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Whether there is none yet.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// A slot in one process's hands. When they let go, it is free again, unless it was sent on.
+#[derive(Debug)]
+pub struct Slot {
+    arena: Arc<Arena>,
+    /// The state that ends with this.
+    ends: u64,
+}
+
+impl Owner for Slot {}
+
+impl Slot {
+    /// Its memory, which holds the slot.
+    pub fn buffer(slot: &Arc<Self>) -> Buffer {
+        let len = slot.arena.len();
+        let all = slot.arena.buffer(0, len);
+        let start = all.map_or(std::ptr::NonNull::dangling(), |all| all.as_ptr());
+        // SAFETY: all of the arena, which lives as long as the slot that is the owner here, and may be written.
+        unsafe { Buffer::from_raw(start, len, Access::ReadWrite, Arc::clone(slot) as Arc<dyn Owner>) }
+    }
+
+    /// What another process needs to [`receive`](Self::receive) it, once.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`].
+    pub fn send(&self) -> Result<Vec<u8>> {
+        let handle = self.arena.handle()?.to_bytes();
+        // Release: what was written is there for whoever receives it. It fails where it was sent before.
+        let _ = state(&self.arena).compare_exchange(FILLING, SENT, Ordering::Release, Ordering::Relaxed);
+        Ok(handle)
+    }
+
+    /// The slot that another process sent.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`] where it is gone, [`Error::AlreadyReceived`].
+    pub fn receive(handle: &[u8]) -> Result<Arc<Self>> {
+        let arena = Handle::from_bytes(handle)?.open()?;
+        // Acquire: see `send`.
+        let taken = state(&arena).compare_exchange(SENT, TAKEN, Ordering::Acquire, Ordering::Relaxed);
+        taken.map_err(|_| Error::AlreadyReceived)?;
+        Ok(Arc::new(Slot { arena, ends: TAKEN }))
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        // Release: what was read of it was read before. It fails where it was sent on, and is somebody else's.
+        let _ = state(&self.arena).compare_exchange(self.ends, FREE, Ordering::Release, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_comes_back_when_the_last_view_on_it_dies_and_not_before() {
+        let ring = Ring::default();
+        let slot = ring.lease(1000).unwrap();
+        let handle = slot.send().unwrap();
+        drop(slot);
+        assert!(ring.lease(1000).is_ok_and(|other| other.send().unwrap() != handle));
+        assert_eq!(ring.len(), 2);
+        let received = Slot::receive(&handle).unwrap();
+        let buffer = Slot::buffer(&received);
+        drop(received);
+        drop(ring.lease(1000).unwrap());
+        assert_eq!(ring.len(), 3);
+        drop(buffer);
+        let again = ring.lease(1000).unwrap();
+        assert_eq!(again.send().unwrap(), handle);
+        assert_eq!(ring.len(), 3);
+    }
+
+    #[test]
+    fn a_slot_that_is_never_sent_is_free_again_and_one_is_received_once() {
+        let ring = Ring::default();
+        drop(ring.lease(10).unwrap());
+        let slot = ring.lease(10).unwrap();
+        assert_eq!(ring.len(), 1);
+        assert!(matches!(
+            Slot::receive(&slot.arena.handle().unwrap().to_bytes()),
+            Err(Error::AlreadyReceived)
+        ));
+        let handle = slot.send().unwrap();
+        let _received = Slot::receive(&handle).unwrap();
+        let error = Slot::receive(&handle).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "this batch was received before: what a worker sends is unpickled once"
+        );
+    }
+
+    #[test]
+    fn slots_grow_with_what_is_asked_for() {
+        let ring = Ring::default();
+        drop(ring.lease(10).unwrap());
+        drop(ring.lease(100_000).unwrap());
+        assert_eq!(ring.len(), 1);
+    }
+}

@@ -1,0 +1,133 @@
+//! Batches of items that torch's `DataLoader` asks for; what `ndlens.torch.Dataset` is made of.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ndlens::loader::{Gather, Part, Randomness, Ring, Slot};
+use ndlens::{DType, View};
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyTuple};
+
+use crate::error::{OrRaise, in_place};
+use crate::loader::{Output, Structure, extract_fields_and_transforms};
+
+/// Makes batches of any items of fields, as torch tensors.
+#[pyclass(frozen, name = "Gatherer", module = "ndlens._ndlens")]
+pub(crate) struct PyGatherer {
+    gather: Gather,
+    structure: Arc<Structure>,
+    ring: Mutex<Arc<Ring>>,
+}
+
+fn randomness(epoch: Option<u32>, nonce: u64) -> Randomness {
+    epoch.map_or(Randomness::Nonce(nonce), Randomness::Epoch)
+}
+
+#[pymethods]
+#[expect(clippy::needless_pass_by_value, reason = "extracted lists")]
+impl PyGatherer {
+    #[new]
+    #[pyo3(signature = (fields, transforms, seed))]
+    fn new(fields: &Bound<'_, PyAny>, transforms: Option<&Bound<'_, PyAny>>, seed: u64) -> PyResult<Self> {
+        let py = fields.py();
+        let (structure, fields) = extract_fields_and_transforms(fields, transforms)?;
+        let gather = Gather::new(fields, seed).or_raise()?;
+        for (name, dtype) in gather.dtypes() {
+            Output::Torch
+                .check(py, dtype)
+                .map_err(|error| in_place(py, &format!("field {name:?}"), error))?;
+        }
+        Ok(PyGatherer { gather, structure: Arc::new(structure), ring: Mutex::default() })
+    }
+
+    fn __len__(&self) -> usize {
+        self.gather.len()
+    }
+
+    /// A batch in memory of this process.
+    #[pyo3(signature = (items, epoch, nonce))]
+    fn batch<'py>(
+        &self,
+        py: Python<'py>,
+        items: Vec<usize>,
+        epoch: Option<u32>,
+        nonce: u64,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let views = py.detach(|| self.gather.batch(&items, randomness(epoch, nonce))).or_raise()?;
+        self.structure.wrap(py, Output::Torch, views)
+    }
+
+    /// A batch in memory that it can be handed on in to another process.
+    #[pyo3(signature = (items, epoch, nonce))]
+    fn batch_to_send(
+        &self,
+        py: Python<'_>,
+        items: Vec<usize>,
+        epoch: Option<u32>,
+        nonce: u64,
+    ) -> PyResult<PySentBatch> {
+        let ring = self.ring();
+        let made = py.detach(|| self.gather.batch_in(&ring, &items, randomness(epoch, nonce)));
+        let (parts, slot) = made.or_raise()?;
+        Ok(PySentBatch { parts, slot, structure: Arc::clone(&self.structure) })
+    }
+}
+
+impl PyGatherer {
+    fn ring(&self) -> Arc<Ring> {
+        let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
+        if !ring.is_own() {
+            *ring = Arc::default();
+        }
+        Arc::clone(&ring)
+    }
+}
+
+fn views(parts: &[Part], slot: &Arc<Slot>) -> PyResult<Vec<View>> {
+    let block = Slot::buffer(slot);
+    parts.iter().map(|part| part.view(&block)).collect::<Result<_, _>>().or_raise()
+}
+
+/// A batch in shared memory. Its pickle is a handle, and unpickling it gives the batch.
+#[pyclass(frozen, name = "SentBatch", module = "ndlens._ndlens")]
+pub(crate) struct PySentBatch {
+    parts: Vec<Part>,
+    slot: Arc<Slot>,
+    structure: Arc<Structure>,
+}
+
+#[pymethods]
+impl PySentBatch {
+    /// The batch, in this process.
+    fn here<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.structure.wrap(py, Output::Torch, views(&self.parts, &self.slot)?)
+    }
+
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
+        let receive = py.import("ndlens._ndlens")?.getattr("receive_batch")?;
+        let part = |part: &Part| (part.dtype.name().to_owned(), part.offset, part.shape.clone());
+        let parts: Vec<_> = self.parts.iter().map(part).collect();
+        let handle = PyBytes::new(py, &self.slot.send().or_raise()?);
+        Ok((receive, (handle, parts, self.structure.to_key(py)?).into_pyobject(py)?))
+    }
+}
+
+/// The batch that another process sent, as torch tensors on its memory, which is that process's to fill again when the last of
+/// them dies.
+#[pyfunction]
+#[pyo3(signature = (handle, parts, structure, /))]
+pub(crate) fn receive_batch<'py>(
+    py: Python<'py>,
+    handle: &[u8],
+    parts: Vec<(String, usize, Vec<usize>)>,
+    structure: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let part = |(name, offset, shape): (String, usize, Vec<usize>)| {
+        let dtype =
+            DType::from_name(&name).ok_or_else(|| PyTypeError::new_err(format!("unknown dtype {name:?}")));
+        PyResult::Ok(Part { offset, shape, dtype: dtype? })
+    };
+    let parts = parts.into_iter().map(part).collect::<PyResult<Vec<_>>>()?;
+    let slot = Slot::receive(handle).or_raise()?;
+    Structure::from_key(structure).wrap(py, Output::Torch, views(&parts, &slot)?)
+}
