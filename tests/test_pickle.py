@@ -7,6 +7,7 @@ import os
 import pickle
 import random
 import struct
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -328,6 +329,7 @@ def test_no_pickle_however_wrong_does_harm() -> None:
 
 
 RAY = """
+    import sys
     import warnings
 
     import numpy as np
@@ -338,7 +340,7 @@ RAY = """
     import ray
 
     ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False, object_store_memory=100 << 20,
-             _temp_dir=None, logging_level="error")
+             _temp_dir=sys.argv[1], logging_level="error")
 
     @ray.remote
     def look(view):
@@ -368,5 +370,7 @@ RAY = """
 
 
 def test_ray_moves_a_view_without_a_copy(tmp_path: Path) -> None:
-    status, _, error = run_file(tmp_path, RAY, timeout=110)
+    # A short path: Ray has sockets there.
+    with tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as sockets:
+        status, _, error = run_file(tmp_path, RAY, sockets, timeout=110)
     assert status == 0, error
