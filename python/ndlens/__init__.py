@@ -6,7 +6,7 @@
 <ndlens.View shape=(2, 2) dtype=uint8 strides=(12, 3)>
 """
 
-from typing import TYPE_CHECKING, Any
+import typing as _typing
 
 from . import transforms
 from ._ndlens import (
@@ -52,11 +52,11 @@ __all__ = [
     "view",
 ]
 
-if TYPE_CHECKING:
+if _typing.TYPE_CHECKING:
     from . import torch as torch
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> _typing.Any:
     # torch is optional and slow to import: only whoever says nl.torch needs it.
     if name == "torch":
         import importlib

@@ -16,9 +16,7 @@ _Key: TypeAlias = _Index | tuple[_Index, ...]
 __all__ = [
     "Epoch",
     "Explanation",
-    "Gatherer",
     "Loader",
-    "SentBatch",
     "View",
     "ViewIterator",
     "__version__",
@@ -28,7 +26,6 @@ __all__ = [
     "explain",
     "may_share_memory",
     "open",
-    "receive_batch",
     "share",
     "shares_memory",
     "view",
@@ -231,16 +228,16 @@ def _reduce_sent(view: View, /) -> tuple[Callable[..., View], tuple[Any, ...]]: 
 def _wait_for_receipts(seconds: float, /) -> bool: ...
 
 @final
-class Gatherer:
-    def __new__(cls, fields: Any, transforms: Any, seed: int) -> Gatherer: ...
+class _Gatherer:
+    def __new__(cls, fields: Any, transforms: Any, seed: int) -> _Gatherer: ...
     def __len__(self) -> int: ...
     def batch(self, items: Sequence[int], epoch: int | None, nonce: int) -> Any: ...
-    def batch_to_send(self, items: Sequence[int], epoch: int | None, nonce: int) -> SentBatch: ...
+    def batch_to_send(self, items: Sequence[int], epoch: int | None, nonce: int) -> _SentBatch: ...
 
 @final
-class SentBatch:
+class _SentBatch:
     def here(self) -> Any: ...
 
-def receive_batch(
+def _receive_batch(
     handle: bytes, parts: Sequence[tuple[str, int, Sequence[int]]], structure: Any, /
 ) -> Any: ...

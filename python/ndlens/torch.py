@@ -44,7 +44,7 @@ class _Fetched(Sequence[Any]):
 
     @cached_property
     def batch(self) -> Any:
-        return self.made.here() if isinstance(self.made, _ndlens.SentBatch) else self.made
+        return self.made.here() if isinstance(self.made, _ndlens._SentBatch) else self.made
 
     def __len__(self) -> int:
         return self.size
@@ -116,7 +116,7 @@ class Dataset(torch.utils.data.Dataset[Any]):
 
     def _set_up(self, fields: Any, transforms: Any, seed: int, epoch: _ndlens.View) -> None:
         self._arguments = (fields, transforms, seed, epoch)
-        self._gatherer = _ndlens.Gatherer(fields, transforms, seed)
+        self._gatherer = _ndlens._Gatherer(fields, transforms, seed)
         self._epoch = epoch
 
     def __getstate__(self) -> Any:

@@ -12,7 +12,7 @@ use crate::error::{OrRaise, in_place};
 use crate::loader::{Output, Structure, extract_fields_and_transforms};
 
 /// Makes batches of any items of fields, as torch tensors.
-#[pyclass(frozen, name = "Gatherer", module = "ndlens._ndlens")]
+#[pyclass(frozen, name = "_Gatherer", module = "ndlens._ndlens")]
 pub(crate) struct PyGatherer {
     gather: Gather,
     structure: Arc<Structure>,
@@ -89,7 +89,7 @@ fn views(parts: &[Part], slot: &Arc<Slot>) -> PyResult<Vec<View>> {
 }
 
 /// A batch in shared memory. Its pickle is a handle, and unpickling it gives the batch.
-#[pyclass(frozen, name = "SentBatch", module = "ndlens._ndlens")]
+#[pyclass(frozen, name = "_SentBatch", module = "ndlens._ndlens")]
 pub(crate) struct PySentBatch {
     parts: Vec<Part>,
     slot: Arc<Slot>,
@@ -104,7 +104,7 @@ impl PySentBatch {
     }
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
-        let receive = py.import("ndlens._ndlens")?.getattr("receive_batch")?;
+        let receive = py.import("ndlens._ndlens")?.getattr("_receive_batch")?;
         let part = |part: &Part| (part.dtype.name().to_owned(), part.offset, part.shape.clone());
         let parts: Vec<_> = self.parts.iter().map(part).collect();
         let handle = PyBytes::new(py, &self.slot.send().or_raise()?);
@@ -115,7 +115,7 @@ impl PySentBatch {
 /// The batch that another process sent, as torch tensors on its memory, which is that process's to fill again when the last of
 /// them dies.
 #[pyfunction]
-#[pyo3(signature = (handle, parts, structure, /))]
+#[pyo3(name = "_receive_batch", signature = (handle, parts, structure, /))]
 pub(crate) fn receive_batch<'py>(
     py: Python<'py>,
     handle: &[u8],

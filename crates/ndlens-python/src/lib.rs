@@ -34,9 +34,6 @@ fn _ndlens(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<handoff::PyExplanation>()?;
     module.add_class::<loader::PyLoader>()?;
     module.add_class::<loader::PyEpoch>()?;
-    module.add_class::<gather::PyGatherer>()?;
-    module.add_class::<gather::PySentBatch>()?;
-    module.add_function(wrap_pyfunction!(gather::receive_batch, module)?)?;
     module.add_function(wrap_pyfunction!(import::view, module)?)?;
     module.add_class::<sequence::PyViewIterator>()?;
     module.add_function(wrap_pyfunction!(handoff::explain, module)?)?;
@@ -47,7 +44,10 @@ fn _ndlens(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(share::empty_shared, module)?)?;
     module.add_function(wrap_pyfunction!(share::attach, module)?)?;
     module.add_function(wrap_pyfunction!(shape::dtype_name, module)?)?;
-    // Not `add_function`, which would list them as public.
+    // Not `add_class` and `add_function`, which would list them as public.
+    module.setattr("_Gatherer", module.py().get_type::<gather::PyGatherer>())?;
+    module.setattr("_SentBatch", module.py().get_type::<gather::PySentBatch>())?;
+    module.setattr("_receive_batch", wrap_pyfunction!(gather::receive_batch, module)?)?;
     module.setattr("_view_of_handle", wrap_pyfunction!(pickle::view_of_handle, module)?)?;
     module.setattr("_view_of_bytes", wrap_pyfunction!(pickle::view_of_bytes, module)?)?;
     module.setattr("_reduce_sent", wrap_pyfunction!(pickle::reduce_sent, module)?)?;
