@@ -486,7 +486,7 @@ def test_an_instruction_set_that_is_none_is_named() -> None:
         (T.CenterCrop((7,)), "CenterCrop(size=(7, 7))"),
         (T.CenterCrop(cast(int, np.int64(3))), "CenterCrop(size=(3, 3))"),
         (T.CenterCrop(torch.Size([3, 4])), "CenterCrop(size=(3, 4))"),
-        (T.RandomHorizontalFlip(), "RandomHorizontalFlip(p=0.5)"),
+        (T.RandomHorizontalFlip(), "RandomHorizontalFlip()"),
         (T.RandomVerticalFlip(p=0.1), "RandomVerticalFlip(p=0.1)"),
         (T.ToDtype(torch.float32, scale=True), "ToDtype(dtype='float32', scale=True)"),
         (T.Normalize(0, 1), "Normalize(mean=(0.0,), std=(1.0,))"),

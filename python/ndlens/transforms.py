@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, SupportsFloat
 
 from ._ndlens import dtype_name
@@ -21,9 +21,12 @@ from ._ndlens import dtype_name
 __all__ = [
     "CenterCrop",
     "ChannelsFirst",
+    "Crop",
     "Normalize",
+    "Pad",
     "RandomCrop",
     "RandomHorizontalFlip",
+    "RandomQuarterTurn",
     "RandomVerticalFlip",
     "ToDtype",
     "Transform",
@@ -32,6 +35,17 @@ __all__ = [
 
 class Transform:
     """What all transforms are."""
+
+    def __repr__(self) -> str:
+        """Give the class and what is not its default."""
+        shown = (field for field in fields(self) if getattr(self, field.name) != field.default)  # type: ignore[arg-type]  # a dataclass, as all are
+        arguments = ", ".join(f"{field.name}={getattr(self, field.name)!r}" for field in shown)
+        return f"{type(self).__name__}({arguments})"
+
+    def _set(self, **values: Any) -> None:
+        """What `__init__` does to a frozen dataclass."""
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
 
 
 def _size(size: int | Sequence[int]) -> tuple[int, int]:
@@ -54,43 +68,124 @@ def _floats(values: SupportsFloat | Iterable[SupportsFloat]) -> tuple[float, ...
     return tuple(float(value) for value in several)
 
 
-@dataclass(frozen=True, init=False)
+_PADDING_MODES = ("constant", "edge", "reflect", "symmetric")
+
+
+def _padding(padding: int | Sequence[int]) -> tuple[int, int, int, int]:
+    """Pixels to the left, top, right and bottom, from one number, two (both sides, top and bottom) or four."""
+    given = [operator.index(n) for n in (padding if isinstance(padding, Iterable) else (padding,))]
+    if len(given) not in (1, 2, 4) or min(given) < 0:
+        raise ValueError(f"padding must be 1, 2 or 4 numbers of pixels, got {padding!r}")
+    left, top, right, bottom = given * (4 // len(given))
+    return left, top, right, bottom
+
+
+def _padding_mode(mode: str) -> str:
+    if mode not in _PADDING_MODES:
+        raise ValueError(f"padding_mode must be one of {', '.join(_PADDING_MODES)}, got {mode!r}")
+    return mode
+
+
+@dataclass(frozen=True, init=False, repr=False)
 class RandomCrop(Transform):
-    """A rectangle of `size` (height, width), or a square, each position equally likely."""
+    """A rectangle of `size` (height, width), or a square, each position equally likely.
+
+    The image is first padded by `padding` pixels: one number, two (left and right, top and bottom) or four (left, top,
+    right, bottom). With `pad_if_needed`, one that is still smaller than `size` is padded on both sides by what is
+    missing. `fill` is the value of padded pixels, one or one for each channel; `padding_mode` may be "edge", "reflect"
+    or "symmetric" instead.
+    """
 
     size: tuple[int, int]
+    padding: tuple[int, int, int, int] = (0, 0, 0, 0)
+    pad_if_needed: bool = False
+    fill: tuple[float, ...] = (0.0,)
+    padding_mode: str = "constant"
 
-    def __init__(self, size: int | Sequence[int]) -> None:
-        """Raise `ValueError` unless `size` is one or two positive integers."""
-        object.__setattr__(self, "size", _size(size))
+    def __init__(
+        self,
+        size: int | Sequence[int],
+        padding: int | Sequence[int] | None = None,
+        pad_if_needed: bool = False,
+        fill: SupportsFloat | Iterable[SupportsFloat] = 0,
+        padding_mode: str = "constant",
+    ) -> None:
+        """Raise `ValueError` for a size that is not positive and a padding that is negative."""
+        self._set(size=_size(size), padding=_padding(padding or 0), pad_if_needed=bool(pad_if_needed))
+        self._set(fill=_floats(fill), padding_mode=_padding_mode(padding_mode))
 
 
-@dataclass(frozen=True, init=False)
+@dataclass(frozen=True, init=False, repr=False)
 class CenterCrop(Transform):
-    """The middle of the image, of `size` (height, width), or a square; where torchvision finds it."""
+    """The middle of the image, of `size` (height, width), or a square; where torchvision finds it.
+
+    An image that is smaller is padded with 0.
+    """
 
     size: tuple[int, int]
 
     def __init__(self, size: int | Sequence[int]) -> None:
         """Raise `ValueError` unless `size` is one or two positive integers."""
-        object.__setattr__(self, "size", _size(size))
+        self._set(size=_size(size))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
+class Crop(Transform):
+    """The rectangle of `height` rows from `top` on and `width` columns from `left` on."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+
+@dataclass(frozen=True, init=False, repr=False)
+class Pad(Transform):
+    """More image around the image; `padding`, `fill` and `padding_mode` as in `RandomCrop`."""
+
+    padding: tuple[int, int, int, int]
+    fill: tuple[float, ...] = (0.0,)
+    padding_mode: str = "constant"
+
+    def __init__(
+        self,
+        padding: int | Sequence[int],
+        fill: SupportsFloat | Iterable[SupportsFloat] = 0,
+        padding_mode: str = "constant",
+    ) -> None:
+        """Raise `ValueError` unless `padding` is 1, 2 or 4 numbers that are not negative."""
+        self._set(padding=_padding(padding), fill=_floats(fill), padding_mode=_padding_mode(padding_mode))
+
+
+@dataclass(frozen=True, repr=False)
 class RandomHorizontalFlip(Transform):
     """Left and right exchanged, with probability `p`."""
 
     p: float = 0.5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RandomVerticalFlip(Transform):
     """Top and bottom exchanged, with probability `p`."""
 
     p: float = 0.5
 
 
-@dataclass(frozen=True, init=False)
+@dataclass(frozen=True, init=False, repr=False)
+class RandomQuarterTurn(Transform):
+    """Turned counter-clockwise by one of `degrees`, each equally likely; turns by 90 and 270 need a square image."""
+
+    degrees: tuple[int, ...]
+
+    def __init__(self, degrees: Iterable[int] = (0, 90, 180, 270)) -> None:
+        """Raise `ValueError` unless all of `degrees` are multiples of 90."""
+        given = tuple(operator.index(degree) for degree in degrees)
+        if not given or any(degree % 90 for degree in given):
+            raise ValueError(f"degrees must be multiples of 90, got {given}")
+        self._set(degrees=given)
+
+
+@dataclass(frozen=True, init=False, repr=False)
 class ToDtype(Transform):
     """Elements converted to a floating-point `dtype`: a name, a torch or a NumPy dtype.
 
@@ -102,11 +197,10 @@ class ToDtype(Transform):
 
     def __init__(self, dtype: Any, scale: bool = False) -> None:
         """Raise `TypeError` for what is no dtype of ndlens."""
-        object.__setattr__(self, "dtype", dtype_name(dtype))
-        object.__setattr__(self, "scale", scale)
+        self._set(dtype=dtype_name(dtype), scale=scale)
 
 
-@dataclass(frozen=True, init=False)
+@dataclass(frozen=True, init=False, repr=False)
 class Normalize(Transform):
     """`(x - mean) / std` with one number for each channel, or one for all.
 
@@ -120,10 +214,9 @@ class Normalize(Transform):
         self, mean: SupportsFloat | Iterable[SupportsFloat], std: SupportsFloat | Iterable[SupportsFloat]
     ) -> None:
         """Take one number or one for each channel."""
-        object.__setattr__(self, "mean", _floats(mean))
-        object.__setattr__(self, "std", _floats(std))
+        self._set(mean=_floats(mean), std=_floats(std))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ChannelsFirst(Transform):
     """(height, width, channels) to (channels, height, width)."""

@@ -421,6 +421,11 @@ impl<'a> ViewRef<'a> {
         &self.layout
     }
 
+    /// Whose bytes they are.
+    pub fn buffer(&self) -> &'a Buffer {
+        self.buffer
+    }
+
     /// Bytes of all elements.
     pub fn nbytes(&self) -> usize {
         self.layout.len() * self.dtype.itemsize()

@@ -25,6 +25,18 @@ pub(crate) fn philox(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
     counter
 }
 
+/// FNV-1a (Fowler, Noll and Vo): a name of any length as 64 bits, which Philox then mixes with a key.
+fn fnv_1a(name: &str) -> u64 {
+    name.bytes().fold(0xCBF2_9CE4_8422_2325, |hash: u64, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)
+    })
+}
+
+/// The n-th of this name among the parts of something that draws.
+pub(crate) fn label(name: &str, n: u64) -> u64 {
+    fnv_1a(name).wrapping_add(n)
+}
+
 /// What draws independently of everything else, such as a field: its name and the seed, made into a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stream {
@@ -34,12 +46,15 @@ pub struct Stream {
 impl Stream {
     /// The stream of this name.
     pub fn new(seed: u64, name: &str) -> Self {
-        // FNV-1a (Fowler, Noll and Vo): a name of any length as 64 bits, which Philox then mixes with the seed.
-        let hash = name.bytes().fold(0xCBF2_9CE4_8422_2325, |hash: u64, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)
-        });
+        let hash = fnv_1a(name);
         let counter = [hash as u32, (hash >> 32) as u32, name.len() as u32, 0];
         let block = philox(counter, [seed as u32, (seed >> 32) as u32]);
+        Stream { key: [block[0], block[1]] }
+    }
+
+    /// A stream of its own for a part of what draws, told from others by its [`label`].
+    pub(crate) fn child(self, label: u64) -> Self {
+        let block = philox([label as u32, (label >> 32) as u32, 0, 1], self.key);
         Stream { key: [block[0], block[1]] }
     }
 

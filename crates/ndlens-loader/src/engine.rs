@@ -32,6 +32,7 @@ use crate::loader::{Compiled, Config};
 use crate::order::Order as ItemOrder;
 use crate::pool::Slab;
 use crate::position::Tracker;
+use crate::scratch::Scratch;
 use crate::shard::Shard;
 
 /// A chunk is at least so many bytes of output, so that claiming it, a lock and a few stores, does not show.
@@ -103,7 +104,12 @@ impl Plan {
     /// # Safety
     ///
     /// No other thread makes any of these rows.
-    unsafe fn make(&self, making: &Making, rows: Range<usize>) -> Result<(), Box<Failure>> {
+    unsafe fn make(
+        &self,
+        making: &Making,
+        rows: Range<usize>,
+        scratch: &mut Scratch,
+    ) -> Result<(), Box<Failure>> {
         // One look at each source for all rows; only where bytes are missing, one for each item.
         let complete: Vec<bool> = self.fields.iter().map(|field| field.source.verify().is_ok()).collect();
         for row in rows {
@@ -111,10 +117,10 @@ impl Plan {
             for ((field, slab), &complete) in self.fields.iter().zip(&making.slabs).zip(&complete) {
                 let nbytes = field.program.nbytes();
                 let stores = stores_for(nbytes * self.batch_size);
-                let draws = field.stream.draws(self.epoch, item as u64);
+                let stream = (field.stream, self.epoch);
                 // SAFETY: each row is a piece of its own, and this thread alone makes it.
                 let destination = unsafe { slab.piece(row * nbytes, nbytes) };
-                let made = field.make(item, complete, draws, destination, stores);
+                let made = field.make(item, complete, stream, destination, stores, scratch);
                 made.map_err(|error| Box::new(Failure { row, error: field.fail(item, error) }))?;
             }
         }
@@ -131,10 +137,11 @@ impl Plan {
         batch: usize,
         making: &Making,
         rows: Range<usize>,
+        scratch: &mut Scratch,
     ) -> Result<(), Box<Failure>> {
         let row = rows.start;
         // SAFETY: passed on. After a panic the rows are never handed out, so it does not matter what is in them.
-        let made = catch_unwind(AssertUnwindSafe(|| unsafe { self.make(making, rows) }));
+        let made = catch_unwind(AssertUnwindSafe(|| unsafe { self.make(making, rows, scratch) }));
         made.unwrap_or_else(|panic| {
             let error = Error::WorkerPanicked { batch, message: panic_message(&*panic) };
             Err(Box::new(Failure { row, error }))
@@ -258,6 +265,7 @@ impl Shared {
     }
 
     fn work(&self) {
+        let mut scratch = Scratch::default();
         loop {
             let claim = {
                 let mut state = self.lock();
@@ -273,7 +281,7 @@ impl Shared {
             };
             let Claim { batch, making, rows } = claim;
             // SAFETY: a claim moves `unclaimed` past its rows under the lock, so no other claim has any of them.
-            let failure = unsafe { self.plan.make_caught(batch, &making, rows) }.err();
+            let failure = unsafe { self.plan.make_caught(batch, &making, rows, &mut scratch) }.err();
             // Before the batch can be done: whoever finishes it must hold the only claim on its memory.
             drop(making);
             let mut state = self.lock();
@@ -317,6 +325,8 @@ pub struct Epoch {
     workers: Vec<JoinHandle<()>>,
     process: u32,
     tracker: Option<Tracker>,
+    /// Of the thread that takes batches, which makes them where there are no workers.
+    scratch: Scratch,
 }
 
 /// What part of what epoch to run.
@@ -347,9 +357,10 @@ impl Epoch {
         };
         let prefetch = config.prefetch_factor;
         let (state, work, done) = Default::default();
+        let scratch = Scratch::default();
         let shared = Arc::new(Shared { plan, prefetch, state, work, done });
         // From here on, an early return stops the workers that did start.
-        let mut epoch = Epoch { shared, workers: vec![], process: std::process::id(), tracker };
+        let mut epoch = Epoch { shared, workers: vec![], process: std::process::id(), tracker, scratch };
         for worker in 0..config.num_workers {
             let shared = Arc::clone(&epoch.shared);
             let thread = std::thread::Builder::new().name(format!("ndlens-{worker}"));
@@ -399,7 +410,7 @@ impl Epoch {
         };
         let made = plan.begin(batch).and_then(|making| {
             // SAFETY: the batch was begun here, and nobody else knows of it.
-            unsafe { plan.make_caught(batch, &making, 0..making.places.len()) }
+            unsafe { plan.make_caught(batch, &making, 0..making.places.len(), &mut self.scratch) }
                 .map_err(|failure| failure.error)?;
             plan.finish(making)
         });

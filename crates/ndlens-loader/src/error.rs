@@ -55,6 +55,28 @@ pub enum Error {
     /// A crop of nothing.
     #[error("{transform}({height}, {width}): a crop needs at least one row and one column")]
     EmptyCrop { transform: &'static str, height: usize, width: usize },
+    /// A padding that mirrors more than there is.
+    #[error(
+        "{transform}: padding {padding:?} (left, top, right, bottom) mirrors more than the image has, which is {height} high and {width} wide"
+    )]
+    PaddingTooLarge { transform: &'static str, padding: [usize; 4], height: usize, width: usize },
+    /// A fill for another number of channels.
+    #[error("{transform}: fill has {got} values, expected 1 or one for each of {expected} channels")]
+    FillLength { transform: &'static str, got: usize, expected: usize },
+    /// A fill that the elements cannot hold.
+    #[error("{transform}: fill {value} is no {dtype}, which the image has at this point")]
+    FillValue { transform: &'static str, value: f64, dtype: String },
+    /// Turns that are none.
+    #[error("RandomQuarterTurn: turns must be one or more of 0, 1, 2 and 3, got {got:?}")]
+    QuarterTurns { got: Vec<u8> },
+    /// A turn that would change the shape of some items.
+    #[error(
+        "{transform} by 90 or 270 degrees needs a square image, got height {height} and width {width}; crop it first"
+    )]
+    NotSquare { transform: &'static str, height: usize, width: usize },
+    /// Parameters that another list of transforms drew.
+    #[error("{transform}: these parameters were not drawn for it")]
+    Drawn { transform: &'static str },
     /// An image transform on something else.
     #[error("{transform} needs items of shape {expected}, got {got:?}; {hint}")]
     ItemShape { transform: &'static str, expected: &'static str, got: Vec<usize>, hint: &'static str },

@@ -18,6 +18,7 @@ use crate::engine::stores_for;
 use crate::error::{Error, Result};
 use crate::loader::{Compiled, Field, compile};
 use crate::ring::{Ring, Slot};
+use crate::scratch::Scratch;
 
 /// What the draws for an item are made of, beside the item and its field's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,6 +148,7 @@ impl Gather {
         if let Some((place, &got)) = items.iter().enumerate().find(|&(_, &item)| item >= self.items) {
             return Err(Error::NoSuchItem { got, place, items: self.items });
         }
+        let mut scratch = Scratch::default();
         for (field, part) in self.fields.iter().zip(parts) {
             let nbytes = field.program.nbytes();
             let stores = stores_for(nbytes * items.len());
@@ -161,14 +163,13 @@ impl Gather {
                     // A sampler may give an item twice.
                     Randomness::Nonce(_) => row as u32,
                 };
-                let draws = stream.draws(round, item as u64);
                 // SAFETY: row `row` of the part, which lies in the block; the caller has it alone.
                 let destination = unsafe {
                     let start = block.as_ptr().as_ptr().add(part.offset + row * nbytes);
                     std::slice::from_raw_parts_mut(start, nbytes)
                 };
                 field
-                    .make(item, complete, draws, destination, stores)
+                    .make(item, complete, (stream, round), destination, stores, &mut scratch)
                     .map_err(|error| field.fail(item, error))?;
             }
         }

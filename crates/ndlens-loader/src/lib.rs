@@ -7,7 +7,8 @@
 //! - `shard.rs`: which of them each rank takes.
 //! - `position.rs`, `state.rs`: how far a run has come, and how another goes on from there.
 //! - `draws.rs`: the random numbers of an item, a pure function of (seed, epoch, item).
-//! - `transform.rs`: a list of transforms compiled to one program.
+//! - `transform/`: a list of transforms compiled to one program.
+//! - `scratch.rs`: what a thread keeps from item to item.
 //! - `pool.rs`: batch memory, leased and given back.
 //! - `engine.rs`: threads, prefetch, shutdown.
 //! - `loader.rs`: the face.
@@ -22,7 +23,7 @@
 //!
 //! let images = View::from_vec(vec![128u8; 10 * 8 * 8 * 3]).reshape(&[10, 8, 8, 3])?;
 //! let field = Field::new("image", Arc::new(images)).with_transforms(vec![
-//!     Transform::RandomCrop { height: 4, width: 4 },
+//!     Transform::random_crop(4, 4),
 //!     Transform::ToDtype { dtype: DType::F32, scale: true },
 //!     Transform::ChannelsFirst,
 //! ]);
@@ -43,6 +44,7 @@ mod order;
 mod pool;
 mod position;
 mod ring;
+mod scratch;
 mod shard;
 mod source;
 mod state;
@@ -56,7 +58,8 @@ pub use loader::{Config, Field, Loader};
 pub use order::{Order, Permutation};
 pub use pool::PoolUse;
 pub use ring::{Ring, Slot};
+pub use scratch::Scratch;
 pub use shard::{Remainder, Shard};
 pub use source::Source;
 pub use state::{Basis, STATE_VERSION, State};
-pub use transform::{Program, Transform};
+pub use transform::{Drawn, DrawnList, Filling, Padding, Program, Transform};

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use ndlens_core::{DType, Layout, Order};
 use ndlens_kernels::Stores;
 
-use crate::draws::{Draws, Stream};
+use crate::draws::Stream;
 use crate::engine::{Course, Epoch};
 use crate::error::{Error, Result};
 use crate::order::{Order as ItemOrder, Permutation};
 use crate::pool::{Pool, PoolUse};
 use crate::position::Position;
+use crate::scratch::Scratch;
 use crate::shard::Shard;
 use crate::source::Source;
 use crate::state::{Basis, State};
@@ -110,15 +111,17 @@ impl Compiled {
         &self,
         item: usize,
         complete: bool,
-        mut draws: Draws,
+        (stream, epoch): (Stream, u32),
         destination: &mut [u8],
         stores: Stores,
+        scratch: &mut Scratch,
     ) -> Result<()> {
         let source = self.source.item(item)?;
         if !complete {
             source.verify()?;
         }
-        self.program.run(source, &mut draws, destination, stores)
+        let drawn = self.program.draw(stream, epoch, item as u64, source.shape())?;
+        self.program.run(source, &drawn, destination, stores, scratch)
     }
 
     /// The error of an item, in its place.

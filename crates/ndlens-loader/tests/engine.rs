@@ -484,7 +484,7 @@ proptest! {
         let images = numbered(items, 90 * 100 * 3).reshape(&[items as isize, 90, 100, 3]).unwrap();
         let loader = |num_workers| {
             let transforms = vec![
-                Transform::RandomCrop { height, width },
+                Transform::random_crop(height, width),
                 Transform::RandomHorizontalFlip { p: 0.5 },
                 Transform::RandomVerticalFlip { p: 0.5 },
                 Transform::ToDtype { dtype: DType::F32, scale: true },

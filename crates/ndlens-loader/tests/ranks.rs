@@ -16,7 +16,7 @@ fn images() -> View {
 
 fn loader(rank: usize, world_size: usize, remainder: Remainder, num_workers: usize) -> Loader {
     let image = Field::new("image", Arc::new(images())).with_transforms(vec![
-        Transform::RandomCrop { height: 4, width: 4 },
+        Transform::random_crop(4, 4),
         Transform::RandomHorizontalFlip { p: 0.5 },
         Transform::ToDtype { dtype: DType::F32, scale: true },
     ]);

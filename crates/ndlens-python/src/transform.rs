@@ -1,7 +1,7 @@
 //! The transforms of `ndlens.transforms`, extracted.
 
 use ndlens::DType;
-use ndlens::loader::Transform;
+use ndlens::loader::{Filling, Padding, Transform};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
@@ -27,7 +27,21 @@ fn extract(transform: &Bound<'_, PyAny>) -> PyResult<Transform> {
     Ok(match class.name()?.to_str()? {
         "RandomCrop" => {
             let (height, width) = attribute("size")?.extract()?;
-            Transform::RandomCrop { height, width }
+            let pad_if_needed = attribute("pad_if_needed")?.extract()?;
+            let (padding, fill) = (padding(transform)?, filling(transform)?);
+            Transform::RandomCrop { height, width, padding, pad_if_needed, fill }
+        }
+        "Crop" => Transform::Crop {
+            top: attribute("top")?.extract()?,
+            left: attribute("left")?.extract()?,
+            height: attribute("height")?.extract()?,
+            width: attribute("width")?.extract()?,
+        },
+        "Pad" => Transform::Pad { padding: padding(transform)?, fill: filling(transform)? },
+        "RandomQuarterTurn" => {
+            let degrees: Vec<i64> = attribute("degrees")?.extract()?;
+            let turns = degrees.into_iter().map(|degrees| (degrees / 90).rem_euclid(4) as u8).collect();
+            Transform::RandomQuarterTurn { turns }
         }
         "CenterCrop" => {
             let (height, width) = attribute("size")?.extract()?;
@@ -47,4 +61,18 @@ fn extract(transform: &Bound<'_, PyAny>) -> PyResult<Transform> {
         "ChannelsFirst" => Transform::ChannelsFirst,
         _ => return unknown(),
     })
+}
+
+/// Pixels to the left, top, right and bottom.
+fn padding(transform: &Bound<'_, PyAny>) -> PyResult<[usize; 4]> {
+    let (left, top, right, bottom) = transform.getattr("padding")?.extract()?;
+    Ok([left, top, right, bottom])
+}
+
+/// What stands in the padding.
+fn filling(transform: &Bound<'_, PyAny>) -> PyResult<Filling> {
+    let mode: String = transform.getattr("padding_mode")?.extract()?;
+    let mode = Padding::from_name(&mode)
+        .ok_or_else(|| PyValueError::new_err(format!("unknown padding mode {mode:?}")))?;
+    Ok(Filling { mode, values: transform.getattr("fill")?.extract()? })
 }

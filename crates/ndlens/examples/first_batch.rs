@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let images = store::open(Path::new(path), MapMode::CopyOnWrite)?;
     println!("{path}: shape {:?}, dtype {}", images.shape(), images.dtype());
     let field = Field::new("image", Arc::new(images)).with_transforms(vec![
-        Transform::RandomCrop { height: size, width: size },
+        Transform::random_crop(size, size),
         Transform::RandomHorizontalFlip { p: 0.5 },
         Transform::ToDtype { dtype: DType::F32, scale: true },
         Transform::ChannelsFirst,

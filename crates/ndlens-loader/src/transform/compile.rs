@@ -1,0 +1,286 @@
+//! A list of transforms to a program: what is checked, what is fused, what is made in between.
+
+use std::ops::RangeInclusive;
+
+use half::{bf16, f16};
+use ndlens_core::DType;
+use ndlens_kernels::{self as kernels, ValueMap};
+
+use super::program::{Act, Program, Step};
+use super::{CHANNEL, Fill, Filling, HEIGHT, Padding, Transform, WIDTH};
+use crate::draws::label;
+use crate::error::{Error, Result};
+
+/// The height and width of an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Size {
+    pub(super) height: usize,
+    pub(super) width: usize,
+}
+
+impl Size {
+    /// With so much more to the left, top, right and bottom.
+    pub(super) fn padded(self, [left, top, right, bottom]: [usize; 4]) -> Self {
+        let sum = |size: usize, a: usize, b: usize| size.saturating_add(a).saturating_add(b);
+        Size { height: sum(self.height, top, bottom), width: sum(self.width, left, right) }
+    }
+
+    /// Whether a crop of this size can be made.
+    pub(super) fn fits(self, transform: &'static str, height: usize, width: usize) -> Result<()> {
+        if height > self.height || width > self.width {
+            let (image_height, image_width) = (self.height, self.width);
+            return Err(Error::CropTooLarge { transform, height, width, image_height, image_width });
+        }
+        Ok(())
+    }
+}
+
+/// A program being compiled.
+struct Compiler<'a> {
+    /// The item's shape.
+    shape: &'a [usize],
+    steps: Vec<Step>,
+    /// Steps on values that nothing has needed yet.
+    values: Vec<kernels::Step>,
+    /// The dtype that `values` start from.
+    dtype: DType,
+    /// The image as it is after the transforms so far.
+    size: Size,
+    channels_first: bool,
+}
+
+impl Program {
+    /// Compiles `transforms` for items of the given shape and dtype.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ItemShape`] where an image transform meets something else; [`Error::CropTooLarge`],
+    /// [`Error::EmptyCrop`], [`Error::Probability`], [`Error::ChannelsFirstTwice`], [`Error::PaddingTooLarge`],
+    /// [`Error::FillLength`], [`Error::FillValue`], [`Error::QuarterTurns`], [`Error::NotSquare`]; [`Error::Kernels`] where
+    /// values cannot be mapped so.
+    pub fn compile(transforms: &[Transform], shape: &[usize], dtype: &DType) -> Result<Self> {
+        let axis = |axis: usize| shape.get(axis).copied().unwrap_or(0);
+        let mut compiler = Compiler {
+            shape,
+            steps: vec![],
+            values: vec![],
+            dtype: dtype.clone(),
+            size: Size { height: axis(HEIGHT), width: axis(WIDTH) },
+            channels_first: false,
+        };
+        transforms.iter().try_for_each(|transform| compiler.add(transform))?;
+        compiler.finish()
+    }
+}
+
+impl Compiler<'_> {
+    fn channels(&self) -> Option<usize> {
+        self.shape.get(CHANNEL).copied().filter(|_| self.shape.len() == 3)
+    }
+
+    fn add(&mut self, transform: &Transform) -> Result<()> {
+        match transform {
+            Transform::RandomCrop { height, width, padding, pad_if_needed, fill } => {
+                let name = "RandomCrop";
+                self.is_image(name, 2..=3)?;
+                not_empty(name, *height, *width)?;
+                let pads = *padding != [0; 4] || *pad_if_needed;
+                let fill = self.fill(name, fill, *padding, pads)?;
+                let (height, width, padding, pad_if_needed) = (*height, *width, *padding, *pad_if_needed);
+                if !pad_if_needed {
+                    self.size.padded(padding).fits(name, height, width)?;
+                }
+                self.push(name, Act::RandomCrop { height, width, padding, pad_if_needed, fill });
+            }
+            &Transform::CenterCrop { height, width } => {
+                let name = "CenterCrop";
+                self.is_image(name, 2..=3)?;
+                not_empty(name, height, width)?;
+                let pads = height > self.size.height || width > self.size.width;
+                let fill = self.fill(name, &Filling::default(), [0; 4], pads)?;
+                self.push(name, Act::CenterCrop { height, width, fill });
+            }
+            &Transform::Crop { top, left, height, width } => {
+                let name = "Crop";
+                self.is_image(name, 2..=3)?;
+                not_empty(name, height, width)?;
+                self.size.fits(name, top.saturating_add(height), left.saturating_add(width))?;
+                self.push(name, Act::Crop { top, left, height, width });
+            }
+            Transform::Pad { padding, fill } => {
+                let name = "Pad";
+                self.is_image(name, 2..=3)?;
+                let fill = self.fill(name, fill, *padding, true)?;
+                self.push(name, Act::Pad { padding: *padding, fill });
+            }
+            &Transform::RandomHorizontalFlip { p } => self.flip("RandomHorizontalFlip", WIDTH, p)?,
+            &Transform::RandomVerticalFlip { p } => self.flip("RandomVerticalFlip", HEIGHT, p)?,
+            Transform::RandomQuarterTurn { turns } => {
+                let name = "RandomQuarterTurn";
+                self.is_image(name, 2..=3)?;
+                if turns.is_empty() || turns.iter().any(|&turns| turns > 3) {
+                    return Err(Error::QuarterTurns { got: turns.clone() });
+                }
+                let Size { height, width } = self.size;
+                if height != width && turns.iter().any(|turns| turns % 2 == 1) {
+                    return Err(Error::NotSquare { transform: name, height, width });
+                }
+                self.push(name, Act::QuarterTurn { turns: turns.clone() });
+            }
+            Transform::ToDtype { dtype, scale } => {
+                self.values.push(kernels::Step::ToDtype { dtype: dtype.clone(), scale: *scale });
+            }
+            Transform::Normalize { mean, std } => {
+                self.values.push(kernels::Step::Normalize { mean: mean.clone(), std: std.clone() });
+            }
+            Transform::ChannelsFirst if self.channels_first => return Err(Error::ChannelsFirstTwice),
+            Transform::ChannelsFirst => {
+                self.is_image("ChannelsFirst", 3..=3)?;
+                self.channels_first = true;
+            }
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, name: &'static str, act: Act) {
+        let occurrence = self.steps.iter().filter(|step| step.name == name).count();
+        let step = Step { name, label: label(name, occurrence as u64), act };
+        self.size = step.resized(self.size, None);
+        self.steps.push(step);
+    }
+
+    /// Makes the values so far before whatever comes next.
+    fn settle_values(&mut self) -> Result<()> {
+        if self.values.is_empty() {
+            return Ok(());
+        }
+        let map = self.map()?;
+        self.dtype = map.dtype().clone();
+        self.push("values", Act::Values { map, channel_axis: self.channels().map(|_| CHANNEL) });
+        Ok(())
+    }
+
+    fn map(&mut self) -> Result<ValueMap> {
+        let steps = std::mem::take(&mut self.values);
+        Ok(ValueMap::new(&self.dtype, self.channels().unwrap_or(1), &steps)?)
+    }
+
+    fn flip(&mut self, name: &'static str, axis: usize, p: f64) -> Result<()> {
+        self.is_image(name, 2..=3)?;
+        if !(0.0..=1.0).contains(&p) {
+            return Err(Error::Probability { transform: name, p });
+        }
+        self.push(name, Act::Flip { axis, p });
+        Ok(())
+    }
+
+    /// The filling of a padding, in the dtype that the image has by then. `pads` says whether there is any.
+    fn fill(
+        &mut self,
+        transform: &'static str,
+        filling: &Filling,
+        padding: [usize; 4],
+        pads: bool,
+    ) -> Result<Fill> {
+        let mode = filling.mode;
+        if !pads {
+            return Ok(Fill { mode, pixel: vec![] });
+        }
+        if mode != Padding::Constant {
+            // The others show pixels of the image, which values can be mapped from later.
+            let Size { height, width } = self.size;
+            let [left, top, right, bottom] = padding;
+            let most = |size: usize| if mode == Padding::Reflect { size.saturating_sub(1) } else { size };
+            let bounded = mode != Padding::Edge;
+            if bounded && (left.max(right) > most(width) || top.max(bottom) > most(height)) {
+                return Err(Error::PaddingTooLarge { transform, padding, height, width });
+            }
+            return Ok(Fill { mode, pixel: vec![] });
+        }
+        self.settle_values()?;
+        let channels = self.channels().unwrap_or(1);
+        let values = match filling.values.as_slice() {
+            [] => vec![0.0; channels],
+            &[value] => vec![value; channels],
+            several if several.len() == channels => several.to_vec(),
+            several => {
+                return Err(Error::FillLength { transform, got: several.len(), expected: channels });
+            }
+        };
+        let bytes = |&value: &f64| {
+            number_bytes(&self.dtype, value).ok_or_else(|| Error::FillValue {
+                transform,
+                value,
+                dtype: self.dtype.to_string(),
+            })
+        };
+        let pixel = values.iter().map(bytes).collect::<Result<Vec<_>>>()?.concat();
+        Ok(Fill { mode, pixel })
+    }
+
+    fn is_image(&self, transform: &'static str, ranks: RangeInclusive<usize>) -> Result<()> {
+        if ranks.contains(&self.shape.len()) {
+            return Ok(());
+        }
+        let (expected, hint) = if ranks.contains(&2) {
+            (
+                "(height, width) or (height, width, channels)",
+                "bring the axes into this order with permute or reshape",
+            )
+        } else {
+            ("(height, width, channels)", "add a channel axis with view[..., None]")
+        };
+        Err(Error::ItemShape { transform, expected, got: self.shape.to_vec(), hint })
+    }
+
+    fn finish(mut self) -> Result<Program> {
+        let channels_first = self.channels_first;
+        let channel_axis = self.channels().map(|_| if channels_first { 0 } else { CHANNEL });
+        let values = self.map()?;
+        let mut shape = self.shape.to_vec();
+        if !self.steps.is_empty() && shape.len() >= 2 {
+            (shape[HEIGHT], shape[WIDTH]) = (self.size.height, self.size.width);
+        }
+        if channels_first {
+            shape.rotate_right(1);
+        }
+        let axes = channels_first.then_some([CHANNEL, HEIGHT, WIDTH].map(|axis| axis as isize));
+        Ok(Program { steps: self.steps, values, axes, channel_axis, shape })
+    }
+}
+
+fn not_empty(transform: &'static str, height: usize, width: usize) -> Result<()> {
+    if height == 0 || width == 0 {
+        return Err(Error::EmptyCrop { transform, height, width });
+    }
+    Ok(())
+}
+
+/// A number as an element of a dtype, little-endian; None where the dtype has no such element.
+#[expect(clippy::float_cmp, reason = "whether a number survives a cast is a question of equality")]
+#[expect(clippy::cast_lossless, reason = "for some of the integers it is not lossless")]
+fn number_bytes(dtype: &DType, value: f64) -> Option<Vec<u8>> {
+    macro_rules! integer {
+        ($rust:ty) => {{
+            let number = value as $rust;
+            (number as f64 == value).then(|| number.to_le_bytes().to_vec())
+        }};
+    }
+    match dtype {
+        DType::Bool => (value == 0.0 || value == 1.0).then(|| vec![u8::from(value == 1.0)]),
+        DType::U8 => integer!(u8),
+        DType::I8 => integer!(i8),
+        DType::U16 => integer!(u16),
+        DType::I16 => integer!(i16),
+        DType::U32 => integer!(u32),
+        DType::I32 => integer!(i32),
+        DType::U64 => integer!(u64),
+        DType::I64 => integer!(i64),
+        DType::F16 => Some(f16::from_f64(value).to_le_bytes().to_vec()),
+        DType::Bf16 => Some(bf16::from_f64(value).to_le_bytes().to_vec()),
+        DType::F32 => Some((value as f32).to_le_bytes().to_vec()),
+        DType::F64 => Some(value.to_le_bytes().to_vec()),
+        other if value == 0.0 => Some(vec![0; other.itemsize()]),
+        _ => None,
+    }
+}

@@ -1,0 +1,264 @@
+//! A list of transforms, compiled to one program that makes an item in as few passes as it can, most often one.
+//!
+//! Three kinds of transforms:
+//!
+//! - Geometry (crops, flips, quarter turns, padding, the order of axes) chooses elements, so it becomes a layout.
+//! - Values (conversion, normalisation) map each element, so they become one [`ValueMap`](ndlens_kernels::ValueMap), which
+//!   commutes with geometry.
+//! - What needs more than an element at once (resizing) makes a new image, in memory of the thread's own.
+//!
+//! A program narrows and turns the item's layout and lets the last pass read through it, writing each element once. Only what
+//! cannot be fused is made in between.
+//!
+//! Names, parameters and their meaning are those of `torchvision.transforms.v2`, but items are channels-last, as images
+//! are in memory: (height, width) or (height, width, channels). [`Transform::ChannelsFirst`] turns them for the model.
+//!
+//! - `compile.rs`: the list to a program.
+//! - `program.rs`: the program's steps, drawing for them and running them.
+//! - `drawn.rs`: what was drawn.
+//! - `frame.rs`: an image on its way.
+
+mod compile;
+mod drawn;
+mod frame;
+mod program;
+
+use ndlens_core::DType;
+
+pub use drawn::{Drawn, DrawnList};
+pub use program::Program;
+
+/// Height and width are axes 0 and 1 of an item, channels axis 2.
+const HEIGHT: usize = 0;
+const WIDTH: usize = 1;
+const CHANNEL: usize = 2;
+
+/// One step of an augmentation.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Transform {
+    /// A rectangle of the image, each position equally likely.
+    RandomCrop {
+        /// Rows to keep.
+        height: usize,
+        /// Columns to keep.
+        width: usize,
+        /// What the image is padded with first: pixels to the left, top, right and bottom.
+        padding: [usize; 4],
+        /// Whether an image that is still too small is padded until it is not.
+        pad_if_needed: bool,
+        /// What stands in the padding.
+        fill: Filling,
+    },
+    /// The middle of the image; a smaller image is padded with 0.
+    CenterCrop {
+        /// Rows to keep.
+        height: usize,
+        /// Columns to keep.
+        width: usize,
+    },
+    /// A given rectangle.
+    Crop {
+        /// The first row.
+        top: usize,
+        /// The first column.
+        left: usize,
+        /// Rows to keep.
+        height: usize,
+        /// Columns to keep.
+        width: usize,
+    },
+    /// More image around the image.
+    Pad {
+        /// Pixels to the left, top, right and bottom.
+        padding: [usize; 4],
+        /// What stands in the padding.
+        fill: Filling,
+    },
+    /// Left and right exchanged, with probability `p`.
+    RandomHorizontalFlip {
+        /// How likely.
+        p: f64,
+    },
+    /// Top and bottom exchanged, with probability `p`.
+    RandomVerticalFlip {
+        /// How likely.
+        p: f64,
+    },
+    /// Turned counter-clockwise by one of these numbers of 90 degrees, each equally likely.
+    RandomQuarterTurn {
+        /// Each from 0 to 3; 1 and 3 need a square image.
+        turns: Vec<u8>,
+    },
+    /// Elements of another dtype; `scale` takes the integers' range to 0..1.
+    ToDtype {
+        /// The dtype to convert to.
+        dtype: DType,
+        /// Whether to scale.
+        scale: bool,
+    },
+    /// `(x - mean) / std`, for each channel or for all.
+    Normalize {
+        /// One mean, or one for each channel.
+        mean: Vec<f64>,
+        /// One standard deviation, or one for each channel.
+        std: Vec<f64>,
+    },
+    /// (H, W, C) to (C, H, W).
+    ChannelsFirst,
+}
+
+impl Transform {
+    /// A [`RandomCrop`](Transform::RandomCrop) of the image itself, without padding.
+    pub fn random_crop(height: usize, width: usize) -> Self {
+        Transform::RandomCrop {
+            height,
+            width,
+            padding: [0; 4],
+            pad_if_needed: false,
+            fill: Filling::default(),
+        }
+    }
+}
+
+/// What stands beyond the edges of an image; torchvision's `padding_mode`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Padding {
+    /// The same pixel everywhere.
+    #[default]
+    Constant,
+    /// The nearest pixel of the image.
+    Edge,
+    /// The image mirrored at its outermost pixels, which are not repeated.
+    Reflect,
+    /// The image mirrored at its edges.
+    Symmetric,
+}
+
+impl Padding {
+    /// By torchvision's name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Some(match name {
+            "constant" => Padding::Constant,
+            "edge" => Padding::Edge,
+            "reflect" => Padding::Reflect,
+            "symmetric" => Padding::Symmetric,
+            _ => return None,
+        })
+    }
+}
+
+/// What a padding is made of.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Filling {
+    /// How.
+    pub mode: Padding,
+    /// The pixel of [`Padding::Constant`]: one value for all channels, one for each, or none for 0.
+    pub values: Vec<f64>,
+}
+
+/// A [`Filling`] of one dtype.
+#[derive(Debug, Clone, PartialEq)]
+struct Fill {
+    mode: Padding,
+    /// All channels of a pixel; for [`Padding::Constant`].
+    pixel: Vec<u8>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::draws::Stream;
+    use crate::scratch::Scratch;
+    use ndlens_core::View;
+    use ndlens_kernels::Stores;
+
+    fn image(height: isize, width: isize, channels: isize) -> View {
+        let n = height * width * channels;
+        View::from_vec((0..n).map(|i| i as u8).collect()).reshape(&[height, width, channels]).unwrap()
+    }
+
+    fn run(transforms: &[Transform], image: &View, item: u64) -> (Vec<usize>, Vec<u8>) {
+        let program = Program::compile(transforms, image.shape(), image.dtype()).unwrap();
+        let mut out = vec![0; program.nbytes()];
+        let drawn = program.draw(Stream::new(0, "image"), 0, item, image.shape()).unwrap();
+        program.run(image.as_ref(), &drawn, &mut out, Stores::Cached, &mut Scratch::default()).unwrap();
+        (program.shape().to_vec(), out)
+    }
+
+    #[test]
+    fn a_random_crop_is_a_rectangle_of_the_image_and_every_position_comes() {
+        let image = image(4, 5, 3);
+        let mut seen = std::collections::BTreeSet::new();
+        for item in 0..200 {
+            let (shape, out) = run(&[Transform::random_crop(2, 3)], &image, item);
+            assert_eq!(shape, [2, 3, 3]);
+            let first = out[0] as usize / 3;
+            let (top, left) = (first / 5, first % 5);
+            let crop = image.as_ref().narrow(0, top, 2).unwrap().narrow(1, left, 3).unwrap();
+            let mut expected = vec![0; 18];
+            crop.read_into(&mut expected).unwrap();
+            assert_eq!(out, expected);
+            seen.insert((top, left));
+        }
+        assert_eq!(seen.len(), 9);
+    }
+
+    #[test]
+    fn the_middle_is_where_torchvision_finds_it() {
+        // torchvision.transforms.v2.functional.center_crop of 4, 5, 6, 7 rows to 2: int(round((h - 2) / 2)).
+        for (height, top) in [(4, 1), (5, 2), (6, 2), (7, 2), (3, 0)] {
+            let (_, out) = run(&[Transform::CenterCrop { height: 2, width: 1 }], &image(height, 1, 1), 0);
+            assert_eq!(usize::from(out[0]), top, "{height}");
+        }
+    }
+
+    #[test]
+    fn flips_and_channels_first_move_elements_where_they_belong() {
+        let image = image(2, 2, 3);
+        let (shape, out) = run(
+            &[
+                Transform::RandomHorizontalFlip { p: 1.0 },
+                Transform::RandomVerticalFlip { p: 0.0 },
+                Transform::ChannelsFirst,
+            ],
+            &image,
+            0,
+        );
+        assert_eq!(shape, [3, 2, 2]);
+        assert_eq!(out, [3, 0, 9, 6, 4, 1, 10, 7, 5, 2, 11, 8]);
+    }
+
+    #[test]
+    fn what_cannot_be_compiled_says_why() {
+        let message = |transforms: &[Transform], shape: &[usize]| {
+            Program::compile(transforms, shape, &DType::U8).unwrap_err().to_string()
+        };
+        let crop = Transform::random_crop(9, 4);
+        assert_eq!(
+            message(std::slice::from_ref(&crop), &[8, 8, 3]),
+            "RandomCrop(9, 4) is larger than the image, which has height 8 and width 8"
+        );
+        assert_eq!(
+            message(&[Transform::CenterCrop { height: 0, width: 4 }], &[8, 8]),
+            "CenterCrop(0, 4): a crop needs at least one row and one column"
+        );
+        assert_eq!(
+            message(&[crop], &[64]),
+            "RandomCrop needs items of shape (height, width) or (height, width, channels), got [64]; bring the axes into \
+             this order with permute or reshape"
+        );
+        assert_eq!(
+            message(&[Transform::ChannelsFirst], &[8, 8]),
+            "ChannelsFirst needs items of shape (height, width, channels), got [8, 8]; add a channel axis with view[..., None]"
+        );
+        assert_eq!(
+            message(&[Transform::ChannelsFirst, Transform::ChannelsFirst], &[8, 8, 3]),
+            "ChannelsFirst comes twice: the channels are first already"
+        );
+        assert_eq!(
+            message(&[Transform::RandomVerticalFlip { p: 1.5 }], &[8, 8]),
+            "RandomVerticalFlip: p must be between 0 and 1, got 1.5"
+        );
+    }
+}

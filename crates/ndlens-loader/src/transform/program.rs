@@ -1,0 +1,272 @@
+//! What a list of transforms becomes: drawing for an item, then making it.
+
+use ndlens_core::{DType, ViewRef};
+use ndlens_kernels::{Stores, ValueMap};
+
+use super::compile::Size;
+use super::drawn::{Drawn, DrawnList};
+use super::frame::Frame;
+use super::{Fill, HEIGHT, WIDTH};
+use crate::draws::{Draws, Stream};
+use crate::error::{Error, Result};
+use crate::scratch::Scratch;
+
+/// Transforms compiled for items of one shape and dtype.
+#[derive(Debug, Clone)]
+pub struct Program {
+    pub(super) steps: Vec<Step>,
+    /// The last pass, through which everything before it is read.
+    pub(super) values: ValueMap,
+    /// The order of the output's axes, where it is not the item's.
+    pub(super) axes: Option<[isize; 3]>,
+    /// The channel's place in the output.
+    pub(super) channel_axis: Option<usize>,
+    pub(super) shape: Vec<usize>,
+}
+
+/// One step, in order.
+#[derive(Debug, Clone)]
+pub(super) struct Step {
+    /// The transform it comes from, for errors and for parameters.
+    pub(super) name: &'static str,
+    /// What tells its random numbers from those of other steps.
+    pub(super) label: u64,
+    pub(super) act: Act,
+}
+
+/// What a step does.
+#[derive(Debug, Clone)]
+pub(super) enum Act {
+    RandomCrop {
+        height: usize,
+        width: usize,
+        padding: [usize; 4],
+        pad_if_needed: bool,
+        fill: Fill,
+    },
+    CenterCrop {
+        height: usize,
+        width: usize,
+        fill: Fill,
+    },
+    Crop {
+        top: usize,
+        left: usize,
+        height: usize,
+        width: usize,
+    },
+    Pad {
+        padding: [usize; 4],
+        fill: Fill,
+    },
+    Flip {
+        axis: usize,
+        p: f64,
+    },
+    QuarterTurn {
+        turns: Vec<u8>,
+    },
+    /// Values that something after them needs, made on the way.
+    Values {
+        map: ValueMap,
+        channel_axis: Option<usize>,
+    },
+}
+
+impl Program {
+    /// The shape of what comes out.
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    /// The dtype of what comes out.
+    pub fn dtype(&self) -> &DType {
+        self.values.dtype()
+    }
+
+    /// Bytes of what comes out.
+    pub fn nbytes(&self) -> usize {
+        self.shape.iter().product::<usize>() * self.dtype().itemsize()
+    }
+
+    /// The random transforms, in the order of what [`draw`](Self::draw) gives.
+    pub fn random(&self) -> impl Iterator<Item = &'static str> {
+        self.steps.iter().filter(|step| step.act.is_random()).map(|step| step.name)
+    }
+
+    /// Draws for an item of this shape: a pure function of the stream, the epoch and the item. The n-th transform of a
+    /// kind draws the same numbers, whatever other transforms stand around it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::CropTooLarge`] where the item is too small.
+    pub fn draw(&self, stream: Stream, epoch: u32, item: u64, shape: &[usize]) -> Result<DrawnList> {
+        let mut drawn = DrawnList::new();
+        if self.steps.is_empty() {
+            return Ok(drawn);
+        }
+        let mut size = Size::of(shape);
+        for step in &self.steps {
+            if step.act.is_random() {
+                let draws = stream.child(step.label).draws(epoch, item);
+                drawn.push(step.draw(draws, size)?);
+            }
+            size = step.resized(size, drawn.last());
+        }
+        Ok(drawn)
+    }
+
+    /// Makes one item from what was drawn for it, packed in C order, into `destination`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Drawn`] where `drawn` is not what [`draw`](Self::draw) gives; [`Error::Core`] or [`Error::Kernels`] where the
+    /// item or the destination is not of the size compiled for.
+    pub fn run(
+        &self,
+        item: ViewRef<'_>,
+        drawn: &[Drawn],
+        destination: &mut [u8],
+        stores: Stores,
+        scratch: &mut Scratch,
+    ) -> Result<()> {
+        if self.steps.is_empty() && self.axes.is_none() {
+            return Ok(self.values.apply(&item, self.channel_axis, destination, stores)?);
+        }
+        let mut frame = Frame::new(item);
+        let mut drawn = drawn.iter();
+        for step in &self.steps {
+            let drawn = if step.act.is_random() { drawn.next() } else { None };
+            step.run(drawn, &mut frame, scratch)?;
+        }
+        frame.settle(scratch)?;
+        let mut image = frame.view(scratch)?;
+        if let Some(axes) = &self.axes {
+            image = image.permute(axes)?;
+        }
+        Ok(self.values.apply(&image, self.channel_axis, destination, stores)?)
+    }
+}
+
+impl Act {
+    fn is_random(&self) -> bool {
+        matches!(self, Act::RandomCrop { .. } | Act::Flip { .. } | Act::QuarterTurn { .. })
+    }
+}
+
+impl Step {
+    /// Draws for an image of this size.
+    fn draw(&self, mut draws: Draws, size: Size) -> Result<Drawn> {
+        Ok(match &self.act {
+            Act::RandomCrop { height, width, .. } => {
+                let padded = size.padded(self.padding(size));
+                padded.fits(self.name, *height, *width)?;
+                let top = draws.below((padded.height - height) as u64 + 1) as usize;
+                let left = draws.below((padded.width - width) as u64 + 1) as usize;
+                Drawn::Rectangle { top, left, height: *height, width: *width }
+            }
+            Act::Flip { p, .. } => Drawn::Applied(draws.chance(*p)),
+            Act::QuarterTurn { turns } => {
+                Drawn::QuarterTurns(turns[draws.below(turns.len() as u64) as usize])
+            }
+            Act::CenterCrop { .. } | Act::Crop { .. } | Act::Pad { .. } | Act::Values { .. } => {
+                Drawn::Applied(true)
+            }
+        })
+    }
+
+    /// What an image of this size is padded with.
+    fn padding(&self, size: Size) -> [usize; 4] {
+        match &self.act {
+            Act::Pad { padding, .. } => *padding,
+            Act::RandomCrop { height, width, padding, pad_if_needed, .. } => {
+                let padded = size.padded(*padding);
+                let [left, top, right, bottom] = *padding;
+                if !pad_if_needed {
+                    return *padding;
+                }
+                // On both sides, as torchvision does, which leaves the crop a choice.
+                let (rows, columns) =
+                    (height.saturating_sub(padded.height), width.saturating_sub(padded.width));
+                [left + columns, top + rows, right + columns, bottom + rows]
+            }
+            Act::CenterCrop { height, width, .. } => {
+                let (rows, columns) = (height.saturating_sub(size.height), width.saturating_sub(size.width));
+                [columns / 2, rows / 2, columns.div_ceil(2), rows.div_ceil(2)]
+            }
+            _ => [0; 4],
+        }
+    }
+
+    /// The size of an image of this size after this step.
+    pub(super) fn resized(&self, size: Size, drawn: Option<&Drawn>) -> Size {
+        match &self.act {
+            &Act::RandomCrop { height, width, .. }
+            | &Act::CenterCrop { height, width, .. }
+            | &Act::Crop { height, width, .. } => Size { height, width },
+            Act::Pad { padding, .. } => size.padded(*padding),
+            Act::QuarterTurn { .. } => match drawn {
+                Some(Drawn::QuarterTurns(1 | 3)) => Size { height: size.width, width: size.height },
+                _ => size,
+            },
+            Act::Flip { .. } | Act::Values { .. } => size,
+        }
+    }
+
+    fn run<'a>(&'a self, drawn: Option<&Drawn>, frame: &mut Frame<'a>, scratch: &mut Scratch) -> Result<()> {
+        let size = || {
+            let (height, width) = frame.size();
+            Size { height, width }
+        };
+        match (&self.act, drawn) {
+            (Act::RandomCrop { fill, .. }, Some(&Drawn::Rectangle { top, left, height, width })) => {
+                frame.pad(self.padding(size()), fill, scratch)?;
+                frame.crop(top, left, height, width)
+            }
+            (Act::CenterCrop { height, width, fill }, _) => {
+                let size = size();
+                let padding = self.padding(size);
+                let padded = size.padded(padding);
+                frame.pad(padding, fill, scratch)?;
+                let (top, left) = (half_to_even(padded.height - height), half_to_even(padded.width - width));
+                frame.crop(top, left, *height, *width)
+            }
+            (&Act::Crop { top, left, height, width }, _) => {
+                size().fits(self.name, top.saturating_add(height), left.saturating_add(width))?;
+                frame.crop(top, left, height, width)
+            }
+            (Act::Pad { padding, fill }, _) => frame.pad(*padding, fill, scratch),
+            (Act::Flip { axis, .. }, Some(Drawn::Applied(applied))) => {
+                if *applied {
+                    frame.flip(*axis)
+                } else {
+                    Ok(())
+                }
+            }
+            (Act::QuarterTurn { .. }, Some(Drawn::QuarterTurns(turns))) => {
+                (0..*turns).try_for_each(|_| frame.turn())
+            }
+            (Act::Values { map, channel_axis }, _) => {
+                frame.settle(scratch)?;
+                let shape = frame.shape().to_vec();
+                frame.rewrite(scratch, &shape, map.dtype().clone(), |image, out| {
+                    Ok(map.apply(&image, *channel_axis, out, Stores::Cached)?)
+                })
+            }
+            (_, _) => Err(Error::Drawn { transform: self.name }),
+        }
+    }
+}
+
+/// `round(n / 2)` as Python rounds, which is how torchvision finds the middle: .5 goes to the even neighbour.
+fn half_to_even(n: usize) -> usize {
+    n / 2 + usize::from(n % 4 == 3)
+}
+
+impl Size {
+    /// Of an item's shape; what is no image has none.
+    fn of(shape: &[usize]) -> Self {
+        let axis = |axis| shape.get(axis).copied().unwrap_or(1);
+        Size { height: axis(HEIGHT), width: axis(WIDTH) }
+    }
+}
