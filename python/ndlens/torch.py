@@ -76,10 +76,11 @@ def collate(samples: Any) -> Any:
 class Dataset(torch.utils.data.Dataset[Any]):
     """A map-style data set over views, for `torch.utils.data.DataLoader` with `collate_fn=nl.torch.collate`.
 
-    `fields` and `transforms` are those of `nl.Loader`: one view, a tuple or a dict of them, and lists of
-    transforms in the same structure. A batch is made in one pass, each sample read once and written once into
-    its place; in a worker process into shared memory that is used again when the main process has dropped the
-    batch's last tensor. Without `collate`, torch's own default collates the samples, rightly but more slowly.
+    `fields`, `transforms` and `joint` are those of `nl.Loader`: one view, a tuple or a dict of them, lists of
+    transforms in the same structure, and the fields that draw the same. A batch is made in one pass, each sample
+    read once and written once into its place; in a worker process into shared memory that is used again when the
+    main process has dropped the batch's last tensor. Without `collate`, torch's own default collates the samples,
+    rightly but more slowly.
 
     Data travels to workers as views pickle: files by their path, what `nl.share` gave by a handle, anything
     else by value.
@@ -100,6 +101,7 @@ class Dataset(torch.utils.data.Dataset[Any]):
         | Mapping[Any, Sequence[Transform] | None]
         | None = None,
         *,
+        joint: Sequence[Any] | None = None,
         seed: int = 0,
     ) -> None:
         # As views, which is how they travel.
@@ -112,11 +114,11 @@ class Dataset(torch.utils.data.Dataset[Any]):
         # Where workers see it change.
         epoch = _ndlens.empty_shared((1,), "int64")
         epoch[0] = _NO_EPOCH
-        self._set_up(fields, transforms, seed, epoch)
+        self._set_up(fields, transforms, joint, seed, epoch)
 
-    def _set_up(self, fields: Any, transforms: Any, seed: int, epoch: _ndlens.View) -> None:
-        self._arguments = (fields, transforms, seed, epoch)
-        self._gatherer = _ndlens._Gatherer(fields, transforms, seed)
+    def _set_up(self, fields: Any, transforms: Any, joint: Any, seed: int, epoch: _ndlens.View) -> None:
+        self._arguments = (fields, transforms, joint, seed, epoch)
+        self._gatherer = _ndlens._Gatherer(fields, transforms, joint, seed)
         self._epoch = epoch
 
     def __getstate__(self) -> Any:

@@ -13,7 +13,6 @@ use std::sync::Arc;
 
 use ndlens_core::{ALIGNMENT, Buffer, DType, Layout, Order, View};
 
-use crate::draws::Stream;
 use crate::engine::stores_for;
 use crate::error::{Error, Result};
 use crate::loader::{Compiled, Field, compile};
@@ -155,7 +154,7 @@ impl Gather {
             let complete = field.source.verify().is_ok();
             let stream = match randomness {
                 Randomness::Epoch(_) => field.stream,
-                Randomness::Nonce(nonce) => Stream::new(nonce, &field.name),
+                Randomness::Nonce(nonce) => field.stream_of(nonce),
             };
             for (row, &item) in items.iter().enumerate() {
                 let round = match randomness {

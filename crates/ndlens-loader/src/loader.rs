@@ -21,6 +21,8 @@ use crate::transform::{Program, Transform};
 /// One column of the data set: a source, its name for errors, and what becomes of its items.
 pub struct Field {
     name: String,
+    /// The name its draws are made of.
+    draws_as: String,
     source: Arc<dyn Source>,
     transforms: Vec<Transform>,
 }
@@ -28,7 +30,20 @@ pub struct Field {
 impl Field {
     /// A field whose items are copied as they are.
     pub fn new(name: impl Into<String>, source: Arc<dyn Source>) -> Self {
-        Field { name: name.into(), source, transforms: vec![] }
+        let name = name.into();
+        Field { draws_as: name.clone(), name, source, transforms: vec![] }
+    }
+
+    /// The same field, with the draws of another: where both have a [`Transform`] of a kind, it draws the same numbers for both,
+    /// so that an image and its mask are cropped and flipped alike.
+    #[must_use]
+    pub fn drawing_as(self, name: impl Into<String>) -> Self {
+        Field { draws_as: name.into(), ..self }
+    }
+
+    /// What errors call it.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// The same field with transforms for its items.
@@ -90,8 +105,10 @@ impl Config {
 /// A field with its program and its memory.
 pub(crate) struct Compiled {
     pub(crate) name: String,
+    draws_as: String,
     pub(crate) source: Arc<dyn Source>,
     pub(crate) program: Program,
+    /// Of the loader's seed.
     pub(crate) stream: Stream,
     pub(crate) pool: Pool,
 }
@@ -124,6 +141,11 @@ impl Compiled {
         self.program.run(source, &drawn, destination, stores, scratch)
     }
 
+    /// The stream of its draws for a seed of the caller's.
+    pub(crate) fn stream_of(&self, seed: u64) -> Stream {
+        Stream::new(seed, &self.draws_as)
+    }
+
     /// The error of an item, in its place.
     pub(crate) fn fail(&self, item: usize, source: Error) -> Error {
         Error::Item { field: self.name.clone(), item, source: Box::new(source) }
@@ -135,7 +157,7 @@ pub(crate) fn compile(fields: Vec<Field>, seed: u64, batch_size: usize) -> Resul
     let first = fields.first().ok_or(Error::NoFields)?;
     let (first_name, items) = (first.name.clone(), first.source.len());
     let compile = |field: Field| {
-        let Field { name, source, transforms } = field;
+        let Field { name, draws_as, source, transforms } = field;
         let Some(shape) = source.item_shape() else { return Err(Error::NoItems { field: name }) };
         if source.len() != items {
             let (first, first_len, len) = (first_name.clone(), items, source.len());
@@ -150,8 +172,8 @@ pub(crate) fn compile(fields: Vec<Field>, seed: u64, batch_size: usize) -> Resul
         let itemsize = program.dtype().itemsize();
         let batch = Layout::contiguous(&batch_shape, itemsize, Order::C);
         let pool = Pool::new(batch.map_err(|error| in_field(error.into()))?.len() * itemsize);
-        let stream = Stream::new(seed, &name);
-        Ok(Compiled { name, source, program, stream, pool })
+        let stream = Stream::new(seed, &draws_as);
+        Ok(Compiled { name, draws_as, source, program, stream, pool })
     };
     Ok((fields.into_iter().map(compile).collect::<Result<_>>()?, items))
 }

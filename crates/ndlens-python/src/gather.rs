@@ -27,10 +27,15 @@ fn randomness(epoch: Option<u32>, nonce: u64) -> Randomness {
 #[expect(clippy::needless_pass_by_value, reason = "extracted lists")]
 impl PyGatherer {
     #[new]
-    #[pyo3(signature = (fields, transforms, seed))]
-    fn new(fields: &Bound<'_, PyAny>, transforms: Option<&Bound<'_, PyAny>>, seed: u64) -> PyResult<Self> {
+    #[pyo3(signature = (fields, transforms, joint, seed))]
+    fn new(
+        fields: &Bound<'_, PyAny>,
+        transforms: Option<&Bound<'_, PyAny>>,
+        joint: Option<&Bound<'_, PyAny>>,
+        seed: u64,
+    ) -> PyResult<Self> {
         let py = fields.py();
-        let (structure, fields) = extract_fields_and_transforms(fields, transforms)?;
+        let (structure, fields) = extract_fields_and_transforms(fields, transforms, joint)?;
         let gather = Gather::new(fields, seed).or_raise()?;
         for (name, dtype) in gather.dtypes() {
             Output::Torch

@@ -12,6 +12,7 @@ mod gather;
 mod handoff;
 mod import;
 mod interface;
+mod joint;
 mod key;
 mod loader;
 mod pickle;

@@ -13,6 +13,7 @@ use pyo3::types::{PyDict, PyList, PyTuple};
 use crate::error::{OrRaise, in_place};
 use crate::handoff::{is_installed, needs, numpy_here};
 use crate::import::extract_view;
+use crate::joint::join_draws;
 use crate::view::PyView;
 use crate::{dlpack, run_state, transform};
 
@@ -23,7 +24,7 @@ const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub(crate) enum Structure {
     Single,
-    Tuple,
+    Tuple(usize),
     Dict(Vec<Py<PyAny>>),
 }
 
@@ -38,7 +39,7 @@ impl Structure {
         let mut parts = views.into_iter().map(|view| output.wrap(py, view));
         match self {
             Structure::Single => parts.next().unwrap_or_else(|| Ok(py.None().into_bound(py))),
-            Structure::Tuple => Ok(PyTuple::new(py, parts.collect::<PyResult<Vec<_>>>()?)?.into_any()),
+            Structure::Tuple(_) => Ok(PyTuple::new(py, parts.collect::<PyResult<Vec<_>>>()?)?.into_any()),
             Structure::Dict(keys) => {
                 let batch = PyDict::new(py);
                 for (key, part) in keys.iter().zip(parts) {
@@ -49,11 +50,27 @@ impl Structure {
         }
     }
 
-    /// None for a single field, True for a tuple, the keys of a dict.
+    /// Which field a key is of: a key of a dict, a place in a tuple.
+    pub(crate) fn place(&self, key: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
+        match self {
+            Structure::Single => Ok(None),
+            Structure::Tuple(fields) => Ok(key.extract().ok().filter(|place| place < fields)),
+            Structure::Dict(keys) => {
+                for (place, own) in keys.iter().enumerate() {
+                    if own.bind(key.py()).eq(key)? {
+                        return Ok(Some(place));
+                    }
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    /// None for a single field, the number of fields for a tuple, the keys of a dict.
     pub(crate) fn to_key<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match self {
             Structure::Single => Ok(py.None().into_bound(py)),
-            Structure::Tuple => true.into_bound_py_any(py),
+            Structure::Tuple(fields) => fields.into_bound_py_any(py),
             Structure::Dict(keys) => Ok(PyList::new(py, keys)?.into_any()),
         }
     }
@@ -63,7 +80,7 @@ impl Structure {
         match key.cast::<PyList>() {
             Ok(keys) => Structure::Dict(keys.iter().map(Bound::unbind).collect()),
             Err(_) if key.is_none() => Structure::Single,
-            Err(_) => Structure::Tuple,
+            Err(_) => Structure::Tuple(key.extract().unwrap_or_default()),
         }
     }
 }
@@ -152,8 +169,9 @@ fn extract_fields(fields: &Bound<'_, PyAny>) -> PyResult<(Structure, Vec<(String
         Ok((Structure::Dict(items.into_iter().map(|(key, _)| key.unbind()).collect()), views))
     } else if fields.is_instance_of::<PyTuple>() || fields.is_instance_of::<PyList>() {
         let sources = fields.try_iter()?.enumerate();
-        let views = sources.map(|(i, source)| of_field(&i.to_string(), &source?)).collect::<PyResult<_>>()?;
-        Ok((Structure::Tuple, views))
+        let views = sources.map(|(i, source)| of_field(&i.to_string(), &source?));
+        let views = views.collect::<PyResult<Vec<_>>>()?;
+        Ok((Structure::Tuple(views.len()), views))
     } else {
         Ok((Structure::Single, vec![of_field("items", fields)?]))
     }
@@ -175,7 +193,7 @@ fn extract_transforms(
     let Some(transforms) = transforms else { return Ok(vec![vec![]; names.len()]) };
     match structure {
         Structure::Single => Ok(vec![list("items", Some(transforms.clone()))?]),
-        Structure::Tuple => {
+        Structure::Tuple(_) => {
             let given: Vec<Bound<'_, PyAny>> = transforms.extract().map_err(|_| {
                 PyTypeError::new_err(
                     "transforms must be a sequence of lists or None, since fields is a sequence",
@@ -215,13 +233,15 @@ fn extract_transforms(
 pub(crate) fn extract_fields_and_transforms(
     fields: &Bound<'_, PyAny>,
     transforms: Option<&Bound<'_, PyAny>>,
+    joint: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<(Structure, Vec<Field>)> {
     let (structure, views) = extract_fields(fields)?;
     let transforms = extract_transforms(transforms, &structure, &views)?;
     let fields = views.into_iter().zip(transforms);
     let fields =
         fields.map(|((name, view), transforms)| Field::new(name, Arc::new(view)).with_transforms(transforms));
-    Ok((structure, fields.collect()))
+    let fields = join_draws(fields.collect(), &structure, joint)?;
+    Ok((structure, fields))
 }
 
 /// Streams batches out of views, epoch by epoch.
@@ -233,6 +253,10 @@ pub(crate) fn extract_fields_and_transforms(
 /// draws for an item are one of `seed`, the epoch, the item and the field's name. So batches are bit-identical for any
 /// `num_workers`, which counts threads: they run without the GIL, and with 0 the calling thread does the work (Ctrl-C then waits
 /// for the batch). At most `prefetch_factor` batches are made ahead, in all, not for each worker.
+///
+/// `joint` names fields that draw the same, such as ("image", "mask"), or lists several such groups: where both have a random
+/// transform of a kind (the n-th of it), it draws the same numbers for both, whatever other transforms stand around it. So an
+/// image and a mask of one size are cropped and flipped alike.
 ///
 /// `rank` of `world_size` takes every `world_size`-th item of the order, which is the same for all ranks. By default they are
 /// torch.distributed's where a process group is up, else the environment's `RANK` and `WORLD_SIZE`, which torchrun sets, else 0 of 1.
@@ -277,10 +301,10 @@ impl PyLoader {
     #[new]
     #[pyo3(
         signature = (fields, *, batch_size = 1, shuffle = false, seed = Seed(0), num_workers = 0, drop_last = false,
-            prefetch_factor = 2, transforms = None, output = None, rank = None, world_size = None, remainder = "pad",
+            prefetch_factor = 2, transforms = None, joint = None, output = None, rank = None, world_size = None, remainder = "pad",
             sampler = None),
         text_signature = "(fields, *, batch_size=1, shuffle=False, seed=0, num_workers=0, drop_last=False, \
-            prefetch_factor=2, transforms=None, output=None, rank=None, world_size=None, remainder='pad', sampler=None)"
+            prefetch_factor=2, transforms=None, joint=None, output=None, rank=None, world_size=None, remainder='pad', sampler=None)"
     )]
     #[expect(clippy::too_many_arguments, reason = "Python's keywords")]
     fn new(
@@ -292,6 +316,7 @@ impl PyLoader {
         drop_last: bool,
         prefetch_factor: isize,
         transforms: Option<&Bound<'_, PyAny>>,
+        joint: Option<&Bound<'_, PyAny>>,
         output: Option<&str>,
         rank: Option<isize>,
         world_size: Option<isize>,
@@ -322,7 +347,7 @@ impl PyLoader {
             prefetch_factor: count("prefetch_factor", prefetch_factor, 1)?,
             shard,
         };
-        let (structure, fields) = extract_fields_and_transforms(fields, transforms)?;
+        let (structure, fields) = extract_fields_and_transforms(fields, transforms, joint)?;
         let loader = Loader::new(fields, config).or_raise()?;
         let output = Output::extract(py, output)?;
         for (name, dtype) in loader.dtypes() {
