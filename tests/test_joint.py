@@ -71,8 +71,8 @@ def test_torchs_data_set_draws_the_same_for_them_too(epoch: int | None) -> None:
     ("joint", "error", "message"),
     [
         ("image", TypeError, "joint must be a tuple of fields that draw the same, or a list of such tuples"),
-        (("image", "maks"), ValueError, "joint names 'maks', which is no field"),
-        ([("image", "maks")], ValueError, "joint names 'maks', which is no field"),
+        (("image", "depth"), ValueError, "joint names 'depth', which is no field"),
+        ([("image", "depth")], ValueError, "joint names 'depth', which is no field"),
         ([("image", "mask"), ("mask",)], ValueError, 'joint names field "mask" twice'),
     ],
 )

@@ -5,8 +5,9 @@ use ndlens::loader::{Filling, Padding, Transform};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
-/// A list of transforms.
+/// A list of transforms, ours or torchvision's.
 pub(crate) fn extract_list(transforms: &Bound<'_, PyAny>) -> PyResult<Vec<Transform>> {
+    let transforms = transforms.py().import("ndlens._torchvision")?.call_method1("lowered", (transforms,))?;
     let several = transforms.try_iter().map_err(|_| {
         let kind = transforms.get_type().name().map_or_else(|_| "?".to_owned(), |name| name.to_string());
         PyTypeError::new_err(format!("expected a list of transforms, got {kind}"))

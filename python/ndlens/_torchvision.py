@@ -1,0 +1,100 @@
+"""torchvision's own transforms, read as ours: a `v2.Compose` as it is, or a list of what is in one.
+
+A transform is known by its class, and torchvision is not imported for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from . import transforms as T
+
+
+def _fill(transform: Any) -> Any:
+    fill = transform.fill
+    if isinstance(fill, dict):
+        raise TypeError("a fill for each type of input cannot be compiled; give one for all")
+    return 0 if fill is None else fill
+
+
+def _crop_padding(transform: Any) -> Any:
+    if transform.padding is None:
+        return None
+    # RandomCrop keeps it in another order than it takes it.
+    left, right, top, bottom = transform.padding
+    return left, top, right, bottom
+
+
+def _dtype(transform: Any) -> Any:
+    if isinstance(transform.dtype, dict):
+        raise TypeError("a dtype for each type of input cannot be compiled; give one for all")
+    return transform.dtype
+
+
+def _nothing(_: Any) -> None:
+    return None
+
+
+# What each class of torchvision.transforms.v2 is here.
+_KNOWN: dict[str, Callable[[Any], T.Transform | None]] = {
+    "CenterCrop": lambda t: T.CenterCrop(t.size),
+    "ConvertImageDtype": lambda t: T.ToDtype(t.dtype, scale=True),
+    "Identity": _nothing,
+    "Normalize": lambda t: T.Normalize(t.mean, t.std),
+    "Pad": lambda t: T.Pad(t.padding, _fill(t), t.padding_mode),
+    "RandomCrop": lambda t: T.RandomCrop(t.size, _crop_padding(t), t.pad_if_needed, _fill(t), t.padding_mode),
+    "RandomHorizontalFlip": lambda t: T.RandomHorizontalFlip(t.p),
+    "RandomVerticalFlip": lambda t: T.RandomVerticalFlip(t.p),
+    "ToDtype": lambda t: T.ToDtype(_dtype(t), t.scale),
+    "ToImage": _nothing,
+    "ToPureTensor": _nothing,
+    "ToTensor": lambda _: T.ToDtype("float32", scale=True),
+}
+
+_MODULE = "torchvision.transforms.v2"
+
+
+def _is_torchvisions(transform: Any) -> bool:
+    return type(transform).__module__.partition(".")[0] == "torchvision"
+
+
+def _lowered(transform: Any, place: str) -> T.Transform | None:
+    name = type(transform).__name__
+    if not type(transform).__module__.startswith(_MODULE):
+        raise TypeError(f"{place}: {name} is of torchvision's first transforms; use {_MODULE}")
+    if name not in _KNOWN:
+        raise TypeError(f"{place}: torchvision's {name} cannot be compiled; ndlens.transforms says what can")
+    try:
+        return _KNOWN[name](transform)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{place}: torchvision's {name}: {error}") from error
+
+
+def _flattened(transforms: Any, place: str) -> Iterable[tuple[Any, str]]:
+    steps = transforms.transforms if type(transforms).__name__ == "Compose" else transforms
+    for number, step in enumerate(steps):
+        at = f"{place}.{number}" if place else f"transform {number}"
+        if _is_torchvisions(step) and type(step).__name__ == "Compose":
+            yield from _flattened(step, at)
+        else:
+            yield step, at
+
+
+def lowered(transforms: Any) -> Any:
+    """Our transforms for a list or a `Compose` of torchvision's; what has none of them comes back as it is.
+
+    torchvision's images are channels-first from the start, ours at the end: so `ChannelsFirst` is added.
+    Raises `TypeError` for a transform that cannot be compiled, and says which.
+    """
+    if _is_torchvisions(transforms):
+        transforms = transforms if type(transforms).__name__ == "Compose" else [transforms]
+    elif not isinstance(transforms, list | tuple) or not any(map(_is_torchvisions, transforms)):
+        return transforms
+    ours: list[Any] = []
+    for step, place in _flattened(transforms, ""):
+        if (transform := _lowered(step, place) if _is_torchvisions(step) else step) is not None:
+            ours.append(transform)
+    if not any(isinstance(transform, T.ChannelsFirst) for transform in ours):
+        ours.append(T.ChannelsFirst())
+    return ours
