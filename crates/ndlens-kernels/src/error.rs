@@ -37,6 +37,25 @@ pub enum Error {
     /// A view with another number of channels than the map was compiled for.
     #[error("view has {got} channels, expected {expected}")]
     ChannelCount { got: usize, expected: usize },
+    /// A resize to nothing, or of no channel.
+    #[error(
+        "cannot resize to {height} x {width} in {channels} channels: each must be at least 1 and below 2^24"
+    )]
+    ResizeSize { height: usize, width: usize, channels: usize },
+    /// A resize of elements that are neither bytes nor single floats.
+    #[error("cannot resize {got}, expected uint8 or float32")]
+    ResizeDType { got: String },
+    /// A resize of what is no image.
+    #[error(
+        "cannot resize a view of shape {got:?}, expected {expected}, each size at least 1 and below 2^24"
+    )]
+    ResizeShape { got: Vec<usize>, expected: &'static str },
+    /// A part of the resized image that it does not have.
+    #[error("window {start}..{end} of the {axis} axis is out of bounds for a resized image of {size}")]
+    ResizeWindow { axis: &'static str, start: usize, end: usize, size: usize },
+    /// A map of other elements than the resized ones.
+    #[error("value map is of {got}, expected {expected}, which is resized")]
+    MapSource { got: String, expected: String },
     /// `NDLENS_ISA` set to what is no instruction set.
     #[error("NDLENS_ISA is {got:?}, expected scalar, avx2 or avx512")]
     UnknownIsa { got: String },

@@ -43,6 +43,9 @@ mod cpu;
 mod error;
 mod image;
 mod program;
+mod resize;
+mod resize_scalar;
+mod resize_weights;
 mod rows;
 mod scalar;
 #[cfg(test)]
@@ -52,4 +55,5 @@ mod value;
 mod x86;
 
 pub use error::{Error, Result};
+pub use resize::{Filter, Finish, Interpolation, Resize, Scratch, Window};
 pub use value::{Step, Stores, ValueMap};

@@ -119,18 +119,37 @@ impl ValueMap {
                 .get(axis)
                 .ok_or(Error::ChannelAxisOutOfBounds { axis, ndim: src.shape().len() })?,
         };
-        let apart = self.program.tells_channels_apart();
-        if apart && channels != self.channels {
-            return Err(Error::ChannelCount { got: channels, expected: self.channels });
-        }
+        self.check_channels(channels)?;
         // The layout's own gate has found that this product fits for the source; a wider result may not.
         let expected = src.layout().len().saturating_mul(self.dtype().itemsize());
         if dst.len() != expected {
             return Err(Error::DestinationSize { got: dst.len(), expected });
         }
         if !src.layout().is_empty() {
-            self.body.run(&self.program, src, channel_axis.filter(|_| apart), dst, stores)?;
+            let channel_axis = channel_axis.filter(|_| self.program.tells_channels_apart());
+            self.body.run(&self.program, src, channel_axis, dst, stores)?;
         }
         Ok(())
+    }
+
+    /// Whether this many channels can be mapped.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ChannelCount`].
+    pub(crate) fn check_channels(&self, channels: usize) -> Result<()> {
+        if self.program.tells_channels_apart() && channels != self.channels {
+            return Err(Error::ChannelCount { got: channels, expected: self.channels });
+        }
+        Ok(())
+    }
+
+    /// What becomes of one element.
+    pub(crate) fn map_element(&self, element: &[u8], channel: usize, out: &mut [u8]) {
+        if self.is_identity() {
+            out.copy_from_slice(element);
+        } else {
+            self.program.map_element(element, channel, out);
+        }
     }
 }
