@@ -45,7 +45,11 @@ _KNOWN: dict[str, Callable[[Any], T.Transform | None]] = {
     "Pad": lambda t: T.Pad(t.padding, _fill(t), t.padding_mode),
     "RandomCrop": lambda t: T.RandomCrop(t.size, _crop_padding(t), t.pad_if_needed, _fill(t), t.padding_mode),
     "RandomHorizontalFlip": lambda t: T.RandomHorizontalFlip(t.p),
+    "RandomResizedCrop": lambda t: T.RandomResizedCrop(
+        t.size, t.scale, t.ratio, t.interpolation, t.antialias
+    ),
     "RandomVerticalFlip": lambda t: T.RandomVerticalFlip(t.p),
+    "Resize": lambda t: T.Resize(t.size, t.interpolation, t.max_size, t.antialias),
     "ToDtype": lambda t: T.ToDtype(_dtype(t), t.scale),
     "ToImage": _nothing,
     "ToPureTensor": _nothing,

@@ -27,7 +27,9 @@ __all__ = [
     "RandomCrop",
     "RandomHorizontalFlip",
     "RandomQuarterTurn",
+    "RandomResizedCrop",
     "RandomVerticalFlip",
+    "Resize",
     "ToDtype",
     "Transform",
 ]
@@ -137,6 +139,79 @@ class Crop(Transform):
     left: int
     height: int
     width: int
+
+
+_INTERPOLATIONS = ("nearest", "nearest-exact", "bilinear", "bicubic")
+
+
+def _interpolation(interpolation: Any) -> str:
+    """A name, or torchvision's `InterpolationMode`."""
+    name = getattr(interpolation, "value", interpolation)
+    if name not in _INTERPOLATIONS:
+        raise ValueError(f"interpolation must be one of {', '.join(_INTERPOLATIONS)}, got {interpolation!r}")
+    return str(name)
+
+
+@dataclass(frozen=True, init=False, repr=False)
+class Resize(Transform):
+    """The image in another size, as torchvision's `resize` gives it, from uint8 or float32.
+
+    `size` is (height, width), or one number for the shorter side, where the longer one keeps its ratio to it but is at
+    most `max_size`; with None, `max_size` is the longer side. `interpolation` is "nearest", "nearest-exact",
+    "bilinear" or "bicubic"; `antialias` has the two latter take all pixels into account where the image gets smaller.
+    """
+
+    size: tuple[int, ...] | None
+    interpolation: str = "bilinear"
+    max_size: int | None = None
+    antialias: bool = True
+
+    def __init__(
+        self,
+        size: int | Sequence[int] | None,
+        interpolation: Any = "bilinear",
+        max_size: int | None = None,
+        antialias: bool = True,
+    ) -> None:
+        """Raise `ValueError` for sizes that are not positive and an unknown interpolation."""
+        given = None if size is None else tuple(size) if isinstance(size, Iterable) else (size,)
+        if given is not None:
+            given = tuple(map(operator.index, given))
+            if len(given) not in (1, 2) or min(given) < 1:
+                raise ValueError(f"size must be a positive integer or (height, width), got {size!r}")
+        self._set(size=given, interpolation=_interpolation(interpolation), antialias=bool(antialias))
+        self._set(max_size=None if max_size is None else operator.index(max_size))
+
+
+@dataclass(frozen=True, init=False, repr=False)
+class RandomResizedCrop(Transform):
+    """A random part of the image, resized to `size` (height, width) or a square.
+
+    Its area is between `scale` of the image's, its width over its height between `ratio`; drawn as torchvision draws
+    them. `interpolation` and `antialias` as in `Resize`.
+    """
+
+    size: tuple[int, int]
+    scale: tuple[float, float] = (0.08, 1.0)
+    ratio: tuple[float, float] = (3 / 4, 4 / 3)
+    interpolation: str = "bilinear"
+    antialias: bool = True
+
+    def __init__(
+        self,
+        size: int | Sequence[int],
+        scale: Sequence[float] = (0.08, 1.0),
+        ratio: Sequence[float] = (3 / 4, 4 / 3),
+        interpolation: Any = "bilinear",
+        antialias: bool = True,
+    ) -> None:
+        """Raise `ValueError` for a size that is not positive and an unknown interpolation."""
+        for name, given in (("scale", scale), ("ratio", ratio)):
+            if len(given) != 2:
+                raise ValueError(f"{name} must be two numbers, got {given!r}")
+        self._set(size=_size(size), scale=(float(scale[0]), float(scale[1])))
+        self._set(ratio=(float(ratio[0]), float(ratio[1])))
+        self._set(interpolation=_interpolation(interpolation), antialias=bool(antialias))
 
 
 @dataclass(frozen=True, init=False, repr=False)

@@ -39,6 +39,19 @@ pub enum Interpolation {
     Bicubic,
 }
 
+impl Interpolation {
+    /// By torchvision's name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Some(match name {
+            "nearest" => Interpolation::Nearest,
+            "nearest-exact" => Interpolation::NearestExact,
+            "bilinear" => Interpolation::Bilinear,
+            "bicubic" => Interpolation::Bicubic,
+            _ => return None,
+        })
+    }
+}
+
 /// What a resized pixel is computed from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Filter {

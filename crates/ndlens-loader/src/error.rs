@@ -66,6 +66,17 @@ pub enum Error {
     /// A fill that the elements cannot hold.
     #[error("{transform}: fill {value} is no {dtype}, which the image has at this point")]
     FillValue { transform: &'static str, value: f64, dtype: String },
+    /// A size to resize to that is none.
+    #[error(
+        "Resize: size must be the shorter side, (height, width), or None with a max_size, and max_size, which goes with the \
+         shorter side, above it; got size {size} and max_size {max_size}"
+    )]
+    ResizeTarget { size: String, max_size: String },
+    /// A range that is none.
+    #[error(
+        "{transform}: {parameter} must be two positive numbers, the first no more than the second, got ({low}, {high})"
+    )]
+    Range { transform: &'static str, parameter: &'static str, low: f64, high: f64 },
     /// Turns that are none.
     #[error("RandomQuarterTurn: turns must be one or more of 0, 1, 2 and 3, got {got:?}")]
     QuarterTurns { got: Vec<u8> },

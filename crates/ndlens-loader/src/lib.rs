@@ -62,4 +62,4 @@ pub use scratch::Scratch;
 pub use shard::{Remainder, Shard};
 pub use source::Source;
 pub use state::{Basis, STATE_VERSION, State};
-pub use transform::{Drawn, DrawnList, Filling, Padding, Program, Transform};
+pub use transform::{Drawn, DrawnList, Filling, Padding, Program, Target, Transform};

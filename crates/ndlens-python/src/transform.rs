@@ -1,9 +1,12 @@
 //! The transforms of `ndlens.transforms`, extracted.
 
 use ndlens::DType;
-use ndlens::loader::{Filling, Padding, Transform};
+use ndlens::kernels::{Filter, Interpolation};
+use ndlens::loader::{Filling, Padding, Target, Transform};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
+
+use crate::error::OrRaise;
 
 /// A list of transforms, ours or torchvision's.
 pub(crate) fn extract_list(transforms: &Bound<'_, PyAny>) -> PyResult<Vec<Transform>> {
@@ -38,6 +41,17 @@ fn extract(transform: &Bound<'_, PyAny>) -> PyResult<Transform> {
             height: attribute("height")?.extract()?,
             width: attribute("width")?.extract()?,
         },
+        "Resize" => {
+            let (size, max_size): (Option<Vec<usize>>, Option<usize>) =
+                (attribute("size")?.extract()?, attribute("max_size")?.extract()?);
+            let target = Target::new(size.as_deref(), max_size).or_raise()?;
+            Transform::Resize { target, filter: filter(transform)? }
+        }
+        "RandomResizedCrop" => {
+            let (height, width) = attribute("size")?.extract()?;
+            let (scale, ratio) = (attribute("scale")?.extract()?, attribute("ratio")?.extract()?);
+            Transform::RandomResizedCrop { height, width, scale, ratio, filter: filter(transform)? }
+        }
         "Pad" => Transform::Pad { padding: padding(transform)?, fill: filling(transform)? },
         "RandomQuarterTurn" => {
             let degrees: Vec<i64> = attribute("degrees")?.extract()?;
@@ -62,6 +76,14 @@ fn extract(transform: &Bound<'_, PyAny>) -> PyResult<Transform> {
         "ChannelsFirst" => Transform::ChannelsFirst,
         _ => return unknown(),
     })
+}
+
+/// How values between pixels are found.
+fn filter(transform: &Bound<'_, PyAny>) -> PyResult<Filter> {
+    let name: String = transform.getattr("interpolation")?.extract()?;
+    let interpolation = Interpolation::from_name(&name)
+        .ok_or_else(|| PyValueError::new_err(format!("unknown interpolation {name:?}")))?;
+    Ok(Filter { interpolation, antialias: transform.getattr("antialias")?.extract()? })
 }
 
 /// Pixels to the left, top, right and bottom.

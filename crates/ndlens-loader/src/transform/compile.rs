@@ -6,34 +6,11 @@ use half::{bf16, f16};
 use ndlens_core::DType;
 use ndlens_kernels::{self as kernels, ValueMap};
 
-use super::program::{Act, Program, Step};
+use super::program::{Act, Program, Step, resize_to};
+use super::sizes::{Area, Size};
 use super::{CHANNEL, Fill, Filling, HEIGHT, Padding, Transform, WIDTH};
 use crate::draws::label;
 use crate::error::{Error, Result};
-
-/// The height and width of an image.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Size {
-    pub(super) height: usize,
-    pub(super) width: usize,
-}
-
-impl Size {
-    /// With so much more to the left, top, right and bottom.
-    pub(super) fn padded(self, [left, top, right, bottom]: [usize; 4]) -> Self {
-        let sum = |size: usize, a: usize, b: usize| size.saturating_add(a).saturating_add(b);
-        Size { height: sum(self.height, top, bottom), width: sum(self.width, left, right) }
-    }
-
-    /// Whether a crop of this size can be made.
-    pub(super) fn fits(self, transform: &'static str, height: usize, width: usize) -> Result<()> {
-        if height > self.height || width > self.width {
-            let (image_height, image_width) = (self.height, self.width);
-            return Err(Error::CropTooLarge { transform, height, width, image_height, image_width });
-        }
-        Ok(())
-    }
-}
 
 /// A program being compiled.
 struct Compiler<'a> {
@@ -107,6 +84,29 @@ impl Compiler<'_> {
                 self.size.fits(name, top.saturating_add(height), left.saturating_add(width))?;
                 self.push(name, Act::Crop { top, left, height, width });
             }
+            &Transform::Resize { target, filter } => {
+                let name = "Resize";
+                self.is_image(name, 2..=3)?;
+                self.size.fits(name, 1, 1)?;
+                let unchanged = self.unchanged()?;
+                resize_to(target.of(self.size), &unchanged, self.channels().unwrap_or(1), filter)?;
+                self.push(name, Act::Resize { target, filter, unchanged });
+            }
+            &Transform::RandomResizedCrop { height, width, scale, ratio, filter } => {
+                let name = "RandomResizedCrop";
+                self.is_image(name, 2..=3)?;
+                self.size.fits(name, 1, 1)?;
+                for (parameter, (low, high)) in [("scale", scale), ("ratio", ratio)] {
+                    // NaN is in no range either.
+                    if !(low > 0.0 && low <= high && high.is_finite()) {
+                        return Err(Error::Range { transform: name, parameter, low, high });
+                    }
+                }
+                let unchanged = self.unchanged()?;
+                resize_to(Size { height, width }, &unchanged, self.channels().unwrap_or(1), filter)?;
+                let area = Area { scale, ratio };
+                self.push(name, Act::RandomResizedCrop { area, height, width, filter, unchanged });
+            }
             Transform::Pad { padding, fill } => {
                 let name = "Pad";
                 self.is_image(name, 2..=3)?;
@@ -158,6 +158,12 @@ impl Compiler<'_> {
         self.dtype = map.dtype().clone();
         self.push("values", Act::Values { map, channel_axis: self.channels().map(|_| CHANNEL) });
         Ok(())
+    }
+
+    /// A map that changes nothing, of the dtype that the image has by then.
+    fn unchanged(&mut self) -> Result<ValueMap> {
+        self.settle_values()?;
+        Ok(ValueMap::new(&self.dtype, 1, &[])?)
     }
 
     fn map(&mut self) -> Result<ValueMap> {

@@ -12,8 +12,9 @@
 //! ```
 
 use ndlens_core::{DType, Layout, Order, ViewRef};
+use ndlens_kernels::{self as kernels, Finish, Resize, Stores, ValueMap};
 
-use super::{Fill, HEIGHT, Padding, WIDTH};
+use super::{CHANNEL, Fill, HEIGHT, Padding, WIDTH};
 use crate::error::Result;
 use crate::scratch::{Block, Scratch};
 
@@ -42,16 +43,30 @@ pub(super) struct Frame<'a> {
     dtype: DType,
     /// None where all of the image and nothing else is in sight.
     window: Option<(Window, &'a Fill)>,
+    /// What the image is still to be resized to, and what part of that is in sight.
+    resize: Option<Resized<'a>>,
+}
+
+/// An image that is made only when its last reader is known.
+#[derive(Debug)]
+struct Resized<'a> {
+    resize: Resize,
+    window: kernels::Window,
+    /// Changes nothing, for those who want the resized image itself.
+    unchanged: &'a ValueMap,
 }
 
 impl<'a> Frame<'a> {
     pub(super) fn new(item: ViewRef<'a>) -> Self {
         let (layout, dtype) = (item.layout().clone(), item.dtype().clone());
-        Frame { item, place: Place::Item, layout, dtype, window: None }
+        Frame { item, place: Place::Item, layout, dtype, window: None, resize: None }
     }
 
     /// (height, width) of what is in sight.
     pub(super) fn size(&self) -> (usize, usize) {
+        if let Some(Resized { window, .. }) = &self.resize {
+            return (window.height, window.width);
+        }
         let size = (self.layout.shape()[HEIGHT], self.layout.shape()[WIDTH]);
         self.window.map_or(size, |(window, _)| (window.height, window.width))
     }
@@ -61,8 +76,21 @@ impl<'a> Frame<'a> {
         self.layout.shape()
     }
 
+    /// The channels of a pixel.
+    pub(super) fn channels(&self) -> usize {
+        self.layout.shape().get(CHANNEL).copied().unwrap_or(1)
+    }
+
     /// Keeps a rectangle of what is in sight.
     pub(super) fn crop(&mut self, top: usize, left: usize, height: usize, width: usize) -> Result<()> {
+        if let Some(Resized { window, .. }) = &mut self.resize {
+            let from =
+                |flipped, start, count, size: usize| if flipped { size - count - start } else { start };
+            window.top += from(window.flip_vertical, top, height, window.height);
+            window.left += from(window.flip_horizontal, left, width, window.width);
+            (window.height, window.width) = (height, width);
+            return Ok(());
+        }
         let Some((window, fill)) = self.window else {
             self.layout = self.layout.narrow(HEIGHT, top, height)?.narrow(WIDTH, left, width)?;
             return Ok(());
@@ -105,6 +133,12 @@ impl<'a> Frame<'a> {
 
     /// Exchanges the ends of an axis.
     pub(super) fn flip(&mut self, axis: usize) -> Result<()> {
+        if let Some(Resized { window, .. }) = &mut self.resize {
+            let flipped =
+                if axis == HEIGHT { &mut window.flip_vertical } else { &mut window.flip_horizontal };
+            *flipped = !*flipped;
+            return Ok(());
+        }
         let size = self.layout.shape()[axis] as isize;
         self.layout = self.layout.flip(&[axis as isize])?;
         if let Some((window, _)) = &mut self.window {
@@ -118,7 +152,8 @@ impl<'a> Frame<'a> {
     }
 
     /// Turns by 90 degrees, counter-clockwise: the right edge becomes the top.
-    pub(super) fn turn(&mut self) -> Result<()> {
+    pub(super) fn turn(&mut self, scratch: &mut Scratch) -> Result<()> {
+        self.settle_resize(scratch)?;
         self.flip(WIDTH)?;
         self.layout = self.layout.swapaxes(HEIGHT as isize, WIDTH as isize)?;
         if let Some((window, _)) = &mut self.window {
@@ -128,8 +163,61 @@ impl<'a> Frame<'a> {
         Ok(())
     }
 
-    /// Makes what is in sight beyond the edges, if there is any.
+    /// Resizes, once somebody wants the pixels.
+    pub(super) fn resize(
+        &mut self,
+        resize: Resize,
+        unchanged: &'a ValueMap,
+        scratch: &mut Scratch,
+    ) -> Result<()> {
+        self.settle(scratch)?;
+        let window = resize.whole();
+        self.resize = Some(Resized { resize, window, unchanged });
+        Ok(())
+    }
+
+    fn settle_resize(&mut self, scratch: &mut Scratch) -> Result<()> {
+        let Some(Resized { resize, window, unchanged }) = self.resize.take() else { return Ok(()) };
+        let mut shape = self.layout.shape().to_vec();
+        (shape[HEIGHT], shape[WIDTH]) = (window.height, window.width);
+        // Apart from the blocks, of which one is read and one written.
+        let mut weights = std::mem::take(&mut scratch.resize);
+        let finish = Finish { window, map: unchanged, channels_first: false, stores: Stores::Cached };
+        let made = self.rewrite(scratch, &shape, self.dtype.clone(), |image, out| {
+            Ok(resize.apply(&image, &finish, out, &mut weights)?)
+        });
+        scratch.resize = weights;
+        made
+    }
+
+    /// Writes what `map` makes of the image to `destination`, packed; with the channels first if said so.
+    pub(super) fn finish(
+        mut self,
+        map: &ValueMap,
+        channel_axis: Option<usize>,
+        axes: Option<&[isize]>,
+        destination: &mut [u8],
+        stores: Stores,
+        scratch: &mut Scratch,
+    ) -> Result<()> {
+        if let Some(Resized { resize, window, .. }) = self.resize.take() {
+            let mut weights = std::mem::take(&mut scratch.resize);
+            let finish = Finish { window, map, channels_first: axes.is_some(), stores };
+            let made = self
+                .view(scratch)
+                .and_then(|image| Ok(resize.apply(&image, &finish, destination, &mut weights)?));
+            scratch.resize = weights;
+            return made;
+        }
+        self.settle(scratch)?;
+        let image = self.view(scratch)?;
+        let image = axes.map_or(Ok(image.clone()), |axes| image.permute(axes))?;
+        Ok(map.apply(&image, channel_axis, destination, stores)?)
+    }
+
+    /// Makes what is not made yet: a resized image, what is in sight beyond the edges.
     pub(super) fn settle(&mut self, scratch: &mut Scratch) -> Result<()> {
+        self.settle_resize(scratch)?;
         let Some((window, fill)) = self.window.take() else { return Ok(()) };
         let mut shape = self.layout.shape().to_vec();
         (shape[HEIGHT], shape[WIDTH]) = (window.height, window.width);
@@ -160,7 +248,7 @@ impl<'a> Frame<'a> {
     }
 
     /// The image, of which all is in sight.
-    pub(super) fn view<'s>(&'s self, scratch: &'s Scratch) -> Result<ViewRef<'s>> {
+    fn view<'s>(&'s self, scratch: &'s Scratch) -> Result<ViewRef<'s>> {
         debug_assert!(self.window.is_none(), "what is beyond the edges is made before an image is read");
         match self.place {
             Place::Block(at) => self.view_in(&scratch.blocks[at]),

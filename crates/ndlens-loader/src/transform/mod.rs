@@ -16,17 +16,21 @@
 //! - `compile.rs`: the list to a program.
 //! - `program.rs`: the program's steps, drawing for them and running them.
 //! - `drawn.rs`: what was drawn.
+//! - `sizes.rs`: how large images become.
 //! - `frame.rs`: an image on its way.
 
 mod compile;
 mod drawn;
 mod frame;
 mod program;
+mod sizes;
 
 use ndlens_core::DType;
+use ndlens_kernels::Filter;
 
 pub use drawn::{Drawn, DrawnList};
 pub use program::Program;
+pub use sizes::Target;
 
 /// Height and width are axes 0 and 1 of an item, channels axis 2.
 const HEIGHT: usize = 0;
@@ -67,6 +71,26 @@ pub enum Transform {
         height: usize,
         /// Columns to keep.
         width: usize,
+    },
+    /// An image of another size.
+    Resize {
+        /// Which.
+        target: Target,
+        /// How values between pixels are found.
+        filter: Filter,
+    },
+    /// A random part of the image, of random area and ratio, resized.
+    RandomResizedCrop {
+        /// Rows to resize to.
+        height: usize,
+        /// Columns to resize to.
+        width: usize,
+        /// The least and the most of the image's area to take.
+        scale: (f64, f64),
+        /// The least and the most of width over height.
+        ratio: (f64, f64),
+        /// How values between pixels are found.
+        filter: Filter,
     },
     /// More image around the image.
     Pad {

@@ -1,12 +1,12 @@
 //! What a list of transforms becomes: drawing for an item, then making it.
 
 use ndlens_core::{DType, ViewRef};
-use ndlens_kernels::{Stores, ValueMap};
+use ndlens_kernels::{Filter, Resize, Stores, ValueMap};
 
-use super::compile::Size;
+use super::Fill;
 use super::drawn::{Drawn, DrawnList};
 use super::frame::Frame;
-use super::{Fill, HEIGHT, WIDTH};
+use super::sizes::{Area, Size, Target, half_to_even};
 use crate::draws::{Draws, Stream};
 use crate::error::{Error, Result};
 use crate::scratch::Scratch;
@@ -58,6 +58,18 @@ pub(super) enum Act {
     Pad {
         padding: [usize; 4],
         fill: Fill,
+    },
+    Resize {
+        target: Target,
+        filter: Filter,
+        unchanged: ValueMap,
+    },
+    RandomResizedCrop {
+        area: Area,
+        height: usize,
+        width: usize,
+        filter: Filter,
+        unchanged: ValueMap,
     },
     Flip {
         axis: usize,
@@ -139,18 +151,20 @@ impl Program {
             let drawn = if step.act.is_random() { drawn.next() } else { None };
             step.run(drawn, &mut frame, scratch)?;
         }
-        frame.settle(scratch)?;
-        let mut image = frame.view(scratch)?;
-        if let Some(axes) = &self.axes {
-            image = image.permute(axes)?;
-        }
-        Ok(self.values.apply(&image, self.channel_axis, destination, stores)?)
+        let axes = self.axes.as_ref().map(<[isize; 3]>::as_slice);
+        frame.finish(&self.values, self.channel_axis, axes, destination, stores, scratch)
     }
 }
 
 impl Act {
     fn is_random(&self) -> bool {
-        matches!(self, Act::RandomCrop { .. } | Act::Flip { .. } | Act::QuarterTurn { .. })
+        matches!(
+            self,
+            Act::RandomCrop { .. }
+                | Act::RandomResizedCrop { .. }
+                | Act::Flip { .. }
+                | Act::QuarterTurn { .. }
+        )
     }
 }
 
@@ -165,13 +179,19 @@ impl Step {
                 let left = draws.below((padded.width - width) as u64 + 1) as usize;
                 Drawn::Rectangle { top, left, height: *height, width: *width }
             }
+            Act::RandomResizedCrop { area, .. } => {
+                size.fits(self.name, 1, 1)?;
+                area.draw(&mut draws, size)
+            }
             Act::Flip { p, .. } => Drawn::Applied(draws.chance(*p)),
             Act::QuarterTurn { turns } => {
                 Drawn::QuarterTurns(turns[draws.below(turns.len() as u64) as usize])
             }
-            Act::CenterCrop { .. } | Act::Crop { .. } | Act::Pad { .. } | Act::Values { .. } => {
-                Drawn::Applied(true)
-            }
+            Act::CenterCrop { .. }
+            | Act::Crop { .. }
+            | Act::Pad { .. }
+            | Act::Resize { .. }
+            | Act::Values { .. } => Drawn::Applied(true),
         })
     }
 
@@ -203,7 +223,9 @@ impl Step {
         match &self.act {
             &Act::RandomCrop { height, width, .. }
             | &Act::CenterCrop { height, width, .. }
-            | &Act::Crop { height, width, .. } => Size { height, width },
+            | &Act::Crop { height, width, .. }
+            | &Act::RandomResizedCrop { height, width, .. } => Size { height, width },
+            Act::Resize { target, .. } => target.of(size),
             Act::Pad { padding, .. } => size.padded(*padding),
             Act::QuarterTurn { .. } => match drawn {
                 Some(Drawn::QuarterTurns(1 | 3)) => Size { height: size.width, width: size.height },
@@ -235,6 +257,20 @@ impl Step {
                 size().fits(self.name, top.saturating_add(height), left.saturating_add(width))?;
                 frame.crop(top, left, height, width)
             }
+            (Act::Resize { target, filter, unchanged }, _) => {
+                let size = target.of(size());
+                let resize = resize_to(size, unchanged, frame.channels(), *filter)?;
+                frame.resize(resize, unchanged, scratch)
+            }
+            (
+                &Act::RandomResizedCrop { height: to_height, width: to_width, filter, ref unchanged, .. },
+                Some(&Drawn::Rectangle { top, left, height, width }),
+            ) => {
+                frame.crop(top, left, height, width)?;
+                let size = Size { height: to_height, width: to_width };
+                let resize = resize_to(size, unchanged, frame.channels(), filter)?;
+                frame.resize(resize, unchanged, scratch)
+            }
             (Act::Pad { padding, fill }, _) => frame.pad(*padding, fill, scratch),
             (Act::Flip { axis, .. }, Some(Drawn::Applied(applied))) => {
                 if *applied {
@@ -244,7 +280,7 @@ impl Step {
                 }
             }
             (Act::QuarterTurn { .. }, Some(Drawn::QuarterTurns(turns))) => {
-                (0..*turns).try_for_each(|_| frame.turn())
+                (0..*turns).try_for_each(|_| frame.turn(scratch))
             }
             (Act::Values { map, channel_axis }, _) => {
                 frame.settle(scratch)?;
@@ -258,15 +294,7 @@ impl Step {
     }
 }
 
-/// `round(n / 2)` as Python rounds, which is how torchvision finds the middle: .5 goes to the even neighbour.
-fn half_to_even(n: usize) -> usize {
-    n / 2 + usize::from(n % 4 == 3)
-}
-
-impl Size {
-    /// Of an item's shape; what is no image has none.
-    fn of(shape: &[usize]) -> Self {
-        let axis = |axis| shape.get(axis).copied().unwrap_or(1);
-        Size { height: axis(HEIGHT), width: axis(WIDTH) }
-    }
+/// `unchanged` says of which dtype.
+pub(super) fn resize_to(size: Size, unchanged: &ValueMap, channels: usize, filter: Filter) -> Result<Resize> {
+    Ok(Resize::new(size.height, size.width, channels, unchanged.source(), filter)?)
 }

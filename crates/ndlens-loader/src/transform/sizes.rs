@@ -1,0 +1,160 @@
+//! How large images are, and become.
+
+use super::drawn::Drawn;
+use super::{HEIGHT, WIDTH};
+use crate::draws::Draws;
+use crate::error::{Error, Result};
+
+/// The height and width of an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Size {
+    pub(super) height: usize,
+    pub(super) width: usize,
+}
+
+impl Size {
+    /// With so much more to the left, top, right and bottom.
+    pub(super) fn padded(self, [left, top, right, bottom]: [usize; 4]) -> Self {
+        let sum = |size: usize, a: usize, b: usize| size.saturating_add(a).saturating_add(b);
+        Size { height: sum(self.height, top, bottom), width: sum(self.width, left, right) }
+    }
+
+    /// Whether a crop of this size can be made.
+    pub(super) fn fits(self, transform: &'static str, height: usize, width: usize) -> Result<()> {
+        if height > self.height || width > self.width {
+            let (image_height, image_width) = (self.height, self.width);
+            return Err(Error::CropTooLarge { transform, height, width, image_height, image_width });
+        }
+        Ok(())
+    }
+
+    /// Of an item's shape; what is no image has none.
+    pub(super) fn of(shape: &[usize]) -> Self {
+        let axis = |axis| shape.get(axis).copied().unwrap_or(1);
+        Size { height: axis(HEIGHT), width: axis(WIDTH) }
+    }
+}
+
+/// What an image is resized to, as torchvision's `Resize` says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// This height and width.
+    Exactly {
+        /// Rows.
+        height: usize,
+        /// Columns.
+        width: usize,
+    },
+    /// The shorter side becomes this long, and the longer one keeps its ratio to it; unless it would be longer than `max_size`:
+    /// then that is its length, and the shorter one keeps its ratio to it.
+    Shorter {
+        /// Pixels of the shorter side.
+        size: usize,
+        /// The most pixels of the longer side.
+        max_size: Option<usize>,
+    },
+    /// The longer side becomes this long, and the shorter one keeps its ratio to it.
+    Longer {
+        /// Pixels of the longer side.
+        size: usize,
+    },
+}
+
+impl Target {
+    /// As torchvision's parameters say it: `size` is None, the shorter side, or height and width.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ResizeTarget`] for anything else.
+    pub fn new(size: Option<&[usize]>, max_size: Option<usize>) -> Result<Self> {
+        match (size, max_size) {
+            (Some(&[height, width]), None) => Ok(Target::Exactly { height, width }),
+            (Some(&[size]), None) => Ok(Target::Shorter { size, max_size }),
+            (Some(&[size]), Some(most)) if most > size => Ok(Target::Shorter { size, max_size }),
+            (None, Some(size)) => Ok(Target::Longer { size }),
+            (size, max_size) => {
+                let none = || "None".to_owned();
+                let size = size.map_or_else(none, |size| {
+                    let sides: Vec<_> = size.iter().map(ToString::to_string).collect();
+                    format!("({})", sides.join(", "))
+                });
+                let max_size = max_size.map_or_else(none, |most| most.to_string());
+                Err(Error::ResizeTarget { size, max_size })
+            }
+        }
+    }
+
+    /// The size that an image of this size becomes. Rounds as torchvision's `_compute_resized_output_size`.
+    pub(super) fn of(self, Size { height, width }: Size) -> Size {
+        let (short, long) = (height.min(width), height.max(width));
+        let of_sides = |short: usize, long: usize| {
+            let (short, long) = (short.max(1), long.max(1));
+            if width <= height {
+                Size { height: long, width: short }
+            } else {
+                Size { height: short, width: long }
+            }
+        };
+        let scaled = |size: usize, by: usize, over: usize| (size as f64 * by as f64 / over as f64) as usize;
+        match self {
+            Target::Exactly { height, width } => Size { height, width },
+            Target::Longer { size } => of_sides(scaled(size, short, long), size),
+            Target::Shorter { size, max_size } => {
+                let longer = scaled(size, long, short);
+                match max_size.filter(|&most| longer > most) {
+                    Some(most) => of_sides(scaled(most, size, longer), most),
+                    None => of_sides(size, longer),
+                }
+            }
+        }
+    }
+}
+
+/// What part of an image `RandomResizedCrop` takes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Area {
+    /// The least and the most of the image's area.
+    pub(super) scale: (f64, f64),
+    /// The least and the most of width over height.
+    pub(super) ratio: (f64, f64),
+}
+
+impl Area {
+    /// As torchvision draws it: an area, uniform, and a ratio, uniform in its logarithm; ten tries, then the middle.
+    pub(super) fn draw(self, draws: &mut Draws, Size { height, width }: Size) -> Drawn {
+        /// Tries before giving up, torchvision's.
+        const TRIES: usize = 10;
+        let (low, high) = self.ratio;
+        let area = height as f64 * width as f64;
+        for _ in 0..TRIES {
+            let target = area * between(draws, self.scale);
+            let ratio = between(draws, (low.ln(), high.ln())).exp();
+            let w = (target * ratio).sqrt().round_ties_even() as usize;
+            let h = (target / ratio).sqrt().round_ties_even() as usize;
+            if (1..=width).contains(&w) && (1..=height).contains(&h) {
+                let top = draws.below((height - h) as u64 + 1) as usize;
+                let left = draws.below((width - w) as u64 + 1) as usize;
+                return Drawn::Rectangle { top, left, height: h, width: w };
+            }
+        }
+        let own = width as f64 / height as f64;
+        let (h, w) = if own < low {
+            ((width as f64 / low).round_ties_even() as usize, width)
+        } else if own > high {
+            (height, (height as f64 * high).round_ties_even() as usize)
+        } else {
+            (height, width)
+        };
+        let (h, w) = (h.clamp(1, height), w.clamp(1, width));
+        Drawn::Rectangle { top: (height - h) / 2, left: (width - w) / 2, height: h, width: w }
+    }
+}
+
+fn between(draws: &mut Draws, (low, high): (f64, f64)) -> f64 {
+    low + (high - low) * draws.uniform()
+}
+
+/// `round(n / 2)` as Python rounds, which is how torchvision finds the middle: .5 goes to the even neighbour.
+pub(super) fn half_to_even(n: usize) -> usize {
+    n / 2 + usize::from(n % 4 == 3)
+}
