@@ -177,6 +177,7 @@ class Loader:
         | Mapping[Any, Sequence[Transform] | None]
         | None = None,
         joint: Sequence[Any] | None = None,
+        return_params: bool = False,
         output: Literal["torch", "numpy", "view"] | None = None,
         rank: int | None = None,
         world_size: int | None = None,
@@ -239,6 +240,7 @@ class _Gatherer:
 class _SentBatch:
     def here(self) -> Any: ...
 
+def _replay(transforms: Any, items: Any, params: Any, /) -> View: ...
 def _receive_batch(
     handle: bytes, parts: Sequence[tuple[str, int, Sequence[int]]], structure: Any, /
 ) -> Any: ...

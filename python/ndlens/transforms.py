@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, SupportsFloat
 
-from ._ndlens import dtype_name
+from ._ndlens import View, _replay, dtype_name
 
 __all__ = [
     "CenterCrop",
@@ -32,6 +32,7 @@ __all__ = [
     "Resize",
     "ToDtype",
     "Transform",
+    "replay",
 ]
 
 
@@ -295,3 +296,14 @@ class Normalize(Transform):
 @dataclass(frozen=True, repr=False)
 class ChannelsFirst(Transform):
     """(height, width, channels) to (channels, height, width)."""
+
+
+def replay(transforms: Iterable[Transform], items: Any, params: Sequence[dict[str, Any]]) -> View:
+    """Does `transforms` to the rows of `items`, with parameters that were drawn before: a view of shape (items, ..).
+
+    `items` is anything `nl.view` takes; `params` has a dict for each, as a loader with `return_params=True` gives them
+    for these transforms, or others with the same random ones: a mask can so be cropped as an image was.
+
+    Raises `ValueError` for parameters that do not fit the transforms or the items.
+    """
+    return _replay(transforms, items, list(params))

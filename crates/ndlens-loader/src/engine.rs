@@ -50,12 +50,19 @@ pub(crate) fn stores_for(batch_bytes: usize) -> Stores {
 #[derive(Debug, Clone)]
 pub struct Batch {
     views: Vec<View>,
+    params: Option<Vec<String>>,
 }
 
 impl Batch {
     /// One view for each field, in the order of the fields.
     pub fn views(&self) -> &[View] {
         &self.views
+    }
+
+    /// What was drawn, where [`Config::return_params`] asks for it: for each field a JSON array with an object for each item,
+    /// as [`Program::params_to_json`](crate::Program::params_to_json) gives it.
+    pub fn params(&self) -> Option<&[String]> {
+        self.params.as_deref()
     }
 
     /// The same, by value.
@@ -85,6 +92,7 @@ struct Plan {
     batch_size: usize,
     batches: usize,
     chunk_items: usize,
+    return_params: bool,
 }
 
 impl Plan {
@@ -160,7 +168,7 @@ impl Plan {
     }
 
     fn finish(&self, making: Making) -> Result<Batch> {
-        let rows = making.places.len();
+        let (rows, places) = (making.places.len(), making.places.clone());
         let wrap = |(field, slab): (&Compiled, Slab)| {
             let shape: Vec<usize> =
                 std::iter::once(rows).chain(field.program.shape().iter().copied()).collect();
@@ -169,7 +177,24 @@ impl Plan {
             Ok(View::new(slab.freeze(), layout, dtype)?)
         };
         let views = self.fields.iter().zip(making.slabs).map(wrap).collect::<Result<_>>()?;
-        Ok(Batch { views })
+        let params = self.return_params.then(|| self.params(places)).transpose()?;
+        Ok(Batch { views, params })
+    }
+
+    /// What is drawn for items: the same whenever it is asked.
+    fn params(&self, places: Range<usize>) -> Result<Vec<String>> {
+        let of_field = |field: &Compiled| {
+            let of_item = |k: usize| {
+                let item = self.item(k);
+                let drawn = field.source.item(item).map_err(Error::from).and_then(|image| {
+                    field.program.draw(field.stream, self.epoch, item as u64, image.shape())
+                });
+                Ok(field.program.params_to_json(&drawn.map_err(|error| field.fail(item, error))?))
+            };
+            let items = places.clone().map(of_item).collect::<Result<Vec<_>>>()?;
+            Ok(serde_json::Value::Array(items).to_string())
+        };
+        self.fields.iter().map(of_field).collect()
     }
 }
 
@@ -353,6 +378,7 @@ impl Epoch {
             items,
             batch_size,
             batches: config.batches(items),
+            return_params: config.return_params,
             chunk_items: (MIN_CHUNK_BYTES / item_bytes).clamp(1, batch_size),
         };
         let prefetch = config.prefetch_factor;

@@ -85,6 +85,15 @@ pub enum Error {
         "{transform} by 90 or 270 degrees needs a square image, got height {height} and width {width}; crop it first"
     )]
     NotSquare { transform: &'static str, height: usize, width: usize },
+    /// Parameters for another list of transforms.
+    #[error("parameters of {transform}: {reason}")]
+    Params { transform: String, reason: &'static str },
+    /// Parameters for another number of items.
+    #[error("got the parameters of {got} items for {items} items")]
+    ParamsLength { got: usize, items: usize },
+    /// Parameters that are no text of ours.
+    #[error("the parameters are no list of dicts with numbers: {message}")]
+    ParamsText { message: String },
     /// Parameters that another list of transforms drew.
     #[error("{transform}: these parameters were not drawn for it")]
     Drawn { transform: &'static str },

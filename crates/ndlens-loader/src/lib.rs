@@ -12,6 +12,7 @@
 //! - `pool.rs`: batch memory, leased and given back.
 //! - `engine.rs`: threads, prefetch, shutdown.
 //! - `loader.rs`: the face.
+//! - `replay.rs`: transforms with parameters that were drawn before.
 //! - `gather.rs`, `ring.rs`: batches of items that somebody else chooses; memory for them between processes.
 //!
 //! Threads only change who does the work, never what comes out: batches are bit-identical for any number of them.
@@ -43,6 +44,7 @@ mod loader;
 mod order;
 mod pool;
 mod position;
+mod replay;
 mod ring;
 mod scratch;
 mod shard;
@@ -57,6 +59,7 @@ pub use gather::{Gather, Part, Randomness};
 pub use loader::{Config, Field, Loader};
 pub use order::{Order, Permutation};
 pub use pool::PoolUse;
+pub use replay::replay;
 pub use ring::{Ring, Slot};
 pub use scratch::Scratch;
 pub use shard::{Remainder, Shard};

@@ -46,6 +46,16 @@ impl Field {
         &self.name
     }
 
+    /// Where its items come from.
+    pub(crate) fn source(&self) -> &dyn Source {
+        &*self.source
+    }
+
+    /// What becomes of them.
+    pub(crate) fn transforms(&self) -> &[Transform] {
+        &self.transforms
+    }
+
     /// The same field with transforms for its items.
     #[must_use]
     pub fn with_transforms(self, transforms: Vec<Transform>) -> Self {
@@ -77,6 +87,8 @@ pub struct Config {
     pub num_workers: usize,
     /// Batches begun and not yet taken, at most. (torch counts these for each worker.)
     pub prefetch_factor: usize,
+    /// Whether batches say what was drawn for their items.
+    pub return_params: bool,
     /// Which of several loaders over the same data this is.
     pub shard: Shard,
 }
@@ -90,6 +102,7 @@ impl Default for Config {
             drop_last: false,
             num_workers: 0,
             prefetch_factor: 2,
+            return_params: false,
             shard: Shard::default(),
         }
     }

@@ -15,6 +15,7 @@ mod interface;
 mod joint;
 mod key;
 mod loader;
+mod params;
 mod pickle;
 mod run_state;
 mod sequence;
@@ -48,6 +49,7 @@ fn _ndlens(module: &Bound<'_, PyModule>) -> PyResult<()> {
     // Not `add_class` and `add_function`, which would list them as public.
     module.setattr("_Gatherer", module.py().get_type::<gather::PyGatherer>())?;
     module.setattr("_SentBatch", module.py().get_type::<gather::PySentBatch>())?;
+    module.setattr("_replay", wrap_pyfunction!(params::replay, module)?)?;
     module.setattr("_receive_batch", wrap_pyfunction!(gather::receive_batch, module)?)?;
     module.setattr("_view_of_handle", wrap_pyfunction!(pickle::view_of_handle, module)?)?;
     module.setattr("_view_of_bytes", wrap_pyfunction!(pickle::view_of_bytes, module)?)?;

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
-use ndlens::loader::{Config, Epoch, Field, Loader, Progress, Remainder, Shard, Transform};
+use ndlens::loader::{Batch, Config, Epoch, Field, Loader, Progress, Remainder, Shard, Transform};
 use ndlens::{Consumer, DType, View};
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
@@ -15,7 +15,7 @@ use crate::handoff::{is_installed, needs, numpy_here};
 use crate::import::extract_view;
 use crate::joint::join_draws;
 use crate::view::PyView;
-use crate::{dlpack, run_state, transform};
+use crate::{dlpack, params, run_state, transform};
 
 /// How long to wait for a batch before looking for Ctrl-C.
 const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
@@ -36,7 +36,15 @@ impl Structure {
         output: Output,
         views: Vec<View>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let mut parts = views.into_iter().map(|view| output.wrap(py, view));
+        self.wrap_parts(py, views.into_iter().map(|view| output.wrap(py, view)))
+    }
+
+    /// These objects, one for each field, as the fields came.
+    fn wrap_parts<'py>(
+        &self,
+        py: Python<'py>,
+        mut parts: impl Iterator<Item = PyResult<Bound<'py, PyAny>>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
         match self {
             Structure::Single => parts.next().unwrap_or_else(|| Ok(py.None().into_bound(py))),
             Structure::Tuple(_) => Ok(PyTuple::new(py, parts.collect::<PyResult<Vec<_>>>()?)?.into_any()),
@@ -266,6 +274,9 @@ pub(crate) fn extract_fields_and_transforms(
 /// `sampler` is an iterable of item numbers, such as a torch `Sampler`: each epoch takes what iterating it gives, in that order.
 /// It says what this process takes, so `rank` and `world_size` are then 0 and 1 unless you give them.
 ///
+/// With `return_params`, batches come as (batch, params): what was drawn, in the structure of the fields, for each a list with a
+/// dict for each item: random transforms by their names, with what they drew. `ndlens.transforms.replay` does it again.
+///
 /// A batch is yours until you drop it: its memory goes back to the loader's pool when the last tensor on it dies.
 /// `output` says what its parts are: "torch", "numpy" or "view"; by default torch if it is installed, else NumPy.
 ///
@@ -301,10 +312,10 @@ impl PyLoader {
     #[new]
     #[pyo3(
         signature = (fields, *, batch_size = 1, shuffle = false, seed = Seed(0), num_workers = 0, drop_last = false,
-            prefetch_factor = 2, transforms = None, joint = None, output = None, rank = None, world_size = None, remainder = "pad",
+            prefetch_factor = 2, transforms = None, joint = None, return_params = false, output = None, rank = None, world_size = None, remainder = "pad",
             sampler = None),
         text_signature = "(fields, *, batch_size=1, shuffle=False, seed=0, num_workers=0, drop_last=False, \
-            prefetch_factor=2, transforms=None, joint=None, output=None, rank=None, world_size=None, remainder='pad', sampler=None)"
+            prefetch_factor=2, transforms=None, joint=None, return_params=False, output=None, rank=None, world_size=None, remainder='pad', sampler=None)"
     )]
     #[expect(clippy::too_many_arguments, reason = "Python's keywords")]
     fn new(
@@ -317,6 +328,7 @@ impl PyLoader {
         prefetch_factor: isize,
         transforms: Option<&Bound<'_, PyAny>>,
         joint: Option<&Bound<'_, PyAny>>,
+        return_params: bool,
         output: Option<&str>,
         rank: Option<isize>,
         world_size: Option<isize>,
@@ -345,6 +357,7 @@ impl PyLoader {
             drop_last,
             num_workers: count("num_workers", num_workers, 0)?,
             prefetch_factor: count("prefetch_factor", prefetch_factor, 1)?,
+            return_params,
             shard,
         };
         let (structure, fields) = extract_fields_and_transforms(fields, transforms, joint)?;
@@ -510,7 +523,7 @@ impl PyEpoch {
             });
             match progress {
                 Progress::Batch(batch) => {
-                    return self.structure.wrap(py, self.output, batch.or_raise()?.into_views()).map(Some);
+                    return self.wrap(py, batch.or_raise()?).map(Some);
                 }
                 Progress::Finished => return Ok(None),
                 Progress::Pending => py.check_signals()?,
@@ -526,6 +539,18 @@ impl PyEpoch {
 }
 
 impl PyEpoch {
+    fn wrap<'py>(&self, py: Python<'py>, batch: Batch) -> PyResult<Bound<'py, PyAny>> {
+        let params = batch
+            .params()
+            .map(|texts| self.structure.wrap_parts(py, texts.iter().map(|text| params::from_text(py, text))));
+        let params = params.transpose()?;
+        let batch = self.structure.wrap(py, self.output, batch.into_views())?;
+        match params {
+            Some(params) => (batch, params).into_bound_py_any(py),
+            None => Ok(batch),
+        }
+    }
+
     /// The epoch, or None where a thread that held it at a fork stayed in the parent, and so will never let go.
     fn lock(&self) -> Option<MutexGuard<'_, Option<Epoch>>> {
         if self.process == std::process::id() {

@@ -2,10 +2,12 @@
 //!
 //! Drawing and doing are apart, so that the parameters of a batch can be told, and done again to other items.
 
+use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 /// The parameters of one random transform for one item.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
 #[non_exhaustive]
 pub enum Drawn {
     /// A rectangle of the image, padding included: what crops keep.

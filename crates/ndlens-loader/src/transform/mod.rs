@@ -15,13 +15,14 @@
 //!
 //! - `compile.rs`: the list to a program.
 //! - `program.rs`: the program's steps, drawing for them and running them.
-//! - `drawn.rs`: what was drawn.
+//! - `drawn.rs`, `params.rs`: what was drawn, and that as text.
 //! - `sizes.rs`: how large images become.
 //! - `frame.rs`: an image on its way.
 
 mod compile;
 mod drawn;
 mod frame;
+mod params;
 mod program;
 mod sizes;
 

@@ -242,7 +242,11 @@ impl Step {
         };
         match (&self.act, drawn) {
             (Act::RandomCrop { fill, .. }, Some(&Drawn::Rectangle { top, left, height, width })) => {
-                frame.pad(self.padding(size()), fill, scratch)?;
+                let padding = self.padding(size());
+                // Parameters may come from elsewhere.
+                let (bottom, right) = (top.saturating_add(height), left.saturating_add(width));
+                size().padded(padding).fits(self.name, bottom, right)?;
+                frame.pad(padding, fill, scratch)?;
                 frame.crop(top, left, height, width)
             }
             (Act::CenterCrop { height, width, fill }, _) => {

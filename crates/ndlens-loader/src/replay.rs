@@ -1,0 +1,39 @@
+//! Transforms done again with parameters that were drawn before.
+
+use ndlens_core::{Buffer, Layout, Order, View};
+use ndlens_kernels::Stores;
+
+use crate::error::{Error, Result};
+use crate::loader::Field;
+use crate::scratch::Scratch;
+use crate::transform::Program;
+
+/// Makes all items of a field, in turn, with the parameters of one JSON array of
+/// [`params_to_json`](Program::params_to_json)'s objects.
+///
+/// # Errors
+///
+/// [`Error::ParamsLength`], [`Error::Params`]; [`Error::NoItems`]; [`Error::Item`]; what [`Program::compile`] says.
+pub fn replay(field: &Field, params: &str) -> Result<View> {
+    let (name, source) = (field.name(), field.source());
+    let Some(shape) = source.item_shape() else { return Err(Error::NoItems { field: name.to_owned() }) };
+    let program = Program::compile(field.transforms(), shape, source.dtype())?;
+    let params: Vec<serde_json::Map<String, serde_json::Value>> =
+        serde_json::from_str(params).map_err(|error| Error::ParamsText { message: error.to_string() })?;
+    if params.len() != source.len() {
+        return Err(Error::ParamsLength { got: params.len(), items: source.len() });
+    }
+    let (batch_shape, itemsize) = ([&[params.len()], program.shape()].concat(), program.dtype().itemsize());
+    let layout = Layout::contiguous(&batch_shape, itemsize, Order::C)?;
+    let mut bytes = vec![0u8; layout.len() * itemsize];
+    let mut scratch = Scratch::default();
+    let rows = bytes.chunks_mut(program.nbytes().max(1));
+    for (item, (params, row)) in params.iter().zip(rows).enumerate() {
+        let made = program.params_from_json(params).and_then(|drawn| {
+            let image = source.item(item)?;
+            program.run(image, &drawn, row, Stores::Cached, &mut scratch)
+        });
+        made.map_err(|error| Error::Item { field: name.to_owned(), item, source: Box::new(error) })?;
+    }
+    Ok(View::new(Buffer::from_vec(bytes), layout, program.dtype().clone())?)
+}

@@ -1,0 +1,33 @@
+//! Drawn parameters as Python objects, and transforms done again with them.
+
+use std::sync::Arc;
+
+use ndlens::loader::{Field, replay as replay_field};
+use pyo3::prelude::*;
+use pyo3::types::PyString;
+
+use crate::error::OrRaise;
+use crate::import::extract_view;
+use crate::transform::extract_list;
+use crate::view::PyView;
+
+/// A list with a dict for each item, from its text.
+pub(crate) fn from_text<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyAny>> {
+    py.import("json")?.call_method1("loads", (text,))
+}
+
+/// Does `transforms` to the rows of `items`, with these parameters instead of drawn ones.
+#[pyfunction]
+#[pyo3(name = "_replay", signature = (transforms, items, params, /))]
+pub(crate) fn replay(
+    transforms: &Bound<'_, PyAny>,
+    items: &Bound<'_, PyAny>,
+    params: &Bound<'_, PyAny>,
+) -> PyResult<PyView> {
+    let py = items.py();
+    let field =
+        Field::new("items", Arc::new(extract_view(items)?)).with_transforms(extract_list(transforms)?);
+    let text = py.import("json")?.call_method1("dumps", (params,))?.cast_into::<PyString>()?;
+    let text = text.to_cow()?;
+    py.detach(|| replay_field(&field, &text)).map(PyView::new).or_raise()
+}
