@@ -10,7 +10,7 @@ use std::ptr;
 
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
-use ndlens_core::{DType, ViewRef};
+use ndlens_core::DType;
 
 use crate::program::{Float, Op, Program, Stage};
 use crate::rows::Rows;
@@ -32,8 +32,12 @@ struct Channels {
     cycle: usize,
 }
 
-/// Writes what becomes of the elements of `src` to `dst`, which has room for just them.
-pub(crate) fn run(program: &Program, src: &ViewRef<'_>, rows: &Rows, dst: &mut [u8]) {
+/// Writes what becomes of the elements of `rows`, relative to `first`, to `dst`, which has room for just them.
+///
+/// # Safety
+///
+/// They must be readable and of the program's source.
+pub(crate) unsafe fn run(program: &Program, first: *const u8, rows: &Rows, dst: &mut [u8]) {
     let itemsize = program.dtype.itemsize();
     let mut block = Block { single: [0.0; LEN], double: [0.0; LEN] };
     let source = Float::from_dtype(&program.source).or(program.stages.first().map(|stage| stage.dtype));
@@ -42,11 +46,11 @@ pub(crate) fn run(program: &Program, src: &ViewRef<'_>, rows: &Rows, dst: &mut [
         let to = &mut dst[row.at * itemsize..][..row.count * itemsize];
         for (i, to) in to.chunks_mut(LEN * itemsize).enumerate() {
             let (done, count) = (i * LEN, to.len() / itemsize);
-            let from = src.as_ptr().wrapping_offset(row.offset + done as isize * rows.stride_bytes);
-            // SAFETY: invariant 1 of `Rows`: these are `count` elements of `src`, which are readable.
+            let from = first.wrapping_offset(row.offset + done as isize * rows.stride_bytes);
+            // SAFETY: by invariant 1 of `Rows` these are `count` of its elements, for which the caller vouches.
             unsafe { block.load(&program.source, wide, from, rows.stride_bytes, count) };
-            let first = if rows.cycle > 1 { done % rows.cycle } else { row.channel };
-            let channels = Channels { first, cycle: rows.cycle };
+            let channel = if rows.cycle > 1 { done % rows.cycle } else { row.channel };
+            let channels = Channels { first: channel, cycle: rows.cycle };
             let mut in_double = wide;
             for (i, stage) in program.stages.iter().enumerate() {
                 // Between two stages; after the last, `store` rounds.

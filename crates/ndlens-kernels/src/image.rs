@@ -78,22 +78,69 @@ impl Body {
             return Ok(());
         }
         let rows = Rows::new(src.shape(), src.strides(), channel_axis);
-        match (&self.affine, &self.table) {
-            (Some(affine), _) if self.run_vectors(affine, src, &rows, dst, stores) => {}
-            (_, Some(Table::Two(tables))) => run_table(tables, src, &rows, dst),
-            (_, Some(Table::Four(tables))) => run_table(tables, src, &rows, dst),
-            (_, Some(Table::Eight(tables))) => run_table(tables, src, &rows, dst),
-            (_, None) => block::run(program, src, &rows, dst),
-        }
+        // SAFETY: by invariant 1 of `Rows` its elements are `src`'s, which are readable.
+        unsafe { self.run_rows(program, src.as_ptr(), &rows, dst, stores) };
         Ok(())
     }
 
+    /// Writes what becomes of a row of packed elements to `dst`, which has room for just them. They are of channel
+    /// `channel`, or of channels `0..cycle` again and again where `cycle` is above 1; of channel 0 where channels need not
+    /// be told apart.
+    pub(crate) fn run_packed(
+        &self,
+        program: &Program,
+        src: &[u8],
+        channel: usize,
+        cycle: usize,
+        dst: &mut [u8],
+    ) {
+        if program.stages.is_empty() {
+            return dst.copy_from_slice(src);
+        }
+        let itemsize = program.source.itemsize();
+        let rows = Rows::single(src.len() / itemsize, itemsize, channel, cycle);
+        // SAFETY: the row's elements are those of the slice.
+        unsafe { self.run_rows(program, src.as_ptr(), &rows, dst, Stores::Cached) };
+    }
+
+    /// What becomes of a `uint8` value, if that is affine.
+    pub(crate) fn affine(&self) -> Option<&Affine> {
+        self.affine.as_ref()
+    }
+
+    /// # Safety
+    ///
+    /// The elements of `rows`, relative to `first`, must be readable and of the program's source.
+    unsafe fn run_rows(
+        &self,
+        program: &Program,
+        first: *const u8,
+        rows: &Rows,
+        dst: &mut [u8],
+        stores: Stores,
+    ) {
+        // SAFETY: the caller vouches for the elements.
+        unsafe {
+            match (&self.affine, &self.table) {
+                (Some(affine), _) if self.run_vectors(affine, first, rows, dst, stores) => {}
+                (_, Some(Table::Two(tables))) => run_table(tables, first, rows, dst),
+                (_, Some(Table::Four(tables))) => run_table(tables, first, rows, dst),
+                (_, Some(Table::Eight(tables))) => run_table(tables, first, rows, dst),
+                (_, None) => block::run(program, first, rows, dst),
+            }
+        }
+    }
+
     /// Runs a vector body, if there is one for these rows.
+    ///
+    /// # Safety
+    ///
+    /// As [`run_rows`](Self::run_rows).
     #[cfg(target_arch = "x86_64")]
-    fn run_vectors(
+    unsafe fn run_vectors(
         &self,
         affine: &Affine,
-        src: &ViewRef<'_>,
+        first: *const u8,
         rows: &Rows,
         dst: &mut [u8],
         stores: Stores,
@@ -105,7 +152,7 @@ impl Body {
         let stream = stores == Stores::Stream;
         rows.for_each(|row| {
             let to = &mut dst[row.at * 4..][..row.count * 4];
-            let from = src.as_ptr().wrapping_offset(row.offset);
+            let from = first.wrapping_offset(row.offset);
             let row = x86::ByteRow {
                 from,
                 stride: rows.stride_bytes,
@@ -113,10 +160,10 @@ impl Body {
                 cycle: rows.cycle,
                 ahead_bytes: rows.ahead_bytes,
             };
-            // SAFETY: `Isa` says that the machine has the body's instructions. By invariant 1 of `Rows` the elements
-            // are `src`'s, so the bytes from the first to the last are in its buffer and readable; there are at least
-            // MAX_LANES, as `shortest` says; the stride was just looked at. The channel is below the number of
-            // channels, for which the affine's values were made: `apply` compared it with the axis.
+            // SAFETY: `Isa` says that the machine has the body's instructions. The caller vouches for the elements, and
+            // they are of one buffer, so the bytes from the first to the last are readable; there are at least MAX_LANES,
+            // as `shortest` says; the stride was just looked at. The channel is below the number of channels, for which
+            // the affine's values were made: who applies a map compares it with the axis.
             unsafe { body(affine, row, to, stream) };
         });
         if stream {
@@ -126,7 +173,7 @@ impl Body {
     }
 
     #[cfg(not(target_arch = "x86_64"))]
-    fn run_vectors(&self, _: &Affine, _: &ViewRef<'_>, _: &Rows, _: &mut [u8], _: Stores) -> bool {
+    unsafe fn run_vectors(&self, _: &Affine, _: *const u8, _: &Rows, _: &mut [u8], _: Stores) -> bool {
         false
     }
 
@@ -185,14 +232,22 @@ fn tables<const N: usize>(program: &Program, channels: usize) -> Vec<[[u8; N]; 2
     (0..channels).map(table).collect()
 }
 
-fn run_table<const N: usize>(tables: &[[[u8; N]; 256]], src: &ViewRef<'_>, rows: &Rows, dst: &mut [u8]) {
+/// # Safety
+///
+/// As [`Body::run_rows`].
+unsafe fn run_table<const N: usize>(
+    tables: &[[[u8; N]; 256]],
+    first: *const u8,
+    rows: &Rows,
+    dst: &mut [u8],
+) {
     let dst = dst.as_chunks_mut::<N>().0;
     rows.for_each(|row| {
         let to = &mut dst[row.at..][..row.count];
         let byte = |i: usize| {
             let offset = row.offset + i as isize * rows.stride_bytes;
-            // SAFETY: by invariant 1 of `Rows` this is an element of `src`, which is readable and one byte.
-            usize::from(unsafe { ptr::read(src.as_ptr().wrapping_offset(offset)) })
+            // SAFETY: the caller vouches for the elements, each of one byte.
+            usize::from(unsafe { ptr::read(first.wrapping_offset(offset)) })
         };
         if rows.cycle == 1 {
             let table = &tables[row.channel];

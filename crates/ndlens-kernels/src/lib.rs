@@ -16,6 +16,9 @@
 //! | one byte | any | a table of 256 results per channel |
 //! | any | any | blocks that stay in the first-level cache |
 //!
+//! A [`Resize`] gives images of one size out of images of any size, in the same pass: its results are torchvision's
+//! too, to the bit for `uint8`.
+//!
 //! ```
 //! use ndlens_core::{DType, View, s};
 //! use ndlens_kernels::{Step, Stores, ValueMap};
@@ -44,8 +47,19 @@ mod error;
 mod image;
 mod program;
 mod resize;
+mod resize_body;
+mod resize_float;
+mod resize_lanes;
+#[cfg(test)]
 mod resize_scalar;
+mod resize_source;
+#[cfg(target_arch = "x86_64")]
+mod resize_split;
+#[cfg(test)]
+mod resize_tests;
 mod resize_weights;
+#[cfg(target_arch = "x86_64")]
+mod resize_x86;
 mod rows;
 mod scalar;
 #[cfg(test)]

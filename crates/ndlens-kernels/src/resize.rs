@@ -19,7 +19,9 @@ use ndlens_core::{DType, ViewRef};
 
 use crate::cpu::Isa;
 use crate::error::{Error, Result};
-use crate::resize_scalar;
+use crate::resize_body::{self, Rows};
+use crate::resize_float::{self, FloatRows};
+use crate::resize_source::Source;
 use crate::resize_weights::Taps;
 use crate::value::{Stores, ValueMap};
 
@@ -98,6 +100,8 @@ pub struct Finish<'a> {
 pub struct Scratch {
     pub(crate) vertical: Taps,
     pub(crate) horizontal: Taps,
+    pub(crate) rows: Rows,
+    pub(crate) floats: FloatRows,
 }
 
 /// A resize of images of any size to one size.
@@ -137,6 +141,7 @@ pub struct Resize {
     pub(crate) channels: usize,
     pub(crate) dtype: DType,
     pub(crate) filter: Filter,
+    pub(crate) isa: Isa,
 }
 
 impl Resize {
@@ -158,8 +163,7 @@ impl Resize {
         if !matches!(dtype, DType::U8 | DType::F32) {
             return Err(Error::ResizeDType { got: dtype.to_string() });
         }
-        Isa::chosen()?;
-        Ok(Resize { height, width, channels, dtype: dtype.clone(), filter })
+        Ok(Resize { height, width, channels, dtype: dtype.clone(), filter, isa: Isa::chosen()? })
     }
 
     /// The rows of the resized image.
@@ -212,7 +216,13 @@ impl Resize {
         let [height, width] = [src.shape()[0], src.shape()[1]];
         scratch.vertical.prepare(height, self.height, self.filter, &self.dtype);
         scratch.horizontal.prepare(width, self.width, self.filter, &self.dtype);
-        resize_scalar::run(self, src, finish, dst, scratch)
+        let source = Source::new(src);
+        if self.dtype == DType::U8 {
+            resize_body::run(self, &source, finish, dst, scratch);
+        } else {
+            resize_float::run(self, &source, finish, dst, scratch);
+        }
+        Ok(())
     }
 
     fn check(&self, src: &ViewRef<'_>, finish: &Finish<'_>, dst: &[u8]) -> Result<()> {

@@ -3,7 +3,7 @@
 use ndlens_core::{DType, ViewRef};
 
 use crate::error::Result;
-use crate::resize::{Finish, Resize, Scratch};
+use crate::resize::{Finish, Resize};
 use crate::resize_weights::Taps;
 
 /// The value of a weighted sum of bytes.
@@ -26,14 +26,11 @@ fn weigh_floats(taps: &Taps, i: usize, float: impl Fn(usize) -> f32) -> f32 {
 }
 
 /// Reads, resizes and maps, one value at a time.
-pub(crate) fn run(
-    resize: &Resize,
-    src: &ViewRef<'_>,
-    finish: &Finish<'_>,
-    dst: &mut [u8],
-    scratch: &Scratch,
-) -> Result<()> {
-    let (width, channels) = (src.shape()[1], resize.channels);
+pub(crate) fn run(resize: &Resize, src: &ViewRef<'_>, finish: &Finish<'_>, dst: &mut [u8]) -> Result<()> {
+    let (height, width, channels) = (src.shape()[0], src.shape()[1], resize.channels);
+    let (mut vertical, mut horizontal) = (Taps::default(), Taps::default());
+    vertical.prepare(height, resize.height, resize.filter, &resize.dtype);
+    horizontal.prepare(width, resize.width, resize.filter, &resize.dtype);
     let mut bytes = vec![0; src.nbytes()];
     src.read_into(&mut bytes)?;
     let itemsize = resize.dtype.itemsize();
@@ -46,11 +43,11 @@ pub(crate) fn run(
             for channel in 0..channels {
                 let at = |y: usize, x: usize| ((y * width + x) * channels + channel) * itemsize;
                 let value = match resize.dtype {
-                    DType::U8 => vec![weigh_bytes(&scratch.vertical, row, |y| {
-                        weigh_bytes(&scratch.horizontal, column, |x| bytes[at(y, x)])
+                    DType::U8 => vec![weigh_bytes(&vertical, row, |y| {
+                        weigh_bytes(&horizontal, column, |x| bytes[at(y, x)])
                     })],
-                    _ => weigh_floats(&scratch.vertical, row, |y| {
-                        weigh_floats(&scratch.horizontal, column, |x| {
+                    _ => weigh_floats(&vertical, row, |y| {
+                        weigh_floats(&horizontal, column, |x| {
                             f32::from_le_bytes(*bytes[at(y, x)..].first_chunk().expect("four bytes"))
                         })
                     })

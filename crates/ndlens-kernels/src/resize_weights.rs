@@ -86,7 +86,10 @@ impl Taps {
             }
             (Interpolation::NearestExact, _) => {
                 let scale = f64::from(from as f32 / to as f32);
-                self.pick(to, |i| ((((i as f64 + 0.5) * scale) as f32) as usize).min(from - 1))
+                self.pick(to, |i| {
+                    let position = ((scale * (i as f64 + 0.5) - 0.5) as f32).max(0.0);
+                    (((f64::from(position) + 0.5) as f32) as usize).min(from - 1)
+                })
             }
             (Interpolation::Bilinear, true) => self.spread::<SINGLE>(from, to, scale, 1.0, line::<SINGLE>),
             (Interpolation::Bicubic, true) => {
@@ -165,7 +168,8 @@ impl Taps {
         let last = from as i64 - 1;
         let mut largest = 0.0f64;
         for (i, weights) in self.weights.chunks_exact_mut(stride).enumerate() {
-            let position = round::<SINGLE>(round::<SINGLE>(scale * (i as f64 + 0.5)) - 0.5);
+            // One rounding: torch is compiled to fused multiply-adds. In f64 a difference as small changes nothing.
+            let position = round::<SINGLE>(scale * (i as f64 + 0.5) - 0.5);
             let position = if half == 1 { position.max(0.0) } else { position };
             // torch takes the floor in f32 also where the rest is f64.
             let index = ((position as f32).floor() as i64).min(last);

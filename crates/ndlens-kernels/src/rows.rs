@@ -40,6 +40,8 @@ pub(crate) struct Rows {
     outer: Vec<Axis>,
     count: usize,
     chunk: usize,
+    /// The channel of the first row.
+    channel: usize,
     /// Bytes from one element of a row to the next.
     pub(crate) stride_bytes: isize,
     /// After how many elements of a row the channels repeat; 1 if a row is of one channel.
@@ -95,7 +97,22 @@ impl Rows {
         let chunk = if interleaved.is_some() && cycle == 1 { CHUNK } else { usize::MAX };
         let next = outer.get(usize::from(interleaved.is_some()));
         let ahead_bytes = next.map_or(0, |axis| axis.stride_bytes.wrapping_mul(ROWS_AHEAD));
-        Rows { outer, count: row.count, chunk, stride_bytes: row.stride_bytes, cycle, ahead_bytes }
+        Rows {
+            outer,
+            count: row.count,
+            chunk,
+            channel: 0,
+            stride_bytes: row.stride_bytes,
+            cycle,
+            ahead_bytes,
+        }
+    }
+
+    /// A single row of packed elements: of channel `channel`, or of channels `0..cycle` again and again where `cycle` is
+    /// above 1.
+    pub(crate) fn single(count: usize, itemsize: usize, channel: usize, cycle: usize) -> Self {
+        let stride_bytes = itemsize as isize;
+        Rows { outer: Vec::new(), count, chunk: usize::MAX, channel, stride_bytes, cycle, ahead_bytes: 0 }
     }
 
     /// The elements of the shortest row that is visited.
@@ -109,7 +126,7 @@ impl Rows {
             Some((&fastest, outer)) => (fastest, outer),
             None => (Axis::ONE, &[][..]),
         };
-        walk(outer, Row::default(), &mut |start: Row| {
+        walk(outer, Row { channel: self.channel, ..Row::default() }, &mut |start: Row| {
             let mut done = 0;
             while done < self.count {
                 // The last chunk takes the rest, so that no row is shorter than `shortest`.

@@ -9,8 +9,8 @@ use crate::cpu::Isa;
 use crate::program::Program;
 use crate::{Error, Step, Stores, ValueMap};
 
-const ISAS: [Isa; 3] = [Isa::Scalar, Isa::Avx2, Isa::Avx512];
-const STORES: [Stores; 2] = [Stores::Cached, Stores::Stream];
+pub(crate) const ISAS: [Isa; 3] = [Isa::Scalar, Isa::Avx2, Isa::Avx512];
+pub(crate) const STORES: [Stores; 2] = [Stores::Cached, Stores::Stream];
 const NUMBERS: [DType; 13] = [
     DType::Bool,
     DType::U8,
@@ -30,17 +30,17 @@ const FLOATS: [DType; 4] = [DType::F16, DType::Bf16, DType::F32, DType::F64];
 const MEAN: [f64; 5] = [0.485, 0.456, 0.406, 0.5, 0.25];
 const STD: [f64; 5] = [0.229, 0.224, 0.225, -3.0, 1e-3];
 
-fn to(dtype: &DType, scale: bool) -> Step {
+pub(crate) fn to(dtype: &DType, scale: bool) -> Step {
     Step::ToDtype { dtype: dtype.clone(), scale }
 }
 
-fn normalize(channels: usize) -> Step {
+pub(crate) fn normalize(channels: usize) -> Step {
     let values = |values: &[f64]| values.iter().copied().cycle().take(channels).collect();
     Step::Normalize { mean: values(&MEAN), std: values(&STD) }
 }
 
 /// Bytes in which every value of one byte occurs, and wider numbers of every magnitude.
-fn bytes(len: usize) -> Vec<u8> {
+pub(crate) fn bytes(len: usize) -> Vec<u8> {
     let mut state = 1u64;
     let mut next = || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -49,7 +49,7 @@ fn bytes(len: usize) -> Vec<u8> {
     (0..len).map(|i| if i % 1021 < 256 { i as u8 } else { next() }).collect()
 }
 
-fn packed(shape: &[usize], dtype: DType) -> View {
+pub(crate) fn packed(shape: &[usize], dtype: DType) -> View {
     let layout = Layout::contiguous(shape, dtype.itemsize(), Order::C).unwrap();
     View::new(Buffer::from_vec(bytes(layout.len() * dtype.itemsize())), layout, dtype).unwrap()
 }
@@ -72,7 +72,7 @@ fn oracle(view: &View, channel_axis: Option<usize>, channels: usize, steps: &[St
 }
 
 /// Equal bytes, or both NaN.
-fn assert_same(got: &[u8], expected: &[u8], dtype: &DType, context: &dyn std::fmt::Debug) {
+pub(crate) fn assert_same(got: &[u8], expected: &[u8], dtype: &DType, context: &dyn std::fmt::Debug) {
     if got == expected {
         return;
     }
@@ -375,7 +375,7 @@ fn elements(dtype: &DType) -> View {
         .unwrap()
 }
 
-fn fnv(bytes: &[u8]) -> u64 {
+pub(crate) fn fnv(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })
@@ -480,7 +480,7 @@ proptest! {
 }
 
 #[cfg(target_os = "linux")]
-mod fenced {
+pub(crate) mod fenced {
     //! Sources between pages that must not be touched.
 
     use std::ffi::{c_int, c_void};
@@ -491,7 +491,7 @@ mod fenced {
 
     use super::*;
 
-    const PAGE: usize = 4096;
+    pub(crate) const PAGE: usize = 4096;
 
     unsafe extern "C" {
         fn mmap(
@@ -507,12 +507,12 @@ mod fenced {
     }
 
     /// One page of memory between two that cannot be read.
-    struct Fenced(usize);
+    pub(crate) struct Fenced(usize);
 
     impl Owner for Fenced {}
 
     impl Fenced {
-        fn page() -> Buffer {
+        pub(crate) fn page() -> Buffer {
             const PROT_READ_WRITE: c_int = 3;
             const MAP_PRIVATE_ANONYMOUS: c_int = 0x22;
             // SAFETY: a new mapping of three pages, of which the middle one is made accessible; it lives in the owner.

@@ -4,7 +4,7 @@ use ndlens_core::{DType, ViewRef};
 
 use crate::cpu::Isa;
 use crate::error::{Error, Result};
-use crate::image::Body;
+use crate::image::{Affine, Body};
 use crate::program::Program;
 
 /// One step of a chain, with torchvision's meaning.
@@ -35,6 +35,15 @@ pub enum Stores {
     /// Past the cache where a vector body runs: for more results than the cache holds. They are visible to other
     /// threads once [`ValueMap::apply`] has returned, as those of plain stores are.
     Stream,
+}
+
+/// The channels of a row's elements.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum RowChannels {
+    /// All are of this one.
+    One(usize),
+    /// Channels follow each other again and again.
+    All,
 }
 
 /// A chain of steps, compiled for one source dtype and one number of channels.
@@ -144,7 +153,24 @@ impl ValueMap {
         Ok(())
     }
 
+    /// Writes what becomes of a row of packed elements, of one channel or of all in turn, to `dst`, which has room for
+    /// just them.
+    pub(crate) fn apply_packed(&self, src: &[u8], channels: RowChannels, dst: &mut [u8]) {
+        let (channel, cycle) = match channels {
+            _ if !self.program.tells_channels_apart() => (0, 1),
+            RowChannels::One(channel) => (channel, 1),
+            RowChannels::All => (0, self.channels),
+        };
+        self.body.run_packed(&self.program, src, channel, cycle, dst);
+    }
+
+    /// What becomes of a `uint8` value, if that is affine, and whether channels differ in it.
+    pub(crate) fn affine(&self) -> Option<(&Affine, bool)> {
+        Some((self.body.affine()?, self.program.tells_channels_apart()))
+    }
+
     /// What becomes of one element.
+    #[cfg(test)]
     pub(crate) fn map_element(&self, element: &[u8], channel: usize, out: &mut [u8]) {
         if self.is_identity() {
             out.copy_from_slice(element);

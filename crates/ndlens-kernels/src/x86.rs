@@ -54,10 +54,10 @@ pub(crate) struct ByteRow {
 pub(crate) type RowBody = unsafe fn(&Affine, ByteRow, &mut [u8], bool);
 
 /// How a row is computed.
-mod arithmetic {
-    pub(super) const SCALE: u8 = 0;
-    pub(super) const BY_INVERSE: u8 = 1;
-    pub(super) const DIVIDE: u8 = 2;
+pub(crate) mod arithmetic {
+    pub(crate) const SCALE: u8 = 0;
+    pub(crate) const BY_INVERSE: u8 = 1;
+    pub(crate) const DIVIDE: u8 = 2;
 }
 use arithmetic::{BY_INVERSE, DIVIDE, SCALE};
 
@@ -173,7 +173,7 @@ struct Blocks<V: Vector> {
 
 /// What a block is normalised with.
 #[derive(Clone, Copy)]
-struct Constants<V: Vector> {
+pub(crate) struct Constants<V: Vector> {
     mean: V::Floats,
     std: V::Floats,
     inverse: V::Floats,
@@ -230,7 +230,10 @@ impl<V: Vector> Constants<V> {
     ///
     /// `V`'s instructions; `channel` must be one that the affine's values were made for.
     #[inline(always)]
-    unsafe fn new<const ARITHMETIC: u8, const CYCLIC: bool>(affine: &Affine, channel: usize) -> Self {
+    pub(crate) unsafe fn new<const ARITHMETIC: u8, const CYCLIC: bool>(
+        affine: &Affine,
+        channel: usize,
+    ) -> Self {
         // SAFETY: the caller vouches for the channel.
         unsafe {
             match &affine.normalize {
@@ -261,7 +264,7 @@ impl<V: Vector> Constants<V> {
     ///
     /// `V`'s instructions.
     #[inline(always)]
-    unsafe fn normalize<const ARITHMETIC: u8>(self, scaled: V::Floats) -> V::Floats {
+    pub(crate) unsafe fn normalize<const ARITHMETIC: u8>(self, scaled: V::Floats) -> V::Floats {
         // SAFETY: arithmetic on registers.
         unsafe {
             match ARITHMETIC {
@@ -284,7 +287,7 @@ impl<V: Vector> Constants<V> {
 ///
 /// All methods need the machine to have the implementor's instructions. Those with pointers need them valid for what
 /// they say.
-trait Vector: Copy {
+pub(crate) trait Vector: Copy {
     const LANES: usize;
     type Floats: Copy;
     type Shuffle: Copy;
@@ -372,10 +375,10 @@ macro_rules! plain {
 }
 
 #[derive(Clone, Copy)]
-struct Avx512;
+pub(crate) struct Avx512;
 
 #[derive(Clone, Copy)]
-struct Avx512Shuffle {
+pub(crate) struct Avx512Shuffle {
     /// For each byte of the register, the block's byte it comes from; only every fourth is used.
     bytes: __m512i,
     /// The bytes from a block's first element to its last.
@@ -439,10 +442,10 @@ impl Vector for Avx512 {
 }
 
 #[derive(Clone, Copy)]
-struct Avx2;
+pub(crate) struct Avx2;
 
 #[derive(Clone, Copy)]
-struct Avx2Shuffle {
+pub(crate) struct Avx2Shuffle {
     /// For each byte of a half, the byte of that half's load it comes from; 0x80 makes a 0.
     bytes: __m256i,
     /// Where the loads of the lower and the upper half start.

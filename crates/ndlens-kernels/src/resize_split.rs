@@ -1,0 +1,149 @@
+//! Pixels of 2 to 4 bytes, split into planes: the vector bodies for x86-64.
+//!
+//! A block of pixels is as many loads as a pixel has bytes, and a plane's block takes its bytes from all of them:
+//!
+//! ```text
+//!  loads    RGBRGBRG BRGBRGBR GBRGBRGB
+//!  plane R  R..R..R. .R..R..R ..R..R..
+//! ```
+
+#![expect(unsafe_code, reason = "CPU intrinsics and raw pointers; see UNSAFE.md")]
+#![allow(clippy::wildcard_imports, reason = "intrinsics carry their own prefix")]
+
+use std::arch::x86_64::*;
+
+use crate::cpu::Isa;
+
+/// Splits a row of pixels, as many as the second argument says, into planes that stand as many bytes apart as the last
+/// argument says. The third says how far from a pixel to fetch what is needed soon; that may be anywhere.
+///
+/// # Safety
+///
+/// The machine must have the body's instructions. The pixels must be readable; the planes must be exclusive, and writable
+/// for as many bytes as there are pixels, rounded up to a multiple of 64.
+pub(crate) type Split = unsafe fn(*const u8, usize, isize, *mut u8, usize);
+
+/// The body for pixels of this many bytes, if there is one.
+pub(crate) fn split(isa: Isa, channels: usize) -> Option<Split> {
+    Some(match (isa, channels) {
+        (Isa::Avx2, 2) => avx2_split::<2>,
+        (Isa::Avx2, 3) => avx2_split::<3>,
+        (Isa::Avx2, 4) => avx2_split::<4>,
+        (Isa::Avx512, 2) => avx512_split::<2>,
+        (Isa::Avx512, 3) => avx512_split::<3>,
+        (Isa::Avx512, 4) => avx512_split::<4>,
+        _ => return None,
+    })
+}
+
+/// For each byte of a block of channel 0, the byte of the loads it comes from.
+const fn first_channel<const C: usize, const LEN: usize>() -> [u8; LEN] {
+    let mut bytes = [0; LEN];
+    let mut i = 0;
+    while i < LEN {
+        bytes[i] = (i * C) as u8;
+        i += 1;
+    }
+    bytes
+}
+
+/// # Safety
+///
+/// As [`Split`].
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi")]
+unsafe fn avx512_split<const C: usize>(
+    from: *const u8,
+    width: usize,
+    ahead: isize,
+    planes: *mut u8,
+    plane: usize,
+) {
+    const LEN: usize = 64;
+    let first: [u8; LEN] = const { first_channel::<C, LEN>() };
+    let end = width * C;
+    for x in (0..width).step_by(LEN) {
+        // SAFETY: the array is as long as a register. Loads are masked to the bytes before `end`, which are the caller's
+        // pixels; stores go to a block of 64 that begins before `width`, so to the caller's planes. A prefetch may point
+        // anywhere.
+        unsafe {
+            let mut index = _mm512_loadu_si512(first.as_ptr().cast());
+            let mut loads = [_mm512_setzero_si512(); 4];
+            for (i, load) in loads[..C].iter_mut().enumerate() {
+                let at = x * C + i * LEN;
+                let left = end.saturating_sub(at).min(LEN);
+                let mask = if left == LEN { !0 } else { (1 << left) - 1 };
+                let bytes = from.wrapping_add(at);
+                _mm_prefetch::<_MM_HINT_T0>(bytes.wrapping_offset(ahead).cast());
+                *load = _mm512_maskz_loadu_epi8(mask, bytes.cast());
+            }
+            for channel in 0..C {
+                let low = _mm512_permutex2var_epi8(loads[0], index, loads[1]);
+                let bytes = if C == 2 {
+                    low
+                } else {
+                    // The index's highest bit tells the loads apart: the first two, or those after.
+                    let high = _mm512_permutex2var_epi8(loads[2], index, loads[3]);
+                    _mm512_mask_blend_epi8(_mm512_movepi8_mask(index), low, high)
+                };
+                _mm512_storeu_si512(planes.add(channel * plane + x).cast(), bytes);
+                index = _mm512_add_epi8(index, _mm512_set1_epi8(1));
+            }
+        }
+    }
+}
+
+/// # Safety
+///
+/// As [`Split`].
+#[target_feature(enable = "avx2")]
+unsafe fn avx2_split<const C: usize>(
+    from: *const u8,
+    width: usize,
+    ahead: isize,
+    planes: *mut u8,
+    plane: usize,
+) {
+    const LEN: usize = 16;
+    /// For each channel and load, the bytes of the load that a block of the channel takes; 0x80 takes none.
+    const fn shuffles<const C: usize>() -> [[[u8; LEN]; C]; C] {
+        let mut shuffles = [[[0x80; LEN]; C]; C];
+        let mut at = 0;
+        while at < LEN * C {
+            shuffles[at % C][at / LEN][at / C] = (at % LEN) as u8;
+            at += 1;
+        }
+        shuffles
+    }
+    if width < LEN {
+        for at in 0..width * C {
+            // SAFETY: this is a byte of the caller's pixels, and goes to its plane.
+            unsafe { *planes.add(at % C * plane + at / C) = *from.add(at) };
+        }
+        return;
+    }
+    let shuffles = const { shuffles::<C>() };
+    let mut x = 0;
+    while x < width {
+        // The last block ends with the row, and does some pixels again.
+        let start = x.min(width - LEN);
+        // SAFETY: the block's pixels are before `width`, which is at least a block; the arrays are as long as a register. A
+        // prefetch may point anywhere.
+        unsafe {
+            let bytes = from.add(start * C);
+            _mm_prefetch::<_MM_HINT_T0>(bytes.wrapping_offset(ahead).cast());
+            let mut loads = [_mm_setzero_si128(); C];
+            for (i, load) in loads.iter_mut().enumerate() {
+                *load = _mm_loadu_si128(bytes.add(i * LEN).cast());
+            }
+            for (channel, shuffles) in shuffles.iter().enumerate() {
+                let mut block = _mm_setzero_si128();
+                for (load, shuffle) in loads.iter().zip(shuffles) {
+                    let shuffle = _mm_loadu_si128(shuffle.as_ptr().cast());
+                    block = _mm_or_si128(block, _mm_shuffle_epi8(*load, shuffle));
+                }
+                _mm_storeu_si128(planes.add(channel * plane + start).cast(), block);
+            }
+        }
+        x += LEN;
+    }
+}
