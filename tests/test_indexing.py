@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import operator
 import re
 from typing import Any
@@ -177,6 +178,18 @@ def test_the_integers_farthest_away_are_out_of_bounds() -> None:
     for index in (2**63 - 1, -(2**63)):
         with pytest.raises(IndexError, match=f"^index {index} is out of bounds for axis 0 with size 3$"):
             view[index]
+
+
+FAR = (None, -(2**70), -(2**63), -2, -1, 0, 1, 2**63 - 1, 2**63, 2**70)
+
+
+def test_slice_bounds_may_be_farther_away_than_any_index() -> None:
+    array = np.arange(5)
+    view = nl.view(array)
+    for start, stop, step in itertools.product(FAR, FAR, (None, 1, 2, -1, 2**70, -(2**70))):
+        key = slice(start, stop, step)
+        assert view[key].tolist() == array[key].tolist(), key
+        assert view[key, None].shape == array[key, None].shape, key
 
 
 def test_an_index_that_is_no_integer_after_all_is_a_type_error() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import array as stdlib_array
 import gc
 import mmap
+import sys
 import threading
 import weakref
 from collections.abc import Callable
@@ -49,6 +50,22 @@ EXPORTS: dict[str, Callable[[nl.View], Any]] = {
     "a view of a tensor": lambda v: nl.view(v.torch()),
     "an iterator": iter,
 }
+
+
+def test_a_slice_is_an_object_as_its_view_is() -> None:
+    view, _ = owned()
+    part = view[1:, ::2]
+    died = weakref.ref(part)
+    before = sys.getrefcount(nl.View)
+    parts = [view[1] for _ in range(100)]
+    assert type(part) is type(view)
+    assert sys.getsizeof(part) == sys.getsizeof(view)
+    del parts
+    after = sys.getrefcount(nl.View)
+    assert after == before
+    assert died() is part
+    del part
+    assert died() is None
 
 
 @pytest.mark.parametrize("name", EXPORTS)

@@ -76,7 +76,9 @@ fn slice_extent(start: Option<isize>, stop: Option<isize>, step: isize, size: us
     if step > 0 {
         let first = start.map_or(0, |b| clamp(b, 0, size));
         let last = stop.map_or(size, |b| clamp(b, 0, size));
-        (first, ((last - first).max(0) as usize).div_ceil(stride))
+        let span = (last - first).max(0) as usize;
+        // A division takes as long as all the rest, and most slices need none.
+        (first, if stride == 1 { span } else { span.div_ceil(stride) })
     } else {
         let first = start.map_or(size - 1, |b| clamp(b, -1, size - 1));
         let last = stop.map_or(-1, |b| if b < -size { -1 } else { clamp(b, -1, size - 1) });
@@ -132,13 +134,12 @@ impl Layout {
             && self.ndim() > 0
         {
             // The most frequent index there is, without a loop over axes.
-            let first = self.place(at, 0)? as isize * self.strides[0];
+            let first = (self.place(at, 0)? as isize).wrapping_mul(self.strides[0]);
             out.shape.set_rest(&self.shape);
             out.strides.set_rest(&self.strides);
             out.offset = if out.is_empty() { self.offset } else { self.offset.wrapping_add_signed(first) };
             return Ok(());
         }
-        out.offset = self.offset;
         out.shape.clear();
         out.strides.clear();
         let indexed = self.push_indexed(indices, out);
@@ -167,15 +168,12 @@ impl Layout {
         let added = indices.len() - used - ellipses;
         check_rank(self.ndim() - dropped + added)?;
 
-        let empty = self.is_empty();
-        let mut axis = 0;
+        let (mut axis, mut offset) = (0, self.offset);
         for index in indices {
             match *index {
                 Index::At(at) => {
-                    let place = self.place(at, axis)?;
-                    if !empty {
-                        out.offset = out.offset.wrapping_add_signed(place as isize * self.strides[axis]);
-                    }
+                    let place = self.place(at, axis)? as isize;
+                    offset = offset.wrapping_add_signed(place.wrapping_mul(self.strides[axis]));
                     axis += 1;
                 }
                 Index::Slice { start, stop, step } => {
@@ -184,9 +182,7 @@ impl Layout {
                     }
                     let (size, stride) = (self.shape[axis], self.strides[axis]);
                     let (first, count) = slice_extent(start, stop, step, size);
-                    if !empty && count > 0 {
-                        out.offset = out.offset.wrapping_add_signed(first * stride);
-                    }
+                    offset = offset.wrapping_add_signed(first.wrapping_mul(stride));
                     // Overflows only where at most one element is left, and its stride is never walked.
                     out.shape.push(count);
                     out.strides.push(stride.wrapping_mul(step));
@@ -205,6 +201,8 @@ impl Layout {
         }
         out.shape.extend_from_slice(&self.shape[axis..]);
         out.strides.extend_from_slice(&self.strides[axis..]);
+        // Where an element is left the sum is the place of the first, which is in the buffer.
+        out.offset = if out.is_empty() { self.offset } else { offset };
         Ok(())
     }
 }
@@ -284,6 +282,17 @@ mod tests {
                 prop_assert!(fits(&item));
             }
         }
+    }
+
+    #[test]
+    fn what_has_no_elements_stays_where_it_was() {
+        let layout = Layout::new(&[4, 5], &[-5, 1], 15, 1, 20).unwrap();
+        for key in [&[s(2), s(3..3)][..], &[s(9..), s(4)], &[Index::Ellipsis, s(5..)]] {
+            assert_eq!(layout.index(key).unwrap().offset(), 15);
+        }
+        let empty = Layout::new(&[4, 0], &[1 << 60, 1 << 61], 7, 1, 20).unwrap();
+        assert_eq!(empty.index(&[s(3)]).unwrap().offset(), 7);
+        assert_eq!(empty.index(&[s(3..), s(..)]).unwrap().offset(), 7);
     }
 
     #[test]

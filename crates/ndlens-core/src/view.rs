@@ -344,6 +344,22 @@ impl View {
         Ok(vec)
     }
 
+    /// The element of a view of rank 1 at this index; a negative one counts from the end.
+    ///
+    /// None where there is none: another rank, out of bounds, elements that are no `T`s, bytes that the owner says are gone.
+    #[inline]
+    pub fn get<T: Element>(&self, index: isize) -> Option<T> {
+        let ([size], [stride]) = (self.shape(), self.strides()) else { return None };
+        let place = if index < 0 { index.wrapping_add(*size as isize) } else { index };
+        if self.dtype != T::DTYPE || place as usize >= *size || self.buffer.verify().is_err() {
+            return None;
+        }
+        let offset = self.layout.offset.wrapping_add_signed(place * stride);
+        // SAFETY: `place` is one of the axis, so by the invariant its bytes, as many as a T has, are in the buffer and
+        // readable; every bit pattern is a T, as `Element` promises.
+        Some(unsafe { self.buffer.as_ptr().add(offset).cast::<T>().read_unaligned() })
+    }
+
     /// The bytes of the element with these indices, one for each axis, into `destination`.
     ///
     /// # Errors
@@ -562,6 +578,20 @@ mod tests {
             view.read_into(&mut [0; 5]).unwrap_err().to_string(),
             "destination has 5 bytes, expected 6"
         );
+    }
+
+    #[test]
+    fn get_gives_the_elements_that_are_there_and_none_where_there_is_none() {
+        let view = counting(&[5]).flip(&[0]).unwrap();
+        let got: Vec<Option<u16>> = (-6..6).map(|index| view.get(index)).collect();
+        let expected: Vec<_> = view.to_vec::<u16>().unwrap().into_iter().map(Some).collect();
+        assert_eq!(got, [&[None], &expected[..], &expected[..], &[None]].concat());
+        assert_eq!(
+            (view.get::<i16>(0), view.get::<u16>(isize::MIN), view.get::<u16>(isize::MAX)),
+            (None, None, None)
+        );
+        assert_eq!(counting(&[5, 1]).get::<u16>(0), None);
+        assert_eq!(counting(&[0]).get::<u16>(0), None);
     }
 
     #[test]

@@ -10,6 +10,26 @@ use smallvec::SmallVec;
 
 use crate::error::{OrRaise, no_python_value};
 
+/// The element at a place of a view of rank 1, where it is there and of one of the most common dtypes: what iteration gives.
+///
+/// Not a `Result`, which is as large as an exception, and moving it would take longer than making a number.
+#[inline]
+pub(crate) fn common<'py>(py: Python<'py>, view: &View, place: isize) -> Option<Bound<'py, PyAny>> {
+    macro_rules! number {
+        ($type:ty) => {
+            view.get::<$type>(place)?.into_bound_py_any(py).ok()
+        };
+    }
+    match view.dtype() {
+        DType::U8 => number!(u8),
+        DType::I32 => number!(i32),
+        DType::I64 => number!(i64),
+        DType::F32 => number!(f32),
+        DType::F64 => number!(f64),
+        _ => None,
+    }
+}
+
 /// The element with these indices, one for each axis.
 pub(crate) fn scalar<'py>(
     py: Python<'py>,

@@ -1,8 +1,9 @@
 //! What stands between the brackets of `v[...]`, extracted.
 
-#![expect(unsafe_code, reason = "reads slice objects through CPython's C API; see UNSAFE.md")]
+#![expect(unsafe_code, reason = "reads slices and integers through CPython's C API; see UNSAFE.md")]
 
 use ndlens::Index;
+use pyo3::Borrowed;
 use pyo3::exceptions::{PyIndexError, PyOverflowError};
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -40,8 +41,9 @@ fn push_index(indices: &mut Key, item: &Bound<'_, PyAny>) -> PyResult<()> {
     if let Ok(slice) = item.cast::<PySlice>() {
         return push_slice(indices, slice);
     }
-    if item.is_exact_instance_of::<PyInt>() {
-        return push_integer(indices, item);
+    if let Some(place) = fitting(item) {
+        indices.push(Index::At(place));
+        return Ok(());
     }
     if item.is_none() {
         indices.push(Index::NewAxis);
@@ -57,6 +59,7 @@ fn push_index(indices: &mut Key, item: &Bound<'_, PyAny>) -> PyResult<()> {
             item.get_type().name()?
         )));
     }
+    // Integers that do not fit are among these.
     if item.hasattr("__index__")? {
         return push_integer(indices, item);
     }
@@ -87,16 +90,29 @@ fn selects_by_copying(item: &Bound<'_, PyAny>) -> PyResult<bool> {
 /// A key that is one integer, the most frequent one there is.
 #[inline]
 pub(crate) fn integer(key: &Bound<'_, PyAny>) -> PyResult<Option<isize>> {
-    if key.is_exact_instance_of::<PyInt>() { place(key).map(Some) } else { Ok(None) }
+    match fitting(key) {
+        None if key.is_exact_instance_of::<PyInt>() => place(key).map(Some),
+        fitting => Ok(fitting),
+    }
 }
 
+/// A plain `int` that fits an index.
 #[inline]
+fn fitting(item: &Bound<'_, PyAny>) -> Option<isize> {
+    if !item.is_exact_instance_of::<PyInt>() {
+        return None;
+    }
+    // SAFETY: the object is an integer.
+    let number = unsafe { ffi::PyLong_AsSsize_t(item.as_ptr()) };
+    // Also what it says with an exception where the integer does not fit.
+    if number == -1 && PyErr::take(item.py()).is_some() { None } else { Some(number) }
+}
+
 fn push_integer(indices: &mut Key, item: &Bound<'_, PyAny>) -> PyResult<()> {
     indices.push(Index::At(place(item)?));
     Ok(())
 }
 
-#[inline]
 fn place(item: &Bound<'_, PyAny>) -> PyResult<isize> {
     item.extract().map_err(|error| integer_error(item, error))
 }
@@ -115,6 +131,29 @@ fn integer_error(item: &Bound<'_, PyAny>, error: PyErr) -> PyErr {
 
 #[inline]
 fn push_slice(indices: &mut Key, slice: &Bound<'_, PySlice>) -> PyResult<()> {
+    // SAFETY: `slice` is a slice object, which holds these three objects as long as it lives and never others.
+    let [start, stop, step] = unsafe {
+        let parts = slice.as_ptr().cast::<ffi::PySliceObject>();
+        [(*parts).start, (*parts).stop, (*parts).step].map(|part| Borrowed::from_ptr(slice.py(), part))
+    };
+    if step.is_none()
+        && let Some(start) = plain_bound(start, 0)
+        && let Some(stop) = plain_bound(stop, isize::MAX)
+    {
+        indices.push(Index::Slice { start: Some(start), stop: Some(stop), step: 1 });
+        return Ok(());
+    }
+    unpack_slice(indices, slice)
+}
+
+/// A bound that is missing, or an integer that fits an index, which is nearly every one.
+#[inline]
+fn plain_bound(bound: Borrowed<'_, '_, PyAny>, missing: isize) -> Option<isize> {
+    if bound.is_none() { Some(missing) } else { fitting(&bound) }
+}
+
+/// Any slice, by Python's rules for what is no integer and what fits no index.
+fn unpack_slice(indices: &mut Key, slice: &Bound<'_, PySlice>) -> PyResult<()> {
     let (mut start, mut stop, mut step) = (0, 0, 0);
     // SAFETY: `slice` is a slice object and the three pointers are to live integers.
     let status = unsafe { ffi::PySlice_Unpack(slice.as_ptr(), &raw mut start, &raw mut stop, &raw mut step) };

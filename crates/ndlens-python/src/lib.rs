@@ -16,6 +16,7 @@ mod joint;
 mod key;
 mod loader;
 mod params;
+mod object;
 mod pickle;
 mod run_state;
 mod sequence;

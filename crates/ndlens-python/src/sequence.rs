@@ -294,7 +294,7 @@ impl PyViewIterator {
             return Ok(None);
         }
         self.next.store(place + 1, Ordering::Relaxed);
-        self.view.get().at(py, place as isize).map(Some)
+        PyView::at(self.view.bind(py), place as isize).map(Some)
     }
 
     fn __length_hint__(&self) -> usize {

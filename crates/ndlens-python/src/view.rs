@@ -17,6 +17,7 @@ use crate::element;
 use crate::error::OrRaise;
 use crate::import::BufferExport;
 use crate::key::{element_of, integer, with_key};
+use crate::object::closed_beside;
 
 /// An N-dimensional view of memory that something else owns; made by `nl.view` and `nl.open`.
 ///
@@ -62,13 +63,23 @@ pub(crate) fn tuple<'py, T: IntoPyObject<'py> + Copy>(
 impl PyView {
     /// What is at a place of axis 0: an element, or a view.
     #[inline]
-    pub(crate) fn at<'py>(&self, py: Python<'py>, place: isize) -> PyResult<Bound<'py, PyAny>> {
-        if self.rank(py)? != 1 {
-            return self.slice(py, &[Index::At(place)]);
-        }
+    pub(crate) fn at<'py>(slf: &Bound<'py, Self>, place: isize) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
         // SAFETY: making a number runs no Python code.
-        unsafe { self.claim.glance(py, |view| element::scalar(py, view, [place].into_iter())) }
-            .ok_or_else(released)?
+        let element = unsafe { slf.get().claim.glance(py, |view| element::common(py, view, place)) };
+        match element.flatten() {
+            Some(element) => Ok(element),
+            None => Self::part_at(slf, place),
+        }
+    }
+
+    /// As [`at`](Self::at), whatever the elements and the rank.
+    fn part_at<'py>(slf: &Bound<'py, Self>, place: isize) -> PyResult<Bound<'py, PyAny>> {
+        let view = slf.get();
+        if view.rank(slf.py())? != 1 {
+            return Self::slice(slf, &[Index::At(place)]);
+        }
+        element::scalar(slf.py(), &*view.view()?, [place].into_iter())
     }
 
     #[inline]
@@ -79,12 +90,12 @@ impl PyView {
 
     /// Basic indexing, written where the new object has its view.
     #[inline]
-    fn slice<'py>(&self, py: Python<'py>, key: &[Index]) -> PyResult<Bound<'py, PyAny>> {
+    fn slice<'py>(slf: &Bound<'py, Self>, key: &[Index]) -> PyResult<Bound<'py, PyAny>> {
         // The object first: making one may run the collector, and that may run any Python code.
-        let object = Bound::new(py, PyView { claim: Claim::closed(), exports: AtomicUsize::new(0) })?;
+        let object = closed_beside(slf)?;
         let fill = |slot: &mut Option<View>| {
             // SAFETY: indexing runs no Python code.
-            let indexed = unsafe { self.claim.glance(py, |view| view.index_into(key, slot)) };
+            let indexed = unsafe { slf.get().claim.glance(slf.py(), |view| view.index_into(key, slot)) };
             indexed.ok_or_else(released)?.or_raise()
         };
         // SAFETY: the object was just made closed, and nobody else knows of it.
@@ -183,15 +194,20 @@ impl PyView {
     /// NumPy's basic indexing: integers, slices of any step, `...` and None, fewer than there are axes if you like.
     ///
     /// Gives a view on the same memory, or the element itself where integers name one.
-    fn __getitem__<'py>(&self, py: Python<'py>, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    fn __getitem__<'py>(
+        slf: &Bound<'py, Self>,
+        py: Python<'py>,
+        key: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
         if let Some(place) = integer(key)? {
-            return self.at(py, place);
+            return Self::at(slf, place);
         }
         with_key(key, |key| {
-            if let Some(indices) = element_of(key, self.rank(py)?) {
-                return element::scalar(py, &*self.view()?, indices.into_iter());
+            let view = slf.get();
+            if let Some(indices) = element_of(key, view.rank(py)?) {
+                return element::scalar(py, &*view.view()?, indices.into_iter());
             }
-            self.slice(py, key)
+            Self::slice(slf, key)
         })
     }
 
