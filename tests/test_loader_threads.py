@@ -335,3 +335,37 @@ def test_forks_while_threads_use_a_loader_leave_it_working_in_every_child() -> N
         print(failures)
     """
     assert succeeds(program) == "0\n"
+
+
+def test_a_loader_in_the_middle_of_an_epoch_works_on_both_sides_of_a_thousand_forks() -> None:
+    # At each fork workers and a thread that iterates may hold any lock.
+    program = """
+        import os, signal, threading
+        import numpy as np, ndlens as nl
+        rows = np.arange(10**6)
+        loader = nl.Loader(rows, batch_size=2, num_workers=2, prefetch_factor=16, output="view")
+        epoch = iter(loader)
+        stop = threading.Event()
+        def use():
+            while not stop.is_set():
+                for _, _batch in zip(range(50), loader):
+                    pass
+        user = threading.Thread(target=use)
+        user.start()
+        failures = []
+        for trial in range(1000):
+            assert next(epoch).tolist() == [2 * trial, 2 * trial + 1]
+            child = os.fork()
+            if child == 0:
+                signal.alarm(20)
+                good = next(iter(loader)).tolist() == [0, 1] and epoch.__length_hint__() == 0
+                os._exit(0 if good else 1)
+            status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+            if status != 0:
+                failures.append((trial, status))
+        stop.set()
+        user.join()
+        print(failures, sum(len(batch) for batch in nl.Loader(rows[:100], batch_size=3, num_workers=2)))
+    """
+    done = run_python(program, timeout=110)
+    assert (done.stdout, done.returncode) == ("[] 100\n", 0), done.stderr

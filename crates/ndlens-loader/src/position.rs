@@ -1,10 +1,14 @@
 //! Where a loader stands: the epoch in hand, how far it has come, and the epoch after it.
 //!
 //! Several epochs may run at once; the one begun last is the one in hand.
+//!
+//! A fork may copy the lock while a thread that stays behind holds it, for good. So a forked process has a position of its own, which
+//! starts from what the fork left.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 struct Stand {
     /// Epochs begun, and states loaded: tells the epoch in hand from older ones.
     run: u64,
@@ -15,13 +19,57 @@ struct Stand {
 }
 
 /// Shared by a loader and its epochs.
-#[derive(Debug, Default)]
-pub(crate) struct Position(Mutex<Stand>);
+#[derive(Debug)]
+pub(crate) struct Position {
+    process: u32,
+    stand: Mutex<Stand>,
+    /// The epoch to begin next, for a forked process that finds the lock held.
+    next_epoch: AtomicU32,
+    /// That of a process forked from this one; the process itself never looks at it, so no fork finds it half made.
+    forked: OnceLock<Box<Position>>,
+}
+
+impl Default for Position {
+    fn default() -> Self {
+        Position::of(std::process::id(), Stand::default())
+    }
+}
 
 impl Position {
+    fn of(process: u32, stand: Stand) -> Self {
+        let next_epoch = AtomicU32::new(stand.next.0);
+        Position { process, stand: Mutex::new(stand), next_epoch, forked: OnceLock::new() }
+    }
+
+    /// That of a process.
+    fn own(&self, process: u32) -> &Self {
+        if self.process == process {
+            return self;
+        }
+        self.forked.get_or_init(|| Box::new(Position::of(process, self.left()))).own(process)
+    }
+
+    /// What a fork left.
+    fn left(&self) -> Stand {
+        match self.stand.try_lock() {
+            Ok(stand) => stand.clone(),
+            Err(TryLockError::Poisoned(stand)) => stand.into_inner().clone(),
+            // Relaxed: a fork copies memory as it is.
+            Err(TryLockError::WouldBlock) => {
+                Stand { next: (self.next_epoch.load(Ordering::Relaxed), 0), ..Stand::default() }
+            }
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Stand> {
         // Nothing panics while it is held.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.own(std::process::id()).stand.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes it the epoch to begin next, at its `place`.
+    fn set_next(&self, stand: &mut Stand, epoch: u32, place: usize) {
+        stand.next = (epoch, place);
+        self.own(std::process::id()).next_epoch.store(epoch, Ordering::Relaxed);
     }
 
     /// The epoch to begin, and its first place, which is now in hand.
@@ -29,7 +77,7 @@ impl Position {
         let mut stand = self.lock();
         stand.run += 1;
         let (epoch, start) = stand.next;
-        stand.next = (epoch.wrapping_add(1), 0);
+        self.set_next(&mut stand, epoch.wrapping_add(1), 0);
         stand.in_hand = Some((epoch, start));
         let tracker = Tracker { position: Arc::clone(self), run: stand.run, epoch };
         (epoch, start, tracker)
@@ -44,7 +92,7 @@ impl Position {
     pub(crate) fn set_next_epoch(&self, epoch: u32) {
         let mut stand = self.lock();
         if stand.next.0 != epoch {
-            stand.next = (epoch, 0);
+            self.set_next(&mut stand, epoch, 0);
         }
     }
 
@@ -58,7 +106,8 @@ impl Position {
     pub(crate) fn set(&self, epoch: u32, start: usize) {
         let mut stand = self.lock();
         stand.run += 1;
-        (stand.in_hand, stand.next) = (None, (epoch, start));
+        stand.in_hand = None;
+        self.set_next(&mut stand, epoch, start);
     }
 }
 
@@ -77,5 +126,26 @@ impl Tracker {
         if stand.run == self.run {
             stand.in_hand = place.map(|place| (self.epoch, place));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_forked_process_goes_on_from_what_the_fork_left() {
+        let parent = Arc::new(Position::default());
+        parent.set(3, 40);
+        let child = parent.own(1);
+        assert_eq!((child.process, child.left().next), (1, (3, 40)));
+        // Each process has one of its own from then on.
+        parent.set(5, 0);
+        assert_eq!(parent.own(1).left().next, (3, 40));
+        assert_eq!(parent.get(), (5, 0));
+        // A child of the child, forked while its lock was held.
+        let held = child.stand.lock().unwrap();
+        assert_eq!(child.own(2).left().next, (3, 0));
+        drop(held);
     }
 }
