@@ -43,9 +43,10 @@ lint: build ## Check format, lints, types, stubs, documentation and spelling
 	$(BIN)/python -m mypy.stubtest --mypy-config-file pyproject.toml ndlens
 	$(BIN)/typos
 
-bench: build ## Measure ndlens beside NumPy and PyTorch (about 8 minutes)
+bench: build ## Measure ndlens beside NumPy, numba and PyTorch (about 9 minutes)
 	$(BIN)/python benches/views.py
 	$(BIN)/python benches/crop.py
+	$(BIN)/python benches/rows.py
 	$(BIN)/python benches/sharing.py
 
 build: .venv/installed ## Build the Python module in place; quick when nothing changed

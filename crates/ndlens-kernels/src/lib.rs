@@ -18,6 +18,7 @@
 //!
 //! A [`Resize`] gives images of one size out of images of any size, in the same pass: its results are torchvision's
 //! too, to the bit for `uint8`.
+//! Where nothing is done to elements and rows are packed, [`Take`] copies any of them, one after another.
 //!
 //! ```
 //! use ndlens_core::{DType, View, s};
@@ -62,6 +63,7 @@ mod resize_weights;
 mod resize_x86;
 mod rows;
 mod scalar;
+mod take;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -70,4 +72,5 @@ mod x86;
 
 pub use error::{Error, Result};
 pub use resize::{Filter, Finish, Interpolation, Resize, Scratch, Window};
+pub use take::Take;
 pub use value::{Step, Stores, ValueMap};

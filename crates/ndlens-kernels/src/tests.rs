@@ -570,6 +570,22 @@ pub(crate) mod fenced {
         }
     }
 
+    #[test]
+    fn no_row_is_read_beyond_its_bytes() {
+        let buffer = Fenced::page();
+        for len in [1, 64, 100, 256, 1024, 1100, 2047, PAGE] {
+            for start in [0, PAGE - len] {
+                let layout = Layout::new(&[2, len], &[0, 1], start, 1, PAGE).unwrap();
+                let view = View::new(buffer.clone(), layout, DType::U8).unwrap();
+                for stores in [Stores::Cached, Stores::Stream] {
+                    let mut out = vec![0; 2 * len];
+                    crate::Take::new(&view).unwrap().rows(&[1, 0], &mut out, stores).unwrap();
+                    assert!(out == view.to_vec::<u8>().unwrap());
+                }
+            }
+        }
+    }
+
     fn check_copy(view: &View) {
         for isa in ISAS {
             let map = ValueMap::with_isa(&DType::U8, 1, &[], isa).unwrap();

@@ -38,6 +38,9 @@ use crate::shard::Shard;
 /// A chunk is at least so many bytes of output, so that claiming it, a lock and a few stores, does not show.
 const MIN_CHUNK_BYTES: usize = 256 << 10;
 
+/// Items numbered at a time: their numbers stay in the first-level cache, and are enough to look ahead.
+const MAX_BLOCK_ITEMS: usize = 512;
+
 /// Batches from here on are larger than a core's cache and would push everything else out of it: write around it.
 const MIN_STREAM_BYTES: usize = 4 << 20;
 
@@ -120,9 +123,48 @@ impl Plan {
     ) -> Result<(), Box<Failure>> {
         // One look at each source for all rows; only where bytes are missing, one for each item.
         let complete: Vec<bool> = self.fields.iter().map(|field| field.source.verify().is_ok()).collect();
-        for row in rows {
-            let item = self.item(making.places.start + row);
+        let mut items = [0; MAX_BLOCK_ITEMS];
+        for start in rows.clone().step_by(MAX_BLOCK_ITEMS) {
+            let block = start..(start + MAX_BLOCK_ITEMS).min(rows.end);
+            let items = &mut items[..block.len()];
+            self.items(making.places.start + start, items);
+            let mut alone = false;
             for ((field, slab), &complete) in self.fields.iter().zip(&making.slabs).zip(&complete) {
+                let Some(take) = field.take.as_ref().filter(|_| complete) else {
+                    alone = true;
+                    continue;
+                };
+                let nbytes = take.row_bytes();
+                // SAFETY: the rows of a block are one piece, and this thread alone makes them.
+                let destination = unsafe { slab.piece(block.start * nbytes, block.len() * nbytes) };
+                take.rows(items, destination, stores_for(nbytes * self.batch_size))
+                    .map_err(|error| Box::new(Failure { row: block.start, error: error.into() }))?;
+            }
+            if alone {
+                // SAFETY: passed on.
+                unsafe { self.make_each(making, block, items, &complete) }?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes, one after another, the items of those fields that cannot be taken many at once.
+    ///
+    /// # Safety
+    ///
+    /// As [`make`](Self::make).
+    unsafe fn make_each(
+        &self,
+        making: &Making,
+        rows: Range<usize>,
+        items: &[usize],
+        complete: &[bool],
+    ) -> Result<(), Box<Failure>> {
+        for (row, &item) in rows.zip(items) {
+            for ((field, slab), &complete) in self.fields.iter().zip(&making.slabs).zip(complete) {
+                if field.take.is_some() && complete {
+                    continue;
+                }
                 let nbytes = field.program.nbytes();
                 let stores = stores_for(nbytes * self.batch_size);
                 let stream = (field.stream, self.epoch);
@@ -156,9 +198,11 @@ impl Plan {
         })
     }
 
-    /// The k-th item that this rank takes.
-    fn item(&self, k: usize) -> usize {
-        self.order.at(self.shard.place(self.start, k, self.order.len()))
+    /// The items that this rank takes, from the `first`-th on, as many as there is room for.
+    fn items(&self, first: usize, items: &mut [usize]) {
+        let all = self.order.len();
+        (first..).zip(&mut *items).for_each(|(k, place)| *place = self.shard.place(self.start, k, all));
+        self.order.replace(items);
     }
 
     /// The first place that no rank has taken once this many batches are; None where all are.

@@ -3,7 +3,7 @@
 //! A [`Loader`] takes items along axis 0 of its sources, one row per batch place, and writes each item once, straight
 //! into its place in the batch: cropped, flipped, converted, normalised and with its axes reordered in one pass.
 //!
-//! - `order.rs`: which item comes k-th in an epoch, a pure function of (seed, epoch, k).
+//! - `order.rs`, `walk.rs`: which item comes k-th in an epoch, a pure function of (seed, epoch, k); many at once.
 //! - `shard.rs`: which of them each rank takes.
 //! - `position.rs`, `state.rs`: how far a run has come, and how another goes on from there.
 //! - `draws.rs`: the random numbers of an item, a pure function of (seed, epoch, item).
@@ -51,6 +51,7 @@ mod shard;
 mod source;
 mod state;
 mod transform;
+mod walk;
 
 pub use draws::{Draws, Stream};
 pub use engine::{Batch, Epoch, Progress};

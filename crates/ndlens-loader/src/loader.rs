@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use ndlens_core::{DType, Layout, Order};
-use ndlens_kernels::Stores;
+use ndlens_kernels::{Stores, Take};
 
 use crate::draws::Stream;
 use crate::engine::{Course, Epoch};
@@ -121,6 +121,8 @@ pub(crate) struct Compiled {
     draws_as: String,
     pub(crate) source: Arc<dyn Source>,
     pub(crate) program: Program,
+    /// The items, where they are packed rows of a view that nothing is done to: many are copied at once.
+    pub(crate) take: Option<Take>,
     /// Of the loader's seed.
     pub(crate) stream: Stream,
     pub(crate) pool: Pool,
@@ -185,8 +187,9 @@ pub(crate) fn compile(fields: Vec<Field>, seed: u64, batch_size: usize) -> Resul
         let itemsize = program.dtype().itemsize();
         let batch = Layout::contiguous(&batch_shape, itemsize, Order::C);
         let pool = Pool::new(batch.map_err(|error| in_field(error.into()))?.len() * itemsize);
+        let take = source.as_view().filter(|_| transforms.is_empty()).and_then(Take::new);
         let stream = Stream::new(seed, &draws_as);
-        Ok(Compiled { name, draws_as, source, program, stream, pool })
+        Ok(Compiled { name, draws_as, source, program, take, stream, pool })
     };
     Ok((fields.into_iter().map(compile).collect::<Result<_>>()?, items))
 }

@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use crate::draws::Stream;
+use crate::walk::walk_all;
 
 /// Up to so many items the order is a table of at most 2 KiB.
 const TABLE_MAX: u64 = 1024;
@@ -56,6 +57,19 @@ impl Order {
             Order::Listed(items) => items[place],
         }
     }
+
+    /// As [`at`](Self::at), for many: puts the item at each place where the place was.
+    ///
+    /// # Panics
+    ///
+    /// Where a place is not below [`len`](Self::len).
+    pub fn replace(&self, places: &mut [usize]) {
+        match self {
+            Order::InTurn(_) => {}
+            Order::Shuffled(permutation) => permutation.replace(places),
+            Order::Listed(items) => places.iter_mut().for_each(|place| *place = items[*place]),
+        }
+    }
 }
 
 /// A permutation of `0..n`, a pure function of (seed, epoch, n).
@@ -68,7 +82,7 @@ pub struct Permutation {
 #[derive(Debug, Clone)]
 enum Kind {
     Table(Vec<u16>),
-    Network { left_bits: u32, right_bits: u32, keys: [u64; ROUNDS] },
+    Network(Network),
 }
 
 impl Permutation {
@@ -82,12 +96,11 @@ impl Permutation {
             }
             return Permutation { n, kind: Kind::Table(table) };
         }
-        let bits = u64::BITS - (n - 1).leading_zeros();
         let keys = std::array::from_fn(|round| {
             let block = Stream::new(seed, STREAM).block(epoch, n, round as u32);
             u64::from(block[0]) << 32 | u64::from(block[1])
         });
-        Permutation { n, kind: Kind::Network { left_bits: bits / 2, right_bits: bits - bits / 2, keys } }
+        Permutation { n, kind: Kind::Network(Network::new(n, keys)) }
     }
 
     /// The item that comes k-th; `k` is below n.
@@ -99,11 +112,11 @@ impl Permutation {
         assert!(k < self.n, "place {k} of an order of {} items", self.n);
         match &self.kind {
             Kind::Table(table) => u64::from(table[k as usize]),
-            Kind::Network { left_bits, right_bits, keys } => {
+            Kind::Network(network) => {
                 // The network permutes a range less than twice as long: fewer than two steps on average.
                 let mut at = k;
                 loop {
-                    at = encipher(at, *left_bits, *right_bits, keys);
+                    [at] = network.encipher([at]);
                     if at < self.n {
                         return at;
                     }
@@ -111,19 +124,64 @@ impl Permutation {
             }
         }
     }
+
+    /// As [`at`](Self::at), for many: puts the item that comes k-th where k was.
+    ///
+    /// # Panics
+    ///
+    /// Where one is not below n.
+    pub fn replace(&self, places: &mut [usize]) {
+        let n = self.n as usize;
+        assert!(places.iter().all(|&place| place < n), "a place that an order of {n} items does not have");
+        match &self.kind {
+            Kind::Table(table) => places.iter_mut().for_each(|place| *place = table[*place].into()),
+            Kind::Network(network) => walk_all(network, places, n),
+        }
+    }
 }
 
-fn encipher(value: u64, left_bits: u32, right_bits: u32, keys: &[u64; ROUNDS]) -> u64 {
-    let (left_mask, right_mask) = ((1 << left_bits) - 1, (1 << right_bits) - 1);
-    let (mut left, mut right) = (value >> right_bits, value & right_mask);
-    for pair in keys.chunks_exact(2) {
-        left ^= mix(right ^ pair[0]) & left_mask;
-        right ^= mix(left ^ pair[1]) & right_mask;
+/// A permutation of a power of two, at least as many as there are items.
+#[derive(Debug, Clone)]
+pub(crate) struct Network {
+    left_bits: u32,
+    right_bits: u32,
+    keys: [u64; ROUNDS],
+}
+
+impl Network {
+    /// That of `n` items, more than one.
+    pub(crate) fn new(n: u64, keys: [u64; ROUNDS]) -> Self {
+        let bits = u64::BITS - (n - 1).leading_zeros();
+        Network { left_bits: bits / 2, right_bits: bits - bits / 2, keys }
     }
-    left << right_bits | right
+
+    #[expect(clippy::inline_always, reason = "what is not inlined has not its caller's instructions enabled")]
+    #[inline(always)]
+    pub(crate) fn encipher<const LANES: usize>(&self, values: [u64; LANES]) -> [u64; LANES] {
+        let (left_mask, right_mask) = ((1 << self.left_bits) - 1, (1 << self.right_bits) - 1);
+        let (mut left, mut right) = (values, values);
+        for lane in 0..LANES {
+            left[lane] >>= self.right_bits;
+            right[lane] &= right_mask;
+        }
+        for pair in self.keys.chunks_exact(2) {
+            for lane in 0..LANES {
+                left[lane] ^= mix(right[lane] ^ pair[0]) & left_mask;
+            }
+            for lane in 0..LANES {
+                right[lane] ^= mix(left[lane] ^ pair[1]) & right_mask;
+            }
+        }
+        for lane in 0..LANES {
+            left[lane] = left[lane] << self.right_bits | right[lane];
+        }
+        left
+    }
 }
 
 /// The finaliser of `SplitMix64` (Steele, Lea and Flood, 2014): every input bit moves every output bit.
+#[expect(clippy::inline_always, reason = "as for its caller")]
+#[inline(always)]
 fn mix(mut x: u64) -> u64 {
     x = (x ^ x >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     x = (x ^ x >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
@@ -144,6 +202,18 @@ mod tests {
                 let item = order.at(k) as usize;
                 prop_assert!(!std::mem::replace(&mut seen[item], true), "item {} twice", item);
             }
+        }
+    }
+
+    #[test]
+    fn many_places_at_once_are_the_items_of_each() {
+        let orders = [10, 1024, 1025, 3_000_000].map(|n| Order::Shuffled(Permutation::new(5, 3, n)));
+        let others = [Order::InTurn(77), Order::Listed([4, 4, 9, 1].into())];
+        for order in orders.into_iter().chain(others) {
+            let places: Vec<usize> = (0..2000).map(|i| i * 7919 % order.len()).collect();
+            let mut items = places.clone();
+            order.replace(&mut items);
+            assert_eq!(items, places.into_iter().map(|place| order.at(place)).collect::<Vec<_>>());
         }
     }
 

@@ -19,6 +19,11 @@ pub trait Source: Send + Sync {
     /// What the elements are.
     fn dtype(&self) -> &DType;
 
+    /// The view whose rows along axis 0 the items are, if they are: its rows may be read without asking for each.
+    fn as_view(&self) -> Option<&View> {
+        None
+    }
+
     /// Checks, right before items are read, that the bytes of all items are there; where they are not, each item is asked for
     /// its own.
     ///
@@ -46,6 +51,10 @@ impl Source for View {
 
     fn dtype(&self) -> &DType {
         self.dtype()
+    }
+
+    fn as_view(&self) -> Option<&View> {
+        Some(self)
     }
 
     fn verify(&self) -> Result<()> {

@@ -504,3 +504,38 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn items_that_are_taken_many_at_once_are_those_made_one_by_one() {
+    // More than a block of items; a source that shows no view has its items made one by one.
+    let rows = numbered(3000, 96);
+    let one_by_one = || scripted(3000, 96, |_| Ok(()));
+    for num_workers in WORKERS {
+        let fields = vec![
+            Field::new("taken", Arc::new(rows.clone())),
+            Field::new("made", one_by_one()),
+            Field::new("turned", Arc::new(rows.flip(&[0, 1]).unwrap())),
+            Field::new(
+                "label",
+                Arc::new(rows.index(&[ndlens_core::s(..), ndlens_core::Index::At(0)]).unwrap()),
+            ),
+        ];
+        let loader = Loader::new(fields, Config { shuffle: true, ..config(1300, num_workers) }).unwrap();
+        let items: Vec<usize> = loader.items_of(0).collect();
+        let batches: Vec<_> = loader.epoch(0).unwrap().map(Result::unwrap).collect();
+        let all: Vec<Vec<Vec<u8>>> = batches.iter().map(bytes).collect();
+        for (batch, items) in all.iter().zip(items.chunks(1300)) {
+            assert!(batch[0] == batch[1]);
+            for (row, &item) in items.iter().enumerate() {
+                let expected = rows.item(item).unwrap();
+                let mut bytes = vec![0; 96];
+                expected.read_into(&mut bytes).unwrap();
+                assert!(batch[0][row * 96..][..96] == bytes);
+                assert_eq!(batch[3][row], bytes[0]);
+                rows.item(2999 - item).unwrap().read_into(&mut bytes).unwrap();
+                bytes.reverse();
+                assert!(batch[2][row * 96..][..96] == bytes);
+            }
+        }
+    }
+}

@@ -1,0 +1,227 @@
+"""Rows and windows of arrays in memory, gathered into batches: ndlens beside torch, NumPy and numba.
+
+What it shows. How many rows a second each contestant gathers in shuffled order into batches, where nothing is done to
+them but copying: the floor under training on feature matrices and time series. Three tasks:
+  rows of 64 and of 256 bytes     8,192 of a matrix of float32, a batch
+  windows of 512 steps            256 of a series of 5,000,000 steps of 16 float32, overlapping, a batch of 8 MiB
+ndlens computes its order and hands out batches that are yours; the others are given theirs and overwrite one batch,
+again and again, which is as cheap as they can be made.
+
+Against whom.
+  ndlens                  nl.Loader(num_workers=2)
+  torch index_select      torch.index_select(x, 0, order, out=batch), two threads; windows are an as_strided tensor
+  numpy take              numpy.take(x, order, axis=0, out=batch), one thread, as NumPy has it
+  numba                   a loop over the items in parallel (prange), compiled beforehand, two threads
+
+How. All in one process and on the same memory. Each contestant's batches are checked first, all of an epoch for
+ndlens: each row as it is in the data, each item once. Then they take turns for some rounds, each turn at least so
+many seconds of epochs or batches; a contestant counts with its median turn.
+
+    python benches/rows.py [--rounds 7] [--seconds 0.5] [--rows 5000000] [--quick]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numba
+import numpy as np
+import numpy.typing as npt
+import torch
+
+import ndlens as nl
+
+THREADS = 2
+SUBJECT = "ndlens"
+
+Floats = npt.NDArray[np.float32]
+Items = npt.NDArray[np.int64]
+# Fills the batch with these items.
+GatherInto = Callable[[Items, Floats], object]
+
+
+class Task(NamedTuple):
+    name: str
+    series: Floats
+    # How many rows of it are an item; 0 for single rows.
+    window: int
+    batch_size: int
+
+    @property
+    def view(self) -> nl.View:
+        view = nl.view(self.series)
+        return view.windows(self.window) if self.window else view
+
+    def empty_batch(self) -> Floats:
+        return np.empty((self.batch_size, *self.view.shape[1:]), np.float32)
+
+    def pick(self, items: Items) -> Floats:
+        """The slow way that cannot be wrong."""
+        if self.window:
+            return np.stack([self.series[item : item + self.window] for item in items])
+        return np.stack([self.series[item] for item in items])
+
+
+@numba.njit(parallel=True)
+def numba_rows(data: Any, items: Any, batch: Any) -> None:
+    for row in numba.prange(len(items)):
+        item = items[row]
+        for column in range(data.shape[1]):
+            batch[row, column] = data[item, column]
+
+
+@numba.njit(parallel=True)
+def numba_windows(series: Any, items: Any, batch: Any) -> None:
+    for row in numba.prange(len(items)):
+        item = items[row]
+        for step in range(batch.shape[1]):
+            for column in range(series.shape[1]):
+                batch[row, step, column] = series[item + step, column]
+
+
+def torch_take(task: Task) -> GatherInto:
+    tensor = torch.from_numpy(task.series)
+    if task.window:
+        columns = task.series.shape[1]
+        shape = (len(task.series) - task.window + 1, task.window, columns)
+        tensor = tensor.as_strided(shape, (columns, columns, 1))
+    return lambda items, batch: torch.index_select(
+        tensor, 0, torch.from_numpy(items), out=torch.from_numpy(batch)
+    )
+
+
+def contestants(task: Task) -> dict[str, GatherInto]:
+    if task.window:
+        # No NumPy: take would pack all windows first, which is 153 GB.
+        return {
+            "torch index_select": torch_take(task),
+            "numba": lambda items, batch: numba_windows(task.series, items, batch),
+        }
+    return {
+        "torch index_select": torch_take(task),
+        # Without mode="clip", take makes a batch of its own first.
+        "numpy take": lambda items, batch: np.take(task.series, items, axis=0, out=batch, mode="clip"),
+        "numba": lambda items, batch: numba_rows(task.series, items, batch),
+    }
+
+
+def loader(task: Task) -> nl.Loader:
+    return nl.Loader(
+        task.view,
+        batch_size=task.batch_size,
+        shuffle=True,
+        drop_last=True,
+        num_workers=THREADS,
+        output="torch",
+    )
+
+
+def order(task: Task) -> Iterator[Items]:
+    return batches_of(np.random.default_rng().permutation(len(task.view)), task.batch_size)
+
+
+def batches_of(items: Items, batch_size: int) -> Iterator[Items]:
+    starts = range(0, len(items) - batch_size + 1, batch_size)
+    return (items[start : start + batch_size] for start in starts)
+
+
+def check(task: Task) -> None:
+    """Each batch of an epoch over a part of the data, against rows picked one by one."""
+    task = task._replace(series=task.series[: task.window + 10 * task.batch_size])
+    batches = loader(task)
+    items = batches.indices(0).numpy()
+    assert np.array_equal(np.sort(items), np.arange(len(task.view))), "an epoch must show each item once"
+    for batch, chosen in zip(batches, batches_of(items, task.batch_size), strict=True):
+        assert np.array_equal(batch.numpy(), task.pick(chosen)), "ndlens gathers other rows"
+    chosen = next(order(task))
+    for name, gather in contestants(task).items():
+        batch = task.empty_batch()
+        gather(chosen, batch)
+        assert np.array_equal(batch, task.pick(chosen)), f"{name} gathers other rows"
+
+
+def time_loader(task: Task, batches: nl.Loader, seconds: float) -> float:
+    """Items a second. Starting an epoch, threads and all, is part of it."""
+    done, start = 0, time.perf_counter()
+    while True:
+        for batch in batches:
+            done += len(batch)
+            if (spent := time.perf_counter() - start) >= seconds:
+                return done / spent
+
+
+def time_gather(task: Task, gather: GatherInto, seconds: float) -> float:
+    batch = task.empty_batch()
+    done, chosen = 0, order(task)
+    start = time.perf_counter()
+    while (spent := time.perf_counter() - start) < seconds:
+        items = next(chosen, None)
+        if items is None:
+            # To shuffle is not counted against them.
+            paused = time.perf_counter()
+            chosen = order(task)
+            start += time.perf_counter() - paused
+            continue
+        gather(items, batch)
+        done += len(items)
+    return done / spent
+
+
+def measure(task: Task, rounds: int, seconds: float) -> dict[str, float]:
+    batches, others = loader(task), contestants(task)
+    found: dict[str, list[float]] = {name: [] for name in (SUBJECT, *others)}
+    for _ in range(rounds):
+        found[SUBJECT].append(time_loader(task, batches, seconds))
+        for name, gather in others.items():
+            found[name].append(time_gather(task, gather, seconds))
+    return {name: statistics.median(rates) for name, rates in found.items()}
+
+
+def print_table(task: Task, rates: dict[str, float]) -> None:
+    nbytes = task.view[0].nbytes
+    print(f"{task.name}, batches of {task.batch_size:,}")
+    for name, rate in rates.items():
+        ratio = "" if name == SUBJECT else f"ndlens is {rates[SUBJECT] / rate:.2f} x as fast"
+        print(f"  {name:<20}{rate / 1e6:>10.3f} M/s{rate * nbytes / 1e9:>8.2f} GB/s   {ratio}")
+    print(flush=True)
+
+
+def random_floats(rows: int, columns: int) -> Floats:
+    return np.random.default_rng().random((rows, columns), np.float32)
+
+
+def tasks(rows: int) -> Iterator[Task]:
+    for nbytes in (64, 256):
+        yield Task(f"D: rows of {nbytes} bytes of {rows:,}", random_floats(rows, nbytes // 4), 0, 8192)
+    yield Task(f"C: windows (512, 16) of {rows:,} steps", random_floats(rows, 16), 512, 256)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--seconds", type=float, default=0.5, help="how long at least each turn takes")
+    parser.add_argument("--rows", type=int, default=5_000_000)
+    parser.add_argument("--task", choices="CD", help="only this one")
+    parser.add_argument(
+        "--quick", action="store_true", help="a look, not a measurement: 3 rounds, a tenth of the rows"
+    )
+    arguments = parser.parse_args()
+    if arguments.quick:
+        arguments.rounds, arguments.seconds, arguments.rows = 3, 0.2, arguments.rows // 10
+    torch.set_num_threads(THREADS)
+    numba.set_num_threads(THREADS)
+    if (load := os.getloadavg()[0]) > 0.5:
+        print(f"others use this machine (load {load:.1f}): do not cite these ratios")
+    for task in tasks(arguments.rows):
+        if arguments.task in (None, task.name[0]):
+            check(task)
+            print_table(task, measure(task, arguments.rounds, arguments.seconds))
+
+
+if __name__ == "__main__":
+    main()
