@@ -142,7 +142,7 @@ impl Plan {
             }
             if alone {
                 // SAFETY: passed on.
-                unsafe { self.make_each(making, block, items, &complete) }?;
+                unsafe { self.make_each(making, block, items, &complete, scratch) }?;
             }
         }
         Ok(())
@@ -159,6 +159,7 @@ impl Plan {
         rows: Range<usize>,
         items: &[usize],
         complete: &[bool],
+        scratch: &mut Scratch,
     ) -> Result<(), Box<Failure>> {
         for (row, &item) in rows.zip(items) {
             for ((field, slab), &complete) in self.fields.iter().zip(&making.slabs).zip(complete) {
@@ -227,15 +228,16 @@ impl Plan {
 
     /// What is drawn for items: the same whenever it is asked.
     fn params(&self, places: Range<usize>) -> Result<Vec<String>> {
+        let mut items = vec![0; places.len()];
+        self.items(places.start, &mut items);
         let of_field = |field: &Compiled| {
-            let of_item = |k: usize| {
-                let item = self.item(k);
+            let of_item = |&item: &usize| {
                 let drawn = field.source.item(item).map_err(Error::from).and_then(|image| {
                     field.program.draw(field.stream, self.epoch, item as u64, image.shape())
                 });
                 Ok(field.program.params_to_json(&drawn.map_err(|error| field.fail(item, error))?))
             };
-            let items = places.clone().map(of_item).collect::<Result<Vec<_>>>()?;
+            let items = items.iter().map(of_item).collect::<Result<Vec<_>>>()?;
             Ok(serde_json::Value::Array(items).to_string())
         };
         self.fields.iter().map(of_field).collect()
