@@ -64,12 +64,14 @@ fn files_of_other_formats_are_named_by_their_first_bytes() {
     refused("empty.npy", b"", &not(""));
     refused("text.npy", b"a,b,c\n1,2,3\n", &not("a,b,c\\n1,"));
     refused("half_magic.npy", b"\x93NUM", &not("\\x93NUM"));
-    refused(
-        "arrays.npz",
-        b"PK\x03\x04\x14\x00\x00\x00\x08\x00",
-        "not a .npy file: it starts with \"PK\\x03\\x04\\x14\\x00\\x00\\x00\", as an .npz archive does, which is not \
-         supported yet; save each array with numpy.save",
-    );
+    let neither = |got: &str| {
+        format!(
+            "not a .npy, .npz or .safetensors file: it starts with \"{got}\"; for raw bytes say their dtype"
+        )
+    };
+    refused("empty", b"", &neither(""));
+    refused("text.csv", b"a,b,c\n1,2,3\n", &neither("a,b,c\\n1,"));
+    refused("long.json", b"\xff\xff\xff\xff\xff\xff\xff\xff{}", &neither(&"\\xff".repeat(8)));
     refused("future.npy", b"\x93NUMPY\x04\x00", ".npy version 4.0 is not one of 1.0, 2.0 and 3.0");
     refused("minor.npy", b"\x93NUMPY\x01\x01\x00\x00", ".npy version 1.1 is not one of 1.0, 2.0 and 3.0");
 }

@@ -24,13 +24,92 @@ pub enum Error {
     /// A file of another format.
     #[error("{path}: not a .npy file: it starts with \"{}\", expected \"\\x93NUMPY\"", .got.escape_ascii())]
     NotNpy { path: PathBuf, got: Vec<u8> },
-    /// A zip archive, as `numpy.savez` writes them.
+    /// A file that is of none of the formats.
     #[error(
-        "{path}: not a .npy file: it starts with \"{}\", as an .npz archive does, which is not supported yet; \
-         save each array with numpy.save",
+        "{path}: not a .npy, .npz or .safetensors file: it starts with \"{}\"; for raw bytes say their dtype",
         .got.escape_ascii()
     )]
-    Npz { path: PathBuf, got: Vec<u8> },
+    UnknownFormat { path: PathBuf, got: Vec<u8> },
+    /// A file of arrays where one array is wanted.
+    #[error("{path}: holds arrays by name, expected a file of one array")]
+    SeveralArrays { path: PathBuf },
+    /// A name that no array in a file has.
+    #[error("{path}: no array {}; it has {has}", Shown(name))]
+    NoSuchArray { path: PathBuf, name: String, has: Names },
+    /// Two arrays of one name.
+    #[error("{path}: has two arrays of the name {}", Shown(name))]
+    DuplicateName { path: PathBuf, name: String },
+    /// Memory that was read cannot be the file's.
+    #[error("mode \"r+\" writes to the file, which copy=True does not; expected \"r\" or \"c\"")]
+    CopyOfFile,
+    /// Raw bytes in a shape that says too little, or what cannot be.
+    #[error(
+        "{path}: shape {shape:?} is none: sizes must be at least 0; one may be -1 where no strides are given \
+         and no other is 0"
+    )]
+    RawShape { path: PathBuf, shape: Vec<isize> },
+    /// Raw bytes that are no whole number of rows.
+    #[error(
+        "{path}: {got} bytes from byte {offset} on are no multiple of {expected}, which shape {shape:?} needs"
+    )]
+    RawRemainder { path: PathBuf, offset: usize, got: u64, expected: usize, shape: Vec<isize> },
+    /// Raw elements that are not all in the file.
+    #[error("{path}: shape {shape:?} reaches bytes {start}..{end}, but the file has {got}")]
+    OutsideFile { path: PathBuf, shape: Vec<isize>, start: i128, end: i128, got: u64 },
+    /// A header that is not JSON, or not that of tensors.
+    #[error("{path}: bad header: {source}")]
+    BadJson { path: PathBuf, source: serde_json::Error },
+    /// A header that lies about a tensor.
+    #[error("{path}: tensor {} {problem}", Shown(name))]
+    BadTensor { path: PathBuf, name: String, problem: Box<TensorProblem> },
+    /// A file that is not as long as its header says.
+    #[error("{path}: file has {got} bytes, expected {expected} as its header says")]
+    FileSize { path: PathBuf, got: u64, expected: u64 },
+    /// An archive whose directory cannot be read.
+    #[error("{path}: damaged archive: {}", lower_case(source))]
+    BadArchive { path: PathBuf, source: rawzip::Error },
+    /// A directory that holds more or fewer entries than it should.
+    #[error("{path}: damaged archive: its directory has {got} entries, expected {expected}")]
+    ArchiveEntries { path: PathBuf, got: u64, expected: u64 },
+    /// An archive that cannot be written in place.
+    #[error(
+        "{path}: mode \"r+\" would leave the archive's checksums wrong; open with mode=\"c\", or save the arrays \
+         as .npy or .safetensors"
+    )]
+    ArchiveInPlace { path: PathBuf },
+    /// Something about one member of an archive; the path is the archive's and then the member's.
+    #[error("{path}: {problem}")]
+    BadMember { path: PathBuf, problem: MemberProblem },
+    /// A pattern for nothing.
+    #[error("no file matches {pattern}")]
+    NoMatch { pattern: PathBuf },
+    /// A pattern that is none.
+    #[error("bad pattern {pattern}: {source}")]
+    BadPattern { pattern: PathBuf, source: glob::PatternError },
+    /// An empty list of files.
+    #[error("no files to open: expected at least one")]
+    NoShards,
+    /// A shard without an axis to take items from.
+    #[error("{path}: has rank 0, so it has no items; a shard needs at least one axis")]
+    ShardRank { path: PathBuf },
+    /// A shard of no items.
+    #[error("{path}: has no items: its shape is {shape:?}")]
+    EmptyShard { path: PathBuf, shape: Vec<usize> },
+    /// Shards whose items differ.
+    #[error("{path}: its {what} is {got}, but {first} has {expected}")]
+    ShardMismatch { path: PathBuf, what: &'static str, got: Box<str>, first: PathBuf, expected: Box<str> },
+    /// A name that says no format to write.
+    #[error("{path}: expected a name that ends in .npy or .safetensors")]
+    UnknownSuffix { path: PathBuf },
+    /// One array where several are wanted, or the other way round.
+    #[error("{path}: {suffix} holds {holds}, got {got}")]
+    WrongContents { path: PathBuf, suffix: &'static str, holds: &'static str, got: &'static str },
+    /// Elements that a format has no name for.
+    #[error("{path}: {}the format has no dtype {dtype}; {hint}", OfTensor(name.as_deref()))]
+    Unsavable { path: PathBuf, name: Option<String>, dtype: String, hint: &'static str },
+    /// A name the format uses for itself.
+    #[error("{path}: no tensor can have the name {name:?}")]
+    ReservedName { path: PathBuf, name: &'static str },
     /// A version NumPy has not defined.
     #[error("{path}: .npy version {major}.{minor} is not one of 1.0, 2.0 and 3.0")]
     UnsupportedVersion { path: PathBuf, major: u8, minor: u8 },
@@ -109,11 +188,35 @@ impl Error {
             | Error::OtherContents { .. }
             | Error::NothingToShare { .. }
             | Error::NameLock { .. }
+            | Error::CopyOfFile
+            | Error::NoMatch { .. }
+            | Error::BadPattern { .. }
+            | Error::NoShards
             | Error::Core(_) => None,
             Error::Io { path, .. }
             | Error::NotRegular { path, .. }
             | Error::NotNpy { path, .. }
-            | Error::Npz { path, .. }
+            | Error::UnknownFormat { path, .. }
+            | Error::SeveralArrays { path }
+            | Error::NoSuchArray { path, .. }
+            | Error::DuplicateName { path, .. }
+            | Error::RawShape { path, .. }
+            | Error::RawRemainder { path, .. }
+            | Error::OutsideFile { path, .. }
+            | Error::BadJson { path, .. }
+            | Error::BadTensor { path, .. }
+            | Error::FileSize { path, .. }
+            | Error::BadArchive { path, .. }
+            | Error::ArchiveEntries { path, .. }
+            | Error::ArchiveInPlace { path }
+            | Error::BadMember { path, .. }
+            | Error::ShardRank { path }
+            | Error::EmptyShard { path, .. }
+            | Error::ShardMismatch { path, .. }
+            | Error::UnknownSuffix { path }
+            | Error::WrongContents { path, .. }
+            | Error::Unsavable { path, .. }
+            | Error::ReservedName { path, .. }
             | Error::UnsupportedVersion { path, .. }
             | Error::HeaderTooLong { path, .. }
             | Error::HeaderTruncated { path, .. }
@@ -209,8 +312,101 @@ pub enum DTypeProblem {
     FieldName,
 }
 
+/// How a header contradicts itself, or us, about one tensor.
+#[expect(missing_docs, reason = "the fields are named by the message above them")]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TensorProblem {
+    /// A dtype without a counterpart here, such as floats of 4 bits.
+    #[error("has dtype {}, which ndlens has no name for", Shown(dtype))]
+    DType { dtype: String },
+    /// A gap before it, or bytes of another.
+    #[error(
+        "is at bytes {start}..{end} of the data, expected it to start at {expected}, where the one before ends"
+    )]
+    Place { start: usize, end: usize, expected: usize },
+    /// More or fewer bytes than its shape needs.
+    #[error("has {got} bytes, expected {expected} for shape {shape:?} of {dtype}")]
+    Size { got: usize, expected: usize, shape: Vec<usize>, dtype: String },
+    /// A shape that no view can have.
+    #[error("cannot be: {source}")]
+    Shape { source: Box<ndlens_core::Error> },
+}
+
+/// What keeps a member of an archive from being a view.
+#[expect(missing_docs, reason = "the fields are named by the message above them")]
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MemberProblem {
+    /// Bytes that are not there as they are in memory.
+    #[error("is compressed, so it cannot be mapped; decompress it into memory with copy=True")]
+    Compressed,
+    /// What numpy never writes.
+    #[error("is compressed by method {method}, expected deflate or none")]
+    Method { method: rawzip::CompressionMethod },
+    /// Bytes that need a password.
+    #[error("is encrypted")]
+    Encrypted,
+    /// A name that is no text.
+    #[error("its name is not UTF-8")]
+    NotUtf8,
+    /// A name that differs from the one beside the data.
+    #[error("the directory calls it so, but before its data it is called \"{}\"", .got.escape_ascii())]
+    OtherName { got: Vec<u8> },
+    /// Data that is not in the file, or where other data is.
+    #[error("is at bytes {start}..{end}, which {with} has too")]
+    Overlap { start: u64, end: u64, with: String },
+    /// Data beyond the end.
+    #[error("is at bytes {start}..{end}, but the archive's directory starts at byte {got}")]
+    Outside { start: u64, end: u64, got: u64 },
+    /// Bytes that are more or fewer than was said.
+    #[error("has {got} bytes, expected {expected}")]
+    Size { got: u64, expected: u64 },
+    /// A bomb, or a lie.
+    #[error("claims {got} bytes, but deflate cannot make more than {max} of {compressed}")]
+    Expansion { got: u64, max: u64, compressed: u64 },
+    /// A checksum that says the bytes are not what they were.
+    #[error("has the checksum {got:08x}, expected {expected:08x}")]
+    Checksum { got: u32, expected: u32 },
+    /// Compressed bytes that are none.
+    #[error("cannot be decompressed: {source}")]
+    Damaged { source: io::Error },
+}
+
+/// The names of a file's arrays, as many as a message can show.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Names(pub(crate) Vec<String>);
+
+impl fmt::Display for Names {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const MOST: usize = 8;
+        let shown: Vec<_> = self.0.iter().take(MOST).map(|name| Shown(name).to_string()).collect();
+        match self.0.len().saturating_sub(MOST) {
+            _ if shown.is_empty() => f.write_str("none"),
+            0 => f.write_str(&shown.join(", ")),
+            more => write!(f, "{} and {more} more", shown.join(", ")),
+        }
+    }
+}
+
+/// What a library says, as our messages begin.
+fn lower_case(source: &impl fmt::Display) -> String {
+    let text = source.to_string();
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
+}
+
+/// `tensor "w": `, or nothing.
+struct OfTensor<'a>(Option<&'a str>);
+
+impl fmt::Display for OfTensor<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |name| write!(f, "tensor {}: ", Shown(name)))
+    }
+}
+
 /// Text from a file, quoted, and cut where it would flood a terminal.
-struct Shown<'a>(&'a str);
+pub(crate) struct Shown<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

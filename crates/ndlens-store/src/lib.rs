@@ -2,9 +2,10 @@
 //!
 //! An array on disk is often larger than memory, and most of a run touches a small part of it. [`open`] reads the
 //! header of a `.npy` file, maps the rest, and gives a [`View`](ndlens_core::View): pages come in as elements are
-//! read, and the system takes them back when it needs the memory. What the header says is checked before anything is
-//! mapped; a file that lies about itself gives a typed [`Error`] with its path, never a panic and never a large
-//! allocation.
+//! read, and the system takes them back when it needs the memory. [`Arrays`] are those of an `.npz` or `.safetensors` file by
+//! name, [`Shards`] one array in several files, [`Raw`] bytes that say nothing of themselves; [`Options::open`] is the door to all.
+//! What a file says is checked before anything is mapped; one that lies about itself gives a typed [`Error`] with its path, never
+//! a panic and never a large allocation. [`save`] writes files that are there whole or not at all.
 //!
 //! ```
 //! use ndlens_store::{MapMode, open};
@@ -24,6 +25,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod arrays;
 mod available;
 mod descr;
 mod error;
@@ -35,16 +37,28 @@ mod map;
 mod name_lock;
 pub mod named;
 mod npy;
+mod npy_header;
+mod npz;
+mod open;
+mod placement;
 mod process;
+mod raw;
+mod safetensors;
+mod save;
+mod shards;
 mod share;
 mod shared;
 mod transit;
 mod view_handle;
 
-pub use error::{DTypeProblem, Error, HeaderProblem, Result};
+pub use arrays::Arrays;
+pub use error::{DTypeProblem, Error, HeaderProblem, MemberProblem, Names, Result, TensorProblem};
 pub use handle::Handle;
 pub use map::{MapMode, MappedFile};
-pub use npy::open;
+pub use open::{Opened, Options, open};
+pub use raw::Raw;
+pub use save::{Contents, save, save_npy, save_safetensors};
+pub use shards::Shards;
 pub use share::{empty_shared, share};
 pub use shared::{ARENA_WORDS, Arena, ArenaId};
 pub use transit::wait_for_receipts;

@@ -198,19 +198,23 @@ const _: () = assert!(align_of::<Aligned>() == ALIGNMENT);
 /// A regular file, open for `mode`, and its size.
 pub(crate) fn open_regular(path: &Path, mode: MapMode) -> Result<(File, u64)> {
     let io = |source| Error::Io { path: path.to_owned(), source };
-    let regular = |kind: FileType| match kind_name(kind) {
-        Some(kind) => Err(Error::NotRegular { path: path.to_owned(), kind }),
-        None => Ok(()),
-    };
     // Asked twice: before, since opening a device can do things; after, since it may be another file by then. A FIFO
     // that slips in between does not block.
-    regular(fs::metadata(path).map_err(io)?.file_type())?;
+    regular(path, fs::metadata(path).map_err(io)?.file_type())?;
     let mut options = OpenOptions::new();
     options.read(true).write(mode == MapMode::ReadWrite).custom_flags(libc::O_NONBLOCK);
     let file = options.open(path).map_err(io)?;
     let metadata = file.metadata().map_err(io)?;
-    regular(metadata.file_type())?;
+    regular(path, metadata.file_type())?;
     Ok((file, metadata.len()))
+}
+
+/// Refuses everything that is not a file of bytes.
+pub(crate) fn regular(path: &Path, kind: FileType) -> Result<()> {
+    match kind_name(kind) {
+        Some(kind) => Err(Error::NotRegular { path: path.to_owned(), kind }),
+        None => Ok(()),
+    }
 }
 
 fn kind_name(kind: FileType) -> Option<&'static str> {

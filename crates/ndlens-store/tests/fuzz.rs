@@ -1,9 +1,10 @@
 //! No bytes make a panic: whatever a file holds, it opens or says why not.
 
 use std::fs;
+use std::io::Write;
 
-use ndlens_core::{Order, View};
-use ndlens_store::{Error, MapMode, open};
+use ndlens_core::{DType, Order, View};
+use ndlens_store::{Arrays, Error, MapMode, Opened, Options, Raw, open, save_safetensors};
 use proptest::prelude::*;
 
 fn open_bytes(bytes: &[u8]) -> Result<View, Error> {
@@ -30,6 +31,84 @@ fn valid() -> Vec<u8> {
     bytes.extend((header.len() as u32).to_le_bytes());
     bytes.extend(header.bytes());
     bytes.resize(bytes.len() + 6 * 24, 1);
+    bytes
+}
+
+/// Opens a file of several arrays and reads all that can be read, mapped and loaded.
+fn open_arrays(suffix: &str, bytes: &[u8]) {
+    let file = tempfile::Builder::new().suffix(suffix).tempfile().unwrap();
+    fs::write(file.path(), bytes).unwrap();
+    let path = file.path().to_str().unwrap();
+    let check = |error: Error| assert!(error.to_string().starts_with(path), "{error}");
+    for arrays in [Arrays::open(file.path(), MapMode::Read), Arrays::load(file.path(), MapMode::Read)] {
+        match arrays {
+            Ok(arrays) => {
+                for name in arrays.names() {
+                    match arrays.get(name) {
+                        Ok(view) => drop(view.copy(Order::C).unwrap()),
+                        // That there is no memory is not the file's.
+                        Err(Error::Core(ndlens_core::Error::OutOfMemory { .. })) => {}
+                        Err(error) => check(error),
+                    }
+                }
+            }
+            Err(error) => check(error),
+        }
+    }
+}
+
+fn valid_tensors() -> Vec<u8> {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let arrays = [("a", View::from_vec(vec![1.0f32; 6])), ("b", View::from_vec(vec![1u8; 5]))];
+    save_safetensors(file.path(), &arrays.map(|(name, view)| (name.to_owned(), view))).unwrap();
+    fs::read(file.path()).unwrap()
+}
+
+/// One member stored and one compressed, as `numpy.savez` and `numpy.savez_compressed` write them.
+fn valid_archive() -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut archive = rawzip::ZipArchiveWriter::new(&mut bytes);
+    for (name, method) in
+        [("a.npy", rawzip::CompressionMethod::STORE), ("b.npy", rawzip::CompressionMethod::DEFLATE)]
+    {
+        let (mut entry, config) = archive.new_file(name).compression_method(method).start().unwrap();
+        let descriptor = if method == rawzip::CompressionMethod::STORE {
+            let mut writer = config.wrap(&mut entry);
+            writer.write_all(&valid()).unwrap();
+            writer.finish().unwrap().1
+        } else {
+            let mut writer =
+                config.wrap(flate2::write::DeflateEncoder::new(&mut entry, flate2::Compression::default()));
+            writer.write_all(&valid()).unwrap();
+            let (encoder, descriptor) = writer.finish().unwrap();
+            encoder.finish().unwrap();
+            descriptor
+        };
+        entry.finish(descriptor).unwrap();
+    }
+    archive.finish().unwrap();
+    bytes
+}
+
+/// Bytes changed here and there, and cut off.
+fn mutations() -> impl Strategy<Value = (Vec<(prop::sample::Index, u8)>, Option<prop::sample::Index>)> {
+    (
+        proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+        proptest::option::weighted(0.2, any::<prop::sample::Index>()),
+    )
+}
+
+fn mutated(
+    mut bytes: Vec<u8>,
+    (changes, cut): (Vec<(prop::sample::Index, u8)>, Option<prop::sample::Index>),
+) -> Vec<u8> {
+    for (at, byte) in changes {
+        let at = at.index(bytes.len());
+        bytes[at] = byte;
+    }
+    if let Some(cut) = cut {
+        bytes.truncate(cut.index(bytes.len()));
+    }
     bytes
 }
 
@@ -60,24 +139,63 @@ proptest! {
     }
 
     #[test]
-    fn random_mutations_of_a_valid_file_never_panic(
-        changes in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 1..6),
-        cut in proptest::option::of(any::<proptest::sample::Index>()),
+    fn random_mutations_of_valid_files_never_panic(mutations in mutations()) {
+        let _ = open_bytes(&mutated(valid(), mutations.clone()));
+        open_arrays(".safetensors", &mutated(valid_tensors(), mutations.clone()));
+        open_arrays(".npz", &mutated(valid_archive(), mutations));
+    }
+
+    #[test]
+    fn random_words_of_a_header_of_tensors_never_panic(
+        words in proptest::collection::vec(
+            proptest::sample::select(vec![
+                "{", "}", "[", "]", ",", ":", "\"a\"", "\"dtype\"", "\"shape\"", "\"data_offsets\"", "\"F32\"", "\"F4\"",
+                "\"__metadata__\"", "0", "1", "-1", "8", "18446744073709551615", "\"a\":{\"dtype\":\"U8\",\"shape\":[",
+                "],\"data_offsets\":[0,8]}", "null",
+            ]),
+            0..30,
+        ),
     ) {
-        let mut bytes = valid();
-        for (at, byte) in changes {
-            let at = at.index(bytes.len());
-            bytes[at] = byte;
+        let header = words.concat();
+        let len = (header.len() as u64).to_le_bytes();
+        open_arrays(".safetensors", &[&len[..], header.as_bytes(), &[0; 8]].concat());
+    }
+
+    #[test]
+    fn random_bytes_after_the_magics_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        open_arrays(".npz", &[b"PK\x03\x04", &bytes[..]].concat());
+        open_arrays(".npz", &[b"PK\x05\x06", &bytes[..]].concat());
+        open_arrays(".safetensors", &bytes);
+    }
+
+    #[test]
+    fn raw_bytes_described_at_random_never_panic(
+        shape in proptest::collection::vec(prop_oneof![-3isize..9, any::<isize>()], 0..5),
+        strides in proptest::option::of(proptest::collection::vec(prop_oneof![-9isize..9, any::<isize>()], 0..5)),
+        offset in prop_oneof![0usize..120, any::<usize>()],
+    ) {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), [7; 100]).unwrap();
+        let raw = Some(Raw { shape, dtype: DType::U16, offset, strides });
+        for mode in [MapMode::Read, MapMode::ReadWrite] {
+            match (Options { mode, raw: raw.clone(), ..Options::default() }).open(file.path()) {
+                Ok(Opened::Array(view)) if view.nbytes() < 1 << 20 => drop(view.copy(Order::C).unwrap()),
+                Ok(_) => {}
+                Err(error) => assert_eq!(error.path(), Some(file.path())),
+            }
         }
-        if let Some(cut) = cut {
-            bytes.truncate(cut.index(bytes.len()));
-        }
-        let _ = open_bytes(&bytes);
     }
 }
 
 #[test]
-fn the_file_the_mutations_start_from_is_valid() {
+fn the_files_the_mutations_start_from_are_valid() {
     let view = open_bytes(&valid()).unwrap();
     assert_eq!(view.dtype().to_string(), "T{<B:a:7xT{(2,1)>d:c:}:b:}");
+    for (suffix, bytes) in [(".safetensors", valid_tensors()), (".npz", valid_archive())] {
+        let file = tempfile::Builder::new().suffix(suffix).tempfile().unwrap();
+        fs::write(file.path(), bytes).unwrap();
+        let arrays = Arrays::load(file.path(), MapMode::Read).unwrap();
+        assert_eq!(arrays.names().len(), 2);
+        assert!(arrays.names().iter().all(|name| arrays.get(name).is_ok()));
+    }
 }

@@ -1,0 +1,251 @@
+//! `.npz` archives: zip files of `.npy` files, as `numpy.savez` writes them.
+//!
+//! ```text
+//!  |local header|weights.npy......|local header|bias.npy...|...|directory|end|
+//! ```
+//!
+//! A member that is stored is in the file as it is in memory, so it is mapped in place. One that is compressed is nowhere in
+//! memory until somebody decompresses it, which is a copy, and asked for.
+//!
+//! A member's errors name it as a path within the archive's: `data.npz/weights.npy: truncated: ..`.
+//!
+//! # Rationale
+//!
+//! What a directory says is checked when the archive is opened: each member has a name of its own, the same in both places, and
+//! bytes of its own in the file. What a member says of itself is read when it is asked for, as NumPy does, so that one that no view
+//! can show does not stand before the others. A size that was claimed is allocated only if deflate can make so much of the
+//! compressed bytes that are there, and the machine has it.
+//!
+//! Writing in place would leave a checksum that every other reader takes for damage, so `"r+"` is refused.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use flate2::CrcReader;
+use flate2::read::DeflateDecoder;
+use ndlens_core::{ALIGNMENT, Buffer, View};
+use rawzip::{CompressionMethod, MAX_CENTRAL_DIRECTORY_RECORD_SIZE, ReaderAt, ZipLocator};
+
+use crate::available::available_bytes;
+use crate::error::{Error, MemberProblem, Result};
+use crate::npy;
+use crate::placement::{Placement, Section};
+
+/// The first bytes of a zip archive: a file in it, or the end of an empty one.
+pub(crate) const MAGICS: [&[u8]; 2] = [b"PK\x03\x04", b"PK\x05\x06"];
+
+/// What NumPy adds to a name.
+const SUFFIX: &str = ".npy";
+
+/// The most bytes that deflate makes of one: 258 of two bits, and a little for its tables.
+const MAX_EXPANSION: u64 = 1032;
+
+/// A file that ends where it ended when it was opened.
+struct Bounded<'a> {
+    file: &'a File,
+    len: u64,
+}
+
+impl ReaderAt for Bounded<'_> {
+    fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
+        Section::new(self.file, offset, self.len).read(bytes)
+    }
+}
+
+/// One member, as the directory has it.
+#[derive(Debug)]
+struct Member {
+    /// Its name, suffix and all, within the archive's path.
+    path: PathBuf,
+    /// Its bytes in the file.
+    start: u64,
+    end: u64,
+    /// Its bytes, decompressed.
+    size: u64,
+    checksum: u32,
+    method: CompressionMethod,
+}
+
+/// The members of an archive, in the directory's order.
+#[derive(Debug)]
+pub(crate) struct Members(Vec<Member>);
+
+fn bad(path: &Path, problem: MemberProblem) -> Error {
+    Error::BadMember { path: path.to_owned(), problem }
+}
+
+impl Members {
+    /// The members and their names, without `.npy`, of an archive of `file_len` bytes.
+    pub(crate) fn read(file: &File, path: &Path, file_len: u64) -> Result<(Self, Vec<String>)> {
+        let damaged = |source: rawzip::Error| match source.into_kind() {
+            rawzip::ErrorKind::IO(source) if source.raw_os_error().is_some() => {
+                Error::Io { path: path.to_owned(), source }
+            }
+            kind => Error::BadArchive { path: path.to_owned(), source: kind.into() },
+        };
+        let reader = Bounded { file, len: file_len };
+        let mut buffer = vec![0; MAX_CENTRAL_DIRECTORY_RECORD_SIZE];
+        let archive = ZipLocator::new().locate_in_reader(reader, &mut buffer, file_len);
+        let archive = archive.map_err(|(_, source)| damaged(source))?;
+        let mut local = vec![0; MAX_CENTRAL_DIRECTORY_RECORD_SIZE];
+        let (mut members, mut names, mut count) = (vec![], vec![], 0);
+        let mut entries = archive.entries(&mut buffer);
+        while let Some(entry) = entries.next_entry().map_err(damaged)? {
+            count += 1;
+            if entry.is_dir() {
+                continue;
+            }
+            let name = entry.file_path();
+            let name = name.as_bytes();
+            let member_path = path_within(path, name);
+            let Ok(text) = std::str::from_utf8(name) else {
+                return Err(bad(&member_path, MemberProblem::NotUtf8));
+            };
+            if entry.flags().is_encrypted() {
+                return Err(bad(&member_path, MemberProblem::Encrypted));
+            }
+            let found = archive.get_entry(entry.wayfinder()).map_err(damaged)?;
+            let header = found.local_header(&mut local).map_err(damaged)?;
+            if header.file_path().as_bytes() != name {
+                let got = header.file_path().as_bytes().to_vec();
+                return Err(bad(&member_path, MemberProblem::OtherName { got }));
+            }
+            let (start, end) = found.compressed_data_range();
+            names.push(text.strip_suffix(SUFFIX).unwrap_or(text).to_owned());
+            members.push(Member {
+                path: member_path,
+                start,
+                end,
+                size: entry.uncompressed_size_hint(),
+                checksum: entry.crc32(),
+                method: entry.compression_method(),
+            });
+        }
+        if count != archive.entries_hint() {
+            let expected = archive.entries_hint();
+            return Err(Error::ArchiveEntries { path: path.to_owned(), got: count, expected });
+        }
+        check_places(&members, archive.directory_offset())?;
+        Ok((Members(members), names))
+    }
+
+    /// The byte after the last that can be mapped.
+    pub(crate) fn end(&self) -> usize {
+        let stored = self.0.iter().filter(|member| member.method == CompressionMethod::STORE);
+        stored.map(|member| member.end as usize).max().unwrap_or(0)
+    }
+
+    /// Where the array of the member at a place is in the archive's file.
+    pub(crate) fn place(&self, at: usize, file: &File) -> Result<Placement> {
+        let Member { path, start, end, method, .. } = &self.0[at];
+        if *method != CompressionMethod::STORE {
+            let problem = match *method {
+                CompressionMethod::DEFLATE => MemberProblem::Compressed,
+                method => MemberProblem::Method { method },
+            };
+            return Err(bad(path, problem));
+        }
+        let place = npy::read_placement(&mut Section::new(file, *start, *end), path, end - start)?;
+        // Never: it ends where the member does, at most.
+        place.shifted(*start as usize).ok_or_else(|| {
+            bad(path, MemberProblem::Outside { start: *start, end: *end, got: usize::MAX as u64 })
+        })
+    }
+
+    /// The array of the member at a place, in memory of its own; its checksum is right.
+    pub(crate) fn load(&self, at: usize, file: &File) -> Result<View> {
+        let member = &self.0[at];
+        let section = Section::new(file, member.start, member.end);
+        match member.method {
+            CompressionMethod::STORE => member.read(section),
+            CompressionMethod::DEFLATE => member.read(DeflateDecoder::new(section)),
+            method => Err(bad(&member.path, MemberProblem::Method { method })),
+        }
+    }
+}
+
+impl Member {
+    fn read(&self, decompressed: impl Read) -> Result<View> {
+        let path = &self.path;
+        let mut reader = CrcReader::new(decompressed.take(self.size));
+        let place = npy::read_placement(&mut reader, path, self.size).map_err(|error| match error {
+            Error::Io { source, .. } => self.failed(source),
+            error => error,
+        })?;
+        let failed = |source| self.failed(source);
+        let header = self.size - reader.get_ref().limit();
+        let nbytes = place.nbytes();
+        let out_of_memory = || ndlens_core::Error::OutOfMemory { len_bytes: nbytes };
+        if nbytes as u64 > available_bytes() {
+            return Err(out_of_memory().into());
+        }
+        let mut bytes: Vec<u8> = Vec::new();
+        bytes.try_reserve_exact(nbytes.saturating_add(ALIGNMENT)).map_err(|_| out_of_memory())?;
+        // The elements start where whoever reads them likes it best.
+        let offset = bytes.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT);
+        bytes.resize(offset, 0);
+        (&mut reader).take(nbytes as u64).read_to_end(&mut bytes).map_err(failed)?;
+        let rest = io::copy(&mut reader, &mut io::sink()).map_err(failed)?;
+        let got = header + (bytes.len() - offset) as u64 + rest;
+        if got != self.size {
+            return Err(bad(path, MemberProblem::Size { got, expected: self.size }));
+        }
+        let checksum = reader.crc().sum();
+        if checksum != self.checksum {
+            let expected = self.checksum;
+            return Err(bad(path, MemberProblem::Checksum { got: checksum, expected }));
+        }
+        let buffer = if nbytes == 0 { Buffer::zeroed(0)? } else { Buffer::from_vec(bytes) };
+        place.view_at(buffer, offset)
+    }
+
+    /// What the system says is its own; the rest is about the bytes.
+    fn failed(&self, source: io::Error) -> Error {
+        match source.raw_os_error() {
+            Some(_) => Error::Io { path: self.path.clone(), source },
+            None => bad(&self.path, MemberProblem::Damaged { source }),
+        }
+    }
+}
+
+/// A member's path, whatever its name: one that starts at the root would replace the archive's.
+fn path_within(archive: &Path, name: &[u8]) -> PathBuf {
+    let mut path = OsString::from(archive);
+    path.push("/");
+    path.push(std::ffi::OsStr::from_bytes(name));
+    path.into()
+}
+
+/// Whether each member has bytes of its own, before the directory, and can be as large as it says.
+fn check_places(members: &[Member], directory: u64) -> Result<()> {
+    let mut by_start: Vec<_> = members.iter().collect();
+    by_start.sort_by_key(|member| (member.start, member.end));
+    for member in &by_start {
+        let (start, end) = (member.start, member.end);
+        if end > directory {
+            return Err(bad(&member.path, MemberProblem::Outside { start, end, got: directory }));
+        }
+        let (compressed, got) = (end - start, member.size);
+        let max = match member.method {
+            CompressionMethod::STORE if got != compressed => {
+                return Err(bad(&member.path, MemberProblem::Size { got: compressed, expected: got }));
+            }
+            CompressionMethod::DEFLATE => compressed.saturating_mul(MAX_EXPANSION),
+            _ => u64::MAX,
+        };
+        if got > max {
+            return Err(bad(&member.path, MemberProblem::Expansion { got, max, compressed }));
+        }
+    }
+    for (first, second) in by_start.iter().zip(by_start.iter().skip(1)) {
+        if second.start < first.end {
+            let (start, end) = (second.start, second.end);
+            let with = first.path.display().to_string();
+            return Err(bad(&second.path, MemberProblem::Overlap { start, end, with }));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,101 @@
+//! From a path to what is there: one array, arrays by name, or one array in several files.
+
+use std::path::Path;
+
+use ndlens_core::{Order, View};
+
+use crate::arrays::{Arrays, Format};
+use crate::error::{Error, Result};
+use crate::map::{self, MapMode, MappedFile};
+use crate::npy;
+use crate::placement::Section;
+use crate::raw::Raw;
+use crate::shards::{self, Shards};
+
+/// How to open what a path leads to.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Options {
+    /// Who sees what is written.
+    pub mode: MapMode,
+    /// Whether the arrays are read into memory of their own, and not mapped.
+    pub copy: bool,
+    /// What the bytes are, where the file does not say.
+    pub raw: Option<Raw>,
+}
+
+/// What was opened.
+#[derive(Debug)]
+pub enum Opened {
+    /// One array.
+    Array(View),
+    /// Arrays by name.
+    Arrays(Arrays),
+    /// One array in several files.
+    Shards(Shards),
+}
+
+/// Opens an array in a file, by the file's first bytes, whatever its name.
+///
+/// The view has the file's shape, dtype and order. Dtypes the core has no name for, such as big-endian numbers,
+/// strings and records, come as [`DType::Opaque`](ndlens_core::DType::Opaque); so does bfloat16, which `ml_dtypes` saves as two
+/// raw bytes.
+///
+/// # Errors
+///
+/// [`Error::Io`] and [`Error::NotRegular`] where there is no file to map; [`Error::UnknownFormat`], [`Error::NotNpy`],
+/// [`Error::SeveralArrays`] and [`Error::UnsupportedVersion`] for other formats; [`Error::HeaderTooLong`],
+/// [`Error::HeaderTruncated`], [`Error::BadHeader`], [`Error::Shape`] and [`Error::Truncated`] for damage;
+/// [`Error::UnsupportedDType`] for what no view can show.
+pub fn open(path: &Path, mode: MapMode) -> Result<View> {
+    Options { mode, ..Options::default() }.open_array(path)
+}
+
+impl Options {
+    /// Opens the file of this name, or the files that this pattern matches, in the natural order of their names. A path that
+    /// leads to a file is no pattern.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`] for one array, [`Arrays::open`] for several, [`Shards::open`] for a pattern, for which also
+    /// [`Error::NoMatch`] and [`Error::BadPattern`]. For raw bytes [`Error::RawShape`], [`Error::RawRemainder`] and
+    /// [`Error::OutsideFile`]; [`Error::CopyOfFile`].
+    pub fn open(&self, path: &Path) -> Result<Opened> {
+        if let Some(paths) = shards::matches(path)? {
+            return Shards::open(&paths, self).map(Opened::Shards);
+        }
+        self.open_file(path)
+    }
+
+    fn open_file(&self, path: &Path) -> Result<Opened> {
+        let (file, len) = map::open_regular(path, self.mode)?;
+        let place = if let Some(raw) = &self.raw {
+            raw.place(path, len)?
+        } else {
+            match Format::of(&file, path, len)? {
+                Format::Npy => npy::read_placement(&mut Section::new(&file, 0, len), path, len)?,
+                format => {
+                    let arrays = Arrays::of(file, path, len, self.mode, format, self.copy);
+                    return arrays.map(Opened::Arrays);
+                }
+            }
+        };
+        if self.copy && self.mode == MapMode::ReadWrite {
+            return Err(Error::CopyOfFile);
+        }
+        let view = place.view(MappedFile::map(file, path, self.mode, place.end())?)?;
+        if !self.copy {
+            return Ok(Opened::Array(view));
+        }
+        let fortran = view.is_contiguous(Order::F) && !view.is_contiguous(Order::C);
+        let copy = view.copy(if fortran { Order::F } else { Order::C })?;
+        Ok(Opened::Array(if view.is_read_only() { copy.to_read_only() } else { copy }))
+    }
+
+    /// One array, which is what a file must hold to be a shard.
+    pub(crate) fn open_array(&self, path: &Path) -> Result<View> {
+        match self.open_file(path)? {
+            Opened::Array(view) => Ok(view),
+            Opened::Arrays(_) | Opened::Shards(_) => Err(Error::SeveralArrays { path: path.to_owned() }),
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Where in a file an array is, before anything of it is mapped or read.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
+
+use ndlens_core::{Buffer, DType, Layout, Order, View};
+
+use crate::error::Result;
+
+/// An array's elements, as bytes of its file.
+///
+/// ```text
+///  file    |..........|element 0|element 1|....|last element|......|
+///          0          ^offset                               ^end
+/// ```
+///
+/// An array without elements needs no byte, so it is at the start of none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Placement {
+    dtype: DType,
+    shape: Vec<usize>,
+    strides: Vec<isize>,
+    offset: usize,
+    end: usize,
+}
+
+impl Placement {
+    /// Elements packed from byte `start` on.
+    pub(crate) fn packed(
+        dtype: DType,
+        shape: &[usize],
+        order: Order,
+        start: usize,
+    ) -> ndlens_core::Result<Self> {
+        let packed = Layout::contiguous(shape, dtype.itemsize(), order)?;
+        let nbytes = packed.len() * dtype.itemsize();
+        let overflow =
+            || ndlens_core::Error::SizeOverflow { shape: shape.to_vec(), itemsize: dtype.itemsize() };
+        let (offset, end) = match nbytes {
+            0 => (0, 0),
+            _ => (start, start.checked_add(nbytes).ok_or_else(overflow)?),
+        };
+        Ok(Placement { shape: shape.to_vec(), strides: packed.strides().to_vec(), offset, end, dtype })
+    }
+
+    /// Elements at any strides, in bytes. The error is what [`Layout::reach`] says, or how many bytes below the file's first
+    /// they reach.
+    pub(crate) fn strided(
+        dtype: DType,
+        shape: &[usize],
+        strides: &[isize],
+        offset: usize,
+    ) -> ndlens_core::Result<Self> {
+        let (below, above) = Layout::reach(shape, strides, dtype.itemsize())?;
+        let outside = || ndlens_core::Error::OutOfBuffer {
+            start: offset as i128 - below as i128,
+            end: offset as i128 + above as i128,
+            len: usize::MAX,
+        };
+        let empty = shape.contains(&0);
+        let end = offset.checked_add(above).filter(|_| below <= offset || empty).ok_or_else(outside)?;
+        let (offset, end) = if empty { (0, 0) } else { (offset, end) };
+        Ok(Placement { dtype, shape: shape.to_vec(), strides: strides.to_vec(), offset, end })
+    }
+
+    /// The byte after the last that elements touch.
+    pub(crate) fn end(&self) -> usize {
+        self.end
+    }
+
+    /// Bytes of all elements, packed.
+    pub(crate) fn nbytes(&self) -> usize {
+        self.shape.iter().product::<usize>() * self.dtype.itemsize()
+    }
+
+    /// The same elements, as far from the start of something that holds their file `by` bytes from its own.
+    pub(crate) fn shifted(self, by: usize) -> Option<Self> {
+        match self.end {
+            0 => Some(self),
+            _ => Some(Placement {
+                offset: self.offset.checked_add(by)?,
+                end: self.end.checked_add(by)?,
+                ..self
+            }),
+        }
+    }
+
+    /// The array in memory that is the file's from byte 0 on.
+    pub(crate) fn view(&self, buffer: Buffer) -> Result<View> {
+        self.view_at(buffer, self.offset)
+    }
+
+    /// The array in memory in which its first element is at `offset`.
+    pub(crate) fn view_at(&self, buffer: Buffer, offset: usize) -> Result<View> {
+        let offset = if self.end == 0 { 0 } else { offset };
+        let layout = Layout::new(&self.shape, &self.strides, offset, self.dtype.itemsize(), buffer.len())?;
+        Ok(View::new(buffer, layout, self.dtype.clone())?)
+    }
+}
+
+/// A range of a file's bytes, read in turn. No position of the file's own is moved, so that several can be read at once.
+#[derive(Debug)]
+pub(crate) struct Section<'a> {
+    file: &'a File,
+    at: u64,
+    end: u64,
+}
+
+impl<'a> Section<'a> {
+    pub(crate) fn new(file: &'a File, start: u64, end: u64) -> Self {
+        Section { file, at: start, end }
+    }
+}
+
+impl Read for Section<'_> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let left = self.end.saturating_sub(self.at).min(bytes.len() as u64) as usize;
+        let there = self.file.read_at(&mut bytes[..left], self.at)?;
+        self.at += there as u64;
+        Ok(there)
+    }
+}
+
+/// Reads until `bytes` are full or there are no more; how many there were.
+pub(crate) fn read_fully(reader: &mut impl Read, bytes: &mut [u8]) -> io::Result<usize> {
+    let mut there = 0;
+    while there < bytes.len() {
+        match reader.read(&mut bytes[there..]) {
+            Ok(0) => break,
+            Ok(n) => there += n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(there)
+}
