@@ -122,7 +122,7 @@ impl Plan {
         scratch: &mut Scratch,
     ) -> Result<(), Box<Failure>> {
         // One look at each source for all rows; only where bytes are missing, one for each item.
-        let complete: Vec<bool> = self.fields.iter().map(|field| field.source.verify().is_ok()).collect();
+        let complete: Vec<bool> = self.fields.iter().map(|field| field.source.is_complete()).collect();
         let mut items = [0; MAX_BLOCK_ITEMS];
         for start in rows.clone().step_by(MAX_BLOCK_ITEMS) {
             let block = start..(start + MAX_BLOCK_ITEMS).min(rows.end);

@@ -151,7 +151,7 @@ impl Gather {
         for (field, part) in self.fields.iter().zip(parts) {
             let nbytes = field.program.nbytes();
             let stores = stores_for(nbytes * items.len());
-            let complete = field.source.verify().is_ok();
+            let complete = field.source.is_complete();
             if let Some(take) = field.take.as_ref().filter(|_| complete) {
                 // SAFETY: the whole part, which lies in the block; the caller has it alone.
                 let destination = unsafe {

@@ -1,6 +1,10 @@
 //! Where items come from.
 
 use ndlens_core::{DType, Index, Result, View, ViewRef};
+use ndlens_store::Shards;
+
+/// The most shards that are asked for all items at once: as many as take a small part of the time that a batch does.
+const MOST_SHARDS_ASKED: usize = 32;
 
 /// A sequence of items of one shape and dtype, such as a view, whose items are its rows along axis 0: images of
 /// (N, H, W, C), rows of (N, F), windows of (N, size, F), labels of (N,).
@@ -24,13 +28,9 @@ pub trait Source: Send + Sync {
         None
     }
 
-    /// Checks, right before items are read, that the bytes of all items are there; where they are not, each item is asked for
-    /// its own.
-    ///
-    /// # Errors
-    ///
-    /// What [`Owner::verify`](ndlens_core::Owner::verify) says.
-    fn verify(&self) -> Result<()>;
+    /// Whether the bytes of all items are there, asked right before items are read. Where not, or where it would take longer to
+    /// find out, each item is asked for its own; see [`Owner::verify`](ndlens_core::Owner::verify).
+    fn is_complete(&self) -> bool;
 
     /// Item `index`, below [`len`](Self::len), of shape [`item_shape`](Self::item_shape).
     ///
@@ -57,11 +57,34 @@ impl Source for View {
         Some(self)
     }
 
-    fn verify(&self) -> Result<()> {
-        self.buffer().verify()
+    fn is_complete(&self) -> bool {
+        self.buffer().verify().is_ok()
     }
 
     fn item(&self, index: usize) -> Result<ViewRef<'_>> {
         self.as_ref().index(&[Index::At(index as isize)])
+    }
+}
+
+impl Source for Shards {
+    fn len(&self) -> usize {
+        self.len()
+    }
+
+    fn item_shape(&self) -> Option<&[usize]> {
+        Some(self.item_shape())
+    }
+
+    fn dtype(&self) -> &DType {
+        self.dtype()
+    }
+
+    fn is_complete(&self) -> bool {
+        let views = self.views();
+        views.len() <= MOST_SHARDS_ASKED && views.iter().all(|view| view.buffer().verify().is_ok())
+    }
+
+    fn item(&self, index: usize) -> Result<ViewRef<'_>> {
+        self.item(index)
     }
 }
