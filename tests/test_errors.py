@@ -45,7 +45,7 @@ def records() -> Array:
 def truncated() -> nl.View:
     """A view of a file that has become shorter; runs in the test's own directory."""
     np.save("cut.npy", np.zeros(1 << 16, np.uint8))
-    view = nl.open("cut.npy")
+    view: nl.View = nl.open("cut.npy")
     os.truncate("cut.npy", 4096)
     return view
 

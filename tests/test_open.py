@@ -190,7 +190,7 @@ def test_a_path_may_be_bytes_as_for_numpy_and_open(path: Path) -> None:
 
 def test_what_is_no_path_is_a_type_error() -> None:
     with pytest.raises(TypeError, match=r"^expected str, bytes or os.PathLike object, not int\b"):
-        nl.open(3)  # type: ignore[arg-type]
+        nl.open(3)  # type: ignore[call-overload]
 
 
 def test_a_name_that_is_not_utf_8_opens_and_errors_name_it_exactly(tmp_path: Path) -> None:
@@ -372,13 +372,12 @@ def test_a_file_of_another_format_shows_how_it_starts(content: bytes, starts: st
     assert str(error) == rf'{path}: not a .npy file: it starts with "{starts}", expected "\x93NUMPY"'
 
 
-def test_an_npz_archive_says_what_to_do_instead(path: Path) -> None:
-    with path.open("wb") as file:
-        np.savez(file, a=np.arange(3))
-    text = str(refused(path))
-    assert text.startswith(rf'{path}: not a .npy file: it starts with "PK\x03\x04')
-    assert text.endswith(
-        "as an .npz archive does, which is not supported yet; save each array with numpy.save"
+def test_a_file_of_no_format_says_what_to_do_about_raw_bytes(path: Path) -> None:
+    path = path.with_suffix(".bin")
+    path.write_bytes(b"\0" * 20)
+    starts = r"\x00" * 8
+    assert str(refused(path)) == (
+        f'{path}: not a .npy, .npz or .safetensors file: it starts with "{starts}"; for raw bytes say their dtype'
     )
 
 

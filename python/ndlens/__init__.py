@@ -9,10 +9,12 @@
 import typing as _typing
 
 from . import transforms
+from ._arrays import Arrays
 from ._ndlens import (
     Epoch,
     Explanation,
     Loader,
+    Shards,
     View,
     ViewIterator,
     __version__,
@@ -22,6 +24,7 @@ from ._ndlens import (
     explain,
     may_share_memory,
     open,
+    save,
     share,
     shares_memory,
     view,
@@ -29,12 +32,14 @@ from ._ndlens import (
 from .errors import CopyRequired, FormatError, ReadOnlyError, StaleHandleError, TruncatedError
 
 __all__ = [
+    "Arrays",
     "CopyRequired",
     "Epoch",
     "Explanation",
     "FormatError",
     "Loader",
     "ReadOnlyError",
+    "Shards",
     "StaleHandleError",
     "TruncatedError",
     "View",
@@ -46,6 +51,7 @@ __all__ = [
     "explain",
     "may_share_memory",
     "open",
+    "save",
     "share",
     "shares_memory",
     "transforms",

@@ -1,5 +1,5 @@
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from os import PathLike
 from types import EllipsisType
 from typing import Any, ClassVar, Literal, NoReturn, SupportsIndex, TypeAlias, final, overload
@@ -8,15 +8,18 @@ import numpy as np
 from torch import Tensor
 from typing_extensions import CapsuleType
 
+from ._arrays import Arrays
 from .transforms import Transform
 
 _Index: TypeAlias = SupportsIndex | slice | EllipsisType | None
 _Key: TypeAlias = _Index | tuple[_Index, ...]
+_Path: TypeAlias = str | bytes | PathLike[str] | PathLike[bytes]
 
 __all__ = [
     "Epoch",
     "Explanation",
     "Loader",
+    "Shards",
     "View",
     "ViewIterator",
     "__version__",
@@ -26,6 +29,7 @@ __all__ = [
     "explain",
     "may_share_memory",
     "open",
+    "save",
     "share",
     "shares_memory",
     "view",
@@ -150,6 +154,25 @@ class View:
         def __release_buffer__(self, buffer: memoryview, /) -> None: ...
 
 @final
+class Shards:
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def ndim(self) -> int: ...
+    @property
+    def dtype(self) -> str: ...
+    @property
+    def nbytes(self) -> int: ...
+    @property
+    def shards(self) -> tuple[View, ...]: ...
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[Any]: ...
+    @overload
+    def __getitem__(self, key: slice, /) -> Shards: ...
+    @overload
+    def __getitem__(self, key: SupportsIndex, /) -> Any: ...
+
+@final
 class Explanation:
     @property
     def zero_copy(self) -> bool: ...
@@ -217,9 +240,31 @@ def view(obj: Any, /, *, readonly: bool | None = None) -> View: ...
 def explain(obj: Any, target: Literal["torch", "numpy", "jax", "memoryview"], /) -> Explanation: ...
 def shares_memory(a: Any, b: Any, /) -> bool: ...
 def may_share_memory(a: Any, b: Any, /) -> bool: ...
+@overload
 def open(
-    path: str | bytes | PathLike[str] | PathLike[bytes], mode: Literal["r", "c", "r+"] = "c"
-) -> View: ...
+    path: list[Any] | tuple[_Path, ...],
+    mode: Literal["r", "c", "r+"] = "c",
+    *,
+    copy: bool = False,
+    shape: SupportsIndex | Sequence[SupportsIndex] | None = None,
+    dtype: Any = None,
+    offset: int = 0,
+    strides: Sequence[SupportsIndex] | None = None,
+) -> Shards: ...
+
+# What a path leads to decides: View, Arrays or Shards.
+@overload
+def open(
+    path: _Path,
+    mode: Literal["r", "c", "r+"] = "c",
+    *,
+    copy: bool = False,
+    shape: SupportsIndex | Sequence[SupportsIndex] | None = None,
+    dtype: Any = None,
+    offset: int = 0,
+    strides: Sequence[SupportsIndex] | None = None,
+) -> Any: ...
+def save(path: _Path, obj: Any, /) -> None: ...
 def dtype_name(dtype: Any, /) -> str: ...
 def share(obj: Any, /, *, name: str | None = None, timeout: float | None = None) -> Any: ...
 def attach(name: str, /, *, timeout: float | None = 60.0) -> Any: ...
@@ -228,6 +273,16 @@ def _view_of_handle(handle: bytes, /) -> View: ...
 def _view_of_bytes(packed: bytes, buffer: Any, /) -> View: ...
 def _reduce_sent(view: View, /) -> tuple[Callable[..., View], tuple[Any, ...]]: ...
 def _wait_for_receipts(seconds: float, /) -> bool: ...
+def _arrays_of_handle(handle: bytes, /) -> Arrays: ...
+def _shards_of_views(views: Sequence[View], /) -> Shards: ...
+
+@final
+class _ArrayFile:
+    def __getitem__(self, name: str, /) -> View: ...
+    def __contains__(self, name: str, /) -> bool: ...
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[str]: ...
+    def handle(self) -> bytes | None: ...
 
 @final
 class _Gatherer:

@@ -73,11 +73,15 @@ def collate(samples: Any) -> Any:
     return samples
 
 
+def _source(field: Any) -> _ndlens.View | _ndlens.Shards:
+    return field if isinstance(field, _ndlens.Shards) else _ndlens.view(field)
+
+
 class Dataset(torch.utils.data.Dataset[Any]):
     """A map-style data set over views, for `torch.utils.data.DataLoader` with `collate_fn=nl.torch.collate`.
 
-    `fields`, `transforms` and `joint` are those of `nl.Loader`: one view, a tuple or a dict of them, lists of
-    transforms in the same structure, and the fields that draw the same. A batch is made in one pass, each sample
+    `fields`, `transforms` and `joint` are those of `nl.Loader`: one view (or `nl.Shards`), a tuple or a dict of them,
+    lists of transforms in the same structure, and the fields that draw the same. A batch is made in one pass, each sample
     read once and written once into its place; in a worker process into shared memory that is used again when the
     main process has dropped the batch's last tensor. Without `collate`, torch's own default collates the samples,
     rightly but more slowly.
@@ -106,11 +110,11 @@ class Dataset(torch.utils.data.Dataset[Any]):
     ) -> None:
         # As views, which is how they travel.
         if isinstance(fields, Mapping):
-            fields = {key: _ndlens.view(field) for key, field in fields.items()}
+            fields = {key: _source(field) for key, field in fields.items()}
         elif isinstance(fields, tuple | list):
-            fields = tuple(_ndlens.view(field) for field in fields)
+            fields = tuple(_source(field) for field in fields)
         else:
-            fields = _ndlens.view(fields)
+            fields = _source(fields)
         # Where workers see it change.
         epoch = _ndlens.empty_shared((1,), "int64")
         epoch[0] = _NO_EPOCH

@@ -1,8 +1,8 @@
 //! The one place where Rust's errors become Python's exceptions.
 
 use pyo3::exceptions::{
-    PyBufferError, PyIndexError, PyMemoryError, PyNotImplementedError, PyOSError, PyRuntimeError,
-    PyTypeError, PyValueError,
+    PyBufferError, PyFileNotFoundError, PyIndexError, PyKeyError, PyMemoryError, PyNotImplementedError,
+    PyOSError, PyRuntimeError, PyTypeError, PyValueError,
 };
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -76,9 +76,19 @@ impl Raise for store::Error {
         let message = self.to_string();
         match self {
             E::UnknownMode { .. }
+            | E::CopyOfFile
+            | E::RawShape { .. }
+            | E::ArchiveInPlace { .. }
+            | E::BadPattern { .. }
+            | E::NoShards
+            | E::UnknownSuffix { .. }
+            | E::ReservedName { .. }
             | E::BadName { .. }
             | E::OtherContents { .. }
             | E::NothingToShare { .. } => PyValueError::new_err(message),
+            E::NoMatch { .. } => PyFileNotFoundError::new_err(message),
+            E::NoSuchArray { .. } => PyKeyError::new_err(message),
+            E::WrongContents { .. } | E::Unsavable { .. } => PyTypeError::new_err(message),
             E::SharedMemoryExhausted { .. } => PyMemoryError::new_err(message),
             E::SharedMemory { source, .. } if is_shortage(source) => PyMemoryError::new_err(message),
             E::SharedMemory { .. } | E::NameLock { .. } => PyOSError::new_err(message),

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
-use ndlens::loader::{Batch, Config, Epoch, Field, Loader, Progress, Remainder, Shard, Transform};
+use ndlens::loader::{Batch, Config, Epoch, Field, Loader, Progress, Remainder, Shard, Source, Transform};
 use ndlens::{Consumer, DType, View};
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
@@ -14,6 +14,7 @@ use crate::error::{OrRaise, in_place};
 use crate::handoff::{is_installed, needs, numpy_here};
 use crate::import::extract_view;
 use crate::joint::join_draws;
+use crate::shards::PyShards;
 use crate::view::PyView;
 use crate::{dlpack, params, run_state, transform};
 
@@ -162,12 +163,18 @@ impl<'py> FromPyObject<'_, 'py> for Seed {
     }
 }
 
+/// A field by its name.
+type Named = (String, Arc<dyn Source>);
+
 /// The fields by name, and how they came.
-fn extract_fields(fields: &Bound<'_, PyAny>) -> PyResult<(Structure, Vec<(String, View)>)> {
+fn extract_fields(fields: &Bound<'_, PyAny>) -> PyResult<(Structure, Vec<Named>)> {
     let of_field = |name: &str, source: &Bound<'_, PyAny>| {
+        if let Ok(shards) = source.cast::<PyShards>() {
+            return PyResult::Ok((name.to_owned(), shards.get().source()));
+        }
         let view =
             extract_view(source).map_err(|error| in_place(source.py(), &format!("field {name:?}"), error))?;
-        PyResult::Ok((name.to_owned(), view))
+        Ok((name.to_owned(), Arc::new(view) as Arc<dyn Source>))
     };
     if let Ok(dict) = fields.cast::<PyDict>() {
         // A copy: looking at a field may run code that changes the dict.
@@ -189,7 +196,7 @@ fn extract_fields(fields: &Bound<'_, PyAny>) -> PyResult<(Structure, Vec<(String
 fn extract_transforms(
     transforms: Option<&Bound<'_, PyAny>>,
     structure: &Structure,
-    names: &[(String, View)],
+    names: &[Named],
 ) -> PyResult<Vec<Vec<Transform>>> {
     let list = |name: &str, transforms: Option<Bound<'_, PyAny>>| match transforms {
         Some(transforms) if !transforms.is_none() => {
@@ -243,19 +250,19 @@ pub(crate) fn extract_fields_and_transforms(
     transforms: Option<&Bound<'_, PyAny>>,
     joint: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<(Structure, Vec<Field>)> {
-    let (structure, views) = extract_fields(fields)?;
-    let transforms = extract_transforms(transforms, &structure, &views)?;
-    let fields = views.into_iter().zip(transforms);
+    let (structure, sources) = extract_fields(fields)?;
+    let transforms = extract_transforms(transforms, &structure, &sources)?;
+    let fields = sources.into_iter().zip(transforms);
     let fields =
-        fields.map(|((name, view), transforms)| Field::new(name, Arc::new(view)).with_transforms(transforms));
+        fields.map(|((name, source), transforms)| Field::new(name, source).with_transforms(transforms));
     let fields = join_draws(fields.collect(), &structure, joint)?;
     Ok((structure, fields))
 }
 
 /// Streams batches out of views, epoch by epoch.
 ///
-/// `fields` is one view, a tuple or a dict of them, or of anything `nl.view` takes; batches come in the same structure. Item i
-/// of a field is its row i along axis 0. `transforms` holds lists of `ndlens.transforms` in the same structure too.
+/// `fields` is one view, a tuple or a dict of them, or of anything `nl.view` takes, or of `nl.Shards`; batches come in the same
+/// structure. Item i of a field is its row i along axis 0. `transforms` holds lists of `ndlens.transforms` in the same structure too.
 ///
 /// Each `for` loop is one epoch. `shuffle` gives each an order of its own, a pure function of `seed` and the epoch; the random
 /// draws for an item are one of `seed`, the epoch, the item and the field's name. So batches are bit-identical for any

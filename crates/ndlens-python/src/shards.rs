@@ -1,0 +1,117 @@
+//! `nl.Shards`: one array in several files.
+
+use std::sync::Arc;
+
+use ndlens::loader::Source;
+use ndlens::store::Shards;
+use ndlens::{Index, View};
+use pyo3::exceptions::PyIndexError;
+use pyo3::prelude::*;
+use pyo3::types::{PyString, PyTuple};
+
+use crate::error::OrRaise;
+use crate::key::with_key;
+use crate::view::{PyView, tuple};
+
+/// One array in several files, cut along axis 0: items of one shape and dtype, in the order of the files; made by `nl.open` of a
+/// pattern or of a list. `nl.Loader` and `nl.torch.Dataset` take it as a field.
+///
+/// `s[i]` is item i as a view of its file (an element, where items have no axes), `s[a:b:c]` other shards of the same memory.
+/// Nothing is copied. It pickles to the handles of its shards.
+#[pyclass(frozen, name = "Shards", module = "ndlens", weakref)]
+pub(crate) struct PyShards(Shards);
+
+impl PyShards {
+    pub(crate) fn new(shards: Shards) -> Self {
+        PyShards(shards)
+    }
+
+    /// Items for a loader.
+    pub(crate) fn source(&self) -> Arc<dyn Source> {
+        Arc::new(self.0.clone())
+    }
+
+    pub(crate) fn views(&self) -> &[View] {
+        self.0.views()
+    }
+}
+
+/// These views as one, as they were pickled.
+#[pyfunction]
+#[pyo3(name = "_shards_of_views", signature = (views, /))]
+pub(crate) fn shards_of_views(views: Vec<Bound<'_, PyView>>) -> PyResult<PyShards> {
+    let views = views.into_iter().map(|view| Ok(view.get().view()?.clone())).collect::<PyResult<_>>()?;
+    Shards::of(views).map(PyShards).or_raise()
+}
+
+#[pymethods]
+impl PyShards {
+    /// The size of each axis, of all shards together.
+    #[getter]
+    fn shape<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        tuple(py, &self.0.shape())
+    }
+
+    /// The number of axes.
+    #[getter]
+    fn ndim(&self) -> usize {
+        self.0.shape().len()
+    }
+
+    /// What the elements are, as `View.dtype`.
+    #[getter]
+    fn dtype<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
+        PyString::new(py, self.0.dtype().name())
+    }
+
+    /// Bytes of all elements.
+    #[getter]
+    fn nbytes(&self) -> usize {
+        self.0.views().iter().map(View::nbytes).sum()
+    }
+
+    /// Each shard as a view, in order.
+    #[getter]
+    fn shards<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        let views = self.0.views().iter().map(|view| Bound::new(py, PyView::new(view.clone())));
+        PyTuple::new(py, views.collect::<PyResult<Vec<_>>>()?)
+    }
+
+    fn __len__(&self) -> usize {
+        self.0.len()
+    }
+
+    fn __iter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let builtins = slf.py().import("builtins")?;
+        let places = builtins.getattr("range")?.call1((slf.get().0.len(),))?;
+        builtins.getattr("map")?.call1((slf.getattr("__getitem__")?, places))
+    }
+
+    /// Item `key`, or the items of a slice.
+    ///
+    /// Raises `IndexError` for an item that is not there and for other keys.
+    fn __getitem__<'py>(&self, py: Python<'py>, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        with_key(key, |key| match key.as_slice() {
+            [Index::At(item)] => {
+                let (shard, place) = self.0.find(*item).or_raise()?;
+                PyView::new(self.0.views()[shard].clone()).at(py, place)
+            }
+            [Index::Slice { start, stop, step }] => {
+                let shards = self.0.slice(*start, *stop, *step).or_raise()?;
+                Ok(Bound::new(py, PyShards(shards))?.into_any())
+            }
+            _ => Err(PyIndexError::new_err(
+                "shards are indexed by one integer or slice; index the item further",
+            )),
+        })
+    }
+
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyTuple>,))> {
+        Ok((py.import("ndlens._ndlens")?.getattr("_shards_of_views")?, (self.shards(py)?,)))
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let shape = tuple(py, &self.0.shape())?.repr()?;
+        Ok(format!("<ndlens.Shards shape={shape} dtype={} shards={}>", self.0.dtype(), self.0.views().len()))
+    }
+}
