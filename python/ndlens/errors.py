@@ -14,7 +14,7 @@ class FormatError(ValueError):
 
 
 class TruncatedError(OSError):
-    """A mapped file has become shorter: the message names the file, and in a loader the item."""
+    """A mapped file has become shorter, or was when it was read: the message names it, and in a loader the item."""
 
 
 class StaleHandleError(OSError):

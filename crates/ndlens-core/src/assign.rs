@@ -40,7 +40,8 @@ impl View {
         // SAFETY: `layout` shows elements of `source`, which are readable; this view's are writable; the spans of the two
         // are apart.
         unsafe { transfer(self.shape(), from, (self.as_ptr(), self.strides()), self.itemsize()) };
-        Ok(())
+        source.buffer().verify_read()?;
+        self.buffer().verify_read()
     }
 
     /// Writes one element, given by its bytes, to every place of this view.
@@ -59,7 +60,7 @@ impl View {
         // SAFETY: with strides of 0 every read is of `element`, which is as long as one; this view's elements are
         // writable, and a `&[u8]` is never formed over a view's memory, so the two are apart.
         unsafe { transfer(self.shape(), (element.as_ptr(), &strides), to, self.itemsize()) };
-        Ok(())
+        self.buffer().verify_read()
     }
 
     /// The elements at the given places of an axis, in their order, packed into new memory: `np.take`.
@@ -88,6 +89,7 @@ impl View {
             // one is fresh memory, which nothing else touches.
             unsafe { transfer(&shape, (from, self.strides()), (to, taken.strides()), self.itemsize()) };
         }
+        self.buffer().verify_read()?;
         Ok(taken)
     }
 }

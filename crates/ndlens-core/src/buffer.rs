@@ -36,16 +36,27 @@ pub enum Access {
 ///
 /// The drop may run on any thread.
 pub trait Owner: Any + Send + Sync {
-    /// Checks that the first `len` bytes are still there, right before a long read.
+    /// Checks that the first `len` bytes are still there, right before a long read, and that none was found missing before.
     ///
     /// Memory cannot shrink, so the default agrees; a mapped file looks at its size.
     ///
     /// # Errors
     ///
-    /// [`Error::Truncated`] or [`Error::Unavailable`].
+    /// [`Error::Truncated`], [`Error::Damaged`] or [`Error::Unavailable`].
     fn verify(&self, len: usize) -> Result<()> {
         let _ = len;
         Ok(())
+    }
+
+    /// Whether bytes may go missing while they are read, so that a reader wants a guard.
+    fn can_shrink(&self) -> bool {
+        false
+    }
+
+    /// Whether bytes went missing under a guarded read, before anything this thread has read until now: what was read then may
+    /// be zeros, and [`verify`](Self::verify) fails. Costs next to nothing, to be asked after every read.
+    fn is_damaged(&self) -> bool {
+        false
     }
 }
 
@@ -150,6 +161,21 @@ impl Buffer {
     /// Asks the owner whether the first `len` bytes are still there.
     pub(crate) fn verify_start(&self, len: usize) -> Result<()> {
         self.owner.verify(len)
+    }
+
+    /// Whether bytes may go missing while they are read; see [`Owner::can_shrink`].
+    pub fn can_shrink(&self) -> bool {
+        self.owner.can_shrink()
+    }
+
+    /// Whether bytes went missing under a guarded read; see [`Owner::is_damaged`].
+    pub fn is_damaged(&self) -> bool {
+        self.owner.is_damaged()
+    }
+
+    /// After a read: fails where what was read may be zeros in place of bytes that went missing.
+    pub(crate) fn verify_read(&self) -> Result<()> {
+        if self.is_damaged() { self.verify() } else { Ok(()) }
     }
 
     /// Asks the owner whether all bytes are still there.

@@ -105,6 +105,12 @@ pub enum Error {
     /// The bytes behind a view are no longer all there.
     #[error("{path}: file has {got} bytes, expected at least {expected}: it was truncated while mapped")]
     Truncated { path: String, got: u64, expected: u64 },
+    /// Some of the bytes behind a view were not there when they were read.
+    #[error(
+        "{path}: pages were lost while mapped and read as zeros: the file was truncated, or the disk is full or failing; \
+         open it again"
+    )]
+    Damaged { path: String },
     /// The bytes behind a view can no longer be asked about.
     #[error("{path}: {message}")]
     Unavailable { path: String, message: String },

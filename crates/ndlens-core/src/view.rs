@@ -305,6 +305,16 @@ impl View {
         View { buffer: self.buffer.to_read_only(), ..self.clone() }
     }
 
+    /// Asks the owner whether the bytes are all still there, and were whenever they were read; see
+    /// [`Owner::verify`](crate::Owner::verify).
+    ///
+    /// # Errors
+    ///
+    /// What it says.
+    pub fn verify(&self) -> Result<()> {
+        self.as_ref().verify()
+    }
+
     /// The elements packed into new memory, in the given order.
     ///
     /// # Errors
@@ -321,6 +331,7 @@ impl View {
         }
         // SAFETY: `copy` is `nbytes` bytes of fresh memory that nobody else has seen.
         unsafe { source.copy_to(copy.as_ptr()) };
+        self.buffer.verify_read()?;
         Ok(copy)
     }
 
@@ -341,6 +352,7 @@ impl View {
             self.as_ref().copy_to(vec.as_mut_ptr().cast());
             vec.set_len(self.len());
         }
+        self.buffer.verify_read()?;
         Ok(vec)
     }
 
@@ -382,7 +394,7 @@ impl View {
             let element = self.buffer.as_ptr().as_ptr().add(offset);
             element.copy_to_nonoverlapping(destination.as_mut_ptr(), destination.len());
         }
-        Ok(())
+        self.buffer.verify_read()
     }
 
     /// The elements' bytes into `destination`, in C order.
@@ -393,7 +405,8 @@ impl View {
     /// [`Owner::verify`](crate::Owner::verify) says.
     pub fn read_into(&self, destination: &mut [u8]) -> Result<()> {
         self.buffer.verify()?;
-        self.as_ref().read_into(destination)
+        self.as_ref().read_into(destination)?;
+        self.buffer.verify_read()
     }
 }
 

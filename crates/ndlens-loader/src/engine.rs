@@ -26,6 +26,7 @@ use std::time::{Duration, Instant};
 
 use ndlens_core::{Layout, Order, View};
 use ndlens_kernels::Stores;
+use ndlens_store::Reading;
 
 use crate::error::{Error, Result};
 use crate::loader::{Compiled, Config};
@@ -47,6 +48,11 @@ const MIN_STREAM_BYTES: usize = 4 << 20;
 /// How to write a batch of so many bytes.
 pub(crate) fn stores_for(batch_bytes: usize) -> Stores {
     if batch_bytes >= MIN_STREAM_BYTES { Stores::Stream } else { Stores::Cached }
+}
+
+/// Guards this thread while it reads items, if bytes of some may go missing meanwhile.
+pub(crate) fn reading(fields: &[Compiled]) -> Option<Reading> {
+    fields.iter().any(|field| field.source.can_shrink()).then(Reading::begin)
 }
 
 /// One batch: a view for each field, of shape (items, ..). It is yours until you drop it.
@@ -121,6 +127,7 @@ impl Plan {
         rows: Range<usize>,
         scratch: &mut Scratch,
     ) -> Result<(), Box<Failure>> {
+        let _reading = reading(&self.fields);
         // One look at each source for all rows; only where bytes are missing, one for each item.
         let complete: Vec<bool> = self.fields.iter().map(|field| field.source.is_complete()).collect();
         let mut items = [0; MAX_BLOCK_ITEMS];
@@ -142,7 +149,12 @@ impl Plan {
             }
             if alone {
                 // SAFETY: passed on.
-                unsafe { self.make_each(making, block, items, &complete, scratch) }?;
+                unsafe { self.make_each(making, block.clone(), items, &complete, scratch) }?;
+            }
+            let lost = |(field, &complete): (&Compiled, &bool)| field.first_lost(complete, items);
+            let first = self.fields.iter().zip(&complete).filter_map(lost).min_by_key(|&(place, _)| place);
+            if let Some((place, error)) = first {
+                return Err(Box::new(Failure { row: block.start + place, error }));
             }
         }
         Ok(())

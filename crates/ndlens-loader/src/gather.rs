@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use ndlens_core::{ALIGNMENT, Buffer, DType, Layout, Order, View};
 
-use crate::engine::stores_for;
+use crate::engine::{reading, stores_for};
 use crate::error::{Error, Result};
 use crate::loader::{Compiled, Field, compile};
 use crate::ring::{Ring, Slot};
@@ -148,6 +148,7 @@ impl Gather {
             return Err(Error::NoSuchItem { got, place, items: self.items });
         }
         let mut scratch = Scratch::default();
+        let _reading = reading(&self.fields);
         for (field, part) in self.fields.iter().zip(parts) {
             let nbytes = field.program.nbytes();
             let stores = stores_for(nbytes * items.len());
@@ -159,6 +160,9 @@ impl Gather {
                     std::slice::from_raw_parts_mut(start, items.len() * nbytes)
                 };
                 take.rows(items, destination, stores)?;
+                if let Some((_, error)) = field.first_lost(complete, items) {
+                    return Err(error);
+                }
                 continue;
             }
             let stream = match randomness {
@@ -179,6 +183,9 @@ impl Gather {
                 field
                     .make(item, complete, (stream, round), destination, stores, &mut scratch)
                     .map_err(|error| field.fail(item, error))?;
+            }
+            if let Some((_, error)) = field.first_lost(complete, items) {
+                return Err(error);
             }
         }
         Ok(())

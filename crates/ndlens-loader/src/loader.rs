@@ -152,13 +152,34 @@ impl Compiled {
         if !complete {
             source.verify()?;
         }
-        let drawn = self.program.draw(stream, epoch, item as u64, source.shape())?;
-        self.program.run(source, &drawn, destination, stores, scratch)
+        let (buffer, drawn) =
+            (source.buffer(), self.program.draw(stream, epoch, item as u64, source.shape())?);
+        self.program.run(source, &drawn, destination, stores, scratch)?;
+        if buffer.is_damaged() {
+            self.source.item(item)?.verify()?;
+        }
+        Ok(())
     }
 
     /// The stream of its draws for a seed of the caller's.
     pub(crate) fn stream_of(&self, seed: u64) -> Stream {
         Stream::new(seed, &self.draws_as)
+    }
+
+    /// Of items that were just made, the place of the first whose bytes are not all there, and its error. `complete` says that
+    /// the source had them all before.
+    ///
+    /// A file that ends inside a page reads as zeros from there to the page's end, and no signal tells; so this is asked after.
+    pub(crate) fn first_lost(&self, complete: bool, items: &[usize]) -> Option<(usize, Error)> {
+        if complete && self.source.is_complete() {
+            return None;
+        }
+        let error = |item| self.source.item(item).and_then(|source| source.verify()).err();
+        items
+            .iter()
+            .copied()
+            .enumerate()
+            .find_map(|(place, item)| Some((place, self.fail(item, error(item)?.into()))))
     }
 
     /// The error of an item, in its place.

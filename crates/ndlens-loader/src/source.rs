@@ -32,6 +32,11 @@ pub trait Source: Send + Sync {
     /// find out, each item is asked for its own; see [`Owner::verify`](ndlens_core::Owner::verify).
     fn is_complete(&self) -> bool;
 
+    /// Whether bytes of items may go missing while they are read.
+    fn can_shrink(&self) -> bool {
+        false
+    }
+
     /// Item `index`, below [`len`](Self::len), of shape [`item_shape`](Self::item_shape).
     ///
     /// # Errors
@@ -61,12 +66,20 @@ impl Source for View {
         self.buffer().verify().is_ok()
     }
 
+    fn can_shrink(&self) -> bool {
+        self.buffer().can_shrink()
+    }
+
     fn item(&self, index: usize) -> Result<ViewRef<'_>> {
         self.as_ref().index(&[Index::At(index as isize)])
     }
 }
 
 impl Source for Shards {
+    fn can_shrink(&self) -> bool {
+        self.views().iter().any(|view| view.buffer().can_shrink())
+    }
+
     fn len(&self) -> usize {
         self.len()
     }

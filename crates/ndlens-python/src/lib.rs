@@ -46,6 +46,7 @@ fn _ndlens(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<shards::PyShards>()?;
     module.add_function(wrap_pyfunction!(store::open, module)?)?;
     module.add_function(wrap_pyfunction!(store::save, module)?)?;
+    module.add_function(wrap_pyfunction!(store::guard_truncation, module)?)?;
     module.add_function(wrap_pyfunction!(share::share, module)?)?;
     module.add_function(wrap_pyfunction!(share::empty_shared, module)?)?;
     module.add_function(wrap_pyfunction!(share::attach, module)?)?;

@@ -94,7 +94,7 @@ impl PyShards {
         with_key(key, |key| match key.as_slice() {
             [Index::At(item)] => {
                 let (shard, place) = self.0.find(*item).or_raise()?;
-                PyView::new(self.0.views()[shard].clone()).at(py, place)
+                PyView::at(&Bound::new(py, PyView::new(self.0.views()[shard].clone()))?, place)
             }
             [Index::Slice { start, stop, step }] => {
                 let shards = self.0.slice(*start, *stop, *step).or_raise()?;

@@ -1,4 +1,4 @@
-//! `nl.open` and `nl.save`.
+//! `nl.open`, `nl.save` and `nl.guard_truncation`.
 
 use std::path::PathBuf;
 
@@ -168,4 +168,23 @@ fn contents(obj: &Bound<'_, PyAny>) -> PyResult<Contents> {
         PyResult::Ok((name, view))
     };
     pairs.iter().map(named).collect::<PyResult<_>>().map(Contents::Arrays)
+}
+
+/// From now on, reading a mapped file that somebody has shortened gives zeros where its pages are lost, instead of ending the
+/// process with SIGBUS: whoever reads, ndlens, NumPy or torch, in any thread of this process or of one forked from it later.
+///
+/// Zeros pass for data, so this is not the default, and whoever reads memory itself must ask afterwards: `view.verify()` raises
+/// `TruncatedError` where anything was lost. What ndlens reads (`copy`, `tolist`, `v[3]`, ...) it asks by itself. An `nl.Loader` and
+/// an `nl.torch.Dataset` need no call: their own reads of views of `nl.open` are guarded in any case.
+///
+/// A view that met lost pages is damaged: all that ndlens does with it raises, also where the file has grown back. Open it again.
+///
+/// It handles SIGBUS, and passes on what is not about a mapped file of ndlens. Call it again after something else took the signal, such
+/// as `faulthandler.enable()`; otherwise a second call does nothing.
+///
+/// >>> import ndlens as nl
+/// >>> nl.guard_truncation()
+#[pyfunction]
+pub(crate) fn guard_truncation() {
+    store::guard_all_threads();
 }

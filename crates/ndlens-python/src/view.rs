@@ -211,6 +211,14 @@ impl PyView {
         })
     }
 
+    /// Raises `TruncatedError` where the bytes of this view are not all there: the mapped file has become shorter, or was when somebody
+    /// read it after `nl.guard_truncation()`. Other memory is always there.
+    ///
+    /// Ask before a read to learn of it early, and after one by NumPy or torch to know that what was read is what was in the file.
+    fn verify(&self) -> PyResult<()> {
+        self.view()?.verify().or_raise()
+    }
+
     /// The same view, read-only.
     fn toreadonly(&self) -> PyResult<PyView> {
         Ok(PyView::new(self.view()?.to_read_only()))

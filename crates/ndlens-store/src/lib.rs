@@ -30,6 +30,7 @@ mod available;
 mod descr;
 mod error;
 mod file_handle;
+mod guard;
 mod handle;
 mod holders;
 mod literal;
@@ -53,6 +54,7 @@ mod view_handle;
 
 pub use arrays::Arrays;
 pub use error::{DTypeProblem, Error, HeaderProblem, MemberProblem, Names, Result, TensorProblem};
+pub use guard::{MAPS_MAX, READINGS_MAX, Reading, guard_all_threads};
 pub use handle::Handle;
 pub use map::{MapMode, MappedFile};
 pub use open::{Opened, Options, open};

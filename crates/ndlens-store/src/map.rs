@@ -16,18 +16,20 @@
 //!
 //! # Limitations
 //!
-//! - A file that someone else shortens takes its pages along: touching them is SIGBUS. [`Owner::verify`] asks right
-//!   before a long read, which leaves a window; whoever can, should replace files rather than shorten them.
+//! - A file that someone else shortens takes its pages along: touching them is SIGBUS, but for threads that are guarded
+//!   (`guard.rs`). [`Owner::verify`] asks right before a long read, which leaves a window; whoever can, should replace files
+//!   rather than shorten them.
 //! - A private page is private from the first write to it; until then it may show what others write to the file.
 //! - Where the system never overcommits memory (`vm.overcommit_memory = 2`), it ignores `MAP_NORESERVE`, and a file larger
 //!   than memory opens in `"r+"` alone.
-//! - A write in `"r+"` to a hole of a sparse file on a full disk is SIGBUS.
+//! - A write in `"r+"` to a hole of a sparse file on a full disk is SIGBUS too.
 //! - Each mapped file holds a file descriptor, for [`Owner::verify`].
 
 #![expect(unsafe_code, reason = "maps files, which others can change and shorten; see UNSAFE.md")]
 
 use std::fmt;
 use std::fs::{self, File, FileType, OpenOptions};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
@@ -39,6 +41,7 @@ use ndlens_core::{ALIGNMENT, Access, Buffer, Owner};
 
 use crate::error::{Error, Result};
 use crate::file_handle::{self, FileIdentity, MappingId};
+use crate::guard::Guarded;
 use crate::shared::random_bits;
 
 /// Who sees what is written.
@@ -84,6 +87,8 @@ impl fmt::Display for MapMode {
 /// ```
 #[derive(Debug)]
 pub struct MappedFile {
+    /// None where nothing is mapped, or too much. Before the map, since fields are dropped in order.
+    guarded: Option<Guarded>,
     map: Option<MmapRaw>,
     file: File,
     path: PathBuf,
@@ -123,7 +128,9 @@ impl MappedFile {
             }
         };
         let map = map.map_err(io)?;
-        let file = MappedFile { map, file, path: path.to_owned(), mode, id, identity };
+        let guard = |map: &MmapRaw| Guarded::register(map.as_mut_ptr().addr(), map.len(), file.as_raw_fd());
+        let guarded = map.as_ref().and_then(guard);
+        let file = MappedFile { guarded, map, file, path: path.to_owned(), mode, id, identity };
         Ok(file_handle::register(id, Arc::new(file)))
     }
 
@@ -185,7 +192,19 @@ impl Owner for MappedFile {
         if got < expected {
             return Err(ndlens_core::Error::Truncated { path: path(), got, expected });
         }
+        // Last: where the file still is shorter, to say so says more.
+        if self.is_damaged() {
+            return Err(ndlens_core::Error::Damaged { path: path() });
+        }
         Ok(())
+    }
+
+    fn can_shrink(&self) -> bool {
+        true
+    }
+
+    fn is_damaged(&self) -> bool {
+        self.guarded.as_ref().is_some_and(Guarded::is_damaged)
     }
 }
 
