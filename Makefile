@@ -46,6 +46,7 @@ lint: build ## Check format, lints, types, stubs, documentation and spelling
 bench: build ## Measure ndlens beside NumPy, numba and PyTorch (about 9 minutes)
 	$(BIN)/python benches/views.py
 	$(BIN)/python benches/crop.py
+	$(BIN)/python benches/resized_crop.py
 	$(BIN)/python benches/rows.py
 	$(BIN)/python benches/sharing.py
 
