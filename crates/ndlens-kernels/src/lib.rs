@@ -49,6 +49,8 @@ mod image;
 mod program;
 mod resize;
 mod resize_body;
+#[cfg(target_arch = "x86_64")]
+mod resize_far;
 mod resize_float;
 mod resize_lanes;
 #[cfg(test)]

@@ -18,7 +18,7 @@ use crate::resize_x86;
 use crate::value::{RowChannels, Stores, ValueMap};
 
 /// What the oracle's registers are like.
-const SCALAR: Register = Register { lanes: 16, loads: 1, load_bytes: 0 };
+const SCALAR: Register = Register { lanes: 16, loads: 1, load_bytes: 0, windows: 0 };
 
 /// Memory that is used again for the next image.
 #[derive(Debug, Default)]
@@ -70,7 +70,7 @@ pub(crate) fn run(
         },
         register,
     );
-    let plane = source.width.next_multiple_of(PADDING) + PADDING;
+    let plane = source.width.next_multiple_of(64) + PADDING;
     planes.resize(2 * channels * plane, 0);
     let (upper, lower) = planes.split_at_mut(channels * plane);
     let out_plane = lanes.groups * register.lanes;
@@ -250,7 +250,7 @@ fn filter(
     for ((upper, lower), words) in planes.zip(words.chunks_exact_mut(out_plane)) {
         for (lane, word) in words.iter_mut().enumerate() {
             let start = lanes.starts[lane] as usize;
-            let weights = &lanes.long[lane * lanes.stride..][..lanes.stride];
+            let weights = &lanes.long[lane * lanes.stride..][..lanes.counts[lane] as usize];
             let byte = |row: &[u8]| {
                 let products = weights.iter().zip(&row[start..]);
                 let sum = products.map(|(&weight, &byte)| i32::from(weight) * i32::from(byte)).sum();

@@ -11,8 +11,9 @@
 //!  taps 2,3  c d   d e   f g   g h
 //! ```
 //!
-//! Where an image gets so much smaller that lanes are too far apart, each lane has enough taps to fill registers of its
-//! own: those are the long lanes.
+//! Where an image gets so much smaller that lanes are too far apart for one load, they are picked from some loads side by
+//! side; and where that would be too many, each lane has enough taps to fill registers of its own: those are the long
+//! lanes.
 
 use std::ops::Range;
 
@@ -21,8 +22,11 @@ use crate::resize_weights::Taps;
 /// The taps of a long lane are padded to a multiple of this.
 pub(crate) const LONG: usize = 16;
 
-/// The bytes that may be read after the last pixel of a row: no load is longer.
-pub(crate) const PADDING: usize = 64;
+/// The most loads side by side.
+pub(crate) const WINDOWS: usize = 4;
+
+/// The bytes that may be read after the last pixel of a row: no loads side by side are longer.
+pub(crate) const PADDING: usize = 64 * WINDOWS;
 
 /// A byte of a shuffle that makes a 0.
 const ZERO: u32 = 0x80;
@@ -34,8 +38,10 @@ pub(crate) struct Register {
     pub(crate) lanes: usize,
     /// How many loads fill it, each for as many of the lanes, and each of as many bytes.
     pub(crate) loads: usize,
-    /// The bytes of a load, a power of 2 up to [`PADDING`]; 0 if there is no shuffle, so that all lanes are long.
+    /// The bytes of a load, a power of 2 up to 64; 0 if there is no shuffle, so that all lanes are long.
     pub(crate) load_bytes: usize,
+    /// How many loads side by side lanes can be picked from, up to [`WINDOWS`]; more than 1 only where `loads` is 1.
+    pub(crate) windows: usize,
 }
 
 /// In which order the resized pixels of an axis are written.
@@ -55,13 +61,16 @@ pub(crate) struct Order {
 ///
 /// 1. There are `groups` registers of lanes; those beyond the row's have weights of 0.
 /// 2. If `pairs` is above 0, `bases` has an entry for each load of each group, a source pixel of the row; `shuffles` and
-///    `weights` have a register for each pair of each group.
+///    `weights` have a register for each pair of each group. If `windows` is above 1, `masks` has an entry for each
+///    window of each pair of each group: a bit for each byte of the register that is picked from it.
 /// 3. If `pairs` is 0, `starts` has an entry for each lane of each group and `long` has `stride` weights for each, a multiple
 ///    of [`LONG`]; no lane's weights other than 0 reach beyond the row.
 #[derive(Debug, Default)]
 pub(crate) struct Lanes {
     pub(crate) groups: usize,
     pub(crate) pairs: usize,
+    pub(crate) windows: usize,
+    pub(crate) masks: Vec<u64>,
     pub(crate) bases: Vec<u32>,
     pub(crate) shuffles: Vec<u32>,
     pub(crate) weights: Vec<u32>,
@@ -69,7 +78,8 @@ pub(crate) struct Lanes {
     pub(crate) starts: Vec<u32>,
     pub(crate) long: Vec<i16>,
     pub(crate) precision: u32,
-    counts: Vec<u32>,
+    /// How many of a lane's weights are not padding.
+    pub(crate) counts: Vec<u32>,
 }
 
 impl Lanes {
@@ -100,24 +110,27 @@ impl Lanes {
         }
     }
 
-    /// Where loads start. False if one would be too short.
+    /// Where loads start, and how many side by side are needed. False if they would be too many.
     fn find_bases(&mut self, register: Register) -> bool {
         self.bases.clear();
+        self.windows = 1;
         let per_load = register.lanes / register.loads;
         for (starts, counts) in self.starts.chunks(per_load).zip(self.counts.chunks(per_load)) {
             let base = *starts.iter().min().expect("a chunk has an element");
             let end = starts.iter().zip(counts).map(|(start, count)| start + count).max().unwrap_or(base);
-            if (end - base) as usize > register.load_bytes {
-                return false;
-            }
+            self.windows = self.windows.max(((end - base) as usize).div_ceil(register.load_bytes));
             self.bases.push(base);
         }
-        true
+        self.windows <= register.windows
     }
 
     fn shuffle(&mut self, taps: &Taps, order: &Order, register: Register) {
         let (lanes, pairs) = (register.lanes, self.pairs);
         let mask = register.load_bytes as u32 - 1;
+        self.masks.clear();
+        if self.windows > 1 {
+            self.masks.resize(self.groups * pairs * self.windows, 0);
+        }
         self.shuffles.clear();
         self.shuffles.resize(self.groups * pairs * lanes, 0);
         self.weights.clear();
@@ -133,7 +146,15 @@ impl Lanes {
             for pair in 0..pairs {
                 let place = (group * pairs + pair) * lanes + at;
                 let byte = offset + 2 * pair as u32;
-                // What is beyond the load wraps around, and is multiplied by 0.
+                if self.windows > 1 {
+                    for (byte, bit) in [(byte, 4 * at), (byte + 1, 4 * at + 2)] {
+                        let window = byte as usize / register.load_bytes;
+                        if window < self.windows {
+                            self.masks[(group * pairs + pair) * self.windows + window] |= 1 << bit;
+                        }
+                    }
+                }
+                // What is beyond the loads is multiplied by 0, and may as well wrap around.
                 self.shuffles[place] = (byte & mask) | ZERO << 8 | ((byte + 1) & mask) << 16 | ZERO << 24;
                 self.weights[place] = weight(2 * pair) | weight(2 * pair + 1) << 16;
             }

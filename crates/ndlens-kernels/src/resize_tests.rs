@@ -18,7 +18,7 @@ const FILTERS: [Filter; 6] = [
 ];
 
 /// An image's height and width, and what it is resized to.
-const SIZES: [[usize; 4]; 17] = [
+const SIZES: [[usize; 4]; 20] = [
     [1, 1, 1, 1],
     [1, 1, 9, 40],
     [2, 3, 3, 2],
@@ -36,6 +36,9 @@ const SIZES: [[usize; 4]; 17] = [
     [300, 5, 2, 5],
     [2, 2, 70, 131],
     [100, 90, 7, 31],
+    [4, 200, 3, 40],
+    [3, 290, 2, 33],
+    [4, 700, 3, 50],
 ];
 
 /// What becomes of resized bytes: themselves, affine floats with and without statistics, by a division, by a table, by

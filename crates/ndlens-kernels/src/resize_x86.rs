@@ -12,7 +12,8 @@ use std::arch::x86_64::*;
 use crate::cpu::Isa;
 use crate::image::Affine;
 use crate::resize_body::Stack;
-use crate::resize_lanes::{LONG, Lanes, PADDING, Register};
+use crate::resize_far;
+use crate::resize_lanes::{Lanes, Register, WINDOWS};
 use crate::x86::arithmetic::{BY_INVERSE, DIVIDE, SCALE};
 use crate::x86::{Avx2, Avx512, Constants, Vector};
 
@@ -21,7 +22,7 @@ use crate::x86::{Avx2, Avx512, Constants, Vector};
 /// # Safety
 ///
 /// The machine must have the body's instructions, the lanes must have been built for its [`register`], the rows must
-/// have [`PADDING`] bytes behind the pixels that the lanes are of, and the words must be as many as there are lanes.
+/// have [`PADDING`](crate::resize_lanes::PADDING) bytes behind the pixels that the lanes are of, and the words must be as many as there are lanes.
 pub(crate) type Filter = unsafe fn(&Lanes, &[u8], &[u8], &mut [u32]);
 
 /// Sums a stack's words from the first on to bytes, as many as there are in its second argument.
@@ -45,8 +46,8 @@ pub(crate) type Floats = unsafe fn(&Stack<'_>, usize, &Affine, usize, &mut [u8],
 pub(crate) fn register(isa: Isa) -> Option<Register> {
     match isa {
         Isa::Scalar => None,
-        Isa::Avx2 => Some(Register { lanes: 8, loads: 2, load_bytes: 16 }),
-        Isa::Avx512 => Some(Register { lanes: 16, loads: 1, load_bytes: 64 }),
+        Isa::Avx2 => Some(Register { lanes: 8, loads: 2, load_bytes: 16, windows: 1 }),
+        Isa::Avx512 => Some(Register { lanes: 16, loads: 1, load_bytes: 64, windows: WINDOWS }),
     }
 }
 
@@ -54,11 +55,12 @@ pub(crate) fn register(isa: Isa) -> Option<Register> {
 pub(crate) fn filter(isa: Isa, lanes: &Lanes) -> Option<Filter> {
     Some(match (isa, lanes.pairs) {
         (Isa::Scalar, _) => return None,
-        (_, 0) => filter_long,
+        (_, 0) => resize_far::filter_long,
         (Isa::Avx2, 1) => avx2_filter::<1>,
         (Isa::Avx2, 2) => avx2_filter::<2>,
         (Isa::Avx2, 3) => avx2_filter::<3>,
         (Isa::Avx2, _) => avx2_filter::<0>,
+        (Isa::Avx512, _) if lanes.windows > 1 => resize_far::avx512_filter_windows(lanes.windows),
         (Isa::Avx512, 1) => avx512_filter::<1>,
         (Isa::Avx512, 2) => avx512_filter::<2>,
         (Isa::Avx512, 3) => avx512_filter::<3>,
@@ -143,7 +145,7 @@ unsafe fn filter_lanes<V: Words, const PAIRS: usize>(
     words: &mut [u32],
 ) {
     let pairs = if PAIRS > 0 { PAIRS } else { lanes.pairs };
-    debug_assert!(words.len() == lanes.groups * V::LANES && lanes.pairs == pairs);
+    debug_assert!(words.len() == lanes.groups * V::LANES && lanes.pairs == pairs && lanes.windows == 1);
     let (upper, lower, to) = (upper.as_ptr(), lower.as_ptr(), words.as_mut_ptr());
     // SAFETY: by invariant 2 of `Lanes` each group has as many bases as loads and a register of shuffles and weights for
     // each pair; a base is a pixel of the row, with as many bytes behind it as a load has. Words are as many as lanes.
@@ -166,42 +168,6 @@ unsafe fn filter_lanes<V: Words, const PAIRS: usize>(
             V::store_words(to.add(group * V::LANES), V::join(above, below));
             bases = bases.add(V::LOADS);
         }
-    }
-}
-
-/// Long lanes, one after the other.
-///
-/// # Safety
-///
-/// As [`Filter`].
-#[target_feature(enable = "avx2")]
-unsafe fn filter_long(lanes: &Lanes, upper: &[u8], lower: &[u8], words: &mut [u32]) {
-    debug_assert!(words.len() == lanes.starts.len() && lanes.long.len() == words.len() * lanes.stride);
-    let half = _mm_set1_epi32(1 << lanes.precision >> 1);
-    let shift = _mm_cvtsi32_si128(lanes.precision as i32);
-    for (lane, word) in words.iter_mut().enumerate() {
-        let start = lanes.starts[lane] as usize;
-        // SAFETY: by invariant 3 of `Lanes` there are `stride` weights, a multiple of LONG, of which none but zeros reach
-        // beyond the row; so less than LONG bytes beyond it are read, and there are PADDING.
-        let [above, below] = unsafe {
-            const { assert!(LONG == 16 && LONG < PADDING) };
-            let weights = lanes.long.as_ptr().add(lane * lanes.stride);
-            let mut sums = [_mm256_setzero_si256(); 2];
-            for tap in (0..lanes.stride).step_by(LONG) {
-                let weight = _mm256_loadu_si256(weights.add(tap).cast());
-                for (sum, row) in sums.iter_mut().zip([upper, lower]) {
-                    let bytes = _mm_loadu_si128(row.as_ptr().add(start + tap).cast());
-                    *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(_mm256_cvtepu8_epi16(bytes), weight));
-                }
-            }
-            sums
-        };
-        let sums = _mm256_hadd_epi32(above, below);
-        let sums = _mm256_hadd_epi32(sums, sums);
-        let sums = _mm_add_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256::<1>(sums));
-        let values = _mm_sra_epi32(_mm_add_epi32(sums, half), shift);
-        let values = _mm_max_epi16(_mm_packs_epi32(values, values), _mm_setzero_si128());
-        *word = _mm_cvtsi128_si32(_mm_min_epi16(values, _mm_set1_epi16(255))).cast_unsigned();
     }
 }
 
@@ -345,9 +311,55 @@ trait Words: Vector {
     unsafe fn store_low_bytes(to: *mut u8, words: Self::Ints);
 }
 
+/// The methods of [`Words`] that are the same intrinsics at another width.
+macro_rules! plain {
+    ($ints:ty, $floats:ty, $load:ident, $store:ident, $splat:ident, $add:ident, $multiply:ident, $shift:ident, $max:ident,
+    $min:ident, $or:ident, $left:ident, $to_floats:ident) => {
+        #[inline(always)]
+        unsafe fn load_words(from: *const u32) -> $ints {
+            // SAFETY: the caller vouches for a register's words; they need not be aligned.
+            unsafe { $load(from.cast()) }
+        }
+        #[inline(always)]
+        unsafe fn store_words(to: *mut u32, words: $ints) {
+            // SAFETY: the caller vouches for a register's words; they need not be aligned.
+            unsafe { $store(to.cast(), words) }
+        }
+        #[inline(always)]
+        unsafe fn splat_word(word: i32) -> $ints {
+            // SAFETY: touches no memory; the caller vouches for the instruction.
+            unsafe { $splat(word) }
+        }
+        #[inline(always)]
+        unsafe fn add_products(sum: $ints, a: $ints, b: $ints) -> $ints {
+            // SAFETY: as `splat_word`.
+            unsafe { $add(sum, $multiply(a, b)) }
+        }
+        #[inline(always)]
+        unsafe fn to_bytes(sum: $ints, shift: __m128i) -> $ints {
+            // SAFETY: as `splat_word`.
+            unsafe { $min($max($shift(sum, shift), $splat(0)), $splat(255)) }
+        }
+        #[inline(always)]
+        unsafe fn join(lower: $ints, upper: $ints) -> $ints {
+            // SAFETY: as `splat_word`.
+            unsafe { $or(lower, $left::<16>(upper)) }
+        }
+        #[inline(always)]
+        unsafe fn to_floats(words: $ints) -> $floats {
+            // SAFETY: as `splat_word`.
+            unsafe { $to_floats(words) }
+        }
+    };
+}
+
 impl Words for Avx512 {
     type Ints = __m512i;
     const LOADS: usize = 1;
+
+    plain! { __m512i, __m512, _mm512_loadu_si512, _mm512_storeu_si512, _mm512_set1_epi32, _mm512_add_epi32,
+    _mm512_madd_epi16, _mm512_sra_epi32, _mm512_max_epi32, _mm512_min_epi32, _mm512_or_si512, _mm512_slli_epi32,
+    _mm512_cvtepi32_ps }
 
     #[inline(always)]
     unsafe fn load_window(row: *const u8, bases: *const u32) -> __m512i {
@@ -362,44 +374,6 @@ impl Words for Avx512 {
         unsafe { _mm512_maskz_permutexvar_epi8(LOWER, shuffle, window) }
     }
     #[inline(always)]
-    unsafe fn load_words(from: *const u32) -> __m512i {
-        // SAFETY: the caller vouches for a register's words; they need not be aligned.
-        unsafe { _mm512_loadu_si512(from.cast()) }
-    }
-    #[inline(always)]
-    unsafe fn store_words(to: *mut u32, words: __m512i) {
-        // SAFETY: the caller vouches for a register's words; they need not be aligned.
-        unsafe { _mm512_storeu_si512(to.cast(), words) }
-    }
-    #[inline(always)]
-    unsafe fn splat_word(word: i32) -> __m512i {
-        // SAFETY: as `pick`.
-        unsafe { _mm512_set1_epi32(word) }
-    }
-    #[inline(always)]
-    unsafe fn add_products(sum: __m512i, a: __m512i, b: __m512i) -> __m512i {
-        // SAFETY: as `pick`.
-        unsafe { _mm512_add_epi32(sum, _mm512_madd_epi16(a, b)) }
-    }
-    #[inline(always)]
-    unsafe fn to_bytes(sum: __m512i, shift: __m128i) -> __m512i {
-        // SAFETY: as `pick`.
-        unsafe {
-            let value = _mm512_max_epi32(_mm512_sra_epi32(sum, shift), _mm512_setzero_si512());
-            _mm512_min_epi32(value, _mm512_set1_epi32(255))
-        }
-    }
-    #[inline(always)]
-    unsafe fn join(lower: __m512i, upper: __m512i) -> __m512i {
-        // SAFETY: as `pick`.
-        unsafe { _mm512_or_si512(lower, _mm512_slli_epi32::<16>(upper)) }
-    }
-    #[inline(always)]
-    unsafe fn to_floats(words: __m512i) -> __m512 {
-        // SAFETY: as `pick`.
-        unsafe { _mm512_cvtepi32_ps(words) }
-    }
-    #[inline(always)]
     unsafe fn store_low_bytes(to: *mut u8, words: __m512i) {
         // SAFETY: the caller vouches for 16 bytes.
         unsafe { _mm_storeu_si128(to.cast(), _mm512_cvtepi32_epi8(words)) }
@@ -409,6 +383,10 @@ impl Words for Avx512 {
 impl Words for Avx2 {
     type Ints = __m256i;
     const LOADS: usize = 2;
+
+    plain! { __m256i, __m256, _mm256_loadu_si256, _mm256_storeu_si256, _mm256_set1_epi32, _mm256_add_epi32,
+    _mm256_madd_epi16, _mm256_sra_epi32, _mm256_max_epi32, _mm256_min_epi32, _mm256_or_si256, _mm256_slli_epi32,
+    _mm256_cvtepi32_ps }
 
     #[inline(always)]
     unsafe fn load_window(row: *const u8, bases: *const u32) -> __m256i {
@@ -423,44 +401,6 @@ impl Words for Avx2 {
     unsafe fn pick(window: __m256i, shuffle: __m256i) -> __m256i {
         // SAFETY: touches no memory; the caller vouches for the instruction. 0x80 in a shuffle makes a 0.
         unsafe { _mm256_shuffle_epi8(window, shuffle) }
-    }
-    #[inline(always)]
-    unsafe fn load_words(from: *const u32) -> __m256i {
-        // SAFETY: the caller vouches for a register's words; they need not be aligned.
-        unsafe { _mm256_loadu_si256(from.cast()) }
-    }
-    #[inline(always)]
-    unsafe fn store_words(to: *mut u32, words: __m256i) {
-        // SAFETY: the caller vouches for a register's words; they need not be aligned.
-        unsafe { _mm256_storeu_si256(to.cast(), words) }
-    }
-    #[inline(always)]
-    unsafe fn splat_word(word: i32) -> __m256i {
-        // SAFETY: as `pick`.
-        unsafe { _mm256_set1_epi32(word) }
-    }
-    #[inline(always)]
-    unsafe fn add_products(sum: __m256i, a: __m256i, b: __m256i) -> __m256i {
-        // SAFETY: as `pick`.
-        unsafe { _mm256_add_epi32(sum, _mm256_madd_epi16(a, b)) }
-    }
-    #[inline(always)]
-    unsafe fn to_bytes(sum: __m256i, shift: __m128i) -> __m256i {
-        // SAFETY: as `pick`.
-        unsafe {
-            let value = _mm256_max_epi32(_mm256_sra_epi32(sum, shift), _mm256_setzero_si256());
-            _mm256_min_epi32(value, _mm256_set1_epi32(255))
-        }
-    }
-    #[inline(always)]
-    unsafe fn join(lower: __m256i, upper: __m256i) -> __m256i {
-        // SAFETY: as `pick`.
-        unsafe { _mm256_or_si256(lower, _mm256_slli_epi32::<16>(upper)) }
-    }
-    #[inline(always)]
-    unsafe fn to_floats(words: __m256i) -> __m256 {
-        // SAFETY: as `pick`.
-        unsafe { _mm256_cvtepi32_ps(words) }
     }
     #[inline(always)]
     unsafe fn store_low_bytes(to: *mut u8, words: __m256i) {
