@@ -50,6 +50,15 @@ def truncated() -> nl.View:
     return view
 
 
+def damaged() -> nl.View:
+    """A view of a file that was shorter when it was read; runs in the test's own directory."""
+    nl.guard_truncation()
+    view = truncated()
+    assert view.numpy()[-1] == 0
+    os.truncate("cut.npy", 1 << 17)
+    return view
+
+
 def exporter(**fields: Any) -> memoryview:
     """Twenty-four bytes described as `fields` say."""
     memory = (ctypes.c_uint8 * 24)()
@@ -454,6 +463,13 @@ TABLE: list[tuple[str | None, Callable[[], Any], type[Exception], str]] = [
         lambda: truncated().copy(),
         nl.TruncatedError,
         "cut.npy: file has 4096 bytes, expected at least 65664: it was truncated while mapped",
+    ),
+    (
+        "Damaged",
+        lambda: damaged().copy(),
+        nl.TruncatedError,
+        "cut.npy: pages were lost while mapped and read as zeros: the file was truncated, or the disk is full or "
+        "failing; open it again",
     ),
     (None, lambda: len(matrix()[0, 0, ...]), TypeError, "0-dim view has no length"),
     (None, lambda: len(nl.view(np.array(1))), TypeError, "0-dim view has no length"),
