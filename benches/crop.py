@@ -1,9 +1,10 @@
 """Random crops of images in memory, made into batches: ndlens beside torch.
 
 What it shows. How many images a second each contestant crops (256x256 at a random place of 512x512x3 u8), turns
-from HWC to CHW, converts to float32, divides by 255 and gathers in batches of 32, in shuffled order; and how much
-memory it needs beyond the images. Nothing consumes the batches, so this is the most a training loop could get.
-The images lie in memory: reading files is not part of it.
+from HWC to CHW, converts to float32, divides by 255 and gathers in batches of 32, in shuffled order; how much
+memory it needs beyond the images, how much of that is batches (what the loader's pool says it has), and how many
+milliseconds pass from making a loader to its first batch. Nothing consumes the batches, so this is the most a
+training loop could get. The images lie in memory: reading files is not part of it.
 
 Against whom.
   ndlens N threads        nl.Loader(num_workers=N); with 0 the thread that asks does the work
@@ -198,10 +199,20 @@ def run_contestant(name: str, count: int, seconds: float) -> None:
     make = CONTESTANTS[name]
     images = random_images(count)
     with PeakMemory() as memory:
+        start = time.perf_counter()
         batches = make(images)
+        next(iter(batches))
+        first = time.perf_counter() - start
         run_epochs(batches, seconds)
     rate = run_epochs(batches, seconds)
-    print(json.dumps({"images_per_second": rate, "extra_bytes": memory.extra}))
+    pool = batches.pool_nbytes if isinstance(batches, nl.Loader) else 0
+    found = {
+        "images_per_second": rate,
+        "extra_bytes": memory.extra,
+        "first_seconds": first,
+        "pool_bytes": pool,
+    }
+    print(json.dumps(found))
 
 
 def in_fresh_interpreter(name: str, *options: str) -> str:
@@ -221,15 +232,21 @@ def run_rounds(rounds: int, count: int, seconds: float) -> dict[str, list[dict[s
 
 
 def print_table(found: dict[str, list[dict[str, float]]]) -> None:
-    rates = {
-        name: statistics.median(r["images_per_second"] for r in results) for name, results in found.items()
-    }
-    memory = {name: statistics.median(r["extra_bytes"] for r in results) for name, results in found.items()}
-    print(f"{'':<22}{'images/s':>10}{'GB/s written':>14}{'extra MB':>10}   {SUBJECT} is")
+    def medians(figure: str) -> dict[str, float]:
+        return {name: statistics.median(r[figure] for r in results) for name, results in found.items()}
+
+    rates, memory = medians("images_per_second"), medians("extra_bytes")
+    pools, firsts = medians("pool_bytes"), medians("first_seconds")
+    header = f"{'images/s':>10}{'GB/s written':>14}{'extra MB':>10}{'batches MB':>12}{'first ms':>10}"
+    print(f"{'':<22}{header}   {SUBJECT} is")
     for name, rate in rates.items():
         written = rate * BYTES_PER_IMAGE / 1e9
         ratio = "" if name == SUBJECT else f"{rates[SUBJECT] / rate:.2f} x as fast"
-        print(f"{name:<22}{rate:>10,.0f}{written:>14.2f}{memory[name] / 1e6:>10.1f}   {ratio}")
+        pool = f"{pools[name] / 1e6:.1f}" if pools[name] else ""
+        figures = (
+            f"{rate:>10,.0f}{written:>14.2f}{memory[name] / 1e6:>10.1f}{pool:>12}{firsts[name] * 1e3:>10.1f}"
+        )
+        print(f"{name:<22}{figures}   {ratio}")
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import itertools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -564,3 +564,20 @@ def test_draws_follow_a_fields_name_and_not_its_place() -> None:
     assert torch.equal(one["a"], other["a"])
     assert torch.equal(one["b"], other["b"])
     assert not torch.equal(one["a"], one["b"])
+
+
+@pytest.mark.parametrize("transforms", [None, AUGMENT])
+def test_how_batches_are_written_changes_nothing_in_them(transforms: list[T.Transform] | None) -> None:
+    def batches(stores: Literal["auto", "stream", "cached"]) -> list[bytes]:
+        loader = nl.Loader(
+            pictures(),
+            batch_size=7,
+            shuffle=True,
+            num_workers=2,
+            transforms=transforms,
+            stores=stores,
+            output="view",
+        )
+        return [batch.tobytes() for batch in loader]
+
+    assert batches("stream") == batches("cached") == batches("auto")

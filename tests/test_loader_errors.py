@@ -89,6 +89,7 @@ REFUSED: list[tuple[Any, dict[str, Any], type[Exception], str]] = [
         ValueError,
         'unknown output "jax": expected "torch", "numpy", "view" or None',
     ),
+    (IMAGES, {"stores": "none"}, ValueError, 'unknown stores "none": expected "auto", "stream" or "cached"'),
     (IMAGES, {"workers": 2}, TypeError, "Loader.__new__() got an unexpected keyword argument 'workers'"),
     (
         {"image": IMAGES, "label": IMAGES},

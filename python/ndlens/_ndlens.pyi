@@ -208,6 +208,7 @@ class Loader:
         world_size: int | None = None,
         remainder: Literal["pad", "drop", "keep"] = "pad",
         sampler: Iterable[int] | None = None,
+        stores: Literal["auto", "stream", "cached"] = "auto",
     ) -> Loader: ...
     @property
     def batch_size(self) -> int: ...

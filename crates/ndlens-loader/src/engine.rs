@@ -25,7 +25,6 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use ndlens_core::{Layout, Order, View};
-use ndlens_kernels::Stores;
 use ndlens_store::Reading;
 
 use crate::error::{Error, Result};
@@ -35,20 +34,13 @@ use crate::pool::Slab;
 use crate::position::Tracker;
 use crate::scratch::Scratch;
 use crate::shard::Shard;
+use crate::storing::Storing;
 
 /// A chunk is at least so many bytes of output, so that claiming it, a lock and a few stores, does not show.
 const MIN_CHUNK_BYTES: usize = 256 << 10;
 
 /// Items numbered at a time: their numbers stay in the first-level cache, and are enough to look ahead.
 const MAX_BLOCK_ITEMS: usize = 512;
-
-/// Batches from here on are larger than a core's cache and would push everything else out of it: write around it.
-const MIN_STREAM_BYTES: usize = 4 << 20;
-
-/// How to write a batch of so many bytes.
-pub(crate) fn stores_for(batch_bytes: usize) -> Stores {
-    if batch_bytes >= MIN_STREAM_BYTES { Stores::Stream } else { Stores::Cached }
-}
 
 /// Guards this thread while it reads items, if bytes of some may go missing meanwhile.
 pub(crate) fn reading(fields: &[Compiled]) -> Option<Reading> {
@@ -102,6 +94,7 @@ struct Plan {
     batches: usize,
     chunk_items: usize,
     return_params: bool,
+    storing: Storing,
 }
 
 impl Plan {
@@ -144,7 +137,7 @@ impl Plan {
                 let nbytes = take.row_bytes();
                 // SAFETY: the rows of a block are one piece, and this thread alone makes them.
                 let destination = unsafe { slab.piece(block.start * nbytes, block.len() * nbytes) };
-                take.rows(items, destination, stores_for(nbytes * self.batch_size))
+                take.rows(items, destination, self.storing.of(nbytes * self.batch_size))
                     .map_err(|error| Box::new(Failure { row: block.start, error: error.into() }))?;
             }
             if alone {
@@ -179,7 +172,7 @@ impl Plan {
                     continue;
                 }
                 let nbytes = field.program.nbytes();
-                let stores = stores_for(nbytes * self.batch_size);
+                let stores = self.storing.of(nbytes * self.batch_size);
                 let stream = (field.stream, self.epoch);
                 // SAFETY: each row is a piece of its own, and this thread alone makes it.
                 let destination = unsafe { slab.piece(row * nbytes, nbytes) };
@@ -438,6 +431,7 @@ impl Epoch {
             batches: config.batches(items),
             return_params: config.return_params,
             chunk_items: (MIN_CHUNK_BYTES / item_bytes).clamp(1, batch_size),
+            storing: config.storing,
         };
         let prefetch = config.prefetch_factor;
         let (state, work, done) = Default::default();

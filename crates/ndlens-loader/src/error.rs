@@ -29,6 +29,9 @@ pub enum Error {
     /// A word for what is left over that is none.
     #[error("unknown remainder {got:?}: expected \"pad\", \"drop\" or \"keep\"")]
     UnknownRemainder { got: String },
+    /// A word for how to write batches that is none.
+    #[error("unknown stores {got:?}: expected \"auto\", \"stream\" or \"cached\"")]
+    UnknownStores { got: String },
     /// A state of another run.
     #[error("this state is of another run: its {what}: {got}; this loader's: {expected}")]
     StateMismatch { what: &'static str, got: String, expected: String },

@@ -13,11 +13,12 @@ use std::sync::Arc;
 
 use ndlens_core::{ALIGNMENT, Buffer, DType, Layout, Order, View};
 
-use crate::engine::{reading, stores_for};
+use crate::engine::reading;
 use crate::error::{Error, Result};
 use crate::loader::{Compiled, Field, compile};
 use crate::ring::{Ring, Slot};
 use crate::scratch::Scratch;
+use crate::storing::Storing;
 
 /// What the draws for an item are made of, beside the item and its field's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,7 +152,7 @@ impl Gather {
         let _reading = reading(&self.fields);
         for (field, part) in self.fields.iter().zip(parts) {
             let nbytes = field.program.nbytes();
-            let stores = stores_for(nbytes * items.len());
+            let stores = Storing::Auto.of(nbytes * items.len());
             let complete = field.source.is_complete();
             if let Some(take) = field.take.as_ref().filter(|_| complete) {
                 // SAFETY: the whole part, which lies in the block; the caller has it alone.

@@ -10,6 +10,7 @@
 //! - `transform/`: a list of transforms compiled to one program.
 //! - `scratch.rs`: what a thread keeps from item to item.
 //! - `pool.rs`: batch memory, leased and given back.
+//! - `storing.rs`: whether batches are written through the cache.
 //! - `engine.rs`: threads, prefetch, shutdown.
 //! - `loader.rs`: the face.
 //! - `replay.rs`: transforms with parameters that were drawn before.
@@ -50,6 +51,7 @@ mod scratch;
 mod shard;
 mod source;
 mod state;
+mod storing;
 mod transform;
 mod walk;
 
@@ -66,4 +68,6 @@ pub use scratch::Scratch;
 pub use shard::{Remainder, Shard};
 pub use source::Source;
 pub use state::{Basis, STATE_VERSION, State};
+pub use storing::Storing;
 pub use transform::{Drawn, DrawnList, Filling, Padding, Program, Target, Transform};
+pub use transform::{Program, Transform};

@@ -16,6 +16,7 @@ use crate::scratch::Scratch;
 use crate::shard::Shard;
 use crate::source::Source;
 use crate::state::{Basis, State};
+use crate::storing::Storing;
 use crate::transform::{Program, Transform};
 
 /// One column of the data set: a source, its name for errors, and what becomes of its items.
@@ -91,6 +92,8 @@ pub struct Config {
     pub return_params: bool,
     /// Which of several loaders over the same data this is.
     pub shard: Shard,
+    /// Whether batches are written through the cache.
+    pub storing: Storing,
 }
 
 impl Default for Config {
@@ -104,6 +107,7 @@ impl Default for Config {
             prefetch_factor: 2,
             return_params: false,
             shard: Shard::default(),
+            storing: Storing::default(),
         }
     }
 }

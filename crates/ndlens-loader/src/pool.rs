@@ -1,6 +1,6 @@
 //! Batch memory: leased, written, handed out, and given back when the last view or tensor on it dies.
 //!
-//! Fresh pages cost several times the work of filling them, so slabs are kept and used again. A slab is never reused while
+//! Fresh pages cost several times the work of filling them, so slabs are made of huge ones where that can be, kept and used again. A slab is never reused while
 //! anything can still see it: keep ten batches and there are ten slabs.
 //!
 //! ```text
@@ -12,6 +12,7 @@
 
 #![expect(unsafe_code, reason = "hands out exclusive pieces of raw memory; see UNSAFE.md")]
 
+use std::ptr::NonNull;
 use std::slice;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -57,16 +58,15 @@ impl Pool {
     /// A slab to write, used before if one is free. In a process forked from the pool's, each is new.
     pub(crate) fn lease(&self) -> Result<Slab> {
         if self.0.is_foreign() {
-            let memory = Buffer::zeroed(self.0.slab_bytes)?;
+            let memory = allocate(self.0.slab_bytes)?;
             return Ok(Slab(Lease { memory: Some(memory), home: Weak::new() }));
         }
         let free = self.0.lock().free.pop();
         let memory = if let Some(memory) = free {
             memory
         } else {
-            let memory = Buffer::zeroed(self.0.slab_bytes)?;
+            let memory = allocate(self.0.slab_bytes)?;
             self.0.lock().slabs += 1;
-            prefer_huge_pages(&memory);
             memory
         };
         Ok(Slab(Lease { memory: Some(memory), home: Arc::downgrade(&self.0) }))
@@ -152,20 +152,65 @@ impl Slab {
     }
 }
 
-/// Asks the kernel for 2 MiB pages under a large slab: fewer faults when it is first written, fewer TLB misses after.
+/// Zeroed memory for a slab, at a multiple of [`ALIGNMENT`](ndlens_core::ALIGNMENT).
+fn allocate(len: usize) -> Result<Buffer> {
+    #[cfg(target_os = "linux")]
+    if len >= HUGE_PAGE
+        && let Some(buffer) = Mapping::of(len)
+    {
+        return Ok(buffer);
+    }
+    Ok(Buffer::zeroed(len)?)
+}
+
+/// What x86-64 maps at once where it can.
 #[cfg(target_os = "linux")]
-fn prefer_huge_pages(memory: &Buffer) {
-    const HUGE_PAGE: usize = 2 << 20;
-    let start = memory.as_ptr().as_ptr().addr().next_multiple_of(HUGE_PAGE);
-    let end = (memory.as_ptr().as_ptr().addr() + memory.len()) / HUGE_PAGE * HUGE_PAGE;
-    if start < end {
-        // SAFETY: whole pages inside a block of ours. The advice changes no contents, and may be refused.
-        unsafe { libc::madvise(start as *mut libc::c_void, end - start, libc::MADV_HUGEPAGE) };
+const HUGE_PAGE: usize = 2 << 20;
+
+/// Pages of a large slab, made before it is written: huge ones where the kernel gives them, which saves faults when it is first written
+/// and look-ups in the table of pages from then on.
+#[cfg(target_os = "linux")]
+#[derive(Debug)]
+struct Mapping {
+    start: usize,
+    len: usize,
+}
+
+#[cfg(target_os = "linux")]
+impl Owner for Mapping {}
+
+#[cfg(target_os = "linux")]
+impl Mapping {
+    /// `len` bytes from a multiple of [`HUGE_PAGE`] on; None where the kernel has no room.
+    fn of(len: usize) -> Option<Buffer> {
+        // Room to move the start; pages that nobody touches take no memory.
+        let mapped = len.checked_add(HUGE_PAGE).filter(|&mapped| isize::try_from(mapped).is_ok())?;
+        let (access, kind) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+        // SAFETY: new anonymous memory, where the kernel likes.
+        let start = unsafe { libc::mmap(std::ptr::null_mut(), mapped, access, kind, -1, 0) };
+        if start == libc::MAP_FAILED {
+            return None;
+        }
+        let owner = Arc::new(Mapping { start: start.expose_provenance(), len: mapped });
+        let first = start.cast::<u8>().map_addr(|address| address.next_multiple_of(HUGE_PAGE));
+        // SAFETY: `len` bytes within the mapping, since `first` is less than a huge page beyond its start. Both are advice, changes no
+        // contents and may be refused: an older kernel makes pages as they are touched.
+        unsafe {
+            libc::madvise(first.cast(), len, libc::MADV_HUGEPAGE);
+            libc::madvise(first.cast(), len, libc::MADV_POPULATE_WRITE);
+        }
+        // SAFETY: `len` zeroed bytes within the mapping, which lives in the owner; nobody else has seen them.
+        NonNull::new(first).map(|first| unsafe { Buffer::from_raw(first, len, Access::ReadWrite, owner) })
     }
 }
 
-#[cfg(not(target_os = "linux"))]
-fn prefer_huge_pages(_memory: &Buffer) {}
+#[cfg(target_os = "linux")]
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: mapped by `of`, and unmapped only here.
+        unsafe { libc::munmap(std::ptr::with_exposed_provenance_mut(self.start), self.len) };
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -190,6 +235,26 @@ mod tests {
         let pool = Pool::new(128);
         drop(pool.lease().unwrap());
         assert_eq!(pool.usage(), PoolUse { slabs: 1, leased: 0, bytes: 128 });
+    }
+
+    #[test]
+    fn slabs_of_any_size_are_aligned_zeroed_and_whole() {
+        for len in [0, 1, 63, 4097, (2 << 20) - 1, 2 << 20, (5 << 20) + 3] {
+            let slab = Pool::new(len).lease().unwrap();
+            // SAFETY: the only piece.
+            let piece = unsafe { slab.piece(0, len) };
+            assert_eq!(piece.as_ptr().addr() % ndlens_core::ALIGNMENT, 0);
+            assert!(piece.iter().all(|&byte| byte == 0));
+            piece.fill(1);
+        }
+    }
+
+    #[test]
+    fn a_slab_that_cannot_be_is_an_error() {
+        for len in [isize::MAX as usize, 1 << 60] {
+            let error = Pool::new(len).lease().unwrap_err();
+            assert_eq!(error.to_string(), format!("cannot allocate {len} bytes"));
+        }
     }
 
     #[test]

@@ -3,7 +3,9 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
-use ndlens::loader::{Batch, Config, Epoch, Field, Loader, Progress, Remainder, Shard, Source, Transform};
+use ndlens::loader::{
+    Batch, Config, Epoch, Field, Loader, Progress, Remainder, Shard, Source, Storing, Transform,
+};
 use ndlens::{Consumer, DType, View};
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
@@ -287,6 +289,11 @@ pub(crate) fn extract_fields_and_transforms(
 /// A batch is yours until you drop it: its memory goes back to the loader's pool when the last tensor on it dies.
 /// `output` says what its parts are: "torch", "numpy" or "view"; by default torch if it is installed, else NumPy.
 ///
+/// `stores` says how batches are written, which changes the speed and never the bytes. "auto" writes those of four or more second-level
+/// caches (as this machine has them, some MB) past the cache, which is right for most. "stream" always does: choose it
+/// where small batches are only copied on, to a GPU for one, or where much else should stay in cache. "cached" never does: choose
+/// it where a large third-level cache holds all batches in flight, and the model reads each on the CPU as soon as it comes.
+///
 /// Raises `ValueError` for fields of different lengths, an empty data set, a crop larger than the image and the like,
 /// `TypeError` for what is no field or no transform. An error while a batch is made comes when that batch is due, names the
 /// field and the item, and ends the epoch.
@@ -320,9 +327,9 @@ impl PyLoader {
     #[pyo3(
         signature = (fields, *, batch_size = 1, shuffle = false, seed = Seed(0), num_workers = 0, drop_last = false,
             prefetch_factor = 2, transforms = None, joint = None, return_params = false, output = None, rank = None, world_size = None, remainder = "pad",
-            sampler = None),
+            sampler = None, stores = "auto"),
         text_signature = "(fields, *, batch_size=1, shuffle=False, seed=0, num_workers=0, drop_last=False, \
-            prefetch_factor=2, transforms=None, joint=None, return_params=False, output=None, rank=None, world_size=None, remainder='pad', sampler=None)"
+            prefetch_factor=2, transforms=None, joint=None, return_params=False, output=None, rank=None, world_size=None, remainder='pad', sampler=None, stores='auto')"
     )]
     #[expect(clippy::too_many_arguments, reason = "Python's keywords")]
     fn new(
@@ -341,6 +348,7 @@ impl PyLoader {
         world_size: Option<isize>,
         remainder: &str,
         sampler: Option<Bound<'_, PyAny>>,
+        stores: &str,
     ) -> PyResult<Self> {
         let py = fields.py();
         if shuffle && sampler.is_some() {
@@ -366,6 +374,7 @@ impl PyLoader {
             prefetch_factor: count("prefetch_factor", prefetch_factor, 1)?,
             return_params,
             shard,
+            storing: Storing::from_name(stores).or_raise()?,
         };
         let (structure, fields) = extract_fields_and_transforms(fields, transforms, joint)?;
         let loader = Loader::new(fields, config).or_raise()?;
