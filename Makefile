@@ -16,7 +16,7 @@ export PYO3_PYTHON := $(CURDIR)/$(BIN)/python
 export PYO3_BUILD_EXTENSION_MODULE := 1
 unexport CONDA_PREFIX PYTHONHOME PYTHONPATH
 
-.PHONY: help demo test fuzz-layout lint bench build clean
+.PHONY: help demo test fuzz-layout loom lint bench build clean
 .DEFAULT_GOAL := help
 
 help: ## List the recipes
@@ -31,6 +31,9 @@ test: build ## Run all tests: Rust, Python, the examples in the documentation
 
 fuzz-layout: build ## Compare 100,000 random chains of operations with NumPy (about half a minute)
 	$(BIN)/python tests/fuzz_layout.py --structures 100000
+
+loom: ## Run the loader's threads and locks in every order that loom can tell apart (a build of its own)
+	RUSTFLAGS='--cfg loom' cargo test -p ndlens-loader --release --test loom --target-dir target/loom
 
 lint: build ## Check format, lints, types, stubs, documentation and spelling
 	cargo clippy --version >/dev/null 2>&1 || rustup component add clippy rustfmt

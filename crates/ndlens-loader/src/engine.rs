@@ -20,8 +20,7 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use ndlens_core::{Layout, Order, View};
@@ -35,6 +34,7 @@ use crate::position::Tracker;
 use crate::scratch::Scratch;
 use crate::shard::Shard;
 use crate::storing::Storing;
+use crate::sync::{Builder, Condvar, JoinHandle, Mutex, MutexGuard};
 
 /// A chunk is at least so many bytes of output, so that claiming it, a lock and a few stores, does not show.
 const MIN_CHUNK_BYTES: usize = 256 << 10;
@@ -441,7 +441,7 @@ impl Epoch {
         let mut epoch = Epoch { shared, workers: vec![], process: std::process::id(), tracker, scratch };
         for worker in 0..config.num_workers {
             let shared = Arc::clone(&epoch.shared);
-            let thread = std::thread::Builder::new().name(format!("ndlens-{worker}"));
+            let thread = Builder::new().name(format!("ndlens-{worker}"));
             let handle = thread.spawn(move || shared.work());
             epoch.workers.push(handle.map_err(|error| Error::Spawn { worker, message: error.to_string() })?);
         }

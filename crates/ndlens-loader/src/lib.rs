@@ -52,6 +52,7 @@ mod shard;
 mod source;
 mod state;
 mod storing;
+mod sync;
 mod transform;
 mod walk;
 

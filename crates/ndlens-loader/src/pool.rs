@@ -14,11 +14,12 @@
 
 use std::ptr::NonNull;
 use std::slice;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 
 use ndlens_core::{Access, Buffer, Owner};
 
 use crate::error::Result;
+use crate::sync::{Mutex, MutexGuard};
 
 /// Slabs of one size.
 #[derive(Debug, Clone)]
@@ -91,7 +92,7 @@ impl Shared {
         self.process != std::process::id()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing panics while it holds the lock; were it so, a list of free slabs has no broken state.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

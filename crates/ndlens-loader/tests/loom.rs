@@ -1,0 +1,134 @@
+//! Every order of events, as far as loom can tell them apart: `make loom`.
+//!
+//! Each model runs a whole loader: the window and its condition variables, the pool and its leases, threads that start, are stopped and
+//! joined. A schedule is cut off from one thread in favour of another at most so often as [`PREEMPTIONS`] says, which finds
+//! most of what there is (Musuvathi and Qadeer, "Iterative context bounding for systematic testing of multithreaded programs",
+//! 2007) in seconds. A deadlock fails the model.
+#![cfg(loom)]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use ndlens_core::{DType, View, ViewRef};
+use ndlens_loader::{Config, Field, Loader, Source};
+
+const PREEMPTIONS: usize = 2;
+
+fn in_every_order(run: impl Fn() + Sync + Send + 'static) {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(PREEMPTIONS);
+    model.check(run);
+}
+
+fn loader(num_workers: usize, prefetch_factor: usize) -> Loader {
+    let rows = View::from_vec((0..4u8).collect());
+    let config = Config { batch_size: 1, num_workers, prefetch_factor, ..Config::default() };
+    Loader::new(vec![Field::new("rows", Arc::new(rows))], config).unwrap()
+}
+
+fn items(views: &[View]) -> Vec<u8> {
+    views[0].to_vec().unwrap()
+}
+
+#[test]
+fn batches_come_in_order_and_all_memory_comes_back() {
+    in_every_order(|| {
+        let loader = loader(1, 2);
+        for (number, batch) in loader.epoch(0).unwrap().enumerate() {
+            assert_eq!(items(batch.unwrap().views()), [number as u8]);
+        }
+        assert_eq!(loader.pool_use().leased, 0);
+        assert!(loader.pool_use().slabs <= 4);
+    });
+}
+
+#[test]
+fn two_workers_make_each_batch_once() {
+    in_every_order(|| {
+        let loader = loader(2, 2);
+        let mut epoch = loader.epoch(0).unwrap();
+        for number in 0..2 {
+            assert_eq!(items(epoch.next().unwrap().unwrap().views()), [number]);
+        }
+    });
+}
+
+#[test]
+fn an_epoch_that_is_dropped_stops_and_joins_its_workers() {
+    in_every_order(|| {
+        let loader = loader(2, 2);
+        drop(loader.epoch(0).unwrap());
+        assert_eq!(loader.pool_use().leased, 0);
+    });
+}
+
+#[test]
+fn a_batch_that_is_dropped_by_another_thread_is_never_written_while_it_is_kept() {
+    in_every_order(|| {
+        let loader = loader(1, 1);
+        let mut epoch = loader.epoch(0).unwrap();
+        let kept = epoch.next().unwrap().unwrap();
+        let other = loom::thread::spawn(move || {
+            assert_eq!(items(kept.views()), [0]);
+            drop(kept);
+        });
+        assert_eq!(items(epoch.next().unwrap().unwrap().views()), [1]);
+        other.join().unwrap();
+        drop(epoch);
+        assert_eq!(loader.pool_use().leased, 0);
+    });
+}
+
+/// A source whose second item cannot be read.
+struct Broken(View);
+
+impl Source for Broken {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn item_shape(&self) -> Option<&[usize]> {
+        self.0.item_shape()
+    }
+
+    fn dtype(&self) -> &DType {
+        self.0.dtype()
+    }
+
+    fn verify(&self) -> ndlens_core::Result<()> {
+        Ok(())
+    }
+
+    fn item(&self, index: usize) -> ndlens_core::Result<ViewRef<'_>> {
+        if index == 1 {
+            let (path, message) = ("item".to_owned(), "gone".to_owned());
+            return Err(ndlens_core::Error::Unavailable { path, message });
+        }
+        self.0.item(index)
+    }
+}
+
+#[test]
+fn an_error_comes_in_its_place_and_ends_the_epoch() {
+    in_every_order(|| {
+        let rows = Broken(View::from_vec((0..3u8).collect()));
+        let config = Config { batch_size: 1, num_workers: 1, prefetch_factor: 2, ..Config::default() };
+        let loader = Loader::new(vec![Field::new("rows", Arc::new(rows))], config).unwrap();
+        let mut epoch = loader.epoch(0).unwrap();
+        assert_eq!(items(epoch.next().unwrap().unwrap().views()), [0]);
+        assert!(epoch.next().unwrap().is_err());
+        assert!(epoch.next().is_none());
+        drop(epoch);
+        assert_eq!(loader.pool_use().leased, 0);
+    });
+}
+
+#[test]
+fn the_models_see_more_than_one_order() {
+    static RUNS: AtomicUsize = AtomicUsize::new(0);
+    in_every_order(|| {
+        RUNS.fetch_add(1, Ordering::Relaxed);
+        assert!(loader(1, 1).epoch(0).unwrap().next().unwrap().is_ok());
+    });
+    assert!(RUNS.load(Ordering::Relaxed) > 20, "{RUNS:?}");
+}
