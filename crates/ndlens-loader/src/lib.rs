@@ -71,4 +71,3 @@ pub use source::Source;
 pub use state::{Basis, STATE_VERSION, State};
 pub use storing::Storing;
 pub use transform::{Drawn, DrawnList, Filling, Padding, Program, Target, Transform};
-pub use transform::{Program, Transform};
