@@ -89,6 +89,7 @@ def test_a_state_is_small_and_says_where_the_run_stands() -> None:
         "items_done": 8,
         "items": ITEMS,
         "shuffle": True,
+        "order": "ndlens",
         "seed": 5,
         "fields": ["image uint8 [6, 6, 3]", "label int64 []"],
     }

@@ -209,6 +209,10 @@ class Loader:
         remainder: Literal["pad", "drop", "keep"] = "pad",
         sampler: Iterable[int] | None = None,
         stores: Literal["auto", "stream", "cached"] = "auto",
+        order: Literal["ndlens", "torch"] = "ndlens",
+        weights: Any = None,
+        replacement: bool = True,
+        num_samples: int | None = None,
     ) -> Loader: ...
     @property
     def batch_size(self) -> int: ...

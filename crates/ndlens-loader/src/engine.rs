@@ -27,7 +27,7 @@ use ndlens_core::{Layout, Order, View};
 use ndlens_store::Reading;
 
 use crate::error::{Error, Result};
-use crate::loader::{Compiled, Config};
+use crate::loader::{Compiled, Config, Draws};
 use crate::order::Order as ItemOrder;
 use crate::pool::Slab;
 use crate::position::Tracker;
@@ -167,16 +167,17 @@ impl Plan {
         scratch: &mut Scratch,
     ) -> Result<(), Box<Failure>> {
         for (row, &item) in rows.zip(items) {
+            let draws_as = self.draws_as(making.places.start + row, item);
             for ((field, slab), &complete) in self.fields.iter().zip(&making.slabs).zip(complete) {
                 if field.take.is_some() && complete {
                     continue;
                 }
                 let nbytes = field.program.nbytes();
                 let stores = self.storing.of(nbytes * self.batch_size);
-                let stream = (field.stream, self.epoch);
+                let draws = Draws { stream: field.stream, epoch: self.epoch, item: draws_as };
                 // SAFETY: each row is a piece of its own, and this thread alone makes it.
                 let destination = unsafe { slab.piece(row * nbytes, nbytes) };
-                let made = field.make(item, complete, stream, destination, stores, scratch);
+                let made = field.make(item, complete, draws, destination, stores, scratch);
                 made.map_err(|error| Box::new(Failure { row, error: field.fail(item, error) }))?;
             }
         }
@@ -211,6 +212,11 @@ impl Plan {
         self.order.replace(items);
     }
 
+    /// What stands in its draws for the k-th item that this rank takes.
+    fn draws_as(&self, k: usize, item: usize) -> u64 {
+        self.order.draws_as(self.shard.place(self.start, k, self.order.len()), item)
+    }
+
     /// The first place that no rank has taken once this many batches are; None where all are.
     fn reached(&self, batches: usize) -> Option<usize> {
         let taken = self.places(batches).start;
@@ -236,13 +242,15 @@ impl Plan {
         let mut items = vec![0; places.len()];
         self.items(places.start, &mut items);
         let of_field = |field: &Compiled| {
-            let of_item = |&item: &usize| {
-                let drawn = field.source.item(item).map_err(Error::from).and_then(|image| {
-                    field.program.draw(field.stream, self.epoch, item as u64, image.shape())
-                });
+            let of_item = |(k, &item): (usize, &usize)| {
+                let draws_as = self.draws_as(k, item);
+                let drawn =
+                    field.source.item(item).map_err(Error::from).and_then(|image| {
+                        field.program.draw(field.stream, self.epoch, draws_as, image.shape())
+                    });
                 Ok(field.program.params_to_json(&drawn.map_err(|error| field.fail(item, error))?))
             };
-            let items = items.iter().map(of_item).collect::<Result<Vec<_>>>()?;
+            let items = places.clone().zip(&items).map(of_item).collect::<Result<Vec<_>>>()?;
             Ok(serde_json::Value::Array(items).to_string())
         };
         self.fields.iter().map(of_field).collect()

@@ -41,6 +41,27 @@ pub enum Error {
     /// An order that names an item that there is not.
     #[error("the sampler gave item {got} at place {place}, but there are {items} items")]
     NoSuchItem { got: usize, place: usize, items: usize },
+    /// A word for whose orders that is none.
+    #[error("unknown order {got:?}: expected \"ndlens\" or \"torch\"")]
+    UnknownShuffler { got: String },
+    /// Two that say what comes when.
+    #[error("{first} and {second} exclude each other: both say the order")]
+    TwoOrders { first: &'static str, second: &'static str },
+    /// Weights that are no list.
+    #[error("weights must be of shape (items,), got {got:?}")]
+    WeightsShape { got: Vec<usize> },
+    /// More or fewer weights than items.
+    #[error("weights must be one for each item: got {got}, expected {expected}")]
+    WeightsLength { got: usize, expected: usize },
+    /// A weight that is none.
+    #[error("item {item} has weight {got}: weights must be finite numbers, 0 or more")]
+    BadWeight { got: f64, item: usize },
+    /// Nothing that may be drawn.
+    #[error("all weights are 0: there is nothing to draw")]
+    NoWeight,
+    /// Draws that leave nothing to draw.
+    #[error("cannot draw {samples} items without replacement: {weighty} have a weight above 0")]
+    TooManySamples { samples: usize, weighty: usize },
     /// A probability that is none.
     #[error("{transform}: p must be between 0 and 1, got {p}")]
     Probability { transform: &'static str, p: f64 },

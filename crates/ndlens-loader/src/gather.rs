@@ -15,7 +15,7 @@ use ndlens_core::{ALIGNMENT, Buffer, DType, Layout, Order, View};
 
 use crate::engine::reading;
 use crate::error::{Error, Result};
-use crate::loader::{Compiled, Field, compile};
+use crate::loader::{Compiled, Draws, Field, compile};
 use crate::ring::{Ring, Slot};
 use crate::scratch::Scratch;
 use crate::storing::Storing;
@@ -176,13 +176,14 @@ impl Gather {
                     // A sampler may give an item twice.
                     Randomness::Nonce(_) => row as u32,
                 };
+                let draws = Draws { stream, epoch: round, item: item as u64 };
                 // SAFETY: row `row` of the part, which lies in the block; the caller has it alone.
                 let destination = unsafe {
                     let start = block.as_ptr().as_ptr().add(part.offset + row * nbytes);
                     std::slice::from_raw_parts_mut(start, nbytes)
                 };
                 field
-                    .make(item, complete, (stream, round), destination, stores, &mut scratch)
+                    .make(item, complete, draws, destination, stores, &mut scratch)
                     .map_err(|error| field.fail(item, error))?;
             }
             if let Some((_, error)) = field.first_lost(complete, items) {

@@ -4,6 +4,7 @@
 //! into its place in the batch: cropped, flipped, converted, normalised and with its axes reordered in one pass.
 //!
 //! - `order.rs`, `walk.rs`: which item comes k-th in an epoch, a pure function of (seed, epoch, k); many at once.
+//! - `weights.rs`, `torch_order.rs`: orders drawn by weights; torch's orders.
 //! - `shard.rs`: which of them each rank takes.
 //! - `position.rs`, `state.rs`: how far a run has come, and how another goes on from there.
 //! - `draws.rs`: the random numbers of an item, a pure function of (seed, epoch, item).
@@ -53,15 +54,17 @@ mod source;
 mod state;
 mod storing;
 mod sync;
+mod torch_order;
 mod transform;
 mod walk;
+mod weights;
 
 pub use draws::{Draws, Stream};
 pub use engine::{Batch, Epoch, Progress};
 pub use error::{Error, Result};
 pub use gather::{Gather, Part, Randomness};
 pub use loader::{Config, Field, Loader};
-pub use order::{Order, Permutation};
+pub use order::{Order, Permutation, Shuffler};
 pub use pool::PoolUse;
 pub use replay::replay;
 pub use ring::{Ring, Slot};
@@ -71,3 +74,4 @@ pub use source::Source;
 pub use state::{Basis, STATE_VERSION, State};
 pub use storing::Storing;
 pub use transform::{Drawn, DrawnList, Filling, Padding, Program, Target, Transform};
+pub use weights::{Drawing, Weights};

@@ -9,7 +9,7 @@ use ndlens_kernels::{Stores, Take};
 use crate::draws::Stream;
 use crate::engine::{Course, Epoch};
 use crate::error::{Error, Result};
-use crate::order::{Order as ItemOrder, Permutation};
+use crate::order::{Order as ItemOrder, Permutation, Shuffler};
 use crate::pool::{Pool, PoolUse};
 use crate::position::Position;
 use crate::scratch::Scratch;
@@ -17,7 +17,9 @@ use crate::shard::Shard;
 use crate::source::Source;
 use crate::state::{Basis, State};
 use crate::storing::Storing;
+use crate::torch_order::randperm;
 use crate::transform::{Program, Transform};
+use crate::weights::Weights;
 
 /// One column of the data set: a source, its name for errors, and what becomes of its items.
 pub struct Field {
@@ -80,6 +82,8 @@ pub struct Config {
     pub batch_size: usize,
     /// Whether each epoch has an order of its own.
     pub shuffle: bool,
+    /// Whose orders these are.
+    pub shuffler: Shuffler,
     /// What all randomness is made of.
     pub seed: u64,
     /// Whether a last batch of fewer items is left out.
@@ -101,6 +105,7 @@ impl Default for Config {
         Config {
             batch_size: 1,
             shuffle: false,
+            shuffler: Shuffler::default(),
             seed: 0,
             drop_last: false,
             num_workers: 0,
@@ -141,13 +146,22 @@ impl fmt::Debug for Compiled {
     }
 }
 
+/// What the random draws for an item are made of.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Draws {
+    pub(crate) stream: Stream,
+    pub(crate) epoch: u32,
+    /// Its number, or what stands for it.
+    pub(crate) item: u64,
+}
+
 impl Compiled {
     /// Makes one item in its place. `complete` says that the source was just found to have all its bytes.
     pub(crate) fn make(
         &self,
         item: usize,
         complete: bool,
-        (stream, epoch): (Stream, u32),
+        draws: Draws,
         destination: &mut [u8],
         stores: Stores,
         scratch: &mut Scratch,
@@ -156,13 +170,28 @@ impl Compiled {
         if !complete {
             source.verify()?;
         }
-        let (buffer, drawn) =
-            (source.buffer(), self.program.draw(stream, epoch, item as u64, source.shape())?);
+        let Draws { stream, epoch, item: draws_as } = draws;
+        let (buffer, drawn) = (source.buffer(), self.program.draw(stream, epoch, draws_as, source.shape())?);
         self.program.run(source, &drawn, destination, stores, scratch)?;
         if buffer.is_damaged() {
             self.source.item(item)?.verify()?;
         }
         Ok(())
+    }
+
+    /// The same field, with memory for batches of so many items.
+    fn with_room_for(&self, items: usize) -> Result<Self> {
+        let pool = pool_for(&self.program, items)
+            .map_err(|source| Error::Field { field: self.name.clone(), source: Box::new(source) })?;
+        Ok(Compiled {
+            name: self.name.clone(),
+            draws_as: self.draws_as.clone(),
+            source: Arc::clone(&self.source),
+            program: self.program.clone(),
+            take: self.take.clone(),
+            stream: self.stream,
+            pool,
+        })
     }
 
     /// The stream of its draws for a seed of the caller's.
@@ -192,6 +221,12 @@ impl Compiled {
     }
 }
 
+/// Memory for batches of so many items.
+fn pool_for(program: &Program, items: usize) -> Result<Pool> {
+    let (shape, itemsize) = ([&[items], program.shape()].concat(), program.dtype().itemsize());
+    Ok(Pool::new(Layout::contiguous(&shape, itemsize, Order::C)?.len() * itemsize))
+}
+
 /// Fields of one length, with their programs, and that length.
 pub(crate) fn compile(fields: Vec<Field>, seed: u64, batch_size: usize) -> Result<(Arc<[Compiled]>, usize)> {
     let first = fields.first().ok_or(Error::NoFields)?;
@@ -208,10 +243,7 @@ pub(crate) fn compile(fields: Vec<Field>, seed: u64, batch_size: usize) -> Resul
         }
         let in_field = |source: Error| Error::Field { field: name.clone(), source: Box::new(source) };
         let program = Program::compile(&transforms, shape, source.dtype()).map_err(in_field)?;
-        let batch_shape = [&[batch_size.min(items)], program.shape()].concat();
-        let itemsize = program.dtype().itemsize();
-        let batch = Layout::contiguous(&batch_shape, itemsize, Order::C);
-        let pool = Pool::new(batch.map_err(|error| in_field(error.into()))?.len() * itemsize);
+        let pool = pool_for(&program, batch_size.min(items)).map_err(in_field)?;
         let take = source.as_view().filter(|_| transforms.is_empty()).and_then(Take::new);
         let stream = Stream::new(seed, &draws_as);
         Ok(Compiled { name, draws_as, source, program, take, stream, pool })
@@ -225,6 +257,7 @@ pub struct Loader {
     fields: Arc<[Compiled]>,
     config: Config,
     items: usize,
+    weights: Option<Weights>,
     position: Arc<Position>,
 }
 
@@ -244,12 +277,33 @@ impl Loader {
         }
         config.shard.check()?;
         let (fields, items) = compile(fields, config.seed, config.batch_size)?;
-        Ok(Loader { fields, config, items, position: Arc::default() })
+        Ok(Loader { fields, config, items, weights: None, position: Arc::default() })
+    }
+
+    /// The same loader with items drawn by weights, for all ranks together.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WeightsLength`], [`Error::TwoOrders`] where items are to be shuffled too.
+    pub fn with_weights(self, weights: Weights) -> Result<Self> {
+        if self.config.shuffle {
+            return Err(Error::TwoOrders { first: "shuffle", second: "weights" });
+        }
+        if weights.items() != self.items {
+            return Err(Error::WeightsLength { got: weights.items(), expected: self.items });
+        }
+        let fields = self.fields_for(weights.samples())?;
+        Ok(Loader { weights: Some(weights), fields, ..self })
     }
 
     /// The number of batches in an epoch, for this rank.
     pub fn len(&self) -> usize {
-        self.batches_of(self.items)
+        self.batches_of(self.places())
+    }
+
+    /// The number of places in an epoch's order, for all ranks together: of items, or of draws by weights.
+    pub fn places(&self) -> usize {
+        self.weights.as_ref().map_or(self.items, Weights::samples)
     }
 
     /// The number of batches, for this rank, in an epoch of so many items.
@@ -281,9 +335,9 @@ impl Loader {
     ///
     /// # Errors
     ///
-    /// [`Error::Spawn`] where the system gives no thread.
+    /// [`Error::Spawn`] where the system gives no thread; [`Error::Core`] where it gives no memory for an order that is a list.
     pub fn epoch(&self, epoch: u32) -> Result<Epoch> {
-        self.start(Course { epoch, order: self.order(epoch), start: 0, tracker: None })
+        self.start(Course { epoch, order: self.order(epoch)?, start: 0, tracker: None })
     }
 
     /// Starts the epoch after the one started last, or what is left of the one that a [`State`] says. Its batches count for
@@ -294,7 +348,7 @@ impl Loader {
     /// As [`epoch`](Self::epoch).
     pub fn start_epoch(&self) -> Result<Epoch> {
         let (epoch, start, tracker) = self.position.begin();
-        self.start(Course { epoch, order: self.order(epoch), start, tracker: Some(tracker) })
+        self.start(Course { epoch, order: self.order(epoch)?, start, tracker: Some(tracker) })
     }
 
     /// As [`start_epoch`](Self::start_epoch), for these items in this order, as a sampler gives them: ranks deal them out among themselves.
@@ -310,7 +364,18 @@ impl Loader {
         if start > items.len() {
             return Err(Error::StateBeyondEnd { start, items: items.len() });
         }
-        self.start(Course { epoch, order: ItemOrder::Listed(items), start, tracker: Some(tracker) })
+        let fields = self.fields_for(items.len())?;
+        let course = Course { epoch, order: ItemOrder::Listed(items), start, tracker: Some(tracker) };
+        Epoch::start(fields, &self.config, course)
+    }
+
+    /// The fields, with memory for batches of an order of so many places: a batch may have more than there are items.
+    fn fields_for(&self, places: usize) -> Result<Arc<[Compiled]>> {
+        let most = self.config.batch_size.min(places);
+        if most <= self.items {
+            return Ok(Arc::clone(&self.fields));
+        }
+        self.fields.iter().map(|field| field.with_room_for(most)).collect()
     }
 
     fn start(&self, course: Course) -> Result<Epoch> {
@@ -318,18 +383,30 @@ impl Loader {
     }
 
     /// The order of all items in an epoch, the same for all ranks.
-    pub fn order(&self, epoch: u32) -> ItemOrder {
-        if self.config.shuffle {
-            ItemOrder::Shuffled(Permutation::new(self.config.seed, epoch, self.items as u64))
-        } else {
-            ItemOrder::InTurn(self.items)
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Core`] where there is no memory for one that is a list.
+    pub fn order(&self, epoch: u32) -> Result<ItemOrder> {
+        let seed = self.config.seed;
+        if let Some(weights) = &self.weights {
+            return weights.order(seed, epoch);
         }
+        Ok(match self.config.shuffler {
+            _ if !self.config.shuffle => ItemOrder::InTurn(self.items),
+            Shuffler::Ndlens => ItemOrder::Shuffled(Permutation::new(seed, epoch, self.items as u64)),
+            Shuffler::Torch => ItemOrder::Listed(randperm(seed, epoch, self.items)?.into()),
+        })
     }
 
     /// The items that this rank takes in an epoch, in their order.
-    pub fn items_of(&self, epoch: u32) -> impl ExactSizeIterator<Item = usize> {
-        let (order, shard) = (self.order(epoch), self.config.shard);
-        (0..shard.share(order.len())).map(move |k| order.at(shard.place(0, k, order.len())))
+    ///
+    /// # Errors
+    ///
+    /// As [`order`](Self::order).
+    pub fn items_of(&self, epoch: u32) -> Result<impl ExactSizeIterator<Item = usize>> {
+        let (order, shard) = (self.order(epoch)?, self.config.shard);
+        Ok((0..shard.share(order.len())).map(move |k| order.at(shard.place(0, k, order.len()))))
     }
 
     /// The epoch that [`start_epoch`](Self::start_epoch) starts.
@@ -354,7 +431,7 @@ impl Loader {
     ///
     /// What [`State::check`] says.
     pub fn load_state(&self, state: &State) -> Result<()> {
-        state.check(&self.basis())?;
+        state.check(&self.basis(), self.places())?;
         self.position.set(state.epoch, state.start);
         Ok(())
     }
@@ -367,6 +444,11 @@ impl Loader {
         Basis {
             items: self.items,
             shuffle: self.config.shuffle,
+            order: match &self.weights {
+                Some(weights) => weights.to_string(),
+                None if self.config.shuffle => self.config.shuffler.name().to_owned(),
+                None => "in turn".to_owned(),
+            },
             seed: self.config.seed,
             fields: self.fields.iter().map(field).collect(),
         }

@@ -4,11 +4,15 @@
 //! so a run resumes anywhere at once and every rank agrees. For more than [`TABLE_MAX`] items it is a Feistel network on
 //! the next power of two, walked until it lands below n (Black and Rogaway, "Ciphers with arbitrary finite domains",
 //! 2002). For fewer, where a network of so few bits would favour some orders, it is a Fisher-Yates table.
+//!
+//! Other orders are drawn by weights, `weights.rs`, or torch's, `torch_order.rs`.
 
 use std::sync::Arc;
 
 use crate::draws::Stream;
+use crate::error::{Error, Result};
 use crate::walk::walk_all;
+use crate::weights::Drawing;
 
 /// Up to so many items the order is a table of at most 2 KiB.
 const TABLE_MAX: u64 = 1024;
@@ -26,8 +30,53 @@ pub enum Order {
     InTurn(usize),
     /// All, shuffled.
     Shuffled(Permutation),
-    /// These, as a sampler gave them.
+    /// These, as a sampler gave them, torch shuffles them, or weights chose them.
     Listed(Arc<[usize]>),
+    /// Drawn by weights, each draw from all.
+    Drawn(Drawing),
+}
+
+/// Whose orders shuffled epochs have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Shuffler {
+    /// Ours: computed, not stored.
+    #[default]
+    Ndlens,
+    /// `torch.utils.data.RandomSampler`'s and `DistributedSampler`'s: a list of 8 bytes an item, made anew each epoch.
+    Torch,
+}
+
+impl Shuffler {
+    /// By its name: "ndlens" or "torch".
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownShuffler`].
+    pub fn from_name(name: &str) -> Result<Self> {
+        match name {
+            "ndlens" => Ok(Shuffler::Ndlens),
+            "torch" => Ok(Shuffler::Torch),
+            _ => Err(Error::UnknownShuffler { got: name.to_owned() }),
+        }
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Shuffler::Ndlens => "ndlens",
+            Shuffler::Torch => "torch",
+        }
+    }
+}
+
+/// An empty list with memory for so many, or an error where there is none: `Vec` would end the process.
+pub(crate) fn with_room_for<T>(count: usize) -> Result<Vec<T>> {
+    let mut list = Vec::new();
+    list.try_reserve_exact(count).map_err(|_| {
+        let len_bytes = count.saturating_mul(size_of::<T>());
+        Error::Core(ndlens_core::Error::OutOfMemory { len_bytes })
+    })?;
+    Ok(list)
 }
 
 impl Order {
@@ -37,6 +86,7 @@ impl Order {
             Order::InTurn(n) => *n,
             Order::Shuffled(permutation) => permutation.n as usize,
             Order::Listed(items) => items.len(),
+            Order::Drawn(drawing) => drawing.len(),
         }
     }
 
@@ -55,6 +105,16 @@ impl Order {
             Order::InTurn(_) => place,
             Order::Shuffled(permutation) => permutation.at(place as u64) as usize,
             Order::Listed(items) => items[place],
+            Order::Drawn(drawing) => drawing.at(place),
+        }
+    }
+
+    /// What stands for the item in the random draws for it: its number, but where an epoch takes items several times, one that is
+    /// different each time. A rare item that is drawn often would else look the same whenever it comes.
+    pub fn draws_as(&self, place: usize, item: usize) -> u64 {
+        match self {
+            Order::Drawn(drawing) => (drawing.items() as u64).wrapping_add(place as u64),
+            _ => item as u64,
         }
     }
 
@@ -68,6 +128,7 @@ impl Order {
             Order::InTurn(_) => {}
             Order::Shuffled(permutation) => permutation.replace(places),
             Order::Listed(items) => places.iter_mut().for_each(|place| *place = items[*place]),
+            Order::Drawn(drawing) => places.iter_mut().for_each(|place| *place = drawing.at(*place)),
         }
     }
 }
@@ -182,7 +243,7 @@ impl Network {
 /// The finaliser of `SplitMix64` (Steele, Lea and Flood, 2014): every input bit moves every output bit.
 #[expect(clippy::inline_always, reason = "as for its caller")]
 #[inline(always)]
-fn mix(mut x: u64) -> u64 {
+pub(crate) fn mix(mut x: u64) -> u64 {
     x = (x ^ x >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     x = (x ^ x >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
     x ^ x >> 31

@@ -26,6 +26,8 @@ pub struct Basis {
     pub items: usize,
     /// Whether each epoch has an order of its own.
     pub shuffle: bool,
+    /// What makes the order: "in turn", "ndlens", "torch", or how many draws by which weights.
+    pub order: String,
     /// What all randomness is made of.
     pub seed: u64,
     /// Each field's name, dtype and item shape, as "image uint8 [512, 512, 3]".
@@ -33,12 +35,12 @@ pub struct Basis {
 }
 
 impl State {
-    /// Whether a loader of this basis can go on from here.
+    /// Whether a loader of this basis, with so many places in an epoch's order, can go on from here.
     ///
     /// # Errors
     ///
     /// [`Error::StateMismatch`] with the first thing that differs, [`Error::StateBeyondEnd`].
-    pub fn check(&self, own: &Basis) -> Result<()> {
+    pub fn check(&self, own: &Basis, places: usize) -> Result<()> {
         let differs = |what, got: String, expected: String| Err(Error::StateMismatch { what, got, expected });
         let (basis, text) = (&self.basis, |fields: &[String]| fields.join(", "));
         if basis.items != own.items {
@@ -50,11 +52,14 @@ impl State {
         if basis.shuffle != own.shuffle {
             return differs("shuffle", basis.shuffle.to_string(), own.shuffle.to_string());
         }
+        if basis.order != own.order {
+            return differs("order", basis.order.clone(), own.order.clone());
+        }
         if basis.seed != own.seed {
             return differs("seed", basis.seed.to_string(), own.seed.to_string());
         }
-        if self.start > own.items {
-            return Err(Error::StateBeyondEnd { start: self.start, items: own.items });
+        if self.start > places {
+            return Err(Error::StateBeyondEnd { start: self.start, items: places });
         }
         Ok(())
     }

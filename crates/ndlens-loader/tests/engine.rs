@@ -521,7 +521,7 @@ fn items_that_are_taken_many_at_once_are_those_made_one_by_one() {
             ),
         ];
         let loader = Loader::new(fields, Config { shuffle: true, ..config(1300, num_workers) }).unwrap();
-        let items: Vec<usize> = loader.items_of(0).collect();
+        let items: Vec<usize> = loader.items_of(0).unwrap().collect();
         let batches: Vec<_> = loader.epoch(0).unwrap().map(Result::unwrap).collect();
         let all: Vec<Vec<Vec<u8>>> = batches.iter().map(bytes).collect();
         for (batch, items) in all.iter().zip(items.chunks(1300)) {

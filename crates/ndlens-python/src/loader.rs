@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
 use ndlens::loader::{
-    Batch, Config, Epoch, Field, Loader, Progress, Remainder, Shard, Source, Storing, Transform,
+    Batch, Config, Epoch, Error, Field, Loader, Progress, Remainder, Shard, Shuffler, Source, Storing,
+    Transform, Weights,
 };
 use ndlens::{Consumer, DType, View};
 use pyo3::IntoPyObjectExt;
@@ -275,6 +276,13 @@ pub(crate) fn extract_fields_and_transforms(
 /// transform of a kind (the n-th of it), it draws the same numbers for both, whatever other transforms stand around it. So an
 /// image and a mask of one size are cropped and flipped alike.
 ///
+/// `order="torch"` shuffles as torch does: bit for bit what `RandomSampler` gives with a generator seeded with `seed` plus the epoch,
+/// and `DistributedSampler` with `seed` (`drop_last` is `remainder="drop"`). It is a list, made anew each epoch: 8 bytes an item.
+///
+/// `weights`, of shape (N,) for N items, draws them with probabilities in proportion, as `WeightedRandomSampler`: `num_samples` draws an
+/// epoch (by default N) for all ranks together. With `replacement`, each is a function of `seed`, the epoch and its place, by a table of 16
+/// bytes an item; an item that comes several times is augmented anew each time. Without, an epoch's draws are a list.
+///
 /// `rank` of `world_size` takes every `world_size`-th item of the order, which is the same for all ranks. By default they are
 /// torch.distributed's where a process group is up, else the environment's `RANK` and `WORLD_SIZE`, which torchrun sets, else 0 of 1.
 /// `remainder` says what becomes of items that the ranks do not divide: "pad" gives short ranks the first items again and "drop"
@@ -310,6 +318,21 @@ pub(crate) struct PyLoader {
     sampler: Option<Py<PyAny>>,
 }
 
+/// Weights as numbers in a list, or in anything `nl.view` takes.
+fn extract_weights(
+    weights: &Bound<'_, PyAny>,
+    replacement: bool,
+    samples: Option<usize>,
+) -> PyResult<Weights> {
+    let py = weights.py();
+    if weights.is_instance_of::<PyList>() || weights.is_instance_of::<PyTuple>() {
+        let numbers: Vec<f64> = weights.extract().map_err(|error| in_place(py, "weights", error))?;
+        return py.detach(|| Weights::new(&numbers, replacement, samples)).or_raise();
+    }
+    let view = extract_view(weights).map_err(|error| in_place(py, "weights", error))?;
+    py.detach(|| Weights::from_view(&view, replacement, samples)).or_raise()
+}
+
 /// What a sampler gives, collected: threads and ranks must be able to look ahead.
 fn sampled(sampler: &Bound<'_, PyAny>) -> PyResult<Arc<[usize]>> {
     let item = |item: PyResult<Bound<'_, PyAny>>| {
@@ -327,9 +350,10 @@ impl PyLoader {
     #[pyo3(
         signature = (fields, *, batch_size = 1, shuffle = false, seed = Seed(0), num_workers = 0, drop_last = false,
             prefetch_factor = 2, transforms = None, joint = None, return_params = false, output = None, rank = None, world_size = None, remainder = "pad",
-            sampler = None, stores = "auto"),
+            sampler = None, stores = "auto", order = "ndlens", weights = None, replacement = true, num_samples = None),
         text_signature = "(fields, *, batch_size=1, shuffle=False, seed=0, num_workers=0, drop_last=False, \
-            prefetch_factor=2, transforms=None, joint=None, return_params=False, output=None, rank=None, world_size=None, remainder='pad', sampler=None, stores='auto')"
+            prefetch_factor=2, transforms=None, joint=None, return_params=False, output=None, rank=None, world_size=None, remainder='pad', sampler=None, stores='auto', \
+            order='ndlens', weights=None, replacement=True, num_samples=None)"
     )]
     #[expect(clippy::too_many_arguments, reason = "Python's keywords")]
     fn new(
@@ -349,10 +373,19 @@ impl PyLoader {
         remainder: &str,
         sampler: Option<Bound<'_, PyAny>>,
         stores: &str,
+        order: &str,
+        weights: Option<&Bound<'_, PyAny>>,
+        replacement: bool,
+        num_samples: Option<isize>,
     ) -> PyResult<Self> {
         let py = fields.py();
-        if shuffle && sampler.is_some() {
-            return Err(PyValueError::new_err("shuffle and sampler exclude each other: both say the order"));
+        let samplers = [("shuffle", shuffle), ("sampler", sampler.is_some()), ("weights", weights.is_some())];
+        let mut given = samplers.iter().filter(|(_, given)| *given).map(|(name, _)| *name);
+        if let (Some(first), Some(second)) = (given.next(), given.next()) {
+            return Err(Error::TwoOrders { first, second }).or_raise();
+        }
+        if num_samples.is_some() && weights.is_none() {
+            return Err(PyValueError::new_err("num_samples counts draws by weights: give weights too"));
         }
         let (own_rank, own_world_size) =
             if sampler.is_some() { (0, 1) } else { run_state::rank_and_world_size(py)? };
@@ -368,6 +401,7 @@ impl PyLoader {
         let config = Config {
             batch_size: count("batch_size", batch_size, 1)?,
             shuffle,
+            shuffler: Shuffler::from_name(order).or_raise()?,
             seed: seed.0,
             drop_last,
             num_workers: count("num_workers", num_workers, 0)?,
@@ -377,7 +411,11 @@ impl PyLoader {
             storing: Storing::from_name(stores).or_raise()?,
         };
         let (structure, fields) = extract_fields_and_transforms(fields, transforms, joint)?;
-        let loader = Loader::new(fields, config).or_raise()?;
+        let mut loader = Loader::new(fields, config).or_raise()?;
+        if let Some(weights) = weights {
+            let samples = num_samples.map(|samples| count("num_samples", samples, 1)).transpose()?;
+            loader = loader.with_weights(extract_weights(weights, replacement, samples)?).or_raise()?;
+        }
         let output = Output::extract(py, output)?;
         for (name, dtype) in loader.dtypes() {
             output.check(py, dtype).map_err(|error| in_place(py, &format!("field {name:?}"), error))?;
@@ -397,7 +435,8 @@ impl PyLoader {
     fn __iter__(&self, py: Python<'_>) -> PyResult<PyEpoch> {
         let epoch = match &self.sampler {
             Some(sampler) => self.loader.start_epoch_of(sampled(sampler.bind(py))?),
-            None => self.loader.start_epoch(),
+            // Making an order that is a list takes a while.
+            None => py.detach(|| self.loader.start_epoch()),
         };
         Ok(PyEpoch {
             epoch: Mutex::new(Some(epoch.or_raise()?)),
@@ -446,7 +485,7 @@ impl PyLoader {
     #[getter]
     fn num_samples(&self, py: Python<'_>) -> PyResult<usize> {
         let items =
-            self.sampler.as_ref().map_or(Ok(self.loader.items()), |sampler| sampler.bind(py).len())?;
+            self.sampler.as_ref().map_or(Ok(self.loader.places()), |sampler| sampler.bind(py).len())?;
         Ok(self.loader.config().shard.share(items))
     }
 
@@ -467,10 +506,11 @@ impl PyLoader {
     }
 
     /// The items that this rank takes in an epoch, in order: int64, of shape (items,).
-    fn indices(&self, py: Python<'_>, epoch: u32) -> PyView {
-        PyView::new(View::from_vec(
-            py.detach(|| self.loader.items_of(epoch).map(|item| item as i64).collect()),
-        ))
+    fn indices(&self, py: Python<'_>, epoch: u32) -> PyResult<PyView> {
+        let items = py.detach(|| {
+            self.loader.items_of(epoch).map(|items| items.map(|item| item as i64).collect::<Vec<_>>())
+        });
+        Ok(PyView::new(View::from_vec(items.or_raise()?)))
     }
 
     /// Where the run stands, counting batches that were handed out: a dict of numbers and strings, under 1 KB for any usual

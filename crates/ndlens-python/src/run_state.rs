@@ -12,6 +12,7 @@ pub(crate) fn to_dict<'py>(py: Python<'py>, state: &State) -> PyResult<Bound<'py
     dict.set_item("items_done", state.start)?;
     dict.set_item("items", state.basis.items)?;
     dict.set_item("shuffle", state.basis.shuffle)?;
+    dict.set_item("order", &state.basis.order)?;
     dict.set_item("seed", state.basis.seed)?;
     dict.set_item("fields", &state.basis.fields)?;
     Ok(dict)
@@ -29,6 +30,7 @@ pub(crate) fn from_dict(dict: &Bound<'_, PyDict>) -> PyResult<State> {
     let basis = Basis {
         items: get("items")?.extract()?,
         shuffle: get("shuffle")?.extract()?,
+        order: get("order")?.extract()?,
         seed: get("seed")?.extract()?,
         fields: get("fields")?.extract()?,
     };
