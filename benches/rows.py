@@ -15,9 +15,10 @@ Against whom.
 
 How. All in one process and on the same memory. Each contestant's batches are checked first, all of an epoch for
 ndlens: each row as it is in the data, each item once. Then they take turns for some rounds, each turn at least so
-many seconds of epochs or batches; a contestant counts with its median turn.
+many seconds of epochs or batches; a contestant counts with its median turn. On a machine that others use, --cpu-time
+counts the processor's seconds instead, each contestant with one thread of work (ndlens with one worker).
 
-    python benches/rows.py [--rounds 7] [--seconds 0.5] [--rows 5000000] [--quick]
+    python benches/rows.py [--rounds 7] [--seconds 0.5] [--rows 5000000] [--cpu-time] [--quick]
 """
 
 from __future__ import annotations
@@ -36,13 +37,20 @@ import torch
 
 import ndlens as nl
 
-THREADS = 2
 SUBJECT = "ndlens"
 
 Floats = npt.NDArray[np.float32]
 Items = npt.NDArray[np.int64]
 # Fills the batch with these items.
 GatherInto = Callable[[Items, Floats], object]
+
+
+class Clock(NamedTuple):
+    now: Callable[[], float]
+    threads: int
+
+
+WALL, CPU = Clock(time.perf_counter, threads=2), Clock(time.process_time, threads=1)
 
 
 class Task(NamedTuple):
@@ -110,13 +118,13 @@ def contestants(task: Task) -> dict[str, GatherInto]:
     }
 
 
-def loader(task: Task) -> nl.Loader:
+def loader(task: Task, threads: int) -> nl.Loader:
     return nl.Loader(
         task.view,
         batch_size=task.batch_size,
         shuffle=True,
         drop_last=True,
-        num_workers=THREADS,
+        num_workers=threads,
         output="torch",
     )
 
@@ -133,7 +141,7 @@ def batches_of(items: Items, batch_size: int) -> Iterator[Items]:
 def check(task: Task) -> None:
     """Each batch of an epoch over a part of the data, against rows picked one by one."""
     task = task._replace(series=task.series[: task.window + 10 * task.batch_size])
-    batches = loader(task)
+    batches = loader(task, 2)
     items = batches.indices(0).numpy()
     assert np.array_equal(np.sort(items), np.arange(len(task.view))), "an epoch must show each item once"
     for batch, chosen in zip(batches, batches_of(items, task.batch_size), strict=True):
@@ -145,40 +153,40 @@ def check(task: Task) -> None:
         assert np.array_equal(batch, task.pick(chosen)), f"{name} gathers other rows"
 
 
-def time_loader(task: Task, batches: nl.Loader, seconds: float) -> float:
+def time_loader(batches: nl.Loader, clock: Clock, seconds: float) -> float:
     """Items a second. Starting an epoch, threads and all, is part of it."""
-    done, start = 0, time.perf_counter()
+    done, start = 0, clock.now()
     while True:
         for batch in batches:
             done += len(batch)
-            if (spent := time.perf_counter() - start) >= seconds:
+            if (spent := clock.now() - start) >= seconds:
                 return done / spent
 
 
-def time_gather(task: Task, gather: GatherInto, seconds: float) -> float:
+def time_gather(task: Task, gather: GatherInto, clock: Clock, seconds: float) -> float:
     batch = task.empty_batch()
     done, chosen = 0, order(task)
-    start = time.perf_counter()
-    while (spent := time.perf_counter() - start) < seconds:
+    start = clock.now()
+    while (spent := clock.now() - start) < seconds:
         items = next(chosen, None)
         if items is None:
             # To shuffle is not counted against them.
-            paused = time.perf_counter()
+            paused = clock.now()
             chosen = order(task)
-            start += time.perf_counter() - paused
+            start += clock.now() - paused
             continue
         gather(items, batch)
         done += len(items)
     return done / spent
 
 
-def measure(task: Task, rounds: int, seconds: float) -> dict[str, float]:
-    batches, others = loader(task), contestants(task)
+def measure(task: Task, clock: Clock, rounds: int, seconds: float) -> dict[str, float]:
+    batches, others = loader(task, clock.threads), contestants(task)
     found: dict[str, list[float]] = {name: [] for name in (SUBJECT, *others)}
     for _ in range(rounds):
-        found[SUBJECT].append(time_loader(task, batches, seconds))
+        found[SUBJECT].append(time_loader(batches, clock, seconds))
         for name, gather in others.items():
-            found[name].append(time_gather(task, gather, seconds))
+            found[name].append(time_gather(task, gather, clock, seconds))
     return {name: statistics.median(rates) for name, rates in found.items()}
 
 
@@ -206,6 +214,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=0.5, help="how long at least each turn takes")
     parser.add_argument("--rows", type=int, default=5_000_000)
+    parser.add_argument("--cpu-time", action="store_true", help="one thread each, seconds of the processor")
     parser.add_argument("--task", choices="CD", help="only this one")
     parser.add_argument(
         "--quick", action="store_true", help="a look, not a measurement: 3 rounds, a tenth of the rows"
@@ -213,14 +222,15 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.quick:
         arguments.rounds, arguments.seconds, arguments.rows = 3, 0.2, arguments.rows // 10
-    torch.set_num_threads(THREADS)
-    numba.set_num_threads(THREADS)
-    if (load := os.getloadavg()[0]) > 0.5:
-        print(f"others use this machine (load {load:.1f}): do not cite these ratios")
+    clock = CPU if arguments.cpu_time else WALL
+    torch.set_num_threads(clock.threads)
+    numba.set_num_threads(clock.threads)
+    if clock is WALL and (load := os.getloadavg()[0]) > 0.5:
+        print(f"others use this machine (load {load:.1f}): do not cite these ratios, use --cpu-time")
     for task in tasks(arguments.rows):
         if arguments.task in (None, task.name[0]):
             check(task)
-            print_table(task, measure(task, arguments.rounds, arguments.seconds))
+            print_table(task, measure(task, clock, arguments.rounds, arguments.seconds))
 
 
 if __name__ == "__main__":
