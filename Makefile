@@ -52,6 +52,7 @@ bench: build ## Measure ndlens beside NumPy, numba and PyTorch (about 9 minutes)
 	$(BIN)/python benches/resized_crop.py
 	$(BIN)/python benches/rows.py
 	$(BIN)/python benches/sharing.py
+	$(BIN)/python benches/opening.py
 
 build: .venv/installed ## Build the Python module in place; quick when nothing changed
 	$(BIN)/maturin develop --release --quiet

@@ -14,6 +14,7 @@
 use std::alloc::{Layout as AllocLayout, alloc_zeroed, dealloc};
 use std::any::Any;
 use std::fmt;
+use std::ops::Range;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
@@ -57,6 +58,26 @@ pub trait Owner: Any + Send + Sync {
     /// be zeros, and [`verify`](Self::verify) fails. Costs next to nothing, to be asked after every read.
     fn is_damaged(&self) -> bool {
         false
+    }
+
+    /// Asks for bytes that will soon be read to be brought into memory, and does not wait for them. Memory is there already.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unavailable`] where the system says no.
+    fn prefetch(&self, bytes: Range<usize>) -> Result<()> {
+        let _ = bytes;
+        Ok(())
+    }
+
+    /// Lets go of the memory that only keeps bytes which can be had again, such as a file's. What was written is never lost.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unavailable`] where the system says no.
+    fn drop_cache(&self, bytes: Range<usize>) -> Result<()> {
+        let _ = bytes;
+        Ok(())
     }
 }
 
@@ -171,6 +192,14 @@ impl Buffer {
     /// Whether bytes went missing under a guarded read; see [`Owner::is_damaged`].
     pub fn is_damaged(&self) -> bool {
         self.owner.is_damaged()
+    }
+
+    pub(crate) fn prefetch(&self, bytes: Range<usize>) -> Result<()> {
+        self.owner.prefetch(bytes)
+    }
+
+    pub(crate) fn drop_cache(&self, bytes: Range<usize>) -> Result<()> {
+        self.owner.drop_cache(bytes)
     }
 
     /// After a read: fails where what was read may be zeros in place of bytes that went missing.

@@ -133,6 +133,12 @@ impl Layout {
         self.extent(itemsize).1 as usize
     }
 
+    /// From the first byte that elements touch to the one after the last; empty where there is no element.
+    pub(crate) fn span(&self, itemsize: usize) -> std::ops::Range<usize> {
+        let (start, end) = self.extent(itemsize);
+        if self.is_empty() { 0..0 } else { start as usize..end as usize }
+    }
+
     /// For foreign memory that gives a pointer to its first element: how far elements reach below and above it.
     ///
     /// # Errors

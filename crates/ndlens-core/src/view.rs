@@ -315,6 +315,26 @@ impl View {
         self.as_ref().verify()
     }
 
+    /// Asks for the bytes from the first element to the last to be brought into memory; see
+    /// [`Owner::prefetch`](crate::Owner::prefetch).
+    ///
+    /// # Errors
+    ///
+    /// What it says.
+    pub fn prefetch(&self) -> Result<()> {
+        self.as_ref().prefetch()
+    }
+
+    /// Lets go of memory that only keeps a file's bytes, from the first element to the last; see
+    /// [`Owner::drop_cache`](crate::Owner::drop_cache).
+    ///
+    /// # Errors
+    ///
+    /// What it says.
+    pub fn drop_cache(&self) -> Result<()> {
+        self.buffer.drop_cache(self.layout.span(self.itemsize()))
+    }
+
     /// The elements packed into new memory, in the given order.
     ///
     /// # Errors
@@ -418,6 +438,16 @@ impl<'a> ViewRef<'a> {
     /// What [`Owner::verify`](crate::Owner::verify) says.
     pub fn verify(&self) -> Result<()> {
         self.buffer.verify_start(self.layout.end(self.dtype.itemsize()))
+    }
+
+    /// Asks for the bytes from the first element to the last to be brought into memory; see
+    /// [`Owner::prefetch`](crate::Owner::prefetch).
+    ///
+    /// # Errors
+    ///
+    /// What it says.
+    pub fn prefetch(&self) -> Result<()> {
+        self.buffer.prefetch(self.layout.span(self.dtype.itemsize()))
     }
 
     /// A layout over a buffer, through the gate.

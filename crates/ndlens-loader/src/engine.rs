@@ -95,6 +95,14 @@ struct Plan {
     chunk_items: usize,
     return_params: bool,
     storing: Storing,
+    /// Whether items are asked for before they are read: the data does not fit memory, so most of them are not there.
+    prefetches: bool,
+}
+
+/// Whether what fields map is more than the memory that is left, of which the system's cache of files is a part.
+fn exceeds_memory(fields: &[Compiled]) -> bool {
+    let mapped = fields.iter().map(|field| field.source.mapped_bytes() as u64).sum::<u64>();
+    mapped > 0 && mapped > ndlens_store::available_bytes()
 }
 
 impl Plan {
@@ -120,6 +128,9 @@ impl Plan {
         rows: Range<usize>,
         scratch: &mut Scratch,
     ) -> Result<(), Box<Failure>> {
+        if self.prefetches {
+            self.prefetch(making, &rows);
+        }
         let _reading = reading(&self.fields);
         // One look at each source for all rows; only where bytes are missing, one for each item.
         let complete: Vec<bool> = self.fields.iter().map(|field| field.source.is_complete()).collect();
@@ -182,6 +193,18 @@ impl Plan {
             }
         }
         Ok(())
+    }
+
+    /// Asks for the items at these rows of the next batch, and for those of the first.
+    fn prefetch(&self, making: &Making, rows: &Range<usize>) {
+        let (first, next) = (making.places.start, making.places.start + self.batch_size);
+        let starts = if first == 0 { &[first, next][..] } else { &[next] };
+        for k in starts.iter().flat_map(|start| rows.clone().map(move |row| start + row)) {
+            if k < self.items {
+                let item = self.order.at(self.shard.place(self.start, k, self.order.len()));
+                self.fields.iter().for_each(|field| field.source.prefetch(item));
+            }
+        }
     }
 
     /// As [`make`](Self::make), with a panic as an error of the batch.
@@ -428,7 +451,9 @@ impl Epoch {
         let items = config.shard.share(order.len() - start);
         let batch_size = config.batch_size.min(items.max(1));
         let item_bytes = fields.iter().map(|field| field.program.nbytes()).sum::<usize>().max(1);
+        let prefetches = exceeds_memory(&fields);
         let plan = Plan {
+            prefetches,
             fields,
             order,
             shard: config.shard,

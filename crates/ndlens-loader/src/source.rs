@@ -37,6 +37,16 @@ pub trait Source: Send + Sync {
         false
     }
 
+    /// Bytes of all items that are a file's and only come into memory when they are read.
+    fn mapped_bytes(&self) -> usize {
+        0
+    }
+
+    /// Asks for an item that will soon be read. Where it cannot be asked for, it is read when it is.
+    fn prefetch(&self, index: usize) {
+        let _ = index;
+    }
+
     /// Item `index`, below [`len`](Self::len), of shape [`item_shape`](Self::item_shape).
     ///
     /// # Errors
@@ -70,6 +80,15 @@ impl Source for View {
         self.buffer().can_shrink()
     }
 
+    fn mapped_bytes(&self) -> usize {
+        if self.can_shrink() { self.nbytes() } else { 0 }
+    }
+
+    fn prefetch(&self, index: usize) {
+        // An item that cannot be had says so when it is read.
+        let _ = self.item(index).and_then(|item| item.prefetch());
+    }
+
     fn item(&self, index: usize) -> Result<ViewRef<'_>> {
         self.as_ref().index(&[Index::At(index as isize)])
     }
@@ -78,6 +97,15 @@ impl Source for View {
 impl Source for Shards {
     fn can_shrink(&self) -> bool {
         self.views().iter().any(|view| view.buffer().can_shrink())
+    }
+
+    fn mapped_bytes(&self) -> usize {
+        self.views().iter().map(Source::mapped_bytes).sum()
+    }
+
+    fn prefetch(&self, index: usize) {
+        // As for a view.
+        let _ = Source::item(self, index).and_then(|item| item.prefetch());
     }
 
     fn len(&self) -> usize {

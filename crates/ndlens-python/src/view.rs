@@ -219,6 +219,24 @@ impl PyView {
         self.view()?.verify().or_raise()
     }
 
+    /// Asks the system to read the pages of a mapped file from this view's first element to its last, and does not wait for them.
+    ///
+    /// Other memory is there already: nothing happens. Raises `OSError` where the system says no.
+    fn prefetch(&self, py: Python<'_>) -> PyResult<()> {
+        let view = self.view()?;
+        py.detach(|| view.prefetch()).or_raise()
+    }
+
+    /// Frees the memory that holds the pages of a mapped file from this view's first element to its last, in this process and in the
+    /// system's cache of files; they are read again when they are needed.
+    ///
+    /// What was written to them is kept. The system keeps pages that other processes use, and those it has yet to write. Other memory
+    /// is no cache: nothing happens. Raises `OSError` where the system says no.
+    fn drop_cache(&self, py: Python<'_>) -> PyResult<()> {
+        let view = self.view()?;
+        py.detach(|| view.drop_cache()).or_raise()
+    }
+
     /// The same view, read-only.
     fn toreadonly(&self) -> PyResult<PyView> {
         Ok(PyView::new(self.view()?.to_read_only()))

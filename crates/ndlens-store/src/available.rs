@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The bytes that could be taken now without any process being ended for it. Where nothing says, as many as there are numbers.
-pub(crate) fn available_bytes() -> u64 {
+pub fn available_bytes() -> u64 {
     let machine = fs::read_to_string("/proc/meminfo").ok().and_then(|meminfo| machine_bytes(&meminfo));
     let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let groups = group_directories(&groups, Path::new("/sys/fs/cgroup"));

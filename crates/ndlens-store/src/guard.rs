@@ -284,6 +284,13 @@ impl Previous {
     }
 }
 
+/// Bytes of a page. Not for the handler, which may not ask.
+pub(crate) fn page_bytes() -> usize {
+    // SAFETY: it has no precondition.
+    let page_bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    usize::try_from(page_bytes).unwrap_or(4096)
+}
+
 /// Puts the handler in place, if another one is: a system call where ours is.
 fn install() {
     if is_ours(&current()) {
@@ -294,10 +301,8 @@ fn install() {
     if is_ours(&there) {
         return;
     }
-    // SAFETY: it has no precondition.
-    let page_bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
     // Relaxed: the handler comes into place after this, by a system call.
-    PAGE_BYTES.store(usize::try_from(page_bytes).unwrap_or(4096), Ordering::Relaxed);
+    PAGE_BYTES.store(page_bytes(), Ordering::Relaxed);
     let ours_to_be = if *installed && !matches!(there.sa_sigaction, libc::SIG_DFL | libc::SIG_IGN) {
         AFTER.set(&there);
         on_bus_error_asking_after

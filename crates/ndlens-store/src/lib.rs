@@ -53,6 +53,7 @@ mod transit;
 mod view_handle;
 
 pub use arrays::Arrays;
+pub use available::available_bytes;
 pub use error::{DTypeProblem, Error, HeaderProblem, MemberProblem, Names, Result, TensorProblem};
 pub use guard::{MAPS_MAX, READINGS_MAX, Reading, guard_all_threads};
 pub use handle::Handle;

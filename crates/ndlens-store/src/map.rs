@@ -29,6 +29,8 @@
 
 use std::fmt;
 use std::fs::{self, File, FileType, OpenOptions};
+use std::num::NonZero;
+use std::ops::Range;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -41,7 +43,7 @@ use ndlens_core::{ALIGNMENT, Access, Buffer, Owner};
 
 use crate::error::{Error, Result};
 use crate::file_handle::{self, FileIdentity, MappingId};
-use crate::guard::Guarded;
+use crate::guard::{Guarded, page_bytes};
 use crate::shared::random_bits;
 
 /// Who sees what is written.
@@ -181,6 +183,18 @@ impl MappedFile {
     }
 }
 
+impl MappedFile {
+    /// Bytes of the buffer are at the same places of the file.
+    fn advise_file(&self, bytes: Range<usize>, advice: rustix::fs::Advice) -> ndlens_core::Result<()> {
+        // A length of zero would mean all of the file.
+        let Some(len) = NonZero::new(bytes.len() as u64) else { return Ok(()) };
+        rustix::fs::fadvise(&self.file, bytes.start as u64, Some(len), advice).map_err(|error| {
+            let path = self.path.display().to_string();
+            ndlens_core::Error::Unavailable { path, message: std::io::Error::from(error).to_string() }
+        })
+    }
+}
+
 impl Owner for MappedFile {
     fn verify(&self, len: usize) -> ndlens_core::Result<()> {
         let path = || self.path.display().to_string();
@@ -203,10 +217,36 @@ impl Owner for MappedFile {
         true
     }
 
+    fn prefetch(&self, bytes: Range<usize>) -> ndlens_core::Result<()> {
+        let mut pieces = bytes.clone().step_by(PREFETCH_BYTES);
+        pieces.try_for_each(|start| {
+            let end = bytes.end.min(start + PREFETCH_BYTES);
+            self.advise_file(start..end, rustix::fs::Advice::WillNeed)
+        })
+    }
+
+    /// Two steps, since a page that is mapped here stays in the system's cache. `MADV_DONTNEED` would be the obvious way to unmap it,
+    /// and would throw away what was written to private pages; `MADV_PAGEOUT` writes what must be kept and frees only the rest.
+    fn drop_cache(&self, bytes: Range<usize>) -> ndlens_core::Result<()> {
+        if let (Some(map), false) = (&self.map, bytes.is_empty()) {
+            // The map starts with a page; the system rounds the end up by itself.
+            let start = bytes.start - bytes.start % page_bytes();
+            // SAFETY: from a page of the map to at most its end, which is there as long as `self`. The advice changes no contents.
+            // Systems before Linux 5.4 do not know it; mapped pages stay there until they are needed for something else.
+            unsafe {
+                libc::madvise(map.as_mut_ptr().add(start).cast(), bytes.end - start, libc::MADV_PAGEOUT)
+            };
+        }
+        self.advise_file(bytes, rustix::fs::Advice::DontNeed)
+    }
+
     fn is_damaged(&self) -> bool {
         self.guarded.as_ref().is_some_and(Guarded::is_damaged)
     }
 }
+
+/// What the system reads ahead at most in one go, where nobody has set it to more: it takes no notice of what is asked for beyond.
+const PREFETCH_BYTES: usize = 128 << 10;
 
 /// As aligned as what ndlens allocates.
 #[repr(align(64))]
