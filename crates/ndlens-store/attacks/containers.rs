@@ -326,6 +326,15 @@ fn directories_that_lie_are_refused() {
         Member { offset: Some(1), ..honest() },
         ": damaged archive: invalid signature: expected 0x04034b50, got 0x1404034b",
     );
+    // In the place where an archive beyond 4 GB says what does not fit: where the member is.
+    let mut far = zip(&[Member { offset: Some(u32::MAX), ..honest() }]);
+    let directory = far.len() - 22 - 46 - honest().name.len();
+    far[directory + 30] = 12;
+    let at = directory + 46 + honest().name.len();
+    far.splice(at..at, [&[1, 0, 8, 0][..], &(u64::MAX - 7).to_le_bytes()].concat());
+    let size = far.len() - 10;
+    far[size] += 12;
+    refused("far.npz", &far, ": damaged archive: failed to fill whole buffer");
     bad(Member { offset: Some(0x7fff_ffff), ..honest() }, ": damaged archive: failed to fill whole buffer");
 }
 
