@@ -312,6 +312,13 @@ def test_another_process_sees_the_same_file(start: str, tensors: Path) -> None:
     process.join()
 
 
+def test_a_loader_takes_a_file_of_fields(tmp_path: Path) -> None:
+    nl.save(tmp_path / "data.safetensors", {"x": np.arange(10).reshape(5, 2), "y": np.arange(5)})
+    batches = list(nl.Loader(nl.open(tmp_path / "data.safetensors"), batch_size=3))
+    assert [batch["x"].tolist() for batch in batches] == [[[0, 1], [2, 3], [4, 5]], [[6, 7], [8, 9]]]
+    assert [batch["y"].tolist() for batch in batches] == [[0, 1, 2], [3, 4]]
+
+
 # Raw bytes.
 
 

@@ -12,6 +12,7 @@ use ndlens::{Access, Buffer, DType, Layout, MAX_NDIM, Order, Owner, View};
 use pyo3::exceptions::{PyBufferError, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
+use pyo3::types::PyMapping;
 
 use crate::error::OrRaise;
 use crate::view::PyView;
@@ -96,6 +97,13 @@ pub(crate) fn extract_view(obj: &Bound<'_, PyAny>) -> PyResult<View> {
         "nl.view needs an object with the buffer protocol, DLPack or __array_interface__, got {}",
         obj.get_type().name()?
     )))
+}
+
+/// What a mapping holds, apart from it: looking at a value may run code that changes the mapping.
+pub(crate) fn pairs<'py>(
+    mapping: &Bound<'py, PyMapping>,
+) -> PyResult<Vec<(Bound<'py, PyAny>, Bound<'py, PyAny>)>> {
+    mapping.items()?.iter().map(|pair| pair.extract()).collect()
 }
 
 /// A NumPy array of an extension dtype that we know by its name, such as `ml_dtypes.bfloat16`. The buffer protocol has no

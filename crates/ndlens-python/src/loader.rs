@@ -11,11 +11,11 @@ use ndlens::{Consumer, DType, View};
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyTuple};
+use pyo3::types::{PyDict, PyList, PyMapping, PyTuple};
 
 use crate::error::{OrRaise, in_place};
 use crate::handoff::{is_installed, needs, numpy_here};
-use crate::import::extract_view;
+use crate::import::{extract_view, pairs};
 use crate::joint::join_draws;
 use crate::shards::PyShards;
 use crate::view::PyView;
@@ -179,9 +179,8 @@ fn extract_fields(fields: &Bound<'_, PyAny>) -> PyResult<(Structure, Vec<Named>)
             extract_view(source).map_err(|error| in_place(source.py(), &format!("field {name:?}"), error))?;
         Ok((name.to_owned(), Arc::new(view) as Arc<dyn Source>))
     };
-    if let Ok(dict) = fields.cast::<PyDict>() {
-        // A copy: looking at a field may run code that changes the dict.
-        let items: Vec<_> = dict.iter().collect();
+    if let Ok(mapping) = fields.cast::<PyMapping>() {
+        let items = pairs(mapping)?;
         let views = items.iter().map(|(key, source)| of_field(&key.str()?.to_cow()?, source));
         let views = views.collect::<PyResult<_>>()?;
         Ok((Structure::Dict(items.into_iter().map(|(key, _)| key.unbind()).collect()), views))
@@ -265,7 +264,7 @@ pub(crate) fn extract_fields_and_transforms(
 /// Streams batches out of views, epoch by epoch.
 ///
 /// `fields` is one view, a tuple or a dict of them, or of anything `nl.view` takes, or of `nl.Shards`; batches come in the same
-/// structure. Item i of a field is its row i along axis 0. `transforms` holds lists of `ndlens.transforms` in the same structure too.
+/// structure. `nl.Arrays` and other mappings are as dicts. Item i of a field is its row i along axis 0. `transforms` holds lists of `ndlens.transforms` in the same structure too.
 ///
 /// Each `for` loop is one epoch. `shuffle` gives each an order of its own, a pure function of `seed` and the epoch; the random
 /// draws for an item are one of `seed`, the epoch, the item and the field's name. So batches are bit-identical for any

@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyMapping, PyString, PyTuple};
 
 use crate::error::{OrRaise, in_place};
-use crate::import::extract_view;
+use crate::import::{extract_view, pairs};
 use crate::pickle::register_senders;
 use crate::shape;
 use crate::view::PyView;
@@ -193,9 +193,7 @@ impl Arrays {
         let Ok(mapping) = obj.cast::<PyMapping>() else {
             return Ok(Arrays { keys: Keys::Single, views: vec![extract_view(obj)?] });
         };
-        // Pairs of their own: looking at an array may run code that changes the mapping.
-        let pairs: Vec<(Bound<'_, PyAny>, Bound<'_, PyAny>)> =
-            mapping.items()?.iter().map(|pair| pair.extract()).collect::<PyResult<_>>()?;
+        let pairs = pairs(mapping)?;
         let views = pairs.iter().map(|(key, array)| named(key, array)).collect::<PyResult<_>>()?;
         Ok(Arrays { keys: Keys::Dict(pairs.into_iter().map(|(key, _)| key.unbind()).collect()), views })
     }

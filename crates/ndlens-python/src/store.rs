@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyMapping, PyTuple};
 
 use crate::error::{OrRaise, in_place};
-use crate::import::extract_view;
+use crate::import::{extract_view, pairs};
 use crate::shape::extract_dtype;
 use crate::shards::PyShards;
 use crate::view::PyView;
@@ -156,9 +156,6 @@ fn contents(obj: &Bound<'_, PyAny>) -> PyResult<Contents> {
         return Ok(Contents::Array(shards.get().views().to_vec()));
     }
     let Ok(mapping) = obj.cast::<PyMapping>() else { return Ok(Contents::Array(vec![extract_view(obj)?])) };
-    // Pairs of their own: looking at an array may run code that changes the mapping.
-    let pairs: Vec<(Bound<'_, PyAny>, Bound<'_, PyAny>)> =
-        mapping.items()?.iter().map(|pair| pair.extract()).collect::<PyResult<_>>()?;
     let named = |(name, array): &(Bound<'_, PyAny>, Bound<'_, PyAny>)| {
         let name: String = name
             .extract()
@@ -167,7 +164,7 @@ fn contents(obj: &Bound<'_, PyAny>) -> PyResult<Contents> {
             extract_view(array).map_err(|error| in_place(array.py(), &format!("array {name:?}"), error))?;
         PyResult::Ok((name, view))
     };
-    pairs.iter().map(named).collect::<PyResult<_>>().map(Contents::Arrays)
+    pairs(mapping)?.iter().map(named).collect::<PyResult<_>>().map(Contents::Arrays)
 }
 
 /// From now on, reading a mapped file that somebody has shortened gives zeros where its pages are lost, instead of ending the
