@@ -13,6 +13,7 @@ from ._arrays import Arrays
 from ._ndlens import (
     Epoch,
     Explanation,
+    Items,
     Loader,
     Shards,
     View,
@@ -26,9 +27,11 @@ from ._ndlens import (
     may_share_memory,
     open,
     save,
+    ragged,
     share,
     shares_memory,
     view,
+    windows,
 )
 from .errors import CopyRequired, FormatError, ReadOnlyError, StaleHandleError, TruncatedError
 
@@ -38,6 +41,7 @@ __all__ = [
     "Epoch",
     "Explanation",
     "FormatError",
+    "Items",
     "Loader",
     "ReadOnlyError",
     "Shards",
@@ -54,10 +58,12 @@ __all__ = [
     "may_share_memory",
     "open",
     "save",
+    "ragged",
     "share",
     "shares_memory",
     "transforms",
     "view",
+    "windows",
 ]
 
 if _typing.TYPE_CHECKING:

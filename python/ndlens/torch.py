@@ -73,14 +73,15 @@ def collate(samples: Any) -> Any:
     return samples
 
 
-def _source(field: Any) -> _ndlens.View | _ndlens.Shards:
-    return field if isinstance(field, _ndlens.Shards) else _ndlens.view(field)
+def _source(field: Any) -> _ndlens.View | _ndlens.Shards | _ndlens.Items:
+    return field if isinstance(field, _ndlens.Shards | _ndlens.Items) else _ndlens.view(field)
 
 
 class Dataset(torch.utils.data.Dataset[Any]):
     """A map-style data set over views, for `torch.utils.data.DataLoader` with `collate_fn=nl.torch.collate`.
 
-    `fields`, `transforms` and `joint` are those of `nl.Loader`: one view (or `nl.Shards`), a tuple or a dict of them,
+    `fields`, `transforms` and `joint` are those of `nl.Loader`: one view (or `nl.Shards` or
+    `nl.Items`), a tuple or a dict of them,
     lists of transforms in the same structure, and the fields that draw the same. A batch is made in one pass, each sample
     read once and written once into its place; in a worker process into shared memory that is used again when the
     main process has dropped the batch's last tensor. Without `collate`, torch's own default collates the samples,

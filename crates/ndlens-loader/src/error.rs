@@ -62,6 +62,50 @@ pub enum Error {
     /// Draws that leave nothing to draw.
     #[error("cannot draw {samples} items without replacement: {weighty} have a weight above 0")]
     TooManySamples { samples: usize, weighty: usize },
+    /// Nothing to take windows of.
+    #[error("there is no series to take windows of")]
+    NoSeries,
+    /// A series without steps.
+    #[error("series {series} has no axis: its view has rank 0")]
+    SeriesShape { series: usize },
+    /// Series of different things.
+    #[error("series {series} has steps of {got}, but series 0 of {expected}")]
+    UnequalSeries { series: usize, got: String, expected: String },
+    /// Groups of what is grouped.
+    #[error("groups divide one series, got {series} series, which are groups already")]
+    GroupsOfSeveral { series: usize },
+    /// Groups that do not divide the series.
+    #[error(
+        "groups must be lengths that add up to the {steps} steps of the series or offsets from 0 to {steps}: got \
+         {groups} numbers that add up to {sum}"
+    )]
+    BadGroups { groups: usize, sum: usize, steps: usize },
+    /// Windows longer than all there is.
+    #[error(
+        "no window fits: a window of {size} and a horizon of {horizon} need {} steps, but the longest series or group has {longest}",
+        size.saturating_add(*horizon)
+    )]
+    NoWindow { size: usize, horizon: usize, longest: usize },
+    /// Items that differ in more than their first two sizes.
+    #[error("item {item} has {got}, but those before it {expected}: only axes 0 and 1 may differ")]
+    UnequalItems { item: usize, got: String, expected: String },
+    /// Memory for ragged items that is not one run of elements.
+    #[error("items must lie in a packed view of one axis, got shape {shape:?} with strides {strides:?}")]
+    FlatShape { shape: Vec<usize>, strides: Vec<isize> },
+    /// More or fewer offsets than items.
+    #[error("offsets must be {items} or {} for {items} items, got {got}", items + 1)]
+    OffsetsLength { got: usize, items: usize },
+    /// An item that reaches beyond its memory.
+    #[error(
+        "item {item} of shape {shape:?} starts at element {start} and does not end by element {limit}, where its room ends"
+    )]
+    ItemOutOfFlat { item: usize, shape: Vec<usize>, start: usize, limit: usize },
+    /// Items that make no batch.
+    #[error(
+        "items have different shapes, {got}, and a batch has one: a transform is needed that makes them one size, by \
+         cropping or resizing"
+    )]
+    ShapesDiffer { got: String },
     /// A probability that is none.
     #[error("{transform}: p must be between 0 and 1, got {p}")]
     Probability { transform: &'static str, p: f64 },

@@ -13,6 +13,7 @@
 //! - `pool.rs`: batch memory, leased and given back.
 //! - `storing.rs`: whether batches are written through the cache.
 //! - `engine.rs`: threads, prefetch, shutdown.
+//! - `source.rs`, `windows.rs`, `ragged.rs`: where items come from; windows of several series; items of different sizes.
 //! - `loader.rs`: the face.
 //! - `replay.rs`: transforms with parameters that were drawn before.
 //! - `gather.rs`, `ring.rs`: batches of items that somebody else chooses; memory for them between processes.
@@ -46,6 +47,7 @@ mod loader;
 mod order;
 mod pool;
 mod position;
+mod ragged;
 mod replay;
 mod ring;
 mod scratch;
@@ -58,6 +60,7 @@ mod torch_order;
 mod transform;
 mod walk;
 mod weights;
+mod windows;
 
 pub use draws::{Draws, Stream};
 pub use engine::{Batch, Epoch, Progress};
@@ -66,12 +69,14 @@ pub use gather::{Gather, Part, Randomness};
 pub use loader::{Config, Field, Loader};
 pub use order::{Order, Permutation, Shuffler};
 pub use pool::PoolUse;
+pub use ragged::Ragged;
 pub use replay::replay;
 pub use ring::{Ring, Slot};
 pub use scratch::Scratch;
 pub use shard::{Remainder, Shard};
-pub use source::Source;
+pub use source::{ItemShape, Source};
 pub use state::{Basis, STATE_VERSION, State};
 pub use storing::Storing;
 pub use transform::{Drawn, DrawnList, Filling, Padding, Program, Target, Transform};
 pub use weights::{Drawing, Weights};
+pub use windows::{Span, Windows};

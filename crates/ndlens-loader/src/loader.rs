@@ -14,7 +14,7 @@ use crate::pool::{Pool, PoolUse};
 use crate::position::Position;
 use crate::scratch::Scratch;
 use crate::shard::Shard;
-use crate::source::Source;
+use crate::source::{ItemShape, Source};
 use crate::state::{Basis, State};
 use crate::storing::Storing;
 use crate::torch_order::randperm;
@@ -438,8 +438,8 @@ impl Loader {
 
     fn basis(&self) -> Basis {
         let field = |field: &Compiled| {
-            let shape = field.source.item_shape().unwrap_or_default();
-            format!("{} {} {shape:?}", field.name, field.source.dtype())
+            let shape = field.source.item_shape().unwrap_or_else(|| ItemShape::fixed(&[]));
+            format!("{} {} {shape}", field.name, field.source.dtype())
         };
         Basis {
             items: self.items,

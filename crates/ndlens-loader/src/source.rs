@@ -1,12 +1,15 @@
 //! Where items come from.
 
-use ndlens_core::{DType, Index, Result, View, ViewRef};
+use std::collections::HashSet;
+use std::fmt;
+
+use ndlens_core::{Buffer, DType, Index, Result, View, ViewRef};
 use ndlens_store::Shards;
 
-/// The most shards that are asked for all items at once: as many as take a small part of the time that a batch does.
-const MOST_SHARDS_ASKED: usize = 32;
+/// The most files that are asked for all items at once: as many as take a small part of the time that a batch does.
+const MOST_ASKED: usize = 32;
 
-/// A sequence of items of one shape and dtype, such as a view, whose items are its rows along axis 0: images of
+/// A sequence of items of one dtype and rank, such as a view, whose items are its rows along axis 0: images of
 /// (N, H, W, C), rows of (N, F), windows of (N, size, F), labels of (N,).
 pub trait Source: Send + Sync {
     /// The number of items.
@@ -18,7 +21,7 @@ pub trait Source: Send + Sync {
     }
 
     /// The shape of each item; None where there is nothing to take items from.
-    fn item_shape(&self) -> Option<&[usize]>;
+    fn item_shape(&self) -> Option<ItemShape<'_>>;
 
     /// What the elements are.
     fn dtype(&self) -> &DType;
@@ -55,13 +58,70 @@ pub trait Source: Send + Sync {
     fn item(&self, index: usize) -> Result<ViewRef<'_>>;
 }
 
+/// The shape of all items, or the sizes between which each of their axes lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ItemShape<'a> {
+    least: &'a [usize],
+    most: &'a [usize],
+}
+
+impl<'a> From<&'a [usize]> for ItemShape<'a> {
+    fn from(shape: &'a [usize]) -> Self {
+        ItemShape::fixed(shape)
+    }
+}
+
+impl<'a> ItemShape<'a> {
+    /// Of items that all have this shape.
+    pub fn fixed(shape: &'a [usize]) -> Self {
+        ItemShape { least: shape, most: shape }
+    }
+
+    /// Of items of between these sizes, axis by axis, as many in both.
+    pub fn between(least: &'a [usize], most: &'a [usize]) -> Self {
+        debug_assert_eq!(least.len(), most.len());
+        ItemShape { least, most }
+    }
+
+    /// The least size of each axis.
+    pub fn least(self) -> &'a [usize] {
+        self.least
+    }
+
+    /// The largest size of each axis.
+    pub fn most(self) -> &'a [usize] {
+        self.most
+    }
+
+    /// The size of each axis; None where items differ.
+    pub fn sizes(self) -> impl ExactSizeIterator<Item = Option<usize>> {
+        self.least.iter().zip(self.most).map(|(&least, &most)| (least == most).then_some(most))
+    }
+
+    /// The shape, where all items have the same.
+    pub fn as_fixed(self) -> Option<&'a [usize]> {
+        (self.least == self.most).then_some(self.most)
+    }
+}
+
+/// As "[480, 640, 3]" or "[240..480, 320..640, 3]".
+impl fmt::Display for ItemShape<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let size = |(least, most): (&usize, &usize)| {
+            if least == most { most.to_string() } else { format!("{least}..{most}") }
+        };
+        let sizes: Vec<_> = self.least.iter().zip(self.most).map(size).collect();
+        write!(f, "[{}]", sizes.join(", "))
+    }
+}
+
 impl Source for View {
     fn len(&self) -> usize {
         self.shape().first().copied().unwrap_or(0)
     }
 
-    fn item_shape(&self) -> Option<&[usize]> {
-        self.shape().get(1..)
+    fn item_shape(&self) -> Option<ItemShape<'_>> {
+        self.shape().get(1..).map(ItemShape::fixed)
     }
 
     fn dtype(&self) -> &DType {
@@ -112,8 +172,8 @@ impl Source for Shards {
         self.len()
     }
 
-    fn item_shape(&self) -> Option<&[usize]> {
-        Some(self.item_shape())
+    fn item_shape(&self) -> Option<ItemShape<'_>> {
+        Some(ItemShape::fixed(self.item_shape()))
     }
 
     fn dtype(&self) -> &DType {
@@ -122,10 +182,22 @@ impl Source for Shards {
 
     fn is_complete(&self) -> bool {
         let views = self.views();
-        views.len() <= MOST_SHARDS_ASKED && views.iter().all(|view| view.buffer().verify().is_ok())
+        views.len() <= MOST_ASKED && views.iter().all(Source::is_complete)
     }
 
     fn item(&self, index: usize) -> Result<ViewRef<'_>> {
         self.item(index)
     }
+}
+
+/// Whether all bytes of these buffers are there, as far as it is worth asking; see [`Source::is_complete`].
+pub(crate) fn all_there(buffers: &[Buffer]) -> bool {
+    buffers.len() <= MOST_ASKED && buffers.iter().all(|buffer| buffer.verify().is_ok())
+}
+
+/// The buffers behind views, each once: what is to be asked whether its bytes are there.
+pub(crate) fn buffers_of(views: &[View]) -> Box<[Buffer]> {
+    let mut seen = HashSet::new();
+    let buffers = views.iter().map(View::buffer);
+    buffers.filter(|buffer| seen.insert((buffer.as_ptr(), buffer.len()))).cloned().collect()
 }

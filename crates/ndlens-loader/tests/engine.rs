@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use ndlens_core::{DType, View, ViewRef};
 use ndlens_loader::{
-    Batch, Config, Epoch, Error, Field, Loader, Permutation, PoolUse, Progress, Source, Transform,
+    Batch, Config, Epoch, Error, Field, ItemShape, Loader, Permutation, PoolUse, Progress, Source, Transform,
 };
 use proptest::prelude::*;
 
@@ -29,8 +29,8 @@ impl<F: Fn(usize) -> ndlens_core::Result<()> + Send + Sync> Source for Scripted<
         self.rows.shape()[0]
     }
 
-    fn item_shape(&self) -> Option<&[usize]> {
-        self.rows.shape().get(1..)
+    fn item_shape(&self) -> Option<ItemShape<'_>> {
+        self.rows.item_shape()
     }
 
     fn dtype(&self) -> &DType {

@@ -12,6 +12,7 @@ mod gather;
 mod handoff;
 mod import;
 mod interface;
+mod items;
 mod joint;
 mod key;
 mod loader;
@@ -38,6 +39,9 @@ fn _ndlens(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<handoff::PyExplanation>()?;
     module.add_class::<loader::PyLoader>()?;
     module.add_class::<loader::PyEpoch>()?;
+    module.add_class::<items::PyItems>()?;
+    module.add_function(wrap_pyfunction!(items::windows, module)?)?;
+    module.add_function(wrap_pyfunction!(items::ragged, module)?)?;
     module.add_function(wrap_pyfunction!(import::view, module)?)?;
     module.add_class::<sequence::PyViewIterator>()?;
     module.add_function(wrap_pyfunction!(handoff::explain, module)?)?;
@@ -59,6 +63,7 @@ fn _ndlens(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.setattr("_arrays_of_handle", wrap_pyfunction!(store::arrays_of_handle, module)?)?;
     module.setattr("_shards_of_views", wrap_pyfunction!(shards::shards_of_views, module)?)?;
     module.setattr("_receive_batch", wrap_pyfunction!(gather::receive_batch, module)?)?;
+    module.setattr("_windows_part", wrap_pyfunction!(items::windows_part_of, module)?)?;
     module.setattr("_view_of_handle", wrap_pyfunction!(pickle::view_of_handle, module)?)?;
     module.setattr("_view_of_bytes", wrap_pyfunction!(pickle::view_of_bytes, module)?)?;
     module.setattr("_reduce_sent", wrap_pyfunction!(pickle::reduce_sent, module)?)?;

@@ -16,6 +16,7 @@ use pyo3::types::{PyDict, PyList, PyMapping, PyTuple};
 use crate::error::{OrRaise, in_place};
 use crate::handoff::{is_installed, needs, numpy_here};
 use crate::import::{extract_view, pairs};
+use crate::items::PyItems;
 use crate::joint::join_draws;
 use crate::shards::PyShards;
 use crate::view::PyView;
@@ -175,6 +176,9 @@ fn extract_fields(fields: &Bound<'_, PyAny>) -> PyResult<(Structure, Vec<Named>)
         if let Ok(shards) = source.cast::<PyShards>() {
             return PyResult::Ok((name.to_owned(), shards.get().source()));
         }
+        if let Ok(items) = source.cast::<PyItems>() {
+            return Ok((name.to_owned(), items.get().source()));
+        }
         let view =
             extract_view(source).map_err(|error| in_place(source.py(), &format!("field {name:?}"), error))?;
         Ok((name.to_owned(), Arc::new(view) as Arc<dyn Source>))
@@ -264,7 +268,8 @@ pub(crate) fn extract_fields_and_transforms(
 /// Streams batches out of views, epoch by epoch.
 ///
 /// `fields` is one view, a tuple or a dict of them, or of anything `nl.view` takes, or of `nl.Shards`; batches come in the same
-/// structure. `nl.Arrays` and other mappings are as dicts. Item i of a field is its row i along axis 0. `transforms` holds lists of `ndlens.transforms` in the same structure too.
+/// structure. `nl.Arrays` and other mappings are as dicts. Item i of a field is its row i along axis 0, or of what `nl.windows` and
+/// `nl.ragged` give, item i. `transforms` holds lists of `ndlens.transforms` in the same structure too.
 ///
 /// Each `for` loop is one epoch. `shuffle` gives each an order of its own, a pure function of `seed` and the epoch; the random
 /// draws for an item are one of `seed`, the epoch, the item and the field's name. So batches are bit-identical for any

@@ -11,38 +11,50 @@ use super::sizes::{Area, Size};
 use super::{CHANNEL, Fill, Filling, HEIGHT, Padding, Transform, WIDTH};
 use crate::draws::label;
 use crate::error::{Error, Result};
+use crate::source::ItemShape;
 
 /// A program being compiled.
 struct Compiler<'a> {
-    /// The item's shape.
+    /// The items' shape.
+    items: ItemShape<'a>,
+    /// The most of each of its axes, of which only the height and the width may differ from item to item.
     shape: &'a [usize],
     steps: Vec<Step>,
     /// Steps on values that nothing has needed yet.
     values: Vec<kernels::Step>,
     /// The dtype that `values` start from.
     dtype: DType,
-    /// The image as it is after the transforms so far.
-    size: Size,
+    /// The least that an image can be after the transforms so far.
+    least: Size,
+    /// The most: the same, where all items are of one size by then.
+    most: Size,
     channels_first: bool,
 }
 
 impl Program {
-    /// Compiles `transforms` for items of the given shape and dtype.
+    /// Compiles `transforms` for items of the given shape and dtype. Where items differ in height and width, a transform must make
+    /// them one size.
     ///
     /// # Errors
     ///
     /// [`Error::ItemShape`] where an image transform meets something else; [`Error::CropTooLarge`],
-    /// [`Error::EmptyCrop`], [`Error::Probability`], [`Error::ChannelsFirstTwice`], [`Error::PaddingTooLarge`],
+    /// [`Error::ShapesDiffer`], [`Error::EmptyCrop`], [`Error::Probability`], [`Error::ChannelsFirstTwice`], [`Error::PaddingTooLarge`],
     /// [`Error::FillLength`], [`Error::FillValue`], [`Error::QuarterTurns`], [`Error::NotSquare`]; [`Error::Kernels`] where
     /// values cannot be mapped so.
-    pub fn compile(transforms: &[Transform], shape: &[usize], dtype: &DType) -> Result<Self> {
-        let axis = |axis: usize| shape.get(axis).copied().unwrap_or(0);
+    pub fn compile<'a>(
+        transforms: &[Transform],
+        shape: impl Into<ItemShape<'a>>,
+        dtype: &DType,
+    ) -> Result<Self> {
+        let items = shape.into();
         let mut compiler = Compiler {
-            shape,
+            items,
+            shape: items.most(),
             steps: vec![],
             values: vec![],
             dtype: dtype.clone(),
-            size: Size { height: axis(HEIGHT), width: axis(WIDTH) },
+            least: Size::of(items.least()),
+            most: Size::of(items.most()),
             channels_first: false,
         };
         transforms.iter().try_for_each(|transform| compiler.add(transform))?;
@@ -65,7 +77,7 @@ impl Compiler<'_> {
                 let fill = self.fill(name, fill, *padding, pads)?;
                 let (height, width, padding, pad_if_needed) = (*height, *width, *padding, *pad_if_needed);
                 if !pad_if_needed {
-                    self.size.padded(padding).fits(name, height, width)?;
+                    self.least.padded(padding).fits(name, height, width)?;
                 }
                 self.push(name, Act::RandomCrop { height, width, padding, pad_if_needed, fill });
             }
@@ -73,7 +85,7 @@ impl Compiler<'_> {
                 let name = "CenterCrop";
                 self.is_image(name, 2..=3)?;
                 not_empty(name, height, width)?;
-                let pads = height > self.size.height || width > self.size.width;
+                let pads = height > self.least.height || width > self.least.width;
                 let fill = self.fill(name, &Filling::default(), [0; 4], pads)?;
                 self.push(name, Act::CenterCrop { height, width, fill });
             }
@@ -81,21 +93,21 @@ impl Compiler<'_> {
                 let name = "Crop";
                 self.is_image(name, 2..=3)?;
                 not_empty(name, height, width)?;
-                self.size.fits(name, top.saturating_add(height), left.saturating_add(width))?;
+                self.least.fits(name, top.saturating_add(height), left.saturating_add(width))?;
                 self.push(name, Act::Crop { top, left, height, width });
             }
             &Transform::Resize { target, filter } => {
                 let name = "Resize";
                 self.is_image(name, 2..=3)?;
-                self.size.fits(name, 1, 1)?;
+                self.least.fits(name, 1, 1)?;
                 let unchanged = self.unchanged()?;
-                resize_to(target.of(self.size), &unchanged, self.channels().unwrap_or(1), filter)?;
+                resize_to(target.of(self.least), &unchanged, self.channels().unwrap_or(1), filter)?;
                 self.push(name, Act::Resize { target, filter, unchanged });
             }
             &Transform::RandomResizedCrop { height, width, scale, ratio, filter } => {
                 let name = "RandomResizedCrop";
                 self.is_image(name, 2..=3)?;
-                self.size.fits(name, 1, 1)?;
+                self.least.fits(name, 1, 1)?;
                 for (parameter, (low, high)) in [("scale", scale), ("ratio", ratio)] {
                     // NaN is in no range either.
                     if !(low > 0.0 && low <= high && high.is_finite()) {
@@ -121,8 +133,9 @@ impl Compiler<'_> {
                 if turns.is_empty() || turns.iter().any(|&turns| turns > 3) {
                     return Err(Error::QuarterTurns { got: turns.clone() });
                 }
-                let Size { height, width } = self.size;
-                if height != width && turns.iter().any(|turns| turns % 2 == 1) {
+                let Size { height, width } = self.least;
+                let square = height == width && self.least == self.most;
+                if !square && turns.iter().any(|turns| turns % 2 == 1) {
                     return Err(Error::NotSquare { transform: name, height, width });
                 }
                 self.push(name, Act::QuarterTurn { turns: turns.clone() });
@@ -145,7 +158,7 @@ impl Compiler<'_> {
     fn push(&mut self, name: &'static str, act: Act) {
         let occurrence = self.steps.iter().filter(|step| step.name == name).count();
         let step = Step { name, label: label(name, occurrence as u64), act };
-        self.size = step.resized(self.size, None);
+        (self.least, self.most) = step.resized_range(self.least, self.most);
         self.steps.push(step);
     }
 
@@ -194,7 +207,7 @@ impl Compiler<'_> {
         }
         if mode != Padding::Constant {
             // The others show pixels of the image, which values can be mapped from later.
-            let Size { height, width } = self.size;
+            let Size { height, width } = self.least;
             let [left, top, right, bottom] = padding;
             let most = |size: usize| if mode == Padding::Reflect { size.saturating_sub(1) } else { size };
             let bounded = mode != Padding::Edge;
@@ -243,9 +256,13 @@ impl Compiler<'_> {
         let channels_first = self.channels_first;
         let channel_axis = self.channels().map(|_| if channels_first { 0 } else { CHANNEL });
         let values = self.map()?;
+        let others = self.items.sizes().skip(CHANNEL);
+        if self.least != self.most || others.into_iter().any(|size| size.is_none()) {
+            return Err(Error::ShapesDiffer { got: self.items.to_string() });
+        }
         let mut shape = self.shape.to_vec();
         if !self.steps.is_empty() && shape.len() >= 2 {
-            (shape[HEIGHT], shape[WIDTH]) = (self.size.height, self.size.width);
+            (shape[HEIGHT], shape[WIDTH]) = (self.least.height, self.least.width);
         }
         if channels_first {
             shape.rotate_right(1);

@@ -235,6 +235,14 @@ impl Step {
         }
     }
 
+    /// The range of sizes of images of such a range after this step.
+    pub(super) fn resized_range(&self, least: Size, most: Size) -> (Size, Size) {
+        match &self.act {
+            Act::Resize { target, .. } if least != most => target.range(),
+            _ => (self.resized(least, None), self.resized(most, None)),
+        }
+    }
+
     fn run<'a>(&'a self, drawn: Option<&Drawn>, frame: &mut Frame<'a>, scratch: &mut Scratch) -> Result<()> {
         let size = || {
             let (height, width) = frame.size();

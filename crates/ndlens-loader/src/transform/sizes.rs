@@ -84,6 +84,17 @@ impl Target {
         }
     }
 
+    /// The least and the most that images of any sizes become.
+    pub(super) fn range(self) -> (Size, Size) {
+        let square = |side| Size { height: side, width: side };
+        match self {
+            Target::Exactly { height, width } => (Size { height, width }, Size { height, width }),
+            Target::Longer { size } => (square(1), square(size)),
+            Target::Shorter { size, max_size: None } => (square(size), square(usize::MAX)),
+            Target::Shorter { max_size: Some(most), .. } => (square(1), square(most)),
+        }
+    }
+
     /// The size that an image of this size becomes. Rounds as torchvision's `_compute_resized_output_size`.
     pub(super) fn of(self, Size { height, width }: Size) -> Size {
         let (short, long) = (height.min(width), height.max(width));
