@@ -47,12 +47,14 @@ lint: build ## Check format, lints, types, stubs, documentation and spelling
 	$(BIN)/typos
 
 bench: build ## Measure ndlens beside NumPy, numba and PyTorch (about 9 minutes)
+bench: build ## Measure ndlens beside NumPy and PyTorch (about 9 minutes)
 	$(BIN)/python benches/views.py
 	$(BIN)/python benches/crop.py
 	$(BIN)/python benches/resized_crop.py
 	$(BIN)/python benches/rows.py
 	$(BIN)/python benches/sharing.py
 	$(BIN)/python benches/opening.py
+	$(BIN)/python benches/order.py
 
 build: .venv/installed ## Build the Python module in place; quick when nothing changed
 	$(BIN)/maturin develop --release --quiet
