@@ -281,7 +281,8 @@ pub(crate) fn extract_fields_and_transforms(
 /// image and a mask of one size are cropped and flipped alike.
 ///
 /// `order="torch"` shuffles as torch does: bit for bit what `RandomSampler` gives with a generator seeded with `seed` plus the epoch,
-/// and `DistributedSampler` with `seed` (`drop_last` is `remainder="drop"`). It is a list, made anew each epoch: 8 bytes an item.
+/// and `DistributedSampler` with `seed` (`drop_last` is `remainder="drop"`). It is a list, made anew each epoch: 8 bytes an item,
+/// and 16 while it is made.
 ///
 /// `weights`, of shape (N,) for N items, draws them with probabilities in proportion, as `WeightedRandomSampler`: `num_samples` draws an
 /// epoch (by default N) for all ranks together. With `replacement`, each is a function of `seed`, the epoch and its place, by a table of 16
