@@ -13,12 +13,15 @@ use crate::resize::{Finish, Resize, Scratch};
 use crate::resize_lanes::{Lanes, Order, PADDING, Register};
 use crate::resize_source::Source;
 use crate::resize_weights::Taps;
-#[cfg(target_arch = "x86_64")]
-use crate::resize_x86;
 use crate::value::{RowChannels, Stores, ValueMap};
+#[cfg(target_arch = "x86_64")]
+use crate::{resize_split, resize_x86};
 
 /// What the oracle's registers are like.
 const SCALAR: Register = Register { lanes: 16, loads: 1, load_bytes: 0, windows: 0 };
+
+/// How many pixels are joined from planes at once.
+const BLOCK: usize = 16;
 
 /// Memory that is used again for the next image.
 #[derive(Debug, Default)]
@@ -77,7 +80,8 @@ pub(crate) fn run(
     let row_words = channels * out_plane;
     let slots = most_pairs(vertical, window.rows());
     ring.resize(slots * row_words, 0);
-    bytes.resize(row_words, 0);
+    // A block of pixels is joined from whole loads, also where it is wider than the registers of sums.
+    bytes.resize(row_words + BLOCK, 0);
 
     let mut writer = Writer::new(isa, finish, channels, out_plane, pixels);
     let mut next_pair = 0;
@@ -163,10 +167,11 @@ impl<'a> Writer<'a> {
         let itemsize = self.map.dtype().itemsize();
         let (width, plane) = (self.width, self.out_plane);
         if !self.channels_first {
-            self.sum(stack, bytes);
-            interleave(bytes, plane, width, self.channels, self.pixels);
-            let row = width * self.channels * itemsize;
-            return self.map.apply_packed(self.pixels, RowChannels::All, &mut dst[place * row..][..row]);
+            self.sum(stack, &mut bytes[..self.channels * plane]);
+            interleave(self.isa, bytes, plane, width, self.channels, self.pixels);
+            let pixels = &self.pixels[..width * self.channels];
+            let row = pixels.len() * itemsize;
+            return self.map.apply_packed(pixels, RowChannels::All, &mut dst[place * row..][..row]);
         }
         let places = (0..self.channels).map(|channel| (channel * self.height + place) * width * itemsize);
         #[cfg(target_arch = "x86_64")]
@@ -183,7 +188,7 @@ impl<'a> Writer<'a> {
             }
             return;
         }
-        self.sum(stack, bytes);
+        self.sum(stack, &mut bytes[..self.channels * plane]);
         for (channel, at) in places.enumerate() {
             let row = &bytes[channel * plane..][..width];
             self.map.apply_packed(row, RowChannels::One(channel), &mut dst[at..][..width * itemsize]);
@@ -273,10 +278,20 @@ fn to_byte(sum: i32, precision: u32) -> u32 {
     ((sum + half) >> precision).clamp(0, 255).cast_unsigned()
 }
 
-/// Planes of bytes to pixels.
-fn interleave(planes: &[u8], plane: usize, width: usize, channels: usize, pixels: &mut Vec<u8>) {
-    pixels.resize(width * channels, 0);
-    for (channel, plane) in planes.chunks_exact(plane).enumerate() {
+/// Planes of bytes, with [`BLOCK`] bytes behind the last, to pixels, rounded up to whole blocks.
+fn interleave(isa: Isa, planes: &[u8], plane: usize, width: usize, channels: usize, pixels: &mut Vec<u8>) {
+    pixels.resize(width.next_multiple_of(BLOCK) * channels, 0);
+    #[cfg(target_arch = "x86_64")]
+    if let Some(join) = resize_split::join(isa, channels) {
+        const { assert!(BLOCK == resize_split::JOINED) };
+        assert!(planes.len() >= (channels - 1) * plane + width.next_multiple_of(BLOCK));
+        // SAFETY: `Isa` says that the machine has the instructions. The pixels are whole blocks; as many bytes are there
+        // from the last plane on, and so from each.
+        unsafe { join(planes.as_ptr(), plane, pixels) };
+        return;
+    }
+    let _ = isa;
+    for (channel, plane) in planes.chunks_exact(plane).take(channels).enumerate() {
         for (to, &byte) in pixels[channel..].iter_mut().step_by(channels).zip(&plane[..width]) {
             *to = byte;
         }

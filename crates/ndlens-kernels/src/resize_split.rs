@@ -1,4 +1,4 @@
-//! Pixels of 2 to 4 bytes, split into planes: the vector bodies for x86-64.
+//! Pixels of 2 to 4 bytes, split into planes, and planes joined to pixels: the vector bodies for x86-64.
 //!
 //! A block of pixels is as many loads as a pixel has bytes, and a plane's block takes its bytes from all of them:
 //!
@@ -34,6 +34,61 @@ pub(crate) fn split(isa: Isa, channels: usize) -> Option<Split> {
         (Isa::Avx512, 4) => avx512_split::<4>,
         _ => return None,
     })
+}
+
+/// The pixels of a block that [`Join`] writes at once.
+pub(crate) const JOINED: usize = 16;
+
+/// Joins planes, which stand as many bytes apart as the second argument says, to pixels.
+///
+/// # Safety
+///
+/// The machine must have the body's instructions. The pixels must be a multiple of [`JOINED`]; as many bytes must be
+/// readable from the start of each plane on.
+pub(crate) type Join = unsafe fn(*const u8, usize, &mut [u8]);
+
+/// The body for pixels of this many bytes, if there is one.
+pub(crate) fn join(isa: Isa, channels: usize) -> Option<Join> {
+    Some(match (isa, channels) {
+        (Isa::Scalar, _) => return None,
+        (_, 2) => avx2_join::<2>,
+        (_, 3) => avx2_join::<3>,
+        (_, 4) => avx2_join::<4>,
+        _ => return None,
+    })
+}
+
+/// # Safety
+///
+/// As [`Join`].
+#[target_feature(enable = "avx2")]
+unsafe fn avx2_join<const C: usize>(planes: *const u8, plane: usize, pixels: &mut [u8]) {
+    /// For each store and channel, the bytes of the channel that the store takes; 0x80 takes none.
+    const fn shuffles<const C: usize>() -> [[[u8; JOINED]; C]; C] {
+        let mut shuffles = [[[0x80; JOINED]; C]; C];
+        let mut at = 0;
+        while at < JOINED * C {
+            shuffles[at / JOINED][at % C][at % JOINED] = (at / C) as u8;
+            at += 1;
+        }
+        shuffles
+    }
+    let shuffles = const { shuffles::<C>() };
+    for (block, pixels) in pixels.chunks_exact_mut(JOINED * C).enumerate() {
+        for (to, shuffles) in pixels.chunks_exact_mut(JOINED).zip(&shuffles) {
+            let mut bytes = _mm_setzero_si128();
+            for (channel, shuffle) in shuffles.iter().enumerate() {
+                // SAFETY: the arrays are as long as a register; the caller vouches for the planes.
+                bytes = unsafe {
+                    let shuffle = _mm_loadu_si128(shuffle.as_ptr().cast());
+                    let from = _mm_loadu_si128(planes.add(channel * plane + block * JOINED).cast());
+                    _mm_or_si128(bytes, _mm_shuffle_epi8(from, shuffle))
+                };
+            }
+            // SAFETY: the chunk is as long as a register.
+            unsafe { _mm_storeu_si128(to.as_mut_ptr().cast(), bytes) };
+        }
+    }
 }
 
 /// For each byte of a block of channel 0, the byte of the loads it comes from.
