@@ -136,8 +136,8 @@ pub struct Scratch {
 /// `float32` results agree with torch's up to the order of additions. An axis that keeps its size is not filtered. Where
 /// [`NearestExact`](Interpolation::NearestExact) lies halfway between two pixels, torch itself prefers one or the other
 /// by the number of channels and the size; this is its preference for images of 1 to 3 channels and more than 128 rows
-/// and columns in all. `float32` results of one column in one channel are those that torch should give: up to 2.15 its
-/// antialias takes the first row's weights for all.
+/// and columns in all. `float32` results of a single column are what torch's are meant to be: its antialias (2.15) filters
+/// all rows of such a column with the weights of the first, unless the source has several channels, channels last.
 #[derive(Debug, Clone)]
 pub struct Resize {
     pub(crate) height: usize,
