@@ -56,6 +56,12 @@ pub enum Error {
     /// A map of other elements than the resized ones.
     #[error("value map is of {got}, expected {expected}, which is resized")]
     MapSource { got: String, expected: String },
+    /// Colours of other elements.
+    #[error("colours are changed of uint8 and float32 images, got {got}")]
+    ColourDType { got: String },
+    /// Colours of something else than gray or red, green and blue.
+    #[error("colours are changed of images with 1 or 3 channels, got {got}")]
+    ColourChannels { got: usize },
     /// `NDLENS_ISA` set to what is no instruction set.
     #[error("NDLENS_ISA is {got:?}, expected scalar, avx2 or avx512")]
     UnknownIsa { got: String },

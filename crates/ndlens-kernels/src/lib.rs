@@ -43,6 +43,7 @@
 )]
 
 mod block;
+mod colour;
 mod cpu;
 mod error;
 mod image;
@@ -72,6 +73,7 @@ mod value;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+pub use colour::Adjustment;
 pub use error::{Error, Result};
 pub use resize::{Filter, Finish, Interpolation, Resize, Scratch, Window};
 pub use take::Take;
