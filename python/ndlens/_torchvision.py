@@ -39,11 +39,14 @@ def _nothing(_: Any) -> None:
 # What each class of torchvision.transforms.v2 is here.
 _KNOWN: dict[str, Callable[[Any], T.Transform | None]] = {
     "CenterCrop": lambda t: T.CenterCrop(t.size),
+    "ColorJitter": lambda t: T.ColorJitter(t.brightness, t.contrast, t.saturation, t.hue),
     "ConvertImageDtype": lambda t: T.ToDtype(t.dtype, scale=True),
     "Identity": _nothing,
     "Normalize": lambda t: T.Normalize(t.mean, t.std),
     "Pad": lambda t: T.Pad(t.padding, _fill(t), t.padding_mode),
     "RandomCrop": lambda t: T.RandomCrop(t.size, _crop_padding(t), t.pad_if_needed, _fill(t), t.padding_mode),
+    "RandomErasing": lambda t: T.RandomErasing(t.p, t.scale, t.ratio, "random" if t.value is None else t.value),
+    "RandomGrayscale": lambda t: T.RandomGrayscale(t.p),
     "RandomHorizontalFlip": lambda t: T.RandomHorizontalFlip(t.p),
     "RandomResizedCrop": lambda t: T.RandomResizedCrop(
         t.size, t.scale, t.ratio, t.interpolation, t.antialias

@@ -21,15 +21,21 @@ from ._ndlens import View, _replay, dtype_name
 __all__ = [
     "CenterCrop",
     "ChannelsFirst",
+    "ColorJitter",
     "Crop",
     "Normalize",
     "Pad",
     "RandomCrop",
+    "RandomErasing",
+    "RandomGrayscale",
     "RandomHorizontalFlip",
+    "RandomJitter",
     "RandomQuarterTurn",
     "RandomResizedCrop",
+    "RandomScale",
     "RandomVerticalFlip",
     "Resize",
+    "Standardize",
     "ToDtype",
     "Transform",
     "replay",
@@ -69,6 +75,31 @@ def _floats(values: SupportsFloat | Iterable[SupportsFloat]) -> tuple[float, ...
     except TypeError:
         return (float(values),)  # type: ignore[arg-type]  # no iterable, so a number
     return tuple(float(value) for value in several)
+
+
+def _pair(name: str, values: Iterable[SupportsFloat]) -> tuple[float, float]:
+    """Two numbers, the lower first."""
+    pair = _floats(values)
+    if len(pair) != 2 or not pair[0] <= pair[1]:
+        raise ValueError(f"{name} must be two numbers, the lower first, got {values!r}")
+    return pair[0], pair[1]
+
+
+def _factors(
+    name: str, value: SupportsFloat | Iterable[SupportsFloat] | None, center: float
+) -> tuple[float, float] | None:
+    """From one number, what lies so far around `center`; None where nothing changes."""
+    if value is None:
+        return None
+    given = _floats(value)
+    if len(given) == 1 and not isinstance(value, Iterable):
+        if not given[0] >= 0:
+            raise ValueError(f"{name} must not be negative, got {value!r}")
+        # Factors are not negative; a hue may turn both ways.
+        low = center - given[0] if center == 0 else max(center - given[0], 0.0)
+        given = (low, center + given[0])
+    pair = _pair(name, given)
+    return None if pair == (center, center) else pair
 
 
 _PADDING_MODES = ("constant", "edge", "reflect", "symmetric")
@@ -277,11 +308,8 @@ class ToDtype(Transform):
 
 
 @dataclass(frozen=True, init=False, repr=False)
-class Normalize(Transform):
-    """`(x - mean) / std` with one number for each channel, or one for all.
-
-    Needs a floating-point dtype; bit-equal to torchvision's `normalize` on the CPU.
-    """
+class _Statistics(Transform):
+    """A mean and a standard deviation."""
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
@@ -289,13 +317,116 @@ class Normalize(Transform):
     def __init__(
         self, mean: SupportsFloat | Iterable[SupportsFloat], std: SupportsFloat | Iterable[SupportsFloat]
     ) -> None:
-        """Take one number or one for each channel."""
+        """Take one number or one for each channel or feature."""
         self._set(mean=_floats(mean), std=_floats(std))
+
+
+@dataclass(frozen=True, init=False, repr=False)
+class Normalize(_Statistics):
+    """`(x - mean) / std` with one number for each channel, or one for all.
+
+    Needs a floating-point dtype; bit-equal to torchvision's `normalize` on the CPU.
+    """
 
 
 @dataclass(frozen=True, repr=False)
 class ChannelsFirst(Transform):
     """(height, width, channels) to (channels, height, width)."""
+
+
+@dataclass(frozen=True, init=False, repr=False)
+class ColorJitter(Transform):
+    """Brightness, contrast, saturation and hue changed by random factors, in random order.
+
+    `brightness=b` draws a factor from max(0, 1 - b) to 1 + b, and so do `contrast` and `saturation`; `hue=h` turns by
+    -h to h of a circle, at most 0.5. A pair is the interval itself. Takes uint8 and float32 images with 1 or 3
+    channels. A uint8 image comes out bit-equal to torchvision's on the CPU up to 65,536 pixels (a contrast of more may
+    differ by one level), a float32 image within 1e-6.
+    """
+
+    brightness: tuple[float, float] | None = None
+    contrast: tuple[float, float] | None = None
+    saturation: tuple[float, float] | None = None
+    hue: tuple[float, float] | None = None
+
+    def __init__(
+        self,
+        brightness: SupportsFloat | Sequence[float] | None = None,
+        contrast: SupportsFloat | Sequence[float] | None = None,
+        saturation: SupportsFloat | Sequence[float] | None = None,
+        hue: SupportsFloat | Sequence[float] | None = None,
+    ) -> None:
+        """Raise `ValueError` for a number that is negative and a pair that is not two numbers, the lower first."""
+        self._set(
+            brightness=_factors("brightness", brightness, 1), contrast=_factors("contrast", contrast, 1)
+        )
+        self._set(saturation=_factors("saturation", saturation, 1), hue=_factors("hue", hue, 0))
+
+
+@dataclass(frozen=True, repr=False)
+class RandomGrayscale(Transform):
+    """All three channels the pixel's gray, with probability `p`; as torchvision's `rgb_to_grayscale`."""
+
+    p: float = 0.1
+
+
+@dataclass(frozen=True, init=False, repr=False)
+class RandomErasing(Transform):
+    """A rectangle of the image overwritten, with probability `p`.
+
+    Its area is a part of the image's drawn from `scale`, its height over its width drawn from `ratio`. `value` is one
+    number, one for each channel, or "random" for normal numbers of mean 0 and variance 1, which need a
+    floating-point dtype.
+    """
+
+    p: float = 0.5
+    scale: tuple[float, float] = (0.02, 0.33)
+    ratio: tuple[float, float] = (0.3, 3.3)
+    value: tuple[float, ...] | str = (0.0,)
+
+    def __init__(
+        self,
+        p: float = 0.5,
+        scale: Sequence[float] = (0.02, 0.33),
+        ratio: Sequence[float] = (0.3, 3.3),
+        value: SupportsFloat | Iterable[SupportsFloat] | str = 0.0,
+    ) -> None:
+        """Raise `ValueError` for a `scale` or `ratio` that is not two numbers, the lower first, and another word."""
+        if isinstance(value, str) and value != "random":
+            raise ValueError(f'value must be a number, numbers or "random", got {value!r}')
+        self._set(p=p, scale=_pair("scale", scale), ratio=_pair("ratio", ratio))
+        self._set(value=value if isinstance(value, str) else _floats(value))
+
+
+@dataclass(frozen=True, init=False, repr=False)
+class Standardize(_Statistics):
+    """`(x - mean) / std` with one number for each feature along the last axis, or one for all.
+
+    For series and rows: items of any rank. Needs a floating-point dtype.
+    """
+
+
+@dataclass(frozen=True, repr=False)
+class RandomScale(Transform):
+    """Times a factor that is uniform from `low` to `high`: one for the item, or one for each feature of the last axis.
+
+    For items of any rank and a floating-point dtype.
+    """
+
+    low: float
+    high: float
+    per_feature: bool = False
+
+
+@dataclass(frozen=True, repr=False)
+class RandomJitter(Transform):
+    """Plus a normal number of mean 0 and standard deviation `sigma`, another for each element.
+
+    For items of any rank and a floating-point dtype. The numbers come from Philox by the transform of Box and Muller: a
+    pure function of the seed, the epoch, the item, and the element's place in the item.
+    """
+
+    sigma: float
 
 
 def replay(transforms: Iterable[Transform], items: Any, params: Sequence[dict[str, Any]]) -> View:

@@ -4,9 +4,14 @@
 //! a counter into 128 random bits. A stream's key is made of the seed and the stream's name; with (epoch, item) in the
 //! counter, each item has numbers of its own that no other item, field, thread or rank can disturb, and that need no state.
 
+use serde::{Deserialize, Serialize};
+
 const MULTIPLIERS: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
 /// Steps of the key schedule: the golden ratio, and the square root of 3 less 1, as 32-bit fractions.
 const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
+
+/// What takes 32 random bits to [0, 1).
+const TO_UNIT: f64 = 1.0 / (1u64 << 32) as f64;
 
 /// Ten rounds of Philox4x32.
 pub(crate) fn philox(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
@@ -62,6 +67,11 @@ impl Stream {
     pub fn draws(self, epoch: u32, item: u64) -> Draws {
         let counter = [0, epoch, item as u32, (item >> 32) as u32];
         Draws { key: self.key, counter, block: [0; 4], used: 4 }
+    }
+
+    /// Numbers for the elements of one item in one epoch, apart from its [`draws`](Self::draws).
+    pub(crate) fn noise(self, epoch: u32, item: u64) -> Noise {
+        Noise { key: self.child(label("noise", 0)).key, epoch, item }
     }
 
     /// 128 bits of the stream, apart from all draws.
@@ -121,6 +131,40 @@ impl Draws {
     }
 }
 
+/// As many random numbers as an item has elements: a pure function of (seed, name of the stream, epoch, item) and of the
+/// element's place, with a period of 2^34 elements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Noise {
+    key: [u32; 2],
+    epoch: u32,
+    item: u64,
+}
+
+impl Noise {
+    fn blocks(self) -> impl Iterator<Item = [u32; 4]> {
+        let Noise { key, epoch, item } = self;
+        (0..=u32::MAX).cycle().map(move |n| philox([n, epoch, item as u32, (item >> 32) as u32], key))
+    }
+
+    /// Uniform in [0, 1), multiples of 2^-32.
+    pub fn uniforms(self) -> impl Iterator<Item = f64> {
+        self.blocks().flatten().map(|bits| f64::from(bits) * TO_UNIT)
+    }
+
+    /// Normal numbers of mean 0 and variance 1, by the transform of Box and Muller ("A note on the generation of random normal
+    /// deviates", 1958): each pair of 32-bit numbers becomes a radius, at most 6.67, and an angle.
+    pub fn normals(self) -> impl Iterator<Item = f64> {
+        self.blocks().flat_map(|[a, b, c, d]| {
+            let [[first, second], [third, fourth]] = [[a, b], [c, d]].map(|[radius, angle]| {
+                let radius = (-2.0 * ((f64::from(radius) + 1.0) * TO_UNIT).ln()).sqrt();
+                let (sine, cosine) = (f64::from(angle) * TO_UNIT * std::f64::consts::TAU).sin_cos();
+                [radius * cosine, radius * sine]
+            });
+            [first, second, third, fourth]
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,6 +207,29 @@ mod tests {
         let chi_squared: f64 = counts.iter().map(|&c| (f64::from(c) - 10_000.0).powi(2) / 10_000.0).sum();
         assert!(chi_squared < 22.5, "{chi_squared}");
         assert_eq!(draws.below(1), 0);
+    }
+
+    #[test]
+    fn noise_has_the_moments_of_its_distribution_and_is_apart_from_draws() {
+        let stream = Stream::new(3, "series");
+        let moment = |numbers: &[f64], power| {
+            numbers.iter().map(|x| x.powi(power)).sum::<f64>() / numbers.len() as f64
+        };
+        let normals: Vec<f64> = stream.noise(1, 2).normals().take(200_000).collect();
+        // Five standard errors of each: of x^n, the square root of (the 2n-th moment less the n-th squared) over 200,000.
+        for (power, expected, tolerance) in
+            [(1, 0.0, 0.011), (2, 1.0, 0.016), (3, 0.0, 0.044), (4, 3.0, 0.11)]
+        {
+            let got = moment(&normals, power);
+            assert!((got - expected).abs() < tolerance, "{power}: {got}");
+        }
+        let uniforms: Vec<f64> = stream.noise(1, 2).uniforms().take(200_000).collect();
+        assert!((moment(&uniforms, 1) - 0.5).abs() < 0.0033);
+        assert!((moment(&uniforms, 2) - 1.0 / 3.0).abs() < 0.0034);
+        assert_eq!(stream.noise(1, 2).normals().nth(77), Some(normals[77]));
+        assert_ne!(stream.noise(1, 3).normals().nth(77), Some(normals[77]));
+        let first = stream.draws(1, 2).next_u32();
+        assert_ne!(stream.noise(1, 2).uniforms().next(), Some(f64::from(first) * TO_UNIT));
     }
 
     #[test]

@@ -109,6 +109,19 @@ pub enum Error {
     /// A probability that is none.
     #[error("{transform}: p must be between 0 and 1, got {p}")]
     Probability { transform: &'static str, p: f64 },
+    /// An interval that has no numbers, or numbers that are none for it.
+    #[error(
+        "{transform}: {name} must go from a number to one that is no lower, {expected}; got {low} to {high}"
+    )]
+    BadInterval { transform: &'static str, name: &'static str, low: f64, high: f64, expected: &'static str },
+    /// A standard deviation that is none.
+    #[error("{transform}: sigma must be a number from 0 on, got {sigma}")]
+    Sigma { transform: &'static str, sigma: f64 },
+    /// Fractions into integers.
+    #[error(
+        "{transform} needs a floating-point dtype, got {got}; put ToDtype(\"float32\", scale=True) before it"
+    )]
+    NotFloat { transform: &'static str, got: String },
     /// A crop that does not fit.
     #[error(
         "{transform}({height}, {width}) is larger than the image, which has height {image_height} and width {image_width}"

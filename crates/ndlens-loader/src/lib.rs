@@ -62,7 +62,7 @@ mod walk;
 mod weights;
 mod windows;
 
-pub use draws::{Draws, Stream};
+pub use draws::{Draws, Noise, Stream};
 pub use engine::{Batch, Epoch, Progress};
 pub use error::{Error, Result};
 pub use gather::{Gather, Part, Randomness};
@@ -77,6 +77,6 @@ pub use shard::{Remainder, Shard};
 pub use source::{ItemShape, Source};
 pub use state::{Basis, STATE_VERSION, State};
 pub use storing::Storing;
-pub use transform::{Drawn, DrawnList, Filling, Padding, Program, Target, Transform};
+pub use transform::{Drawn, DrawnList, Erasure, Filling, Interval, Padding, Program, Target, Transform};
 pub use weights::{Drawing, Weights};
 pub use windows::{Span, Windows};

@@ -2,9 +2,10 @@
 
 use ndlens::DType;
 use ndlens::kernels::{Filter, Interpolation};
-use ndlens::loader::{Filling, Padding, Target, Transform};
+use ndlens::loader::{Erasure, Filling, Interval, Padding, Target, Transform};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
+use pyo3::types::PyString;
 
 use crate::error::OrRaise;
 
@@ -73,6 +74,30 @@ fn extract(transform: &Bound<'_, PyAny>) -> PyResult<Transform> {
         "Normalize" => {
             Transform::Normalize { mean: attribute("mean")?.extract()?, std: attribute("std")?.extract()? }
         }
+        "Standardize" => {
+            Transform::Standardize { mean: attribute("mean")?.extract()?, std: attribute("std")?.extract()? }
+        }
+        "ColorJitter" => Transform::ColorJitter {
+            brightness: optional_interval(transform, "brightness")?,
+            contrast: optional_interval(transform, "contrast")?,
+            saturation: optional_interval(transform, "saturation")?,
+            hue: optional_interval(transform, "hue")?,
+        },
+        "RandomGrayscale" => Transform::RandomGrayscale { p: attribute("p")?.extract()? },
+        "RandomErasing" => Transform::RandomErasing {
+            p: attribute("p")?.extract()?,
+            scale: interval(&attribute("scale")?)?,
+            ratio: interval(&attribute("ratio")?)?,
+            value: match attribute("value")? {
+                value if value.is_instance_of::<PyString>() => Erasure::Random,
+                value => Erasure::Values(value.extract()?),
+            },
+        },
+        "RandomScale" => Transform::RandomScale {
+            factor: Interval { low: attribute("low")?.extract()?, high: attribute("high")?.extract()? },
+            per_feature: attribute("per_feature")?.extract()?,
+        },
+        "RandomJitter" => Transform::RandomJitter { sigma: attribute("sigma")?.extract()? },
         "ChannelsFirst" => Transform::ChannelsFirst,
         _ => return unknown(),
     })
@@ -84,6 +109,17 @@ fn filter(transform: &Bound<'_, PyAny>) -> PyResult<Filter> {
     let interpolation = Interpolation::from_name(&name)
         .ok_or_else(|| PyValueError::new_err(format!("unknown interpolation {name:?}")))?;
     Ok(Filter { interpolation, antialias: transform.getattr("antialias")?.extract()? })
+}
+
+/// A pair of numbers.
+fn interval(pair: &Bound<'_, PyAny>) -> PyResult<Interval> {
+    let (low, high) = pair.extract()?;
+    Ok(Interval { low, high })
+}
+
+fn optional_interval(transform: &Bound<'_, PyAny>, name: &str) -> PyResult<Option<Interval>> {
+    let pair: Option<Bound<'_, PyAny>> = transform.getattr(name)?.extract()?;
+    pair.map(|pair| interval(&pair)).transpose()
 }
 
 /// Pixels to the left, top, right and bottom.

@@ -28,7 +28,7 @@ use crate::error::{Error, Result};
 use passes::run;
 
 /// One change of colour. Factors are torchvision's: 1 leaves an image as it is, 0 of a hue.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum Adjustment {
     /// Every value times a factor.

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::source::ItemShape;
 
 /// A program being compiled.
-struct Compiler<'a> {
+pub(super) struct Compiler<'a> {
     /// The items' shape.
     items: ItemShape<'a>,
     /// The most of each of its axes, of which only the height and the width may differ from item to item.
@@ -22,8 +22,10 @@ struct Compiler<'a> {
     steps: Vec<Step>,
     /// Steps on values that nothing has needed yet.
     values: Vec<kernels::Step>,
+    /// The axis along which those tell elements apart, None if they do not.
+    channel_axis: Option<usize>,
     /// The dtype that `values` start from.
-    dtype: DType,
+    pub(super) dtype: DType,
     /// The least that an image can be after the transforms so far.
     least: Size,
     /// The most: the same, where all items are of one size by then.
@@ -52,6 +54,7 @@ impl Program {
             shape: items.most(),
             steps: vec![],
             values: vec![],
+            channel_axis: (items.most().len() == 3).then_some(CHANNEL),
             dtype: dtype.clone(),
             least: Size::of(items.least()),
             most: Size::of(items.most()),
@@ -63,7 +66,7 @@ impl Program {
 }
 
 impl Compiler<'_> {
-    fn channels(&self) -> Option<usize> {
+    pub(super) fn channels(&self) -> Option<usize> {
         self.shape.get(CHANNEL).copied().filter(|_| self.shape.len() == 3)
     }
 
@@ -140,22 +143,28 @@ impl Compiler<'_> {
                 }
                 self.push(name, Act::QuarterTurn { turns: turns.clone() });
             }
+            Transform::Standardize { mean, std } => {
+                let step = kernels::Step::Normalize { mean: mean.clone(), std: std.clone() };
+                self.push_values(step, self.shape.len().checked_sub(1))?;
+            }
             Transform::ToDtype { dtype, scale } => {
                 self.values.push(kernels::Step::ToDtype { dtype: dtype.clone(), scale: *scale });
             }
             Transform::Normalize { mean, std } => {
-                self.values.push(kernels::Step::Normalize { mean: mean.clone(), std: std.clone() });
+                let step = kernels::Step::Normalize { mean: mean.clone(), std: std.clone() };
+                self.push_values(step, self.channels().map(|_| CHANNEL))?;
             }
             Transform::ChannelsFirst if self.channels_first => return Err(Error::ChannelsFirstTwice),
             Transform::ChannelsFirst => {
                 self.is_image("ChannelsFirst", 3..=3)?;
                 self.channels_first = true;
             }
+            augmentation => return self.add_augmentation(augmentation),
         }
         Ok(())
     }
 
-    fn push(&mut self, name: &'static str, act: Act) {
+    pub(super) fn push(&mut self, name: &'static str, act: Act) {
         let occurrence = self.steps.iter().filter(|step| step.name == name).count();
         let step = Step { name, label: label(name, occurrence as u64), act };
         (self.least, self.most) = step.resized_range(self.least, self.most);
@@ -163,13 +172,23 @@ impl Compiler<'_> {
     }
 
     /// Makes the values so far before whatever comes next.
-    fn settle_values(&mut self) -> Result<()> {
+    pub(super) fn settle_values(&mut self) -> Result<()> {
         if self.values.is_empty() {
             return Ok(());
         }
         let map = self.map()?;
         self.dtype = map.dtype().clone();
-        self.push("values", Act::Values { map, channel_axis: self.channels().map(|_| CHANNEL) });
+        self.push("values", Act::Values { map, channel_axis: self.channel_axis });
+        Ok(())
+    }
+
+    /// Adds a step whose values are told apart along `axis`, as those of the same map.
+    fn push_values(&mut self, step: kernels::Step, axis: Option<usize>) -> Result<()> {
+        if axis != self.channel_axis {
+            self.settle_values()?;
+            self.channel_axis = axis;
+        }
+        self.values.push(step);
         Ok(())
     }
 
@@ -181,14 +200,13 @@ impl Compiler<'_> {
 
     fn map(&mut self) -> Result<ValueMap> {
         let steps = std::mem::take(&mut self.values);
-        Ok(ValueMap::new(&self.dtype, self.channels().unwrap_or(1), &steps)?)
+        let channels = self.channel_axis.map_or(1, |axis| self.shape[axis]);
+        Ok(ValueMap::new(&self.dtype, channels, &steps)?)
     }
 
     fn flip(&mut self, name: &'static str, axis: usize, p: f64) -> Result<()> {
         self.is_image(name, 2..=3)?;
-        if !(0.0..=1.0).contains(&p) {
-            return Err(Error::Probability { transform: name, p });
-        }
+        is_probability(name, p)?;
         self.push(name, Act::Flip { axis, p });
         Ok(())
     }
@@ -217,8 +235,14 @@ impl Compiler<'_> {
             return Ok(Fill { mode, pixel: vec![] });
         }
         self.settle_values()?;
+        let pixel = self.pixel(transform, &filling.values)?;
+        Ok(Fill { mode, pixel })
+    }
+
+    /// A pixel of one value for all channels, or one for each, in the dtype at this point.
+    pub(super) fn pixel(&self, transform: &'static str, values: &[f64]) -> Result<Vec<u8>> {
         let channels = self.channels().unwrap_or(1);
-        let values = match filling.values.as_slice() {
+        let values = match values {
             [] => vec![0.0; channels],
             &[value] => vec![value; channels],
             several if several.len() == channels => several.to_vec(),
@@ -233,11 +257,17 @@ impl Compiler<'_> {
                 dtype: self.dtype.to_string(),
             })
         };
-        let pixel = values.iter().map(bytes).collect::<Result<Vec<_>>>()?.concat();
-        Ok(Fill { mode, pixel })
+        Ok(values.iter().map(bytes).collect::<Result<Vec<_>>>()?.concat())
     }
 
-    fn is_image(&self, transform: &'static str, ranks: RangeInclusive<usize>) -> Result<()> {
+    pub(super) fn is_float(&self, transform: &'static str) -> Result<()> {
+        if matches!(self.dtype, DType::F16 | DType::Bf16 | DType::F32 | DType::F64) {
+            return Ok(());
+        }
+        Err(Error::NotFloat { transform, got: self.dtype.to_string() })
+    }
+
+    pub(super) fn is_image(&self, transform: &'static str, ranks: RangeInclusive<usize>) -> Result<()> {
         if ranks.contains(&self.shape.len()) {
             return Ok(());
         }
@@ -254,22 +284,41 @@ impl Compiler<'_> {
 
     fn finish(mut self) -> Result<Program> {
         let channels_first = self.channels_first;
-        let channel_axis = self.channels().map(|_| if channels_first { 0 } else { CHANNEL });
-        let values = self.map()?;
         let others = self.items.sizes().skip(CHANNEL);
         if self.least != self.most || others.into_iter().any(|size| size.is_none()) {
             return Err(Error::ShapesDiffer { got: self.items.to_string() });
         }
+        let mut finishing = vec![];
+        if self.values.is_empty() {
+            let last = |step: &Step| step.act.is_in_place(channels_first);
+            let kept = self.steps.iter().rposition(|step| !last(step)).map_or(0, |at| at + 1);
+            finishing = self.steps.split_off(kept);
+        }
+        let (values, axis) = match self.steps.pop_if(|step| matches!(step.act, Act::Values { .. })) {
+            // What was made for them is the last pass now.
+            Some(Step { act: Act::Values { map, channel_axis }, .. }) if self.values.is_empty() => {
+                (map, channel_axis)
+            }
+            other => {
+                self.steps.extend(other);
+                (self.map()?, self.channel_axis)
+            }
+        };
+        let channel_axis = if channels_first { axis.map(|_| 0) } else { axis };
         let mut shape = self.shape.to_vec();
-        if !self.steps.is_empty() && shape.len() >= 2 {
+        if shape.len() >= 2 {
             (shape[HEIGHT], shape[WIDTH]) = (self.least.height, self.least.width);
         }
         if channels_first {
             shape.rotate_right(1);
         }
         let axes = channels_first.then_some([CHANNEL, HEIGHT, WIDTH].map(|axis| axis as isize));
-        Ok(Program { steps: self.steps, values, axes, channel_axis, shape })
+        Ok(Program { steps: self.steps, finishing, values, axes, channel_axis, shape })
     }
+}
+
+pub(super) fn is_probability(transform: &'static str, p: f64) -> Result<()> {
+    if (0.0..=1.0).contains(&p) { Ok(()) } else { Err(Error::Probability { transform, p }) }
 }
 
 fn not_empty(transform: &'static str, height: usize, width: usize) -> Result<()> {

@@ -247,6 +247,23 @@ impl<'a> Frame<'a> {
         Ok(())
     }
 
+    /// Changes an image where it stands, packed in C order; copies it first where it is somebody else's.
+    pub(super) fn change(
+        &mut self,
+        scratch: &mut Scratch,
+        change: impl FnOnce(&[usize], &DType, &mut [u8]) -> Result<()>,
+    ) -> Result<()> {
+        self.settle(scratch)?;
+        let packed = self.layout.is_contiguous(self.dtype.itemsize(), Order::C) && self.layout.offset() == 0;
+        if self.place == Place::Item || !packed {
+            let shape = self.layout.shape().to_vec();
+            self.rewrite(scratch, &shape, self.dtype.clone(), |view, out| Ok(view.read_into(out)?))?;
+        }
+        let Place::Block(at) = self.place else { return Ok(()) };
+        let nbytes = self.layout.len() * self.dtype.itemsize();
+        change(self.layout.shape(), &self.dtype, scratch.blocks[at].bytes_mut(nbytes)?)
+    }
+
     /// The image, of which all is in sight.
     fn view<'s>(&'s self, scratch: &'s Scratch) -> Result<ViewRef<'s>> {
         debug_assert!(self.window.is_none(), "what is beyond the edges is made before an image is read");

@@ -6,6 +6,8 @@
 //! - Values (conversion, normalisation) map each element, so they become one [`ValueMap`](ndlens_kernels::ValueMap), which
 //!   commutes with geometry.
 //! - What needs more than an element at once (resizing) makes a new image, in memory of the thread's own.
+//! - What changes elements one by one, but differently (colours, erased rectangles, noise), changes such an image in place, or
+//!   the item's place in the batch where nothing comes after it.
 //!
 //! A program narrows and turns the item's layout and lets the last pass read through it, writing each element once. Only what
 //! cannot be fused is made in between.
@@ -18,10 +20,14 @@
 //! - `drawn.rs`, `params.rs`: what was drawn, and that as text.
 //! - `sizes.rs`: how large images become.
 //! - `frame.rs`: an image on its way.
+//! - `augment.rs`: what colours, erased rectangles, scales and noise are drawn from.
+//! - `packed.rs`: changes in place.
 
+mod augment;
 mod compile;
 mod drawn;
 mod frame;
+mod packed;
 mod params;
 mod program;
 mod sizes;
@@ -129,6 +135,52 @@ pub enum Transform {
         /// One standard deviation, or one for each channel.
         std: Vec<f64>,
     },
+    /// Brightness, contrast, saturation and hue changed by factors drawn from intervals, in an order that is drawn too.
+    ColorJitter {
+        /// Factors of every value, from 0 on.
+        brightness: Option<Interval>,
+        /// Factors of what tells values from the mean gray, from 0 on.
+        contrast: Option<Interval>,
+        /// Factors of what tells values from their pixel's gray, from 0 on.
+        saturation: Option<Interval>,
+        /// Parts of a circle, from -0.5 to 0.5.
+        hue: Option<Interval>,
+    },
+    /// Every channel the pixel's gray, with probability `p`.
+    RandomGrayscale {
+        /// How likely.
+        p: f64,
+    },
+    /// A rectangle overwritten, with probability `p` (Zhong et al., "Random erasing data augmentation", AAAI 2020).
+    RandomErasing {
+        /// How likely.
+        p: f64,
+        /// The rectangle's area as a part of the image's.
+        scale: Interval,
+        /// The rectangle's height over its width.
+        ratio: Interval,
+        /// What with.
+        value: Erasure,
+    },
+    /// `(x - mean) / std`, for each feature along the last axis or for all; for items of any rank.
+    Standardize {
+        /// One mean, or one for each feature.
+        mean: Vec<f64>,
+        /// One standard deviation, or one for each feature.
+        std: Vec<f64>,
+    },
+    /// Times a factor drawn from an interval.
+    RandomScale {
+        /// From where.
+        factor: Interval,
+        /// Whether each feature along the last axis has a factor of its own.
+        per_feature: bool,
+    },
+    /// Plus a normal number of its own for each element.
+    RandomJitter {
+        /// The numbers' standard deviation.
+        sigma: f64,
+    },
     /// (H, W, C) to (C, H, W).
     ChannelsFirst,
 }
@@ -144,6 +196,24 @@ impl Transform {
             fill: Filling::default(),
         }
     }
+}
+
+/// Numbers from `low` to `high`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Interval {
+    /// The least.
+    pub low: f64,
+    /// The greatest.
+    pub high: f64,
+}
+
+/// What erased pixels become.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Erasure {
+    /// One value for all channels, or one for each.
+    Values(Vec<f64>),
+    /// Normal numbers of mean 0 and variance 1.
+    Random,
 }
 
 /// What stands beyond the edges of an image; torchvision's `padding_mode`.

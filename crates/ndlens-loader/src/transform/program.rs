@@ -2,12 +2,14 @@
 
 use ndlens_core::{DType, ViewRef};
 use ndlens_kernels::{Filter, Resize, Stores, ValueMap};
+use smallvec::SmallVec;
 
-use super::Fill;
 use super::drawn::{Drawn, DrawnList};
 use super::frame::Frame;
+use super::packed::Packed;
 use super::sizes::{Area, Size, Target, half_to_even};
-use crate::draws::{Draws, Stream};
+use super::{Fill, Interval, augment};
+use crate::draws::Stream;
 use crate::error::{Error, Result};
 use crate::scratch::Scratch;
 
@@ -15,6 +17,8 @@ use crate::scratch::Scratch;
 #[derive(Debug, Clone)]
 pub struct Program {
     pub(super) steps: Vec<Step>,
+    /// Changes in place of what the last pass wrote.
+    pub(super) finishing: Vec<Step>,
     /// The last pass, through which everything before it is read.
     pub(super) values: ValueMap,
     /// The order of the output's axes, where it is not the item's.
@@ -78,11 +82,38 @@ pub(super) enum Act {
     QuarterTurn {
         turns: Vec<u8>,
     },
+    Colour(Colours),
+    Grayscale {
+        p: f64,
+    },
+    /// Without a pixel, normal numbers.
+    Erase {
+        p: f64,
+        scale: Interval,
+        ratio: Interval,
+        pixel: Option<Vec<u8>>,
+    },
+    Scale {
+        factor: Interval,
+        per_feature: bool,
+    },
+    Jitter {
+        sigma: f64,
+    },
     /// Values that something after them needs, made on the way.
     Values {
         map: ValueMap,
         channel_axis: Option<usize>,
     },
+}
+
+/// What colours are changed by.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Colours {
+    pub(super) brightness: Option<Interval>,
+    pub(super) contrast: Option<Interval>,
+    pub(super) saturation: Option<Interval>,
+    pub(super) hue: Option<Interval>,
 }
 
 impl Program {
@@ -103,7 +134,11 @@ impl Program {
 
     /// The random transforms, in the order of what [`draw`](Self::draw) gives.
     pub fn random(&self) -> impl Iterator<Item = &'static str> {
-        self.steps.iter().filter(|step| step.act.is_random()).map(|step| step.name)
+        self.all_steps().filter(|step| step.act.is_random()).map(|step| step.name)
+    }
+
+    fn all_steps(&self) -> impl Iterator<Item = &Step> {
+        self.steps.iter().chain(&self.finishing)
     }
 
     /// Draws for an item of this shape: a pure function of the stream, the epoch and the item. The n-th transform of a
@@ -114,14 +149,10 @@ impl Program {
     /// [`Error::CropTooLarge`] where the item is too small.
     pub fn draw(&self, stream: Stream, epoch: u32, item: u64, shape: &[usize]) -> Result<DrawnList> {
         let mut drawn = DrawnList::new();
-        if self.steps.is_empty() {
-            return Ok(drawn);
-        }
         let mut size = Size::of(shape);
-        for step in &self.steps {
+        for step in self.all_steps() {
             if step.act.is_random() {
-                let draws = stream.child(step.label).draws(epoch, item);
-                drawn.push(step.draw(draws, size)?);
+                drawn.push(step.draw(stream.child(step.label), epoch, item, size)?);
             }
             size = step.resized(size, drawn.last());
         }
@@ -142,17 +173,39 @@ impl Program {
         stores: Stores,
         scratch: &mut Scratch,
     ) -> Result<()> {
+        let mut drawn = drawn.iter();
+        // What is read again at once stays in the cache.
+        let stores = if self.finishing.is_empty() { stores } else { Stores::Cached };
         if self.steps.is_empty() && self.axes.is_none() {
-            return Ok(self.values.apply(&item, self.channel_axis, destination, stores)?);
+            self.values.apply(&item, self.channel_axis, destination, stores)?;
+            return self.finish(drawn, destination);
         }
         let mut frame = Frame::new(item);
-        let mut drawn = drawn.iter();
         for step in &self.steps {
             let drawn = if step.act.is_random() { drawn.next() } else { None };
             step.run(drawn, &mut frame, scratch)?;
         }
         let axes = self.axes.as_ref().map(<[isize; 3]>::as_slice);
-        frame.finish(&self.values, self.channel_axis, axes, destination, stores, scratch)
+        frame.finish(&self.values, self.channel_axis, axes, destination, stores, scratch)?;
+        self.finish(drawn, destination)
+    }
+
+    /// Changes what was written.
+    fn finish<'d>(&self, mut drawn: impl Iterator<Item = &'d Drawn>, destination: &mut [u8]) -> Result<()> {
+        if self.finishing.is_empty() {
+            return Ok(());
+        }
+        let channels_first = self.axes.is_some();
+        let mut shape: SmallVec<[usize; 4]> = self.shape.as_slice().into();
+        if channels_first {
+            shape.rotate_left(1);
+        }
+        for step in &self.finishing {
+            let drawn = drawn.next().ok_or(Error::Drawn { transform: step.name })?;
+            let packed = Packed { bytes: destination, shape: &shape, dtype: self.dtype(), channels_first };
+            packed.change(step.name, &step.act, drawn)?;
+        }
+        Ok(())
     }
 }
 
@@ -164,13 +217,14 @@ impl Act {
                 | Act::RandomResizedCrop { .. }
                 | Act::Flip { .. }
                 | Act::QuarterTurn { .. }
-        )
+        ) || self.is_in_place(false)
     }
 }
 
 impl Step {
-    /// Draws for an image of this size.
-    fn draw(&self, mut draws: Draws, size: Size) -> Result<Drawn> {
+    /// Draws for an image of this size, from a stream of the step's own.
+    fn draw(&self, stream: Stream, epoch: u32, item: u64, size: Size) -> Result<Drawn> {
+        let mut draws = stream.draws(epoch, item);
         Ok(match &self.act {
             Act::RandomCrop { height, width, .. } => {
                 let padded = size.padded(self.padding(size));
@@ -187,11 +241,7 @@ impl Step {
             Act::QuarterTurn { turns } => {
                 Drawn::QuarterTurns(turns[draws.below(turns.len() as u64) as usize])
             }
-            Act::CenterCrop { .. }
-            | Act::Crop { .. }
-            | Act::Pad { .. }
-            | Act::Resize { .. }
-            | Act::Values { .. } => Drawn::Applied(true),
+            act => augment::draw(act, stream, epoch, item, size).unwrap_or(Drawn::Applied(true)),
         })
     }
 
@@ -231,7 +281,7 @@ impl Step {
                 Some(Drawn::QuarterTurns(1 | 3)) => Size { height: size.width, width: size.height },
                 _ => size,
             },
-            Act::Flip { .. } | Act::Values { .. } => size,
+            _ => size,
         }
     }
 
@@ -301,6 +351,11 @@ impl Step {
                     Ok(map.apply(&image, *channel_axis, out, Stores::Cached)?)
                 })
             }
+            (act, Some(Drawn::Applied(false))) if act.is_in_place(false) => Ok(()),
+            (act, Some(drawn)) if act.is_in_place(false) => frame.change(scratch, |shape, dtype, bytes| {
+                let packed = Packed { bytes, shape, dtype, channels_first: false };
+                packed.change(self.name, act, drawn)
+            }),
             (_, _) => Err(Error::Drawn { transform: self.name }),
         }
     }
