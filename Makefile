@@ -55,6 +55,7 @@ bench: build ## Measure ndlens beside NumPy and PyTorch (about 9 minutes)
 	$(BIN)/python benches/sharing.py
 	$(BIN)/python benches/opening.py
 	$(BIN)/python benches/order.py
+	$(BIN)/python benches/colour.py
 
 build: .venv/installed ## Build the Python module in place; quick when nothing changed
 	$(BIN)/maturin develop --release --quiet
