@@ -163,7 +163,8 @@ def test_a_worker_killed_in_the_middle_of_an_epoch_is_an_error_and_harms_no_batc
         for batch in batches:
             assert (batch["row"] == 1).all()
     except RuntimeError as error:
-        print("killed by signal: Killed" in str(error))
+        # Whichever torch finds first.
+        print("killed by signal: Killed" in str(error) or "exited unexpectedly" in str(error))
     del batches
     assert all((batch["row"] == 1).all() for batch in kept)
     print(len(list(loader)), len(list(nl.Loader(data, batch_size=2, num_workers=2))))
@@ -232,7 +233,7 @@ def test_the_interpreter_ends_with_everything_alive(tmp_path: Path, ending: str)
 
 def test_a_file_larger_than_memory_opens_and_gives_batches_in_little_memory(tmp_path: Path) -> None:
     script = """
-    import os, resource, sys
+    import os, sys
     import ndlens as nl
     path = sys.argv[1]
     header = b"{'descr': '|u1', 'fortran_order': False, 'shape': (300000, 256, 256, 3), }"
@@ -245,7 +246,9 @@ def test_a_file_larger_than_memory_opens_and_gives_batches_in_little_memory(tmp_
         loader = nl.Loader(view, batch_size=32, shuffle=True, num_workers=workers, output="view")
         batch = next(iter(loader))
         assert batch.shape == (32, 256, 256, 3) and batch[31, 255, 255, 2] == 0
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
+    # Not ru_maxrss, which a process has from the one that started it.
+    status = open("/proc/self/status").read()
+    peak = int(status.partition("VmHWM:")[2].split()[0]) << 10
     assert peak < 200_000_000, peak
     print("done")
     """

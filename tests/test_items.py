@@ -11,6 +11,7 @@ import pytest
 from torch.utils.data import DataLoader
 
 import ndlens as nl
+from ndlens import transforms as T
 
 SERIES = np.random.default_rng(0).normal(size=(50, 3)).astype("f4")
 LENGTHS = [20, 3, 0, 27]
@@ -213,3 +214,32 @@ def test_items_that_cannot_be_are_refused(make: Callable[[], Any], kind: type[Ex
     with pytest.raises(kind) as raised:
         make()
     assert (type(raised.value), str(raised.value)) == (kind, text)
+
+
+def test_photographs_of_different_sizes_become_batches_by_cropping_or_resizing() -> None:
+    photographs = [np.full((200 + 9 * i, 330 - 7 * i, 3), i, np.uint8) for i in range(12)]
+    for transforms in (
+        [T.RandomResizedCrop(64)],
+        [T.Resize(70), T.CenterCrop(64)],
+        [T.RandomCrop(64)],
+        [T.CenterCrop(300), T.Resize((64, 64), "nearest")],
+        [T.RandomHorizontalFlip(), T.Pad(3), T.RandomCrop((64, 64)), T.ToDtype("float32"), T.ChannelsFirst()],
+    ):
+        loader = nl.Loader(nl.ragged(photographs), batch_size=6, transforms=transforms, num_workers=2)
+        for start, batch in zip((0, 6), loader, strict=True):
+            assert {64} <= set(batch.shape) <= {6, 64, 3}
+            for i, image in enumerate(batch, start):
+                # Padding aside, which is 0, each has one colour.
+                assert set(image.unique().tolist()) <= {0, i}
+                assert i == 0 or i in image
+
+
+def test_a_photograph_that_is_too_small_is_named_by_the_error() -> None:
+    photographs = [np.zeros((100, 100, 3), np.uint8), np.zeros((60, 100, 3), np.uint8)]
+    with pytest.raises(
+        ValueError, match="RandomCrop\\(64, 64\\) is larger than the image, which has height 60"
+    ):
+        nl.Loader(nl.ragged(photographs), transforms=[T.RandomCrop(64)])
+    for undecided in ([], [T.Pad(3)], [T.Resize(64)]):
+        with pytest.raises(ValueError, match="items have different shapes"):
+            nl.Loader(nl.ragged(photographs), transforms=undecided)

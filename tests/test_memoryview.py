@@ -301,7 +301,19 @@ TAKING_0 = "windows reshape expand_dims fill index count split broadcast_to"
 ATTRIBUTES = [name for name in dir(nl.View) if name[0] != "_" and not callable(getattr(nl.View, name))]
 USES: dict[str, Callable[[Any], Any]] = {
     **{name: attribute(name) for name in ATTRIBUTES if name != "suboffsets"},
-    **{name: method(name) for name in [*PLAIN.split(), "numpy", "torch", "__dlpack__", "__array__"]},
+    **{
+        name: method(name)
+        for name in [
+            *PLAIN.split(),
+            "numpy",
+            "torch",
+            "verify",
+            "prefetch",
+            "drop_cache",
+            "__dlpack__",
+            "__array__",
+        ]
+    },
     **{name: method(name, 0) for name in TAKING_0.split()},
     "swapaxes": lambda v: v.swapaxes(0, 0),
     "moveaxis": lambda v: v.moveaxis(0, 0),

@@ -45,7 +45,9 @@ _KNOWN: dict[str, Callable[[Any], T.Transform | None]] = {
     "Normalize": lambda t: T.Normalize(t.mean, t.std),
     "Pad": lambda t: T.Pad(t.padding, _fill(t), t.padding_mode),
     "RandomCrop": lambda t: T.RandomCrop(t.size, _crop_padding(t), t.pad_if_needed, _fill(t), t.padding_mode),
-    "RandomErasing": lambda t: T.RandomErasing(t.p, t.scale, t.ratio, "random" if t.value is None else t.value),
+    "RandomErasing": lambda t: T.RandomErasing(
+        t.p, t.scale, t.ratio, "random" if t.value is None else t.value
+    ),
     "RandomGrayscale": lambda t: T.RandomGrayscale(t.p),
     "RandomHorizontalFlip": lambda t: T.RandomHorizontalFlip(t.p),
     "RandomResizedCrop": lambda t: T.RandomResizedCrop(

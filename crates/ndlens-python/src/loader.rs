@@ -360,7 +360,7 @@ impl PyLoader {
             prefetch_factor=2, transforms=None, joint=None, return_params=False, output=None, rank=None, world_size=None, remainder='pad', sampler=None, stores='auto', \
             order='ndlens', weights=None, replacement=True, num_samples=None)"
     )]
-    #[expect(clippy::too_many_arguments, reason = "Python's keywords")]
+    #[expect(clippy::too_many_arguments, clippy::fn_params_excessive_bools, reason = "Python's keywords")]
     fn new(
         fields: &Bound<'_, PyAny>,
         batch_size: isize,
