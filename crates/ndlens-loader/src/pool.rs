@@ -168,8 +168,8 @@ fn allocate(len: usize) -> Result<Buffer> {
 #[cfg(target_os = "linux")]
 const HUGE_PAGE: usize = 2 << 20;
 
-/// Pages of a large slab, made before it is written: huge ones where the kernel gives them, which saves faults when it is first written
-/// and look-ups in the table of pages from then on.
+/// Memory of a large slab, in huge pages where the kernel gives them, which saves faults when it is first written and look-ups in the
+/// table of pages from then on.
 #[cfg(target_os = "linux")]
 #[derive(Debug)]
 struct Mapping {
@@ -194,12 +194,10 @@ impl Mapping {
         }
         let owner = Arc::new(Mapping { start: start.expose_provenance(), len: mapped });
         let first = start.cast::<u8>().map_addr(|address| address.next_multiple_of(HUGE_PAGE));
-        // SAFETY: `len` bytes within the mapping, since `first` is less than a huge page beyond its start. Both are advice, changes no
-        // contents and may be refused: an older kernel makes pages as they are touched.
-        unsafe {
-            libc::madvise(first.cast(), len, libc::MADV_HUGEPAGE);
-            libc::madvise(first.cast(), len, libc::MADV_POPULATE_WRITE);
-        }
+        // Not populated here, where others wait for the lock: the threads that write it share the work of making its pages.
+        // SAFETY: `len` bytes within the mapping, since `first` is less than a huge page beyond its start. It is advice, changes no
+        // contents and may be refused.
+        unsafe { libc::madvise(first.cast(), len, libc::MADV_HUGEPAGE) };
         // SAFETY: `len` zeroed bytes within the mapping, which lives in the owner; nobody else has seen them.
         NonNull::new(first).map(|first| unsafe { Buffer::from_raw(first, len, Access::ReadWrite, owner) })
     }
