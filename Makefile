@@ -46,8 +46,7 @@ lint: build ## Check format, lints, types, stubs, documentation and spelling
 	$(BIN)/python -m mypy.stubtest --mypy-config-file pyproject.toml ndlens
 	$(BIN)/typos
 
-bench: build ## Measure ndlens beside NumPy, numba and PyTorch (about 9 minutes)
-bench: build ## Measure ndlens beside NumPy and PyTorch (about 9 minutes)
+bench: build ## Measure ndlens beside NumPy, numba, OpenCV and PyTorch (about 20 minutes)
 	$(BIN)/python benches/views.py
 	$(BIN)/python benches/crop.py
 	$(BIN)/python benches/resized_crop.py

@@ -8,8 +8,9 @@ Against whom. The same crops as float32, channels first, from a `Dataset` that i
 open, or a tensor in torch's shared memory; nl.torch.Dataset over shared memory and over a mapped file.
 
 How. Each contestant runs in an interpreter of its own, several times, and counts with its medians; the contestants take
-turns. Private memory is Private_Dirty of /proc/<pid>/smaps_rollup at the end of the epoch, the median over the workers.
-A batch of each is checked against the array before its loader is timed.
+turns. Private memory is Private_Dirty of /proc/<pid>/smaps at the end of the epoch, without that of batches, which all
+of them pass on in shared memory; the median over the workers. The file is on the disk before, since its dirty pages
+count too. A batch of each is checked against the array before its loader is timed.
 
     python benches/sharing.py [--runs 3] [--quick]
 """
@@ -18,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -81,10 +83,17 @@ def dataset_of(contestant: str, path: Path) -> Any:
 
 
 def private_dirty_mb(pid: int) -> float:
-    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-        if line.startswith("Private_Dirty:"):
-            return int(line.split()[1]) / 1024
-    raise ValueError(f"process {pid} has no Private_Dirty")
+    """What a process has written to memory of its own: all but batches, which everyone keeps in shared memory."""
+    total, counts = 0, True
+    for line in Path(f"/proc/{pid}/smaps").read_text().splitlines():
+        first, *others = line.split()
+        if not first.endswith(":"):
+            # A mapping: its addresses, access, offset, device, inode and, if any, path.
+            path = " ".join(others[4:])
+            counts = not path.startswith(("/memfd:", "/dev/shm/", "/torch_"))
+        elif first == "Private_Dirty:" and counts:
+            total += int(others[0])
+    return total / 1024
 
 
 def start_worker(_: int) -> None:
@@ -150,6 +159,8 @@ def main() -> None:
         images = np.random.default_rng(0).integers(0, 256, (ITEMS, SIZE, SIZE, 3), dtype=np.uint8)
         np.save(path, images)
         del images
+        with path.open("rb+") as file:
+            os.fsync(file.fileno())
         for method in METHODS:
             taken: dict[str, list[dict[str, float]]] = {name: [] for name in ("nothing", *CONTESTANTS)}
             for _ in range(runs):
