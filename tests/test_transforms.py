@@ -556,3 +556,36 @@ def test_a_statistic_may_be_any_number() -> None:
 def test_a_dtype_that_is_none_of_ours_is_refused_when_it_is_named(dtype: object) -> None:
     with pytest.raises(TypeError, match=r"^unknown dtype"):
         T.ToDtype(dtype)
+
+
+# Memory formats.
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_batch_in_the_format_channels_last_is_the_same_batch_laid_out_as_torch_does(workers: int) -> None:
+    image = photograph("coffee.png")[:40, :50]
+    items = np.stack([image, image[::-1], image[:, ::-1]])
+    steps = [T.CenterCrop(31), T.ToDtype("float32", scale=True), T.Normalize(*IMAGENET)]
+    expected = made(items, *steps, T.ChannelsFirst())
+    got = made(items, *steps, T.ChannelsFirst(memory_format="channels_last"), num_workers=workers)
+    assert torch.equal(got, expected)
+    assert got.is_contiguous(memory_format=torch.channels_last)
+    assert got.stride() == expected.contiguous(memory_format=torch.channels_last).stride()
+    resized = [T.RandomResizedCrop(20), T.RandomErasing(1.0), T.ChannelsFirst(memory_format="channels_last")]
+    assert torch.equal(made(items, *resized), made(items, *resized[:2], T.ChannelsFirst()))
+
+
+def test_workers_of_a_data_loader_send_it_so_too() -> None:
+    items = np.random.default_rng(0).integers(0, 256, (8, 6, 5, 3), dtype=np.uint8)
+    dataset = nl.torch.Dataset(items, [T.ChannelsFirst(memory_format="channels_last")])
+    loader = torch.utils.data.DataLoader(dataset, batch_size=4, num_workers=1, collate_fn=nl.torch.collate)
+    for start, batch in zip((0, 4), loader, strict=True):
+        assert batch.is_contiguous(memory_format=torch.channels_last)
+        assert np.array_equal(batch.numpy(), items[start : start + 4].transpose(0, 3, 1, 2))
+
+
+def test_a_memory_format_is_torchs_or_refused() -> None:
+    with pytest.raises(
+        ValueError, match='memory_format must be "contiguous" or "channels_last", got \'NHWC\''
+    ):
+        T.ChannelsFirst("NHWC")

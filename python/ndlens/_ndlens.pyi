@@ -328,5 +328,5 @@ class _SentBatch:
 
 def _replay(transforms: Any, items: Any, params: Any, /) -> View: ...
 def _receive_batch(
-    handle: bytes, parts: Sequence[tuple[str, int, Sequence[int]]], structure: Any, /
+    handle: bytes, parts: Sequence[tuple[str, int, Sequence[int], Sequence[int]]], structure: Any, /
 ) -> Any: ...

@@ -331,7 +331,20 @@ class Normalize(_Statistics):
 
 @dataclass(frozen=True, repr=False)
 class ChannelsFirst(Transform):
-    """(height, width, channels) to (channels, height, width)."""
+    """(height, width, channels) to (channels, height, width).
+
+    With `memory_format="channels_last"` only the shape and the strides are turned: batches are what torch calls
+    channels-last, `batch.is_contiguous(memory_format=torch.channels_last)`.
+    """
+
+    memory_format: str = "contiguous"
+
+    def __post_init__(self) -> None:
+        """Raise `ValueError` for another memory format."""
+        if self.memory_format not in ("contiguous", "channels_last"):
+            raise ValueError(
+                f'memory_format must be "contiguous" or "channels_last", got {self.memory_format!r}'
+            )
 
 
 @dataclass(frozen=True, init=False, repr=False)

@@ -23,7 +23,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use ndlens_core::{Layout, Order, View};
+use ndlens_core::View;
 use ndlens_store::Reading;
 
 use crate::error::{Error, Result};
@@ -249,10 +249,8 @@ impl Plan {
     fn finish(&self, making: Making) -> Result<Batch> {
         let (rows, places) = (making.places.len(), making.places.clone());
         let wrap = |(field, slab): (&Compiled, Slab)| {
-            let shape: Vec<usize> =
-                std::iter::once(rows).chain(field.program.shape().iter().copied()).collect();
             let dtype = field.program.dtype().clone();
-            let layout = Layout::contiguous(&shape, dtype.itemsize(), Order::C)?;
+            let layout = field.program.batch_layout(rows)?;
             Ok(View::new(slab.freeze(), layout, dtype)?)
         };
         let views = self.fields.iter().zip(making.slabs).map(wrap).collect::<Result<_>>()?;

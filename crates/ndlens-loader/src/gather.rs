@@ -11,7 +11,7 @@
 
 use std::sync::Arc;
 
-use ndlens_core::{ALIGNMENT, Buffer, DType, Layout, Order, View};
+use ndlens_core::{ALIGNMENT, Buffer, DType, Layout, View};
 
 use crate::engine::reading;
 use crate::error::{Error, Result};
@@ -32,11 +32,9 @@ pub enum Randomness {
 /// One field of a batch in its block.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Part {
-    /// Where it starts, in bytes.
-    pub offset: usize,
-    /// Its shape: items, then an item's own.
-    pub shape: Vec<usize>,
-    /// What its elements are.
+    /// Where its elements are: items, then an item's own axes.
+    pub layout: Layout,
+    /// What they are.
     pub dtype: DType,
 }
 
@@ -47,10 +45,7 @@ impl Part {
     ///
     /// What [`Layout::check`] says where the block is not of this batch.
     pub fn view(&self, block: &Buffer) -> Result<View> {
-        let itemsize = self.dtype.itemsize();
-        let packed = Layout::contiguous(&self.shape, itemsize, Order::C)?;
-        let layout = Layout::new(&self.shape, packed.strides(), self.offset, itemsize, block.len())?;
-        Ok(View::new(block.clone(), layout, self.dtype.clone())?)
+        Ok(View::new(block.clone(), self.layout.clone(), self.dtype.clone())?)
     }
 }
 
@@ -122,12 +117,13 @@ impl Gather {
     fn parts(&self, items: usize) -> Result<(Vec<Part>, usize)> {
         let mut end = 0usize;
         let mut part = |field: &Compiled| {
-            let shape = [&[items], field.program.shape()].concat();
             let dtype = field.program.dtype().clone();
-            let nbytes = Layout::contiguous(&shape, dtype.itemsize(), Order::C)?.len() * dtype.itemsize();
+            let packed = field.program.batch_layout(items)?;
+            let nbytes = packed.len() * dtype.itemsize();
             let offset = end.next_multiple_of(ALIGNMENT);
             end = offset.saturating_add(nbytes);
-            Ok(Part { offset, shape, dtype })
+            let layout = Layout::new(packed.shape(), packed.strides(), offset, dtype.itemsize(), end)?;
+            Ok(Part { layout, dtype })
         };
         let parts = self.fields.iter().map(&mut part).collect::<Result<_>>()?;
         Ok((parts, end))
@@ -157,7 +153,7 @@ impl Gather {
             if let Some(take) = field.take.as_ref().filter(|_| complete) {
                 // SAFETY: the whole part, which lies in the block; the caller has it alone.
                 let destination = unsafe {
-                    let start = block.as_ptr().as_ptr().add(part.offset);
+                    let start = block.as_ptr().as_ptr().add(part.layout.offset());
                     std::slice::from_raw_parts_mut(start, items.len() * nbytes)
                 };
                 take.rows(items, destination, stores)?;
@@ -179,7 +175,7 @@ impl Gather {
                 let draws = Draws { stream, epoch: round, item: item as u64 };
                 // SAFETY: row `row` of the part, which lies in the block; the caller has it alone.
                 let destination = unsafe {
-                    let start = block.as_ptr().as_ptr().add(part.offset + row * nbytes);
+                    let start = block.as_ptr().as_ptr().add(part.layout.offset() + row * nbytes);
                     std::slice::from_raw_parts_mut(start, nbytes)
                 };
                 field

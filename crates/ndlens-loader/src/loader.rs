@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use ndlens_core::{DType, Layout, Order};
+use ndlens_core::DType;
 use ndlens_kernels::{Stores, Take};
 
 use crate::draws::Stream;
@@ -223,8 +223,7 @@ impl Compiled {
 
 /// Memory for batches of so many items.
 fn pool_for(program: &Program, items: usize) -> Result<Pool> {
-    let (shape, itemsize) = ([&[items], program.shape()].concat(), program.dtype().itemsize());
-    Ok(Pool::new(Layout::contiguous(&shape, itemsize, Order::C)?.len() * itemsize))
+    Ok(Pool::new(program.batch_layout(items)?.len() * program.dtype().itemsize()))
 }
 
 /// Fields of one length, with their programs, and that length.

@@ -1,6 +1,6 @@
 //! Transforms done again with parameters that were drawn before.
 
-use ndlens_core::{Buffer, Layout, Order, View};
+use ndlens_core::{Buffer, View};
 use ndlens_kernels::Stores;
 
 use crate::error::{Error, Result};
@@ -23,9 +23,8 @@ pub fn replay(field: &Field, params: &str) -> Result<View> {
     if params.len() != source.len() {
         return Err(Error::ParamsLength { got: params.len(), items: source.len() });
     }
-    let (batch_shape, itemsize) = ([&[params.len()], program.shape()].concat(), program.dtype().itemsize());
-    let layout = Layout::contiguous(&batch_shape, itemsize, Order::C)?;
-    let mut bytes = vec![0u8; layout.len() * itemsize];
+    let layout = program.batch_layout(params.len())?;
+    let mut bytes = vec![0u8; layout.len() * program.dtype().itemsize()];
     let mut scratch = Scratch::default();
     let rows = bytes.chunks_mut(program.nbytes().max(1));
     for (item, (params, row)) in params.iter().zip(rows).enumerate() {

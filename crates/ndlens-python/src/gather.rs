@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ndlens::loader::{Gather, Part, Randomness, Ring, Slot};
-use ndlens::{DType, View};
+use ndlens::{DType, Layout, View};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
@@ -110,12 +110,23 @@ impl PySentBatch {
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
         let receive = py.import("ndlens._ndlens")?.getattr("_receive_batch")?;
-        let part = |part: &Part| (part.dtype.name().to_owned(), part.offset, part.shape.clone());
+        let part = |part: &Part| {
+            let layout = &part.layout;
+            (
+                part.dtype.name().to_owned(),
+                layout.offset(),
+                layout.shape().to_vec(),
+                layout.strides().to_vec(),
+            )
+        };
         let parts: Vec<_> = self.parts.iter().map(part).collect();
         let handle = PyBytes::new(py, &self.slot.send().or_raise()?);
         Ok((receive, (handle, parts, self.structure.to_key(py)?).into_pyobject(py)?))
     }
 }
+
+/// A part of a batch on its way: the name of its dtype, its offset in bytes, shape, and strides in bytes.
+type SentPart = (String, usize, Vec<usize>, Vec<isize>);
 
 /// The batch that another process sent, as torch tensors on its memory, which is that process's to fill again when the last of
 /// them dies.
@@ -124,15 +135,17 @@ impl PySentBatch {
 pub(crate) fn receive_batch<'py>(
     py: Python<'py>,
     handle: &[u8],
-    parts: Vec<(String, usize, Vec<usize>)>,
+    parts: Vec<SentPart>,
     structure: &Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let part = |(name, offset, shape): (String, usize, Vec<usize>)| {
+    let slot = Slot::receive(handle).or_raise()?;
+    let len_bytes = Slot::buffer(&slot).len();
+    let part = |(name, offset, shape, strides): SentPart| {
         let dtype =
-            DType::from_name(&name).ok_or_else(|| PyTypeError::new_err(format!("unknown dtype {name:?}")));
-        PyResult::Ok(Part { offset, shape, dtype: dtype? })
+            DType::from_name(&name).ok_or_else(|| PyTypeError::new_err(format!("unknown dtype {name:?}")))?;
+        let layout = Layout::new(&shape, &strides, offset, dtype.itemsize(), len_bytes).or_raise()?;
+        PyResult::Ok(Part { layout, dtype })
     };
     let parts = parts.into_iter().map(part).collect::<PyResult<Vec<_>>>()?;
-    let slot = Slot::receive(handle).or_raise()?;
     Structure::from_key(structure).wrap(py, Output::Torch, views(&parts, &slot)?)
 }

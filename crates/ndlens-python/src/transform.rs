@@ -98,6 +98,7 @@ fn extract(transform: &Bound<'_, PyAny>) -> PyResult<Transform> {
             per_feature: attribute("per_feature")?.extract()?,
         },
         "RandomJitter" => Transform::RandomJitter { sigma: attribute("sigma")?.extract()? },
+        "ChannelsFirst" if attribute("memory_format")?.eq("channels_last")? => Transform::ChannelsLastFormat,
         "ChannelsFirst" => Transform::ChannelsFirst,
         _ => return unknown(),
     })

@@ -31,6 +31,7 @@ pub(super) struct Compiler<'a> {
     /// The most: the same, where all items are of one size by then.
     most: Size,
     channels_first: bool,
+    channels_last_format: bool,
 }
 
 impl Program {
@@ -59,6 +60,7 @@ impl Program {
             least: Size::of(items.least()),
             most: Size::of(items.most()),
             channels_first: false,
+            channels_last_format: false,
         };
         transforms.iter().try_for_each(|transform| compiler.add(transform))?;
         compiler.finish()
@@ -154,7 +156,15 @@ impl Compiler<'_> {
                 let step = kernels::Step::Normalize { mean: mean.clone(), std: std.clone() };
                 self.push_values(step, self.channels().map(|_| CHANNEL))?;
             }
-            Transform::ChannelsFirst if self.channels_first => return Err(Error::ChannelsFirstTwice),
+            Transform::ChannelsFirst | Transform::ChannelsLastFormat
+                if self.channels_first || self.channels_last_format =>
+            {
+                return Err(Error::ChannelsFirstTwice);
+            }
+            Transform::ChannelsLastFormat => {
+                self.is_image("ChannelsFirst", 3..=3)?;
+                self.channels_last_format = true;
+            }
             Transform::ChannelsFirst => {
                 self.is_image("ChannelsFirst", 3..=3)?;
                 self.channels_first = true;
@@ -313,7 +323,8 @@ impl Compiler<'_> {
             shape.rotate_right(1);
         }
         let axes = channels_first.then_some([CHANNEL, HEIGHT, WIDTH].map(|axis| axis as isize));
-        Ok(Program { steps: self.steps, finishing, values, axes, channel_axis, shape })
+        let channels_last_format = self.channels_last_format;
+        Ok(Program { steps: self.steps, finishing, values, axes, channels_last_format, channel_axis, shape })
     }
 }
 

@@ -183,6 +183,8 @@ pub enum Transform {
     },
     /// (H, W, C) to (C, H, W).
     ChannelsFirst,
+    /// (H, W, C) seen as (C, H, W): torch's memory format `channels_last`. Nothing is moved for it.
+    ChannelsLastFormat,
 }
 
 impl Transform {

@@ -1,6 +1,6 @@
 //! What a list of transforms becomes: drawing for an item, then making it.
 
-use ndlens_core::{DType, ViewRef};
+use ndlens_core::{DType, Layout, Order, ViewRef};
 use ndlens_kernels::{Filter, Resize, Stores, ValueMap};
 use smallvec::SmallVec;
 
@@ -23,6 +23,8 @@ pub struct Program {
     pub(super) values: ValueMap,
     /// The order of the output's axes, where it is not the item's.
     pub(super) axes: Option<[isize; 3]>,
+    /// Whether what is written with the channels last is seen with the channels first.
+    pub(super) channels_last_format: bool,
     /// The channel's place in the output.
     pub(super) channel_axis: Option<usize>,
     pub(super) shape: Vec<usize>,
@@ -117,7 +119,18 @@ pub(super) struct Colours {
 }
 
 impl Program {
-    /// The shape of what comes out.
+    /// Where the elements of a batch of so many items are, that many times [`nbytes`](Self::nbytes) being written one after another.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Core`] where that is more than there can be.
+    pub fn batch_layout(&self, items: usize) -> Result<Layout> {
+        let shape: SmallVec<[usize; 5]> = std::iter::once(items).chain(self.shape.iter().copied()).collect();
+        let layout = Layout::contiguous(&shape, self.dtype().itemsize(), Order::C)?;
+        Ok(if self.channels_last_format { layout.permute(&[0, 3, 1, 2])? } else { layout })
+    }
+
+    /// The shape of what is written for an item, in C order.
     pub fn shape(&self) -> &[usize] {
         &self.shape
     }
