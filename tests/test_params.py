@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -38,6 +39,26 @@ def test_a_batch_made_again_from_its_parameters_is_the_same(num_workers: int) ->
         assert params["place"] == [{}] * len(batch["place"])
         items = nl.view(IMAGES).take(batch["place"].tolist())
         assert torch.equal(T.replay(AUGMENT, items, params["image"]).torch(), batch["image"])
+
+
+@pytest.mark.parametrize(
+    "transforms",
+    [
+        [T.ColorJitter(0.4, 0.3, 0.2, 0.1), T.RandomGrayscale(0.5), T.RandomErasing(0.7, value=9)],
+        [T.ToDtype("float32"), T.RandomErasing(1.0, value="random"), T.ChannelsFirst()],
+        [
+            T.ToDtype("float32"),
+            T.RandomScale(0, 3),
+            T.RandomScale(1, 2, per_feature=True),
+            T.RandomJitter(2.0),
+        ],
+    ],
+)
+def test_every_kind_of_parameter_can_be_told_and_done_again(transforms: list[T.Transform]) -> None:
+    (made,) = nl.Loader(IMAGES, batch_size=12, seed=5, transforms=transforms, return_params=True)
+    batch, params = made
+    assert torch.equal(T.replay(transforms, IMAGES, params).torch(), batch)
+    assert torch.equal(T.replay(transforms, IMAGES, json.loads(json.dumps(params))).torch(), batch)
 
 
 def test_parameters_are_numbers_by_the_names_of_their_transforms() -> None:
