@@ -247,3 +247,26 @@ def test_the_strides_of_huge_views_do_not_wrap() -> None:
     assert huge.reshape(2**20, 2**20).shape == (2**20, 2**20)
     assert huge.windows(2**20, step=2**39).shape == (2, 2**20)
     assert huge.windows(2**20)[-1, -1] == 7
+
+
+def test_a_million_exports_leave_nothing_behind() -> None:
+    program = """
+        import numpy, torch
+        from pathlib import Path
+        import ndlens as nl
+
+        def resident_kb():
+            return int(Path("/proc/self/statm").read_text().split()[1]) * 4
+
+        view = nl.view(bytearray(4096)).reshape(64, 64)[::2, 1:]
+        exports = (memoryview, nl.View.torch, nl.View.numpy, nl.View.__dlpack__, numpy.asarray)
+        for export in exports:
+            for _ in range(10_000):
+                export(view)
+        before = resident_kb()
+        for export in exports:
+            for _ in range(200_000):
+                export(view)
+        print(resident_kb() - before < 2048)
+    """
+    assert run(program) == (0, "True\n", "")

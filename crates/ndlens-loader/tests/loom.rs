@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ndlens_core::{DType, View, ViewRef};
-use ndlens_loader::{Config, Field, Loader, Source};
+use ndlens_loader::{Config, Field, ItemShape, Loader, Source};
 
 const PREEMPTIONS: usize = 2;
 
@@ -87,7 +87,7 @@ impl Source for Broken {
         self.0.len()
     }
 
-    fn item_shape(&self) -> Option<&[usize]> {
+    fn item_shape(&self) -> Option<ItemShape<'_>> {
         self.0.item_shape()
     }
 
@@ -95,8 +95,8 @@ impl Source for Broken {
         self.0.dtype()
     }
 
-    fn verify(&self) -> ndlens_core::Result<()> {
-        Ok(())
+    fn is_complete(&self) -> bool {
+        true
     }
 
     fn item(&self, index: usize) -> ndlens_core::Result<ViewRef<'_>> {
