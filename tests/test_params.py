@@ -122,3 +122,12 @@ def test_parameters_that_do_not_fit_are_refused(params: Any, message: str) -> No
 def test_a_rectangle_that_is_not_there_or_not_of_this_size_is_refused(rectangle: dict[str, int]) -> None:
     with pytest.raises((ValueError, IndexError)):
         T.replay([T.RandomCrop(9)], IMAGES[:1], [{"RandomCrop": rectangle}])
+
+
+def test_nor_is_one_beyond_the_padding_of_an_image() -> None:
+    for top in (30, 2**63 - 1):
+        rectangle = {"top": top, "left": 0, "height": 9, "width": 9}
+        with pytest.raises(
+            ValueError, match=r"^field \"items\", item 0: RandomResizedCrop\(\d+, 9\) is larger than"
+        ):
+            T.replay([T.Pad(2), T.RandomResizedCrop(9)], IMAGES[:1], [{"RandomResizedCrop": rectangle}])

@@ -341,6 +341,7 @@ impl Step {
                 &Act::RandomResizedCrop { height: to_height, width: to_width, filter, ref unchanged, .. },
                 Some(&Drawn::Rectangle { top, left, height, width }),
             ) => {
+                size().fits(self.name, top.saturating_add(height), left.saturating_add(width))?;
                 frame.crop(top, left, height, width)?;
                 let size = Size { height: to_height, width: to_width };
                 let resize = resize_to(size, unchanged, frame.channels(), filter)?;
