@@ -131,3 +131,22 @@ def test_nor_is_one_beyond_the_padding_of_an_image() -> None:
             ValueError, match=r"^field \"items\", item 0: RandomResizedCrop\(\d+, 9\) is larger than"
         ):
             T.replay([T.Pad(2), T.RandomResizedCrop(9)], IMAGES[:1], [{"RandomResizedCrop": rectangle}])
+
+
+@pytest.mark.parametrize(
+    ("transform", "params"),
+    [
+        (T.RandomCrop((8, 6)), {"RandomCrop": {"top": 0, "left": 0, "height": 6, "width": 8}}),
+        (T.RandomQuarterTurn((0, 180)), {"RandomQuarterTurn": 1}),
+    ],
+)
+def test_parameters_of_another_shape_are_refused_though_they_have_as_many_pixels(
+    transform: T.Transform, params: dict[str, Any]
+) -> None:
+    with pytest.raises(ValueError, match="these parameters were not drawn for it"):
+        T.replay([transform], IMAGES[:1, :8], [params])
+
+
+def test_a_result_that_there_is_no_memory_for_is_a_memory_error() -> None:
+    with pytest.raises(MemoryError):
+        T.replay([T.Pad(2**22)], IMAGES[:1], [{}])

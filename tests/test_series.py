@@ -147,3 +147,17 @@ def test_what_cannot_be_done_to_rows_says_why(dtype: Any, transform: T.Transform
     with pytest.raises(ValueError, match="got") as error:
         nl.Loader(np.zeros((2, 3, 4), dtype), transforms=[transform])
     assert str(error.value) == f'field "items": {text}'
+
+
+def test_features_are_standardized_before_what_moves_them() -> None:
+    rows = np.arange(24, dtype=np.float32).reshape(1, 4, 6)
+    mean, std = [0, 10, 20, 30, 40, 50], [1, 2, 3, 4, 5, 6]
+    expected = (rows - np.array(mean, np.float32)) / np.array(std, np.float32)
+    standardize = T.Standardize(mean, std)
+    (flipped,) = nl.Loader(rows, transforms=[standardize, T.RandomHorizontalFlip(1.0)], output="numpy")
+    assert np.array_equal(flipped, expected[..., ::-1])
+    (cropped,) = nl.Loader(rows, transforms=[standardize, T.Crop(0, 1, 4, 4)], output="numpy")
+    assert np.array_equal(cropped, expected[..., 1:5])
+    after = [T.Crop(0, 1, 4, 4), T.Standardize(mean[1:5], std[1:5])]
+    (cropped,) = nl.Loader(rows, transforms=after, output="numpy")
+    assert np.array_equal(cropped, expected[..., 1:5])

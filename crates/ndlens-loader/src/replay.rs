@@ -5,6 +5,7 @@ use ndlens_kernels::Stores;
 
 use crate::error::{Error, Result};
 use crate::loader::Field;
+use crate::order::with_room_for;
 use crate::scratch::Scratch;
 use crate::transform::Program;
 
@@ -24,7 +25,9 @@ pub fn replay(field: &Field, params: &str) -> Result<View> {
         return Err(Error::ParamsLength { got: params.len(), items: source.len() });
     }
     let layout = program.batch_layout(params.len())?;
-    let mut bytes = vec![0u8; layout.len() * program.dtype().itemsize()];
+    let len_bytes = layout.len() * program.dtype().itemsize();
+    let mut bytes = with_room_for::<u8>(len_bytes)?;
+    bytes.resize(len_bytes, 0);
     let mut scratch = Scratch::default();
     let rows = bytes.chunks_mut(program.nbytes().max(1));
     for (item, (params, row)) in params.iter().zip(rows).enumerate() {

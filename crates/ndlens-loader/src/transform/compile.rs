@@ -73,6 +73,14 @@ impl Compiler<'_> {
     }
 
     fn add(&mut self, transform: &Transform) -> Result<()> {
+        let moves = !matches!(
+            transform,
+            Transform::ToDtype { .. } | Transform::Normalize { .. } | Transform::Standardize { .. }
+        );
+        if moves && matches!(self.channel_axis, Some(HEIGHT | WIDTH)) {
+            // What tells elements apart by their place comes before what moves them.
+            self.settle_values()?;
+        }
         match transform {
             Transform::RandomCrop { height, width, padding, pad_if_needed, fill } => {
                 let name = "RandomCrop";
@@ -210,7 +218,12 @@ impl Compiler<'_> {
 
     fn map(&mut self) -> Result<ValueMap> {
         let steps = std::mem::take(&mut self.values);
-        let channels = self.channel_axis.map_or(1, |axis| self.shape[axis]);
+        let channels = match self.channel_axis {
+            None => 1,
+            Some(HEIGHT) => self.least.height,
+            Some(WIDTH) => self.least.width,
+            Some(axis) => self.shape[axis],
+        };
         Ok(ValueMap::new(&self.dtype, channels, &steps)?)
     }
 

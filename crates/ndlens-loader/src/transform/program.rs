@@ -312,7 +312,10 @@ impl Step {
             Size { height, width }
         };
         match (&self.act, drawn) {
-            (Act::RandomCrop { fill, .. }, Some(&Drawn::Rectangle { top, left, height, width })) => {
+            (
+                Act::RandomCrop { fill, height: own_height, width: own_width, .. },
+                Some(&Drawn::Rectangle { top, left, height, width }),
+            ) if (height, width) == (*own_height, *own_width) => {
                 let padding = self.padding(size());
                 // Parameters may come from elsewhere.
                 let (bottom, right) = (top.saturating_add(height), left.saturating_add(width));
@@ -355,7 +358,7 @@ impl Step {
                     Ok(())
                 }
             }
-            (Act::QuarterTurn { .. }, Some(Drawn::QuarterTurns(turns))) => {
+            (Act::QuarterTurn { turns: own }, Some(Drawn::QuarterTurns(turns))) if own.contains(turns) => {
                 (0..*turns).try_for_each(|_| frame.turn(scratch))
             }
             (Act::Values { map, channel_axis }, _) => {
