@@ -72,15 +72,17 @@ impl Compiler<'_> {
         self.shape.get(CHANNEL).copied().filter(|_| self.shape.len() == 3)
     }
 
-    fn add(&mut self, transform: &Transform) -> Result<()> {
-        let moves = !matches!(
-            transform,
-            Transform::ToDtype { .. } | Transform::Normalize { .. } | Transform::Standardize { .. }
-        );
-        if moves && matches!(self.channel_axis, Some(HEIGHT | WIDTH)) {
-            // What tells elements apart by their place comes before what moves them.
-            self.settle_values()?;
+    /// What tells elements apart by their place in the image comes before what moves them.
+    fn settle_before(&mut self, transform: &Transform) -> Result<()> {
+        match transform {
+            Transform::ToDtype { .. } | Transform::Normalize { .. } | Transform::Standardize { .. } => Ok(()),
+            _ if matches!(self.channel_axis, Some(HEIGHT | WIDTH)) => self.settle_values(),
+            _ => Ok(()),
         }
+    }
+
+    fn add(&mut self, transform: &Transform) -> Result<()> {
+        self.settle_before(transform)?;
         match transform {
             Transform::RandomCrop { height, width, padding, pad_if_needed, fill } => {
                 let name = "RandomCrop";
