@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 
 use crate::error::{OrRaise, in_place};
-use crate::loader::{Output, Structure, extract_fields_and_transforms};
+use crate::fields::{Output, Structure, extract_fields_and_transforms};
 
 /// Makes batches of any items of fields, as torch tensors.
 #[pyclass(frozen, name = "_Gatherer", module = "ndlens._ndlens")]

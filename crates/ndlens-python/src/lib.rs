@@ -8,6 +8,7 @@ mod element;
 mod error;
 mod exchange;
 mod export;
+mod fields;
 mod gather;
 mod handoff;
 mod import;

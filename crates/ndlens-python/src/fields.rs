@@ -1,0 +1,231 @@
+//! How fields come in, with their transforms, and how batches of them go out.
+
+use std::sync::Arc;
+
+use ndlens::loader::{Field, Source, Transform};
+use ndlens::{Consumer, DType, View};
+use pyo3::IntoPyObjectExt;
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList, PyMapping, PyTuple};
+
+use crate::error::{OrRaise, in_place};
+use crate::handoff::{is_installed, numpy_here};
+use crate::import::{extract_view, pairs};
+use crate::items::PyItems;
+use crate::joint::join_draws;
+use crate::shards::PyShards;
+use crate::view::PyView;
+use crate::{dlpack, transform};
+
+/// How fields came and batches go: one view, a tuple, or a dict.
+#[derive(Debug)]
+pub(crate) enum Structure {
+    Single,
+    Tuple(usize),
+    Dict(Vec<Py<PyAny>>),
+}
+
+impl Structure {
+    /// A batch of these views, one for each field.
+    pub(crate) fn wrap<'py>(
+        &self,
+        py: Python<'py>,
+        output: Output,
+        views: Vec<View>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        self.wrap_parts(py, views.into_iter().map(|view| output.wrap(py, view)))
+    }
+
+    /// These objects, one for each field, as the fields came.
+    pub(crate) fn wrap_parts<'py>(
+        &self,
+        py: Python<'py>,
+        mut parts: impl Iterator<Item = PyResult<Bound<'py, PyAny>>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        match self {
+            Structure::Single => parts.next().unwrap_or_else(|| Ok(py.None().into_bound(py))),
+            Structure::Tuple(_) => Ok(PyTuple::new(py, parts.collect::<PyResult<Vec<_>>>()?)?.into_any()),
+            Structure::Dict(keys) => {
+                let batch = PyDict::new(py);
+                for (key, part) in keys.iter().zip(parts) {
+                    batch.set_item(key, part?)?;
+                }
+                Ok(batch.into_any())
+            }
+        }
+    }
+
+    /// Which field a key is of: a key of a dict, a place in a tuple.
+    pub(crate) fn place(&self, key: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
+        match self {
+            Structure::Single => Ok(None),
+            Structure::Tuple(fields) => Ok(key.extract().ok().filter(|place| place < fields)),
+            Structure::Dict(keys) => {
+                for (place, own) in keys.iter().enumerate() {
+                    if own.bind(key.py()).eq(key)? {
+                        return Ok(Some(place));
+                    }
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    /// None for a single field, the number of fields for a tuple, the keys of a dict.
+    pub(crate) fn to_key<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match self {
+            Structure::Single => Ok(py.None().into_bound(py)),
+            Structure::Tuple(fields) => fields.into_bound_py_any(py),
+            Structure::Dict(keys) => Ok(PyList::new(py, keys)?.into_any()),
+        }
+    }
+
+    /// What [`to_key`](Self::to_key) says.
+    pub(crate) fn from_key(key: &Bound<'_, PyAny>) -> Self {
+        match key.cast::<PyList>() {
+            Ok(keys) => Structure::Dict(keys.iter().map(Bound::unbind).collect()),
+            Err(_) if key.is_none() => Structure::Single,
+            Err(_) => Structure::Tuple(key.extract().unwrap_or_default()),
+        }
+    }
+}
+
+/// What a batch's views become.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Output {
+    Torch,
+    Numpy,
+    View,
+}
+
+impl Output {
+    pub(crate) fn extract(py: Python<'_>, name: Option<&str>) -> PyResult<Self> {
+        match name {
+            Some("torch") => Ok(Output::Torch),
+            Some("numpy") => Ok(Output::Numpy),
+            Some("view") => Ok(Output::View),
+            Some(other) => Err(PyValueError::new_err(format!(
+                "unknown output {other:?}: expected \"torch\", \"numpy\", \"view\" or None"
+            ))),
+            None if is_installed(py, "torch")? => Ok(Output::Torch),
+            None if is_installed(py, "numpy")? => Ok(Output::Numpy),
+            None => Ok(Output::View),
+        }
+    }
+
+    /// Whether batches of this dtype can be handed out so, known before the first.
+    pub(crate) fn check(self, py: Python<'_>, dtype: &DType) -> PyResult<()> {
+        match self {
+            Output::Torch => Consumer::Torch.check_dtype(dtype).or_raise(),
+            Output::Numpy => numpy_here(py)?.check_dtype(dtype).or_raise(),
+            Output::View => Ok(()),
+        }
+    }
+
+    fn wrap(self, py: Python<'_>, view: View) -> PyResult<Bound<'_, PyAny>> {
+        match self {
+            Output::Torch => dlpack::torch(py, &view, false),
+            Output::Numpy => PyView::numpy(&Bound::new(py, PyView::new(view))?),
+            Output::View => PyView::new(view).into_bound_py_any(py),
+        }
+    }
+}
+
+/// A field by its name.
+type Named = (String, Arc<dyn Source>);
+
+/// The fields by name, and how they came.
+fn extract_fields(fields: &Bound<'_, PyAny>) -> PyResult<(Structure, Vec<Named>)> {
+    let of_field = |name: &str, source: &Bound<'_, PyAny>| {
+        if let Ok(shards) = source.cast::<PyShards>() {
+            return PyResult::Ok((name.to_owned(), shards.get().source()));
+        }
+        if let Ok(items) = source.cast::<PyItems>() {
+            return Ok((name.to_owned(), items.get().source()));
+        }
+        let view =
+            extract_view(source).map_err(|error| in_place(source.py(), &format!("field {name:?}"), error))?;
+        Ok((name.to_owned(), Arc::new(view) as Arc<dyn Source>))
+    };
+    if let Ok(mapping) = fields.cast::<PyMapping>() {
+        let items = pairs(mapping)?;
+        let views = items.iter().map(|(key, source)| of_field(&key.str()?.to_cow()?, source));
+        let views = views.collect::<PyResult<_>>()?;
+        Ok((Structure::Dict(items.into_iter().map(|(key, _)| key.unbind()).collect()), views))
+    } else if fields.is_instance_of::<PyTuple>() || fields.is_instance_of::<PyList>() {
+        let sources = fields.try_iter()?.enumerate();
+        let views = sources.map(|(i, source)| of_field(&i.to_string(), &source?));
+        let views = views.collect::<PyResult<Vec<_>>>()?;
+        Ok((Structure::Tuple(views.len()), views))
+    } else {
+        Ok((Structure::Single, vec![of_field("items", fields)?]))
+    }
+}
+
+/// One list of transforms for each field, given in the fields' own structure.
+fn extract_transforms(
+    transforms: Option<&Bound<'_, PyAny>>,
+    structure: &Structure,
+    names: &[Named],
+) -> PyResult<Vec<Vec<Transform>>> {
+    let list = |name: &str, transforms: Option<Bound<'_, PyAny>>| match transforms {
+        Some(transforms) if !transforms.is_none() => {
+            let place = format!("transforms of field {name:?}");
+            transform::extract_list(&transforms).map_err(|error| in_place(transforms.py(), &place, error))
+        }
+        _ => Ok(vec![]),
+    };
+    let Some(transforms) = transforms else { return Ok(vec![vec![]; names.len()]) };
+    match structure {
+        Structure::Single => Ok(vec![list("items", Some(transforms.clone()))?]),
+        Structure::Tuple(_) => {
+            let given: Vec<Bound<'_, PyAny>> = transforms.extract().map_err(|_| {
+                PyTypeError::new_err(
+                    "transforms must be a sequence of lists or None, since fields is a sequence",
+                )
+            })?;
+            if given.len() != names.len() {
+                let message = format!(
+                    "transforms has {} entries for {} fields; None leaves one as it is",
+                    given.len(),
+                    names.len()
+                );
+                return Err(PyValueError::new_err(message));
+            }
+            names.iter().zip(given).map(|((name, _), transforms)| list(name, Some(transforms))).collect()
+        }
+        Structure::Dict(keys) => {
+            let given = transforms.cast::<PyDict>().map_err(|_| {
+                PyTypeError::new_err("transforms must be a dict of lists, since fields is a dict")
+            })?;
+            let py = given.py();
+            for key in given.keys() {
+                if !keys.iter().any(|own| own.bind(py).eq(&key).unwrap_or(false)) {
+                    let fields: Vec<_> = names.iter().map(|(name, _)| name).collect();
+                    let message = format!(
+                        "transforms names field {:?}, but the fields are {fields:?}",
+                        key.str()?.to_cow()?
+                    );
+                    return Err(PyValueError::new_err(message));
+                }
+            }
+            names.iter().zip(keys).map(|((name, _), key)| list(name, given.get_item(key)?)).collect()
+        }
+    }
+}
+
+/// The fields with their transforms, and how they came.
+pub(crate) fn extract_fields_and_transforms(
+    fields: &Bound<'_, PyAny>,
+    transforms: Option<&Bound<'_, PyAny>>,
+    joint: Option<&Bound<'_, PyAny>>,
+) -> PyResult<(Structure, Vec<Field>)> {
+    let (structure, sources) = extract_fields(fields)?;
+    let transforms = extract_transforms(transforms, &structure, &sources)?;
+    let fields = sources.into_iter().zip(transforms);
+    let fields =
+        fields.map(|((name, source), transforms)| Field::new(name, source).with_transforms(transforms));
+    let fields = join_draws(fields.collect(), &structure, joint)?;
+    Ok((structure, fields))
+}
