@@ -50,7 +50,7 @@ fn extract(transform: &Bound<'_, PyAny>) -> PyResult<Transform> {
         }
         "RandomResizedCrop" => {
             let (height, width) = attribute("size")?.extract()?;
-            let (scale, ratio) = (attribute("scale")?.extract()?, attribute("ratio")?.extract()?);
+            let (scale, ratio) = (interval(&attribute("scale")?)?, interval(&attribute("ratio")?)?);
             Transform::RandomResizedCrop { height, width, scale, ratio, filter: filter(transform)? }
         }
         "Pad" => Transform::Pad { padding: padding(transform)?, fill: filling(transform)? },

@@ -89,12 +89,12 @@ impl Interval {
     }
 
     /// Uniform between its ends.
-    fn draw(self, draws: &mut Draws) -> f64 {
+    pub(super) fn draw(self, draws: &mut Draws) -> f64 {
         self.low + (self.high - self.low) * draws.uniform()
     }
 
     /// Uniform on a logarithmic scale.
-    fn draw_log(self, draws: &mut Draws) -> f64 {
+    pub(super) fn draw_log(self, draws: &mut Draws) -> f64 {
         let (low, high) = (self.low.ln(), self.high.ln());
         (low + (high - low) * draws.uniform()).exp()
     }

@@ -8,7 +8,7 @@ use ndlens_kernels::{self as kernels, ValueMap};
 
 use super::program::{Act, Program, Step, resize_to};
 use super::sizes::{Area, Size};
-use super::{CHANNEL, Fill, Filling, HEIGHT, Padding, Transform, WIDTH};
+use super::{CHANNEL, Fill, Filling, HEIGHT, Interval, Padding, Transform, WIDTH};
 use crate::draws::label;
 use crate::error::{Error, Result};
 use crate::source::ItemShape;
@@ -123,7 +123,7 @@ impl Compiler<'_> {
                 let name = "RandomResizedCrop";
                 self.is_image(name, 2..=3)?;
                 self.least.fits(name, 1, 1)?;
-                for (parameter, (low, high)) in [("scale", scale), ("ratio", ratio)] {
+                for (parameter, Interval { low, high }) in [("scale", scale), ("ratio", ratio)] {
                     // NaN is in no range either.
                     if !(low > 0.0 && low <= high && high.is_finite()) {
                         return Err(Error::Range { transform: name, parameter, low, high });

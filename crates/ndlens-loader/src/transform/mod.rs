@@ -93,9 +93,9 @@ pub enum Transform {
         /// Columns to resize to.
         width: usize,
         /// The least and the most of the image's area to take.
-        scale: (f64, f64),
+        scale: Interval,
         /// The least and the most of width over height.
-        ratio: (f64, f64),
+        ratio: Interval,
         /// How values between pixels are found.
         filter: Filter,
     },

@@ -1,7 +1,7 @@
 //! How large images are, and become.
 
 use super::drawn::Drawn;
-use super::{HEIGHT, WIDTH};
+use super::{HEIGHT, Interval, WIDTH};
 use crate::draws::Draws;
 use crate::error::{Error, Result};
 
@@ -125,9 +125,9 @@ impl Target {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Area {
     /// The least and the most of the image's area.
-    pub(super) scale: (f64, f64),
+    pub(super) scale: Interval,
     /// The least and the most of width over height.
-    pub(super) ratio: (f64, f64),
+    pub(super) ratio: Interval,
 }
 
 impl Area {
@@ -135,11 +135,11 @@ impl Area {
     pub(super) fn draw(self, draws: &mut Draws, Size { height, width }: Size) -> Drawn {
         /// Tries before giving up, torchvision's.
         const TRIES: usize = 10;
-        let (low, high) = self.ratio;
+        let Interval { low, high } = self.ratio;
         let area = height as f64 * width as f64;
         for _ in 0..TRIES {
-            let target = area * between(draws, self.scale);
-            let ratio = between(draws, (low.ln(), high.ln())).exp();
+            let target = area * self.scale.draw(draws);
+            let ratio = self.ratio.draw_log(draws);
             let w = (target * ratio).sqrt().round_ties_even() as usize;
             let h = (target / ratio).sqrt().round_ties_even() as usize;
             if (1..=width).contains(&w) && (1..=height).contains(&h) {
@@ -159,10 +159,6 @@ impl Area {
         let (h, w) = (h.clamp(1, height), w.clamp(1, width));
         Drawn::Rectangle { top: (height - h) / 2, left: (width - w) / 2, height: h, width: w }
     }
-}
-
-fn between(draws: &mut Draws, (low, high): (f64, f64)) -> f64 {
-    low + (high - low) * draws.uniform()
 }
 
 /// `round(n / 2)` as Python rounds, which is how torchvision finds the middle: .5 goes to the even neighbour.
