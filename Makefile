@@ -46,7 +46,7 @@ lint: build ## Check format, lints, types, stubs, documentation and spelling
 	$(BIN)/python -m mypy.stubtest --mypy-config-file pyproject.toml ndlens
 	$(BIN)/typos
 
-bench: build ## Measure ndlens beside NumPy, numba, OpenCV and PyTorch (about 20 minutes)
+bench: build ## Measure ndlens beside NumPy, numba, OpenCV and PyTorch; takes its time
 	$(BIN)/python benches/views.py
 	$(BIN)/python benches/crop.py
 	$(BIN)/python benches/resized_crop.py

@@ -2,7 +2,8 @@
 
 Image transforms take items of shape (height, width) or (height, width, channels); `ChannelsFirst` turns an item into
 (channels, height, width) for the model. Random transforms draw for each item, a pure function of the seed, the epoch,
-the item and the name of its field (the key in a dict, the place in a tuple).
+the item, the name of its field (the key in a dict, the place in a tuple) and the place among its kind in the list;
+fields that a loader's `joint` names together draw the same.
 
 >>> from ndlens import transforms as T
 >>> T.RandomCrop(256)
