@@ -112,6 +112,10 @@ def test_every_quarter_turn_comes() -> None:
             "Pad: padding [41, 41, 41, 41] (left, top, right, bottom) mirrors more than the image has, "
             "which is 41 high and 58 wide",
         ),
+        (
+            T.Pad(2**63 - 1),
+            "shape [18446744073709551615, 18446744073709551615] with 1-byte elements does not fit the address space",
+        ),
         (T.Pad(1, fill=(1, 2)), "Pad: fill has 2 values, expected 1 or one for each of 3 channels"),
         (T.Pad(1, fill=0.5), "Pad: fill 0.5 is no uint8, which the image has at this point"),
         (T.Crop(1, 0, 41, 1), "Crop(42, 1) is larger than the image, which has height 41 and width 58"),
@@ -140,3 +144,9 @@ def test_what_cannot_be_done_says_why(transform: T.Transform, message: str) -> N
 def test_parameters_that_are_none_are_refused(make_transform: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make_transform()
+
+
+@pytest.mark.parametrize("mode", MODES[1:])
+def test_an_image_without_pixels_has_none_to_pad_with(mode: Any) -> None:
+    with pytest.raises(ValueError, match=r"larger than the image|mirrors more than the image has"):
+        nl.Loader(IMAGE[None, :0], transforms=[T.Pad(1, padding_mode=mode)])

@@ -147,6 +147,11 @@ def test_parameters_of_another_shape_are_refused_though_they_have_as_many_pixels
         T.replay([transform], IMAGES[:1, :8], [params])
 
 
+def test_a_factor_may_be_a_whole_number() -> None:
+    rows = np.arange(6, dtype=np.float32).reshape(1, 6)
+    assert T.replay([T.RandomScale(0, 9)], rows, [{"RandomScale": 2}]).tolist() == (2 * rows).tolist()
+
+
 def test_a_result_that_there_is_no_memory_for_is_a_memory_error() -> None:
     with pytest.raises(MemoryError):
         T.replay([T.Pad(2**22)], IMAGES[:1], [{}])

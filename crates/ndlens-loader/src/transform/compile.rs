@@ -248,8 +248,15 @@ impl Compiler<'_> {
         if !pads {
             return Ok(Fill { mode, pixel: vec![] });
         }
+        let Size { height, width } = self.least.padded(padding);
+        // Places on both sides of the edges are counted in an isize.
+        if height.max(width) > isize::MAX as usize / 2 {
+            let (shape, itemsize) = (vec![height, width], self.dtype.itemsize());
+            return Err(ndlens_core::Error::SizeOverflow { shape, itemsize }.into());
+        }
         if mode != Padding::Constant {
             // The others show pixels of the image, which values can be mapped from later.
+            self.least.fits(transform, 1, 1)?;
             let Size { height, width } = self.least;
             let [left, top, right, bottom] = padding;
             let most = |size: usize| if mode == Padding::Reflect { size.saturating_sub(1) } else { size };

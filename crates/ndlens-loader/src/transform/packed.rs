@@ -67,6 +67,10 @@ impl Packed<'_> {
                 }
                 Ok(())
             }
+            // A whole number is read as turns.
+            (Act::Scale { per_feature: false, .. }, &Drawn::QuarterTurns(factor)) => {
+                self.change(name, act, &Drawn::Factor(factor.into()))
+            }
             (Act::Scale { .. }, &Drawn::Factor(factor)) => {
                 let factor = self.rounded(factor);
                 self.each(|x| x * factor);
