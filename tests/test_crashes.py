@@ -139,13 +139,13 @@ def main():
 """
 
 
-def leftovers() -> list[str]:
-    """Processes that hold memory of ours, but for this one and its parents."""
+def leftovers(mark: str) -> list[str]:
+    """Processes of the program that was started with this mark."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
             command = (process / "cmdline").read_bytes()
-            if b"program.py" in command and b"ndlens-crash" in command:
+            if b"program.py" in command and mark.encode() in command:
                 found.append(process.name)
         except OSError:
             continue
@@ -196,14 +196,14 @@ if __name__ == "__main__":
     with subprocess.Popen([sys.executable, str(path), mark], stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         assert parent.stdout.readline() == "running\n"
-        assert len(leftovers()) == 3
+        assert len(leftovers(mark)) == 3
         parent.kill()
         assert parent.wait() == -signal.SIGKILL
         # torch's workers look for their parent every five seconds.
         deadline = time.monotonic() + 60
-        while leftovers() and time.monotonic() < deadline:
+        while leftovers(mark) and time.monotonic() < deadline:
             time.sleep(0.1)
-    assert leftovers() == []
+    assert leftovers(mark) == []
     assert not list(Path("/dev/shm").glob("*ndlens*"))
 
 
