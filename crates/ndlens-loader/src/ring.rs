@@ -8,6 +8,9 @@
 //!                     |  never sent: FREE again
 //! ```
 //!
+//! The word also counts how often the slot was leased, and a message says which of these it is about: one that is read again after
+//! its slot went round finds another count there.
+//!
 //! A ring has as many slots as were ever in use at once. They are gone with the worker, but for those that another process
 //! still looks at.
 
@@ -25,6 +28,13 @@ const FREE: u64 = 0;
 const FILLING: u64 = 1;
 const SENT: u64 = 2;
 const TAKEN: u64 = 3;
+
+/// The word: the number of the lease times this, plus whose turn it is.
+const TURNS: u64 = 4;
+
+fn word(lease: u64, turn: u64) -> u64 {
+    lease.wrapping_mul(TURNS).wrapping_add(turn)
+}
 
 fn state(arena: &Arena) -> &AtomicU64 {
     &arena.words()[0]
@@ -58,7 +68,7 @@ impl Ring {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         // Acquire: what was read from the slot was read before it came back.
         let is_free = |arena: &Arena, slot: &Weak<Slot>| {
-            slot.strong_count() == 0 && state(arena).load(Ordering::Acquire) == FREE
+            slot.strong_count() == 0 && state(arena).load(Ordering::Acquire) % TURNS == FREE
         };
         // A slot that came back and is too small is never used again.
         slots.retain(|(arena, slot)| arena.len() >= len || !is_free(arena, slot));
@@ -68,8 +78,9 @@ impl Ring {
         }
         let (arena, weak) = &mut slots[at];
         // Relaxed: nobody else looks at a free slot.
-        state(arena).store(FILLING, Ordering::Relaxed);
-        let slot = Arc::new(Slot { arena: Arc::clone(arena), ends: FILLING });
+        let lease = (state(arena).load(Ordering::Relaxed) / TURNS).wrapping_add(1);
+        let slot = Arc::new(Slot { arena: Arc::clone(arena), lease, ends: FILLING });
+        state(arena).store(slot.word(FILLING), Ordering::Relaxed);
         *weak = Arc::downgrade(&slot);
         Ok(slot)
     }
@@ -89,13 +100,19 @@ impl Ring {
 #[derive(Debug)]
 pub struct Slot {
     arena: Arc<Arena>,
-    /// The state that ends with this.
+    /// Which lease of the arena this is.
+    lease: u64,
+    /// Whose turn ends with this.
     ends: u64,
 }
 
 impl Owner for Slot {}
 
 impl Slot {
+    fn word(&self, turn: u64) -> u64 {
+        word(self.lease, turn)
+    }
+
     /// Its memory, which holds the slot.
     pub fn buffer(slot: &Arc<Self>) -> Buffer {
         let len = slot.arena.len();
@@ -111,10 +128,11 @@ impl Slot {
     ///
     /// [`Error::Store`].
     pub fn send(&self) -> Result<Vec<u8>> {
-        let handle = self.arena.handle()?.to_bytes();
+        let message = [self.arena.handle()?.to_bytes().as_slice(), &self.lease.to_le_bytes()].concat();
         // Release: what was written is there for whoever receives it. It fails where it was sent before.
-        let _ = state(&self.arena).compare_exchange(FILLING, SENT, Ordering::Release, Ordering::Relaxed);
-        Ok(handle)
+        let (filling, sent) = (self.word(FILLING), self.word(SENT));
+        let _ = state(&self.arena).compare_exchange(filling, sent, Ordering::Release, Ordering::Relaxed);
+        Ok(message)
     }
 
     /// The slot that another process sent.
@@ -122,19 +140,31 @@ impl Slot {
     /// # Errors
     ///
     /// [`Error::Store`] where it is gone, [`Error::AlreadyReceived`].
-    pub fn receive(handle: &[u8]) -> Result<Arc<Self>> {
-        let arena = Handle::from_bytes(handle)?.open()?;
+    pub fn receive(message: &[u8]) -> Result<Arc<Self>> {
+        // What is too short for a lease is no handle either.
+        let (handle, lease) = message.split_last_chunk().unwrap_or((message, &[0; 8]));
+        let (arena, lease) = (Handle::from_bytes(handle)?.open()?, u64::from_le_bytes(*lease));
         // Acquire: see `send`.
-        let taken = state(&arena).compare_exchange(SENT, TAKEN, Ordering::Acquire, Ordering::Relaxed);
+        let taken = state(&arena).compare_exchange(
+            word(lease, SENT),
+            word(lease, TAKEN),
+            Ordering::Acquire,
+            Ordering::Relaxed,
+        );
         taken.map_err(|_| Error::AlreadyReceived)?;
-        Ok(Arc::new(Slot { arena, ends: TAKEN }))
+        Ok(Arc::new(Slot { arena, lease, ends: TAKEN }))
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
         // Release: what was read of it was read before. It fails where it was sent on, and is somebody else's.
-        let _ = state(&self.arena).compare_exchange(self.ends, FREE, Ordering::Release, Ordering::Relaxed);
+        let _ = state(&self.arena).compare_exchange(
+            self.word(self.ends),
+            self.word(FREE),
+            Ordering::Release,
+            Ordering::Relaxed,
+        );
     }
 }
 
@@ -142,13 +172,18 @@ impl Drop for Slot {
 mod tests {
     use super::*;
 
+    /// Which memory a message is about.
+    fn arena(message: &[u8]) -> &[u8] {
+        &message[..message.len() - 8]
+    }
+
     #[test]
     fn a_slot_comes_back_when_the_last_view_on_it_dies_and_not_before() {
         let ring = Ring::default();
         let slot = ring.lease(1000).unwrap();
         let handle = slot.send().unwrap();
         drop(slot);
-        assert!(ring.lease(1000).is_ok_and(|other| other.send().unwrap() != handle));
+        assert!(ring.lease(1000).is_ok_and(|other| arena(&other.send().unwrap()) != arena(&handle)));
         assert_eq!(ring.len(), 2);
         let received = Slot::receive(&handle).unwrap();
         let buffer = Slot::buffer(&received);
@@ -157,7 +192,7 @@ mod tests {
         assert_eq!(ring.len(), 3);
         drop(buffer);
         let again = ring.lease(1000).unwrap();
-        assert_eq!(again.send().unwrap(), handle);
+        assert_eq!(arena(&again.send().unwrap()), arena(&handle));
         assert_eq!(ring.len(), 3);
     }
 
@@ -167,10 +202,8 @@ mod tests {
         drop(ring.lease(10).unwrap());
         let slot = ring.lease(10).unwrap();
         assert_eq!(ring.len(), 1);
-        assert!(matches!(
-            Slot::receive(&slot.arena.handle().unwrap().to_bytes()),
-            Err(Error::AlreadyReceived)
-        ));
+        let early = [slot.arena.handle().unwrap().to_bytes().as_slice(), &slot.lease.to_le_bytes()].concat();
+        assert!(matches!(Slot::receive(&early), Err(Error::AlreadyReceived)));
         let handle = slot.send().unwrap();
         let _received = Slot::receive(&handle).unwrap();
         let error = Slot::receive(&handle).unwrap_err();
@@ -178,6 +211,20 @@ mod tests {
             error.to_string(),
             "this batch was received before: what a worker sends is unpickled once"
         );
+    }
+
+    #[test]
+    fn a_message_that_is_read_again_does_not_take_what_came_after_it() {
+        let ring = Ring::default();
+        let first = ring.lease(10).unwrap();
+        let old = first.send().unwrap();
+        drop(first);
+        drop(Slot::receive(&old).unwrap());
+        let second = ring.lease(10).unwrap();
+        let new = second.send().unwrap();
+        assert_eq!((ring.len(), arena(&old)), (1, arena(&new)));
+        assert!(matches!(Slot::receive(&old), Err(Error::AlreadyReceived)));
+        assert!(Slot::receive(&new).is_ok());
     }
 
     #[test]
