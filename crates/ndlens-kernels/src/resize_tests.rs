@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use crate::cpu::Isa;
 use crate::resize_scalar;
+use crate::resize_weights::Taps;
 use crate::tests::{ISAS, STORES, assert_same, bytes, fnv, normalize, packed, to};
 use crate::{Error, Filter, Finish, Interpolation, Resize, Scratch, Step, Stores, ValueMap, Window};
 
@@ -277,6 +278,45 @@ fn a_window_is_that_part_of_the_resized_image() {
     }
     let empty = Window { top: 3, left: 3, height: 0, width: 4, flip_vertical: false, flip_horizontal: false };
     check(&image, size, FILTERS[3], Some(empty), &[], &mut scratch);
+}
+
+#[test]
+fn a_window_may_start_at_a_row_that_lies_on_one_of_the_source() {
+    // Of three rows of the result one is a row of the source, and those beside it are computed from its neighbours too.
+    let mut scratch = Scratch::default();
+    let image = packed(&[13, 11, 1], DType::U8);
+    for size in [[39, 33], [65, 11]] {
+        for filter in FILTERS {
+            for top in 0..size[0] {
+                let height = (size[0] - top).min(4);
+                let window = Window {
+                    top,
+                    left: top % 11,
+                    height,
+                    width: 5.min(11 - top % 11),
+                    flip_vertical: false,
+                    flip_horizontal: false,
+                };
+                check(&image, size, filter, Some(window), &[], &mut scratch);
+            }
+        }
+    }
+}
+
+#[test]
+fn taps_go_on_from_row_to_row() {
+    for from in 1..60 {
+        for to in 1..70 {
+            for filter in FILTERS {
+                let mut taps = Taps::default();
+                taps.prepare(from, to, filter, &DType::U8);
+                let ends: Vec<u32> = taps.starts.iter().zip(&taps.counts).map(|(a, b)| a + b).collect();
+                assert!(taps.starts.is_sorted() && ends.is_sorted(), "{from} to {to}, {filter:?}");
+                assert!(taps.counts.iter().all(|&count| count >= 1));
+                assert!(ends.iter().all(|&end| end as usize <= from), "{from} to {to}, {filter:?}");
+            }
+        }
+    }
 }
 
 #[test]

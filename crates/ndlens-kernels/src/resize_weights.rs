@@ -197,7 +197,7 @@ impl Taps {
         largest
     }
 
-    /// Makes 16-bit integers of the weights, and leaves out those that have become 0 at either end.
+    /// Makes 16-bit integers of the weights, and leaves out those at either end that have become 0.
     fn fix(&mut self, largest: f64) {
         let fits = |precision: u32| ((0.5 + largest * f64::from(1u32 << (precision + 1))) as i64) < 1 << 15;
         self.precision = (0..MAX_PRECISION).find(|&precision| !fits(precision)).unwrap_or(MAX_PRECISION);
@@ -207,14 +207,29 @@ impl Taps {
             let scaled = weight * one;
             (if scaled < 0.0 { scaled - 0.5 } else { scaled + 0.5 }) as i16
         }));
-        for (i, weights) in self.fixed.chunks_exact_mut(self.stride).enumerate() {
+        self.trim();
+    }
+
+    /// Leaves out taps of weight 0 at either end, where invariant 3 allows it. A position on a pixel's very centre has one
+    /// tap, those around it have more: by itself it would start later than the next.
+    fn trim(&mut self) {
+        let mut next_start = u32::MAX;
+        for (i, weights) in self.fixed.chunks_exact_mut(self.stride).enumerate().rev() {
             let count = self.counts[i] as usize;
-            let used = &weights[..count];
-            let before = used.iter().take_while(|&&weight| weight == 0).count().min(count - 1);
-            let after = used[before + 1..].iter().rev().take_while(|&&weight| weight == 0).count();
-            weights[..count].rotate_left(before);
-            self.starts[i] += before as u32;
-            self.counts[i] = (count - before - after) as u32;
+            let zeros = weights[..count].iter().take_while(|&&weight| weight == 0).count().min(count - 1);
+            let before = (zeros as u32).min(next_start.saturating_sub(self.starts[i]));
+            weights[..count].rotate_left(before as usize);
+            self.starts[i] += before;
+            self.counts[i] -= before;
+            next_start = self.starts[i];
+        }
+        let mut last_end = 0;
+        for (i, weights) in self.fixed.chunks_exact(self.stride).enumerate() {
+            let (start, count) = (self.starts[i], self.counts[i]);
+            let zeros = weights[1..count as usize].iter().rev().take_while(|&&weight| weight == 0).count();
+            let end = (start + count - zeros as u32).max(last_end.min(start + count));
+            self.counts[i] = end - start;
+            last_end = end;
         }
     }
 }
