@@ -579,6 +579,19 @@ def test_a_tensor_elsewhere_is_not_viewed() -> None:
         nl.view(OnTheGpu())
 
 
+def test_a_tensor_in_pinned_memory_is_viewed() -> None:
+    """`torch.Tensor.__dlpack_device__` says `kDLCUDAHost` of memory that is pinned for a GPU."""
+
+    class Pinned:
+        def __dlpack_device__(self) -> tuple[int, int]:
+            return (3, 0)
+
+        def __dlpack__(self, **keywords: Any) -> Any:
+            return nl.view(bytearray(b"abc")).__dlpack__(max_version=(1, 0))
+
+    assert nl.view(Pinned()).tobytes() == b"abc"
+
+
 # The buffer protocol's flags
 
 REQUESTS = {

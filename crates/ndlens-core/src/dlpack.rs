@@ -51,6 +51,12 @@ pub struct DLDevice {
 impl DLDevice {
     /// `kDLCPU`, device 0.
     pub const CPU: DLDevice = DLDevice { device_type: 1, device_id: 0 };
+
+    /// Whether it is memory of the host that its programs may touch: `kDLCPU`, and `kDLCUDAHost` and `kDLROCMHost`, which
+    /// is pinned for a GPU and otherwise like any other.
+    pub fn is_host(self) -> bool {
+        matches!(self.device_type, 1 | 3 | 11)
+    }
 }
 
 /// `DLDataType`: code, bits, and lanes of a vector type (1 for all we know).
@@ -311,7 +317,7 @@ impl<M: Managed> Drop for Import<M> {
 /// The shape must be null or point to `ndim` sizes.
 unsafe fn prototype(tensor: &DLTensor) -> Result<(DType, Dims<usize>)> {
     let invalid = |what| Error::InvalidDLPack { what };
-    if tensor.device.device_type != DLDevice::CPU.device_type {
+    if !tensor.device.is_host() {
         return Err(invalid("memory is not on the CPU"));
     }
     let dtype = DType::from_dlpack(tensor.dtype).ok_or_else(|| {
@@ -514,6 +520,20 @@ mod tests {
         fn drop(&mut self) {
             self.0.store(true, std::sync::atomic::Ordering::SeqCst);
         }
+    }
+
+    #[test]
+    fn pinned_memory_is_viewed_as_any_other() {
+        let [cuda_host, rocm_host, cuda, managed] = [3, 11, 2, 13].map(|device_type| {
+            let mut tensor = View::from_vec(vec![1u8, 2]).to_dlpack().unwrap();
+            // SAFETY: a fresh export; then taken over once.
+            unsafe {
+                tensor.as_mut().dl_tensor.device = DLDevice { device_type, device_id: 0 };
+                View::from_dlpack(tensor)
+            }
+        });
+        assert_eq!(cuda_host.unwrap().to_vec::<u8>().unwrap(), [1, 2]);
+        assert!(rocm_host.is_ok() && cuda.is_err() && managed.is_err());
     }
 
     #[test]

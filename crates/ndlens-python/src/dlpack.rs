@@ -98,7 +98,7 @@ unsafe extern "C" fn drop_unversioned(capsule: *mut ffi::PyObject) {
 pub(crate) fn import(obj: &Bound<'_, PyAny>) -> PyResult<View> {
     let py = obj.py();
     let device: (i32, i32) = obj.call_method0("__dlpack_device__")?.extract()?;
-    if device.0 != DLDevice::CPU.device_type {
+    if !(DLDevice { device_type: device.0, device_id: device.1 }).is_host() {
         return Err(PyBufferError::new_err(format!(
             "tensor is on DLPack device {device:?}; ndlens views memory on the CPU"
         )));
