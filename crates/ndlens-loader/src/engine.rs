@@ -12,7 +12,9 @@
 //! 3. An error stops the batch it is in; it comes out of `next` when that batch is due, after all batches before it, and
 //!    ends the epoch. Of several errors in a batch the one of its first item comes out, whatever the threads did.
 //! 4. A panic in a worker is such an error.
-//! 5. In a process forked while an epoch runs, that epoch has no workers: `next` says so, and dropping it there touches
+//! 5. Where batch memory is [`Supplied`](crate::Memory::Supplied), a batch begins only once there is memory for it, and whoever waits
+//!    for one without having supplied it gets an error: a worker that waits for memory never keeps the taker waiting.
+//! 6. In a process forked while an epoch runs, that epoch has no workers: `next` says so, and dropping it there touches
 //!    neither locks nor threads, which belong to the parent.
 
 #![expect(unsafe_code, reason = "cuts batch memory into disjoint pieces; see UNSAFE.md")]
@@ -23,7 +25,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use ndlens_core::View;
+use ndlens_core::{Buffer, View};
 use ndlens_store::Reading;
 
 use crate::error::{Error, Result};
@@ -34,6 +36,7 @@ use crate::position::Tracker;
 use crate::scratch::Scratch;
 use crate::shard::Shard;
 use crate::storing::Storing;
+use crate::supply::{self, Memory, Supply};
 use crate::sync::{Builder, Condvar, JoinHandle, Mutex, MutexGuard};
 
 /// A chunk is at least so many bytes of output, so that claiming it, a lock and a few stores, does not show.
@@ -95,6 +98,7 @@ struct Plan {
     chunk_items: usize,
     return_params: bool,
     storing: Storing,
+    memory: Memory,
     /// Whether items are asked for before they are read: the data does not fit memory, so most of them are not there.
     prefetches: bool,
 }
@@ -112,9 +116,15 @@ impl Plan {
         start..(start + self.batch_size).min(self.items)
     }
 
-    fn begin(&self, batch: usize) -> Result<Making> {
-        let slabs = self.fields.iter().map(|field| field.pool.lease()).collect::<Result<_>>()?;
-        Ok(Making { slabs, places: self.places(batch) })
+    /// Begins a batch; None where its memory is to be supplied and is not there.
+    fn begin(&self, batch: usize, supply: &mut Supply) -> Result<Option<Making>> {
+        let slabs = match self.memory {
+            Memory::Pooled => {
+                Some(self.fields.iter().map(|field| field.pool.lease()).collect::<Result<_>>()?)
+            }
+            Memory::Supplied => supply.take(),
+        };
+        Ok(slabs.map(|slabs| Making { slabs, places: self.places(batch) }))
     }
 
     /// Makes the items at `rows` of a batch. The error is that of the first item that has one.
@@ -308,6 +318,7 @@ struct State {
     /// Begun and not taken; the front is batch `taken`.
     window: VecDeque<InFlight>,
     taken: usize,
+    supply: Supply,
     stop: bool,
 }
 
@@ -340,8 +351,9 @@ impl Shared {
         if at.is_none() && state.window.len() < self.prefetch {
             let batch = state.taken + state.window.len();
             if batch < self.plan.batches {
-                let (making, failure) = match self.plan.begin(batch) {
-                    Ok(making) => (making, None),
+                let (making, failure) = match self.plan.begin(batch, &mut state.supply) {
+                    Ok(Some(making)) => (making, None),
+                    Ok(None) => return None,
                     Err(error) => {
                         (Making { slabs: vec![], places: 0..0 }, Some(Box::new(Failure { row: 0, error })))
                     }
@@ -430,6 +442,7 @@ pub struct Epoch {
     workers: Vec<JoinHandle<()>>,
     process: u32,
     tracker: Option<Tracker>,
+    handed_out: usize,
     /// Of the thread that takes batches, which makes them where there are no workers.
     scratch: Scratch,
 }
@@ -463,13 +476,15 @@ impl Epoch {
             return_params: config.return_params,
             chunk_items: (MIN_CHUNK_BYTES / item_bytes).clamp(1, batch_size),
             storing: config.storing,
+            memory: config.memory,
         };
         let prefetch = config.prefetch_factor;
         let (state, work, done) = Default::default();
         let scratch = Scratch::default();
         let shared = Arc::new(Shared { plan, prefetch, state, work, done });
         // From here on, an early return stops the workers that did start.
-        let mut epoch = Epoch { shared, workers: vec![], process: std::process::id(), tracker, scratch };
+        let mut epoch =
+            Epoch { shared, workers: vec![], process: std::process::id(), tracker, handed_out: 0, scratch };
         for worker in 0..config.num_workers {
             let shared = Arc::clone(&epoch.shared);
             let thread = Builder::new().name(format!("ndlens-{worker}"));
@@ -479,9 +494,51 @@ impl Epoch {
         Ok(epoch)
     }
 
-    /// Rule 5: the workers stayed behind in another process.
+    /// Rule 6: the workers stayed behind in another process.
     fn is_forked(&self) -> bool {
         !self.workers.is_empty() && self.process != std::process::id()
+    }
+
+    /// How many batches could be begun now if there were memory for them: how often to [`supply`](Self::supply) it before the next
+    /// batch is asked for. 0 where memory is [`Memory::Pooled`].
+    pub fn unsupplied(&self) -> usize {
+        let plan = &self.shared.plan;
+        if plan.memory == Memory::Pooled || self.is_forked() {
+            return 0;
+        }
+        let state = self.shared.lock();
+        let ahead = if self.workers.is_empty() { 1 } else { self.shared.prefetch };
+        if state.stop || state.taken == plan.batches {
+            0
+        } else {
+            (state.taken + ahead).min(plan.batches).saturating_sub(state.supply.batches)
+        }
+    }
+
+    /// The bytes of a batch of each field.
+    pub fn batch_bytes(&self) -> impl ExactSizeIterator<Item = usize> {
+        self.shared.plan.fields.iter().map(|field| field.pool.slab_bytes())
+    }
+
+    /// Gives memory for the next batch that has none, a buffer for each field; batches come on what was supplied first, in order. It
+    /// is dropped when the batch is.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Supply`] where the buffers are not writable and of the sizes that [`batch_bytes`](Self::batch_bytes) says.
+    ///
+    /// # Safety
+    ///
+    /// The memory must be initialised, and nobody else may touch it until the batch on it came out or the epoch was dropped.
+    pub unsafe fn supply(&self, buffers: Vec<Buffer>) -> Result<()> {
+        if self.is_forked() {
+            return Err(Error::Forked);
+        }
+        // SAFETY: passed on.
+        let slabs = unsafe { supply::slabs(buffers, self.batch_bytes()) }?;
+        self.shared.lock().supply.add(slabs);
+        self.shared.work.notify_all();
+        Ok(())
     }
 
     /// The number of batches not yet taken.
@@ -493,31 +550,47 @@ impl Epoch {
         if state.stop { 0 } else { self.shared.plan.batches - state.taken }
     }
 
-    /// The next batch, waiting for the workers no longer than `patience`.
+    /// The next batch, waiting for the workers no longer than `patience`, which counts as handed out.
     ///
     /// Without workers the batch is made here and now, however long it takes.
     pub fn next_within(&mut self, patience: Duration) -> Progress {
-        if self.is_forked() {
-            return Progress::Batch(Err(Error::Forked));
-        }
-        let progress = if self.workers.is_empty() { self.make_here() } else { self.wait(patience) };
-        if let (Progress::Batch(Ok(_)), Some(tracker)) = (&progress, &self.tracker) {
-            tracker.reached(self.shared.plan.reached(self.shared.lock().taken));
+        let progress = self.take_within(patience);
+        if let Progress::Batch(Ok(_)) = progress {
+            self.hand_out();
         }
         progress
     }
 
+    /// As [`next_within`](Self::next_within), for who sends batches further before handing them out: only
+    /// [`hand_out`](Self::hand_out) counts one for [`Loader::state`](crate::Loader::state).
+    pub fn take_within(&mut self, patience: Duration) -> Progress {
+        if self.is_forked() {
+            return Progress::Batch(Err(Error::Forked));
+        }
+        if self.workers.is_empty() { self.make_here() } else { self.wait(patience) }
+    }
+
+    /// Counts the next of the batches that were taken as handed out.
+    pub fn hand_out(&mut self) {
+        self.handed_out += 1;
+        if let Some(tracker) = &self.tracker {
+            tracker.reached(self.shared.plan.reached(self.handed_out));
+        }
+    }
+
     fn make_here(&mut self) -> Progress {
         let plan = &self.shared.plan;
-        let batch = {
+        let (batch, begun) = {
             let mut state = self.shared.lock();
-            if state.taken == plan.batches {
+            let batch = state.taken;
+            if batch == plan.batches {
                 return Progress::Finished;
             }
             state.taken += 1;
-            state.taken - 1
+            (batch, plan.begin(batch, &mut state.supply))
         };
-        let made = plan.begin(batch).and_then(|making| {
+        let made = begun.and_then(|making| {
+            let making = making.ok_or(Error::NotSupplied { batch })?;
             // SAFETY: the batch was begun here, and nobody else knows of it.
             unsafe { plan.make_caught(batch, &making, 0..making.places.len(), &mut self.scratch) }
                 .map_err(|failure| failure.error)?;
@@ -539,6 +612,10 @@ impl Epoch {
             }
             if state.window.front().is_some_and(InFlight::is_done) {
                 break;
+            }
+            if plan.memory == Memory::Supplied && state.supply.batches == state.taken {
+                state.stop = true;
+                return Progress::Batch(Err(Error::NotSupplied { batch: state.taken }));
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {

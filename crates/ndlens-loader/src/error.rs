@@ -1,5 +1,7 @@
 //! Everything that can go wrong with a loader, one variant each.
 
+use ndlens_core::Access;
+
 /// `Result` with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -201,6 +203,20 @@ pub enum Error {
         "this epoch was started before a fork and its worker threads are in the parent; start a new one here"
     )]
     Forked,
+    /// A batch is due whose memory was never supplied.
+    #[error("batch {batch} has no memory: where it is supplied, supply it before the batch is asked for")]
+    NotSupplied {
+        /// Its number in the epoch.
+        batch: usize,
+    },
+    /// Memory that was supplied for a batch and does not fit it.
+    #[error("cannot make a batch in buffers of (bytes, access) {got:?}, expected {expected:?}")]
+    Supply {
+        /// Bytes and access of each buffer.
+        got: Vec<(usize, Access)>,
+        /// Those that a batch of each field has.
+        expected: Vec<(usize, Access)>,
+    },
     /// A batch that another process made and somebody has.
     #[error("this batch was received before: what a worker sends is unpickled once")]
     AlreadyReceived,

@@ -17,6 +17,7 @@ use crate::shard::Shard;
 use crate::source::{ItemShape, Source};
 use crate::state::{Basis, State};
 use crate::storing::Storing;
+use crate::supply::Memory;
 use crate::torch_order::randperm;
 use crate::transform::{Program, Transform};
 use crate::weights::Weights;
@@ -98,6 +99,8 @@ pub struct Config {
     pub shard: Shard,
     /// Whether batches are written through the cache.
     pub storing: Storing,
+    /// Where batch memory comes from.
+    pub memory: Memory,
 }
 
 impl Default for Config {
@@ -113,6 +116,7 @@ impl Default for Config {
             return_params: false,
             shard: Shard::default(),
             storing: Storing::default(),
+            memory: Memory::default(),
         }
     }
 }

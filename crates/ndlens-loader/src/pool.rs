@@ -73,6 +73,11 @@ impl Pool {
         Ok(Slab(Lease { memory: Some(memory), home: Arc::downgrade(&self.0) }))
     }
 
+    /// Bytes of a slab.
+    pub(crate) fn slab_bytes(&self) -> usize {
+        self.0.slab_bytes
+    }
+
     pub(crate) fn usage(&self) -> PoolUse {
         if self.0.is_foreign() {
             return PoolUse::default();
@@ -123,6 +128,15 @@ impl Drop for Lease {
 pub(crate) struct Slab(Lease);
 
 impl Slab {
+    /// Memory that somebody else gives for one batch; it goes back to them when the batch dies.
+    ///
+    /// # Safety
+    ///
+    /// The memory must be initialised and writable, and nobody else may touch it until the slab is dropped or frozen.
+    pub(crate) unsafe fn supplied(memory: Buffer) -> Self {
+        Slab(Lease { memory: Some(memory), home: Weak::new() })
+    }
+
     fn memory(&self) -> &Buffer {
         self.0.memory.as_ref().expect("a lease holds its memory until it is dropped")
     }
@@ -139,8 +153,8 @@ impl Slab {
     pub(crate) unsafe fn piece(&self, start: usize, len: usize) -> &mut [u8] {
         let memory = self.memory();
         assert!(start.checked_add(len).is_some_and(|end| end <= memory.len()), "a piece lies in its slab");
-        // SAFETY: in bounds, initialised (slabs start zeroed), alive as long as self; a lease is the only one on its
-        // memory, and the caller keeps pieces apart.
+        // SAFETY: in bounds, initialised (slabs start zeroed, or whoever supplied one says so), alive as long as self; a lease
+        // is the only one on its memory, and the caller keeps pieces apart.
         unsafe { slice::from_raw_parts_mut(memory.as_ptr().as_ptr().add(start), len) }
     }
 

@@ -5,12 +5,13 @@
 //! most of what there is (Musuvathi and Qadeer, "Iterative context bounding for systematic testing of multithreaded programs",
 //! 2007) in seconds. A deadlock fails the model.
 #![cfg(loom)]
+#![expect(unsafe_code, reason = "supplies memory; see UNSAFE.md")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use ndlens_core::{DType, View, ViewRef};
-use ndlens_loader::{Config, Field, ItemShape, Loader, Source};
+use ndlens_core::{Buffer, DType, View, ViewRef};
+use ndlens_loader::{Config, Field, ItemShape, Loader, Memory, Source};
 
 const PREEMPTIONS: usize = 2;
 
@@ -21,8 +22,12 @@ fn in_every_order(run: impl Fn() + Sync + Send + 'static) {
 }
 
 fn loader(num_workers: usize, prefetch_factor: usize) -> Loader {
+    loader_in(Memory::Pooled, num_workers, prefetch_factor)
+}
+
+fn loader_in(memory: Memory, num_workers: usize, prefetch_factor: usize) -> Loader {
     let rows = View::from_vec((0..4u8).collect());
-    let config = Config { batch_size: 1, num_workers, prefetch_factor, ..Config::default() };
+    let config = Config { batch_size: 1, num_workers, prefetch_factor, memory, ..Config::default() };
     Loader::new(vec![Field::new("rows", Arc::new(rows))], config).unwrap()
 }
 
@@ -131,4 +136,18 @@ fn the_models_see_more_than_one_order() {
         assert!(loader(1, 1).epoch(0).unwrap().next().unwrap().is_ok());
     });
     assert!(RUNS.load(Ordering::Relaxed) > 20, "{RUNS:?}");
+}
+
+#[test]
+fn a_worker_that_waits_for_memory_begins_when_it_comes() {
+    in_every_order(|| {
+        let loader = loader_in(Memory::Supplied, 1, 1);
+        let mut epoch = loader.epoch(0).unwrap();
+        for number in 0..2 {
+            // SAFETY: zeroed, and not touched here again.
+            unsafe { epoch.supply(vec![Buffer::zeroed(1).unwrap()]) }.unwrap();
+            assert_eq!(items(epoch.next().unwrap().unwrap().views()), [number]);
+        }
+        // Dropped while the worker waits.
+    });
 }
