@@ -59,6 +59,7 @@ pub(crate) enum RowChannels {
 /// Which NaN comes out of a NaN is not promised. A `bool` element is true if its byte is not 0.
 #[derive(Debug, Clone)]
 pub struct ValueMap {
+    steps: Vec<Step>,
     program: Program,
     channels: usize,
     body: Body,
@@ -83,7 +84,12 @@ impl ValueMap {
     pub(crate) fn with_isa(source: &DType, channels: usize, steps: &[Step], isa: Isa) -> Result<ValueMap> {
         let program = Program::new(source, channels, steps)?;
         let body = Body::new(&program, channels, isa.min(Isa::best()));
-        Ok(ValueMap { program, channels, body })
+        Ok(ValueMap { steps: steps.to_vec(), program, channels, body })
+    }
+
+    /// What it was compiled from.
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
     }
 
     /// The dtype of what is read.

@@ -55,6 +55,22 @@ pub(crate) fn reading(fields: &[Compiled]) -> Option<Reading> {
 pub struct Batch {
     views: Vec<View>,
     params: Option<Vec<String>>,
+    receipt: Option<Receipt>,
+}
+
+/// What tells the loader that a batch was handed out, apart from the batch.
+#[derive(Debug, Clone)]
+pub struct Receipt {
+    tracker: Arc<Tracker>,
+    /// The first place of the order that is then not handed out.
+    reached: Option<usize>,
+}
+
+impl Receipt {
+    /// Counts the batch, and all before it, for [`Loader::state`](crate::Loader::state).
+    pub fn hand_out(&self) {
+        self.tracker.reached(self.reached);
+    }
 }
 
 impl Batch {
@@ -67,6 +83,11 @@ impl Batch {
     /// as [`Program::params_to_json`](crate::Program::params_to_json) gives it.
     pub fn params(&self) -> Option<&[String]> {
         self.params.as_deref()
+    }
+
+    /// What counts it as handed out; None where its epoch does not count, as one of [`Loader::epoch`](crate::Loader::epoch).
+    pub fn receipt(&self) -> Option<&Receipt> {
+        self.receipt.as_ref()
     }
 
     /// The same, by value.
@@ -265,7 +286,7 @@ impl Plan {
         };
         let views = self.fields.iter().zip(making.slabs).map(wrap).collect::<Result<_>>()?;
         let params = self.return_params.then(|| self.params(places)).transpose()?;
-        Ok(Batch { views, params })
+        Ok(Batch { views, params, receipt: None })
     }
 
     /// What is drawn for items: the same whenever it is asked.
@@ -441,8 +462,7 @@ pub struct Epoch {
     shared: Arc<Shared>,
     workers: Vec<JoinHandle<()>>,
     process: u32,
-    tracker: Option<Tracker>,
-    handed_out: usize,
+    tracker: Option<Arc<Tracker>>,
     /// Of the thread that takes batches, which makes them where there are no workers.
     scratch: Scratch,
 }
@@ -459,6 +479,7 @@ pub(crate) struct Course {
 impl Epoch {
     pub(crate) fn start(fields: Arc<[Compiled]>, config: &Config, course: Course) -> Result<Self> {
         let Course { epoch, order, start, tracker } = course;
+        let tracker = tracker.map(Arc::new);
         let items = config.shard.share(order.len() - start);
         let batch_size = config.batch_size.min(items.max(1));
         let item_bytes = fields.iter().map(|field| field.program.nbytes()).sum::<usize>().max(1);
@@ -483,8 +504,7 @@ impl Epoch {
         let scratch = Scratch::default();
         let shared = Arc::new(Shared { plan, prefetch, state, work, done });
         // From here on, an early return stops the workers that did start.
-        let mut epoch =
-            Epoch { shared, workers: vec![], process: std::process::id(), tracker, handed_out: 0, scratch };
+        let mut epoch = Epoch { shared, workers: vec![], process: std::process::id(), tracker, scratch };
         for worker in 0..config.num_workers {
             let shared = Arc::clone(&epoch.shared);
             let thread = Builder::new().name(format!("ndlens-{worker}"));
@@ -555,27 +575,24 @@ impl Epoch {
     /// Without workers the batch is made here and now, however long it takes.
     pub fn next_within(&mut self, patience: Duration) -> Progress {
         let progress = self.take_within(patience);
-        if let Progress::Batch(Ok(_)) = progress {
-            self.hand_out();
+        if let Progress::Batch(Ok(Batch { receipt: Some(receipt), .. })) = &progress {
+            receipt.hand_out();
         }
         progress
     }
 
-    /// As [`next_within`](Self::next_within), for who sends batches further before handing them out: only
-    /// [`hand_out`](Self::hand_out) counts one for [`Loader::state`](crate::Loader::state).
+    /// As [`next_within`](Self::next_within), for whoever sends batches further before handing them out: the batch's
+    /// [`Receipt`] counts it.
     pub fn take_within(&mut self, patience: Duration) -> Progress {
         if self.is_forked() {
             return Progress::Batch(Err(Error::Forked));
         }
-        if self.workers.is_empty() { self.make_here() } else { self.wait(patience) }
-    }
-
-    /// Counts the next of the batches that were taken as handed out.
-    pub fn hand_out(&mut self) {
-        self.handed_out += 1;
-        if let Some(tracker) = &self.tracker {
-            tracker.reached(self.shared.plan.reached(self.handed_out));
+        let mut progress = if self.workers.is_empty() { self.make_here() } else { self.wait(patience) };
+        if let (Progress::Batch(Ok(batch)), Some(tracker)) = (&mut progress, &self.tracker) {
+            let reached = self.shared.plan.reached(self.shared.lock().taken);
+            batch.receipt = Some(Receipt { tracker: Arc::clone(tracker), reached });
         }
+        progress
     }
 
     fn make_here(&mut self) -> Progress {

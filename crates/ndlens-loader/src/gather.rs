@@ -19,6 +19,7 @@ use crate::loader::{Compiled, Draws, Field, compile};
 use crate::ring::{Ring, Slot};
 use crate::scratch::Scratch;
 use crate::storing::Storing;
+use crate::transform::Values;
 
 /// What the draws for an item are made of, beside the item and its field's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +64,7 @@ impl Gather {
     ///
     /// As [`Loader::new`](crate::Loader::new).
     pub fn new(fields: Vec<Field>, seed: u64) -> Result<Self> {
-        let (fields, items) = compile(fields, seed, 1)?;
+        let (fields, items) = compile(fields, seed, 1, Values::Computed)?;
         Ok(Gather { fields, items })
     }
 

@@ -64,7 +64,7 @@ mod weights;
 mod windows;
 
 pub use draws::{Draws, Noise, Stream};
-pub use engine::{Batch, Epoch, Progress};
+pub use engine::{Batch, Epoch, Progress, Receipt};
 pub use error::{Error, Result};
 pub use gather::{Gather, Part, Randomness};
 pub use loader::{Config, Field, Loader};
@@ -79,6 +79,8 @@ pub use source::{ItemShape, Source};
 pub use state::{Basis, STATE_VERSION, State};
 pub use storing::Storing;
 pub use supply::Memory;
-pub use transform::{Drawn, DrawnList, Erasure, Filling, Interval, Padding, Program, Target, Transform};
+pub use transform::{
+    Deferred, Drawn, DrawnList, Erasure, Filling, Interval, Padding, Program, Target, Transform, Values,
+};
 pub use weights::{Drawing, Weights};
 pub use windows::{Span, Windows};

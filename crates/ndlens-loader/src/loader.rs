@@ -19,7 +19,7 @@ use crate::state::{Basis, State};
 use crate::storing::Storing;
 use crate::supply::Memory;
 use crate::torch_order::randperm;
-use crate::transform::{Program, Transform};
+use crate::transform::{Deferred, Program, Transform, Values};
 use crate::weights::Weights;
 
 /// One column of the data set: a source, its name for errors, and what becomes of its items.
@@ -101,6 +101,8 @@ pub struct Config {
     pub storing: Storing,
     /// Where batch memory comes from.
     pub memory: Memory,
+    /// Who computes values that get larger by it: [`Loader::deferred`] says what was left to be done.
+    pub values: Values,
 }
 
 impl Default for Config {
@@ -117,6 +119,7 @@ impl Default for Config {
             shard: Shard::default(),
             storing: Storing::default(),
             memory: Memory::default(),
+            values: Values::default(),
         }
     }
 }
@@ -134,6 +137,8 @@ pub(crate) struct Compiled {
     draws_as: String,
     pub(crate) source: Arc<dyn Source>,
     pub(crate) program: Program,
+    /// What the program leaves to others.
+    deferred: Option<Deferred>,
     /// The items, where they are packed rows of a view that nothing is done to: many are copied at once.
     pub(crate) take: Option<Take>,
     /// Of the loader's seed.
@@ -192,6 +197,7 @@ impl Compiled {
             draws_as: self.draws_as.clone(),
             source: Arc::clone(&self.source),
             program: self.program.clone(),
+            deferred: self.deferred.clone(),
             take: self.take.clone(),
             stream: self.stream,
             pool,
@@ -231,7 +237,12 @@ fn pool_for(program: &Program, items: usize) -> Result<Pool> {
 }
 
 /// Fields of one length, with their programs, and that length.
-pub(crate) fn compile(fields: Vec<Field>, seed: u64, batch_size: usize) -> Result<(Arc<[Compiled]>, usize)> {
+pub(crate) fn compile(
+    fields: Vec<Field>,
+    seed: u64,
+    batch_size: usize,
+    values: Values,
+) -> Result<(Arc<[Compiled]>, usize)> {
     let first = fields.first().ok_or(Error::NoFields)?;
     let (first_name, items) = (first.name.clone(), first.source.len());
     let compile = |field: Field| {
@@ -246,10 +257,16 @@ pub(crate) fn compile(fields: Vec<Field>, seed: u64, batch_size: usize) -> Resul
         }
         let in_field = |source: Error| Error::Field { field: name.clone(), source: Box::new(source) };
         let program = Program::compile(&transforms, shape, source.dtype()).map_err(in_field)?;
+        let deferred = match values {
+            Values::Deferred => program.defer_values().map_err(in_field)?,
+            Values::Computed => None,
+        };
+        let (program, deferred) =
+            deferred.map_or((program, None), |(program, deferred)| (program, Some(deferred)));
         let pool = pool_for(&program, batch_size.min(items)).map_err(in_field)?;
         let take = source.as_view().filter(|_| transforms.is_empty()).and_then(Take::new);
         let stream = Stream::new(seed, &draws_as);
-        Ok(Compiled { name, draws_as, source, program, take, stream, pool })
+        Ok(Compiled { name, draws_as, source, program, deferred, take, stream, pool })
     };
     Ok((fields.into_iter().map(compile).collect::<Result<_>>()?, items))
 }
@@ -279,7 +296,7 @@ impl Loader {
             }
         }
         config.shard.check()?;
-        let (fields, items) = compile(fields, config.seed, config.batch_size)?;
+        let (fields, items) = compile(fields, config.seed, config.batch_size, config.values)?;
         Ok(Loader { fields, config, items, weights: None, position: Arc::default() })
     }
 
@@ -324,9 +341,14 @@ impl Loader {
         self.len() == 0
     }
 
-    /// Each field's name and the dtype that its transforms end in.
+    /// Each field's name and the dtype of its batches.
     pub fn dtypes(&self) -> impl Iterator<Item = (&str, &DType)> {
         self.fields.iter().map(|field| (field.name.as_str(), field.program.dtype()))
+    }
+
+    /// For each field, what is left to be done to its batches: nothing but where [`Config::values`] says so.
+    pub fn deferred(&self) -> impl Iterator<Item = Option<&Deferred>> {
+        self.fields.iter().map(|field| field.deferred.as_ref())
     }
 
     /// How it batches.

@@ -48,7 +48,7 @@ fn batches_come_on_the_memory_that_was_supplied_in_its_order() {
             assert_eq!(epoch.unsupplied(), 0);
             let Progress::Batch(batch) = epoch.next_within(PATIENCE) else { panic!("a batch is due") };
             let (batch, expected) = (batch.unwrap(), expected.unwrap());
-            let at: Vec<_> = batch.views().iter().map(|view| view.as_ptr()).collect();
+            let at: Vec<_> = batch.views().iter().map(View::as_ptr).collect();
             assert_eq!(at, places.remove(0));
             for (view, expected) in batch.views().iter().zip(expected.views()) {
                 assert_eq!(bytes(view), bytes(expected));
@@ -110,13 +110,21 @@ fn only_what_is_handed_out_counts() {
     for workers in [0, 2] {
         let loader = loader(workers, Memory::Pooled);
         let mut epoch = loader.start_epoch().unwrap();
+        let mut receipts = vec![];
         for _ in 0..2 {
-            assert!(matches!(epoch.take_within(PATIENCE), Progress::Batch(Ok(_))));
+            let Progress::Batch(Ok(batch)) = epoch.take_within(PATIENCE) else { panic!("a batch is due") };
+            receipts.push(batch.receipt().unwrap().clone());
         }
         assert_eq!(loader.state().start, 0);
-        epoch.hand_out();
+        receipts[0].hand_out();
         assert_eq!(loader.state().start, 3);
-        assert!(matches!(epoch.next_within(PATIENCE), Progress::Batch(Ok(_))));
+        // Also when the epoch is gone.
+        drop(epoch);
+        receipts[1].hand_out();
         assert_eq!(loader.state().start, 6);
+        // And not when another has begun.
+        let _other = loader.start_epoch().unwrap();
+        receipts[1].hand_out();
+        assert_eq!((loader.state().epoch, loader.state().start), (1, 0));
     }
 }

@@ -17,6 +17,7 @@
 //!
 //! - `compile.rs`: the list to a program.
 //! - `program.rs`: the program's steps, drawing for them and running them.
+//! - `deferred.rs`: values that are left to whoever gets the batches.
 //! - `drawn.rs`, `params.rs`: what was drawn, and that as text.
 //! - `sizes.rs`: how large images become.
 //! - `frame.rs`: an image on its way.
@@ -25,6 +26,7 @@
 
 mod augment;
 mod compile;
+mod deferred;
 mod drawn;
 mod frame;
 mod packed;
@@ -35,6 +37,7 @@ mod sizes;
 use ndlens_core::DType;
 use ndlens_kernels::Filter;
 
+pub use deferred::{Deferred, Values};
 pub use drawn::{Drawn, DrawnList};
 pub use program::Program;
 pub use sizes::Target;
