@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import itertools
+import operator
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -190,9 +191,9 @@ def test_a_running_epoch_knows_how_many_batches_are_left() -> None:
         epoch = iter(nl.Loader(np.arange(10), batch_size=3, num_workers=workers))
         assert iter(epoch) is epoch
         for left in (4, 3, 2, 1):
-            assert epoch.__length_hint__() == left
+            assert operator.length_hint(epoch) == left
             next(epoch)
-        assert epoch.__length_hint__() == 0
+        assert operator.length_hint(epoch) == 0
         assert next(epoch, None) is None
         assert next(epoch, None) is None
 

@@ -123,7 +123,7 @@ impl Output {
         }
     }
 
-    fn wrap(self, py: Python<'_>, view: View) -> PyResult<Bound<'_, PyAny>> {
+    pub(crate) fn wrap(self, py: Python<'_>, view: View) -> PyResult<Bound<'_, PyAny>> {
         match self {
             Output::Torch => dlpack::torch(py, &view, false),
             Output::Numpy => PyView::numpy(&Bound::new(py, PyView::new(view))?),

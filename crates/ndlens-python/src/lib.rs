@@ -3,8 +3,10 @@
 //! Nothing here decides anything about arrays; an `if` about the domain belongs into a crate below.
 
 mod claim;
+mod destination;
 mod dlpack;
 mod element;
+mod epoch;
 mod error;
 mod exchange;
 mod export;
@@ -20,6 +22,7 @@ mod loader;
 mod object;
 mod params;
 mod pickle;
+mod pinned;
 mod run_state;
 mod sequence;
 mod shape;
@@ -39,7 +42,7 @@ fn _ndlens(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<view::PyView>()?;
     module.add_class::<handoff::PyExplanation>()?;
     module.add_class::<loader::PyLoader>()?;
-    module.add_class::<loader::PyEpoch>()?;
+    module.add_class::<epoch::PyEpoch>()?;
     module.add_class::<items::PyItems>()?;
     module.add_function(wrap_pyfunction!(items::windows, module)?)?;
     module.add_function(wrap_pyfunction!(items::ragged, module)?)?;

@@ -1,26 +1,22 @@
-//! `nl.Loader` and the iterator of its batches.
+//! `nl.Loader`.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
-use std::time::Duration;
+use std::sync::Arc;
 
 use ndlens::View;
-use ndlens::loader::{
-    Batch, Config, Epoch, Error, Loader, Progress, Remainder, Shard, Shuffler, Storing, Weights,
-};
+use ndlens::loader::{Config, Error, Loader, Memory, Remainder, Shard, Shuffler, Storing, Values, Weights};
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
+use crate::destination::Destination;
+use crate::epoch::PyEpoch;
 use crate::error::{OrRaise, in_place};
 use crate::fields::{Output, Structure, extract_fields_and_transforms};
 use crate::handoff::needs;
 use crate::import::extract_view;
 use crate::view::PyView;
-use crate::{params, run_state};
-
-/// How long to wait for a batch before looking for Ctrl-C.
-const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
+use crate::{destination, run_state};
 
 /// A setting that counts things.
 fn count(name: &str, value: isize, least: usize) -> PyResult<usize> {
@@ -87,6 +83,13 @@ impl<'py> FromPyObject<'_, 'py> for Seed {
 /// A batch is yours until you drop it: its memory goes back to the loader's pool when the last tensor on it dies.
 /// `output` says what its parts are: "torch", "numpy" or "view"; by default torch if it is installed, else NumPy.
 ///
+/// `pin_memory` makes batches in memory that torch has pinned for its accelerator, so that `batch.to(device, non_blocking=True)` copies
+/// while you go on; nothing is copied for it, and memory comes back to torch's own pool. Without an accelerator it warns, as torch does.
+///
+/// `device`, such as "cuda" or a `torch.device`, gives batches there. They are made in pinned memory and copied on a stream of their own: with
+/// workers, the next one is on its way while you use one. Of images whose transforms end in `ToDtype` and `Normalize`, bytes are sent, and the
+/// device computes the floats, to the same bits as the CPU would. A batch is then an ordinary tensor of the device.
+///
 /// `stores` says how batches are written, which changes the speed and never the bytes. "auto" writes those of four or more second-level
 /// caches (as this machine has them, some MB) past the cache, which is right for most. "stream" always does: choose it
 /// where small batches are only copied on, to a GPU for one, or where much else should stay in cache. "cached" never does: choose
@@ -106,6 +109,8 @@ pub(crate) struct PyLoader {
     structure: Arc<Structure>,
     output: Output,
     sampler: Option<Py<PyAny>>,
+    /// An `ndlens._device.Wire`, where batches go to a device.
+    wire: Option<Py<PyAny>>,
 }
 
 /// Weights as numbers in a list, or in anything `nl.view` takes.
@@ -140,10 +145,11 @@ impl PyLoader {
     #[pyo3(
         signature = (fields, *, batch_size = 1, shuffle = false, seed = Seed(0), num_workers = 0, drop_last = false,
             prefetch_factor = 2, transforms = None, joint = None, return_params = false, output = None, rank = None, world_size = None, remainder = "pad",
-            sampler = None, stores = "auto", order = "ndlens", weights = None, replacement = true, num_samples = None),
+            sampler = None, stores = "auto", order = "ndlens", weights = None, replacement = true, num_samples = None,
+            pin_memory = false, device = None),
         text_signature = "(fields, *, batch_size=1, shuffle=False, seed=0, num_workers=0, drop_last=False, \
             prefetch_factor=2, transforms=None, joint=None, return_params=False, output=None, rank=None, world_size=None, remainder='pad', sampler=None, stores='auto', \
-            order='ndlens', weights=None, replacement=True, num_samples=None)"
+            order='ndlens', weights=None, replacement=True, num_samples=None, pin_memory=False, device=None)"
     )]
     #[expect(clippy::too_many_arguments, clippy::fn_params_excessive_bools, reason = "Python's keywords")]
     fn new(
@@ -167,8 +173,12 @@ impl PyLoader {
         weights: Option<&Bound<'_, PyAny>>,
         replacement: bool,
         num_samples: Option<isize>,
+        pin_memory: bool,
+        device: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let py = fields.py();
+        let output = Output::extract(py, output)?;
+        let destination = Destination::extract(py, output, pin_memory, device)?;
         let samplers = [("shuffle", shuffle), ("sampler", sampler.is_some()), ("weights", weights.is_some())];
         let mut given = samplers.iter().filter(|(_, given)| *given).map(|(name, _)| *name);
         if let (Some(first), Some(second)) = (given.next(), given.next()) {
@@ -199,6 +209,8 @@ impl PyLoader {
             return_params,
             shard,
             storing: Storing::from_name(stores).or_raise()?,
+            memory: if destination.pins { Memory::Supplied } else { Memory::Pooled },
+            values: if destination.device.is_some() { Values::Deferred } else { Values::Computed },
         };
         let (structure, fields) = extract_fields_and_transforms(fields, transforms, joint)?;
         let mut loader = Loader::new(fields, config).or_raise()?;
@@ -206,11 +218,17 @@ impl PyLoader {
             let samples = num_samples.map(|samples| count("num_samples", samples, 1)).transpose()?;
             loader = loader.with_weights(extract_weights(weights, replacement, samples)?).or_raise()?;
         }
-        let output = Output::extract(py, output)?;
         for (name, dtype) in loader.dtypes() {
             output.check(py, dtype).map_err(|error| in_place(py, &format!("field {name:?}"), error))?;
         }
-        Ok(PyLoader { loader, structure: Arc::new(structure), output, sampler: sampler.map(Bound::unbind) })
+        let wire = destination.wire(&loader)?;
+        Ok(PyLoader {
+            loader,
+            structure: Arc::new(structure),
+            output,
+            sampler: sampler.map(Bound::unbind),
+            wire: wire.map(Bound::unbind),
+        })
     }
 
     /// The number of batches in an epoch, for this rank.
@@ -222,18 +240,20 @@ impl PyLoader {
     }
 
     /// Starts the next epoch, or what is left of the one that `load_state_dict` told of.
-    fn __iter__(&self, py: Python<'_>) -> PyResult<PyEpoch> {
+    fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let epoch = match &self.sampler {
             Some(sampler) => self.loader.start_epoch_of(sampled(sampler.bind(py))?),
             // Making an order that is a list takes a while.
             None => py.detach(|| self.loader.start_epoch()),
         };
-        Ok(PyEpoch {
-            epoch: Mutex::new(Some(epoch.or_raise()?)),
-            process: std::process::id(),
-            structure: Arc::clone(&self.structure),
-            output: self.output,
-        })
+        let config = self.loader.config();
+        let pinned = config.memory == Memory::Supplied;
+        let epoch = PyEpoch::new(epoch.or_raise()?, Arc::clone(&self.structure), self.output, pinned);
+        match &self.wire {
+            // Without workers, to look ahead would be to make the next batch before this one is used.
+            Some(wire) => destination::epoch(py, epoch, wire, config.num_workers > 0),
+            None => epoch.into_bound_py_any(py),
+        }
     }
 
     /// The epoch that the next `for` loop runs, from 0 on.
@@ -251,6 +271,12 @@ impl PyLoader {
     #[getter]
     fn batch_size(&self) -> usize {
         self.loader.config().batch_size
+    }
+
+    /// Whether batches are made in pinned memory.
+    #[getter]
+    fn pin_memory(&self) -> bool {
+        self.loader.config().memory == Memory::Supplied
     }
 
     /// Whether a last batch of fewer items is left out.
@@ -333,87 +359,5 @@ impl PyLoader {
             if config.shuffle { "True" } else { "False" },
             config.num_workers
         )
-    }
-}
-
-/// The batches of one epoch; what `iter(loader)` gives.
-#[pyclass(frozen, name = "Epoch", module = "ndlens")]
-pub(crate) struct PyEpoch {
-    /// None once it is over: its threads are gone by then.
-    epoch: Mutex<Option<Epoch>>,
-    process: u32,
-    structure: Arc<Structure>,
-    output: Output,
-}
-
-#[pymethods]
-impl PyEpoch {
-    fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
-        slf
-    }
-
-    fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        loop {
-            let progress = py.detach(|| {
-                let Some(mut epoch) = self.lock() else {
-                    return Progress::Batch(Err(ndlens::loader::Error::Forked));
-                };
-                let progress =
-                    epoch.as_mut().map_or(Progress::Finished, |epoch| epoch.next_within(SIGNAL_INTERVAL));
-                let over = matches!(progress, Progress::Finished | Progress::Batch(Err(_)));
-                let ended = if over { epoch.take() } else { None };
-                // In this order: what an epoch frees may need the interpreter, for which its holder may wait for us.
-                drop(epoch);
-                drop(ended);
-                progress
-            });
-            match progress {
-                Progress::Batch(batch) => {
-                    return self.wrap(py, batch.or_raise()?).map(Some);
-                }
-                Progress::Finished => return Ok(None),
-                Progress::Pending => py.check_signals()?,
-            }
-        }
-    }
-
-    /// Batches not yet taken.
-    fn __length_hint__(&self, py: Python<'_>) -> usize {
-        // Detached: whoever holds the epoch may need the interpreter before letting it go.
-        py.detach(|| self.lock().and_then(|epoch| epoch.as_ref().map(Epoch::remaining))).unwrap_or(0)
-    }
-}
-
-impl PyEpoch {
-    fn wrap<'py>(&self, py: Python<'py>, batch: Batch) -> PyResult<Bound<'py, PyAny>> {
-        let params = batch
-            .params()
-            .map(|texts| self.structure.wrap_parts(py, texts.iter().map(|text| params::from_text(py, text))));
-        let params = params.transpose()?;
-        let batch = self.structure.wrap(py, self.output, batch.into_views())?;
-        match params {
-            Some(params) => (batch, params).into_bound_py_any(py),
-            None => Ok(batch),
-        }
-    }
-
-    /// The epoch, or None where a thread that held it at a fork stayed in the parent, and so will never let go.
-    fn lock(&self) -> Option<MutexGuard<'_, Option<Epoch>>> {
-        if self.process == std::process::id() {
-            return Some(self.epoch.lock().unwrap_or_else(PoisonError::into_inner));
-        }
-        match self.epoch.try_lock() {
-            Ok(epoch) => Some(epoch),
-            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => None,
-        }
-    }
-}
-
-impl Drop for PyEpoch {
-    fn drop(&mut self) {
-        let epoch = self.epoch.get_mut().unwrap_or_else(PoisonError::into_inner).take();
-        // Joining waits for the chunks in hand; let others run Python meanwhile.
-        Python::attach(|py| py.detach(|| drop(epoch)));
     }
 }

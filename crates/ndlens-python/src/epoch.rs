@@ -1,0 +1,184 @@
+//! The iterator of a loader's batches.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::Duration;
+
+use ndlens::loader::{Batch, Epoch, Error, Progress, Receipt};
+use pyo3::IntoPyObjectExt;
+use pyo3::exceptions::PyStopIteration;
+use pyo3::prelude::*;
+
+use crate::error::OrRaise;
+use crate::fields::{Output, Structure};
+use crate::params;
+use crate::pinned::{Fresh, Pinned};
+
+/// How long to wait for a batch before looking for Ctrl-C.
+const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
+
+/// The batches of one epoch; what `iter(loader)` gives.
+#[pyclass(frozen, name = "Epoch", module = "ndlens")]
+pub(crate) struct PyEpoch {
+    /// None once it is over: its threads are gone by then.
+    epoch: Mutex<Option<Epoch>>,
+    process: u32,
+    structure: Arc<Structure>,
+    output: Output,
+    /// Of batches that are taken and not handed out.
+    receipts: Mutex<VecDeque<Receipt>>,
+    /// What batches are made on, where they are made in pinned memory.
+    pinned: Option<Pinned>,
+}
+
+/// A batch's parts, one for each field, and what was drawn for each.
+type Parts<'py> = (Vec<Bound<'py, PyAny>>, Option<Vec<Bound<'py, PyAny>>>);
+
+#[pymethods]
+impl PyEpoch {
+    fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        loop {
+            match self.take_within(py, SIGNAL_INTERVAL)? {
+                Progress::Batch(batch) => {
+                    let (parts, params) = self.parts(py, batch.or_raise()?)?;
+                    self.hand_out(py);
+                    return self.wrap(py, parts, params).map(Some);
+                }
+                Progress::Finished => return Ok(None),
+                Progress::Pending => py.check_signals()?,
+            }
+        }
+    }
+
+    /// The parts of the next batch and what was drawn for each, before they go further; None if it is not there and we do not wait.
+    #[pyo3(name = "_take", signature = (*, wait))]
+    fn take<'py>(&self, py: Python<'py>, wait: bool) -> PyResult<Option<Parts<'py>>> {
+        loop {
+            let patience = if wait { SIGNAL_INTERVAL } else { Duration::ZERO };
+            match self.take_within(py, patience)? {
+                Progress::Batch(batch) => return self.parts(py, batch.or_raise()?).map(Some),
+                Progress::Finished => return Err(PyStopIteration::new_err(())),
+                Progress::Pending if wait => py.check_signals()?,
+                Progress::Pending => return Ok(None),
+            }
+        }
+    }
+
+    /// Counts the next of the batches that were taken as handed out.
+    #[pyo3(name = "_hand_out")]
+    fn hand_out(&self, py: Python<'_>) {
+        let receipt = self.receipts.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        py.detach(|| receipt.inspect(Receipt::hand_out));
+    }
+
+    /// A batch of these parts, in the structure of the fields.
+    #[pyo3(name = "_wrap")]
+    fn wrap<'py>(
+        &self,
+        py: Python<'py>,
+        parts: Vec<Bound<'py, PyAny>>,
+        params: Option<Vec<Bound<'py, PyAny>>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let batch = self.structure.wrap_parts(py, parts.into_iter().map(Ok))?;
+        match params {
+            Some(params) => {
+                let params = self.structure.wrap_parts(py, params.into_iter().map(Ok))?;
+                (batch, params).into_bound_py_any(py)
+            }
+            None => Ok(batch),
+        }
+    }
+
+    /// Batches not yet taken.
+    fn __length_hint__(&self, py: Python<'_>) -> usize {
+        // Detached: whoever holds the epoch may need the interpreter before letting it go.
+        py.detach(|| self.lock().and_then(|epoch| epoch.as_ref().map(Epoch::remaining))).unwrap_or(0)
+    }
+}
+
+impl PyEpoch {
+    pub(crate) fn new(epoch: Epoch, structure: Arc<Structure>, output: Output, pins: bool) -> Self {
+        PyEpoch {
+            epoch: Mutex::new(Some(epoch)),
+            process: std::process::id(),
+            structure,
+            output,
+            receipts: Mutex::default(),
+            pinned: pins.then(Pinned::default),
+        }
+    }
+
+    /// The next batch, if it comes so soon.
+    fn take_within(&self, py: Python<'_>, patience: Duration) -> PyResult<Progress> {
+        if let Some(pinned) = &self.pinned {
+            self.supply(py, pinned)?;
+        }
+        Ok(py.detach(|| {
+            let Some(mut epoch) = self.lock() else { return Progress::Batch(Err(Error::Forked)) };
+            let progress = epoch.as_mut().map_or(Progress::Finished, |epoch| epoch.take_within(patience));
+            let over = matches!(progress, Progress::Finished | Progress::Batch(Err(_)));
+            let ended = if over { epoch.take() } else { None };
+            // In this order: what an epoch frees may need the interpreter, for which its holder may wait for us.
+            drop(epoch);
+            drop(ended);
+            progress
+        }))
+    }
+
+    /// Brings memory for the batches that can be begun.
+    fn supply(&self, py: Python<'_>, pinned: &Pinned) -> PyResult<()> {
+        let needs = |epoch: &Epoch| (epoch.unsupplied(), epoch.batch_bytes().collect::<Vec<_>>());
+        let (batches, sizes) =
+            py.detach(|| self.lock().and_then(|epoch| epoch.as_ref().map(needs))).unwrap_or_default();
+        for _ in 0..batches {
+            // Known before a batch can come on it.
+            let fresh = pinned.keep(Fresh::allocate(py, &sizes)?);
+            py.detach(|| match self.lock().as_deref() {
+                Some(Some(epoch)) => fresh.give(epoch),
+                _ => Ok(()),
+            })
+            .or_raise()?;
+        }
+        Ok(())
+    }
+
+    /// The parts of a batch, and what was drawn for each.
+    fn parts<'py>(&self, py: Python<'py>, batch: Batch) -> PyResult<Parts<'py>> {
+        if let Some(receipt) = batch.receipt() {
+            self.receipts.lock().unwrap_or_else(PoisonError::into_inner).push_back(receipt.clone());
+        }
+        let from_texts =
+            |texts: &[String]| texts.iter().map(|text| params::from_text(py, text)).collect::<PyResult<_>>();
+        let params = batch.params().map(from_texts).transpose()?;
+        let views = batch.into_views();
+        let parts = match &self.pinned {
+            Some(pinned) => pinned.take(py, &views)?,
+            None => views.into_iter().map(|view| self.output.wrap(py, view)).collect::<PyResult<_>>()?,
+        };
+        Ok((parts, params))
+    }
+
+    /// The epoch, or None where a thread that held it at a fork stayed in the parent, and so will never let go.
+    fn lock(&self) -> Option<MutexGuard<'_, Option<Epoch>>> {
+        if self.process == std::process::id() {
+            return Some(self.epoch.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+        match self.epoch.try_lock() {
+            Ok(epoch) => Some(epoch),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+}
+
+impl Drop for PyEpoch {
+    fn drop(&mut self) {
+        let epoch = self.epoch.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        // Joining waits for the chunks in hand; let others run Python meanwhile.
+        Python::attach(|py| py.detach(|| drop(epoch)));
+    }
+}
