@@ -34,6 +34,7 @@ fuzz-layout: build ## Compare 100,000 random chains of operations with NumPy (ab
 
 loom: ## Run the loader's threads and locks in every order that loom can tell apart (a build of its own)
 	RUSTFLAGS='--cfg loom' cargo test -p ndlens-loader --release --test loom --target-dir target/loom
+	RUSTFLAGS='--cfg loom' cargo test -p ndlens-loader --release --lib --target-dir target/loom in_every_order
 
 lint: build ## Check format, lints, types, stubs, documentation and spelling
 	cargo clippy --version >/dev/null 2>&1 || rustup component add clippy rustfmt

@@ -59,6 +59,7 @@ mod supply;
 mod sync;
 mod torch_order;
 mod transform;
+mod turn;
 mod walk;
 mod weights;
 mod windows;

@@ -1,42 +1,23 @@
 //! Batch memory between processes: a worker fills a slot, another process has it until its last view dies, and the worker fills
 //! it again.
 //!
-//! A slot is an arena of shared memory; one word of its header says whose turn it is. It goes one way round:
-//!
-//! ```text
-//!  FREE --lease--> FILLING --send--> SENT --receive--> TAKEN --last view dies--> FREE
-//!                     |  never sent: FREE again
-//! ```
-//!
-//! The word also counts how often the slot was leased, and a message says which of these it is about: one that is read again after
-//! its slot went round finds another count there.
+//! A slot is an arena of shared memory; one word of its header says whose turn it is, as `turn.rs` has it.
 //!
 //! A ring has as many slots as were ever in use at once. They are gone with the worker, but for those that another process
 //! still looks at.
 
 #![expect(unsafe_code, reason = "lends the memory of slots; see UNSAFE.md")]
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use ndlens_core::{Access, Buffer, Owner};
 use ndlens_store::{Arena, Handle};
 
 use crate::error::{Error, Result};
+use crate::turn::Turn;
 
-const FREE: u64 = 0;
-const FILLING: u64 = 1;
-const SENT: u64 = 2;
-const TAKEN: u64 = 3;
-
-/// The word: the number of the lease times this, plus whose turn it is.
-const TURNS: u64 = 4;
-
-fn word(lease: u64, turn: u64) -> u64 {
-    lease.wrapping_mul(TURNS).wrapping_add(turn)
-}
-
-fn state(arena: &Arena) -> &AtomicU64 {
+fn word(arena: &Arena) -> &AtomicU64 {
     &arena.words()[0]
 }
 
@@ -66,23 +47,21 @@ impl Ring {
     /// [`Error::Store`] where there is no memory.
     pub fn lease(&self, len: usize) -> Result<Arc<Slot>> {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        // Acquire: what was read from the slot was read before it came back.
-        let is_free = |arena: &Arena, slot: &Weak<Slot>| {
-            slot.strong_count() == 0 && state(arena).load(Ordering::Acquire) % TURNS == FREE
-        };
+        let is_free =
+            |arena: &Arena, slot: &Weak<Slot>| slot.strong_count() == 0 && Turn::is_free(word(arena));
         // A slot that came back and is too small is never used again.
         slots.retain(|(arena, slot)| arena.len() >= len || !is_free(arena, slot));
-        let at = slots.iter().position(|(arena, slot)| is_free(arena, slot)).unwrap_or(slots.len());
-        if at == slots.len() {
+        loop {
+            let mut back = slots.iter_mut().filter(|(arena, slot)| is_free(arena, slot));
+            let back = back.find_map(|slot| Some((Turn::lease(word(&slot.0))?, slot)));
+            if let Some((turn, (arena, weak))) = back {
+                let slot = Arc::new(Slot { arena: Arc::clone(arena), turn });
+                *weak = Arc::downgrade(&slot);
+                return Ok(slot);
+            }
+            // A new one is free, as its words are 0.
             slots.push((Arena::create(len.max(1))?, Weak::new()));
         }
-        let (arena, weak) = &mut slots[at];
-        // Relaxed: nobody else looks at a free slot.
-        let lease = (state(arena).load(Ordering::Relaxed) / TURNS).wrapping_add(1);
-        let slot = Arc::new(Slot { arena: Arc::clone(arena), lease, ends: FILLING });
-        state(arena).store(slot.word(FILLING), Ordering::Relaxed);
-        *weak = Arc::downgrade(&slot);
-        Ok(slot)
     }
 
     /// The number of slots.
@@ -100,19 +79,12 @@ impl Ring {
 #[derive(Debug)]
 pub struct Slot {
     arena: Arc<Arena>,
-    /// Which lease of the arena this is.
-    lease: u64,
-    /// Whose turn ends with this.
-    ends: u64,
+    turn: Turn,
 }
 
 impl Owner for Slot {}
 
 impl Slot {
-    fn word(&self, turn: u64) -> u64 {
-        word(self.lease, turn)
-    }
-
     /// Its memory, which holds the slot.
     pub fn buffer(slot: &Arc<Self>) -> Buffer {
         let len = slot.arena.len();
@@ -128,10 +100,9 @@ impl Slot {
     ///
     /// [`Error::Store`].
     pub fn send(&self) -> Result<Vec<u8>> {
-        let message = [self.arena.handle()?.to_bytes().as_slice(), &self.lease.to_le_bytes()].concat();
-        // Release: what was written is there for whoever receives it. It fails where it was sent before.
-        let (filling, sent) = (self.word(FILLING), self.word(SENT));
-        let _ = state(&self.arena).compare_exchange(filling, sent, Ordering::Release, Ordering::Relaxed);
+        let message =
+            [self.arena.handle()?.to_bytes().as_slice(), &self.turn.number().to_le_bytes()].concat();
+        self.turn.send(word(&self.arena));
         Ok(message)
     }
 
@@ -144,27 +115,14 @@ impl Slot {
         // What is too short for a lease is no handle either.
         let (handle, lease) = message.split_last_chunk().unwrap_or((message, &[0; 8]));
         let (arena, lease) = (Handle::from_bytes(handle)?.open()?, u64::from_le_bytes(*lease));
-        // Acquire: see `send`.
-        let taken = state(&arena).compare_exchange(
-            word(lease, SENT),
-            word(lease, TAKEN),
-            Ordering::Acquire,
-            Ordering::Relaxed,
-        );
-        taken.map_err(|_| Error::AlreadyReceived)?;
-        Ok(Arc::new(Slot { arena, lease, ends: TAKEN }))
+        let turn = Turn::receive(word(&arena), lease).ok_or(Error::AlreadyReceived)?;
+        Ok(Arc::new(Slot { arena, turn }))
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        // Release: what was read of it was read before. It fails where it was sent on, and is somebody else's.
-        let _ = state(&self.arena).compare_exchange(
-            self.word(self.ends),
-            self.word(FREE),
-            Ordering::Release,
-            Ordering::Relaxed,
-        );
+        self.turn.end(word(&self.arena));
     }
 }
 
@@ -202,7 +160,8 @@ mod tests {
         drop(ring.lease(10).unwrap());
         let slot = ring.lease(10).unwrap();
         assert_eq!(ring.len(), 1);
-        let early = [slot.arena.handle().unwrap().to_bytes().as_slice(), &slot.lease.to_le_bytes()].concat();
+        let early =
+            [slot.arena.handle().unwrap().to_bytes().as_slice(), &slot.turn.number().to_le_bytes()].concat();
         assert!(matches!(Slot::receive(&early), Err(Error::AlreadyReceived)));
         let handle = slot.send().unwrap();
         let _received = Slot::receive(&handle).unwrap();

@@ -1,0 +1,183 @@
+//! Whose turn it is with memory that goes between processes: one word, and the only ways it may change.
+//!
+//! ```text
+//!  FREE --lease--> FILLING --send--> SENT --receive--> TAKEN --end--> FREE
+//!                     |  end, never sent: FREE again
+//! ```
+//!
+//! The word also counts how often the memory was leased, and a message says which of these it is about: one that is read again after
+//! the memory went round finds another count there.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+const FREE: u64 = 0;
+const FILLING: u64 = 1;
+const SENT: u64 = 2;
+const TAKEN: u64 = 3;
+
+/// The word: the number of the lease times this, plus whose turn it is.
+const TURNS: u64 = 4;
+
+/// An atomic number: std's, or that of loom, which tries every order of events.
+pub(crate) trait Word {
+    fn get(&self, order: Ordering) -> u64;
+    /// Changes it if it is `from`.
+    fn change(&self, from: u64, to: u64, order: Ordering) -> bool;
+}
+
+impl Word for AtomicU64 {
+    fn get(&self, order: Ordering) -> u64 {
+        self.load(order)
+    }
+
+    fn change(&self, from: u64, to: u64, order: Ordering) -> bool {
+        self.compare_exchange(from, to, order, Ordering::Relaxed).is_ok()
+    }
+}
+
+/// One turn of one lease: what its holder may end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Turn {
+    lease: u64,
+    whose: u64,
+}
+
+impl Turn {
+    /// Whether nobody has the memory.
+    pub(crate) fn is_free(word: &impl Word) -> bool {
+        // Acquire: what was read there was read before it came back.
+        word.get(Ordering::Acquire) % TURNS == FREE
+    }
+
+    /// Takes free memory to fill it; None where it is not free. Only its owner leases, from one thread at a time.
+    pub(crate) fn lease(word: &impl Word) -> Option<Self> {
+        // Acquire: as in `is_free`.
+        let lease = Some(word.get(Ordering::Acquire)).filter(|was| was % TURNS == FREE)? / TURNS;
+        let filling = Turn { lease: lease.wrapping_add(1), whose: FILLING };
+        let free = Turn { lease, whose: FREE };
+        // Relaxed: nobody reads what is there before it is sent.
+        word.change(free.word(), filling.word(), Ordering::Relaxed).then_some(filling)
+    }
+
+    /// Lets another process receive it. It changes nothing where that was done before.
+    pub(crate) fn send(self, word: &impl Word) {
+        // Release: what was written is there for whoever receives it.
+        word.change(self.word(), Turn { whose: SENT, ..self }.word(), Ordering::Release);
+    }
+
+    /// Takes what was sent under this number of a lease; None where somebody has, or it was another lease.
+    pub(crate) fn receive(word: &impl Word, lease: u64) -> Option<Self> {
+        let (sent, taken) = (Turn { lease, whose: SENT }, Turn { lease, whose: TAKEN });
+        // Acquire: see `send`.
+        word.change(sent.word(), taken.word(), Ordering::Acquire).then_some(taken)
+    }
+
+    /// Ends this turn, so that the memory is free; not where it was sent on, and is somebody else's.
+    pub(crate) fn end(self, word: &impl Word) {
+        // Release: what was read there was read before.
+        word.change(self.word(), Turn { whose: FREE, ..self }.word(), Ordering::Release);
+    }
+
+    /// What a message says.
+    pub(crate) fn number(self) -> u64 {
+        self.lease
+    }
+
+    fn word(self) -> u64 {
+        self.lease.wrapping_mul(TURNS).wrapping_add(self.whose)
+    }
+}
+
+/// Two processes are two threads here.
+#[cfg(all(test, loom))]
+mod in_every_order {
+    use super::*;
+    use loom::cell::UnsafeCell;
+    use loom::sync::Arc;
+
+    impl Word for loom::sync::atomic::AtomicU64 {
+        fn get(&self, order: Ordering) -> u64 {
+            self.load(order)
+        }
+
+        fn change(&self, from: u64, to: u64, order: Ordering) -> bool {
+            self.compare_exchange(from, to, order, Ordering::Relaxed).is_ok()
+        }
+    }
+
+    /// Memory whose races loom sees, and its word.
+    struct Memory {
+        word: loom::sync::atomic::AtomicU64,
+        /// Tells loom who is at the batch, when.
+        place: UnsafeCell<()>,
+        batch: AtomicU64,
+    }
+
+    impl Memory {
+        fn new() -> Arc<Self> {
+            let word = loom::sync::atomic::AtomicU64::new(0);
+            Arc::new(Memory { word, place: UnsafeCell::new(()), batch: AtomicU64::new(0) })
+        }
+
+        /// Leases, fills and sends it; None where it is not free.
+        fn fill(&self, batch: u64) -> Option<u64> {
+            let turn = Turn::lease(&self.word)?;
+            self.place.with_mut(|_| self.batch.store(batch, Ordering::Relaxed));
+            turn.send(&self.word);
+            // As a slot does that was sent when it is dropped.
+            turn.end(&self.word);
+            Some(turn.number())
+        }
+
+        /// Receives, reads and lets go of it.
+        fn read(&self, lease: u64) -> Option<u64> {
+            let turn = Turn::receive(&self.word, lease)?;
+            let batch = self.place.with(|_| self.batch.load(Ordering::Relaxed));
+            turn.end(&self.word);
+            Some(batch)
+        }
+    }
+
+    #[test]
+    fn memory_is_filled_again_only_once_it_was_read() {
+        loom::model(|| {
+            let memory = Memory::new();
+            // It was there before the message, so that nothing but the word tells it what was written.
+            let reader = {
+                let memory = Arc::clone(&memory);
+                loom::thread::spawn(move || {
+                    loop {
+                        if let Some(batch) = memory.read(1) {
+                            return batch;
+                        }
+                        loom::thread::yield_now();
+                    }
+                })
+            };
+            assert_eq!(memory.fill(1), Some(1));
+            let second = memory.fill(2);
+            assert_eq!(reader.join().unwrap(), 1);
+            // Filled meanwhile or not, it holds what its last message says.
+            let second = second.unwrap_or_else(|| memory.fill(2).unwrap());
+            assert_eq!(memory.read(second), Some(2));
+        });
+    }
+
+    #[test]
+    fn a_batch_is_received_once_and_a_stale_message_takes_no_other() {
+        loom::model(|| {
+            let memory = Memory::new();
+            let first = memory.fill(1).unwrap();
+            let readers = [0, 1].map(|_| {
+                let memory = Arc::clone(&memory);
+                loom::thread::spawn(move || memory.read(first))
+            });
+            let second = memory.fill(2);
+            let read = readers.map(|reader| reader.join().unwrap());
+            assert!(read == [Some(1), None] || read == [None, Some(1)]);
+            if let Some(second) = second {
+                assert_eq!((memory.read(first), memory.read(second)), (None, Some(2)));
+            }
+        });
+    }
+}
