@@ -50,6 +50,7 @@ mod position;
 mod ragged;
 mod replay;
 mod ring;
+mod room;
 mod scratch;
 mod shard;
 mod source;

@@ -11,7 +11,7 @@
 use ndlens_core::{Buffer, DType, Layout, Order, View, ViewRef};
 
 use crate::error::{Error, Result};
-use crate::order::with_room_for;
+use crate::room::with_room_for;
 use crate::source::{ItemShape, Source, all_there, buffers_of};
 
 /// Axes that may differ from item to item.

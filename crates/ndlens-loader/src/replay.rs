@@ -5,7 +5,7 @@ use ndlens_kernels::Stores;
 
 use crate::error::{Error, Result};
 use crate::loader::Field;
-use crate::order::with_room_for;
+use crate::room::with_room_for;
 use crate::scratch::Scratch;
 use crate::transform::Program;
 

@@ -8,7 +8,7 @@
 //! 623-dimensionally equidistributed uniform pseudo-random number generator", 1998), seeded with the low 32 bits of the seed.
 
 use crate::error::Result;
-use crate::order::with_room_for;
+use crate::room::with_room_for;
 
 /// Numbers of the twister's state.
 const STATE: usize = 624;

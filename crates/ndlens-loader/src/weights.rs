@@ -25,7 +25,8 @@ use ndlens_kernels::{Step, Stores, ValueMap};
 
 use crate::draws::Stream;
 use crate::error::{Error, Result};
-use crate::order::{Order, mix, with_room_for};
+use crate::order::{Order, mix};
+use crate::room::with_room_for;
 
 /// The stream that draws are made of. A field of this name would share it, but draws for items of its own.
 const STREAM: &str = "weights";
