@@ -18,33 +18,12 @@ from safetensors.numpy import save_file as save_numpy
 from safetensors.torch import load_file, save_file
 from tests.buffers import pointer
 from tests.loading import succeeds
+from tests.samples import DTYPES
 from torch.multiprocessing import get_context
 
 import ndlens as nl
 
 MODES: list[Any] = ["r", "c", "r+"]
-
-DTYPES = [
-    torch.bool,
-    torch.uint8,
-    torch.int8,
-    torch.uint16,
-    torch.int16,
-    torch.uint32,
-    torch.int32,
-    torch.uint64,
-    torch.int64,
-    torch.float16,
-    torch.bfloat16,
-    torch.float32,
-    torch.float64,
-    torch.complex64,
-    torch.float8_e4m3fn,
-    torch.float8_e5m2,
-    torch.float8_e4m3fnuz,
-    torch.float8_e5m2fnuz,
-    torch.float8_e8m0fnu,
-]
 
 
 def model() -> dict[str, torch.Tensor]:

@@ -17,6 +17,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
+from tests.samples import RECORDS, SIMPLE, filled
 
 import ndlens as nl
 
@@ -43,19 +44,6 @@ def succeeds(program: str, *args: str) -> str:
     return done.stdout
 
 
-def filled(shape: tuple[int, ...], dtype: Any) -> Array:
-    """Elements of all sorts of bytes, none of them an invalid character or a NaN."""
-    count = int(np.prod(shape))
-    numbers = np.arange(1, count + 1) % 100
-    dtype = np.dtype(dtype)
-    if dtype.names is None:
-        return numbers.astype(dtype).reshape(shape)
-    a = np.zeros(shape, dtype)
-    for name in dtype.names:
-        a[name] = filled(a[name].shape, a[name].dtype)
-    return a
-
-
 def assert_same(view: nl.View, expected: Array) -> None:
     got = view.numpy()
     assert (got.shape, got.dtype) == (expected.shape, expected.dtype)
@@ -65,18 +53,6 @@ def assert_same(view: nl.View, expected: Array) -> None:
     # Loaded arrays are packed by NumPy; ours lie in the file, packed too.
     if expected.size:
         assert view.strides == expected.strides
-
-
-SIMPLE = ["?", *"bBhHiIqQefdFD", "S1", "S7", "U1", "U5"]
-RECORDS: list[Any] = [
-    [("x", "<f4"), ("y", "<i8")],
-    [("x", ">f4"), ("name", "S3"), ("title", "U2"), ("flag", "?")],
-    [("pixel", "u1", (3,)), ("matrix", "<f8", (2, 2))],
-    [("inner", [("a", "<i2"), ("b", [("c", ">u4"), ("d", "i1")])]), ("z", "<c16")],
-    np.dtype([("a", "i1"), ("b", "<f8"), ("c", "<i2")], align=True),
-    {"names": ["a", "b"], "formats": ["<i4", "<i4"], "offsets": [4, 12], "itemsize": 24},
-    [("größe", "<f4"), ("with space", "u1")],
-]
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -24,8 +24,7 @@ from hypothesis.extra import numpy as npst
 from safetensors.numpy import load_file as load_numpy
 from safetensors.torch import load_file
 from tests.loading import succeeds
-from tests.test_arrays import DTYPES
-from tests.test_open import RECORDS, SIMPLE, filled
+from tests.samples import DTYPES, RECORDS, SIMPLE, filled
 
 import ndlens as nl
 
