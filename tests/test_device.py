@@ -316,6 +316,30 @@ def test_an_error_comes_when_its_batch_is_due(accelerator: Accelerator, tmp_path
     assert list(batches) == []
 
 
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_a_batch_that_cannot_be_sent_is_not_handed_out_and_ends_the_epoch(
+    accelerator: Accelerator, monkeypatch: pytest.MonkeyPatch, num_workers: int
+) -> None:
+    loader = nl.Loader(np.arange(10), batch_size=2, num_workers=num_workers, device="cpu:0")
+    batches = iter(loader)
+    assert next(batches).tolist() == [0, 1]
+
+    def fails(*arguments: Any, **keywords: Any) -> torch.Tensor:
+        raise torch.OutOfMemoryError("no room")
+
+    monkeypatch.setattr(torch.Tensor, "to", fails)
+    with pytest.raises(torch.OutOfMemoryError):
+        # One may be on its way already.
+        for _ in range(2):
+            next(batches)
+    assert list(batches) == []
+    assert operator.length_hint(batches) == 0
+    monkeypatch.undo()
+    resumed = nl.Loader(np.arange(10), batch_size=2)
+    resumed.load_state_dict(loader.state_dict())
+    assert next(iter(resumed)).tolist() in ([2, 3], [4, 5])
+
+
 def test_parameters_come_with_their_batch(accelerator: Accelerator) -> None:
     settings = {**SETTINGS, "transforms": chain(), "return_params": True, "num_workers": 2}
     expected = list(nl.Loader(fields(), **settings))
@@ -337,7 +361,7 @@ def test_a_chip_whose_memory_is_the_hosts_needs_no_stream(monkeypatch: pytest.Mo
     wire = _device.Wire(torch.device("mps"), [None])
     monkeypatch.setattr(torch.Tensor, "to", lambda part, device, **keywords: part.clone())
     part = torch.arange(3)
-    sent = wire.send([part], None)
+    sent = wire.send([part], None, None)
     assert sent.event is None
     assert torch.equal(wire.receive(sent)[0], part)
     Accelerator(monkeypatch, "mps")

@@ -62,6 +62,8 @@ class _Sent(NamedTuple):
     # None where it has arrived.
     event: torch.Event | None
     params: list[Any] | None
+    # What counts it as handed out.
+    receipt: Any
 
 
 class Wire:
@@ -72,13 +74,13 @@ class Wire:
         self._deferred = [None if of_field is None else _Values(device, *of_field) for of_field in deferred]
         self._stream = None if device.type == "mps" else torch.Stream(device=device)
 
-    def send(self, parts: list[torch.Tensor], params: list[Any] | None) -> _Sent:
+    def send(self, parts: list[torch.Tensor], params: list[Any] | None, receipt: Any) -> _Sent:
         """Puts a batch on its way."""
         if self._stream is None:
-            return _Sent(self._copy(parts), parts, None, params)
+            return _Sent(self._copy(parts), parts, None, params, receipt)
         with self._stream:
             there = self._copy(parts)
-        return _Sent(there, parts, self._stream.record_event(), params)
+        return _Sent(there, parts, self._stream.record_event(), params, receipt)
 
     def receive(self, sent: _Sent) -> list[torch.Tensor]:
         """Gives a batch that was sent: whatever the current stream does from here on finds it there."""
@@ -144,26 +146,42 @@ class DeviceEpoch(Iterator[Any]):
         self._wire = wire
         self._looks_ahead = looks_ahead
         self._sent: deque[_Sent | Exception] = deque()
+        self._over = False
         self._lock = threading.Lock()
 
     def __next__(self) -> Any:
         with self._lock:
-            if not self._sent:
-                self._sent.append(self._wire.send(*self._epoch._take(wait=True)))
-            sent = self._sent.popleft()
-            if isinstance(sent, Exception):
-                raise sent
-            if self._looks_ahead:
-                self._look_ahead()
-            self._epoch._hand_out()
-            return self._epoch._wrap(self._wire.receive(sent), sent.params)
+            if self._over:
+                raise StopIteration
+            try:
+                return self._next()
+            except Exception:
+                # As any loader's: an error ends the epoch.
+                self._over = True
+                self._sent.clear()
+                raise
+
+    def _next(self) -> Any:
+        if not self._sent:
+            self._send(self._epoch._take(wait=True))
+        if self._looks_ahead and len(self._sent) == 1:
+            self._look_ahead()
+        sent = self._sent.popleft()
+        if isinstance(sent, Exception):
+            raise sent
+        batch = self._epoch._wrap(self._wire.receive(sent), sent.params)
+        sent.receipt.hand_out()
+        return batch
+
+    def _send(self, taken: tuple[list[torch.Tensor], list[Any] | None, Any]) -> None:
+        self._sent.append(self._wire.send(*taken))
 
     def _look_ahead(self) -> None:
         """Sends the next batch too, if it is made."""
         try:
             taken = self._epoch._take(wait=False)
             if taken is not None:
-                self._sent.append(self._wire.send(*taken))
+                self._send(taken)
         except StopIteration:
             pass
         except Exception as error:
@@ -172,4 +190,4 @@ class DeviceEpoch(Iterator[Any]):
 
     def __length_hint__(self) -> int:
         with self._lock:
-            return len(self._sent) + operator.length_hint(self._epoch)
+            return 0 if self._over else len(self._sent) + operator.length_hint(self._epoch)

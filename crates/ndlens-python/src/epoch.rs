@@ -1,6 +1,5 @@
 //! The iterator of a loader's batches.
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
@@ -25,14 +24,23 @@ pub(crate) struct PyEpoch {
     process: u32,
     structure: Arc<Structure>,
     output: Output,
-    /// Of batches that are taken and not handed out.
-    receipts: Mutex<VecDeque<Receipt>>,
     /// What batches are made on, where they are made in pinned memory.
     pinned: Option<Pinned>,
 }
 
-/// A batch's parts, one for each field, and what was drawn for each.
-type Parts<'py> = (Vec<Bound<'py, PyAny>>, Option<Vec<Bound<'py, PyAny>>>);
+/// A batch's parts, one for each field, what was drawn for each, and what counts it.
+type Taken<'py> = (Vec<Bound<'py, PyAny>>, Option<Vec<Bound<'py, PyAny>>>, PyReceipt);
+
+/// What counts a batch as handed out.
+#[pyclass(frozen, name = "_Receipt", module = "ndlens")]
+pub(crate) struct PyReceipt(Option<Receipt>);
+
+#[pymethods]
+impl PyReceipt {
+    fn hand_out(&self, py: Python<'_>) {
+        py.detach(|| self.0.as_ref().inspect(|receipt| receipt.hand_out()));
+    }
+}
 
 #[pymethods]
 impl PyEpoch {
@@ -44,8 +52,8 @@ impl PyEpoch {
         loop {
             match self.take_within(py, SIGNAL_INTERVAL)? {
                 Progress::Batch(batch) => {
-                    let (parts, params) = self.parts(py, batch.or_raise()?)?;
-                    self.hand_out(py);
+                    let (parts, params, receipt) = self.parts(py, batch.or_raise()?)?;
+                    receipt.hand_out(py);
                     return self.wrap(py, parts, params).map(Some);
                 }
                 Progress::Finished => return Ok(None),
@@ -54,9 +62,9 @@ impl PyEpoch {
         }
     }
 
-    /// The parts of the next batch and what was drawn for each, before they go further; None if it is not there and we do not wait.
+    /// The parts of the next batch, what was drawn for each and what counts it, before they go further; None if it is not there and we do not wait.
     #[pyo3(name = "_take", signature = (*, wait))]
-    fn take<'py>(&self, py: Python<'py>, wait: bool) -> PyResult<Option<Parts<'py>>> {
+    fn take<'py>(&self, py: Python<'py>, wait: bool) -> PyResult<Option<Taken<'py>>> {
         loop {
             let patience = if wait { SIGNAL_INTERVAL } else { Duration::ZERO };
             match self.take_within(py, patience)? {
@@ -66,13 +74,6 @@ impl PyEpoch {
                 Progress::Pending => return Ok(None),
             }
         }
-    }
-
-    /// Counts the next of the batches that were taken as handed out.
-    #[pyo3(name = "_hand_out")]
-    fn hand_out(&self, py: Python<'_>) {
-        let receipt = self.receipts.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-        py.detach(|| receipt.inspect(Receipt::hand_out));
     }
 
     /// A batch of these parts, in the structure of the fields.
@@ -107,7 +108,6 @@ impl PyEpoch {
             process: std::process::id(),
             structure,
             output,
-            receipts: Mutex::default(),
             pinned: pins.then(Pinned::default),
         }
     }
@@ -146,11 +146,9 @@ impl PyEpoch {
         Ok(())
     }
 
-    /// The parts of a batch, and what was drawn for each.
-    fn parts<'py>(&self, py: Python<'py>, batch: Batch) -> PyResult<Parts<'py>> {
-        if let Some(receipt) = batch.receipt() {
-            self.receipts.lock().unwrap_or_else(PoisonError::into_inner).push_back(receipt.clone());
-        }
+    /// The parts of a batch, what was drawn for each, and what counts it.
+    fn parts<'py>(&self, py: Python<'py>, batch: Batch) -> PyResult<Taken<'py>> {
+        let receipt = PyReceipt(batch.receipt().cloned());
         let from_texts =
             |texts: &[String]| texts.iter().map(|text| params::from_text(py, text)).collect::<PyResult<_>>();
         let params = batch.params().map(from_texts).transpose()?;
@@ -159,7 +157,7 @@ impl PyEpoch {
             Some(pinned) => pinned.take(py, &views)?,
             None => views.into_iter().map(|view| self.output.wrap(py, view)).collect::<PyResult<_>>()?,
         };
-        Ok((parts, params))
+        Ok((parts, params, receipt))
     }
 
     /// The epoch, or None where a thread that held it at a fork stayed in the parent, and so will never let go.
