@@ -216,9 +216,24 @@ REFUSED: list[tuple[Any, dict[str, Any], type[Exception], str]] = [
     ),
     (
         IMAGES,
-        {"transforms": [T.ToDtype("int32")]},
+        {"transforms": [T.ToDtype("complex64")]},
         ValueError,
-        'field "items": cannot convert uint8 to int32: the target must be float16, bfloat16, float32 or float64',
+        'field "items": cannot convert uint8 to complex64: the target must be bool, an integer or a float of 16 to 64 '
+        "bits",
+    ),
+    (
+        IMAGES,
+        {"transforms": [T.ToDtype("uint32", scale=True)]},
+        ValueError,
+        'field "items": cannot scale uint8 to uint32: of the integers only uint8, int8, uint16, int16, int32 and int64 '
+        "have a range to scale; convert with scale=False",
+    ),
+    (
+        IMAGES,
+        {"transforms": [T.ToDtype("float32"), T.ToDtype("int64", scale=True)]},
+        ValueError,
+        'field "items": cannot scale float32 to int64 safely: int64 has more digits than float32; scale to a narrower '
+        "integer, or convert with scale=False",
     ),
     (
         IMAGES.astype("c8"),

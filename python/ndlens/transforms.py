@@ -295,9 +295,16 @@ class RandomQuarterTurn(Transform):
 
 @dataclass(frozen=True, init=False, repr=False)
 class ToDtype(Transform):
-    """Elements converted to a floating-point `dtype`: a name, a torch or a NumPy dtype.
+    """Elements converted to `dtype`: bool, an integer, or a float of 16 to 64 bits; a name, a torch or a NumPy dtype.
 
-    `scale=True` takes the range of an integer dtype to 0..1. Bit-equal to torchvision's `to_dtype` on the CPU.
+    `scale=True` takes the range of an integer dtype to 0..1, 0..1 to that of an integer dtype, and integers to
+    integers by a shift. Bit-equal to torchvision's `to_dtype` on the CPU, which does not scale float32 to int32 or
+    int64, float64 to int64, nor integers from or to bool, uint32 and uint64: a `ValueError` where the loader is made.
+
+    To an integer, floats are truncated towards zero, and what does not fit keeps its low bits: -1.0 becomes 255 as
+    uint8. A float beyond 32 bits (64 for uint8, uint32 and 64-bit dtypes), or NaN, is what torch leaves open. Here it
+    is what torch gives on x86-64: 0 in dtypes of up to 16 bits and uint32, the lowest int32 and int64; as uint64 0 from
+    2^64 on and otherwise 2^63. As bool all but 0 is true, NaN too.
     """
 
     dtype: str

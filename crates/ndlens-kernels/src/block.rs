@@ -12,6 +12,7 @@ use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 use ndlens_core::DType;
 
+use crate::integer::{Integer, LIMIT_32, truncate_to_i64, truncate_to_u64};
 use crate::program::{Float, Op, Program, Stage};
 use crate::rows::Rows;
 use crate::scalar::of_channel;
@@ -19,10 +20,39 @@ use crate::scalar::of_channel;
 /// Elements of a block: 2 KiB of `f32` and 4 KiB of `f64`.
 const LEN: usize = 512;
 
-/// A block on its way through the stages: in `double` where its dtype is `f64`, in `single` for narrower floats.
+/// A block on its way through the stages, in one of its arrays.
 struct Block {
+    /// Floats of up to 32 bits.
     single: [f32; LEN],
     double: [f64; LEN],
+    /// Integers, those of `uint64` by their bits.
+    integer: [i64; LEN],
+    place: Place,
+}
+
+/// The array that a block's elements are in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Single,
+    Double,
+    Signed,
+    /// In that of integers, as `uint64`.
+    Unsigned,
+}
+
+impl Place {
+    /// Where elements of `source` are loaded to: where the first stage wants integers, if it can.
+    fn of_source(program: &Program) -> Place {
+        match (Float::from_dtype(&program.source), program.stages.first()) {
+            (Some(float), _) | (None, Some(&Stage::Float { dtype: float, .. })) => Place::of_float(float),
+            _ if program.source == DType::U64 => Place::Unsigned,
+            _ => Place::Signed,
+        }
+    }
+
+    fn of_float(dtype: Float) -> Place {
+        if dtype == Float::F64 { Place::Double } else { Place::Single }
+    }
 }
 
 /// The channels of a block's elements.
@@ -39,26 +69,29 @@ struct Channels {
 /// They must be readable and of the program's source.
 pub(crate) unsafe fn run(program: &Program, first: *const u8, rows: &Rows, dst: &mut [u8]) {
     let itemsize = program.dtype.itemsize();
-    let mut block = Block { single: [0.0; LEN], double: [0.0; LEN] };
-    let source = Float::from_dtype(&program.source).or(program.stages.first().map(|stage| stage.dtype));
-    let wide = source == Some(Float::F64);
+    let source = Place::of_source(program);
+    let mut block = Block { single: [0.0; LEN], double: [0.0; LEN], integer: [0; LEN], place: source };
     rows.for_each(|row| {
         let to = &mut dst[row.at * itemsize..][..row.count * itemsize];
         for (i, to) in to.chunks_mut(LEN * itemsize).enumerate() {
             let (done, count) = (i * LEN, to.len() / itemsize);
             let from = first.wrapping_offset(row.offset + done as isize * rows.stride_bytes);
+            block.place = source;
             // SAFETY: by invariant 1 of `Rows` these are `count` of its elements, for which the caller vouches.
-            unsafe { block.load(&program.source, wide, from, rows.stride_bytes, count) };
+            unsafe { block.load(&program.source, from, rows.stride_bytes, count) };
             let channel = if rows.cycle > 1 { done % rows.cycle } else { row.channel };
             let channels = Channels { first: channel, cycle: rows.cycle };
-            let mut in_double = wide;
             for (i, stage) in program.stages.iter().enumerate() {
                 // Between two stages; after the last, `store` rounds.
-                if i > 0 {
-                    block.round(program.stages[i - 1].dtype, count);
+                if i > 0
+                    && let Stage::Float { dtype, .. } = program.stages[i - 1]
+                {
+                    block.round(dtype, count);
                 }
-                block.compute(stage, in_double, count, channels);
-                in_double = stage.dtype == Float::F64;
+                match stage {
+                    Stage::Float { dtype, op } => block.compute(*dtype, op, count, channels),
+                    Stage::Integer { dtype, shift } => block.cut(*dtype, *shift, count),
+                }
             }
             block.store(&program.dtype, to);
         }
@@ -66,39 +99,50 @@ pub(crate) unsafe fn run(program: &Program, first: *const u8, rows: &Rows, dst: 
 }
 
 impl Block {
-    /// Reads `count` elements that stand `stride` bytes apart, into `double` if `wide`.
+    /// Reads `count` elements that stand `stride` bytes apart to their place.
     ///
     /// # Safety
     ///
     /// Each must be readable and of dtype `source`; `count` must be at most [`LEN`].
-    unsafe fn load(&mut self, source: &DType, wide: bool, from: *const u8, stride: isize, count: usize) {
+    unsafe fn load(&mut self, source: &DType, from: *const u8, stride: isize, count: usize) {
         macro_rules! load {
-            ($rust:ty, $element:ident => $single:expr, $double:expr) => {
-                if wide {
-                    for (i, out) in self.double[..count].iter_mut().enumerate() {
-                        // SAFETY: the caller vouches for element i; it need not be aligned.
-                        let $element = unsafe { element::<$rust>(from, stride, i) };
-                        *out = $double;
+            ($rust:ty, $element:ident => $single:expr, $double:expr $(, $integer:expr)?) => {
+                match self.place {
+                    Place::Single => {
+                        for (i, out) in self.single[..count].iter_mut().enumerate() {
+                            // SAFETY: the caller vouches for element i; it need not be aligned.
+                            let $element = unsafe { element::<$rust>(from, stride, i) };
+                            *out = $single;
+                        }
                     }
-                } else {
-                    for (i, out) in self.single[..count].iter_mut().enumerate() {
-                        // SAFETY: as above.
-                        let $element = unsafe { element::<$rust>(from, stride, i) };
-                        *out = $single;
+                    Place::Double => {
+                        for (i, out) in self.double[..count].iter_mut().enumerate() {
+                            // SAFETY: as above.
+                            let $element = unsafe { element::<$rust>(from, stride, i) };
+                            *out = $double;
+                        }
+                    }
+                    // Floats are never loaded as integers.
+                    Place::Signed | Place::Unsigned => {
+                        $(for (i, out) in self.integer[..count].iter_mut().enumerate() {
+                            // SAFETY: as above.
+                            let $element = unsafe { element::<$rust>(from, stride, i) };
+                            *out = $integer;
+                        })?
                     }
                 }
             };
         }
         match source {
-            DType::Bool => load!(u8, x => f32::from(x != 0), f64::from(x != 0)),
-            DType::U8 => load!(u8, x => x.into(), x.into()),
-            DType::I8 => load!(i8, x => x.into(), x.into()),
-            DType::U16 => load!(u16, x => x.into(), x.into()),
-            DType::I16 => load!(i16, x => x.into(), x.into()),
-            DType::U32 => load!(u32, x => x as f32, x.into()),
-            DType::I32 => load!(i32, x => x as f32, x.into()),
-            DType::U64 => load!(u64, x => x as f32, x as f64),
-            DType::I64 => load!(i64, x => x as f32, x as f64),
+            DType::Bool => load!(u8, x => f32::from(x != 0), f64::from(x != 0), i64::from(x != 0)),
+            DType::U8 => load!(u8, x => x.into(), x.into(), x.into()),
+            DType::I8 => load!(i8, x => x.into(), x.into(), x.into()),
+            DType::U16 => load!(u16, x => x.into(), x.into(), x.into()),
+            DType::I16 => load!(i16, x => x.into(), x.into(), x.into()),
+            DType::U32 => load!(u32, x => x as f32, x.into(), x.into()),
+            DType::I32 => load!(i32, x => x as f32, x.into(), x.into()),
+            DType::U64 => load!(u64, x => x as f32, x as f64, x.cast_signed()),
+            DType::I64 => load!(i64, x => x as f32, x as f64, x),
             DType::F16 => load!(u16, x => f16::from_bits(x).to_f32(), f16::from_bits(x).to_f64()),
             DType::Bf16 => load!(u16, x => bf16::from_bits(x).to_f32(), bf16::from_bits(x).to_f64()),
             DType::F32 => load!(f32, x => x, x.into()),
@@ -107,25 +151,72 @@ impl Block {
         }
     }
 
-    fn compute(&mut self, stage: &Stage, in_double: bool, count: usize, channels: Channels) {
-        let (single, double) = (&mut self.single[..count], &mut self.double[..count]);
-        if stage.dtype == Float::F64 {
-            match &stage.op {
-                Op::Cast if in_double => {}
-                Op::Cast => double.iter_mut().zip(single).for_each(|(d, s)| *d = f64::from(*s)),
+    /// An operation in a float.
+    fn compute(&mut self, dtype: Float, op: &Op, count: usize, channels: Channels) {
+        self.move_to(Place::of_float(dtype), count);
+        if dtype == Float::F64 {
+            let double = &mut self.double[..count];
+            match op {
+                Op::Cast => {}
                 Op::Scale(factor) => double.iter_mut().for_each(|x| *x *= factor),
                 Op::Sub(values) => channels.each(double, values, |x, mean| *x -= mean),
                 Op::Div(values) => channels.each(double, values, |x, std| *x /= std),
             }
             return;
         }
-        match &stage.op {
-            Op::Cast if in_double => single.iter_mut().zip(double).for_each(|(s, d)| *s = *d as f32),
+        let single = &mut self.single[..count];
+        match op {
             Op::Cast => {}
             Op::Scale(factor) => single.iter_mut().for_each(|x| *x *= *factor as f32),
             Op::Sub(values) => channels.each(single, values, |x, mean| *x -= mean as f32),
             Op::Div(values) => channels.each(single, values, |x, std| *x /= std as f32),
         }
+    }
+
+    /// Moves elements to a place of floats.
+    fn move_to(&mut self, place: Place, count: usize) {
+        fn convert<T: Copy, U>(from: &[T], to: &mut [U], f: impl Fn(T) -> U) {
+            to.iter_mut().zip(from).for_each(|(to, &from)| *to = f(from));
+        }
+        let (single, double) = (&mut self.single[..count], &mut self.double[..count]);
+        let integer = &self.integer[..count];
+        match (self.place, place) {
+            (Place::Double, Place::Single) => convert(double, single, |x| x as f32),
+            (Place::Single, Place::Double) => convert(single, double, f64::from),
+            (Place::Signed, Place::Single) => convert(integer, single, |x| x as f32),
+            (Place::Signed, Place::Double) => convert(integer, double, |x| x as f64),
+            (Place::Unsigned, Place::Single) => convert(integer, single, |x| x.cast_unsigned() as f32),
+            (Place::Unsigned, Place::Double) => convert(integer, double, |x| x.cast_unsigned() as f64),
+            _ => {}
+        }
+        self.place = place;
+    }
+
+    /// Makes integers of whatever there is: shifted, if there were integers, and cut to their width.
+    fn cut(&mut self, dtype: Integer, shift: i32, count: usize) {
+        let integer = &mut self.integer[..count];
+        match self.place {
+            Place::Single => {
+                // From 2^31 on, the low byte of an f32 is 0: 32 bits do, which vectors have an instruction for.
+                let by = if dtype == Integer::U8 { Integer::I32 } else { dtype };
+                truncate(&self.single[..count], integer, by, f64::from);
+            }
+            Place::Double => truncate(&self.double[..count], integer, dtype, |x| x),
+            Place::Signed | Place::Unsigned if shift < 0 => integer.iter_mut().for_each(|x| *x >>= -shift),
+            Place::Signed | Place::Unsigned if shift > 0 => integer.iter_mut().for_each(|x| *x <<= shift),
+            Place::Signed | Place::Unsigned => {}
+        }
+        match dtype {
+            Integer::Bool => integer.iter_mut().for_each(|x| *x = (*x != 0).into()),
+            Integer::U8 => integer.iter_mut().for_each(|x| *x = (*x as u8).into()),
+            Integer::I8 => integer.iter_mut().for_each(|x| *x = (*x as i8).into()),
+            Integer::U16 => integer.iter_mut().for_each(|x| *x = (*x as u16).into()),
+            Integer::I16 => integer.iter_mut().for_each(|x| *x = (*x as i16).into()),
+            Integer::U32 => integer.iter_mut().for_each(|x| *x = (*x as u32).into()),
+            Integer::I32 => integer.iter_mut().for_each(|x| *x = (*x as i32).into()),
+            Integer::U64 | Integer::I64 => {}
+        }
+        self.place = if dtype == Integer::U64 { Place::Unsigned } else { Place::Signed };
     }
 
     /// Gives up what `dtype` has no bits for.
@@ -149,8 +240,30 @@ impl Block {
                 store(&halves, to, bf16::to_le_bytes);
             }
             DType::F32 => store(&self.single, to, f32::to_le_bytes),
-            _ => store(&self.double, to, f64::to_le_bytes),
+            DType::F64 => store(&self.double, to, f64::to_le_bytes),
+            DType::Bool | DType::U8 | DType::I8 => store(&self.integer, to, |x| [x as u8]),
+            DType::U16 | DType::I16 => store(&self.integer, to, |x| (x as u16).to_le_bytes()),
+            DType::U32 | DType::I32 => store(&self.integer, to, |x| (x as u32).to_le_bytes()),
+            _ => store(&self.integer, to, i64::to_le_bytes),
         }
+    }
+}
+
+/// Truncates floats as [`Integer::truncate`] does, up to the width of the integers.
+fn truncate<T: Copy>(from: &[T], to: &mut [i64], dtype: Integer, wide: impl Fn(T) -> f64) {
+    let each = from.iter().zip(to);
+    match dtype {
+        Integer::Bool => each.for_each(|(&x, to)| *to = (wide(x) != 0.0).into()),
+        Integer::I8 | Integer::U16 | Integer::I16 | Integer::I32 => each.for_each(|(&x, to)| {
+            let x = wide(x);
+            let fitting = if x.abs() < LIMIT_32 { x } else { -LIMIT_32 };
+            // SAFETY: `fitting` is a number of which an i32 holds the whole part.
+            *to = unsafe { fitting.to_int_unchecked::<i32>() }.into();
+        }),
+        Integer::U8 | Integer::U32 | Integer::I64 => {
+            each.for_each(|(&x, to)| *to = truncate_to_i64(wide(x)));
+        }
+        Integer::U64 => each.for_each(|(&x, to)| *to = truncate_to_u64(wide(x)).cast_signed()),
     }
 }
 

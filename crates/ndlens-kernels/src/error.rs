@@ -8,9 +8,21 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A target that is not a float, or a source that is not a number.
+    /// A target or a source that is not a number.
     #[error("cannot convert {from} to {to}: {reason}")]
     UnsupportedConversion { from: String, to: String, reason: &'static str },
+    /// A float scaled to the range of an integer that has more digits.
+    #[error(
+        "cannot scale {from} to {to} safely: {to} has more digits than {from}; scale to a narrower integer, or convert \
+         with scale=False"
+    )]
+    UnsafeScale { from: String, to: String },
+    /// Integers scaled from or to what has no range of its own.
+    #[error(
+        "cannot scale {from} to {to}: of the integers only uint8, int8, uint16, int16, int32 and int64 have a range to \
+         scale; convert with scale=False"
+    )]
+    NoRange { from: String, to: String },
     /// A normalize of elements that are not floats.
     #[error(
         "normalize needs a floating-point dtype, got {got}; put ToDtype(\"float32\", scale=True) before it"

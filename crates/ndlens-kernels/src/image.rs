@@ -32,6 +32,7 @@ pub(crate) struct Body {
 /// All results of one-byte elements, by channel and byte, by the size of a result.
 #[derive(Debug, Clone)]
 enum Table {
+    One(Vec<[[u8; 1]; 256]>),
     Two(Vec<[[u8; 2]; 256]>),
     Four(Vec<[[u8; 4]; 256]>),
     Eight(Vec<[[u8; 8]; 256]>),
@@ -123,6 +124,7 @@ impl Body {
         unsafe {
             match (&self.affine, &self.table) {
                 (Some(affine), _) if self.run_vectors(affine, first, rows, dst, stores) => {}
+                (_, Some(Table::One(tables))) => run_table(tables, first, rows, dst),
                 (_, Some(Table::Two(tables))) => run_table(tables, first, rows, dst),
                 (_, Some(Table::Four(tables))) => run_table(tables, first, rows, dst),
                 (_, Some(Table::Eight(tables))) => run_table(tables, first, rows, dst),
@@ -215,6 +217,7 @@ impl Table {
             return None;
         }
         match itemsizes {
+            (1, 1) => Some(Table::One(tables(program, channels))),
             (1, 2) => Some(Table::Two(tables(program, channels))),
             (1, 4) => Some(Table::Four(tables(program, channels))),
             (1, 8) => Some(Table::Eight(tables(program, channels))),
@@ -265,10 +268,14 @@ unsafe fn run_table<const N: usize>(
 impl Affine {
     /// This chain as one affine map, if it is one.
     fn new(program: &Program, channels: usize) -> Option<Self> {
-        if program.source != DType::U8 || program.stages.iter().any(|stage| stage.dtype != Float::F32) {
+        if program.source != DType::U8 {
             return None;
         }
-        let mut ops = program.stages.iter().map(|Stage { op, .. }| op).peekable();
+        let op = |stage| match stage {
+            &Stage::Float { dtype: Float::F32, ref op } => Some(op),
+            _ => None,
+        };
+        let mut ops = program.stages.iter().map(op).collect::<Option<Vec<_>>>()?.into_iter().peekable();
         ops.next_if_eq(&&Op::Cast)?;
         let mut scale = 1.0;
         if let Some(Op::Scale(factor)) = ops.next_if(|op| matches!(op, Op::Scale(_))) {

@@ -47,6 +47,9 @@ mod colour;
 mod cpu;
 mod error;
 mod image;
+mod integer;
+#[cfg(test)]
+mod integer_tests;
 mod program;
 mod resize;
 mod resize_body;

@@ -1,4 +1,4 @@
-//! Steps as arithmetic: which float, which operation, which operands.
+//! Steps as arithmetic: which number, which operation, which operands.
 //!
 //! torch computes element-wise operations on half-width floats in `f32` and rounds each result, so "the dtype at this
 //! point" decides both how an operation is computed and how its result is rounded. A [`Program`] has that resolved:
@@ -9,6 +9,7 @@ use half::{bf16, f16};
 use ndlens_core::DType;
 
 use crate::error::{Error, Result};
+use crate::integer::Integer;
 use crate::value::Step;
 
 /// The dtypes that are computed with.
@@ -20,14 +21,17 @@ pub(crate) enum Float {
     F64,
 }
 
-/// One operation, computed in `dtype`.
+/// What an element is after one operation.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Stage {
-    pub(crate) dtype: Float,
-    pub(crate) op: Op,
+pub(crate) enum Stage {
+    /// A float, by an operation computed in `dtype`.
+    Float { dtype: Float, op: Op },
+    /// An integer: a float truncated, or an integer shifted to the left, or to the right where `shift` is negative, and
+    /// cut to its width.
+    Integer { dtype: Integer, shift: i32 },
 }
 
-/// What is done to an element. Operands are exact in an `f64`.
+/// What is done to a float. Operands are exact in an `f64`.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Op {
     /// Becomes the stage's dtype.
@@ -97,26 +101,55 @@ impl Program {
     }
 
     fn push_to_dtype(&mut self, to: &DType, scale: bool) -> Result<()> {
+        let from = self.dtype.clone();
         let refuse = |reason| {
-            let (from, to) = (self.dtype.to_string(), to.to_string());
+            let (from, to) = (from.to_string(), to.to_string());
             Err(Error::UnsupportedConversion { from, to, reason })
         };
-        let Some(max) = max_value(&self.dtype) else {
+        let Some(source) = Number::from_dtype(&from) else {
             return refuse("only bool, integers and floats of 16 to 64 bits can be converted");
         };
-        let Some(dtype) = Float::from_dtype(to) else {
-            return refuse("the target must be float16, bfloat16, float32 or float64");
+        let Some(target) = Number::from_dtype(to) else {
+            return refuse("the target must be bool, an integer or a float of 16 to 64 bits");
         };
-        let from_integer = Float::from_dtype(&self.dtype).is_none();
-        self.stages.push(Stage { dtype, op: Op::Cast });
-        // Times 1 changes nothing; torch does it for bool, uint32 and uint64.
-        if scale && from_integer && max > 1.0 {
-            let factor = 1.0 / max;
-            let factor = if dtype == Float::F64 { factor } else { f64::from(factor as f32) };
-            self.stages.push(Stage { dtype, op: Op::Scale(factor) });
+        match (source, target) {
+            (_, Number::Float(dtype)) => {
+                self.stages.push(Stage::Float { dtype, op: Op::Cast });
+                // Times 1 changes nothing; torch does it for bool, uint32 and uint64.
+                if let Number::Integer(source) = source
+                    && scale
+                    && source.max_value() > 1.0
+                {
+                    self.push_scale(dtype, 1.0 / source.max_value());
+                }
+            }
+            (Number::Float(float), Number::Integer(integer)) => {
+                if scale && too_wide(float, integer) {
+                    return Err(Error::UnsafeScale { from: from.to_string(), to: to.to_string() });
+                }
+                if scale {
+                    // Almost a whole step more than the largest, so that each number gets an equal part of 0..1.
+                    self.push_scale(float, integer.max_value() + 1.0 - 1e-3);
+                }
+                self.stages.push(Stage::Integer { dtype: integer, shift: 0 });
+            }
+            (Number::Integer(source), Number::Integer(dtype)) => {
+                let shift = match (dtype.value_bits(), source.value_bits()) {
+                    _ if !scale => 0,
+                    (Some(to), Some(from)) => to - from,
+                    _ => return Err(Error::NoRange { from: from.to_string(), to: to.to_string() }),
+                };
+                self.stages.push(Stage::Integer { dtype, shift });
+            }
         }
         self.dtype = to.clone();
         Ok(())
+    }
+
+    /// Times a number, which torch rounds to an `f32` for all but `f64`.
+    fn push_scale(&mut self, dtype: Float, factor: f64) {
+        let factor = if dtype == Float::F64 { factor } else { f64::from(factor as f32) };
+        self.stages.push(Stage::Float { dtype, op: Op::Scale(factor) });
     }
 
     fn push_normalize(&mut self, channels: usize, mean: &[f64], std: &[f64]) -> Result<()> {
@@ -132,31 +165,35 @@ impl Program {
             return Err(Error::ZeroStd { position });
         }
         let rounded = |values: &[f64]| values.iter().map(|&value| dtype.round(value)).collect();
-        self.stages.push(Stage { dtype, op: Op::Sub(rounded(mean)) });
-        self.stages.push(Stage { dtype, op: Op::Div(rounded(std)) });
+        self.stages.push(Stage::Float { dtype, op: Op::Sub(rounded(mean)) });
+        self.stages.push(Stage::Float { dtype, op: Op::Div(rounded(std)) });
         Ok(())
     }
 
     /// Whether channels differ in what is done to them.
     pub(crate) fn tells_channels_apart(&self) -> bool {
-        self.stages.iter().any(|stage| match &stage.op {
-            Op::Sub(values) | Op::Div(values) => values.len() > 1,
-            Op::Cast | Op::Scale(_) => false,
+        self.stages.iter().any(|stage| match stage {
+            Stage::Float { op: Op::Sub(values) | Op::Div(values), .. } => values.len() > 1,
+            Stage::Float { .. } | Stage::Integer { .. } => false,
         })
     }
 }
 
-/// torchvision's `_max_value`; None where nothing can be converted from.
-fn max_value(dtype: &DType) -> Option<f64> {
-    Some(match dtype {
-        DType::U8 => 255.0,
-        DType::I8 => 127.0,
-        DType::U16 => 65_535.0,
-        DType::I16 => 32_767.0,
-        DType::I32 => f64::from(i32::MAX),
-        // 2^63 - 1 rounds to 2^63, and 1 over either to 2^-63.
-        DType::I64 => i64::MAX as f64,
-        DType::Bool | DType::U32 | DType::U64 | DType::F16 | DType::Bf16 | DType::F32 | DType::F64 => 1.0,
-        _ => return None,
-    })
+/// The dtypes that are converted.
+#[derive(Debug, Clone, Copy)]
+enum Number {
+    Float(Float),
+    Integer(Integer),
+}
+
+impl Number {
+    fn from_dtype(dtype: &DType) -> Option<Number> {
+        let float = Float::from_dtype(dtype).map(Number::Float);
+        float.or_else(|| Integer::from_dtype(dtype).map(Number::Integer))
+    }
+}
+
+/// Whether torchvision finds that an integer has more digits than a float that is to be scaled to its range.
+fn too_wide(float: Float, integer: Integer) -> bool {
+    matches!((float, integer), (Float::F32, Integer::I32 | Integer::I64) | (Float::F64, Integer::I64))
 }

@@ -6,7 +6,8 @@ use ndlens_core::DType;
 
 use crate::program::{Float, Op, Program, Stage};
 
-/// An element between two stages. Every float that is computed with is exact in an `f64`.
+/// An element between two stages. Every float that is computed with is exact in an `f64`, every integer in an `i128`, also
+/// shifted.
 #[derive(Debug, Clone, Copy)]
 enum Number {
     Integer(i128),
@@ -23,36 +24,54 @@ impl Program {
     pub(crate) fn map_element(&self, element: &[u8], channel: usize, out: &mut [u8]) {
         let mut number = read(&self.source, element);
         for stage in &self.stages {
-            number = Number::Float(stage.compute(number, channel));
+            number = stage.compute(number, channel);
         }
-        let Number::Float(value) = number else { unreachable!("a program that computes ends in a float") };
-        match self.dtype {
-            DType::F16 => out.copy_from_slice(&f16::from_f32(value as f32).to_le_bytes()),
-            DType::Bf16 => out.copy_from_slice(&bf16::from_f32(value as f32).to_le_bytes()),
-            DType::F32 => out.copy_from_slice(&(value as f32).to_le_bytes()),
-            _ => out.copy_from_slice(&value.to_le_bytes()),
+        match (number, &self.dtype) {
+            // The lowest bytes come first.
+            (Number::Integer(value), _) => out.copy_from_slice(&value.to_le_bytes()[..out.len()]),
+            (Number::Float(value), DType::F16) => {
+                out.copy_from_slice(&f16::from_f32(value as f32).to_le_bytes());
+            }
+            (Number::Float(value), DType::Bf16) => {
+                out.copy_from_slice(&bf16::from_f32(value as f32).to_le_bytes());
+            }
+            (Number::Float(value), DType::F32) => out.copy_from_slice(&(value as f32).to_le_bytes()),
+            (Number::Float(value), _) => out.copy_from_slice(&value.to_le_bytes()),
         }
     }
 }
 
 impl Stage {
-    fn compute(&self, number: Number, channel: usize) -> f64 {
-        let value = match (number, self.dtype) {
-            (Number::Float(value), _) => value,
-            (Number::Integer(value), Float::F64) => value as f64,
-            (Number::Integer(value), _) => f64::from(value as f32),
-        };
-        let computed = match &self.op {
+    fn compute(&self, number: Number, channel: usize) -> Number {
+        match (self, number) {
+            (&Stage::Integer { dtype, .. }, Number::Float(value)) => Number::Integer(dtype.truncate(value)),
+            (&Stage::Integer { dtype, shift }, Number::Integer(value)) => {
+                let shifted = if shift < 0 { value >> -shift } else { value << shift };
+                Number::Integer(dtype.wrap(shifted))
+            }
+            (Stage::Float { dtype, op }, Number::Float(value)) => {
+                Number::Float(dtype.compute(op, value, channel))
+            }
+            (Stage::Float { dtype, op }, Number::Integer(value)) => {
+                let value = if *dtype == Float::F64 { value as f64 } else { f64::from(value as f32) };
+                Number::Float(dtype.compute(op, value, channel))
+            }
+        }
+    }
+}
+
+impl Float {
+    fn compute(self, op: &Op, value: f64, channel: usize) -> f64 {
+        self.round(match op {
             Op::Cast => value,
             Op::Scale(factor) => self.binary(value, *factor, |a, b| a * b, |a, b| a * b),
             Op::Sub(values) => self.binary(value, of_channel(values, channel), |a, b| a - b, |a, b| a - b),
             Op::Div(values) => self.binary(value, of_channel(values, channel), |a, b| a / b, |a, b| a / b),
-        };
-        self.dtype.round(computed)
+        })
     }
 
-    fn binary(&self, a: f64, b: f64, single: fn(f32, f32) -> f32, double: fn(f64, f64) -> f64) -> f64 {
-        match self.dtype {
+    fn binary(self, a: f64, b: f64, single: fn(f32, f32) -> f32, double: fn(f64, f64) -> f64) -> f64 {
+        match self {
             Float::F64 => double(a, b),
             _ => f64::from(single(a as f32, b as f32)),
         }

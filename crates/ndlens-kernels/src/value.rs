@@ -11,11 +11,13 @@ use crate::program::Program;
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Step {
-    /// `torchvision.transforms.v2.ToDtype`: to another dtype, with `scale` from the range of an integer to 0..1.
+    /// `torchvision.transforms.v2.ToDtype`: to another dtype, with `scale` from the range of one to that of the other.
     ToDtype {
-        /// The dtype to convert to: a float of 16 to 64 bits, or what the elements are already.
+        /// The dtype to convert to: `bool`, an integer, a float of 16 to 64 bits, or what the elements are already.
         dtype: DType,
-        /// Whether integers are multiplied by the reciprocal of their largest value.
+        /// Whether what stands for 1.0 (the largest of an integer dtype, 1.0 of a float) goes to what does in the other
+        /// dtype: integers to floats times its reciprocal, floats to integers times it and 0.999, integers to integers
+        /// by a shift.
         scale: bool,
     },
     /// `torchvision.transforms.v2.Normalize`: minus the mean, divided by the standard deviation.
@@ -56,7 +58,11 @@ pub(crate) enum RowChannels {
 ///
 /// # Limitations
 ///
-/// Which NaN comes out of a NaN is not promised. A `bool` element is true if its byte is not 0.
+/// Which NaN comes out of a NaN is not promised. A `bool` element is true if its byte is not 0. Integers keep their low bits
+/// where a narrower dtype cannot hold them, and so do floats, truncated towards zero. A float that not even 32 bits hold
+/// (64 for `uint8`, `uint32` and 64-bit targets), or NaN, for which C has no answer, becomes what it does for torch on x86-64:
+/// 0, the lowest `int32` or `int64`; as `uint64` NaN and what is below -2^63 become 2^63, what is above 2^64 becomes 0. As
+/// `uint32` torch itself has several answers to what does not fit.
 #[derive(Debug, Clone)]
 pub struct ValueMap {
     steps: Vec<Step>,
@@ -74,8 +80,8 @@ impl ValueMap {
     ///
     /// # Errors
     ///
-    /// [`Error::UnsupportedConversion`], [`Error::NormalizeDType`], [`Error::StatisticsLength`], [`Error::ZeroStd`],
-    /// [`Error::UnknownIsa`].
+    /// [`Error::UnsupportedConversion`], [`Error::UnsafeScale`], [`Error::NoRange`], [`Error::NormalizeDType`],
+    /// [`Error::StatisticsLength`], [`Error::ZeroStd`], [`Error::UnknownIsa`].
     pub fn new(source: &DType, channels: usize, steps: &[Step]) -> Result<ValueMap> {
         ValueMap::with_isa(source, channels, steps, Isa::chosen()?)
     }
