@@ -1,8 +1,11 @@
-//! How fast crops become floats: a 256x256x3 crop of a 512x512x3 `uint8` image, HWC to CHW, times 1/255 and, on
-//! request, normalised, out of an array larger than the cache into a ring of eight batch buffers of 32, on one thread.
+//! How fast crops become numbers: a 256x256x3 crop of a 512x512x3 `uint8` image, HWC to CHW, times 1/255 and, on
+//! request, normalised, as `float32` or a float of half its width, or as another integer; out of an array larger than the
+//! cache into a ring of eight batch buffers of 32, on one thread.
 //!
-//! Each instruction set runs in a process of its own, since `NDLENS_ISA` is read once. Every crop position's result
-//! is checked against the obvious loop before anything is timed. Figures are medians of five windows.
+//! `scalar` is the reference: a look-up in a table of 256 results for each channel. Each instruction set runs in a process
+//! of its own, since `NDLENS_ISA` is read once. `float32` crops are checked against the obvious loop, all others
+//! against the same steps on one element at a time, before anything is timed. Figures are medians of five windows of the
+//! time that the thread ran (Linux's schedstat), so that a busy machine shows little in them.
 //!
 //! ```text
 //! cargo run --release -p ndlens-kernels --example crop_speed
@@ -29,7 +32,7 @@ fn main() -> Result<(), Failure> {
     if std::env::args().nth(1).as_deref() == Some("one") {
         return measure();
     }
-    println!("{:<8} {:<10} {:<8} {:>9}", "isa", "values", "stores", "img/s");
+    println!("{:<8} {:<26} {:<8} {:>9}", "isa", "values", "stores", "img/s");
     for isa in ["scalar", "avx2", "avx512"] {
         let status = Command::new(std::env::current_exe()?).arg("one").env("NDLENS_ISA", isa).status()?;
         if !status.success() {
@@ -48,14 +51,29 @@ fn measure() -> Result<(), Failure> {
     let images =
         View::new(bytes.buffer().clone(), Layout::contiguous(&[IMAGES, SIZE, SIZE, 3], 1, Order::C)?, dtype)?;
     let images = images.as_ref();
-    let scale = Step::ToDtype { dtype: DType::F32, scale: true };
+    let to = |dtype, scale| Step::ToDtype { dtype, scale };
     let normalize = Step::Normalize { mean: MEAN.to_vec(), std: STD.to_vec() };
-    for (name, steps) in [("scaled", vec![scale.clone()]), ("normalised", vec![scale, normalize])] {
+    let cases = [
+        ("float32", vec![to(DType::F32, true)]),
+        ("float32 normalised", vec![to(DType::F32, true), normalize.clone()]),
+        ("float16", vec![to(DType::F16, true)]),
+        ("float16 normalised", vec![to(DType::F16, true), normalize.clone()]),
+        ("float32 normalised float16", vec![to(DType::F32, true), normalize.clone(), to(DType::F16, false)]),
+        ("bfloat16", vec![to(DType::Bf16, true)]),
+        ("bfloat16 normalised", vec![to(DType::Bf16, true), normalize.clone()]),
+        (
+            "float32 normalised bfloat16",
+            vec![to(DType::F32, true), normalize.clone(), to(DType::Bf16, false)],
+        ),
+        ("int16", vec![to(DType::I16, true)]),
+        ("int8", vec![to(DType::I8, true)]),
+    ];
+    for (name, steps) in cases {
         let map = ValueMap::new(&DType::U8, 3, &steps)?;
-        check(&map, &images, steps.len() > 1, &mut random)?;
+        check(&map, &images, &steps, &mut random)?;
         for stores in [Stores::Cached, Stores::Stream] {
             let rate = median_rate(&map, &images, stores, &mut random)?;
-            println!("{isa:<8} {name:<10} {:<8} {rate:>9.0}", format!("{stores:?}"));
+            println!("{isa:<8} {name:<26} {:<8} {rate:>9.0}", format!("{stores:?}"));
         }
     }
     Ok(())
@@ -71,20 +89,34 @@ fn crop<'a>(images: &ViewRef<'a>, random: &mut Random) -> Result<ViewRef<'a>, Fa
     Ok(crop.permute(&[2, 0, 1])?)
 }
 
-fn check(map: &ValueMap, images: &ViewRef<'_>, normalised: bool, random: &mut Random) -> Result<(), Failure> {
-    let mut got = vec![0; CROP * CROP * 3 * 4];
+/// Compares crops with what the map makes of each element by itself; and `float32` with the obvious loop.
+fn check(map: &ValueMap, images: &ViewRef<'_>, steps: &[Step], random: &mut Random) -> Result<(), Failure> {
+    let size = map.dtype().itemsize();
+    // One element is less than a register holds, so that a table or a block makes it.
+    let every_byte = View::from_vec((0u8..=255).flat_map(|byte| [byte; 3]).collect());
+    let mut known = vec![0; 256 * 3 * size];
+    for (pixel, known) in (0isize..).zip(known.chunks_exact_mut(3 * size)) {
+        let pixel = every_byte.index(&[s(3 * pixel..3 * pixel + 3)])?;
+        map.apply(&pixel.as_ref(), Some(0), known, Stores::Cached)?;
+    }
+    let mut got = vec![0; CROP * CROP * 3 * size];
     let mut bytes = vec![0; CROP * CROP * 3];
     for stores in [Stores::Cached, Stores::Stream] {
         for _ in 0..8 {
             let crop = crop(images, random)?;
             map.apply(&crop, Some(0), &mut got, stores)?;
             crop.read_into(&mut bytes)?;
-            for (i, (&byte, got)) in bytes.iter().zip(got.as_chunks::<4>().0).enumerate() {
-                let (mean, std) = (MEAN[i / (CROP * CROP)] as f32, STD[i / (CROP * CROP)] as f32);
+            for (i, (&byte, got)) in bytes.iter().zip(got.chunks_exact(size)).enumerate() {
+                let channel = i / (CROP * CROP);
+                let expected = &known[(usize::from(byte) * 3 + channel) * size..][..size];
                 let scaled = f32::from(byte) * (1.0f64 / 255.0) as f32;
-                let expected = if normalised { (scaled - mean) / std } else { scaled };
-                if expected.to_le_bytes() != *got {
-                    return Err(format!("element {i}: got {got:?}, expected {expected}").into());
+                let single = if steps.len() > 1 {
+                    (scaled - MEAN[channel] as f32) / STD[channel] as f32
+                } else {
+                    scaled
+                };
+                if expected != got || *map.dtype() == DType::F32 && got != single.to_le_bytes() {
+                    return Err(format!("element {i}: got {got:?}, expected {expected:?}").into());
                 }
             }
         }
@@ -98,12 +130,12 @@ fn median_rate(
     stores: Stores,
     random: &mut Random,
 ) -> Result<f64, Failure> {
-    let item = CROP * CROP * 3 * 4;
+    let item = CROP * CROP * 3 * map.dtype().itemsize();
     // A batch starts at a cache line, as the loader's do.
     let mut ring: Vec<Vec<u8>> = (0..RING).map(|_| vec![1; BATCH * item + 64]).collect();
     let mut rates = Vec::new();
     for window in 0..6 {
-        let (start, mut done) = (Instant::now(), 0usize);
+        let (start, ran, mut done) = (Instant::now(), time_run()?, 0usize);
         while start.elapsed() < WINDOW {
             let batch = &mut ring[(done / BATCH) % RING];
             let aligned = batch.as_ptr().align_offset(ndlens_core::ALIGNMENT);
@@ -114,11 +146,17 @@ fn median_rate(
         }
         // The first window warms up.
         if window > 0 {
-            rates.push(done as f64 / start.elapsed().as_secs_f64());
+            rates.push(done as f64 / (time_run()? - ran) * 1e9);
         }
     }
     rates.sort_by(f64::total_cmp);
     Ok(rates[rates.len() / 2])
+}
+
+/// For how many nanoseconds this thread has run.
+fn time_run() -> Result<f64, Failure> {
+    let line = std::fs::read_to_string("/proc/thread-self/schedstat")?;
+    Ok(line.split(' ').next().ok_or("no schedstat")?.parse()?)
 }
 
 /// xorshift64*.

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 pub(crate) enum Isa {
     /// What every machine has.
     Scalar,
-    /// AVX2 and FMA: 8 floats at once.
+    /// AVX2, FMA and F16C: 8 floats at once.
     Avx2,
     /// AVX-512 F, BW, VL and VBMI: 16 floats at once, bytes shuffled across the whole register.
     Avx512,
@@ -26,7 +26,9 @@ impl Isa {
         *BEST.get_or_init(|| {
             #[cfg(target_arch = "x86_64")]
             {
-                let avx2 = std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma");
+                let avx2 = std::is_x86_feature_detected!("avx2")
+                    && std::is_x86_feature_detected!("fma")
+                    && std::is_x86_feature_detected!("f16c");
                 let avx512 = std::is_x86_feature_detected!("avx512f")
                     && std::is_x86_feature_detected!("avx512bw")
                     && std::is_x86_feature_detected!("avx512vl")

@@ -41,8 +41,17 @@ enum Table {
 /// `(x * scale - mean) / std` in `f32`, for `uint8` x.
 #[derive(Debug, Clone)]
 pub(crate) struct Affine {
+    pub(crate) rounding: Rounding,
     pub(crate) scale: f32,
     pub(crate) normalize: Option<Normalize>,
+}
+
+/// What results are rounded to: only the last, or that of `each` operation. None of a bfloat16 is NaN.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rounding {
+    Single,
+    Float16 { each: bool },
+    Bfloat16 { each: bool },
 }
 
 /// Values by channel. Each vector goes on cyclically for [`MAX_LANES`] more values, so that a register can be loaded
@@ -151,9 +160,9 @@ impl Body {
         if !x86::STRIDES.contains(&rows.stride_bytes.unsigned_abs()) || rows.shortest() < MAX_LANES {
             return false;
         }
-        let stream = stores == Stores::Stream;
+        let (stream, size) = (stores == Stores::Stream, affine.rounding.size());
         rows.for_each(|row| {
-            let to = &mut dst[row.at * 4..][..row.count * 4];
+            let to = &mut dst[row.at * size..][..row.count * size];
             let from = first.wrapping_offset(row.offset);
             let row = x86::ByteRow {
                 from,
@@ -272,10 +281,27 @@ impl Affine {
             return None;
         }
         let op = |stage| match stage {
-            &Stage::Float { dtype: Float::F32, ref op } => Some(op),
-            _ => None,
+            &Stage::Float { dtype, ref op } => Some((dtype, op)),
+            Stage::Integer { .. } => None,
         };
-        let mut ops = program.stages.iter().map(op).collect::<Option<Vec<_>>>()?.into_iter().peekable();
+        let mut ops = program.stages.iter().map(op).collect::<Option<Vec<_>>>()?;
+        let computed = ops.first()?.0;
+        let (last, op) = *ops.last()?;
+        // Where only the end is half-width, only the end is rounded.
+        if *op == Op::Cast && ops.len() > 1 && computed == Float::F32 {
+            ops.pop();
+        }
+        if ops.iter().any(|&(dtype, _)| dtype != computed) {
+            return None;
+        }
+        let each = computed != Float::F32;
+        let rounding = match last {
+            Float::F16 => Rounding::Float16 { each },
+            Float::Bf16 => Rounding::Bfloat16 { each },
+            Float::F32 => Rounding::Single,
+            Float::F64 => return None,
+        };
+        let mut ops = ops.into_iter().map(|(_, op)| op).peekable();
         ops.next_if_eq(&&Op::Cast)?;
         let mut scale = 1.0;
         if let Some(Op::Scale(factor)) = ops.next_if(|op| matches!(op, Op::Scale(_))) {
@@ -284,32 +310,63 @@ impl Affine {
         let normalize = match (ops.next(), ops.next(), ops.next()) {
             (None, ..) => None,
             (Some(Op::Sub(mean)), Some(Op::Div(std)), None) => {
-                Some(Normalize::new(scale, mean, std, channels))
+                Some(Normalize::new(scale, mean, std, rounding, channels)?)
             }
             _ => return None,
         };
-        Some(Affine { scale, normalize })
+        Some(Affine { rounding, scale, normalize })
+    }
+}
+
+impl Rounding {
+    /// The bytes of a result.
+    fn size(self) -> usize {
+        if self == Rounding::Single { 4 } else { 2 }
+    }
+
+    /// The last result.
+    fn last(self, value: f32) -> f32 {
+        match self {
+            Rounding::Single => value,
+            Rounding::Float16 { .. } => Float::F16.round_single(value),
+            Rounding::Bfloat16 { .. } => Float::Bf16.round_single(value),
+        }
+    }
+
+    /// Those before it.
+    fn each(self, value: f32) -> f32 {
+        match self {
+            Rounding::Float16 { each: true } | Rounding::Bfloat16 { each: true } => self.last(value),
+            _ => value,
+        }
     }
 }
 
 impl Normalize {
-    fn new(scale: f32, mean: &[f64], std: &[f64], channels: usize) -> Self {
+    /// None where results are NaN that cannot be rounded.
+    fn new(scale: f32, mean: &[f64], std: &[f64], rounding: Rounding, channels: usize) -> Option<Self> {
         let cyclic = |values: &[f64]| -> Vec<f32> {
             let values = values.iter().map(|&value| value as f32);
             values.cycle().take(channels + MAX_LANES).collect()
         };
         let (mean, std) = (cyclic(mean), cyclic(std));
         let inverse: Vec<f32> = std.iter().map(|std| 1.0 / std).collect();
-        let by_inverse = (0..channels).all(|channel| {
+        let (mut by_inverse, mut numbers) = (true, true);
+        for channel in 0..channels {
             let (mean, std, inverse) = (mean[channel], std[channel], inverse[channel]);
-            (0u8..=255).all(|byte| {
-                let centered = f32::from(byte) * scale - mean;
+            for byte in 0u8..=255 {
+                let scaled = rounding.each(f32::from(byte) * scale);
+                let centered = rounding.each(scaled - mean);
+                let divided = rounding.last(centered / std);
                 let quotient = centered * inverse;
                 let residual = (-quotient).mul_add(std, centered);
-                residual.mul_add(inverse, quotient).to_bits() == (centered / std).to_bits()
-            })
-        });
-        Normalize { mean, std, inverse, by_inverse }
+                let corrected = rounding.last(residual.mul_add(inverse, quotient));
+                by_inverse &= corrected.to_bits() == divided.to_bits();
+                numbers &= !divided.is_nan();
+            }
+        }
+        let rounds = !matches!(rounding, Rounding::Bfloat16 { .. }) || numbers;
+        rounds.then_some(Normalize { mean, std, inverse, by_inverse })
     }
 }
 
@@ -340,13 +397,27 @@ mod tests {
     }
 
     #[test]
-    fn only_one_scale_and_one_normalize_in_float32_are_an_affine_map() {
+    fn only_one_scale_and_one_normalize_in_one_float_are_an_affine_map() {
         let half = normalize(&[0.5], &[0.5]);
-        assert!(affine(&[to(DType::F32)]).is_some());
-        assert!(affine(&[to(DType::F32), half.clone()]).is_some());
-        assert!(affine(&[to(DType::F32), half.clone(), half.clone()]).is_none());
-        assert!(affine(&[to(DType::F16), half]).is_none());
-        assert!(affine(&[to(DType::F32), to(DType::F64)]).is_none());
-        assert!(affine(&[]).is_none());
+        let rounding = |steps: &[Step]| affine(steps).map(|affine| affine.rounding);
+        assert_eq!(rounding(&[to(DType::F32)]), Some(Rounding::Single));
+        assert_eq!(rounding(&[to(DType::F32), half.clone()]), Some(Rounding::Single));
+        assert_eq!(rounding(&[to(DType::F16), half.clone()]), Some(Rounding::Float16 { each: true }));
+        let last = [to(DType::F32), half.clone(), to(DType::Bf16)];
+        assert_eq!(rounding(&last), Some(Rounding::Bfloat16 { each: false }));
+        assert_eq!(rounding(&[to(DType::F32), half.clone(), half.clone()]), None);
+        assert_eq!(rounding(&[to(DType::F16), half.clone(), to(DType::F32)]), None);
+        assert_eq!(rounding(&[to(DType::F32), to(DType::F64)]), None);
+        assert_eq!(rounding(&[to(DType::F64), half]), None);
+        assert_eq!(rounding(&[to(DType::F32), to(DType::U8)]), None);
+        assert_eq!(rounding(&[]), None);
+    }
+
+    #[test]
+    fn a_map_to_bfloat16_whose_results_are_no_numbers_is_no_affine_one() {
+        let endless = normalize(&[f64::INFINITY], &[f64::INFINITY]);
+        assert!(affine(&[to(DType::Bf16), endless.clone()]).is_none());
+        assert!(affine(&[to(DType::F16), endless]).is_some());
+        assert!(affine(&[to(DType::Bf16), normalize(&[1e38], &[1e-38])]).is_some());
     }
 }

@@ -12,7 +12,7 @@
 //! | source | map | body |
 //! |---|---|---|
 //! | any | no step | a copy |
-//! | `uint8`, 1 to 4 bytes apart | to `float32`, scaled or not, normalised or not | AVX-512, AVX2 |
+//! | `uint8`, 1 to 4 bytes apart | to floats of 16 or 32 bits, scaled or not, normalised or not | AVX-512, AVX2 |
 //! | one byte | any | a table of 256 results per channel |
 //! | any | any | blocks that stay in the first-level cache |
 //!
@@ -75,6 +75,8 @@ mod tests;
 mod value;
 #[cfg(target_arch = "x86_64")]
 mod x86;
+#[cfg(target_arch = "x86_64")]
+mod x86_form;
 
 pub use colour::Adjustment;
 pub use error::{Error, Result};

@@ -15,7 +15,8 @@ use crate::resize_body::Stack;
 use crate::resize_far;
 use crate::resize_lanes::{Lanes, Register, WINDOWS};
 use crate::x86::arithmetic::{BY_INVERSE, DIVIDE, SCALE};
-use crate::x86::{Avx2, Avx512, Constants, Vector};
+use crate::x86::{Avx2, Avx512, Constants};
+use crate::x86_form::{Halves, Single};
 
 /// Filters one plane of an upper and a lower row: a word for each lane.
 ///
@@ -257,7 +258,7 @@ unsafe fn sum_to_floats<V: Words, const ARITHMETIC: u8>(
             let sums = sum::<V, N>(stack, first + x, shift);
             let mut i = 0;
             while i < N {
-                let value = constants.normalize::<ARITHMETIC>(V::mul(V::to_floats(sums[i]), scale));
+                let value = constants.normalize::<Single, ARITHMETIC>(V::mul(V::to_floats(sums[i]), scale));
                 if stream {
                     V::stream(to.add(x + i * V::LANES), value);
                 } else {
@@ -269,7 +270,7 @@ unsafe fn sum_to_floats<V: Words, const ARITHMETIC: u8>(
         }
         while x < count {
             let [sums] = sum::<V, 1>(stack, first + x, shift);
-            let value = constants.normalize::<ARITHMETIC>(V::mul(V::to_floats(sums), scale));
+            let value = constants.normalize::<Single, ARITHMETIC>(V::mul(V::to_floats(sums), scale));
             if x + V::LANES > count {
                 V::store_lanes(to.add(x), value, 0, count - x);
             } else if stream {
@@ -288,7 +289,7 @@ unsafe fn sum_to_floats<V: Words, const ARITHMETIC: u8>(
 ///
 /// All methods need the machine to have the implementor's instructions. Those with pointers need them valid for a
 /// register, or for what they say.
-trait Words: Vector {
+trait Words: Halves {
     type Ints: Copy;
     /// How many loads fill a window; [`Register::loads`].
     const LOADS: usize;

@@ -122,16 +122,30 @@ pub(crate) fn check(view: &View, channel_axis: Option<usize>, channels: usize, s
     }
 }
 
-/// The chains of the vector bodies: scaled or not, by inverse, and by division.
+/// The chains of the vector bodies: scaled or not, by inverse, and by division; to floats of both widths, rounded once or
+/// each time.
 fn byte_chains(channels: usize) -> Vec<Vec<Step>> {
     let awkward = Step::Normalize { mean: vec![f64::from(1e-40f32)], std: vec![1e-39] };
-    vec![
+    let endless = Step::Normalize { mean: vec![0.5], std: vec![f64::NAN] };
+    let single = [
         vec![to(&DType::F32, true)],
         vec![to(&DType::F32, false), normalize(channels)],
         vec![to(&DType::F32, true), normalize(channels)],
         vec![to(&DType::F32, true), normalize(1)],
-        vec![to(&DType::F32, true), awkward],
-    ]
+        vec![to(&DType::F32, true), awkward.clone()],
+    ];
+    let mut chains = single.to_vec();
+    for half in [DType::F16, DType::Bf16] {
+        let last = single[2..].iter().map(|steps| [&steps[..], &[to(&half, false)]].concat());
+        chains.extend(last);
+        chains.push(vec![to(&half, true)]);
+        chains.push(vec![to(&half, false), normalize(channels)]);
+        chains.push(vec![to(&half, true), normalize(1)]);
+        // The half of 1e-39 is 0 in float16, and a denormal in bfloat16.
+        chains.push(vec![to(&half, true), awkward.clone()]);
+        chains.push(vec![to(&half, true), endless.clone()]);
+    }
+    chains
 }
 
 #[test]
@@ -460,7 +474,7 @@ proptest! {
         dims in prop::collection::vec((0usize..40, -70isize..70), 1..4),
         near in prop::bool::ANY,
         axis in 0usize..4,
-        chain in 0usize..5,
+        chain in 0usize..21,
         source in 0usize..13,
     ) {
         let source = if near { DType::U8 } else { NUMBERS[source].clone() };

@@ -4,7 +4,7 @@ use ndlens_core::{DType, ViewRef};
 
 use crate::cpu::Isa;
 use crate::error::{Error, Result};
-use crate::image::{Affine, Body};
+use crate::image::{Affine, Body, Rounding};
 use crate::program::Program;
 
 /// One step of a chain, with torchvision's meaning.
@@ -176,9 +176,10 @@ impl ValueMap {
         self.body.run_packed(&self.program, src, channel, cycle, dst);
     }
 
-    /// What becomes of a `uint8` value, if that is affine, and whether channels differ in it.
+    /// What becomes of a `uint8` value, if that is affine and a `float32`, and whether channels differ in it.
     pub(crate) fn affine(&self) -> Option<(&Affine, bool)> {
-        Some((self.body.affine()?, self.program.tells_channels_apart()))
+        let affine = self.body.affine().filter(|affine| affine.rounding == Rounding::Single);
+        Some((affine?, self.program.tells_channels_apart()))
     }
 
     /// What becomes of one element.

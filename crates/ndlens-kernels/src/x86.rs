@@ -25,7 +25,8 @@ use std::ops::RangeInclusive;
 use std::ptr;
 
 use crate::cpu::Isa;
-use crate::image::{Affine, MAX_LANES, Normalize};
+use crate::image::{Affine, MAX_LANES, Normalize, Rounding};
+use crate::x86_form::{Bfloat16, Float16, Form, Halves, Single};
 
 /// The distances of bytes, in either direction, that the bodies know how to shuffle.
 pub(crate) const STRIDES: RangeInclusive<usize> = 1..=4;
@@ -43,11 +44,11 @@ pub(crate) struct ByteRow {
     pub(crate) ahead_bytes: isize,
 }
 
-/// A body: maps a row of bytes to the little-endian `f32`s of its third argument, past the cache if the fourth says so.
+/// A body: maps a row of bytes to the little-endian floats of its third argument, past the cache if the fourth says so.
 ///
 /// # Safety
 ///
-/// The machine must have the body's instructions. Each of the row's elements, as many as `f32`s fit the destination,
+/// The machine must have the body's instructions. Each of the row's elements, as many as floats fit the destination,
 /// must be readable, with all bytes between; there must be at least [`MAX_LANES`]; the stride must be among
 /// [`STRIDES`], or minus one. The affine's values must have been made for more than `channel` channels, and for `cycle`
 /// of them where that is above 1.
@@ -64,47 +65,57 @@ use arithmetic::{BY_INVERSE, DIVIDE, SCALE};
 /// The body of an instruction set for these values, if it has one.
 pub(crate) fn row_body(isa: Isa, affine: &Affine, cyclic: bool) -> Option<RowBody> {
     let by_inverse = affine.normalize.as_ref().map(|normalize| normalize.by_inverse);
+    match affine.rounding {
+        Rounding::Single => body::<Single>(isa, by_inverse, cyclic),
+        Rounding::Float16 { each: false } => body::<Float16<false>>(isa, by_inverse, cyclic),
+        Rounding::Float16 { each: true } => body::<Float16<true>>(isa, by_inverse, cyclic),
+        Rounding::Bfloat16 { each: false } => body::<Bfloat16<false>>(isa, by_inverse, cyclic),
+        Rounding::Bfloat16 { each: true } => body::<Bfloat16<true>>(isa, by_inverse, cyclic),
+    }
+}
+
+fn body<F: Form>(isa: Isa, by_inverse: Option<bool>, cyclic: bool) -> Option<RowBody> {
     Some(match (isa, by_inverse, cyclic) {
         (Isa::Scalar, ..) => return None,
-        (Isa::Avx2, None, _) => avx2_row::<SCALE, false>,
-        (Isa::Avx2, Some(true), false) => avx2_row::<BY_INVERSE, false>,
-        (Isa::Avx2, Some(true), true) => avx2_row::<BY_INVERSE, true>,
-        (Isa::Avx2, Some(false), false) => avx2_row::<DIVIDE, false>,
-        (Isa::Avx2, Some(false), true) => avx2_row::<DIVIDE, true>,
-        (Isa::Avx512, None, _) => avx512_row::<SCALE, false>,
-        (Isa::Avx512, Some(true), false) => avx512_row::<BY_INVERSE, false>,
-        (Isa::Avx512, Some(true), true) => avx512_row::<BY_INVERSE, true>,
-        (Isa::Avx512, Some(false), false) => avx512_row::<DIVIDE, false>,
-        (Isa::Avx512, Some(false), true) => avx512_row::<DIVIDE, true>,
+        (Isa::Avx2, None, _) => avx2_row::<F, SCALE, false>,
+        (Isa::Avx2, Some(true), false) => avx2_row::<F, BY_INVERSE, false>,
+        (Isa::Avx2, Some(true), true) => avx2_row::<F, BY_INVERSE, true>,
+        (Isa::Avx2, Some(false), false) => avx2_row::<F, DIVIDE, false>,
+        (Isa::Avx2, Some(false), true) => avx2_row::<F, DIVIDE, true>,
+        (Isa::Avx512, None, _) => avx512_row::<F, SCALE, false>,
+        (Isa::Avx512, Some(true), false) => avx512_row::<F, BY_INVERSE, false>,
+        (Isa::Avx512, Some(true), true) => avx512_row::<F, BY_INVERSE, true>,
+        (Isa::Avx512, Some(false), false) => avx512_row::<F, DIVIDE, false>,
+        (Isa::Avx512, Some(false), true) => avx512_row::<F, DIVIDE, true>,
     })
 }
 
 /// # Safety
 ///
 /// As [`RowBody`].
-#[target_feature(enable = "avx2,fma")]
-unsafe fn avx2_row<const ARITHMETIC: u8, const CYCLIC: bool>(
+#[target_feature(enable = "avx2,fma,f16c")]
+unsafe fn avx2_row<F: Form, const ARITHMETIC: u8, const CYCLIC: bool>(
     affine: &Affine,
     row: ByteRow,
     to: &mut [u8],
     stream: bool,
 ) {
     // SAFETY: the caller vouches for the same; this function has the instructions of `Avx2`.
-    unsafe { map_row::<Avx2, ARITHMETIC, CYCLIC>(affine, row, to, stream) }
+    unsafe { map_row::<Avx2, F, ARITHMETIC, CYCLIC>(affine, row, to, stream) }
 }
 
 /// # Safety
 ///
 /// As [`RowBody`].
-#[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512vl,avx512vbmi")]
-unsafe fn avx512_row<const ARITHMETIC: u8, const CYCLIC: bool>(
+#[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512vbmi")]
+unsafe fn avx512_row<F: Form, const ARITHMETIC: u8, const CYCLIC: bool>(
     affine: &Affine,
     row: ByteRow,
     to: &mut [u8],
     stream: bool,
 ) {
     // SAFETY: the caller vouches for the same; this function has the instructions of `Avx512`.
-    unsafe { map_row::<Avx512, ARITHMETIC, CYCLIC>(affine, row, to, stream) }
+    unsafe { map_row::<Avx512, F, ARITHMETIC, CYCLIC>(affine, row, to, stream) }
 }
 
 /// The one body.
@@ -112,16 +123,15 @@ unsafe fn avx512_row<const ARITHMETIC: u8, const CYCLIC: bool>(
 /// # Safety
 ///
 /// As [`RowBody`], with `V`'s instructions. It must be inlined into a function that has them enabled.
-#[expect(clippy::cast_ptr_alignment, reason = "no store but the streaming ones needs alignment")]
 #[inline(always)]
-unsafe fn map_row<V: Vector, const ARITHMETIC: u8, const CYCLIC: bool>(
+unsafe fn map_row<V: Halves, F: Form, const ARITHMETIC: u8, const CYCLIC: bool>(
     affine: &Affine,
     row: ByteRow,
     to: &mut [u8],
     stream: bool,
 ) {
-    let count = to.len() / size_of::<f32>();
-    let to = to.as_mut_ptr().cast::<f32>();
+    let count = to.len() / F::SIZE;
+    let to = to.as_mut_ptr();
     debug_assert!(count >= V::LANES);
     // SAFETY: every block lies in `0..count`: `x + V::LANES <= count` is the loop's condition, the head is the block at
     // 0, the tail the one at `count - V::LANES`, and `count` is at least MAX_LANES. So the bytes that `Blocks::map` loads,
@@ -131,22 +141,22 @@ unsafe fn map_row<V: Vector, const ARITHMETIC: u8, const CYCLIC: bool>(
         let blocks = Blocks::<V>::new::<ARITHMETIC>(affine, row);
         let channel_at = |x: usize| if CYCLIC { x % row.cycle } else { row.channel };
 
-        let misaligned = to.addr() % (V::LANES * size_of::<f32>());
-        let stream = stream && misaligned.is_multiple_of(size_of::<f32>());
+        let misaligned = to.addr() % (V::LANES * F::SIZE);
+        let stream = stream && misaligned.is_multiple_of(F::SIZE);
         let mut x = 0;
         if stream && misaligned != 0 {
-            x = V::LANES - misaligned / size_of::<f32>();
-            let block = blocks.map::<ARITHMETIC, CYCLIC>(affine, 0, channel_at(0));
-            V::store_lanes(to, block, 0, x);
+            x = V::LANES - misaligned / F::SIZE;
+            let block = blocks.map::<F, ARITHMETIC, CYCLIC>(affine, 0, channel_at(0));
+            F::store_lanes::<V>(to, block, 0, x);
         }
         let mut channel = channel_at(x);
         let advance = if CYCLIC { V::LANES % row.cycle } else { 0 };
         while x + V::LANES <= count {
-            let block = blocks.map::<ARITHMETIC, CYCLIC>(affine, x, channel);
+            let block = blocks.map::<F, ARITHMETIC, CYCLIC>(affine, x, channel);
             if stream {
-                V::stream(to.add(x), block);
+                F::stream::<V>(to.add(x * F::SIZE), block);
             } else {
-                V::store(to.add(x), block);
+                F::store::<V>(to.add(x * F::SIZE), block);
             }
             x += V::LANES;
             channel += advance;
@@ -156,8 +166,8 @@ unsafe fn map_row<V: Vector, const ARITHMETIC: u8, const CYCLIC: bool>(
         }
         if x < count {
             let last = count - V::LANES;
-            let block = blocks.map::<ARITHMETIC, CYCLIC>(affine, last, channel_at(last));
-            V::store_lanes(to.add(last), block, x - last, V::LANES);
+            let block = blocks.map::<F, ARITHMETIC, CYCLIC>(affine, last, channel_at(last));
+            F::store_lanes::<V>(to.add(last * F::SIZE), block, x - last, V::LANES);
         }
     }
 }
@@ -180,7 +190,7 @@ pub(crate) struct Constants<V: Vector> {
 }
 
 // No closures here: they cannot be told to be inlined.
-impl<V: Vector> Blocks<V> {
+impl<V: Halves> Blocks<V> {
     /// # Safety
     ///
     /// As [`map_row`].
@@ -203,7 +213,7 @@ impl<V: Vector> Blocks<V> {
     ///
     /// As [`map_row`]; the elements must be the row's.
     #[inline(always)]
-    unsafe fn map<const ARITHMETIC: u8, const CYCLIC: bool>(
+    unsafe fn map<F: Form, const ARITHMETIC: u8, const CYCLIC: bool>(
         &self,
         affine: &Affine,
         x: usize,
@@ -216,14 +226,15 @@ impl<V: Vector> Blocks<V> {
             let bytes = self.row.from.offset(low as isize * self.row.stride);
             _mm_prefetch::<_MM_HINT_T0>(bytes.wrapping_offset(self.row.ahead_bytes).cast());
             let scaled = V::mul(V::load_bytes(bytes, &self.shuffle), self.scale);
+            let scaled = if ARITHMETIC == SCALE { scaled } else { F::round::<V>(scaled) };
             let constants =
                 if CYCLIC { Constants::new::<ARITHMETIC, true>(affine, channel) } else { self.constants };
-            constants.normalize::<ARITHMETIC>(scaled)
+            constants.normalize::<F, ARITHMETIC>(scaled)
         }
     }
 }
 
-impl<V: Vector> Constants<V> {
+impl<V: Halves> Constants<V> {
     /// Those of one channel, or `CYCLIC` from that channel on.
     ///
     /// # Safety
@@ -260,22 +271,24 @@ impl<V: Vector> Constants<V> {
         }
     }
 
+    /// The results, of which the last is not rounded.
+    ///
     /// # Safety
     ///
     /// `V`'s instructions.
     #[inline(always)]
-    pub(crate) unsafe fn normalize<const ARITHMETIC: u8>(self, scaled: V::Floats) -> V::Floats {
+    pub(crate) unsafe fn normalize<F: Form, const ARITHMETIC: u8>(self, scaled: V::Floats) -> V::Floats {
         // SAFETY: arithmetic on registers.
         unsafe {
             match ARITHMETIC {
                 SCALE => scaled,
                 BY_INVERSE => {
-                    let centered = V::sub(scaled, self.mean);
+                    let centered = F::round::<V>(V::sub(scaled, self.mean));
                     let quotient = V::mul(centered, self.inverse);
                     let residual = V::negated_mul_add(quotient, self.std, centered);
                     V::mul_add(residual, self.inverse, quotient)
                 }
-                _ => V::div(V::sub(scaled, self.mean), self.std),
+                _ => V::div(F::round::<V>(V::sub(scaled, self.mean)), self.std),
             }
         }
     }
