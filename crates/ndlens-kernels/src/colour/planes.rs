@@ -64,11 +64,13 @@ impl Element for u8 {
     fn from_unit(x: f32) -> f32 {
         /// torchvision's `max_value + 1.0 - eps`, which gives each level an equal share of 0..1.
         const FACTOR: f32 = 255.999;
-        (x * FACTOR).floor()
+        Self::cut(x * FACTOR)
     }
 
     #[inline(always)]
     fn cut(x: f32) -> f32 {
+        // No number is 0, as where torchvision casts.
+        let x = if x > 0.0 { x } else { 0.0 };
         x.floor()
     }
 }
@@ -255,8 +257,8 @@ fn turned([red, green, blue]: [f32; 3], shift: f32) -> [f32; 3] {
     let falling = clamp((1.0 - part) * most, 1.0);
     let rising = clamp((part + rest) * most, 1.0);
     let low = clamp(rest * most, 1.0);
-    // A hue just below 1 may come to six sixths, which is none.
-    let sextant = if sextant == 6.0 { 0.0 } else { sextant };
+    // A hue just below 1 may come to six sixths, which is none; nor is one that is no number.
+    let sextant = if sextant < 6.0 { sextant } else { 0.0 };
     let choose = |first, second, third, fourth, fifth, sixth| {
         let upper = if sextant < 4.0 {
             fourth

@@ -169,7 +169,7 @@ fn every_body_adjusts_floats_as_the_oracle_does() {
 #[test]
 fn every_body_does_the_same_with_numbers_beyond_all_bounds() {
     let floats = [f32::NAN, f32::INFINITY, -1.0, 1e38, f32::NEG_INFINITY, 0.0].repeat(3);
-    for adjustments in cases() {
+    for adjustments in cases().into_iter().chain(extremes()) {
         let results = ISAS.map(|isa| {
             let mut got: Vec<u8> = floats.iter().flat_map(|x| x.to_le_bytes()).collect();
             Adjustment::apply_with_isa(&adjustments, &mut got, &DType::F32, 3, isa).unwrap();
@@ -181,6 +181,72 @@ fn every_body_does_the_same_with_numbers_beyond_all_bounds() {
                 result.iter().zip(&results[0]).all(|(&a, &b)| same(a, b)),
                 "{adjustments:?}: {results:?}"
             );
+        }
+    }
+}
+
+/// Parameters that nobody draws and anybody can replay: out of range, and infinite as `f32` or at all.
+fn extremes() -> Vec<Vec<Adjustment>> {
+    let factors = [0.0, -0.0, -1.0, 1e-300, 1e-45, 1e30, -1e30, 1e300, -1e300, f64::MAX, f64::MIN];
+    let shifts = [-0.5, 0.5, 0.499_999_999, -0.500_000_001, 1.0, -1.0, 7.25, 1e9 + 0.5, 1e30, -1e30, 1e300];
+    let mut cases = vec![];
+    for factor in factors.into_iter().chain([f64::INFINITY, f64::NEG_INFINITY]) {
+        let each = [Brightness(factor), Contrast(factor), Saturation(factor)];
+        cases.extend(each.map(|adjustment| vec![adjustment]));
+        cases.push(vec![each[0], Hue(0.5), Saturation(1.5)]);
+        cases.push(vec![each[2], Contrast(0.5), each[0]]);
+        cases.push(each.to_vec());
+    }
+    for shift in shifts.into_iter().chain([f64::INFINITY, f64::NEG_INFINITY]) {
+        cases.push(vec![Hue(shift)]);
+        cases.push(vec![Hue(shift), Brightness(1.5), Hue(-shift)]);
+    }
+    cases
+}
+
+#[test]
+fn extreme_parameters_do_to_bytes_what_the_oracle_does() {
+    for channels in [1, 3] {
+        let bytes = bytes((LEN + 77) * channels);
+        for adjustments in extremes() {
+            let pixels = bytes.chunks(channels).map(|pixel| pixel.iter().map(|&x| x.into()).collect());
+            let mut oracle = Oracle { pixels: pixels.collect(), bound: 255.0 };
+            for &adjustment in &adjustments {
+                oracle.adjust(adjustment);
+            }
+            let expected: Vec<u8> = oracle.pixels.concat().iter().map(|&x| x as u8).collect();
+            for isa in ISAS {
+                let mut got = bytes.clone();
+                Adjustment::apply_with_isa(&adjustments, &mut got, &DType::U8, channels, isa).unwrap();
+                assert_eq!(got, expected, "{adjustments:?}, {isa:?}, {channels}");
+            }
+        }
+    }
+}
+
+#[test]
+fn extreme_parameters_do_to_floats_what_the_oracle_does() {
+    // Far from each mean, which is summed in another order.
+    let values = [0.0f32, 0.125, 1.0];
+    for channels in [1, 3] {
+        let floats: Vec<f32> =
+            bytes((LEN + 77) * channels).iter().map(|&x| values[usize::from(x) % 3]).collect();
+        // One at a time: infinity times 0 is no number, and what hue that has nothing defines.
+        for adjustments in extremes().into_iter().filter(|adjustments| adjustments.len() == 1) {
+            let pixels = floats.chunks(channels).map(<[f32]>::to_vec).collect();
+            let mut oracle = Oracle { pixels, bound: 1.0 };
+            for &adjustment in &adjustments {
+                oracle.adjust(adjustment);
+            }
+            for isa in ISAS {
+                let mut got: Vec<u8> = floats.iter().flat_map(|x| x.to_le_bytes()).collect();
+                Adjustment::apply_with_isa(&adjustments, &mut got, &DType::F32, channels, isa).unwrap();
+                for (got, expected) in got.as_chunks::<4>().0.iter().zip(oracle.pixels.iter().flatten()) {
+                    let got = f32::from_le_bytes(*got);
+                    let same = got.is_nan() && expected.is_nan() || (got - expected).abs() <= 1e-5;
+                    assert!(same, "{adjustments:?}, {isa:?}: {got}, {expected}");
+                }
+            }
         }
     }
 }
