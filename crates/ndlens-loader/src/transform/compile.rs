@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use half::{bf16, f16};
-use ndlens_core::DType;
+use ndlens_core::{DType, Layout, Order};
 use ndlens_kernels::{self as kernels, ValueMap};
 
 use super::program::{Act, Program, Step, resize_to};
@@ -43,7 +43,7 @@ impl Program {
     /// [`Error::ItemShape`] where an image transform meets something else; [`Error::CropTooLarge`],
     /// [`Error::ShapesDiffer`], [`Error::EmptyCrop`], [`Error::Probability`], [`Error::ChannelsFirstTwice`], [`Error::PaddingTooLarge`],
     /// [`Error::FillLength`], [`Error::FillValue`], [`Error::QuarterTurns`], [`Error::NotSquare`]; [`Error::Kernels`] where
-    /// values cannot be mapped so.
+    /// values cannot be mapped so; [`Error::Core`] where an item that comes out does not fit the address space.
     pub fn compile<'a>(
         transforms: &[Transform],
         shape: impl Into<ItemShape<'a>>,
@@ -345,8 +345,10 @@ impl Compiler<'_> {
             shape.rotate_right(1);
         }
         let axes = channels_first.then_some([CHANNEL, HEIGHT, WIDTH].map(|axis| axis as isize));
+        let nbytes = item_bytes(&shape, values.dtype().itemsize())?;
         let channels_last_format = self.channels_last_format;
-        Ok(Program { steps: self.steps, finishing, values, axes, channels_last_format, channel_axis, shape })
+        let steps = self.steps;
+        Ok(Program { steps, finishing, values, axes, channels_last_format, channel_axis, shape, nbytes })
     }
 }
 
@@ -359,6 +361,11 @@ fn not_empty(transform: &'static str, height: usize, width: usize) -> Result<()>
         return Err(Error::EmptyCrop { transform, height, width });
     }
     Ok(())
+}
+
+/// The bytes of an item, if there can be as many.
+fn item_bytes(shape: &[usize], itemsize: usize) -> Result<usize> {
+    Ok(Layout::contiguous(shape, itemsize, Order::C)?.len() * itemsize)
 }
 
 /// A number as an element of a dtype, little-endian; None where the dtype has no such element.

@@ -361,4 +361,18 @@ mod tests {
             "RandomVerticalFlip: p must be between 0 and 1, got 1.5"
         );
     }
+    #[test]
+    fn an_item_beyond_the_address_space_is_refused_where_it_is_compiled() {
+        let side = isize::MAX as usize / 4;
+        let pad = Transform::Pad { padding: [0, 0, side, side], fill: Filling::default() };
+        let error = Program::compile(&[pad], &[8, 8][..], &DType::U8).unwrap_err().to_string();
+        let side = side + 8;
+        assert_eq!(
+            error,
+            format!("shape [{side}, {side}] with 1-byte elements does not fit the address space")
+        );
+        let wider = Transform::ToDtype { dtype: DType::F64, scale: false };
+        let error = Program::compile(&[wider], &[1 << 61][..], &DType::U8).unwrap_err().to_string();
+        assert_eq!(error, "shape [2305843009213693952] with 8-byte elements does not fit the address space");
+    }
 }

@@ -28,6 +28,8 @@ pub struct Program {
     /// The channel's place in the output.
     pub(super) channel_axis: Option<usize>,
     pub(super) shape: Vec<usize>,
+    /// The bytes of an item, which fit the address space.
+    pub(super) nbytes: usize,
 }
 
 /// One step, in order.
@@ -142,7 +144,7 @@ impl Program {
 
     /// Bytes of what comes out.
     pub fn nbytes(&self) -> usize {
-        self.shape.iter().product::<usize>() * self.dtype().itemsize()
+        self.nbytes
     }
 
     /// The random transforms, in the order of what [`draw`](Self::draw) gives.
