@@ -3,7 +3,7 @@
 //! planes of `float32`; out of an array larger than the cache into a ring of eight batch buffers of 32, on one thread.
 //!
 //! Beside it, in the same run and on the same boxes, runs `fast_image_resize`, which does the crop and the resize alone:
-//! no flip, no floats, and its result stays in the cache. Each instruction set runs in a process of its own, since
+//! no flip, no floats, and its result stays in the cache. Then the same of 64 images of `float32`, whole, normalised. Each instruction set runs in a process of its own, since
 //! `NDLENS_ISA` is read once. All instruction sets must agree before anything is timed. Figures are medians of five
 //! windows, of the time that the thread ran (Linux's schedstat), so that a busy machine shows little in them.
 //!
@@ -96,8 +96,7 @@ fn measure() -> Result<(), Failure> {
         let mut got = vec![0; ITEM];
         for _ in 0..8 {
             one(next_box(&mut same), &mut got, Stores::Cached)?;
-            check =
-                got.iter().fold(check, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
+            check = fold(check, &got);
         }
         let rate = median_rate(&mut random, |at, slot| one(at, slot, Stores::Stream))?;
         writeln!(rows, "{:<18} {isa:<9} {name:<9} {rate:>7.0} {:>9.1}", "ndlens", 1e6 / rate)?;
@@ -115,8 +114,53 @@ fn measure() -> Result<(), Failure> {
             writeln!(rows, "{:<18} {isa:<9} {name:<9} {rate:>7.0} {:>9.1}", "fast_image_resize", 1e6 / rate)?;
         }
     }
+    check = measure_floats(&isa, check, &mut rows)?;
     print!("{check}\n{rows}");
     Ok(())
+}
+
+/// Whole images of `float32`, antialiased.
+fn measure_floats(isa: &str, mut check: u64, rows: &mut String) -> Result<u64, Failure> {
+    const FLOATS: usize = 64;
+    let mut random = Random(3);
+    let floats: Vec<f32> = (0..FLOATS * SIZE * SIZE * 3).map(|_| random.unit() as f32).collect();
+    let bytes: Vec<u8> = floats.iter().flat_map(|float| float.to_le_bytes()).collect();
+    let images = View::from_vec(floats).reshape(&[FLOATS as isize, SIZE as isize, SIZE as isize, 3])?;
+    let images = images.as_ref();
+    let steps = [Step::Normalize { mean: vec![0.485, 0.456, 0.406], std: vec![0.229, 0.224, 0.225] }];
+    let map = ValueMap::new(&DType::F32, 3, &steps)?;
+    let filters = [("bilinear", Interpolation::Bilinear), ("bicubic", Interpolation::Bicubic)];
+    for (name, interpolation) in filters {
+        let resize = Resize::new(OUT, OUT, 3, &DType::F32, Filter { interpolation, antialias: true })?;
+        let mut scratch = Scratch::default();
+        let mut one = |at: Crop, dst: &mut [u8], stores| -> Result<(), Failure> {
+            let window = Window { flip_horizontal: at.flip, ..resize.whole() };
+            let finish = Finish { window, map: &map, channels_first: true, stores };
+            let image = images.index(&[s((at.image % FLOATS) as isize)])?;
+            Ok(resize.apply(&image, &finish, dst, &mut scratch)?)
+        };
+        let mut got = vec![0; ITEM];
+        one(next_box(&mut Random(1)), &mut got, Stores::Cached)?;
+        check = fold(check, &got);
+        let rate = median_rate(&mut random, |at, slot| one(at, slot, Stores::Stream))?;
+        writeln!(rows, "{:<18} {isa:<9} {:<9} {rate:>7.0} {:>9.1}", "ndlens float32", name, 1e6 / rate)?;
+        let Some(theirs) = their_filter(interpolation, true) else { continue };
+        let mut resizer = fir::Resizer::new();
+        let mut out = fir::images::Image::new(OUT as u32, OUT as u32, fir::PixelType::F32x3);
+        let options = fir::ResizeOptions::new().resize_alg(theirs);
+        let rate = median_rate(&mut random, |at, _| {
+            let image = &bytes[at.image % FLOATS * SIZE * SIZE * 12..][..SIZE * SIZE * 12];
+            let image = fir::images::ImageRef::new(SIZE as u32, SIZE as u32, image, fir::PixelType::F32x3)?;
+            Ok(resizer.resize(&image, &mut out, &options)?)
+        })?;
+        writeln!(rows, "{:<18} {isa:<9} {name:<9} {rate:>7.0} {:>9.1}", "fir float32", 1e6 / rate)?;
+    }
+    Ok(check)
+}
+
+/// FNV-1a.
+fn fold(hash: u64, bytes: &[u8]) -> u64 {
+    bytes.iter().fold(hash, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
 }
 
 fn their_filter(interpolation: Interpolation, antialias: bool) -> Option<fir::ResizeAlg> {

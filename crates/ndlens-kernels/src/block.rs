@@ -17,8 +17,8 @@ use crate::program::{Float, Op, Program, Stage};
 use crate::rows::Rows;
 use crate::scalar::of_channel;
 
-/// Elements of a block: 2 KiB of `f32` and 4 KiB of `f64`.
-const LEN: usize = 512;
+/// Elements of a block: 1 KiB of `f32`, and 2 KiB of `f64` and of integers.
+const LEN: usize = 256;
 
 /// A block on its way through the stages, in one of its arrays.
 struct Block {

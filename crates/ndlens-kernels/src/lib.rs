@@ -53,6 +53,7 @@ mod integer_tests;
 mod program;
 mod resize;
 mod resize_body;
+mod resize_columns;
 #[cfg(target_arch = "x86_64")]
 mod resize_far;
 mod resize_float;

@@ -6,11 +6,13 @@
 #![expect(unsafe_code, reason = "reads pixels through raw pointers; see UNSAFE.md")]
 
 use std::marker::PhantomData;
+use std::ops::Range;
 use std::ptr;
 
 use ndlens_core::ViewRef;
 
 use crate::cpu::Isa;
+use crate::resize_columns::{Column, LANES};
 #[cfg(target_arch = "x86_64")]
 use crate::resize_split;
 
@@ -105,22 +107,82 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// Reads row `y` of `float32` elements as planes of `width` floats each.
+    /// Reads channels of row `y`, of `float32` elements, into lanes of columns from `lane` on, one column for each pixel. What is
+    /// in the lanes beyond them, up to a power of two, may be anything.
     ///
     /// # Panics
     ///
-    /// Where `planes` has another length. The elements must be `float32`.
-    pub(crate) fn split_floats(&self, y: usize, planes: &mut [f32]) {
+    /// Where there are not as many columns, lanes, channels or rows. The elements must be `float32`.
+    pub(crate) fn read_columns(&self, y: usize, channels: Range<usize>, lane: usize, columns: &mut [Column]) {
         assert!(self.itemsize == size_of::<f32>() && y < self.height);
-        assert!(planes.len() == self.width * self.channels);
-        let from = self.first.wrapping_offset(self.row * y as isize);
-        for (channel, to) in planes.chunks_exact_mut(self.width).enumerate() {
-            let from = from.wrapping_offset(self.channel * channel as isize);
-            for (x, to) in to.iter_mut().enumerate() {
-                let from = from.wrapping_offset(self.pixel * x as isize);
-                // SAFETY: by invariant 1 this is an element of the row; it need not be aligned.
-                *to = unsafe { ptr::read_unaligned(from.cast()) };
+        assert!(columns.len() == self.width && channels.end <= self.channels);
+        let first = self.channel.wrapping_mul(channels.start as isize);
+        let from = self.first.wrapping_offset(self.row * y as isize).wrapping_offset(first);
+        let side_by_side = self.channel == size_of::<f32>() as isize;
+        let stride = self.pixel;
+        // Rows further down are fetched meanwhile: those that share columns with none of these.
+        let ahead = self.row.wrapping_mul((LANES / channels.len().next_power_of_two().min(LANES)) as isize);
+        let next = from.wrapping_offset(stride * (self.width as isize - 1));
+        // SAFETY: by invariant 1 `N` channels from the first asked for on are elements of every pixel, where they lie side by
+        // side; and so is the first channel of the next pixel, which is all that is read beyond three.
+        unsafe {
+            match channels.len() {
+                1 => return read_pixels::<1>(from, stride, ahead, lane, columns),
+                2 if side_by_side => return read_pixels::<2>(from, stride, ahead, lane, columns),
+                3 if side_by_side && self.channels == 3 && stride == 3 * size_of::<f32>() as isize => {
+                    if let Some((last, columns)) = columns.split_last_mut() {
+                        read_pixels::<4>(from, stride, ahead, lane, columns);
+                        read_pixels::<3>(next, stride, ahead, lane, std::slice::from_mut(last));
+                    }
+                    return;
+                }
+                4 if side_by_side => return read_pixels::<4>(from, stride, ahead, lane, columns),
+                _ => {}
             }
         }
+        for i in 0..channels.len() {
+            let from = from.wrapping_offset(self.channel * i as isize);
+            // SAFETY: as above, for one channel.
+            unsafe { read_pixels::<1>(from, stride, ahead, lane + i, columns) };
+        }
     }
+}
+
+/// Reads `N` floats of each pixel into as many lanes, and asks for those `ahead` bytes further.
+///
+/// # Safety
+///
+/// They must be readable at `from` and at multiples of `stride` bytes from there, as often as there are columns; `ahead` may
+/// be anything.
+unsafe fn read_pixels<const N: usize>(
+    from: *const u8,
+    stride: isize,
+    ahead: isize,
+    lane: usize,
+    columns: &mut [Column],
+) {
+    /// Pixels of up to four floats that are not longer than a line of the cache.
+    const PIXELS: usize = 4;
+    assert!(lane + N <= LANES);
+    for (i, columns) in columns.chunks_mut(PIXELS).enumerate() {
+        let from = from.wrapping_offset(stride * (i * PIXELS) as isize);
+        prefetch(from.wrapping_offset(ahead));
+        for (x, column) in columns.iter_mut().enumerate() {
+            // SAFETY: the caller vouches for the floats; they need not be aligned.
+            let pixel: [f32; N] =
+                unsafe { from.wrapping_offset(stride * x as isize).cast::<[f32; N]>().read_unaligned() };
+            column[lane..lane + N].copy_from_slice(&pixel);
+        }
+    }
+}
+
+/// Asks for the line of the cache that a byte is in, wherever that may be.
+fn prefetch(byte: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch touches no memory that a program could notice, and every x86-64 has it.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(byte.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = byte;
 }

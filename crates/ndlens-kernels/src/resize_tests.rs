@@ -340,6 +340,24 @@ fn floats_are_resized_as_the_oracle_says() {
 }
 
 #[test]
+fn floats_of_any_number_of_channels_keep_them() {
+    let mut scratch = Scratch::default();
+    for channels in [2, 4, 5, 8, 9, 16, 17, 35] {
+        let image = packed(&[23, 19, channels], DType::F32);
+        let part =
+            Window { top: 1, left: 2, height: 5, width: 3, flip_vertical: true, flip_horizontal: true };
+        for filter in FILTERS {
+            for size in [[7, 6], [40, 9]] {
+                check(&image, size, filter, Some(part), &[normalize(channels)], &mut scratch);
+                check(&image, size, filter, None, &[], &mut scratch);
+            }
+        }
+        let apart = image.permute(&[2, 1, 0]).unwrap().index(&[s(..), s(..), s(..5)]).unwrap();
+        check(&apart, [5, 6], FILTERS[3], None, &[], &mut scratch);
+    }
+}
+
+#[test]
 fn what_cannot_be_resized_is_refused() {
     let filter = FILTERS[3];
     let new = |height, width, channels, dtype| {
@@ -477,6 +495,26 @@ mod fenced {
                         let steps = &byte_steps(channels)[2];
                         check(&view, [2, width.div_ceil(2)], FILTERS[3], None, steps, &mut scratch);
                         check(&view, [2, 3], FILTERS[5], None, steps, &mut scratch);
+                    }
+                }
+            }
+        }
+    }
+    #[test]
+    fn no_resize_of_floats_reads_a_byte_outside_the_image() {
+        let buffer = Fenced::page();
+        let mut scratch = Scratch::default();
+        for (height, channels, most) in
+            [(3, 3, 60), (2, 1, 60), (7, 2, 60), (1, 3, 300), (2, 4, 60), (2, 5, 60)]
+        {
+            for width in (1..=most).step_by(if most > 100 { 37 } else { 1 }) {
+                let row = 4 * width * channels;
+                for start in [0, PAGE - height * row] {
+                    let strides = [row as isize, 4 * channels as isize, 4];
+                    let layout = Layout::new(&[height, width, channels], &strides, start, 4, PAGE).unwrap();
+                    let view = View::new(buffer.clone(), layout, DType::F32).unwrap();
+                    for view in [view.clone(), view.flip(&[1]).unwrap()] {
+                        check(&view, [2, width.div_ceil(2)], FILTERS[3], None, &[], &mut scratch);
                     }
                 }
             }
