@@ -1,6 +1,6 @@
-//! Rows of a source of any strides, split into one plane for each channel.
+//! Rows of a source of any strides: bytes split into one plane for each channel, floats side by side in columns.
 //!
-//! The horizontal filter then knows one kind of row only, whatever the number of channels and wherever they lie. Source
+//! The horizontal filters then know one kind of row only, whatever the number of channels and wherever they lie. Source
 //! memory is touched nowhere else.
 
 #![expect(unsafe_code, reason = "reads pixels through raw pointers; see UNSAFE.md")]
