@@ -74,6 +74,9 @@ pub enum Error {
     /// Colours of something else than gray or red, green and blue.
     #[error("colours are changed of images with 1 or 3 channels, got {got}")]
     ColourChannels { got: usize },
+    /// A mixture of elements that are not floats.
+    #[error("elements of {got} cannot be mixed, expected float16, bfloat16, float32 or float64")]
+    BlendDType { got: String },
     /// `NDLENS_ISA` set to what is no instruction set.
     #[error("NDLENS_ISA is {got:?}, expected scalar, avx2 or avx512")]
     UnknownIsa { got: String },

@@ -18,7 +18,8 @@
 //!
 //! A [`Resize`] gives images of one size out of images of any size, in the same pass: its results are torchvision's
 //! too, to the bit for `uint8`.
-//! Where nothing is done to elements and rows are packed, [`Take`] copies any of them, one after another.
+//! Where nothing is done to elements and rows are packed, [`Take`] copies any of them, one after another. A [`Blend`] mixes
+//! elements with others, in place.
 //!
 //! ```
 //! use ndlens_core::{DType, View, s};
@@ -42,6 +43,7 @@
     allow(dead_code, reason = "what vector bodies are prepared with has no user where there is none")
 )]
 
+mod blend;
 mod block;
 mod colour;
 mod cpu;
@@ -79,6 +81,7 @@ mod x86;
 #[cfg(target_arch = "x86_64")]
 mod x86_form;
 
+pub use blend::Blend;
 pub use colour::Adjustment;
 pub use error::{Error, Result};
 pub use resize::{Filter, Finish, Interpolation, Resize, Scratch, Window};
