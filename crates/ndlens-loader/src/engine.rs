@@ -5,21 +5,28 @@
 //! batch that has one left, so that all hurry the batch that is wanted first. Without workers the caller makes each batch
 //! when it asks for it.
 //!
+//! Where batches are mixed, a batch has two stages: once all its items are made, its mixing is cut into pieces that are claimed as
+//! chunks are. Until the last item is made, workers go on with the batch after it.
+//!
 //! # The rules of a clean end
 //!
 //! 1. Dropping an epoch stops it: workers finish the chunk in hand, take no other, and are joined.
 //! 2. Batches that were handed out stay valid; batches that were not give their memory back.
 //! 3. An error stops the batch it is in; it comes out of `next` when that batch is due, after all batches before it, and
-//!    ends the epoch. Of several errors in a batch the one of its first item comes out, whatever the threads did.
+//!    ends the epoch. Of several errors in a batch the one of its first item comes out, whatever the threads did. Labels that
+//!    cannot be mixed are errors of their items.
 //! 4. A panic in a worker is such an error.
 //! 5. Where batch memory is [`Supplied`](crate::Memory::Supplied), a batch begins only once there is memory for it, and whoever waits
 //!    for one without having supplied it gets an error: a worker that waits for memory never keeps the taker waiting.
-//! 6. In a process forked while an epoch runs, that epoch has no workers: `next` says so, and dropping it there touches
+//! 6. A batch is mixed when all its items are made without an error, each piece once, and handed out when all pieces are done.
+//!    Mixing reads and writes batch memory only: no source, so nothing that a signal could meet.
+//! 7. In a process forked while an epoch runs, that epoch has no workers: `next` says so, and dropping it there touches
 //!    neither locks nor threads, which belong to the parent.
 
 #![expect(unsafe_code, reason = "cuts batch memory into disjoint pieces; see UNSAFE.md")]
 
 use std::collections::VecDeque;
+use std::mem;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError};
@@ -30,6 +37,7 @@ use ndlens_store::Reading;
 
 use crate::error::{Error, Result};
 use crate::loader::{Compiled, Config, Draws};
+use crate::mix::{Mixer, Mixture};
 use crate::order::Order as ItemOrder;
 use crate::pool::Slab;
 use crate::position::Tracker;
@@ -55,6 +63,7 @@ pub(crate) fn reading(fields: &[Compiled]) -> Option<Reading> {
 pub struct Batch {
     views: Vec<View>,
     params: Option<Vec<String>>,
+    mixed: Option<String>,
     receipt: Option<Receipt>,
 }
 
@@ -83,6 +92,13 @@ impl Batch {
     /// as [`Program::params_to_json`](crate::Program::params_to_json) gives it.
     pub fn params(&self) -> Option<&[String]> {
         self.params.as_deref()
+    }
+
+    /// What was drawn to mix the batch, where [`Config::return_params`] asks for it and it was mixed: a JSON object with the name of
+    /// what mixed it and its parameters, as `{"MixUp": {"lam": 0.25}}` or
+    /// `{"CutMix": {"lam": 0.5, "box": [x1, y1, x2, y2], "lam_adjusted": 0.6}}`.
+    pub fn mixed(&self) -> Option<&str> {
+        self.mixed.as_deref()
     }
 
     /// What counts it as handed out; None where its epoch does not count, as one of [`Loader::epoch`](crate::Loader::epoch).
@@ -118,6 +134,7 @@ struct Plan {
     batches: usize,
     chunk_items: usize,
     return_params: bool,
+    mixer: Option<Arc<Mixer>>,
     storing: Storing,
     memory: Memory,
     /// Whether items are asked for before they are read: the data does not fit memory, so most of them are not there.
@@ -139,13 +156,28 @@ impl Plan {
 
     /// Begins a batch; None where its memory is to be supplied and is not there.
     fn begin(&self, batch: usize, supply: &mut Supply) -> Result<Option<Making>> {
-        let slabs = match self.memory {
-            Memory::Pooled => {
-                Some(self.fields.iter().map(|field| field.pool.lease()).collect::<Result<_>>()?)
-            }
-            Memory::Supplied => supply.take(),
+        let mut slabs = match self.memory {
+            Memory::Pooled => self.fields.iter().map(|field| field.pool.lease()).collect::<Result<_>>()?,
+            Memory::Supplied => match supply.take() {
+                Some(slabs) => slabs,
+                None => return Ok(None),
+            },
         };
-        Ok(slabs.map(|slabs| Making { slabs, places: self.places(batch) }))
+        let places = self.places(batch);
+        let begin = |mixer: &Arc<Mixer>| {
+            let place = self.shard.place(self.start, places.start, self.order.len());
+            let drawn = mixer.draw(self.epoch, place as u64);
+            // Probabilities are what is handed out, so they come on what was supplied, and the labels they are made of do not.
+            let soft = match mixer.softened() {
+                Some(labels) if self.memory == Memory::Supplied => {
+                    Some(mem::replace(&mut slabs[labels], self.fields[labels].pool.lease()?))
+                }
+                _ => None,
+            };
+            mixer.begin(&self.fields, drawn, places.len(), soft)
+        };
+        let mixture = self.mixer.as_ref().map(begin).transpose()?;
+        Ok(Some(Making { slabs, places, mixture }))
     }
 
     /// Makes the items at `rows` of a batch. The error is that of the first item that has one.
@@ -171,7 +203,11 @@ impl Plan {
             let items = &mut items[..block.len()];
             self.items(making.places.start + start, items);
             let mut alone = false;
-            for ((field, slab), &complete) in self.fields.iter().zip(&making.slabs).zip(&complete) {
+            // The first label that is no class, of those taken many at once.
+            let mut outside: Option<(usize, Error)> = None;
+            for (at, ((field, slab), &complete)) in
+                self.fields.iter().zip(&making.slabs).zip(&complete).enumerate()
+            {
                 let Some(take) = field.take.as_ref().filter(|_| complete) else {
                     alone = true;
                     continue;
@@ -181,13 +217,17 @@ impl Plan {
                 let destination = unsafe { slab.piece(block.start * nbytes, block.len() * nbytes) };
                 take.rows(items, destination, self.storing.of(nbytes * self.batch_size))
                     .map_err(|error| Box::new(Failure { row: block.start, error: error.into() }))?;
+                outside = outside.or(self.check_labels(at, destination, items));
             }
             if alone {
+                // Items from there on no longer matter.
+                let rows = block.start..outside.as_ref().map_or(block.end, |(place, _)| block.start + place);
                 // SAFETY: passed on.
-                unsafe { self.make_each(making, block.clone(), items, &complete, scratch) }?;
+                unsafe { self.make_each(making, rows, items, &complete, scratch) }?;
             }
             let lost = |(field, &complete): (&Compiled, &bool)| field.first_lost(complete, items);
-            let first = self.fields.iter().zip(&complete).filter_map(lost).min_by_key(|&(place, _)| place);
+            let lost = self.fields.iter().zip(&complete).filter_map(lost);
+            let first = lost.chain(outside).min_by_key(|&(place, _)| place);
             if let Some((place, error)) = first {
                 return Err(Box::new(Failure { row: block.start + place, error }));
             }
@@ -210,7 +250,9 @@ impl Plan {
     ) -> Result<(), Box<Failure>> {
         for (row, &item) in rows.zip(items) {
             let draws_as = self.draws_as(making.places.start + row, item);
-            for ((field, slab), &complete) in self.fields.iter().zip(&making.slabs).zip(complete) {
+            for (at, ((field, slab), &complete)) in
+                self.fields.iter().zip(&making.slabs).zip(complete).enumerate()
+            {
                 if field.take.is_some() && complete {
                     continue;
                 }
@@ -221,9 +263,17 @@ impl Plan {
                 let destination = unsafe { slab.piece(row * nbytes, nbytes) };
                 let made = field.make(item, complete, draws, destination, stores, scratch);
                 made.map_err(|error| Box::new(Failure { row, error: field.fail(item, error) }))?;
+                if let Some((_, error)) = self.check_labels(at, destination, &[item]) {
+                    return Err(Box::new(Failure { row, error }));
+                }
             }
         }
         Ok(())
+    }
+
+    /// The first of these items, just made of the field at `at`, that is a label and cannot be mixed.
+    fn check_labels(&self, at: usize, made: &[u8], items: &[usize]) -> Option<(usize, Error)> {
+        self.mixer.as_ref().and_then(|mixer| mixer.check_labels(&self.fields, at, made, items))
     }
 
     /// Asks for the items at these rows of the next batch, and for those of the first.
@@ -238,22 +288,45 @@ impl Plan {
         }
     }
 
-    /// As [`make`](Self::make), with a panic as an error of the batch.
+    /// Does pieces of the mixing of a batch.
     ///
     /// # Safety
     ///
-    /// As [`make`](Self::make).
-    unsafe fn make_caught(
+    /// All items of the batch are made, and no other thread does any of these pieces.
+    unsafe fn mix(
+        &self,
+        making: &Making,
+        pieces: Range<usize>,
+        scratch: &mut Scratch,
+    ) -> Result<(), Box<Failure>> {
+        let Some(mixture) = &making.mixture else { return Ok(()) };
+        // SAFETY: passed on.
+        unsafe { mixture.mix(&self.fields, &making.slabs, pieces, scratch) }
+            .map_err(|error| Box::new(Failure { row: 0, error }))
+    }
+
+    /// As [`make`](Self::make) or [`mix`](Self::mix), with a panic as an error of the batch.
+    ///
+    /// # Safety
+    ///
+    /// As for the one that `stage` says.
+    unsafe fn work_caught(
         &self,
         batch: usize,
         making: &Making,
-        rows: Range<usize>,
+        stage: Stage,
+        range: Range<usize>,
         scratch: &mut Scratch,
     ) -> Result<(), Box<Failure>> {
-        let row = rows.start;
+        let row = range.start;
         // SAFETY: passed on. After a panic the rows are never handed out, so it does not matter what is in them.
-        let made = catch_unwind(AssertUnwindSafe(|| unsafe { self.make(making, rows, scratch) }));
-        made.unwrap_or_else(|panic| {
+        let done = catch_unwind(AssertUnwindSafe(|| unsafe {
+            match stage {
+                Stage::Items => self.make(making, range, scratch),
+                Stage::Mixing => self.mix(making, range, scratch),
+            }
+        }));
+        done.unwrap_or_else(|panic| {
             let error = Error::WorkerPanicked { batch, message: panic_message(&*panic) };
             Err(Box::new(Failure { row, error }))
         })
@@ -284,9 +357,16 @@ impl Plan {
             let layout = field.program.batch_layout(rows)?;
             Ok(View::new(slab.freeze(), layout, dtype)?)
         };
-        let views = self.fields.iter().zip(making.slabs).map(wrap).collect::<Result<_>>()?;
+        let mut views = self.fields.iter().zip(making.slabs).map(wrap).collect::<Result<Vec<_>>>()?;
+        let mut mixed = None;
+        if let (Some(mixer), Some(mixture)) = (&self.mixer, making.mixture) {
+            mixed = self.return_params.then(|| mixer.params_to_json(mixture.drawn()).to_string());
+            if let (Some(labels), Some(view)) = (mixer.softened(), mixture.probabilities(mixer)?) {
+                views[labels] = view;
+            }
+        }
         let params = self.return_params.then(|| self.params(places)).transpose()?;
-        Ok(Batch { views, params, receipt: None })
+        Ok(Batch { views, params, mixed, receipt: None })
     }
 
     /// What is drawn for items: the same whenever it is asked.
@@ -314,13 +394,24 @@ impl Plan {
 struct Making {
     slabs: Vec<Slab>,
     places: Range<usize>,
+    mixture: Option<Mixture>,
+}
+
+/// What a batch waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Its items.
+    Items,
+    /// Its mixing, once all items are made.
+    Mixing,
 }
 
 /// A batch in the window.
 #[derive(Debug)]
 struct InFlight {
     making: Arc<Making>,
-    /// The first row that nobody has claimed.
+    stage: Stage,
+    /// The first row, or piece of the mixing, that nobody has claimed.
     unclaimed: usize,
     /// Chunks claimed and not finished.
     working: usize,
@@ -329,8 +420,27 @@ struct InFlight {
 }
 
 impl InFlight {
+    /// The rows or pieces of this stage.
+    fn work(&self) -> usize {
+        match self.stage {
+            Stage::Items => self.making.places.len(),
+            Stage::Mixing => self.making.mixture.as_ref().map_or(0, Mixture::pieces),
+        }
+    }
+
     fn is_done(&self) -> bool {
-        self.working == 0 && self.unclaimed == self.making.places.len()
+        let last = self.stage == Stage::Mixing || self.making.mixture.is_none() || self.failure.is_some();
+        last && self.working == 0 && self.unclaimed == self.work()
+    }
+
+    /// Goes on to the mixing where all items are made; says whether it did, and there is something to mix.
+    fn advance(&mut self) -> bool {
+        let made = self.stage == Stage::Items && self.working == 0 && self.unclaimed == self.work();
+        if !made || self.making.mixture.is_none() || self.failure.is_some() {
+            return false;
+        }
+        (self.stage, self.unclaimed) = (Stage::Mixing, 0);
+        self.work() > 0
     }
 }
 
@@ -357,7 +467,8 @@ struct Shared {
 struct Claim {
     batch: usize,
     making: Arc<Making>,
-    rows: Range<usize>,
+    stage: Stage,
+    range: Range<usize>,
 }
 
 impl Shared {
@@ -368,7 +479,7 @@ impl Shared {
 
     /// The next chunk of the oldest batch that has one, beginning a batch if there is room for it.
     fn claim(&self, state: &mut State) -> Option<Claim> {
-        let mut at = state.window.iter().position(|batch| batch.unclaimed < batch.making.places.len());
+        let mut at = state.window.iter().position(|batch| batch.unclaimed < batch.work());
         if at.is_none() && state.window.len() < self.prefetch {
             let batch = state.taken + state.window.len();
             if batch < self.plan.batches {
@@ -376,12 +487,14 @@ impl Shared {
                     Ok(Some(making)) => (making, None),
                     Ok(None) => return None,
                     Err(error) => {
-                        (Making { slabs: vec![], places: 0..0 }, Some(Box::new(Failure { row: 0, error })))
+                        let making = Making { slabs: vec![], places: 0..0, mixture: None };
+                        (making, Some(Box::new(Failure { row: 0, error })))
                     }
                 };
                 let failed = failure.is_some();
                 state.window.push_back(InFlight {
                     making: Arc::new(making),
+                    stage: Stage::Items,
                     unclaimed: 0,
                     working: 0,
                     failure,
@@ -395,11 +508,12 @@ impl Shared {
         }
         let at = at?;
         let in_flight = &mut state.window[at];
-        let start = in_flight.unclaimed;
-        let rows = start..(start + self.plan.chunk_items).min(in_flight.making.places.len());
-        in_flight.unclaimed = rows.end;
+        let (start, stage) = (in_flight.unclaimed, in_flight.stage);
+        let count = if stage == Stage::Items { self.plan.chunk_items } else { 1 };
+        let range = start..(start + count).min(in_flight.work());
+        in_flight.unclaimed = range.end;
         in_flight.working += 1;
-        Some(Claim { batch: state.taken + at, making: Arc::clone(&in_flight.making), rows })
+        Some(Claim { batch: state.taken + at, making: Arc::clone(&in_flight.making), stage, range })
     }
 
     fn work(&self) {
@@ -417,9 +531,10 @@ impl Shared {
                     state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
                 }
             };
-            let Claim { batch, making, rows } = claim;
-            // SAFETY: a claim moves `unclaimed` past its rows under the lock, so no other claim has any of them.
-            let failure = unsafe { self.plan.make_caught(batch, &making, rows, &mut scratch) }.err();
+            let Claim { batch, making, stage, range } = claim;
+            // SAFETY: a claim moves `unclaimed` past its rows or pieces under the lock, so no other claim has any of them. Pieces are
+            // claimed once all rows are made, which was seen under the lock too.
+            let failure = unsafe { self.plan.work_caught(batch, &making, stage, range, &mut scratch) }.err();
             // Before the batch can be done: whoever finishes it must hold the only claim on its memory.
             drop(making);
             let mut state = self.lock();
@@ -428,10 +543,14 @@ impl Shared {
             in_flight.working -= 1;
             if let Some(failure) = failure {
                 // Chunks are claimed in order, so all rows before a failed one are made or being made.
-                in_flight.unclaimed = in_flight.making.places.len();
+                in_flight.unclaimed = in_flight.work();
                 if in_flight.failure.as_ref().is_none_or(|other| failure.row < other.row) {
                     in_flight.failure = Some(failure);
                 }
+            }
+            if in_flight.advance() {
+                // For those who found nothing left to claim.
+                self.work.notify_all();
             }
             if at == 0 && in_flight.is_done() {
                 self.done.notify_all();
@@ -474,11 +593,13 @@ pub(crate) struct Course {
     pub(crate) order: ItemOrder,
     pub(crate) start: usize,
     pub(crate) tracker: Option<Tracker>,
+    /// How its batches are mixed.
+    pub(crate) mixer: Option<Arc<Mixer>>,
 }
 
 impl Epoch {
     pub(crate) fn start(fields: Arc<[Compiled]>, config: &Config, course: Course) -> Result<Self> {
-        let Course { epoch, order, start, tracker } = course;
+        let Course { epoch, order, start, tracker, mixer } = course;
         let tracker = tracker.map(Arc::new);
         let items = config.shard.share(order.len() - start);
         let batch_size = config.batch_size.min(items.max(1));
@@ -495,6 +616,7 @@ impl Epoch {
             batch_size,
             batches: config.batches(items),
             return_params: config.return_params,
+            mixer,
             chunk_items: (MIN_CHUNK_BYTES / item_bytes).clamp(1, batch_size),
             storing: config.storing,
             memory: config.memory,
@@ -514,7 +636,7 @@ impl Epoch {
         Ok(epoch)
     }
 
-    /// Rule 6: the workers stayed behind in another process.
+    /// Rule 7: the workers stayed behind in another process.
     fn is_forked(&self) -> bool {
         !self.workers.is_empty() && self.process != std::process::id()
     }
@@ -537,7 +659,11 @@ impl Epoch {
 
     /// The bytes of a batch of each field.
     pub fn batch_bytes(&self) -> impl ExactSizeIterator<Item = usize> {
-        self.shared.plan.fields.iter().map(|field| field.pool.slab_bytes())
+        let plan = &self.shared.plan;
+        plan.fields.iter().enumerate().map(|(place, field)| {
+            let soft = plan.mixer.as_ref().and_then(|mixer| mixer.batch_bytes(place));
+            soft.unwrap_or(field.pool.slab_bytes())
+        })
     }
 
     /// Gives memory for the next batch that has none, a buffer for each field; batches come on what was supplied first, in order. It
@@ -608,9 +734,12 @@ impl Epoch {
         };
         let made = begun.and_then(|making| {
             let making = making.ok_or(Error::NotSupplied { batch })?;
-            // SAFETY: the batch was begun here, and nobody else knows of it.
-            unsafe { plan.make_caught(batch, &making, 0..making.places.len(), &mut self.scratch) }
-                .map_err(|failure| failure.error)?;
+            let pieces = making.mixture.as_ref().map_or(0, Mixture::pieces);
+            for (stage, count) in [(Stage::Items, making.places.len()), (Stage::Mixing, pieces)] {
+                // SAFETY: the batch was begun here, and nobody else knows of it; its items are made before it is mixed.
+                unsafe { plan.work_caught(batch, &making, stage, 0..count, &mut self.scratch) }
+                    .map_err(|failure| failure.error)?;
+            }
             plan.finish(making)
         });
         if made.is_err() {
@@ -675,7 +804,7 @@ impl Iterator for Epoch {
 impl Drop for Epoch {
     fn drop(&mut self) {
         if self.is_forked() {
-            self.workers.drain(..).for_each(std::mem::forget);
+            self.workers.drain(..).for_each(mem::forget);
             return;
         }
         if self.workers.is_empty() {

@@ -168,6 +168,54 @@ pub enum Error {
         "{transform} by 90 or 270 degrees needs a square image, got height {height} and width {width}; crop it first"
     )]
     NotSquare { transform: &'static str, height: usize, width: usize },
+    /// A parameter of the beta distribution that is none.
+    #[error("{transform}: alpha must be a finite number above 0, got {alpha}")]
+    MixAlpha { transform: &'static str, alpha: f64 },
+    /// Labels of nothing.
+    #[error("{transform}: num_classes must be at least 1, got 0")]
+    NoClasses { transform: &'static str },
+    /// A choice of nothing.
+    #[error("RandomChoice needs at least one of MixUp and CutMix")]
+    NoMix,
+    /// Labels that would have one shape in one batch and another in the next.
+    #[error("the transforms of a RandomChoice must agree on num_classes, got {first} and {other}")]
+    ClassesDiffer { first: String, other: String },
+    /// Probabilities that are none.
+    #[error(
+        "RandomChoice: p must be one number from 0 on for each of {expected} transforms, not all of them 0, got {got:?}"
+    )]
+    ChoiceWeights { got: Vec<f64>, expected: usize },
+    /// A place where no field is.
+    #[error("there is no field {got} to mix, there are {fields}")]
+    NoSuchField { got: usize, fields: usize },
+    /// Fields that do not say what they are.
+    #[error(
+        "cannot tell which field holds the {what} to mix: {}; name it with mix_{what}",
+        if candidates.is_empty() { "none looks like it".to_owned() } else { format!("{candidates:?} could") }
+    )]
+    UnclearMix { what: &'static str, candidates: Vec<String> },
+    /// A field that would be mixed with itself.
+    #[error("field {field:?} is named twice among what is to be mixed")]
+    MixedTwice { field: String },
+    /// Images that one rectangle does not fit.
+    #[error(
+        "CutMix needs images of one height and width: field {first:?} has {first_size:?}, field {field:?} has {size:?}"
+    )]
+    MixedSizes { first: String, first_size: [usize; 2], field: String, size: [usize; 2] },
+    /// Numbers of classes, and nobody knows how many there are.
+    #[error("labels are numbers of classes: num_classes must be given")]
+    NumClassesNeeded,
+    /// More or fewer probabilities than classes.
+    #[error("labels are probabilities of {got} classes, but num_classes is {expected}")]
+    OtherClasses { got: usize, expected: usize },
+    /// Labels that are none.
+    #[error(
+        "labels must be integers of shape [], the numbers of classes, or floats of shape [classes], got {dtype} of shape {shape:?}"
+    )]
+    NoLabels { dtype: String, shape: Vec<usize> },
+    /// A label that names no class.
+    #[error("label {label} is no class: num_classes is {classes}, so labels are from 0 to {}", classes - 1)]
+    NoSuchClass { label: i128, classes: usize },
     /// Parameters for another list of transforms.
     #[error("parameters of {transform}: {reason}")]
     Params { transform: String, reason: &'static str },

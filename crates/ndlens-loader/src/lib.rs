@@ -9,6 +9,7 @@
 //! - `position.rs`, `state.rs`: how far a run has come, and how another goes on from there.
 //! - `draws.rs`: the random numbers of an item, a pure function of (seed, epoch, item).
 //! - `transform/`: a list of transforms compiled to one program.
+//! - `mix/`: whole batches mixed, images with their neighbours and their labels alike.
 //! - `scratch.rs`: what a thread keeps from item to item.
 //! - `pool.rs`: batch memory, leased and given back.
 //! - `storing.rs`: whether batches are written through the cache.
@@ -44,6 +45,7 @@ mod engine;
 mod error;
 mod gather;
 mod loader;
+mod mix;
 mod order;
 mod pool;
 mod position;
@@ -70,6 +72,7 @@ pub use engine::{Batch, Epoch, Progress, Receipt};
 pub use error::{Error, Result};
 pub use gather::{Gather, Part, Randomness};
 pub use loader::{Config, Field, Loader};
+pub use mix::{Mix, Mixing};
 pub use order::{Order, Permutation, Shuffler};
 pub use pool::PoolUse;
 pub use ragged::Ragged;

@@ -9,9 +9,10 @@ use ndlens_kernels::{Stores, Take};
 use crate::draws::Stream;
 use crate::engine::{Course, Epoch};
 use crate::error::{Error, Result};
+use crate::mix::{Mixer, Mixing};
 use crate::order::{Order as ItemOrder, Permutation, Shuffler};
 use crate::pool::{Pool, PoolUse};
-use crate::position::Position;
+use crate::position::{Position, Tracker};
 use crate::scratch::Scratch;
 use crate::shard::Shard;
 use crate::source::{ItemShape, Source};
@@ -271,6 +272,9 @@ pub(crate) fn compile(
     Ok((fields.into_iter().map(compile).collect::<Result<_>>()?, items))
 }
 
+/// Fields and what mixes them, with memory for batches.
+type Equipment = (Arc<[Compiled]>, Option<Arc<Mixer>>);
+
 /// Streams batches out of its fields, epoch by epoch.
 #[derive(Debug)]
 pub struct Loader {
@@ -278,6 +282,7 @@ pub struct Loader {
     config: Config,
     items: usize,
     weights: Option<Weights>,
+    mixer: Option<Arc<Mixer>>,
     position: Arc<Position>,
 }
 
@@ -297,7 +302,7 @@ impl Loader {
         }
         config.shard.check()?;
         let (fields, items) = compile(fields, config.seed, config.batch_size, config.values)?;
-        Ok(Loader { fields, config, items, weights: None, position: Arc::default() })
+        Ok(Loader { fields, config, items, weights: None, mixer: None, position: Arc::default() })
     }
 
     /// The same loader with items drawn by weights, for all ranks together.
@@ -312,8 +317,43 @@ impl Loader {
         if weights.items() != self.items {
             return Err(Error::WeightsLength { got: weights.items(), expected: self.items });
         }
-        let fields = self.fields_for(weights.samples())?;
-        Ok(Loader { weights: Some(weights), fields, ..self })
+        let (fields, mixer) = self.room_for(weights.samples())?;
+        Ok(Loader { weights: Some(weights), fields, mixer, ..self })
+    }
+
+    /// The same loader with each batch mixed once its items are made: images with their neighbours, labels alike. Labels that are
+    /// integers of shape (items,) come as `f32` probabilities of shape (items, classes); one that is no class is an error of its item.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use ndlens_core::View;
+    /// use ndlens_loader::{Config, Field, Loader, Mix, Mixing};
+    ///
+    /// let rows = View::from_vec((0..12).map(|i| i as f32).collect()).reshape(&[4, 3])?;
+    /// let labels = View::from_vec(vec![0i64, 1, 2, 1]);
+    /// let fields = vec![Field::new("rows", Arc::new(rows)), Field::new("label", Arc::new(labels))];
+    /// let config = Config { batch_size: 4, return_params: true, ..Config::default() };
+    /// let mixing = Mixing::new(Mix::MixUp { num_classes: Some(3), alpha: 0.4 });
+    /// let loader = Loader::new(fields, config)?.with_mixing(&mixing)?;
+    ///
+    /// let batch = loader.epoch(0)?.next().unwrap()?;
+    /// let labels = batch.views()[1].to_vec::<f32>()?;
+    /// assert_eq!(batch.views()[1].shape(), [4, 3]);
+    /// assert!(labels.chunks(3).all(|row| (row.iter().sum::<f32>() - 1.0).abs() < 1e-6));
+    /// assert!(batch.mixed().unwrap().starts_with(r#"{"MixUp":{"lam":0."#));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::MixAlpha`], [`Error::NoClasses`], [`Error::NoMix`], [`Error::ClassesDiffer`], [`Error::ChoiceWeights`] for settings that
+    /// cannot be; [`Error::NoSuchField`], [`Error::UnclearMix`], [`Error::MixedTwice`], [`Error::MixedSizes`] for fields;
+    /// [`Error::Field`] with [`Error::NotFloat`], [`Error::ItemShape`], [`Error::NoLabels`], [`Error::NumClassesNeeded`] or
+    /// [`Error::OtherClasses`] where a field cannot be mixed.
+    pub fn with_mixing(self, mixing: &Mixing) -> Result<Self> {
+        let most = self.config.batch_size.min(self.places());
+        let mixer = Mixer::new(mixing, &self.fields, self.config.seed, most)?;
+        Ok(Loader { mixer: Some(Arc::new(mixer)), ..self })
     }
 
     /// The number of batches in an epoch, for this rank.
@@ -343,7 +383,10 @@ impl Loader {
 
     /// Each field's name and the dtype of its batches.
     pub fn dtypes(&self) -> impl Iterator<Item = (&str, &DType)> {
-        self.fields.iter().map(|field| (field.name.as_str(), field.program.dtype()))
+        self.fields.iter().enumerate().map(|(place, field)| {
+            let own = field.program.dtype();
+            (field.name.as_str(), self.mixer.as_ref().map_or(own, |mixer| mixer.dtype(place, field)))
+        })
     }
 
     /// For each field, what is left to be done to its batches: nothing but where [`Config::values`] says so.
@@ -362,7 +405,7 @@ impl Loader {
     ///
     /// [`Error::Spawn`] where the system gives no thread; [`Error::Core`] where it gives no memory for an order that is a list.
     pub fn epoch(&self, epoch: u32) -> Result<Epoch> {
-        self.start(Course { epoch, order: self.order(epoch)?, start: 0, tracker: None })
+        self.start(epoch, 0, None)
     }
 
     /// Starts the epoch after the one started last, or what is left of the one that a [`State`] says. Its batches count for
@@ -373,7 +416,7 @@ impl Loader {
     /// As [`epoch`](Self::epoch).
     pub fn start_epoch(&self) -> Result<Epoch> {
         let (epoch, start, tracker) = self.position.begin();
-        self.start(Course { epoch, order: self.order(epoch)?, start, tracker: Some(tracker) })
+        self.start(epoch, start, Some(tracker))
     }
 
     /// As [`start_epoch`](Self::start_epoch), for these items in this order, as a sampler gives them: ranks deal them out among themselves.
@@ -389,21 +432,24 @@ impl Loader {
         if start > items.len() {
             return Err(Error::StateBeyondEnd { start, items: items.len() });
         }
-        let fields = self.fields_for(items.len())?;
-        let course = Course { epoch, order: ItemOrder::Listed(items), start, tracker: Some(tracker) };
+        let (fields, mixer) = self.room_for(items.len())?;
+        let course = Course { epoch, order: ItemOrder::Listed(items), start, tracker: Some(tracker), mixer };
         Epoch::start(fields, &self.config, course)
     }
 
-    /// The fields, with memory for batches of an order of so many places: a batch may have more than there are items.
-    fn fields_for(&self, places: usize) -> Result<Arc<[Compiled]>> {
+    /// What batches of an order of so many places need: a batch may have more than there are items.
+    fn room_for(&self, places: usize) -> Result<Equipment> {
         let most = self.config.batch_size.min(places);
         if most <= self.items {
-            return Ok(Arc::clone(&self.fields));
+            return Ok((Arc::clone(&self.fields), self.mixer.clone()));
         }
-        self.fields.iter().map(|field| field.with_room_for(most)).collect()
+        let fields = self.fields.iter().map(|field| field.with_room_for(most)).collect::<Result<_>>()?;
+        let mixer = self.mixer.as_ref().map(|mixer| mixer.with_room_for(most).map(Arc::new)).transpose()?;
+        Ok((fields, mixer))
     }
 
-    fn start(&self, course: Course) -> Result<Epoch> {
+    fn start(&self, epoch: u32, start: usize, tracker: Option<Tracker>) -> Result<Epoch> {
+        let course = Course { epoch, order: self.order(epoch)?, start, tracker, mixer: self.mixer.clone() };
         Epoch::start(Arc::clone(&self.fields), &self.config, course)
     }
 
@@ -481,10 +527,14 @@ impl Loader {
 
     /// The memory of batches, those being made, waiting, kept and free together.
     pub fn pool_use(&self) -> PoolUse {
-        self.fields.iter().map(|field| field.pool.usage()).fold(PoolUse::default(), |sum, field| PoolUse {
-            slabs: sum.slabs + field.slabs,
-            leased: sum.leased + field.leased,
-            bytes: sum.bytes + field.bytes,
-        })
+        let mixed = self.mixer.as_ref().map(|mixer| mixer.pool_use());
+        self.fields.iter().map(|field| field.pool.usage()).chain(mixed).fold(
+            PoolUse::default(),
+            |sum, field| PoolUse {
+                slabs: sum.slabs + field.slabs,
+                leased: sum.leased + field.leased,
+                bytes: sum.bytes + field.bytes,
+            },
+        )
     }
 }

@@ -158,6 +158,18 @@ impl Slab {
         unsafe { slice::from_raw_parts_mut(memory.as_ptr().as_ptr().add(start), len) }
     }
 
+    /// `len` bytes from `start` on, to read what was written.
+    ///
+    /// # Safety
+    ///
+    /// Nobody writes them while the slice lives.
+    pub(crate) unsafe fn written(&self, start: usize, len: usize) -> &[u8] {
+        let memory = self.memory();
+        assert!(start.checked_add(len).is_some_and(|end| end <= memory.len()), "a piece lies in its slab");
+        // SAFETY: as for `piece`, with no writer, for which the caller vouches.
+        unsafe { slice::from_raw_parts(memory.as_ptr().as_ptr().add(start), len) }
+    }
+
     /// The memory as a buffer whose last drop gives the slab back.
     pub(crate) fn freeze(self) -> Buffer {
         let (ptr, len) = (self.memory().as_ptr(), self.memory().len());

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ndlens_core::{Buffer, DType, View, ViewRef};
-use ndlens_loader::{Config, Field, ItemShape, Loader, Memory, Source};
+use ndlens_loader::{Config, Field, ItemShape, Loader, Memory, Mix, Mixing, Source};
 
 const PREEMPTIONS: usize = 2;
 
@@ -125,6 +125,27 @@ fn an_error_comes_in_its_place_and_ends_the_epoch() {
         assert!(epoch.next().is_none());
         drop(epoch);
         assert_eq!(loader.pool_use().leased, 0);
+    });
+}
+
+#[test]
+fn two_workers_mix_a_batch_once_all_of_it_is_made() {
+    in_every_order(|| {
+        let rows = View::from_vec(vec![1.0f32, 3.0]);
+        let labels = View::from_vec(vec![0u8, 1]);
+        let fields = vec![Field::new("rows", Arc::new(rows)), Field::new("label", Arc::new(labels))];
+        let config = Config { batch_size: 2, num_workers: 2, return_params: true, ..Config::default() };
+        let mixing = Mixing::new(Mix::MixUp { num_classes: Some(2), alpha: 1.0 }).of_images(vec![0]);
+        let loader = Loader::new(fields, config).unwrap().with_mixing(&mixing).unwrap();
+        let mut epoch = loader.epoch(0).unwrap();
+        let batch = epoch.next().unwrap().unwrap();
+        let labels = batch.views()[1].to_vec::<f32>().unwrap();
+        let rows = batch.views()[0].to_vec::<f32>().unwrap();
+        // Mixed once: each row is what its own label says.
+        for (row, label) in rows.iter().zip(labels.chunks(2)) {
+            assert!((row - (label[0] + 3.0 * label[1])).abs() < 1e-6);
+        }
+        assert!(epoch.next().is_none());
     });
 }
 

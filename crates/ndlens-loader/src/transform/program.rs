@@ -11,6 +11,7 @@ use super::sizes::{Area, Size, Target, half_to_even};
 use super::{Fill, Interval, augment};
 use crate::draws::Stream;
 use crate::error::{Error, Result};
+use crate::mix::Image;
 use crate::scratch::Scratch;
 
 /// Transforms compiled for items of one shape and dtype.
@@ -140,6 +141,18 @@ impl Program {
     /// The dtype of what comes out.
     pub fn dtype(&self) -> &DType {
         self.values.dtype()
+    }
+
+    /// How an image lies in what is written for an item; None where that is no image.
+    pub(crate) fn image(&self) -> Option<Image> {
+        let itemsize = self.dtype().itemsize();
+        let (planes, height, width, channels) = match self.shape[..] {
+            [channels, height, width] if self.axes.is_some() => (channels, height, width, 1),
+            [height, width, channels] => (1, height, width, channels),
+            [height, width] => (1, height, width, 1),
+            _ => return None,
+        };
+        Some(Image { planes, height, width, pixel_bytes: channels * itemsize })
     }
 
     /// Bytes of what comes out.

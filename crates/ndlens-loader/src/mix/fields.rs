@@ -1,0 +1,155 @@
+//! Which fields hold images and which labels, and whether they can be mixed.
+
+use ndlens_core::DType;
+
+use super::Mix;
+use super::region::Image;
+use crate::error::{Error, Result};
+use crate::loader::Compiled;
+
+/// What an image is called in errors.
+const IMAGE: &str = "(height, width) or (height, width, channels), with at least one pixel";
+
+/// Whether elements are numbers of classes.
+fn is_integer(dtype: &DType) -> bool {
+    matches!(
+        dtype,
+        DType::U8 | DType::I8 | DType::U16 | DType::I16 | DType::U32 | DType::I32 | DType::U64 | DType::I64
+    )
+}
+
+fn is_float(dtype: &DType) -> bool {
+    matches!(dtype, DType::F16 | DType::Bf16 | DType::F32 | DType::F64)
+}
+
+/// Whether a field could hold labels: numbers of classes, where it is known how many there are, or as many probabilities.
+fn may_be_labels(field: &Compiled, num_classes: Option<usize>) -> bool {
+    let (shape, dtype) = (field.program.shape(), field.program.dtype());
+    match shape {
+        [] => is_integer(dtype) && num_classes.is_some(),
+        &[classes] => is_float(dtype) && num_classes.is_none_or(|expected| expected == classes),
+        _ => false,
+    }
+}
+
+/// The places of the fields with images and of that with labels: those named, else the only ones there can be.
+pub(super) fn find(
+    fields: &[Compiled],
+    images: Option<&[usize]>,
+    labels: Option<usize>,
+    num_classes: Option<usize>,
+) -> Result<(Vec<usize>, usize)> {
+    let named = images.unwrap_or_default();
+    if let Some(&got) = named.iter().chain(&labels).find(|&&place| place >= fields.len()) {
+        return Err(Error::NoSuchField { got, fields: fields.len() });
+    }
+    let labels = if let Some(labels) = labels {
+        labels
+    } else {
+        let fits = |place: &usize| !named.contains(place) && may_be_labels(&fields[*place], num_classes);
+        let fitting: Vec<usize> = (0..fields.len()).filter(fits).collect();
+        let says_so = |place: &usize| fields[*place].name.to_lowercase().contains("label");
+        let saying_so: Vec<usize> = fitting.iter().copied().filter(says_so).collect();
+        only("labels", fields, if saying_so.len() == 1 { &saying_so } else { &fitting })?
+    };
+    let images = if let Some(images) = images {
+        images.to_vec()
+    } else {
+        let fits = |place: &usize| *place != labels && !fields[*place].program.shape().is_empty();
+        let fitting: Vec<usize> = (0..fields.len()).filter(fits).collect();
+        vec![only("images", fields, &fitting)?]
+    };
+    if images.is_empty() {
+        return Err(Error::UnclearMix { what: "images", candidates: vec![] });
+    }
+    let twice = |(n, place): (usize, &usize)| *place == labels || images[..n].contains(place);
+    if let Some(place) = images.iter().enumerate().position(twice) {
+        return Err(Error::MixedTwice { field: fields[images[place]].name.clone() });
+    }
+    Ok((images, labels))
+}
+
+fn only(what: &'static str, fields: &[Compiled], fitting: &[usize]) -> Result<usize> {
+    let &[place] = fitting else {
+        let candidates = fitting.iter().map(|&place| fields[place].name.clone()).collect();
+        return Err(Error::UnclearMix { what, candidates });
+    };
+    Ok(place)
+}
+
+/// The height and width of the images, where rectangles are cut, if these ways can mix them.
+pub(super) fn check_images(
+    fields: &[Compiled],
+    images: &[usize],
+    mixes: &[Mix],
+) -> Result<Option<[usize; 2]>> {
+    let blends = mixes.iter().any(|mix| matches!(mix, Mix::MixUp { .. }));
+    let cuts = mixes.iter().any(|mix| matches!(mix, Mix::CutMix { .. }));
+    let mut first: Option<(&str, [usize; 2])> = None;
+    for field in images.iter().map(|&place| &fields[place]) {
+        let in_field = |source| Error::Field { field: field.name.clone(), source: Box::new(source) };
+        if blends && !is_float(field.program.dtype()) {
+            let got = field.program.dtype().to_string();
+            return Err(in_field(Error::NotFloat { transform: "MixUp", got }));
+        }
+        if !cuts {
+            continue;
+        }
+        let image = field.program.image().filter(|image| image.height > 0 && image.width > 0);
+        let Some(Image { height, width, .. }) = image else {
+            let (transform, got, hint) = ("CutMix", field.program.shape().to_vec(), "mix other fields");
+            return Err(in_field(Error::ItemShape { transform, expected: IMAGE, got, hint }));
+        };
+        let size = [height, width];
+        match first {
+            Some((name, other)) if other != size => {
+                let (first, field) = (name.to_owned(), field.name.clone());
+                return Err(Error::MixedSizes { first, first_size: other, field, size });
+            }
+            _ => first = Some((&field.name, size)),
+        }
+    }
+    Ok(first.map(|(_, size)| size))
+}
+
+/// How many classes there are, where labels are their numbers; None where they are probabilities already.
+pub(super) fn classes(field: &Compiled, num_classes: Option<usize>) -> Result<Option<usize>> {
+    let (shape, dtype) = (field.program.shape(), field.program.dtype());
+    let in_field = |source| Error::Field { field: field.name.clone(), source: Box::new(source) };
+    match shape {
+        [] if is_integer(dtype) => Ok(Some(num_classes.ok_or_else(|| in_field(Error::NumClassesNeeded))?)),
+        &[got] if is_float(dtype) => match num_classes.filter(|&expected| expected != got) {
+            Some(expected) => Err(in_field(Error::OtherClasses { got, expected })),
+            None => Ok(None),
+        },
+        _ => {
+            let (dtype, shape) = (dtype.to_string(), shape.to_vec());
+            Err(in_field(Error::NoLabels { dtype, shape }))
+        }
+    }
+}
+
+/// The numbers that labels are, packed.
+pub(super) fn numbers<'a>(labels: &'a [u8], dtype: &DType) -> Box<dyn Iterator<Item = i128> + 'a> {
+    macro_rules! numbers {
+        ($rust:ty) => {
+            Box::new(labels.as_chunks().0.iter().map(|&bytes| <$rust>::from_le_bytes(bytes).into()))
+        };
+    }
+    match dtype {
+        DType::U8 => numbers!(u8),
+        DType::I8 => numbers!(i8),
+        DType::U16 => numbers!(u16),
+        DType::I16 => numbers!(i16),
+        DType::U32 => numbers!(u32),
+        DType::I32 => numbers!(i32),
+        DType::U64 => numbers!(u64),
+        DType::I64 => numbers!(i64),
+        _ => Box::new(std::iter::empty()),
+    }
+}
+
+/// The first of these labels, and its place, that is not the number of a class.
+pub(super) fn first_outside(labels: &[u8], dtype: &DType, classes: usize) -> Option<(usize, i128)> {
+    numbers(labels, dtype).enumerate().find(|&(_, label)| !(0..classes as i128).contains(&label))
+}
