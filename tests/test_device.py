@@ -361,7 +361,7 @@ def test_a_chip_whose_memory_is_the_hosts_needs_no_stream(monkeypatch: pytest.Mo
     wire = _device.Wire(torch.device("mps"), [None])
     monkeypatch.setattr(torch.Tensor, "to", lambda part, device, **keywords: part.clone())
     part = torch.arange(3)
-    sent = wire.send([part], None, None)
+    sent = wire.send([part], [], None)
     assert sent.event is None
     assert torch.equal(wire.receive(sent)[0], part)
     Accelerator(monkeypatch, "mps")

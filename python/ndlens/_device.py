@@ -61,7 +61,8 @@ class _Sent(NamedTuple):
     pinned: list[torch.Tensor]
     # None where it has arrived.
     event: torch.Event | None
-    params: list[Any] | None
+    # What was drawn for it, where that is asked for.
+    drawn: list[Any]
     # What counts it as handed out.
     receipt: Any
 
@@ -74,13 +75,13 @@ class Wire:
         self._deferred = [None if of_field is None else _Values(device, *of_field) for of_field in deferred]
         self._stream = None if device.type == "mps" else torch.Stream(device=device)
 
-    def send(self, parts: list[torch.Tensor], params: list[Any] | None, receipt: Any) -> _Sent:
+    def send(self, parts: list[torch.Tensor], drawn: list[Any], receipt: Any) -> _Sent:
         """Puts a batch on its way."""
         if self._stream is None:
-            return _Sent(self._copy(parts), parts, None, params, receipt)
+            return _Sent(self._copy(parts), parts, None, drawn, receipt)
         with self._stream:
             there = self._copy(parts)
-        return _Sent(there, parts, self._stream.record_event(), params, receipt)
+        return _Sent(there, parts, self._stream.record_event(), drawn, receipt)
 
     def receive(self, sent: _Sent) -> list[torch.Tensor]:
         """Gives a batch that was sent: whatever the current stream does from here on finds it there."""
@@ -169,11 +170,11 @@ class DeviceEpoch(Iterator[Any]):
         sent = self._sent.popleft()
         if isinstance(sent, Exception):
             raise sent
-        batch = self._epoch._wrap(self._wire.receive(sent), sent.params)
+        batch = self._epoch._wrap(self._wire.receive(sent), sent.drawn)
         sent.receipt.hand_out()
         return batch
 
-    def _send(self, taken: tuple[list[torch.Tensor], list[Any] | None, Any]) -> None:
+    def _send(self, taken: tuple[list[torch.Tensor], list[Any], Any]) -> None:
         self._sent.append(self._wire.send(*taken))
 
     def _look_ahead(self) -> None:

@@ -218,6 +218,9 @@ class Loader:
         weights: Any = None,
         replacement: bool = True,
         num_samples: int | None = None,
+        mix: Any = None,
+        mix_images: Any = None,
+        mix_labels: Any = None,
         pin_memory: bool = False,
         device: Any = None,
     ) -> Loader: ...

@@ -64,6 +64,10 @@ _KNOWN: dict[str, Callable[[Any], T.Transform | None]] = {
 _MODULE = "torchvision.transforms.v2"
 
 
+# What each of its classes that mix batches is here.
+_MIXES: dict[str, Callable[..., T.BatchTransform]] = {"CutMix": T.CutMix, "MixUp": T.MixUp}
+
+
 def _is_torchvisions(transform: Any) -> bool:
     return type(transform).__module__.partition(".")[0] == "torchvision"
 
@@ -72,6 +76,8 @@ def _lowered(transform: Any, place: str) -> T.Transform | None:
     name = type(transform).__name__
     if not type(transform).__module__.startswith(_MODULE):
         raise TypeError(f"{place}: {name} is of torchvision's first transforms; use {_MODULE}")
+    if name in _MIXES:
+        raise TypeError(f"{place}: {name} mixes whole batches: give it to the loader as mix")
     if name not in _KNOWN:
         raise TypeError(f"{place}: torchvision's {name} cannot be compiled; ndlens.transforms says what can")
     try:
@@ -96,6 +102,13 @@ def lowered(transforms: Any) -> Any:
     torchvision's images are channels-first from the start, ours at the end: so `ChannelsFirst` is added.
     Raises `TypeError` for a transform that cannot be compiled, and says which.
     """
+    if isinstance(transforms, list | tuple):
+        for number, step in enumerate(transforms):
+            if isinstance(step, T.BatchTransform):
+                name = type(step).__name__
+                raise TypeError(
+                    f"transform {number}: {name} mixes whole batches: give it to the loader as mix"
+                )
     if _is_torchvisions(transforms):
         transforms = transforms if type(transforms).__name__ == "Compose" else [transforms]
     elif not isinstance(transforms, list | tuple) or not any(map(_is_torchvisions, transforms)):
@@ -107,3 +120,30 @@ def lowered(transforms: Any) -> Any:
     if not any(isinstance(transform, T.ChannelsFirst) for transform in ours):
         ours.append(T.ChannelsFirst())
     return ours
+
+
+def _lowered_mix(mix: Any, place: str) -> T.BatchTransform:
+    if isinstance(mix, T.MixUp | T.CutMix):
+        return mix
+    name = type(mix).__name__
+    if not _is_torchvisions(mix) or name not in _MIXES:
+        raise TypeError(f"{place} must be MixUp, CutMix or a RandomChoice of them, got {name}")
+    if getattr(mix._labels_getter, "__name__", "") != "_find_labels_default_heuristic":
+        raise TypeError(
+            f"{place}: torchvision's {name}: a labels_getter cannot be compiled; say mix_labels instead"
+        )
+    try:
+        return _MIXES[name](mix.num_classes, mix.alpha)
+    except ValueError as error:
+        raise ValueError(f"{place}: torchvision's {name}: {error}") from error
+
+
+def lowered_mix(mix: Any) -> tuple[list[T.BatchTransform], list[float] | None]:
+    """What mixes batches, ours or torchvision's: the ways to choose from, and how likely each is.
+
+    Raises `TypeError` for what mixes no batches, and for a torchvision transform with a `labels_getter` of its own.
+    """
+    if isinstance(mix, T.RandomChoice) or (_is_torchvisions(mix) and type(mix).__name__ == "RandomChoice"):
+        several = [_lowered_mix(one, f"mix: transform {number}") for number, one in enumerate(mix.transforms)]
+        return several, None if mix.p is None else list(mix.p)
+    return [_lowered_mix(mix, "mix")], None

@@ -94,6 +94,9 @@ class Dataset(torch.utils.data.Dataset[Any]):
     one number from torch's own generator in the process that makes it, and everything from that: so draws
     follow `torch.manual_seed`, and no two workers, epochs or batches draw the same, persistent workers or not.
 
+    Batches are mixed by torchvision's own `v2.MixUp` and `v2.CutMix`, on what the `DataLoader` gives; a worker cannot
+    know a batch's place in the order, which the draws of `nl.Loader(mix=...)` are made of.
+
     Raises `ValueError` and `TypeError` as `nl.Loader`, `IndexError` for items that are not there.
     """
 

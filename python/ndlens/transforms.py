@@ -5,6 +5,8 @@ Image transforms take items of shape (height, width) or (height, width, channels
 the item, the name of its field (the key in a dict, the place in a tuple) and the place among its kind in the list;
 fields that a loader's `joint` names together draw the same.
 
+`MixUp`, `CutMix` and a `RandomChoice` of them are for whole batches: a loader takes one as `mix`.
+
 >>> from ndlens import transforms as T
 >>> T.RandomCrop(256)
 RandomCrop(size=(256, 256))
@@ -17,15 +19,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, SupportsFloat
 
+from ._mixing import BatchTransform, CutMix, MixUp, RandomChoice
 from ._ndlens import View, _replay, dtype_name
 
 __all__ = [
+    "BatchTransform",
     "CenterCrop",
     "ChannelsFirst",
     "ColorJitter",
     "Crop",
+    "CutMix",
+    "MixUp",
     "Normalize",
     "Pad",
+    "RandomChoice",
     "RandomCrop",
     "RandomErasing",
     "RandomGrayscale",
@@ -42,9 +49,13 @@ __all__ = [
     "replay",
 ]
 
+# Where users find them, and pickles look for them.
+for _public in (BatchTransform, CutMix, MixUp, RandomChoice):
+    _public.__module__ = __name__
+
 
 class Transform:
-    """What all transforms are."""
+    """What all transforms of items are."""
 
     def __repr__(self) -> str:
         """Give the class and what is not its default."""

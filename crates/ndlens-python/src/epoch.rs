@@ -1,12 +1,13 @@
 //! The iterator of a loader's batches.
 
+use std::iter;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
 use ndlens::loader::{Batch, Epoch, Error, Progress, Receipt};
-use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::PyStopIteration;
 use pyo3::prelude::*;
+use pyo3::types::PyTuple;
 
 use crate::error::OrRaise;
 use crate::fields::{Output, Structure};
@@ -28,8 +29,8 @@ pub(crate) struct PyEpoch {
     pinned: Option<Pinned>,
 }
 
-/// A batch's parts, one for each field, what was drawn for each, and what counts it.
-type Taken<'py> = (Vec<Bound<'py, PyAny>>, Option<Vec<Bound<'py, PyAny>>>, PyReceipt);
+/// A batch's parts, one for each field; what was drawn for it, where that is asked for; and what counts it.
+type Taken<'py> = (Vec<Bound<'py, PyAny>>, Vec<Bound<'py, PyAny>>, PyReceipt);
 
 /// What counts a batch as handed out.
 #[pyclass(frozen, name = "_Receipt", module = "ndlens")]
@@ -52,9 +53,9 @@ impl PyEpoch {
         loop {
             match self.take_within(py, SIGNAL_INTERVAL)? {
                 Progress::Batch(batch) => {
-                    let (parts, params, receipt) = self.parts(py, batch.or_raise()?)?;
+                    let (parts, drawn, receipt) = self.parts(py, batch.or_raise()?)?;
                     receipt.hand_out(py);
-                    return self.wrap(py, parts, params).map(Some);
+                    return self.wrap(py, parts, drawn).map(Some);
                 }
                 Progress::Finished => return Ok(None),
                 Progress::Pending => py.check_signals()?,
@@ -62,7 +63,7 @@ impl PyEpoch {
         }
     }
 
-    /// The parts of the next batch, what was drawn for each and what counts it, before they go further; None if it is not there and we do not wait.
+    /// The parts of the next batch, what was drawn for it and what counts it, before they go further; None if it is not there and we do not wait.
     #[pyo3(name = "_take", signature = (*, wait))]
     fn take<'py>(&self, py: Python<'py>, wait: bool) -> PyResult<Option<Taken<'py>>> {
         loop {
@@ -76,22 +77,19 @@ impl PyEpoch {
         }
     }
 
-    /// A batch of these parts, in the structure of the fields.
+    /// A batch of these parts, in the structure of the fields, and what was drawn for it.
     #[pyo3(name = "_wrap")]
     fn wrap<'py>(
         &self,
         py: Python<'py>,
         parts: Vec<Bound<'py, PyAny>>,
-        params: Option<Vec<Bound<'py, PyAny>>>,
+        drawn: Vec<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let batch = self.structure.wrap_parts(py, parts.into_iter().map(Ok))?;
-        match params {
-            Some(params) => {
-                let params = self.structure.wrap_parts(py, params.into_iter().map(Ok))?;
-                (batch, params).into_bound_py_any(py)
-            }
-            None => Ok(batch),
+        if drawn.is_empty() {
+            return Ok(batch);
         }
+        Ok(PyTuple::new(py, iter::once(batch).chain(drawn).collect::<Vec<_>>())?.into_any())
     }
 
     /// Batches not yet taken.
@@ -146,18 +144,23 @@ impl PyEpoch {
         Ok(())
     }
 
-    /// The parts of a batch, what was drawn for each, and what counts it.
+    /// The parts of a batch, what was drawn for it, and what counts it.
     fn parts<'py>(&self, py: Python<'py>, batch: Batch) -> PyResult<Taken<'py>> {
         let receipt = PyReceipt(batch.receipt().cloned());
-        let from_texts =
-            |texts: &[String]| texts.iter().map(|text| params::from_text(py, text)).collect::<PyResult<_>>();
-        let params = batch.params().map(from_texts).transpose()?;
+        let mut drawn = vec![];
+        if let Some(texts) = batch.params() {
+            let of_fields = texts.iter().map(|text| params::from_text(py, text));
+            drawn.push(self.structure.wrap_parts(py, of_fields)?);
+        }
+        if let Some(mixed) = batch.mixed() {
+            drawn.push(params::from_text(py, mixed)?);
+        }
         let views = batch.into_views();
         let parts = match &self.pinned {
             Some(pinned) => pinned.take(py, &views)?,
             None => views.into_iter().map(|view| self.output.wrap(py, view)).collect::<PyResult<_>>()?,
         };
-        Ok((parts, params, receipt))
+        Ok((parts, drawn, receipt))
     }
 
     /// The epoch, or None where a thread that held it at a fork stayed in the parent, and so will never let go.

@@ -19,6 +19,7 @@ mod items;
 mod joint;
 mod key;
 mod loader;
+mod mixing;
 mod object;
 mod params;
 mod pickle;

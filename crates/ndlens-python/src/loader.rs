@@ -15,6 +15,7 @@ use crate::error::{OrRaise, in_place};
 use crate::fields::{Output, Structure, extract_fields_and_transforms};
 use crate::handoff::needs;
 use crate::import::extract_view;
+use crate::mixing::extract_mixing;
 use crate::view::PyView;
 use crate::{destination, run_state};
 
@@ -79,6 +80,14 @@ impl<'py> FromPyObject<'_, 'py> for Seed {
 ///
 /// With `return_params`, batches come as (batch, params): what was drawn, in the structure of the fields, for each a list with a
 /// dict for each item: random transforms by their names, with what they drew. `ndlens.transforms.replay` does it again.
+///
+/// `mix` mixes each batch once its items are made: `MixUp`, `CutMix` or a `RandomChoice` of them, of `ndlens.transforms` or of
+/// torchvision's v2. Draws are a pure function of `seed`, the epoch and the place of the batch's first item in the order. `mix_labels`
+/// names the field that holds the labels, a key of the dict or a place in the tuple; by default the only one that could, or of several the
+/// one with "label" in its name. `mix_images` names the fields that hold the images, one or a tuple; by default the only one that has
+/// axes and no labels. All other fields stay as they are. Labels of shape (n,) come out as float32 of shape (n, classes);
+/// one that is no class is a `ValueError` that names its item. With `return_params`, batches are (batch, params, mixed): what
+/// was drawn, as `{"MixUp": {"lam": 0.3}}` or `{"CutMix": {"lam": 0.5, "box": [x1, y1, x2, y2], "lam_adjusted": 0.6}}`.
 ///
 /// A batch is yours until you drop it: its memory goes back to the loader's pool when the last tensor on it dies.
 /// `output` says what its parts are: "torch", "numpy" or "view"; by default torch if it is installed, else NumPy.
@@ -146,10 +155,11 @@ impl PyLoader {
         signature = (fields, *, batch_size = 1, shuffle = false, seed = Seed(0), num_workers = 0, drop_last = false,
             prefetch_factor = 2, transforms = None, joint = None, return_params = false, output = None, rank = None, world_size = None, remainder = "pad",
             sampler = None, stores = "auto", order = "ndlens", weights = None, replacement = true, num_samples = None,
-            pin_memory = false, device = None),
+            mix = None, mix_images = None, mix_labels = None, pin_memory = false, device = None),
         text_signature = "(fields, *, batch_size=1, shuffle=False, seed=0, num_workers=0, drop_last=False, \
             prefetch_factor=2, transforms=None, joint=None, return_params=False, output=None, rank=None, world_size=None, remainder='pad', sampler=None, stores='auto', \
-            order='ndlens', weights=None, replacement=True, num_samples=None, pin_memory=False, device=None)"
+            order='ndlens', weights=None, replacement=True, num_samples=None, mix=None, mix_images=None, mix_labels=None, \
+            pin_memory=False, device=None)"
     )]
     #[expect(clippy::too_many_arguments, clippy::fn_params_excessive_bools, reason = "Python's keywords")]
     fn new(
@@ -173,6 +183,9 @@ impl PyLoader {
         weights: Option<&Bound<'_, PyAny>>,
         replacement: bool,
         num_samples: Option<isize>,
+        mix: Option<&Bound<'_, PyAny>>,
+        mix_images: Option<&Bound<'_, PyAny>>,
+        mix_labels: Option<&Bound<'_, PyAny>>,
         pin_memory: bool,
         device: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
@@ -186,6 +199,9 @@ impl PyLoader {
         }
         if num_samples.is_some() && weights.is_none() {
             return Err(PyValueError::new_err("num_samples counts draws by weights: give weights too"));
+        }
+        if mix.is_none() && (mix_images.is_some() || mix_labels.is_some()) {
+            return Err(PyValueError::new_err("mix_images and mix_labels say what to mix: give mix too"));
         }
         let (own_rank, own_world_size) =
             if sampler.is_some() { (0, 1) } else { run_state::rank_and_world_size(py)? };
@@ -217,6 +233,10 @@ impl PyLoader {
         if let Some(weights) = weights {
             let samples = num_samples.map(|samples| count("num_samples", samples, 1)).transpose()?;
             loader = loader.with_weights(extract_weights(weights, replacement, samples)?).or_raise()?;
+        }
+        if let Some(mix) = mix {
+            let mixing = extract_mixing(mix, mix_images, mix_labels, &structure)?;
+            loader = loader.with_mixing(&mixing).or_raise()?;
         }
         for (name, dtype) in loader.dtypes() {
             output.check(py, dtype).map_err(|error| in_place(py, &format!("field {name:?}"), error))?;
