@@ -56,6 +56,7 @@ bench: build ## Measure ndlens beside NumPy, numba, OpenCV and PyTorch; takes it
 	$(BIN)/python benches/opening.py
 	$(BIN)/python benches/order.py
 	$(BIN)/python benches/colour.py
+	$(BIN)/python benches/mixing.py
 
 build: .venv/installed ## Build the Python module in place; quick when nothing changed
 	$(BIN)/maturin develop --release --quiet
