@@ -33,6 +33,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use ndlens_core::{Buffer, View};
+use ndlens_kernels::Stores;
 use ndlens_store::Reading;
 
 use crate::error::{Error, Result};
@@ -215,7 +216,7 @@ impl Plan {
                 let nbytes = take.row_bytes();
                 // SAFETY: the rows of a block are one piece, and this thread alone makes them.
                 let destination = unsafe { slab.piece(block.start * nbytes, block.len() * nbytes) };
-                take.rows(items, destination, self.storing.of(nbytes * self.batch_size))
+                take.rows(items, destination, self.stores(at, nbytes))
                     .map_err(|error| Box::new(Failure { row: block.start, error: error.into() }))?;
                 outside = outside.or(self.check_labels(at, destination, items));
             }
@@ -257,7 +258,7 @@ impl Plan {
                     continue;
                 }
                 let nbytes = field.program.nbytes();
-                let stores = self.storing.of(nbytes * self.batch_size);
+                let stores = self.stores(at, nbytes);
                 let draws = Draws { stream: field.stream, epoch: self.epoch, item: draws_as };
                 // SAFETY: each row is a piece of its own, and this thread alone makes it.
                 let destination = unsafe { slab.piece(row * nbytes, nbytes) };
@@ -269,6 +270,14 @@ impl Plan {
             }
         }
         Ok(())
+    }
+
+    /// How to write items of so many bytes, of the field at `at`.
+    fn stores(&self, at: usize, nbytes: usize) -> Stores {
+        // What is read again at once stays in the cache.
+        let mixed = self.mixer.as_ref().is_some_and(|mixer| mixer.mixes(at));
+        let storing = if mixed && self.storing == Storing::Auto { Storing::Cached } else { self.storing };
+        storing.of(nbytes * self.batch_size)
     }
 
     /// The first of these items, just made of the field at `at`, that is a label and cannot be mixed.

@@ -21,7 +21,7 @@ const USUAL_CACHE_BYTES: usize = 1 << 20;
 /// How batches are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Storing {
-    /// Past the cache where a batch is larger than that of a few cores.
+    /// Past the cache where a batch is larger than that of a few cores, unless it is mixed next.
     #[default]
     Auto,
     /// Past the cache, whatever their size: for a consumer that copies them elsewhere, or looks at them later.

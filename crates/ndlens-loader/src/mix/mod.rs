@@ -182,6 +182,11 @@ impl Mixer {
         Ok(Mixer { soft: soft.transpose()?, ..self.clone() })
     }
 
+    /// Whether batches of the field at this place are mixed.
+    pub(crate) fn mixes(&self, place: usize) -> bool {
+        place == self.labels || self.images.contains(&place)
+    }
+
     /// The place of the field with labels, where batches hold probabilities instead of what its items are.
     pub(crate) fn softened(&self) -> Option<usize> {
         self.soft.as_ref().map(|_| self.labels)
