@@ -272,6 +272,25 @@ def test_values_that_something_needs_are_computed_before(accelerator: Accelerato
     assert "copy float32" in accelerator.log
 
 
+@pytest.mark.parametrize("num_workers", [0, 2])
+@pytest.mark.parametrize("mix", [T.MixUp(10), T.CutMix(10)])
+@pytest.mark.parametrize("settings", [{"pin_memory": True}, {"device": "cpu:0"}])
+def test_mixed_batches_are_pinned_and_sent_with_their_soft_labels(
+    accelerator: Accelerator, num_workers: int, mix: Any, settings: dict[str, Any]
+) -> None:
+    own = {**SETTINGS, "transforms": chain(), "mix": mix, "return_params": True, "num_workers": num_workers}
+    expected = list(nl.Loader(fields(), **own))
+    for (batch, *drawn), (other, *of_other) in zip(
+        nl.Loader(fields(), **own, **settings), expected, strict=True
+    ):
+        assert equal(batch, other)
+        assert batch["label"].shape[1:] == (10,)
+        assert drawn == of_other
+        if "pin_memory" in settings:
+            storages = {pinned.untyped_storage()._cdata for pinned in accelerator.pinned}
+            assert {part.untyped_storage()._cdata for part in batch.values()} <= storages
+
+
 def test_the_next_batch_is_on_its_way_while_one_is_used(accelerator: Accelerator) -> None:
     loader = nl.Loader(np.arange(6), batch_size=2, num_workers=1, device="cpu:0")
     accelerator.copies()

@@ -138,8 +138,8 @@ pub(crate) struct Compiled {
     draws_as: String,
     pub(crate) source: Arc<dyn Source>,
     pub(crate) program: Program,
-    /// What the program leaves to others.
-    deferred: Option<Deferred>,
+    /// What the program leaves to others, and the program that leaves nothing.
+    deferred: Option<(Deferred, Program)>,
     /// The items, where they are packed rows of a view that nothing is done to: many are copied at once.
     pub(crate) take: Option<Take>,
     /// Of the loader's seed.
@@ -187,6 +187,16 @@ impl Compiled {
             self.source.item(item)?.verify()?;
         }
         Ok(())
+    }
+
+    /// The same field, with all values computed and memory for batches of so many items.
+    fn computed(&self, items: usize) -> Result<Self> {
+        let mut field = self.with_room_for(items)?;
+        if let Some((_, whole)) = field.deferred.take() {
+            field.program = whole;
+            field = field.with_room_for(items)?;
+        }
+        Ok(field)
     }
 
     /// The same field, with memory for batches of so many items.
@@ -262,8 +272,10 @@ pub(crate) fn compile(
             Values::Deferred => program.defer_values().map_err(in_field)?,
             Values::Computed => None,
         };
-        let (program, deferred) =
-            deferred.map_or((program, None), |(program, deferred)| (program, Some(deferred)));
+        let (program, deferred) = match deferred {
+            Some((sent, deferred)) => (sent, Some((deferred, program))),
+            None => (program, None),
+        };
         let pool = pool_for(&program, batch_size.min(items)).map_err(in_field)?;
         let take = source.as_view().filter(|_| transforms.is_empty()).and_then(Take::new);
         let stream = Stream::new(seed, &draws_as);
@@ -344,6 +356,8 @@ impl Loader {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
+    /// Values are then computed before batches are mixed, also where they were [`Values::Deferred`].
+    ///
     /// # Errors
     ///
     /// [`Error::MixAlpha`], [`Error::NoClasses`], [`Error::NoMix`], [`Error::ClassesDiffer`], [`Error::ChoiceWeights`] for settings that
@@ -352,8 +366,9 @@ impl Loader {
     /// [`Error::OtherClasses`] where a field cannot be mixed.
     pub fn with_mixing(self, mixing: &Mixing) -> Result<Self> {
         let most = self.config.batch_size.min(self.places());
-        let mixer = Mixer::new(mixing, &self.fields, self.config.seed, most)?;
-        Ok(Loader { mixer: Some(Arc::new(mixer)), ..self })
+        let fields: Arc<[_]> = self.fields.iter().map(|field| field.computed(most)).collect::<Result<_>>()?;
+        let mixer = Mixer::new(mixing, &fields, self.config.seed, most)?;
+        Ok(Loader { mixer: Some(Arc::new(mixer)), fields, ..self })
     }
 
     /// The number of batches in an epoch, for this rank.
@@ -391,7 +406,7 @@ impl Loader {
 
     /// For each field, what is left to be done to its batches: nothing but where [`Config::values`] says so.
     pub fn deferred(&self) -> impl Iterator<Item = Option<&Deferred>> {
-        self.fields.iter().map(|field| field.deferred.as_ref())
+        self.fields.iter().map(|field| Some(&field.deferred.as_ref()?.0))
     }
 
     /// How it batches.

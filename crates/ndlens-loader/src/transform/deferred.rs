@@ -55,7 +55,8 @@ impl Program {
         };
         let deferred = Deferred { steps: steps.to_vec(), channel_axis: self.channel_axis.map(seen) };
         let values = ValueMap::new(from, 1, &[])?;
-        Ok(Some((Program { values, ..self.clone() }, deferred)))
+        let nbytes = self.nbytes / to.itemsize() * from.itemsize();
+        Ok(Some((Program { values, nbytes, ..self.clone() }, deferred)))
     }
 }
 
@@ -68,6 +69,7 @@ mod tests {
         let program = Program::compile(transforms, shape, dtype).unwrap();
         let (sent, deferred) = program.defer_values().unwrap()?;
         assert_eq!(sent.shape(), program.shape());
+        assert_eq!(sent.nbytes(), sent.shape().iter().product::<usize>() * sent.dtype().itemsize());
         Some((sent.dtype().clone(), deferred))
     }
 
