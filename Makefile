@@ -16,11 +16,11 @@ export PYO3_PYTHON := $(CURDIR)/$(BIN)/python
 export PYO3_BUILD_EXTENSION_MODULE := 1
 unexport CONDA_PREFIX PYTHONHOME PYTHONPATH
 
-.PHONY: help demo test fuzz-layout loom lint bench build clean
+.PHONY: help demo test fuzz-layout loom lint bench instructions valgrind build clean
 .DEFAULT_GOAL := help
 
 help: ## List the recipes
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: build ## Take photographs from an array to a trained network, proving each hand-off
 	$(BIN)/python examples/demo.py
@@ -47,7 +47,9 @@ lint: build ## Check format, lints, types, stubs, documentation and spelling
 	$(BIN)/python -m mypy.stubtest --mypy-config-file pyproject.toml ndlens
 	$(BIN)/typos
 
-bench: build ## Measure ndlens beside NumPy, numba, OpenCV and PyTorch; takes its time
+bench: build valgrind ## Measure ndlens beside NumPy, numba, OpenCV and PyTorch; takes its time
+	cargo build --release --quiet --package ndlens-kernels --example instructions
+	$(BIN)/python benches/instructions.py
 	$(BIN)/python benches/views.py
 	$(BIN)/python benches/crop.py
 	$(BIN)/python benches/resized_crop.py
@@ -57,6 +59,17 @@ bench: build ## Measure ndlens beside NumPy, numba, OpenCV and PyTorch; takes it
 	$(BIN)/python benches/order.py
 	$(BIN)/python benches/colour.py
 	$(BIN)/python benches/mixing.py
+
+instructions: .venv/installed valgrind ## Count each kernel's instructions and make the counts the new baseline
+	cargo build --release --quiet --package ndlens-kernels --example instructions
+	$(BIN)/python benches/instructions.py --write
+
+# Counts instructions. Where it cannot be installed, what needs it says that it is left out.
+valgrind:
+	@command -v valgrind >/dev/null || { \
+		test "$$(id -u)" = 0 && command -v apt-get >/dev/null && \
+		{ apt-get install --yes --quiet valgrind || { apt-get update --quiet && apt-get install --yes --quiet valgrind; }; } \
+	} >/dev/null 2>&1 || echo 'valgrind is not installed and could not be: no instructions are counted'
 
 build: .venv/installed ## Build the Python module in place; quick when nothing changed
 	$(BIN)/maturin develop --release --quiet
