@@ -48,7 +48,7 @@ lint: build ## Check format, lints, types, stubs, documentation and spelling
 	$(BIN)/typos
 
 bench: build valgrind ## Measure ndlens beside NumPy, numba, OpenCV and PyTorch; takes its time
-	cargo build --release --quiet --package ndlens-kernels --example instructions
+	cargo build --release --quiet --package ndlens-kernels --example instructions --example memory_limit
 	$(BIN)/python benches/instructions.py
 	$(BIN)/python benches/views.py
 	$(BIN)/python benches/crop.py

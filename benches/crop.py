@@ -3,8 +3,9 @@
 What it shows. How many images a second each contestant crops (256x256 at a random place of 512x512x3 u8), turns
 from HWC to CHW, converts to float32, divides by 255 and gathers in batches of 32, in shuffled order; how much
 memory it needs beyond the images, how much of that is batches (what the loader's pool says it has), and how many
-milliseconds pass from making a loader to its first batch. Nothing consumes the batches, so this is the most a
-training loop could get. The images lie in memory: reading files is not part of it.
+milliseconds pass in a fresh process from making a loader to its first batch. The same for batches of float16, bfloat16
+and, not divided, of the bytes themselves. Nothing consumes the batches, so this is the most a training loop could get.
+The images lie in memory: reading files is not part of it.
 
 Against whom.
   ndlens N threads        nl.Loader(num_workers=N); with 0 the thread that asks does the work
@@ -12,15 +13,19 @@ Against whom.
   hand loop               what one writes who distrusts loaders: copy_ into one batch, used again and again.
                           Each batch overwrites the one before, which the loaders never do
   numba, ring of 8        a loop over all pixels, compiled, in two threads, into one of eight batches, used in turn;
-                          each is overwritten seven batches later
+                          each is overwritten seven batches later. Numba has no 16-bit floats on the CPU
+  memory, N threads       no loader: what memory takes in N threads, written past the cache from one row that stays
+                          in it, in as many batches of the same size and in huge pages as ndlens has
+                          (crates/ndlens-kernels/examples/memory_limit.rs, which `make bench` builds)
 
 How. First the batches of each contestant are checked: dtype, shape, and that every sample is a crop of a source
-image, exact to float32's last place, each image once an epoch. Then the contestants take turns for some rounds,
-each turn alone in a fresh interpreter; a figure is the median of its turns. In a turn it first runs with its
-memory sampled: the highest PSS of the process and its workers, less what the process had when only the images
-were there. Then, warm and unobserved, it is timed over whole epochs.
+image, exact to the dtype's last place, each image once an epoch. Then the contestants take turns for some rounds,
+each turn alone in a fresh interpreter; a figure is the median of its turns. In a turn it first makes one batch, then
+runs with its memory sampled: the highest PSS of the process and its workers, less what the process had when only the
+images were there. Then, warm and unobserved, it is timed over whole epochs. The share of memory's limit is the median
+over rounds of the two rates in one round.
 
-    python benches/crop.py [--rounds 5] [--images 1000] [--seconds 1.0] [--quick]
+    python benches/crop.py [--rounds 5] [--images 1000] [--seconds 1.0] [--output float32] [--quick]
 """
 
 from __future__ import annotations
@@ -36,7 +41,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -47,35 +52,46 @@ import torch
 import ndlens as nl
 from ndlens import transforms as T
 
+ROOT = Path(__file__).parents[1]
+MEMORY_LIMIT = ROOT / "target/release/examples/memory_limit"
+
 SIZE = 512
 CROP = 256
 BATCH = 32
-BYTES_PER_IMAGE = 3 * CROP * CROP * 4
+VALUES_PER_IMAGE = 3 * CROP * CROP
 SUBJECT = "ndlens 2 threads"
+# Two made ahead, one in use, one being given back.
+SLABS = 4
 # torch splits each copy among its threads, which spin until all are done: one that must wait for a core stalls all.
 BUSY = 0.5
 
 Images = npt.NDArray[np.uint8]
 # What an epoch is asked of: each iteration is one.
 Batches = Iterable[torch.Tensor]
+# What a turn found, by name.
+Figures = dict[str, float]
 
 
-def ndlens_loader(images: Images, threads: int) -> Batches:
-    steps = [T.RandomCrop(CROP), T.ToDtype("float32", scale=True), T.ChannelsFirst()]
+def ndlens_loader(images: Images, dtype: torch.dtype, threads: int) -> Batches:
+    scale = [T.ToDtype(name_of(dtype), scale=True)] if dtype.is_floating_point else []
     return nl.Loader(
         nl.view(images),
         batch_size=BATCH,
         shuffle=True,
         drop_last=True,
         num_workers=threads,
-        transforms=steps,
+        transforms=[T.RandomCrop(CROP), *scale, T.ChannelsFirst()],
         output="torch",
     )
 
 
+def name_of(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
 class Crops(torch.utils.data.Dataset[torch.Tensor]):
-    def __init__(self, images: Images) -> None:
-        self.images = images
+    def __init__(self, images: Images, dtype: torch.dtype) -> None:
+        self.images, self.dtype = images, dtype
 
     def __len__(self) -> int:
         return len(self.images)
@@ -83,12 +99,13 @@ class Crops(torch.utils.data.Dataset[torch.Tensor]):
     def __getitem__(self, index: int) -> torch.Tensor:
         top, left = torch.randint(0, SIZE - CROP + 1, (2,)).tolist()
         crop = self.images[index, top : top + CROP, left : left + CROP, :]
-        return torch.from_numpy(crop).permute(2, 0, 1).float() / 255
+        values = torch.from_numpy(crop).permute(2, 0, 1)
+        return values.to(self.dtype) / 255 if self.dtype.is_floating_point else values
 
 
-def torch_dataloader(images: Images, workers: int) -> Batches:
+def torch_dataloader(images: Images, dtype: torch.dtype, workers: int) -> Batches:
     return torch.utils.data.DataLoader(
-        Crops(images),
+        Crops(images, dtype),
         batch_size=BATCH,
         shuffle=True,
         drop_last=True,
@@ -99,9 +116,9 @@ def torch_dataloader(images: Images, workers: int) -> Batches:
 
 
 class HandLoop:
-    def __init__(self, images: Images) -> None:
+    def __init__(self, images: Images, dtype: torch.dtype) -> None:
         self.images = torch.from_numpy(images)
-        self.batch = torch.empty(BATCH, 3, CROP, CROP)
+        self.batch = torch.empty(BATCH, 3, CROP, CROP, dtype=dtype)
 
     def __iter__(self) -> Iterator[torch.Tensor]:
         order = torch.randperm(len(self.images))
@@ -109,12 +126,13 @@ class HandLoop:
             corners = torch.randint(0, SIZE - CROP + 1, (BATCH, 2)).tolist()
             for place, index, (top, left) in zip(self.batch, chosen.tolist(), corners, strict=True):
                 place.copy_(self.images[index, top : top + CROP, left : left + CROP].permute(2, 0, 1))
-            self.batch.div_(255)
+            if self.batch.is_floating_point():
+                self.batch.div_(255)
             yield self.batch
 
 
 @numba.njit(parallel=True, fastmath=True)
-def crop_all(images: Images, chosen: Any, corners: Any, batch: Any) -> None:
+def crop_to_floats(images: Images, chosen: Any, corners: Any, batch: Any) -> None:
     for row in numba.prange(len(chosen)):
         image, (top, left) = images[chosen[row]], corners[row]
         for y in range(CROP):
@@ -123,15 +141,26 @@ def crop_all(images: Images, chosen: Any, corners: Any, batch: Any) -> None:
                     batch[row, channel, y, x] = image[top + y, left + x, channel] * np.float32(1 / 255)
 
 
+@numba.njit(parallel=True)
+def crop_bytes(images: Images, chosen: Any, corners: Any, batch: Any) -> None:
+    for row in numba.prange(len(chosen)):
+        image, (top, left) = images[chosen[row]], corners[row]
+        for y in range(CROP):
+            for x in range(CROP):
+                for channel in range(3):
+                    batch[row, channel, y, x] = image[top + y, left + x, channel]
+
+
 class NumbaRing:
     """The fastest that one writes by hand in Python: compiled, in two threads, into eight batches in turn."""
 
     BATCHES = 8
 
-    def __init__(self, images: Images) -> None:
+    def __init__(self, images: Images, dtype: torch.dtype) -> None:
         numba.set_num_threads(2)
         self.images = images
-        self.ring = [np.zeros((BATCH, 3, CROP, CROP), np.float32) for _ in range(self.BATCHES)]
+        self.crop_all = crop_to_floats if dtype.is_floating_point else crop_bytes
+        self.ring = [np.zeros((BATCH, 3, CROP, CROP), name_of(dtype)) for _ in range(self.BATCHES)]
         self.random = np.random.default_rng()
 
     def __iter__(self) -> Iterator[torch.Tensor]:
@@ -139,18 +168,37 @@ class NumbaRing:
         for number, start in enumerate(range(0, len(order) // BATCH * BATCH, BATCH)):
             corners = self.random.integers(0, SIZE - CROP + 1, (BATCH, 2))
             batch = self.ring[number % self.BATCHES]
-            crop_all(self.images, order[start : start + BATCH], corners, batch)
+            self.crop_all(self.images, order[start : start + BATCH], corners, batch)
             yield torch.from_numpy(batch)
 
 
-CONTESTANTS: dict[str, Callable[[Images], Batches]] = {
-    "ndlens 0 threads": lambda images: ndlens_loader(images, 0),
-    "ndlens 1 thread": lambda images: ndlens_loader(images, 1),
-    SUBJECT: lambda images: ndlens_loader(images, 2),
-    "DataLoader 0 workers": lambda images: torch_dataloader(images, 0),
-    "DataLoader 2 workers": lambda images: torch_dataloader(images, 2),
+CONTESTANTS: dict[str, Callable[[Images, torch.dtype], Batches]] = {
+    SUBJECT: lambda images, dtype: ndlens_loader(images, dtype, 2),
+    "ndlens 1 thread": lambda images, dtype: ndlens_loader(images, dtype, 1),
+    "ndlens 0 threads": lambda images, dtype: ndlens_loader(images, dtype, 0),
+    "DataLoader 0 workers": lambda images, dtype: torch_dataloader(images, dtype, 0),
+    "DataLoader 2 workers": lambda images, dtype: torch_dataloader(images, dtype, 2),
     "hand loop": HandLoop,
     "numba, ring of 8": NumbaRing,
+}
+# How many threads write, and which contestant has as many.
+LIMITS = {"memory, 2 threads": (2, SUBJECT), "memory, 1 thread": (1, "ndlens 1 thread")}
+
+
+class Table(NamedTuple):
+    dtype: torch.dtype
+    names: tuple[str, ...]
+
+
+FEW = (SUBJECT, "memory, 2 threads", "DataLoader 0 workers", "hand loop")
+TABLES = {
+    "float32": Table(
+        torch.float32,
+        (SUBJECT, "memory, 2 threads", "ndlens 1 thread", "memory, 1 thread", *list(CONTESTANTS)[2:]),
+    ),
+    "uint8": Table(torch.uint8, (*FEW, "numba, ring of 8")),
+    "float16": Table(torch.float16, FEW),
+    "bfloat16": Table(torch.bfloat16, FEW),
 }
 
 
@@ -159,25 +207,29 @@ def random_images(count: int) -> Images:
     return words.view(np.uint8).reshape(count, SIZE, SIZE, 3)
 
 
-def check(make: Callable[[Images], Batches]) -> None:
+def check(name: str, dtype: torch.dtype) -> None:
     """Finds each sample of an epoch in the images, by search: the slow way that cannot be wrong."""
     images = random_images(2 * BATCH)
     haystacks = [image.tobytes() for image in images]
     seen = []
-    for batch in make(images):
-        assert batch.dtype == torch.float32, batch.dtype
+    for batch in CONTESTANTS[name](images, dtype):
+        assert batch.dtype == dtype, batch.dtype
         assert batch.shape == (BATCH, 3, CROP, CROP), batch.shape
-        for sample in batch.numpy():
-            pixels = np.rint(sample * 255).astype(np.uint8).transpose(1, 2, 0)
-            first_row = pixels[0].tobytes()
+        for sample in batch:
+            levels = (sample.float() * 255).round().to(torch.uint8) if dtype.is_floating_point else sample
+            first_row = levels[:, 0].T.numpy().tobytes()
             index, start = next(
                 (i, at) for i, hay in enumerate(haystacks) if (at := hay.find(first_row)) >= 0
             )
             top, left = divmod(start // 3, SIZE)
-            crop = images[index, top : top + CROP, left : left + CROP]
-            expected = (crop / np.float32(255)).transpose(2, 0, 1)
-            # torch's x / 255 and torchvision's and ndlens' x * (1 / 255) differ in the last place.
-            np.testing.assert_array_max_ulp(sample, expected, maxulp=1)
+            crop = torch.from_numpy(images[index, top : top + CROP, left : left + CROP]).permute(2, 0, 1)
+            if dtype.is_floating_point:
+                # torch's x / 255 and torchvision's and ndlens' x * (1 / 255) differ in the last place.
+                places = torch.int32 if dtype.itemsize == 4 else torch.int16
+                expected = (crop.to(dtype) / 255).contiguous()
+                assert (sample.view(places) - expected.view(places)).abs().max() <= 1, "wrong values"
+            else:
+                assert torch.equal(sample, crop), "wrong bytes"
             seen.append(index)
     assert sorted(seen) == list(range(len(images))), "an epoch must show each image once"
 
@@ -195,13 +247,18 @@ def pss_bytes(process: psutil.Process) -> int:
 
 
 class PeakMemory:
-    """Samples the PSS of this process and its children from a thread while the `with` block runs."""
+    """Samples the PSS of this process and its children from a thread while the `with` block runs.
+
+    Extra is what is more than when it was made.
+    """
 
     INTERVAL_SECONDS = 0.02
 
-    def __enter__(self) -> PeakMemory:
+    def __init__(self) -> None:
         self.process = psutil.Process()
         self.peak = self.start = pss_bytes(self.process)
+
+    def __enter__(self) -> PeakMemory:
         self.done = threading.Event()
         self.thread = threading.Thread(target=self.sample)
         self.thread.start()
@@ -229,15 +286,15 @@ def run_epochs(batches: Batches, at_least_seconds: float) -> float:
     return images / seconds
 
 
-def run_contestant(name: str, count: int, seconds: float) -> None:
+def run_contestant(name: str, dtype: torch.dtype, count: int, seconds: float) -> None:
     """In the fresh interpreter: measures one contestant and prints what it found as JSON."""
-    make = CONTESTANTS[name]
     images = random_images(count)
-    with PeakMemory() as memory:
-        start = time.perf_counter()
-        batches = make(images)
-        next(iter(batches))
-        first = time.perf_counter() - start
+    memory = PeakMemory()
+    start = time.perf_counter()
+    batches = CONTESTANTS[name](images, dtype)
+    next(iter(batches))
+    first = time.perf_counter() - start
+    with memory:
         run_epochs(batches, seconds)
     rate = run_epochs(batches, seconds)
     pool = batches.pool_nbytes if isinstance(batches, nl.Loader) else 0
@@ -250,38 +307,60 @@ def run_contestant(name: str, count: int, seconds: float) -> None:
     print(json.dumps(found))
 
 
-def in_fresh_interpreter(name: str, *options: str) -> str:
+def in_fresh_interpreter(name: str, output: str, *options: str) -> str:
     """Runs this file for one contestant and returns what it printed."""
-    command = [sys.executable, __file__, "--contestant", name, *options]
+    command = [sys.executable, __file__, "--contestant", name, "--output", output, *options]
     return subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout
 
 
-def run_rounds(rounds: int, count: int, seconds: float) -> dict[str, list[dict[str, float]]]:
+def image_bytes(dtype: torch.dtype) -> int:
+    return VALUES_PER_IMAGE * dtype.itemsize
+
+
+def memory_limit(name: str, dtype: torch.dtype, seconds: float) -> Figures:
+    threads, _ = LIMITS[name]
+    command = [str(MEMORY_LIMIT), *map(str, (threads, SLABS, BATCH * image_bytes(dtype), seconds))]
+    written = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout
+    return {"images_per_second": float(written) / image_bytes(dtype)}
+
+
+def run_rounds(output: str, rounds: int, count: int, seconds: float) -> dict[str, list[Figures]]:
     """Lets the contestants take turns, so that what disturbs the machine for a while disturbs all of them."""
-    found: dict[str, list[dict[str, float]]] = {name: [] for name in CONTESTANTS}
+    table = TABLES[output]
+    found: dict[str, list[Figures]] = {name: [] for name in table.names}
     for _ in range(rounds):
         for name, results in found.items():
-            output = in_fresh_interpreter(name, "--images", str(count), "--seconds", str(seconds))
-            results.append(json.loads(output))
+            if name in LIMITS:
+                results.append(memory_limit(name, table.dtype, seconds))
+                continue
+            options = ("--images", str(count), "--seconds", str(seconds))
+            results.append(json.loads(in_fresh_interpreter(name, output, *options)))
     return found
 
 
-def print_table(found: dict[str, list[dict[str, float]]]) -> None:
+def print_table(output: str, found: dict[str, list[Figures]]) -> None:
     def medians(figure: str) -> dict[str, float]:
-        return {name: statistics.median(r[figure] for r in results) for name, results in found.items()}
+        return {name: statistics.median(r.get(figure, 0) for r in results) for name, results in found.items()}
 
     rates, memory = medians("images_per_second"), medians("extra_bytes")
     pools, firsts = medians("pool_bytes"), medians("first_seconds")
     header = f"{'images/s':>10}{'GB/s written':>14}{'extra MB':>10}{'batches MB':>12}{'first ms':>10}"
-    print(f"{'':<22}{header}   {SUBJECT} is")
+    print(f"{'to ' + output:<22}{header}   {SUBJECT} is")
     for name, rate in rates.items():
-        written = rate * BYTES_PER_IMAGE / 1e9
+        written = rate * image_bytes(TABLES[output].dtype) / 1e9
         ratio = "" if name == SUBJECT else f"{rates[SUBJECT] / rate:.2f} x as fast"
         pool = f"{pools[name] / 1e6:.1f}" if pools[name] else ""
-        figures = (
-            f"{rate:>10,.0f}{written:>14.2f}{memory[name] / 1e6:>10.1f}{pool:>12}{firsts[name] * 1e3:>10.1f}"
-        )
-        print(f"{name:<22}{figures}   {ratio}")
+        used = f"{memory[name] / 1e6:>10.1f}{pool:>12}{firsts[name] * 1e3:>10.1f}"
+        used = f"{'':>32}" if name in LIMITS else used
+        print(f"{name:<22}{rate:>10,.0f}{written:>14.2f}{used}   {ratio}")
+    for limit, (_, name) in LIMITS.items():
+        if limit in found:
+            pairs = zip(found[name], found[limit], strict=True)
+            share = statistics.median(
+                ours["images_per_second"] / most["images_per_second"] for ours, most in pairs
+            )
+            print(f"{name}: {share:.0%} of the memory's limit")
+    print(flush=True)
 
 
 def main() -> None:
@@ -289,6 +368,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--images", type=int, default=1000, help="how many images of 786 kB lie in memory")
     parser.add_argument("--seconds", type=float, default=1.0, help="how long at least each measurement takes")
+    parser.add_argument("--output", choices=TABLES, help="only batches of this dtype")
     parser.add_argument("--quick", action="store_true", help="a look, not a measurement: 1 round, 200 images")
     parser.add_argument("--contestant", choices=CONTESTANTS, help=argparse.SUPPRESS)
     parser.add_argument("--check", action="store_true", help=argparse.SUPPRESS)
@@ -298,19 +378,21 @@ def main() -> None:
     rounds, count, seconds = arguments.rounds, arguments.images, arguments.seconds
 
     if arguments.contestant and arguments.check:
-        check(CONTESTANTS[arguments.contestant])
+        check(arguments.contestant, TABLES[arguments.output].dtype)
     elif arguments.contestant:
-        run_contestant(arguments.contestant, count, seconds)
+        run_contestant(arguments.contestant, TABLES[arguments.output].dtype, count, seconds)
     else:
-        print(f"Random crop {CROP} of {count} images ({SIZE},{SIZE},3) u8, HWC to CHW, float32 / 255,")
+        print(f"Random crop {CROP} of {count} images ({SIZE},{SIZE},3) u8, HWC to CHW, floats / 255,")
         print(f"batches of {BATCH}, shuffled; medians of {rounds}", flush=True)
         if (load := os.getloadavg()[0]) > BUSY:
             print(
                 f"others use this machine (load {load:.1f}): torch suffers most from that, do not cite these ratios"
             )
-        for name in CONTESTANTS:
-            in_fresh_interpreter(name, "--check")
-        print_table(run_rounds(rounds, count, seconds))
+        for output in [arguments.output] if arguments.output else TABLES:
+            for name in TABLES[output].names:
+                if name not in LIMITS:
+                    in_fresh_interpreter(name, output, "--check")
+            print_table(output, run_rounds(output, rounds, count, seconds))
 
 
 if __name__ == "__main__":
