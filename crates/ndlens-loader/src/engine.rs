@@ -2,8 +2,9 @@
 //!
 //! An [`Epoch`] makes batches `0..n` in order. With workers, at most `prefetch` batches are begun and not yet taken; they
 //! stand in a window, oldest first. A batch is cut into chunks of items; each worker claims the next chunk of the oldest
-//! batch that has one left, so that all hurry the batch that is wanted first. Without workers the caller makes each batch
-//! when it asks for it.
+//! batch that has one left, so that all hurry the batch that is wanted first. For the same reason no batch is begun beside the
+//! first where that takes memory from the system, which may be slow to find it. Without workers the caller makes each batch when it
+//! asks for it.
 //!
 //! Where batches are mixed, a batch has two stages: once all its items are made, its mixing is cut into pieces that are claimed as
 //! chunks are. Until the last item is made, workers go on with the batch after it.
@@ -179,6 +180,11 @@ impl Plan {
         };
         let mixture = self.mixer.as_ref().map(begin).transpose()?;
         Ok(Some(Making { slabs, places, mixture }))
+    }
+
+    /// Whether a batch can begin without memory from the system.
+    fn has_memory(&self) -> bool {
+        self.memory == Memory::Supplied || self.fields.iter().all(|field| field.pool.has_free())
     }
 
     /// Makes the items at `rows` of a batch. The error is that of the first item that has one.
@@ -489,7 +495,7 @@ impl Shared {
     /// The next chunk of the oldest batch that has one, beginning a batch if there is room for it.
     fn claim(&self, state: &mut State) -> Option<Claim> {
         let mut at = state.window.iter().position(|batch| batch.unclaimed < batch.work());
-        if at.is_none() && state.window.len() < self.prefetch {
+        if at.is_none() && state.window.len() < self.prefetch && self.may_begin(state) {
             let batch = state.taken + state.window.len();
             if batch < self.plan.batches {
                 let (making, failure) = match self.plan.begin(batch, &mut state.supply) {
@@ -523,6 +529,11 @@ impl Shared {
         in_flight.unclaimed = range.end;
         in_flight.working += 1;
         Some(Claim { batch: state.taken + at, making: Arc::clone(&in_flight.making), stage, range })
+    }
+
+    /// Whether a batch may begin beside those in the window: beside the first of an epoch only where that costs it no time.
+    fn may_begin(&self, state: &State) -> bool {
+        state.taken > 0 || state.window.front().is_none_or(InFlight::is_done) || self.plan.has_memory()
     }
 
     fn work(&self) {
@@ -563,6 +574,10 @@ impl Shared {
             }
             if at == 0 && in_flight.is_done() {
                 self.done.notify_all();
+                if batch == 0 {
+                    // Who found no room beside it has some now.
+                    self.work.notify_all();
+                }
             }
         }
     }

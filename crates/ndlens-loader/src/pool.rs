@@ -73,6 +73,11 @@ impl Pool {
         Ok(Slab(Lease { memory: Some(memory), home: Arc::downgrade(&self.0) }))
     }
 
+    /// Whether the next lease is of a slab used before.
+    pub(crate) fn has_free(&self) -> bool {
+        !self.0.is_foreign() && !self.0.lock().free.is_empty()
+    }
+
     /// Bytes of a slab.
     pub(crate) fn slab_bytes(&self) -> usize {
         self.0.slab_bytes

@@ -262,6 +262,10 @@ impl Door {
         *self.open.lock().unwrap() = true;
         self.opened.notify_all();
     }
+
+    fn shut(&self) {
+        *self.open.lock().unwrap() = false;
+    }
 }
 
 #[test]
@@ -332,6 +336,35 @@ fn no_more_than_prefetch_factor_batches_are_begun_ahead() {
         assert!(epoch.next().is_none());
         assert_eq!(excess.load(Ordering::SeqCst), 0, "{num_workers} workers, prefetch {prefetch_factor}");
         assert_eq!(loader.pool_use().slabs, 20);
+    }
+}
+
+#[test]
+fn no_memory_is_looked_for_beside_that_of_the_first_batch() {
+    for num_workers in [2, 7] {
+        let door = Arc::new(Door::default());
+        let its_door = Arc::clone(&door);
+        let source = scripted(8, BIG_ITEM, move |index| {
+            if index == 0 {
+                its_door.pass();
+            }
+            Ok(())
+        });
+        let loader = Loader::new(vec![Field::new("rows", source)], config(1, num_workers)).unwrap();
+
+        let epoch = loader.epoch(0).unwrap();
+        eventually("the first batch is begun", || door.waiting.load(Ordering::SeqCst) == 1);
+        thread::sleep(Duration::from_millis(3));
+        assert_eq!(loader.pool_use().slabs, 1, "{num_workers} workers");
+        door.open();
+        eventually("the window is full, though nothing is taken", || loader.pool_use().slabs == 2);
+        drop(epoch);
+
+        door.shut();
+        let epoch = loader.epoch(1).unwrap();
+        eventually("memory that is there is used", || loader.pool_use().leased == 2);
+        door.open();
+        drop(epoch);
     }
 }
 
