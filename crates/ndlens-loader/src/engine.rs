@@ -52,6 +52,13 @@ use crate::sync::{Builder, Condvar, JoinHandle, Mutex, MutexGuard};
 /// A chunk is at least so many bytes of output, so that claiming it, a lock and a few stores, does not show.
 const MIN_CHUNK_BYTES: usize = 256 << 10;
 
+/// And at most so many, if it is more than an item: the first item of a chunk is the one that nobody asks for ahead, which shows
+/// where items are only copied.
+const MAX_CHUNK_BYTES: usize = 1 << 20;
+
+/// Into how many chunks for each worker a batch is cut between these sizes, so that all workers end with it at about the same time.
+const CHUNKS_PER_WORKER: usize = 4;
+
 /// Items numbered at a time: their numbers stay in the first-level cache, and are enough to look ahead.
 const MAX_BLOCK_ITEMS: usize = 512;
 
@@ -628,6 +635,9 @@ impl Epoch {
         let items = config.shard.share(order.len() - start);
         let batch_size = config.batch_size.min(items.max(1));
         let item_bytes = fields.iter().map(|field| field.program.nbytes()).sum::<usize>().max(1);
+        let chunk_bytes =
+            (item_bytes.saturating_mul(batch_size) / CHUNKS_PER_WORKER / config.num_workers.max(1))
+                .clamp(MIN_CHUNK_BYTES, MAX_CHUNK_BYTES);
         let prefetches = exceeds_memory(&fields);
         let plan = Plan {
             prefetches,
@@ -641,7 +651,7 @@ impl Epoch {
             batches: config.batches(items),
             return_params: config.return_params,
             mixer,
-            chunk_items: (MIN_CHUNK_BYTES / item_bytes).clamp(1, batch_size),
+            chunk_items: (chunk_bytes / item_bytes).clamp(1, batch_size),
             storing: config.storing,
             memory: config.memory,
         };

@@ -15,8 +15,8 @@ use proptest::prelude::*;
 
 const WORKERS: [usize; 4] = [0, 1, 2, 7];
 
-/// More than the engine's smallest chunk: each item is a chunk of its own, and a batch is the work of many threads.
-const BIG_ITEM: usize = 300 << 10;
+/// As much as the engine's largest chunk: each item is a chunk of its own, and a batch is the work of many threads.
+const BIG_ITEM: usize = 1 << 20;
 
 /// Rows of a view, with something done before each is given.
 struct Scripted<F> {
