@@ -5,11 +5,13 @@ them but copying: the floor under training on feature matrices and time series. 
   rows of 64 and of 256 bytes     8,192 of a matrix of float32, a batch
   windows of 512 steps            256 of a series of 5,000,000 steps of 16 float32, overlapping, a batch of 8 MiB
 ndlens computes its order and hands out batches that are yours; the others are given theirs and overwrite one batch,
-again and again, which is as cheap as they can be made.
+again and again, which is as cheap as they can be made; torch also four in turn.
 
 Against whom.
   ndlens                  nl.Loader(num_workers=2)
   torch index_select      torch.index_select(x, 0, order, out=batch), two threads; windows are an as_strided tensor
+  torch, ring of 4        the same into four batches in turn, as many as ndlens has: one that is overwritten again and
+                          again stays in the cache, and four of 8 MiB do not
   numpy take              numpy.take(x, order, axis=0, out=batch), one thread, as NumPy has it
   numba                   a loop over the items in parallel (prange), compiled beforehand, two threads
 
@@ -24,6 +26,7 @@ counts the processor's seconds instead, each contestant with one thread of work 
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import statistics
 import time
@@ -48,6 +51,12 @@ GatherInto = Callable[[Items, Floats], object]
 class Clock(NamedTuple):
     now: Callable[[], float]
     threads: int
+
+
+class Reference(NamedTuple):
+    gather: GatherInto
+    # How many batches it fills in turn.
+    ring: int = 1
 
 
 WALL, CPU = Clock(time.perf_counter, threads=2), Clock(time.process_time, threads=1)
@@ -103,18 +112,21 @@ def torch_take(task: Task) -> GatherInto:
     )
 
 
-def contestants(task: Task) -> dict[str, GatherInto]:
+def references(task: Task) -> dict[str, Reference]:
+    torch_gather = torch_take(task)
+    both = {
+        "torch index_select": Reference(torch_gather),
+        "torch, ring of 4": Reference(torch_gather, ring=4),
+    }
     if task.window:
         # No NumPy: take would pack all windows first, which is 153 GB.
-        return {
-            "torch index_select": torch_take(task),
-            "numba": lambda items, batch: numba_windows(task.series, items, batch),
-        }
-    return {
-        "torch index_select": torch_take(task),
+        return both | {"numba": Reference(lambda items, batch: numba_windows(task.series, items, batch))}
+    return both | {
         # Without mode="clip", take makes a batch of its own first.
-        "numpy take": lambda items, batch: np.take(task.series, items, axis=0, out=batch, mode="clip"),
-        "numba": lambda items, batch: numba_rows(task.series, items, batch),
+        "numpy take": Reference(
+            lambda items, batch: np.take(task.series, items, axis=0, out=batch, mode="clip")
+        ),
+        "numba": Reference(lambda items, batch: numba_rows(task.series, items, batch)),
     }
 
 
@@ -147,9 +159,9 @@ def check(task: Task) -> None:
     for batch, chosen in zip(batches, batches_of(items, task.batch_size), strict=True):
         assert np.array_equal(batch.numpy(), task.pick(chosen)), "ndlens gathers other rows"
     chosen = next(order(task))
-    for name, gather in contestants(task).items():
+    for name, reference in references(task).items():
         batch = task.empty_batch()
-        gather(chosen, batch)
+        reference.gather(chosen, batch)
         assert np.array_equal(batch, task.pick(chosen)), f"{name} gathers other rows"
 
 
@@ -163,9 +175,12 @@ def time_loader(batches: nl.Loader, clock: Clock, seconds: float) -> float:
                 return done / spent
 
 
-def time_gather(task: Task, gather: GatherInto, clock: Clock, seconds: float) -> float:
-    batch = task.empty_batch()
-    done, chosen = 0, order(task)
+def time_gather(task: Task, reference: Reference, clock: Clock, seconds: float) -> float:
+    ring = [task.empty_batch() for _ in range(reference.ring)]
+    for batch in ring:
+        # Its pages are not found at the expense of the first turn.
+        batch.fill(1)
+    done, chosen, batches = 0, order(task), itertools.cycle(ring)
     start = clock.now()
     while (spent := clock.now() - start) < seconds:
         items = next(chosen, None)
@@ -175,18 +190,18 @@ def time_gather(task: Task, gather: GatherInto, clock: Clock, seconds: float) ->
             chosen = order(task)
             start += clock.now() - paused
             continue
-        gather(items, batch)
+        reference.gather(items, next(batches))
         done += len(items)
     return done / spent
 
 
 def measure(task: Task, clock: Clock, rounds: int, seconds: float) -> dict[str, float]:
-    batches, others = loader(task, clock.threads), contestants(task)
+    batches, others = loader(task, clock.threads), references(task)
     found: dict[str, list[float]] = {name: [] for name in (SUBJECT, *others)}
     for _ in range(rounds):
         found[SUBJECT].append(time_loader(batches, clock, seconds))
-        for name, gather in others.items():
-            found[name].append(time_gather(task, gather, clock, seconds))
+        for name, reference in others.items():
+            found[name].append(time_gather(task, reference, clock, seconds))
     return {name: statistics.median(rates) for name, rates in found.items()}
 
 
