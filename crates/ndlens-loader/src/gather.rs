@@ -13,9 +13,9 @@ use std::sync::Arc;
 
 use ndlens_core::{ALIGNMENT, Buffer, DType, Layout, View};
 
-use crate::engine::reading;
 use crate::error::{Error, Result};
 use crate::loader::{Compiled, Draws, Field, compile};
+use crate::plan::reading;
 use crate::ring::{Ring, Slot};
 use crate::scratch::Scratch;
 use crate::storing::Storing;

@@ -40,6 +40,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod batch;
 mod draws;
 mod engine;
 mod error;
@@ -47,6 +48,7 @@ mod gather;
 mod loader;
 mod mix;
 mod order;
+mod plan;
 mod pool;
 mod position;
 mod ragged;
@@ -67,8 +69,9 @@ mod walk;
 mod weights;
 mod windows;
 
+pub use batch::{Batch, Receipt};
 pub use draws::{Draws, Noise, Stream};
-pub use engine::{Batch, Epoch, Progress, Receipt};
+pub use engine::{Epoch, Progress};
 pub use error::{Error, Result};
 pub use gather::{Gather, Part, Randomness};
 pub use loader::{Config, Field, Loader};
