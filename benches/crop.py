@@ -20,12 +20,14 @@ Against whom.
 
 How. First the batches of each contestant are checked: dtype, shape, and that every sample is a crop of a source
 image, exact to the dtype's last place, each image once an epoch. Then the contestants take turns for some rounds,
-each turn alone in a fresh interpreter; a figure is the median of its turns. In a turn it first makes one batch, then
-runs with its memory sampled: the highest PSS of the process and its workers, less what the process had when only the
-images were there. Then, warm and unobserved, it is timed over whole epochs. The share of memory's limit is the median
-over rounds of the two rates in one round.
+each turn alone in a fresh interpreter; a figure is the median of its turns. In a turn it first runs with its memory
+sampled: the highest PSS of the process and its workers, less what the process had when only the images were there.
+Then, warm and unobserved, it is timed over whole epochs. First batches are those of processes of their own: how long
+they take depends on where the machine finds memory, on a virtual one most of all, so the least and the most are printed
+too. The share of memory's limit is the median over rounds of the two rates in one round.
 
-    python benches/crop.py [--rounds 5] [--images 1000] [--seconds 1.0] [--output float32] [--quick]
+    python benches/crop.py [--rounds 5] [--images 1000] [--seconds 1.0] [--output float32] [--first]
+                            [--quick]
 """
 
 from __future__ import annotations
@@ -190,6 +192,7 @@ class Table(NamedTuple):
     names: tuple[str, ...]
 
 
+FIRSTS = (SUBJECT, "ndlens 0 threads", "DataLoader 0 workers", "DataLoader 2 workers")
 FEW = (SUBJECT, "memory, 2 threads", "DataLoader 0 workers", "hand loop")
 TABLES = {
     "float32": Table(
@@ -290,10 +293,7 @@ def run_contestant(name: str, dtype: torch.dtype, count: int, seconds: float) ->
     """In the fresh interpreter: measures one contestant and prints what it found as JSON."""
     images = random_images(count)
     memory = PeakMemory()
-    start = time.perf_counter()
     batches = CONTESTANTS[name](images, dtype)
-    next(iter(batches))
-    first = time.perf_counter() - start
     with memory:
         run_epochs(batches, seconds)
     rate = run_epochs(batches, seconds)
@@ -301,10 +301,17 @@ def run_contestant(name: str, dtype: torch.dtype, count: int, seconds: float) ->
     found = {
         "images_per_second": rate,
         "extra_bytes": memory.extra,
-        "first_seconds": first,
         "pool_bytes": pool,
     }
     print(json.dumps(found))
+
+
+def make_first(name: str, dtype: torch.dtype, count: int) -> None:
+    """In the fresh interpreter: prints how many milliseconds pass from making a loader to its first batch."""
+    images = random_images(count)
+    start = time.perf_counter()
+    next(iter(CONTESTANTS[name](images, dtype)))
+    print((time.perf_counter() - start) * 1e3)
 
 
 def in_fresh_interpreter(name: str, output: str, *options: str) -> str:
@@ -343,15 +350,15 @@ def print_table(output: str, found: dict[str, list[Figures]]) -> None:
         return {name: statistics.median(r.get(figure, 0) for r in results) for name, results in found.items()}
 
     rates, memory = medians("images_per_second"), medians("extra_bytes")
-    pools, firsts = medians("pool_bytes"), medians("first_seconds")
-    header = f"{'images/s':>10}{'GB/s written':>14}{'extra MB':>10}{'batches MB':>12}{'first ms':>10}"
+    pools = medians("pool_bytes")
+    header = f"{'images/s':>10}{'GB/s written':>14}{'extra MB':>10}{'batches MB':>12}"
     print(f"{'to ' + output:<22}{header}   {SUBJECT} is")
     for name, rate in rates.items():
         written = rate * image_bytes(TABLES[output].dtype) / 1e9
         ratio = "" if name == SUBJECT else f"{rates[SUBJECT] / rate:.2f} x as fast"
         pool = f"{pools[name] / 1e6:.1f}" if pools[name] else ""
-        used = f"{memory[name] / 1e6:>10.1f}{pool:>12}{firsts[name] * 1e3:>10.1f}"
-        used = f"{'':>32}" if name in LIMITS else used
+        used = f"{memory[name] / 1e6:>10.1f}{pool:>12}"
+        used = f"{'':>22}" if name in LIMITS else used
         print(f"{name:<22}{rate:>10,.0f}{written:>14.2f}{used}   {ratio}")
     for limit, (_, name) in LIMITS.items():
         if limit in found:
@@ -363,6 +370,18 @@ def print_table(output: str, found: dict[str, list[Figures]]) -> None:
     print(flush=True)
 
 
+def print_firsts(rounds: int, count: int) -> None:
+    """How long each contestant takes to its first batch, in turn."""
+    found: dict[str, list[float]] = {name: [] for name in FIRSTS}
+    for _ in range(rounds):
+        for name, results in found.items():
+            printed = in_fresh_interpreter(name, "float32", "--first", "--images", str(count))
+            results.append(float(printed))
+    print(f"{f'first of {rounds} processes':<22}{'ms':>10}{'least':>10}{'most':>10}")
+    for name, results in found.items():
+        print(f"{name:<22}{statistics.median(results):>10.1f}{min(results):>10.1f}{max(results):>10.1f}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=5)
@@ -371,6 +390,7 @@ def main() -> None:
     parser.add_argument("--output", choices=TABLES, help="only batches of this dtype")
     parser.add_argument("--quick", action="store_true", help="a look, not a measurement: 1 round, 200 images")
     parser.add_argument("--contestant", choices=CONTESTANTS, help=argparse.SUPPRESS)
+    parser.add_argument("--first", action="store_true", help="only how soon the first batch comes")
     parser.add_argument("--check", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.quick:
@@ -379,6 +399,8 @@ def main() -> None:
 
     if arguments.contestant and arguments.check:
         check(arguments.contestant, TABLES[arguments.output].dtype)
+    elif arguments.contestant and arguments.first:
+        make_first(arguments.contestant, TABLES[arguments.output].dtype, count)
     elif arguments.contestant:
         run_contestant(arguments.contestant, TABLES[arguments.output].dtype, count, seconds)
     else:
@@ -388,11 +410,14 @@ def main() -> None:
             print(
                 f"others use this machine (load {load:.1f}): torch suffers most from that, do not cite these ratios"
             )
-        for output in [arguments.output] if arguments.output else TABLES:
+        outputs = [arguments.output] if arguments.output else list(TABLES)
+        for output in [] if arguments.first else outputs:
             for name in TABLES[output].names:
                 if name not in LIMITS:
                     in_fresh_interpreter(name, output, "--check")
             print_table(output, run_rounds(output, rounds, count, seconds))
+        if arguments.first or arguments.output is None:
+            print_firsts(2 * rounds - 1, count)
 
 
 if __name__ == "__main__":
