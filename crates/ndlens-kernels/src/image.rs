@@ -10,6 +10,7 @@ use crate::block;
 use crate::cpu::Isa;
 use crate::error::Result;
 use crate::program::{Float, Op, Program, Stage};
+use crate::resize_source::Source;
 use crate::rows::Rows;
 use crate::value::Stores;
 #[cfg(target_arch = "x86_64")]
@@ -17,6 +18,9 @@ use crate::x86;
 
 /// Beyond this many channels with values of their own, tables would not stay in the second-level cache.
 const MAX_TABLES: usize = 64;
+
+/// Rows of fewer pixels are not worth splitting in registers.
+const MIN_SPLIT: usize = 16;
 
 /// The most lanes of a vector, and so how far [`Affine`]'s cyclic values reach beyond one cycle.
 pub(crate) const MAX_LANES: usize = 16;
@@ -82,7 +86,7 @@ impl Body {
         stores: Stores,
     ) -> Result<()> {
         if program.stages.is_empty() {
-            if !(stores == Stores::Stream && self.stream_copy(src, dst)) {
+            if !(stores == Stores::Stream && self.stream_copy(src, dst) || self.split_pixels(src, dst)) {
                 src.read_into(dst)?;
             }
             return Ok(());
@@ -186,6 +190,32 @@ impl Body {
     #[cfg(not(target_arch = "x86_64"))]
     unsafe fn run_vectors(&self, _: &Affine, _: *const u8, _: &Rows, _: &mut [u8], _: Stores) -> bool {
         false
+    }
+
+    /// Copies pixels of bytes to planes, if these are the pixels' channels and there is a body that splits them.
+    fn split_pixels(&self, src: &ViewRef<'_>, dst: &mut [u8]) -> bool {
+        let (&[channels, height, width], &[apart, _, pixel]) = (src.shape(), src.strides()) else {
+            return false;
+        };
+        let is_split = src.dtype().itemsize() == 1 && apart == 1 && pixel.unsigned_abs() == channels;
+        if self.isa == Isa::Scalar || !is_split || !(2..=4).contains(&channels) || width < MIN_SPLIT {
+            return false;
+        }
+        let Ok(pixels) = src.permute(&[1, 2, 0]) else { return false };
+        let source = Source::new(&pixels);
+        let plane = width.next_multiple_of(64);
+        let mut row = vec![0; channels * plane];
+        for y in 0..height {
+            source.split(self.isa, y, &mut row, plane);
+            for (channel, from) in row.chunks_exact(plane).enumerate() {
+                let to = &mut dst[(channel * height + y) * width..][..width];
+                to.copy_from_slice(&from[..width]);
+                if source.mirrored {
+                    to.reverse();
+                }
+            }
+        }
+        true
     }
 
     /// Copies past the cache, if the elements lie in long rows.

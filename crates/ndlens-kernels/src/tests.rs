@@ -466,6 +466,23 @@ fn maps_are_shared_between_threads() {
     shareable::<ValueMap>();
 }
 
+#[test]
+fn pixels_of_bytes_become_planes() {
+    for dtype in [DType::U8, DType::I8, DType::Bool] {
+        for channels in 1..=5 {
+            for width in [1, 15, 16, 17, 63, 64, 65, 130, 256] {
+                let wide = packed(&[5, width + 3, channels], dtype.clone());
+                let crop = wide.index(&[s(1..4), s(2..2 + width as isize)]).unwrap();
+                for view in [crop.clone(), crop.flip(&[0]).unwrap(), crop.flip(&[1]).unwrap()] {
+                    check(&view.permute(&[2, 0, 1]).unwrap(), Some(0), channels, &[]);
+                }
+                let repeated = crop.index(&[s(..1)]).unwrap().broadcast_to(&[4, width, channels]).unwrap();
+                check(&repeated.permute(&[2, 0, 1]).unwrap(), Some(0), channels, &[]);
+            }
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
 
