@@ -55,7 +55,7 @@ impl Ring {
             let mut back = slots.iter_mut().filter(|(arena, slot)| is_free(arena, slot));
             let back = back.find_map(|slot| Some((Turn::lease(word(&slot.0))?, slot)));
             if let Some((turn, (arena, weak))) = back {
-                let slot = Arc::new(Slot { arena: Arc::clone(arena), turn });
+                let slot = Arc::new(Slot { arena: Arc::clone(arena), turn, process: self.process });
                 *weak = Arc::downgrade(&slot);
                 return Ok(slot);
             }
@@ -80,6 +80,8 @@ impl Ring {
 pub struct Slot {
     arena: Arc<Arena>,
     turn: Turn,
+    /// Whose it is: a fork copies it, and not its turn.
+    process: u32,
 }
 
 impl Owner for Slot {}
@@ -116,13 +118,15 @@ impl Slot {
         let (handle, lease) = message.split_last_chunk().unwrap_or((message, &[0; 8]));
         let (arena, lease) = (Handle::from_bytes(handle)?.open()?, u64::from_le_bytes(*lease));
         let turn = Turn::receive(word(&arena), lease).ok_or(Error::AlreadyReceived)?;
-        Ok(Arc::new(Slot { arena, turn }))
+        Ok(Arc::new(Slot { arena, turn, process: std::process::id() }))
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.turn.end(word(&self.arena));
+        if self.process == std::process::id() {
+            self.turn.end(word(&self.arena));
+        }
     }
 }
 
@@ -184,6 +188,16 @@ mod tests {
         assert_eq!((ring.len(), arena(&old)), (1, arena(&new)));
         assert!(matches!(Slot::receive(&old), Err(Error::AlreadyReceived)));
         assert!(Slot::receive(&new).is_ok());
+    }
+
+    #[test]
+    fn a_copy_that_a_fork_made_ends_nobodys_turn() {
+        let ring = Ring::default();
+        let slot = ring.lease(10).unwrap();
+        drop(Slot { arena: Arc::clone(&slot.arena), turn: slot.turn, process: 0 });
+        let message = slot.send().unwrap();
+        drop(slot);
+        assert!(Slot::receive(&message).is_ok());
     }
 
     #[test]
