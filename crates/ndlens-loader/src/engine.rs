@@ -405,7 +405,8 @@ impl Epoch {
 
     fn wait(&mut self, patience: Duration) -> Progress {
         let plan = &self.shared.plan;
-        let deadline = Instant::now() + patience;
+        // A year is for ever, and there is such an instant.
+        let deadline = Instant::now() + patience.min(Duration::from_hours(24 * 365));
         let mut state = self.shared.lock();
         loop {
             if state.taken == plan.batches || state.stop {
@@ -438,7 +439,12 @@ impl Epoch {
         }
         let making =
             Arc::into_inner(making).expect("workers give up a batch's memory before they call it done");
-        Progress::Batch(plan.finish(making))
+        let finished = plan.finish(making);
+        if finished.is_err() {
+            self.shared.lock().stop = true;
+            self.shared.work.notify_all();
+        }
+        Progress::Batch(finished)
     }
 }
 

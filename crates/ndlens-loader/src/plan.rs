@@ -101,7 +101,10 @@ impl Plan {
 
     /// Whether a batch can begin without memory from the system.
     pub(crate) fn has_memory(&self) -> bool {
-        self.memory == Memory::Supplied || self.fields.iter().all(|field| field.pool.has_free())
+        self.memory == Memory::Supplied || {
+            let soft = self.mixer.as_ref().is_none_or(|mixer| mixer.has_memory());
+            soft && self.fields.iter().all(|field| field.pool.has_free())
+        }
     }
 
     /// Makes the items at `rows` of a batch. The error is that of the first item that has one.
@@ -143,17 +146,19 @@ impl Plan {
                     .map_err(|error| Box::new(Failure { row: block.start, error: error.into() }))?;
                 outside = outside.or(self.check_labels(at, destination, items));
             }
+            let mut failed = None;
             if alone {
                 // Items from there on no longer matter.
                 let rows = block.start..outside.as_ref().map_or(block.end, |(place, _)| block.start + place);
                 // SAFETY: passed on.
-                unsafe { self.make_each(making, rows, items, &complete, scratch) }?;
+                failed = unsafe { self.make_each(making, rows, items, &complete, scratch) }.err();
             }
             let lost = |(field, &complete): (&Compiled, &bool)| field.first_lost(complete, items);
             let lost = self.fields.iter().zip(&complete).filter_map(lost);
             let first = lost.chain(outside).min_by_key(|&(place, _)| place);
-            if let Some((place, error)) = first {
-                return Err(Box::new(Failure { row: block.start + place, error }));
+            let first = first.map(|(place, error)| Box::new(Failure { row: block.start + place, error }));
+            if let Some(first) = failed.into_iter().chain(first).min_by_key(|failure| failure.row) {
+                return Err(first);
             }
         }
         Ok(())

@@ -120,10 +120,11 @@ pub(crate) struct Tracker {
 }
 
 impl Tracker {
-    /// All places before `place` are taken; None where all are.
+    /// All places before `place` are taken; None where all are. Threads that share an epoch may say so out of turn: it only goes on.
     pub(crate) fn reached(&self, place: Option<usize>) {
         let mut stand = self.position.lock();
-        if stand.run == self.run {
+        let further = stand.in_hand.is_some_and(|(_, now)| place.is_none_or(|place| place > now));
+        if stand.run == self.run && further {
             stand.in_hand = place.map(|place| (self.epoch, place));
         }
     }
@@ -132,6 +133,18 @@ impl Tracker {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_threads_say_out_of_turn_does_not_go_back() {
+        let position = Arc::new(Position::default());
+        let (_, _, tracker) = position.begin();
+        tracker.reached(Some(20));
+        tracker.reached(Some(10));
+        assert_eq!(position.get(), (0, 20));
+        tracker.reached(None);
+        tracker.reached(Some(30));
+        assert_eq!(position.get(), (1, 0));
+    }
 
     #[test]
     fn a_forked_process_goes_on_from_what_the_fork_left() {

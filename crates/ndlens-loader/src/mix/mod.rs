@@ -202,6 +202,11 @@ impl Mixer {
         if self.softened() == Some(place) { &DType::F32 } else { field.program.dtype() }
     }
 
+    /// Whether a batch of probabilities needs no memory from the system.
+    pub(crate) fn has_memory(&self) -> bool {
+        self.soft.as_ref().is_none_or(|(_, pool)| pool.has_free())
+    }
+
     /// The memory of probabilities.
     pub(crate) fn pool_use(&self) -> PoolUse {
         self.soft.as_ref().map_or_else(PoolUse::default, |(_, pool)| pool.usage())
