@@ -6,6 +6,7 @@ import itertools
 import operator
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -185,6 +186,31 @@ def test_memory_that_torch_cannot_pin_is_torchs_error(
         with pytest.raises(RuntimeError, match=r"^CUDA error: out of memory$"):
             next(batches)
     monkeypatch.setattr(torch, "empty", EMPTY)
+
+
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_threads_may_share_an_epoch_in_pinned_memory(accelerator: Accelerator, num_workers: int) -> None:
+    loader = nl.Loader(
+        np.arange(400), batch_size=2, num_workers=num_workers, prefetch_factor=1, pin_memory=True
+    )
+    batches = iter(loader)
+    with ThreadPoolExecutor(4) as pool:
+        taken = pool.map(lambda _: [batch.tolist() for batch in batches], range(4))
+        numbers = [number for of_thread in taken for batch in of_thread for number in batch]
+    assert sorted(numbers) == list(range(400))
+    # Whoever was last to say so, all are handed out.
+    state = loader.state_dict()
+    assert (state["epoch"], next(iter(loader)).tolist()) == (1, [0, 1])
+
+
+def test_memory_is_pinned_on_the_cpu_whatever_the_default_device_is(accelerator: Accelerator) -> None:
+    loader = nl.Loader(np.arange(4), batch_size=2, pin_memory=True)
+    torch.set_default_device("meta")
+    try:
+        batch = next(iter(loader))
+    finally:
+        torch.set_default_device(None)
+    assert batch.tolist() == [0, 1]
 
 
 def test_without_an_accelerator_pinning_warns_and_does_nothing() -> None:

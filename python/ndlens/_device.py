@@ -7,6 +7,7 @@ import threading
 import warnings
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import torch
@@ -73,13 +74,15 @@ class Wire:
     def __init__(self, device: torch.device, deferred: Sequence[_Deferred | None]) -> None:
         self.device = device
         self._deferred = [None if of_field is None else _Values(device, *of_field) for of_field in deferred]
+        self._lock = threading.Lock()
         self._stream = None if device.type == "mps" else torch.Stream(device=device)
 
     def send(self, parts: list[torch.Tensor], drawn: list[Any], receipt: Any) -> _Sent:
         """Puts a batch on its way."""
         if self._stream is None:
             return _Sent(self._copy(parts), parts, None, drawn, receipt)
-        with self._stream:
+        # A stream keeps on itself what to go back to.
+        with self._lock, self._stream:
             there = self._copy(parts)
         return _Sent(there, parts, self._stream.record_event(), drawn, receipt)
 
@@ -94,7 +97,9 @@ class Wire:
         return sent.parts
 
     def _copy(self, parts: list[torch.Tensor]) -> list[torch.Tensor]:
-        there = [part.to(self.device, non_blocking=True) for part in parts]
+        # Only what is pinned may be copied later: of other memory the copy would not say when it has read it.
+        later = self._stream is not None
+        there = [part.to(self.device, non_blocking=later) for part in parts]
         values = zip(self._deferred, there, strict=True)
         return [part if compute is None else compute(part) for compute, part in values]
 
@@ -154,40 +159,49 @@ class DeviceEpoch(Iterator[Any]):
         with self._lock:
             if self._over:
                 raise StopIteration
-            try:
-                return self._next()
-            except Exception:
-                # As any loader's: an error ends the epoch.
-                self._over = True
-                self._sent.clear()
-                raise
+            if not self._sent:
+                self._send(self._epoch._take(wait=True))
+            if self._looks_ahead and len(self._sent) == 1:
+                self._look_ahead()
+            with self._or_over():
+                sent = self._sent.popleft()
+                if isinstance(sent, Exception):
+                    raise sent
+                batch = self._epoch._wrap(self._wire.receive(sent), sent.drawn)
+                sent.receipt.hand_out()
+                return batch
 
-    def _next(self) -> Any:
-        if not self._sent:
-            self._send(self._epoch._take(wait=True))
-        if self._looks_ahead and len(self._sent) == 1:
-            self._look_ahead()
-        sent = self._sent.popleft()
-        if isinstance(sent, Exception):
-            raise sent
-        batch = self._epoch._wrap(self._wire.receive(sent), sent.drawn)
-        sent.receipt.hand_out()
-        return batch
+    @contextmanager
+    def _or_over(self) -> Iterator[None]:
+        """Ends the epoch with whatever ends this, also Ctrl-C, since a batch that was taken would be passed over."""
+        try:
+            yield
+        except BaseException:
+            self._over = True
+            self._sent.clear()
+            raise
 
     def _send(self, taken: tuple[list[torch.Tensor], list[Any], Any]) -> None:
-        self._sent.append(self._wire.send(*taken))
+        with self._or_over():
+            self._sent.append(self._wire.send(*taken))
 
     def _look_ahead(self) -> None:
         """Sends the next batch too, if it is made."""
         try:
             taken = self._epoch._take(wait=False)
-            if taken is not None:
-                self._send(taken)
         except StopIteration:
-            pass
+            return
         except Exception as error:
             # It comes when its batch is due.
             self._sent.append(error)
+            return
+        if taken is None:
+            return
+        with self._or_over():
+            try:
+                self._sent.append(self._wire.send(*taken))
+            except Exception as error:
+                self._sent.append(error)
 
     def __length_hint__(self) -> int:
         with self._lock:

@@ -53,7 +53,7 @@ impl PyEpoch {
         loop {
             match self.take_within(py, SIGNAL_INTERVAL)? {
                 Progress::Batch(batch) => {
-                    let (parts, drawn, receipt) = self.parts(py, batch.or_raise()?)?;
+                    let (parts, drawn, receipt) = self.parts_or_end(py, batch.or_raise()?)?;
                     receipt.hand_out(py);
                     return self.wrap(py, parts, drawn).map(Some);
                 }
@@ -69,7 +69,7 @@ impl PyEpoch {
         loop {
             let patience = if wait { SIGNAL_INTERVAL } else { Duration::ZERO };
             match self.take_within(py, patience)? {
-                Progress::Batch(batch) => return self.parts(py, batch.or_raise()?).map(Some),
+                Progress::Batch(batch) => return self.parts_or_end(py, batch.or_raise()?).map(Some),
                 Progress::Finished => return Err(PyStopIteration::new_err(())),
                 Progress::Pending if wait => py.check_signals()?,
                 Progress::Pending => return Ok(None),
@@ -112,6 +112,9 @@ impl PyEpoch {
 
     /// The next batch, if it comes so soon.
     fn take_within(&self, py: Python<'_>, patience: Duration) -> PyResult<Progress> {
+        // Threads that share an epoch take turns: what one supplied, another would take.
+        let own = self.process == std::process::id();
+        let _turn = self.pinned.as_ref().filter(|_| own).map(|pinned| pinned.turn(py));
         if let Some(pinned) = &self.pinned {
             self.supply(py, pinned)?;
         }
@@ -142,6 +145,15 @@ impl PyEpoch {
             .or_raise()?;
         }
         Ok(())
+    }
+
+    /// As [`parts`](Self::parts); without them the epoch is over, since the batch is lost.
+    fn parts_or_end<'py>(&self, py: Python<'py>, batch: Batch) -> PyResult<Taken<'py>> {
+        let parts = self.parts(py, batch);
+        if parts.is_err() {
+            py.detach(|| drop(self.lock().and_then(|mut epoch| epoch.take())));
+        }
+        parts
     }
 
     /// The parts of a batch, what was drawn for it, and what counts it.

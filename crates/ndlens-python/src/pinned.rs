@@ -11,6 +11,7 @@ use ndlens::loader::{Epoch, Error};
 use ndlens::{Buffer, View};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
+use pyo3::sync::MutexExt;
 use pyo3::types::{PyDict, PyTuple};
 
 use crate::dlpack;
@@ -20,7 +21,10 @@ type Tensor = (usize, Py<PyAny>);
 
 /// The tensors of batches that are not handed out yet, one for each field.
 #[derive(Debug, Default)]
-pub(crate) struct Pinned(Mutex<Vec<Vec<Tensor>>>);
+pub(crate) struct Pinned {
+    waiting: Mutex<Vec<Vec<Tensor>>>,
+    turn: Mutex<()>,
+}
 
 /// Tensors that nobody has seen yet, and their memory.
 pub(crate) struct Fresh {
@@ -37,6 +41,8 @@ impl Fresh {
         let torch = py.import("torch")?;
         let keywords = PyDict::new(py);
         keywords.set_item("dtype", torch.getattr("uint8")?)?;
+        // Whatever the default device is.
+        keywords.set_item("device", "cpu")?;
         keywords.set_item("pin_memory", true)?;
         let (mut tensors, mut buffers) = (vec![], vec![]);
         for &size in sizes {
@@ -60,7 +66,12 @@ impl Untouched {
 
 impl Pinned {
     fn lock(&self) -> MutexGuard<'_, Vec<Vec<Tensor>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until no other thread supplies and takes.
+    pub(crate) fn turn(&self, py: Python<'_>) -> MutexGuard<'_, ()> {
+        self.turn.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Keeps tensors until a batch is made on them.
