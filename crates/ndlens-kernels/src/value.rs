@@ -34,7 +34,7 @@ pub enum Step {
 pub enum Stores {
     /// Through the cache: for a consumer that reads them at once.
     Cached,
-    /// Past the cache where a vector body runs: for more results than the cache holds. They are visible to other
+    /// Past the cache where a body has such stores (tables, blocks and the splitting of bytes have none): for more results than the cache holds. They are visible to other
     /// threads once [`ValueMap::apply`] has returned, as those of plain stores are.
     Stream,
 }

@@ -54,7 +54,7 @@ impl Batch {
         self.receipt.as_ref()
     }
 
-    /// The same, by value.
+    /// The [`views`](Self::views), by value.
     pub fn into_views(self) -> Vec<View> {
         self.views
     }

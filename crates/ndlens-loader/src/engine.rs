@@ -326,7 +326,8 @@ impl Epoch {
     ///
     /// # Errors
     ///
-    /// [`Error::Supply`] where the buffers are not writable and of the sizes that [`batch_bytes`](Self::batch_bytes) says.
+    /// [`Error::Supply`] where the buffers are not writable and of the sizes that [`batch_bytes`](Self::batch_bytes) says;
+    /// [`Error::Forked`].
     ///
     /// # Safety
     ///

@@ -100,7 +100,7 @@ impl<'py> FromPyObject<'_, 'py> for Seed {
 /// device computes the floats, to the same bits as the CPU would. A batch is then an ordinary tensor of the device.
 ///
 /// `stores` says how batches are written, which changes the speed and never the bytes. "auto" writes those of four or more second-level
-/// caches (as this machine has them, some MB) past the cache, unless they are mixed next, which is right for most. "stream" always does: choose it
+/// caches (as this machine has them, some MB) past the cache, unless they are mixed next, which is right for most. "stream" always does, where a kernel can: choose it
 /// where small batches are only copied on, to a GPU for one, or where much else should stay in cache. "cached" never does: choose
 /// it where a large third-level cache holds all batches in flight, and the model reads each on the CPU as soon as it comes.
 ///
