@@ -31,6 +31,12 @@ const AHEAD_BYTES: usize = 4096;
 /// The same along a long row, where the processor sees for itself what comes next, but for its start and at the end of each page.
 const AHEAD_ALONG_BYTES: usize = 1024;
 
+/// The same in each run of a row that is written past the cache.
+const AHEAD_IN_RUN_BYTES: usize = 2048;
+
+/// Rows of so many bytes are copied in two runs.
+const MIN_TWO_RUNS_BYTES: usize = 2 * AHEAD_IN_RUN_BYTES;
+
 /// Rows to ask for ahead at most: beyond so many the processor forgets what it was asked for.
 const MAX_ROWS_AHEAD: usize = 32;
 
@@ -96,7 +102,8 @@ impl Take {
                 8 => copy.fixed::<8>(to),
                 16 => copy.fixed::<16>(to),
                 32 => copy.fixed::<32>(to),
-                _ if stream => copy.stream(row_bytes, to),
+                _ if stream && row_bytes >= MIN_TWO_RUNS_BYTES => copy.stream::<2>(row_bytes, to),
+                _ if stream => copy.stream::<1>(row_bytes, to),
                 64 => copy.fixed::<64>(to),
                 128 => copy.fixed::<128>(to),
                 256 => copy.fixed::<256>(to),
@@ -157,39 +164,33 @@ impl Copy<'_> {
 
     /// Rows of any size, past the cache but for what is no whole line of the destination. A fence must follow.
     ///
+    /// A long row is copied in `RUNS` at once, one line of each in turn: one core waits for memory less if it asks in several places,
+    /// of which each has a page of its own.
+    ///
     /// # Safety
     ///
     /// As [`fixed`](Self::fixed).
     #[cfg(target_arch = "x86_64")]
-    unsafe fn stream(self, row_bytes: usize, to: *mut u8) {
-        use std::arch::x86_64::{__m128i, _mm_loadu_si128, _mm_stream_si128};
-        const LANES: usize = size_of::<__m128i>();
-        let ahead = (AHEAD_ALONG_BYTES / row_bytes).max(1);
-        // Of a row longer than what is asked for ahead, all but its start is asked for along it.
-        let lead = if row_bytes > AHEAD_ALONG_BYTES { AHEAD_ALONG_BYTES } else { row_bytes };
+    unsafe fn stream<const RUNS: usize>(self, row_bytes: usize, to: *mut u8) {
+        let ahead_bytes = AHEAD_IN_RUN_BYTES * RUNS;
+        let ahead = (ahead_bytes / row_bytes).max(1);
         for place in 0..self.items.len() {
             let (from, soon, to) =
                 (self.row(place), self.row(place + ahead), to.wrapping_add(place * row_bytes));
             let head = to.align_offset(LINE).min(row_bytes);
-            let end = head + (row_bytes - head) / LINE * LINE;
-            // SAFETY: head, lines and the rest are the row's bytes, for which the caller vouches; from `head` on, each vector of the
-            // destination is aligned. Every x86-64 has SSE2.
+            let run = (row_bytes - head) / LINE / RUNS * LINE;
+            let lead = AHEAD_IN_RUN_BYTES.min(run);
+            let end = head + run * RUNS;
+            // SAFETY: head, runs and the rest are the row's bytes, for which the caller vouches; from `head` on, each line of the
+            // destination is aligned.
             unsafe {
                 ptr::copy_nonoverlapping(from, to, head);
-                for line in (head..end).step_by(LINE) {
-                    let next = line + lead;
-                    ask_for(
-                        if next < row_bytes {
-                            from.wrapping_add(next)
-                        } else {
-                            soon.wrapping_add(next - row_bytes)
-                        },
-                        1,
-                    );
-                    let vectors: [__m128i; LINE / LANES] =
-                        std::array::from_fn(|i| _mm_loadu_si128(from.add(line + i * LANES).cast()));
-                    for (i, vector) in vectors.into_iter().enumerate() {
-                        _mm_stream_si128(to.add(line + i * LANES).cast(), vector);
+                for at in (0..run).step_by(LINE) {
+                    for start in (0..RUNS).map(|number| head + number * run) {
+                        let next = at + lead;
+                        let (row, next) = if next < run { (from, next) } else { (soon, next - run) };
+                        ask_second_level(row.wrapping_add(start + next));
+                        stream_line(from.add(start + at), to.add(start + at));
                     }
                 }
                 ptr::copy_nonoverlapping(from.add(end), to.add(end), row_bytes - end);
@@ -203,7 +204,7 @@ impl Copy<'_> {
     ///
     /// As [`fixed`](Self::fixed).
     #[cfg(not(target_arch = "x86_64"))]
-    unsafe fn stream(self, row_bytes: usize, to: *mut u8) {
+    unsafe fn stream<const RUNS: usize>(self, row_bytes: usize, to: *mut u8) {
         // SAFETY: passed on.
         unsafe { self.any(row_bytes, to) }
     }
@@ -220,6 +221,35 @@ fn ask_for(row: *const u8, len: usize) {
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = (row, len);
+}
+
+/// As [`ask_for`] one line, as far as the second level of the cache: a core waits for more lines there than in the first.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn ask_second_level(line: *const u8) {
+    use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+    // SAFETY: as in `ask_for`.
+    unsafe { _mm_prefetch::<_MM_HINT_T1>(line.cast()) };
+}
+
+/// Copies a line past the cache.
+///
+/// # Safety
+///
+/// A line can be read at `from` and written at `to`, which is aligned to it.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn stream_line(from: *const u8, to: *mut u8) {
+    use std::arch::x86_64::{__m128i, _mm_loadu_si128, _mm_stream_si128};
+    const LANES: usize = size_of::<__m128i>();
+    // SAFETY: passed on; each vector is aligned as the line is. Every x86-64 has SSE2.
+    unsafe {
+        let vectors: [__m128i; LINE / LANES] =
+            std::array::from_fn(|i| _mm_loadu_si128(from.add(i * LANES).cast()));
+        for (i, vector) in vectors.into_iter().enumerate() {
+            _mm_stream_si128(to.add(i * LANES).cast(), vector);
+        }
+    }
 }
 
 #[cfg(test)]
