@@ -6,6 +6,9 @@
 //! first where that takes memory from the system, which may be slow to find it. Without workers the caller makes each batch when it
 //! asks for it.
 //!
+//! Who waits for a batch works too, instead of sleeping: at chunks of that batch, and while others have the last of these at short
+//! ones of the next.
+//!
 //! Where batches are mixed, a batch has two stages: once all its items are made, its mixing is cut into pieces that are claimed as
 //! chunks are. Until the last item is made, workers go on with the batch after it.
 //!
@@ -34,6 +37,7 @@ use std::time::{Duration, Instant};
 use ndlens_core::Buffer;
 
 use crate::batch::{Batch, Receipt};
+use crate::chunks::Chunks;
 use crate::error::{Error, Result};
 use crate::loader::{Compiled, Config};
 use crate::mix::{Mixer, Mixture};
@@ -43,16 +47,6 @@ use crate::position::Tracker;
 use crate::scratch::Scratch;
 use crate::supply::{self, Memory, Supply};
 use crate::sync::{Builder, Condvar, JoinHandle, Mutex, MutexGuard};
-
-/// A chunk is at least so many bytes of output, so that claiming it, a lock and a few stores, does not show.
-const MIN_CHUNK_BYTES: usize = 256 << 10;
-
-/// And at most so many, if it is more than an item: the first item of a chunk is the one that nobody asks for ahead, which shows
-/// where items are only copied.
-const MAX_CHUNK_BYTES: usize = 1 << 20;
-
-/// Into how many chunks for each worker a batch is cut between these sizes, so that all workers end with it at about the same time.
-const CHUNKS_PER_WORKER: usize = 4;
 
 /// A batch in the window.
 #[derive(Debug)]
@@ -125,8 +119,8 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next chunk of the oldest batch that has one, beginning a batch if there is room for it.
-    fn claim(&self, state: &mut State) -> Option<Claim> {
+    /// The next chunk of the oldest batch that has one, of so many items at most, beginning a batch if there is room for it.
+    fn claim(&self, state: &mut State, most: usize) -> Option<Claim> {
         let mut at = state.window.iter().position(|batch| batch.unclaimed < batch.work());
         if at.is_none() && state.window.len() < self.prefetch && self.may_begin(state) {
             let batch = state.taken + state.window.len();
@@ -157,8 +151,9 @@ impl Shared {
         let at = at?;
         let in_flight = &mut state.window[at];
         let (start, stage) = (in_flight.unclaimed, in_flight.stage);
-        let count = if stage == Stage::Items { self.plan.chunk_items } else { 1 };
-        let range = start..(start + count).min(in_flight.work());
+        let count =
+            if stage == Stage::Items { self.plan.chunks.next(in_flight.work() - start).min(most) } else { 1 };
+        let range = start..start + count;
         in_flight.unclaimed = range.end;
         in_flight.working += 1;
         Some(Claim { batch: state.taken + at, making: Arc::clone(&in_flight.making), stage, range })
@@ -169,50 +164,65 @@ impl Shared {
         state.taken > 0 || state.window.front().is_none_or(InFlight::is_done) || self.plan.has_memory()
     }
 
+    /// A chunk for whoever waits for the batch that is due: one of that batch, or while others have the last of it, a short one of
+    /// the next.
+    fn claim_meanwhile(&self, state: &mut State) -> Option<Claim> {
+        let due_has_work = state.window.front().is_none_or(|due| due.unclaimed < due.work());
+        if due_has_work {
+            self.claim(state, usize::MAX)
+        } else {
+            self.claim(state, self.plan.chunks.short()?)
+        }
+    }
+
+    /// What a worker does.
     fn work(&self) {
         let mut scratch = Scratch::default();
-        loop {
-            let claim = {
-                let mut state = self.lock();
-                loop {
-                    if state.stop {
-                        return;
-                    }
-                    if let Some(claim) = self.claim(&mut state) {
-                        break claim;
-                    }
-                    state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
-                }
-            };
-            let Claim { batch, making, stage, range } = claim;
-            // SAFETY: a claim moves `unclaimed` past its rows or pieces under the lock, so no other claim has any of them. Pieces are
-            // claimed once all rows are made, which was seen under the lock too.
-            let failure = unsafe { self.plan.work_caught(batch, &making, stage, range, &mut scratch) }.err();
-            // Before the batch can be done: whoever finishes it must hold the only claim on its memory.
-            drop(making);
-            let mut state = self.lock();
-            let at = batch - state.taken;
-            let in_flight = &mut state.window[at];
-            in_flight.working -= 1;
-            if let Some(failure) = failure {
-                // Chunks are claimed in order, so all rows before a failed one are made or being made.
-                in_flight.unclaimed = in_flight.work();
-                if in_flight.failure.as_ref().is_none_or(|other| failure.row < other.row) {
-                    in_flight.failure = Some(failure);
-                }
-            }
-            if in_flight.advance() {
-                // For those who found nothing left to claim.
-                self.work.notify_all();
-            }
-            if at == 0 && in_flight.is_done() {
-                self.done.notify_all();
-                if batch == 0 {
-                    // Who found no room beside it has some now.
-                    self.work.notify_all();
-                }
+        let mut state = self.lock();
+        while !state.stop {
+            if let Some(claim) = self.claim(&mut state, usize::MAX) {
+                drop(state);
+                state = self.make(claim, &mut scratch);
+            } else {
+                state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
             }
         }
+    }
+
+    /// Makes what was claimed, and returns with the lock.
+    fn make(&self, claim: Claim, scratch: &mut Scratch) -> MutexGuard<'_, State> {
+        let Claim { batch, making, stage, range } = claim;
+        // SAFETY: a claim moves `unclaimed` past its rows or pieces under the lock, so no other claim has any of them. Pieces are
+        // claimed once all rows are made, which was seen under the lock too.
+        let failure = unsafe { self.plan.work_caught(batch, &making, stage, range, scratch) }.err();
+        // Before the batch can be done: whoever finishes it must hold the only claim on its memory.
+        drop(making);
+        let mut state = self.lock();
+        let at = batch - state.taken;
+        let in_flight = &mut state.window[at];
+        in_flight.working -= 1;
+        if let Some(failure) = failure {
+            // Chunks are claimed in order, so all rows before a failed one are made or being made.
+            in_flight.unclaimed = in_flight.work();
+            if in_flight.failure.as_ref().is_none_or(|other| failure.row < other.row) {
+                in_flight.failure = Some(failure);
+            }
+        }
+        let advanced = in_flight.advance();
+        let due = at == 0 && in_flight.is_done();
+        if !(advanced || due) {
+            return state;
+        }
+        // Whoever is woken wants the lock.
+        drop(state);
+        if at == 0 {
+            self.done.notify_all();
+        }
+        // There are pieces to mix for those who found nothing to claim, or room beside the first batch.
+        if advanced || batch == 0 {
+            self.work.notify_all();
+        }
+        self.lock()
     }
 }
 
@@ -255,10 +265,7 @@ impl Epoch {
         let tracker = tracker.map(Arc::new);
         let items = config.shard.share(order.len() - start);
         let batch_size = config.batch_size.min(items.max(1));
-        let item_bytes = fields.iter().map(|field| field.program.nbytes()).sum::<usize>().max(1);
-        let chunk_bytes =
-            (item_bytes.saturating_mul(batch_size) / CHUNKS_PER_WORKER / config.num_workers.max(1))
-                .clamp(MIN_CHUNK_BYTES, MAX_CHUNK_BYTES);
+        let item_bytes = fields.iter().map(|field| field.program.nbytes()).sum::<usize>();
         let prefetches = exceeds_memory(&fields);
         let plan = Plan {
             prefetches,
@@ -272,7 +279,7 @@ impl Epoch {
             batches: config.batches(items),
             return_params: config.return_params,
             mixer,
-            chunk_items: (chunk_bytes / item_bytes).clamp(1, batch_size),
+            chunks: Chunks::new(item_bytes, config.num_workers + 1),
             storing: config.storing,
             memory: config.memory,
         };
@@ -354,6 +361,7 @@ impl Epoch {
 
     /// The next batch, waiting for the workers no longer than `patience`, which counts as handed out.
     ///
+    /// Whoever waits helps to make it: a chunk that was begun is finished, also beyond `patience`; none is begun where that is zero.
     /// Without workers the batch is made here and now, however long it takes.
     pub fn next_within(&mut self, patience: Duration) -> Progress {
         let progress = self.take_within(patience);
@@ -404,11 +412,13 @@ impl Epoch {
         Progress::Batch(made)
     }
 
+    /// Waits for the batch that is due, and helps to make it meanwhile.
     fn wait(&mut self, patience: Duration) -> Progress {
-        let plan = &self.shared.plan;
+        let shared = &*self.shared;
+        let plan = &shared.plan;
         // A year is for ever, and there is such an instant.
         let deadline = Instant::now() + patience.min(Duration::from_hours(24 * 365));
-        let mut state = self.shared.lock();
+        let mut state = shared.lock();
         loop {
             if state.taken == plan.batches || state.stop {
                 return Progress::Finished;
@@ -424,7 +434,15 @@ impl Epoch {
             if left.is_zero() {
                 return Progress::Pending;
             }
-            state = self.shared.done.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            if let Some(claim) = shared.claim_meanwhile(&mut state) {
+                drop(state);
+                state = shared.make(claim, &mut self.scratch);
+            } else if state.window.front().is_some_and(InFlight::is_done) {
+                // It could not begin.
+                break;
+            } else {
+                state = shared.done.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            }
         }
         let Some(InFlight { making, failure, .. }) = state.window.pop_front() else {
             return Progress::Pending;

@@ -41,6 +41,7 @@
 //! ```
 
 mod batch;
+mod chunks;
 mod draws;
 mod engine;
 mod error;

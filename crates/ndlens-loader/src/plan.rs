@@ -13,6 +13,7 @@ use ndlens_kernels::Stores;
 use ndlens_store::Reading;
 
 use crate::batch::Batch;
+use crate::chunks::Chunks;
 use crate::error::{Error, Result};
 use crate::loader::{Compiled, Draws};
 use crate::mix::{Mixer, Mixture};
@@ -51,7 +52,7 @@ pub(crate) struct Plan {
     pub(crate) items: usize,
     pub(crate) batch_size: usize,
     pub(crate) batches: usize,
-    pub(crate) chunk_items: usize,
+    pub(crate) chunks: Chunks,
     pub(crate) return_params: bool,
     pub(crate) mixer: Option<Arc<Mixer>>,
     pub(crate) storing: Storing,

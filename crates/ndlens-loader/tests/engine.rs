@@ -77,7 +77,7 @@ fn bytes(batch: &Batch) -> Vec<Vec<u8>> {
 }
 
 /// Waits until `done` says so; ten seconds are for a busy machine.
-fn eventually(what: &str, done: impl Fn() -> bool) {
+fn eventually(what: &str, mut done: impl FnMut() -> bool) {
     let start = Instant::now();
     while !done() {
         assert!(start.elapsed() < Duration::from_secs(10), "never happened: {what}");
@@ -281,7 +281,8 @@ fn an_epoch_dropped_while_workers_work_waits_for_the_items_in_hand_and_no_others
         let loader = Loader::new(vec![Field::new("rows", source)], config(50, num_workers)).unwrap();
         let mut epoch = loader.epoch(0).unwrap();
         eventually("all workers work", || door.waiting.load(Ordering::SeqCst) == num_workers);
-        assert!(matches!(epoch.next_within(Duration::from_millis(1)), Progress::Pending));
+        // Whoever waited would help, and stand before the door too.
+        assert!(matches!(epoch.next_within(Duration::ZERO), Progress::Pending));
 
         let (says_dropped, dropped) = channel();
         let dropping = thread::spawn(move || {
@@ -386,22 +387,40 @@ fn without_workers_nothing_is_made_before_it_is_asked_for() {
     assert!(epoch.next().is_none());
 }
 
-#[test]
-fn workers_share_one_batch_of_big_items() {
-    // Each item waits until another is being made too: one thread alone would wait forever.
-    let making = Arc::new((Mutex::new(0usize), Condvar::new()));
-    let shared = Arc::clone(&making);
-    let source = scripted(2, BIG_ITEM, move |_| {
-        let (count, more) = &*shared;
+/// A loader of one batch, each of whose items waits until `threads` are being made: fewer threads would wait for ever.
+fn waiting_for_each_other(threads: usize, num_workers: usize) -> Loader {
+    let making = (Mutex::new(0usize), Condvar::new());
+    let source = scripted(threads, BIG_ITEM, move |_| {
+        let (count, more) = &making;
         let mut count = count.lock().unwrap();
         *count += 1;
         more.notify_all();
         let (_count, timeout) =
-            more.wait_timeout_while(count, Duration::from_secs(10), |count| *count < 2).unwrap();
+            more.wait_timeout_while(count, Duration::from_secs(10), |count| *count < threads).unwrap();
         if timeout.timed_out() { Err(failure(0)) } else { Ok(()) }
     });
-    let loader = Loader::new(vec![Field::new("rows", source)], config(2, 2)).unwrap();
-    assert!(loader.epoch(0).unwrap().next().unwrap().is_ok());
+    Loader::new(vec![Field::new("rows", source)], config(threads, num_workers)).unwrap()
+}
+
+#[test]
+fn workers_share_one_batch_of_big_items() {
+    let loader = waiting_for_each_other(2, 2);
+    let mut epoch = loader.epoch(0).unwrap();
+    // Nobody waits, so nobody helps.
+    let mut progress = Progress::Pending;
+    eventually("the workers are done", || {
+        progress = epoch.next_within(Duration::ZERO);
+        !matches!(progress, Progress::Pending)
+    });
+    assert!(matches!(progress, Progress::Batch(Ok(_))));
+}
+
+#[test]
+fn who_waits_for_a_batch_helps_to_make_it() {
+    for num_workers in [1, 3] {
+        let loader = waiting_for_each_other(num_workers + 1, num_workers);
+        assert!(loader.epoch(0).unwrap().next().unwrap().is_ok(), "{num_workers} workers");
+    }
 }
 
 #[test]

@@ -1,0 +1,75 @@
+//! How a batch is cut into chunks, of which a thread makes one at a time.
+//!
+//! Large ones first, since each costs a lock, and smaller ones to the end of the batch, so that all threads end with it at about the
+//! same time: guided self-scheduling (Polychronopoulos and Kuck, "Guided Self-Scheduling: A Practical Scheduling Scheme for
+//! Parallel Supercomputers", 1987), between two bounds.
+
+/// A chunk is at least so many bytes of output, so that claiming it, a lock and a few stores, does not show.
+const MIN_BYTES: usize = 256 << 10;
+
+/// And at most so many, if it is more than an item: there is no gain in larger ones.
+const MAX_BYTES: usize = 1 << 20;
+
+/// The part of what is left that a chunk is, for each thread.
+const PARTS_PER_THREAD: usize = 2;
+
+/// The sizes of chunks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Chunks {
+    least: usize,
+    most: usize,
+    parts: usize,
+}
+
+impl Chunks {
+    /// For items of so many bytes, and threads that make them.
+    pub(crate) fn new(item_bytes: usize, threads: usize) -> Self {
+        let items = |bytes: usize| (bytes / item_bytes.max(1)).max(1);
+        Chunks { least: items(MIN_BYTES), most: items(MAX_BYTES), parts: PARTS_PER_THREAD * threads.max(1) }
+    }
+
+    /// The items of the next chunk, where so many of a batch are left.
+    pub(crate) fn next(&self, left: usize) -> usize {
+        (left / self.parts).clamp(self.least, self.most).min(left)
+    }
+
+    /// The items of a chunk that takes no time worth mentioning; None where an item takes more.
+    pub(crate) fn short(&self) -> Option<usize> {
+        (self.least > 1).then_some(self.least)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::iter;
+
+    fn cut(batch_size: usize, item_bytes: usize, threads: usize) -> Vec<usize> {
+        let (chunks, mut left) = (Chunks::new(item_bytes, threads), batch_size);
+        iter::from_fn(|| {
+            let chunk = chunks.next(left);
+            left -= chunk;
+            (chunk > 0).then_some(chunk)
+        })
+        .collect()
+    }
+
+    #[test]
+    fn chunks_are_all_of_the_batch_and_get_smaller_towards_its_end() {
+        assert_eq!(cut(256, 32 << 10, 2)[..6], [32, 32, 32, 32, 32, 24]);
+        for (batch_size, item_bytes, threads) in
+            [(256, 32 << 10, 2), (1, 1, 7), (100_000, 3, 1), (33, 5 << 20, 2)]
+        {
+            let chunks = cut(batch_size, item_bytes, threads);
+            assert_eq!(chunks.iter().sum::<usize>(), batch_size);
+            assert!(chunks.is_sorted_by(|one, next| one >= next), "{chunks:?}");
+        }
+    }
+
+    #[test]
+    fn large_items_go_one_by_one_and_small_ones_by_the_thousand() {
+        assert_eq!(cut(5, 5 << 20, 2), [1; 5]);
+        assert_eq!(cut(8192, 64, 2), [4096; 2]);
+        assert_eq!(cut(100, 0, 2), [100]);
+    }
+}
