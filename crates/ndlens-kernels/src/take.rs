@@ -16,6 +16,7 @@
     reason = "a copy of a size known to the compiler is a few instructions, or a call"
 )]
 
+use std::ops::RangeInclusive;
 use std::ptr;
 
 use ndlens_core::{Index, Order, View};
@@ -31,11 +32,12 @@ const AHEAD_BYTES: usize = 4096;
 /// The same along a long row, where the processor sees for itself what comes next, but for its start and at the end of each page.
 const AHEAD_ALONG_BYTES: usize = 1024;
 
-/// The same in each run of a row that is written past the cache.
+/// The same in each run of a row that is copied in two, as far as the second level of the cache.
 const AHEAD_IN_RUN_BYTES: usize = 2048;
 
-/// Rows of so many bytes are copied in two runs.
-const MIN_TWO_RUNS_BYTES: usize = 2 * AHEAD_IN_RUN_BYTES;
+/// Rows of so many bytes are copied in two runs: shorter ones end before a run is under way, and along longer ones the processor itself
+/// gets further ahead, if it is not led to two places.
+const TWO_RUNS_BYTES: RangeInclusive<usize> = 2 * AHEAD_IN_RUN_BYTES..=32 << 10;
 
 /// Rows to ask for ahead at most: beyond so many the processor forgets what it was asked for.
 const MAX_ROWS_AHEAD: usize = 32;
@@ -102,7 +104,7 @@ impl Take {
                 8 => copy.fixed::<8>(to),
                 16 => copy.fixed::<16>(to),
                 32 => copy.fixed::<32>(to),
-                _ if stream && row_bytes >= MIN_TWO_RUNS_BYTES => copy.stream::<2>(row_bytes, to),
+                _ if stream && TWO_RUNS_BYTES.contains(&row_bytes) => copy.stream::<2>(row_bytes, to),
                 _ if stream => copy.stream::<1>(row_bytes, to),
                 64 => copy.fixed::<64>(to),
                 128 => copy.fixed::<128>(to),
@@ -164,22 +166,22 @@ impl Copy<'_> {
 
     /// Rows of any size, past the cache but for what is no whole line of the destination. A fence must follow.
     ///
-    /// A long row is copied in `RUNS` at once, one line of each in turn: one core waits for memory less if it asks in several places,
-    /// of which each has a page of its own.
+    /// A row is copied in `RUNS` at once, one line of each in turn: a core waits less for a row that it has not yet seen to go on if it
+    /// asks in several places.
     ///
     /// # Safety
     ///
     /// As [`fixed`](Self::fixed).
     #[cfg(target_arch = "x86_64")]
     unsafe fn stream<const RUNS: usize>(self, row_bytes: usize, to: *mut u8) {
-        let ahead_bytes = AHEAD_IN_RUN_BYTES * RUNS;
-        let ahead = (ahead_bytes / row_bytes).max(1);
+        let ahead_bytes = if RUNS == 1 { AHEAD_ALONG_BYTES } else { AHEAD_IN_RUN_BYTES };
+        let ahead = (ahead_bytes * RUNS / row_bytes).max(1);
         for place in 0..self.items.len() {
             let (from, soon, to) =
                 (self.row(place), self.row(place + ahead), to.wrapping_add(place * row_bytes));
             let head = to.align_offset(LINE).min(row_bytes);
             let run = (row_bytes - head) / LINE / RUNS * LINE;
-            let lead = AHEAD_IN_RUN_BYTES.min(run);
+            let lead = ahead_bytes.min(run);
             let end = head + run * RUNS;
             // SAFETY: head, runs and the rest are the row's bytes, for which the caller vouches; from `head` on, each line of the
             // destination is aligned.
@@ -189,7 +191,12 @@ impl Copy<'_> {
                     for start in (0..RUNS).map(|number| head + number * run) {
                         let next = at + lead;
                         let (row, next) = if next < run { (from, next) } else { (soon, next - run) };
-                        ask_second_level(row.wrapping_add(start + next));
+                        let line = row.wrapping_add(start + next);
+                        if RUNS == 1 {
+                            ask_for(line, 1);
+                        } else {
+                            ask_second_level(line);
+                        }
                         stream_line(from.add(start + at), to.add(start + at));
                     }
                 }
