@@ -8,7 +8,8 @@ and, not divided, of the bytes themselves. Nothing consumes the batches, so this
 The images lie in memory: reading files is not part of it.
 
 Against whom.
-  ndlens N threads        nl.Loader(num_workers=N); with 0 the thread that asks does the work
+  ndlens N workers        nl.Loader(num_workers=N); whoever takes batches makes them too while it waits, with 0 alone,
+                          so that one thread is 0 workers, and N workers on more than N cores are N + 1 threads
   DataLoader N workers    torch's, with a Dataset of NumPy slices; workers are forked, and kept between epochs
   hand loop               what one writes who distrusts loaders: copy_ into one batch, used again and again.
                           Each batch overwrites the one before, which the loaders never do
@@ -61,7 +62,7 @@ SIZE = 512
 CROP = 256
 BATCH = 32
 VALUES_PER_IMAGE = 3 * CROP * CROP
-SUBJECT = "ndlens 2 threads"
+SUBJECT = "ndlens 2 workers"
 # Two made ahead, one in use, one being given back.
 SLABS = 4
 # torch splits each copy among its threads, which spin until all are done: one that must wait for a core stalls all.
@@ -74,14 +75,14 @@ Batches = Iterable[torch.Tensor]
 Figures = dict[str, float]
 
 
-def ndlens_loader(images: Images, dtype: torch.dtype, threads: int) -> Batches:
+def ndlens_loader(images: Images, dtype: torch.dtype, workers: int) -> Batches:
     scale = [T.ToDtype(name_of(dtype), scale=True)] if dtype.is_floating_point else []
     return nl.Loader(
         nl.view(images),
         batch_size=BATCH,
         shuffle=True,
         drop_last=True,
-        num_workers=threads,
+        num_workers=workers,
         transforms=[T.RandomCrop(CROP), *scale, T.ChannelsFirst()],
         output="torch",
     )
@@ -176,15 +177,15 @@ class NumbaRing:
 
 CONTESTANTS: dict[str, Callable[[Images, torch.dtype], Batches]] = {
     SUBJECT: lambda images, dtype: ndlens_loader(images, dtype, 2),
-    "ndlens 1 thread": lambda images, dtype: ndlens_loader(images, dtype, 1),
-    "ndlens 0 threads": lambda images, dtype: ndlens_loader(images, dtype, 0),
+    "ndlens 1 worker": lambda images, dtype: ndlens_loader(images, dtype, 1),
+    "ndlens 0 workers": lambda images, dtype: ndlens_loader(images, dtype, 0),
     "DataLoader 0 workers": lambda images, dtype: torch_dataloader(images, dtype, 0),
     "DataLoader 2 workers": lambda images, dtype: torch_dataloader(images, dtype, 2),
     "hand loop": HandLoop,
     "numba, ring of 8": NumbaRing,
 }
 # How many threads write, and which contestant has as many.
-LIMITS = {"memory, 2 threads": (2, SUBJECT), "memory, 1 thread": (1, "ndlens 1 thread")}
+LIMITS = {"memory, 2 threads": (2, SUBJECT), "memory, 1 thread": (1, "ndlens 0 workers")}
 
 
 class Table(NamedTuple):
@@ -192,12 +193,19 @@ class Table(NamedTuple):
     names: tuple[str, ...]
 
 
-FIRSTS = (SUBJECT, "ndlens 0 threads", "DataLoader 0 workers", "DataLoader 2 workers")
+FIRSTS = (SUBJECT, "ndlens 0 workers", "DataLoader 0 workers", "DataLoader 2 workers")
 FEW = (SUBJECT, "memory, 2 threads", "DataLoader 0 workers", "hand loop")
 TABLES = {
     "float32": Table(
         torch.float32,
-        (SUBJECT, "memory, 2 threads", "ndlens 1 thread", "memory, 1 thread", *list(CONTESTANTS)[2:]),
+        (
+            SUBJECT,
+            "memory, 2 threads",
+            "ndlens 1 worker",
+            "ndlens 0 workers",
+            "memory, 1 thread",
+            *list(CONTESTANTS)[3:],
+        ),
     ),
     "uint8": Table(torch.uint8, (*FEW, "numba, ring of 8")),
     "float16": Table(torch.float16, FEW),

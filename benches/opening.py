@@ -60,8 +60,8 @@ def numpy_way(num_workers: int) -> tuple[Callable[[str], Any], Callable[[Any], A
 
 
 WAYS: dict[str, Callable[[], tuple[Callable[[str], Any], Callable[[Any], Any]]]] = {
-    "ndlens, 2 threads, views": ndlens_way,
-    "ndlens, 2 threads, tensors": ndlens_torch_way,
+    "ndlens, 2 workers, views": ndlens_way,
+    "ndlens, 2 workers, tensors": ndlens_torch_way,
     "np.load, DataLoader, no workers": lambda: numpy_way(0),
     "np.load, DataLoader, 2 workers": lambda: numpy_way(2),
 }

@@ -8,7 +8,8 @@ ndlens computes its order and hands out batches that are yours; the others are g
 again and again, which is as cheap as they can be made; torch also four in turn.
 
 Against whom.
-  ndlens                  nl.Loader(num_workers=2)
+  ndlens                  nl.Loader(num_workers=2); whoever takes batches helps while it waits, which on more than two
+                          cores makes three threads
   torch index_select      torch.index_select(x, 0, order, out=batch), two threads; windows are an as_strided tensor
   torch, ring of 4        the same into four batches in turn, as many as ndlens has: one that is overwritten again and
                           again stays in the cache, and four of 8 MiB do not
@@ -18,7 +19,7 @@ Against whom.
 How. All in one process and on the same memory. Each contestant's batches are checked first, all of an epoch for
 ndlens: each row as it is in the data, each item once. Then they take turns for some rounds, each turn at least so
 many seconds of epochs or batches; a contestant counts with its median turn. On a machine that others use, --cpu-time
-counts the processor's seconds instead, each contestant with one thread of work (ndlens with one worker).
+counts the processor's seconds instead, each contestant with one thread of work (ndlens without workers).
 
     python benches/rows.py [--rounds 7] [--seconds 0.5] [--rows 5000000] [--cpu-time] [--quick]
 """
@@ -51,6 +52,8 @@ GatherInto = Callable[[Items, Floats], object]
 class Clock(NamedTuple):
     now: Callable[[], float]
     threads: int
+    # Those of ndlens beside the one that takes batches.
+    workers: int
 
 
 class Reference(NamedTuple):
@@ -59,7 +62,8 @@ class Reference(NamedTuple):
     ring: int = 1
 
 
-WALL, CPU = Clock(time.perf_counter, threads=2), Clock(time.process_time, threads=1)
+WALL = Clock(time.perf_counter, threads=2, workers=2)
+CPU = Clock(time.process_time, threads=1, workers=0)
 
 
 class Task(NamedTuple):
@@ -130,13 +134,13 @@ def references(task: Task) -> dict[str, Reference]:
     }
 
 
-def loader(task: Task, threads: int) -> nl.Loader:
+def loader(task: Task, workers: int) -> nl.Loader:
     return nl.Loader(
         task.view,
         batch_size=task.batch_size,
         shuffle=True,
         drop_last=True,
-        num_workers=threads,
+        num_workers=workers,
         output="torch",
     )
 
@@ -196,7 +200,7 @@ def time_gather(task: Task, reference: Reference, clock: Clock, seconds: float) 
 
 
 def measure(task: Task, clock: Clock, rounds: int, seconds: float) -> dict[str, float]:
-    batches, others = loader(task, clock.threads), references(task)
+    batches, others = loader(task, clock.workers), references(task)
     found: dict[str, list[float]] = {name: [] for name in (SUBJECT, *others)}
     for _ in range(rounds):
         found[SUBJECT].append(time_loader(batches, clock, seconds))

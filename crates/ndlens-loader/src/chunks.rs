@@ -7,7 +7,7 @@
 /// A chunk is at least so many bytes of output, so that claiming it, a lock and a few stores, does not show.
 const MIN_BYTES: usize = 256 << 10;
 
-/// And at most so many, if it is more than an item: there is no gain in larger ones.
+/// And at most so many, if it is more than an item: its lock is then some hundredth of it, and larger ones would only end less evenly.
 const MAX_BYTES: usize = 1 << 20;
 
 /// The part of what is left that a chunk is, for each thread.
@@ -33,7 +33,8 @@ impl Chunks {
         (left / self.parts).clamp(self.least, self.most).min(left)
     }
 
-    /// The items of a chunk that takes no time worth mentioning; None where an item takes more.
+    /// The items of the least chunk, which somebody who waits for other things may make; None where that is a single item, which may
+    /// be large and take any time.
     pub(crate) fn short(&self) -> Option<usize> {
         (self.least > 1).then_some(self.least)
     }
@@ -71,5 +72,6 @@ mod tests {
         assert_eq!(cut(5, 5 << 20, 2), [1; 5]);
         assert_eq!(cut(8192, 64, 2), [4096; 2]);
         assert_eq!(cut(100, 0, 2), [100]);
+        assert_eq!([5 << 20, 64].map(|item_bytes| Chunks::new(item_bytes, 2).short()), [None, Some(4096)]);
     }
 }

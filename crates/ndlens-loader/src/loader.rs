@@ -90,7 +90,7 @@ pub struct Config {
     pub seed: u64,
     /// Whether a last batch of fewer items is left out.
     pub drop_last: bool,
-    /// Threads that make batches; with 0 the caller makes them.
+    /// Threads that make batches, helped by the caller while it waits; with 0 the caller makes them alone.
     pub num_workers: usize,
     /// Batches begun and not yet taken, at most. (torch counts these for each worker.)
     pub prefetch_factor: usize,

@@ -55,8 +55,8 @@ impl<'py> FromPyObject<'_, 'py> for Seed {
 ///
 /// Each `for` loop is one epoch. `shuffle` gives each an order of its own, a pure function of `seed` and the epoch; the random
 /// draws for an item are one of `seed`, the epoch, the item and the field's name. So batches are bit-identical for any
-/// `num_workers`, which counts threads: they run without the GIL, and with 0 the calling thread does the work (Ctrl-C then waits
-/// for the batch). At most `prefetch_factor` batches are made ahead, in all, not for each worker.
+/// `num_workers`, which counts threads: they run without the GIL, and whoever waits for a batch helps them. With 0 the calling thread
+/// does the work alone (Ctrl-C then waits for the batch). At most `prefetch_factor` batches are made ahead, in all, not for each worker.
 ///
 /// `joint` names fields that draw the same, such as ("image", "mask"), or lists several such groups: where both have a random
 /// transform of a kind (the n-th of it), it draws the same numbers for both, whatever other transforms stand around it. So an
