@@ -268,11 +268,12 @@ def test_a_loader_takes_the_signal_back_from_whoever_took_it(tmp_path: Path) -> 
     loader = nl.Loader(view, batch_size=4, num_workers=1, output="numpy")
     for round in range(100):
         faulthandler.enable()
-        batches = iter(loader)
-        next(batches)
-        if round == 50:
-            threading.Thread(target=os.truncate, args=(path, 5000)).start()
         try:
+            batches = iter(loader)
+            next(batches)
+            if round == 50:
+                # It may come to it in this round or a later one.
+                threading.Thread(target=os.truncate, args=(path, 5000)).start()
             list(batches)
         except nl.TruncatedError:
             raise SystemExit(print("told"))
