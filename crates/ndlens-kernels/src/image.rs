@@ -9,12 +9,16 @@ use ndlens_core::{DType, ViewRef};
 use crate::block;
 use crate::cpu::Isa;
 use crate::error::Result;
+#[cfg(target_arch = "x86_64")]
+use crate::packed::{Lookups, map_pixels, map_rows};
 use crate::program::{Float, Op, Program, Stage};
 use crate::resize_source::Source;
 use crate::rows::Rows;
 use crate::value::Stores;
 #[cfg(target_arch = "x86_64")]
 use crate::x86;
+#[cfg(target_arch = "x86_64")]
+use crate::x86_bytes::Values;
 
 /// Beyond this many channels with values of their own, tables would not stay in the second-level cache.
 const MAX_TABLES: usize = 64;
@@ -30,12 +34,15 @@ pub(crate) const MAX_LANES: usize = 16;
 pub(crate) struct Body {
     isa: Isa,
     table: Option<Table>,
+    /// Where there is a body for them.
+    #[cfg(target_arch = "x86_64")]
+    lookups: Option<Lookups>,
     affine: Option<Affine>,
 }
 
 /// All results of one-byte elements, by channel and byte, by the size of a result.
 #[derive(Debug, Clone)]
-enum Table {
+pub(crate) enum Table {
     One(Vec<[[u8; 1]; 256]>),
     Two(Vec<[[u8; 2]; 256]>),
     Four(Vec<[[u8; 4]; 256]>),
@@ -72,7 +79,14 @@ pub(crate) struct Normalize {
 impl Body {
     pub(crate) fn new(program: &Program, channels: usize, isa: Isa) -> Self {
         let channels = if program.tells_channels_apart() { channels } else { 1 };
-        Body { isa, table: Table::new(program, channels), affine: Affine::new(program, channels) }
+        let table = Table::new(program, channels);
+        Body {
+            isa,
+            #[cfg(target_arch = "x86_64")]
+            lookups: table.as_ref().filter(|_| isa == Isa::Avx512).and_then(Lookups::new),
+            table,
+            affine: Affine::new(program, channels),
+        }
     }
 
     /// Writes what becomes of the elements of `src`, of which there are some, to `dst`, which has room for just them.
@@ -85,6 +99,9 @@ impl Body {
         dst: &mut [u8],
         stores: Stores,
     ) -> Result<()> {
+        if self.run_pixels(program, src, channel_axis, dst, stores) {
+            return Ok(());
+        }
         if program.stages.is_empty() {
             if !(stores == Stores::Stream && self.stream_copy(src, dst) || self.split_pixels(src, dst)) {
                 src.read_into(dst)?;
@@ -135,15 +152,50 @@ impl Body {
     ) {
         // SAFETY: the caller vouches for the elements.
         unsafe {
-            match (&self.affine, &self.table) {
-                (Some(affine), _) if self.run_vectors(affine, first, rows, dst, stores) => {}
-                (_, Some(Table::One(tables))) => run_table(tables, first, rows, dst),
-                (_, Some(Table::Two(tables))) => run_table(tables, first, rows, dst),
-                (_, Some(Table::Four(tables))) => run_table(tables, first, rows, dst),
-                (_, Some(Table::Eight(tables))) => run_table(tables, first, rows, dst),
-                (_, None) => block::run(program, first, rows, dst),
+            match &self.table {
+                _ if self.run_vectors(first, rows, dst, stores) => {}
+                Some(Table::One(tables)) => run_table(tables, first, rows, dst),
+                Some(Table::Two(tables)) => run_table(tables, first, rows, dst),
+                Some(Table::Four(tables)) => run_table(tables, first, rows, dst),
+                Some(Table::Eight(tables)) => run_table(tables, first, rows, dst),
+                None => block::run(program, first, rows, dst),
             }
         }
+    }
+
+    /// What becomes of bytes side by side, if there is a body for that and the machine has its instructions.
+    #[cfg(target_arch = "x86_64")]
+    fn values(&self) -> Option<Values<'_>> {
+        let single = |affine: &&Affine| affine.rounding == Rounding::Single && self.isa == Isa::Avx512;
+        let floats = || self.affine.as_ref().filter(single).map(Values::Floats);
+        self.lookups.as_ref().map(Lookups::values).or_else(floats)
+    }
+
+    /// Maps pixels of bytes to planes, if these are the pixels' channels and there is a body for it.
+    #[cfg(target_arch = "x86_64")]
+    fn run_pixels(
+        &self,
+        program: &Program,
+        src: &ViewRef<'_>,
+        channel_axis: Option<usize>,
+        dst: &mut [u8],
+        stores: Stores,
+    ) -> bool {
+        let is_copy = program.stages.is_empty();
+        let values = if is_copy && self.isa == Isa::Avx512 { Some(Values::Same) } else { self.values() };
+        let (apart, stream) = (channel_axis == Some(0), stores == Stores::Stream);
+        match values {
+            // SAFETY: the machine has the instructions, as it was asked. Channels that differ are the view's, which were counted.
+            Some(values) if apart || channel_axis.is_none() => unsafe {
+                map_pixels(values, src, apart, dst, stream)
+            },
+            _ => false,
+        }
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    fn run_pixels(&self, _: &Program, _: &ViewRef<'_>, _: Option<usize>, _: &mut [u8], _: Stores) -> bool {
+        false
     }
 
     /// Runs a vector body, if there is one for these rows.
@@ -152,14 +204,14 @@ impl Body {
     ///
     /// As [`run_rows`](Self::run_rows).
     #[cfg(target_arch = "x86_64")]
-    unsafe fn run_vectors(
-        &self,
-        affine: &Affine,
-        first: *const u8,
-        rows: &Rows,
-        dst: &mut [u8],
-        stores: Stores,
-    ) -> bool {
+    unsafe fn run_vectors(&self, first: *const u8, rows: &Rows, dst: &mut [u8], stores: Stores) -> bool {
+        // SAFETY: the machine has the instructions, as it was asked. The caller vouches for the elements; what has a table or is affine is
+        // of one byte. Who applies a map compares the number of its channels with the axis.
+        let is_packed = |values| unsafe { map_rows(values, first, rows, dst, stores == Stores::Stream) };
+        if self.values().is_some_and(is_packed) {
+            return true;
+        }
+        let Some(affine) = &self.affine else { return false };
         let Some(body) = x86::row_body(self.isa, affine, rows.cycle > 1) else { return false };
         if !x86::STRIDES.contains(&rows.stride_bytes.unsigned_abs()) || rows.shortest() < MAX_LANES {
             return false;
@@ -188,7 +240,7 @@ impl Body {
     }
 
     #[cfg(not(target_arch = "x86_64"))]
-    unsafe fn run_vectors(&self, _: &Affine, _: *const u8, _: &Rows, _: &mut [u8], _: Stores) -> bool {
+    unsafe fn run_vectors(&self, _: *const u8, _: &Rows, _: &mut [u8], _: Stores) -> bool {
         false
     }
 

@@ -52,6 +52,8 @@ mod image;
 mod integer;
 #[cfg(test)]
 mod integer_tests;
+#[cfg(target_arch = "x86_64")]
+mod packed;
 mod program;
 mod resize;
 mod resize_body;
@@ -78,6 +80,8 @@ mod tests;
 mod value;
 #[cfg(target_arch = "x86_64")]
 mod x86;
+#[cfg(target_arch = "x86_64")]
+mod x86_bytes;
 #[cfg(target_arch = "x86_64")]
 mod x86_form;
 

@@ -14,7 +14,11 @@ use ndlens_core::ViewRef;
 use crate::cpu::Isa;
 use crate::resize_columns::{Column, LANES};
 #[cfg(target_arch = "x86_64")]
-use crate::resize_split;
+use crate::{
+    packed::{MAX_CHANNELS, ROWS_AHEAD},
+    resize_split,
+    x86_bytes::{Pixels, Values, to_planes},
+};
 
 /// Where the pixels of an image are.
 ///
@@ -86,16 +90,19 @@ impl<'a> Source<'a> {
             return;
         }
         #[cfg(target_arch = "x86_64")]
-        if self.channel == 1
-            && self.pixel == self.channels as isize
-            && let Some(split) = resize_split::split(isa, self.channels)
-        {
+        if self.channel == 1 && self.pixel == self.channels as isize && self.channels <= MAX_CHANNELS {
             // Rows further down are fetched meanwhile: a row of a crop is too short for the processor to notice.
-            let ahead = self.row.wrapping_mul(4);
+            let ahead = self.row.wrapping_mul(ROWS_AHEAD);
             // SAFETY: `Isa` says that the machine has the instructions. By invariant 1 the row is `width` pixels of
             // `channels` bytes side by side, and readable; the planes were just measured.
-            unsafe { split(from, self.width, ahead, planes.as_mut_ptr(), plane) };
-            return;
+            unsafe {
+                if isa == Isa::Avx512 {
+                    return to_planes(Values::Same, self.row_pixels(from, ahead, plane), planes, false);
+                }
+                if let Some(split) = resize_split::split(isa, self.channels) {
+                    return split(from, self.width, ahead, planes.as_mut_ptr(), plane);
+                }
+            }
         }
         let _ = isa;
         for (channel, to) in planes.chunks_exact_mut(plane).enumerate() {
@@ -104,6 +111,24 @@ impl<'a> Source<'a> {
                 // SAFETY: by invariant 1 this is a byte of the row.
                 *to = unsafe { from.wrapping_offset(self.pixel * x as isize).read() };
             }
+        }
+    }
+
+    /// The row at `from`, for the body that splits it into planes.
+    #[cfg(target_arch = "x86_64")]
+    fn row_pixels(&self, from: *const u8, ahead: isize, plane: usize) -> Pixels {
+        let (width, channels) = (self.width, self.channels);
+        Pixels {
+            from,
+            row_stride: 0,
+            ahead,
+            height: 1,
+            width,
+            plane,
+            mirrored: false,
+            channels,
+            channel: 0,
+            apart: false,
         }
     }
 

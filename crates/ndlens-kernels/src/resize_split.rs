@@ -1,4 +1,4 @@
-//! Pixels of 2 to 4 bytes, split into planes, and planes joined to pixels: the vector bodies for x86-64.
+//! Pixels of 2 to 4 bytes, split into planes, and planes joined to pixels: the AVX2 bodies. `x86_bytes.rs` splits with AVX-512.
 //!
 //! A block of pixels is as many loads as a pixel has bytes, and a plane's block takes its bytes from all of them:
 //!
@@ -29,9 +29,6 @@ pub(crate) fn split(isa: Isa, channels: usize) -> Option<Split> {
         (Isa::Avx2, 2) => avx2_split::<2>,
         (Isa::Avx2, 3) => avx2_split::<3>,
         (Isa::Avx2, 4) => avx2_split::<4>,
-        (Isa::Avx512, 2) => avx512_split::<2>,
-        (Isa::Avx512, 3) => avx512_split::<3>,
-        (Isa::Avx512, 4) => avx512_split::<4>,
         _ => return None,
     })
 }
@@ -87,62 +84,6 @@ unsafe fn avx2_join<const C: usize>(planes: *const u8, plane: usize, pixels: &mu
             }
             // SAFETY: the chunk is as long as a register.
             unsafe { _mm_storeu_si128(to.as_mut_ptr().cast(), bytes) };
-        }
-    }
-}
-
-/// For each byte of a block of channel 0, the byte of the loads it comes from.
-const fn first_channel<const C: usize, const LEN: usize>() -> [u8; LEN] {
-    let mut bytes = [0; LEN];
-    let mut i = 0;
-    while i < LEN {
-        bytes[i] = (i * C) as u8;
-        i += 1;
-    }
-    bytes
-}
-
-/// # Safety
-///
-/// As [`Split`].
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi")]
-unsafe fn avx512_split<const C: usize>(
-    from: *const u8,
-    width: usize,
-    ahead: isize,
-    planes: *mut u8,
-    plane: usize,
-) {
-    const LEN: usize = 64;
-    let first: [u8; LEN] = const { first_channel::<C, LEN>() };
-    let end = width * C;
-    for x in (0..width).step_by(LEN) {
-        // SAFETY: the array is as long as a register. Loads are masked to the bytes before `end`, which are the caller's
-        // pixels; stores go to a block of 64 that begins before `width`, so to the caller's planes. A prefetch may point
-        // anywhere.
-        unsafe {
-            let mut index = _mm512_loadu_si512(first.as_ptr().cast());
-            let mut loads = [_mm512_setzero_si512(); 4];
-            for (i, load) in loads[..C].iter_mut().enumerate() {
-                let at = x * C + i * LEN;
-                let left = end.saturating_sub(at).min(LEN);
-                let mask = if left == LEN { !0 } else { (1 << left) - 1 };
-                let bytes = from.wrapping_add(at);
-                _mm_prefetch::<_MM_HINT_T0>(bytes.wrapping_offset(ahead).cast());
-                *load = _mm512_maskz_loadu_epi8(mask, bytes.cast());
-            }
-            for channel in 0..C {
-                let low = _mm512_permutex2var_epi8(loads[0], index, loads[1]);
-                let bytes = if C == 2 {
-                    low
-                } else {
-                    // The index's highest bit tells the loads apart: the first two, or those after.
-                    let high = _mm512_permutex2var_epi8(loads[2], index, loads[3]);
-                    _mm512_mask_blend_epi8(_mm512_movepi8_mask(index), low, high)
-                };
-                _mm512_storeu_si512(planes.add(channel * plane + x).cast(), bytes);
-                index = _mm512_add_epi8(index, _mm512_set1_epi8(1));
-            }
         }
     }
 }

@@ -170,6 +170,26 @@ fn bytes_become_floats_alike_in_every_body_layout_and_width() {
 }
 
 #[test]
+fn planes_of_whole_lines_and_others_are_written_past_the_cache() {
+    for (height, width) in [(2, 96), (4, 224), (1, 256), (64, 19), (64, 67), (3, 257), (4, 320), (2, 544)] {
+        for channels in 2..=4 {
+            let image = packed(&[height, width + 1, channels], DType::U8);
+            let crop = image.index(&[s(..), s(1..)]).unwrap();
+            for view in [crop.clone(), crop.flip(&[1]).unwrap(), crop.flip(&[0]).unwrap()] {
+                let planes = view.permute(&[2, 0, 1]).unwrap();
+                for steps in byte_chains(channels).into_iter().chain([
+                    vec![],
+                    vec![to(&DType::I16, true)],
+                    vec![to(&DType::I8, true)],
+                ]) {
+                    check(&planes, Some(0), channels, &steps);
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn an_image_wider_than_a_chunk_is_read_in_pieces() {
     for width in [4095, 4096, 8191, 8192, 8193, 12_300] {
         let planes = packed(&[1, width, 3], DType::U8).permute(&[2, 0, 1]).unwrap();
@@ -585,6 +605,32 @@ pub(crate) mod fenced {
                         let layout = Layout::new(&[width], &[stride], offset, 1, PAGE).unwrap();
                         let view = View::new(buffer.clone(), layout, DType::U8).unwrap();
                         check(&view, None, 1, &[to(&DType::F32, true), normalize(1)]);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_body_reads_a_byte_beside_pixels() {
+        let buffer = Fenced::page();
+        for width in (1..=40usize).chain([63, 64, 65, 128, 140, 257, 320]) {
+            for channels in 2..=4usize {
+                let (row, chains) =
+                    (width * channels, [vec![], vec![to(&DType::F16, true)], vec![to(&DType::F32, true)]]);
+                let height = 3.min(PAGE / row);
+                let strides = [row as isize, channels as isize, 1];
+                for start in [0, PAGE - height * row] {
+                    let layout = Layout::new(&[height, width, channels], &strides, start, 1, PAGE).unwrap();
+                    let view = View::new(buffer.clone(), layout, DType::U8).unwrap();
+                    for steps in &chains {
+                        check(&view.permute(&[2, 0, 1]).unwrap(), Some(0), channels, steps);
+                        check(
+                            &view.flip(&[1]).unwrap().permute(&[2, 0, 1]).unwrap(),
+                            Some(0),
+                            channels,
+                            steps,
+                        );
                     }
                 }
             }

@@ -554,6 +554,9 @@ impl Vector for Avx2 {
     }
 }
 
+/// A line of the cache: filled as a whole, it goes to memory in one piece.
+pub(crate) const LINE: usize = 64;
+
 /// Copies bytes past the cache. [`fence`] must follow before another thread may read them.
 ///
 /// # Safety
@@ -561,8 +564,6 @@ impl Vector for Avx2 {
 /// The machine must have AVX2. As many bytes as `to` has must be readable at `from`, apart from `to`.
 #[target_feature(enable = "avx2")]
 pub(crate) unsafe fn stream_copy(from: *const u8, to: &mut [u8]) {
-    /// A line of the cache: filled as a whole, it goes to memory in one piece.
-    const LINE: usize = 64;
     let (count, to) = (to.len(), to.as_mut_ptr());
     let head = to.align_offset(LINE).min(count);
     // SAFETY: `x` never exceeds `count`, and lines are only written where one fits; from `head` on, each is aligned.
