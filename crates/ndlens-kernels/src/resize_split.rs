@@ -8,6 +8,10 @@
 //! ```
 
 #![expect(unsafe_code, reason = "CPU intrinsics and raw pointers; see UNSAFE.md")]
+#![expect(
+    clippy::inline_always,
+    reason = "what is not inlined into a body has not its instructions enabled and passes registers through memory"
+)]
 #![allow(clippy::wildcard_imports, reason = "intrinsics carry their own prefix")]
 
 use std::arch::x86_64::*;
@@ -88,6 +92,9 @@ unsafe fn avx2_join<const C: usize>(planes: *const u8, plane: usize, pixels: &mu
     }
 }
 
+/// The pixels of a block, and the bytes of a load.
+const LEN: usize = 16;
+
 /// # Safety
 ///
 /// As [`Split`].
@@ -99,17 +106,6 @@ unsafe fn avx2_split<const C: usize>(
     planes: *mut u8,
     plane: usize,
 ) {
-    const LEN: usize = 16;
-    /// For each channel and load, the bytes of the load that a block of the channel takes; 0x80 takes none.
-    const fn shuffles<const C: usize>() -> [[[u8; LEN]; C]; C] {
-        let mut shuffles = [[[0x80; LEN]; C]; C];
-        let mut at = 0;
-        while at < LEN * C {
-            shuffles[at % C][at / LEN][at / C] = (at % LEN) as u8;
-            at += 1;
-        }
-        shuffles
-    }
     if width < LEN {
         for at in 0..width * C {
             // SAFETY: this is a byte of the caller's pixels, and goes to its plane.
@@ -117,29 +113,69 @@ unsafe fn avx2_split<const C: usize>(
         }
         return;
     }
-    let shuffles = const { shuffles::<C>() };
-    let mut x = 0;
-    while x < width {
-        // The last block ends with the row, and does some pixels again.
-        let start = x.min(width - LEN);
-        // SAFETY: the block's pixels are before `width`, which is at least a block; the arrays are as long as a register. A
-        // prefetch may point anywhere.
+    let row = Avx2Row::<C> { from, width, ahead, planes, plane };
+    for x in (0..width).step_by(16 * LEN) {
+        // Each block has instructions of its own; why, `BLOCKS` of `x86_bytes.rs` says.
+        macro_rules! blocks {
+            ($($block:literal)*) => {
+                // SAFETY: this function has the instructions; the caller vouches for the row, which is at least a block.
+                unsafe { $(row.block(x + $block * LEN);)* }
+            };
+        }
+        blocks!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
+    }
+}
+
+/// A row of pixels that are split.
+#[derive(Clone, Copy)]
+struct Avx2Row<const C: usize> {
+    from: *const u8,
+    width: usize,
+    ahead: isize,
+    planes: *mut u8,
+    plane: usize,
+}
+
+impl<const C: usize> Avx2Row<C> {
+    /// For each channel and load, the bytes of the load that a block of the channel takes; 0x80 takes none.
+    const SHUFFLES: [[[u8; LEN]; C]; C] = {
+        let mut shuffles = [[[0x80; LEN]; C]; C];
+        let mut at = 0;
+        while at < LEN * C {
+            shuffles[at % C][at / LEN][at / C] = (at % LEN) as u8;
+            at += 1;
+        }
+        shuffles
+    };
+
+    /// Splits the block that begins with pixel `x`, if there is such a pixel. The last block ends with the row, and does some pixels
+    /// again.
+    ///
+    /// # Safety
+    ///
+    /// As [`Split`], and the row must be at least a block.
+    #[inline(always)]
+    unsafe fn block(self, x: usize) {
+        if x >= self.width {
+            return;
+        }
+        let start = x.min(self.width - LEN);
+        // SAFETY: the block's pixels are before `width`; the arrays are as long as a register. A prefetch may point anywhere.
         unsafe {
-            let bytes = from.add(start * C);
-            _mm_prefetch::<_MM_HINT_T0>(bytes.wrapping_offset(ahead).cast());
+            let bytes = self.from.add(start * C);
+            _mm_prefetch::<_MM_HINT_T0>(bytes.wrapping_offset(self.ahead).cast());
             let mut loads = [_mm_setzero_si128(); C];
             for (i, load) in loads.iter_mut().enumerate() {
                 *load = _mm_loadu_si128(bytes.add(i * LEN).cast());
             }
-            for (channel, shuffles) in shuffles.iter().enumerate() {
+            for (channel, shuffles) in Self::SHUFFLES.iter().enumerate() {
                 let mut block = _mm_setzero_si128();
                 for (load, shuffle) in loads.iter().zip(shuffles) {
                     let shuffle = _mm_loadu_si128(shuffle.as_ptr().cast());
                     block = _mm_or_si128(block, _mm_shuffle_epi8(*load, shuffle));
                 }
-                _mm_storeu_si128(planes.add(channel * plane + start).cast(), block);
+                _mm_storeu_si128(self.planes.add(channel * self.plane + start).cast(), block);
             }
         }
-        x += LEN;
     }
 }
