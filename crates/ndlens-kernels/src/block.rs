@@ -5,6 +5,7 @@
 //! every combination of source, target and chain, which one loop per combination would not.
 
 #![expect(unsafe_code, reason = "reads elements through raw pointers; see UNSAFE.md")]
+#![expect(clippy::inline_always, reason = "what is not inlined has not the instructions of whoever calls it")]
 
 use std::ptr;
 
@@ -12,9 +13,10 @@ use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 use ndlens_core::DType;
 
+use crate::cpu::Isa;
 use crate::integer::{Integer, LIMIT_32, truncate_to_i64, truncate_to_u64};
 use crate::program::{Float, Op, Program, Stage};
-use crate::rows::Rows;
+use crate::rows::{Row, Rows};
 use crate::scalar::of_channel;
 
 /// Elements of a block: 1 KiB of `f32`, and 2 KiB of `f64` and of integers.
@@ -66,19 +68,54 @@ struct Channels {
 ///
 /// # Safety
 ///
-/// They must be readable and of the program's source.
-pub(crate) unsafe fn run(program: &Program, first: *const u8, rows: &Rows, dst: &mut [u8]) {
-    let itemsize = program.dtype.itemsize();
-    let source = Place::of_source(program);
-    let mut block = Block { single: [0.0; LEN], double: [0.0; LEN], integer: [0; LEN], place: source };
-    rows.for_each(|row| {
+/// They must be readable and of the program's source. The machine must have the instructions of `isa`.
+pub(crate) unsafe fn run(isa: Isa, program: &Program, first: *const u8, rows: &Rows, dst: &mut [u8]) {
+    #[cfg(target_arch = "x86_64")]
+    if isa >= Isa::Avx2 {
+        // SAFETY: passed on.
+        return unsafe { run_avx2(program, first, rows, dst) };
+    }
+    let _ = isa;
+    let mut block = Block::new(program);
+    // SAFETY: by invariant 1 of `Rows` a row's elements are some of those that the caller vouches for.
+    rows.for_each(|row| unsafe { block.run(program, first, rows, row, dst) });
+}
+
+/// The same, compiled for vectors of twice the width.
+///
+/// # Safety
+///
+/// As [`run`].
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+unsafe fn run_avx2(program: &Program, first: *const u8, rows: &Rows, dst: &mut [u8]) {
+    let mut block = Block::new(program);
+    // SAFETY: as above.
+    rows.for_each(|row| unsafe { block.run(program, first, rows, row, dst) });
+}
+
+impl Block {
+    #[inline(always)]
+    fn new(program: &Program) -> Self {
+        let place = Place::of_source(program);
+        Block { single: [0.0; LEN], double: [0.0; LEN], integer: [0; LEN], place }
+    }
+
+    /// Takes a row through the stages, block by block.
+    ///
+    /// # Safety
+    ///
+    /// The row's elements, relative to `first`, must be readable and of the program's source.
+    #[inline(always)]
+    unsafe fn run(&mut self, program: &Program, first: *const u8, rows: &Rows, row: Row, dst: &mut [u8]) {
+        let itemsize = program.dtype.itemsize();
         let to = &mut dst[row.at * itemsize..][..row.count * itemsize];
         for (i, to) in to.chunks_mut(LEN * itemsize).enumerate() {
             let (done, count) = (i * LEN, to.len() / itemsize);
             let from = first.wrapping_offset(row.offset + done as isize * rows.stride_bytes);
-            block.place = source;
-            // SAFETY: by invariant 1 of `Rows` these are `count` of its elements, for which the caller vouches.
-            unsafe { block.load(&program.source, from, rows.stride_bytes, count) };
+            self.place = Place::of_source(program);
+            // SAFETY: these are `count` of the row's elements, for which the caller vouches.
+            unsafe { self.load(&program.source, from, rows.stride_bytes, count) };
             let channel = if rows.cycle > 1 { done % rows.cycle } else { row.channel };
             let channels = Channels { first: channel, cycle: rows.cycle };
             for (i, stage) in program.stages.iter().enumerate() {
@@ -86,49 +123,39 @@ pub(crate) unsafe fn run(program: &Program, first: *const u8, rows: &Rows, dst: 
                 if i > 0
                     && let Stage::Float { dtype, .. } = program.stages[i - 1]
                 {
-                    block.round(dtype, count);
+                    self.round(dtype, count);
                 }
                 match stage {
-                    Stage::Float { dtype, op } => block.compute(*dtype, op, count, channels),
-                    Stage::Integer { dtype, shift } => block.cut(*dtype, *shift, count),
+                    Stage::Float { dtype, op } => self.compute(*dtype, op, count, channels),
+                    Stage::Integer { dtype, shift } => self.cut(*dtype, *shift, count),
                 }
             }
-            block.store(&program.dtype, to);
+            self.store(&program.dtype, to);
         }
-    });
-}
+    }
 
-impl Block {
     /// Reads `count` elements that stand `stride` bytes apart to their place.
     ///
     /// # Safety
     ///
     /// Each must be readable and of dtype `source`; `count` must be at most [`LEN`].
+    #[inline(always)]
     unsafe fn load(&mut self, source: &DType, from: *const u8, stride: isize, count: usize) {
         macro_rules! load {
             ($rust:ty, $element:ident => $single:expr, $double:expr $(, $integer:expr)?) => {
-                match self.place {
-                    Place::Single => {
-                        for (i, out) in self.single[..count].iter_mut().enumerate() {
-                            // SAFETY: the caller vouches for element i; it need not be aligned.
-                            let $element = unsafe { element::<$rust>(from, stride, i) };
-                            *out = $single;
+                // SAFETY: the caller vouches for the elements.
+                unsafe {
+                    match self.place {
+                        Place::Single => {
+                            read(from, stride, &mut self.single[..count], |$element: $rust| $single);
                         }
-                    }
-                    Place::Double => {
-                        for (i, out) in self.double[..count].iter_mut().enumerate() {
-                            // SAFETY: as above.
-                            let $element = unsafe { element::<$rust>(from, stride, i) };
-                            *out = $double;
+                        Place::Double => {
+                            read(from, stride, &mut self.double[..count], |$element: $rust| $double);
                         }
-                    }
-                    // Floats are never loaded as integers.
-                    Place::Signed | Place::Unsigned => {
-                        $(for (i, out) in self.integer[..count].iter_mut().enumerate() {
-                            // SAFETY: as above.
-                            let $element = unsafe { element::<$rust>(from, stride, i) };
-                            *out = $integer;
-                        })?
+                        // Floats are never loaded as integers.
+                        Place::Signed | Place::Unsigned => {
+                            $(read(from, stride, &mut self.integer[..count], |$element: $rust| $integer);)?
+                        }
                     }
                 }
             };
@@ -152,6 +179,7 @@ impl Block {
     }
 
     /// An operation in a float.
+    #[inline(always)]
     fn compute(&mut self, dtype: Float, op: &Op, count: usize, channels: Channels) {
         self.move_to(Place::of_float(dtype), count);
         if dtype == Float::F64 {
@@ -174,6 +202,7 @@ impl Block {
     }
 
     /// Moves elements to a place of floats.
+    #[inline(always)]
     fn move_to(&mut self, place: Place, count: usize) {
         fn convert<T: Copy, U>(from: &[T], to: &mut [U], f: impl Fn(T) -> U) {
             to.iter_mut().zip(from).for_each(|(to, &from)| *to = f(from));
@@ -193,6 +222,7 @@ impl Block {
     }
 
     /// Makes integers of whatever there is: shifted, if there were integers, and cut to their width.
+    #[inline(always)]
     fn cut(&mut self, dtype: Integer, shift: i32, count: usize) {
         let integer = &mut self.integer[..count];
         match self.place {
@@ -220,6 +250,7 @@ impl Block {
     }
 
     /// Gives up what `dtype` has no bits for.
+    #[inline(always)]
     fn round(&mut self, dtype: Float, count: usize) {
         if matches!(dtype, Float::F16 | Float::Bf16) {
             self.single[..count].iter_mut().for_each(|x| *x = dtype.round_single(*x));
@@ -227,6 +258,7 @@ impl Block {
     }
 
     /// Writes as many elements as `to` has room for.
+    #[inline(always)]
     fn store(&self, dtype: &DType, to: &mut [u8]) {
         match dtype {
             DType::F16 => {
@@ -250,6 +282,7 @@ impl Block {
 }
 
 /// Truncates floats as [`Integer::truncate`] does, up to the width of the integers.
+#[inline(always)]
 fn truncate<T: Copy>(from: &[T], to: &mut [i64], dtype: Integer, wide: impl Fn(T) -> f64) {
     let each = from.iter().zip(to);
     match dtype {
@@ -269,6 +302,7 @@ fn truncate<T: Copy>(from: &[T], to: &mut [i64], dtype: Integer, wide: impl Fn(T
 
 impl Channels {
     /// Calls `f` with each element and its channel's value.
+    #[inline(always)]
     fn each<T>(self, elements: &mut [T], values: &[f64], f: impl Fn(&mut T, f64)) {
         if self.cycle == 1 || values.len() == 1 {
             let value = of_channel(values, self.first);
@@ -282,16 +316,29 @@ impl Channels {
     }
 }
 
-/// Element `i` of those that stand `stride` bytes apart from `from` on.
+/// Reads elements that stand `stride` bytes apart from `from` on.
 ///
 /// # Safety
 ///
-/// It must be readable and a T, for which every bit pattern is a value.
-unsafe fn element<T: Copy>(from: *const u8, stride: isize, i: usize) -> T {
-    // SAFETY: the caller vouches for the element; it need not be aligned.
-    unsafe { ptr::read_unaligned(from.wrapping_offset(i as isize * stride).cast()) }
+/// As many as `to` has must be readable there, and a T, for which every bit pattern is a value.
+#[inline(always)]
+unsafe fn read<T: Copy, U>(from: *const u8, stride: isize, to: &mut [U], f: impl Fn(T) -> U) {
+    let packed = size_of::<T>() as isize;
+    // Twice the same: with a stride that it knows, the compiler loads vectors.
+    if stride == packed {
+        for (i, to) in to.iter_mut().enumerate() {
+            // SAFETY: the caller vouches for element i; it need not be aligned.
+            *to = f(unsafe { ptr::read_unaligned(from.wrapping_offset(i as isize * packed).cast()) });
+        }
+        return;
+    }
+    for (i, to) in to.iter_mut().enumerate() {
+        // SAFETY: as above.
+        *to = f(unsafe { ptr::read_unaligned(from.wrapping_offset(i as isize * stride).cast()) });
+    }
 }
 
+#[inline(always)]
 fn store<T: Copy, const N: usize>(from: &[T], to: &mut [u8], bytes: impl Fn(T) -> [u8; N]) {
     for (to, &x) in to.as_chunks_mut().0.iter_mut().zip(from) {
         *to = bytes(x);

@@ -158,7 +158,7 @@ impl Body {
                 Some(Table::Two(tables)) => run_table(tables, first, rows, dst),
                 Some(Table::Four(tables)) => run_table(tables, first, rows, dst),
                 Some(Table::Eight(tables)) => run_table(tables, first, rows, dst),
-                None => block::run(program, first, rows, dst),
+                None => block::run(self.isa, program, first, rows, dst),
             }
         }
     }
