@@ -126,6 +126,17 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
         'field "image": items have different shapes, [3..6, 5..7, 3], and a batch has one: a transform is needed that '
         "makes them one size, by cropping or resizing",
     ),
+    (
+        lambda: nl.ragged(np.zeros((40, 6, 6, 3), "u1")),
+        TypeError,
+        "ragged takes a list of views, each an item, or packed elements with the shapes of items, "
+        "got one numpy.ndarray",
+    ),
+    (
+        lambda: np.asarray(nl.ragged(IMAGES)),
+        TypeError,
+        f"{len(IMAGES)} items are no array: index them, as in numpy.stack([item.numpy() for item in items])",
+    ),
     (lambda: nl.Loader(nl.ragged([])), ValueError, 'the data set is empty: field "items" has no items'),
     (
         lambda: nl.ragged([IMAGES[0], IMAGES[1][..., 0]]),

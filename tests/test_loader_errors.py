@@ -125,19 +125,21 @@ REFUSED: list[tuple[Any, dict[str, Any], type[Exception], str]] = [
         IMAGES,
         {"transforms": {"items": []}},
         TypeError,
-        'transforms of field "items": str is not a transform of ndlens.transforms',
+        'transforms of field "items": transform 0: str is not a transform of ndlens.transforms',
     ),
     (
         IMAGES,
         {"transforms": [torch.nn.Identity()]},
         TypeError,
-        'transforms of field "items": torch.nn.modules.linear.Identity is not a transform of ndlens.transforms',
+        'transforms of field "items": transform 0: torch.nn.modules.linear.Identity is not a transform of '
+        "ndlens.transforms",
     ),
     (
         IMAGES,
-        {"transforms": [T.ChannelsFirst]},
+        {"transforms": [T.ChannelsFirst(), T.ChannelsFirst]},
         TypeError,
-        'transforms of field "items": type is not a transform of ndlens.transforms',
+        'transforms of field "items": transform 1: ChannelsFirst is a class, expected one of its objects: '
+        "ChannelsFirst(..)",
     ),
     (
         {"image": IMAGES},

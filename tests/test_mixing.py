@@ -404,6 +404,9 @@ REFUSED: list[tuple[Any, Any, dict[str, Any], type[Exception], str]] = [
         "got bool of shape []"),
     (T.CutMix(4), {"image": IMAGES, "label": IMAGES}, {}, ValueError,
         "cannot tell which field holds the labels to mix: none looks like it; name it with mix_labels"),
+    (T.MixUp(), FIELDS, {}, ValueError,
+        "cannot tell which field holds the labels to mix: none looks like it; name it with mix_labels, and if it holds "
+        "numbers of classes, give num_classes"),
     (T.CutMix(4), {"image": IMAGES, "a": LABELS, "b": LABELS}, {}, ValueError,
         'cannot tell which field holds the labels to mix: ["a", "b"] could; name it with mix_labels'),
     (T.CutMix(4), {"image": IMAGES, "mask": IMAGES, "label": LABELS}, {}, ValueError,

@@ -239,3 +239,12 @@ def test_no_file_is_a_file_that_was_not_found(tmp_path: Path) -> None:
         nl.open([])
     with pytest.raises(ValueError, match=r"^bad pattern .*\*\*a.npy: Pattern syntax error near position"):
         nl.open(str(tmp_path / "**a.npy"))
+
+
+def test_numpy_makes_no_array_of_an_object_of_them(directory: Path, images: np.ndarray[Any, Any]) -> None:
+    shards = nl.open(directory / "part-*.npy")
+    with pytest.raises(
+        TypeError, match=r"^shards lie in 11 files, and one array of them would be a copy: numpy\.conc"
+    ):
+        np.asarray(shards)
+    assert np.array_equal(np.concatenate([shard.numpy() for shard in shards.shards]), images)

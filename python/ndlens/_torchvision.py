@@ -5,7 +5,7 @@ A transform is known by its class, and torchvision is not imported for it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from . import transforms as T
@@ -96,11 +96,19 @@ def _flattened(transforms: Any, place: str) -> Iterable[tuple[Any, str]]:
             yield step, at
 
 
-def lowered(transforms: Any) -> Any:
+def _looks_channels_first(item_shape: Sequence[int | None]) -> bool:
+    if len(item_shape) != 3:
+        return False
+    channels, *others = item_shape
+    return channels in (1, 3, 4) and all(size is not None and size > 4 for size in others)
+
+
+def lowered(transforms: Any, item_shape: Sequence[int | None]) -> Any:
     """Our transforms for a list or a `Compose` of torchvision's; what has none of them comes back as it is.
 
     torchvision's images are channels-first from the start, ours at the end: so `ChannelsFirst` is added.
-    Raises `TypeError` for a transform that cannot be compiled, and says which.
+    Raises `TypeError` for a transform that cannot be compiled, and says which; `ValueError` for items that look as
+    torchvision's do, which ours would take for something else.
     """
     if isinstance(transforms, list | tuple):
         for number, step in enumerate(transforms):
@@ -113,6 +121,12 @@ def lowered(transforms: Any) -> Any:
         transforms = transforms if type(transforms).__name__ == "Compose" else [transforms]
     elif not isinstance(transforms, list | tuple) or not any(map(_is_torchvisions, transforms)):
         return transforms
+    if _looks_channels_first(item_shape):
+        raise ValueError(
+            f"items of shape {tuple(item_shape)} look channels-first, and images here are (height, width, channels): "
+            "give the field as nl.view(images).permute(0, 2, 3, 1), which copies nothing; batches come channels-first. "
+            "If they are as they should be, use ndlens.transforms instead of torchvision's"
+        )
     ours: list[Any] = []
     for step, place in _flattened(transforms, ""):
         if (transform := _lowered(step, place) if _is_torchvisions(step) else step) is not None:

@@ -190,10 +190,11 @@ pub enum Error {
     NoSuchField { got: usize, fields: usize },
     /// Fields that do not say what they are.
     #[error(
-        "cannot tell which field holds the {what} to mix: {}; name it with mix_{what}",
-        if candidates.is_empty() { "none looks like it".to_owned() } else { format!("{candidates:?} could") }
+        "cannot tell which field holds the {what} to mix: {}; name it with mix_{what}{}",
+        if candidates.is_empty() { "none looks like it".to_owned() } else { format!("{candidates:?} could") },
+        if *unnumbered { ", and if it holds numbers of classes, give num_classes" } else { "" }
     )]
-    UnclearMix { what: &'static str, candidates: Vec<String> },
+    UnclearMix { what: &'static str, candidates: Vec<String>, unnumbered: bool },
     /// A field that would be mixed with itself.
     #[error("field {field:?} is named twice among what is to be mixed")]
     MixedTwice { field: String },

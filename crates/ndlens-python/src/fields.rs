@@ -169,16 +169,17 @@ fn extract_transforms(
     structure: &Structure,
     names: &[Named],
 ) -> PyResult<Vec<Vec<Transform>>> {
-    let list = |name: &str, transforms: Option<Bound<'_, PyAny>>| match transforms {
+    let list = |(name, source): &Named, transforms: Option<Bound<'_, PyAny>>| match transforms {
         Some(transforms) if !transforms.is_none() => {
             let place = format!("transforms of field {name:?}");
-            transform::extract_list(&transforms).map_err(|error| in_place(transforms.py(), &place, error))
+            transform::extract_list(&transforms, &**source)
+                .map_err(|error| in_place(transforms.py(), &place, error))
         }
         _ => Ok(vec![]),
     };
     let Some(transforms) = transforms else { return Ok(vec![vec![]; names.len()]) };
     match structure {
-        Structure::Single => Ok(vec![list("items", Some(transforms.clone()))?]),
+        Structure::Single => Ok(vec![list(&names[0], Some(transforms.clone()))?]),
         Structure::Tuple(_) => {
             let given: Vec<Bound<'_, PyAny>> = transforms.extract().map_err(|_| {
                 PyTypeError::new_err(
@@ -193,7 +194,7 @@ fn extract_transforms(
                 );
                 return Err(PyValueError::new_err(message));
             }
-            names.iter().zip(given).map(|((name, _), transforms)| list(name, Some(transforms))).collect()
+            names.iter().zip(given).map(|(field, transforms)| list(field, Some(transforms))).collect()
         }
         Structure::Dict(keys) => {
             let given = transforms.cast::<PyDict>().map_err(|_| {
@@ -210,7 +211,7 @@ fn extract_transforms(
                     return Err(PyValueError::new_err(message));
                 }
             }
-            names.iter().zip(keys).map(|((name, _), key)| list(name, given.get_item(key)?)).collect()
+            names.iter().zip(keys).map(|(field, key)| list(field, given.get_item(key)?)).collect()
         }
     }
 }

@@ -35,6 +35,15 @@ impl PyItems {
         self.source.len()
     }
 
+    /// NumPy would make an array of a single object of them.
+    #[pyo3(signature = (*_args, **_kwargs))]
+    fn __array__(&self, _args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        let items = self.source.len();
+        Err(PyTypeError::new_err(format!(
+            "{items} items are no array: index them, as in numpy.stack([item.numpy() for item in items])"
+        )))
+    }
+
     fn __getitem__(&self, index: isize) -> PyResult<PyView> {
         let len = self.source.len();
         let place = if index < 0 { index.saturating_add_unsigned(len) } else { index };
@@ -177,6 +186,12 @@ pub(crate) fn ragged(
     let Some(shapes) = shapes else {
         if offsets.is_some() {
             return Err(PyTypeError::new_err("offsets say where items of given shapes lie: give shapes too"));
+        }
+        if !items.is_instance_of::<PyList>() && !items.is_instance_of::<PyTuple>() {
+            let kind = items.get_type().fully_qualified_name()?;
+            return Err(PyTypeError::new_err(format!(
+                "ragged takes a list of views, each an item, or packed elements with the shapes of items, got one {kind}"
+            )));
         }
         let views = extract_views(items, "item")?;
         let copies: Vec<PyView> = views.iter().cloned().map(PyView::new).collect();

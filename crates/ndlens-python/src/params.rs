@@ -25,8 +25,9 @@ pub(crate) fn replay(
     params: &Bound<'_, PyAny>,
 ) -> PyResult<PyView> {
     let py = items.py();
-    let field =
-        Field::new("items", Arc::new(extract_view(items)?)).with_transforms(extract_list(transforms)?);
+    let items = extract_view(items)?;
+    let transforms = extract_list(transforms, &items)?;
+    let field = Field::new("items", Arc::new(items)).with_transforms(transforms);
     let text = py.import("json")?.call_method1("dumps", (params,))?.cast_into::<PyString>()?;
     let text = text.to_cow()?;
     py.detach(|| replay_field(&field, &text)).map(PyView::new).or_raise()

@@ -34,13 +34,19 @@ pub(crate) fn dtype_name(dtype: &Bound<'_, PyAny>) -> PyResult<&'static str> {
     let name = name.or_else(|| attribute("__name__")).unwrap_or_else(|| dtype.clone()).str()?;
     let name = name.to_cow()?;
     let row = DType::table().iter().find(|row| row.name == name.strip_prefix("torch.").unwrap_or(&name));
-    row.map(|row| row.name).ok_or_else(|| PyTypeError::new_err(format!("unknown dtype {name:?}")))
+    row.map(|row| row.name).ok_or_else(|| PyTypeError::new_err(unknown_dtype(&name)))
 }
 
 /// The dtype of any name that `dtype_name` takes.
 pub(crate) fn extract_dtype(dtype: &Bound<'_, PyAny>) -> PyResult<DType> {
     let name = dtype_name(dtype)?;
-    DType::from_name(name).ok_or_else(|| PyTypeError::new_err(format!("unknown dtype {name:?}")))
+    DType::from_name(name).ok_or_else(|| PyTypeError::new_err(unknown_dtype(name)))
+}
+
+/// What is wrong with a name that is no dtype's.
+pub(crate) fn unknown_dtype(name: &str) -> String {
+    let names: Vec<_> = DType::table().iter().map(|row| row.name).collect();
+    format!("unknown dtype {name:?}, expected one of {}", names.join(", "))
 }
 
 fn wrap(views: ndlens::Result<Vec<View>>) -> PyResult<Vec<PyView>> {

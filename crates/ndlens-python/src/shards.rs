@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ndlens::loader::Source;
 use ndlens::store::Shards;
 use ndlens::{Index, View};
-use pyo3::exceptions::PyIndexError;
+use pyo3::exceptions::{PyIndexError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
 
@@ -79,6 +79,16 @@ impl PyShards {
 
     fn __len__(&self) -> usize {
         self.0.len()
+    }
+
+    /// NumPy would make an array of a single object of them.
+    #[pyo3(signature = (*_args, **_kwargs))]
+    fn __array__(&self, _args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        let files = self.0.views().len();
+        Err(PyTypeError::new_err(format!(
+            "shards lie in {files} files, and one array of them would be a copy: \
+             numpy.concatenate([shard.numpy() for shard in shards.shards])"
+        )))
     }
 
     fn __iter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {

@@ -2,26 +2,39 @@
 
 use ndlens::DType;
 use ndlens::kernels::{Filter, Interpolation};
-use ndlens::loader::{Erasure, Filling, Interval, Padding, Target, Transform};
+use ndlens::loader::{Erasure, Filling, Interval, Padding, Source, Target, Transform};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyString;
+use pyo3::types::{PyString, PyType};
 
-use crate::error::OrRaise;
+use crate::error::{OrRaise, in_place};
+use crate::shape::unknown_dtype;
 
-/// A list of transforms, ours or torchvision's.
-pub(crate) fn extract_list(transforms: &Bound<'_, PyAny>) -> PyResult<Vec<Transform>> {
-    let transforms = transforms.py().import("ndlens._torchvision")?.call_method1("lowered", (transforms,))?;
+/// A list of transforms, ours or torchvision's, for the items of `source`.
+pub(crate) fn extract_list(transforms: &Bound<'_, PyAny>, source: &dyn Source) -> PyResult<Vec<Transform>> {
+    let py = transforms.py();
+    let item_shape: Vec<Option<usize>> =
+        source.item_shape().map_or_else(Vec::new, |shape| shape.sizes().collect());
+    let transforms = py.import("ndlens._torchvision")?.call_method1("lowered", (transforms, item_shape))?;
     let several = transforms.try_iter().map_err(|_| {
         let kind = transforms.get_type().name().map_or_else(|_| "?".to_owned(), |name| name.to_string());
         PyTypeError::new_err(format!("expected a list of transforms, got {kind}"))
     });
-    several?.map(|transform| extract(&transform?)).collect()
+    let in_list = |(number, transform): (usize, PyResult<Bound<'_, PyAny>>)| {
+        extract(&transform?).map_err(|error| in_place(py, &format!("transform {number}"), error))
+    };
+    several?.enumerate().map(in_list).collect()
 }
 
 fn extract(transform: &Bound<'_, PyAny>) -> PyResult<Transform> {
     let class = transform.get_type();
     let unknown = || {
+        if let Ok(itself) = transform.cast::<PyType>() {
+            let name = itself.name()?;
+            return Err(PyTypeError::new_err(format!(
+                "{name} is a class, expected one of its objects: {name}(..)"
+            )));
+        }
         let name = class.fully_qualified_name()?;
         Err(PyTypeError::new_err(format!("{name} is not a transform of ndlens.transforms")))
     };
@@ -68,7 +81,7 @@ fn extract(transform: &Bound<'_, PyAny>) -> PyResult<Transform> {
         "ToDtype" => {
             let name: String = attribute("dtype")?.extract()?;
             let dtype = DType::from_name(&name)
-                .ok_or_else(|| PyValueError::new_err(format!("ToDtype: unknown dtype {name:?}")))?;
+                .ok_or_else(|| PyValueError::new_err(format!("ToDtype: {}", unknown_dtype(&name))))?;
             Transform::ToDtype { dtype, scale: attribute("scale")?.extract()? }
         }
         "Normalize" => {

@@ -50,17 +50,19 @@ pub(super) fn find(
         let fitting: Vec<usize> = (0..fields.len()).filter(fits).collect();
         let says_so = |place: &usize| fields[*place].name.to_lowercase().contains("label");
         let saying_so: Vec<usize> = fitting.iter().copied().filter(says_so).collect();
-        only("labels", fields, if saying_so.len() == 1 { &saying_so } else { &fitting })?
+        // Without the number of classes only probabilities look like labels.
+        let unnumbered = fitting.is_empty() && num_classes.is_none();
+        only("labels", fields, if saying_so.len() == 1 { &saying_so } else { &fitting }, unnumbered)?
     };
     let images = if let Some(images) = images {
         images.to_vec()
     } else {
         let fits = |place: &usize| *place != labels && !fields[*place].program.shape().is_empty();
         let fitting: Vec<usize> = (0..fields.len()).filter(fits).collect();
-        vec![only("images", fields, &fitting)?]
+        vec![only("images", fields, &fitting, false)?]
     };
     if images.is_empty() {
-        return Err(Error::UnclearMix { what: "images", candidates: vec![] });
+        return Err(Error::UnclearMix { what: "images", candidates: vec![], unnumbered: false });
     }
     let twice = |(n, place): (usize, &usize)| *place == labels || images[..n].contains(place);
     if let Some(place) = images.iter().enumerate().position(twice) {
@@ -69,10 +71,10 @@ pub(super) fn find(
     Ok((images, labels))
 }
 
-fn only(what: &'static str, fields: &[Compiled], fitting: &[usize]) -> Result<usize> {
+fn only(what: &'static str, fields: &[Compiled], fitting: &[usize], unnumbered: bool) -> Result<usize> {
     let &[place] = fitting else {
         let candidates = fitting.iter().map(|&place| fields[place].name.clone()).collect();
-        return Err(Error::UnclearMix { what, candidates });
+        return Err(Error::UnclearMix { what, candidates, unnumbered });
     };
     Ok(place)
 }
