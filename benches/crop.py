@@ -411,6 +411,10 @@ def main() -> None:
         make_first(arguments.contestant, TABLES[arguments.output].dtype, count)
     elif arguments.contestant:
         run_contestant(arguments.contestant, TABLES[arguments.output].dtype, count, seconds)
+    elif not MEMORY_LIMIT.exists():
+        parser.error(
+            f"{MEMORY_LIMIT} is not built: `make bench` does it, or cargo build --release --example memory_limit"
+        )
     else:
         print(f"Random crop {CROP} of {count} images ({SIZE},{SIZE},3) u8, HWC to CHW, floats / 255,")
         print(f"batches of {BATCH}, shuffled; medians of {rounds}", flush=True)
