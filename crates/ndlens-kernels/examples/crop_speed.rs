@@ -1,4 +1,4 @@
-//! How fast crops become numbers: a 256x256x3 crop of a 512x512x3 `uint8` image, HWC to CHW, times 1/255 and, on
+//! How fast crops become numbers: a 256x256x3 crop, or of another size, of a 512x512x3 `uint8` image, HWC to CHW, times 1/255 and, on
 //! request, normalised, as `float32` or a float of half its width, or as another integer; out of an array larger than the
 //! cache into a ring of eight batch buffers of 32, on one thread.
 //!
@@ -8,7 +8,7 @@
 //! time that the thread ran (Linux's schedstat), so that a busy machine shows little in them.
 //!
 //! ```text
-//! cargo run --release -p ndlens-kernels --example crop_speed
+//! cargo run --release -p ndlens-kernels --example crop_speed [-- 224]
 //! ```
 
 use std::process::Command;
@@ -19,7 +19,6 @@ use ndlens_kernels::{Step, Stores, ValueMap};
 
 const IMAGES: usize = 1000;
 const SIZE: usize = 512;
-const CROP: usize = 256;
 const BATCH: usize = 32;
 const RING: usize = 8;
 const WINDOW: Duration = Duration::from_millis(400);
@@ -29,12 +28,16 @@ const STD: [f64; 3] = [0.229, 0.224, 0.225];
 type Failure = Box<dyn std::error::Error>;
 
 fn main() -> Result<(), Failure> {
-    if std::env::args().nth(1).as_deref() == Some("one") {
-        return measure();
+    let mut arguments = std::env::args().skip(1);
+    let first = arguments.next();
+    if first.as_deref() == Some("one") {
+        return measure(arguments.next().ok_or("no size")?.parse()?);
     }
+    let size = first.unwrap_or_else(|| "256".to_owned());
     println!("{:<8} {:<26} {:<8} {:>9}", "isa", "values", "stores", "img/s");
     for isa in ["scalar", "avx2", "avx512"] {
-        let status = Command::new(std::env::current_exe()?).arg("one").env("NDLENS_ISA", isa).status()?;
+        let status =
+            Command::new(std::env::current_exe()?).args(["one", &size]).env("NDLENS_ISA", isa).status()?;
         if !status.success() {
             return Err(format!("{isa}: {status}").into());
         }
@@ -42,7 +45,7 @@ fn main() -> Result<(), Failure> {
     Ok(())
 }
 
-fn measure() -> Result<(), Failure> {
+fn measure(size: usize) -> Result<(), Failure> {
     let isa = std::env::var("NDLENS_ISA")?;
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
     let words = (0..IMAGES * SIZE * SIZE * 3 / 8).map(|_| random.next()).collect();
@@ -70,9 +73,9 @@ fn measure() -> Result<(), Failure> {
     ];
     for (name, steps) in cases {
         let map = ValueMap::new(&DType::U8, 3, &steps)?;
-        check(&map, &images, &steps, &mut random)?;
+        check(&map, &images, size, &steps, &mut random)?;
         for stores in [Stores::Cached, Stores::Stream] {
-            let rate = median_rate(&map, &images, stores, &mut random)?;
+            let rate = median_rate(&map, &images, size, stores, &mut random)?;
             println!("{isa:<8} {name:<26} {:<8} {rate:>9.0}", format!("{stores:?}"));
         }
     }
@@ -80,34 +83,42 @@ fn measure() -> Result<(), Failure> {
 }
 
 /// A random crop, mirrored every other time, as (C, H, W).
-fn crop<'a>(images: &ViewRef<'a>, random: &mut Random) -> Result<ViewRef<'a>, Failure> {
+fn crop<'a>(images: &ViewRef<'a>, size: usize, random: &mut Random) -> Result<ViewRef<'a>, Failure> {
     let below = |random: &mut Random, n: usize| (random.next() % n as u64) as isize;
     let (image, y, x) =
-        (below(random, IMAGES), below(random, SIZE - CROP + 1), below(random, SIZE - CROP + 1));
-    let crop = images.index(&[s(image), s(y..y + CROP as isize), s(x..x + CROP as isize)])?;
+        (below(random, IMAGES), below(random, SIZE - size + 1), below(random, SIZE - size + 1));
+    let crop = images.index(&[s(image), s(y..y + size as isize), s(x..x + size as isize)])?;
     let crop = if random.next().is_multiple_of(2) { crop } else { crop.flip(&[1])? };
     Ok(crop.permute(&[2, 0, 1])?)
 }
 
 /// Compares crops with what the map makes of each element by itself; and `float32` with the obvious loop.
-fn check(map: &ValueMap, images: &ViewRef<'_>, steps: &[Step], random: &mut Random) -> Result<(), Failure> {
+fn check(
+    map: &ValueMap,
+    images: &ViewRef<'_>,
+    crop_size: usize,
+    steps: &[Step],
+    random: &mut Random,
+) -> Result<(), Failure> {
+    /// So far apart that no vector body knows how to gather them, and a table or a block makes them.
+    const APART: usize = 8;
     let size = map.dtype().itemsize();
-    // One element is less than a register holds, so that a table or a block makes it.
-    let every_byte = View::from_vec((0u8..=255).flat_map(|byte| [byte; 3]).collect());
+    let every_byte = View::from_vec((0u8..=255).flat_map(|byte| [byte; 3 * APART]).collect());
+    let every_byte = every_byte.reshape(&[256, 3, APART as isize])?;
     let mut known = vec![0; 256 * 3 * size];
-    for (pixel, known) in (0isize..).zip(known.chunks_exact_mut(3 * size)) {
-        let pixel = every_byte.index(&[s(3 * pixel..3 * pixel + 3)])?;
+    for (byte, known) in (0isize..).zip(known.chunks_exact_mut(3 * size)) {
+        let pixel = every_byte.index(&[s(byte), s(..), s(0)])?;
         map.apply(&pixel.as_ref(), Some(0), known, Stores::Cached)?;
     }
-    let mut got = vec![0; CROP * CROP * 3 * size];
-    let mut bytes = vec![0; CROP * CROP * 3];
+    let mut got = vec![0; crop_size * crop_size * 3 * size];
+    let mut bytes = vec![0; crop_size * crop_size * 3];
     for stores in [Stores::Cached, Stores::Stream] {
         for _ in 0..8 {
-            let crop = crop(images, random)?;
+            let crop = crop(images, crop_size, random)?;
             map.apply(&crop, Some(0), &mut got, stores)?;
             crop.read_into(&mut bytes)?;
             for (i, (&byte, got)) in bytes.iter().zip(got.chunks_exact(size)).enumerate() {
-                let channel = i / (CROP * CROP);
+                let channel = i / (crop_size * crop_size);
                 let expected = &known[(usize::from(byte) * 3 + channel) * size..][..size];
                 let scaled = f32::from(byte) * (1.0f64 / 255.0) as f32;
                 let single = if steps.len() > 1 {
@@ -127,10 +138,11 @@ fn check(map: &ValueMap, images: &ViewRef<'_>, steps: &[Step], random: &mut Rand
 fn median_rate(
     map: &ValueMap,
     images: &ViewRef<'_>,
+    size: usize,
     stores: Stores,
     random: &mut Random,
 ) -> Result<f64, Failure> {
-    let item = CROP * CROP * 3 * map.dtype().itemsize();
+    let item = size * size * 3 * map.dtype().itemsize();
     // A batch starts at a cache line, as the loader's do.
     let mut ring: Vec<Vec<u8>> = (0..RING).map(|_| vec![1; BATCH * item + 64]).collect();
     let mut rates = Vec::new();
@@ -140,7 +152,7 @@ fn median_rate(
             let batch = &mut ring[(done / BATCH) % RING];
             let aligned = batch.as_ptr().align_offset(ndlens_core::ALIGNMENT);
             for slot in batch[aligned..][..BATCH * item].chunks_exact_mut(item) {
-                map.apply(&crop(images, random)?, Some(0), slot, stores)?;
+                map.apply(&crop(images, size, random)?, Some(0), slot, stores)?;
             }
             done += BATCH;
         }

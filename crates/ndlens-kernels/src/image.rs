@@ -18,13 +18,17 @@ use crate::value::Stores;
 #[cfg(target_arch = "x86_64")]
 use crate::x86;
 #[cfg(target_arch = "x86_64")]
-use crate::x86_bytes::Values;
+use crate::x86_bytes::{BLOCK, Values};
 
 /// Beyond this many channels with values of their own, tables would not stay in the second-level cache.
 const MAX_TABLES: usize = 64;
 
 /// Rows of fewer pixels are not worth splitting in registers.
 const MIN_SPLIT: usize = 16;
+
+/// Shorter rows of results that are affine are computed, and shorter ones of others than `BLOCK` are looked up one by one.
+#[cfg(target_arch = "x86_64")]
+const MIN_LOOKED_UP: usize = 1024;
 
 /// The most lanes of a vector, and so how far [`Affine`]'s cyclic values reach beyond one cycle.
 pub(crate) const MAX_LANES: usize = 16;
@@ -34,7 +38,7 @@ pub(crate) const MAX_LANES: usize = 16;
 pub(crate) struct Body {
     isa: Isa,
     table: Option<Table>,
-    /// Where there is a body for them.
+    /// The table, where there is a body that looks up in registers.
     #[cfg(target_arch = "x86_64")]
     lookups: Option<Lookups>,
     affine: Option<Affine>,
@@ -152,8 +156,10 @@ impl Body {
     ) {
         // SAFETY: the caller vouches for the elements.
         unsafe {
+            if self.run_vectors(first, rows, dst, stores) {
+                return;
+            }
             match &self.table {
-                _ if self.run_vectors(first, rows, dst, stores) => {}
                 Some(Table::One(tables)) => run_table(tables, first, rows, dst),
                 Some(Table::Two(tables)) => run_table(tables, first, rows, dst),
                 Some(Table::Four(tables)) => run_table(tables, first, rows, dst),
@@ -205,18 +211,30 @@ impl Body {
     /// As [`run_rows`](Self::run_rows).
     #[cfg(target_arch = "x86_64")]
     unsafe fn run_vectors(&self, first: *const u8, rows: &Rows, dst: &mut [u8], stores: Stores) -> bool {
-        // SAFETY: the machine has the instructions, as it was asked. The caller vouches for the elements; what has a table or is affine is
-        // of one byte. Who applies a map compares the number of its channels with the axis.
-        let is_packed = |values| unsafe { map_rows(values, first, rows, dst, stores == Stores::Stream) };
-        if self.values().is_some_and(is_packed) {
-            return true;
+        // A line that is streamed in part, or lies beside one that goes through the cache, costs more than caching all: so rows are whole
+        // lines, or there is but one, whose ends are written otherwise.
+        let aligned = dst.as_ptr().addr().is_multiple_of(x86::LINE);
+        let stream = |size: usize| {
+            let in_lines = rows.is_single() || aligned && rows.are_multiples(x86::LINE / size);
+            stores == Stores::Stream && in_lines
+        };
+        // Looking up has nothing to win where floats are computed, until rows are long.
+        let least = if self.affine.is_some() { MIN_LOOKED_UP } else { BLOCK };
+        let lookups = self.lookups.as_ref().filter(|_| rows.shortest() >= least);
+        if let Some(values) = lookups.map(Lookups::values) {
+            // SAFETY: there are lookups where the machine has the instructions. The caller vouches for the elements; what has a table is of
+            // one byte. Who applies a map compares the number of its channels with the axis.
+            if unsafe { map_rows(values, first, rows, dst, stream(values.size())) } {
+                return true;
+            }
         }
         let Some(affine) = &self.affine else { return false };
         let Some(body) = x86::row_body(self.isa, affine, rows.cycle > 1) else { return false };
         if !x86::STRIDES.contains(&rows.stride_bytes.unsigned_abs()) || rows.shortest() < MAX_LANES {
             return false;
         }
-        let (stream, size) = (stores == Stores::Stream, affine.rounding.size());
+        let size = affine.rounding.size();
+        let stream = stream(size);
         rows.for_each(|row| {
             let to = &mut dst[row.at * size..][..row.count * size];
             let from = first.wrapping_offset(row.offset);
@@ -244,13 +262,13 @@ impl Body {
         false
     }
 
-    /// Copies pixels of bytes to planes, if these are the pixels' channels and there is a body that splits them.
+    /// Copies pixels of bytes to planes with AVX2, if these are the pixels' channels.
     fn split_pixels(&self, src: &ViewRef<'_>, dst: &mut [u8]) -> bool {
         let (&[channels, height, width], &[apart, _, pixel]) = (src.shape(), src.strides()) else {
             return false;
         };
         let is_split = src.dtype().itemsize() == 1 && apart == 1 && pixel.unsigned_abs() == channels;
-        if self.isa == Isa::Scalar || !is_split || !(2..=4).contains(&channels) || width < MIN_SPLIT {
+        if self.isa != Isa::Avx2 || !is_split || !(2..=4).contains(&channels) || width < MIN_SPLIT {
             return false;
         }
         let Ok(pixels) = src.permute(&[1, 2, 0]) else { return false };

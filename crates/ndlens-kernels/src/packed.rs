@@ -15,6 +15,9 @@ pub(crate) const MAX_CHANNELS: usize = 4;
 /// How many rows ahead pixels are asked for: a crop's rows are too short for the processor to get far ahead in them by itself.
 pub(crate) const ROWS_AHEAD: isize = 4;
 
+/// Shorter rows of pixels take longer in a register that they do not fill than one by one.
+const MIN_ROW: usize = 8;
+
 /// Tables of results of one byte or two, each byte by itself, by channel.
 #[derive(Debug, Clone)]
 pub(crate) enum Lookups {
@@ -56,7 +59,7 @@ pub(crate) unsafe fn map_rows(
     dst: &mut [u8],
     stream: bool,
 ) -> bool {
-    if rows.cycle != 1 || rows.stride_bytes.abs() != 1 {
+    if rows.cycle != 1 || rows.stride_bytes.unsigned_abs() != 1 {
         return false;
     }
     let (mirrored, size) = (rows.stride_bytes < 0, values.size());
@@ -102,9 +105,10 @@ pub(crate) unsafe fn map_pixels(
         return false;
     };
     let interleaved = src.dtype().itemsize() == 1 && channel_stride == 1 && stride.unsigned_abs() == channels;
-    // Planes that are not whole lines start each at another place of a line, and only one of them could be streamed.
-    let in_lines = !stream || (height * width * values.size()).is_multiple_of(x86::LINE);
-    if !interleaved || !(2..=MAX_CHANNELS).contains(&channels) || !in_lines {
+    // Rows that follow each other are one.
+    let joined = stride.checked_mul(width as isize) == Some(row_stride);
+    let (height, width) = if joined { (1, height * width) } else { (height, width) };
+    if !interleaved || !(2..=MAX_CHANNELS).contains(&channels) || width < MIN_ROW {
         return false;
     }
     let mirrored = stride < 0;

@@ -120,6 +120,16 @@ impl Rows {
         self.count.min(self.chunk)
     }
 
+    /// Whether all elements are one row.
+    pub(crate) fn is_single(&self) -> bool {
+        self.outer.is_empty()
+    }
+
+    /// Whether each row has a multiple of so many elements, which divide [`CHUNK`].
+    pub(crate) fn are_multiples(&self, elements: usize) -> bool {
+        self.count.is_multiple_of(elements)
+    }
+
     /// Visits all rows.
     pub(crate) fn for_each(&self, mut visit: impl FnMut(Row)) {
         let (fastest, outer) = match self.outer.split_first() {

@@ -34,7 +34,7 @@ use crate::x86::{Avx512, Constants, Vector};
 use crate::x86_form::Single;
 
 /// The elements of a block, and the bytes of a register and of a line of the cache.
-const BLOCK: usize = 64;
+pub(crate) const BLOCK: usize = 64;
 
 /// The blocks of a row of pixels that have instructions of their own. The processor learns for each load how far apart it reads, and
 /// fetches that far ahead. A load that goes along a row learns the distance of blocks, and behind a row's end fetches what nobody wants,
@@ -234,12 +234,12 @@ impl Values<'_> {
     }
 }
 
-/// Writes what becomes of each byte to planes, one for each byte of a pixel: past the cache if `stream` says so, where planes are whole
+/// Writes what becomes of each byte to planes, one for each byte of a pixel: past the cache if `stream` says so and rows are whole
 /// lines, and a [`fence`](crate::x86::fence) must follow then before another thread may read them.
 ///
 /// # Panics
 ///
-/// Where `to` has not just the room for the planes, or these not for the pixels, or pixels are not 1 to 4 bytes.
+/// Where `to` has not just the room for the planes, or these not for the pixels, or pixels are not 1 to 4 bytes. Sizes must not overflow.
 ///
 /// # Safety
 ///
@@ -287,12 +287,15 @@ unsafe fn all_rows<M: Map, const C: usize>(map: M, pixels: Pixels, to: &mut [u8]
     let plane_bytes = pixels.plane * M::SIZE;
     assert!(pixels.plane >= pixels.height * pixels.width && to.len() == C * plane_bytes);
     let to = to.as_mut_ptr();
-    let alike = C == 1 || plane_bytes.is_multiple_of(BLOCK);
+    // A line that is streamed in part, or lies beside one that goes through the cache, costs more than caching all. So rows are whole
+    // lines, or there is but one, whose ends are written otherwise.
+    let in_lines = pixels.height == 1 || row_bytes.is_multiple_of(BLOCK) && to.addr().is_multiple_of(BLOCK);
+    let planes_start_alike = C == 1 || plane_bytes.is_multiple_of(BLOCK);
     let row = Row::<M, C> {
         map,
         pixels,
         plane_bytes,
-        stream: stream && alike && to.addr().is_multiple_of(M::SIZE),
+        stream: stream && in_lines && planes_start_alike && to.addr().is_multiple_of(M::SIZE),
     };
     for y in 0..pixels.height {
         // SAFETY: the caller vouches for the pixels; there is room for the planes.
@@ -313,12 +316,11 @@ struct Row<M: Map, const C: usize> {
     stream: bool,
 }
 
-// All of these need the instructions, a readable row `from`, and room `to` which its results go, in each plane. No closures: they cannot be told to be inlined.
+// All of these need the instructions, a readable row from `from` on, and room for its results from `to` on, in each plane. No closures: they cannot be told to be inlined.
 impl<M: Map, const C: usize> Row<M, C> {
-    /// All of it. Streaming stores want whole lines, and a line written by both kinds of store costs more than either; so a row's head and
-    /// tail are masked stores.
+    /// All of it. Streaming stores want whole lines; so what is not one at a row's ends is written by masked stores.
     #[inline(always)]
-    unsafe fn run(self, from: *const u8, to: *mut u8) {
+    unsafe fn run(&self, from: *const u8, to: *mut u8) {
         let head = if self.stream { (BLOCK - to.addr() % BLOCK) % BLOCK / M::SIZE } else { 0 };
         let head = head.min(self.pixels.width);
         // SAFETY: all blocks are of the row, and what is streamed starts after the head. Each call is compiled by itself.
@@ -337,7 +339,7 @@ impl<M: Map, const C: usize> Row<M, C> {
 
     /// Pixels `x..x + BLOCK`, or as many of them as there are.
     #[inline(always)]
-    unsafe fn block(self, from: *const u8, to: *mut u8, x: usize) {
+    unsafe fn block(&self, from: *const u8, to: *mut u8, x: usize) {
         // SAFETY: these pixels are the row's.
         unsafe {
             if x + BLOCK <= self.pixels.width {
@@ -350,14 +352,14 @@ impl<M: Map, const C: usize> Row<M, C> {
 
     #[inline(never)]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi")]
-    unsafe fn part(self, from: *const u8, to: *mut u8, x: usize, count: usize) {
+    unsafe fn part(&self, from: *const u8, to: *mut u8, x: usize, count: usize) {
         // SAFETY: passed on.
         unsafe { self.map::<false>(from, to, x, count) }
     }
 
     /// Pixels `x..x + count`, which are a block if `WHOLE`, and less otherwise.
     #[inline(always)]
-    unsafe fn map<const WHOLE: bool>(self, from: *const u8, to: *mut u8, x: usize, count: usize) {
+    unsafe fn map<const WHOLE: bool>(&self, from: *const u8, to: *mut u8, x: usize, count: usize) {
         let start = if self.pixels.mirrored { self.pixels.width - x - count } else { x };
         let orders = const { [order(C, M::SIZE, false), order(C, M::SIZE, true)] };
         // SAFETY: the order is as long as a register. Loads are of the bytes of these pixels, which are readable, or masked to them. Whole
@@ -395,14 +397,19 @@ impl<M: Map, const C: usize> Row<M, C> {
                 let results = self.map.map(elements, if self.pixels.apart { channel } else { 0 });
                 let to = to.add(channel * self.plane_bytes + x * M::SIZE);
                 for (i, &register) in results.as_ref().iter().enumerate() {
+                    let left = if WHOLE { BLOCK } else { (count * M::SIZE).saturating_sub(i * BLOCK) };
+                    // A store of nothing would still fetch a line, which the next row is about to stream.
+                    if left == 0 {
+                        break;
+                    }
                     let to = to.wrapping_add(i * BLOCK);
-                    if !WHOLE {
-                        let mask = lowest((count * M::SIZE).saturating_sub(i * BLOCK));
-                        _mm512_mask_storeu_epi8(to.cast(), mask, register);
-                    } else if self.stream {
+                    let stream = self.stream && (WHOLE || left >= BLOCK && to.addr().is_multiple_of(BLOCK));
+                    if stream {
                         _mm512_stream_si512(to.cast(), register);
-                    } else {
+                    } else if WHOLE {
                         _mm512_storeu_si512(to.cast(), register);
+                    } else {
+                        _mm512_mask_storeu_epi8(to.cast(), lowest(left), register);
                     }
                 }
                 order = _mm512_add_epi8(order, _mm512_set1_epi8(1));
