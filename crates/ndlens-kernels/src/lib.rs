@@ -11,7 +11,8 @@
 //!
 //! | source | map | body |
 //! |---|---|---|
-//! | any | no step | a copy |
+//! | pixels of 2 to 4 bytes, to planes | no step; any to 8 or 16 bits, by tables in registers; `uint8` to `float32` | AVX-512, in one pass |
+//! | any | no step | a copy, of such pixels with AVX2 |
 //! | `uint8`, 1 to 4 bytes apart | to floats of 16 or 32 bits, scaled or not, normalised or not | AVX-512, AVX2 |
 //! | one byte | any | a table of 256 results per channel |
 //! | any | any | blocks that stay in the first-level cache |

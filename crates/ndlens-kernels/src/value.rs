@@ -34,8 +34,8 @@ pub enum Step {
 pub enum Stores {
     /// Through the cache: for a consumer that reads them at once.
     Cached,
-    /// Past the cache where a body has such stores (tables, blocks and the splitting of bytes have none): for more results than the cache holds. They are visible to other
-    /// threads once [`ValueMap::apply`] has returned, as those of plain stores are.
+    /// Past the cache where a body has such stores (those in vector registers do) and rows of results are whole lines of it: for more
+    /// results than the cache holds. They are visible to other threads once [`ValueMap::apply`] has returned, as those of plain stores are.
     Stream,
 }
 
