@@ -316,7 +316,8 @@ struct Row<M: Map, const C: usize> {
     stream: bool,
 }
 
-// All of these need the instructions, a readable row from `from` on, and room for its results from `to` on, in each plane. No closures: they cannot be told to be inlined.
+// All of these need the instructions, a readable row from `from` on, and room for its results from `to` on, in each plane. No
+// closures: they cannot be told to be inlined.
 impl<M: Map, const C: usize> Row<M, C> {
     /// All of it. Streaming stores want whole lines; so what is not one at a row's ends is written by masked stores.
     #[inline(always)]
