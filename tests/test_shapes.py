@@ -204,6 +204,11 @@ def test_ascontiguous_is_the_view_itself_where_it_is_packed() -> None:
 
 
 READ_ONLY = "needs writable memory, but the view is read-only; call .copy() for memory of your own"
+UNKNOWN_DTYPE = (
+    'unknown dtype "nope", expected one of bool, uint8, int8, uint16, int16, uint32, int32, uint64, int64, float16, '
+    "bfloat16, float32, float64, complex64, complex128, float8_e4m3fn, float8_e5m2, float8_e4m3fnuz, float8_e5m2fnuz, "
+    "float8_e8m0fnu"
+)
 SCALAR = np.array(5)
 
 ERRORS: list[tuple[Callable[[Any], Any], type[Exception], str]] = [
@@ -249,7 +254,7 @@ ERRORS: list[tuple[Callable[[Any], Any], type[Exception], str]] = [
         "reinterpret would need a copy: axis 2 has a stride of 16 bytes, so its elements of 8 bytes are not "
         "packed; call .copy() first",
     ),
-    (lambda v: v.reinterpret("nope"), TypeError, 'unknown dtype "nope"'),
+    (lambda v: v.reinterpret("nope"), TypeError, UNKNOWN_DTYPE),
     (lambda v: v.take([2]), IndexError, "index 2 is out of bounds for axis 0 with size 2"),
     (lambda v: v.take([0, -5], 2), IndexError, "index -5 is out of bounds for axis 2 with size 4"),
     (lambda v: v.take([0], 3), IndexError, "axis 3 is out of bounds for view of dimension 3"),
