@@ -2,7 +2,8 @@
 //! first-level cache.
 //!
 //! One loop per stage over an array of floats is what compilers turn into vector code, and a handful of loops serves
-//! every combination of source, target and chain, which one loop per combination would not.
+//! every combination of source, target and chain, which one loop per combination would not. They are compiled twice: for
+//! any machine, and for AVX2.
 
 #![expect(unsafe_code, reason = "reads elements through raw pointers; see UNSAFE.md")]
 #![expect(clippy::inline_always, reason = "what is not inlined has not the instructions of whoever calls it")]

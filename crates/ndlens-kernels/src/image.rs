@@ -211,8 +211,7 @@ impl Body {
     /// As [`run_rows`](Self::run_rows).
     #[cfg(target_arch = "x86_64")]
     unsafe fn run_vectors(&self, first: *const u8, rows: &Rows, dst: &mut [u8], stores: Stores) -> bool {
-        // A line that is streamed in part, or lies beside one that goes through the cache, costs more than caching all: so rows are whole
-        // lines, or there is but one, whose ends are written otherwise.
+        // Rows are streamed if they are whole lines, or there is but one; why, `all_rows` of `x86_bytes.rs` says.
         let aligned = dst.as_ptr().addr().is_multiple_of(x86::LINE);
         let stream = |size: usize| {
             let in_lines = rows.is_single() || aligned && rows.are_multiples(x86::LINE / size);

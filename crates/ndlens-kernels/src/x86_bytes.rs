@@ -307,7 +307,6 @@ unsafe fn all_rows<M: Map, const C: usize>(map: M, pixels: Pixels, to: &mut [u8]
 }
 
 /// What is done to each row of pixels of `C` bytes.
-#[derive(Clone, Copy)]
 struct Row<M: Map, const C: usize> {
     map: M,
     pixels: Pixels,

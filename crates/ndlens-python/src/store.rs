@@ -19,8 +19,8 @@ use crate::view::PyView;
 /// - `.npy` (format versions 1 to 3, C or Fortran order) is a `View`.
 /// - `.safetensors` and `.npz` are `nl.Arrays`, a read-only `Mapping` from names to views of one map of the file. An `.npz` member
 ///   that is compressed cannot be mapped.
-/// - With a `dtype`, any file, an `.npy` too, is raw bytes of it (whatever `View.reinterpret` takes) from byte `offset` on, of `shape`, in which one size
-///   may be -1, and which is (-1,) by default; with `strides`, in bytes, they lie as those say. Nothing need be aligned.
+/// - With a `dtype`, any file, an `.npy` too, is raw bytes of it (whatever `View.reinterpret` takes) from byte `offset` on, of `shape`,
+///   in which one size may be -1, and which is (-1,) by default; with `strides`, in bytes, they lie as those say. Nothing need be aligned.
 /// - A pattern such as "shards/*.npy", or a list of paths, is one array in several files, `nl.Shards`. Files that a pattern matches
 ///   are in natural order: 2 before 10. A path that leads to a file is no pattern.
 ///
