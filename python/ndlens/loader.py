@@ -5,6 +5,7 @@ Batches are made by `_ndlens._Loader`; what iterating gives is its iterator, so 
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, cast
@@ -16,6 +17,43 @@ if TYPE_CHECKING:
     from ._ndlens import View
 
 __all__ = ["Loader"]
+
+
+def _held(fields: Any) -> Any:
+    """The fields as they were given, whatever becomes of a list or a dict of them."""
+    if isinstance(fields, Mapping):
+        return dict(fields)
+    return tuple(fields) if isinstance(fields, list) else fields
+
+
+def _as_sources(fields: Any) -> Any:
+    """The fields as views, shards or items, which is how they travel to other processes."""
+    if isinstance(fields, dict):
+        return {name: _source(field) for name, field in fields.items()}
+    return tuple(map(_source, fields)) if isinstance(fields, tuple) else _source(fields)
+
+
+def _source(field: Any) -> Any:
+    return field if isinstance(field, _ndlens.Shards | _ndlens.Items) else _ndlens.view(field)
+
+
+def _torch_side(what: str) -> Any:
+    """The module of what torch's frameworks read; only those who read it import torch."""
+    try:
+        from . import _sampler
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise ImportError(f"{what} needs PyTorch: pip install torch") from error
+    return _sampler
+
+
+def _restored(fields: Any, settings: dict[str, Any], state: dict[str, Any] | None) -> Loader:
+    loader = Loader(fields, **settings)
+    if state is not None:
+        loader.load_state_dict(state)
+    return loader
+
 
 _Init = TypeVar("_Init", bound=Callable[..., None])
 
@@ -150,34 +188,36 @@ class Loader:
         pin_memory: bool = False,
         device: Any = None,
     ) -> None:
-        self._sampler = sampler
-        self._core = _ndlens._Loader(
-            fields,
-            batch_size=batch_size,
-            shuffle=shuffle,
-            seed=seed,
-            num_workers=num_workers,
-            drop_last=drop_last,
-            prefetch_factor=prefetch_factor,
-            transforms=transforms,
-            joint=joint,
-            return_params=return_params,
-            output=output,
-            rank=rank,
-            world_size=world_size,
-            remainder=remainder,
-            sampler=sampler,
-            stores=stores,
-            order=order,
-            weights=weights,
-            replacement=replacement,
-            num_samples=num_samples,
-            mix=mix,
-            mix_images=mix_images,
-            mix_labels=mix_labels,
-            pin_memory=pin_memory,
-            device=device,
-        )
+        settings: dict[str, Any] = {
+            "batch_size": batch_size,
+            "shuffle": shuffle,
+            "seed": seed,
+            "num_workers": num_workers,
+            "drop_last": drop_last,
+            "prefetch_factor": prefetch_factor,
+            "transforms": transforms,
+            "joint": joint,
+            "return_params": return_params,
+            "output": output,
+            "rank": rank,
+            "world_size": world_size,
+            "remainder": remainder,
+            "sampler": sampler,
+            "stores": stores,
+            "order": order,
+            "weights": weights,
+            "replacement": replacement,
+            "num_samples": num_samples,
+            "mix": mix,
+            "mix_images": mix_images,
+            "mix_labels": mix_labels,
+            "pin_memory": pin_memory,
+            "device": device,
+        }
+        self._core = _ndlens._Loader(fields, **settings)
+        self._fields = _held(fields)
+        self._settings = settings
+        self._dataset: Any = None
 
     def __len__(self) -> int:
         """The number of batches in an epoch, for this rank."""
@@ -243,13 +283,48 @@ class Loader:
         Raises:
             ImportError: PyTorch is not installed.
         """
-        if self._sampler is not None:
-            return self._sampler
-        try:
-            from ._sampler import LoaderSampler
-        except ModuleNotFoundError as error:
-            raise ImportError("Loader.sampler needs PyTorch: pip install torch") from error
-        return LoaderSampler(self)
+        given = self._settings["sampler"]
+        if given is not None:
+            return given
+        return _torch_side("Loader.sampler").sampler_of(self)
+
+    @property
+    def batch_sampler(self) -> Any:
+        """The batches of the next epoch as lists of items: a `torch.utils.data.BatchSampler`.
+
+        With `dataset` and `collate_fn` it makes a `DataLoader` of the same batches, to the bit; iterating it runs that
+        epoch. Accelerate's `skip_first_batches` and the Trainer of transformers resume by it. Loaders go on faster by
+        `load_state_dict`.
+
+        Raises:
+            ImportError: PyTorch is not installed.
+        """
+        return _torch_side("Loader.batch_sampler").LoaderBatchSampler(self)
+
+    @property
+    def dataset(self) -> Any:
+        """The items as a `nl.torch.Dataset`, over the same fields, transforms and draws as the next epoch's.
+
+        Raises:
+            ImportError: PyTorch is not installed.
+        """
+        if self._dataset is None:
+            side = _torch_side("Loader.dataset")
+            self._dataset = side.LoaderDataset(_as_sources(self._fields), self._settings)
+        self._dataset.set_epoch(self.epoch)
+        return self._dataset
+
+    @property
+    def collate_fn(self) -> Any:
+        """`nl.torch.collate`, which hands on the batches that `dataset` makes.
+
+        Raises:
+            ImportError: PyTorch is not installed.
+        """
+        _torch_side("Loader.collate_fn")
+        from .torch import collate
+
+        return collate
 
     def indices(self, epoch: int) -> View:
         """The items that this rank takes in an epoch, in order: int64, of shape (items,)."""
@@ -280,6 +355,53 @@ class Loader:
         It grows while you keep batches, and only then.
         """
         return self._core.pool_nbytes
+
+    @property
+    def num_workers(self) -> int:
+        """Threads that make batches."""
+        return int(self._settings["num_workers"])
+
+    @property
+    def prefetch_factor(self) -> int | None:
+        """Batches that are made ahead at most; None without workers, as torch's `DataLoader` has it."""
+        return int(self._settings["prefetch_factor"]) if self.num_workers else None
+
+    @property
+    def persistent_workers(self) -> bool:
+        """False: an epoch starts its threads, which takes microseconds."""
+        return False
+
+    @property
+    def timeout(self) -> float:
+        """0: a batch is waited for however long it takes."""
+        return 0
+
+    @property
+    def generator(self) -> None:
+        """None: `seed` is what randomness is made of."""
+
+    @property
+    def worker_init_fn(self) -> None:
+        """None: there are no worker processes."""
+
+    @property
+    def multiprocessing_context(self) -> None:
+        """None: there are no worker processes."""
+
+    @property
+    def pin_memory_device(self) -> str:
+        """Empty, for torch's current accelerator."""
+        return ""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy goes on where this loader stands. Fields travel as views pickle: handles of files and shared memory."""
+        state = self.state_dict()
+        begun = state["epoch"] > 0 or state["items_done"] > 0
+        return _restored, (_as_sources(self._fields), self._settings, state if begun else None)
+
+    def __deepcopy__(self, _memo: dict[int, Any]) -> Loader:
+        """Copies the loader and where it stands, and shares the fields."""
+        return copy.copy(self)
 
     def __repr__(self) -> str:
         """Says how it batches."""
