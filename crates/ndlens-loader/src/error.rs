@@ -232,6 +232,21 @@ pub enum Error {
     /// An image transform on something else.
     #[error("{transform} needs items of shape {expected}, got {got:?}; {hint}")]
     ItemShape { transform: &'static str, expected: &'static str, got: Vec<usize>, hint: &'static str },
+    /// A word for where channels are that is none.
+    #[error("channels must be \"first\" or \"last\", got {got:?}")]
+    UnknownChannels { got: String },
+    /// Channels of items that have no three axes.
+    #[error(
+        "channels={channels:?} is of images with three axes, got items of shape {got}; leave it out for this field"
+    )]
+    NoChannelAxis { channels: &'static str, got: String },
+    /// An image whose axes may be either way.
+    #[error(
+        "{transform} must know which axes of items of shape {got} are height and width: say channels=\"first\" if they are \
+         (channels, height, width), or volumes of (depth, height, width); say channels=\"last\" if they are (height, width, \
+         channels)"
+    )]
+    UnclearChannels { transform: &'static str, got: String },
     /// `ChannelsFirst` twice.
     #[error("ChannelsFirst comes twice: the channels are first already")]
     ChannelsFirstTwice,

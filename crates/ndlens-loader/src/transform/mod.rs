@@ -15,6 +15,7 @@
 //! Names, parameters and their meaning are those of `torchvision.transforms.v2`, but items are channels-last, as images
 //! are in memory: (height, width) or (height, width, channels). [`Transform::ChannelsFirst`] turns them for the model.
 //!
+//! - `channels.rs`: where the channels of an image are.
 //! - `compile.rs`: the list to a program.
 //! - `program.rs`: the program's steps, drawing for them and running them.
 //! - `deferred.rs`: values that are left to whoever gets the batches.
@@ -25,6 +26,7 @@
 //! - `packed.rs`: changes in place.
 
 mod augment;
+mod channels;
 mod compile;
 mod deferred;
 mod drawn;
@@ -37,6 +39,7 @@ mod sizes;
 use ndlens_core::DType;
 use ndlens_kernels::Filter;
 
+pub use channels::{Channels, Convention};
 pub use deferred::{Deferred, Values};
 pub use drawn::{Drawn, DrawnList};
 pub use program::Program;

@@ -4,6 +4,7 @@ use ndlens_core::{DType, Layout, Order, ViewRef};
 use ndlens_kernels::{Filter, Resize, Stores, ValueMap};
 use smallvec::SmallVec;
 
+use super::channels::Channels;
 use super::drawn::{Drawn, DrawnList};
 use super::frame::Frame;
 use super::packed::Packed;
@@ -143,11 +144,21 @@ impl Program {
         self.values.dtype()
     }
 
-    /// How an image lies in what is written for an item; None where that is no image.
-    pub(crate) fn image(&self) -> Option<Image> {
+    /// Whether it turns (height, width, channels) to (channels, height, width), in memory or in shape.
+    pub(crate) fn turns_channels(&self) -> bool {
+        self.axes.is_some() || self.channels_last_format
+    }
+
+    /// How an image lies in what is written for an item, where `channels` is what is known of items that are not turned; None where
+    /// that is no image.
+    pub(crate) fn image(&self, channels: Option<Channels>) -> Option<Image> {
         let itemsize = self.dtype().itemsize();
+        let in_planes = match channels {
+            Some(Channels::First) if !self.channels_last_format => true,
+            _ => self.axes.is_some(),
+        };
         let (planes, height, width, channels) = match self.shape[..] {
-            [channels, height, width] if self.axes.is_some() => (channels, height, width, 1),
+            [channels, height, width] if in_planes => (channels, height, width, 1),
             [height, width, channels] => (1, height, width, channels),
             [height, width] => (1, height, width, 1),
             _ => return None,
