@@ -20,7 +20,7 @@ use crate::state::{Basis, State};
 use crate::storing::Storing;
 use crate::supply::Memory;
 use crate::torch_order::randperm;
-use crate::transform::{Channels, Convention, Deferred, Program, Transform, Values};
+use crate::transform::{Channels, Convention, Deferred, Pair, Program, Transform, Values};
 use crate::weights::Weights;
 
 /// One column of the data set: a source, its name for errors, and what becomes of its items.
@@ -142,6 +142,8 @@ pub(crate) struct Compiled {
     pub(crate) program: Program,
     /// Where the channels of the items that it takes were before they were turned, where that is known.
     pub(crate) channels: Option<Channels>,
+    /// The field with which it draws together, where an item may be of another size in it.
+    joint: Option<Arc<Leader>>,
     /// What the program leaves to others, and the program that leaves nothing.
     deferred: Option<(Deferred, Program)>,
     /// The items, where they are packed rows of a view that nothing is done to: many are copied at once.
@@ -158,6 +160,13 @@ impl fmt::Debug for Compiled {
             .field("program", &self.program)
             .finish_non_exhaustive()
     }
+}
+
+/// The first of fields that draw together.
+struct Leader {
+    name: String,
+    source: Arc<dyn Source>,
+    program: Program,
 }
 
 /// What the random draws for an item are made of.
@@ -186,6 +195,13 @@ impl Compiled {
         }
         let Draws { stream, epoch, item: draws_as } = draws;
         let (buffer, drawn) = (source.buffer(), self.program.draw(stream, epoch, draws_as, source.shape())?);
+        if let Some(leader) = &self.joint {
+            let first = leader.source.item(item)?;
+            let first_drawn = leader.program.draw(stream, epoch, draws_as, first.shape())?;
+            let names = Pair { first: &leader.name, field: &self.name };
+            let (own, first) = ((source.shape(), &drawn[..]), (first.shape(), &first_drawn[..]));
+            self.program.check_sizes(own, &leader.program, first, names)?;
+        }
         self.program.run(source, &drawn, destination, stores, scratch)?;
         if buffer.is_damaged() {
             self.source.item(item)?.verify()?;
@@ -213,6 +229,7 @@ impl Compiled {
             source: Arc::clone(&self.source),
             program: self.program.clone(),
             channels: self.channels,
+            joint: self.joint.clone(),
             deferred: self.deferred.clone(),
             take: self.take.clone(),
             stream: self.stream,
@@ -300,9 +317,27 @@ pub(crate) fn compile(
         let pool = pool_for(&program, batch_size.min(items)).map_err(in_field)?;
         let take = source.as_view().filter(|_| transforms.is_empty()).and_then(Take::new);
         let stream = Stream::new(seed, &draws_as);
-        Ok(Compiled { name, draws_as, source, program, channels, deferred, take, stream, pool })
+        let joint = None;
+        Ok(Compiled { name, draws_as, source, program, channels, joint, deferred, take, stream, pool })
     };
-    Ok((fields.into_iter().map(compile).collect::<Result<_>>()?, items))
+    let mut fields = fields.into_iter().map(compile).collect::<Result<Vec<_>>>()?;
+    join(&mut fields)?;
+    Ok((fields.into(), items))
+}
+
+/// Checks that fields that draw together draw the same.
+fn join(fields: &mut [Compiled]) -> Result<()> {
+    for place in 1..fields.len() {
+        let (before, rest) = fields.split_at_mut(place);
+        let field = &mut rest[0];
+        let Some(first) = before.iter().find(|first| first.draws_as == field.draws_as) else { continue };
+        field.program.check_joint(&first.program, Pair { first: &first.name, field: &field.name })?;
+        if field.program.sizes_may_part(&first.program) {
+            let (name, source) = (first.name.clone(), Arc::clone(&first.source));
+            field.joint = Some(Arc::new(Leader { name, source, program: first.program.clone() }));
+        }
+    }
+    Ok(())
 }
 
 /// Fields and what mixes them, with memory for batches.

@@ -22,6 +22,7 @@
 //! - `drawn.rs`, `params.rs`: what was drawn, and that as text.
 //! - `sizes.rs`: how large images become.
 //! - `frame.rs`: an image on its way.
+//! - `joint.rs`: whether fields that draw together draw the same thing.
 //! - `augment.rs`: what colours, erased rectangles, scales and noise are drawn from.
 //! - `packed.rs`: changes in place.
 
@@ -31,6 +32,7 @@ mod compile;
 mod deferred;
 mod drawn;
 mod frame;
+mod joint;
 mod packed;
 mod params;
 mod program;
@@ -42,6 +44,7 @@ use ndlens_kernels::Filter;
 pub use channels::{Channels, Convention};
 pub use deferred::{Deferred, Values};
 pub use drawn::{Drawn, DrawnList};
+pub(crate) use joint::Pair;
 pub use program::Program;
 pub use sizes::Target;
 
@@ -213,6 +216,12 @@ pub struct Interval {
     pub low: f64,
     /// The greatest.
     pub high: f64,
+}
+
+impl std::fmt::Display for Interval {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} to {}", self.low, self.high)
+    }
 }
 
 /// What erased pixels become.

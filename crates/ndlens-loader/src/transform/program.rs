@@ -41,6 +41,8 @@ pub(super) struct Step {
     pub(super) name: &'static str,
     /// What tells its random numbers from those of other steps.
     pub(super) label: u64,
+    /// The least and the most that images are that come to it.
+    pub(super) sees: (Size, Size),
     pub(super) act: Act,
 }
 
@@ -173,10 +175,15 @@ impl Program {
 
     /// The random transforms, in the order of what [`draw`](Self::draw) gives.
     pub fn random(&self) -> impl Iterator<Item = &'static str> {
-        self.all_steps().filter(|step| step.act.is_random()).map(|step| step.name)
+        self.drawing_steps().map(|step| step.name)
     }
 
-    fn all_steps(&self) -> impl Iterator<Item = &Step> {
+    /// Those, as steps.
+    pub(super) fn drawing_steps(&self) -> impl Iterator<Item = &Step> {
+        self.all_steps().filter(|step| step.act.is_random())
+    }
+
+    pub(super) fn all_steps(&self) -> impl Iterator<Item = &Step> {
         self.steps.iter().chain(&self.finishing)
     }
 
@@ -249,7 +256,7 @@ impl Program {
 }
 
 impl Act {
-    fn is_random(&self) -> bool {
+    pub(super) fn is_random(&self) -> bool {
         matches!(
             self,
             Act::RandomCrop { .. }
