@@ -89,7 +89,8 @@ pub use state::{Basis, STATE_VERSION, State};
 pub use storing::Storing;
 pub use supply::Memory;
 pub use transform::{
-    Deferred, Drawn, DrawnList, Erasure, Filling, Interval, Padding, Program, Target, Transform, Values,
+    Channels, Convention, Deferred, Drawn, DrawnList, Erasure, Filling, Interval, Padding, Program, Target,
+    Transform, Values,
 };
 pub use weights::{Drawing, Weights};
 pub use windows::{Span, Windows};

@@ -27,15 +27,16 @@ fn randomness(epoch: Option<u32>, nonce: u64) -> Randomness {
 #[expect(clippy::needless_pass_by_value, reason = "extracted lists")]
 impl PyGatherer {
     #[new]
-    #[pyo3(signature = (fields, transforms, joint, seed))]
+    #[pyo3(signature = (fields, transforms, joint, seed, channels = None))]
     fn new(
         fields: &Bound<'_, PyAny>,
         transforms: Option<&Bound<'_, PyAny>>,
         joint: Option<&Bound<'_, PyAny>>,
         seed: u64,
+        channels: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let py = fields.py();
-        let (structure, fields) = extract_fields_and_transforms(fields, transforms, joint)?;
+        let (structure, fields) = extract_fields_and_transforms(fields, transforms, joint, channels)?;
         let gather = Gather::new(fields, seed).or_raise()?;
         for (name, dtype) in gather.dtypes() {
             Output::Torch

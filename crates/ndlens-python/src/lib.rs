@@ -2,6 +2,7 @@
 //!
 //! Nothing here decides anything about arrays; an `if` about the domain belongs into a crate below.
 
+mod channels;
 mod claim;
 mod destination;
 mod dlpack;
