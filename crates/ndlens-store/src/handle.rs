@@ -89,11 +89,15 @@ impl Handle {
         if let Some(arena) = others.find_map(|path| self.open_at(&path).ok().flatten()) {
             return Ok(arena);
         }
-        let process = self.process;
         Err(match refusal {
-            Some(source) => Error::SharedMemoryRefused { process, source },
-            None => Error::SharedMemoryGone { process },
+            Some(source) => Error::SharedMemoryRefused { process: self.process, source },
+            None => self.gone(),
         })
+    }
+
+    /// Why what it leads to cannot be had.
+    pub(crate) fn gone(&self) -> Error {
+        Error::SharedMemoryGone { process: self.process }
     }
 
     /// The arena, if that is what is there.

@@ -167,7 +167,7 @@ impl Creation {
         let layout = Layout::contiguous(bytes.shape(), 1, Order::C)?;
         View::new(arena.buffer(start, end - start)?, layout, DType::U8)?.assign(&bytes)?;
         arena.set_manifest(start, end - start);
-        Ok(Filling { views: plan.views(&arena, 0)?, arena, _creation: self })
+        Ok(Filling { views: plan.views(|offset, len| arena.buffer(offset, len))?, arena, _creation: self })
     }
 
     /// Copies arrays to shared memory, for all who wait for the name.
