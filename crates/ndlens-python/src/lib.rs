@@ -42,7 +42,6 @@ fn _ndlens(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<view::PyView>()?;
     module.add_class::<handoff::PyExplanation>()?;
-    module.add_class::<loader::PyLoader>()?;
     module.add_class::<epoch::PyEpoch>()?;
     module.add_class::<items::PyItems>()?;
     module.add_function(wrap_pyfunction!(items::windows, module)?)?;
@@ -61,6 +60,7 @@ fn _ndlens(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(share::attach, module)?)?;
     module.add_function(wrap_pyfunction!(shape::dtype_name, module)?)?;
     // Not `add_class` and `add_function`, which would list them as public.
+    module.setattr("_Loader", module.py().get_type::<loader::PyLoader>())?;
     module.setattr("_Gatherer", module.py().get_type::<gather::PyGatherer>())?;
     module.setattr("_SentBatch", module.py().get_type::<gather::PySentBatch>())?;
     module.setattr("_replay", wrap_pyfunction!(params::replay, module)?)?;
