@@ -16,7 +16,6 @@
 //! - Whoever sends to one process a message that two receive, lets go too early for the second.
 
 use std::collections::HashSet;
-use std::path::Path;
 use std::process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -94,8 +93,7 @@ fn claim(slots: &[AtomicU64], sender: u32) -> Option<Ticket> {
     let place = slots.iter().position(|slot| take(slot, 0)).or_else(|| {
         slots.iter().position(|slot| {
             let was = slot.load(Ordering::Relaxed);
-            let gone = !Path::new("/proc").join((was >> 32).to_string()).exists();
-            gone && take(slot, was)
+            holders::is_gone((was >> 32) as u32) && take(slot, was)
         })
     })?;
     Some(Ticket { slot: u8::try_from(place).ok()?, sender })
