@@ -497,7 +497,13 @@ impl Loader {
 
     /// The epoch that [`start_epoch`](Self::start_epoch) starts.
     pub fn next_epoch(&self) -> u32 {
-        self.position.next_epoch()
+        self.position.next().0
+    }
+
+    /// The number of batches in the epoch that [`start_epoch`](Self::start_epoch) starts, where its order has so many places: fewer than
+    /// [`batches_of`](Self::batches_of) where it goes on from a state.
+    pub fn next_batches_of(&self, places: usize) -> usize {
+        self.batches_of(places.saturating_sub(self.position.next().1))
     }
 
     /// Makes `epoch` the one that [`start_epoch`](Self::start_epoch) starts; from its start on, unless it is the one that a state says.
