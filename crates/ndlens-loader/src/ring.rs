@@ -4,12 +4,14 @@
 //! A slot is an arena of shared memory; one word of its header says whose turn it is, as `turn.rs` has it.
 //!
 //! A ring has as many slots as were ever in use at once. They are gone with the worker, but for those that another process
-//! still looks at.
+//! still looks at. A slot whose message was lost comes back when later ones have gone round for an hour; a message that waits
+//! in its queue meanwhile, however long, is not lost, since no later one overtakes it.
 
 #![expect(unsafe_code, reason = "lends the memory of slots; see UNSAFE.md")]
 
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 use ndlens_core::{Access, Buffer, Owner};
 use ndlens_store::{Arena, Handle};
@@ -21,11 +23,56 @@ fn word(arena: &Arena) -> &AtomicU64 {
     &arena.words()[0]
 }
 
+/// A message that has not come by then is taken for lost, if enough later ones have come.
+const LOST_AFTER: Duration = Duration::from_hours(1);
+
+/// Later ones, beside as many as there are slots, which may have been sent before.
+const LATER: u64 = 64;
+
 /// The slots of one process.
 #[derive(Debug)]
 pub struct Ring {
     process: u32,
-    slots: Mutex<Vec<(Arc<Arena>, Weak<Slot>)>>,
+    slots: Mutex<Slots>,
+}
+
+#[derive(Debug, Default)]
+struct Slots {
+    places: Vec<Place>,
+    /// How often a slot was leased that had come back.
+    rounds: u64,
+}
+
+/// A slot as its ring knows it.
+#[derive(Debug)]
+struct Place {
+    arena: Arc<Arena>,
+    slot: Weak<Slot>,
+    /// A turn that was sent, and the time and the ring's rounds when it was first seen so.
+    sent: Option<(Turn, Instant, u64)>,
+}
+
+impl Place {
+    fn is_free(&self) -> bool {
+        self.slot.strong_count() == 0 && Turn::is_free(word(&self.arena))
+    }
+
+    /// Makes it free if its message is lost.
+    fn forget_lost(&mut self, now: Instant, rounds: u64, slots: usize) {
+        let Some(turn) = Turn::sent(word(&self.arena)) else {
+            self.sent = None;
+            return;
+        };
+        match self.sent {
+            Some((seen, since, at)) if seen == turn => {
+                let overtaken = rounds - at >= LATER + slots as u64;
+                if overtaken && now.duration_since(since) >= LOST_AFTER {
+                    turn.take_back(word(&self.arena));
+                }
+            }
+            _ => self.sent = Some((turn, now, rounds)),
+        }
+    }
 }
 
 impl Default for Ring {
@@ -46,27 +93,33 @@ impl Ring {
     ///
     /// [`Error::Store`] where there is no memory.
     pub fn lease(&self, len: usize) -> Result<Arc<Slot>> {
+        self.lease_at(len, Instant::now())
+    }
+
+    fn lease_at(&self, len: usize, now: Instant) -> Result<Arc<Slot>> {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_free =
-            |arena: &Arena, slot: &Weak<Slot>| slot.strong_count() == 0 && Turn::is_free(word(arena));
+        let (rounds, count) = (slots.rounds, slots.places.len());
+        slots.places.iter_mut().for_each(|place| place.forget_lost(now, rounds, count));
         // A slot that came back and is too small is never used again.
-        slots.retain(|(arena, slot)| arena.len() >= len || !is_free(arena, slot));
+        slots.places.retain(|place| place.arena.len() >= len || !place.is_free());
         loop {
-            let mut back = slots.iter_mut().filter(|(arena, slot)| is_free(arena, slot));
-            let back = back.find_map(|slot| Some((Turn::lease(word(&slot.0))?, slot)));
-            if let Some((turn, (arena, weak))) = back {
-                let slot = Arc::new(Slot { arena: Arc::clone(arena), turn, process: self.process });
-                *weak = Arc::downgrade(&slot);
+            let mut back = slots.places.iter_mut().filter(|place| place.is_free());
+            if let Some((turn, place)) =
+                back.find_map(|place| Some((Turn::lease(word(&place.arena))?, place)))
+            {
+                let slot = Arc::new(Slot { arena: Arc::clone(&place.arena), turn, process: self.process });
+                place.slot = Arc::downgrade(&slot);
+                slots.rounds += 1;
                 return Ok(slot);
             }
             // A new one is free, as its words are 0.
-            slots.push((Arena::create(len.max(1))?, Weak::new()));
+            slots.places.push(Place { arena: Arena::create(len.max(1))?, slot: Weak::new(), sent: None });
         }
     }
 
     /// The number of slots.
     pub fn len(&self) -> usize {
-        self.slots.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner).places.len()
     }
 
     /// Whether there is none yet.
@@ -197,6 +250,44 @@ mod tests {
         drop(Slot { arena: Arc::clone(&slot.arena), turn: slot.turn, process: 0 });
         let message = slot.send().unwrap();
         drop(slot);
+        assert!(Slot::receive(&message).is_ok());
+    }
+
+    /// Sends a slot, receives it and lets go of it, so often.
+    fn go_round(ring: &Ring, times: u64, now: Instant) {
+        for _ in 0..times {
+            let message = ring.lease_at(10, now).unwrap().send().unwrap();
+            drop(Slot::receive(&message).unwrap());
+        }
+    }
+
+    #[test]
+    fn a_slot_that_was_sent_and_never_received_comes_back() {
+        let ring = Ring::default();
+        let (begin, late) = (Instant::now(), Instant::now() + LOST_AFTER);
+        let lost = ring.lease_at(10, begin).unwrap().send().unwrap();
+        go_round(&ring, 2 * LATER, begin);
+        assert_eq!(ring.len(), 2);
+        drop(ring.lease_at(10, late).unwrap());
+        let [one, other] = [ring.lease_at(10, late).unwrap(), ring.lease_at(10, late).unwrap()];
+        assert_eq!(ring.len(), 2);
+        assert!(Slot::receive(&lost).is_err());
+        drop((one, other));
+    }
+
+    #[test]
+    fn a_message_that_waits_long_in_its_queue_is_not_lost() {
+        let ring = Ring::default();
+        let (begin, late) = (Instant::now(), Instant::now() + 3 * LOST_AFTER);
+        let waiting: Vec<_> = (0..5).map(|_| ring.lease_at(10, begin).unwrap().send().unwrap()).collect();
+        // Nobody took anything for hours; now they come one after the other, as they were sent.
+        for message in waiting {
+            drop(ring.lease_at(10, late).unwrap());
+            drop(Slot::receive(&message).unwrap());
+        }
+        // Overtaken, but not late.
+        let message = ring.lease_at(10, begin).unwrap().send().unwrap();
+        go_round(&ring, 3 * LATER, begin + LOST_AFTER / 2);
         assert!(Slot::receive(&message).is_ok());
     }
 

@@ -91,9 +91,12 @@ impl Raise for store::Error {
             E::WrongContents { .. } | E::Unsavable { .. } => PyTypeError::new_err(message),
             E::SharedMemoryExhausted { .. } => PyMemoryError::new_err(message),
             E::SharedMemory { source, .. } if is_shortage(source) => PyMemoryError::new_err(message),
-            E::SharedMemory { .. } | E::NameLock { .. } => PyOSError::new_err(message),
+            E::SharedMemory { .. } | E::NameLock { .. } | E::NameHidden { .. } | E::NoProcesses { .. } => {
+                PyOSError::new_err(message)
+            }
             E::SharedMemoryGone { .. }
             | E::SharedMemoryRefused { .. }
+            | E::SharedMemoryHidden { .. }
             | E::FileChanged { .. }
             | E::FileReplaced { .. } => raise!("StaleHandleError", message),
             E::Core(error) => error.raise(),

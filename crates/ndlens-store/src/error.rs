@@ -145,6 +145,26 @@ pub enum Error {
     /// The system said no to memory that another process holds.
     #[error("cannot open the shared memory of process {process}: {source}")]
     SharedMemoryRefused { process: u32, source: io::Error },
+    /// Memory of a process that lets no other look at its descriptors.
+    #[error(
+        "cannot open the shared memory of process {process}: it is not dumpable (prctl PR_SET_DUMPABLE, or another user \
+         since it was started), so no other process can look into its /proc/{process}/fd; send copies of the arrays, or \
+         start it as the user that it runs as"
+    )]
+    SharedMemoryHidden { process: u32 },
+    /// Nobody can be found without `/proc`.
+    #[error(
+        "cannot look for the shared memory of {what}: processes find each other's in /proc, and /proc/self/fd cannot be \
+         read here: {source}"
+    )]
+    NoProcesses { what: String, source: io::Error },
+    /// A name that no other process could find.
+    #[error(
+        "cannot share under the name {name}: this process is not dumpable (prctl PR_SET_DUMPABLE, or another user since \
+         it was started), so no other process can look into its /proc/{process}/fd; share from a process that is, or \
+         without a name before forking"
+    )]
+    NameHidden { name: String, process: u32 },
     /// Bytes that are not a handle.
     #[error("damaged handle: {problem}")]
     DamagedHandle { problem: String },
@@ -183,6 +203,9 @@ impl Error {
             | Error::SharedMemory { .. }
             | Error::SharedMemoryGone { .. }
             | Error::SharedMemoryRefused { .. }
+            | Error::SharedMemoryHidden { .. }
+            | Error::NoProcesses { .. }
+            | Error::NameHidden { .. }
             | Error::DamagedHandle { .. }
             | Error::BadName { .. }
             | Error::OtherContents { .. }

@@ -72,7 +72,8 @@ impl Handle {
     /// # Errors
     ///
     /// [`Error::SharedMemoryGone`] where the process that made the handle is gone, or holds the arena no more, and no other does;
-    /// [`Error::SharedMemoryRefused`] where the system says no.
+    /// [`Error::SharedMemoryRefused`] and [`Error::SharedMemoryHidden`] where the system says no; [`Error::NoProcesses`] where
+    /// `/proc` cannot be read.
     pub fn open(&self) -> Result<Arc<Arena>> {
         if let Some(arena) = Arena::mapped(&self.id).filter(|arena| arena.is_inode(self.device, self.inode)) {
             return Ok(arena);
@@ -89,11 +90,21 @@ impl Handle {
         if let Some(arena) = others.find_map(|path| self.open_at(&path).ok().flatten()) {
             return Ok(arena);
         }
-        let process = self.process;
+        if let Err(source) = holders::check() {
+            return Err(Error::NoProcesses { what: format!("process {}", self.process), source });
+        }
         Err(match refusal {
-            Some(source) => Error::SharedMemoryRefused { process, source },
-            None => Error::SharedMemoryGone { process },
+            Some(_) if holders::is_hidden(self.process) => {
+                Error::SharedMemoryHidden { process: self.process }
+            }
+            Some(source) => Error::SharedMemoryRefused { process: self.process, source },
+            None => self.gone(),
         })
+    }
+
+    /// Why what it leads to cannot be had.
+    pub(crate) fn gone(&self) -> Error {
+        Error::SharedMemoryGone { process: self.process }
     }
 
     /// The arena, if that is what is there.
