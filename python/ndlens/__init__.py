@@ -33,7 +33,7 @@ from ._ndlens import (
     view,
     windows,
 )
-from .errors import CopyRequired, FormatError, ReadOnlyError, StaleHandleError, TruncatedError
+from .errors import CopyRequired, FormatError, MovedError, ReadOnlyError, StaleHandleError, TruncatedError
 
 __all__ = [
     "Arrays",
@@ -43,6 +43,7 @@ __all__ = [
     "FormatError",
     "Items",
     "Loader",
+    "MovedError",
     "ReadOnlyError",
     "Shards",
     "StaleHandleError",
