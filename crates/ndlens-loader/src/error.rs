@@ -307,6 +307,9 @@ pub enum Error {
         /// Those that a batch of each field has.
         expected: Vec<(usize, Access)>,
     },
+    /// A batch that another process made, damaged on its way.
+    #[error("damaged batch: a field lies in block {got}, of {blocks}")]
+    NoSuchBlock { got: usize, blocks: usize },
     /// A batch that another process made and somebody has.
     #[error("this batch was received before: what a worker sends is unpickled once")]
     AlreadyReceived,

@@ -31,6 +31,7 @@ mod shape;
 mod shards;
 mod share;
 mod store;
+mod tensor_memory;
 mod transform;
 mod view;
 mod write;
