@@ -33,6 +33,7 @@ from ._ndlens import (
     view,
     windows,
 )
+from ._subsets import split, subset
 from .errors import CopyRequired, FormatError, ReadOnlyError, StaleHandleError, TruncatedError
 
 __all__ = [
@@ -61,6 +62,8 @@ __all__ = [
     "save",
     "share",
     "shares_memory",
+    "split",
+    "subset",
     "transforms",
     "view",
     "windows",

@@ -23,6 +23,9 @@ use crate::torch_order::randperm;
 use crate::transform::{Deferred, Program, Transform, Values};
 use crate::weights::Weights;
 
+/// Items that are looked up and copied at a time: their numbers stay in the first-level cache.
+const MAX_TAKEN_ITEMS: usize = 512;
+
 /// One column of the data set: a source, its name for errors, and what becomes of its items.
 pub struct Field {
     name: String,
@@ -236,6 +239,26 @@ impl Compiled {
             .find_map(|(place, item)| Some((place, self.fail(item, error(item)?.into()))))
     }
 
+    /// Copies many items to `destination`, where [`take`](Self::take) says that they can be.
+    pub(crate) fn take_items(
+        &self,
+        take: &Take,
+        items: &[usize],
+        destination: &mut [u8],
+        stores: Stores,
+    ) -> Result<()> {
+        let nbytes = take.row_bytes();
+        let mut rows = [0; MAX_TAKEN_ITEMS];
+        for (place, some) in items.chunks(MAX_TAKEN_ITEMS).enumerate() {
+            let rows = &mut rows[..some.len()];
+            rows.copy_from_slice(some);
+            self.source.to_rows(rows);
+            let start = place * MAX_TAKEN_ITEMS * nbytes;
+            take.rows(rows, &mut destination[start..start + some.len() * nbytes], stores)?;
+        }
+        Ok(())
+    }
+
     /// The error of an item, in its place.
     pub(crate) fn fail(&self, item: usize, source: Error) -> Error {
         Error::Item { field: self.name.clone(), item, source: Box::new(source) }
@@ -277,7 +300,7 @@ pub(crate) fn compile(
             None => (program, None),
         };
         let pool = pool_for(&program, batch_size.min(items)).map_err(in_field)?;
-        let take = source.as_view().filter(|_| transforms.is_empty()).and_then(Take::new);
+        let take = source.rows().filter(|_| transforms.is_empty()).and_then(Take::new);
         let stream = Stream::new(seed, &draws_as);
         Ok(Compiled { name, draws_as, source, program, deferred, take, stream, pool })
     };
@@ -525,7 +548,8 @@ impl Loader {
     fn basis(&self) -> Basis {
         let field = |field: &Compiled| {
             let shape = field.source.item_shape().unwrap_or_else(|| ItemShape::fixed(&[]));
-            format!("{} {} {shape}", field.name, field.source.dtype())
+            let selected = field.source.fingerprint().map(|number| format!(" selected {number:016x}"));
+            format!("{} {} {shape}{}", field.name, field.source.dtype(), selected.unwrap_or_default())
         };
         Basis {
             items: self.items,

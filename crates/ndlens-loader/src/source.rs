@@ -26,8 +26,19 @@ pub trait Source: Send + Sync {
     /// What the elements are.
     fn dtype(&self) -> &DType;
 
-    /// The view whose rows along axis 0 the items are, if they are: its rows may be read without asking for each.
-    fn as_view(&self) -> Option<&View> {
+    /// The view that has the items among its rows along axis 0, if one has: its rows may be read without asking for each.
+    /// Which row an item is says [`to_rows`](Self::to_rows).
+    fn rows(&self) -> Option<&View> {
+        None
+    }
+
+    /// Replaces numbers of items, all below [`len`](Self::len), by those of the rows of [`rows`](Self::rows) that they are.
+    fn to_rows(&self, items: &mut [usize]) {
+        let _ = items;
+    }
+
+    /// What tells this source from others of its length, such as another selection of the same items: part of a run's state.
+    fn fingerprint(&self) -> Option<u64> {
         None
     }
 
@@ -128,7 +139,7 @@ impl Source for View {
         self.dtype()
     }
 
-    fn as_view(&self) -> Option<&View> {
+    fn rows(&self) -> Option<&View> {
         Some(self)
     }
 
