@@ -255,7 +255,7 @@ def test_parts_have_their_sizes_and_every_item_is_in_one() -> None:
     ]:
         got = items_of(nl.split(np.arange(N), parts, seed=1))
         assert [len(part) for part in got] == sizes
-        assert sorted(sum(got, [])) == list(range(N))
+        assert sorted(item for part in got for item in part) == list(range(N))
         assert all(part == sorted(part) for part in got)
     parts_of = [items_of(nl.split(np.arange(N), [0.8, 0.2], seed=seed)) for seed in (0, 0, 1)]
     assert parts_of[0] == parts_of[1] != parts_of[2]

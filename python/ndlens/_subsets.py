@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from . import _ndlens
@@ -129,4 +130,4 @@ def split(
     ends = [0]
     for selection in selections:
         ends.append(ends[-1] + len(selection))
-    return tuple(_select(sources, slice(*pair)) for pair in zip(ends, ends[1:], strict=False))
+    return tuple(_select(sources, slice(*pair)) for pair in pairwise(ends))

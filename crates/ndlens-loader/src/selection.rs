@@ -1,9 +1,17 @@
 //! Which items of a source are meant: what a slice, a list of numbers or a mask selects.
 //!
-//! A selection is looked up for every item of every epoch and sent to every worker, so it is small in
-//! both places. Items that are evenly spaced are three numbers. A list takes four bytes an item, as long
-//! as numbers fit; on the way, items in ascending order are one bit for each item of the span they lie
-//! in, where that is less:
+//! A selection is looked up for every item of every epoch, in any order, and sent to every worker. So it is
+//! small in both places: a look-up that misses the caches costs as much as a short row. Items that are evenly
+//! spaced are three numbers. Ascending ones that are not far apart, such as the 80 % that a split takes, are a
+//! byte each, what they are beyond the first of their block; all others four bytes, as long as numbers fit:
+//!
+//! ```text
+//!  items    3 4 6 7 .. 40 | 41 43 44 ..      blocks of 32
+//!  starts   3             | 41
+//!  offsets  0 1 3 4 .. 37 | 0  2  3  ..
+//! ```
+//!
+//! On the way, ascending items are one bit for each item of the span they lie in, where that is less:
 //!
 //! ```text
 //!  kind (1 byte) | range:  first, step, count
@@ -26,6 +34,10 @@ const BITS: u8 = 1;
 const NARROW: u8 = 2;
 const WIDE: u8 = 3;
 
+/// Items that share a start: as many as keep most of them within a byte of it where one in eight is selected, and their starts
+/// small beside them.
+const BLOCK: usize = 32;
+
 /// Numbers of items, in the order they come; one may come several times.
 #[derive(Debug, Clone)]
 pub struct Selection(Numbers);
@@ -34,7 +46,9 @@ pub struct Selection(Numbers);
 enum Numbers {
     /// `first`, `first + step`, and so on; none is below 0.
     Range { first: usize, step: isize, count: usize },
-    /// Boxed vectors, because making a shared slice of one would need as much memory again.
+    /// Where a block starts, and how far beyond that each item is.
+    Near(Arc<(Vec<usize>, Vec<u8>)>),
+    /// Vectors, because making a shared slice of one would need as much memory again.
     Narrow(Arc<Vec<u32>>),
     /// See `Narrow`.
     Wide(Arc<Vec<u64>>),
@@ -80,6 +94,23 @@ impl Selection {
         let expected = |place: usize| first.wrapping_add_signed(step.wrapping_mul(place as isize));
         if numbers.clone().take(count).enumerate().all(|(place, number)| number == expected(place)) {
             return Selection::range(first, step, count, items);
+        }
+        let mut start = 0;
+        let is_near = |(place, number): (usize, usize)| {
+            if place % BLOCK == 0 {
+                start = number;
+            }
+            number >= start && number - start <= usize::from(u8::MAX)
+        };
+        if numbers.clone().take(count).enumerate().all(is_near) {
+            let (mut starts, mut offsets) = (with_room_for(count.div_ceil(BLOCK))?, with_room_for(count)?);
+            for (place, number) in numbers.take(count).enumerate() {
+                if place % BLOCK == 0 {
+                    starts.push(number);
+                }
+                offsets.push((number - starts[place / BLOCK]) as u8);
+            }
+            return Ok(Selection(Numbers::Near(Arc::new((starts, offsets)))));
         }
         let mut next = || numbers.next().unwrap_or_else(|| panic!("fewer than {count} numbers"));
         Ok(Selection(if u32::try_from(items).is_ok() {
@@ -154,6 +185,7 @@ impl Selection {
     pub fn len(&self) -> usize {
         match &self.0 {
             Numbers::Range { count, .. } => *count,
+            Numbers::Near(near) => near.1.len(),
             Numbers::Narrow(list) => list.len(),
             Numbers::Wide(list) => list.len(),
         }
@@ -183,6 +215,7 @@ impl Selection {
                 assert!(place < *count, "place {place} of a selection of {count}");
                 first.wrapping_add_signed(step.wrapping_mul(place as isize))
             }
+            Numbers::Near(near) => near.0[place / BLOCK] + usize::from(near.1[place]),
             Numbers::Narrow(list) => list[place] as usize,
             Numbers::Wide(list) => list[place] as usize,
         }
@@ -196,6 +229,12 @@ impl Selection {
     pub fn replace(&self, places: &mut [usize]) {
         match &self.0 {
             Numbers::Range { .. } => places.iter_mut().for_each(|place| *place = self.at(*place)),
+            Numbers::Near(near) => {
+                let (starts, offsets) = &**near;
+                places.iter_mut().for_each(|place| {
+                    *place = starts[*place / BLOCK] + usize::from(offsets[*place]);
+                });
+            }
             Numbers::Narrow(list) => places.iter_mut().for_each(|place| *place = list[*place] as usize),
             Numbers::Wide(list) => places.iter_mut().for_each(|place| *place = list[*place] as usize),
         }
@@ -235,7 +274,12 @@ impl Selection {
             return Ok([&[RANGE][..], numbers.map(u64::to_le_bytes).as_flattened()].concat());
         }
         let (first, last) = (self.at(0), self.at(self.len() - 1));
-        let wide = matches!(self.0, Numbers::Wide(_));
+        let wide = match self.0 {
+            Numbers::Near(_) => {
+                u32::try_from(last).is_err() || self.iter().any(|item| u32::try_from(item).is_err())
+            }
+            _ => matches!(self.0, Numbers::Wide(_)),
+        };
         let list_len = self.len() * if wide { size_of::<u64>() } else { size_of::<u32>() };
         let span = last.wrapping_sub(first).wrapping_add(1);
         if span.div_ceil(8) < list_len && self.iter().is_sorted_by(|a, b| a < b) {
@@ -351,6 +395,29 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn items_near_each_other_take_a_byte_each_and_all_others_more() {
+        let kind = |numbers: &[usize]| match of(numbers, 1 << 34).0 {
+            Numbers::Range { .. } => "range",
+            Numbers::Near(_) => "near",
+            Numbers::Narrow(_) => "narrow",
+            Numbers::Wide(_) => "wide",
+        };
+        let near: Vec<usize> = (0..100).map(|i| i * 8 + i % 2).collect();
+        assert_eq!((kind(&near), list(&of(&near, 1000))), ("near", near.clone()));
+        let mut far = near.clone();
+        far[63] += 300;
+        assert_eq!(kind(&far), "wide");
+        assert!(matches!(of(&far, 2000).0, Numbers::Narrow(_)));
+        assert_eq!(list(&of(&far, 2000)), far);
+        assert_eq!(kind(&[5, 4, 2]), "wide");
+        assert_eq!(kind(&[5, 4, 3]), "range");
+        let high: Vec<usize> = near.iter().map(|item| item + (1 << 33)).collect();
+        assert_eq!((kind(&high), list(&of(&high, 1 << 34))), ("near", high.clone()));
+        let again = Selection::from_bytes(&of(&high, 1 << 34).to_bytes().unwrap(), 1 << 34).unwrap();
+        assert_eq!(list(&again), high);
     }
 
     #[test]
