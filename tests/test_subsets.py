@@ -139,6 +139,32 @@ def test_a_loader_takes_a_subset_as_it_takes_a_copy(field: str, num_workers: int
             assert torch.equal(a, b)
 
 
+@pytest.mark.parametrize("nbytes", [4, 12, 64, 250, 1024, 5000])
+def test_rows_are_found_in_lists_of_any_kind_whatever_their_size(nbytes: int) -> None:
+    rng = np.random.default_rng(nbytes)
+    rows = rng.integers(0, 2**31, (3000, nbytes // 4 or 1), np.int32)
+    lists = {
+        "a split": np.sort(rng.permutation(3000)[:2400]),
+        "an order": rng.permutation(3000),
+        "far apart": np.sort(rng.permutation(3000)[:41]),
+        "spaced": np.arange(2999, 0, -2),
+        "often": rng.integers(0, 3000, 2001),
+    }
+    for name, indices in lists.items():
+        for source in (rows, nl.subset(rows, slice(None, None, -1))):
+            loader = nl.Loader(
+                nl.subset(source, indices), batch_size=777, shuffle=True, num_workers=1, output="numpy"
+            )
+            expected = indices[loader.indices(0).numpy()]
+            if source is not rows:
+                expected = 2999 - expected
+            got = np.concatenate(list(loader))
+            np.testing.assert_array_equal(got, rows[expected], err_msg=name)
+        dataset = nl.torch.Dataset(nl.subset(rows, indices))
+        places = rng.integers(0, len(indices), 600).tolist()
+        np.testing.assert_array_equal(dataset[places], rows[indices[places]], err_msg=name)
+
+
 def test_transforms_draw_for_the_items_of_the_subset() -> None:
     images = np.random.default_rng(3).integers(0, 256, (30, 12, 10, 3), np.uint8)
     indices = np.array([4, 29, 4, 11, 0])

@@ -23,6 +23,7 @@
 use std::sync::Arc;
 
 use ndlens_core::View;
+use ndlens_kernels::prefetch;
 
 use crate::error::{Error, Result};
 use crate::numbers::{each_integer, flags_of};
@@ -228,7 +229,18 @@ impl Selection {
     /// Where a place is not below [`len`](Self::len).
     pub fn replace(&self, places: &mut [usize]) {
         match &self.0 {
-            Numbers::Range { .. } => places.iter_mut().for_each(|place| *place = self.at(*place)),
+            Numbers::Range { first, step, count } => {
+                assert!(
+                    places.iter().all(|place| place < count),
+                    "a place that a selection of {count} does not have"
+                );
+                match step {
+                    1 => places.iter_mut().for_each(|place| *place += first),
+                    _ => places.iter_mut().for_each(|place| {
+                        *place = first.wrapping_add_signed(step.wrapping_mul(*place as isize));
+                    }),
+                }
+            }
             Numbers::Near(near) => {
                 let (starts, offsets) = &**near;
                 places.iter_mut().for_each(|place| {
@@ -237,6 +249,22 @@ impl Selection {
             }
             Numbers::Narrow(list) => places.iter_mut().for_each(|place| *place = list[*place] as usize),
             Numbers::Wide(list) => places.iter_mut().for_each(|place| *place = list[*place] as usize),
+        }
+    }
+
+    /// Has what [`replace`](Self::replace) looks up at these places fetched.
+    pub(crate) fn prefetch(&self, places: &[usize]) {
+        match &self.0 {
+            Numbers::Range { .. } => {}
+            Numbers::Near(near) => {
+                let (starts, offsets) = &**near;
+                for &place in places {
+                    prefetch(offsets, place);
+                    prefetch(starts, place / BLOCK);
+                }
+            }
+            Numbers::Narrow(list) => places.iter().for_each(|&place| prefetch(list, place)),
+            Numbers::Wide(list) => places.iter().for_each(|&place| prefetch(list, place)),
         }
     }
 
