@@ -121,7 +121,10 @@ READ_ONLY = (
     'torch() needs writable memory, but the view is read-only; open the file with mode="c" (copy-on-write), '
     'call .copy() first, or pass readonly="allow" and never write to the tensor'
 )
-SELECTS = "selects by copying, and views never copy: index with integers, slices, ... and None"
+SELECTS = (
+    "selects by copying, and views never copy: index with integers, slices, ... and None; "
+    "v.take(indices) copies, and nl.subset(v, indices) gives items for a loader without a copy"
+)
 
 
 class Described:

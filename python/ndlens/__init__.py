@@ -32,6 +32,7 @@ from ._ndlens import (
     view,
     windows,
 )
+from ._subsets import split, subset
 from .errors import CopyRequired, FormatError, MovedError, ReadOnlyError, StaleHandleError, TruncatedError
 from .loader import Loader
 
@@ -62,6 +63,8 @@ __all__ = [
     "save",
     "share",
     "shares_memory",
+    "split",
+    "subset",
     "transforms",
     "view",
     "windows",

@@ -135,6 +135,10 @@ impl Raise for loader::Error {
             E::Core(source) => source.raise(),
             E::Kernels(source) => source.raise(),
             E::Store(source) => source.raise(),
+            E::NoSuchIndex { .. }
+            | E::SelectionShape { .. }
+            | E::SelectionDType { .. }
+            | E::MaskLength { .. } => PyIndexError::new_err(message),
             E::WorkerPanicked { .. } | E::Spawn { .. } | E::Forked => PyRuntimeError::new_err(message),
             _ => PyValueError::new_err(message),
         }
