@@ -83,8 +83,9 @@ fn extract(transform: &Bound<'_, PyAny>) -> PyResult<Transform> {
         }
         "Pad" => Transform::Pad { padding: padding(transform)?, fill: filling(transform)? },
         "RandomQuarterTurn" => {
-            let degrees: Vec<i64> = attribute("degrees")?.extract()?;
-            let turns = degrees.into_iter().map(|degrees| (degrees / 90).rem_euclid(4) as u8).collect();
+            // Python's numbers may be larger than any integer here.
+            let turn = |degrees: PyResult<Bound<'_, PyAny>>| degrees?.floor_div(90)?.rem(4)?.extract::<u8>();
+            let turns = attribute("degrees")?.try_iter()?.map(turn).collect::<PyResult<_>>()?;
             Transform::RandomQuarterTurn { turns }
         }
         "CenterCrop" => {

@@ -89,6 +89,11 @@ impl Compiler<'_> {
                 self.is_image(name, 2..=3)?;
                 not_empty(name, *height, *width)?;
                 let pads = *padding != [0; 4] || *pad_if_needed;
+                let grown = match *pad_if_needed {
+                    true => self.least.needed_padding(*padding, *height, *width),
+                    false => *padding,
+                };
+                self.least.padded(grown).addressable(&self.dtype)?;
                 let fill = self.fill(name, fill, *padding, pads)?;
                 let (height, width, padding, pad_if_needed) = (*height, *width, *padding, *pad_if_needed);
                 if !pad_if_needed {
@@ -101,6 +106,7 @@ impl Compiler<'_> {
                 self.is_image(name, 2..=3)?;
                 not_empty(name, height, width)?;
                 let pads = height > self.least.height || width > self.least.width;
+                Size { height, width }.addressable(&self.dtype)?;
                 let fill = self.fill(name, &Filling::default(), [0; 4], pads)?;
                 self.push(name, Act::CenterCrop { height, width, fill });
             }
@@ -249,12 +255,7 @@ impl Compiler<'_> {
         if !pads {
             return Ok(Fill { mode, pixel: vec![] });
         }
-        let Size { height, width } = self.least.padded(padding);
-        // Places on both sides of the edges are counted in an isize.
-        if height.max(width) > isize::MAX as usize / 2 {
-            let (shape, itemsize) = (vec![height, width], self.dtype.itemsize());
-            return Err(ndlens_core::Error::SizeOverflow { shape, itemsize }.into());
-        }
+        self.least.padded(padding).addressable(&self.dtype)?;
         if mode != Padding::Constant {
             // The others show pixels of the image, which values can be mapped from later.
             self.least.fits(transform, 1, 1)?;
