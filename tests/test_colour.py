@@ -196,12 +196,12 @@ def test_what_is_no_interval_says_so(make_transform: Any, text: str) -> None:
         (
             np.zeros((1, 4, 4, 3), np.float64),
             T.ColorJitter(0.1),
-            "colours are changed of uint8 and float32 images, got float64",
+            "ColorJitter: colours are changed of uint8 and float32 images, got float64",
         ),
         (
             np.zeros((1, 5, 5, 4), np.uint8),
             T.RandomGrayscale(),
-            "colours are changed of images with 1 or 3 channels, got 4",
+            "RandomGrayscale: colours are changed of images with 1 or 3 channels, got 4",
         ),
     ],
 )

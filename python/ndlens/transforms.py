@@ -248,7 +248,10 @@ def _interpolation(interpolation: Any) -> str:
 
 @dataclass(frozen=True, init=False, repr=False)
 class Resize(Transform):
-    """The image in another size, as torchvision's `resize` gives it, from uint8 or float32.
+    """The image in another size, as torchvision's `resize` gives it.
+
+    "bilinear" and "bicubic" take uint8 and float32; "nearest" and "nearest-exact" copy elements of any dtype, exactly:
+    masks of int64 too, which torch takes through float32.
 
     `size` is (height, width), or one number for the shorter side, where the longer one keeps its ratio to it but is at
     most `max_size`; with None, `max_size` is the longer side. `interpolation` is "nearest", "nearest-exact",

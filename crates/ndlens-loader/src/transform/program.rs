@@ -362,7 +362,7 @@ impl Step {
             }
             (Act::Resize { target, filter, unchanged }, _) => {
                 let size = target.of(size);
-                let resize = resize_to(size, unchanged, frame.channels(), *filter)?;
+                let resize = resize_to(self.name, size, unchanged, frame.channels(), *filter)?;
                 frame.resize(resize, unchanged, scratch)
             }
             (
@@ -372,7 +372,7 @@ impl Step {
                 size.fits(self.name, top.saturating_add(height), left.saturating_add(width))?;
                 frame.crop(top, left, height, width)?;
                 let size = Size { height: to_height, width: to_width };
-                let resize = resize_to(size, unchanged, frame.channels(), filter)?;
+                let resize = resize_to(self.name, size, unchanged, frame.channels(), filter)?;
                 frame.resize(resize, unchanged, scratch)
             }
             (Act::Pad { padding, fill }, _) => frame.pad(*padding, fill),
@@ -404,6 +404,13 @@ impl Step {
 }
 
 /// `unchanged` says of which dtype.
-pub(super) fn resize_to(size: Size, unchanged: &ValueMap, channels: usize, filter: Filter) -> Result<Resize> {
-    Ok(Resize::new(size.height, size.width, channels, unchanged.source(), filter)?)
+pub(super) fn resize_to(
+    transform: &'static str,
+    size: Size,
+    unchanged: &ValueMap,
+    channels: usize,
+    filter: Filter,
+) -> Result<Resize> {
+    Resize::new(size.height, size.width, channels, unchanged.source(), filter)
+        .map_err(|source| Error::InTransform { transform, source })
 }
