@@ -239,6 +239,24 @@ pub enum Error {
         "{transform} needs a floating-point dtype, got {got}; put ToDtype(\"float32\", scale=True) before it"
     )]
     NotFloat { transform: &'static str, got: String },
+    /// Values that a transform cannot compute so.
+    #[error("{transform}: {source}")]
+    InTransform { transform: &'static str, source: ndlens_kernels::Error },
+    /// A mean or std for another number of channels or features.
+    #[error(
+        "{transform} got {got} values of {name}, expected {}{hint}",
+        if *.expected <= 1 { "1".to_owned() } else { format!("1 or {expected}") }
+    )]
+    StatisticsLength {
+        transform: &'static str,
+        name: &'static str,
+        got: usize,
+        expected: usize,
+        hint: String,
+    },
+    /// A division by zero to come.
+    #[error("{transform} needs a std other than 0, got 0 at position {position}")]
+    ZeroStd { transform: &'static str, position: usize },
     /// A crop that does not fit.
     #[error(
         "{transform}({height}, {width}) is larger than the image, which has height {image_height} and width {image_width}"

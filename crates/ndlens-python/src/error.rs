@@ -134,6 +134,9 @@ impl Raise for loader::Error {
             }
             E::Core(source) => source.raise(),
             E::Kernels(source) => source.raise(),
+            E::InTransform { source, .. } => {
+                Python::attach(|py| PyErr::from_type(source.raise().get_type(py), message))
+            }
             E::Store(source) => source.raise(),
             E::NoSuchIndex { .. }
             | E::SelectionShape { .. }
