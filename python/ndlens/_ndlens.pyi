@@ -337,5 +337,8 @@ class _SentBatch:
 
 def _replay(transforms: Any, items: Any, params: Any, /) -> View: ...
 def _receive_batch(
-    handle: bytes, parts: Sequence[tuple[str, int, Sequence[int], Sequence[int]]], structure: Any, /
+    blocks: Sequence[bytes],
+    parts: Sequence[tuple[str, int, int, Sequence[int], Sequence[int]]],
+    structure: Any,
+    /,
 ) -> Any: ...

@@ -132,7 +132,9 @@ impl Raise for loader::Error {
             E::Core(source) => source.raise(),
             E::Kernels(source) => source.raise(),
             E::Store(source) => source.raise(),
-            E::WorkerPanicked { .. } | E::Spawn { .. } | E::Forked => PyRuntimeError::new_err(message),
+            E::WorkerPanicked { .. } | E::Spawn { .. } | E::Forked | E::SenderGone { .. } => {
+                PyRuntimeError::new_err(message)
+            }
             _ => PyValueError::new_err(message),
         }
     }
