@@ -388,5 +388,8 @@ class _SentBatch:
 
 def _replay(transforms: Any, items: Any, params: Any, channels: Any = None, /) -> View: ...
 def _receive_batch(
-    handle: bytes, parts: Sequence[tuple[str, int, Sequence[int], Sequence[int]]], structure: Any, /
+    blocks: Sequence[bytes],
+    parts: Sequence[tuple[str, int, int, Sequence[int], Sequence[int]]],
+    structure: Any,
+    /,
 ) -> Any: ...

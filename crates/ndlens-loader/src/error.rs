@@ -443,6 +443,11 @@ pub enum Error {
     /// A batch that another process made, damaged on its way.
     #[error("damaged batch: a field lies in block {got}, of {blocks}")]
     NoSuchBlock { got: usize, blocks: usize },
+    /// A batch whose memory went with the process that made it. In torch's words, as it is torch that starts them.
+    #[error(
+        "DataLoader worker (pid {process}) exited unexpectedly, and a batch that it had sent is gone with it"
+    )]
+    SenderGone { process: u32 },
     /// A batch that another process made and somebody has.
     #[error("this batch was received before: what a worker sends is unpickled once")]
     AlreadyReceived,

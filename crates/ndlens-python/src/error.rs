@@ -142,7 +142,9 @@ impl Raise for loader::Error {
             | E::SelectionShape { .. }
             | E::SelectionDType { .. }
             | E::MaskLength { .. } => PyIndexError::new_err(message),
-            E::WorkerPanicked { .. } | E::Spawn { .. } | E::Forked => PyRuntimeError::new_err(message),
+            E::WorkerPanicked { .. } | E::Spawn { .. } | E::Forked | E::SenderGone { .. } => {
+                PyRuntimeError::new_err(message)
+            }
             _ => PyValueError::new_err(message),
         }
     }
