@@ -120,21 +120,22 @@ def test_all_views_are_views_of_one_map(tensors: Path, archive: Path) -> None:
         assert nl.open(path)["weight"][0, 0] == 0
 
 
-def test_the_file_is_closed_with_the_last_view(tensors: Path) -> None:
-    def descriptors() -> int:
-        return len(list(Path("/proc/self/fd").iterdir()))
+def test_a_map_holds_no_descriptor_and_is_gone_with_the_last_view(tensors: Path) -> None:
+    def held() -> tuple[int, bool]:
+        descriptors = len(list(Path("/proc/self/fd").iterdir()))
+        return descriptors, str(tensors) in Path("/proc/self/maps").read_text()
 
     gc.collect()
-    before = descriptors()
+    before, _ = held()
     arrays = nl.open(tensors)
     views = [arrays["weight"], arrays["bias"]]
-    assert descriptors() == before + 1
+    assert held() == (before, True)
     del arrays
     assert views[0][1, 2] == 5
-    assert descriptors() == before + 1
+    assert held() == (before, True)
     del views
     gc.collect()
-    assert descriptors() == before
+    assert held() == (before, False)
 
 
 def test_read_write_writes_into_a_safetensors_file(tensors: Path) -> None:

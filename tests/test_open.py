@@ -265,21 +265,22 @@ def test_opening_does_not_read_the_data(path: Path) -> None:
         assert (v.nbytes, v[2**36 - 1]) == (2**39, 0.0)
 
 
-def test_files_are_closed_with_the_last_view(path: Path) -> None:
-    def descriptors() -> int:
-        return len(list(Path("/proc/self/fd").iterdir()))
+def test_maps_hold_no_descriptors_and_are_gone_with_the_last_view(path: Path) -> None:
+    def held() -> tuple[int, int]:
+        maps = Path("/proc/self/maps").read_text().count(str(path))
+        return len(list(Path("/proc/self/fd").iterdir())), maps
 
     np.save(path, np.arange(5))
     gc.collect()
-    before = descriptors()
+    before, _ = held()
     views = [nl.open(path) for _ in range(10)]
     tensors = [v[1:].torch() for v in views]
     del views
     gc.collect()
-    assert descriptors() == before + 10
+    assert held() == (before, 10)
     del tensors
     gc.collect()
-    assert descriptors() == before
+    assert held() == (before, 0)
 
 
 # Errors.

@@ -111,6 +111,11 @@ pub enum Error {
          open it again"
     )]
     Damaged { path: String },
+    /// Bytes of a file that cannot be written.
+    #[error(
+        "{path}: cannot be written: the disk is full or failing, or the file was truncated; nothing was written"
+    )]
+    Unwritable { path: String },
     /// The bytes behind a view can no longer be asked about.
     #[error("{path}: {message}")]
     Unavailable { path: String, message: String },
