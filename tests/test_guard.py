@@ -301,17 +301,22 @@ FULL_DISK = """
 
 @pytest.mark.parametrize("write", ["view.numpy()[:] = 7", "view.torch().fill_(7)"])
 def test_a_write_that_finds_the_disk_full_is_a_signal_and_never_lost(tmp_path: Path, write: str) -> None:
-    script = FULL_DISK + f"""
+    script = (
+        FULL_DISK
+        + f"""
     print("before", flush=True)
     {write}
     print("written", flush=True)
     """
+    )
     status, out, error = program(tmp_path, script)
     assert (status, out) in [(-signal.SIGBUS, "before\n"), (0, "cannot mount\n")], error
 
 
 def test_an_assignment_that_finds_the_disk_full_is_an_error_and_writes_nothing(tmp_path: Path) -> None:
-    script = FULL_DISK + """
+    script = (
+        FULL_DISK
+        + """
     for write in (lambda: view.fill(7), lambda: view.__setitem__(..., np.ones(4 << 20, np.uint8)), lambda: view[::2].fill(7)):
         try:
             write()
@@ -322,6 +327,7 @@ def test_an_assignment_that_finds_the_disk_full_is_an_error_and_writes_nothing(t
     with open(hole, "rb") as file:
         print(set(file.read((1 << 16) + 128)[128:]))
     """
+    )
     status, out, error = program(tmp_path, script)
     full = "hole: cannot be written: the disk is full or failing, or the file was truncated; nothing was written\n"
     assert (status, out) in [(0, full * 3 + "{7}\n"), (0, "cannot mount\n")], error

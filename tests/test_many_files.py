@@ -21,7 +21,9 @@ def path(tmp_path: Path) -> Path:
     return path
 
 
-def test_thousands_of_shards_open_under_a_small_limit_of_descriptors_and_load_in_workers(tmp_path: Path) -> None:
+def test_thousands_of_shards_open_under_a_small_limit_of_descriptors_and_load_in_workers(
+    tmp_path: Path,
+) -> None:
     script = """
     import resource, sys
     import numpy as np
@@ -76,7 +78,10 @@ def test_a_moved_file_is_still_the_one_that_is_asked_about(path: Path, tmp_path:
     np.save(path, np.zeros(3))
     view.verify()
     with Peer() as peer:
-        assert peer(f"pickle.loads({pickle.dumps(view)!r}).tolist() == list(range(256)) * 39 + list(range(16))") == "True"
+        assert (
+            peer(f"pickle.loads({pickle.dumps(view)!r}).tolist() == list(range(256)) * 39 + list(range(16))")
+            == "True"
+        )
     view.drop_cache()
     view.prefetch()
     os.truncate(moved, 5000)
@@ -172,7 +177,7 @@ def test_mode_c_says_what_limits_it_and_what_opens(tmp_path: Path) -> None:
     """
     path = tmp_path / "large.npy"
     text = (
-        f"{path}: cannot map 67108992 bytes: Cannot allocate memory (os error 12); mode \"c\" needs as much memory where "
+        f'{path}: cannot map 67108992 bytes: Cannot allocate memory (os error 12); mode "c" needs as much memory where '
         '`ulimit -d` or vm.overcommit_memory says so: open with mode "r", which needs none\n'
         "cannot allocate 67108864 bytes\n"
         "(1048576,) False\n"

@@ -293,6 +293,54 @@ def refused(path: Path | str, *args: Any) -> BaseException:
 
 
 @pytest.mark.parametrize(
+    ("arguments", "kind", "text"),
+    [
+        (
+            (np.uint16,),
+            TypeError,
+            'mode must be "r", "c" or "r+", got <class \'numpy.uint16\'>; nl.open takes path and mode by position, and '
+            "dtype, shape, copy, offset and strides by keyword",
+        ),
+        (
+            ((3, 4),),
+            TypeError,
+            'mode must be "r", "c" or "r+", got (3, 4); nl.open takes path and mode by position, and dtype, shape, copy, '
+            "offset and strides by keyword",
+        ),
+        (
+            ("uint16",),
+            ValueError,
+            'unknown mode "uint16": expected "r", "c" or "r+"; a dtype is given by keyword: dtype="uint16"',
+        ),
+        (
+            ("<f4",),
+            ValueError,
+            'unknown mode "<f4": expected "r", "c" or "r+"; a dtype is given by keyword: dtype="<f4"',
+        ),
+        (("w",), ValueError, 'unknown mode "w": expected "r", "c" or "r+"'),
+        (
+            ("r", np.uint16, 4),
+            TypeError,
+            "nl.open takes path and mode by position, got 4 arguments; copy, dtype, shape, offset and strides are given by "
+            "keyword",
+        ),
+    ],
+)
+def test_a_wrong_argument_by_position_says_what_is_given_by_keyword(
+    arguments: tuple[Any, ...], kind: type[Exception], text: str, path: Path
+) -> None:
+    np.save(path, np.arange(3))
+    error = refused(path, *arguments)
+    assert (type(error), str(error)) == (kind, text)
+    save: Any = nl.save
+    with pytest.raises(TypeError) as raised:
+        save(path, np.arange(3), {"format": "pt"})
+    assert str(raised.value) == (
+        "nl.save takes path and obj by position, got 3 arguments; metadata is given by keyword"
+    )
+
+
+@pytest.mark.parametrize(
     ("name", "kind", "number"),
     [
         ("missing.npy", FileNotFoundError, errno.ENOENT),

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::array_file::{ArrayFile, Format};
 use crate::checkpoint::Checkpoint;
-use crate::error::{Error, IndexProblem, Names, Result};
+use crate::error::{Error, IndexProblem, Result};
 use crate::file_handle::FileHandle;
 use crate::handle::{from_bytes, to_bytes};
 use crate::map::{self, MapMode};
@@ -245,7 +245,7 @@ impl Arrays {
 
     fn found(&self, name: &str) -> Result<(&ArrayFile, usize)> {
         self.find(name).ok_or_else(|| {
-            let has = Names(self.names().into_iter().map(str::to_owned).collect());
+            let has = self.names().into_iter().collect();
             Error::NoSuchArray { path: self.path.clone(), name: name.to_owned(), has }
         })
     }

@@ -521,13 +521,25 @@ impl fmt::Display for MapHint<'_> {
 
 /// The names of a file's arrays, as many as a message can show.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Names(pub(crate) Vec<String>);
+pub struct Names {
+    shown: Vec<String>,
+    /// How many there are besides.
+    more: usize,
+}
+
+impl<'a> FromIterator<&'a str> for Names {
+    fn from_iter<I: IntoIterator<Item = &'a str>>(names: I) -> Self {
+        const MOST: usize = 8;
+        let mut names = names.into_iter();
+        let shown = names.by_ref().take(MOST).map(str::to_owned).collect();
+        Names { shown, more: names.count() }
+    }
+}
 
 impl fmt::Display for Names {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const MOST: usize = 8;
-        let shown: Vec<_> = self.0.iter().take(MOST).map(|name| Shown(name).to_string()).collect();
-        match self.0.len().saturating_sub(MOST) {
+        let shown: Vec<_> = self.shown.iter().map(|name| Shown(name).to_string()).collect();
+        match self.more {
             _ if shown.is_empty() => f.write_str("none"),
             0 => f.write_str(&shown.join(", ")),
             more => write!(f, "{} and {more} more", shown.join(", ")),

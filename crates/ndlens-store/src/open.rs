@@ -6,7 +6,7 @@ use ndlens_core::View;
 
 use crate::array_file::Format;
 use crate::arrays::Arrays;
-use crate::error::{Error, Names, Result};
+use crate::error::{Error, Result};
 use crate::map::{self, MapMode, MappedFile};
 use crate::npy;
 use crate::placement::Section;
@@ -112,7 +112,7 @@ impl Options {
         match self.open_file(path)? {
             Opened::Array(view) => Ok(view),
             Opened::Arrays(arrays) => {
-                let has = Names(arrays.names().into_iter().map(str::to_owned).collect());
+                let has = arrays.names().into_iter().collect();
                 Err(Error::SeveralArrays { path: path.to_owned(), has })
             }
             // A file is none.

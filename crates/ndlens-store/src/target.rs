@@ -152,7 +152,7 @@ fn last_name(path: &Path) -> io::Result<&OsStr> {
     let bytes = path.as_os_str().as_bytes();
     let directory = bytes.ends_with(b"/") || bytes.ends_with(b"/.");
     path.file_name().filter(|_| !directory).ok_or_else(|| {
-        io::Error::from(if bytes.is_empty() { io::ErrorKind::NotFound } else { io::ErrorKind::IsADirectory })
+        io::Error::from_raw_os_error(if bytes.is_empty() { libc::ENOENT } else { libc::EISDIR })
     })
 }
 
