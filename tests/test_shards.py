@@ -227,7 +227,10 @@ def test_what_cannot_be_one_array_is_an_error_that_names_the_files(tmp_path: Pat
     np.savez(tmp_path / "a1.npz", x=np.zeros(3))
     with pytest.raises(nl.FormatError) as raised:
         nl.open([first, tmp_path / "a1.npz"])
-    assert str(raised.value) == f"{tmp_path}/a1.npz: holds arrays by name, expected a file of one array"
+    assert str(raised.value) == (
+        f'{tmp_path}/a1.npz: holds arrays by name ("x"), expected a file of one array; take one of each file by its '
+        "name: [nl.open(path)[NAME] for path in paths]"
+    )
 
 
 def test_no_file_is_a_file_that_was_not_found(tmp_path: Path) -> None:

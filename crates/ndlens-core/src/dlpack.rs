@@ -84,6 +84,7 @@ impl DLDataType {
     pub const FLOAT8_E5M2: u8 = 12;
     pub const FLOAT8_E5M2FNUZ: u8 = 13;
     pub const FLOAT8_E8M0FNU: u8 = 14;
+    pub const FLOAT4_E2M1FN: u8 = 17;
 }
 
 /// `DLTensor`: the array itself. Strides count elements.

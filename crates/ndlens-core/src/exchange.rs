@@ -128,11 +128,15 @@ impl View {
         if !self.is_read_only() {
             return Ok(());
         }
-        Err(Error::ReadOnly {
-            operation: "torch()",
-            hint: "open the file with mode=\"c\" (copy-on-write), call .copy() first, or pass readonly=\"allow\" and \
-                   never write to the tensor",
-        })
+        let hint = if self.buffer().is_protected() {
+            "open the file with copy=True, call .copy() first, or pass readonly=\"allow\" and never write to the tensor: \
+             here a write ends the process, since there was no memory to set aside for a private map (`ulimit -d`, \
+             vm.overcommit_memory)"
+        } else {
+            "open the file with mode=\"c\" (copy-on-write), call .copy() first, or pass readonly=\"allow\" and never write \
+             to the tensor"
+        };
+        Err(Error::ReadOnly { operation: "torch()", hint })
     }
 
     fn check_forwards(&self) -> Result<()> {
