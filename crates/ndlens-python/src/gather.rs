@@ -4,7 +4,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ndlens::loader::{Gather, Part, Randomness, Ring, Slot};
 use ndlens::{DType, Layout, View};
-use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 
@@ -141,8 +140,7 @@ pub(crate) fn receive_batch<'py>(
     let slot = Slot::receive(handle).or_raise()?;
     let len_bytes = Slot::buffer(&slot).len();
     let part = |(name, offset, shape, strides): SentPart| {
-        let dtype =
-            DType::from_name(&name).ok_or_else(|| PyTypeError::new_err(format!("unknown dtype {name:?}")))?;
+        let dtype = DType::parse(&name).or_raise()?;
         let layout = Layout::new(&shape, &strides, offset, dtype.itemsize(), len_bytes).or_raise()?;
         PyResult::Ok(Part { layout, dtype })
     };

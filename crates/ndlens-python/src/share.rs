@@ -10,10 +10,10 @@ use pyo3::exceptions::{PyTimeoutError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyMapping, PyString, PyTuple};
 
+use crate::dtype::extract_dtype;
 use crate::error::{OrRaise, in_place};
-use crate::import::{extract_view, pairs};
+use crate::import::{extract_elements, pairs};
 use crate::pickle::register_senders;
-use crate::shape;
 use crate::view::PyView;
 
 /// The first and the longest pause between two looks for a name, during which Ctrl-C waits.
@@ -125,7 +125,7 @@ pub(crate) fn empty_shared(
     dtype: &Bound<'_, PyAny>,
 ) -> PyResult<PyView> {
     register_senders(py, false)?;
-    let dtype = shape::extract_dtype(dtype)?;
+    let dtype = extract_dtype(dtype)?;
     let shape: Vec<isize> = match shape.extract() {
         Ok(size) => vec![size],
         Err(_) => shape.extract()?,
@@ -182,7 +182,7 @@ impl Arrays {
     fn extract(obj: &Bound<'_, PyAny>) -> PyResult<Self> {
         let named = |name: &Bound<'_, PyAny>, array: &Bound<'_, PyAny>| {
             let name = format!("array {}", name.repr()?);
-            extract_view(array).map_err(|error| in_place(obj.py(), &name, error))
+            extract_elements(array).map_err(|error| in_place(obj.py(), &name, error))
         };
         if obj.is_instance_of::<PyTuple>() || obj.is_instance_of::<PyList>() {
             let arrays = obj.try_iter()?.enumerate();
@@ -191,7 +191,7 @@ impl Arrays {
             return Ok(Arrays { keys, views: views.collect::<PyResult<_>>()? });
         }
         let Ok(mapping) = obj.cast::<PyMapping>() else {
-            return Ok(Arrays { keys: Keys::Single, views: vec![extract_view(obj)?] });
+            return Ok(Arrays { keys: Keys::Single, views: vec![extract_elements(obj)?] });
         };
         let pairs = pairs(mapping)?;
         let views = pairs.iter().map(|(key, array)| named(key, array)).collect::<PyResult<_>>()?;

@@ -8,9 +8,9 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyMapping, PyTuple};
 
+use crate::dtype::extract_dtype;
 use crate::error::{OrRaise, in_place};
-use crate::import::{extract_view, pairs};
-use crate::shape::extract_dtype;
+use crate::import::{extract_elements, pairs};
 use crate::shards::PyShards;
 use crate::view::PyView;
 
@@ -155,13 +155,15 @@ fn contents(obj: &Bound<'_, PyAny>) -> PyResult<Contents> {
     if let Ok(shards) = obj.cast::<PyShards>() {
         return Ok(Contents::Array(shards.get().views().to_vec()));
     }
-    let Ok(mapping) = obj.cast::<PyMapping>() else { return Ok(Contents::Array(vec![extract_view(obj)?])) };
+    let Ok(mapping) = obj.cast::<PyMapping>() else {
+        return Ok(Contents::Array(vec![extract_elements(obj)?]));
+    };
     let named = |(name, array): &(Bound<'_, PyAny>, Bound<'_, PyAny>)| {
         let name: String = name
             .extract()
             .map_err(|_| PyTypeError::new_err(format!("names of arrays must be strings, got {name:?}")))?;
-        let view =
-            extract_view(array).map_err(|error| in_place(array.py(), &format!("array {name:?}"), error))?;
+        let view = extract_elements(array)
+            .map_err(|error| in_place(array.py(), &format!("array {name:?}"), error))?;
         PyResult::Ok((name, view))
     };
     pairs(mapping)?.iter().map(named).collect::<PyResult<_>>().map(Contents::Arrays)
