@@ -20,8 +20,8 @@ import ndlens as nl
 
 Array: TypeAlias = npt.NDArray[Any]
 
-# What has a Python value when an element is named: every dtype of ndlens' table that NumPy has too, and such numbers in the
-# other byte order.
+# What has a Python value when an element is named: every dtype of ndlens' table that NumPy has too, and numbers in
+# the other byte order.
 NUMBERS = ["?", "b", "B", "h", "H", "i", "I", "l", "L", "q", "Q", "e", "f", "d", "F", "D"]
 NUMBERS += [">i2", ">u4", ">i8", ">f2", ">f4", ">f8", ">c8"]
 # What passes through as it is.

@@ -62,7 +62,7 @@ def test_numpy_agrees_on_every_name_that_it_has_too() -> None:
         ("S5", "5s", 5),
         (np.dtype("S5"), "5s", 5),
         ("<U2", "2w", 8),
-        (np.dtype([("x", "<f4"), ("y", "<i2")]), "T{=f:x:h:y:}", 6),
+        (np.dtype([("x", "<f4"), ("y", "<i2")]), "T{=f:x:@h:y:}", 6),
         (np.dtype([("x", "u1"), ("y", "<f8")], align=True), "T{B:x:xxxxxxxd:y:}", 16),
         (np.dtype("g"), "g", 16),
     ],
@@ -145,8 +145,8 @@ def test_a_cast_takes_dtypes_by_memoryviews_rules() -> None:
         view.cast("f4").cast("i8")
     for foreign in ("<f", ">f4", "2i", np.dtype(">f4"), "complex64", np.dtype("S2")):
         with pytest.raises(
-            ValueError, match="^destination format must be a native single character format, got "
+            ValueError, match=r"^destination format must be a native single character format, got "
         ):
             view.cast(foreign)
-    with pytest.raises(TypeError, match="^unknown dtype "):
+    with pytest.raises(TypeError, match=r"^unknown dtype "):
         view.cast(7)

@@ -372,7 +372,7 @@ TABLE: list[tuple[str | None, Callable[[], Any], type[Exception], str]] = [
         "UnsupportedDType",
         lambda: nl.view(records()[:1]).torch(),
         TypeError,
-        "DLPack has no dtype for T{f:x:h:y:}",
+        "DLPack has no dtype for T{=f:x:@h:y:}",
     ),
     (
         "ByteOrder",
@@ -512,7 +512,7 @@ TABLE: list[tuple[str | None, Callable[[], Any], type[Exception], str]] = [
         None,
         lambda: nl.view(records()[:1])[0],
         NotImplementedError,
-        "no Python value for dtype T{f:x:h:y:}; use .numpy() or .tobytes()",
+        "no Python value for dtype T{=f:x:@h:y:}; use .numpy() or .tobytes()",
     ),
     (
         None,

@@ -1,4 +1,4 @@
-"""Objects of other libraries that are more than their memory, or have none: refused with what to call, never misread."""
+"""Objects of other libraries that are more than their memory, or have none: refused, never misread."""
 
 from __future__ import annotations
 
@@ -21,23 +21,30 @@ import ndlens as nl
 # torch has warnings for what is new, and for what is old.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore:.torch.jit:FutureWarning")
 
+# What is not typed: private, new, or what exports a buffer before Python 3.12.
+torch_: Any = torch
+np_: Any = np
+memory: Any = memoryview
+PickleBuffer: Any = pickle.PickleBuffer
+
 COMPLEX = torch.tensor([1 + 2j, 3 - 4j])
 
 
 class Wrapper(torch.Tensor):
     """A tensor whose elements its class computes, three times those of another."""
 
-    inner: torch.Tensor
+    inner: Any
 
     @staticmethod
     def __new__(cls, inner: torch.Tensor) -> Wrapper:
-        make = torch.Tensor._make_wrapper_subclass  # type: ignore[attr-defined]
-        made: Wrapper = make(cls, inner.shape, dtype=inner.dtype)
+        made: Wrapper = torch_.Tensor._make_wrapper_subclass(cls, inner.shape, dtype=inner.dtype)
         made.inner = inner
         return made
 
     @classmethod
-    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_dispatch__(  # type: ignore[override]
+        cls, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
         return func(*[3 * a.inner if isinstance(a, Wrapper) else a for a in args], **(kwargs or {}))
 
 
@@ -45,7 +52,9 @@ class Storing(torch.Tensor):
     """As `Wrapper`, with a storage of its own, of other elements."""
 
     @classmethod
-    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_dispatch__(  # type: ignore[override]
+        cls, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
         return func(*[torch.ones(3) if isinstance(a, Storing) else a for a in args], **(kwargs or {}))
 
 
@@ -127,7 +136,8 @@ OTHER: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "nested": (
         lambda: torch.nested.nested_tensor([torch.ones(2), torch.ones(3)]),
         BufferError,
-        "a nested tensor holds tensors of different shapes; call .to_padded_tensor(padding), or give its parts to nl.ragged",
+        "a nested tensor holds tensors of different shapes; "
+        "call .to_padded_tensor(padding), or give its parts to nl.ragged",
     ),
     "nested, jagged": (
         lambda: torch.nested.nested_tensor([torch.ones(2), torch.ones(3)], layout=torch.jagged),
@@ -143,13 +153,14 @@ OTHER: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "fake": (
         fake,
         BufferError,
-        "a FakeTensor computes its elements (__torch_dispatch__): its memory does not hold them; it stands for a tensor "
-        "that is not there: view that one",
+        "a FakeTensor computes its elements (__torch_dispatch__): its memory does not hold them; "
+        "it stands for a tensor that is not there: view that one",
     ),
     "masked": (
         masked_tensor,
         BufferError,
-        "a MaskedTensor computes its elements (__torch_dispatch__): its memory does not hold them; call .to_tensor(value)",
+        "a MaskedTensor computes its elements (__torch_dispatch__): its memory does not hold them; "
+        "call .to_tensor(value)",
     ),
     "a wrapper": (
         lambda: Wrapper(torch.ones(3)),
@@ -176,14 +187,14 @@ OTHER: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "freed": (
         freed,
         BufferError,
-        "a tensor without its data needs 24 bytes of a storage of 0; it was freed or resized: view the tensor while it is "
-        "whole",
+        "a tensor without its data needs 24 bytes of a storage of 0; "
+        "it was freed or resized: view the tensor while it is whole",
     ),
     "cut": (
         resized,
         BufferError,
-        "a tensor without its data needs 24 bytes of a storage of 8; it was freed or resized: view the tensor while it is "
-        "whole",
+        "a tensor without its data needs 24 bytes of a storage of 8; "
+        "it was freed or resized: view the tensor while it is whole",
     ),
     "half-precision complex": (
         lambda: torch.zeros(3, dtype=torch.complex32),
@@ -191,7 +202,7 @@ OTHER: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
         "ndlens has no dtype for torch.complex32; torch.view_as_real(tensor) has its parts",
     ),
     "4 bits, which DLPack calls uint8": (
-        lambda: torch.zeros(3, dtype=torch.uint8).view(torch.uint4),
+        lambda: torch.zeros(3, dtype=torch.uint8).view(torch_.uint4),
         TypeError,
         "ndlens has no dtype for torch.uint4; tensor.view(torch.uint8) has its bytes",
     ),
@@ -323,7 +334,7 @@ def test_a_subclass_that_stores_its_elements_is_viewed() -> None:
 
 
 def test_a_read_only_tensor_of_torch_stays_read_only() -> None:
-    from torch.utils.dlpack import ReadOnlyTensorWrapper  # type: ignore[attr-defined]
+    from torch.utils.dlpack import ReadOnlyTensorWrapper
 
     tensor = torch.arange(3.0)
     assert nl.view(ReadOnlyTensorWrapper(tensor)).readonly
@@ -347,8 +358,8 @@ def test_a_tensor_of_another_layout_is_viewed_as_far_as_its_storage_reaches() ->
 
 # NumPy
 
-MASKED = np.ma.masked_array([1, 2, 3], mask=[0, 1, 0])
-RECORDS = np.ma.array([(1, 2.0)], mask=[(0, 1)], dtype=[("a", "i4"), ("b", "f4")])
+MASKED: Any = np.ma.masked_array([1, 2, 3], mask=[False, True, False])
+RECORDS: Any = np_.ma.array([(1, 2.0)], mask=[(False, True)], dtype=[("a", "i4"), ("b", "f4")])
 NO_MASK = (
     "a MaskedArray has a mask, which a view of its memory would lose; "
     "call .filled(value), or take .data to go without the mask"
@@ -364,9 +375,9 @@ NO_MASK = (
         MASKED.astype(">i2"),
         RECORDS,
         np.ma.masked_array([1, 2]),
-        memoryview(MASKED),
-        memoryview(memoryview(MASKED)[1:]),
-        pickle.PickleBuffer(MASKED),
+        memory(MASKED),
+        memory(memory(MASKED)[1:]),
+        PickleBuffer(MASKED),
         MASKED.view(np.ma.MaskedArray),
     ],
     ids=repr,
@@ -387,7 +398,7 @@ def test_a_mask_is_not_dropped_where_a_copy_is_made(tmp_path: Path) -> None:
 
 def test_a_masked_array_of_an_extension_dtype_keeps_its_mask() -> None:
     ml_dtypes = pytest.importorskip("ml_dtypes")
-    masked = np.ma.masked_array(np.zeros(2, ml_dtypes.bfloat16), mask=[0, 1])
+    masked = np.ma.masked_array(np.zeros(2, ml_dtypes.bfloat16), mask=[False, True])
     with pytest.raises(BufferError, match="has a mask, which a view of its memory would lose"):
         nl.view(masked)
 
@@ -424,7 +435,7 @@ def test_a_unit_is_never_dropped() -> None:
     length = np.arange(3.0).view(Quantity)
     mass = np.arange(3.0).view(Unyt)
     mass.units = "kg"
-    for array, unit in ((length, "m"), (memoryview(length), "m"), (mass, "kg")):
+    for array, unit in ((length, "m"), (memory(length), "m"), (mass, "kg")):
         name = "Unyt" if unit == "kg" else "Quantity"
         with pytest.raises(BufferError) as caught:
             nl.view(array)
@@ -448,7 +459,9 @@ def test_arrays_of_harmless_subclasses_are_viewed(tmp_path: Path) -> None:
         meta: dict[str, str]
         unit: str | None = None
 
-    records = np.rec.array([(1, 2.0, 3), (4, 5.0, 6)], dtype=[("mask", "i4"), ("unit", "f4"), ("units", "i2")])
+    records = np.rec.array(
+        [(1, 2.0, 3), (4, 5.0, 6)], dtype=[("mask", "i4"), ("unit", "f4"), ("units", "i2")]
+    )
     mapped = np.memmap(tmp_path / "x", np.uint8, "w+", shape=(3,))
     for array in (np.zeros(3).view(Picture), np.matrix([[1, 2]]), records, mapped, np.float32(3)):
         assert nl.view(array).numpy().tolist() == array.tolist()
@@ -553,7 +566,7 @@ FOREIGN: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "a list": (lambda _: [1, 2], "list; numpy.asarray(..) makes an array of it"),
     "a range": (lambda _: range(2), "range; numpy.asarray(..) makes an array of it"),
-    "a generator": (lambda _: (i for i in ()), "generator; numpy.asarray(list(..)) makes an array of it"),
+    "a generator": (lambda _: (i for i in [1]), "generator; numpy.asarray(list(..)) makes an array of it"),
     "a path": (lambda path: path, "pathlib.PosixPath; nl.open(path) opens a file"),
     "nothing": (lambda _: None, "NoneType"),
 }
@@ -699,7 +712,7 @@ class OldInC(Old):
         def __get__(self, obj: Any, kind: Any) -> Any:
             return iter([nl.view(bytearray(b"abc")).__dlpack__()]).__next__
 
-    __dlpack__ = Method()  # type: ignore[assignment]
+    __dlpack__ = Method()
 
 
 class Forwarding(Old):

@@ -80,7 +80,13 @@ def test_a_dtype_without_a_typestr_of_ours_is_not_told(dtype: np.dtype[Any]) -> 
 def test_text_and_records_that_are_only_described_are_viewed_where_they_lie(dtype: np.dtype[Any]) -> None:
     for array in layouts(dtype):
         assert_same(nl.view(Described(array)), array)
-        assert_same(nl.view(DescribedInC(array)), array)
+        in_c = nl.view(DescribedInC(array))
+        if dtype.names is None:
+            assert_same(in_c, array)
+        else:
+            # NumPy clears the flags of records, so that they are raw bytes that may not be written.
+            assert (in_c.dtype, in_c.shape, in_c.readonly) == (f"{array.itemsize}x", array.shape, True)
+            assert in_c.tobytes() == array.tobytes()
 
 
 class DescribedInC:
@@ -251,13 +257,14 @@ def test_an_array_in_a_buffer_stays_inside_of_it() -> None:
 
 
 def test_an_image_of_pillow_is_viewed_as_numpy_sees_it() -> None:
-    for mode, shape in (
+    modes: list[tuple[str, tuple[int, ...]]] = [
         ("RGB", (3, 5, 3)),
         ("RGBA", (3, 5, 4)),
         ("L", (3, 5)),
         ("I;16", (3, 5)),
         ("F", (3, 5)),
-    ):
+    ]
+    for mode, shape in modes:
         image = Image.new(mode, (5, 3))
         if mode != "I;16":
             image.putpixel((2, 1), 1 if shape == (3, 5) else tuple(range(shape[2])))

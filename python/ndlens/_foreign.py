@@ -22,7 +22,10 @@ def refuse(what: str, why: str, hint: str) -> BufferError:
 
 
 def check_whole(exporter: Any) -> None:
-    """Raises `BufferError` where an object's buffer is only a part of what it means: masked, with a unit, or a time."""
+    """Raises `BufferError` where a buffer is only a part of what its object means.
+
+    Masked arrays, arrays with a unit and scalars that count time are such objects.
+    """
     numpy = sys.modules.get("numpy")
     if numpy is None or not isinstance(exporter, (numpy.ndarray, numpy.generic)):
         return
@@ -51,11 +54,12 @@ def check_whole(exporter: Any) -> None:
 
 
 def unexported(array: Any) -> str | None:
-    """Why NumPy exports no buffer of an array of this dtype, and what to do about it; None where we do not know better."""
-    dtype = getattr(array, "dtype", None)
+    """Why NumPy exports no buffer of an array, and what to do about it; None where the reason is unknown."""
+    dtype: Any = getattr(array, "dtype", None)
     kind = getattr(dtype, "kind", None)
     if kind in ("M", "m"):
-        return f'{dtype} counts time, which no buffer has a format for; view the integers that count it: array.view("i8")'
+        hint = 'view the integers that count it: array.view("i8")'
+        return f"{dtype} counts time, which no buffer has a format for; {hint}"
     if kind == "T":
         return f'{dtype} keeps its text elsewhere; copy it to text of one length: array.astype("U")'
     times = [name for name in getattr(dtype, "names", None) or () if dtype[name].base.kind in ("M", "m")]

@@ -68,8 +68,11 @@ impl View {
             return Ok(Some(false));
         }
         let (mut a, mut b) = (self.packed_bytes()?, other.packed_bytes()?);
-        for bytes in [own.is_some().then_some(&mut a), others.is_some().then_some(&mut b)] {
-            bytes.into_iter().for_each(|bytes| dtype.swap_bytes(bytes));
+        if own.is_some() {
+            dtype.swap_bytes(&mut a);
+        }
+        if others.is_some() {
+            dtype.swap_bytes(&mut b);
         }
         Ok(Some(match FloatBits::of(dtype) {
             Some(floats) => floats.equal(&a, &b),

@@ -41,18 +41,21 @@ pub(crate) fn is_plain(class: &Bound<'_, PyType>) -> bool {
     is_ndarray
 }
 
-/// Refuses the buffer of an object whose memory is only a part of what it means. A `memoryview`
-/// means what its object does.
-pub(crate) fn check_whole(exporter: Bound<'_, PyAny>) -> PyResult<()> {
-    let py = exporter.py();
+/// The object that exports a buffer in the end: that of a `memoryview`, which means what its object does.
+pub(crate) fn origin(exporter: Bound<'_, PyAny>) -> PyResult<Bound<'_, PyAny>> {
     let mut exporter = exporter;
     while let Ok(memory) = exporter.cast::<PyMemoryView>() {
         exporter = memory.getattr("obj")?;
     }
-    if is_plain(&exporter.get_type()) {
+    Ok(exporter)
+}
+
+/// Refuses the buffer of an object whose memory is only a part of what it means.
+pub(crate) fn check_whole(origin: &Bound<'_, PyAny>) -> PyResult<()> {
+    if is_plain(&origin.get_type()) {
         return Ok(());
     }
-    call(py, "check_whole", (exporter,)).map(drop)
+    call(origin.py(), "check_whole", (origin,)).map(drop)
 }
 
 /// What to ask for a DLPack capsule in place of an object.

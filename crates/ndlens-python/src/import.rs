@@ -14,8 +14,9 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyMapping;
 
+use crate::dtype::extract_dtype;
 use crate::error::OrRaise;
-use crate::foreign::{Copies, check_whole, is_plain, is_torch, no_array, strided, unexported};
+use crate::foreign::{Copies, check_whole, is_plain, is_torch, no_array, origin, strided, unexported};
 use crate::view::PyView;
 use crate::{dlpack, exchange, interface};
 
@@ -154,10 +155,16 @@ pub(crate) fn extract_buffer(obj: &Bound<'_, PyAny>) -> PyResult<View> {
 fn view_of(obj: &Bound<'_, PyAny>, taken: PyResult<BufferExport>) -> PyResult<View> {
     match taken {
         Ok(export) => {
-            if let Some(exporter) = export.exporter(obj.py()) {
-                check_whole(exporter.into_bound(obj.py()))?;
+            let Some(exporter) = export.exporter(obj.py()) else { return export.into_view() };
+            let origin = origin(exporter.into_bound(obj.py()))?;
+            check_whole(&origin)?;
+            let view = export.into_view()?;
+            // Of one record NumPy does not say whether it is padded, and cannot read its own format.
+            let is_record = view.len() <= 1 && view.dtype().name().starts_with("T{");
+            match if is_record { origin.getattr_opt("dtype")? } else { None } {
+                Some(dtype) => view.reinterpret(extract_dtype(&dtype)?).or_raise(),
+                None => Ok(view),
             }
-            export.into_view()
         }
         Err(error) => extension_array(obj)?.ok_or_else(|| unexported(obj, error)),
     }

@@ -138,13 +138,11 @@ fn dtype_of_typestr(typestr: &str) -> PyResult<DType> {
 impl Elements {
     /// The strides in bytes, those of packed elements where none were told.
     fn strides(&self) -> PyResult<Vec<isize>> {
-        match &self.strides {
-            Some(strides) => Ok(strides.clone()),
-            None => {
-                let packed = Layout::contiguous(&self.shape, self.dtype.itemsize(), Order::C).or_raise()?;
-                Ok(packed.strides().to_vec())
-            }
+        if let Some(strides) = &self.strides {
+            return Ok(strides.clone());
         }
+        let packed = Layout::contiguous(&self.shape, self.dtype.itemsize(), Order::C).or_raise()?;
+        Ok(packed.strides().to_vec())
     }
 
     /// A view of elements `offset` bytes into the buffer that an object exports.
