@@ -57,6 +57,12 @@ def addresses(view: nl.View) -> tuple[int, int]:
 # The mapping.
 
 
+def test_ipython_completes_the_names_of_arrays(tensors: Path, archive: Path) -> None:
+    for path in (tensors, archive):
+        arrays = nl.open(path)
+        assert arrays._ipython_key_completions_() == list(arrays)
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_a_safetensors_file_is_a_mapping_of_its_tensors(mode: Any, tensors: Path) -> None:
     arrays = nl.open(tensors, mode)

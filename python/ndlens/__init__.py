@@ -8,6 +8,7 @@
 
 import typing as _typing
 
+from . import _foreign as _foreign
 from . import transforms
 from ._arrays import Arrays
 from ._ndlens import (
@@ -72,6 +73,10 @@ __all__ = [
 
 if _typing.TYPE_CHECKING:
     from . import torch as torch
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), "torch"})
 
 
 def __getattr__(name: str) -> _typing.Any:

@@ -68,6 +68,10 @@ class Arrays(Mapping[str, View]):
     def __len__(self) -> int:
         return len(self._file)
 
+    def _ipython_key_completions_(self) -> list[str]:
+        """The names that IPython and Jupyter offer after `arrays["`."""
+        return list(self)
+
     def __reduce__(self) -> tuple[Callable[..., Arrays], tuple[Any, ...]]:
         handle = self._file.handle() if isinstance(self._file, _ArrayFile) else None
         if handle is None:

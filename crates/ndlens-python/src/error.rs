@@ -48,9 +48,13 @@ impl Raise for ndlens::Error {
             | E::AxisOutOfBounds { .. } => PyIndexError::new_err(message),
             E::CopyRequired { .. } => raise!("CopyRequired", message),
             E::ReadOnly { .. } => raise!("ReadOnlyError", message),
-            E::UnsupportedDType { .. } | E::DTypeMismatch { .. } | E::PythonObjects { .. } => {
-                PyTypeError::new_err(message)
-            }
+            E::UnsupportedDType { .. }
+            | E::ByteOrder { .. }
+            | E::UnknownDType { .. }
+            | E::AmbiguousDType { .. }
+            | E::DateTime { .. }
+            | E::DTypeMismatch { .. }
+            | E::PythonObjects { .. } => PyTypeError::new_err(message),
             E::InvalidDLPack { .. } | E::OutOfBuffer { .. } => PyBufferError::new_err(message),
             E::OutOfMemory { .. } => PyMemoryError::new_err(message),
             E::Moved { .. } => raise!("MovedError", message),

@@ -188,7 +188,7 @@ impl PyView {
     fn __array_interface__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let view = self.view()?;
         check_in_place(&view)?;
-        let typestr = view.dtype().typestr().ok_or_else(|| {
+        let typestr = view.dtype().to_typestr().ok_or_else(|| {
             PyAttributeError::new_err(format!("the array interface has no typestr for {}", view.dtype()))
         })?;
         let interface = PyDict::new(py);

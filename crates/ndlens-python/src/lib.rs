@@ -6,12 +6,14 @@ mod channels;
 mod claim;
 mod destination;
 mod dlpack;
+mod dtype;
 mod element;
 mod epoch;
 mod error;
 mod exchange;
 mod export;
 mod fields;
+mod foreign;
 mod gather;
 mod handoff;
 mod import;
@@ -65,7 +67,7 @@ fn _ndlens(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(share::share, module)?)?;
     module.add_function(wrap_pyfunction!(share::empty_shared, module)?)?;
     module.add_function(wrap_pyfunction!(share::attach, module)?)?;
-    module.add_function(wrap_pyfunction!(shape::dtype_name, module)?)?;
+    module.add_function(wrap_pyfunction!(dtype::dtype_name, module)?)?;
     // Not `add_class` and `add_function`, which would list them as public.
     module.setattr("_Loader", module.py().get_type::<loader::PyLoader>())?;
     module.setattr("_Gatherer", module.py().get_type::<gather::PyGatherer>())?;

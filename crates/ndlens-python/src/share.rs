@@ -10,11 +10,11 @@ use pyo3::exceptions::{PyTimeoutError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyMapping, PyString, PyTuple};
 
+use crate::dtype::extract_dtype;
 use crate::error::{OrRaise, in_place};
-use crate::import::{extract_view, pairs};
+use crate::import::{extract_elements, pairs};
 use crate::items::PyItems;
 use crate::pickle::register_senders;
-use crate::shape;
 use crate::shards::PyShards;
 use crate::share_items::{self, Part};
 use crate::view::PyView;
@@ -134,7 +134,7 @@ pub(crate) fn empty_shared(
     dtype: &Bound<'_, PyAny>,
 ) -> PyResult<PyView> {
     register_senders(py, false)?;
-    let dtype = shape::extract_dtype(dtype)?;
+    let dtype = extract_dtype(dtype)?;
     let shape: Vec<isize> = match shape.extract() {
         Ok(size) => vec![size],
         Err(_) => shape.extract()?,
@@ -212,7 +212,7 @@ fn extract_part(array: &Bound<'_, PyAny>) -> PyResult<Part> {
     if let Ok(shards) = array.cast::<PyShards>() {
         return Ok(Part::Rows(shards.get().source()));
     }
-    extract_view(array).map(Part::View)
+    extract_elements(array).map(Part::View)
 }
 
 impl Keys {

@@ -11,11 +11,11 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyMapping, PyString, PyTuple};
 
+use crate::dtype::extract_dtype;
 use crate::error::{OrRaise, Raise, in_place};
-use crate::import::{extract_view, pairs};
+use crate::import::{extract_elements, pairs};
 use crate::items::PyItems;
 use crate::ragged::ragged;
-use crate::shape::extract_dtype;
 use crate::shards::PyShards;
 use crate::view::PyView;
 
@@ -265,7 +265,9 @@ fn contents(obj: &Bound<'_, PyAny>) -> PyResult<Contents> {
     if let Ok(items) = obj.cast::<PyItems>() {
         return Ok(Contents::Items(named_items(items)));
     }
-    let Ok(mapping) = obj.cast::<PyMapping>() else { return Ok(Contents::Array(vec![extract_view(obj)?])) };
+    let Ok(mapping) = obj.cast::<PyMapping>() else {
+        return Ok(Contents::Array(vec![extract_elements(obj)?]));
+    };
     let named = |(name, array): &(Bound<'_, PyAny>, Bound<'_, PyAny>)| {
         let name: String = name
             .extract()
@@ -273,8 +275,8 @@ fn contents(obj: &Bound<'_, PyAny>) -> PyResult<Contents> {
         if let Ok(items) = array.cast::<PyItems>() {
             return Ok((name, named_items(items)));
         }
-        let view =
-            extract_view(array).map_err(|error| in_place(array.py(), &format!("array {name:?}"), error))?;
+        let view = extract_elements(array)
+            .map_err(|error| in_place(array.py(), &format!("array {name:?}"), error))?;
         PyResult::Ok((name, view.into()))
     };
     pairs(mapping)?.iter().map(named).collect::<PyResult<_>>().map(Contents::Arrays)

@@ -1,14 +1,13 @@
 //! The transforms of `ndlens.transforms`, extracted.
 
-use ndlens::DType;
 use ndlens::kernels::{Filter, Interpolation};
 use ndlens::loader::{Convention, Erasure, Filling, Interval, Padding, Target, Transform};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyType};
 
+use crate::dtype::extract_dtype;
 use crate::error::{OrRaise, in_place};
-use crate::shape::unknown_dtype;
 
 /// A list of transforms, ours or torchvision's, and whose they are.
 pub(crate) fn extract_list(transforms: &Bound<'_, PyAny>) -> PyResult<(Vec<Transform>, Convention)> {
@@ -97,12 +96,10 @@ fn extract(transform: &Bound<'_, PyAny>) -> PyResult<Transform> {
         }
         "RandomHorizontalFlip" => Transform::RandomHorizontalFlip { p: attribute("p")?.extract()? },
         "RandomVerticalFlip" => Transform::RandomVerticalFlip { p: attribute("p")?.extract()? },
-        "ToDtype" => {
-            let name: String = attribute("dtype")?.extract()?;
-            let dtype = DType::from_name(&name)
-                .ok_or_else(|| PyValueError::new_err(format!("ToDtype: {}", unknown_dtype(&name))))?;
-            Transform::ToDtype { dtype, scale: attribute("scale")?.extract()? }
-        }
+        "ToDtype" => Transform::ToDtype {
+            dtype: extract_dtype(&attribute("dtype")?)?,
+            scale: attribute("scale")?.extract()?,
+        },
         "Normalize" => {
             Transform::Normalize { mean: attribute("mean")?.extract()?, std: attribute("std")?.extract()? }
         }
