@@ -502,7 +502,9 @@ impl Epoch {
         let counts = |tracker: &Arc<Tracker>| {
             let state = shared.lock();
             let reached = shared.reached(&state, state.taken);
-            Receipt { tracker: Arc::clone(tracker), reached, note }
+            // With the last batch of all ranks the sampler is at its end.
+            let at_end = state.feed.as_ref().filter(|_| reached.is_none()).and_then(Feed::end_note);
+            Receipt { tracker: Arc::clone(tracker), reached, note: at_end.unwrap_or(note) }
         };
         batch.receipt = tracker.map(counts);
         Ok(batch)

@@ -32,6 +32,8 @@ pub struct Sampling {
     /// Whether the sampler itself goes on from the place that a state says. Else it starts anew, and what comes before that place is
     /// passed over.
     pub resumes: bool,
+    /// Of one that goes on, the first numbers that it gave, as far as they are known: ranks that come short take them again.
+    pub head: Vec<i64>,
     /// What a state keeps until a batch is handed out.
     pub note: Option<Note>,
 }
@@ -95,7 +97,14 @@ impl Feed {
             Some(expected) if config.batch_size > items => shard.largest_share(expected).max(items).max(1),
             _ => usize::MAX,
         };
+        let choices = subset.as_ref().map_or(items, |subset| subset.len());
+        let item = |&number: &i64| {
+            let number = usize::try_from(number).ok().filter(|&number| number < choices)?;
+            Some(subset.as_ref().map_or(number, |subset| subset[number]))
+        };
+        let head = sampling.head.iter().take(shard.world_size).filter_map(item).collect();
         Ok(Feed {
+            head,
             subset,
             items,
             shard,
@@ -105,7 +114,6 @@ impl Feed {
             expected: sampling.expected,
             is_cut: most < config.batch_size,
             read: if sampling.resumes { start } else { 0 },
-            head: vec![],
             own: VecDeque::new(),
             held: None,
             notes: VecDeque::new(),
@@ -132,7 +140,15 @@ impl Feed {
             return self.start - self.read;
         }
         let (read, round) = (self.read - self.start, self.round());
-        if read >= round.saturating_mul(batches) { 0 } else { round - read % round }
+        // The last batch waits for the end, so that what a state keeps of the sampler then is what it is at its end.
+        let rounds = batches.saturating_add(usize::from(self.expects_end_after(batches)));
+        if read >= round.saturating_mul(rounds) { 0 } else { round - read % round }
+    }
+
+    /// Whether this many batches are all, by what the sampler said. One that gives more than it said is not at its end.
+    fn expects_end_after(&self, batches: usize) -> bool {
+        let left = self.expected.filter(|&expected| expected >= self.read).map(|places| places - self.start);
+        left.is_some_and(|left| self.shard.is_over(batches, left, self.batch_size, self.drop_last))
     }
 
     /// Takes what was read, no more than [`to_read`](Self::to_read) says; all of it or, after an error, nothing.
@@ -263,15 +279,14 @@ impl Feed {
 
     /// The first place that no rank has taken once each has taken this many batches; None where that is all.
     pub(crate) fn reached(&self, batches: usize) -> Option<usize> {
-        let places = match &self.end {
-            Some(End::Whole(_)) => Some(self.read),
-            Some(End::Failed) => None,
-            // A sampler that gives more than it said is not at its end.
-            None => self.expected.filter(|&expected| expected >= self.read),
+        let is_over = match &self.end {
+            Some(End::Whole(_)) => {
+                self.shard.is_over(batches, self.read - self.start, self.batch_size, self.drop_last)
+            }
+            Some(End::Failed) => false,
+            None => self.expects_end_after(batches),
         };
-        let left = places.map(|places| places.saturating_sub(self.start));
-        let size = self.batch_size;
-        if left.is_some_and(|left| self.shard.is_over(batches, left, size, self.drop_last)) {
+        if is_over {
             return None;
         }
         Some(self.round().saturating_mul(batches).saturating_add(self.start).min(self.read))

@@ -635,6 +635,12 @@ impl Loader {
         self.position.next().epoch
     }
 
+    /// The number of batches, for this rank, in the epoch that [`start_epoch`](Self::start_epoch) starts, where its order has so many
+    /// places: fewer than [`batches_of`](Self::batches_of) where it goes on from a state.
+    pub fn next_batches_of(&self, shard: Shard, places: usize) -> usize {
+        self.batches_of(shard, places.saturating_sub(self.position.next().place))
+    }
+
     /// Makes `epoch` the one that [`start_epoch`](Self::start_epoch) starts; from its start on, unless it is the one that a state says.
     pub fn set_epoch(&self, epoch: u32) {
         self.position.set_next_epoch(epoch);
@@ -658,9 +664,18 @@ impl Loader {
     ///
     /// What [`State::check`] says.
     pub fn load_state(&self, state: &State) -> Result<()> {
-        state.check(&self.basis(), (!self.is_sampled).then(|| self.places()))?;
+        self.check_state(state)?;
         self.position.set(Point { epoch: state.epoch, place: state.start, note: state.note.clone() });
         Ok(())
+    }
+
+    /// Whether [`load_state`](Self::load_state) takes this state.
+    ///
+    /// # Errors
+    ///
+    /// What [`State::check`] says.
+    pub fn check_state(&self, state: &State) -> Result<()> {
+        state.check(&self.basis(), (!self.is_sampled).then(|| self.places()))
     }
 
     fn order_name(&self) -> &'static str {

@@ -5,6 +5,7 @@
 //! A fork may copy the lock while a thread that stays behind holds it, for good. So a forked process has a position of its own, which
 //! starts from what the fork left.
 
+use std::mem;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 
@@ -24,8 +25,25 @@ struct Stand {
     run: u64,
     /// The epoch in hand and the first place of its order that is not taken, until all of it is.
     in_hand: Option<Point>,
+    /// Batches of the epoch in hand that were handed out since it began here.
+    handed_out: usize,
+    /// Whether the epoch in hand, or the next one, goes on from a state that was loaded.
+    resumed: bool,
     /// The epoch to begin next, and the place to begin it at.
     next: Point,
+}
+
+impl Stand {
+    /// What a look at a resumed epoch left of it: where at most one batch was taken since the state was loaded, the next iterator
+    /// goes on with the epoch. A preview of a batch would else lose the rest.
+    fn previewed(&self) -> Option<Point> {
+        self.in_hand.clone().filter(|_| self.resumed && self.handed_out <= 1)
+    }
+
+    /// What is begun next.
+    fn upcoming(&self) -> Point {
+        self.previewed().unwrap_or_else(|| self.next.clone())
+    }
 }
 
 /// Shared by a loader and its epochs.
@@ -77,36 +95,47 @@ impl Position {
         self.own(std::process::id()).stand.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes it what is begun next.
-    fn set_next(&self, stand: &mut Stand, next: Point) {
+    /// Makes it what is begun next, and gives what was, for the caller to drop without the lock: what a note keeps may be somebody
+    /// else's, whose end may come back here.
+    #[must_use]
+    fn set_next(&self, stand: &mut Stand, next: Point) -> Point {
         self.own(std::process::id()).next_epoch.store(next.epoch, Ordering::Relaxed);
-        stand.next = next;
+        mem::replace(&mut stand.next, next)
     }
 
     /// The epoch to begin, and its first place, which is now in hand; `note` is what a state keeps there, if it is more than was kept
     /// before.
     pub(crate) fn begin(self: &Arc<Self>, note: Option<Note>) -> (u32, usize, Tracker) {
         let mut stand = self.lock();
+        let previewed = stand.previewed();
+        // Once a resumed epoch is over, or left after more than a look, the run goes on as any other.
+        stand.resumed &= previewed.is_some() || stand.in_hand.is_none();
         stand.run += 1;
-        let mut begun = stand.next.clone();
+        stand.handed_out = 0;
+        let mut begun = previewed.unwrap_or_else(|| stand.next.clone());
         begun.note = note.or(begun.note);
         let (epoch, start) = (begun.epoch, begun.place);
-        self.set_next(&mut stand, Point { epoch: epoch.wrapping_add(1), place: 0, note: None });
-        stand.in_hand = Some(begun);
+        let next = self.set_next(&mut stand, Point { epoch: epoch.wrapping_add(1), place: 0, note: None });
+        let in_hand = stand.in_hand.replace(begun);
         let tracker = Tracker { position: Arc::clone(self), run: stand.run, epoch };
+        drop(stand);
+        drop((next, in_hand));
         (epoch, start, tracker)
     }
 
     /// What is begun next.
     pub(crate) fn next(&self) -> Point {
-        self.lock().next.clone()
+        self.lock().upcoming()
     }
 
     /// Makes `epoch` the one to begin next. One that is to be resumed is still resumed.
     pub(crate) fn set_next_epoch(&self, epoch: u32) {
         let mut stand = self.lock();
-        if stand.next.epoch != epoch {
-            self.set_next(&mut stand, Point { epoch, ..Point::default() });
+        if stand.upcoming().epoch != epoch {
+            stand.resumed = false;
+            let before = self.set_next(&mut stand, Point { epoch, ..Point::default() });
+            drop(stand);
+            drop(before);
         }
     }
 
@@ -120,11 +149,11 @@ impl Position {
     pub(crate) fn set(&self, point: Point) {
         let mut stand = self.lock();
         stand.run += 1;
-        let before = stand.in_hand.take();
-        self.set_next(&mut stand, point);
-        // What goes with it may call others, who may come back here.
+        let in_hand = stand.in_hand.take();
+        stand.resumed = true;
+        let next = self.set_next(&mut stand, point);
         drop(stand);
-        drop(before);
+        drop((next, in_hand));
     }
 }
 
@@ -143,23 +172,28 @@ impl Tracker {
         if stand.run != self.run {
             return;
         }
-        let further = |point: &Point| place.is_none_or(|place| place > point.place);
+        let mut note = note;
         let before = match place {
-            Some(place) if stand.in_hand.as_ref().is_some_and(further) => {
-                stand.in_hand.replace(Point { epoch: self.epoch, place, note })
+            Some(place) if stand.in_hand.as_ref().is_some_and(|now| place > now.place) => {
+                stand.handed_out += 1;
+                stand.in_hand.replace(Point { epoch: self.epoch, place, note: note.take() })
             }
             Some(_) => None,
             None => {
                 let before = stand.in_hand.take();
+                if before.is_some() {
+                    stand.handed_out += 1;
+                    stand.resumed = false;
+                }
                 // What is kept at the end is where the next epoch begins.
                 if note.is_some() && stand.next.epoch == self.epoch.wrapping_add(1) {
-                    stand.next.note = note;
+                    mem::swap(&mut stand.next.note, &mut note);
                 }
                 before
             }
         };
         drop(stand);
-        drop(before);
+        drop((before, note));
     }
 }
 
@@ -198,6 +232,40 @@ mod tests {
         // An epoch that is no longer in hand keeps nothing.
         tracker.reached(None, Some(Note::new(4)));
         assert_eq!(position.next(), at(2, 0));
+    }
+
+    #[test]
+    fn a_look_at_a_resumed_epoch_leaves_the_rest_of_it() {
+        let position = Arc::new(Position::default());
+        position.set(at(3, 40));
+        let (epoch, start, tracker) = position.begin(None);
+        assert_eq!((epoch, start), (3, 40));
+        tracker.reached(Some(44), None);
+        assert_eq!((position.next(), position.get()), (at(3, 44), at(3, 44)));
+        // A second look, which takes nothing; setting the epoch that is resumed changes nothing.
+        position.set_next_epoch(3);
+        drop(position.begin(None));
+        let (epoch, start, tracker) = position.begin(None);
+        assert_eq!((epoch, start), (3, 44));
+        tracker.reached(Some(48), None);
+        tracker.reached(Some(52), None);
+        // Left after more than a look, as any epoch may be.
+        assert_eq!((position.next(), position.begin(None).0), (at(4, 0), 4));
+    }
+
+    #[test]
+    fn only_a_resumed_epoch_is_gone_on_with() {
+        let position = Arc::new(Position::default());
+        position.begin(None).2.reached(Some(4), None);
+        assert_eq!(position.begin(None).0, 1);
+        position.set(at(7, 8));
+        position.begin(None).2.reached(None, None);
+        assert_eq!(position.next(), at(8, 0));
+        position.begin(None).2.reached(Some(4), None);
+        assert_eq!(position.next(), at(9, 0));
+        position.set(at(7, 8));
+        position.set_next_epoch(2);
+        assert_eq!(position.begin(None).0, 2);
     }
 
     #[test]

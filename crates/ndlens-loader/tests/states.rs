@@ -205,7 +205,6 @@ fn workers_make_batches_of_what_is_read_for_them() {
         all.extend(std::iter::from_fn(|| running.next()).flatten());
         assert_eq!(all, (0..1000).rev().collect::<Vec<_>>());
     }
-    drop(field);
 }
 
 #[test]

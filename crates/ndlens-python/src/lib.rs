@@ -25,6 +25,7 @@ mod params;
 mod pickle;
 mod pinned;
 mod run_state;
+mod sampling;
 mod sequence;
 mod shape;
 mod shards;
@@ -42,7 +43,6 @@ fn _ndlens(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<view::PyView>()?;
     module.add_class::<handoff::PyExplanation>()?;
-    module.add_class::<loader::PyLoader>()?;
     module.add_class::<epoch::PyEpoch>()?;
     module.add_class::<items::PyItems>()?;
     module.add_function(wrap_pyfunction!(items::windows, module)?)?;
@@ -61,9 +61,13 @@ fn _ndlens(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(share::attach, module)?)?;
     module.add_function(wrap_pyfunction!(shape::dtype_name, module)?)?;
     // Not `add_class` and `add_function`, which would list them as public.
+    module.setattr("_Loader", module.py().get_type::<loader::PyLoader>())?;
     module.setattr("_Gatherer", module.py().get_type::<gather::PyGatherer>())?;
     module.setattr("_SentBatch", module.py().get_type::<gather::PySentBatch>())?;
     module.setattr("_replay", wrap_pyfunction!(params::replay, module)?)?;
+    module.setattr("_check_numbers", wrap_pyfunction!(sampling::check_numbers, module)?)?;
+    module.setattr("_digest_numbers", wrap_pyfunction!(sampling::digest_numbers, module)?)?;
+    module.setattr("_read_numbers", wrap_pyfunction!(sampling::read_numbers, module)?)?;
     module.setattr("_ArrayFile", module.py().get_type::<store::PyArrayFile>())?;
     module.setattr("_arrays_of_handle", wrap_pyfunction!(store::arrays_of_handle, module)?)?;
     module.setattr("_shards_of_views", wrap_pyfunction!(shards::shards_of_views, module)?)?;

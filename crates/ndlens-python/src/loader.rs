@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use ndlens::View;
-use ndlens::loader::{Config, Error, Loader, Memory, Remainder, Shard, Shuffler, Storing, Values, Weights};
+use ndlens::loader::{
+    Config, Epoch, Error, Loader, Memory, Remainder, Sampled, Shard, Shuffler, Storing, Values, Weights,
+};
 use pyo3::IntoPyObjectExt;
-use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyOverflowError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
@@ -13,9 +15,9 @@ use crate::destination::Destination;
 use crate::epoch::PyEpoch;
 use crate::error::{OrRaise, in_place};
 use crate::fields::{Output, Structure, extract_fields_and_transforms};
-use crate::handoff::needs;
 use crate::import::extract_view;
 use crate::mixing::extract_mixing;
+use crate::sampling::{Reading, extract_indices, extract_numbers, note_from_python, note_to_python};
 use crate::view::PyView;
 use crate::{destination, run_state};
 
@@ -47,77 +49,16 @@ impl<'py> FromPyObject<'_, 'py> for Seed {
     }
 }
 
-/// Streams batches out of views, epoch by epoch.
-///
-/// `fields` is one view, a tuple or a dict of them, or of anything `nl.view` takes, or of `nl.Shards`; batches come in the same
-/// structure. `nl.Arrays` and other mappings are as dicts. Item i of a field is its row i along axis 0, or of what `nl.windows` and
-/// `nl.ragged` give, item i. `transforms` holds lists of `ndlens.transforms` in the same structure too.
-///
-/// Each `for` loop is one epoch. `shuffle` gives each an order of its own, a pure function of `seed` and the epoch; the random
-/// draws for an item are one of `seed`, the epoch, the item and the field's name. So batches are bit-identical for any
-/// `num_workers`, which counts threads: they run without the GIL, and whoever waits for a batch helps them. With 0 the calling thread
-/// does the work alone (Ctrl-C then waits for the batch). At most `prefetch_factor` batches are made ahead, in all, not for each worker.
-///
-/// `joint` names fields that draw the same, such as ("image", "mask"), or lists several such groups: where both have a random
-/// transform of a kind (the n-th of it), it draws the same numbers for both, whatever other transforms stand around it. So an
-/// image and a mask of one size are cropped and flipped alike.
-///
-/// `order="torch"` shuffles as torch does: bit for bit what `RandomSampler` gives with a generator seeded with `seed` plus the epoch,
-/// and `DistributedSampler` with `seed` (`drop_last` is `remainder="drop"`). It is a list, made anew each epoch: 8 bytes an item,
-/// and 16 while it is made.
-///
-/// `weights`, of shape (N,) for N items, draws them with probabilities in proportion, as `WeightedRandomSampler`: `num_samples` draws an
-/// epoch (by default N) for all ranks together. With `replacement`, each is a function of `seed`, the epoch and its place, by a table of 16
-/// bytes an item; an item that comes several times is augmented anew each time. Without, an epoch's draws are a list.
-///
-/// `rank` of `world_size` takes every `world_size`-th item of the order, which is the same for all ranks. By default they are
-/// torch.distributed's where a process group is up, else the environment's `RANK` and `WORLD_SIZE`, which torchrun sets, else 0 of 1.
-/// `remainder` says what becomes of items that the ranks do not divide: "pad" gives short ranks the first items again and "drop"
-/// leaves them out, both as `DistributedSampler`; "keep" gives each item to one rank, for evaluation.
-///
-/// `sampler` is an iterable of item numbers, such as a torch `Sampler`: each epoch takes what iterating it gives, in that order.
-/// It says what this process takes, so `rank` and `world_size` are then 0 and 1 unless you give them.
-///
-/// With `return_params`, batches come as (batch, params): what was drawn, in the structure of the fields, for each a list with a
-/// dict for each item: random transforms by their names, with what they drew. `ndlens.transforms.replay` does it again.
-///
-/// `mix` mixes each batch once its items are made: `MixUp`, `CutMix` or a `RandomChoice` of them, of `ndlens.transforms` or of
-/// torchvision's v2. Draws are a pure function of `seed`, the epoch and the place of the batch's first item in the order. `mix_labels`
-/// names the field that holds the labels, a key of the dict or a place in the tuple; by default the only one that could, or of several the
-/// one with "label" in its name. `mix_images` names the fields that hold the images, one or a tuple; by default the only one that has
-/// axes and no labels. All other fields stay as they are. Labels of shape (n,) come out as float32 of shape (n, classes);
-/// one that is no class is a `ValueError` that names its item. With `return_params`, batches are (batch, params, mixed): what
-/// was drawn, as `{"MixUp": {"lam": 0.3}}` or `{"CutMix": {"lam": 0.5, "box": [x1, y1, x2, y2], "lam_adjusted": 0.6}}`.
-///
-/// A batch is yours until you drop it: its memory goes back to the loader's pool when the last tensor on it dies.
-/// `output` says what its parts are: "torch", "numpy" or "view"; by default torch if it is installed, else NumPy.
-///
-/// `pin_memory` makes batches in memory that torch has pinned for its accelerator, so that `batch.to(device, non_blocking=True)` copies
-/// while you go on; nothing is copied for it, and memory comes back to torch's own pool. Without an accelerator it warns, as torch does.
-///
-/// `device`, such as "cuda" or a `torch.device`, gives batches there. They are made in pinned memory and copied on a stream of their own: with
-/// workers, the next one is on its way while you use one. Of images whose transforms end in `ToDtype` and `Normalize`, bytes are sent, and the
-/// device computes the floats, to the same bits as the CPU would. A batch is then an ordinary tensor of the device.
-///
-/// `stores` says how batches are written, which changes the speed and never the bytes. "auto" writes those of four or more second-level
-/// caches (as this machine has them, some MB) past the cache, unless they are mixed next, which is right for most. "stream" always does, where a kernel can: choose it
-/// where small batches are only copied on, to a GPU for one, or where much else should stay in cache. "cached" never does: choose
-/// it where a large third-level cache holds all batches in flight, and the model reads each on the CPU as soon as it comes.
-///
-/// Raises `ValueError` for fields of different lengths, an empty data set, a crop larger than the image and the like,
-/// `TypeError` for what is no field or no transform. An error while a batch is made comes when that batch is due, names the
-/// field and the item, and ends the epoch.
-///
-/// >>> import ndlens as nl
-/// >>> loader = nl.Loader(bytes(range(5)), batch_size=2, output="view")
-/// >>> [batch.tolist() for batch in loader]
-/// [[0, 1], [2, 3], [4]]
-#[pyclass(frozen, name = "Loader", module = "ndlens", weakref)]
+/// The compiled half of `ndlens.Loader`, which documents what the arguments mean.
+#[pyclass(frozen, name = "_Loader", module = "ndlens._ndlens")]
 pub(crate) struct PyLoader {
     loader: Loader,
     structure: Arc<Structure>,
     output: Output,
-    sampler: Option<Py<PyAny>>,
+    /// An `ndlens._sampling.Source`: which rank this is, and what its sampler gives.
+    source: Py<PyAny>,
+    /// Whether there is a sampler.
+    is_sampled: bool,
     /// An `ndlens._device.Wire`, where batches go to a device.
     wire: Option<Py<PyAny>>,
 }
@@ -137,33 +78,16 @@ fn extract_weights(
     py.detach(|| Weights::from_view(&view, replacement, samples)).or_raise()
 }
 
-/// What a sampler gives, collected: threads and ranks must be able to look ahead.
-fn sampled(sampler: &Bound<'_, PyAny>) -> PyResult<Arc<[usize]>> {
-    let item = |item: PyResult<Bound<'_, PyAny>>| {
-        let item = item?;
-        item.extract::<usize>().map_err(|_| {
-            PyTypeError::new_err(format!("the sampler must give item numbers from 0 on, got {item:?}"))
-        })
-    };
-    sampler.try_iter()?.map(item).collect()
-}
-
 #[pymethods]
 impl PyLoader {
     #[new]
-    #[pyo3(
-        signature = (fields, *, batch_size = 1, shuffle = false, seed = Seed(0), num_workers = 0, drop_last = false,
-            prefetch_factor = 2, transforms = None, joint = None, return_params = false, output = None, rank = None, world_size = None, remainder = "pad",
-            sampler = None, stores = "auto", order = "ndlens", weights = None, replacement = true, num_samples = None,
-            mix = None, mix_images = None, mix_labels = None, pin_memory = false, device = None),
-        text_signature = "(fields, *, batch_size=1, shuffle=False, seed=0, num_workers=0, drop_last=False, \
-            prefetch_factor=2, transforms=None, joint=None, return_params=False, output=None, rank=None, world_size=None, remainder='pad', sampler=None, stores='auto', \
-            order='ndlens', weights=None, replacement=True, num_samples=None, mix=None, mix_images=None, mix_labels=None, \
-            pin_memory=False, device=None)"
-    )]
+    #[pyo3(signature = (fields, *, source, batch_size, shuffle, seed, num_workers, drop_last, prefetch_factor, transforms, joint,
+        return_params, output, remainder, sampled, stores, order, weights, replacement, num_samples, indices, mix, mix_images,
+        mix_labels, pin_memory, device))]
     #[expect(clippy::too_many_arguments, clippy::fn_params_excessive_bools, reason = "Python's keywords")]
     fn new(
         fields: &Bound<'_, PyAny>,
+        source: Bound<'_, PyAny>,
         batch_size: isize,
         shuffle: bool,
         seed: Seed,
@@ -174,15 +98,14 @@ impl PyLoader {
         joint: Option<&Bound<'_, PyAny>>,
         return_params: bool,
         output: Option<&str>,
-        rank: Option<isize>,
-        world_size: Option<isize>,
         remainder: &str,
-        sampler: Option<Bound<'_, PyAny>>,
+        sampled: bool,
         stores: &str,
         order: &str,
         weights: Option<&Bound<'_, PyAny>>,
         replacement: bool,
         num_samples: Option<isize>,
+        indices: Option<&Bound<'_, PyAny>>,
         mix: Option<&Bound<'_, PyAny>>,
         mix_images: Option<&Bound<'_, PyAny>>,
         mix_labels: Option<&Bound<'_, PyAny>>,
@@ -192,28 +115,20 @@ impl PyLoader {
         let py = fields.py();
         let output = Output::extract(py, output)?;
         let destination = Destination::extract(py, output, pin_memory, device)?;
-        let samplers = [("shuffle", shuffle), ("sampler", sampler.is_some()), ("weights", weights.is_some())];
+        let samplers = [("shuffle", shuffle), ("sampler", sampled), ("weights", weights.is_some())];
         let mut given = samplers.iter().filter(|(_, given)| *given).map(|(name, _)| *name);
         if let (Some(first), Some(second)) = (given.next(), given.next()) {
             return Err(Error::TwoOrders { first, second }).or_raise();
         }
-        if num_samples.is_some() && weights.is_none() {
-            return Err(PyValueError::new_err("num_samples counts draws by weights: give weights too"));
+        if num_samples.is_some() && sampled {
+            return Err(PyValueError::new_err(
+                "the sampler says how many items an epoch has: leave out num_samples",
+            ));
         }
         if mix.is_none() && (mix_images.is_some() || mix_labels.is_some()) {
             return Err(PyValueError::new_err("mix_images and mix_labels say what to mix: give mix too"));
         }
-        let (own_rank, own_world_size) =
-            if sampler.is_some() { (0, 1) } else { run_state::rank_and_world_size(py)? };
-        // One without the other would be half of this run and half of another.
-        if rank.is_some() != world_size.is_some() {
-            return Err(PyValueError::new_err("rank and world_size must be given together"));
-        }
-        let shard = Shard {
-            rank: count("rank", rank.unwrap_or(own_rank), 0)?,
-            world_size: count("world_size", world_size.unwrap_or(own_world_size), 1)?,
-            remainder: Remainder::from_name(remainder).or_raise()?,
-        };
+        let shard = Shard { remainder: Remainder::from_name(remainder).or_raise()?, ..Shard::default() };
         let config = Config {
             batch_size: count("batch_size", batch_size, 1)?,
             shuffle,
@@ -230,8 +145,17 @@ impl PyLoader {
         };
         let (structure, fields) = extract_fields_and_transforms(fields, transforms, joint)?;
         let mut loader = Loader::new(fields, config).or_raise()?;
+        if let Some(indices) = indices {
+            let indices = extract_indices(indices, loader.items())?;
+            loader = loader.with_indices(&indices).or_raise()?;
+        }
+        let samples = num_samples.map(|samples| count("num_samples", samples, 1)).transpose()?;
+        if sampled {
+            loader = loader.with_sampler().or_raise()?;
+        } else if let Some(samples) = samples.filter(|_| weights.is_none()) {
+            loader = loader.with_samples(samples).or_raise()?;
+        }
         if let Some(weights) = weights {
-            let samples = num_samples.map(|samples| count("num_samples", samples, 1)).transpose()?;
             loader = loader.with_weights(extract_weights(weights, replacement, samples)?).or_raise()?;
         }
         if let Some(mix) = mix {
@@ -246,30 +170,24 @@ impl PyLoader {
             loader,
             structure: Arc::new(structure),
             output,
-            sampler: sampler.map(Bound::unbind),
+            source: source.unbind(),
+            is_sampled: sampled,
             wire: wire.map(Bound::unbind),
         })
     }
 
     /// The number of batches in an epoch, for this rank.
     fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
-        match &self.sampler {
-            Some(sampler) => Ok(self.loader.batches_of(sampler.bind(py).len()?)),
-            None => Ok(self.loader.len()),
-        }
+        Ok(self.loader.batches_of(self.shard(py)?, self.places(py)?))
     }
 
-    /// Starts the next epoch, or what is left of the one that `load_state_dict` told of.
-    fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let epoch = match &self.sampler {
-            Some(sampler) => self.loader.start_epoch_of(sampled(sampler.bind(py))?),
-            // Making an order that is a list takes a while.
-            None => py.detach(|| self.loader.start_epoch()),
-        };
-        let config = self.loader.config();
+    /// The next epoch, or what is left of the one that `load_state_dict` told of. It begins with its first batch.
+    fn __iter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let (py, own) = (slf.py(), slf.get());
+        let config = own.loader.config();
         let pinned = config.memory == Memory::Supplied;
-        let epoch = PyEpoch::new(epoch.or_raise()?, Arc::clone(&self.structure), self.output, pinned);
-        match &self.wire {
+        let epoch = PyEpoch::new(slf.clone().unbind(), Arc::clone(&own.structure), own.output, pinned);
+        match &own.wire {
             // Without workers, to look ahead would be to make the next batch before this one is used.
             Some(wire) => destination::epoch(py, epoch, wire, config.num_workers > 0),
             None => epoch.into_bound_py_any(py),
@@ -307,44 +225,29 @@ impl PyLoader {
 
     /// Which of the processes that share the data this is.
     #[getter]
-    fn rank(&self) -> usize {
-        self.loader.config().shard.rank
+    fn rank(&self, py: Python<'_>) -> PyResult<usize> {
+        Ok(self.shard(py)?.rank)
     }
 
     /// How many processes share the data.
     #[getter]
-    fn world_size(&self) -> usize {
-        self.loader.config().shard.world_size
+    fn world_size(&self, py: Python<'_>) -> PyResult<usize> {
+        Ok(self.shard(py)?.world_size)
     }
 
     /// The number of items that this rank takes in an epoch.
     #[getter]
     fn num_samples(&self, py: Python<'_>) -> PyResult<usize> {
-        let items =
-            self.sampler.as_ref().map_or(Ok(self.loader.places()), |sampler| sampler.bind(py).len())?;
-        Ok(self.loader.config().shard.share(items))
-    }
-
-    /// What gives the order: the sampler given, else a `torch.utils.data.DistributedSampler` whose `set_epoch` is this loader's
-    /// and which gives the items of this rank. Training frameworks look for it. Raises `ImportError` without PyTorch.
-    #[getter]
-    fn sampler<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        match &slf.get().sampler {
-            Some(sampler) => Ok(sampler.bind(slf.py()).clone()),
-            None => needs(
-                slf.py(),
-                "ndlens._sampler",
-                "LoaderSampler",
-                "Loader.sampler needs PyTorch: pip install torch",
-            )?
-            .call1((slf,)),
-        }
+        Ok(self.shard(py)?.share(self.places(py)?))
     }
 
     /// The items that this rank takes in an epoch, in order: int64, of shape (items,).
     fn indices(&self, py: Python<'_>, epoch: u32) -> PyResult<PyView> {
+        let shard = self.shard(py)?;
         let items = py.detach(|| {
-            self.loader.items_of(epoch).map(|items| items.map(|item| item as i64).collect::<Vec<_>>())
+            self.loader
+                .items_of(shard, epoch)
+                .map(|items| items.into_iter().map(|item| item as i64).collect::<Vec<_>>())
         });
         Ok(PyView::new(View::from_vec(items.or_raise()?)))
     }
@@ -352,7 +255,13 @@ impl PyLoader {
     /// Where the run stands, counting batches that were handed out: a dict of numbers and strings, under 1 KB for any usual
     /// number of fields. Ranks that have taken as many batches write the same.
     fn state_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        run_state::to_dict(py, &self.loader.state())
+        let state = self.loader.state();
+        let dict = run_state::to_dict(py, &state)?;
+        if self.is_sampled {
+            let note = note_to_python(py, state.note.as_ref())?;
+            dict.set_item("sampler", self.source.call_method1(py, "state", (note, state.start))?)?;
+        }
+        Ok(dict)
     }
 
     /// Goes on from a state, with any number of ranks and threads and any batch size: the next `for` loop runs what was left
@@ -360,7 +269,15 @@ impl PyLoader {
     ///
     /// Raises `ValueError` where the data, the seed or `shuffle` differ, or for a state of another version, and says what.
     fn load_state_dict(&self, state_dict: &Bound<'_, PyDict>) -> PyResult<()> {
-        self.loader.load_state(&run_state::from_dict(state_dict)?).or_raise()
+        let py = state_dict.py();
+        let mut state = run_state::from_dict(state_dict, None)?;
+        self.loader.check_state(&state).or_raise()?;
+        if self.is_sampled {
+            let of_sampler = state_dict.get_item("sampler")?;
+            let kept = self.source.bind(py).call_method1("load", (of_sampler, state.start))?;
+            state.note = note_from_python(Some(kept).filter(|kept| !kept.is_none()));
+        }
+        self.loader.load_state(&state).or_raise()
     }
 
     /// Bytes of all batch memory: being made, waiting, kept by you, and free for the next batch. It grows while you keep
@@ -370,14 +287,76 @@ impl PyLoader {
         self.loader.pool_use().bytes
     }
 
-    fn __repr__(&self) -> String {
+    fn __repr__(&self, py: Python<'_>) -> String {
         let config = self.loader.config();
         format!(
             "<ndlens.Loader batches={} batch_size={} shuffle={} num_workers={}>",
-            self.loader.len(),
+            self.__len__(py).map_or_else(|_| "?".to_owned(), |len| len.to_string()),
             config.batch_size,
             if config.shuffle { "True" } else { "False" },
             config.num_workers
         )
+    }
+}
+
+/// An epoch, and what it is made with.
+pub(crate) struct Begun {
+    pub(crate) epoch: Epoch,
+    /// The sampler that it reads.
+    pub(crate) reading: Option<Reading>,
+    /// What says whether it still is the rank that it began as; None where that was given.
+    pub(crate) watch: Option<Py<PyAny>>,
+}
+
+impl PyLoader {
+    /// Which rank this is, as far as that is known now.
+    fn shard(&self, py: Python<'_>) -> PyResult<Shard> {
+        self.shard_of(&self.source.bind(py).call_method0("ranks")?)
+    }
+
+    fn shard_of(&self, ranks: &Bound<'_, PyAny>) -> PyResult<Shard> {
+        let (rank, world_size) = ranks.extract::<(isize, isize)>()?;
+        let remainder = self.loader.config().shard.remainder;
+        let shard = Shard {
+            rank: count("rank", rank, 0)?,
+            world_size: count("world_size", world_size, 1)?,
+            remainder,
+        };
+        shard.check().or_raise()?;
+        Ok(shard)
+    }
+
+    /// The places of an epoch's order, for all ranks together.
+    fn places(&self, py: Python<'_>) -> PyResult<usize> {
+        if !self.is_sampled {
+            return Ok(self.loader.places());
+        }
+        self.source.call_method0(py, "places")?.extract(py)
+    }
+
+    /// Begins the next epoch: the one place where one does.
+    pub(crate) fn begin_epoch(&self, py: Python<'_>) -> PyResult<Begun> {
+        let (_, start, note) = self.loader.next_start();
+        let note = note_to_python(py, note.as_ref())?;
+        let begun = self.source.bind(py).call_method1("begin", (start, note))?;
+        let shard = self.shard_of(&begun.getattr("ranks")?)?;
+        let watch = begun.getattr("watch")?.extract::<Option<Py<PyAny>>>()?;
+        let (numbers, iterator) = (begun.getattr("numbers")?, begun.getattr("reading")?);
+        let (epoch, reading) = if !iterator.is_none() {
+            let (reading, sampled) = Reading::begin(&iterator)?;
+            (py.detach(|| self.loader.start_epoch_of(sampled, shard)), Some(reading))
+        } else if !numbers.is_none() {
+            let sampled = Sampled::Numbers(extract_numbers(&numbers)?);
+            (py.detach(|| self.loader.start_epoch_of(sampled, shard)), None)
+        } else {
+            // Making an order that is a list takes a while.
+            (py.detach(|| self.loader.start_epoch_as(shard)), None)
+        };
+        Ok(Begun { epoch: epoch.or_raise()?, reading, watch })
+    }
+
+    /// The number of batches of the epoch that begins next.
+    pub(crate) fn next_batches(&self, py: Python<'_>) -> PyResult<usize> {
+        Ok(self.loader.next_batches_of(self.shard(py)?, self.places(py)?))
     }
 }
