@@ -52,6 +52,7 @@ mod feed;
 mod gather;
 mod laps;
 mod loader;
+mod message;
 mod mix;
 mod note;
 mod numbers;
@@ -86,6 +87,7 @@ pub use feed::Sampling;
 pub use gather::{Gather, Part, Randomness};
 pub use laps::Laps;
 pub use loader::{Config, Field, Loader, Sampled};
+pub use message::Block;
 pub use mix::{Mix, Mixing};
 pub use note::Note;
 pub use numbers::ItemNumbers;
@@ -101,7 +103,8 @@ pub use state::{Basis, STATE_VERSION, State};
 pub use storing::Storing;
 pub use supply::Memory;
 pub use transform::{
-    Deferred, Drawn, DrawnList, Erasure, Filling, Interval, Padding, Program, Target, Transform, Values,
+    Channels, Convention, Deferred, Drawn, DrawnList, Erasure, Filling, Interval, Padding, Program, Target,
+    Transform, Values,
 };
 pub use weights::{Drawing, Weights};
 pub use windows::{Span, Windows};

@@ -81,7 +81,7 @@ fn extract_weights(
 #[pymethods]
 impl PyLoader {
     #[new]
-    #[pyo3(signature = (fields, *, source, batch_size, shuffle, seed, num_workers, drop_last, prefetch_factor, transforms, joint,
+    #[pyo3(signature = (fields, *, source, batch_size, shuffle, seed, num_workers, drop_last, prefetch_factor, transforms, joint, channels,
         return_params, output, remainder, sampled, stores, order, weights, replacement, num_samples, indices, mix, mix_images,
         mix_labels, pin_memory, device))]
     #[expect(clippy::too_many_arguments, clippy::fn_params_excessive_bools, reason = "Python's keywords")]
@@ -96,6 +96,7 @@ impl PyLoader {
         prefetch_factor: isize,
         transforms: Option<&Bound<'_, PyAny>>,
         joint: Option<&Bound<'_, PyAny>>,
+        channels: Option<&Bound<'_, PyAny>>,
         return_params: bool,
         output: Option<&str>,
         remainder: &str,
@@ -143,7 +144,7 @@ impl PyLoader {
             memory: if destination.pins { Memory::Supplied } else { Memory::Pooled },
             values: if destination.device.is_some() { Values::Deferred } else { Values::Computed },
         };
-        let (structure, fields) = extract_fields_and_transforms(fields, transforms, joint)?;
+        let (structure, fields) = extract_fields_and_transforms(fields, transforms, joint, channels)?;
         let mut loader = Loader::new(fields, config).or_raise()?;
         if let Some(indices) = indices {
             let indices = extract_indices(indices, loader.items())?;
