@@ -168,7 +168,9 @@ def check(task: Task) -> None:
     for batch, chosen in zip(batches, batches_of(items, task.batch_size), strict=True):
         assert np.array_equal(batch.numpy(), task.pick(chosen)), "ndlens gathers other rows"
     for batch, chosen in zip(loader(task, 2, items), batches_of(items, task.batch_size), strict=True):
-        assert np.array_equal(batch.numpy(), task.pick(chosen)), "ndlens gathers other rows than the array says"
+        assert np.array_equal(batch.numpy(), task.pick(chosen)), (
+            "ndlens gathers other rows than the array says"
+        )
     chosen = next(order(task))
     for name, reference in references(task).items():
         batch = task.empty_batch()

@@ -21,7 +21,8 @@ TRAIN = np.random.default_rng(1).permutation(ITEMS)[:23]
 
 
 def loader_of(**settings: Any) -> nl.Loader:
-    return nl.Loader(LABELS, **({"batch_size": 4, "seed": 5, "output": "numpy"} | settings))
+    defaults: dict[str, Any] = {"batch_size": 4, "seed": 5, "output": "numpy"}
+    return nl.Loader(LABELS, **(defaults | settings))
 
 
 MASK = np.isin(LABELS, TRAIN)
@@ -52,7 +53,10 @@ def test_indices_choose_items(indices: Any, expected: list[int]) -> None:
 
 
 def test_random_draws_are_those_of_the_items_themselves() -> None:
-    settings: dict[str, Any] = {"transforms": {"image": [T.RandomCrop(4), T.RandomHorizontalFlip()]}, "seed": 3}
+    settings: dict[str, Any] = {
+        "transforms": {"image": [T.RandomCrop(4), T.RandomHorizontalFlip()]},
+        "seed": 3,
+    }
     fields = {"image": IMAGES, "label": LABELS}
 
     def images(**more: Any) -> dict[int, bytes]:
@@ -81,9 +85,9 @@ def test_weights_and_samplers_are_of_places_in_the_part() -> None:
     assert set(order(loader_of(indices=TRAIN, weights=weights))) == {TRAIN[2], TRAIN[7]}
     assert order(loader_of(indices=TRAIN, sampler=[3, 0])) == TRAIN[[3, 0]].tolist()
     assert order(loader_of(indices=TRAIN, sampler=np.array([3, 0]))) == TRAIN[[3, 0]].tolist()
-    with pytest.raises(ValueError, match="^weights must be one for each item: got 40, expected 23$"):
+    with pytest.raises(ValueError, match=r"^weights must be one for each item: got 40, expected 23$"):
         loader_of(indices=TRAIN, weights=np.ones(ITEMS))
-    with pytest.raises(ValueError, match="^the sampler gave item 23 at place 0, but there are 23 items$"):
+    with pytest.raises(ValueError, match=r"^the sampler gave item 23 at place 0, but there are 23 items$"):
         order(loader_of(indices=TRAIN, sampler=[23]))
 
 
@@ -101,9 +105,9 @@ def test_ranks_share_a_part_and_a_run_resumes_in_it() -> None:
     resumed = loader_of(indices=TRAIN.tolist(), shuffle=True)
     resumed.load_state_dict(state)
     assert done + order(resumed) == whole
-    with pytest.raises(ValueError, match="^this state is of another run: its indices: 23 "):
+    with pytest.raises(ValueError, match=r"^this state is of another run: its indices: 23 "):
         loader_of(indices=TRAIN[::-1], shuffle=True).load_state_dict(state)
-    with pytest.raises(ValueError, match="this loader's: all items$"):
+    with pytest.raises(ValueError, match=r"this loader's: all items$"):
         loader_of(shuffle=True).load_state_dict(state)
 
 
@@ -112,7 +116,7 @@ def test_errors_name_the_items_themselves() -> None:
     labels[17] = 5
     fields = {"image": IMAGES.astype("f4"), "label": labels}
     loader = nl.Loader(fields, indices=[1, 17, 2], batch_size=3, mix=T.MixUp(num_classes=3))
-    with pytest.raises(ValueError, match='^field "label", item 17: label 5 is no class'):
+    with pytest.raises(ValueError, match=r'^field "label", item 17: label 5 is no class'):
         list(loader)
 
 
@@ -168,9 +172,9 @@ def test_an_epoch_of_so_many_items_is_shared_and_resumed() -> None:
     resumed = loader_of(shuffle=True, num_samples=95)
     resumed.load_state_dict(loader.state_dict())
     assert done + order(resumed) == whole
-    with pytest.raises(ValueError, match="its order: 95 items ndlens; this loader's: ndlens$"):
+    with pytest.raises(ValueError, match=r"its order: 95 items ndlens; this loader's: ndlens$"):
         loader_of(shuffle=True).load_state_dict(loader.state_dict())
-    with pytest.raises(ValueError, match="^num_samples must be at least 1, got 0$"):
+    with pytest.raises(ValueError, match=r"^num_samples must be at least 1, got 0$"):
         loader_of(shuffle=True, num_samples=0)
 
 

@@ -26,7 +26,8 @@ def _no_launcher(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def loader_of(**settings: Any) -> nl.Loader:
-    return nl.Loader(np.arange(10), **({"output": "numpy"} | settings))
+    defaults: dict[str, Any] = {"output": "numpy"}
+    return nl.Loader(np.arange(10), **(defaults | settings))
 
 
 STEP = {"SLURM_STEP_ID": "0", "SLURM_PROCID": "3", "SLURM_NTASKS": "4"}
@@ -92,7 +93,9 @@ def test_half_a_pair_is_an_error_when_an_epoch_begins(
     loader = loader_of()
     # Before that, what is known.
     assert (len(loader), loader.rank) == (-(-10 // int(environ.get("WORLD_SIZE", "1"))), 0)
-    with pytest.raises(ValueError, match=f"^the environment says {text}, so what this process is to read") as raised:
+    with pytest.raises(
+        ValueError, match=f"^the environment says {text}, so what this process is to read"
+    ) as raised:
         list(loader)
     assert "rank=0, world_size=1 reads everything in each process" in str(raised.value)
     assert order(loader_of(rank=0, world_size=1)) == list(range(10))
@@ -101,7 +104,7 @@ def test_half_a_pair_is_an_error_when_an_epoch_begins(
 def test_a_variable_that_is_no_number_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RANK", "two")
     monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(ValueError, match='^the environment\'s RANK must be an integer, got "two"$'):
+    with pytest.raises(ValueError, match=r'^the environment\'s RANK must be an integer, got "two"$'):
         loader_of()
 
 
@@ -111,7 +114,9 @@ def in_group(rank: int, store: str, results: Any) -> None:
     half = loader_of()
     state = loader_of().state_dict()
     torch.distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
-    found = [(loader.rank, loader.world_size, len(loader), order(loader)) for loader in (made_before, half)]
+    found: list[Any] = [
+        (loader.rank, loader.world_size, len(loader), order(loader)) for loader in (made_before, half)
+    ]
     made_before.load_state_dict(state | {"items_done": 4})
     found.append(order(made_before))
     sampler = half.sampler

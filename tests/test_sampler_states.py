@@ -23,7 +23,8 @@ DATASET: Any = range(ITEMS)
 
 
 def loader_of(sampler: Any, **settings: Any) -> nl.Loader:
-    return nl.Loader(LABELS, **({"batch_size": 4, "output": "numpy", "sampler": sampler} | settings))
+    defaults: dict[str, Any] = {"batch_size": 4, "output": "numpy", "sampler": sampler}
+    return nl.Loader(LABELS, **(defaults | settings))
 
 
 class OwnState:
@@ -163,7 +164,11 @@ def test_a_random_sampler_that_gives_another_order_is_refused_by_name() -> None:
     other = loader_of(random_sampler(2))
     with pytest.raises(ValueError, match=f"^the sampler, RandomSampler, {GIVES_OTHERS}") as raised:
         other.load_state_dict(state)
-    for hint in ("torchdata.stateful_dataloader.sampler.RandomSampler", 'sampler_state="list"', "shuffle=True"):
+    for hint in (
+        "torchdata.stateful_dataloader.sampler.RandomSampler",
+        'sampler_state="list"',
+        "shuffle=True",
+    ):
         assert hint in str(raised.value)
     # It stands where it stood.
     assert (other.epoch, other.state_dict()["items_done"]) == (0, 0)
@@ -191,7 +196,7 @@ def test_a_sampler_that_gives_the_same_again_goes_on() -> None:
 
 
 def test_a_distributed_sampler_is_given_the_epoch_that_it_had() -> None:
-    sampler = DistributedSampler(DATASET, 2, 0, seed=4)
+    sampler: DistributedSampler[Any] = DistributedSampler(DATASET, 2, 0, seed=4)
     loader = loader_of(sampler)
     for epoch in range(3):
         sampler.set_epoch(epoch + 5)
@@ -203,7 +208,7 @@ def test_a_distributed_sampler_is_given_the_epoch_that_it_had() -> None:
     resumed = loader_of(DistributedSampler(DATASET, 2, 0, seed=4))
     resumed.load_state_dict(state)
     rest = order(resumed)
-    assert sorted(done + rest) == sorted(list(sampler)) and done + rest != whole
+    assert done + rest == list(sampler) != whole
 
 
 def test_an_array_that_was_changed_is_refused() -> None:
@@ -234,7 +239,9 @@ def test_an_epochs_list_is_kept_on_request(world_size: int) -> None:
     # Whatever the sampler gives then, and however many ranks there are.
     rest = []
     for rank in range(2):
-        resumed = loader_of(random_sampler(7), sampler_state="list", remainder="keep", rank=rank, world_size=2)
+        resumed = loader_of(
+            random_sampler(7), sampler_state="list", remainder="keep", rank=rank, world_size=2
+        )
         resumed.load_state_dict(states[0])
         rest += order(resumed)
         assert sorted(order(resumed)) != sorted(rest)
@@ -247,9 +254,11 @@ def test_a_list_is_not_kept_of_a_sampler_without_an_end() -> None:
             while True:
                 yield 0
 
-    with pytest.raises(TypeError, match='^sampler_state="list" keeps the items of an epoch, and Endless has no len'):
+    with pytest.raises(
+        TypeError, match=r'^sampler_state="list" keeps the items of an epoch, and Endless has no len'
+    ):
         next(iter(loader_of(Endless(), sampler_state="list")))
-    with pytest.raises(ValueError, match='^unknown sampler_state "all": expected "auto" or "list"$'):
+    with pytest.raises(ValueError, match=r'^unknown sampler_state "all": expected "auto" or "list"$'):
         loader_of([1], sampler_state="all")
 
 
@@ -257,20 +266,22 @@ def test_a_state_of_a_stateful_sampler_is_refused_by_one_without() -> None:
     loader = loader_of(OwnState())
     next(iter(loader))
     for sampler in (random_sampler(0), [1, 2, 3]):
-        with pytest.raises(TypeError, match="^this state holds that of a sampler with state_dict"):
+        with pytest.raises(TypeError, match=r"^this state holds that of a sampler with state_dict"):
             loader_of(sampler).load_state_dict(loader.state_dict())
 
 
 def test_states_of_runs_with_and_without_a_sampler_are_told_apart() -> None:
     with_sampler, without = loader_of([1, 2, 3]), nl.Loader(LABELS, output="numpy")
-    with pytest.raises(ValueError, match="its order: sampler; this loader's: in turn$"):
+    with pytest.raises(ValueError, match=r"its order: sampler; this loader's: in turn$"):
         without.load_state_dict(with_sampler.state_dict())
     # As states were before they knew of samplers.
-    with pytest.raises(ValueError, match="its order: in turn; this loader's: sampler$"):
+    with pytest.raises(ValueError, match=r"its order: in turn; this loader's: sampler$"):
         with_sampler.load_state_dict(without.state_dict())
     state = with_sampler.state_dict() | {"items_done": 2}
     del state["sampler"]
-    with pytest.raises(ValueError, match="^this state says that 2 items of an epoch are done and nothing of the"):
+    with pytest.raises(
+        ValueError, match=r"^this state says that 2 items of an epoch are done and nothing of the"
+    ):
         with_sampler.load_state_dict(state)
 
 
@@ -286,7 +297,7 @@ def test_ranks_that_took_as_many_batches_write_equal_states() -> None:
                         shuffle=make() is None,
                         rank=rank,
                         world_size=5,
-                        remainder=remainder,  # type: ignore[arg-type]
+                        remainder=remainder,
                         drop_last=drop_last,
                         output="numpy",
                     )
@@ -304,7 +315,13 @@ def test_ranks_that_took_as_many_batches_write_equal_states() -> None:
 def test_ranks_with_fewer_batches_keep_step_as_in_the_report() -> None:
     def rank_of(rank: int) -> nl.Loader:
         return nl.Loader(
-            np.arange(103), batch_size=4, shuffle=True, rank=rank, world_size=8, remainder="keep", output="numpy"
+            np.arange(103),
+            batch_size=4,
+            shuffle=True,
+            rank=rank,
+            world_size=8,
+            remainder="keep",
+            output="numpy",
         )
 
     ranks = [rank_of(rank) for rank in range(8)]

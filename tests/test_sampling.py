@@ -21,7 +21,8 @@ LABELS = np.arange(ITEMS)
 
 
 def loader_of(sampler: Any, **settings: Any) -> nl.Loader:
-    return nl.Loader(LABELS, **({"batch_size": 4, "output": "numpy", "sampler": sampler} | settings))
+    defaults: dict[str, Any] = {"batch_size": 4, "output": "numpy", "sampler": sampler}
+    return nl.Loader(LABELS, **(defaults | settings))
 
 
 class Endless:
@@ -126,7 +127,7 @@ def test_an_array_is_taken_from_where_it_lies() -> None:
     numbers[:] = [7, 8, 9]
     assert order(loader) == [7, 8, 9]
     numbers[1] = ITEMS
-    with pytest.raises(ValueError, match="^the sampler gave item 103 at place 1, but there are 103 items$"):
+    with pytest.raises(ValueError, match=r"^the sampler gave item 103 at place 1, but there are 103 items$"):
         order(loader)
     assert loader.sampler is numbers
 
@@ -181,11 +182,14 @@ def test_what_is_no_item_number_is_refused(item: Any, text: str) -> None:
 
 
 def test_a_negative_number_is_no_item() -> None:
-    for sampler in ([-1], Named([-1])):
-        with pytest.raises(TypeError, match="^the sampler must give item numbers from 0 on, got -1$"):
+    samplers: list[Any] = [[-1], Named([-1])]
+    for sampler in samplers:
+        with pytest.raises(TypeError, match=r"^the sampler must give item numbers from 0 on, got -1$"):
             order(loader_of(sampler))
     for sampler in (np.array([-1]), np.array([-1], "i2")):
-        with pytest.raises(ValueError, match="^the sampler gave item -1 at place 0, but there are 103 items$"):
+        with pytest.raises(
+            ValueError, match=r"^the sampler gave item -1 at place 0, but there are 103 items$"
+        ):
             order(loader_of(sampler))
 
 
@@ -204,8 +208,16 @@ ONCE = ", which can be read once: every epoch after the first would be empty. Gi
         (lambda: np.ones(3, bool), TypeError, f"sampler: {MASK}"),
         (lambda: torch.ones(3, dtype=torch.bool), TypeError, f"sampler: {MASK}"),
         (lambda: [True, False], TypeError, f"sampler: {MASK}"),
-        (lambda: np.ones(3), TypeError, "sampler: item numbers must be integers, got float64; convert them with"),
-        (lambda: np.ones((3, 2), int), ValueError, "sampler: item numbers must be of shape (items,), got [3, 2]"),
+        (
+            lambda: np.ones(3),
+            TypeError,
+            "sampler: item numbers must be integers, got float64; convert them with",
+        ),
+        (
+            lambda: np.ones((3, 2), int),
+            ValueError,
+            "sampler: item numbers must be of shape (items,), got [3, 2]",
+        ),
         (lambda: np.array(3), ValueError, "sampler: item numbers must be of shape (items,), got []"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -232,7 +244,9 @@ def test_a_class_that_is_its_own_iterator_is_refused() -> None:
 def test_a_sampler_that_turns_out_to_be_readable_once_is_found_out() -> None:
     loader = loader_of(Named(i for i in range(6)))
     assert order(loader) == list(range(6))
-    text = "^the sampler, Named, gave items in an epoch before and gives none in this one: it can be read once"
+    text = (
+        "^the sampler, Named, gave items in an epoch before and gives none in this one: it can be read once"
+    )
     with pytest.raises(ValueError, match=text):
         order(loader)
 
@@ -256,17 +270,24 @@ def test_what_a_sampler_raises_comes_when_its_batch_is_due() -> None:
 
 def test_a_sampler_and_an_array_of_the_same_numbers_make_the_same_batches() -> None:
     numbers = np.random.default_rng(1).integers(0, ITEMS, 50)
-    for settings in (
+    all_settings: list[dict[str, Any]] = [
         {},
         {"drop_last": True},
         {"num_workers": 2},
-        *({"rank": rank, "world_size": 3, "remainder": how} for rank in range(3) for how in ("pad", "drop", "keep")),
-    ):
+        *(
+            {"rank": rank, "world_size": 3, "remainder": how}
+            for rank in range(3)
+            for how in ("pad", "drop", "keep")
+        ),
+    ]
+    for settings in all_settings:
         of_array = [batch.tolist() for batch in loader_of(numbers, **settings)]
         assert [batch.tolist() for batch in loader_of(Named(numbers.tolist()), **settings)] == of_array
         assert [batch.tolist() for batch in loader_of(numbers.tolist(), **settings)] == of_array
 
 
 def test_num_samples_beside_a_sampler_is_refused() -> None:
-    with pytest.raises(ValueError, match="the sampler says how many items an epoch has: leave out num_samples"):
+    with pytest.raises(
+        ValueError, match="the sampler says how many items an epoch has: leave out num_samples"
+    ):
         loader_of([1, 2], num_samples=3)

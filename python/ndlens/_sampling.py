@@ -28,7 +28,6 @@ _NOTHING = "0" * 16
 _HEAD = 1 << 16
 # As many elements of a list are looked at for bools before it is used.
 _LOOKED_AT = 1000
-_MISSING = object()
 
 
 class Reading(NamedTuple):
@@ -132,9 +131,7 @@ class Source:
         if place > 0 and note is not None and "digest" in note:
             if replayed is None or (replayed.place, replayed.digest) != (place, note["digest"]):
                 replayed = self._replay(place, note["digest"])
-            return Reading(
-                replayed.iterator, None, self._ended, expected, replayed.head, replayed.digest
-            )
+            return Reading(replayed.iterator, None, self._ended, expected, replayed.head, replayed.digest)
         if note is not None and "state" in note and (place > 0 or restores):
             return self._restored(place, note, expected)
         of_sampler = None
@@ -143,7 +140,9 @@ class Source:
             of_sampler = _Snapshot("sampler", self._sampler)()
         iterator = iter(self._sampler)
         snapshot = self._snapshot_of(iterator)
-        kept = of_sampler if snapshot is not None and snapshot.of == "sampler" else snapshot and snapshot()
+        kept = None
+        if snapshot is not None:
+            kept = of_sampler if snapshot.of == "sampler" else snapshot()
         return Reading(iterator, snapshot, self._ended, expected, note=kept)
 
     def _restored(self, place: int, note: dict[str, Any], expected: int | None) -> Reading:
@@ -158,12 +157,12 @@ class Source:
             snapshot.stateful.load_state_dict(copy.deepcopy(note["state"]))
         if place == 0:
             # At the end of an epoch some samplers still stand there, and give nothing more; others begin the next.
-            first = next(iterator, _MISSING)
-            if first is _MISSING:
+            first = list(itertools.islice(iterator, 1))
+            if first:
+                iterator = itertools.chain(first, iterator)
+            else:
                 iterator = iter(self._sampler)
                 snapshot = self._snapshot_of(iterator)
-            else:
-                iterator = itertools.chain((first,), iterator)  # type: ignore[assignment]
         return Reading(iterator, snapshot, self._ended, expected)
 
     def _snapshot_of(self, iterator: Any) -> _Snapshot | None:
