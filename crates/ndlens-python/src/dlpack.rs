@@ -15,7 +15,8 @@ use pyo3::types::{IntoPyDict, PyCapsule};
 
 use crate::error::OrRaise;
 use crate::exchange;
-use crate::handoff::needs;
+use crate::exit;
+use crate::modules::needs;
 
 const UNVERSIONED: &CStr = c"dltensor";
 const USED_UNVERSIONED: &CStr = c"used_dltensor";
@@ -36,7 +37,8 @@ pub(crate) fn export<'py>(
             "view is on the CPU, dl_device {cpu:?}, and was asked for on {device:?}"
         )));
     }
-    let copied = if copy == Some(true) { Some(py.detach(|| view.copy(Order::C)).or_raise()?) } else { None };
+    let copied =
+        if copy == Some(true) { Some(exit::detach(py, || view.copy(Order::C)).or_raise()?) } else { None };
     let view = copied.as_ref().unwrap_or(view);
     if max_version.is_some_and(|(major, _)| major >= DLPACK_VERSION.major) {
         let mut tensor = view.to_dlpack().or_raise()?;

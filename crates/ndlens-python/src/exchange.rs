@@ -6,17 +6,17 @@
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ptr::{self, NonNull};
+use std::sync::OnceLock;
 
 use ndlens::{
     DLManagedTensorVersioned, DLPACK_VERSION, DLPackExchangeAPI, DLPackExchangeAPIHeader, DLTensor, View,
 };
 use pyo3::exceptions::PyBufferError;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::PyCapsule;
 
 use crate::error::OrRaise;
-use crate::handoff::needs;
+use crate::modules::needs;
 use crate::view::PyView;
 
 pub(crate) const NEEDS_TORCH: &str = "View.torch() needs PyTorch: pip install torch";
@@ -117,8 +117,9 @@ unsafe extern "C" fn no_stream(_device_type: i32, _device_id: i32, out: *mut *mu
 ///
 /// What torch cannot hold must have been refused before.
 pub(crate) fn torch<'py>(py: Python<'py>, view: &View) -> PyResult<Option<Bound<'py, PyAny>>> {
-    static TORCH: PyOnceLock<Option<&'static DLPackExchangeAPI>> = PyOnceLock::new();
-    let table = TORCH.get_or_try_init(py, || {
+    static TORCH: OnceLock<Option<&'static DLPackExchangeAPI>> = OnceLock::new();
+    // Not while others wait: a fork could copy that.
+    let look = || {
         let tensor = needs(py, "torch", "Tensor", NEEDS_TORCH)?;
         let Some(capsule) = tensor.getattr_opt("__dlpack_c_exchange_api__")? else {
             return PyResult::Ok(None);
@@ -128,7 +129,13 @@ pub(crate) fn torch<'py>(py: Python<'py>, view: &View) -> PyResult<Option<Bound<
         // version of it.
         let table = unsafe { pointer.cast::<DLPackExchangeAPI>().as_ref() };
         Ok((table.header.version.major == DLPACK_VERSION.major).then_some(table))
-    })?;
+    };
+    let table = if let Some(table) = TORCH.get() {
+        *table
+    } else {
+        let table = look()?;
+        *TORCH.get_or_init(|| table)
+    };
     let Some(table) = table else { return Ok(None) };
     let tensor = view.to_dlpack().or_raise()?;
     let mut object = ptr::null_mut();

@@ -16,7 +16,7 @@ use pyo3::types::PyMapping;
 
 use crate::error::OrRaise;
 use crate::view::PyView;
-use crate::{dlpack, interface};
+use crate::{dlpack, exit, interface};
 
 /// A view of any object that exports a buffer (`bytes`, `bytearray`, `array.array`, `mmap`, `memoryview`, a NumPy array,
 /// ...), speaks DLPack on the CPU (a `torch.Tensor`, a JAX array, ...) or has an `__array_interface__`. Nothing is copied.
@@ -61,7 +61,7 @@ pub(crate) fn view(obj: &Bound<'_, PyAny>, readonly: Option<bool>) -> PyResult<P
 #[pyo3(signature = (a, b, /))]
 pub(crate) fn shares_memory(py: Python<'_>, a: &Bound<'_, PyAny>, b: &Bound<'_, PyAny>) -> PyResult<bool> {
     let (a, b) = (extract_view(a)?, extract_view(b)?);
-    Ok(py.detach(|| a.shares_memory(&b)))
+    Ok(exit::detach(py, || a.shares_memory(&b)))
 }
 
 /// Whether the memory between the outermost elements of the two overlaps: quick, and true more often than `shares_memory`.
@@ -76,6 +76,7 @@ pub(crate) fn extract_view(obj: &Bound<'_, PyAny>) -> PyResult<View> {
     if let Ok(view) = obj.cast::<PyView>() {
         return Ok(view.get().view()?.clone());
     }
+    let _inside = exit::enter(obj.py());
     // SAFETY: the check reads the object's type and nothing else.
     if unsafe { ffi::PyObject_CheckBuffer(obj.as_ptr()) } != 0 {
         return match BufferExport::take(obj) {
@@ -137,13 +138,13 @@ unsafe impl Sync for BufferExport {}
 
 impl Owner for BufferExport {}
 
-/// Runs what needs the interpreter, from any thread, attached or not; does nothing once the interpreter is gone, since with it
+/// Runs what needs the interpreter, from any thread, attached or not; does nothing once the interpreter is ending, since with it
 /// goes the code that would free anything.
 ///
 /// `PyO3` counts a thread as attached that some C code below it has detached: torch frees tensors so, and a tensor may hold the
 /// last claim on a Python object. Only the interpreter itself knows.
 pub(crate) fn attached(release: impl FnOnce(Python<'_>)) {
-    Python::try_attach(|py| {
+    exit::attach(|py| {
         // SAFETY: there is an interpreter, and the two calls enclose what needs it.
         unsafe {
             let state = ffi::PyGILState_Ensure();

@@ -11,6 +11,7 @@ use pyo3::types::{PyList, PyTuple};
 use crate::error::{OrRaise, in_place};
 use crate::import::extract_view;
 use crate::view::PyView;
+use crate::{exit, modules};
 
 /// Items for `nl.Loader` and `nl.torch.Dataset` that are no rows of one view: what `nl.windows` and `nl.ragged` give.
 ///
@@ -68,7 +69,7 @@ impl PyItems {
     }
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
-        let maker = py.import("ndlens._ndlens")?.getattr(self.maker)?;
+        let maker = modules::get(py, "ndlens._ndlens", self.maker)?;
         Ok((maker, self.arguments.bind(py).clone()))
     }
 
@@ -124,6 +125,7 @@ pub(crate) fn windows<'py>(
     horizon: usize,
     groups: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
+    let _inside = exit::enter(py);
     let series = extract_views(series, "series")?;
     let groups = groups.map(|groups| extract_sizes(groups, "groups")).transpose()?;
     let part = |future| windows_part(py, series.clone(), (size, step, horizon), groups.clone(), future);
@@ -182,6 +184,7 @@ pub(crate) fn ragged(
     offsets: Option<&Bound<'_, PyAny>>,
     shapes: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<PyItems> {
+    let _inside = exit::enter(py);
     let maker = "ragged";
     let Some(shapes) = shapes else {
         if offsets.is_some() {

@@ -18,7 +18,7 @@ use crate::fields::{Output, Structure, extract_fields_and_transforms};
 use crate::import::extract_view;
 use crate::mixing::extract_mixing;
 use crate::view::PyView;
-use crate::{destination, run_state};
+use crate::{destination, exit, run_state};
 
 /// A setting that counts things.
 fn count(name: &str, value: isize, least: usize) -> PyResult<usize> {
@@ -68,10 +68,10 @@ fn extract_weights(
     let py = weights.py();
     if weights.is_instance_of::<PyList>() || weights.is_instance_of::<PyTuple>() {
         let numbers: Vec<f64> = weights.extract().map_err(|error| in_place(py, "weights", error))?;
-        return py.detach(|| Weights::new(&numbers, replacement, samples)).or_raise();
+        return exit::detach(py, || Weights::new(&numbers, replacement, samples)).or_raise();
     }
     let view = extract_view(weights).map_err(|error| in_place(py, "weights", error))?;
-    py.detach(|| Weights::from_view(&view, replacement, samples)).or_raise()
+    exit::detach(py, || Weights::from_view(&view, replacement, samples)).or_raise()
 }
 
 /// What a sampler gives, collected: threads and ranks must be able to look ahead.
@@ -127,6 +127,7 @@ impl PyLoader {
         device: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let py = fields.py();
+        let _inside = exit::enter(py);
         let output = Output::extract(py, output)?;
         let destination = Destination::extract(py, output, pin_memory, device)?;
         let samplers = [("shuffle", shuffle), ("sampler", sampler.is_some()), ("weights", weights.is_some())];
@@ -190,6 +191,7 @@ impl PyLoader {
 
     /// The number of batches in an epoch, for this rank.
     fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
+        let _inside = exit::enter(py);
         match &self.sampler {
             Some(sampler) => Ok(self.loader.batches_of(sampler.bind(py).len()?)),
             None => Ok(self.loader.len()),
@@ -253,6 +255,7 @@ impl PyLoader {
     /// The number of items that this rank takes in an epoch.
     #[getter]
     fn num_samples(&self, py: Python<'_>) -> PyResult<usize> {
+        let _inside = exit::enter(py);
         let items =
             self.sampler.as_ref().map_or(Ok(self.loader.places()), |sampler| sampler.bind(py).len())?;
         Ok(self.loader.config().shard.share(items))
@@ -260,7 +263,7 @@ impl PyLoader {
 
     /// The items that this rank takes in an epoch, in order: int64, of shape (items,).
     fn indices(&self, py: Python<'_>, epoch: u32) -> PyResult<PyView> {
-        let items = py.detach(|| {
+        let items = exit::detach(py, || {
             self.loader.items_of(epoch).map(|items| items.map(|item| item as i64).collect::<Vec<_>>())
         });
         Ok(PyView::new(View::from_vec(items.or_raise()?)))
@@ -305,7 +308,7 @@ impl PyLoader {
         match &self.sampler {
             Some(sampler) => self.loader.start_epoch_of(sampled(sampler.bind(py))?),
             // Making an order that is a list takes a while.
-            None => py.detach(|| self.loader.start_epoch()),
+            None => exit::detach(py, || self.loader.start_epoch()),
         }
         .or_raise()
     }

@@ -5,6 +5,8 @@ use pyo3::exceptions::{PyKeyError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use crate::modules;
+
 pub(crate) fn to_dict<'py>(py: Python<'py>, state: &State) -> PyResult<Bound<'py, PyDict>> {
     let dict = PyDict::new(py);
     dict.set_item("version", STATE_VERSION)?;
@@ -40,9 +42,7 @@ pub(crate) fn from_dict(dict: &Bound<'_, PyDict>) -> PyResult<State> {
 /// This process's rank, and of how many: torch.distributed's where a group is up, else what torchrun sets, else the only one.
 pub(crate) fn rank_and_world_size(py: Python<'_>) -> PyResult<(isize, isize)> {
     // Looked up, not imported: a group that is up was imported by whoever set it up.
-    let modules = py.import("sys")?.getattr("modules")?;
-    let distributed = modules.call_method1("get", ("torch.distributed",))?;
-    if !distributed.is_none()
+    if let Some(distributed) = modules::loaded(py, "torch.distributed")?
         && distributed.call_method0("is_available")?.is_truthy()?
         && distributed.call_method0("is_initialized")?.is_truthy()?
     {

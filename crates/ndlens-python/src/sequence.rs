@@ -12,6 +12,7 @@ use crate::element;
 use crate::error::OrRaise;
 use crate::import::extract_view;
 use crate::view::PyView;
+use crate::{exit, modules};
 
 /// "C" or "F", or "A" for whichever the elements are packed in.
 fn order(view: &View, name: Option<&str>) -> PyResult<Order> {
@@ -79,7 +80,7 @@ impl PyView {
     fn copy(&self, py: Python<'_>, order: &str) -> PyResult<PyView> {
         let view = self.view()?.clone();
         let order = self::order(&view, Some(order))?;
-        py.detach(|| view.copy(order)).map(PyView::new).or_raise()
+        exit::detach(py, || view.copy(order)).map(PyView::new).or_raise()
     }
 
     /// This view if its elements are packed in C order, else a copy, as `np.ascontiguousarray`. (`contiguous` is what a
@@ -102,7 +103,7 @@ impl PyView {
             Err(_) => indices.extract().map_err(|error: PyErr| bad_places(indices, &error))?,
         };
         let view = self.view()?.clone();
-        py.detach(|| view.take(&places, axis)).map(PyView::new).or_raise()
+        exit::detach(py, || view.take(&places, axis)).map(PyView::new).or_raise()
     }
 
     /// The elements' bytes, in C order ("C", the default), Fortran order ("F"), or whichever they are packed in ("A").
@@ -114,7 +115,7 @@ impl PyView {
             Order::F => Some(self.reversed_axes()?),
         };
         let view = turned.as_ref().map_or(Ok(view), PyView::view)?;
-        PyBytes::new_with(py, view.nbytes(), |bytes| py.detach(|| view.read_into(bytes)).or_raise())
+        PyBytes::new_with(py, view.nbytes(), |bytes| exit::detach(py, || view.read_into(bytes)).or_raise())
     }
 
     /// The elements as nested lists of Python numbers; a view of rank 0 gives its element.
@@ -165,7 +166,7 @@ impl PyView {
         if letter.len() != 1 || letter == "x" || letter == "s" || letter == "p" {
             return Err(bad_format(format));
         }
-        let itemsize: usize = match py.import("struct")?.call_method1("calcsize", (letter,)) {
+        let itemsize: usize = match modules::get(py, "struct", "calcsize")?.call1((letter,)) {
             Ok(size) => size.extract()?,
             Err(_) => return Err(bad_format(format)),
         };

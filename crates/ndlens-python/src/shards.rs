@@ -12,6 +12,7 @@ use pyo3::types::{PyString, PyTuple};
 use crate::error::OrRaise;
 use crate::key::with_key;
 use crate::view::{PyView, tuple};
+use crate::{exit, modules};
 
 /// One array in several files, cut along axis 0: items of one shape and dtype, in the order of the files; made by `nl.open` of a
 /// pattern or of a list. `nl.Loader` and `nl.torch.Dataset` take it as a field.
@@ -101,6 +102,7 @@ impl PyShards {
     ///
     /// Raises `IndexError` for an item that is not there and for other keys.
     fn __getitem__<'py>(&self, py: Python<'py>, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let _inside = exit::enter(py);
         with_key(key, |key| match key.as_slice() {
             [Index::At(item)] => {
                 let (shard, place) = self.0.find(*item).or_raise()?;
@@ -117,7 +119,7 @@ impl PyShards {
     }
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyTuple>,))> {
-        Ok((py.import("ndlens._ndlens")?.getattr("_shards_of_views")?, (self.shards(py)?,)))
+        Ok((modules::get(py, "ndlens._ndlens", "_shards_of_views")?, (self.shards(py)?,)))
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {

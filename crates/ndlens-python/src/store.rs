@@ -13,6 +13,7 @@ use crate::import::{extract_view, pairs};
 use crate::shape::extract_dtype;
 use crate::shards::PyShards;
 use crate::view::PyView;
+use crate::{exit, modules};
 
 /// Opens arrays in files, mapped, not read: one as a view, several by name as a mapping of views.
 ///
@@ -47,6 +48,7 @@ pub(crate) fn open<'py>(
     offset: usize,
     strides: Option<Vec<isize>>,
 ) -> PyResult<Bound<'py, PyAny>> {
+    let _inside = exit::enter(path.py());
     let mode: MapMode = mode.parse().or_raise()?;
     let raw = match dtype {
         Some(dtype) => {
@@ -63,10 +65,10 @@ pub(crate) fn open<'py>(
     let options = Options { mode, copy, raw };
     let opened = if path.is_instance_of::<PyList>() || path.is_instance_of::<PyTuple>() {
         let paths = path.try_iter()?.map(|path| fsdecode(&path?)).collect::<PyResult<Vec<_>>>()?;
-        py.detach(|| Shards::open(&paths, &options)).map(Opened::Shards)
+        exit::detach(py, || Shards::open(&paths, &options)).map(Opened::Shards)
     } else {
         let path = fsdecode(path)?;
-        py.detach(|| options.open(&path))
+        exit::detach(py, || options.open(&path))
     };
     match opened.or_raise()? {
         Opened::Array(view) => PyView::new(view).into_bound_py_any(py),
@@ -76,7 +78,7 @@ pub(crate) fn open<'py>(
 }
 
 fn fsdecode(path: &Bound<'_, PyAny>) -> PyResult<PathBuf> {
-    path.py().import("os")?.call_method1("fsdecode", (path,))?.extract()
+    modules::get(path.py(), "os", "fsdecode")?.call1((path,))?.extract()
 }
 
 /// A shape: one size, or several.
@@ -86,7 +88,7 @@ fn sizes(shape: &Bound<'_, PyAny>) -> PyResult<Vec<isize>> {
 
 fn wrap(py: Python<'_>, arrays: Arrays) -> PyResult<Bound<'_, PyAny>> {
     let path = arrays.path().to_owned();
-    py.import("ndlens._arrays")?.getattr("Arrays")?.call1((PyArrayFile(arrays), path.into_os_string()))
+    modules::get(py, "ndlens._arrays", "Arrays")?.call1((PyArrayFile(arrays), path.into_os_string()))
 }
 
 /// What is behind `nl.Arrays`: a file of arrays that have names.
@@ -96,7 +98,7 @@ pub(crate) struct PyArrayFile(Arrays);
 #[pymethods]
 impl PyArrayFile {
     fn __getitem__(&self, py: Python<'_>, name: &str) -> PyResult<PyView> {
-        py.detach(|| self.0.get(name)).map(PyView::new).or_raise()
+        exit::detach(py, || self.0.get(name)).map(PyView::new).or_raise()
     }
 
     fn __contains__(&self, name: &str) -> bool {
@@ -122,7 +124,7 @@ impl PyArrayFile {
 #[pyfunction]
 #[pyo3(name = "_arrays_of_handle", signature = (handle, /))]
 pub(crate) fn arrays_of_handle<'py>(py: Python<'py>, handle: &[u8]) -> PyResult<Bound<'py, PyAny>> {
-    let arrays = py.detach(|| Arrays::from_handle(handle)).or_raise()?;
+    let arrays = exit::detach(py, || Arrays::from_handle(handle)).or_raise()?;
     wrap(py, arrays)
 }
 
@@ -146,9 +148,10 @@ pub(crate) fn arrays_of_handle<'py>(py: Python<'py>, handle: &[u8]) -> PyResult<
 #[pyfunction]
 #[pyo3(signature = (path, obj, /))]
 pub(crate) fn save(py: Python<'_>, path: &Bound<'_, PyAny>, obj: &Bound<'_, PyAny>) -> PyResult<()> {
+    let _inside = exit::enter(py);
     let path = fsdecode(path)?;
     let contents = contents(obj)?;
-    py.detach(|| store::save(&path, &contents)).or_raise()
+    exit::detach(py, || store::save(&path, &contents)).or_raise()
 }
 
 fn contents(obj: &Bound<'_, PyAny>) -> PyResult<Contents> {

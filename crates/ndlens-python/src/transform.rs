@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyString, PyType};
 
 use crate::error::{OrRaise, in_place};
+use crate::modules;
 use crate::shape::unknown_dtype;
 
 /// A list of transforms, ours or torchvision's, for the items of `source`.
@@ -15,7 +16,7 @@ pub(crate) fn extract_list(transforms: &Bound<'_, PyAny>, source: &dyn Source) -
     let py = transforms.py();
     let item_shape: Vec<Option<usize>> =
         source.item_shape().map_or_else(Vec::new, |shape| shape.sizes().collect());
-    let transforms = py.import("ndlens._torchvision")?.call_method1("lowered", (transforms, item_shape))?;
+    let transforms = modules::get(py, "ndlens._torchvision", "lowered")?.call1((transforms, item_shape))?;
     let several = transforms.try_iter().map_err(|_| {
         let kind = transforms.get_type().name().map_or_else(|_| "?".to_owned(), |name| name.to_string());
         PyTypeError::new_err(format!("expected a list of transforms, got {kind}"))
