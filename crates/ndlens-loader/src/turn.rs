@@ -63,6 +63,12 @@ impl Turn {
         word.change(self.word(), Turn { whose: FREE, ..self }.word(), Ordering::Relaxed);
     }
 
+    /// Whether another process has received the memory and not let go of it.
+    pub(crate) fn is_taken(word: &impl Word) -> bool {
+        // Relaxed: nothing is read there for it.
+        word.get(Ordering::Relaxed) % TURNS == TAKEN
+    }
+
     /// Takes free memory to fill it; None where it is not free. Only its owner leases, from one thread at a time.
     pub(crate) fn lease(word: &impl Word) -> Option<Self> {
         // Acquire: as in `is_free`.

@@ -53,6 +53,7 @@ impl Raise for ndlens::Error {
             }
             E::InvalidDLPack { .. } | E::OutOfBuffer { .. } => PyBufferError::new_err(message),
             E::OutOfMemory { .. } => PyMemoryError::new_err(message),
+            E::Moved { .. } => raise!("MovedError", message),
             E::Truncated { .. } | E::Damaged { .. } => raise!("TruncatedError", message),
             E::Unavailable { .. } => PyOSError::new_err(message),
             // ZeroStep, shapes, sizes, axes, windows, formats: a value that cannot be.

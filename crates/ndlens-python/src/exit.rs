@@ -20,6 +20,8 @@
 //!
 //! - Code of the user's that we call and that does not return keeps its thread inside. After a while we go on without it.
 
+#![expect(clippy::disallowed_methods, reason = "what they are disallowed for is done here")]
+
 use std::cell::Cell;
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

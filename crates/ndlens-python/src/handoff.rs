@@ -14,6 +14,7 @@ use pyo3::types::{IntoPyDict, PyCapsule, PyDict};
 use crate::error::OrRaise;
 use crate::import::extract_view;
 use crate::modules::{self, Optional, is_installed, needs};
+use crate::tensor_memory::check_in_place;
 use crate::view::{PyView, tuple};
 use crate::{dlpack, exchange, exit, export};
 
@@ -73,6 +74,7 @@ impl PyView {
         let _inside = exit::enter(py);
         let asarray = needs(py, "numpy", "asarray", "View.numpy() needs NumPy: pip install numpy")?;
         let view = slf.get().view()?;
+        check_in_place(&view)?;
         let Some(carrier) = view.dtype().carrier() else { return asarray.call1((slf,)) };
         numpy_here(py)?
             .check_dtype(view.dtype())
@@ -118,7 +120,9 @@ impl PyView {
             }
         };
         let _inside = exit::enter(py);
-        dlpack::torch(py, &*self.view()?, allow)
+        let view = self.view()?;
+        check_in_place(&view)?;
+        dlpack::torch(py, &view, allow)
     }
 
     /// A DLPack capsule on the same memory, as the array API asks for it.
@@ -139,7 +143,9 @@ impl PyView {
                 "stream must be None for memory on the CPU, got {stream}"
             )));
         }
-        dlpack::export(py, &*self.view()?, max_version, dl_device, copy)
+        let view = self.view()?;
+        check_in_place(&view)?;
+        dlpack::export(py, &view, max_version, dl_device, copy)
     }
 
     /// The CPU: (1, 0).
@@ -158,6 +164,7 @@ impl PyView {
     #[getter]
     fn __array_interface__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let view = self.view()?;
+        check_in_place(&view)?;
         let typestr = view.dtype().typestr().ok_or_else(|| {
             PyAttributeError::new_err(format!("the array interface has no typestr for {}", view.dtype()))
         })?;
@@ -179,6 +186,7 @@ impl PyView {
         flags: c_int,
     ) -> PyResult<()> {
         let view = slf.get().view()?;
+        check_in_place(&view)?;
         // SAFETY: passed on. What the struct points to stays, since the look at it goes on.
         unsafe { export::fill(slf, &view, buffer, flags) }?;
         // Relaxed: a number for a message.

@@ -90,11 +90,11 @@ impl PyLoader {
     #[new]
     #[pyo3(
         signature = (fields, *, batch_size = 1, shuffle = false, seed = Seed(0), num_workers = 0, drop_last = false,
-            prefetch_factor = 2, transforms = None, joint = None, return_params = false, output = None, rank = None, world_size = None, remainder = "pad",
+            prefetch_factor = 2, transforms = None, joint = None, channels = None, return_params = false, output = None, rank = None, world_size = None, remainder = "pad",
             sampler = None, stores = "auto", order = "ndlens", weights = None, replacement = true, num_samples = None,
             mix = None, mix_images = None, mix_labels = None, pin_memory = false, device = None),
         text_signature = "(fields, *, batch_size=1, shuffle=False, seed=0, num_workers=0, drop_last=False, \
-            prefetch_factor=2, transforms=None, joint=None, return_params=False, output=None, rank=None, world_size=None, remainder='pad', sampler=None, stores='auto', \
+            prefetch_factor=2, transforms=None, joint=None, channels=None, return_params=False, output=None, rank=None, world_size=None, remainder='pad', sampler=None, stores='auto', \
             order='ndlens', weights=None, replacement=True, num_samples=None, mix=None, mix_images=None, mix_labels=None, \
             pin_memory=False, device=None)"
     )]
@@ -109,6 +109,7 @@ impl PyLoader {
         prefetch_factor: isize,
         transforms: Option<&Bound<'_, PyAny>>,
         joint: Option<&Bound<'_, PyAny>>,
+        channels: Option<&Bound<'_, PyAny>>,
         return_params: bool,
         output: Option<&str>,
         rank: Option<isize>,
@@ -166,7 +167,7 @@ impl PyLoader {
             memory: if destination.pins { Memory::Supplied } else { Memory::Pooled },
             values: if destination.device.is_some() { Values::Deferred } else { Values::Computed },
         };
-        let (structure, fields) = extract_fields_and_transforms(fields, transforms, joint)?;
+        let (structure, fields) = extract_fields_and_transforms(fields, transforms, joint, channels)?;
         let mut loader = Loader::new(fields, config).or_raise()?;
         if let Some(weights) = weights {
             let samples = num_samples.map(|samples| count("num_samples", samples, 1)).transpose()?;

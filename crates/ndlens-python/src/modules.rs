@@ -4,6 +4,8 @@
 //! thread that is not there. So nothing is imported in here that is imported already, our own modules come with `import ndlens`,
 //! and what is looked up once is not looked up under a lock.
 
+#![expect(clippy::disallowed_methods, reason = "what they are disallowed for is done here")]
+
 use std::sync::OnceLock;
 
 use pyo3::exceptions::PyImportError;

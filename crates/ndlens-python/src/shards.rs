@@ -93,9 +93,9 @@ impl PyShards {
     }
 
     fn __iter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        let builtins = slf.py().import("builtins")?;
-        let places = builtins.getattr("range")?.call1((slf.get().0.len(),))?;
-        builtins.getattr("map")?.call1((slf.getattr("__getitem__")?, places))
+        let py = slf.py();
+        let places = modules::get(py, "builtins", "range")?.call1((slf.get().0.len(),))?;
+        modules::get(py, "builtins", "map")?.call1((slf.getattr("__getitem__")?, places))
     }
 
     /// Item `key`, or the items of a slice.

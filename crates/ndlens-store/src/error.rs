@@ -143,7 +143,7 @@ pub enum Error {
     )]
     SharedMemoryGone { process: u32 },
     /// The system said no to memory that another process holds.
-    #[error("cannot open the shared memory of process {process}: {source}")]
+    #[error("cannot open the shared memory of process {process}: {source}{}", hint_for(source))]
     SharedMemoryRefused { process: u32, source: io::Error },
     /// Memory of a process that lets no other look at its descriptors.
     #[error(
@@ -252,6 +252,16 @@ impl Error {
         }
     }
 
+    /// Whether shared memory could not be had because the process, or the system, has no descriptor left.
+    pub fn is_out_of_descriptors(&self) -> bool {
+        match self {
+            Error::SharedMemory { source, .. } | Error::SharedMemoryRefused { source, .. } => {
+                is_out_of_descriptors(source)
+            }
+            _ => false,
+        }
+    }
+
     /// What the system said, if it was the system.
     pub fn io(&self) -> Option<&io::Error> {
         match self {
@@ -259,6 +269,16 @@ impl Error {
             _ => None,
         }
     }
+}
+
+/// What to do where there is no descriptor left.
+fn hint_for(source: &io::Error) -> &'static str {
+    if is_out_of_descriptors(source) { "; raise the limit with `ulimit -n`" } else { "" }
+}
+
+fn is_out_of_descriptors(source: &io::Error) -> bool {
+    use rustix::io::Errno;
+    [Errno::MFILE, Errno::NFILE].map(|errno| Some(errno.raw_os_error())).contains(&source.raw_os_error())
 }
 
 /// How a header fails to be a dict with the keys `descr`, `fortran_order` and `shape`.

@@ -309,7 +309,7 @@ mod tests {
 
     fn held(nursery: &Nursery) -> usize {
         use std::os::unix::fs::MetadataExt;
-        nursery.arena.file().metadata().unwrap().blocks() as usize * 512
+        nursery.arena.file().unwrap().metadata().unwrap().blocks() as usize * 512
     }
 
     fn claims<'a>(nursery: &'a Nursery, place: &Place) -> Claims<'a> {

@@ -204,7 +204,8 @@ pub struct Arena {
 #[derive(Debug)]
 struct Mapping {
     map: MmapRaw,
-    file: File,
+    /// None where the map is enough.
+    file: Option<File>,
     /// Bytes after the header.
     len: usize,
     device: u64,
@@ -215,7 +216,7 @@ impl Mapping {
     fn new(file: File, len: usize) -> io::Result<Self> {
         let map = MmapOptions::new().len(DATA_START + len).map_raw(&file)?;
         let metadata = file.metadata()?;
-        Ok(Mapping { map, file, len, device: metadata.dev(), inode: metadata.ino() })
+        Ok(Mapping { map, file: Some(file), len, device: metadata.dev(), inode: metadata.ino() })
     }
 
     #[expect(clippy::cast_ptr_alignment, reason = "a map starts at a page")]
@@ -283,11 +284,19 @@ impl Arena {
 
     /// The arena that an open file is, mapped at most once in this process; None where the file is no arena.
     pub(crate) fn adopt(file: File) -> io::Result<Option<Arc<Self>>> {
+        Arena::adopt_as(file, true)
+    }
+
+    /// As [`adopt`](Self::adopt). A map needs no descriptor, but others find the arena by one.
+    pub(crate) fn adopt_as(file: File, keeps_descriptor: bool) -> io::Result<Option<Arc<Self>>> {
         // Only a memfd has seals, and with these it can be mapped without fear.
         let sealed = rustix::fs::fcntl_get_seals(&file).is_ok_and(|seals| seals.contains(SEALS));
         let file_len = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
         let Some(len) = file_len.checked_sub(DATA_START).filter(|_| sealed) else { return Ok(None) };
-        let mapping = Mapping::new(file, len)?;
+        let mut mapping = Mapping::new(file, len)?;
+        if !keeps_descriptor {
+            mapping.file = None;
+        }
         let header = mapping.header();
         // Relaxed, as in `create_sparse`.
         let ours = header.magic.load(Ordering::Relaxed) == MAGIC
@@ -314,7 +323,9 @@ impl Arena {
 
     /// Sets memory aside for bytes that are about to be handed out, so that writing them cannot fail.
     pub(crate) fn reserve(&self, offset: usize, len: usize) -> Result<()> {
-        reserve(&self.mapping.file, DATA_START + offset, len).map_err(|error| error.of(len))
+        // What is mapped without its descriptor was set aside by who made it.
+        let Some(file) = self.file() else { return Ok(()) };
+        reserve(file, DATA_START + offset, len).map_err(|error| error.of(len))
     }
 
     /// Makes bytes that were set aside, and are about to be written, quick to write: one call in place of a fault for each page.
@@ -344,8 +355,8 @@ impl Arena {
         &self.id
     }
 
-    pub(crate) fn file(&self) -> &File {
-        &self.mapping.file
+    pub(crate) fn file(&self) -> Option<&File> {
+        self.mapping.file.as_ref()
     }
 
     pub(crate) fn device(&self) -> u64 {
@@ -422,7 +433,8 @@ impl Arena {
     pub(crate) fn give_pages_back(&self, offset: usize, len: usize) -> bool {
         let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
         let start = (DATA_START + offset) as u64;
-        rustix::fs::fallocate(self.mapping.file.as_fd(), flags, start, len as u64).is_ok()
+        // Without a descriptor there is nothing to ask by: the pages stay until the arena goes.
+        self.file().is_some_and(|file| rustix::fs::fallocate(file.as_fd(), flags, start, len as u64).is_ok())
     }
 
     /// Words for processes to agree by, all 0 at first; they are no part of the bytes that are handed out.
@@ -575,16 +587,19 @@ mod tests {
     fn nobody_can_make_it_shorter_or_longer() {
         let arena = Arena::create(5000).unwrap();
         for len in [0, 1 << 20] {
-            assert_eq!(arena.file().set_len(len).unwrap_err().kind(), io::ErrorKind::PermissionDenied);
+            assert_eq!(
+                arena.file().unwrap().set_len(len).unwrap_err().kind(),
+                io::ErrorKind::PermissionDenied
+            );
         }
-        let grow = rustix::fs::fallocate(arena.file(), FallocateFlags::empty(), 0, 1 << 20);
+        let grow = rustix::fs::fallocate(arena.file().unwrap(), FallocateFlags::empty(), 0, 1 << 20);
         assert_eq!(grow, Err(rustix::io::Errno::PERM));
     }
 
     #[test]
     fn an_arena_is_mapped_once_in_a_process() {
         let arena = Arena::create(10).unwrap();
-        let again = Arena::adopt(arena.file().try_clone().unwrap()).unwrap().unwrap();
+        let again = Arena::adopt(arena.file().unwrap().try_clone().unwrap()).unwrap().unwrap();
         assert!(Arc::ptr_eq(&arena, &again));
     }
 
@@ -607,7 +622,7 @@ mod tests {
 
         let arena = Arena::create(10).unwrap();
         arena.header().version.store(VERSION + 1, Ordering::Relaxed);
-        assert!(Arena::adopt(arena.file().try_clone().unwrap()).unwrap().is_none());
+        assert!(Arena::adopt(arena.file().unwrap().try_clone().unwrap()).unwrap().is_none());
     }
 
     #[test]
