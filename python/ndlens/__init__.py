@@ -9,6 +9,7 @@
 import typing as _typing
 
 from . import _exit as _exit
+from . import _foreign as _foreign
 from . import transforms
 from ._arrays import Arrays
 from ._ndlens import (
@@ -33,6 +34,7 @@ from ._ndlens import (
     view,
     windows,
 )
+from ._subsets import split, subset
 from .errors import CopyRequired, FormatError, MovedError, ReadOnlyError, StaleHandleError, TruncatedError
 from .loader import Loader
 
@@ -63,6 +65,8 @@ __all__ = [
     "save",
     "share",
     "shares_memory",
+    "split",
+    "subset",
     "transforms",
     "view",
     "windows",
@@ -70,6 +74,10 @@ __all__ = [
 
 if _typing.TYPE_CHECKING:
     from . import torch as torch
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), "torch"})
 
 
 def __getattr__(name: str) -> _typing.Any:
