@@ -16,7 +16,7 @@ export PYO3_PYTHON := $(CURDIR)/$(BIN)/python
 export PYO3_BUILD_EXTENSION_MODULE := 1
 unexport CONDA_PREFIX PYTHONHOME PYTHONPATH
 
-.PHONY: help demo test fuzz-layout soak loom lint bench instructions valgrind build clean
+.PHONY: help demo test fuzz-layout soak exits loom lint bench instructions valgrind build clean
 .DEFAULT_GOAL := help
 
 help: ## List the recipes
@@ -34,6 +34,9 @@ fuzz-layout: build ## Compare 100,000 random chains of operations with NumPy (ab
 
 soak: build ## Share, send and lose arrays for some minutes; shared memory must stay flat
 	$(BIN)/python -m tests.soak_shared --rounds 50000
+
+exits: build ## End the interpreter in every way while ndlens is at work, five times each
+	$(BIN)/python -m tests.exits --runs 5
 
 loom: ## Run the loader's threads and locks in every order that loom can tell apart (a build of its own)
 	RUSTFLAGS='--cfg loom' cargo test -p ndlens-loader --release --test loom --target-dir target/loom

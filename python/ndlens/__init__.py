@@ -8,6 +8,7 @@
 
 import typing as _typing
 
+from . import _exit as _exit
 from . import _foreign as _foreign
 from . import transforms
 from ._arrays import Arrays

@@ -14,8 +14,8 @@ use pyo3::prelude::*;
 use pyo3::types::{IntoPyDict, PyCapsule, PyDict};
 
 use crate::error::OrRaise;
-use crate::handoff::needs;
-use crate::{exchange, tensor_memory};
+use crate::modules::needs;
+use crate::{exchange, exit, modules, tensor_memory};
 
 const UNVERSIONED: &CStr = c"dltensor";
 const USED_UNVERSIONED: &CStr = c"used_dltensor";
@@ -36,7 +36,8 @@ pub(crate) fn export<'py>(
             "view is on the CPU, dl_device {cpu:?}, and was asked for on {device:?}"
         )));
     }
-    let copied = if copy == Some(true) { Some(py.detach(|| view.copy(Order::C)).or_raise()?) } else { None };
+    let copied =
+        if copy == Some(true) { Some(exit::detach(py, || view.copy(Order::C)).or_raise()?) } else { None };
     let view = copied.as_ref().unwrap_or(view);
     if max_version.is_some_and(|(major, _)| major >= DLPACK_VERSION.major) {
         let mut tensor = versioned(py, view)?;
@@ -72,7 +73,7 @@ pub(crate) fn versioned(py: Python<'_>, view: &View) -> PyResult<NonNull<DLManag
 
 /// Whether a PyTorch is imported that ends the process at a negative stride.
 fn torch_aborts(py: Python<'_>) -> PyResult<bool> {
-    let modules = py.import("sys")?.getattr("modules")?;
+    let modules = modules::get(py, "sys", "modules")?;
     let torch = modules.cast::<PyDict>()?.get_item("torch")?;
     let Some(version) = torch.map(|torch| torch.getattr_opt("__version__")).transpose()?.flatten() else {
         return Ok(false);

@@ -9,6 +9,7 @@ use pyo3::types::{PyBool, PyComplex, PyFloat, PyInt, PyString, PyType};
 
 use crate::error::OrRaise;
 use crate::import::extract_view;
+use crate::modules;
 
 /// The name of a dtype: `"float32"`, `"<f4"`, `"f4"`, `torch.float32`, `numpy.float32` and
 /// `numpy.dtype("float32")` are all "float32".
@@ -86,6 +87,6 @@ fn of_numpy(dtype: &Bound<'_, PyAny>) -> PyResult<DType> {
         )));
     }
     // NumPy says itself what the elements look like, of several: of one record it does not say that it is packed.
-    let elements = py.import("numpy")?.call_method1("empty", (2, dtype))?;
+    let elements = modules::get(py, "numpy", "empty")?.call1((2, dtype))?;
     Ok(extract_view(&elements)?.dtype().clone())
 }

@@ -8,10 +8,10 @@ use std::time::Duration;
 use ndlens::loader::{Batch, Epoch, Error, Progress, Receipt};
 use pyo3::exceptions::{PyStopIteration, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::sync::MutexExt;
 use pyo3::types::PyTuple;
 
 use crate::error::OrRaise;
+use crate::exit;
 use crate::fields::{Output, Structure};
 use crate::loader::{Begun, PyLoader};
 use crate::params;
@@ -52,7 +52,7 @@ pub(crate) struct PyReceipt(Option<Receipt>);
 #[pymethods]
 impl PyReceipt {
     fn hand_out(&self, py: Python<'_>) {
-        py.detach(|| self.0.as_ref().inspect(|receipt| receipt.hand_out()));
+        exit::detach(py, || self.0.as_ref().inspect(|receipt| receipt.hand_out()));
     }
 }
 
@@ -63,6 +63,7 @@ impl PyEpoch {
     }
 
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let _inside = exit::enter(py);
         loop {
             match self.take_within(py, SIGNAL_INTERVAL)? {
                 Progress::Batch(batch) => {
@@ -82,6 +83,7 @@ impl PyEpoch {
     /// The parts of the next batch, what was drawn for it and what counts it, before they go further; None if it is not there and we do not wait.
     #[pyo3(name = "_take", signature = (*, wait))]
     fn take<'py>(&self, py: Python<'py>, wait: bool) -> PyResult<Option<Taken<'py>>> {
+        let _inside = exit::enter(py);
         loop {
             let patience = if wait { SIGNAL_INTERVAL } else { Duration::ZERO };
             match self.take_within(py, patience)? {
@@ -116,12 +118,14 @@ impl PyEpoch {
 
     /// Batches not yet taken.
     fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
+        let _inside = exit::enter(py);
         if let Some(Some(loader)) = self.lock_loader(py).as_deref() {
             return loader.get().next_batches(py);
         }
         // Detached: a thread that holds the epoch may need the interpreter before it lets go.
         let left = || self.lock().and_then(|epoch| epoch.as_ref().map(Epoch::remaining)).unwrap_or(Some(0));
-        py.detach(left).ok_or_else(|| PyTypeError::new_err("the sampler does not say how many items it has"))
+        exit::detach(py, left)
+            .ok_or_else(|| PyTypeError::new_err("the sampler does not say how many items it has"))
     }
 }
 
@@ -146,7 +150,7 @@ impl PyEpoch {
         let mut loader = self.lock_loader(py);
         let Some(begins) = loader.as_mut().and_then(|loader| loader.take()) else { return Ok(()) };
         let Begun { epoch, reading, watch } = begins.get().begin_epoch(py)?;
-        py.detach(|| self.lock().map(|mut own| *own = Some(epoch)));
+        exit::detach(py, || self.lock().map(|mut own| *own = Some(epoch)));
         // Set once: the loader is gone from here.
         let _ = reading.map(|reading| self.reading.set(reading));
         let _ = watch.map(|watch| self.watch.set(watch));
@@ -155,7 +159,7 @@ impl PyEpoch {
 
     /// Counts the end of the epoch, if all its batches came.
     fn count_end(&self, py: Python<'_>) {
-        py.detach(|| self.end.get().inspect(|end| end.hand_out()));
+        exit::detach(py, || self.end.get().inspect(|end| end.hand_out()));
     }
 
     /// Asks, ever more rarely, whether this still is the rank that the epoch began as.
@@ -181,7 +185,7 @@ impl PyEpoch {
         if let Some(reading) = reading {
             reading.read(py, || self.lock())?;
         }
-        let progress = py.detach(|| {
+        let progress = exit::detach(py, || {
             let Some(mut epoch) = self.lock() else { return Progress::Batch(Err(Error::Forked)) };
             let progress = epoch.as_mut().map_or(Progress::Finished, |epoch| epoch.take_within(patience));
             let over = matches!(progress, Progress::Finished | Progress::Batch(Err(_)));
@@ -204,11 +208,11 @@ impl PyEpoch {
     fn supply(&self, py: Python<'_>, pinned: &Pinned) -> PyResult<()> {
         let needs = |epoch: &Epoch| (epoch.unsupplied(), epoch.batch_bytes().collect::<Vec<_>>());
         let (batches, sizes) =
-            py.detach(|| self.lock().and_then(|epoch| epoch.as_ref().map(needs))).unwrap_or_default();
+            exit::detach(py, || self.lock().and_then(|epoch| epoch.as_ref().map(needs))).unwrap_or_default();
         for _ in 0..batches {
             // Known before a batch can come on it.
             let fresh = pinned.keep(Fresh::allocate(py, &sizes)?);
-            py.detach(|| match self.lock().as_deref() {
+            exit::detach(py, || match self.lock().as_deref() {
                 Some(Some(epoch)) => fresh.give(epoch),
                 _ => Ok(()),
             })
@@ -221,7 +225,7 @@ impl PyEpoch {
     fn parts_or_end<'py>(&self, py: Python<'py>, batch: Batch) -> PyResult<Taken<'py>> {
         let parts = self.parts(py, batch);
         if parts.is_err() {
-            py.detach(|| drop(self.lock().and_then(|mut epoch| epoch.take())));
+            exit::detach(py, || drop(self.lock().and_then(|mut epoch| epoch.take())));
         }
         parts
     }
@@ -249,7 +253,7 @@ impl PyEpoch {
     fn lock_loader(&self, py: Python<'_>) -> Option<MutexGuard<'_, Option<Py<PyLoader>>>> {
         if self.process == std::process::id() {
             // Waits detached: the thread that begins the epoch runs Python.
-            return Some(self.loader.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner));
+            return Some(exit::lock(py, &self.loader));
         }
         unless_held(self.loader.try_lock())
     }
@@ -275,6 +279,6 @@ impl Drop for PyEpoch {
     fn drop(&mut self) {
         let epoch = self.epoch.get_mut().unwrap_or_else(PoisonError::into_inner).take();
         // Joining waits for the chunks in hand; let others run Python meanwhile.
-        Python::attach(|py| py.detach(|| drop(epoch)));
+        Python::attach(|py| exit::detach(py, || drop(epoch)));
     }
 }

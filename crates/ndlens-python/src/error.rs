@@ -5,16 +5,16 @@ use pyo3::exceptions::{
     PyOSError, PyRuntimeError, PyTypeError, PyValueError,
 };
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::PyType;
 
+use crate::modules::{self, Once};
 use ndlens::{kernels, loader, store};
 
 /// An exception class of `ndlens.errors`, raised with a message.
 macro_rules! raise {
     ($name:literal, $message:expr) => {{
-        static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-        Python::attach(|py| match CLASS.import(py, "ndlens.errors", $name) {
+        static CLASS: Once = Once::new("ndlens.errors", $name);
+        Python::attach(|py| match CLASS.get(py).and_then(|class| Ok(class.cast::<PyType>()?)) {
             Ok(class) => PyErr::from_type(class.clone(), $message),
             Err(error) => error,
         })
@@ -142,7 +142,7 @@ fn is_shortage(error: &std::io::Error) -> bool {
 
 /// `os.strerror`.
 fn os_message(errno: i32) -> String {
-    Python::attach(|py| py.import("os")?.call_method1("strerror", (errno,))?.extract()).unwrap_or_default()
+    Python::attach(|py| modules::get(py, "os", "strerror")?.call1((errno,))?.extract()).unwrap_or_default()
 }
 
 impl Raise for kernels::Error {

@@ -6,18 +6,18 @@
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ptr::{self, NonNull};
+use std::sync::OnceLock;
 
 use ndlens::{
     DLManagedTensorVersioned, DLPACK_VERSION, DLPackExchangeAPI, DLPackExchangeAPIHeader, DLTensor, View,
 };
 use pyo3::exceptions::PyBufferError;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::PyCapsule;
 
 use crate::dlpack::versioned;
 use crate::error::OrRaise;
-use crate::handoff::needs;
+use crate::modules::needs;
 use crate::tensor_memory::check_in_place;
 use crate::view::PyView;
 
@@ -121,20 +121,22 @@ unsafe extern "C" fn no_stream(_device_type: i32, _device_id: i32, out: *mut *mu
 
 /// torch's class of tensors, and its table where it has one that we can read.
 fn torch_tables(py: Python<'_>) -> PyResult<&'static (Py<PyAny>, Option<&'static DLPackExchangeAPI>)> {
-    static TORCH: PyOnceLock<(Py<PyAny>, Option<&'static DLPackExchangeAPI>)> = PyOnceLock::new();
-    TORCH.get_or_try_init(py, || {
-        let tensor = needs(py, "torch", "Tensor", NEEDS_TORCH)?;
-        let capsule = tensor.getattr_opt("__dlpack_c_exchange_api__")?;
-        let pointer = capsule
-            .map(|capsule| PyResult::Ok(capsule.cast::<PyCapsule>()?.pointer_checked(Some(NAME)).ok()))
-            .transpose()?
-            .flatten();
-        // SAFETY: a capsule of this name holds a table that lives as long as the process; its header comes first in every
-        // version of it.
-        let table = pointer.map(|pointer| unsafe { pointer.cast::<DLPackExchangeAPI>().as_ref() });
-        let table = table.filter(|table| table.header.version.major == DLPACK_VERSION.major);
-        Ok((tensor.unbind(), table))
-    })
+    static TORCH: OnceLock<(Py<PyAny>, Option<&'static DLPackExchangeAPI>)> = OnceLock::new();
+    if let Some(tables) = TORCH.get() {
+        return Ok(tables);
+    }
+    // Not while others wait: a fork could copy that.
+    let tensor = needs(py, "torch", "Tensor", NEEDS_TORCH)?;
+    let capsule = tensor.getattr_opt("__dlpack_c_exchange_api__")?;
+    let pointer = capsule
+        .map(|capsule| PyResult::Ok(capsule.cast::<PyCapsule>()?.pointer_checked(Some(NAME)).ok()))
+        .transpose()?
+        .flatten();
+    // SAFETY: a capsule of this name holds a table that lives as long as the process; its header comes first in every version
+    // of it.
+    let table = pointer.map(|pointer| unsafe { pointer.cast::<DLPackExchangeAPI>().as_ref() });
+    let table = table.filter(|table| table.header.version.major == DLPACK_VERSION.major);
+    Ok(TORCH.get_or_init(|| (tensor.unbind(), table)))
 }
 
 /// A view of a tensor through torch's table; None where this torch has none that we can read, and for subclasses, which

@@ -11,10 +11,11 @@ use pyo3::types::{PyDict, PyList, PyMapping, PyTuple};
 
 use crate::channels::{Said, extract_channels};
 use crate::error::{OrRaise, Raise, in_place};
-use crate::handoff::{is_installed, numpy_here};
+use crate::handoff::numpy_here;
 use crate::import::pairs;
 use crate::items::PyItems;
 use crate::joint::join_draws;
+use crate::modules::{Optional, is_installed};
 use crate::shards::PyShards;
 use crate::tensor_memory::extract_lasting_view;
 use crate::view::PyView;
@@ -110,8 +111,8 @@ impl Output {
             Some(other) => Err(PyValueError::new_err(format!(
                 "unknown output {other:?}: expected \"torch\", \"numpy\", \"view\" or None"
             ))),
-            None if is_installed(py, "torch")? => Ok(Output::Torch),
-            None if is_installed(py, "numpy")? => Ok(Output::Numpy),
+            None if is_installed(py, Optional::Torch)? => Ok(Output::Torch),
+            None if is_installed(py, Optional::Numpy)? => Ok(Output::Numpy),
             None => Ok(Output::View),
         }
     }

@@ -1,9 +1,12 @@
 //! Objects of other libraries, as `ndlens._foreign` knows them: which are more than their memory.
 
+use std::sync::OnceLock;
+
 use pyo3::exceptions::{PyBufferError, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyByteArray, PyBytes, PyMemoryView, PyType};
+
+use crate::{exit, modules};
 
 /// Whether elements may be computed or read to new memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,25 +21,24 @@ fn call<'py, A>(py: Python<'py>, name: &str, arguments: A) -> PyResult<Bound<'py
 where
     A: pyo3::call::PyCallArgs<'py>,
 {
-    static MODULE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let module = MODULE.get_or_try_init(py, || PyResult::Ok(py.import("ndlens._foreign")?.into()))?;
-    module.bind(py).getattr(name)?.call1(arguments)
+    let _inside = exit::enter(py);
+    modules::get(py, "ndlens._foreign", name)?.call1(arguments)
 }
 
 /// Whether the memory of objects of this class is all that they are.
 pub(crate) fn is_plain(class: &Bound<'_, PyType>) -> bool {
-    static NDARRAY: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    static NDARRAY: OnceLock<Py<PyType>> = OnceLock::new();
     let py = class.py();
     if class.is(py.get_type::<PyBytes>()) || class.is(py.get_type::<PyByteArray>()) {
         return true;
     }
-    if let Some(ndarray) = NDARRAY.get(py) {
+    if let Some(ndarray) = NDARRAY.get() {
         return class.is(ndarray);
     }
     let is_ndarray = class.fully_qualified_name().is_ok_and(|name| name == "numpy.ndarray");
     if is_ndarray {
         // Where another thread was first, it is the same class.
-        let _ = NDARRAY.set(py, class.clone().unbind());
+        let _ = NDARRAY.set(class.clone().unbind());
     }
     is_ndarray
 }

@@ -9,6 +9,7 @@ use pyo3::types::{PyBytes, PyTuple};
 
 use crate::error::{OrRaise, in_place};
 use crate::fields::{Output, Structure, extract_fields_and_transforms};
+use crate::{exit, modules};
 
 /// Makes batches of any items of fields, as torch tensors.
 #[pyclass(frozen, name = "_Gatherer", module = "ndlens._ndlens")]
@@ -58,7 +59,8 @@ impl PyGatherer {
         epoch: Option<u32>,
         nonce: u64,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let views = py.detach(|| self.gather.batch(&items, randomness(epoch, nonce))).or_raise()?;
+        let _inside = exit::enter(py);
+        let views = exit::detach(py, || self.gather.batch(&items, randomness(epoch, nonce))).or_raise()?;
         self.structure.wrap(py, Output::Torch, views)
     }
 
@@ -71,8 +73,9 @@ impl PyGatherer {
         epoch: Option<u32>,
         nonce: u64,
     ) -> PyResult<PySentBatch> {
+        let _inside = exit::enter(py);
         let ring = self.ring();
-        let made = py.detach(|| self.gather.batch_in(&ring, &items, randomness(epoch, nonce)));
+        let made = exit::detach(py, || self.gather.batch_in(&ring, &items, randomness(epoch, nonce)));
         let (parts, blocks) = made.or_raise()?;
         Ok(PySentBatch { parts, blocks, structure: Arc::clone(&self.structure) })
     }
@@ -104,12 +107,14 @@ pub(crate) struct PySentBatch {
 impl PySentBatch {
     /// The batch, in this process.
     fn here<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let _inside = exit::enter(py);
         let blocks: Vec<_> = self.blocks.iter().map(Block::buffer).collect();
         self.structure.wrap(py, Output::Torch, views(&self.parts, &blocks)?)
     }
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
-        let receive = py.import("ndlens._ndlens")?.getattr("_receive_batch")?;
+        let _inside = exit::enter(py);
+        let receive = modules::get(py, "ndlens._ndlens", "_receive_batch")?;
         let part = |part: &Part| {
             let layout = &part.layout;
             (
@@ -140,6 +145,7 @@ pub(crate) fn receive_batch<'py>(
     parts: Vec<SentPart>,
     structure: &Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyAny>> {
+    let _inside = exit::enter(py);
     let receive = |block: Bound<'_, PyBytes>| Block::receive(block.as_bytes());
     let blocks = blocks.into_iter().map(receive).collect::<Result<Vec<_>, _>>().or_raise()?;
     let part = |(name, block, offset, shape, strides): SentPart| {

@@ -19,7 +19,7 @@ use crate::error::OrRaise;
 use crate::foreign::{Copies, check_whole, is_plain, is_torch, no_array, origin, strided, unexported};
 use crate::tensor_memory::extract_lasting_view;
 use crate::view::PyView;
-use crate::{dlpack, exchange, interface};
+use crate::{dlpack, exchange, exit, interface};
 
 /// A view of any object that exports a buffer (`bytes`, `bytearray`, `array.array`, `mmap`, `memoryview`, a NumPy array,
 /// ...), speaks DLPack on the CPU (a `torch.Tensor`, a JAX array, ...) or has an `__array_interface__` (a `PIL.Image`,
@@ -53,7 +53,7 @@ pub(crate) fn view(obj: &Bound<'_, PyAny>, readonly: Option<bool>, copy: Option<
         None => extract_lasting_view(obj).or_else(|_| extract_elements(obj))?,
         Some(true) => {
             let view = extract_elements(obj)?;
-            obj.py().detach(|| view.copy(Order::C)).or_raise()?
+            exit::detach(obj.py(), || view.copy(Order::C)).or_raise()?
         }
     };
     match readonly {
@@ -76,7 +76,7 @@ pub(crate) fn view(obj: &Bound<'_, PyAny>, readonly: Option<bool>, copy: Option<
 #[pyo3(signature = (a, b, /))]
 pub(crate) fn shares_memory(py: Python<'_>, a: &Bound<'_, PyAny>, b: &Bound<'_, PyAny>) -> PyResult<bool> {
     let (a, b) = (extract_view(a)?, extract_view(b)?);
-    Ok(py.detach(|| a.shares_memory(&b)))
+    Ok(exit::detach(py, || a.shares_memory(&b)))
 }
 
 /// Whether the memory between the outermost elements of the two overlaps: quick, and true more often than `shares_memory`.
@@ -104,6 +104,7 @@ fn exports_buffer(obj: &Bound<'_, PyAny>) -> bool {
 }
 
 fn extract(obj: &Bound<'_, PyAny>, copies: Copies) -> PyResult<View> {
+    let _inside = exit::enter(obj.py());
     if let Ok(view) = obj.cast::<PyView>() {
         return Ok(view.get().view()?.clone());
     }
@@ -209,13 +210,13 @@ unsafe impl Sync for BufferExport {}
 
 impl Owner for BufferExport {}
 
-/// Runs what needs the interpreter, from any thread, attached or not; does nothing once the interpreter is gone, since with it
+/// Runs what needs the interpreter, from any thread, attached or not; does nothing once the interpreter is ending, since with it
 /// goes the code that would free anything.
 ///
 /// `PyO3` counts a thread as attached that some C code below it has detached: torch frees tensors so, and a tensor may hold the
 /// last claim on a Python object. Only the interpreter itself knows.
 pub(crate) fn attached(release: impl FnOnce(Python<'_>)) {
-    Python::try_attach(|py| {
+    exit::attach(|py| {
         // SAFETY: there is an interpreter, and the two calls enclose what needs it.
         unsafe {
             let state = ffi::PyGILState_Ensure();

@@ -20,6 +20,7 @@ use pyo3::types::{PyCapsule, PyDict, PyTuple};
 use crate::dtype::extract_dtype;
 use crate::error::OrRaise;
 use crate::import::extract_buffer;
+use crate::modules;
 
 /// A Python object that keeps memory alive by being alive.
 struct Kept(Option<Py<PyAny>>);
@@ -105,7 +106,7 @@ fn elements(interface: &Bound<'_, PyDict>) -> PyResult<Elements> {
     let dtype = match entry(interface, "descr")? {
         // Raw bytes may be records, which only NumPy has a class for.
         Some(descr) if typestr.get(1..2) == Some("V") => {
-            let record = interface.py().import("numpy")?.call_method1("dtype", (descr,))?;
+            let record = modules::get(interface.py(), "numpy", "dtype")?.call1((descr,))?;
             let record = extract_dtype(&record)?;
             if record.itemsize() != dtype.itemsize() {
                 return Err(bad("\"descr\" and \"typestr\" differ in size"));
@@ -227,7 +228,7 @@ pub(crate) fn import_struct(obj: &Bound<'_, PyAny>, capsule: &Bound<'_, PyAny>) 
     if kind == 'V' && told.flags & HAS_DESCR != 0 && !told.descr.is_null() {
         // SAFETY: not null, so an object that the struct holds.
         let descr = unsafe { Bound::from_borrowed_ptr(py, told.descr) };
-        dtype = extract_dtype(&py.import("numpy")?.call_method1("dtype", (descr,))?)?;
+        dtype = extract_dtype(&modules::get(py, "numpy", "dtype")?.call1((descr,))?)?;
     }
     if dtype.itemsize() != itemsize {
         return Err(bad_struct("itemsize is not that of its dtype"));

@@ -16,6 +16,7 @@ use crate::selection::{ItemKey, PySelection, extract_selection};
 use crate::shards::PyShards;
 use crate::tensor_memory::extract_lasting_view;
 use crate::view::PyView;
+use crate::{exit, modules};
 
 /// Items for `nl.Loader` and `nl.torch.Dataset` that are no rows of one view, or some rows of one: what `nl.windows`, `nl.ragged`
 /// and `nl.subset` give.
@@ -87,7 +88,7 @@ impl PyItems {
         let items = self.base.source().len();
         let selection = match &self.selection {
             None => chosen,
-            Some(own) => py.detach(|| own.get().selection.select(&chosen, items)).or_raise()?,
+            Some(own) => exit::detach(py, || own.get().selection.select(&chosen, items)).or_raise()?,
         };
         Self::of(self.base.clone(), Some(Py::new(py, PySelection::new(selection, items))?))
     }
@@ -170,8 +171,9 @@ impl PyItems {
         if let (Base::Ragged(_, Some((_, shapes))), None) = (&self.base, &self.selection) {
             return Ok(PyView::new(shapes.to_read_only()));
         }
-        let places =
-            py.detach(|| ndlens::loader::Packing::of(&*self.source).and_then(|packing| packing.places()));
+        let places = exit::detach(py, || {
+            ndlens::loader::Packing::of(&*self.source).and_then(|packing| packing.places())
+        });
         Ok(PyView::new(places.or_raise()?.1))
     }
 
@@ -183,7 +185,7 @@ impl PyItems {
         let Some(selection) = &self.selection else { return Ok(Some(PyView::new(offsets.to_read_only()))) };
         let Some((_, starts, _)) = ragged.as_packed() else { return Ok(None) };
         let selection = &selection.get().selection;
-        let chosen = py.detach(|| selection.iter().map(|item| starts[item] as i64).collect());
+        let chosen = exit::detach(py, || selection.iter().map(|item| starts[item] as i64).collect());
         Ok(Some(PyView::new(View::from_vec(chosen))))
     }
 
@@ -201,7 +203,7 @@ impl PyItems {
     }
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
-        let module = py.import("ndlens._ndlens")?;
+        let _inside = exit::enter(py);
         let views = |views: &[View]| views.iter().cloned().map(PyView::new).collect::<Vec<_>>();
         if let Some(selection) = &self.selection {
             let base = match &self.base {
@@ -209,7 +211,10 @@ impl PyItems {
                 Base::Shards(shards) => PyShards::new(shards.clone()).into_bound_py_any(py)?,
                 items => PyItems::of(items.clone(), None)?.into_bound_py_any(py)?,
             };
-            return Ok((module.getattr("_subset")?, (base, selection.bind(py)).into_pyobject(py)?));
+            return Ok((
+                modules::get(py, "ndlens._ndlens", "_subset")?,
+                (base, selection.bind(py)).into_pyobject(py)?,
+            ));
         }
         let (maker, arguments) = match &self.base {
             Base::Windows(windows, lengths, future) => {
@@ -230,7 +235,7 @@ impl PyItems {
             Base::View(view) => ("view", (PyView::new(view.clone()),).into_pyobject(py)?),
             Base::Shards(shards) => ("_shards_of_views", (views(shards.views()),).into_pyobject(py)?),
         };
-        Ok((module.getattr(maker)?, arguments))
+        Ok((modules::get(py, "ndlens._ndlens", maker)?, arguments))
     }
 
     fn __repr__(&self) -> String {

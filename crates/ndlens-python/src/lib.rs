@@ -11,6 +11,7 @@ mod element;
 mod epoch;
 mod error;
 mod exchange;
+mod exit;
 mod export;
 mod fields;
 mod foreign;
@@ -23,6 +24,7 @@ mod joint;
 mod key;
 mod loader;
 mod mixing;
+mod modules;
 mod object;
 mod params;
 mod pickle;
@@ -90,5 +92,7 @@ fn _ndlens(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.setattr("_view_of_bytes", wrap_pyfunction!(pickle::view_of_bytes, module)?)?;
     module.setattr("_reduce_sent", wrap_pyfunction!(pickle::reduce_sent, module)?)?;
     module.setattr("_wait_for_receipts", wrap_pyfunction!(pickle::wait_for_receipts, module)?)?;
+    module.setattr("_Gate", module.py().get_type::<exit::Gate>())?;
+    module.setattr("_forget_threads", wrap_pyfunction!(exit::forget_threads, module)?)?;
     Ok(())
 }

@@ -19,7 +19,7 @@ use crate::import::extract_view;
 use crate::mixing::extract_mixing;
 use crate::sampling::{Reading, extract_indices, extract_numbers, note_from_python, note_to_python};
 use crate::view::PyView;
-use crate::{destination, run_state};
+use crate::{destination, exit, run_state};
 
 /// A setting that counts things.
 fn count(name: &str, value: isize, least: usize) -> PyResult<usize> {
@@ -72,10 +72,10 @@ fn extract_weights(
     let py = weights.py();
     if weights.is_instance_of::<PyList>() || weights.is_instance_of::<PyTuple>() {
         let numbers: Vec<f64> = weights.extract().map_err(|error| in_place(py, "weights", error))?;
-        return py.detach(|| Weights::new(&numbers, replacement, samples)).or_raise();
+        return exit::detach(py, || Weights::new(&numbers, replacement, samples)).or_raise();
     }
     let view = extract_view(weights).map_err(|error| in_place(py, "weights", error))?;
-    py.detach(|| Weights::from_view(&view, replacement, samples)).or_raise()
+    exit::detach(py, || Weights::from_view(&view, replacement, samples)).or_raise()
 }
 
 #[pymethods]
@@ -114,6 +114,7 @@ impl PyLoader {
         device: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let py = fields.py();
+        let _inside = exit::enter(py);
         let output = Output::extract(py, output)?;
         let destination = Destination::extract(py, output, pin_memory, device)?;
         let samplers = [("shuffle", shuffle), ("sampler", sampled), ("weights", weights.is_some())];
@@ -245,7 +246,7 @@ impl PyLoader {
     /// The items that this rank takes in an epoch, in order: int64, of shape (items,).
     fn indices(&self, py: Python<'_>, epoch: u32) -> PyResult<PyView> {
         let shard = self.shard(py)?;
-        let items = py.detach(|| {
+        let items = exit::detach(py, || {
             self.loader
                 .items_of(shard, epoch)
                 .map(|items| items.into_iter().map(|item| item as i64).collect::<Vec<_>>())
@@ -312,6 +313,7 @@ pub(crate) struct Begun {
 impl PyLoader {
     /// Which rank this is, as far as that is known now.
     fn shard(&self, py: Python<'_>) -> PyResult<Shard> {
+        let _inside = exit::enter(py);
         self.shard_of(&self.source.bind(py).call_method0("ranks")?)
     }
 
@@ -329,6 +331,7 @@ impl PyLoader {
 
     /// The places of an epoch's order, for all ranks together.
     fn places(&self, py: Python<'_>) -> PyResult<usize> {
+        let _inside = exit::enter(py);
         if !self.is_sampled {
             return Ok(self.loader.places());
         }
@@ -337,6 +340,7 @@ impl PyLoader {
 
     /// Begins the next epoch: the one place where one does.
     pub(crate) fn begin_epoch(&self, py: Python<'_>) -> PyResult<Begun> {
+        let _inside = exit::enter(py);
         let (_, start, note) = self.loader.next_start();
         let note = note_to_python(py, note.as_ref())?;
         let begun = self.source.bind(py).call_method1("begin", (start, note))?;
@@ -345,13 +349,13 @@ impl PyLoader {
         let (numbers, iterator) = (begun.getattr("numbers")?, begun.getattr("reading")?);
         let (epoch, reading) = if !iterator.is_none() {
             let (reading, sampled) = Reading::begin(&iterator)?;
-            (py.detach(|| self.loader.start_epoch_of(sampled, shard)), Some(reading))
+            (exit::detach(py, || self.loader.start_epoch_of(sampled, shard)), Some(reading))
         } else if !numbers.is_none() {
             let sampled = Sampled::Numbers(extract_numbers(&numbers)?);
-            (py.detach(|| self.loader.start_epoch_of(sampled, shard)), None)
+            (exit::detach(py, || self.loader.start_epoch_of(sampled, shard)), None)
         } else {
             // Making an order that is a list takes a while.
-            (py.detach(|| self.loader.start_epoch_as(shard)), None)
+            (exit::detach(py, || self.loader.start_epoch_as(shard)), None)
         };
         Ok(Begun { epoch: epoch.or_raise()?, reading, watch })
     }

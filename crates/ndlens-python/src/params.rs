@@ -12,10 +12,11 @@ use crate::fields::Structure;
 use crate::import::extract_view;
 use crate::transform::extract_list;
 use crate::view::PyView;
+use crate::{exit, modules};
 
 /// A list with a dict for each item, from its text.
 pub(crate) fn from_text<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyAny>> {
-    py.import("json")?.call_method1("loads", (text,))
+    modules::get(py, "json", "loads")?.call1((text,))
 }
 
 /// Does `transforms` to the rows of `items`, with these parameters instead of drawn ones.
@@ -27,13 +28,14 @@ pub(crate) fn replay(
     params: &Bound<'_, PyAny>,
     channels: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<PyView> {
+    let _inside = exit::enter(items.py());
     let py = items.py();
     let items = extract_view(items)?;
     let (transforms, convention) = extract_list(transforms)?;
     let field = Field::new("items", Arc::new(items)).with_transforms(transforms);
     let channels = extract_channels(channels, &Structure::Single, &["items"])?;
     let field = channels.first().copied().unwrap_or(Said::Nothing).arrange(field, convention).or_raise()?;
-    let text = py.import("json")?.call_method1("dumps", (params,))?.cast_into::<PyString>()?;
+    let text = modules::get(py, "json", "dumps")?.call1((params,))?.cast_into::<PyString>()?;
     let text = text.to_cow()?;
-    py.detach(|| replay_field(&field, &text)).map(PyView::new).or_raise()
+    exit::detach(py, || replay_field(&field, &text)).map(PyView::new).or_raise()
 }

@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 
 use crate::error::{OrRaise, in_place};
+use crate::exit;
 use crate::import::extract_view;
 use crate::items::{PyItems, packed_items};
 use crate::selection::extract_sizes;
@@ -31,7 +32,7 @@ fn extract_shapes(shapes: &Bound<'_, PyAny>) -> PyResult<Shapes> {
         || PyTypeError::new_err(format!("shapes must be tuples of sizes, one for each item, got {shapes:?}"));
     let is_list = shapes.is_instance_of::<PyList>() || shapes.is_instance_of::<PyTuple>();
     if !is_list && let Ok(view) = extract_view(shapes) {
-        return match py.detach(|| Shapes::from_view(&view)) {
+        return match exit::detach(py, || Shapes::from_view(&view)) {
             Err(ndlens::loader::Error::ShapesTable { .. }) => Err(refuse()),
             shapes => shapes.or_raise(),
         };
@@ -84,5 +85,5 @@ pub(crate) fn ragged(
     let shapes = extract_shapes(shapes)?;
     let flat = extract_lasting_view(items)?;
     let offsets = offsets.map(|offsets| extract_sizes(offsets, "offsets")).transpose()?;
-    packed_items(items.py().detach(|| Ragged::packed(flat, offsets.as_deref(), shapes)).or_raise()?)
+    packed_items(exit::detach(items.py(), || Ragged::packed(flat, offsets.as_deref(), shapes)).or_raise()?)
 }

@@ -2,16 +2,16 @@
 //!
 //! Which rank this is and what a sampler has to say is asked in `ndlens/_sampling.py`, when an epoch begins.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use ndlens::loader::{Digest, Epoch, Error, ItemNumbers, Note, Sampled, Sampling};
 use ndlens::{DType, View};
 use pyo3::exceptions::{PyException, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::sync::MutexExt;
 use pyo3::types::{PyBool, PyDict, PyInt, PyIterator, PyList, PyRange, PySlice, PyTuple};
 
 use crate::error::{OrRaise, in_place};
+use crate::exit;
 use crate::import::extract_view;
 use crate::view::PyView;
 
@@ -173,7 +173,7 @@ fn next_number(iterator: &mut Bound<'_, PyIterator>, read: usize) -> PyResult<Op
         py.check_signals()?;
     }
     if read % TURN_ITEMS == TURN_ITEMS - 1 {
-        py.detach(|| ());
+        exit::detach(py, || ());
     }
     iterator.next().map(|item| extract_number("the sampler", &item?)).transpose()
 }
@@ -239,12 +239,12 @@ impl Reading {
     }
 
     fn lock(&self, py: Python<'_>) -> MutexGuard<'_, Progress> {
-        self.progress.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner)
+        exit::lock(py, &self.progress)
     }
 
     /// Waits until no other thread reads and takes.
     pub(crate) fn turn(&self, py: Python<'_>) -> MutexGuard<'_, ()> {
-        self.turn.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner)
+        exit::lock(py, &self.turn)
     }
 
     /// Reads for all batches that can be begun. What a sampler raises comes when its batch is due; what ends programs, such as
@@ -253,9 +253,10 @@ impl Reading {
     where
         F: Fn() -> Option<MutexGuard<'a, Option<Epoch>>> + Sync,
     {
+        let _inside = exit::enter(py);
         loop {
             let wanted = || lock().and_then(|epoch| epoch.as_ref().map(Epoch::to_read));
-            let count = py.detach(wanted).unwrap_or(0);
+            let count = exit::detach(py, wanted).unwrap_or(0);
             if count == 0 {
                 return Ok(());
             }
@@ -271,11 +272,11 @@ impl Reading {
                     epoch.add(&numbers, note.clone())?;
                     if is_all { epoch.end_sampler(note) } else { Ok(()) }
                 };
-                py.detach(add).or_raise()
+                exit::detach(py, add).or_raise()
             });
             let Err(error) = added else { continue };
             let fail = || lock().as_deref().map(|epoch| epoch.as_ref().map(Epoch::fail_sampler));
-            py.detach(|| drop(fail()));
+            exit::detach(py, || drop(fail()));
             if !error.is_instance_of::<PyException>(py) {
                 return Err(error);
             }

@@ -7,8 +7,10 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyList, PySlice, PyString, PyTuple};
 
 use crate::error::{OrRaise, in_place};
+use crate::exit;
 use crate::import::extract_view;
 use crate::key::{integer, selects_by_copying};
+use crate::modules;
 
 /// Which items of a source are meant; what several fields of a subset share, also on their way to another process.
 #[pyclass(frozen, name = "_Selection", module = "ndlens._ndlens")]
@@ -40,9 +42,9 @@ impl PySelection {
         &self,
         py: Python<'py>,
     ) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyBytes>, usize))> {
-        let bytes = py.detach(|| self.selection.to_bytes()).or_raise()?;
+        let bytes = exit::detach(py, || self.selection.to_bytes()).or_raise()?;
         Ok((
-            py.import("ndlens._ndlens")?.getattr("_selection_of_bytes")?,
+            modules::get(py, "ndlens._ndlens", "_selection_of_bytes")?,
             (PyBytes::new(py, &bytes), self.items),
         ))
     }
@@ -52,7 +54,7 @@ impl PySelection {
 #[pyfunction]
 #[pyo3(name = "_selection_of_bytes", signature = (packed, items, /))]
 pub(crate) fn selection_of_bytes(py: Python<'_>, packed: &[u8], items: usize) -> PyResult<PySelection> {
-    let selection = py.detach(|| Selection::from_bytes(packed, items)).or_raise()?;
+    let selection = exit::detach(py, || Selection::from_bytes(packed, items)).or_raise()?;
     Ok(PySelection::new(selection, items))
 }
 
@@ -70,7 +72,7 @@ pub(crate) fn extract_selection(index: &Bound<'_, PyAny>, items: usize) -> PyRes
         Some(view) => view,
         None => view_of_list(index)?.ok_or_else(|| bad_index(index))?,
     };
-    py.detach(|| Selection::from_view(&view, items)).or_raise()
+    exit::detach(py, || Selection::from_view(&view, items)).or_raise()
 }
 
 /// What stands between the brackets of items: one of them, or some.
@@ -192,7 +194,7 @@ pub(crate) fn extract_sizes(numbers: &Bound<'_, PyAny>, name: &'static str) -> P
     if is_boolean(&view) {
         return Err(refuse());
     }
-    match numbers.py().detach(|| sizes_of(&view, name)) {
+    match exit::detach(numbers.py(), || sizes_of(&view, name)) {
         Err(loader::Error::NegativeNumber { .. } | loader::Error::NumbersShape { .. }) => Err(refuse()),
         sizes => sizes.or_raise(),
     }
@@ -210,7 +212,7 @@ pub(crate) fn extract_flags(mask: &Bound<'_, PyAny>, name: &str) -> PyResult<Vec
             "{name} must be a list or an array of booleans, of one axis, got {mask:?}"
         ))
     })?;
-    mask.py().detach(|| flags_of(&view)).or_raise()
+    exit::detach(mask.py(), || flags_of(&view)).or_raise()
 }
 
 /// Labels of steps or items: numbers, strings or anything that can be hashed, of an array or of a list.
@@ -222,7 +224,7 @@ pub(crate) fn extract_labels(labels: &Bound<'_, PyAny>, name: &'static str) -> P
         )));
     }
     if let Some(view) = view_of_numbers(labels)?
-        && let Some(labels) = py.detach(|| Labels::from_view(&view, name)).or_raise()?
+        && let Some(labels) = exit::detach(py, || Labels::from_view(&view, name)).or_raise()?
     {
         return Ok(labels);
     }

@@ -11,7 +11,9 @@ use pyo3::types::{PyBytes, PyFloat, PyInt, PyString};
 use crate::dtype::extract_dtype;
 use crate::element;
 use crate::error::OrRaise;
+use crate::exit;
 use crate::import::{extract_elements, extract_view};
+use crate::modules;
 use crate::view::{NO_HASH, PyView};
 
 /// "C" or "F", or "A" for whichever the elements are packed in.
@@ -61,7 +63,7 @@ fn native_format(py: Python<'_>, format: &Bound<'_, PyAny>) -> PyResult<(String,
     };
     let letter = text.strip_prefix('@').unwrap_or(&text);
     let is_letter = letter.len() == 1 && !matches!(letter, "x" | "s" | "p");
-    if is_letter && let Ok(size) = py.import("struct")?.call_method1("calcsize", (letter,)) {
+    if is_letter && let Ok(size) = modules::get(py, "struct", "calcsize")?.call1((letter,)) {
         return Ok((letter.to_owned(), size.extract()?));
     }
     // A byte order before a single letter is the struct module's, and not native.
@@ -99,7 +101,7 @@ impl PyView {
     fn copy(&self, py: Python<'_>, order: &str) -> PyResult<PyView> {
         let view = self.view()?.clone();
         let order = self::order(&view, Some(order))?;
-        py.detach(|| view.copy(order)).map(PyView::new).or_raise()
+        exit::detach(py, || view.copy(order)).map(PyView::new).or_raise()
     }
 
     /// This view if its elements are packed in C order, else a copy, as `np.ascontiguousarray`. (`contiguous` is what a
@@ -122,7 +124,7 @@ impl PyView {
             Err(_) => indices.extract().map_err(|error: PyErr| bad_places(indices, &error))?,
         };
         let view = self.view()?.clone();
-        py.detach(|| view.take(&places, axis)).map(PyView::new).or_raise()
+        exit::detach(py, || view.take(&places, axis)).map(PyView::new).or_raise()
     }
 
     /// The elements' bytes, in C order ("C", the default), Fortran order ("F"), or whichever they are packed in ("A").
@@ -134,7 +136,7 @@ impl PyView {
             Order::F => Some(self.reversed_axes()?),
         };
         let view = turned.as_ref().map_or(Ok(view), PyView::view)?;
-        PyBytes::new_with(py, view.nbytes(), |bytes| py.detach(|| view.read_into(bytes)).or_raise())
+        PyBytes::new_with(py, view.nbytes(), |bytes| exit::detach(py, || view.read_into(bytes)).or_raise())
     }
 
     /// The elements as nested lists of Python numbers; a view of rank 0 gives its element.

@@ -11,6 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBool;
 
 use crate::error::OrRaise;
+use crate::exit;
 use crate::items::{Base, PyItems};
 use crate::ragged::extract_views;
 use crate::selection::{PySelection, extract_flags, extract_labels, extract_selection, extract_sizes};
@@ -87,7 +88,7 @@ pub(crate) fn windows<'py>(
     leave_out_nan(py, &past, future.as_ref(), &mut flags, skip_nan)?;
     let all = past.len();
     let selection = match flags {
-        Some(flags) => py.detach(|| past.selected(&flags)).or_raise()?,
+        Some(flags) => exit::detach(py, || past.selected(&flags)).or_raise()?,
         None => None,
     };
     let selection = selection.map(|selection| Py::new(py, PySelection::new(selection, all))).transpose()?;
@@ -175,7 +176,7 @@ fn extract_lengths(
     if labels.len() != steps {
         return Err(Error::IdsLength { got: labels.len(), expected: steps }).or_raise();
     }
-    ids.py().detach(|| labels.runs()).map(Some).or_raise()
+    exit::detach(ids.py(), || labels.runs()).map(Some).or_raise()
 }
 
 /// The columns of a series that `target` names: a number, a slice, or a list or an array of numbers or booleans.
@@ -219,7 +220,7 @@ fn leave_out_nan(
             Some(flags) => flags,
             None => flags.insert(past.all_flags().or_raise()?),
         };
-        return py.detach(|| {
+        return exit::detach(py, || {
             past.clear_with(&in_past, cleared);
             if let Some(future) = future {
                 future.clear_with(in_future, cleared);
@@ -252,7 +253,7 @@ fn nan_steps(py: Python<'_>, series: &[View], look: usize, must: bool) -> PyResu
     };
     let Some(mut search) = search else { return Ok(None) };
     let mut left = look;
-    while left > 0 && py.detach(|| search.advance(left.min(NAN_PIECE_BYTES))).or_raise()? {
+    while left > 0 && exit::detach(py, || search.advance(left.min(NAN_PIECE_BYTES))).or_raise()? {
         left = left.saturating_sub(NAN_PIECE_BYTES);
         py.check_signals()?;
     }

@@ -14,6 +14,7 @@ use crate::items::{Base, subset_of_base};
 use crate::key::{selects_by_copying, with_key};
 use crate::selection::extract_items;
 use crate::view::{PyView, tuple};
+use crate::{exit, modules};
 
 /// One array in several files, cut along axis 0: items of one shape and dtype, in the order of the files; made by `nl.open` of a
 /// pattern or of a list. `nl.Loader` and `nl.torch.Dataset` take it as a field.
@@ -98,15 +99,16 @@ impl PyShards {
     }
 
     fn __iter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        let builtins = slf.py().import("builtins")?;
-        let places = builtins.getattr("range")?.call1((slf.get().0.len(),))?;
-        builtins.getattr("map")?.call1((slf.getattr("__getitem__")?, places))
+        let py = slf.py();
+        let places = modules::get(py, "builtins", "range")?.call1((slf.get().0.len(),))?;
+        modules::get(py, "builtins", "map")?.call1((slf.getattr("__getitem__")?, places))
     }
 
     /// Item `key`, or some items: of a slice, or of an array of integers or booleans.
     ///
     /// Raises `IndexError` for an item that is not there and for other keys.
     fn __getitem__<'py>(&self, py: Python<'py>, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let _inside = exit::enter(py);
         if !key.is_instance_of::<PyTuple>() && !key.is_instance_of::<PySlice>() && selects_by_copying(key)? {
             return subset_of_base(
                 py,
@@ -131,7 +133,7 @@ impl PyShards {
     }
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyTuple>,))> {
-        Ok((py.import("ndlens._ndlens")?.getattr("_shards_of_views")?, (self.shards(py)?,)))
+        Ok((modules::get(py, "ndlens._ndlens", "_shards_of_views")?, (self.shards(py)?,)))
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {

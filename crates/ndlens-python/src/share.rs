@@ -18,6 +18,7 @@ use crate::pickle::register_senders;
 use crate::shards::PyShards;
 use crate::share_items::{self, Part};
 use crate::view::PyView;
+use crate::{exit, shape};
 
 /// The first and the longest pause between two looks for a name, during which Ctrl-C waits.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(50));
@@ -50,6 +51,7 @@ pub(crate) fn share<'py>(
     timeout: Option<f64>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let py = obj.py();
+    let _inside = exit::enter(py);
     register_senders(py, false)?;
     let Some(name) = name else {
         let (keys, parts) = Keys::extract(obj, extract_part)?;
@@ -59,7 +61,7 @@ pub(crate) fn share<'py>(
         }
         let view = |part| if let Part::View(view) = part { Some(view) } else { None };
         let views: Vec<View> = parts.into_iter().filter_map(view).collect();
-        let views = py.detach(|| store::share(&views)).or_raise()?;
+        let views = exit::detach(py, || store::share(&views)).or_raise()?;
         return keys.wrap(py, views);
     };
     let name = Name::new(name).or_raise()?;
@@ -82,7 +84,7 @@ pub(crate) fn share<'py>(
                 None => Arrays::extract(&obj.call0()?)?,
             };
             let structure = arrays.keys.structure(py)?;
-            let views = py.detach(|| creation.share(structure, &arrays.views)).or_raise()?;
+            let views = exit::detach(py, || creation.share(structure, &arrays.views)).or_raise()?;
             arrays.keys.wrap(py, views)
         }
         Some(Turn::Wait) | None => Err(PyTimeoutError::new_err(format!(
@@ -108,6 +110,7 @@ pub(crate) fn share<'py>(
 #[pyfunction]
 #[pyo3(signature = (name, /, *, timeout = Some(60.0)), text_signature = "(name, /, *, timeout=60.0)")]
 pub(crate) fn attach<'py>(py: Python<'py>, name: &str, timeout: Option<f64>) -> PyResult<Bound<'py, PyAny>> {
+    let _inside = exit::enter(py);
     register_senders(py, false)?;
     let name = Name::new(name).or_raise()?;
     match wait(py, timeout, &mut || named::find(&name))? {
@@ -133,6 +136,7 @@ pub(crate) fn empty_shared(
     shape: &Bound<'_, PyAny>,
     dtype: &Bound<'_, PyAny>,
 ) -> PyResult<PyView> {
+    let _inside = exit::enter(py);
     register_senders(py, false)?;
     let dtype = extract_dtype(dtype)?;
     let shape: Vec<isize> = match shape.extract() {
@@ -142,7 +146,7 @@ pub(crate) fn empty_shared(
     let negative = |_| PyValueError::new_err(format!("shape must not be negative, got {shape:?}"));
     let sizes = shape.iter().map(|&size| usize::try_from(size)).collect::<Result<Vec<_>, _>>();
     let sizes = sizes.map_err(negative)?;
-    let views = py.detach(|| store::empty_shared(&[(&sizes, dtype)])).or_raise()?;
+    let views = exit::detach(py, || store::empty_shared(&[(&sizes, dtype)])).or_raise()?;
     one(views).map(PyView::new)
 }
 
@@ -164,7 +168,7 @@ fn wait<T: Send>(
     let until = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     let mut pause = PAUSES.0;
     loop {
-        if let Some(answer) = py.detach(&mut *ask).or_raise()? {
+        if let Some(answer) = exit::detach(py, &mut *ask).or_raise()? {
             return Ok(Some(answer));
         }
         py.check_signals()?;
@@ -172,7 +176,7 @@ fn wait<T: Send>(
         if left.is_some_and(|left| left.is_zero()) {
             return Ok(None);
         }
-        py.detach(|| std::thread::sleep(left.map_or(pause, |left| left.min(pause))));
+        exit::detach(py, || std::thread::sleep(left.map_or(pause, |left| left.min(pause))));
         pause = (pause * 2).min(PAUSES.1);
     }
 }

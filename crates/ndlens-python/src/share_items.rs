@@ -19,6 +19,7 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
 use crate::error::OrRaise;
+use crate::exit;
 use crate::items::{Base, PyItems};
 use crate::selection::PySelection;
 use crate::view::PyView;
@@ -106,7 +107,7 @@ pub(crate) fn share<'py>(py: Python<'py>, parts: Vec<Part>) -> PyResult<Vec<Boun
                 Places::One(plan.add(shape, source.dtype().clone(), Filling::Rows(Arc::clone(source))))
             }
             Part::Ragged(source) => {
-                let packing = py.detach(|| Packing::of(&**source)).or_raise()?;
+                let packing = exit::detach(py, || Packing::of(&**source)).or_raise()?;
                 let (offsets, shapes) = packing.places().or_raise()?;
                 let dtype = source.dtype().clone();
                 let filling = Filling::Packed(Arc::clone(source), packing);
@@ -126,7 +127,7 @@ pub(crate) fn share<'py>(py: Python<'py>, parts: Vec<Part>) -> PyResult<Vec<Boun
         });
     }
     let Plan { arrays, fillings } = plan;
-    let views = py.detach(|| {
+    let views = exit::detach(py, || {
         let arrays: Vec<_> = arrays.iter().map(|(shape, dtype)| (&shape[..], dtype.clone())).collect();
         let views = store::empty_shared(&arrays).or_raise()?;
         for (target, filling) in views.iter().zip(&fillings) {

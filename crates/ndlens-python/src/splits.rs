@@ -5,6 +5,7 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 
 use crate::error::OrRaise;
+use crate::exit;
 use crate::selection::{PySelection, extract_labels};
 
 /// Selections of `items` items, one for each part; see `nl.split`.
@@ -30,6 +31,6 @@ pub(crate) fn split(
     let groups = groups.map(|groups| extract_labels(groups, "groups")).transpose()?;
     let classes = stratify.map(|labels| extract_labels(labels, "stratify")).transpose()?;
     let dealing = Dealing { seed, groups: groups.as_ref(), classes: classes.as_ref() };
-    let parts = py.detach(|| loader::split(items, &sizes, dealing)).or_raise()?;
+    let parts = exit::detach(py, || loader::split(items, &sizes, dealing)).or_raise()?;
     Ok(parts.into_iter().map(|part| PySelection::new(part, items)).collect())
 }

@@ -18,6 +18,7 @@ use crate::items::PyItems;
 use crate::ragged::ragged;
 use crate::shards::PyShards;
 use crate::view::PyView;
+use crate::{exit, modules};
 
 /// Opens arrays in files, mapped, not read: one as a view, several by name as a mapping of views.
 ///
@@ -57,6 +58,7 @@ pub(crate) fn open<'py>(
     offset: usize,
     strides: Option<Vec<isize>>,
 ) -> PyResult<Bound<'py, PyAny>> {
+    let _inside = exit::enter(py);
     if !more.is_empty() {
         return Err(PyTypeError::new_err(format!(
             "nl.open takes path and mode by position, got {} arguments; copy, dtype, shape, offset and strides are given by \
@@ -81,10 +83,10 @@ pub(crate) fn open<'py>(
     let opened = if path.is_instance_of::<PyList>() || path.is_instance_of::<PyTuple>() {
         let paths = path.try_iter()?.map(|path| fsdecode(&path?)).collect::<PyResult<Vec<_>>>()?;
         let label = paths.first().cloned().unwrap_or_default();
-        py.detach(|| options.open_several(&label, &paths))
+        exit::detach(py, || options.open_several(&label, &paths))
     } else {
         let path = fsdecode(path)?;
-        py.detach(|| options.open(&path))
+        exit::detach(py, || options.open(&path))
     };
     match opened.or_raise()? {
         Opened::Array(view) => PyView::new(view).into_bound_py_any(py),
@@ -110,7 +112,8 @@ fn extract_mode(mode: &Bound<'_, PyAny>) -> PyResult<MapMode> {
 
 /// The items of a set in a file.
 fn set_of(py: Python<'_>, arrays: &Arrays, name: &str) -> PyResult<Option<PyItems>> {
-    let Some(RaggedParts { data, offsets, shapes }) = py.detach(|| arrays.ragged(name)).or_raise()? else {
+    let Some(RaggedParts { data, offsets, shapes }) = exit::detach(py, || arrays.ragged(name)).or_raise()?
+    else {
         return Ok(None);
     };
     let [data, offsets, shapes] = [data, offsets, shapes].map(|view| Bound::new(py, PyView::new(view)));
@@ -123,7 +126,7 @@ fn set_of(py: Python<'_>, arrays: &Arrays, name: &str) -> PyResult<Option<PyItem
 }
 
 fn fsdecode(path: &Bound<'_, PyAny>) -> PyResult<PathBuf> {
-    path.py().import("os")?.call_method1("fsdecode", (path,))?.extract()
+    modules::get(path.py(), "os", "fsdecode")?.call1((path,))?.extract()
 }
 
 /// A shape: one size, or several.
@@ -133,7 +136,7 @@ fn sizes(shape: &Bound<'_, PyAny>) -> PyResult<Vec<isize>> {
 
 fn wrap(py: Python<'_>, arrays: Arrays) -> PyResult<Bound<'_, PyAny>> {
     let path = arrays.path().to_owned();
-    py.import("ndlens._arrays")?.getattr("Arrays")?.call1((PyArrayFile(arrays), path.into_os_string()))
+    modules::get(py, "ndlens._arrays", "Arrays")?.call1((PyArrayFile(arrays), path.into_os_string()))
 }
 
 /// What is behind `nl.Arrays`: a file of arrays that have names.
@@ -145,7 +148,7 @@ impl PyArrayFile {
     fn __getitem__<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
         match set_of(py, &self.0, name)? {
             Some(items) => items.into_bound_py_any(py),
-            None => py.detach(|| self.0.get(name)).map(PyView::new).or_raise()?.into_bound_py_any(py),
+            None => exit::detach(py, || self.0.get(name)).map(PyView::new).or_raise()?.into_bound_py_any(py),
         }
     }
 
@@ -162,7 +165,7 @@ impl PyArrayFile {
     }
 
     fn bytes(&self, py: Python<'_>, name: &str) -> PyResult<PyView> {
-        py.detach(|| self.0.bytes(name)).map(PyView::new).or_raise()
+        exit::detach(py, || self.0.bytes(name)).map(PyView::new).or_raise()
     }
 
     fn info<'py>(&self, py: Python<'py>, name: &str) -> PyResult<(String, Bound<'py, PyTuple>)> {
@@ -189,7 +192,7 @@ impl PyArrayFile {
 #[pyfunction]
 #[pyo3(name = "_arrays_of_handle", signature = (handle, /))]
 pub(crate) fn arrays_of_handle<'py>(py: Python<'py>, handle: &[u8]) -> PyResult<Bound<'py, PyAny>> {
-    let arrays = py.detach(|| Arrays::from_handle(handle)).or_raise()?;
+    let arrays = exit::detach(py, || Arrays::from_handle(handle)).or_raise()?;
     wrap(py, arrays)
 }
 
@@ -226,6 +229,7 @@ pub(crate) fn save(
     more: &Bound<'_, PyTuple>,
     metadata: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<()> {
+    let _inside = exit::enter(py);
     if !more.is_empty() {
         return Err(PyTypeError::new_err(format!(
             "nl.save takes path and obj by position, got {} arguments; metadata is given by keyword",
@@ -239,11 +243,11 @@ pub(crate) fn save(
         None if is_arrays(obj)? => extract_metadata(&obj.getattr("metadata")?)?,
         None => vec![],
     };
-    py.detach(|| store::save(&path, &contents, &metadata)).or_raise()
+    exit::detach(py, || store::save(&path, &contents, &metadata)).or_raise()
 }
 
 fn is_arrays(obj: &Bound<'_, PyAny>) -> PyResult<bool> {
-    obj.is_instance(&obj.py().import("ndlens._arrays")?.getattr("Arrays")?)
+    obj.is_instance(&modules::get(obj.py(), "ndlens._arrays", "Arrays")?)
 }
 
 fn extract_metadata(metadata: &Bound<'_, PyAny>) -> PyResult<Vec<(String, String)>> {

@@ -27,18 +27,18 @@
 #![expect(unsafe_code, reason = "gives a view of a tensor another owner; see UNSAFE.md")]
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use ndlens::{Buffer, Owner, View};
 use pyo3::exceptions::{PyBufferError, PyReferenceError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyTuple, PyType, PyWeakrefMethods, PyWeakrefReference};
 
 use crate::error::OrRaise;
 use crate::import::{attached, extract_view};
 use crate::view::PyView;
+use crate::{exit, modules};
 
 /// The methods of a storage that move it.
 const MOVERS: [&str; 2] = ["_share_fd_cpu_", "_share_filename_cpu_"];
@@ -61,12 +61,14 @@ struct HeldMemory {
 /// Has a tensor's storage hold the view that the tensor was made of.
 pub(crate) fn hold(tensor: &Bound<'_, PyAny>, view: &View) -> PyResult<()> {
     let py = tensor.py();
+    let _inside = exit::enter(py);
     let storage = tensor.call_method0(intern!(py, "untyped_storage"))?;
     storage.setattr(intern!(py, HELD), Bound::new(py, HeldMemory { _view: view.clone() })?)
 }
 
 /// Any object `nl.view` takes, as a view that lasts: where it is a tensor's memory, it is there as long as the view is.
 pub(crate) fn extract_lasting_view(obj: &Bound<'_, PyAny>) -> PyResult<View> {
+    let _inside = exit::enter(obj.py());
     let view = extract_view(obj)?;
     if view.is_empty() || obj.is_instance_of::<PyView>() {
         return Ok(view);
@@ -174,16 +176,15 @@ fn watch_over(obj: &Bound<'_, PyAny>) -> PyResult<Option<Arc<Watch>>> {
 
 /// `torch.Tensor`, if torch is imported.
 fn tensor_class(py: Python<'_>) -> PyResult<Option<&Bound<'_, PyType>>> {
-    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-    if let Some(class) = CLASS.get(py) {
+    static CLASS: OnceLock<Py<PyType>> = OnceLock::new();
+    if let Some(class) = CLASS.get() {
         return Ok(Some(class.bind(py)));
     }
-    let modules = py.import(intern!(py, "sys"))?.getattr(intern!(py, "modules"))?;
-    let Ok(torch) = modules.get_item(intern!(py, "torch")) else { return Ok(None) };
+    let Some(torch) = modules::loaded(py, "torch")? else { return Ok(None) };
     // Another thread may be half-way through importing it.
     let Some(class) = torch.getattr_opt(intern!(py, "Tensor"))? else { return Ok(None) };
     let class = class.cast_into::<PyType>()?.unbind();
-    Ok(Some(CLASS.get_or_init(py, || class).bind(py)))
+    Ok(Some(CLASS.get_or_init(|| class).bind(py)))
 }
 
 /// The watch over a storage: the one that stands there, or a new one.
@@ -209,12 +210,11 @@ fn watch_storage(storage: &Bound<'_, PyAny>) -> PyResult<Arc<Watch>> {
 /// A tensor of bytes on a storage.
 fn bytes_of<'py>(storage: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     let py = storage.py();
-    let torch = py.import(intern!(py, "torch"))?;
     let keywords = PyDict::new(py);
-    keywords.set_item(intern!(py, "dtype"), torch.getattr(intern!(py, "uint8"))?)?;
+    keywords.set_item(intern!(py, "dtype"), modules::get(py, "torch", "uint8")?)?;
     // Whatever the default device is.
     keywords.set_item(intern!(py, "device"), intern!(py, "cpu"))?;
-    let bytes = torch.call_method(intern!(py, "empty"), (0,), Some(&keywords))?;
+    let bytes = modules::get(py, "torch", "empty")?.call((0,), Some(&keywords))?;
     bytes.call_method1(intern!(py, "set_"), (storage,))
 }
 
@@ -245,6 +245,7 @@ impl Mover {
         arguments: &Bound<'py, PyTuple>,
         keywords: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
+        let _inside = exit::enter(py);
         let storage = self.storage.bind(py).upgrade();
         let storage = storage.ok_or_else(|| PyReferenceError::new_err("the storage is gone"))?;
         let run = || {
@@ -295,5 +296,5 @@ fn second_claim<'py>(storage: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, 
     }
     let bytes = bytes_of(storage)?;
     // It fails for memory that is not of torch's own allocator.
-    Ok(py.import(intern!(py, "torch"))?.call_method1(intern!(py, "_lazy_clone"), (bytes,)).ok())
+    Ok(modules::get(py, "torch", "_lazy_clone")?.call1((bytes,)).ok())
 }

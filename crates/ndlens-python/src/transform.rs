@@ -8,11 +8,12 @@ use pyo3::types::{PyString, PyType};
 
 use crate::dtype::extract_dtype;
 use crate::error::{OrRaise, in_place};
+use crate::modules;
 
 /// A list of transforms, ours or torchvision's, and whose they are.
 pub(crate) fn extract_list(transforms: &Bound<'_, PyAny>) -> PyResult<(Vec<Transform>, Convention)> {
     let py = transforms.py();
-    let lowered = py.import("ndlens._torchvision")?.call_method1("lowered", (transforms,))?;
+    let lowered = modules::get(py, "ndlens._torchvision", "lowered")?.call1((transforms,))?;
     let (transforms, torchvisions, to_image): (Bound<'_, PyAny>, bool, bool) = lowered.extract()?;
     let convention = if torchvisions { Convention::Torchvision { to_image } } else { Convention::Ndlens };
     let several = transforms.try_iter().map_err(|_| {
@@ -37,7 +38,7 @@ pub(crate) fn is_list(transforms: &Bound<'_, PyAny>, members: &[Bound<'_, PyAny>
     let py = transforms.py();
     let torchvisions = |object: &Bound<'_, PyAny>| {
         let one =
-            || py.import("ndlens._torchvision")?.call_method1("is_transform", (object,))?.extract::<bool>();
+            || modules::get(py, "ndlens._torchvision", "is_transform")?.call1((object,))?.extract::<bool>();
         one().unwrap_or(false)
     };
     torchvisions(transforms) || members.iter().any(|member| is_ours(member) || torchvisions(member))

@@ -15,6 +15,7 @@ use pyo3::types::{PyString, PyTuple};
 use crate::claim::{Claim, InUse, Look};
 use crate::element;
 use crate::error::OrRaise;
+use crate::exit;
 use crate::import::BufferExport;
 use crate::key::{element_of, integer, with_key};
 use crate::object::closed_beside;
@@ -235,7 +236,7 @@ impl PyView {
     /// Other memory is there already: nothing happens. Raises `OSError` where the system says no.
     fn prefetch(&self, py: Python<'_>) -> PyResult<()> {
         let view = self.view()?;
-        py.detach(|| view.prefetch()).or_raise()
+        exit::detach(py, || view.prefetch()).or_raise()
     }
 
     /// Frees the memory that holds the pages of a mapped file from this view's first element to its last, in this process and in the
@@ -245,7 +246,7 @@ impl PyView {
     /// is no cache: nothing happens. Raises `OSError` where the system says no.
     fn drop_cache(&self, py: Python<'_>) -> PyResult<()> {
         let view = self.view()?;
-        py.detach(|| view.drop_cache()).or_raise()
+        exit::detach(py, || view.drop_cache()).or_raise()
     }
 
     /// The same view, read-only.

@@ -7,6 +7,7 @@ use pyo3::types::{PyComplex, PyFloat, PyInt};
 
 use crate::element;
 use crate::error::OrRaise;
+use crate::exit;
 use crate::import::extract_elements;
 use crate::key::with_key;
 use crate::view::PyView;
@@ -48,7 +49,7 @@ fn write(target: &View, value: &Bound<'_, PyAny>) -> PyResult<()> {
                 || source.ndim() == 0 && source.dtype() == target.dtype() =>
         {
             let py = value.py();
-            py.detach(|| target.assign(&source)).or_raise()
+            exit::detach(py, || target.assign(&source)).or_raise()
         }
         // An array that is refused, rather than a number of another class.
         Some(Err(error)) if error.is_instance_of::<PyBufferError>(value.py()) => Err(error),

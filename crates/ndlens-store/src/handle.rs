@@ -103,15 +103,13 @@ impl Handle {
         if let Some(arena) = others.find_map(|path| self.open_at(&path, keeps_descriptor).ok().flatten()) {
             return Ok(arena);
         }
-        if let Err(source) = holders::check() {
-            return Err(Error::NoProcesses { what: format!("process {}", self.process), source });
-        }
+        let unseen = |source| Error::NoProcesses { what: format!("process {}", self.process), source };
         Err(match refusal {
             Some(_) if holders::is_hidden(self.process) => {
                 Error::SharedMemoryHidden { process: self.process }
             }
             Some(source) => Error::SharedMemoryRefused { process: self.process, source },
-            None => self.gone(),
+            None => holders::check().map_or_else(unseen, |()| self.gone()),
         })
     }
 
