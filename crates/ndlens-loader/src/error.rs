@@ -42,27 +42,21 @@ pub enum Error {
     StateBeyondEnd { start: usize, items: usize },
     /// An order that names an item that there is not.
     #[error("the sampler gave item {got} at place {place}, but there are {items} items")]
-    NoSuchItem { got: i128, place: usize, items: usize },
-    /// An index that names an item that there is not.
-    #[error("indices[{place}] is {got}, but there are {items} items")]
-    NoSuchIndex { got: i128, place: usize, items: usize },
+    NoSuchItem { got: String, place: usize, items: usize },
     /// A part of the data set without items.
     #[error("indices choose no item")]
     NoIndices,
-    /// A mask of another length.
-    #[error("a mask has one bool for each item: got shape {got:?}, expected [{expected}]")]
-    MaskLength { got: Vec<usize>, expected: usize },
     /// Item numbers that are no list.
     #[error("item numbers must be of shape (items,), got {got:?}")]
-    NumbersShape { got: Vec<usize> },
+    SamplerShape { got: Vec<usize> },
     /// Bools where item numbers are expected.
     #[error(
         "bools are no item numbers: a mask goes to indices=, and np.flatnonzero(mask) is a list of items"
     )]
-    NumbersMask,
+    SamplerMask,
     /// Item numbers that are no integers.
     #[error("item numbers must be integers, got {got}; convert them with .astype(\"int64\")")]
-    NumbersDType { got: String },
+    SamplerDType { got: String },
     /// A sampler that gives more than it said, where memory was set aside by what it said.
     #[error("the sampler gives more items than its length, {expected}")]
     SamplerLength { expected: usize },

@@ -19,7 +19,7 @@ use crate::feed::{Fed, Feed};
 use crate::loader::{Compiled, Draws};
 use crate::mix::{Mixer, Mixture};
 use crate::note::Note;
-use crate::numbers::NO_ITEM;
+use crate::item_numbers::NO_ITEM;
 use crate::order::Order as ItemOrder;
 use crate::pool::Slab;
 use crate::scratch::Scratch;

@@ -136,7 +136,7 @@ impl Raise for loader::Error {
             E::Kernels(source) => source.raise(),
             E::Store(source) => source.raise(),
             E::WorkerPanicked { .. } | E::Spawn { .. } | E::Forked => PyRuntimeError::new_err(message),
-            E::NumbersMask | E::NumbersDType { .. } => PyTypeError::new_err(message),
+            E::SamplerMask | E::SamplerDType { .. } => PyTypeError::new_err(message),
             _ => PyValueError::new_err(message),
         }
     }

@@ -5,13 +5,10 @@
 
 #![expect(unsafe_code, reason = "reads elements through a raw pointer; see UNSAFE.md")]
 
-use std::sync::Arc;
-
 use ndlens_core::{DType, Order, View};
 
 use crate::digest::Digest;
 use crate::error::{Error, Result};
-use crate::room::with_room_for;
 
 /// What stands for a number that is no item: no data set has so many.
 pub(crate) const NO_ITEM: usize = usize::MAX;
@@ -49,11 +46,11 @@ impl ItemNumbers {
     ///
     /// # Errors
     ///
-    /// [`Error::NumbersShape`], [`Error::NumbersMask`], [`Error::NumbersDType`]; [`Error::Core`] where a file that the view
+    /// [`Error::SamplerShape`], [`Error::SamplerMask`], [`Error::SamplerDType`]; [`Error::Core`] where a file that the view
     /// shows has become shorter.
     pub fn from_view(view: &View) -> Result<Self> {
         let &[len] = view.shape() else {
-            return Err(Error::NumbersShape { got: view.shape().to_vec() });
+            return Err(Error::SamplerShape { got: view.shape().to_vec() });
         };
         let integer = match view.dtype() {
             DType::I8 => Integer::I8,
@@ -64,8 +61,8 @@ impl ItemNumbers {
             DType::U16 => Integer::U16,
             DType::U32 => Integer::U32,
             DType::U64 => Integer::U64,
-            DType::Bool => return Err(Error::NumbersMask),
-            other => return Err(Error::NumbersDType { got: other.to_string() }),
+            DType::Bool => return Err(Error::SamplerMask),
+            other => return Err(Error::SamplerDType { got: other.to_string() }),
         };
         // A file that is cut short while it is mapped would be a signal in the middle of an epoch.
         let view = if view.buffer().can_shrink() { view.copy(Order::C)? } else { view.clone() };
@@ -75,24 +72,6 @@ impl ItemNumbers {
     /// `len` numbers from `first` on, each `step` more than the one before.
     pub fn range(first: i64, step: i64, len: usize) -> Self {
         ItemNumbers { kind: Kind::Range { first, step }, len }
-    }
-
-    /// Where a view of shape (items,) of bools is true.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::MaskLength`]; [`Error::Core`] where there is no memory for the numbers, or the view cannot be read.
-    pub fn of_mask(mask: &View, items: usize) -> Result<Self> {
-        if mask.shape() != [items] {
-            return Err(Error::MaskLength { got: mask.shape().to_vec(), expected: items });
-        }
-        let mut packed = with_room_for(items)?;
-        packed.resize(items, 0u8);
-        mask.read_into(&mut packed)?;
-        let mut numbers = with_room_for(packed.iter().filter(|&&chosen| chosen != 0).count())?;
-        numbers
-            .extend((0..items as i64).zip(&packed).filter(|&(_, &chosen)| chosen != 0).map(|(item, _)| item));
-        ItemNumbers::from_view(&View::from_vec(numbers))
     }
 
     /// How many.
@@ -157,33 +136,19 @@ impl ItemNumbers {
             }
             return;
         }
-        places.iter_mut().for_each(|place| *place = self.item(*place, items));
+        for place in places {
+            *place = self.item(*place, items);
+        }
     }
 
     /// The error of a place whose number is none of `items` items.
     pub(crate) fn no_such_item(&self, place: usize, items: usize) -> Error {
-        Error::NoSuchItem { got: self.at(place), place, items }
+        Error::NoSuchItem { got: self.at(place).to_string(), place, items }
     }
 
     /// Continues a digest with the numbers from one place to another.
     pub fn digest(&self, digest: &mut Digest, places: std::ops::Range<usize>) {
         places.for_each(|place| digest.add(self.at(place) as i64));
-    }
-
-    /// The numbers as items of a data set of so many, in memory of their own.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NoSuchIndex`]; [`Error::Core`] where there is no memory for them.
-    pub(crate) fn to_items(&self, items: usize) -> Result<Arc<Vec<usize>>> {
-        let mut list = with_room_for(self.len)?;
-        for place in 0..self.len {
-            match self.item(place, items) {
-                NO_ITEM => return Err(Error::NoSuchIndex { got: self.at(place), place, items }),
-                item => list.push(item),
-            }
-        }
-        Ok(Arc::new(list))
     }
 }
 
@@ -234,17 +199,6 @@ mod tests {
         assert_eq!(
             of(vec![-1i64]).no_such_item(0, 4).to_string(),
             "the sampler gave item -1 at place 0, but there are 4 items"
-        );
-    }
-
-    #[test]
-    fn masks_are_where_they_are_true() {
-        let mask = View::from_vec(vec![1u8, 0, 0, 1]).reinterpret(DType::Bool).unwrap();
-        let numbers = ItemNumbers::of_mask(&mask, 4).unwrap();
-        assert_eq!((0..numbers.len()).map(|place| numbers.at(place)).collect::<Vec<_>>(), [0, 3]);
-        assert_eq!(
-            ItemNumbers::of_mask(&mask, 5).unwrap_err().to_string(),
-            "a mask has one bool for each item: got shape [4], expected [5]"
         );
     }
 
