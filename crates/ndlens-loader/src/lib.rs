@@ -17,6 +17,8 @@
 //! - `storing.rs`: whether batches are written through the cache.
 //! - `engine.rs`: threads, prefetch, shutdown.
 //! - `source.rs`, `windows.rs`, `ragged.rs`: where items come from; windows of several series; items of different sizes.
+//! - `selection.rs`, `subset.rs`, `split.rs`: some items of a source; parts of a data set.
+//! - `numbers.rs`, `labels.rs`, `nan.rs`: what is read of views of numbers: indices and sizes; labels; steps with NaN.
 //! - `loader.rs`: the face.
 //! - `replay.rs`: transforms with parameters that were drawn before.
 //! - `gather.rs`, `ring.rs`: batches of items that somebody else chooses; memory for them between processes.
@@ -51,12 +53,16 @@ mod error;
 mod feed;
 mod gather;
 mod item_numbers;
+mod labels;
 mod laps;
 mod loader;
 mod message;
 mod mix;
+mod nan;
 mod note;
+mod numbers;
 mod order;
+mod packing;
 mod plan;
 mod pool;
 mod position;
@@ -64,11 +70,15 @@ mod ragged;
 mod replay;
 mod ring;
 mod room;
+mod saving;
 mod scratch;
+mod selection;
 mod shard;
 mod source;
+mod split;
 mod state;
 mod storing;
+mod subset;
 mod supply;
 mod sync;
 mod torch_order;
@@ -86,25 +96,33 @@ pub use error::{Error, Result};
 pub use feed::Sampling;
 pub use gather::{Gather, Part, Randomness};
 pub use item_numbers::ItemNumbers;
+pub use labels::Labels;
 pub use laps::Laps;
 pub use loader::{Config, Field, Loader, Sampled};
 pub use message::Block;
 pub use mix::{Mix, Mixing};
+pub use nan::{NanSearch, NanSteps};
 pub use note::Note;
+pub use numbers::{flags_of, sizes_of};
 pub use order::{Order, Permutation, Shuffler};
+pub use packing::{Packing, copy_rows, places_of};
 pub use pool::PoolUse;
-pub use ragged::Ragged;
+pub use ragged::{Ragged, Shapes};
 pub use replay::replay;
 pub use ring::{Ring, Slot};
+pub use saving::SavedItems;
 pub use scratch::Scratch;
+pub use selection::Selection;
 pub use shard::{Remainder, Shard};
 pub use source::{ItemShape, Source};
+pub use split::{Dealing, Sizes, split};
 pub use state::{Basis, STATE_VERSION, State};
 pub use storing::Storing;
+pub use subset::Subset;
 pub use supply::Memory;
 pub use transform::{
     Channels, Convention, Deferred, Drawn, DrawnList, Erasure, Filling, Interval, Padding, Program, Target,
     Transform, Values,
 };
 pub use weights::{Drawing, Weights};
-pub use windows::{Span, Windows};
+pub use windows::{Columns, Span, Step, Windows, columns_of, lengths_of_groups};

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use ndlens_core::View;
 use ndlens_loader::{
-    Batch, Config, Field, ItemNumbers, Loader, Remainder, Sampled, Selection, Shard, Shuffler, Transform, Weights,
+    Batch, Config, Field, ItemNumbers, Loader, Remainder, Sampled, Selection, Shard, Shuffler, Transform,
+    Weights,
 };
 
 fn numbers(list: &[i64]) -> ItemNumbers {

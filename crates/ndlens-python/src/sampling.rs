@@ -4,8 +4,8 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use ndlens::loader::{Digest, Epoch, Error, ItemNumbers, Note, Sampled, Sampling, Selection};
 use ndlens::View;
+use ndlens::loader::{Digest, Epoch, Error, ItemNumbers, Note, Sampled, Sampling, Selection};
 use pyo3::exceptions::{PyException, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;

@@ -4,14 +4,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ndlens::{DType, MAX_NDIM, Order, View};
 use pyo3::basic::CompareOp;
-use pyo3::exceptions::{PyIndexError, PyOverflowError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyBufferError, PyIndexError, PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyFloat, PyInt};
+use pyo3::types::{PyBytes, PyFloat, PyInt, PyString};
 
+use crate::dtype::extract_dtype;
 use crate::element;
 use crate::error::OrRaise;
-use crate::import::extract_view;
-use crate::view::PyView;
+use crate::import::{extract_elements, extract_view};
+use crate::view::{NO_HASH, PyView};
 
 /// "C" or "F", or "A" for whichever the elements are packed in.
 fn order(view: &View, name: Option<&str>) -> PyResult<Order> {
@@ -49,10 +50,29 @@ fn clamped(number: &Bound<'_, PyAny>) -> PyResult<isize> {
     }
 }
 
-fn bad_format(format: &str) -> PyErr {
-    PyValueError::new_err(format!(
-        "destination format must be a native single character format, got {format:?}"
-    ))
+/// A letter of the `struct` module and the bytes of its elements, for a letter or for a dtype that has one.
+fn native_format(py: Python<'_>, format: &Bound<'_, PyAny>) -> PyResult<(String, usize)> {
+    let is_text = format.is_instance_of::<PyString>();
+    let text = if is_text { format.extract()? } else { extract_dtype(format)?.to_string() };
+    let refuse = || {
+        PyValueError::new_err(format!(
+            "destination format must be a native single character format, got {text:?}"
+        ))
+    };
+    let letter = text.strip_prefix('@').unwrap_or(&text);
+    let is_letter = letter.len() == 1 && !matches!(letter, "x" | "s" | "p");
+    if is_letter && let Ok(size) = py.import("struct")?.call_method1("calcsize", (letter,)) {
+        return Ok((letter.to_owned(), size.extract()?));
+    }
+    // A byte order before a single letter is the struct module's, and not native.
+    if text.len() < 2 || text.len() == 2 && !text.as_bytes()[0].is_ascii_alphabetic() {
+        return Err(refuse());
+    }
+    let dtype = DType::parse(&text).map_err(|_| refuse())?;
+    match dtype.format().and_then(|letters| letters.to_str().ok()) {
+        Some(letters) if letters.len() == 1 => Ok((letters.to_owned(), dtype.itemsize())),
+        _ => Err(refuse()),
+    }
 }
 
 #[pymethods]
@@ -97,7 +117,7 @@ impl PyView {
     /// `indices` are integers, or anything `nl.view` takes with integer elements, of rank 1.
     #[pyo3(signature = (indices, axis = 0))]
     fn take(&self, py: Python<'_>, indices: &Bound<'_, PyAny>, axis: isize) -> PyResult<PyView> {
-        let places: Vec<isize> = match extract_view(indices) {
+        let places: Vec<isize> = match extract_elements(indices) {
             Ok(places) => element::nested_lists(py, &places)?.extract(py)?,
             Err(_) => indices.extract().map_err(|error: PyErr| bad_places(indices, &error))?,
         };
@@ -155,20 +175,14 @@ impl PyView {
     }
 
     /// The same bytes under another format of the `struct` module, as `memoryview.cast`: to or from a format of one byte,
-    /// of a view that is packed in C order, to shape `shape` or to one axis.
+    /// of a view that is packed in C order, to shape `shape` or to one axis. A dtype stands for its format.
     ///
     /// Raises `TypeError` for all that cannot be cast, as `memoryview` does.
     #[pyo3(signature = (format, shape = None))]
-    fn cast(&self, py: Python<'_>, format: &str, shape: Option<Vec<isize>>) -> PyResult<PyView> {
+    fn cast(&self, py: Python<'_>, format: &Bound<'_, PyAny>, shape: Option<Vec<isize>>) -> PyResult<PyView> {
         let refuse = |message: String| Err(PyTypeError::new_err(message));
-        let letter = format.strip_prefix('@').unwrap_or(format);
-        if letter.len() != 1 || letter == "x" || letter == "s" || letter == "p" {
-            return Err(bad_format(format));
-        }
-        let itemsize: usize = match py.import("struct")?.call_method1("calcsize", (letter,)) {
-            Ok(size) => size.extract()?,
-            Err(_) => return Err(bad_format(format)),
-        };
+        let (letter, itemsize) = native_format(py, format)?;
+        let letter = letter.as_str();
         let view = self.view()?;
         if !view.is_contiguous(Order::C) {
             return refuse("casts are restricted to C-contiguous views".to_owned());
@@ -211,9 +225,12 @@ impl PyView {
             CompareOp::Ne => true,
             _ => return Ok(py.NotImplemented()),
         };
-        let (Ok(view), Ok(other)) = (self.view(), extract_view(other)) else {
-            return Ok(py.NotImplemented());
+        let other = match extract_view(other) {
+            // A tensor whose elements must be computed has them all the same.
+            Err(error) if error.is_instance_of::<PyBufferError>(py) => extract_elements(other),
+            result => result,
         };
+        let (Ok(view), Ok(other)) = (self.view(), other) else { return Ok(py.NotImplemented()) };
         let equal = match view.equals(&other).or_raise()? {
             Some(equal) => equal,
             // Numbers of different dtypes are equal as Python's numbers are.
@@ -227,7 +244,14 @@ impl PyView {
     }
 
     /// The hash of the bytes, for a read-only view of bytes: equal to that of the `bytes` object.
+    ///
+    /// A view that was hashed keeps its hash when it is released, so that a dict still finds it.
     fn __hash__(&self, py: Python<'_>) -> PyResult<isize> {
+        // Relaxed, here and below: the number is all that is read.
+        let known = self.hash.load(Ordering::Relaxed);
+        if known != NO_HASH {
+            return Ok(known);
+        }
         let view = self.view()?;
         if !view.is_read_only() {
             return Err(PyValueError::new_err("cannot hash writable View object"));
@@ -239,7 +263,9 @@ impl PyView {
         if let Some(exporter) = self.obj(py)? {
             exporter.bind(py).hash()?;
         }
-        self.tobytes(py, None)?.hash()
+        let hash = self.tobytes(py, None)?.hash()?;
+        self.hash.store(hash, Ordering::Relaxed);
+        Ok(hash)
     }
 
     /// The first place along axis 0, from `start` and before `stop`, that holds `value`; `ValueError` if none does.
