@@ -48,15 +48,15 @@ pub enum Error {
     NoIndices,
     /// Item numbers that are no list.
     #[error("item numbers must be of shape (items,), got {got:?}")]
-    SamplerShape { got: Vec<usize> },
+    ItemNumbersShape { got: Vec<usize> },
     /// Bools where item numbers are expected.
     #[error(
         "bools are no item numbers: a mask goes to indices=, and np.flatnonzero(mask) is a list of items"
     )]
-    SamplerMask,
+    ItemNumbersMask,
     /// Item numbers that are no integers.
     #[error("item numbers must be integers, got {got}; convert them with .astype(\"int64\")")]
-    SamplerDType { got: String },
+    ItemNumbersDType { got: String },
     /// A sampler that gives more than it said, where memory was set aside by what it said.
     #[error("the sampler gives more items than its length, {expected}")]
     SamplerLength { expected: usize },

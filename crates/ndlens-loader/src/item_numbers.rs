@@ -46,11 +46,11 @@ impl ItemNumbers {
     ///
     /// # Errors
     ///
-    /// [`Error::SamplerShape`], [`Error::SamplerMask`], [`Error::SamplerDType`]; [`Error::Core`] where a file that the view
+    /// [`Error::ItemNumbersShape`], [`Error::ItemNumbersMask`], [`Error::ItemNumbersDType`]; [`Error::Core`] where a file that the view
     /// shows has become shorter.
     pub fn from_view(view: &View) -> Result<Self> {
         let &[len] = view.shape() else {
-            return Err(Error::SamplerShape { got: view.shape().to_vec() });
+            return Err(Error::ItemNumbersShape { got: view.shape().to_vec() });
         };
         let integer = match view.dtype() {
             DType::I8 => Integer::I8,
@@ -61,8 +61,8 @@ impl ItemNumbers {
             DType::U16 => Integer::U16,
             DType::U32 => Integer::U32,
             DType::U64 => Integer::U64,
-            DType::Bool => return Err(Error::SamplerMask),
-            other => return Err(Error::SamplerDType { got: other.to_string() }),
+            DType::Bool => return Err(Error::ItemNumbersMask),
+            other => return Err(Error::ItemNumbersDType { got: other.to_string() }),
         };
         // A file that is cut short while it is mapped would be a signal in the middle of an epoch.
         let view = if view.buffer().can_shrink() { view.copy(Order::C)? } else { view.clone() };
