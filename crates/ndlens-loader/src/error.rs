@@ -42,16 +42,10 @@ pub enum Error {
     StateBeyondEnd { start: usize, items: usize },
     /// An order that names an item that there is not.
     #[error("the sampler gave item {got} at place {place}, but there are {items} items")]
-    NoSuchItem { got: i128, place: usize, items: usize },
-    /// An index that names an item that there is not.
-    #[error("indices[{place}] is {got}, but there are {items} items")]
-    NoSuchItemOfIndices { got: i128, place: usize, items: usize },
+    NoSuchItem { got: String, place: usize, items: usize },
     /// A part of the data set without items.
     #[error("indices choose no item")]
     NoIndices,
-    /// A mask of another length.
-    #[error("a mask has one bool for each item: got shape {got:?}, expected [{expected}]")]
-    ItemMaskLength { got: Vec<usize>, expected: usize },
     /// Item numbers that are no list.
     #[error("item numbers must be of shape (items,), got {got:?}")]
     ItemNumbersShape { got: Vec<usize> },

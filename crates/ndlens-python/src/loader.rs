@@ -149,7 +149,7 @@ impl PyLoader {
         let mut loader = Loader::new(fields, config).or_raise()?;
         if let Some(indices) = indices {
             let indices = extract_indices(indices, loader.items())?;
-            loader = loader.with_indices(&indices).or_raise()?;
+            loader = loader.with_indices(indices).or_raise()?;
         }
         let samples = num_samples.map(|samples| count("num_samples", samples, 1)).transpose()?;
         if sampled {
