@@ -304,8 +304,8 @@ def refused(path: Path | str, *args: Any) -> BaseException:
         (
             ((3, 4),),
             TypeError,
-            'mode must be "r", "c" or "r+", got (3, 4); nl.open takes path and mode by position, and dtype, shape, copy, '
-            "offset and strides by keyword",
+            'mode must be "r", "c" or "r+", got (3, 4); nl.open takes path and mode by position, and dtype, shape, '
+            "copy, offset and strides by keyword",
         ),
         (
             ("uint16",),
@@ -321,8 +321,8 @@ def refused(path: Path | str, *args: Any) -> BaseException:
         (
             ("r", np.uint16, 4),
             TypeError,
-            "nl.open takes path and mode by position, got 4 arguments; copy, dtype, shape, offset and strides are given by "
-            "keyword",
+            "nl.open takes path and mode by position, got 4 arguments; copy, dtype, shape, offset and strides are "
+            "given by keyword",
         ),
     ],
 )

@@ -269,7 +269,7 @@ def test_names_may_be_as_long_as_the_system_has_them(tmp_path: Path, letters: in
     assert len(name.encode()) == letters
     for _ in range(2):
         nl.save(tmp_path / name, b"abc")
-    assert os.listdir(tmp_path) == [name]
+    assert [*tmp_path.iterdir()] == [tmp_path / name]
     with pytest.raises(OSError, match="File name too long"):
         nl.save(tmp_path / ("y" * 252 + ".npy"), b"abc")
 
@@ -279,7 +279,7 @@ def test_what_is_no_name_of_a_file_is_the_systems_error(tmp_path: Path) -> None:
     for name in ("x.npy/", "y.npy/"):
         with pytest.raises(IsADirectoryError):
             nl.save(f"{tmp_path}/{name}", b"abc")
-    assert os.listdir(tmp_path) == ["x.npy"]
+    assert [*tmp_path.iterdir()] == [tmp_path / "x.npy"]
 
 
 @pytest.mark.skipif(shutil.which("chattr") is None, reason="chattr makes files that cannot be changed")

@@ -1,4 +1,4 @@
-"""What `.safetensors` files promise beside their arrays: metadata, narrow dtypes, several files as one, large headers."""
+"""What `.safetensors` promise beside arrays: metadata, narrow dtypes, several files as one, large headers."""
 
 from __future__ import annotations
 
@@ -295,14 +295,14 @@ def test_files_with_arrays_of_one_name_say_how_each_is_had(tmp_path: Path) -> No
     with pytest.raises(nl.FormatError) as raised:
         nl.open(str(tmp_path / "*.safetensors"))
     assert str(raised.value) == (
-        f'{tmp_path}/1.safetensors: has an array "x", as {tmp_path}/0.safetensors has, expected other names in each file; '
-        'open each by itself: [nl.open(path)["x"] for path in paths]'
+        f'{tmp_path}/1.safetensors: has an array "x", as {tmp_path}/0.safetensors has, expected other names in each '
+        'file; open each by itself: [nl.open(path)["x"] for path in paths]'
     )
     with pytest.raises(nl.FormatError) as raised:
         nl.open(str(tmp_path / "*.npz"))
     assert str(raised.value) == (
-        f'{tmp_path}/0.npz: holds arrays by name ("x"), expected a file of one array; take one of each file by its name: '
-        "[nl.open(path)[NAME] for path in paths]"
+        f'{tmp_path}/0.npz: holds arrays by name ("x"), expected a file of one array; take one of each file by its '
+        "name: [nl.open(path)[NAME] for path in paths]"
     )
 
 

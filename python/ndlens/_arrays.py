@@ -47,7 +47,7 @@ class Arrays(Mapping[str, View]):
         return view.reinterpret("uint8")
 
     def info(self, name: str) -> tuple[str, tuple[int, ...]]:
-        """The dtype and the shape of an array, as the file has them: of a `.safetensors` such as ("F6_E2M3", (2, 4))."""
+        """The dtype and the shape of an array, as the file has them: in a `.safetensors` ("F6_E2M3", (2, 4))."""
         if isinstance(self._file, _ArrayFile):
             return self._file.info(name)
         view: View = self._file[name]

@@ -148,7 +148,7 @@ impl ArrayFile {
     /// The array at a place: a view of the map, or one that is read now.
     pub(crate) fn get(&self, at: usize, name: &str) -> Result<View> {
         match (&self.contents, &self.source) {
-            (Contents::Tensors(tensors), _) => self.view(tensors.place(at).map_err(|problem| {
+            (Contents::Tensors(tensors), _) => self.view(&tensors.place(at).map_err(|problem| {
                 let (path, name) = (self.path.clone(), name.to_owned());
                 Error::BadTensor { path, name, problem: Box::new(problem) }
             })?),
@@ -168,7 +168,7 @@ impl ArrayFile {
     /// The bytes of the array at a place, whatever it holds.
     pub(crate) fn bytes(&self, at: usize, name: &str) -> Result<View> {
         match &self.contents {
-            Contents::Tensors(tensors) => self.view(tensors.bytes_place(at).map_err(|problem| {
+            Contents::Tensors(tensors) => self.view(&tensors.bytes_place(at).map_err(|problem| {
                 let (path, name) = (self.path.clone(), name.to_owned());
                 Error::BadTensor { path, name, problem: Box::new(problem) }
             })?),
@@ -190,7 +190,7 @@ impl ArrayFile {
         }
     }
 
-    fn view(&self, place: Placement) -> Result<View> {
+    fn view(&self, place: &Placement) -> Result<View> {
         match &self.source {
             Source::Mapped(buffer) => place.view(buffer.clone()),
             Source::Read(file, _) => place.read(file, &self.path).map(|view| self.as_opened(view)),

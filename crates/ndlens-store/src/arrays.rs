@@ -268,13 +268,11 @@ impl Arrays {
         let Some(loaded) = &self.loaded else { return file.get(at, name) };
         let lock = || loaded.lock().unwrap_or_else(PoisonError::into_inner);
         let there = lock().get(name).cloned();
-        match there {
-            Some(view) => Ok(view),
-            None => {
-                let view = file.get(at, name)?;
-                Ok(lock().entry(name.to_owned()).or_insert(view).clone())
-            }
+        if let Some(view) = there {
+            return Ok(view);
         }
+        let view = file.get(at, name)?;
+        Ok(lock().entry(name.to_owned()).or_insert(view).clone())
     }
 
     /// The set of items of a name; None where the name is not that of a set.
@@ -325,12 +323,11 @@ impl Arrays {
                     continue;
                 }
                 // A key that is there twice in one file has its last value, as JSON is usually read.
-                match own.get(&key) {
-                    Some(&at) => all[at].1 = value,
-                    None => {
-                        own.insert(key.clone(), all.len());
-                        all.push((key, value));
-                    }
+                if let Some(&at) = own.get(&key) {
+                    all[at].1 = value;
+                } else {
+                    own.insert(key.clone(), all.len());
+                    all.push((key, value));
                 }
             }
             places = own;

@@ -191,14 +191,12 @@ impl Filling<'_> {
     }
 
     fn take<E: de::Error>(&mut self, tensor: &Tensor<'_>) -> Result<(), E> {
-        let dtype = TensorDType::find(&tensor.dtype);
-        let dtype = match dtype {
-            Some(known) => known,
-            None => {
-                let pushed = self.header.others.push(&tensor.dtype);
-                self.keep(pushed)?;
-                DTYPES.len() + self.header.others.len() - 1
-            }
+        let dtype = if let Some(known) = TensorDType::find(&tensor.dtype) {
+            known
+        } else {
+            let pushed = self.header.others.push(&tensor.dtype);
+            self.keep(pushed)?;
+            DTYPES.len() + self.header.others.len() - 1
         };
         let sizes = &mut self.header.sizes;
         let pushed = tensor.shape.0.iter().try_for_each(|&size| push(sizes, size));
