@@ -63,7 +63,7 @@ def give(path: Path, mode: int) -> None:
 
 
 def content(path: Path) -> bytes:
-    return np.load(path).tobytes()
+    return bytes(np.load(path).tobytes())
 
 
 def modes_while_saving(path: Path) -> set[int]:
@@ -171,11 +171,8 @@ def test_an_acl_is_kept_and_one_that_the_directory_would_give_is_not_added(tmp_p
     assert os.listxattr(other) == []
     assert stat.S_IMODE(other.stat().st_mode) == 0o640
     # A new file has what the directory gives, as one of `open` has.
-    for name, write in [
-        ("saved.npy", lambda p: nl.save(p, b"new")),
-        ("opened", lambda p: p.open("w").close()),
-    ]:
-        write(tmp_path / name)
+    nl.save(tmp_path / "saved.npy", b"new")
+    (tmp_path / "opened").open("w").close()
     saved, opened = tmp_path / "saved.npy", tmp_path / "opened"
     assert saved.stat().st_mode == opened.stat().st_mode
     assert os.getxattr(saved, "system.posix_acl_access") == os.getxattr(opened, "system.posix_acl_access")

@@ -42,7 +42,7 @@ class Arrays(Mapping[str, View]):
     def bytes(self, name: str) -> View:
         """The bytes of an array as they are in the file, whatever its dtype: also where no view can show it."""
         if isinstance(self._file, _ArrayFile):
-            return self._file.bytes(name)
+            return self._file.array_bytes(name)
         view: View = self._file[name]
         return view.reinterpret("uint8")
 

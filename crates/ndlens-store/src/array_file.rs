@@ -10,7 +10,7 @@ use ndlens_core::{Access, Buffer, View};
 use crate::error::{Error, Result};
 use crate::file_handle::FileHandle;
 use crate::guard::Reading;
-use crate::map::{MapMode, MappedFile};
+use crate::map::{self, MapMode, MappedFile};
 use crate::npz::{self, Members};
 use crate::placement::{Placement, Section, read_fully};
 use crate::safetensors::{self, Tensors};
@@ -76,6 +76,13 @@ pub(crate) struct ArrayFile {
 }
 
 impl ArrayFile {
+    /// A file, mapped, or kept open to be read.
+    pub(crate) fn open(path: &Path, mode: MapMode, load: bool) -> Result<Self> {
+        let (file, len) = map::open_regular(path, mode)?;
+        let format = Format::of(&file, path, len)?;
+        ArrayFile::of(file, path, len, mode, format, load)
+    }
+
     /// A file of a format that is known, mapped, or kept open to be read.
     pub(crate) fn of(
         file: File,

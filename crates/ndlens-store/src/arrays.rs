@@ -123,7 +123,7 @@ impl Arrays {
             return Arrays::new(path, vec![file], None, load);
         }
         let Checkpoint { files, tensors } = Checkpoint::read(&file, path, len)?;
-        let files = files.iter().map(|path| open_file(path, mode, load)).collect::<Result<Vec<_>>>()?;
+        let files = files.iter().map(|path| ArrayFile::open(path, mode, load)).collect::<Result<Vec<_>>>()?;
         for (name, file) in &tensors {
             let file = &files[*file as usize];
             if file.find(name).is_none() {
@@ -142,7 +142,7 @@ impl Arrays {
     ///
     /// As [`open`](Self::open); [`Error::SharedName`] where two files have an array of one name.
     pub(crate) fn open_several(path: &Path, paths: &[PathBuf], mode: MapMode, load: bool) -> Result<Self> {
-        let files = paths.iter().map(|path| open_file(path, mode, load)).collect::<Result<Vec<_>>>()?;
+        let files = paths.iter().map(|path| ArrayFile::open(path, mode, load)).collect::<Result<Vec<_>>>()?;
         let merged = Merged::all(&files)?;
         Arrays::new(path, files, Some(merged), load)
     }
@@ -373,12 +373,6 @@ impl Arrays {
         };
         Arrays::new(&path, files, merged, false)
     }
-}
-
-fn open_file(path: &Path, mode: MapMode, load: bool) -> Result<ArrayFile> {
-    let (file, len) = map::open_regular(path, mode)?;
-    let format = Format::of(&file, path, len)?;
-    ArrayFile::of(file, path, len, mode, format, load)
 }
 
 impl Merged {

@@ -35,6 +35,7 @@ mod file_handle;
 mod guard;
 mod handle;
 mod holders;
+mod json_pairs;
 mod literal;
 mod map;
 mod name_lock;
