@@ -519,10 +519,10 @@ struct DTypeHint<'a>(&'a str);
 
 impl fmt::Display for DTypeHint<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if DType::from_name(self.0).is_some() || DType::from_typestr(self.0).is_ok() {
-            write!(f, "; a dtype is given by keyword: dtype={:?}", self.0)?;
+        match DType::from_name(self.0).or_else(|| DType::from_typestr(self.0).ok()) {
+            Some(_) => write!(f, "; a dtype is given by keyword: dtype={:?}", self.0),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 
