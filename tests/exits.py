@@ -210,7 +210,9 @@ def main(runs: int) -> int:
             wrong = [problem for _ in range(runs) if (problem := end(way, Path(directory)))]
             failed += len(wrong)
             seconds = (time.monotonic() - began) / runs
-            print(f"{runs - len(wrong)} of {runs} end well, {seconds:4.1f} s each: {name}", *wrong, sep="\n  ")
+            print(
+                f"{runs - len(wrong)} of {runs} end well, {seconds:4.1f} s each: {name}", *wrong, sep="\n  "
+            )
     return 1 if failed else 0
 
 

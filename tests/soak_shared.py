@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
-import os
 import pickle
 import random
 import sys
 from collections import deque
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import ForkingPickler
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -35,11 +35,10 @@ ARENAS_MAX = 4
 def held() -> tuple[int, int]:
     """How many arenas this process holds, and the bytes of memory that are in them."""
     blocks = {}
-    for descriptor in os.listdir("/proc/self/fd"):
-        path = f"/proc/self/fd/{descriptor}"
+    for descriptor in Path("/proc/self/fd").iterdir():
         try:
-            if os.readlink(path).startswith("/memfd:ndlens"):
-                status = os.stat(path)
+            if str(descriptor.readlink()).startswith("/memfd:ndlens"):
+                status = descriptor.stat()
                 blocks[status.st_ino] = status.st_blocks
         except FileNotFoundError:
             continue

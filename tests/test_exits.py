@@ -1,4 +1,4 @@
-"""The interpreter ends as it is told to, whatever ndlens is doing in whatever thread; forks in the middle of imports."""
+"""The interpreter ends as it is told to, whatever ndlens is doing in whatever thread; forks amid imports."""
 
 from __future__ import annotations
 

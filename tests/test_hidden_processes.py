@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import os
 import pickle
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -93,13 +92,13 @@ def test_without_proc_arrays_are_shared_with_forks_and_a_handle_says_what_is_mis
 
 
 @pytest.fixture
-def directory(tmp_path: Path) -> Iterator[Path]:
+def directory(tmp_path: Path) -> Path:
     # For processes of another user, down from the top.
     for path in (tmp_path, *tmp_path.parents):
         if path.owner() == Path.home().owner() and path.stat().st_uid == os.geteuid() and path != Path("/"):
             path.chmod(path.stat().st_mode | 0o711)
     tmp_path.chmod(0o777)
-    yield tmp_path
+    return tmp_path
 
 
 def test_a_handle_of_a_process_that_is_not_dumpable_says_why_it_cannot_be_opened(directory: Path) -> None:
@@ -181,9 +180,9 @@ def test_a_file_in_memory_that_lies_about_its_contents_is_an_error_of_attach() -
     name = f"lies-{os.getpid()}"
     real = nl.share(bytes(100), name=f"model-{os.getpid()}")
     model = next(
-        Path(f"/proc/self/fd/{descriptor}")
-        for descriptor in os.listdir("/proc/self/fd")
-        if os.path.realpath(f"/proc/self/fd/{descriptor}").startswith(f"/memfd:ndlens:model-{os.getpid()} ")
+        descriptor
+        for descriptor in Path("/proc/self/fd").iterdir()
+        if os.path.realpath(descriptor).startswith(f"/memfd:ndlens:model-{os.getpid()} ")
     )
     header = bytearray(model.read_bytes()[:4096])
     del real
@@ -198,7 +197,9 @@ def test_a_file_in_memory_that_lies_about_its_contents_is_an_error_of_attach() -
         os.ftruncate(descriptor, 4096 + length)
         f_add_seals, f_seal_shrink, f_seal_grow = 1033, 2, 4
         assert ctypes.CDLL(None).fcntl(descriptor, f_add_seals, f_seal_shrink | f_seal_grow) == 0
-        with pytest.raises(nl.FormatError, match=r"^damaged handle: its manifest has 1099511627776 bytes, expected"):
+        with pytest.raises(
+            nl.FormatError, match=r"^damaged handle: its manifest has 1099511627776 bytes, expected"
+        ):
             nl.attach(name, timeout=0)
     finally:
         os.close(descriptor)

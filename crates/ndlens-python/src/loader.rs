@@ -180,6 +180,7 @@ impl PyLoader {
 
     /// The number of batches in an epoch, for this rank.
     fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
+        let _inside = exit::enter(py);
         Ok(self.loader.batches_of(self.shard(py)?, self.places(py)?))
     }
 
@@ -240,6 +241,7 @@ impl PyLoader {
     /// The number of items that this rank takes in an epoch.
     #[getter]
     fn num_samples(&self, py: Python<'_>) -> PyResult<usize> {
+        let _inside = exit::enter(py);
         Ok(self.shard(py)?.share(self.places(py)?))
     }
 

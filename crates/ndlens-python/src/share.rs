@@ -12,13 +12,13 @@ use pyo3::types::{PyDict, PyList, PyMapping, PyString, PyTuple};
 
 use crate::dtype::extract_dtype;
 use crate::error::{OrRaise, in_place};
+use crate::exit;
 use crate::import::{extract_elements, pairs};
 use crate::items::PyItems;
 use crate::pickle::register_senders;
 use crate::shards::PyShards;
 use crate::share_items::{self, Part};
 use crate::view::PyView;
-use crate::{exit, shape};
 
 /// The first and the longest pause between two looks for a name, during which Ctrl-C waits.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(50));
