@@ -121,7 +121,7 @@ REFUSED: list[tuple[Any, dict[str, Any], type[Exception], str]] = [
         IMAGES,
         {"transforms": T.ChannelsFirst()},
         TypeError,
-        'transforms of field "items": expected a list of transforms, got ChannelsFirst',
+        'transforms of field "items": expected a list of transforms, got ChannelsFirst: put it in one, [ChannelsFirst(..)]',
     ),
     (
         IMAGES,
@@ -192,7 +192,7 @@ REFUSED: list[tuple[Any, dict[str, Any], type[Exception], str]] = [
         IMAGES[..., 0],
         {"transforms": [TO_FLOAT, T.Normalize(MEAN, STD)]},
         ValueError,
-        'field "items": Normalize got 3 values of mean, expected 1: items of shape [8, 9] have no axis of channels; '
+        'field "items": Normalize got 3 values of mean, expected 1: items of shape [8, 8] have no axis of channels; '
         "Standardize takes one value for each feature of the last axis",
     ),
     (

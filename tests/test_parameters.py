@@ -81,7 +81,7 @@ REFUSED: list[tuple[Callable[[], Any], str]] = [
 def test_a_number_that_cannot_be_is_refused_where_it_is_written(
     make_transform: Callable[[], Any], message: str
 ) -> None:
-    with pytest.raises(ValueError, match="must|size is") as error:
+    with pytest.raises(ValueError, match="must|size") as error:
         make_transform()
     assert str(error.value) == message
 

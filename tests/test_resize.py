@@ -175,17 +175,6 @@ def test_where_no_part_fits_the_middle_is_taken_as_torchvision_takes_it(
     ("image", "transform", "message"),
     [
         (
-            IMAGE,
-            T.Resize((4, 4), max_size=5),
-            "Resize: size must be the shorter side, (height, width), or None with a max_size, and max_size, which goes "
-            "with the shorter side, above it; got size (4, 4) and max_size 5",
-        ),
-        (
-            IMAGE,
-            T.RandomResizedCrop(4, scale=(0.5, 0.1)),
-            "RandomResizedCrop: scale must be two positive numbers, the first no more than the second, got (0.5, 0.1)",
-        ),
-        (
             IMAGE[:0],
             T.Resize(4),
             "Resize(1, 1) is larger than the image, which has height 0 and width 451",
