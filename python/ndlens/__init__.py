@@ -32,7 +32,8 @@ from ._ndlens import (
     view,
     windows,
 )
-from .errors import CopyRequired, FormatError, ReadOnlyError, StaleHandleError, TruncatedError
+from ._subsets import split, subset
+from .errors import CopyRequired, FormatError, MovedError, ReadOnlyError, StaleHandleError, TruncatedError
 from .loader import Loader
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "FormatError",
     "Items",
     "Loader",
+    "MovedError",
     "ReadOnlyError",
     "Shards",
     "StaleHandleError",
@@ -61,6 +63,8 @@ __all__ = [
     "save",
     "share",
     "shares_memory",
+    "split",
+    "subset",
     "transforms",
     "view",
     "windows",

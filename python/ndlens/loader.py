@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, cast
 
 from . import _ndlens
 from .transforms import Transform
@@ -192,8 +192,16 @@ class Loader:
         return len(self._core)
 
     def __iter__(self) -> Iterator[Any]:
-        """Starts the next epoch, or what is left of the one that `load_state_dict` told of."""
+        """The batches of the next epoch, or of what is left of the one that `load_state_dict` told of.
+
+        The epoch begins when its first batch is asked for: an iterator that is dropped unused takes none. After
+        `load_state_dict`, an iterator that is left after one batch was a look: the next one goes on with the epoch.
+        """
         return iter(self._core)
+
+    def __contains__(self, _item: object) -> NoReturn:
+        """Refuses `in`, which would run an epoch to compare its batches."""
+        raise TypeError("a Loader gives batches and has no `in`: ask its fields")
 
     @property
     def epoch(self) -> int:

@@ -111,6 +111,9 @@ pub enum Error {
          open it again"
     )]
     Damaged { path: String },
+    /// The bytes behind a view are no longer those that it was made of.
+    #[error("the memory of this view was moved: {cause}")]
+    Moved { cause: &'static str },
     /// The bytes behind a view can no longer be asked about.
     #[error("{path}: {message}")]
     Unavailable { path: String, message: String },

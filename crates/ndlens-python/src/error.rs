@@ -53,6 +53,7 @@ impl Raise for ndlens::Error {
             }
             E::InvalidDLPack { .. } | E::OutOfBuffer { .. } => PyBufferError::new_err(message),
             E::OutOfMemory { .. } => PyMemoryError::new_err(message),
+            E::Moved { .. } => raise!("MovedError", message),
             E::Truncated { .. } | E::Damaged { .. } => raise!("TruncatedError", message),
             E::Unavailable { .. } => PyOSError::new_err(message),
             // ZeroStep, shapes, sizes, axes, windows, formats: a value that cannot be.
@@ -91,9 +92,12 @@ impl Raise for store::Error {
             E::WrongContents { .. } | E::Unsavable { .. } => PyTypeError::new_err(message),
             E::SharedMemoryExhausted { .. } => PyMemoryError::new_err(message),
             E::SharedMemory { source, .. } if is_shortage(source) => PyMemoryError::new_err(message),
-            E::SharedMemory { .. } | E::NameLock { .. } => PyOSError::new_err(message),
+            E::SharedMemory { .. } | E::NameLock { .. } | E::NameHidden { .. } | E::NoProcesses { .. } => {
+                PyOSError::new_err(message)
+            }
             E::SharedMemoryGone { .. }
             | E::SharedMemoryRefused { .. }
+            | E::SharedMemoryHidden { .. }
             | E::FileChanged { .. }
             | E::FileReplaced { .. } => raise!("StaleHandleError", message),
             E::Core(error) => error.raise(),
@@ -134,6 +138,10 @@ impl Raise for loader::Error {
                 Python::attach(|py| PyErr::from_type(source.raise().get_type(py), message))
             }
             E::Store(source) => source.raise(),
+            E::NoSuchIndex { .. }
+            | E::SelectionShape { .. }
+            | E::SelectionDType { .. }
+            | E::MaskLength { .. } => PyIndexError::new_err(message),
             E::WorkerPanicked { .. } | E::Spawn { .. } | E::Forked => PyRuntimeError::new_err(message),
             _ => PyValueError::new_err(message),
         }

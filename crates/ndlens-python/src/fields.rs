@@ -12,10 +12,11 @@ use pyo3::types::{PyDict, PyList, PyMapping, PyTuple};
 use crate::channels::{Said, extract_channels};
 use crate::error::{OrRaise, Raise, in_place};
 use crate::handoff::{is_installed, numpy_here};
-use crate::import::{extract_view, pairs};
+use crate::import::pairs;
 use crate::items::PyItems;
 use crate::joint::join_draws;
 use crate::shards::PyShards;
+use crate::tensor_memory::extract_lasting_view;
 use crate::view::PyView;
 use crate::{dlpack, transform};
 
@@ -153,8 +154,8 @@ fn extract_fields(fields: &Bound<'_, PyAny>) -> PyResult<(Structure, Vec<Named>)
         if let Ok(items) = source.cast::<PyItems>() {
             return Ok((name.to_owned(), items.get().source()));
         }
-        let view =
-            extract_view(source).map_err(|error| in_place(source.py(), &format!("field {name:?}"), error))?;
+        let view = extract_lasting_view(source)
+            .map_err(|error| in_place(source.py(), &format!("field {name:?}"), error))?;
         Ok((name.to_owned(), Arc::new(view) as Arc<dyn Source>))
     };
     if let Ok(mapping) = fields.cast::<PyMapping>() {

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use ndlens::View;
-use ndlens::loader::{Config, Error, Loader, Memory, Remainder, Shard, Shuffler, Storing, Values, Weights};
+use ndlens::loader::{
+    Config, Epoch, Error, Loader, Memory, Remainder, Shard, Shuffler, Storing, Values, Weights,
+};
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -195,17 +197,13 @@ impl PyLoader {
         }
     }
 
-    /// Starts the next epoch, or what is left of the one that `load_state_dict` told of.
-    fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let epoch = match &self.sampler {
-            Some(sampler) => self.loader.start_epoch_of(sampled(sampler.bind(py))?),
-            // Making an order that is a list takes a while.
-            None => py.detach(|| self.loader.start_epoch()),
-        };
-        let config = self.loader.config();
+    /// The next epoch, or what is left of the one that `load_state_dict` told of. It begins with its first batch.
+    fn __iter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let (py, own) = (slf.py(), slf.get());
+        let config = own.loader.config();
         let pinned = config.memory == Memory::Supplied;
-        let epoch = PyEpoch::new(epoch.or_raise()?, Arc::clone(&self.structure), self.output, pinned);
-        match &self.wire {
+        let epoch = PyEpoch::new(slf.clone().unbind(), Arc::clone(&own.structure), own.output, pinned);
+        match &own.wire {
             // Without workers, to look ahead would be to make the next batch before this one is used.
             Some(wire) => destination::epoch(py, epoch, wire, config.num_workers > 0),
             None => epoch.into_bound_py_any(py),
@@ -299,5 +297,24 @@ impl PyLoader {
             if config.shuffle { "True" } else { "False" },
             config.num_workers
         )
+    }
+}
+
+impl PyLoader {
+    /// Begins the next epoch.
+    pub(crate) fn begin_epoch(&self, py: Python<'_>) -> PyResult<Epoch> {
+        match &self.sampler {
+            Some(sampler) => self.loader.start_epoch_of(sampled(sampler.bind(py))?),
+            // Making an order that is a list takes a while.
+            None => py.detach(|| self.loader.start_epoch()),
+        }
+        .or_raise()
+    }
+
+    /// The number of batches of the epoch that begins next.
+    pub(crate) fn next_batches(&self, py: Python<'_>) -> PyResult<usize> {
+        let places =
+            self.sampler.as_ref().map_or(Ok(self.loader.places()), |sampler| sampler.bind(py).len())?;
+        Ok(self.loader.next_batches_of(places))
     }
 }

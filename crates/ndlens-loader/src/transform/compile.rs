@@ -351,7 +351,8 @@ impl Compiler<'_> {
         let channels_first = self.channels_first;
         let others = self.items.sizes().skip(CHANNEL);
         if self.least != self.most || others.into_iter().any(|size| size.is_none()) {
-            return Err(Error::ShapesDiffer { got: self.items.to_string() });
+            let images = self.items.most().len() == 3;
+            return Err(Error::ShapesDiffer { got: self.items.to_string(), images });
         }
         let mut finishing = vec![];
         if self.values.is_empty() {
