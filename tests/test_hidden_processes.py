@@ -191,7 +191,9 @@ def test_a_file_in_memory_that_lies_about_its_contents_is_an_error_of_attach() -
         os.ftruncate(descriptor, 4096 + length)
         f_add_seals, f_seal_shrink, f_seal_grow = 1033, 2, 4
         assert ctypes.CDLL(None).fcntl(descriptor, f_add_seals, f_seal_shrink | f_seal_grow) == 0
-        with pytest.raises(nl.FormatError, match=r"^damaged handle: its manifest has 1099511627776 bytes, expected"):
+        with pytest.raises(
+            nl.FormatError, match=r"^damaged handle: its manifest has 1099511627776 bytes, expected"
+        ):
             nl.attach(name, timeout=0)
     finally:
         os.close(descriptor)

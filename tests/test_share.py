@@ -171,7 +171,9 @@ def test_a_zeroed_array_is_zeroed_also_where_another_was_before() -> None:
     assert neighbour.tobytes() == b"lives"
 
 
-def test_an_array_that_another_process_shows_is_not_overwritten_when_its_creator_drops_it(tmp_path: Path) -> None:
+def test_an_array_that_another_process_shows_is_not_overwritten_when_its_creator_drops_it(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "pickle"
     neighbour = nl.share(b"lives")
     with Peer() as peer:
