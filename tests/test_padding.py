@@ -189,7 +189,8 @@ def test_windows_on_windows_show_what_making_each_image_would(data: st.DataObjec
     """Against NumPy, which makes them all."""
     height, width = data.draw(st.integers(2, 9)), data.draw(st.integers(2, 9))
     image = np.arange(1, height * width + 1, dtype=np.uint8).reshape(height, width)
-    expected, steps = image, []
+    expected: Any = image
+    steps: list[T.Transform] = []
     if data.draw(st.booleans()):
         steps.append(T.Resize((7, 5), "nearest"))
         expected = F.resize(torch.from_numpy(image)[None], [7, 5], v2.InterpolationMode.NEAREST)[0].numpy()

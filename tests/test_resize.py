@@ -215,7 +215,8 @@ def test_masks_of_any_dtype_are_resized_by_the_nearest_pixel_as_torchvision_does
 ) -> None:
     most = {"bool": 2, "int8": 128}.get(dtype, 250)
     masks = np.random.default_rng(0).integers(0, most, (3, 37, 53)).astype(dtype)
-    for size in [(20, 60), (37, 100), (74, 106), (5, 7), 30]:
+    sizes: list[Any] = [(20, 60), (37, 100), (74, 106), (5, 7), 30]
+    for size in sizes:
         sides = [size] if isinstance(size, int) else list(size)
         # torch takes them through float32, which holds all of these.
         floats = F.resize(torch.from_numpy(masks.astype(np.float32)), sides, mode).numpy()

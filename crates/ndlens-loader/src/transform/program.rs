@@ -406,5 +406,5 @@ pub(super) fn resize_to(
     filter: Filter,
 ) -> Result<Resize> {
     Resize::new(size.height, size.width, channels, unchanged.source(), filter)
-        .map_err(|source| Error::InTransform { transform, source })
+        .map_err(|source| Error::InTransform { transform, source: Box::new(source) })
 }
