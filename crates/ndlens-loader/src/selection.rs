@@ -23,7 +23,6 @@
 use std::sync::Arc;
 
 use ndlens_core::View;
-use ndlens_kernels::prefetch;
 
 use crate::error::{Error, Result};
 use crate::numbers::{each_integer, flags_of};
@@ -249,22 +248,6 @@ impl Selection {
             }
             Numbers::Narrow(list) => places.iter_mut().for_each(|place| *place = list[*place] as usize),
             Numbers::Wide(list) => places.iter_mut().for_each(|place| *place = list[*place] as usize),
-        }
-    }
-
-    /// Has what [`replace`](Self::replace) looks up at these places fetched.
-    pub(crate) fn prefetch(&self, places: &[usize]) {
-        match &self.0 {
-            Numbers::Range { .. } => {}
-            Numbers::Near(near) => {
-                let (starts, offsets) = &**near;
-                for &place in places {
-                    prefetch(offsets, place);
-                    prefetch(starts, place / BLOCK);
-                }
-            }
-            Numbers::Narrow(list) => places.iter().for_each(|&place| prefetch(list, place)),
-            Numbers::Wide(list) => places.iter().for_each(|&place| prefetch(list, place)),
         }
     }
 

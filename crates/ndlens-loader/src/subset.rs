@@ -99,14 +99,6 @@ impl Source for Subset {
         self.source.to_rows(items);
     }
 
-    fn looks_up_rows(&self) -> bool {
-        self.selection.as_range().is_none() || self.source.looks_up_rows()
-    }
-
-    fn prefetch_rows(&self, items: &[usize]) {
-        self.selection.prefetch(items);
-    }
-
     fn is_complete(&self) -> bool {
         self.source.is_complete()
     }
