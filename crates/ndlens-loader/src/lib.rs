@@ -88,7 +88,7 @@ pub use labels::Labels;
 pub use loader::{Config, Field, Loader};
 pub use mix::{Mix, Mixing};
 pub use nan::{NanSearch, NanSteps};
-pub use numbers::{flags_of, sizes_of};
+pub use numbers::{flags_of, sizes_of, view_of_sizes};
 pub use order::{Order, Permutation, Shuffler};
 pub use packing::{Packing, copy_rows, places_of};
 pub use pool::PoolUse;
@@ -108,4 +108,4 @@ pub use transform::{
     Deferred, Drawn, DrawnList, Erasure, Filling, Interval, Padding, Program, Target, Transform, Values,
 };
 pub use weights::{Drawing, Weights};
-pub use windows::{Columns, Span, Step, Windows, columns_of, lengths_of_groups};
+pub use windows::{Columns, SeriesStep, Span, Windows, columns_of, lengths_of_groups};

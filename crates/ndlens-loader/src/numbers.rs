@@ -80,6 +80,17 @@ pub(crate) fn numbers_of(view: &View, name: &'static str) -> Result<Option<Vec<u
     Ok(read.map(|()| numbers))
 }
 
+/// These sizes or places as a view of `int64`, of one axis.
+///
+/// # Errors
+///
+/// [`Error::Core`] where there is no memory for it.
+pub fn view_of_sizes(sizes: impl ExactSizeIterator<Item = usize>) -> Result<View> {
+    let mut numbers = with_room_for(sizes.len())?;
+    numbers.extend(sizes.map(|size| size as i64));
+    Ok(View::from_vec(numbers))
+}
+
 /// The elements of a view of booleans, in C order.
 ///
 /// # Errors
