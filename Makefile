@@ -60,6 +60,7 @@ bench: build valgrind ## Measure ndlens beside NumPy, numba, OpenCV and PyTorch;
 	$(BIN)/python benches/crop.py
 	$(BIN)/python benches/resized_crop.py
 	$(BIN)/python benches/rows.py
+	$(BIN)/python benches/subsets.py
 	$(BIN)/python benches/sharing.py
 	$(BIN)/python benches/opening.py
 	$(BIN)/python benches/order.py

@@ -77,7 +77,7 @@ def test_ids_and_lengths_and_groups_that_cannot_be_misread_are_the_same_windows(
     pairs = expected(3, 1, 0, 2)
     offsets = np.cumsum([0, *LENGTHS])
     for division in ({"lengths": LENGTHS}, {"lengths": np.array(LENGTHS, "u1")}, {"groups": offsets}):
-        check(nl.windows(TABLE, 3, horizon=2, **division), pairs)  # type: ignore[arg-type]
+        check(nl.windows(TABLE, 3, horizon=2, **division), pairs)
 
 
 def test_targets_are_columns_of_what_follows() -> None:

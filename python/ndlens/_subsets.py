@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -95,7 +95,7 @@ def subset(fields: Any, indices: Any, /) -> Any:
 
 def split(
     fields: Any,
-    parts: Sequence[float] | Sequence[int],
+    parts: Iterable[float],
     *,
     seed: int = 0,
     groups: Any = None,

@@ -65,10 +65,16 @@ impl Labels {
         match view.dtype() {
             DType::F32 => add_floats!(f32),
             DType::F64 => add_floats!(f64),
-            DType::Bool | DType::Opaque(_) => each_element(view, add)?,
-            DType::U8 | DType::I8 | DType::U16 | DType::I16 => each_element(view, add)?,
-            DType::U32 | DType::I32 | DType::U64 | DType::I64 => each_element(view, add)?,
-            _ => return Ok(None),
+            DType::F16
+            | DType::Bf16
+            | DType::C64
+            | DType::C128
+            | DType::F8E4M3FN
+            | DType::F8E5M2
+            | DType::F8E4M3FNUZ
+            | DType::F8E5M2FNUZ
+            | DType::F8E8M0FNU => return Ok(None),
+            _ => each_element(view, add)?,
         }
         Ok(Some(labels))
     }
@@ -79,14 +85,13 @@ impl Labels {
     ///
     /// [`Error::TooManyLabels`]; [`Error::Core`] where there is no memory.
     pub fn push(&mut self, code: Option<u32>) -> Result<u32> {
-        let code = match code {
-            Some(code) => code,
-            None => {
-                let code = u32::try_from(self.first.len()).map_err(|_| Error::TooManyLabels)?;
-                grow(&mut self.first)?;
-                self.first.push(self.codes.len());
-                code
-            }
+        let code = if let Some(code) = code {
+            code
+        } else {
+            let code = u32::try_from(self.first.len()).map_err(|_| Error::TooManyLabels)?;
+            grow(&mut self.first)?;
+            self.first.push(self.codes.len());
+            code
         };
         grow(&mut self.codes)?;
         self.codes.push(code);
@@ -157,16 +162,16 @@ fn grow<T>(list: &mut Vec<T>) -> Result<()> {
 mod tests {
     use super::*;
 
-    fn codes(view: View) -> Vec<u32> {
-        Labels::from_view(&view, "ids").unwrap().unwrap().codes
+    fn codes(view: &View) -> Vec<u32> {
+        Labels::from_view(view, "ids").unwrap().unwrap().codes
     }
 
     #[test]
     fn equal_labels_have_one_code_in_the_order_they_come() {
-        assert_eq!(codes(View::from_vec(vec![7i64, 7, -1, 7, -1, 3])), [0, 0, 1, 0, 1, 2]);
-        assert_eq!(codes(View::from_vec(vec![0.0f64, -0.0, 2.5])), [0, 0, 1]);
-        assert_eq!(codes(View::from_vec(vec![2u8, 1, 2]).flip(&[0]).unwrap()), [0, 1, 0]);
-        assert!(codes(View::from_vec(Vec::<i32>::new())).is_empty());
+        assert_eq!(codes(&View::from_vec(vec![7i64, 7, -1, 7, -1, 3])), [0, 0, 1, 0, 1, 2]);
+        assert_eq!(codes(&View::from_vec(vec![0.0f64, -0.0, 2.5])), [0, 0, 1]);
+        assert_eq!(codes(&View::from_vec(vec![2u8, 1, 2]).flip(&[0]).unwrap()), [0, 1, 0]);
+        assert!(codes(&View::from_vec(Vec::<i32>::new())).is_empty());
         let message = |view: View| Labels::from_view(&view, "ids").unwrap_err().to_string();
         assert_eq!(
             message(View::from_vec(vec![1.0f32, f32::NAN])),

@@ -103,7 +103,7 @@ pub use message::Block;
 pub use mix::{Mix, Mixing};
 pub use nan::{NanSearch, NanSteps};
 pub use note::Note;
-pub use numbers::{flags_of, sizes_of};
+pub use numbers::{flags_of, sizes_of, view_of_sizes};
 pub use order::{Order, Permutation, Shuffler};
 pub use packing::{Packing, copy_rows, places_of};
 pub use pool::PoolUse;
@@ -125,4 +125,4 @@ pub use transform::{
     Transform, Values,
 };
 pub use weights::{Drawing, Weights};
-pub use windows::{Columns, Span, Step, Windows, columns_of, lengths_of_groups};
+pub use windows::{Columns, SeriesStep, Span, Windows, columns_of, lengths_of_groups};

@@ -32,12 +32,6 @@ use crate::weights::Weights;
 /// Items that are looked up and copied at a time: their numbers stay in the first-level cache.
 const MAX_TAKEN_ITEMS: usize = 512;
 
-/// Items whose rows are looked up at a time, ahead of their copy: as many as rows are asked for ahead.
-const LOOKED_UP_ITEMS: usize = 32;
-
-/// From so many bytes on, a row takes several times as long to copy as to look up.
-const MIN_LONG_ROW_BYTES: usize = 1024;
-
 /// One column of the data set: a source, its name for errors, and what becomes of its items.
 pub struct Field {
     name: String,
@@ -299,52 +293,12 @@ impl Compiled {
     ) -> Result<()> {
         let nbytes = take.row_bytes();
         let mut rows = [0; MAX_TAKEN_ITEMS];
-        // Long rows take so long that the time to look them up does not show, and are copied best in one go.
-        let ahead = self.source.looks_up_rows() && nbytes < MIN_LONG_ROW_BYTES;
         for (place, some) in items.chunks(MAX_TAKEN_ITEMS).enumerate() {
             let rows = &mut rows[..some.len()];
             rows.copy_from_slice(some);
+            self.source.to_rows(rows);
             let start = place * MAX_TAKEN_ITEMS * nbytes;
-            let destination = &mut destination[start..start + some.len() * nbytes];
-            if ahead {
-                self.take_looking_up(take, rows, destination, stores)?;
-            } else {
-                self.source.to_rows(rows);
-                take.rows(rows, destination, stores)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Copies items whose rows stand in a list, which is looked up ahead of the copy as rows are asked for ahead of it:
-    ///
-    /// ```text
-    ///  items      ..... | ..... | ..... | .....        some at a time
-    ///  copied       ^
-    ///  looked up            ^                          their rows are asked for
-    ///  asked for                    ^                  what is looked up for them
-    /// ```
-    ///
-    /// So a core waits for the list and the rows at once, and not for one after the other.
-    fn take_looking_up(
-        &self,
-        take: &Take,
-        items: &mut [usize],
-        destination: &mut [u8],
-        stores: Stores,
-    ) -> Result<()> {
-        let (nbytes, count) = (take.row_bytes(), items.len());
-        let after = |place: usize| (place + LOOKED_UP_ITEMS).min(count);
-        self.source.prefetch_rows(&items[..after(after(0))]);
-        self.source.to_rows(&mut items[..after(0)]);
-        let mut start = 0;
-        while start < count {
-            let (end, next) = (after(start), after(after(start)));
-            self.source.prefetch_rows(&items[next..after(next)]);
-            self.source.to_rows(&mut items[end..next]);
-            let destination = &mut destination[start * nbytes..end * nbytes];
-            take.rows_before(&items[start..next], next - end, destination, stores)?;
-            start = end;
+            take.rows(rows, &mut destination[start..start + some.len() * nbytes], stores)?;
         }
         Ok(())
     }

@@ -32,6 +32,9 @@ impl NanSteps {
     }
 }
 
+/// Whether one of the elements in these bytes is NaN.
+type NanTest = fn(&[u8]) -> bool;
+
 /// A search through series, from their first step on.
 #[derive(Debug)]
 pub struct NanSearch {
@@ -39,7 +42,7 @@ pub struct NanSearch {
     /// The series and the step that come next.
     next: (usize, usize),
     found: NanSteps,
-    is_nan: fn(&[u8]) -> bool,
+    is_nan: NanTest,
 }
 
 impl NanSearch {
@@ -103,8 +106,8 @@ impl NanSearch {
     }
 }
 
-/// Whether one of the elements in these bytes is NaN; None for integers.
-fn nan_test(dtype: &DType) -> Result<Option<fn(&[u8]) -> bool>> {
+/// What tells NaN among elements of a dtype; None for integers.
+fn nan_test(dtype: &DType) -> Result<Option<NanTest>> {
     // A float is NaN where its bits, without the sign, are more than those of infinity. `|` instead of `any`: no branch, so that
     // the compiler takes many at once.
     macro_rules! above {

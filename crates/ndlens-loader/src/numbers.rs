@@ -31,7 +31,8 @@ pub(crate) fn each_element(view: &View, mut use_element: impl FnMut(&[u8]) -> Re
         part.read_into(&mut bytes)?;
         bytes.chunks_exact(row_bytes).try_for_each(&mut use_element)?;
     }
-    Ok(())
+    // Where pages of a file were lost meanwhile, zeros were read.
+    Ok(view.verify()?)
 }
 
 /// Calls `use_number` with each integer of `view`, in order; None where its elements are none.
@@ -80,6 +81,17 @@ pub(crate) fn numbers_of(view: &View, name: &'static str) -> Result<Option<Vec<u
     Ok(read.map(|()| numbers))
 }
 
+/// These sizes or places as a view of `int64`, of one axis.
+///
+/// # Errors
+///
+/// [`Error::Core`] where there is no memory for it.
+pub fn view_of_sizes(sizes: impl ExactSizeIterator<Item = usize>) -> Result<View> {
+    let mut numbers = with_room_for(sizes.len())?;
+    numbers.extend(sizes.map(|size| size as i64));
+    Ok(View::from_vec(numbers))
+}
+
 /// The elements of a view of booleans, in C order.
 ///
 /// # Errors
@@ -94,7 +106,7 @@ pub fn flags_of(view: &View) -> Result<Vec<bool>> {
     Ok(flags)
 }
 
-/// As [`numbers_of`], of a view of one axis.
+/// The integers of a view of one axis, from 0 on, as sizes or places. Errors call it `name`.
 ///
 /// # Errors
 ///

@@ -8,6 +8,7 @@
 use ndlens_core::{Index, View};
 
 use crate::error::{Error, Result};
+use crate::numbers::view_of_sizes;
 use crate::ragged::Shapes;
 use crate::room::with_room_for;
 use crate::source::Source;
@@ -109,12 +110,9 @@ fn copy_item(source: &dyn Source, item: usize, target: &View) -> Result<()> {
 ///
 /// [`Error::Core`] where there is no memory for the lists.
 pub fn places_of(starts: &[usize], shapes: &Shapes) -> Result<(View, View)> {
-    let (mut offsets, mut sizes) =
-        (with_room_for(starts.len())?, with_room_for(starts.len().saturating_mul(shapes.rank()))?);
-    offsets.extend(starts.iter().map(|&start| start as i64));
-    (0..shapes.len()).for_each(|item| sizes.extend(shapes.get(item).iter().map(|&size| size as i64)));
     let table = [starts.len() as isize, shapes.rank() as isize];
-    Ok((View::from_vec(offsets), View::from_vec(sizes).reshape(&table)?))
+    let sizes = view_of_sizes(shapes.sizes().iter().copied())?.reshape(&table)?;
+    Ok((view_of_sizes(starts.iter().copied())?, sizes))
 }
 
 #[cfg(test)]

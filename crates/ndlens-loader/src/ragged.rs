@@ -170,6 +170,11 @@ impl Shapes {
         self.bounds.most.len()
     }
 
+    /// All of them, one after another.
+    pub(crate) fn sizes(&self) -> &[usize] {
+        &self.sizes
+    }
+
     /// That of an item, below [`len`](Self::len).
     ///
     /// # Panics

@@ -23,7 +23,6 @@
 use std::sync::Arc;
 
 use ndlens_core::View;
-use ndlens_kernels::prefetch;
 
 use crate::error::{Error, Result};
 use crate::numbers::{each_integer, flags_of};
@@ -101,7 +100,7 @@ impl Selection {
             if place % BLOCK == 0 {
                 start = number;
             }
-            number >= start && number - start <= usize::from(u8::MAX)
+            number >= start && u8::try_from(number - start).is_ok()
         };
         if numbers.clone().take(count).enumerate().all(is_near) {
             let (mut starts, mut offsets) = (with_room_for(count.div_ceil(BLOCK))?, with_room_for(count)?);
@@ -243,28 +242,12 @@ impl Selection {
             }
             Numbers::Near(near) => {
                 let (starts, offsets) = &**near;
-                places.iter_mut().for_each(|place| {
+                for place in places {
                     *place = starts[*place / BLOCK] + usize::from(offsets[*place]);
-                });
+                }
             }
             Numbers::Narrow(list) => places.iter_mut().for_each(|place| *place = list[*place] as usize),
             Numbers::Wide(list) => places.iter_mut().for_each(|place| *place = list[*place] as usize),
-        }
-    }
-
-    /// Has what [`replace`](Self::replace) looks up at these places fetched.
-    pub(crate) fn prefetch(&self, places: &[usize]) {
-        match &self.0 {
-            Numbers::Range { .. } => {}
-            Numbers::Near(near) => {
-                let (starts, offsets) = &**near;
-                for &place in places {
-                    prefetch(offsets, place);
-                    prefetch(starts, place / BLOCK);
-                }
-            }
-            Numbers::Narrow(list) => places.iter().for_each(|&place| prefetch(list, place)),
-            Numbers::Wide(list) => places.iter().for_each(|&place| prefetch(list, place)),
         }
     }
 
@@ -322,9 +305,10 @@ impl Selection {
         let mut bytes = with_room_for(1 + list_len)?;
         bytes.push(if wide { WIDE } else { NARROW });
         for item in self.iter() {
-            match wide {
-                true => bytes.extend_from_slice(&(item as u64).to_le_bytes()),
-                false => bytes.extend_from_slice(&(item as u32).to_le_bytes()),
+            if wide {
+                bytes.extend_from_slice(&(item as u64).to_le_bytes());
+            } else {
+                bytes.extend_from_slice(&(item as u32).to_le_bytes());
             }
         }
         Ok(bytes)
@@ -401,7 +385,9 @@ mod tests {
                 numbers.sort_unstable();
                 numbers.dedup();
             }
-            numbers.iter_mut().for_each(|number| *number += far);
+            for number in &mut numbers {
+                *number += far;
+            }
             let items = 400 + far;
             let selection = of(&numbers, items);
             let mut places: Vec<usize> = (0..numbers.len()).collect();

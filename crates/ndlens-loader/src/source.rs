@@ -38,16 +38,6 @@ pub trait Source: Send + Sync {
         let _ = items;
     }
 
-    /// Whether [`to_rows`](Self::to_rows) looks rows up in a list, which may be as far away as the rows.
-    fn looks_up_rows(&self) -> bool {
-        false
-    }
-
-    /// Has what [`to_rows`](Self::to_rows) will look up for these items fetched.
-    fn prefetch_rows(&self, items: &[usize]) {
-        let _ = items;
-    }
-
     /// What tells this source from others of its length, such as another selection of the same items: part of a run's state.
     fn fingerprint(&self) -> Option<u64> {
         None
@@ -275,14 +265,6 @@ impl Source for Rearranged {
 
     fn to_rows(&self, items: &mut [usize]) {
         self.source.to_rows(items);
-    }
-
-    fn looks_up_rows(&self) -> bool {
-        self.source.looks_up_rows()
-    }
-
-    fn prefetch_rows(&self, items: &[usize]) {
-        self.source.prefetch_rows(items);
     }
 
     fn fingerprint(&self) -> Option<u64> {

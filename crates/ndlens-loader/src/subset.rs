@@ -99,14 +99,6 @@ impl Source for Subset {
         self.source.to_rows(items);
     }
 
-    fn looks_up_rows(&self) -> bool {
-        self.selection.as_range().is_none() || self.source.looks_up_rows()
-    }
-
-    fn prefetch_rows(&self, items: &[usize]) {
-        self.selection.prefetch(items);
-    }
-
     fn is_complete(&self) -> bool {
         self.source.is_complete()
     }
@@ -168,7 +160,9 @@ mod tests {
     #[test]
     fn items_of_one_size_among_others_have_that_shape() {
         let mut shapes = Shapes::default();
-        [[2, 1], [1, 3], [2, 1]].iter().for_each(|shape| shapes.push(shape).unwrap());
+        for shape in [[2, 1], [1, 3], [2, 1]] {
+            shapes.push(&shape).unwrap();
+        }
         let flat = View::from_vec((0..7u8).collect());
         let ragged: Arc<dyn Source> = Arc::new(Ragged::packed(flat, None, shapes).unwrap());
         let ends = Subset::new(ragged, Selection::range(0, 2, 2, 3).unwrap()).unwrap();

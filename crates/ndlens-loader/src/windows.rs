@@ -224,9 +224,9 @@ impl Windows {
     }
 
     /// The first item that holds one of these steps, and the step; of those whose flag is set, where there are flags.
-    pub fn first_with(&self, steps: &NanSteps, flags: Option<&[bool]>) -> Option<(usize, Step)> {
+    pub fn first_with(&self, steps: &NanSteps, flags: Option<&[bool]>) -> Option<(usize, SeriesStep)> {
         let mut found = (0..self.series.len())
-            .flat_map(|series| steps.of(series).iter().map(move |&step| Step { series, step }));
+            .flat_map(|series| steps.of(series).iter().map(move |&step| SeriesStep { series, step }));
         let is_set = |&item: &usize| flags.is_none_or(|flags| flags[item]);
         found.find_map(|step| Some((self.items_with(step)?.find(is_set)?, step)))
     }
@@ -236,7 +236,7 @@ impl Windows {
         let mut cleared = 0;
         for series in 0..self.series.len() {
             for &step in steps.of(series) {
-                let Some(items) = self.items_with(Step { series, step }) else { continue };
+                let Some(items) = self.items_with(SeriesStep { series, step }) else { continue };
                 // Ranges come in ascending order, so what is cleared already is passed over.
                 let from = cleared.max(*items.start());
                 cleared = cleared.max(items.end() + 1);
@@ -246,7 +246,7 @@ impl Windows {
     }
 
     /// The items that hold this step.
-    fn items_with(&self, Step { series, step }: Step) -> Option<std::ops::RangeInclusive<usize>> {
+    fn items_with(&self, SeriesStep { series, step }: SeriesStep) -> Option<std::ops::RangeInclusive<usize>> {
         let before = |group: &Group| (group.series, group.start) <= (series, step);
         let at = self.groups.partition_point(before).checked_sub(1)?;
         let group = self.groups[at];
@@ -291,7 +291,7 @@ impl Windows {
 
 /// A step of one of several series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Step {
+pub struct SeriesStep {
     /// The number of the series.
     pub series: usize,
     /// The step.
@@ -420,7 +420,9 @@ impl Source for Windows {
 
     fn to_rows(&self, items: &mut [usize]) {
         // All groups are of the one series that there are rows of.
-        items.iter_mut().for_each(|item| *item = self.start_of(*item).1);
+        for item in items {
+            *item = self.start_of(*item).1;
+        }
     }
 
     fn mapped_bytes(&self) -> usize {

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use ndlens::View;
-use ndlens::loader::{ItemShape, Ragged, Selection, Shapes, Source, Subset, Windows, places_of, sizes_of};
+use ndlens::loader::{
+    ItemShape, Ragged, Selection, Shapes, Source, Subset, Windows, places_of, sizes_of, view_of_sizes,
+};
 use ndlens::store::Shards;
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::{PyIndexError, PyTypeError};
@@ -123,6 +125,10 @@ impl PyItems {
         Err(PyTypeError::new_err(format!("{items} items are no array: index them, as in numpy.{how}")))
     }
 
+    fn __iter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        each_item(slf.as_any(), slf.get().source.len())
+    }
+
     /// Item `key`, or some items: of a slice, or of an array of integers or booleans.
     ///
     /// Raises `IndexError` for an item that is not there and for other keys.
@@ -185,8 +191,8 @@ impl PyItems {
         let Some(selection) = &self.selection else { return Ok(Some(PyView::new(offsets.to_read_only()))) };
         let Some((_, starts, _)) = ragged.as_packed() else { return Ok(None) };
         let selection = &selection.get().selection;
-        let chosen = exit::detach(py, || selection.iter().map(|item| starts[item] as i64).collect());
-        Ok(Some(PyView::new(View::from_vec(chosen))))
+        let chosen = exit::detach(py, || view_of_sizes(selection.iter().map(|item| starts[item])));
+        chosen.map(|offsets| Some(PyView::new(offsets))).or_raise()
     }
 
     /// The packed view of one axis that all items lie in; None where they do not.
@@ -242,6 +248,13 @@ impl PyItems {
         let shape = self.shape_of_items().map(|shape| shape.to_string()).unwrap_or_default();
         format!("<ndlens.Items items={} item_shape={shape} dtype={}>", self.source.len(), self.source.dtype())
     }
+}
+
+/// `items[0]`, `items[1]`, .., each when it is asked for.
+pub(crate) fn each_item<'py>(items: &Bound<'py, PyAny>, len: usize) -> PyResult<Bound<'py, PyAny>> {
+    let py = items.py();
+    let places = modules::get(py, "builtins", "range")?.call1((len,))?;
+    modules::get(py, "builtins", "map")?.call1((items.getattr("__getitem__")?, places))
 }
 
 /// Packed items, with the views of their places.

@@ -26,6 +26,9 @@ impl PySelection {
     }
 }
 
+/// A selection's bytes and the number of items that it is of.
+type Packed<'py> = (Bound<'py, PyBytes>, usize);
+
 #[pymethods]
 impl PySelection {
     /// What selects, of so many items: a slice, or a list, array or view of integers or booleans.
@@ -38,10 +41,7 @@ impl PySelection {
         self.selection.len()
     }
 
-    fn __reduce__<'py>(
-        &self,
-        py: Python<'py>,
-    ) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyBytes>, usize))> {
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, Packed<'py>)> {
         let bytes = exit::detach(py, || self.selection.to_bytes()).or_raise()?;
         Ok((
             modules::get(py, "ndlens._ndlens", "_selection_of_bytes")?,
@@ -134,7 +134,8 @@ fn view_of_list(list: &Bound<'_, PyAny>) -> PyResult<Option<View>> {
     let (mut numbers, mut booleans): (Vec<i64>, Vec<u8>) = (vec![], vec![]);
     for item in items {
         let item = item?;
-        if let Some(value) = boolean(&item)? {
+        if let Ok(value) = item.extract::<bool>() {
+            // NumPy's too.
             push(&mut booleans, u8::from(value))?;
         } else if let Some(number) = number(&item)? {
             push(&mut numbers, number)?;
@@ -147,14 +148,6 @@ fn view_of_list(list: &Bound<'_, PyAny>) -> PyResult<Option<View>> {
         (true, false) => View::from_vec(booleans).reinterpret(ndlens::DType::Bool).map(Some).or_raise(),
         // NumPy would make integers of the booleans.
         (false, false) => Ok(None),
-    }
-}
-
-fn boolean(item: &Bound<'_, PyAny>) -> PyResult<Option<bool>> {
-    // PyO3 takes NumPy's, too.
-    match item.extract::<bool>() {
-        Ok(value) => Ok(Some(value)),
-        Err(_) => Ok(None),
     }
 }
 

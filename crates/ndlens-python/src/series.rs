@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use ndlens::View;
 use ndlens::loader::{
-    Columns, Error, NanSearch, NanSteps, Source, Span, Step, Windows, columns_of, lengths_of_groups, sizes_of,
+    Columns, Error, NanSearch, NanSteps, SeriesStep, Source, Span, Windows, columns_of, lengths_of_groups,
+    sizes_of, view_of_sizes,
 };
 use pyo3::exceptions::{PyTypeError, PyUserWarning};
 use pyo3::prelude::*;
@@ -92,8 +93,7 @@ pub(crate) fn windows<'py>(
         None => None,
     };
     let selection = selection.map(|selection| Py::new(py, PySelection::new(selection, all))).transpose()?;
-    let lengths =
-        lengths.map(|lengths| View::from_vec(lengths.iter().map(|&length| length as i64).collect()));
+    let lengths = lengths.map(|lengths| view_of_sizes(lengths.into_iter())).transpose().or_raise()?;
     let part = |windows: Windows, future: bool| {
         let base = Base::Windows(Arc::new(windows), lengths.clone(), future);
         Bound::new(py, PyItems::of(base, selection.as_ref().map(|selection| selection.clone_ref(py)))?)
@@ -231,7 +231,7 @@ fn leave_out_nan(
     let first = past.first_with(&in_past, flags.as_deref()).map(|found| ("window", found));
     let after = future.and_then(|future| future.first_with(in_future, flags.as_deref()));
     let after = after.map(|found| ("the horizon of window", found));
-    if let Some((what, (window, Step { series, step }))) =
+    if let Some((what, (window, SeriesStep { series, step }))) =
         first.into_iter().chain(after).min_by_key(|&(_, (window, _))| window)
     {
         let place = if past.series().len() > 1 { format!(" of series {series}") } else { String::new() };

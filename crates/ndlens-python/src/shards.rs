@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PySlice, PyString, PyTuple};
 
 use crate::error::OrRaise;
-use crate::items::{Base, subset_of_base};
+use crate::items::{Base, each_item, subset_of_base};
 use crate::key::{selects_by_copying, with_key};
 use crate::selection::extract_items;
 use crate::view::{PyView, tuple};
@@ -99,9 +99,7 @@ impl PyShards {
     }
 
     fn __iter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        let py = slf.py();
-        let places = modules::get(py, "builtins", "range")?.call1((slf.get().0.len(),))?;
-        modules::get(py, "builtins", "map")?.call1((slf.getattr("__getitem__")?, places))
+        each_item(slf.as_any(), slf.get().0.len())
     }
 
     /// Item `key`, or some items: of a slice, or of an array of integers or booleans.

@@ -91,7 +91,7 @@ enum Places {
 }
 
 /// All fields, copied to shared memory, each as an object.
-pub(crate) fn share<'py>(py: Python<'py>, parts: Vec<Part>) -> PyResult<Vec<Bound<'py, PyAny>>> {
+pub(crate) fn share(py: Python<'_>, parts: Vec<Part>) -> PyResult<Vec<Bound<'_, PyAny>>> {
     let mut plan = Plan::default();
     let mut places = vec![];
     for part in &parts {
