@@ -111,6 +111,17 @@ def test_an_array_of_a_batch_that_goes_through_a_queue_is_never_overwritten() ->
     assert np.array_equal(np.concatenate(arrays), ROWS)
 
 
+def test_a_batch_that_is_resized_leaves_its_arrays_as_they_are() -> None:
+    epoch = batches()
+    batch = next(epoch)
+    array = batch.numpy()
+    for resize in (lambda: batch.resize_(1 << 20), lambda: batch.untyped_storage().resize_(0)):
+        with pytest.raises(RuntimeError, match="Trying to resize storage that is not resizable"):
+            resize()
+    assert sum(len(batch) for batch in epoch) == ITEMS - 8
+    assert np.array_equal(array, ROWS[:8])
+
+
 def test_memory_of_a_batch_that_was_moved_is_used_again_once_nothing_shows_it() -> None:
     addresses = set()
     epoch = iter(nl.Loader(nl.view(ROWS), batch_size=1))

@@ -142,7 +142,7 @@ impl Drop for Watch {
         let held = std::mem::take(self.held.get_mut().unwrap_or_else(PoisonError::into_inner));
         // Leaked where the interpreter is gone.
         let mut held = std::mem::ManuallyDrop::new(held);
-        attached(|_| held.drain(..).for_each(drop));
+        attached(|_| drop(std::mem::take(&mut *held)));
     }
 }
 
