@@ -328,7 +328,7 @@ def test_tensors_that_are_moved_under_running_threads_crash_nothing() -> None:
     script = """
         import numpy as np, torch, ndlens as nl
 
-        for round in range(20):
+        for round in range(6):
             tensor = torch.arange(1 << 22, dtype=torch.int32).reshape(1 << 12, 1 << 10)
             epoch = iter(nl.Loader(tensor, batch_size=64, num_workers=2, prefetch_factor=4))
             next(epoch)

@@ -77,9 +77,9 @@ impl Slots {
         self.all.retain(|place| self.leases - place.leased < idle || !place.is_free());
     }
 
-    /// Makes room for another slot.
-    fn give_up_taken(&mut self) {
-        let mut surplus = (self.all.len() + 1).saturating_sub(SLOTS_MAX);
+    /// Gives up slots that another process has, the oldest first, until so many are left.
+    fn give_up_taken(&mut self, most: usize) {
+        let mut surplus = self.all.len().saturating_sub(most);
         self.all.retain(|place| {
             let gives_up = surplus > 0 && place.is_taken();
             surplus -= usize::from(gives_up);
@@ -117,9 +117,16 @@ impl Ring {
             let back = slots.all.iter().enumerate().rev().filter(|(_, place)| fits(place) && place.is_free());
             let best = back.min_by_key(|(_, place)| place.arena.len()).map(|(at, _)| at);
             let Some(best) = best else {
-                slots.give_up_taken();
+                slots.give_up_taken(SLOTS_MAX - 1);
+                let arena = Arena::create(len).or_else(|error| {
+                    if !error.is_out_of_descriptors() {
+                        return Err(error);
+                    }
+                    slots.give_up_taken(0);
+                    Arena::create(len)
+                })?;
                 // A new one is free, as its words are 0.
-                slots.all.push(Place { arena: Arena::create(len)?, slot: Weak::new(), leased });
+                slots.all.push(Place { arena, slot: Weak::new(), leased });
                 continue;
             };
             let mut place = slots.all.remove(best);
