@@ -115,7 +115,11 @@ def test_a_batch_that_is_resized_leaves_its_arrays_as_they_are() -> None:
     epoch = batches()
     batch = next(epoch)
     array = batch.numpy()
-    for resize in (lambda: batch.resize_(1 << 20), lambda: batch.untyped_storage().resize_(0)):
+    resizes: list[Callable[[], object]] = [
+        lambda: batch.resize_(1 << 20),
+        lambda: batch.untyped_storage().resize_(0),
+    ]
+    for resize in resizes:
         with pytest.raises(RuntimeError, match="Trying to resize storage that is not resizable"):
             resize()
     assert sum(len(batch) for batch in epoch) == ITEMS - 8
