@@ -111,6 +111,21 @@ def test_an_array_of_a_batch_that_goes_through_a_queue_is_never_overwritten() ->
     assert np.array_equal(np.concatenate(arrays), ROWS)
 
 
+def test_a_batch_that_is_resized_leaves_its_arrays_as_they_are() -> None:
+    epoch = batches()
+    batch = next(epoch)
+    array = batch.numpy()
+    resizes: list[Callable[[], object]] = [
+        lambda: batch.resize_(1 << 20),
+        lambda: batch.untyped_storage().resize_(0),
+    ]
+    for resize in resizes:
+        with pytest.raises(RuntimeError, match="Trying to resize storage that is not resizable"):
+            resize()
+    assert sum(len(batch) for batch in epoch) == ITEMS - 8
+    assert np.array_equal(array, ROWS[:8])
+
+
 def test_memory_of_a_batch_that_was_moved_is_used_again_once_nothing_shows_it() -> None:
     addresses = set()
     epoch = iter(nl.Loader(nl.view(ROWS), batch_size=1))
@@ -317,7 +332,7 @@ def test_tensors_that_are_moved_under_running_threads_crash_nothing() -> None:
     script = """
         import numpy as np, torch, ndlens as nl
 
-        for round in range(20):
+        for round in range(6):
             tensor = torch.arange(1 << 22, dtype=torch.int32).reshape(1 << 12, 1 << 10)
             epoch = iter(nl.Loader(tensor, batch_size=64, num_workers=2, prefetch_factor=4))
             next(epoch)

@@ -85,8 +85,8 @@ class Dataset(torch.utils.data.Dataset[Any]):
     channels of images are. A batch is made in one
     pass, each sample read once and written once into its place; in a worker process into shared memory that is used
     again when the main process has dropped the last tensor on it. Each field has memory of its own (of more than eight
-    large fields the smaller ones share), so keeping labels does not keep images. Kept batches take no descriptors. Without `collate`, torch's own default collates
-    the samples, rightly but more slowly.
+    large fields the smaller ones share), so keeping labels does not keep images. Kept batches take no descriptors.
+    Without `collate`, torch's own default collates the samples, rightly but more slowly.
 
     Data travels to workers as views pickle: files by their path, what `nl.share` gave by a handle, anything
     else by value.

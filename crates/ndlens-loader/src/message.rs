@@ -1,6 +1,7 @@
 //! Batches as messages to another process: which fields lie in which block, and blocks as bytes.
 //!
-//! Whoever keeps one field of a batch keeps its block. So a small field is not to lie in the block of a large one:
+//! Whoever keeps one field of a batch keeps its block. So a small field is not to lie in the block
+//! of a large one:
 //!
 //! ```text
 //!  fields, by size       where they lie
@@ -9,8 +10,8 @@
 //!  those between         together in one slot
 //! ```
 //!
-//! A slot costs a descriptor while it is on its way. Where there is none left, its bytes go in the message, whatever
-//! they cost.
+//! A slot costs a descriptor while it is on its way. Where there is none left, its bytes go in the
+//! message, whatever they cost.
 
 use std::sync::Arc;
 
@@ -19,9 +20,9 @@ use ndlens_core::{ALIGNMENT, Buffer, DType, Layout, Order, View};
 use crate::error::{Error, Result};
 use crate::ring::{Ring, Slot};
 
-/// Bytes of fields in a message. A message up to 4096 bytes goes into a pipe whole or not at all, so that a process that is
-/// killed while it sends leaves no half of one, which the receiver would wait for the rest of; what is around the bytes
-/// needs room too.
+/// Bytes of fields in a message. A message up to 4096 bytes goes into a pipe whole or not at all,
+/// so that a process that is killed while it sends leaves no half of one, which the receiver would
+/// wait for the rest of; what is around the bytes needs room too.
 const MESSAGE_BYTES: usize = 2 << 10;
 
 /// Slots of a batch: each is opened and mapped by who receives it.
@@ -38,7 +39,8 @@ pub(crate) struct Place {
     pub(crate) offset: usize,
 }
 
-/// How fields of these sizes are laid into blocks, and for each block its length and whether it is a slot.
+/// How fields of these sizes are laid into blocks, and for each block its length and whether it is
+/// a slot.
 pub(crate) fn arrange(sizes: &[usize]) -> (Vec<Place>, Vec<(usize, bool)>) {
     let mut by_size: Vec<usize> = (0..sizes.len()).collect();
     by_size.sort_by_key(|&field| sizes[field]);

@@ -38,9 +38,9 @@ const LATER: u64 = 64;
 /// and in use in a training loop, and few beside the 256 descriptors that some systems give a process.
 const SLOTS_MAX: usize = 32;
 
-/// A free slot is given up when so many more were leased since its last lease than there are slots: the last batch of an
-/// epoch is often smaller, and its slot is to be there for the next epoch's.
-const LEASES_IDLE: usize = 1000;
+/// A free slot is given up when so many more were leased since its last lease than there are slots: many batches were kept
+/// for a while, or batches are smaller now.
+const LEASES_IDLE: usize = 200;
 
 /// The slots of one process.
 #[derive(Debug)]
@@ -101,11 +101,15 @@ impl Place {
 }
 
 impl Slots {
-    /// Makes room for another slot.
-    fn give_up(&mut self) {
+    /// Gives up slots that were not asked for in a long time.
+    fn give_up_idle(&mut self) {
         let idle = LEASES_IDLE.saturating_add(self.all.len());
         self.all.retain(|place| self.leases - place.leased < idle || !place.is_free());
-        let mut surplus = (self.all.len() + 1).saturating_sub(SLOTS_MAX);
+    }
+
+    /// Gives up slots that another process has, the oldest first, until so many are left.
+    fn give_up_taken(&mut self, most: usize) {
+        let mut surplus = self.all.len().saturating_sub(most);
         self.all.retain(|place| {
             let gives_up = surplus > 0 && place.is_taken();
             surplus -= usize::from(gives_up);
@@ -141,15 +145,24 @@ impl Ring {
         let (rounds, count) = (slots.rounds, slots.all.len());
         slots.all.iter_mut().for_each(|place| place.forget_lost(now, rounds, count));
         slots.leases += 1;
+        slots.give_up_idle();
         let leased = slots.leases;
         loop {
             let fits = |place: &Place| (len..len.saturating_mul(2)).contains(&place.arena.len());
-            let back = slots.all.iter().enumerate().filter(|(_, place)| fits(place) && place.is_free());
+            // Of those of one length the last, so that the others become idle.
+            let back = slots.all.iter().enumerate().rev().filter(|(_, place)| fits(place) && place.is_free());
             let best = back.min_by_key(|(_, place)| place.arena.len()).map(|(at, _)| at);
             let Some(best) = best else {
-                slots.give_up();
+                slots.give_up_taken(SLOTS_MAX - 1);
+                let arena = Arena::create(len).or_else(|error| {
+                    if !error.is_out_of_descriptors() {
+                        return Err(error);
+                    }
+                    slots.give_up_taken(0);
+                    Arena::create(len)
+                })?;
                 // A new one is free, as its words are 0.
-                slots.all.push(Place { arena: Arena::create(len)?, slot: Weak::new(), leased, sent: None });
+                slots.all.push(Place { arena, slot: Weak::new(), leased, sent: None });
                 continue;
             };
             let mut place = slots.all.remove(best);
@@ -270,7 +283,7 @@ mod tests {
         let received = Slot::receive(&handle).unwrap();
         let buffer = Slot::buffer(&received);
         drop(received);
-        drop(ring.lease(1000).unwrap());
+        let _third = ring.lease(1000).unwrap();
         assert_eq!(ring.len(), 3);
         drop(buffer);
         let again = ring.lease(1000).unwrap();
@@ -385,13 +398,14 @@ mod tests {
     #[test]
     fn slots_that_nobody_asks_for_any_more_are_given_up() {
         let ring = Ring::default();
+        let many: Vec<_> = (0..20).map(|_| ring.lease(5000).unwrap()).collect();
+        drop(many);
         drop(ring.lease(10).unwrap());
-        for _ in 0..LEASES_IDLE + 2 {
+        assert_eq!(ring.len(), 21);
+        for _ in 0..LEASES_IDLE + 30 {
             drop(ring.lease(5000).unwrap());
         }
-        assert_eq!(ring.len(), 2);
-        drop(ring.lease(100_000).unwrap());
-        assert_eq!(ring.len(), 2);
+        assert_eq!(ring.len(), 1);
     }
 
     #[test]

@@ -1,28 +1,32 @@
 //! The memory of torch tensors, kept where torch lets go of it.
 //!
-//! All tensors on one memory share a storage, and so do the arrays made of them. `share_memory_()`, a queue and the
-//! arguments of a spawned process move a storage: torch copies it to shared memory, swaps the pointer and frees the old
-//! memory, whoever looks at it. DLPack has no word against that. So:
+//! All tensors on one memory share a storage, and so do the arrays made of them. `share_memory_()`,
+//! a queue and the arguments of a spawned process move a storage: torch copies it to shared memory,
+//! swaps the pointer and frees the old memory, whoever looks at it. DLPack has no word against
+//! that. So:
 //!
-//! - A tensor that is made of a view has the view in its storage's `__dict__` too. The memory goes back when both are gone,
-//!   the pointer, which torch frees when it moves the storage, and the storage, which lives as long as any tensor, array
-//!   or capsule that was made of this one.
-//! - A view that is made of a tensor holds the storage, and a [`Watch`] stands in the storage's `__dict__` before the two
-//!   methods that move it. It takes a second claim on the old memory before torch moves on, and marks the views as moved:
-//!   they go on to be valid memory, and raise when they are read.
+//! - A tensor that is made of a view has the view in its storage's `__dict__` too. The memory goes
+//!   back when both are gone, the pointer, which torch frees when it moves the storage, and the
+//!   storage, which lives as long as any tensor, array or capsule that was made of this one.
+//! - A view that is made of a tensor holds the storage, and a [`Watch`] stands in the storage's
+//!   `__dict__` before the two methods that move it. It takes a second claim on the old memory
+//!   before torch moves on, and marks the views as moved: they go on to be valid memory, and raise
+//!   when they are read.
 //!
 //! # Rationale
 //!
-//! The second claim is `torch._lazy_clone`, which makes the old pointer a counted one, for clones that copy on write. No
-//! clone of it is ever written, and none is left where nothing was moved. torch has it for memory of its own allocator
-//! only; what else it was given (by NumPy, say) would be freed, so moving that is an error while a view lives, as it is to
-//! resize a `bytearray`.
+//! The second claim is `torch._lazy_clone`, which makes the old pointer a counted one, for clones
+//! that copy on write. No clone of it is ever written, and none is left where nothing was moved.
+//! torch has it for memory of its own allocator only; what else it was given (by NumPy, say) would
+//! be freed, so moving that is an error while a view lives, as it is to resize a `bytearray`.
 //!
 //! # Limitations
 //!
-//! - `tensor.resize_` is prevented as NumPy does it: a storage that was viewed cannot be resized any more.
-//! - `tensor.set_` and `tensor.data =` give a tensor another storage. A view stays with the storage that it was made of;
-//!   an array that NumPy made of that tensor is lost, as torch says of its `numpy()`.
+//! - `tensor.resize_` is prevented as NumPy does it: a storage that was viewed cannot be resized
+//!   any more.
+//! - `tensor.set_` and `tensor.data =` give a tensor another storage. A view stays with the storage
+//!   that it was made of; an array that NumPy made of that tensor is lost, as torch says of its
+//!   `numpy()`.
 
 #![expect(unsafe_code, reason = "gives a view of a tensor another owner; see UNSAFE.md")]
 
@@ -33,7 +37,7 @@ use ndlens::{Buffer, Owner, View};
 use pyo3::exceptions::{PyBufferError, PyReferenceError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple, PyType, PyWeakrefMethods, PyWeakrefReference};
+use pyo3::types::{PyDict, PyMemoryView, PyTuple, PyType, PyWeakrefMethods, PyWeakrefReference};
 
 use crate::error::OrRaise;
 use crate::import::{attached, extract_view};
@@ -66,7 +70,8 @@ pub(crate) fn hold(tensor: &Bound<'_, PyAny>, view: &View) -> PyResult<()> {
     storage.setattr(intern!(py, HELD), Bound::new(py, HeldMemory { _view: view.clone() })?)
 }
 
-/// Any object `nl.view` takes, as a view that lasts: where it is a tensor's memory, it is there as long as the view is.
+/// Any object `nl.view` takes, as a view that lasts: where it is a tensor's memory, it is there as
+/// long as the view is.
 pub(crate) fn extract_lasting_view(obj: &Bound<'_, PyAny>) -> PyResult<View> {
     let _inside = exit::enter(obj.py());
     let view = extract_view(obj)?;
@@ -76,12 +81,14 @@ pub(crate) fn extract_lasting_view(obj: &Bound<'_, PyAny>) -> PyResult<View> {
     let Some(watch) = watch_over(obj)? else { return Ok(view) };
     let owner = Arc::new(Watched { buffer: view.buffer().clone(), watch });
     let (ptr, len, access) = (owner.buffer.as_ptr(), owner.buffer.len(), owner.buffer.access());
-    // SAFETY: the bytes of a buffer, with its access; the buffer is in the owner, and the watch holds their memory.
+    // SAFETY: the bytes of a buffer, with its access; the buffer is in the owner, and the watch
+    // holds their memory.
     let buffer = unsafe { Buffer::from_raw(ptr, len, access, owner) };
     View::new(buffer, view.layout().clone(), view.dtype().clone()).or_raise()
 }
 
-/// Fails where the view's memory is no longer that of the tensor it was made of: to be asked before it is handed on.
+/// Fails where the view's memory is no longer that of the tensor it was made of: to be asked before
+/// it is handed on.
 pub(crate) fn check_in_place(view: &View) -> PyResult<()> {
     match view.buffer().owner::<Watched>() {
         Some(watched) => watched.watch.check().or_raise(),
@@ -144,7 +151,7 @@ impl Drop for Watch {
         let held = std::mem::take(self.held.get_mut().unwrap_or_else(PoisonError::into_inner));
         // Leaked where the interpreter is gone.
         let mut held = std::mem::ManuallyDrop::new(held);
-        attached(|_| held.drain(..).for_each(drop));
+        attached(|_| drop(std::mem::take(&mut *held)));
     }
 }
 
@@ -161,15 +168,18 @@ fn watch_over(obj: &Bound<'_, PyAny>) -> PyResult<Option<Arc<Watch>>> {
             let view = view.get().view()?;
             return Ok(view.buffer().owner::<Watched>().map(|watched| Arc::clone(&watched.watch)));
         }
-        // An array has a base, a memoryview an object.
-        let next = match base.getattr_opt(intern!(py, "base"))? {
-            Some(next) => Some(next),
-            None => base.getattr_opt(intern!(py, "obj"))?,
+        // Of other classes, whose attributes may do anything, neither is asked.
+        let next = if base.cast::<PyMemoryView>().is_ok() {
+            base.getattr(intern!(py, "obj"))?
+        } else if base.hasattr(intern!(py, "__array_interface__"))? {
+            base.getattr_opt(intern!(py, "base"))?.unwrap_or_else(|| py.None().into_bound(py))
+        } else {
+            return Ok(None);
         };
-        match next {
-            Some(next) if !next.is_none() => base = next,
-            _ => return Ok(None),
+        if next.is_none() {
+            return Ok(None);
         }
+        base = next;
     }
     Ok(None)
 }
