@@ -85,8 +85,7 @@ fn of_numpy(dtype: &Bound<'_, PyAny>) -> PyResult<DType> {
             "{dtype} is an array of elements, which belongs in the shape; give its base dtype"
         )));
     }
-    // NumPy says itself what the elements look like, of several: of one record it does not say that
-    // it is packed.
+    // NumPy says itself what the elements look like, of several: of one record it does not say that it is packed.
     let elements = py.import("numpy")?.call_method1("empty", (2, dtype))?;
     Ok(extract_view(&elements)?.dtype().clone())
 }

@@ -124,16 +124,16 @@ fn torch_tables(py: Python<'_>) -> PyResult<&'static (Py<PyAny>, Option<&'static
             .map(|capsule| PyResult::Ok(capsule.cast::<PyCapsule>()?.pointer_checked(Some(NAME)).ok()))
             .transpose()?
             .flatten();
-        // SAFETY: a capsule of this name holds a table that lives as long as the process; its
-        // header comes first in every version of it.
+        // SAFETY: a capsule of this name holds a table that lives as long as the process; its header comes first in every
+        // version of it.
         let table = pointer.map(|pointer| unsafe { pointer.cast::<DLPackExchangeAPI>().as_ref() });
         let table = table.filter(|table| table.header.version.major == DLPACK_VERSION.major);
         Ok((tensor.unbind(), table))
     })
 }
 
-/// A view of a tensor through torch's table; None where this torch has none that we can read, and
-/// for subclasses, which have a say in what they export.
+/// A view of a tensor through torch's table; None where this torch has none that we can read, and for subclasses, which
+/// have a say in what they export.
 ///
 /// What a tensor is beside its memory must have been refused before: the table does not look.
 pub(crate) fn from_torch(obj: &Bound<'_, PyAny>) -> PyResult<Option<View>> {
