@@ -341,6 +341,14 @@ def test_a_read_only_tensor_of_torch_stays_read_only() -> None:
     assert not nl.view(tensor).readonly
 
 
+def test_tensors_that_torch_copies_when_they_are_written_are_copied_then() -> None:
+    tensor = torch.ones(3)
+    clone = torch_._lazy_clone(tensor)
+    view = nl.view(clone)
+    view[0] = 5
+    assert (tensor.tolist(), clone.tolist()) == ([1, 1, 1], [5, 1, 1])
+
+
 def test_a_tensor_of_another_layout_is_viewed_as_far_as_its_storage_reaches() -> None:
     base = torch.arange(12.0)
     for tensor in (
@@ -394,6 +402,8 @@ def test_a_mask_is_not_dropped_where_a_copy_is_made(tmp_path: Path) -> None:
             take(MASKED)
         assert str(caught.value).endswith(NO_MASK), way
     assert not (tmp_path / "x.npy").exists()
+    with pytest.raises(BufferError, match="has a mask, which a view of its memory would lose"):
+        nl.view(np.arange(4)).take(MASKED)
 
 
 def test_a_masked_array_of_an_extension_dtype_keeps_its_mask() -> None:
@@ -568,6 +578,14 @@ FOREIGN: dict[str, tuple[Callable[[Path], Any], str]] = {
     "a range": (lambda _: range(2), "range; numpy.asarray(..) makes an array of it"),
     "a generator": (lambda _: (i for i in [1]), "generator; numpy.asarray(list(..)) makes an array of it"),
     "a path": (lambda path: path, "pathlib.PosixPath; nl.open(path) opens a file"),
+    "a storage of torch": (
+        lambda _: torch.ones(3).untyped_storage(),
+        "torch.UntypedStorage; torch.empty(0, dtype=torch.uint8).set_(storage) has its bytes",
+    ),
+    "a tuple of another class": (
+        lambda _: torch.Size([1, 2]),
+        "torch.Size; numpy.asarray(..) makes an array of it",
+    ),
     "nothing": (lambda _: None, "NoneType"),
 }
 

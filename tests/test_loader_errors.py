@@ -55,13 +55,15 @@ REFUSED: list[tuple[Any, dict[str, Any], type[Exception], str]] = [
         3,
         {},
         TypeError,
-        'field "items": nl.view needs an object with the buffer protocol, DLPack or __array_interface__, got int',
+        'field "items": nl.view needs an object with the buffer protocol, DLPack or __array_interface__, got int; '
+        "numpy.asarray(..) makes an array of it",
     ),
     (
         {"name": ["a", "b"]},
         {},
         TypeError,
-        'field "name": nl.view needs an object with the buffer protocol, DLPack or __array_interface__, got list',
+        'field "name": nl.view needs an object with the buffer protocol, DLPack or __array_interface__, got list; '
+        "numpy.asarray(..) makes an array of it",
     ),
     (
         [IMAGES, None],
@@ -73,7 +75,7 @@ REFUSED: list[tuple[Any, dict[str, Any], type[Exception], str]] = [
         {"t": torch.zeros(3, requires_grad=True)},
         {},
         BufferError,
-        'field "t": Can\'t export tensors that require gradient, use tensor.detach()',
+        'field "t": a tensor that requires grad would lose its gradient; call .detach()',
     ),
     (IMAGES, {"batch_size": 0}, ValueError, "batch_size must be at least 1, got 0"),
     (IMAGES, {"batch_size": -3}, ValueError, "batch_size must be at least 1, got -3"),
@@ -253,7 +255,7 @@ def test_the_error_of_a_field_is_caused_by_the_one_that_says_more() -> None:
     with pytest.raises(TypeError) as raised:
         nl.Loader({"x": "text"})
     assert type(raised.value.__cause__) is TypeError
-    assert str(raised.value.__cause__).endswith("got str")
+    assert str(raised.value.__cause__).endswith("got str; nl.open(path) opens a file")
 
 
 def test_an_error_class_that_takes_more_than_a_message_comes_through_as_itself() -> None:

@@ -182,7 +182,8 @@ REFUSED: list[tuple[dict[str, Any], type[Exception], str]] = [
     (
         {"weights": 3},
         TypeError,
-        "weights: nl.view needs an object with the buffer protocol, DLPack or __array_interface__, got int",
+        "weights: nl.view needs an object with the buffer protocol, DLPack or __array_interface__, got int; "
+        "numpy.asarray(..) makes an array of it",
     ),
     ({"weights": ["a"]}, TypeError, "weights: must be real number, not str"),
     (

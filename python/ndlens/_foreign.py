@@ -86,6 +86,7 @@ def strided(tensor: Any, copies: bool) -> Any:
     torch = sys.modules.get("torch")
     kind = getattr(torch, "Tensor", None)
     if kind is None or not isinstance(tensor, kind):
+        check_jax(tensor)
         return tensor
     if type(tensor) is kind:
         return _strided(torch, tensor, copies)
@@ -145,6 +146,22 @@ def _strided(torch: Any, tensor: Any, copies: bool) -> Any:
         return tensor.resolve_conj().resolve_neg()
     check_storage(tensor)
     return tensor
+
+
+def check_jax(array: Any) -> None:
+    """Raises `BufferError` for an array of JAX that stands for one, or stood for one."""
+    jax = sys.modules.get("jax")
+    # While JAX is being imported it has none of its classes.
+    array_type = getattr(jax, "Array", None)
+    if array_type is None or not isinstance(array, array_type):
+        return
+    if isinstance(array, jax.core.Tracer):  # type: ignore[union-attr]
+        hint = "call nl.view outside of the function that is transformed"
+        raise refuse("a tracer of JAX", "has no memory of its own", hint)
+    if array.is_deleted():
+        raise refuse(
+            "an array of JAX", "was deleted or donated, and has no data", "view it while it is there"
+        )
 
 
 DISPATCHED: Final = {
@@ -215,6 +232,9 @@ SUGGESTIONS: Final = {
     "pyarrow.Table": 'take a column: table["name"].to_numpy()',
     "pyarrow": "call .to_numpy(zero_copy_only=False)",
     "tensorflow": "call .numpy()",
+    "jax.PRNGKeyArray": "jax.random.key_data(key) has its numbers",
+    "torch.UntypedStorage": "torch.empty(0, dtype=torch.uint8).set_(storage) has its bytes",
+    "torch.TypedStorage": "torch.empty(0, dtype=storage.dtype).set_(storage) has its elements",
     "builtins.list": NUMPY,
     "builtins.tuple": NUMPY,
     "builtins.range": NUMPY,
@@ -236,6 +256,8 @@ def suggestion(obj: Any) -> tuple[str, str | None]:
     package = kind.__module__.partition(".")[0]
     name = kind.__qualname__ if package == "builtins" else f"{package}.{kind.__qualname__}"
     hint = SUGGESTIONS.get(f"{package}.{kind.__qualname__}") or SUGGESTIONS.get(package)
+    if hint is None and isinstance(obj, (list, tuple)):
+        hint = NUMPY
     if hint is None and hasattr(kind, "__array__"):
         hint = f"{NUMPY}, which may copy; so does nl.view(.., copy=None)"
     return name, hint

@@ -397,12 +397,13 @@ impl View {
         export(self)
     }
 
-    /// The same for consumers from before DLPack 1.0, which know no read-only tensors. Few of them know negative strides,
-    /// and PyTorch 2.12 ends the process at one.
+    /// The same for consumers from before DLPack 1.0, which know no read-only tensors. Few of them
+    /// know negative strides, and PyTorch 2.12 ends the process at one.
     ///
     /// # Errors
     ///
-    /// As [`View::to_dlpack`], and [`Error::ReadOnly`]; [`Error::CopyRequired`] also for a negative stride.
+    /// As [`View::to_dlpack`], and [`Error::ReadOnly`]; [`Error::CopyRequired`] also for a negative
+    /// stride.
     pub fn to_dlpack_unversioned(&self) -> Result<NonNull<DLManagedTensor>> {
         let operation = "DLPack export without a version";
         if self.is_read_only() {
@@ -466,19 +467,30 @@ mod tests {
     #[test]
     fn a_view_goes_out_and_comes_back_on_the_same_memory() {
         let view = View::from_vec((0..60u32).collect()).reshape(&[3, 4, 5]).unwrap();
-        let crop = view.index(&[s(1..), s(..), s(3)]).unwrap().flip(&[1]).unwrap();
+        let crop = view.index(&[s(1..), s(..), s(3)]).unwrap();
+        let flipped = crop.flip(&[1]).unwrap();
         // SAFETY: fresh exports, taken over once.
         let back = unsafe {
             [
                 View::from_dlpack(crop.to_dlpack().unwrap()).unwrap(),
+                View::from_dlpack(flipped.to_dlpack().unwrap()).unwrap(),
                 View::from_dlpack_unversioned(crop.to_dlpack_unversioned().unwrap()).unwrap(),
             ]
         };
-        let (pointer, expected) = (crop.as_ptr(), crop.to_vec::<u32>().unwrap());
-        drop((view, crop));
-        for view in back {
-            assert_eq!((view.as_ptr(), view.to_vec::<u32>().unwrap()), (pointer, expected.clone()));
-        }
+        let seen = |view: &View| (view.as_ptr(), view.to_vec::<u32>().unwrap());
+        let expected = [seen(&crop), seen(&flipped), seen(&crop)];
+        drop((view, crop, flipped));
+        assert_eq!(back.each_ref().map(seen), expected);
+    }
+
+    #[test]
+    fn a_negative_stride_needs_a_version() {
+        let flipped = View::from_vec(vec![1u8, 2]).flip(&[0]).unwrap();
+        assert_eq!(
+            flipped.to_dlpack_unversioned().unwrap_err().to_string(),
+            "DLPack export without a version would need a copy: axis 0 has the negative stride -1; \
+             call .copy() first"
+        );
     }
 
     #[test]

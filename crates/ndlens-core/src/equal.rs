@@ -53,7 +53,8 @@ impl FloatBits {
 }
 
 impl View {
-    /// Whether the two have the same shape and equal elements; None where their dtypes differ in more than byte order.
+    /// Whether the two have the same shape and equal elements; None where their dtypes differ in
+    /// more than byte order.
     ///
     /// # Errors
     ///

@@ -60,8 +60,8 @@ pub(crate) fn export<'py>(
 
 /// A tensor for consumers of DLPack 1.0 and later.
 ///
-/// PyTorch 2.9 to 2.12 asks for the same version as NumPy does, and ends the process at a negative stride. So where it
-/// is imported, nobody gets one.
+/// PyTorch 2.9 to 2.12 asks for the same version as NumPy does, and ends the process at a negative
+/// stride. So where it is imported, nobody gets one.
 pub(crate) fn versioned(py: Python<'_>, view: &View) -> PyResult<NonNull<DLManagedTensorVersioned>> {
     if let Err(error) = view.check_forwards("DLPack export where PyTorch before 2.13 is imported")
         && torch_aborts(py)?
@@ -160,10 +160,11 @@ pub(crate) fn import(obj: &Bound<'_, PyAny>) -> PyResult<View> {
     }
 }
 
-/// Whether `__dlpack__` failed because it is from before DLPack 1.0 and has no keyword `max_version`.
+/// Whether `__dlpack__` failed because it is from before DLPack 1.0 and has no keyword
+/// `max_version`.
 ///
-/// A producer's own `TypeError` is none of that: to ask again without a version would lose what only a versioned tensor
-/// can say, that it is read-only.
+/// A producer's own `TypeError` is none of that: to ask again without a version would lose what
+/// only a versioned tensor can say, that it is read-only.
 fn is_of_old_producer(py: Python<'_>, error: &PyErr) -> PyResult<bool> {
     if !error.is_instance_of::<PyTypeError>(py) {
         return Ok(false);
@@ -175,8 +176,8 @@ fn is_of_old_producer(py: Python<'_>, error: &PyErr) -> PyResult<bool> {
     {
         return Ok(true);
     }
-    // A call that its target does not take fails before a line of it runs. C extensions (the second is pybind11's and
-    // nanobind's message) need not name the keyword.
+    // A call that its target does not take fails before a line of it runs. C extensions (the second
+    // is pybind11's and nanobind's message) need not name the keyword.
     let refused = ["takes no keyword", "incompatible function arguments"];
     Ok(error.traceback(py).is_none() && refused.iter().any(|words| message.contains(words)))
 }

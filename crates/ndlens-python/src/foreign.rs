@@ -43,7 +43,8 @@ pub(crate) fn is_plain(class: &Bound<'_, PyType>) -> bool {
     is_ndarray
 }
 
-/// The object that exports a buffer in the end: that of a `memoryview`, which means what its object does.
+/// The object that exports a buffer in the end: that of a `memoryview`, which means what its object
+/// does.
 pub(crate) fn origin(exporter: Bound<'_, PyAny>) -> PyResult<Bound<'_, PyAny>> {
     let mut exporter = exporter;
     while let Ok(memory) = exporter.cast::<PyMemoryView>() {

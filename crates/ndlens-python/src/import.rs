@@ -21,20 +21,23 @@ use crate::tensor_memory::extract_lasting_view;
 use crate::view::PyView;
 use crate::{dlpack, exchange, exit, interface};
 
-/// A view of any object that exports a buffer (`bytes`, `bytearray`, `array.array`, `mmap`, `memoryview`, a NumPy array,
-/// ...), speaks DLPack on the CPU (a `torch.Tensor`, a JAX array, ...) or has an `__array_interface__` (a `PIL.Image`,
-/// which gives its pixels as bytes) or `__array_struct__`. Nothing is copied.
+/// A view of any object that exports a buffer (`bytes`, `bytearray`, `array.array`, `mmap`,
+/// `memoryview`, a NumPy array, ...), speaks DLPack on the CPU (a `torch.Tensor`, a JAX array, ...)
+/// or has an `__array_interface__` (a `PIL.Image`, which gives its pixels as bytes) or
+/// `__array_struct__`. Nothing is copied.
 ///
 /// The view has the object's shape, strides and dtype, and is read-only if the object is. While the view, or anything
 /// made of it, lives, the object's memory is held: a `bytearray` cannot be resized, an `mmap` not closed.
 ///
 /// `readonly=True` makes the view read-only in any case; `readonly=False` raises `ReadOnlyError` where it would be.
 ///
-/// `copy=None` copies where there is no memory to look at: a tensor with the negative or the conjugate bit set, or an
-/// object that NumPy makes an array of (`__array__`: a pandas column, an h5py data set). `copy=True` always copies.
+/// `copy=None` copies where there is no memory to look at: a tensor with the negative or the
+/// conjugate bit set, or an object that NumPy makes an array of (`__array__`: a pandas column, an
+/// h5py data set). `copy=True` always copies.
 ///
-/// Raises `TypeError` for other objects, with what to call instead, and `BufferError` where the object will not give its
-/// memory, or where that is only a part of what the object means: a masked array, an array with a unit, a sparse tensor.
+/// Raises `TypeError` for other objects, with what to call instead, and `BufferError` where the
+/// object will not give its memory, or where that is only a part of what the object means: a masked
+/// array, an array with a unit, a sparse tensor.
 ///
 /// >>> import ndlens as nl
 /// >>> pixels = bytearray(range(6))
@@ -91,8 +94,8 @@ pub(crate) fn extract_view(obj: &Bound<'_, PyAny>) -> PyResult<View> {
     extract(obj, Copies::Never)
 }
 
-/// The same where elements are only read: also objects whose elements must be computed, or which only NumPy can make an
-/// array of.
+/// The same where elements are only read: also objects whose elements must be computed, or which
+/// only NumPy can make an array of.
 pub(crate) fn extract_elements(obj: &Bound<'_, PyAny>) -> PyResult<View> {
     extract(obj, Copies::WhereNeeded)
 }
@@ -161,7 +164,8 @@ fn view_of(obj: &Bound<'_, PyAny>, taken: PyResult<BufferExport>) -> PyResult<Vi
             let origin = origin(exporter.into_bound(obj.py()))?;
             check_whole(&origin)?;
             let view = export.into_view()?;
-            // Of one record NumPy does not say whether it is padded, and cannot read its own format.
+            // Of one record NumPy does not say whether it is padded, and cannot read its own
+            // format.
             let is_record = view.len() <= 1 && view.dtype().name().starts_with("T{");
             match if is_record { origin.getattr_opt("dtype")? } else { None } {
                 Some(dtype) => view.reinterpret(extract_dtype(&dtype)?).or_raise(),

@@ -1,8 +1,8 @@
-//! Objects in through the array interface, version 3: a dict (`__array_interface__`) or a C struct in a capsule
-//! (`__array_struct__`) that says where an array is.
+//! Objects in through the array interface, version 3: a dict (`__array_interface__`) or a C struct
+//! in a capsule (`__array_struct__`) that says where an array is.
 //!
-//! Both are taken at their word for memory at an address, as everyone must who reads them; everything else in them is
-//! checked, and elements in a buffer are looked for only inside of it.
+//! Both are taken at their word for memory at an address, as everyone must who reads them;
+//! everything else in them is checked, and elements in a buffer are looked for only inside of it.
 
 #![expect(unsafe_code, reason = "claims memory at an address it is told; see UNSAFE.md")]
 
@@ -176,8 +176,8 @@ impl Elements {
             start.ok_or_else(nowhere)?
         };
         let owner = Kept(Some(owner.unbind()));
-        // SAFETY: the object vouches for the elements, which span exactly these bytes, as long as it lives, which is as
-        // long as the owner does.
+        // SAFETY: the object vouches for the elements, which span exactly these bytes, as long as
+        // it lives, which is as long as the owner does.
         let buffer = unsafe { Buffer::from_raw(base, below + above, access, Arc::new(owner)) };
         let layout = Layout::new(&self.shape, &strides, below, itemsize, below + above).or_raise()?;
         View::new(buffer, layout, self.dtype).or_raise()
@@ -200,7 +200,8 @@ struct ArrayStruct {
     descr: *mut ffi::PyObject,
 }
 
-/// Flags of the struct: the byte order is this machine's; the memory may be written; `descr` is there.
+/// Flags of the struct: the byte order is this machine's; the memory may be written; `descr` is
+/// there.
 const NATIVE: c_int = 0x200;
 const WRITABLE: c_int = 0x400;
 const HAS_DESCR: c_int = 0x800;
@@ -210,7 +211,8 @@ pub(crate) fn import_struct(obj: &Bound<'_, PyAny>, capsule: &Bound<'_, PyAny>) 
     let py = obj.py();
     let capsule = capsule.cast::<PyCapsule>().map_err(|_| bad_struct("it is not a capsule"))?;
     let told = capsule.pointer_checked(None).map_err(|_| bad_struct("its capsule has a name"))?;
-    // SAFETY: a capsule without a name, given as `__array_struct__`, holds this struct, which lives as long as it.
+    // SAFETY: a capsule without a name, given as `__array_struct__`, holds this struct, which lives
+    // as long as it.
     let told = unsafe { told.cast::<ArrayStruct>().as_ref() };
     if told.two != 2 {
         return Err(bad_struct("it does not begin with 2"));

@@ -52,7 +52,8 @@ fn clamped(number: &Bound<'_, PyAny>) -> PyResult<isize> {
     }
 }
 
-/// A letter of the `struct` module and the bytes of its elements, for a letter or for a dtype that has one.
+/// A letter of the `struct` module and the bytes of its elements, for a letter or for a dtype that
+/// has one.
 fn native_format(py: Python<'_>, format: &Bound<'_, PyAny>) -> PyResult<(String, usize)> {
     let is_text = format.is_instance_of::<PyString>();
     let text = if is_text { format.extract()? } else { extract_dtype(format)?.to_string() };
@@ -121,6 +122,7 @@ impl PyView {
     fn take(&self, py: Python<'_>, indices: &Bound<'_, PyAny>, axis: isize) -> PyResult<PyView> {
         let places: Vec<isize> = match extract_elements(indices) {
             Ok(places) => element::nested_lists(py, &places)?.extract(py)?,
+            Err(error) if error.is_instance_of::<PyBufferError>(py) => return Err(error),
             Err(_) => indices.extract().map_err(|error: PyErr| bad_places(indices, &error))?,
         };
         let view = self.view()?.clone();
@@ -176,8 +178,9 @@ impl PyView {
         }
     }
 
-    /// The same bytes under another format of the `struct` module, as `memoryview.cast`: to or from a format of one byte,
-    /// of a view that is packed in C order, to shape `shape` or to one axis. A dtype stands for its format.
+    /// The same bytes under another format of the `struct` module, as `memoryview.cast`: to or from
+    /// a format of one byte, of a view that is packed in C order, to shape `shape` or to one axis.
+    /// A dtype stands for its format.
     ///
     /// Raises `TypeError` for all that cannot be cast, as `memoryview` does.
     #[pyo3(signature = (format, shape = None))]

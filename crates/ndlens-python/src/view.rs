@@ -37,7 +37,8 @@ pub(crate) struct PyView {
     pub(crate) claim: Claim,
     /// Buffers that consumers hold: each is a look at the claim, kept.
     pub(crate) exports: AtomicUsize,
-    /// The hash that was given out, which stays also where the view is released; [`NO_HASH`] before.
+    /// The hash that was given out, which stays also where the view is released; [`NO_HASH`]
+    /// before.
     pub(crate) hash: AtomicIsize,
 }
 
