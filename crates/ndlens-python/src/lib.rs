@@ -10,6 +10,8 @@ mod epoch;
 mod error;
 mod exchange;
 mod export;
+#[cfg(feature = "failing-allocator")]
+mod failing;
 mod fields;
 mod gather;
 mod handoff;
@@ -60,6 +62,11 @@ fn _ndlens(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(share::empty_shared, module)?)?;
     module.add_function(wrap_pyfunction!(share::attach, module)?)?;
     module.add_function(wrap_pyfunction!(shape::dtype_name, module)?)?;
+    #[cfg(feature = "failing-allocator")]
+    {
+        module.setattr("_fail_allocation", wrap_pyfunction!(failing::fail_allocation, module)?)?;
+        module.setattr("_count_allocations", wrap_pyfunction!(failing::count_allocations, module)?)?;
+    }
     // Not `add_class` and `add_function`, which would list them as public.
     module.setattr("_Gatherer", module.py().get_type::<gather::PyGatherer>())?;
     module.setattr("_SentBatch", module.py().get_type::<gather::PySentBatch>())?;
