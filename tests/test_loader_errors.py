@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import inspect
 import threading
 import weakref
 from typing import Any
@@ -90,7 +91,7 @@ REFUSED: list[tuple[Any, dict[str, Any], type[Exception], str]] = [
         'unknown output "jax": expected "torch", "numpy", "view" or None',
     ),
     (IMAGES, {"stores": "none"}, ValueError, 'unknown stores "none": expected "auto", "stream" or "cached"'),
-    (IMAGES, {"workers": 2}, TypeError, "Loader.__new__() got an unexpected keyword argument 'workers'"),
+    (IMAGES, {"workers": 2}, TypeError, "Loader.__init__() got an unexpected keyword argument 'workers'"),
     (
         {"image": IMAGES, "label": IMAGES},
         {"transforms": {"img": []}},
@@ -343,3 +344,20 @@ def test_statistics_of_no_channels_are_refused_also_where_there_are_none() -> No
     message = r'^field "items": normalize got 0 values of mean, expected 1$'
     with pytest.raises(ValueError, match=message):
         nl.Loader(np.zeros((4, 5, 5, 0), np.uint8), transforms=[T.ToDtype("float32"), T.Normalize([], [])])
+
+
+def test_a_setting_given_by_position_is_refused_with_what_to_type() -> None:
+    text = (
+        "Loader takes one positional argument, fields, got 2: give the others by name, such as batch_size=64"
+    )
+    with pytest.raises(TypeError) as raised:
+        nl.Loader(np.zeros((4, 2)), 64)  # type: ignore[call-arg]
+    assert str(raised.value) == text
+
+
+def test_the_signature_shows_each_keyword_with_its_default() -> None:
+    parameters = inspect.signature(nl.Loader).parameters
+    assert parameters["batch_size"].default == 1
+    assert parameters["fields"].kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
+    assert all(p.kind is inspect.Parameter.KEYWORD_ONLY for name, p in parameters.items() if name != "fields")
+    assert all(f"        {name}: " in (nl.Loader.__doc__ or "") for name in parameters)

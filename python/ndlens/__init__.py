@@ -14,7 +14,6 @@ from ._ndlens import (
     Epoch,
     Explanation,
     Items,
-    Loader,
     Shards,
     View,
     ViewIterator,
@@ -34,6 +33,7 @@ from ._ndlens import (
     windows,
 )
 from .errors import CopyRequired, FormatError, ReadOnlyError, StaleHandleError, TruncatedError
+from .loader import Loader
 
 __all__ = [
     "Arrays",

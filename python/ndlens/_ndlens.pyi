@@ -19,7 +19,6 @@ __all__ = [
     "Epoch",
     "Explanation",
     "Items",
-    "Loader",
     "Shards",
     "View",
     "ViewIterator",
@@ -192,65 +191,6 @@ class ViewIterator:
     def __length_hint__(self) -> int: ...
 
 @final
-class Loader:
-    def __new__(
-        cls,
-        fields: Any,
-        *,
-        batch_size: int = 1,
-        shuffle: bool = False,
-        seed: int = 0,
-        num_workers: int = 0,
-        drop_last: bool = False,
-        prefetch_factor: int = 2,
-        transforms: Sequence[Transform]
-        | Sequence[Sequence[Transform] | None]
-        | Mapping[Any, Sequence[Transform] | None]
-        | None = None,
-        joint: Sequence[Any] | None = None,
-        return_params: bool = False,
-        output: Literal["torch", "numpy", "view"] | None = None,
-        rank: int | None = None,
-        world_size: int | None = None,
-        remainder: Literal["pad", "drop", "keep"] = "pad",
-        sampler: Iterable[int] | None = None,
-        stores: Literal["auto", "stream", "cached"] = "auto",
-        order: Literal["ndlens", "torch"] = "ndlens",
-        weights: Any = None,
-        replacement: bool = True,
-        num_samples: int | None = None,
-        mix: Any = None,
-        mix_images: Any = None,
-        mix_labels: Any = None,
-        pin_memory: bool = False,
-        device: Any = None,
-    ) -> Loader: ...
-    @property
-    def batch_size(self) -> int: ...
-    @property
-    def pin_memory(self) -> bool: ...
-    @property
-    def drop_last(self) -> bool: ...
-    @property
-    def rank(self) -> int: ...
-    @property
-    def world_size(self) -> int: ...
-    @property
-    def num_samples(self) -> int: ...
-    @property
-    def sampler(self) -> Any: ...
-    def indices(self, epoch: int) -> View: ...
-    def state_dict(self) -> dict[str, Any]: ...
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None: ...
-    def __len__(self) -> int: ...
-    def __iter__(self) -> Iterator[Any]: ...
-    @property
-    def epoch(self) -> int: ...
-    def set_epoch(self, epoch: int) -> None: ...
-    @property
-    def pool_nbytes(self) -> int: ...
-
-@final
 class Epoch:
     def __iter__(self) -> Epoch: ...
     def __next__(self) -> Any: ...
@@ -323,6 +263,63 @@ class _ArrayFile:
     def __len__(self) -> int: ...
     def __iter__(self) -> Iterator[str]: ...
     def handle(self) -> bytes | None: ...
+
+@final
+class _Loader:
+    def __new__(
+        cls,
+        fields: Any,
+        *,
+        batch_size: int = 1,
+        shuffle: bool = False,
+        seed: int = 0,
+        num_workers: int = 0,
+        drop_last: bool = False,
+        prefetch_factor: int = 2,
+        transforms: Sequence[Transform]
+        | Sequence[Sequence[Transform] | None]
+        | Mapping[Any, Sequence[Transform] | None]
+        | None = None,
+        joint: Sequence[Any] | None = None,
+        return_params: bool = False,
+        output: Literal["torch", "numpy", "view"] | None = None,
+        rank: int | None = None,
+        world_size: int | None = None,
+        remainder: Literal["pad", "drop", "keep"] = "pad",
+        sampler: Iterable[int] | None = None,
+        stores: Literal["auto", "stream", "cached"] = "auto",
+        order: Literal["ndlens", "torch"] = "ndlens",
+        weights: Any = None,
+        replacement: bool = True,
+        num_samples: int | None = None,
+        mix: Any = None,
+        mix_images: Any = None,
+        mix_labels: Any = None,
+        pin_memory: bool = False,
+        device: Any = None,
+    ) -> _Loader: ...
+    @property
+    def batch_size(self) -> int: ...
+    @property
+    def pin_memory(self) -> bool: ...
+    @property
+    def drop_last(self) -> bool: ...
+    @property
+    def rank(self) -> int: ...
+    @property
+    def world_size(self) -> int: ...
+    @property
+    def num_samples(self) -> int: ...
+    def indices(self, epoch: int) -> View: ...
+    def state_dict(self) -> dict[str, Any]: ...
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None: ...
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[Any]: ...
+    @property
+    def epoch(self) -> int: ...
+    def set_epoch(self, epoch: int) -> None: ...
+    @property
+    def pool_nbytes(self) -> int: ...
 
 @final
 class _Gatherer:

@@ -44,7 +44,6 @@ fn _ndlens(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<view::PyView>()?;
     module.add_class::<handoff::PyExplanation>()?;
-    module.add_class::<loader::PyLoader>()?;
     module.add_class::<epoch::PyEpoch>()?;
     module.add_class::<items::PyItems>()?;
     module.add_function(wrap_pyfunction!(items::windows, module)?)?;
@@ -68,6 +67,7 @@ fn _ndlens(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module.setattr("_count_allocations", wrap_pyfunction!(failing::count_allocations, module)?)?;
     }
     // Not `add_class` and `add_function`, which would list them as public.
+    module.setattr("_Loader", module.py().get_type::<loader::PyLoader>())?;
     module.setattr("_Gatherer", module.py().get_type::<gather::PyGatherer>())?;
     module.setattr("_SentBatch", module.py().get_type::<gather::PySentBatch>())?;
     module.setattr("_replay", wrap_pyfunction!(params::replay, module)?)?;

@@ -13,7 +13,6 @@ use crate::destination::Destination;
 use crate::epoch::PyEpoch;
 use crate::error::{OrRaise, in_place};
 use crate::fields::{Output, Structure, extract_fields_and_transforms};
-use crate::handoff::needs;
 use crate::import::extract_view;
 use crate::mixing::extract_mixing;
 use crate::view::PyView;
@@ -47,72 +46,8 @@ impl<'py> FromPyObject<'_, 'py> for Seed {
     }
 }
 
-/// Streams batches out of views, epoch by epoch.
-///
-/// `fields` is one view, a tuple or a dict of them, or of anything `nl.view` takes, or of `nl.Shards`; batches come in the same
-/// structure. `nl.Arrays` and other mappings are as dicts. Item i of a field is its row i along axis 0, or of what `nl.windows` and
-/// `nl.ragged` give, item i. `transforms` holds lists of `ndlens.transforms` in the same structure too.
-///
-/// Each `for` loop is one epoch. `shuffle` gives each an order of its own, a pure function of `seed` and the epoch; the random
-/// draws for an item are one of `seed`, the epoch, the item and the field's name. So batches are bit-identical for any
-/// `num_workers`, which counts threads: they run without the GIL, and whoever waits for a batch helps them. With 0 the calling thread
-/// does the work alone (Ctrl-C then waits for the batch). At most `prefetch_factor` batches are made ahead, in all, not for each worker.
-///
-/// `joint` names fields that draw the same, such as ("image", "mask"), or lists several such groups: where both have a random
-/// transform of a kind (the n-th of it), it draws the same numbers for both, whatever other transforms stand around it. So an
-/// image and a mask of one size are cropped and flipped alike.
-///
-/// `order="torch"` shuffles as torch does: bit for bit what `RandomSampler` gives with a generator seeded with `seed` plus the epoch,
-/// and `DistributedSampler` with `seed` (`drop_last` is `remainder="drop"`). It is a list, made anew each epoch: 8 bytes an item,
-/// and 16 while it is made.
-///
-/// `weights`, of shape (N,) for N items, draws them with probabilities in proportion, as `WeightedRandomSampler`: `num_samples` draws an
-/// epoch (by default N) for all ranks together. With `replacement`, each is a function of `seed`, the epoch and its place, by a table of 16
-/// bytes an item; an item that comes several times is augmented anew each time. Without, an epoch's draws are a list.
-///
-/// `rank` of `world_size` takes every `world_size`-th item of the order, which is the same for all ranks. By default they are
-/// torch.distributed's where a process group is up, else the environment's `RANK` and `WORLD_SIZE`, which torchrun sets, else 0 of 1.
-/// `remainder` says what becomes of items that the ranks do not divide: "pad" gives short ranks the first items again and "drop"
-/// leaves them out, both as `DistributedSampler`; "keep" gives each item to one rank, for evaluation.
-///
-/// `sampler` is an iterable of item numbers, such as a torch `Sampler`: each epoch takes what iterating it gives, in that order.
-/// It says what this process takes, so `rank` and `world_size` are then 0 and 1 unless you give them.
-///
-/// With `return_params`, batches come as (batch, params): what was drawn, in the structure of the fields, for each a list with a
-/// dict for each item: random transforms by their names, with what they drew. `ndlens.transforms.replay` does it again.
-///
-/// `mix` mixes each batch once its items are made: `MixUp`, `CutMix` or a `RandomChoice` of them, of `ndlens.transforms` or of
-/// torchvision's v2. Draws are a pure function of `seed`, the epoch and the place of the batch's first item in the order. `mix_labels`
-/// names the field that holds the labels, a key of the dict or a place in the tuple; by default the only one that could, or of several the
-/// one with "label" in its name. `mix_images` names the fields that hold the images, one or a tuple; by default the only one that has
-/// axes and no labels. All other fields stay as they are. Labels of shape (n,) come out as float32 of shape (n, classes);
-/// one that is no class is a `ValueError` that names its item. With `return_params`, batches are (batch, params, mixed): what
-/// was drawn, as `{"MixUp": {"lam": 0.3}}` or `{"CutMix": {"lam": 0.5, "box": [x1, y1, x2, y2], "lam_adjusted": 0.6}}`.
-///
-/// A batch is yours until you drop it: its memory goes back to the loader's pool when the last tensor on it dies.
-/// `output` says what its parts are: "torch", "numpy" or "view"; by default torch if it is installed, else NumPy.
-///
-/// `pin_memory` makes batches in memory that torch has pinned for its accelerator, so that `batch.to(device, non_blocking=True)` copies
-/// while you go on; nothing is copied for it, and memory comes back to torch's own pool. Without an accelerator it warns, as torch does.
-///
-/// `device`, such as "cuda" or a `torch.device`, gives batches there. They are made in pinned memory and copied on a stream of their own: with
-/// workers, the next one is on its way while you use one. Of images whose transforms end in `ToDtype` and `Normalize`, bytes are sent, and the
-/// device computes the floats, to the same bits as the CPU would. A batch is then an ordinary tensor of the device.
-///
-/// `stores` says how batches are written, which changes the speed and never the bytes. "auto" writes those of four or more second-level
-/// caches (as this machine has them, some MB) past the cache, unless they are mixed next, which is right for most. "stream" always does, where a kernel can: choose it
-/// where small batches are only copied on, to a GPU for one, or where much else should stay in cache. "cached" never does: choose
-/// it where a large third-level cache holds all batches in flight, and the model reads each on the CPU as soon as it comes.
-///
-/// Raises `ValueError` for fields of different lengths, an empty data set, a crop larger than the image and the like,
-/// `TypeError` for what is no field or no transform. An error while a batch is made comes when that batch is due, names the
-/// field and the item, and ends the epoch.
-///
-/// >>> import ndlens as nl
-/// >>> loader = nl.Loader(bytes(range(5)), batch_size=2, output="view")
-/// >>> [batch.tolist() for batch in loader]
-/// [[0, 1], [2, 3], [4]]
-#[pyclass(frozen, name = "Loader", module = "ndlens", weakref)]
+/// The compiled half of `ndlens.Loader`, which documents what the arguments mean.
+#[pyclass(frozen, name = "_Loader", module = "ndlens._ndlens")]
 pub(crate) struct PyLoader {
     loader: Loader,
     structure: Arc<Structure>,
@@ -323,22 +258,6 @@ impl PyLoader {
         let items =
             self.sampler.as_ref().map_or(Ok(self.loader.places()), |sampler| sampler.bind(py).len())?;
         Ok(self.loader.config().shard.share(items))
-    }
-
-    /// What gives the order: the sampler given, else a `torch.utils.data.DistributedSampler` whose `set_epoch` is this loader's
-    /// and which gives the items of this rank. Training frameworks look for it. Raises `ImportError` without PyTorch.
-    #[getter]
-    fn sampler<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        match &slf.get().sampler {
-            Some(sampler) => Ok(sampler.bind(slf.py()).clone()),
-            None => needs(
-                slf.py(),
-                "ndlens._sampler",
-                "LoaderSampler",
-                "Loader.sampler needs PyTorch: pip install torch",
-            )?
-            .call1((slf,)),
-        }
     }
 
     /// The items that this rank takes in an epoch, in order: int64, of shape (items,).

@@ -1,0 +1,278 @@
+"""`nl.Loader`: the signature, its documentation and what training frameworks read of a loader.
+
+Batches are made by `_ndlens._Loader`; what iterating gives is its iterator, so nothing here runs once a batch.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+
+from . import _ndlens
+from .transforms import Transform
+
+if TYPE_CHECKING:
+    from ._ndlens import View
+
+__all__ = ["Loader"]
+
+_Init = TypeVar("_Init", bound=Callable[..., None])
+
+
+def _one_positional(init: _Init) -> _Init:
+    """Says what to type where settings are given by position, as `DataLoader` takes some."""
+
+    @functools.wraps(init)
+    def checked(self: Loader, *args: Any, **kwargs: Any) -> None:
+        if len(args) > 1:
+            raise TypeError(
+                f"Loader takes one positional argument, fields, got {len(args)}: "
+                "give the others by name, such as batch_size=64"
+            )
+        init(self, *args, **kwargs)
+
+    return cast(_Init, checked)
+
+
+class Loader:
+    """Streams batches out of views, epoch by epoch.
+
+    Each `for` loop is one epoch. Batches come in the structure of `fields`. They are bit-identical for any number of
+    workers. A batch is yours until you drop it: its memory goes back to the loader's pool when the last tensor on it
+    dies.
+
+    Args:
+        fields: One view, or a tuple or a mapping of them: anything that `nl.view` takes, `nl.Shards`, or what
+            `nl.windows` and `nl.ragged` give. Item i of a field is its row i along axis 0.
+        batch_size: Items in a batch.
+        shuffle: Whether each epoch has an order of its own: a pure function of `seed` and the epoch.
+        seed: The source of all randomness, from 0 to 2**64 - 1. The random draws for an item are a pure function of
+            `seed`, the epoch, the item and the field's name.
+        num_workers: Threads that make batches. They run without the GIL, and the thread that waits for a batch helps
+            them. With 0 the calling thread makes each batch alone; Ctrl-C then waits for the batch.
+        drop_last: Whether a last batch of fewer items is left out.
+        prefetch_factor: Batches that are made ahead at most, in all. (torch counts them for each worker.)
+        transforms: Lists of `ndlens.transforms` in the structure of `fields`; None leaves a field as it is. A
+            torchvision `v2.Compose` or a list of v2 transforms is taken too.
+        joint: Fields that draw the same, such as ("image", "mask"), or several such groups. Where two of them have a
+            random transform of a kind (the n-th of it), it draws the same numbers for both, whatever other transforms
+            stand around it. So an image and a mask of one size are cropped and flipped alike.
+        return_params: Whether batches come as (batch, params). `params` says what was drawn, in the structure of the
+            fields: for each field a list with a dict for each item, of random transforms by their names.
+            `ndlens.transforms.replay` does it again. With `mix` they come as (batch, params, mixed).
+        output: "torch", "numpy" or "view": what the parts of a batch are. By default torch if it is installed, else
+            NumPy.
+        rank: Which of `world_size` processes this is. It takes every `world_size`-th item of the order, which is the
+            same for all ranks. By default rank and world size are torch.distributed's where a process group is up,
+            else the environment's `RANK` and `WORLD_SIZE`, which torchrun sets, else 0 of 1.
+        world_size: How many processes share the data; given with `rank`.
+        remainder: What becomes of items that the ranks do not divide. "pad" gives short ranks the first items again
+            and "drop" leaves them out, both as `DistributedSampler`; "keep" gives each item to one rank, for
+            evaluation.
+        sampler: An iterable of item numbers, such as a torch `Sampler`. Each epoch takes what iterating it gives, in
+            that order. It says what this process takes, so `rank` and `world_size` are 0 and 1 unless you give them.
+        stores: How batches are written, which changes the speed and never the bytes. "auto" writes those of four or
+            more second-level caches past the cache, unless they are mixed next; that is right for most. "stream"
+            always does, where a kernel can: choose it where small batches are only copied on, to a GPU for one, or
+            where much else should stay in cache. "cached" never does: choose it where a large third-level cache holds
+            all batches in flight, and the model reads each on the CPU as soon as it comes.
+        order: "ndlens" computes shuffled orders in constant memory. "torch" shuffles as torch does, bit for bit what
+            `RandomSampler` gives with a generator seeded with `seed` plus the epoch, and `DistributedSampler` with
+            `seed` (`drop_last` is `remainder="drop"`); it is a list of 8 bytes an item, and 16 while it is made.
+        weights: Probabilities in proportion, of shape (N,) for N items, as `WeightedRandomSampler` takes them.
+        replacement: Whether draws by weights may give an item several times in an epoch. With it each draw is a
+            function of `seed`, the epoch and its place, by a table of 16 bytes an item, and an item that comes again
+            is augmented anew. Without it an epoch's draws are a list.
+        num_samples: Draws by weights in an epoch, for all ranks together; by default N.
+        mix: `MixUp`, `CutMix` or a `RandomChoice` of them, of `ndlens.transforms` or of torchvision's v2: mixes each
+            batch once its items are made. Draws are a pure function of `seed`, the epoch and the place of the batch's
+            first item in the order. Labels of shape (n,) come out as float32 of shape (n, classes); one that is no
+            class is a `ValueError` that names its item. `mixed` is what was drawn, as `{"MixUp": {"lam": 0.3}}` or
+            `{"CutMix": {"lam": 0.5, "box": [x1, y1, x2, y2], "lam_adjusted": 0.6}}`.
+        mix_images: The field that holds the images, or a tuple of them: keys of the dict or places in the tuple. By
+            default the only one that has axes and no labels. All other fields stay as they are.
+        mix_labels: The field that holds the labels. By default the only one that could, or of several the one with
+            "label" in its name.
+        pin_memory: Whether batches are made in memory that torch has pinned for its accelerator, so that
+            `batch.to(device, non_blocking=True)` copies while you go on. Nothing is copied for it, and memory comes
+            back to torch's own pool. Without an accelerator it warns, as torch does.
+        device: Where batches come, such as "cuda" or a `torch.device`. They are made in pinned memory and copied on a
+            stream of their own: with workers, the next one is on its way while you use one. Of images whose
+            transforms end in `ToDtype` and `Normalize`, bytes are sent, and the device computes the floats, to the
+            same bits as the CPU would. A batch is then an ordinary tensor of the device.
+
+    Raises:
+        ValueError: Fields have different lengths, there is no item, a crop is larger than the image and the like.
+        TypeError: Something is no field or no transform.
+
+    An error while a batch is made comes when that batch is due, names the field and the item, and ends the epoch.
+
+    >>> import ndlens as nl
+    >>> loader = nl.Loader(bytes(range(5)), batch_size=2, output="view")
+    >>> [batch.tolist() for batch in loader]
+    [[0, 1], [2, 3], [4]]
+    """
+
+    # Where users find it, and where it is pickled from.
+    __module__ = "ndlens"
+
+    @_one_positional
+    def __init__(
+        self,
+        fields: Any,
+        *,
+        batch_size: int = 1,
+        shuffle: bool = False,
+        seed: int = 0,
+        num_workers: int = 0,
+        drop_last: bool = False,
+        prefetch_factor: int = 2,
+        transforms: Sequence[Transform]
+        | Sequence[Sequence[Transform] | None]
+        | Mapping[Any, Sequence[Transform] | None]
+        | None = None,
+        joint: Sequence[Any] | None = None,
+        return_params: bool = False,
+        output: Literal["torch", "numpy", "view"] | None = None,
+        rank: int | None = None,
+        world_size: int | None = None,
+        remainder: Literal["pad", "drop", "keep"] = "pad",
+        sampler: Iterable[int] | None = None,
+        stores: Literal["auto", "stream", "cached"] = "auto",
+        order: Literal["ndlens", "torch"] = "ndlens",
+        weights: Any = None,
+        replacement: bool = True,
+        num_samples: int | None = None,
+        mix: Any = None,
+        mix_images: Any = None,
+        mix_labels: Any = None,
+        pin_memory: bool = False,
+        device: Any = None,
+    ) -> None:
+        self._sampler = sampler
+        self._core = _ndlens._Loader(
+            fields,
+            batch_size=batch_size,
+            shuffle=shuffle,
+            seed=seed,
+            num_workers=num_workers,
+            drop_last=drop_last,
+            prefetch_factor=prefetch_factor,
+            transforms=transforms,
+            joint=joint,
+            return_params=return_params,
+            output=output,
+            rank=rank,
+            world_size=world_size,
+            remainder=remainder,
+            sampler=sampler,
+            stores=stores,
+            order=order,
+            weights=weights,
+            replacement=replacement,
+            num_samples=num_samples,
+            mix=mix,
+            mix_images=mix_images,
+            mix_labels=mix_labels,
+            pin_memory=pin_memory,
+            device=device,
+        )
+
+    def __len__(self) -> int:
+        """The number of batches in an epoch, for this rank."""
+        return len(self._core)
+
+    def __iter__(self) -> Iterator[Any]:
+        """Starts the next epoch, or what is left of the one that `load_state_dict` told of."""
+        return iter(self._core)
+
+    @property
+    def epoch(self) -> int:
+        """The epoch that the next `for` loop runs, from 0 on."""
+        return self._core.epoch
+
+    def set_epoch(self, epoch: int) -> None:
+        """Makes `epoch` the one that the next `for` loop runs: from its start on, unless it is to be resumed."""
+        self._core.set_epoch(epoch)
+
+    @property
+    def batch_size(self) -> int:
+        """Items in a batch."""
+        return self._core.batch_size
+
+    @property
+    def drop_last(self) -> bool:
+        """Whether a last batch of fewer items is left out."""
+        return self._core.drop_last
+
+    @property
+    def pin_memory(self) -> bool:
+        """Whether batches are made in pinned memory."""
+        return self._core.pin_memory
+
+    @property
+    def rank(self) -> int:
+        """Which of the processes that share the data this is."""
+        return self._core.rank
+
+    @property
+    def world_size(self) -> int:
+        """How many processes share the data."""
+        return self._core.world_size
+
+    @property
+    def num_samples(self) -> int:
+        """The number of items that this rank takes in an epoch."""
+        return self._core.num_samples
+
+    @property
+    def sampler(self) -> Any:
+        """What gives the order: the sampler given, else a `torch.utils.data.DistributedSampler`.
+
+        Its `set_epoch` is this loader's, and it gives the items of this rank. Training frameworks look for it.
+
+        Raises:
+            ImportError: PyTorch is not installed.
+        """
+        if self._sampler is not None:
+            return self._sampler
+        try:
+            from ._sampler import LoaderSampler
+        except ModuleNotFoundError as error:
+            raise ImportError("Loader.sampler needs PyTorch: pip install torch") from error
+        return LoaderSampler(self)
+
+    def indices(self, epoch: int) -> View:
+        """The items that this rank takes in an epoch, in order: int64, of shape (items,)."""
+        return self._core.indices(epoch)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the run stands, counting batches that were handed out.
+
+        It is a dict of numbers and strings, under 1 KB for any usual number of fields. Ranks that have taken as many
+        batches write the same.
+        """
+        return self._core.state_dict()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Goes on from a state, with any number of ranks and threads and any batch size.
+
+        The next `for` loop runs what was left of its epoch, each item once.
+
+        Raises:
+            ValueError: The data, the seed or `shuffle` differ, or the state is of another version.
+        """
+        self._core.load_state_dict(state_dict)
+
+    @property
+    def pool_nbytes(self) -> int:
+        """Bytes of all batch memory: being made, waiting, kept by you, and free for the next batch.
+
+        It grows while you keep batches, and only then.
+        """
+        return self._core.pool_nbytes
+
+    def __repr__(self) -> str:
+        """Says how it batches."""
+        return repr(self._core)
