@@ -226,7 +226,7 @@ STORE = [
     Operation("share: a list", "result = len(nl.share(d))", "d = [np.zeros(10) for k in range(3000)]"),
     Operation(
         "share: by name",
-        "nl.share(v, name=n)\nresult = nl.attach(n).shape",
+        "u = nl.share(v, name=n)\nresult = nl.attach(n).shape",
         VIEW + "\nimport os\nn = f'sweep-{os.getpid()}'",
     ),
     Operation("empty_shared", "result = nl.empty_shared((1000, 1000), 'float32').shape"),

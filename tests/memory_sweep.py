@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import errno
 import importlib.util
+import itertools
 import os
 import resource
 import signal
@@ -56,6 +57,7 @@ def load(module: Path | None) -> dict[str, Any]:
     names: dict[str, Any] = {}
     exec("import copy, gc, io, itertools, pickle, random\nimport numpy as np\nimport torch\n", names)
     exec("import ndlens as nl\nimport ndlens.torch\nfrom ndlens import transforms as T\n", names)
+    names["nl"]._ndlens = sys.modules["ndlens._ndlens"]
     exec("from multiprocessing.reduction import ForkingPickler\n", names)
     return names
 
@@ -131,10 +133,11 @@ def limits(operation: Operation, names: dict[str, Any], margins: list[int]) -> I
         yield f"{margin / MIB:g} MiB", attempt(operation, names, lambda margin=margin: leave(margin))  # type: ignore[misc]
 
 
-def failures(operation: Operation, names: dict[str, Any], count: int) -> Iterator[tuple[str, Outcome]]:
-    """The operation with each of its allocations failing, and what became of it."""
+def failures(operation: Operation, names: dict[str, Any], most: int) -> Iterator[tuple[str, Outcome]]:
+    """The operation with each of its allocations failing, or the first and the last ones, and what became of it."""
     extension = sys.modules["ndlens._ndlens"]
-    for nth in range(count):
+    count = count_allocations(operation, names)
+    for nth in {*range(min(count, most)), *range(max(count - most, 0), count)}:
         outcome = attempt(operation, names, lambda nth=nth: extension._fail_allocation(nth, SMALL_BYTES))  # type: ignore[misc]
         yield f"allocation {nth}", outcome
 
@@ -142,8 +145,10 @@ def failures(operation: Operation, names: dict[str, Any], count: int) -> Iterato
 def count_allocations(operation: Operation, names: dict[str, Any]) -> int:
     """How many allocations that are not small it makes."""
     extension = sys.modules["ndlens._ndlens"]
-    counting = operation._replace(code=operation.code + "\nresult = nl._ndlens._count_allocations()")
+    counting = f"try:\n{textwrap.indent(textwrap.dedent(operation.code), ' ')}\nexcept BaseException: pass\n"
+    counting = operation._replace(code=f"{counting}result = nl._ndlens._count_allocations()")
     outcome = attempt(counting, names, lambda: extension._fail_allocation(sys.maxsize, SMALL_BYTES))
+    # One that ends the process has failed already.
     return int(outcome.text.removeprefix("result ")) if outcome.text.startswith("result ") else 0
 
 
@@ -154,9 +159,7 @@ def sweep(operation: Operation, names: dict[str, Any], margins: list[int], most:
     injected = hasattr(sys.modules["ndlens._ndlens"], "_fail_allocation")
     tried = limits(operation, names, margins)
     if injected and whole.ended:
-        count = count_allocations(operation, names)
-        # Of very many, those at both ends and some between.
-        tried = failures(operation, names, min(count, most))
+        tried = itertools.chain(tried, failures(operation, names, most))
     for where, outcome in tried:
         if not outcome.ended:
             wrong.append(f"{operation.name}: {where}: {outcome.text}")
@@ -169,14 +172,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--module", type=Path, help="a build of ndlens._ndlens to try")
     parser.add_argument("--only", default="", help="operations with this in their name")
-    parser.add_argument("--margins", type=float, nargs="*", help="in MiB")
+    parser.add_argument("--margins", type=float, nargs="*", help="in MiB; none for none")
     parser.add_argument(
         "--most", type=int, default=40, help="allocations of an operation that are made to fail"
     )
     parser.add_argument("--verbose", action="store_true")
     arguments = parser.parse_args()
     names = load(arguments.module)
-    margins = [int(margin * MIB) for margin in arguments.margins] if arguments.margins else MARGINS
+    margins = MARGINS if arguments.margins is None else [int(margin * MIB) for margin in arguments.margins]
     chosen = [operation for operation in OPERATIONS if arguments.only in operation.name]
     start, wrong = time.monotonic(), 0
     for operation in chosen:
@@ -186,7 +189,9 @@ def main() -> int:
         for sentence in found if arguments.verbose else found[:1]:
             print(sentence, f"(and {len(found) - 1} more)" if len(found) > 1 else "", flush=True)
         if arguments.verbose:
-            print(f"{operation.name}: {time.monotonic() - began:.1f} s", flush=True)
+            seconds = time.monotonic() - began
+            allocations = count_allocations(operation, names) if arguments.module else "?"
+            print(f"{operation.name}: {seconds:.1f} s, {allocations} allocations", flush=True)
     seconds = time.monotonic() - start
     print(f"{len(chosen)} operations, {wrong} failures, {seconds:.0f} s")
     return 1 if wrong else 0

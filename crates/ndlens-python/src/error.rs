@@ -1,8 +1,8 @@
 //! The one place where Rust's errors become Python's exceptions.
 
 use pyo3::exceptions::{
-    PyBufferError, PyFileNotFoundError, PyIndexError, PyKeyError, PyMemoryError, PyNotImplementedError,
-    PyOSError, PyRuntimeError, PyTypeError, PyValueError,
+    PyBufferError, PyFileNotFoundError, PyIndexError, PyKeyError, PyKeyboardInterrupt, PyMemoryError,
+    PyNotImplementedError, PyOSError, PyRuntimeError, PyTypeError, PyValueError,
 };
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -55,6 +55,7 @@ impl Raise for ndlens::Error {
             E::OutOfMemory { .. } => PyMemoryError::new_err(message),
             E::Truncated { .. } | E::Damaged { .. } => raise!("TruncatedError", message),
             E::Unavailable { .. } => PyOSError::new_err(message),
+            E::Interrupted => PyKeyboardInterrupt::new_err(message),
             // ZeroStep, shapes, sizes, axes, windows, formats: a value that cannot be.
             _ => PyValueError::new_err(message),
         }

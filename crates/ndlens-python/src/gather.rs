@@ -10,6 +10,7 @@ use pyo3::types::{PyBytes, PyTuple};
 
 use crate::error::{OrRaise, in_place};
 use crate::fields::{Output, Structure, extract_fields_and_transforms};
+use crate::lists::List;
 
 /// Makes batches of any items of fields, as torch tensors.
 #[pyclass(frozen, name = "_Gatherer", module = "ndlens._ndlens")]
@@ -54,11 +55,11 @@ impl PyGatherer {
     fn batch<'py>(
         &self,
         py: Python<'py>,
-        items: Vec<usize>,
+        items: List<usize>,
         epoch: Option<u32>,
         nonce: u64,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let views = py.detach(|| self.gather.batch(&items, randomness(epoch, nonce))).or_raise()?;
+        let views = py.detach(|| self.gather.batch(&items.0, randomness(epoch, nonce))).or_raise()?;
         self.structure.wrap(py, Output::Torch, views)
     }
 
@@ -67,12 +68,12 @@ impl PyGatherer {
     fn batch_to_send(
         &self,
         py: Python<'_>,
-        items: Vec<usize>,
+        items: List<usize>,
         epoch: Option<u32>,
         nonce: u64,
     ) -> PyResult<PySentBatch> {
         let ring = self.ring();
-        let made = py.detach(|| self.gather.batch_in(&ring, &items, randomness(epoch, nonce)));
+        let made = py.detach(|| self.gather.batch_in(&ring, &items.0, randomness(epoch, nonce)));
         let (parts, slot) = made.or_raise()?;
         Ok(PySentBatch { parts, slot, structure: Arc::clone(&self.structure) })
     }

@@ -15,6 +15,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyMapping;
 
 use crate::error::OrRaise;
+use crate::lists;
 use crate::view::PyView;
 use crate::{dlpack, interface};
 
@@ -103,7 +104,7 @@ pub(crate) fn extract_view(obj: &Bound<'_, PyAny>) -> PyResult<View> {
 pub(crate) fn pairs<'py>(
     mapping: &Bound<'py, PyMapping>,
 ) -> PyResult<Vec<(Bound<'py, PyAny>, Bound<'py, PyAny>)>> {
-    mapping.items()?.iter().map(|pair| pair.extract()).collect()
+    lists::extract_all(mapping.items()?.as_any())
 }
 
 /// A NumPy array of an extension dtype that we know by its name, such as `ml_dtypes.bfloat16`. The buffer protocol has no

@@ -13,6 +13,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 use crate::error::OrRaise;
+use crate::lists::extract_axes;
 
 /// A Python object that keeps memory alive by being alive.
 struct Kept(Option<Py<PyAny>>);
@@ -46,11 +47,13 @@ pub(crate) fn import(obj: &Bound<'_, PyAny>) -> PyResult<View> {
     });
     let dtype = dtype.or_raise()?;
     let sizes: Vec<isize> =
-        needed("shape")?.extract().map_err(|_| bad("\"shape\" is not a tuple of integers"))?;
+        extract_axes(&needed("shape")?).map_err(|_| bad("\"shape\" is not a tuple of integers"))?;
     let shape: Result<Vec<usize>, _> = sizes.into_iter().map(usize::try_from).collect();
     let shape = shape.map_err(|_| bad("\"shape\" is negative"))?;
     let strides: Option<Vec<isize>> = match entry("strides")? {
-        Some(strides) => Some(strides.extract().map_err(|_| bad("\"strides\" is not a tuple of integers"))?),
+        Some(strides) => {
+            Some(extract_axes(&strides).map_err(|_| bad("\"strides\" is not a tuple of integers"))?)
+        }
         None => None,
     };
     let data = needed("data").map_err(|_| bad("\"data\" must be a tuple (address, read-only)"))?;

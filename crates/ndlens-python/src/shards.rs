@@ -11,6 +11,7 @@ use pyo3::types::{PyString, PyTuple};
 
 use crate::error::OrRaise;
 use crate::key::with_key;
+use crate::lists;
 use crate::view::{PyView, tuple};
 
 /// One array in several files, cut along axis 0: items of one shape and dtype, in the order of the files; made by `nl.open` of a
@@ -39,8 +40,8 @@ impl PyShards {
 /// These views as one, as they were pickled.
 #[pyfunction]
 #[pyo3(name = "_shards_of_views", signature = (views, /))]
-pub(crate) fn shards_of_views(views: Vec<Bound<'_, PyView>>) -> PyResult<PyShards> {
-    let views = views.into_iter().map(|view| Ok(view.get().view()?.clone())).collect::<PyResult<_>>()?;
+pub(crate) fn shards_of_views(views: &Bound<'_, PyAny>) -> PyResult<PyShards> {
+    let views = lists::extract_each(views, |view| Ok(view.cast::<PyView>()?.get().view()?.clone()))?;
     Shards::of(views).map(PyShards).or_raise()
 }
 
@@ -73,8 +74,8 @@ impl PyShards {
     /// Each shard as a view, in order.
     #[getter]
     fn shards<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        let views = self.0.views().iter().map(|view| Bound::new(py, PyView::new(view.clone())));
-        PyTuple::new(py, views.collect::<PyResult<Vec<_>>>()?)
+        let view = |view: &View| Ok(Bound::new(py, PyView::new(view.clone()))?.into_any());
+        lists::tuple_of(py, self.0.views().iter().map(view))
     }
 
     fn __len__(&self) -> usize {

@@ -12,6 +12,7 @@ use pyo3::types::{PyDict, PyList, PyMapping, PyString, PyTuple};
 
 use crate::error::{OrRaise, in_place};
 use crate::import::{extract_view, pairs};
+use crate::lists;
 use crate::pickle::register_senders;
 use crate::shape;
 use crate::view::PyView;
@@ -128,7 +129,7 @@ pub(crate) fn empty_shared(
     let dtype = shape::extract_dtype(dtype)?;
     let shape: Vec<isize> = match shape.extract() {
         Ok(size) => vec![size],
-        Err(_) => shape.extract()?,
+        Err(_) => lists::extract_axes(shape)?,
     };
     let negative = |_| PyValueError::new_err(format!("shape must not be negative, got {shape:?}"));
     let sizes = shape.iter().map(|&size| usize::try_from(size)).collect::<Result<Vec<_>, _>>();
@@ -188,14 +189,15 @@ impl Arrays {
             let arrays = obj.try_iter()?.enumerate();
             let views = arrays.map(|(at, array)| named(&at.into_bound_py_any(obj.py())?, &array?));
             let keys = if obj.is_instance_of::<PyTuple>() { Keys::Tuple } else { Keys::List };
-            return Ok(Arrays { keys, views: views.collect::<PyResult<_>>()? });
+            return Ok(Arrays { keys, views: lists::collect(views)? });
         }
         let Ok(mapping) = obj.cast::<PyMapping>() else {
             return Ok(Arrays { keys: Keys::Single, views: vec![extract_view(obj)?] });
         };
         let pairs = pairs(mapping)?;
-        let views = pairs.iter().map(|(key, array)| named(key, array)).collect::<PyResult<_>>()?;
-        Ok(Arrays { keys: Keys::Dict(pairs.into_iter().map(|(key, _)| key.unbind()).collect()), views })
+        let views = lists::collect(pairs.iter().map(|(key, array)| named(key, array)))?;
+        let keys = lists::collect(pairs.into_iter().map(|(key, _)| Ok(key.unbind())))?;
+        Ok(Arrays { keys: Keys::Dict(keys), views })
     }
 }
 
@@ -227,7 +229,7 @@ impl Keys {
                         ))
                     })
                 };
-                Structure::Dict(keys.iter().map(text).collect::<PyResult<_>>()?)
+                Structure::Dict(lists::collect(keys.iter().map(text))?)
             }
         })
     }
@@ -240,14 +242,12 @@ impl Keys {
                 None => Err(no_array()),
             },
             Keys::Tuple => {
-                let objects: Vec<_> =
-                    objects.map(|object| Bound::new(py, object)).collect::<PyResult<_>>()?;
-                Ok(PyTuple::new(py, objects)?.into_any())
+                let objects = objects.map(|object| Ok(Bound::new(py, object)?.into_any()));
+                Ok(lists::tuple_of(py, objects)?.into_any())
             }
             Keys::List => {
-                let objects: Vec<_> =
-                    objects.map(|object| Bound::new(py, object)).collect::<PyResult<_>>()?;
-                Ok(PyList::new(py, objects)?.into_any())
+                let objects = objects.map(|object| Ok(Bound::new(py, object)?.into_any()));
+                Ok(lists::list_of(py, objects)?.into_any())
             }
             Keys::Dict(keys) => {
                 let dict = PyDict::new(py);

@@ -2,14 +2,16 @@
 
 use std::path::PathBuf;
 
+use ndlens::room;
 use ndlens::store::{self, Arrays, Contents, MapMode, Opened, Options, Raw, Shards};
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList, PyMapping, PyTuple};
+use pyo3::types::{PyBytes, PyList, PyMapping, PyString, PyTuple};
 
 use crate::error::{OrRaise, in_place};
 use crate::import::{extract_view, pairs};
+use crate::lists;
 use crate::shape::extract_dtype;
 use crate::shards::PyShards;
 use crate::view::PyView;
@@ -45,12 +47,13 @@ pub(crate) fn open<'py>(
     shape: Option<&Bound<'py, PyAny>>,
     dtype: Option<&Bound<'py, PyAny>>,
     offset: usize,
-    strides: Option<Vec<isize>>,
+    strides: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let mode: MapMode = mode.parse().or_raise()?;
     let raw = match dtype {
         Some(dtype) => {
             let shape = shape.map_or_else(|| Ok(vec![-1]), sizes)?;
+            let strides = strides.map(lists::extract_axes).transpose()?;
             Some(Raw { shape, dtype: extract_dtype(dtype)?, offset, strides })
         }
         None if shape.is_some() || strides.is_some() || offset != 0 => {
@@ -62,7 +65,7 @@ pub(crate) fn open<'py>(
     };
     let options = Options { mode, copy, raw };
     let opened = if path.is_instance_of::<PyList>() || path.is_instance_of::<PyTuple>() {
-        let paths = path.try_iter()?.map(|path| fsdecode(&path?)).collect::<PyResult<Vec<_>>>()?;
+        let paths = lists::extract_each(path, fsdecode)?;
         py.detach(|| Shards::open(&paths, &options)).map(Opened::Shards)
     } else {
         let path = fsdecode(path)?;
@@ -81,7 +84,7 @@ fn fsdecode(path: &Bound<'_, PyAny>) -> PyResult<PathBuf> {
 
 /// A shape: one size, or several.
 fn sizes(shape: &Bound<'_, PyAny>) -> PyResult<Vec<isize>> {
-    shape.extract().map(|size| vec![size]).or_else(|_| shape.extract())
+    shape.extract().map(|size| vec![size]).or_else(|_| lists::extract_axes(shape))
 }
 
 fn wrap(py: Python<'_>, arrays: Arrays) -> PyResult<Bound<'_, PyAny>> {
@@ -108,7 +111,9 @@ impl PyArrayFile {
     }
 
     fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        Ok(PyList::new(py, self.0.names())?.try_iter()?.into_any())
+        let names = self.0.names();
+        let names = names.iter().map(|name| Ok(PyString::new(py, name).into_any()));
+        Ok(lists::list_of(py, names)?.try_iter()?.into_any())
     }
 
     /// A handle to the file for other processes; None where its arrays are read.
@@ -153,7 +158,8 @@ pub(crate) fn save(py: Python<'_>, path: &Bound<'_, PyAny>, obj: &Bound<'_, PyAn
 
 fn contents(obj: &Bound<'_, PyAny>) -> PyResult<Contents> {
     if let Ok(shards) = obj.cast::<PyShards>() {
-        return Ok(Contents::Array(shards.get().views().to_vec()));
+        let views = room::list_of(shards.get().views().iter().cloned()).or_raise()?;
+        return Ok(Contents::Array(views));
     }
     let Ok(mapping) = obj.cast::<PyMapping>() else { return Ok(Contents::Array(vec![extract_view(obj)?])) };
     let named = |(name, array): &(Bound<'_, PyAny>, Bound<'_, PyAny>)| {
@@ -164,7 +170,7 @@ fn contents(obj: &Bound<'_, PyAny>) -> PyResult<Contents> {
             extract_view(array).map_err(|error| in_place(array.py(), &format!("array {name:?}"), error))?;
         PyResult::Ok((name, view))
     };
-    pairs(mapping)?.iter().map(named).collect::<PyResult<_>>().map(Contents::Arrays)
+    lists::collect(pairs(mapping)?.iter().map(named)).map(Contents::Arrays)
 }
 
 /// From now on, reading a mapped file that somebody has shortened gives zeros where its pages are lost, instead of ending the
