@@ -53,20 +53,25 @@ impl FloatBits {
 }
 
 impl View {
-    /// Whether the two have the same shape and equal elements; None where their dtypes differ.
+    /// Whether the two have the same shape and equal elements; None where their dtypes differ in more than byte order.
     ///
     /// # Errors
     ///
     /// [`Error::OutOfMemory`]; what [`Owner::verify`](crate::Owner::verify) says of either.
     pub fn equals(&self, other: &View) -> Result<Option<bool>> {
-        if self.dtype() != other.dtype() {
+        let (own, others) = (self.dtype().swapped(), other.dtype().swapped());
+        let dtype = own.as_ref().unwrap_or(self.dtype());
+        if dtype != others.as_ref().unwrap_or(other.dtype()) {
             return Ok(None);
         }
         if self.shape() != other.shape() {
             return Ok(Some(false));
         }
-        let (a, b) = (self.packed_bytes()?, other.packed_bytes()?);
-        Ok(Some(match FloatBits::of(self.dtype()) {
+        let (mut a, mut b) = (self.packed_bytes()?, other.packed_bytes()?);
+        for bytes in [own.is_some().then_some(&mut a), others.is_some().then_some(&mut b)] {
+            bytes.into_iter().for_each(|bytes| dtype.swap_bytes(bytes));
+        }
+        Ok(Some(match FloatBits::of(dtype) {
             Some(floats) => floats.equal(&a, &b),
             None => a == b,
         }))
@@ -119,6 +124,23 @@ mod tests {
                 (0..=255).filter(|&bits| one(bits).equals(&one(bits)).unwrap() == Some(false)).count();
             assert_eq!(unequal, expected, "{dtype}");
         }
+    }
+
+    #[test]
+    fn the_byte_order_does_not_count() {
+        let big_endian = |bytes: Vec<u8>, format: &str, itemsize: usize| {
+            let layout = Layout::contiguous(&[bytes.len() / itemsize], itemsize, Order::C).unwrap();
+            let dtype = DType::from_format(format, itemsize).unwrap();
+            View::new(Buffer::from_vec(bytes), layout, dtype).unwrap()
+        };
+        let numbers = [1.5f32, -0.0, 3.0];
+        let swapped = big_endian(numbers.iter().flat_map(|n| n.to_be_bytes()).collect(), ">f", 4);
+        assert_eq!(swapped.equals(&View::from_vec(numbers.to_vec())), Ok(Some(true)));
+        assert_eq!(View::from_vec(numbers.to_vec()).equals(&swapped), Ok(Some(true)));
+        assert_eq!(swapped.equals(&View::from_vec(vec![1.5f32, 0.0, 4.0])), Ok(Some(false)));
+        assert_eq!(swapped.equals(&View::from_vec(vec![1i32, 0, 3])), Ok(None));
+        let nan = big_endian(f32::NAN.to_be_bytes().to_vec(), ">f", 4);
+        assert_eq!(nan.equals(&nan), Ok(Some(false)));
     }
 
     #[test]
