@@ -16,7 +16,7 @@ export PYO3_PYTHON := $(CURDIR)/$(BIN)/python
 export PYO3_BUILD_EXTENSION_MODULE := 1
 unexport CONDA_PREFIX PYTHONHOME PYTHONPATH
 
-.PHONY: help demo test fuzz-layout loom lint bench instructions valgrind build clean
+.PHONY: help demo test fuzz-layout soak loom lint bench instructions valgrind build clean
 .DEFAULT_GOAL := help
 
 help: ## List the recipes
@@ -31,6 +31,9 @@ test: build ## Run all tests: Rust, Python, the examples in the documentation
 
 fuzz-layout: build ## Compare 100,000 random chains of operations with NumPy (about half a minute)
 	$(BIN)/python tests/fuzz_layout.py --structures 100000
+
+soak: build ## Share, send and lose arrays for some minutes; shared memory must stay flat
+	$(BIN)/python -m tests.soak_shared --rounds 50000
 
 loom: ## Run the loader's threads and locks in every order that loom can tell apart (a build of its own)
 	RUSTFLAGS='--cfg loom' cargo test -p ndlens-loader --release --test loom --target-dir target/loom

@@ -59,6 +59,14 @@ def damaged() -> nl.View:
     return view
 
 
+def moved() -> nl.View:
+    """A view of a tensor that torch has moved since."""
+    tensor = torch.arange(6)
+    view = nl.view(tensor)
+    tensor.share_memory_()
+    return view
+
+
 def exporter(**fields: Any) -> memoryview:
     """Twenty-four bytes described as `fields` say."""
     memory = (ctypes.c_uint8 * 24)()
@@ -471,6 +479,13 @@ TABLE: list[tuple[str | None, Callable[[], Any], type[Exception], str]] = [
         "cut.npy: pages were lost while mapped and read as zeros: the file was truncated, or the disk is full or "
         "failing; open it again",
     ),
+    (
+        "Moved",
+        lambda: moved().copy(),
+        nl.MovedError,
+        "the memory of this view was moved: torch moved the tensor's memory after this view was made "
+        "(share_memory_(), a queue and a worker's arguments do that): make the view again, or share the tensor first",
+    ),
     (None, lambda: len(matrix()[0, 0, ...]), TypeError, "0-dim view has no length"),
     (None, lambda: len(nl.view(np.array(1))), TypeError, "0-dim view has no length"),
     (None, lambda: matrix().copy("K"), ValueError, 'unknown order "K": expected "C", "F" or "A"'),
@@ -516,6 +531,7 @@ TABLE: list[tuple[str | None, Callable[[], Any], type[Exception], str]] = [
 UNREACHABLE = {
     "OutOfBuffer": "foreign memory is as long as its elements reach, and a short .npy file is a FormatError",
     "DestinationSize": "the binding allocates the destination to fit",
+    "Interrupted": "what a signal's handler raised comes instead; test_memory.py interrupts",
     "Unavailable": "it takes an open file that can no longer be asked for its size",
 }
 
@@ -570,6 +586,7 @@ def test_every_public_error_is_also_the_built_in_one_that_callers_catch() -> Non
     assert nl.CopyRequired.__bases__ == (BufferError, ValueError)
     assert nl.ReadOnlyError.__bases__ == (BufferError, TypeError)
     assert nl.FormatError.__bases__ == (ValueError,)
+    assert nl.MovedError.__bases__ == (BufferError,)
     assert nl.TruncatedError.__bases__ == (OSError,)
 
 

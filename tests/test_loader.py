@@ -188,12 +188,12 @@ def test_the_defaults_are_those_of_torchs_data_loader() -> None:
 
 def test_a_running_epoch_knows_how_many_batches_are_left() -> None:
     for workers in ALL_WORKERS:
-        epoch = iter(nl.Loader(np.arange(10), batch_size=3, num_workers=workers))
+        epoch: Any = iter(nl.Loader(np.arange(10), batch_size=3, num_workers=workers))
         assert iter(epoch) is epoch
         for left in (4, 3, 2, 1):
-            assert operator.length_hint(epoch) == left
+            assert len(epoch) == operator.length_hint(epoch) == left
             next(epoch)
-        assert operator.length_hint(epoch) == 0
+        assert len(epoch) == operator.length_hint(epoch) == 0
         assert next(epoch, None) is None
         assert next(epoch, None) is None
 

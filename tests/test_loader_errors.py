@@ -102,7 +102,8 @@ REFUSED: list[tuple[Any, dict[str, Any], type[Exception], str]] = [
         {"image": IMAGES},
         {"transforms": [T.ChannelsFirst()]},
         TypeError,
-        "transforms must be a dict of lists, since fields is a dict",
+        "transforms must be a dict of lists, since fields is a dict: name the fields that a list is for, "
+        'transforms={"image": [..]}',
     ),
     (
         (IMAGES, IMAGES),

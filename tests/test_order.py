@@ -279,6 +279,6 @@ def test_a_list_that_no_memory_holds_is_refused_when_the_epoch_begins() -> None:
     assert nl.Loader(many, shuffle=True).num_samples == 2**60
     loader = nl.Loader(many, shuffle=True, order="torch")
     with pytest.raises(MemoryError, match=r"^cannot allocate 9223372036854775808 bytes$"):
-        iter(loader)
+        next(iter(loader))
     with pytest.raises(MemoryError, match=r"^cannot allocate 9223372036854775808 bytes$"):
         nl.Loader(many, weights=np.broadcast_to(np.uint8(1), (2**60,)))

@@ -163,9 +163,9 @@ def test_a_sampler_that_makes_no_sense_is_refused() -> None:
     with pytest.raises(ValueError, match="shuffle and sampler exclude each other"):
         loader_of(sampler=[1])
     with pytest.raises(ValueError, match="the sampler gave item 103 at place 1, but there are 103 items"):
-        iter(loader_of(sampler=[0, 103], shuffle=False))
+        next(iter(loader_of(sampler=[0, 103], shuffle=False)))
     with pytest.raises(TypeError, match="the sampler must give item numbers from 0 on, got -1"):
-        iter(loader_of(sampler=[-1], shuffle=False))
+        next(iter(loader_of(sampler=[-1], shuffle=False)))
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ from ._ndlens import (
     view,
     windows,
 )
-from .errors import CopyRequired, FormatError, ReadOnlyError, StaleHandleError, TruncatedError
+from .errors import CopyRequired, FormatError, MovedError, ReadOnlyError, StaleHandleError, TruncatedError
 from .loader import Loader
 
 __all__ = [
@@ -43,6 +43,7 @@ __all__ = [
     "FormatError",
     "Items",
     "Loader",
+    "MovedError",
     "ReadOnlyError",
     "Shards",
     "StaleHandleError",

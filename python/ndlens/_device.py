@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 import threading
 import warnings
 from collections import deque
@@ -203,6 +202,7 @@ class DeviceEpoch(Iterator[Any]):
             except Exception as error:
                 self._sent.append(error)
 
-    def __length_hint__(self) -> int:
+    def __len__(self) -> int:
+        """Batches not yet taken."""
         with self._lock:
-            return 0 if self._over else len(self._sent) + operator.length_hint(self._epoch)
+            return 0 if self._over else len(self._sent) + len(self._epoch)

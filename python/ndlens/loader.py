@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, cast
 
 from . import _ndlens
 from .transforms import Transform
@@ -56,8 +56,14 @@ class Loader:
         transforms: Lists of `ndlens.transforms` in the structure of `fields`; None leaves a field as it is. A
             torchvision `v2.Compose` or a list of v2 transforms is taken too.
         joint: Fields that draw the same, such as ("image", "mask"), or several such groups. Where two of them have a
-            random transform of a kind (the n-th of it), it draws the same numbers for both, whatever other transforms
-            stand around it. So an image and a mask of one size are cropped and flipped alike.
+            random transform of a kind (the n-th of it), it draws the same for both, whatever other transforms stand
+            around it. So an image and a mask of one size are cropped and flipped alike. Fields that would draw apart,
+            by other parameters, sizes or another order, are a `ValueError`; `docs/joint.md` has the rule.
+        channels: Where the channels of images with three axes are: "first" for (channels, height, width), as torch has
+            them, "last" for (height, width, channels). One word for all fields, or one for each in the structure of
+            `fields`. Items of channels-first images come out channels-first, with torchvision's transforms and with
+            ours. Without it the shape must tell, and a transform that treats axes differently raises `ValueError` where
+            it does not: `docs/channels.md` says which shapes do.
         return_params: Whether batches come as (batch, params). `params` says what was drawn, in the structure of the
             fields: for each field a list with a dict for each item, of random transforms by their names.
             `ndlens.transforms.replay` does it again. With `mix` they come as (batch, params, mixed).
@@ -133,6 +139,7 @@ class Loader:
         | Mapping[Any, Sequence[Transform] | None]
         | None = None,
         joint: Sequence[Any] | None = None,
+        channels: Literal["first", "last"] | Sequence[Any] | Mapping[Any, Any] | None = None,
         return_params: bool = False,
         output: Literal["torch", "numpy", "view"] | None = None,
         rank: int | None = None,
@@ -161,6 +168,7 @@ class Loader:
             prefetch_factor=prefetch_factor,
             transforms=transforms,
             joint=joint,
+            channels=channels,
             return_params=return_params,
             output=output,
             rank=rank,
@@ -184,8 +192,16 @@ class Loader:
         return len(self._core)
 
     def __iter__(self) -> Iterator[Any]:
-        """Starts the next epoch, or what is left of the one that `load_state_dict` told of."""
+        """The batches of the next epoch, or of what is left of the one that `load_state_dict` told of.
+
+        The epoch begins when its first batch is asked for: an iterator that is dropped unused takes none. After
+        `load_state_dict`, an iterator that is left after one batch was a look: the next one goes on with the epoch.
+        """
         return iter(self._core)
+
+    def __contains__(self, _item: object) -> NoReturn:
+        """Refuses `in`, which would run an epoch to compare its batches."""
+        raise TypeError("a Loader gives batches and has no `in`: ask its fields")
 
     @property
     def epoch(self) -> int:

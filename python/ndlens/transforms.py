@@ -1,7 +1,8 @@
 """What a loader does to items: torchvision v2's names and parameters, compiled into one pass without the GIL.
 
 Image transforms take items of shape (height, width) or (height, width, channels); `ChannelsFirst` turns an item into
-(channels, height, width) for the model. Random transforms draw for each item, a pure function of the seed, the epoch,
+(channels, height, width) for the model. A loader's `channels="first"` is for items that are (channels, height, width)
+already. Random transforms draw for each item, a pure function of the seed, the epoch,
 the item, the name of its field (the key in a dict, the place in a tuple) and the place among its kind in the list;
 fields that a loader's `joint` names together draw the same.
 
@@ -17,7 +18,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, SupportsFloat
+from typing import Any, Literal, SupportsFloat
 
 from ._mixing import BatchTransform, CutMix, MixUp, RandomChoice
 from ._ndlens import View, _replay, dtype_name
@@ -461,12 +462,19 @@ class RandomJitter(Transform):
     sigma: float
 
 
-def replay(transforms: Iterable[Transform], items: Any, params: Sequence[dict[str, Any]]) -> View:
+def replay(
+    transforms: Iterable[Transform],
+    items: Any,
+    params: Sequence[dict[str, Any]],
+    *,
+    channels: Literal["first", "last"] | None = None,
+) -> View:
     """Does `transforms` to the rows of `items`, with parameters that were drawn before: a view of shape (items, ..).
 
     `items` is anything `nl.view` takes; `params` has a dict for each, as a loader with `return_params=True` gives them
-    for these transforms, or others with the same random ones: a mask can so be cropped as an image was.
+    for these transforms, or others with the same random ones: a mask can so be cropped as an image was. `channels` is
+    that of `nl.Loader`.
 
     Raises `ValueError` for parameters that do not fit the transforms or the items.
     """
-    return _replay(transforms, items, list(params))
+    return _replay(transforms, items, list(params), channels)

@@ -43,7 +43,7 @@ pub trait Owner: Any + Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`Error::Truncated`], [`Error::Damaged`] or [`Error::Unavailable`].
+    /// [`Error::Truncated`], [`Error::Damaged`], [`Error::Moved`] or [`Error::Unavailable`].
     fn verify(&self, len: usize) -> Result<()> {
         let _ = len;
         Ok(())

@@ -260,10 +260,7 @@ fn element_strides(view: &View) -> Result<Dims<i64>> {
 }
 
 fn export<M: Managed>(view: &View) -> Result<NonNull<M>> {
-    let dtype = view
-        .dtype()
-        .dlpack()
-        .ok_or_else(|| Error::UnsupportedDType { target: "DLPack", dtype: view.dtype().to_string() })?;
+    let dtype = view.dtype().dlpack().ok_or_else(|| view.dtype().unsupported_by("DLPack"))?;
     let strides = element_strides(view)?;
     let tensor = DLTensor {
         data: view.as_ptr().cast(),

@@ -77,9 +77,15 @@ impl OpaqueFormat {
     /// The letters that count: all in the names of a record's fields, which stand between colons.
     fn letters(&self) -> impl Iterator<Item = u8> + '_ {
         let mut named = false;
-        self.format.to_bytes().iter().copied().filter(move |&letter| {
+        self.format.to_bytes().iter().copied().filter_map(move |letter| {
             named ^= letter == b':';
-            named || !matches!(letter, b'@' | b'=' | b'^' | b'<')
+            match letter {
+                _ if named => Some(letter),
+                b'@' | b'=' | b'^' | b'<' => None,
+                // Network order is big-endian order.
+                b'!' => Some(b'>'),
+                _ => Some(letter),
+            }
         })
     }
 }
@@ -257,12 +263,6 @@ impl DType {
         TABLE.iter().find(|row| row.name == name).map(|row| row.dtype.clone())
     }
 
-    /// The dtype with this typestr, such as `<f4`, in this machine's byte order; `|u1` and `<u1` are the same.
-    pub fn from_typestr(typestr: &str) -> Option<DType> {
-        let code = typestr.strip_prefix(['<', '=', '|'])?;
-        TABLE.iter().find(|row| row.typestr.is_some_and(|own| &own[1..] == code)).map(|row| row.dtype.clone())
-    }
-
     /// The dtype DLPack means by this.
     pub fn from_dlpack(dtype: DLDataType) -> Option<DType> {
         TABLE.iter().find(|row| row.dlpack == dtype).map(|row| row.dtype.clone())
@@ -289,6 +289,11 @@ impl DType {
             Some(b'<' | b'=' | b'|') => (false, &format[1..]),
             _ => (true, format),
         };
+        // A single byte has no order, so a mark of the other order does not count.
+        let code = match code {
+            ">?" | ">b" | ">B" | ">c" | "!?" | "!b" | "!B" | "!c" => &code[1..],
+            other => other,
+        };
         let code = match code {
             "l" | "L" if !native => {
                 if code == "l" {
@@ -300,7 +305,8 @@ impl DType {
             "q" | "n" if native && LONG_IS_64 => "l",
             "Q" | "N" | "P" if native && LONG_IS_64 => "L",
             "q" if LONG_IS_64 => "l",
-            "Q" if LONG_IS_64 => "L",
+            // ctypes marks pointers with a byte order.
+            "Q" | "P" if LONG_IS_64 => "L",
             "F" => "Zf",
             "D" => "Zd",
             other => other,
@@ -311,6 +317,8 @@ impl DType {
             Some(_) => Err(bad()),
             None if format.is_empty() => Err(bad()),
             None => {
+                // Characters are the same whatever mark of an order is before them.
+                let format = if code == "c" { code } else { format };
                 let format = CString::new(format).map_err(|_| bad())?;
                 Ok(DType::Opaque(Arc::new(OpaqueFormat { format, itemsize })))
             }
@@ -350,7 +358,7 @@ mod tests {
                 assert_eq!(DType::from_format(format.to_str().unwrap(), row.itemsize).unwrap(), row.dtype);
             }
             if let Some(typestr) = row.typestr {
-                assert_eq!(DType::from_typestr(typestr).as_ref(), Some(&row.dtype));
+                assert_eq!(DType::from_typestr(typestr).as_ref(), Ok(&row.dtype));
             }
         }
     }
@@ -377,6 +385,16 @@ mod tests {
     }
 
     #[test]
+    fn one_byte_has_no_order() {
+        let dtype = |format: &str| DType::from_format(format, 1).unwrap();
+        for order in ["", "@", "<", ">", "=", "!"] {
+            assert_eq!(dtype(&format!("{order}B")), DType::U8, "{order}");
+            assert_eq!(dtype(&format!("{order}?")), DType::Bool, "{order}");
+            assert_eq!(dtype(&format!("{order}c")).name(), "c", "{order}");
+        }
+    }
+
+    #[test]
     fn what_is_not_in_the_table_passes_through() {
         for (format, itemsize) in
             [(">f", 4), ("T{<f:x:<i:y:}", 8), ("5w", 20), ("g", 16), ("c", 1), ("8x", 8)]
@@ -395,6 +413,8 @@ mod tests {
         assert_ne!(dtype(">3w"), dtype("3w"));
         assert_eq!(dtype("T{=d:x:@i:y:}"), dtype("T{d:x:i:y:}"));
         assert_ne!(dtype("T{d:x:i:y=:}"), dtype("T{d:x:i:y:}"));
+        assert_eq!(dtype("!3w"), dtype(">3w"));
+        assert_ne!(dtype("T{d:x!:}"), dtype("T{d:x>:}"));
     }
 
     #[test]

@@ -58,14 +58,18 @@ impl FloatBits {
 }
 
 /// Two views of one shape, compared block by block.
-struct Comparison {
+struct Comparison<'a> {
+    /// That of both, in this machine's byte order.
+    dtype: &'a DType,
+    /// Which of the two has the other byte order.
+    swapped: [bool; 2],
     floats: Option<FloatBits>,
     own: Vec<u8>,
     others: Vec<u8>,
     meter: Meter,
 }
 
-impl Comparison {
+impl Comparison<'_> {
     /// Whether the elements are equal; all axes before `axis` have size 1, or the whole is one block.
     fn equal(&mut self, own: &ViewRef<'_>, other: &ViewRef<'_>, axis: usize) -> Result<bool> {
         let nbytes = own.nbytes();
@@ -89,6 +93,11 @@ impl Comparison {
         let (a, b) = (&mut self.own[..nbytes], &mut self.others[..nbytes]);
         own.read_counted(a, &mut self.meter)?;
         other.read_counted(b, &mut self.meter)?;
+        for (bytes, is_swapped) in [&mut *a, &mut *b].into_iter().zip(self.swapped) {
+            if is_swapped {
+                self.dtype.swap_bytes(bytes);
+            }
+        }
         Ok(match &self.floats {
             Some(floats) => floats.equal(a, b),
             None => a == b,
@@ -97,13 +106,15 @@ impl Comparison {
 }
 
 impl View {
-    /// Whether the two have the same shape and equal elements; None where their dtypes differ.
+    /// Whether the two have the same shape and equal elements; None where their dtypes differ in more than byte order.
     ///
     /// # Errors
     ///
     /// [`Error::OutOfMemory`]; what [`Owner::verify`](crate::Owner::verify) says of either.
     pub fn equals(&self, other: &View) -> Result<Option<bool>> {
-        if self.dtype() != other.dtype() {
+        let (own, others) = (self.dtype().swapped(), other.dtype().swapped());
+        let dtype = own.as_ref().unwrap_or(self.dtype());
+        if dtype != others.as_ref().unwrap_or(other.dtype()) {
             return Ok(None);
         }
         if self.shape() != other.shape() {
@@ -113,7 +124,9 @@ impl View {
         other.buffer().verify()?;
         let room = BLOCK_BYTES.max(self.itemsize()).min(self.nbytes());
         let mut comparison = Comparison {
-            floats: FloatBits::of(self.dtype()),
+            floats: FloatBits::of(dtype),
+            dtype,
+            swapped: [own.is_some(), others.is_some()],
             own: room::repeated(0, room)?,
             others: room::repeated(0, room)?,
             meter: Meter::default(),
@@ -183,6 +196,23 @@ mod tests {
                 assert_eq!(bytes(None).equals(&bytes(Some(at))), Ok(Some(false)), "{shape:?} {at}");
             }
         }
+    }
+
+    #[test]
+    fn the_byte_order_does_not_count() {
+        let big_endian = |bytes: Vec<u8>, format: &str, itemsize: usize| {
+            let layout = Layout::contiguous(&[bytes.len() / itemsize], itemsize, Order::C).unwrap();
+            let dtype = DType::from_format(format, itemsize).unwrap();
+            View::new(Buffer::from_vec(bytes), layout, dtype).unwrap()
+        };
+        let numbers = [1.5f32, -0.0, 3.0];
+        let swapped = big_endian(numbers.iter().flat_map(|n| n.to_be_bytes()).collect(), ">f", 4);
+        assert_eq!(swapped.equals(&View::from_vec(numbers.to_vec())), Ok(Some(true)));
+        assert_eq!(View::from_vec(numbers.to_vec()).equals(&swapped), Ok(Some(true)));
+        assert_eq!(swapped.equals(&View::from_vec(vec![1.5f32, 0.0, 4.0])), Ok(Some(false)));
+        assert_eq!(swapped.equals(&View::from_vec(vec![1i32, 0, 3])), Ok(None));
+        let nan = big_endian(f32::NAN.to_be_bytes().to_vec(), ">f", 4);
+        assert_eq!(nan.equals(&nan), Ok(Some(false)));
     }
 
     #[test]

@@ -66,7 +66,7 @@ impl Consumer {
     ///
     /// # Errors
     ///
-    /// [`Error::UnsupportedDType`].
+    /// [`Error::UnsupportedDType`], [`Error::ByteOrder`].
     pub fn check_dtype(self, dtype: &DType) -> Result<()> {
         let (target, known) = match self {
             Consumer::Torch => ("torch", dtype.dlpack().is_some()),
@@ -77,7 +77,7 @@ impl Consumer {
             Consumer::NumPy { ml_dtypes: false } => ("numpy without ml_dtypes", dtype.format().is_some()),
             Consumer::MemoryView => ("the buffer protocol", dtype.format().is_some()),
         };
-        if known { Ok(()) } else { Err(Error::UnsupportedDType { target, dtype: dtype.to_string() }) }
+        if known { Ok(()) } else { Err(dtype.unsupported_by(target)) }
     }
 }
 

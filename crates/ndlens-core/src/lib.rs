@@ -28,6 +28,7 @@ mod buffer;
 mod dims;
 mod dlpack;
 mod dtype;
+mod dtype_name;
 mod equal;
 mod error;
 mod exchange;

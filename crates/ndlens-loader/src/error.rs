@@ -232,6 +232,47 @@ pub enum Error {
     /// An image transform on something else.
     #[error("{transform} needs items of shape {expected}, got {got:?}; {hint}")]
     ItemShape { transform: &'static str, expected: &'static str, got: Vec<usize>, hint: &'static str },
+    /// Fields that draw together from different choices.
+    #[error(
+        "fields {first:?} and {field:?} are joint, but {transform} draws from {expected} for {first:?} and from {got} for \
+         {field:?}: give both the same, or leave one of them out of joint"
+    )]
+    JointDraws { transform: &'static str, first: String, field: String, expected: String, got: String },
+    /// Fields that draw together and do it in another order.
+    #[error(
+        "fields {first:?} and {field:?} are joint, but what they draw together comes in different orders: {} for {first:?} and \
+         {} for {field:?}",
+        expected.join(", "),
+        got.join(", ")
+    )]
+    JointOrder { first: String, field: String, expected: Vec<&'static str>, got: Vec<&'static str> },
+    /// An item of different sizes in fields that draw together.
+    #[error(
+        "fields {first:?} and {field:?} are joint, but {transform} draws of images of {expected:?} for {first:?} and of {got:?} \
+         for {field:?}, (height, width): they must be of one size"
+    )]
+    JointSizes {
+        transform: &'static str,
+        first: String,
+        field: String,
+        expected: [usize; 2],
+        got: [usize; 2],
+    },
+    /// A word for where channels are that is none.
+    #[error("channels must be \"first\" or \"last\", got {got:?}")]
+    UnknownChannels { got: String },
+    /// Channels of items that have no three axes.
+    #[error(
+        "channels={channels:?} is of images with three axes, got items of shape {got}; leave it out for this field"
+    )]
+    NoChannelAxis { channels: &'static str, got: String },
+    /// An image whose axes may be either way.
+    #[error(
+        "{transform} must know which axes of items of shape {got} are height and width: say channels=\"first\" if they are \
+         (channels, height, width), or volumes of (depth, height, width); say channels=\"last\" if they are (height, width, \
+         channels)"
+    )]
+    UnclearChannels { transform: &'static str, got: String },
     /// `ChannelsFirst` twice.
     #[error("ChannelsFirst comes twice: the channels are first already")]
     ChannelsFirstTwice,
@@ -266,6 +307,9 @@ pub enum Error {
         /// Those that a batch of each field has.
         expected: Vec<(usize, Access)>,
     },
+    /// A batch that another process made, damaged on its way.
+    #[error("damaged batch: a field lies in block {got}, of {blocks}")]
+    NoSuchBlock { got: usize, blocks: usize },
     /// A batch that another process made and somebody has.
     #[error("this batch was received before: what a worker sends is unpickled once")]
     AlreadyReceived,

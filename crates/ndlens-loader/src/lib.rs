@@ -47,6 +47,7 @@ mod engine;
 mod error;
 mod gather;
 mod loader;
+mod message;
 mod mix;
 mod order;
 mod plan;
@@ -76,6 +77,7 @@ pub use engine::{Epoch, Progress};
 pub use error::{Error, Result};
 pub use gather::{Gather, Part, Randomness};
 pub use loader::{Config, Field, Loader};
+pub use message::Block;
 pub use mix::{Mix, Mixing};
 pub use order::{Order, Permutation, Shuffler};
 pub use pool::PoolUse;
@@ -89,7 +91,8 @@ pub use state::{Basis, STATE_VERSION, State};
 pub use storing::Storing;
 pub use supply::Memory;
 pub use transform::{
-    Deferred, Drawn, DrawnList, Erasure, Filling, Interval, Padding, Program, Target, Transform, Values,
+    Channels, Convention, Deferred, Drawn, DrawnList, Erasure, Filling, Interval, Padding, Program, Target,
+    Transform, Values,
 };
 pub use weights::{Drawing, Weights};
 pub use windows::{Span, Windows};

@@ -9,7 +9,7 @@ use ndlens_kernels::{Stores, Take};
 use crate::draws::Stream;
 use crate::engine::{Course, Epoch};
 use crate::error::{Error, Result};
-use crate::mix::{Mixer, Mixing};
+use crate::mix::{Image, Mixer, Mixing};
 use crate::order::{Order as ItemOrder, Permutation, Shuffler};
 use crate::pool::{Pool, PoolUse};
 use crate::position::{Position, Tracker};
@@ -20,7 +20,7 @@ use crate::state::{Basis, State};
 use crate::storing::Storing;
 use crate::supply::Memory;
 use crate::torch_order::randperm;
-use crate::transform::{Deferred, Program, Transform, Values};
+use crate::transform::{Channels, Convention, Deferred, Pair, Program, Transform, Values};
 use crate::weights::Weights;
 
 /// One column of the data set: a source, its name for errors, and what becomes of its items.
@@ -28,15 +28,17 @@ pub struct Field {
     name: String,
     /// The name its draws are made of.
     draws_as: String,
-    source: Arc<dyn Source>,
-    transforms: Vec<Transform>,
+    pub(crate) source: Arc<dyn Source>,
+    pub(crate) transforms: Vec<Transform>,
+    /// Where the channels of its items are, where that is known.
+    pub(crate) channels: Option<Channels>,
 }
 
 impl Field {
     /// A field whose items are copied as they are.
     pub fn new(name: impl Into<String>, source: Arc<dyn Source>) -> Self {
         let name = name.into();
-        Field { draws_as: name.clone(), name, source, transforms: vec![] }
+        Field { draws_as: name.clone(), name, source, transforms: vec![], channels: None }
     }
 
     /// The same field, with the draws of another: where both have a [`Transform`] of a kind, it draws the same numbers for both,
@@ -138,6 +140,10 @@ pub(crate) struct Compiled {
     draws_as: String,
     pub(crate) source: Arc<dyn Source>,
     pub(crate) program: Program,
+    /// Where the channels of the items that it takes were before they were turned, where that is known.
+    pub(crate) channels: Option<Channels>,
+    /// The field with which it draws together, where an item may be of another size in it.
+    joint: Option<Arc<Leader>>,
     /// What the program leaves to others, and the program that leaves nothing.
     deferred: Option<(Deferred, Program)>,
     /// The items, where they are packed rows of a view that nothing is done to: many are copied at once.
@@ -154,6 +160,13 @@ impl fmt::Debug for Compiled {
             .field("program", &self.program)
             .finish_non_exhaustive()
     }
+}
+
+/// The first of fields that draw together.
+struct Leader {
+    name: String,
+    source: Arc<dyn Source>,
+    program: Program,
 }
 
 /// What the random draws for an item are made of.
@@ -182,6 +195,13 @@ impl Compiled {
         }
         let Draws { stream, epoch, item: draws_as } = draws;
         let (buffer, drawn) = (source.buffer(), self.program.draw(stream, epoch, draws_as, source.shape())?);
+        if let Some(leader) = &self.joint {
+            let first = leader.source.item(item)?;
+            let first_drawn = leader.program.draw(stream, epoch, draws_as, first.shape())?;
+            let names = Pair { first: &leader.name, field: &self.name };
+            let (own, first) = ((source.shape(), &drawn[..]), (first.shape(), &first_drawn[..]));
+            self.program.check_sizes(own, &leader.program, first, names)?;
+        }
         self.program.run(source, &drawn, destination, stores, scratch)?;
         if buffer.is_damaged() {
             self.source.item(item)?.verify()?;
@@ -208,11 +228,29 @@ impl Compiled {
             draws_as: self.draws_as.clone(),
             source: Arc::clone(&self.source),
             program: self.program.clone(),
+            channels: self.channels,
+            joint: self.joint.clone(),
             deferred: self.deferred.clone(),
             take: self.take.clone(),
             stream: self.stream,
             pool,
         })
+    }
+
+    /// How an image lies in what is made of an item; None where that is no image.
+    pub(crate) fn image(&self) -> Option<Image> {
+        self.program.image(self.channels)
+    }
+
+    /// Whether what is made of an item has three axes, and nothing says which of them are height and width.
+    pub(crate) fn channels_unclear(&self) -> bool {
+        let known = self.channels.is_some() || self.program.turns_channels();
+        let likely = |shape| Channels::likely(shape, Convention::Ndlens);
+        let has_pixels = !self.program.shape().contains(&0);
+        !known
+            && has_pixels
+            && self.program.shape().len() == 3
+            && self.source.item_shape().and_then(likely).is_none()
     }
 
     /// The stream of its draws for a seed of the caller's.
@@ -257,7 +295,7 @@ pub(crate) fn compile(
     let first = fields.first().ok_or(Error::NoFields)?;
     let (first_name, items) = (first.name.clone(), first.source.len());
     let compile = |field: Field| {
-        let Field { name, draws_as, source, transforms } = field;
+        let Field { name, draws_as, source, transforms, channels } = field;
         let Some(shape) = source.item_shape() else { return Err(Error::NoItems { field: name }) };
         if source.len() != items {
             let (first, first_len, len) = (first_name.clone(), items, source.len());
@@ -279,9 +317,27 @@ pub(crate) fn compile(
         let pool = pool_for(&program, batch_size.min(items)).map_err(in_field)?;
         let take = source.as_view().filter(|_| transforms.is_empty()).and_then(Take::new);
         let stream = Stream::new(seed, &draws_as);
-        Ok(Compiled { name, draws_as, source, program, deferred, take, stream, pool })
+        let joint = None;
+        Ok(Compiled { name, draws_as, source, program, channels, joint, deferred, take, stream, pool })
     };
-    Ok((fields.into_iter().map(compile).collect::<Result<_>>()?, items))
+    let mut fields = fields.into_iter().map(compile).collect::<Result<Vec<_>>>()?;
+    join(&mut fields)?;
+    Ok((fields.into(), items))
+}
+
+/// Checks that fields that draw together draw the same.
+fn join(fields: &mut [Compiled]) -> Result<()> {
+    for place in 1..fields.len() {
+        let (before, rest) = fields.split_at_mut(place);
+        let field = &mut rest[0];
+        let Some(first) = before.iter().find(|first| first.draws_as == field.draws_as) else { continue };
+        field.program.check_joint(&first.program, Pair { first: &first.name, field: &field.name })?;
+        if field.program.sizes_may_part(&first.program) {
+            let (name, source) = (first.name.clone(), Arc::clone(&first.source));
+            field.joint = Some(Arc::new(Leader { name, source, program: first.program.clone() }));
+        }
+    }
+    Ok(())
 }
 
 /// Fields and what mixes them, with memory for batches.
@@ -497,7 +553,13 @@ impl Loader {
 
     /// The epoch that [`start_epoch`](Self::start_epoch) starts.
     pub fn next_epoch(&self) -> u32 {
-        self.position.next_epoch()
+        self.position.next().0
+    }
+
+    /// The number of batches in the epoch that [`start_epoch`](Self::start_epoch) starts, where its order has so many places: fewer than
+    /// [`batches_of`](Self::batches_of) where it goes on from a state.
+    pub fn next_batches_of(&self, places: usize) -> usize {
+        self.batches_of(places.saturating_sub(self.position.next().1))
     }
 
     /// Makes `epoch` the one that [`start_epoch`](Self::start_epoch) starts; from its start on, unless it is the one that a state says.

@@ -14,8 +14,20 @@ struct Stand {
     run: u64,
     /// The epoch in hand and the first place of its order that is not taken, until all of it is.
     in_hand: Option<(u32, usize)>,
+    /// Batches of the epoch in hand that were handed out since it began here.
+    handed_out: usize,
+    /// Whether the epoch in hand, or the next one, goes on from a state that was loaded.
+    resumed: bool,
     /// The epoch to begin next, and the place to begin it at.
     next: (u32, usize),
+}
+
+impl Stand {
+    /// What a look at a resumed epoch left of it: where at most one batch was taken since the state was loaded, the next iterator
+    /// goes on with the epoch. A preview of a batch would else lose the rest.
+    fn previewed(&self) -> Option<(u32, usize)> {
+        self.in_hand.filter(|_| self.resumed && self.handed_out <= 1)
+    }
 }
 
 /// Shared by a loader and its epochs.
@@ -75,23 +87,29 @@ impl Position {
     /// The epoch to begin, and its first place, which is now in hand.
     pub(crate) fn begin(self: &Arc<Self>) -> (u32, usize, Tracker) {
         let mut stand = self.lock();
+        let previewed = stand.previewed();
+        // Once a resumed epoch is over, or left after more than a look, the run goes on as any other.
+        stand.resumed &= previewed.is_some() || stand.in_hand.is_none();
+        let (epoch, start) = previewed.unwrap_or(stand.next);
         stand.run += 1;
-        let (epoch, start) = stand.next;
+        stand.handed_out = 0;
         self.set_next(&mut stand, epoch.wrapping_add(1), 0);
         stand.in_hand = Some((epoch, start));
         let tracker = Tracker { position: Arc::clone(self), run: stand.run, epoch };
         (epoch, start, tracker)
     }
 
-    /// The epoch to begin next.
-    pub(crate) fn next_epoch(&self) -> u32 {
-        self.lock().next.0
+    /// The epoch to begin next, and the place to begin it at.
+    pub(crate) fn next(&self) -> (u32, usize) {
+        let stand = self.lock();
+        stand.previewed().unwrap_or(stand.next)
     }
 
     /// Makes `epoch` the one to begin next. One that is to be resumed is still resumed.
     pub(crate) fn set_next_epoch(&self, epoch: u32) {
         let mut stand = self.lock();
-        if stand.next.0 != epoch {
+        if stand.previewed().unwrap_or(stand.next).0 != epoch {
+            stand.resumed = false;
             self.set_next(&mut stand, epoch, 0);
         }
     }
@@ -107,6 +125,7 @@ impl Position {
         let mut stand = self.lock();
         stand.run += 1;
         stand.in_hand = None;
+        stand.resumed = true;
         self.set_next(&mut stand, epoch, start);
     }
 }
@@ -126,6 +145,8 @@ impl Tracker {
         let further = stand.in_hand.is_some_and(|(_, now)| place.is_none_or(|place| place > now));
         if stand.run == self.run && further {
             stand.in_hand = place.map(|place| (self.epoch, place));
+            stand.handed_out += 1;
+            stand.resumed &= place.is_some();
         }
     }
 }
@@ -144,6 +165,40 @@ mod tests {
         tracker.reached(None);
         tracker.reached(Some(30));
         assert_eq!(position.get(), (1, 0));
+    }
+
+    #[test]
+    fn a_look_at_a_resumed_epoch_leaves_the_rest_of_it() {
+        let position = Arc::new(Position::default());
+        position.set(3, 40);
+        let (epoch, start, tracker) = position.begin();
+        assert_eq!((epoch, start), (3, 40));
+        tracker.reached(Some(44));
+        assert_eq!((position.next(), position.get()), ((3, 44), (3, 44)));
+        // A second look, which takes nothing; setting the epoch that is resumed changes nothing.
+        position.set_next_epoch(3);
+        drop(position.begin());
+        let (epoch, start, tracker) = position.begin();
+        assert_eq!((epoch, start), (3, 44));
+        tracker.reached(Some(48));
+        tracker.reached(Some(52));
+        // Left after more than a look, as any epoch may be.
+        assert_eq!((position.next(), position.begin().0), ((4, 0), 4));
+    }
+
+    #[test]
+    fn only_a_resumed_epoch_is_gone_on_with() {
+        let position = Arc::new(Position::default());
+        position.begin().2.reached(Some(4));
+        assert_eq!(position.begin().0, 1);
+        position.set(7, 8);
+        position.begin().2.reached(None);
+        assert_eq!(position.next(), (8, 0));
+        position.begin().2.reached(Some(4));
+        assert_eq!(position.next(), (9, 0));
+        position.set(7, 8);
+        position.set_next_epoch(2);
+        assert_eq!(position.begin().0, 2);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::sync::Arc;
 
 use ndlens_core::{Buffer, DType, Index, Result, View, ViewRef};
 use ndlens_store::Shards;
@@ -187,6 +188,81 @@ impl Source for Shards {
 
     fn item(&self, index: usize) -> Result<ViewRef<'_>> {
         self.item(index)
+    }
+}
+
+/// The items of another source with their axes in another order. Nothing is copied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rearrangement {
+    /// (channels, height, width) as (height, width, channels).
+    ChannelsLast,
+    /// (height, width) as (height, width, 1).
+    NewChannel,
+}
+
+impl Rearrangement {
+    fn sizes(self, sizes: &[usize]) -> Vec<usize> {
+        let mut sizes = sizes.to_vec();
+        match self {
+            Rearrangement::ChannelsLast => sizes.rotate_left(1),
+            Rearrangement::NewChannel => sizes.push(1),
+        }
+        sizes
+    }
+}
+
+/// See [`Rearrangement`].
+struct Rearranged {
+    source: Arc<dyn Source>,
+    rearrangement: Rearrangement,
+    least: Vec<usize>,
+    most: Vec<usize>,
+}
+
+/// `source` with the axes of its items, which it must have, in another order.
+pub(crate) fn rearranged(source: Arc<dyn Source>, rearrangement: Rearrangement) -> Arc<dyn Source> {
+    let sizes = |shape: &[usize]| rearrangement.sizes(shape);
+    let (least, most) = source
+        .item_shape()
+        .map_or_else(Default::default, |shape| (sizes(shape.least()), sizes(shape.most())));
+    Arc::new(Rearranged { source, rearrangement, least, most })
+}
+
+impl Source for Rearranged {
+    fn len(&self) -> usize {
+        self.source.len()
+    }
+
+    fn item_shape(&self) -> Option<ItemShape<'_>> {
+        Some(ItemShape::between(&self.least, &self.most))
+    }
+
+    fn dtype(&self) -> &DType {
+        self.source.dtype()
+    }
+
+    fn is_complete(&self) -> bool {
+        self.source.is_complete()
+    }
+
+    fn can_shrink(&self) -> bool {
+        self.source.can_shrink()
+    }
+
+    fn mapped_bytes(&self) -> usize {
+        self.source.mapped_bytes()
+    }
+
+    fn prefetch(&self, index: usize) {
+        self.source.prefetch(index);
+    }
+
+    fn item(&self, index: usize) -> Result<ViewRef<'_>> {
+        let item = self.source.item(index)?;
+        match self.rearrangement {
+            Rearrangement::ChannelsLast => item.permute(&[1, 2, 0]),
+            Rearrangement::NewChannel => item.index(&[Index::Ellipsis, Index::NewAxis]),
+        }
     }
 }
 

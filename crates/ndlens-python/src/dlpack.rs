@@ -14,8 +14,8 @@ use pyo3::prelude::*;
 use pyo3::types::{IntoPyDict, PyCapsule};
 
 use crate::error::OrRaise;
-use crate::exchange;
 use crate::handoff::needs;
+use crate::{exchange, tensor_memory};
 
 const UNVERSIONED: &CStr = c"dltensor";
 const USED_UNVERSIONED: &CStr = c"used_dltensor";
@@ -144,12 +144,15 @@ unsafe fn rename(py: Python<'_>, capsule: *mut ffi::PyObject, name: &'static CSt
     if unsafe { ffi::PyCapsule_SetName(capsule, name.as_ptr()) } < 0 { Err(PyErr::fetch(py)) } else { Ok(()) }
 }
 
-/// `View.torch`: a tensor on the same memory.
+/// `View.torch`: a tensor on the same memory, which stays as long as anything shows it.
 pub(crate) fn torch<'py>(py: Python<'py>, view: &View, allow_read_only: bool) -> PyResult<Bound<'py, PyAny>> {
     view.check_torch(allow_read_only).or_raise()?;
-    if let Some(tensor) = exchange::torch(py, view)? {
-        return Ok(tensor);
-    }
-    let capsule = export(py, view, Some((1, 0)), None, None)?;
-    needs(py, "torch.utils.dlpack", "from_dlpack", exchange::NEEDS_TORCH)?.call1((capsule,))
+    let tensor = if let Some(tensor) = exchange::torch(py, view)? {
+        tensor
+    } else {
+        let capsule = export(py, view, Some((1, 0)), None, None)?;
+        needs(py, "torch.utils.dlpack", "from_dlpack", exchange::NEEDS_TORCH)?.call1((capsule,))?
+    };
+    tensor_memory::hold(&tensor, view)?;
+    Ok(tensor)
 }

@@ -1,26 +1,30 @@
 //! The iterator of a loader's batches.
 
 use std::iter;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, TryLockResult};
 use std::time::Duration;
 
 use ndlens::loader::{Batch, Epoch, Error, Progress, Receipt};
 use pyo3::exceptions::PyStopIteration;
 use pyo3::prelude::*;
+use pyo3::sync::MutexExt;
 use pyo3::types::PyTuple;
 
 use crate::error::OrRaise;
 use crate::fields::{Output, Structure};
+use crate::loader::PyLoader;
 use crate::params;
 use crate::pinned::{Fresh, Pinned};
 
 /// How long to wait for a batch before looking for Ctrl-C.
 const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// The batches of one epoch; what `iter(loader)` gives.
+/// The batches of one epoch; what `iter(loader)` gives. The epoch begins when its first batch is asked for.
 #[pyclass(frozen, name = "Epoch", module = "ndlens")]
 pub(crate) struct PyEpoch {
-    /// None once it is over: its threads are gone by then.
+    /// What begins the epoch; None once it has begun.
+    loader: Mutex<Option<Py<PyLoader>>>,
+    /// None before it begins, and once it is over: its threads are gone by then.
     epoch: Mutex<Option<Epoch>>,
     process: u32,
     structure: Arc<Structure>,
@@ -93,16 +97,20 @@ impl PyEpoch {
     }
 
     /// Batches not yet taken.
-    fn __length_hint__(&self, py: Python<'_>) -> usize {
-        // Detached: whoever holds the epoch may need the interpreter before letting it go.
-        py.detach(|| self.lock().and_then(|epoch| epoch.as_ref().map(Epoch::remaining))).unwrap_or(0)
+    fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
+        if let Some(Some(loader)) = self.lock_loader(py).as_deref() {
+            return loader.get().next_batches(py);
+        }
+        // Detached: a thread that holds the epoch may need the interpreter before it lets go.
+        Ok(py.detach(|| self.lock().and_then(|epoch| epoch.as_ref().map(Epoch::remaining))).unwrap_or(0))
     }
 }
 
 impl PyEpoch {
-    pub(crate) fn new(epoch: Epoch, structure: Arc<Structure>, output: Output, pins: bool) -> Self {
+    pub(crate) fn new(loader: Py<PyLoader>, structure: Arc<Structure>, output: Output, pins: bool) -> Self {
         PyEpoch {
-            epoch: Mutex::new(Some(epoch)),
+            loader: Mutex::new(Some(loader)),
+            epoch: Mutex::new(None),
             process: std::process::id(),
             structure,
             output,
@@ -110,8 +118,18 @@ impl PyEpoch {
         }
     }
 
+    /// Begins the epoch, once.
+    fn begin(&self, py: Python<'_>) -> PyResult<()> {
+        let mut loader = self.lock_loader(py);
+        let Some(begins) = loader.as_mut().and_then(|loader| loader.take()) else { return Ok(()) };
+        let epoch = begins.get().begin_epoch(py)?;
+        py.detach(|| self.lock().map(|mut own| *own = Some(epoch)));
+        Ok(())
+    }
+
     /// The next batch, if it comes so soon.
     fn take_within(&self, py: Python<'_>, patience: Duration) -> PyResult<Progress> {
+        self.begin(py)?;
         // Threads that share an epoch take turns: what one supplied, another would take.
         let own = self.process == std::process::id();
         let _turn = self.pinned.as_ref().filter(|_| own).map(|pinned| pinned.turn(py));
@@ -175,16 +193,29 @@ impl PyEpoch {
         Ok((parts, drawn, receipt))
     }
 
+    /// What begins the epoch, or None where a thread that held it at a fork stayed in the parent.
+    fn lock_loader(&self, py: Python<'_>) -> Option<MutexGuard<'_, Option<Py<PyLoader>>>> {
+        if self.process == std::process::id() {
+            // Waits detached: the thread that begins the epoch runs Python.
+            return Some(self.loader.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner));
+        }
+        unless_held(self.loader.try_lock())
+    }
+
     /// The epoch, or None where a thread that held it at a fork stayed in the parent, and so will never let go.
     fn lock(&self) -> Option<MutexGuard<'_, Option<Epoch>>> {
         if self.process == std::process::id() {
             return Some(self.epoch.lock().unwrap_or_else(PoisonError::into_inner));
         }
-        match self.epoch.try_lock() {
-            Ok(epoch) => Some(epoch),
-            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => None,
-        }
+        unless_held(self.epoch.try_lock())
+    }
+}
+
+fn unless_held<T>(lock: TryLockResult<MutexGuard<'_, T>>) -> Option<MutexGuard<'_, T>> {
+    match lock {
+        Ok(guard) => Some(guard),
+        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
     }
 }
 

@@ -53,6 +53,7 @@ impl Raise for ndlens::Error {
             }
             E::InvalidDLPack { .. } | E::OutOfBuffer { .. } => PyBufferError::new_err(message),
             E::OutOfMemory { .. } => PyMemoryError::new_err(message),
+            E::Moved { .. } => raise!("MovedError", message),
             E::Truncated { .. } | E::Damaged { .. } => raise!("TruncatedError", message),
             E::Unavailable { .. } => PyOSError::new_err(message),
             E::Interrupted => PyKeyboardInterrupt::new_err(message),
@@ -92,9 +93,12 @@ impl Raise for store::Error {
             E::WrongContents { .. } | E::Unsavable { .. } => PyTypeError::new_err(message),
             E::SharedMemoryExhausted { .. } => PyMemoryError::new_err(message),
             E::SharedMemory { source, .. } if is_shortage(source) => PyMemoryError::new_err(message),
-            E::SharedMemory { .. } | E::NameLock { .. } => PyOSError::new_err(message),
+            E::SharedMemory { .. } | E::NameLock { .. } | E::NameHidden { .. } | E::NoProcesses { .. } => {
+                PyOSError::new_err(message)
+            }
             E::SharedMemoryGone { .. }
             | E::SharedMemoryRefused { .. }
+            | E::SharedMemoryHidden { .. }
             | E::FileChanged { .. }
             | E::FileReplaced { .. } => raise!("StaleHandleError", message),
             E::Core(error) => error.raise(),

@@ -17,6 +17,7 @@ use pyo3::types::PyCapsule;
 
 use crate::error::OrRaise;
 use crate::handoff::needs;
+use crate::tensor_memory::check_in_place;
 use crate::view::PyView;
 
 pub(crate) const NEEDS_TORCH: &str = "View.torch() needs PyTorch: pip install torch";
@@ -72,7 +73,11 @@ unsafe extern "C" fn from_py_object(
         let exported = object
             .cast::<PyView>()
             .map_err(|_| PyBufferError::new_err("not an ndlens.View"))
-            .and_then(|view| view.get().view()?.to_dlpack().or_raise());
+            .and_then(|view| {
+                let view = view.get().view()?;
+                check_in_place(&view)?;
+                view.to_dlpack().or_raise()
+            });
         match exported {
             Ok(tensor) => {
                 out.write(tensor.as_ptr());

@@ -13,6 +13,7 @@ use pyo3::types::{IntoPyDict, PyCapsule, PyDict};
 
 use crate::error::OrRaise;
 use crate::import::extract_view;
+use crate::tensor_memory::check_in_place;
 use crate::view::{PyView, tuple};
 use crate::{dlpack, exchange, export};
 
@@ -94,6 +95,7 @@ impl PyView {
         let py = slf.py();
         let asarray = needs(py, "numpy", "asarray", "View.numpy() needs NumPy: pip install numpy")?;
         let view = slf.get().view()?;
+        check_in_place(&view)?;
         let Some(carrier) = view.dtype().carrier() else { return asarray.call1((slf,)) };
         numpy_here(py)?
             .check_dtype(view.dtype())
@@ -137,7 +139,9 @@ impl PyView {
                 )));
             }
         };
-        dlpack::torch(py, &*self.view()?, allow)
+        let view = self.view()?;
+        check_in_place(&view)?;
+        dlpack::torch(py, &view, allow)
     }
 
     /// A DLPack capsule on the same memory, as the array API asks for it.
@@ -158,7 +162,9 @@ impl PyView {
                 "stream must be None for memory on the CPU, got {stream}"
             )));
         }
-        dlpack::export(py, &*self.view()?, max_version, dl_device, copy)
+        let view = self.view()?;
+        check_in_place(&view)?;
+        dlpack::export(py, &view, max_version, dl_device, copy)
     }
 
     /// The CPU: (1, 0).
@@ -177,6 +183,7 @@ impl PyView {
     #[getter]
     fn __array_interface__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let view = self.view()?;
+        check_in_place(&view)?;
         let typestr = view.dtype().typestr().ok_or_else(|| {
             PyAttributeError::new_err(format!("the array interface has no typestr for {}", view.dtype()))
         })?;
@@ -198,6 +205,7 @@ impl PyView {
         flags: c_int,
     ) -> PyResult<()> {
         let view = slf.get().view()?;
+        check_in_place(&view)?;
         // SAFETY: passed on. What the struct points to stays, since the look at it goes on.
         unsafe { export::fill(slf, &view, buffer, flags) }?;
         // Relaxed: a number for a message.

@@ -16,6 +16,7 @@ use pyo3::types::PyMapping;
 
 use crate::error::OrRaise;
 use crate::lists;
+use crate::tensor_memory::extract_lasting_view;
 use crate::view::PyView;
 use crate::{dlpack, interface};
 
@@ -41,7 +42,7 @@ use crate::{dlpack, interface};
 #[pyfunction]
 #[pyo3(signature = (obj, /, *, readonly = None))]
 pub(crate) fn view(obj: &Bound<'_, PyAny>, readonly: Option<bool>) -> PyResult<PyView> {
-    let view = extract_view(obj)?;
+    let view = extract_lasting_view(obj)?;
     match readonly {
         Some(true) => Ok(PyView::new(view.to_read_only())),
         Some(false) if view.is_read_only() => {

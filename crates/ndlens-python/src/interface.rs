@@ -13,7 +13,6 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 use crate::error::OrRaise;
-use crate::lists::extract_axes;
 
 /// A Python object that keeps memory alive by being alive.
 struct Kept(Option<Py<PyAny>>);
@@ -41,19 +40,17 @@ pub(crate) fn import(obj: &Bound<'_, PyAny>) -> PyResult<View> {
     let needed = |name: &str| entry(name)?.ok_or_else(|| bad(&format!("it has no {name:?}")));
 
     let typestr: String = needed("typestr")?.extract().map_err(|_| bad("\"typestr\" is not a string"))?;
-    let dtype = DType::from_typestr(&typestr).ok_or_else(|| {
+    let dtype = DType::from_typestr(&typestr).map_err(|_| {
         let dtype = format!("typestr {typestr:?}");
         ndlens::Error::UnsupportedDType { target: "ndlens", dtype }
     });
     let dtype = dtype.or_raise()?;
     let sizes: Vec<isize> =
-        extract_axes(&needed("shape")?).map_err(|_| bad("\"shape\" is not a tuple of integers"))?;
+        needed("shape")?.extract().map_err(|_| bad("\"shape\" is not a tuple of integers"))?;
     let shape: Result<Vec<usize>, _> = sizes.into_iter().map(usize::try_from).collect();
     let shape = shape.map_err(|_| bad("\"shape\" is negative"))?;
     let strides: Option<Vec<isize>> = match entry("strides")? {
-        Some(strides) => {
-            Some(extract_axes(&strides).map_err(|_| bad("\"strides\" is not a tuple of integers"))?)
-        }
+        Some(strides) => Some(strides.extract().map_err(|_| bad("\"strides\" is not a tuple of integers"))?),
         None => None,
     };
     let data = needed("data").map_err(|_| bad("\"data\" must be a tuple (address, read-only)"))?;

@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 
 use crate::error::{OrRaise, in_place};
-use crate::import::extract_view;
+use crate::tensor_memory::extract_lasting_view;
 use crate::view::PyView;
 
 /// Items for `nl.Loader` and `nl.torch.Dataset` that are no rows of one view: what `nl.windows` and `nl.ragged` give.
@@ -81,11 +81,11 @@ impl PyItems {
 /// The views of a list, or one.
 fn extract_views(views: &Bound<'_, PyAny>, what: &str) -> PyResult<Vec<View>> {
     if !views.is_instance_of::<PyList>() && !views.is_instance_of::<PyTuple>() {
-        return Ok(vec![extract_view(views)?]);
+        return Ok(vec![extract_lasting_view(views)?]);
     }
     let view = |(at, view): (usize, PyResult<Bound<'_, PyAny>>)| {
         let view = view?;
-        extract_view(&view).map_err(|error| in_place(view.py(), &format!("{what} {at}"), error))
+        extract_lasting_view(&view).map_err(|error| in_place(view.py(), &format!("{what} {at}"), error))
     };
     views.try_iter()?.enumerate().map(view).collect()
 }
@@ -204,7 +204,7 @@ pub(crate) fn ragged(
             PyTypeError::new_err(format!("shapes must be tuples of sizes, one for each item, got {shapes:?}"))
         })?,
     };
-    let flat = extract_view(items)?;
+    let flat = extract_lasting_view(items)?;
     let offsets = offsets.map(|offsets| extract_sizes(offsets, "offsets")).transpose()?;
     let arguments = (PyView::new(flat.clone()), offsets.clone(), rows.clone()).into_pyobject(py)?.unbind();
     let source = Ragged::packed(flat, offsets.as_deref(), &rows).or_raise()?;

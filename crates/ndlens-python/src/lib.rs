@@ -2,6 +2,7 @@
 //!
 //! Nothing here decides anything about arrays; an `if` about the domain belongs into a crate below.
 
+mod channels;
 mod claim;
 mod destination;
 mod dlpack;
@@ -34,6 +35,7 @@ mod shape;
 mod shards;
 mod share;
 mod store;
+mod tensor_memory;
 mod transform;
 mod view;
 mod write;

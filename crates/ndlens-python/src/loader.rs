@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use ndlens::View;
-use ndlens::loader::{Config, Error, Loader, Memory, Remainder, Shard, Shuffler, Storing, Values, Weights};
+use ndlens::loader::{
+    Config, Epoch, Error, Loader, Memory, Remainder, Shard, Shuffler, Storing, Values, Weights,
+};
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -88,11 +90,11 @@ impl PyLoader {
     #[new]
     #[pyo3(
         signature = (fields, *, batch_size = 1, shuffle = false, seed = Seed(0), num_workers = 0, drop_last = false,
-            prefetch_factor = 2, transforms = None, joint = None, return_params = false, output = None, rank = None, world_size = None, remainder = "pad",
+            prefetch_factor = 2, transforms = None, joint = None, channels = None, return_params = false, output = None, rank = None, world_size = None, remainder = "pad",
             sampler = None, stores = "auto", order = "ndlens", weights = None, replacement = true, num_samples = None,
             mix = None, mix_images = None, mix_labels = None, pin_memory = false, device = None),
         text_signature = "(fields, *, batch_size=1, shuffle=False, seed=0, num_workers=0, drop_last=False, \
-            prefetch_factor=2, transforms=None, joint=None, return_params=False, output=None, rank=None, world_size=None, remainder='pad', sampler=None, stores='auto', \
+            prefetch_factor=2, transforms=None, joint=None, channels=None, return_params=False, output=None, rank=None, world_size=None, remainder='pad', sampler=None, stores='auto', \
             order='ndlens', weights=None, replacement=True, num_samples=None, mix=None, mix_images=None, mix_labels=None, \
             pin_memory=False, device=None)"
     )]
@@ -107,6 +109,7 @@ impl PyLoader {
         prefetch_factor: isize,
         transforms: Option<&Bound<'_, PyAny>>,
         joint: Option<&Bound<'_, PyAny>>,
+        channels: Option<&Bound<'_, PyAny>>,
         return_params: bool,
         output: Option<&str>,
         rank: Option<isize>,
@@ -163,7 +166,7 @@ impl PyLoader {
             memory: if destination.pins { Memory::Supplied } else { Memory::Pooled },
             values: if destination.device.is_some() { Values::Deferred } else { Values::Computed },
         };
-        let (structure, fields) = extract_fields_and_transforms(fields, transforms, joint)?;
+        let (structure, fields) = extract_fields_and_transforms(fields, transforms, joint, channels)?;
         let mut loader = Loader::new(fields, config).or_raise()?;
         if let Some(weights) = weights {
             let samples = num_samples.map(|samples| count("num_samples", samples, 1)).transpose()?;
@@ -194,17 +197,13 @@ impl PyLoader {
         }
     }
 
-    /// Starts the next epoch, or what is left of the one that `load_state_dict` told of.
-    fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let epoch = match &self.sampler {
-            Some(sampler) => self.loader.start_epoch_of(sampled(sampler.bind(py))?),
-            // Making an order that is a list takes a while.
-            None => py.detach(|| self.loader.start_epoch()),
-        };
-        let config = self.loader.config();
+    /// The next epoch, or what is left of the one that `load_state_dict` told of. It begins with its first batch.
+    fn __iter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let (py, own) = (slf.py(), slf.get());
+        let config = own.loader.config();
         let pinned = config.memory == Memory::Supplied;
-        let epoch = PyEpoch::new(epoch.or_raise()?, Arc::clone(&self.structure), self.output, pinned);
-        match &self.wire {
+        let epoch = PyEpoch::new(slf.clone().unbind(), Arc::clone(&own.structure), own.output, pinned);
+        match &own.wire {
             // Without workers, to look ahead would be to make the next batch before this one is used.
             Some(wire) => destination::epoch(py, epoch, wire, config.num_workers > 0),
             None => epoch.into_bound_py_any(py),
@@ -298,5 +297,24 @@ impl PyLoader {
             if config.shuffle { "True" } else { "False" },
             config.num_workers
         )
+    }
+}
+
+impl PyLoader {
+    /// Begins the next epoch.
+    pub(crate) fn begin_epoch(&self, py: Python<'_>) -> PyResult<Epoch> {
+        match &self.sampler {
+            Some(sampler) => self.loader.start_epoch_of(sampled(sampler.bind(py))?),
+            // Making an order that is a list takes a while.
+            None => py.detach(|| self.loader.start_epoch()),
+        }
+        .or_raise()
+    }
+
+    /// The number of batches of the epoch that begins next.
+    pub(crate) fn next_batches(&self, py: Python<'_>) -> PyResult<usize> {
+        let places =
+            self.sampler.as_ref().map_or(Ok(self.loader.places()), |sampler| sampler.bind(py).len())?;
+        Ok(self.loader.next_batches_of(places))
     }
 }

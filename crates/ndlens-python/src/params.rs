@@ -6,7 +6,9 @@ use ndlens::loader::{Field, replay as replay_field};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
+use crate::channels::{Said, extract_channels};
 use crate::error::OrRaise;
+use crate::fields::Structure;
 use crate::import::extract_view;
 use crate::transform::extract_list;
 use crate::view::PyView;
@@ -18,16 +20,19 @@ pub(crate) fn from_text<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py,
 
 /// Does `transforms` to the rows of `items`, with these parameters instead of drawn ones.
 #[pyfunction]
-#[pyo3(name = "_replay", signature = (transforms, items, params, /))]
+#[pyo3(name = "_replay", signature = (transforms, items, params, channels = None, /))]
 pub(crate) fn replay(
     transforms: &Bound<'_, PyAny>,
     items: &Bound<'_, PyAny>,
     params: &Bound<'_, PyAny>,
+    channels: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<PyView> {
     let py = items.py();
     let items = extract_view(items)?;
-    let transforms = extract_list(transforms, &items)?;
+    let (transforms, convention) = extract_list(transforms)?;
     let field = Field::new("items", Arc::new(items)).with_transforms(transforms);
+    let channels = extract_channels(channels, &Structure::Single, &["items"])?;
+    let field = channels.first().copied().unwrap_or(Said::Nothing).arrange(field, convention).or_raise()?;
     let text = py.import("json")?.call_method1("dumps", (params,))?.cast_into::<PyString>()?;
     let text = text.to_cow()?;
     py.detach(|| replay_field(&field, &text)).map(PyView::new).or_raise()

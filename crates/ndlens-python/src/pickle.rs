@@ -10,6 +10,7 @@ use pyo3::types::{PyByteArray, PyBytes, PyDict, PyTuple};
 
 use crate::error::OrRaise;
 use crate::import::extract_view;
+use crate::share;
 use crate::view::PyView;
 
 /// From this on, pickle can leave buffers out of the stream (PEP 574).
@@ -56,11 +57,12 @@ pub(crate) fn reduce_sent<'py>(view: &Bound<'py, PyView>) -> PyResult<Bound<'py,
     reduce(py, &view, BUFFER_PROTOCOL - 1, true)
 }
 
-/// Waits until what was sent is received, at most so many seconds.
+/// Waits until what was sent is received, at most so many seconds, and at most an hour.
 #[pyfunction]
 #[pyo3(name = "_wait_for_receipts", signature = (seconds, /))]
-pub(crate) fn wait_for_receipts(py: Python<'_>, seconds: f64) -> bool {
-    py.detach(|| store::wait_for_receipts(Duration::from_secs_f64(seconds.clamp(0.0, 3600.0))))
+pub(crate) fn wait_for_receipts(py: Python<'_>, seconds: f64) -> PyResult<bool> {
+    let timeout = share::duration("seconds", seconds)?.min(Duration::from_hours(1));
+    Ok(py.detach(|| store::wait_for_receipts(timeout)))
 }
 
 /// What `__reduce_ex__` returns: the function that makes the view again, and its arguments.

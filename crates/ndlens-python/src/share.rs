@@ -138,18 +138,22 @@ pub(crate) fn empty_shared(
     one(views).map(PyView::new)
 }
 
+/// Seconds as a duration; more than it can hold, infinity too, is the longest there is.
+pub(crate) fn duration(name: &str, seconds: f64) -> PyResult<Duration> {
+    if seconds.is_nan() || seconds < 0.0 {
+        return Err(PyValueError::new_err(format!("{name} must be at least 0, got {seconds}")));
+    }
+    Ok(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
+}
+
 /// Asks again and again, detached, until there is an answer; None where there is none in time.
 fn wait<T: Send>(
     py: Python<'_>,
     timeout: Option<f64>,
     ask: &mut (dyn FnMut() -> store::Result<Option<T>> + Send),
 ) -> PyResult<Option<T>> {
-    let until = match timeout {
-        None => None,
-        Some(seconds) => Duration::try_from_secs_f64(seconds)
-            .map_err(|_| PyValueError::new_err(format!("timeout must be at least 0, got {seconds}")))
-            .map(|timeout| Instant::now().checked_add(timeout))?,
-    };
+    let timeout = timeout.map(|seconds| duration("timeout", seconds)).transpose()?;
+    let until = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     let mut pause = PAUSES.0;
     loop {
         if let Some(answer) = py.detach(&mut *ask).or_raise()? {

@@ -2,7 +2,7 @@
 
 use ndlens::DType;
 use ndlens::kernels::{Filter, Interpolation};
-use ndlens::loader::{Erasure, Filling, Interval, Padding, Source, Target, Transform};
+use ndlens::loader::{Convention, Erasure, Filling, Interval, Padding, Target, Transform};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyType};
@@ -10,12 +10,12 @@ use pyo3::types::{PyString, PyType};
 use crate::error::{OrRaise, in_place};
 use crate::shape::unknown_dtype;
 
-/// A list of transforms, ours or torchvision's, for the items of `source`.
-pub(crate) fn extract_list(transforms: &Bound<'_, PyAny>, source: &dyn Source) -> PyResult<Vec<Transform>> {
+/// A list of transforms, ours or torchvision's, and whose they are.
+pub(crate) fn extract_list(transforms: &Bound<'_, PyAny>) -> PyResult<(Vec<Transform>, Convention)> {
     let py = transforms.py();
-    let item_shape: Vec<Option<usize>> =
-        source.item_shape().map_or_else(Vec::new, |shape| shape.sizes().collect());
-    let transforms = py.import("ndlens._torchvision")?.call_method1("lowered", (transforms, item_shape))?;
+    let lowered = py.import("ndlens._torchvision")?.call_method1("lowered", (transforms,))?;
+    let (transforms, torchvisions, to_image): (Bound<'_, PyAny>, bool, bool) = lowered.extract()?;
+    let convention = if torchvisions { Convention::Torchvision { to_image } } else { Convention::Ndlens };
     let several = transforms.try_iter().map_err(|_| {
         let kind = transforms.get_type().name().map_or_else(|_| "?".to_owned(), |name| name.to_string());
         PyTypeError::new_err(format!("expected a list of transforms, got {kind}"))
@@ -23,7 +23,22 @@ pub(crate) fn extract_list(transforms: &Bound<'_, PyAny>, source: &dyn Source) -
     let in_list = |(number, transform): (usize, PyResult<Bound<'_, PyAny>>)| {
         extract(&transform?).map_err(|error| in_place(py, &format!("transform {number}"), error))
     };
-    several?.enumerate().map(in_list).collect()
+    Ok((several?.enumerate().map(in_list).collect::<PyResult<_>>()?, convention))
+}
+
+/// Whether `transforms`, which holds `members`, is one list of transforms and not one for each of several fields.
+pub(crate) fn is_list(transforms: &Bound<'_, PyAny>, members: &[Bound<'_, PyAny>]) -> bool {
+    let is_ours = |object: &Bound<'_, PyAny>| {
+        let class = object.get_type();
+        class.module().is_ok_and(|module| module == "ndlens.transforms")
+    };
+    let py = transforms.py();
+    let torchvisions = |object: &Bound<'_, PyAny>| {
+        let one =
+            || py.import("ndlens._torchvision")?.call_method1("is_transform", (object,))?.extract::<bool>();
+        one().unwrap_or(false)
+    };
+    torchvisions(transforms) || members.iter().any(|member| is_ours(member) || torchvisions(member))
 }
 
 fn extract(transform: &Bound<'_, PyAny>) -> PyResult<Transform> {

@@ -18,6 +18,7 @@ use crate::error::OrRaise;
 use crate::import::BufferExport;
 use crate::key::{element_of, integer, with_key};
 use crate::object::closed_beside;
+use crate::tensor_memory::unwatched;
 
 /// An N-dimensional view of memory that something else owns; made by `nl.view` and `nl.open`.
 ///
@@ -188,7 +189,7 @@ impl PyView {
     /// The object whose buffer this is a view of; None where the memory is not a Python object's buffer.
     #[getter]
     pub(crate) fn obj(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
-        Ok(self.view()?.buffer().owner::<BufferExport>().and_then(|export| export.exporter(py)))
+        Ok(unwatched(self.view()?.buffer()).owner::<BufferExport>().and_then(|export| export.exporter(py)))
     }
 
     /// NumPy's basic indexing: integers, slices of any step, `...` and None, fewer than there are axes if you like.

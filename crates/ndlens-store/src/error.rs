@@ -143,8 +143,28 @@ pub enum Error {
     )]
     SharedMemoryGone { process: u32 },
     /// The system said no to memory that another process holds.
-    #[error("cannot open the shared memory of process {process}: {source}")]
+    #[error("cannot open the shared memory of process {process}: {source}{}", hint_for(source))]
     SharedMemoryRefused { process: u32, source: io::Error },
+    /// Memory of a process that lets no other look at its descriptors.
+    #[error(
+        "cannot open the shared memory of process {process}: it is not dumpable (prctl PR_SET_DUMPABLE, or another user \
+         since it was started), so no other process can look into its /proc/{process}/fd; send copies of the arrays, or \
+         start it as the user that it runs as"
+    )]
+    SharedMemoryHidden { process: u32 },
+    /// Nobody can be found without `/proc`.
+    #[error(
+        "cannot look for the shared memory of {what}: processes find each other's in /proc, and /proc/self/fd cannot be \
+         read here: {source}"
+    )]
+    NoProcesses { what: String, source: io::Error },
+    /// A name that no other process could find.
+    #[error(
+        "cannot share under the name {name}: this process is not dumpable (prctl PR_SET_DUMPABLE, or another user since \
+         it was started), so no other process can look into its /proc/{process}/fd; share from a process that is, or \
+         without a name before forking"
+    )]
+    NameHidden { name: String, process: u32 },
     /// Bytes that are not a handle.
     #[error("damaged handle: {problem}")]
     DamagedHandle { problem: String },
@@ -183,6 +203,9 @@ impl Error {
             | Error::SharedMemory { .. }
             | Error::SharedMemoryGone { .. }
             | Error::SharedMemoryRefused { .. }
+            | Error::SharedMemoryHidden { .. }
+            | Error::NoProcesses { .. }
+            | Error::NameHidden { .. }
             | Error::DamagedHandle { .. }
             | Error::BadName { .. }
             | Error::OtherContents { .. }
@@ -229,6 +252,16 @@ impl Error {
         }
     }
 
+    /// Whether shared memory could not be had because the process, or the system, has no descriptor left.
+    pub fn is_out_of_descriptors(&self) -> bool {
+        match self {
+            Error::SharedMemory { source, .. } | Error::SharedMemoryRefused { source, .. } => {
+                is_out_of_descriptors(source)
+            }
+            _ => false,
+        }
+    }
+
     /// What the system said, if it was the system.
     pub fn io(&self) -> Option<&io::Error> {
         match self {
@@ -236,6 +269,16 @@ impl Error {
             _ => None,
         }
     }
+}
+
+/// What to do where there is no descriptor left.
+fn hint_for(source: &io::Error) -> &'static str {
+    if is_out_of_descriptors(source) { "; raise the limit with `ulimit -n`" } else { "" }
+}
+
+fn is_out_of_descriptors(source: &io::Error) -> bool {
+    use rustix::io::Errno;
+    [Errno::MFILE, Errno::NFILE].map(|errno| Some(errno.raw_os_error())).contains(&source.raw_os_error())
 }
 
 /// How a header fails to be a dict with the keys `descr`, `fortran_order` and `shape`.

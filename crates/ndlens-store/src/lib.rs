@@ -27,9 +27,12 @@
 
 mod arrays;
 mod available;
+mod block;
+mod claims;
 mod descr;
 mod error;
 mod file_handle;
+mod forks;
 mod guard;
 mod handle;
 mod holders;
@@ -40,6 +43,7 @@ pub mod named;
 mod npy;
 mod npy_header;
 mod npz;
+mod nursery;
 mod open;
 mod placement;
 mod process;

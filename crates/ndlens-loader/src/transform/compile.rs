@@ -186,7 +186,8 @@ impl Compiler<'_> {
 
     pub(super) fn push(&mut self, name: &'static str, act: Act) {
         let occurrence = self.steps.iter().filter(|step| step.name == name).count();
-        let step = Step { name, label: label(name, occurrence as u64), act };
+        let sees = (self.least, self.most);
+        let step = Step { name, label: label(name, occurrence as u64), sees, act };
         (self.least, self.most) = step.resized_range(self.least, self.most);
         self.steps.push(step);
     }

@@ -15,20 +15,24 @@
 //! Names, parameters and their meaning are those of `torchvision.transforms.v2`, but items are channels-last, as images
 //! are in memory: (height, width) or (height, width, channels). [`Transform::ChannelsFirst`] turns them for the model.
 //!
+//! - `channels.rs`: where the channels of an image are.
 //! - `compile.rs`: the list to a program.
 //! - `program.rs`: the program's steps, drawing for them and running them.
 //! - `deferred.rs`: values that are left to whoever gets the batches.
 //! - `drawn.rs`, `params.rs`: what was drawn, and that as text.
 //! - `sizes.rs`: how large images become.
 //! - `frame.rs`: an image on its way.
+//! - `joint.rs`: whether fields that draw together draw the same thing.
 //! - `augment.rs`: what colours, erased rectangles, scales and noise are drawn from.
 //! - `packed.rs`: changes in place.
 
 mod augment;
+mod channels;
 mod compile;
 mod deferred;
 mod drawn;
 mod frame;
+mod joint;
 mod packed;
 mod params;
 mod program;
@@ -37,8 +41,10 @@ mod sizes;
 use ndlens_core::DType;
 use ndlens_kernels::Filter;
 
+pub use channels::{Channels, Convention};
 pub use deferred::{Deferred, Values};
 pub use drawn::{Drawn, DrawnList};
+pub(crate) use joint::Pair;
 pub use program::Program;
 pub use sizes::Target;
 
@@ -210,6 +216,12 @@ pub struct Interval {
     pub low: f64,
     /// The greatest.
     pub high: f64,
+}
+
+impl std::fmt::Display for Interval {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} to {}", self.low, self.high)
+    }
 }
 
 /// What erased pixels become.

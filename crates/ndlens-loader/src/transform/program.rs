@@ -4,6 +4,7 @@ use ndlens_core::{DType, Layout, Order, ViewRef};
 use ndlens_kernels::{Filter, Resize, Stores, ValueMap};
 use smallvec::SmallVec;
 
+use super::channels::Channels;
 use super::drawn::{Drawn, DrawnList};
 use super::frame::Frame;
 use super::packed::Packed;
@@ -40,6 +41,8 @@ pub(super) struct Step {
     pub(super) name: &'static str,
     /// What tells its random numbers from those of other steps.
     pub(super) label: u64,
+    /// The least and the most that images are that come to it.
+    pub(super) sees: (Size, Size),
     pub(super) act: Act,
 }
 
@@ -143,11 +146,21 @@ impl Program {
         self.values.dtype()
     }
 
-    /// How an image lies in what is written for an item; None where that is no image.
-    pub(crate) fn image(&self) -> Option<Image> {
+    /// Whether it turns (height, width, channels) to (channels, height, width), in memory or in shape.
+    pub(crate) fn turns_channels(&self) -> bool {
+        self.axes.is_some() || self.channels_last_format
+    }
+
+    /// How an image lies in what is written for an item, where `channels` is what is known of items that are not turned; None where
+    /// that is no image.
+    pub(crate) fn image(&self, channels: Option<Channels>) -> Option<Image> {
         let itemsize = self.dtype().itemsize();
+        let in_planes = match channels {
+            Some(Channels::First) if !self.channels_last_format => true,
+            _ => self.axes.is_some(),
+        };
         let (planes, height, width, channels) = match self.shape[..] {
-            [channels, height, width] if self.axes.is_some() => (channels, height, width, 1),
+            [channels, height, width] if in_planes => (channels, height, width, 1),
             [height, width, channels] => (1, height, width, channels),
             [height, width] => (1, height, width, 1),
             _ => return None,
@@ -162,10 +175,15 @@ impl Program {
 
     /// The random transforms, in the order of what [`draw`](Self::draw) gives.
     pub fn random(&self) -> impl Iterator<Item = &'static str> {
-        self.all_steps().filter(|step| step.act.is_random()).map(|step| step.name)
+        self.drawing_steps().map(|step| step.name)
     }
 
-    fn all_steps(&self) -> impl Iterator<Item = &Step> {
+    /// Those, as steps.
+    pub(super) fn drawing_steps(&self) -> impl Iterator<Item = &Step> {
+        self.all_steps().filter(|step| step.act.is_random())
+    }
+
+    pub(super) fn all_steps(&self) -> impl Iterator<Item = &Step> {
         self.steps.iter().chain(&self.finishing)
     }
 
@@ -238,7 +256,7 @@ impl Program {
 }
 
 impl Act {
-    fn is_random(&self) -> bool {
+    pub(super) fn is_random(&self) -> bool {
         matches!(
             self,
             Act::RandomCrop { .. }
