@@ -17,6 +17,29 @@ pub fn with_room_for<T>(count: usize) -> Result<Vec<T>> {
     Ok(list)
 }
 
+/// Makes room for so many more elements, growing the list as `Vec::reserve` does.
+///
+/// # Errors
+///
+/// [`Error::OutOfMemory`].
+pub fn reserve<T>(list: &mut Vec<T>, more: usize) -> Result<()> {
+    list.try_reserve(more).map_err(|_| {
+        let count = list.len().saturating_add(more);
+        Error::OutOfMemory { len_bytes: count.saturating_mul(size_of::<T>()) }
+    })
+}
+
+/// Makes a list so long, with `element` where it was shorter: `Vec::resize`.
+///
+/// # Errors
+///
+/// [`Error::OutOfMemory`].
+pub fn resize<T: Clone>(list: &mut Vec<T>, len: usize, element: T) -> Result<()> {
+    reserve(list, len.saturating_sub(list.len()))?;
+    list.resize(len, element);
+    Ok(())
+}
+
 /// Appends an element, growing the list as `Vec::push` does.
 ///
 /// # Errors
@@ -24,8 +47,7 @@ pub fn with_room_for<T>(count: usize) -> Result<Vec<T>> {
 /// [`Error::OutOfMemory`].
 pub fn push<T>(list: &mut Vec<T>, element: T) -> Result<()> {
     if list.len() == list.capacity() {
-        let len_bytes = list.len().saturating_mul(2).saturating_mul(size_of::<T>());
-        list.try_reserve(1).map_err(|_| Error::OutOfMemory { len_bytes })?;
+        reserve(list, 1)?;
     }
     list.push(element);
     Ok(())
@@ -63,6 +85,34 @@ pub fn repeated<T: Clone>(element: T, count: usize) -> Result<Vec<T>> {
     let mut list = with_room_for(count)?;
     list.resize(count, element);
     Ok(list)
+}
+
+/// Text that grows with the data.
+#[derive(Debug, Default)]
+pub struct Text(String);
+
+impl Text {
+    /// Appends to it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfMemory`].
+    pub fn push(&mut self, more: &str) -> Result<()> {
+        let len_bytes = self.0.len().saturating_add(more.len());
+        self.0.try_reserve(more.len()).map_err(|_| Error::OutOfMemory { len_bytes })?;
+        self.0.push_str(more);
+        Ok(())
+    }
+
+    /// Whether nothing was appended.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// What was appended.
+    pub fn into_string(self) -> String {
+        self.0
+    }
 }
 
 #[cfg(test)]

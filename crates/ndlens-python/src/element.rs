@@ -159,7 +159,7 @@ fn element<'py>(py: Python<'py>, dtype: &DType, bytes: &[u8]) -> PyResult<Bound<
             lists::complex(py, part(0)?, part(8)?)
         }
         // `memoryview` gives the characters of format 'c' as bytes of length 1.
-        DType::Opaque(_) if dtype.name() == "c" => lists::short_bytes(py, bytes),
+        DType::Opaque(_) if dtype.name() == "c" => lists::plain_bytes(py, bytes),
         _ => Err(no_python_value(dtype)),
     }
 }

@@ -111,8 +111,8 @@ pub(crate) fn complex(py: Python<'_>, real: f64, imaginary: f64) -> PyResult<Bou
     unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyComplex_FromDoubles(real, imaginary)) }
 }
 
-/// A few bytes.
-pub(crate) fn short_bytes<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+/// These bytes.
+pub(crate) fn plain_bytes<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyAny>> {
     // SAFETY: the bytes are there; what is not null is a new object, which is ours.
     unsafe {
         let object = ffi::PyBytes_FromStringAndSize(bytes.as_ptr().cast(), bytes.len() as isize);

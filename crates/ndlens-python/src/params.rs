@@ -10,12 +10,14 @@ use crate::channels::{Said, extract_channels};
 use crate::error::OrRaise;
 use crate::fields::Structure;
 use crate::import::extract_view;
+use crate::lists;
 use crate::transform::extract_list;
 use crate::view::PyView;
 
 /// A list with a dict for each item, from its text.
 pub(crate) fn from_text<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyAny>> {
-    py.import("json")?.call_method1("loads", (text,))
+    // As bytes, which are its text in UTF-8.
+    py.import("json")?.call_method1("loads", (lists::plain_bytes(py, text.as_bytes())?,))
 }
 
 /// Does `transforms` to the rows of `items`, with these parameters instead of drawn ones.

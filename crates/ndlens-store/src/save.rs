@@ -18,7 +18,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use ndlens_core::{Index, Order, View, s};
+use ndlens_core::{Index, Order, View, room, s};
 
 use crate::error::{Error, Result};
 use crate::map;
@@ -75,7 +75,7 @@ pub fn save_npy(path: &Path, parts: &[View]) -> Result<()> {
             (view.shape().to_vec(), Order::F)
         }
         [view] => (view.shape().to_vec(), Order::C),
-        several => (Shards::of(several.to_vec())?.shape(), Order::C),
+        several => (Shards::of(room::list_of(several.iter().cloned())?)?.shape(), Order::C),
     };
     let header = npy_header::header(first.dtype(), order, &shape).ok_or_else(|| Error::Unsavable {
         path: path.to_owned(),
@@ -106,7 +106,7 @@ pub fn save_npy(path: &Path, parts: &[View]) -> Result<()> {
 /// [`Error::Unsavable`] for a dtype that the format has no name for, [`Error::DuplicateName`], [`Error::ReservedName`]; otherwise
 /// as [`save_npy`].
 pub fn save_safetensors(path: &Path, arrays: &[(String, View)]) -> Result<()> {
-    let mut names: Vec<_> = arrays.iter().map(|(name, _)| name).collect();
+    let mut names = room::list_of(arrays.iter().map(|(name, _)| name))?;
     names.sort_unstable();
     if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
         return Err(Error::DuplicateName { path: path.to_owned(), name: twice[0].clone() });
@@ -136,7 +136,7 @@ impl Writing<'_> {
         let rows = view.shape().first().copied().unwrap_or(0);
         if nbytes <= CHUNK_BYTES || rows == 0 {
             let mut chunk = std::mem::take(&mut self.chunk);
-            chunk.resize(nbytes, 0);
+            room::resize(&mut chunk, nbytes, 0)?;
             view.read_into(&mut chunk)?;
             self.write(&chunk)?;
             self.chunk = chunk;
