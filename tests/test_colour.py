@@ -194,29 +194,14 @@ def test_what_is_no_interval_says_so(make_transform: Any, text: str) -> None:
     ("image", "transform", "text"),
     [
         (
-            np.zeros((1, 4, 4, 3), np.uint8),
-            T.ColorJitter(hue=0.6),
-            "ColorJitter: hue must go from a number to one that is no lower, both from -0.5 to 0.5; got -0.6 to 0.6",
-        ),
-        (
-            np.zeros((1, 4, 4, 3), np.uint8),
-            T.ColorJitter(saturation=(-1, 1)),
-            "ColorJitter: saturation must go from a number to one that is no lower, both from 0 on; got -1 to 1",
-        ),
-        (
             np.zeros((1, 4, 4, 3), np.float64),
             T.ColorJitter(0.1),
-            "colours are changed of uint8 and float32 images, got float64",
+            "ColorJitter: colours are changed of uint8 and float32 images, got float64",
         ),
         (
             np.zeros((1, 5, 5, 4), np.uint8),
             T.RandomGrayscale(),
-            "colours are changed of images with 1 or 3 channels, got 4",
-        ),
-        (
-            np.zeros((1, 4, 4, 3), np.uint8),
-            T.RandomGrayscale(1.1),
-            "RandomGrayscale: p must be between 0 and 1, got 1.1",
+            "RandomGrayscale: colours are changed of images with 1 or 3 channels, got 4",
         ),
     ],
 )

@@ -121,7 +121,10 @@ READ_ONLY = (
     'torch() needs writable memory, but the view is read-only; open the file with mode="c" (copy-on-write), '
     'call .copy() first, or pass readonly="allow" and never write to the tensor'
 )
-SELECTS = "selects by copying, and views never copy: index with integers, slices, ... and None"
+SELECTS = (
+    "selects by copying, and views never copy: index with integers, slices, ... and None; "
+    "v.take(indices) copies, and nl.subset(v, indices) gives items for a loader without a copy"
+)
 
 
 class Described:
@@ -380,13 +383,41 @@ TABLE: list[tuple[str | None, Callable[[], Any], type[Exception], str]] = [
         "UnsupportedDType",
         lambda: nl.view(records()[:1]).torch(),
         TypeError,
-        "DLPack has no dtype for T{f:x:h:y:}",
+        "DLPack has no dtype for T{=f:x:@h:y:}",
     ),
     (
-        "UnsupportedDType",
+        "ByteOrder",
         lambda: nl.view(np.zeros(3, ">f4")).torch(),
         TypeError,
-        "DLPack has no dtype for >f",
+        "DLPack has no dtype for >f, numbers in big-endian byte order; convert them first, with NumPy: "
+        '.astype("float32")',
+    ),
+    (
+        "UnknownDType",
+        lambda: nl.view(bytes(4)).reinterpret("float33"),
+        TypeError,
+        'unknown dtype "float33", expected one of bool, uint8, int8, uint16, int16, uint32, int32, uint64, int64, '
+        "float16, bfloat16, float32, float64, complex64, complex128, float8_e4m3fn, float8_e5m2, float8_e4m3fnuz, "
+        'float8_e5m2fnuz, float8_e8m0fnu, or NumPy\'s code of one, such as "<f4"',
+    ),
+    (
+        "AmbiguousDType",
+        lambda: nl.view(bytes(4)).reinterpret("float"),
+        TypeError,
+        'dtype "float" is float64 to NumPy and float32 to torch; say "float64" or "float32"',
+    ),
+    (
+        "DateTime",
+        lambda: nl.view(bytes(8)).reinterpret(np.dtype("M8[s]")),
+        TypeError,
+        "datetime64[s] counts time, which no buffer has a format for; view the integers that count it: "
+        'array.view("i8")',
+    ),
+    (
+        "OutOfBuffer",
+        lambda: nl.view(Described(shape=(3,), typestr="<f8", data=bytes(16), version=3)),
+        BufferError,
+        "layout reaches bytes 0..24 of a buffer of 16 bytes",
     ),
     (
         "UnsupportedDType",
@@ -499,7 +530,7 @@ TABLE: list[tuple[str | None, Callable[[], Any], type[Exception], str]] = [
         None,
         lambda: nl.view(records()[:1])[0],
         NotImplementedError,
-        "no Python value for dtype T{f:x:h:y:}; use .numpy() or .tobytes()",
+        "no Python value for dtype T{=f:x:@h:y:}; use .numpy() or .tobytes()",
     ),
     (
         None,
@@ -511,13 +542,15 @@ TABLE: list[tuple[str | None, Callable[[], Any], type[Exception], str]] = [
         None,
         lambda: nl.view([1, 2]),
         TypeError,
-        "nl.view needs an object with the buffer protocol, DLPack or __array_interface__, got list",
+        "nl.view needs an object with the buffer protocol, DLPack or __array_interface__, got list; "
+        "numpy.asarray(..) makes an array of it",
     ),
     (
         None,
         lambda: nl.view("text"),
         TypeError,
-        "nl.view needs an object with the buffer protocol, DLPack or __array_interface__, got str",
+        "nl.view needs an object with the buffer protocol, DLPack or __array_interface__, got str; "
+        "nl.open(path) opens a file",
     ),
     (
         None,
@@ -529,7 +562,6 @@ TABLE: list[tuple[str | None, Callable[[], Any], type[Exception], str]] = [
 
 # Variants of ndlens_core::Error that no Python code can bring about.
 UNREACHABLE = {
-    "OutOfBuffer": "foreign memory is as long as its elements reach, and a short .npy file is a FormatError",
     "DestinationSize": "the binding allocates the destination to fit",
     "Interrupted": "what a signal's handler raised comes instead; test_memory.py interrupts",
     "Unavailable": "it takes an open file that can no longer be asked for its size",

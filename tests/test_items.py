@@ -215,7 +215,7 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (
         lambda: nl.windows(SERIES, 3, groups="ab"),
         TypeError,
-        "groups must be integers from 0 on, got 'ab'",
+        "groups must be integers from 0 on, got 'ab'; the id of each step, of any kind, is ids=",
     ),
 ]
 

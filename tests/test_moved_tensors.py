@@ -15,6 +15,7 @@ import pytest
 import torch
 import torch.multiprocessing
 from tests.programs import run, run_file
+from tests.test_exchange import memory
 from torch.utils.data import TensorDataset
 
 import ndlens as nl
@@ -52,7 +53,7 @@ ARRAYS: dict[str, Callable[[torch.Tensor], Any]] = {
     "numpy of another shape": lambda batch: batch.reshape(-1).numpy(),
     "numpy by force": lambda batch: batch.numpy(force=True),
     "asarray": np.asarray,
-    "a memoryview": lambda batch: memoryview(batch.numpy()),
+    "a memoryview": lambda batch: memory(batch.numpy()),
     "an array by DLPack": np.from_dlpack,
     "an array by DLPack of a slice": lambda batch: np.from_dlpack(batch[1:]),
     "a tensor by DLPack": from_dlpack,
@@ -98,7 +99,7 @@ def test_nor_is_one_that_was_made_without_gradients(mode: Callable[[], Any]) -> 
 
 
 def test_an_array_of_a_batch_that_goes_through_a_queue_is_never_overwritten() -> None:
-    queue = torch.multiprocessing.Queue()
+    queue: Any = torch.multiprocessing.Queue()
     epoch = batches(num_workers=1)
     arrays = []
     for batch in epoch:
@@ -160,7 +161,7 @@ SOURCES: dict[str, Callable[[torch.Tensor], nl.View]] = {
     "a parameter": lambda tensor: nl.view(torch.nn.Parameter(tensor, False)),
     "an array of it": lambda tensor: nl.view(tensor.numpy()),
     "a slice of an array of it": lambda tensor: nl.view(tensor.numpy()[1:][::2]),
-    "a memoryview of an array of it": lambda tensor: nl.view(memoryview(tensor.numpy())),
+    "a memoryview of an array of it": lambda tensor: nl.view(memory(tensor.numpy())),
     "an array of a view of it": lambda tensor: nl.view(nl.view(tensor).numpy()),
 }
 
@@ -190,7 +191,7 @@ def test_a_view_says_that_torch_moved_its_tensor_and_arrays_of_it_stay_as_they_a
         lambda: view.torch(readonly="allow"),
         lambda: view.__dlpack__(max_version=(1, 0)),
         lambda: from_dlpack(view),
-        lambda: memoryview(view),
+        lambda: memory(view),
         lambda: np.asarray(view),
         lambda: view.__array_interface__,
         lambda: view[0, 0],

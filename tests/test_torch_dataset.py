@@ -248,7 +248,7 @@ def wide_fields() -> dict[str, Any]:
 
 def resident_bytes() -> int:
     """Of this process, shared memory included."""
-    return psutil.Process().memory_info().rss
+    return int(psutil.Process().memory_info().rss)
 
 
 @pytest.mark.parametrize("num_workers", [0, 1])
@@ -279,6 +279,7 @@ def test_fields_come_back_from_workers_in_blocks_of_their_own() -> None:
         assert all(torch.equal(got[name], want[name]) for name in want)
         assert all(part.data_ptr() % 64 == 0 for part in got.values())
         got["label"].fill_(-1)
+        got["f1"].fill_(-1)
         assert torch.equal(got["f0"], want["f0"])
 
 
@@ -396,3 +397,31 @@ def test_who_has_no_descriptor_to_receive_a_batch_is_told_of_the_limit() -> None
     # Of Python: processes that were forked beside torch's threads.
     status, printed, _ = run(script)
     assert (status, printed.replace("torch.Size([2, 20000])", "(2, 20000)")) == (0, out)
+
+
+def test_a_batch_of_a_worker_that_was_killed_is_torchs_kind_of_error() -> None:
+    script = """
+        import os, pickle, signal
+        import numpy as np
+        import ndlens as nl
+
+        dataset = nl.torch.Dataset(np.zeros((8, 20_000)))
+        reader, writer = os.pipe()
+        child = os.fork()
+        if child == 0:
+            message = pickle.dumps(dataset._gatherer.batch_to_send([1, 2], 0, 0))
+            os.write(writer, message)
+            os.kill(os.getpid(), signal.SIGKILL)
+        message = os.read(reader, 1 << 16)
+        # Dead, and not asked how it ended.
+        os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+        for ask in (lambda: os.waitpid(child, 0), lambda: None):
+            try:
+                pickle.loads(message)
+            except RuntimeError as error:
+                print(str(error).replace(str(child), "N"))
+            ask()
+    """
+    expected = "DataLoader worker (pid N) exited unexpectedly, and a batch that it had sent is gone with it\n"
+    status, out, _ = run(script)
+    assert (status, out) == (0, expected * 2)

@@ -8,6 +8,7 @@
 
 import typing as _typing
 
+from . import _foreign as _foreign
 from . import transforms
 from ._arrays import Arrays
 from ._ndlens import (
@@ -32,6 +33,7 @@ from ._ndlens import (
     view,
     windows,
 )
+from ._subsets import split, subset
 from .errors import CopyRequired, FormatError, MovedError, ReadOnlyError, StaleHandleError, TruncatedError
 from .loader import Loader
 
@@ -62,6 +64,8 @@ __all__ = [
     "save",
     "share",
     "shares_memory",
+    "split",
+    "subset",
     "transforms",
     "view",
     "windows",
@@ -69,6 +73,10 @@ __all__ = [
 
 if _typing.TYPE_CHECKING:
     from . import torch as torch
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), "torch"})
 
 
 def __getattr__(name: str) -> _typing.Any:

@@ -84,7 +84,8 @@ class Dataset(torch.utils.data.Dataset[Any]):
     tuple or a dict of them, lists of transforms in the same structure, the fields that draw the same, and where the
     channels of images are. A batch is made in one
     pass, each sample read once and written once into its place; in a worker process into shared memory that is used
-    again when the main process has dropped the batch's last tensor. Without `collate`, torch's own default collates
+    again when the main process has dropped the last tensor on it. Each field has memory of its own (of more than eight
+    large fields the smaller ones share), so keeping labels does not keep images. Kept batches take no descriptors. Without `collate`, torch's own default collates
     the samples, rightly but more slowly.
 
     Data travels to workers as views pickle: files by their path, what `nl.share` gave by a handle, anything

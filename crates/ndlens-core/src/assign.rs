@@ -8,12 +8,22 @@ use crate::transfer::transfer;
 use crate::view::View;
 use crate::watch::Meter;
 
+/// A write asks for the room of a whole range at once if no more than so many times its bytes lie there.
+const GAPS_ASKED_FOR: usize = 4;
+
 impl View {
     fn check_writable(&self, operation: &'static str) -> Result<()> {
         if self.is_read_only() {
             return Err(Error::ReadOnly { operation, hint: "call .copy() for memory of your own" });
         }
-        self.buffer().verify()
+        self.buffer().verify()?;
+        // From the first byte to the last; where most of those in between are not written, they are not asked for.
+        let bytes = self.layout().span(self.itemsize());
+        if bytes.len() / GAPS_ASKED_FOR <= self.nbytes() {
+            self.buffer().prepare_write(bytes)
+        } else {
+            Ok(())
+        }
     }
 
     /// Writes the elements of `source`, broadcast to this view's shape, to this view's memory: `v[...] = source`.

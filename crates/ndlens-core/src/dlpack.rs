@@ -84,6 +84,7 @@ impl DLDataType {
     pub const FLOAT8_E5M2: u8 = 12;
     pub const FLOAT8_E5M2FNUZ: u8 = 13;
     pub const FLOAT8_E8M0FNU: u8 = 14;
+    pub const FLOAT4_E2M1FN: u8 = 17;
 }
 
 /// `DLTensor`: the array itself. Strides count elements.
@@ -396,16 +397,19 @@ impl View {
         export(self)
     }
 
-    /// The same for consumers from before DLPack 1.0, which know no read-only tensors.
+    /// The same for consumers from before DLPack 1.0, which know no read-only tensors. Few of them know negative strides,
+    /// and PyTorch 2.12 ends the process at one.
     ///
     /// # Errors
     ///
-    /// As [`View::to_dlpack`], and [`Error::ReadOnly`].
+    /// As [`View::to_dlpack`], and [`Error::ReadOnly`]; [`Error::CopyRequired`] also for a negative stride.
     pub fn to_dlpack_unversioned(&self) -> Result<NonNull<DLManagedTensor>> {
+        let operation = "DLPack export without a version";
         if self.is_read_only() {
             let hint = "ask for max_version=(1, 0) or later, or call .copy() first";
-            return Err(Error::ReadOnly { operation: "DLPack export without a version", hint });
+            return Err(Error::ReadOnly { operation, hint });
         }
+        self.check_forwards(operation)?;
         export(self)
     }
 

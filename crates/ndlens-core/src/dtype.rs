@@ -59,6 +59,8 @@ pub enum DType {
     F8E5M2FNUZ,
     /// 8-bit scale factor of the OCP microscaling formats: a power of two.
     F8E8M0FNU,
+    /// Two OCP 4-bit floats in a byte, the first in its lower half: what torch has as one element.
+    F4E2M1FNx2,
     /// A PEP 3118 format that passes through as it is.
     Opaque(Arc<OpaqueFormat>),
 }
@@ -130,7 +132,7 @@ pub struct DTypeRow {
     pub format: Option<&'static CStr>,
     /// The typestr of the array interface and of `.npy` files, little-endian, if there is one.
     pub typestr: Option<&'static str>,
-    /// DLPack's code and bits, one lane.
+    /// DLPack's code, bits and lanes.
     pub dlpack: DLDataType,
 }
 
@@ -153,7 +155,7 @@ const fn row(
 }
 
 /// Every dtype that has a name. C `long` is the buffer protocol's 64-bit integer where it has 64 bits, as in NumPy.
-static TABLE: [DTypeRow; 20] = [
+static TABLE: [DTypeRow; 21] = [
     row(DType::Bool, "bool", 1, Some(c"?"), Some("|b1"), DLDataType::BOOL),
     row(DType::U8, "uint8", 1, Some(c"B"), Some("|u1"), DLDataType::UINT),
     row(DType::I8, "int8", 1, Some(c"b"), Some("|i1"), DLDataType::INT),
@@ -174,6 +176,14 @@ static TABLE: [DTypeRow; 20] = [
     row(DType::F8E4M3FNUZ, "float8_e4m3fnuz", 1, None, None, DLDataType::FLOAT8_E4M3FNUZ),
     row(DType::F8E5M2FNUZ, "float8_e5m2fnuz", 1, None, None, DLDataType::FLOAT8_E5M2FNUZ),
     row(DType::F8E8M0FNU, "float8_e8m0fnu", 1, None, None, DLDataType::FLOAT8_E8M0FNU),
+    DTypeRow {
+        dtype: DType::F4E2M1FNx2,
+        name: "float4_e2m1fn_x2",
+        itemsize: 1,
+        format: None,
+        typestr: None,
+        dlpack: DLDataType { code: DLDataType::FLOAT4_E2M1FN, bits: 4, lanes: 2 },
+    },
 ];
 
 const LONG_IS_64: bool = size_of::<std::ffi::c_long>() == 8;
@@ -208,6 +218,7 @@ impl DType {
             DType::F8E4M3FNUZ => 17,
             DType::F8E5M2FNUZ => 18,
             DType::F8E8M0FNU => 19,
+            DType::F4E2M1FNx2 => 20,
             DType::Opaque(_) => return None,
         };
         Some(&TABLE[at])
@@ -241,6 +252,8 @@ impl DType {
     /// arrays (`ml_dtypes`') look at the memory of integer ones.
     pub fn carrier(&self) -> Option<DType> {
         match (self.format(), self.itemsize()) {
+            // No package has pairs as one element.
+            _ if *self == DType::F4E2M1FNx2 => None,
             (None, 1) => Some(DType::U8),
             (None, 2) => Some(DType::U16),
             _ => None,

@@ -141,6 +141,14 @@ impl DType {
         DType::from_format(&format!("{order}{count}{letter}"), itemsize)
     }
 
+    /// The typestr of the array interface, in whichever byte order, if there is one.
+    pub fn to_typestr(&self) -> Option<String> {
+        match self.swapped() {
+            Some(native) => native.typestr().map(|typestr| format!(">{}", &typestr[1..])),
+            None => self.typestr().map(str::to_owned),
+        }
+    }
+
     /// The same numbers in this machine's byte order, for numbers in the other; None for all else.
     pub fn swapped(&self) -> Option<DType> {
         let DType::Opaque(_) = self else { return None };
@@ -249,6 +257,9 @@ mod tests {
             for order in ['>', '!'] {
                 let foreign = DType::from_format(&format!("{order}{format}"), row.itemsize).unwrap();
                 assert_eq!(foreign.swapped().as_ref(), Some(&row.dtype));
+                let typestr = row.typestr.unwrap().replace('<', ">");
+                assert_eq!(foreign.to_typestr(), Some(typestr.clone()));
+                assert_eq!(DType::from_typestr(&typestr), Ok(foreign));
             }
             assert_eq!(row.dtype.swapped(), None);
         }

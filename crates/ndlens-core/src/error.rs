@@ -140,6 +140,11 @@ pub enum Error {
     /// The bytes behind a view are no longer those that it was made of.
     #[error("the memory of this view was moved: {cause}")]
     Moved { cause: &'static str },
+    /// Bytes of a file that cannot be written.
+    #[error(
+        "{path}: cannot be written: the disk is full or failing, or the file was truncated; nothing was written"
+    )]
+    Unwritable { path: String },
     /// The bytes behind a view can no longer be asked about.
     #[error("{path}: {message}")]
     Unavailable { path: String, message: String },

@@ -63,6 +63,7 @@ mod resize_columns;
 mod resize_far;
 mod resize_float;
 mod resize_lanes;
+mod resize_nearest;
 #[cfg(test)]
 mod resize_scalar;
 mod resize_source;
@@ -90,5 +91,5 @@ pub use blend::Blend;
 pub use colour::Adjustment;
 pub use error::{Error, Result};
 pub use resize::{Filter, Finish, Interpolation, Resize, Scratch, Window};
-pub use take::Take;
+pub use take::{Take, prefetch};
 pub use value::{Step, Stores, ValueMap};

@@ -81,7 +81,23 @@ impl Take {
     ///
     /// [`Error::DestinationSize`] where `destination` is not of just these rows; [`Error::View`] for a row that there is not.
     pub fn rows(&self, items: &[usize], destination: &mut [u8], stores: Stores) -> Result<()> {
-        let expected = items.len().saturating_mul(self.row_bytes);
+        self.rows_before(items, 0, destination, stores)
+    }
+
+    /// As [`rows`](Self::rows), without the last `later` of the items, which are only asked for: another call will copy them.
+    ///
+    /// # Errors
+    ///
+    /// As [`rows`](Self::rows).
+    pub fn rows_before(
+        &self,
+        items: &[usize],
+        later: usize,
+        destination: &mut [u8],
+        stores: Stores,
+    ) -> Result<()> {
+        let count = items.len().saturating_sub(later);
+        let expected = count.saturating_mul(self.row_bytes);
         if destination.len() != expected {
             return Err(Error::DestinationSize { got: destination.len(), expected });
         }
@@ -89,7 +105,7 @@ impl Take {
             let (index, size) = (item as isize, self.count);
             return Err(ndlens_core::Error::IndexOutOfBounds { index, axis: 0, size }.into());
         }
-        let copy = Copy { from: self.view.as_ptr(), stride_bytes: self.stride_bytes, items };
+        let copy = Copy { from: self.view.as_ptr(), stride_bytes: self.stride_bytes, items, count };
         let row_bytes = self.row_bytes;
         let stream = stores == Stores::Stream && row_bytes >= MIN_STREAM_ROW_BYTES;
         let to = destination.as_mut_ptr();
@@ -126,6 +142,8 @@ struct Copy<'a> {
     from: *const u8,
     stride_bytes: isize,
     items: &'a [usize],
+    /// So many, the first, are copied.
+    count: usize,
 }
 
 impl Copy<'_> {
@@ -143,7 +161,7 @@ impl Copy<'_> {
     /// Each row must be readable, and `to` writable for all of them, apart from any.
     unsafe fn fixed<const N: usize>(self, to: *mut u8) {
         let ahead = (AHEAD_BYTES / N).min(MAX_ROWS_AHEAD);
-        for place in 0..self.items.len() {
+        for place in 0..self.count {
             ask_for(self.row(place + ahead), N);
             // SAFETY: passed on.
             unsafe { ptr::copy_nonoverlapping(self.row(place), to.add(place * N), N) };
@@ -157,7 +175,7 @@ impl Copy<'_> {
     /// As [`fixed`](Self::fixed).
     unsafe fn any(self, row_bytes: usize, to: *mut u8) {
         let ahead = (AHEAD_BYTES / row_bytes).clamp(1, MAX_ROWS_AHEAD);
-        for place in 0..self.items.len() {
+        for place in 0..self.count {
             ask_for(self.row(place + ahead), row_bytes.min(AHEAD_ALONG_BYTES));
             // SAFETY: passed on.
             unsafe { ptr::copy_nonoverlapping(self.row(place), to.add(place * row_bytes), row_bytes) };
@@ -176,7 +194,7 @@ impl Copy<'_> {
     unsafe fn stream<const RUNS: usize>(self, row_bytes: usize, to: *mut u8) {
         let ahead_bytes = if RUNS == 1 { AHEAD_ALONG_BYTES } else { AHEAD_IN_RUN_BYTES };
         let ahead = (ahead_bytes * RUNS / row_bytes).max(1);
-        for place in 0..self.items.len() {
+        for place in 0..self.count {
             let (from, soon, to) =
                 (self.row(place), self.row(place + ahead), to.wrapping_add(place * row_bytes));
             let head = to.align_offset(LINE).min(row_bytes);
@@ -214,6 +232,14 @@ impl Copy<'_> {
     unsafe fn stream<const RUNS: usize>(self, row_bytes: usize, to: *mut u8) {
         // SAFETY: passed on.
         unsafe { self.any(row_bytes, to) }
+    }
+}
+
+/// Has an element of a list fetched, which will be looked up soon.
+#[inline(always)]
+pub fn prefetch<T>(list: &[T], place: usize) {
+    if place < list.len() {
+        ask_for(list.as_ptr().wrapping_add(place).cast(), 1);
     }
 }
 
@@ -287,6 +313,13 @@ mod tests {
                 view.shape()
             );
             assert!(out[..misaligned].iter().chain(&out[misaligned + len..]).all(|&byte| byte == 0xEE));
+            for later in [1, items.len() / 2] {
+                let later = later.min(items.len());
+                let first = len - later * take.row_bytes();
+                let mut some = vec![0xEE; first];
+                take.rows_before(items, later, &mut some, stores).unwrap();
+                assert!(some == out[misaligned..misaligned + first]);
+            }
         }
     }
 

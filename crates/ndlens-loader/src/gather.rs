@@ -197,7 +197,7 @@ impl Gather {
                     let start = block.as_ptr().as_ptr().add(part.layout.offset());
                     std::slice::from_raw_parts_mut(start, items.len() * nbytes)
                 };
-                take.rows(items, destination, stores)?;
+                field.take_items(take, items, destination, stores)?;
                 if let Some((_, error)) = field.first_lost(complete, items) {
                     return Err(error);
                 }

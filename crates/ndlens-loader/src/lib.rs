@@ -15,6 +15,8 @@
 //! - `storing.rs`: whether batches are written through the cache.
 //! - `engine.rs`: threads, prefetch, shutdown.
 //! - `source.rs`, `windows.rs`, `ragged.rs`: where items come from; windows of several series; items of different sizes.
+//! - `selection.rs`, `subset.rs`, `split.rs`: some items of a source; parts of a data set.
+//! - `numbers.rs`, `labels.rs`, `nan.rs`: what is read of views of numbers: indices and sizes; labels; steps with NaN.
 //! - `loader.rs`: the face.
 //! - `replay.rs`: transforms with parameters that were drawn before.
 //! - `gather.rs`, `ring.rs`: batches of items that somebody else chooses; memory for them between processes.
@@ -46,10 +48,14 @@ mod draws;
 mod engine;
 mod error;
 mod gather;
+mod labels;
 mod loader;
 mod message;
 mod mix;
+mod nan;
+mod numbers;
 mod order;
+mod packing;
 mod plan;
 mod pool;
 mod position;
@@ -57,11 +63,15 @@ mod ragged;
 mod replay;
 mod ring;
 mod room;
+mod saving;
 mod scratch;
+mod selection;
 mod shard;
 mod source;
+mod split;
 mod state;
 mod storing;
+mod subset;
 mod supply;
 mod sync;
 mod torch_order;
@@ -76,23 +86,31 @@ pub use draws::{Draws, Noise, Stream};
 pub use engine::{Epoch, Progress};
 pub use error::{Error, Result};
 pub use gather::{Gather, Part, Randomness};
+pub use labels::Labels;
 pub use loader::{Config, Field, Loader};
 pub use message::Block;
 pub use mix::{Mix, Mixing};
+pub use nan::{NanSearch, NanSteps};
+pub use numbers::{flags_of, sizes_of};
 pub use order::{Order, Permutation, Shuffler};
+pub use packing::{Packing, copy_rows, places_of};
 pub use pool::PoolUse;
-pub use ragged::Ragged;
+pub use ragged::{Ragged, Shapes};
 pub use replay::replay;
 pub use ring::{Ring, Slot};
+pub use saving::SavedItems;
 pub use scratch::Scratch;
+pub use selection::Selection;
 pub use shard::{Remainder, Shard};
 pub use source::{ItemShape, Source};
+pub use split::{Dealing, Sizes, split};
 pub use state::{Basis, STATE_VERSION, State};
 pub use storing::Storing;
+pub use subset::Subset;
 pub use supply::Memory;
 pub use transform::{
     Channels, Convention, Deferred, Drawn, DrawnList, Erasure, Filling, Interval, Padding, Program, Target,
     Transform, Values,
 };
 pub use weights::{Drawing, Weights};
-pub use windows::{Span, Windows};
+pub use windows::{Columns, Span, Step, Windows, columns_of, lengths_of_groups};

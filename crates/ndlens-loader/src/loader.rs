@@ -23,6 +23,15 @@ use crate::torch_order::randperm;
 use crate::transform::{Channels, Convention, Deferred, Pair, Program, Transform, Values};
 use crate::weights::Weights;
 
+/// Items that are looked up and copied at a time: their numbers stay in the first-level cache.
+const MAX_TAKEN_ITEMS: usize = 512;
+
+/// Items whose rows are looked up at a time, ahead of their copy: as many as rows are asked for ahead.
+const LOOKED_UP_ITEMS: usize = 32;
+
+/// From so many bytes on, a row takes several times as long to copy as to look up.
+const MIN_LONG_ROW_BYTES: usize = 1024;
+
 /// One column of the data set: a source, its name for errors, and what becomes of its items.
 pub struct Field {
     name: String,
@@ -274,6 +283,66 @@ impl Compiled {
             .find_map(|(place, item)| Some((place, self.fail(item, error(item)?.into()))))
     }
 
+    /// Copies many items to `destination`, where [`take`](Self::take) says that they can be.
+    pub(crate) fn take_items(
+        &self,
+        take: &Take,
+        items: &[usize],
+        destination: &mut [u8],
+        stores: Stores,
+    ) -> Result<()> {
+        let nbytes = take.row_bytes();
+        let mut rows = [0; MAX_TAKEN_ITEMS];
+        // Long rows take so long that the time to look them up does not show, and are copied best in one go.
+        let ahead = self.source.looks_up_rows() && nbytes < MIN_LONG_ROW_BYTES;
+        for (place, some) in items.chunks(MAX_TAKEN_ITEMS).enumerate() {
+            let rows = &mut rows[..some.len()];
+            rows.copy_from_slice(some);
+            let start = place * MAX_TAKEN_ITEMS * nbytes;
+            let destination = &mut destination[start..start + some.len() * nbytes];
+            if ahead {
+                self.take_looking_up(take, rows, destination, stores)?;
+            } else {
+                self.source.to_rows(rows);
+                take.rows(rows, destination, stores)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies items whose rows stand in a list, which is looked up ahead of the copy as rows are asked for ahead of it:
+    ///
+    /// ```text
+    ///  items      ..... | ..... | ..... | .....        some at a time
+    ///  copied       ^
+    ///  looked up            ^                          their rows are asked for
+    ///  asked for                    ^                  what is looked up for them
+    /// ```
+    ///
+    /// So a core waits for the list and the rows at once, and not for one after the other.
+    fn take_looking_up(
+        &self,
+        take: &Take,
+        items: &mut [usize],
+        destination: &mut [u8],
+        stores: Stores,
+    ) -> Result<()> {
+        let (nbytes, count) = (take.row_bytes(), items.len());
+        let after = |place: usize| (place + LOOKED_UP_ITEMS).min(count);
+        self.source.prefetch_rows(&items[..after(after(0))]);
+        self.source.to_rows(&mut items[..after(0)]);
+        let mut start = 0;
+        while start < count {
+            let (end, next) = (after(start), after(after(start)));
+            self.source.prefetch_rows(&items[next..after(next)]);
+            self.source.to_rows(&mut items[end..next]);
+            let destination = &mut destination[start * nbytes..end * nbytes];
+            take.rows_before(&items[start..next], next - end, destination, stores)?;
+            start = end;
+        }
+        Ok(())
+    }
+
     /// The error of an item, in its place.
     pub(crate) fn fail(&self, item: usize, source: Error) -> Error {
         Error::Item { field: self.name.clone(), item, source: Box::new(source) }
@@ -315,7 +384,7 @@ pub(crate) fn compile(
             None => (program, None),
         };
         let pool = pool_for(&program, batch_size.min(items)).map_err(in_field)?;
-        let take = source.as_view().filter(|_| transforms.is_empty()).and_then(Take::new);
+        let take = source.rows().filter(|_| transforms.is_empty()).and_then(Take::new);
         let stream = Stream::new(seed, &draws_as);
         let joint = None;
         Ok(Compiled { name, draws_as, source, program, channels, joint, deferred, take, stream, pool })
@@ -587,7 +656,8 @@ impl Loader {
     fn basis(&self) -> Basis {
         let field = |field: &Compiled| {
             let shape = field.source.item_shape().unwrap_or_else(|| ItemShape::fixed(&[]));
-            format!("{} {} {shape}", field.name, field.source.dtype())
+            let selected = field.source.fingerprint().map(|number| format!(" selected {number:016x}"));
+            format!("{} {} {shape}{}", field.name, field.source.dtype(), selected.unwrap_or_default())
         };
         Basis {
             items: self.items,

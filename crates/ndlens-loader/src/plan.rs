@@ -144,8 +144,9 @@ impl Plan {
                 let nbytes = take.row_bytes();
                 // SAFETY: the rows of a block are one piece, and this thread alone makes them.
                 let destination = unsafe { slab.piece(block.start * nbytes, block.len() * nbytes) };
-                take.rows(items, destination, self.stores(at, nbytes))
-                    .map_err(|error| Box::new(Failure { row: block.start, error: error.into() }))?;
+                field
+                    .take_items(take, items, destination, self.stores(at, nbytes))
+                    .map_err(|error| Box::new(Failure { row: block.start, error }))?;
                 outside = outside.or(self.check_labels(at, destination, items));
             }
             let mut failed = None;

@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use ndlens_core::{Access, Buffer, Owner};
-use ndlens_store::{Arena, Handle};
+use ndlens_store::{Arena, Error as StoreError, Handle};
 
 use crate::error::{Error, Result};
 use crate::turn::Turn;
@@ -215,11 +215,19 @@ impl Slot {
     ///
     /// # Errors
     ///
-    /// [`Error::Store`] where it is gone, [`Error::AlreadyReceived`].
+    /// [`Error::SenderGone`], [`Error::AlreadyReceived`]; [`Error::Store`] where the system says no.
     pub fn receive(message: &[u8]) -> Result<Arc<Self>> {
         // What is too short for a lease is no handle either.
         let (handle, lease) = message.split_last_chunk().unwrap_or((message, &[0; 8]));
-        let (arena, lease) = (Handle::from_bytes(handle)?.open_map()?, u64::from_le_bytes(*lease));
+        let (arena, lease) = (Handle::from_bytes(handle)?.open_map(), u64::from_le_bytes(*lease));
+        let arena = arena.map_err(|error| match error {
+            StoreError::SharedMemoryGone { process } => Error::SenderGone { process },
+            // Nobody but root may look at what was a process's, until its parent has asked how it ended.
+            StoreError::SharedMemoryRefused { process, .. } if !is_running(process) => {
+                Error::SenderGone { process }
+            }
+            error => Error::Store(error),
+        })?;
         let turn = Turn::receive(word(&arena), lease).ok_or(Error::AlreadyReceived)?;
         Ok(Arc::new(Slot { arena, turn, process: std::process::id() }))
     }
@@ -230,6 +238,15 @@ impl Drop for Slot {
         if self.process == std::process::id() {
             self.turn.end(word(&self.arena));
         }
+    }
+}
+
+/// Whether a process has not ended. Where nobody can tell, it has not.
+fn is_running(process: u32) -> bool {
+    match std::fs::read_to_string(format!("/proc/{process}/stat")) {
+        // After its name, which may be anything in brackets.
+        Ok(stat) => !stat.rsplit(") ").next().is_some_and(|state| state.starts_with(['Z', 'X'])),
+        Err(error) => error.kind() != std::io::ErrorKind::NotFound,
     }
 }
 
@@ -291,6 +308,20 @@ mod tests {
         assert_eq!((ring.len(), arena(&old)), (1, arena(&new)));
         assert!(matches!(Slot::receive(&old), Err(Error::AlreadyReceived)));
         assert!(Slot::receive(&new).is_ok());
+    }
+
+    #[test]
+    fn a_process_that_was_killed_is_not_running_though_nobody_asked_how_it_ended() {
+        assert!(is_running(std::process::id()));
+        assert!(!is_running(u32::MAX));
+        let mut child = std::process::Command::new("sleep").arg("100").spawn().unwrap();
+        assert!(is_running(child.id()));
+        child.kill().unwrap();
+        while is_running(child.id()) {
+            std::thread::yield_now();
+        }
+        child.wait().unwrap();
+        assert!(!is_running(child.id()));
     }
 
     #[test]

@@ -27,8 +27,29 @@ pub trait Source: Send + Sync {
     /// What the elements are.
     fn dtype(&self) -> &DType;
 
-    /// The view whose rows along axis 0 the items are, if they are: its rows may be read without asking for each.
-    fn as_view(&self) -> Option<&View> {
+    /// The view that has the items among its rows along axis 0, if one has: its rows may be read without asking for each.
+    /// Which row an item is says [`to_rows`](Self::to_rows).
+    fn rows(&self) -> Option<&View> {
+        None
+    }
+
+    /// Replaces numbers of items, all below [`len`](Self::len), by those of the rows of [`rows`](Self::rows) that they are.
+    fn to_rows(&self, items: &mut [usize]) {
+        let _ = items;
+    }
+
+    /// Whether [`to_rows`](Self::to_rows) looks rows up in a list, which may be as far away as the rows.
+    fn looks_up_rows(&self) -> bool {
+        false
+    }
+
+    /// Has what [`to_rows`](Self::to_rows) will look up for these items fetched.
+    fn prefetch_rows(&self, items: &[usize]) {
+        let _ = items;
+    }
+
+    /// What tells this source from others of its length, such as another selection of the same items: part of a run's state.
+    fn fingerprint(&self) -> Option<u64> {
         None
     }
 
@@ -129,7 +150,7 @@ impl Source for View {
         self.dtype()
     }
 
-    fn as_view(&self) -> Option<&View> {
+    fn rows(&self) -> Option<&View> {
         Some(self)
     }
 
@@ -215,17 +236,24 @@ impl Rearrangement {
 struct Rearranged {
     source: Arc<dyn Source>,
     rearrangement: Rearrangement,
+    /// The view that has the items among its rows, rearranged too.
+    rows: Option<View>,
     least: Vec<usize>,
     most: Vec<usize>,
 }
 
 /// `source` with the axes of its items, which it must have, in another order.
-pub(crate) fn rearranged(source: Arc<dyn Source>, rearrangement: Rearrangement) -> Arc<dyn Source> {
+pub(crate) fn rearranged(source: Arc<dyn Source>, rearrangement: Rearrangement) -> Result<Arc<dyn Source>> {
     let sizes = |shape: &[usize]| rearrangement.sizes(shape);
     let (least, most) = source
         .item_shape()
         .map_or_else(Default::default, |shape| (sizes(shape.least()), sizes(shape.most())));
-    Arc::new(Rearranged { source, rearrangement, least, most })
+    let rows = source.rows().map(|rows| match rearrangement {
+        Rearrangement::ChannelsLast => rows.permute(&[0, 2, 3, 1]),
+        Rearrangement::NewChannel => rows.index(&[Index::Ellipsis, Index::NewAxis]),
+    });
+    let rows = rows.transpose()?;
+    Ok(Arc::new(Rearranged { source, rearrangement, rows, least, most }))
 }
 
 impl Source for Rearranged {
@@ -239,6 +267,26 @@ impl Source for Rearranged {
 
     fn dtype(&self) -> &DType {
         self.source.dtype()
+    }
+
+    fn rows(&self) -> Option<&View> {
+        self.rows.as_ref()
+    }
+
+    fn to_rows(&self, items: &mut [usize]) {
+        self.source.to_rows(items);
+    }
+
+    fn looks_up_rows(&self) -> bool {
+        self.source.looks_up_rows()
+    }
+
+    fn prefetch_rows(&self, items: &[usize]) {
+        self.source.prefetch_rows(items);
+    }
+
+    fn fingerprint(&self) -> Option<u64> {
+        self.source.fingerprint()
     }
 
     fn is_complete(&self) -> bool {
@@ -258,6 +306,11 @@ impl Source for Rearranged {
     }
 
     fn item(&self, index: usize) -> Result<ViewRef<'_>> {
+        if let Some(rows) = self.rows.as_ref().filter(|_| index < self.len()) {
+            let mut row = [index];
+            self.to_rows(&mut row);
+            return Source::item(rows, row[0]);
+        }
         let item = self.source.item(index)?;
         match self.rearrangement {
             Rearrangement::ChannelsLast => item.permute(&[1, 2, 0]),

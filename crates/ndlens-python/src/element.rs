@@ -4,7 +4,7 @@ use half::{bf16, f16};
 use ndlens::{DType, Index, View};
 use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyComplex, PyComplexMethods, PyList};
+use pyo3::types::{PyBool, PyComplex, PyComplexMethods, PyFloat, PyList};
 use smallvec::SmallVec;
 
 use crate::error::{OrRaise, no_python_value};
@@ -160,7 +160,12 @@ fn element<'py>(py: Python<'py>, dtype: &DType, bytes: &[u8]) -> PyResult<Bound<
         }
         // `memoryview` gives the characters of format 'c' as bytes of length 1.
         DType::Opaque(_) if dtype.name() == "c" => lists::plain_bytes(py, bytes),
-        _ => Err(no_python_value(dtype)),
+        _ => {
+            let native = dtype.swapped().ok_or_else(|| no_python_value(dtype))?;
+            let mut bytes: SmallVec<[u8; 16]> = bytes.into();
+            native.swap_bytes(&mut bytes);
+            element(py, &native, &bytes)
+        }
     }
 }
 
@@ -189,7 +194,7 @@ pub(crate) fn pack(dtype: &DType, value: &Bound<'_, PyAny>) -> PyResult<SmallVec
     // A finite number that becomes infinite does not fit.
     macro_rules! rounded {
         ($round:expr) => {{
-            let number: f64 = value.extract().map_err(misfit)?;
+            let number = real(value).map_err(misfit)?;
             let rounded = $round(number);
             if number.is_finite() && !f64::from(rounded).is_finite() {
                 return Err(PyValueError::new_err(format!("{value} does not fit dtype {dtype}")));
@@ -217,7 +222,7 @@ pub(crate) fn pack(dtype: &DType, value: &Bound<'_, PyAny>) -> PyResult<SmallVec
         DType::F16 => SmallVec::from_slice(&rounded!(f16::from_f64).to_ne_bytes()),
         DType::Bf16 => SmallVec::from_slice(&rounded!(bf16::from_f64).to_ne_bytes()),
         DType::F32 => SmallVec::from_slice(&rounded!(|number| number as f32).to_ne_bytes()),
-        DType::F64 => number!(f64)?,
+        DType::F64 => SmallVec::from_slice(&real(value).map_err(misfit)?.to_ne_bytes()),
         DType::C64 | DType::C128 => {
             let (real, imaginary) = complex(value).map_err(misfit)?;
             if *dtype == DType::C64 {
@@ -237,14 +242,42 @@ pub(crate) fn pack(dtype: &DType, value: &Bound<'_, PyAny>) -> PyResult<SmallVec
                 }
             }
         }
-        _ => return Err(no_python_value(dtype)),
+        _ => {
+            let native = dtype.swapped().ok_or_else(|| no_python_value(dtype))?;
+            let mut bytes = pack(&native, value)?;
+            native.swap_bytes(&mut bytes);
+            bytes
+        }
     })
 }
 
 /// The two parts of any number.
 fn complex(value: &Bound<'_, PyAny>) -> PyResult<(f64, f64)> {
-    match value.cast::<PyComplex>() {
-        Ok(number) => Ok((number.real(), number.imag())),
-        Err(_) => Ok((value.extract()?, 0.0)),
+    if let Ok(number) = value.cast::<PyComplex>() {
+        return Ok((number.real(), number.imag()));
     }
+    // NumPy's complex64 is no `complex`, but becomes one.
+    match value.getattr_opt("__complex__")? {
+        Some(convert) => {
+            let number = convert.call0()?;
+            let number = number.cast::<PyComplex>()?;
+            Ok((number.real(), number.imag()))
+        }
+        None => Ok((value.extract()?, 0.0)),
+    }
+}
+
+/// A number that is real. NumPy's complex scalars give their real part to who asks for a float.
+fn real(value: &Bound<'_, PyAny>) -> PyResult<f64> {
+    if !value.is_instance_of::<PyFloat>() && is_complex(value)? {
+        return Err(PyTypeError::new_err("a complex number"));
+    }
+    value.extract()
+}
+
+/// Whether a NumPy scalar, or an array, is complex.
+fn is_complex(value: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let dtype = value.getattr_opt("dtype")?;
+    let kind = dtype.map(|dtype| dtype.getattr_opt("kind")).transpose()?.flatten();
+    kind.map_or(Ok(false), |kind| kind.eq("c"))
 }

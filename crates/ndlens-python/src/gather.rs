@@ -4,7 +4,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ndlens::loader::{Block, Gather, Part, Randomness, Ring};
 use ndlens::{Buffer, DType, Layout, View};
-use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 
@@ -146,8 +145,7 @@ pub(crate) fn receive_batch<'py>(
     let blocks = blocks.into_iter().map(receive).collect::<Result<Vec<_>, _>>().or_raise()?;
     let part = |(name, block, offset, shape, strides): SentPart| {
         let len_bytes = blocks.get(block).map_or(0, Buffer::len);
-        let dtype =
-            DType::from_name(&name).ok_or_else(|| PyTypeError::new_err(format!("unknown dtype {name:?}")))?;
+        let dtype = DType::parse(&name).or_raise()?;
         let layout = Layout::new(&shape, &strides, offset, dtype.itemsize(), len_bytes).or_raise()?;
         PyResult::Ok(Part { layout, dtype, block })
     };

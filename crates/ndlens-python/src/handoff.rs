@@ -96,7 +96,11 @@ impl PyView {
         let asarray = needs(py, "numpy", "asarray", "View.numpy() needs NumPy: pip install numpy")?;
         let view = slf.get().view()?;
         check_in_place(&view)?;
-        let Some(carrier) = view.dtype().carrier() else { return asarray.call1((slf,)) };
+        let Some(carrier) = view.dtype().carrier() else {
+            // NumPy would ask for `__array__` next, which comes here again.
+            numpy_here(py)?.check_dtype(view.dtype()).or_raise()?;
+            return asarray.call1((slf,));
+        };
         numpy_here(py)?
             .check_dtype(view.dtype())
             .map_err(|error| PyBufferError::new_err(format!("{error}; pip install ml_dtypes")))?;
@@ -184,7 +188,7 @@ impl PyView {
     fn __array_interface__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let view = self.view()?;
         check_in_place(&view)?;
-        let typestr = view.dtype().typestr().ok_or_else(|| {
+        let typestr = view.dtype().to_typestr().ok_or_else(|| {
             PyAttributeError::new_err(format!("the array interface has no typestr for {}", view.dtype()))
         })?;
         let interface = PyDict::new(py);

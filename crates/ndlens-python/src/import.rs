@@ -9,26 +9,33 @@ use std::slice;
 use std::sync::Arc;
 
 use ndlens::{Access, Buffer, DType, Layout, MAX_NDIM, Order, Owner, View};
-use pyo3::exceptions::{PyBufferError, PyTypeError};
+use pyo3::exceptions::PyBufferError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyMapping;
 
+use crate::dtype::extract_dtype;
 use crate::error::OrRaise;
+use crate::foreign::{Copies, check_whole, is_plain, is_torch, no_array, origin, strided, unexported};
 use crate::lists;
 use crate::tensor_memory::extract_lasting_view;
 use crate::view::PyView;
-use crate::{dlpack, interface};
+use crate::{dlpack, exchange, interface};
 
 /// A view of any object that exports a buffer (`bytes`, `bytearray`, `array.array`, `mmap`, `memoryview`, a NumPy array,
-/// ...), speaks DLPack on the CPU (a `torch.Tensor`, a JAX array, ...) or has an `__array_interface__`. Nothing is copied.
+/// ...), speaks DLPack on the CPU (a `torch.Tensor`, a JAX array, ...) or has an `__array_interface__` (a `PIL.Image`,
+/// which gives its pixels as bytes) or `__array_struct__`. Nothing is copied.
 ///
 /// The view has the object's shape, strides and dtype, and is read-only if the object is. While the view, or anything
 /// made of it, lives, the object's memory is held: a `bytearray` cannot be resized, an `mmap` not closed.
 ///
 /// `readonly=True` makes the view read-only in any case; `readonly=False` raises `ReadOnlyError` where it would be.
 ///
-/// Raises `TypeError` for other objects and `BufferError` where the object will not give its memory.
+/// `copy=None` copies where there is no memory to look at: a tensor with the negative or the conjugate bit set, or an
+/// object that NumPy makes an array of (`__array__`: a pandas column, an h5py data set). `copy=True` always copies.
+///
+/// Raises `TypeError` for other objects, with what to call instead, and `BufferError` where the object will not give its
+/// memory, or where that is only a part of what the object means: a masked array, an array with a unit, a sparse tensor.
 ///
 /// >>> import ndlens as nl
 /// >>> pixels = bytearray(range(6))
@@ -40,9 +47,16 @@ use crate::{dlpack, interface};
 ///     ...
 /// BufferError: Existing exports of data: object cannot be re-sized
 #[pyfunction]
-#[pyo3(signature = (obj, /, *, readonly = None))]
-pub(crate) fn view(obj: &Bound<'_, PyAny>, readonly: Option<bool>) -> PyResult<PyView> {
-    let view = extract_lasting_view(obj)?;
+#[pyo3(signature = (obj, /, *, readonly = None, copy = Some(false)), text_signature = "(obj, /, *, readonly=None, copy=False)")]
+pub(crate) fn view(obj: &Bound<'_, PyAny>, readonly: Option<bool>, copy: Option<bool>) -> PyResult<PyView> {
+    let view = match copy {
+        Some(false) => extract_lasting_view(obj)?,
+        None => extract_lasting_view(obj).or_else(|_| extract_elements(obj))?,
+        Some(true) => {
+            let view = extract_elements(obj)?;
+            obj.py().detach(|| view.copy(Order::C)).or_raise()?
+        }
+    };
     match readonly {
         Some(true) => Ok(PyView::new(view.to_read_only())),
         Some(false) if view.is_read_only() => {
@@ -73,32 +87,89 @@ pub(crate) fn may_share_memory(a: &Bound<'_, PyAny>, b: &Bound<'_, PyAny>) -> Py
     Ok(extract_view(a)?.may_share_memory(&extract_view(b)?))
 }
 
-/// Any object `view` takes.
+/// Any object `view` takes, without a copy.
 pub(crate) fn extract_view(obj: &Bound<'_, PyAny>) -> PyResult<View> {
+    extract(obj, Copies::Never)
+}
+
+/// The same where elements are only read: also objects whose elements must be computed, or which only NumPy can make an
+/// array of.
+pub(crate) fn extract_elements(obj: &Bound<'_, PyAny>) -> PyResult<View> {
+    extract(obj, Copies::WhereNeeded)
+}
+
+/// Whether an object exports a buffer.
+fn exports_buffer(obj: &Bound<'_, PyAny>) -> bool {
+    // SAFETY: the check reads the object's type and nothing else.
+    unsafe { ffi::PyObject_CheckBuffer(obj.as_ptr()) != 0 }
+}
+
+fn extract(obj: &Bound<'_, PyAny>, copies: Copies) -> PyResult<View> {
     if let Ok(view) = obj.cast::<PyView>() {
         return Ok(view.get().view()?.clone());
     }
-    // SAFETY: the check reads the object's type and nothing else.
-    if unsafe { ffi::PyObject_CheckBuffer(obj.as_ptr()) } != 0 {
+    if exports_buffer(obj) {
+        if !is_plain(&obj.get_type())
+            && let Some(interface) = obj.getattr_opt("__array_interface__")?
+            && interface::is_of_own_buffer(&interface)?
+        {
+            return interface::import(obj, &interface);
+        }
         return match BufferExport::take(obj) {
-            Ok(export) => export.into_view(),
             // Some dtypes have no buffer format but a DLPack code: JAX's bfloat16 arrays come this way.
             Err(error) if error.is_instance_of::<PyBufferError>(obj.py()) && obj.hasattr("__dlpack__")? => {
-                dlpack::import(obj)
+                through_dlpack(obj, copies)
             }
-            Err(error) => extension_array(obj)?.ok_or(error),
+            taken => view_of(obj, taken),
         };
     }
     if obj.hasattr("__dlpack__")? {
-        return dlpack::import(obj);
+        return through_dlpack(obj, copies);
     }
-    if obj.hasattr("__array_interface__")? {
-        return interface::import(obj);
+    if let Some(interface) = obj.getattr_opt("__array_interface__")? {
+        return interface::import(obj, &interface);
     }
-    Err(PyTypeError::new_err(format!(
-        "nl.view needs an object with the buffer protocol, DLPack or __array_interface__, got {}",
-        obj.get_type().name()?
-    )))
+    if let Some(capsule) = obj.getattr_opt("__array_struct__")? {
+        return interface::import_struct(obj, &capsule);
+    }
+    if copies == Copies::WhereNeeded && obj.hasattr("__array__")? {
+        let array = obj.call_method0("__array__")?;
+        if exports_buffer(&array) {
+            return extract_buffer(&array);
+        }
+    }
+    Err(no_array(obj))
+}
+
+/// A view of an object that speaks DLPack.
+fn through_dlpack(obj: &Bound<'_, PyAny>, copies: Copies) -> PyResult<View> {
+    let source = strided(obj, copies)?;
+    let view = if is_torch(&source) { exchange::from_torch(&source)? } else { None };
+    view.map_or_else(|| dlpack::import(&source), Ok)
+}
+
+/// A view of the buffer that an object exports.
+pub(crate) fn extract_buffer(obj: &Bound<'_, PyAny>) -> PyResult<View> {
+    view_of(obj, BufferExport::take(obj))
+}
+
+/// A view of a buffer that was taken of `obj`, or of the array behind one that has no format.
+fn view_of(obj: &Bound<'_, PyAny>, taken: PyResult<BufferExport>) -> PyResult<View> {
+    match taken {
+        Ok(export) => {
+            let Some(exporter) = export.exporter(obj.py()) else { return export.into_view() };
+            let origin = origin(exporter.into_bound(obj.py()))?;
+            check_whole(&origin)?;
+            let view = export.into_view()?;
+            // Of one record NumPy does not say whether it is padded, and cannot read its own format.
+            let is_record = view.len() <= 1 && view.dtype().name().starts_with("T{");
+            match if is_record { origin.getattr_opt("dtype")? } else { None } {
+                Some(dtype) => view.reinterpret(extract_dtype(&dtype)?).or_raise(),
+                None => Ok(view),
+            }
+        }
+        Err(error) => extension_array(obj)?.ok_or_else(|| unexported(obj, error)),
+    }
 }
 
 /// What a mapping holds, apart from it: looking at a value may run code that changes the mapping.
@@ -123,7 +194,7 @@ fn extension_array(obj: &Bound<'_, PyAny>) -> PyResult<Option<View>> {
         return Ok(None);
     };
     let bits = obj.call_method1("view", (carrier.name(),))?;
-    BufferExport::take(&bits)?.into_view()?.reinterpret(dtype).or_raise().map(Some)
+    extract_buffer(&bits)?.reinterpret(dtype).or_raise().map(Some)
 }
 
 /// A buffer held through the buffer protocol (PEP 3118); released on drop.

@@ -62,7 +62,8 @@ fn push_index(indices: &mut Key, item: &Bound<'_, PyAny>) -> PyResult<()> {
     }
     if selects_by_copying(item)? {
         return Err(PyIndexError::new_err(format!(
-            "indexing with a {} selects by copying, and views never copy: index with integers, slices, ... and None",
+            "indexing with a {} selects by copying, and views never copy: index with integers, slices, ... and None; \
+             v.take(indices) copies, and nl.subset(v, indices) gives items for a loader without a copy",
             item.get_type().name()?
         )));
     }
@@ -78,7 +79,7 @@ fn push_index(indices: &mut Key, item: &Bound<'_, PyAny>) -> PyResult<()> {
 
 /// What NumPy calls advanced indexing: sequences, arrays with axes, and booleans, which are masks also where Python calls
 /// them integers.
-fn selects_by_copying(item: &Bound<'_, PyAny>) -> PyResult<bool> {
+pub(crate) fn selects_by_copying(item: &Bound<'_, PyAny>) -> PyResult<bool> {
     if item.is_instance_of::<PyBool>() {
         return Ok(true);
     }

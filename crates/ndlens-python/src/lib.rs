@@ -6,6 +6,7 @@ mod channels;
 mod claim;
 mod destination;
 mod dlpack;
+mod dtype;
 mod element;
 mod epoch;
 mod error;
@@ -14,6 +15,7 @@ mod export;
 #[cfg(feature = "failing-allocator")]
 mod failing;
 mod fields;
+mod foreign;
 mod gather;
 mod handoff;
 mod import;
@@ -29,11 +31,16 @@ mod object;
 mod params;
 mod pickle;
 mod pinned;
+mod ragged;
 mod run_state;
+mod selection;
 mod sequence;
+mod series;
 mod shape;
 mod shards;
 mod share;
+mod share_items;
+mod splits;
 mod store;
 mod tensor_memory;
 mod transform;
@@ -50,8 +57,8 @@ fn _ndlens(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<handoff::PyExplanation>()?;
     module.add_class::<epoch::PyEpoch>()?;
     module.add_class::<items::PyItems>()?;
-    module.add_function(wrap_pyfunction!(items::windows, module)?)?;
-    module.add_function(wrap_pyfunction!(items::ragged, module)?)?;
+    module.add_function(wrap_pyfunction!(series::windows, module)?)?;
+    module.add_function(wrap_pyfunction!(ragged::ragged, module)?)?;
     module.add_function(wrap_pyfunction!(import::view, module)?)?;
     module.add_class::<sequence::PyViewIterator>()?;
     module.add_function(wrap_pyfunction!(handoff::explain, module)?)?;
@@ -64,7 +71,7 @@ fn _ndlens(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(share::share, module)?)?;
     module.add_function(wrap_pyfunction!(share::empty_shared, module)?)?;
     module.add_function(wrap_pyfunction!(share::attach, module)?)?;
-    module.add_function(wrap_pyfunction!(shape::dtype_name, module)?)?;
+    module.add_function(wrap_pyfunction!(dtype::dtype_name, module)?)?;
     #[cfg(feature = "failing-allocator")]
     {
         module.setattr("_fail_allocation", wrap_pyfunction!(failing::fail_allocation, module)?)?;
@@ -79,7 +86,11 @@ fn _ndlens(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.setattr("_arrays_of_handle", wrap_pyfunction!(store::arrays_of_handle, module)?)?;
     module.setattr("_shards_of_views", wrap_pyfunction!(shards::shards_of_views, module)?)?;
     module.setattr("_receive_batch", wrap_pyfunction!(gather::receive_batch, module)?)?;
-    module.setattr("_windows_part", wrap_pyfunction!(items::windows_part_of, module)?)?;
+    module.setattr("_windows_part", wrap_pyfunction!(series::windows_part, module)?)?;
+    module.setattr("_Selection", module.py().get_type::<selection::PySelection>())?;
+    module.setattr("_selection_of_bytes", wrap_pyfunction!(selection::selection_of_bytes, module)?)?;
+    module.setattr("_subset", wrap_pyfunction!(items::subset, module)?)?;
+    module.setattr("_split", wrap_pyfunction!(splits::split, module)?)?;
     module.setattr("_view_of_handle", wrap_pyfunction!(pickle::view_of_handle, module)?)?;
     module.setattr("_view_of_bytes", wrap_pyfunction!(pickle::view_of_bytes, module)?)?;
     module.setattr("_reduce_sent", wrap_pyfunction!(pickle::reduce_sent, module)?)?;

@@ -8,7 +8,7 @@
 use std::ptr;
 
 use ndlens::{Error, MAX_NDIM, View, room};
-use pyo3::exceptions::PyMemoryError;
+use pyo3::exceptions::{PyException, PyMemoryError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyTuple};
 use pyo3::{Borrowed, ffi};
@@ -118,6 +118,11 @@ pub(crate) fn plain_bytes<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<
         let object = ffi::PyBytes_FromStringAndSize(bytes.as_ptr().cast(), bytes.len() as isize);
         Bound::from_owned_ptr_or_err(py, object)
     }
+}
+
+/// Whether an error says that an object is not what was looked for, rather than that memory or patience ran out.
+pub(crate) fn is_refusal(py: Python<'_>, error: &PyErr) -> bool {
+    error.is_instance_of::<PyException>(py) && !error.is_instance_of::<PyMemoryError>(py)
 }
 
 /// All elements of an iterator as a list, or the first error: `collect`.

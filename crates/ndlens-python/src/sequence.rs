@@ -5,18 +5,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use ndlens::{DType, Order, View};
 use pyo3::basic::CompareOp;
 use pyo3::exceptions::{
-    PyException, PyIndexError, PyMemoryError, PyNotImplementedError, PyOverflowError, PyTypeError,
-    PyValueError,
+    PyBufferError, PyIndexError, PyNotImplementedError, PyOverflowError, PyTypeError, PyValueError,
 };
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyFloat, PyInt, PySequence};
+use pyo3::types::{PyBytes, PyFloat, PyInt, PySequence, PyString};
 
+use crate::dtype::extract_dtype;
 use crate::element;
 use crate::error::OrRaise;
-use crate::import::extract_view;
+use crate::import::{extract_elements, extract_view};
 use crate::interrupt;
 use crate::lists::{self, LOOK};
-use crate::view::PyView;
+use crate::view::{NO_HASH, PyView};
 
 /// "C" or "F", or "A" for whichever the elements are packed in.
 fn order(view: &View, name: Option<&str>) -> PyResult<Order> {
@@ -36,8 +36,7 @@ fn order(view: &View, name: Option<&str>) -> PyResult<Order> {
 
 fn bad_places(indices: &Bound<'_, PyAny>, error: PyErr) -> PyErr {
     match indices.get_type().name() {
-        Ok(_) if !error.is_instance_of::<PyException>(indices.py()) => error,
-        Ok(_) if error.is_instance_of::<PyMemoryError>(indices.py()) => error,
+        Ok(_) if !lists::is_refusal(indices.py(), &error) => error,
         Ok(_) if error.is_instance_of::<PyOverflowError>(indices.py()) => {
             PyIndexError::new_err("an index does not fit an index-sized integer")
         }
@@ -62,10 +61,29 @@ fn look(py: Python<'_>, round: usize) -> PyResult<()> {
     if round % LOOK == LOOK - 1 { py.check_signals() } else { Ok(()) }
 }
 
-fn bad_format(format: &str) -> PyErr {
-    PyValueError::new_err(format!(
-        "destination format must be a native single character format, got {format:?}"
-    ))
+/// A letter of the `struct` module and the bytes of its elements, for a letter or for a dtype that has one.
+fn native_format(py: Python<'_>, format: &Bound<'_, PyAny>) -> PyResult<(String, usize)> {
+    let is_text = format.is_instance_of::<PyString>();
+    let text = if is_text { format.extract()? } else { extract_dtype(format)?.to_string() };
+    let refuse = || {
+        PyValueError::new_err(format!(
+            "destination format must be a native single character format, got {text:?}"
+        ))
+    };
+    let letter = text.strip_prefix('@').unwrap_or(&text);
+    let is_letter = letter.len() == 1 && !matches!(letter, "x" | "s" | "p");
+    if is_letter && let Ok(size) = py.import("struct")?.call_method1("calcsize", (letter,)) {
+        return Ok((letter.to_owned(), size.extract()?));
+    }
+    // A byte order before a single letter is the struct module's, and not native.
+    if text.len() < 2 || text.len() == 2 && !text.as_bytes()[0].is_ascii_alphabetic() {
+        return Err(refuse());
+    }
+    let dtype = DType::parse(&text).map_err(|_| refuse())?;
+    match dtype.format().and_then(|letters| letters.to_str().ok()) {
+        Some(letters) if letters.len() == 1 => Ok((letters.to_owned(), dtype.itemsize())),
+        _ => Err(refuse()),
+    }
 }
 
 #[pymethods]
@@ -110,7 +128,7 @@ impl PyView {
     /// `indices` are integers, or anything `nl.view` takes with integer elements, of rank 1.
     #[pyo3(signature = (indices, axis = 0))]
     fn take(&self, py: Python<'_>, indices: &Bound<'_, PyAny>, axis: isize) -> PyResult<PyView> {
-        let places: Vec<isize> = match extract_view(indices) {
+        let places: Vec<isize> = match extract_elements(indices) {
             Ok(places) => lists::extract_all(&element::nested_lists(py, &places)?)?,
             Err(_) => indices
                 .cast::<PySequence>()
@@ -172,20 +190,19 @@ impl PyView {
     }
 
     /// The same bytes under another format of the `struct` module, as `memoryview.cast`: to or from a format of one byte,
-    /// of a view that is packed in C order, to shape `shape` or to one axis.
+    /// of a view that is packed in C order, to shape `shape` or to one axis. A dtype stands for its format.
     ///
     /// Raises `TypeError` for all that cannot be cast, as `memoryview` does.
     #[pyo3(signature = (format, shape = None))]
-    fn cast(&self, py: Python<'_>, format: &str, shape: Option<&Bound<'_, PyAny>>) -> PyResult<PyView> {
+    fn cast(
+        &self,
+        py: Python<'_>,
+        format: &Bound<'_, PyAny>,
+        shape: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<PyView> {
         let refuse = |message: String| Err(PyTypeError::new_err(message));
-        let letter = format.strip_prefix('@').unwrap_or(format);
-        if letter.len() != 1 || letter == "x" || letter == "s" || letter == "p" {
-            return Err(bad_format(format));
-        }
-        let itemsize: usize = match py.import("struct")?.call_method1("calcsize", (letter,)) {
-            Ok(size) => size.extract()?,
-            Err(_) => return Err(bad_format(format)),
-        };
+        let (letter, itemsize) = native_format(py, format)?;
+        let letter = letter.as_str();
         let view = self.view()?;
         if !view.is_contiguous(Order::C) {
             return refuse("casts are restricted to C-contiguous views".to_owned());
@@ -229,9 +246,16 @@ impl PyView {
             CompareOp::Ne => true,
             _ => return Ok(py.NotImplemented()),
         };
-        let (Ok(view), Ok(other)) = (self.view(), extract_view(other)) else {
-            return Ok(py.NotImplemented());
+        let other = match extract_view(other) {
+            // A tensor whose elements must be computed has them all the same.
+            Err(error) if error.is_instance_of::<PyBufferError>(py) => extract_elements(other),
+            result => result,
         };
+        let other = match other {
+            Err(error) if !lists::is_refusal(py, &error) => return Err(error),
+            other => other,
+        };
+        let (Ok(view), Ok(other)) = (self.view(), other) else { return Ok(py.NotImplemented()) };
         let equal = match interrupt::detached(py, || view.equals(&other))? {
             Some(equal) => equal,
             // Numbers of different dtypes are equal as Python's numbers are.
@@ -246,7 +270,14 @@ impl PyView {
     }
 
     /// The hash of the bytes, for a read-only view of bytes: equal to that of the `bytes` object.
+    ///
+    /// A view that was hashed keeps its hash when it is released, so that a dict still finds it.
     fn __hash__(&self, py: Python<'_>) -> PyResult<isize> {
+        // Relaxed, here and below: the number is all that is read.
+        let known = self.hash.load(Ordering::Relaxed);
+        if known != NO_HASH {
+            return Ok(known);
+        }
         let view = self.view()?;
         if !view.is_read_only() {
             return Err(PyValueError::new_err("cannot hash writable View object"));
@@ -258,7 +289,9 @@ impl PyView {
         if let Some(exporter) = self.obj(py)? {
             exporter.bind(py).hash()?;
         }
-        self.tobytes(py, None)?.hash()
+        let hash = self.tobytes(py, None)?.hash()?;
+        self.hash.store(hash, Ordering::Relaxed);
+        Ok(hash)
     }
 
     /// The first place along axis 0, from `start` and before `stop`, that holds `value`; `ValueError` if none does.

@@ -1,10 +1,11 @@
 //! Other shapes over the same memory.
 
-use ndlens::{DType, View};
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use ndlens::View;
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::{PyList, PyString, PyTuple};
+use pyo3::types::{PyList, PyTuple};
 
+use crate::dtype::extract_dtype;
 use crate::error::OrRaise;
 use crate::lists::{extract_all, extract_axes, list_of};
 use crate::view::PyView;
@@ -19,33 +20,6 @@ fn numbers(args: &Bound<'_, PyTuple>) -> PyResult<Vec<isize>> {
 /// One number or several.
 fn one_or_more(numbers: &Bound<'_, PyAny>) -> PyResult<Vec<isize>> {
     if numbers.try_iter().is_ok() { extract_axes(numbers) } else { Ok(vec![numbers.extract()?]) }
-}
-
-/// The name of a dtype: "float32", `torch.float32`, `numpy.float32` and `numpy.dtype("float32")` are all "float32".
-///
-/// Raises `TypeError` for a name that is no dtype of ndlens.
-#[pyfunction]
-#[pyo3(signature = (dtype, /))]
-pub(crate) fn dtype_name(dtype: &Bound<'_, PyAny>) -> PyResult<&'static str> {
-    let attribute =
-        |name| dtype.getattr_opt(name).ok().flatten().filter(PyAnyMethods::is_instance_of::<PyString>);
-    let name = if dtype.is_instance_of::<PyString>() { Some(dtype.clone()) } else { attribute("name") };
-    let name = name.or_else(|| attribute("__name__")).unwrap_or_else(|| dtype.clone()).str()?;
-    let name = name.to_cow()?;
-    let row = DType::table().iter().find(|row| row.name == name.strip_prefix("torch.").unwrap_or(&name));
-    row.map(|row| row.name).ok_or_else(|| PyTypeError::new_err(unknown_dtype(&name)))
-}
-
-/// The dtype of any name that `dtype_name` takes.
-pub(crate) fn extract_dtype(dtype: &Bound<'_, PyAny>) -> PyResult<DType> {
-    let name = dtype_name(dtype)?;
-    DType::from_name(name).ok_or_else(|| PyTypeError::new_err(unknown_dtype(name)))
-}
-
-/// What is wrong with a name that is no dtype's.
-pub(crate) fn unknown_dtype(name: &str) -> String {
-    let names: Vec<_> = DType::table().iter().map(|row| row.name).collect();
-    format!("unknown dtype {name:?}, expected one of {}", names.join(", "))
 }
 
 /// A list of new views.

@@ -7,18 +7,20 @@ use ndlens::store::Shards;
 use ndlens::{Index, View};
 use pyo3::exceptions::{PyIndexError, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::types::{PyString, PyTuple};
+use pyo3::types::{PySlice, PyString, PyTuple};
 
 use crate::error::OrRaise;
-use crate::key::with_key;
+use crate::items::{Base, subset_of_base};
+use crate::key::{selects_by_copying, with_key};
 use crate::lists;
+use crate::selection::extract_items;
 use crate::view::{PyView, tuple};
 
 /// One array in several files, cut along axis 0: items of one shape and dtype, in the order of the files; made by `nl.open` of a
 /// pattern or of a list. `nl.Loader` and `nl.torch.Dataset` take it as a field.
 ///
-/// `s[i]` is item i as a view of its file (an element, where items have no axes), `s[a:b:c]` other shards of the same memory.
-/// Nothing is copied. It pickles to the handles of its shards.
+/// `s[i]` is item i as a view of its file (an element, where items have no axes), `s[a:b:c]` other shards of the same memory, and
+/// `s[index]`, with an array of integers or booleans, `nl.Items`. Nothing is copied. It pickles to the handles of its shards.
 #[pyclass(frozen, name = "Shards", module = "ndlens", weakref)]
 pub(crate) struct PyShards(Shards);
 
@@ -34,6 +36,10 @@ impl PyShards {
 
     pub(crate) fn views(&self) -> &[View] {
         self.0.views()
+    }
+
+    pub(crate) fn as_shards(&self) -> &Shards {
+        &self.0
     }
 }
 
@@ -98,10 +104,18 @@ impl PyShards {
         builtins.getattr("map")?.call1((slf.getattr("__getitem__")?, places))
     }
 
-    /// Item `key`, or the items of a slice.
+    /// Item `key`, or some items: of a slice, or of an array of integers or booleans.
     ///
     /// Raises `IndexError` for an item that is not there and for other keys.
     fn __getitem__<'py>(&self, py: Python<'py>, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        if !key.is_instance_of::<PyTuple>() && !key.is_instance_of::<PySlice>() && selects_by_copying(key)? {
+            return subset_of_base(
+                py,
+                Base::Shards(self.0.clone()),
+                extract_items(key, self.0.len())?,
+                self.0.len(),
+            );
+        }
         with_key(key, |key| match key.as_slice() {
             [Index::At(item)] => {
                 let (shard, place) = self.0.find(*item).or_raise()?;
@@ -112,7 +126,7 @@ impl PyShards {
                 Ok(Bound::new(py, PyShards(shards))?.into_any())
             }
             _ => Err(PyIndexError::new_err(
-                "shards are indexed by one integer or slice; index the item further",
+                "shards are indexed by one integer, slice or array of indices; index the item further",
             )),
         })
     }

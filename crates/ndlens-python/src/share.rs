@@ -10,11 +10,14 @@ use pyo3::exceptions::{PyTimeoutError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyMapping, PyString, PyTuple};
 
+use crate::dtype::extract_dtype;
 use crate::error::{OrRaise, in_place};
-use crate::import::{extract_view, pairs};
+use crate::import::{extract_elements, pairs};
+use crate::items::PyItems;
 use crate::lists;
 use crate::pickle::register_senders;
-use crate::shape;
+use crate::shards::PyShards;
+use crate::share_items::{self, Part};
 use crate::view::PyView;
 
 /// The first and the longest pause between two looks for a name, during which Ctrl-C waits.
@@ -24,7 +27,7 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_m
 /// hundred bytes, and shows the same memory there.
 ///
 /// `obj` is anything `nl.view` takes, or a dict, tuple or list of such, which comes back as it came, all in one block of memory
-/// (one descriptor). The copies are writable, C-contiguous and start at multiples of 64 bytes. The memory is freed with the last
+/// (one descriptor). Ragged items and windows come back as such, on copies of what they are of; shards and subsets as one array. The copies are writable, C-contiguous and start at multiples of 64 bytes. The memory is freed with the last
 /// view on it, in whatever process, however that ends; nothing can be left behind. It does not need /dev/shm.
 ///
 /// With a `name`, all processes of one user on one machine that share it see one copy: the first creates it, the others wait until
@@ -50,9 +53,15 @@ pub(crate) fn share<'py>(
     let py = obj.py();
     register_senders(py, false)?;
     let Some(name) = name else {
-        let arrays = Arrays::extract(obj)?;
-        let views = py.detach(|| store::share(&arrays.views)).or_raise()?;
-        return arrays.keys.wrap(py, views);
+        let (keys, parts) = Keys::extract(obj, extract_part)?;
+        if parts.iter().any(|part| !matches!(part, Part::View(_))) {
+            let objects = share_items::share(py, parts)?;
+            return keys.wrap_objects(py, objects);
+        }
+        let view = |part| if let Part::View(view) = part { Some(view) } else { None };
+        let views: Vec<View> = parts.into_iter().filter_map(view).collect();
+        let views = py.detach(|| store::share(&views)).or_raise()?;
+        return keys.wrap(py, views);
     };
     let name = Name::new(name).or_raise()?;
     let made = if obj.is_callable() { None } else { Some(Arrays::extract(obj)?) };
@@ -126,7 +135,7 @@ pub(crate) fn empty_shared(
     dtype: &Bound<'_, PyAny>,
 ) -> PyResult<PyView> {
     register_senders(py, false)?;
-    let dtype = shape::extract_dtype(dtype)?;
+    let dtype = extract_dtype(dtype)?;
     let shape: Vec<isize> = match shape.extract() {
         Ok(size) => vec![size],
         Err(_) => lists::extract_axes(shape)?,
@@ -185,27 +194,52 @@ enum Keys {
 
 impl Arrays {
     fn extract(obj: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let named = |name: &Bound<'_, PyAny>, array: &Bound<'_, PyAny>| {
-            let name = format!("array {}", name.repr()?);
-            extract_view(array).map_err(|error| in_place(obj.py(), &name, error))
-        };
-        if obj.is_instance_of::<PyTuple>() || obj.is_instance_of::<PyList>() {
-            let arrays = obj.try_iter()?.enumerate();
-            let views = arrays.map(|(at, array)| named(&at.into_bound_py_any(obj.py())?, &array?));
-            let keys = if obj.is_instance_of::<PyTuple>() { Keys::Tuple } else { Keys::List };
-            return Ok(Arrays { keys, views: lists::collect(views)? });
-        }
-        let Ok(mapping) = obj.cast::<PyMapping>() else {
-            return Ok(Arrays { keys: Keys::Single, views: vec![extract_view(obj)?] });
-        };
-        let pairs = pairs(mapping)?;
-        let views = lists::collect(pairs.iter().map(|(key, array)| named(key, array)))?;
-        let keys = lists::collect(pairs.into_iter().map(|(key, _)| Ok(key.unbind())))?;
-        Ok(Arrays { keys: Keys::Dict(keys), views })
+        let (keys, views) = Keys::extract(obj, |array| match extract_part(array)? {
+            Part::View(view) => Ok(view),
+            _ => Err(PyTypeError::new_err(
+                "items are several arrays, which have no name together: share them without name=, or share their series, or \
+                 their data, offsets and shapes",
+            )),
+        })?;
+        Ok(Arrays { keys, views })
     }
 }
 
+/// An array, or items or shards, of which there may be several.
+fn extract_part(array: &Bound<'_, PyAny>) -> PyResult<Part> {
+    if let Ok(items) = array.cast::<PyItems>() {
+        return Ok(Part::of_items(array.py(), items.get()));
+    }
+    if let Ok(shards) = array.cast::<PyShards>() {
+        return Ok(Part::Rows(shards.get().source()));
+    }
+    extract_elements(array).map(Part::View)
+}
+
 impl Keys {
+    /// What `extract_one` makes of each array.
+    fn extract<T>(
+        obj: &Bound<'_, PyAny>,
+        extract_one: impl Fn(&Bound<'_, PyAny>) -> PyResult<T>,
+    ) -> PyResult<(Self, Vec<T>)> {
+        let named = |name: &Bound<'_, PyAny>, array: &Bound<'_, PyAny>| {
+            let name = format!("array {}", name.repr()?);
+            extract_one(array).map_err(|error| in_place(obj.py(), &name, error))
+        };
+        if obj.is_instance_of::<PyTuple>() || obj.is_instance_of::<PyList>() {
+            let arrays = obj.try_iter()?.enumerate();
+            let parts = arrays.map(|(at, array)| named(&at.into_bound_py_any(obj.py())?, &array?));
+            let keys = if obj.is_instance_of::<PyTuple>() { Keys::Tuple } else { Keys::List };
+            return Ok((keys, parts.collect::<PyResult<_>>()?));
+        }
+        let Ok(mapping) = obj.cast::<PyMapping>() else {
+            return Ok((Keys::Single, vec![extract_one(obj)?]));
+        };
+        let pairs = pairs(mapping)?;
+        let parts = pairs.iter().map(|(key, array)| named(key, array)).collect::<PyResult<_>>()?;
+        Ok((Keys::Dict(pairs.into_iter().map(|(key, _)| key.unbind()).collect()), parts))
+    }
+
     fn of(py: Python<'_>, structure: Structure) -> Self {
         match structure {
             Structure::Single => Keys::Single,
@@ -239,24 +273,24 @@ impl Keys {
     }
 
     fn wrap(self, py: Python<'_>, views: Vec<View>) -> PyResult<Bound<'_, PyAny>> {
-        let mut objects = views.into_iter().map(PyView::new);
+        let objects = views.into_iter().map(|view| PyView::new(view).into_bound_py_any(py));
+        let objects = objects.collect::<PyResult<Vec<_>>>()?;
+        self.wrap_objects(py, objects)
+    }
+
+    fn wrap_objects<'py>(
+        self,
+        py: Python<'py>,
+        objects: Vec<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
         match self {
-            Keys::Single => match objects.next() {
-                Some(object) => object.into_bound_py_any(py),
-                None => Err(no_array()),
-            },
-            Keys::Tuple => {
-                let objects = objects.map(|object| Ok(Bound::new(py, object)?.into_any()));
-                Ok(lists::tuple_of(py, objects)?.into_any())
-            }
-            Keys::List => {
-                let objects = objects.map(|object| Ok(Bound::new(py, object)?.into_any()));
-                Ok(lists::list_of(py, objects)?.into_any())
-            }
+            Keys::Single => objects.into_iter().next().ok_or_else(no_array),
+            Keys::Tuple => Ok(lists::tuple_of(py, objects.into_iter().map(Ok))?.into_any()),
+            Keys::List => Ok(lists::list_of(py, objects.into_iter().map(Ok))?.into_any()),
             Keys::Dict(keys) => {
                 let dict = PyDict::new(py);
                 for (key, object) in keys.into_iter().zip(objects) {
-                    dict.set_item(key, Bound::new(py, object)?)?;
+                    dict.set_item(key, object)?;
                 }
                 Ok(dict.into_any())
             }

@@ -5,7 +5,7 @@
 
 #![expect(unsafe_code, reason = "looks without counting where nothing can intervene; see UNSAFE.md")]
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
 
 use ndlens::{Index, Order, View};
 use pyo3::exceptions::{PyBufferError, PyValueError};
@@ -36,11 +36,21 @@ pub(crate) struct PyView {
     pub(crate) claim: Claim,
     /// Buffers that consumers hold: each is a look at the claim, kept.
     pub(crate) exports: AtomicUsize,
+    /// The hash that was given out, which stays also where the view is released; [`NO_HASH`] before.
+    pub(crate) hash: AtomicIsize,
 }
+
+/// No object has this hash.
+pub(crate) const NO_HASH: isize = -1;
 
 impl PyView {
     pub(crate) fn new(view: View) -> Self {
-        PyView { claim: Claim::new(view), exports: AtomicUsize::new(0) }
+        PyView::of(Claim::new(view))
+    }
+
+    /// A view that nobody has looked at yet.
+    pub(crate) fn of(claim: Claim) -> Self {
+        PyView { claim, exports: AtomicUsize::new(0), hash: AtomicIsize::new(NO_HASH) }
     }
 
     /// A look at the view, which is not released meanwhile.

@@ -1,13 +1,13 @@
 //! Writing through a view.
 
 use ndlens::View;
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyBufferError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyComplex, PyFloat, PyInt};
 
 use crate::element;
 use crate::error::OrRaise;
-use crate::import::extract_view;
+use crate::import::extract_elements;
 use crate::interrupt;
 use crate::key::with_key;
 use crate::view::PyView;
@@ -47,15 +47,17 @@ fn write(target: &View, value: &Bound<'_, PyAny>) -> PyResult<()> {
     let number = value.is_instance_of::<PyInt>()
         || value.is_instance_of::<PyFloat>()
         || value.is_instance_of::<PyComplex>();
-    let source = if number { None } else { extract_view(value).ok() };
+    let source = if number { None } else { Some(extract_elements(value)) };
     match source {
         // An array to an array; or a NumPy scalar, which is a buffer of rank 0, unless a number must be converted.
-        Some(source)
+        Some(Ok(source))
             if source.ndim() > 0 && target.ndim() > 0
                 || source.ndim() == 0 && source.dtype() == target.dtype() =>
         {
             interrupt::detached(value.py(), || target.assign(&source))
         }
+        // An array that is refused, rather than a number of another class.
+        Some(Err(error)) if error.is_instance_of::<PyBufferError>(value.py()) => Err(error),
         _ => fill(target, value),
     }
 }

@@ -16,10 +16,6 @@
 //! Ours are documented to take (height, width, channels), so they ask only where that is not the likely reading. A list with
 //! [`Transform::ChannelsFirst`] says that the channels are last before it, unless the shape tells that they are first.
 
-use std::sync::Arc;
-
-use ndlens_core::{Index, View, s};
-
 use super::Transform;
 use crate::error::{Error, Result};
 use crate::loader::Field;
@@ -215,10 +211,7 @@ impl Field {
 
     /// With the axes of its items in another order, and channels-first images out of them.
     fn turned(mut self, rearrangement: Rearrangement) -> Result<Self> {
-        self.source = match self.source.as_view() {
-            Some(view) => Arc::new(rearranged_view(view, rearrangement)?),
-            None => rearranged(self.source, rearrangement),
-        };
+        self.source = rearranged(self.source, rearrangement)?;
         self.turn_back();
         Ok(self)
     }
@@ -236,14 +229,6 @@ impl Field {
             self.transforms.push(Transform::ChannelsFirst);
         }
     }
-}
-
-/// The view with the axes of its rows in another order.
-fn rearranged_view(view: &View, rearrangement: Rearrangement) -> Result<View> {
-    Ok(match rearrangement {
-        Rearrangement::ChannelsLast => view.permute(&[0, 2, 3, 1])?,
-        Rearrangement::NewChannel => view.index(&[s(..), s(..), s(..), Index::NewAxis])?,
-    })
 }
 
 #[cfg(test)]

@@ -296,15 +296,11 @@ impl Step {
         match &self.act {
             Act::Pad { padding, .. } => *padding,
             Act::RandomCrop { height, width, padding, pad_if_needed, .. } => {
-                let padded = size.padded(*padding);
-                let [left, top, right, bottom] = *padding;
-                if !pad_if_needed {
-                    return *padding;
+                if *pad_if_needed {
+                    size.needed_padding(*padding, *height, *width)
+                } else {
+                    *padding
                 }
-                // On both sides, as torchvision does, which leaves the crop a choice.
-                let (rows, columns) =
-                    (height.saturating_sub(padded.height), width.saturating_sub(padded.width));
-                [left + columns, top + rows, right + columns, bottom + rows]
             }
             Act::CenterCrop { height, width, .. } => {
                 let (rows, columns) = (height.saturating_sub(size.height), width.saturating_sub(size.width));
@@ -340,50 +336,46 @@ impl Step {
     }
 
     fn run<'a>(&'a self, drawn: Option<&Drawn>, frame: &mut Frame<'a>, scratch: &mut Scratch) -> Result<()> {
-        let size = || {
-            let (height, width) = frame.size();
-            Size { height, width }
-        };
+        let size = frame.size();
         match (&self.act, drawn) {
             (
                 Act::RandomCrop { fill, height: own_height, width: own_width, .. },
                 Some(&Drawn::Rectangle { top, left, height, width }),
             ) if (height, width) == (*own_height, *own_width) => {
-                let padding = self.padding(size());
+                let padding = self.padding(size);
                 // Parameters may come from elsewhere.
                 let (bottom, right) = (top.saturating_add(height), left.saturating_add(width));
-                size().padded(padding).fits(self.name, bottom, right)?;
-                frame.pad(padding, fill, scratch)?;
+                size.padded(padding).fits(self.name, bottom, right)?;
+                frame.pad(padding, fill)?;
                 frame.crop(top, left, height, width)
             }
             (Act::CenterCrop { height, width, fill }, _) => {
-                let size = size();
                 let padding = self.padding(size);
                 let padded = size.padded(padding);
-                frame.pad(padding, fill, scratch)?;
+                frame.pad(padding, fill)?;
                 let (top, left) = (half_to_even(padded.height - height), half_to_even(padded.width - width));
                 frame.crop(top, left, *height, *width)
             }
             (&Act::Crop { top, left, height, width }, _) => {
-                size().fits(self.name, top.saturating_add(height), left.saturating_add(width))?;
+                size.fits(self.name, top.saturating_add(height), left.saturating_add(width))?;
                 frame.crop(top, left, height, width)
             }
             (Act::Resize { target, filter, unchanged }, _) => {
-                let size = target.of(size());
-                let resize = resize_to(size, unchanged, frame.channels(), *filter)?;
+                let size = target.of(size);
+                let resize = resize_to(self.name, size, unchanged, frame.channels(), *filter)?;
                 frame.resize(resize, unchanged, scratch)
             }
             (
                 &Act::RandomResizedCrop { height: to_height, width: to_width, filter, ref unchanged, .. },
                 Some(&Drawn::Rectangle { top, left, height, width }),
             ) => {
-                size().fits(self.name, top.saturating_add(height), left.saturating_add(width))?;
+                size.fits(self.name, top.saturating_add(height), left.saturating_add(width))?;
                 frame.crop(top, left, height, width)?;
                 let size = Size { height: to_height, width: to_width };
-                let resize = resize_to(size, unchanged, frame.channels(), filter)?;
+                let resize = resize_to(self.name, size, unchanged, frame.channels(), filter)?;
                 frame.resize(resize, unchanged, scratch)
             }
-            (Act::Pad { padding, fill }, _) => frame.pad(*padding, fill, scratch),
+            (Act::Pad { padding, fill }, _) => frame.pad(*padding, fill),
             (Act::Flip { axis, .. }, Some(Drawn::Applied(applied))) => {
                 if *applied {
                     frame.flip(*axis)
@@ -412,6 +404,13 @@ impl Step {
 }
 
 /// `unchanged` says of which dtype.
-pub(super) fn resize_to(size: Size, unchanged: &ValueMap, channels: usize, filter: Filter) -> Result<Resize> {
-    Ok(Resize::new(size.height, size.width, channels, unchanged.source(), filter)?)
+pub(super) fn resize_to(
+    transform: &'static str,
+    size: Size,
+    unchanged: &ValueMap,
+    channels: usize,
+    filter: Filter,
+) -> Result<Resize> {
+    Resize::new(size.height, size.width, channels, unchanged.source(), filter)
+        .map_err(|source| Error::InTransform { transform, source })
 }
