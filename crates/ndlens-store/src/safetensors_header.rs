@@ -43,7 +43,7 @@ pub(crate) fn header<'a>(
             path: path.to_owned(),
             name: Some(column.name.clone()),
             dtype: column.dtype.to_string(),
-            hint: if view.dtype().swapped().is_some() {
+            hint: if column.dtype.swapped().is_some() {
                 "it has big-endian byte order; convert it first, with NumPy: .astype(x.dtype.newbyteorder(\"=\"))"
             } else {
                 "convert it, or save its bytes: view.reinterpret(\"uint8\")"
