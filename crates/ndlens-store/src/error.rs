@@ -519,7 +519,7 @@ struct DTypeHint<'a>(&'a str);
 
 impl fmt::Display for DTypeHint<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match DType::from_name(self.0).or_else(|| DType::from_typestr(self.0)) {
+        match DType::from_name(self.0).or_else(|| DType::from_typestr(self.0).ok()) {
             Some(_) => write!(f, "; a dtype is given by keyword: dtype={:?}", self.0),
             None => Ok(()),
         }
