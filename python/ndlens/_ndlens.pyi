@@ -1,5 +1,5 @@
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from os import PathLike
 from types import EllipsisType
 from typing import Any, ClassVar, Literal, NoReturn, SupportsIndex, TypeAlias, final, overload
@@ -9,7 +9,6 @@ from torch import Tensor
 from typing_extensions import CapsuleType
 
 from ._arrays import Arrays
-from .transforms import Transform
 
 _Index: TypeAlias = SupportsIndex | slice | EllipsisType | None
 _Key: TypeAlias = _Index | tuple[_Index, ...]
@@ -312,34 +311,31 @@ class _Loader:
         cls,
         fields: Any,
         *,
-        batch_size: int = 1,
-        shuffle: bool = False,
-        seed: int = 0,
-        num_workers: int = 0,
-        drop_last: bool = False,
-        prefetch_factor: int = 2,
-        transforms: Sequence[Transform]
-        | Sequence[Sequence[Transform] | None]
-        | Mapping[Any, Sequence[Transform] | None]
-        | None = None,
-        joint: Sequence[Any] | None = None,
-        channels: Any = None,
-        return_params: bool = False,
-        output: Literal["torch", "numpy", "view"] | None = None,
-        rank: int | None = None,
-        world_size: int | None = None,
-        remainder: Literal["pad", "drop", "keep"] = "pad",
-        sampler: Iterable[int] | None = None,
-        stores: Literal["auto", "stream", "cached"] = "auto",
-        order: Literal["ndlens", "torch"] = "ndlens",
-        weights: Any = None,
-        replacement: bool = True,
-        num_samples: int | None = None,
-        mix: Any = None,
-        mix_images: Any = None,
-        mix_labels: Any = None,
-        pin_memory: bool = False,
-        device: Any = None,
+        source: Any,
+        batch_size: int,
+        shuffle: bool,
+        seed: int,
+        num_workers: int,
+        drop_last: bool,
+        prefetch_factor: int,
+        transforms: Any,
+        joint: Sequence[Any] | None,
+        channels: Any,
+        return_params: bool,
+        output: str | None,
+        remainder: str,
+        sampled: bool,
+        stores: str,
+        order: str,
+        weights: Any,
+        replacement: bool,
+        num_samples: int | None,
+        indices: Any,
+        mix: Any,
+        mix_images: Any,
+        mix_labels: Any,
+        pin_memory: bool,
+        device: Any,
     ) -> _Loader: ...
     @property
     def batch_size(self) -> int: ...
@@ -377,6 +373,9 @@ class _Gatherer:
 class _SentBatch:
     def here(self) -> Any: ...
 
+def _check_numbers(object: Any, /) -> int: ...
+def _digest_numbers(object: Any, start: int, stop: int, digest: str, /) -> str: ...
+def _read_numbers(iterator: Iterator[Any], count: int | None, keep: int, /) -> tuple[int, str, View]: ...
 def _replay(transforms: Any, items: Any, params: Any, channels: Any = None, /) -> View: ...
 def _receive_batch(
     blocks: Sequence[bytes],

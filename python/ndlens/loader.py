@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, cast
 
 from . import _ndlens
+from ._ranks import RankSource
+from ._sampling import Source
 from .transforms import Transform
 
 if TYPE_CHECKING:
@@ -70,14 +72,22 @@ class Loader:
         output: "torch", "numpy" or "view": what the parts of a batch are. By default torch if it is installed, else
             NumPy.
         rank: Which of `world_size` processes this is. It takes every `world_size`-th item of the order, which is the
-            same for all ranks. By default rank and world size are torch.distributed's where a process group is up,
-            else the environment's `RANK` and `WORLD_SIZE`, which torchrun sets, else 0 of 1.
+            same for all ranks. By default both are asked for when an epoch begins: they are torch.distributed's where
+            a process group is up, else a launcher's (`RANK` and `WORLD_SIZE` of torchrun, or those of srun, Open MPI
+            and PMI), else 0 of 1. With `rank=0, world_size=1` each process reads everything.
         world_size: How many processes share the data; given with `rank`.
         remainder: What becomes of items that the ranks do not divide. "pad" gives short ranks the first items again
             and "drop" leaves them out, both as `DistributedSampler`; "keep" gives each item to one rank, for
             evaluation.
-        sampler: An iterable of item numbers, such as a torch `Sampler`. Each epoch takes what iterating it gives, in
-            that order. It says what this process takes, so `rank` and `world_size` are 0 and 1 unless you give them.
+        sampler: An iterable of item numbers, such as a torch `Sampler`, a list, an array or a range. Each epoch takes
+            what iterating it gives, in that order. It is read while the epoch runs, as far ahead as batches are made
+            ahead, so it may be endless; arrays are not copied. It says what this process takes, so `rank` and
+            `world_size` are 0 and 1 unless you give them.
+        sampler_state: "auto" or "list": what a state keeps of the sampler. "auto" asks the sampler, or its iterator,
+            for its `state_dict`. Of one that has none it keeps a digest of the items done, and a run is resumed where
+            the sampler gives them again. "list" reads an epoch's items when it begins, and states hold them.
+        indices: The items that there are: a list, a range, an array, a slice, or a mask of all items. Orders, weights
+            and samplers are then of places in that list; random draws and errors are of the items themselves.
         stores: How batches are written, which changes the speed and never the bytes. "auto" writes those of four or
             more second-level caches past the cache, unless they are mixed next; that is right for most. "stream"
             always does, where a kernel can: choose it where small batches are only copied on, to a GPU for one, or
@@ -85,12 +95,13 @@ class Loader:
             all batches in flight, and the model reads each on the CPU as soon as it comes.
         order: "ndlens" computes shuffled orders in constant memory. "torch" shuffles as torch does, bit for bit what
             `RandomSampler` gives with a generator seeded with `seed` plus the epoch, and `DistributedSampler` with
-            `seed` (`drop_last` is `remainder="drop"`); it is a list of 8 bytes an item, and 16 while it is made.
+            `seed` (`drop_last` is `remainder="drop"`); it is a list of 8 bytes an item.
         weights: Probabilities in proportion, of shape (N,) for N items, as `WeightedRandomSampler` takes them.
         replacement: Whether draws by weights may give an item several times in an epoch. With it each draw is a
             function of `seed`, the epoch and its place, by a table of 16 bytes an item, and an item that comes again
             is augmented anew. Without it an epoch's draws are a list.
-        num_samples: Draws by weights in an epoch, for all ranks together; by default N.
+        num_samples: Items in an epoch, for all ranks together: draws by weights, or the first of an order, or of as
+            many orders as it takes. By default as many as there are.
         mix: `MixUp`, `CutMix` or a `RandomChoice` of them, of `ndlens.transforms` or of torchvision's v2: mixes each
             batch once its items are made. Draws are a pure function of `seed`, the epoch and the place of the batch's
             first item in the order. Labels of shape (n,) come out as float32 of shape (n, classes); one that is no
@@ -146,6 +157,8 @@ class Loader:
         world_size: int | None = None,
         remainder: Literal["pad", "drop", "keep"] = "pad",
         sampler: Iterable[int] | None = None,
+        sampler_state: Literal["auto", "list"] = "auto",
+        indices: Any = None,
         stores: Literal["auto", "stream", "cached"] = "auto",
         order: Literal["ndlens", "torch"] = "ndlens",
         weights: Any = None,
@@ -158,8 +171,11 @@ class Loader:
         device: Any = None,
     ) -> None:
         self._sampler = sampler
+        # A sampler gives each process what is its own.
+        ranks = RankSource(rank, world_size, alone=sampler is not None)
         self._core = _ndlens._Loader(
             fields,
+            source=Source(ranks, sampler, sampler_state),
             batch_size=batch_size,
             shuffle=shuffle,
             seed=seed,
@@ -171,15 +187,14 @@ class Loader:
             channels=channels,
             return_params=return_params,
             output=output,
-            rank=rank,
-            world_size=world_size,
             remainder=remainder,
-            sampler=sampler,
+            sampled=sampler is not None,
             stores=stores,
             order=order,
             weights=weights,
             replacement=replacement,
             num_samples=num_samples,
+            indices=indices,
             mix=mix,
             mix_images=mix_images,
             mix_labels=mix_labels,
@@ -229,12 +244,12 @@ class Loader:
 
     @property
     def rank(self) -> int:
-        """Which of the processes that share the data this is."""
+        """Which of the processes that share the data this is, as far as that is known now."""
         return self._core.rank
 
     @property
     def world_size(self) -> int:
-        """How many processes share the data."""
+        """How many processes share the data, as far as that is known now."""
         return self._core.world_size
 
     @property
@@ -277,7 +292,9 @@ class Loader:
         The next `for` loop runs what was left of its epoch, each item once.
 
         Raises:
-            ValueError: The data, the seed or `shuffle` differ, or the state is of another version.
+            ValueError: The data, the seed or `shuffle` differ, the state is of another version, or the sampler does
+                not give again the items that are done.
+            TypeError: The state holds that of a sampler, and this one has none.
         """
         self._core.load_state_dict(state_dict)
 

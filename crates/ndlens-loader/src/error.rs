@@ -42,7 +42,33 @@ pub enum Error {
     StateBeyondEnd { start: usize, items: usize },
     /// An order that names an item that there is not.
     #[error("the sampler gave item {got} at place {place}, but there are {items} items")]
-    NoSuchItem { got: usize, place: usize, items: usize },
+    NoSuchItem { got: i128, place: usize, items: usize },
+    /// An index that names an item that there is not.
+    #[error("indices[{place}] is {got}, but there are {items} items")]
+    NoSuchItemOfIndices { got: i128, place: usize, items: usize },
+    /// A part of the data set without items.
+    #[error("indices choose no item")]
+    NoIndices,
+    /// A mask of another length.
+    #[error("a mask has one bool for each item: got shape {got:?}, expected [{expected}]")]
+    ItemMaskLength { got: Vec<usize>, expected: usize },
+    /// Item numbers that are no list.
+    #[error("item numbers must be of shape (items,), got {got:?}")]
+    ItemNumbersShape { got: Vec<usize> },
+    /// Bools where item numbers are expected.
+    #[error(
+        "bools are no item numbers: a mask goes to indices=, and np.flatnonzero(mask) is a list of items"
+    )]
+    ItemNumbersMask,
+    /// Item numbers that are no integers.
+    #[error("item numbers must be integers, got {got}; convert them with .astype(\"int64\")")]
+    ItemNumbersDType { got: String },
+    /// A sampler that gives more than it said, where memory was set aside by what it said.
+    #[error("the sampler gives more items than its length, {expected}")]
+    SamplerLength { expected: usize },
+    /// A batch is due whose items were never read.
+    #[error("batch {batch} has no items: read the sampler before the batch is asked for")]
+    NotRead { batch: usize },
     /// A word for whose orders that is none.
     #[error("unknown order {got:?}: expected \"ndlens\" or \"torch\"")]
     UnknownShuffler { got: String },

@@ -5,8 +5,10 @@
 //!
 //! - `order.rs`, `walk.rs`: which item comes k-th in an epoch, a pure function of (seed, epoch, k); many at once.
 //! - `weights.rs`, `torch_order.rs`: orders drawn by weights; torch's orders.
+//! - `laps.rs`: epochs of any number of items.
+//! - `numbers.rs`, `feed.rs`, `digest.rs`: what a sampler gives: numbers where they lie, or while they come; whether it gives them again.
 //! - `shard.rs`: which of them each rank takes.
-//! - `position.rs`, `state.rs`: how far a run has come, and how another goes on from there.
+//! - `position.rs`, `state.rs`, `note.rs`: how far a run has come, and how another goes on from there.
 //! - `draws.rs`: the random numbers of an item, a pure function of (seed, epoch, item).
 //! - `transform/`: a list of transforms compiled to one program.
 //! - `mix/`: whole batches mixed, images with their neighbours and their labels alike.
@@ -44,15 +46,20 @@
 
 mod batch;
 mod chunks;
+mod digest;
 mod draws;
 mod engine;
 mod error;
+mod feed;
 mod gather;
+mod item_numbers;
 mod labels;
+mod laps;
 mod loader;
 mod message;
 mod mix;
 mod nan;
+mod note;
 mod numbers;
 mod order;
 mod packing;
@@ -82,15 +89,20 @@ mod weights;
 mod windows;
 
 pub use batch::{Batch, Receipt};
+pub use digest::Digest;
 pub use draws::{Draws, Noise, Stream};
 pub use engine::{Epoch, Progress};
 pub use error::{Error, Result};
+pub use feed::Sampling;
 pub use gather::{Gather, Part, Randomness};
+pub use item_numbers::ItemNumbers;
 pub use labels::Labels;
-pub use loader::{Config, Field, Loader};
+pub use laps::Laps;
+pub use loader::{Config, Field, Loader, Sampled};
 pub use message::Block;
 pub use mix::{Mix, Mixing};
 pub use nan::{NanSearch, NanSteps};
+pub use note::Note;
 pub use numbers::{flags_of, sizes_of};
 pub use order::{Order, Permutation, Shuffler};
 pub use packing::{Packing, copy_rows, places_of};

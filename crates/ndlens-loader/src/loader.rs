@@ -6,13 +6,19 @@ use std::sync::Arc;
 use ndlens_core::DType;
 use ndlens_kernels::{Stores, Take};
 
+use crate::digest::Digest;
 use crate::draws::Stream;
-use crate::engine::{Course, Epoch};
+use crate::engine::{Course, Epoch, Items};
 use crate::error::{Error, Result};
+use crate::feed::{Feed, Sampling};
+use crate::item_numbers::ItemNumbers;
+use crate::laps::Laps;
 use crate::mix::{Image, Mixer, Mixing};
+use crate::note::Note;
 use crate::order::{Order as ItemOrder, Permutation, Shuffler};
 use crate::pool::{Pool, PoolUse};
-use crate::position::{Position, Tracker};
+use crate::position::{Point, Position, Tracker};
+use crate::room::with_room_for;
 use crate::scratch::Scratch;
 use crate::shard::Shard;
 use crate::source::{ItemShape, Source};
@@ -107,7 +113,7 @@ pub struct Config {
     pub prefetch_factor: usize,
     /// Whether batches say what was drawn for their items.
     pub return_params: bool,
-    /// Which of several loaders over the same data this is.
+    /// Which of several loaders over the same data this is, unless an epoch is told otherwise.
     pub shard: Shard,
     /// Whether batches are written through the cache.
     pub storing: Storing,
@@ -137,7 +143,7 @@ impl Default for Config {
 }
 
 impl Config {
-    /// The number of batches in `items` items.
+    /// The number of batches in `items` items of a rank.
     pub(crate) fn batches(&self, items: usize) -> usize {
         if self.drop_last { items / self.batch_size } else { items.div_ceil(self.batch_size) }
     }
@@ -412,13 +418,33 @@ fn join(fields: &mut [Compiled]) -> Result<()> {
 /// Fields and what mixes them, with memory for batches.
 type Equipment = (Arc<[Compiled]>, Option<Arc<Mixer>>);
 
+/// A part of the data set.
+#[derive(Debug, Clone)]
+struct Subset {
+    items: Arc<Vec<usize>>,
+    /// What tells it from others.
+    digest: Digest,
+}
+
+/// What a sampler gives for an epoch.
+#[derive(Debug)]
+pub enum Sampled {
+    /// These numbers.
+    Numbers(ItemNumbers),
+    /// What is read while the epoch runs: see [`Epoch::to_read`].
+    Read(Sampling),
+}
+
 /// Streams batches out of its fields, epoch by epoch.
 #[derive(Debug)]
 pub struct Loader {
     fields: Arc<[Compiled]>,
     config: Config,
     items: usize,
+    subset: Option<Subset>,
     weights: Option<Weights>,
+    samples: Option<usize>,
+    is_sampled: bool,
     mixer: Option<Arc<Mixer>>,
     position: Arc<Position>,
 }
@@ -439,7 +465,71 @@ impl Loader {
         }
         config.shard.check()?;
         let (fields, items) = compile(fields, config.seed, config.batch_size, config.values)?;
-        Ok(Loader { fields, config, items, weights: None, mixer: None, position: Arc::default() })
+        Ok(Loader {
+            fields,
+            config,
+            items,
+            subset: None,
+            weights: None,
+            samples: None,
+            is_sampled: false,
+            mixer: None,
+            position: Arc::default(),
+        })
+    }
+
+    /// The same loader over a part of its items: those with these numbers, in this order where nothing else says one. Orders, weights
+    /// and samplers are then of places in that list; draws and errors are of the items themselves.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchItemOfIndices`], [`Error::NoIndices`]; [`Error::Core`] where there is no memory for the list. Weights come after
+    /// the part that they are for.
+    pub fn with_indices(self, indices: &ItemNumbers) -> Result<Self> {
+        let items = indices.to_items(self.items)?;
+        if items.is_empty() {
+            return Err(Error::NoIndices);
+        }
+        let mut digest = Digest::default();
+        items.iter().for_each(|&item| digest.add(item as i64));
+        let (fields, mixer) = self.room_for(items.len())?;
+        Ok(Loader { subset: Some(Subset { items, digest }), fields, mixer, ..self })
+    }
+
+    /// The same loader with epochs of so many items, for all ranks together: the first of an order, or all and more, each further
+    /// lap in an order of its own.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ZeroSetting`].
+    pub fn with_samples(self, samples: usize) -> Result<Self> {
+        if samples == 0 {
+            return Err(Error::ZeroSetting { name: "num_samples" });
+        }
+        let (fields, mixer) = self.room_for(samples)?;
+        Ok(Loader { samples: Some(samples), fields, mixer, ..self })
+    }
+
+    /// The same loader with the items that a sampler gives, which [`start_epoch_of`](Self::start_epoch_of) is told of.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TwoOrders`] where something else says the order.
+    pub fn with_sampler(self) -> Result<Self> {
+        let others = [
+            (self.config.shuffle, "shuffle"),
+            (self.weights.is_some(), "weights"),
+            (self.samples.is_some(), "num_samples"),
+        ];
+        if let Some(&(_, second)) = others.iter().find(|(given, _)| *given) {
+            return Err(Error::TwoOrders { first: "sampler", second });
+        }
+        Ok(Loader { is_sampled: true, ..self })
+    }
+
+    /// The number of items an epoch chooses from: of the data set, or of a part of it.
+    pub fn items_to_choose_from(&self) -> usize {
+        self.subset.as_ref().map_or(self.items, |subset| subset.items.len())
     }
 
     /// The same loader with items drawn by weights, for all ranks together.
@@ -451,8 +541,9 @@ impl Loader {
         if self.config.shuffle {
             return Err(Error::TwoOrders { first: "shuffle", second: "weights" });
         }
-        if weights.items() != self.items {
-            return Err(Error::WeightsLength { got: weights.items(), expected: self.items });
+        let expected = self.items_to_choose_from();
+        if weights.items() != expected {
+            return Err(Error::WeightsLength { got: weights.items(), expected });
         }
         let (fields, mixer) = self.room_for(weights.samples())?;
         Ok(Loader { weights: Some(weights), fields, mixer, ..self })
@@ -496,19 +587,20 @@ impl Loader {
         Ok(Loader { mixer: Some(Arc::new(mixer)), fields, ..self })
     }
 
-    /// The number of batches in an epoch, for this rank.
+    /// The number of batches in an epoch, for the rank that the settings say.
     pub fn len(&self) -> usize {
-        self.batches_of(self.places())
+        self.batches_of(self.config.shard, self.places())
     }
 
-    /// The number of places in an epoch's order, for all ranks together: of items, or of draws by weights.
+    /// The number of places in an epoch's order, for all ranks together: of items, or of draws by weights. A sampler has its own.
     pub fn places(&self) -> usize {
-        self.weights.as_ref().map_or(self.items, Weights::samples)
+        let samples = self.weights.as_ref().map(Weights::samples).or(self.samples);
+        samples.unwrap_or_else(|| self.items_to_choose_from())
     }
 
-    /// The number of batches, for this rank, in an epoch of so many items.
-    pub fn batches_of(&self, items: usize) -> usize {
-        self.config.batches(self.config.shard.share(items))
+    /// The number of batches, for this rank, in an epoch of so many places.
+    pub fn batches_of(&self, shard: Shard, places: usize) -> usize {
+        self.config.batches(shard.share(places))
     }
 
     /// The number of items, for all ranks together.
@@ -545,7 +637,7 @@ impl Loader {
     ///
     /// [`Error::Spawn`] where the system gives no thread; [`Error::Core`] where it gives no memory for an order that is a list.
     pub fn epoch(&self, epoch: u32) -> Result<Epoch> {
-        self.start(epoch, 0, None)
+        self.start(epoch, self.config.shard, 0, None)
     }
 
     /// Starts the epoch after the one started last, or what is left of the one that a [`State`] says. Its batches count for
@@ -555,26 +647,59 @@ impl Loader {
     ///
     /// As [`epoch`](Self::epoch).
     pub fn start_epoch(&self) -> Result<Epoch> {
-        let (epoch, start, tracker) = self.position.begin();
-        self.start(epoch, start, Some(tracker))
+        self.start_epoch_as(self.config.shard)
     }
 
-    /// As [`start_epoch`](Self::start_epoch), for these items in this order, as a sampler gives them: ranks deal them out among themselves.
+    /// As [`start_epoch`](Self::start_epoch), for a rank that is known only now.
     ///
     /// # Errors
     ///
-    /// As [`start_epoch`](Self::start_epoch); [`Error::NoSuchItem`]; [`Error::StateBeyondEnd`] where a state said that more is done.
-    pub fn start_epoch_of(&self, items: Arc<[usize]>) -> Result<Epoch> {
-        if let Some((place, &got)) = items.iter().enumerate().find(|&(_, &item)| item >= self.items) {
-            return Err(Error::NoSuchItem { got, place, items: self.items });
+    /// As [`start_epoch`](Self::start_epoch); what [`Shard::check`] says.
+    pub fn start_epoch_as(&self, shard: Shard) -> Result<Epoch> {
+        shard.check()?;
+        let (epoch, start, tracker) = self.position.begin(None);
+        self.start(epoch, shard, start, Some(tracker))
+    }
+
+    /// As [`start_epoch_as`](Self::start_epoch_as), for what a sampler gives: ranks deal its items out among themselves.
+    ///
+    /// # Errors
+    ///
+    /// As [`start_epoch_as`](Self::start_epoch_as); [`Error::StateBeyondEnd`] where a state said that more is done than there is.
+    pub fn start_epoch_of(&self, sampled: Sampled, shard: Shard) -> Result<Epoch> {
+        shard.check()?;
+        let (places, note) = match &sampled {
+            Sampled::Numbers(numbers) => (Some(numbers.len()), None),
+            Sampled::Read(sampling) => (sampling.expected, sampling.note.clone()),
+        };
+        let next = self.position.next();
+        if let Some(items) = places.filter(|&places| next.place > places) {
+            return Err(Error::StateBeyondEnd { start: next.place, items });
         }
-        let (epoch, start, tracker) = self.position.begin();
-        if start > items.len() {
-            return Err(Error::StateBeyondEnd { start, items: items.len() });
-        }
-        let (fields, mixer) = self.room_for(items.len())?;
-        let course = Course { epoch, order: ItemOrder::Listed(items), start, tracker: Some(tracker), mixer };
+        let (epoch, start, tracker) = self.position.begin(note);
+        let subset = self.subset.as_ref().map(|subset| Arc::clone(&subset.items));
+        let (order, most) = match sampled {
+            Sampled::Numbers(numbers) => {
+                let places = numbers.len();
+                (Items::Order(self.within(ItemOrder::Numbered(numbers, self.items_to_choose_from()))), places)
+            }
+            Sampled::Read(sampling) => {
+                let feed = Feed::new(&self.config, shard, start, self.items, subset, &sampling)?;
+                let most = feed.batch_size();
+                (Items::Feed(feed), most)
+            }
+        };
+        let (fields, mixer) = self.room_for(most)?;
+        let course = Course { epoch, order, shard, start, tracker: Some(tracker), mixer };
         Epoch::start(fields, &self.config, course)
+    }
+
+    /// An order of places in a part of the data set as one of items.
+    fn within(&self, order: ItemOrder) -> ItemOrder {
+        match &self.subset {
+            Some(subset) => ItemOrder::Within(Box::new(order), Arc::clone(&subset.items)),
+            None => order,
+        }
     }
 
     /// What batches of an order of so many places need: a batch may have more than there are items.
@@ -588,8 +713,9 @@ impl Loader {
         Ok((fields, mixer))
     }
 
-    fn start(&self, epoch: u32, start: usize, tracker: Option<Tracker>) -> Result<Epoch> {
-        let course = Course { epoch, order: self.order(epoch)?, start, tracker, mixer: self.mixer.clone() };
+    fn start(&self, epoch: u32, shard: Shard, start: usize, tracker: Option<Tracker>) -> Result<Epoch> {
+        let (order, mixer) = (Items::Order(self.order(epoch)?), self.mixer.clone());
+        let course = Course { epoch, order, shard, start, tracker, mixer };
         Epoch::start(Arc::clone(&self.fields), &self.config, course)
     }
 
@@ -599,36 +725,45 @@ impl Loader {
     ///
     /// [`Error::Core`] where there is no memory for one that is a list.
     pub fn order(&self, epoch: u32) -> Result<ItemOrder> {
-        let seed = self.config.seed;
+        let (seed, items) = (self.config.seed, self.items_to_choose_from());
         if let Some(weights) = &self.weights {
-            return weights.order(seed, epoch);
+            return Ok(self.within(weights.order(seed, epoch)?));
         }
-        Ok(match self.config.shuffler {
-            _ if !self.config.shuffle => ItemOrder::InTurn(self.items),
-            Shuffler::Ndlens => ItemOrder::Shuffled(Permutation::new(seed, epoch, self.items as u64)),
-            Shuffler::Torch => ItemOrder::Listed(randperm(seed, epoch, self.items)?.into()),
-        })
+        let order = match (self.config.shuffler, self.samples) {
+            (_, None) if !self.config.shuffle => ItemOrder::InTurn(items),
+            (_, Some(samples)) if !self.config.shuffle => ItemOrder::Laps(Laps::in_turn(items, samples)),
+            (Shuffler::Ndlens, None) => ItemOrder::Shuffled(Permutation::new(seed, epoch, items as u64)),
+            (Shuffler::Ndlens, Some(samples)) => ItemOrder::Laps(Laps::shuffled(seed, epoch, items, samples)),
+            (Shuffler::Torch, samples) => {
+                ItemOrder::Listed(Arc::new(randperm(seed, epoch, items, samples.unwrap_or(items))?))
+            }
+        };
+        Ok(self.within(order))
     }
 
-    /// The items that this rank takes in an epoch, in their order.
+    /// The items that a rank takes in an epoch, in their order.
     ///
     /// # Errors
     ///
     /// As [`order`](Self::order).
-    pub fn items_of(&self, epoch: u32) -> Result<impl ExactSizeIterator<Item = usize>> {
-        let (order, shard) = (self.order(epoch)?, self.config.shard);
-        Ok((0..shard.share(order.len())).map(move |k| order.at(shard.place(0, k, order.len()))))
+    pub fn items_of(&self, shard: Shard, epoch: u32) -> Result<Vec<usize>> {
+        shard.check()?;
+        let order = self.order(epoch)?;
+        let mut items = with_room_for(shard.share(order.len()))?;
+        items.extend((0..shard.share(order.len())).map(|k| shard.place(0, k, order.len())));
+        order.replace(&mut items);
+        Ok(items)
     }
 
     /// The epoch that [`start_epoch`](Self::start_epoch) starts.
     pub fn next_epoch(&self) -> u32 {
-        self.position.next().0
+        self.position.next().epoch
     }
 
-    /// The number of batches in the epoch that [`start_epoch`](Self::start_epoch) starts, where its order has so many places: fewer than
-    /// [`batches_of`](Self::batches_of) where it goes on from a state.
-    pub fn next_batches_of(&self, places: usize) -> usize {
-        self.batches_of(places.saturating_sub(self.position.next().1))
+    /// The number of batches, for this rank, in the epoch that [`start_epoch`](Self::start_epoch) starts, where its order has so many
+    /// places: fewer than [`batches_of`](Self::batches_of) where it goes on from a state.
+    pub fn next_batches_of(&self, shard: Shard, places: usize) -> usize {
+        self.batches_of(shard, places.saturating_sub(self.position.next().place))
     }
 
     /// Makes `epoch` the one that [`start_epoch`](Self::start_epoch) starts; from its start on, unless it is the one that a state says.
@@ -636,10 +771,16 @@ impl Loader {
         self.position.set_next_epoch(epoch);
     }
 
+    /// The epoch that is started next, its first place, and what a state keeps there.
+    pub fn next_start(&self) -> (u32, usize, Option<Note>) {
+        let Point { epoch, place, note } = self.position.next();
+        (epoch, place, note)
+    }
+
     /// Where the epoch started last stands, counting the batches that were handed out.
     pub fn state(&self) -> State {
-        let (epoch, start) = self.position.get();
-        State { epoch, start, basis: self.basis() }
+        let Point { epoch, place: start, note } = self.position.get();
+        State { epoch, start, note, basis: self.basis() }
     }
 
     /// Makes [`start_epoch`](Self::start_epoch) go on from a state, which any rank wrote, of as many ranks as there were.
@@ -648,9 +789,26 @@ impl Loader {
     ///
     /// What [`State::check`] says.
     pub fn load_state(&self, state: &State) -> Result<()> {
-        state.check(&self.basis(), self.places())?;
-        self.position.set(state.epoch, state.start);
+        self.check_state(state)?;
+        self.position.set(Point { epoch: state.epoch, place: state.start, note: state.note.clone() });
         Ok(())
+    }
+
+    /// Whether [`load_state`](Self::load_state) takes this state.
+    ///
+    /// # Errors
+    ///
+    /// What [`State::check`] says.
+    pub fn check_state(&self, state: &State) -> Result<()> {
+        state.check(&self.basis(), (!self.is_sampled).then(|| self.places()))
+    }
+
+    fn order_name(&self) -> &'static str {
+        match self.config.shuffler {
+            _ if self.is_sampled => "sampler",
+            _ if !self.config.shuffle => "in turn",
+            shuffler => shuffler.name(),
+        }
     }
 
     fn basis(&self) -> Basis {
@@ -662,11 +820,12 @@ impl Loader {
         Basis {
             items: self.items,
             shuffle: self.config.shuffle,
-            order: match &self.weights {
-                Some(weights) => weights.to_string(),
-                None if self.config.shuffle => self.config.shuffler.name().to_owned(),
-                None => "in turn".to_owned(),
+            order: match (&self.weights, self.samples) {
+                (Some(weights), _) => weights.to_string(),
+                (None, Some(samples)) => format!("{samples} items {}", self.order_name()),
+                (None, None) => self.order_name().to_owned(),
             },
+            indices: self.subset.as_ref().map(|Subset { items, digest }| format!("{} {digest}", items.len())),
             seed: self.config.seed,
             fields: self.fields.iter().map(field).collect(),
         }

@@ -1,20 +1,22 @@
 //! The iterator of a loader's batches.
 
 use std::iter;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, TryLockResult};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError, TryLockResult};
 use std::time::Duration;
 
 use ndlens::loader::{Batch, Epoch, Error, Progress, Receipt};
-use pyo3::exceptions::PyStopIteration;
+use pyo3::exceptions::{PyStopIteration, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
 use pyo3::types::PyTuple;
 
 use crate::error::OrRaise;
 use crate::fields::{Output, Structure};
-use crate::loader::PyLoader;
+use crate::loader::{Begun, PyLoader};
 use crate::params;
 use crate::pinned::{Fresh, Pinned};
+use crate::sampling::Reading;
 
 /// How long to wait for a batch before looking for Ctrl-C.
 const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
@@ -31,6 +33,13 @@ pub(crate) struct PyEpoch {
     output: Output,
     /// What batches are made on, where they are made in pinned memory.
     pinned: Option<Pinned>,
+    /// The sampler that is read, once the epoch has begun.
+    reading: OnceLock<Reading>,
+    /// What says whether it still is the rank that it began as, unless that was given; and how often it is to be asked.
+    watch: OnceLock<Py<PyAny>>,
+    taken: AtomicU64,
+    /// What counts the end, once all batches came.
+    end: OnceLock<Receipt>,
 }
 
 /// A batch's parts, one for each field; what was drawn for it, where that is asked for; and what counts it.
@@ -61,7 +70,10 @@ impl PyEpoch {
                     receipt.hand_out(py);
                     return self.wrap(py, parts, drawn).map(Some);
                 }
-                Progress::Finished => return Ok(None),
+                Progress::Finished => {
+                    self.count_end(py);
+                    return Ok(None);
+                }
                 Progress::Pending => py.check_signals()?,
             }
         }
@@ -74,7 +86,13 @@ impl PyEpoch {
             let patience = if wait { SIGNAL_INTERVAL } else { Duration::ZERO };
             match self.take_within(py, patience)? {
                 Progress::Batch(batch) => return self.parts_or_end(py, batch.or_raise()?).map(Some),
-                Progress::Finished => return Err(PyStopIteration::new_err(())),
+                Progress::Finished => {
+                    // A caller that only looks ahead has batches that are not handed out.
+                    if wait {
+                        self.count_end(py);
+                    }
+                    return Err(PyStopIteration::new_err(()));
+                }
                 Progress::Pending if wait => py.check_signals()?,
                 Progress::Pending => return Ok(None),
             }
@@ -102,7 +120,8 @@ impl PyEpoch {
             return loader.get().next_batches(py);
         }
         // Detached: a thread that holds the epoch may need the interpreter before it lets go.
-        Ok(py.detach(|| self.lock().and_then(|epoch| epoch.as_ref().map(Epoch::remaining))).unwrap_or(0))
+        let left = || self.lock().and_then(|epoch| epoch.as_ref().map(Epoch::remaining)).unwrap_or(Some(0));
+        py.detach(left).ok_or_else(|| PyTypeError::new_err("the sampler does not say how many items it has"))
     }
 }
 
@@ -115,6 +134,10 @@ impl PyEpoch {
             structure,
             output,
             pinned: pins.then(Pinned::default),
+            reading: OnceLock::new(),
+            watch: OnceLock::new(),
+            taken: AtomicU64::new(0),
+            end: OnceLock::new(),
         }
     }
 
@@ -122,30 +145,59 @@ impl PyEpoch {
     fn begin(&self, py: Python<'_>) -> PyResult<()> {
         let mut loader = self.lock_loader(py);
         let Some(begins) = loader.as_mut().and_then(|loader| loader.take()) else { return Ok(()) };
-        let epoch = begins.get().begin_epoch(py)?;
+        let Begun { epoch, reading, watch } = begins.get().begin_epoch(py)?;
         py.detach(|| self.lock().map(|mut own| *own = Some(epoch)));
+        // Set once: the loader is gone from here.
+        let _ = reading.map(|reading| self.reading.set(reading));
+        let _ = watch.map(|watch| self.watch.set(watch));
         Ok(())
+    }
+
+    /// Counts the end of the epoch, if all its batches came.
+    fn count_end(&self, py: Python<'_>) {
+        py.detach(|| self.end.get().inspect(|end| end.hand_out()));
+    }
+
+    /// Asks, ever more rarely, whether this still is the rank that the epoch began as.
+    fn look_at_rank(&self, py: Python<'_>) -> PyResult<()> {
+        let Some(watch) = self.watch.get() else { return Ok(()) };
+        // Relaxed: it does not matter which thread asks.
+        let taken = self.taken.fetch_add(1, Ordering::Relaxed);
+        if taken.is_power_of_two() { watch.call0(py).map(drop) } else { Ok(()) }
     }
 
     /// The next batch, if it comes so soon.
     fn take_within(&self, py: Python<'_>, patience: Duration) -> PyResult<Progress> {
         self.begin(py)?;
+        self.look_at_rank(py)?;
         // Threads that share an epoch take turns: what one supplied, another would take.
         let own = self.process == std::process::id();
         let _turn = self.pinned.as_ref().filter(|_| own).map(|pinned| pinned.turn(py));
         if let Some(pinned) = &self.pinned {
             self.supply(py, pinned)?;
         }
-        Ok(py.detach(|| {
+        let reading = self.reading.get().filter(|_| own);
+        let _reads = reading.map(|reading| reading.turn(py));
+        if let Some(reading) = reading {
+            reading.read(py, || self.lock())?;
+        }
+        let progress = py.detach(|| {
             let Some(mut epoch) = self.lock() else { return Progress::Batch(Err(Error::Forked)) };
             let progress = epoch.as_mut().map_or(Progress::Finished, |epoch| epoch.take_within(patience));
             let over = matches!(progress, Progress::Finished | Progress::Batch(Err(_)));
             let ended = if over { epoch.take() } else { None };
+            if let (Progress::Finished, Some(end)) = (&progress, ended.as_ref().and_then(Epoch::end)) {
+                let _ = self.end.set(end);
+            }
             // In this order: what an epoch frees may need the interpreter, for which its holder may wait for us.
             drop(epoch);
             drop(ended);
             progress
-        }))
+        });
+        match (&progress, reading) {
+            (Progress::Finished, Some(reading)) => reading.take_failure(py).map_or(Ok(progress), Err),
+            _ => Ok(progress),
+        }
     }
 
     /// Brings memory for the batches that can be begun.

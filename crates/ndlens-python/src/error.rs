@@ -167,6 +167,7 @@ impl Raise for loader::Error {
                 Python::attach(|py| PyErr::from_type(source.raise().get_type(py), message))
             }
             E::Store(source) => source.raise(),
+            E::ItemNumbersMask | E::ItemNumbersDType { .. } => PyTypeError::new_err(message),
             E::NoSuchIndex { .. }
             | E::SelectionShape { .. }
             | E::SelectionDType { .. }

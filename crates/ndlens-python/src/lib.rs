@@ -33,6 +33,7 @@ mod pickle;
 mod pinned;
 mod ragged;
 mod run_state;
+mod sampling;
 mod selection;
 mod sequence;
 mod series;
@@ -82,6 +83,9 @@ fn _ndlens(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.setattr("_Gatherer", module.py().get_type::<gather::PyGatherer>())?;
     module.setattr("_SentBatch", module.py().get_type::<gather::PySentBatch>())?;
     module.setattr("_replay", wrap_pyfunction!(params::replay, module)?)?;
+    module.setattr("_check_numbers", wrap_pyfunction!(sampling::check_numbers, module)?)?;
+    module.setattr("_digest_numbers", wrap_pyfunction!(sampling::digest_numbers, module)?)?;
+    module.setattr("_read_numbers", wrap_pyfunction!(sampling::read_numbers, module)?)?;
     module.setattr("_ArrayFile", module.py().get_type::<store::PyArrayFile>())?;
     module.setattr("_arrays_of_handle", wrap_pyfunction!(store::arrays_of_handle, module)?)?;
     module.setattr("_shards_of_views", wrap_pyfunction!(shards::shards_of_views, module)?)?;
