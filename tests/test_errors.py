@@ -563,6 +563,7 @@ TABLE: list[tuple[str | None, Callable[[], Any], type[Exception], str]] = [
 # Variants of ndlens_core::Error that no Python code can bring about.
 UNREACHABLE = {
     "DestinationSize": "the binding allocates the destination to fit",
+    "Interrupted": "what a signal's handler raised comes instead; test_memory.py interrupts",
     "Unavailable": "it takes an open file that can no longer be asked for its size",
 }
 

@@ -4,8 +4,13 @@
 //! the bytes are compared.
 
 use crate::dtype::DType;
-use crate::error::{Error, Result};
-use crate::view::View;
+use crate::error::Result;
+use crate::room;
+use crate::view::{View, ViewRef};
+use crate::watch::Meter;
+
+/// Bytes of either view that are compared at once.
+const BLOCK_BYTES: usize = 1 << 16;
 
 /// The bits of a float that decide equality: where two zeros, or a NaN, make bytes lie.
 struct FloatBits {
@@ -52,6 +57,54 @@ impl FloatBits {
     }
 }
 
+/// Two views of one shape, compared block by block.
+struct Comparison<'a> {
+    /// That of both, in this machine's byte order.
+    dtype: &'a DType,
+    /// Which of the two has the other byte order.
+    swapped: [bool; 2],
+    floats: Option<FloatBits>,
+    own: Vec<u8>,
+    others: Vec<u8>,
+    meter: Meter,
+}
+
+impl Comparison<'_> {
+    /// Whether the elements are equal; all axes before `axis` have size 1, or the whole is one block.
+    fn equal(&mut self, own: &ViewRef<'_>, other: &ViewRef<'_>, axis: usize) -> Result<bool> {
+        let nbytes = own.nbytes();
+        if nbytes <= self.own.len() {
+            return self.block(own, other, nbytes);
+        }
+        // Larger than one element, so there is an axis left, and larger than nothing, so it has a size.
+        let size = own.shape()[axis];
+        let count = self.own.len() / (nbytes / size);
+        for start in (0..size).step_by(count.max(1)) {
+            let count = count.max(1).min(size - start);
+            let (own, other) = (own.narrow(axis, start, count)?, other.narrow(axis, start, count)?);
+            if !self.equal(&own, &other, axis + 1)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn block(&mut self, own: &ViewRef<'_>, other: &ViewRef<'_>, nbytes: usize) -> Result<bool> {
+        let (a, b) = (&mut self.own[..nbytes], &mut self.others[..nbytes]);
+        own.read_counted(a, &mut self.meter)?;
+        other.read_counted(b, &mut self.meter)?;
+        for (bytes, is_swapped) in [&mut *a, &mut *b].into_iter().zip(self.swapped) {
+            if is_swapped {
+                self.dtype.swap_bytes(bytes);
+            }
+        }
+        Ok(match &self.floats {
+            Some(floats) => floats.equal(a, b),
+            None => a == b,
+        })
+    }
+}
+
 impl View {
     /// Whether the two have the same shape and equal elements; None where their dtypes differ in
     /// more than byte order.
@@ -68,17 +121,21 @@ impl View {
         if self.shape() != other.shape() {
             return Ok(Some(false));
         }
-        let (mut a, mut b) = (self.packed_bytes()?, other.packed_bytes()?);
-        if own.is_some() {
-            dtype.swap_bytes(&mut a);
-        }
-        if others.is_some() {
-            dtype.swap_bytes(&mut b);
-        }
-        Ok(Some(match FloatBits::of(dtype) {
-            Some(floats) => floats.equal(&a, &b),
-            None => a == b,
-        }))
+        self.buffer().verify()?;
+        other.buffer().verify()?;
+        let room = BLOCK_BYTES.max(self.itemsize()).min(self.nbytes());
+        let mut comparison = Comparison {
+            floats: FloatBits::of(dtype),
+            dtype,
+            swapped: [own.is_some(), others.is_some()],
+            own: room::repeated(0, room)?,
+            others: room::repeated(0, room)?,
+            meter: Meter::default(),
+        };
+        let equal = comparison.equal(&self.as_ref(), &other.as_ref(), 0)?;
+        self.buffer().verify_read()?;
+        other.buffer().verify_read()?;
+        Ok(Some(equal))
     }
 
     /// The elements' bytes in C order.
@@ -87,10 +144,7 @@ impl View {
     ///
     /// [`Error::OutOfMemory`]; what [`Owner::verify`](crate::Owner::verify) says.
     pub fn packed_bytes(&self) -> Result<Vec<u8>> {
-        let len_bytes = self.nbytes();
-        let mut bytes = vec![];
-        bytes.try_reserve_exact(len_bytes).map_err(|_| Error::OutOfMemory { len_bytes })?;
-        bytes.resize(len_bytes, 0);
+        let mut bytes = room::repeated(0, self.nbytes())?;
         self.read_into(&mut bytes)?;
         Ok(bytes)
     }
@@ -127,6 +181,21 @@ mod tests {
             let unequal =
                 (0..=255).filter(|&bits| one(bits).equals(&one(bits)).unwrap() == Some(false)).count();
             assert_eq!(unequal, expected, "{dtype}");
+        }
+    }
+
+    #[test]
+    fn one_byte_that_differs_is_found_in_any_block() {
+        // Rows that fill a block and more, many short rows, one long row, axes of size 1 before them.
+        for shape in [&[3, 70_000][..], &[70_000, 3], &[210_000], &[1, 1, 7, 30_000]] {
+            let bytes = |changed: Option<usize>| {
+                let bytes = (0..210_000).map(|at| (at % 251) as u8 ^ u8::from(changed == Some(at)));
+                View::from_vec(bytes.collect::<Vec<_>>()).reshape(shape).unwrap()
+            };
+            assert_eq!(bytes(None).equals(&bytes(None)), Ok(Some(true)));
+            for at in [0, 65_535, 65_536, 69_999, 131_072, 209_999] {
+                assert_eq!(bytes(None).equals(&bytes(Some(at))), Ok(Some(false)), "{shape:?} {at}");
+            }
         }
     }
 

@@ -122,6 +122,9 @@ pub enum Error {
     /// The allocator said no.
     #[error("cannot allocate {len_bytes} bytes")]
     OutOfMemory { len_bytes: usize },
+    /// Work that its watch ended; see [`watched`](crate::watched).
+    #[error("interrupted")]
+    Interrupted,
     /// A tensor from the other side that cannot be what it says.
     #[error("invalid DLPack tensor: {what}")]
     InvalidDLPack { what: &'static str },

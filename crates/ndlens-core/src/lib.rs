@@ -35,11 +35,13 @@ mod exchange;
 mod index;
 mod layout;
 mod overlap;
+pub mod room;
 #[cfg(test)]
 mod samples;
 mod shape;
 mod transfer;
 mod view;
+mod watch;
 
 pub use buffer::{ALIGNMENT, Access, Buffer, Owner};
 pub use dlpack::{
@@ -53,3 +55,4 @@ pub use exchange::{Consumer, Explanation};
 pub use index::{Index, s};
 pub use layout::{Layout, MAX_NDIM, Order};
 pub use view::{View, ViewRef};
+pub use watch::watched;

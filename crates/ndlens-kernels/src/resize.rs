@@ -224,7 +224,8 @@ impl Resize {
     ///
     /// [`Error::SourceDType`], [`Error::ResizeShape`], [`Error::ChannelCount`] for another source than the resize was
     /// made for; [`Error::MapSource`] for a map of another dtype, [`Error::ChannelCount`] for one of another number of
-    /// channels; [`Error::ResizeWindow`]; [`Error::DestinationSize`] where `dst` has not just the bytes of the window.
+    /// channels; [`Error::ResizeWindow`]; [`Error::DestinationSize`] where `dst` has not just the bytes of the window;
+    /// [`ndlens_core::Error::OutOfMemory`].
     pub fn apply(
         &self,
         src: &ViewRef<'_>,
@@ -237,14 +238,13 @@ impl Resize {
             return Ok(());
         }
         let [height, width] = [src.shape()[0], src.shape()[1]];
-        scratch.vertical.prepare(height, self.height, self.filter, &self.dtype);
-        scratch.horizontal.prepare(width, self.width, self.filter, &self.dtype);
+        scratch.vertical.prepare(height, self.height, self.filter, &self.dtype)?;
+        scratch.horizontal.prepare(width, self.width, self.filter, &self.dtype)?;
         match self.dtype {
             DType::U8 => resize_body::run(self, &Source::new(src), finish, dst, scratch),
             DType::F32 => resize_float::run(self, &Source::new(src), finish, dst, scratch),
-            _ => return resize_nearest::run(self, src, finish, dst, scratch),
+            _ => resize_nearest::run(self, src, finish, dst, scratch),
         }
-        Ok(())
     }
 
     fn check(&self, src: &ViewRef<'_>, finish: &Finish<'_>, dst: &[u8]) -> Result<()> {

@@ -309,7 +309,7 @@ fn taps_go_on_from_row_to_row() {
         for to in 1..70 {
             for filter in FILTERS {
                 let mut taps = Taps::default();
-                taps.prepare(from, to, filter, &DType::U8);
+                taps.prepare(from, to, filter, &DType::U8).unwrap();
                 let ends: Vec<u32> = taps.starts.iter().zip(&taps.counts).map(|(a, b)| a + b).collect();
                 assert!(taps.starts.is_sorted() && ends.is_sorted(), "{from} to {to}, {filter:?}");
                 assert!(taps.counts.iter().all(|&count| count >= 1));

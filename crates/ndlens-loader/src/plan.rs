@@ -9,6 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use ndlens_core::View;
+use ndlens_core::room::{self, Text};
 use ndlens_kernels::Stores;
 use ndlens_store::Reading;
 
@@ -362,12 +363,12 @@ impl Plan {
 
     /// What is drawn for items: the same whenever it is asked.
     fn params(&self, making: &Making) -> Result<Vec<String>> {
-        let mut items = vec![0; making.places.len()];
+        let mut items = room::repeated(0, making.places.len())?;
         if let Some((_, error)) = self.items(making, 0, &mut items) {
             return Err(error);
         }
         let of_field = |field: &Compiled| {
-            let of_item = |(row, &item): (usize, &usize)| {
+            let of_item = |(row, &item): (usize, &usize)| -> Result<serde_json::Value> {
                 let draws_as = self.draws_as(making, row, item);
                 let drawn =
                     field.source.item(item).map_err(Error::from).and_then(|image| {
@@ -375,8 +376,13 @@ impl Plan {
                     });
                 Ok(field.program.params_to_json(&drawn.map_err(|error| field.fail(item, error))?))
             };
-            let items = items.iter().enumerate().map(of_item).collect::<Result<Vec<_>>>()?;
-            Ok(serde_json::Value::Array(items).to_string())
+            let mut text = Text::default();
+            for item in items.iter().enumerate() {
+                text.push(if text.is_empty() { "[" } else { ", " })?;
+                text.push(&of_item(item)?.to_string())?;
+            }
+            text.push(if text.is_empty() { "[]" } else { "]" })?;
+            Ok(text.into_string())
         };
         self.fields.iter().map(of_field).collect()
     }

@@ -1,8 +1,8 @@
 //! The one place where Rust's errors become Python's exceptions.
 
 use pyo3::exceptions::{
-    PyBufferError, PyFileNotFoundError, PyIndexError, PyKeyError, PyMemoryError, PyNotImplementedError,
-    PyOSError, PyRuntimeError, PyTypeError, PyValueError,
+    PyBufferError, PyFileNotFoundError, PyIndexError, PyKeyError, PyKeyboardInterrupt, PyMemoryError,
+    PyNotImplementedError, PyOSError, PyRuntimeError, PyTypeError, PyValueError,
 };
 use pyo3::prelude::*;
 use pyo3::types::PyType;
@@ -60,6 +60,7 @@ impl Raise for ndlens::Error {
             E::Moved { .. } => raise!("MovedError", message),
             E::Truncated { .. } | E::Damaged { .. } => raise!("TruncatedError", message),
             E::Unavailable { .. } | E::Unwritable { .. } => PyOSError::new_err(message),
+            E::Interrupted => PyKeyboardInterrupt::new_err(message),
             // ZeroStep, shapes, sizes, axes, windows, formats: a value that cannot be.
             _ => PyValueError::new_err(message),
         }

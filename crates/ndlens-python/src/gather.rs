@@ -9,6 +9,7 @@ use pyo3::types::{PyBytes, PyTuple};
 
 use crate::error::{OrRaise, in_place};
 use crate::fields::{Output, Structure, extract_fields_and_transforms};
+use crate::lists::List;
 use crate::{exit, modules};
 
 /// Makes batches of any items of fields, as torch tensors.
@@ -55,12 +56,12 @@ impl PyGatherer {
     fn batch<'py>(
         &self,
         py: Python<'py>,
-        items: Vec<usize>,
+        items: List<usize>,
         epoch: Option<u32>,
         nonce: u64,
     ) -> PyResult<Bound<'py, PyAny>> {
         let _inside = exit::enter(py);
-        let views = exit::detach(py, || self.gather.batch(&items, randomness(epoch, nonce))).or_raise()?;
+        let views = exit::detach(py, || self.gather.batch(&items.0, randomness(epoch, nonce))).or_raise()?;
         self.structure.wrap(py, Output::Torch, views)
     }
 
@@ -69,13 +70,13 @@ impl PyGatherer {
     fn batch_to_send(
         &self,
         py: Python<'_>,
-        items: Vec<usize>,
+        items: List<usize>,
         epoch: Option<u32>,
         nonce: u64,
     ) -> PyResult<PySentBatch> {
         let _inside = exit::enter(py);
         let ring = self.ring();
-        let made = exit::detach(py, || self.gather.batch_in(&ring, &items, randomness(epoch, nonce)));
+        let made = exit::detach(py, || self.gather.batch_in(&ring, &items.0, randomness(epoch, nonce)));
         let (parts, blocks) = made.or_raise()?;
         Ok(PySentBatch { parts, blocks, structure: Arc::clone(&self.structure) })
     }

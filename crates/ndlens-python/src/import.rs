@@ -17,6 +17,7 @@ use pyo3::types::PyMapping;
 use crate::dtype::extract_dtype;
 use crate::error::OrRaise;
 use crate::foreign::{Copies, check_whole, is_plain, is_torch, no_array, origin, strided, unexported};
+use crate::lists;
 use crate::tensor_memory::extract_lasting_view;
 use crate::view::PyView;
 use crate::{dlpack, exchange, exit, interface};
@@ -180,7 +181,7 @@ fn view_of(obj: &Bound<'_, PyAny>, taken: PyResult<BufferExport>) -> PyResult<Vi
 pub(crate) fn pairs<'py>(
     mapping: &Bound<'py, PyMapping>,
 ) -> PyResult<Vec<(Bound<'py, PyAny>, Bound<'py, PyAny>)>> {
-    mapping.items()?.iter().map(|pair| pair.extract()).collect()
+    lists::extract_all(mapping.items()?.as_any())
 }
 
 /// A NumPy array of an extension dtype that we know by its name, such as `ml_dtypes.bfloat16`. The buffer protocol has no

@@ -10,6 +10,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyEllipsis, PyInt, PySequence, PySlice, PyString, PyTuple};
 use smallvec::SmallVec;
 
+use crate::error::OrRaise;
+
 /// A key's parts: room for six before the heap is asked.
 pub(crate) type Key = SmallVec<[Index; 6]>;
 
@@ -19,6 +21,11 @@ pub(crate) type Key = SmallVec<[Index; 6]>;
 pub(crate) fn with_key<R>(key: &Bound<'_, PyAny>, use_key: impl FnOnce(&Key) -> PyResult<R>) -> PyResult<R> {
     let mut indices = Key::new();
     if let Ok(tuple) = key.cast::<PyTuple>() {
+        if tuple.len() > indices.inline_size() {
+            let len_bytes = tuple.len() * size_of::<Index>();
+            let reserved = indices.try_reserve_exact(tuple.len());
+            reserved.map_err(|_| ndlens::Error::OutOfMemory { len_bytes }).or_raise()?;
+        }
         for item in tuple.iter_borrowed() {
             push_index(&mut indices, &item)?;
         }

@@ -13,15 +13,19 @@ mod error;
 mod exchange;
 mod exit;
 mod export;
+#[cfg(feature = "failing-allocator")]
+mod failing;
 mod fields;
 mod foreign;
 mod gather;
 mod handoff;
 mod import;
 mod interface;
+mod interrupt;
 mod items;
 mod joint;
 mod key;
+mod lists;
 mod loader;
 mod mixing;
 mod modules;
@@ -71,6 +75,11 @@ fn _ndlens(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(share::empty_shared, module)?)?;
     module.add_function(wrap_pyfunction!(share::attach, module)?)?;
     module.add_function(wrap_pyfunction!(dtype::dtype_name, module)?)?;
+    #[cfg(feature = "failing-allocator")]
+    {
+        module.setattr("_fail_allocation", wrap_pyfunction!(failing::fail_allocation, module)?)?;
+        module.setattr("_count_allocations", wrap_pyfunction!(failing::count_allocations, module)?)?;
+    }
     // Not `add_class` and `add_function`, which would list them as public.
     module.setattr("_Loader", module.py().get_type::<loader::PyLoader>())?;
     module.setattr("_Gatherer", module.py().get_type::<gather::PyGatherer>())?;

@@ -10,13 +10,15 @@ use crate::channels::{Said, extract_channels};
 use crate::error::OrRaise;
 use crate::fields::Structure;
 use crate::import::extract_view;
+use crate::lists;
 use crate::transform::extract_list;
 use crate::view::PyView;
 use crate::{exit, modules};
 
 /// A list with a dict for each item, from its text.
 pub(crate) fn from_text<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyAny>> {
-    modules::get(py, "json", "loads")?.call1((text,))
+    // As bytes, which are its text in UTF-8.
+    modules::get(py, "json", "loads")?.call1((lists::plain_bytes(py, text.as_bytes())?,))
 }
 
 /// Does `transforms` to the rows of `items`, with these parameters instead of drawn ones.

@@ -2,18 +2,20 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use ndlens::{DType, MAX_NDIM, Order, View};
+use ndlens::{DType, Order, View};
 use pyo3::basic::CompareOp;
-use pyo3::exceptions::{PyBufferError, PyIndexError, PyOverflowError, PyTypeError, PyValueError};
+use pyo3::exceptions::{
+    PyBufferError, PyIndexError, PyNotImplementedError, PyOverflowError, PyTypeError, PyValueError,
+};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyFloat, PyInt, PyString};
+use pyo3::types::{PyBytes, PyFloat, PyInt, PySequence, PyString};
 
 use crate::dtype::extract_dtype;
 use crate::element;
 use crate::error::OrRaise;
-use crate::exit;
 use crate::import::{extract_elements, extract_view};
-use crate::modules;
+use crate::lists::{self, LOOK};
+use crate::{interrupt, modules};
 use crate::view::{NO_HASH, PyView};
 
 /// "C" or "F", or "A" for whichever the elements are packed in.
@@ -32,8 +34,9 @@ fn order(view: &View, name: Option<&str>) -> PyResult<Order> {
     }
 }
 
-fn bad_places(indices: &Bound<'_, PyAny>, error: &PyErr) -> PyErr {
+fn bad_places(indices: &Bound<'_, PyAny>, error: PyErr) -> PyErr {
     match indices.get_type().name() {
+        Ok(_) if !lists::is_refusal(indices.py(), &error) => error,
         Ok(_) if error.is_instance_of::<PyOverflowError>(indices.py()) => {
             PyIndexError::new_err("an index does not fit an index-sized integer")
         }
@@ -50,6 +53,12 @@ fn clamped(number: &Bound<'_, PyAny>) -> PyResult<isize> {
         }
         result => result,
     }
+}
+
+/// Looks for Ctrl-C at some of the rounds of a loop that runs no Python code.
+#[inline]
+fn look(py: Python<'_>, round: usize) -> PyResult<()> {
+    if round % LOOK == LOOK - 1 { py.check_signals() } else { Ok(()) }
 }
 
 /// A letter of the `struct` module and the bytes of its elements, for a letter or for a dtype that
@@ -102,7 +111,7 @@ impl PyView {
     fn copy(&self, py: Python<'_>, order: &str) -> PyResult<PyView> {
         let view = self.view()?.clone();
         let order = self::order(&view, Some(order))?;
-        exit::detach(py, || view.copy(order)).map(PyView::new).or_raise()
+        interrupt::detached(py, || view.copy(order)).map(PyView::new)
     }
 
     /// This view if its elements are packed in C order, else a copy, as `np.ascontiguousarray`. (`contiguous` is what a
@@ -121,12 +130,16 @@ impl PyView {
     #[pyo3(signature = (indices, axis = 0))]
     fn take(&self, py: Python<'_>, indices: &Bound<'_, PyAny>, axis: isize) -> PyResult<PyView> {
         let places: Vec<isize> = match extract_elements(indices) {
-            Ok(places) => element::nested_lists(py, &places)?.extract(py)?,
+            Ok(places) => lists::extract_all(&element::nested_lists(py, &places)?)?,
             Err(error) if error.is_instance_of::<PyBufferError>(py) => return Err(error),
-            Err(_) => indices.extract().map_err(|error: PyErr| bad_places(indices, &error))?,
+            Err(_) => indices
+                .cast::<PySequence>()
+                .map_err(PyErr::from)
+                .and_then(|_| lists::extract_all(indices))
+                .map_err(|error: PyErr| bad_places(indices, error))?,
         };
         let view = self.view()?.clone();
-        exit::detach(py, || view.take(&places, axis)).map(PyView::new).or_raise()
+        interrupt::detached(py, || view.take(&places, axis)).map(PyView::new)
     }
 
     /// The elements' bytes, in C order ("C", the default), Fortran order ("F"), or whichever they are packed in ("A").
@@ -138,11 +151,11 @@ impl PyView {
             Order::F => Some(self.reversed_axes()?),
         };
         let view = turned.as_ref().map_or(Ok(view), PyView::view)?;
-        PyBytes::new_with(py, view.nbytes(), |bytes| exit::detach(py, || view.read_into(bytes)).or_raise())
+        lists::bytes_of(py, &view)
     }
 
     /// The elements as nested lists of Python numbers; a view of rank 0 gives its element.
-    fn tolist(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+    fn tolist<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         element::nested_lists(py, &*self.view()?)
     }
 
@@ -184,7 +197,12 @@ impl PyView {
     ///
     /// Raises `TypeError` for all that cannot be cast, as `memoryview` does.
     #[pyo3(signature = (format, shape = None))]
-    fn cast(&self, py: Python<'_>, format: &Bound<'_, PyAny>, shape: Option<Vec<isize>>) -> PyResult<PyView> {
+    fn cast(
+        &self,
+        py: Python<'_>,
+        format: &Bound<'_, PyAny>,
+        shape: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<PyView> {
         let refuse = |message: String| Err(PyTypeError::new_err(message));
         let (letter, itemsize) = native_format(py, format)?;
         let letter = letter.as_str();
@@ -212,10 +230,11 @@ impl PyView {
             .and_then(|b| b.reinterpret(dtype));
         let cast = bytes.or_raise()?;
         let Some(shape) = shape else { return Ok(PyView::new(cast)) };
-        if shape.len() > MAX_NDIM || shape.iter().any(|&n| n < 0) {
-            let message =
-                format!("a shape to cast to has at most {MAX_NDIM} sizes, none negative, got {shape:?}");
-            return Err(PyValueError::new_err(message));
+        let shape: Vec<isize> = lists::extract_axes(shape)?;
+        if shape.iter().any(|&n| n < 0) {
+            return Err(PyValueError::new_err(format!(
+                "a shape to cast to has no negative size, got {shape:?}"
+            )));
         }
         match cast.reshape(&shape) {
             Ok(cast) => Ok(PyView::new(cast)),
@@ -235,14 +254,19 @@ impl PyView {
             Err(error) if error.is_instance_of::<PyBufferError>(py) => extract_elements(other),
             result => result,
         };
+        let other = match other {
+            Err(error) if !lists::is_refusal(py, &error) => return Err(error),
+            other => other,
+        };
         let (Ok(view), Ok(other)) = (self.view(), other) else { return Ok(py.NotImplemented()) };
-        let equal = match view.equals(&other).or_raise()? {
+        let equal = match interrupt::detached(py, || view.equals(&other))? {
             Some(equal) => equal,
             // Numbers of different dtypes are equal as Python's numbers are.
             None if view.shape() != other.shape() => false,
-            None => match (element::nested_lists(py, &view), element::nested_lists(py, &other)) {
-                (Ok(own), Ok(others)) => own.bind(py).eq(others)?,
-                _ => false,
+            None => match element::equal_as_numbers(py, &view, &other) {
+                // What is no number to Python equals none.
+                Err(error) if error.is_instance_of::<PyNotImplementedError>(py) => false,
+                equal => equal?,
             },
         };
         Ok((equal != unequal).into_pyobject(py)?.to_owned().into_any().unbind())
@@ -286,6 +310,7 @@ impl PyView {
         let len = slf.get().__len__()? as isize;
         let bound = |at: isize| (if at < 0 { at.saturating_add(len) } else { at }).clamp(0, len);
         for place in bound(start)..bound(stop) {
+            look(slf.py(), place as usize)?;
             if slf.get_item(place)?.eq(value)? {
                 return Ok(place as usize);
             }
@@ -296,11 +321,8 @@ impl PyView {
     /// How many places along axis 0 hold `value`.
     #[pyo3(signature = (value, /))]
     fn count(slf: &Bound<'_, Self>, value: &Bound<'_, PyAny>) -> PyResult<usize> {
-        let mut count = 0;
-        for item in slf.try_iter()? {
-            count += usize::from(item?.eq(value)?);
-        }
-        Ok(count)
+        // The iterator looks for Ctrl-C.
+        slf.try_iter()?.try_fold(0, |count, item| Ok(count + usize::from(item?.eq(value)?)))
     }
 }
 
@@ -325,6 +347,7 @@ impl PyViewIterator {
             return Ok(None);
         }
         self.next.store(place + 1, Ordering::Relaxed);
+        look(py, place)?;
         PyView::at(self.view.bind(py), place as isize).map(Some)
     }
 

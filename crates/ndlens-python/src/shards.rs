@@ -12,6 +12,7 @@ use pyo3::types::{PySlice, PyString, PyTuple};
 use crate::error::OrRaise;
 use crate::items::{Base, each_item, subset_of_base};
 use crate::key::{selects_by_copying, with_key};
+use crate::lists;
 use crate::selection::extract_items;
 use crate::view::{PyView, tuple};
 use crate::{exit, modules};
@@ -46,8 +47,8 @@ impl PyShards {
 /// These views as one, as they were pickled.
 #[pyfunction]
 #[pyo3(name = "_shards_of_views", signature = (views, /))]
-pub(crate) fn shards_of_views(views: Vec<Bound<'_, PyView>>) -> PyResult<PyShards> {
-    let views = views.into_iter().map(|view| Ok(view.get().view()?.clone())).collect::<PyResult<_>>()?;
+pub(crate) fn shards_of_views(views: &Bound<'_, PyAny>) -> PyResult<PyShards> {
+    let views = lists::extract_each(views, |view| Ok(view.cast::<PyView>()?.get().view()?.clone()))?;
     Shards::of(views).map(PyShards).or_raise()
 }
 
@@ -80,8 +81,8 @@ impl PyShards {
     /// Each shard as a view, in order.
     #[getter]
     fn shards<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        let views = self.0.views().iter().map(|view| Bound::new(py, PyView::new(view.clone())));
-        PyTuple::new(py, views.collect::<PyResult<Vec<_>>>()?)
+        let view = |view: &View| Ok(Bound::new(py, PyView::new(view.clone()))?.into_any());
+        lists::tuple_of(py, self.0.views().iter().map(view))
     }
 
     fn __len__(&self) -> usize {

@@ -15,6 +15,7 @@ use crate::error::{OrRaise, in_place};
 use crate::exit;
 use crate::import::{extract_elements, pairs};
 use crate::items::PyItems;
+use crate::lists;
 use crate::pickle::register_senders;
 use crate::shards::PyShards;
 use crate::share_items::{self, Part};
@@ -141,7 +142,7 @@ pub(crate) fn empty_shared(
     let dtype = extract_dtype(dtype)?;
     let shape: Vec<isize> = match shape.extract() {
         Ok(size) => vec![size],
-        Err(_) => shape.extract()?,
+        Err(_) => lists::extract_axes(shape)?,
     };
     let negative = |_| PyValueError::new_err(format!("shape must not be negative, got {shape:?}"));
     let sizes = shape.iter().map(|&size| usize::try_from(size)).collect::<Result<Vec<_>, _>>();
@@ -270,7 +271,7 @@ impl Keys {
                         ))
                     })
                 };
-                Structure::Dict(keys.iter().map(text).collect::<PyResult<_>>()?)
+                Structure::Dict(lists::collect(keys.iter().map(text))?)
             }
         })
     }
@@ -288,8 +289,8 @@ impl Keys {
     ) -> PyResult<Bound<'py, PyAny>> {
         match self {
             Keys::Single => objects.into_iter().next().ok_or_else(no_array),
-            Keys::Tuple => Ok(PyTuple::new(py, objects)?.into_any()),
-            Keys::List => Ok(PyList::new(py, objects)?.into_any()),
+            Keys::Tuple => Ok(lists::tuple_of(py, objects.into_iter().map(Ok))?.into_any()),
+            Keys::List => Ok(lists::list_of(py, objects.into_iter().map(Ok))?.into_any()),
             Keys::Dict(keys) => {
                 let dict = PyDict::new(py);
                 for (key, object) in keys.into_iter().zip(objects) {

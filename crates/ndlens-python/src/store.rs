@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use ndlens::loader::SavedItems;
+use ndlens::room;
 use ndlens::store::{self, Arrays, Contents, MapMode, Named, Opened, Options, RaggedParts, Raw};
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::PyTypeError;
@@ -15,6 +16,7 @@ use crate::dtype::extract_dtype;
 use crate::error::{OrRaise, Raise, in_place};
 use crate::import::{extract_elements, pairs};
 use crate::items::PyItems;
+use crate::lists;
 use crate::ragged::ragged;
 use crate::shards::PyShards;
 use crate::view::PyView;
@@ -56,7 +58,7 @@ pub(crate) fn open<'py>(
     shape: Option<&Bound<'py, PyAny>>,
     dtype: Option<&Bound<'py, PyAny>>,
     offset: usize,
-    strides: Option<Vec<isize>>,
+    strides: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let _inside = exit::enter(py);
     if !more.is_empty() {
@@ -70,6 +72,7 @@ pub(crate) fn open<'py>(
     let raw = match dtype {
         Some(dtype) => {
             let shape = shape.map_or_else(|| Ok(vec![-1]), sizes)?;
+            let strides = strides.map(lists::extract_axes).transpose()?;
             Some(Raw { shape, dtype: extract_dtype(dtype)?, offset, strides })
         }
         None if shape.is_some() || strides.is_some() || offset != 0 => {
@@ -81,7 +84,7 @@ pub(crate) fn open<'py>(
     };
     let options = Options { mode, copy, raw };
     let opened = if path.is_instance_of::<PyList>() || path.is_instance_of::<PyTuple>() {
-        let paths = path.try_iter()?.map(|path| fsdecode(&path?)).collect::<PyResult<Vec<_>>>()?;
+        let paths = lists::extract_each(path, fsdecode)?;
         let label = paths.first().cloned().unwrap_or_default();
         exit::detach(py, || options.open_several(&label, &paths))
     } else {
@@ -131,7 +134,7 @@ fn fsdecode(path: &Bound<'_, PyAny>) -> PyResult<PathBuf> {
 
 /// A shape: one size, or several.
 fn sizes(shape: &Bound<'_, PyAny>) -> PyResult<Vec<isize>> {
-    shape.extract().map(|size| vec![size]).or_else(|_| shape.extract())
+    shape.extract().map(|size| vec![size]).or_else(|_| lists::extract_axes(shape))
 }
 
 fn wrap(py: Python<'_>, arrays: Arrays) -> PyResult<Bound<'_, PyAny>> {
@@ -161,7 +164,9 @@ impl PyArrayFile {
     }
 
     fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        Ok(PyList::new(py, self.0.names())?.try_iter()?.into_any())
+        let names = self.0.names();
+        let names = names.iter().map(|name| Ok(PyString::new(py, name).into_any()));
+        Ok(lists::list_of(py, names)?.try_iter()?.into_any())
     }
 
     fn array_bytes(&self, py: Python<'_>, name: &str) -> PyResult<PyView> {
@@ -264,7 +269,8 @@ fn extract_metadata(metadata: &Bound<'_, PyAny>) -> PyResult<Vec<(String, String
 
 fn contents(obj: &Bound<'_, PyAny>) -> PyResult<Contents> {
     if let Ok(shards) = obj.cast::<PyShards>() {
-        return Ok(Contents::Array(shards.get().views().to_vec()));
+        let views = room::list_of(shards.get().views().iter().cloned()).or_raise()?;
+        return Ok(Contents::Array(views));
     }
     if let Ok(items) = obj.cast::<PyItems>() {
         return Ok(Contents::Items(named_items(items)));
@@ -283,7 +289,7 @@ fn contents(obj: &Bound<'_, PyAny>) -> PyResult<Contents> {
             .map_err(|error| in_place(array.py(), &format!("array {name:?}"), error))?;
         PyResult::Ok((name, view.into()))
     };
-    pairs(mapping)?.iter().map(named).collect::<PyResult<_>>().map(Contents::Arrays)
+    lists::collect(pairs(mapping)?.iter().map(named)).map(Contents::Arrays)
 }
 
 fn named_items(items: &Bound<'_, PyItems>) -> Named {

@@ -7,8 +7,8 @@ use pyo3::types::{PyComplex, PyFloat, PyInt};
 
 use crate::element;
 use crate::error::OrRaise;
-use crate::exit;
 use crate::import::extract_elements;
+use crate::interrupt;
 use crate::key::with_key;
 use crate::view::PyView;
 
@@ -32,8 +32,14 @@ impl PyView {
     /// Writes one number to every place.
     fn fill(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
         let view = self.view()?.clone();
-        view.fill(&element::pack(view.dtype(), value)?).or_raise()
+        fill(&view, value)
     }
+}
+
+/// Writes one number to every place.
+fn fill(target: &View, number: &Bound<'_, PyAny>) -> PyResult<()> {
+    let element = element::pack(target.dtype(), number)?;
+    interrupt::detached(number.py(), || target.fill(&element))
 }
 
 /// Writes a number or an array to all of `target`; the caller's own view may be released meanwhile.
@@ -48,11 +54,10 @@ fn write(target: &View, value: &Bound<'_, PyAny>) -> PyResult<()> {
             if source.ndim() > 0 && target.ndim() > 0
                 || source.ndim() == 0 && source.dtype() == target.dtype() =>
         {
-            let py = value.py();
-            exit::detach(py, || target.assign(&source)).or_raise()
+            interrupt::detached(value.py(), || target.assign(&source))
         }
         // An array that is refused, rather than a number of another class.
         Some(Err(error)) if error.is_instance_of::<PyBufferError>(value.py()) => Err(error),
-        _ => target.fill(&element::pack(target.dtype(), value)?).or_raise(),
+        _ => fill(target, value),
     }
 }

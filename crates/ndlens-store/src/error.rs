@@ -631,8 +631,22 @@ impl fmt::Display for InField<'_> {
 /// What is wrong inside a header, before anyone says whose header it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Flaw {
-    Header { at: usize, problem: HeaderProblem },
-    DType { field: Option<String>, problem: DTypeProblem },
+    Header {
+        at: usize,
+        problem: HeaderProblem,
+    },
+    DType {
+        field: Option<String>,
+        problem: DTypeProblem,
+    },
+    /// Nothing wrong, but no memory for what it says.
+    Memory(ndlens_core::Error),
+}
+
+impl From<ndlens_core::Error> for Flaw {
+    fn from(error: ndlens_core::Error) -> Self {
+        Flaw::Memory(error)
+    }
 }
 
 impl Flaw {
@@ -642,6 +656,7 @@ impl Flaw {
         match self {
             Flaw::Header { at, problem } => Error::BadHeader { path, at: start + at as u64, problem },
             Flaw::DType { field, problem } => Error::UnsupportedDType { path, field, problem },
+            Flaw::Memory(error) => error.into(),
         }
     }
 }

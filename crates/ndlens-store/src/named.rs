@@ -22,7 +22,7 @@ use std::path::Path;
 use std::process;
 use std::sync::Arc;
 
-use ndlens_core::{DType, Layout, Order, View};
+use ndlens_core::{DType, Layout, Order, View, room};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -193,7 +193,7 @@ impl Creation {
         if views.is_empty() {
             return Err(Error::NothingToShare { name: self.name.to_string() });
         }
-        let arrays: Vec<_> = views.iter().map(|view| (view.shape(), view.dtype().clone())).collect();
+        let arrays = room::list_of(views.iter().map(|view| (view.shape(), view.dtype().clone())))?;
         let filling = self.allocate(structure, &arrays)?;
         filling.arena.populate(0, filling.arena.len());
         for (target, source) in filling.views.iter().zip(views) {
@@ -231,7 +231,7 @@ impl Contents {
             let buffer = arena.buffer(*start, layout.len() * dtype.itemsize())?;
             Result::Ok(View::new(buffer, layout, dtype)?)
         };
-        let views = manifest.arrays.iter().map(view).collect::<Result<Vec<_>>>()?;
+        let views = room::try_list_of::<_, Error>(manifest.arrays.iter().map(view))?;
         let expected = match &manifest.structure {
             Structure::Single => 1,
             Structure::Dict(names) => names.len(),

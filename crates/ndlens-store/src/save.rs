@@ -12,7 +12,7 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
-use ndlens_core::{DType, Index, Order, View, ViewRef, s};
+use ndlens_core::{DType, Index, Order, View, ViewRef, room, s};
 
 use crate::error::{Error, Result};
 use crate::names::push;
@@ -132,7 +132,7 @@ pub fn save_npy(path: &Path, parts: &[View]) -> Result<()> {
             (view.shape().to_vec(), Order::F)
         }
         [view] => (view.shape().to_vec(), Order::C),
-        several => (Shards::of(several.to_vec())?.shape(), Order::C),
+        several => (Shards::of(room::list_of(several.iter().cloned())?)?.shape(), Order::C),
     };
     let header = npy_header::header(first.dtype(), order, &shape).ok_or_else(|| Error::Unsavable {
         path: path.to_owned(),
@@ -193,7 +193,7 @@ fn save_columns(
             note.to_text().map_err(|source| Error::Io { path: path.to_owned(), source: source.into() })?;
         metadata.push((ragged_note::KEY.to_owned(), text));
     }
-    let mut columns: Vec<(Column, Source)> = vec![];
+    let mut columns: Vec<(Column, Source)> = room::with_room_for(arrays.len())?;
     for (name, named) in arrays {
         let column = |name: &str, view: &View| {
             (
@@ -221,7 +221,7 @@ fn save_columns(
             }
         }
     }
-    let mut names: Vec<_> = columns.iter().map(|(column, _)| &column.name).collect();
+    let mut names = room::list_of(columns.iter().map(|(column, _)| &column.name))?;
     names.sort_unstable();
     if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
         return Err(Error::DuplicateName { path: path.to_owned(), name: twice[0].clone() });

@@ -16,7 +16,7 @@
 
 use std::sync::{Arc, Weak};
 
-use ndlens_core::{ALIGNMENT, Buffer, DType, Layout, Order, View};
+use ndlens_core::{ALIGNMENT, Buffer, DType, Layout, Order, View, room};
 
 use crate::block::{self, Block};
 use crate::error::Result;
@@ -81,7 +81,7 @@ pub fn empty_shared(arrays: &[(&[usize], DType)]) -> Result<Vec<View>> {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn share(views: &[View]) -> Result<Vec<View>> {
-    let arrays: Vec<_> = views.iter().map(|view| (view.shape(), view.dtype().clone())).collect();
+    let arrays = room::list_of(views.iter().map(|view| (view.shape(), view.dtype().clone())))?;
     let plan = Plan::new(&arrays)?;
     let room = find_room(plan.len)?;
     room.populate(plan.len);
@@ -102,7 +102,7 @@ pub(crate) struct Plan {
 
 impl Plan {
     pub(crate) fn new(arrays: &[(&[usize], DType)]) -> Result<Self> {
-        let mut plan = Plan { arrays: vec![], len: 0 };
+        let mut plan = Plan { arrays: room::with_room_for(arrays.len())?, len: 0 };
         for (shape, dtype) in arrays {
             let itemsize = dtype.itemsize();
             let layout = Layout::contiguous(shape, itemsize, Order::C)?;
@@ -126,7 +126,7 @@ impl Plan {
             let buffer = buffer(offset, layout.len() * dtype.itemsize())?;
             Ok(View::new(buffer, layout, dtype)?)
         };
-        self.arrays.into_iter().map(view).collect()
+        room::try_list_of(self.arrays.into_iter().map(view))
     }
 }
 
