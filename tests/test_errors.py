@@ -517,6 +517,7 @@ UNREACHABLE = {
     "OutOfBuffer": "foreign memory is as long as its elements reach, and a short .npy file is a FormatError",
     "DestinationSize": "the binding allocates the destination to fit",
     "Unavailable": "it takes an open file that can no longer be asked for its size",
+    "Unwritable": "it takes a full disk under a mapped file, which tests/test_guard.py mounts",
 }
 
 # The words by which the reasons for CopyRequired are known, as above.
