@@ -565,6 +565,7 @@ UNREACHABLE = {
     "DestinationSize": "the binding allocates the destination to fit",
     "Interrupted": "what a signal's handler raised comes instead; test_memory.py interrupts",
     "Unavailable": "it takes an open file that can no longer be asked for its size",
+    "Unwritable": "it takes a full disk under a mapped file, which tests/test_guard.py mounts",
 }
 
 # The words by which the reasons for CopyRequired are known, as above.

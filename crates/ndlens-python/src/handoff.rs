@@ -76,8 +76,10 @@ impl PyView {
         let view = slf.get().view()?;
         check_in_place(&view)?;
         let Some(carrier) = view.dtype().carrier() else {
-            // NumPy would ask for `__array__` next, which comes here again.
-            numpy_here(py)?.check_dtype(view.dtype()).or_raise()?;
+            if view.dtype().format().is_none() {
+                // NumPy would ask for `__array__` next, which comes here again.
+                numpy_here(py)?.check_dtype(view.dtype()).or_raise()?;
+            }
             return asarray.call1((slf,));
         };
         numpy_here(py)?
