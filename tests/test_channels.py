@@ -125,8 +125,10 @@ def test_our_own_lists_ask_where_images_may_be_channels_first_or_volumes(
     with pytest.raises(ValueError, match="must know") as error:
         nl.Loader(images(shape), transforms=[transform])
     assert str(error.value) == (
-        f'transforms of field "items": {type(transform).__name__} must know which axes of items of shape {list(shape)} are '
-        'height and width: say channels="first" if they are (channels, height, width), or volumes of (depth, height, width); '
+        f'transforms of field "items": {type(transform).__name__} must know which axes of items of shape '
+        f"{list(shape)} are "
+        'height and width: say channels="first" if they are (channels, height, width), or volumes of (depth, '
+        "height, width); "
         'say channels="last" if they are (height, width, channels)'
     )
 

@@ -317,7 +317,8 @@ def test_an_assignment_that_finds_the_disk_full_is_an_error_and_writes_nothing(t
     script = (
         FULL_DISK
         + """
-    for write in (lambda: view.fill(7), lambda: view.__setitem__(..., np.ones(4 << 20, np.uint8)), lambda: view[::2].fill(7)):
+    ones = np.ones(4 << 20, np.uint8)
+    for write in (lambda: view.fill(7), lambda: view.__setitem__(..., ones), lambda: view[::2].fill(7)):
         try:
             write()
         except OSError as error:

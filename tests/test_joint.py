@@ -101,25 +101,29 @@ SMALL = PLACES[:, ::2, ::2]
         (
             [CROP_9],
             [T.RandomCrop(8)],
-            'RandomCrop draws from crops of 9 x 9 of images of 24 x 24 for "image" and from crops of 8 x 8 of images of 24 x 24 '
+            'RandomCrop draws from crops of 9 x 9 of images of 24 x 24 for "image" and from crops of 8 x 8 '
+            "of images of 24 x 24 "
             'for "mask"',
         ),
         (
             [CROP_9],
             [T.RandomCrop(9, padding=1, pad_if_needed=True)],
-            'RandomCrop draws from crops of 9 x 9 of images of 24 x 24 for "image" and from crops of 9 x 9 of images of 24 x 24, '
+            'RandomCrop draws from crops of 9 x 9 of images of 24 x 24 for "image" and from crops of 9 x 9 '
+            "of images of 24 x 24, "
             'padded by [1, 1, 1, 1] and where needed for "mask"',
         ),
         (
             [CROP_9],
             [T.CenterCrop(20), CROP_9],
-            'RandomCrop draws from crops of 9 x 9 of images of 24 x 24 for "image" and from crops of 9 x 9 of images of 20 x 20 '
+            'RandomCrop draws from crops of 9 x 9 of images of 24 x 24 for "image" and from crops of 9 x 9 '
+            "of images of 20 x 20 "
             'for "mask"',
         ),
         (
             [T.RandomResizedCrop(8, interpolation="nearest")],
             [T.RandomResizedCrop(8, (0.5, 1), interpolation="nearest")],
-            'RandomResizedCrop draws from scale 0.08 to 1, ratio 0.75 to 1.3333333333333333 of images of 24 x 24 for "image" and '
+            "RandomResizedCrop draws from scale 0.08 to 1, ratio 0.75 to 1.3333333333333333 of images of 24 "
+            'x 24 for "image" and '
             'from scale 0.5 to 1, ratio 0.75 to 1.3333333333333333 of images of 24 x 24 for "mask"',
         ),
         (
@@ -130,7 +134,8 @@ SMALL = PLACES[:, ::2, ::2]
         (
             [T.RandomErasing(scale=(0.1, 0.2), ratio=(1, 2))],
             [T.RandomErasing(1, scale=(0.1, 0.2), ratio=(1, 2))],
-            'RandomErasing draws from p = 0.5, scale 0.1 to 0.2, ratio 1 to 2 of images of 24 x 24 for "image" and from p = 1, '
+            "RandomErasing draws from p = 0.5, scale 0.1 to 0.2, ratio 1 to 2 of images of 24 x 24 for "
+            '"image" and from p = 1, '
             'scale 0.1 to 0.2, ratio 1 to 2 of images of 24 x 24 for "mask"',
         ),
         (

@@ -121,7 +121,8 @@ REFUSED: list[tuple[Any, dict[str, Any], type[Exception], str]] = [
         IMAGES,
         {"transforms": T.ChannelsFirst()},
         TypeError,
-        'transforms of field "items": expected a list of transforms, got ChannelsFirst',
+        'transforms of field "items": expected a list of transforms, got ChannelsFirst: put it in one, '
+        "[ChannelsFirst(..)]",
     ),
     (
         IMAGES,
@@ -192,35 +193,39 @@ REFUSED: list[tuple[Any, dict[str, Any], type[Exception], str]] = [
         IMAGES[..., 0],
         {"transforms": [TO_FLOAT, T.Normalize(MEAN, STD)]},
         ValueError,
-        'field "items": Normalize got 3 values of mean, expected 1: items of shape [8, 9] have no axis of channels; '
+        'field "items": Normalize got 3 values of mean, expected 1: items of shape [8, 8] have no axis of channels; '
         "Standardize takes one value for each feature of the last axis",
     ),
     (
         IMAGES,
         {"transforms": [T.ToDtype("complex64")]},
         ValueError,
-        'field "items": ToDtype: cannot convert uint8 to complex64: the target must be bool, an integer or a float of 16 to 64 '
+        'field "items": ToDtype: cannot convert uint8 to complex64: the target must be bool, an integer or a '
+        "float of 16 to 64 "
         "bits",
     ),
     (
         IMAGES,
         {"transforms": [T.ToDtype("uint32", scale=True)]},
         ValueError,
-        'field "items": ToDtype: cannot scale uint8 to uint32: of the integers only uint8, int8, uint16, int16, int32 and int64 '
+        'field "items": ToDtype: cannot scale uint8 to uint32: of the integers only uint8, int8, uint16, '
+        "int16, int32 and int64 "
         "have a range to scale; convert with scale=False",
     ),
     (
         IMAGES,
         {"transforms": [T.ToDtype("float32"), T.ToDtype("int64", scale=True)]},
         ValueError,
-        'field "items": ToDtype: cannot scale float32 to int64 safely: int64 has more digits than float32; scale to a narrower '
+        'field "items": ToDtype: cannot scale float32 to int64 safely: int64 has more digits than float32; '
+        "scale to a narrower "
         "integer, or convert with scale=False",
     ),
     (
         IMAGES.astype("c8"),
         {"transforms": [T.ToDtype("float32")]},
         ValueError,
-        'field "items": ToDtype: cannot convert complex64 to float32: only bool, integers and floats of 16 to 64 bits can be '
+        'field "items": ToDtype: cannot convert complex64 to float32: only bool, integers and floats of 16 '
+        "to 64 bits can be "
         "converted",
     ),
 ]

@@ -1,4 +1,4 @@
-"""What maps promise that hold no descriptor: any number of files, wherever they go; and what happens at other limits."""
+"""What maps promise that hold no descriptor: any number of files, wherever they go; and at other limits."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ def test_the_limit_of_descriptors_is_named_where_it_is_reached(path: Path) -> No
         print(error.errno, error.filename == sys.argv[1], error.strerror)
     """
     text = (
-        "24 True Too many open files; this process has as many descriptors as `ulimit -n` allows: raise it, or close some "
-        "of them\n"
+        "24 True Too many open files; this process has as many descriptors as `ulimit -n` allows: raise it, "
+        "or close some of them\n"
     )
     assert run(script, str(path)) == (0, text, "")
 
@@ -85,7 +85,7 @@ def test_a_moved_file_is_still_the_one_that_is_asked_about(path: Path, tmp_path:
     view.drop_cache()
     view.prefetch()
     os.truncate(moved, 5000)
-    with pytest.raises(nl.TruncatedError, match="array.npy: file has 5000 bytes, expected at least 10128"):
+    with pytest.raises(nl.TruncatedError, match=r"array\.npy: file has 5000 bytes, expected at least 10128"):
         view.tolist()
 
 
@@ -96,7 +96,7 @@ def test_another_working_directory_changes_nothing(path: Path, monkeypatch: pyte
     view.verify()
     assert pickle.loads(pickle.dumps(view))[3] == 3
     os.truncate(path, 5000)
-    with pytest.raises(nl.TruncatedError, match=r"^array.npy: file has 5000 bytes"):
+    with pytest.raises(nl.TruncatedError, match=r"^array\.npy: file has 5000 bytes"):
         view.verify()
 
 

@@ -166,7 +166,7 @@ def test_a_path_may_be_bytes_as_for_numpy_and_open(path: Path) -> None:
 
 def test_what_is_no_path_is_a_type_error() -> None:
     with pytest.raises(TypeError, match=r"^expected str, bytes or os.PathLike object, not int\b"):
-        nl.open(3)  # type: ignore[call-overload]
+        nl.open(3)  # type: ignore[arg-type]
 
 
 def test_a_name_that_is_not_utf_8_opens_and_errors_name_it_exactly(tmp_path: Path) -> None:
@@ -304,8 +304,8 @@ def refused(path: Path | str, *args: Any) -> BaseException:
         (
             ((3, 4),),
             TypeError,
-            'mode must be "r", "c" or "r+", got (3, 4); nl.open takes path and mode by position, and dtype, shape, copy, '
-            "offset and strides by keyword",
+            'mode must be "r", "c" or "r+", got (3, 4); nl.open takes path and mode by position, and dtype, shape, '
+            "copy, offset and strides by keyword",
         ),
         (
             ("uint16",),
@@ -321,8 +321,8 @@ def refused(path: Path | str, *args: Any) -> BaseException:
         (
             ("r", np.uint16, 4),
             TypeError,
-            "nl.open takes path and mode by position, got 4 arguments; copy, dtype, shape, offset and strides are given by "
-            "keyword",
+            "nl.open takes path and mode by position, got 4 arguments; copy, dtype, shape, offset and strides are "
+            "given by keyword",
         ),
     ],
 )

@@ -170,6 +170,7 @@ def test_an_image_in_between_is_never_made_however_large() -> None:
             [T.Pad(30000, padding_mode="edge"), T.Pad((3, 1), padding_mode="reflect"), T.CenterCrop((44, 56))],
             [T.RandomCrop(60000, pad_if_needed=True), T.RandomHorizontalFlip(), T.Pad(1), T.RandomCrop(64)],
             [T.Resize(60000, "nearest"), T.Pad(4, fill=1), T.RandomCrop(64)],
+            [T.CenterCrop(60000), T.ToDtype("float32", scale=True), T.Pad(3, fill=0.5), T.CenterCrop(56)],
             [T.CenterCrop(2**40), T.Pad(2**40), T.RandomVerticalFlip(1), T.RandomQuarterTurn([90]), T.CenterCrop(8)],
         ]
         used = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -188,13 +189,14 @@ def test_windows_on_windows_show_what_making_each_image_would(data: st.DataObjec
     """Against NumPy, which makes them all."""
     height, width = data.draw(st.integers(2, 9)), data.draw(st.integers(2, 9))
     image = np.arange(1, height * width + 1, dtype=np.uint8).reshape(height, width)
-    expected, steps = image, []
+    expected: Any = image
+    steps: list[T.Transform] = []
     if data.draw(st.booleans()):
         steps.append(T.Resize((7, 5), "nearest"))
         expected = F.resize(torch.from_numpy(image)[None], [7, 5], v2.InterpolationMode.NEAREST)[0].numpy()
     for _ in range(data.draw(st.integers(1, 6))):
         height, width = expected.shape
-        match data.draw(st.sampled_from(["pad", "crop", "flip", "turn", "center"])):
+        match data.draw(st.sampled_from(["pad", "crop", "flip", "turn", "center", "values"])):
             case "pad":
                 mode = data.draw(st.sampled_from(["constant", "edge", "reflect", "symmetric"]))
                 most = {"reflect": min(height, width) - 1, "symmetric": min(height, width)}.get(mode, 9)
@@ -215,6 +217,9 @@ def test_windows_on_windows_show_what_making_each_image_would(data: st.DataObjec
             case "flip":
                 steps.append(T.RandomHorizontalFlip(1))
                 expected = expected[:, ::-1]
+            case "values":
+                steps += [T.ToDtype("float32"), T.Normalize(3, 2)]
+                expected = (expected.astype(np.float32) - 3) / 2
             case "turn":
                 steps.append(T.RandomQuarterTurn([180]))
                 expected = np.rot90(expected, 2)

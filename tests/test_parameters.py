@@ -81,7 +81,7 @@ REFUSED: list[tuple[Callable[[], Any], str]] = [
 def test_a_number_that_cannot_be_is_refused_where_it_is_written(
     make_transform: Callable[[], Any], message: str
 ) -> None:
-    with pytest.raises(ValueError, match="must|size is") as error:
+    with pytest.raises(ValueError, match=r"must|size") as error:
         make_transform()
     assert str(error.value) == message
 
@@ -107,13 +107,15 @@ TO_FLOAT = T.ToDtype("float32", scale=True)
         (
             IMAGES.reshape(2, 72, 3),
             [TO_FLOAT, T.Normalize([0] * 3, [1] * 3)],
-            "Normalize got 3 values of mean, expected 1: items of shape [72, 3] have no axis of channels; Standardize takes "
+            "Normalize got 3 values of mean, expected 1: items of shape [72, 3] have no axis of channels; "
+            "Standardize takes "
             "one value for each feature of the last axis",
         ),
         (
             IMAGES.reshape(2, 72, 3),
             [v2.ToDtype(torch.float32), v2.Normalize([0] * 3, [1] * 3)],
-            "Normalize got 3 values of mean, expected 1: items of shape [72, 3] have no axis of channels; Standardize takes "
+            "Normalize got 3 values of mean, expected 1: items of shape [72, 3] have no axis of channels; "
+            "Standardize takes "
             "one value for each feature of the last axis",
         ),
         (
@@ -129,13 +131,15 @@ TO_FLOAT = T.ToDtype("float32", scale=True)
         (
             IMAGES.astype(np.int64),
             [T.RandomResizedCrop(4)],
-            'RandomResizedCrop: cannot resize int64 by "bilinear", expected uint8 or float32: put ToDtype("float32") before '
+            'RandomResizedCrop: cannot resize int64 by "bilinear", expected uint8 or float32: put '
+            'ToDtype("float32") before '
             'it, or take interpolation="nearest", which copies elements of any dtype',
         ),
         (
             np.zeros((2, 5), np.uint8),
             v2.Compose([v2.ToDtype(torch.float32), v2.RandomHorizontalFlip()]),
-            "RandomHorizontalFlip needs items of shape (height, width) or (height, width, channels), got [5]; bring the axes "
+            "RandomHorizontalFlip needs items of shape (height, width) or (height, width, channels), got "
+            "[5]; bring the axes "
             "into this order with permute or reshape",
         ),
     ],
@@ -176,7 +180,8 @@ def test_an_error_names_the_transform_that_was_written(items: Any, transforms: A
         (
             IMAGES,
             T.RandomCrop(4),
-            'transforms of field "items": expected a list of transforms, got RandomCrop: put it in one, [RandomCrop(..)]',
+            'transforms of field "items": expected a list of transforms, got RandomCrop: put it in one, '
+            "[RandomCrop(..)]",
         ),
     ],
 )

@@ -63,7 +63,7 @@ def give(path: Path, mode: int) -> None:
 
 
 def content(path: Path) -> bytes:
-    return np.load(path).tobytes()
+    return bytes(np.load(path).tobytes())
 
 
 def modes_while_saving(path: Path) -> set[int]:
@@ -171,11 +171,8 @@ def test_an_acl_is_kept_and_one_that_the_directory_would_give_is_not_added(tmp_p
     assert os.listxattr(other) == []
     assert stat.S_IMODE(other.stat().st_mode) == 0o640
     # A new file has what the directory gives, as one of `open` has.
-    for name, write in [
-        ("saved.npy", lambda p: nl.save(p, b"new")),
-        ("opened", lambda p: p.open("w").close()),
-    ]:
-        write(tmp_path / name)
+    nl.save(tmp_path / "saved.npy", b"new")
+    (tmp_path / "opened").open("w").close()
     saved, opened = tmp_path / "saved.npy", tmp_path / "opened"
     assert saved.stat().st_mode == opened.stat().st_mode
     assert os.getxattr(saved, "system.posix_acl_access") == os.getxattr(opened, "system.posix_acl_access")
@@ -269,7 +266,7 @@ def test_names_may_be_as_long_as_the_system_has_them(tmp_path: Path, letters: in
     assert len(name.encode()) == letters
     for _ in range(2):
         nl.save(tmp_path / name, b"abc")
-    assert os.listdir(tmp_path) == [name]
+    assert [*tmp_path.iterdir()] == [tmp_path / name]
     with pytest.raises(OSError, match="File name too long"):
         nl.save(tmp_path / ("y" * 252 + ".npy"), b"abc")
 
@@ -279,7 +276,7 @@ def test_what_is_no_name_of_a_file_is_the_systems_error(tmp_path: Path) -> None:
     for name in ("x.npy/", "y.npy/"):
         with pytest.raises(IsADirectoryError):
             nl.save(f"{tmp_path}/{name}", b"abc")
-    assert os.listdir(tmp_path) == ["x.npy"]
+    assert [*tmp_path.iterdir()] == [tmp_path / "x.npy"]
 
 
 @pytest.mark.skipif(shutil.which("chattr") is None, reason="chattr makes files that cannot be changed")

@@ -31,8 +31,8 @@ def images(count: int = 20) -> list[np.ndarray[Any, Any]]:
 def same(items: Any, expected: list[np.ndarray[Any, Any]]) -> bool:
     assert type(items) is nl.Items
     assert len(items) == len(expected)
-    assert all(item.shape == array.shape for item, array in zip(items, expected, strict=True))
-    return all(np.array_equal(item.numpy(), array) for item, array in zip(items, expected, strict=True))
+    assert all(items[i].shape == array.shape for i, array in enumerate(expected))
+    return all(np.array_equal(items[i].numpy(), array) for i, array in enumerate(expected))
 
 
 def test_items_alone_come_back_as_items(path: Path) -> None:
@@ -99,7 +99,7 @@ def test_packed_items_are_saved_one_after_the_other(path: Path, offsets: Any) ->
     shapes = [(2, 5), (4, 5), (1, 3)]
     items = nl.ragged(pixels, offsets, shapes)
     nl.save(path, items)
-    assert same(nl.open(path), [item.numpy() for item in items])
+    assert same(nl.open(path), [items[i].numpy() for i in range(3)])
     assert load_file(path)["items.offsets"].tolist() == [0, 10, 30, 33]
 
 

@@ -1,4 +1,4 @@
-"""What `.safetensors` files promise beside their arrays: metadata, narrow dtypes, several files as one, large headers."""
+"""What `.safetensors` promise beside arrays: metadata, narrow dtypes, several files as one, large headers."""
 
 from __future__ import annotations
 
@@ -127,7 +127,8 @@ def test_every_dtype_that_safetensors_saves_of_torch_is_opened_and_saved(path: P
     from safetensors import torch as safetensors_torch
 
     ours = path.with_name("ours.safetensors")
-    for dtype in safetensors_torch._SIZE:
+    dtypes: Any = safetensors_torch._SIZE
+    for dtype in dtypes:
         bytes_ = torch.arange(48, dtype=torch.uint8) % 2
         tensor = bytes_.view(dtype).reshape(-1, 2) if dtype != torch.bool else bytes_.bool()
         save_file({"x": tensor}, path)
@@ -194,7 +195,7 @@ def test_floats_of_6_bits_and_dtypes_to_come_are_had_by_name_and_bytes(path: Pat
 @pytest.fixture
 def index(tmp_path: Path) -> Path:
     """A checkpoint in three files, and its index."""
-    weight_map = {}
+    weight_map: dict[str, str] = {}
     for file in range(3):
         name = f"model-{file + 1:05}-of-00003.safetensors"
         tensors = {f"layer.{file}.{kind}": torch.full((2, 3), 10 * file + i) for i, kind in enumerate("wb")}
@@ -295,14 +296,14 @@ def test_files_with_arrays_of_one_name_say_how_each_is_had(tmp_path: Path) -> No
     with pytest.raises(nl.FormatError) as raised:
         nl.open(str(tmp_path / "*.safetensors"))
     assert str(raised.value) == (
-        f'{tmp_path}/1.safetensors: has an array "x", as {tmp_path}/0.safetensors has, expected other names in each file; '
-        'open each by itself: [nl.open(path)["x"] for path in paths]'
+        f'{tmp_path}/1.safetensors: has an array "x", as {tmp_path}/0.safetensors has, expected other names in each '
+        'file; open each by itself: [nl.open(path)["x"] for path in paths]'
     )
     with pytest.raises(nl.FormatError) as raised:
         nl.open(str(tmp_path / "*.npz"))
     assert str(raised.value) == (
-        f'{tmp_path}/0.npz: holds arrays by name ("x"), expected a file of one array; take one of each file by its name: '
-        "[nl.open(path)[NAME] for path in paths]"
+        f'{tmp_path}/0.npz: holds arrays by name ("x"), expected a file of one array; take one of each file by its '
+        "name: [nl.open(path)[NAME] for path in paths]"
     )
 
 

@@ -42,12 +42,12 @@ class Arrays(Mapping[str, View]):
     def bytes(self, name: str) -> View:
         """The bytes of an array as they are in the file, whatever its dtype: also where no view can show it."""
         if isinstance(self._file, _ArrayFile):
-            return self._file.bytes(name)
+            return self._file.array_bytes(name)
         view: View = self._file[name]
         return view.reinterpret("uint8")
 
     def info(self, name: str) -> tuple[str, tuple[int, ...]]:
-        """The dtype and the shape of an array, as the file has them: of a `.safetensors` such as ("F6_E2M3", (2, 4))."""
+        """The dtype and the shape of an array, as the file has them: in a `.safetensors` ("F6_E2M3", (2, 4))."""
         if isinstance(self._file, _ArrayFile):
             return self._file.info(name)
         view: View = self._file[name]

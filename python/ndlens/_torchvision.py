@@ -99,9 +99,14 @@ def _flattened(transforms: Any, place: str) -> Iterable[tuple[Any, str]]:
             yield step, at
 
 
-def is_transform(candidate: Any) -> bool:
-    """Whether it is one of torchvision's transforms or a `Compose` of them."""
-    return _is_torchvisions(candidate)
+def is_one_list(transforms: Any) -> bool:
+    """Whether these are the transforms of one field, and not lists of them, one for each of several fields."""
+    if _is_torchvisions(transforms) or isinstance(transforms, T.Transform):
+        return True
+    members = list(transforms)
+    for_fields = any(member is None or isinstance(member, list | tuple) for member in members)
+    steps = (member for member in members if type(member).__name__ != "Compose")
+    return not for_fields and any(isinstance(step, T.Transform) or _is_torchvisions(step) for step in steps)
 
 
 def lowered(transforms: Any) -> tuple[Any, bool, bool]:

@@ -36,7 +36,9 @@ mod tests {
     fn lists_that_differ_are_told_apart_and_a_digest_goes_on_where_it_was_written_down() {
         let of = |numbers: &[i64]| {
             let mut digest = Digest::default();
-            numbers.iter().for_each(|&number| digest.add(number));
+            for &number in numbers {
+                digest.add(number);
+            }
             digest
         };
         let lists: [&[i64]; 7] = [&[], &[0], &[0, 0], &[1, 2], &[2, 1], &[-1], &[i64::MIN]];

@@ -418,10 +418,11 @@ impl Epoch {
         if state.stop || state.taken != self.shared.batches(&state) {
             return None;
         }
-        let note = match &state.feed {
-            Some(feed) => feed.end_note()?,
-            None => None,
-        };
+        let feed = state.feed.as_ref();
+        if feed.is_some_and(|feed| !feed.is_whole()) {
+            return None;
+        }
+        let note = feed.and_then(Feed::end_note);
         Some(Receipt { tracker: Arc::clone(self.tracker.as_ref()?), reached: None, note })
     }
 
@@ -503,8 +504,9 @@ impl Epoch {
             let state = shared.lock();
             let reached = shared.reached(&state, state.taken);
             // With the last batch of all ranks the sampler is at its end.
-            let at_end = state.feed.as_ref().filter(|_| reached.is_none()).and_then(Feed::end_note);
-            Receipt { tracker: Arc::clone(tracker), reached, note: at_end.unwrap_or(note) }
+            let ended = state.feed.as_ref().filter(|feed| reached.is_none() && feed.is_whole());
+            let note = ended.map_or(note, Feed::end_note);
+            Receipt { tracker: Arc::clone(tracker), reached, note }
         };
         batch.receipt = tracker.map(counts);
         Ok(batch)

@@ -42,16 +42,10 @@ pub enum Error {
     StateBeyondEnd { start: usize, items: usize },
     /// An order that names an item that there is not.
     #[error("the sampler gave item {got} at place {place}, but there are {items} items")]
-    NoSuchItem { got: i128, place: usize, items: usize },
-    /// An index that names an item that there is not.
-    #[error("indices[{place}] is {got}, but there are {items} items")]
-    NoSuchItemOfIndices { got: i128, place: usize, items: usize },
+    NoSuchItem { got: String, place: usize, items: usize },
     /// A part of the data set without items.
     #[error("indices choose no item")]
     NoIndices,
-    /// A mask of another length.
-    #[error("a mask has one bool for each item: got shape {got:?}, expected [{expected}]")]
-    ItemMaskLength { got: Vec<usize>, expected: usize },
     /// Item numbers that are no list.
     #[error("item numbers must be of shape (items,), got {got:?}")]
     ItemNumbersShape { got: Vec<usize> },
@@ -267,7 +261,7 @@ pub enum Error {
     NotFloat { transform: &'static str, got: String },
     /// Values that a transform cannot compute so.
     #[error("{transform}: {source}")]
-    InTransform { transform: &'static str, source: ndlens_kernels::Error },
+    InTransform { transform: &'static str, source: Box<ndlens_kernels::Error> },
     /// A mean or std for another number of channels or features.
     #[error(
         "{transform} got {got} values of {name}, expected {}{hint}",
@@ -393,18 +387,20 @@ pub enum Error {
     ItemShape { transform: &'static str, expected: &'static str, got: Vec<usize>, hint: &'static str },
     /// Fields that draw together from different choices.
     #[error(
-        "fields {first:?} and {field:?} are joint, but {transform} draws from {expected} for {first:?} and from {got} for \
-         {field:?}: give both the same, or leave one of them out of joint"
+        "fields {first:?} and {field:?} are joint, but {transform} draws from {} for {first:?} and from {} for \
+         {field:?}: give both the same, or leave one of them out of joint",
+        choices[0],
+        choices[1]
     )]
-    JointDraws { transform: &'static str, first: String, field: String, expected: String, got: String },
+    JointDraws { transform: &'static str, first: String, field: String, choices: Box<[String; 2]> },
     /// Fields that draw together and do it in another order.
     #[error(
         "fields {first:?} and {field:?} are joint, but what they draw together comes in different orders: {} for {first:?} and \
          {} for {field:?}",
-        expected.join(", "),
-        got.join(", ")
+        orders[0].join(", "),
+        orders[1].join(", ")
     )]
-    JointOrder { first: String, field: String, expected: Vec<&'static str>, got: Vec<&'static str> },
+    JointOrder { first: String, field: String, orders: Box<[Vec<&'static str>; 2]> },
     /// An item of different sizes in fields that draw together.
     #[error(
         "fields {first:?} and {field:?} are joint, but {transform} draws of images of {expected:?} for {first:?} and of {got:?} \

@@ -22,6 +22,7 @@ use crate::error::{Error, Result};
 use crate::loader::Config;
 use crate::note::Note;
 use crate::room::with_room_for;
+use crate::selection::Selection;
 use crate::shard::{Remainder, Shard};
 
 /// What is known of a sampler before it is read.
@@ -51,7 +52,7 @@ enum End {
 #[derive(Debug)]
 pub(crate) struct Feed {
     /// Of a part of the data set, the items that places in it are.
-    subset: Option<Arc<Vec<usize>>>,
+    subset: Option<Arc<Selection>>,
     items: usize,
     shard: Shard,
     start: usize,
@@ -86,7 +87,7 @@ impl Feed {
         shard: Shard,
         start: usize,
         items: usize,
-        subset: Option<Arc<Vec<usize>>>,
+        subset: Option<Arc<Selection>>,
         sampling: &Sampling,
     ) -> Result<Self> {
         if let Some(expected) = sampling.expected.filter(|&expected| start > expected) {
@@ -100,7 +101,7 @@ impl Feed {
         let choices = subset.as_ref().map_or(items, |subset| subset.len());
         let item = |&number: &i64| {
             let number = usize::try_from(number).ok().filter(|&number| number < choices)?;
-            Some(subset.as_ref().map_or(number, |subset| subset[number]))
+            Some(subset.as_ref().map_or(number, |subset| subset.at(number)))
         };
         let head = sampling.head.iter().take(shard.world_size).filter_map(item).collect();
         Ok(Feed {
@@ -157,7 +158,7 @@ impl Feed {
             |number: i64| usize::try_from(number).ok().filter(|&item| item < self.items_to_choose_from());
         if let Some((at, &got)) = numbers.iter().enumerate().find(|&(_, &number)| item(number).is_none()) {
             let (place, items) = (self.read + at, self.items_to_choose_from());
-            return Err(Error::NoSuchItem { got: got.into(), place, items });
+            return Err(Error::NoSuchItem { got: got.to_string(), place, items });
         }
         if let Some(expected) =
             self.expected.filter(|&expected| self.is_cut && self.read + numbers.len() > expected)
@@ -170,7 +171,7 @@ impl Feed {
         self.own.try_reserve(numbers.len() / world_size + 1).map_err(out_of_memory)?;
         for &number in numbers {
             let number = number as usize;
-            let item = self.subset.as_ref().map_or(number, |subset| subset[number]);
+            let item = self.subset.as_ref().map_or(number, |subset| subset.at(number));
             if self.head.len() < world_size {
                 self.head.push(item);
             }
@@ -229,10 +230,15 @@ impl Feed {
         self.end = Some(End::Failed);
     }
 
-    /// What a state keeps at the end; None where that was not reached.
-    pub(crate) fn end_note(&self) -> Option<Option<Note>> {
+    /// Whether the sampler came to its end.
+    pub(crate) fn is_whole(&self) -> bool {
+        matches!(self.end, Some(End::Whole(_)))
+    }
+
+    /// What a state keeps at the end.
+    pub(crate) fn end_note(&self) -> Option<Note> {
         match &self.end {
-            Some(End::Whole(note)) => Some(note.clone()),
+            Some(End::Whole(note)) => note.clone(),
             Some(End::Failed) | None => None,
         }
     }

@@ -182,7 +182,7 @@ impl Gather {
         blocks: &[Buffer],
     ) -> Result<()> {
         if let Some((place, &got)) = items.iter().enumerate().find(|&(_, &item)| item >= self.items) {
-            return Err(Error::NoSuchItem { got: got as i128, place, items: self.items });
+            return Err(Error::NoSuchItem { got: got.to_string(), place, items: self.items });
         }
         let mut scratch = Scratch::default();
         let _reading = reading(&self.fields);

@@ -5,13 +5,10 @@
 
 #![expect(unsafe_code, reason = "reads elements through a raw pointer; see UNSAFE.md")]
 
-use std::sync::Arc;
-
 use ndlens_core::{DType, Order, View};
 
 use crate::digest::Digest;
 use crate::error::{Error, Result};
-use crate::room::with_room_for;
 
 /// What stands for a number that is no item: no data set has so many.
 pub(crate) const NO_ITEM: usize = usize::MAX;
@@ -77,24 +74,6 @@ impl ItemNumbers {
         ItemNumbers { kind: Kind::Range { first, step }, len }
     }
 
-    /// Where a view of shape (items,) of bools is true.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::ItemMaskLength`]; [`Error::Core`] where there is no memory for the numbers, or the view cannot be read.
-    pub fn of_mask(mask: &View, items: usize) -> Result<Self> {
-        if mask.shape() != [items] {
-            return Err(Error::ItemMaskLength { got: mask.shape().to_vec(), expected: items });
-        }
-        let mut packed = with_room_for(items)?;
-        packed.resize(items, 0u8);
-        mask.read_into(&mut packed)?;
-        let mut numbers = with_room_for(packed.iter().filter(|&&chosen| chosen != 0).count())?;
-        numbers
-            .extend((0..items as i64).zip(&packed).filter(|&(_, &chosen)| chosen != 0).map(|(item, _)| item));
-        ItemNumbers::from_view(&View::from_vec(numbers))
-    }
-
     /// How many.
     pub fn len(&self) -> usize {
         self.len
@@ -157,33 +136,19 @@ impl ItemNumbers {
             }
             return;
         }
-        places.iter_mut().for_each(|place| *place = self.item(*place, items));
+        for place in places {
+            *place = self.item(*place, items);
+        }
     }
 
     /// The error of a place whose number is none of `items` items.
     pub(crate) fn no_such_item(&self, place: usize, items: usize) -> Error {
-        Error::NoSuchItem { got: self.at(place), place, items }
+        Error::NoSuchItem { got: self.at(place).to_string(), place, items }
     }
 
     /// Continues a digest with the numbers from one place to another.
     pub fn digest(&self, digest: &mut Digest, places: std::ops::Range<usize>) {
         places.for_each(|place| digest.add(self.at(place) as i64));
-    }
-
-    /// The numbers as items of a data set of so many, in memory of their own.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NoSuchItemOfIndices`]; [`Error::Core`] where there is no memory for them.
-    pub(crate) fn to_items(&self, items: usize) -> Result<Arc<Vec<usize>>> {
-        let mut list = with_room_for(self.len)?;
-        for place in 0..self.len {
-            match self.item(place, items) {
-                NO_ITEM => return Err(Error::NoSuchItemOfIndices { got: self.at(place), place, items }),
-                item => list.push(item),
-            }
-        }
-        Ok(Arc::new(list))
     }
 }
 
@@ -234,17 +199,6 @@ mod tests {
         assert_eq!(
             of(vec![-1i64]).no_such_item(0, 4).to_string(),
             "the sampler gave item -1 at place 0, but there are 4 items"
-        );
-    }
-
-    #[test]
-    fn masks_are_where_they_are_true() {
-        let mask = View::from_vec(vec![1u8, 0, 0, 1]).reinterpret(DType::Bool).unwrap();
-        let numbers = ItemNumbers::of_mask(&mask, 4).unwrap();
-        assert_eq!((0..numbers.len()).map(|place| numbers.at(place)).collect::<Vec<_>>(), [0, 3]);
-        assert_eq!(
-            ItemNumbers::of_mask(&mask, 5).unwrap_err().to_string(),
-            "a mask has one bool for each item: got shape [4], expected [5]"
         );
     }
 

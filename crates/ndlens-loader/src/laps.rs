@@ -58,7 +58,9 @@ impl Laps {
         );
         for of_lap in places.chunk_by_mut(|a, b| a / items == b / items) {
             let lap = of_lap.first().map_or(0, |&place| self.lap(place));
-            of_lap.iter_mut().for_each(|place| *place %= items);
+            for place in &mut *of_lap {
+                *place %= items;
+            }
             match &self.shuffled {
                 None => {}
                 Some(Shuffled { first, .. }) if lap == 0 => first.replace(of_lap),

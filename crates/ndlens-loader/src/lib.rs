@@ -6,7 +6,7 @@
 //! - `order.rs`, `walk.rs`: which item comes k-th in an epoch, a pure function of (seed, epoch, k); many at once.
 //! - `weights.rs`, `torch_order.rs`: orders drawn by weights; torch's orders.
 //! - `laps.rs`: epochs of any number of items.
-//! - `numbers.rs`, `feed.rs`, `digest.rs`: what a sampler gives: numbers where they lie, or while they come; whether it gives them again.
+//! - `item_numbers.rs`, `feed.rs`, `digest.rs`: what a sampler gives: numbers where they lie, or while they come; whether it gives them again.
 //! - `shard.rs`: which of them each rank takes.
 //! - `position.rs`, `state.rs`, `note.rs`: how far a run has come, and how another goes on from there.
 //! - `draws.rs`: the random numbers of an item, a pure function of (seed, epoch, item).

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use ndlens_core::DType;
 use ndlens_kernels::{Stores, Take};
 
-use crate::digest::Digest;
 use crate::draws::Stream;
 use crate::engine::{Course, Epoch, Items};
 use crate::error::{Error, Result};
@@ -20,6 +19,7 @@ use crate::pool::{Pool, PoolUse};
 use crate::position::{Point, Position, Tracker};
 use crate::room::with_room_for;
 use crate::scratch::Scratch;
+use crate::selection::Selection;
 use crate::shard::Shard;
 use crate::source::{ItemShape, Source};
 use crate::state::{Basis, State};
@@ -420,10 +420,10 @@ type Equipment = (Arc<[Compiled]>, Option<Arc<Mixer>>);
 
 /// A part of the data set.
 #[derive(Debug, Clone)]
-struct Subset {
-    items: Arc<Vec<usize>>,
+struct Chosen {
+    items: Arc<Selection>,
     /// What tells it from others.
-    digest: Digest,
+    fingerprint: u64,
 }
 
 /// What a sampler gives for an epoch.
@@ -441,7 +441,7 @@ pub struct Loader {
     fields: Arc<[Compiled]>,
     config: Config,
     items: usize,
-    subset: Option<Subset>,
+    subset: Option<Chosen>,
     weights: Option<Weights>,
     samples: Option<usize>,
     is_sampled: bool,
@@ -483,17 +483,17 @@ impl Loader {
     ///
     /// # Errors
     ///
-    /// [`Error::NoSuchItemOfIndices`], [`Error::NoIndices`]; [`Error::Core`] where there is no memory for the list. Weights come after
-    /// the part that they are for.
-    pub fn with_indices(self, indices: &ItemNumbers) -> Result<Self> {
-        let items = indices.to_items(self.items)?;
-        if items.is_empty() {
+    /// [`Error::NoIndices`]; [`Error::NoSuchIndex`] where it was selected of more items. Weights come after the part that they are for.
+    pub fn with_indices(self, indices: Selection) -> Result<Self> {
+        if indices.is_empty() {
             return Err(Error::NoIndices);
         }
-        let mut digest = Digest::default();
-        items.iter().for_each(|&item| digest.add(item as i64));
-        let (fields, mixer) = self.room_for(items.len())?;
-        Ok(Loader { subset: Some(Subset { items, digest }), fields, mixer, ..self })
+        if let Some((place, got)) = indices.iter().enumerate().find(|&(_, item)| item >= self.items) {
+            return Err(Error::NoSuchIndex { got: got as i128, place, items: self.items });
+        }
+        let (fields, mixer) = self.room_for(indices.len())?;
+        let subset = Chosen { fingerprint: indices.fingerprint(), items: Arc::new(indices) };
+        Ok(Loader { subset: Some(subset), fields, mixer, ..self })
     }
 
     /// The same loader with epochs of so many items, for all ranks together: the first of an order, or all and more, each further
@@ -825,7 +825,10 @@ impl Loader {
                 (None, Some(samples)) => format!("{samples} items {}", self.order_name()),
                 (None, None) => self.order_name().to_owned(),
             },
-            indices: self.subset.as_ref().map(|Subset { items, digest }| format!("{} {digest}", items.len())),
+            indices: self
+                .subset
+                .as_ref()
+                .map(|Chosen { items, fingerprint }| format!("{} {fingerprint:016x}", items.len())),
             seed: self.config.seed,
             fields: self.fields.iter().map(field).collect(),
         }

@@ -6,7 +6,7 @@
 //! 2002). For fewer, where a network of so few bits would favour some orders, it is a Fisher-Yates table.
 //!
 //! Other orders are drawn by weights, `weights.rs`, torch's, `torch_order.rs`, of more or fewer items than there are, `laps.rs`,
-//! or a sampler's, `numbers.rs` and `feed.rs`.
+//! or a sampler's, `item_numbers.rs` and `feed.rs`.
 
 use std::sync::Arc;
 
@@ -14,6 +14,7 @@ use crate::draws::{Stream, label};
 use crate::error::{Error, Result};
 use crate::item_numbers::{ItemNumbers, NO_ITEM};
 use crate::laps::Laps;
+use crate::selection::Selection;
 use crate::walk::walk_all;
 use crate::weights::Drawing;
 
@@ -45,7 +46,7 @@ pub enum Order {
     /// Those of a sampler's numbers, each of which may be none of so many items.
     Numbered(ItemNumbers, usize),
     /// Those of a part of the data set: an order of places in that list.
-    Within(Box<Order>, Arc<Vec<usize>>),
+    Within(Box<Order>, Arc<Selection>),
 }
 
 /// Whose orders shuffled epochs have.
@@ -163,7 +164,13 @@ impl Order {
             Order::Numbered(numbers, items) => numbers.replace(places, *items),
             Order::Within(order, items) => {
                 order.replace(places);
-                places.iter_mut().for_each(|place| *place = items.get(*place).copied().unwrap_or(NO_ITEM));
+                if order.is_unchecked() {
+                    for place in places {
+                        *place = if *place == NO_ITEM { NO_ITEM } else { items.at(*place) };
+                    }
+                } else {
+                    items.replace(places);
+                }
             }
         }
     }
@@ -314,7 +321,7 @@ mod tests {
     #[test]
     fn many_places_at_once_are_the_items_of_each() {
         let orders = [10, 1024, 1025, 3_000_000].map(|n| Order::Shuffled(Permutation::new(5, 3, n)));
-        let subset = Arc::new((0..40).map(|place| place * 2 + 1).collect());
+        let subset = Arc::new(Selection::range(1, 2, 40, 100).unwrap());
         let others = [
             Order::InTurn(77),
             Order::Listed(Arc::new(vec![4, 4, 9, 1])),

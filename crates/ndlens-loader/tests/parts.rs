@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use ndlens_core::View;
 use ndlens_loader::{
-    Batch, Config, Field, ItemNumbers, Loader, Remainder, Sampled, Shard, Shuffler, Transform, Weights,
+    Batch, Config, Field, ItemNumbers, Loader, Remainder, Sampled, Selection, Shard, Shuffler, Transform,
+    Weights,
 };
 
 fn numbers(list: &[i64]) -> ItemNumbers {
@@ -17,6 +18,10 @@ fn loader(config: Config) -> Loader {
         .with_transforms(vec![Transform::random_crop(3, 3)]);
     let label = Field::new("label", Arc::new(View::from_vec((0..40i64).collect())));
     Loader::new(vec![image, label], config).unwrap()
+}
+
+fn part_of(list: &[i64]) -> Selection {
+    Selection::from_view(&View::from_vec(list.to_vec()), 40).unwrap()
 }
 
 /// Labels and images, one after another.
@@ -45,9 +50,9 @@ fn a_part_is_its_items_in_any_order_with_the_draws_of_those_items() {
             ..Config::default()
         },
     ] {
-        let part = loader(config).with_indices(&numbers(&PART)).unwrap();
+        let part = loader(config).with_indices(part_of(&PART)).unwrap();
         let mut got = items(part.epoch(4).unwrap());
-        assert_eq!(got.iter().all(|(label, _)| PART.contains(label)), true);
+        assert!(got.iter().all(|(label, _)| PART.contains(label)));
         assert_eq!(got.iter().map(|(label, _)| *label).eq(PART), !config.shuffle);
         assert!(got.iter().all(|item| all.contains(item)), "drawn otherwise than in the whole");
         got.sort();
@@ -58,7 +63,7 @@ fn a_part_is_its_items_in_any_order_with_the_draws_of_those_items() {
 
 #[test]
 fn ranks_weights_and_samplers_take_places_in_a_part() {
-    let part = || loader(Config::default()).with_indices(&numbers(&PART)).unwrap();
+    let part = || loader(Config::default()).with_indices(part_of(&PART)).unwrap();
     let shard = |rank| Shard { rank, world_size: 2, remainder: Remainder::Keep };
     assert_eq!(part().items_of(shard(1), 0).unwrap(), [38, 21, 11, 5]);
     let mut weights = [0.0; 9];
@@ -83,11 +88,15 @@ fn ranks_weights_and_samplers_take_places_in_a_part() {
 
 #[test]
 fn a_part_that_is_none_is_refused_and_a_state_knows_its_part() {
-    let of = |list: &[i64]| loader(Config::default()).with_indices(&numbers(list));
-    assert_eq!(of(&[]).unwrap_err().to_string(), "indices choose no item");
-    assert_eq!(of(&[1, 40]).unwrap_err().to_string(), "indices[1] is 40, but there are 40 items");
-    assert_eq!(of(&[-1]).unwrap_err().to_string(), "indices[0] is -1, but there are 40 items");
-    let (one, other) = (of(&[1, 2, 3]).unwrap(), of(&[1, 2, 4]).unwrap());
+    let of = |list: &[i64]| loader(Config::default()).with_indices(part_of(list)).unwrap();
+    let none = loader(Config::default()).with_indices(part_of(&[])).unwrap_err();
+    assert_eq!(none.to_string(), "indices choose no item");
+    let more = Selection::range(39, 1, 2, 41).unwrap();
+    assert_eq!(
+        loader(Config::default()).with_indices(more).unwrap_err().to_string(),
+        "index 40 at place 1 is out of bounds for 40 items"
+    );
+    let (one, other) = (of(&[1, 2, 3]), of(&[1, 2, 4]));
     other.load_state(&other.state()).unwrap();
     let message = other.load_state(&one.state()).unwrap_err().to_string();
     assert!(message.starts_with("this state is of another run: its indices: 3 "), "{message}");

@@ -83,7 +83,9 @@ impl Running {
 
 /// How often each item came.
 fn count(seen: &mut [u32], batch: Vec<i64>) {
-    batch.into_iter().for_each(|item| seen[item as usize] += 1);
+    for item in batch {
+        seen[item as usize] += 1;
+    }
 }
 
 /// What ranks that go on from a state to the end of its epoch take.
@@ -189,7 +191,6 @@ fn samplers_that_are_read_and_numbers_that_are_known_give_the_same_batches() {
 
 #[test]
 fn workers_make_batches_of_what_is_read_for_them() {
-    let field = Field::new("x", Arc::new(View::from_vec((0..1000i64).collect())));
     for num_workers in [0, 1, 3] {
         let config = Config { batch_size: 7, num_workers, prefetch_factor: 3, ..Config::default() };
         let field = Field::new("x", Arc::new(View::from_vec((0..1000i64).collect())));

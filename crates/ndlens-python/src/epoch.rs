@@ -152,8 +152,12 @@ impl PyEpoch {
         let Begun { epoch, reading, watch } = begins.get().begin_epoch(py)?;
         exit::detach(py, || self.lock().map(|mut own| *own = Some(epoch)));
         // Set once: the loader is gone from here.
-        let _ = reading.map(|reading| self.reading.set(reading));
-        let _ = watch.map(|watch| self.watch.set(watch));
+        if let Some(reading) = reading {
+            drop(self.reading.set(reading));
+        }
+        if let Some(watch) = watch {
+            drop(self.watch.set(watch));
+        }
         Ok(())
     }
 

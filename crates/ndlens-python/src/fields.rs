@@ -191,7 +191,10 @@ fn extract_transforms(
         Structure::Single => Ok(vec![list(&names[0], Some(transforms.clone()))?]),
         Structure::Tuple(_) => {
             let given: Option<Vec<Bound<'_, PyAny>>> = transforms.extract().ok();
-            let given = given.filter(|given| !transform::is_list(transforms, given));
+            let given = match given {
+                Some(given) if !transform::is_one_list(transforms)? => Some(given),
+                _ => None,
+            };
             let given = given.ok_or_else(|| {
                 PyTypeError::new_err(format!(
                     "transforms must hold one list or None for each of {} fields, since fields is a sequence: \

@@ -149,7 +149,7 @@ impl PyLoader {
         let mut loader = Loader::new(fields, config).or_raise()?;
         if let Some(indices) = indices {
             let indices = extract_indices(indices, loader.items())?;
-            loader = loader.with_indices(&indices).or_raise()?;
+            loader = loader.with_indices(indices).or_raise()?;
         }
         let samples = num_samples.map(|samples| count("num_samples", samples, 1)).transpose()?;
         if sampled {
@@ -315,6 +315,7 @@ pub(crate) struct Begun {
 impl PyLoader {
     /// Which rank this is, as far as that is known now.
     fn shard(&self, py: Python<'_>) -> PyResult<Shard> {
+        let _inside = exit::enter(py);
         self.shard_of(&self.source.bind(py).call_method0("ranks")?)
     }
 
@@ -332,6 +333,7 @@ impl PyLoader {
 
     /// The places of an epoch's order, for all ranks together.
     fn places(&self, py: Python<'_>) -> PyResult<usize> {
+        let _inside = exit::enter(py);
         if !self.is_sampled {
             return Ok(self.loader.places());
         }
@@ -340,6 +342,7 @@ impl PyLoader {
 
     /// Begins the next epoch: the one place where one does.
     pub(crate) fn begin_epoch(&self, py: Python<'_>) -> PyResult<Begun> {
+        let _inside = exit::enter(py);
         let (_, start, note) = self.loader.next_start();
         let note = note_to_python(py, note.as_ref())?;
         let begun = self.source.bind(py).call_method1("begin", (start, note))?;

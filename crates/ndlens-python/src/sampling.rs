@@ -4,15 +4,16 @@
 
 use std::sync::{Mutex, MutexGuard};
 
-use ndlens::loader::{Digest, Epoch, Error, ItemNumbers, Note, Sampled, Sampling};
-use ndlens::{DType, View};
+use ndlens::View;
+use ndlens::loader::{Digest, Epoch, Error, ItemNumbers, Note, Sampled, Sampling, Selection};
 use pyo3::exceptions::{PyException, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyInt, PyIterator, PyList, PyRange, PySlice, PyTuple};
+use pyo3::types::{PyBool, PyDict, PyInt, PyIterator, PyList, PyRange, PyTuple};
 
 use crate::error::{OrRaise, in_place};
 use crate::exit;
 use crate::import::extract_view;
+use crate::selection::extract_selection;
 use crate::view::PyView;
 
 /// How many items an iterator gives between two looks for Ctrl-C. One in C would never look.
@@ -80,41 +81,16 @@ pub(crate) fn extract_numbers(object: &Bound<'_, PyAny>) -> PyResult<ItemNumbers
     ItemNumbers::from_view(&extract_view(object)?).or_raise()
 }
 
-/// `indices=`: item numbers, a mask of all items, or a slice of them.
-pub(crate) fn extract_indices(object: &Bound<'_, PyAny>, items: usize) -> PyResult<ItemNumbers> {
+/// `indices=`: what a slice, a range, or a list or array of integers or bools selects of so many items.
+pub(crate) fn extract_indices(object: &Bound<'_, PyAny>, items: usize) -> PyResult<Selection> {
     let py = object.py();
     let extract = || {
-        if let Ok(slice) = object.cast::<PySlice>() {
-            let slice = slice.indices(isize::try_from(items).unwrap_or(isize::MAX))?;
-            return Ok(ItemNumbers::range(slice.start as i64, slice.step as i64, slice.slicelength));
-        }
-        if let Ok(list) = object.cast::<PyList>()
-            && !list.is_empty()
-            && list.iter().all(|item| item.is_instance_of::<PyBool>())
-        {
-            let mask: Vec<u8> = list.extract::<Vec<bool>>()?.into_iter().map(u8::from).collect();
-            let mask = View::from_vec(mask).reinterpret(DType::Bool).or_raise()?;
-            return ItemNumbers::of_mask(&mask, items).or_raise();
-        }
-        if !(object.is_instance_of::<PyRange>()
-            || object.is_instance_of::<PyList>()
-            || object.is_instance_of::<PyTuple>())
-        {
-            let view = extract_view(object)?;
-            if *view.dtype() == DType::Bool {
-                return ItemNumbers::of_mask(&view, items).or_raise();
-            }
-            return ItemNumbers::from_view(&view).or_raise();
-        }
-        extract_numbers(object)
+        let Ok(range) = object.cast::<PyRange>() else { return extract_selection(object, items) };
+        let numbers = range.try_iter()?.take(1).map(|first| first?.extract::<usize>());
+        let first = numbers.collect::<PyResult<Vec<_>>>()?.first().copied().unwrap_or(0);
+        Selection::range(first, range.getattr("step")?.extract()?, range.len()?, items).or_raise()
     };
-    extract()
-        .map_err(|error| if is_about_indices(py, &error) { error } else { in_place(py, "indices", error) })
-}
-
-/// Whether an error names the indices itself.
-fn is_about_indices(py: Python<'_>, error: &PyErr) -> bool {
-    error.value(py).to_string().starts_with("indices")
+    extract().map_err(|error| in_place(py, "indices", error))
 }
 
 /// Checks that an object holds item numbers that need not be read one by one.
@@ -253,6 +229,7 @@ impl Reading {
     where
         F: Fn() -> Option<MutexGuard<'a, Option<Epoch>>> + Sync,
     {
+        let _inside = exit::enter(py);
         loop {
             let wanted = || lock().and_then(|epoch| epoch.as_ref().map(Epoch::to_read));
             let count = exit::detach(py, wanted).unwrap_or(0);

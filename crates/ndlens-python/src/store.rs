@@ -164,7 +164,7 @@ impl PyArrayFile {
         Ok(PyList::new(py, self.0.names())?.try_iter()?.into_any())
     }
 
-    fn bytes(&self, py: Python<'_>, name: &str) -> PyResult<PyView> {
+    fn array_bytes(&self, py: Python<'_>, name: &str) -> PyResult<PyView> {
         exit::detach(py, || self.0.bytes(name)).map(PyView::new).or_raise()
     }
 

@@ -33,15 +33,9 @@ fn is_ours(object: &Bound<'_, PyAny>) -> bool {
     object.get_type().module().is_ok_and(|module| module == "ndlens.transforms")
 }
 
-/// Whether `transforms`, which holds `members`, is one list of transforms and not one for each of several fields.
-pub(crate) fn is_list(transforms: &Bound<'_, PyAny>, members: &[Bound<'_, PyAny>]) -> bool {
-    let py = transforms.py();
-    let torchvisions = |object: &Bound<'_, PyAny>| {
-        let one =
-            || modules::get(py, "ndlens._torchvision", "is_transform")?.call1((object,))?.extract::<bool>();
-        one().unwrap_or(false)
-    };
-    torchvisions(transforms) || members.iter().any(|member| is_ours(member) || torchvisions(member))
+/// Whether these are the transforms of one field, and not lists of them, one for each of several fields.
+pub(crate) fn is_one_list(transforms: &Bound<'_, PyAny>) -> PyResult<bool> {
+    modules::get(transforms.py(), "ndlens._torchvision", "is_one_list")?.call1((transforms,))?.extract()
 }
 
 fn extract(transform: &Bound<'_, PyAny>) -> PyResult<Transform> {

@@ -10,7 +10,7 @@ use ndlens_core::{Access, Buffer, View};
 use crate::error::{Error, Result};
 use crate::file_handle::FileHandle;
 use crate::guard::Reading;
-use crate::map::{MapMode, MappedFile};
+use crate::map::{self, MapMode, MappedFile};
 use crate::npz::{self, Members};
 use crate::placement::{Placement, Section, read_fully};
 use crate::safetensors::{self, Tensors};
@@ -76,6 +76,13 @@ pub(crate) struct ArrayFile {
 }
 
 impl ArrayFile {
+    /// A file, mapped, or kept open to be read.
+    pub(crate) fn open(path: &Path, mode: MapMode, load: bool) -> Result<Self> {
+        let (file, len) = map::open_regular(path, mode)?;
+        let format = Format::of(&file, path, len)?;
+        ArrayFile::of(file, path, len, mode, format, load)
+    }
+
     /// A file of a format that is known, mapped, or kept open to be read.
     pub(crate) fn of(
         file: File,
@@ -148,7 +155,7 @@ impl ArrayFile {
     /// The array at a place: a view of the map, or one that is read now.
     pub(crate) fn get(&self, at: usize, name: &str) -> Result<View> {
         match (&self.contents, &self.source) {
-            (Contents::Tensors(tensors), _) => self.view(tensors.place(at).map_err(|problem| {
+            (Contents::Tensors(tensors), _) => self.view(&tensors.place(at).map_err(|problem| {
                 let (path, name) = (self.path.clone(), name.to_owned());
                 Error::BadTensor { path, name, problem: Box::new(problem) }
             })?),
@@ -168,7 +175,7 @@ impl ArrayFile {
     /// The bytes of the array at a place, whatever it holds.
     pub(crate) fn bytes(&self, at: usize, name: &str) -> Result<View> {
         match &self.contents {
-            Contents::Tensors(tensors) => self.view(tensors.bytes_place(at).map_err(|problem| {
+            Contents::Tensors(tensors) => self.view(&tensors.bytes_place(at).map_err(|problem| {
                 let (path, name) = (self.path.clone(), name.to_owned());
                 Error::BadTensor { path, name, problem: Box::new(problem) }
             })?),
@@ -190,7 +197,7 @@ impl ArrayFile {
         }
     }
 
-    fn view(&self, place: Placement) -> Result<View> {
+    fn view(&self, place: &Placement) -> Result<View> {
         match &self.source {
             Source::Mapped(buffer) => place.view(buffer.clone()),
             Source::Read(file, _) => place.read(file, &self.path).map(|view| self.as_opened(view)),

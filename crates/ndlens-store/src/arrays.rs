@@ -123,7 +123,7 @@ impl Arrays {
             return Arrays::new(path, vec![file], None, load);
         }
         let Checkpoint { files, tensors } = Checkpoint::read(&file, path, len)?;
-        let files = files.iter().map(|path| open_file(path, mode, load)).collect::<Result<Vec<_>>>()?;
+        let files = files.iter().map(|path| ArrayFile::open(path, mode, load)).collect::<Result<Vec<_>>>()?;
         for (name, file) in &tensors {
             let file = &files[*file as usize];
             if file.find(name).is_none() {
@@ -142,7 +142,7 @@ impl Arrays {
     ///
     /// As [`open`](Self::open); [`Error::SharedName`] where two files have an array of one name.
     pub(crate) fn open_several(path: &Path, paths: &[PathBuf], mode: MapMode, load: bool) -> Result<Self> {
-        let files = paths.iter().map(|path| open_file(path, mode, load)).collect::<Result<Vec<_>>>()?;
+        let files = paths.iter().map(|path| ArrayFile::open(path, mode, load)).collect::<Result<Vec<_>>>()?;
         let merged = Merged::all(&files)?;
         Arrays::new(path, files, Some(merged), load)
     }
@@ -268,13 +268,11 @@ impl Arrays {
         let Some(loaded) = &self.loaded else { return file.get(at, name) };
         let lock = || loaded.lock().unwrap_or_else(PoisonError::into_inner);
         let there = lock().get(name).cloned();
-        match there {
-            Some(view) => Ok(view),
-            None => {
-                let view = file.get(at, name)?;
-                Ok(lock().entry(name.to_owned()).or_insert(view).clone())
-            }
+        if let Some(view) = there {
+            return Ok(view);
         }
+        let view = file.get(at, name)?;
+        Ok(lock().entry(name.to_owned()).or_insert(view).clone())
     }
 
     /// The set of items of a name; None where the name is not that of a set.
@@ -325,12 +323,11 @@ impl Arrays {
                     continue;
                 }
                 // A key that is there twice in one file has its last value, as JSON is usually read.
-                match own.get(&key) {
-                    Some(&at) => all[at].1 = value,
-                    None => {
-                        own.insert(key.clone(), all.len());
-                        all.push((key, value));
-                    }
+                if let Some(&at) = own.get(&key) {
+                    all[at].1 = value;
+                } else {
+                    own.insert(key.clone(), all.len());
+                    all.push((key, value));
                 }
             }
             places = own;
@@ -376,12 +373,6 @@ impl Arrays {
         };
         Arrays::new(&path, files, merged, false)
     }
-}
-
-fn open_file(path: &Path, mode: MapMode, load: bool) -> Result<ArrayFile> {
-    let (file, len) = map::open_regular(path, mode)?;
-    let format = Format::of(&file, path, len)?;
-    ArrayFile::of(file, path, len, mode, format, load)
 }
 
 impl Merged {

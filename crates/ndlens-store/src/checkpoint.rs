@@ -9,14 +9,14 @@
 //! Files are named relative to the index, and none may lie elsewhere: an index comes from strangers.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::fs::File;
 use std::path::{Component, Path, PathBuf};
 
 use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer};
 
 use crate::error::{Error, IndexProblem, Result};
+use crate::json_pairs::StringPairs;
 use crate::placement::{Section, read_fully};
 
 /// The longest index that is read, as long as the longest header of a `.safetensors`.
@@ -44,31 +44,18 @@ struct WeightMap {
 
 impl<'de> Deserialize<'de> for WeightMap {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Pairs;
-
-        impl<'de> Visitor<'de> for Pairs {
-            type Value = WeightMap;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object of names of files")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<WeightMap, A::Error> {
-                let (mut files, mut tensors) = (vec![], vec![]);
-                let mut places: HashMap<String, u32> = HashMap::new();
-                while let Some((tensor, file)) = map.next_entry::<String, String>()? {
-                    let next = files.len() as u32;
-                    let place = *places.entry(file).or_insert_with_key(|file| {
-                        files.push(file.clone());
-                        next
-                    });
-                    tensors.push((tensor, place));
-                }
-                Ok(WeightMap { files, tensors })
-            }
-        }
-
-        deserializer.deserialize_map(Pairs)
+        let (mut files, mut tensors) = (vec![], vec![]);
+        let mut places: HashMap<String, u32> = HashMap::new();
+        let take = |tensor, file| {
+            let next = files.len() as u32;
+            let place = *places.entry(file).or_insert_with_key(|file| {
+                files.push(file.clone());
+                next
+            });
+            tensors.push((tensor, place));
+        };
+        StringPairs { expected: "an object of names of files", take }.deserialize(deserializer)?;
+        Ok(WeightMap { files, tensors })
     }
 }
 

@@ -38,6 +38,7 @@ mod forks;
 mod guard;
 mod handle;
 mod holders;
+mod json_pairs;
 mod literal;
 mod map;
 mod name_lock;

@@ -126,7 +126,7 @@ enum Memory {
 struct Map {
     /// None where too much is mapped. Before the map, since fields are dropped in order.
     guarded: Option<Guarded>,
-    map: MmapRaw,
+    memory: MmapRaw,
     /// Whether a write to the pages is SIGSEGV.
     is_protected: bool,
 }
@@ -175,7 +175,7 @@ impl Map {
             _ => Err(error),
         });
         match map {
-            Ok((map, is_protected)) => Ok(Some(Map { guarded: None, map, is_protected })),
+            Ok((map, is_protected)) => Ok(Some(Map { guarded: None, memory: map, is_protected })),
             Err(error) => {
                 MAPS.fetch_sub(1, Ordering::Relaxed);
                 Err(error)
@@ -184,7 +184,7 @@ impl Map {
     }
 
     fn start(&self) -> usize {
-        self.map.as_mut_ptr().addr()
+        self.memory.as_mut_ptr().addr()
     }
 
     /// What the system says to an advice about a range of the map, which starts with a page.
@@ -196,7 +196,7 @@ impl Map {
         // SAFETY: from a page of the map to at most its end, which is there as long as `self`; the system rounds the
         // end up by itself. The advices given here change no contents.
         let done =
-            unsafe { libc::madvise(self.map.as_mut_ptr().add(start).cast(), bytes.end - start, advice) };
+            unsafe { libc::madvise(self.memory.as_mut_ptr().add(start).cast(), bytes.end - start, advice) };
         if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     }
 }
@@ -232,7 +232,7 @@ impl MappedFile {
         let mut file = MappedFile { memory, origin, mode, id };
         if let Memory::Mapped(map) = &mut file.memory {
             let shared = mode == MapMode::ReadWrite;
-            map.guarded = Guarded::register(map.start(), map.map.len(), shared, &file.origin);
+            map.guarded = Guarded::register(map.start(), map.memory.len(), shared, &file.origin);
         }
         Ok(file_handle::register(id, Arc::new(file)))
     }
@@ -242,7 +242,7 @@ impl MappedFile {
         let access = if self.mode == MapMode::Read { Access::ReadOnly } else { Access::ReadWrite };
         let start = match &self.memory {
             Memory::Nothing => None,
-            Memory::Mapped(map) => NonNull::new(map.map.as_mut_ptr()),
+            Memory::Mapped(map) => NonNull::new(map.memory.as_mut_ptr()),
             // SAFETY: `start` is at most the buffer's length.
             Memory::Read { buffer, start, .. } => Some(unsafe { buffer.as_ptr().add(*start) }),
         };
@@ -297,7 +297,7 @@ impl MappedFile {
     pub fn len(&self) -> usize {
         match &self.memory {
             Memory::Nothing => 0,
-            Memory::Mapped(map) => map.map.len(),
+            Memory::Mapped(map) => map.memory.len(),
             Memory::Read { len, .. } => *len,
         }
     }

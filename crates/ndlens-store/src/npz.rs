@@ -74,7 +74,7 @@ struct Member {
 /// The members of an archive, in the directory's order.
 #[derive(Debug)]
 pub(crate) struct Members {
-    members: Vec<Member>,
+    all: Vec<Member>,
     /// Their names, without `.npy`, each once.
     names: NameList,
     /// For each name, the place of its member.
@@ -155,7 +155,7 @@ impl Members {
             places.push(chosen[name].0);
         }
         names.index()?;
-        Ok(Members { members, names, places })
+        Ok(Members { all: members, names, places })
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -173,12 +173,12 @@ impl Members {
     }
 
     fn member(&self, at: usize) -> &Member {
-        &self.members[self.places[at]]
+        &self.all[self.places[at]]
     }
 
     /// The byte after the last that can be mapped.
     pub(crate) fn end(&self) -> usize {
-        let stored = self.members.iter().filter(|member| member.method == CompressionMethod::STORE);
+        let stored = self.all.iter().filter(|member| member.method == CompressionMethod::STORE);
         stored.map(|member| member.end as usize).max().unwrap_or(0)
     }
 

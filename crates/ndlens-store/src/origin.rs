@@ -92,6 +92,13 @@ impl Origin {
     ///
     /// Those of the system about a descriptor that is kept.
     pub(crate) fn size(&self, address: usize) -> io::Result<Option<u64>> {
+        // First without memory of its own: views are asked about whenever one of their elements is read.
+        match (&self.kept, rustix::fs::stat(self.absolute.as_c_str())) {
+            (None, Ok(stat)) if (stat.st_dev, stat.st_ino) == (self.identity.device, self.identity.inode) => {
+                return Ok(Some(stat.st_size as u64));
+            }
+            _ => {}
+        }
         match &self.kept {
             Some(file) => file.metadata().map(|metadata| Some(metadata.len())),
             None => Ok(self.locate(address).map(|(_, metadata)| metadata.len())),

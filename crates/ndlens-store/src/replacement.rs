@@ -75,14 +75,13 @@ impl<'a> Replacement<'a> {
         })?;
         let mut replacement =
             Replacement { path, target, file: file.into(), temporary: Some(temporary), mode };
-        replacement.mode = match &replacement.target.old {
-            Some(old) => kept_mode(old.stat.st_mode),
-            None => {
-                // Empty still, and as readable as it will be.
-                let stat = rustix::fs::fstat(&replacement.file).map_err(io)?;
-                rustix::fs::fchmod(&replacement.file, PRIVATE_MODE).map_err(io)?;
-                Mode::from_raw_mode(stat.st_mode & 0o7777)
-            }
+        replacement.mode = if let Some(old) = &replacement.target.old {
+            kept_mode(old.stat.st_mode)
+        } else {
+            // Empty still, and as readable as it will be.
+            let stat = rustix::fs::fstat(&replacement.file).map_err(io)?;
+            rustix::fs::fchmod(&replacement.file, PRIVATE_MODE).map_err(io)?;
+            Mode::from_raw_mode(stat.st_mode & 0o7777)
         };
         Ok(replacement)
     }

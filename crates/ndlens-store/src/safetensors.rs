@@ -26,6 +26,7 @@ use serde::{Deserialize, de};
 use serde_json::value::RawValue;
 
 use crate::error::{Error, Result, Shown, TensorProblem};
+use crate::json_pairs::each_pair;
 use crate::names::{NameList, push};
 use crate::placement::{Placement, Section, read_fully};
 use crate::tensor_dtype::{DTYPES, TensorDType};
@@ -86,39 +87,6 @@ impl<'de> Deserialize<'de> for Sizes {
         deserializer.deserialize_seq(Sequence)
     }
 }
-
-/// Pairs of strings, of which nothing is kept.
-struct Strings;
-
-impl<'de> Deserialize<'de> for Strings {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Pairs;
-
-        impl<'de> Visitor<'de> for Pairs {
-            type Value = Strings;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a map")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Strings, A::Error> {
-                while map.next_entry::<Cow<'de, str>, Text<'de>>()?.is_some() {}
-                Ok(Strings)
-            }
-        }
-
-        deserializer.deserialize_map(Pairs)
-    }
-}
-
-/// A string.
-#[derive(Deserialize)]
-#[serde(transparent)]
-struct Text<'a>(
-    #[expect(dead_code, reason = "that it is a string is all that counts")]
-    #[serde(borrow)]
-    Cow<'a, str>,
-);
 
 /// One tensor, in few bytes.
 #[derive(Debug, Clone, Copy)]
@@ -191,14 +159,12 @@ impl Filling<'_> {
     }
 
     fn take<E: de::Error>(&mut self, tensor: &Tensor<'_>) -> Result<(), E> {
-        let dtype = TensorDType::find(&tensor.dtype);
-        let dtype = match dtype {
-            Some(known) => known,
-            None => {
-                let pushed = self.header.others.push(&tensor.dtype);
-                self.keep(pushed)?;
-                DTYPES.len() + self.header.others.len() - 1
-            }
+        let dtype = if let Some(known) = TensorDType::find(&tensor.dtype) {
+            known
+        } else {
+            let pushed = self.header.others.push(&tensor.dtype);
+            self.keep(pushed)?;
+            DTYPES.len() + self.header.others.len() - 1
         };
         let sizes = &mut self.header.sizes;
         let pushed = tensor.shape.0.iter().try_for_each(|&size| push(sizes, size));
@@ -232,9 +198,11 @@ impl<'de> Visitor<'de> for Filling<'_> {
                 }
                 KeyOf::Metadata => {
                     let text: &RawValue = map.next_value()?;
-                    let strings: Option<Strings> = serde_json::from_str(text.get())
-                        .map_err(|_| de::Error::custom(format_args!("{METADATA} is no object of strings")))?;
-                    if strings.is_some() {
+                    if text.get() != "null" {
+                        let object = each_pair(text.get(), |_, _| ());
+                        object.map_err(|_| {
+                            de::Error::custom(format_args!("{METADATA} is no object of strings"))
+                        })?;
                         let text = copied(text.get());
                         self.header.metadata = Some(self.keep(text)?);
                     }
@@ -390,9 +358,11 @@ impl Tensors {
 
     /// The strings that the header holds beside the tensors.
     pub(crate) fn metadata(&self) -> Vec<(String, String)> {
+        let mut pairs = vec![];
         let text = self.header.metadata.as_deref().unwrap_or("{}");
         // It was an object of strings when the header was parsed.
-        serde_json::from_str::<Ordered>(text).map(|pairs| pairs.0).unwrap_or_default()
+        let _ = each_pair(text, |key, value| pairs.push((key, value)));
+        pairs
     }
 
     /// One of them.
@@ -400,33 +370,6 @@ impl Tensors {
         // Most files have none.
         self.header.metadata.as_deref().filter(|text| text.contains(key))?;
         self.metadata().into_iter().rfind(|(name, _)| name == key).map(|(_, value)| value)
-    }
-}
-
-/// Pairs of strings as they stand in an object.
-struct Ordered(Vec<(String, String)>);
-
-impl<'de> Deserialize<'de> for Ordered {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Pairs;
-
-        impl<'de> Visitor<'de> for Pairs {
-            type Value = Ordered;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object of strings")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Ordered, A::Error> {
-                let mut pairs = vec![];
-                while let Some(pair) = map.next_entry()? {
-                    pairs.push(pair);
-                }
-                Ok(Ordered(pairs))
-            }
-        }
-
-        deserializer.deserialize_map(Pairs)
     }
 }
 

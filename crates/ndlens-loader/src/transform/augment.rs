@@ -73,7 +73,7 @@ impl Compiler<'_> {
 }
 
 fn in_transform(transform: &'static str) -> impl Fn(ndlens_kernels::Error) -> Error {
-    move |source| Error::InTransform { transform, source }
+    move |source| Error::InTransform { transform, source: Box::new(source) }
 }
 
 impl Interval {

@@ -89,9 +89,10 @@ impl Compiler<'_> {
                 self.is_image(name, 2..=3)?;
                 not_empty(name, *height, *width)?;
                 let pads = *padding != [0; 4] || *pad_if_needed;
-                let grown = match *pad_if_needed {
-                    true => self.least.needed_padding(*padding, *height, *width),
-                    false => *padding,
+                let grown = if *pad_if_needed {
+                    self.least.needed_padding(*padding, *height, *width)
+                } else {
+                    *padding
                 };
                 self.least.padded(grown).addressable(&self.dtype)?;
                 let fill = self.fill(name, fill, *padding, pads)?;
@@ -161,19 +162,8 @@ impl Compiler<'_> {
                 }
                 self.push(name, Act::QuarterTurn { turns: turns.clone() });
             }
-            Transform::Standardize { mean, std } => {
-                let step = kernels::Step::Normalize { mean: mean.clone(), std: std.clone() };
-                self.push_values(step, self.shape.len().checked_sub(1))?;
-                self.check_values(transform)?;
-            }
-            Transform::ToDtype { dtype, scale } => {
-                self.values.push(kernels::Step::ToDtype { dtype: dtype.clone(), scale: *scale });
-                self.check_values(transform)?;
-            }
-            Transform::Normalize { mean, std } => {
-                let step = kernels::Step::Normalize { mean: mean.clone(), std: std.clone() };
-                self.push_values(step, self.channels().map(|_| CHANNEL))?;
-                self.check_values(transform)?;
+            Transform::ToDtype { .. } | Transform::Normalize { .. } | Transform::Standardize { .. } => {
+                self.add_values(transform)?;
             }
             Transform::ChannelsFirst | Transform::ChannelsLastFormat
                 if self.channels_first || self.channels_last_format =>
@@ -191,6 +181,25 @@ impl Compiler<'_> {
             augmentation => return self.add_augmentation(augmentation),
         }
         Ok(())
+    }
+
+    /// Adds one of the transforms that map values one by one; nothing for others.
+    fn add_values(&mut self, transform: &Transform) -> Result<()> {
+        match transform {
+            Transform::ToDtype { dtype, scale } => {
+                self.values.push(kernels::Step::ToDtype { dtype: dtype.clone(), scale: *scale });
+            }
+            Transform::Normalize { mean, std } => {
+                let step = kernels::Step::Normalize { mean: mean.clone(), std: std.clone() };
+                self.push_values(step, self.channels().map(|_| CHANNEL))?;
+            }
+            Transform::Standardize { mean, std } => {
+                let step = kernels::Step::Normalize { mean: mean.clone(), std: std.clone() };
+                self.push_values(step, self.shape.len().checked_sub(1))?;
+            }
+            _ => return Ok(()),
+        }
+        self.check_values(transform)
     }
 
     pub(super) fn push(&mut self, name: &'static str, act: Act) {
@@ -263,7 +272,7 @@ impl Compiler<'_> {
                 };
                 Error::StatisticsLength { transform: name, name: what, got, expected, hint }
             }
-            Err(source) => Error::InTransform { transform: name, source },
+            Err(source) => Error::InTransform { transform: name, source: Box::new(source) },
         })
     }
 

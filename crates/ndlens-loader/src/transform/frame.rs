@@ -15,9 +15,10 @@
 //! through the windows, from the outermost to the image, or to the fill of the first window that it lies beyond: so an image
 //! in between, however large, is never made.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
-use ndlens_core::{DType, Layout, Order, ViewRef};
+use ndlens_core::{Buffer, DType, Layout, Order, ViewRef};
 use ndlens_kernels::{self as kernels, Finish, Resize, Stores, ValueMap};
 use smallvec::SmallVec;
 
@@ -35,7 +36,7 @@ enum Place {
 }
 
 /// What is in sight of what is beneath, relative to its first pixel.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Window<'a> {
     top: isize,
     left: isize,
@@ -43,7 +44,7 @@ struct Window<'a> {
     width: usize,
     beneath: Size,
     /// What is beyond the edges of what is beneath.
-    fill: &'a Fill,
+    fill: Cow<'a, Fill>,
 }
 
 impl Window<'_> {
@@ -111,11 +112,6 @@ impl<'a> Frame<'a> {
         }
     }
 
-    /// The shape of the image, of which all is in sight.
-    pub(super) fn shape(&self) -> &[usize] {
-        self.layout.shape()
-    }
-
     /// The channels of a pixel.
     pub(super) fn channels(&self) -> usize {
         self.layout.shape().get(CHANNEL).copied().unwrap_or(1)
@@ -154,6 +150,7 @@ impl<'a> Frame<'a> {
         let beneath = self.size();
         let Size { height, width } = beneath.padded(sides).addressable(&self.dtype)?;
         let [left, top, ..] = sides.map(|side| side as isize);
+        let fill = Cow::Borrowed(fill);
         self.windows.push(Window { top: -top, left: -left, height, width, beneath, fill });
         Ok(())
     }
@@ -181,9 +178,9 @@ impl<'a> Frame<'a> {
         self.flip(WIDTH)?;
         self.layout = self.layout.swapaxes(HEIGHT as isize, WIDTH as isize)?;
         for window in &mut self.windows {
-            let Window { top, left, height, width, beneath, fill } = *window;
-            let beneath = Size { height: beneath.width, width: beneath.height };
-            *window = Window { top: left, left: top, height: width, width: height, beneath, fill };
+            std::mem::swap(&mut window.top, &mut window.left);
+            std::mem::swap(&mut window.height, &mut window.width);
+            window.beneath = Size { height: window.beneath.width, width: window.beneath.height };
         }
         Ok(())
     }
@@ -259,6 +256,40 @@ impl<'a> Frame<'a> {
         (shape[HEIGHT], shape[WIDTH]) = (rows.len(), columns.len());
         self.rewrite(scratch, &shape, self.dtype.clone(), |image, out| {
             look_beyond(&image, &windows, &rows, &columns, out)
+        })
+    }
+
+    /// Maps all values. Where more is in sight than the image has pixels, the image and the fills are mapped, and what is in sight
+    /// is still not made.
+    pub(super) fn map(
+        &mut self,
+        map: &ValueMap,
+        channel_axis: Option<usize>,
+        scratch: &mut Scratch,
+    ) -> Result<()> {
+        let base = self.resize.as_ref().map_or(Size::of(self.layout.shape()), |resized| Size {
+            height: resized.window.height,
+            width: resized.window.width,
+        });
+        // What is told apart by its place is not told apart beyond the edges.
+        let by_place = matches!(channel_axis, Some(HEIGHT | WIDTH));
+        if by_place || self.size().pixels() <= base.pixels() {
+            self.settle(scratch)?;
+        } else {
+            self.settle_resize(scratch)?;
+            let channels = self.channels();
+            for window in self.windows.iter_mut().filter(|window| !window.fill.pixel.is_empty()) {
+                let pixel = Buffer::from_vec(window.fill.pixel.clone());
+                let layout = Layout::contiguous(&[1, 1, channels], self.dtype.itemsize(), Order::C)?;
+                let mut mapped = vec![0; channels * map.dtype().itemsize()];
+                let pixel = ViewRef::new(&pixel, layout, &self.dtype)?;
+                map.apply(&pixel, channel_axis, &mut mapped, Stores::Cached)?;
+                window.fill = Cow::Owned(Fill { mode: window.fill.mode, pixel: mapped });
+            }
+        }
+        let shape = self.layout.shape().to_vec();
+        self.rewrite(scratch, &shape, map.dtype().clone(), |image, out| {
+            Ok(map.apply(&image, channel_axis, out, Stores::Cached)?)
         })
     }
 

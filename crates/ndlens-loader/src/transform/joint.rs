@@ -40,8 +40,7 @@ impl Program {
                     transform: step.name,
                     first: names.first.to_owned(),
                     field: names.field.to_owned(),
-                    expected,
-                    got,
+                    choices: Box::new([expected, got]),
                 });
             }
         }
@@ -57,8 +56,7 @@ impl Program {
         Err(Error::JointOrder {
             first: names.first.to_owned(),
             field: names.field.to_owned(),
-            expected: names_of(&others),
-            got: names_of(&own),
+            orders: Box::new([names_of(&others), names_of(&own)]),
         })
     }
 

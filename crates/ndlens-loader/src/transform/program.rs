@@ -386,13 +386,7 @@ impl Step {
             (Act::QuarterTurn { turns: own }, Some(Drawn::QuarterTurns(turns))) if own.contains(turns) => {
                 (0..*turns).try_for_each(|_| frame.turn(scratch))
             }
-            (Act::Values { map, channel_axis }, _) => {
-                frame.settle(scratch)?;
-                let shape = frame.shape().to_vec();
-                frame.rewrite(scratch, &shape, map.dtype().clone(), |image, out| {
-                    Ok(map.apply(&image, *channel_axis, out, Stores::Cached)?)
-                })
-            }
+            (Act::Values { map, channel_axis }, _) => frame.map(map, *channel_axis, scratch),
             (act, Some(Drawn::Applied(false))) if act.is_in_place(false) => Ok(()),
             (act, Some(drawn)) if act.is_in_place(false) => frame.change(scratch, |shape, dtype, bytes| {
                 let packed = Packed { bytes, shape, dtype, channels_first: false };
@@ -412,5 +406,5 @@ pub(super) fn resize_to(
     filter: Filter,
 ) -> Result<Resize> {
     Resize::new(size.height, size.width, channels, unchanged.source(), filter)
-        .map_err(|source| Error::InTransform { transform, source })
+        .map_err(|source| Error::InTransform { transform, source: Box::new(source) })
 }

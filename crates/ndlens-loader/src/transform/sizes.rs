@@ -21,6 +21,11 @@ impl Size {
         Size { height: sum(self.height, top, bottom), width: sum(self.width, left, right) }
     }
 
+    /// How many pixels there are.
+    pub(super) fn pixels(self) -> usize {
+        self.height.saturating_mul(self.width)
+    }
+
     /// Itself, if places around it can be counted.
     pub(super) fn addressable(self, dtype: &DType) -> Result<Self> {
         let Size { height, width } = self;
