@@ -25,11 +25,12 @@
 use std::cell::Cell;
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, TryLockError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
+use pyo3::sync::MutexExt;
 
 /// How long the interpreter waits for threads that are inside.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -140,15 +141,12 @@ pub(crate) fn detach<T: Send>(py: Python<'_>, work: impl Send + FnOnce() -> T) -
     result
 }
 
-/// A lock that another thread may hold while it waits for the interpreter; waits for it detached.
-pub(crate) fn lock<'lock, T: Send>(py: Python<'_>, mutex: &'lock Mutex<T>) -> MutexGuard<'lock, T> {
-    loop {
-        match mutex.try_lock() {
-            Ok(guard) => return guard,
-            Err(TryLockError::Poisoned(poisoned)) => return poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => detach(py, || drop(mutex.lock())),
-        }
-    }
+/// A lock that another thread may hold while it waits for the interpreter; waits for it detached, and comes back with it.
+///
+/// Who waits counts as inside. Where the holder has parked, it waits for good, and the end for it as long as it is patient.
+pub(crate) fn lock<'lock, T>(py: Python<'_>, mutex: &'lock Mutex<T>) -> MutexGuard<'lock, T> {
+    let _inside = enter(py);
+    mutex.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Runs what needs the interpreter, from any thread, attached or not; does nothing where the interpreter is ending or gone, since
