@@ -129,7 +129,7 @@ def test_errors_name_the_items_themselves() -> None:
         (np.zeros(ITEMS, bool), ValueError, "indices choose no item"),
         ([0, 40], IndexError, "indices: index 40 at place 1 is out of bounds for 40 items"),
         ([-41], IndexError, "indices: index -41 at place 0 is out of bounds for 40 items"),
-        (range(38, 42), IndexError, "indices: index 40 at place 2 is out of bounds for 40 items"),
+        (range(38, 41), IndexError, "indices: index 40 at place 2 is out of bounds for 40 items"),
         (MASK[:-1], IndexError, "indices: a boolean index needs one value for each of 40 items, got 39"),
         (np.ones(3), IndexError, "indices: items are selected by integers or booleans, got float64"),
     ],
