@@ -146,7 +146,7 @@ def run_ranks(target: Any, tmp_path: Path) -> dict[int, Any]:
     ranks = [context.Process(target=target, args=(rank, str(tmp_path / "store"), results)) for rank in (0, 1)]
     for process in ranks:
         process.start()
-    found = dict(results.get(timeout=60) for _ in ranks)
+    found = dict(results.get(timeout=300) for _ in ranks)
     for process in ranks:
         process.join()
         assert process.exitcode == 0
