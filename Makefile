@@ -16,7 +16,7 @@ export PYO3_PYTHON := $(CURDIR)/$(BIN)/python
 export PYO3_BUILD_EXTENSION_MODULE := 1
 unexport CONDA_PREFIX PYTHONHOME PYTHONPATH
 
-.PHONY: help demo test fuzz-layout soak exits loom lint bench instructions valgrind build clean
+.PHONY: help demo test fuzz-layout memory-sweep soak exits loom lint bench instructions valgrind build clean
 .DEFAULT_GOAL := help
 
 help: ## List the recipes
@@ -37,6 +37,11 @@ soak: build ## Share, send and lose arrays for some minutes; shared memory must 
 
 exits: build ## End the interpreter in every way while ndlens is at work, five times each
 	$(BIN)/python -m tests.exits --runs 5
+
+memory-sweep: build ## Run every operation where memory runs out: limits of address space, then each allocation failing once
+	$(BIN)/python tests/memory_sweep.py
+	cargo build --release --quiet --package ndlens-python --features failing-allocator
+	$(BIN)/python tests/memory_sweep.py --module target/release/lib_ndlens.so --margins
 
 loom: ## Run the loader's threads and locks in every order that loom can tell apart (a build of its own)
 	RUSTFLAGS='--cfg loom' cargo test -p ndlens-loader --release --test loom --target-dir target/loom

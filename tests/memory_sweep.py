@@ -145,8 +145,8 @@ def failures(operation: Operation, names: dict[str, Any], most: int) -> Iterator
 def count_allocations(operation: Operation, names: dict[str, Any]) -> int:
     """How many allocations that are not small it makes."""
     extension = sys.modules["ndlens._ndlens"]
-    counting = f"try:\n{textwrap.indent(textwrap.dedent(operation.code), ' ')}\nexcept BaseException: pass\n"
-    counting = operation._replace(code=f"{counting}result = nl._ndlens._count_allocations()")
+    code = f"try:\n{textwrap.indent(textwrap.dedent(operation.code), ' ')}\nexcept BaseException: pass\n"
+    counting = operation._replace(code=f"{code}result = nl._ndlens._count_allocations()")
     outcome = attempt(counting, names, lambda: extension._fail_allocation(sys.maxsize, SMALL_BYTES))
     # One that ends the process has failed already.
     return int(outcome.text.removeprefix("result ")) if outcome.text.startswith("result ") else 0

@@ -71,7 +71,8 @@ fn extract_weights(
 ) -> PyResult<Weights> {
     let py = weights.py();
     if weights.is_instance_of::<PyList>() || weights.is_instance_of::<PyTuple>() {
-        let numbers: Vec<f64> = weights.extract().map_err(|error| in_place(py, "weights", error))?;
+        let numbers: Vec<f64> =
+            crate::lists::extract_all(weights).map_err(|error| in_place(py, "weights", error))?;
         return exit::detach(py, || Weights::new(&numbers, replacement, samples)).or_raise();
     }
     let view = extract_view(weights).map_err(|error| in_place(py, "weights", error))?;

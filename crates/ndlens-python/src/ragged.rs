@@ -22,7 +22,7 @@ pub(crate) fn extract_views(views: &Bound<'_, PyAny>, what: &str) -> PyResult<Ve
         let view = view?;
         extract_lasting_view(&view).map_err(|error| in_place(view.py(), &format!("{what} {at}"), error))
     };
-    views.try_iter()?.enumerate().map(view).collect()
+    crate::lists::collect(views.try_iter()?.enumerate().map(view))
 }
 
 /// Shapes in the rows of a table of integers, or of a list of tuples.
