@@ -16,7 +16,7 @@ export PYO3_PYTHON := $(CURDIR)/$(BIN)/python
 export PYO3_BUILD_EXTENSION_MODULE := 1
 unexport CONDA_PREFIX PYTHONHOME PYTHONPATH
 
-.PHONY: help demo test fuzz-layout loom lint bench instructions valgrind build clean
+.PHONY: help demo test fuzz-layout memory-sweep soak exits loom lint bench instructions valgrind build clean
 .DEFAULT_GOAL := help
 
 help: ## List the recipes
@@ -31,6 +31,17 @@ test: build ## Run all tests: Rust, Python, the examples in the documentation
 
 fuzz-layout: build ## Compare 100,000 random chains of operations with NumPy (about half a minute)
 	$(BIN)/python tests/fuzz_layout.py --structures 100000
+
+soak: build ## Share, send and lose arrays for some minutes; shared memory must stay flat
+	$(BIN)/python -m tests.soak_shared --rounds 50000
+
+exits: build ## End the interpreter in every way while ndlens is at work, five times each
+	$(BIN)/python -m tests.exits --runs 5
+
+memory-sweep: build ## Run every operation where memory runs out: limits of address space, then each allocation failing once
+	$(BIN)/python tests/memory_sweep.py
+	cargo build --release --quiet --package ndlens-python --features failing-allocator
+	$(BIN)/python tests/memory_sweep.py --module target/release/lib_ndlens.so --margins
 
 loom: ## Run the loader's threads and locks in every order that loom can tell apart (a build of its own)
 	RUSTFLAGS='--cfg loom' cargo test -p ndlens-loader --release --test loom --target-dir target/loom
@@ -54,6 +65,7 @@ bench: build valgrind ## Measure ndlens beside NumPy, numba, OpenCV and PyTorch;
 	$(BIN)/python benches/crop.py
 	$(BIN)/python benches/resized_crop.py
 	$(BIN)/python benches/rows.py
+	$(BIN)/python benches/subsets.py
 	$(BIN)/python benches/sharing.py
 	$(BIN)/python benches/opening.py
 	$(BIN)/python benches/order.py

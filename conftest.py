@@ -1,4 +1,4 @@
-"""Runs the Python blocks of README.md, so that what it shows is what happens.
+"""Runs the Python blocks of README.md and of docs, so that what it shows is what happens.
 
 The blocks of a file are one program, cut at the fences: a block sees the names of those before it.
 It runs in an empty directory.

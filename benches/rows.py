@@ -10,11 +10,14 @@ again and again, which is as cheap as they can be made; torch also four in turn.
 Against whom.
   ndlens                  nl.Loader(num_workers=2); whoever takes batches helps while it waits, which on more than two
                           cores makes three threads
+  ndlens, index array     the same with sampler=order, an array of int64 such as the others are given
   torch index_select      torch.index_select(x, 0, order, out=batch), two threads; windows are an as_strided tensor
   torch, ring of 4        the same into four batches in turn, as many as ndlens has: one that is overwritten again and
                           again stays in the cache, and four of 8 MiB do not
   numpy take              numpy.take(x, order, axis=0, out=batch), one thread, as NumPy has it
   numba                   a loop over the items in parallel (prange), compiled beforehand, two threads
+
+Ratios are of ndlens, and in the last column of ndlens with an index array, to the contestant.
 
 How. All in one process and on the same memory. Each contestant's batches are checked first, all of an epoch for
 ndlens: each row as it is in the data, each item once. Then they take turns for some rounds, each turn at least so
@@ -42,6 +45,7 @@ import torch
 import ndlens as nl
 
 SUBJECT = "ndlens"
+SAMPLED = "ndlens, index array"
 
 Floats = npt.NDArray[np.float32]
 Items = npt.NDArray[np.int64]
@@ -134,11 +138,12 @@ def references(task: Task) -> dict[str, Reference]:
     }
 
 
-def loader(task: Task, workers: int) -> nl.Loader:
+def loader(task: Task, workers: int, sampler: Items | None = None) -> nl.Loader:
     return nl.Loader(
         task.view,
         batch_size=task.batch_size,
-        shuffle=True,
+        shuffle=sampler is None,
+        sampler=sampler,
         drop_last=True,
         num_workers=workers,
         output="torch",
@@ -162,6 +167,10 @@ def check(task: Task) -> None:
     assert np.array_equal(np.sort(items), np.arange(len(task.view))), "an epoch must show each item once"
     for batch, chosen in zip(batches, batches_of(items, task.batch_size), strict=True):
         assert np.array_equal(batch.numpy(), task.pick(chosen)), "ndlens gathers other rows"
+    for batch, chosen in zip(loader(task, 2, items), batches_of(items, task.batch_size), strict=True):
+        assert np.array_equal(batch.numpy(), task.pick(chosen)), (
+            "ndlens gathers other rows than the array says"
+        )
     chosen = next(order(task))
     for name, reference in references(task).items():
         batch = task.empty_batch()
@@ -200,10 +209,15 @@ def time_gather(task: Task, reference: Reference, clock: Clock, seconds: float) 
 
 
 def measure(task: Task, clock: Clock, rounds: int, seconds: float) -> dict[str, float]:
-    batches, others = loader(task, clock.workers), references(task)
-    found: dict[str, list[float]] = {name: [] for name in (SUBJECT, *others)}
+    subjects = {
+        SUBJECT: loader(task, clock.workers),
+        SAMPLED: loader(task, clock.workers, np.random.default_rng().permutation(len(task.view))),
+    }
+    others = references(task)
+    found: dict[str, list[float]] = {name: [] for name in (*subjects, *others)}
     for _ in range(rounds):
-        found[SUBJECT].append(time_loader(batches, clock, seconds))
+        for name, batches in subjects.items():
+            found[name].append(time_loader(batches, clock, seconds))
         for name, reference in others.items():
             found[name].append(time_gather(task, reference, clock, seconds))
     return {name: statistics.median(rates) for name, rates in found.items()}
@@ -213,7 +227,9 @@ def print_table(task: Task, rates: dict[str, float]) -> None:
     nbytes = task.view[0].nbytes
     print(f"{task.name}, batches of {task.batch_size:,}")
     for name, rate in rates.items():
-        ratio = "" if name == SUBJECT else f"ndlens is {rates[SUBJECT] / rate:.2f} x as fast"
+        ratio = ""
+        if name not in (SUBJECT, SAMPLED):
+            ratio = f"ndlens is {rates[SUBJECT] / rate:.2f} x as fast, with an array {rates[SAMPLED] / rate:.2f} x"
         print(f"  {name:<20}{rate / 1e6:>10.3f} M/s{rate * nbytes / 1e9:>8.2f} GB/s   {ratio}")
     print(flush=True)
 

@@ -20,11 +20,13 @@ import ndlens as nl
 
 Array: TypeAlias = npt.NDArray[Any]
 
-# What has a Python value when an element is named: every dtype of ndlens' table that NumPy has too.
+# What has a Python value when an element is named: every dtype of ndlens' table that NumPy has too, and numbers in
+# the other byte order.
 NUMBERS = ["?", "b", "B", "h", "H", "i", "I", "l", "L", "q", "Q", "e", "f", "d", "F", "D"]
+NUMBERS += [">i2", ">u4", ">i8", ">f2", ">f4", ">f8", ">c8"]
 # What passes through as it is.
 OPAQUE: list[Any] = [
-    *[">i2", ">u4", ">i8", ">f2", ">f4", ">f8", ">c8", "g", "S5", "U3"],
+    *["g", "S5", "U3"],
     [("x", "<f4"), ("y", "<i2"), ("z", "i1"), ("flag", "?")],
     [("x", "u1"), ("at", ">i4", (2,)), ("name", "S3")],
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import pickle
 import re
+import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -54,6 +55,12 @@ def addresses(view: nl.View) -> tuple[int, int]:
 
 
 # The mapping.
+
+
+def test_ipython_completes_the_names_of_arrays(tensors: Path, archive: Path) -> None:
+    for path in (tensors, archive):
+        arrays = nl.open(path)
+        assert arrays._ipython_key_completions_() == list(arrays)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -120,21 +127,22 @@ def test_all_views_are_views_of_one_map(tensors: Path, archive: Path) -> None:
         assert nl.open(path)["weight"][0, 0] == 0
 
 
-def test_the_file_is_closed_with_the_last_view(tensors: Path) -> None:
-    def descriptors() -> int:
-        return len(list(Path("/proc/self/fd").iterdir()))
+def test_a_map_holds_no_descriptor_and_is_gone_with_the_last_view(tensors: Path) -> None:
+    def held() -> tuple[int, bool]:
+        descriptors = len(list(Path("/proc/self/fd").iterdir()))
+        return descriptors, str(tensors) in Path("/proc/self/maps").read_text()
 
     gc.collect()
-    before = descriptors()
+    before, _ = held()
     arrays = nl.open(tensors)
     views = [arrays["weight"], arrays["bias"]]
-    assert descriptors() == before + 1
+    assert held() == (before, True)
     del arrays
     assert views[0][1, 2] == 5
-    assert descriptors() == before + 1
+    assert held() == (before, True)
     del views
     gc.collect()
-    assert descriptors() == before
+    assert held() == (before, False)
 
 
 def test_read_write_writes_into_a_safetensors_file(tensors: Path) -> None:
@@ -256,6 +264,19 @@ def test_members_are_found_by_the_names_numpy_gives_them(tmp_path: Path) -> None
     arrays = nl.open(path)
     assert list(arrays) == ["folder/ü", "no suffix", "arr_10"]
     assert [view.tolist() for view in arrays.values()] == [[0, 1, 2]] * 3
+
+
+def test_of_two_members_of_one_name_numpy_s_choice_is_shown(tmp_path: Path) -> None:
+    path = tmp_path / "data.npz"
+    for names in (["x.npy", "x.npy"], ["x", "x.npy"], ["x.npy", "x"]):
+        with warnings.catch_warnings(action="ignore"), zipfile.ZipFile(path, "w") as file:
+            for i, name in enumerate(names):
+                with file.open(name, "w") as member:
+                    np.save(member, np.full(3, i))
+        with np.load(path) as expected:
+            for arrays in (nl.open(path), nl.open(path, copy=True)):
+                assert list(arrays) == ["x"]
+                assert arrays["x"].tolist() == expected["x"].tolist()
 
 
 # Other processes.

@@ -104,7 +104,7 @@ def test_each_of_the_24_orders_is_equally_likely() -> None:
 
 def test_factors_are_uniform_over_their_interval() -> None:
     items = np.full((4000, 1, 1, 3), 0.25, np.float32)
-    factors = made(items, T.ColorJitter(brightness=0.5))[:, 0, 0, 0].double() / 0.25
+    factors = made(items, T.ColorJitter(brightness=0.5), channels="last")[:, 0, 0, 0].double() / 0.25
     assert 0.5 <= float(factors.min()) < 0.505 < 1.495 < float(factors.max()) <= 1.5
     counts = np.histogram(factors.numpy(), bins=20, range=(0.5, 1.5))[0]
     # 19 degrees of freedom: 1 seed in 1000 exceeds 43.8, and this one is fixed.
@@ -132,7 +132,7 @@ def test_a_grayscale_is_torchvisions_and_keeps_three_channels(name: str) -> None
 
 def test_a_grayscale_has_its_probability() -> None:
     items = np.broadcast_to(np.array([10, 20, 30], np.uint8), (4000, 1, 1, 3))
-    gray = made(items, T.RandomGrayscale())[:, 0, 0, 0] != 10
+    gray = made(items, T.RandomGrayscale(), channels="last")[:, 0, 0, 0] != 10
     # Five standard deviations.
     assert abs(int(gray.sum()) - 400) < 5 * 19
 
@@ -194,29 +194,14 @@ def test_what_is_no_interval_says_so(make_transform: Any, text: str) -> None:
     ("image", "transform", "text"),
     [
         (
-            np.zeros((1, 4, 4, 3), np.uint8),
-            T.ColorJitter(hue=0.6),
-            "ColorJitter: hue must go from a number to one that is no lower, both from -0.5 to 0.5; got -0.6 to 0.6",
-        ),
-        (
-            np.zeros((1, 4, 4, 3), np.uint8),
-            T.ColorJitter(saturation=(-1, 1)),
-            "ColorJitter: saturation must go from a number to one that is no lower, both from 0 on; got -1 to 1",
-        ),
-        (
             np.zeros((1, 4, 4, 3), np.float64),
             T.ColorJitter(0.1),
-            "colours are changed of uint8 and float32 images, got float64",
+            "ColorJitter: colours are changed of uint8 and float32 images, got float64",
         ),
         (
-            np.zeros((1, 4, 4, 4), np.uint8),
+            np.zeros((1, 5, 5, 4), np.uint8),
             T.RandomGrayscale(),
-            "colours are changed of images with 1 or 3 channels, got 4",
-        ),
-        (
-            np.zeros((1, 4, 4, 3), np.uint8),
-            T.RandomGrayscale(1.1),
-            "RandomGrayscale: p must be between 0 and 1, got 1.1",
+            "RandomGrayscale: colours are changed of images with 1 or 3 channels, got 4",
         ),
     ],
 )

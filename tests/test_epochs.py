@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import gc
-from collections.abc import Sized
+import itertools
+import multiprocessing
+import pickle
+from collections.abc import Iterator, Sized
 from typing import Any, cast
 
 import numpy as np
 import pytest
+import torch
 from tqdm import tqdm
 
 import ndlens as nl
@@ -88,3 +93,130 @@ def test_what_is_left_of_an_epoch_is_its_length() -> None:
     assert len(iterator) == 9
     assert tqdm(iter(loader), disable=True).total == 10
     assert tqdm(loader, disable=True).total == 10
+
+
+class Odd:
+    """A sampler that shuffles by its epoch."""
+
+    def __init__(self) -> None:
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(np.random.default_rng(self.epoch).permutation(np.arange(1, 40, 2)).tolist())
+
+    def __len__(self) -> int:
+        return 20
+
+
+SETTINGS: dict[str, dict[str, Any]] = {
+    "shuffled": {},
+    "torch's order": {"order": "torch"},
+    "ranks": {"rank": 1, "world_size": 3},
+    "weights": {"shuffle": False, "weights": np.arange(1.0, 41.0)},
+    "a part": {"indices": np.arange(5, 30)},
+    "a list": {"shuffle": False, "sampler": list(range(39, -1, -1))},
+    "an array": {"shuffle": False, "sampler": np.arange(39, -1, -1)},
+    "a sampler": {"shuffle": False, "sampler": Odd()},
+    "a part by a sampler": {
+        "shuffle": False,
+        "indices": slice(10, 40),
+        "sampler": [3, 1, 2, 29, 0, 5, 6, 7, 9],
+    },
+    "samples": {"num_samples": 55},
+}
+
+
+@pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+def test_a_copy_of_a_loader_goes_on_where_it_stands(settings: dict[str, Any], copied: Any) -> None:
+    loader = loader_of(**settings)
+    batches = iter(loader)
+    next(batches), next(batches)
+    twin = copied(loader)
+    assert twin.state_dict() == loader.state_dict()
+    assert items(twin) == items(batches)
+    assert items(twin) == items(loader)
+
+
+def test_a_loader_travels_as_handles_of_its_fields() -> None:
+    shared = nl.share(np.arange(100_000))
+    loader = nl.Loader({"x": shared}, batch_size=1000, shuffle=True, output="view")
+    assert len(pickle.dumps(loader)) < 2000
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        assert pool.apply(_sum_of, (loader,)) == 100_000 * 99_999 // 2
+
+
+def _sum_of(loader: nl.Loader) -> int:
+    return sum(sum(batch["x"].tolist()) for batch in loader)
+
+
+def test_setting_the_epoch_tells_a_sampler_that_asks_for_it() -> None:
+    sampler = Odd()
+    loader = loader_of(shuffle=False, sampler=sampler)
+    loader.set_epoch(7)
+    assert sampler.epoch == loader.epoch == 7
+
+
+@pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
+def test_its_data_set_and_batch_sampler_make_the_batches_of_its_epoch(settings: dict[str, Any]) -> None:
+    expected = [batch.tolist() for batch in loader_of(**settings)]
+    loader = loader_of(**settings)
+    batches = torch.utils.data.DataLoader(
+        loader.dataset, batch_sampler=loader.batch_sampler, collate_fn=loader.collate_fn
+    )
+    assert len(loader.batch_sampler) == len(expected)
+    assert [batch.tolist() for batch in batches] == expected
+    # That was the epoch.
+    assert loader.epoch == 1
+    state = loader.state_dict()
+    assert (state["epoch"], state["items_done"]) == (1, 0)
+
+
+def test_a_batch_sampler_counts_what_it_gave() -> None:
+    loader = loader_of()
+    batches = iter(loader.batch_sampler)
+    given = [next(batches) for _ in range(3)]
+    assert list(itertools.chain(*given)) == loader.indices(0).tolist()[:12]
+    assert loader.state_dict()["items_done"] == 12
+
+
+def test_its_data_set_has_the_items_that_the_loader_chooses_from() -> None:
+    loader = loader_of(indices=[7, 3, 9])
+    assert len(loader.dataset) == 3
+    assert [int(loader.dataset[i]) for i in (0, 1, -1)] == [7, 3, 9]
+    assert isinstance(loader.dataset, nl.torch.Dataset)
+    with pytest.raises(IndexError, match=r"^item 3 of a data set of 3$"):
+        loader.dataset[3]
+
+
+def test_what_frameworks_read_is_there() -> None:
+    loader = loader_of()
+    assert (loader.num_workers, loader.prefetch_factor, loader.timeout) == (0, None, 0)
+    assert (loader_of(num_workers=2, prefetch_factor=5).prefetch_factor, loader.drop_last) == (5, False)
+    for name in ("generator", "worker_init_fn", "multiprocessing_context"):
+        assert getattr(loader, name) is None
+    assert (loader.persistent_workers, loader.pin_memory, loader.pin_memory_device) == (False, False, "")
+    assert loader.collate_fn is nl.torch.collate
+    # By these, frameworks see who shards and whether anything is shuffled.
+    assert isinstance(loader.sampler, torch.utils.data.DistributedSampler)
+    assert isinstance(loader_of(shuffle=False).sampler, torch.utils.data.SequentialSampler)
+    assert not isinstance(loader.sampler, torch.utils.data.SequentialSampler)
+
+
+def test_a_loader_shows_its_fields_its_order_and_its_rank() -> None:
+    loader = nl.Loader(
+        {"image": np.zeros((9, 4, 4, 3), "u1"), "label": np.arange(9)},
+        batch_size=2, shuffle=True, rank=1, world_size=2, num_workers=1,
+    )  # fmt: skip
+    assert repr(loader) == (
+        "<ndlens.Loader 9 items: image uint8 [4, 4, 3], label int64 []; 3 batches of 2, order ndlens, epoch 0; "
+        "rank 1 of 2; num_workers=1>"
+    )
+    assert "; 1 batch of 4, order of list, epoch 0; rank 0 of 1;" in repr(
+        loader_of(shuffle=False, sampler=[1, 2])
+    )
+    endless = loader_of(shuffle=False, sampler=itertools.cycle([1, 2]))
+    assert "; batches of 4, order of cycle," in repr(endless)

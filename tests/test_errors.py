@@ -59,6 +59,14 @@ def damaged() -> nl.View:
     return view
 
 
+def moved() -> nl.View:
+    """A view of a tensor that torch has moved since."""
+    tensor = torch.arange(6)
+    view = nl.view(tensor)
+    tensor.share_memory_()
+    return view
+
+
 def exporter(**fields: Any) -> memoryview:
     """Twenty-four bytes described as `fields` say."""
     memory = (ctypes.c_uint8 * 24)()
@@ -113,7 +121,10 @@ READ_ONLY = (
     'torch() needs writable memory, but the view is read-only; open the file with mode="c" (copy-on-write), '
     'call .copy() first, or pass readonly="allow" and never write to the tensor'
 )
-SELECTS = "selects by copying, and views never copy: index with integers, slices, ... and None"
+SELECTS = (
+    "selects by copying, and views never copy: index with integers, slices, ... and None; "
+    "v.take(indices) copies, and nl.subset(v, indices) gives items for a loader without a copy"
+)
 
 
 class Described:
@@ -372,13 +383,41 @@ TABLE: list[tuple[str | None, Callable[[], Any], type[Exception], str]] = [
         "UnsupportedDType",
         lambda: nl.view(records()[:1]).torch(),
         TypeError,
-        "DLPack has no dtype for T{f:x:h:y:}",
+        "DLPack has no dtype for T{=f:x:@h:y:}",
     ),
     (
-        "UnsupportedDType",
+        "ByteOrder",
         lambda: nl.view(np.zeros(3, ">f4")).torch(),
         TypeError,
-        "DLPack has no dtype for >f",
+        "DLPack has no dtype for >f, numbers in big-endian byte order; convert them first, with NumPy: "
+        '.astype("float32")',
+    ),
+    (
+        "UnknownDType",
+        lambda: nl.view(bytes(4)).reinterpret("float33"),
+        TypeError,
+        'unknown dtype "float33", expected one of bool, uint8, int8, uint16, int16, uint32, int32, uint64, int64, '
+        "float16, bfloat16, float32, float64, complex64, complex128, float8_e4m3fn, float8_e5m2, float8_e4m3fnuz, "
+        'float8_e5m2fnuz, float8_e8m0fnu, or NumPy\'s code of one, such as "<f4"',
+    ),
+    (
+        "AmbiguousDType",
+        lambda: nl.view(bytes(4)).reinterpret("float"),
+        TypeError,
+        'dtype "float" is float64 to NumPy and float32 to torch; say "float64" or "float32"',
+    ),
+    (
+        "DateTime",
+        lambda: nl.view(bytes(8)).reinterpret(np.dtype("M8[s]")),
+        TypeError,
+        "datetime64[s] counts time, which no buffer has a format for; view the integers that count it: "
+        'array.view("i8")',
+    ),
+    (
+        "OutOfBuffer",
+        lambda: nl.view(Described(shape=(3,), typestr="<f8", data=bytes(16), version=3)),
+        BufferError,
+        "layout reaches bytes 0..24 of a buffer of 16 bytes",
     ),
     (
         "UnsupportedDType",
@@ -471,6 +510,13 @@ TABLE: list[tuple[str | None, Callable[[], Any], type[Exception], str]] = [
         "cut.npy: pages were lost while mapped and read as zeros: the file was truncated, or the disk is full or "
         "failing; open it again",
     ),
+    (
+        "Moved",
+        lambda: moved().copy(),
+        nl.MovedError,
+        "the memory of this view was moved: torch moved the tensor's memory after this view was made "
+        "(share_memory_(), a queue and a worker's arguments do that): make the view again, or share the tensor first",
+    ),
     (None, lambda: len(matrix()[0, 0, ...]), TypeError, "0-dim view has no length"),
     (None, lambda: len(nl.view(np.array(1))), TypeError, "0-dim view has no length"),
     (None, lambda: matrix().copy("K"), ValueError, 'unknown order "K": expected "C", "F" or "A"'),
@@ -484,7 +530,7 @@ TABLE: list[tuple[str | None, Callable[[], Any], type[Exception], str]] = [
         None,
         lambda: nl.view(records()[:1])[0],
         NotImplementedError,
-        "no Python value for dtype T{f:x:h:y:}; use .numpy() or .tobytes()",
+        "no Python value for dtype T{=f:x:@h:y:}; use .numpy() or .tobytes()",
     ),
     (
         None,
@@ -496,13 +542,15 @@ TABLE: list[tuple[str | None, Callable[[], Any], type[Exception], str]] = [
         None,
         lambda: nl.view([1, 2]),
         TypeError,
-        "nl.view needs an object with the buffer protocol, DLPack or __array_interface__, got list",
+        "nl.view needs an object with the buffer protocol, DLPack or __array_interface__, got list; "
+        "numpy.asarray(..) makes an array of it",
     ),
     (
         None,
         lambda: nl.view("text"),
         TypeError,
-        "nl.view needs an object with the buffer protocol, DLPack or __array_interface__, got str",
+        "nl.view needs an object with the buffer protocol, DLPack or __array_interface__, got str; "
+        "nl.open(path) opens a file",
     ),
     (
         None,
@@ -514,9 +562,10 @@ TABLE: list[tuple[str | None, Callable[[], Any], type[Exception], str]] = [
 
 # Variants of ndlens_core::Error that no Python code can bring about.
 UNREACHABLE = {
-    "OutOfBuffer": "foreign memory is as long as its elements reach, and a short .npy file is a FormatError",
     "DestinationSize": "the binding allocates the destination to fit",
+    "Interrupted": "what a signal's handler raised comes instead; test_memory.py interrupts",
     "Unavailable": "it takes an open file that can no longer be asked for its size",
+    "Unwritable": "it takes a full disk under a mapped file, which tests/test_guard.py mounts",
 }
 
 # The words by which the reasons for CopyRequired are known, as above.
@@ -570,6 +619,7 @@ def test_every_public_error_is_also_the_built_in_one_that_callers_catch() -> Non
     assert nl.CopyRequired.__bases__ == (BufferError, ValueError)
     assert nl.ReadOnlyError.__bases__ == (BufferError, TypeError)
     assert nl.FormatError.__bases__ == (ValueError,)
+    assert nl.MovedError.__bases__ == (BufferError,)
     assert nl.TruncatedError.__bases__ == (OSError,)
 
 

@@ -116,6 +116,17 @@ def test_all_names_are_listed_and_there() -> None:
     assert raised <= set(nl.__all__)
 
 
+def test_dir_lists_what_is_imported_only_when_it_is_asked_for() -> None:
+    script = """
+        import sys
+        import ndlens as nl
+        assert {"torch", "view", "Loader", "transforms"} <= set(dir(nl))
+        assert dir(nl) == sorted(dir(nl))
+        assert "ndlens.torch" not in sys.modules
+    """
+    assert run(script) == (0, "", "")
+
+
 def documented() -> Iterator[tuple[str, object]]:
     yield "ndlens", nl
     for name in nl.__all__:

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+from PIL import Image
+from tests.buffers import pointer
+from tests.described import MISSING, Described
 from tests.oracle import NUMBER_DTYPES, assert_same
 from tests.strategies import DTYPES, Array, fill
 
 import ndlens as nl
-
-
-class Described:
-    """An object with only an `__array_interface__`: an array's, with changes; `MISSING` takes a key away."""
-
-    def __init__(self, array: Array, **changes: Any) -> None:
-        self.array = array
-        told = {**array.__array_interface__, **changes}
-        self.__array_interface__ = {key: value for key, value in told.items() if value is not MISSING}
-
-
-MISSING = object()
 
 
 def layouts(dtype: np.dtype[Any]) -> list[Array]:
@@ -76,16 +68,210 @@ def test_an_array_that_is_only_described_is_viewed_where_it_lies(dtype: np.dtype
 
 
 @pytest.mark.parametrize("dtype", [d for d in DTYPES if d not in NUMBER_DTYPES], ids=str)
-def test_a_dtype_without_a_typestr_of_ours_is_refused_both_ways(dtype: np.dtype[Any]) -> None:
-    array = fill(dtype, 4, seed=5)
-    view = nl.view(array)
+def test_a_dtype_without_a_typestr_of_ours_is_not_told(dtype: np.dtype[Any]) -> None:
+    view = nl.view(fill(dtype, 4, seed=5))
     with pytest.raises(AttributeError) as caught:
         _ = view.__array_interface__
     assert str(caught.value) == f"the array interface has no typestr for {view.dtype}"
     assert not hasattr(view, "__array_interface__")
-    with pytest.raises(TypeError) as refused:
-        nl.view(Described(array))
-    assert str(refused.value) == f'ndlens has no dtype for typestr "{dtype.str}"'
+
+
+@pytest.mark.parametrize("dtype", [d for d in DTYPES if d not in NUMBER_DTYPES and d != "g"], ids=str)
+def test_text_and_records_that_are_only_described_are_viewed_where_they_lie(dtype: np.dtype[Any]) -> None:
+    for array in layouts(dtype):
+        assert_same(nl.view(Described(array)), array)
+        in_c = nl.view(DescribedInC(array))
+        if dtype.names is None:
+            assert_same(in_c, array)
+        else:
+            # NumPy clears the flags of records, so that they are raw bytes that may not be written.
+            assert (in_c.dtype, in_c.shape, in_c.readonly) == (f"{array.itemsize}x", array.shape, True)
+            assert in_c.tobytes() == array.tobytes()
+
+
+class DescribedInC:
+    """An object with only an `__array_struct__`, NumPy's C struct in a capsule."""
+
+    def __init__(self, array: Array) -> None:
+        self.array = array
+
+    @property
+    def __array_struct__(self) -> Any:
+        return self.array.__array_struct__
+
+
+@pytest.mark.parametrize("dtype", NUMBER_DTYPES, ids=str)
+def test_an_array_described_in_c_is_viewed_where_it_lies(dtype: np.dtype[Any]) -> None:
+    for array in layouts(dtype):
+        assert_same(nl.view(DescribedInC(array)), array)
+
+
+def test_an_object_described_in_c_lives_as_long_as_its_view() -> None:
+    owner = DescribedInC(np.arange(12.0))
+    alive = weakref.ref(owner)
+    view = nl.view(owner)[3:]
+    del owner
+    gc.collect()
+    assert alive() is not None
+    assert view[0] == 3
+    del view
+    gc.collect()
+    assert alive() is None
+
+
+class ArrayStruct(ctypes.Structure):
+    _fields_: ClassVar = [
+        ("two", ctypes.c_int),
+        ("nd", ctypes.c_int),
+        ("typekind", ctypes.c_char),
+        ("itemsize", ctypes.c_int),
+        ("flags", ctypes.c_int),
+        ("shape", ctypes.c_void_p),
+        ("strides", ctypes.c_void_p),
+        ("data", ctypes.c_void_p),
+        ("descr", ctypes.c_void_p),
+    ]
+
+
+new_capsule = ctypes.pythonapi.PyCapsule_New
+new_capsule.restype = ctypes.py_object
+new_capsule.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
+THREE = (ctypes.c_ssize_t * 1)(3)
+NEGATIVE = (ctypes.c_ssize_t * 1)(-3)
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "message"),
+    [
+        ({"two": 3}, TypeError, "invalid __array_struct__: it does not begin with 2"),
+        ({"nd": -1}, TypeError, "invalid __array_struct__: nd is negative"),
+        ({"nd": 65}, ValueError, "a view has at most 64 dimensions, got 65"),
+        ({"itemsize": -4}, TypeError, "invalid __array_struct__: itemsize is negative"),
+        ({"itemsize": 3}, TypeError, 'ndlens has no dtype for typestr "<f3"'),
+        ({"typekind": b"t"}, TypeError, 'ndlens has no dtype for typestr "<t4"'),
+        (
+            {"typekind": b"U", "itemsize": 6},
+            TypeError,
+            "invalid __array_struct__: itemsize is not that of its dtype",
+        ),
+        ({"shape": None}, TypeError, "invalid __array_struct__: shape is null"),
+        ({"shape": ctypes.addressof(NEGATIVE)}, TypeError, "invalid __array_struct__: shape is negative"),
+        (
+            {"data": None},
+            TypeError,
+            "invalid __array_struct__: data is null or its elements leave the address space",
+        ),
+    ],
+    ids=str,
+)
+def test_a_struct_that_cannot_be_true_is_refused(
+    changes: dict[str, Any], kind: type[Exception], message: str
+) -> None:
+    floats = (ctypes.c_float * 3)(1, 2, 3)
+    told = {"two": 2, "nd": 1, "typekind": b"f", "itemsize": 4, "flags": 0x600}
+    told |= {"shape": ctypes.addressof(THREE), "data": ctypes.addressof(floats)}
+
+    def viewed(**changed: Any) -> nl.View:
+        struct = ArrayStruct(**{**told, **changed})
+
+        class Owner:
+            __array_struct__ = new_capsule(ctypes.addressof(struct), None, None)
+            keeps = (struct, floats)
+
+        return nl.view(Owner())
+
+    assert viewed().tolist() == [1, 2, 3]
+    assert viewed(flags=0x200).readonly
+    with pytest.raises(kind) as caught:
+        viewed(**changes)
+    assert str(caught.value) == message
+
+
+def test_what_is_no_struct_in_a_capsule_is_refused() -> None:
+    class Odd:
+        __array_struct__ = 5
+
+    class Named:
+        __array_struct__ = new_capsule(ctypes.addressof(THREE), b"name", None)
+
+    with pytest.raises(TypeError, match=r"^invalid __array_struct__: it is not a capsule$"):
+        nl.view(Odd())
+    with pytest.raises(TypeError, match=r"^invalid __array_struct__: its capsule has a name$"):
+        nl.view(Named())
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview, lambda raw: nl.view(raw)])
+def test_an_array_described_in_a_buffer_is_viewed_there(kind: Callable[[bytes], Any]) -> None:
+    array = np.arange(24.0).reshape(2, 3, 4)
+    data = kind(b"head" + array.tobytes())
+    view = nl.view(Described(array, data=data, offset=4, strides=MISSING))
+    assert (view.shape, view.tolist()) == (array.shape, array.tolist())
+    assert view.readonly is memoryview(data).readonly
+    assert pointer(view) == pointer(nl.view(data)) + 4
+    backwards = nl.view(Described(array, data=data, offset=4 + 23 * 8, strides=(-96, -32, -8)))
+    assert backwards.tolist() == array[::-1, ::-1, ::-1].tolist()
+
+
+def test_a_write_to_an_array_in_a_buffer_arrives_and_holds_it() -> None:
+    data = bytearray(8)
+    view = nl.view(Described(np.zeros(2, "<i4"), data=data))
+    view[1] = 7
+    assert data == b"\0\0\0\0\7\0\0\0"
+    with pytest.raises(BufferError, match="cannot be re-sized"):
+        data.append(1)
+    view.release()
+    data.append(1)
+
+
+def test_an_array_without_data_lies_in_its_own_buffer() -> None:
+    class Image(bytearray):
+        @property
+        def __array_interface__(self) -> dict[str, Any]:
+            return {"version": 3, "shape": (2, 2), "typestr": "<u2", "offset": 1, **self.more}
+
+        more: ClassVar[dict[str, Any]] = {}
+
+    image = Image(bytes(range(9)))
+    for more in ({}, {"data": None}):
+        Image.more = more
+        view = nl.view(image)
+        assert (view.shape, view.dtype, view.tolist()) == ((2, 2), "uint16", [[0x201, 0x403], [0x605, 0x807]])
+        assert view.obj is image
+    # With its data elsewhere it is first of all a buffer.
+    Image.more = {"data": bytes(9)}
+    assert nl.view(image).shape == (9,)
+
+
+def test_an_array_in_a_buffer_stays_inside_of_it() -> None:
+    array = np.zeros(4, "<i4")
+    for changes, message in (
+        ({"data": bytes(15)}, "layout reaches bytes 0..16 of a buffer of 15 bytes"),
+        ({"data": bytes(16), "offset": 1}, "layout reaches bytes 1..17 of a buffer of 16 bytes"),
+        ({"data": bytes(16), "strides": (-4,)}, "layout reaches bytes -12..4 of a buffer of 16 bytes"),
+    ):
+        with pytest.raises(BufferError) as caught:
+            nl.view(Described(array, **changes))
+        assert str(caught.value) == message
+    with pytest.raises(TypeError, match=r"^invalid __array_interface__: the buffer is not contiguous$"):
+        nl.view(Described(array, data=memoryview(bytes(32))[::2]))
+
+
+def test_an_image_of_pillow_is_viewed_as_numpy_sees_it() -> None:
+    modes: list[tuple[str, tuple[int, ...]]] = [
+        ("RGB", (3, 5, 3)),
+        ("RGBA", (3, 5, 4)),
+        ("L", (3, 5)),
+        ("I;16", (3, 5)),
+        ("F", (3, 5)),
+    ]
+    for mode, shape in modes:
+        image = Image.new(mode, (5, 3))
+        if mode != "I;16":
+            image.putpixel((2, 1), 1 if shape == (3, 5) else tuple(range(shape[2])))
+        view, array = nl.view(image), np.asarray(image)
+        assert (view.shape, view.dtype) == (shape, array.dtype.name)
+        assert view.tolist() == array.tolist()
+        assert view.readonly
 
 
 def test_strides_left_out_are_those_of_packed_elements() -> None:
@@ -138,7 +324,7 @@ def test_a_refused_object_is_let_go() -> None:
 
 
 INVALID = "invalid __array_interface__: "
-PAIR = '"data" must be a tuple (address, read-only)'
+PAIR = '"data" must be a tuple (address, read-only) or an object that exports a buffer'
 NOWHERE = '"data" is null or its elements leave the address space'
 KEPT = np.arange(6, dtype="f4").reshape(2, 3)
 ADDRESS = KEPT.ctypes.data
@@ -163,19 +349,33 @@ LIES: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"typestr": MISSING}, TypeError, INVALID + 'it has no "typestr"'),
     ({"typestr": 4}, TypeError, INVALID + '"typestr" is not a string'),
     ({"typestr": "<q9"}, TypeError, 'ndlens has no dtype for typestr "<q9"'),
-    ({"typestr": "|O8"}, TypeError, 'ndlens has no dtype for typestr "|O8"'),
-    ({"typestr": ">f4"}, TypeError, 'ndlens has no dtype for typestr ">f4"'),
-    ({"data": MISSING}, TypeError, INVALID + PAIR),
-    ({"data": None}, TypeError, INVALID + PAIR),
-    ({"data": bytes(24)}, TypeError, INVALID + PAIR),
-    ({"data": bytearray(24)}, TypeError, INVALID + PAIR),
+    (
+        {"typestr": "|O8"},
+        TypeError,
+        'elements of format "|O8" are Python objects, whose references ndlens cannot count; convert them first',
+    ),
+    (
+        {"typestr": "<M8[ns]"},
+        TypeError,
+        '<M8[ns] counts time, which no buffer has a format for; view the integers that count it: array.view("i8")',
+    ),
+    ({"typestr": "|V5"}, TypeError, INVALID + '"descr" and "typestr" differ in size'),
+    ({"data": MISSING}, TypeError, INVALID + 'it has no "data", and the object exports no buffer'),
+    ({"data": None}, TypeError, INVALID + 'it has no "data", and the object exports no buffer'),
+    ({"data": 1.5}, TypeError, INVALID + PAIR),
+    ({"offset": -1}, TypeError, INVALID + '"offset" is not a number of bytes'),
+    ({"offset": 4}, TypeError, INVALID + '"offset" is of a buffer, and "data" is an address'),
     ({"data": ADDRESS}, TypeError, INVALID + PAIR),
     ({"data": (ADDRESS,)}, TypeError, INVALID + PAIR),
     ({"data": ("a", True)}, TypeError, INVALID + PAIR),
     ({"data": (-1, True)}, TypeError, INVALID + PAIR),
     ({"data": (0, False)}, TypeError, INVALID + NOWHERE),
     ({"data": (2**64 - 8, False)}, TypeError, INVALID + NOWHERE),
-    ({"mask": KEPT}, TypeError, INVALID + "masked arrays have no elements where they are masked"),
+    (
+        {"mask": KEPT},
+        TypeError,
+        INVALID + "masked arrays have no elements where they are masked; call .filled(value)",
+    ),
 ]
 
 

@@ -181,7 +181,8 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (
         lambda: nl.ragged([IMAGES[0], 3]),
         TypeError,
-        "item 1: nl.view needs an object with the buffer protocol, DLPack or __array_interface__, got int",
+        "item 1: nl.view needs an object with the buffer protocol, DLPack or __array_interface__, got int; "
+        "numpy.asarray(..) makes an array of it",
     ),
     (lambda: nl.windows([], 3), ValueError, "there is no series to take windows of"),
     (lambda: nl.windows(SERIES, 0), ValueError, "window size must be at least 1, got 0"),
@@ -215,7 +216,7 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (
         lambda: nl.windows(SERIES, 3, groups="ab"),
         TypeError,
-        "groups must be integers from 0 on, got 'ab'",
+        "groups must be integers from 0 on, got 'ab'; the id of each step, of any kind, is ids=",
     ),
 ]
 

@@ -80,3 +80,32 @@ def test_jax_does_what_explain_says(view: nl.View) -> None:
         shares = array.unsafe_buffer_pointer() == view.__array_interface__["data"][0]
         assert shares == nl.explain(view, "jax").zero_copy, explanation
         assert not read_only
+
+
+def test_an_array_that_is_not_there_is_refused_with_the_reason() -> None:
+    refused: list[str] = []
+
+    @jax.jit
+    def traced(array: Any) -> Any:
+        with pytest.raises(BufferError) as caught:
+            nl.view(array)
+        refused.append(str(caught.value))
+        return array
+
+    traced(jnp.arange(3))
+    assert refused == [
+        "a tracer of JAX has no memory of its own; call nl.view outside of the function that is transformed"
+    ]
+    deleted = jnp.arange(3)
+    deleted.delete()
+    with pytest.raises(BufferError) as gone:
+        nl.view(deleted)
+    assert str(gone.value) == (
+        "an array of JAX was deleted or donated, and has no data; view it while it is there"
+    )
+    key = jax.random.key(0)
+    with pytest.raises(
+        TypeError, match=r"got jax\.PRNGKeyArray; jax\.random\.key_data\(key\) has its numbers$"
+    ):
+        nl.view(key)
+    assert nl.view(jax.random.key_data(key)).shape == (2,)

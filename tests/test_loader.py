@@ -148,7 +148,7 @@ def test_records_strings_and_big_endian_numbers_come_through_as_numpy_arrays() -
 
 
 def test_what_torch_has_no_dtype_for_says_so() -> None:
-    with pytest.raises(TypeError, match=r'^field "items": torch has no dtype for >h$'):
+    with pytest.raises(TypeError, match=r'^field "items": torch has no dtype for >h, numbers in big-endian'):
         nl.Loader(np.arange(3, dtype=">i2"))
 
 
@@ -183,7 +183,9 @@ def test_the_defaults_are_those_of_torchs_data_loader() -> None:
     assert len(ours) == len(theirs)
     for got, (expected,) in zip(ours, theirs, strict=True):
         assert torch.equal(got[0], expected)
-    assert repr(ours) == "<ndlens.Loader batches=5 batch_size=1 shuffle=False num_workers=0>"
+    assert repr(ours) == (
+        "<ndlens.Loader 5 items: 0 int64 []; 5 batches of 1, order in turn, epoch 1; rank 0 of 1; num_workers=0>"
+    )
 
 
 def test_a_running_epoch_knows_how_many_batches_are_left() -> None:

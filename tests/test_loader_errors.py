@@ -55,13 +55,15 @@ REFUSED: list[tuple[Any, dict[str, Any], type[Exception], str]] = [
         3,
         {},
         TypeError,
-        'field "items": nl.view needs an object with the buffer protocol, DLPack or __array_interface__, got int',
+        'field "items": nl.view needs an object with the buffer protocol, DLPack or __array_interface__, got int; '
+        "numpy.asarray(..) makes an array of it",
     ),
     (
         {"name": ["a", "b"]},
         {},
         TypeError,
-        'field "name": nl.view needs an object with the buffer protocol, DLPack or __array_interface__, got list',
+        'field "name": nl.view needs an object with the buffer protocol, DLPack or __array_interface__, got list; '
+        "numpy.asarray(..) makes an array of it",
     ),
     (
         [IMAGES, None],
@@ -73,7 +75,7 @@ REFUSED: list[tuple[Any, dict[str, Any], type[Exception], str]] = [
         {"t": torch.zeros(3, requires_grad=True)},
         {},
         BufferError,
-        'field "t": Can\'t export tensors that require gradient, use tensor.detach()',
+        'field "t": a tensor that requires grad would lose its gradient; call .detach()',
     ),
     (IMAGES, {"batch_size": 0}, ValueError, "batch_size must be at least 1, got 0"),
     (IMAGES, {"batch_size": -3}, ValueError, "batch_size must be at least 1, got -3"),
@@ -102,7 +104,8 @@ REFUSED: list[tuple[Any, dict[str, Any], type[Exception], str]] = [
         {"image": IMAGES},
         {"transforms": [T.ChannelsFirst()]},
         TypeError,
-        "transforms must be a dict of lists, since fields is a dict",
+        "transforms must be a dict of lists, since fields is a dict: name the fields that a list is for, "
+        'transforms={"image": [..]}',
     ),
     (
         (IMAGES, IMAGES),
@@ -120,7 +123,8 @@ REFUSED: list[tuple[Any, dict[str, Any], type[Exception], str]] = [
         IMAGES,
         {"transforms": T.ChannelsFirst()},
         TypeError,
-        'transforms of field "items": expected a list of transforms, got ChannelsFirst',
+        'transforms of field "items": expected a list of transforms, got ChannelsFirst: put it in one, '
+        "[ChannelsFirst(..)]",
     ),
     (
         IMAGES,
@@ -178,71 +182,52 @@ REFUSED: list[tuple[Any, dict[str, Any], type[Exception], str]] = [
         IMAGES,
         {"transforms": [T.Normalize(0, 1)]},
         ValueError,
-        'field "items": normalize needs a floating-point dtype, got uint8; '
+        'field "items": Normalize needs a floating-point dtype, got uint8; '
         'put ToDtype("float32", scale=True) before it',
     ),
     (
         IMAGES,
         {"transforms": [TO_FLOAT, T.Normalize((0, 0), 1)]},
         ValueError,
-        'field "items": normalize got 2 values of mean, expected 1 or 3',
-    ),
-    (
-        IMAGES,
-        {"transforms": [TO_FLOAT, T.Normalize(0, ())]},
-        ValueError,
-        'field "items": normalize got 0 values of std, expected 1 or 3',
+        'field "items": Normalize got 2 values of mean, expected 1 or 3',
     ),
     (
         IMAGES[..., 0],
         {"transforms": [TO_FLOAT, T.Normalize(MEAN, STD)]},
         ValueError,
-        'field "items": normalize got 3 values of mean, expected 1',
-    ),
-    (
-        IMAGES,
-        {"transforms": [TO_FLOAT, T.Normalize(0, (1, 0, 1))]},
-        ValueError,
-        'field "items": normalize needs a std other than 0, got 0 at position 1',
-    ),
-    (
-        IMAGES,
-        {"transforms": [T.RandomHorizontalFlip(1.5)]},
-        ValueError,
-        'field "items": RandomHorizontalFlip: p must be between 0 and 1, got 1.5',
-    ),
-    (
-        IMAGES,
-        {"transforms": [T.RandomVerticalFlip(float("nan"))]},
-        ValueError,
-        'field "items": RandomVerticalFlip: p must be between 0 and 1, got NaN',
+        'field "items": Normalize got 3 values of mean, expected 1: items of shape [8, 8] have no axis of channels; '
+        "Standardize takes one value for each feature of the last axis",
     ),
     (
         IMAGES,
         {"transforms": [T.ToDtype("complex64")]},
         ValueError,
-        'field "items": cannot convert uint8 to complex64: the target must be bool, an integer or a float of 16 to 64 '
+        'field "items": ToDtype: cannot convert uint8 to complex64: the target must be bool, an integer or a '
+        "float of 16 to 64 "
         "bits",
     ),
     (
         IMAGES,
         {"transforms": [T.ToDtype("uint32", scale=True)]},
         ValueError,
-        'field "items": cannot scale uint8 to uint32: of the integers only uint8, int8, uint16, int16, int32 and int64 '
+        'field "items": ToDtype: cannot scale uint8 to uint32: of the integers only uint8, int8, uint16, '
+        "int16, int32 and int64 "
         "have a range to scale; convert with scale=False",
     ),
     (
         IMAGES,
         {"transforms": [T.ToDtype("float32"), T.ToDtype("int64", scale=True)]},
         ValueError,
-        'field "items": cannot scale float32 to int64 safely: int64 has more digits than float32; scale to a narrower '
+        'field "items": ToDtype: cannot scale float32 to int64 safely: int64 has more digits than float32; '
+        "scale to a narrower "
         "integer, or convert with scale=False",
     ),
     (
         IMAGES.astype("c8"),
         {"transforms": [T.ToDtype("float32")]},
         ValueError,
-        'field "items": cannot convert complex64 to float32: only bool, integers and floats of 16 to 64 bits can be '
+        'field "items": ToDtype: cannot convert complex64 to float32: only bool, integers and floats of 16 '
+        "to 64 bits can be "
         "converted",
     ),
 ]
@@ -270,7 +255,7 @@ def test_the_error_of_a_field_is_caused_by_the_one_that_says_more() -> None:
     with pytest.raises(TypeError) as raised:
         nl.Loader({"x": "text"})
     assert type(raised.value.__cause__) is TypeError
-    assert str(raised.value.__cause__).endswith("got str")
+    assert str(raised.value.__cause__).endswith("got str; nl.open(path) opens a file")
 
 
 def test_an_error_class_that_takes_more_than_a_message_comes_through_as_itself() -> None:
@@ -338,12 +323,6 @@ def test_fields_may_change_while_they_are_looked_at() -> None:
     fields.update({"first": Meddler(), "second": np.arange(3)})
     batch = next(iter(nl.Loader(fields, batch_size=3)))
     assert {name: part.tolist() for name, part in batch.items()} == {"first": [0, 1, 2], "second": [0, 1, 2]}
-
-
-def test_statistics_of_no_channels_are_refused_also_where_there_are_none() -> None:
-    message = r'^field "items": normalize got 0 values of mean, expected 1$'
-    with pytest.raises(ValueError, match=message):
-        nl.Loader(np.zeros((4, 5, 5, 0), np.uint8), transforms=[T.ToDtype("float32"), T.Normalize([], [])])
 
 
 def test_a_setting_given_by_position_is_refused_with_what_to_type() -> None:

@@ -166,7 +166,7 @@ def test_a_path_may_be_bytes_as_for_numpy_and_open(path: Path) -> None:
 
 def test_what_is_no_path_is_a_type_error() -> None:
     with pytest.raises(TypeError, match=r"^expected str, bytes or os.PathLike object, not int\b"):
-        nl.open(3)  # type: ignore[call-overload]
+        nl.open(3)  # type: ignore[arg-type]
 
 
 def test_a_name_that_is_not_utf_8_opens_and_errors_name_it_exactly(tmp_path: Path) -> None:
@@ -265,21 +265,22 @@ def test_opening_does_not_read_the_data(path: Path) -> None:
         assert (v.nbytes, v[2**36 - 1]) == (2**39, 0.0)
 
 
-def test_files_are_closed_with_the_last_view(path: Path) -> None:
-    def descriptors() -> int:
-        return len(list(Path("/proc/self/fd").iterdir()))
+def test_maps_hold_no_descriptors_and_are_gone_with_the_last_view(path: Path) -> None:
+    def held() -> tuple[int, int]:
+        maps = Path("/proc/self/maps").read_text().count(str(path))
+        return len(list(Path("/proc/self/fd").iterdir())), maps
 
     np.save(path, np.arange(5))
     gc.collect()
-    before = descriptors()
+    before, _ = held()
     views = [nl.open(path) for _ in range(10)]
     tensors = [v[1:].torch() for v in views]
     del views
     gc.collect()
-    assert descriptors() == before + 10
+    assert held() == (before, 10)
     del tensors
     gc.collect()
-    assert descriptors() == before
+    assert held() == (before, 0)
 
 
 # Errors.
@@ -289,6 +290,54 @@ def refused(path: Path | str, *args: Any) -> BaseException:
     with pytest.raises(Exception) as raised:  # noqa: PT011 - who asks looks at the class and the whole text
         nl.open(path, *args)
     return raised.value
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind", "text"),
+    [
+        (
+            (np.uint16,),
+            TypeError,
+            'mode must be "r", "c" or "r+", got <class \'numpy.uint16\'>; nl.open takes path and mode by position, and '
+            "dtype, shape, copy, offset and strides by keyword",
+        ),
+        (
+            ((3, 4),),
+            TypeError,
+            'mode must be "r", "c" or "r+", got (3, 4); nl.open takes path and mode by position, and dtype, shape, '
+            "copy, offset and strides by keyword",
+        ),
+        (
+            ("uint16",),
+            ValueError,
+            'unknown mode "uint16": expected "r", "c" or "r+"; a dtype is given by keyword: dtype="uint16"',
+        ),
+        (
+            ("<f4",),
+            ValueError,
+            'unknown mode "<f4": expected "r", "c" or "r+"; a dtype is given by keyword: dtype="<f4"',
+        ),
+        (("w",), ValueError, 'unknown mode "w": expected "r", "c" or "r+"'),
+        (
+            ("r", np.uint16, 4),
+            TypeError,
+            "nl.open takes path and mode by position, got 4 arguments; copy, dtype, shape, offset and strides are "
+            "given by keyword",
+        ),
+    ],
+)
+def test_a_wrong_argument_by_position_says_what_is_given_by_keyword(
+    arguments: tuple[Any, ...], kind: type[Exception], text: str, path: Path
+) -> None:
+    np.save(path, np.arange(3))
+    error = refused(path, *arguments)
+    assert (type(error), str(error)) == (kind, text)
+    save: Any = nl.save
+    with pytest.raises(TypeError) as raised:
+        save(path, np.arange(3), {"format": "pt"})
+    assert str(raised.value) == (
+        "nl.save takes path and obj by position, got 3 arguments; metadata is given by keyword"
+    )
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.loading import succeeds
 from tests.test_transforms import channels_first, make, photograph
+from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as F
 
 import ndlens as nl
@@ -150,3 +155,133 @@ def test_parameters_that_are_none_are_refused(make_transform: Any, message: str)
 def test_an_image_without_pixels_has_none_to_pad_with(mode: Any) -> None:
     with pytest.raises(ValueError, match=r"larger than the image|mirrors more than the image has"):
         nl.Loader(IMAGE[None, :0], transforms=[T.Pad(1, padding_mode=mode)])
+
+
+def test_an_image_in_between_is_never_made_however_large() -> None:
+    """`CenterCrop(60000)` alone would be 10.8 GB."""
+    program = """
+        import resource
+        import numpy as np
+        import ndlens as nl
+        from ndlens import transforms as T
+        image = np.random.default_rng(0).integers(0, 256, (1, 40, 50, 3), np.uint8)
+        large = [
+            [T.CenterCrop(60000), T.Pad(2, fill=9), T.CenterCrop(52)],
+            [T.Pad(30000, padding_mode="edge"), T.Pad((3, 1), padding_mode="reflect"), T.CenterCrop((44, 56))],
+            [T.RandomCrop(60000, pad_if_needed=True), T.RandomHorizontalFlip(), T.Pad(1), T.RandomCrop(64)],
+            [T.Resize(60000, "nearest"), T.Pad(4, fill=1), T.RandomCrop(64)],
+            [T.CenterCrop(60000), T.ToDtype("float32", scale=True), T.Pad(3, fill=0.5), T.CenterCrop(56)],
+            [T.CenterCrop(2**40), T.Pad(2**40), T.RandomVerticalFlip(1), T.RandomQuarterTurn([90]), T.CenterCrop(8)],
+        ]
+        used = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        before = used()
+        for steps in large:
+            (batch,) = nl.Loader(image, transforms=steps, output="numpy")
+        # kB; the margin is the allocator's.
+        print(used() - before < 50_000)
+    """
+    assert succeeds(program) == "True\n"
+
+
+@given(data=st.data())
+@settings(max_examples=150, deadline=None)
+def test_windows_on_windows_show_what_making_each_image_would(data: st.DataObject) -> None:
+    """Against NumPy, which makes them all."""
+    height, width = data.draw(st.integers(2, 9)), data.draw(st.integers(2, 9))
+    image = np.arange(1, height * width + 1, dtype=np.uint8).reshape(height, width)
+    expected: Any = image
+    steps: list[T.Transform] = []
+    if data.draw(st.booleans()):
+        steps.append(T.Resize((7, 5), "nearest"))
+        expected = F.resize(torch.from_numpy(image)[None], [7, 5], v2.InterpolationMode.NEAREST)[0].numpy()
+    for _ in range(data.draw(st.integers(1, 6))):
+        height, width = expected.shape
+        match data.draw(st.sampled_from(["pad", "crop", "flip", "turn", "center", "values"])):
+            case "pad":
+                mode = data.draw(st.sampled_from(["constant", "edge", "reflect", "symmetric"]))
+                most = {"reflect": min(height, width) - 1, "symmetric": min(height, width)}.get(mode, 9)
+                sides = [data.draw(st.integers(0, most)) for _ in range(4)]
+                fill = data.draw(st.integers(0, 255)) if mode == "constant" else 0
+                steps.append(T.Pad(sides, fill, mode))
+                left, top, right, bottom = sides
+                settings = {"constant_values": fill} if mode == "constant" else {}
+                expected = np.pad(expected, ((top, bottom), (left, right)), mode, **settings)  # type: ignore[call-overload]  # modes
+            case "crop":
+                rows, columns = data.draw(st.integers(1, height)), data.draw(st.integers(1, width))
+                top, left = (
+                    data.draw(st.integers(0, height - rows)),
+                    data.draw(st.integers(0, width - columns)),
+                )
+                steps.append(T.Crop(top, left, rows, columns))
+                expected = expected[top : top + rows, left : left + columns]
+            case "flip":
+                steps.append(T.RandomHorizontalFlip(1))
+                expected = expected[:, ::-1]
+            case "values":
+                steps += [T.ToDtype("float32"), T.Normalize(3, 2)]
+                expected = (expected.astype(np.float32) - 3) / 2
+            case "turn":
+                steps.append(T.RandomQuarterTurn([180]))
+                expected = np.rot90(expected, 2)
+            case "center":
+                size = [data.draw(st.integers(1, 14)), data.draw(st.integers(1, 14))]
+                steps.append(T.CenterCrop(size))
+                expected = F.center_crop(torch.from_numpy(expected.copy())[None], size)[0].numpy()
+    assert np.array_equal(make(image, *steps).numpy(), expected), steps
+
+
+HUGE = [2**40, 2**62 - 1, 2**62, 2**62 + 1, 2**63 - 1]
+
+
+@pytest.mark.parametrize("huge", HUGE)
+@pytest.mark.parametrize(
+    "make_transform",
+    [
+        lambda n: T.RandomCrop(n, pad_if_needed=True),
+        lambda n: T.RandomCrop((n, 1), padding=n, pad_if_needed=True),
+        lambda n: T.RandomCrop(3, padding=n),
+        lambda n: T.RandomCrop(n),
+        lambda n: T.CenterCrop(n),
+        lambda n: T.CenterCrop((1, n)),
+        lambda n: T.Crop(n, n, n, n),
+        lambda n: T.Crop(0, 0, 1, n),
+        lambda n: T.Pad(n),
+        lambda n: T.Pad((0, 0, 0, n), padding_mode="edge"),
+        lambda n: T.Pad(n, padding_mode="symmetric"),
+        lambda n: T.Resize(n),
+        lambda n: T.Resize((1, n), "nearest"),
+        lambda n: T.Resize(4, max_size=n),
+        lambda n: T.Resize(None, max_size=n),
+        lambda n: T.RandomResizedCrop(n),
+    ],
+)
+def test_sizes_beyond_all_images_are_refused_or_seen_only_in_part(make_transform: Any, huge: int) -> None:
+    with contextlib.suppress(ValueError):
+        nl.Loader(IMAGE[None], transforms=[make_transform(huge)])
+    for steps in (
+        [make_transform(huge)],
+        [T.Pad(huge), make_transform(huge)],
+        [make_transform(huge), T.Pad(huge)],
+    ):
+        try:
+            batch = make(IMAGE, *steps, T.CenterCrop(4))
+        except (ValueError, MemoryError) as error:
+            known = "larger than the image|does not fit|mirrors more|cannot resize|must be|cannot allocate"
+            assert re.search(known, str(error))  # noqa: PT017  # the other outcome is right too
+        else:
+            assert batch.shape == (4, 4, 3)
+
+
+@pytest.mark.parametrize("number", [2**63, 2**64, 2**65 + 3, 10**40])
+def test_a_number_beyond_64_bits_is_refused_by_the_transform(number: int) -> None:
+    message = rf" must be at most 9223372036854775807, got .*{number}"
+    makers: list[Any] = [
+        T.RandomCrop, T.CenterCrop, T.Resize, T.RandomResizedCrop, T.Pad, lambda n: T.RandomCrop(1, padding=n),
+        lambda n: T.Crop(n, 0, 1, 1), lambda n: T.Crop(0, n, 1, 1), lambda n: T.Crop(0, 0, n, 1),
+        lambda n: T.Crop(0, 0, 1, n), lambda n: T.Resize(1, max_size=n),
+    ]  # fmt: skip
+    for make_transform in makers:
+        with pytest.raises(ValueError, match=message):
+            make_transform(number)
+    made = make(IMAGE[:41, :41], T.RandomQuarterTurn([360 * number]))
+    assert torch.equal(made, torch.from_numpy(IMAGE[:41, :41].copy()))

@@ -301,8 +301,8 @@ def test_a_process_that_is_killed_leaves_the_old_file_or_the_new_one(path: Path)
             "x.safetensors",
             {"w": np.zeros(2, ">f4")},
             TypeError,
-            'x.safetensors: tensor "w": the format has no dtype >f; convert it, or save its bytes: '
-            'view.reinterpret("uint8")',
+            'x.safetensors: tensor "w": the format has no dtype >f; it has big-endian byte order; convert it first, '
+            'with NumPy: .astype(x.dtype.newbyteorder("="))',
         ),
         (
             "x.safetensors",

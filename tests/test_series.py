@@ -133,14 +133,7 @@ def test_what_is_drawn_is_a_function_of_seed_epoch_item_and_element(transform: T
             T.RandomScale(0, 1),
             'RandomScale needs a floating-point dtype, got uint8; put ToDtype("float32", scale=True) before it',
         ),
-        ("float32", T.RandomJitter(-1), "RandomJitter: sigma must be a number from 0 on, got -1"),
-        ("float32", T.RandomJitter(math.nan), "RandomJitter: sigma must be a number from 0 on, got NaN"),
-        (
-            "float32",
-            T.RandomScale(2, 1),
-            "RandomScale: the factor must go from a number to one that is no lower, both finite; got 2 to 1",
-        ),
-        ("float32", T.Standardize([1, 2], 1), "normalize got 2 values of mean, expected 1 or 4"),
+        ("float32", T.Standardize([1, 2], 1), "Standardize got 2 values of mean, expected 1 or 4"),
     ],
 )
 def test_what_cannot_be_done_to_rows_says_why(dtype: Any, transform: T.Transform, text: str) -> None:

@@ -113,11 +113,13 @@ def test_a_name_with_the_letters_of_a_pattern_is_a_name_where_there_is_such_a_fi
     assert nl.open(tmp_path / "a[1]*.npy").tolist() == [0, 1, 2]
 
 
-def test_keys_that_are_neither_integers_nor_slices_are_index_errors(directory: Path) -> None:
+def test_keys_that_name_no_items_are_index_errors(directory: Path) -> None:
     shards: Any = nl.open(str(directory / "part-*.npy"))
     for key in [(1, 2), ..., None, (slice(2), 0)]:
         with pytest.raises(
-            IndexError, match=r"^shards are indexed by one integer or slice; index the item further$"
+            IndexError,
+            match=r"^shards are indexed by one integer, slice or array of indices; index the item further$|"
+            r"^items are indexed along one axis; index the item further$",
         ):
             shards[key]
     with pytest.raises(IndexError, match=r"^index 54 is out of bounds for axis 0 with size 54$"):
@@ -225,7 +227,10 @@ def test_what_cannot_be_one_array_is_an_error_that_names_the_files(tmp_path: Pat
     np.savez(tmp_path / "a1.npz", x=np.zeros(3))
     with pytest.raises(nl.FormatError) as raised:
         nl.open([first, tmp_path / "a1.npz"])
-    assert str(raised.value) == f"{tmp_path}/a1.npz: holds arrays by name, expected a file of one array"
+    assert str(raised.value) == (
+        f'{tmp_path}/a1.npz: holds arrays by name ("x"), expected a file of one array; take one of each file by its '
+        "name: [nl.open(path)[NAME] for path in paths]"
+    )
 
 
 def test_no_file_is_a_file_that_was_not_found(tmp_path: Path) -> None:

@@ -46,24 +46,6 @@ def test_a_compose_gives_what_torchvision_makes_of_it(steps: list[Any]) -> None:
     assert equal(made(v2.Compose([v2.Compose(steps[:1]), *steps[1:]])), expected)
 
 
-@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 40), (4, 5, 5)])
-def test_images_that_lie_as_torchvisions_do_are_refused_with_the_way_out(shape: tuple[int, ...]) -> None:
-    images = np.arange(2 * np.prod(shape)).astype(np.uint8).reshape(2, *shape)
-    steps = v2.Compose([v2.RandomHorizontalFlip(1.0), v2.ToDtype(torch.float32, scale=True)])
-    with pytest.raises(
-        ValueError,
-        match=rf"^transforms of field \"items\": items of shape {re.escape(str(shape))} look channels-first",
-    ):
-        nl.Loader(images, transforms=steps)
-    (batch,) = nl.Loader(nl.view(images).permute(0, 2, 3, 1), batch_size=2, transforms=steps)
-    assert equal(batch, steps(torch.from_numpy(images)))
-
-
-def test_other_shapes_are_taken_as_they_are() -> None:
-    for shape in [(28, 28, 1), (32, 40, 3), (3, 40, 3), (2, 9, 9)]:
-        assert len(nl.Loader(np.zeros((1, *shape), np.uint8), transforms=[v2.RandomHorizontalFlip()])) == 1
-
-
 def test_one_may_be_given_alone_or_among_ours() -> None:
     expected = v2.CenterCrop(64)(channels_first(IMAGE))
     assert equal(made(v2.CenterCrop(64)), expected)

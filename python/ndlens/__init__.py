@@ -8,6 +8,8 @@
 
 import typing as _typing
 
+from . import _exit as _exit
+from . import _foreign as _foreign
 from . import transforms
 from ._arrays import Arrays
 from ._ndlens import (
@@ -32,7 +34,8 @@ from ._ndlens import (
     view,
     windows,
 )
-from .errors import CopyRequired, FormatError, ReadOnlyError, StaleHandleError, TruncatedError
+from ._subsets import split, subset
+from .errors import CopyRequired, FormatError, MovedError, ReadOnlyError, StaleHandleError, TruncatedError
 from .loader import Loader
 
 __all__ = [
@@ -43,6 +46,7 @@ __all__ = [
     "FormatError",
     "Items",
     "Loader",
+    "MovedError",
     "ReadOnlyError",
     "Shards",
     "StaleHandleError",
@@ -61,6 +65,8 @@ __all__ = [
     "save",
     "share",
     "shares_memory",
+    "split",
+    "subset",
     "transforms",
     "view",
     "windows",
@@ -68,6 +74,10 @@ __all__ = [
 
 if _typing.TYPE_CHECKING:
     from . import torch as torch
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), "torch"})
 
 
 def __getattr__(name: str) -> _typing.Any:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from torch.utils.data import BatchSampler, DistributedSampler, SequentialSampler
 
-from . import _ndlens
-from .torch import Dataset, _Fetched
+from .loader import core_of
+from .torch import Dataset, _Fetched, _row
 
 if TYPE_CHECKING:
     from ndlens import Loader
@@ -54,13 +54,19 @@ def sampler_of(loader: Loader) -> LoaderSampler:
 
 
 class Planned(list[int]):
-    """The items of a batch that a loader's order holds, and which batch it is: the `number`-th from place `start` on."""
+    """The items of a batch that a loader's order holds, and which it is: the `number`-th from place `start` on."""
 
-    epoch: int
-    start: int
-    number: int
-    rank: int
-    world_size: int
+    def __init__(
+        self, items: Iterable[int], number: int, epoch: int, start: int, rank: int, world_size: int
+    ) -> None:
+        super().__init__(items)
+        self.number, self.epoch, self.start = number, epoch, start
+        self.rank, self.world_size = rank, world_size
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travels to worker processes as what it was made of."""
+        own = (self.number, self.epoch, self.start, self.rank, self.world_size)
+        return Planned, (list(self), *own)
 
 
 class LoaderBatchSampler(BatchSampler):
@@ -71,13 +77,9 @@ class LoaderBatchSampler(BatchSampler):
 
     def __init__(self, loader: Loader) -> None:
         self.loader = loader
+        self.sampler = loader.sampler
         self.batch_size = loader.batch_size
         self.drop_last = loader.drop_last
-
-    @property
-    def sampler(self) -> Any:
-        """The loader's sampler."""
-        return self.loader.sampler
 
     def set_epoch(self, epoch: int) -> None:
         """Makes `epoch` the one that is iterated next."""
@@ -87,10 +89,8 @@ class LoaderBatchSampler(BatchSampler):
         """Gives the batches. The epoch begins when the first is asked for."""
         plan = self.loader._core._plan()
         for number, items in enumerate(iter(plan._pass_over, None)):
-            batch = Planned(items)
-            batch.epoch, batch.start, batch.rank, batch.world_size = plan._course()
-            batch.number = number
-            yield batch
+            course = plan._course()
+            yield Planned(items, number, *(course or (0, 0, 0, 1)))
 
     def __len__(self) -> int:
         """Gives the number of batches in a whole epoch."""
@@ -100,20 +100,24 @@ class LoaderBatchSampler(BatchSampler):
 class LoaderDataset(Dataset):
     """A loader's data set: its items, and its batches to the bit where its batch sampler plans them.
 
-    Its draws for an item are the loader's, in the epoch that the loader runs next or that a planned batch is of.
+    Item i is item i of the loader's fields, or of the part of them that `indices` chose. Its draws are the loader's, in
+    the epoch that the loader runs next or that a planned batch is of.
     """
 
     def __init__(self, fields: Any, settings: dict[str, Any]) -> None:
-        super().__init__(fields, settings["transforms"], joint=settings["joint"], seed=settings["seed"])
+        own = {name: settings[name] for name in ("joint", "seed", "channels")}
+        super().__init__(fields, settings["transforms"], **own)
         # Batches are made by torch's processes, one after another, in memory of theirs.
-        self._settings = settings | {"device": None, "pin_memory": False, "num_workers": 0}
+        self._settings = settings | {"device": None, "pin_memory": False, "num_workers": 0, "sampler": None}
+        self._is_sampled = settings["sampler"] is not None
         self._cores: dict[tuple[int, int, int], Any] = {}
+        self.set_epoch(0)
 
     def __getstate__(self) -> Any:
-        return super().__getstate__(), self._settings
+        return super().__getstate__(), self._settings, self._is_sampled
 
     def __setstate__(self, state: Any) -> None:
-        arguments, self._settings = state
+        arguments, self._settings, self._is_sampled = state
         self._cores = {}
         super().__setstate__(arguments)
 
@@ -122,20 +126,35 @@ class LoaderDataset(Dataset):
         key = (os.getpid(), rank, world_size)
         if key not in self._cores:
             settings = self._settings | {"rank": rank, "world_size": world_size}
-            self._cores = {key: _ndlens._Loader(self._arguments[0], **settings)}
+            self._cores = {key: core_of(self._arguments[0], settings)}
         return self._cores[key]
+
+    def __len__(self) -> int:
+        """Gives the number of items that the loader chooses from."""
+        return int(self._core(0, 1)._items_to_choose_from())
+
+    def __getitem__(self, index: SupportsIndex | Sequence[SupportsIndex]) -> Any:
+        """Gives one sample; of several indices, a batch."""
+        if isinstance(index, Sequence):
+            return self._made(index)
+        return _row(self._made([index]), 0)
 
     def __getitems__(self, indices: Sequence[SupportsIndex]) -> Sequence[Any]:
         """Makes the batch of these items, for `collate` to hand on."""
-        if not isinstance(indices, Planned):
-            return super().__getitems__(indices)
-        if self._settings["sampler"] is None:
-            core = self._core(indices.rank, indices.world_size)
-            return _Fetched(core._batch(indices.epoch, indices.start, indices.number), len(indices))
-        if self._settings["mix"] is not None or self._settings["return_params"]:
-            raise TypeError(
-                "with sampler=, mix= and return_params= are the loader's own: iterate the nl.Loader instead of its "
-                "dataset, and resume by load_state_dict"
-            )
-        self.set_epoch(indices.epoch)
-        return super().__getitems__(indices)
+        return _Fetched(self._made(indices), len(indices))
+
+    def _made(self, indices: Sequence[SupportsIndex]) -> Any:
+        if isinstance(indices, Planned):
+            if not self._is_sampled:
+                core = self._core(indices.rank, indices.world_size)
+                return core._batch(
+                    indices.epoch, indices.start, indices.rank, indices.world_size, indices.number
+                )
+            if self._settings["mix"] is not None:
+                raise TypeError(
+                    "with sampler=, mix= is the loader's own: iterate the nl.Loader instead of its dataset, and "
+                    "resume by load_state_dict"
+                )
+            return self._core(0, 1)._batch_of(indices.epoch, list(indices))
+        epoch, _ = self._draws()
+        return self._core(0, 1)._batch_of(epoch, [self._item(index) for index in indices])

@@ -5,7 +5,7 @@ A transform is known by its class, and torchvision is not imported for it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from . import transforms as T
@@ -61,6 +61,9 @@ _KNOWN: dict[str, Callable[[Any], T.Transform | None]] = {
     "ToTensor": lambda _: T.ToDtype("float32", scale=True),
 }
 
+# Those that make a (channels, height, width) image of an array.
+_MAKES_IMAGES = {"ToImage", "ToTensor"}
+
 _MODULE = "torchvision.transforms.v2"
 
 
@@ -96,19 +99,21 @@ def _flattened(transforms: Any, place: str) -> Iterable[tuple[Any, str]]:
             yield step, at
 
 
-def _looks_channels_first(item_shape: Sequence[int | None]) -> bool:
-    if len(item_shape) != 3:
-        return False
-    channels, *others = item_shape
-    return channels in (1, 3, 4) and all(size is not None and size > 4 for size in others)
+def is_one_list(transforms: Any) -> bool:
+    """Whether these are the transforms of one field, and not lists of them, one for each of several fields."""
+    if _is_torchvisions(transforms) or isinstance(transforms, T.Transform):
+        return True
+    members = list(transforms)
+    for_fields = any(member is None or isinstance(member, list | tuple) for member in members)
+    steps = (member for member in members if type(member).__name__ != "Compose")
+    return not for_fields and any(isinstance(step, T.Transform) or _is_torchvisions(step) for step in steps)
 
 
-def lowered(transforms: Any, item_shape: Sequence[int | None]) -> Any:
+def lowered(transforms: Any) -> tuple[Any, bool, bool]:
     """Our transforms for a list or a `Compose` of torchvision's; what has none of them comes back as it is.
 
-    torchvision's images are channels-first from the start, ours at the end: so `ChannelsFirst` is added.
-    Raises `TypeError` for a transform that cannot be compiled, and says which; `ValueError` for items that look as
-    torchvision's do, which ours would take for something else.
+    Beside it, whether any is torchvision's, whose images are channels-first, and whether one makes images of arrays.
+    Raises `TypeError` for a transform that cannot be compiled, and says which.
     """
     if isinstance(transforms, list | tuple):
         for number, step in enumerate(transforms):
@@ -120,20 +125,14 @@ def lowered(transforms: Any, item_shape: Sequence[int | None]) -> Any:
     if _is_torchvisions(transforms):
         transforms = transforms if type(transforms).__name__ == "Compose" else [transforms]
     elif not isinstance(transforms, list | tuple) or not any(map(_is_torchvisions, transforms)):
-        return transforms
-    if _looks_channels_first(item_shape):
-        raise ValueError(
-            f"items of shape {tuple(item_shape)} look channels-first, and images here are (height, width, channels): "
-            "give the field as nl.view(images).permute(0, 2, 3, 1), which copies nothing; batches come channels-first. "
-            "If they are as they should be, use ndlens.transforms instead of torchvision's"
-        )
+        return transforms, False, False
     ours: list[Any] = []
+    makes_images = False
     for step, place in _flattened(transforms, ""):
+        makes_images |= _is_torchvisions(step) and type(step).__name__ in _MAKES_IMAGES
         if (transform := _lowered(step, place) if _is_torchvisions(step) else step) is not None:
             ours.append(transform)
-    if not any(isinstance(transform, T.ChannelsFirst) for transform in ours):
-        ours.append(T.ChannelsFirst())
-    return ours
+    return ours, True, makes_images
 
 
 def _lowered_mix(mix: Any, place: str) -> T.BatchTransform:

@@ -17,5 +17,9 @@ class TruncatedError(OSError):
     """A mapped file has become shorter, or was when it was read: the message names it, and in a loader the item."""
 
 
+class MovedError(BufferError):
+    """The memory that a view was made of has moved, as torch moves a tensor to shared memory: view the tensor again."""
+
+
 class StaleHandleError(OSError):
     """What a pickled view names is not there any more: its owner's process is gone, or its file has changed."""

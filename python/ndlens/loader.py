@@ -11,12 +11,24 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, cast
 
 from . import _ndlens
+from ._ranks import RankSource
+from ._sampling import Source
 from .transforms import Transform
 
 if TYPE_CHECKING:
     from ._ndlens import View
 
 __all__ = ["Loader"]
+
+
+def core_of(fields: Any, settings: dict[str, Any]) -> _ndlens._Loader:
+    """What makes the batches of a loader with these keywords."""
+    own = dict(settings)
+    sampler = own.pop("sampler")
+    # A sampler gives each process what is its own.
+    ranks = RankSource(own.pop("rank"), own.pop("world_size"), alone=sampler is not None)
+    source = Source(ranks, sampler, own.pop("sampler_state"))
+    return _ndlens._Loader(fields, source=source, sampled=sampler is not None, **own)
 
 
 def _held(fields: Any) -> Any:
@@ -94,22 +106,36 @@ class Loader:
         transforms: Lists of `ndlens.transforms` in the structure of `fields`; None leaves a field as it is. A
             torchvision `v2.Compose` or a list of v2 transforms is taken too.
         joint: Fields that draw the same, such as ("image", "mask"), or several such groups. Where two of them have a
-            random transform of a kind (the n-th of it), it draws the same numbers for both, whatever other transforms
-            stand around it. So an image and a mask of one size are cropped and flipped alike.
+            random transform of a kind (the n-th of it), it draws the same for both, whatever other transforms stand
+            around it. So an image and a mask of one size are cropped and flipped alike. Fields that would draw apart,
+            by other parameters, sizes or another order, are a `ValueError`; `docs/joint.md` has the rule.
+        channels: Where the channels of images with three axes are: "first" for (channels, height, width), as torch has
+            them, "last" for (height, width, channels). One word for all fields, or one for each in the structure of
+            `fields`. Items of channels-first images come out channels-first, with torchvision's transforms and with
+            ours. Without it the shape must tell, and a transform that treats axes differently raises `ValueError` where
+            it does not: `docs/channels.md` says which shapes do.
         return_params: Whether batches come as (batch, params). `params` says what was drawn, in the structure of the
             fields: for each field a list with a dict for each item, of random transforms by their names.
             `ndlens.transforms.replay` does it again. With `mix` they come as (batch, params, mixed).
         output: "torch", "numpy" or "view": what the parts of a batch are. By default torch if it is installed, else
             NumPy.
         rank: Which of `world_size` processes this is. It takes every `world_size`-th item of the order, which is the
-            same for all ranks. By default rank and world size are torch.distributed's where a process group is up,
-            else the environment's `RANK` and `WORLD_SIZE`, which torchrun sets, else 0 of 1.
+            same for all ranks. By default both are asked for when an epoch begins: they are torch.distributed's where
+            a process group is up, else a launcher's (`RANK` and `WORLD_SIZE` of torchrun, or those of srun, Open MPI
+            and PMI), else 0 of 1. With `rank=0, world_size=1` each process reads everything.
         world_size: How many processes share the data; given with `rank`.
         remainder: What becomes of items that the ranks do not divide. "pad" gives short ranks the first items again
             and "drop" leaves them out, both as `DistributedSampler`; "keep" gives each item to one rank, for
             evaluation.
-        sampler: An iterable of item numbers, such as a torch `Sampler`. Each epoch takes what iterating it gives, in
-            that order. It says what this process takes, so `rank` and `world_size` are 0 and 1 unless you give them.
+        sampler: An iterable of item numbers, such as a torch `Sampler`, a list, an array or a range. Each epoch takes
+            what iterating it gives, in that order. It is read while the epoch runs, as far ahead as batches are made
+            ahead, so it may be endless; arrays are not copied. It says what this process takes, so `rank` and
+            `world_size` are 0 and 1 unless you give them.
+        sampler_state: "auto" or "list": what a state keeps of the sampler. "auto" asks the sampler, or its iterator,
+            for its `state_dict`. Of one that has none it keeps a digest of the items done, and a run is resumed where
+            the sampler gives them again. "list" reads an epoch's items when it begins, and states hold them.
+        indices: The items that there are: a list, a range, an array, a slice, or a mask of all items. Orders, weights
+            and samplers are then of places in that list; random draws and errors are of the items themselves.
         stores: How batches are written, which changes the speed and never the bytes. "auto" writes those of four or
             more second-level caches past the cache, unless they are mixed next; that is right for most. "stream"
             always does, where a kernel can: choose it where small batches are only copied on, to a GPU for one, or
@@ -117,12 +143,13 @@ class Loader:
             all batches in flight, and the model reads each on the CPU as soon as it comes.
         order: "ndlens" computes shuffled orders in constant memory. "torch" shuffles as torch does, bit for bit what
             `RandomSampler` gives with a generator seeded with `seed` plus the epoch, and `DistributedSampler` with
-            `seed` (`drop_last` is `remainder="drop"`); it is a list of 8 bytes an item, and 16 while it is made.
+            `seed` (`drop_last` is `remainder="drop"`); it is a list of 8 bytes an item.
         weights: Probabilities in proportion, of shape (N,) for N items, as `WeightedRandomSampler` takes them.
         replacement: Whether draws by weights may give an item several times in an epoch. With it each draw is a
             function of `seed`, the epoch and its place, by a table of 16 bytes an item, and an item that comes again
             is augmented anew. Without it an epoch's draws are a list.
-        num_samples: Draws by weights in an epoch, for all ranks together; by default N.
+        num_samples: Items in an epoch, for all ranks together: draws by weights, or the first of an order, or of as
+            many orders as it takes. By default as many as there are.
         mix: `MixUp`, `CutMix` or a `RandomChoice` of them, of `ndlens.transforms` or of torchvision's v2: mixes each
             batch once its items are made. Draws are a pure function of `seed`, the epoch and the place of the batch's
             first item in the order. Labels of shape (n,) come out as float32 of shape (n, classes); one that is no
@@ -171,12 +198,15 @@ class Loader:
         | Mapping[Any, Sequence[Transform] | None]
         | None = None,
         joint: Sequence[Any] | None = None,
+        channels: Literal["first", "last"] | Sequence[Any] | Mapping[Any, Any] | None = None,
         return_params: bool = False,
         output: Literal["torch", "numpy", "view"] | None = None,
         rank: int | None = None,
         world_size: int | None = None,
         remainder: Literal["pad", "drop", "keep"] = "pad",
         sampler: Iterable[int] | None = None,
+        sampler_state: Literal["auto", "list"] = "auto",
+        indices: Any = None,
         stores: Literal["auto", "stream", "cached"] = "auto",
         order: Literal["ndlens", "torch"] = "ndlens",
         weights: Any = None,
@@ -197,24 +227,27 @@ class Loader:
             "prefetch_factor": prefetch_factor,
             "transforms": transforms,
             "joint": joint,
+            "channels": channels,
             "return_params": return_params,
             "output": output,
             "rank": rank,
             "world_size": world_size,
             "remainder": remainder,
             "sampler": sampler,
+            "sampler_state": sampler_state,
             "stores": stores,
             "order": order,
             "weights": weights,
             "replacement": replacement,
             "num_samples": num_samples,
+            "indices": indices,
             "mix": mix,
             "mix_images": mix_images,
             "mix_labels": mix_labels,
             "pin_memory": pin_memory,
             "device": device,
         }
-        self._core = _ndlens._Loader(fields, **settings)
+        self._core = core_of(fields, settings)
         self._fields = _held(fields)
         self._settings = settings
         self._dataset: Any = None
@@ -241,8 +274,14 @@ class Loader:
         return self._core.epoch
 
     def set_epoch(self, epoch: int) -> None:
-        """Makes `epoch` the one that the next `for` loop runs: from its start on, unless it is to be resumed."""
+        """Makes `epoch` the one that the next `for` loop runs: from its start on, unless it is to be resumed.
+
+        A sampler of yours that has a `set_epoch` is told too.
+        """
         self._core.set_epoch(epoch)
+        # As a DistributedSampler's, which shuffles by it.
+        if hasattr(self._settings["sampler"], "set_epoch"):
+            self._settings["sampler"].set_epoch(epoch)
 
     @property
     def batch_size(self) -> int:
@@ -261,12 +300,12 @@ class Loader:
 
     @property
     def rank(self) -> int:
-        """Which of the processes that share the data this is."""
+        """Which of the processes that share the data this is, as far as that is known now."""
         return self._core.rank
 
     @property
     def world_size(self) -> int:
-        """How many processes share the data."""
+        """How many processes share the data, as far as that is known now."""
         return self._core.world_size
 
     @property
@@ -344,7 +383,9 @@ class Loader:
         The next `for` loop runs what was left of its epoch, each item once.
 
         Raises:
-            ValueError: The data, the seed or `shuffle` differ, or the state is of another version.
+            ValueError: The data, the seed or `shuffle` differ, the state is of another version, or the sampler does
+                not give again the items that are done.
+            TypeError: The state holds that of a sampler, and this one has none.
         """
         self._core.load_state_dict(state_dict)
 
@@ -394,7 +435,7 @@ class Loader:
         return ""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """A copy goes on where this loader stands. Fields travel as views pickle: handles of files and shared memory."""
+        """A copy goes on where this loader stands. Fields travel as views do: files and shared memory as handles."""
         state = self.state_dict()
         begun = state["epoch"] > 0 or state["items_done"] > 0
         return _restored, (_as_sources(self._fields), self._settings, state if begun else None)
@@ -404,5 +445,21 @@ class Loader:
         return copy.copy(self)
 
     def __repr__(self) -> str:
-        """Says how it batches."""
-        return repr(self._core)
+        """Says what it batches, how, in which order, and for which rank."""
+        fields, order = self._core._described()
+        sampler = self._settings["sampler"]
+        if sampler is not None:
+            order = f"of {type(sampler).__name__}"
+        try:
+            batches = f"{len(self)} batch{'es' if len(self) != 1 else ''}"
+        except (TypeError, ValueError):
+            # A sampler without a length; ranks that are not known yet.
+            batches = "batches"
+        try:
+            rank = f"rank {self.rank} of {self.world_size}"
+        except ValueError:
+            rank = "rank not known yet"
+        return (
+            f"<ndlens.Loader {self._core._items_to_choose_from()} items: {', '.join(fields)}; {batches} of "
+            f"{self.batch_size}, order {order}, epoch {self.epoch}; {rank}; num_workers={self.num_workers}>"
+        )

@@ -14,7 +14,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any, SupportsIndex
+from typing import Any, Literal, SupportsIndex
 
 import torch
 from torch.utils.data import default_collate, get_worker_info
@@ -80,11 +80,13 @@ def _source(field: Any) -> _ndlens.View | _ndlens.Shards | _ndlens.Items:
 class Dataset(torch.utils.data.Dataset[Any]):
     """A map-style data set over views, for `torch.utils.data.DataLoader` with `collate_fn=nl.torch.collate`.
 
-    `fields`, `transforms` and `joint` are those of `nl.Loader`: one view (or `nl.Shards` or `nl.Items`), a tuple or a
-    dict of them, lists of transforms in the same structure, and the fields that draw the same. A batch is made in one
+    `fields`, `transforms`, `joint` and `channels` are those of `nl.Loader`: one view (or `nl.Shards` or `nl.Items`), a
+    tuple or a dict of them, lists of transforms in the same structure, the fields that draw the same, and where the
+    channels of images are. A batch is made in one
     pass, each sample read once and written once into its place; in a worker process into shared memory that is used
-    again when the main process has dropped the batch's last tensor. Without `collate`, torch's own default collates
-    the samples, rightly but more slowly.
+    again when the main process has dropped the last tensor on it. Each field has memory of its own (of more than eight
+    large fields the smaller ones share), so keeping labels does not keep images. Kept batches take no descriptors.
+    Without `collate`, torch's own default collates the samples, rightly but more slowly.
 
     Data travels to workers as views pickle: files by their path, what `nl.share` gave by a handle, anything
     else by value.
@@ -109,6 +111,7 @@ class Dataset(torch.utils.data.Dataset[Any]):
         | None = None,
         *,
         joint: Sequence[Any] | None = None,
+        channels: Literal["first", "last"] | Sequence[Any] | Mapping[Any, Any] | None = None,
         seed: int = 0,
     ) -> None:
         # As views, which is how they travel.
@@ -121,11 +124,13 @@ class Dataset(torch.utils.data.Dataset[Any]):
         # Where workers see it change.
         epoch = _ndlens.empty_shared((1,), "int64")
         epoch[0] = _NO_EPOCH
-        self._set_up(fields, transforms, joint, seed, epoch)
+        self._set_up(fields, transforms, joint, seed, epoch, channels)
 
-    def _set_up(self, fields: Any, transforms: Any, joint: Any, seed: int, epoch: _ndlens.View) -> None:
-        self._arguments = (fields, transforms, joint, seed, epoch)
-        self._gatherer = _ndlens._Gatherer(fields, transforms, joint, seed)
+    def _set_up(
+        self, fields: Any, transforms: Any, joint: Any, seed: int, epoch: _ndlens.View, channels: Any = None
+    ) -> None:
+        self._arguments = (fields, transforms, joint, seed, epoch, channels)
+        self._gatherer = _ndlens._Gatherer(fields, transforms, joint, seed, channels)
         self._epoch = epoch
 
     def __getstate__(self) -> Any:

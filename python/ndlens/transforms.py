@@ -1,7 +1,8 @@
 """What a loader does to items: torchvision v2's names and parameters, compiled into one pass without the GIL.
 
 Image transforms take items of shape (height, width) or (height, width, channels); `ChannelsFirst` turns an item into
-(channels, height, width) for the model. Random transforms draw for each item, a pure function of the seed, the epoch,
+(channels, height, width) for the model. A loader's `channels="first"` is for items that are (channels, height, width)
+already. Random transforms draw for each item, a pure function of the seed, the epoch,
 the item, the name of its field (the key in a dict, the place in a tuple) and the place among its kind in the list;
 fields that a loader's `joint` names together draw the same.
 
@@ -14,10 +15,11 @@ RandomCrop(size=(256, 256))
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, SupportsFloat
+from typing import Any, Literal, SupportsFloat
 
 from ._mixing import BatchTransform, CutMix, MixUp, RandomChoice
 from ._ndlens import View, _replay, dtype_name
@@ -69,6 +71,15 @@ class Transform:
             object.__setattr__(self, name, value)
 
 
+# What an axis may be addressed by.
+_LARGEST = 2**63 - 1
+
+
+def _addressable(name: str, *numbers: int) -> None:
+    if max(numbers) > _LARGEST:
+        raise ValueError(f"{name} must be at most {_LARGEST}, got {max(numbers)}")
+
+
 def _size(size: int | Sequence[int]) -> tuple[int, int]:
     """(height, width) from one number or two, as torchvision takes them."""
     given = tuple(size) if isinstance(size, Iterable) else (size,)
@@ -77,7 +88,24 @@ def _size(size: int | Sequence[int]) -> tuple[int, int]:
     height, width = (operator.index(given[0]), operator.index(given[-1]))
     if height < 1 or width < 1:
         raise ValueError(f"size must be positive, got {size!r}")
+    _addressable("size", height, width)
     return height, width
+
+
+def _number(name: str, value: Any) -> Any:
+    """An int or a float as it is, and anything else that is a number as a float."""
+    if isinstance(value, int | float):
+        return value
+    if isinstance(value, str):
+        raise TypeError(f"{name} must be a number, got {value!r}")
+    return float(value)
+
+
+def _probability(p: Any) -> Any:
+    p = _number("p", p)
+    if not 0 <= p <= 1:
+        raise ValueError(f"p must be between 0 and 1, got {p!r}")
+    return p
 
 
 def _floats(values: SupportsFloat | Iterable[SupportsFloat]) -> tuple[float, ...]:
@@ -92,9 +120,17 @@ def _floats(values: SupportsFloat | Iterable[SupportsFloat]) -> tuple[float, ...
 def _pair(name: str, values: Iterable[SupportsFloat]) -> tuple[float, float]:
     """Two numbers, the lower first."""
     pair = _floats(values)
-    if len(pair) != 2 or not pair[0] <= pair[1]:
+    if len(pair) != 2 or not pair[0] <= pair[1] or not all(map(math.isfinite, pair)):
         raise ValueError(f"{name} must be two numbers, the lower first, got {values!r}")
     return pair[0], pair[1]
+
+
+def _positive_pair(name: str, values: Iterable[SupportsFloat]) -> tuple[float, float]:
+    """Two numbers above 0, the lower first."""
+    pair = _pair(name, values)
+    if not pair[0] > 0:
+        raise ValueError(f"{name} must be above 0, got {values!r}")
+    return pair
 
 
 def _factors(
@@ -111,6 +147,10 @@ def _factors(
         low = center - given[0] if center == 0 else max(center - given[0], 0.0)
         given = (low, center + given[0])
     pair = _pair(name, given)
+    if center == 0 and not -0.5 <= pair[0] <= pair[1] <= 0.5:
+        raise ValueError(f"{name} must be between -0.5 and 0.5, got {value!r}")
+    if center != 0 and pair[0] < 0:
+        raise ValueError(f"{name} must not be negative, got {value!r}")
     return None if pair == (center, center) else pair
 
 
@@ -122,6 +162,7 @@ def _padding(padding: int | Sequence[int]) -> tuple[int, int, int, int]:
     given = [operator.index(n) for n in (padding if isinstance(padding, Iterable) else (padding,))]
     if len(given) not in (1, 2, 4) or min(given) < 0:
         raise ValueError(f"padding must be 1, 2 or 4 numbers of pixels, got {padding!r}")
+    _addressable("padding", *given)
     left, top, right, bottom = given * (4 // len(given))
     return left, top, right, bottom
 
@@ -184,6 +225,15 @@ class Crop(Transform):
     height: int
     width: int
 
+    def __post_init__(self) -> None:
+        """Raise `ValueError` for a place that is negative and a size that is not positive."""
+        for name, least in (("top", 0), ("left", 0), ("height", 1), ("width", 1)):
+            number = operator.index(getattr(self, name))
+            if number < least:
+                raise ValueError(f"{name} must be at least {least}, got {number}")
+            _addressable(name, number)
+            self._set(**{name: number})
+
 
 _INTERPOLATIONS = ("nearest", "nearest-exact", "bilinear", "bicubic")
 
@@ -198,7 +248,10 @@ def _interpolation(interpolation: Any) -> str:
 
 @dataclass(frozen=True, init=False, repr=False)
 class Resize(Transform):
-    """The image in another size, as torchvision's `resize` gives it, from uint8 or float32.
+    """The image in another size, as torchvision's `resize` gives it.
+
+    "bilinear" and "bicubic" take uint8 and float32; "nearest" and "nearest-exact" copy elements of any dtype, exactly:
+    masks of int64 too, which torch takes through float32.
 
     `size` is (height, width), or one number for the shorter side, where the longer one keeps its ratio to it but is at
     most `max_size`; with None, `max_size` is the longer side. `interpolation` is "nearest", "nearest-exact",
@@ -223,8 +276,21 @@ class Resize(Transform):
             given = tuple(map(operator.index, given))
             if len(given) not in (1, 2) or min(given) < 1:
                 raise ValueError(f"size must be a positive integer or (height, width), got {size!r}")
+            _addressable("size", *given)
+        if max_size is not None:
+            max_size = operator.index(max_size)
+            _addressable("max_size", max_size)
+        sides = 0 if given is None else len(given)
+        least = given[0] + 1 if given is not None else 1
+        if (sides == 2 and max_size is not None) or (sides < 2 and max_size is not None and max_size < least):
+            raise ValueError(
+                "max_size goes with one number, the shorter side, and is above it, or with None; "
+                f"got size {size!r} and max_size {max_size}"
+            )
+        if given is None and max_size is None:
+            raise ValueError("size is None: give the longer side as max_size")
         self._set(size=given, interpolation=_interpolation(interpolation), antialias=bool(antialias))
-        self._set(max_size=None if max_size is None else operator.index(max_size))
+        self._set(max_size=max_size)
 
 
 @dataclass(frozen=True, init=False, repr=False)
@@ -249,12 +315,10 @@ class RandomResizedCrop(Transform):
         interpolation: Any = "bilinear",
         antialias: bool = True,
     ) -> None:
-        """Raise `ValueError` for a size that is not positive and an unknown interpolation."""
-        for name, given in (("scale", scale), ("ratio", ratio)):
-            if len(given) != 2:
-                raise ValueError(f"{name} must be two numbers, got {given!r}")
-        self._set(size=_size(size), scale=(float(scale[0]), float(scale[1])))
-        self._set(ratio=(float(ratio[0]), float(ratio[1])))
+        """Raise `ValueError` for a size, `scale` or `ratio` that is not positive and an unknown interpolation."""
+        self._set(
+            size=_size(size), scale=_positive_pair("scale", scale), ratio=_positive_pair("ratio", ratio)
+        )
         self._set(interpolation=_interpolation(interpolation), antialias=bool(antialias))
 
 
@@ -282,12 +346,20 @@ class RandomHorizontalFlip(Transform):
 
     p: float = 0.5
 
+    def __post_init__(self) -> None:
+        """Raise `ValueError` for what is no probability."""
+        self._set(p=_probability(self.p))
+
 
 @dataclass(frozen=True, repr=False)
 class RandomVerticalFlip(Transform):
     """Top and bottom exchanged, with probability `p`."""
 
     p: float = 0.5
+
+    def __post_init__(self) -> None:
+        """Raise `ValueError` for what is no probability."""
+        self._set(p=_probability(self.p))
 
 
 @dataclass(frozen=True, init=False, repr=False)
@@ -323,7 +395,7 @@ class ToDtype(Transform):
 
     def __init__(self, dtype: Any, scale: bool = False) -> None:
         """Raise `TypeError` for what is no dtype of ndlens."""
-        self._set(dtype=dtype_name(dtype), scale=scale)
+        self._set(dtype=dtype_name(dtype), scale=bool(scale))
 
 
 @dataclass(frozen=True, init=False, repr=False)
@@ -336,8 +408,16 @@ class _Statistics(Transform):
     def __init__(
         self, mean: SupportsFloat | Iterable[SupportsFloat], std: SupportsFloat | Iterable[SupportsFloat]
     ) -> None:
-        """Take one number or one for each channel or feature."""
-        self._set(mean=_floats(mean), std=_floats(std))
+        """Take one number or one for each channel or feature; raise `ValueError` for a `std` of 0."""
+        means, stds = _floats(mean), _floats(std)
+        for name, numbers in (("mean", means), ("std", stds)):
+            if not numbers or not all(map(math.isfinite, numbers)):
+                raise ValueError(f"{name} must be one or more finite numbers, got {numbers}")
+        if 0 in stds:
+            raise ValueError(f"std must not be 0, got {stds}")
+        if len(means) != len(stds) and 1 not in (len(means), len(stds)):
+            raise ValueError(f"mean and std must be as many, got {len(means)} and {len(stds)}")
+        self._set(mean=means, std=stds)
 
 
 @dataclass(frozen=True, init=False, repr=False)
@@ -401,6 +481,10 @@ class RandomGrayscale(Transform):
 
     p: float = 0.1
 
+    def __post_init__(self) -> None:
+        """Raise `ValueError` for what is no probability."""
+        self._set(p=_probability(self.p))
+
 
 @dataclass(frozen=True, init=False, repr=False)
 class RandomErasing(Transform):
@@ -423,10 +507,13 @@ class RandomErasing(Transform):
         ratio: Sequence[float] = (0.3, 3.3),
         value: SupportsFloat | Iterable[SupportsFloat] | str = 0.0,
     ) -> None:
-        """Raise `ValueError` for a `scale` or `ratio` that is not two numbers, the lower first, and another word."""
+        """Raise `ValueError` for what is no probability, no two positive numbers, and another word."""
         if isinstance(value, str) and value != "random":
             raise ValueError(f'value must be a number, numbers or "random", got {value!r}')
-        self._set(p=p, scale=_pair("scale", scale), ratio=_pair("ratio", ratio))
+        scale = _pair("scale", scale)
+        if not 0 <= scale[0] <= scale[1] <= 1:
+            raise ValueError(f"scale must be between 0 and 1, got {scale!r}")
+        self._set(p=_probability(p), scale=scale, ratio=_positive_pair("ratio", ratio))
         self._set(value=value if isinstance(value, str) else _floats(value))
 
 
@@ -449,6 +536,15 @@ class RandomScale(Transform):
     high: float
     per_feature: bool = False
 
+    def __post_init__(self) -> None:
+        """Raise `ValueError` unless both are finite, the lower first."""
+        low, high = _number("low", self.low), _number("high", self.high)
+        if not (math.isfinite(low) and math.isfinite(high) and low <= high):
+            raise ValueError(
+                f"low and high must be finite numbers, low no more than high, got {low!r} and {high!r}"
+            )
+        self._set(low=low, high=high, per_feature=bool(self.per_feature))
+
 
 @dataclass(frozen=True, repr=False)
 class RandomJitter(Transform):
@@ -460,13 +556,27 @@ class RandomJitter(Transform):
 
     sigma: float
 
+    def __post_init__(self) -> None:
+        """Raise `ValueError` unless `sigma` is finite and not negative."""
+        sigma = _number("sigma", self.sigma)
+        if not 0 <= sigma < math.inf:
+            raise ValueError(f"sigma must be a finite number from 0 on, got {sigma!r}")
+        self._set(sigma=sigma)
 
-def replay(transforms: Iterable[Transform], items: Any, params: Sequence[dict[str, Any]]) -> View:
+
+def replay(
+    transforms: Iterable[Transform],
+    items: Any,
+    params: Sequence[dict[str, Any]],
+    *,
+    channels: Literal["first", "last"] | None = None,
+) -> View:
     """Does `transforms` to the rows of `items`, with parameters that were drawn before: a view of shape (items, ..).
 
     `items` is anything `nl.view` takes; `params` has a dict for each, as a loader with `return_params=True` gives them
-    for these transforms, or others with the same random ones: a mask can so be cropped as an image was.
+    for these transforms, or others with the same random ones: a mask can so be cropped as an image was. `channels` is
+    that of `nl.Loader`.
 
     Raises `ValueError` for parameters that do not fit the transforms or the items.
     """
-    return _replay(transforms, items, list(params))
+    return _replay(transforms, items, list(params), channels)

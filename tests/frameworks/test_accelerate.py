@@ -104,9 +104,7 @@ accelerator.end_training()
 def test_two_processes_take_half_each(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
-    launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes=2", "--num_machines=1",
-              "--mixed_precision=no", "--dynamo_backend=no", "--num_cpu_threads_per_process=1",
-              "--main_process_port=0"]  # fmt: skip
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
     done = subprocess.run([*launch, script, tmp_path], capture_output=True, text=True, timeout=110)
     assert done.returncode == 0, done.stderr
     ranks = [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(2)]

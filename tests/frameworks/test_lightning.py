@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,8 @@ class Model(lightning.LightningModule):
     def validation_step(self, batch: Any, _number: int) -> None:
         self.note("validate", batch)
 
-    def test_step(self, batch: Any, _number: int) -> None:
+    def test_step(self, batch: Any, batch_idx: int) -> None:
+        del batch_idx
         self.note("test", batch)
 
     def predict_step(self, batch: Any, _number: int) -> torch.Tensor:
@@ -126,8 +128,7 @@ def test_a_checkpoint_goes_on_where_it_was_written(tmp_path: Path, workers: int,
         ckpt_path=tmp_path / f"step={stop}.ckpt",
         weights_only=False,
     )
-    everything = sum(whole.seen["train"], [])
-    assert sum(resumed.seen["train"], []) == everything[stop * BATCH :]
+    assert list(chain(*resumed.seen["train"])) == list(chain(*whole.seen["train"]))[stop * BATCH :]
 
 
 SCRIPT = """

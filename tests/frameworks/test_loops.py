@@ -11,7 +11,9 @@ import torch
 
 import ndlens as nl
 
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning", "ignore::DeprecationWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::UserWarning", "ignore::FutureWarning", "ignore::DeprecationWarning"
+)
 
 ITEMS = 64
 ROWS = np.random.default_rng(0).random((ITEMS, 4), dtype=np.float32)
@@ -26,13 +28,13 @@ def test_the_quickstart_of_pytorch_runs_as_it_is_written(capsys: pytest.CaptureF
     def train(dataloader: Any, model: Any, loss_fn: Any, optimizer: Any) -> None:
         size = len(dataloader.dataset)
         model.train()
-        for batch, (X, y) in enumerate(dataloader):
-            loss = loss_fn(model(X), y)
+        for batch, (x, y) in enumerate(dataloader):
+            loss = loss_fn(model(x), y)
             loss.backward()
             optimizer.step()
             optimizer.zero_grad()
             if batch % 4 == 0:
-                print(f"loss: {loss.item():>7f}  [{(batch + 1) * len(X):>5d}/{size:>5d}]")
+                print(f"loss: {loss.item():>7f}  [{(batch + 1) * len(x):>5d}/{size:>5d}]")
 
     def test(dataloader: Any, model: Any, loss_fn: Any) -> float:
         size = len(dataloader.dataset)
@@ -40,8 +42,8 @@ def test_the_quickstart_of_pytorch_runs_as_it_is_written(capsys: pytest.CaptureF
         model.eval()
         test_loss, correct = 0.0, 0.0
         with torch.no_grad():
-            for X, y in dataloader:
-                pred = model(X)
+            for x, y in dataloader:
+                pred = model(x)
                 test_loss += loss_fn(pred, y).item()
                 correct += (pred.argmax(1) == y).type(torch.float).sum().item()
         assert np.isfinite(test_loss / num_batches)
@@ -102,7 +104,6 @@ def test_ray_train_gives_each_worker_its_half(tmp_path: Path) -> None:
 
     def train(config: dict[str, Any]) -> None:
         import json
-        import os
 
         import ray.train
         import ray.train.torch
@@ -110,8 +111,7 @@ def test_ray_train_gives_each_worker_its_half(tmp_path: Path) -> None:
         loader = nl.Loader(np.arange(ITEMS), batch_size=8, shuffle=True, seed=1)
         rank = ray.train.get_context().get_world_rank()
         seen = [int(i) for batch in loader for i in batch]
-        with open(os.path.join(config["out"], f"{rank}.json"), "w") as file:
-            json.dump(seen, file)
+        (Path(config["out"]) / f"{rank}.json").write_text(json.dumps(seen))
 
     import json
 

@@ -12,7 +12,9 @@ from transformers import Trainer, TrainingArguments
 
 import ndlens as nl
 
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning", "ignore::DeprecationWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::UserWarning", "ignore::FutureWarning", "ignore::DeprecationWarning"
+)
 
 ITEMS = 64
 ROWS = np.random.default_rng(0).random((ITEMS, 4), dtype=np.float32)

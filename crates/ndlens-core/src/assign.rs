@@ -6,13 +6,24 @@ use crate::error::{Error, Result};
 use crate::layout::Order;
 use crate::transfer::transfer;
 use crate::view::View;
+use crate::watch::Meter;
+
+/// A write asks for the room of a whole range at once if no more than so many times its bytes lie there.
+const GAPS_ASKED_FOR: usize = 4;
 
 impl View {
     fn check_writable(&self, operation: &'static str) -> Result<()> {
         if self.is_read_only() {
             return Err(Error::ReadOnly { operation, hint: "call .copy() for memory of your own" });
         }
-        self.buffer().verify()
+        self.buffer().verify()?;
+        // From the first byte to the last; where most of those in between are not written, they are not asked for.
+        let bytes = self.layout().span(self.itemsize());
+        if bytes.len() / GAPS_ASKED_FOR <= self.nbytes() {
+            self.buffer().prepare_write(bytes)
+        } else {
+            Ok(())
+        }
     }
 
     /// Writes the elements of `source`, broadcast to this view's shape, to this view's memory: `v[...] = source`.
@@ -39,7 +50,15 @@ impl View {
         let from = (source.as_ptr().cast_const(), layout.strides());
         // SAFETY: `layout` shows elements of `source`, which are readable; this view's are writable; the spans of the two
         // are apart.
-        unsafe { transfer(self.shape(), from, (self.as_ptr(), self.strides()), self.itemsize()) };
+        unsafe {
+            transfer(
+                self.shape(),
+                from,
+                (self.as_ptr(), self.strides()),
+                self.itemsize(),
+                &mut Meter::default(),
+            )
+        }?;
         source.buffer().verify_read()?;
         self.buffer().verify_read()
     }
@@ -59,7 +78,9 @@ impl View {
         let to = (self.as_ptr(), self.strides());
         // SAFETY: with strides of 0 every read is of `element`, which is as long as one; this view's elements are
         // writable, and a `&[u8]` is never formed over a view's memory, so the two are apart.
-        unsafe { transfer(self.shape(), (element.as_ptr(), &strides), to, self.itemsize()) };
+        unsafe {
+            transfer(self.shape(), (element.as_ptr(), &strides), to, self.itemsize(), &mut Meter::default())
+        }?;
         self.buffer().verify_read()
     }
 
@@ -76,6 +97,7 @@ impl View {
         let mut shape = self.shape().to_vec();
         shape[axis] = places.len();
         let taken = View::zeros(&shape, self.dtype().clone(), Order::C)?;
+        let mut meter = Meter::default();
         // One place of either side, with the axis still there but of size 1.
         shape[axis] = 1;
         for (k, &place) in places.iter().enumerate() {
@@ -87,7 +109,9 @@ impl View {
             let to = taken.as_ptr().wrapping_offset((k as isize).wrapping_mul(taken.strides()[axis]));
             // SAFETY: `from_start` and `k` are below the axes' sizes, so these are elements of the two views; the taken
             // one is fresh memory, which nothing else touches.
-            unsafe { transfer(&shape, (from, self.strides()), (to, taken.strides()), self.itemsize()) };
+            unsafe {
+                transfer(&shape, (from, self.strides()), (to, taken.strides()), self.itemsize(), &mut meter)
+            }?;
         }
         self.buffer().verify_read()?;
         Ok(taken)

@@ -43,7 +43,7 @@ pub trait Owner: Any + Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`Error::Truncated`], [`Error::Damaged`] or [`Error::Unavailable`].
+    /// [`Error::Truncated`], [`Error::Damaged`], [`Error::Moved`] or [`Error::Unavailable`].
     fn verify(&self, len: usize) -> Result<()> {
         let _ = len;
         Ok(())
@@ -58,6 +58,22 @@ pub trait Owner: Any + Send + Sync {
     /// be zeros, and [`verify`](Self::verify) fails. Costs next to nothing, to be asked after every read.
     fn is_damaged(&self) -> bool {
         false
+    }
+
+    /// Whether a write to the bytes ends the process, also one by a consumer that takes no notice of [`Access`].
+    fn is_protected(&self) -> bool {
+        false
+    }
+
+    /// Makes sure that bytes can be written, right before they are. Memory always can; a file may have holes, and the disk
+    /// no room to fill them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unwritable`].
+    fn prepare_write(&self, bytes: Range<usize>) -> Result<()> {
+        let _ = bytes;
+        Ok(())
     }
 
     /// Asks for bytes that will soon be read to be brought into memory, and does not wait for them. Memory is there already.
@@ -192,6 +208,15 @@ impl Buffer {
     /// Whether bytes went missing under a guarded read; see [`Owner::is_damaged`].
     pub fn is_damaged(&self) -> bool {
         self.owner.is_damaged()
+    }
+
+    /// Whether a write to the bytes ends the process; see [`Owner::is_protected`].
+    pub fn is_protected(&self) -> bool {
+        self.owner.is_protected()
+    }
+
+    pub(crate) fn prepare_write(&self, bytes: Range<usize>) -> Result<()> {
+        self.owner.prepare_write(bytes)
     }
 
     pub(crate) fn prefetch(&self, bytes: Range<usize>) -> Result<()> {

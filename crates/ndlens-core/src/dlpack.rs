@@ -84,6 +84,7 @@ impl DLDataType {
     pub const FLOAT8_E5M2: u8 = 12;
     pub const FLOAT8_E5M2FNUZ: u8 = 13;
     pub const FLOAT8_E8M0FNU: u8 = 14;
+    pub const FLOAT4_E2M1FN: u8 = 17;
 }
 
 /// `DLTensor`: the array itself. Strides count elements.
@@ -260,10 +261,7 @@ fn element_strides(view: &View) -> Result<Dims<i64>> {
 }
 
 fn export<M: Managed>(view: &View) -> Result<NonNull<M>> {
-    let dtype = view
-        .dtype()
-        .dlpack()
-        .ok_or_else(|| Error::UnsupportedDType { target: "DLPack", dtype: view.dtype().to_string() })?;
+    let dtype = view.dtype().dlpack().ok_or_else(|| view.dtype().unsupported_by("DLPack"))?;
     let strides = element_strides(view)?;
     let tensor = DLTensor {
         data: view.as_ptr().cast(),
@@ -399,16 +397,20 @@ impl View {
         export(self)
     }
 
-    /// The same for consumers from before DLPack 1.0, which know no read-only tensors.
+    /// The same for consumers from before DLPack 1.0, which know no read-only tensors. Few of them
+    /// know negative strides, and PyTorch 2.12 ends the process at one.
     ///
     /// # Errors
     ///
-    /// As [`View::to_dlpack`], and [`Error::ReadOnly`].
+    /// As [`View::to_dlpack`], and [`Error::ReadOnly`]; [`Error::CopyRequired`] also for a negative
+    /// stride.
     pub fn to_dlpack_unversioned(&self) -> Result<NonNull<DLManagedTensor>> {
+        let operation = "DLPack export without a version";
         if self.is_read_only() {
             let hint = "ask for max_version=(1, 0) or later, or call .copy() first";
-            return Err(Error::ReadOnly { operation: "DLPack export without a version", hint });
+            return Err(Error::ReadOnly { operation, hint });
         }
+        self.check_forwards(operation)?;
         export(self)
     }
 
@@ -465,19 +467,30 @@ mod tests {
     #[test]
     fn a_view_goes_out_and_comes_back_on_the_same_memory() {
         let view = View::from_vec((0..60u32).collect()).reshape(&[3, 4, 5]).unwrap();
-        let crop = view.index(&[s(1..), s(..), s(3)]).unwrap().flip(&[1]).unwrap();
+        let crop = view.index(&[s(1..), s(..), s(3)]).unwrap();
+        let flipped = crop.flip(&[1]).unwrap();
         // SAFETY: fresh exports, taken over once.
         let back = unsafe {
             [
                 View::from_dlpack(crop.to_dlpack().unwrap()).unwrap(),
+                View::from_dlpack(flipped.to_dlpack().unwrap()).unwrap(),
                 View::from_dlpack_unversioned(crop.to_dlpack_unversioned().unwrap()).unwrap(),
             ]
         };
-        let (pointer, expected) = (crop.as_ptr(), crop.to_vec::<u32>().unwrap());
-        drop((view, crop));
-        for view in back {
-            assert_eq!((view.as_ptr(), view.to_vec::<u32>().unwrap()), (pointer, expected.clone()));
-        }
+        let seen = |view: &View| (view.as_ptr(), view.to_vec::<u32>().unwrap());
+        let expected = [seen(&crop), seen(&flipped), seen(&crop)];
+        drop((view, crop, flipped));
+        assert_eq!(back.each_ref().map(seen), expected);
+    }
+
+    #[test]
+    fn a_negative_stride_needs_a_version() {
+        let flipped = View::from_vec(vec![1u8, 2]).flip(&[0]).unwrap();
+        assert_eq!(
+            flipped.to_dlpack_unversioned().unwrap_err().to_string(),
+            "DLPack export without a version would need a copy: axis 0 has the negative stride -1; \
+             call .copy() first"
+        );
     }
 
     #[test]

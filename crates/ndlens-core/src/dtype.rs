@@ -59,6 +59,8 @@ pub enum DType {
     F8E5M2FNUZ,
     /// 8-bit scale factor of the OCP microscaling formats: a power of two.
     F8E8M0FNU,
+    /// Two OCP 4-bit floats in a byte, the first in its lower half: what torch has as one element.
+    F4E2M1FNx2,
     /// A PEP 3118 format that passes through as it is.
     Opaque(Arc<OpaqueFormat>),
 }
@@ -77,9 +79,15 @@ impl OpaqueFormat {
     /// The letters that count: all in the names of a record's fields, which stand between colons.
     fn letters(&self) -> impl Iterator<Item = u8> + '_ {
         let mut named = false;
-        self.format.to_bytes().iter().copied().filter(move |&letter| {
+        self.format.to_bytes().iter().copied().filter_map(move |letter| {
             named ^= letter == b':';
-            named || !matches!(letter, b'@' | b'=' | b'^' | b'<')
+            match letter {
+                _ if named => Some(letter),
+                b'@' | b'=' | b'^' | b'<' => None,
+                // Network order is big-endian order.
+                b'!' => Some(b'>'),
+                _ => Some(letter),
+            }
         })
     }
 }
@@ -124,7 +132,7 @@ pub struct DTypeRow {
     pub format: Option<&'static CStr>,
     /// The typestr of the array interface and of `.npy` files, little-endian, if there is one.
     pub typestr: Option<&'static str>,
-    /// DLPack's code and bits, one lane.
+    /// DLPack's code, bits and lanes.
     pub dlpack: DLDataType,
 }
 
@@ -147,7 +155,7 @@ const fn row(
 }
 
 /// Every dtype that has a name. C `long` is the buffer protocol's 64-bit integer where it has 64 bits, as in NumPy.
-static TABLE: [DTypeRow; 20] = [
+static TABLE: [DTypeRow; 21] = [
     row(DType::Bool, "bool", 1, Some(c"?"), Some("|b1"), DLDataType::BOOL),
     row(DType::U8, "uint8", 1, Some(c"B"), Some("|u1"), DLDataType::UINT),
     row(DType::I8, "int8", 1, Some(c"b"), Some("|i1"), DLDataType::INT),
@@ -168,6 +176,14 @@ static TABLE: [DTypeRow; 20] = [
     row(DType::F8E4M3FNUZ, "float8_e4m3fnuz", 1, None, None, DLDataType::FLOAT8_E4M3FNUZ),
     row(DType::F8E5M2FNUZ, "float8_e5m2fnuz", 1, None, None, DLDataType::FLOAT8_E5M2FNUZ),
     row(DType::F8E8M0FNU, "float8_e8m0fnu", 1, None, None, DLDataType::FLOAT8_E8M0FNU),
+    DTypeRow {
+        dtype: DType::F4E2M1FNx2,
+        name: "float4_e2m1fn_x2",
+        itemsize: 1,
+        format: None,
+        typestr: None,
+        dlpack: DLDataType { code: DLDataType::FLOAT4_E2M1FN, bits: 4, lanes: 2 },
+    },
 ];
 
 const LONG_IS_64: bool = size_of::<std::ffi::c_long>() == 8;
@@ -202,6 +218,7 @@ impl DType {
             DType::F8E4M3FNUZ => 17,
             DType::F8E5M2FNUZ => 18,
             DType::F8E8M0FNU => 19,
+            DType::F4E2M1FNx2 => 20,
             DType::Opaque(_) => return None,
         };
         Some(&TABLE[at])
@@ -235,6 +252,8 @@ impl DType {
     /// arrays (`ml_dtypes`') look at the memory of integer ones.
     pub fn carrier(&self) -> Option<DType> {
         match (self.format(), self.itemsize()) {
+            // No package has pairs as one element.
+            _ if *self == DType::F4E2M1FNx2 => None,
             (None, 1) => Some(DType::U8),
             (None, 2) => Some(DType::U16),
             _ => None,
@@ -255,12 +274,6 @@ impl DType {
     pub fn from_name(name: &str) -> Option<DType> {
         let name = name.strip_prefix("torch.").unwrap_or(name);
         TABLE.iter().find(|row| row.name == name).map(|row| row.dtype.clone())
-    }
-
-    /// The dtype with this typestr, such as `<f4`, in this machine's byte order; `|u1` and `<u1` are the same.
-    pub fn from_typestr(typestr: &str) -> Option<DType> {
-        let code = typestr.strip_prefix(['<', '=', '|'])?;
-        TABLE.iter().find(|row| row.typestr.is_some_and(|own| &own[1..] == code)).map(|row| row.dtype.clone())
     }
 
     /// The dtype DLPack means by this.
@@ -289,6 +302,11 @@ impl DType {
             Some(b'<' | b'=' | b'|') => (false, &format[1..]),
             _ => (true, format),
         };
+        // A single byte has no order, so a mark of the other order does not count.
+        let code = match code {
+            ">?" | ">b" | ">B" | ">c" | "!?" | "!b" | "!B" | "!c" => &code[1..],
+            other => other,
+        };
         let code = match code {
             "l" | "L" if !native => {
                 if code == "l" {
@@ -300,7 +318,8 @@ impl DType {
             "q" | "n" if native && LONG_IS_64 => "l",
             "Q" | "N" | "P" if native && LONG_IS_64 => "L",
             "q" if LONG_IS_64 => "l",
-            "Q" if LONG_IS_64 => "L",
+            // ctypes marks pointers with a byte order.
+            "Q" | "P" if LONG_IS_64 => "L",
             "F" => "Zf",
             "D" => "Zd",
             other => other,
@@ -311,6 +330,8 @@ impl DType {
             Some(_) => Err(bad()),
             None if format.is_empty() => Err(bad()),
             None => {
+                // Characters are the same whatever mark of an order is before them.
+                let format = if code == "c" { code } else { format };
                 let format = CString::new(format).map_err(|_| bad())?;
                 Ok(DType::Opaque(Arc::new(OpaqueFormat { format, itemsize })))
             }
@@ -350,7 +371,7 @@ mod tests {
                 assert_eq!(DType::from_format(format.to_str().unwrap(), row.itemsize).unwrap(), row.dtype);
             }
             if let Some(typestr) = row.typestr {
-                assert_eq!(DType::from_typestr(typestr).as_ref(), Some(&row.dtype));
+                assert_eq!(DType::from_typestr(typestr).as_ref(), Ok(&row.dtype));
             }
         }
     }
@@ -377,6 +398,16 @@ mod tests {
     }
 
     #[test]
+    fn one_byte_has_no_order() {
+        let dtype = |format: &str| DType::from_format(format, 1).unwrap();
+        for order in ["", "@", "<", ">", "=", "!"] {
+            assert_eq!(dtype(&format!("{order}B")), DType::U8, "{order}");
+            assert_eq!(dtype(&format!("{order}?")), DType::Bool, "{order}");
+            assert_eq!(dtype(&format!("{order}c")).name(), "c", "{order}");
+        }
+    }
+
+    #[test]
     fn what_is_not_in_the_table_passes_through() {
         for (format, itemsize) in
             [(">f", 4), ("T{<f:x:<i:y:}", 8), ("5w", 20), ("g", 16), ("c", 1), ("8x", 8)]
@@ -395,6 +426,8 @@ mod tests {
         assert_ne!(dtype(">3w"), dtype("3w"));
         assert_eq!(dtype("T{=d:x:@i:y:}"), dtype("T{d:x:i:y:}"));
         assert_ne!(dtype("T{d:x:i:y=:}"), dtype("T{d:x:i:y:}"));
+        assert_eq!(dtype("!3w"), dtype(">3w"));
+        assert_ne!(dtype("T{d:x!:}"), dtype("T{d:x>:}"));
     }
 
     #[test]

@@ -4,8 +4,13 @@
 //! the bytes are compared.
 
 use crate::dtype::DType;
-use crate::error::{Error, Result};
-use crate::view::View;
+use crate::error::Result;
+use crate::room;
+use crate::view::{View, ViewRef};
+use crate::watch::Meter;
+
+/// Bytes of either view that are compared at once.
+const BLOCK_BYTES: usize = 1 << 16;
 
 /// The bits of a float that decide equality: where two zeros, or a NaN, make bytes lie.
 struct FloatBits {
@@ -52,24 +57,85 @@ impl FloatBits {
     }
 }
 
+/// Two views of one shape, compared block by block.
+struct Comparison<'a> {
+    /// That of both, in this machine's byte order.
+    dtype: &'a DType,
+    /// Which of the two has the other byte order.
+    swapped: [bool; 2],
+    floats: Option<FloatBits>,
+    own: Vec<u8>,
+    others: Vec<u8>,
+    meter: Meter,
+}
+
+impl Comparison<'_> {
+    /// Whether the elements are equal; all axes before `axis` have size 1, or the whole is one block.
+    fn equal(&mut self, own: &ViewRef<'_>, other: &ViewRef<'_>, axis: usize) -> Result<bool> {
+        let nbytes = own.nbytes();
+        if nbytes <= self.own.len() {
+            return self.block(own, other, nbytes);
+        }
+        // Larger than one element, so there is an axis left, and larger than nothing, so it has a size.
+        let size = own.shape()[axis];
+        let count = self.own.len() / (nbytes / size);
+        for start in (0..size).step_by(count.max(1)) {
+            let count = count.max(1).min(size - start);
+            let (own, other) = (own.narrow(axis, start, count)?, other.narrow(axis, start, count)?);
+            if !self.equal(&own, &other, axis + 1)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn block(&mut self, own: &ViewRef<'_>, other: &ViewRef<'_>, nbytes: usize) -> Result<bool> {
+        let (a, b) = (&mut self.own[..nbytes], &mut self.others[..nbytes]);
+        own.read_counted(a, &mut self.meter)?;
+        other.read_counted(b, &mut self.meter)?;
+        for (bytes, is_swapped) in [&mut *a, &mut *b].into_iter().zip(self.swapped) {
+            if is_swapped {
+                self.dtype.swap_bytes(bytes);
+            }
+        }
+        Ok(match &self.floats {
+            Some(floats) => floats.equal(a, b),
+            None => a == b,
+        })
+    }
+}
+
 impl View {
-    /// Whether the two have the same shape and equal elements; None where their dtypes differ.
+    /// Whether the two have the same shape and equal elements; None where their dtypes differ in
+    /// more than byte order.
     ///
     /// # Errors
     ///
     /// [`Error::OutOfMemory`]; what [`Owner::verify`](crate::Owner::verify) says of either.
     pub fn equals(&self, other: &View) -> Result<Option<bool>> {
-        if self.dtype() != other.dtype() {
+        let (own, others) = (self.dtype().swapped(), other.dtype().swapped());
+        let dtype = own.as_ref().unwrap_or(self.dtype());
+        if dtype != others.as_ref().unwrap_or(other.dtype()) {
             return Ok(None);
         }
         if self.shape() != other.shape() {
             return Ok(Some(false));
         }
-        let (a, b) = (self.packed_bytes()?, other.packed_bytes()?);
-        Ok(Some(match FloatBits::of(self.dtype()) {
-            Some(floats) => floats.equal(&a, &b),
-            None => a == b,
-        }))
+        self.buffer().verify()?;
+        other.buffer().verify()?;
+        let room = BLOCK_BYTES.max(self.itemsize()).min(self.nbytes());
+        let mut comparison = Comparison {
+            floats: FloatBits::of(dtype),
+            dtype,
+            swapped: [own.is_some(), others.is_some()],
+            own: room::repeated(0, room)?,
+            others: room::repeated(0, room)?,
+            meter: Meter::default(),
+        };
+        let equal = comparison.equal(&self.as_ref(), &other.as_ref(), 0)?;
+        self.buffer().verify_read()?;
+        other.buffer().verify_read()?;
+        Ok(Some(equal))
     }
 
     /// The elements' bytes in C order.
@@ -78,10 +144,7 @@ impl View {
     ///
     /// [`Error::OutOfMemory`]; what [`Owner::verify`](crate::Owner::verify) says.
     pub fn packed_bytes(&self) -> Result<Vec<u8>> {
-        let len_bytes = self.nbytes();
-        let mut bytes = vec![];
-        bytes.try_reserve_exact(len_bytes).map_err(|_| Error::OutOfMemory { len_bytes })?;
-        bytes.resize(len_bytes, 0);
+        let mut bytes = room::repeated(0, self.nbytes())?;
         self.read_into(&mut bytes)?;
         Ok(bytes)
     }
@@ -119,6 +182,38 @@ mod tests {
                 (0..=255).filter(|&bits| one(bits).equals(&one(bits)).unwrap() == Some(false)).count();
             assert_eq!(unequal, expected, "{dtype}");
         }
+    }
+
+    #[test]
+    fn one_byte_that_differs_is_found_in_any_block() {
+        // Rows that fill a block and more, many short rows, one long row, axes of size 1 before them.
+        for shape in [&[3, 70_000][..], &[70_000, 3], &[210_000], &[1, 1, 7, 30_000]] {
+            let bytes = |changed: Option<usize>| {
+                let bytes = (0..210_000).map(|at| (at % 251) as u8 ^ u8::from(changed == Some(at)));
+                View::from_vec(bytes.collect::<Vec<_>>()).reshape(shape).unwrap()
+            };
+            assert_eq!(bytes(None).equals(&bytes(None)), Ok(Some(true)));
+            for at in [0, 65_535, 65_536, 69_999, 131_072, 209_999] {
+                assert_eq!(bytes(None).equals(&bytes(Some(at))), Ok(Some(false)), "{shape:?} {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_byte_order_does_not_count() {
+        let big_endian = |bytes: Vec<u8>, format: &str, itemsize: usize| {
+            let layout = Layout::contiguous(&[bytes.len() / itemsize], itemsize, Order::C).unwrap();
+            let dtype = DType::from_format(format, itemsize).unwrap();
+            View::new(Buffer::from_vec(bytes), layout, dtype).unwrap()
+        };
+        let numbers = [1.5f32, -0.0, 3.0];
+        let swapped = big_endian(numbers.iter().flat_map(|n| n.to_be_bytes()).collect(), ">f", 4);
+        assert_eq!(swapped.equals(&View::from_vec(numbers.to_vec())), Ok(Some(true)));
+        assert_eq!(View::from_vec(numbers.to_vec()).equals(&swapped), Ok(Some(true)));
+        assert_eq!(swapped.equals(&View::from_vec(vec![1.5f32, 0.0, 4.0])), Ok(Some(false)));
+        assert_eq!(swapped.equals(&View::from_vec(vec![1i32, 0, 3])), Ok(None));
+        let nan = big_endian(f32::NAN.to_be_bytes().to_vec(), ">f", 4);
+        assert_eq!(nan.equals(&nan), Ok(Some(false)));
     }
 
     #[test]

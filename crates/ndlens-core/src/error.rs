@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::dtype::DType;
+
 /// `Result` with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -82,6 +84,27 @@ pub enum Error {
     /// A dtype the other side has no name for.
     #[error("{target} has no dtype for {dtype}")]
     UnsupportedDType { target: &'static str, dtype: String },
+    /// Numbers in the other byte order, which the other side has no name for.
+    #[error(
+        "{target} has no dtype for {dtype}, numbers in big-endian byte order; convert them first, \
+         with NumPy: .astype(\"{native}\")"
+    )]
+    ByteOrder { target: &'static str, dtype: String, native: String },
+    /// A name that is no dtype's.
+    #[error(
+        "unknown dtype {got:?}, expected one of {}, or NumPy's code of one, such as \"<f4\"",
+        dtype_names()
+    )]
+    UnknownDType { got: String },
+    /// A name that is two dtypes'.
+    #[error("dtype {got:?} is {meanings}; say {instead}")]
+    AmbiguousDType { got: String, meanings: &'static str, instead: &'static str },
+    /// Dates and times.
+    #[error(
+        "{dtype} counts time, which no buffer has a format for; view the integers that count it: \
+         array.view(\"i8\")"
+    )]
+    DateTime { dtype: String },
     /// Elements read as what they are not.
     #[error("view has dtype {got}, expected {expected}")]
     DTypeMismatch { got: String, expected: String },
@@ -99,6 +122,9 @@ pub enum Error {
     /// The allocator said no.
     #[error("cannot allocate {len_bytes} bytes")]
     OutOfMemory { len_bytes: usize },
+    /// Work that its watch ended; see [`watched`](crate::watched).
+    #[error("interrupted")]
+    Interrupted,
     /// A tensor from the other side that cannot be what it says.
     #[error("invalid DLPack tensor: {what}")]
     InvalidDLPack { what: &'static str },
@@ -111,9 +137,23 @@ pub enum Error {
          open it again"
     )]
     Damaged { path: String },
+    /// The bytes behind a view are no longer those that it was made of.
+    #[error("the memory of this view was moved: {cause}")]
+    Moved { cause: &'static str },
+    /// Bytes of a file that cannot be written.
+    #[error(
+        "{path}: cannot be written: the disk is full or failing, or the file was truncated; nothing was written"
+    )]
+    Unwritable { path: String },
     /// The bytes behind a view can no longer be asked about.
     #[error("{path}: {message}")]
     Unavailable { path: String, message: String },
+}
+
+/// The names of all dtypes.
+fn dtype_names() -> String {
+    let names: Vec<_> = DType::table().iter().map(|row| row.name).collect();
+    names.join(", ")
 }
 
 /// Why bytes would have to move.

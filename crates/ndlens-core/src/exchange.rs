@@ -66,7 +66,7 @@ impl Consumer {
     ///
     /// # Errors
     ///
-    /// [`Error::UnsupportedDType`].
+    /// [`Error::UnsupportedDType`], [`Error::ByteOrder`].
     pub fn check_dtype(self, dtype: &DType) -> Result<()> {
         let (target, known) = match self {
             Consumer::Torch => ("torch", dtype.dlpack().is_some()),
@@ -77,7 +77,7 @@ impl Consumer {
             Consumer::NumPy { ml_dtypes: false } => ("numpy without ml_dtypes", dtype.format().is_some()),
             Consumer::MemoryView => ("the buffer protocol", dtype.format().is_some()),
         };
-        if known { Ok(()) } else { Err(Error::UnsupportedDType { target, dtype: dtype.to_string() }) }
+        if known { Ok(()) } else { Err(dtype.unsupported_by(target)) }
     }
 }
 
@@ -121,25 +121,34 @@ impl View {
         if !allow_read_only {
             self.check_writable_for_torch()?;
         }
-        self.check_forwards()
+        self.check_forwards("torch()")
     }
 
     fn check_writable_for_torch(&self) -> Result<()> {
         if !self.is_read_only() {
             return Ok(());
         }
-        Err(Error::ReadOnly {
-            operation: "torch()",
-            hint: "open the file with mode=\"c\" (copy-on-write), call .copy() first, or pass readonly=\"allow\" and \
-                   never write to the tensor",
-        })
+        let hint = if self.buffer().is_protected() {
+            "open the file with copy=True, call .copy() first, or pass readonly=\"allow\" and never write to the tensor: \
+             here a write ends the process, since there was no memory to set aside for a private map (`ulimit -d`, \
+             vm.overcommit_memory)"
+        } else {
+            "open the file with mode=\"c\" (copy-on-write), call .copy() first, or pass readonly=\"allow\" and never write \
+             to the tensor"
+        };
+        Err(Error::ReadOnly { operation: "torch()", hint })
     }
 
-    fn check_forwards(&self) -> Result<()> {
+    /// Whether every axis that is walked runs forwards, which `operation` needs.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::CopyRequired`].
+    pub fn check_forwards(&self, operation: &'static str) -> Result<()> {
         let backwards = self.shape().iter().zip(self.strides()).position(|(&n, &stride)| n > 1 && stride < 0);
         let Some(axis) = backwards.filter(|_| !self.is_empty()) else { return Ok(()) };
         let reason = CopyReason::NegativeStride { axis, stride_bytes: self.strides()[axis] };
-        Err(Error::CopyRequired { operation: "torch()", reason })
+        Err(Error::CopyRequired { operation, reason })
     }
 
     /// Whether handing this view to `consumer` copies, why, and what to do about it.
@@ -150,7 +159,7 @@ impl View {
         note(consumer.check_dtype(self.dtype()));
         let call = match consumer {
             Consumer::Torch => {
-                note(self.check_forwards());
+                note(self.check_forwards("torch()"));
                 note(self.check_writable_for_torch());
                 if self.dtype().dlpack().is_some() {
                     note(self.check_dlpack_strides());

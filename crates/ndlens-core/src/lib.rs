@@ -28,17 +28,20 @@ mod buffer;
 mod dims;
 mod dlpack;
 mod dtype;
+mod dtype_name;
 mod equal;
 mod error;
 mod exchange;
 mod index;
 mod layout;
 mod overlap;
+pub mod room;
 #[cfg(test)]
 mod samples;
 mod shape;
 mod transfer;
 mod view;
+mod watch;
 
 pub use buffer::{ALIGNMENT, Access, Buffer, Owner};
 pub use dlpack::{
@@ -52,3 +55,4 @@ pub use exchange::{Consumer, Explanation};
 pub use index::{Index, s};
 pub use layout::{Layout, MAX_NDIM, Order};
 pub use view::{View, ViewRef};
+pub use watch::watched;

@@ -138,16 +138,22 @@ impl Layout {
     /// # Errors
     ///
     /// [`Error::AxisOutOfBounds`].
-    pub fn split_at(&self, places: &[isize], axis: isize) -> Result<Vec<Layout>> {
+    pub fn split_at(
+        &self,
+        places: &[isize],
+        axis: isize,
+    ) -> Result<impl ExactSizeIterator<Item = Result<Layout>>> {
         let axis = self.normalize_axis(axis)?;
-        let bounds =
-            std::iter::once(None).chain(places.iter().copied().map(Some)).chain([None]).collect::<Vec<_>>();
+        let place = |k: Option<usize>| k.and_then(|k| places.get(k).copied());
+        let piece = move |k: usize| self.piece(axis, place(k.checked_sub(1)), place(Some(k)));
+        let pieces = places.len() + 1;
+        Ok((0..pieces).map(piece))
+    }
+
+    fn piece(&self, axis: usize, start: Option<isize>, stop: Option<isize>) -> Result<Layout> {
         let mut indices = vec![s(..); axis + 1];
-        let piece = |bounds: &[Option<isize>]| {
-            indices[axis] = Index::Slice { start: bounds[0], stop: bounds[1], step: 1 };
-            self.index(&indices)
-        };
-        bounds.windows(2).map(piece).collect()
+        indices[axis] = Index::Slice { start, stop, step: 1 };
+        self.index(&indices)
     }
 
     /// An axis in so many equal pieces: `np.split` with a number.
@@ -155,13 +161,17 @@ impl Layout {
     /// # Errors
     ///
     /// [`Error::UnequalSplit`], [`Error::AxisOutOfBounds`].
-    pub fn split(&self, sections: usize, axis: isize) -> Result<Vec<Layout>> {
-        let size = self.shape[self.normalize_axis(axis)?];
+    pub fn split(
+        &self,
+        sections: usize,
+        axis: isize,
+    ) -> Result<impl ExactSizeIterator<Item = Result<Layout>>> {
+        let axis = self.normalize_axis(axis)?;
+        let size = self.shape[axis];
         if sections == 0 || !size.is_multiple_of(sections) {
             return Err(Error::UnequalSplit { size, sections });
         }
-        let places: Vec<_> = (1..sections).map(|i| (i * (size / sections)) as isize).collect();
-        self.split_at(&places, axis)
+        Ok((0..sections).map(move |k| self.narrow(axis, k * (size / sections), size / sections)))
     }
 
     /// The elements' bytes as elements of another size, along the last axis: `ndarray.view(dtype)`.
@@ -247,6 +257,7 @@ mod tests {
             prop_assert_eq!(pieces.is_ok(), layout.ndim() > 0);
             let Ok(pieces) = pieces else { return Ok(()) };
             prop_assert_eq!(pieces.len(), places.len() + 1);
+            let pieces = pieces.collect::<Result<Vec<_>>>().unwrap();
             let mut all: Vec<_> = pieces.iter().flat_map(Layout::offsets).collect();
             let mut expected: Vec<_> = layout.offsets().collect();
             all.sort_unstable();
@@ -289,11 +300,11 @@ mod tests {
             "cannot broadcast shape [2, 3] to shape [2, 4]"
         );
         assert_eq!(
-            layout.split(2, 1).unwrap_err().to_string(),
+            layout.split(2, 1).err().unwrap().to_string(),
             "cannot split an axis of size 3 into 2 equal pieces"
         );
         assert_eq!(
-            layout.split(0, 1).unwrap_err().to_string(),
+            layout.split(0, 1).err().unwrap().to_string(),
             "cannot split an axis of size 3 into 0 equal pieces"
         );
         assert_eq!(

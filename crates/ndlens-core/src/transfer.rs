@@ -5,10 +5,17 @@
 use std::ptr;
 
 use crate::dims::Dims;
+use crate::error::Result;
+use crate::watch::Meter;
 
 /// Copies each element of one layout to its place in another.
 ///
-/// Axes that both sides can walk with one stride are merged first, so that whatever can be one long copy is.
+/// Axes that both sides can walk with one stride are merged first, so that whatever can be one long copy is. `meter` counts
+/// what was moved, over several transfers where they are one work.
+///
+/// # Errors
+///
+/// [`Error::Interrupted`](crate::Error::Interrupted), after some of the elements.
 ///
 /// # Safety
 ///
@@ -19,9 +26,10 @@ pub(crate) unsafe fn transfer(
     (from, from_strides): (*const u8, &[isize]),
     (to, to_strides): (*mut u8, &[isize]),
     itemsize: usize,
-) {
+    meter: &mut Meter,
+) -> Result<()> {
     if shape.contains(&0) {
-        return;
+        return Ok(());
     }
     let (mut counts, mut reads, mut writes) =
         (Dims::<usize>::new(), Dims::<isize>::new(), Dims::<isize>::new());
@@ -46,16 +54,26 @@ pub(crate) unsafe fn transfer(
         (Some(count), Some(read), Some(write)) => (count, read, write),
         _ => (1, itemsize as isize, itemsize as isize),
     };
+    let packed = read == itemsize as isize && write == itemsize as isize;
+    let most = Meter::row_limit(itemsize, packed);
     let mut index: Dims<usize> = Dims::from_elem(0, counts.len());
     let (mut from, mut to) = (from, to);
     loop {
-        // SAFETY: `from` and `to` stand at the elements of the multi-index `(index, 0)`, from which the row's others are
-        // `read` and `write` bytes apart; the caller vouches for all of them.
-        unsafe { transfer_row((from, read), (to, write), count, itemsize) };
+        let mut done = 0;
+        while done < count {
+            let part = most.min(count - done);
+            let from = from.wrapping_offset((done as isize).wrapping_mul(read));
+            let to = to.wrapping_offset((done as isize).wrapping_mul(write));
+            // SAFETY: `from` and `to` stand at the elements of the multi-index `(index, done)`, of which `part` more follow in
+            // the row, `read` and `write` bytes apart; the caller vouches for all of them.
+            unsafe { transfer_row((from, read), (to, write), part, itemsize) };
+            meter.count_row(part, itemsize, packed)?;
+            done += part;
+        }
         let mut axis = counts.len();
         loop {
             if axis == 0 {
-                return;
+                return Ok(());
             }
             axis -= 1;
             index[axis] += 1;

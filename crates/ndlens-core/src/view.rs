@@ -2,13 +2,17 @@
 
 #![expect(unsafe_code, reason = "reads elements through raw pointers; see UNSAFE.md")]
 
+use std::mem::MaybeUninit;
+
 use crate::buffer::{Access, Buffer};
 use crate::dims::Dims;
 use crate::dtype::{DType, Element};
 use crate::error::{Error, Result};
 use crate::index::{Index, s};
 use crate::layout::{Layout, Order, contiguous_strides};
+use crate::room;
 use crate::transfer::transfer;
+use crate::watch::Meter;
 
 /// An N-dimensional view over memory that something else owns.
 ///
@@ -261,8 +265,12 @@ impl View {
     /// # Errors
     ///
     /// As [`Layout::split_at`].
-    pub fn split_at(&self, places: &[isize], axis: isize) -> Result<Vec<Self>> {
-        Ok(self.layout.split_at(places, axis)?.into_iter().map(|layout| self.with_layout(layout)).collect())
+    pub fn split_at(
+        &self,
+        places: &[isize],
+        axis: isize,
+    ) -> Result<impl ExactSizeIterator<Item = Result<Self>>> {
+        Ok(self.layout.split_at(places, axis)?.map(|layout| Ok(self.with_layout(layout?))))
     }
 
     /// An axis in equal pieces; see [`Layout::split`].
@@ -270,8 +278,8 @@ impl View {
     /// # Errors
     ///
     /// As [`Layout::split`].
-    pub fn split(&self, sections: usize, axis: isize) -> Result<Vec<Self>> {
-        Ok(self.layout.split(sections, axis)?.into_iter().map(|layout| self.with_layout(layout)).collect())
+    pub fn split(&self, sections: usize, axis: isize) -> Result<impl ExactSizeIterator<Item = Result<Self>>> {
+        Ok(self.layout.split(sections, axis)?.map(|layout| Ok(self.with_layout(layout?))))
     }
 
     /// The view at each place of an axis: `torch.unbind`.
@@ -279,14 +287,14 @@ impl View {
     /// # Errors
     ///
     /// [`Error::AxisOutOfBounds`].
-    pub fn unbind(&self, axis: isize) -> Result<Vec<Self>> {
+    pub fn unbind(&self, axis: isize) -> Result<impl ExactSizeIterator<Item = Result<Self>>> {
         let axis = self.layout.normalize_axis(axis)?;
         let mut indices = vec![s(..); axis + 1];
-        let at = |place: usize| {
+        let at = move |place: usize| {
             indices[axis] = Index::At(place as isize);
             self.index(&indices)
         };
-        (0..self.shape()[axis]).map(at).collect()
+        Ok((0..self.shape()[axis]).map(at))
     }
 
     /// The same bytes as elements of another dtype; see [`Layout::reinterpret`].
@@ -350,7 +358,7 @@ impl View {
             source.layout.strides.reverse();
         }
         // SAFETY: `copy` is `nbytes` bytes of fresh memory that nobody else has seen.
-        unsafe { source.copy_to(copy.as_ptr()) };
+        unsafe { source.copy_to(copy.as_ptr(), &mut Meter::default()) }?;
         self.buffer.verify_read()?;
         Ok(copy)
     }
@@ -359,17 +367,18 @@ impl View {
     ///
     /// # Errors
     ///
-    /// [`Error::DTypeMismatch`] where they are not `T`s; what [`Owner::verify`](crate::Owner::verify) says.
+    /// [`Error::DTypeMismatch`] where they are not `T`s; [`Error::OutOfMemory`]; what
+    /// [`Owner::verify`](crate::Owner::verify) says.
     pub fn to_vec<T: Element>(&self) -> Result<Vec<T>> {
         if self.dtype != T::DTYPE {
             return Err(Error::DTypeMismatch { got: self.dtype.to_string(), expected: T::DTYPE.to_string() });
         }
         self.buffer.verify()?;
-        let mut vec: Vec<T> = Vec::with_capacity(self.len());
+        let mut vec: Vec<T> = room::with_room_for(self.len())?;
         // SAFETY: the vector has room for `len` elements of T's size, which is the dtype's, and `copy_to` writes them
         // all; every bit pattern is a T, as `Element` promises.
         unsafe {
-            self.as_ref().copy_to(vec.as_mut_ptr().cast());
+            self.as_ref().copy_to(vec.as_mut_ptr().cast(), &mut Meter::default())?;
             vec.set_len(self.len());
         }
         self.buffer.verify_read()?;
@@ -426,6 +435,17 @@ impl View {
     pub fn read_into(&self, destination: &mut [u8]) -> Result<()> {
         self.buffer.verify()?;
         self.as_ref().read_into(destination)?;
+        self.buffer.verify_read()
+    }
+
+    /// As [`read_into`](Self::read_into), into memory that was never written. After an error some of it still was not.
+    ///
+    /// # Errors
+    ///
+    /// As [`read_into`](Self::read_into).
+    pub fn read_into_uninit(&self, destination: &mut [MaybeUninit<u8>]) -> Result<()> {
+        self.buffer.verify()?;
+        self.as_ref().read_into_uninit(destination)?;
         self.buffer.verify_read()
     }
 }
@@ -538,13 +558,31 @@ impl<'a> ViewRef<'a> {
     ///
     /// [`Error::DestinationSize`] where `destination` is not [`nbytes`](Self::nbytes) long.
     pub fn read_into(&self, destination: &mut [u8]) -> Result<()> {
+        self.read_counted(destination, &mut Meter::default())
+    }
+
+    /// As [`read_into`](Self::read_into), into memory that was never written. After an error some of it still was not.
+    ///
+    /// # Errors
+    ///
+    /// As [`read_into`](Self::read_into).
+    pub fn read_into_uninit(&self, destination: &mut [MaybeUninit<u8>]) -> Result<()> {
         if destination.len() != self.nbytes() {
             return Err(Error::DestinationSize { got: destination.len(), expected: self.nbytes() });
         }
         // SAFETY: `destination` is exclusive and `nbytes` long. It cannot overlap the source: nothing forms a `&mut`
         // over a view's memory.
-        unsafe { self.copy_to(destination.as_mut_ptr()) };
-        Ok(())
+        unsafe { self.copy_to(destination.as_mut_ptr().cast(), &mut Meter::default()) }
+    }
+
+    /// As [`read_into`](Self::read_into), as a part of longer work.
+    pub(crate) fn read_counted(&self, destination: &mut [u8], meter: &mut Meter) -> Result<()> {
+        if destination.len() != self.nbytes() {
+            return Err(Error::DestinationSize { got: destination.len(), expected: self.nbytes() });
+        }
+        // SAFETY: `destination` is exclusive and `nbytes` long. It cannot overlap the source: nothing forms a `&mut`
+        // over a view's memory.
+        unsafe { self.copy_to(destination.as_mut_ptr(), meter) }
     }
 
     /// The elements' bytes to `destination`, in C order.
@@ -552,11 +590,13 @@ impl<'a> ViewRef<'a> {
     /// # Safety
     ///
     /// `destination` must be valid for [`nbytes`](Self::nbytes) bytes of writes and not overlap the elements.
-    unsafe fn copy_to(&self, destination: *mut u8) {
+    unsafe fn copy_to(&self, destination: *mut u8, meter: &mut Meter) -> Result<()> {
         let itemsize = self.dtype.itemsize();
         let packed = contiguous_strides(self.shape(), itemsize, Order::C);
         // SAFETY: the elements are readable by the invariant; packed they take the `nbytes` that the caller vouches for.
-        unsafe { transfer(self.shape(), (self.as_ptr(), self.strides()), (destination, &packed), itemsize) };
+        unsafe {
+            transfer(self.shape(), (self.as_ptr(), self.strides()), (destination, &packed), itemsize, meter)
+        }
     }
 }
 

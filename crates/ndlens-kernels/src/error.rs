@@ -55,8 +55,11 @@ pub enum Error {
     )]
     ResizeSize { height: usize, width: usize, channels: usize },
     /// A resize of elements that are neither bytes nor single floats.
-    #[error("cannot resize {got}, expected uint8 or float32")]
-    ResizeDType { got: String },
+    #[error(
+        "cannot resize {got} by {interpolation:?}, expected uint8 or float32: put ToDtype(\"float32\") before it, or take \
+         interpolation=\"nearest\", which copies elements of any dtype"
+    )]
+    ResizeDType { interpolation: &'static str, got: String },
     /// A resize of what is no image.
     #[error(
         "cannot resize a view of shape {got:?}, expected {expected}, each size at least 1 and below 2^24"

@@ -4,7 +4,7 @@
 
 use std::ptr;
 
-use ndlens_core::{DType, ViewRef};
+use ndlens_core::{DType, ViewRef, room};
 
 use crate::block;
 use crate::cpu::Isa;
@@ -273,7 +273,8 @@ impl Body {
         let Ok(pixels) = src.permute(&[1, 2, 0]) else { return false };
         let source = Source::new(&pixels);
         let plane = width.next_multiple_of(64);
-        let mut row = vec![0; channels * plane];
+        // Without memory for a row of planes, by a body that needs none.
+        let Ok(mut row) = room::repeated(0, channels * plane) else { return false };
         for y in 0..height {
             source.split(self.isa, y, &mut row, plane);
             for (channel, from) in row.chunks_exact(plane).enumerate() {

@@ -63,6 +63,7 @@ mod resize_columns;
 mod resize_far;
 mod resize_float;
 mod resize_lanes;
+mod resize_nearest;
 #[cfg(test)]
 mod resize_scalar;
 mod resize_source;

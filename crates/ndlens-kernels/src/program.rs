@@ -102,6 +102,9 @@ impl Program {
 
     fn push_to_dtype(&mut self, to: &DType, scale: bool) -> Result<()> {
         let from = self.dtype.clone();
+        if let Some(swapped) = [&from, to].into_iter().find(|dtype| dtype.swapped().is_some()) {
+            return Err(swapped.unsupported_by("a conversion").into());
+        }
         let refuse = |reason| {
             let (from, to) = (from.to_string(), to.to_string());
             Err(Error::UnsupportedConversion { from, to, reason })

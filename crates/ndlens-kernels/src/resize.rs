@@ -21,6 +21,7 @@ use crate::cpu::Isa;
 use crate::error::{Error, Result};
 use crate::resize_body::{self, Rows};
 use crate::resize_float::{self, FloatRows};
+use crate::resize_nearest::{self, NearestRows};
 use crate::resize_source::Source;
 use crate::resize_weights::Taps;
 use crate::value::{Stores, ValueMap};
@@ -51,6 +52,21 @@ impl Interpolation {
             "bicubic" => Interpolation::Bicubic,
             _ => return None,
         })
+    }
+
+    /// torchvision's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Interpolation::Nearest => "nearest",
+            Interpolation::NearestExact => "nearest-exact",
+            Interpolation::Bilinear => "bilinear",
+            Interpolation::Bicubic => "bicubic",
+        }
+    }
+
+    /// Whether pixels are copied, of whatever dtype.
+    fn copies(self) -> bool {
+        matches!(self, Interpolation::Nearest | Interpolation::NearestExact)
     }
 }
 
@@ -102,6 +118,7 @@ pub struct Scratch {
     pub(crate) horizontal: Taps,
     pub(crate) rows: Rows,
     pub(crate) floats: FloatRows,
+    pub(crate) nearest: NearestRows,
 }
 
 /// A resize of images of any size to one size.
@@ -153,7 +170,8 @@ impl Resize {
     ///
     /// # Errors
     ///
-    /// [`Error::ResizeSize`]; [`Error::ResizeDType`] for anything but `uint8` and `float32`; [`Error::UnknownIsa`].
+    /// [`Error::ResizeSize`]; [`Error::ResizeDType`] for anything but `uint8` and `float32`, unless the nearest pixel is
+    /// copied; [`Error::UnknownIsa`].
     pub fn new(
         height: usize,
         width: usize,
@@ -164,8 +182,9 @@ impl Resize {
         if [height, width, channels].iter().any(|size| !(1..SIZE_LIMIT).contains(size)) {
             return Err(Error::ResizeSize { height, width, channels });
         }
-        if !matches!(dtype, DType::U8 | DType::F32) {
-            return Err(Error::ResizeDType { got: dtype.to_string() });
+        if !matches!(dtype, DType::U8 | DType::F32) && !filter.interpolation.copies() {
+            let (interpolation, got) = (filter.interpolation.name(), dtype.to_string());
+            return Err(Error::ResizeDType { interpolation, got });
         }
         Ok(Resize { height, width, channels, dtype: dtype.clone(), filter, isa: Isa::chosen()? })
     }
@@ -205,7 +224,8 @@ impl Resize {
     ///
     /// [`Error::SourceDType`], [`Error::ResizeShape`], [`Error::ChannelCount`] for another source than the resize was
     /// made for; [`Error::MapSource`] for a map of another dtype, [`Error::ChannelCount`] for one of another number of
-    /// channels; [`Error::ResizeWindow`]; [`Error::DestinationSize`] where `dst` has not just the bytes of the window.
+    /// channels; [`Error::ResizeWindow`]; [`Error::DestinationSize`] where `dst` has not just the bytes of the window;
+    /// [`ndlens_core::Error::OutOfMemory`].
     pub fn apply(
         &self,
         src: &ViewRef<'_>,
@@ -218,15 +238,13 @@ impl Resize {
             return Ok(());
         }
         let [height, width] = [src.shape()[0], src.shape()[1]];
-        scratch.vertical.prepare(height, self.height, self.filter, &self.dtype);
-        scratch.horizontal.prepare(width, self.width, self.filter, &self.dtype);
-        let source = Source::new(src);
-        if self.dtype == DType::U8 {
-            resize_body::run(self, &source, finish, dst, scratch);
-        } else {
-            resize_float::run(self, &source, finish, dst, scratch);
+        scratch.vertical.prepare(height, self.height, self.filter, &self.dtype)?;
+        scratch.horizontal.prepare(width, self.width, self.filter, &self.dtype)?;
+        match self.dtype {
+            DType::U8 => resize_body::run(self, &Source::new(src), finish, dst, scratch),
+            DType::F32 => resize_float::run(self, &Source::new(src), finish, dst, scratch),
+            _ => resize_nearest::run(self, src, finish, dst, scratch),
         }
-        Ok(())
     }
 
     fn check(&self, src: &ViewRef<'_>, finish: &Finish<'_>, dst: &[u8]) -> Result<()> {

@@ -7,7 +7,10 @@
 
 #![expect(unsafe_code, reason = "calls vector bodies; see UNSAFE.md")]
 
+use ndlens_core::room;
+
 use crate::cpu::Isa;
+use crate::error::Result;
 use crate::image::Affine;
 use crate::resize::{Finish, Resize, Scratch};
 use crate::resize_lanes::{Lanes, Order, PADDING, Register};
@@ -59,7 +62,7 @@ pub(crate) fn run(
     finish: &Finish<'_>,
     dst: &mut [u8],
     scratch: &mut Scratch,
-) {
+) -> Result<()> {
     let Scratch { vertical, horizontal, rows, .. } = scratch;
     let Rows { lanes, planes, ring, starts, weights, bytes, pixels } = rows;
     let (isa, channels, window) = (resize.isa, resize.channels, &finish.window);
@@ -72,16 +75,16 @@ pub(crate) fn run(
             mirrored: source.mirrored.then_some(source.width),
         },
         register,
-    );
+    )?;
     let plane = source.width.next_multiple_of(64) + PADDING;
-    planes.resize(2 * channels * plane, 0);
+    room::resize(planes, 2 * channels * plane, 0)?;
     let (upper, lower) = planes.split_at_mut(channels * plane);
     let out_plane = lanes.groups * register.lanes;
     let row_words = channels * out_plane;
     let slots = most_pairs(vertical, window.rows());
-    ring.resize(slots * row_words, 0);
+    room::resize(ring, slots * row_words, 0)?;
     // A block of pixels is joined from whole loads, also where it is wider than the registers of sums.
-    bytes.resize(row_words + BLOCK, 0);
+    room::resize(bytes, row_words + BLOCK, 0)?;
 
     let mut writer = Writer::new(isa, finish, channels, out_plane, pixels);
     let mut next_pair = 0;
@@ -96,14 +99,20 @@ pub(crate) fn run(
         }
         next_pair = pairs.end;
         starts.clear();
+        room::reserve(starts, pairs.len())?;
         starts.extend(pairs.clone().map(|pair| pair % slots * row_words));
         weights.clear();
+        room::reserve(weights, pairs.len())?;
         weights.extend(pairs.map(|pair| pair_weights(vertical, row, pair)));
         let stack = Stack { ring, starts, weights, precision: vertical.precision };
         let place = if window.flip_vertical { window.height - 1 - place } else { place };
-        writer.write(&stack, place, bytes, dst);
+        if let Err(error) = writer.write(&stack, place, bytes, dst) {
+            writer.finish();
+            return Err(error);
+        }
     }
     writer.finish();
+    Ok(())
 }
 
 /// The pairs of rows that a resized row is computed from.
@@ -163,15 +172,16 @@ impl<'a> Writer<'a> {
     }
 
     /// Makes one row of the stack and writes what becomes of it to row `place` of the destination.
-    fn write(&mut self, stack: &Stack<'_>, place: usize, bytes: &mut [u8], dst: &mut [u8]) {
+    fn write(&mut self, stack: &Stack<'_>, place: usize, bytes: &mut [u8], dst: &mut [u8]) -> Result<()> {
         let itemsize = self.map.dtype().itemsize();
         let (width, plane) = (self.width, self.out_plane);
         if !self.channels_first {
             self.sum(stack, &mut bytes[..self.channels * plane]);
-            interleave(self.isa, bytes, plane, width, self.channels, self.pixels);
+            interleave(self.isa, bytes, plane, width, self.channels, self.pixels)?;
             let pixels = &self.pixels[..width * self.channels];
             let row = pixels.len() * itemsize;
-            return self.map.apply_packed(pixels, RowChannels::All, &mut dst[place * row..][..row]);
+            self.map.apply_packed(pixels, RowChannels::All, &mut dst[place * row..][..row]);
+            return Ok(());
         }
         let places = (0..self.channels).map(|channel| (channel * self.height + place) * width * itemsize);
         #[cfg(target_arch = "x86_64")]
@@ -186,13 +196,14 @@ impl<'a> Writer<'a> {
                 // affine's values were made for as many channels: `apply` compared them.
                 unsafe { floats(stack, channel * plane, affine, statistics, to, self.stream) };
             }
-            return;
+            return Ok(());
         }
         self.sum(stack, &mut bytes[..self.channels * plane]);
         for (channel, at) in places.enumerate() {
             let row = &bytes[channel * plane..][..width];
             self.map.apply_packed(row, RowChannels::One(channel), &mut dst[at..][..width * itemsize]);
         }
+        Ok(())
     }
 
     /// The sums of all words of a row, as bytes.
@@ -279,8 +290,15 @@ fn to_byte(sum: i32, precision: u32) -> u32 {
 }
 
 /// Planes of bytes, with [`BLOCK`] bytes behind the last, to pixels, rounded up to whole blocks.
-fn interleave(isa: Isa, planes: &[u8], plane: usize, width: usize, channels: usize, pixels: &mut Vec<u8>) {
-    pixels.resize(width.next_multiple_of(BLOCK) * channels, 0);
+fn interleave(
+    isa: Isa,
+    planes: &[u8],
+    plane: usize,
+    width: usize,
+    channels: usize,
+    pixels: &mut Vec<u8>,
+) -> Result<()> {
+    room::resize(pixels, width.next_multiple_of(BLOCK) * channels, 0)?;
     #[cfg(target_arch = "x86_64")]
     if let Some(join) = resize_split::join(isa, channels) {
         const { assert!(BLOCK == resize_split::JOINED) };
@@ -288,7 +306,7 @@ fn interleave(isa: Isa, planes: &[u8], plane: usize, width: usize, channels: usi
         // SAFETY: `Isa` says that the machine has the instructions. The pixels are whole blocks; as many bytes are there
         // from the last plane on, and so from each.
         unsafe { join(planes.as_ptr(), plane, pixels) };
-        return;
+        return Ok(());
     }
     let _ = isa;
     for (channel, plane) in planes.chunks_exact(plane).take(channels).enumerate() {
@@ -296,4 +314,5 @@ fn interleave(isa: Isa, planes: &[u8], plane: usize, width: usize, channels: usi
             *to = byte;
         }
     }
+    Ok(())
 }

@@ -5,6 +5,9 @@
 
 use std::ops::Range;
 
+use ndlens_core::room;
+
+use crate::error::Result;
 use crate::resize::{Finish, Resize, Scratch};
 use crate::resize_columns::{self, BLOCK, Column, LANES};
 use crate::resize_lanes::Order;
@@ -79,7 +82,7 @@ pub(crate) fn run(
     finish: &Finish<'_>,
     dst: &mut [u8],
     scratch: &mut Scratch,
-) {
+) -> Result<()> {
     let Scratch { vertical, horizontal, floats, .. } = scratch;
     let window = &finish.window;
     let order = Order { range: window.columns(), flip: window.flip_horizontal, mirrored: None };
@@ -88,9 +91,9 @@ pub(crate) fn run(
     // Beside the rows that one is computed from, those that were filtered with the last of them.
     let most = window.rows().map(|row| vertical.counts[row] as usize).max().unwrap_or(1);
     let slots = most + groups.rows() - 1;
-    floats.ring.resize(slots * len, 0.0);
-    floats.row.resize(len, 0.0);
-    floats.slots.resize(source.height, 0);
+    room::resize(&mut floats.ring, slots * len, 0.0)?;
+    room::resize(&mut floats.row, len, 0.0)?;
+    room::resize(&mut floats.slots, source.height, 0)?;
     let mut needed = needed_rows(vertical, window.rows()).enumerate().peekable();
     let mut batch = Vec::with_capacity(LANES);
     for (place, i) in window.rows().enumerate() {
@@ -102,13 +105,14 @@ pub(crate) fn run(
                 floats.slots[y] = (count % slots) as u32;
                 y
             }));
-            fill(resize, source, groups, horizontal, &order, &batch, floats);
+            fill(resize, source, groups, horizontal, &order, &batch, floats)?;
         }
         let FloatRows { ring, slots, row, bytes, .. } = floats;
         resize_columns::sum(resize.isa, vertical.single_of(i), &slots[start..end], ring, row);
         let place = if window.flip_vertical { window.height - 1 - place } else { place };
-        write(finish, groups, row, place, bytes, dst);
+        write(finish, groups, row, place, bytes, dst)?;
     }
+    Ok(())
 }
 
 /// The rows of the source that a range of rows is computed from, each once. They go up, by invariant 3 of [`Taps`].
@@ -132,10 +136,10 @@ fn fill(
     order: &Order,
     rows: &[usize],
     floats: &mut FloatRows,
-) {
+) -> Result<()> {
     let FloatRows { columns, resized, ring, slots, .. } = floats;
-    columns.resize(source.width, [0.0; LANES]);
-    resized.resize(groups.width, [0.0; LANES]);
+    room::resize(columns, source.width, [0.0; LANES])?;
+    room::resize(resized, groups.width, [0.0; LANES])?;
     for group in 0..groups.count() {
         for (i, &y) in rows.iter().enumerate() {
             source.read_columns(y, groups.channels_of(group), i * groups.size, columns);
@@ -153,6 +157,7 @@ fn fill(
             }
         }
     }
+    Ok(())
 }
 
 /// Writes row `i` of columns that `LANES / SIZE` rows share.
@@ -170,10 +175,10 @@ fn write(
     place: usize,
     bytes: &mut Vec<u8>,
     dst: &mut [u8],
-) {
+) -> Result<()> {
     let (window, map) = (&finish.window, finish.map);
     let (width, channels, itemsize) = (window.width, groups.channels, map.dtype().itemsize());
-    bytes.resize(channels * width * size_of::<f32>(), 0);
+    room::resize(bytes, channels * width * size_of::<f32>(), 0)?;
     let elements = bytes.as_chunks_mut().0;
     if finish.channels_first {
         for (channel, elements) in elements.chunks_exact_mut(width).enumerate() {
@@ -192,4 +197,5 @@ fn write(
         let len = width * channels * itemsize;
         map.apply_packed(bytes, RowChannels::All, &mut dst[place * len..][..len]);
     }
+    Ok(())
 }

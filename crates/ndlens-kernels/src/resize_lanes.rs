@@ -17,6 +17,9 @@
 
 use std::ops::Range;
 
+use ndlens_core::room;
+
+use crate::error::Result;
 use crate::resize_weights::Taps;
 
 /// The taps of a long lane are padded to a multiple of this.
@@ -84,11 +87,13 @@ pub(crate) struct Lanes {
 
 impl Lanes {
     /// Lays out the taps of a row's pixels in the order in which they are written.
-    pub(crate) fn build(&mut self, taps: &Taps, order: &Order, register: Register) {
+    pub(crate) fn build(&mut self, taps: &Taps, order: &Order, register: Register) -> Result<()> {
         self.precision = taps.precision;
         self.groups = order.range.len().div_ceil(register.lanes);
         self.starts.clear();
         self.counts.clear();
+        room::reserve(&mut self.starts, self.groups * register.lanes)?;
+        room::reserve(&mut self.counts, self.groups * register.lanes)?;
         for lane in 0..order.range.len() {
             let i = order.pixel(lane);
             let (start, count) = (taps.starts[i], taps.counts[i]);
@@ -101,18 +106,19 @@ impl Lanes {
         self.counts.resize(self.groups * register.lanes, 0);
         let most = self.counts.iter().max().map_or(1, |&count| count as usize);
         self.pairs = 0;
-        if register.load_bytes > 0 && self.find_bases(register) {
+        if register.load_bytes > 0 && self.find_bases(register)? {
             self.pairs = most.div_ceil(2);
-            self.shuffle(taps, order, register);
+            self.shuffle(taps, order, register)
         } else {
             self.stride = most.next_multiple_of(LONG);
-            self.lengthen(taps, order);
+            self.lengthen(taps, order)
         }
     }
 
     /// Where loads start, and how many side by side are needed. False if they would be too many.
-    fn find_bases(&mut self, register: Register) -> bool {
+    fn find_bases(&mut self, register: Register) -> Result<bool> {
         self.bases.clear();
+        room::reserve(&mut self.bases, self.groups * register.loads)?;
         self.windows = 1;
         let per_load = register.lanes / register.loads;
         for (starts, counts) in self.starts.chunks(per_load).zip(self.counts.chunks(per_load)) {
@@ -121,20 +127,20 @@ impl Lanes {
             self.windows = self.windows.max(((end - base) as usize).div_ceil(register.load_bytes));
             self.bases.push(base);
         }
-        self.windows <= register.windows
+        Ok(self.windows <= register.windows)
     }
 
-    fn shuffle(&mut self, taps: &Taps, order: &Order, register: Register) {
+    fn shuffle(&mut self, taps: &Taps, order: &Order, register: Register) -> Result<()> {
         let (lanes, pairs) = (register.lanes, self.pairs);
         let mask = register.load_bytes as u32 - 1;
         self.masks.clear();
         if self.windows > 1 {
-            self.masks.resize(self.groups * pairs * self.windows, 0);
+            room::resize(&mut self.masks, self.groups * pairs * self.windows, 0)?;
         }
         self.shuffles.clear();
-        self.shuffles.resize(self.groups * pairs * lanes, 0);
+        room::resize(&mut self.shuffles, self.groups * pairs * lanes, 0)?;
         self.weights.clear();
-        self.weights.resize(self.groups * pairs * lanes, 0);
+        room::resize(&mut self.weights, self.groups * pairs * lanes, 0)?;
         for (lane, &start) in self.starts.iter().enumerate() {
             let (group, at) = (lane / lanes, lane % lanes);
             let offset = start - self.bases[lane / (lanes / register.loads)];
@@ -159,11 +165,12 @@ impl Lanes {
                 self.weights[place] = weight(2 * pair) | weight(2 * pair + 1) << 16;
             }
         }
+        Ok(())
     }
 
-    fn lengthen(&mut self, taps: &Taps, order: &Order) {
+    fn lengthen(&mut self, taps: &Taps, order: &Order) -> Result<()> {
         self.long.clear();
-        self.long.resize(self.starts.len() * self.stride, 0);
+        room::resize(&mut self.long, self.starts.len() * self.stride, 0)?;
         for (lane, to) in self.long.chunks_exact_mut(self.stride).take(order.range.len()).enumerate() {
             let weights = taps.fixed_of(order.pixel(lane));
             to[..weights.len()].copy_from_slice(weights);
@@ -171,6 +178,7 @@ impl Lanes {
                 to[..weights.len()].reverse();
             }
         }
+        Ok(())
     }
 }
 

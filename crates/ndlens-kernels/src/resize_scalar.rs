@@ -29,8 +29,8 @@ fn weigh_floats(taps: &Taps, i: usize, float: impl Fn(usize) -> f32) -> f32 {
 pub(crate) fn run(resize: &Resize, src: &ViewRef<'_>, finish: &Finish<'_>, dst: &mut [u8]) -> Result<()> {
     let (height, width, channels) = (src.shape()[0], src.shape()[1], resize.channels);
     let (mut vertical, mut horizontal) = (Taps::default(), Taps::default());
-    vertical.prepare(height, resize.height, resize.filter, &resize.dtype);
-    horizontal.prepare(width, resize.width, resize.filter, &resize.dtype);
+    vertical.prepare(height, resize.height, resize.filter, &resize.dtype)?;
+    horizontal.prepare(width, resize.width, resize.filter, &resize.dtype)?;
     let mut bytes = vec![0; src.nbytes()];
     src.read_into(&mut bytes)?;
     let itemsize = resize.dtype.itemsize();

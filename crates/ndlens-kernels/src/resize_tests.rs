@@ -309,7 +309,7 @@ fn taps_go_on_from_row_to_row() {
         for to in 1..70 {
             for filter in FILTERS {
                 let mut taps = Taps::default();
-                taps.prepare(from, to, filter, &DType::U8);
+                taps.prepare(from, to, filter, &DType::U8).unwrap();
                 let ends: Vec<u32> = taps.starts.iter().zip(&taps.counts).map(|(a, b)| a + b).collect();
                 assert!(taps.starts.is_sorted() && ends.is_sorted(), "{from} to {to}, {filter:?}");
                 assert!(taps.counts.iter().all(|&count| count >= 1));
@@ -371,7 +371,11 @@ fn what_cannot_be_resized_is_refused() {
         new(5, 1 << 24, 0, DType::U8),
         "cannot resize to 5 x 16777216 in 0 channels: each must be at least 1 and below 2^24"
     );
-    assert_eq!(new(5, 5, 3, DType::I16), "cannot resize int16, expected uint8 or float32");
+    assert_eq!(
+        new(5, 5, 3, DType::I16),
+        "cannot resize int16 by \"bilinear\", expected uint8 or float32: put ToDtype(\"float32\") before it, or take \
+         interpolation=\"nearest\", which copies elements of any dtype"
+    );
 
     let resize = Resize::new(4, 5, 3, &DType::U8, filter).unwrap();
     let apply = |view: &View, map: &ValueMap, window: Window, len: usize| {

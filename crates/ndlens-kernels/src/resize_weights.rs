@@ -5,8 +5,9 @@
 //! integers with as many fraction bits as the largest of the axis leaves room for; for `float32` they are computed in
 //! `f32`. Which of two neighbours a rounding error prefers is so the same as in torch.
 
-use ndlens_core::DType;
+use ndlens_core::{DType, room};
 
+use crate::error::Result;
 use crate::resize::{Filter, Interpolation};
 
 /// The most fraction bits of a weight: 255 times the sum of the weights must fit an `i32`.
@@ -44,23 +45,27 @@ pub(crate) struct Taps {
 
 impl Taps {
     /// Computes the taps that resize `from` pixels to `to`, unless they are there already.
-    pub(crate) fn prepare(&mut self, from: usize, to: usize, filter: Filter, dtype: &DType) {
+    pub(crate) fn prepare(&mut self, from: usize, to: usize, filter: Filter, dtype: &DType) -> Result<()> {
         let key = Key { from, to, filter, dtype: dtype.clone() };
         if self.key.as_ref() == Some(&key) {
-            return;
+            return Ok(());
         }
         self.key = None;
         self.starts.clear();
         self.counts.clear();
+        room::reserve(&mut self.starts, to)?;
+        room::reserve(&mut self.counts, to)?;
         if *dtype == DType::U8 {
-            let largest = self.compute::<false>(from, to, filter);
-            self.fix(largest);
+            let largest = self.compute::<false>(from, to, filter)?;
+            self.fix(largest)?;
         } else {
-            self.compute::<true>(from, to, filter);
+            self.compute::<true>(from, to, filter)?;
             self.single.clear();
+            room::reserve(&mut self.single, self.weights.len())?;
             self.single.extend(self.weights.iter().map(|&weight| weight as f32));
         }
         self.key = Some(key);
+        Ok(())
     }
 
     /// The weights of pixel `i`, as fixed-point numbers.
@@ -74,7 +79,7 @@ impl Taps {
     }
 
     /// Fills `weights`, and returns the largest.
-    fn compute<const SINGLE: bool>(&mut self, from: usize, to: usize, filter: Filter) -> f64 {
+    fn compute<const SINGLE: bool>(&mut self, from: usize, to: usize, filter: Filter) -> Result<f64> {
         let scale = round::<SINGLE>(from as f64 / to as f64);
         match (filter.interpolation, filter.antialias) {
             _ if from == to => self.pick(to, |i| i),
@@ -103,13 +108,13 @@ impl Taps {
     }
 
     /// One tap for each pixel.
-    fn pick(&mut self, to: usize, index: impl Fn(usize) -> usize) -> f64 {
+    fn pick(&mut self, to: usize, index: impl Fn(usize) -> usize) -> Result<f64> {
         self.stride = 1;
         self.starts.extend((0..to).map(|i| index(i) as u32));
         self.counts.resize(to, 1);
         self.weights.clear();
-        self.weights.resize(to, 1.0);
-        1.0
+        room::resize(&mut self.weights, to, 1.0)?;
+        Ok(1.0)
     }
 
     /// With antialias: all pixels under a filter of `half` pixels to either side, more where the axis gets shorter.
@@ -120,13 +125,13 @@ impl Taps {
         scale: f64,
         half: f64,
         filter: impl Fn(f64) -> f64,
-    ) -> f64 {
+    ) -> Result<f64> {
         let support = if scale >= 1.0 { round::<SINGLE>(half * scale) } else { half };
         let inverse = if scale >= 1.0 { round::<SINGLE>(1.0 / scale) } else { 1.0 };
         let stride = support.ceil() as usize * 2 + 1;
         self.stride = stride;
         self.weights.clear();
-        self.weights.resize(to * stride, 0.0);
+        room::resize(&mut self.weights, to.saturating_mul(stride), 0.0)?;
         let mut largest = 0.0f64;
         for (i, weights) in self.weights.chunks_exact_mut(stride).enumerate() {
             let center = round::<SINGLE>(scale * (i as f64 + 0.5));
@@ -149,7 +154,7 @@ impl Taps {
             self.starts.push(start as u32);
             self.counts.push(count as u32);
         }
-        largest
+        Ok(largest)
     }
 
     /// Without antialias: `half` pixels to either side. Weights of pixels outside go to the outermost inside.
@@ -160,11 +165,11 @@ impl Taps {
         scale: f64,
         half: usize,
         filter: impl Fn(f64) -> f64,
-    ) -> f64 {
+    ) -> Result<f64> {
         let stride = 2 * half;
         self.stride = stride;
         self.weights.clear();
-        self.weights.resize(to * stride, 0.0);
+        room::resize(&mut self.weights, to.saturating_mul(stride), 0.0)?;
         let last = from as i64 - 1;
         let mut largest = 0.0f64;
         for (i, weights) in self.weights.chunks_exact_mut(stride).enumerate() {
@@ -194,20 +199,22 @@ impl Taps {
             self.starts.push(start as u32);
             self.counts.push(count as u32);
         }
-        largest
+        Ok(largest)
     }
 
     /// Makes 16-bit integers of the weights, and leaves out those at either end that have become 0.
-    fn fix(&mut self, largest: f64) {
+    fn fix(&mut self, largest: f64) -> Result<()> {
         let fits = |precision: u32| ((0.5 + largest * f64::from(1u32 << (precision + 1))) as i64) < 1 << 15;
         self.precision = (0..MAX_PRECISION).find(|&precision| !fits(precision)).unwrap_or(MAX_PRECISION);
         let one = f64::from(1u32 << self.precision);
         self.fixed.clear();
+        room::reserve(&mut self.fixed, self.weights.len())?;
         self.fixed.extend(self.weights.iter().map(|&weight| {
             let scaled = weight * one;
             (if scaled < 0.0 { scaled - 0.5 } else { scaled + 0.5 }) as i16
         }));
         self.trim();
+        Ok(())
     }
 
     /// Leaves out taps of weight 0 at either end, where invariant 3 allows it. A position on a pixel's very centre has one

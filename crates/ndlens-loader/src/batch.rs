@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ndlens_core::View;
 
+use crate::note::Note;
 use crate::position::Tracker;
 
 /// One batch: a view for each field, of shape (items, ..). It is yours until you drop it.
@@ -15,18 +16,20 @@ pub struct Batch {
     pub(crate) receipt: Option<Receipt>,
 }
 
-/// What tells the loader that a batch was handed out, apart from the batch.
+/// What tells the loader that a batch was handed out, apart from the batch, or that an epoch came to its end.
 #[derive(Debug, Clone)]
 pub struct Receipt {
     pub(crate) tracker: Arc<Tracker>,
-    /// The first place of the order that is then not handed out.
+    /// The first place of the order that is then not handed out; None where all is.
     pub(crate) reached: Option<usize>,
+    /// What a state keeps then.
+    pub(crate) note: Option<Note>,
 }
 
 impl Receipt {
-    /// Counts the batch, and all before it, for [`Loader::state`](crate::Loader::state).
+    /// Counts the batch or the end, and all before it, for [`Loader::state`](crate::Loader::state).
     pub fn hand_out(&self) {
-        self.tracker.reached(self.reached);
+        self.tracker.reached(self.reached, self.note.clone());
     }
 }
 

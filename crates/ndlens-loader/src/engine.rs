@@ -22,9 +22,10 @@
 //! 4. A panic in a worker is such an error.
 //! 5. Where batch memory is [`Supplied`](crate::Memory::Supplied), a batch begins only once there is memory for it, and whoever waits
 //!    for one without having supplied it gets an error: a worker that waits for memory never keeps the taker waiting.
-//! 6. A batch is mixed when all its items are made without an error, each piece once, and handed out when all pieces are done.
+//! 6. Where items come from a sampler, the same holds of its items, which the consumer reads.
+//! 7. A batch is mixed when all its items are made without an error, each piece once, and handed out when all pieces are done.
 //!    Mixing reads and writes batch memory only: no source, so nothing that a signal could meet.
-//! 7. In a process forked while an epoch runs, that epoch has no workers: `next` says so, and dropping it there touches
+//! 8. In a process forked while an epoch runs, that epoch has no workers: `next` says so, and dropping it there touches
 //!    neither locks nor threads, which belong to the parent.
 
 #![expect(unsafe_code, reason = "cuts batch memory into disjoint pieces; see UNSAFE.md")]
@@ -39,12 +40,15 @@ use ndlens_core::Buffer;
 use crate::batch::{Batch, Receipt};
 use crate::chunks::Chunks;
 use crate::error::{Error, Result};
+use crate::feed::Feed;
 use crate::loader::{Compiled, Config};
 use crate::mix::{Mixer, Mixture};
+use crate::note::Note;
 use crate::order::Order as ItemOrder;
 use crate::plan::{Failure, Making, Plan, Stage, exceeds_memory};
 use crate::position::Tracker;
 use crate::scratch::Scratch;
+use crate::shard::Shard;
 use crate::supply::{self, Memory, Supply};
 use crate::sync::{Builder, Condvar, JoinHandle, Mutex, MutexGuard};
 
@@ -92,6 +96,8 @@ struct State {
     window: VecDeque<InFlight>,
     taken: usize,
     supply: Supply,
+    /// Where items come from, if it is no order that is known.
+    feed: Option<Feed>,
     stop: bool,
 }
 
@@ -119,17 +125,37 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The number of batches; of more than there can be where a sampler has not ended.
+    fn batches(&self, state: &State) -> usize {
+        state.feed.as_ref().map_or(self.plan.batches, |feed| feed.batches().unwrap_or(usize::MAX))
+    }
+
+    /// The first place that no rank has taken once each has taken this many batches; None where that is all.
+    fn reached(&self, state: &State, batches: usize) -> Option<usize> {
+        state.feed.as_ref().map_or_else(|| self.plan.reached(batches), |feed| feed.reached(batches))
+    }
+
+    /// What counts the batch that was taken last.
+    fn receipt(&self, state: &State, tracker: &Arc<Tracker>, note: Option<Note>) -> Receipt {
+        let reached = self.reached(state, state.taken);
+        // With the last batch of all ranks the sampler is at its end.
+        let ended = state.feed.as_ref().filter(|feed| reached.is_none() && feed.is_whole());
+        let note = ended.map_or(note, Feed::end_note);
+        Receipt { tracker: Arc::clone(tracker), reached, note }
+    }
+
     /// The next chunk of the oldest batch that has one, of so many items at most, beginning a batch if there is room for it.
     fn claim(&self, state: &mut State, most: usize) -> Option<Claim> {
         let mut at = state.window.iter().position(|batch| batch.unclaimed < batch.work());
         if at.is_none() && state.window.len() < self.prefetch && self.may_begin(state) {
             let batch = state.taken + state.window.len();
-            if batch < self.plan.batches {
-                let (making, failure) = match self.plan.begin(batch, &mut state.supply) {
+            if batch < self.batches(state) {
+                let (making, failure) = match self.plan.begin(batch, &mut state.supply, state.feed.as_mut()) {
                     Ok(Some(making)) => (making, None),
                     Ok(None) => return None,
                     Err(error) => {
-                        let making = Making { slabs: vec![], places: 0..0, mixture: None };
+                        let making =
+                            Making { slabs: vec![], places: 0..0, fed: None, note: None, mixture: None };
                         (making, Some(Box::new(Failure { row: 0, error })))
                     }
                 };
@@ -252,30 +278,46 @@ pub struct Epoch {
 #[derive(Debug)]
 pub(crate) struct Course {
     pub(crate) epoch: u32,
-    pub(crate) order: ItemOrder,
+    pub(crate) order: Items,
+    pub(crate) shard: Shard,
     pub(crate) start: usize,
     pub(crate) tracker: Option<Tracker>,
     /// How its batches are mixed.
     pub(crate) mixer: Option<Arc<Mixer>>,
 }
 
+/// Where the items of an epoch come from.
+#[derive(Debug)]
+pub(crate) enum Items {
+    /// An order that is known.
+    Order(ItemOrder),
+    /// A sampler, while it is read.
+    Feed(Feed),
+}
+
 impl Epoch {
     pub(crate) fn start(fields: Arc<[Compiled]>, config: &Config, course: Course) -> Result<Self> {
-        let Course { epoch, order, start, tracker, mixer } = course;
+        let Course { epoch, order, shard, start, tracker, mixer } = course;
         let tracker = tracker.map(Arc::new);
-        let items = config.shard.share(order.len() - start);
-        let batch_size = config.batch_size.min(items.max(1));
+        let (order, feed) = match order {
+            Items::Order(order) => (order, None),
+            Items::Feed(feed) => (ItemOrder::InTurn(start), Some(feed)),
+        };
+        let items = shard.share(order.len() - start);
+        let batch_size = feed.as_ref().map_or_else(|| config.batch_size.min(items.max(1)), Feed::batch_size);
         let item_bytes = fields.iter().map(|field| field.program.nbytes()).sum::<usize>();
         let prefetches = exceeds_memory(&fields);
         let plan = Plan {
             prefetches,
             fields,
             order,
-            shard: config.shard,
+            shard,
             epoch,
             start,
             items,
             batch_size,
+            full_batch_size: config.batch_size,
+            drop_last: config.drop_last,
             batches: config.batches(items),
             return_params: config.return_params,
             mixer,
@@ -284,7 +326,8 @@ impl Epoch {
             memory: config.memory,
         };
         let prefetch = config.prefetch_factor;
-        let (state, work, done) = Default::default();
+        let (work, done) = Default::default();
+        let state = Mutex::new(State { feed, ..State::default() });
         let scratch = Scratch::default();
         let shared = Arc::new(Shared { plan, prefetch, state, work, done });
         // From here on, an early return stops the workers that did start.
@@ -298,7 +341,7 @@ impl Epoch {
         Ok(epoch)
     }
 
-    /// Rule 7: the workers stayed behind in another process.
+    /// Rule 8: the workers stayed behind in another process.
     fn is_forked(&self) -> bool {
         !self.workers.is_empty() && self.process != std::process::id()
     }
@@ -312,11 +355,84 @@ impl Epoch {
         }
         let state = self.shared.lock();
         let ahead = if self.workers.is_empty() { 1 } else { self.shared.prefetch };
-        if state.stop || state.taken == plan.batches {
+        let batches = self.shared.batches(&state);
+        if state.stop || state.taken == batches {
             0
         } else {
-            (state.taken + ahead).min(plan.batches).saturating_sub(state.supply.batches)
+            (state.taken + ahead).min(batches).saturating_sub(state.supply.batches)
         }
+    }
+
+    /// How many numbers of the sampler to read now, so that all batches that there is room for can begin: until it is 0, before the
+    /// next batch is asked for. Always 0 where items come from an order that is known.
+    pub fn to_read(&self) -> usize {
+        if self.is_forked() {
+            return 0;
+        }
+        let state = self.shared.lock();
+        let ahead = if self.workers.is_empty() { 1 } else { self.shared.prefetch };
+        match &state.feed {
+            Some(feed) if !state.stop => feed.to_read(state.taken.saturating_add(ahead)),
+            _ => 0,
+        }
+    }
+
+    /// Takes numbers that the sampler gave, no more than [`to_read`](Self::to_read) says, and what a state keeps once all of them are
+    /// handed out.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchItem`], [`Error::SamplerLength`], and then nothing was taken; [`Error::Forked`].
+    pub fn add(&self, numbers: &[i64], note: Option<Note>) -> Result<()> {
+        self.with_feed(|feed| feed.add(numbers, note))
+    }
+
+    /// Says that the sampler has no more, and what a state keeps then.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::StateBeyondEnd`] where it had less than a state said was done; [`Error::Forked`].
+    pub fn end_sampler(&self, note: Option<Note>) -> Result<()> {
+        self.with_feed(|feed| feed.end(note))
+    }
+
+    /// Says that the sampler failed: batches that were read whole still come, and then the epoch is over, and not at its end.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forked`].
+    pub fn fail_sampler(&self) -> Result<()> {
+        self.with_feed(|feed| {
+            feed.fail();
+            Ok(())
+        })
+    }
+
+    fn with_feed(&self, change: impl FnOnce(&mut Feed) -> Result<()>) -> Result<()> {
+        if self.is_forked() {
+            return Err(Error::Forked);
+        }
+        let changed = self.shared.lock().feed.as_mut().map_or(Ok(()), change);
+        self.shared.work.notify_all();
+        changed
+    }
+
+    /// What counts the end of the epoch, once all its batches were taken without an error. A rank with fewer batches than others is at
+    /// the end when it has asked for one more.
+    pub fn end(&self) -> Option<Receipt> {
+        if self.is_forked() {
+            return None;
+        }
+        let state = self.shared.lock();
+        if state.stop || state.taken != self.shared.batches(&state) {
+            return None;
+        }
+        let feed = state.feed.as_ref();
+        if feed.is_some_and(|feed| !feed.is_whole()) {
+            return None;
+        }
+        let note = feed.and_then(Feed::end_note);
+        Some(Receipt { tracker: Arc::clone(self.tracker.as_ref()?), reached: None, note })
     }
 
     /// The bytes of a batch of each field.
@@ -350,13 +466,20 @@ impl Epoch {
         Ok(())
     }
 
-    /// The number of batches not yet taken.
-    pub fn remaining(&self) -> usize {
+    /// The number of batches not yet taken; None where a sampler does not say how many it is good for.
+    pub fn remaining(&self) -> Option<usize> {
         if self.is_forked() {
-            return 0;
+            return Some(0);
         }
         let state = self.shared.lock();
-        if state.stop { 0 } else { self.shared.plan.batches - state.taken }
+        if state.stop {
+            return Some(0);
+        }
+        let batches = match &state.feed {
+            Some(feed) => feed.expected_batches()?,
+            None => self.shared.plan.batches,
+        };
+        Some(batches.saturating_sub(state.taken))
     }
 
     /// The next batch, waiting for the workers no longer than `patience`, which counts as handed out.
@@ -365,49 +488,128 @@ impl Epoch {
     /// Without workers the batch is made here and now, however long it takes.
     pub fn next_within(&mut self, patience: Duration) -> Progress {
         let progress = self.take_within(patience);
-        if let Progress::Batch(Ok(Batch { receipt: Some(receipt), .. })) = &progress {
-            receipt.hand_out();
+        match &progress {
+            Progress::Batch(Ok(Batch { receipt: Some(receipt), .. })) => receipt.hand_out(),
+            Progress::Finished => self.end().iter().for_each(Receipt::hand_out),
+            Progress::Batch(_) | Progress::Pending => {}
         }
         progress
     }
 
-    /// As [`next_within`](Self::next_within), for whoever sends batches further before handing them out: the batch's
-    /// [`Receipt`] counts it.
+    /// As [`next_within`](Self::next_within), for a caller that sends batches further before it hands them out: the batch's
+    /// [`Receipt`] counts it, and [`end`](Self::end) the end.
     pub fn take_within(&mut self, patience: Duration) -> Progress {
         if self.is_forked() {
             return Progress::Batch(Err(Error::Forked));
         }
-        let mut progress = if self.workers.is_empty() { self.make_here() } else { self.wait(patience) };
-        if let (Progress::Batch(Ok(batch)), Some(tracker)) = (&mut progress, &self.tracker) {
-            let reached = self.shared.plan.reached(self.shared.lock().taken);
-            batch.receipt = Some(Receipt { tracker: Arc::clone(tracker), reached });
+        if self.workers.is_empty() { self.make_here() } else { self.wait(patience) }
+    }
+
+    /// What was made, as a batch that counts.
+    fn finish(shared: &Shared, tracker: Option<&Arc<Tracker>>, mut making: Making) -> Result<Batch> {
+        let note = making.note.take();
+        let mut batch = shared.plan.finish(making)?;
+        batch.receipt = tracker.map(|tracker| shared.receipt(&shared.lock(), tracker, note));
+        Ok(batch)
+    }
+
+    /// Passes over the next batch without making it, and counts it as handed out: its items; None where the epoch is over. Of
+    /// an epoch without workers.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotRead`] where a sampler was not read as far; what makes the batch's items no items.
+    ///
+    /// # Panics
+    ///
+    /// Where the epoch has workers.
+    pub fn pass_over(&mut self) -> Result<Option<Vec<usize>>> {
+        assert!(self.workers.is_empty(), "workers make every batch");
+        let plan = &self.shared.plan;
+        let state = &mut *self.shared.lock();
+        let batch = state.taken;
+        if state.stop || batch == self.shared.batches(state) {
+            return Ok(None);
         }
-        progress
+        let (items, note) = match state.feed.as_mut() {
+            Some(feed) => {
+                let fed = feed.take()?.ok_or(Error::NotRead { batch })?;
+                (fed.items, fed.note)
+            }
+            None => (plan.items_of(batch)?, None),
+        };
+        state.taken += 1;
+        if let Some(tracker) = &self.tracker {
+            self.shared.receipt(state, tracker, note).hand_out();
+        }
+        Ok(Some(items))
+    }
+
+    /// Makes the `number`-th batch, whichever were made before; None where there is none. Of an epoch without workers whose order
+    /// is known.
+    ///
+    /// # Panics
+    ///
+    /// Where the epoch has workers, or reads a sampler.
+    pub fn batch_at(&mut self, number: usize) -> Option<Result<Batch>> {
+        assert!(self.workers.is_empty(), "workers make batches in order");
+        {
+            let state = &mut *self.shared.lock();
+            assert!(state.feed.is_none(), "a sampler gives batches in order");
+            state.taken = number.min(self.shared.plan.batches);
+            // An error before this batch was of another.
+            state.stop = false;
+        }
+        match self.make_here() {
+            Progress::Batch(batch) => Some(batch),
+            Progress::Pending | Progress::Finished => None,
+        }
+    }
+
+    /// Which epoch it is.
+    pub fn number(&self) -> u32 {
+        self.shared.plan.epoch
+    }
+
+    /// The place of the order that it starts at.
+    pub fn first_place(&self) -> usize {
+        self.shared.plan.start
+    }
+
+    /// The rank that it is of.
+    pub fn shard(&self) -> Shard {
+        self.shared.plan.shard
     }
 
     fn make_here(&mut self) -> Progress {
-        let plan = &self.shared.plan;
-        let (batch, begun) = {
-            let mut state = self.shared.lock();
+        let Epoch { shared, scratch, tracker, .. } = self;
+        let plan = &shared.plan;
+        let (batch, begun, is_read) = {
+            let state = &mut *shared.lock();
             let batch = state.taken;
-            if batch == plan.batches {
+            if state.stop || batch == shared.batches(state) {
                 return Progress::Finished;
             }
             state.taken += 1;
-            (batch, plan.begin(batch, &mut state.supply))
+            let is_read = state.feed.as_ref().is_none_or(Feed::has_batch);
+            (batch, plan.begin(batch, &mut state.supply, state.feed.as_mut()), is_read)
         };
         let made = begun.and_then(|making| {
-            let making = making.ok_or(Error::NotSupplied { batch })?;
+            let making = making.ok_or(if is_read {
+                Error::NotSupplied { batch }
+            } else {
+                Error::NotRead { batch }
+            })?;
             let pieces = making.mixture.as_ref().map_or(0, Mixture::pieces);
             for (stage, count) in [(Stage::Items, making.places.len()), (Stage::Mixing, pieces)] {
                 // SAFETY: the batch was begun here, and nobody else knows of it; its items are made before it is mixed.
-                unsafe { plan.work_caught(batch, &making, stage, 0..count, &mut self.scratch) }
+                unsafe { plan.work_caught(batch, &making, stage, 0..count, scratch) }
                     .map_err(|failure| failure.error)?;
             }
-            plan.finish(making)
+            Epoch::finish(shared, tracker.as_ref(), making)
         });
         if made.is_err() {
-            self.shared.lock().taken = plan.batches;
+            shared.lock().stop = true;
         }
         Progress::Batch(made)
     }
@@ -420,11 +622,15 @@ impl Epoch {
         let deadline = Instant::now() + patience.min(Duration::from_hours(24 * 365));
         let mut state = shared.lock();
         loop {
-            if state.taken == plan.batches || state.stop {
+            if state.taken == shared.batches(&state) || state.stop {
                 return Progress::Finished;
             }
             if state.window.front().is_some_and(InFlight::is_done) {
                 break;
+            }
+            if state.window.is_empty() && state.feed.as_ref().is_some_and(|feed| !feed.has_batch()) {
+                state.stop = true;
+                return Progress::Batch(Err(Error::NotRead { batch: state.taken }));
             }
             if plan.memory == Memory::Supplied && state.supply.batches == state.taken {
                 state.stop = true;
@@ -458,7 +664,7 @@ impl Epoch {
         }
         let making =
             Arc::into_inner(making).expect("workers give up a batch's memory before they call it done");
-        let finished = plan.finish(making);
+        let finished = Epoch::finish(&self.shared, self.tracker.as_ref(), making);
         if finished.is_err() {
             self.shared.lock().stop = true;
             self.shared.work.notify_all();

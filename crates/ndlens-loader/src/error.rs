@@ -42,7 +42,27 @@ pub enum Error {
     StateBeyondEnd { start: usize, items: usize },
     /// An order that names an item that there is not.
     #[error("the sampler gave item {got} at place {place}, but there are {items} items")]
-    NoSuchItem { got: usize, place: usize, items: usize },
+    NoSuchItem { got: String, place: usize, items: usize },
+    /// A part of the data set without items.
+    #[error("indices choose no item")]
+    NoIndices,
+    /// Item numbers that are no list.
+    #[error("item numbers must be of shape (items,), got {got:?}")]
+    ItemNumbersShape { got: Vec<usize> },
+    /// Bools where item numbers are expected.
+    #[error(
+        "bools are no item numbers: a mask goes to indices=, and np.flatnonzero(mask) is a list of items"
+    )]
+    ItemNumbersMask,
+    /// Item numbers that are no integers.
+    #[error("item numbers must be integers, got {got}; convert them with .astype(\"int64\")")]
+    ItemNumbersDType { got: String },
+    /// A sampler that gives more than it said, where memory was set aside by what it said.
+    #[error("the sampler gives more items than its length, {expected}")]
+    SamplerLength { expected: usize },
+    /// A batch is due whose items were never read.
+    #[error("batch {batch} has no items: read the sampler before the batch is asked for")]
+    NotRead { batch: usize },
     /// A word for whose orders that is none.
     #[error("unknown order {got:?}: expected \"ndlens\" or \"torch\"")]
     UnknownShuffler { got: String },
@@ -76,6 +96,44 @@ pub enum Error {
     /// Groups of what is grouped.
     #[error("groups divide one series, got {series} series, which are groups already")]
     GroupsOfSeveral { series: usize },
+    /// Lengths of groups that are not those of the series.
+    #[error(
+        "lengths must add up to the {steps} steps of the series: got {lengths} that add up to {sum}{}",
+        if lengths == steps { "; if they are the id of each step, type ids=" } else { "" }
+    )]
+    LengthsSum { lengths: usize, sum: usize, steps: usize },
+    /// Groups that mean two things.
+    #[error(
+        "groups are unclear: {steps} numbers for a series of {steps} steps could be the lengths of groups or the id of each \
+         step: type lengths= or ids="
+    )]
+    GroupsUnclear { steps: usize },
+    /// A gap before nothing.
+    #[error("a gap of {gap} steps lies before a horizon: give horizon= too")]
+    GapWithoutHorizon { gap: usize },
+    /// Targets of other steps.
+    #[error("targets must have the steps of their series: got {got:?}, expected {expected:?}")]
+    TargetSteps { got: Vec<usize>, expected: Vec<usize> },
+    /// Columns of what has none.
+    #[error("target names columns of a series of shape (steps, columns, ..), got shape {got:?}")]
+    NoColumns { got: Vec<usize> },
+    /// Columns that no view shows alone.
+    #[error(
+        "target must be one column or evenly spaced ones, which a view can show, got {got:?}: put them side by side, or take each \
+         as a field of its own"
+    )]
+    TargetColumns { got: Vec<usize> },
+    /// A filter of something else.
+    #[error(
+        "a filter of windows is one boolean for each of {windows} windows or for each of {steps} steps, got {got}"
+    )]
+    WindowMask { got: usize, windows: usize, steps: usize },
+    /// A filter that takes everything.
+    #[error("no window is left: the filter takes all {windows}")]
+    NoWindowLeft { windows: usize },
+    /// Elements that may be NaN for all we know.
+    #[error("cannot tell NaN among elements of format {dtype}; convert them to a float of this machine")]
+    NanOfOpaque { dtype: String },
     /// Groups that do not divide the series.
     #[error(
         "groups must be lengths that add up to the {steps} steps of the series or offsets from 0 to {steps}: got \
@@ -84,13 +142,85 @@ pub enum Error {
     BadGroups { groups: usize, sum: usize, steps: usize },
     /// Windows longer than all there is.
     #[error(
-        "no window fits: a window of {size} and a horizon of {horizon} need {} steps, but the longest series or group has {longest}",
-        size.saturating_add(*horizon)
+        "no window fits: a window of {size}{} and a horizon of {horizon} need {} steps, but the longest series or group has {longest}",
+        if *gap > 0 { format!(", a gap of {gap}") } else { String::new() },
+        size.saturating_add(*gap).saturating_add(*horizon)
     )]
-    NoWindow { size: usize, horizon: usize, longest: usize },
+    NoWindow { size: usize, gap: usize, horizon: usize, longest: usize },
     /// Items that differ in more than their first two sizes.
     #[error("item {item} has {got}, but those before it {expected}: only axes 0 and 1 may differ")]
     UnequalItems { item: usize, got: String, expected: String },
+    /// Shapes that are no table.
+    #[error("shapes must be integers of shape (items, rank), got {dtype} of shape {got:?}")]
+    ShapesTable { dtype: String, got: Vec<usize> },
+    /// A size or a place below 0.
+    #[error("{name} must be integers from 0 on, got {got} at place {place}")]
+    NegativeNumber { name: &'static str, got: i128, place: usize },
+    /// Lists of numbers that are no list.
+    #[error("{name} must be integers of one axis, got {dtype} of shape {got:?}")]
+    NumbersShape { name: &'static str, dtype: String, got: Vec<usize> },
+    /// A number of an item that there is not.
+    #[error("index {got} at place {place} is out of bounds for {items} items")]
+    NoSuchIndex { got: i128, place: usize, items: usize },
+    /// Indices along more than one axis.
+    #[error("items are selected along one axis, got indices of shape {got:?}")]
+    SelectionShape { got: Vec<usize> },
+    /// Indices that are none.
+    #[error("items are selected by integers or booleans, got {got}")]
+    SelectionDType { got: String },
+    /// A mask of another length.
+    #[error("a boolean index needs one value for each of {items} items, got {got}")]
+    MaskLength { got: usize, items: usize },
+    /// A selection that was damaged on its way.
+    #[error("these {len} bytes are no selection of items")]
+    SelectionBytes { len: usize },
+    /// Labels of more than one axis.
+    #[error("{name} must be of one axis, got shape {got:?}")]
+    LabelsShape { name: &'static str, got: Vec<usize> },
+    /// More or fewer labels than there are items or steps.
+    #[error("{name} must be one for each item: got {got}, expected {expected}")]
+    LabelsLength { name: &'static str, got: usize, expected: usize },
+    /// More or fewer ids than steps.
+    #[error("ids must be one for each of the {expected} steps of the series, got {got}")]
+    IdsLength { got: usize, expected: usize },
+    /// A label that stands for none.
+    #[error("{name}: the one at place {place} is missing (NaN)")]
+    MissingLabel { name: &'static str, place: usize },
+    /// More kinds of labels than can be counted.
+    #[error("there are more than {} different labels", u32::MAX)]
+    TooManyLabels,
+    /// A series that is scattered.
+    #[error(
+        "ids: the one at step {place} is that of steps {first} to {last} again, after others: a series must stand together and \
+         in order; sort it first, as with order = numpy.argsort(ids, kind=\"stable\"), series[order] and ids[order]"
+    )]
+    LabelAgain { place: usize, first: usize, last: usize },
+    /// Parts of nothing.
+    #[error("a split needs at least one part")]
+    NoParts,
+    /// Fractions that are none of a whole.
+    #[error(
+        "fractions of parts must be above 0 and add up to 1, got {got:?}, which add up to {}",
+        (sum * 1e6).round() / 1e6
+    )]
+    PartFractions { got: Vec<f64>, sum: f64 },
+    /// Sizes of parts of something else.
+    #[error("sizes of parts must add up to the {items} items, got {got:?}, which add up to {sum}")]
+    PartCounts { got: Vec<usize>, sum: usize, items: usize },
+    /// A part that gets nothing.
+    #[error("part {part} would have none of {items} items")]
+    EmptyPart { part: usize, items: usize },
+    /// A class that not every part can have some of.
+    #[error(
+        "stratify: {count} {} the label of item {item}, and each of {parts} parts needs one",
+        if *count == 1 { "item has" } else { "items have" }
+    )]
+    RareLabel { item: usize, count: usize, parts: usize },
+    /// Classes where there is no chance.
+    #[error(
+        "stratify needs a shuffled split: in the order of the data, parts have the classes that stand there"
+    )]
+    OrderedClasses,
     /// Memory for ragged items that is not one run of elements.
     #[error("items must lie in a packed view of one axis, got shape {shape:?} with strides {strides:?}")]
     FlatShape { shape: Vec<usize>, strides: Vec<isize> },
@@ -104,10 +234,15 @@ pub enum Error {
     ItemOutOfFlat { item: usize, shape: Vec<usize>, start: usize, limit: usize },
     /// Items that make no batch.
     #[error(
-        "items have different shapes, {got}, and a batch has one: a transform is needed that makes them one size, by \
-         cropping or resizing"
+        "items have different shapes, {got}, and a batch has one: {}",
+        if *images {
+            "a transform is needed that makes them one size, by cropping or resizing"
+        } else {
+            "take windows of one length of them, nl.windows(items, size), or pad them to one length first; crops and resizes are \
+             for images of (height, width, channels)"
+        }
     )]
-    ShapesDiffer { got: String },
+    ShapesDiffer { got: String, images: bool },
     /// A probability that is none.
     #[error("{transform}: p must be between 0 and 1, got {p}")]
     Probability { transform: &'static str, p: f64 },
@@ -124,6 +259,24 @@ pub enum Error {
         "{transform} needs a floating-point dtype, got {got}; put ToDtype(\"float32\", scale=True) before it"
     )]
     NotFloat { transform: &'static str, got: String },
+    /// Values that a transform cannot compute so.
+    #[error("{transform}: {source}")]
+    InTransform { transform: &'static str, source: Box<ndlens_kernels::Error> },
+    /// A mean or std for another number of channels or features.
+    #[error(
+        "{transform} got {got} values of {name}, expected {}{hint}",
+        if *.expected <= 1 { "1".to_owned() } else { format!("1 or {expected}") }
+    )]
+    StatisticsLength {
+        transform: &'static str,
+        name: &'static str,
+        got: usize,
+        expected: usize,
+        hint: String,
+    },
+    /// A division by zero to come.
+    #[error("{transform} needs a std other than 0, got 0 at position {position}")]
+    ZeroStd { transform: &'static str, position: usize },
     /// A crop that does not fit.
     #[error(
         "{transform}({height}, {width}) is larger than the image, which has height {image_height} and width {image_width}"
@@ -232,6 +385,49 @@ pub enum Error {
     /// An image transform on something else.
     #[error("{transform} needs items of shape {expected}, got {got:?}; {hint}")]
     ItemShape { transform: &'static str, expected: &'static str, got: Vec<usize>, hint: &'static str },
+    /// Fields that draw together from different choices.
+    #[error(
+        "fields {first:?} and {field:?} are joint, but {transform} draws from {} for {first:?} and from {} for \
+         {field:?}: give both the same, or leave one of them out of joint",
+        choices[0],
+        choices[1]
+    )]
+    JointDraws { transform: &'static str, first: String, field: String, choices: Box<[String; 2]> },
+    /// Fields that draw together and do it in another order.
+    #[error(
+        "fields {first:?} and {field:?} are joint, but what they draw together comes in different orders: {} for {first:?} and \
+         {} for {field:?}",
+        orders[0].join(", "),
+        orders[1].join(", ")
+    )]
+    JointOrder { first: String, field: String, orders: Box<[Vec<&'static str>; 2]> },
+    /// An item of different sizes in fields that draw together.
+    #[error(
+        "fields {first:?} and {field:?} are joint, but {transform} draws of images of {expected:?} for {first:?} and of {got:?} \
+         for {field:?}, (height, width): they must be of one size"
+    )]
+    JointSizes {
+        transform: &'static str,
+        first: String,
+        field: String,
+        expected: [usize; 2],
+        got: [usize; 2],
+    },
+    /// A word for where channels are that is none.
+    #[error("channels must be \"first\" or \"last\", got {got:?}")]
+    UnknownChannels { got: String },
+    /// Channels of items that have no three axes.
+    #[error(
+        "channels={channels:?} is of images with three axes, got items of shape {got}; leave it out for this field"
+    )]
+    NoChannelAxis { channels: &'static str, got: String },
+    /// An image whose axes may be either way.
+    #[error(
+        "{transform} must know which axes of items of shape {got} are height and width: say channels=\"first\" if they are \
+         (channels, height, width), or volumes of (depth, height, width); say channels=\"last\" if they are (height, width, \
+         channels)"
+    )]
+    UnclearChannels { transform: &'static str, got: String },
     /// `ChannelsFirst` twice.
     #[error("ChannelsFirst comes twice: the channels are first already")]
     ChannelsFirstTwice,
@@ -266,6 +462,14 @@ pub enum Error {
         /// Those that a batch of each field has.
         expected: Vec<(usize, Access)>,
     },
+    /// A batch that another process made, damaged on its way.
+    #[error("damaged batch: a field lies in block {got}, of {blocks}")]
+    NoSuchBlock { got: usize, blocks: usize },
+    /// A batch whose memory went with the process that made it. In torch's words, as it is torch that starts them.
+    #[error(
+        "DataLoader worker (pid {process}) exited unexpectedly, and a batch that it had sent is gone with it"
+    )]
+    SenderGone { process: u32 },
     /// A batch that another process made and somebody has.
     #[error("this batch was received before: what a worker sends is unpickled once")]
     AlreadyReceived,

@@ -1,22 +1,20 @@
 //! Batches of items that somebody else chooses, made by the caller: what a `DataLoader` of torch asks a data set for.
 //!
-//! All fields of a batch lie in one block, each from a multiple of [`ALIGNMENT`] on:
-//!
-//! ```text
-//!  0                offset 1            offset 2
-//!  |field 0: (n, ..)|..|field 1: (n, ..)|..|field 2: (n, ..)|
-//! ```
+//! Each field has memory of its own, so that whoever keeps the labels does not keep the images; on the way to another process
+//! it is one of few blocks, as `message.rs` has it.
 
 #![expect(unsafe_code, reason = "writes rows of memory that nobody else has seen; see UNSAFE.md")]
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use ndlens_core::{ALIGNMENT, Buffer, DType, Layout, View};
+use ndlens_core::{Buffer, DType, Layout, View};
 
 use crate::error::{Error, Result};
 use crate::loader::{Compiled, Draws, Field, compile};
+use crate::message::{Block, Place, arrange};
 use crate::plan::reading;
-use crate::ring::{Ring, Slot};
+use crate::pool::Pool;
+use crate::ring::Ring;
 use crate::scratch::Scratch;
 use crate::storing::Storing;
 use crate::transform::Values;
@@ -30,13 +28,15 @@ pub enum Randomness {
     Nonce(u64),
 }
 
-/// One field of a batch in its block.
+/// One field of a batch in one of its blocks.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Part {
     /// Where its elements are: items, then an item's own axes.
     pub layout: Layout,
     /// What they are.
     pub dtype: DType,
+    /// The number of the block.
+    pub block: usize,
 }
 
 impl Part {
@@ -44,8 +44,10 @@ impl Part {
     ///
     /// # Errors
     ///
-    /// What [`Layout::check`] says where the block is not of this batch.
-    pub fn view(&self, block: &Buffer) -> Result<View> {
+    /// What [`Layout::check`] says where the blocks are not of this batch.
+    pub fn view(&self, blocks: &[Buffer]) -> Result<View> {
+        let none = || Error::NoSuchBlock { got: self.block, blocks: blocks.len() };
+        let block = blocks.get(self.block).ok_or_else(none)?;
         Ok(View::new(block.clone(), self.layout.clone(), self.dtype.clone())?)
     }
 }
@@ -55,7 +57,15 @@ impl Part {
 pub struct Gather {
     fields: Arc<[Compiled]>,
     items: usize,
+    /// Memory of batches that stay in this process, by its size, what was used last at the end.
+    pools: Mutex<Vec<Pool>>,
 }
+
+/// Sizes of fields whose memory is used again, at least: those of a whole batch and of the last one.
+const SIZES_MAX: usize = 8;
+
+/// Blocks of one size that wait to be used again.
+const FREE_MAX: usize = 4;
 
 impl Gather {
     /// Compiles the fields' transforms and checks everything that can be checked before the first batch.
@@ -65,7 +75,7 @@ impl Gather {
     /// As [`Loader::new`](crate::Loader::new).
     pub fn new(fields: Vec<Field>, seed: u64) -> Result<Self> {
         let (fields, items) = compile(fields, seed, 1, Values::Computed)?;
-        Ok(Gather { fields, items })
+        Ok(Gather { fields, items, pools: Mutex::default() })
     }
 
     /// The number of items.
@@ -89,14 +99,16 @@ impl Gather {
     ///
     /// [`Error::NoSuchItem`], [`Error::Item`], and [`Error::Core`] where there is no memory.
     pub fn batch(&self, items: &[usize], randomness: Randomness) -> Result<Vec<View>> {
-        let (parts, len) = self.parts(items.len())?;
-        let block = Buffer::zeroed(len)?;
-        // SAFETY: the block is new.
-        unsafe { self.make(items, randomness, &parts, &block) }?;
-        parts.iter().map(|part| part.view(&block)).collect()
+        let sizes = self.sizes(items.len())?;
+        let blocks = sizes.iter().map(|&size| self.block(size)).collect::<Result<Vec<_>>>()?;
+        let places: Vec<_> = (0..sizes.len()).map(|block| Place { block, offset: 0 }).collect();
+        let parts = self.parts(items.len(), &places)?;
+        // SAFETY: the blocks were just leased, so nobody else sees them.
+        unsafe { self.make(items, randomness, &parts, &blocks) }?;
+        parts.iter().map(|part| part.view(&blocks)).collect()
     }
 
-    /// A batch in a slot of a ring, for another process.
+    /// A batch in blocks that it can be sent to another process in.
     ///
     /// # Errors
     ///
@@ -106,48 +118,76 @@ impl Gather {
         ring: &Ring,
         items: &[usize],
         randomness: Randomness,
-    ) -> Result<(Vec<Part>, Arc<Slot>)> {
-        let (parts, len) = self.parts(items.len())?;
-        let slot = ring.lease(len)?;
-        // SAFETY: a slot that was just leased is seen by nobody else.
-        unsafe { self.make(items, randomness, &parts, &Slot::buffer(&slot)) }?;
-        Ok((parts, slot))
+    ) -> Result<(Vec<Part>, Vec<Block>)> {
+        let (places, blocks) = arrange(&self.sizes(items.len())?);
+        let parts = self.parts(items.len(), &places)?;
+        let blocks = blocks.into_iter().map(|(len, is_slot)| Block::new(ring, len, is_slot));
+        let blocks = blocks.collect::<Result<Vec<_>>>()?;
+        let buffers: Vec<_> = blocks.iter().map(Block::buffer).collect();
+        // SAFETY: memory that is new, or a slot that was just leased, is seen by nobody else.
+        unsafe { self.make(items, randomness, &parts, &buffers) }?;
+        Ok((parts, blocks))
     }
 
-    /// Where the fields of a batch lie, and the length of its block.
-    fn parts(&self, items: usize) -> Result<(Vec<Part>, usize)> {
-        let mut end = 0usize;
-        let mut part = |field: &Compiled| {
-            let dtype = field.program.dtype().clone();
-            let packed = field.program.batch_layout(items)?;
-            let nbytes = packed.len() * dtype.itemsize();
-            let offset = end.next_multiple_of(ALIGNMENT);
-            end = offset.saturating_add(nbytes);
-            let layout = Layout::new(packed.shape(), packed.strides(), offset, dtype.itemsize(), end)?;
-            Ok(Part { layout, dtype })
+    /// Memory that nobody else sees: used before, where there is some of this size. Fresh memory of any size between what is
+    /// kept, such as labels, would leave the heap in pieces.
+    fn block(&self, len_bytes: usize) -> Result<Buffer> {
+        // A fork may have copied it locked.
+        let Ok(mut pools) = self.pools.try_lock() else {
+            return Ok(Pool::new(len_bytes).lease()?.freeze());
         };
-        let parts = self.fields.iter().map(&mut part).collect::<Result<_>>()?;
-        Ok((parts, end))
+        let at = pools.iter().position(|pool| pool.slab_bytes() == len_bytes);
+        let pool = at.map_or_else(|| Pool::new(len_bytes), |at| pools.remove(at));
+        let slab = pool.lease();
+        pool.keep_free(FREE_MAX);
+        pools.push(pool);
+        let surplus = pools.len().saturating_sub(SIZES_MAX.max(2 * self.fields.len()));
+        pools.drain(..surplus);
+        Ok(slab?.freeze())
+    }
+
+    /// The layouts of the fields of a batch of so many items.
+    fn layouts(&self, items: usize) -> impl Iterator<Item = Result<(&DType, Layout)>> {
+        self.fields.iter().map(move |field| Ok((field.program.dtype(), field.program.batch_layout(items)?)))
+    }
+
+    /// The bytes of each field of a batch.
+    fn sizes(&self, items: usize) -> Result<Vec<usize>> {
+        self.layouts(items)
+            .map(|layout| layout.map(|(dtype, packed)| packed.len() * dtype.itemsize()))
+            .collect()
+    }
+
+    /// The fields of a batch in their places.
+    fn parts(&self, items: usize, places: &[Place]) -> Result<Vec<Part>> {
+        let part = |(layout, &Place { block, offset }): (Result<(&DType, Layout)>, &Place)| {
+            let (dtype, packed) = layout?;
+            let end = offset.saturating_add(packed.len() * dtype.itemsize());
+            let layout = Layout::new(packed.shape(), packed.strides(), offset, dtype.itemsize(), end)?;
+            Ok(Part { layout, dtype: dtype.clone(), block })
+        };
+        self.layouts(items).zip(places).map(part).collect()
     }
 
     /// Makes all items in their places.
     ///
     /// # Safety
     ///
-    /// `block` is as long as the parts need, and nobody else reads or writes it meanwhile.
+    /// The blocks are as many and as long as the parts need, and nobody else reads or writes them meanwhile.
     unsafe fn make(
         &self,
         items: &[usize],
         randomness: Randomness,
         parts: &[Part],
-        block: &Buffer,
+        blocks: &[Buffer],
     ) -> Result<()> {
         if let Some((place, &got)) = items.iter().enumerate().find(|&(_, &item)| item >= self.items) {
-            return Err(Error::NoSuchItem { got, place, items: self.items });
+            return Err(Error::NoSuchItem { got: got.to_string(), place, items: self.items });
         }
         let mut scratch = Scratch::default();
         let _reading = reading(&self.fields);
         for (field, part) in self.fields.iter().zip(parts) {
+            let block = &blocks[part.block];
             let nbytes = field.program.nbytes();
             let stores = Storing::Auto.of(nbytes * items.len());
             let complete = field.source.is_complete();
@@ -157,7 +197,7 @@ impl Gather {
                     let start = block.as_ptr().as_ptr().add(part.layout.offset());
                     std::slice::from_raw_parts_mut(start, items.len() * nbytes)
                 };
-                take.rows(items, destination, stores)?;
+                field.take_items(take, items, destination, stores)?;
                 if let Some((_, error)) = field.first_lost(complete, items) {
                     return Err(error);
                 }

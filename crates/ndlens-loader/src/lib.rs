@@ -5,8 +5,10 @@
 //!
 //! - `order.rs`, `walk.rs`: which item comes k-th in an epoch, a pure function of (seed, epoch, k); many at once.
 //! - `weights.rs`, `torch_order.rs`: orders drawn by weights; torch's orders.
+//! - `laps.rs`: epochs of any number of items.
+//! - `item_numbers.rs`, `feed.rs`, `digest.rs`: what a sampler gives: numbers where they lie, or while they come; whether it gives them again.
 //! - `shard.rs`: which of them each rank takes.
-//! - `position.rs`, `state.rs`: how far a run has come, and how another goes on from there.
+//! - `position.rs`, `state.rs`, `note.rs`: how far a run has come, and how another goes on from there.
 //! - `draws.rs`: the random numbers of an item, a pure function of (seed, epoch, item).
 //! - `transform/`: a list of transforms compiled to one program.
 //! - `mix/`: whole batches mixed, images with their neighbours and their labels alike.
@@ -15,6 +17,8 @@
 //! - `storing.rs`: whether batches are written through the cache.
 //! - `engine.rs`: threads, prefetch, shutdown.
 //! - `source.rs`, `windows.rs`, `ragged.rs`: where items come from; windows of several series; items of different sizes.
+//! - `selection.rs`, `subset.rs`, `split.rs`: some items of a source; parts of a data set.
+//! - `numbers.rs`, `labels.rs`, `nan.rs`: what is read of views of numbers: indices and sizes; labels; steps with NaN.
 //! - `loader.rs`: the face.
 //! - `replay.rs`: transforms with parameters that were drawn before.
 //! - `gather.rs`, `ring.rs`: batches of items that somebody else chooses; memory for them between processes.
@@ -42,13 +46,23 @@
 
 mod batch;
 mod chunks;
+mod digest;
 mod draws;
 mod engine;
 mod error;
+mod feed;
 mod gather;
+mod item_numbers;
+mod labels;
+mod laps;
 mod loader;
+mod message;
 mod mix;
+mod nan;
+mod note;
+mod numbers;
 mod order;
+mod packing;
 mod plan;
 mod pool;
 mod position;
@@ -56,11 +70,15 @@ mod ragged;
 mod replay;
 mod ring;
 mod room;
+mod saving;
 mod scratch;
+mod selection;
 mod shard;
 mod source;
+mod split;
 mod state;
 mod storing;
+mod subset;
 mod supply;
 mod sync;
 mod torch_order;
@@ -71,25 +89,40 @@ mod weights;
 mod windows;
 
 pub use batch::{Batch, Receipt};
+pub use digest::Digest;
 pub use draws::{Draws, Noise, Stream};
 pub use engine::{Epoch, Progress};
 pub use error::{Error, Result};
+pub use feed::Sampling;
 pub use gather::{Gather, Part, Randomness};
-pub use loader::{Config, Field, Loader};
+pub use item_numbers::ItemNumbers;
+pub use labels::Labels;
+pub use laps::Laps;
+pub use loader::{Config, Field, Loader, Sampled};
+pub use message::Block;
 pub use mix::{Mix, Mixing};
+pub use nan::{NanSearch, NanSteps};
+pub use note::Note;
+pub use numbers::{flags_of, sizes_of, view_of_sizes};
 pub use order::{Order, Permutation, Shuffler};
+pub use packing::{Packing, copy_rows, places_of};
 pub use pool::PoolUse;
-pub use ragged::Ragged;
+pub use ragged::{Ragged, Shapes};
 pub use replay::replay;
 pub use ring::{Ring, Slot};
+pub use saving::SavedItems;
 pub use scratch::Scratch;
+pub use selection::Selection;
 pub use shard::{Remainder, Shard};
 pub use source::{ItemShape, Source};
+pub use split::{Dealing, Sizes, split};
 pub use state::{Basis, STATE_VERSION, State};
 pub use storing::Storing;
+pub use subset::Subset;
 pub use supply::Memory;
 pub use transform::{
-    Deferred, Drawn, DrawnList, Erasure, Filling, Interval, Padding, Program, Target, Transform, Values,
+    Channels, Convention, Deferred, Drawn, DrawnList, Erasure, Filling, Interval, Padding, Program, Target,
+    Transform, Values,
 };
 pub use weights::{Drawing, Weights};
-pub use windows::{Span, Windows};
+pub use windows::{Columns, SeriesStep, Span, Windows, columns_of, lengths_of_groups};

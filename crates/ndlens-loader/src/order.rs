@@ -5,12 +5,16 @@
 //! the next power of two, walked until it lands below n (Black and Rogaway, "Ciphers with arbitrary finite domains",
 //! 2002). For fewer, where a network of so few bits would favour some orders, it is a Fisher-Yates table.
 //!
-//! Other orders are drawn by weights, `weights.rs`, or torch's, `torch_order.rs`.
+//! Other orders are drawn by weights, `weights.rs`, torch's, `torch_order.rs`, of more or fewer items than there are, `laps.rs`,
+//! or a sampler's, `item_numbers.rs` and `feed.rs`.
 
 use std::sync::Arc;
 
-use crate::draws::Stream;
+use crate::draws::{Stream, label};
 use crate::error::{Error, Result};
+use crate::item_numbers::{ItemNumbers, NO_ITEM};
+use crate::laps::Laps;
+use crate::selection::Selection;
 use crate::walk::walk_all;
 use crate::weights::Drawing;
 
@@ -19,6 +23,9 @@ const TABLE_MAX: u64 = 1024;
 
 /// Half-rounds of the network; each half of the bits is replaced four times.
 const ROUNDS: usize = 8;
+
+/// Where a lap's number stands in what draws for its items are made of: no data set has so many items that laps could meet.
+const LAP_BITS: u32 = 48;
 
 /// The stream that orders are made of. A field of this name would share it, but draws for items, not for orders.
 const STREAM: &str = "order";
@@ -30,10 +37,16 @@ pub enum Order {
     InTurn(usize),
     /// All, shuffled.
     Shuffled(Permutation),
-    /// These, as a sampler gave them, torch shuffles them, or weights chose them.
-    Listed(Arc<[usize]>),
+    /// These, as torch shuffles them, or weights chose them.
+    Listed(Arc<Vec<usize>>),
     /// Drawn by weights, each draw from all.
     Drawn(Drawing),
+    /// More or fewer than there are.
+    Laps(Laps),
+    /// Those of a sampler's numbers, each of which may be none of so many items.
+    Numbered(ItemNumbers, usize),
+    /// Those of a part of the data set: an order of places in that list.
+    Within(Box<Order>, Arc<Selection>),
 }
 
 /// Whose orders shuffled epochs have.
@@ -42,8 +55,7 @@ pub enum Shuffler {
     /// Ours: computed, not stored.
     #[default]
     Ndlens,
-    /// `torch.utils.data.RandomSampler`'s and `DistributedSampler`'s: a list of 8 bytes an item, 16 while it is made,
-    /// anew each epoch.
+    /// `torch.utils.data.RandomSampler`'s and `DistributedSampler`'s: a list of 8 bytes an item, made anew each epoch.
     Torch,
 }
 
@@ -78,6 +90,9 @@ impl Order {
             Order::Shuffled(permutation) => permutation.n as usize,
             Order::Listed(items) => items.len(),
             Order::Drawn(drawing) => drawing.len(),
+            Order::Laps(laps) => laps.len(),
+            Order::Numbered(numbers, _) => numbers.len(),
+            Order::Within(places, _) => places.len(),
         }
     }
 
@@ -86,7 +101,7 @@ impl Order {
         self.len() == 0
     }
 
-    /// The item at a place, which is below [`len`](Self::len).
+    /// The item at a place, which is below [`len`](Self::len); `usize::MAX` where a sampler's number is no item.
     ///
     /// # Panics
     ///
@@ -97,6 +112,29 @@ impl Order {
             Order::Shuffled(permutation) => permutation.at(place as u64) as usize,
             Order::Listed(items) => items[place],
             Order::Drawn(drawing) => drawing.at(place),
+            Order::Laps(_) | Order::Numbered(..) | Order::Within(..) => {
+                let mut one = [place];
+                self.replace(&mut one);
+                one[0]
+            }
+        }
+    }
+
+    /// The error of a place that [`at`](Self::at) says is none of the items.
+    pub(crate) fn no_such_item(&self, place: usize) -> Option<Error> {
+        match self {
+            Order::Numbered(numbers, items) => Some(numbers.no_such_item(place, *items)),
+            Order::Within(places, _) => places.no_such_item(place),
+            _ => None,
+        }
+    }
+
+    /// Whether places may be none of the items.
+    pub(crate) fn is_unchecked(&self) -> bool {
+        match self {
+            Order::Numbered(..) => true,
+            Order::Within(places, _) => places.is_unchecked(),
+            _ => false,
         }
     }
 
@@ -105,7 +143,9 @@ impl Order {
     pub fn draws_as(&self, place: usize, item: usize) -> u64 {
         match self {
             Order::Drawn(drawing) => (drawing.items() as u64).wrapping_add(place as u64),
-            _ => item as u64,
+            Order::Laps(laps) => (laps.lap(place) << LAP_BITS).wrapping_add(item as u64),
+            Order::Within(places, _) => places.draws_as(place, item),
+            Order::InTurn(_) | Order::Shuffled(_) | Order::Listed(_) | Order::Numbered(..) => item as u64,
         }
     }
 
@@ -120,6 +160,18 @@ impl Order {
             Order::Shuffled(permutation) => permutation.replace(places),
             Order::Listed(items) => places.iter_mut().for_each(|place| *place = items[*place]),
             Order::Drawn(drawing) => places.iter_mut().for_each(|place| *place = drawing.at(*place)),
+            Order::Laps(laps) => laps.replace(places),
+            Order::Numbered(numbers, items) => numbers.replace(places, *items),
+            Order::Within(order, items) => {
+                order.replace(places);
+                if order.is_unchecked() {
+                    for place in places {
+                        *place = if *place == NO_ITEM { NO_ITEM } else { items.at(*place) };
+                    }
+                } else {
+                    items.replace(places);
+                }
+            }
         }
     }
 }
@@ -140,16 +192,25 @@ enum Kind {
 impl Permutation {
     /// The order of `n` items in one epoch.
     pub fn new(seed: u64, epoch: u32, n: u64) -> Self {
+        Permutation::of(Stream::new(seed, STREAM), epoch, n)
+    }
+
+    /// The order of `n` items in a later lap of an epoch that has several.
+    pub(crate) fn of_lap(seed: u64, epoch: u32, n: u64, lap: u64) -> Self {
+        Permutation::of(Stream::new(seed, STREAM).child(label("lap", lap)), epoch, n)
+    }
+
+    fn of(stream: Stream, epoch: u32, n: u64) -> Self {
         if n <= TABLE_MAX {
             let mut table: Vec<u16> = (0..n as u16).collect();
-            let mut draws = Stream::new(seed, STREAM).draws(epoch, n);
+            let mut draws = stream.draws(epoch, n);
             for last in (1..table.len()).rev() {
                 table.swap(last, draws.below(last as u64 + 1) as usize);
             }
             return Permutation { n, kind: Kind::Table(table) };
         }
         let keys = std::array::from_fn(|round| {
-            let block = Stream::new(seed, STREAM).block(epoch, n, round as u32);
+            let block = stream.block(epoch, n, round as u32);
             u64::from(block[0]) << 32 | u64::from(block[1])
         });
         Permutation { n, kind: Kind::Network(Network::new(n, keys)) }
@@ -260,7 +321,14 @@ mod tests {
     #[test]
     fn many_places_at_once_are_the_items_of_each() {
         let orders = [10, 1024, 1025, 3_000_000].map(|n| Order::Shuffled(Permutation::new(5, 3, n)));
-        let others = [Order::InTurn(77), Order::Listed([4, 4, 9, 1].into())];
+        let subset = Arc::new(Selection::range(1, 2, 40, 100).unwrap());
+        let others = [
+            Order::InTurn(77),
+            Order::Listed(Arc::new(vec![4, 4, 9, 1])),
+            Order::Laps(Laps::shuffled(1, 1, 30, 100)),
+            Order::Numbered(ItemNumbers::range(90, -3, 31), 91),
+            Order::Within(Box::new(Order::Shuffled(Permutation::new(5, 3, 40))), subset),
+        ];
         for order in orders.into_iter().chain(others) {
             let places: Vec<usize> = (0..2000).map(|i| i * 7919 % order.len()).collect();
             let mut items = places.clone();

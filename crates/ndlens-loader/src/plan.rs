@@ -9,16 +9,21 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use ndlens_core::View;
+use ndlens_core::room::{self, Text};
 use ndlens_kernels::Stores;
 use ndlens_store::Reading;
 
 use crate::batch::Batch;
 use crate::chunks::Chunks;
 use crate::error::{Error, Result};
+use crate::feed::{Fed, Feed};
+use crate::item_numbers::NO_ITEM;
 use crate::loader::{Compiled, Draws};
 use crate::mix::{Mixer, Mixture};
+use crate::note::Note;
 use crate::order::Order as ItemOrder;
 use crate::pool::Slab;
+use crate::room::with_room_for;
 use crate::scratch::Scratch;
 use crate::shard::Shard;
 use crate::storing::Storing;
@@ -48,9 +53,14 @@ pub(crate) struct Plan {
     pub(crate) epoch: u32,
     /// The place of the order that the epoch starts at.
     pub(crate) start: usize,
-    /// The number of items, of those from there on, that this rank takes.
+    /// The number of items, of those from there on, that this rank takes. This, the order and the number of batches say nothing where
+    /// items come from a [`Feed`].
     pub(crate) items: usize,
+    /// Items in a batch, no more than this rank takes in all.
     pub(crate) batch_size: usize,
+    /// Items in a batch as the settings say, the same for all ranks.
+    pub(crate) full_batch_size: usize,
+    pub(crate) drop_last: bool,
     pub(crate) batches: usize,
     pub(crate) chunks: Chunks,
     pub(crate) return_params: bool,
@@ -70,12 +80,29 @@ pub(crate) fn exceeds_memory(fields: &[Compiled]) -> bool {
 impl Plan {
     /// Which of this rank's items batch `batch` takes.
     pub(crate) fn places(&self, batch: usize) -> Range<usize> {
-        let start = batch * self.batch_size;
-        start..(start + self.batch_size).min(self.items)
+        let start = batch.saturating_mul(self.batch_size);
+        start..start.saturating_add(self.batch_size).min(self.items)
     }
 
-    /// Begins a batch; None where its memory is to be supplied and is not there.
-    pub(crate) fn begin(&self, batch: usize, supply: &mut Supply) -> Result<Option<Making>> {
+    /// The items of a batch of an order that is known.
+    pub(crate) fn items_of(&self, batch: usize) -> Result<Vec<usize>> {
+        let places = self.places(batch);
+        let mut items = with_room_for(places.len())?;
+        items.extend(places.map(|k| self.shard.place(self.start, k, self.order.len())));
+        self.order.replace(&mut items);
+        Ok(items)
+    }
+
+    /// Begins a batch; None where its memory is to be supplied, or its items are to be read, and is not there.
+    pub(crate) fn begin(
+        &self,
+        batch: usize,
+        supply: &mut Supply,
+        feed: Option<&mut Feed>,
+    ) -> Result<Option<Making>> {
+        if feed.as_ref().is_some_and(|feed| !feed.has_batch()) {
+            return Ok(None);
+        }
         let mut slabs = match self.memory {
             Memory::Pooled => self.fields.iter().map(|field| field.pool.lease()).collect::<Result<_>>()?,
             Memory::Supplied => match supply.take() {
@@ -83,9 +110,19 @@ impl Plan {
                 None => return Ok(None),
             },
         };
-        let places = self.places(batch);
+        let mut places = self.places(batch);
+        let (mut fed, mut note) = (None, None);
+        let place = match feed {
+            Some(feed) => {
+                let Some(Fed { items, place, note: of_batch }) = feed.take()? else { return Ok(None) };
+                places.end = places.start + items.len();
+                let ahead = if self.prefetches { feed.ahead().collect() } else { vec![] };
+                (fed, note) = (Some(Listed { items, ahead }), of_batch);
+                place
+            }
+            None => self.shard.place(self.start, places.start, self.order.len()),
+        };
         let begin = |mixer: &Arc<Mixer>| {
-            let place = self.shard.place(self.start, places.start, self.order.len());
             let drawn = mixer.draw(self.epoch, place as u64);
             // Probabilities are what is handed out, so they come on what was supplied, and the labels they are made of do not.
             let soft = match mixer.softened() {
@@ -97,7 +134,7 @@ impl Plan {
             mixer.begin(&self.fields, drawn, places.len(), soft)
         };
         let mixture = self.mixer.as_ref().map(begin).transpose()?;
-        Ok(Some(Making { slabs, places, mixture }))
+        Ok(Some(Making { slabs, places, fed, note, mixture }))
     }
 
     /// Whether a batch can begin without memory from the system.
@@ -127,9 +164,11 @@ impl Plan {
         let complete: Vec<bool> = self.fields.iter().map(|field| field.source.is_complete()).collect();
         let mut items = [0; MAX_BLOCK_ITEMS];
         for start in rows.clone().step_by(MAX_BLOCK_ITEMS) {
-            let block = start..(start + MAX_BLOCK_ITEMS).min(rows.end);
+            let mut block = start..(start + MAX_BLOCK_ITEMS).min(rows.end);
+            let none = self.items(making, start, &mut items[..block.len()]);
+            // Items from one that is none on no longer matter.
+            block.end = none.as_ref().map_or(block.end, |(place, _)| start + place);
             let items = &mut items[..block.len()];
-            self.items(making.places.start + start, items);
             let mut alone = false;
             // The first label that is no class, of those taken many at once.
             let mut outside: Option<(usize, Error)> = None;
@@ -143,8 +182,9 @@ impl Plan {
                 let nbytes = take.row_bytes();
                 // SAFETY: the rows of a block are one piece, and this thread alone makes them.
                 let destination = unsafe { slab.piece(block.start * nbytes, block.len() * nbytes) };
-                take.rows(items, destination, self.stores(at, nbytes))
-                    .map_err(|error| Box::new(Failure { row: block.start, error: error.into() }))?;
+                field
+                    .take_items(take, items, destination, self.stores(at, nbytes))
+                    .map_err(|error| Box::new(Failure { row: block.start, error }))?;
                 outside = outside.or(self.check_labels(at, destination, items));
             }
             let mut failed = None;
@@ -156,7 +196,7 @@ impl Plan {
             }
             let lost = |(field, &complete): (&Compiled, &bool)| field.first_lost(complete, items);
             let lost = self.fields.iter().zip(&complete).filter_map(lost);
-            let first = lost.chain(outside).min_by_key(|&(place, _)| place);
+            let first = lost.chain(outside).chain(none).min_by_key(|&(place, _)| place);
             let first = first.map(|(place, error)| Box::new(Failure { row: block.start + place, error }));
             if let Some(first) = failed.into_iter().chain(first).min_by_key(|failure| failure.row) {
                 return Err(first);
@@ -179,7 +219,7 @@ impl Plan {
         scratch: &mut Scratch,
     ) -> Result<(), Box<Failure>> {
         for (row, &item) in rows.zip(items) {
-            let draws_as = self.draws_as(making.places.start + row, item);
+            let draws_as = self.draws_as(making, row, item);
             for (at, ((field, slab), &complete)) in
                 self.fields.iter().zip(&making.slabs).zip(complete).enumerate()
             {
@@ -216,12 +256,21 @@ impl Plan {
 
     /// Asks for the items at these rows of the next batch, and for those of the first.
     fn prefetch(&self, making: &Making, rows: &Range<usize>) {
+        let ask = |item: usize| self.fields.iter().for_each(|field| field.source.prefetch(item));
+        if let Some(Listed { items, ahead }) = &making.fed {
+            let first = if making.places.start == 0 { items.get(rows.clone()) } else { None };
+            let next = ahead.get(rows.start..rows.end.min(ahead.len()));
+            first.into_iter().chain(next).flatten().copied().for_each(ask);
+            return;
+        }
         let (first, next) = (making.places.start, making.places.start + self.batch_size);
         let starts = if first == 0 { &[first, next][..] } else { &[next] };
         for k in starts.iter().flat_map(|start| rows.clone().map(move |row| start + row)) {
             if k < self.items {
                 let item = self.order.at(self.shard.place(self.start, k, self.order.len()));
-                self.fields.iter().for_each(|field| field.source.prefetch(item));
+                if item != NO_ITEM {
+                    ask(item);
+                }
             }
         }
     }
@@ -270,26 +319,42 @@ impl Plan {
         })
     }
 
-    /// The items that this rank takes, from the `first`-th on, as many as there is room for.
-    pub(crate) fn items(&self, first: usize, items: &mut [usize]) {
-        let all = self.order.len();
+    /// The items of a batch from a row on, as many as there is room for; the place of the first that is none, and its error.
+    fn items(&self, making: &Making, row: usize, items: &mut [usize]) -> Option<(usize, Error)> {
+        if let Some(Listed { items: fed, .. }) = &making.fed {
+            items.copy_from_slice(&fed[row..row + items.len()]);
+            return None;
+        }
+        let (first, all) = (making.places.start + row, self.order.len());
         (first..).zip(&mut *items).for_each(|(k, place)| *place = self.shard.place(self.start, k, all));
         self.order.replace(items);
+        if !self.order.is_unchecked() {
+            return None;
+        }
+        let at = items.iter().position(|&item| item == NO_ITEM)?;
+        Some((at, self.order.no_such_item(self.shard.place(self.start, first + at, all))?))
     }
 
-    /// What stands in its draws for the k-th item that this rank takes.
-    fn draws_as(&self, k: usize, item: usize) -> u64 {
+    /// What stands in its draws for the item at a row of a batch.
+    fn draws_as(&self, making: &Making, row: usize, item: usize) -> u64 {
+        if making.fed.is_some() {
+            return item as u64;
+        }
+        let k = making.places.start + row;
         self.order.draws_as(self.shard.place(self.start, k, self.order.len()), item)
     }
 
-    /// The first place that no rank has taken once this many batches are; None where all are.
+    /// The first place that no rank has taken once each has taken this many batches; None where that is all.
     pub(crate) fn reached(&self, batches: usize) -> Option<usize> {
-        let taken = self.places(batches).start;
-        (batches < self.batches).then(|| self.shard.reached(self.start, taken, self.order.len()))
+        let left = self.order.len() - self.start;
+        let over = self.shard.is_over(batches, left, self.full_batch_size, self.drop_last);
+        let taken = batches.saturating_mul(self.full_batch_size);
+        (!over).then(|| self.shard.reached(self.start, taken, self.order.len()))
     }
 
     pub(crate) fn finish(&self, making: Making) -> Result<Batch> {
-        let (rows, places) = (making.places.len(), making.places.clone());
+        let rows = making.places.len();
+        let params = self.return_params.then(|| self.params(&making)).transpose()?;
         let wrap = |(field, slab): (&Compiled, Slab)| {
             let dtype = field.program.dtype().clone();
             let layout = field.program.batch_layout(rows)?;
@@ -303,25 +368,31 @@ impl Plan {
                 views[labels] = view;
             }
         }
-        let params = self.return_params.then(|| self.params(places)).transpose()?;
         Ok(Batch { views, params, mixed, receipt: None })
     }
 
     /// What is drawn for items: the same whenever it is asked.
-    fn params(&self, places: Range<usize>) -> Result<Vec<String>> {
-        let mut items = vec![0; places.len()];
-        self.items(places.start, &mut items);
+    fn params(&self, making: &Making) -> Result<Vec<String>> {
+        let mut items = room::repeated(0, making.places.len())?;
+        if let Some((_, error)) = self.items(making, 0, &mut items) {
+            return Err(error);
+        }
         let of_field = |field: &Compiled| {
-            let of_item = |(k, &item): (usize, &usize)| {
-                let draws_as = self.draws_as(k, item);
+            let of_item = |(row, &item): (usize, &usize)| -> Result<serde_json::Value> {
+                let draws_as = self.draws_as(making, row, item);
                 let drawn =
                     field.source.item(item).map_err(Error::from).and_then(|image| {
                         field.program.draw(field.stream, self.epoch, draws_as, image.shape())
                     });
                 Ok(field.program.params_to_json(&drawn.map_err(|error| field.fail(item, error))?))
             };
-            let items = places.clone().zip(&items).map(of_item).collect::<Result<Vec<_>>>()?;
-            Ok(serde_json::Value::Array(items).to_string())
+            let mut text = Text::default();
+            for item in items.iter().enumerate() {
+                text.push(if text.is_empty() { "[" } else { ", " })?;
+                text.push(&of_item(item)?.to_string())?;
+            }
+            text.push(if text.is_empty() { "[]" } else { "]" })?;
+            Ok(text.into_string())
         };
         self.fields.iter().map(of_field).collect()
     }
@@ -332,7 +403,18 @@ impl Plan {
 pub(crate) struct Making {
     pub(crate) slabs: Vec<Slab>,
     pub(crate) places: Range<usize>,
+    /// Its items, where they come from a [`Feed`]; else the order has them.
+    pub(crate) fed: Option<Listed>,
+    /// What a state keeps once it is handed out.
+    pub(crate) note: Option<Note>,
     pub(crate) mixture: Option<Mixture>,
+}
+
+/// The items of a batch, and those of the next, as far as they are known and of any use.
+#[derive(Debug)]
+pub(crate) struct Listed {
+    items: Vec<usize>,
+    ahead: Vec<usize>,
 }
 
 /// What a batch waits for.

@@ -78,6 +78,19 @@ impl Pool {
         !self.0.is_foreign() && !self.0.lock().free.is_empty()
     }
 
+    /// Frees slabs that nobody uses, but for so many.
+    pub(crate) fn keep_free(&self, most: usize) {
+        if self.0.is_foreign() {
+            return;
+        }
+        let mut state = self.0.lock();
+        let surplus = state.free.len().saturating_sub(most);
+        let freed: Vec<_> = state.free.drain(..surplus).collect();
+        state.slabs -= freed.len();
+        drop(state);
+        drop(freed);
+    }
+
     /// Bytes of a slab.
     pub(crate) fn slab_bytes(&self) -> usize {
         self.0.slab_bytes
@@ -258,6 +271,17 @@ mod tests {
         drop(clone);
         assert_eq!(pool.lease().unwrap().freeze().as_ptr(), address);
         assert_eq!(pool.usage(), PoolUse { slabs: 2, leased: 1, bytes: 256 });
+    }
+
+    #[test]
+    fn a_pool_keeps_no_more_free_slabs_than_it_is_told_to() {
+        let pool = Pool::new(128);
+        let slabs: Vec<_> = (0..5).map(|_| pool.lease().unwrap()).collect();
+        pool.keep_free(2);
+        assert_eq!(pool.usage(), PoolUse { slabs: 5, leased: 5, bytes: 640 });
+        drop(slabs);
+        pool.keep_free(2);
+        assert_eq!(pool.usage(), PoolUse { slabs: 2, leased: 0, bytes: 256 });
     }
 
     #[test]

@@ -3,16 +3,23 @@
 //!
 //! A slot is an arena of shared memory; one word of its header says whose turn it is, as `turn.rs` has it.
 //!
-//! A ring has as many slots as were ever in use at once. They are gone with the worker, but for those that another process
-//! still looks at.
+//! A slot is used again for what it is not much too large for, so that nobody who keeps a small batch keeps a large slot.
+//! Slots that came back and are not asked for any more are given up. A slot whose message was lost comes back when later ones
+//! have gone round for an hour; a message that waits in its queue meanwhile, however long, is not lost, since no later one
+//! overtakes it.
+//!
+//! A slot costs the worker a descriptor, which another process opens it by. Whoever receives it needs none: a map stays
+//! without. So where many batches are kept, the worker gives up slots that others have: they are theirs alone then, and
+//! free when they are done. All are gone with the worker, but for those that another process still looks at.
 
 #![expect(unsafe_code, reason = "lends the memory of slots; see UNSAFE.md")]
 
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 use ndlens_core::{Access, Buffer, Owner};
-use ndlens_store::{Arena, Handle};
+use ndlens_store::{Arena, Error as StoreError, Handle};
 
 use crate::error::{Error, Result};
 use crate::turn::Turn;
@@ -21,11 +28,94 @@ fn word(arena: &Arena) -> &AtomicU64 {
     &arena.words()[0]
 }
 
+/// A message that has not come by then is taken for lost, if enough later ones have come.
+const LOST_AFTER: Duration = Duration::from_hours(1);
+
+/// Later ones, beside as many as there are slots, which may have been sent before.
+const LATER: u64 = 64;
+
+/// Slots of one process beyond which those are given up that another process has: enough for all that is made ahead
+/// and in use in a training loop, and few beside the 256 descriptors that some systems give a process.
+const SLOTS_MAX: usize = 32;
+
+/// A free slot is given up when so many more were leased since its last lease than there are slots: many batches were kept
+/// for a while, or batches are smaller now.
+const LEASES_IDLE: usize = 200;
+
 /// The slots of one process.
 #[derive(Debug)]
 pub struct Ring {
     process: u32,
-    slots: Mutex<Vec<(Arc<Arena>, Weak<Slot>)>>,
+    slots: Mutex<Slots>,
+}
+
+#[derive(Debug, Default)]
+struct Slots {
+    /// By the lease that was their last, the oldest first.
+    all: Vec<Place>,
+    leases: usize,
+    /// How often a slot was leased that had come back.
+    rounds: u64,
+}
+
+/// A slot as its ring sees it.
+#[derive(Debug)]
+struct Place {
+    arena: Arc<Arena>,
+    slot: Weak<Slot>,
+    /// The number of its last lease.
+    leased: usize,
+    /// A turn that was sent, and the time and the ring's rounds when it was first seen so.
+    sent: Option<(Turn, Instant, u64)>,
+}
+
+impl Place {
+    fn is_unused_here(&self) -> bool {
+        self.slot.strong_count() == 0
+    }
+
+    fn is_free(&self) -> bool {
+        self.is_unused_here() && Turn::is_free(word(&self.arena))
+    }
+
+    fn is_taken(&self) -> bool {
+        self.is_unused_here() && Turn::is_taken(word(&self.arena))
+    }
+
+    /// Makes it free if its message is lost.
+    fn forget_lost(&mut self, now: Instant, rounds: u64, slots: usize) {
+        let Some(turn) = Turn::sent(word(&self.arena)) else {
+            self.sent = None;
+            return;
+        };
+        match self.sent {
+            Some((seen, since, at)) if seen == turn => {
+                let overtaken = rounds - at >= LATER + slots as u64;
+                if overtaken && now.duration_since(since) >= LOST_AFTER {
+                    turn.take_back(word(&self.arena));
+                }
+            }
+            _ => self.sent = Some((turn, now, rounds)),
+        }
+    }
+}
+
+impl Slots {
+    /// Gives up slots that were not asked for in a long time.
+    fn give_up_idle(&mut self) {
+        let idle = LEASES_IDLE.saturating_add(self.all.len());
+        self.all.retain(|place| self.leases - place.leased < idle || !place.is_free());
+    }
+
+    /// Gives up slots that another process has, the oldest first, until so many are left.
+    fn give_up_taken(&mut self, most: usize) {
+        let mut surplus = self.all.len().saturating_sub(most);
+        self.all.retain(|place| {
+            let gives_up = surplus > 0 && place.is_taken();
+            surplus -= usize::from(gives_up);
+            !gives_up
+        });
+    }
 }
 
 impl Default for Ring {
@@ -40,33 +130,59 @@ impl Ring {
         self.process == std::process::id()
     }
 
-    /// A slot of at least `len` bytes that nobody uses: one that came back, or a new one.
+    /// A slot of at least `len` bytes that nobody uses: one that came back and is less than twice as long, or a new one.
     ///
     /// # Errors
     ///
-    /// [`Error::Store`] where there is no memory.
+    /// [`Error::Store`] where there is no memory, or no descriptor.
     pub fn lease(&self, len: usize) -> Result<Arc<Slot>> {
+        self.lease_at(len, Instant::now())
+    }
+
+    fn lease_at(&self, len: usize, now: Instant) -> Result<Arc<Slot>> {
+        let len = len.max(1);
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_free =
-            |arena: &Arena, slot: &Weak<Slot>| slot.strong_count() == 0 && Turn::is_free(word(arena));
-        // A slot that came back and is too small is never used again.
-        slots.retain(|(arena, slot)| arena.len() >= len || !is_free(arena, slot));
+        let (rounds, count) = (slots.rounds, slots.all.len());
+        slots.all.iter_mut().for_each(|place| place.forget_lost(now, rounds, count));
+        slots.leases += 1;
+        slots.give_up_idle();
+        let leased = slots.leases;
         loop {
-            let mut back = slots.iter_mut().filter(|(arena, slot)| is_free(arena, slot));
-            let back = back.find_map(|slot| Some((Turn::lease(word(&slot.0))?, slot)));
-            if let Some((turn, (arena, weak))) = back {
-                let slot = Arc::new(Slot { arena: Arc::clone(arena), turn, process: self.process });
-                *weak = Arc::downgrade(&slot);
+            let fits = |place: &Place| (len..len.saturating_mul(2)).contains(&place.arena.len());
+            // Of those of one length the last, so that the others become idle.
+            let back = slots.all.iter().enumerate().rev().filter(|(_, place)| fits(place) && place.is_free());
+            let best = back.min_by_key(|(_, place)| place.arena.len()).map(|(at, _)| at);
+            let Some(best) = best else {
+                slots.give_up_taken(SLOTS_MAX - 1);
+                let arena = Arena::create(len).or_else(|error| {
+                    if !error.is_out_of_descriptors() {
+                        return Err(error);
+                    }
+                    slots.give_up_taken(0);
+                    Arena::create(len)
+                })?;
+                // A new one is free, as its words are 0.
+                slots.all.push(Place { arena, slot: Weak::new(), leased, sent: None });
+                continue;
+            };
+            let mut place = slots.all.remove(best);
+            let turn = Turn::lease(word(&place.arena));
+            let slot = turn
+                .map(|turn| Arc::new(Slot { arena: Arc::clone(&place.arena), turn, process: self.process }));
+            if let Some(slot) = &slot {
+                (place.slot, place.leased) = (Arc::downgrade(slot), leased);
+            }
+            slots.all.push(place);
+            if let Some(slot) = slot {
+                slots.rounds += 1;
                 return Ok(slot);
             }
-            // A new one is free, as its words are 0.
-            slots.push((Arena::create(len.max(1))?, Weak::new()));
         }
     }
 
     /// The number of slots.
     pub fn len(&self) -> usize {
-        self.slots.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner).all.len()
     }
 
     /// Whether there is none yet.
@@ -112,11 +228,19 @@ impl Slot {
     ///
     /// # Errors
     ///
-    /// [`Error::Store`] where it is gone, [`Error::AlreadyReceived`].
+    /// [`Error::SenderGone`], [`Error::AlreadyReceived`]; [`Error::Store`] where the system says no.
     pub fn receive(message: &[u8]) -> Result<Arc<Self>> {
         // What is too short for a lease is no handle either.
         let (handle, lease) = message.split_last_chunk().unwrap_or((message, &[0; 8]));
-        let (arena, lease) = (Handle::from_bytes(handle)?.open()?, u64::from_le_bytes(*lease));
+        let (arena, lease) = (Handle::from_bytes(handle)?.open_map(), u64::from_le_bytes(*lease));
+        let arena = arena.map_err(|error| match error {
+            StoreError::SharedMemoryGone { process } => Error::SenderGone { process },
+            // Nobody but root may look at what was a process's, until its parent has asked how it ended.
+            StoreError::SharedMemoryRefused { process, .. } if !is_running(process) => {
+                Error::SenderGone { process }
+            }
+            error => Error::Store(error),
+        })?;
         let turn = Turn::receive(word(&arena), lease).ok_or(Error::AlreadyReceived)?;
         Ok(Arc::new(Slot { arena, turn, process: std::process::id() }))
     }
@@ -127,6 +251,15 @@ impl Drop for Slot {
         if self.process == std::process::id() {
             self.turn.end(word(&self.arena));
         }
+    }
+}
+
+/// Whether a process has not ended. Where nobody can tell, it has not.
+fn is_running(process: u32) -> bool {
+    match std::fs::read_to_string(format!("/proc/{process}/stat")) {
+        // After its name, which may be anything in brackets.
+        Ok(stat) => !stat.rsplit(") ").next().is_some_and(|state| state.starts_with(['Z', 'X'])),
+        Err(error) => error.kind() != std::io::ErrorKind::NotFound,
     }
 }
 
@@ -150,7 +283,7 @@ mod tests {
         let received = Slot::receive(&handle).unwrap();
         let buffer = Slot::buffer(&received);
         drop(received);
-        drop(ring.lease(1000).unwrap());
+        let _third = ring.lease(1000).unwrap();
         assert_eq!(ring.len(), 3);
         drop(buffer);
         let again = ring.lease(1000).unwrap();
@@ -191,6 +324,20 @@ mod tests {
     }
 
     #[test]
+    fn a_process_that_was_killed_is_not_running_though_nobody_asked_how_it_ended() {
+        assert!(is_running(std::process::id()));
+        assert!(!is_running(u32::MAX));
+        let mut child = std::process::Command::new("sleep").arg("100").spawn().unwrap();
+        assert!(is_running(child.id()));
+        child.kill().unwrap();
+        while is_running(child.id()) {
+            std::thread::yield_now();
+        }
+        child.wait().unwrap();
+        assert!(!is_running(child.id()));
+    }
+
+    #[test]
     fn a_copy_that_a_fork_made_ends_nobodys_turn() {
         let ring = Ring::default();
         let slot = ring.lease(10).unwrap();
@@ -200,11 +347,87 @@ mod tests {
         assert!(Slot::receive(&message).is_ok());
     }
 
+    /// Sends a slot, receives it and lets go of it, so often.
+    fn go_round(ring: &Ring, times: u64, now: Instant) {
+        for _ in 0..times {
+            let message = ring.lease_at(10, now).unwrap().send().unwrap();
+            drop(Slot::receive(&message).unwrap());
+        }
+    }
+
     #[test]
-    fn slots_grow_with_what_is_asked_for() {
+    fn a_slot_that_was_sent_and_never_received_comes_back() {
         let ring = Ring::default();
-        drop(ring.lease(10).unwrap());
+        let (begin, late) = (Instant::now(), Instant::now() + LOST_AFTER);
+        let lost = ring.lease_at(10, begin).unwrap().send().unwrap();
+        go_round(&ring, 2 * LATER, begin);
+        assert_eq!(ring.len(), 2);
+        drop(ring.lease_at(10, late).unwrap());
+        let [one, other] = [ring.lease_at(10, late).unwrap(), ring.lease_at(10, late).unwrap()];
+        assert_eq!(ring.len(), 2);
+        assert!(Slot::receive(&lost).is_err());
+        drop((one, other));
+    }
+
+    #[test]
+    fn a_message_that_waits_long_in_its_queue_is_not_lost() {
+        let ring = Ring::default();
+        let (begin, late) = (Instant::now(), Instant::now() + 3 * LOST_AFTER);
+        let waiting: Vec<_> = (0..5).map(|_| ring.lease_at(10, begin).unwrap().send().unwrap()).collect();
+        // Nobody took anything for hours; now they come one after the other, as they were sent.
+        for message in waiting {
+            drop(ring.lease_at(10, late).unwrap());
+            drop(Slot::receive(&message).unwrap());
+        }
+        // Overtaken, but not late.
+        let message = ring.lease_at(10, begin).unwrap().send().unwrap();
+        go_round(&ring, 3 * LATER, begin + LOST_AFTER / 2);
+        assert!(Slot::receive(&message).is_ok());
+    }
+
+    #[test]
+    fn a_slot_is_used_again_for_what_it_is_not_much_too_large_for() {
+        let ring = Ring::default();
         drop(ring.lease(100_000).unwrap());
+        assert_eq!(ring.lease(60_000).unwrap().arena.len(), 100_000);
+        assert_eq!(ring.lease(10).unwrap().arena.len(), 10);
+        assert_eq!(ring.lease(200_000).unwrap().arena.len(), 200_000);
+        assert_eq!(ring.len(), 3);
+    }
+
+    #[test]
+    fn slots_that_nobody_asks_for_any_more_are_given_up() {
+        let ring = Ring::default();
+        let many: Vec<_> = (0..20).map(|_| ring.lease(5000).unwrap()).collect();
+        drop(many);
+        drop(ring.lease(10).unwrap());
+        assert_eq!(ring.len(), 21);
+        for _ in 0..LEASES_IDLE + 30 {
+            drop(ring.lease(5000).unwrap());
+        }
         assert_eq!(ring.len(), 1);
+    }
+
+    #[test]
+    fn a_ring_holds_few_descriptors_however_many_batches_are_kept() {
+        let ring = Ring::default();
+        let mut kept = vec![];
+        for batch in 0..300 {
+            let slot = ring.lease(10).unwrap();
+            // SAFETY: within the slot, which nobody else has.
+            unsafe { Slot::buffer(&slot).as_ptr().cast::<u16>().write(batch) };
+            let message = slot.send().unwrap();
+            drop(slot);
+            kept.push(Slot::receive(&message).unwrap());
+        }
+        assert_eq!(ring.len(), SLOTS_MAX);
+        for (batch, slot) in kept.iter().enumerate() {
+            // SAFETY: within the slot, which is not written any more.
+            assert_eq!(usize::from(unsafe { Slot::buffer(slot).as_ptr().cast::<u16>().read() }), batch);
+        }
+        // What is on its way is not given up.
+        let sent: Vec<_> = (0..100).map(|_| ring.lease(10).unwrap().send().unwrap()).collect();
+        assert_eq!(ring.len(), 100);
+        assert!(sent.iter().all(|message| Slot::receive(message).is_ok()));
     }
 }

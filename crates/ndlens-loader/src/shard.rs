@@ -89,6 +89,20 @@ impl Shard {
         }
     }
 
+    /// How many items the rank takes that takes most.
+    pub(crate) fn largest_share(&self, left: usize) -> usize {
+        Shard { rank: 0, ..*self }.share(left)
+    }
+
+    /// Whether an epoch is over for all ranks once each has taken this many batches of what was left: no rank has another.
+    ///
+    /// A rank that has fewer than others, as with `Keep`, is not further than they are: its end counts as a batch of no items. So
+    /// ranks that have taken as many batches say the same of the epoch.
+    pub(crate) fn is_over(&self, batches: usize, left: usize, batch_size: usize, drop_last: bool) -> bool {
+        let most = self.largest_share(left);
+        batches >= if drop_last { most / batch_size } else { most.div_ceil(batch_size) }
+    }
+
     /// The place, in an order of `items`, of the k-th item that this rank takes from `start` on.
     pub fn place(&self, start: usize, k: usize, items: usize) -> usize {
         let place = start + k * self.world_size + self.rank;
@@ -149,6 +163,43 @@ mod tests {
             start = reached;
         }
         assert_eq!((start, seen), (items, vec![1; items]));
+    }
+
+    #[test]
+    fn after_as_many_batches_all_ranks_are_at_one_place_and_all_before_it_is_taken_once() {
+        for (items, start, world_size, batch_size) in (1..14).flat_map(|items| {
+            (0..=items)
+                .flat_map(move |start| (1..6).flat_map(move |w| (1..5).map(move |b| (items, start, w, b))))
+        }) {
+            for remainder in [Remainder::Pad, Remainder::Drop, Remainder::Keep] {
+                for drop_last in [false, true] {
+                    let left = items - start;
+                    let shards = (0..world_size).map(|rank| Shard { rank, world_size, remainder });
+                    for batches in 0..=left {
+                        let over =
+                            shards.clone().map(|shard| shard.is_over(batches, left, batch_size, drop_last));
+                        let over: Vec<bool> = over.collect();
+                        assert!(over.iter().all(|&other| other == over[0]), "{over:?}");
+                        if over[0] {
+                            continue;
+                        }
+                        // Each rank has taken all its batches, or as many; none was cut short.
+                        let mut seen = vec![0; items];
+                        let mut reached = vec![];
+                        for shard in shards.clone() {
+                            let taken = (batches * batch_size).min(shard.share(left));
+                            (0..taken).for_each(|k| seen[shard.place(start, k, items)] += 1);
+                            reached.push(shard.reached(start, batches * batch_size, items));
+                        }
+                        assert!(reached.iter().all(|&place| place == reached[0]));
+                        assert!(
+                            (0..items)
+                                .all(|place| seen[place] == i32::from((start..reached[0]).contains(&place)))
+                        );
+                    }
+                }
+            }
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::sync::Arc;
 
 use ndlens_core::{Buffer, DType, Index, Result, View, ViewRef};
 use ndlens_store::Shards;
@@ -26,8 +27,19 @@ pub trait Source: Send + Sync {
     /// What the elements are.
     fn dtype(&self) -> &DType;
 
-    /// The view whose rows along axis 0 the items are, if they are: its rows may be read without asking for each.
-    fn as_view(&self) -> Option<&View> {
+    /// The view that has the items among its rows along axis 0, if one has: its rows may be read without asking for each.
+    /// Which row an item is says [`to_rows`](Self::to_rows).
+    fn rows(&self) -> Option<&View> {
+        None
+    }
+
+    /// Replaces numbers of items, all below [`len`](Self::len), by those of the rows of [`rows`](Self::rows) that they are.
+    fn to_rows(&self, items: &mut [usize]) {
+        let _ = items;
+    }
+
+    /// What tells this source from others of its length, such as another selection of the same items: part of a run's state.
+    fn fingerprint(&self) -> Option<u64> {
         None
     }
 
@@ -128,7 +140,7 @@ impl Source for View {
         self.dtype()
     }
 
-    fn as_view(&self) -> Option<&View> {
+    fn rows(&self) -> Option<&View> {
         Some(self)
     }
 
@@ -187,6 +199,105 @@ impl Source for Shards {
 
     fn item(&self, index: usize) -> Result<ViewRef<'_>> {
         self.item(index)
+    }
+}
+
+/// The items of another source with their axes in another order. Nothing is copied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rearrangement {
+    /// (channels, height, width) as (height, width, channels).
+    ChannelsLast,
+    /// (height, width) as (height, width, 1).
+    NewChannel,
+}
+
+impl Rearrangement {
+    fn sizes(self, sizes: &[usize]) -> Vec<usize> {
+        let mut sizes = sizes.to_vec();
+        match self {
+            Rearrangement::ChannelsLast => sizes.rotate_left(1),
+            Rearrangement::NewChannel => sizes.push(1),
+        }
+        sizes
+    }
+}
+
+/// See [`Rearrangement`].
+struct Rearranged {
+    source: Arc<dyn Source>,
+    rearrangement: Rearrangement,
+    /// The view that has the items among its rows, rearranged too.
+    rows: Option<View>,
+    least: Vec<usize>,
+    most: Vec<usize>,
+}
+
+/// `source` with the axes of its items, which it must have, in another order.
+pub(crate) fn rearranged(source: Arc<dyn Source>, rearrangement: Rearrangement) -> Result<Arc<dyn Source>> {
+    let sizes = |shape: &[usize]| rearrangement.sizes(shape);
+    let (least, most) = source
+        .item_shape()
+        .map_or_else(Default::default, |shape| (sizes(shape.least()), sizes(shape.most())));
+    let rows = source.rows().map(|rows| match rearrangement {
+        Rearrangement::ChannelsLast => rows.permute(&[0, 2, 3, 1]),
+        Rearrangement::NewChannel => rows.index(&[Index::Ellipsis, Index::NewAxis]),
+    });
+    let rows = rows.transpose()?;
+    Ok(Arc::new(Rearranged { source, rearrangement, rows, least, most }))
+}
+
+impl Source for Rearranged {
+    fn len(&self) -> usize {
+        self.source.len()
+    }
+
+    fn item_shape(&self) -> Option<ItemShape<'_>> {
+        Some(ItemShape::between(&self.least, &self.most))
+    }
+
+    fn dtype(&self) -> &DType {
+        self.source.dtype()
+    }
+
+    fn rows(&self) -> Option<&View> {
+        self.rows.as_ref()
+    }
+
+    fn to_rows(&self, items: &mut [usize]) {
+        self.source.to_rows(items);
+    }
+
+    fn fingerprint(&self) -> Option<u64> {
+        self.source.fingerprint()
+    }
+
+    fn is_complete(&self) -> bool {
+        self.source.is_complete()
+    }
+
+    fn can_shrink(&self) -> bool {
+        self.source.can_shrink()
+    }
+
+    fn mapped_bytes(&self) -> usize {
+        self.source.mapped_bytes()
+    }
+
+    fn prefetch(&self, index: usize) {
+        self.source.prefetch(index);
+    }
+
+    fn item(&self, index: usize) -> Result<ViewRef<'_>> {
+        if let Some(rows) = self.rows.as_ref().filter(|_| index < self.len()) {
+            let mut row = [index];
+            self.to_rows(&mut row);
+            return Source::item(rows, row[0]);
+        }
+        let item = self.source.item(index)?;
+        match self.rearrangement {
+            Rearrangement::ChannelsLast => item.permute(&[1, 2, 0]),
+            Rearrangement::NewChannel => item.index(&[Index::Ellipsis, Index::NewAxis]),
+        }
     }
 }
 

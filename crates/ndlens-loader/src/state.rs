@@ -4,6 +4,7 @@
 //! is replayed. What the order depends on is said too, and a loader that would give another order refuses the state.
 
 use crate::error::{Error, Result};
+use crate::note::Note;
 
 /// The layout of [`State`] itself.
 pub const STATE_VERSION: u32 = 1;
@@ -15,6 +16,8 @@ pub struct State {
     pub epoch: u32,
     /// The first place of the epoch's order that no rank has taken.
     pub start: usize,
+    /// What is kept there for whoever reads a sampler.
+    pub note: Option<Note>,
     /// What the order was made of.
     pub basis: Basis,
 }
@@ -26,8 +29,10 @@ pub struct Basis {
     pub items: usize,
     /// Whether each epoch has an order of its own.
     pub shuffle: bool,
-    /// What makes the order: "in turn", "ndlens", "torch", or how many draws by which weights.
+    /// What makes the order: "in turn", "ndlens", "torch", "sampler", or how many draws by which weights.
     pub order: String,
+    /// Of a part of the data set, how many items it has, and a digest of them.
+    pub indices: Option<String>,
     /// What all randomness is made of.
     pub seed: u64,
     /// Each field's name, dtype and item shape, as "image uint8 [512, 512, 3]".
@@ -35,12 +40,12 @@ pub struct Basis {
 }
 
 impl State {
-    /// Whether a loader of this basis, with so many places in an epoch's order, can go on from here.
+    /// Whether a loader of this basis, with so many places in an epoch's order if that is known, can go on from here.
     ///
     /// # Errors
     ///
     /// [`Error::StateMismatch`] with the first thing that differs, [`Error::StateBeyondEnd`].
-    pub fn check(&self, own: &Basis, places: usize) -> Result<()> {
+    pub fn check(&self, own: &Basis, places: Option<usize>) -> Result<()> {
         let differs = |what, got: String, expected: String| Err(Error::StateMismatch { what, got, expected });
         let (basis, text) = (&self.basis, |fields: &[String]| fields.join(", "));
         if basis.items != own.items {
@@ -58,7 +63,11 @@ impl State {
         if basis.seed != own.seed {
             return differs("seed", basis.seed.to_string(), own.seed.to_string());
         }
-        if self.start > places {
+        if basis.indices != own.indices {
+            let text = |indices: &Option<String>| indices.clone().unwrap_or_else(|| "all items".to_owned());
+            return differs("indices", text(&basis.indices), text(&own.indices));
+        }
+        if let Some(places) = places.filter(|&places| self.start > places) {
             return Err(Error::StateBeyondEnd { start: self.start, items: places });
         }
         Ok(())

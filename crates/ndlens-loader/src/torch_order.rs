@@ -1,8 +1,8 @@
 //! torch's shuffled orders, bit for bit: `torch.randperm` of a CPU generator, which `RandomSampler` and `DistributedSampler` give.
 //!
 //! A run that was begun with torch's samplers goes on here with the very same batches, and two implementations of a
-//! training loop can be compared step by step. The price is that the order is a list, made anew each epoch: 8 bytes an item, 16
-//! while it is made, and about a tenth of a microsecond, where the order that is ndlens's own costs nothing.
+//! training loop can be compared step by step. The price is that the order is a list, made anew each epoch: 8 bytes an item and
+//! about a tenth of a microsecond, where the order that is ndlens's own costs nothing.
 //!
 //! torch shuffles in place (Fisher and Yates) with numbers of the Mersenne Twister (Matsumoto and Nishimura, "Mersenne Twister: a
 //! 623-dimensionally equidistributed uniform pseudo-random number generator", 1998), seeded with the low 32 bits of the seed.
@@ -60,16 +60,27 @@ impl Twister {
     }
 }
 
-/// `torch.randperm(n, generator=torch.Generator().manual_seed(seed + epoch))`.
+/// The first `samples` of `torch.randperm(n, generator=generator)`, again and again, with
+/// `generator = torch.Generator().manual_seed(seed + epoch)`.
 ///
 /// # Errors
 ///
 /// [`Error::Core`](crate::Error::Core) where there is no memory for the list.
-pub(crate) fn randperm(seed: u64, epoch: u32, n: usize) -> Result<Vec<usize>> {
-    let mut order = with_room_for(n)?;
+pub(crate) fn randperm(seed: u64, epoch: u32, n: usize, samples: usize) -> Result<Vec<usize>> {
     let mut twister = Twister::new(seed.wrapping_add(u64::from(epoch)) as u32);
     let shuffle = if n < MANY { shuffle } else { shuffle_inside_out };
-    shuffle(&mut twister, &mut order, n);
+    let mut lap = with_room_for(n)?;
+    shuffle(&mut twister, &mut lap, n);
+    if samples <= n {
+        lap.truncate(samples);
+        return Ok(lap);
+    }
+    let mut order = with_room_for(samples)?;
+    while order.len() < samples && n > 0 {
+        order.extend_from_slice(&lap[..n.min(samples - order.len())]);
+        lap.clear();
+        shuffle(&mut twister, &mut lap, n);
+    }
     Ok(order)
 }
 
@@ -103,7 +114,7 @@ mod tests {
     fn orders_are_torchs() {
         const TEN: [usize; 10] = [4, 1, 7, 5, 3, 9, 0, 8, 6, 2];
         const TEN_OF_42: [usize; 10] = [2, 6, 1, 8, 4, 5, 0, 9, 3, 7];
-        let randperm = |seed, epoch, n| randperm(seed, epoch, n).unwrap();
+        let randperm = |seed, epoch, n| randperm(seed, epoch, n, n).unwrap();
         // torch.randperm(n, generator=torch.Generator().manual_seed(seed)) of torch 2.15, on the CPU.
         assert_eq!(randperm(0, 0, 10), TEN);
         assert_eq!(randperm(40, 2, 10), TEN_OF_42);
@@ -112,6 +123,8 @@ mod tests {
         assert_eq!(randperm(u64::MAX, 1, 10), TEN);
         assert_eq!(randperm(0, 0, 0), [0usize; 0]);
         assert_eq!(randperm(0, 0, 1), [0]);
+        assert_eq!(super::randperm(0, 0, 10, 4).unwrap(), TEN[..4]);
+        assert_eq!(super::randperm(0, 0, 10, 12).unwrap()[..10], TEN);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!  FREE --lease--> FILLING --send--> SENT --receive--> TAKEN --end--> FREE
+//!                     |                  |  take back, never received: FREE again
 //!                     |  end, never sent: FREE again
 //! ```
 //!
@@ -47,6 +48,25 @@ impl Turn {
     pub(crate) fn is_free(word: &impl Word) -> bool {
         // Acquire: what was read there was read before it came back.
         word.get(Ordering::Acquire) % TURNS == FREE
+    }
+
+    /// What was sent and not received yet, if that is where the memory is.
+    pub(crate) fn sent(word: &impl Word) -> Option<Self> {
+        // Relaxed: only compared; `take_back` looks again.
+        let was = word.get(Ordering::Relaxed);
+        (was % TURNS == SENT).then_some(Turn { lease: was / TURNS, whose: SENT })
+    }
+
+    /// Makes memory free whose message will not come; nothing where it has come meanwhile.
+    pub(crate) fn take_back(self, word: &impl Word) {
+        // Relaxed: nobody has read what is there.
+        word.change(self.word(), Turn { whose: FREE, ..self }.word(), Ordering::Relaxed);
+    }
+
+    /// Whether another process has received the memory and not let go of it.
+    pub(crate) fn is_taken(word: &impl Word) -> bool {
+        // Relaxed: nothing is read there for it.
+        word.get(Ordering::Relaxed) % TURNS == TAKEN
     }
 
     /// Takes free memory to fill it; None where it is not free. Only its owner leases, from one thread at a time.

@@ -16,7 +16,7 @@
 //!
 //! Without replacement, an epoch is drawn at once: each item gets a key, exponentially distributed with its weight as the rate, and
 //! items come by ascending key (Efraimidis and Spirakis, "Weighted random sampling with a reservoir", 2006). That is as if each
-//! were drawn from those left.
+//! were drawn from those left. Keys are compared by their logarithms, which neither overflow nor vanish for any two weights.
 
 use std::sync::Arc;
 
@@ -42,8 +42,10 @@ pub struct Weights {
 
 #[derive(Debug, Clone)]
 enum Kind {
-    WithReplacement(Arc<[Column]>),
-    WithoutReplacement(Arc<[f64]>),
+    // Not `Arc<[T]>`, which is another copy, made without asking whether there is memory for it.
+    WithReplacement(Arc<Vec<Column>>),
+    /// The natural logarithm of each weight; -inf of 0.
+    WithoutReplacement(Arc<Vec<f64>>),
 }
 
 /// An item's column of the alias table: 16 bytes.
@@ -81,11 +83,11 @@ impl Weights {
             return Err(Error::TooManySamples { samples, weighty });
         }
         let kind = if replacement {
-            Kind::WithReplacement(columns(weights, heaviest)?.into())
+            Kind::WithReplacement(Arc::new(columns(weights, heaviest)?))
         } else {
-            let mut relative = with_room_for(weights.len())?;
-            relative.extend(weights.iter().map(|weight| weight / heaviest));
-            Kind::WithoutReplacement(relative.into())
+            let mut logarithms = with_room_for(weights.len())?;
+            logarithms.extend(weights.iter().map(|&weight| natural_logarithm(weight)));
+            Kind::WithoutReplacement(Arc::new(logarithms))
         };
         // Adding 0 makes -0 the 0 that it weighs.
         let checksum = weights.iter().fold(weights.len() as u64, |sum, weight| {
@@ -140,8 +142,9 @@ impl Weights {
                 let columns = Arc::clone(columns);
                 Ok(Order::Drawn(Drawing { columns, stream, epoch, samples: self.samples }))
             }
-            Kind::WithoutReplacement(weights) => {
-                Ok(Order::Listed(drawn_without_replacement(weights, self.samples, stream, epoch)?.into()))
+            Kind::WithoutReplacement(logarithms) => {
+                let drawn = drawn_without_replacement(logarithms, self.samples, stream, epoch)?;
+                Ok(Order::Listed(Arc::new(drawn)))
             }
         }
     }
@@ -161,7 +164,7 @@ impl std::fmt::Display for Weights {
 /// The draws of one epoch with replacement.
 #[derive(Debug, Clone)]
 pub struct Drawing {
-    columns: Arc<[Column]>,
+    columns: Arc<Vec<Column>>,
     stream: Stream,
     epoch: u32,
     samples: usize,
@@ -213,29 +216,40 @@ fn columns(weights: &[f64], heaviest: f64) -> Result<Vec<Column>> {
 }
 
 fn drawn_without_replacement(
-    weights: &[f64],
+    logarithms: &[f64],
     samples: usize,
     stream: Stream,
     epoch: u32,
 ) -> Result<Vec<usize>> {
-    let key = |(item, &weight): (usize, &f64)| {
+    // The logarithm of -ln(uniform) / weight. Of a uniform of 1 it is -inf, before all others, as 0 would be.
+    let key = |(item, &logarithm): (usize, &f64)| {
         let uniform = 1.0 - stream.draws(epoch, item as u64).uniform();
-        (-natural_logarithm(uniform) / weight, item)
+        (natural_logarithm(-natural_logarithm(uniform)) - logarithm, item)
     };
-    let mut keys = with_room_for(weights.len())?;
-    keys.extend(weights.iter().enumerate().filter(|&(_, &weight)| weight > 0.0).map(key));
+    let mut keys = with_room_for(logarithms.len())?;
+    keys.extend(logarithms.iter().enumerate().filter(|&(_, &weight)| weight > f64::NEG_INFINITY).map(key));
     let ascending = |a: &(f64, usize), b: &(f64, usize)| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1));
     if samples < keys.len() {
         keys.select_nth_unstable_by(samples, ascending);
         keys.truncate(samples);
     }
     keys.sort_unstable_by(ascending);
-    Ok(keys.into_iter().map(|(_, item)| item).collect())
+    let mut drawn = with_room_for(keys.len())?;
+    drawn.extend(keys.into_iter().map(|(_, item)| item));
+    Ok(drawn)
 }
 
-/// The logarithm of a number above 0 and normal, by additions, multiplications and divisions only: `f64::ln` is the C
+/// The logarithm of a finite number from 0 on, by additions, multiplications and divisions only: `f64::ln` is the C
 /// library's, and two machines of one run must not differ in the last bit, which could exchange two items.
 fn natural_logarithm(x: f64) -> f64 {
+    /// What makes every subnormal number normal.
+    const NORMAL: f64 = (1u64 << 54) as f64;
+    if x <= 0.0 {
+        return f64::NEG_INFINITY;
+    }
+    if x < f64::MIN_POSITIVE {
+        return natural_logarithm(x * NORMAL) - 54.0 * std::f64::consts::LN_2;
+    }
     // x = m * 2^e with m within the square roots of a half and of 2.
     let mut exponent = (x.to_bits() >> 52) as i64 - 1023;
     let mut m = f64::from_bits(x.to_bits() & (u64::MAX >> 12) | 1023 << 52);
@@ -332,6 +346,40 @@ mod tests {
     }
 
     #[test]
+    fn all_items_that_are_promised_come_whatever_lies_between_their_weights() {
+        let sizes = [f64::MAX, 1e300, 1e30, 1.0, 1e-30, 1e-300, f64::MIN_POSITIVE, 5e-324];
+        for (a, first) in sizes.into_iter().enumerate() {
+            for (b, second) in sizes.into_iter().enumerate() {
+                let all = [first, 0.0, second, first, second];
+                for round in 0..20 {
+                    let drawn = epoch(&Weights::new(&all, false, Some(4)).unwrap(), 3, round);
+                    let mut sorted = drawn.clone();
+                    sorted.sort_unstable();
+                    assert_eq!(sorted, [0, 2, 3, 4], "{all:?}");
+                    // Two that are 10^20 times as heavy as two others come first.
+                    let heavy =
+                        if a.abs_diff(b) < 2 { continue } else { [[0, 3], [2, 4]][usize::from(b < a)] };
+                    assert!(drawn[..2].iter().all(|item| heavy.contains(item)), "{all:?}: {drawn:?}");
+                }
+                // With replacement the lighter ones are as good as never drawn, and what weighs nothing never is.
+                let with = epoch(&Weights::new(&all, true, Some(200)).unwrap(), 3, 0);
+                assert!(with.iter().all(|&item| item != 1), "{all:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn light_items_keep_their_proportions_beside_heavy_ones() {
+        // Of two light items, one three times as heavy as the other, the first to come; the heavy one is out of the way.
+        for heavy in [1.0, 1e300] {
+            let weights = Weights::new(&[heavy, 1e-300, 3e-300], false, Some(3)).unwrap();
+            let first = (0..4000).filter(|&round| epoch(&weights, 2, round)[1] == 1).count();
+            // A quarter of 4000; six standard deviations are 164.
+            assert!((836..1164).contains(&first), "{heavy:e}: {first}");
+        }
+    }
+
+    #[test]
     fn seeds_and_epochs_draw_differently_and_again_the_same() {
         for replacement in [true, false] {
             let weights = Weights::new(&[1.0; 100], replacement, None).unwrap();
@@ -398,6 +446,11 @@ mod tests {
             let (got, expected) = (natural_logarithm(x), x.ln());
             assert!((got - expected).abs() <= 1e-15 * expected.abs().max(1e-3), "{x}: {got} {expected}");
         }
+        for x in [f64::MAX, 1e300, f64::MIN_POSITIVE, 1e-310, 5e-324] {
+            let (got, expected) = (natural_logarithm(x), x.ln());
+            assert!((got - expected).abs() <= 1e-15 * expected.abs(), "{x}: {got} {expected}");
+        }
+        assert_eq!(natural_logarithm(0.0).to_bits(), f64::NEG_INFINITY.to_bits());
         assert_eq!(natural_logarithm(1.0).to_bits(), 0f64.to_bits());
     }
 }

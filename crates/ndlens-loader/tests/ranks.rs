@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ndlens_core::{DType, View};
-use ndlens_loader::{Batch, Config, Error, Field, Loader, Remainder, Shard, State, Transform};
+use ndlens_loader::{
+    Batch, Config, Error, Field, ItemNumbers, Loader, Remainder, Sampled, Shard, State, Transform,
+};
 
 const ITEMS: usize = 103;
 
@@ -24,6 +26,10 @@ fn loader(rank: usize, world_size: usize, remainder: Remainder, num_workers: usi
     let shard = Shard { rank, world_size, remainder };
     let config = Config { batch_size: 4, shuffle: true, seed: 5, num_workers, shard, ..Config::default() };
     Loader::new(vec![image, label], config).unwrap()
+}
+
+fn numbers(list: &[i64]) -> Sampled {
+    Sampled::Numbers(ItemNumbers::from_view(&View::from_vec(list.to_vec())).unwrap())
 }
 
 /// Each item of a batch: its label, and the bits of its image.
@@ -61,7 +67,7 @@ fn padded_and_dropping_ranks_have_equally_many_batches() {
             let loader = loader(rank, 8, remainder, 2);
             assert_eq!(loader.len(), items.div_ceil(4));
             assert_eq!(epoch(&loader).len(), items);
-            assert_eq!(loader.items_of(0).unwrap().len(), items);
+            assert_eq!(loader.items_of(loader.config().shard, 0).unwrap().len(), items);
         }
     }
 }
@@ -150,12 +156,18 @@ fn a_state_of_another_run_is_refused_with_the_reason() {
 fn a_list_of_items_is_an_order_and_one_that_is_not_there_is_named() {
     let loader = loader(0, 1, Remainder::Pad, 2);
     let labels: Vec<_> = loader
-        .start_epoch_of(Arc::new([5, 5, 102, 0, 9]))
+        .start_epoch_of(numbers(&[5, 5, 102, 0, 9]), Shard::default())
         .unwrap()
         .flat_map(|batch| batch.unwrap().views()[1].to_vec::<i64>().unwrap())
         .collect();
     assert_eq!(labels, [5, 5, 102, 0, 9]);
-    let error = loader.start_epoch_of(Arc::new([0, 103])).unwrap_err();
-    assert!(matches!(error, Error::NoSuchItem { .. }));
-    assert_eq!(error.to_string(), "the sampler gave item 103 at place 1, but there are 103 items");
+    for (list, text) in [
+        (&[0, 103], "the sampler gave item 103 at place 1, but there are 103 items"),
+        (&[0, -1], "the sampler gave item -1 at place 1, but there are 103 items"),
+    ] {
+        let error =
+            loader.start_epoch_of(numbers(list), Shard::default()).unwrap().next().unwrap().unwrap_err();
+        assert!(matches!(error, Error::NoSuchItem { .. }));
+        assert_eq!(error.to_string(), text);
+    }
 }

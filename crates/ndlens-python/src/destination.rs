@@ -7,8 +7,9 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use crate::epoch::PyEpoch;
+use crate::exit;
 use crate::fields::Output;
-use crate::handoff::needs;
+use crate::modules::needs;
 
 /// Where batches go, as far as torch has it.
 pub(crate) struct Destination<'py> {
@@ -60,6 +61,7 @@ pub(crate) fn epoch<'py>(
     wire: &Py<PyAny>,
     looks_ahead: bool,
 ) -> PyResult<Bound<'py, PyAny>> {
+    let _inside = exit::enter(py);
     of_device(py, "DeviceEpoch")?.call1((epoch, wire, looks_ahead))
 }
 

@@ -8,14 +8,14 @@ use std::ptr::NonNull;
 use ndlens::{
     DLDevice, DLManagedTensor, DLManagedTensorVersioned, DLPACK_FLAG_IS_COPIED, DLPACK_VERSION, Order, View,
 };
-use pyo3::exceptions::PyBufferError;
+use pyo3::exceptions::{PyBufferError, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{IntoPyDict, PyCapsule};
+use pyo3::types::{IntoPyDict, PyCapsule, PyDict};
 
 use crate::error::OrRaise;
-use crate::exchange;
-use crate::handoff::needs;
+use crate::modules::needs;
+use crate::{exchange, exit, modules, tensor_memory};
 
 const UNVERSIONED: &CStr = c"dltensor";
 const USED_UNVERSIONED: &CStr = c"used_dltensor";
@@ -36,10 +36,11 @@ pub(crate) fn export<'py>(
             "view is on the CPU, dl_device {cpu:?}, and was asked for on {device:?}"
         )));
     }
-    let copied = if copy == Some(true) { Some(py.detach(|| view.copy(Order::C)).or_raise()?) } else { None };
+    let copied =
+        if copy == Some(true) { Some(exit::detach(py, || view.copy(Order::C)).or_raise()?) } else { None };
     let view = copied.as_ref().unwrap_or(view);
     if max_version.is_some_and(|(major, _)| major >= DLPACK_VERSION.major) {
-        let mut tensor = view.to_dlpack().or_raise()?;
+        let mut tensor = versioned(py, view)?;
         if copied.is_some() {
             // SAFETY: fresh, and nobody else has seen it.
             unsafe { tensor.as_mut() }.flags |= DLPACK_FLAG_IS_COPIED;
@@ -55,6 +56,34 @@ pub(crate) fn export<'py>(
             PyCapsule::new_with_pointer_and_destructor(py, tensor.cast(), UNVERSIONED, Some(drop_unversioned))
         }
     }
+}
+
+/// A tensor for consumers of DLPack 1.0 and later.
+///
+/// PyTorch 2.9 to 2.12 asks for the same version as NumPy does, and ends the process at a negative
+/// stride. So where it is imported, nobody gets one.
+pub(crate) fn versioned(py: Python<'_>, view: &View) -> PyResult<NonNull<DLManagedTensorVersioned>> {
+    if let Err(error) = view.check_forwards("DLPack export where PyTorch before 2.13 is imported")
+        && torch_aborts(py)?
+    {
+        return Err(error).or_raise();
+    }
+    view.to_dlpack().or_raise()
+}
+
+/// Whether a PyTorch is imported that ends the process at a negative stride.
+fn torch_aborts(py: Python<'_>) -> PyResult<bool> {
+    let modules = modules::get(py, "sys", "modules")?;
+    let torch = modules.cast::<PyDict>()?.get_item("torch")?;
+    let Some(version) = torch.map(|torch| torch.getattr_opt("__version__")).transpose()?.flatten() else {
+        return Ok(false);
+    };
+    let version = version.str()?;
+    let version = version.to_cow()?;
+    let mut numbers = version.split('.').map(str::parse::<u32>);
+    Ok(
+        matches!((numbers.next(), numbers.next()), (Some(Ok(major)), Some(Ok(minor))) if (major, minor) < (2, 13)),
+    )
 }
 
 /// The pointer in a capsule of this name; None where it was taken, and so renamed.
@@ -105,10 +134,7 @@ pub(crate) fn import(obj: &Bound<'_, PyAny>) -> PyResult<View> {
     }
     let version = [("max_version", (DLPACK_VERSION.major, DLPACK_VERSION.minor))].into_py_dict(py)?;
     let capsule = match obj.call_method("__dlpack__", (), Some(&version)) {
-        // Producers from before DLPack 1.0 do not know the keyword.
-        Err(error) if error.is_instance_of::<pyo3::exceptions::PyTypeError>(py) => {
-            obj.call_method0("__dlpack__")?
-        }
+        Err(error) if is_of_old_producer(py, &error)? => obj.call_method0("__dlpack__")?,
         result => result?,
     };
     let capsule = capsule.as_ptr();
@@ -134,6 +160,28 @@ pub(crate) fn import(obj: &Bound<'_, PyAny>) -> PyResult<View> {
     }
 }
 
+/// Whether `__dlpack__` failed because it is from before DLPack 1.0 and has no keyword
+/// `max_version`.
+///
+/// A producer's own `TypeError` is none of that: to ask again without a version would lose what
+/// only a versioned tensor can say, that it is read-only.
+fn is_of_old_producer(py: Python<'_>, error: &PyErr) -> PyResult<bool> {
+    if !error.is_instance_of::<PyTypeError>(py) {
+        return Ok(false);
+    }
+    let message = error.value(py).str()?;
+    let message = message.to_cow()?;
+    if message.contains("max_version")
+        && ["unexpected keyword", "invalid keyword"].iter().any(|words| message.contains(words))
+    {
+        return Ok(true);
+    }
+    // A call that its target does not take fails before a line of it runs. C extensions (the second
+    // is pybind11's and nanobind's message) need not name the keyword.
+    let refused = ["takes no keyword", "incompatible function arguments"];
+    Ok(error.traceback(py).is_none() && refused.iter().any(|words| message.contains(words)))
+}
+
 /// Marks a capsule's tensor as taken.
 ///
 /// # Safety
@@ -144,12 +192,15 @@ unsafe fn rename(py: Python<'_>, capsule: *mut ffi::PyObject, name: &'static CSt
     if unsafe { ffi::PyCapsule_SetName(capsule, name.as_ptr()) } < 0 { Err(PyErr::fetch(py)) } else { Ok(()) }
 }
 
-/// `View.torch`: a tensor on the same memory.
+/// `View.torch`: a tensor on the same memory, which stays as long as anything shows it.
 pub(crate) fn torch<'py>(py: Python<'py>, view: &View, allow_read_only: bool) -> PyResult<Bound<'py, PyAny>> {
     view.check_torch(allow_read_only).or_raise()?;
-    if let Some(tensor) = exchange::torch(py, view)? {
-        return Ok(tensor);
-    }
-    let capsule = export(py, view, Some((1, 0)), None, None)?;
-    needs(py, "torch.utils.dlpack", "from_dlpack", exchange::NEEDS_TORCH)?.call1((capsule,))
+    let tensor = if let Some(tensor) = exchange::torch(py, view)? {
+        tensor
+    } else {
+        let capsule = export(py, view, Some((1, 0)), None, None)?;
+        needs(py, "torch.utils.dlpack", "from_dlpack", exchange::NEEDS_TORCH)?.call1((capsule,))?
+    };
+    tensor_memory::hold(&tensor, view)?;
+    Ok(tensor)
 }

@@ -1,14 +1,18 @@
 //! One element, or all of them, as Python numbers.
 
 use half::{bf16, f16};
-use ndlens::{DType, View};
-use pyo3::IntoPyObjectExt;
+use ndlens::{DType, Index, View};
 use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyComplex, PyComplexMethods, PyList};
+use pyo3::types::{PyBool, PyComplex, PyComplexMethods, PyFloat, PyList};
 use smallvec::SmallVec;
 
 use crate::error::{OrRaise, no_python_value};
+use crate::interrupt;
+use crate::lists::{self, Number, list_of};
+
+/// Bytes of elements that are packed at once on the way to lists.
+const BLOCK_BYTES: usize = 1 << 20;
 
 /// The element at a place of a view of rank 1, where it is there and of one of the most common dtypes: what iteration gives.
 ///
@@ -17,7 +21,7 @@ use crate::error::{OrRaise, no_python_value};
 pub(crate) fn common<'py>(py: Python<'py>, view: &View, place: isize) -> Option<Bound<'py, PyAny>> {
     macro_rules! number {
         ($type:ty) => {
-            view.get::<$type>(place)?.into_bound_py_any(py).ok()
+            view.get::<$type>(place)?.object(py).ok()
         };
     }
     match view.dtype() {
@@ -43,9 +47,55 @@ pub(crate) fn scalar<'py>(
 }
 
 /// The elements as nested lists; a view of rank 0 gives its element.
-pub(crate) fn nested_lists(py: Python<'_>, view: &View) -> PyResult<Py<PyAny>> {
-    let bytes = view.packed_bytes().or_raise()?;
-    nest(py, view.dtype(), view.shape(), &bytes).map(Bound::unbind)
+pub(crate) fn nested_lists<'py>(py: Python<'py>, view: &View) -> PyResult<Bound<'py, PyAny>> {
+    let nbytes = view.nbytes();
+    let Some(&count) = view.shape().first().filter(|_| nbytes > BLOCK_BYTES) else {
+        let bytes = interrupt::detached(py, || view.packed_bytes())?;
+        return nest(py, view.dtype(), view.shape(), &bytes);
+    };
+    if view.ndim() > 1 {
+        let rows = view.unbind(0).or_raise()?;
+        return list_of(py, rows.map(|row| nested_lists(py, &row.or_raise()?))).map(Bound::into_any);
+    }
+    // One long row: its blocks, one after another.
+    let per_block = (BLOCK_BYTES / view.itemsize()).max(1);
+    let mut block = vec![];
+    let element = |place: usize| {
+        if place.is_multiple_of(per_block) {
+            let end = (place + per_block).min(count) as isize;
+            let part = view.index(&[(place as isize..end).into()]).or_raise()?;
+            block = interrupt::detached(py, || part.packed_bytes())?;
+        }
+        let start = place % per_block * view.itemsize();
+        element(py, view.dtype(), &block[start..start + view.itemsize()])
+    };
+    list_of(py, (0..count).map(element)).map(Bound::into_any)
+}
+
+/// Whether the elements of two views of one shape are equal as Python's numbers are.
+///
+/// Raises `NotImplementedError` where either's are no numbers to Python.
+pub(crate) fn equal_as_numbers(py: Python<'_>, view: &View, other: &View) -> PyResult<bool> {
+    let is_large =
+        |count: usize| view.nbytes().max(other.nbytes()) > BLOCK_BYTES && (count > 1 || view.ndim() > 1);
+    let Some(count) = view.shape().first().copied().filter(|&count| is_large(count)) else {
+        return nested_lists(py, view)?.eq(nested_lists(py, other)?);
+    };
+    // In parts along the first axis, each some blocks of either view.
+    let row_bytes = (view.nbytes() / count).max(other.nbytes() / count).max(1);
+    for start in (0..count).step_by((BLOCK_BYTES / row_bytes).max(1)) {
+        let end = start.saturating_add((BLOCK_BYTES / row_bytes).max(1)).min(count);
+        let part = |view: &View| {
+            let one = view.ndim() > 1 && end - start == 1;
+            let rows = start as isize..end as isize;
+            view.index(&[if one { Index::At(rows.start) } else { rows.into() }])
+        };
+        if !equal_as_numbers(py, &part(view).or_raise()?, &part(other).or_raise()?)? {
+            return Ok(false);
+        }
+        py.check_signals()?;
+    }
+    Ok(true)
 }
 
 fn nest<'py>(py: Python<'py>, dtype: &DType, shape: &[usize], bytes: &[u8]) -> PyResult<Bound<'py, PyAny>> {
@@ -57,7 +107,7 @@ fn nest<'py>(py: Python<'py>, dtype: &DType, shape: &[usize], bytes: &[u8]) -> P
     }
     let size = inner.iter().product::<usize>() * dtype.itemsize();
     let items = (0..count).map(|i| nest(py, dtype, inner, &bytes[i * size..(i + 1) * size]));
-    Ok(PyList::new(py, items.collect::<PyResult<Vec<_>>>()?)?.into_any())
+    list_of(py, items).map(Bound::into_any)
 }
 
 /// A list of the most common numbers, which are so made without a look at the dtype for each.
@@ -65,7 +115,7 @@ fn numbers<'py>(py: Python<'py>, dtype: &DType, bytes: &[u8]) -> Option<PyResult
     macro_rules! list {
         ($type:ty) => {{
             let chunks = bytes.as_chunks::<{ size_of::<$type>() }>().0;
-            PyList::new(py, chunks.iter().map(|&bytes| <$type>::from_ne_bytes(bytes)))
+            list_of(py, chunks.iter().map(|&bytes| <$type>::from_ne_bytes(bytes).object(py)))
         }};
     }
     Some(match dtype {
@@ -82,11 +132,11 @@ fn numbers<'py>(py: Python<'py>, dtype: &DType, bytes: &[u8]) -> Option<PyResult
 fn element<'py>(py: Python<'py>, dtype: &DType, bytes: &[u8]) -> PyResult<Bound<'py, PyAny>> {
     macro_rules! number {
         ($type:ty) => {
-            <$type>::from_ne_bytes(bytes.try_into()?).into_bound_py_any(py)
+            <$type>::from_ne_bytes(bytes.try_into()?).object(py)
         };
     }
     match dtype {
-        DType::Bool => (bytes[0] != 0).into_bound_py_any(py),
+        DType::Bool => Ok(PyBool::new(py, bytes[0] != 0).to_owned().into_any()),
         DType::U8 => number!(u8),
         DType::I8 => number!(i8),
         DType::U16 => number!(u16),
@@ -95,22 +145,27 @@ fn element<'py>(py: Python<'py>, dtype: &DType, bytes: &[u8]) -> PyResult<Bound<
         DType::I32 => number!(i32),
         DType::U64 => number!(u64),
         DType::I64 => number!(i64),
-        DType::F16 => f16::from_ne_bytes(bytes.try_into()?).to_f32().into_bound_py_any(py),
-        DType::Bf16 => bf16::from_ne_bytes(bytes.try_into()?).to_f32().into_bound_py_any(py),
+        DType::F16 => f16::from_ne_bytes(bytes.try_into()?).to_f32().object(py),
+        DType::Bf16 => bf16::from_ne_bytes(bytes.try_into()?).to_f32().object(py),
         DType::F32 => number!(f32),
         DType::F64 => number!(f64),
         DType::C64 => {
             let part =
                 |at: usize| Ok::<_, PyErr>(f64::from(f32::from_ne_bytes(bytes[at..at + 4].try_into()?)));
-            Ok(PyComplex::from_doubles(py, part(0)?, part(4)?).into_any())
+            lists::complex(py, part(0)?, part(4)?)
         }
         DType::C128 => {
             let part = |at: usize| Ok::<_, PyErr>(f64::from_ne_bytes(bytes[at..at + 8].try_into()?));
-            Ok(PyComplex::from_doubles(py, part(0)?, part(8)?).into_any())
+            lists::complex(py, part(0)?, part(8)?)
         }
         // `memoryview` gives the characters of format 'c' as bytes of length 1.
-        DType::Opaque(_) if dtype.name() == "c" => bytes.into_bound_py_any(py),
-        _ => Err(no_python_value(dtype)),
+        DType::Opaque(_) if dtype.name() == "c" => lists::plain_bytes(py, bytes),
+        _ => {
+            let native = dtype.swapped().ok_or_else(|| no_python_value(dtype))?;
+            let mut bytes: SmallVec<[u8; 16]> = bytes.into();
+            native.swap_bytes(&mut bytes);
+            element(py, &native, &bytes)
+        }
     }
 }
 
@@ -139,7 +194,7 @@ pub(crate) fn pack(dtype: &DType, value: &Bound<'_, PyAny>) -> PyResult<SmallVec
     // A finite number that becomes infinite does not fit.
     macro_rules! rounded {
         ($round:expr) => {{
-            let number: f64 = value.extract().map_err(misfit)?;
+            let number = real(value).map_err(misfit)?;
             let rounded = $round(number);
             if number.is_finite() && !f64::from(rounded).is_finite() {
                 return Err(PyValueError::new_err(format!("{value} does not fit dtype {dtype}")));
@@ -167,7 +222,7 @@ pub(crate) fn pack(dtype: &DType, value: &Bound<'_, PyAny>) -> PyResult<SmallVec
         DType::F16 => SmallVec::from_slice(&rounded!(f16::from_f64).to_ne_bytes()),
         DType::Bf16 => SmallVec::from_slice(&rounded!(bf16::from_f64).to_ne_bytes()),
         DType::F32 => SmallVec::from_slice(&rounded!(|number| number as f32).to_ne_bytes()),
-        DType::F64 => number!(f64)?,
+        DType::F64 => SmallVec::from_slice(&real(value).map_err(misfit)?.to_ne_bytes()),
         DType::C64 | DType::C128 => {
             let (real, imaginary) = complex(value).map_err(misfit)?;
             if *dtype == DType::C64 {
@@ -187,14 +242,42 @@ pub(crate) fn pack(dtype: &DType, value: &Bound<'_, PyAny>) -> PyResult<SmallVec
                 }
             }
         }
-        _ => return Err(no_python_value(dtype)),
+        _ => {
+            let native = dtype.swapped().ok_or_else(|| no_python_value(dtype))?;
+            let mut bytes = pack(&native, value)?;
+            native.swap_bytes(&mut bytes);
+            bytes
+        }
     })
 }
 
 /// The two parts of any number.
 fn complex(value: &Bound<'_, PyAny>) -> PyResult<(f64, f64)> {
-    match value.cast::<PyComplex>() {
-        Ok(number) => Ok((number.real(), number.imag())),
-        Err(_) => Ok((value.extract()?, 0.0)),
+    if let Ok(number) = value.cast::<PyComplex>() {
+        return Ok((number.real(), number.imag()));
     }
+    // NumPy's complex64 is no `complex`, but becomes one.
+    match value.getattr_opt("__complex__")? {
+        Some(convert) => {
+            let number = convert.call0()?;
+            let number = number.cast::<PyComplex>()?;
+            Ok((number.real(), number.imag()))
+        }
+        None => Ok((value.extract()?, 0.0)),
+    }
+}
+
+/// A number that is real. NumPy's complex scalars give their real part to who asks for a float.
+fn real(value: &Bound<'_, PyAny>) -> PyResult<f64> {
+    if !value.is_instance_of::<PyFloat>() && is_complex(value)? {
+        return Err(PyTypeError::new_err("a complex number"));
+    }
+    value.extract()
+}
+
+/// Whether a NumPy scalar, or an array, is complex.
+fn is_complex(value: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let dtype = value.getattr_opt("dtype")?;
+    let kind = dtype.map(|dtype| dtype.getattr_opt("kind")).transpose()?.flatten();
+    kind.map_or(Ok(false), |kind| kind.eq("c"))
 }

@@ -1,20 +1,20 @@
 //! The one place where Rust's errors become Python's exceptions.
 
 use pyo3::exceptions::{
-    PyBufferError, PyFileNotFoundError, PyIndexError, PyKeyError, PyMemoryError, PyNotImplementedError,
-    PyOSError, PyRuntimeError, PyTypeError, PyValueError,
+    PyBufferError, PyFileNotFoundError, PyIndexError, PyKeyError, PyKeyboardInterrupt, PyMemoryError,
+    PyNotImplementedError, PyOSError, PyRuntimeError, PyTypeError, PyValueError,
 };
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::PyType;
 
+use crate::modules::{self, Once};
 use ndlens::{kernels, loader, store};
 
 /// An exception class of `ndlens.errors`, raised with a message.
 macro_rules! raise {
     ($name:literal, $message:expr) => {{
-        static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-        Python::attach(|py| match CLASS.import(py, "ndlens.errors", $name) {
+        static CLASS: Once = Once::new("ndlens.errors", $name);
+        Python::attach(|py| match CLASS.get(py).and_then(|class| Ok(class.cast::<PyType>()?)) {
             Ok(class) => PyErr::from_type(class.clone(), $message),
             Err(error) => error,
         })
@@ -48,13 +48,19 @@ impl Raise for ndlens::Error {
             | E::AxisOutOfBounds { .. } => PyIndexError::new_err(message),
             E::CopyRequired { .. } => raise!("CopyRequired", message),
             E::ReadOnly { .. } => raise!("ReadOnlyError", message),
-            E::UnsupportedDType { .. } | E::DTypeMismatch { .. } | E::PythonObjects { .. } => {
-                PyTypeError::new_err(message)
-            }
+            E::UnsupportedDType { .. }
+            | E::ByteOrder { .. }
+            | E::UnknownDType { .. }
+            | E::AmbiguousDType { .. }
+            | E::DateTime { .. }
+            | E::DTypeMismatch { .. }
+            | E::PythonObjects { .. } => PyTypeError::new_err(message),
             E::InvalidDLPack { .. } | E::OutOfBuffer { .. } => PyBufferError::new_err(message),
             E::OutOfMemory { .. } => PyMemoryError::new_err(message),
+            E::Moved { .. } => raise!("MovedError", message),
             E::Truncated { .. } | E::Damaged { .. } => raise!("TruncatedError", message),
-            E::Unavailable { .. } => PyOSError::new_err(message),
+            E::Unavailable { .. } | E::Unwritable { .. } => PyOSError::new_err(message),
+            E::Interrupted => PyKeyboardInterrupt::new_err(message),
             // ZeroStep, shapes, sizes, axes, windows, formats: a value that cannot be.
             _ => PyValueError::new_err(message),
         }
@@ -64,11 +70,15 @@ impl Raise for ndlens::Error {
 impl Raise for store::Error {
     fn raise(&self) -> PyErr {
         use store::Error as E;
+        match self {
+            E::Map { source, .. } if is_shortage(source) => return PyMemoryError::new_err(self.to_string()),
+            _ => {}
+        }
         if let Some(io) = self.io() {
             return match (io.raw_os_error(), self.path()) {
                 // With an errno, OSError picks its own subclass, such as FileNotFoundError.
                 (Some(errno), Some(path)) => {
-                    PyOSError::new_err((errno, os_message(errno), path.as_os_str().to_owned()))
+                    PyOSError::new_err((errno, self.message(errno), path.as_os_str().to_owned()))
                 }
                 _ => PyOSError::new_err(self.to_string()),
             };
@@ -83,22 +93,45 @@ impl Raise for store::Error {
             | E::NoShards
             | E::UnknownSuffix { .. }
             | E::ReservedName { .. }
+            | E::ReservedKey { .. }
             | E::BadName { .. }
             | E::OtherContents { .. }
             | E::NothingToShare { .. } => PyValueError::new_err(message),
             E::NoMatch { .. } => PyFileNotFoundError::new_err(message),
             E::NoSuchArray { .. } => PyKeyError::new_err(message),
-            E::WrongContents { .. } | E::Unsavable { .. } => PyTypeError::new_err(message),
+            E::WrongContents { .. } | E::Unsavable { .. } | E::NoMetadata { .. } | E::IsRagged { .. } => {
+                PyTypeError::new_err(message)
+            }
             E::SharedMemoryExhausted { .. } => PyMemoryError::new_err(message),
             E::SharedMemory { source, .. } if is_shortage(source) => PyMemoryError::new_err(message),
-            E::SharedMemory { .. } | E::NameLock { .. } => PyOSError::new_err(message),
+            E::SharedMemory { .. }
+            | E::NameLock { .. }
+            | E::NameHidden { .. }
+            | E::NoProcesses { .. }
+            | E::TooManyMaps { .. } => PyOSError::new_err(message),
             E::SharedMemoryGone { .. }
             | E::SharedMemoryRefused { .. }
+            | E::SharedMemoryHidden { .. }
             | E::FileChanged { .. }
             | E::FileReplaced { .. } => raise!("StaleHandleError", message),
             E::Core(error) => error.raise(),
             _ => raise!("FormatError", message),
         }
+    }
+}
+
+/// What an `OSError` says beside the number and the path: the system's words, and ours where we know more.
+trait SystemMessage {
+    fn message(&self, errno: i32) -> String;
+}
+
+impl SystemMessage for store::Error {
+    fn message(&self, errno: i32) -> String {
+        // Rust's words for the number, which Python says in its own.
+        let rusts = std::io::Error::from_raw_os_error(errno).to_string();
+        let path = self.path().map(|path| format!("{}: ", path.display())).unwrap_or_default();
+        let text = self.to_string().replace(&rusts, &os_message(errno));
+        text.strip_prefix(&path).map(str::to_owned).unwrap_or(text)
     }
 }
 
@@ -110,7 +143,7 @@ fn is_shortage(error: &std::io::Error) -> bool {
 
 /// `os.strerror`.
 fn os_message(errno: i32) -> String {
-    Python::attach(|py| py.import("os")?.call_method1("strerror", (errno,))?.extract()).unwrap_or_default()
+    Python::attach(|py| modules::get(py, "os", "strerror")?.call1((errno,))?.extract()).unwrap_or_default()
 }
 
 impl Raise for kernels::Error {
@@ -130,8 +163,18 @@ impl Raise for loader::Error {
             }
             E::Core(source) => source.raise(),
             E::Kernels(source) => source.raise(),
+            E::InTransform { source, .. } => {
+                Python::attach(|py| PyErr::from_type(source.raise().get_type(py), message))
+            }
             E::Store(source) => source.raise(),
-            E::WorkerPanicked { .. } | E::Spawn { .. } | E::Forked => PyRuntimeError::new_err(message),
+            E::ItemNumbersMask | E::ItemNumbersDType { .. } => PyTypeError::new_err(message),
+            E::NoSuchIndex { .. }
+            | E::SelectionShape { .. }
+            | E::SelectionDType { .. }
+            | E::MaskLength { .. } => PyIndexError::new_err(message),
+            E::WorkerPanicked { .. } | E::Spawn { .. } | E::Forked | E::SenderGone { .. } => {
+                PyRuntimeError::new_err(message)
+            }
             _ => PyValueError::new_err(message),
         }
     }

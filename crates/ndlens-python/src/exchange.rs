@@ -6,17 +6,19 @@
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ptr::{self, NonNull};
+use std::sync::OnceLock;
 
 use ndlens::{
     DLManagedTensorVersioned, DLPACK_VERSION, DLPackExchangeAPI, DLPackExchangeAPIHeader, DLTensor, View,
 };
 use pyo3::exceptions::PyBufferError;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::PyCapsule;
 
+use crate::dlpack::versioned;
 use crate::error::OrRaise;
-use crate::handoff::needs;
+use crate::modules::needs;
+use crate::tensor_memory::check_in_place;
 use crate::view::PyView;
 
 pub(crate) const NEEDS_TORCH: &str = "View.torch() needs PyTorch: pip install torch";
@@ -72,7 +74,11 @@ unsafe extern "C" fn from_py_object(
         let exported = object
             .cast::<PyView>()
             .map_err(|_| PyBufferError::new_err("not an ndlens.View"))
-            .and_then(|view| view.get().view()?.to_dlpack().or_raise());
+            .and_then(|view| {
+                let view = view.get().view()?;
+                check_in_place(&view)?;
+                versioned(py, &view)
+            });
         match exported {
             Ok(tensor) => {
                 out.write(tensor.as_ptr());
@@ -113,23 +119,51 @@ unsafe extern "C" fn no_stream(_device_type: i32, _device_id: i32, out: *mut *mu
     0
 }
 
+/// torch's class of tensors, and its table where it has one that we can read.
+fn torch_tables(py: Python<'_>) -> PyResult<&'static (Py<PyAny>, Option<&'static DLPackExchangeAPI>)> {
+    static TORCH: OnceLock<(Py<PyAny>, Option<&'static DLPackExchangeAPI>)> = OnceLock::new();
+    if let Some(tables) = TORCH.get() {
+        return Ok(tables);
+    }
+    // Not while others wait: a fork could copy that.
+    let tensor = needs(py, "torch", "Tensor", NEEDS_TORCH)?;
+    let capsule = tensor.getattr_opt("__dlpack_c_exchange_api__")?;
+    let pointer = capsule
+        .map(|capsule| PyResult::Ok(capsule.cast::<PyCapsule>()?.pointer_checked(Some(NAME)).ok()))
+        .transpose()?
+        .flatten();
+    // SAFETY: a capsule of this name holds a table that lives as long as the process; its header comes first in every version
+    // of it.
+    let table = pointer.map(|pointer| unsafe { pointer.cast::<DLPackExchangeAPI>().as_ref() });
+    let table = table.filter(|table| table.header.version.major == DLPACK_VERSION.major);
+    Ok(TORCH.get_or_init(|| (tensor.unbind(), table)))
+}
+
+/// A view of a tensor through torch's table; None where this torch has none that we can read, and for subclasses, which
+/// have a say in what they export.
+///
+/// What a tensor is beside its memory must have been refused before: the table does not look.
+pub(crate) fn from_torch(obj: &Bound<'_, PyAny>) -> PyResult<Option<View>> {
+    let py = obj.py();
+    let (class, table) = torch_tables(py)?;
+    let Some(table) = table.filter(|_| obj.get_type().is(class)) else { return Ok(None) };
+    let mut tensor = ptr::null_mut();
+    // SAFETY: torch's table takes a `torch.Tensor`, which it is; we are attached.
+    let status =
+        unsafe { (table.managed_tensor_from_py_object_no_sync)(obj.as_ptr().cast(), &raw mut tensor) };
+    if status != 0 {
+        return Err(PyErr::fetch(py));
+    }
+    let tensor = NonNull::new(tensor).ok_or_else(|| PyBufferError::new_err("torch gave no tensor"))?;
+    // SAFETY: torch gives a fresh tensor of its table's version, which is ours to free.
+    unsafe { View::from_dlpack(tensor) }.or_raise().map(Some)
+}
+
 /// A `torch.Tensor` on the same memory through torch's table; None where this torch has none that we can read.
 ///
 /// What torch cannot hold must have been refused before.
 pub(crate) fn torch<'py>(py: Python<'py>, view: &View) -> PyResult<Option<Bound<'py, PyAny>>> {
-    static TORCH: PyOnceLock<Option<&'static DLPackExchangeAPI>> = PyOnceLock::new();
-    let table = TORCH.get_or_try_init(py, || {
-        let tensor = needs(py, "torch", "Tensor", NEEDS_TORCH)?;
-        let Some(capsule) = tensor.getattr_opt("__dlpack_c_exchange_api__")? else {
-            return PyResult::Ok(None);
-        };
-        let Ok(pointer) = capsule.cast::<PyCapsule>()?.pointer_checked(Some(NAME)) else { return Ok(None) };
-        // SAFETY: a capsule of this name holds a table that lives as long as the process; its header comes first in every
-        // version of it.
-        let table = unsafe { pointer.cast::<DLPackExchangeAPI>().as_ref() };
-        Ok((table.header.version.major == DLPACK_VERSION.major).then_some(table))
-    })?;
-    let Some(table) = table else { return Ok(None) };
+    let (_, Some(table)) = torch_tables(py)? else { return Ok(None) };
     let tensor = view.to_dlpack().or_raise()?;
     let mut object = ptr::null_mut();
     // SAFETY: the tensor is fresh, and torch's from here on, also where it fails; we are attached.

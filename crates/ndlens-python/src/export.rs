@@ -17,13 +17,9 @@ use crate::view::PyView;
 
 /// The view's format, or a `BufferError` as PEP 3118 wants it.
 pub(crate) fn format(view: &View) -> PyResult<&CStr> {
-    view.dtype().format().ok_or_else(|| {
-        let error = ndlens::Error::UnsupportedDType {
-            target: "the buffer protocol",
-            dtype: view.dtype().to_string(),
-        };
-        PyBufferError::new_err(error.to_string())
-    })
+    view.dtype()
+        .format()
+        .ok_or_else(|| PyBufferError::new_err(view.dtype().unsupported_by("the buffer protocol").to_string()))
 }
 
 /// Answers a request for the buffer of `owner`, whose view `view` is, with exactly what `flags` ask for, or refuses.

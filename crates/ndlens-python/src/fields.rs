@@ -2,19 +2,22 @@
 
 use std::sync::Arc;
 
-use ndlens::loader::{Field, Source, Transform};
+use ndlens::loader::{Convention, Field, Source, Transform};
 use ndlens::{Consumer, DType, View};
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyMapping, PyTuple};
 
-use crate::error::{OrRaise, in_place};
-use crate::handoff::{is_installed, numpy_here};
-use crate::import::{extract_view, pairs};
+use crate::channels::{Said, extract_channels};
+use crate::error::{OrRaise, Raise, in_place};
+use crate::handoff::numpy_here;
+use crate::import::pairs;
 use crate::items::PyItems;
 use crate::joint::join_draws;
+use crate::modules::{Optional, is_installed};
 use crate::shards::PyShards;
+use crate::tensor_memory::extract_lasting_view;
 use crate::view::PyView;
 use crate::{dlpack, transform};
 
@@ -108,8 +111,8 @@ impl Output {
             Some(other) => Err(PyValueError::new_err(format!(
                 "unknown output {other:?}: expected \"torch\", \"numpy\", \"view\" or None"
             ))),
-            None if is_installed(py, "torch")? => Ok(Output::Torch),
-            None if is_installed(py, "numpy")? => Ok(Output::Numpy),
+            None if is_installed(py, Optional::Torch)? => Ok(Output::Torch),
+            None if is_installed(py, Optional::Numpy)? => Ok(Output::Numpy),
             None => Ok(Output::View),
         }
     }
@@ -132,6 +135,14 @@ impl Output {
     }
 }
 
+/// A list of transforms, and whose they are.
+type TransformList = (Vec<Transform>, Convention);
+
+/// What errors of a field's transforms start with.
+fn transforms_of(name: &str) -> String {
+    format!("transforms of field {name:?}")
+}
+
 /// A field by its name.
 type Named = (String, Arc<dyn Source>);
 
@@ -144,8 +155,8 @@ fn extract_fields(fields: &Bound<'_, PyAny>) -> PyResult<(Structure, Vec<Named>)
         if let Ok(items) = source.cast::<PyItems>() {
             return Ok((name.to_owned(), items.get().source()));
         }
-        let view =
-            extract_view(source).map_err(|error| in_place(source.py(), &format!("field {name:?}"), error))?;
+        let view = extract_lasting_view(source)
+            .map_err(|error| in_place(source.py(), &format!("field {name:?}"), error))?;
         Ok((name.to_owned(), Arc::new(view) as Arc<dyn Source>))
     };
     if let Ok(mapping) = fields.cast::<PyMapping>() {
@@ -168,23 +179,28 @@ fn extract_transforms(
     transforms: Option<&Bound<'_, PyAny>>,
     structure: &Structure,
     names: &[Named],
-) -> PyResult<Vec<Vec<Transform>>> {
-    let list = |(name, source): &Named, transforms: Option<Bound<'_, PyAny>>| match transforms {
-        Some(transforms) if !transforms.is_none() => {
-            let place = format!("transforms of field {name:?}");
-            transform::extract_list(&transforms, &**source)
-                .map_err(|error| in_place(transforms.py(), &place, error))
-        }
-        _ => Ok(vec![]),
+) -> PyResult<Vec<TransformList>> {
+    let nothing = || (vec![], Convention::Ndlens);
+    let list = |(name, _): &Named, transforms: Option<Bound<'_, PyAny>>| match transforms {
+        Some(transforms) if !transforms.is_none() => transform::extract_list(&transforms)
+            .map_err(|error| in_place(transforms.py(), &transforms_of(name), error)),
+        _ => Ok(nothing()),
     };
-    let Some(transforms) = transforms else { return Ok(vec![vec![]; names.len()]) };
+    let Some(transforms) = transforms else { return Ok(names.iter().map(|_| nothing()).collect()) };
     match structure {
         Structure::Single => Ok(vec![list(&names[0], Some(transforms.clone()))?]),
         Structure::Tuple(_) => {
-            let given: Vec<Bound<'_, PyAny>> = transforms.extract().map_err(|_| {
-                PyTypeError::new_err(
-                    "transforms must be a sequence of lists or None, since fields is a sequence",
-                )
+            let given: Option<Vec<Bound<'_, PyAny>>> = transforms.extract().ok();
+            let given = match given {
+                Some(given) if !transform::is_one_list(transforms)? => Some(given),
+                _ => None,
+            };
+            let given = given.ok_or_else(|| {
+                PyTypeError::new_err(format!(
+                    "transforms must hold one list or None for each of {} fields, since fields is a sequence: \
+                     transforms=([..], None)",
+                    names.len()
+                ))
             })?;
             if given.len() != names.len() {
                 let message = format!(
@@ -198,7 +214,11 @@ fn extract_transforms(
         }
         Structure::Dict(keys) => {
             let given = transforms.cast::<PyDict>().map_err(|_| {
-                PyTypeError::new_err("transforms must be a dict of lists, since fields is a dict")
+                let first = names.first().map_or("", |(name, _)| name);
+                PyTypeError::new_err(format!(
+                    "transforms must be a dict of lists, since fields is a dict: name the fields that a list is for, \
+                     transforms={{{first:?}: [..]}}"
+                ))
             })?;
             let py = given.py();
             for key in given.keys() {
@@ -221,12 +241,19 @@ pub(crate) fn extract_fields_and_transforms(
     fields: &Bound<'_, PyAny>,
     transforms: Option<&Bound<'_, PyAny>>,
     joint: Option<&Bound<'_, PyAny>>,
+    channels: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<(Structure, Vec<Field>)> {
+    let py = fields.py();
     let (structure, sources) = extract_fields(fields)?;
     let transforms = extract_transforms(transforms, &structure, &sources)?;
-    let fields = sources.into_iter().zip(transforms);
-    let fields =
-        fields.map(|((name, source), transforms)| Field::new(name, source).with_transforms(transforms));
-    let fields = join_draws(fields.collect(), &structure, joint)?;
+    let names: Vec<&str> = sources.iter().map(|(name, _)| name.as_str()).collect();
+    let channels = extract_channels(channels, &structure, &names)?;
+    let field = |(((name, source), (transforms, convention)), channels): ((Named, TransformList), Said)| {
+        let place = transforms_of(&name);
+        let field = Field::new(name, source).with_transforms(transforms);
+        channels.arrange(field, convention).map_err(|error| in_place(py, &place, error.raise()))
+    };
+    let fields = sources.into_iter().zip(transforms).zip(channels).map(field).collect::<PyResult<_>>()?;
+    let fields = join_draws(fields, &structure, joint)?;
     Ok((structure, fields))
 }

@@ -6,42 +6,21 @@ use std::ffi::c_int;
 use std::sync::atomic::Ordering;
 
 use ndlens::{Consumer, Explanation};
-use pyo3::exceptions::{PyAttributeError, PyBufferError, PyImportError, PyValueError};
+use pyo3::exceptions::{PyAttributeError, PyBufferError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{IntoPyDict, PyCapsule, PyDict};
 
 use crate::error::OrRaise;
 use crate::import::extract_view;
+use crate::modules::{self, Optional, is_installed, needs};
+use crate::tensor_memory::check_in_place;
 use crate::view::{PyView, tuple};
-use crate::{dlpack, exchange, export};
-
-/// A function of a module that is optional.
-pub(crate) fn needs<'py>(
-    py: Python<'py>,
-    module: &str,
-    name: &str,
-    why: &'static str,
-) -> PyResult<Bound<'py, PyAny>> {
-    let module = py.import(module).map_err(|cause| {
-        let error = PyImportError::new_err(why);
-        error.set_cause(py, Some(cause));
-        error
-    })?;
-    module.getattr(name)
-}
-
-/// The package that brings bfloat16 and the 8-bit floats to NumPy, under the names we have for them.
-const ML_DTYPES: &str = "ml_dtypes";
-
-/// Whether a module could be imported.
-pub(crate) fn is_installed(py: Python<'_>, module: &str) -> PyResult<bool> {
-    Ok(!py.import("importlib.util")?.call_method1("find_spec", (module,))?.is_none())
-}
+use crate::{dlpack, exchange, exit, export};
 
 /// NumPy, with the dtypes it has here.
 pub(crate) fn numpy_here(py: Python<'_>) -> PyResult<Consumer> {
-    Ok(Consumer::NumPy { ml_dtypes: is_installed(py, ML_DTYPES)? })
+    Ok(Consumer::NumPy { ml_dtypes: is_installed(py, Optional::MlDtypes)? })
 }
 
 /// Whether handing `obj` to a target copies, why, and what to do about it. The target is "torch", "numpy", "jax" or
@@ -59,7 +38,7 @@ pub(crate) fn numpy_here(py: Python<'_>) -> PyResult<Consumer> {
 #[pyo3(signature = (obj, target, /))]
 pub(crate) fn explain(obj: &Bound<'_, PyAny>, target: &str) -> PyResult<PyExplanation> {
     let consumer: Consumer = target.parse().or_raise()?;
-    let consumer = consumer.with_ml_dtypes(is_installed(obj.py(), ML_DTYPES)?);
+    let consumer = consumer.with_ml_dtypes(is_installed(obj.py(), Optional::MlDtypes)?);
     Ok(PyExplanation(extract_view(obj)?.explain(consumer)))
 }
 
@@ -92,13 +71,21 @@ impl PyView {
     /// installed, `ImportError` without NumPy.
     pub(crate) fn numpy<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
+        let _inside = exit::enter(py);
         let asarray = needs(py, "numpy", "asarray", "View.numpy() needs NumPy: pip install numpy")?;
         let view = slf.get().view()?;
-        let Some(carrier) = view.dtype().carrier() else { return asarray.call1((slf,)) };
+        check_in_place(&view)?;
+        let Some(carrier) = view.dtype().carrier() else {
+            if view.dtype().format().is_none() {
+                // NumPy would ask for `__array__` next, which comes here again.
+                numpy_here(py)?.check_dtype(view.dtype()).or_raise()?;
+            }
+            return asarray.call1((slf,));
+        };
         numpy_here(py)?
             .check_dtype(view.dtype())
             .map_err(|error| PyBufferError::new_err(format!("{error}; pip install ml_dtypes")))?;
-        let extension = py.import(ML_DTYPES)?.getattr(view.dtype().name())?;
+        let extension = modules::get(py, Optional::MlDtypes.name(), view.dtype().name())?;
         let bits = PyView::new(view.reinterpret(carrier).or_raise()?);
         asarray.call1((bits,))?.call_method1("view", (extension,))
     }
@@ -110,10 +97,11 @@ impl PyView {
         dtype: Option<&Bound<'py, PyAny>>,
         copy: Option<bool>,
     ) -> PyResult<Bound<'py, PyAny>> {
+        let _inside = exit::enter(slf.py());
         let array = PyView::numpy(slf)?;
         let arguments = [("copy", copy)].into_py_dict(slf.py())?;
         arguments.set_item("dtype", dtype)?;
-        slf.py().import("numpy")?.call_method("array", (array,), Some(&arguments))
+        modules::get(slf.py(), "numpy", "array")?.call((array,), Some(&arguments))
     }
 
     /// A `torch.Tensor` on the same memory, strides and all. Nothing is copied.
@@ -137,7 +125,10 @@ impl PyView {
                 )));
             }
         };
-        dlpack::torch(py, &*self.view()?, allow)
+        let _inside = exit::enter(py);
+        let view = self.view()?;
+        check_in_place(&view)?;
+        dlpack::torch(py, &view, allow)
     }
 
     /// A DLPack capsule on the same memory, as the array API asks for it.
@@ -158,7 +149,9 @@ impl PyView {
                 "stream must be None for memory on the CPU, got {stream}"
             )));
         }
-        dlpack::export(py, &*self.view()?, max_version, dl_device, copy)
+        let view = self.view()?;
+        check_in_place(&view)?;
+        dlpack::export(py, &view, max_version, dl_device, copy)
     }
 
     /// The CPU: (1, 0).
@@ -177,7 +170,8 @@ impl PyView {
     #[getter]
     fn __array_interface__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let view = self.view()?;
-        let typestr = view.dtype().typestr().ok_or_else(|| {
+        check_in_place(&view)?;
+        let typestr = view.dtype().to_typestr().ok_or_else(|| {
             PyAttributeError::new_err(format!("the array interface has no typestr for {}", view.dtype()))
         })?;
         let interface = PyDict::new(py);
@@ -198,6 +192,7 @@ impl PyView {
         flags: c_int,
     ) -> PyResult<()> {
         let view = slf.get().view()?;
+        check_in_place(&view)?;
         // SAFETY: passed on. What the struct points to stays, since the look at it goes on.
         unsafe { export::fill(slf, &view, buffer, flags) }?;
         // Relaxed: a number for a message.

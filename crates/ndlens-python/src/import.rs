@@ -9,24 +9,36 @@ use std::slice;
 use std::sync::Arc;
 
 use ndlens::{Access, Buffer, DType, Layout, MAX_NDIM, Order, Owner, View};
-use pyo3::exceptions::{PyBufferError, PyTypeError};
+use pyo3::exceptions::PyBufferError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyMapping;
 
+use crate::dtype::extract_dtype;
 use crate::error::OrRaise;
+use crate::foreign::{Copies, check_whole, is_plain, is_torch, no_array, origin, strided, unexported};
+use crate::lists;
+use crate::tensor_memory::extract_lasting_view;
 use crate::view::PyView;
-use crate::{dlpack, interface};
+use crate::{dlpack, exchange, exit, interface};
 
-/// A view of any object that exports a buffer (`bytes`, `bytearray`, `array.array`, `mmap`, `memoryview`, a NumPy array,
-/// ...), speaks DLPack on the CPU (a `torch.Tensor`, a JAX array, ...) or has an `__array_interface__`. Nothing is copied.
+/// A view of any object that exports a buffer (`bytes`, `bytearray`, `array.array`, `mmap`,
+/// `memoryview`, a NumPy array, ...), speaks DLPack on the CPU (a `torch.Tensor`, a JAX array, ...)
+/// or has an `__array_interface__` (a `PIL.Image`, which gives its pixels as bytes) or
+/// `__array_struct__`. Nothing is copied.
 ///
 /// The view has the object's shape, strides and dtype, and is read-only if the object is. While the view, or anything
 /// made of it, lives, the object's memory is held: a `bytearray` cannot be resized, an `mmap` not closed.
 ///
 /// `readonly=True` makes the view read-only in any case; `readonly=False` raises `ReadOnlyError` where it would be.
 ///
-/// Raises `TypeError` for other objects and `BufferError` where the object will not give its memory.
+/// `copy=None` copies where there is no memory to look at: a tensor with the negative or the
+/// conjugate bit set, or an object that NumPy makes an array of (`__array__`: a pandas column, an
+/// h5py data set). `copy=True` always copies.
+///
+/// Raises `TypeError` for other objects, with what to call instead, and `BufferError` where the
+/// object will not give its memory, or where that is only a part of what the object means: a masked
+/// array, an array with a unit, a sparse tensor.
 ///
 /// >>> import ndlens as nl
 /// >>> pixels = bytearray(range(6))
@@ -38,9 +50,16 @@ use crate::{dlpack, interface};
 ///     ...
 /// BufferError: Existing exports of data: object cannot be re-sized
 #[pyfunction]
-#[pyo3(signature = (obj, /, *, readonly = None))]
-pub(crate) fn view(obj: &Bound<'_, PyAny>, readonly: Option<bool>) -> PyResult<PyView> {
-    let view = extract_view(obj)?;
+#[pyo3(signature = (obj, /, *, readonly = None, copy = Some(false)), text_signature = "(obj, /, *, readonly=None, copy=False)")]
+pub(crate) fn view(obj: &Bound<'_, PyAny>, readonly: Option<bool>, copy: Option<bool>) -> PyResult<PyView> {
+    let view = match copy {
+        Some(false) => extract_lasting_view(obj)?,
+        None => extract_lasting_view(obj).or_else(|_| extract_elements(obj))?,
+        Some(true) => {
+            let view = extract_elements(obj)?;
+            exit::detach(obj.py(), || view.copy(Order::C)).or_raise()?
+        }
+    };
     match readonly {
         Some(true) => Ok(PyView::new(view.to_read_only())),
         Some(false) if view.is_read_only() => {
@@ -61,7 +80,7 @@ pub(crate) fn view(obj: &Bound<'_, PyAny>, readonly: Option<bool>) -> PyResult<P
 #[pyo3(signature = (a, b, /))]
 pub(crate) fn shares_memory(py: Python<'_>, a: &Bound<'_, PyAny>, b: &Bound<'_, PyAny>) -> PyResult<bool> {
     let (a, b) = (extract_view(a)?, extract_view(b)?);
-    Ok(py.detach(|| a.shares_memory(&b)))
+    Ok(exit::detach(py, || a.shares_memory(&b)))
 }
 
 /// Whether the memory between the outermost elements of the two overlaps: quick, and true more often than `shares_memory`.
@@ -71,39 +90,98 @@ pub(crate) fn may_share_memory(a: &Bound<'_, PyAny>, b: &Bound<'_, PyAny>) -> Py
     Ok(extract_view(a)?.may_share_memory(&extract_view(b)?))
 }
 
-/// Any object `view` takes.
+/// Any object `view` takes, without a copy.
 pub(crate) fn extract_view(obj: &Bound<'_, PyAny>) -> PyResult<View> {
+    extract(obj, Copies::Never)
+}
+
+/// The same where elements are only read: also objects whose elements must be computed, or which
+/// only NumPy can make an array of.
+pub(crate) fn extract_elements(obj: &Bound<'_, PyAny>) -> PyResult<View> {
+    extract(obj, Copies::WhereNeeded)
+}
+
+/// Whether an object exports a buffer.
+fn exports_buffer(obj: &Bound<'_, PyAny>) -> bool {
+    // SAFETY: the check reads the object's type and nothing else.
+    unsafe { ffi::PyObject_CheckBuffer(obj.as_ptr()) != 0 }
+}
+
+fn extract(obj: &Bound<'_, PyAny>, copies: Copies) -> PyResult<View> {
+    let _inside = exit::enter(obj.py());
     if let Ok(view) = obj.cast::<PyView>() {
         return Ok(view.get().view()?.clone());
     }
-    // SAFETY: the check reads the object's type and nothing else.
-    if unsafe { ffi::PyObject_CheckBuffer(obj.as_ptr()) } != 0 {
+    if exports_buffer(obj) {
+        if !is_plain(&obj.get_type())
+            && let Some(interface) = obj.getattr_opt("__array_interface__")?
+            && interface::is_of_own_buffer(&interface)?
+        {
+            return interface::import(obj, &interface);
+        }
         return match BufferExport::take(obj) {
-            Ok(export) => export.into_view(),
             // Some dtypes have no buffer format but a DLPack code: JAX's bfloat16 arrays come this way.
             Err(error) if error.is_instance_of::<PyBufferError>(obj.py()) && obj.hasattr("__dlpack__")? => {
-                dlpack::import(obj)
+                through_dlpack(obj, copies)
             }
-            Err(error) => extension_array(obj)?.ok_or(error),
+            taken => view_of(obj, taken),
         };
     }
     if obj.hasattr("__dlpack__")? {
-        return dlpack::import(obj);
+        return through_dlpack(obj, copies);
     }
-    if obj.hasattr("__array_interface__")? {
-        return interface::import(obj);
+    if let Some(interface) = obj.getattr_opt("__array_interface__")? {
+        return interface::import(obj, &interface);
     }
-    Err(PyTypeError::new_err(format!(
-        "nl.view needs an object with the buffer protocol, DLPack or __array_interface__, got {}",
-        obj.get_type().name()?
-    )))
+    if let Some(capsule) = obj.getattr_opt("__array_struct__")? {
+        return interface::import_struct(obj, &capsule);
+    }
+    if copies == Copies::WhereNeeded && obj.hasattr("__array__")? {
+        let array = obj.call_method0("__array__")?;
+        if exports_buffer(&array) {
+            return extract_buffer(&array);
+        }
+    }
+    Err(no_array(obj))
+}
+
+/// A view of an object that speaks DLPack.
+fn through_dlpack(obj: &Bound<'_, PyAny>, copies: Copies) -> PyResult<View> {
+    let source = strided(obj, copies)?;
+    let view = if is_torch(&source) { exchange::from_torch(&source)? } else { None };
+    view.map_or_else(|| dlpack::import(&source), Ok)
+}
+
+/// A view of the buffer that an object exports.
+pub(crate) fn extract_buffer(obj: &Bound<'_, PyAny>) -> PyResult<View> {
+    view_of(obj, BufferExport::take(obj))
+}
+
+/// A view of a buffer that was taken of `obj`, or of the array behind one that has no format.
+fn view_of(obj: &Bound<'_, PyAny>, taken: PyResult<BufferExport>) -> PyResult<View> {
+    match taken {
+        Ok(export) => {
+            let Some(exporter) = export.exporter(obj.py()) else { return export.into_view() };
+            let origin = origin(exporter.into_bound(obj.py()))?;
+            check_whole(&origin)?;
+            let view = export.into_view()?;
+            // Of one record NumPy does not say whether it is padded, and cannot read its own
+            // format.
+            let is_record = view.len() <= 1 && view.dtype().name().starts_with("T{");
+            match if is_record { origin.getattr_opt("dtype")? } else { None } {
+                Some(dtype) => view.reinterpret(extract_dtype(&dtype)?).or_raise(),
+                None => Ok(view),
+            }
+        }
+        Err(error) => extension_array(obj)?.ok_or_else(|| unexported(obj, error)),
+    }
 }
 
 /// What a mapping holds, apart from it: looking at a value may run code that changes the mapping.
 pub(crate) fn pairs<'py>(
     mapping: &Bound<'py, PyMapping>,
 ) -> PyResult<Vec<(Bound<'py, PyAny>, Bound<'py, PyAny>)>> {
-    mapping.items()?.iter().map(|pair| pair.extract()).collect()
+    lists::extract_all(mapping.items()?.as_any())
 }
 
 /// A NumPy array of an extension dtype that we know by its name, such as `ml_dtypes.bfloat16`. The buffer protocol has no
@@ -121,7 +199,7 @@ fn extension_array(obj: &Bound<'_, PyAny>) -> PyResult<Option<View>> {
         return Ok(None);
     };
     let bits = obj.call_method1("view", (carrier.name(),))?;
-    BufferExport::take(&bits)?.into_view()?.reinterpret(dtype).or_raise().map(Some)
+    extract_buffer(&bits)?.reinterpret(dtype).or_raise().map(Some)
 }
 
 /// A buffer held through the buffer protocol (PEP 3118); released on drop.
@@ -137,13 +215,13 @@ unsafe impl Sync for BufferExport {}
 
 impl Owner for BufferExport {}
 
-/// Runs what needs the interpreter, from any thread, attached or not; does nothing once the interpreter is gone, since with it
+/// Runs what needs the interpreter, from any thread, attached or not; does nothing once the interpreter is ending, since with it
 /// goes the code that would free anything.
 ///
 /// `PyO3` counts a thread as attached that some C code below it has detached: torch frees tensors so, and a tensor may hold the
 /// last claim on a Python object. Only the interpreter itself knows.
 pub(crate) fn attached(release: impl FnOnce(Python<'_>)) {
-    Python::try_attach(|py| {
+    exit::attach(|py| {
         // SAFETY: there is an interpreter, and the two calls enclose what needs it.
         unsafe {
             let state = ffi::PyGILState_Ensure();

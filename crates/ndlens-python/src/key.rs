@@ -10,6 +10,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyEllipsis, PyInt, PySequence, PySlice, PyString, PyTuple};
 use smallvec::SmallVec;
 
+use crate::error::OrRaise;
+
 /// A key's parts: room for six before the heap is asked.
 pub(crate) type Key = SmallVec<[Index; 6]>;
 
@@ -19,6 +21,11 @@ pub(crate) type Key = SmallVec<[Index; 6]>;
 pub(crate) fn with_key<R>(key: &Bound<'_, PyAny>, use_key: impl FnOnce(&Key) -> PyResult<R>) -> PyResult<R> {
     let mut indices = Key::new();
     if let Ok(tuple) = key.cast::<PyTuple>() {
+        if tuple.len() > indices.inline_size() {
+            let len_bytes = tuple.len() * size_of::<Index>();
+            let reserved = indices.try_reserve_exact(tuple.len());
+            reserved.map_err(|_| ndlens::Error::OutOfMemory { len_bytes }).or_raise()?;
+        }
         for item in tuple.iter_borrowed() {
             push_index(&mut indices, &item)?;
         }
@@ -55,7 +62,8 @@ fn push_index(indices: &mut Key, item: &Bound<'_, PyAny>) -> PyResult<()> {
     }
     if selects_by_copying(item)? {
         return Err(PyIndexError::new_err(format!(
-            "indexing with a {} selects by copying, and views never copy: index with integers, slices, ... and None",
+            "indexing with a {} selects by copying, and views never copy: index with integers, slices, ... and None; \
+             v.take(indices) copies, and nl.subset(v, indices) gives items for a loader without a copy",
             item.get_type().name()?
         )));
     }
@@ -71,7 +79,7 @@ fn push_index(indices: &mut Key, item: &Bound<'_, PyAny>) -> PyResult<()> {
 
 /// What NumPy calls advanced indexing: sequences, arrays with axes, and booleans, which are masks also where Python calls
 /// them integers.
-fn selects_by_copying(item: &Bound<'_, PyAny>) -> PyResult<bool> {
+pub(crate) fn selects_by_copying(item: &Bound<'_, PyAny>) -> PyResult<bool> {
     if item.is_instance_of::<PyBool>() {
         return Ok(true);
     }

@@ -1,24 +1,25 @@
 //! `nl.Loader`.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ndlens::View;
 use ndlens::loader::{
-    Config, Epoch, Error, Loader, Memory, Remainder, Shard, Shuffler, Storing, Values, Weights,
+    Config, Epoch, Error, Loader, Memory, Remainder, Sampled, Shard, Shuffler, Storing, Values, Weights,
 };
 use pyo3::IntoPyObjectExt;
-use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyOverflowError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
 use crate::destination::Destination;
-use crate::epoch::PyEpoch;
+use crate::epoch::{PyEpoch, handed_out};
 use crate::error::{OrRaise, in_place};
 use crate::fields::{Output, Structure, extract_fields_and_transforms};
 use crate::import::extract_view;
 use crate::mixing::extract_mixing;
+use crate::sampling::{Reading, extract_indices, extract_numbers, note_from_python, note_to_python};
 use crate::view::PyView;
-use crate::{destination, run_state};
+use crate::{destination, exit, run_state};
 
 /// A setting that counts things.
 fn count(name: &str, value: isize, least: usize) -> PyResult<usize> {
@@ -54,9 +55,21 @@ pub(crate) struct PyLoader {
     loader: Loader,
     structure: Arc<Structure>,
     output: Output,
-    sampler: Option<Py<PyAny>>,
+    /// An `ndlens._sampling.Source`: which rank this is, and what its sampler gives.
+    source: Py<PyAny>,
+    /// Whether there is a sampler.
+    is_sampled: bool,
     /// An `ndlens._device.Wire`, where batches go to a device.
     wire: Option<Py<PyAny>>,
+    /// The epoch that batches were last asked of by number.
+    planned: Mutex<Option<(Planned, Epoch)>>,
+}
+
+/// An epoch, its first place, a rank and of how many.
+type Planned = (u32, usize, usize, usize);
+
+fn no_batch(number: usize) -> PyErr {
+    PyValueError::new_err(format!("the epoch has no batch {number}"))
 }
 
 /// Weights as numbers in a list, or in anything `nl.view` takes.
@@ -67,40 +80,24 @@ fn extract_weights(
 ) -> PyResult<Weights> {
     let py = weights.py();
     if weights.is_instance_of::<PyList>() || weights.is_instance_of::<PyTuple>() {
-        let numbers: Vec<f64> = weights.extract().map_err(|error| in_place(py, "weights", error))?;
-        return py.detach(|| Weights::new(&numbers, replacement, samples)).or_raise();
+        let numbers: Vec<f64> =
+            crate::lists::extract_all(weights).map_err(|error| in_place(py, "weights", error))?;
+        return exit::detach(py, || Weights::new(&numbers, replacement, samples)).or_raise();
     }
     let view = extract_view(weights).map_err(|error| in_place(py, "weights", error))?;
-    py.detach(|| Weights::from_view(&view, replacement, samples)).or_raise()
-}
-
-/// What a sampler gives, collected: threads and ranks must be able to look ahead.
-fn sampled(sampler: &Bound<'_, PyAny>) -> PyResult<Arc<[usize]>> {
-    let item = |item: PyResult<Bound<'_, PyAny>>| {
-        let item = item?;
-        item.extract::<usize>().map_err(|_| {
-            PyTypeError::new_err(format!("the sampler must give item numbers from 0 on, got {item:?}"))
-        })
-    };
-    sampler.try_iter()?.map(item).collect()
+    exit::detach(py, || Weights::from_view(&view, replacement, samples)).or_raise()
 }
 
 #[pymethods]
 impl PyLoader {
     #[new]
-    #[pyo3(
-        signature = (fields, *, batch_size = 1, shuffle = false, seed = Seed(0), num_workers = 0, drop_last = false,
-            prefetch_factor = 2, transforms = None, joint = None, return_params = false, output = None, rank = None, world_size = None, remainder = "pad",
-            sampler = None, stores = "auto", order = "ndlens", weights = None, replacement = true, num_samples = None,
-            mix = None, mix_images = None, mix_labels = None, pin_memory = false, device = None),
-        text_signature = "(fields, *, batch_size=1, shuffle=False, seed=0, num_workers=0, drop_last=False, \
-            prefetch_factor=2, transforms=None, joint=None, return_params=False, output=None, rank=None, world_size=None, remainder='pad', sampler=None, stores='auto', \
-            order='ndlens', weights=None, replacement=True, num_samples=None, mix=None, mix_images=None, mix_labels=None, \
-            pin_memory=False, device=None)"
-    )]
+    #[pyo3(signature = (fields, *, source, batch_size, shuffle, seed, num_workers, drop_last, prefetch_factor, transforms, joint, channels,
+        return_params, output, remainder, sampled, stores, order, weights, replacement, num_samples, indices, mix, mix_images,
+        mix_labels, pin_memory, device))]
     #[expect(clippy::too_many_arguments, clippy::fn_params_excessive_bools, reason = "Python's keywords")]
     fn new(
         fields: &Bound<'_, PyAny>,
+        source: Bound<'_, PyAny>,
         batch_size: isize,
         shuffle: bool,
         seed: Seed,
@@ -109,17 +106,17 @@ impl PyLoader {
         prefetch_factor: isize,
         transforms: Option<&Bound<'_, PyAny>>,
         joint: Option<&Bound<'_, PyAny>>,
+        channels: Option<&Bound<'_, PyAny>>,
         return_params: bool,
         output: Option<&str>,
-        rank: Option<isize>,
-        world_size: Option<isize>,
         remainder: &str,
-        sampler: Option<Bound<'_, PyAny>>,
+        sampled: bool,
         stores: &str,
         order: &str,
         weights: Option<&Bound<'_, PyAny>>,
         replacement: bool,
         num_samples: Option<isize>,
+        indices: Option<&Bound<'_, PyAny>>,
         mix: Option<&Bound<'_, PyAny>>,
         mix_images: Option<&Bound<'_, PyAny>>,
         mix_labels: Option<&Bound<'_, PyAny>>,
@@ -127,30 +124,23 @@ impl PyLoader {
         device: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let py = fields.py();
+        let _inside = exit::enter(py);
         let output = Output::extract(py, output)?;
         let destination = Destination::extract(py, output, pin_memory, device)?;
-        let samplers = [("shuffle", shuffle), ("sampler", sampler.is_some()), ("weights", weights.is_some())];
+        let samplers = [("shuffle", shuffle), ("sampler", sampled), ("weights", weights.is_some())];
         let mut given = samplers.iter().filter(|(_, given)| *given).map(|(name, _)| *name);
         if let (Some(first), Some(second)) = (given.next(), given.next()) {
             return Err(Error::TwoOrders { first, second }).or_raise();
         }
-        if num_samples.is_some() && weights.is_none() {
-            return Err(PyValueError::new_err("num_samples counts draws by weights: give weights too"));
+        if num_samples.is_some() && sampled {
+            return Err(PyValueError::new_err(
+                "the sampler says how many items an epoch has: leave out num_samples",
+            ));
         }
         if mix.is_none() && (mix_images.is_some() || mix_labels.is_some()) {
             return Err(PyValueError::new_err("mix_images and mix_labels say what to mix: give mix too"));
         }
-        let (own_rank, own_world_size) =
-            if sampler.is_some() { (0, 1) } else { run_state::rank_and_world_size(py)? };
-        // One without the other would be half of this run and half of another.
-        if rank.is_some() != world_size.is_some() {
-            return Err(PyValueError::new_err("rank and world_size must be given together"));
-        }
-        let shard = Shard {
-            rank: count("rank", rank.unwrap_or(own_rank), 0)?,
-            world_size: count("world_size", world_size.unwrap_or(own_world_size), 1)?,
-            remainder: Remainder::from_name(remainder).or_raise()?,
-        };
+        let shard = Shard { remainder: Remainder::from_name(remainder).or_raise()?, ..Shard::default() };
         let config = Config {
             batch_size: count("batch_size", batch_size, 1)?,
             shuffle,
@@ -165,10 +155,19 @@ impl PyLoader {
             memory: if destination.pins { Memory::Supplied } else { Memory::Pooled },
             values: if destination.device.is_some() { Values::Deferred } else { Values::Computed },
         };
-        let (structure, fields) = extract_fields_and_transforms(fields, transforms, joint)?;
+        let (structure, fields) = extract_fields_and_transforms(fields, transforms, joint, channels)?;
         let mut loader = Loader::new(fields, config).or_raise()?;
+        if let Some(indices) = indices {
+            let indices = extract_indices(indices, loader.items())?;
+            loader = loader.with_indices(indices).or_raise()?;
+        }
+        let samples = num_samples.map(|samples| count("num_samples", samples, 1)).transpose()?;
+        if sampled {
+            loader = loader.with_sampler().or_raise()?;
+        } else if let Some(samples) = samples.filter(|_| weights.is_none()) {
+            loader = loader.with_samples(samples).or_raise()?;
+        }
         if let Some(weights) = weights {
-            let samples = num_samples.map(|samples| count("num_samples", samples, 1)).transpose()?;
             loader = loader.with_weights(extract_weights(weights, replacement, samples)?).or_raise()?;
         }
         if let Some(mix) = mix {
@@ -183,17 +182,17 @@ impl PyLoader {
             loader,
             structure: Arc::new(structure),
             output,
-            sampler: sampler.map(Bound::unbind),
+            source: source.unbind(),
+            is_sampled: sampled,
             wire: wire.map(Bound::unbind),
+            planned: Mutex::default(),
         })
     }
 
     /// The number of batches in an epoch, for this rank.
     fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
-        match &self.sampler {
-            Some(sampler) => Ok(self.loader.batches_of(sampler.bind(py).len()?)),
-            None => Ok(self.loader.len()),
-        }
+        let _inside = exit::enter(py);
+        Ok(self.loader.batches_of(self.shard(py)?, self.places(py)?))
     }
 
     /// The next epoch, or what is left of the one that `load_state_dict` told of. It begins with its first batch.
@@ -209,6 +208,64 @@ impl PyLoader {
         }
     }
 
+    /// The next epoch, for one who passes over its batches.
+    #[pyo3(name = "_plan")]
+    fn plan(&self, py: Python<'_>) -> PyResult<PyEpoch> {
+        let planner = PyLoader {
+            loader: self.loader.planner(),
+            source: self.source.clone_ref(py),
+            structure: Arc::clone(&self.structure),
+            output: self.output,
+            is_sampled: self.is_sampled,
+            wire: None,
+            planned: Mutex::default(),
+        };
+        Ok(PyEpoch::new(Py::new(py, planner)?, Arc::clone(&self.structure), self.output, false))
+    }
+
+    /// The `number`-th batch that a rank takes of an epoch from place `start` on; a `ValueError` where there is none.
+    #[pyo3(name = "_batch")]
+    fn batch<'py>(
+        &self,
+        py: Python<'py>,
+        epoch: u32,
+        start: usize,
+        rank: usize,
+        world_size: usize,
+        number: usize,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let _inside = exit::enter(py);
+        let shard = Shard { rank, world_size, remainder: self.loader.config().shard.remainder };
+        let made = exit::detach(py, || {
+            let mut planned = self.planned.lock().unwrap_or_else(PoisonError::into_inner);
+            let key = (epoch, start, rank, world_size);
+            let mut running = match planned.take() {
+                Some((own, running)) if own == key => running,
+                _ => self.loader.epoch_from(epoch, shard, start)?,
+            };
+            let made = running.batch_at(number).transpose();
+            *planned = Some((key, running));
+            made
+        });
+        let batch = made.or_raise()?.ok_or_else(|| no_batch(number))?;
+        handed_out(py, &self.structure, self.output, batch)
+    }
+
+    /// A batch of these items, with the draws of an epoch.
+    #[pyo3(name = "_batch_of")]
+    fn batch_of<'py>(
+        &self,
+        py: Python<'py>,
+        epoch: u32,
+        items: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let _inside = exit::enter(py);
+        let numbers = extract_numbers(items)?;
+        let made = exit::detach(py, || self.loader.batch_of(epoch, numbers));
+        let batch = made.or_raise()?.ok_or_else(|| no_batch(0))?;
+        handed_out(py, &self.structure, self.output, batch)
+    }
+
     /// The epoch that the next `for` loop runs, from 0 on.
     #[getter]
     fn epoch(&self) -> u32 {
@@ -218,6 +275,12 @@ impl PyLoader {
     /// Makes `epoch` the one that the next `for` loop runs: from its start on, unless it is the one to be resumed.
     fn set_epoch(&self, epoch: u32) {
         self.loader.set_epoch(epoch);
+    }
+
+    /// The number of items that an epoch chooses from.
+    #[pyo3(name = "_items_to_choose_from")]
+    fn items_to_choose_from(&self) -> usize {
+        self.loader.items_to_choose_from()
     }
 
     /// Items in a batch.
@@ -240,28 +303,30 @@ impl PyLoader {
 
     /// Which of the processes that share the data this is.
     #[getter]
-    fn rank(&self) -> usize {
-        self.loader.config().shard.rank
+    fn rank(&self, py: Python<'_>) -> PyResult<usize> {
+        Ok(self.shard(py)?.rank)
     }
 
     /// How many processes share the data.
     #[getter]
-    fn world_size(&self) -> usize {
-        self.loader.config().shard.world_size
+    fn world_size(&self, py: Python<'_>) -> PyResult<usize> {
+        Ok(self.shard(py)?.world_size)
     }
 
     /// The number of items that this rank takes in an epoch.
     #[getter]
     fn num_samples(&self, py: Python<'_>) -> PyResult<usize> {
-        let items =
-            self.sampler.as_ref().map_or(Ok(self.loader.places()), |sampler| sampler.bind(py).len())?;
-        Ok(self.loader.config().shard.share(items))
+        let _inside = exit::enter(py);
+        Ok(self.shard(py)?.share(self.places(py)?))
     }
 
     /// The items that this rank takes in an epoch, in order: int64, of shape (items,).
     fn indices(&self, py: Python<'_>, epoch: u32) -> PyResult<PyView> {
-        let items = py.detach(|| {
-            self.loader.items_of(epoch).map(|items| items.map(|item| item as i64).collect::<Vec<_>>())
+        let shard = self.shard(py)?;
+        let items = exit::detach(py, || {
+            self.loader
+                .items_of(shard, epoch)
+                .map(|items| items.into_iter().map(|item| item as i64).collect::<Vec<_>>())
         });
         Ok(PyView::new(View::from_vec(items.or_raise()?)))
     }
@@ -269,7 +334,13 @@ impl PyLoader {
     /// Where the run stands, counting batches that were handed out: a dict of numbers and strings, under 1 KB for any usual
     /// number of fields. Ranks that have taken as many batches write the same.
     fn state_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        run_state::to_dict(py, &self.loader.state())
+        let state = self.loader.state();
+        let dict = run_state::to_dict(py, &state)?;
+        if self.is_sampled {
+            let note = note_to_python(py, state.note.as_ref())?;
+            dict.set_item("sampler", self.source.call_method1(py, "state", (note, state.start))?)?;
+        }
+        Ok(dict)
     }
 
     /// Goes on from a state, with any number of ranks and threads and any batch size: the next `for` loop runs what was left
@@ -277,7 +348,15 @@ impl PyLoader {
     ///
     /// Raises `ValueError` where the data, the seed or `shuffle` differ, or for a state of another version, and says what.
     fn load_state_dict(&self, state_dict: &Bound<'_, PyDict>) -> PyResult<()> {
-        self.loader.load_state(&run_state::from_dict(state_dict)?).or_raise()
+        let py = state_dict.py();
+        let mut state = run_state::from_dict(state_dict, None)?;
+        self.loader.check_state(&state).or_raise()?;
+        if self.is_sampled {
+            let of_sampler = state_dict.get_item("sampler")?;
+            let kept = self.source.bind(py).call_method1("load", (of_sampler, state.start))?;
+            state.note = note_from_python(Some(kept).filter(|kept| !kept.is_none()));
+        }
+        self.loader.load_state(&state).or_raise()
     }
 
     /// Bytes of all batch memory: being made, waiting, kept by you, and free for the next batch. It grows while you keep
@@ -287,33 +366,75 @@ impl PyLoader {
         self.loader.pool_use().bytes
     }
 
-    fn __repr__(&self) -> String {
-        let config = self.loader.config();
-        format!(
-            "<ndlens.Loader batches={} batch_size={} shuffle={} num_workers={}>",
-            self.loader.len(),
-            config.batch_size,
-            if config.shuffle { "True" } else { "False" },
-            config.num_workers
-        )
+    /// Each field's name, dtype and item shape, and what makes the order.
+    #[pyo3(name = "_described")]
+    fn described(&self) -> (Vec<String>, String) {
+        let basis = self.loader.basis();
+        (basis.fields, basis.order)
     }
 }
 
+/// An epoch, and what it is made with.
+pub(crate) struct Begun {
+    pub(crate) epoch: Epoch,
+    /// The sampler that it reads.
+    pub(crate) reading: Option<Reading>,
+    /// What says whether it still is the rank that it began as; None where that was given.
+    pub(crate) watch: Option<Py<PyAny>>,
+}
+
 impl PyLoader {
-    /// Begins the next epoch.
-    pub(crate) fn begin_epoch(&self, py: Python<'_>) -> PyResult<Epoch> {
-        match &self.sampler {
-            Some(sampler) => self.loader.start_epoch_of(sampled(sampler.bind(py))?),
-            // Making an order that is a list takes a while.
-            None => py.detach(|| self.loader.start_epoch()),
+    /// Which rank this is, as far as that is known now.
+    fn shard(&self, py: Python<'_>) -> PyResult<Shard> {
+        let _inside = exit::enter(py);
+        self.shard_of(&self.source.bind(py).call_method0("ranks")?)
+    }
+
+    fn shard_of(&self, ranks: &Bound<'_, PyAny>) -> PyResult<Shard> {
+        let (rank, world_size) = ranks.extract::<(isize, isize)>()?;
+        let remainder = self.loader.config().shard.remainder;
+        let shard = Shard {
+            rank: count("rank", rank, 0)?,
+            world_size: count("world_size", world_size, 1)?,
+            remainder,
+        };
+        shard.check().or_raise()?;
+        Ok(shard)
+    }
+
+    /// The places of an epoch's order, for all ranks together.
+    fn places(&self, py: Python<'_>) -> PyResult<usize> {
+        let _inside = exit::enter(py);
+        if !self.is_sampled {
+            return Ok(self.loader.places());
         }
-        .or_raise()
+        self.source.call_method0(py, "places")?.extract(py)
+    }
+
+    /// Begins the next epoch: the one place where one does.
+    pub(crate) fn begin_epoch(&self, py: Python<'_>) -> PyResult<Begun> {
+        let _inside = exit::enter(py);
+        let (_, start, note) = self.loader.next_start();
+        let note = note_to_python(py, note.as_ref())?;
+        let begun = self.source.bind(py).call_method1("begin", (start, note))?;
+        let shard = self.shard_of(&begun.getattr("ranks")?)?;
+        let watch = begun.getattr("watch")?.extract::<Option<Py<PyAny>>>()?;
+        let (numbers, iterator) = (begun.getattr("numbers")?, begun.getattr("reading")?);
+        let (epoch, reading) = if !iterator.is_none() {
+            let (reading, sampled) = Reading::begin(&iterator)?;
+            (exit::detach(py, || self.loader.start_epoch_of(sampled, shard)), Some(reading))
+        } else if !numbers.is_none() {
+            let sampled = Sampled::Numbers(extract_numbers(&numbers)?);
+            (exit::detach(py, || self.loader.start_epoch_of(sampled, shard)), None)
+        } else {
+            // Making an order that is a list takes a while.
+            (exit::detach(py, || self.loader.start_epoch_as(shard)), None)
+        };
+        Ok(Begun { epoch: epoch.or_raise()?, reading, watch })
     }
 
     /// The number of batches of the epoch that begins next.
     pub(crate) fn next_batches(&self, py: Python<'_>) -> PyResult<usize> {
-        let places =
-            self.sampler.as_ref().map_or(Ok(self.loader.places()), |sampler| sampler.bind(py).len())?;
-        Ok(self.loader.next_batches_of(places))
+        Ok(self.loader.next_batches_of(self.shard(py)?, self.places(py)?))
     }
 }

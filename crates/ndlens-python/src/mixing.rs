@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 
 use crate::fields::Structure;
+use crate::modules;
 
 /// A mixing of fields that came in this structure. `images` is a key or several, `labels` a key.
 pub(crate) fn extract_mixing(
@@ -14,7 +15,7 @@ pub(crate) fn extract_mixing(
     labels: Option<&Bound<'_, PyAny>>,
     structure: &Structure,
 ) -> PyResult<Mixing> {
-    let lowered = mix.py().import("ndlens._torchvision")?.call_method1("lowered_mix", (mix,))?;
+    let lowered = modules::get(mix.py(), "ndlens._torchvision", "lowered_mix")?.call1((mix,))?;
     let (mixes, weights): (Vec<Bound<'_, PyAny>>, Option<Vec<f64>>) = lowered.extract()?;
     let mut mixing = Mixing::choice(mixes.iter().map(extract_mix).collect::<PyResult<_>>()?, weights);
     if let Some(images) = images {

@@ -8,7 +8,6 @@
 
 use std::mem::offset_of;
 use std::ptr;
-use std::sync::atomic::AtomicUsize;
 
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -28,7 +27,7 @@ struct Object {
 #[inline]
 pub(crate) fn closed_beside<'py>(like: &Bound<'py, PyView>) -> PyResult<Bound<'py, PyView>> {
     let py = like.py();
-    let empty = PyView { claim: Claim::closed(), exports: AtomicUsize::new(0) };
+    let empty = PyView::of(Claim::closed());
     if !is_laid_out_so(like) {
         return Bound::new(py, empty);
     }

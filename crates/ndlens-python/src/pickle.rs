@@ -5,12 +5,13 @@ use std::time::Duration;
 use ndlens::store::{self, Packed, ViewHandle};
 use ndlens::{Order, View};
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyByteArray, PyBytes, PyDict, PyTuple};
 
 use crate::error::OrRaise;
 use crate::import::extract_view;
+use crate::modules::Once;
 use crate::view::PyView;
+use crate::{exit, share};
 
 /// From this on, pickle can leave buffers out of the stream (PEP 574).
 const BUFFER_PROTOCOL: i32 = 5;
@@ -18,8 +19,8 @@ const BUFFER_PROTOCOL: i32 = 5;
 /// Something of Python's that is looked up once.
 macro_rules! once {
     ($py:expr, $module:literal, $name:literal) => {{
-        static OBJECT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-        OBJECT.import($py, $module, $name)
+        static OBJECT: Once = Once::new($module, $name);
+        OBJECT.get($py)
     }};
 }
 
@@ -32,9 +33,10 @@ pub(crate) fn register_senders(py: Python<'_>, late: bool) -> PyResult<bool> {
 #[pyfunction]
 #[pyo3(name = "_view_of_handle", signature = (handle, /))]
 pub(crate) fn view_of_handle(py: Python<'_>, handle: &[u8]) -> PyResult<PyView> {
+    let _inside = exit::enter(py);
     register_senders(py, false)?;
     let handle = ViewHandle::from_bytes(handle).or_raise()?;
-    py.detach(|| handle.open()).map(PyView::new).or_raise()
+    exit::detach(py, || handle.open()).map(PyView::new).or_raise()
 }
 
 /// The view whose elements' bytes these are.
@@ -51,16 +53,18 @@ pub(crate) fn view_of_bytes(packed: &[u8], buffer: &Bound<'_, PyAny>) -> PyResul
 #[pyo3(name = "_reduce_sent", signature = (view, /))]
 pub(crate) fn reduce_sent<'py>(view: &Bound<'py, PyView>) -> PyResult<Bound<'py, PyTuple>> {
     let py = view.py();
+    let _inside = exit::enter(py);
     let view = view.borrow().view()?.clone();
     // What pickles messages has no way to send buffers apart.
     reduce(py, &view, BUFFER_PROTOCOL - 1, true)
 }
 
-/// Waits until what was sent is received, at most so many seconds.
+/// Waits until what was sent is received, at most so many seconds, and at most an hour.
 #[pyfunction]
 #[pyo3(name = "_wait_for_receipts", signature = (seconds, /))]
-pub(crate) fn wait_for_receipts(py: Python<'_>, seconds: f64) -> bool {
-    py.detach(|| store::wait_for_receipts(Duration::from_secs_f64(seconds.clamp(0.0, 3600.0))))
+pub(crate) fn wait_for_receipts(py: Python<'_>, seconds: f64) -> PyResult<bool> {
+    let timeout = share::duration("seconds", seconds)?.min(Duration::from_hours(1));
+    Ok(exit::detach(py, || store::wait_for_receipts(timeout)))
 }
 
 /// What `__reduce_ex__` returns: the function that makes the view again, and its arguments.
@@ -70,7 +74,7 @@ fn reduce<'py>(py: Python<'py>, view: &View, protocol: i32, sent: bool) -> PyRes
         let arguments = (PyBytes::new(py, &handle.to_bytes()),);
         return (once!(py, "ndlens._ndlens", "_view_of_handle")?, arguments).into_pyobject(py);
     }
-    let (packed, bytes) = py.detach(|| Packed::of(view)).or_raise()?;
+    let (packed, bytes) = exit::detach(py, || Packed::of(view)).or_raise()?;
     let packed = PyBytes::new(py, &packed.to_bytes());
     let read_only = bytes.is_read_only();
     let bytes = Bound::new(py, PyView::new(bytes))?;
@@ -86,6 +90,7 @@ fn reduce<'py>(py: Python<'py>, view: &View, protocol: i32, sent: bool) -> PyRes
 #[pymethods]
 impl PyView {
     fn __reduce_ex__<'py>(&self, py: Python<'py>, protocol: i32) -> PyResult<Bound<'py, PyTuple>> {
+        let _inside = exit::enter(py);
         let view = self.view()?.clone();
         // Where multiprocessing has come since it was last looked for, this may be the first message that it sends.
         let sent = register_senders(py, true)?;
@@ -102,6 +107,6 @@ impl PyView {
         let view = self.view()?.clone();
         let fortran = view.is_contiguous(Order::F) && !view.is_contiguous(Order::C);
         let order = if fortran { Order::F } else { Order::C };
-        py.detach(|| view.copy(order)).map(PyView::new).or_raise()
+        exit::detach(py, || view.copy(order)).map(PyView::new).or_raise()
     }
 }

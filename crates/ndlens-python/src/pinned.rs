@@ -11,10 +11,9 @@ use ndlens::loader::{Epoch, Error};
 use ndlens::{Buffer, View};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use pyo3::sync::MutexExt;
 use pyo3::types::{PyDict, PyTuple};
 
-use crate::dlpack;
+use crate::{dlpack, exit, modules};
 
 /// A tensor and where its memory begins.
 type Tensor = (usize, Py<PyAny>);
@@ -38,15 +37,15 @@ pub(crate) struct Untouched(Vec<Buffer>);
 impl Fresh {
     /// Allocates pinned tensors of so many bytes.
     pub(crate) fn allocate(py: Python<'_>, sizes: &[usize]) -> PyResult<Self> {
-        let torch = py.import("torch")?;
+        let empty = modules::get(py, "torch", "empty")?;
         let keywords = PyDict::new(py);
-        keywords.set_item("dtype", torch.getattr("uint8")?)?;
+        keywords.set_item("dtype", modules::get(py, "torch", "uint8")?)?;
         // Whatever the default device is.
         keywords.set_item("device", "cpu")?;
         keywords.set_item("pin_memory", true)?;
         let (mut tensors, mut buffers) = (vec![], vec![]);
         for &size in sizes {
-            let tensor = torch.call_method("empty", (size,), Some(&keywords))?;
+            let tensor = empty.call((size,), Some(&keywords))?;
             let buffer = dlpack::import(&tensor)?.buffer().clone();
             tensors.push((buffer.as_ptr().addr().get(), tensor.unbind()));
             buffers.push(buffer);
@@ -71,7 +70,7 @@ impl Pinned {
 
     /// Waits until no other thread supplies and takes.
     pub(crate) fn turn(&self, py: Python<'_>) -> MutexGuard<'_, ()> {
-        self.turn.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner)
+        exit::lock(py, &self.turn)
     }
 
     /// Keeps tensors until a batch is made on them.
@@ -90,9 +89,8 @@ impl Pinned {
         drop(waiting);
         let tensors =
             tensors.ok_or_else(|| PyRuntimeError::new_err("a batch came on memory that was not supplied"))?;
-        let torch = py.import("torch")?;
         let seen = |(view, (_, tensor)): (&View, Tensor)| {
-            let dtype = torch.getattr(view.dtype().to_string())?;
+            let dtype = modules::get(py, "torch", &view.dtype().to_string())?;
             let itemsize = view.dtype().itemsize() as isize;
             let strides: Vec<isize> = view.strides().iter().map(|stride| stride / itemsize).collect();
             let tensor = tensor.bind(py).call_method1("view", (dtype,))?;

@@ -1,9 +1,11 @@
-//! A run's state as a dict, and which of several processes this one is.
+//! A run's state as a dict.
 
 use ndlens::loader::{Basis, STATE_VERSION, State};
 use pyo3::exceptions::{PyKeyError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
+
+use crate::sampling::note_from_python;
 
 pub(crate) fn to_dict<'py>(py: Python<'py>, state: &State) -> PyResult<Bound<'py, PyDict>> {
     let dict = PyDict::new(py);
@@ -15,10 +17,14 @@ pub(crate) fn to_dict<'py>(py: Python<'py>, state: &State) -> PyResult<Bound<'py
     dict.set_item("order", &state.basis.order)?;
     dict.set_item("seed", state.basis.seed)?;
     dict.set_item("fields", &state.basis.fields)?;
+    if let Some(indices) = &state.basis.indices {
+        dict.set_item("indices", indices)?;
+    }
     Ok(dict)
 }
 
-pub(crate) fn from_dict(dict: &Bound<'_, PyDict>) -> PyResult<State> {
+/// A state; `note` is what to keep of its sampler.
+pub(crate) fn from_dict(dict: &Bound<'_, PyDict>, note: Option<Bound<'_, PyAny>>) -> PyResult<State> {
     let get =
         |key| dict.get_item(key)?.ok_or_else(|| PyKeyError::new_err(format!("the state has no {key:?}")));
     let version: u32 = get("version")?.extract()?;
@@ -31,33 +37,10 @@ pub(crate) fn from_dict(dict: &Bound<'_, PyDict>) -> PyResult<State> {
         items: get("items")?.extract()?,
         shuffle: get("shuffle")?.extract()?,
         order: get("order")?.extract()?,
+        indices: dict.get_item("indices")?.map(|indices| indices.extract()).transpose()?,
         seed: get("seed")?.extract()?,
         fields: get("fields")?.extract()?,
     };
-    Ok(State { epoch: get("epoch")?.extract()?, start: get("items_done")?.extract()?, basis })
-}
-
-/// This process's rank, and of how many: torch.distributed's where a group is up, else what torchrun sets, else the only one.
-pub(crate) fn rank_and_world_size(py: Python<'_>) -> PyResult<(isize, isize)> {
-    // Looked up, not imported: a group that is up was imported by whoever set it up.
-    let modules = py.import("sys")?.getattr("modules")?;
-    let distributed = modules.call_method1("get", ("torch.distributed",))?;
-    if !distributed.is_none()
-        && distributed.call_method0("is_available")?.is_truthy()?
-        && distributed.call_method0("is_initialized")?.is_truthy()?
-    {
-        return Ok((
-            distributed.call_method0("get_rank")?.extract()?,
-            distributed.call_method0("get_world_size")?.extract()?,
-        ));
-    }
-    let (Ok(rank), Ok(world_size)) = (std::env::var("RANK"), std::env::var("WORLD_SIZE")) else {
-        return Ok((0, 1));
-    };
-    let number = |name, text: String| {
-        text.parse().map_err(|_| {
-            PyValueError::new_err(format!("the environment's {name} must be an integer, got {text:?}"))
-        })
-    };
-    Ok((number("RANK", rank)?, number("WORLD_SIZE", world_size)?))
+    let note = note_from_python(note);
+    Ok(State { epoch: get("epoch")?.extract()?, start: get("items_done")?.extract()?, note, basis })
 }

@@ -2,16 +2,21 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use ndlens::{DType, MAX_NDIM, Order, View};
+use ndlens::{DType, Order, View};
 use pyo3::basic::CompareOp;
-use pyo3::exceptions::{PyIndexError, PyOverflowError, PyTypeError, PyValueError};
+use pyo3::exceptions::{
+    PyBufferError, PyIndexError, PyNotImplementedError, PyOverflowError, PyTypeError, PyValueError,
+};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyFloat, PyInt};
+use pyo3::types::{PyBytes, PyFloat, PyInt, PySequence, PyString};
 
+use crate::dtype::extract_dtype;
 use crate::element;
 use crate::error::OrRaise;
-use crate::import::extract_view;
-use crate::view::PyView;
+use crate::import::{extract_elements, extract_view};
+use crate::lists::{self, LOOK};
+use crate::view::{NO_HASH, PyView};
+use crate::{interrupt, modules};
 
 /// "C" or "F", or "A" for whichever the elements are packed in.
 fn order(view: &View, name: Option<&str>) -> PyResult<Order> {
@@ -29,8 +34,9 @@ fn order(view: &View, name: Option<&str>) -> PyResult<Order> {
     }
 }
 
-fn bad_places(indices: &Bound<'_, PyAny>, error: &PyErr) -> PyErr {
+fn bad_places(indices: &Bound<'_, PyAny>, error: PyErr) -> PyErr {
     match indices.get_type().name() {
+        Ok(_) if !lists::is_refusal(indices.py(), &error) => error,
         Ok(_) if error.is_instance_of::<PyOverflowError>(indices.py()) => {
             PyIndexError::new_err("an index does not fit an index-sized integer")
         }
@@ -49,10 +55,36 @@ fn clamped(number: &Bound<'_, PyAny>) -> PyResult<isize> {
     }
 }
 
-fn bad_format(format: &str) -> PyErr {
-    PyValueError::new_err(format!(
-        "destination format must be a native single character format, got {format:?}"
-    ))
+/// Looks for Ctrl-C at some of the rounds of a loop that runs no Python code.
+#[inline]
+fn look(py: Python<'_>, round: usize) -> PyResult<()> {
+    if round % LOOK == LOOK - 1 { py.check_signals() } else { Ok(()) }
+}
+
+/// A letter of the `struct` module and the bytes of its elements, for a letter or for a dtype that
+/// has one.
+fn native_format(py: Python<'_>, format: &Bound<'_, PyAny>) -> PyResult<(String, usize)> {
+    let is_text = format.is_instance_of::<PyString>();
+    let text = if is_text { format.extract()? } else { extract_dtype(format)?.to_string() };
+    let refuse = || {
+        PyValueError::new_err(format!(
+            "destination format must be a native single character format, got {text:?}"
+        ))
+    };
+    let letter = text.strip_prefix('@').unwrap_or(&text);
+    let is_letter = letter.len() == 1 && !matches!(letter, "x" | "s" | "p");
+    if is_letter && let Ok(size) = modules::get(py, "struct", "calcsize")?.call1((letter,)) {
+        return Ok((letter.to_owned(), size.extract()?));
+    }
+    // A byte order before a single letter is the struct module's, and not native.
+    if text.len() < 2 || text.len() == 2 && !text.as_bytes()[0].is_ascii_alphabetic() {
+        return Err(refuse());
+    }
+    let dtype = DType::parse(&text).map_err(|_| refuse())?;
+    match dtype.format().and_then(|letters| letters.to_str().ok()) {
+        Some(letters) if letters.len() == 1 => Ok((letters.to_owned(), dtype.itemsize())),
+        _ => Err(refuse()),
+    }
 }
 
 #[pymethods]
@@ -79,7 +111,7 @@ impl PyView {
     fn copy(&self, py: Python<'_>, order: &str) -> PyResult<PyView> {
         let view = self.view()?.clone();
         let order = self::order(&view, Some(order))?;
-        py.detach(|| view.copy(order)).map(PyView::new).or_raise()
+        interrupt::detached(py, || view.copy(order)).map(PyView::new)
     }
 
     /// This view if its elements are packed in C order, else a copy, as `np.ascontiguousarray`. (`contiguous` is what a
@@ -97,12 +129,17 @@ impl PyView {
     /// `indices` are integers, or anything `nl.view` takes with integer elements, of rank 1.
     #[pyo3(signature = (indices, axis = 0))]
     fn take(&self, py: Python<'_>, indices: &Bound<'_, PyAny>, axis: isize) -> PyResult<PyView> {
-        let places: Vec<isize> = match extract_view(indices) {
-            Ok(places) => element::nested_lists(py, &places)?.extract(py)?,
-            Err(_) => indices.extract().map_err(|error: PyErr| bad_places(indices, &error))?,
+        let places: Vec<isize> = match extract_elements(indices) {
+            Ok(places) => lists::extract_all(&element::nested_lists(py, &places)?)?,
+            Err(error) if error.is_instance_of::<PyBufferError>(py) => return Err(error),
+            Err(_) => indices
+                .cast::<PySequence>()
+                .map_err(PyErr::from)
+                .and_then(|_| lists::extract_all(indices))
+                .map_err(|error: PyErr| bad_places(indices, error))?,
         };
         let view = self.view()?.clone();
-        py.detach(|| view.take(&places, axis)).map(PyView::new).or_raise()
+        interrupt::detached(py, || view.take(&places, axis)).map(PyView::new)
     }
 
     /// The elements' bytes, in C order ("C", the default), Fortran order ("F"), or whichever they are packed in ("A").
@@ -114,11 +151,11 @@ impl PyView {
             Order::F => Some(self.reversed_axes()?),
         };
         let view = turned.as_ref().map_or(Ok(view), PyView::view)?;
-        PyBytes::new_with(py, view.nbytes(), |bytes| py.detach(|| view.read_into(bytes)).or_raise())
+        lists::bytes_of(py, &view)
     }
 
     /// The elements as nested lists of Python numbers; a view of rank 0 gives its element.
-    fn tolist(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+    fn tolist<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         element::nested_lists(py, &*self.view()?)
     }
 
@@ -154,21 +191,21 @@ impl PyView {
         }
     }
 
-    /// The same bytes under another format of the `struct` module, as `memoryview.cast`: to or from a format of one byte,
-    /// of a view that is packed in C order, to shape `shape` or to one axis.
+    /// The same bytes under another format of the `struct` module, as `memoryview.cast`: to or from
+    /// a format of one byte, of a view that is packed in C order, to shape `shape` or to one axis.
+    /// A dtype stands for its format.
     ///
     /// Raises `TypeError` for all that cannot be cast, as `memoryview` does.
     #[pyo3(signature = (format, shape = None))]
-    fn cast(&self, py: Python<'_>, format: &str, shape: Option<Vec<isize>>) -> PyResult<PyView> {
+    fn cast(
+        &self,
+        py: Python<'_>,
+        format: &Bound<'_, PyAny>,
+        shape: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<PyView> {
         let refuse = |message: String| Err(PyTypeError::new_err(message));
-        let letter = format.strip_prefix('@').unwrap_or(format);
-        if letter.len() != 1 || letter == "x" || letter == "s" || letter == "p" {
-            return Err(bad_format(format));
-        }
-        let itemsize: usize = match py.import("struct")?.call_method1("calcsize", (letter,)) {
-            Ok(size) => size.extract()?,
-            Err(_) => return Err(bad_format(format)),
-        };
+        let (letter, itemsize) = native_format(py, format)?;
+        let letter = letter.as_str();
         let view = self.view()?;
         if !view.is_contiguous(Order::C) {
             return refuse("casts are restricted to C-contiguous views".to_owned());
@@ -193,10 +230,11 @@ impl PyView {
             .and_then(|b| b.reinterpret(dtype));
         let cast = bytes.or_raise()?;
         let Some(shape) = shape else { return Ok(PyView::new(cast)) };
-        if shape.len() > MAX_NDIM || shape.iter().any(|&n| n < 0) {
-            let message =
-                format!("a shape to cast to has at most {MAX_NDIM} sizes, none negative, got {shape:?}");
-            return Err(PyValueError::new_err(message));
+        let shape: Vec<isize> = lists::extract_axes(shape)?;
+        if shape.iter().any(|&n| n < 0) {
+            return Err(PyValueError::new_err(format!(
+                "a shape to cast to has no negative size, got {shape:?}"
+            )));
         }
         match cast.reshape(&shape) {
             Ok(cast) => Ok(PyView::new(cast)),
@@ -211,23 +249,38 @@ impl PyView {
             CompareOp::Ne => true,
             _ => return Ok(py.NotImplemented()),
         };
-        let (Ok(view), Ok(other)) = (self.view(), extract_view(other)) else {
-            return Ok(py.NotImplemented());
+        let other = match extract_view(other) {
+            // A tensor whose elements must be computed has them all the same.
+            Err(error) if error.is_instance_of::<PyBufferError>(py) => extract_elements(other),
+            result => result,
         };
-        let equal = match view.equals(&other).or_raise()? {
+        let other = match other {
+            Err(error) if !lists::is_refusal(py, &error) => return Err(error),
+            other => other,
+        };
+        let (Ok(view), Ok(other)) = (self.view(), other) else { return Ok(py.NotImplemented()) };
+        let equal = match interrupt::detached(py, || view.equals(&other))? {
             Some(equal) => equal,
             // Numbers of different dtypes are equal as Python's numbers are.
             None if view.shape() != other.shape() => false,
-            None => match (element::nested_lists(py, &view), element::nested_lists(py, &other)) {
-                (Ok(own), Ok(others)) => own.bind(py).eq(others)?,
-                _ => false,
+            None => match element::equal_as_numbers(py, &view, &other) {
+                // What is no number to Python equals none.
+                Err(error) if error.is_instance_of::<PyNotImplementedError>(py) => false,
+                equal => equal?,
             },
         };
         Ok((equal != unequal).into_pyobject(py)?.to_owned().into_any().unbind())
     }
 
     /// The hash of the bytes, for a read-only view of bytes: equal to that of the `bytes` object.
+    ///
+    /// A view that was hashed keeps its hash when it is released, so that a dict still finds it.
     fn __hash__(&self, py: Python<'_>) -> PyResult<isize> {
+        // Relaxed, here and below: the number is all that is read.
+        let known = self.hash.load(Ordering::Relaxed);
+        if known != NO_HASH {
+            return Ok(known);
+        }
         let view = self.view()?;
         if !view.is_read_only() {
             return Err(PyValueError::new_err("cannot hash writable View object"));
@@ -239,7 +292,9 @@ impl PyView {
         if let Some(exporter) = self.obj(py)? {
             exporter.bind(py).hash()?;
         }
-        self.tobytes(py, None)?.hash()
+        let hash = self.tobytes(py, None)?.hash()?;
+        self.hash.store(hash, Ordering::Relaxed);
+        Ok(hash)
     }
 
     /// The first place along axis 0, from `start` and before `stop`, that holds `value`; `ValueError` if none does.
@@ -255,6 +310,7 @@ impl PyView {
         let len = slf.get().__len__()? as isize;
         let bound = |at: isize| (if at < 0 { at.saturating_add(len) } else { at }).clamp(0, len);
         for place in bound(start)..bound(stop) {
+            look(slf.py(), place as usize)?;
             if slf.get_item(place)?.eq(value)? {
                 return Ok(place as usize);
             }
@@ -265,11 +321,8 @@ impl PyView {
     /// How many places along axis 0 hold `value`.
     #[pyo3(signature = (value, /))]
     fn count(slf: &Bound<'_, Self>, value: &Bound<'_, PyAny>) -> PyResult<usize> {
-        let mut count = 0;
-        for item in slf.try_iter()? {
-            count += usize::from(item?.eq(value)?);
-        }
-        Ok(count)
+        // The iterator looks for Ctrl-C.
+        slf.try_iter()?.try_fold(0, |count, item| Ok(count + usize::from(item?.eq(value)?)))
     }
 }
 
@@ -294,6 +347,7 @@ impl PyViewIterator {
             return Ok(None);
         }
         self.next.store(place + 1, Ordering::Relaxed);
+        look(py, place)?;
         PyView::at(self.view.bind(py), place as isize).map(Some)
     }
 

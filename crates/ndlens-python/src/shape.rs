@@ -1,56 +1,33 @@
 //! Other shapes over the same memory.
 
-use ndlens::{DType, View};
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use ndlens::View;
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::{PyString, PyTuple};
+use pyo3::types::{PyList, PyTuple};
 
+use crate::dtype::extract_dtype;
 use crate::error::OrRaise;
+use crate::lists::{extract_all, extract_axes, list_of};
 use crate::view::PyView;
 
 /// Numbers given one by one, `v.permute(2, 0, 1)`, or as one sequence, `v.permute((2, 0, 1))`.
 fn numbers(args: &Bound<'_, PyTuple>) -> PyResult<Vec<isize>> {
-    let several = if args.len() == 1 { args.get_item(0)?.try_iter().ok() } else { None };
-    several.map_or_else(|| args.try_iter(), Ok)?.map(|number| number?.extract()).collect()
+    let several =
+        if args.len() == 1 { Some(args.get_item(0)?).filter(|arg| arg.try_iter().is_ok()) } else { None };
+    extract_axes(several.as_ref().unwrap_or(args.as_any()))
 }
 
 /// One number or several.
 fn one_or_more(numbers: &Bound<'_, PyAny>) -> PyResult<Vec<isize>> {
-    match numbers.try_iter() {
-        Ok(several) => several.map(|number| number?.extract()).collect(),
-        Err(_) => Ok(vec![numbers.extract()?]),
-    }
+    if numbers.try_iter().is_ok() { extract_axes(numbers) } else { Ok(vec![numbers.extract()?]) }
 }
 
-/// The name of a dtype: "float32", `torch.float32`, `numpy.float32` and `numpy.dtype("float32")` are all "float32".
-///
-/// Raises `TypeError` for a name that is no dtype of ndlens.
-#[pyfunction]
-#[pyo3(signature = (dtype, /))]
-pub(crate) fn dtype_name(dtype: &Bound<'_, PyAny>) -> PyResult<&'static str> {
-    let attribute =
-        |name| dtype.getattr_opt(name).ok().flatten().filter(PyAnyMethods::is_instance_of::<PyString>);
-    let name = if dtype.is_instance_of::<PyString>() { Some(dtype.clone()) } else { attribute("name") };
-    let name = name.or_else(|| attribute("__name__")).unwrap_or_else(|| dtype.clone()).str()?;
-    let name = name.to_cow()?;
-    let row = DType::table().iter().find(|row| row.name == name.strip_prefix("torch.").unwrap_or(&name));
-    row.map(|row| row.name).ok_or_else(|| PyTypeError::new_err(unknown_dtype(&name)))
-}
-
-/// The dtype of any name that `dtype_name` takes.
-pub(crate) fn extract_dtype(dtype: &Bound<'_, PyAny>) -> PyResult<DType> {
-    let name = dtype_name(dtype)?;
-    DType::from_name(name).ok_or_else(|| PyTypeError::new_err(unknown_dtype(name)))
-}
-
-/// What is wrong with a name that is no dtype's.
-pub(crate) fn unknown_dtype(name: &str) -> String {
-    let names: Vec<_> = DType::table().iter().map(|row| row.name).collect();
-    format!("unknown dtype {name:?}, expected one of {}", names.join(", "))
-}
-
-fn wrap(views: ndlens::Result<Vec<View>>) -> PyResult<Vec<PyView>> {
-    Ok(views.or_raise()?.into_iter().map(PyView::new).collect())
+/// A list of new views.
+fn wrap(
+    py: Python<'_>,
+    views: impl ExactSizeIterator<Item = ndlens::Result<View>>,
+) -> PyResult<Bound<'_, PyList>> {
+    list_of(py, views.map(|view| Ok(Bound::new(py, PyView::new(view.or_raise()?))?.into_any())))
 }
 
 #[pymethods]
@@ -170,17 +147,26 @@ impl PyView {
 
     /// An axis in so many equal pieces, or cut at the given places: `np.split`.
     #[pyo3(signature = (indices_or_sections, axis = 0))]
-    fn split(&self, indices_or_sections: &Bound<'_, PyAny>, axis: isize) -> PyResult<Vec<PyView>> {
-        match indices_or_sections.extract::<isize>() {
-            Ok(sections) => wrap(self.view()?.split(usize::try_from(sections).unwrap_or(0), axis)),
-            Err(_) => wrap(self.view()?.split_at(&one_or_more(indices_or_sections)?, axis)),
+    fn split<'py>(
+        &self,
+        py: Python<'py>,
+        indices_or_sections: &Bound<'py, PyAny>,
+        axis: isize,
+    ) -> PyResult<Bound<'py, PyList>> {
+        if let Ok(sections) = indices_or_sections.extract::<isize>() {
+            let view = self.view()?.clone();
+            return wrap(py, view.split(usize::try_from(sections).unwrap_or(0), axis).or_raise()?);
         }
+        let places = extract_all(indices_or_sections)?;
+        let view = self.view()?.clone();
+        wrap(py, view.split_at(&places, axis).or_raise()?)
     }
 
     /// The view at each place of an axis: `torch.unbind`.
     #[pyo3(signature = (axis = 0))]
-    fn unbind(&self, axis: isize) -> PyResult<Vec<PyView>> {
-        wrap(self.view()?.unbind(axis))
+    fn unbind<'py>(&self, py: Python<'py>, axis: isize) -> PyResult<Bound<'py, PyList>> {
+        let view = self.view()?.clone();
+        wrap(py, view.unbind(axis).or_raise()?)
     }
 
     /// The same bytes as elements of another dtype, as `ndarray.view`: the last axis must hold a whole number of them.

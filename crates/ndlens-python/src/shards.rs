@@ -7,17 +7,21 @@ use ndlens::store::Shards;
 use ndlens::{Index, View};
 use pyo3::exceptions::{PyIndexError, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::types::{PyString, PyTuple};
+use pyo3::types::{PySlice, PyString, PyTuple};
 
 use crate::error::OrRaise;
-use crate::key::with_key;
+use crate::items::{Base, each_item, subset_of_base};
+use crate::key::{selects_by_copying, with_key};
+use crate::lists;
+use crate::selection::extract_items;
 use crate::view::{PyView, tuple};
+use crate::{exit, modules};
 
 /// One array in several files, cut along axis 0: items of one shape and dtype, in the order of the files; made by `nl.open` of a
 /// pattern or of a list. `nl.Loader` and `nl.torch.Dataset` take it as a field.
 ///
-/// `s[i]` is item i as a view of its file (an element, where items have no axes), `s[a:b:c]` other shards of the same memory.
-/// Nothing is copied. It pickles to the handles of its shards.
+/// `s[i]` is item i as a view of its file (an element, where items have no axes), `s[a:b:c]` other shards of the same memory, and
+/// `s[index]`, with an array of integers or booleans, `nl.Items`. Nothing is copied. It pickles to the handles of its shards.
 #[pyclass(frozen, name = "Shards", module = "ndlens", weakref)]
 pub(crate) struct PyShards(Shards);
 
@@ -34,13 +38,17 @@ impl PyShards {
     pub(crate) fn views(&self) -> &[View] {
         self.0.views()
     }
+
+    pub(crate) fn as_shards(&self) -> &Shards {
+        &self.0
+    }
 }
 
 /// These views as one, as they were pickled.
 #[pyfunction]
 #[pyo3(name = "_shards_of_views", signature = (views, /))]
-pub(crate) fn shards_of_views(views: Vec<Bound<'_, PyView>>) -> PyResult<PyShards> {
-    let views = views.into_iter().map(|view| Ok(view.get().view()?.clone())).collect::<PyResult<_>>()?;
+pub(crate) fn shards_of_views(views: &Bound<'_, PyAny>) -> PyResult<PyShards> {
+    let views = lists::extract_each(views, |view| Ok(view.cast::<PyView>()?.get().view()?.clone()))?;
     Shards::of(views).map(PyShards).or_raise()
 }
 
@@ -73,8 +81,8 @@ impl PyShards {
     /// Each shard as a view, in order.
     #[getter]
     fn shards<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        let views = self.0.views().iter().map(|view| Bound::new(py, PyView::new(view.clone())));
-        PyTuple::new(py, views.collect::<PyResult<Vec<_>>>()?)
+        let view = |view: &View| Ok(Bound::new(py, PyView::new(view.clone()))?.into_any());
+        lists::tuple_of(py, self.0.views().iter().map(view))
     }
 
     fn __len__(&self) -> usize {
@@ -92,15 +100,22 @@ impl PyShards {
     }
 
     fn __iter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        let builtins = slf.py().import("builtins")?;
-        let places = builtins.getattr("range")?.call1((slf.get().0.len(),))?;
-        builtins.getattr("map")?.call1((slf.getattr("__getitem__")?, places))
+        each_item(slf.as_any(), slf.get().0.len())
     }
 
-    /// Item `key`, or the items of a slice.
+    /// Item `key`, or some items: of a slice, or of an array of integers or booleans.
     ///
     /// Raises `IndexError` for an item that is not there and for other keys.
     fn __getitem__<'py>(&self, py: Python<'py>, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let _inside = exit::enter(py);
+        if !key.is_instance_of::<PyTuple>() && !key.is_instance_of::<PySlice>() && selects_by_copying(key)? {
+            return subset_of_base(
+                py,
+                Base::Shards(self.0.clone()),
+                extract_items(key, self.0.len())?,
+                self.0.len(),
+            );
+        }
         with_key(key, |key| match key.as_slice() {
             [Index::At(item)] => {
                 let (shard, place) = self.0.find(*item).or_raise()?;
@@ -111,13 +126,13 @@ impl PyShards {
                 Ok(Bound::new(py, PyShards(shards))?.into_any())
             }
             _ => Err(PyIndexError::new_err(
-                "shards are indexed by one integer or slice; index the item further",
+                "shards are indexed by one integer, slice or array of indices; index the item further",
             )),
         })
     }
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyTuple>,))> {
-        Ok((py.import("ndlens._ndlens")?.getattr("_shards_of_views")?, (self.shards(py)?,)))
+        Ok((modules::get(py, "ndlens._ndlens", "_shards_of_views")?, (self.shards(py)?,)))
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {

@@ -10,10 +10,15 @@ use pyo3::exceptions::{PyTimeoutError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyMapping, PyString, PyTuple};
 
+use crate::dtype::extract_dtype;
 use crate::error::{OrRaise, in_place};
-use crate::import::{extract_view, pairs};
+use crate::exit;
+use crate::import::{extract_elements, pairs};
+use crate::items::PyItems;
+use crate::lists;
 use crate::pickle::register_senders;
-use crate::shape;
+use crate::shards::PyShards;
+use crate::share_items::{self, Part};
 use crate::view::PyView;
 
 /// The first and the longest pause between two looks for a name, during which Ctrl-C waits.
@@ -23,7 +28,7 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_m
 /// hundred bytes, and shows the same memory there.
 ///
 /// `obj` is anything `nl.view` takes, or a dict, tuple or list of such, which comes back as it came, all in one block of memory
-/// (one descriptor). The copies are writable, C-contiguous and start at multiples of 64 bytes. The memory is freed with the last
+/// (one descriptor). Ragged items and windows come back as such, on copies of what they are of; shards and subsets as one array. The copies are writable, C-contiguous and start at multiples of 64 bytes. The memory is freed with the last
 /// view on it, in whatever process, however that ends; nothing can be left behind. It does not need /dev/shm.
 ///
 /// With a `name`, all processes of one user on one machine that share it see one copy: the first creates it, the others wait until
@@ -47,11 +52,18 @@ pub(crate) fn share<'py>(
     timeout: Option<f64>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let py = obj.py();
+    let _inside = exit::enter(py);
     register_senders(py, false)?;
     let Some(name) = name else {
-        let arrays = Arrays::extract(obj)?;
-        let views = py.detach(|| store::share(&arrays.views)).or_raise()?;
-        return arrays.keys.wrap(py, views);
+        let (keys, parts) = Keys::extract(obj, extract_part)?;
+        if parts.iter().any(|part| !matches!(part, Part::View(_))) {
+            let objects = share_items::share(py, parts)?;
+            return keys.wrap_objects(py, objects);
+        }
+        let view = |part| if let Part::View(view) = part { Some(view) } else { None };
+        let views: Vec<View> = parts.into_iter().filter_map(view).collect();
+        let views = exit::detach(py, || store::share(&views)).or_raise()?;
+        return keys.wrap(py, views);
     };
     let name = Name::new(name).or_raise()?;
     let made = if obj.is_callable() { None } else { Some(Arrays::extract(obj)?) };
@@ -73,7 +85,7 @@ pub(crate) fn share<'py>(
                 None => Arrays::extract(&obj.call0()?)?,
             };
             let structure = arrays.keys.structure(py)?;
-            let views = py.detach(|| creation.share(structure, &arrays.views)).or_raise()?;
+            let views = exit::detach(py, || creation.share(structure, &arrays.views)).or_raise()?;
             arrays.keys.wrap(py, views)
         }
         Some(Turn::Wait) | None => Err(PyTimeoutError::new_err(format!(
@@ -99,6 +111,7 @@ pub(crate) fn share<'py>(
 #[pyfunction]
 #[pyo3(signature = (name, /, *, timeout = Some(60.0)), text_signature = "(name, /, *, timeout=60.0)")]
 pub(crate) fn attach<'py>(py: Python<'py>, name: &str, timeout: Option<f64>) -> PyResult<Bound<'py, PyAny>> {
+    let _inside = exit::enter(py);
     register_senders(py, false)?;
     let name = Name::new(name).or_raise()?;
     match wait(py, timeout, &mut || named::find(&name))? {
@@ -124,17 +137,26 @@ pub(crate) fn empty_shared(
     shape: &Bound<'_, PyAny>,
     dtype: &Bound<'_, PyAny>,
 ) -> PyResult<PyView> {
+    let _inside = exit::enter(py);
     register_senders(py, false)?;
-    let dtype = shape::extract_dtype(dtype)?;
+    let dtype = extract_dtype(dtype)?;
     let shape: Vec<isize> = match shape.extract() {
         Ok(size) => vec![size],
-        Err(_) => shape.extract()?,
+        Err(_) => lists::extract_axes(shape)?,
     };
     let negative = |_| PyValueError::new_err(format!("shape must not be negative, got {shape:?}"));
     let sizes = shape.iter().map(|&size| usize::try_from(size)).collect::<Result<Vec<_>, _>>();
     let sizes = sizes.map_err(negative)?;
-    let views = py.detach(|| store::empty_shared(&[(&sizes, dtype)])).or_raise()?;
+    let views = exit::detach(py, || store::empty_shared(&[(&sizes, dtype)])).or_raise()?;
     one(views).map(PyView::new)
+}
+
+/// Seconds as a duration; more than it can hold, infinity too, is the longest there is.
+pub(crate) fn duration(name: &str, seconds: f64) -> PyResult<Duration> {
+    if seconds.is_nan() || seconds < 0.0 {
+        return Err(PyValueError::new_err(format!("{name} must be at least 0, got {seconds}")));
+    }
+    Ok(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
 }
 
 /// Asks again and again, detached, until there is an answer; None where there is none in time.
@@ -143,15 +165,11 @@ fn wait<T: Send>(
     timeout: Option<f64>,
     ask: &mut (dyn FnMut() -> store::Result<Option<T>> + Send),
 ) -> PyResult<Option<T>> {
-    let until = match timeout {
-        None => None,
-        Some(seconds) => Duration::try_from_secs_f64(seconds)
-            .map_err(|_| PyValueError::new_err(format!("timeout must be at least 0, got {seconds}")))
-            .map(|timeout| Instant::now().checked_add(timeout))?,
-    };
+    let timeout = timeout.map(|seconds| duration("timeout", seconds)).transpose()?;
+    let until = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     let mut pause = PAUSES.0;
     loop {
-        if let Some(answer) = py.detach(&mut *ask).or_raise()? {
+        if let Some(answer) = exit::detach(py, &mut *ask).or_raise()? {
             return Ok(Some(answer));
         }
         py.check_signals()?;
@@ -159,7 +177,7 @@ fn wait<T: Send>(
         if left.is_some_and(|left| left.is_zero()) {
             return Ok(None);
         }
-        py.detach(|| std::thread::sleep(left.map_or(pause, |left| left.min(pause))));
+        exit::detach(py, || std::thread::sleep(left.map_or(pause, |left| left.min(pause))));
         pause = (pause * 2).min(PAUSES.1);
     }
 }
@@ -180,26 +198,52 @@ enum Keys {
 
 impl Arrays {
     fn extract(obj: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let named = |name: &Bound<'_, PyAny>, array: &Bound<'_, PyAny>| {
-            let name = format!("array {}", name.repr()?);
-            extract_view(array).map_err(|error| in_place(obj.py(), &name, error))
-        };
-        if obj.is_instance_of::<PyTuple>() || obj.is_instance_of::<PyList>() {
-            let arrays = obj.try_iter()?.enumerate();
-            let views = arrays.map(|(at, array)| named(&at.into_bound_py_any(obj.py())?, &array?));
-            let keys = if obj.is_instance_of::<PyTuple>() { Keys::Tuple } else { Keys::List };
-            return Ok(Arrays { keys, views: views.collect::<PyResult<_>>()? });
-        }
-        let Ok(mapping) = obj.cast::<PyMapping>() else {
-            return Ok(Arrays { keys: Keys::Single, views: vec![extract_view(obj)?] });
-        };
-        let pairs = pairs(mapping)?;
-        let views = pairs.iter().map(|(key, array)| named(key, array)).collect::<PyResult<_>>()?;
-        Ok(Arrays { keys: Keys::Dict(pairs.into_iter().map(|(key, _)| key.unbind()).collect()), views })
+        let (keys, views) = Keys::extract(obj, |array| match extract_part(array)? {
+            Part::View(view) => Ok(view),
+            _ => Err(PyTypeError::new_err(
+                "items are several arrays, which have no name together: share them without name=, or share their series, or \
+                 their data, offsets and shapes",
+            )),
+        })?;
+        Ok(Arrays { keys, views })
     }
 }
 
+/// An array, or items or shards, of which there may be several.
+fn extract_part(array: &Bound<'_, PyAny>) -> PyResult<Part> {
+    if let Ok(items) = array.cast::<PyItems>() {
+        return Ok(Part::of_items(array.py(), items.get()));
+    }
+    if let Ok(shards) = array.cast::<PyShards>() {
+        return Ok(Part::Rows(shards.get().source()));
+    }
+    extract_elements(array).map(Part::View)
+}
+
 impl Keys {
+    /// What `extract_one` makes of each array.
+    fn extract<T>(
+        obj: &Bound<'_, PyAny>,
+        extract_one: impl Fn(&Bound<'_, PyAny>) -> PyResult<T>,
+    ) -> PyResult<(Self, Vec<T>)> {
+        let named = |name: &Bound<'_, PyAny>, array: &Bound<'_, PyAny>| {
+            let name = format!("array {}", name.repr()?);
+            extract_one(array).map_err(|error| in_place(obj.py(), &name, error))
+        };
+        if obj.is_instance_of::<PyTuple>() || obj.is_instance_of::<PyList>() {
+            let arrays = obj.try_iter()?.enumerate();
+            let parts = arrays.map(|(at, array)| named(&at.into_bound_py_any(obj.py())?, &array?));
+            let keys = if obj.is_instance_of::<PyTuple>() { Keys::Tuple } else { Keys::List };
+            return Ok((keys, parts.collect::<PyResult<_>>()?));
+        }
+        let Ok(mapping) = obj.cast::<PyMapping>() else {
+            return Ok((Keys::Single, vec![extract_one(obj)?]));
+        };
+        let pairs = pairs(mapping)?;
+        let parts = pairs.iter().map(|(key, array)| named(key, array)).collect::<PyResult<_>>()?;
+        Ok((Keys::Dict(pairs.into_iter().map(|(key, _)| key.unbind()).collect()), parts))
+    }
+
     fn of(py: Python<'_>, structure: Structure) -> Self {
         match structure {
             Structure::Single => Keys::Single,
@@ -227,32 +271,30 @@ impl Keys {
                         ))
                     })
                 };
-                Structure::Dict(keys.iter().map(text).collect::<PyResult<_>>()?)
+                Structure::Dict(lists::collect(keys.iter().map(text))?)
             }
         })
     }
 
     fn wrap(self, py: Python<'_>, views: Vec<View>) -> PyResult<Bound<'_, PyAny>> {
-        let mut objects = views.into_iter().map(PyView::new);
+        let objects = views.into_iter().map(|view| PyView::new(view).into_bound_py_any(py));
+        let objects = objects.collect::<PyResult<Vec<_>>>()?;
+        self.wrap_objects(py, objects)
+    }
+
+    fn wrap_objects<'py>(
+        self,
+        py: Python<'py>,
+        objects: Vec<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
         match self {
-            Keys::Single => match objects.next() {
-                Some(object) => object.into_bound_py_any(py),
-                None => Err(no_array()),
-            },
-            Keys::Tuple => {
-                let objects: Vec<_> =
-                    objects.map(|object| Bound::new(py, object)).collect::<PyResult<_>>()?;
-                Ok(PyTuple::new(py, objects)?.into_any())
-            }
-            Keys::List => {
-                let objects: Vec<_> =
-                    objects.map(|object| Bound::new(py, object)).collect::<PyResult<_>>()?;
-                Ok(PyList::new(py, objects)?.into_any())
-            }
+            Keys::Single => objects.into_iter().next().ok_or_else(no_array),
+            Keys::Tuple => Ok(lists::tuple_of(py, objects.into_iter().map(Ok))?.into_any()),
+            Keys::List => Ok(lists::list_of(py, objects.into_iter().map(Ok))?.into_any()),
             Keys::Dict(keys) => {
                 let dict = PyDict::new(py);
                 for (key, object) in keys.into_iter().zip(objects) {
-                    dict.set_item(key, Bound::new(py, object)?)?;
+                    dict.set_item(key, object)?;
                 }
                 Ok(dict.into_any())
             }

@@ -1,29 +1,41 @@
 //! The transforms of `ndlens.transforms`, extracted.
 
-use ndlens::DType;
 use ndlens::kernels::{Filter, Interpolation};
-use ndlens::loader::{Erasure, Filling, Interval, Padding, Source, Target, Transform};
+use ndlens::loader::{Convention, Erasure, Filling, Interval, Padding, Target, Transform};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyType};
 
+use crate::dtype::extract_dtype;
 use crate::error::{OrRaise, in_place};
-use crate::shape::unknown_dtype;
+use crate::modules;
 
-/// A list of transforms, ours or torchvision's, for the items of `source`.
-pub(crate) fn extract_list(transforms: &Bound<'_, PyAny>, source: &dyn Source) -> PyResult<Vec<Transform>> {
+/// A list of transforms, ours or torchvision's, and whose they are.
+pub(crate) fn extract_list(transforms: &Bound<'_, PyAny>) -> PyResult<(Vec<Transform>, Convention)> {
     let py = transforms.py();
-    let item_shape: Vec<Option<usize>> =
-        source.item_shape().map_or_else(Vec::new, |shape| shape.sizes().collect());
-    let transforms = py.import("ndlens._torchvision")?.call_method1("lowered", (transforms, item_shape))?;
+    let lowered = modules::get(py, "ndlens._torchvision", "lowered")?.call1((transforms,))?;
+    let (transforms, torchvisions, to_image): (Bound<'_, PyAny>, bool, bool) = lowered.extract()?;
+    let convention = if torchvisions { Convention::Torchvision { to_image } } else { Convention::Ndlens };
     let several = transforms.try_iter().map_err(|_| {
         let kind = transforms.get_type().name().map_or_else(|_| "?".to_owned(), |name| name.to_string());
-        PyTypeError::new_err(format!("expected a list of transforms, got {kind}"))
+        let hint =
+            if is_ours(&transforms) { format!(": put it in one, [{kind}(..)]") } else { String::new() };
+        PyTypeError::new_err(format!("expected a list of transforms, got {kind}{hint}"))
     });
     let in_list = |(number, transform): (usize, PyResult<Bound<'_, PyAny>>)| {
         extract(&transform?).map_err(|error| in_place(py, &format!("transform {number}"), error))
     };
-    several?.enumerate().map(in_list).collect()
+    Ok((several?.enumerate().map(in_list).collect::<PyResult<_>>()?, convention))
+}
+
+/// Whether it is one of `ndlens.transforms`.
+fn is_ours(object: &Bound<'_, PyAny>) -> bool {
+    object.get_type().module().is_ok_and(|module| module == "ndlens.transforms")
+}
+
+/// Whether these are the transforms of one field, and not lists of them, one for each of several fields.
+pub(crate) fn is_one_list(transforms: &Bound<'_, PyAny>) -> PyResult<bool> {
+    modules::get(transforms.py(), "ndlens._torchvision", "is_one_list")?.call1((transforms,))?.extract()
 }
 
 fn extract(transform: &Bound<'_, PyAny>) -> PyResult<Transform> {
@@ -68,8 +80,9 @@ fn extract(transform: &Bound<'_, PyAny>) -> PyResult<Transform> {
         }
         "Pad" => Transform::Pad { padding: padding(transform)?, fill: filling(transform)? },
         "RandomQuarterTurn" => {
-            let degrees: Vec<i64> = attribute("degrees")?.extract()?;
-            let turns = degrees.into_iter().map(|degrees| (degrees / 90).rem_euclid(4) as u8).collect();
+            // Python's numbers may be larger than any integer here.
+            let turn = |degrees: PyResult<Bound<'_, PyAny>>| degrees?.floor_div(90)?.rem(4)?.extract::<u8>();
+            let turns = attribute("degrees")?.try_iter()?.map(turn).collect::<PyResult<_>>()?;
             Transform::RandomQuarterTurn { turns }
         }
         "CenterCrop" => {
@@ -78,12 +91,10 @@ fn extract(transform: &Bound<'_, PyAny>) -> PyResult<Transform> {
         }
         "RandomHorizontalFlip" => Transform::RandomHorizontalFlip { p: attribute("p")?.extract()? },
         "RandomVerticalFlip" => Transform::RandomVerticalFlip { p: attribute("p")?.extract()? },
-        "ToDtype" => {
-            let name: String = attribute("dtype")?.extract()?;
-            let dtype = DType::from_name(&name)
-                .ok_or_else(|| PyValueError::new_err(format!("ToDtype: {}", unknown_dtype(&name))))?;
-            Transform::ToDtype { dtype, scale: attribute("scale")?.extract()? }
-        }
+        "ToDtype" => Transform::ToDtype {
+            dtype: extract_dtype(&attribute("dtype")?)?,
+            scale: attribute("scale")?.extract()?,
+        },
         "Normalize" => {
             Transform::Normalize { mean: attribute("mean")?.extract()?, std: attribute("std")?.extract()? }
         }

@@ -5,7 +5,7 @@
 
 #![expect(unsafe_code, reason = "looks without counting where nothing can intervene; see UNSAFE.md")]
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
 
 use ndlens::{Index, Order, View};
 use pyo3::exceptions::{PyBufferError, PyValueError};
@@ -15,9 +15,11 @@ use pyo3::types::{PyString, PyTuple};
 use crate::claim::{Claim, InUse, Look};
 use crate::element;
 use crate::error::OrRaise;
+use crate::exit;
 use crate::import::BufferExport;
 use crate::key::{element_of, integer, with_key};
 use crate::object::closed_beside;
+use crate::tensor_memory::unwatched;
 
 /// An N-dimensional view of memory that something else owns; made by `nl.view` and `nl.open`.
 ///
@@ -35,11 +37,22 @@ pub(crate) struct PyView {
     pub(crate) claim: Claim,
     /// Buffers that consumers hold: each is a look at the claim, kept.
     pub(crate) exports: AtomicUsize,
+    /// The hash that was given out, which stays also where the view is released; [`NO_HASH`]
+    /// before.
+    pub(crate) hash: AtomicIsize,
 }
+
+/// No object has this hash.
+pub(crate) const NO_HASH: isize = -1;
 
 impl PyView {
     pub(crate) fn new(view: View) -> Self {
-        PyView { claim: Claim::new(view), exports: AtomicUsize::new(0) }
+        PyView::of(Claim::new(view))
+    }
+
+    /// A view that nobody has looked at yet.
+    pub(crate) fn of(claim: Claim) -> Self {
+        PyView { claim, exports: AtomicUsize::new(0), hash: AtomicIsize::new(NO_HASH) }
     }
 
     /// A look at the view, which is not released meanwhile.
@@ -188,7 +201,7 @@ impl PyView {
     /// The object whose buffer this is a view of; None where the memory is not a Python object's buffer.
     #[getter]
     pub(crate) fn obj(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
-        Ok(self.view()?.buffer().owner::<BufferExport>().and_then(|export| export.exporter(py)))
+        Ok(unwatched(self.view()?.buffer()).owner::<BufferExport>().and_then(|export| export.exporter(py)))
     }
 
     /// NumPy's basic indexing: integers, slices of any step, `...` and None, fewer than there are axes if you like.
@@ -224,7 +237,7 @@ impl PyView {
     /// Other memory is there already: nothing happens. Raises `OSError` where the system says no.
     fn prefetch(&self, py: Python<'_>) -> PyResult<()> {
         let view = self.view()?;
-        py.detach(|| view.prefetch()).or_raise()
+        exit::detach(py, || view.prefetch()).or_raise()
     }
 
     /// Frees the memory that holds the pages of a mapped file from this view's first element to its last, in this process and in the
@@ -234,7 +247,7 @@ impl PyView {
     /// is no cache: nothing happens. Raises `OSError` where the system says no.
     fn drop_cache(&self, py: Python<'_>) -> PyResult<()> {
         let view = self.view()?;
-        py.detach(|| view.drop_cache()).or_raise()
+        exit::detach(py, || view.drop_cache()).or_raise()
     }
 
     /// The same view, read-only.

@@ -1,13 +1,14 @@
 //! Writing through a view.
 
 use ndlens::View;
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyBufferError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyComplex, PyFloat, PyInt};
 
 use crate::element;
 use crate::error::OrRaise;
-use crate::import::extract_view;
+use crate::import::extract_elements;
+use crate::interrupt;
 use crate::key::with_key;
 use crate::view::PyView;
 
@@ -31,8 +32,14 @@ impl PyView {
     /// Writes one number to every place.
     fn fill(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
         let view = self.view()?.clone();
-        view.fill(&element::pack(view.dtype(), value)?).or_raise()
+        fill(&view, value)
     }
+}
+
+/// Writes one number to every place.
+fn fill(target: &View, number: &Bound<'_, PyAny>) -> PyResult<()> {
+    let element = element::pack(target.dtype(), number)?;
+    interrupt::detached(number.py(), || target.fill(&element))
 }
 
 /// Writes a number or an array to all of `target`; the caller's own view may be released meanwhile.
@@ -40,16 +47,17 @@ fn write(target: &View, value: &Bound<'_, PyAny>) -> PyResult<()> {
     let number = value.is_instance_of::<PyInt>()
         || value.is_instance_of::<PyFloat>()
         || value.is_instance_of::<PyComplex>();
-    let source = if number { None } else { extract_view(value).ok() };
+    let source = if number { None } else { Some(extract_elements(value)) };
     match source {
         // An array to an array; or a NumPy scalar, which is a buffer of rank 0, unless a number must be converted.
-        Some(source)
+        Some(Ok(source))
             if source.ndim() > 0 && target.ndim() > 0
                 || source.ndim() == 0 && source.dtype() == target.dtype() =>
         {
-            let py = value.py();
-            py.detach(|| target.assign(&source)).or_raise()
+            interrupt::detached(value.py(), || target.assign(&source))
         }
-        _ => target.fill(&element::pack(target.dtype(), value)?).or_raise(),
+        // An array that is refused, rather than a number of another class.
+        Some(Err(error)) if error.is_instance_of::<PyBufferError>(value.py()) => Err(error),
+        _ => fill(target, value),
     }
 }

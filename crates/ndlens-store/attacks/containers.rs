@@ -132,10 +132,7 @@ fn headers_that_are_not_json_of_tensors_are_refused() {
     bad(b"{\"w\": 1}", "tensor \"w\": invalid type: integer `1`, expected struct Tensor at line 1 column 7");
     bad(b"{\"w\": {}}", "tensor \"w\": missing field `dtype` at line 1 column 8");
     bad(b"{\"\xff\": {}}", "invalid unicode code point at line 1 column 3");
-    bad(
-        b"{\"__metadata__\": {\"a\": 1}}",
-        "invalid type: integer `1`, expected a string at line 1 column 24",
-    );
+    bad(b"{\"__metadata__\": {\"a\": 1}}", "__metadata__ is no object of strings at line 1 column 26");
     bad(b"{} {}", "trailing characters at line 1 column 4");
     let nested = format!("{{\"w\": {{\"x\": {}", "[".repeat(300_000));
     bad(nested.as_bytes(), "tensor \"w\": EOF while parsing a list at line 1 column 300012");
@@ -165,16 +162,84 @@ fn two_tensors_of_one_name_are_refused() {
 fn a_dtype_without_a_name_is_an_error_of_its_tensor_alone() {
     let others: Vec<_> = [("F4", "[0,1]"), ("F6_E2M3", "[1,7]"), ("X9", "[7,8]")]
         .iter()
-        .map(|(dtype, offsets)| tensor(dtype, dtype, "[2]", offsets))
+        .map(|(dtype, offsets)| {
+            tensor(dtype, dtype, if *dtype == "F6_E2M3" { "[2,4]" } else { "[2]" }, offsets)
+        })
         .collect();
     let header = format!("{{{},{}}}", others.join(","), tensor("w", "U8", "[16]", "[8,24]"));
     let (_directory, path) = file("dtypes.safetensors", &tensors(&header, 24));
     let arrays = Arrays::open(&path, MapMode::Read).unwrap();
     assert_eq!(arrays.names(), ["F4", "F6_E2M3", "X9", "w"]);
     assert_eq!(arrays.get("w").unwrap().shape(), [16]);
-    for dtype in ["F4", "F6_E2M3", "X9"] {
-        let expected = format!(": tensor \"{dtype}\" has dtype \"{dtype}\", which ndlens has no name for");
+    let pairs = arrays.get("F4").unwrap();
+    assert_eq!((pairs.dtype(), pairs.shape()), (&DType::F4E2M1FNx2, &[1][..]));
+    for (dtype, shape, nbytes) in [("F6_E2M3", vec![2, 4], 6), ("X9", vec![2], 1)] {
+        let expected = format!(
+            ": tensor \"{dtype}\" has dtype \"{dtype}\", which no view can show; .bytes(name) gives its bytes, \
+             .info(name) its shape"
+        );
         assert_says(&arrays.get(dtype).unwrap_err(), &path, &expected);
+        assert_eq!(arrays.bytes(dtype).unwrap().shape(), [nbytes]);
+        assert_eq!(arrays.info(dtype).unwrap(), (dtype.to_owned(), shape));
+    }
+}
+
+#[test]
+fn elements_of_4_and_6_bits_fill_whole_bytes() {
+    bad_tensor("F4", "[3]", "[0,2]", "has shape [3] of F4, which is no whole number of bytes");
+    bad_tensor("F6_E3M2", "[5]", "[0,4]", "has shape [5] of F6_E3M2, which is no whole number of bytes");
+    bad_tensor("F4", "[4]", "[0,3]", "has 3 bytes, expected 2 for shape [4] of F4");
+    let header = format!("{{{}}}", tensor("w", "F4", "[2,3]", "[0,3]"));
+    let (_directory, path) = file("odd.safetensors", &tensors(&header, 3));
+    let expected = ": tensor \"w\" has shape [2, 3] of F4, of which two are one element of a view: its last axis must be \
+                    even; .bytes(name) gives its bytes";
+    let arrays = Arrays::open(&path, MapMode::Read).unwrap();
+    assert_says(&arrays.get("w").unwrap_err(), &path, expected);
+    assert_eq!(arrays.bytes("w").unwrap().nbytes(), 3);
+}
+
+#[test]
+fn a_note_about_sets_that_the_file_does_not_bear_out_is_refused() {
+    #[track_caller]
+    fn noted(note: &str, expected: &str) {
+        let text = serde_json::to_string(note).unwrap();
+        let header = format!(
+            "{{\"__metadata__\": {{\"ndlens\": {text}}}, {}, {}, {}}}",
+            tensor("x.data", "U8", "[8]", "[0,8]"),
+            tensor("x.offsets", "U8", "[8]", "[8,16]"),
+            tensor("x.shapes", "U8", "[8]", "[16,24]"),
+        );
+        refused(
+            "noted.safetensors",
+            &tensors(&header, 24),
+            &format!(": bad note \"ndlens\" in the metadata: {expected}"),
+        );
+    }
+    let set = |name: &str, data: &str| {
+        format!(
+            "{{\"version\": 1, \"ragged\": {{\"{name}\": {{\"data\": \"{data}\", \"offsets\": \"x.offsets\", \
+             \"shapes\": \"x.shapes\"}}}}}}"
+        )
+    };
+    noted("{}", "missing field `version` at line 1 column 2");
+    noted("{\"version\": 2, \"later\": 1}", "it is of version 2, expected 1: a later ndlens wrote it");
+    noted(&set("x", "y"), "set \"x\" has the tensor \"y\", which is not in the file");
+    noted(&set("x", "x.offsets"), "tensor \"x.offsets\" is in two sets");
+    noted("{\"version\": 1, \"whole\": \"x\"}", "it has no set \"x\"");
+}
+
+#[test]
+fn an_index_that_leads_elsewhere_is_refused() {
+    #[track_caller]
+    fn index(text: &str, expected: &str) {
+        refused("model.safetensors.index.json", text.as_bytes(), &format!(": bad index: {expected}"));
+    }
+    index("{", "EOF while parsing an object at line 1 column 1");
+    index("{\"a\": 1}", "missing field `weight_map` at line 1 column 8");
+    index("{\"weight_map\": {\"w\": 3}}", "invalid type: integer `3`, expected a string at line 1 column 22");
+    for elsewhere in ["../x.safetensors", "/etc/passwd", "a/../../x", ".", ""] {
+        let text = format!("{{\"weight_map\": {{\"w\": \"{elsewhere}\"}}}}");
+        index(&text, &format!("it names the file {elsewhere:?}, expected one beside it"));
     }
 }
 
@@ -339,14 +404,8 @@ fn directories_that_lie_are_refused() {
 }
 
 #[test]
-fn members_share_no_bytes_and_no_name() {
+fn members_share_no_bytes() {
     let other = stored("x.npy", npy("(2,)", 8));
-    refused("twice.npz", &zip(&[honest(), honest()]), ": has two arrays of the name \"w\"");
-    refused(
-        "suffix.npz",
-        &zip(&[honest(), stored("w", npy("(2,)", 8))]),
-        ": has two arrays of the name \"w\"",
-    );
     let long = Member { compressed: honest().compressed + 60, size: honest().size + 60, ..honest() };
     let (start, next) = (35, 35 + honest().data.len() + 35);
     let (_directory, path) = file("overlap.npz", &zip(&[long, other.clone()]));
@@ -435,10 +494,33 @@ fn members_that_are_damaged_or_no_arrays_do_not_stand_before_the_others() {
 }
 
 #[test]
+fn of_two_members_of_one_name_numpys_choice_is_shown() {
+    let short = |name| stored(name, npy("(2,)", 8));
+    for (members, shape) in [
+        ([honest(), short("w.npy")], &[2][..]),
+        ([short("w.npy"), honest()], &[2, 3]),
+        ([honest(), short("w")], &[2]),
+        ([short("w"), honest()], &[2]),
+    ] {
+        let (_directory, path) = file("twice.npz", &zip(&members));
+        for arrays in [Arrays::open(&path, MapMode::Read), Arrays::load(&path, MapMode::Read)] {
+            let arrays = arrays.unwrap();
+            assert_eq!((arrays.names(), arrays.len()), (vec!["w"], 1));
+            assert_eq!(arrays.get("w").unwrap().shape(), shape);
+        }
+    }
+}
+
+#[test]
 fn several_arrays_are_not_one_and_one_is_not_several() {
     let (_directory, path) = file("w.npz", &zip(&[honest()]));
     let error = open(&path, MapMode::Read).unwrap_err();
-    assert_says(&error, &path, ": holds arrays by name, expected a file of one array");
+    assert_says(
+        &error,
+        &path,
+        ": holds arrays by name (\"w\"), expected a file of one array; take one of each file by its name: \
+         [nl.open(path)[NAME] for path in paths]",
+    );
     let error = Arrays::open(&path, MapMode::ReadWrite).unwrap_err();
     assert!(matches!(error, Error::ArchiveInPlace { .. }));
     let (_directory, path) = file("w.npy", &npy("(2, 3)", 24));

@@ -1,57 +1,26 @@
-//! Files of several arrays, which have names: `.npz` and `.safetensors`.
+//! Arrays by name: those of a `.npz` or a `.safetensors`, or of several `.safetensors` that are one checkpoint.
 //!
-//! There is one map of the file, and every view is a view of it. An array is looked up when it is asked for; until then nothing
+//! There is one map of a file, and every view is a view of it. An array is looked up when it is asked for; until then nothing
 //! is known of it but its name, and with `.safetensors` its place.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::fs::File;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Mutex, PoisonError};
 
-use ndlens_core::{Buffer, Order, View};
+use ndlens_core::View;
+use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Names, Result};
+use crate::array_file::{ArrayFile, Format};
+use crate::checkpoint::Checkpoint;
+use crate::error::{Error, IndexProblem, Result};
 use crate::file_handle::FileHandle;
 use crate::handle::{from_bytes, to_bytes};
-use crate::map::{self, MapMode, MappedFile};
-use crate::npz::{self, Members};
-use crate::placement::{Section, read_fully};
-use crate::safetensors::{self, Tensors};
-
-/// What a file is, by its first bytes. `.safetensors` has none that are its own, so the name has a say there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Format {
-    Npy,
-    Npz,
-    Safetensors,
-}
-
-impl Format {
-    pub(crate) fn of(file: &File, path: &Path, file_len: u64) -> Result<Self> {
-        let io = |source| Error::Io { path: path.to_owned(), source };
-        let mut start = [0; 9];
-        let there = read_fully(&mut Section::new(file, 0, file_len), &mut start).map_err(io)?;
-        let named = |suffix| path.extension().is_some_and(|its| its.eq_ignore_ascii_case(suffix));
-        if npz::MAGICS.iter().any(|magic| start.starts_with(magic)) {
-            Ok(Format::Npz)
-        } else if start.starts_with(crate::npy::MAGIC) {
-            Ok(Format::Npy)
-        } else if named("safetensors") || there == start.len() && safetensors::is_start(&start) {
-            Ok(Format::Safetensors)
-        } else if named("npy") {
-            // It says of what it is not.
-            Ok(Format::Npy)
-        } else {
-            Err(Error::UnknownFormat { path: path.to_owned(), got: start[..there.min(8)].to_vec() })
-        }
-    }
-}
-
-#[derive(Debug)]
-enum Contents {
-    Tensors(Tensors),
-    Members(Members),
-}
+use crate::map::{self, MapMode};
+use crate::names::{NameList, push};
+use crate::ragged_note::{self, Note, Parts};
 
 /// The arrays in a file, by name.
 ///
@@ -71,28 +40,61 @@ enum Contents {
 #[derive(Debug)]
 pub struct Arrays {
     path: PathBuf,
-    names: Vec<String>,
-    places: HashMap<String, usize>,
-    contents: Contents,
-    buffer: Buffer,
+    files: Vec<ArrayFile>,
+    /// Where there are several files.
+    merged: Option<Merged>,
+    note: Option<Note>,
+    /// The tensors that are parts of a set of items, and the set whose data each is.
+    parts: HashMap<String, Option<String>>,
     /// What was read, where the arrays are read and not mapped.
-    loaded: Option<Vec<OnceLock<View>>>,
+    loaded: Option<Mutex<HashMap<String, View>>>,
+}
+
+/// The names of several files, and the file of each.
+#[derive(Debug)]
+struct Merged {
+    names: NameList,
+    files: Vec<u32>,
+    /// Whether they are all names of all files, in turn.
+    complete: bool,
+}
+
+/// The three arrays that a set of items is saved as.
+#[derive(Debug, Clone)]
+pub struct RaggedParts {
+    /// The items' elements, one item after the other, each in C order.
+    pub data: View,
+    /// Where each item starts, in elements, and where the last ends.
+    pub offsets: View,
+    /// The shape of each, one a row.
+    pub shapes: View,
+}
+
+/// What another process opens.
+#[derive(Debug, Serialize, Deserialize)]
+struct ArraysHandle {
+    /// The bytes of the path, as it is shown.
+    path: Vec<u8>,
+    files: Vec<FileHandle>,
+    /// The tensors, where an index names others than the files hold.
+    chosen: Option<Vec<(String, u32)>>,
 }
 
 impl Arrays {
-    /// Maps the file, and gives views of the map.
+    /// Maps the file, or the files that an index names, and gives views of the maps.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] and [`Error::NotRegular`] where there is no file to map; [`Error::UnknownFormat`] and [`Error::NotNpy`] for
-    /// others; [`Error::HeaderTooLong`], [`Error::HeaderTruncated`], [`Error::BadJson`], [`Error::BadTensor`],
-    /// [`Error::FileSize`], [`Error::DuplicateName`] for a damaged `.safetensors`; [`Error::BadArchive`],
-    /// [`Error::ArchiveEntries`], [`Error::BadMember`] for a damaged `.npz`; [`Error::ArchiveInPlace`].
+    /// [`Error::Io`], [`Error::Map`] and [`Error::NotRegular`] where there is no file to map; [`Error::UnknownFormat`],
+    /// [`Error::NotNpy`] and [`Error::GitLfsPointer`] for others; [`Error::HeaderTooLong`], [`Error::HeaderTruncated`],
+    /// [`Error::BadJson`], [`Error::BadTensor`], [`Error::FileSize`], [`Error::DuplicateName`], [`Error::BadNote`] for a
+    /// damaged `.safetensors`; [`Error::BadArchive`], [`Error::ArchiveEntries`], [`Error::BadMember`] for a damaged `.npz`;
+    /// [`Error::ArchiveInPlace`]; [`Error::BadIndex`].
     pub fn open(path: &Path, mode: MapMode) -> Result<Self> {
         Arrays::read(path, mode, false)
     }
 
-    /// Reads each array into memory of its own when it is first asked for, decompressed if need be.
+    /// Reads each array into memory of its own when it is first asked for, decompressed if need be. The file stays open.
     ///
     /// # Errors
     ///
@@ -116,41 +118,111 @@ impl Arrays {
         format: Format,
         load: bool,
     ) -> Result<Self> {
-        if load && mode == MapMode::ReadWrite {
-            return Err(Error::CopyOfFile);
+        if format != Format::Index {
+            let file = ArrayFile::of(file, path, len, mode, format, load)?;
+            return Arrays::new(path, vec![file], None, load);
         }
-        if format == Format::Npz && mode == MapMode::ReadWrite {
-            return Err(Error::ArchiveInPlace { path: path.to_owned() });
-        }
-        let (contents, names) = Contents::read(&file, path, len, format)?;
-        let buffer = MappedFile::map(file, path, mode, contents.end())?;
-        Arrays::new(path, contents, names, buffer, load)
-    }
-
-    fn new(path: &Path, contents: Contents, names: Vec<String>, buffer: Buffer, load: bool) -> Result<Self> {
-        let mut places = HashMap::with_capacity(names.len());
-        for (at, name) in names.iter().enumerate() {
-            if places.insert(name.clone(), at).is_some() {
-                return Err(Error::DuplicateName { path: path.to_owned(), name: name.clone() });
+        let Checkpoint { files, tensors } = Checkpoint::read(&file, path, len)?;
+        let files = files.iter().map(|path| ArrayFile::open(path, mode, load)).collect::<Result<Vec<_>>>()?;
+        for (name, file) in &tensors {
+            let file = &files[*file as usize];
+            if file.find(name).is_none() {
+                let (name, file) = (name.clone(), file.path().to_owned());
+                let problem = IndexProblem::NoTensor { name, file };
+                return Err(Error::BadIndex { path: path.to_owned(), problem });
             }
         }
-        let loaded = load.then(|| names.iter().map(|_| OnceLock::new()).collect());
-        Ok(Arrays { path: path.to_owned(), names, places, contents, buffer, loaded })
+        let merged = Merged::chosen(path, &files, &tensors)?;
+        Arrays::new(path, files, Some(merged), load)
     }
 
-    /// The file.
+    /// The arrays of several files, each of which has names of its own; `path` is what they are shown as.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open); [`Error::SharedName`] where two files have an array of one name.
+    pub(crate) fn open_several(path: &Path, paths: &[PathBuf], mode: MapMode, load: bool) -> Result<Self> {
+        let files = paths.iter().map(|path| ArrayFile::open(path, mode, load)).collect::<Result<Vec<_>>>()?;
+        let merged = Merged::all(&files)?;
+        Arrays::new(path, files, Some(merged), load)
+    }
+
+    fn new(path: &Path, files: Vec<ArrayFile>, merged: Option<Merged>, load: bool) -> Result<Self> {
+        let loaded = load.then(Mutex::default);
+        let (path, parts) = (path.to_owned(), HashMap::new());
+        let mut arrays = Arrays { path, files, merged, note: None, parts, loaded };
+        // A note is about one file.
+        if let ([file], None) = (&arrays.files[..], &arrays.merged)
+            && let Some(text) = file.metadata_of(ragged_note::KEY)
+        {
+            arrays.take_note(&text)?;
+        }
+        Ok(arrays)
+    }
+
+    fn take_note(&mut self, text: &str) -> Result<()> {
+        let bad = |problem| Error::BadNote { path: self.path.clone(), problem };
+        let note = Note::parse(text).map_err(bad)?;
+        for (name, Parts { data, offsets, shapes }) in &note.ragged {
+            for part in [data, offsets, shapes] {
+                if self.find(part).is_none() {
+                    return Err(bad(format!(
+                        "set {name:?} has the tensor {part:?}, which is not in the file"
+                    )));
+                }
+                let set = (part == data).then(|| name.clone());
+                if self.parts.insert(part.clone(), set).is_some() {
+                    return Err(bad(format!("tensor {part:?} is in two sets")));
+                }
+            }
+        }
+        if let Some(name) = note.ragged.keys().find(|&name| self.contains(name)) {
+            return Err(bad(format!("set {name:?} has the name of a tensor")));
+        }
+        self.note = Some(note);
+        Ok(())
+    }
+
+    /// The file, or the index of several.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The arrays' names: those of a `.safetensors` as its tensors follow each other, those of an `.npz` as in its directory.
-    pub fn names(&self) -> &[String] {
-        &self.names
+    /// The arrays' names: those of a `.safetensors` as its tensors follow each other, those of an `.npz` as in its directory. A set
+    /// of items is where its data is.
+    pub fn names(&self) -> Vec<&str> {
+        let names: Box<dyn Iterator<Item = &str>> = match (&self.merged, &self.files[..]) {
+            (Some(merged), _) => Box::new(merged.names.iter()),
+            (None, files) => Box::new(files.iter().flat_map(ArrayFile::names)),
+        };
+        if self.parts.is_empty() {
+            return names.collect();
+        }
+        let shown = |name| match self.parts.get(name) {
+            None => Some(name),
+            Some(set) => set.as_deref(),
+        };
+        names.filter_map(shown).collect()
     }
 
-    /// Whether there is an array of this name.
+    /// How many arrays there are.
+    pub fn len(&self) -> usize {
+        let sets = self.note.as_ref().map_or(0, |note| note.ragged.len());
+        let all = match &self.merged {
+            Some(merged) => merged.names.len(),
+            None => self.files.iter().map(ArrayFile::len).sum(),
+        };
+        all - self.parts.len() + sets
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether there is an array, or a set of items, of this name.
     pub fn contains(&self, name: &str) -> bool {
-        self.places.contains_key(name)
+        self.set(name).is_some() || self.find(name).is_some() && !self.parts.contains_key(name)
     }
 
     /// Whether each array is read into memory of its own.
@@ -158,52 +230,109 @@ impl Arrays {
         self.loaded.is_some()
     }
 
+    fn set(&self, name: &str) -> Option<&Parts> {
+        self.note.as_ref()?.ragged.get(name)
+    }
+
+    /// The file that an array is in, and its place there.
+    fn find(&self, name: &str) -> Option<(&ArrayFile, usize)> {
+        let file = match &self.merged {
+            Some(merged) => &self.files[*merged.files.get(merged.names.find(name)?)? as usize],
+            None => self.files.first()?,
+        };
+        Some((file, file.find(name)?))
+    }
+
+    fn found(&self, name: &str) -> Result<(&ArrayFile, usize)> {
+        self.find(name).ok_or_else(|| {
+            let has = self.names().into_iter().collect();
+            Error::NoSuchArray { path: self.path.clone(), name: name.to_owned(), has }
+        })
+    }
+
     /// The array of a name.
     ///
     /// # Errors
     ///
     /// [`Error::NoSuchArray`]; [`Error::BadTensor`] and [`Error::BadMember`] where it cannot be a view; of a member of an `.npz` what
-    /// [`open`](crate::open) says of a `.npy`; what [`View::copy`] says where it is read.
+    /// [`open`](crate::open) says of a `.npy`; [`Error::IsRagged`] for a set of items; what reading says where it is read.
     pub fn get(&self, name: &str) -> Result<View> {
-        let Some(&at) = self.places.get(name) else {
-            let has = Names(self.names.clone());
-            return Err(Error::NoSuchArray { path: self.path.clone(), name: name.to_owned(), has });
-        };
-        let Some(loaded) = &self.loaded else { return self.mapped(at) };
-        if let Some(view) = loaded[at].get() {
-            return Ok(view.clone());
+        if self.set(name).is_some() {
+            return Err(Error::IsRagged { path: self.path.clone(), name: name.to_owned() });
         }
-        let view = match &self.contents {
-            Contents::Tensors(_) => self.mapped(at)?.copy(Order::C)?,
-            Contents::Members(members) => members.load(at, self.file()?)?,
-        };
-        let view = if self.is_read_only() { view.to_read_only() } else { view };
-        Ok(loaded[at].get_or_init(|| view).clone())
+        self.array(name)
     }
 
-    fn mapped(&self, at: usize) -> Result<View> {
-        let place = match &self.contents {
-            Contents::Members(members) => members.place(at, self.file()?)?,
-            Contents::Tensors(tensors) => tensors.place(at).map_err(|problem| Error::BadTensor {
-                path: self.path.clone(),
-                name: self.names[at].clone(),
-                problem: Box::new(problem),
-            })?,
-        };
-        place.view(self.buffer.clone())
+    fn array(&self, name: &str) -> Result<View> {
+        let (file, at) = self.found(name)?;
+        let Some(loaded) = &self.loaded else { return file.get(at, name) };
+        let lock = || loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        let there = lock().get(name).cloned();
+        if let Some(view) = there {
+            return Ok(view);
+        }
+        let view = file.get(at, name)?;
+        Ok(lock().entry(name.to_owned()).or_insert(view).clone())
     }
 
-    fn is_read_only(&self) -> bool {
-        self.buffer.access() == ndlens_core::Access::ReadOnly
+    /// The set of items of a name; None where the name is not that of a set.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get).
+    pub fn ragged(&self, name: &str) -> Result<Option<RaggedParts>> {
+        let Some(Parts { data, offsets, shapes }) = self.set(name) else { return Ok(None) };
+        let (data, offsets, shapes) = (self.array(data)?, self.array(offsets)?, self.array(shapes)?);
+        Ok(Some(RaggedParts { data, offsets, shapes }))
     }
 
-    fn mapping(&self) -> Result<&MappedFile> {
-        let other = || Error::FileReplaced { path: self.path.clone() };
-        self.buffer.owner::<MappedFile>().ok_or_else(other)
+    /// The name of the set of items that is all that the file holds, if it was saved so.
+    pub fn whole(&self) -> Option<&str> {
+        self.note.as_ref()?.whole.as_deref()
     }
 
-    fn file(&self) -> Result<&File> {
-        Ok(self.mapping()?.file())
+    /// The bytes of an array as they are in the file, of one axis, whatever its dtype. Those of a member of an `.npz` are its
+    /// elements'.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get).
+    pub fn bytes(&self, name: &str) -> Result<View> {
+        let (file, at) = self.found(name)?;
+        file.bytes(at, name)
+    }
+
+    /// The dtype and the shape of an array, as the file has them: also of one that no view can show.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get).
+    pub fn info(&self, name: &str) -> Result<(String, Vec<usize>)> {
+        let (file, at) = self.found(name)?;
+        file.info(at, name)
+    }
+
+    /// The strings that the file holds beside its arrays; of several files those of all, where they differ of the first.
+    pub fn metadata(&self) -> Vec<(String, String)> {
+        let mut all: Vec<(String, String)> = vec![];
+        let mut places: HashMap<String, usize> = HashMap::new();
+        for file in &self.files {
+            let mut own = places.clone();
+            for (key, value) in file.metadata() {
+                if key == ragged_note::KEY && self.note.is_some() || places.contains_key(&key) {
+                    continue;
+                }
+                // A key that is there twice in one file has its last value, as JSON is usually read.
+                if let Some(&at) = own.get(&key) {
+                    all[at].1 = value;
+                } else {
+                    own.insert(key.clone(), all.len());
+                    all.push((key, value));
+                }
+            }
+            places = own;
+        }
+        all
     }
 
     /// A handle by which another process maps the same file, as bytes.
@@ -212,7 +341,11 @@ impl Arrays {
     ///
     /// [`Error::FileReplaced`] and [`Error::Io`] where nobody else can open it.
     pub fn to_handle(&self) -> Result<Vec<u8>> {
-        Ok(to_bytes(&FileHandle::of(self.mapping()?)?))
+        let files = self.files.iter().map(ArrayFile::to_handle).collect::<Result<_>>()?;
+        let chosen = self.merged.as_ref().filter(|merged| !merged.complete);
+        let chosen = chosen
+            .map(|merged| merged.names.iter().map(str::to_owned).zip(merged.files.iter().copied()).collect());
+        Ok(to_bytes(&ArraysHandle { path: self.path.as_os_str().as_bytes().to_vec(), files, chosen }))
     }
 
     /// The arrays of a handle: mapped once in a process.
@@ -222,40 +355,59 @@ impl Arrays {
     /// [`Error::DamagedHandle`] where it was something else, [`Error::FileChanged`] where the file is not what it was, and what
     /// [`open`](Self::open) says.
     pub fn from_handle(handle: &[u8]) -> Result<Self> {
-        let mapped = from_bytes::<FileHandle>(handle)?.open()?;
-        let path = mapped.path().to_owned();
-        let len = mapped.file().metadata().map_err(|source| Error::Io { path: path.clone(), source })?.len();
-        let format = Format::of(mapped.file(), &path, len)?;
-        let (contents, names) = Contents::read(mapped.file(), &path, len, format)?;
-        Arrays::new(&path, contents, names, mapped.buffer(), false)
+        let ArraysHandle { path, files, chosen } = from_bytes(handle)?;
+        let path = PathBuf::from(OsString::from_vec(path));
+        let files = files.iter().map(ArrayFile::of_handle).collect::<Result<Vec<_>>>()?;
+        let merged = match (chosen, &files[..]) {
+            (_, []) => return Err(Error::DamagedHandle { problem: "it is of no file".to_owned() }),
+            (None, [_]) => None,
+            (None, files) => Some(Merged::all(files)?),
+            (Some(chosen), files) => {
+                if chosen.iter().any(|(_, file)| *file as usize >= files.len()) {
+                    return Err(Error::DamagedHandle {
+                        problem: "it names a file that it has not".to_owned(),
+                    });
+                }
+                Some(Merged::chosen(&path, files, &chosen)?)
+            }
+        };
+        Arrays::new(&path, files, merged, false)
     }
 }
 
-impl Contents {
-    fn read(file: &File, path: &Path, len: u64, format: Format) -> Result<(Self, Vec<String>)> {
-        match format {
-            Format::Npy => Err(Error::WrongContents {
-                path: path.to_owned(),
-                suffix: ".npy",
-                holds: "one array",
-                got: "a file where arrays by name are wanted",
-            }),
-            Format::Npz => {
-                let (members, names) = Members::read(file, path, len)?;
-                Ok((Contents::Members(members), names))
-            }
-            Format::Safetensors => {
-                let (tensors, names) = Tensors::read(Section::new(file, 0, len), path, len)?;
-                Ok((Contents::Tensors(tensors), names))
+impl Merged {
+    /// All names of all files.
+    fn all(files: &[ArrayFile]) -> Result<Self> {
+        let (mut names, mut places) = (NameList::default(), vec![]);
+        for (place, file) in files.iter().enumerate() {
+            for name in file.names() {
+                names.push(name)?;
+                push(&mut places, place as u32)?;
             }
         }
+        if let Some(name) = names.index()?.map(str::to_owned) {
+            let mut those =
+                files.iter().filter(|file| file.find(&name).is_some()).map(|file| file.path().to_owned());
+            let first = those.next().unwrap_or_default();
+            return Err(Error::SharedName { path: those.next().unwrap_or_default(), name, first });
+        }
+        Ok(Merged { names, files: places, complete: true })
     }
 
-    /// The byte after the last to map.
-    fn end(&self) -> usize {
-        match self {
-            Contents::Tensors(tensors) => tensors.end(),
-            Contents::Members(members) => members.end(),
+    /// These names, each of the file at its place; `path` is the index that says so.
+    fn chosen(path: &Path, files: &[ArrayFile], tensors: &[(String, u32)]) -> Result<Self> {
+        let mut names = NameList::default();
+        for (name, _) in tensors {
+            names.push(name)?;
         }
+        if let Some(name) = names.index()? {
+            return Err(Error::DuplicateName { path: path.to_owned(), name: name.to_owned() });
+        }
+        let mut all =
+            (0u32..).zip(files).flat_map(|(place, file)| file.names().map(move |name| (name, place)));
+        let complete = tensors.iter().all(|(name, place)| all.next() == Some((name, *place)));
+        let complete = complete && all.next().is_none();
+        drop(all);
+        Ok(Merged { names, files: tensors.iter().map(|(_, place)| *place).collect(), complete })
     }
 }

@@ -4,6 +4,10 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use ndlens_core::DType;
+
+use crate::map::MapMode;
+
 /// `Result` with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -13,11 +17,20 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     /// A map mode that is none.
-    #[error("unknown mode {got:?}: expected \"r\", \"c\" or \"r+\"")]
+    #[error("unknown mode {got:?}: expected \"r\", \"c\" or \"r+\"{}", DTypeHint(got))]
     UnknownMode { got: String },
     /// The system said no.
-    #[error("{path}: {source}")]
+    #[error("{path}: {source}{}", IoHint(source))]
     Io { path: PathBuf, source: io::Error },
+    /// The system made no map.
+    #[error("{path}: cannot map {len} bytes: {source}{}", MapHint(source, *mode))]
+    Map { path: PathBuf, mode: MapMode, len: usize, source: io::Error },
+    /// As many maps as there may be.
+    #[error(
+        "{path}: {most} files are mapped already, as many as ndlens maps in a process; open with mode \"r\" or \"c\", \
+         which read the others, or raise vm.max_map_count"
+    )]
+    TooManyMaps { path: PathBuf, most: usize },
     /// A directory, FIFO, socket or device.
     #[error("{path}: not a regular file but {kind}")]
     NotRegular { path: PathBuf, kind: &'static str },
@@ -31,8 +44,30 @@ pub enum Error {
     )]
     UnknownFormat { path: PathBuf, got: Vec<u8> },
     /// A file of arrays where one array is wanted.
-    #[error("{path}: holds arrays by name, expected a file of one array")]
-    SeveralArrays { path: PathBuf },
+    #[error(
+        "{path}: holds arrays by name ({has}), expected a file of one array; take one of each file by its name: \
+         [nl.open(path)[NAME] for path in paths]"
+    )]
+    SeveralArrays { path: PathBuf, has: Names },
+    /// Two files of a checkpoint that have an array of one name.
+    #[error(
+        "{path}: has an array {}, as {first} has, expected other names in each file; open each by itself: \
+         [nl.open(path)[{name:?}] for path in paths]",
+        Shown(name)
+    )]
+    SharedName { path: PathBuf, name: String, first: PathBuf },
+    /// What Git LFS left in the place of a file.
+    #[error("{path}: a Git LFS pointer, not the file itself; fetch it with `git lfs pull`")]
+    GitLfsPointer { path: PathBuf },
+    /// An index of a checkpoint that cannot be followed.
+    #[error("{path}: bad index: {problem}")]
+    BadIndex { path: PathBuf, problem: IndexProblem },
+    /// A note about sets of items that the file does not bear out.
+    #[error("{path}: bad note \"ndlens\" in the metadata: {problem}")]
+    BadNote { path: PathBuf, problem: String },
+    /// A set of items where an array is wanted.
+    #[error("{path}: {} is a set of items of different sizes, not one array", Shown(name))]
+    IsRagged { path: PathBuf, name: String },
     /// A name that no array in a file has.
     #[error("{path}: no array {}; it has {has}", Shown(name))]
     NoSuchArray { path: PathBuf, name: String, has: Names },
@@ -104,6 +139,26 @@ pub enum Error {
     /// One array where several are wanted, or the other way round.
     #[error("{path}: {suffix} holds {holds}, got {got}")]
     WrongContents { path: PathBuf, suffix: &'static str, holds: &'static str, got: &'static str },
+    /// Strings for a format that has no place for them.
+    #[error("{path}: metadata goes into .safetensors alone")]
+    NoMetadata { path: PathBuf },
+    /// A key of the metadata that is ours.
+    #[error("{path}: metadata cannot have the key {key:?}, which says what ndlens saved")]
+    ReservedKey { path: PathBuf, key: &'static str },
+    /// A directory in which a file can be written but not replaced.
+    #[error("{path}: no new file can be made beside it, which is to take its place: {source}")]
+    NoNewFile { path: PathBuf, source: io::Error },
+    /// A new file that would be another user's or group's.
+    #[error(
+        "{path}: it belongs to user {user} and group {group}, and a file in its place would not: {source}; remove it \
+         first, or save under another name"
+    )]
+    OwnerLost { path: PathBuf, user: u32, group: u32, source: io::Error },
+    /// A new file that would lack an attribute.
+    #[error(
+        "{path}: its extended attribute {name:?} cannot be kept: {source}; remove it first, or save under another name"
+    )]
+    AttributeLost { path: PathBuf, name: String, source: io::Error },
     /// Elements that a format has no name for.
     #[error("{path}: {}the format has no dtype {dtype}; {hint}", OfTensor(name.as_deref()))]
     Unsavable { path: PathBuf, name: Option<String>, dtype: String, hint: &'static str },
@@ -143,8 +198,28 @@ pub enum Error {
     )]
     SharedMemoryGone { process: u32 },
     /// The system said no to memory that another process holds.
-    #[error("cannot open the shared memory of process {process}: {source}")]
+    #[error("cannot open the shared memory of process {process}: {source}{}", hint_for(source))]
     SharedMemoryRefused { process: u32, source: io::Error },
+    /// Memory of a process that lets no other look at its descriptors.
+    #[error(
+        "cannot open the shared memory of process {process}: it is not dumpable (prctl PR_SET_DUMPABLE, or another user \
+         since it was started), so no other process can look into its /proc/{process}/fd; send copies of the arrays, or \
+         start it as the user that it runs as"
+    )]
+    SharedMemoryHidden { process: u32 },
+    /// Nobody can be found without `/proc`.
+    #[error(
+        "cannot look for the shared memory of {what}: processes find each other's in /proc, and /proc/self/fd cannot be \
+         read here: {source}"
+    )]
+    NoProcesses { what: String, source: io::Error },
+    /// A name that no other process could find.
+    #[error(
+        "cannot share under the name {name}: this process is not dumpable (prctl PR_SET_DUMPABLE, or another user since \
+         it was started), so no other process can look into its /proc/{process}/fd; share from a process that is, or \
+         without a name before forking"
+    )]
+    NameHidden { name: String, process: u32 },
     /// Bytes that are not a handle.
     #[error("damaged handle: {problem}")]
     DamagedHandle { problem: String },
@@ -183,6 +258,9 @@ impl Error {
             | Error::SharedMemory { .. }
             | Error::SharedMemoryGone { .. }
             | Error::SharedMemoryRefused { .. }
+            | Error::SharedMemoryHidden { .. }
+            | Error::NoProcesses { .. }
+            | Error::NameHidden { .. }
             | Error::DamagedHandle { .. }
             | Error::BadName { .. }
             | Error::OtherContents { .. }
@@ -194,10 +272,17 @@ impl Error {
             | Error::NoShards
             | Error::Core(_) => None,
             Error::Io { path, .. }
+            | Error::Map { path, .. }
+            | Error::TooManyMaps { path, .. }
             | Error::NotRegular { path, .. }
             | Error::NotNpy { path, .. }
             | Error::UnknownFormat { path, .. }
-            | Error::SeveralArrays { path }
+            | Error::SeveralArrays { path, .. }
+            | Error::SharedName { path, .. }
+            | Error::GitLfsPointer { path }
+            | Error::BadIndex { path, .. }
+            | Error::BadNote { path, .. }
+            | Error::IsRagged { path, .. }
             | Error::NoSuchArray { path, .. }
             | Error::DuplicateName { path, .. }
             | Error::RawShape { path, .. }
@@ -215,6 +300,11 @@ impl Error {
             | Error::ShardMismatch { path, .. }
             | Error::UnknownSuffix { path }
             | Error::WrongContents { path, .. }
+            | Error::NoMetadata { path }
+            | Error::ReservedKey { path, .. }
+            | Error::NoNewFile { path, .. }
+            | Error::OwnerLost { path, .. }
+            | Error::AttributeLost { path, .. }
             | Error::Unsavable { path, .. }
             | Error::ReservedName { path, .. }
             | Error::UnsupportedVersion { path, .. }
@@ -229,13 +319,37 @@ impl Error {
         }
     }
 
+    /// Whether shared memory could not be had because the process, or the system, has no descriptor left.
+    pub fn is_out_of_descriptors(&self) -> bool {
+        match self {
+            Error::SharedMemory { source, .. } | Error::SharedMemoryRefused { source, .. } => {
+                is_out_of_descriptors(source)
+            }
+            _ => false,
+        }
+    }
+
     /// What the system said, if it was the system.
     pub fn io(&self) -> Option<&io::Error> {
         match self {
-            Error::Io { source, .. } => Some(source),
+            Error::Io { source, .. }
+            | Error::Map { source, .. }
+            | Error::NoNewFile { source, .. }
+            | Error::OwnerLost { source, .. }
+            | Error::AttributeLost { source, .. } => Some(source),
             _ => None,
         }
     }
+}
+
+/// What to do where there is no descriptor left.
+fn hint_for(source: &io::Error) -> &'static str {
+    if is_out_of_descriptors(source) { "; raise the limit with `ulimit -n`" } else { "" }
+}
+
+fn is_out_of_descriptors(source: &io::Error) -> bool {
+    use rustix::io::Errno;
+    [Errno::MFILE, Errno::NFILE].map(|errno| Some(errno.raw_os_error())).contains(&source.raw_os_error())
 }
 
 /// How a header fails to be a dict with the keys `descr`, `fortran_order` and `shape`.
@@ -317,9 +431,20 @@ pub enum DTypeProblem {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TensorProblem {
-    /// A dtype without a counterpart here, such as floats of 4 bits.
-    #[error("has dtype {}, which ndlens has no name for", Shown(dtype))]
+    /// A dtype without a counterpart here, such as floats of 6 bits.
+    #[error(
+        "has dtype {}, which no view can show; .bytes(name) gives its bytes, .info(name) its shape",
+        Shown(dtype)
+    )]
     DType { dtype: String },
+    /// Floats of 4 bits, of which one is left over.
+    #[error(
+        "has shape {shape:?} of F4, of which two are one element of a view: its last axis must be even; .bytes(name) gives its bytes"
+    )]
+    OddPairs { shape: Vec<usize> },
+    /// Elements that are no whole number of bytes.
+    #[error("has shape {shape:?} of {dtype}, which is no whole number of bytes")]
+    Bits { shape: Vec<usize>, dtype: &'static str },
     /// A gap before it, or bytes of another.
     #[error(
         "is at bytes {start}..{end} of the data, expected it to start at {expected}, where the one before ends"
@@ -331,6 +456,22 @@ pub enum TensorProblem {
     /// A shape that no view can have.
     #[error("cannot be: {source}")]
     Shape { source: Box<ndlens_core::Error> },
+}
+
+/// Why the files of a checkpoint cannot be found by its index.
+#[expect(missing_docs, reason = "the fields are named by the message above them")]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum IndexProblem {
+    /// No index at all.
+    #[error("{message}")]
+    Json { message: String },
+    /// A file somewhere else.
+    #[error("it names the file {}, expected one beside it", Shown(file))]
+    Outside { file: String },
+    /// A tensor that is not where it should be.
+    #[error("it says that tensor {} is in {}, which has none of that name", Shown(name), .file.display())]
+    NoTensor { name: String, file: PathBuf },
 }
 
 /// What keeps a member of an archive from being a view.
@@ -373,15 +514,75 @@ pub enum MemberProblem {
     Damaged { source: io::Error },
 }
 
+/// What to type where a dtype stands in the place of a mode.
+struct DTypeHint<'a>(&'a str);
+
+impl fmt::Display for DTypeHint<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match DType::from_name(self.0).or_else(|| DType::from_typestr(self.0).ok()) {
+            Some(_) => write!(f, "; a dtype is given by keyword: dtype={:?}", self.0),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What can be done about the system's no to a file.
+pub(crate) struct IoHint<'a>(pub(crate) &'a io::Error);
+
+impl fmt::Display for IoHint<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.raw_os_error() {
+            Some(libc::EMFILE) => f.write_str(
+                "; this process has as many descriptors as `ulimit -n` allows: raise it, or close some of them",
+            ),
+            Some(libc::ENFILE) => f.write_str("; all processes together have as many as fs.file-max allows"),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What can be done where the system makes no map.
+pub(crate) struct MapHint<'a>(pub(crate) &'a io::Error, pub(crate) MapMode);
+
+impl fmt::Display for MapHint<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.0.raw_os_error(), self.1) {
+            (Some(libc::ENOMEM), MapMode::CopyOnWrite) => f.write_str(
+                "; mode \"c\" needs as much memory where `ulimit -d` or vm.overcommit_memory says so: open with \
+                 mode \"r\", which needs none",
+            ),
+            (Some(libc::ENOMEM), _) => {
+                f.write_str("; `ulimit -v` or vm.max_map_count leaves no addresses for them")
+            }
+            (Some(libc::ENODEV | libc::EACCES | libc::EPERM | libc::EINVAL), _) => {
+                f.write_str("; where files cannot be mapped, copy=True reads them")
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 /// The names of a file's arrays, as many as a message can show.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Names(pub(crate) Vec<String>);
+pub struct Names {
+    shown: Vec<String>,
+    /// How many there are besides.
+    more: usize,
+}
+
+impl<'a> FromIterator<&'a str> for Names {
+    fn from_iter<I: IntoIterator<Item = &'a str>>(names: I) -> Self {
+        const MOST: usize = 8;
+        let mut names = names.into_iter();
+        let shown = names.by_ref().take(MOST).map(str::to_owned).collect();
+        Names { shown, more: names.count() }
+    }
+}
 
 impl fmt::Display for Names {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const MOST: usize = 8;
-        let shown: Vec<_> = self.0.iter().take(MOST).map(|name| Shown(name).to_string()).collect();
-        match self.0.len().saturating_sub(MOST) {
+        let shown: Vec<_> = self.shown.iter().map(|name| Shown(name).to_string()).collect();
+        match self.more {
             _ if shown.is_empty() => f.write_str("none"),
             0 => f.write_str(&shown.join(", ")),
             more => write!(f, "{} and {more} more", shown.join(", ")),
@@ -430,8 +631,22 @@ impl fmt::Display for InField<'_> {
 /// What is wrong inside a header, before anyone says whose header it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Flaw {
-    Header { at: usize, problem: HeaderProblem },
-    DType { field: Option<String>, problem: DTypeProblem },
+    Header {
+        at: usize,
+        problem: HeaderProblem,
+    },
+    DType {
+        field: Option<String>,
+        problem: DTypeProblem,
+    },
+    /// Nothing wrong, but no memory for what it says.
+    Memory(ndlens_core::Error),
+}
+
+impl From<ndlens_core::Error> for Flaw {
+    fn from(error: ndlens_core::Error) -> Self {
+        Flaw::Memory(error)
+    }
 }
 
 impl Flaw {
@@ -441,6 +656,7 @@ impl Flaw {
         match self {
             Flaw::Header { at, problem } => Error::BadHeader { path, at: start + at as u64, problem },
             Flaw::DType { field, problem } => Error::UnsupportedDType { path, field, problem },
+            Flaw::Memory(error) => error.into(),
         }
     }
 }

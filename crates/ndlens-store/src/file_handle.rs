@@ -8,10 +8,7 @@
 
 use std::collections::HashMap;
 use std::ffi::OsString;
-use std::fs::{self, Metadata};
-use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStringExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 
@@ -19,32 +16,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::map::{self, MapMode, MappedFile};
+use crate::origin::FileIdentity;
 use crate::process::PerProcess;
 
 /// What tells a mapping from every other, in all processes: 128 random bits.
 pub(crate) type MappingId = [u8; 16];
-
-/// Which file it was, and when.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct FileIdentity {
-    device: u64,
-    inode: u64,
-    size: u64,
-    modified_s: i64,
-    modified_ns: i64,
-}
-
-impl FileIdentity {
-    pub(crate) fn of(metadata: &Metadata) -> Self {
-        FileIdentity {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            size: metadata.size(),
-            modified_s: metadata.mtime(),
-            modified_ns: metadata.mtime_nsec(),
-        }
-    }
-}
 
 /// A mapped file, as any process can map it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,18 +72,11 @@ fn is_same(a: &MappedFile, b: &MappedFile) -> bool {
 impl FileHandle {
     /// # Errors
     ///
-    /// [`Error::FileReplaced`] where no path leads to the file any more, [`Error::Io`] where it cannot be asked about.
+    /// [`Error::FileReplaced`] where no path leads to the file any more.
     pub(crate) fn of(file: &MappedFile) -> Result<Self> {
-        let io = |source| Error::Io { path: file.path().to_owned(), source };
-        if file.file().metadata().map_err(io)?.nlink() == 0 {
-            return Err(Error::FileReplaced { path: file.path().to_owned() });
-        }
         // Where it is now: not as it was named, perhaps in another working directory, and wherever it was moved to since.
-        let link = format!("/proc/self/fd/{}", file.file().as_raw_fd());
-        let path = match fs::read_link(link) {
-            Ok(path) => path,
-            Err(_) => std::path::absolute(file.path()).map_err(io)?,
-        };
+        let replaced = || Error::FileReplaced { path: file.path().to_owned() };
+        let path = file.current_path().ok_or_else(replaced)?;
         let mode = match file.mode() {
             MapMode::Read => Mode::Read,
             MapMode::CopyOnWrite => Mode::CopyOnWrite,
@@ -182,6 +151,8 @@ impl FileHandle {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::handle::{from_bytes, to_bytes};
     use ndlens_core::Buffer;

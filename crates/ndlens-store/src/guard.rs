@@ -16,17 +16,23 @@
 //! Guarded are the threads that hold a [`Reading`], as those of a loader do, and after [`guard_all_threads`] all. A thread that
 //! is not guarded gets its SIGBUS as before, since nobody would look at the mark and zeros would pass for data.
 //!
+//! # Writes
+//!
+//! A write to a map that is shared with the file (`"r+"`) must reach the file or be an error. So the handler repairs reads
+//! alone there: a write that finds the disk full goes to the handler that was there before, and pages that stand in for lost
+//! ones cannot be written. A private map's writes stay in memory, and repaired pages take them.
+//!
 //! # The handler
 //!
-//! It takes no lock and no memory: all it looks at is atomic, and it calls only what POSIX lets handlers call, and `mmap`, a bare
-//! system call. Signals that are not about a map of ours go to the handler that was there before. Whoever puts a handler in place
+//! It takes no lock and no memory: all it looks at is atomic, and it calls only what POSIX lets handlers call, such as `stat`, and
+//! `mmap`, a bare system call. Signals that are not about a map of ours go to the handler that was there before. Whoever puts a handler in place
 //! of ours (`faulthandler.enable`, a `DataLoader`'s worker) finds it replaced when the next `Reading` begins, and is asked first from
 //! then on; should it ask us in turn, or raise the signal again, the one before us both is asked.
 //!
 //! # Limitations
 //!
-//! - [`MAPS_MAX`] maps and [`READINGS_MAX`] threads at a time. Those beyond are not guarded: [`Owner::verify`](ndlens_core::Owner) looks
-//!   at their size before they are read, and that is all.
+//! - [`MAPS_MAX`] maps, which is as many as there are, and [`READINGS_MAX`] threads at a time. Threads beyond are not
+//!   guarded: [`Owner::verify`](ndlens_core::Owner) looks at the size of what they read before, and that is all.
 //! - Pages that were replaced are so for the whole process, and for good: the map is damaged until it is dropped, and all that ndlens
 //!   reads of it is an error, also where the file has grown back. What was changed in memory in lost pages is lost.
 //! - The end of the last page of a shortened file reads as zeros without any signal; only a look at the size after the read tells.
@@ -35,17 +41,18 @@
 
 #![expect(unsafe_code, reason = "handles a signal and replaces pages of maps; see UNSAFE.md")]
 
-use std::ffi::{c_int, c_void};
+use std::ffi::{c_char, c_int, c_void};
 use std::marker::PhantomData;
 use std::mem;
-use std::os::fd::RawFd;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering, compiler_fence, fence};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering, compiler_fence, fence};
 
+use crate::origin::Origin;
 use crate::process::PerProcess;
 
-/// Maps that are guarded at most at a time. Each has a descriptor, of which a process rarely may have as many.
-pub const MAPS_MAX: usize = 4096;
+/// Maps that are guarded at most at a time, and that `map.rs` makes at most: as many as Linux allows a process unless it
+/// is told otherwise.
+pub const MAPS_MAX: usize = 1 << 16;
 
 /// Threads that hold a [`Reading`] at most at a time.
 pub const READINGS_MAX: usize = 512;
@@ -60,13 +67,28 @@ const BUS_ADRERR: c_int = 2;
 ///
 /// 1. `version` is even while nothing changes, and only grows. Who makes it odd is the only one to change the rest until it is even
 ///    again.
-/// 2. A slot is free where `end` is 0. From registration to drop, the map is there and `file` is open.
+/// 2. A slot is free where `end` is 0. From registration to drop, the map is there and `path` points to a C string.
 struct Slot {
     version: AtomicUsize,
     start: AtomicUsize,
     end: AtomicUsize,
-    file: AtomicI32,
+    /// An absolute path, and the device and the inode that it must lead to.
+    path: AtomicPtr<c_char>,
+    device: AtomicU64,
+    inode: AtomicU64,
+    /// Whether writes go to the file.
+    shared: AtomicBool,
     damaged: AtomicBool,
+}
+
+/// A map, as it was registered.
+struct Found {
+    start: usize,
+    end: usize,
+    path: *const c_char,
+    device: u64,
+    inode: u64,
+    shared: bool,
 }
 
 static MAPS: [Slot; MAPS_MAX] = [const {
@@ -74,13 +96,19 @@ static MAPS: [Slot; MAPS_MAX] = [const {
         version: AtomicUsize::new(0),
         start: AtomicUsize::new(0),
         end: AtomicUsize::new(0),
-        file: AtomicI32::new(-1),
+        path: AtomicPtr::new(ptr::null_mut()),
+        device: AtomicU64::new(0),
+        inode: AtomicU64::new(0),
+        shared: AtomicBool::new(false),
         damaged: AtomicBool::new(false),
     }
 }; MAPS_MAX];
 
 /// A slot of this index or a higher one was never used.
 static MAPS_USED: AtomicUsize = AtomicUsize::new(0);
+
+/// A slot below which none is free, most of the time: where to look for one first.
+static FIRST_FREE: AtomicUsize = AtomicUsize::new(0);
 
 /// The threads that hold a [`Reading`], as [`this_thread`] names them; 0 is nobody. What a fork copies of other threads names none
 /// of the child's.
@@ -109,20 +137,29 @@ static INSTALLING: PerProcess<bool> = PerProcess::new(|installed| *installed);
 pub(crate) struct Guarded(usize);
 
 impl Guarded {
-    /// Lets the handler find the map of `file` at `start..start + len`; None where [`MAPS_MAX`] others are there.
-    pub(crate) fn register(start: usize, len: usize, file: RawFd) -> Option<Self> {
+    /// Lets the handler find the map of a file at `start..start + len`; None where [`MAPS_MAX`] others are there. `shared`
+    /// says that writes go to the file. The origin must outlive the claim.
+    pub(crate) fn register(start: usize, len: usize, shared: bool, origin: &Origin) -> Option<Self> {
+        let identity = origin.identity();
         let claim = |slot: &Slot| {
             // Acquire: `end` is at least as new as this version.
             let version = slot.version.load(Ordering::Acquire);
             let free = version.is_multiple_of(2) && slot.end.load(Ordering::Relaxed) == 0;
             free && slot.change(version, || {
                 slot.start.store(start, Ordering::Relaxed);
-                slot.file.store(file, Ordering::Relaxed);
+                slot.path.store(origin.absolute().as_ptr().cast_mut(), Ordering::Relaxed);
+                slot.device.store(identity.device, Ordering::Relaxed);
+                slot.inode.store(identity.inode, Ordering::Relaxed);
+                slot.shared.store(shared, Ordering::Relaxed);
                 slot.damaged.store(false, Ordering::Relaxed);
                 slot.end.store(start + len, Ordering::Relaxed);
             })
         };
-        let index = MAPS.iter().position(claim)?;
+        // Relaxed: a hint. One that is wrong costs a look at slots that are taken, or at all of them.
+        let first = FIRST_FREE.load(Ordering::Relaxed).min(MAPS_MAX);
+        let index = MAPS[first..].iter().position(claim).map(|index| first + index);
+        let index = index.or_else(|| MAPS[..first].iter().position(claim))?;
+        FIRST_FREE.store(index + 1, Ordering::Relaxed);
         // Relaxed: whoever reads the map was given it after this, in whatever way.
         MAPS_USED.fetch_max(index + 1, Ordering::Relaxed);
         Some(Guarded(index))
@@ -143,6 +180,7 @@ impl Drop for Guarded {
         // Relaxed: nobody else changes a slot that is taken.
         let version = slot.version.load(Ordering::Relaxed);
         slot.change(version, || slot.end.store(0, Ordering::Relaxed));
+        FIRST_FREE.fetch_min(self.0, Ordering::Relaxed);
     }
 }
 
@@ -162,15 +200,21 @@ impl Slot {
         claimed.is_ok()
     }
 
-    /// Its range and its file, if a page begins in it. A slot that changes meanwhile is not the one of a map that somebody reads.
-    fn range_of(&self, page: usize) -> Option<(usize, usize, RawFd)> {
+    /// What it says, if a page begins in its range. A slot that changes meanwhile is not the one of a map that somebody reads.
+    fn around(&self, page: usize) -> Option<Found> {
         // Acquire and the fence: what is read in between is of one version, if that is the same before and after.
         let version = self.version.load(Ordering::Acquire);
-        let (start, end) = (self.start.load(Ordering::Relaxed), self.end.load(Ordering::Relaxed));
-        let file = self.file.load(Ordering::Relaxed);
+        let found = Found {
+            start: self.start.load(Ordering::Relaxed),
+            end: self.end.load(Ordering::Relaxed),
+            path: self.path.load(Ordering::Relaxed),
+            device: self.device.load(Ordering::Relaxed),
+            inode: self.inode.load(Ordering::Relaxed),
+            shared: self.shared.load(Ordering::Relaxed),
+        };
         fence(Ordering::Acquire);
         let same = version.is_multiple_of(2) && self.version.load(Ordering::Relaxed) == version;
-        (same && (start..end).contains(&page)).then_some((start, end, file))
+        (same && (found.start..found.end).contains(&page)).then_some(found)
     }
 }
 
@@ -358,7 +402,9 @@ unsafe fn handle(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void
     // number that is only compared. `errno` is this thread's, and may be in use where the signal struck.
     let (code, address, errno) =
         unsafe { ((*info).si_code, (*info).si_addr() as usize, *libc::__errno_location()) };
-    if !(code == BUS_ADRERR && repair(address)) {
+    // SAFETY: the system's own, as above.
+    let access = unsafe { access_of(context) };
+    if !(code == BUS_ADRERR && repair(address, access)) {
         let previous = if asks_after && is_new(code, address) { &AFTER } else { &BEFORE };
         // SAFETY: passed on as they came.
         unsafe { previous.call(signal, info, context) };
@@ -380,15 +426,44 @@ fn is_new(code: c_int, address: usize) -> bool {
     !asked
 }
 
+/// What the thread did to the memory that is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Access {
+    Read,
+    Write,
+    /// The processor does not say.
+    Unknown,
+}
+
+/// # Safety
+///
+/// Called by a handler, with its context.
+unsafe fn access_of(context: *mut c_void) -> Access {
+    #[cfg(target_arch = "x86_64")]
+    {
+        /// The bit of a page fault's error code that says it was a write.
+        const WRITE: i64 = 1 << 1;
+        let context = context.cast::<libc::ucontext_t>();
+        // SAFETY: a handler with SA_SIGINFO is given a whole context.
+        let code = unsafe { (*context).uc_mcontext.gregs[libc::REG_ERR as usize] };
+        if code & WRITE == 0 { Access::Read } else { Access::Write }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        let _ = context;
+        Access::Unknown
+    }
+}
+
 /// Puts zeros where an address is, if it is in a map of ours that a guarded thread reads.
-fn repair(address: usize) -> bool {
+fn repair(address: usize, access: Access) -> bool {
     let page_bytes = PAGE_BYTES.load(Ordering::Relaxed);
     let page = address & !(page_bytes - 1);
     // Relaxed: see `register`.
     let maps = &MAPS[..MAPS_USED.load(Ordering::Relaxed).min(MAPS_MAX)];
     // This thread reads the map, so somebody holds it, and its slot stands still.
-    let found = maps.iter().find_map(|slot| Some((slot, slot.range_of(page)?)));
-    let Some((slot, (start, end, file))) = found else { return false };
+    let found = maps.iter().find_map(|slot| Some((slot, slot.around(page)?)));
+    let Some((slot, found)) = found else { return false };
     // Relaxed: an entry of this thread was written by it.
     let is_guarded = ALL.load(Ordering::Relaxed) || {
         let me = this_thread();
@@ -397,28 +472,38 @@ fn repair(address: usize) -> bool {
     if !is_guarded {
         return false;
     }
+    let is_past_end = found.file_len().is_some_and(|len| len <= (page - found.start) as u64);
+    // A write that would not reach the file. Where the processor does not say, a page that the file has is taken for one
+    // that was written.
+    if found.shared && (access == Access::Write || access == Access::Unknown && !is_past_end) {
+        return false;
+    }
     // Before the pages are replaced; see `is_damaged`.
     slot.damaged.store(true, Ordering::SeqCst);
     // All that the file lost, in one go, where it is shorter. Otherwise, as on a full disk, this page.
-    let is_past_end = file_len(file).is_some_and(|len| len <= (page - start) as u64);
-    is_past_end && replace(page, end) || replace(page, page + page_bytes)
+    is_past_end && replace(page, found.end, found.shared) || replace(page, page + page_bytes, found.shared)
 }
 
-fn file_len(file: RawFd) -> Option<u64> {
-    // SAFETY: all fields of the struct may be zero. The descriptor is open, by invariant 2; were it not, the call would fail.
-    unsafe {
-        let mut stat: libc::stat = mem::zeroed();
-        (libc::fstat(file, &raw mut stat) == 0).then_some(stat.st_size as u64)
+impl Found {
+    /// The bytes of the file, if its path still leads to it.
+    fn file_len(&self) -> Option<u64> {
+        // SAFETY: all fields of the struct may be zero. The path is a C string, by invariant 2.
+        unsafe {
+            let mut stat: libc::stat = mem::zeroed();
+            let same = libc::stat(self.path, &raw mut stat) == 0
+                && (stat.st_dev, stat.st_ino) == (self.device, self.inode);
+            same.then_some(stat.st_size as u64)
+        }
     }
 }
 
-/// Anonymous zero pages at `start..end`, a range of a map of ours.
-fn replace(start: usize, end: usize) -> bool {
-    let protection = libc::PROT_READ | libc::PROT_WRITE;
+/// Anonymous zero pages at `start..end`, a range of a map of ours; they can be written unless the map is shared.
+fn replace(start: usize, end: usize, shared: bool) -> bool {
+    let protection = if shared { libc::PROT_READ } else { libc::PROT_READ | libc::PROT_WRITE };
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED | libc::MAP_NORESERVE;
     // SAFETY: the range begins at a page of the map and ends with its last page at the most, so nothing else is replaced; the map
-    // is there, since this thread reads it, and unmaps these pages as it would have the others. They can be read and written as
-    // those could. Nobody holds a reference to them.
+    // is there, since this thread reads it, and unmaps these pages as it would have the others. They can be read as those could.
+    // Nobody holds a reference to them.
     let at = unsafe { libc::mmap(start as *mut c_void, end - start, protection, flags, -1, 0) };
     at != libc::MAP_FAILED
 }

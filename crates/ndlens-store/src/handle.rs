@@ -43,11 +43,11 @@ impl Arena {
     /// [`Error::SharedMemoryGone`] where somebody closed the arena's descriptor behind our back.
     pub fn handle(&self) -> Result<Handle> {
         let process = process::id();
-        match self.file().metadata() {
-            Ok(metadata) if self.is_inode(metadata.dev(), metadata.ino()) => {}
-            _ => return Err(Error::SharedMemoryGone { process }),
-        }
-        let descriptor = self.file().as_raw_fd().cast_unsigned();
+        let is_inode = |file: &&fs::File| {
+            file.metadata().is_ok_and(|metadata| self.is_inode(metadata.dev(), metadata.ino()))
+        };
+        let file = self.file().filter(is_inode).ok_or(Error::SharedMemoryGone { process })?;
+        let descriptor = file.as_raw_fd().cast_unsigned();
         Ok(Handle { process, descriptor, device: self.device(), inode: self.inode(), id: *self.id() })
     }
 }
@@ -72,13 +72,27 @@ impl Handle {
     /// # Errors
     ///
     /// [`Error::SharedMemoryGone`] where the process that made the handle is gone, or holds the arena no more, and no other does;
-    /// [`Error::SharedMemoryRefused`] where the system says no.
+    /// [`Error::SharedMemoryRefused`] and [`Error::SharedMemoryHidden`] where the system says no; [`Error::NoProcesses`] where
+    /// `/proc` cannot be read.
     pub fn open(&self) -> Result<Arc<Arena>> {
+        self.open_as(true)
+    }
+
+    /// As [`open`](Self::open), without a descriptor of the arena, which this process then cannot make handles of.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn open_map(&self) -> Result<Arc<Arena>> {
+        self.open_as(false)
+    }
+
+    fn open_as(&self, keeps_descriptor: bool) -> Result<Arc<Arena>> {
         if let Some(arena) = Arena::mapped(&self.id).filter(|arena| arena.is_inode(self.device, self.inode)) {
             return Ok(arena);
         }
         // By the number there may now be any file of any program, and opening some files does something.
-        let refusal = match self.open_at(&self.path()) {
+        let refusal = match self.open_at(&self.path(), keeps_descriptor) {
             Ok(Some(arena)) => return Ok(arena),
             Ok(None) => None,
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
@@ -86,18 +100,26 @@ impl Handle {
         };
         // Who made the handle is gone; but others may hold the memory.
         let mut others = holders::of_file(self.device, self.inode, None);
-        if let Some(arena) = others.find_map(|path| self.open_at(&path).ok().flatten()) {
+        if let Some(arena) = others.find_map(|path| self.open_at(&path, keeps_descriptor).ok().flatten()) {
             return Ok(arena);
         }
-        let process = self.process;
+        let unseen = |source| Error::NoProcesses { what: format!("process {}", self.process), source };
         Err(match refusal {
-            Some(source) => Error::SharedMemoryRefused { process, source },
-            None => Error::SharedMemoryGone { process },
+            Some(_) if holders::is_hidden(self.process) => {
+                Error::SharedMemoryHidden { process: self.process }
+            }
+            Some(source) => Error::SharedMemoryRefused { process: self.process, source },
+            None => holders::check().map_or_else(unseen, |()| self.gone()),
         })
     }
 
+    /// Why what it leads to cannot be had.
+    pub(crate) fn gone(&self) -> Error {
+        Error::SharedMemoryGone { process: self.process }
+    }
+
     /// The arena, if that is what is there.
-    fn open_at(&self, path: &Path) -> io::Result<Option<Arc<Arena>>> {
+    fn open_at(&self, path: &Path, keeps_descriptor: bool) -> io::Result<Option<Arc<Arena>>> {
         if !self.is_inode(&fs::metadata(path)?) || !holders::is_ours(path) {
             return Ok(None);
         }
@@ -105,7 +127,7 @@ impl Handle {
         if !self.is_inode(&file.metadata()?) {
             return Ok(None);
         }
-        Ok(Arena::adopt(file)?.filter(|arena| *arena.id() == self.id))
+        Ok(Arena::adopt_as(file, keeps_descriptor)?.filter(|arena| *arena.id() == self.id))
     }
 
     fn path(&self) -> PathBuf {

@@ -2,13 +2,53 @@
 //!
 //! `/proc/<pid>/fd/<number>` is a link that says what a descriptor is of, and can be opened to get at it, by processes of the same
 //! user. A process can end, and close what it holds, while we look: that is a "no", not an error.
+//!
+//! # Limitations
+//!
+//! - A process that is not dumpable shows its descriptors to the superuser only. One is so after `prctl(PR_SET_DUMPABLE, 0)`, and
+//!   after it changed its user, until it runs another program.
 
 use std::fs;
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::process;
 
 /// What the links of our files in memory start with.
 const LABEL: &str = "/memfd:ndlens";
+
+/// Whether `/proc` shows processes, and among them this one: where it does not, that nobody holds something means nothing.
+pub(crate) fn check() -> io::Result<()> {
+    fs::read_dir("/proc/self/fd")?;
+    // The `/proc` of other process ids, as in a container that did not mount its own.
+    let link = fs::read_link("/proc/self")?;
+    if link.as_os_str().as_encoded_bytes() == process::id().to_string().as_bytes() {
+        Ok(())
+    } else {
+        Err(io::Error::other(format!(
+            "/proc/self is process {}, and this one {}",
+            link.display(),
+            process::id()
+        )))
+    }
+}
+
+/// Whether a process runs as this user and hides its descriptors from it.
+pub(crate) fn is_hidden(process: u32) -> bool {
+    let directory = PathBuf::from(format!("/proc/{process}"));
+    let user = rustix::process::geteuid().as_raw();
+    // What is in the directory of a process that is not dumpable belongs to the superuser.
+    let owner = fs::metadata(directory.join("fd")).map(|metadata| metadata.uid());
+    let status = fs::read_to_string(directory.join("status")).unwrap_or_default();
+    let runs_as =
+        status.lines().find_map(|line| line.strip_prefix("Uid:")?.split_whitespace().nth(1)?.parse().ok());
+    owner.is_ok_and(|owner| owner != user) && runs_as == Some(user)
+}
+
+/// Whether there is no process of this number. Without `/proc` nobody can say so.
+pub(crate) fn is_gone(process: u32) -> bool {
+    check().is_ok() && !Path::new("/proc").join(process.to_string()).exists()
+}
 
 /// Whether a path under `/proc/<pid>/fd` leads to a file of ours in memory.
 pub(crate) fn is_ours(descriptor: &Path) -> bool {
@@ -52,7 +92,6 @@ pub(crate) fn of_file(device: u64, inode: u64, skip: Option<u32>) -> impl Iterat
 mod tests {
     use super::*;
     use crate::shared::Arena;
-    use std::process;
 
     #[test]
     fn who_holds_an_arena_is_found() {
@@ -65,6 +104,13 @@ mod tests {
         let (device, inode) = (arena.device(), arena.inode());
         drop(arena);
         assert_eq!(of_file(device, inode, None).count(), 0);
+    }
+
+    #[test]
+    fn this_process_is_shown_and_hides_nothing() {
+        check().unwrap();
+        assert!(!is_hidden(process::id()) && !is_gone(process::id()));
+        assert!(!is_hidden(u32::MAX) && is_gone(u32::MAX));
     }
 
     #[test]

@@ -25,42 +25,59 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod array_file;
 mod arrays;
 mod available;
+mod block;
+mod checkpoint;
+mod claims;
 mod descr;
 mod error;
 mod file_handle;
+mod forks;
 mod guard;
 mod handle;
 mod holders;
+mod json_pairs;
 mod literal;
 mod map;
 mod name_lock;
 pub mod named;
+mod names;
 mod npy;
 mod npy_header;
 mod npz;
+mod nursery;
 mod open;
+mod origin;
 mod placement;
 mod process;
+mod ragged_note;
 mod raw;
+mod reading;
+mod replacement;
 mod safetensors;
+mod safetensors_header;
 mod save;
 mod shards;
 mod share;
 mod shared;
+mod target;
+mod tensor_dtype;
 mod transit;
 mod view_handle;
 
-pub use arrays::Arrays;
+pub use arrays::{Arrays, RaggedParts};
 pub use available::available_bytes;
-pub use error::{DTypeProblem, Error, HeaderProblem, MemberProblem, Names, Result, TensorProblem};
+pub use error::{
+    DTypeProblem, Error, HeaderProblem, IndexProblem, MemberProblem, Names, Result, TensorProblem,
+};
 pub use guard::{MAPS_MAX, READINGS_MAX, Reading, guard_all_threads};
 pub use handle::Handle;
 pub use map::{MapMode, MappedFile};
 pub use open::{Opened, Options, open};
 pub use raw::Raw;
-pub use save::{Contents, save, save_npy, save_safetensors};
+pub use save::{Contents, Items, Named, save, save_npy, save_safetensors, save_tensors};
 pub use shards::Shards;
 pub use share::{empty_shared, share};
 pub use shared::{ARENA_WORDS, Arena, ArenaId};

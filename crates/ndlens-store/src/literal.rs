@@ -4,6 +4,8 @@
 //! A recursive descent over bytes. It reads what `repr` writes and little more, holds memory in proportion to the
 //! bytes it is given, and goes at most [`MAX_DEPTH`] levels down, so no header overflows the stack.
 
+use ndlens_core::room;
+
 use crate::error::{Flaw, HeaderProblem};
 
 /// The most brackets inside brackets. A record takes two levels per record inside it; the dict and the shape one each.
@@ -222,7 +224,8 @@ impl Parser<'_> {
             if !items.is_empty() && !comma {
                 return Err(self.unexpected(expected));
             }
-            items.push(self.value(depth + 1)?);
+            let item = self.value(depth + 1)?;
+            room::push(&mut items, item)?;
             self.skip_space();
             comma = self.eat(b',');
         }
@@ -245,7 +248,8 @@ impl Parser<'_> {
             if !self.eat(b':') {
                 return Err(self.unexpected("':'"));
             }
-            pairs.push((key, self.value(depth + 1)?));
+            let pair = (key, self.value(depth + 1)?);
+            room::push(&mut pairs, pair)?;
             self.skip_space();
             comma = self.eat(b',');
         }

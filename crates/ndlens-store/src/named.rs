@@ -19,9 +19,10 @@
 
 use std::fmt;
 use std::path::Path;
+use std::process;
 use std::sync::Arc;
 
-use ndlens_core::{DType, Layout, Order, View};
+use ndlens_core::{DType, Layout, Order, View, room};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -34,6 +35,9 @@ use crate::view_handle::Elements;
 
 /// The longest name: it is part of a socket's address, which has 107 bytes.
 const MOST_NAME_BYTES: usize = 64;
+
+/// A manifest is no longer: some hundred thousand arrays.
+const MANIFEST_BYTES_MAX: usize = 16 << 20;
 
 /// What shared memory on this machine is called: 1 to 64 ASCII letters, digits, dots, hyphens and underscores.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,7 +108,8 @@ pub struct Creation {
 ///
 /// # Errors
 ///
-/// [`Error::NameLock`] where the system has no lock; what [`find`] says.
+/// [`Error::NameLock`] where the system has no lock; [`Error::NameHidden`] where nobody could find what is created here; what
+/// [`find`] says.
 pub fn take_turn(name: &Name) -> Result<Turn> {
     if let Some(contents) = find(name)? {
         return Ok(Turn::Attached(contents));
@@ -116,6 +121,9 @@ pub fn take_turn(name: &Name) -> Result<Turn> {
     // It may have been created since it was looked for.
     Ok(match find(name)? {
         Some(contents) => Turn::Attached(contents),
+        None if holders::is_hidden(process::id()) => {
+            return Err(Error::NameHidden { name: name.to_string(), process: process::id() });
+        }
         None => Turn::Create(Creation { name: name.clone(), _lock: lock }),
     })
 }
@@ -124,9 +132,14 @@ pub fn take_turn(name: &Name) -> Result<Turn> {
 ///
 /// # Errors
 ///
-/// [`Error::DamagedHandle`] and [`Error::Core`] where the memory contradicts itself.
+/// [`Error::DamagedHandle`] and [`Error::Core`] where the memory contradicts itself; [`Error::NoProcesses`] where `/proc` cannot
+/// be read, so that nobody knows.
 pub fn find(name: &Name) -> Result<Option<Contents>> {
-    find_arena(&name.label()).map(|arena| Contents::of(&arena)).transpose()
+    let Some(arena) = find_arena(&name.label()) else {
+        let unknown = |source| Error::NoProcesses { what: format!("the name {name}"), source };
+        return holders::check().map(|()| None).map_err(unknown);
+    };
+    Contents::of(&arena).map(Some)
 }
 
 /// A ready arena that a process of this user holds under this label.
@@ -159,6 +172,7 @@ impl Creation {
         let places = plan.starts().zip(arrays);
         let arrays = places.map(|(start, (shape, dtype))| (Elements::of(dtype), shape.to_vec(), start));
         let manifest = to_bytes(&Manifest { structure, arrays: arrays.collect() });
+        check_manifest(manifest.len())?;
         let too_large = || ndlens_core::Error::SizeOverflow { shape: vec![plan.len], itemsize: 1 };
         let (start, end) = (plan.len, plan.len.checked_add(manifest.len()).ok_or_else(too_large)?);
         let arena = Arena::create_sparse(&self.name.label(), end)?;
@@ -167,7 +181,7 @@ impl Creation {
         let layout = Layout::contiguous(bytes.shape(), 1, Order::C)?;
         View::new(arena.buffer(start, end - start)?, layout, DType::U8)?.assign(&bytes)?;
         arena.set_manifest(start, end - start);
-        Ok(Filling { views: plan.views(&arena, 0)?, arena, _creation: self })
+        Ok(Filling { views: plan.views(|offset, len| arena.buffer(offset, len))?, arena, _creation: self })
     }
 
     /// Copies arrays to shared memory, for all who wait for the name.
@@ -179,7 +193,7 @@ impl Creation {
         if views.is_empty() {
             return Err(Error::NothingToShare { name: self.name.to_string() });
         }
-        let arrays: Vec<_> = views.iter().map(|view| (view.shape(), view.dtype().clone())).collect();
+        let arrays = room::list_of(views.iter().map(|view| (view.shape(), view.dtype().clone())))?;
         let filling = self.allocate(structure, &arrays)?;
         filling.arena.populate(0, filling.arena.len());
         for (target, source) in filling.views.iter().zip(views) {
@@ -205,8 +219,10 @@ impl Filling {
 
 impl Contents {
     fn of(arena: &Arena) -> Result<Self> {
+        // Any process of the user can make such memory, and say anything in it.
         let (start, len) = arena.manifest();
         let buffer = arena.buffer(start, len)?;
+        check_manifest(len)?;
         let bytes = View::new(buffer, Layout::contiguous(&[len], 1, Order::C)?, DType::U8)?.to_vec::<u8>()?;
         let manifest: Manifest = from_bytes(&bytes)?;
         let view = |(elements, shape, start): &(Elements, Vec<usize>, usize)| {
@@ -215,7 +231,7 @@ impl Contents {
             let buffer = arena.buffer(*start, layout.len() * dtype.itemsize())?;
             Result::Ok(View::new(buffer, layout, dtype)?)
         };
-        let views = manifest.arrays.iter().map(view).collect::<Result<Vec<_>>>()?;
+        let views = room::try_list_of::<_, Error>(manifest.arrays.iter().map(view))?;
         let expected = match &manifest.structure {
             Structure::Single => 1,
             Structure::Dict(names) => names.len(),
@@ -241,6 +257,15 @@ impl Contents {
             Err(Error::OtherContents { name: name.to_string(), got, expected })
         }
     }
+}
+
+fn check_manifest(len: usize) -> Result<()> {
+    if len <= MANIFEST_BYTES_MAX {
+        return Ok(());
+    }
+    let problem =
+        format!("its manifest has {len} bytes, expected at most {MANIFEST_BYTES_MAX}: share fewer arrays");
+    Err(Error::DamagedHandle { problem })
 }
 
 /// Structure, dtypes and shapes, for people, and to compare.
@@ -359,6 +384,13 @@ mod tests {
         for (shape, start) in [(&[5000][..], 0), (&[1], usize::MAX), (&[1 << 62, 4], 0), (&[0], 5000)] {
             assert!(lie(&manifest(vec![array(shape, start)])).is_err(), "{shape:?} {start}");
         }
+        // Sparse: it takes addresses alone. Nothing is allocated for what it says.
+        let huge = Arena::create_sparse("ndlens", 1 << 40).unwrap();
+        huge.set_manifest(0, 1 << 40);
+        assert_eq!(
+            Contents::of(&huge).unwrap_err().to_string(),
+            "damaged handle: its manifest has 1099511627776 bytes, expected at most 16777216: share fewer arrays"
+        );
         let arena = Arena::create(100).unwrap();
         for (start, len) in [(0, 101), (usize::MAX, 1), (0, 0), (0, 100)] {
             arena.set_manifest(start, len);

@@ -19,7 +19,7 @@
 use std::io::Read;
 use std::path::Path;
 
-use ndlens_core::{DType, Order};
+use ndlens_core::{DType, Order, room};
 
 use crate::descr;
 use crate::error::{Error, Flaw, HeaderProblem, Result};
@@ -82,7 +82,7 @@ fn read_header(reader: &mut impl Read, path: &Path, file_len: u64) -> Result<(us
     if file_len < start + len {
         return Err(truncated(file_len, start + len));
     }
-    let mut text = vec![0; len as usize];
+    let mut text = room::repeated(0, len as usize)?;
     let there = read_fully(reader, &mut text).map_err(io)? as u64;
     if there < len {
         return Err(truncated(start + there, start + len));

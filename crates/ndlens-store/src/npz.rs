@@ -11,13 +11,14 @@
 //!
 //! # Rationale
 //!
-//! What a directory says is checked when the archive is opened: each member has a name of its own, the same in both places, and
-//! bytes of its own in the file. What a member says of itself is read when it is asked for, as NumPy does, so that one that no view
+//! What a directory says is checked when the archive is opened: each member has one name, the same in both places, and bytes of
+//! its own in the file. What a member says of itself is read when it is asked for, as NumPy does, so that one that no view
 //! can show does not stand before the others. A size that was claimed is allocated only if deflate can make so much of the
 //! compressed bytes that are there, and the machine has it.
 //!
 //! Writing in place would leave a checksum that every other reader takes for damage, so `"r+"` is refused.
 
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read};
@@ -26,13 +27,14 @@ use std::path::{Path, PathBuf};
 
 use flate2::CrcReader;
 use flate2::read::DeflateDecoder;
-use ndlens_core::{ALIGNMENT, Buffer, View};
+use ndlens_core::{Buffer, DType, Order, View, s};
 use rawzip::{CompressionMethod, MAX_CENTRAL_DIRECTORY_RECORD_SIZE, ReaderAt, ZipLocator};
 
-use crate::available::available_bytes;
 use crate::error::{Error, MemberProblem, Result};
+use crate::names::NameList;
 use crate::npy;
 use crate::placement::{Placement, Section};
+use crate::reading::Bytes;
 
 /// The first bytes of a zip archive: a file in it, or the end of an empty one.
 pub(crate) const MAGICS: [&[u8]; 2] = [b"PK\x03\x04", b"PK\x05\x06"];
@@ -71,15 +73,23 @@ struct Member {
 
 /// The members of an archive, in the directory's order.
 #[derive(Debug)]
-pub(crate) struct Members(Vec<Member>);
+pub(crate) struct Members {
+    all: Vec<Member>,
+    /// Their names, without `.npy`, each once.
+    names: NameList,
+    /// For each name, the place of its member.
+    places: Vec<usize>,
+}
 
 fn bad(path: &Path, problem: MemberProblem) -> Error {
     Error::BadMember { path: path.to_owned(), problem }
 }
 
 impl Members {
-    /// The members and their names, without `.npy`, of an archive of `file_len` bytes.
-    pub(crate) fn read(file: &File, path: &Path, file_len: u64) -> Result<(Self, Vec<String>)> {
+    /// The members of an archive of `file_len` bytes.
+    ///
+    /// Where two would have one name it is NumPy's choice: the one that has it without `.npy`, otherwise the last.
+    pub(crate) fn read(file: &File, path: &Path, file_len: u64) -> Result<Self> {
         let damaged = |source: rawzip::Error| match source.into_kind() {
             rawzip::ErrorKind::IO(source) if source.raw_os_error().is_some() => {
                 Error::Io { path: path.to_owned(), source }
@@ -91,7 +101,8 @@ impl Members {
         let archive = ZipLocator::new().locate_in_reader(reader, &mut buffer, file_len);
         let archive = archive.map_err(|(_, source)| damaged(source))?;
         let mut local = vec![0; MAX_CENTRAL_DIRECTORY_RECORD_SIZE];
-        let (mut members, mut names, mut count) = (vec![], vec![], 0);
+        let (mut members, mut order, mut count) = (vec![], vec![], 0);
+        let mut chosen: HashMap<String, (usize, bool)> = HashMap::new();
         let mut entries = archive.entries(&mut buffer);
         while let Some(entry) = entries.next_entry().map_err(damaged)? {
             count += 1;
@@ -114,7 +125,16 @@ impl Members {
                 return Err(bad(&member_path, MemberProblem::OtherName { got }));
             }
             let (start, end) = found.compressed_data_range();
-            names.push(text.strip_suffix(SUFFIX).unwrap_or(text).to_owned());
+            let short = text.strip_suffix(SUFFIX);
+            let (name, exact) = (short.unwrap_or(text), short.is_none());
+            match chosen.get_mut(name) {
+                Some((_, true)) if !exact => {}
+                Some(place) => *place = (members.len(), exact),
+                None => {
+                    order.push(name.to_owned());
+                    chosen.insert(name.to_owned(), (members.len(), exact));
+                }
+            }
             members.push(Member {
                 path: member_path,
                 start,
@@ -129,18 +149,42 @@ impl Members {
             return Err(Error::ArchiveEntries { path: path.to_owned(), got: count, expected });
         }
         check_places(&members, archive.directory_offset())?;
-        Ok((Members(members), names))
+        let (mut names, mut places) = (NameList::default(), vec![]);
+        for name in &order {
+            names.push(name)?;
+            places.push(chosen[name].0);
+        }
+        names.index()?;
+        Ok(Members { all: members, names, places })
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// The names, without `.npy`.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.names.iter()
+    }
+
+    /// The place of a name, by which its member is asked for.
+    pub(crate) fn find(&self, name: &str) -> Option<usize> {
+        self.names.find(name)
+    }
+
+    fn member(&self, at: usize) -> &Member {
+        &self.all[self.places[at]]
     }
 
     /// The byte after the last that can be mapped.
     pub(crate) fn end(&self) -> usize {
-        let stored = self.0.iter().filter(|member| member.method == CompressionMethod::STORE);
+        let stored = self.all.iter().filter(|member| member.method == CompressionMethod::STORE);
         stored.map(|member| member.end as usize).max().unwrap_or(0)
     }
 
-    /// Where the array of the member at a place is in the archive's file.
-    pub(crate) fn place(&self, at: usize, file: &File) -> Result<Placement> {
-        let Member { path, start, end, method, .. } = &self.0[at];
+    /// Where the array of the member at a place is in the archive's file, of which `mapped` is the start.
+    pub(crate) fn place(&self, at: usize, mapped: &Buffer) -> Result<Placement> {
+        let Member { path, start, end, method, .. } = self.member(at);
         if *method != CompressionMethod::STORE {
             let problem = match *method {
                 CompressionMethod::DEFLATE => MemberProblem::Compressed,
@@ -148,7 +192,9 @@ impl Members {
             };
             return Err(bad(path, problem));
         }
-        let place = npy::read_placement(&mut Section::new(file, *start, *end), path, end - start)?;
+        let bytes = (*start as usize, (*end - *start) as usize);
+        let bytes = Placement::packed(DType::U8, &[bytes.1], Order::C, bytes.0)?.view(mapped.clone())?;
+        let place = npy::read_placement(&mut ViewReader { bytes, at: 0 }, path, end - start)?;
         // Never: it ends where the member does, at most.
         place.shifted(*start as usize).ok_or_else(|| {
             bad(path, MemberProblem::Outside { start: *start, end: *end, got: usize::MAX as u64 })
@@ -157,7 +203,7 @@ impl Members {
 
     /// The array of the member at a place, in memory of its own; its checksum is right.
     pub(crate) fn load(&self, at: usize, file: &File) -> Result<View> {
-        let member = &self.0[at];
+        let member = self.member(at);
         let section = Section::new(file, member.start, member.end);
         match member.method {
             CompressionMethod::STORE => member.read(section),
@@ -178,18 +224,10 @@ impl Member {
         let failed = |source| self.failed(source);
         let header = self.size - reader.get_ref().limit();
         let nbytes = place.nbytes();
-        let out_of_memory = || ndlens_core::Error::OutOfMemory { len_bytes: nbytes };
-        if nbytes as u64 > available_bytes() {
-            return Err(out_of_memory().into());
-        }
-        let mut bytes: Vec<u8> = Vec::new();
-        bytes.try_reserve_exact(nbytes.saturating_add(ALIGNMENT)).map_err(|_| out_of_memory())?;
-        // The elements start where whoever reads them likes it best.
-        let offset = bytes.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT);
-        bytes.resize(offset, 0);
-        (&mut reader).take(nbytes as u64).read_to_end(&mut bytes).map_err(failed)?;
+        let mut bytes = Bytes::with_room(nbytes)?;
+        bytes.fill(&mut reader, nbytes).map_err(failed)?;
         let rest = io::copy(&mut reader, &mut io::sink()).map_err(failed)?;
-        let got = header + (bytes.len() - offset) as u64 + rest;
+        let got = header + bytes.len() as u64 + rest;
         if got != self.size {
             return Err(bad(path, MemberProblem::Size { got, expected: self.size }));
         }
@@ -198,7 +236,7 @@ impl Member {
             let expected = self.checksum;
             return Err(bad(path, MemberProblem::Checksum { got: checksum, expected }));
         }
-        let buffer = if nbytes == 0 { Buffer::zeroed(0)? } else { Buffer::from_vec(bytes) };
+        let (buffer, offset) = bytes.into_buffer()?;
         place.view_at(buffer, offset)
     }
 
@@ -208,6 +246,23 @@ impl Member {
             Some(_) => Error::Io { path: self.path.clone(), source },
             None => bad(&self.path, MemberProblem::Damaged { source }),
         }
+    }
+}
+
+/// Reads a view's bytes in turn, as a copy: no reference to a map's memory is formed.
+struct ViewReader {
+    bytes: View,
+    at: usize,
+}
+
+impl Read for ViewReader {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let len = (self.bytes.nbytes() - self.at).min(bytes.len());
+        let range = s(self.at as isize..(self.at + len) as isize);
+        let part = self.bytes.index(&[range]).map_err(io::Error::other)?;
+        part.read_into(&mut bytes[..len]).map_err(io::Error::other)?;
+        self.at += len;
+        Ok(len)
     }
 }
 

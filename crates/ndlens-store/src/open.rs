@@ -1,10 +1,11 @@
 //! From a path to what is there: one array, arrays by name, or one array in several files.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use ndlens_core::{Order, View};
+use ndlens_core::View;
 
-use crate::arrays::{Arrays, Format};
+use crate::array_file::Format;
+use crate::arrays::Arrays;
 use crate::error::{Error, Result};
 use crate::map::{self, MapMode, MappedFile};
 use crate::npy;
@@ -60,10 +61,26 @@ impl Options {
     /// [`Error::NoMatch`] and [`Error::BadPattern`]. For raw bytes [`Error::RawShape`], [`Error::RawRemainder`] and
     /// [`Error::OutsideFile`]; [`Error::CopyOfFile`].
     pub fn open(&self, path: &Path) -> Result<Opened> {
-        if let Some(paths) = shards::matches(path)? {
-            return Shards::open(&paths, self).map(Opened::Shards);
+        match shards::matches(path)? {
+            Some(paths) => self.open_several(path, &paths),
+            None => self.open_file(path),
         }
-        self.open_file(path)
+    }
+
+    /// Opens the files of a list: those of one array as [`Shards`], `.safetensors` as [`Arrays`] by the names of all;
+    /// `path` is what the arrays are shown as.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open) for a pattern.
+    pub fn open_several(&self, path: &Path, paths: &[PathBuf]) -> Result<Opened> {
+        if let (None, Some(first)) = (&self.raw, paths.first()) {
+            let (file, len) = map::open_regular(first, self.mode)?;
+            if Format::of(&file, first, len)? == Format::Safetensors {
+                return Arrays::open_several(path, paths, self.mode, self.copy).map(Opened::Arrays);
+            }
+        }
+        Shards::open(paths, self).map(Opened::Shards)
     }
 
     fn open_file(&self, path: &Path) -> Result<Opened> {
@@ -79,23 +96,27 @@ impl Options {
                 }
             }
         };
-        if self.copy && self.mode == MapMode::ReadWrite {
-            return Err(Error::CopyOfFile);
-        }
-        let view = place.view(MappedFile::map(file, path, self.mode, place.end())?)?;
         if !self.copy {
+            let view = place.view(MappedFile::map(file, path, self.mode, place.end())?)?;
             return Ok(Opened::Array(view));
         }
-        let fortran = view.is_contiguous(Order::F) && !view.is_contiguous(Order::C);
-        let copy = view.copy(if fortran { Order::F } else { Order::C })?;
-        Ok(Opened::Array(if view.is_read_only() { copy.to_read_only() } else { copy }))
+        if self.mode == MapMode::ReadWrite {
+            return Err(Error::CopyOfFile);
+        }
+        let view = place.read(&file, path)?;
+        Ok(Opened::Array(if self.mode == MapMode::Read { view.to_read_only() } else { view }))
     }
 
     /// One array, which is what a file must hold to be a shard.
     pub(crate) fn open_array(&self, path: &Path) -> Result<View> {
         match self.open_file(path)? {
             Opened::Array(view) => Ok(view),
-            Opened::Arrays(_) | Opened::Shards(_) => Err(Error::SeveralArrays { path: path.to_owned() }),
+            Opened::Arrays(arrays) => {
+                let has = arrays.names().into_iter().collect();
+                Err(Error::SeveralArrays { path: path.to_owned(), has })
+            }
+            // A file is none.
+            Opened::Shards(_) => Err(Error::NoShards),
         }
     }
 }

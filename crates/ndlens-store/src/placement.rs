@@ -3,10 +3,12 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 
 use ndlens_core::{Buffer, DType, Layout, Order, View};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::reading;
 
 /// An array's elements, as bytes of its file.
 ///
@@ -21,6 +23,9 @@ pub(crate) struct Placement {
     dtype: DType,
     shape: Vec<usize>,
     strides: Vec<isize>,
+    /// The lowest byte.
+    start: usize,
+    /// The first element's first byte.
     offset: usize,
     end: usize,
 }
@@ -41,7 +46,8 @@ impl Placement {
             0 => (0, 0),
             _ => (start, start.checked_add(nbytes).ok_or_else(overflow)?),
         };
-        Ok(Placement { shape: shape.to_vec(), strides: packed.strides().to_vec(), offset, end, dtype })
+        let (shape, strides) = (shape.to_vec(), packed.strides().to_vec());
+        Ok(Placement { dtype, shape, strides, start: offset, offset, end })
     }
 
     /// Elements at any strides, in bytes. The error is what [`Layout::reach`] says, or how many bytes below the file's first
@@ -60,8 +66,8 @@ impl Placement {
         };
         let empty = shape.contains(&0);
         let end = offset.checked_add(above).filter(|_| below <= offset || empty).ok_or_else(outside)?;
-        let (offset, end) = if empty { (0, 0) } else { (offset, end) };
-        Ok(Placement { dtype, shape: shape.to_vec(), strides: strides.to_vec(), offset, end })
+        let (start, offset, end) = if empty { (0, 0, 0) } else { (offset - below, offset, end) };
+        Ok(Placement { dtype, shape: shape.to_vec(), strides: strides.to_vec(), start, offset, end })
     }
 
     /// The byte after the last that elements touch.
@@ -79,11 +85,32 @@ impl Placement {
         match self.end {
             0 => Some(self),
             _ => Some(Placement {
+                start: self.start.checked_add(by)?,
                 offset: self.offset.checked_add(by)?,
                 end: self.end.checked_add(by)?,
                 ..self
             }),
         }
+    }
+
+    /// The array, read into memory of its own: packed, in Fortran order where it lies so in the file.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Truncated`] where the file has become shorter, [`Error::Io`],
+    /// [`OutOfMemory`](ndlens_core::Error::OutOfMemory).
+    pub(crate) fn read(&self, file: &File, path: &Path) -> Result<View> {
+        let mut section = Section::new(file, self.start as u64, self.end as u64);
+        let bytes = reading::read_bytes(&mut section, path, self.end - self.start)?;
+        let got = (self.start + bytes.len()) as u64;
+        if got < self.end as u64 {
+            let (path, expected) = (path.to_owned(), self.end as u64);
+            return Err(Error::Truncated { path, got, expected, shape: self.shape.clone() });
+        }
+        let (buffer, first) = bytes.into_buffer()?;
+        let view = self.view_at(buffer, first + self.offset - self.start)?;
+        let packed = view.is_contiguous(Order::C) || view.is_contiguous(Order::F);
+        Ok(if packed { view } else { view.copy(Order::C)? })
     }
 
     /// The array in memory that is the file's from byte 0 on.

@@ -6,26 +6,30 @@
 //! ```
 //!
 //! [The format](https://github.com/huggingface/safetensors#format) has neither gaps nor overlaps nor bytes after the last tensor,
-//! so that nothing can hide in a file; one that has is refused. A dtype that we have no name for is an error of its tensor alone.
+//! so that nothing can hide in a file; one that has is refused. A dtype that no view has is an error of its tensor alone,
+//! whose bytes can be had.
 //!
 //! # Rationale
 //!
 //! The `safetensors` crate reads a header out of a `&[u8]` of the whole file, which may not be formed over a map: others can change
-//! those bytes. So the header is read through the file, and only the crate's types are used.
+//! those bytes. It also takes 16 times a header's memory. So the header is read through the file, and what it says is kept in a
+//! few vectors, in the header's own order.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
 use std::fmt;
 use std::io;
 use std::path::Path;
 
-use ndlens_core::{DType, Layout, Order, View};
-use safetensors::Dtype;
-use safetensors::tensor::{Metadata, TensorInfo};
-use serde::de::{Deserializer, MapAccess, Visitor};
+use ndlens_core::{DType, Layout, Order};
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, de};
+use serde_json::value::RawValue;
 
 use crate::error::{Error, Result, Shown, TensorProblem};
+use crate::json_pairs::each_pair;
+use crate::names::{NameList, push};
 use crate::placement::{Placement, Section, read_fully};
+use crate::tensor_dtype::{DTYPES, TensorDType};
 
 /// Bytes of the header's length.
 const LENGTH_BYTES: u64 = 8;
@@ -34,32 +38,10 @@ const LENGTH_BYTES: u64 = 8;
 const MAX_HEADER_BYTES: u64 = 100_000_000;
 
 /// The key that is no tensor's.
-const METADATA: &str = "__metadata__";
+pub(crate) const METADATA: &str = "__metadata__";
 
-/// Headers are padded to this with spaces, so that the data is aligned.
-const HEADER_ALIGNMENT: usize = 8;
-
-const DTYPES: [(Dtype, DType); 19] = [
-    (Dtype::BOOL, DType::Bool),
-    (Dtype::U8, DType::U8),
-    (Dtype::I8, DType::I8),
-    (Dtype::U16, DType::U16),
-    (Dtype::I16, DType::I16),
-    (Dtype::U32, DType::U32),
-    (Dtype::I32, DType::I32),
-    (Dtype::U64, DType::U64),
-    (Dtype::I64, DType::I64),
-    (Dtype::F16, DType::F16),
-    (Dtype::BF16, DType::Bf16),
-    (Dtype::F32, DType::F32),
-    (Dtype::F64, DType::F64),
-    (Dtype::C64, DType::C64),
-    (Dtype::F8_E4M3, DType::F8E4M3FN),
-    (Dtype::F8_E5M2, DType::F8E5M2),
-    (Dtype::F8_E4M3FNUZ, DType::F8E4M3FNUZ),
-    (Dtype::F8_E5M2FNUZ, DType::F8E5M2FNUZ),
-    (Dtype::F8_E8M0, DType::F8E8M0FNU),
-];
+/// More axes than any view has, so that the error of a shape is the core's.
+const MAX_SIZES: usize = 1024;
 
 /// Whether a file that starts so is one.
 pub(crate) fn is_start(bytes: &[u8; 9]) -> bool {
@@ -67,77 +49,200 @@ pub(crate) fn is_start(bytes: &[u8; 9]) -> bool {
     brace == b'{' && u64::from_le_bytes(length) <= MAX_HEADER_BYTES
 }
 
-/// A dtype the crate knows, or the name of another.
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum Named {
-    Known(Dtype),
-    Other(String),
-}
-
-impl fmt::Display for Named {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Named::Known(dtype) => dtype.fmt(f),
-            Named::Other(name) => f.write_str(name),
-        }
-    }
-}
-
 /// What a header says of one tensor.
 #[derive(Debug, Deserialize)]
-pub(crate) struct Tensor {
-    dtype: Named,
-    shape: Vec<usize>,
+struct Tensor<'a> {
+    #[serde(borrow)]
+    dtype: Cow<'a, str>,
+    shape: Sizes,
     data_offsets: (usize, usize),
 }
 
-/// What a header says, in its order, repetitions and all.
-struct Header(Vec<(String, Tensor)>);
+#[derive(Debug)]
+struct Sizes(Vec<usize>);
 
-impl<'de> Deserialize<'de> for Header {
+impl<'de> Deserialize<'de> for Sizes {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Entries;
+        struct Sequence;
 
-        impl<'de> Visitor<'de> for Entries {
-            type Value = Header;
+        impl<'de> Visitor<'de> for Sequence {
+            type Value = Sizes;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object of tensors")
+                f.write_str("a sequence")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Header, A::Error> {
-                let mut tensors = vec![];
-                while let Some(name) = map.next_key::<String>()? {
-                    if name == METADATA {
-                        map.next_value::<HashMap<String, String>>()?;
-                    } else {
-                        let tensor = map.next_value().map_err(|error: A::Error| {
-                            de::Error::custom(format_args!("tensor {}: {error}", Shown(&name)))
-                        })?;
-                        tensors.push((name, tensor));
+            fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Sizes, A::Error> {
+                let mut sizes = vec![];
+                while let Some(size) = sequence.next_element()? {
+                    if sizes.len() == MAX_SIZES {
+                        return Err(de::Error::invalid_length(MAX_SIZES + 1, &"a shape"));
                     }
+                    sizes.push(size);
                 }
-                Ok(Header(tensors))
+                Ok(Sizes(sizes))
             }
         }
 
-        deserializer.deserialize_map(Entries)
+        deserializer.deserialize_seq(Sequence)
     }
 }
 
-/// The tensors of a file, as they follow each other in it.
+/// One tensor, in few bytes.
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    /// A place in [`DTYPES`], or beyond them one in `others`.
+    dtype: usize,
+    /// The end of its sizes among all.
+    sizes_end: usize,
+    start: usize,
+    end: usize,
+}
+
+/// What a header says, in its order.
+#[derive(Debug, Default)]
+struct Header {
+    names: NameList,
+    entries: Vec<Entry>,
+    sizes: Vec<usize>,
+    /// Names of dtypes that we do not know.
+    others: NameList,
+    /// The text of an object of strings.
+    metadata: Option<Box<str>>,
+}
+
+/// Fills a header; keeps the core's error where there is no memory, which JSON's cannot say.
+struct Filling<'a> {
+    header: &'a mut Header,
+    failed: &'a mut Option<ndlens_core::Error>,
+}
+
+/// A key: pushed to the names, unless it is the metadata's.
+struct Key<'a, 'b>(&'a mut Filling<'b>);
+
+enum KeyOf {
+    Metadata,
+    Tensor,
+}
+
+impl<'de> DeserializeSeed<'de> for Key<'_, '_> {
+    type Value = KeyOf;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<KeyOf, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Key<'_, '_> {
+    type Value = KeyOf;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_str<E: de::Error>(self, name: &str) -> Result<KeyOf, E> {
+        if name == METADATA {
+            return Ok(KeyOf::Metadata);
+        }
+        let pushed = self.0.header.names.push(name);
+        self.0.keep(pushed).map(|()| KeyOf::Tensor)
+    }
+}
+
+impl Filling<'_> {
+    fn keep<T, E: de::Error>(&mut self, result: ndlens_core::Result<T>) -> Result<T, E> {
+        result.map_err(|error| {
+            let text = E::custom(&error);
+            *self.failed = Some(error);
+            text
+        })
+    }
+
+    fn take<E: de::Error>(&mut self, tensor: &Tensor<'_>) -> Result<(), E> {
+        let dtype = if let Some(known) = TensorDType::find(&tensor.dtype) {
+            known
+        } else {
+            let pushed = self.header.others.push(&tensor.dtype);
+            self.keep(pushed)?;
+            DTYPES.len() + self.header.others.len() - 1
+        };
+        let sizes = &mut self.header.sizes;
+        let pushed = tensor.shape.0.iter().try_for_each(|&size| push(sizes, size));
+        let (start, end) = tensor.data_offsets;
+        let entry = Entry { dtype, sizes_end: sizes.len(), start, end };
+        let pushed = pushed.and_then(|()| push(&mut self.header.entries, entry));
+        self.keep(pushed)
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Filling<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Filling<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of tensors")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
+        while let Some(key) = map.next_key_seed(Key(&mut self))? {
+            match key {
+                KeyOf::Metadata if self.header.metadata.is_some() => {
+                    return Err(de::Error::duplicate_field(METADATA));
+                }
+                KeyOf::Metadata => {
+                    let text: &RawValue = map.next_value()?;
+                    if text.get() != "null" {
+                        let object = each_pair(text.get(), |_, _| ());
+                        object.map_err(|_| {
+                            de::Error::custom(format_args!("{METADATA} is no object of strings"))
+                        })?;
+                        let text = copied(text.get());
+                        self.header.metadata = Some(self.keep(text)?);
+                    }
+                }
+                KeyOf::Tensor => {
+                    let name = |error: A::Error, names: &NameList| {
+                        let name = names.get(names.len() - 1);
+                        de::Error::custom(format_args!("tensor {}: {error}", Shown(name)))
+                    };
+                    let tensor: Tensor<'_> =
+                        map.next_value().map_err(|error| name(error, &self.header.names))?;
+                    self.take(&tensor)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn copied(text: &str) -> ndlens_core::Result<Box<str>> {
+    let mut copy = String::new();
+    let out_of_memory = |_| ndlens_core::Error::OutOfMemory { len_bytes: text.len() };
+    copy.try_reserve_exact(text.len()).map_err(out_of_memory)?;
+    copy.push_str(text);
+    Ok(copy.into_boxed_str())
+}
+
+/// The tensors of a file.
 #[derive(Debug)]
 pub(crate) struct Tensors {
-    /// What the header says of each.
-    said: Vec<Tensor>,
+    header: Header,
+    /// Places in the header, as the tensors follow each other in the file.
+    order: Vec<u32>,
     data_start: usize,
     end: usize,
 }
 
 impl Tensors {
-    /// The tensors and their names, of a file of `file_len` bytes.
-    pub(crate) fn read(mut file: Section<'_>, path: &Path, file_len: u64) -> Result<(Self, Vec<String>)> {
+    /// The tensors of a file of `file_len` bytes.
+    pub(crate) fn read(mut file: Section<'_>, path: &Path, file_len: u64) -> Result<Self> {
         let io = |source: io::Error| Error::Io { path: path.to_owned(), source };
         let truncated = |got, expected| Error::HeaderTruncated { path: path.to_owned(), got, expected };
         let mut length = [0; LENGTH_BYTES as usize];
@@ -153,30 +258,44 @@ impl Tensors {
         if file_len < data_start {
             return Err(truncated(file_len, data_start));
         }
-        let mut text = vec![0; len as usize];
+        let mut text: Vec<u8> = Vec::new();
+        let out_of_memory = |_| ndlens_core::Error::OutOfMemory { len_bytes: len as usize };
+        text.try_reserve_exact(len as usize).map_err(out_of_memory)?;
+        text.resize(len as usize, 0);
         let there = read_fully(&mut file, &mut text).map_err(io)? as u64;
         if there < len {
             return Err(truncated(LENGTH_BYTES + there, data_start));
         }
-        let header: Header = serde_json::from_slice(&text)
-            .map_err(|source| Error::BadJson { path: path.to_owned(), source })?;
-        let mut tensors = header.0;
-        tensors.sort_by_key(|(_, tensor)| tensor.data_offsets);
-
-        let mut data_len = 0;
-        for (name, tensor) in &tensors {
-            let bad = |problem: TensorProblem| {
-                let (path, name) = (path.to_owned(), name.clone());
-                Error::BadTensor { path, name, problem: Box::new(problem) }
+        let mut header = Header::parse(&text, path)?;
+        drop(text);
+        if let Some(name) = header.names.index()? {
+            return Err(Error::DuplicateName { path: path.to_owned(), name: name.to_owned() });
+        }
+        let mut order: Vec<u32> = Vec::new();
+        let out_of_memory = |_| ndlens_core::Error::OutOfMemory { len_bytes: 4 * header.entries.len() };
+        order.try_reserve_exact(header.entries.len()).map_err(out_of_memory)?;
+        // As many as names, which are counted so.
+        order.extend(0..header.entries.len() as u32);
+        order.sort_unstable_by_key(|&at| {
+            let entry = &header.entries[at as usize];
+            (entry.start, entry.end, at)
+        });
+        let mut data_len = 0usize;
+        for &at in &order {
+            let at = at as usize;
+            let Entry { start, end, .. } = header.entries[at];
+            let bad = |problem| Error::BadTensor {
+                path: path.to_owned(),
+                name: header.names.get(at).to_owned(),
+                problem: Box::new(problem),
             };
-            let (start, end) = tensor.data_offsets;
             if start != data_len || end < start {
                 return Err(bad(TensorProblem::Place { start, end, expected: data_len }));
             }
-            if let Some(expected) = tensor.nbytes().map_err(bad)?
+            if let Some(expected) = header.nbytes(at).map_err(bad)?
                 && end - start != expected
             {
-                let (shape, dtype) = (tensor.shape.clone(), tensor.dtype.to_string());
+                let (shape, dtype) = (header.shape(at).to_vec(), header.dtype_name(at).to_owned());
                 return Err(bad(TensorProblem::Size { got: end - start, expected, shape, dtype }));
             }
             data_len = end;
@@ -185,8 +304,7 @@ impl Tensors {
         if file_len != expected {
             return Err(Error::FileSize { path: path.to_owned(), got: file_len, expected });
         }
-        let (names, said) = tensors.into_iter().unzip();
-        Ok((Tensors { said, data_start: data_start as usize, end: expected as usize }, names))
+        Ok(Tensors { header, order, data_start: data_start as usize, end: expected as usize })
     }
 
     /// The byte after the last tensor.
@@ -194,80 +312,97 @@ impl Tensors {
         self.end
     }
 
-    /// Where the tensor at a place is in the file.
+    pub(crate) fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    /// The names, as their tensors follow each other.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.order.iter().map(|&at| self.header.names.get(at as usize))
+    }
+
+    /// The place of a tensor in the header, by which it is asked about.
+    pub(crate) fn find(&self, name: &str) -> Option<usize> {
+        self.header.names.find(name)
+    }
+
+    /// Its dtype, as the header has it.
+    pub(crate) fn dtype_name(&self, at: usize) -> &str {
+        self.header.dtype_name(at)
+    }
+
+    /// Its shape, as the header has it.
+    pub(crate) fn shape(&self, at: usize) -> &[usize] {
+        self.header.shape(at)
+    }
+
+    /// Where a tensor is in the file.
     pub(crate) fn place(&self, at: usize) -> Result<Placement, TensorProblem> {
-        let tensor = &self.said[at];
-        let dtype = tensor.dtype().ok_or_else(|| TensorProblem::DType { dtype: tensor.dtype.to_string() })?;
-        let start = self.data_start + tensor.data_offsets.0;
-        Placement::packed(dtype.clone(), &tensor.shape, Order::C, start).map_err(no_view)
+        let no_view = || TensorProblem::DType { dtype: self.dtype_name(at).to_owned() };
+        let row = DTYPES.get(self.header.entries[at].dtype).ok_or_else(no_view)?;
+        let dtype = row.view.clone().ok_or_else(no_view)?;
+        let shape = self.shape(at);
+        let odd = || TensorProblem::OddPairs { shape: shape.to_vec() };
+        let view = row.view_shape(shape).ok_or_else(odd)?;
+        let start = self.data_start + self.header.entries[at].start;
+        Placement::packed(dtype, &view, Order::C, start)
+            .map_err(|source| TensorProblem::Shape { source: Box::new(source) })
+    }
+
+    /// Where a tensor's bytes are in the file, whatever it holds.
+    pub(crate) fn bytes_place(&self, at: usize) -> Result<Placement, TensorProblem> {
+        let Entry { start, end, .. } = self.header.entries[at];
+        Placement::packed(DType::U8, &[end - start], Order::C, self.data_start + start)
+            .map_err(|source| TensorProblem::Shape { source: Box::new(source) })
+    }
+
+    /// The strings that the header holds beside the tensors.
+    pub(crate) fn metadata(&self) -> Vec<(String, String)> {
+        let mut pairs = vec![];
+        let text = self.header.metadata.as_deref().unwrap_or("{}");
+        // It was an object of strings when the header was parsed.
+        let _ = each_pair(text, |key, value| pairs.push((key, value)));
+        pairs
+    }
+
+    /// One of them.
+    pub(crate) fn metadata_of(&self, key: &str) -> Option<String> {
+        // Most files have none.
+        self.header.metadata.as_deref().filter(|text| text.contains(key))?;
+        self.metadata().into_iter().rfind(|(name, _)| name == key).map(|(_, value)| value)
     }
 }
 
-fn no_view(source: ndlens_core::Error) -> TensorProblem {
-    TensorProblem::Shape { source: Box::new(source) }
-}
-
-impl Tensor {
-    fn dtype(&self) -> Option<&'static DType> {
-        let Named::Known(known) = &self.dtype else { return None };
-        DTYPES.iter().find(|(its, _)| its == known).map(|(_, ours)| ours)
-    }
-
-    /// The bytes it takes; None where only a reader that knows its dtype can say.
-    fn nbytes(&self) -> Result<Option<usize>, TensorProblem> {
-        let Some(dtype) = self.dtype() else { return Ok(None) };
-        let packed = Layout::contiguous(&self.shape, dtype.itemsize(), Order::C).map_err(no_view)?;
-        Ok(Some(packed.len() * dtype.itemsize()))
-    }
-}
-
-/// The start of a file that holds these, up to its data, and the order in which they follow.
-///
-/// # Errors
-///
-/// [`Error::Unsavable`] and [`Error::ReservedName`].
-pub(crate) fn header<'a>(path: &Path, tensors: &'a [(String, View)]) -> Result<(Vec<u8>, Vec<&'a View>)> {
-    let dtype_of = |(name, view): &'a (String, View)| {
-        let known = DTYPES.iter().find(|(_, ours)| ours == view.dtype()).map(|(its, _)| *its);
-        let unsavable = || Error::Unsavable {
-            path: path.to_owned(),
-            name: Some(name.clone()),
-            dtype: view.dtype().to_string(),
-            hint: "convert it, or save its bytes: view.reinterpret(\"uint8\")",
-        };
-        if name == METADATA {
-            return Err(Error::ReservedName { path: path.to_owned(), name: METADATA });
+impl Header {
+    fn parse(text: &[u8], path: &Path) -> Result<Self> {
+        let (mut header, mut failed) = (Header::default(), None);
+        let mut json = serde_json::Deserializer::from_slice(text);
+        let parsed = Filling { header: &mut header, failed: &mut failed }.deserialize(&mut json);
+        match (parsed.and_then(|()| json.end()), failed) {
+            (Ok(()), _) => Ok(header),
+            (Err(_), Some(failed)) => Err(failed.into()),
+            (Err(source), None) => Err(Error::BadJson { path: path.to_owned(), source }),
         }
-        Ok((name, view, known.ok_or_else(unsavable)?))
-    };
-    let mut tensors = tensors.iter().map(dtype_of).collect::<Result<Vec<_>>>()?;
-    // The format's own order: the widest first, so that each is aligned.
-    tensors.sort_by(|(a_name, _, a), (b_name, _, b)| b.cmp(a).then(a_name.cmp(b_name)));
-    let mut end = 0usize;
-    let info = |(name, view, dtype): &(&String, &View, Dtype)| {
-        let start = end;
-        end = end.saturating_add(view.nbytes());
-        let info = TensorInfo { dtype: *dtype, shape: view.shape().to_vec(), data_offsets: (start, end) };
-        ((*name).clone(), info)
-    };
-    let infos = tensors.iter().map(info).collect();
-    let metadata = Metadata::new(None, infos).map_err(|error| io::Error::other(error.to_string()));
-    let text = metadata.and_then(|metadata| Ok(serde_json::to_vec(&metadata)?));
-    let mut text = text.map_err(|source| Error::Io { path: path.to_owned(), source })?;
-    text.resize(text.len().next_multiple_of(HEADER_ALIGNMENT), b' ');
-    let mut start = (text.len() as u64).to_le_bytes().to_vec();
-    start.append(&mut text);
-    Ok((start, tensors.into_iter().map(|(_, view, _)| view).collect()))
-}
+    }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+    fn shape(&self, at: usize) -> &[usize] {
+        let start = at.checked_sub(1).map_or(0, |before| self.entries[before].sizes_end);
+        &self.sizes[start..self.entries[at].sizes_end]
+    }
 
-    #[test]
-    fn every_dtype_has_the_size_the_format_gives_it() {
-        for (its, ours) in &DTYPES {
-            assert_eq!(its.bitsize(), 8 * ours.itemsize(), "{its}");
-        }
+    fn dtype_name(&self, at: usize) -> &str {
+        let dtype = self.entries[at].dtype;
+        DTYPES.get(dtype).map_or_else(|| self.others.get(dtype - DTYPES.len()), |row| row.name)
+    }
+
+    /// The bytes a tensor takes; None where only a reader that knows its dtype can say.
+    fn nbytes(&self, at: usize) -> Result<Option<usize>, TensorProblem> {
+        let Some(row) = DTYPES.get(self.entries[at].dtype) else { return Ok(None) };
+        let shape = self.shape(at);
+        let itemsize = row.view.as_ref().map_or(1, DType::itemsize);
+        let packed = Layout::contiguous(shape, itemsize, Order::C)
+            .map_err(|source| TensorProblem::Shape { source: Box::new(source) })?;
+        let bits = || TensorProblem::Bits { shape: shape.to_vec(), dtype: row.name };
+        row.nbytes(packed.len()).map(Some).ok_or_else(bits)
     }
 }

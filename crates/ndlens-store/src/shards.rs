@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use glob::MatchOptions;
-use ndlens_core::{DType, Index, View, ViewRef};
+use ndlens_core::{DType, Index, View, ViewRef, room};
 
 use crate::error::{Error, Result};
 use crate::open::Options;
@@ -42,9 +42,9 @@ use crate::open::Options;
 /// ```
 #[derive(Debug, Clone)]
 pub struct Shards {
-    views: Arc<[View]>,
+    views: Arc<Vec<View>>,
     /// For each, the number of items in it and all before it.
-    ends: Arc<[usize]>,
+    ends: Arc<Vec<usize>>,
 }
 
 impl Shards {
@@ -55,7 +55,7 @@ impl Shards {
     /// [`Error::NoShards`]; of each file what [`open`](crate::open) says; [`Error::ShardRank`], [`Error::EmptyShard`],
     /// [`Error::ShardMismatch`].
     pub fn open(paths: &[impl AsRef<Path>], options: &Options) -> Result<Self> {
-        let mut views: Vec<View> = Vec::with_capacity(paths.len());
+        let mut views: Vec<View> = room::with_room_for(paths.len())?;
         for path in paths {
             let path = path.as_ref();
             let view = options.open_array(path)?;
@@ -90,7 +90,7 @@ impl Shards {
     /// [`Error::NoShards`] for none; [`Error::Core`] where they are not items of one shape and dtype.
     pub fn of(views: Vec<View>) -> Result<Self> {
         let Some(first) = views.first() else { return Err(Error::NoShards) };
-        let (mut ends, mut end) = (Vec::with_capacity(views.len()), 0usize);
+        let (mut ends, mut end) = (room::with_room_for(views.len())?, 0usize);
         for view in &views {
             let [items, item @ ..] = view.shape() else {
                 return Err(ndlens_core::Error::AxisOutOfBounds { axis: 0, ndim: 0 }.into());
@@ -110,7 +110,7 @@ impl Shards {
             end = end.checked_add(*items).filter(|&end| isize::try_from(end).is_ok()).ok_or_else(overflow)?;
             ends.push(end);
         }
-        Ok(Shards { views: views.into(), ends: ends.into() })
+        Ok(Shards { views: Arc::new(views), ends: Arc::new(ends) })
     }
 
     /// The number of items.
@@ -205,7 +205,7 @@ impl Shards {
             if lowest < bound {
                 let (start, stop) = (Some(lowest - begin), Some(bound - begin));
                 let part = view.index(&[Index::Slice { start, stop, step: stride as isize }])?;
-                views.push(if step < 0 { part.flip(&[0])? } else { part });
+                room::push(&mut views, if step < 0 { part.flip(&[0])? } else { part })?;
             }
         }
         if step < 0 {
@@ -249,11 +249,15 @@ pub(crate) fn matches(pattern: &Path) -> Result<Option<Vec<PathBuf>>> {
     let found = glob::glob_with(text, options)
         .map_err(|source| Error::BadPattern { pattern: pattern.to_owned(), source })?;
     let io = |error: glob::GlobError| Error::Io { path: error.path().to_owned(), source: error.into() };
-    let mut paths = found.collect::<Result<Vec<_>, _>>().map_err(io)?;
+    let mut paths: Vec<PathBuf> = room::try_list_of(found.map(|path| path.map_err(io)))?;
     if paths.is_empty() {
         return Err(Error::NoMatch { pattern: pattern.to_owned() });
     }
-    paths.sort_by(|a, b| natural_order(a.as_os_str().as_encoded_bytes(), b.as_os_str().as_encoded_bytes()));
+    // Not a stable sort, which takes memory; names that are equal as numbers are in alphabetical order.
+    paths.sort_unstable_by(|a, b| {
+        natural_order(a.as_os_str().as_encoded_bytes(), b.as_os_str().as_encoded_bytes())
+            .then_with(|| a.cmp(b))
+    });
     Ok(Some(paths))
 }
 

@@ -1,57 +1,55 @@
 //! Arrays on shared memory: where they are put, and how they get there.
 //!
 //! An arena costs a descriptor, of which a process has some thousand, and a few microseconds. So arrays that are shared together
-//! lie in one arena; and what is small, alone or beside what is shared already, is put one after the other into an arena that has
-//! room, the nursery:
+//! lie in one arena, and arrays that are small, alone or beside what is shared already, lie in the blocks of a nursery.
 //!
-//! ```text
-//!  nursery |a|b...|c|d.....|                              room for more |
-//!                          ^next   ^reserved: what is set aside        len, as much as all that is shared, 64 MiB at least
-//! ```
-//!
-//! Each nursery is as large as all before it that live, so their number grows with the logarithm of what is shared.
+//! | one call shares | it goes to | descriptors |
+//! |---|---|---|
+//! | up to 1 MiB | a nursery for such, 64 MiB | one for 64 MiB |
+//! | up to 16 MiB, and a quarter of what is shared and lives | another nursery, of larger blocks | one for 64 MiB |
+//! | more | an arena of its own | one |
 //!
 //! # Rationale
 //!
-//! A place in a nursery is never used twice: another process may still look at it. The memory is given back when the last array
-//! of the nursery is dropped; large arrays have arenas of their own, so that it is never much that one small array keeps.
+//! Both limits are absolute, and only bytes that live count: what was shared and dropped makes no later array "small".
+//! Larger blocks have nurseries of their own, so that a few bytes never stand between them and the end of their arena.
 
 use std::sync::{Arc, Weak};
 
-use ndlens_core::{ALIGNMENT, DType, Layout, Order, View};
+use ndlens_core::{ALIGNMENT, Buffer, DType, Layout, Order, View, room};
 
-use crate::error::{Error, Result};
+use crate::block::{self, Block};
+use crate::error::Result;
+use crate::nursery::Nursery;
 use crate::process::PerProcess;
-use crate::shared::Arena;
+use crate::shared::{Arena, Part};
 
-/// What is at most as large goes to the nursery.
+/// What is at most as large goes to a nursery.
 const SMALL_BYTES: usize = 1 << 20;
 
-/// What is at most this part of all that is shared and lives, too.
+/// What is at most this part of all that is shared and lives, too,
 const SMALL_PART: usize = 4;
 
-/// A nursery's least room. It takes addresses, not memory.
+/// and at most this large.
+const MEDIUM_BYTES: usize = NURSERY_BYTES / 4;
+
+/// A nursery's room. It takes addresses, not memory.
 const NURSERY_BYTES: usize = 64 << 20;
 
-/// Memory for a nursery is set aside in pieces that grow with it from the first to the second of these.
-const RESERVE_BYTES: (usize, usize) = (4096, 1 << 20);
-
-/// Where small arrays go; a forked child has a nursery of its own, since the parent goes on filling its.
+/// Where arrays go; a forked child has nurseries of its own, since the parent goes on filling its.
 static SHARED: PerProcess<Shared> = PerProcess::new(|_| Shared::default());
 
 #[derive(Debug, Default)]
 struct Shared {
-    nursery: Option<Nursery>,
+    small: Nurseries,
+    medium: Nurseries,
     /// Other arenas that may live, and the bytes of each that arrays are on.
     arenas: Vec<(Weak<Arena>, usize)>,
 }
 
-#[derive(Debug)]
-struct Nursery {
-    arena: Weak<Arena>,
-    next: usize,
-    reserved: usize,
-}
+/// Nurseries for blocks of one kind, that may live; the one that was made last is asked first.
+#[derive(Debug, Default)]
+struct Nurseries(Vec<Weak<Nursery>>);
 
 /// Zeroed arrays of these shapes and dtypes, packed in C order, at multiples of [`ALIGNMENT`], all in one arena.
 ///
@@ -61,8 +59,9 @@ struct Nursery {
 /// [`Error::Core`] for shapes that no array can have.
 pub fn empty_shared(arrays: &[(&[usize], DType)]) -> Result<Vec<View>> {
     let plan = Plan::new(arrays)?;
-    let (arena, start) = find_room(plan.len)?;
-    plan.views(&arena, start)
+    let room = find_room(plan.len)?;
+    room.make_zeros(plan.len);
+    plan.views(|offset, len| room.buffer(offset, len))
 }
 
 /// The arrays, copied to shared memory, packed in C order, at multiples of [`ALIGNMENT`], all in one arena.
@@ -82,11 +81,11 @@ pub fn empty_shared(arrays: &[(&[usize], DType)]) -> Result<Vec<View>> {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn share(views: &[View]) -> Result<Vec<View>> {
-    let arrays: Vec<_> = views.iter().map(|view| (view.shape(), view.dtype().clone())).collect();
+    let arrays = room::list_of(views.iter().map(|view| (view.shape(), view.dtype().clone())))?;
     let plan = Plan::new(&arrays)?;
-    let (arena, start) = find_room(plan.len)?;
-    arena.populate(start, plan.len);
-    let shared = plan.views(&arena, start)?;
+    let room = find_room(plan.len)?;
+    room.populate(plan.len);
+    let shared = plan.views(|offset, len| room.buffer(offset, len))?;
     for (target, source) in shared.iter().zip(views) {
         target.assign(source)?;
     }
@@ -103,7 +102,7 @@ pub(crate) struct Plan {
 
 impl Plan {
     pub(crate) fn new(arrays: &[(&[usize], DType)]) -> Result<Self> {
-        let mut plan = Plan { arrays: vec![], len: 0 };
+        let mut plan = Plan { arrays: room::with_room_for(arrays.len())?, len: 0 };
         for (shape, dtype) in arrays {
             let itemsize = dtype.itemsize();
             let layout = Layout::contiguous(shape, itemsize, Order::C)?;
@@ -121,85 +120,103 @@ impl Plan {
         self.arrays.iter().map(|(start, ..)| *start)
     }
 
-    pub(crate) fn views(self, arena: &Arena, start: usize) -> Result<Vec<View>> {
+    /// The arrays, on the bytes that `buffer` gives from an offset on.
+    pub(crate) fn views(self, buffer: impl Fn(usize, usize) -> Result<Buffer>) -> Result<Vec<View>> {
         let view = |(offset, layout, dtype): (usize, Layout, DType)| {
-            let buffer = arena.buffer(start + offset, layout.len() * dtype.itemsize())?;
+            let buffer = buffer(offset, layout.len() * dtype.itemsize())?;
             Ok(View::new(buffer, layout, dtype)?)
         };
-        self.arrays.into_iter().map(view).collect()
+        room::try_list_of(self.arrays.into_iter().map(view))
     }
 }
 
-/// An arena and the place in it from which `len` bytes are free and set aside.
-fn find_room(len: usize) -> Result<(Arc<Arena>, usize)> {
+/// Bytes that are free and set aside.
+enum Room {
+    Block(Arc<Block>),
+    Arena(Arc<Arena>),
+}
+
+impl Room {
+    fn buffer(&self, offset: usize, len: usize) -> Result<Buffer> {
+        match self {
+            Room::Block(block) => Part::buffer(block, block.claim().start() + offset, len),
+            Room::Arena(arena) => arena.buffer(offset, len),
+        }
+    }
+
+    fn make_zeros(&self, len: usize) {
+        // A new arena is zeros, and so is a part of one that was never used.
+        if let Room::Block(block) = self
+            && !block.claim().is_fresh()
+        {
+            block.arena().zero(block.claim().start(), len);
+        }
+    }
+
+    fn populate(&self, len: usize) {
+        match self {
+            Room::Block(block) => block.arena().populate(block.claim().start(), len),
+            Room::Arena(arena) => arena.populate(0, len),
+        }
+    }
+}
+
+fn find_room(len: usize) -> Result<Room> {
     {
         let mut shared = SHARED.lock();
-        let live = shared.live_bytes();
-        if len <= SMALL_BYTES || len <= live / SMALL_PART {
-            if let Some(room) = shared.take_from_nursery(len)? {
-                return Ok(room);
-            }
-            // As much as there is already; where that many addresses or such a long file cannot be had, one of its own.
-            if let Ok(arena) = Arena::create_sparse("ndlens", live.max(len).max(NURSERY_BYTES)) {
-                arena.set_ready();
-                shared.retire_nursery();
-                shared.nursery = Some(Nursery { arena: Arc::downgrade(&arena), next: 0, reserved: 0 });
-                if let Some(room) = shared.take_from_nursery(len)? {
-                    return Ok(room);
-                }
-            }
+        let nurseries = if len <= SMALL_BYTES {
+            Some(&mut shared.small)
+        } else if len <= MEDIUM_BYTES && len <= shared.live_bytes() / SMALL_PART {
+            Some(&mut shared.medium)
+        } else {
+            None
+        };
+        if let Some(nurseries) = nurseries
+            && let Some(block) = nurseries.take(len)?
+        {
+            return Ok(Room::Block(block));
         }
     }
     // Not under the lock: it takes long for a large one.
     let arena = Arena::create(len)?;
     SHARED.lock().arenas.push((Arc::downgrade(&arena), len));
-    Ok((arena, 0))
+    Ok(Room::Arena(arena))
 }
 
 impl Shared {
-    /// Bytes of all arrays in arenas that live.
+    /// Bytes of all arrays that live.
     fn live_bytes(&mut self) -> usize {
         self.arenas.retain(|(arena, _)| arena.strong_count() > 0);
-        let in_nursery = match &self.nursery {
-            Some(nursery) if nursery.arena.strong_count() > 0 => nursery.next,
-            _ => 0,
-        };
-        self.arenas.iter().map(|(_, len)| len).sum::<usize>() + in_nursery
+        let alone = self.arenas.iter().map(|(_, len)| len).sum::<usize>();
+        alone + self.small.live_bytes() + self.medium.live_bytes()
+    }
+}
+
+impl Nurseries {
+    /// A block of one that lives, or of a new one; None where there cannot be a new one: the process has too few addresses, or may
+    /// not make so long a file.
+    fn take(&mut self, len: usize) -> Result<Option<Arc<Block>>> {
+        self.0.retain(|nursery| nursery.strong_count() > 0);
+        for nursery in self.0.iter().rev().filter_map(Weak::upgrade) {
+            if let Some(block) = block::create(&nursery, len)? {
+                return Ok(Some(block));
+            }
+        }
+        let Ok(nursery) = Nursery::new(NURSERY_BYTES).map(Arc::new) else { return Ok(None) };
+        self.0.push(Arc::downgrade(&nursery));
+        block::create(&nursery, len)
     }
 
-    fn take_from_nursery(&mut self, len: usize) -> Result<Option<(Arc<Arena>, usize)>> {
-        let Some(nursery) = &mut self.nursery else { return Ok(None) };
-        let Some(arena) = nursery.arena.upgrade() else { return Ok(None) };
-        let start = nursery.next.next_multiple_of(ALIGNMENT);
-        let Some(end) = start.checked_add(len).filter(|&end| end <= arena.len()) else { return Ok(None) };
-        if end > nursery.reserved {
-            let ahead = (nursery.reserved / 4).clamp(RESERVE_BYTES.0, RESERVE_BYTES.1);
-            let until = end.max(nursery.reserved + ahead).min(arena.len());
-            arena.reserve(nursery.reserved, until - nursery.reserved).map_err(|error| match error {
-                // What was asked for, not what was to be set aside for it.
-                Error::SharedMemoryExhausted { available, .. } => {
-                    Error::SharedMemoryExhausted { len_bytes: len, available }
-                }
-                other => other,
-            })?;
-            nursery.reserved = until;
-        }
-        nursery.next = end;
-        Ok(Some((arena, start)))
-    }
-
-    /// What lives in the nursery stays; nothing more comes in.
-    fn retire_nursery(&mut self) {
-        if let Some(nursery) = self.nursery.take() {
-            self.arenas.push((nursery.arena, nursery.next));
-        }
+    fn live_bytes(&self) -> usize {
+        self.0.iter().filter_map(Weak::upgrade).map(|nursery| nursery.live_bytes()).sum()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shared::arena_of;
+    use crate::block::{arena_of, block_of};
+    use crate::error::Error;
     use std::collections::HashSet;
 
     fn bytes(len: usize) -> View {
@@ -256,6 +273,31 @@ mod tests {
         let shared: Vec<_> =
             (0..200).map(|_| empty_shared(&[(shape, DType::U8)]).unwrap().remove(0)).collect();
         assert!(arenas(&shared).len() <= 16, "{}", arenas(&shared).len());
+    }
+
+    #[test]
+    fn zeros_are_zeros_where_others_were_before() {
+        for len in [10, 5000, 600_000] {
+            let shape: &[usize] = &[len];
+            let _neighbour = share(&[bytes(1)]).unwrap();
+            for _ in 0..20 {
+                drop(share(&[bytes(len)]).unwrap());
+                let zeros = empty_shared(&[(shape, DType::U8)]).unwrap().remove(0);
+                assert!(zeros.to_vec::<u8>().unwrap().iter().all(|&byte| byte == 0));
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_dropped_makes_nothing_small() {
+        // It is all that lives, and would be small beside what came before.
+        for _ in 0..8 {
+            drop(empty_shared(&[(&[40 << 20], DType::U8)]).unwrap());
+        }
+        let medium: &[usize] = &[MEDIUM_BYTES - 100];
+        let kept = empty_shared(&[(medium, DType::U8)]).unwrap().remove(0);
+        // Other tests may share meanwhile, but not as much.
+        assert!(block_of(kept.buffer()).is_none() || SHARED.lock().live_bytes() > 4 * MEDIUM_BYTES);
     }
 
     #[test]

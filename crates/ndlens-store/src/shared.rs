@@ -19,7 +19,8 @@
 //!
 //! # Limitations
 //!
-//! - Whoever holds the file may punch holes into it. They read as zeros; nothing breaks.
+//! - Whoever holds the file may punch holes into it, as its creator does where no array is any more. They read as zeros; nothing
+//!   breaks.
 //! - Huge pages are the system's decision (`/sys/kernel/mm/transparent_hugepage/shmem_enabled`).
 
 #![expect(unsafe_code, reason = "maps memory that other processes write; see UNSAFE.md")]
@@ -34,10 +35,11 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use memmap2::{Advice, MmapOptions, MmapRaw};
-use ndlens_core::{Access, Buffer, Owner};
+use ndlens_core::{ALIGNMENT, Access, Buffer, Owner};
 use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags};
 
 use crate::available::available_bytes;
+use crate::claims::Claims;
 use crate::error::{Error, Result};
 use crate::process::PerProcess;
 
@@ -48,7 +50,10 @@ const DATA_START: usize = 4096;
 const MAGIC: u64 = u64::from_le_bytes(*b"ndlens\x93\x01");
 
 /// Of the header. A process with another one's ndlens must not misread it.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+
+/// Memory is set aside and given back by pages of this size, wherever the system's are not larger.
+pub(crate) const PAGE: usize = 4096;
 
 /// How much is set aside between two looks at how much there is.
 const PIECE_BYTES: usize = 256 << 20;
@@ -86,6 +91,67 @@ struct Header {
 }
 
 const _: () = assert!(size_of::<Header>() <= DATA_START);
+
+/// What stands before a block of a nursery; see `claims.rs`. As in [`Header`], other processes may write anything to it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BlockHeader<'a> {
+    pub(crate) claims: &'a AtomicU64,
+    id: &'a AtomicU64,
+    openings: &'a AtomicU64,
+}
+
+impl BlockHeader<'_> {
+    pub(crate) fn begin(self, id: u64) {
+        // Relaxed: as in `Arena::create_sparse`.
+        self.id.store(id, Ordering::Relaxed);
+        self.openings.store(0, Ordering::Relaxed);
+        Claims::new(self.claims, id).begin();
+    }
+
+    /// Claims the block if it is still the one of this id; see [`Claims::hold`].
+    pub(crate) fn open(self, id: u64) -> bool {
+        // Relaxed: the claim is what decides, and its tag is a part of the id.
+        let opened = self.id.load(Ordering::Relaxed) == id && Claims::new(self.claims, id).hold();
+        if opened {
+            self.openings.fetch_add(1, Ordering::Relaxed);
+        }
+        opened
+    }
+
+    /// How often it was opened.
+    pub(crate) fn openings(self) -> u64 {
+        // Relaxed: only compared.
+        self.openings.load(Ordering::Relaxed)
+    }
+}
+
+/// A part of an arena that ends before it: the owner of buffers that hold both.
+#[derive(Debug)]
+pub(crate) struct Part<T> {
+    claim: T,
+    arena: Arc<Arena>,
+}
+
+impl<T: Send + Sync + 'static> Owner for Part<T> {}
+
+impl<T: Send + Sync + 'static> Part<T> {
+    pub(crate) fn new(arena: Arc<Arena>, claim: T) -> Self {
+        Part { claim, arena }
+    }
+
+    pub(crate) fn arena(&self) -> &Arc<Arena> {
+        &self.arena
+    }
+
+    pub(crate) fn claim(&self) -> &T {
+        &self.claim
+    }
+
+    /// `len` bytes of the arena from `offset` on, owned by the part.
+    pub(crate) fn buffer(part: &Arc<Self>, offset: usize, len: usize) -> Result<Buffer> {
+        part.arena.buffer_of(offset, len, Arc::clone(part) as Arc<dyn Owner>)
+    }
+}
 
 /// What tells an arena from every other, on every machine: 128 random bits.
 pub type ArenaId = [u8; 16];
@@ -138,7 +204,8 @@ pub struct Arena {
 #[derive(Debug)]
 struct Mapping {
     map: MmapRaw,
-    file: File,
+    /// None where the map is enough.
+    file: Option<File>,
     /// Bytes after the header.
     len: usize,
     device: u64,
@@ -149,7 +216,7 @@ impl Mapping {
     fn new(file: File, len: usize) -> io::Result<Self> {
         let map = MmapOptions::new().len(DATA_START + len).map_raw(&file)?;
         let metadata = file.metadata()?;
-        Ok(Mapping { map, file, len, device: metadata.dev(), inode: metadata.ino() })
+        Ok(Mapping { map, file: Some(file), len, device: metadata.dev(), inode: metadata.ino() })
     }
 
     #[expect(clippy::cast_ptr_alignment, reason = "a map starts at a page")]
@@ -217,11 +284,19 @@ impl Arena {
 
     /// The arena that an open file is, mapped at most once in this process; None where the file is no arena.
     pub(crate) fn adopt(file: File) -> io::Result<Option<Arc<Self>>> {
+        Arena::adopt_as(file, true)
+    }
+
+    /// As [`adopt`](Self::adopt). A map needs no descriptor, but others find the arena by one.
+    pub(crate) fn adopt_as(file: File, keeps_descriptor: bool) -> io::Result<Option<Arc<Self>>> {
         // Only a memfd has seals, and with these it can be mapped without fear.
         let sealed = rustix::fs::fcntl_get_seals(&file).is_ok_and(|seals| seals.contains(SEALS));
         let file_len = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
         let Some(len) = file_len.checked_sub(DATA_START).filter(|_| sealed) else { return Ok(None) };
-        let mapping = Mapping::new(file, len)?;
+        let mut mapping = Mapping::new(file, len)?;
+        if !keeps_descriptor {
+            mapping.file = None;
+        }
         let header = mapping.header();
         // Relaxed, as in `create_sparse`.
         let ours = header.magic.load(Ordering::Relaxed) == MAGIC
@@ -248,7 +323,9 @@ impl Arena {
 
     /// Sets memory aside for bytes that are about to be handed out, so that writing them cannot fail.
     pub(crate) fn reserve(&self, offset: usize, len: usize) -> Result<()> {
-        reserve(&self.mapping.file, DATA_START + offset, len).map_err(|error| error.of(len))
+        // What is mapped without its descriptor was set aside by who made it.
+        let Some(file) = self.file() else { return Ok(()) };
+        reserve(file, DATA_START + offset, len).map_err(|error| error.of(len))
     }
 
     /// Makes bytes that were set aside, and are about to be written, quick to write: one call in place of a fault for each page.
@@ -278,8 +355,8 @@ impl Arena {
         &self.id
     }
 
-    pub(crate) fn file(&self) -> &File {
-        &self.mapping.file
+    pub(crate) fn file(&self) -> Option<&File> {
+        self.mapping.file.as_ref()
     }
 
     pub(crate) fn device(&self) -> u64 {
@@ -301,17 +378,63 @@ impl Arena {
     ///
     /// [`ndlens_core::Error::OutOfBuffer`] where they are not all there.
     pub fn buffer(&self, offset: usize, len: usize) -> Result<Buffer> {
-        let out = || {
-            let (start, end) = (offset as i128, offset as i128 + len as i128);
-            Error::Core(ndlens_core::Error::OutOfBuffer { start, end, len: self.len() })
-        };
+        let owner = self.to_arc().ok_or_else(|| self.out(offset, len))?;
+        self.buffer_of(offset, len, owner)
+    }
+
+    /// As [`buffer`](Self::buffer), owned by what holds the arena.
+    fn buffer_of(&self, offset: usize, len: usize, owner: Arc<dyn Owner>) -> Result<Buffer> {
+        let out = || self.out(offset, len);
         offset.checked_add(len).filter(|&end| end <= self.len()).ok_or_else(out)?;
         let start =
             NonNull::new(self.mapping.map.as_mut_ptr().wrapping_add(DATA_START + offset)).ok_or_else(out)?;
-        let owner = self.this.upgrade().ok_or_else(out)?;
-        // SAFETY: the map is DATA_START + `len` bytes, less than isize::MAX, readable and writable until `owner` drops,
-        // and the file under it cannot become shorter. No reference is formed over what is beyond the header.
+        // SAFETY: the map is DATA_START + `len` bytes, less than isize::MAX, readable and writable until the arena drops, which
+        // `owner` is or, as a Part, holds; the file under it cannot become shorter. No reference is formed over what is beyond the
+        // header, except to words of blocks' headers, which are atomic.
         Ok(unsafe { Buffer::from_raw(start, len, Access::ReadWrite, owner) })
+    }
+
+    fn out(&self, offset: usize, len: usize) -> Error {
+        let (start, end) = (offset as i128, offset as i128 + len as i128);
+        Error::Core(ndlens_core::Error::OutOfBuffer { start, end, len: self.len() })
+    }
+
+    /// The arena as whoever holds it has it.
+    pub(crate) fn to_arc(&self) -> Option<Arc<Self>> {
+        self.this.upgrade()
+    }
+
+    /// The header of the block at a byte of the arena's; None where there cannot be one.
+    pub(crate) fn block_header(&self, at: usize) -> Option<BlockHeader<'_>> {
+        let fits = at.checked_add(size_of::<[AtomicU64; 3]>()).is_some_and(|end| end <= self.len());
+        if !fits || !at.is_multiple_of(ALIGNMENT) {
+            return None;
+        }
+        #[expect(clippy::cast_ptr_alignment, reason = "the map starts at a page")]
+        let start = self.mapping.map.as_ptr().wrapping_add(DATA_START + at).cast::<[AtomicU64; 3]>();
+        // SAFETY: within the map, which lives as long as `self`, and at a multiple of 64 bytes. Atomics may hold any bits, and
+        // may be changed by other processes. Only a handle that lies leads to bytes of an array instead of a header, which whoever
+        // lied reads as torn.
+        let [claims, id, openings] = unsafe { &*start };
+        Some(BlockHeader { claims, id, openings })
+    }
+
+    /// Makes bytes zeros that were handed out before, and that nobody has now.
+    pub(crate) fn zero(&self, offset: usize, len: usize) {
+        if offset.checked_add(len).is_some_and(|end| end <= self.len()) {
+            // SAFETY: within the map, which may be written; no reference is formed.
+            unsafe {
+                self.mapping.map.as_mut_ptr().add(DATA_START + offset).write_bytes(0, len);
+            }
+        }
+    }
+
+    /// Gives pages back to the system, where it can take them: they are zeros from then on, and not set aside.
+    pub(crate) fn give_pages_back(&self, offset: usize, len: usize) -> bool {
+        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        let start = (DATA_START + offset) as u64;
+        // Without a descriptor there is nothing to ask by: the pages stay until the arena goes.
+        self.file().is_some_and(|file| rustix::fs::fallocate(file.as_fd(), flags, start, len as u64).is_ok())
     }
 
     /// Words for processes to agree by, all 0 at first; they are no part of the bytes that are handed out.
@@ -347,11 +470,6 @@ impl Arena {
         let number = |word: &AtomicU64| usize::try_from(word.load(Ordering::Relaxed)).unwrap_or(usize::MAX);
         (number(&self.header().manifest_start), number(&self.header().manifest_len))
     }
-}
-
-/// The arena that a buffer is on, if it is on one.
-pub(crate) fn arena_of(buffer: &Buffer) -> Option<Arc<Arena>> {
-    buffer.owner::<Arena>()?.this.upgrade()
 }
 
 /// The byte of its arena's that a buffer starts at.
@@ -469,16 +587,19 @@ mod tests {
     fn nobody_can_make_it_shorter_or_longer() {
         let arena = Arena::create(5000).unwrap();
         for len in [0, 1 << 20] {
-            assert_eq!(arena.file().set_len(len).unwrap_err().kind(), io::ErrorKind::PermissionDenied);
+            assert_eq!(
+                arena.file().unwrap().set_len(len).unwrap_err().kind(),
+                io::ErrorKind::PermissionDenied
+            );
         }
-        let grow = rustix::fs::fallocate(arena.file(), FallocateFlags::empty(), 0, 1 << 20);
+        let grow = rustix::fs::fallocate(arena.file().unwrap(), FallocateFlags::empty(), 0, 1 << 20);
         assert_eq!(grow, Err(rustix::io::Errno::PERM));
     }
 
     #[test]
     fn an_arena_is_mapped_once_in_a_process() {
         let arena = Arena::create(10).unwrap();
-        let again = Arena::adopt(arena.file().try_clone().unwrap()).unwrap().unwrap();
+        let again = Arena::adopt(arena.file().unwrap().try_clone().unwrap()).unwrap().unwrap();
         assert!(Arc::ptr_eq(&arena, &again));
     }
 
@@ -501,7 +622,7 @@ mod tests {
 
         let arena = Arena::create(10).unwrap();
         arena.header().version.store(VERSION + 1, Ordering::Relaxed);
-        assert!(Arena::adopt(arena.file().try_clone().unwrap()).unwrap().is_none());
+        assert!(Arena::adopt(arena.file().unwrap().try_clone().unwrap()).unwrap().is_none());
     }
 
     #[test]

@@ -16,7 +16,6 @@
 //! - Whoever sends to one process a message that two receive, lets go too early for the second.
 
 use std::collections::HashSet;
-use std::path::Path;
 use std::process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,12 +24,11 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use crate::claims::LOST_AFTER;
 use crate::holders;
+use crate::nursery::Nursery;
 use crate::process::PerProcess;
 use crate::shared::{Arena, ArenaId};
-
-/// What has not come by then is taken for lost.
-const LOST_AFTER: Duration = Duration::from_hours(1);
 
 /// Which word of the arena counts, and whose it must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +41,8 @@ pub(crate) struct Ticket {
 #[derive(Debug)]
 struct Parcel {
     arena: Arc<Arena>,
+    /// Held too, so that new blocks go beside what is lost in it, and not to another arena.
+    _nursery: Option<Arc<Nursery>>,
     /// None where all words are taken: held until it counts as lost.
     ticket: Option<Ticket>,
     sent: u32,
@@ -60,8 +60,8 @@ fn word(sender: u32, received: u32) -> u64 {
     u64::from(sender) << 32 | u64::from(received)
 }
 
-/// Holds the arena until the receiver of this message has it.
-pub(crate) fn send(arena: &Arc<Arena>) -> Option<Ticket> {
+/// Holds the arena, and what it is a nursery of, until the receiver of this message has it.
+pub(crate) fn send(arena: &Arc<Arena>, nursery: Option<Arc<Nursery>>) -> Option<Ticket> {
     sweep();
     let mut parcels = PARCELS.lock();
     if let Some(parcel) = parcels.iter_mut().find(|parcel| Arc::ptr_eq(&parcel.arena, arena)) {
@@ -70,7 +70,7 @@ pub(crate) fn send(arena: &Arc<Arena>) -> Option<Ticket> {
         return parcel.ticket;
     }
     let ticket = claim(arena.senders(), process::id());
-    parcels.push(Parcel { arena: arena.clone(), ticket, sent: 1, last: Instant::now() });
+    parcels.push(Parcel { arena: arena.clone(), _nursery: nursery, ticket, sent: 1, last: Instant::now() });
     ticket
 }
 
@@ -93,8 +93,7 @@ fn claim(slots: &[AtomicU64], sender: u32) -> Option<Ticket> {
     let place = slots.iter().position(|slot| take(slot, 0)).or_else(|| {
         slots.iter().position(|slot| {
             let was = slot.load(Ordering::Relaxed);
-            let gone = !Path::new("/proc").join((was >> 32).to_string()).exists();
-            gone && take(slot, was)
+            holders::is_gone((was >> 32) as u32) && take(slot, was)
         })
     })?;
     Some(Ticket { slot: u8::try_from(place).ok()?, sender })
@@ -174,7 +173,7 @@ mod tests {
     #[test]
     fn an_arena_is_held_until_it_was_received_as_often_as_sent() {
         let arena = Arena::create(10).unwrap();
-        let tickets = [send(&arena).unwrap(), send(&arena).unwrap()];
+        let tickets = [send(&arena, None).unwrap(), send(&arena, None).unwrap()];
         assert_eq!(tickets[0], tickets[1]);
         assert!(held(&arena));
         receive(&arena, tickets[0]);
@@ -183,7 +182,7 @@ mod tests {
         assert!(!held(&arena));
         assert!(arena.senders().iter().all(|slot| slot.load(Ordering::Relaxed) == 0));
         // And once more.
-        let ticket = send(&arena).unwrap();
+        let ticket = send(&arena, None).unwrap();
         assert!(held(&arena));
         receive(&arena, ticket);
         assert!(!held(&arena));
@@ -192,7 +191,7 @@ mod tests {
     #[test]
     fn receipts_for_others_do_not_count() {
         let arena = Arena::create(10).unwrap();
-        let ticket = send(&arena).unwrap();
+        let ticket = send(&arena, None).unwrap();
         receive(&arena, Ticket { sender: ticket.sender + 1, ..ticket });
         receive(&arena, Ticket { slot: ticket.slot + 1, ..ticket });
         receive(&arena, Ticket { slot: u8::MAX, ..ticket });
@@ -204,7 +203,7 @@ mod tests {
     #[test]
     fn nonsense_in_the_header_holds_nothing_for_good() {
         let arena = Arena::create(10).unwrap();
-        send(&arena).unwrap();
+        send(&arena, None).unwrap();
         arena.senders().iter().for_each(|slot| slot.store(u64::MAX, Ordering::Relaxed));
         assert!(!held(&arena));
     }
@@ -212,8 +211,8 @@ mod tests {
     #[test]
     fn what_is_lost_is_let_go() {
         let arena = Arena::create(10).unwrap();
-        let ticket = send(&arena);
-        let parcel = Parcel { arena, ticket, sent: 9, last: Instant::now() };
+        let ticket = send(&arena, None);
+        let parcel = Parcel { arena, _nursery: None, ticket, sent: 9, last: Instant::now() };
         assert!(!parcel.is_done(Instant::now() + LOST_AFTER / 2));
         assert!(parcel.is_done(Instant::now() + LOST_AFTER));
         let parcel = Parcel { ticket: None, ..parcel };

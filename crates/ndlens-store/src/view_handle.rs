@@ -11,11 +11,12 @@
 use ndlens_core::{Buffer, DType, Layout, Order, View};
 use serde::{Deserialize, Serialize};
 
+use crate::block::{self, BlockName, Claim, arena_of, block_of};
 use crate::error::{Error, Result};
 use crate::file_handle::FileHandle;
 use crate::handle::{Handle, from_bytes, to_bytes};
 use crate::map::MappedFile;
-use crate::shared::{arena_of, offset_in};
+use crate::shared::{Part, offset_in};
 use crate::transit::{self, Ticket};
 
 /// A dtype, by its name or its format.
@@ -74,6 +75,8 @@ enum Memory {
         /// The buffer, within the arena.
         start: usize,
         len: usize,
+        /// Of arenas that hold several arrays, each for itself.
+        block: Option<BlockName>,
         ticket: Option<Ticket>,
     },
     File(FileHandle),
@@ -105,8 +108,11 @@ impl ViewHandle {
         let buffer = view.buffer();
         let memory = if let Some(arena) = arena_of(buffer) {
             let (handle, start) = (arena.handle()?, offset_in(&arena, buffer));
-            let ticket = if sent { transit::send(&arena) } else { None };
-            Memory::Shared { handle, start, len: buffer.len(), ticket }
+            let claim = block_of(buffer).map(Part::claim);
+            let nursery = claim.and_then(Claim::nursery);
+            let ticket = if sent { transit::send(&arena, nursery) } else { None };
+            let block = claim.map(|claim| claim.name(sent));
+            Memory::Shared { handle, start, len: buffer.len(), block, ticket }
         } else if let Some(file) = buffer.owner::<MappedFile>() {
             Memory::File(FileHandle::of(file)?)
         } else {
@@ -145,12 +151,20 @@ impl ViewHandle {
     pub fn open(&self) -> Result<View> {
         let dtype = self.elements.dtype()?;
         let buffer = match &self.memory {
-            Memory::Shared { handle, start, len, ticket } => {
+            Memory::Shared { handle, start, len, block, ticket } => {
                 let arena = handle.open()?;
+                let block = match block {
+                    Some(name) => Some(block::open(&arena, *name).ok_or_else(|| handle.gone())?),
+                    None => None,
+                };
+                // After the block is claimed: its sender then lets go of the arena.
                 if let Some(ticket) = ticket {
                     transit::receive(&arena, *ticket);
                 }
-                arena.buffer(*start, *len)?
+                match block {
+                    Some(block) => Part::buffer(&block, *start, *len)?,
+                    None => arena.buffer(*start, *len)?,
+                }
             }
             Memory::File(file) => file.open()?.buffer(),
         };

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
 
 use ndlens_core::View;
-use ndlens_store::{MAPS_MAX, MapMode, READINGS_MAX, Reading, open};
+use ndlens_store::{MAPS_MAX, MapMode, MappedFile, READINGS_MAX, Reading, open};
 
 const MODES: [MapMode; 3] = [MapMode::Read, MapMode::CopyOnWrite, MapMode::ReadWrite];
 
@@ -114,20 +114,28 @@ fn maps_that_come_and_go_while_others_are_lost_are_not_taken_for_them() {
 }
 
 #[test]
-fn a_map_beyond_what_can_be_guarded_is_only_looked_at_before() {
+fn files_beyond_the_maps_that_a_process_may_have_are_read_and_cannot_be_lost() {
     let _alone = SHARED.write().unwrap_or_else(PoisonError::into_inner);
-    let (_directory, path) = ones(10_000);
-    let fits = rustix::process::getrlimit(rustix::process::Resource::Nofile);
-    let wanted = MAPS_MAX as u64 + 100;
-    if fits.maximum.is_none_or(|maximum| maximum >= wanted) {
-        let limit = rustix::process::Rlimit { current: Some(wanted), maximum: fits.maximum };
-        rustix::process::setrlimit(rustix::process::Resource::Nofile, limit).unwrap();
-    }
-    let views: Vec<_> = (0..MAPS_MAX + 10).map_while(|_| open(&path, MapMode::Read).ok()).collect();
-    assert!(views.iter().all(|view| view.verify().is_ok()));
-    resize(&path, 200);
-    let message = "file has 200 bytes, expected at least 10128: it was truncated while mapped";
-    assert!(views.iter().all(|view| view.to_vec::<u8>().unwrap_err().to_string().ends_with(message)));
+    let (_directory, path) = ones(200);
+    let descriptors = || fs::read_dir("/proc/self/fd").unwrap().count();
+    let before = descriptors();
+    let views: Vec<_> = (0..MAPS_MAX + 10).map(|_| open(&path, MapMode::Read).unwrap()).collect();
+    assert_eq!(descriptors(), before);
+    let is_read = |view: &View| view.buffer().owner::<MappedFile>().unwrap().is_read();
+    let (read, mapped): (Vec<&View>, Vec<&View>) = views.iter().partition(|view| is_read(view));
+    assert!(read.len() >= 10 && !mapped.is_empty());
+    let refused = open(&path, MapMode::ReadWrite).unwrap_err().to_string();
+    assert!(
+        refused.contains(" files are mapped already, as many as ndlens maps in a process; "),
+        "{refused}"
+    );
+    resize(&path, 0);
+    let message = "file has 0 bytes, expected at least 328: it was truncated while mapped";
+    assert!(mapped.iter().all(|view| view.to_vec::<u8>().unwrap_err().to_string().ends_with(message)));
+    assert!(read.iter().all(|view| view.to_vec::<u8>().unwrap() == [1; 200]));
+    // Each map is guarded, the last as the first.
+    let _reading = Reading::begin();
+    assert!(mapped.iter().rev().take(100).all(|view| raw(view) == [0; 200] && view.buffer().is_damaged()));
 }
 
 #[test]

@@ -97,7 +97,11 @@ pub(super) fn check_images(
         if !cuts {
             continue;
         }
-        let image = field.program.image().filter(|image| image.height > 0 && image.width > 0);
+        if field.channels_unclear() {
+            let (transform, got) = ("CutMix", format!("{:?}", field.program.shape()));
+            return Err(in_field(Error::UnclearChannels { transform, got }));
+        }
+        let image = field.image().filter(|image| image.height > 0 && image.width > 0);
         let Some(Image { height, width, .. }) = image else {
             let (transform, got, hint) = ("CutMix", field.program.shape().to_vec(), "mix other fields");
             return Err(in_field(Error::ItemShape { transform, expected: IMAGE, got, hint }));

@@ -95,7 +95,7 @@ impl Mixer {
         for &place in &self.images {
             let program = &fields[place].program;
             let nbytes = program.nbytes();
-            let (region, act) = if let (Some(cut), Some(image)) = (drawn.cut, program.image()) {
+            let (region, act) = if let (Some(cut), Some(image)) = (drawn.cut, fields[place].image()) {
                 let region = Region::of_cut(cut, image);
                 (region, Act::Copy(region))
             } else {

@@ -26,7 +26,7 @@ impl Compiler<'_> {
                 }
                 hue.map_or(Ok(()), |i| i.within(name, "hue", -0.5..=0.5, "both from -0.5 to 0.5"))?;
                 self.settle_values()?;
-                Adjustment::check(&self.dtype, self.channels().unwrap_or(1))?;
+                Adjustment::check(&self.dtype, self.channels().unwrap_or(1)).map_err(in_transform(name))?;
                 self.push(name, Act::Colour(Colours { brightness, contrast, saturation, hue }));
             }
             &Transform::RandomGrayscale { p } => {
@@ -34,7 +34,7 @@ impl Compiler<'_> {
                 self.is_image(name, 2..=3)?;
                 is_probability(name, p)?;
                 self.settle_values()?;
-                Adjustment::check(&self.dtype, self.channels().unwrap_or(1))?;
+                Adjustment::check(&self.dtype, self.channels().unwrap_or(1)).map_err(in_transform(name))?;
                 self.push(name, Act::Grayscale { p });
             }
             Transform::RandomErasing { p, scale, ratio, value } => {
@@ -70,6 +70,10 @@ impl Compiler<'_> {
         }
         Ok(())
     }
+}
+
+fn in_transform(transform: &'static str) -> impl Fn(ndlens_kernels::Error) -> Error {
+    move |source| Error::InTransform { transform, source: Box::new(source) }
 }
 
 impl Interval {

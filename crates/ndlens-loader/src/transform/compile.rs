@@ -89,6 +89,12 @@ impl Compiler<'_> {
                 self.is_image(name, 2..=3)?;
                 not_empty(name, *height, *width)?;
                 let pads = *padding != [0; 4] || *pad_if_needed;
+                let grown = if *pad_if_needed {
+                    self.least.needed_padding(*padding, *height, *width)
+                } else {
+                    *padding
+                };
+                self.least.padded(grown).addressable(&self.dtype)?;
                 let fill = self.fill(name, fill, *padding, pads)?;
                 let (height, width, padding, pad_if_needed) = (*height, *width, *padding, *pad_if_needed);
                 if !pad_if_needed {
@@ -101,6 +107,7 @@ impl Compiler<'_> {
                 self.is_image(name, 2..=3)?;
                 not_empty(name, height, width)?;
                 let pads = height > self.least.height || width > self.least.width;
+                Size { height, width }.addressable(&self.dtype)?;
                 let fill = self.fill(name, &Filling::default(), [0; 4], pads)?;
                 self.push(name, Act::CenterCrop { height, width, fill });
             }
@@ -116,7 +123,7 @@ impl Compiler<'_> {
                 self.is_image(name, 2..=3)?;
                 self.least.fits(name, 1, 1)?;
                 let unchanged = self.unchanged()?;
-                resize_to(target.of(self.least), &unchanged, self.channels().unwrap_or(1), filter)?;
+                resize_to(name, target.of(self.least), &unchanged, self.channels().unwrap_or(1), filter)?;
                 self.push(name, Act::Resize { target, filter, unchanged });
             }
             &Transform::RandomResizedCrop { height, width, scale, ratio, filter } => {
@@ -130,7 +137,7 @@ impl Compiler<'_> {
                     }
                 }
                 let unchanged = self.unchanged()?;
-                resize_to(Size { height, width }, &unchanged, self.channels().unwrap_or(1), filter)?;
+                resize_to(name, Size { height, width }, &unchanged, self.channels().unwrap_or(1), filter)?;
                 let area = Area { scale, ratio };
                 self.push(name, Act::RandomResizedCrop { area, height, width, filter, unchanged });
             }
@@ -155,16 +162,8 @@ impl Compiler<'_> {
                 }
                 self.push(name, Act::QuarterTurn { turns: turns.clone() });
             }
-            Transform::Standardize { mean, std } => {
-                let step = kernels::Step::Normalize { mean: mean.clone(), std: std.clone() };
-                self.push_values(step, self.shape.len().checked_sub(1))?;
-            }
-            Transform::ToDtype { dtype, scale } => {
-                self.values.push(kernels::Step::ToDtype { dtype: dtype.clone(), scale: *scale });
-            }
-            Transform::Normalize { mean, std } => {
-                let step = kernels::Step::Normalize { mean: mean.clone(), std: std.clone() };
-                self.push_values(step, self.channels().map(|_| CHANNEL))?;
+            Transform::ToDtype { .. } | Transform::Normalize { .. } | Transform::Standardize { .. } => {
+                self.add_values(transform)?;
             }
             Transform::ChannelsFirst | Transform::ChannelsLastFormat
                 if self.channels_first || self.channels_last_format =>
@@ -184,9 +183,29 @@ impl Compiler<'_> {
         Ok(())
     }
 
+    /// Adds one of the transforms that map values one by one; nothing for others.
+    fn add_values(&mut self, transform: &Transform) -> Result<()> {
+        match transform {
+            Transform::ToDtype { dtype, scale } => {
+                self.values.push(kernels::Step::ToDtype { dtype: dtype.clone(), scale: *scale });
+            }
+            Transform::Normalize { mean, std } => {
+                let step = kernels::Step::Normalize { mean: mean.clone(), std: std.clone() };
+                self.push_values(step, self.channels().map(|_| CHANNEL))?;
+            }
+            Transform::Standardize { mean, std } => {
+                let step = kernels::Step::Normalize { mean: mean.clone(), std: std.clone() };
+                self.push_values(step, self.shape.len().checked_sub(1))?;
+            }
+            _ => return Ok(()),
+        }
+        self.check_values(transform)
+    }
+
     pub(super) fn push(&mut self, name: &'static str, act: Act) {
         let occurrence = self.steps.iter().filter(|step| step.name == name).count();
-        let step = Step { name, label: label(name, occurrence as u64), act };
+        let sees = (self.least, self.most);
+        let step = Step { name, label: label(name, occurrence as u64), sees, act };
         (self.least, self.most) = step.resized_range(self.least, self.most);
         self.steps.push(step);
     }
@@ -220,13 +239,41 @@ impl Compiler<'_> {
 
     fn map(&mut self) -> Result<ValueMap> {
         let steps = std::mem::take(&mut self.values);
-        let channels = match self.channel_axis {
+        Ok(ValueMap::new(&self.dtype, self.channels_of_values(), &steps)?)
+    }
+
+    /// How many are told apart by their values so far.
+    fn channels_of_values(&self) -> usize {
+        match self.channel_axis {
             None => 1,
             Some(HEIGHT) => self.least.height,
             Some(WIDTH) => self.least.width,
             Some(axis) => self.shape[axis],
-        };
-        Ok(ValueMap::new(&self.dtype, channels, &steps)?)
+        }
+    }
+
+    /// Whether the last step on values, which is this transform's, can follow those before it.
+    fn check_values(&self, transform: &Transform) -> Result<()> {
+        use ndlens_kernels::Error as E;
+        let made = ValueMap::new(&self.dtype, self.channels_of_values(), &self.values);
+        let name = transform.name();
+        Err(match made {
+            Ok(_) => return Ok(()),
+            Err(E::NormalizeDType { got }) => Error::NotFloat { transform: name, got },
+            Err(E::ZeroStd { position }) => Error::ZeroStd { transform: name, position },
+            Err(E::StatisticsLength { name: what, got, expected }) => {
+                let hint = match transform {
+                    Transform::Normalize { .. } if self.channel_axis.is_none() => format!(
+                        ": items of shape {} have no axis of channels; Standardize takes one value for each feature of the \
+                         last axis",
+                        self.items
+                    ),
+                    _ => String::new(),
+                };
+                Error::StatisticsLength { transform: name, name: what, got, expected, hint }
+            }
+            Err(source) => Error::InTransform { transform: name, source: Box::new(source) },
+        })
     }
 
     fn flip(&mut self, name: &'static str, axis: usize, p: f64) -> Result<()> {
@@ -248,12 +295,7 @@ impl Compiler<'_> {
         if !pads {
             return Ok(Fill { mode, pixel: vec![] });
         }
-        let Size { height, width } = self.least.padded(padding);
-        // Places on both sides of the edges are counted in an isize.
-        if height.max(width) > isize::MAX as usize / 2 {
-            let (shape, itemsize) = (vec![height, width], self.dtype.itemsize());
-            return Err(ndlens_core::Error::SizeOverflow { shape, itemsize }.into());
-        }
+        self.least.padded(padding).addressable(&self.dtype)?;
         if mode != Padding::Constant {
             // The others show pixels of the image, which values can be mapped from later.
             self.least.fits(transform, 1, 1)?;
@@ -318,7 +360,8 @@ impl Compiler<'_> {
         let channels_first = self.channels_first;
         let others = self.items.sizes().skip(CHANNEL);
         if self.least != self.most || others.into_iter().any(|size| size.is_none()) {
-            return Err(Error::ShapesDiffer { got: self.items.to_string() });
+            let images = self.items.most().len() == 3;
+            return Err(Error::ShapesDiffer { got: self.items.to_string(), images });
         }
         let mut finishing = vec![];
         if self.values.is_empty() {

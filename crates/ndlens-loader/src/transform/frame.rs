@@ -10,12 +10,22 @@
 //!          |   +-------+  |
 //!          +--------------+  window
 //! ```
+//!
+//! A padded image that is padded again is seen through two windows, and so on. Each place of what is in sight is followed
+//! through the windows, from the outermost to the image, or to the fill of the first window that it lies beyond: so an image
+//! in between, however large, is never made.
 
-use ndlens_core::{DType, Layout, Order, ViewRef};
+use std::borrow::Cow;
+use std::ops::Range;
+
+use ndlens_core::{Buffer, DType, Layout, Order, ViewRef};
 use ndlens_kernels::{self as kernels, Finish, Resize, Stores, ValueMap};
+use smallvec::SmallVec;
 
+use super::sizes::Size;
 use super::{CHANNEL, Fill, HEIGHT, Padding, WIDTH};
 use crate::error::Result;
+use crate::room::with_room_for;
 use crate::scratch::{Block, Scratch};
 
 /// Where the pixels are.
@@ -25,13 +35,44 @@ enum Place {
     Block(usize),
 }
 
-/// What is in sight, relative to the image's first pixel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Window {
+/// What is in sight of what is beneath, relative to its first pixel.
+#[derive(Debug, Clone)]
+struct Window<'a> {
     top: isize,
     left: isize,
     height: usize,
     width: usize,
+    beneath: Size,
+    /// What is beyond the edges of what is beneath.
+    fill: Cow<'a, Fill>,
+}
+
+impl Window<'_> {
+    /// Where it starts along an axis, how far it goes, and the size of what is beneath.
+    fn along(&self, axis: usize) -> (isize, usize, usize) {
+        if axis == HEIGHT {
+            (self.top, self.height, self.beneath.height)
+        } else {
+            (self.left, self.width, self.beneath.width)
+        }
+    }
+
+    /// Whether nothing beyond the edges is in sight.
+    fn is_within(&self) -> bool {
+        [HEIGHT, WIDTH].into_iter().all(|axis| {
+            let (start, count, size) = self.along(axis);
+            start >= 0 && (start as usize).checked_add(count).is_some_and(|end| end <= size)
+        })
+    }
+}
+
+/// What is seen at a place along an axis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Seen {
+    /// This place of the image.
+    Image(usize),
+    /// The fill of this window.
+    Fill(usize),
 }
 
 /// An image of (height, width, ..), or an item of any shape that no image transform touches.
@@ -41,10 +82,10 @@ pub(super) struct Frame<'a> {
     place: Place,
     layout: Layout,
     dtype: DType,
-    /// None where all of the image and nothing else is in sight.
-    window: Option<(Window, &'a Fill)>,
     /// What the image is still to be resized to, and what part of that is in sight.
     resize: Option<Resized<'a>>,
+    /// What the image is seen through, the innermost first; none where all of it and nothing else is in sight.
+    windows: SmallVec<[Window<'a>; 1]>,
 }
 
 /// An image that is made only when its last reader is known.
@@ -59,21 +100,16 @@ struct Resized<'a> {
 impl<'a> Frame<'a> {
     pub(super) fn new(item: ViewRef<'a>) -> Self {
         let (layout, dtype) = (item.layout().clone(), item.dtype().clone());
-        Frame { item, place: Place::Item, layout, dtype, window: None, resize: None }
+        Frame { item, place: Place::Item, layout, dtype, resize: None, windows: SmallVec::new() }
     }
 
-    /// (height, width) of what is in sight.
-    pub(super) fn size(&self) -> (usize, usize) {
-        if let Some(Resized { window, .. }) = &self.resize {
-            return (window.height, window.width);
+    /// The size of what is in sight.
+    pub(super) fn size(&self) -> Size {
+        match (self.windows.last(), &self.resize) {
+            (Some(&Window { height, width, .. }), _) => Size { height, width },
+            (None, Some(Resized { window, .. })) => Size { height: window.height, width: window.width },
+            (None, None) => Size::of(self.layout.shape()),
         }
-        let size = (self.layout.shape()[HEIGHT], self.layout.shape()[WIDTH]);
-        self.window.map_or(size, |(window, _)| (window.height, window.width))
-    }
-
-    /// The shape of the image, of which all is in sight.
-    pub(super) fn shape(&self) -> &[usize] {
-        self.layout.shape()
     }
 
     /// The channels of a pixel.
@@ -83,70 +119,55 @@ impl<'a> Frame<'a> {
 
     /// Keeps a rectangle of what is in sight.
     pub(super) fn crop(&mut self, top: usize, left: usize, height: usize, width: usize) -> Result<()> {
+        let (mut top, mut left) = (top, left);
+        while let Some(window) = self.windows.last_mut() {
+            (window.top, window.left) = (window.top + top as isize, window.left + left as isize);
+            (window.height, window.width) = (height, width);
+            if !window.is_within() {
+                return Ok(());
+            }
+            // What is in sight is a rectangle of what is beneath.
+            (top, left) = (window.top as usize, window.left as usize);
+            self.windows.pop();
+        }
         if let Some(Resized { window, .. }) = &mut self.resize {
             let from =
                 |flipped, start, count, size: usize| if flipped { size - count - start } else { start };
             window.top += from(window.flip_vertical, top, height, window.height);
             window.left += from(window.flip_horizontal, left, width, window.width);
             (window.height, window.width) = (height, width);
-            return Ok(());
-        }
-        let Some((window, fill)) = self.window else {
+        } else {
             self.layout = self.layout.narrow(HEIGHT, top, height)?.narrow(WIDTH, left, width)?;
-            return Ok(());
-        };
-        let window =
-            Window { top: window.top + top as isize, left: window.left + left as isize, height, width };
-        self.look_through(window, fill)
+        }
+        Ok(())
     }
 
     /// Looks beyond the edges: so many pixels to the left, top, right and bottom.
-    pub(super) fn pad(&mut self, sides: [usize; 4], fill: &'a Fill, scratch: &mut Scratch) -> Result<()> {
+    pub(super) fn pad(&mut self, sides: [usize; 4], fill: &'a Fill) -> Result<()> {
         if sides == [0; 4] {
             return Ok(());
         }
-        // What is beyond the edges already is of another fill.
-        self.settle(scratch)?;
-        let (height, width) = self.size();
-        let [left, top, right, bottom] = sides;
-        let window = Window {
-            top: -(top as isize),
-            left: -(left as isize),
-            height: height + top + bottom,
-            width: width + left + right,
-        };
-        self.look_through(window, fill)
-    }
-
-    fn look_through(&mut self, window: Window, fill: &'a Fill) -> Result<()> {
-        let within = |start: isize, count: usize, size: usize| {
-            start >= 0 && (start as usize).checked_add(count).is_some_and(|end| end <= size)
-        };
-        let (height, width) = (self.layout.shape()[HEIGHT], self.layout.shape()[WIDTH]);
-        self.window = Some((window, fill));
-        if within(window.top, window.height, height) && within(window.left, window.width, width) {
-            self.window = None;
-            self.crop(window.top as usize, window.left as usize, window.height, window.width)?;
-        }
+        let beneath = self.size();
+        let Size { height, width } = beneath.padded(sides).addressable(&self.dtype)?;
+        let [left, top, ..] = sides.map(|side| side as isize);
+        let fill = Cow::Borrowed(fill);
+        self.windows.push(Window { top: -top, left: -left, height, width, beneath, fill });
         Ok(())
     }
 
     /// Exchanges the ends of an axis.
     pub(super) fn flip(&mut self, axis: usize) -> Result<()> {
+        for window in &mut self.windows {
+            let (start, count, size) = window.along(axis);
+            let flipped = size as isize - (start + count as isize);
+            *(if axis == HEIGHT { &mut window.top } else { &mut window.left }) = flipped;
+        }
         if let Some(Resized { window, .. }) = &mut self.resize {
             let flipped =
                 if axis == HEIGHT { &mut window.flip_vertical } else { &mut window.flip_horizontal };
             *flipped = !*flipped;
-            return Ok(());
-        }
-        let size = self.layout.shape()[axis] as isize;
-        self.layout = self.layout.flip(&[axis as isize])?;
-        if let Some((window, _)) = &mut self.window {
-            if axis == HEIGHT {
-                window.top = size - (window.top + window.height as isize);
-            } else {
-                window.left = size - (window.left + window.width as isize);
-            }
+        } else {
+            self.layout = self.layout.flip(&[axis as isize])?;
         }
         Ok(())
     }
@@ -156,9 +177,10 @@ impl<'a> Frame<'a> {
         self.settle_resize(scratch)?;
         self.flip(WIDTH)?;
         self.layout = self.layout.swapaxes(HEIGHT as isize, WIDTH as isize)?;
-        if let Some((window, _)) = &mut self.window {
-            *window =
-                Window { top: window.left, left: window.top, height: window.width, width: window.height };
+        for window in &mut self.windows {
+            std::mem::swap(&mut window.top, &mut window.left);
+            std::mem::swap(&mut window.height, &mut window.width);
+            window.beneath = Size { height: window.beneath.width, width: window.beneath.height };
         }
         Ok(())
     }
@@ -200,6 +222,9 @@ impl<'a> Frame<'a> {
         stores: Stores,
         scratch: &mut Scratch,
     ) -> Result<()> {
+        if !self.windows.is_empty() {
+            self.settle(scratch)?;
+        }
         if let Some(Resized { resize, window, .. }) = self.resize.take() {
             let mut weights = std::mem::take(&mut scratch.resize);
             let finish = Finish { window, map, channels_first: axes.is_some(), stores };
@@ -209,7 +234,6 @@ impl<'a> Frame<'a> {
             scratch.resize = weights;
             return made;
         }
-        self.settle(scratch)?;
         let image = self.view(scratch)?;
         let image = axes.map_or(Ok(image.clone()), |axes| image.permute(axes))?;
         Ok(map.apply(&image, channel_axis, destination, stores)?)
@@ -217,13 +241,55 @@ impl<'a> Frame<'a> {
 
     /// Makes what is not made yet: a resized image, what is in sight beyond the edges.
     pub(super) fn settle(&mut self, scratch: &mut Scratch) -> Result<()> {
-        self.settle_resize(scratch)?;
-        let Some((window, fill)) = self.window.take() else { return Ok(()) };
+        if self.windows.is_empty() {
+            return self.settle_resize(scratch);
+        }
+        let windows = std::mem::take(&mut self.windows);
+        let (mut rows, mut columns) = (follow(&windows, HEIGHT)?, follow(&windows, WIDTH)?);
+        if self.resize.is_some() {
+            // Of a resized image only what is in sight is made.
+            let (own_rows, own_columns) = (own_part(&mut rows), own_part(&mut columns));
+            self.crop(own_rows.start, own_columns.start, own_rows.len(), own_columns.len())?;
+            self.settle_resize(scratch)?;
+        }
         let mut shape = self.layout.shape().to_vec();
-        (shape[HEIGHT], shape[WIDTH]) = (window.height, window.width);
-        self.rewrite(scratch, &shape, self.dtype.clone(), |view, out| {
-            look_beyond(&view, window, fill, out)?;
-            Ok(())
+        (shape[HEIGHT], shape[WIDTH]) = (rows.len(), columns.len());
+        self.rewrite(scratch, &shape, self.dtype.clone(), |image, out| {
+            look_beyond(&image, &windows, &rows, &columns, out)
+        })
+    }
+
+    /// Maps all values. Where more is in sight than the image has pixels, the image and the fills are mapped, and what is in sight
+    /// is still not made.
+    pub(super) fn map(
+        &mut self,
+        map: &ValueMap,
+        channel_axis: Option<usize>,
+        scratch: &mut Scratch,
+    ) -> Result<()> {
+        let base = self.resize.as_ref().map_or(Size::of(self.layout.shape()), |resized| Size {
+            height: resized.window.height,
+            width: resized.window.width,
+        });
+        // What is told apart by its place is not told apart beyond the edges.
+        let by_place = matches!(channel_axis, Some(HEIGHT | WIDTH));
+        if by_place || self.size().pixels() <= base.pixels() {
+            self.settle(scratch)?;
+        } else {
+            self.settle_resize(scratch)?;
+            let channels = self.channels();
+            for window in self.windows.iter_mut().filter(|window| !window.fill.pixel.is_empty()) {
+                let pixel = Buffer::from_vec(window.fill.pixel.clone());
+                let layout = Layout::contiguous(&[1, 1, channels], self.dtype.itemsize(), Order::C)?;
+                let mut mapped = vec![0; channels * map.dtype().itemsize()];
+                let pixel = ViewRef::new(&pixel, layout, &self.dtype)?;
+                map.apply(&pixel, channel_axis, &mut mapped, Stores::Cached)?;
+                window.fill = Cow::Owned(Fill { mode: window.fill.mode, pixel: mapped });
+            }
+        }
+        let shape = self.layout.shape().to_vec();
+        self.rewrite(scratch, &shape, map.dtype().clone(), |image, out| {
+            Ok(map.apply(&image, channel_axis, out, Stores::Cached)?)
         })
     }
 
@@ -266,7 +332,7 @@ impl<'a> Frame<'a> {
 
     /// The image, of which all is in sight.
     fn view<'s>(&'s self, scratch: &'s Scratch) -> Result<ViewRef<'s>> {
-        debug_assert!(self.window.is_none(), "what is beyond the edges is made before an image is read");
+        debug_assert!(self.windows.is_empty(), "what is beyond the edges is made before an image is read");
         match self.place {
             Place::Block(at) => self.view_in(&scratch.blocks[at]),
             Place::Item => self.view_in(&scratch.blocks[0]),
@@ -282,34 +348,78 @@ impl<'a> Frame<'a> {
     }
 }
 
-/// Reads a window of an image that reaches beyond its edges.
-fn look_beyond(image: &ViewRef<'_>, window: Window, fill: &Fill, out: &mut [u8]) -> Result<()> {
-    let (height, width) = (image.shape()[HEIGHT], image.shape()[WIDTH]);
+/// What is seen at each place along an axis of the outermost window.
+fn follow(windows: &[Window<'_>], axis: usize) -> Result<Vec<Seen>> {
+    let Some((outermost, inner)) = windows.split_last() else { return Ok(vec![]) };
+    let (start, count, _) = outermost.along(axis);
+    let mut seen = with_room_for(count)?;
+    seen.extend((0..count).map(|i| {
+        let mut at = start + i as isize;
+        for (number, window) in windows.iter().enumerate().rev() {
+            let (_, _, size) = window.along(axis);
+            let Some(place) = window.fill.mode.source(at, size) else { return Seen::Fill(number) };
+            // What is beneath is what another window shows, or the image.
+            at = place as isize + if number == 0 { 0 } else { inner[number - 1].along(axis).0 };
+        }
+        Seen::Image(at as usize)
+    }));
+    Ok(seen)
+}
+
+/// The part of an axis of the image that is seen, from whose start on places are then counted.
+fn own_part(seen: &mut [Seen]) -> Range<usize> {
+    let own = |seen: &Seen| if let Seen::Image(at) = seen { Some(*at) } else { None };
+    let places = || seen.iter().filter_map(own);
+    // Of an image that is not seen, one place will do.
+    let part = places().min().unwrap_or(0)..places().max().map_or(1, |last| last + 1);
+    for seen in seen {
+        if let Seen::Image(at) = seen {
+            *at -= part.start;
+        }
+    }
+    part
+}
+
+/// Writes what is seen of an image through windows that reach beyond its edges.
+fn look_beyond(
+    image: &ViewRef<'_>,
+    windows: &[Window<'_>],
+    rows: &[Seen],
+    columns: &[Seen],
+    out: &mut [u8],
+) -> Result<()> {
     let pixel_bytes = image.shape()[2..].iter().product::<usize>() * image.dtype().itemsize();
-    let row_bytes = window.width * pixel_bytes;
     if out.is_empty() {
         return Ok(());
     }
-    // The columns that are the image's own come in one piece, those beyond one by one.
-    let own_start = (-window.left).clamp(0, window.width as isize) as usize;
-    let own_end = (width as isize - window.left).clamp(own_start as isize, window.width as isize) as usize;
-    for (y, row) in out.chunks_exact_mut(row_bytes).enumerate() {
-        let Some(from) = fill.mode.source(window.top + y as isize, height) else {
-            fill_pixels(row, &fill.pixel);
-            continue;
+    // Neighbours that are neighbours in the image, too, or of one fill, come in one piece.
+    let pieces: Vec<&[Seen]> = columns
+        .chunk_by(|a, b| match (a, b) {
+            (Seen::Image(a), Seen::Image(b)) => a + 1 == *b,
+            (a, b) => a == b,
+        })
+        .collect();
+    for (row, line) in rows.iter().zip(out.chunks_exact_mut(columns.len() * pixel_bytes)) {
+        let source = match *row {
+            Seen::Image(at) => Some(image.narrow(HEIGHT, at, 1)?),
+            Seen::Fill(_) => None,
         };
-        let source = image.narrow(HEIGHT, from, 1)?;
-        if own_end > own_start {
-            let first = (window.left + own_start as isize) as usize;
-            let own = &mut row[own_start * pixel_bytes..own_end * pixel_bytes];
-            source.narrow(WIDTH, first, own_end - own_start)?.read_into(own)?;
-        }
-        for x in (0..own_start).chain(own_end..window.width) {
-            let pixel = &mut row[x * pixel_bytes..(x + 1) * pixel_bytes];
-            match fill.mode.source(window.left + x as isize, width) {
-                Some(from) => source.narrow(WIDTH, from, 1)?.read_into(pixel)?,
-                None => fill_pixels(pixel, &fill.pixel),
-            }
+        let mut rest = line;
+        for piece in &pieces {
+            let (pixels, after) = rest.split_at_mut(piece.len() * pixel_bytes);
+            rest = after;
+            // Of two windows that a pixel lies beyond, the outer one is met first.
+            let fill = match (*row, piece[0]) {
+                (Seen::Fill(a), Seen::Fill(b)) => a.max(b),
+                (Seen::Fill(number), _) | (_, Seen::Fill(number)) => number,
+                (Seen::Image(_), Seen::Image(at)) => {
+                    if let Some(source) = &source {
+                        source.narrow(WIDTH, at, piece.len())?.read_into(pixels)?;
+                    }
+                    continue;
+                }
+            };
+            fill_pixels(pixels, &windows[fill].fill.pixel);
         }
     }
     Ok(())

@@ -15,20 +15,24 @@
 //! Names, parameters and their meaning are those of `torchvision.transforms.v2`, but items are channels-last, as images
 //! are in memory: (height, width) or (height, width, channels). [`Transform::ChannelsFirst`] turns them for the model.
 //!
+//! - `channels.rs`: where the channels of an image are.
 //! - `compile.rs`: the list to a program.
 //! - `program.rs`: the program's steps, drawing for them and running them.
 //! - `deferred.rs`: values that are left to whoever gets the batches.
 //! - `drawn.rs`, `params.rs`: what was drawn, and that as text.
 //! - `sizes.rs`: how large images become.
 //! - `frame.rs`: an image on its way.
+//! - `joint.rs`: whether fields that draw together draw the same thing.
 //! - `augment.rs`: what colours, erased rectangles, scales and noise are drawn from.
 //! - `packed.rs`: changes in place.
 
 mod augment;
+mod channels;
 mod compile;
 mod deferred;
 mod drawn;
 mod frame;
+mod joint;
 mod packed;
 mod params;
 mod program;
@@ -37,8 +41,10 @@ mod sizes;
 use ndlens_core::DType;
 use ndlens_kernels::Filter;
 
+pub use channels::{Channels, Convention};
 pub use deferred::{Deferred, Values};
 pub use drawn::{Drawn, DrawnList};
+pub(crate) use joint::Pair;
 pub use program::Program;
 pub use sizes::Target;
 
@@ -212,6 +218,12 @@ pub struct Interval {
     pub high: f64,
 }
 
+impl std::fmt::Display for Interval {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} to {}", self.low, self.high)
+    }
+}
+
 /// What erased pixels become.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Erasure {
@@ -374,5 +386,52 @@ mod tests {
         let wider = Transform::ToDtype { dtype: DType::F64, scale: false };
         let error = Program::compile(&[wider], &[1 << 61][..], &DType::U8).unwrap_err().to_string();
         assert_eq!(error, "shape [2305843009213693952] with 8-byte elements does not fit the address space");
+    }
+
+    #[test]
+    fn no_size_overflows_whatever_it_is_added_to() {
+        // Debug builds panic where a sum overflows.
+        let image = image(4, 5, 3);
+        let huge = [1 << 40, (1 << 62) - 1, 1 << 62, (1 << 62) + 1, (1 << 63) - 1, usize::MAX];
+        let pad = |n| Transform::Pad { padding: [n; 4], fill: Filling::default() };
+        let crop = |n, padding, pad_if_needed| {
+            let fill = Filling::default();
+            Transform::RandomCrop { height: n, width: n, padding: [padding; 4], pad_if_needed, fill }
+        };
+        let filter = Filter { interpolation: ndlens_kernels::Interpolation::Nearest, antialias: true };
+        let resize = |target| Transform::Resize { target, filter };
+        let mut made = 0;
+        for n in huge {
+            let steps = [
+                pad(n),
+                crop(n, 0, true),
+                crop(n, n, true),
+                crop(3, n, false),
+                crop(3, n, true),
+                Transform::CenterCrop { height: n, width: n },
+                Transform::Crop { top: n, left: n, height: n, width: n },
+                Transform::Crop { top: 1, left: 0, height: n, width: 1 },
+                resize(Target::Exactly { height: n, width: 1 }),
+                resize(Target::Shorter { size: n, max_size: None }),
+                resize(Target::Shorter { size: 1, max_size: Some(n) }),
+                resize(Target::Longer { size: n }),
+            ];
+            for first in &steps {
+                for second in &steps {
+                    let flip = Transform::RandomHorizontalFlip { p: 1.0 };
+                    let last = Transform::CenterCrop { height: 2, width: 2 };
+                    let list = [first.clone(), flip, second.clone(), last];
+                    let Ok(program) = Program::compile(&list, image.shape(), image.dtype()) else { continue };
+                    let mut out = vec![0; program.nbytes()];
+                    let drawn = program.draw(Stream::new(0, "image"), 0, 0, image.shape());
+                    let made_one = drawn.and_then(|drawn| {
+                        let mut scratch = Scratch::default();
+                        program.run(image.as_ref(), &drawn, &mut out, Stores::Cached, &mut scratch)
+                    });
+                    made += usize::from(made_one.is_ok());
+                }
+            }
+        }
+        assert!(made > 0);
     }
 }

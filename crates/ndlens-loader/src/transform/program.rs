@@ -4,6 +4,7 @@ use ndlens_core::{DType, Layout, Order, ViewRef};
 use ndlens_kernels::{Filter, Resize, Stores, ValueMap};
 use smallvec::SmallVec;
 
+use super::channels::Channels;
 use super::drawn::{Drawn, DrawnList};
 use super::frame::Frame;
 use super::packed::Packed;
@@ -40,6 +41,8 @@ pub(super) struct Step {
     pub(super) name: &'static str,
     /// What tells its random numbers from those of other steps.
     pub(super) label: u64,
+    /// The least and the most that images are that come to it.
+    pub(super) sees: (Size, Size),
     pub(super) act: Act,
 }
 
@@ -143,11 +146,21 @@ impl Program {
         self.values.dtype()
     }
 
-    /// How an image lies in what is written for an item; None where that is no image.
-    pub(crate) fn image(&self) -> Option<Image> {
+    /// Whether it turns (height, width, channels) to (channels, height, width), in memory or in shape.
+    pub(crate) fn turns_channels(&self) -> bool {
+        self.axes.is_some() || self.channels_last_format
+    }
+
+    /// How an image lies in what is written for an item, where `channels` is what is known of items that are not turned; None where
+    /// that is no image.
+    pub(crate) fn image(&self, channels: Option<Channels>) -> Option<Image> {
         let itemsize = self.dtype().itemsize();
+        let in_planes = match channels {
+            Some(Channels::First) if !self.channels_last_format => true,
+            _ => self.axes.is_some(),
+        };
         let (planes, height, width, channels) = match self.shape[..] {
-            [channels, height, width] if self.axes.is_some() => (channels, height, width, 1),
+            [channels, height, width] if in_planes => (channels, height, width, 1),
             [height, width, channels] => (1, height, width, channels),
             [height, width] => (1, height, width, 1),
             _ => return None,
@@ -162,10 +175,15 @@ impl Program {
 
     /// The random transforms, in the order of what [`draw`](Self::draw) gives.
     pub fn random(&self) -> impl Iterator<Item = &'static str> {
-        self.all_steps().filter(|step| step.act.is_random()).map(|step| step.name)
+        self.drawing_steps().map(|step| step.name)
     }
 
-    fn all_steps(&self) -> impl Iterator<Item = &Step> {
+    /// Those, as steps.
+    pub(super) fn drawing_steps(&self) -> impl Iterator<Item = &Step> {
+        self.all_steps().filter(|step| step.act.is_random())
+    }
+
+    pub(super) fn all_steps(&self) -> impl Iterator<Item = &Step> {
         self.steps.iter().chain(&self.finishing)
     }
 
@@ -238,7 +256,7 @@ impl Program {
 }
 
 impl Act {
-    fn is_random(&self) -> bool {
+    pub(super) fn is_random(&self) -> bool {
         matches!(
             self,
             Act::RandomCrop { .. }
@@ -278,15 +296,11 @@ impl Step {
         match &self.act {
             Act::Pad { padding, .. } => *padding,
             Act::RandomCrop { height, width, padding, pad_if_needed, .. } => {
-                let padded = size.padded(*padding);
-                let [left, top, right, bottom] = *padding;
-                if !pad_if_needed {
-                    return *padding;
+                if *pad_if_needed {
+                    size.needed_padding(*padding, *height, *width)
+                } else {
+                    *padding
                 }
-                // On both sides, as torchvision does, which leaves the crop a choice.
-                let (rows, columns) =
-                    (height.saturating_sub(padded.height), width.saturating_sub(padded.width));
-                [left + columns, top + rows, right + columns, bottom + rows]
             }
             Act::CenterCrop { height, width, .. } => {
                 let (rows, columns) = (height.saturating_sub(size.height), width.saturating_sub(size.width));
@@ -322,50 +336,46 @@ impl Step {
     }
 
     fn run<'a>(&'a self, drawn: Option<&Drawn>, frame: &mut Frame<'a>, scratch: &mut Scratch) -> Result<()> {
-        let size = || {
-            let (height, width) = frame.size();
-            Size { height, width }
-        };
+        let size = frame.size();
         match (&self.act, drawn) {
             (
                 Act::RandomCrop { fill, height: own_height, width: own_width, .. },
                 Some(&Drawn::Rectangle { top, left, height, width }),
             ) if (height, width) == (*own_height, *own_width) => {
-                let padding = self.padding(size());
+                let padding = self.padding(size);
                 // Parameters may come from elsewhere.
                 let (bottom, right) = (top.saturating_add(height), left.saturating_add(width));
-                size().padded(padding).fits(self.name, bottom, right)?;
-                frame.pad(padding, fill, scratch)?;
+                size.padded(padding).fits(self.name, bottom, right)?;
+                frame.pad(padding, fill)?;
                 frame.crop(top, left, height, width)
             }
             (Act::CenterCrop { height, width, fill }, _) => {
-                let size = size();
                 let padding = self.padding(size);
                 let padded = size.padded(padding);
-                frame.pad(padding, fill, scratch)?;
+                frame.pad(padding, fill)?;
                 let (top, left) = (half_to_even(padded.height - height), half_to_even(padded.width - width));
                 frame.crop(top, left, *height, *width)
             }
             (&Act::Crop { top, left, height, width }, _) => {
-                size().fits(self.name, top.saturating_add(height), left.saturating_add(width))?;
+                size.fits(self.name, top.saturating_add(height), left.saturating_add(width))?;
                 frame.crop(top, left, height, width)
             }
             (Act::Resize { target, filter, unchanged }, _) => {
-                let size = target.of(size());
-                let resize = resize_to(size, unchanged, frame.channels(), *filter)?;
+                let size = target.of(size);
+                let resize = resize_to(self.name, size, unchanged, frame.channels(), *filter)?;
                 frame.resize(resize, unchanged, scratch)
             }
             (
                 &Act::RandomResizedCrop { height: to_height, width: to_width, filter, ref unchanged, .. },
                 Some(&Drawn::Rectangle { top, left, height, width }),
             ) => {
-                size().fits(self.name, top.saturating_add(height), left.saturating_add(width))?;
+                size.fits(self.name, top.saturating_add(height), left.saturating_add(width))?;
                 frame.crop(top, left, height, width)?;
                 let size = Size { height: to_height, width: to_width };
-                let resize = resize_to(size, unchanged, frame.channels(), filter)?;
+                let resize = resize_to(self.name, size, unchanged, frame.channels(), filter)?;
                 frame.resize(resize, unchanged, scratch)
             }
-            (Act::Pad { padding, fill }, _) => frame.pad(*padding, fill, scratch),
+            (Act::Pad { padding, fill }, _) => frame.pad(*padding, fill),
             (Act::Flip { axis, .. }, Some(Drawn::Applied(applied))) => {
                 if *applied {
                     frame.flip(*axis)
@@ -376,13 +386,7 @@ impl Step {
             (Act::QuarterTurn { turns: own }, Some(Drawn::QuarterTurns(turns))) if own.contains(turns) => {
                 (0..*turns).try_for_each(|_| frame.turn(scratch))
             }
-            (Act::Values { map, channel_axis }, _) => {
-                frame.settle(scratch)?;
-                let shape = frame.shape().to_vec();
-                frame.rewrite(scratch, &shape, map.dtype().clone(), |image, out| {
-                    Ok(map.apply(&image, *channel_axis, out, Stores::Cached)?)
-                })
-            }
+            (Act::Values { map, channel_axis }, _) => frame.map(map, *channel_axis, scratch),
             (act, Some(Drawn::Applied(false))) if act.is_in_place(false) => Ok(()),
             (act, Some(drawn)) if act.is_in_place(false) => frame.change(scratch, |shape, dtype, bytes| {
                 let packed = Packed { bytes, shape, dtype, channels_first: false };
@@ -394,6 +398,13 @@ impl Step {
 }
 
 /// `unchanged` says of which dtype.
-pub(super) fn resize_to(size: Size, unchanged: &ValueMap, channels: usize, filter: Filter) -> Result<Resize> {
-    Ok(Resize::new(size.height, size.width, channels, unchanged.source(), filter)?)
+pub(super) fn resize_to(
+    transform: &'static str,
+    size: Size,
+    unchanged: &ValueMap,
+    channels: usize,
+    filter: Filter,
+) -> Result<Resize> {
+    Resize::new(size.height, size.width, channels, unchanged.source(), filter)
+        .map_err(|source| Error::InTransform { transform, source: Box::new(source) })
 }

@@ -1,5 +1,7 @@
 //! How large images are, and become.
 
+use ndlens_core::DType;
+
 use super::drawn::Drawn;
 use super::{HEIGHT, Interval, WIDTH};
 use crate::draws::Draws;
@@ -17,6 +19,32 @@ impl Size {
     pub(super) fn padded(self, [left, top, right, bottom]: [usize; 4]) -> Self {
         let sum = |size: usize, a: usize, b: usize| size.saturating_add(a).saturating_add(b);
         Size { height: sum(self.height, top, bottom), width: sum(self.width, left, right) }
+    }
+
+    /// How many pixels there are.
+    pub(super) fn pixels(self) -> usize {
+        self.height.saturating_mul(self.width)
+    }
+
+    /// Itself, if places around it can be counted.
+    pub(super) fn addressable(self, dtype: &DType) -> Result<Self> {
+        let Size { height, width } = self;
+        // Places on both sides of the edges are counted in an isize.
+        if height.max(width) > isize::MAX as usize / 2 {
+            let (shape, itemsize) = (vec![height, width], dtype.itemsize());
+            return Err(ndlens_core::Error::SizeOverflow { shape, itemsize }.into());
+        }
+        Ok(self)
+    }
+
+    /// What `padding` becomes where a smaller image than this is padded on both sides by what is missing, which leaves a crop a
+    /// choice, as torchvision has it.
+    pub(super) fn needed_padding(self, padding: [usize; 4], height: usize, width: usize) -> [usize; 4] {
+        let padded = self.padded(padding);
+        let (rows, columns) = (height.saturating_sub(padded.height), width.saturating_sub(padded.width));
+        let [left, top, right, bottom] = padding;
+        let sum = usize::saturating_add;
+        [sum(left, columns), sum(top, rows), sum(right, columns), sum(bottom, rows)]
     }
 
     /// Whether a crop of this size can be made.

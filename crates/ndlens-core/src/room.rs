@@ -1,0 +1,138 @@
+//! Lists as long as the data says, for which there may be no memory.
+//!
+//! `Vec::with_capacity`, `collect` and `push` end the process where there is none. Whatever grows with the data is made by
+//! these instead, and ends in [`Error::OutOfMemory`].
+
+use crate::error::{Error, Result};
+
+/// An empty list with memory for so many elements.
+///
+/// # Errors
+///
+/// [`Error::OutOfMemory`].
+pub fn with_room_for<T>(count: usize) -> Result<Vec<T>> {
+    let mut list = Vec::new();
+    list.try_reserve_exact(count)
+        .map_err(|_| Error::OutOfMemory { len_bytes: count.saturating_mul(size_of::<T>()) })?;
+    Ok(list)
+}
+
+/// Makes room for so many more elements, growing the list as `Vec::reserve` does.
+///
+/// # Errors
+///
+/// [`Error::OutOfMemory`].
+pub fn reserve<T>(list: &mut Vec<T>, more: usize) -> Result<()> {
+    list.try_reserve(more).map_err(|_| {
+        let count = list.len().saturating_add(more);
+        Error::OutOfMemory { len_bytes: count.saturating_mul(size_of::<T>()) }
+    })
+}
+
+/// Makes a list so long, with `element` where it was shorter: `Vec::resize`.
+///
+/// # Errors
+///
+/// [`Error::OutOfMemory`].
+pub fn resize<T: Clone>(list: &mut Vec<T>, len: usize, element: T) -> Result<()> {
+    reserve(list, len.saturating_sub(list.len()))?;
+    list.resize(len, element);
+    Ok(())
+}
+
+/// Appends an element, growing the list as `Vec::push` does.
+///
+/// # Errors
+///
+/// [`Error::OutOfMemory`].
+pub fn push<T>(list: &mut Vec<T>, element: T) -> Result<()> {
+    if list.len() == list.capacity() {
+        reserve(list, 1)?;
+    }
+    list.push(element);
+    Ok(())
+}
+
+/// All elements of an iterator as a list: `collect`.
+///
+/// # Errors
+///
+/// [`Error::OutOfMemory`].
+pub fn list_of<T>(elements: impl IntoIterator<Item = T>) -> Result<Vec<T>> {
+    try_list_of(elements.into_iter().map(Ok::<T, Error>))
+}
+
+/// All elements of an iterator as a list, or the first error.
+///
+/// # Errors
+///
+/// The first of the iterator; [`Error::OutOfMemory`].
+pub fn try_list_of<T, E: From<Error>>(elements: impl IntoIterator<Item = Result<T, E>>) -> Result<Vec<T>, E> {
+    let elements = elements.into_iter();
+    let mut list = with_room_for(elements.size_hint().0)?;
+    for element in elements {
+        push(&mut list, element?)?;
+    }
+    Ok(list)
+}
+
+/// So many equal elements: `vec![element; count]`.
+///
+/// # Errors
+///
+/// [`Error::OutOfMemory`].
+pub fn repeated<T: Clone>(element: T, count: usize) -> Result<Vec<T>> {
+    let mut list = with_room_for(count)?;
+    list.resize(count, element);
+    Ok(list)
+}
+
+/// Text that grows with the data.
+#[derive(Debug, Default)]
+pub struct Text(String);
+
+impl Text {
+    /// Appends to it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfMemory`].
+    pub fn push(&mut self, more: &str) -> Result<()> {
+        let len_bytes = self.0.len().saturating_add(more.len());
+        self.0.try_reserve(more.len()).map_err(|_| Error::OutOfMemory { len_bytes })?;
+        self.0.push_str(more);
+        Ok(())
+    }
+
+    /// Whether nothing was appended.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// What was appended.
+    pub fn into_string(self) -> String {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_that_no_memory_holds_is_an_error_that_says_its_size() {
+        let message = |result: Result<Vec<u64>>| result.unwrap_err().to_string();
+        assert_eq!(message(with_room_for(1 << 59)), "cannot allocate 4611686018427387904 bytes");
+        assert_eq!(message(with_room_for(usize::MAX)), format!("cannot allocate {} bytes", usize::MAX));
+        assert_eq!(message(repeated(0, 1 << 60)), format!("cannot allocate {} bytes", 1usize << 63));
+        assert_eq!(message(list_of(0..1 << 59)), "cannot allocate 4611686018427387904 bytes");
+    }
+
+    #[test]
+    fn a_list_holds_what_the_iterator_gives() {
+        assert_eq!(list_of((0..100).filter(|n| n % 7 == 0)).unwrap().len(), 15);
+        assert_eq!(repeated(3u8, 4).unwrap(), [3; 4]);
+        let odd = [Ok(1), Err(Error::ZeroStep), Ok(3)];
+        assert_eq!(try_list_of(odd), Err(Error::ZeroStep));
+    }
+}

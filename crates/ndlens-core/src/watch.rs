@@ -1,0 +1,96 @@
+//! Long work that may be told to stop.
+//!
+//! A copy of a view that repeats one byte 2^40 times takes an hour. Whoever starts such work on a thread may give it a
+//! watch, a function that is asked every 50 ms or so whether the work shall end; it then ends in [`Error::Interrupted`].
+//! Threads without a watch, such as a loader's workers, never ask.
+
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, Result};
+
+/// How often the watch is asked.
+const INTERVAL: Duration = Duration::from_millis(50);
+/// Work between two looks at the clock: 4 MB copied, or so many elements at strides, some ms of either.
+const LOOK_COST: usize = 1 << 16;
+/// Bytes copied in a row that cost what one element at a stride does.
+const BYTES_OF_COST: usize = 64;
+
+/// Whether a thread's work shall end, and when that was asked last.
+#[derive(Clone, Copy)]
+struct Watch {
+    is_interrupted: fn() -> bool,
+    asked: Instant,
+}
+
+thread_local! {
+    static WATCH: Cell<Option<Watch>> = const { Cell::new(None) };
+}
+
+/// Does `work` on this thread, and ends it with [`Error::Interrupted`] once `is_interrupted` says so.
+pub fn watched<R>(is_interrupted: fn() -> bool, work: impl FnOnce() -> R) -> R {
+    /// Puts back what was there, also where the work panics.
+    struct Before(Option<Watch>);
+    impl Drop for Before {
+        fn drop(&mut self) {
+            WATCH.set(self.0);
+        }
+    }
+    let _before = Before(WATCH.replace(Some(Watch { is_interrupted, asked: Instant::now() })));
+    work()
+}
+
+/// How much work was done since the watch was last asked.
+#[derive(Debug, Default)]
+pub(crate) struct Meter(usize);
+
+impl Meter {
+    /// The most elements of a row, so many bytes each, to be moved between two looks.
+    pub(crate) fn row_limit(itemsize: usize, packed: bool) -> usize {
+        if packed { (LOOK_COST * BYTES_OF_COST).div_ceil(itemsize.max(1)) } else { LOOK_COST }
+    }
+
+    /// Counts a row of elements that were moved, and asks the watch if it is time.
+    #[inline]
+    pub(crate) fn count_row(&mut self, count: usize, itemsize: usize, packed: bool) -> Result<()> {
+        self.0 += 1 + if packed { count * itemsize / BYTES_OF_COST } else { count };
+        if self.0 < LOOK_COST { Ok(()) } else { self.look() }
+    }
+
+    #[cold]
+    fn look(&mut self) -> Result<()> {
+        self.0 = 0;
+        let Some(watch) = WATCH.get() else { return Ok(()) };
+        if watch.asked.elapsed() < INTERVAL {
+            return Ok(());
+        }
+        if (watch.is_interrupted)() {
+            return Err(Error::Interrupted);
+        }
+        WATCH.set(Some(Watch { asked: Instant::now(), ..watch }));
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Order, View};
+
+    #[test]
+    fn a_long_copy_ends_when_its_watch_says_so() {
+        let endless = View::from_vec(vec![0u8]).broadcast_to(&[1 << 30, 3]).unwrap();
+        let started = Instant::now();
+        let copy = watched(|| true, || endless.copy(Order::C));
+        assert_eq!(copy.unwrap_err(), Error::Interrupted);
+        assert!(started.elapsed() >= INTERVAL);
+        assert!(WATCH.get().is_none());
+    }
+
+    #[test]
+    fn a_watch_that_says_no_changes_nothing() {
+        let view = View::from_vec((0..200_000u32).collect::<Vec<_>>()).flip(&[0]).unwrap();
+        let copy = watched(|| false, || view.copy(Order::C)).unwrap();
+        assert_eq!(copy.equals(&view), Ok(Some(true)));
+    }
+}

@@ -1,0 +1,36 @@
+//! What a state keeps for somebody else, such as the state of a sampler that the loader knows nothing of.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+
+/// Anything, shared.
+#[derive(Clone)]
+pub struct Note(Arc<dyn Any + Send + Sync>);
+
+impl Note {
+    /// What stands in it.
+    pub fn new(value: impl Any + Send + Sync) -> Self {
+        Note(Arc::new(value))
+    }
+
+    /// What stands in it, if it is of this type.
+    pub fn get<T: Any + Send + Sync>(&self) -> Option<&T> {
+        self.0.downcast_ref()
+    }
+}
+
+impl PartialEq for Note {
+    /// Whether both are the very same.
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Note {}
+
+impl fmt::Debug for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Note")
+    }
+}

@@ -1,0 +1,207 @@
+//! Threads that are in here when the interpreter ends.
+//!
+//! Until Python 3.13, a daemon thread that asks for the interpreter once it is ending is ended by `pthread_exit`, which unwinds its
+//! stack. Rust's frames cannot be unwound so: the process aborts. So no daemon thread may wait for the interpreter in here by then:
+//!
+//! ```text
+//!  daemon thread   ..| detached: works      | gate closed: parks until the process is gone
+//!  main thread     ..exit handlers..| gate closes: waits until the threads that are inside have left | interpreter ends
+//! ```
+//!
+//! A thread is *inside* while it could have to wait for the interpreter below a frame of ours: where we call Python, and where
+//! we come back from work that was done detached.
+//!
+//! # Rationale
+//!
+//! Exit handlers run last come, first served, and may wait for daemon threads, as multiprocessing waits for those that feed its queues.
+//! So the gate closes after the last handler: the interpreter then lets go of what handlers hold, and one of ours holds the gate.
+//!
+//! # Limitations
+//!
+//! - Code of the user's that we call and that does not return keeps its thread inside. After a while we go on without it.
+
+#![expect(clippy::disallowed_methods, reason = "what they are disallowed for is done here")]
+
+use std::cell::Cell;
+use std::marker::PhantomData;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use pyo3::prelude::*;
+use pyo3::sync::MutexExt;
+
+/// How long the interpreter waits for threads that are inside.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Threads that are inside.
+static INSIDE: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether no other thread than the one that ends the interpreter may come in.
+static CLOSED: AtomicBool = AtomicBool::new(false);
+
+thread_local! {
+    /// How many calls of this thread are inside, one below the other.
+    static DEPTH: Cell<usize> = const { Cell::new(0) };
+    /// Whether this thread ends the interpreter.
+    static ENDS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// What a thread-local cell holds; where the thread is being torn down, what it would hold.
+fn of<T: Copy + Default>(cell: &'static thread::LocalKey<Cell<T>>) -> T {
+    cell.try_with(Cell::get).unwrap_or_default()
+}
+
+fn set<T>(cell: &'static thread::LocalKey<Cell<T>>, value: T) {
+    // A thread that is being torn down calls no Python.
+    let _ = cell.try_with(|cell| cell.set(value));
+}
+
+/// Comes in, if the gate is open; a thread comes in before it asks for the interpreter.
+fn try_come_in() -> bool {
+    // SeqCst, as in `close`: of the two, who comes in second sees what the other did.
+    INSIDE.fetch_add(1, Ordering::SeqCst);
+    if CLOSED.load(Ordering::SeqCst) && !of(&ENDS) {
+        go_out();
+        return false;
+    }
+    true
+}
+
+fn go_out() {
+    INSIDE.fetch_sub(1, Ordering::SeqCst);
+}
+
+fn park() -> ! {
+    loop {
+        thread::sleep(Duration::from_hours(1));
+    }
+}
+
+/// That this thread is inside; until it is dropped.
+#[must_use]
+pub(crate) struct Inside(PhantomData<*mut ()>);
+
+/// Says that Python will be called from here. Does not return where the interpreter is ending.
+pub(crate) fn enter(py: Python<'_>) -> Inside {
+    let depth = of(&DEPTH);
+    if depth == 0 && !try_come_in() {
+        // Without the interpreter, which others need to end it.
+        py.detach(|| park());
+    }
+    set(&DEPTH, depth + 1);
+    Inside(PhantomData)
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        let depth = of(&DEPTH).saturating_sub(1);
+        set(&DEPTH, depth);
+        if depth == 0 {
+            go_out();
+        }
+    }
+}
+
+/// [`Python::detach`], which does not come back where the interpreter is ending.
+pub(crate) fn detach<T: Send>(py: Python<'_>, work: impl Send + FnOnce() -> T) -> T {
+    /// Still detached when it is dropped.
+    struct Back;
+    impl Drop for Back {
+        fn drop(&mut self) {
+            if !try_come_in() {
+                park();
+            }
+        }
+    }
+    /// Attached again when it is dropped.
+    struct Here {
+        depth: usize,
+    }
+    impl Drop for Here {
+        fn drop(&mut self) {
+            set(&DEPTH, self.depth);
+            if self.depth == 0 {
+                go_out();
+            }
+        }
+    }
+
+    let here = Here { depth: of(&DEPTH) };
+    set(&DEPTH, 0);
+    if here.depth > 0 {
+        go_out();
+    }
+    let result = py.detach(|| {
+        let _back = Back;
+        work()
+    });
+    drop(here);
+    result
+}
+
+/// A lock that another thread may hold while it waits for the interpreter; waits for it detached, and comes back with it.
+///
+/// Who waits counts as inside. Where the holder has parked, it waits for good, and the end for it as long as it is patient.
+pub(crate) fn lock<'lock, T>(py: Python<'_>, mutex: &'lock Mutex<T>) -> MutexGuard<'lock, T> {
+    let _inside = enter(py);
+    mutex.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Runs what needs the interpreter, from any thread, attached or not; does nothing where the interpreter is ending or gone, since
+/// with it goes the code that would free anything.
+pub(crate) fn attach(work: impl FnOnce(Python<'_>)) {
+    if try_come_in() {
+        Python::try_attach(work);
+        go_out();
+    }
+}
+
+/// The gate. `atexit` holds it and nobody else: it is called as a handler, and closes when all handlers are done and let go of.
+#[pyclass(name = "_Gate", module = "ndlens._ndlens")]
+pub(crate) struct Gate {
+    is_exit: bool,
+}
+
+#[pymethods]
+impl Gate {
+    #[new]
+    fn new() -> Self {
+        Gate { is_exit: false }
+    }
+
+    /// Says that the handlers run; where they are only forgotten, nothing ends.
+    fn __call__(&mut self) {
+        self.is_exit = true;
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        if self.is_exit {
+            close();
+        }
+    }
+}
+
+/// Lets nobody in any more, and waits until all are out.
+fn close() {
+    set(&ENDS, true);
+    CLOSED.store(true, Ordering::SeqCst);
+    let until = Instant::now() + PATIENCE;
+    Python::attach(|py| {
+        py.detach(|| {
+            while INSIDE.load(Ordering::SeqCst) > 0 && Instant::now() < until {
+                thread::sleep(Duration::from_millis(1));
+            }
+        });
+    });
+}
+
+/// In a forked child: the other threads that were inside are not there.
+#[pyfunction]
+#[pyo3(name = "_forget_threads")]
+pub(crate) fn forget_threads() {
+    INSIDE.store(usize::from(of(&DEPTH) > 0), Ordering::SeqCst);
+}

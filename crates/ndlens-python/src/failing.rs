@@ -1,0 +1,80 @@
+//! An allocator that fails once, when it is told to: how `make memory-sweep` tries every list of ndlens.
+//!
+//! Only a build with the feature `failing-allocator` has it. No build that is published does.
+
+#![expect(unsafe_code, reason = "is a global allocator; see UNSAFE.md")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use pyo3::prelude::*;
+
+/// Allocations below this size count for nothing.
+static LEAST_BYTES: AtomicUsize = AtomicUsize::new(usize::MAX);
+/// Allocations of that size so far.
+static COUNT: AtomicUsize = AtomicUsize::new(0);
+/// Which of them fails.
+static FAILING: AtomicUsize = AtomicUsize::new(usize::MAX);
+
+/// The system's allocator, which fails as the statics above say.
+struct Failing;
+
+impl Failing {
+    fn fails(bytes: usize) -> bool {
+        // Relaxed: one number each, and which of two threads counts first is nobody's promise.
+        bytes >= LEAST_BYTES.load(Ordering::Relaxed)
+            && COUNT.fetch_add(1, Ordering::Relaxed) == FAILING.load(Ordering::Relaxed)
+    }
+}
+
+// SAFETY: a null pointer is how an allocator says that it has no memory; all else is the system's allocator.
+unsafe impl GlobalAlloc for Failing {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        if Self::fails(layout.size()) {
+            return std::ptr::null_mut();
+        }
+        // SAFETY: passed on as the caller vouches for it.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        if Self::fails(layout.size()) {
+            return std::ptr::null_mut();
+        }
+        // SAFETY: passed on as the caller vouches for it.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        if size > layout.size() && Self::fails(size) {
+            return std::ptr::null_mut();
+        }
+        // SAFETY: passed on as the caller vouches for it; what `alloc` gave is the system's.
+        unsafe { System.realloc(block, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        // SAFETY: passed on as the caller vouches for it; what `alloc` gave is the system's.
+        unsafe { System.dealloc(block, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Failing = Failing;
+
+/// Makes allocation number `nth`, from 0 on, of those that are at least so large fail.
+#[pyfunction]
+#[pyo3(name = "_fail_allocation", signature = (nth, least_bytes, /))]
+pub(crate) fn fail_allocation(nth: usize, least_bytes: usize) {
+    COUNT.store(0, Ordering::Relaxed);
+    FAILING.store(nth, Ordering::Relaxed);
+    LEAST_BYTES.store(least_bytes, Ordering::Relaxed);
+}
+
+/// How many were that large since, after which none fails.
+#[pyfunction]
+#[pyo3(name = "_count_allocations")]
+pub(crate) fn count_allocations() -> usize {
+    LEAST_BYTES.store(usize::MAX, Ordering::Relaxed);
+    COUNT.load(Ordering::Relaxed)
+}

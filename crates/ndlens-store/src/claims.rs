@@ -1,0 +1,221 @@
+//! Who needs a block of shared memory: one word, in which every process that has the block counts.
+//!
+//! ```text
+//!  | tag 22 | dead 1 | lasting 1 | sent 20 | held 20 |
+//! ```
+//!
+//! - `held` counts the processes' buffers on the block, the creator's own aside.
+//! - `sent` counts the messages about it that are under way.
+//! - A lasting block is never given back alone. A fork copied somebody's claim, and nobody counts the copy.
+//! - A dead block was given back. Its bytes may be another block's.
+//!
+//! The tag is a part of the block's id. A late message about a dead block finds another tag, also if the place is taken again.
+//!
+//! # Limitations
+//!
+//! - A process that is killed does not count down. The blocks it held live as long as their arena.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// A message that has not come by then is taken for lost.
+pub(crate) const LOST_AFTER: Duration = Duration::from_hours(1);
+
+/// What a plain pickle names is to be kept by who pickles it; a block that is not lives so long, since a slow opener is no reason to fail.
+pub(crate) const PICKLED_AFTER: Duration = Duration::from_secs(10);
+
+const COUNT_BITS: u32 = 20;
+const COUNT_MAX: u64 = (1 << COUNT_BITS) - 1;
+const LASTING: u64 = 1 << (2 * COUNT_BITS);
+const DEAD: u64 = LASTING << 1;
+const TAG_SHIFT: u32 = 2 * COUNT_BITS + 2;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Counts {
+    held: u64,
+    sent: u64,
+}
+
+/// The claims on one block, which its id tells from every other block that was ever at its place.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Claims<'a> {
+    word: &'a AtomicU64,
+    id: u64,
+}
+
+impl<'a> Claims<'a> {
+    pub(crate) fn new(word: &'a AtomicU64, id: u64) -> Self {
+        Claims { word, id }
+    }
+
+    fn tag(self) -> u64 {
+        self.id << TAG_SHIFT
+    }
+
+    /// A new block's: no claims but its creator's, which is not counted.
+    pub(crate) fn begin(self) {
+        // Relaxed: other processes learn of the block by messages, which order memory.
+        self.word.store(self.tag(), Ordering::Relaxed);
+    }
+
+    /// The word as it is, to be compared with what it becomes.
+    pub(crate) fn snapshot(self) -> u64 {
+        // Relaxed: only compared.
+        self.word.load(Ordering::Relaxed)
+    }
+
+    /// Changes the counts of a block that lives; false where it does not.
+    fn change(self, flags: u64, counts: impl Fn(Counts) -> Counts) -> bool {
+        let tag = self.tag();
+        // AcqRel: what a holder read and wrote comes before its claim ends, and so before whoever sees the claim gone gives
+        // the bytes to others.
+        let changed = self.word.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |was| {
+            let lives = was >> TAG_SHIFT == tag >> TAG_SHIFT && was & DEAD == 0;
+            lives.then(|| {
+                let counted = Counts { held: was & COUNT_MAX, sent: was >> COUNT_BITS & COUNT_MAX };
+                let Counts { held, sent } = counts(counted);
+                // A count that is full says nothing any more.
+                let full = if held >= COUNT_MAX || sent >= COUNT_MAX { LASTING } else { 0 };
+                let (held, sent) = (held.min(COUNT_MAX), sent.min(COUNT_MAX));
+                was & LASTING | tag | flags | full | sent << COUNT_BITS | held
+            })
+        });
+        changed.is_ok()
+    }
+
+    /// A message about the block goes out. Nothing where the block is gone: who opens the message learns it.
+    pub(crate) fn send(self) {
+        self.change(0, |was| Counts { sent: was.sent + 1, ..was });
+    }
+
+    /// Claims the block for who has a message about it; false where it is gone.
+    pub(crate) fn hold(self) -> bool {
+        self.change(0, |was| Counts { held: was.held + 1, sent: was.sent.saturating_sub(1) })
+    }
+
+    /// Ends a claim.
+    pub(crate) fn release(self) {
+        self.change(0, |was| Counts { held: was.held.saturating_sub(1), ..was });
+    }
+
+    /// From now on the block lives as long as its arena.
+    pub(crate) fn make_lasting(self) {
+        self.change(LASTING, |was| was);
+    }
+
+    /// Declares the block dead where nobody claims it, and gives whether that was done. For its creator alone.
+    pub(crate) fn bury(self) -> bool {
+        self.end(self.tag())
+    }
+
+    /// As [`bury`](Self::bury), for a block whose messages are lost: dead if the word is still `seen`, which holds no claim but
+    /// theirs.
+    pub(crate) fn bury_lost(self, seen: u64) -> bool {
+        seen & (COUNT_MAX | LASTING | DEAD) == 0 && self.end(seen)
+    }
+
+    fn end(self, was: u64) -> bool {
+        // Acquire: see `change`.
+        let dead = self.tag() | DEAD;
+        self.word.compare_exchange(was, dead, Ordering::Acquire, Ordering::Relaxed).is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_is_buried_once_nobody_claims_it() {
+        let word = AtomicU64::new(99);
+        let claims = Claims::new(&word, 7);
+        claims.begin();
+        claims.send();
+        assert!(!claims.bury());
+        assert!(claims.hold());
+        assert!(!claims.bury());
+        // It is opened again from the same message, which was read twice.
+        assert!(claims.hold());
+        claims.release();
+        assert!(!claims.bury());
+        claims.release();
+        assert!(claims.bury());
+        assert!(!claims.bury());
+    }
+
+    #[test]
+    fn a_dead_block_cannot_be_claimed_nor_can_the_one_that_takes_its_place_by_its_name() {
+        let word = AtomicU64::new(0);
+        let old = Claims::new(&word, 7);
+        old.begin();
+        assert!(old.bury());
+        assert!(!old.hold());
+        let new = Claims::new(&word, 8);
+        new.begin();
+        assert!(!old.hold() && new.hold());
+        old.release();
+        old.make_lasting();
+        assert!(!new.bury());
+        new.release();
+        assert!(new.bury());
+    }
+
+    #[test]
+    fn a_lasting_block_is_never_buried() {
+        let word = AtomicU64::new(0);
+        let claims = Claims::new(&word, 1);
+        claims.begin();
+        claims.make_lasting();
+        assert!(claims.hold());
+        claims.release();
+        assert!(!claims.bury());
+    }
+
+    #[test]
+    fn a_count_that_is_full_makes_a_block_lasting() {
+        let word = AtomicU64::new(0);
+        let claims = Claims::new(&word, 1);
+        claims.begin();
+        word.store(claims.tag() | (COUNT_MAX - 1), Ordering::Relaxed);
+        assert!(claims.hold());
+        for _ in 0..3 {
+            claims.release();
+            assert!(claims.snapshot() & LASTING != 0);
+        }
+        assert!(!claims.bury());
+    }
+
+    #[test]
+    fn lost_messages_are_no_claim_unless_something_changed_since() {
+        let word = AtomicU64::new(0);
+        let claims = Claims::new(&word, 3);
+        claims.begin();
+        claims.send();
+        let seen = claims.snapshot();
+        assert!(claims.hold());
+        assert!(!claims.bury_lost(seen) && !claims.bury_lost(claims.snapshot()));
+        claims.release();
+        claims.send();
+        assert!(claims.bury_lost(claims.snapshot()));
+        assert!(!claims.hold());
+    }
+
+    #[test]
+    fn threads_that_come_and_go_leave_the_count_right() {
+        let word = AtomicU64::new(0);
+        Claims::new(&word, 5).begin();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..1000 {
+                        let claims = Claims::new(&word, 5);
+                        claims.send();
+                        assert!(claims.hold());
+                        claims.release();
+                    }
+                });
+            }
+        });
+        assert!(Claims::new(&word, 5).bury());
+    }
+}

@@ -1,0 +1,208 @@
+//! The file under a map, found again without a descriptor.
+//!
+//! A map needs no open file, and a process has far fewer descriptors than it may have maps. What still concerns the file
+//! (is it as long as it was?) is asked by path, and an answer counts only if the path leads to the same device and inode.
+//!
+//! | the file, since it was opened | how it is found |
+//! |---|---|
+//! | is where it was | by its absolute path |
+//! | was moved | by the name that `/proc/self/maps` has for the map |
+//! | had no path when it was opened, as one of `memfd_create` | by its descriptor, which is kept in this case alone |
+//! | was replaced or deleted | not at all: [`Origin::size`] is None |
+
+use std::ffi::{CString, OsStr};
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// Which file it was, and when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct FileIdentity {
+    pub(crate) device: u64,
+    pub(crate) inode: u64,
+    pub(crate) size: u64,
+    pub(crate) modified_s: i64,
+    pub(crate) modified_ns: i64,
+}
+
+impl FileIdentity {
+    pub(crate) fn of(metadata: &Metadata) -> Self {
+        FileIdentity {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            size: metadata.size(),
+            modified_s: metadata.mtime(),
+            modified_ns: metadata.mtime_nsec(),
+        }
+    }
+
+    /// Whether this is the same file, whatever it holds now.
+    fn is_file(&self, metadata: &Metadata) -> bool {
+        (metadata.dev(), metadata.ino()) == (self.device, self.inode)
+    }
+}
+
+/// Where a file was found, and which it was.
+#[derive(Debug)]
+pub(crate) struct Origin {
+    /// As it was named.
+    path: PathBuf,
+    /// The same, whatever the working directory becomes.
+    absolute: CString,
+    identity: FileIdentity,
+    kept: Option<File>,
+}
+
+impl Origin {
+    /// The origin of an open file; closes it where its path suffices.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system about the file.
+    pub(crate) fn of(file: File, path: &Path) -> io::Result<Self> {
+        let identity = FileIdentity::of(&file.metadata()?);
+        let absolute = std::path::absolute(path)?;
+        let found = fs::metadata(&absolute).is_ok_and(|metadata| identity.is_file(&metadata));
+        let absolute = CString::new(absolute.into_os_string().into_vec())?;
+        Ok(Origin { path: path.to_owned(), absolute, identity, kept: (!found).then_some(file) })
+    }
+
+    /// The file, as it was named when it was opened.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The path for a signal handler.
+    pub(crate) fn absolute(&self) -> &CString {
+        &self.absolute
+    }
+
+    /// What the file was when it was opened.
+    pub(crate) fn identity(&self) -> &FileIdentity {
+        &self.identity
+    }
+
+    /// The bytes that the file has now, whose map holds `address`; None if no path leads to it any more.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system about a descriptor that is kept.
+    pub(crate) fn size(&self, address: usize) -> io::Result<Option<u64>> {
+        // First without memory of its own: views are asked about whenever one of their elements is read.
+        match (&self.kept, rustix::fs::stat(self.absolute.as_c_str())) {
+            (None, Ok(stat)) if (stat.st_dev, stat.st_ino) == (self.identity.device, self.identity.inode) => {
+                return Ok(Some(stat.st_size as u64));
+            }
+            _ => {}
+        }
+        match &self.kept {
+            Some(file) => file.metadata().map(|metadata| Some(metadata.len())),
+            None => Ok(self.locate(address).map(|(_, metadata)| metadata.len())),
+        }
+    }
+
+    /// An absolute path that leads to the file now.
+    pub(crate) fn current_path(&self, address: usize) -> Option<PathBuf> {
+        self.locate(address).map(|(path, _)| path)
+    }
+
+    /// The file, open for reading.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::NotFound`] if no path leads to it any more; those of the system.
+    pub(crate) fn open(&self, address: usize) -> io::Result<File> {
+        if let Some(file) = &self.kept {
+            return file.try_clone();
+        }
+        let gone = || io::Error::new(io::ErrorKind::NotFound, "the file was replaced or deleted");
+        let (path, _) = self.locate(address).ok_or_else(gone)?;
+        let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+        let metadata = file.metadata()?;
+        if self.identity.is_file(&metadata) { Ok(file) } else { Err(gone()) }
+    }
+
+    fn locate(&self, address: usize) -> Option<(PathBuf, Metadata)> {
+        let there = |path: PathBuf| {
+            let metadata = fs::metadata(&path).ok().filter(|metadata| self.identity.is_file(metadata))?;
+            Some((path, metadata))
+        };
+        there(PathBuf::from(OsStr::from_bytes(self.absolute.to_bytes())))
+            .or_else(|| there(mapped_path(&fs::read("/proc/self/maps").ok()?, address)?))
+    }
+}
+
+/// The path that a line of `/proc/self/maps` gives for the map around an address.
+fn mapped_path(maps: &[u8], address: usize) -> Option<PathBuf> {
+    let path = maps.split(|&byte| byte == b'\n').find_map(|line| {
+        // start-end, permissions, offset, device, inode; then spaces and the path.
+        let mut fields = line.splitn(6, |&byte| byte == b' ');
+        let (start, end) = std::str::from_utf8(fields.next()?).ok()?.split_once('-')?;
+        let number = |digits| usize::from_str_radix(digits, 16).ok();
+        let range = number(start)?..number(end)?;
+        range.contains(&address).then(|| fields.nth(4).map(<[u8]>::trim_ascii_start))
+    })??;
+    Some(PathBuf::from(OsStr::from_bytes(&unescaped(path))))
+}
+
+/// The kernel writes a line feed in a path as `\012`.
+fn unescaped(path: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(path.len());
+    let mut rest = path;
+    while let Some((&first, after)) = rest.split_first() {
+        let line_feed = rest.starts_with(b"\\012");
+        bytes.push(if line_feed { b'\n' } else { first });
+        rest = if line_feed { &rest[4..] } else { after };
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MAPS: &[u8] = b"7f00-7f10 rw-p 00000000 fe:00 12                         /a b/c\\012d\n\
+                          7f10-7f20 r--s 00000000 fe:00 13                         /e (deleted)\n\
+                          7f20-7f30 rw-p 00000000 00:00 0\n";
+
+    #[test]
+    fn a_map_is_found_by_an_address_in_it() {
+        assert_eq!(mapped_path(MAPS, 0x7f0f), Some("/a b/c\nd".into()));
+        assert_eq!(mapped_path(MAPS, 0x7f10), Some("/e (deleted)".into()));
+        assert_eq!(mapped_path(MAPS, 0x7f20), None);
+        assert_eq!(mapped_path(MAPS, 0x7f30), None);
+        assert_eq!(mapped_path(b"", 0), None);
+    }
+
+    #[test]
+    fn a_file_without_a_path_keeps_its_descriptor() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        fs::write(&path, b"0123").unwrap();
+        let open = || File::open(&path).unwrap();
+        let by_path = Origin::of(open(), &path).unwrap();
+        let unlinked = open();
+        fs::remove_file(&path).unwrap();
+        let by_descriptor = Origin::of(unlinked, &path).unwrap();
+        assert!(by_path.kept.is_none() && by_descriptor.kept.is_some());
+        assert_eq!((by_path.size(0).unwrap(), by_descriptor.size(0).unwrap()), (None, Some(4)));
+        assert_eq!(by_path.open(0).unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert_eq!(by_descriptor.open(0).unwrap().metadata().unwrap().len(), 4);
+    }
+
+    #[test]
+    fn another_file_at_the_same_path_is_not_taken_for_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        fs::write(&path, b"0123").unwrap();
+        let origin = Origin::of(File::open(&path).unwrap(), &path).unwrap();
+        assert_eq!(origin.size(0).unwrap(), Some(4));
+        fs::write(directory.path().join("other"), b"0").unwrap();
+        fs::rename(directory.path().join("other"), &path).unwrap();
+        assert_eq!((origin.size(0).unwrap(), origin.current_path(0)), (None, None));
+    }
+}

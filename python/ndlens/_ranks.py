@@ -1,0 +1,153 @@
+"""Which of several processes this one is, asked when an epoch begins.
+
+Trusted, in this order: what the user gave; torch.distributed's group, where one is up; a complete pair of one
+launcher's variables. Those are `RANK` and `WORLD_SIZE` of torchrun; Slurm's, inside a step of srun; Open MPI's; PMI's.
+A world size without a rank, as Lightning's launcher sets it, is half of an answer: an epoch does not begin with it,
+since every process would read everything.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+# Steps of Slurm that are no steps of srun: "batch", "extern", "interactive".
+_FIRST_RESERVED_STEP = 0xFFFF_FFF0
+# Names that Slurm gives to jobs where somebody sits at a shell of one task.
+_SHELLS = ("bash", "interactive")
+
+
+class Ranks(NamedTuple):
+    """A rank, below a world size."""
+
+    rank: int
+    world_size: int
+
+
+ALONE = Ranks(0, 1)
+
+
+class RankSource:
+    """Says which rank this process is.
+
+    Args:
+        rank: What the user gave, with `world_size`; None to ask.
+        world_size: What the user gave.
+        alone: What is taken where nothing was given, without asking: each process has all of what there is.
+
+    Raises:
+        ValueError: Only one of the two is given, or they make no sense.
+    """
+
+    def __init__(self, rank: int | None, world_size: int | None, *, alone: bool) -> None:
+        if (rank is None) != (world_size is None):
+            raise ValueError("rank and world_size must be given together")
+        self._given = ALONE if alone else None
+        if rank is not None and world_size is not None:
+            if world_size < 1:
+                raise ValueError(f"world_size must be at least 1, got {world_size}")
+            if rank < 0:
+                raise ValueError(f"rank must be at least 0, got {rank}")
+            if rank >= world_size:
+                raise ValueError(f"rank must be below world_size, got rank {rank} of {world_size}")
+            self._given = Ranks(rank, world_size)
+
+    def known(self) -> Ranks:
+        """What is known now, for a length or a repr: rank 0 where only the world size is known."""
+        if self._given is not None:
+            return self._given
+        return _of_group() or _of_launcher(os.environ) or Ranks(0, _number(os.environ, "WORLD_SIZE") or 1)
+
+    def take(self) -> tuple[Ranks, Callable[[], None] | None]:
+        """The ranks of an epoch that begins, and what says later whether it still is that rank.
+
+        Raises:
+            ValueError: The environment knows a world size and no rank, or the other way round.
+        """
+        if self._given is not None:
+            return self._given, None
+        group = _of_group()
+        if group is not None:
+            return group, None
+        ranks = _of_launcher(os.environ)
+        if ranks is None:
+            _refuse_half(os.environ)
+            ranks = ALONE
+        return ranks, lambda: _check(ranks)
+
+
+def _check(taken: Ranks) -> None:
+    """Raises where a group came up during an epoch, and says otherwise."""
+    group = _of_group()
+    if group is not None and group != taken:
+        raise RuntimeError(
+            f"this epoch began as rank {taken.rank} of {taken.world_size}, and torch.distributed now says rank "
+            f"{group.rank} of {group.world_size}: call init_process_group before the first batch, or give rank= and "
+            "world_size="
+        )
+
+
+def _of_group() -> Ranks | None:
+    # Looked up, not imported: a group that is up was imported by the code that set it up.
+    distributed = sys.modules.get("torch.distributed")
+    if distributed is None or not distributed.is_available() or not distributed.is_initialized():
+        return None
+    return Ranks(distributed.get_rank(), distributed.get_world_size())
+
+
+def _number(environ: Mapping[str, str], name: str) -> int | None:
+    text = environ.get(name)
+    if text is None:
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(f'the environment\'s {name} must be an integer, got "{text}"') from None
+
+
+def _pair(environ: Mapping[str, str], rank: str, world_size: str) -> Ranks | None:
+    found = _number(environ, rank), _number(environ, world_size)
+    return None if found[0] is None or found[1] is None else Ranks(found[0], found[1])
+
+
+def _of_slurm(environ: Mapping[str, str]) -> Ranks | None:
+    step = environ.get("SLURM_STEP_ID", environ.get("SLURM_STEPID", ""))
+    is_step = step.isdecimal() and int(step) < _FIRST_RESERVED_STEP
+    if not is_step or environ.get("SLURM_JOB_NAME") in _SHELLS:
+        return None
+    # Of the step, which may be smaller than the job.
+    tasks = "SLURM_STEP_NUM_TASKS" if "SLURM_STEP_NUM_TASKS" in environ else "SLURM_NTASKS"
+    return _pair(environ, "SLURM_PROCID", tasks)
+
+
+def _of_launcher(environ: Mapping[str, str]) -> Ranks | None:
+    """A complete pair of one launcher's."""
+    torchrun = _pair(environ, "RANK", "WORLD_SIZE")
+    if torchrun is not None:
+        return torchrun
+    others = (
+        _of_slurm(environ),
+        _pair(environ, "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
+        _pair(environ, "PMI_RANK", "PMI_SIZE"),
+    )
+    # What half a pair says must agree.
+    world_size, rank = _number(environ, "WORLD_SIZE"), _number(environ, "RANK")
+    for ranks in others:
+        if ranks is not None and world_size in (None, ranks.world_size) and rank in (None, ranks.rank):
+            return ranks
+    return None
+
+
+def _refuse_half(environ: Mapping[str, str]) -> None:
+    world_size, rank = _number(environ, "WORLD_SIZE"), _number(environ, "RANK")
+    if (world_size or 1) > 1 or (rank or 0) > 0:
+        known, unknown = (
+            (f"WORLD_SIZE={world_size}", "RANK") if rank is None else (f"RANK={rank}", "WORLD_SIZE")
+        )
+        raise ValueError(
+            f"the environment says {known} and no {unknown}, so what this process is to read is unknown: call "
+            f"torch.distributed.init_process_group before the first batch, set {unknown}, or give rank= and "
+            "world_size=; rank=0, world_size=1 reads everything in each process"
+        )

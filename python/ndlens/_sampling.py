@@ -1,0 +1,341 @@
+"""What an epoch begins with: which rank this process is, and what a sampler gives.
+
+A sampler is read while the epoch runs, as far ahead as batches are made ahead, so it may be endless and need no length.
+An array of item numbers, or a range, is not read at all: the loader takes the numbers from where they lie.
+
+A state says how far an epoch has come, and of the sampler
+- its own state, where it or its iterator has `state_dict` and `load_state_dict` (the protocol of torchdata),
+- or the items themselves, where the user asked for it (`sampler_state="list"`),
+- else a digest of the items that it gave. A run goes on where the sampler gives them again, as a list does, or a
+  `DistributedSampler` of the same epoch; where it gives others, resuming is refused.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any, Literal, NamedTuple
+
+from . import _ndlens
+from ._ranks import Ranks, RankSource
+
+SamplerState = Literal["auto", "list"]
+
+# The digest of no items.
+_NOTHING = "0" * 16
+# So many of the first items are kept for ranks that come short, which take them again.
+_HEAD = 1 << 16
+# As many elements of a list are looked at for bools before it is used.
+_LOOKED_AT = 1000
+
+
+class Reading(NamedTuple):
+    """A sampler's iterator, which the loader reads while the epoch runs."""
+
+    iterator: Iterator[int]
+    # Gives what a state keeps of the sampler as it stands; None where that is a digest.
+    snapshot: Callable[[], dict[str, Any]] | None
+    # Is told how many items came, once there are no more.
+    ended: Callable[[int], None]
+    expected: int | None = None
+    # Of what the sampler gave before, where it goes on: the first items, and their digest.
+    head: Any = None
+    digest: str | None = None
+    # What a state keeps before the first batch.
+    note: dict[str, Any] | None = None
+
+
+class Begun(NamedTuple):
+    """What an epoch is made with."""
+
+    ranks: Ranks
+    watch: Callable[[], None] | None
+    # The items, where they can be taken from where they lie.
+    numbers: Any = None
+    reading: Reading | None = None
+
+
+class _Replayed(NamedTuple):
+    """An iterator that gave again what a state says was done."""
+
+    place: int
+    digest: str
+    iterator: Iterator[int]
+    head: Any
+
+
+class Source:
+    """What a loader asks when an epoch begins, when its length is asked for, and when a state is written or loaded."""
+
+    def __init__(self, ranks: RankSource, sampler: Any = None, sampler_state: SamplerState = "auto") -> None:
+        if sampler_state not in ("auto", "list"):
+            raise ValueError(f'unknown sampler_state "{sampler_state}": expected "auto" or "list"')
+        self._ranks = ranks
+        self._sampler = sampler
+        self._keeps_list = sampler_state == "list"
+        self._numbers = None if sampler is None else _numbers_of(sampler)
+        # Whether an epoch gave anything yet.
+        self._gave = False
+        self._replayed: _Replayed | None = None
+        # The items of the epoch in hand, where they are kept, or of the one to be resumed.
+        self._list: Any = None
+        self._resumes_list = False
+        # Whether the sampler is to be brought where a loaded state says.
+        self._restores = False
+        self._digested = (0, _NOTHING)
+        # Malformed variables are found out early.
+        ranks.known()
+        if sampler is not None and self._numbers is None:
+            _refuse_unreadable(sampler)
+
+    def ranks(self) -> Ranks:
+        """What is known of them now."""
+        return self._ranks.known()
+
+    def places(self) -> int:
+        """How many items the sampler gives.
+
+        Raises:
+            TypeError: It does not say.
+        """
+        return len(self._sampler if self._numbers is None else self._numbers)
+
+    def begin(self, place: int, note: dict[str, Any] | None) -> Begun:
+        """What an epoch is made with that goes on from a place, where a state keeps `note` of the sampler."""
+        ranks, watch = self._ranks.take()
+        if self._sampler is None:
+            return Begun(ranks, watch)
+        if self._numbers is not None:
+            return Begun(ranks, watch, numbers=self._numbers)
+        if self._keeps_list or self._resumes_list:
+            return Begun(ranks, watch, numbers=self._read_list(place))
+        return Begun(ranks, watch, reading=self._read(place, note))
+
+    def _read_list(self, place: int) -> Any:
+        if not self._resumes_list and place == 0:
+            if _len_of(self._sampler) is None:
+                raise TypeError(
+                    f'sampler_state="list" keeps the items of an epoch, and {_name(self._sampler)} has no len, so it '
+                    "may be endless: give it a __len__, or leave out sampler_state"
+                )
+            count, _, self._list = _ndlens._read_numbers(iter(self._sampler), None, 2**63 - 1)
+            self._ended(count)
+        self._resumes_list = False
+        return self._list
+
+    def _read(self, place: int, note: dict[str, Any] | None) -> Reading:
+        replayed, self._replayed = self._replayed, None
+        restores, self._restores = self._restores, False
+        expected = _len_of(self._sampler)
+        if place > 0 and note is not None and "digest" in note:
+            if replayed is None or (replayed.place, replayed.digest) != (place, note["digest"]):
+                replayed = self._replay(place, note["digest"])
+            return Reading(replayed.iterator, None, self._ended, expected, replayed.head, replayed.digest)
+        if note is not None and "state" in note and (place > 0 or restores):
+            return self._restored(place, note, expected)
+        of_sampler = None
+        if _is_stateful(self._sampler):
+            # Before its iterator, which may change it.
+            of_sampler = _Snapshot("sampler", self._sampler)()
+        iterator = iter(self._sampler)
+        snapshot = self._snapshot_of(iterator)
+        kept = None
+        if snapshot is not None:
+            kept = of_sampler if snapshot.of == "sampler" else snapshot()
+        return Reading(iterator, snapshot, self._ended, expected, note=kept)
+
+    def _restored(self, place: int, note: dict[str, Any], expected: int | None) -> Reading:
+        """Reads on from the sampler's own state."""
+        if note["of"] == "sampler":
+            self._sampler.load_state_dict(copy.deepcopy(note["state"]))
+        iterator: Iterator[int] = iter(self._sampler)
+        snapshot = self._snapshot_of(iterator)
+        if snapshot is None or snapshot.of != note["of"]:
+            raise TypeError(self._has_no_state())
+        if note["of"] == "iterator":
+            snapshot.stateful.load_state_dict(copy.deepcopy(note["state"]))
+        if place == 0:
+            # At the end of an epoch some samplers still stand there, and give nothing more; others begin the next.
+            first = list(itertools.islice(iterator, 1))
+            if first:
+                iterator = itertools.chain(first, iterator)
+            else:
+                iterator = iter(self._sampler)
+                snapshot = self._snapshot_of(iterator)
+        return Reading(iterator, snapshot, self._ended, expected)
+
+    def _snapshot_of(self, iterator: Any) -> _Snapshot | None:
+        if iterator is not self._sampler and _is_stateful(iterator):
+            return _Snapshot("iterator", iterator)
+        return _Snapshot("sampler", self._sampler) if _is_stateful(self._sampler) else None
+
+    def _ended(self, count: int) -> None:
+        if count == 0 and self._gave and not _len_of(self._sampler):
+            raise ValueError(
+                f"the sampler, {_name(self._sampler)}, gave items in an epoch before and gives none in this one: it "
+                "can be read once. Give a list, or an object whose __iter__ begins anew"
+            )
+        self._gave = self._gave or count > 0
+
+    # States.
+
+    def state(self, note: dict[str, Any] | None, place: int) -> dict[str, Any]:
+        """What a state says of the sampler, at a place of its epoch."""
+        state: dict[str, Any] = {"name": _name(self._sampler)}
+        epoch = getattr(self._sampler, "epoch", None)
+        if hasattr(self._sampler, "set_epoch") and isinstance(epoch, int):
+            state["epoch"] = epoch
+        if self._numbers is not None:
+            return state | ({"digest": self._digest_to(place)} if place > 0 else {})
+        if self._list is not None:
+            return state | ({"items": self._list.tolist()} if place > 0 else {})
+        if note is None or (place == 0 and "digest" in note):
+            return state
+        return state | note
+
+    def load(self, state: dict[str, Any] | None, place: int) -> dict[str, Any] | None:
+        """Takes what a state says of the sampler, and gives what the loader keeps of it.
+
+        Raises:
+            ValueError: The sampler does not give again what was done, or the state says nothing of it.
+            TypeError: The state holds that of a sampler, and this one has none.
+        """
+        state = state or {}
+        if "epoch" in state and hasattr(self._sampler, "set_epoch"):
+            self._sampler.set_epoch(state["epoch"])
+        if "items" in state and self._numbers is None:
+            self._replayed, self._restores = None, False
+            _, _, self._list = _ndlens._read_numbers(iter(state["items"]), None, 2**63 - 1)
+            self._resumes_list = True
+            return None
+        if "state" in state:
+            iterator = None if _is_stateful(self._sampler) else iter(self._sampler)
+            if self._numbers is not None or (iterator is not None and not _is_stateful(iterator)):
+                raise TypeError(self._has_no_state())
+        elif place > 0:
+            self._check_replay(state, place)
+        self._restores = "state" in state
+        self._list, self._resumes_list = None, False
+        return {key: state[key] for key in ("of", "state", "digest") if key in state} or None
+
+    def _check_replay(self, state: dict[str, Any], place: int) -> None:
+        if "digest" not in state and "items" not in state:
+            raise ValueError(
+                f"this state says that {place} items of an epoch are done and nothing of the sampler that gave them; "
+                "begin the epoch anew with loader.set_epoch"
+            )
+        if self._numbers is None:
+            self._replayed = self._replay(place, state["digest"])
+            return
+        digest = state.get("digest")
+        if digest is None:
+            _, digest, _ = _ndlens._read_numbers(iter(state["items"][:place]), None, 0)
+        if place > len(self._numbers) or self._digest_to(place) != digest:
+            raise ValueError(self._gives_others(place))
+
+    def _replay(self, place: int, digest: str) -> _Replayed:
+        """Reads the sampler up to a place, and checks that it gives again what it gave."""
+        iterator = iter(self._sampler)
+        count, read, head = _ndlens._read_numbers(iterator, place, _HEAD)
+        if (count, read) != (place, digest):
+            raise ValueError(self._gives_others(place))
+        return _Replayed(place, digest, iterator, head)
+
+    def _digest_to(self, place: int) -> str:
+        if self._numbers is None:
+            return _NOTHING
+        # An array may have been written to.
+        start, digest = self._digested if place >= self._digested[0] else (0, _NOTHING)
+        digest = _ndlens._digest_numbers(self._numbers, start, place, digest)
+        self._digested = (place, digest)
+        return digest
+
+    def _gives_others(self, place: int) -> str:
+        return (
+            f"the sampler, {_name(self._sampler)}, does not give again the {place} items that this state says are "
+            "done, so the run would repeat some and lose others. Set it up as it was (its seed, generator and epoch) "
+            "before load_state_dict; or, in the run that writes states, give a sampler with state_dict and "
+            'load_state_dict (such as torchdata.stateful_dataloader.sampler.RandomSampler), sampler_state="list", or '
+            "shuffle=True in place of a sampler"
+        )
+
+    def _has_no_state(self) -> str:
+        return (
+            f"this state holds that of a sampler with state_dict and load_state_dict, and {_name(self._sampler)} has "
+            "none: give the sampler that the run had"
+        )
+
+
+class _Snapshot:
+    """The state of a sampler, or of its iterator, as it stands when it is asked for."""
+
+    def __init__(self, of: Literal["sampler", "iterator"], stateful: Any) -> None:
+        self.of = of
+        self.stateful = stateful
+
+    def __call__(self) -> dict[str, Any]:
+        # It may be a dict that the sampler goes on writing to.
+        return {"of": self.of, "state": copy.deepcopy(self.stateful.state_dict())}
+
+
+def _is_stateful(obj: Any) -> bool:
+    return callable(getattr(obj, "state_dict", None)) and callable(getattr(obj, "load_state_dict", None))
+
+
+def _name(sampler: Any) -> str:
+    return type(sampler).__name__
+
+
+def _len_of(sampler: Any) -> int | None:
+    try:
+        return len(sampler)
+    except (TypeError, NotImplementedError):
+        return None
+
+
+def _numbers_of(sampler: Any) -> Any:
+    """A range, or a view of an array; None for what is to be iterated.
+
+    Raises:
+        TypeError: It holds bools or floats.
+    """
+    if isinstance(sampler, range):
+        return sampler
+    if isinstance(sampler, list | tuple):
+        return None
+    exports = ("__dlpack__", "__array_interface__", "__buffer__")
+    if hasattr(type(sampler), "__array__") and not any(hasattr(sampler, name) for name in exports):
+        # A column of a table, such as a pandas Series.
+        sampler = sampler.__array__()
+    try:
+        numbers = _ndlens.view(sampler)
+    except TypeError:
+        if any(hasattr(sampler, name) for name in exports):
+            raise
+        return None
+    try:
+        _ndlens._check_numbers(numbers)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"sampler: {error}") from None
+    return numbers
+
+
+def _refuse_unreadable(sampler: Any) -> None:
+    """Refuses what cannot be iterated, what can be iterated only once, and bools."""
+    if not hasattr(sampler, "__iter__") and not hasattr(sampler, "__getitem__"):
+        raise TypeError(f"sampler must be an iterable of item numbers, got {_name(sampler)}")
+    # Only iterators are asked for theirs: to begin with a sampler may change it. A cycle has no end.
+    is_iterator = hasattr(type(sampler), "__next__") and iter(sampler) is sampler
+    if is_iterator and not isinstance(sampler, itertools.cycle):
+        raise TypeError(
+            f"sampler is a {_name(sampler)}, which can be read once: every epoch after the first would be empty. Give "
+            "a list, as list(sampler), or an object of a class whose __iter__ begins anew"
+        )
+    if isinstance(sampler, list | tuple):
+        for item in sampler[:_LOOKED_AT]:
+            if isinstance(item, bool) or type(item).__name__ == "bool_":
+                raise TypeError(
+                    "sampler: bools are no item numbers: a mask goes to indices=, and np.flatnonzero(mask) is a list "
+                    "of items"
+                )
