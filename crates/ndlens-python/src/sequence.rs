@@ -15,8 +15,8 @@ use crate::element;
 use crate::error::OrRaise;
 use crate::import::{extract_elements, extract_view};
 use crate::lists::{self, LOOK};
-use crate::{interrupt, modules};
 use crate::view::{NO_HASH, PyView};
+use crate::{interrupt, modules};
 
 /// "C" or "F", or "A" for whichever the elements are packed in.
 fn order(view: &View, name: Option<&str>) -> PyResult<Order> {
