@@ -398,7 +398,8 @@ TABLE: list[tuple[str | None, Callable[[], Any], type[Exception], str]] = [
         TypeError,
         'unknown dtype "float33", expected one of bool, uint8, int8, uint16, int16, uint32, int32, uint64, int64, '
         "float16, bfloat16, float32, float64, complex64, complex128, float8_e4m3fn, float8_e5m2, float8_e4m3fnuz, "
-        'float8_e5m2fnuz, float8_e8m0fnu, or NumPy\'s code of one, such as "<f4"',
+        "float8_e5m2fnuz, float8_e8m0fnu, float4_e2m1fn_x2, "
+        'or NumPy\'s code of one, such as "<f4"',
     ),
     (
         "AmbiguousDType",

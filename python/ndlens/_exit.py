@@ -17,6 +17,6 @@ from . import _arrays, _ndlens, _sending, _torchvision, errors
 # Named, so that nobody takes them for unused.
 _AHEAD = (importlib.util, json, struct, _arrays, _sending, _torchvision, errors)
 
-# Held by nobody else: it closes when `atexit` lets go of it, after the last handler.
-atexit.register(_ndlens._Gate())
+# Its gate is held by nobody else: it closes when `atexit` lets go of it, after the last handler.
+atexit.register(_ndlens._Gate().note_exit)
 os.register_at_fork(after_in_child=_ndlens._forget_threads)

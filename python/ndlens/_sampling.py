@@ -20,8 +20,6 @@ from typing import Any, Literal, NamedTuple
 from . import _ndlens
 from ._ranks import Ranks, RankSource
 
-SamplerState = Literal["auto", "list"]
-
 # The digest of no items.
 _NOTHING = "0" * 16
 # So many of the first items are kept for ranks that come short, which take them again.
@@ -68,7 +66,9 @@ class _Replayed(NamedTuple):
 class Source:
     """What a loader asks when an epoch begins, when its length is asked for, and when a state is written or loaded."""
 
-    def __init__(self, ranks: RankSource, sampler: Any = None, sampler_state: SamplerState = "auto") -> None:
+    def __init__(
+        self, ranks: RankSource, sampler: Any = None, sampler_state: Literal["auto", "list"] = "auto"
+    ) -> None:
         if sampler_state not in ("auto", "list"):
             raise ValueError(f'unknown sampler_state "{sampler_state}": expected "auto" or "list"')
         self._ranks = ranks

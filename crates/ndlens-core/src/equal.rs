@@ -111,7 +111,7 @@ impl View {
     ///
     /// # Errors
     ///
-    /// [`Error::OutOfMemory`]; what [`Owner::verify`](crate::Owner::verify) says of either.
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory); what [`Owner::verify`](crate::Owner::verify) says of either.
     pub fn equals(&self, other: &View) -> Result<Option<bool>> {
         let (own, others) = (self.dtype().swapped(), other.dtype().swapped());
         let dtype = own.as_ref().unwrap_or(self.dtype());
@@ -142,7 +142,7 @@ impl View {
     ///
     /// # Errors
     ///
-    /// [`Error::OutOfMemory`]; what [`Owner::verify`](crate::Owner::verify) says.
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory); what [`Owner::verify`](crate::Owner::verify) says.
     pub fn packed_bytes(&self) -> Result<Vec<u8>> {
         let mut bytes = room::repeated(0, self.nbytes())?;
         self.read_into(&mut bytes)?;

@@ -158,7 +158,8 @@ pub(crate) fn attach(work: impl FnOnce(Python<'_>)) {
     }
 }
 
-/// The gate. `atexit` holds it and nobody else: it is called as a handler, and closes when all handlers are done and let go of.
+/// The gate. `atexit` holds it and nobody else: its `note_exit` is called as a handler, and it
+/// closes when all handlers are done and let go of.
 #[pyclass(name = "_Gate", module = "ndlens._ndlens")]
 pub(crate) struct Gate {
     is_exit: bool,
@@ -172,7 +173,7 @@ impl Gate {
     }
 
     /// Says that the handlers run; where they are only forgotten, nothing ends.
-    fn __call__(&mut self) {
+    fn note_exit(&mut self) {
         self.is_exit = true;
     }
 }

@@ -270,7 +270,9 @@ impl Reading {
         }
         let mut progress = self.lock(py);
         progress.read += numbers.len();
-        numbers.iter().for_each(|&number| progress.digest.add(number));
+        for &number in &numbers {
+            progress.digest.add(number);
+        }
         drop(progress);
         Ok(numbers)
     }

@@ -194,7 +194,7 @@ impl Map {
         }
         let start = bytes.start - bytes.start % page_bytes();
         // SAFETY: from a page of the map to at most its end, which is there as long as `self`; the system rounds the
-        // end up by itself. The advices given here change no contents.
+        // end up by itself. The advice given here changes no contents.
         let done =
             unsafe { libc::madvise(self.memory.as_mut_ptr().add(start).cast(), bytes.end - start, advice) };
         if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }

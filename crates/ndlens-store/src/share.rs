@@ -55,8 +55,10 @@ struct Nurseries(Vec<Weak<Nursery>>);
 ///
 /// # Errors
 ///
-/// [`Error::SharedMemoryExhausted`] where there is not as much memory; [`Error::SharedMemory`] where the system says no;
-/// [`Error::Core`] for shapes that no array can have.
+/// - [`Error::SharedMemoryExhausted`](crate::Error::SharedMemoryExhausted) where there is not as
+///   much memory;
+/// - [`Error::SharedMemory`](crate::Error::SharedMemory) where the system says no;
+/// - [`Error::Core`](crate::Error::Core) for shapes that no array can have.
 pub fn empty_shared(arrays: &[(&[usize], DType)]) -> Result<Vec<View>> {
     let plan = Plan::new(arrays)?;
     let room = find_room(plan.len)?;
