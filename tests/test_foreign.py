@@ -206,11 +206,6 @@ OTHER: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
         TypeError,
         "ndlens has no dtype for torch.uint4; tensor.view(torch.uint8) has its bytes",
     ),
-    "a pair of 4-bit floats": (
-        lambda: torch.zeros(3, dtype=torch.uint8).view(torch.float4_e2m1fn_x2),
-        TypeError,
-        "ndlens has no dtype for torch.float4_e2m1fn_x2; tensor.view(torch.uint8) has its bytes",
-    ),
 }
 
 # Every way in that copies nothing, and every one that copies.

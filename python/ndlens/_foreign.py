@@ -95,6 +95,13 @@ def strided(tensor: Any, copies: bool) -> Any:
         return _strided(torch, tensor, copies)
 
 
+def storage(tensor: Any) -> Any:
+    """The storage of a `torch.Tensor`, whatever a subclass makes of its methods."""
+    torch = sys.modules["torch"]
+    with torch._C.DisableTorchFunction():
+        return torch.Tensor.untyped_storage(tensor)
+
+
 def _strided(torch: Any, tensor: Any, copies: bool) -> Any:
     functorch = getattr(torch._C, "_functorch", None)
     if (

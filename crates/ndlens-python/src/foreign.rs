@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 
 use pyo3::exceptions::{PyBufferError, PyTypeError};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyMemoryView, PyType};
 
@@ -70,6 +71,14 @@ pub(crate) fn strided<'py>(obj: &Bound<'py, PyAny>, copies: Copies) -> PyResult<
 pub(crate) fn is_torch(obj: &Bound<'_, PyAny>) -> bool {
     let class = obj.get_type();
     class.name().is_ok_and(|name| name == "Tensor") && class.module().is_ok_and(|name| name == "torch")
+}
+
+/// The storage of a `torch.Tensor`, of a subclass too.
+pub(crate) fn storage<'py>(tensor: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    if is_torch(tensor) {
+        return tensor.call_method0(intern!(tensor.py(), "untyped_storage"));
+    }
+    call(tensor.py(), "storage", (tensor,))
 }
 
 /// A better reason why an array exports no buffer, where there is one.

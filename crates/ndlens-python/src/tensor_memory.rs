@@ -42,7 +42,7 @@ use pyo3::types::{PyDict, PyMemoryView, PyTuple, PyType, PyWeakrefMethods, PyWea
 use crate::error::OrRaise;
 use crate::import::{attached, extract_view};
 use crate::view::PyView;
-use crate::{exit, modules};
+use crate::{exit, foreign, modules};
 
 /// The methods of a storage that move it.
 const MOVERS: [&str; 2] = ["_share_fd_cpu_", "_share_filename_cpu_"];
@@ -162,7 +162,7 @@ fn watch_over(obj: &Bound<'_, PyAny>) -> PyResult<Option<Arc<Watch>>> {
     let mut base = obj.clone();
     for _ in 0..BASES_MAX {
         if base.is_instance(tensor)? {
-            return watch_storage(&base.call_method0(intern!(py, "untyped_storage"))?).map(Some);
+            return watch_storage(&foreign::storage(&base)?).map(Some);
         }
         if let Ok(view) = base.cast::<PyView>() {
             let view = view.get().view()?;
