@@ -130,6 +130,12 @@ VIEWS = [
     of_view("sharing", "result = nl.shares_memory(v, s), nl.may_share_memory(v, s)"),
     of_view("memory of files", "v.verify(); v.prefetch(); v.drop_cache()\nresult = v.nbytes"),
     of_view("release", "u = v[1:]\nwith u: pass\nresult = repr(u)"),
+    of_view(
+        "an interface of a million axes",
+        "nl.view(o)",
+        "o = type('O', (), {'__array_interface__': {'version': 3, 'typestr': '|u1', 'data': (1, True), 'shape': (1,) * 1_000_000}})()",
+        "ValueError",
+    ),
     of_view("lists are refused", "nl.view([1] * 1_000_000)", refusal="TypeError"),
     of_view("huge copies", "w[:1].broadcast_to(2**40).copy()", refusal="MemoryError"),
     of_view("huge bytes", "w[:1].broadcast_to(2**40).tobytes()", refusal="MemoryError"),
@@ -221,11 +227,41 @@ STORE = [
         "nl.save('x.safetensors', d)\nresult = len(nl.open('x.safetensors'))",
         "d = {f'k{k}': np.zeros(10) for k in range(3000)}",
     ),
+    Operation(
+        "save: metadata",
+        "nl.save('x.safetensors', d, metadata=m)\nresult = len(nl.open('x.safetensors').metadata)",
+        "d = {'k': np.zeros(10)}\nm = {f'k{k}': 'value' for k in range(3000)}",
+    ),
+    Operation(
+        "save: ragged",
+        "nl.save('x.safetensors', {'r': r})\nresult = len(nl.open('x.safetensors')['r'])",
+        "r = nl.ragged([np.zeros((k % 5 + 1, 3), 'u1') for k in range(3000)])",
+    ),
     Operation("share: a view", "result = nl.share(v).shape", VIEW),
     Operation(
         "share: a dict", "result = len(nl.share(d))", "d = {f'k{k}': np.zeros(10) for k in range(3000)}"
     ),
     Operation("share: a list", "result = len(nl.share(d))", "d = [np.zeros(10) for k in range(3000)]"),
+    Operation(
+        "share: windows",
+        "result = len(nl.share(w))",
+        "w = nl.windows([np.arange(10) for _ in range(3000)], 5)",
+    ),
+    Operation(
+        "share: ragged",
+        "result = len(nl.share(r))",
+        "r = nl.ragged([np.zeros((k % 5 + 1, 3), 'u1') for k in range(3000)])",
+    ),
+    Operation(
+        "share: a list of ragged",
+        "result = len(nl.share(rs))",
+        "rs = [nl.ragged([np.zeros(k + 1, 'u1')]) for k in range(1000)]",
+    ),
+    Operation(
+        "share: a dict by name",
+        "u = nl.share(d, name=n)\nresult = len(nl.attach(n))",
+        "import os\nn = f'sweep-{os.getpid()}'\nd = {f'k{k}': np.zeros(10) for k in range(1000)}",
+    ),
     Operation(
         "share: by name",
         "u = nl.share(v, name=n)\nresult = nl.attach(n).shape",

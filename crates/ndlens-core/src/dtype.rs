@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use crate::dlpack::DLDataType;
 use crate::error::{Error, Result};
+use crate::room;
 
 /// The type of one element.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -332,7 +333,10 @@ impl DType {
             None => {
                 // Characters are the same whatever mark of an order is before them.
                 let format = if code == "c" { code } else { format };
-                let format = CString::new(format).map_err(|_| bad())?;
+                // A byte more, for the NUL that ends it.
+                let mut text = room::with_room_for(format.len() + 1)?;
+                text.extend_from_slice(format.as_bytes());
+                let format = CString::new(text).map_err(|_| bad())?;
                 Ok(DType::Opaque(Arc::new(OpaqueFormat { format, itemsize })))
             }
         }

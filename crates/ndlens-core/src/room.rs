@@ -3,6 +3,9 @@
 //! `Vec::with_capacity`, `collect` and `push` end the process where there is none. Whatever grows with the data is made by
 //! these instead, and ends in [`Error::OutOfMemory`].
 
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher, Hash};
+
 use crate::error::{Error, Result};
 
 /// An empty list with memory for so many elements.
@@ -87,6 +90,32 @@ pub fn repeated<T: Clone>(element: T, count: usize) -> Result<Vec<T>> {
     Ok(list)
 }
 
+/// Adds an element to a set; whether it is new.
+///
+/// # Errors
+///
+/// [`Error::OutOfMemory`].
+pub fn insert<T: Eq + Hash, S: BuildHasher>(set: &mut HashSet<T, S>, element: T) -> Result<bool> {
+    let len_bytes = (set.len() + 1).saturating_mul(size_of::<T>());
+    set.try_reserve(1).map_err(|_| Error::OutOfMemory { len_bytes })?;
+    Ok(set.insert(element))
+}
+
+/// Adds a key with its value to a map; the value that it had before.
+///
+/// # Errors
+///
+/// [`Error::OutOfMemory`].
+pub fn insert_key<K: Eq + Hash, V, S: BuildHasher>(
+    map: &mut HashMap<K, V, S>,
+    key: K,
+    value: V,
+) -> Result<Option<V>> {
+    let len_bytes = (map.len() + 1).saturating_mul(size_of::<(K, V)>());
+    map.try_reserve(1).map_err(|_| Error::OutOfMemory { len_bytes })?;
+    Ok(map.insert(key, value))
+}
+
 /// Text that grows with the data.
 #[derive(Debug, Default)]
 pub struct Text(String);
@@ -102,6 +131,16 @@ impl Text {
         self.0.try_reserve(more.len()).map_err(|_| Error::OutOfMemory { len_bytes })?;
         self.0.push_str(more);
         Ok(())
+    }
+
+    /// Its length in bytes.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Leaves the first `len` bytes, which end where a character does.
+    pub fn truncate(&mut self, len: usize) {
+        self.0.truncate(len);
     }
 
     /// Whether nothing was appended.
@@ -132,6 +171,10 @@ mod tests {
     fn a_list_holds_what_the_iterator_gives() {
         assert_eq!(list_of((0..100).filter(|n| n % 7 == 0)).unwrap().len(), 15);
         assert_eq!(repeated(3u8, 4).unwrap(), [3; 4]);
+        let mut set = HashSet::new();
+        assert_eq!([1, 2, 1].map(|n| insert(&mut set, n).unwrap()), [true, true, false]);
+        let mut map = HashMap::new();
+        assert_eq!(["a", "b", "a"].map(|key| insert_key(&mut map, key, 7).unwrap()), [None, None, Some(7)]);
         let odd = [Ok(1), Err(Error::ZeroStep), Ok(3)];
         assert_eq!(try_list_of(odd), Err(Error::ZeroStep));
     }

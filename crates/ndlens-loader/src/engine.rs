@@ -296,7 +296,7 @@ pub(crate) enum Items {
 }
 
 impl Epoch {
-    pub(crate) fn start(fields: Arc<[Compiled]>, config: &Config, course: Course) -> Result<Self> {
+    pub(crate) fn start(fields: Arc<Vec<Compiled>>, config: &Config, course: Course) -> Result<Self> {
         let Course { epoch, order, shard, start, tracker, mixer } = course;
         let tracker = tracker.map(Arc::new);
         let (order, feed) = match order {

@@ -55,7 +55,7 @@ impl Part {
 /// Fields that give batches of any items.
 #[derive(Debug)]
 pub struct Gather {
-    fields: Arc<[Compiled]>,
+    fields: Arc<Vec<Compiled>>,
     items: usize,
     /// Memory of batches that stay in this process, by its size, what was used last at the end.
     pools: Mutex<Vec<Pool>>,

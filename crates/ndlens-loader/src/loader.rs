@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use ndlens_core::DType;
+use ndlens_core::{DType, room};
 use ndlens_kernels::{Stores, Take};
 
 use crate::batch::Batch;
@@ -321,7 +321,7 @@ pub(crate) fn compile(
     seed: u64,
     batch_size: usize,
     values: Values,
-) -> Result<(Arc<[Compiled]>, usize)> {
+) -> Result<(Arc<Vec<Compiled>>, usize)> {
     let first = fields.first().ok_or(Error::NoFields)?;
     let (first_name, items) = (first.name.clone(), first.source.len());
     let compile = |field: Field| {
@@ -350,9 +350,9 @@ pub(crate) fn compile(
         let joint = None;
         Ok(Compiled { name, draws_as, source, program, channels, joint, deferred, take, stream, pool })
     };
-    let mut fields = fields.into_iter().map(compile).collect::<Result<Vec<_>>>()?;
+    let mut fields = room::try_list_of(fields.into_iter().map(compile))?;
     join(&mut fields)?;
-    Ok((fields.into(), items))
+    Ok((Arc::new(fields), items))
 }
 
 /// Checks that fields that draw together draw the same.
@@ -371,7 +371,7 @@ fn join(fields: &mut [Compiled]) -> Result<()> {
 }
 
 /// Fields and what mixes them, with memory for batches.
-type Equipment = (Arc<[Compiled]>, Option<Arc<Mixer>>);
+type Equipment = (Arc<Vec<Compiled>>, Option<Arc<Mixer>>);
 
 /// A part of the data set.
 #[derive(Debug, Clone)]
@@ -393,7 +393,7 @@ pub enum Sampled {
 /// Streams batches out of its fields, epoch by epoch.
 #[derive(Debug)]
 pub struct Loader {
-    fields: Arc<[Compiled]>,
+    fields: Arc<Vec<Compiled>>,
     config: Config,
     items: usize,
     subset: Option<Chosen>,
@@ -540,9 +540,9 @@ impl Loader {
     /// [`Error::OtherClasses`] where a field cannot be mixed.
     pub fn with_mixing(self, mixing: &Mixing) -> Result<Self> {
         let most = self.config.batch_size.min(self.places());
-        let fields: Arc<[_]> = self.fields.iter().map(|field| field.computed(most)).collect::<Result<_>>()?;
+        let fields = room::try_list_of(self.fields.iter().map(|field| field.computed(most)))?;
         let mixer = Mixer::new(mixing, &fields, self.config.seed, most)?;
-        Ok(Loader { mixer: Some(Arc::new(mixer)), fields, ..self })
+        Ok(Loader { mixer: Some(Arc::new(mixer)), fields: Arc::new(fields), ..self })
     }
 
     /// The number of batches in an epoch, for the rank that the settings say.
@@ -736,9 +736,9 @@ impl Loader {
         if most <= self.items {
             return Ok((Arc::clone(&self.fields), self.mixer.clone()));
         }
-        let fields = self.fields.iter().map(|field| field.with_room_for(most)).collect::<Result<_>>()?;
+        let fields = room::try_list_of(self.fields.iter().map(|field| field.with_room_for(most)))?;
         let mixer = self.mixer.as_ref().map(|mixer| mixer.with_room_for(most).map(Arc::new)).transpose()?;
-        Ok((fields, mixer))
+        Ok((Arc::new(fields), mixer))
     }
 
     fn start(&self, epoch: u32, shard: Shard, start: usize, tracker: Option<Tracker>) -> Result<Epoch> {

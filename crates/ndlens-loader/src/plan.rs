@@ -47,7 +47,7 @@ pub(crate) struct Failure {
 /// What to make, the same for all threads.
 #[derive(Debug)]
 pub(crate) struct Plan {
-    pub(crate) fields: Arc<[Compiled]>,
+    pub(crate) fields: Arc<Vec<Compiled>>,
     pub(crate) order: ItemOrder,
     pub(crate) shard: Shard,
     pub(crate) epoch: u32,

@@ -28,7 +28,7 @@ pub struct Ragged {
 
 #[derive(Debug)]
 enum Items {
-    Apart { views: Vec<View>, buffers: Box<[Buffer]> },
+    Apart { views: Vec<View>, buffers: Vec<Buffer> },
     Packed { flat: Box<View>, starts: Vec<usize>, shapes: Shapes },
 }
 
@@ -37,7 +37,8 @@ impl Ragged {
     ///
     /// # Errors
     ///
-    /// [`Error::UnequalItems`] for items of another dtype or rank, or with other axes from axis 2 on.
+    /// [`Error::UnequalItems`] for items of another dtype or rank, or with other axes from axis 2 on; [`Error::Core`] where
+    /// there is no memory for the list of buffers.
     pub fn of_views(views: Vec<View>) -> Result<Self> {
         let kind = |view: &View| format!("{} of rank {}", view.dtype(), view.ndim());
         let mut bounds = Bounds::default();
@@ -47,7 +48,7 @@ impl Ragged {
             }
             bounds.take(item, view.shape())?;
         }
-        let buffers = buffers_of(&views);
+        let buffers = buffers_of(&views)?;
         Ok(Ragged { items: Items::Apart { views, buffers }, least: bounds.least, most: bounds.most })
     }
 

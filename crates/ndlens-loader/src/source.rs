@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
-use ndlens_core::{Buffer, DType, Index, Result, View, ViewRef};
+use ndlens_core::{Buffer, DType, Index, Result, View, ViewRef, room};
 use ndlens_store::Shards;
 
 /// The most files that are asked for all items at once: as many as take a small part of the time that a batch does.
@@ -307,8 +307,16 @@ pub(crate) fn all_there(buffers: &[Buffer]) -> bool {
 }
 
 /// The buffers behind views, each once: what is to be asked whether its bytes are there.
-pub(crate) fn buffers_of(views: &[View]) -> Box<[Buffer]> {
-    let mut seen = HashSet::new();
-    let buffers = views.iter().map(View::buffer);
-    buffers.filter(|buffer| seen.insert((buffer.as_ptr(), buffer.len()))).cloned().collect()
+///
+/// # Errors
+///
+/// [`ndlens_core::Error::OutOfMemory`].
+pub(crate) fn buffers_of(views: &[View]) -> Result<Vec<Buffer>> {
+    let (mut seen, mut buffers) = (HashSet::new(), vec![]);
+    for buffer in views.iter().map(View::buffer) {
+        if room::insert(&mut seen, (buffer.as_ptr(), buffer.len()))? {
+            room::push(&mut buffers, buffer.clone())?;
+        }
+    }
+    Ok(buffers)
 }

@@ -197,8 +197,13 @@ fn columns(weights: &[f64], heaviest: f64) -> Result<Vec<Column>> {
     let column = |weight: &f64| Column { keep: weight / heaviest * scale, other: at_heaviest };
     let mut columns = with_room_for(weights.len())?;
     columns.extend(weights.iter().map(column));
-    let (mut light, mut heavy): (Vec<usize>, Vec<usize>) =
-        (0..columns.len()).partition(|&item| columns[item].keep < 1.0);
+    let is_light = |column: &Column| column.keep < 1.0;
+    let count = columns.iter().filter(|column| is_light(column)).count();
+    // One is taken from the light before one is put there: they never become more.
+    let (mut light, mut heavy) = (with_room_for(count)?, with_room_for(columns.len() - count)?);
+    for (item, column) in columns.iter().enumerate() {
+        if is_light(column) { light.push(item) } else { heavy.push(item) }
+    }
     while let (Some(&donor), Some(lacking)) = (heavy.last(), light.pop()) {
         columns[lacking].other = donor;
         // In this order, which rounds least: both are near 1 at the end.

@@ -15,7 +15,7 @@
 
 use std::sync::Arc;
 
-use ndlens_core::{Buffer, DType, Index, View, ViewRef};
+use ndlens_core::{Buffer, DType, Index, View, ViewRef, room};
 
 use crate::error::{Error, Result};
 use crate::nan::NanSteps;
@@ -56,9 +56,9 @@ struct Group {
 /// Items of shape (size, ..): windows of series of shape (steps, ..), or what follows them.
 #[derive(Debug, Clone)]
 pub struct Windows {
-    series: Arc<[View]>,
-    buffers: Arc<[Buffer]>,
-    /// A vector, because making a shared slice of one would need as much memory again.
+    /// Vectors, because making a shared slice of one would need as much memory again.
+    series: Arc<Vec<View>>,
+    buffers: Arc<Vec<Buffer>>,
     groups: Arc<Vec<Group>>,
     len: usize,
     span: Span,
@@ -119,9 +119,9 @@ impl Windows {
             return Err(Error::NoWindow { size, gap, horizon, longest });
         }
         let shape = [&[span.size], &item[..]].concat();
-        let (rows, buffers) = (rows_of(&series, 0, span.size), buffers_of(&series).into());
+        let (rows, buffers) = (rows_of(&series, 0, span.size), Arc::new(buffers_of(&series)?));
         Ok(Windows {
-            series: series.into(),
+            series: Arc::new(series),
             buffers,
             groups: Arc::new(groups),
             len,
@@ -139,9 +139,9 @@ impl Windows {
     ///
     /// [`Error::SeriesShape`], [`Error::UnequalSeries`], [`Error::TargetSteps`].
     pub fn following(&self, targets: Option<Vec<View>>) -> Result<Self> {
-        let series: Arc<[View]> = match targets {
+        let series = match targets {
             None => Arc::clone(&self.series),
-            Some(targets) => targets.into(),
+            Some(targets) => Arc::new(targets),
         };
         self.taking(series, self.span.size + self.span.gap, self.span.horizon)
     }
@@ -157,18 +157,19 @@ impl Windows {
     ///
     /// [`Error::SeriesShape`], [`Error::UnequalSeries`], [`Error::TargetSteps`].
     pub fn of_series(&self, series: Vec<View>) -> Result<Self> {
-        self.taking(series.into(), self.offset, self.shape[0])
+        self.taking(Arc::new(series), self.offset, self.shape[0])
     }
 
     /// So many steps of each window, from the `offset`-th on, of these series.
-    fn taking(&self, series: Arc<[View]>, offset: usize, size: usize) -> Result<Self> {
+    fn taking(&self, series: Arc<Vec<View>>, offset: usize, size: usize) -> Result<Self> {
         let item = check_alike(&series)?;
-        let steps = |series: &[View]| series.iter().map(|view| view.shape()[0]).collect::<Vec<_>>();
-        if steps(&series) != steps(&self.series) {
-            return Err(Error::TargetSteps { got: steps(&series), expected: steps(&self.series) });
+        let steps = |series: &[View]| room::list_of(series.iter().map(|view| view.shape()[0]));
+        let (got, expected) = (steps(&series)?, steps(&self.series)?);
+        if got != expected {
+            return Err(Error::TargetSteps { got, expected });
         }
         let shape = [&[size], item].concat();
-        let (rows, buffers) = (rows_of(&series, offset, size), buffers_of(&series).into());
+        let (rows, buffers) = (rows_of(&series, offset, size), Arc::new(buffers_of(&series)?));
         Ok(Windows { series, buffers, offset, shape, rows, ..self.clone() })
     }
 
@@ -215,7 +216,7 @@ impl Windows {
             *end += view.shape()[0];
             Some(start)
         });
-        let starts: Vec<usize> = starts.collect();
+        let starts: Vec<usize> = room::list_of(starts)?;
         for (at, group) in self.groups.iter().enumerate() {
             let first = starts[group.series] + group.start;
             flags.extend((0..self.count(at)).map(|window| mask[first + window * self.span.step]));

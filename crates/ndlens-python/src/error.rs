@@ -103,7 +103,9 @@ impl Raise for store::Error {
                 PyTypeError::new_err(message)
             }
             E::SharedMemoryExhausted { .. } => PyMemoryError::new_err(message),
-            E::SharedMemory { source, .. } if is_shortage(source) => PyMemoryError::new_err(message),
+            E::SharedMemory { source, .. } | E::SharedMemoryRefused { source, .. } if is_shortage(source) => {
+                PyMemoryError::new_err(message)
+            }
             E::SharedMemory { .. }
             | E::NameLock { .. }
             | E::NameHidden { .. }
@@ -148,7 +150,10 @@ fn os_message(errno: i32) -> String {
 
 impl Raise for kernels::Error {
     fn raise(&self) -> PyErr {
-        PyValueError::new_err(self.to_string())
+        match self {
+            kernels::Error::View(source) => source.raise(),
+            _ => PyValueError::new_err(self.to_string()),
+        }
     }
 }
 

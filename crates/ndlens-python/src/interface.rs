@@ -12,15 +12,15 @@ use std::slice;
 use std::sync::Arc;
 
 use ndlens::{Access, Buffer, DType, Error, Layout, MAX_NDIM, Order, Owner, View};
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyCapsule, PyDict, PyTuple};
+use pyo3::types::{PyCapsule, PyDict, PyList, PyTuple};
 
 use crate::dtype::extract_dtype;
 use crate::error::OrRaise;
 use crate::import::extract_buffer;
-use crate::modules;
+use crate::{lists, modules};
 
 /// A Python object that keeps memory alive by being alive.
 struct Kept(Option<Py<PyAny>>);
@@ -115,15 +115,26 @@ fn elements(interface: &Bound<'_, PyDict>) -> PyResult<Elements> {
         }
         _ => dtype,
     };
-    let sizes: Vec<isize> =
-        needed("shape")?.extract().map_err(|_| bad("\"shape\" is not a tuple of integers"))?;
+    let sizes = extract_sizes(&needed("shape")?, "shape")?;
     let shape: Result<Vec<usize>, _> = sizes.into_iter().map(usize::try_from).collect();
     let shape = shape.map_err(|_| bad("\"shape\" is negative"))?;
-    let strides: Option<Vec<isize>> = match entry(interface, "strides")? {
-        Some(strides) => Some(strides.extract().map_err(|_| bad("\"strides\" is not a tuple of integers"))?),
-        None => None,
-    };
+    let strides = entry(interface, "strides")?;
+    let strides = strides.map(|strides| extract_sizes(&strides, "strides")).transpose()?;
     Ok(Elements { dtype, shape, strides })
+}
+
+/// A number for each axis, under this name in the interface.
+fn extract_sizes(object: &Bound<'_, PyAny>, name: &str) -> PyResult<Vec<isize>> {
+    let py = object.py();
+    let refuse = || bad(&format!("{name:?} is not a tuple of integers"));
+    if !object.is_instance_of::<PyTuple>() && !object.is_instance_of::<PyList>() {
+        return Err(refuse());
+    }
+    lists::extract_axes(object).map_err(|error| {
+        // More than any view has axes.
+        let too_many = error.is_instance_of::<PyValueError>(py);
+        if lists::is_refusal(py, &error) && !too_many { refuse() } else { error }
+    })
 }
 
 fn dtype_of_typestr(typestr: &str) -> PyResult<DType> {

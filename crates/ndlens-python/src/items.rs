@@ -18,7 +18,7 @@ use crate::selection::{ItemKey, PySelection, extract_selection};
 use crate::shards::PyShards;
 use crate::tensor_memory::extract_lasting_view;
 use crate::view::PyView;
-use crate::{exit, modules};
+use crate::{exit, lists, modules};
 
 /// Items for `nl.Loader` and `nl.torch.Dataset` that are no rows of one view, or some rows of one: what `nl.windows`, `nl.ragged`
 /// and `nl.subset` give.
@@ -210,7 +210,10 @@ impl PyItems {
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
         let _inside = exit::enter(py);
-        let views = |views: &[View]| views.iter().cloned().map(PyView::new).collect::<Vec<_>>();
+        let views = |views: &[View]| {
+            let views = views.iter().map(|view| PyView::new(view.clone()).into_bound_py_any(py));
+            lists::list_of(py, views)
+        };
         if let Some(selection) = &self.selection {
             let base = match &self.base {
                 Base::View(view) => PyView::new(view.clone()).into_bound_py_any(py)?,
@@ -227,10 +230,10 @@ impl PyItems {
                 let span = windows.span();
                 let span = (span.size, span.step, span.gap, span.horizon);
                 let lengths = lengths.clone().map(PyView::new);
-                ("_windows_part", (views(windows.series()), span, lengths, future).into_pyobject(py)?)
+                ("_windows_part", (views(windows.series())?, span, lengths, future).into_pyobject(py)?)
             }
             Base::Ragged(ragged, None) => {
-                ("ragged", (views(ragged.as_views().unwrap_or_default()),).into_pyobject(py)?)
+                ("ragged", (views(ragged.as_views().unwrap_or_default())?,).into_pyobject(py)?)
             }
             Base::Ragged(ragged, Some((offsets, shapes))) => {
                 let flat = ragged.as_packed().map(|(flat, ..)| PyView::new(flat.clone()));
@@ -239,7 +242,7 @@ impl PyItems {
             }
             // These are never without a selection.
             Base::View(view) => ("view", (PyView::new(view.clone()),).into_pyobject(py)?),
-            Base::Shards(shards) => ("_shards_of_views", (views(shards.views()),).into_pyobject(py)?),
+            Base::Shards(shards) => ("_shards_of_views", (views(shards.views())?,).into_pyobject(py)?),
         };
         Ok((modules::get(py, "ndlens._ndlens", maker)?, arguments))
     }

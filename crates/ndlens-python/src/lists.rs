@@ -120,6 +120,15 @@ pub(crate) fn plain_bytes<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<
     }
 }
 
+/// This text.
+pub(crate) fn string<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyAny>> {
+    // SAFETY: the bytes are there, and UTF-8; what is not null is a new string, which is ours.
+    unsafe {
+        let object = ffi::PyUnicode_FromStringAndSize(text.as_ptr().cast(), text.len() as isize);
+        Bound::from_owned_ptr_or_err(py, object)
+    }
+}
+
 /// Whether an error says that an object is not what was looked for, rather than that memory or patience ran out.
 pub(crate) fn is_refusal(py: Python<'_>, error: &PyErr) -> bool {
     error.is_instance_of::<PyException>(py) && !error.is_instance_of::<PyMemoryError>(py)

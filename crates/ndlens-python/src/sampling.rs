@@ -13,6 +13,7 @@ use pyo3::types::{PyBool, PyDict, PyInt, PyIterator, PyList, PyRange, PyTuple};
 use crate::error::{OrRaise, in_place};
 use crate::exit;
 use crate::import::extract_view;
+use crate::lists;
 use crate::selection::extract_selection;
 use crate::view::PyView;
 
@@ -74,8 +75,7 @@ pub(crate) fn extract_numbers(object: &Bound<'_, PyAny>) -> PyResult<ItemNumbers
         return Ok(ItemNumbers::range(field("start")?, field("step")?, range.len()?));
     }
     if object.is_instance_of::<PyList>() || object.is_instance_of::<PyTuple>() {
-        let numbers: Vec<i64> =
-            object.try_iter()?.map(|item| extract_number("the list", &item?)).collect::<PyResult<_>>()?;
+        let numbers = lists::extract_each(object, |item| extract_number("the list", item))?;
         return ItemNumbers::from_view(&View::from_vec(numbers)).or_raise();
     }
     ItemNumbers::from_view(&extract_view(object)?).or_raise()

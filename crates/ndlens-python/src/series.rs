@@ -14,6 +14,7 @@ use pyo3::types::PyBool;
 use crate::error::OrRaise;
 use crate::exit;
 use crate::items::{Base, PyItems};
+use crate::lists;
 use crate::ragged::extract_views;
 use crate::selection::{PySelection, extract_flags, extract_labels, extract_selection, extract_sizes};
 use crate::shards::PyShards;
@@ -71,7 +72,7 @@ pub(crate) fn windows<'py>(
     let series = extract_series(series)?;
     let lengths = extract_lengths(&series, groups, lengths, ids)?;
     let span = Span { size, step, gap, horizon };
-    let past = Windows::new(series.clone(), lengths.as_deref(), span).or_raise()?;
+    let past = Windows::new(series, lengths.as_deref(), span).or_raise()?;
     let future = match (horizon, target) {
         (0, None) => None,
         (0, Some(_)) => {
@@ -79,9 +80,8 @@ pub(crate) fn windows<'py>(
         }
         (_, None) => Some(past.following(None).or_raise()?),
         (_, Some(target)) => {
-            let targets =
-                series.iter().map(|series| extract_columns(series, target)).collect::<PyResult<_>>()?;
-            Some(past.following(Some(targets)).or_raise()?)
+            let targets = past.series().iter().map(|series| extract_columns(series, target));
+            Some(past.following(Some(lists::collect(targets)?)).or_raise()?)
         }
     };
     let mut flags =
@@ -138,7 +138,7 @@ fn extract_series(series: &Bound<'_, PyAny>) -> PyResult<Vec<View>> {
         let item = source.item(item).or_raise()?;
         View::new(item.buffer().clone(), item.layout().clone(), item.dtype().clone()).or_raise()
     };
-    (0..source.len()).map(item).collect()
+    lists::collect((0..source.len()).map(item))
 }
 
 /// The lengths of groups, however they were given.

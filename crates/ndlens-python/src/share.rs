@@ -8,7 +8,7 @@ use ndlens::store::named::{self, Name, Structure, Turn};
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::{PyTimeoutError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyMapping, PyString, PyTuple};
+use pyo3::types::{PyDict, PyList, PyMapping, PyTuple};
 
 use crate::dtype::extract_dtype;
 use crate::error::{OrRaise, in_place};
@@ -60,8 +60,8 @@ pub(crate) fn share<'py>(
             let objects = share_items::share(py, parts)?;
             return keys.wrap_objects(py, objects);
         }
-        let view = |part| if let Part::View(view) = part { Some(view) } else { None };
-        let views: Vec<View> = parts.into_iter().filter_map(view).collect();
+        let view = |part| if let Part::View(view) = part { Some(Ok(view)) } else { None };
+        let views = lists::collect(parts.into_iter().filter_map(view))?;
         let views = exit::detach(py, || store::share(&views)).or_raise()?;
         return keys.wrap(py, views);
     };
@@ -77,7 +77,7 @@ pub(crate) fn share<'py>(
             if let (Some(arrays), Some(structure)) = (&made, &structure) {
                 contents.check(&name, structure, &arrays.views).or_raise()?;
             }
-            Keys::of(py, contents.structure).wrap(py, contents.views)
+            Keys::of(py, contents.structure)?.wrap(py, contents.views)
         }
         Some(Turn::Create(creation)) => {
             let arrays = match made {
@@ -115,7 +115,7 @@ pub(crate) fn attach<'py>(py: Python<'py>, name: &str, timeout: Option<f64>) -> 
     register_senders(py, false)?;
     let name = Name::new(name).or_raise()?;
     match wait(py, timeout, &mut || named::find(&name))? {
-        Some(contents) => Keys::of(py, contents.structure).wrap(py, contents.views),
+        Some(contents) => Keys::of(py, contents.structure)?.wrap(py, contents.views),
         None => Err(PyTimeoutError::new_err(format!(
             "no process of this user shares {name} after {} seconds",
             timeout.unwrap_or_default()
@@ -234,26 +234,27 @@ impl Keys {
             let arrays = obj.try_iter()?.enumerate();
             let parts = arrays.map(|(at, array)| named(&at.into_bound_py_any(obj.py())?, &array?));
             let keys = if obj.is_instance_of::<PyTuple>() { Keys::Tuple } else { Keys::List };
-            return Ok((keys, parts.collect::<PyResult<_>>()?));
+            return Ok((keys, lists::collect(parts)?));
         }
         let Ok(mapping) = obj.cast::<PyMapping>() else {
             return Ok((Keys::Single, vec![extract_one(obj)?]));
         };
         let pairs = pairs(mapping)?;
-        let parts = pairs.iter().map(|(key, array)| named(key, array)).collect::<PyResult<_>>()?;
-        Ok((Keys::Dict(pairs.into_iter().map(|(key, _)| key.unbind()).collect()), parts))
+        let parts = lists::collect(pairs.iter().map(|(key, array)| named(key, array)))?;
+        let keys = lists::collect(pairs.into_iter().map(|(key, _)| Ok(key.unbind())))?;
+        Ok((Keys::Dict(keys), parts))
     }
 
-    fn of(py: Python<'_>, structure: Structure) -> Self {
-        match structure {
+    fn of(py: Python<'_>, structure: Structure) -> PyResult<Self> {
+        Ok(match structure {
             Structure::Single => Keys::Single,
             Structure::Tuple => Keys::Tuple,
             Structure::List => Keys::List,
             Structure::Dict(names) => {
-                let key = |name: String| PyString::new(py, &name).into_any().unbind();
-                Keys::Dict(names.into_iter().map(key).collect())
+                let key = |name: String| lists::string(py, &name).map(Bound::unbind);
+                Keys::Dict(lists::collect(names.into_iter().map(key))?)
             }
-        }
+        })
     }
 
     /// As other processes can read it.
@@ -278,7 +279,7 @@ impl Keys {
 
     fn wrap(self, py: Python<'_>, views: Vec<View>) -> PyResult<Bound<'_, PyAny>> {
         let objects = views.into_iter().map(|view| PyView::new(view).into_bound_py_any(py));
-        let objects = objects.collect::<PyResult<Vec<_>>>()?;
+        let objects = lists::collect(objects)?;
         self.wrap_objects(py, objects)
     }
 

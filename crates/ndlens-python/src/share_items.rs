@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use ndlens::loader::{Packing, Source, Windows, copy_rows};
 use ndlens::store;
-use ndlens::{DType, View};
+use ndlens::{DType, View, room};
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
@@ -21,6 +21,7 @@ use pyo3::prelude::*;
 use crate::error::OrRaise;
 use crate::exit;
 use crate::items::{Base, PyItems};
+use crate::lists;
 use crate::selection::PySelection;
 use crate::view::PyView;
 
@@ -61,13 +62,13 @@ struct Plan {
 
 impl Plan {
     /// The place of an array among all.
-    fn add(&mut self, shape: Vec<usize>, dtype: DType, filling: Filling) -> usize {
-        self.arrays.push((shape, dtype));
-        self.fillings.push(filling);
-        self.arrays.len() - 1
+    fn add(&mut self, shape: Vec<usize>, dtype: DType, filling: Filling) -> PyResult<usize> {
+        room::push(&mut self.arrays, (shape, dtype)).or_raise()?;
+        room::push(&mut self.fillings, filling).or_raise()?;
+        Ok(self.arrays.len() - 1)
     }
 
-    fn add_view(&mut self, view: &View) -> usize {
+    fn add_view(&mut self, view: &View) -> PyResult<usize> {
         // Windows and what follows them are of the same series.
         let same = |filling: &Filling| match filling {
             Filling::View(other) => {
@@ -77,7 +78,7 @@ impl Plan {
             _ => false,
         };
         match self.fillings.iter().position(same) {
-            Some(place) => place,
+            Some(place) => Ok(place),
             None => self.add(view.shape().to_vec(), view.dtype().clone(), Filling::View(view.clone())),
         }
     }
@@ -95,16 +96,16 @@ pub(crate) fn share(py: Python<'_>, parts: Vec<Part>) -> PyResult<Vec<Bound<'_, 
     let mut plan = Plan::default();
     let mut places = vec![];
     for part in &parts {
-        places.push(match part {
+        let place = match part {
             // Views that were given twice are two, as they always were.
             Part::View(view) => {
                 let (shape, dtype) = (view.shape().to_vec(), view.dtype().clone());
-                Places::One(plan.add(shape, dtype, Filling::View(view.clone())))
+                Places::One(plan.add(shape, dtype, Filling::View(view.clone()))?)
             }
             Part::Rows(source) => {
                 let item = source.item_shape().map(|shape| shape.most().to_vec()).unwrap_or_default();
                 let shape = [&[source.len()], &item[..]].concat();
-                Places::One(plan.add(shape, source.dtype().clone(), Filling::Rows(Arc::clone(source))))
+                Places::One(plan.add(shape, source.dtype().clone(), Filling::Rows(Arc::clone(source)))?)
             }
             Part::Ragged(source) => {
                 let packing = exit::detach(py, || Packing::of(&**source)).or_raise()?;
@@ -116,19 +117,22 @@ pub(crate) fn share(py: Python<'_>, parts: Vec<Part>) -> PyResult<Vec<Bound<'_, 
                     _ => 0,
                 };
                 Places::Ragged {
-                    flat: plan.add(vec![len], dtype, filling),
-                    offsets: plan.add_view(&offsets),
-                    shapes: plan.add_view(&shapes),
+                    flat: plan.add(vec![len], dtype, filling)?,
+                    offsets: plan.add_view(&offsets)?,
+                    shapes: plan.add_view(&shapes)?,
                 }
             }
             Part::Windows(windows, ..) => {
-                Places::Windows(windows.series().iter().map(|series| plan.add_view(series)).collect())
+                let places = windows.series().iter().map(|series| plan.add_view(series));
+                Places::Windows(lists::collect(places)?)
             }
-        });
+        };
+        room::push(&mut places, place).or_raise()?;
     }
     let Plan { arrays, fillings } = plan;
     let views = exit::detach(py, || {
-        let arrays: Vec<_> = arrays.iter().map(|(shape, dtype)| (&shape[..], dtype.clone())).collect();
+        let arrays =
+            room::list_of(arrays.iter().map(|(shape, dtype)| (&shape[..], dtype.clone()))).or_raise()?;
         let views = store::empty_shared(&arrays).or_raise()?;
         for (target, filling) in views.iter().zip(&fillings) {
             match filling {
@@ -149,7 +153,7 @@ pub(crate) fn share(py: Python<'_>, parts: Vec<Part>) -> PyResult<Vec<Bound<'_, 
             PyItems::of(base, None)?.into_bound_py_any(py)
         }
         Places::Windows(places) => {
-            let series = places.into_iter().map(view).collect::<PyResult<Vec<_>>>()?;
+            let series = lists::collect(places.into_iter().map(view))?;
             let Part::Windows(windows, lengths, future, selection) = part else {
                 return Err(PyRuntimeError::new_err("windows were not shared"));
             };
@@ -157,5 +161,5 @@ pub(crate) fn share(py: Python<'_>, parts: Vec<Part>) -> PyResult<Vec<Bound<'_, 
             PyItems::of(Base::Windows(Arc::new(windows), lengths, future), selection)?.into_bound_py_any(py)
         }
     };
-    parts.into_iter().zip(places).map(object).collect()
+    lists::collect(parts.into_iter().zip(places).map(object))
 }

@@ -164,8 +164,8 @@ impl PyArrayFile {
     }
 
     fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let names = self.0.names();
-        let names = names.iter().map(|name| Ok(PyString::new(py, name).into_any()));
+        let names = self.0.names().or_raise()?;
+        let names = names.iter().map(|name| lists::string(py, name));
         Ok(lists::list_of(py, names)?.try_iter()?.into_any())
     }
 
@@ -264,7 +264,7 @@ fn extract_metadata(metadata: &Bound<'_, PyAny>) -> PyResult<Vec<(String, String
         let text = |obj: &Bound<'_, PyAny>| obj.extract::<String>().map_err(|_| refuse(obj));
         PyResult::Ok((text(&key)?, text(&value)?))
     };
-    pairs(mapping)?.into_iter().map(pair).collect()
+    lists::collect(pairs(mapping)?.into_iter().map(pair))
 }
 
 fn contents(obj: &Bound<'_, PyAny>) -> PyResult<Contents> {

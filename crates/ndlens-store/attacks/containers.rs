@@ -169,7 +169,7 @@ fn a_dtype_without_a_name_is_an_error_of_its_tensor_alone() {
     let header = format!("{{{},{}}}", others.join(","), tensor("w", "U8", "[16]", "[8,24]"));
     let (_directory, path) = file("dtypes.safetensors", &tensors(&header, 24));
     let arrays = Arrays::open(&path, MapMode::Read).unwrap();
-    assert_eq!(arrays.names(), ["F4", "F6_E2M3", "X9", "w"]);
+    assert_eq!(arrays.names().unwrap(), ["F4", "F6_E2M3", "X9", "w"]);
     assert_eq!(arrays.get("w").unwrap().shape(), [16]);
     let pairs = arrays.get("F4").unwrap();
     assert_eq!((pairs.dtype(), pairs.shape()), (&DType::F4E2M1FNx2, &[1][..]));
@@ -355,7 +355,7 @@ fn the_archive_that_the_others_differ_from_opens() {
     let compressed = "is compressed, so it cannot be mapped; decompress it into memory with copy=True";
     asked(&deflated("w.npy", &npy("(2, 3)", 24)), Some(compressed), None);
     let (_directory, path) = file("empty.npz", &zip(&[]));
-    assert!(Arrays::open(&path, MapMode::Read).unwrap().names().is_empty());
+    assert!(Arrays::open(&path, MapMode::Read).unwrap().names().unwrap().is_empty());
 }
 
 #[test]
@@ -505,7 +505,7 @@ fn of_two_members_of_one_name_numpys_choice_is_shown() {
         let (_directory, path) = file("twice.npz", &zip(&members));
         for arrays in [Arrays::open(&path, MapMode::Read), Arrays::load(&path, MapMode::Read)] {
             let arrays = arrays.unwrap();
-            assert_eq!((arrays.names(), arrays.len()), (vec!["w"], 1));
+            assert_eq!((arrays.names().unwrap(), arrays.len()), (vec!["w"], 1));
             assert_eq!(arrays.get("w").unwrap().shape(), shape);
         }
     }

@@ -10,7 +10,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use ndlens_core::View;
+use ndlens_core::{View, room};
 use serde::{Deserialize, Serialize};
 
 use crate::array_file::{ArrayFile, Format};
@@ -25,7 +25,7 @@ use crate::ragged_note::{self, Note, Parts};
 /// The arrays in a file, by name.
 ///
 /// ```
-/// use ndlens_core::View;
+/// use ndlens_core::{View, room};
 /// use ndlens_store::{Arrays, MapMode, save_safetensors};
 ///
 /// let directory = tempfile::tempdir()?;
@@ -33,7 +33,7 @@ use crate::ragged_note::{self, Note, Parts};
 /// save_safetensors(&path, &[("bias".to_owned(), View::from_vec(vec![1.0f32, 2.0]))])?;
 ///
 /// let arrays = Arrays::open(&path, MapMode::CopyOnWrite)?;
-/// assert_eq!(arrays.names(), ["bias"]);
+/// assert_eq!(arrays.names()?, ["bias"]);
 /// assert_eq!(arrays.get("bias")?.to_vec::<f32>()?, [1.0, 2.0]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -123,7 +123,8 @@ impl Arrays {
             return Arrays::new(path, vec![file], None, load);
         }
         let Checkpoint { files, tensors } = Checkpoint::read(&file, path, len)?;
-        let files = files.iter().map(|path| ArrayFile::open(path, mode, load)).collect::<Result<Vec<_>>>()?;
+        let files = files.iter().map(|path| ArrayFile::open(path, mode, load));
+        let files = room::try_list_of(files)?;
         for (name, file) in &tensors {
             let file = &files[*file as usize];
             if file.find(name).is_none() {
@@ -142,7 +143,8 @@ impl Arrays {
     ///
     /// As [`open`](Self::open); [`Error::SharedName`] where two files have an array of one name.
     pub(crate) fn open_several(path: &Path, paths: &[PathBuf], mode: MapMode, load: bool) -> Result<Self> {
-        let files = paths.iter().map(|path| ArrayFile::open(path, mode, load)).collect::<Result<Vec<_>>>()?;
+        let files = paths.iter().map(|path| ArrayFile::open(path, mode, load));
+        let files = room::try_list_of(files)?;
         let merged = Merged::all(&files)?;
         Arrays::new(path, files, Some(merged), load)
     }
@@ -190,19 +192,23 @@ impl Arrays {
 
     /// The arrays' names: those of a `.safetensors` as its tensors follow each other, those of an `.npz` as in its directory. A set
     /// of items is where its data is.
-    pub fn names(&self) -> Vec<&str> {
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Core`] where there is no memory for the list.
+    pub fn names(&self) -> Result<Vec<&str>> {
+        Ok(room::list_of(self.each_name())?)
+    }
+
+    pub(crate) fn each_name(&self) -> impl Iterator<Item = &str> {
         let names: Box<dyn Iterator<Item = &str>> = match (&self.merged, &self.files[..]) {
             (Some(merged), _) => Box::new(merged.names.iter()),
             (None, files) => Box::new(files.iter().flat_map(ArrayFile::names)),
         };
-        if self.parts.is_empty() {
-            return names.collect();
-        }
-        let shown = |name| match self.parts.get(name) {
+        names.filter_map(|name| match self.parts.get(name) {
             None => Some(name),
             Some(set) => set.as_deref(),
-        };
-        names.filter_map(shown).collect()
+        })
     }
 
     /// How many arrays there are.
@@ -245,7 +251,7 @@ impl Arrays {
 
     fn found(&self, name: &str) -> Result<(&ArrayFile, usize)> {
         self.find(name).ok_or_else(|| {
-            let has = self.names().into_iter().collect();
+            let has = self.each_name().collect();
             Error::NoSuchArray { path: self.path.clone(), name: name.to_owned(), has }
         })
     }
@@ -408,6 +414,7 @@ impl Merged {
         let complete = tensors.iter().all(|(name, place)| all.next() == Some((name, *place)));
         let complete = complete && all.next().is_none();
         drop(all);
-        Ok(Merged { names, files: tensors.iter().map(|(_, place)| *place).collect(), complete })
+        let files = room::list_of(tensors.iter().map(|(_, place)| *place))?;
+        Ok(Merged { names, files, complete })
     }
 }

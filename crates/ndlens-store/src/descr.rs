@@ -12,8 +12,8 @@
 //! and NumPy drops them too.
 
 use std::collections::HashSet;
-use std::fmt::Write;
 
+use ndlens_core::room::{self, Text};
 use ndlens_core::{DType, MAX_NDIM};
 
 use crate::error::{DTypeProblem, Flaw, HeaderProblem};
@@ -48,16 +48,19 @@ pub(crate) fn dtype(descr: &Node) -> Result<DType, Flaw> {
             (format!("{order}{}", scalar.code), scalar.itemsize)
         }
         Value::List(fields) => {
-            let mut format = String::new();
+            let mut format = Text::default();
             let itemsize = record(fields, None, &mut format)?;
-            (format, itemsize)
+            (format.into_string(), itemsize)
         }
         _ => return Err(descr.unexpected("a typestr or a list of fields")),
     };
     if itemsize == 0 {
         return Err(flaw(DTypeProblem::ZeroSize));
     }
-    DType::from_format(&format, itemsize).map_err(|_| flaw(DTypeProblem::Unknown { descr: format }))
+    DType::from_format(&format, itemsize).map_err(|error| match error {
+        ndlens_core::Error::OutOfMemory { .. } => error.into(),
+        _ => flaw(DTypeProblem::Unknown { descr: format }),
+    })
 }
 
 struct Scalar {
@@ -99,8 +102,8 @@ fn scalar(typestr: &str) -> Result<Scalar, DTypeProblem> {
 }
 
 /// Writes the fields as `T{..}`; the bytes of one record. `parent` is the record's own name, for errors.
-fn record(fields: &[Node], parent: Option<&str>, format: &mut String) -> Result<usize, Flaw> {
-    format.push_str("T{");
+fn record(fields: &[Node], parent: Option<&str>, format: &mut Text) -> Result<usize, Flaw> {
+    format.push("T{")?;
     let mut itemsize = 0usize;
     let mut names = HashSet::new();
     for field in fields {
@@ -116,7 +119,7 @@ fn record(fields: &[Node], parent: Option<&str>, format: &mut String) -> Result<
         if name.contains([':', '\0']) {
             return Err(flaw(DTypeProblem::FieldName));
         }
-        if !name.is_empty() && !names.insert(name) {
+        if !name.is_empty() && !room::insert(&mut names, name)? {
             return Err(flaw(DTypeProblem::DuplicateField));
         }
         let shape = shape.map_or_else(|| Ok(Vec::new()), dimensions)?;
@@ -126,15 +129,13 @@ fn record(fields: &[Node], parent: Option<&str>, format: &mut String) -> Result<
         let before = format.len();
         if !shape.is_empty() {
             let shape: Vec<_> = shape.iter().map(usize::to_string).collect();
-            format.push('(');
-            format.push_str(&shape.join(","));
-            format.push(')');
+            format.push(&format!("({})", shape.join(",")))?;
         }
         let (each, is_void) = match &descr.value {
             Value::Str(typestr) => {
                 let scalar = scalar(typestr).map_err(flaw)?;
-                format.push_str(scalar.order);
-                format.push_str(&scalar.code);
+                format.push(scalar.order)?;
+                format.push(&scalar.code)?;
                 (scalar.itemsize, scalar.is_void)
             }
             Value::List(fields) => (record(fields, Some(&full_name()), format)?, false),
@@ -143,19 +144,18 @@ fn record(fields: &[Node], parent: Option<&str>, format: &mut String) -> Result<
         let bytes = each.checked_mul(count).ok_or_else(|| flaw(DTypeProblem::TooLarge))?;
         itemsize = itemsize.checked_add(bytes).ok_or_else(|| flaw(DTypeProblem::TooLarge))?;
         if !name.is_empty() {
-            format.push(':');
-            format.push_str(name);
-            format.push(':');
+            for part in [":", name, ":"] {
+                format.push(part)?;
+            }
         } else if is_void {
             // A hole that alignment left, which NumPy writes as a field without a name.
             format.truncate(before);
-            // Writing to a String cannot fail.
-            let _ = write!(format, "{bytes}x");
+            format.push(&format!("{bytes}x"))?;
         } else {
             return Err(flaw(DTypeProblem::UnnamedField));
         }
     }
-    format.push('}');
+    format.push("}")?;
     Ok(itemsize)
 }
 

@@ -347,6 +347,11 @@ fn hint_for(source: &io::Error) -> &'static str {
     if is_out_of_descriptors(source) { "; raise the limit with `ulimit -n`" } else { "" }
 }
 
+/// Whether the system said no because memory, addresses or descriptors ran out, and not because there is nothing to have.
+pub(crate) fn is_shortage(source: &io::Error) -> bool {
+    source.kind() == io::ErrorKind::OutOfMemory || is_out_of_descriptors(source)
+}
+
 fn is_out_of_descriptors(source: &io::Error) -> bool {
     use rustix::io::Errno;
     [Errno::MFILE, Errno::NFILE].map(|errno| Some(errno.raw_os_error())).contains(&source.raw_os_error())

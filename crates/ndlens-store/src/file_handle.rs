@@ -8,10 +8,12 @@
 
 use std::collections::HashMap;
 use std::ffi::OsString;
+use std::mem;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 
+use ndlens_core::room;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -41,9 +43,9 @@ enum Mode {
     ReadWrite,
 }
 
-static MAPPED: PerProcess<Registry> = PerProcess::new(|parent| parent.clone());
+static MAPPED: PerProcess<Registry> = PerProcess::new(mem::take);
 
-#[derive(Default, Clone)]
+#[derive(Default)]
 struct Registry {
     files: HashMap<MappingId, Weak<MappedFile>>,
     /// The size at which to look for entries whose mapping is gone.
@@ -51,18 +53,22 @@ struct Registry {
 }
 
 /// Lets handles find a mapping; gives the one to use, which is another where two threads opened one handle.
-pub(crate) fn register(id: MappingId, file: Arc<MappedFile>) -> Arc<MappedFile> {
+///
+/// # Errors
+///
+/// [`ndlens_core::Error::OutOfMemory`].
+pub(crate) fn register(id: MappingId, file: Arc<MappedFile>) -> Result<Arc<MappedFile>> {
     let mut registry = MAPPED.lock();
     if let Some(first) = registry.files.get(&id).and_then(Weak::upgrade).filter(|first| is_same(first, &file))
     {
-        return first;
+        return Ok(first);
     }
     if registry.files.len() >= registry.sweep_at {
         registry.files.retain(|_, file| file.strong_count() > 0);
         registry.sweep_at = 2 * registry.files.len() + 16;
     }
-    registry.files.insert(id, Arc::downgrade(&file));
-    file
+    room::insert_key(&mut registry.files, id, Arc::downgrade(&file))?;
+    Ok(file)
 }
 
 fn is_same(a: &MappedFile, b: &MappedFile) -> bool {

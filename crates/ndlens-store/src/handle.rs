@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, is_shortage};
 use crate::holders;
 use crate::shared::{Arena, ArenaId};
 
@@ -92,20 +92,24 @@ impl Handle {
             return Ok(arena);
         }
         // By the number there may now be any file of any program, and opening some files does something.
-        let refusal = match self.open_at(&self.path(), keeps_descriptor) {
+        let mut refusal = match self.open_at(&self.path(), keeps_descriptor) {
             Ok(Some(arena)) => return Ok(arena),
             Ok(None) => None,
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => Some(error),
         };
         // Who made the handle is gone; but others may hold the memory.
-        let mut others = holders::of_file(self.device, self.inode, None);
-        if let Some(arena) = others.find_map(|path| self.open_at(&path, keeps_descriptor).ok().flatten()) {
-            return Ok(arena);
+        for path in holders::of_file(self.device, self.inode, None) {
+            match self.open_at(&path, keeps_descriptor) {
+                Ok(Some(arena)) => return Ok(arena),
+                // It is there, but this process cannot have it.
+                Err(error) if is_shortage(&error) => refusal = Some(error),
+                Ok(None) | Err(_) => {}
+            }
         }
         let unseen = |source| Error::NoProcesses { what: format!("process {}", self.process), source };
         Err(match refusal {
-            Some(_) if holders::is_hidden(self.process) => {
+            Some(ref error) if !is_shortage(error) && holders::is_hidden(self.process) => {
                 Error::SharedMemoryHidden { process: self.process }
             }
             Some(source) => Error::SharedMemoryRefused { process: self.process, source },

@@ -234,7 +234,7 @@ impl MappedFile {
             let shared = mode == MapMode::ReadWrite;
             map.guarded = Guarded::register(map.start(), map.memory.len(), shared, &file.origin);
         }
-        Ok(file_handle::register(id, Arc::new(file)))
+        file_handle::register(id, Arc::new(file))
     }
 
     /// All that is mapped.

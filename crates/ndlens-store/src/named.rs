@@ -18,14 +18,14 @@
 //! The arena says what is in it in a manifest after the arrays: how they came (one, a tuple, a dict) and what each is.
 
 use std::fmt;
-use std::path::Path;
+use std::fs;
 use std::process;
 use std::sync::Arc;
 
 use ndlens_core::{DType, Layout, Order, View, room};
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, is_shortage};
 use crate::handle::{self, from_bytes, to_bytes};
 use crate::holders;
 use crate::name_lock::NameLock;
@@ -132,10 +132,10 @@ pub fn take_turn(name: &Name) -> Result<Turn> {
 ///
 /// # Errors
 ///
-/// [`Error::DamagedHandle`] and [`Error::Core`] where the memory contradicts itself; [`Error::NoProcesses`] where `/proc` cannot
-/// be read, so that nobody knows.
+/// [`Error::DamagedHandle`] and [`Error::Core`] where the memory contradicts itself; [`Error::SharedMemory`] where this process
+/// cannot map it; [`Error::NoProcesses`] where `/proc` cannot be read, so that nobody knows.
 pub fn find(name: &Name) -> Result<Option<Contents>> {
-    let Some(arena) = find_arena(&name.label()) else {
+    let Some(arena) = find_arena(&name.label())? else {
         let unknown = |source| Error::NoProcesses { what: format!("the name {name}"), source };
         return holders::check().map(|()| None).map_err(unknown);
     };
@@ -143,14 +143,24 @@ pub fn find(name: &Name) -> Result<Option<Contents>> {
 }
 
 /// A ready arena that a process of this user holds under this label.
-fn find_arena(label: &str) -> Option<Arc<Arena>> {
+///
+/// One that this process has no memory, addresses or descriptors for is an error: who took it for absent would wait for it
+/// without end, or create it twice.
+fn find_arena(label: &str) -> Result<Option<Arc<Arena>>> {
     let wanted = holders::link(label);
-    let mut candidates = holders::descriptors(None, |link| link == wanted).filter_map(|path| adopt(&path));
-    candidates.find(|arena| arena.is_ready())
-}
-
-fn adopt(path: &Path) -> Option<Arc<Arena>> {
-    Arena::adopt(handle::open(path).ok()?).ok()?
+    let mut shortage = None;
+    for path in holders::descriptors(None, |link| link == wanted) {
+        match handle::open(&path).and_then(Arena::adopt) {
+            Ok(Some(arena)) if arena.is_ready() => return Ok(Some(arena)),
+            Err(source) if is_shortage(&source) => {
+                let len_bytes = fs::metadata(&path).map_or(0, |metadata| metadata.len() as usize);
+                shortage = Some(Error::SharedMemory { operation: "map", len_bytes, source });
+            }
+            // It is being filled, or is no arena, or who held it is gone.
+            Ok(_) | Err(_) => {}
+        }
+    }
+    shortage.map_or(Ok(None), Err)
 }
 
 /// What an arena holds.

@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 
 use flate2::CrcReader;
 use flate2::read::DeflateDecoder;
-use ndlens_core::{Buffer, DType, Order, View, s};
+use ndlens_core::{Buffer, DType, Order, View, room, s};
 use rawzip::{CompressionMethod, MAX_CENTRAL_DIRECTORY_RECORD_SIZE, ReaderAt, ZipLocator};
 
 use crate::error::{Error, MemberProblem, Result};
@@ -97,10 +97,10 @@ impl Members {
             kind => Error::BadArchive { path: path.to_owned(), source: kind.into() },
         };
         let reader = Bounded { file, len: file_len };
-        let mut buffer = vec![0; MAX_CENTRAL_DIRECTORY_RECORD_SIZE];
+        let mut buffer = room::repeated(0, MAX_CENTRAL_DIRECTORY_RECORD_SIZE)?;
         let archive = ZipLocator::new().locate_in_reader(reader, &mut buffer, file_len);
         let archive = archive.map_err(|(_, source)| damaged(source))?;
-        let mut local = vec![0; MAX_CENTRAL_DIRECTORY_RECORD_SIZE];
+        let mut local = room::repeated(0, MAX_CENTRAL_DIRECTORY_RECORD_SIZE)?;
         let (mut members, mut order, mut count) = (vec![], vec![], 0);
         let mut chosen: HashMap<String, (usize, bool)> = HashMap::new();
         let mut entries = archive.entries(&mut buffer);
@@ -131,18 +131,19 @@ impl Members {
                 Some((_, true)) if !exact => {}
                 Some(place) => *place = (members.len(), exact),
                 None => {
-                    order.push(name.to_owned());
-                    chosen.insert(name.to_owned(), (members.len(), exact));
+                    room::push(&mut order, name.to_owned())?;
+                    room::insert_key(&mut chosen, name.to_owned(), (members.len(), exact))?;
                 }
             }
-            members.push(Member {
+            let member = Member {
                 path: member_path,
                 start,
                 end,
                 size: entry.uncompressed_size_hint(),
                 checksum: entry.crc32(),
                 method: entry.compression_method(),
-            });
+            };
+            room::push(&mut members, member)?;
         }
         if count != archive.entries_hint() {
             let expected = archive.entries_hint();
@@ -152,7 +153,7 @@ impl Members {
         let (mut names, mut places) = (NameList::default(), vec![]);
         for name in &order {
             names.push(name)?;
-            places.push(chosen[name].0);
+            room::push(&mut places, chosen[name].0)?;
         }
         names.index()?;
         Ok(Members { all: members, names, places })

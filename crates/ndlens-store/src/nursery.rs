@@ -17,7 +17,7 @@ use std::process;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use ndlens_core::ALIGNMENT;
+use ndlens_core::{ALIGNMENT, room};
 
 use crate::claims::{Claims, LOST_AFTER, PICKLED_AFTER};
 use crate::error::{Error, Result};
@@ -90,14 +90,15 @@ struct Away {
 impl Nursery {
     /// # Errors
     ///
-    /// [`Error::SharedMemory`] where the system has no such file or addresses.
+    /// [`Error::SharedMemory`] where the system has no such file or addresses; [`Error::Core`] where there is no memory to
+    /// account for it.
     pub(crate) fn new(len: usize) -> Result<Self> {
         let arena = Arena::create_sparse("ndlens", len)?;
         arena.set_ready();
         let places = Places {
             free: BTreeMap::from([(0, len)]),
             by_len: BTreeSet::from([(len, 0)]),
-            reserved: vec![false; len.div_ceil(PAGE)],
+            reserved: room::repeated(false, len.div_ceil(PAGE))?,
             reserved_bytes: 0,
             used_bytes: 0,
             live_bytes: 0,

@@ -112,7 +112,7 @@ impl Options {
         match self.open_file(path)? {
             Opened::Array(view) => Ok(view),
             Opened::Arrays(arrays) => {
-                let has = arrays.names().into_iter().collect();
+                let has = arrays.each_name().collect();
                 Err(Error::SeveralArrays { path: path.to_owned(), has })
             }
             // A file is none.

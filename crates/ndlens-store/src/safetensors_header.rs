@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use ndlens_core::DType;
+use ndlens_core::{DType, room};
 use serde::Serialize;
 
 use crate::error::{Error, Result};
@@ -56,20 +56,24 @@ pub(crate) fn header<'a>(
         let shape = DTYPES[dtype].tensor_shape(&column.shape).ok_or_else(unsavable)?;
         Ok((column, dtype, shape))
     };
-    let mut columns =
-        columns.enumerate().map(|(at, column)| Ok((at, dtype_of(column)?))).collect::<Result<Vec<_>>>()?;
-    // The format's own order: the widest first, so that each is aligned.
-    columns
-        .sort_by(|(_, (a, a_dtype, _)), (_, (b, b_dtype, _))| b_dtype.cmp(a_dtype).then(a.name.cmp(&b.name)));
-    let mut text = Text { bytes: b"{".to_vec(), path };
+    let columns = columns.enumerate().map(|(at, column)| Ok((at, dtype_of(column)?)));
+    let mut columns = room::try_list_of::<_, Error>(columns)?;
+    // The format's own order: the widest first, so that each is aligned. No two have one name.
+    columns.sort_unstable_by(|(_, (a, a_dtype, _)), (_, (b, b_dtype, _))| {
+        b_dtype.cmp(a_dtype).then(a.name.cmp(&b.name))
+    });
+    let mut text = Text { bytes: vec![], path };
+    // The length of the header stands before it.
+    text.add(&[0; size_of::<u64>()])?;
+    text.add(b"{")?;
     if !metadata.is_empty() {
         text.key(METADATA)?;
-        text.bytes.push(b'{');
+        text.add(b"{")?;
         for (key, value) in metadata {
             text.key(key)?;
             text.value(value)?;
         }
-        text.bytes.push(b'}');
+        text.add(b"}")?;
     }
     let (mut end, mut order) = (0usize, vec![]);
     for (at, (column, dtype, shape)) in columns {
@@ -78,13 +82,14 @@ pub(crate) fn header<'a>(
         end = end.saturating_add(elements * column.dtype.itemsize());
         text.key(&column.name)?;
         text.value(&Info { dtype: DTYPES[dtype].name, shape, data_offsets: (start, end) })?;
-        order.push(at);
+        room::push(&mut order, at)?;
     }
-    text.bytes.push(b'}');
-    let mut text = text.bytes;
-    text.resize(text.len().next_multiple_of(HEADER_ALIGNMENT), b' ');
-    let mut bytes = (text.len() as u64).to_le_bytes().to_vec();
-    bytes.append(&mut text);
+    text.add(b"}")?;
+    let mut bytes = text.bytes;
+    let len = bytes.len().next_multiple_of(HEADER_ALIGNMENT);
+    room::resize(&mut bytes, len, b' ')?;
+    let header_len = (len - size_of::<u64>()) as u64;
+    bytes[..size_of::<u64>()].copy_from_slice(&header_len.to_le_bytes());
     Ok((bytes, order))
 }
 
@@ -97,15 +102,37 @@ struct Text<'a> {
 impl Text<'_> {
     fn key(&mut self, key: &str) -> Result<()> {
         if !self.bytes.ends_with(b"{") {
-            self.bytes.push(b',');
+            self.add(b",")?;
         }
         self.value(key)?;
-        self.bytes.push(b':');
-        Ok(())
+        self.add(b":")
     }
 
     fn value(&mut self, value: &(impl Serialize + ?Sized)) -> Result<()> {
-        let written = serde_json::to_writer(&mut self.bytes, value);
-        written.map_err(|error| Error::Io { path: self.path.to_owned(), source: io::Error::from(error) })
+        let path = self.path;
+        let len_bytes = self.bytes.len();
+        serde_json::to_writer(self, value).map_err(|error| match io::Error::from(error) {
+            error if error.kind() == io::ErrorKind::OutOfMemory => {
+                ndlens_core::Error::OutOfMemory { len_bytes }.into()
+            }
+            source => Error::Io { path: path.to_owned(), source },
+        })
+    }
+
+    fn add(&mut self, bytes: &[u8]) -> Result<()> {
+        room::reserve(&mut self.bytes, bytes.len())?;
+        self.bytes.extend_from_slice(bytes);
+        Ok(())
+    }
+}
+
+impl io::Write for Text<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.add(bytes).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }

@@ -181,7 +181,7 @@ fn find_room(len: usize) -> Result<Room> {
     }
     // Not under the lock: it takes long for a large one.
     let arena = Arena::create(len)?;
-    SHARED.lock().arenas.push((Arc::downgrade(&arena), len));
+    room::push(&mut SHARED.lock().arenas, (Arc::downgrade(&arena), len))?;
     Ok(Room::Arena(arena))
 }
 
@@ -205,7 +205,7 @@ impl Nurseries {
             }
         }
         let Ok(nursery) = Nursery::new(NURSERY_BYTES).map(Arc::new) else { return Ok(None) };
-        self.0.push(Arc::downgrade(&nursery));
+        room::push(&mut self.0, Arc::downgrade(&nursery))?;
         block::create(&nursery, len)
     }
 

@@ -28,6 +28,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io;
+use std::mem;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::ptr::NonNull;
@@ -157,9 +158,9 @@ impl<T: Send + Sync + 'static> Part<T> {
 pub type ArenaId = [u8; 16];
 
 /// The arenas that are mapped in this process. A forked child has them mapped too.
-static MAPPED: PerProcess<Registry> = PerProcess::new(|parent| parent.clone());
+static MAPPED: PerProcess<Registry> = PerProcess::new(mem::take);
 
-#[derive(Default, Clone)]
+#[derive(Default)]
 struct Registry {
     arenas: HashMap<ArenaId, Weak<Arena>>,
     /// The size at which to look for entries whose arena is gone.
@@ -171,12 +172,18 @@ impl Registry {
         self.arenas.get(id)?.upgrade()
     }
 
-    fn insert(&mut self, arena: &Arc<Arena>) {
+    /// The arena of a mapping, from now on to be found; nothing is mapped any more where there is no memory for its entry.
+    fn insert(&mut self, mapping: Mapping, id: ArenaId) -> ndlens_core::Result<Arc<Arena>> {
         if self.arenas.len() >= self.sweep_at {
             self.arenas.retain(|_, arena| arena.strong_count() > 0);
             self.sweep_at = 2 * self.arenas.len() + 16;
         }
-        self.arenas.insert(arena.id, Arc::downgrade(arena));
+        // Before there is an arena: one that is dropped asks for the registry, which is locked.
+        let len_bytes = (self.arenas.len() + 1) * size_of::<(ArenaId, Weak<Arena>)>();
+        self.arenas.try_reserve(1).map_err(|_| ndlens_core::Error::OutOfMemory { len_bytes })?;
+        let arena = mapping.into_arena(id);
+        self.arenas.insert(id, Arc::downgrade(&arena));
+        Ok(arena)
     }
 }
 
@@ -277,9 +284,7 @@ impl Arena {
         header.id[0].store(low, Ordering::Relaxed);
         header.id[1].store(high, Ordering::Relaxed);
         header.len.store(len as u64, Ordering::Relaxed);
-        let arena = mapping.into_arena(id);
-        MAPPED.lock().insert(&arena);
-        Ok(arena)
+        Ok(MAPPED.lock().insert(mapping, id)?)
     }
 
     /// The arena that an open file is, mapped at most once in this process; None where the file is no arena.
@@ -311,9 +316,8 @@ impl Arena {
             // Two files of one id: somebody copied a header.
             return Ok(Some(there).filter(|there| there.is_inode(mapping.device, mapping.inode)));
         }
-        let arena = mapping.into_arena(id);
-        mapped.insert(&arena);
-        Ok(Some(arena))
+        let shortage = |_| io::Error::from(io::ErrorKind::OutOfMemory);
+        mapped.insert(mapping, id).map(Some).map_err(shortage)
     }
 
     /// The arena with this id, if it is mapped in this process.

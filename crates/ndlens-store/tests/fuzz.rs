@@ -43,7 +43,7 @@ fn open_arrays(suffix: &str, bytes: &[u8]) {
     for arrays in [Arrays::open(file.path(), MapMode::Read), Arrays::load(file.path(), MapMode::Read)] {
         match arrays {
             Ok(arrays) => {
-                for name in arrays.names() {
+                for name in arrays.names().unwrap() {
                     match arrays.get(name) {
                         Ok(view) => drop(view.copy(Order::C).unwrap()),
                         // That there is no memory is not the file's.
@@ -195,7 +195,7 @@ fn the_files_the_mutations_start_from_are_valid() {
         let file = tempfile::Builder::new().suffix(suffix).tempfile().unwrap();
         fs::write(file.path(), bytes).unwrap();
         let arrays = Arrays::load(file.path(), MapMode::Read).unwrap();
-        assert_eq!(arrays.names().len(), 2);
-        assert!(arrays.names().iter().all(|name| arrays.get(name).is_ok()));
+        assert_eq!(arrays.names().unwrap().len(), 2);
+        assert!(arrays.names().unwrap().iter().all(|name| arrays.get(name).is_ok()));
     }
 }

@@ -27,7 +27,7 @@ impl Compiler<'_> {
                 hue.map_or(Ok(()), |i| i.within(name, "hue", -0.5..=0.5, "both from -0.5 to 0.5"))?;
                 self.settle_values()?;
                 Adjustment::check(&self.dtype, self.channels().unwrap_or(1)).map_err(in_transform(name))?;
-                self.push(name, Act::Colour(Colours { brightness, contrast, saturation, hue }));
+                self.push(name, Act::Colour(Colours { brightness, contrast, saturation, hue }))?;
             }
             &Transform::RandomGrayscale { p } => {
                 let name = "RandomGrayscale";
@@ -35,7 +35,7 @@ impl Compiler<'_> {
                 is_probability(name, p)?;
                 self.settle_values()?;
                 Adjustment::check(&self.dtype, self.channels().unwrap_or(1)).map_err(in_transform(name))?;
-                self.push(name, Act::Grayscale { p });
+                self.push(name, Act::Grayscale { p })?;
             }
             Transform::RandomErasing { p, scale, ratio, value } => {
                 let name = "RandomErasing";
@@ -48,14 +48,14 @@ impl Compiler<'_> {
                     Erasure::Values(values) => Some(self.pixel(name, values)?),
                     Erasure::Random => self.is_float(name).map(|()| None)?,
                 };
-                self.push(name, Act::Erase { p: *p, scale: *scale, ratio: *ratio, pixel });
+                self.push(name, Act::Erase { p: *p, scale: *scale, ratio: *ratio, pixel })?;
             }
             &Transform::RandomScale { factor, per_feature } => {
                 let name = "RandomScale";
                 factor.within(name, "the factor", f64::MIN..=f64::MAX, "both finite")?;
                 self.settle_values()?;
                 self.is_float(name)?;
-                self.push(name, Act::Scale { factor, per_feature });
+                self.push(name, Act::Scale { factor, per_feature })?;
             }
             &Transform::RandomJitter { sigma } => {
                 let name = "RandomJitter";
@@ -64,7 +64,7 @@ impl Compiler<'_> {
                 }
                 self.settle_values()?;
                 self.is_float(name)?;
-                self.push(name, Act::Jitter { sigma });
+                self.push(name, Act::Jitter { sigma })?;
             }
             _ => {}
         }

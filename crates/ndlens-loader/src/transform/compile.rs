@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use half::{bf16, f16};
-use ndlens_core::{DType, Layout, Order};
+use ndlens_core::{DType, Layout, Order, room};
 use ndlens_kernels::{self as kernels, ValueMap};
 
 use super::program::{Act, Program, Step, resize_to};
@@ -100,7 +100,7 @@ impl Compiler<'_> {
                 if !pad_if_needed {
                     self.least.padded(padding).fits(name, height, width)?;
                 }
-                self.push(name, Act::RandomCrop { height, width, padding, pad_if_needed, fill });
+                self.push(name, Act::RandomCrop { height, width, padding, pad_if_needed, fill })?;
             }
             &Transform::CenterCrop { height, width } => {
                 let name = "CenterCrop";
@@ -109,14 +109,14 @@ impl Compiler<'_> {
                 let pads = height > self.least.height || width > self.least.width;
                 Size { height, width }.addressable(&self.dtype)?;
                 let fill = self.fill(name, &Filling::default(), [0; 4], pads)?;
-                self.push(name, Act::CenterCrop { height, width, fill });
+                self.push(name, Act::CenterCrop { height, width, fill })?;
             }
             &Transform::Crop { top, left, height, width } => {
                 let name = "Crop";
                 self.is_image(name, 2..=3)?;
                 not_empty(name, height, width)?;
                 self.least.fits(name, top.saturating_add(height), left.saturating_add(width))?;
-                self.push(name, Act::Crop { top, left, height, width });
+                self.push(name, Act::Crop { top, left, height, width })?;
             }
             &Transform::Resize { target, filter } => {
                 let name = "Resize";
@@ -124,7 +124,7 @@ impl Compiler<'_> {
                 self.least.fits(name, 1, 1)?;
                 let unchanged = self.unchanged()?;
                 resize_to(name, target.of(self.least), &unchanged, self.channels().unwrap_or(1), filter)?;
-                self.push(name, Act::Resize { target, filter, unchanged });
+                self.push(name, Act::Resize { target, filter, unchanged })?;
             }
             &Transform::RandomResizedCrop { height, width, scale, ratio, filter } => {
                 let name = "RandomResizedCrop";
@@ -139,13 +139,13 @@ impl Compiler<'_> {
                 let unchanged = self.unchanged()?;
                 resize_to(name, Size { height, width }, &unchanged, self.channels().unwrap_or(1), filter)?;
                 let area = Area { scale, ratio };
-                self.push(name, Act::RandomResizedCrop { area, height, width, filter, unchanged });
+                self.push(name, Act::RandomResizedCrop { area, height, width, filter, unchanged })?;
             }
             Transform::Pad { padding, fill } => {
                 let name = "Pad";
                 self.is_image(name, 2..=3)?;
                 let fill = self.fill(name, fill, *padding, true)?;
-                self.push(name, Act::Pad { padding: *padding, fill });
+                self.push(name, Act::Pad { padding: *padding, fill })?;
             }
             &Transform::RandomHorizontalFlip { p } => self.flip("RandomHorizontalFlip", WIDTH, p)?,
             &Transform::RandomVerticalFlip { p } => self.flip("RandomVerticalFlip", HEIGHT, p)?,
@@ -160,7 +160,7 @@ impl Compiler<'_> {
                 if !square && turns.iter().any(|turns| turns % 2 == 1) {
                     return Err(Error::NotSquare { transform: name, height, width });
                 }
-                self.push(name, Act::QuarterTurn { turns: turns.clone() });
+                self.push(name, Act::QuarterTurn { turns: turns.clone() })?;
             }
             Transform::ToDtype { .. } | Transform::Normalize { .. } | Transform::Standardize { .. } => {
                 self.add_values(transform)?;
@@ -202,12 +202,12 @@ impl Compiler<'_> {
         self.check_values(transform)
     }
 
-    pub(super) fn push(&mut self, name: &'static str, act: Act) {
+    pub(super) fn push(&mut self, name: &'static str, act: Act) -> Result<()> {
         let occurrence = self.steps.iter().filter(|step| step.name == name).count();
         let sees = (self.least, self.most);
         let step = Step { name, label: label(name, occurrence as u64), sees, act };
         (self.least, self.most) = step.resized_range(self.least, self.most);
-        self.steps.push(step);
+        Ok(room::push(&mut self.steps, step)?)
     }
 
     /// Makes the values so far before whatever comes next.
@@ -217,7 +217,7 @@ impl Compiler<'_> {
         }
         let map = self.map()?;
         self.dtype = map.dtype().clone();
-        self.push("values", Act::Values { map, channel_axis: self.channel_axis });
+        self.push("values", Act::Values { map, channel_axis: self.channel_axis })?;
         Ok(())
     }
 
@@ -279,7 +279,7 @@ impl Compiler<'_> {
     fn flip(&mut self, name: &'static str, axis: usize, p: f64) -> Result<()> {
         self.is_image(name, 2..=3)?;
         is_probability(name, p)?;
-        self.push(name, Act::Flip { axis, p });
+        self.push(name, Act::Flip { axis, p })?;
         Ok(())
     }
 
