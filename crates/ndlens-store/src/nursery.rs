@@ -140,6 +140,10 @@ impl Nursery {
         else {
             return Ok(None);
         };
+        if self.arena.file().is_none() {
+            // Somebody closed its descriptor: nobody else could find the block.
+            return Ok(None);
+        }
         let mut places = self.places();
         if places.away_bytes >= places.sweep_at {
             places.sweep(&self.arena, Instant::now());
