@@ -35,7 +35,7 @@ use crate::tensor_dtype::{DTYPES, TensorDType};
 const LENGTH_BYTES: u64 = 8;
 
 /// The longest header the format allows.
-const MAX_HEADER_BYTES: u64 = 100_000_000;
+pub(crate) const MAX_HEADER_BYTES: u64 = 100_000_000;
 
 /// The key that is no tensor's.
 pub(crate) const METADATA: &str = "__metadata__";

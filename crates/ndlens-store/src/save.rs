@@ -171,7 +171,7 @@ pub fn save_safetensors(path: &Path, arrays: &[(String, View)]) -> Result<()> {
 /// # Errors
 ///
 /// [`Error::Unsavable`] for a dtype that the format has no name for, [`Error::DuplicateName`], [`Error::ReservedName`],
-/// [`Error::ReservedKey`]; otherwise as [`save_npy`].
+/// [`Error::ReservedKey`], [`Error::UnreadableHeader`]; otherwise as [`save_npy`].
 pub fn save_tensors(path: &Path, arrays: &[(String, Named)], metadata: &[(String, String)]) -> Result<()> {
     save_columns(path, arrays, metadata, None)
 }
