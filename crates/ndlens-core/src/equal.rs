@@ -18,7 +18,12 @@ struct FloatBits {
     size: usize,
     sign: u64,
     is_nan: fn(u64) -> bool,
+    /// The bits of each, where several have `size` together.
+    parts: &'static [u64],
 }
+
+/// One float has all bits.
+const WHOLE: &[u64] = &[u64::MAX];
 
 impl FloatBits {
     fn of(dtype: &DType) -> Option<Self> {
@@ -28,6 +33,7 @@ impl FloatBits {
                     size: $size,
                     sign: 1 << (8 * $size - 1),
                     is_nan: |bits| bits & !(1 << (8 * $size - 1)) > $infinity,
+                    parts: WHOLE,
                 }
             };
         }
@@ -38,12 +44,16 @@ impl FloatBits {
             DType::F64 | DType::C128 => ieee!(8, 0x7FF0_0000_0000_0000),
             DType::F8E5M2 => ieee!(1, 0x7C),
             // No infinity: one NaN of either sign.
-            DType::F8E4M3FN => FloatBits { size: 1, sign: 0x80, is_nan: |bits| bits & 0x7F == 0x7F },
+            DType::F8E4M3FN => {
+                FloatBits { size: 1, sign: 0x80, is_nan: |bits| bits & 0x7F == 0x7F, parts: WHOLE }
+            }
             // No negative zero: its bits are the NaN.
             DType::F8E4M3FNUZ | DType::F8E5M2FNUZ => {
-                FloatBits { size: 1, sign: 0, is_nan: |bits| bits == 0x80 }
+                FloatBits { size: 1, sign: 0, is_nan: |bits| bits == 0x80, parts: WHOLE }
             }
-            DType::F8E8M0FNU => FloatBits { size: 1, sign: 0, is_nan: |bits| bits == 0xFF },
+            DType::F8E8M0FNU => FloatBits { size: 1, sign: 0, is_nan: |bits| bits == 0xFF, parts: WHOLE },
+            // No NaN either.
+            DType::F4E2M1FNx2 => FloatBits { size: 1, sign: 0x88, is_nan: |_| false, parts: &[0x0F, 0xF0] },
             _ => return None,
         })
     }
@@ -52,7 +62,10 @@ impl FloatBits {
         let bits = |bytes: &[u8]| bytes.iter().rev().fold(0u64, |bits, &byte| bits << 8 | u64::from(byte));
         a.chunks_exact(self.size).zip(b.chunks_exact(self.size)).all(|(a, b)| {
             let (a, b) = (bits(a), bits(b));
-            if a == b { !(self.is_nan)(a) } else { (a | b) & !self.sign == 0 }
+            if a == b {
+                return !(self.is_nan)(a);
+            }
+            self.parts.iter().all(|part| (a ^ b) & part == 0 || (a | b) & part & !self.sign == 0)
         })
     }
 }
@@ -195,6 +208,21 @@ mod tests {
             assert_eq!(bytes(None).equals(&bytes(None)), Ok(Some(true)));
             for at in [0, 65_535, 65_536, 69_999, 131_072, 209_999] {
                 assert_eq!(bytes(None).equals(&bytes(Some(at))), Ok(Some(false)), "{shape:?} {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn both_zeros_of_a_4_bit_float_are_equal() {
+        let value = |bits: u8| [0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0][usize::from(bits & 7)];
+        let signed = |bits: u8| if bits & 8 == 0 { value(bits) } else { -value(bits) };
+        let pair = |byte: u8| {
+            let view = View::from_vec(vec![byte]).reinterpret(DType::F4E2M1FNx2).unwrap();
+            (view, (signed(byte & 15), signed(byte >> 4)))
+        };
+        for a in (0..=255).map(pair) {
+            for b in (0..=255).map(pair) {
+                assert_eq!(a.0.equals(&b.0), Ok(Some(a.1 == b.1)), "{:?} {:?}", a.1, b.1);
             }
         }
     }

@@ -47,13 +47,14 @@ pub(crate) struct Meter(usize);
 impl Meter {
     /// The most elements of a row, so many bytes each, to be moved between two looks.
     pub(crate) fn row_limit(itemsize: usize, packed: bool) -> usize {
-        if packed { (LOOK_COST * BYTES_OF_COST).div_ceil(itemsize.max(1)) } else { LOOK_COST }
+        let cost_of_one = if packed { itemsize } else { itemsize + BYTES_OF_COST };
+        (LOOK_COST * BYTES_OF_COST).div_ceil(cost_of_one.max(1))
     }
 
     /// Counts a row of elements that were moved, and asks the watch if it is time.
     #[inline]
     pub(crate) fn count_row(&mut self, count: usize, itemsize: usize, packed: bool) -> Result<()> {
-        self.0 += 1 + if packed { count * itemsize / BYTES_OF_COST } else { count };
+        self.0 += 1 + count * itemsize / BYTES_OF_COST + if packed { 0 } else { count };
         if self.0 < LOOK_COST { Ok(()) } else { self.look() }
     }
 
@@ -85,6 +86,21 @@ mod tests {
         assert_eq!(copy.unwrap_err(), Error::Interrupted);
         assert!(started.elapsed() >= INTERVAL);
         assert!(WATCH.get().is_none());
+    }
+
+    #[test]
+    fn no_more_than_some_megabytes_are_moved_between_two_looks() {
+        for packed in [false, true] {
+            for itemsize in [1, 3, 16, 1000, 1 << 20, 1 << 30] {
+                let most = Meter::row_limit(itemsize, packed);
+                assert!(most >= 1 && (most - 1) * itemsize < 4 << 20, "{itemsize} {packed}");
+                assert!(packed || most <= LOOK_COST);
+                let mut meter = Meter(0);
+                meter.count_row(most, itemsize, packed).unwrap();
+                // It looked, or will with the next row.
+                assert!(meter.0 == 0 || meter.0 >= LOOK_COST / 2, "{itemsize} {packed} {}", meter.0);
+            }
+        }
     }
 
     #[test]

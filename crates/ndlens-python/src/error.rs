@@ -94,6 +94,7 @@ impl Raise for store::Error {
             | E::UnknownSuffix { .. }
             | E::ReservedName { .. }
             | E::ReservedKey { .. }
+            | E::UnreadableHeader { .. }
             | E::BadName { .. }
             | E::OtherContents { .. }
             | E::NothingToShare { .. } => PyValueError::new_err(message),

@@ -350,6 +350,18 @@ fn asked(member: &Member, mapped: Option<&str>, loaded: Option<&str>) {
 }
 
 #[test]
+fn what_a_member_is_takes_its_header_alone() {
+    // Elements that cannot be had, compressed or not.
+    let wrong = |member: Member| Member { checksum: member.checksum ^ 1, ..member };
+    for member in [wrong(honest()), wrong(deflated("w.npy", &npy("(2, 3)", 24)))] {
+        let (_directory, path) = file("wrong.npz", &zip(&[member]));
+        let arrays = Arrays::load(&path, MapMode::Read).unwrap();
+        assert!(arrays.get("w").unwrap_err().to_string().contains("has the checksum"));
+        assert_eq!(arrays.info("w").unwrap(), ("float32".to_owned(), vec![2, 3]));
+    }
+}
+
+#[test]
 fn the_archive_that_the_others_differ_from_opens() {
     asked(&honest(), None, None);
     let compressed = "is compressed, so it cannot be mapped; decompress it into memory with copy=True";

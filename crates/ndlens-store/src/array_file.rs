@@ -190,9 +190,18 @@ impl ArrayFile {
     pub(crate) fn info(&self, at: usize, name: &str) -> Result<(String, Vec<usize>)> {
         match &self.contents {
             Contents::Tensors(tensors) => Ok((tensors.dtype_name(at).to_owned(), tensors.shape(at).to_vec())),
-            Contents::Members(_) => {
-                let view = self.get(at, name)?;
-                Ok((view.dtype().name().to_owned(), view.shape().to_vec()))
+            Contents::Members(members) => {
+                let (dtype, shape) = match &self.source {
+                    Source::Mapped(_) => {
+                        let view = self.get(at, name)?;
+                        (view.dtype().clone(), view.shape().to_vec())
+                    }
+                    Source::Read(file, _) => {
+                        let header = members.header(at, file)?;
+                        (header.dtype().clone(), header.shape().to_vec())
+                    }
+                };
+                Ok((dtype.name().to_owned(), shape))
             }
         }
     }

@@ -19,7 +19,7 @@ use crate::error::{Error, IndexProblem, Result};
 use crate::file_handle::FileHandle;
 use crate::handle::{from_bytes, to_bytes};
 use crate::map::{self, MapMode};
-use crate::names::{NameList, push};
+use crate::names::NameList;
 use crate::ragged_note::{self, Note, Parts};
 
 /// The arrays in a file, by name.
@@ -388,7 +388,7 @@ impl Merged {
         for (place, file) in files.iter().enumerate() {
             for name in file.names() {
                 names.push(name)?;
-                push(&mut places, place as u32)?;
+                room::push(&mut places, place as u32)?;
             }
         }
         if let Some(name) = names.index()?.map(str::to_owned) {

@@ -171,6 +171,12 @@ pub enum Error {
     /// A header larger than any honest one.
     #[error("{path}: header claims {got} bytes, expected at most {max}")]
     HeaderTooLong { path: PathBuf, got: u64, max: u64 },
+    /// A header that nobody would read.
+    #[error(
+        "{path}: names, shapes and metadata take a header of {got} bytes, expected at most {max}, which is as much as \
+         readers take; save the arrays to several files"
+    )]
+    UnreadableHeader { path: PathBuf, got: u64, max: u64 },
     /// A file that ends inside its header.
     #[error("{path}: truncated: file has {got} bytes, its header alone takes {expected}")]
     HeaderTruncated { path: PathBuf, got: u64, expected: u64 },
@@ -309,6 +315,7 @@ impl Error {
             | Error::ReservedName { path, .. }
             | Error::UnsupportedVersion { path, .. }
             | Error::HeaderTooLong { path, .. }
+            | Error::UnreadableHeader { path, .. }
             | Error::HeaderTruncated { path, .. }
             | Error::BadHeader { path, .. }
             | Error::UnsupportedDType { path, .. }

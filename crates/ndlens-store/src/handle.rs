@@ -43,10 +43,7 @@ impl Arena {
     /// [`Error::SharedMemoryGone`] where somebody closed the arena's descriptor behind our back.
     pub fn handle(&self) -> Result<Handle> {
         let process = process::id();
-        let is_inode = |file: &&fs::File| {
-            file.metadata().is_ok_and(|metadata| self.is_inode(metadata.dev(), metadata.ino()))
-        };
-        let file = self.file().filter(is_inode).ok_or(Error::SharedMemoryGone { process })?;
+        let file = self.file().ok_or(Error::SharedMemoryGone { process })?;
         let descriptor = file.as_raw_fd().cast_unsigned();
         Ok(Handle { process, descriptor, device: self.device(), inode: self.inode(), id: *self.id() })
     }

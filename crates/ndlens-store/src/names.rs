@@ -5,7 +5,7 @@
 
 use std::cmp::Ordering;
 
-use ndlens_core::Error;
+use ndlens_core::{Error, room};
 
 /// Names in the order in which they were pushed.
 #[derive(Debug, Default)]
@@ -18,13 +18,6 @@ pub(crate) struct NameList {
     sorted: Vec<u32>,
 }
 
-/// Room for one more, or an error: the vectors double, and a file says how often.
-pub(crate) fn push<T>(list: &mut Vec<T>, value: T) -> Result<(), Error> {
-    list.try_reserve(1).map_err(|_| Error::OutOfMemory { len_bytes: 2 * size_of_val(list.as_slice()) })?;
-    list.push(value);
-    Ok(())
-}
-
 impl NameList {
     /// # Errors
     ///
@@ -34,7 +27,7 @@ impl NameList {
         let out_of_memory = |_| Error::OutOfMemory { len_bytes };
         self.text.try_reserve(name.len()).map_err(out_of_memory)?;
         self.text.push_str(name);
-        push(&mut self.ends, self.text.len())
+        room::push(&mut self.ends, self.text.len())
     }
 
     pub(crate) fn len(&self) -> usize {

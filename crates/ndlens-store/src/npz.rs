@@ -212,16 +212,31 @@ impl Members {
             method => Err(bad(&member.path, MemberProblem::Method { method })),
         }
     }
+
+    /// What the member at a place says of its array; nothing after its header is read.
+    pub(crate) fn header(&self, at: usize, file: &File) -> Result<Placement> {
+        let member = self.member(at);
+        let mut section = Section::new(file, member.start, member.end);
+        match member.method {
+            CompressionMethod::STORE => member.header(&mut section),
+            CompressionMethod::DEFLATE => member.header(&mut DeflateDecoder::new(section)),
+            method => Err(bad(&member.path, MemberProblem::Method { method })),
+        }
+    }
 }
 
 impl Member {
+    fn header(&self, decompressed: &mut impl Read) -> Result<Placement> {
+        npy::read_placement(decompressed, &self.path, self.size).map_err(|error| match error {
+            Error::Io { source, .. } => self.failed(source),
+            error => error,
+        })
+    }
+
     fn read(&self, decompressed: impl Read) -> Result<View> {
         let path = &self.path;
         let mut reader = CrcReader::new(decompressed.take(self.size));
-        let place = npy::read_placement(&mut reader, path, self.size).map_err(|error| match error {
-            Error::Io { source, .. } => self.failed(source),
-            error => error,
-        })?;
+        let place = self.header(&mut reader)?;
         let failed = |source| self.failed(source);
         let header = self.size - reader.get_ref().limit();
         let nbytes = place.nbytes();

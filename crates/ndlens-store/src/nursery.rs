@@ -141,6 +141,10 @@ impl Nursery {
         else {
             return Ok(None);
         };
+        if self.arena.file().is_none() {
+            // Somebody closed its descriptor: nobody else could find the block.
+            return Ok(None);
+        }
         let mut places = self.places();
         if places.away_bytes >= places.sweep_at {
             places.sweep(&self.arena, Instant::now());
@@ -243,7 +247,15 @@ impl Places {
             last = last.max((self.fresh_from + ahead).div_ceil(PAGE)).min(self.reserved.len());
         }
         let from = first * PAGE;
-        arena.reserve(from, (last * PAGE).min(arena.len()) - from)?;
+        let reserve = |last: usize| arena.reserve(from, (last * PAGE).min(arena.len()) - from);
+        if let Err(error) = reserve(last) {
+            // There may be memory for what is asked for, and not for what may be asked for next.
+            if last == pages.end {
+                return Err(error);
+            }
+            last = pages.end;
+            reserve(last)?;
+        }
         for page in &mut self.reserved[first..last] {
             self.reserved_bytes += if *page { 0 } else { PAGE };
             *page = true;

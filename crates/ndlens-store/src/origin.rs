@@ -9,6 +9,10 @@
 //! | was moved | by the name that `/proc/self/maps` has for the map |
 //! | had no path when it was opened, as one of `memfd_create` | by its descriptor, which is kept in this case alone |
 //! | was replaced or deleted | not at all: [`Origin::size`] is None |
+//!
+//! `/proc/self/maps` has a line for each map, some milliseconds for ten thousand, and every read of an element asks. So a file that
+//! is not where it was is looked for there again only after a hundred times as long as the last look took, and 100 ms at least.
+//! Until then it is where that look found it, or nowhere.
 
 use std::ffi::{CString, OsStr};
 use std::fs::{self, File, Metadata, OpenOptions};
@@ -16,6 +20,8 @@ use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, TryLockError};
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
@@ -55,7 +61,23 @@ pub(crate) struct Origin {
     absolute: CString,
     identity: FileIdentity,
     kept: Option<File>,
+    /// The last look at the maps.
+    last: Mutex<Option<Look>>,
 }
+
+/// What the maps said.
+#[derive(Debug)]
+struct Look {
+    path: Option<PathBuf>,
+    /// When it is worth another look.
+    again: Instant,
+}
+
+/// The shortest time between two looks at the maps.
+const LOOK_INTERVAL: Duration = Duration::from_millis(100);
+
+/// The most part of the time that looks take.
+const LOOK_PART: u32 = 100;
 
 impl Origin {
     /// The origin of an open file; closes it where its path suffices.
@@ -68,7 +90,8 @@ impl Origin {
         let absolute = std::path::absolute(path)?;
         let found = fs::metadata(&absolute).is_ok_and(|metadata| identity.is_file(&metadata));
         let absolute = CString::new(absolute.into_os_string().into_vec())?;
-        Ok(Origin { path: path.to_owned(), absolute, identity, kept: (!found).then_some(file) })
+        let kept = (!found).then_some(file);
+        Ok(Origin { path: path.to_owned(), absolute, identity, kept, last: Mutex::default() })
     }
 
     /// The file, as it was named when it was opened.
@@ -92,16 +115,15 @@ impl Origin {
     ///
     /// Those of the system about a descriptor that is kept.
     pub(crate) fn size(&self, address: usize) -> io::Result<Option<u64>> {
-        // First without memory of its own: views are asked about whenever one of their elements is read.
-        match (&self.kept, rustix::fs::stat(self.absolute.as_c_str())) {
-            (None, Ok(stat)) if (stat.st_dev, stat.st_ino) == (self.identity.device, self.identity.inode) => {
-                return Ok(Some(stat.st_size as u64));
-            }
-            _ => {}
+        if let Some(file) = &self.kept {
+            return file.metadata().map(|metadata| Some(metadata.len()));
         }
-        match &self.kept {
-            Some(file) => file.metadata().map(|metadata| Some(metadata.len())),
-            None => Ok(self.locate(address).map(|(_, metadata)| metadata.len())),
+        // First without memory of its own: views are asked about whenever one of their elements is read.
+        match rustix::fs::stat(self.absolute.as_c_str()) {
+            Ok(stat) if (stat.st_dev, stat.st_ino) == (self.identity.device, self.identity.inode) => {
+                Ok(Some(stat.st_size as u64))
+            }
+            _ => Ok(self.locate_mapped(address).map(|(_, metadata)| metadata.len())),
         }
     }
 
@@ -127,12 +149,46 @@ impl Origin {
     }
 
     fn locate(&self, address: usize) -> Option<(PathBuf, Metadata)> {
-        let there = |path: PathBuf| {
-            let metadata = fs::metadata(&path).ok().filter(|metadata| self.identity.is_file(metadata))?;
-            Some((path, metadata))
-        };
-        there(PathBuf::from(OsStr::from_bytes(self.absolute.to_bytes())))
-            .or_else(|| there(mapped_path(&fs::read("/proc/self/maps").ok()?, address)?))
+        self.there(Path::new(OsStr::from_bytes(self.absolute.to_bytes())))
+            .or_else(|| self.look(address, self.last_look().as_deref_mut()))
+    }
+
+    /// Where the maps say that it is, or said a moment ago; see the top of this file.
+    fn locate_mapped(&self, address: usize) -> Option<(PathBuf, Metadata)> {
+        let mut last = self.last_look();
+        if let Some(Some(Look { path, again })) = last.as_deref() {
+            let there = path.as_deref().and_then(|path| self.there(path));
+            if there.is_some() || Instant::now() < *again {
+                return there;
+            }
+        }
+        self.look(address, last.as_deref_mut())
+    }
+
+    /// The last look; None while another thread looks, which a fork may have left behind.
+    fn last_look(&self) -> Option<MutexGuard<'_, Option<Look>>> {
+        match self.last.try_lock() {
+            Ok(last) => Some(last),
+            Err(TryLockError::Poisoned(last)) => Some(last.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    fn look(&self, address: usize, last: Option<&mut Option<Look>>) -> Option<(PathBuf, Metadata)> {
+        let start = Instant::now();
+        let path = fs::read("/proc/self/maps").ok().and_then(|maps| mapped_path(&maps, address));
+        let pause = LOOK_INTERVAL.max(start.elapsed() * LOOK_PART);
+        let there = path.as_deref().and_then(|path| self.there(path));
+        if let Some(last) = last {
+            *last = Some(Look { path, again: Instant::now() + pause });
+        }
+        there
+    }
+
+    /// The path and what is there, if that is the file.
+    fn there(&self, path: &Path) -> Option<(PathBuf, Metadata)> {
+        let metadata = fs::metadata(path).ok().filter(|metadata| self.identity.is_file(metadata))?;
+        Some((path.to_owned(), metadata))
     }
 }
 
@@ -204,5 +260,27 @@ mod tests {
         fs::write(directory.path().join("other"), b"0").unwrap();
         fs::rename(directory.path().join("other"), &path).unwrap();
         assert_eq!((origin.size(0).unwrap(), origin.current_path(0)), (None, None));
+    }
+
+    #[test]
+    fn a_file_that_was_deleted_is_not_looked_for_at_every_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        fs::write(&path, b"0123").unwrap();
+        let origin = Origin::of(File::open(&path).unwrap(), &path).unwrap();
+        fs::remove_file(&path).unwrap();
+        let next_look = || origin.last.lock().unwrap().as_ref().map(|look| look.again);
+        let look_again_at = |time| origin.last.lock().unwrap().as_mut().unwrap().again = time;
+        assert_eq!((origin.size(0).unwrap(), next_look().is_some()), (None, true));
+        // As if the last look had taken long.
+        let later = Instant::now() + Duration::from_secs(3600);
+        look_again_at(later);
+        assert_eq!((origin.size(0).unwrap(), next_look()), (None, Some(later)));
+        look_again_at(Instant::now());
+        assert_eq!(origin.size(0).unwrap(), None);
+        assert!(next_look().is_some_and(|again| again > Instant::now() && again < later));
+        // Who wants the file itself has it looked for.
+        look_again_at(later);
+        assert_eq!((origin.current_path(0), next_look() == Some(later)), (None, false));
     }
 }

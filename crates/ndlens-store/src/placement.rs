@@ -75,6 +75,14 @@ impl Placement {
         self.end
     }
 
+    pub(crate) fn dtype(&self) -> &DType {
+        &self.dtype
+    }
+
+    pub(crate) fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
     /// Bytes of all elements, packed.
     pub(crate) fn nbytes(&self) -> usize {
         self.shape.iter().product::<usize>() * self.dtype.itemsize()

@@ -20,14 +20,14 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
-use ndlens_core::{DType, Layout, Order};
+use ndlens_core::{DType, Layout, Order, room};
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, de};
 use serde_json::value::RawValue;
 
 use crate::error::{Error, Result, Shown, TensorProblem};
 use crate::json_pairs::each_pair;
-use crate::names::{NameList, push};
+use crate::names::NameList;
 use crate::placement::{Placement, Section, read_fully};
 use crate::tensor_dtype::{DTYPES, TensorDType};
 
@@ -35,7 +35,7 @@ use crate::tensor_dtype::{DTYPES, TensorDType};
 const LENGTH_BYTES: u64 = 8;
 
 /// The longest header the format allows.
-const MAX_HEADER_BYTES: u64 = 100_000_000;
+pub(crate) const MAX_HEADER_BYTES: u64 = 100_000_000;
 
 /// The key that is no tensor's.
 pub(crate) const METADATA: &str = "__metadata__";
@@ -167,10 +167,10 @@ impl Filling<'_> {
             DTYPES.len() + self.header.others.len() - 1
         };
         let sizes = &mut self.header.sizes;
-        let pushed = tensor.shape.0.iter().try_for_each(|&size| push(sizes, size));
+        let pushed = tensor.shape.0.iter().try_for_each(|&size| room::push(sizes, size));
         let (start, end) = tensor.data_offsets;
         let entry = Entry { dtype, sizes_end: sizes.len(), start, end };
-        let pushed = pushed.and_then(|()| push(&mut self.header.entries, entry));
+        let pushed = pushed.and_then(|()| room::push(&mut self.header.entries, entry));
         self.keep(pushed)
     }
 }

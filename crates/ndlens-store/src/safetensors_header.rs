@@ -7,7 +7,7 @@ use ndlens_core::{DType, room};
 use serde::Serialize;
 
 use crate::error::{Error, Result};
-use crate::safetensors::METADATA;
+use crate::safetensors::{MAX_HEADER_BYTES, METADATA};
 use crate::tensor_dtype::{DTYPES, TensorDType};
 
 /// Headers are padded to this with spaces, so that the data is aligned.
@@ -32,7 +32,7 @@ struct Info<'a> {
 ///
 /// # Errors
 ///
-/// [`Error::Unsavable`] and [`Error::ReservedName`].
+/// [`Error::Unsavable`], [`Error::ReservedName`] and [`Error::UnreadableHeader`].
 pub(crate) fn header<'a>(
     path: &Path,
     columns: impl Iterator<Item = &'a Column>,
@@ -89,8 +89,17 @@ pub(crate) fn header<'a>(
     let len = bytes.len().next_multiple_of(HEADER_ALIGNMENT);
     room::resize(&mut bytes, len, b' ')?;
     let header_len = (len - size_of::<u64>()) as u64;
+    check_len(path, header_len)?;
     bytes[..size_of::<u64>()].copy_from_slice(&header_len.to_le_bytes());
     Ok((bytes, order))
+}
+
+/// Refuses what no reader would take.
+fn check_len(path: &Path, got: u64) -> Result<()> {
+    if got <= MAX_HEADER_BYTES {
+        return Ok(());
+    }
+    Err(Error::UnreadableHeader { path: path.to_owned(), got, max: MAX_HEADER_BYTES })
 }
 
 /// JSON that grows.
@@ -134,5 +143,21 @@ impl io::Write for Text<'_> {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_that_no_reader_would_take_is_not_written() {
+        let path = Path::new("a.safetensors");
+        check_len(path, MAX_HEADER_BYTES).unwrap();
+        assert_eq!(
+            check_len(path, MAX_HEADER_BYTES + 8).unwrap_err().to_string(),
+            "a.safetensors: names, shapes and metadata take a header of 100000008 bytes, expected at most 100000000, \
+             which is as much as readers take; save the arrays to several files"
+        );
     }
 }

@@ -15,7 +15,6 @@ use std::sync::Arc;
 use ndlens_core::{DType, Index, Order, View, ViewRef, room, s};
 
 use crate::error::{Error, Result};
-use crate::names::push;
 use crate::npy_header;
 use crate::ragged_note::{self, Note, Parts};
 use crate::replacement::Replacement;
@@ -171,7 +170,7 @@ pub fn save_safetensors(path: &Path, arrays: &[(String, View)]) -> Result<()> {
 /// # Errors
 ///
 /// [`Error::Unsavable`] for a dtype that the format has no name for, [`Error::DuplicateName`], [`Error::ReservedName`],
-/// [`Error::ReservedKey`]; otherwise as [`save_npy`].
+/// [`Error::ReservedKey`], [`Error::UnreadableHeader`]; otherwise as [`save_npy`].
 pub fn save_tensors(path: &Path, arrays: &[(String, Named)], metadata: &[(String, String)]) -> Result<()> {
     save_columns(path, arrays, metadata, None)
 }
@@ -250,18 +249,18 @@ enum Source {
 /// Where each item starts and the last ends, in elements; and all their sizes.
 fn offsets_and_shapes(items: &dyn Items) -> Result<(Vec<i64>, Vec<i64>)> {
     let (mut starts, mut sizes, mut end) = (vec![], vec![], 0i64);
-    push(&mut starts, 0)?;
+    room::push(&mut starts, 0)?;
     for at in 0..items.len() {
         let item = items.item(at)?;
         for &size in item.shape() {
-            push(&mut sizes, size as i64)?;
+            room::push(&mut sizes, size as i64)?;
         }
         let overflow = || ndlens_core::Error::SizeOverflow {
             shape: item.shape().to_vec(),
             itemsize: items.dtype().itemsize(),
         };
         end = end.checked_add(item.layout().len() as i64).ok_or_else(overflow)?;
-        push(&mut starts, end)?;
+        room::push(&mut starts, end)?;
     }
     Ok((starts, sizes))
 }

@@ -43,8 +43,16 @@ static SHARED: PerProcess<Shared> = PerProcess::new(|_| Shared::default());
 struct Shared {
     small: Nurseries,
     medium: Nurseries,
-    /// Other arenas that may live, and the bytes of each that arrays are on.
+    alone: Alone,
+}
+
+/// Arenas that hold what was shared by one call, and may live.
+#[derive(Debug, Default)]
+struct Alone {
+    /// Each with the bytes that arrays are on.
     arenas: Vec<(Weak<Arena>, usize)>,
+    /// As many as that are looked through for those that are gone.
+    sweep_at: usize,
 }
 
 /// Nurseries for blocks of one kind, that may live; the one that was made last is asked first.
@@ -181,16 +189,33 @@ fn find_room(len: usize) -> Result<Room> {
     }
     // Not under the lock: it takes long for a large one.
     let arena = Arena::create(len)?;
-    room::push(&mut SHARED.lock().arenas, (Arc::downgrade(&arena), len))?;
+    SHARED.lock().alone.push(&arena, len)?;
     Ok(Room::Arena(arena))
 }
 
 impl Shared {
     /// Bytes of all arrays that live.
     fn live_bytes(&mut self) -> usize {
+        self.alone.live_bytes() + self.small.live_bytes() + self.medium.live_bytes()
+    }
+}
+
+impl Alone {
+    fn push(&mut self, arena: &Arc<Arena>, len: usize) -> Result<()> {
+        if self.arenas.len() >= self.sweep_at {
+            self.sweep();
+        }
+        Ok(room::push(&mut self.arenas, (Arc::downgrade(arena), len))?)
+    }
+
+    fn sweep(&mut self) {
         self.arenas.retain(|(arena, _)| arena.strong_count() > 0);
-        let alone = self.arenas.iter().map(|(_, len)| len).sum::<usize>();
-        alone + self.small.live_bytes() + self.medium.live_bytes()
+        self.sweep_at = 2 * self.arenas.len() + 16;
+    }
+
+    fn live_bytes(&mut self) -> usize {
+        self.sweep();
+        self.arenas.iter().map(|(_, len)| len).sum()
     }
 }
 
@@ -300,6 +325,17 @@ mod tests {
         let kept = empty_shared(&[(medium, DType::U8)]).unwrap().remove(0);
         // Other tests may share meanwhile, but not as much.
         assert!(block_of(kept.buffer()).is_none() || SHARED.lock().live_bytes() > 4 * MEDIUM_BYTES);
+    }
+
+    #[test]
+    fn nothing_is_kept_of_arrays_that_were_dropped() {
+        // Each has an arena of its own, and is too large to be compared with what lives.
+        for _ in 0..40 {
+            drop(empty_shared(&[(&[MEDIUM_BYTES + 1], DType::U8)]).unwrap());
+        }
+        // Other tests share meanwhile.
+        let kept = SHARED.lock().alone.arenas.len();
+        assert!(kept < 40, "{kept}");
     }
 
     #[test]

@@ -29,8 +29,9 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::mem;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, IntoRawFd};
 use std::os::unix::fs::MetadataExt;
+use std::process;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
@@ -236,6 +237,26 @@ impl Mapping {
     fn into_arena(self, id: ArenaId) -> Arc<Arena> {
         Arc::new_cyclic(|this| Arena { mapping: self, id, this: this.clone() })
     }
+
+    /// The file, unless its descriptor is another file's now. A daemon closes all descriptors and opens files of its own.
+    fn own_file(&self) -> Option<&File> {
+        let is_own = |file: &&File| {
+            file.metadata()
+                .is_ok_and(|metadata| (metadata.dev(), metadata.ino()) == (self.device, self.inode))
+        };
+        self.file.as_ref().filter(is_own)
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        if self.own_file().is_none()
+            && let Some(file) = self.file.take()
+        {
+            // It is not ours to close.
+            let _ = file.into_raw_fd();
+        }
+    }
 }
 
 impl Owner for Arena {}
@@ -328,7 +349,10 @@ impl Arena {
     /// Sets memory aside for bytes that are about to be handed out, so that writing them cannot fail.
     pub(crate) fn reserve(&self, offset: usize, len: usize) -> Result<()> {
         // What is mapped without its descriptor was set aside by who made it.
-        let Some(file) = self.file() else { return Ok(()) };
+        if self.mapping.file.is_none() {
+            return Ok(());
+        }
+        let file = self.file().ok_or(Error::SharedMemoryGone { process: process::id() })?;
         reserve(file, DATA_START + offset, len).map_err(|error| error.of(len))
     }
 
@@ -359,8 +383,9 @@ impl Arena {
         &self.id
     }
 
+    /// The file that others find the arena by; None without a descriptor, and where somebody closed it behind our back.
     pub(crate) fn file(&self) -> Option<&File> {
-        self.mapping.file.as_ref()
+        self.mapping.own_file()
     }
 
     pub(crate) fn device(&self) -> u64 {
@@ -598,6 +623,30 @@ mod tests {
         }
         let grow = rustix::fs::fallocate(arena.file().unwrap(), FallocateFlags::empty(), 0, 1 << 20);
         assert_eq!(grow, Err(rustix::io::Errno::PERM));
+    }
+
+    #[test]
+    fn a_file_that_took_the_place_of_the_descriptor_is_neither_written_nor_closed() {
+        use std::io::{Read, Seek, Write};
+        use std::os::fd::AsRawFd;
+
+        let arena = Arena::create(3 * PAGE).unwrap();
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&[7; 2 * PAGE]).unwrap();
+        let descriptor = arena.file().unwrap().as_raw_fd();
+        // SAFETY: both descriptors are open. It stands for a program that closes what it did not open, and opens a file.
+        assert_eq!(unsafe { libc::dup2(file.as_raw_fd(), descriptor) }, descriptor);
+
+        assert!(!arena.give_pages_back(0, PAGE));
+        assert!(matches!(arena.reserve(0, 3 * PAGE), Err(Error::SharedMemoryGone { .. })));
+        assert!(matches!(arena.handle(), Err(Error::SharedMemoryGone { .. })));
+        drop(arena);
+        let mut bytes = vec![];
+        file.rewind().unwrap();
+        file.read_to_end(&mut bytes).unwrap();
+        assert_eq!(bytes, [7; 2 * PAGE]);
+        // SAFETY: the descriptor is the duplicate, which nobody else closes.
+        assert_eq!(unsafe { libc::close(descriptor) }, 0);
     }
 
     #[test]
