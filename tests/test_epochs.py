@@ -7,6 +7,7 @@ import gc
 import itertools
 import multiprocessing
 import pickle
+import weakref
 from collections.abc import Iterator, Sized
 from typing import Any, cast
 
@@ -183,6 +184,38 @@ def test_a_batch_sampler_counts_what_it_gave() -> None:
     assert loader.state_dict()["items_done"] == 12
 
 
+@pytest.mark.parametrize("change", [lambda batch: batch.extend([3, 1]), list.reverse, list.pop])
+def test_a_planned_batch_that_was_changed_holds_what_it_was_changed_to(change: Any) -> None:
+    loader = loader_of()
+    dataset, batches = loader.dataset, list(loader.batch_sampler)
+    for batch in batches:
+        planned = list(batch)
+        change(batch)
+        assert batch != planned
+        # Also where it was sent to a worker.
+        for sent in (batch, pickle.loads(pickle.dumps(batch))):
+            assert dataset[sent].tolist() == list(batch)
+
+
+def test_a_planned_batch_that_was_changed_is_not_mixed_and_says_so() -> None:
+    fields = {"image": np.zeros((8, 3, 4, 4), "f4"), "label": np.arange(8)}
+    mix = nl.transforms.MixUp(num_classes=8)
+    loader = nl.Loader(fields, batch_size=4, mix=mix, channels={"image": "first"})
+    first, second = loader.batch_sampler
+    first += second
+    assert loader.dataset[second]["label"].shape == (4, 8)
+    with pytest.raises(
+        TypeError, match=r"^where a batch of batch_sampler was changed, mix= is the loader's own"
+    ):
+        loader.dataset[first]
+
+
+def test_its_sampler_gives_items_of_its_data_set() -> None:
+    loader = loader_of(indices=[7, 3, 9], shuffle=False)
+    assert list(loader.sampler) == [0, 1, 2]
+    assert [int(loader.dataset[i]) for i in loader.sampler] == loader.indices(0).tolist() == [7, 3, 9]
+
+
 def test_its_data_set_has_the_items_that_the_loader_chooses_from() -> None:
     loader = loader_of(indices=[7, 3, 9])
     assert len(loader.dataset) == 3
@@ -220,3 +253,20 @@ def test_a_loader_shows_its_fields_its_order_and_its_rank() -> None:
     )
     endless = loader_of(shuffle=False, sampler=itertools.cycle([1, 2]))
     assert "; batches of 4, order of cycle," in repr(endless)
+
+
+@pytest.mark.parametrize("take", [list, iter, lambda loader: next(iter(loader))])
+def test_a_loader_and_a_sampler_that_holds_it_are_collected(take: Any) -> None:
+    class Holds(list[int]):
+        held: Any
+
+    sampler = Holds(range(9))
+    loader = loader_of(sampler=sampler, shuffle=False)
+    # What iterating gives holds what begins it, and the sampler once it has begun.
+    iterator = iter(loader)
+    next(iterator)
+    sampler.held = (loader, iterator, take(loader))
+    gone = [weakref.ref(sampler), weakref.ref(loader)]
+    del sampler, loader, iterator
+    gc.collect()
+    assert [reference() for reference in gone] == [None, None]

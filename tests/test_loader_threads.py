@@ -243,6 +243,38 @@ def test_a_fork_while_another_thread_waits_for_a_batch_says_so_too() -> None:
     assert succeeds(program) == "this epoch was started before a fork\nchild 0\n"
 
 
+def test_an_epoch_that_another_thread_was_beginning_at_a_fork_says_so_too() -> None:
+    program = """
+        import os, signal, sys, threading
+        import numpy as np, ndlens as nl
+        reads, goes_on = threading.Event(), threading.Event()
+        class Slow:
+            def __iter__(self):
+                reads.set()
+                goes_on.wait()
+                return iter(range(8))
+        epoch = iter(nl.Loader(np.arange(8), batch_size=8, sampler=Slow(), output="view"))
+        taken = []
+        thread = threading.Thread(target=lambda: taken.extend(epoch))
+        thread.start()
+        reads.wait()
+        child = os.fork()
+        if child == 0:
+            signal.alarm(2)
+            try:
+                print("batches", len(list(epoch)), flush=True)
+            except Exception as error:
+                print(str(error)[:36], flush=True)
+            os._exit(0)
+        print("child", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+        goes_on.set()
+        thread.join()
+        print(taken[0].tolist())
+    """
+    said = "this epoch was started before a fork\nchild 0\n[0, 1, 2, 3, 4, 5, 6, 7]\n"
+    assert succeeds(program) == said
+
+
 # Files that shrink.
 
 

@@ -248,6 +248,41 @@ def test_an_epochs_list_is_kept_on_request(world_size: int) -> None:
     assert sorted(done + rest) == LABELS.tolist()
 
 
+@pytest.mark.parametrize("kept", ["auto", "list"])
+def test_a_list_that_a_state_holds_is_of_its_epoch_and_of_no_other(kept: Any) -> None:
+    begun = loader_of(random_sampler(1), sampler_state="list")
+    next(iter(begun))
+    state = begun.state_dict()
+    rest = state["sampler"]["items"][4:]
+    resumed = loader_of(random_sampler(7), sampler_state=kept)
+    resumed.load_state_dict(state)
+    # A look at the epoch leaves the rest of it.
+    assert next(iter(resumed)).tolist() == rest[:4]
+    assert order(resumed) == rest[4:]
+    # The epoch after it has a list of its own, or none.
+    batches = iter(resumed)
+    first = next(batches).tolist()
+    after = resumed.state_dict()["sampler"]
+    assert after["items"][:4] == first if kept == "list" else "items" not in after
+    # Nor has another epoch, which is begun in its stead.
+    resumed.load_state_dict(state)
+    resumed.set_epoch(5)
+    assert sorted(order(resumed)) == LABELS.tolist()
+
+
+@pytest.mark.parametrize("make", [lambda: LABELS[::-1].tolist(), OwnState])
+def test_a_run_that_keeps_lists_goes_on_from_a_state_without_one(make: Callable[[], Any]) -> None:
+    begun = loader_of(make())
+    batches = iter(begun)
+    next(batches)
+    state = json.loads(json.dumps(begun.state_dict()))
+    rest = [item for batch in batches for item in batch.tolist()]
+    resumed = loader_of(make(), sampler_state="list")
+    resumed.load_state_dict(state)
+    assert order(resumed) == rest
+    assert sorted(order(resumed)) == LABELS.tolist()
+
+
 def test_a_list_is_not_kept_of_a_sampler_without_an_end() -> None:
     class Endless:
         def __iter__(self) -> Iterator[int]:

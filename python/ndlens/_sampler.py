@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class LoaderSampler(DistributedSampler[int]):
-    """The items that a loader's rank takes, epoch by epoch.
+    """The items that a loader's rank takes, epoch by epoch: as places in the part of the data set where it has one.
 
     `set_epoch` is the loader's. Lightning, Accelerate and Ray Train look for a `DistributedSampler` in a loader: where
     they find one they leave the sharding to it and tell it each epoch. The loader does not read from it.
@@ -35,8 +35,8 @@ class LoaderSampler(DistributedSampler[int]):
         self.loader.set_epoch(epoch)
 
     def __iter__(self) -> Iterator[int]:
-        """Gives the item numbers of the epoch to come."""
-        return iter(self.loader.indices(self.loader.epoch))
+        """Gives the numbers of the epoch to come, which the loader's `dataset` knows its items by."""
+        return iter(self.loader._core._places(self.loader.epoch))
 
     def __len__(self) -> int:
         """Gives how many they are."""
@@ -54,18 +54,38 @@ def sampler_of(loader: Loader) -> LoaderSampler:
 
 
 class Planned(list[int]):
-    """The items of a batch that a loader's order holds, and which it is: the `number`-th from place `start` on."""
+    """The items of a batch that a loader's order holds, and which it is: the `number`-th from place `start` on.
+
+    Wrappers of batch samplers add items to a list that they were given. So it knows whether it still is as planned.
+    """
 
     def __init__(
-        self, items: Iterable[int], number: int, epoch: int, start: int, rank: int, world_size: int
+        self,
+        items: Iterable[int],
+        number: int,
+        epoch: int,
+        start: int,
+        rank: int,
+        world_size: int,
+        digest: int | None = None,
     ) -> None:
         super().__init__(items)
         self.number, self.epoch, self.start = number, epoch, start
         self.rank, self.world_size = rank, world_size
+        self._digest = self._digest_now() if digest is None else digest
+
+    def _digest_now(self) -> int:
+        # Of integers it is the same in every process.
+        return hash(tuple(self))
+
+    @property
+    def is_as_planned(self) -> bool:
+        """Whether no item was added, taken or moved since."""
+        return self._digest == self._digest_now()
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travels to worker processes as what it was made of."""
-        own = (self.number, self.epoch, self.start, self.rank, self.world_size)
+        own = (self.number, self.epoch, self.start, self.rank, self.world_size, self._digest)
         return Planned, (list(self), *own)
 
 
@@ -110,7 +130,7 @@ class LoaderDataset(Dataset):
         # Batches are made by torch's processes, one after another, in memory of theirs.
         self._settings = settings | {"device": None, "pin_memory": False, "num_workers": 0, "sampler": None}
         self._is_sampled = settings["sampler"] is not None
-        self._cores: dict[tuple[int, int, int], Any] = {}
+        self._cores: dict[int, Any] = {}
         self.set_epoch(0)
 
     def __getstate__(self) -> Any:
@@ -121,17 +141,17 @@ class LoaderDataset(Dataset):
         self._cores = {}
         super().__setstate__(arguments)
 
-    def _core(self, rank: int, world_size: int) -> Any:
-        # Of this process: a fork may copy locks that a thread of the parent holds.
-        key = (os.getpid(), rank, world_size)
-        if key not in self._cores:
-            settings = self._settings | {"rank": rank, "world_size": world_size}
-            self._cores = {key: core_of(self._arguments[0], settings)}
-        return self._cores[key]
+    def _core(self) -> Any:
+        # Of this process: a fork may copy locks that a thread of the parent holds. It is asked for batches of any rank.
+        process = os.getpid()
+        if process not in self._cores:
+            settings = self._settings | {"rank": 0, "world_size": 1}
+            self._cores = {process: core_of(self._arguments[0], settings)}
+        return self._cores[process]
 
     def __len__(self) -> int:
         """Gives the number of items that the loader chooses from."""
-        return int(self._core(0, 1)._items_to_choose_from())
+        return int(self._core()._items_to_choose_from())
 
     def __getitem__(self, index: SupportsIndex | Sequence[SupportsIndex]) -> Any:
         """Gives one sample; of several indices, a batch."""
@@ -145,16 +165,16 @@ class LoaderDataset(Dataset):
 
     def _made(self, indices: Sequence[SupportsIndex]) -> Any:
         if isinstance(indices, Planned):
-            if not self._is_sampled:
-                core = self._core(indices.rank, indices.world_size)
-                return core._batch(
+            if not self._is_sampled and indices.is_as_planned:
+                return self._core()._batch(
                     indices.epoch, indices.start, indices.rank, indices.world_size, indices.number
                 )
             if self._settings["mix"] is not None:
+                where = "with sampler=" if self._is_sampled else "where a batch of batch_sampler was changed"
                 raise TypeError(
-                    "with sampler=, mix= is the loader's own: iterate the nl.Loader instead of its dataset, and "
-                    "resume by load_state_dict"
+                    f"{where}, mix= is the loader's own: iterate the nl.Loader instead of its dataset, and resume by "
+                    "load_state_dict"
                 )
-            return self._core(0, 1)._batch_of(indices.epoch, list(indices))
+            return self._core()._batch_of(indices.epoch, list(indices))
         epoch, _ = self._draws()
-        return self._core(0, 1)._batch_of(epoch, [self._item(index) for index in indices])
+        return self._core()._batch_of(epoch, [self._item(index) for index in indices])

@@ -80,7 +80,6 @@ class Source:
         self._replayed: _Replayed | None = None
         # The items of the epoch in hand, where they are kept, or of the one to be resumed.
         self._list: Any = None
-        self._resumes_list = False
         # Whether the sampler is to be brought where a loaded state says.
         self._restores = False
         self._digested = (0, _NOTHING)
@@ -108,21 +107,22 @@ class Source:
             return Begun(ranks, watch)
         if self._numbers is not None:
             return Begun(ranks, watch, numbers=self._numbers)
-        if self._keeps_list or self._resumes_list:
-            return Begun(ranks, watch, numbers=self._read_list(place))
+        if place == 0:
+            # A list is of one epoch: this one is read anew, or the sampler goes on from a state of its own.
+            self._list = self._read_list() if self._keeps_list and not self._restores else None
+        if self._list is not None:
+            return Begun(ranks, watch, numbers=self._list)
         return Begun(ranks, watch, reading=self._read(place, note))
 
-    def _read_list(self, place: int) -> Any:
-        if not self._resumes_list and place == 0:
-            if _len_of(self._sampler) is None:
-                raise TypeError(
-                    f'sampler_state="list" keeps the items of an epoch, and {_name(self._sampler)} has no len, so it '
-                    "may be endless: give it a __len__, or leave out sampler_state"
-                )
-            count, _, self._list = _ndlens._read_numbers(iter(self._sampler), None, 2**63 - 1)
-            self._ended(count)
-        self._resumes_list = False
-        return self._list
+    def _read_list(self) -> Any:
+        if _len_of(self._sampler) is None:
+            raise TypeError(
+                f'sampler_state="list" keeps the items of an epoch, and {_name(self._sampler)} has no len, so it '
+                "may be endless: give it a __len__, or leave out sampler_state"
+            )
+        count, _, numbers = _ndlens._read_numbers(iter(self._sampler), None, 2**63 - 1)
+        self._ended(count)
+        return numbers
 
     def _read(self, place: int, note: dict[str, Any] | None) -> Reading:
         replayed, self._replayed = self._replayed, None
@@ -207,7 +207,6 @@ class Source:
         if "items" in state and self._numbers is None:
             self._replayed, self._restores = None, False
             _, _, self._list = _ndlens._read_numbers(iter(state["items"]), None, 2**63 - 1)
-            self._resumes_list = True
             return None
         if "state" in state:
             iterator = None if _is_stateful(self._sampler) else iter(self._sampler)
@@ -216,7 +215,7 @@ class Source:
         elif place > 0:
             self._check_replay(state, place)
         self._restores = "state" in state
-        self._list, self._resumes_list = None, False
+        self._list = None
         return {key: state[key] for key in ("of", "state", "digest") if key in state} or None
 
     def _check_replay(self, state: dict[str, Any], place: int) -> None:

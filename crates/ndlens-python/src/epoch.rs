@@ -9,6 +9,7 @@ use ndlens::loader::{Batch, Epoch, Error, Progress, Receipt};
 use pyo3::exceptions::{PyStopIteration, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
+use pyo3::{PyTraverseError, PyVisit};
 
 use crate::error::OrRaise;
 use crate::exit;
@@ -156,6 +157,18 @@ impl PyEpoch {
         wrapped(py, &self.structure, parts, drawn)
     }
 
+    /// A sampler may hold an iterator of its loader.
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        // Who holds the lock has a reference to this iterator, so nothing is collected.
+        if let Ok(loader) = self.loader.try_lock() {
+            visit.call(&*loader)?;
+        }
+        if let Some(reading) = self.reading.get() {
+            reading.visit(&visit)?;
+        }
+        self.watch.get().map_or(Ok(()), |watch| visit.call(watch))
+    }
+
     /// Batches not yet taken.
     fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
         let _inside = exit::enter(py);
@@ -187,8 +200,8 @@ impl PyEpoch {
 
     /// Begins the epoch, once.
     fn begin(&self, py: Python<'_>) -> PyResult<()> {
-        let mut loader = self.lock_loader(py);
-        let Some(begins) = loader.as_mut().and_then(|loader| loader.take()) else { return Ok(()) };
+        let mut loader = self.lock_loader(py).ok_or(Error::Forked).or_raise()?;
+        let Some(begins) = loader.take() else { return Ok(()) };
         let Begun { epoch, reading, watch } = begins.get().begin_epoch(py)?;
         exit::detach(py, || self.lock().map(|mut own| *own = Some(epoch)));
         // Set once: the loader is gone from here.

@@ -1,15 +1,16 @@
 //! `nl.Loader`.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::mem;
+use std::sync::{Arc, Mutex};
 
 use ndlens::View;
 use ndlens::loader::{
     Config, Epoch, Error, Loader, Memory, Remainder, Sampled, Shard, Shuffler, Storing, Values, Weights,
 };
-use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::{PyOverflowError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
+use pyo3::{IntoPyObjectExt, PyTraverseError, PyVisit};
 
 use crate::destination::Destination;
 use crate::epoch::{PyEpoch, handed_out};
@@ -237,14 +238,13 @@ impl PyLoader {
         let _inside = exit::enter(py);
         let shard = Shard { rank, world_size, remainder: self.loader.config().shard.remainder };
         let made = exit::detach(py, || {
-            let mut planned = self.planned.lock().unwrap_or_else(PoisonError::into_inner);
             let key = (epoch, start, rank, world_size);
-            let mut running = match planned.take() {
+            let mut running = match self.swap_planned(None) {
                 Some((own, running)) if own == key => running,
                 _ => self.loader.epoch_from(epoch, shard, start)?,
             };
             let made = running.batch_at(number).transpose();
-            *planned = Some((key, running));
+            drop(self.swap_planned(Some((key, running))));
             made
         });
         let batch = made.or_raise()?.ok_or_else(|| no_batch(number))?;
@@ -322,13 +322,13 @@ impl PyLoader {
 
     /// The items that this rank takes in an epoch, in order: int64, of shape (items,).
     fn indices(&self, py: Python<'_>, epoch: u32) -> PyResult<PyView> {
-        let shard = self.shard(py)?;
-        let items = exit::detach(py, || {
-            self.loader
-                .items_of(shard, epoch)
-                .map(|items| items.into_iter().map(|item| item as i64).collect::<Vec<_>>())
-        });
-        Ok(PyView::new(View::from_vec(items.or_raise()?)))
+        self.numbers_of(py, &self.loader, epoch)
+    }
+
+    /// As `indices`, as places in the part of the data set where the loader is of one.
+    #[pyo3(name = "_places")]
+    fn places_of(&self, py: Python<'_>, epoch: u32) -> PyResult<PyView> {
+        self.numbers_of(py, &self.loader.planner(), epoch)
     }
 
     /// Where the run stands, counting batches that were handed out: a dict of numbers and strings, under 1 KB for any usual
@@ -366,6 +366,12 @@ impl PyLoader {
         self.loader.pool_use().bytes
     }
 
+    /// A sampler may hold its loader.
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.source)?;
+        visit.call(&self.wire)
+    }
+
     /// Each field's name, dtype and item shape, and what makes the order.
     #[pyo3(name = "_described")]
     fn described(&self) -> (Vec<String>, String) {
@@ -384,6 +390,15 @@ pub(crate) struct Begun {
 }
 
 impl PyLoader {
+    /// Keeps an epoch that batches are asked of by number, and gives what was kept. Whoever is in another's way does without: nobody
+    /// waits for a lock that a fork may have copied, and threads make batches side by side.
+    fn swap_planned(&self, planned: Option<(Planned, Epoch)>) -> Option<(Planned, Epoch)> {
+        match self.planned.try_lock() {
+            Ok(mut kept) => mem::replace(&mut *kept, planned),
+            Err(_) => planned,
+        }
+    }
+
     /// Which rank this is, as far as that is known now.
     fn shard(&self, py: Python<'_>) -> PyResult<Shard> {
         let _inside = exit::enter(py);
@@ -400,6 +415,17 @@ impl PyLoader {
         };
         shard.check().or_raise()?;
         Ok(shard)
+    }
+
+    /// What this rank takes in an epoch of a loader: int64, of shape (items,).
+    fn numbers_of(&self, py: Python<'_>, loader: &Loader, epoch: u32) -> PyResult<PyView> {
+        let shard = self.shard(py)?;
+        let items = exit::detach(py, || {
+            loader
+                .items_of(shard, epoch)
+                .map(|items| items.into_iter().map(|item| item as i64).collect::<Vec<_>>())
+        });
+        Ok(PyView::new(View::from_vec(items.or_raise()?)))
     }
 
     /// The places of an epoch's order, for all ranks together.

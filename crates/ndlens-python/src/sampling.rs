@@ -9,6 +9,7 @@ use ndlens::loader::{Digest, Epoch, Error, ItemNumbers, Note, Sampled, Sampling,
 use pyo3::exceptions::{PyException, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyInt, PyIterator, PyList, PyRange, PyTuple};
+use pyo3::{PyTraverseError, PyVisit};
 
 use crate::error::{OrRaise, in_place};
 use crate::exit;
@@ -212,6 +213,13 @@ impl Reading {
                 .or_else(|| Some(Note::new(reading.lock(py).digest)).filter(|_| reading.snapshot.is_none())),
         };
         Ok((reading, Sampled::Read(sampling)))
+    }
+
+    /// Visits what it holds, for the collector of cycles.
+    pub(crate) fn visit(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.iterator)?;
+        visit.call(&self.snapshot)?;
+        visit.call(&self.ended)
     }
 
     fn lock(&self, py: Python<'_>) -> MutexGuard<'_, Progress> {

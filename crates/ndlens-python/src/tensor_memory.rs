@@ -274,7 +274,8 @@ impl Mover {
         if held.is_none() && !is_shared()? {
             return Err(PyBufferError::new_err(REFUSED));
         }
-        let result = run()?;
+        let result = run();
+        // It may fail once the memory is moved.
         if address()? != before {
             if let Some(held) = held {
                 watch.hold(held);
@@ -283,7 +284,7 @@ impl Mover {
             watch.moved.store(true, Ordering::Release);
             unwatch(&storage)?;
         }
-        Ok(result)
+        result
     }
 }
 
