@@ -93,6 +93,20 @@ REFUSED: list[tuple[Any, dict[str, Any], type[Exception], str]] = [
         'unknown output "jax": expected "torch", "numpy", "view" or None',
     ),
     (IMAGES, {"stores": "none"}, ValueError, 'unknown stores "none": expected "auto", "stream" or "cached"'),
+    (
+        IMAGES,
+        {"persistent_workers": True},
+        TypeError,
+        "Loader.__init__() got an unexpected keyword argument 'persistent_workers': there are no worker processes to "
+        "set up: leave it out",
+    ),
+    (
+        np.array(["cat", "dog"]),
+        {"output": "torch"},
+        TypeError,
+        'field "items": torch has no dtype for 3w; make numbers of text: numpy.unique(text, return_inverse=True)[1] '
+        "numbers its classes",
+    ),
     (IMAGES, {"workers": 2}, TypeError, "Loader.__init__() got an unexpected keyword argument 'workers'"),
     (
         {"image": IMAGES, "label": IMAGES},
@@ -130,7 +144,7 @@ REFUSED: list[tuple[Any, dict[str, Any], type[Exception], str]] = [
         IMAGES,
         {"transforms": {"items": []}},
         TypeError,
-        'transforms of field "items": transform 0: str is not a transform of ndlens.transforms',
+        "transforms is a dict, but fields is one view: give its list alone, transforms=[..]",
     ),
     (
         IMAGES,

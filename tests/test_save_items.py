@@ -146,7 +146,7 @@ def test_items_that_cannot_be_saved_say_why(tmp_path: Path, monkeypatch: pytest.
             "x.npy",
             items,
             TypeError,
-            "x.npy: .npy holds one array, got items of different sizes: save them as .safetensors",
+            "x.npy: .npy holds one array, got several items: save them as .safetensors",
         ),
         ("x.txt", items, ValueError, "x.txt: expected a name that ends in .npy or .safetensors"),
         (

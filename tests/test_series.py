@@ -126,7 +126,7 @@ def test_what_is_drawn_is_a_function_of_seed_epoch_item_and_element(transform: T
         (
             "int32",
             T.RandomJitter(1),
-            'RandomJitter needs a floating-point dtype, got int32; put ToDtype("float32", scale=True) before it',
+            'RandomJitter needs a floating-point dtype, got int32; put ToDtype("float32") before it',
         ),
         (
             "uint8",

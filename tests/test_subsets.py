@@ -345,12 +345,30 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (
         lambda: nl.subset(ROWS, [0.5]),
         IndexError,
-        "items are selected by an integer, a slice, or a list or an array of integers or booleans, not list",
+        "items are selected by an integer, a slice, or a list or an array of integers or booleans, not "
+        "a list of float",
     ),
     (
         lambda: nl.subset(ROWS, [True, 1]),
         IndexError,
-        "items are selected by an integer, a slice, or a list or an array of integers or booleans, not list",
+        "items are selected by an integer, a slice, or a list or an array of integers or booleans, not "
+        "a list of bool and int",
+    ),
+    (
+        lambda: nl.subset(ROWS, np.where(LABELS > 3)),
+        IndexError,
+        "items are selected by an integer, a slice, or a list or an array of integers or booleans, not "
+        "tuple: of what numpy.nonzero and numpy.where give, take [0]",
+    ),
+    (
+        lambda: nl.split(ROWS, 0.8),  # type: ignore[arg-type]
+        TypeError,
+        "parts must be one number for each part, such as [0.8, 0.2], got 0.8",
+    ),
+    (
+        lambda: nl.split(ROWS, [0.8, 0.2], seed=None),  # type: ignore[arg-type]
+        TypeError,
+        "seed must be an integer, got None: shuffle=False cuts the data as it stands",
     ),
     (
         lambda: nl.subset(ROWS, "train"),

@@ -295,9 +295,15 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
         "index 4 is out of bounds for axis 1 with size 4",
     ),
     (
+        lambda: nl.windows(nl.split(TABLE, [0.8, 0.2])[0], 2),
+        ValueError,
+        "these items are rows of one array, steps and not series: take windows of the array and nl.subset of them, or "
+        "parts in order, nl.split(.., shuffle=False); nl.windows(list(items), ..) takes each as a series",
+    ),
+    (
         lambda: nl.windows(TABLE, 1, horizon=1, target="close"),
-        IndexError,
-        "items are selected by an integer, a slice, or a list or an array of integers or booleans, not str",
+        TypeError,
+        "target takes columns by their numbers, got 'close': of a pandas frame, frame.columns.get_loc('close') is one",
     ),
     (
         lambda: nl.windows(TABLE[:, 0], 1, horizon=1, target=0),
@@ -323,12 +329,12 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (
         lambda: nl.windows(TABLE, 3, where=np.zeros(38, bool)),
         ValueError,
-        "no window is left: the filter takes all 38",
+        "no window is left: all 38 are filtered out or hold NaN",
     ),
     (
         lambda: nl.windows(np.full(9, np.nan), 3, skip_nan=True),
         ValueError,
-        "no window is left: the filter takes all 7",
+        "no window is left: all 7 are filtered out or hold NaN",
     ),
     (
         lambda: nl.windows(np.zeros(9, ">f4"), 3, skip_nan=True),

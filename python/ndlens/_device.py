@@ -25,7 +25,8 @@ def pins(pin_memory: bool, device: torch.device | None) -> bool:
     if accelerator is None and pin_memory:
         warnings.warn(
             "pin_memory=True has no effect: torch finds no accelerator, for which memory could be pinned",
-            stacklevel=2,
+            # Past this function, core_of, and the two of Loader.__init__.
+            stacklevel=5,
         )
     # On Apple silicon the GPU's memory is the host's.
     if accelerator is None or accelerator.type == "mps":

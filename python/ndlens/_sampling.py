@@ -322,6 +322,8 @@ def _numbers_of(sampler: Any) -> Any:
 
 def _refuse_unreadable(sampler: Any) -> None:
     """Refuses what cannot be iterated, what can be iterated only once, and bools."""
+    if isinstance(sampler, type):
+        raise TypeError(f"sampler must be an iterable of item numbers, got the class {sampler.__name__}")
     if not hasattr(sampler, "__iter__") and not hasattr(sampler, "__getitem__"):
         raise TypeError(f"sampler must be an iterable of item numbers, got {_name(sampler)}")
     # Only iterators are asked for theirs: to begin with a sampler may change it. A cycle has no end.

@@ -123,6 +123,10 @@ def split(
     >>> len(train["x"]), len(validation["y"])
     (8, 2)
     """
+    if not isinstance(parts, Iterable):
+        raise TypeError(f"parts must be one number for each part, such as [0.8, 0.2], got {parts!r}")
+    if shuffle and seed is None:
+        raise TypeError("seed must be an integer, got None: shuffle=False cuts the data as it stands")
     sources, items = _sources(fields)
     selections = _ndlens._split(items, list(parts), seed if shuffle else None, groups, stratify)
     if shuffle or groups is not None:

@@ -67,11 +67,27 @@ def _restored(fields: Any, settings: dict[str, Any], state: dict[str, Any] | Non
     return loader
 
 
+_NO_PROCESSES = "there are no worker processes to set up: leave it out"
+# What `DataLoader` and its data sets are given under names that a loader does not have.
+_ELSEWHERE = {
+    "batch_sampler": "give sampler= the items, and batch_size= how many a batch has",
+    "collate_fn": "batches come whole, in the structure of fields; mix= takes MixUp and CutMix",
+    "dataset": "give the arrays, as the one positional argument",
+    "generator": 'give seed=, and order="torch" for the orders of RandomSampler',
+    "in_order": "batches always come in order: leave it out",
+    "multiprocessing_context": _NO_PROCESSES,
+    "persistent_workers": _NO_PROCESSES,
+    "pin_memory_device": 'give device=, such as "cuda"',
+    "timeout": _NO_PROCESSES,
+    "transform": "give transforms=, a list for each field",
+    "worker_init_fn": _NO_PROCESSES,
+}
+
 _Init = TypeVar("_Init", bound=Callable[..., None])
 
 
 def _one_positional(init: _Init) -> _Init:
-    """Says what to type where settings are given by position, as `DataLoader` takes some."""
+    """Says what to type where settings are given as `DataLoader` takes them: by position, or by names of its own."""
 
     @functools.wraps(init)
     def checked(self: Loader, *args: Any, **kwargs: Any) -> None:
@@ -80,6 +96,11 @@ def _one_positional(init: _Init) -> _Init:
                 f"Loader takes one positional argument, fields, got {len(args)}: "
                 "give the others by name, such as batch_size=64"
             )
+        for name in kwargs:
+            if name in _ELSEWHERE:
+                raise TypeError(
+                    f"Loader.__init__() got an unexpected keyword argument {name!r}: {_ELSEWHERE[name]}"
+                )
         init(self, *args, **kwargs)
 
     return cast(_Init, checked)
@@ -94,7 +115,8 @@ class Loader:
 
     Args:
         fields: One view, or a tuple or a mapping of them: anything that `nl.view` takes, `nl.Shards`, or what
-            `nl.windows` and `nl.ragged` give. Item i of a field is its row i along axis 0.
+            `nl.windows` and `nl.ragged` give. Item i of a field is its row i along axis 0. A list is taken for a tuple:
+            of a list of items make `numpy.stack(items)`, or `nl.ragged(items)` where their sizes differ.
         batch_size: Items in a batch.
         shuffle: Whether each epoch has an order of its own: a pure function of `seed` and the epoch.
         seed: The source of all randomness, from 0 to 2**64 - 1. The random draws for an item are a pure function of
@@ -278,6 +300,8 @@ class Loader:
 
         A sampler of yours that has a `set_epoch` is told too.
         """
+        if not 0 <= epoch < 2**32:
+            raise ValueError(f"epoch must be between 0 and 2**32 - 1, got {epoch}")
         self._core.set_epoch(epoch)
         # As a DistributedSampler's, which shuffles by it.
         if hasattr(self._settings["sampler"], "set_epoch"):

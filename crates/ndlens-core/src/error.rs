@@ -82,7 +82,7 @@ pub enum Error {
     #[error("unknown target {got:?}: expected \"torch\", \"numpy\", \"jax\" or \"memoryview\"")]
     UnknownConsumer { got: String },
     /// A dtype the other side has no name for.
-    #[error("{target} has no dtype for {dtype}")]
+    #[error("{target} has no dtype for {dtype}{}", way_out(target, .dtype))]
     UnsupportedDType { target: &'static str, dtype: String },
     /// Numbers in the other byte order, which the other side has no name for.
     #[error(
@@ -154,6 +154,21 @@ pub enum Error {
 fn dtype_names() -> String {
     let names: Vec<_> = DType::table().iter().map(|row| row.name).collect();
     names.join(", ")
+}
+
+/// What to do about a format that torch has no dtype for, as far as it is a common one.
+fn way_out(target: &str, format: &str) -> &'static str {
+    let kind = format.trim_start_matches(|c: char| "<>=@!^".contains(c) || c.is_ascii_digit());
+    match kind {
+        "w" | "s" if target == "torch" => {
+            "; make numbers of text: numpy.unique(text, return_inverse=True)[1] numbers its classes"
+        }
+        "g" if target == "torch" => "; convert them first, with NumPy: .astype(\"float64\")",
+        _ if target == "torch" && kind.starts_with("T{") => {
+            "; take the fields of a record by name: array[\"name\"]"
+        }
+        _ => "",
+    }
 }
 
 /// Why bytes would have to move.

@@ -129,7 +129,7 @@ pub enum Error {
     )]
     WindowMask { got: usize, windows: usize, steps: usize },
     /// A filter that takes everything.
-    #[error("no window is left: the filter takes all {windows}")]
+    #[error("no window is left: all {windows} are filtered out or hold NaN")]
     NoWindowLeft { windows: usize },
     /// Elements that may be NaN for all we know.
     #[error("cannot tell NaN among elements of format {dtype}; convert them to a float of this machine")]
@@ -256,7 +256,8 @@ pub enum Error {
     Sigma { transform: &'static str, sigma: f64 },
     /// Fractions into integers.
     #[error(
-        "{transform} needs a floating-point dtype, got {got}; put ToDtype(\"float32\", scale=True) before it"
+        "{transform} needs a floating-point dtype, got {got}; put {} before it",
+        to_floats(.got)
     )]
     NotFloat { transform: &'static str, got: String },
     /// Values that a transform cannot compute so.
@@ -482,4 +483,13 @@ pub enum Error {
     /// From the kernels.
     #[error(transparent)]
     Kernels(#[from] ndlens_kernels::Error),
+}
+
+/// The transform that makes floats of a dtype. Images of 8 and 16 bits are scaled, numbers of other kinds are not.
+fn to_floats(dtype: &str) -> &'static str {
+    if matches!(dtype, "uint8" | "uint16") {
+        "ToDtype(\"float32\", scale=True)"
+    } else {
+        "ToDtype(\"float32\")"
+    }
 }

@@ -529,7 +529,7 @@ mod tests {
         assert!(windows.selected(&[true; 3]).unwrap().is_none());
         assert_eq!(
             windows.selected(&[false; 3]).unwrap_err().to_string(),
-            "no window is left: the filter takes all 3"
+            "no window is left: all 3 are filtered out or hold NaN"
         );
     }
 

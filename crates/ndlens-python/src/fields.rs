@@ -188,6 +188,9 @@ fn extract_transforms(
     };
     let Some(transforms) = transforms else { return Ok(names.iter().map(|_| nothing()).collect()) };
     match structure {
+        Structure::Single if transforms.is_instance_of::<PyDict>() => Err(PyTypeError::new_err(
+            "transforms is a dict, but fields is one view: give its list alone, transforms=[..]",
+        )),
         Structure::Single => Ok(vec![list(&names[0], Some(transforms.clone()))?]),
         Structure::Tuple(_) => {
             let given: Option<Vec<Bound<'_, PyAny>>> = transforms.extract().ok();

@@ -108,10 +108,27 @@ fn selection_of_slice(slice: &Bound<'_, PySlice>, items: usize) -> PyResult<Sele
 }
 
 fn bad_index(index: &Bound<'_, PyAny>) -> PyErr {
-    let kind = index.get_type().name().map_or_else(|_| "?".to_owned(), |name| name.to_string());
+    let mut kind = name_of_type(index);
+    if index.is_instance_of::<PyList>() {
+        // Floats, or integers beside booleans.
+        let mut kinds: Vec<String> = vec![];
+        for item in index.try_iter().into_iter().flatten().flatten() {
+            let name = name_of_type(&item);
+            if !kinds.contains(&name) {
+                kinds.push(name);
+            }
+        }
+        kind = format!("a list of {}", kinds.join(" and "));
+    } else if index.is_instance_of::<PyTuple>() {
+        kind.push_str(": of what numpy.nonzero and numpy.where give, take [0]");
+    }
     PyIndexError::new_err(format!(
         "items are selected by an integer, a slice, or a list or an array of integers or booleans, not {kind}"
     ))
+}
+
+fn name_of_type(object: &Bound<'_, PyAny>) -> String {
+    object.get_type().name().map_or_else(|_| "?".to_owned(), |name| name.to_string())
 }
 
 /// What `nl.view` takes, or what has a `to_numpy` that gives it, as a pandas index has.

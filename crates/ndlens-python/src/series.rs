@@ -7,11 +7,11 @@ use ndlens::loader::{
     Columns, Error, NanSearch, NanSteps, SeriesStep, Source, Span, Windows, columns_of, lengths_of_groups,
     sizes_of, view_of_sizes,
 };
-use pyo3::exceptions::{PyTypeError, PyUserWarning};
+use pyo3::exceptions::{PyTypeError, PyUserWarning, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyBool;
+use pyo3::types::{PyBool, PyString};
 
-use crate::error::OrRaise;
+use crate::error::{OrRaise, in_place};
 use crate::exit;
 use crate::items::{Base, PyItems};
 use crate::lists;
@@ -133,6 +133,12 @@ fn extract_series(series: &Bound<'_, PyAny>) -> PyResult<Vec<View>> {
         )));
     }
     let Ok(items) = series.cast::<PyItems>() else { return extract_views(series, "series") };
+    if matches!(items.get().base(), Base::View(_) | Base::Shards(_)) {
+        return Err(PyValueError::new_err(
+            "these items are rows of one array, steps and not series: take windows of the array and nl.subset of \
+             them, or parts in order, nl.split(.., shuffle=False); nl.windows(list(items), ..) takes each as a series",
+        ));
+    }
     let source = items.get().source();
     let item = |item| {
         let item = source.item(item).or_raise()?;
@@ -182,6 +188,12 @@ fn extract_lengths(
 /// The columns of a series that `target` names: a number, a slice, or a list or an array of numbers or booleans.
 fn extract_columns(series: &View, target: &Bound<'_, PyAny>) -> PyResult<View> {
     let columns = series.shape().get(1).copied().unwrap_or(0);
+    if target.is_instance_of::<PyString>() {
+        return Err(PyTypeError::new_err(format!(
+            "target takes columns by their numbers, got {0}: of a pandas frame, frame.columns.get_loc({0}) is one",
+            target.repr()?
+        )));
+    }
     let index = match target.extract::<isize>() {
         Ok(column)
             if !target.is_instance_of::<PyBool>()
@@ -191,7 +203,9 @@ fn extract_columns(series: &View, target: &Bound<'_, PyAny>) -> PyResult<View> {
         {
             Columns::One(column)
         }
-        _ => Columns::Some(extract_selection(target, columns)?),
+        _ => Columns::Some(
+            extract_selection(target, columns).map_err(|error| in_place(target.py(), "target", error))?,
+        ),
     };
     columns_of(series, &index).or_raise()
 }

@@ -108,7 +108,7 @@ pub fn save(path: &Path, contents: &Contents, metadata: &[(String, String)]) -> 
         }
         Contents::Arrays(_) if has("npy") => wrong(".npy", "one array", "arrays by name"),
         Contents::Items(_) if has("npy") => {
-            wrong(".npy", "one array", "items of different sizes: save them as .safetensors")
+            wrong(".npy", "one array", "several items: save them as .safetensors")
         }
         Contents::Array(_) | Contents::Arrays(_) | Contents::Items(_) => {
             Err(Error::UnknownSuffix { path: path.to_owned() })
