@@ -716,7 +716,7 @@ impl Loader {
         let fields = if count <= self.config.batch_size.min(self.items) {
             Arc::clone(&self.fields)
         } else {
-            self.fields.iter().map(|field| field.with_room_for(count)).collect::<Result<_>>()?
+            Arc::new(room::try_list_of(self.fields.iter().map(|field| field.with_room_for(count)))?)
         };
         Epoch::start(fields, &config, course)?.next().transpose()
     }
