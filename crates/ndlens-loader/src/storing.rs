@@ -59,9 +59,12 @@ impl Storing {
 /// The bytes of a second-level cache, asked once.
 fn cache_bytes() -> usize {
     static BYTES: OnceLock<usize> = OnceLock::new();
-    *BYTES.get_or_init(|| {
-        second_level(Path::new("/sys/devices/system/cpu/cpu0/cache")).unwrap_or(USUAL_CACHE_BYTES)
-    })
+    if let Some(&bytes) = BYTES.get() {
+        return bytes;
+    }
+    // Not while others wait: a fork could copy that.
+    let bytes = second_level(Path::new("/sys/devices/system/cpu/cpu0/cache")).unwrap_or(USUAL_CACHE_BYTES);
+    *BYTES.get_or_init(|| bytes)
 }
 
 /// What Linux says of a CPU's caches: for each a folder with its level and its size, such as "1024K".

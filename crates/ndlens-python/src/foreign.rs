@@ -3,10 +3,10 @@
 use std::sync::OnceLock;
 
 use pyo3::exceptions::{PyBufferError, PyTypeError};
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyMemoryView, PyType};
 
+use crate::modules::interned;
 use crate::{exit, modules};
 
 /// Whether elements may be computed or read to new memory.
@@ -76,7 +76,7 @@ pub(crate) fn is_torch(obj: &Bound<'_, PyAny>) -> bool {
 /// The storage of a `torch.Tensor`, of a subclass too.
 pub(crate) fn storage<'py>(tensor: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     if is_torch(tensor) {
-        return tensor.call_method0(intern!(tensor.py(), "untyped_storage"));
+        return tensor.call_method0(interned!(tensor.py(), "untyped_storage"));
     }
     call(tensor.py(), "storage", (tensor,))
 }

@@ -80,6 +80,7 @@ fn _ndlens(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module.setattr("_fail_allocation", wrap_pyfunction!(failing::fail_allocation, module)?)?;
         module.setattr("_count_allocations", wrap_pyfunction!(failing::count_allocations, module)?)?;
     }
+    modules::prepare(&module.py().get_type::<view::PyView>())?;
     // Not `add_class` and `add_function`, which would list them as public.
     module.setattr("_Loader", module.py().get_type::<loader::PyLoader>())?;
     module.setattr("_Gatherer", module.py().get_type::<gather::PyGatherer>())?;

@@ -6,11 +6,13 @@
 
 #![expect(clippy::disallowed_methods, reason = "what they are disallowed for is done here")]
 
+use std::path::Path;
 use std::sync::OnceLock;
 
+use pyo3::PyTypeInfo;
 use pyo3::exceptions::PyImportError;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyMapping, PyRange, PyRangeMethods, PySequence, PyString, PyType};
 
 use crate::exit;
 
@@ -75,6 +77,54 @@ impl Once {
         let object = get(py, self.module, self.name)?.unbind();
         Ok(self.object.get_or_init(|| object).bind(py))
     }
+}
+
+/// A string that is made once, for [`interned`].
+pub(crate) struct Interned {
+    text: &'static str,
+    string: OnceLock<Py<PyString>>,
+}
+
+impl Interned {
+    pub(crate) const fn new(text: &'static str) -> Self {
+        Interned { text, string: OnceLock::new() }
+    }
+
+    pub(crate) fn get<'py>(&self, py: Python<'py>) -> &Bound<'py, PyString> {
+        if let Some(string) = self.string.get() {
+            return string.bind(py);
+        }
+        // Not while others wait: a fork could copy that.
+        let string = PyString::intern(py, self.text).unbind();
+        self.string.get_or_init(|| string).bind(py)
+    }
+}
+
+/// A name as Python's string, made once. `pyo3::intern` lets other threads run while it holds a
+/// lock, and a child that one of them forks then waits for the lock for good.
+macro_rules! interned {
+    ($py:expr, $text:expr) => {{
+        static NAME: $crate::modules::Interned = $crate::modules::Interned::new($text);
+        NAME.get($py)
+    }};
+}
+pub(crate) use interned;
+
+/// Has `PyO3` make, during the import, what it otherwise makes under such a lock when it is first
+/// asked.
+pub(crate) fn prepare(class: &Bound<'_, PyType>) -> PyResult<()> {
+    let py = class.py();
+    class.name()?;
+    class.module()?;
+    class.fully_qualified_name()?;
+    PySequence::type_object(py);
+    PyMapping::type_object(py);
+    let range = PyRange::new(py, 0, 1)?;
+    range.start()?;
+    range.stop()?;
+    range.step()?;
+    Path::new("").into_pyobject(py)?;
+    Ok(())
 }
 
 /// Whether a module could be imported. A yes is remembered.

@@ -35,12 +35,12 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use ndlens::{Buffer, Owner, View};
 use pyo3::exceptions::{PyBufferError, PyReferenceError};
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyMemoryView, PyTuple, PyType, PyWeakrefMethods, PyWeakrefReference};
 
 use crate::error::OrRaise;
 use crate::import::{attached, extract_view};
+use crate::modules::interned;
 use crate::view::PyView;
 use crate::{exit, foreign, modules};
 
@@ -66,8 +66,8 @@ struct HeldMemory {
 pub(crate) fn hold(tensor: &Bound<'_, PyAny>, view: &View) -> PyResult<()> {
     let py = tensor.py();
     let _inside = exit::enter(py);
-    let storage = tensor.call_method0(intern!(py, "untyped_storage"))?;
-    storage.setattr(intern!(py, HELD), Bound::new(py, HeldMemory { _view: view.clone() })?)
+    let storage = tensor.call_method0(interned!(py, "untyped_storage"))?;
+    storage.setattr(interned!(py, HELD), Bound::new(py, HeldMemory { _view: view.clone() })?)
 }
 
 /// Any object `nl.view` takes, as a view that lasts: where it is a tensor's memory, it is there as
@@ -170,9 +170,9 @@ fn watch_over(obj: &Bound<'_, PyAny>) -> PyResult<Option<Arc<Watch>>> {
         }
         // Of other classes, whose attributes may do anything, neither is asked.
         let next = if base.cast::<PyMemoryView>().is_ok() {
-            base.getattr(intern!(py, "obj"))?
-        } else if base.hasattr(intern!(py, "__array_interface__"))? {
-            base.getattr_opt(intern!(py, "base"))?.unwrap_or_else(|| py.None().into_bound(py))
+            base.getattr(interned!(py, "obj"))?
+        } else if base.hasattr(interned!(py, "__array_interface__"))? {
+            base.getattr_opt(interned!(py, "base"))?.unwrap_or_else(|| py.None().into_bound(py))
         } else {
             return Ok(None);
         };
@@ -192,7 +192,7 @@ fn tensor_class(py: Python<'_>) -> PyResult<Option<&Bound<'_, PyType>>> {
     }
     let Some(torch) = modules::loaded(py, "torch")? else { return Ok(None) };
     // Another thread may be half-way through importing it.
-    let Some(class) = torch.getattr_opt(intern!(py, "Tensor"))? else { return Ok(None) };
+    let Some(class) = torch.getattr_opt(interned!(py, "Tensor"))? else { return Ok(None) };
     let class = class.cast_into::<PyType>()?.unbind();
     Ok(Some(CLASS.get_or_init(|| class).bind(py)))
 }
@@ -200,7 +200,7 @@ fn tensor_class(py: Python<'_>) -> PyResult<Option<&Bound<'_, PyType>>> {
 /// The watch over a storage: the one that stands there, or a new one.
 fn watch_storage(storage: &Bound<'_, PyAny>) -> PyResult<Arc<Watch>> {
     let py = storage.py();
-    let attributes = storage.getattr(intern!(py, "__dict__"))?.cast_into::<PyDict>()?;
+    let attributes = storage.getattr(interned!(py, "__dict__"))?.cast_into::<PyDict>()?;
     if let Some(mover) = attributes.get_item(MOVERS[0])?
         && let Ok(mover) = mover.cast::<Mover>()
         && let Some(watch) = mover.get().watch.upgrade()
@@ -221,19 +221,19 @@ fn watch_storage(storage: &Bound<'_, PyAny>) -> PyResult<Arc<Watch>> {
 fn bytes_of<'py>(storage: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     let py = storage.py();
     let keywords = PyDict::new(py);
-    keywords.set_item(intern!(py, "dtype"), modules::get(py, "torch", "uint8")?)?;
+    keywords.set_item(interned!(py, "dtype"), modules::get(py, "torch", "uint8")?)?;
     // Whatever the default device is.
-    keywords.set_item(intern!(py, "device"), intern!(py, "cpu"))?;
+    keywords.set_item(interned!(py, "device"), interned!(py, "cpu"))?;
     let bytes = modules::get(py, "torch", "empty")?.call((0,), Some(&keywords))?;
-    bytes.call_method1(intern!(py, "set_"), (storage,))
+    bytes.call_method1(interned!(py, "set_"), (storage,))
 }
 
 /// Has torch refuse to resize a storage, which would free its memory.
 fn prevent_resizing(storage: &Bound<'_, PyAny>) -> PyResult<()> {
     let py = storage.py();
-    if storage.call_method0(intern!(py, "resizable"))?.is_truthy()? {
+    if storage.call_method0(interned!(py, "resizable"))?.is_truthy()? {
         // An array of it makes it so, if there is NumPy.
-        let _ = bytes_of(storage)?.call_method0(intern!(py, "numpy"));
+        let _ = bytes_of(storage)?.call_method0(interned!(py, "numpy"));
     }
     Ok(())
 }
@@ -262,8 +262,8 @@ impl Mover {
             let method = storage.get_type().getattr(self.method)?.call_method1("__get__", (&storage,))?;
             method.call(arguments, keywords)
         };
-        let is_shared = || storage.call_method0(intern!(py, "is_shared"))?.is_truthy();
-        let address = || storage.call_method0(intern!(py, "data_ptr"))?.extract::<usize>();
+        let is_shared = || storage.call_method0(interned!(py, "is_shared"))?.is_truthy();
+        let address = || storage.call_method0(interned!(py, "data_ptr"))?.extract::<usize>();
         let Some(watch) = self.watch.upgrade() else {
             unwatch(&storage)?;
             return run();
@@ -290,7 +290,7 @@ impl Mover {
 
 /// Takes the watch from a storage.
 fn unwatch(storage: &Bound<'_, PyAny>) -> PyResult<()> {
-    let attributes = storage.getattr(intern!(storage.py(), "__dict__"))?.cast_into::<PyDict>()?;
+    let attributes = storage.getattr(interned!(storage.py(), "__dict__"))?.cast_into::<PyDict>()?;
     for method in MOVERS {
         if attributes.contains(method)? {
             attributes.del_item(method)?;
@@ -302,7 +302,7 @@ fn unwatch(storage: &Bound<'_, PyAny>) -> PyResult<()> {
 /// Something that holds the memory that a storage has now; None where torch has no way.
 fn second_claim<'py>(storage: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
     let py = storage.py();
-    if let Some(held) = storage.getattr_opt(intern!(py, HELD))? {
+    if let Some(held) = storage.getattr_opt(interned!(py, HELD))? {
         return Ok(Some(held));
     }
     let bytes = bytes_of(storage)?;

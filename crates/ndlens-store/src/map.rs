@@ -140,11 +140,13 @@ fn maps_allowed() -> usize {
     static ALLOWED: OnceLock<usize> = OnceLock::new();
     /// What Linux allows unless it is told otherwise.
     const DEFAULT: usize = 65_530;
-    *ALLOWED.get_or_init(|| {
-        let said = fs::read_to_string("/proc/sys/vm/max_map_count").ok();
-        let allowed = said.and_then(|text| text.trim().parse::<usize>().ok()).unwrap_or(DEFAULT);
-        (allowed / 4 * 3).min(MAPS_MAX)
-    })
+    if let Some(&allowed) = ALLOWED.get() {
+        return allowed;
+    }
+    // Not while others wait: a fork could copy that.
+    let said = fs::read_to_string("/proc/sys/vm/max_map_count").ok();
+    let allowed = said.and_then(|text| text.trim().parse::<usize>().ok()).unwrap_or(DEFAULT);
+    *ALLOWED.get_or_init(|| (allowed / 4 * 3).min(MAPS_MAX))
 }
 
 impl Map {
