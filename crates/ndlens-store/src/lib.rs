@@ -38,6 +38,7 @@ mod forks;
 mod guard;
 mod handle;
 mod holders;
+mod ids;
 mod json_pairs;
 mod literal;
 mod map;
