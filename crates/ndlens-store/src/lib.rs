@@ -33,6 +33,7 @@ mod checkpoint;
 mod claims;
 mod descr;
 mod error;
+mod error_text;
 mod file_handle;
 mod forks;
 mod guard;
