@@ -204,7 +204,7 @@ pub enum Error {
     )]
     SharedMemoryGone { process: u32 },
     /// The system said no to memory that another process holds.
-    #[error("cannot open the shared memory of process {process}: {source}{}", hint_for(source))]
+    #[error("cannot open the shared memory of process {process}: {source}{}", IoHint(source))]
     SharedMemoryRefused { process: u32, source: io::Error },
     /// Memory of a process that lets no other look at its descriptors.
     #[error(
@@ -347,11 +347,6 @@ impl Error {
             _ => None,
         }
     }
-}
-
-/// What to do where there is no descriptor left.
-fn hint_for(source: &io::Error) -> &'static str {
-    if is_out_of_descriptors(source) { "; raise the limit with `ulimit -n`" } else { "" }
 }
 
 fn is_out_of_descriptors(source: &io::Error) -> bool {
