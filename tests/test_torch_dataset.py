@@ -393,7 +393,10 @@ def test_who_has_no_descriptor_to_receive_a_batch_is_told_of_the_limit() -> None
         print(text.partition(": ")[2])
         print(pickle.loads(message).shape)
     """
-    out = "Too many open files (os error 24); raise the limit with `ulimit -n`\n(2, 20000)\n"
+    out = (
+        "Too many open files (os error 24); this process has as many descriptors as `ulimit -n` allows: raise it, "
+        "or close some of them\n(2, 20000)\n"
+    )
     # Of Python: processes that were forked beside torch's threads.
     status, printed, _ = run(script)
     assert (status, printed.replace("torch.Size([2, 20000])", "(2, 20000)")) == (0, out)

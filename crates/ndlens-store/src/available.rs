@@ -4,8 +4,14 @@
 //! does not say no: it ends a process. So whoever takes much looks first. The answer is the system's estimate and can be late;
 //! it is asked again for every piece, so that it is never late by much.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
+
+use rustix::fs::FallocateFlags;
+
+use crate::error::Error;
 
 /// The bytes that could be taken now without any process being ended for it. Where nothing says, as many as there are numbers.
 pub fn available_bytes() -> u64 {
@@ -69,6 +75,45 @@ fn group_bytes(directory: &Path, version: Version) -> Option<u64> {
         .filter_map(|(_, bytes)| bytes.parse::<u64>().ok())
         .sum();
     Some(limit.saturating_sub(used.saturating_sub(of_files)))
+}
+
+/// How much is set aside between two looks at how much there is.
+const PIECE_BYTES: usize = 256 << 20;
+
+/// Why memory could not be set aside.
+pub(crate) enum Shortage {
+    Available(u64),
+    System(io::Error),
+}
+
+impl Shortage {
+    pub(crate) fn of(self, len_bytes: usize) -> Error {
+        match self {
+            Shortage::Available(available) => Error::SharedMemoryExhausted { len_bytes, available },
+            Shortage::System(source) => Error::SharedMemory { operation: "reserve", len_bytes, source },
+        }
+    }
+}
+
+/// Sets aside pages for `len` bytes of a file, looking before each piece whether there are as many.
+pub(crate) fn reserve(file: &File, offset: usize, len: usize) -> Result<(), Shortage> {
+    let mut done = 0;
+    while done < len {
+        // All that is left, not the next piece alone: to find out half-way would be late.
+        let available = available_bytes();
+        if available < (len - done) as u64 {
+            return Err(Shortage::Available(available));
+        }
+        let piece = (len - done).min(PIECE_BYTES);
+        let start = (offset + done) as u64;
+        match rustix::fs::fallocate(file.as_fd(), FallocateFlags::empty(), start, piece as u64) {
+            Ok(()) => done += piece,
+            // Nothing of the piece was kept.
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(Shortage::System(error.into())),
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -4,14 +4,42 @@ use std::process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ndlens_core::Buffer;
+use ndlens_core::{Buffer, Owner};
 use serde::{Deserialize, Serialize};
 
 use crate::claims::Claims;
 use crate::error::Result;
 use crate::forks;
 use crate::nursery::{BLOCK_HEADER, Nursery, Place};
-use crate::shared::{Arena, Part};
+use crate::shared::Arena;
+
+/// A part of an arena that ends before it: the owner of buffers that hold both.
+#[derive(Debug)]
+pub(crate) struct Part<T> {
+    claim: T,
+    arena: Arc<Arena>,
+}
+
+impl<T: Send + Sync + 'static> Owner for Part<T> {}
+
+impl<T: Send + Sync + 'static> Part<T> {
+    pub(crate) fn new(arena: Arc<Arena>, claim: T) -> Self {
+        Part { claim, arena }
+    }
+
+    pub(crate) fn arena(&self) -> &Arc<Arena> {
+        &self.arena
+    }
+
+    pub(crate) fn claim(&self) -> &T {
+        &self.claim
+    }
+
+    /// `len` bytes of the arena from `offset` on, owned by the part.
+    pub(crate) fn buffer(part: &Arc<Self>, offset: usize, len: usize) -> Result<Buffer> {
+        part.arena.buffer_of(offset, len, Arc::clone(part) as Arc<dyn Owner>)
+    }
+}
 
 /// Which block of an arena, as a message says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Component, Path, PathBuf};
 
+use ndlens_core::room;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer};
 
@@ -70,10 +71,7 @@ impl Checkpoint {
             return Err(Error::HeaderTooLong { path: path.to_owned(), got: len, max: MAX_INDEX_BYTES });
         }
         let bad = |problem| Error::BadIndex { path: path.to_owned(), problem };
-        let mut text: Vec<u8> = Vec::new();
-        let out_of_memory = |_| ndlens_core::Error::OutOfMemory { len_bytes: len as usize };
-        text.try_reserve_exact(len as usize).map_err(out_of_memory)?;
-        text.resize(len as usize, 0);
+        let mut text = room::repeated(0u8, len as usize)?;
         let there = read_fully(&mut Section::new(file, 0, len), &mut text)
             .map_err(|source| Error::Io { path: path.to_owned(), source })?;
         let index: Index = serde_json::from_slice(&text[..there])

@@ -121,6 +121,43 @@ impl<'a> Claims<'a> {
     }
 }
 
+/// What stands before a block of a nursery; the claims are the first word. Other processes may write anything to it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BlockHeader<'a> {
+    pub(crate) claims: &'a AtomicU64,
+    id: &'a AtomicU64,
+    openings: &'a AtomicU64,
+}
+
+impl<'a> BlockHeader<'a> {
+    pub(crate) fn of([claims, id, openings]: &'a [AtomicU64; 3]) -> Self {
+        BlockHeader { claims, id, openings }
+    }
+
+    pub(crate) fn begin(self, id: u64) {
+        // Relaxed: as in `Arena::create_sparse`.
+        self.id.store(id, Ordering::Relaxed);
+        self.openings.store(0, Ordering::Relaxed);
+        Claims::new(self.claims, id).begin();
+    }
+
+    /// Claims the block if it is still the one of this id; see [`Claims::hold`].
+    pub(crate) fn open(self, id: u64) -> bool {
+        // Relaxed: the claim is what decides, and its tag is a part of the id.
+        let opened = self.id.load(Ordering::Relaxed) == id && Claims::new(self.claims, id).hold();
+        if opened {
+            self.openings.fetch_add(1, Ordering::Relaxed);
+        }
+        opened
+    }
+
+    /// How often it was opened.
+    pub(crate) fn openings(self) -> u64 {
+        // Relaxed: only compared.
+        self.openings.load(Ordering::Relaxed)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -52,10 +52,10 @@ use ndlens_core::{ALIGNMENT, Access, Buffer, Owner};
 use crate::error::{Error, Result};
 use crate::file_handle::{self, MappingId};
 use crate::guard::{Guarded, MAPS_MAX, page_bytes};
+use crate::ids::random_bits;
 use crate::origin::{FileIdentity, Origin};
 use crate::placement::Section;
 use crate::reading;
-use crate::shared::random_bits;
 
 /// Who sees what is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

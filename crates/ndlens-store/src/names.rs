@@ -51,9 +51,7 @@ impl NameList {
     pub(crate) fn index(&mut self) -> Result<Option<&str>, Error> {
         let out_of_memory = || Error::OutOfMemory { len_bytes: 4 * self.len() };
         let len = u32::try_from(self.len()).map_err(|_| out_of_memory())?;
-        let mut sorted: Vec<u32> = Vec::new();
-        sorted.try_reserve_exact(self.len()).map_err(|_| out_of_memory())?;
-        sorted.extend(0..len);
+        let mut sorted = room::list_of(0..len)?;
         sorted.sort_unstable_by(|&a, &b| self.get(a as usize).cmp(self.get(b as usize)).then(a.cmp(&b)));
         self.sorted = sorted;
         let twice = self

@@ -384,6 +384,17 @@ mod tests {
     }
 
     #[test]
+    fn no_block_is_taken_where_nobody_could_find_it() {
+        let nursery = Nursery::new(LEN).unwrap();
+        let place = nursery.take(LEN / 2).unwrap().unwrap();
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(LEN as u64).unwrap();
+        let _duplicate = crate::shared::replace_descriptor(&nursery.arena, &file);
+        nursery.give_back(place, false, true);
+        assert_eq!(nursery.take(100).unwrap(), None);
+    }
+
+    #[test]
     fn what_others_hold_stays_and_comes_back_when_they_let_go() {
         let nursery = Nursery::new(LEN).unwrap();
         let place = nursery.take(LEN / 2).unwrap().unwrap();

@@ -273,7 +273,7 @@ mod tests {
         let look_again_at = |time| origin.last.lock().unwrap().as_mut().unwrap().again = time;
         assert_eq!((origin.size(0).unwrap(), next_look().is_some()), (None, true));
         // As if the last look had taken long.
-        let later = Instant::now() + Duration::from_secs(3600);
+        let later = Instant::now() + Duration::from_hours(1);
         look_again_at(later);
         assert_eq!((origin.size(0).unwrap(), next_look()), (None, Some(later)));
         look_again_at(Instant::now());

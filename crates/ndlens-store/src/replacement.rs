@@ -25,7 +25,7 @@ use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid, XattrFlags};
 use rustix::io::Errno;
 
 use crate::error::{Error, Result};
-use crate::shared::random_bits;
+use crate::ids::random_bits;
 use crate::target::{Old, Target};
 
 /// What a new file may be, before the umask takes from it.

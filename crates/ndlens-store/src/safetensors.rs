@@ -258,10 +258,7 @@ impl Tensors {
         if file_len < data_start {
             return Err(truncated(file_len, data_start));
         }
-        let mut text: Vec<u8> = Vec::new();
-        let out_of_memory = |_| ndlens_core::Error::OutOfMemory { len_bytes: len as usize };
-        text.try_reserve_exact(len as usize).map_err(out_of_memory)?;
-        text.resize(len as usize, 0);
+        let mut text = room::repeated(0u8, len as usize)?;
         let there = read_fully(&mut file, &mut text).map_err(io)? as u64;
         if there < len {
             return Err(truncated(LENGTH_BYTES + there, data_start));
@@ -271,11 +268,8 @@ impl Tensors {
         if let Some(name) = header.names.index()? {
             return Err(Error::DuplicateName { path: path.to_owned(), name: name.to_owned() });
         }
-        let mut order: Vec<u32> = Vec::new();
-        let out_of_memory = |_| ndlens_core::Error::OutOfMemory { len_bytes: 4 * header.entries.len() };
-        order.try_reserve_exact(header.entries.len()).map_err(out_of_memory)?;
         // As many as names, which are counted so.
-        order.extend(0..header.entries.len() as u32);
+        let mut order = room::list_of(0..header.entries.len() as u32)?;
         order.sort_unstable_by_key(|&at| {
             let entry = &header.entries[at as usize];
             (entry.start, entry.end, at)

@@ -291,9 +291,7 @@ impl Writing<'_> {
             self.flush()?;
         }
         let start = self.chunk.len();
-        let out_of_memory = |_| ndlens_core::Error::OutOfMemory { len_bytes: nbytes };
-        self.chunk.try_reserve(nbytes).map_err(out_of_memory)?;
-        self.chunk.resize(start + nbytes, 0);
+        room::resize(&mut self.chunk, start + nbytes, 0)?;
         Ok(&mut self.chunk[start..])
     }
 

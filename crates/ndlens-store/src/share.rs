@@ -18,11 +18,11 @@ use std::sync::{Arc, Weak};
 
 use ndlens_core::{ALIGNMENT, Buffer, DType, Layout, Order, View, room};
 
-use crate::block::{self, Block};
+use crate::block::{self, Block, Part};
 use crate::error::Result;
 use crate::nursery::Nursery;
 use crate::process::PerProcess;
-use crate::shared::{Arena, Part};
+use crate::shared::Arena;
 
 /// What is at most as large goes to a nursery.
 const SMALL_BYTES: usize = 1 << 20;

@@ -40,9 +40,10 @@ use memmap2::{Advice, MmapOptions, MmapRaw};
 use ndlens_core::{ALIGNMENT, Access, Buffer, Owner};
 use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags};
 
-use crate::available::available_bytes;
-use crate::claims::Claims;
+use crate::available::reserve;
+use crate::claims::BlockHeader;
 use crate::error::{Error, Result};
+use crate::ids::{halves, joined, random_bits};
 use crate::process::PerProcess;
 
 /// Where the bytes that are handed out start. What is before them is ours.
@@ -56,9 +57,6 @@ const VERSION: u32 = 2;
 
 /// Memory is set aside and given back by pages of this size, wherever the system's are not larger.
 pub(crate) const PAGE: usize = 4096;
-
-/// How much is set aside between two looks at how much there is.
-const PIECE_BYTES: usize = 256 << 20;
 
 /// For less, faults cost less than the call.
 const POPULATE_BYTES: usize = 1 << 20;
@@ -93,67 +91,6 @@ struct Header {
 }
 
 const _: () = assert!(size_of::<Header>() <= DATA_START);
-
-/// What stands before a block of a nursery; see `claims.rs`. As in [`Header`], other processes may write anything to it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct BlockHeader<'a> {
-    pub(crate) claims: &'a AtomicU64,
-    id: &'a AtomicU64,
-    openings: &'a AtomicU64,
-}
-
-impl BlockHeader<'_> {
-    pub(crate) fn begin(self, id: u64) {
-        // Relaxed: as in `Arena::create_sparse`.
-        self.id.store(id, Ordering::Relaxed);
-        self.openings.store(0, Ordering::Relaxed);
-        Claims::new(self.claims, id).begin();
-    }
-
-    /// Claims the block if it is still the one of this id; see [`Claims::hold`].
-    pub(crate) fn open(self, id: u64) -> bool {
-        // Relaxed: the claim is what decides, and its tag is a part of the id.
-        let opened = self.id.load(Ordering::Relaxed) == id && Claims::new(self.claims, id).hold();
-        if opened {
-            self.openings.fetch_add(1, Ordering::Relaxed);
-        }
-        opened
-    }
-
-    /// How often it was opened.
-    pub(crate) fn openings(self) -> u64 {
-        // Relaxed: only compared.
-        self.openings.load(Ordering::Relaxed)
-    }
-}
-
-/// A part of an arena that ends before it: the owner of buffers that hold both.
-#[derive(Debug)]
-pub(crate) struct Part<T> {
-    claim: T,
-    arena: Arc<Arena>,
-}
-
-impl<T: Send + Sync + 'static> Owner for Part<T> {}
-
-impl<T: Send + Sync + 'static> Part<T> {
-    pub(crate) fn new(arena: Arc<Arena>, claim: T) -> Self {
-        Part { claim, arena }
-    }
-
-    pub(crate) fn arena(&self) -> &Arc<Arena> {
-        &self.arena
-    }
-
-    pub(crate) fn claim(&self) -> &T {
-        &self.claim
-    }
-
-    /// `len` bytes of the arena from `offset` on, owned by the part.
-    pub(crate) fn buffer(part: &Arc<Self>, offset: usize, len: usize) -> Result<Buffer> {
-        part.arena.buffer_of(offset, len, Arc::clone(part) as Arc<dyn Owner>)
-    }
-}
 
 /// What tells an arena from every other, on every machine: 128 random bits.
 pub type ArenaId = [u8; 16];
@@ -412,7 +349,7 @@ impl Arena {
     }
 
     /// As [`buffer`](Self::buffer), owned by what holds the arena.
-    fn buffer_of(&self, offset: usize, len: usize, owner: Arc<dyn Owner>) -> Result<Buffer> {
+    pub(crate) fn buffer_of(&self, offset: usize, len: usize, owner: Arc<dyn Owner>) -> Result<Buffer> {
         let out = || self.out(offset, len);
         offset.checked_add(len).filter(|&end| end <= self.len()).ok_or_else(out)?;
         let start =
@@ -444,8 +381,7 @@ impl Arena {
         // SAFETY: within the map, which lives as long as `self`, and at a multiple of 64 bytes. Atomics may hold any bits, and
         // may be changed by other processes. Only a handle that lies leads to bytes of an array instead of a header, which whoever
         // lied reads as torn.
-        let [claims, id, openings] = unsafe { &*start };
-        Some(BlockHeader { claims, id, openings })
+        Some(BlockHeader::of(unsafe { &*start }))
     }
 
     /// Makes bytes zeros that were handed out before, and that nobody has now.
@@ -512,56 +448,17 @@ pub(crate) fn forget(id: &ArenaId) {
     MAPPED.lock().arenas.remove(id);
 }
 
-/// 128 bits that nobody else has.
-pub(crate) fn random_bits() -> io::Result<[u8; 16]> {
-    let mut bits = [0; 16];
-    rustix::rand::getrandom(&mut bits[..], rustix::rand::GetRandomFlags::empty())?;
-    Ok(bits)
-}
+/// Puts a file in the place of an arena's descriptor, as a program does that closes what it did not open; gives what is there now.
+#[cfg(test)]
+pub(crate) fn replace_descriptor(arena: &Arena, file: &File) -> File {
+    use std::os::fd::{AsRawFd, FromRawFd};
 
-fn halves(id: ArenaId) -> [u64; 2] {
-    let whole = u128::from_le_bytes(id);
-    [whole as u64, (whole >> 64) as u64]
-}
-
-fn joined([low, high]: [u64; 2]) -> ArenaId {
-    (u128::from(low) | u128::from(high) << 64).to_le_bytes()
-}
-
-/// Why memory could not be set aside.
-enum Shortage {
-    Available(u64),
-    System(io::Error),
-}
-
-impl Shortage {
-    fn of(self, len_bytes: usize) -> Error {
-        match self {
-            Shortage::Available(available) => Error::SharedMemoryExhausted { len_bytes, available },
-            Shortage::System(source) => Error::SharedMemory { operation: "reserve", len_bytes, source },
-        }
+    let descriptor = arena.file().unwrap().as_raw_fd();
+    // SAFETY: both descriptors are open. The arena no longer closes this one, so it is whoever's gets it.
+    unsafe {
+        assert_eq!(libc::dup2(file.as_raw_fd(), descriptor), descriptor);
+        File::from_raw_fd(descriptor)
     }
-}
-
-/// Sets aside pages for `len` bytes of a file, looking before each piece whether there are as many.
-fn reserve(file: &File, offset: usize, len: usize) -> std::result::Result<(), Shortage> {
-    let mut done = 0;
-    while done < len {
-        // All that is left, not the next piece alone: to find out half-way would be late.
-        let available = available_bytes();
-        if available < (len - done) as u64 {
-            return Err(Shortage::Available(available));
-        }
-        let piece = (len - done).min(PIECE_BYTES);
-        let start = (offset + done) as u64;
-        match rustix::fs::fallocate(file.as_fd(), FallocateFlags::empty(), start, piece as u64) {
-            Ok(()) => done += piece,
-            // Nothing of the piece was kept.
-            Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(Shortage::System(error.into())),
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -628,14 +525,11 @@ mod tests {
     #[test]
     fn a_file_that_took_the_place_of_the_descriptor_is_neither_written_nor_closed() {
         use std::io::{Read, Seek, Write};
-        use std::os::fd::AsRawFd;
 
         let arena = Arena::create(3 * PAGE).unwrap();
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&[7; 2 * PAGE]).unwrap();
-        let descriptor = arena.file().unwrap().as_raw_fd();
-        // SAFETY: both descriptors are open. It stands for a program that closes what it did not open, and opens a file.
-        assert_eq!(unsafe { libc::dup2(file.as_raw_fd(), descriptor) }, descriptor);
+        let duplicate = replace_descriptor(&arena, &file);
 
         assert!(!arena.give_pages_back(0, PAGE));
         assert!(matches!(arena.reserve(0, 3 * PAGE), Err(Error::SharedMemoryGone { .. })));
@@ -645,8 +539,7 @@ mod tests {
         file.rewind().unwrap();
         file.read_to_end(&mut bytes).unwrap();
         assert_eq!(bytes, [7; 2 * PAGE]);
-        // SAFETY: the descriptor is the duplicate, which nobody else closes.
-        assert_eq!(unsafe { libc::close(descriptor) }, 0);
+        assert_eq!(duplicate.metadata().unwrap().ino(), file.metadata().unwrap().ino());
     }
 
     #[test]

@@ -11,12 +11,12 @@
 use ndlens_core::{Buffer, DType, Layout, Order, View};
 use serde::{Deserialize, Serialize};
 
-use crate::block::{self, BlockName, Claim, arena_of, block_of};
+use crate::block::{self, BlockName, Claim, Part, arena_of, block_of};
 use crate::error::{Error, Result};
 use crate::file_handle::FileHandle;
 use crate::handle::{Handle, from_bytes, to_bytes};
 use crate::map::MappedFile;
-use crate::shared::{Part, offset_in};
+use crate::shared::offset_in;
 use crate::transit::{self, Ticket};
 
 /// A dtype, by its name or its format.

@@ -1,0 +1,19 @@
+//! Ids that nobody else has, on any machine: 128 random bits each.
+
+use std::io;
+
+/// 128 bits that nobody else has.
+pub(crate) fn random_bits() -> io::Result<[u8; 16]> {
+    let mut bits = [0; 16];
+    rustix::rand::getrandom(&mut bits[..], rustix::rand::GetRandomFlags::empty())?;
+    Ok(bits)
+}
+
+pub(crate) fn halves(id: [u8; 16]) -> [u64; 2] {
+    let whole = u128::from_le_bytes(id);
+    [whole as u64, (whole >> 64) as u64]
+}
+
+pub(crate) fn joined([low, high]: [u64; 2]) -> [u8; 16] {
+    (u128::from(low) | u128::from(high) << 64).to_le_bytes()
+}
