@@ -11,7 +11,7 @@ use ndlens::{
 use pyo3::exceptions::{PyBufferError, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{IntoPyDict, PyCapsule, PyDict};
+use pyo3::types::{IntoPyDict, PyCapsule};
 
 use crate::error::OrRaise;
 use crate::modules::needs;
@@ -73,8 +73,7 @@ pub(crate) fn versioned(py: Python<'_>, view: &View) -> PyResult<NonNull<DLManag
 
 /// Whether a PyTorch is imported that ends the process at a negative stride.
 fn torch_aborts(py: Python<'_>) -> PyResult<bool> {
-    let modules = modules::get(py, "sys", "modules")?;
-    let torch = modules.cast::<PyDict>()?.get_item("torch")?;
+    let torch = modules::loaded(py, "torch")?;
     let Some(version) = torch.map(|torch| torch.getattr_opt("__version__")).transpose()?.flatten() else {
         return Ok(false);
     };

@@ -18,7 +18,16 @@ use crate::exit;
 
 /// A module that is imported already; None where it is not, or is hidden by a None in its place.
 pub(crate) fn loaded<'py>(py: Python<'py>, name: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
-    let modules = py.import("sys")?.getattr("modules")?;
+    static SYS: OnceLock<Py<PyModule>> = OnceLock::new();
+    let sys = match SYS.get() {
+        Some(sys) => sys.bind(py),
+        None => {
+            // Not while others wait: a fork could copy that.
+            let sys = py.import("sys")?.unbind();
+            SYS.get_or_init(|| sys).bind(py)
+        }
+    };
+    let modules = sys.getattr(interned!(py, "modules"))?;
     let found = match modules.cast::<PyDict>() {
         Ok(modules) => modules.get_item(name)?,
         Err(_) => modules.get_item(name).ok(),
@@ -45,8 +54,10 @@ pub(crate) fn needs<'py>(
     name: &str,
     why: &'static str,
 ) -> PyResult<Bound<'py, PyAny>> {
-    if loaded(py, module)?.is_some() {
-        return get(py, module, name);
+    if let Some(found) = loaded(py, module)?
+        && let Some(object) = found.getattr_opt(name)?
+    {
+        return Ok(object);
     }
     let _inside = exit::enter(py);
     let imported = py.import(module).map_err(|cause| {

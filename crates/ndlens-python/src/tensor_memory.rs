@@ -36,9 +36,12 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use ndlens::{Buffer, Owner, View};
 use pyo3::exceptions::{PyBufferError, PyReferenceError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyMemoryView, PyTuple, PyType, PyWeakrefMethods, PyWeakrefReference};
+use pyo3::types::{
+    PyByteArray, PyBytes, PyDict, PyMemoryView, PyTuple, PyType, PyWeakrefMethods, PyWeakrefReference,
+};
 
 use crate::error::OrRaise;
+use crate::foreign::is_plain;
 use crate::import::{attached, extract_view};
 use crate::modules::interned;
 use crate::view::PyView;
@@ -161,6 +164,9 @@ fn watch_over(obj: &Bound<'_, PyAny>) -> PyResult<Option<Arc<Watch>>> {
     let Some(tensor) = tensor_class(py)? else { return Ok(None) };
     let mut base = obj.clone();
     for _ in 0..BASES_MAX {
+        if base.is_exact_instance_of::<PyBytes>() || base.is_exact_instance_of::<PyByteArray>() {
+            return Ok(None);
+        }
         if base.is_instance(tensor)? {
             return watch_storage(&foreign::storage(&base)?).map(Some);
         }
@@ -171,6 +177,9 @@ fn watch_over(obj: &Bound<'_, PyAny>) -> PyResult<Option<Arc<Watch>>> {
         // Of other classes, whose attributes may do anything, neither is asked.
         let next = if base.cast::<PyMemoryView>().is_ok() {
             base.getattr(interned!(py, "obj"))?
+        } else if is_plain(&base.get_type()) {
+            // An array, which would make an interface to say that it has one.
+            base.getattr(interned!(py, "base"))?
         } else if base.hasattr(interned!(py, "__array_interface__"))? {
             base.getattr_opt(interned!(py, "base"))?.unwrap_or_else(|| py.None().into_bound(py))
         } else {
