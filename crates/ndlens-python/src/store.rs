@@ -122,6 +122,9 @@ fn set_of(py: Python<'_>, arrays: &Arrays, name: &str) -> PyResult<Option<PyItem
     let [data, offsets, shapes] = [data, offsets, shapes].map(|view| Bound::new(py, PyView::new(view)));
     let set = ragged(data?.as_any(), Some(offsets?.as_any()), Some(shapes?.as_any()));
     let bad = |error: PyErr| {
+        if !lists::is_refusal(py, &error) {
+            return error;
+        }
         let problem = format!("set {name:?}: {}", error.value(py));
         store::Error::BadNote { path: arrays.path().to_owned(), problem }.raise()
     };
@@ -180,7 +183,7 @@ impl PyArrayFile {
 
     fn metadata<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let metadata = PyDict::new(py);
-        for (key, value) in self.0.metadata() {
+        for (key, value) in self.0.metadata().or_raise()? {
             metadata.set_item(key, value)?;
         }
         Ok(metadata)

@@ -225,10 +225,10 @@ impl ArrayFile {
     }
 
     /// The strings that the file holds beside its arrays.
-    pub(crate) fn metadata(&self) -> Vec<(String, String)> {
+    pub(crate) fn metadata(&self) -> Result<Vec<(String, String)>> {
         match &self.contents {
             Contents::Tensors(tensors) => tensors.metadata(),
-            Contents::Members(_) => vec![],
+            Contents::Members(_) => Ok(vec![]),
         }
     }
 

@@ -319,26 +319,31 @@ impl Arrays {
     }
 
     /// The strings that the file holds beside its arrays; of several files those of all, where they differ of the first.
-    pub fn metadata(&self) -> Vec<(String, String)> {
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Core`] where there is no memory for the list.
+    pub fn metadata(&self) -> Result<Vec<(String, String)>> {
         let mut all: Vec<(String, String)> = vec![];
-        let mut places: HashMap<String, usize> = HashMap::new();
-        for file in &self.files {
-            let mut own = places.clone();
-            for (key, value) in file.metadata() {
-                if key == ragged_note::KEY && self.note.is_some() || places.contains_key(&key) {
+        // The place of a key in the list, and that of the file that has it first.
+        let mut places: HashMap<String, (usize, usize)> = HashMap::new();
+        for (number, file) in self.files.iter().enumerate() {
+            for (key, value) in file.metadata()? {
+                if key == ragged_note::KEY && self.note.is_some() {
                     continue;
                 }
-                // A key that is there twice in one file has its last value, as JSON is usually read.
-                if let Some(&at) = own.get(&key) {
-                    all[at].1 = value;
-                } else {
-                    own.insert(key.clone(), all.len());
-                    all.push((key, value));
+                match places.get(&key) {
+                    // A key that is there twice in one file has its last value, as JSON is usually read.
+                    Some(&(at, first)) if first == number => all[at].1 = value,
+                    Some(_) => {}
+                    None => {
+                        room::insert_key(&mut places, key.clone(), (all.len(), number))?;
+                        push(&mut all, (key, value))?;
+                    }
                 }
             }
-            places = own;
         }
-        all
+        Ok(all)
     }
 
     /// A handle by which another process maps the same file, as bytes.

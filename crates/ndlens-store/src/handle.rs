@@ -19,6 +19,8 @@ use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::Arc;
 
+use ndlens_core::room;
+use postcard::ser_flavors::Flavor;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result, is_shortage};
@@ -148,6 +150,34 @@ pub(crate) fn open(path: &Path) -> io::Result<fs::File> {
 pub(crate) fn to_bytes(value: &impl Serialize) -> Vec<u8> {
     // It fails for sequences of unknown length and maps, which nothing here has.
     postcard::to_stdvec(value).unwrap_or_default()
+}
+
+/// As [`to_bytes`], of what has an entry for each array.
+///
+/// # Errors
+///
+/// [`ndlens_core::Error::OutOfMemory`].
+pub(crate) fn try_to_bytes(value: &impl Serialize) -> ndlens_core::Result<Vec<u8>> {
+    struct Growing<'a>(&'a mut Vec<u8>, &'a mut ndlens_core::Result<()>);
+
+    impl Flavor for Growing<'_> {
+        type Output = ();
+
+        fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+            *self.1 = room::push(self.0, byte);
+            self.1.as_ref().map_err(|_| postcard::Error::SerializeBufferFull)?;
+            Ok(())
+        }
+
+        fn finalize(self) -> postcard::Result<()> {
+            Ok(())
+        }
+    }
+
+    let (mut bytes, mut pushed) = (vec![], Ok(()));
+    // Otherwise it fails as `to_bytes` does: never.
+    let _ = postcard::serialize_with_flavor(value, Growing(&mut bytes, &mut pushed));
+    pushed.map(|()| bytes)
 }
 
 pub(crate) fn from_bytes<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T> {

@@ -26,7 +26,7 @@ use ndlens_core::{DType, Layout, Order, View, room};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result, is_shortage};
-use crate::handle::{self, from_bytes, to_bytes};
+use crate::handle::{self, from_bytes, try_to_bytes};
 use crate::holders;
 use crate::name_lock::NameLock;
 use crate::share::Plan;
@@ -181,7 +181,7 @@ impl Creation {
         let plan = Plan::new(arrays)?;
         let places = plan.starts().zip(arrays);
         let arrays = places.map(|(start, (shape, dtype))| (Elements::of(dtype), shape.to_vec(), start));
-        let manifest = to_bytes(&Manifest { structure, arrays: arrays.collect() });
+        let manifest = try_to_bytes(&Manifest { structure, arrays: room::list_of(arrays)? })?;
         check_manifest(manifest.len())?;
         let too_large = || ndlens_core::Error::SizeOverflow { shape: vec![plan.len], itemsize: 1 };
         let (start, end) = (plan.len, plan.len.checked_add(manifest.len()).ok_or_else(too_large)?);
@@ -378,7 +378,7 @@ mod tests {
     #[test]
     fn a_manifest_that_lies_is_an_error() {
         let lie = |manifest: &Manifest| {
-            let bytes = View::from_vec(to_bytes(manifest));
+            let bytes = View::from_vec(try_to_bytes(manifest).unwrap());
             let arena = Arena::create(100 + bytes.len()).unwrap();
             let layout = Layout::contiguous(bytes.shape(), 1, Order::C).unwrap();
             let place = View::new(arena.buffer(100, bytes.len()).unwrap(), layout, DType::U8).unwrap();

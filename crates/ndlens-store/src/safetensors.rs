@@ -351,19 +351,38 @@ impl Tensors {
     }
 
     /// The strings that the header holds beside the tensors.
-    pub(crate) fn metadata(&self) -> Vec<(String, String)> {
-        let mut pairs = vec![];
-        let text = self.header.metadata.as_deref().unwrap_or("{}");
-        // It was an object of strings when the header was parsed.
-        let _ = each_pair(text, |key, value| pairs.push((key, value)));
-        pairs
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Core`] where there is no memory for the list.
+    pub(crate) fn metadata(&self) -> Result<Vec<(String, String)>> {
+        let (mut pairs, mut pushed) = (vec![], Ok(()));
+        self.each_metadata(|key, value| {
+            if pushed.is_ok() {
+                pushed = room::push(&mut pairs, (key, value));
+            }
+        });
+        pushed?;
+        Ok(pairs)
     }
 
     /// One of them.
     pub(crate) fn metadata_of(&self, key: &str) -> Option<String> {
         // Most files have none.
         self.header.metadata.as_deref().filter(|text| text.contains(key))?;
-        self.metadata().into_iter().rfind(|(name, _)| name == key).map(|(_, value)| value)
+        let mut found = None;
+        self.each_metadata(|name, value| {
+            if name == key {
+                found = Some(value);
+            }
+        });
+        found
+    }
+
+    fn each_metadata(&self, take: impl FnMut(String, String)) {
+        let text = self.header.metadata.as_deref().unwrap_or("{}");
+        // It was an object of strings when the header was parsed.
+        let _ = each_pair(text, take);
     }
 }
 

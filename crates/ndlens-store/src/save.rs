@@ -186,11 +186,12 @@ fn save_columns(
     }
     let sets = arrays.iter().filter(|(_, named)| matches!(named, Named::Items(_)));
     let note = Note::new(whole, sets.map(|(name, _)| name.clone()));
-    let mut metadata = metadata.to_vec();
+    let mut all = room::with_room_for(metadata.len() + 1)?;
+    all.extend_from_slice(metadata);
     if !note.ragged.is_empty() {
         let text =
             note.to_text().map_err(|source| Error::Io { path: path.to_owned(), source: source.into() })?;
-        metadata.push((ragged_note::KEY.to_owned(), text));
+        all.push((ragged_note::KEY.to_owned(), text));
     }
     let mut columns: Vec<(Column, Source)> = room::with_room_for(arrays.len())?;
     for (name, named) in arrays {
@@ -225,8 +226,7 @@ fn save_columns(
     if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
         return Err(Error::DuplicateName { path: path.to_owned(), name: twice[0].clone() });
     }
-    let (header, order) =
-        safetensors_header::header(path, columns.iter().map(|(column, _)| column), &metadata)?;
+    let (header, order) = safetensors_header::header(path, columns.iter().map(|(column, _)| column), &all)?;
     replace(path, |file| {
         file.write(&header)?;
         order.into_iter().try_for_each(|at| match &columns[at].1 {
