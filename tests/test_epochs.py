@@ -266,7 +266,7 @@ def test_a_loader_and_a_sampler_that_holds_it_are_collected(take: Any) -> None:
     iterator = iter(loader)
     next(iterator)
     sampler.held = (loader, iterator, take(loader))
-    gone = [weakref.ref(sampler), weakref.ref(loader)]
+    gone: list[Any] = [weakref.ref(sampler), weakref.ref(loader)]
     del sampler, loader, iterator
     gc.collect()
     assert [reference() for reference in gone] == [None, None]

@@ -260,7 +260,7 @@ def test_epochs_go_up_to_32_bits() -> None:
     assert loader.epoch == 0
     assert sorted(last) == list(range(50))
     for wrong in (-1, 2**32):
-        with pytest.raises(OverflowError):
+        with pytest.raises(ValueError, match=rf"^epoch must be between 0 and 2\*\*32 - 1, got {wrong}$"):
             loader.set_epoch(wrong)
 
 

@@ -19,13 +19,12 @@ use crate::exit;
 /// A module that is imported already; None where it is not, or is hidden by a None in its place.
 pub(crate) fn loaded<'py>(py: Python<'py>, name: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
     static SYS: OnceLock<Py<PyModule>> = OnceLock::new();
-    let sys = match SYS.get() {
-        Some(sys) => sys.bind(py),
-        None => {
-            // Not while others wait: a fork could copy that.
-            let sys = py.import("sys")?.unbind();
-            SYS.get_or_init(|| sys).bind(py)
-        }
+    let sys = if let Some(sys) = SYS.get() {
+        sys.bind(py)
+    } else {
+        // Not while others wait: a fork could copy that.
+        let sys = py.import("sys")?.unbind();
+        SYS.get_or_init(|| sys).bind(py)
     };
     let modules = sys.getattr(interned!(py, "modules"))?;
     let found = match modules.cast::<PyDict>() {

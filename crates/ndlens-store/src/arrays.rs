@@ -25,7 +25,7 @@ use crate::ragged_note::{self, Note, Parts};
 /// The arrays in a file, by name.
 ///
 /// ```
-/// use ndlens_core::{View, room};
+/// use ndlens_core::View;
 /// use ndlens_store::{Arrays, MapMode, save_safetensors};
 ///
 /// let directory = tempfile::tempdir()?;
@@ -338,7 +338,7 @@ impl Arrays {
                     Some(_) => {}
                     None => {
                         room::insert_key(&mut places, key.clone(), (all.len(), number))?;
-                        push(&mut all, (key, value))?;
+                        room::push(&mut all, (key, value))?;
                     }
                 }
             }
