@@ -17,6 +17,7 @@ import torch
 from tqdm import tqdm
 
 import ndlens as nl
+from ndlens import transforms as T
 
 
 def loader_of(**settings: Any) -> nl.Loader:
@@ -270,3 +271,13 @@ def test_a_loader_and_a_sampler_that_holds_it_are_collected(take: Any) -> None:
     del sampler, loader, iterator
     gc.collect()
     assert [reference() for reference in gone] == [None, None]
+
+
+def test_its_data_set_mixes_nothing_but_planned_batches() -> None:
+    images = np.zeros((8, 4, 4, 3), np.float32)
+    loader = nl.Loader((images, np.arange(8)), batch_size=4, mix=T.MixUp(num_classes=8))
+    plain = torch.utils.data.DataLoader(loader.dataset, batch_size=4, collate_fn=loader.collate_fn)
+    with pytest.raises(
+        TypeError, match=r"^mix= mixes the batches of loader\.batch_sampler, and these items are not"
+    ):
+        next(iter(plain))

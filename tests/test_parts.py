@@ -186,3 +186,12 @@ def test_an_item_that_comes_again_in_an_epoch_is_augmented_anew() -> None:
     again = sum(np.array_equal(batch[k], batch[k + 40]) for k in range(40))
     # One in 16 crops is the same by chance.
     assert again < 15
+
+
+@pytest.mark.parametrize(
+    "chosen", [range(-5, 0), range(9, -1, -3), range(3, -3, -1), range(-1, -6, -2), range(2, 8, 2)]
+)
+def test_a_range_counts_from_the_end_where_it_is_negative_as_a_list_does(chosen: range) -> None:
+    of_range = nl.Loader(np.arange(10), batch_size=3, indices=chosen, output="numpy")
+    of_list = nl.Loader(np.arange(10), batch_size=3, indices=list(chosen), output="numpy")
+    assert [batch.tolist() for batch in of_range] == [batch.tolist() for batch in of_list]

@@ -110,7 +110,9 @@ class LoaderBatchSampler(BatchSampler):
         plan = self.loader._core._plan()
         for number, items in enumerate(iter(plan._pass_over, None)):
             course = plan._course()
-            yield Planned(items, number, *(course or (0, 0, 0, 1)))
+            if course is None:
+                raise RuntimeError("another thread ended the epoch that this batch is of")
+            yield Planned(items, number, *course)
 
     def __len__(self) -> int:
         """Gives the number of batches in a whole epoch."""
@@ -160,7 +162,16 @@ class LoaderDataset(Dataset):
         return _row(self._made([index]), 0)
 
     def __getitems__(self, indices: Sequence[SupportsIndex]) -> Sequence[Any]:
-        """Makes the batch of these items, for `collate` to hand on."""
+        """Makes the batch of these items, for `collate` to hand on.
+
+        Raises:
+            TypeError: The loader mixes batches, and these are not one of its batch sampler's.
+        """
+        if self._settings["mix"] is not None and not isinstance(indices, Planned):
+            raise TypeError(
+                "mix= mixes the batches of loader.batch_sampler, and these items are not one of them: iterate the "
+                "nl.Loader instead of its dataset, or give the DataLoader batch_sampler=loader.batch_sampler"
+            )
         return _Fetched(self._made(indices), len(indices))
 
     def _made(self, indices: Sequence[SupportsIndex]) -> Any:

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from . import _ndlens
+from ._fields import as_source
 
 
 def _named(fields: Any) -> list[tuple[Any, Any]] | None:
@@ -18,22 +19,18 @@ def _named(fields: Any) -> list[tuple[Any, Any]] | None:
     return None
 
 
-def _source(field: Any) -> _ndlens.View | _ndlens.Shards | _ndlens.Items:
-    return field if isinstance(field, _ndlens.Shards | _ndlens.Items) else _ndlens.view(field)
-
-
 def _sources(fields: Any) -> tuple[Any, int]:
     """The fields as what a loader takes, in the same structure, and their number of items."""
     named = _named(fields)
     if named is None:
-        source = _source(fields)
+        source = as_source(fields)
         return source, _count(source, None)
     if not named:
         raise ValueError("there is no field to take items of")
     sources = []
     for name, field in named:
         try:
-            sources.append((name, _source(field)))
+            sources.append((name, as_source(field)))
         except (TypeError, ValueError, BufferError) as error:
             error.add_note(f"field {name!r}")
             raise

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, cast
 
 from . import _ndlens
+from ._fields import as_sources
 from ._ranks import RankSource
 from ._sampling import Source
 from .transforms import Transform
@@ -36,17 +37,6 @@ def _held(fields: Any) -> Any:
     if isinstance(fields, Mapping):
         return dict(fields)
     return tuple(fields) if isinstance(fields, list) else fields
-
-
-def _as_sources(fields: Any) -> Any:
-    """The fields as views, shards or items, which is how they travel to other processes."""
-    if isinstance(fields, dict):
-        return {name: _source(field) for name, field in fields.items()}
-    return tuple(map(_source, fields)) if isinstance(fields, tuple) else _source(fields)
-
-
-def _source(field: Any) -> Any:
-    return field if isinstance(field, _ndlens.Shards | _ndlens.Items) else _ndlens.view(field)
 
 
 def _torch_side(what: str) -> Any:
@@ -373,7 +363,7 @@ class Loader:
         """
         if self._dataset is None:
             side = _torch_side("Loader.dataset")
-            self._dataset = side.LoaderDataset(_as_sources(self._fields), self._settings)
+            self._dataset = side.LoaderDataset(as_sources(self._fields), self._settings)
         self._dataset.set_epoch(self.epoch)
         return self._dataset
 
@@ -462,7 +452,7 @@ class Loader:
         """A copy goes on where this loader stands. Fields travel as views do: files and shared memory as handles."""
         state = self.state_dict()
         begun = state["epoch"] > 0 or state["items_done"] > 0
-        return _restored, (_as_sources(self._fields), self._settings, state if begun else None)
+        return _restored, (as_sources(self._fields), self._settings, state if begun else None)
 
     def __deepcopy__(self, _memo: dict[int, Any]) -> Loader:
         """Copies the loader and where it stands, and shares the fields."""

@@ -20,6 +20,7 @@ import torch
 from torch.utils.data import default_collate, get_worker_info
 
 from . import _ndlens
+from ._fields import as_sources
 from .transforms import Transform
 
 __all__ = ["Dataset", "collate"]
@@ -73,10 +74,6 @@ def collate(samples: Any) -> Any:
     return samples
 
 
-def _source(field: Any) -> _ndlens.View | _ndlens.Shards | _ndlens.Items:
-    return field if isinstance(field, _ndlens.Shards | _ndlens.Items) else _ndlens.view(field)
-
-
 class Dataset(torch.utils.data.Dataset[Any]):
     """A map-style data set over views, for `torch.utils.data.DataLoader` with `collate_fn=nl.torch.collate`.
 
@@ -114,13 +111,7 @@ class Dataset(torch.utils.data.Dataset[Any]):
         channels: Literal["first", "last"] | Sequence[Any] | Mapping[Any, Any] | None = None,
         seed: int = 0,
     ) -> None:
-        # As views, which is how they travel.
-        if isinstance(fields, Mapping):
-            fields = {key: _source(field) for key, field in fields.items()}
-        elif isinstance(fields, tuple | list):
-            fields = tuple(_source(field) for field in fields)
-        else:
-            fields = _source(fields)
+        fields = as_sources(fields)
         # Where workers see it change.
         epoch = _ndlens.empty_shared((1,), "int64")
         epoch[0] = _NO_EPOCH

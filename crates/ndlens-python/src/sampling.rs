@@ -87,9 +87,18 @@ pub(crate) fn extract_indices(object: &Bound<'_, PyAny>, items: usize) -> PyResu
     let py = object.py();
     let extract = || {
         let Ok(range) = object.cast::<PyRange>() else { return extract_selection(object, items) };
-        let numbers = range.try_iter()?.take(1).map(|first| first?.extract::<usize>());
-        let first = numbers.collect::<PyResult<Vec<_>>>()?.first().copied().unwrap_or(0);
-        Selection::range(first, range.getattr("step")?.extract()?, range.len()?, items).or_raise()
+        // Negative numbers count from the end, which only a list of them says.
+        let ends = if range.is_empty()? { vec![] } else { vec![range.get_item(0)?, range.get_item(-1)?] };
+        let Ok(ends) = ends.iter().map(|end| end.extract::<usize>()).collect::<PyResult<Vec<_>>>() else {
+            return extract_selection(object, items);
+        };
+        Selection::range(
+            ends.first().copied().unwrap_or(0),
+            range.getattr("step")?.extract()?,
+            range.len()?,
+            items,
+        )
+        .or_raise()
     };
     extract().map_err(|error| in_place(py, "indices", error))
 }
