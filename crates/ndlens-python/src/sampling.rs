@@ -89,7 +89,7 @@ pub(crate) fn extract_indices(object: &Bound<'_, PyAny>, items: usize) -> PyResu
         let Ok(range) = object.cast::<PyRange>() else { return extract_selection(object, items) };
         // Negative numbers count from the end, which only a list of them says.
         let ends = if range.is_empty()? { vec![] } else { vec![range.get_item(0)?, range.get_item(-1)?] };
-        let Ok(ends) = ends.iter().map(|end| end.extract::<usize>()).collect::<PyResult<Vec<_>>>() else {
+        let Ok(ends) = ends.iter().map(PyAnyMethods::extract::<usize>).collect::<PyResult<Vec<_>>>() else {
             return extract_selection(object, items);
         };
         Selection::range(
