@@ -31,7 +31,10 @@ class MarkdownFile(pytest.File):
 class MarkdownProgram(pytest.Item):
     def runtest(self) -> None:
         program = keep_only_python(self.path.read_text())
-        with tempfile.TemporaryDirectory() as directory, pytest.MonkeyPatch.context() as monkeypatch:
+        with (
+            tempfile.TemporaryDirectory() as directory,
+            pytest.MonkeyPatch.context() as monkeypatch,
+        ):
             monkeypatch.chdir(directory)
             exec(compile(program, self.path, "exec"), {"__name__": "__main__"})
 

@@ -1,7 +1,7 @@
 """ColorJitter beside torchvision's: what one thread makes of 64 images of 224 x 224 x 3, in uint8 and in float32.
 
-Both sides take images out of an array one by one and change them with factors of their own, drawn from the same
-intervals. Rounds of the two alternate, and figures are medians of them.
+Both sides take images out of an array one by one and change them with factors of their own, drawn
+from the same intervals. Rounds of the two alternate, and figures are medians of them.
 
     python benches/colour.py
 """
@@ -72,7 +72,9 @@ def main() -> None:
     """Print the table."""
     torch.set_num_threads(1)
     pixels = np.random.default_rng(0).integers(0, 256, (ITEMS, SIZE, SIZE, 3), np.uint8)
-    print(f"{'dtype':<8} {'ColorJitter of':<15} {'ndlens us':>10} {'torchvision us':>15} {'ratio':>7}")
+    print(
+        f"{'dtype':<8} {'ColorJitter of':<15} {'ndlens us':>10} {'torchvision us':>15} {'ratio':>7}"
+    )
     for items in (pixels, pixels.astype(np.float32) / 255):
         check(items)
         for name, settings in SETTINGS.items():

@@ -1,31 +1,37 @@
 """Random crops of images in memory, made into batches: ndlens beside torch.
 
-What it shows. How many images a second each contestant crops (256x256 at a random place of 512x512x3 u8), turns
-from HWC to CHW, converts to float32, divides by 255 and gathers in batches of 32, in shuffled order; how much
-memory it needs beyond the images, how much of that is batches (what the loader's pool says it has), and how many
-milliseconds pass in a fresh process from making a loader to its first batch. The same for batches of float16, bfloat16
-and, not divided, of the bytes themselves. Nothing consumes the batches, so this is the most a training loop could get.
-The images lie in memory: reading files is not part of it.
+What it shows. How many images a second each contestant crops (256x256 at a random place of
+512x512x3 u8), turns from HWC to CHW, converts to float32, divides by 255 and gathers in batches of
+32, in shuffled order; how much memory it needs beyond the images, how much of that is batches (what
+the loader's pool says it has), and how many milliseconds pass in a fresh process from making a
+loader to its first batch. The same for batches of float16, bfloat16 and, not divided, of the bytes
+themselves. Nothing consumes the batches, so this is the most a training loop could get. The images
+lie in memory: reading files is not part of it.
 
 Against whom.
   ndlens N workers        nl.Loader(num_workers=N); whoever takes batches makes them too while it waits, with 0 alone,
-                          so that one thread is 0 workers, and N workers on more than N cores are N + 1 threads
+                          so that one thread is 0 workers, and N workers on more than N cores are N
+                          + 1 threads
   DataLoader N workers    torch's, with a Dataset of NumPy slices; workers are forked, and kept between epochs
   hand loop               what one writes who distrusts loaders: copy_ into one batch, used again and again.
                           Each batch overwrites the one before, which the loaders never do
   numba, ring of 8        a loop over all pixels, compiled, in two threads, into one of eight batches, used in turn;
-                          each is overwritten seven batches later. Numba has no 16-bit floats on the CPU
+                          each is overwritten seven batches later. Numba has no 16-bit floats on the
+                          CPU
   memory, N threads       no loader: what memory takes in N threads, written past the cache from one row that stays
                           in it, in as many batches of the same size and in huge pages as ndlens has
-                          (crates/ndlens-kernels/examples/memory_limit.rs, which `make bench` builds)
+                          (crates/ndlens-kernels/examples/memory_limit.rs, which `make bench`
+                          builds)
 
-How. First the batches of each contestant are checked: dtype, shape, and that every sample is a crop of a source
-image, exact to the dtype's last place, each image once an epoch. Then the contestants take turns for some rounds,
-each turn alone in a fresh interpreter; a figure is the median of its turns. In a turn it first runs with its memory
-sampled: the highest PSS of the process and its workers, less what the process had when only the images were there.
-Then, warm and unobserved, it is timed over whole epochs. First batches are those of processes of their own: how long
-they take depends on where the machine finds memory, on a virtual one most of all, so the least and the most are printed
-too. The share of memory's limit is the median over rounds of the two rates in one round.
+How. First the batches of each contestant are checked: dtype, shape, and that every sample is a crop
+of a source image, exact to the dtype's last place, each image once an epoch. Then the contestants
+take turns for some rounds, each turn alone in a fresh interpreter; a figure is the median of its
+turns. In a turn it first runs with its memory sampled: the highest PSS of the process and its
+workers, less what the process had when only the images were there. Then, warm and unobserved, it is
+timed over whole epochs. First batches are those of processes of their own: how long they take
+depends on where the machine finds memory, on a virtual one most of all, so the least and the most
+are printed too. The share of memory's limit is the median over rounds of the two rates in one
+round.
 
     python benches/crop.py [--rounds 5] [--images 1000] [--seconds 1.0] [--output float32] [--first]
                             [--quick]
@@ -65,7 +71,8 @@ VALUES_PER_IMAGE = 3 * CROP * CROP
 SUBJECT = "ndlens 2 workers"
 # Two made ahead, one in use, one being given back.
 SLABS = 4
-# torch splits each copy among its threads, which spin until all are done: one that must wait for a core stalls all.
+# torch splits each copy among its threads, which spin until all are done: one that must wait for a
+# core stalls all.
 BUSY = 0.5
 
 Images = npt.NDArray[np.uint8]
@@ -128,7 +135,9 @@ class HandLoop:
         for chosen in order[: len(order) // BATCH * BATCH].split(BATCH):
             corners = torch.randint(0, SIZE - CROP + 1, (BATCH, 2)).tolist()
             for place, index, (top, left) in zip(self.batch, chosen.tolist(), corners, strict=True):
-                place.copy_(self.images[index, top : top + CROP, left : left + CROP].permute(2, 0, 1))
+                place.copy_(
+                    self.images[index, top : top + CROP, left : left + CROP].permute(2, 0, 1)
+                )
             if self.batch.is_floating_point():
                 self.batch.div_(255)
             yield self.batch
@@ -141,7 +150,9 @@ def crop_to_floats(images: Images, chosen: Any, corners: Any, batch: Any) -> Non
         for y in range(CROP):
             for x in range(CROP):
                 for channel in range(3):
-                    batch[row, channel, y, x] = image[top + y, left + x, channel] * np.float32(1 / 255)
+                    batch[row, channel, y, x] = image[top + y, left + x, channel] * np.float32(
+                        1 / 255
+                    )
 
 
 @numba.njit(parallel=True)
@@ -214,7 +225,9 @@ TABLES = {
 
 
 def random_images(count: int) -> Images:
-    words = np.random.default_rng().integers(0, 2**64, count * SIZE * SIZE * 3 // 8, dtype=np.uint64)
+    words = np.random.default_rng().integers(
+        0, 2**64, count * SIZE * SIZE * 3 // 8, dtype=np.uint64
+    )
     return words.view(np.uint8).reshape(count, SIZE, SIZE, 3)
 
 
@@ -227,18 +240,27 @@ def check(name: str, dtype: torch.dtype) -> None:
         assert batch.dtype == dtype, batch.dtype
         assert batch.shape == (BATCH, 3, CROP, CROP), batch.shape
         for sample in batch:
-            levels = (sample.float() * 255).round().to(torch.uint8) if dtype.is_floating_point else sample
+            levels = (
+                (sample.float() * 255).round().to(torch.uint8)
+                if dtype.is_floating_point
+                else sample
+            )
             first_row = levels[:, 0].T.numpy().tobytes()
             index, start = next(
                 (i, at) for i, hay in enumerate(haystacks) if (at := hay.find(first_row)) >= 0
             )
             top, left = divmod(start // 3, SIZE)
-            crop = torch.from_numpy(images[index, top : top + CROP, left : left + CROP]).permute(2, 0, 1)
+            crop = torch.from_numpy(images[index, top : top + CROP, left : left + CROP]).permute(
+                2, 0, 1
+            )
             if dtype.is_floating_point:
-                # torch's x / 255 and torchvision's and ndlens' x * (1 / 255) differ in the last place.
+                # torch's x / 255 and torchvision's and ndlens' x * (1 / 255) differ in the last
+                # place.
                 places = torch.int32 if dtype.itemsize == 4 else torch.int16
                 expected = (crop.to(dtype) / 255).contiguous()
-                assert (sample.view(places) - expected.view(places)).abs().max() <= 1, "wrong values"
+                assert (sample.view(places) - expected.view(places)).abs().max() <= 1, (
+                    "wrong values"
+                )
             else:
                 assert torch.equal(sample, crop), "wrong bytes"
             seen.append(index)
@@ -355,7 +377,10 @@ def run_rounds(output: str, rounds: int, count: int, seconds: float) -> dict[str
 
 def print_table(output: str, found: dict[str, list[Figures]]) -> None:
     def medians(figure: str) -> dict[str, float]:
-        return {name: statistics.median(r.get(figure, 0) for r in results) for name, results in found.items()}
+        return {
+            name: statistics.median(r.get(figure, 0) for r in results)
+            for name, results in found.items()
+        }
 
     rates, memory = medians("images_per_second"), medians("extra_bytes")
     pools = medians("pool_bytes")
@@ -387,16 +412,24 @@ def print_firsts(rounds: int, count: int) -> None:
             results.append(float(printed))
     print(f"{f'first of {rounds} processes':<22}{'ms':>10}{'least':>10}{'most':>10}")
     for name, results in found.items():
-        print(f"{name:<22}{statistics.median(results):>10.1f}{min(results):>10.1f}{max(results):>10.1f}")
+        print(
+            f"{name:<22}{statistics.median(results):>10.1f}{min(results):>10.1f}{max(results):>10.1f}"
+        )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--images", type=int, default=1000, help="how many images of 786 kB lie in memory")
-    parser.add_argument("--seconds", type=float, default=1.0, help="how long at least each measurement takes")
+    parser.add_argument(
+        "--images", type=int, default=1000, help="how many images of 786 kB lie in memory"
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=1.0, help="how long at least each measurement takes"
+    )
     parser.add_argument("--output", choices=TABLES, help="only batches of this dtype")
-    parser.add_argument("--quick", action="store_true", help="a look, not a measurement: 1 round, 200 images")
+    parser.add_argument(
+        "--quick", action="store_true", help="a look, not a measurement: 1 round, 200 images"
+    )
     parser.add_argument("--contestant", choices=CONTESTANTS, help=argparse.SUPPRESS)
     parser.add_argument("--first", action="store_true", help="only how soon the first batch comes")
     parser.add_argument("--check", action="store_true", help=argparse.SUPPRESS)
@@ -416,7 +449,9 @@ def main() -> None:
             f"{MEMORY_LIMIT} is not built: `make bench` does it, or cargo build --release --example memory_limit"
         )
     else:
-        print(f"Random crop {CROP} of {count} images ({SIZE},{SIZE},3) u8, HWC to CHW, floats / 255,")
+        print(
+            f"Random crop {CROP} of {count} images ({SIZE},{SIZE},3) u8, HWC to CHW, floats / 255,"
+        )
         print(f"batches of {BATCH}, shuffled; medians of {rounds}", flush=True)
         if (load := os.getloadavg()[0]) > BUSY:
             print(

@@ -1,13 +1,16 @@
 """How many instructions each kernel takes: what a busy machine cannot blur.
 
-What it shows. For each kernel the instructions per element it writes, counted by valgrind's callgrind: the same
-number each time, however busy the machine. It says nothing of memory, but a kernel that got slower by its own doing
-shows here. Beside each count stands how far it is from the committed one in benches/instructions.json.
+What it shows. For each kernel the instructions per element it writes, counted by valgrind's
+callgrind: the same number each time, however busy the machine. It says nothing of memory, but a
+kernel that got slower by its own doing shows here. Beside each count stands how far it is from the
+committed one in benches/instructions.json.
 
-Against whom. The counts of the last commit that wrote them. Another compiler makes other code, so it is named.
+Against whom. The counts of the last commit that wrote them. Another compiler makes other code, so
+it is named.
 
-How. crates/ndlens-kernels/examples/instructions.rs runs one kernel on one image; callgrind collects inside its function
-`measured` alone. Valgrind knows no AVX-512: NDLENS_ISA asks for the AVX2 bodies, and for those that every machine has.
+How. crates/ndlens-kernels/examples/instructions.rs runs one kernel on one image; callgrind collects
+inside its function `measured` alone. Valgrind knows no AVX-512: NDLENS_ISA asks for the AVX2
+bodies, and for those that every machine has.
 
     python benches/instructions.py [--write]
 """
@@ -72,7 +75,9 @@ def print_table(counts: Counts, baseline: dict[str, Any]) -> None:
     print(f"{'':<46}" + "".join(f"{isa:>10}{'change':>12}" for isa in ISAS))
     for kernel, found in counts.items():
         before = baseline["instructions_per_element"].get(kernel, {})
-        row = "".join(f"{found[isa]:>10.3f}{difference(found[isa], before.get(isa)):>12}" for isa in ISAS)
+        row = "".join(
+            f"{found[isa]:>10.3f}{difference(found[isa], before.get(isa)):>12}" for isa in ISAS
+        )
         print(f"{kernel:<46}{row}".rstrip())
     for kernel in baseline["instructions_per_element"].keys() - counts.keys():
         print(f"{kernel:<46}gone")

@@ -1,9 +1,10 @@
 """MixUp and CutMix of whole batches: ndlens in the loader beside torchvision's on the same batches.
 
-What it shows. Random crops of 256 x 256 of images of 512 x 512 x 3 bytes in memory, to float32 channels first,
-shuffled, in batches of 32, with labels of ten classes, two threads: how many images a second come without mixing, with
-`mix=` in the loader, and with torchvision's transform applied to the loader's batches, as a collate function would.
-torchvision has as many threads. Contestants take turns; figures are medians of their turns.
+What it shows. Random crops of 256 x 256 of images of 512 x 512 x 3 bytes in memory, to float32
+channels first, shuffled, in batches of 32, with labels of ten classes, two threads: how many images
+a second come without mixing, with `mix=` in the loader, and with torchvision's transform applied to
+the loader's batches, as a collate function would. torchvision has as many threads. Contestants take
+turns; figures are medians of their turns.
 
     python benches/mixing.py [--rounds 5] [--images 600] [--seconds 0.5]
 """
@@ -75,8 +76,12 @@ def rate(batches: nl.Loader, seconds: float, mix: Callable[..., Any] | None = No
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--images", type=int, default=600, help="how many images of 786 kB lie in memory")
-    parser.add_argument("--seconds", type=float, default=0.5, help="how long at least each turn takes")
+    parser.add_argument(
+        "--images", type=int, default=600, help="how many images of 786 kB lie in memory"
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=0.5, help="how long at least each turn takes"
+    )
     arguments = parser.parse_args()
     torch.set_num_threads(THREADS)
     if (load := os.getloadavg()[0]) > BUSY:
@@ -106,7 +111,9 @@ def main() -> None:
     for name, median in medians.items():
         kind, _, who = name.partition(", ")
         adds = "" if not who else f"{(1 / median - 1 / none) * 1e6:.0f}"
-        ratio = f"{medians[f'{kind}, ndlens'] / median:.1f} x as fast" if who == "torchvision" else ""
+        ratio = (
+            f"{medians[f'{kind}, ndlens'] / median:.1f} x as fast" if who == "torchvision" else ""
+        )
         print(f"{name:<22}{median:>10,.0f}{adds:>23}   {ratio}")
 
 

@@ -1,9 +1,9 @@
 """What a file larger than memory costs before the first batch is there.
 
-The file is a sparse `.npy` of 50 GB, images of 256 x 256 x 3 bytes. ndlens opens it and gives the first batch of a
-shuffled epoch; beside it `np.load(mmap_mode="r")` under torch's `DataLoader`, which also shuffles. Each runs in a
-process of its own, five times, and the medians are printed; the memory is the process's peak, and what of it is above
-the peak after its imports.
+The file is a sparse `.npy` of 50 GB, images of 256 x 256 x 3 bytes. ndlens opens it and gives the
+first batch of a shuffled epoch; beside it `np.load(mmap_mode="r")` under torch's `DataLoader`,
+which also shuffles. Each runs in a process of its own, five times, and the medians are printed; the
+memory is the process's peak, and what of it is above the peak after its imports.
 
 Wanted: opened in less than 5 ms, the first batch in less than 50 ms, less than 200 MB in all.
 """
@@ -31,7 +31,9 @@ def ndlens_way() -> tuple[Callable[[str], Any], Callable[[Any], Any]]:
     import ndlens as nl
 
     def first(view: Any) -> Any:
-        return next(iter(nl.Loader(view, batch_size=BATCH, shuffle=True, num_workers=2, output="view")))
+        return next(
+            iter(nl.Loader(view, batch_size=BATCH, shuffle=True, num_workers=2, output="view"))
+        )
 
     return nl.open, first
 
@@ -54,7 +56,9 @@ def numpy_way(num_workers: int) -> tuple[Callable[[str], Any], Callable[[Any], A
     from torch.utils.data import DataLoader
 
     def first(array: Any) -> Any:
-        return next(iter(DataLoader(array, batch_size=BATCH, shuffle=True, num_workers=num_workers)))
+        return next(
+            iter(DataLoader(array, batch_size=BATCH, shuffle=True, num_workers=num_workers))
+        )
 
     return (lambda path: np.load(path, mmap_mode="r")), first
 
@@ -107,7 +111,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "large.npy"
         make_sparse(path)
-        print(f"{'':34}{'open, ms':>10}{'first batch, ms':>17}{'peak, MB':>10}{'of it added, MB':>17}")
+        print(
+            f"{'':34}{'open, ms':>10}{'first batch, ms':>17}{'peak, MB':>10}{'of it added, MB':>17}"
+        )
         # All ways in turn, so that whatever else the machine does strikes each of them.
         runs: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}
         for _ in range(RUNS):

@@ -1,7 +1,8 @@
 """Orders of large data sets: what they cost in time, memory and state, beside torch's samplers.
 
-What it shows. Making an epoch's order ready, for the first batch and for one half-way through the epoch, as a run that
-is resumed does; how large the state is that it is resumed from; and how much memory the order takes.
+What it shows. Making an epoch's order ready, for the first batch and for one half-way through the
+epoch, as a run that is resumed does; how large the state is that it is resumed from; and how much
+memory the order takes.
 
 Against whom.
   ndlens                 nl.Loader(shuffle=True): the order is computed place by place
@@ -10,10 +11,11 @@ Against whom.
   RandomSampler          torch's, its iterator moved on to the half; it has no state, so this is how it is resumed
   DistributedSampler     torch's, of one rank, likewise
 
-How. Items are bytes that repeat one byte in memory, so that nothing but the order is measured. Each contestant first
-gives the items after the half, and those of the two torch orders are compared. Then each is run a few times, in turns,
-in this process; a time is the median. The memory of 10^9 items is the growth of the highest resident size, in a
-process of its own; torch's lists of Python integers are measured at a hundredth of that and scaled.
+How. Items are bytes that repeat one byte in memory, so that nothing but the order is measured. Each
+contestant first gives the items after the half, and those of the two torch orders are compared.
+Then each is run a few times, in turns, in this process; a time is the median. The memory of 10^9
+items is the growth of the highest resident size, in a process of its own; torch's lists of Python
+integers are measured at a hundredth of that and scaled.
 
     python benches/order.py [--items 10000000] [--rounds 3]
 """
@@ -122,7 +124,9 @@ def main() -> None:
 
     half = slice(count // 2, count // 2 + BATCH)
     in_torch_order = loader_of(count, shuffle=True, order="torch").indices(0).numpy()[half].tolist()
-    assert in_torch_order == random_sampler(count)() == distributed_sampler(count)(), "the orders differ"
+    assert in_torch_order == random_sampler(count)() == distributed_sampler(count)(), (
+        "the orders differ"
+    )
 
     contestants: dict[str, Callable[[], list[int]]] = {
         "ndlens": resumed(count, shuffle=True),
@@ -138,7 +142,9 @@ def main() -> None:
             run()
             seconds[name].append(time.perf_counter() - start)
     reference = statistics.median(seconds["ndlens"])
-    print(f"A run is resumed half-way through {count:,} items, up to its first batch of {BATCH}; median, ms:")
+    print(
+        f"A run is resumed half-way through {count:,} items, up to its first batch of {BATCH}; median, ms:"
+    )
     for name, times in seconds.items():
         median = statistics.median(times)
         print(f"  {name:20} {median * 1e3:12.3f}   {median / reference:10.1f} x ndlens")

@@ -1,19 +1,21 @@
 """Random resized crops of images in memory, made into normalised batches: ndlens beside torchvision and OpenCV.
 
-What it shows. How many images a second each contestant makes of 512x512x3 u8: a random part of 8 to 100 % of the
-area, resized to 224x224, flipped half of the time, converted to float32, normalised, from HWC to CHW, gathered in
-batches of 32, in shuffled order: what nearly everyone trains on ImageNet with.
+What it shows. How many images a second each contestant makes of 512x512x3 u8: a random part of 8 to
+100 % of the area, resized to 224x224, flipped half of the time, converted to float32, normalised,
+from HWC to CHW, gathered in batches of 32, in shuffled order: what nearly everyone trains on
+ImageNet with.
 
 Against whom.
   ndlens N workers        nl.Loader(num_workers=N); the thread that takes batches helps, and with 0 is the only one.
                           Bilinear, antialiased, bytes within a level of torchvision's
   torchvision v2          its RandomResizedCrop and so on, antialiased, on each image, stacked; in one process
   OpenCV N threads        cv2.resize of a slice, INTER_LINEAR, which is *not* antialiased and so reads far less where
-                          the image gets smaller; then NumPy into one batch, used again. cv2 does not hold the GIL.
-                          What one writes who wants it fast
+                          the image gets smaller; then NumPy into one batch, used again. cv2 does
+                          not hold the GIL. What one writes who wants it fast
 
-How. First each contestant's batches are checked: dtype, shape, and that their values are those of images normalised.
-Then the contestants take turns, each turn timed over whole epochs; a figure is the median of its turns.
+How. First each contestant's batches are checked: dtype, shape, and that their values are those of
+images normalised. Then the contestants take turns, each turn timed over whole epochs; a figure is
+the median of its turns.
 
     python benches/resized_crop.py [--rounds 5] [--images 512] [--seconds 1.5] [--quick]
 """
@@ -166,9 +168,15 @@ def images_per_second(batches: Batches, at_least_seconds: float) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--images", type=int, default=512, help="how many images of 786 kB lie in memory")
-    parser.add_argument("--seconds", type=float, default=1.5, help="how long at least each measurement takes")
-    parser.add_argument("--quick", action="store_true", help="a look, not a measurement: 1 round, 128 images")
+    parser.add_argument(
+        "--images", type=int, default=512, help="how many images of 786 kB lie in memory"
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=1.5, help="how long at least each measurement takes"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="a look, not a measurement: 1 round, 128 images"
+    )
     arguments = parser.parse_args()
     if arguments.quick:
         arguments.rounds, arguments.images, arguments.seconds = 1, 128, 0.5
@@ -180,7 +188,9 @@ def main() -> None:
         print(f"others use this machine (load {load:.1f}): do not cite these ratios")
     for make in CONTESTANTS.values():
         check(make)
-    images = np.random.default_rng().integers(0, 256, (arguments.images, SIZE, SIZE, 3), dtype=np.uint8)
+    images = np.random.default_rng().integers(
+        0, 256, (arguments.images, SIZE, SIZE, 3), dtype=np.uint8
+    )
     contestants = {name: make(images) for name, make in CONTESTANTS.items()}
     found: dict[str, list[float]] = {name: [] for name in CONTESTANTS}
     for batches in contestants.values():

@@ -1,11 +1,13 @@
 """Rows and windows of arrays in memory, gathered into batches: ndlens beside torch, NumPy and numba.
 
-What it shows. How many rows a second each contestant gathers in shuffled order into batches, where nothing is done to
-them but copying: the floor under training on feature matrices and time series. Three tasks:
+What it shows. How many rows a second each contestant gathers in shuffled order into batches, where
+nothing is done to them but copying: the floor under training on feature matrices and time series.
+Three tasks:
   rows of 64 and of 256 bytes     8,192 of a matrix of float32, a batch
   windows of 512 steps            256 of a series of 5,000,000 steps of 16 float32, overlapping, a batch of 8 MiB
-ndlens computes its order and hands out batches that are yours; the others are given theirs and overwrite one batch,
-again and again, which is as cheap as they can be made; torch also four in turn.
+ndlens computes its order and hands out batches that are yours; the others are given theirs and
+overwrite one batch, again and again, which is as cheap as they can be made; torch also four in
+turn.
 
 Against whom.
   ndlens                  nl.Loader(num_workers=2); whoever takes batches helps while it waits, which on more than two
@@ -19,10 +21,11 @@ Against whom.
 
 Ratios are of ndlens, and in the last column of ndlens with an index array, to the contestant.
 
-How. All in one process and on the same memory. Each contestant's batches are checked first, all of an epoch for
-ndlens: each row as it is in the data, each item once. Then they take turns for some rounds, each turn at least so
-many seconds of epochs or batches; a contestant counts with its median turn. On a machine that others use, --cpu-time
-counts the processor's seconds instead, each contestant with one thread of work (ndlens without workers).
+How. All in one process and on the same memory. Each contestant's batches are checked first, all of
+an epoch for ndlens: each row as it is in the data, each item once. Then they take turns for some
+rounds, each turn at least so many seconds of epochs or batches; a contestant counts with its median
+turn. On a machine that others use, --cpu-time counts the processor's seconds instead, each
+contestant with one thread of work (ndlens without workers).
 
     python benches/rows.py [--rounds 7] [--seconds 0.5] [--rows 5000000] [--cpu-time] [--quick]
 """
@@ -128,7 +131,9 @@ def references(task: Task) -> dict[str, Reference]:
     }
     if task.window:
         # No NumPy: take would pack all windows first, which is 153 GB.
-        return both | {"numba": Reference(lambda items, batch: numba_windows(task.series, items, batch))}
+        return both | {
+            "numba": Reference(lambda items, batch: numba_windows(task.series, items, batch))
+        }
     return both | {
         # Without mode="clip", take makes a batch of its own first.
         "numpy take": Reference(
@@ -164,10 +169,14 @@ def check(task: Task) -> None:
     task = task._replace(series=task.series[: task.window + 10 * task.batch_size])
     batches = loader(task, 2)
     items = batches.indices(0).numpy()
-    assert np.array_equal(np.sort(items), np.arange(len(task.view))), "an epoch must show each item once"
+    assert np.array_equal(np.sort(items), np.arange(len(task.view))), (
+        "an epoch must show each item once"
+    )
     for batch, chosen in zip(batches, batches_of(items, task.batch_size), strict=True):
         assert np.array_equal(batch.numpy(), task.pick(chosen)), "ndlens gathers other rows"
-    for batch, chosen in zip(loader(task, 2, items), batches_of(items, task.batch_size), strict=True):
+    for batch, chosen in zip(
+        loader(task, 2, items), batches_of(items, task.batch_size), strict=True
+    ):
         assert np.array_equal(batch.numpy(), task.pick(chosen)), (
             "ndlens gathers other rows than the array says"
         )
@@ -240,19 +249,27 @@ def random_floats(rows: int, columns: int) -> Floats:
 
 def tasks(rows: int) -> Iterator[Task]:
     for nbytes in (64, 256):
-        yield Task(f"D: rows of {nbytes} bytes of {rows:,}", random_floats(rows, nbytes // 4), 0, 8192)
+        yield Task(
+            f"D: rows of {nbytes} bytes of {rows:,}", random_floats(rows, nbytes // 4), 0, 8192
+        )
     yield Task(f"C: windows (512, 16) of {rows:,} steps", random_floats(rows, 16), 512, 256)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=0.5, help="how long at least each turn takes")
+    parser.add_argument(
+        "--seconds", type=float, default=0.5, help="how long at least each turn takes"
+    )
     parser.add_argument("--rows", type=int, default=5_000_000)
-    parser.add_argument("--cpu-time", action="store_true", help="one thread each, seconds of the processor")
+    parser.add_argument(
+        "--cpu-time", action="store_true", help="one thread each, seconds of the processor"
+    )
     parser.add_argument("--task", choices="CD", help="only this one")
     parser.add_argument(
-        "--quick", action="store_true", help="a look, not a measurement: 3 rounds, a tenth of the rows"
+        "--quick",
+        action="store_true",
+        help="a look, not a measurement: 3 rounds, a tenth of the rows",
     )
     arguments = parser.parse_args()
     if arguments.quick:
@@ -261,7 +278,9 @@ def main() -> None:
     torch.set_num_threads(clock.threads)
     numba.set_num_threads(clock.threads)
     if clock is WALL and (load := os.getloadavg()[0]) > 0.5:
-        print(f"others use this machine (load {load:.1f}): do not cite these ratios, use --cpu-time")
+        print(
+            f"others use this machine (load {load:.1f}): do not cite these ratios, use --cpu-time"
+        )
     for task in tasks(arguments.rows):
         if arguments.task in (None, task.name[0]):
             check(task)

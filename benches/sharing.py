@@ -1,16 +1,18 @@
 """What worker processes cost: torch's DataLoader over ndlens beside arrays, maps and shared tensors.
 
-What it shows. 400 MB of images, read by four worker processes: the private memory that each has written, above that of
-a worker that has only imported the same modules; the time from `iter(loader)` to the first batch; and images per second
-over an epoch.
+What it shows. 400 MB of images, read by four worker processes: the private memory that each has
+written, above that of a worker that has only imported the same modules; the time from
+`iter(loader)` to the first batch; and images per second over an epoch.
 
-Against whom. The same crops as float32, channels first, from a `Dataset` that indexes an ndarray, an np.memmap held
-open, or a tensor in torch's shared memory; nl.torch.Dataset over shared memory and over a mapped file.
+Against whom. The same crops as float32, channels first, from a `Dataset` that indexes an ndarray,
+an np.memmap held open, or a tensor in torch's shared memory; nl.torch.Dataset over shared memory
+and over a mapped file.
 
-How. Each contestant runs in an interpreter of its own, several times, and counts with its medians; the contestants take
-turns. Private memory is Private_Dirty of /proc/<pid>/smaps at the end of the epoch, without that of batches, which all
-of them pass on in shared memory; the median over the workers. The file is on the disk before, since its dirty pages
-count too. A batch of each is checked against the array before its loader is timed.
+How. Each contestant runs in an interpreter of its own, several times, and counts with its medians;
+the contestants take turns. Private memory is Private_Dirty of /proc/<pid>/smaps at the end of the
+epoch, without that of batches, which all of them pass on in shared memory; the median over the
+workers. The file is on the disk before, since its dirty pages count too. A batch of each is checked
+against the array before its loader is timed.
 
     python benches/sharing.py [--runs 3] [--quick]
 """
@@ -134,7 +136,9 @@ def run_one(contestant: str, method: str, path: Path) -> dict[str, float]:
 def run_apart(contestant: str, method: str, path: Path) -> dict[str, float]:
     arguments = [sys.executable, __file__, "--one", contestant, method, str(path)]
     figures: dict[str, float] = json.loads(
-        subprocess.run(arguments, check=True, capture_output=True, text=True).stdout.splitlines()[-1]
+        subprocess.run(arguments, check=True, capture_output=True, text=True).stdout.splitlines()[
+            -1
+        ]
     )
     return figures
 
@@ -162,14 +166,18 @@ def main() -> None:
         with path.open("rb+") as file:
             os.fsync(file.fileno())
         for method in METHODS:
-            taken: dict[str, list[dict[str, float]]] = {name: [] for name in ("nothing", *CONTESTANTS)}
+            taken: dict[str, list[dict[str, float]]] = {
+                name: [] for name in ("nothing", *CONTESTANTS)
+            }
             for _ in range(runs):
                 for name, runs_of in taken.items():
                     runs_of.append(run_apart(name, method, path))
             bare = medians(taken.pop("nothing"))["dirty_mb"]
             figures_of = {name: medians(runs_of) for name, runs_of in taken.items()}
             reference = figures_of["shared tensor"]
-            print(f"\n{method}: {WORKERS} workers, {ITEMS * SIZE * SIZE * 3 / 1e6:.0f} MB, medians of {runs}")
+            print(
+                f"\n{method}: {WORKERS} workers, {ITEMS * SIZE * SIZE * 3 / 1e6:.0f} MB, medians of {runs}"
+            )
             print(
                 f"{'':<16}{'MB a worker':>12}{'first batch, ms':>18}{'x shared':>10}{'images/s':>11}{'x shared':>10}"
             )

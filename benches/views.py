@@ -1,15 +1,16 @@
 """Taking a view and handing it to torch: ndlens beside NumPy and torch.
 
-What it shows. The nanoseconds of one slice of an array of images, and of handing such a slice to torch without a
-copy. Both happen once per sample in a Dataset, so they are the floor under every loader written in Python. Also: an
-element, iteration and lists, the time that `import ndlens` takes, and the memory that a slice of 1 GB costs.
+What it shows. The nanoseconds of one slice of an array of images, and of handing such a slice to
+torch without a copy. Both happen once per sample in a Dataset, so they are the floor under every
+loader written in Python. Also: an element, iteration and lists, the time that `import ndlens`
+takes, and the memory that a slice of 1 GB costs.
 
-Against whom. NumPy's and torch's own indexing of the same memory; torch.from_dlpack and torch.from_numpy of the
-same slice as an ndarray; memoryview for elements, iteration and lists.
+Against whom. NumPy's and torch's own indexing of the same memory; torch.from_dlpack and
+torch.from_numpy of the same slice as an ndarray; memoryview for elements, iteration and lists.
 
-How. All in one process; the contestants take turns, and each turn times some thousand calls, several times. A
-turn counts with its median, a contestant with its best turn: noise only ever adds. Before they are timed, the
-results are checked to show the same elements at the same address.
+How. All in one process; the contestants take turns, and each turn times some thousand calls,
+several times. A turn counts with its median, a contestant with its best turn: noise only ever adds.
+Before they are timed, the results are checked to show the same elements at the same address.
 
     python benches/views.py [--turns 9] [--quick]
 """
@@ -92,7 +93,9 @@ def measure(contestants: list[Contestant], turns: int) -> dict[str, float]:
     for _ in range(turns):
         for name, statement, x in contestants:
             names = {"torch": torch, "x": x}
-            seconds = statistics.median(timeit.repeat(statement, globals=names, number=calls, repeat=repeats))
+            seconds = statistics.median(
+                timeit.repeat(statement, globals=names, number=calls, repeat=repeats)
+            )
             best[name] = min(best[name], seconds / calls * 1e9)
     return best
 
@@ -137,7 +140,9 @@ def main() -> None:
     print_table("a crop to torch, no copy", measure(handing_over(images), turns))
     row = np.random.default_rng().integers(0, 1 << 40, 1000)
     print_table("v[3], an element", measure(one_element(row), turns))
-    print_table("1000 elements, for _ in v", measure(a_thousand_elements(row, "for _ in x: pass"), turns))
+    print_table(
+        "1000 elements, for _ in v", measure(a_thousand_elements(row, "for _ in x: pass"), turns)
+    )
     print_table("1000 elements, v.tolist()", measure(a_thousand_elements(row, "x.tolist()"), turns))
     measure_import(turns)
     measure_slice()

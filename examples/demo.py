@@ -1,12 +1,12 @@
 """From photographs in an array to a trained network, with every hand-off tried for whether it copies.
 
-This is the story people want to hear about memoryview, NumPy and PyTorch: slice a batch of images without
-copying, hand the slice to torch without copying, augment and batch it with almost no extra memory. With
-CPython's memoryview it ends at the slice. Here it runs to the end.
+This is the story people want to hear about memoryview, NumPy and PyTorch: slice a batch of images
+without copying, hand the slice to torch without copying, augment and batch it with almost no extra
+memory. With CPython's memoryview it ends at the slice. Here it runs to the end.
 
-That memory is shared is not asserted but tried: both sides must have the same address, and each must read
-what the other writes. The photographs and the handwritten digits come with scikit-image and scikit-learn;
-nothing is downloaded. What the demo makes goes to demo/.
+That memory is shared is not asserted but tried: both sides must have the same address, and each
+must read what the other writes. The photographs and the handwritten digits come with scikit-image
+and scikit-learn; nothing is downloaded. What the demo makes goes to demo/.
 """
 
 from __future__ import annotations
@@ -66,7 +66,9 @@ def load_photographs() -> Images:
     squares = []
     for photograph in photographs:
         scale = SIZE / min(photograph.size)
-        scaled = photograph.resize((round(photograph.width * scale), round(photograph.height * scale)))
+        scaled = photograph.resize(
+            (round(photograph.width * scale), round(photograph.height * scale))
+        )
         left, top = (scaled.width - SIZE) // 2, (scaled.height - SIZE) // 2
         squares.append(np.asarray(scaled.crop((left, top, left + SIZE, top + SIZE))))
     images = np.stack(squares)
@@ -91,7 +93,8 @@ def hand_slices_to_torch(images: Images) -> None:
     heading("The same crop: ndlens")
     crop = nl.view(images)[:, 128:384, 128:384, :]
     row(
-        "crop = nl.view(images)[:, 128:384, 128:384, :]", f"{crop.shape} {crop.dtype}, strides {crop.strides}"
+        "crop = nl.view(images)[:, 128:384, 128:384, :]",
+        f"{crop.shape} {crop.dtype}, strides {crop.strides}",
     )
     corner = (0, 128, 128, 0)
     tensor = crop.torch()
@@ -99,7 +102,10 @@ def hand_slices_to_torch(images: Images) -> None:
     row("crop.numpy()", prove("shared", images, corner, crop.numpy()))
     row("tensor = crop.torch()", prove("shared", images, corner, tensor))
     row("tensor.permute(0, 3, 1, 2)", prove("shared", images, corner, channels_first))
-    row("crop.permute(0, 3, 1, 2).torch()", prove("shared", images, corner, crop.permute(0, 3, 1, 2).torch()))
+    row(
+        "crop.permute(0, 3, 1, 2).torch()",
+        prove("shared", images, corner, crop.permute(0, 3, 1, 2).torch()),
+    )
     row(
         "tensor.permute(0, 3, 1, 2).contiguous()",
         prove("copied", images, corner, channels_first.contiguous()),
@@ -130,7 +136,8 @@ def write_to_a_mapped_file(path: Path) -> None:
     if hashlib.sha256(path.read_bytes()).hexdigest() != digest:
         sys.exit("writing to the map changed the file")
     row(
-        "mapped.torch().fill_(255)", "the array reads 255 everywhere; the file has the same SHA-256 as before"
+        "mapped.torch().fill_(255)",
+        "the array reads 255 everywhere; the file has the same SHA-256 as before",
     )
 
 
@@ -156,11 +163,15 @@ def use_a_dataset_in_a_dataloader(images: Images) -> None:
         ZeroCopyImageDataset(images),
         batch_size=4,
         num_workers=2,
-        # A forked worker inherits the view; any other start method would have to pickle the whole array.
+        # A forked worker inherits the view; any other start method would have to pickle the whole
+        # array.
         multiprocessing_context="fork",
     )
     for batch in loader:
-        row("batch", f"{tuple(batch.shape)} {batch.dtype}, values {batch.min():.2f} to {batch.max():.2f}")
+        row(
+            "batch",
+            f"{tuple(batch.shape)} {batch.dtype}, values {batch.min():.2f} to {batch.max():.2f}",
+        )
 
 
 def stream_augmented_batches(path: Path) -> None:
@@ -227,7 +238,11 @@ def train_on_digits() -> float:
             seed=0,
             num_workers=2,
             transforms={
-                "image": [T.ToDtype("float32", scale=True), T.Normalize([0.3], [0.35]), T.ChannelsFirst()]
+                "image": [
+                    T.ToDtype("float32", scale=True),
+                    T.Normalize([0.3], [0.35]),
+                    T.ChannelsFirst(),
+                ]
             },
         )
 
@@ -260,12 +275,17 @@ def train_on_digits() -> float:
     return right / len(test)
 
 
-def prove(expected: str, images: Images, index: tuple[int, ...], other: Images | torch.Tensor) -> str:
+def prove(
+    expected: str, images: Images, index: tuple[int, ...], other: Images | torch.Tensor
+) -> str:
     """Says whether `other` shares the memory of `images`, its first element being `images[index]`.
 
-    Exits unless the address, a write through `images` and a write through `other` all say what is expected.
+    Exits unless the address, a write through `images` and a write through `other` all say what is
+    expected.
     """
-    address = images.ctypes.data + sum(i * stride for i, stride in zip(index, images.strides, strict=True))
+    address = images.ctypes.data + sum(
+        i * stride for i, stride in zip(index, images.strides, strict=True)
+    )
     other_address = other.data_ptr() if isinstance(other, torch.Tensor) else other.ctypes.data
     first = (0,) * other.ndim
     value = int(images[index])

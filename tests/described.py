@@ -15,4 +15,6 @@ class Described:
     def __init__(self, array: Array, **changes: Any) -> None:
         self.array = array
         told = {**array.__array_interface__, **changes}
-        self.__array_interface__ = {key: value for key, value in told.items() if value is not MISSING}
+        self.__array_interface__ = {
+            key: value for key, value in told.items() if value is not MISSING
+        }

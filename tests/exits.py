@@ -1,7 +1,8 @@
 """Ends the interpreter in every way while ndlens is at work, and looks at how it ended.
 
-Each way is a program of its own, run several times: `python -m tests.exits --runs 5`. A process that is ended by a
-signal it was not sent, that hangs, or that says anything on standard error but what the way is about fails.
+Each way is a program of its own, run several times: `python -m tests.exits --runs 5`. A process
+that is ended by a signal it was not sent, that hangs, or that says anything on standard error but
+what the way is about fails.
 """
 
 from __future__ import annotations
@@ -191,7 +192,12 @@ def end(way: Way, directory: Path) -> str:
     command = [sys.executable, str(program)]
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=HANGS_AFTER, check=False, env=environment
+            command,
+            capture_output=True,
+            text=True,
+            timeout=HANGS_AFTER,
+            check=False,
+            env=environment,
         )
     except subprocess.TimeoutExpired:
         return f"hangs for {HANGS_AFTER} s"
@@ -212,7 +218,9 @@ def main(runs: int) -> int:
             failed += len(wrong)
             seconds = (time.monotonic() - began) / runs
             print(
-                f"{runs - len(wrong)} of {runs} end well, {seconds:4.1f} s each: {name}", *wrong, sep="\n  "
+                f"{runs - len(wrong)} of {runs} end well, {seconds:4.1f} s each: {name}",
+                *wrong,
+                sep="\n  ",
             )
     return 1 if failed else 0
 

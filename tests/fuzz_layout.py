@@ -1,7 +1,8 @@
 """Random arrays, and chains of up to ten operations on views of them, against NumPy.
 
-`tests/test_indexing.py` tries a few thousand of these with hypothesis, which shrinks well; this tries many more.
-Every structure has a seed of its own, so that the one which fails can be made again alone:
+`tests/test_indexing.py` tries a few thousand of these with hypothesis, which shrinks well; this
+tries many more. Every structure has a seed of its own, so that the one which fails can be made
+again alone:
 
     python tests/fuzz_layout.py --structures 1 --seed 4711
 """
@@ -84,7 +85,9 @@ def report(at: int) -> None:
                 break
     print(f"structure {at} differs from NumPy; to see it again:\n")
     print("from tests.oracle import walk\nfrom tests.strategies import DTYPES, Step, lay_out\n")
-    print(f"array = lay_out(DTYPES[{at % len(DTYPES)}], {axes}, {seed})  # {DTYPES[at % len(DTYPES)]}")
+    print(
+        f"array = lay_out(DTYPES[{at % len(DTYPES)}], {axes}, {seed})  # {DTYPES[at % len(DTYPES)]}"
+    )
     print(f"walk(array, {chain}, print)\n", flush=True)
     try:
         walk(array_of(axes, seed, at), chain, str)
@@ -94,8 +97,12 @@ def report(at: int) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--structures", type=int, default=100_000, help="how many arrays and chains to try")
-    parser.add_argument("--seed", type=int, default=0, help="the first one's seed; the others follow it")
+    parser.add_argument(
+        "--structures", type=int, default=100_000, help="how many arrays and chains to try"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, help="the first one's seed; the others follow it"
+    )
     arguments = parser.parse_args()
     seen: Counter[str] = Counter()
     began = time.perf_counter()
@@ -113,7 +120,9 @@ def main() -> int:
             print(f"{done:,} structures, {time.perf_counter() - began:.0f} s", flush=True)
     for event, count in sorted(seen.items()):
         print(f"{event:28} {count:9,}")
-    print(f"{arguments.structures:,} structures, 0 differences, {time.perf_counter() - began:.0f} s")
+    print(
+        f"{arguments.structures:,} structures, 0 differences, {time.perf_counter() - began:.0f} s"
+    )
     return 0
 
 

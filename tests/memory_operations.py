@@ -31,37 +31,79 @@ def of_view(name: str, code: str, setup: str = "", refusal: str | None = None) -
 VIEWS = [
     of_view("copy", "result = (s.copy().tobytes() == bytes(v[:, ::2])), s.copy(order='F').strides"),
     of_view("ascontiguous", "result = s.ascontiguous().strides"),
-    of_view("take of a list", "result = v.take(places).shape", "places = [0, 3, 5] * 200_000\nv = v[:, 0]"),
-    of_view("take of a range", "result = v.ravel().take(range(1_000_000)).shape"),
-    of_view("take of an array", "result = v.ravel().take(places).shape", "places = np.arange(1_000_000)"),
     of_view(
-        "take of a strided array", "result = v.take(places, axis=1).shape", "places = np.arange(0, 1000, 2)"
+        "take of a list",
+        "result = v.take(places).shape",
+        "places = [0, 3, 5] * 200_000\nv = v[:, 0]",
+    ),
+    of_view("take of a range", "result = v.ravel().take(range(1_000_000)).shape"),
+    of_view(
+        "take of an array", "result = v.ravel().take(places).shape", "places = np.arange(1_000_000)"
+    ),
+    of_view(
+        "take of a strided array",
+        "result = v.take(places, axis=1).shape",
+        "places = np.arange(0, 1000, 2)",
     ),
     of_view("take of a huge range", "v.take(range(2**40))", refusal="MemoryError"),
     of_view("take of an endless iterable", "v.take(itertools.count())", refusal="TypeError"),
     of_view("tobytes", "result = len(s.tobytes()), len(s.tobytes('F'))"),
     *(
-        of_view(f"tolist of {dtype}", "result = len(u.tolist())", f"u = nl.view(np.ones(500_000, {dtype!r}))")
-        for dtype in ["u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8", "c8", "c16", "?"]
+        of_view(
+            f"tolist of {dtype}",
+            "result = len(u.tolist())",
+            f"u = nl.view(np.ones(500_000, {dtype!r}))",
+        )
+        for dtype in [
+            "u1",
+            "i1",
+            "u2",
+            "i2",
+            "u4",
+            "i4",
+            "u8",
+            "i8",
+            "f2",
+            "f4",
+            "f8",
+            "c8",
+            "c16",
+            "?",
+        ]
     ),
     of_view(
-        "tolist of large integers", "result = len(u.tolist())", "u = nl.view(np.arange(500_000) + 2**60)"
+        "tolist of large integers",
+        "result = len(u.tolist())",
+        "u = nl.view(np.arange(500_000) + 2**60)",
     ),
-    of_view("tolist of bfloat16", "result = len(u.tolist())", "u = nl.view(torch.ones(500_000).bfloat16())"),
+    of_view(
+        "tolist of bfloat16",
+        "result = len(u.tolist())",
+        "u = nl.view(torch.ones(500_000).bfloat16())",
+    ),
     of_view("tolist of characters", "result = len(u.tolist())", "u = w.cast('c')"),
     of_view("tolist, nested", "result = len(v.tolist())"),
     of_view("tolist of many short rows", "result = len(u.tolist())", "u = w.reshape(-1, 3)"),
-    of_view("tolist of empty rows", "result = len(u.tolist())", "u = nl.view(np.zeros((1_000_000, 0)))"),
     of_view(
-        "tolist of endless empty rows", "u.tolist()", "u = nl.view(np.zeros((2**40, 0), 'u1'))", "MemoryError"
+        "tolist of empty rows", "result = len(u.tolist())", "u = nl.view(np.zeros((1_000_000, 0)))"
+    ),
+    of_view(
+        "tolist of endless empty rows",
+        "u.tolist()",
+        "u = nl.view(np.zeros((2**40, 0), 'u1'))",
+        "MemoryError",
     ),
     of_view("item, int, float", "result = v[0, 0:1].item(), int(v[0, 1:2]), float(v[0, 2:3])"),
     of_view("hex", "result = len(w.hex()), len(w.hex(':'))"),
     of_view("cast", "result = w.cast('i').shape, w.cast('B', [1000, 3000]).shape"),
-    of_view("cast to a shape of a million axes", "w.cast('B', [1] * 1_000_000)", refusal="ValueError"),
+    of_view(
+        "cast to a shape of a million axes", "w.cast('B', [1] * 1_000_000)", refusal="ValueError"
+    ),
     of_view("equality", "result = v == u, s == u[:, ::2], v != u", "u = nl.view(v.numpy().copy())"),
     of_view(
-        "equality of floats", "result = (u == t)", "u = nl.view(np.ones(10**6))\nt = nl.view(np.ones(10**6))"
+        "equality of floats",
+        "result = (u == t)",
+        "u = nl.view(np.ones(10**6))\nt = nl.view(np.ones(10**6))",
     ),
     of_view("equality of dtypes", "result = (v == u)", "u = nl.view(v.numpy().astype('f8'))"),
     of_view("inequality of dtypes", "result = (v != u)", "u = nl.view(v.numpy().astype('i8'))"),
@@ -71,7 +113,9 @@ VIEWS = [
     of_view("index of a row", "result = v.index(v[50])"),
     of_view("count", "result = w.count(0), v.count(v[3])"),
     of_view("in", "result = (-1 in v.ravel())"),
-    of_view("iteration", "result = len(list(v.ravel())), len(list(u))", "u = w.reshape(-1, 3)[:300_000]"),
+    of_view(
+        "iteration", "result = len(list(v.ravel())), len(list(u))", "u = w.reshape(-1, 3)[:300_000]"
+    ),
     of_view("reversed", "result = len(list(reversed(v.ravel())))"),
     of_view(
         "split",
@@ -82,16 +126,27 @@ VIEWS = [
     of_view("split of nothing", "nl.view(b'').split(2**40)", refusal="MemoryError"),
     of_view("split at a huge range", "w.split(range(2**40))", refusal="MemoryError"),
     of_view("unbind", "result = len(u.unbind())", "u = w[:600_000].reshape(-1, 2)"),
-    of_view("unbind of empty rows", "nl.view(np.zeros((2**40, 0), 'u1')).unbind()", refusal="MemoryError"),
-    of_view("fill", "u.fill(3)\nresult = int(u[5, 5])", "u = nl.view(np.zeros((1000, 1000), 'i4'))"),
-    of_view("assignment", "u[:, ::2] = s\nresult = u[3, 4]", "u = nl.view(np.zeros((1000, 1000), 'i4'))"),
+    of_view(
+        "unbind of empty rows",
+        "nl.view(np.zeros((2**40, 0), 'u1')).unbind()",
+        refusal="MemoryError",
+    ),
+    of_view(
+        "fill", "u.fill(3)\nresult = int(u[5, 5])", "u = nl.view(np.zeros((1000, 1000), 'i4'))"
+    ),
+    of_view(
+        "assignment", "u[:, ::2] = s\nresult = u[3, 4]", "u = nl.view(np.zeros((1000, 1000), 'i4'))"
+    ),
     of_view("assignment of an overlap", "v[:, 1:] = v[:, :-1]\nresult = v[1].tolist()[:5]"),
     of_view("assignment of a number", "v[::2] = 7\nresult = v[2, 2]"),
     of_view("explain", "result = len(str(nl.explain(s, 'torch'))), bool(s), repr(s)"),
-    of_view("numpy", "result = s.numpy().shape, np.array(s).shape, s.__array__('f8', copy=True).shape"),
+    of_view(
+        "numpy", "result = s.numpy().shape, np.array(s).shape, s.__array__('f8', copy=True).shape"
+    ),
     of_view("torch", "result = s.torch().shape, torch.from_dlpack(s).shape"),
     of_view(
-        "DLPack copy", "result = torch.from_dlpack(s, copy=True).shape, np.from_dlpack(s, copy=True).shape"
+        "DLPack copy",
+        "result = torch.from_dlpack(s, copy=True).shape, np.from_dlpack(s, copy=True).shape",
     ),
     of_view("buffers", "result = memoryview(s).nbytes, len(bytes(s)), len(bytearray(v))"),
     of_view("array interface", "result = sorted(s.__array_interface__), s.obj is None, s.format"),
@@ -155,13 +210,21 @@ for k in range(600):
     np.save(paths[-1], np.full((2, 3), k, "i4"))
 """
 STORE = [
-    Operation("open: shards", "s = nl.open(paths)\nresult = s.shape, len(s.shards), s[700].tolist()", SHARDS),
+    Operation(
+        "open: shards",
+        "s = nl.open(paths)\nresult = s.shape, len(s.shards), s[700].tolist()",
+        SHARDS,
+    ),
     Operation("open: shards by a glob", "result = nl.open('*.npy').shape", SHARDS),
     Operation(
-        "Shards: slices", "result = s[::3].shape, s[5:900].shape, len(list(s))", SHARDS + "s = nl.open(paths)"
+        "Shards: slices",
+        "result = s[::3].shape, s[5:900].shape, len(list(s))",
+        SHARDS + "s = nl.open(paths)",
     ),
     Operation(
-        "Shards: pickle", "result = pickle.loads(pickle.dumps(s)).shape", SHARDS + "s = nl.open(paths)"
+        "Shards: pickle",
+        "result = pickle.loads(pickle.dumps(s)).shape",
+        SHARDS + "s = nl.open(paths)",
     ),
     Operation(
         "open: npy",
@@ -221,7 +284,9 @@ STORE = [
         "nl.save('x.safetensors', {f'k{k}': np.zeros(10) for k in range(3000)})\na = nl.open('x.safetensors')",
     ),
     Operation("save: npy", "nl.save('x.npy', v)\nresult = nl.open('x.npy').shape", VIEW),
-    Operation("save: npy of a strided view", "nl.save('x.npy', s)\nresult = nl.open('x.npy').shape", VIEW),
+    Operation(
+        "save: npy of a strided view", "nl.save('x.npy', s)\nresult = nl.open('x.npy').shape", VIEW
+    ),
     Operation(
         "save: npz and safetensors",
         "nl.save('x.safetensors', d)\nresult = len(nl.open('x.safetensors'))",
@@ -239,9 +304,13 @@ STORE = [
     ),
     Operation("share: a view", "result = nl.share(v).shape", VIEW),
     Operation(
-        "share: a dict", "result = len(nl.share(d))", "d = {f'k{k}': np.zeros(10) for k in range(3000)}"
+        "share: a dict",
+        "result = len(nl.share(d))",
+        "d = {f'k{k}': np.zeros(10) for k in range(3000)}",
     ),
-    Operation("share: a list", "result = len(nl.share(d))", "d = [np.zeros(10) for k in range(3000)]"),
+    Operation(
+        "share: a list", "result = len(nl.share(d))", "d = [np.zeros(10) for k in range(3000)]"
+    ),
     Operation(
         "share: windows",
         "result = len(nl.share(w))",
@@ -270,9 +339,13 @@ STORE = [
     Operation("empty_shared", "result = nl.empty_shared((1000, 1000), 'float32').shape"),
     Operation("empty_shared: huge", "nl.empty_shared(2**50, 'uint8')", refusal="MemoryError"),
     Operation(
-        "empty_shared: a million axes", "nl.empty_shared([1] * 1_000_000, 'uint8')", refusal="ValueError"
+        "empty_shared: a million axes",
+        "nl.empty_shared([1] * 1_000_000, 'uint8')",
+        refusal="ValueError",
     ),
-    Operation("attach: what is not there", "nl.attach('sweep-nothing', timeout=0)", refusal="TimeoutError"),
+    Operation(
+        "attach: what is not there", "nl.attach('sweep-nothing', timeout=0)", refusal="TimeoutError"
+    ),
     Operation("guard_truncation", "nl.guard_truncation()\nresult = 1"),
     Operation("dtype_name", "result = nl.dtype_name('float32')"),
     Operation("_wait_for_receipts", "result = nl._ndlens._wait_for_receipts(0.0)"),
@@ -322,11 +395,17 @@ ITEMS = [
     ),
 ]
 
-FIELD = "f = np.broadcast_to(np.zeros(1, 'u1'), (1_000_000,))\nIMAGES = np.zeros((64, 40, 40, 3), 'u1')"
+FIELD = (
+    "f = np.broadcast_to(np.zeros(1, 'u1'), (1_000_000,))\nIMAGES = np.zeros((64, 40, 40, 3), 'u1')"
+)
 
 
 def of_loader(
-    name: str, arguments: str, setup: str = "", code: str = "result = next(iter(l)).shape", fields: str = "f"
+    name: str,
+    arguments: str,
+    setup: str = "",
+    code: str = "result = next(iter(l)).shape",
+    fields: str = "f",
 ) -> Operation:
     made = f"l = nl.Loader({fields}, output='view', {arguments})\n{code}"
     return Operation(f"Loader: {name}", made, f"{FIELD}\n{setup}")
@@ -357,7 +436,9 @@ LOADERS = [
     of_loader("shuffled", "batch_size=1000, shuffle=True"),
     of_loader("shuffled, few", "batch_size=10, shuffle=True", fields="np.zeros(1000)"),
     of_loader(
-        "workers", "batch_size=1000, shuffle=True, num_workers=4", code="result = next(iter(l)).shape\ndel l"
+        "workers",
+        "batch_size=1000, shuffle=True, num_workers=4",
+        code="result = next(iter(l)).shape\ndel l",
     ),
     of_loader("a huge batch", "batch_size=1_000_000, shuffle=True"),
     of_loader(
@@ -394,7 +475,9 @@ LOADERS = [
     of_loader("weights of float32", "batch_size=9, weights=w", "w = np.ones(1_000_000, 'f4')"),
     of_loader("weights in a list", "batch_size=9, weights=w", "w = [1.0] * 1_000_000"),
     of_loader(
-        "weights without replacement", "batch_size=9, weights=w, replacement=False", "w = np.ones(1_000_000)"
+        "weights without replacement",
+        "batch_size=9, weights=w, replacement=False",
+        "w = np.ones(1_000_000)",
     ),
     of_loader(
         "sampler: a list",
@@ -507,7 +590,9 @@ LOADERS = [
     ),
     Operation("Loader: torch", "result = next(iter(nl.Loader(f, batch_size=1000))).shape", FIELD),
     Operation(
-        "Loader: numpy", "result = next(iter(nl.Loader(f, batch_size=1000, output='numpy'))).shape", FIELD
+        "Loader: numpy",
+        "result = next(iter(nl.Loader(f, batch_size=1000, output='numpy'))).shape",
+        FIELD,
     ),
     Operation(
         "Loader: frameworks' sampler",
@@ -520,7 +605,9 @@ DATASET = FIELD + "\ndataset = nl.torch.Dataset({'x': f, 'y': f})\nitems = list(
 DATASETS = [
     Operation("Dataset: made", "result = len(nl.torch.Dataset({'x': f}))", FIELD),
     Operation(
-        "Dataset: a batch", "result = nl.torch.collate(dataset.__getitems__(items))['x'].shape", DATASET
+        "Dataset: a batch",
+        "result = nl.torch.collate(dataset.__getitems__(items))['x'].shape",
+        DATASET,
     ),
     Operation("Dataset: a sample", "result = dataset[7]['x'].shape", DATASET),
     Operation(

@@ -1,8 +1,9 @@
 """Every operation of `ndlens` where memory runs out: it gives its result or a typed error, never a signal or a panic.
 
-Each runs in a process of its own, whose address space is limited to what it has and a margin. Margins go from one that
-nothing fits to one that all fits, so that each large allocation fails once. A build with the feature
-`failing-allocator` is stricter: in it each allocation of ndlens that is not small fails once.
+Each runs in a process of its own, whose address space is limited to what it has and a margin.
+Margins go from one that nothing fits to one that all fits, so that each large allocation fails
+once. A build with the feature `failing-allocator` is stricter: in it each allocation of ndlens that
+is not small fails once.
 
     python tests/memory_sweep.py --only sampler
     python tests/memory_sweep.py --module target/release/lib_ndlens.so
@@ -38,11 +39,18 @@ SECONDS = 30
 ENOUGH = 1 << 30
 
 
-# Operations by the start of their names, what may become of them, and why: what is not ours to mend.
+# Operations by the start of their names, what may become of them, and why: what is not ours to
+# mend.
 EXCEPTIONS = {
-    ("open: shards by a glob", "SIGABRT"): "the crate glob lists a folder before it gives the first name",
+    (
+        "open: shards by a glob",
+        "SIGABRT",
+    ): "the crate glob lists a folder before it gives the first name",
     ("share: a dict by name", "SIGABRT"): "serde makes the list of names that a manifest holds",
-    ("Loader: ", "exit code 127"): "glibc ends the process where a new thread has no memory for its locals",
+    (
+        "Loader: ",
+        "exit code 127",
+    ): "glibc ends the process where a new thread has no memory for its locals",
 }
 
 
@@ -63,7 +71,9 @@ def load(module: Path | None) -> dict[str, Any]:
         sys.modules["ndlens._ndlens"] = extension
         spec.loader.exec_module(extension)
     names: dict[str, Any] = {}
-    exec("import copy, gc, io, itertools, pickle, random\nimport numpy as np\nimport torch\n", names)
+    exec(
+        "import copy, gc, io, itertools, pickle, random\nimport numpy as np\nimport torch\n", names
+    )
     exec("import ndlens as nl\nimport ndlens.torch\nfrom ndlens import transforms as T\n", names)
     names["nl"]._ndlens = sys.modules["ndlens._ndlens"]
     exec("from multiprocessing.reduction import ForkingPickler\n", names)
@@ -134,21 +144,32 @@ def run(operation: Operation, names: dict[str, Any], limit: Callable[[], None]) 
 def leave(margin: int) -> None:
     """Limits this process to so many bytes more than it has."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
-    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + margin, resource.RLIM_INFINITY))
+    resource.setrlimit(
+        resource.RLIMIT_AS, (pages * resource.getpagesize() + margin, resource.RLIM_INFINITY)
+    )
 
 
-def limits(operation: Operation, names: dict[str, Any], margins: list[int]) -> Iterator[tuple[str, Outcome]]:
+def limits(
+    operation: Operation, names: dict[str, Any], margins: list[int]
+) -> Iterator[tuple[str, Outcome]]:
     """The operation under each margin, and what became of it."""
     for margin in margins:
-        yield f"{margin / MIB:g} MiB", attempt(operation, names, lambda margin=margin: leave(margin))  # type: ignore[misc]
+        yield (
+            f"{margin / MIB:g} MiB",
+            attempt(operation, names, lambda margin=margin: leave(margin)),
+        )  # type: ignore[misc]
 
 
-def failures(operation: Operation, names: dict[str, Any], most: int) -> Iterator[tuple[str, Outcome]]:
+def failures(
+    operation: Operation, names: dict[str, Any], most: int
+) -> Iterator[tuple[str, Outcome]]:
     """The operation with each of its allocations failing, or the first and the last ones, and what became of it."""
     extension = sys.modules["ndlens._ndlens"]
     count = count_allocations(operation, names)
     for nth in {*range(min(count, most)), *range(max(count - most, 0), count)}:
-        outcome = attempt(operation, names, lambda nth=nth: extension._fail_allocation(nth, SMALL_BYTES))  # type: ignore[misc]
+        outcome = attempt(
+            operation, names, lambda nth=nth: extension._fail_allocation(nth, SMALL_BYTES)
+        )  # type: ignore[misc]
         yield f"allocation {nth}", outcome
 
 
@@ -195,7 +216,9 @@ def sweep(operation: Operation, names: dict[str, Any], margins: list[int], most:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--module", type=Path, help="a build of ndlens._ndlens to try")
-    parser.add_argument("--only", nargs="*", default=[""], help="operations with one of these in their name")
+    parser.add_argument(
+        "--only", nargs="*", default=[""], help="operations with one of these in their name"
+    )
     parser.add_argument("--margins", type=float, nargs="*", help="in MiB; none for none")
     parser.add_argument(
         "--most", type=int, default=40, help="allocations of an operation that are made to fail"
@@ -203,8 +226,16 @@ def main() -> int:
     parser.add_argument("--verbose", action="store_true")
     arguments = parser.parse_args()
     names = load(arguments.module)
-    margins = MARGINS if arguments.margins is None else [int(margin * MIB) for margin in arguments.margins]
-    chosen = [operation for operation in OPERATIONS if any(part in operation.name for part in arguments.only)]
+    margins = (
+        MARGINS
+        if arguments.margins is None
+        else [int(margin * MIB) for margin in arguments.margins]
+    )
+    chosen = [
+        operation
+        for operation in OPERATIONS
+        if any(part in operation.name for part in arguments.only)
+    ]
     start, wrong = time.monotonic(), 0
     for operation in chosen:
         began = time.monotonic()

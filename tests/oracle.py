@@ -27,7 +27,10 @@ def assert_same(view: nl.View, array: Array) -> None:
     assert back.dtype == array.dtype
     assert view.tobytes() == back.tobytes() == array.tobytes()
     assert view.readonly is not array.flags.writeable
-    assert (view.c_contiguous, view.f_contiguous) == (array.flags.c_contiguous, array.flags.f_contiguous)
+    assert (view.c_contiguous, view.f_contiguous) == (
+        array.flags.c_contiguous,
+        array.flags.f_contiguous,
+    )
     if array.size:
         walked = [axis for axis, n in enumerate(array.shape) if n > 1]
         assert [view.strides[axis] for axis in walked] == [array.strides[axis] for axis in walked]
@@ -62,7 +65,9 @@ def overlaps_itself(array: Array) -> bool:
     """Whether two elements share a byte: then it shows in what order they are written."""
     places = np.zeros(array.shape, np.int64)
     for axis, (n, stride) in enumerate(zip(array.shape, array.strides, strict=True)):
-        places += (np.arange(n) * stride).reshape([-1 if i == axis else 1 for i in range(array.ndim)])
+        places += (np.arange(n) * stride).reshape(
+            [-1 if i == axis else 1 for i in range(array.ndim)]
+        )
     return bool((np.diff(np.sort(places, axis=None)) < array.itemsize).any())
 
 
@@ -104,12 +109,14 @@ def walk(array: Array, chain: list[Step], note: Callable[[str], object]) -> None
         if isinstance(expected, Exception):
             note(f"{step.name}: refused")
             if step.name == "reinterpret" and isinstance(got, nl.View):
-                # NumPy wants the stride of the last axis also where nobody walks it, and one size to divide the other.
+                # NumPy wants the stride of the last axis also where nobody walks it, and one size
+                # to divide the other.
                 sizes = sorted((array.itemsize, got.itemsize))
                 assert array.size == 0 or array.shape[-1] == 1 or sizes[1] % sizes[0]
                 continue
             assert isinstance(got, IndexError | ValueError), (got, expected)
-            # An axis error is both classes to NumPy. A step with two things wrong may be told either.
+            # An axis error is both classes to NumPy. A step with two things wrong may be told
+            # either.
             kind = ValueError if isinstance(got, nl.CopyRequired) else type(got)
             assert isinstance(expected, kind) or has_two_mistakes(step), (got, expected)
             continue
@@ -135,10 +142,18 @@ def walk(array: Array, chain: list[Step], note: Callable[[str], object]) -> None
                 expected.shape,
             )
             assert (
-                step.name == "take" or array.strides == expected.strides or array.size <= 1 or not array.size
+                step.name == "take"
+                or array.strides == expected.strides
+                or array.size <= 1
+                or not array.size
             )
             continue
-        assert isinstance(got, nl.CopyRequired) is copied, (got, array.shape, array.strides, expected.shape)
+        assert isinstance(got, nl.CopyRequired) is copied, (
+            got,
+            array.shape,
+            array.strides,
+            expected.shape,
+        )
         if copied:
             assert step.name in ("reshape", "ravel")
             note(f"{step.name}: needs a copy")

@@ -16,7 +16,9 @@ def run(script: str, *arguments: str, timeout: float = 60) -> tuple[int, str, st
     return done.returncode, done.stdout, done.stderr
 
 
-def run_file(directory: Path, script: str, *arguments: str, timeout: float = 60) -> tuple[int, str, str]:
+def run_file(
+    directory: Path, script: str, *arguments: str, timeout: float = 60
+) -> tuple[int, str, str]:
     """As `run`, from a file in `directory`: what processes that are spawned need in order to import it."""
     program = directory / "program.py"
     program.write_text(textwrap.dedent(script))
@@ -24,7 +26,13 @@ def run_file(directory: Path, script: str, *arguments: str, timeout: float = 60)
     environment = os.environ | {"HOME": str(directory)}
     command = [sys.executable, "-W", "error", str(program), *arguments]
     done = subprocess.run(
-        command, capture_output=True, text=True, timeout=timeout, check=False, cwd=directory, env=environment
+        command,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+        cwd=directory,
+        env=environment,
     )
     return done.returncode, done.stdout, done.stderr
 
@@ -52,7 +60,9 @@ class Peer:
 
     def __init__(self) -> None:
         command = [sys.executable, "-W", "error", "-c", textwrap.dedent(self.SCRIPT)]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
         assert self.answer() == "ready"
 
     @property

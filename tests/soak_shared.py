@@ -1,7 +1,8 @@
 """Shares, sends and loses arrays for a long time, and fails where shared memory grows.
 
-Each round shares temporaries that nobody keeps, pickles some of them, sends results between two processes that both
-drop them, and loses one message. What is held at the end is what lives, a little for each lost message, and a constant.
+Each round shares temporaries that nobody keeps, pickles some of them, sends results between two
+processes that both drop them, and loses one message. What is held at the end is what lives, a
+little for each lost message, and a constant.
 
 `python tests/soak_shared.py --rounds 2000`
 """
@@ -80,7 +81,9 @@ def soak(rounds: int, say: Any = print) -> None:
         # Both may hold the other's arenas.
         allowed = 2 * (SLACK_BYTES + LOST_BYTES * (number + 1) + sum(view.nbytes for view in kept))
         if number % max(rounds // 10, 1) == 0:
-            say(f"round {number}: {arenas} arenas, {bytes_here >> 20} MB; there {bytes_there >> 20} MB")
+            say(
+                f"round {number}: {arenas} arenas, {bytes_here >> 20} MB; there {bytes_there >> 20} MB"
+            )
         assert max(bytes_here, bytes_there) <= allowed, (number, bytes_here, bytes_there, allowed)
         assert max(arenas, arenas_there) <= ARENAS_MAX, (number, arenas, arenas_there)
     assert all(view.tolist() == [7] * 24 for view in live)

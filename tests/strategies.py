@@ -1,7 +1,8 @@
 """Arrays as NumPy users have them, and chains of things they do to them, for hypothesis.
 
-A step of a chain is drawn without knowing the array it will meet; `fit` then turns it into arguments for that array, so
-that most are valid and some are not. Drawn this way, chains are cheap and shrink well.
+A step of a chain is drawn without knowing the array it will meet; `fit` then turns it into
+arguments for that array, so that most are valid and some are not. Drawn this way, chains are cheap
+and shrink well.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ import ndlens as nl
 
 Array: TypeAlias = npt.NDArray[Any]
 
-# What has a Python value when an element is named: every dtype of ndlens' table that NumPy has too, and numbers in
-# the other byte order.
+# What has a Python value when an element is named: every dtype of ndlens' table that NumPy has too,
+# and numbers in the other byte order.
 NUMBERS = ["?", "b", "B", "h", "H", "i", "I", "l", "L", "q", "Q", "e", "f", "d", "F", "D"]
 NUMBERS += [">i2", ">u4", ">i8", ">f2", ">f4", ">f8", ">c8"]
 # What passes through as it is.
@@ -80,7 +81,9 @@ def arrays() -> st.SearchStrategy[Array]:
 # An integer between the brackets; `fit` wraps all but the farthest ones into the axis.
 NEAR = range(-5, 5)
 
-bounds = st.one_of(st.none(), st.integers(-6, 6), st.sampled_from([2**63 - 1, -(2**63), 10**30, -(10**30)]))
+bounds = st.one_of(
+    st.none(), st.integers(-6, 6), st.sampled_from([2**63 - 1, -(2**63), 10**30, -(10**30)])
+)
 strides = st.one_of(st.none(), st.sampled_from([1, 2, 3, -1, -2, -3, 0, 2**62, -(10**30)]))
 items = st.one_of(
     st.integers(-6, 5),
@@ -130,7 +133,16 @@ class Step:
 
 # Other axes over the same elements; other elements of the same memory, or of new memory.
 ARRANGEMENTS = ["T", "mT", "transpose", "swapaxes", "moveaxis", "ravel", "squeeze", "expand_dims"]
-SELECTIONS = ["broadcast_to", "diagonal", "split", "unbind", "reinterpret", "take", "copy", "toreadonly"]
+SELECTIONS = [
+    "broadcast_to",
+    "diagonal",
+    "split",
+    "unbind",
+    "reinterpret",
+    "take",
+    "copy",
+    "toreadonly",
+]
 # Steps whose result has memory of its own.
 COPIES = ["take", "copy"]
 # Steps that write, and give nothing.
@@ -169,7 +181,9 @@ Fitted: TypeAlias = tuple[Callable[[nl.View], Any], Callable[[Array], Any]]
 
 def some_axis(ndim: int, choose: random.Random) -> int:
     """Mostly an axis of as many, counted from either end."""
-    return choose.randrange(-ndim, ndim) if ndim and choose.random() < 0.95 else choose.choice([8, -9])
+    return (
+        choose.randrange(-ndim, ndim) if ndim and choose.random() < 0.95 else choose.choice([8, -9])
+    )
 
 
 def fit_arrangement(name: str, array: Array, choose: random.Random) -> Fitted:
@@ -188,13 +202,19 @@ def fit_arrangement(name: str, array: Array, choose: random.Random) -> Fitted:
         case "moveaxis":
             count = choose.randrange(ndim + 1)
             source = shuffled(ndim, choose.randrange(100))[:count]
-            places = shuffled(ndim, choose.randrange(100))[: count if choose.random() < 0.95 else count + 1]
-            return (lambda v: v.moveaxis(source, places)), (lambda a: np.moveaxis(a, source, places))
+            places = shuffled(ndim, choose.randrange(100))[
+                : count if choose.random() < 0.95 else count + 1
+            ]
+            return (lambda v: v.moveaxis(source, places)), (
+                lambda a: np.moveaxis(a, source, places)
+            )
         case "ravel":
             # NumPy's ravel copies more than it must.
             return (lambda v: v.ravel()), (lambda a: a.reshape(-1))
         case "squeeze":
-            ones = tuple(axis for axis, n in enumerate(array.shape) if n == 1 and choose.random() < 0.7)
+            ones = tuple(
+                axis for axis, n in enumerate(array.shape) if n == 1 and choose.random() < 0.7
+            )
             axis = choose.choice([None, ones, ones, some_axis(ndim, choose)])
             return (lambda v: v.squeeze(axis)), (lambda a: np.squeeze(a, axis))
         case _:
@@ -214,16 +234,26 @@ def fit_selection(name: str, array: Array, choose: random.Random) -> Fitted:
             return (lambda v: v.broadcast_to(shape)), (lambda a: np.broadcast_to(a, shape))
         case "diagonal":
             offset, second = choose.randrange(-4, 5), some_axis(ndim, choose)
-            return (lambda v: v.diagonal(offset, axis, second)), (lambda a: diagonal(a, offset, axis, second))
+            return (lambda v: v.diagonal(offset, axis, second)), (
+                lambda a: diagonal(a, offset, axis, second)
+            )
         case "split":
             cuts: int | list[int] = choose.randrange(1, 4)
             if choose.random() < 0.5:
                 cuts = [choose.randrange(-4, 6) for _ in range(choose.randrange(4))]
             piece = choose.randrange(4)
-            return (lambda v: v.split(cuts, axis)[piece]), (lambda a: np.split(a, cuts, axis)[piece])
+            return (lambda v: v.split(cuts, axis)[piece]), (
+                lambda a: np.split(a, cuts, axis)[piece]
+            )
         case "unbind":
-            place = choose.randrange(size + 1) if choose.random() < 0.1 else choose.randrange(max(size, 1))
-            return (lambda v: v.unbind(axis)[place]), (lambda a: np.moveaxis(a, axis, 0)[place, ...])
+            place = (
+                choose.randrange(size + 1)
+                if choose.random() < 0.1
+                else choose.randrange(max(size, 1))
+            )
+            return (lambda v: v.unbind(axis)[place]), (
+                lambda a: np.moveaxis(a, axis, 0)[place, ...]
+            )
         case "reinterpret":
             dtype = choose.choice(["uint8", "int16", "uint32", "float64", "complex128"])
             return (lambda v: v.reinterpret(dtype)), (lambda a: a.view(dtype))
@@ -231,18 +261,25 @@ def fit_selection(name: str, array: Array, choose: random.Random) -> Fitted:
             places = [choose.randrange(-size, size or 1) for _ in range(choose.randrange(5))]
             places += [size] * (choose.random() < 0.05)
             axis = axis if ndim else 8
-            return (lambda v: v.take(places, axis)), (lambda a: np.take(a, np.array(places, int), axis))
+            return (lambda v: v.take(places, axis)), (
+                lambda a: np.take(a, np.array(places, int), axis)
+            )
         case "copy":
             order: Any = choose.choice("CFA")
             return (lambda v: v.copy(order)), (lambda a: a.copy(order))
         case "toreadonly":
-            return (lambda v: v.toreadonly()), (lambda a: np.lib.stride_tricks.as_strided(a, writeable=False))
+            return (lambda v: v.toreadonly()), (
+                lambda a: np.lib.stride_tricks.as_strided(a, writeable=False)
+            )
         case "fill":
             numbers: Any = np.nan_to_num(fill(array.dtype, 1, choose.randrange(100)))
             number = numbers.tolist()[0]
             return (lambda v: v.fill(number)), (lambda a: a.fill(number))
         case _:
-            key: Any = (*[choose.choice([slice(None), slice(None, None, -1)]) for _ in array.shape], ...)
+            key: Any = (
+                *[choose.choice([slice(None), slice(None, None, -1)]) for _ in array.shape],
+                ...,
+            )
             part: Any = (*[choose.choice([slice(None), slice(1)]) for _ in array.shape], ...)
             other = fill(array.dtype, array.size, choose.randrange(100)).reshape(array.shape)[part]
             if choose.random() < 0.3:
@@ -269,7 +306,9 @@ def fit_shape(shape: tuple[int, ...], seed: int) -> tuple[int, ...]:
         elif at + 1 < len(target) and choose.random() < 0.6:
             target[at : at + 2] = [target[at] * target[at + 1]]
         elif at < len(target):
-            divisor = choose.choice([d for d in range(1, target[at] + 1) if target[at] % d == 0] or [5])
+            divisor = choose.choice(
+                [d for d in range(1, target[at] + 1) if target[at] % d == 0] or [5]
+            )
             target[at : at + 1] = [divisor, target[at] // divisor]
     if target and choose.random() < 0.3:
         target[choose.randrange(len(target))] = choose.choice([-1, -1, 7])

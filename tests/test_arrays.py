@@ -46,7 +46,12 @@ def tensors(tmp_path: Path) -> Path:
 @pytest.fixture
 def archive(tmp_path: Path) -> Path:
     path = tmp_path / "data.npz"
-    np.savez(path, np.arange(5), weight=np.arange(6.0).reshape(2, 3), fortran=np.asfortranarray(np.eye(3)))
+    np.savez(
+        path,
+        np.arange(5),
+        weight=np.arange(6.0).reshape(2, 3),
+        fortran=np.asfortranarray(np.eye(3)),
+    )
     return path
 
 
@@ -86,9 +91,15 @@ def test_a_safetensors_file_is_a_mapping_of_its_tensors(mode: Any, tensors: Path
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-def test_every_dtype_of_safetensors_is_the_tensor_that_was_saved(dtype: torch.dtype, tmp_path: Path) -> None:
+def test_every_dtype_of_safetensors_is_the_tensor_that_was_saved(
+    dtype: torch.dtype, tmp_path: Path
+) -> None:
     path = tmp_path / "one.safetensors"
-    tensor = torch.arange(24, dtype=torch.uint8).view(dtype) if dtype != torch.bool else torch.ones(3).bool()
+    tensor = (
+        torch.arange(24, dtype=torch.uint8).view(dtype)
+        if dtype != torch.bool
+        else torch.ones(3).bool()
+    )
     save_file({"x": tensor}, path)
     view = nl.open(path)["x"]
     assert view.dtype == str(dtype).removeprefix("torch.")
@@ -150,7 +161,9 @@ def test_read_write_writes_into_a_safetensors_file(tensors: Path) -> None:
     assert load_file(tensors)["weight"].tolist() == [[0, 1, 2], [-1, -1, -1]]
 
 
-def test_an_archive_cannot_be_written_in_place_since_its_checksums_would_be_wrong(archive: Path) -> None:
+def test_an_archive_cannot_be_written_in_place_since_its_checksums_would_be_wrong(
+    archive: Path,
+) -> None:
     with pytest.raises(
         ValueError, match=r"data.npz: mode \"r\+\" would leave the archive's checksums wrong; "
     ) as e:
@@ -195,10 +208,15 @@ def test_a_copy_is_in_memory_of_its_own(save: Any, tmp_path: Path) -> None:
     assert pickle.loads(pickle.dumps(arrays))["x"][0, 0] == 7
 
 
-def test_a_copy_of_one_array_or_of_tensors_is_in_memory_of_its_own(tensors: Path, tmp_path: Path) -> None:
+def test_a_copy_of_one_array_or_of_tensors_is_in_memory_of_its_own(
+    tensors: Path, tmp_path: Path
+) -> None:
     path = tmp_path / "array.npy"
     np.save(path, np.asfortranarray(np.arange(6).reshape(2, 3)))
-    for view, its in [(nl.open(path, copy=True), path), (nl.open(tensors, copy=True)["weight"], tensors)]:
+    for view, its in [
+        (nl.open(path, copy=True), path),
+        (nl.open(tensors, copy=True)["weight"], tensors),
+    ]:
         before = its.read_bytes()
         its.write_bytes(b"")
         assert view[1, 2] == 5
@@ -216,9 +234,7 @@ def test_a_compressed_member_says_how_it_can_be_had(tmp_path: Path) -> None:
     assert "weight" in arrays
     with pytest.raises(nl.FormatError) as raised:
         arrays["weight"]
-    text = (
-        f"{path}/weight.npy: is compressed, so it cannot be mapped; decompress it into memory with copy=True"
-    )
+    text = f"{path}/weight.npy: is compressed, so it cannot be mapped; decompress it into memory with copy=True"
     assert str(raised.value) == text
     assert nl.open(path, copy=True)["weight"].shape == (100,)
 
@@ -226,7 +242,8 @@ def test_a_compressed_member_says_how_it_can_be_had(tmp_path: Path) -> None:
 def test_a_copy_cannot_write_to_the_file(tensors: Path) -> None:
     for dtype in (None, "uint8"):
         with pytest.raises(
-            ValueError, match=r"^mode \"r\+\" writes to the file, which copy=True does not; expected"
+            ValueError,
+            match=r"^mode \"r\+\" writes to the file, which copy=True does not; expected",
         ):
             nl.open(tensors, "r+", copy=True, dtype=dtype)
 
@@ -238,7 +255,9 @@ def test_a_damaged_member_is_a_format_error_that_names_it(archive: Path) -> None
     at = data.index(np.arange(6.0).tobytes(), start)
     data[at + 8 : at + 16] = bytes(8)
     archive.write_bytes(data)
-    with pytest.raises(nl.FormatError, match=rf"^{re.escape(str(archive))}/weight.npy: has the checksum"):
+    with pytest.raises(
+        nl.FormatError, match=rf"^{re.escape(str(archive))}/weight.npy: has the checksum"
+    ):
         nl.open(archive, copy=True)["weight"]
     assert nl.open(archive, copy=True)["arr_0"].tolist() == [0, 1, 2, 3, 4]
 
@@ -315,7 +334,10 @@ def test_another_process_sees_the_same_file(start: str, tensors: Path) -> None:
 def test_a_loader_takes_a_file_of_fields(tmp_path: Path) -> None:
     nl.save(tmp_path / "data.safetensors", {"x": np.arange(10).reshape(5, 2), "y": np.arange(5)})
     batches = list(nl.Loader(nl.open(tmp_path / "data.safetensors"), batch_size=3))
-    assert [batch["x"].tolist() for batch in batches] == [[[0, 1], [2, 3], [4, 5]], [[6, 7], [8, 9]]]
+    assert [batch["x"].tolist() for batch in batches] == [
+        [[0, 1], [2, 3], [4, 5]],
+        [[6, 7], [8, 9]],
+    ]
     assert [batch["y"].tolist() for batch in batches] == [[0, 1, 2], [3, 4]]
 
 
@@ -366,8 +388,16 @@ def test_raw_bytes_pickle_to_a_handle(raw: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "kind", "text"),
     [
-        ({"shape": (25,)}, nl.FormatError, "{}: shape [25] reaches bytes 0..100, but the file has 96"),
-        ({"offset": 97}, nl.FormatError, "{}: shape [-1] reaches bytes 97..101, but the file has 96"),
+        (
+            {"shape": (25,)},
+            nl.FormatError,
+            "{}: shape [25] reaches bytes 0..100, but the file has 96",
+        ),
+        (
+            {"offset": 97},
+            nl.FormatError,
+            "{}: shape [-1] reaches bytes 97..101, but the file has 96",
+        ),
         (
             {"shape": 5, "strides": (-4,)},
             nl.FormatError,

@@ -88,7 +88,8 @@ def find(sample: Any, images: Array) -> int:
     """The number of the image that this sample is a crop of, having checked that it is."""
     top, left, index = (round(float(value) * 255) for value in sample[:, 0, 0])
     expected = (
-        torch.from_numpy(images[index, top : top + 256, left : left + 256]).permute(2, 0, 1).float() / 255.0
+        torch.from_numpy(images[index, top : top + 256, left : left + 256]).permute(2, 0, 1).float()
+        / 255.0
     )
     assert torch.equal(sample, expected)
     return index
@@ -113,9 +114,14 @@ def test_snippet_3_a_sample_is_copied_by_float_and_not_before() -> None:
 
 
 # Four workers are the article's; torch warns on a machine with fewer cores.
-@pytest.mark.filterwarnings("ignore:This DataLoader will create 4 worker processes in total:UserWarning")
-# Since Python 3.12 fork warns where there are threads: torch has started some, and the article forks all the same.
-@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded, use of fork:DeprecationWarning")
+@pytest.mark.filterwarnings(
+    "ignore:This DataLoader will create 4 worker processes in total:UserWarning"
+)
+# Since Python 3.12 fork warns where there are threads: torch has started some, and the article
+# forks all the same.
+@pytest.mark.filterwarnings(
+    "ignore:This process .* is multi-threaded, use of fork:DeprecationWarning"
+)
 def test_snippet_3_the_dataloader_gives_every_image_once_from_four_forked_workers() -> None:
     large_batch = numbered_images(96)
     dataset = ZeroCopyImageDataset(large_batch)
@@ -133,7 +139,11 @@ def test_the_comparison_of_section_4_holds_row_by_row() -> None:
     arr = np.arange(4 * 6 * 6 * 3, dtype=np.uint8).reshape(4, 6, 6, 3)
     part = (slice(1, 3), slice(2, 5), slice(1, 4))
     address = arr[part].ctypes.data
-    for shared in (torch.from_numpy(arr[part]), nl.view(arr)[part].torch(), torch.as_tensor(arr[part])):
+    for shared in (
+        torch.from_numpy(arr[part]),
+        nl.view(arr)[part].torch(),
+        torch.as_tensor(arr[part]),
+    ):
         assert shared.data_ptr() == address
         assert tuple(shared.shape) == (2, 3, 3, 3)
         shared[0, 0, 0, 0] = 0
@@ -150,13 +160,16 @@ def test_the_comparison_of_section_4_holds_row_by_row() -> None:
         assert torch.equal(copy, view.torch())
 
 
-# What the article's own code does. The day one of these fails, the README's first claim needs another look.
+# What the article's own code does. The day one of these fails, the README's first claim needs
+# another look.
 
 
 def test_memoryview_alone_cannot_slice_two_axes() -> None:
     arr: Any = np.zeros((1000, 1000, 3), np.uint8)
     images: Any = memoryview(arr)
-    with pytest.raises(NotImplementedError, match=r"^multi-dimensional slicing is not implemented$"):
+    with pytest.raises(
+        NotImplementedError, match=r"^multi-dimensional slicing is not implemented$"
+    ):
         images[200:800, 300:700, :]
 
 

@@ -109,7 +109,13 @@ def test_drop_cache_never_loses_what_was_written(path: Path, mode: Any) -> None:
 
 
 def test_other_memory_is_there_and_stays() -> None:
-    for memory in (np.arange(1000), bytearray(b"123"), nl.share(np.arange(1000)), np.zeros((0, 3)), 7.5):
+    for memory in (
+        np.arange(1000),
+        bytearray(b"123"),
+        nl.share(np.arange(1000)),
+        np.zeros((0, 3)),
+        7.5,
+    ):
         view = nl.view(np.asarray(memory)) if isinstance(memory, float) else nl.view(memory)
         expected = view.tobytes()
         view.prefetch()
@@ -135,13 +141,17 @@ def test_a_loader_over_a_file_larger_than_memory_asks_for_the_next_batch(
     items = (8 << 40) // ROW_BYTES
     header = f"{{'descr': '|u1', 'fortran_order': False, 'shape': ({items}, {ROW_BYTES}), }}"
     with path.open("wb") as file:
-        file.write(b"\x93NUMPY\x01\x00" + (118).to_bytes(2, "little") + header.ljust(117).encode() + b"\n")
+        file.write(
+            b"\x93NUMPY\x01\x00" + (118).to_bytes(2, "little") + header.ljust(117).encode() + b"\n"
+        )
         file.write(bytes([1]) * (16 * ROW_BYTES))
         file.truncate(128 + items * ROW_BYTES)
         os.fsync(file.fileno())
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
     assert not cached(path, 12)
-    loader = nl.Loader(nl.open(path), batch_size=8, num_workers=workers, prefetch_factor=1, output="view")
+    loader = nl.Loader(
+        nl.open(path), batch_size=8, num_workers=workers, prefetch_factor=1, output="view"
+    )
     batch = next(iter(loader))
     assert batch[7, -1] == 1
     assert all(eventually_cached(path, row) for row in range(15))

@@ -71,10 +71,18 @@ def test_channels_first_images_come_out_as_torchvisions_or_the_error_asks(
     assert equal(guessed, expected)
 
 
-@pytest.mark.parametrize("shape", [(28, 28, 1), (5, 6, 3), (16, 20, 2), (32, 40, 4), (3, 40, 3), (9, 9, 9)])
-def test_channels_last_images_come_out_as_torchvision_makes_them_of_their_planes(shape: Any) -> None:
+@pytest.mark.parametrize(
+    "shape", [(28, 28, 1), (5, 6, 3), (16, 20, 2), (32, 40, 4), (3, 40, 3), (9, 9, 9)]
+)
+def test_channels_last_images_come_out_as_torchvision_makes_them_of_their_planes(
+    shape: Any,
+) -> None:
     items = images(shape)
-    steps = [v2.RandomHorizontalFlip(1.0), v2.ToDtype(torch.float32, scale=True), v2.Normalize([0.5], [0.25])]
+    steps = [
+        v2.RandomHorizontalFlip(1.0),
+        v2.ToDtype(torch.float32, scale=True),
+        v2.Normalize([0.5], [0.25]),
+    ]
     expected = by_torchvision(items.transpose(0, 3, 1, 2), steps)
     assert equal(batch_of(items, steps, channels="last"), expected)
     if shape[2] < 9 and shape[0] > 4:
@@ -84,7 +92,9 @@ def test_channels_last_images_come_out_as_torchvision_makes_them_of_their_planes
 @pytest.mark.parametrize(
     "steps", [[v2.ToDtype(torch.float32, scale=True)], v2.ToDtype(torch.int16), [v2.Identity()]]
 )
-@pytest.mark.parametrize("shape", [(), (5,), (3, 9), (3, 32, 40), (32, 40, 3), (6, 7, 8), (2, 3, 4, 5)])
+@pytest.mark.parametrize(
+    "shape", [(), (5,), (3, 9), (3, 32, 40), (32, 40, 3), (6, 7, 8), (2, 3, 4, 5)]
+)
 def test_a_list_without_a_step_that_needs_axes_permutes_nothing(shape: Any, steps: Any) -> None:
     items = images(shape)
     expected = v2.Compose(steps if isinstance(steps, list) else [steps])(torch.from_numpy(items))
@@ -106,7 +116,9 @@ def test_gray_images_get_the_channel_that_torchvision_gives_them() -> None:
     assert batch.shape == (31, 1, 10, 20)
 
 
-@pytest.mark.parametrize("shape", [(3, 32, 32), (1, 28, 28), (16, 64, 64), (64, 64, 5), (3, 4, 4), (7, 7, 7)])
+@pytest.mark.parametrize(
+    "shape", [(3, 32, 32), (1, 28, 28), (16, 64, 64), (64, 64, 5), (3, 4, 4), (7, 7, 7)]
+)
 @pytest.mark.parametrize(
     "transform",
     [
@@ -134,10 +146,16 @@ def test_our_own_lists_ask_where_images_may_be_channels_first_or_volumes(
 
 
 @pytest.mark.parametrize("shape", FIRST, ids=str)
-def test_our_own_lists_do_to_channels_first_images_what_torchvision_does(shape: tuple[int, ...]) -> None:
+def test_our_own_lists_do_to_channels_first_images_what_torchvision_does(
+    shape: tuple[int, ...],
+) -> None:
     items = images(shape)
     ours = [T.RandomHorizontalFlip(1), T.CenterCrop((3, 2)), T.ToDtype("float32", scale=True)]
-    theirs = [v2.RandomHorizontalFlip(1.0), v2.CenterCrop((3, 2)), v2.ToDtype(torch.float32, scale=True)]
+    theirs = [
+        v2.RandomHorizontalFlip(1.0),
+        v2.CenterCrop((3, 2)),
+        v2.ToDtype(torch.float32, scale=True),
+    ]
     expected = by_torchvision(items, theirs)
     assert equal(batch_of(items, ours, channels="first"), expected)
     # They are first already: nothing is turned twice.
@@ -155,10 +173,17 @@ def test_statistics_of_channels_go_to_the_channels() -> None:
     expected = by_torchvision(items, theirs)
     assert equal(batch_of(items, theirs), expected)
     assert equal(batch_of(items, ours, channels="first"), expected)
-    with pytest.raises(ValueError, match=r"Normalize must know which axes of items of shape \[3, 32, 32\]"):
+    with pytest.raises(
+        ValueError, match=r"Normalize must know which axes of items of shape \[3, 32, 32\]"
+    ):
         nl.Loader(items, transforms=ours)
     # Only the last axis has as many.
-    assert batch_of(images((3, 4, 5)), [ours[0], T.Normalize([0.5] * 5, [1.0] * 5)]).shape == (2, 3, 4, 5)
+    assert batch_of(images((3, 4, 5)), [ours[0], T.Normalize([0.5] * 5, [1.0] * 5)]).shape == (
+        2,
+        3,
+        4,
+        5,
+    )
 
 
 def test_plain_images_and_items_of_other_ranks_need_no_word() -> None:
@@ -168,7 +193,12 @@ def test_plain_images_and_items_of_other_ranks_need_no_word() -> None:
         assert np.array_equal(flipped, items[:, :, ::-1])
     ragged = nl.ragged([np.zeros((5, 6, 12), np.uint8), np.zeros((7, 9, 12), np.uint8)])
     assert batch_of(ragged, [T.CenterCrop(4)]).shape == (2, 4, 4, 12)
-    for transform in (T.Standardize(0, 1), T.RandomJitter(1), T.Normalize(0, 1), T.RandomScale(1, 2)):
+    for transform in (
+        T.Standardize(0, 1),
+        T.RandomJitter(1),
+        T.Normalize(0, 1),
+        T.RandomScale(1, 2),
+    ):
         floats = images((6, 7, 8)).astype(np.float32)
         assert batch_of(floats, [transform]).shape == (2, 6, 7, 8)
     # Who turns images says how they were.
@@ -187,7 +217,9 @@ def test_each_field_may_have_a_word_of_its_own() -> None:
     flip = [T.RandomHorizontalFlip(1)]
     fields = {"first": first, "last": last, "mask": mask, "label": np.arange(2)}
     transforms = dict.fromkeys(["first", "last", "mask"], flip)
-    batch = batch_of(fields, transforms, channels={"first": "first", "last": "last"}, output="numpy")
+    batch = batch_of(
+        fields, transforms, channels={"first": "first", "last": "last"}, output="numpy"
+    )
     assert np.array_equal(batch["first"], first[..., ::-1])
     assert np.array_equal(batch["last"], last[:, :, ::-1])
     assert np.array_equal(batch["mask"], mask[..., ::-1])
@@ -197,7 +229,10 @@ def test_each_field_may_have_a_word_of_its_own() -> None:
         assert np.array_equal(both[1], last[:, :, ::-1])
     # One word is for the images among the fields.
     one = batch_of(
-        {"image": first, "mask": mask}, {"image": flip, "mask": flip}, channels="first", output="numpy"
+        {"image": first, "mask": mask},
+        {"image": flip, "mask": flip},
+        channels="first",
+        output="numpy",
     )
     assert np.array_equal(one["image"], first[..., ::-1])
     assert np.array_equal(one["mask"], mask[..., ::-1])
@@ -217,7 +252,11 @@ def test_each_field_may_have_a_word_of_its_own() -> None:
             ValueError,
             'channels names field "img", but the fields are ["image", "mask"]',
         ),
-        ({"image": "chw"}, ValueError, 'field "image": channels must be "first" or "last", got "chw"'),
+        (
+            {"image": "chw"},
+            ValueError,
+            'field "image": channels must be "first" or "last", got "chw"',
+        ),
         (
             {"mask": "first"},
             ValueError,
@@ -226,7 +265,9 @@ def test_each_field_may_have_a_word_of_its_own() -> None:
         ),
     ],
 )
-def test_a_word_that_is_none_is_refused(channels: Any, error: type[Exception], message: str) -> None:
+def test_a_word_that_is_none_is_refused(
+    channels: Any, error: type[Exception], message: str
+) -> None:
     fields = {"image": images((9, 8, 3)), "mask": images((9, 8))}
     with pytest.raises(error) as raised:
         nl.Loader(fields, channels=channels)
@@ -241,7 +282,11 @@ def test_items_that_are_no_rows_of_a_view_are_turned_too() -> None:
     clip = images((9, 8), 20)
     windows = nl.windows(clip, 5)
     (batch,) = nl.Loader(
-        windows, batch_size=16, transforms=[T.RandomHorizontalFlip(1)], channels="first", output="numpy"
+        windows,
+        batch_size=16,
+        transforms=[T.RandomHorizontalFlip(1)],
+        channels="first",
+        output="numpy",
     )
     expected = np.lib.stride_tricks.sliding_window_view(clip, 5, 0).transpose(0, 3, 1, 2)[..., ::-1]
     assert np.array_equal(batch, expected)
@@ -254,7 +299,9 @@ def test_torchs_data_set_and_a_replay_take_the_word_too() -> None:
     dataset = pickle.loads(pickle.dumps(dataset))
     dataset.set_epoch(0)
     (got,) = DataLoader(dataset, batch_size=4, collate_fn=nl.torch.collate)
-    ((batch, params),) = nl.Loader(items, batch_size=4, transforms=crop, channels="first", return_params=True)
+    ((batch, params),) = nl.Loader(
+        items, batch_size=4, transforms=crop, channels="first", return_params=True
+    )
     assert torch.equal(got, batch)
     again = T.replay(crop, items, params, channels="first")
     assert np.array_equal(again.numpy(), batch.numpy())
@@ -267,7 +314,9 @@ def test_a_rectangle_is_mixed_along_the_images_own_axes(transforms: Any) -> None
     items, labels = images((3, 32, 40), 8), np.arange(8)
     lists = None if transforms is None else (transforms, None)
     settings: dict[str, Any] = {"batch_size": 8, "transforms": lists, "mix": T.CutMix(8), "seed": 3}
-    with pytest.raises(ValueError, match=r"CutMix must know which axes of items of shape \[3, 32, 40\]"):
+    with pytest.raises(
+        ValueError, match=r"CutMix must know which axes of items of shape \[3, 32, 40\]"
+    ):
         nl.Loader((items, labels), **settings)
     ((first, _),) = nl.Loader((items, labels), channels="first", **settings)
     ((last, _),) = nl.Loader((items.transpose(0, 2, 3, 1), labels), **settings)

@@ -66,7 +66,9 @@ def test_memory_under_a_tensor_is_not_taken_away(name: str) -> None:
 
 
 @pytest.mark.parametrize("mode", ["r", "c"])
-def test_a_tensor_over_a_map_that_is_read_only_is_written_in_memory(tmp_path: Path, mode: str) -> None:
+def test_a_tensor_over_a_map_that_is_read_only_is_written_in_memory(
+    tmp_path: Path, mode: str
+) -> None:
     script = """
     import os, sys
     import numpy as np
@@ -102,7 +104,11 @@ def test_a_tensor_over_bytes_is_refused_and_one_that_is_allowed_writes_memory() 
 
 @pytest.mark.parametrize(
     "call",
-    ["nl.share(memory)", "nl.share(memory, name=f'crash-{os.getpid()}')", "nl.empty_shared(SIZE, 'uint8')"],
+    [
+        "nl.share(memory)",
+        "nl.share(memory, name=f'crash-{os.getpid()}')",
+        "nl.empty_shared(SIZE, 'uint8')",
+    ],
 )
 def test_sharing_with_no_addresses_left_is_a_memory_error(call: str) -> None:
     script = f"""
@@ -152,7 +158,9 @@ def leftovers(mark: str) -> list[str]:
     return found
 
 
-def test_a_worker_killed_in_the_middle_of_an_epoch_is_an_error_and_harms_no_batch(tmp_path: Path) -> None:
+def test_a_worker_killed_in_the_middle_of_an_epoch_is_an_error_and_harms_no_batch(
+    tmp_path: Path,
+) -> None:
     script = (
         WORKERS
         + """
@@ -194,7 +202,9 @@ if __name__ == "__main__":
     path = tmp_path / "program.py"
     path.write_text(script)
     mark = f"ndlens-crash-{os.getpid()}"
-    with subprocess.Popen([sys.executable, str(path), mark], stdout=subprocess.PIPE, text=True) as parent:
+    with subprocess.Popen(
+        [sys.executable, str(path), mark], stdout=subprocess.PIPE, text=True
+    ) as parent:
         assert parent.stdout is not None
         assert parent.stdout.readline() == "running\n"
         assert len(leftovers(mark)) == 3

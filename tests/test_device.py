@@ -67,14 +67,18 @@ class Accelerator:
 
         to = torch.Tensor.to
         monkeypatch.setattr(
-            torch.accelerator, "current_accelerator", lambda check_available=False: torch.device(kind)
+            torch.accelerator,
+            "current_accelerator",
+            lambda check_available=False: torch.device(kind),
         )
         monkeypatch.setattr(torch.accelerator, "current_device_index", lambda: 0)
         monkeypatch.setattr(torch.accelerator, "device_count", lambda: 1)
         monkeypatch.setattr(torch.accelerator, "current_stream", lambda device: Current())
         monkeypatch.setattr(torch, "Stream", Stream)
         monkeypatch.setattr(torch, "empty", empty)
-        monkeypatch.setattr(torch.Tensor, "record_stream", lambda part, stream: fake.recorded.append(part))
+        monkeypatch.setattr(
+            torch.Tensor, "record_stream", lambda part, stream: fake.recorded.append(part)
+        )
         self._monkeypatch, self._copy = monkeypatch, copy
 
     def copies(self) -> None:
@@ -99,7 +103,13 @@ def fields(items: int = 10) -> dict[str, Any]:
 def chain(*layout: Any, dtype: str = "float32") -> dict[str, list[T.Transform]]:
     normalize = T.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
     return {
-        "image": [T.RandomCrop(8), T.RandomHorizontalFlip(), *layout, T.ToDtype(dtype, scale=True), normalize]
+        "image": [
+            T.RandomCrop(8),
+            T.RandomHorizontalFlip(),
+            *layout,
+            T.ToDtype(dtype, scale=True),
+            normalize,
+        ]
     }
 
 
@@ -135,7 +145,8 @@ def test_batches_are_made_on_the_very_tensors_that_torch_pinned(
                     part.untyped_storage()._cdata == own.untyped_storage()._cdata
                     for own in accelerator.pinned
                 )
-    # No batch in one epoch shares memory with another, and none more is pinned than there are batches.
+    # No batch in one epoch shares memory with another, and none more is pinned than there are
+    # batches.
     assert len(accelerator.pinned) == 2 * 2 * 3
     assert loader.pool_nbytes == 0
 
@@ -189,7 +200,9 @@ def test_memory_that_torch_cannot_pin_is_torchs_error(
 
 
 @pytest.mark.parametrize("num_workers", [0, 1])
-def test_threads_may_share_an_epoch_in_pinned_memory(accelerator: Accelerator, num_workers: int) -> None:
+def test_threads_may_share_an_epoch_in_pinned_memory(
+    accelerator: Accelerator, num_workers: int
+) -> None:
     loader = nl.Loader(
         np.arange(400), batch_size=2, num_workers=num_workers, prefetch_factor=1, pin_memory=True
     )
@@ -203,7 +216,9 @@ def test_threads_may_share_an_epoch_in_pinned_memory(accelerator: Accelerator, n
     assert (state["epoch"], next(iter(loader)).tolist()) == (1, [0, 1])
 
 
-def test_memory_is_pinned_on_the_cpu_whatever_the_default_device_is(accelerator: Accelerator) -> None:
+def test_memory_is_pinned_on_the_cpu_whatever_the_default_device_is(
+    accelerator: Accelerator,
+) -> None:
     loader = nl.Loader(np.arange(4), batch_size=2, pin_memory=True)
     torch.set_default_device("meta")
     try:
@@ -214,7 +229,9 @@ def test_memory_is_pinned_on_the_cpu_whatever_the_default_device_is(accelerator:
 
 
 def test_without_an_accelerator_pinning_warns_and_does_nothing() -> None:
-    with pytest.warns(UserWarning, match=r"^pin_memory=True has no effect: torch finds no accelerator"):
+    with pytest.warns(
+        UserWarning, match=r"^pin_memory=True has no effect: torch finds no accelerator"
+    ):
         loader = nl.Loader(images(), batch_size=4, pin_memory=True)
     assert not loader.pin_memory
     assert torch.equal(next(iter(loader)), torch.from_numpy(images()[:4]))
@@ -232,7 +249,9 @@ def test_only_tensors_are_pinned_or_sent(settings: dict[str, Any]) -> None:
 def test_the_cpu_is_where_batches_are_made() -> None:
     loader = nl.Loader(fields(), **SETTINGS, transforms=chain(), device="cpu")
     assert not loader.pin_memory
-    for batch, other in zip(loader, nl.Loader(fields(), **SETTINGS, transforms=chain()), strict=True):
+    for batch, other in zip(
+        loader, nl.Loader(fields(), **SETTINGS, transforms=chain()), strict=True
+    ):
         assert equal(batch, other)
 
 
@@ -251,7 +270,11 @@ def test_a_device_of_another_kind_or_number_is_refused(monkeypatch: pytest.Monke
         nl.Loader(images(), device=torch.device("cuda", 1))
 
 
-LAYOUTS: list[list[Any]] = [[], [T.ChannelsFirst()], [T.ChannelsFirst(memory_format="channels_last")]]
+LAYOUTS: list[list[Any]] = [
+    [],
+    [T.ChannelsFirst()],
+    [T.ChannelsFirst(memory_format="channels_last")],
+]
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])
@@ -275,7 +298,9 @@ def test_what_is_computed_on_a_device_is_what_the_loader_computes(
     assert len(accelerator.recorded) == 6
 
 
-@pytest.mark.parametrize("source", ["uint8", "int8", "uint16", "int16", "int32", "uint32", "bool", "float16"])
+@pytest.mark.parametrize(
+    "source", ["uint8", "int8", "uint16", "int16", "int32", "uint32", "bool", "float16"]
+)
 @pytest.mark.parametrize("scale", [True, False])
 def test_numbers_of_any_dtype_are_converted_as_the_loader_does(
     accelerator: Accelerator, source: str, scale: bool
@@ -304,7 +329,13 @@ def test_values_that_something_needs_are_computed_before(accelerator: Accelerato
 def test_mixed_batches_are_pinned_and_sent_with_their_soft_labels(
     accelerator: Accelerator, num_workers: int, mix: Any, settings: dict[str, Any]
 ) -> None:
-    own = {**SETTINGS, "transforms": chain(), "mix": mix, "return_params": True, "num_workers": num_workers}
+    own = {
+        **SETTINGS,
+        "transforms": chain(),
+        "mix": mix,
+        "return_params": True,
+        "num_workers": num_workers,
+    }
     expected = list(nl.Loader(fields(), **own))
     for (batch, *drawn), (other, *of_other) in zip(
         nl.Loader(fields(), **own, **settings), expected, strict=True

@@ -14,13 +14,22 @@ import ndlens as nl
 from ndlens import transforms as T
 
 NAMES: list[tuple[Any, str]] = [
-    *[(name, "float32") for name in ("float32", "torch.float32", "<f4", "=f4", "f4", "f", "single")],
+    *[
+        (name, "float32")
+        for name in ("float32", "torch.float32", "<f4", "=f4", "f4", "f", "single")
+    ],
     *[
         (kind, "float32")
         for kind in (np.float32, np.dtype("f4"), np.dtype("<f4"), torch.float32, torch.float)
     ],
-    *[(name, "uint8") for name in ("uint8", "u1", "|u1", "<u1", "B", np.uint8, torch.uint8, np.dtype("B"))],
-    *[(name, "int64") for name in ("int64", "i8", "long", "q", "l", int, np.int64, np.longlong, torch.long)],
+    *[
+        (name, "uint8")
+        for name in ("uint8", "u1", "|u1", "<u1", "B", np.uint8, torch.uint8, np.dtype("B"))
+    ],
+    *[
+        (name, "int64")
+        for name in ("int64", "i8", "long", "q", "l", int, np.int64, np.longlong, torch.long)
+    ],
     *[(name, "bool") for name in ("bool", "?", "b1", "bool_", bool, np.bool, torch.bool)],
     *[(name, "float64") for name in ("d", "double", "f8", float, np.double, torch.double)],
     *[(name, "float16") for name in ("half", "e", "f2", np.half, torch.half)],
@@ -29,13 +38,18 @@ NAMES: list[tuple[Any, str]] = [
         (name, "bfloat16")
         for name in ("bfloat16", torch.bfloat16, ml_dtypes.bfloat16, np.dtype(ml_dtypes.bfloat16))
     ],
-    *[(name, "float8_e4m3fn") for name in ("float8_e4m3fn", torch.float8_e4m3fn, ml_dtypes.float8_e4m3fn)],
+    *[
+        (name, "float8_e4m3fn")
+        for name in ("float8_e4m3fn", torch.float8_e4m3fn, ml_dtypes.float8_e4m3fn)
+    ],
 ]
 IDS = [f"{name!r}" for name, _ in NAMES]
 
 
 @pytest.mark.parametrize(("given", "name"), NAMES, ids=IDS)
-def test_a_dtype_is_taken_by_each_of_its_names_everywhere(given: Any, name: str, tmp_path: Path) -> None:
+def test_a_dtype_is_taken_by_each_of_its_names_everywhere(
+    given: Any, name: str, tmp_path: Path
+) -> None:
     size = nl.empty_shared(1, name).itemsize
     (tmp_path / "raw.bin").write_bytes(bytes(4 * size))
     assert nl.dtype_name(given) == name
@@ -119,10 +133,16 @@ def test_a_name_with_two_meanings_is_refused(name: str) -> None:
         (None, 'unknown dtype "None", expected one of bool'),
         (np.integer, 'unknown dtype "integer", expected one of bool'),
         (torch.complex32, 'unknown dtype "torch.complex32", expected one of bool'),
-        (np.dtype("M8[s]"), "datetime64[s] counts time, which no buffer has a format for; view the integers"),
+        (
+            np.dtype("M8[s]"),
+            "datetime64[s] counts time, which no buffer has a format for; view the integers",
+        ),
         ("<M8[s]", "<M8[s] counts time, which no buffer has a format for; view the integers"),
         (object, 'unknown dtype "object", expected one of bool'),
-        (np.dtype(object), 'elements of format "O" are Python objects, whose references ndlens cannot count'),
+        (
+            np.dtype(object),
+            'elements of format "O" are Python objects, whose references ndlens cannot count',
+        ),
         (
             np.dtype(("f4", (2,))),
             "('<f4', (2,)) is an array of elements, which belongs in the shape; give its base dtype",
@@ -138,10 +158,17 @@ def test_what_is_no_dtype_is_refused(given: Any, message: str) -> None:
 
 def test_a_cast_takes_dtypes_by_memoryviews_rules() -> None:
     view = nl.view(bytes(8))
-    for given, name in (("f4", "float32"), (np.uint16, "uint16"), (torch.int64, "int64"), (float, "float64")):
+    for given, name in (
+        ("f4", "float32"),
+        (np.uint16, "uint16"),
+        (torch.int64, "int64"),
+        (float, "float64"),
+    ):
         assert view.cast(given).dtype == name
     assert view.cast("f").cast("u1").dtype == "uint8"
-    with pytest.raises(TypeError, match=r"^cannot cast between two non-byte formats, float32 and l$"):
+    with pytest.raises(
+        TypeError, match=r"^cannot cast between two non-byte formats, float32 and l$"
+    ):
         view.cast("f4").cast("i8")
     for foreign in ("<f", ">f4", "2i", np.dtype(">f4"), "complex64", np.dtype("S2")):
         with pytest.raises(

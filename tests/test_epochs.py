@@ -37,7 +37,9 @@ def test_an_epoch_begins_with_its_first_batch(workers: int) -> None:
     for epoch in range(3):
         assert items(loader) == loader.indices(epoch).tolist()
     # Whoever asks first gets the next one.
-    assert [items(iterator) for iterator in unused] == [loader.indices(epoch).tolist() for epoch in (3, 4, 5)]
+    assert [items(iterator) for iterator in unused] == [
+        loader.indices(epoch).tolist() for epoch in (3, 4, 5)
+    ]
     del unused
     assert loader.epoch == 6
 
@@ -132,7 +134,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
-@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+@pytest.mark.parametrize(
+    "copied", [copy.copy, copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))]
+)
 def test_a_copy_of_a_loader_goes_on_where_it_stands(settings: dict[str, Any], copied: Any) -> None:
     loader = loader_of(**settings)
     batches = iter(loader)
@@ -163,7 +167,9 @@ def test_setting_the_epoch_tells_a_sampler_that_asks_for_it() -> None:
 
 
 @pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
-def test_its_data_set_and_batch_sampler_make_the_batches_of_its_epoch(settings: dict[str, Any]) -> None:
+def test_its_data_set_and_batch_sampler_make_the_batches_of_its_epoch(
+    settings: dict[str, Any],
+) -> None:
     expected = [batch.tolist() for batch in loader_of(**settings)]
     loader = loader_of(**settings)
     batches = torch.utils.data.DataLoader(
@@ -214,7 +220,9 @@ def test_a_planned_batch_that_was_changed_is_not_mixed_and_says_so() -> None:
 def test_its_sampler_gives_items_of_its_data_set() -> None:
     loader = loader_of(indices=[7, 3, 9], shuffle=False)
     assert list(loader.sampler) == [0, 1, 2]
-    assert [int(loader.dataset[i]) for i in loader.sampler] == loader.indices(0).tolist() == [7, 3, 9]
+    assert (
+        [int(loader.dataset[i]) for i in loader.sampler] == loader.indices(0).tolist() == [7, 3, 9]
+    )
 
 
 def test_its_data_set_has_the_items_that_the_loader_chooses_from() -> None:
@@ -229,10 +237,17 @@ def test_its_data_set_has_the_items_that_the_loader_chooses_from() -> None:
 def test_what_frameworks_read_is_there() -> None:
     loader = loader_of()
     assert (loader.num_workers, loader.prefetch_factor, loader.timeout) == (0, None, 0)
-    assert (loader_of(num_workers=2, prefetch_factor=5).prefetch_factor, loader.drop_last) == (5, False)
+    assert (loader_of(num_workers=2, prefetch_factor=5).prefetch_factor, loader.drop_last) == (
+        5,
+        False,
+    )
     for name in ("generator", "worker_init_fn", "multiprocessing_context"):
         assert getattr(loader, name) is None
-    assert (loader.persistent_workers, loader.pin_memory, loader.pin_memory_device) == (False, False, "")
+    assert (loader.persistent_workers, loader.pin_memory, loader.pin_memory_device) == (
+        False,
+        False,
+        "",
+    )
     assert loader.collate_fn is nl.torch.collate
     # By these, frameworks see who shards and whether anything is shuffled.
     assert isinstance(loader.sampler, torch.utils.data.DistributedSampler)
@@ -278,6 +293,7 @@ def test_its_data_set_mixes_nothing_but_planned_batches() -> None:
     loader = nl.Loader((images, np.arange(8)), batch_size=4, mix=T.MixUp(num_classes=8))
     plain = torch.utils.data.DataLoader(loader.dataset, batch_size=4, collate_fn=loader.collate_fn)
     with pytest.raises(
-        TypeError, match=r"^mix= mixes the batches of loader\.batch_sampler, and these items are not"
+        TypeError,
+        match=r"^mix= mixes the batches of loader\.batch_sampler, and these items are not",
     ):
         next(iter(plain))

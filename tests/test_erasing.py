@@ -29,7 +29,9 @@ def rectangle(erased: torch.Tensor) -> tuple[int, int, int, int]:
 
 @pytest.mark.parametrize("first", [False, True], ids=["channels last", "channels first"])
 @pytest.mark.parametrize("value", [0.0, (0.5, -1.0, 2.0)])
-def test_after_normalize_a_rectangle_is_erased_as_torchvision_erases_it(first: bool, value: Any) -> None:
+def test_after_normalize_a_rectangle_is_erased_as_torchvision_erases_it(
+    first: bool, value: Any
+) -> None:
     image = photograph("chelsea.png")[:HEIGHT, :WIDTH]
     items = np.broadcast_to(image, (50, *image.shape))
     steps = [T.ToDtype("float32", scale=True), T.Normalize(*IMAGENET)]
@@ -39,7 +41,9 @@ def test_after_normalize_a_rectangle_is_erased_as_torchvision_erases_it(first: b
     assert torch.equal(batch, made(items, *steps, T.RandomErasing(1, value=value), *last))
     if not first:
         batch = batch.permute(0, 3, 1, 2)
-    plain = F.normalize(F.to_dtype(channels_first(image), torch.float32, scale=True), *map(list, IMAGENET))
+    plain = F.normalize(
+        F.to_dtype(channels_first(image), torch.float32, scale=True), *map(list, IMAGENET)
+    )
     pixel = torch.tensor(value).reshape(-1, 1, 1)
     for item in batch:
         top, left, height, width = rectangle((item != plain).any(0))
@@ -98,7 +102,9 @@ def test_areas_and_ratios_are_distributed_as_torchvisions() -> None:
 
 
 def test_erasing_has_its_probability() -> None:
-    batch = made(np.ones((4000, 9, 9), np.uint8), T.RandomErasing(0.25, scale=(0.3, 0.3), ratio=(1, 1)))
+    batch = made(
+        np.ones((4000, 9, 9), np.uint8), T.RandomErasing(0.25, scale=(0.3, 0.3), ratio=(1, 1))
+    )
     # Five standard deviations.
     assert abs(int((batch == 0).flatten(1).any(1).sum()) - 1000) < 5 * 28
 
@@ -152,9 +158,13 @@ def test_what_cannot_be_erased_says_why(transform: T.Transform, text: str) -> No
 
 
 def test_a_word_that_is_no_value_is_named() -> None:
-    with pytest.raises(ValueError, match="value must be a number, numbers or \"random\", got 'noise'"):
+    with pytest.raises(
+        ValueError, match="value must be a number, numbers or \"random\", got 'noise'"
+    ):
         T.RandomErasing(value="noise")
-    with pytest.raises(ValueError, match=r"scale must be two numbers, the lower first, got \(0.3, 0.1\)"):
+    with pytest.raises(
+        ValueError, match=r"scale must be two numbers, the lower first, got \(0.3, 0.1\)"
+    ):
         T.RandomErasing(scale=(0.3, 0.1))
     image = photograph("rocket.jpg")
     assert torch.equal(make(image, T.RandomErasing(0)), torch.from_numpy(image.copy()))

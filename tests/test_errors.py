@@ -140,7 +140,12 @@ def assign(view: nl.View, value: Any) -> None:
 
 # The core's variant (None where it is the binding that refuses), what to do, the class, the text.
 TABLE: list[tuple[str | None, Callable[[], Any], type[Exception], str]] = [
-    ("IndexOutOfBounds", lambda: matrix()[4], IndexError, "index 4 is out of bounds for axis 0 with size 4"),
+    (
+        "IndexOutOfBounds",
+        lambda: matrix()[4],
+        IndexError,
+        "index 4 is out of bounds for axis 0 with size 4",
+    ),
     (
         "IndexOutOfBounds",
         lambda: matrix()[0, -7],
@@ -178,7 +183,12 @@ TABLE: list[tuple[str | None, Callable[[], Any], type[Exception], str]] = [
         IndexError,
         "view indices must be integers, slices, ... or None, not float",
     ),
-    (None, lambda: matrix()["a"], IndexError, "view indices must be integers, slices, ... or None, not str"),
+    (
+        None,
+        lambda: matrix()["a"],
+        IndexError,
+        "view indices must be integers, slices, ... or None, not str",
+    ),
     (None, lambda: matrix()[[0, 1]], IndexError, f"indexing with a list {SELECTS}"),
     (None, lambda: matrix()[True], IndexError, f"indexing with a bool {SELECTS}"),
     (
@@ -213,9 +223,24 @@ TABLE: list[tuple[str | None, Callable[[], Any], type[Exception], str]] = [
         ValueError,
         "axes don't match view: got 1 axes, expected 2",
     ),
-    ("AxesMismatch", lambda: matrix().permute(), ValueError, "axes don't match view: got 0 axes, expected 2"),
-    ("EmptyWindow", lambda: matrix().windows(0), ValueError, "window size must be at least 1, got 0"),
-    ("EmptyWindow", lambda: matrix().windows(2, 0), ValueError, "window step must be at least 1, got 0"),
+    (
+        "AxesMismatch",
+        lambda: matrix().permute(),
+        ValueError,
+        "axes don't match view: got 0 axes, expected 2",
+    ),
+    (
+        "EmptyWindow",
+        lambda: matrix().windows(0),
+        ValueError,
+        "window size must be at least 1, got 0",
+    ),
+    (
+        "EmptyWindow",
+        lambda: matrix().windows(2, 0),
+        ValueError,
+        "window step must be at least 1, got 0",
+    ),
     (
         "WindowTooLarge",
         lambda: matrix().windows(5),
@@ -270,8 +295,18 @@ TABLE: list[tuple[str | None, Callable[[], Any], type[Exception], str]] = [
         TypeError,
         "'float' object cannot be interpreted as an integer",
     ),
-    (None, lambda: matrix().permute("ab"), TypeError, "'str' object cannot be interpreted as an integer"),
-    (None, lambda: matrix().windows("a"), TypeError, "'str' object cannot be interpreted as an integer"),
+    (
+        None,
+        lambda: matrix().permute("ab"),
+        TypeError,
+        "'str' object cannot be interpreted as an integer",
+    ),
+    (
+        None,
+        lambda: matrix().windows("a"),
+        TypeError,
+        "'str' object cannot be interpreted as an integer",
+    ),
     (
         "TooManyDimensions",
         lambda: matrix()[(None,) * 63],
@@ -290,7 +325,12 @@ TABLE: list[tuple[str | None, Callable[[], Any], type[Exception], str]] = [
         ValueError,
         "shape [4611684918915760129, 1099511627776] with 1-byte elements does not fit the address space",
     ),
-    ("OutOfMemory", lambda: huge().copy(), MemoryError, "cannot allocate 4611686018427387904 bytes"),
+    (
+        "OutOfMemory",
+        lambda: huge().copy(),
+        MemoryError,
+        "cannot allocate 4611686018427387904 bytes",
+    ),
     (
         "CopyRequired",
         lambda: matrix().permute(1, 0).reshape(24),
@@ -326,7 +366,9 @@ TABLE: list[tuple[str | None, Callable[[], Any], type[Exception], str]] = [
     ),
     (
         "RankMismatch",
-        lambda: nl.view(Described(shape=(2, 3), strides=(4,), typestr="<f4", data=(64, False), version=3)),
+        lambda: nl.view(
+            Described(shape=(2, 3), strides=(4,), typestr="<f4", data=(64, False), version=3)
+        ),
         ValueError,
         "shape has 2 dimensions but strides have 1",
     ),
@@ -608,7 +650,9 @@ def test_every_variant_of_the_cores_error_is_shown_or_cannot_be() -> None:
 
 def test_every_reason_for_a_copy_is_shown() -> None:
     source = (ROOT / "crates/ndlens-core/src/error.rs").read_text()
-    body = source[source.index("pub enum CopyReason") : source.index("impl fmt::Display for CopyReason")]
+    body = source[
+        source.index("pub enum CopyReason") : source.index("impl fmt::Display for CopyReason")
+    ]
     reasons = set(re.findall(r"^    ([A-Z]\w+) \{", body, re.MULTILINE))
     assert reasons == REASONS.keys()
     texts = [message for variant, _, _, message in TABLE if variant == "CopyRequired"]

@@ -89,7 +89,9 @@ def test_what_a_view_is_handed_to_uses_the_same_memory(consumer: str, layout: st
             continue
         assert address(out) == array.ctypes.data
         walked = [axis for axis, n in enumerate(array.shape) if n > 1]
-        assert [byte_strides(out)[axis] for axis in walked] == [array.strides[axis] for axis in walked]
+        assert [byte_strides(out)[axis] for axis in walked] == [
+            array.strides[axis] for axis in walked
+        ]
         first, last = (0,) * array.ndim, (-1,) * array.ndim
         for at, value in ((first, 1), (last, 0), (first, 0), (last, 1)):
             out[at] = value
@@ -192,7 +194,12 @@ SOURCES: dict[str, tuple[Callable[[], Any], str, Any, bool]] = {
     ),
     "numpy of rank 0": (lambda: np.array(1.5), "float64", 1.5, False),
     "numpy scalar": (lambda: np.float64(2.5), "float64", 2.5, True),
-    "numpy in Fortran order": (lambda: np.asfortranarray([[1, 2], [3, 4]]), "int64", [[1, 2], [3, 4]], False),
+    "numpy in Fortran order": (
+        lambda: np.asfortranarray([[1, 2], [3, 4]]),
+        "int64",
+        [[1, 2], [3, 4]],
+        False,
+    ),
     "torch": (lambda: torch.arange(6).reshape(2, 3), "int64", [[0, 1, 2], [3, 4, 5]], False),
     "torch transposed": (
         lambda: torch.arange(4.0).reshape(2, 2).T,
@@ -200,7 +207,12 @@ SOURCES: dict[str, tuple[Callable[[], Any], str, Any, bool]] = {
         [[0.0, 2.0], [1.0, 3.0]],
         False,
     ),
-    "torch expanded": (lambda: torch.tensor([7]).expand(2, 3), "int64", [[7, 7, 7], [7, 7, 7]], False),
+    "torch expanded": (
+        lambda: torch.tensor([7]).expand(2, 3),
+        "int64",
+        [[7, 7, 7], [7, 7, 7]],
+        False,
+    ),
     "torch of rank 0": (lambda: torch.tensor(True), "bool", True, False),
     "torch of size 0": (lambda: torch.zeros(2, 0), "float32", [[], []], False),
     "torch bfloat16": (
@@ -240,7 +252,11 @@ def test_a_view_shows_what_its_source_holds(source: str) -> None:
 
 @pytest.mark.parametrize(
     "source",
-    [name for name, (_, _, values, readonly) in SOURCES.items() if not readonly and np.size(values)],
+    [
+        name
+        for name, (_, _, values, readonly) in SOURCES.items()
+        if not readonly and np.size(values)
+    ],
 )
 def test_a_write_to_a_view_arrives_at_its_source(source: str) -> None:
     obj = SOURCES[source][0]()
@@ -315,7 +331,9 @@ def test_a_buffer_with_sub_offsets_is_refused() -> None:
     testbuffer = pytest.importorskip(
         "_testbuffer", reason="only some builds of CPython ship their test modules"
     )
-    scattered = testbuffer.ndarray(list(range(6)), shape=[2, 3], format="B", flags=testbuffer.ND_PIL)
+    scattered = testbuffer.ndarray(
+        list(range(6)), shape=[2, 3], format="B", flags=testbuffer.ND_PIL
+    )
     with pytest.raises(BufferError) as caught:
         nl.view(scattered)
     assert str(caught.value) == (
@@ -414,7 +432,9 @@ def test_torch_itself_ignores_that_memory_is_read_only() -> None:
         (lambda v: v[:, ::-1].permute(1, 0), "axis 0 has the negative stride -4"),
     ],
 )
-def test_torch_is_told_to_copy_what_runs_backwards(turn: Callable[[nl.View], nl.View], message: str) -> None:
+def test_torch_is_told_to_copy_what_runs_backwards(
+    turn: Callable[[nl.View], nl.View], message: str
+) -> None:
     view = turn(nl.view(np.arange(24, dtype="i4").reshape(4, 6)))
     with pytest.raises(nl.CopyRequired) as caught:
         view.torch()
@@ -674,7 +694,9 @@ def test_a_buffer_request_is_answered_as_memoryview_answers_it(flags: int, layou
     for extra, readonly in itertools.product((0, buffers.WRITABLE, buffers.FORMAT), (False, True)):
         if extra == buffers.FORMAT and not flags & buffers.ND:
             continue  # CPython refuses what PEP 3118 allows
-        mine, theirs = (view.toreadonly(), memory(array).toreadonly()) if readonly else (view, memory(array))
+        mine, theirs = (
+            (view.toreadonly(), memory(array).toreadonly()) if readonly else (view, memory(array))
+        )
         try:
             with buffers.request(theirs, flags | extra) as expected:
                 fields = describe(expected)

@@ -77,7 +77,9 @@ FORK = """
 
 
 @pytest.mark.parametrize("milliseconds", [0, 0.2, 0.5, 1, 1.5, 2, 3, 5])
-def test_a_child_forked_while_another_thread_makes_its_first_loader_can_make_one(milliseconds: float) -> None:
+def test_a_child_forked_while_another_thread_makes_its_first_loader_can_make_one(
+    milliseconds: float,
+) -> None:
     assert run(FORK, str(milliseconds / 1000)) == (0, "", "")
 
 

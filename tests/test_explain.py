@@ -39,7 +39,9 @@ def hand_over(view: nl.View, target: str) -> int:
 
 @pytest.mark.parametrize("target", ["torch", "numpy", "memoryview"])
 @pytest.mark.parametrize("name", VIEWS)
-def test_a_hand_off_that_is_said_to_share_shares_and_any_other_is_refused(name: str, target: Any) -> None:
+def test_a_hand_off_that_is_said_to_share_shares_and_any_other_is_refused(
+    name: str, target: Any
+) -> None:
     view = VIEWS[name]
     explanation = nl.explain(view, target)
     if explanation.zero_copy:

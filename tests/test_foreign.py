@@ -55,7 +55,9 @@ class Storing(torch.Tensor):
     def __torch_dispatch__(  # type: ignore[override]
         cls, func: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
-        return func(*[torch.ones(3) if isinstance(a, Storing) else a for a in args], **(kwargs or {}))
+        return func(
+            *[torch.ones(3) if isinstance(a, Storing) else a for a in args], **(kwargs or {})
+        )
 
 
 def resized() -> torch.Tensor:
@@ -310,7 +312,9 @@ def test_a_tensor_that_torch_func_traces_is_not_viewed(transform: str) -> None:
 def test_a_subclass_that_stores_its_elements_is_viewed() -> None:
     class Image(torch.Tensor):
         @classmethod
-        def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        def __torch_function__(
+            cls, func: Any, types: Any, args: Any = (), kwargs: Any = None
+        ) -> Any:
             seen.append(getattr(func, "__name__", ""))
             return super().__torch_function__(func, types, args, kwargs or {})  # type: ignore[no-untyped-call]
 
@@ -508,7 +512,12 @@ BIG = np.arange(6, dtype=">i4").reshape(2, 3)
 def test_numbers_of_the_other_byte_order_are_read_and_written_as_numbers() -> None:
     array = BIG.copy()
     view = nl.view(array)
-    assert (view.dtype, view[1, 2], view.tolist(), view[0, 1:].tolist()) == (">i", 5, array.tolist(), [1, 2])
+    assert (view.dtype, view[1, 2], view.tolist(), view[0, 1:].tolist()) == (
+        ">i",
+        5,
+        array.tolist(),
+        [1, 2],
+    )
     view[0, 0] = 7
     view[1] = np.array([1, 2, 3], ">i4")
     assert array.tolist() == [[7, 1, 2], [1, 2, 3]]
@@ -546,8 +555,9 @@ def test_numbers_of_the_other_byte_order_go_where_they_can_and_say_so_where_they
     with pytest.raises(TypeError, match="it has big-endian byte order; convert it first"):
         nl.save(tmp_path / "x.safetensors", {"x": BIG})
     assert nl.explain(BIG, "torch").zero_copy is False
-    assert 'numbers in big-endian byte order; convert them first, with NumPy: .astype("int32")' in str(
-        nl.explain(BIG, "torch")
+    assert (
+        'numbers in big-endian byte order; convert them first, with NumPy: .astype("int32")'
+        in str(nl.explain(BIG, "torch"))
     )
 
 
@@ -571,7 +581,10 @@ FOREIGN: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "a list": (lambda _: [1, 2], "list; numpy.asarray(..) makes an array of it"),
     "a range": (lambda _: range(2), "range; numpy.asarray(..) makes an array of it"),
-    "a generator": (lambda _: (i for i in [1]), "generator; numpy.asarray(list(..)) makes an array of it"),
+    "a generator": (
+        lambda _: (i for i in [1]),
+        "generator; numpy.asarray(list(..)) makes an array of it",
+    ),
     "a path": (lambda path: path, "pathlib.PosixPath; nl.open(path) opens a file"),
     "a storage of torch": (
         lambda _: torch.ones(3).untyped_storage(),
@@ -643,9 +656,12 @@ def test_columns_and_lazy_arrays_of_libraries_that_are_not_here_say_what_to_call
 
 
 @pytest.mark.parametrize(
-    "name", ["a pandas column", "a pandas frame", "a polars column", "an xarray array", "an h5py data set"]
+    "name",
+    ["a pandas column", "a pandas frame", "a polars column", "an xarray array", "an h5py data set"],
 )
-def test_what_numpy_makes_an_array_of_is_taken_where_a_copy_is_made(name: str, tmp_path: Path) -> None:
+def test_what_numpy_makes_an_array_of_is_taken_where_a_copy_is_made(
+    name: str, tmp_path: Path
+) -> None:
     obj = FOREIGN[name][0](tmp_path)
     expected = np.asarray(obj)
     for way, take in copying(tmp_path).items():
@@ -698,7 +714,12 @@ def test_read_only_arrives() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["no dtype float8 in DLPack", "a keyword is wrong", "unsupported argument", "max_version is a tuple"],
+    [
+        "no dtype float8 in DLPack",
+        "a keyword is wrong",
+        "unsupported argument",
+        "max_version is a tuple",
+    ],
 )
 def test_a_producers_own_type_error_is_not_asked_again_without_a_version(text: str) -> None:
     producer = Producer(lambda: TypeError(text))
@@ -735,7 +756,9 @@ class Forwarding(Old):
         return Old().__dlpack__(*args, **keywords)
 
 
-@pytest.mark.parametrize("producer", [Old(), OldInC(), Forwarding()], ids=lambda p: type(p).__name__)
+@pytest.mark.parametrize(
+    "producer", [Old(), OldInC(), Forwarding()], ids=lambda p: type(p).__name__
+)
 def test_a_producer_from_before_versions_is_asked_without_one(producer: Any) -> None:
     assert nl.view(producer).tobytes() == b"abc"
 

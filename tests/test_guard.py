@@ -34,7 +34,9 @@ PRELUDE = """
 """
 
 
-def program(tmp_path: Path, script: str, *arguments: str, timeout: float = 100) -> tuple[int, str, str]:
+def program(
+    tmp_path: Path, script: str, *arguments: str, timeout: float = 100
+) -> tuple[int, str, str]:
     return run(PRELUDE + script, str(tmp_path / "rows.npy"), *arguments, timeout=timeout)
 
 
@@ -78,7 +80,9 @@ def test_a_file_cut_short_under_a_running_loader_is_an_error_that_names_file_and
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
-def test_a_file_cut_short_under_a_data_loader_s_workers_is_an_error(tmp_path: Path, method: str) -> None:
+def test_a_file_cut_short_under_a_data_loader_s_workers_is_an_error(
+    tmp_path: Path, method: str
+) -> None:
     script = """
 import os, random, sys, threading, time
 import numpy as np
@@ -125,7 +129,9 @@ def test_the_end_of_a_page_that_was_cut_is_not_taken_for_data(tmp_path: Path) ->
     view = nl.open(path)
     loader = nl.Loader(view, batch_size=10, output="numpy")
     os.truncate(path, 10_100)
-    with pytest.raises(nl.TruncatedError, match=r"item 9: .*file has 10100 bytes, expected at least 10128"):
+    with pytest.raises(
+        nl.TruncatedError, match=r"item 9: .*file has 10100 bytes, expected at least 10128"
+    ):
         list(loader)
 
 
@@ -300,7 +306,9 @@ FULL_DISK = """
 
 
 @pytest.mark.parametrize("write", ["view.numpy()[:] = 7", "view.torch().fill_(7)"])
-def test_a_write_that_finds_the_disk_full_is_a_signal_and_never_lost(tmp_path: Path, write: str) -> None:
+def test_a_write_that_finds_the_disk_full_is_a_signal_and_never_lost(
+    tmp_path: Path, write: str
+) -> None:
     script = (
         FULL_DISK
         + f"""
@@ -313,7 +321,9 @@ def test_a_write_that_finds_the_disk_full_is_a_signal_and_never_lost(tmp_path: P
     assert (status, out) in [(-signal.SIGBUS, "before\n"), (0, "cannot mount\n")], error
 
 
-def test_an_assignment_that_finds_the_disk_full_is_an_error_and_writes_nothing(tmp_path: Path) -> None:
+def test_an_assignment_that_finds_the_disk_full_is_an_error_and_writes_nothing(
+    tmp_path: Path,
+) -> None:
     script = (
         FULL_DISK
         + """
@@ -334,7 +344,9 @@ def test_an_assignment_that_finds_the_disk_full_is_an_error_and_writes_nothing(t
     assert (status, out) in [(0, full * 3 + "{7}\n"), (0, "cannot mount\n")], error
 
 
-def test_pages_that_stand_in_for_lost_ones_of_a_shared_map_cannot_be_written(tmp_path: Path) -> None:
+def test_pages_that_stand_in_for_lost_ones_of_a_shared_map_cannot_be_written(
+    tmp_path: Path,
+) -> None:
     script = """
     nl.guard_truncation()
     for _ in range(2):

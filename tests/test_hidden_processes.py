@@ -95,13 +95,19 @@ def test_without_proc_arrays_are_shared_with_forks_and_a_handle_says_what_is_mis
 def directory(tmp_path: Path) -> Path:
     # For processes of another user, down from the top.
     for path in (tmp_path, *tmp_path.parents):
-        if path.owner() == Path.home().owner() and path.stat().st_uid == os.geteuid() and path != Path("/"):
+        if (
+            path.owner() == Path.home().owner()
+            and path.stat().st_uid == os.geteuid()
+            and path != Path("/")
+        ):
             path.chmod(path.stat().st_mode | 0o711)
     tmp_path.chmod(0o777)
     return tmp_path
 
 
-def test_a_handle_of_a_process_that_is_not_dumpable_says_why_it_cannot_be_opened(directory: Path) -> None:
+def test_a_handle_of_a_process_that_is_not_dumpable_says_why_it_cannot_be_opened(
+    directory: Path,
+) -> None:
     with Peer() as hidden, Peer() as seen:
         hidden(BECOME.format(dumpable=0))
         seen(BECOME.format(dumpable=1))
@@ -116,7 +122,9 @@ def test_a_handle_of_a_process_that_is_not_dumpable_says_why_it_cannot_be_opened
         seen("other = nl.share(bytes([5] * 3))")
         assert hidden(f"pickle.loads({seen('pickle.dumps(other)')}).tolist()") == "[5, 5, 5]"
         # And a copy goes everywhere.
-        assert seen(f"pickle.loads({hidden('pickle.dumps(shared.copy())')}).tolist()") == repr(list(range(9)))
+        assert seen(f"pickle.loads({hidden('pickle.dumps(shared.copy())')}).tolist()") == repr(
+            list(range(9))
+        )
 
 
 def test_a_process_that_is_not_dumpable_attaches_names_and_creates_none() -> None:
@@ -154,7 +162,9 @@ def test_forked_children_of_a_process_that_is_not_dumpable_share_what_was_there_
     assert run(script) == (0, "", "")
 
 
-@pytest.mark.parametrize(("seconds", "got"), [(float("nan"), "NaN"), (-0.5, "-0.5"), (float("-inf"), "-inf")])
+@pytest.mark.parametrize(
+    ("seconds", "got"), [(float("nan"), "NaN"), (-0.5, "-0.5"), (float("-inf"), "-inf")]
+)
 def test_times_that_are_none_are_refused(seconds: float, got: str) -> None:
     with pytest.raises(ValueError, match=f"^seconds must be at least 0, got {got}$"):
         nl._ndlens._wait_for_receipts(seconds)

@@ -139,7 +139,9 @@ def documented() -> Iterator[tuple[str, object]]:
                 yield f"{cls.__name__}.{name}", member
 
 
-@pytest.mark.parametrize(("name", "thing"), list(documented()), ids=[name for name, _ in documented()])
+@pytest.mark.parametrize(
+    ("name", "thing"), list(documented()), ids=[name for name, _ in documented()]
+)
 def test_every_public_name_has_a_docstring(name: str, thing: object) -> None:
     doc = inspect.getdoc(thing)
     assert doc
@@ -158,7 +160,9 @@ def compiled() -> Iterator[tuple[str, str]]:
     for name, thing in vars(_ndlens).items():
         members = [(name, thing)]
         if inspect.isclass(thing):
-            members += [(f"{name}.{attribute}", member) for attribute, member in vars(thing).items()]
+            members += [
+                (f"{name}.{attribute}", member) for attribute, member in vars(thing).items()
+            ]
         for path, member in members:
             doc = getattr(member, "__doc__", None)
             if isinstance(doc, str) and ">>>" in doc:

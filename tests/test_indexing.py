@@ -31,7 +31,9 @@ thorough = settings(
 
 @thorough
 @given(arrays(), chains)
-def test_a_chain_of_operations_gives_the_view_that_numpy_gives(array: Array, chain: list[Step]) -> None:
+def test_a_chain_of_operations_gives_the_view_that_numpy_gives(
+    array: Array, chain: list[Step]
+) -> None:
     walk(array, chain, event)
 
 
@@ -171,7 +173,9 @@ KINDS = "view indices must be integers, slices, ... or None, not {}"
     ],
     ids=repr,
 )
-def test_a_key_that_is_no_basic_index_is_an_index_error_that_says_why(key: Any, message: str) -> None:
+def test_a_key_that_is_no_basic_index_is_an_index_error_that_says_why(
+    key: Any, message: str
+) -> None:
     view = nl.view(np.arange(12).reshape(3, 4))
     with pytest.raises(IndexError) as caught:
         view[key]
@@ -184,13 +188,18 @@ def test_a_slice_bound_that_is_no_integer_is_a_type_error(bound: Any) -> None:
     for key in (slice(bound), slice(bound, None), slice(None, None, bound)):
         with pytest.raises(TypeError) as caught:
             view[key]
-        assert str(caught.value) == "slice indices must be integers or None or have an __index__ method"
+        assert (
+            str(caught.value)
+            == "slice indices must be integers or None or have an __index__ method"
+        )
 
 
 def test_the_integers_farthest_away_are_out_of_bounds() -> None:
     view = nl.view(np.arange(12).reshape(3, 4))
     for index in (2**63 - 1, -(2**63)):
-        with pytest.raises(IndexError, match=f"^index {index} is out of bounds for axis 0 with size 3$"):
+        with pytest.raises(
+            IndexError, match=f"^index {index} is out of bounds for axis 0 with size 3$"
+        ):
             view[index]
 
 

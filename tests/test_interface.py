@@ -52,7 +52,11 @@ def strides_of(interface: dict[str, Any], itemsize: int) -> tuple[int, ...]:
 def test_a_view_describes_itself_as_numpy_does(dtype: np.dtype[Any]) -> None:
     for array in layouts(dtype):
         told, expected = nl.view(array).__array_interface__, array.__array_interface__
-        assert (told["version"], told["shape"], told["typestr"]) == (3, array.shape, expected["typestr"])
+        assert (told["version"], told["shape"], told["typestr"]) == (
+            3,
+            array.shape,
+            expected["typestr"],
+        )
         assert told["data"][1] is expected["data"][1]
         if array.size:
             assert told["data"] == expected["data"]
@@ -76,8 +80,12 @@ def test_a_dtype_without_a_typestr_of_ours_is_not_told(dtype: np.dtype[Any]) -> 
     assert not hasattr(view, "__array_interface__")
 
 
-@pytest.mark.parametrize("dtype", [d for d in DTYPES if d not in NUMBER_DTYPES and d != "g"], ids=str)
-def test_text_and_records_that_are_only_described_are_viewed_where_they_lie(dtype: np.dtype[Any]) -> None:
+@pytest.mark.parametrize(
+    "dtype", [d for d in DTYPES if d not in NUMBER_DTYPES and d != "g"], ids=str
+)
+def test_text_and_records_that_are_only_described_are_viewed_where_they_lie(
+    dtype: np.dtype[Any],
+) -> None:
     for array in layouts(dtype):
         assert_same(nl.view(Described(array)), array)
         in_c = nl.view(DescribedInC(array))
@@ -85,7 +93,11 @@ def test_text_and_records_that_are_only_described_are_viewed_where_they_lie(dtyp
             assert_same(in_c, array)
         else:
             # NumPy clears the flags of records, so that they are raw bytes that may not be written.
-            assert (in_c.dtype, in_c.shape, in_c.readonly) == (f"{array.itemsize}x", array.shape, True)
+            assert (in_c.dtype, in_c.shape, in_c.readonly) == (
+                f"{array.itemsize}x",
+                array.shape,
+                True,
+            )
             assert in_c.tobytes() == array.tobytes()
 
 
@@ -155,7 +167,11 @@ NEGATIVE = (ctypes.c_ssize_t * 1)(-3)
             "invalid __array_struct__: itemsize is not that of its dtype",
         ),
         ({"shape": None}, TypeError, "invalid __array_struct__: shape is null"),
-        ({"shape": ctypes.addressof(NEGATIVE)}, TypeError, "invalid __array_struct__: shape is negative"),
+        (
+            {"shape": ctypes.addressof(NEGATIVE)},
+            TypeError,
+            "invalid __array_struct__: shape is negative",
+        ),
         (
             {"data": None},
             TypeError,
@@ -235,7 +251,11 @@ def test_an_array_without_data_lies_in_its_own_buffer() -> None:
     for more in ({}, {"data": None}):
         Image.more = more
         view = nl.view(image)
-        assert (view.shape, view.dtype, view.tolist()) == ((2, 2), "uint16", [[0x201, 0x403], [0x605, 0x807]])
+        assert (view.shape, view.dtype, view.tolist()) == (
+            (2, 2),
+            "uint16",
+            [[0x201, 0x403], [0x605, 0x807]],
+        )
         assert view.obj is image
     # With its data elsewhere it is first of all a buffer.
     Image.more = {"data": bytes(9)}
@@ -247,12 +267,17 @@ def test_an_array_in_a_buffer_stays_inside_of_it() -> None:
     for changes, message in (
         ({"data": bytes(15)}, "layout reaches bytes 0..16 of a buffer of 15 bytes"),
         ({"data": bytes(16), "offset": 1}, "layout reaches bytes 1..17 of a buffer of 16 bytes"),
-        ({"data": bytes(16), "strides": (-4,)}, "layout reaches bytes -12..4 of a buffer of 16 bytes"),
+        (
+            {"data": bytes(16), "strides": (-4,)},
+            "layout reaches bytes -12..4 of a buffer of 16 bytes",
+        ),
     ):
         with pytest.raises(BufferError) as caught:
             nl.view(Described(array, **changes))
         assert str(caught.value) == message
-    with pytest.raises(TypeError, match=r"^invalid __array_interface__: the buffer is not contiguous$"):
+    with pytest.raises(
+        TypeError, match=r"^invalid __array_interface__: the buffer is not contiguous$"
+    ):
         nl.view(Described(array, data=memoryview(bytes(32))[::2]))
 
 
@@ -379,7 +404,9 @@ LIES: list[tuple[dict[str, Any], type[Exception], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("changes", "kind", "message"), LIES, ids=[str(lie[0])[:40] for lie in LIES])
+@pytest.mark.parametrize(
+    ("changes", "kind", "message"), LIES, ids=[str(lie[0])[:40] for lie in LIES]
+)
 def test_an_interface_that_cannot_be_true_is_refused(
     changes: dict[str, Any], kind: type[Exception], message: str
 ) -> None:

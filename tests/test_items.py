@@ -28,17 +28,28 @@ def expected_windows(size: int, step: int, horizon: int) -> tuple[list[Any], lis
 
 
 @pytest.mark.parametrize(("size", "step", "horizon"), [(5, 1, 2), (3, 2, 1), (1, 1, 1), (20, 7, 5)])
-def test_windows_and_what_follows_them_stay_within_their_group(size: int, step: int, horizon: int) -> None:
+def test_windows_and_what_follows_them_stay_within_their_group(
+    size: int, step: int, horizon: int
+) -> None:
     past, future = expected_windows(size, step, horizon)
     offsets = np.cumsum([0, *LENGTHS])
     parts = np.split(SERIES, offsets[1:-1])
-    for series, groups in ((SERIES, LENGTHS), (SERIES, offsets), (parts, None), (SERIES, tuple(LENGTHS))):
+    for series, groups in (
+        (SERIES, LENGTHS),
+        (SERIES, offsets),
+        (parts, None),
+        (SERIES, tuple(LENGTHS)),
+    ):
         inputs, targets = nl.windows(series, size, step, horizon=horizon, groups=groups)
         assert (len(inputs), len(targets)) == (len(past), len(future))
         for at in range(len(past)):
             np.testing.assert_array_equal(inputs[at].numpy(), past[at])
             np.testing.assert_array_equal(targets[at].numpy(), future[at])
-    assert (inputs.item_shape, targets.item_shape, inputs.dtype) == ((size, 3), (horizon, 3), "float32")
+    assert (inputs.item_shape, targets.item_shape, inputs.dtype) == (
+        (size, 3),
+        (horizon, 3),
+        "float32",
+    )
 
 
 def test_windows_of_one_series_are_those_of_its_view() -> None:
@@ -55,7 +66,9 @@ def test_windows_of_one_series_are_those_of_its_view() -> None:
 def test_a_loader_takes_windows_and_horizons_as_fields() -> None:
     past, future = expected_windows(4, 1, 2)
     inputs, targets = nl.windows(SERIES, 4, horizon=2, groups=LENGTHS)
-    loader = nl.Loader({"x": inputs, "y": targets}, batch_size=8, shuffle=True, num_workers=2, output="numpy")
+    loader = nl.Loader(
+        {"x": inputs, "y": targets}, batch_size=8, shuffle=True, num_workers=2, output="numpy"
+    )
     places = loader.indices(0).tolist()
     batches = list(loader)
     np.testing.assert_array_equal(
@@ -76,14 +89,21 @@ def test_items_go_to_the_workers_of_a_data_loader() -> None:
     past, future = expected_windows(4, 1, 2)
     dataset = nl.torch.Dataset(nl.windows(SERIES, 4, horizon=2, groups=LENGTHS))
     loader = DataLoader(
-        dataset, batch_size=5, num_workers=1, collate_fn=nl.torch.collate, multiprocessing_context="spawn"
+        dataset,
+        batch_size=5,
+        num_workers=1,
+        collate_fn=nl.torch.collate,
+        multiprocessing_context="spawn",
     )
     x, y = next(iter(loader))
     np.testing.assert_array_equal(x, past[:5])
     np.testing.assert_array_equal(y, future[:5])
 
 
-IMAGES = [np.random.default_rng(n).integers(0, 256, (3 + n % 4, 5 + n % 3, 3), np.uint8) for n in range(12)]
+IMAGES = [
+    np.random.default_rng(n).integers(0, 256, (3 + n % 4, 5 + n % 3, 3), np.uint8)
+    for n in range(12)
+]
 
 
 def packed(gap: int = 0) -> tuple[Any, Any, Any]:
@@ -105,7 +125,11 @@ def test_ragged_items_are_the_images_they_were_made_of() -> None:
     for source in sources:
         again = pickle.loads(pickle.dumps(source))
         assert (len(source), source.item_shape, source.dtype) == (12, (None, None, 3), "uint8")
-        assert repr(source) == repr(again) == "<ndlens.Items items=12 item_shape=[3..6, 5..7, 3] dtype=uint8>"
+        assert (
+            repr(source)
+            == repr(again)
+            == "<ndlens.Items items=12 item_shape=[3..6, 5..7, 3] dtype=uint8>"
+        )
         for at, image in enumerate(IMAGES):
             np.testing.assert_array_equal(source[at].numpy(), image)
             np.testing.assert_array_equal(again[at].numpy(), image)
@@ -137,7 +161,11 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
         TypeError,
         f"{len(IMAGES)} items are no array: index them, as in numpy.stack([item.numpy() for item in items])",
     ),
-    (lambda: nl.Loader(nl.ragged([])), ValueError, 'the data set is empty: field "items" has no items'),
+    (
+        lambda: nl.Loader(nl.ragged([])),
+        ValueError,
+        'the data set is empty: field "items" has no items',
+    ),
     (
         lambda: nl.ragged([IMAGES[0], IMAGES[1][..., 0]]),
         ValueError,
@@ -222,7 +250,9 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
 
 
 @pytest.mark.parametrize(("make", "kind", "text"), REFUSED, ids=[text for *_, text in REFUSED])
-def test_items_that_cannot_be_are_refused(make: Callable[[], Any], kind: type[Exception], text: str) -> None:
+def test_items_that_cannot_be_are_refused(
+    make: Callable[[], Any], kind: type[Exception], text: str
+) -> None:
     with pytest.raises(kind) as raised:
         make()
     assert (type(raised.value), str(raised.value)) == (kind, text)
@@ -235,9 +265,17 @@ def test_photographs_of_different_sizes_become_batches_by_cropping_or_resizing()
         [T.Resize(70), T.CenterCrop(64)],
         [T.RandomCrop(64)],
         [T.CenterCrop(300), T.Resize((64, 64), "nearest")],
-        [T.RandomHorizontalFlip(), T.Pad(3), T.RandomCrop((64, 64)), T.ToDtype("float32"), T.ChannelsFirst()],
+        [
+            T.RandomHorizontalFlip(),
+            T.Pad(3),
+            T.RandomCrop((64, 64)),
+            T.ToDtype("float32"),
+            T.ChannelsFirst(),
+        ],
     ):
-        loader = nl.Loader(nl.ragged(photographs), batch_size=6, transforms=transforms, num_workers=2)
+        loader = nl.Loader(
+            nl.ragged(photographs), batch_size=6, transforms=transforms, num_workers=2
+        )
         for start, batch in zip((0, 6), loader, strict=True):
             assert {64} <= set(batch.shape) <= {6, 64, 3}
             for i, image in enumerate(batch, start):

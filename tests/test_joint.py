@@ -70,7 +70,11 @@ def test_torchs_data_set_draws_the_same_for_them_too(epoch: int | None) -> None:
 @pytest.mark.parametrize(
     ("joint", "error", "message"),
     [
-        ("image", TypeError, "joint must be a tuple of fields that draw the same, or a list of such tuples"),
+        (
+            "image",
+            TypeError,
+            "joint must be a tuple of fields that draw the same, or a list of such tuples",
+        ),
         (("image", "depth"), ValueError, "joint names 'depth', which is no field"),
         ([("image", "depth")], ValueError, "joint names 'depth', which is no field"),
         ([("image", "mask"), ("mask",)], ValueError, 'joint names field "mask" twice'),
@@ -162,10 +166,15 @@ def test_fields_that_would_draw_apart_are_refused(image: Any, mask: Any, message
 
 
 def test_another_order_of_what_moves_pixels_is_refused_and_one_of_colours_is_not() -> None:
-    transforms = {"image": [CROP_9, FLIP, T.RandomErasing()], "mask": [FLIP, T.RandomErasing(), CROP_9]}
+    transforms = {
+        "image": [CROP_9, FLIP, T.RandomErasing()],
+        "mask": [FLIP, T.RandomErasing(), CROP_9],
+    }
     with pytest.raises(ValueError, match="are joint") as error:
         nl.Loader(FIELDS, transforms=transforms, joint=("image", "mask"))
-    assert str(error.value).startswith('fields "image" and "mask" are joint, but RandomErasing draws from')
+    assert str(error.value).startswith(
+        'fields "image" and "mask" are joint, but RandomErasing draws from'
+    )
     transforms = {"image": [CROP_9, FLIP], "mask": [FLIP, T.CenterCrop(24), CROP_9]}
     with pytest.raises(ValueError, match="are joint") as error:
         nl.Loader(FIELDS, transforms=transforms, joint=("image", "mask"))
@@ -200,7 +209,11 @@ def test_items_of_many_sizes_must_be_of_one_in_both_fields() -> None:
     transforms = {"image": CROP, "mask": CROP}
     for workers in (0, 2):
         loader = nl.Loader(
-            fields, batch_size=3, transforms=transforms, joint=("image", "mask"), num_workers=workers
+            fields,
+            batch_size=3,
+            transforms=transforms,
+            joint=("image", "mask"),
+            num_workers=workers,
         )
         assert all(agree(batch).all() for _ in range(9) for batch in loader)
     wrong = {**fields, "mask": nl.ragged([places[0], places[1], places[2].T.copy()])}

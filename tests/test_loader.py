@@ -80,7 +80,9 @@ def test_fields_are_whatever_a_view_can_be_made_of() -> None:
 def test_each_field_has_its_own_transforms_and_none_leaves_it_as_it_is() -> None:
     a, labels = pictures(4), np.arange(4)
     steps = [T.ToDtype("float32", scale=True), T.ChannelsFirst()]
-    as_dict = nl.Loader({"x": a, "y": labels, "z": labels}, batch_size=4, transforms={"x": steps, "z": None})
+    as_dict = nl.Loader(
+        {"x": a, "y": labels, "z": labels}, batch_size=4, transforms={"x": steps, "z": None}
+    )
     (batch,) = as_dict
     assert (batch["x"].shape, batch["x"].dtype) == ((4, 3, 24, 31), torch.float32)
     assert (batch["y"].dtype, batch["z"].dtype) == (torch.int64, torch.int64)
@@ -148,7 +150,9 @@ def test_records_strings_and_big_endian_numbers_come_through_as_numpy_arrays() -
 
 
 def test_what_torch_has_no_dtype_for_says_so() -> None:
-    with pytest.raises(TypeError, match=r'^field "items": torch has no dtype for >h, numbers in big-endian'):
+    with pytest.raises(
+        TypeError, match=r'^field "items": torch has no dtype for >h, numbers in big-endian'
+    ):
         nl.Loader(np.arange(3, dtype=">i2"))
 
 
@@ -171,7 +175,9 @@ def test_a_batch_larger_than_the_data_set_is_all_of_it_or_nothing() -> None:
             loader = nl.Loader(np.arange(3), batch_size=batch_size, num_workers=workers)
             assert len(loader) == 1
             assert [batch.tolist() for batch in loader] == [[0, 1, 2]]
-            loader = nl.Loader(np.arange(3), batch_size=batch_size, num_workers=workers, drop_last=True)
+            loader = nl.Loader(
+                np.arange(3), batch_size=batch_size, num_workers=workers, drop_last=True
+            )
             assert len(loader) == 0
             assert list(loader) == []
 
@@ -260,17 +266,23 @@ def test_epochs_go_up_to_32_bits() -> None:
     assert loader.epoch == 0
     assert sorted(last) == list(range(50))
     for wrong in (-1, 2**32):
-        with pytest.raises(ValueError, match=rf"^epoch must be between 0 and 2\*\*32 - 1, got {wrong}$"):
+        with pytest.raises(
+            ValueError, match=rf"^epoch must be between 0 and 2\*\*32 - 1, got {wrong}$"
+        ):
             loader.set_epoch(wrong)
 
 
 def test_seeds_order_and_draw_differently() -> None:
     a = pictures()
     first, second = (
-        list(nl.Loader(a, batch_size=10, transforms=[T.RandomCrop(8)], seed=seed)) for seed in (1, 2)
+        list(nl.Loader(a, batch_size=10, transforms=[T.RandomCrop(8)], seed=seed))
+        for seed in (1, 2)
     )
     assert not any(torch.equal(one, other) for one, other in zip(first, second, strict=True))
-    orders = [order(nl.Loader(np.arange(100), shuffle=True, seed=seed)) for seed in (0, 1, 2**63, 2**64 - 1)]
+    orders = [
+        order(nl.Loader(np.arange(100), shuffle=True, seed=seed))
+        for seed in (0, 1, 2**63, 2**64 - 1)
+    ]
     assert len({tuple(one) for one in orders}) == 4
 
 
@@ -283,7 +295,9 @@ def test_epochs_draw_differently_also_unshuffled() -> None:
 # The same batches, whoever makes them.
 
 
-@pytest.mark.parametrize("shape", [(50, 24, 31), (12, 300, 320)], ids=["small items", "items of many chunks"])
+@pytest.mark.parametrize(
+    "shape", [(50, 24, 31), (12, 300, 320)], ids=["small items", "items of many chunks"]
+)
 def test_batches_are_bit_identical_for_any_number_of_workers_and_prefetch(
     shape: tuple[int, int, int],
 ) -> None:
@@ -324,7 +338,9 @@ def test_an_items_draws_do_not_depend_on_its_batch_or_place() -> None:
     a = pictures()
 
     def items(**settings: Any) -> dict[int, bytes]:
-        loader = nl.Loader((a, np.arange(50)), transforms=(AUGMENT, None), seed=4, output="numpy", **settings)
+        loader = nl.Loader(
+            (a, np.arange(50)), transforms=(AUGMENT, None), seed=4, output="numpy", **settings
+        )
         loader.set_epoch(6)
         return by_item(loader)
 
@@ -379,7 +395,9 @@ def test_a_batch_is_yours_until_you_drop_it(workers: int, output: Any) -> None:
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("output", ["torch", "numpy", "view"])
 def test_one_row_of_a_batch_keeps_its_memory(workers: int, output: Any) -> None:
-    loader = nl.Loader({"image": pictures()}, batch_size=5, shuffle=True, num_workers=workers, output=output)
+    loader = nl.Loader(
+        {"image": pictures()}, batch_size=5, shuffle=True, num_workers=workers, output=output
+    )
     batch = next(iter(loader))
     row = batch["image"][0]
     before = np.asarray(row).copy()
@@ -449,7 +467,9 @@ def test_batches_outlive_the_loader() -> None:
 def test_a_loader_lives_as_long_as_its_epoch() -> None:
     for workers in (0, 2):
         epoch = iter(
-            nl.Loader(np.arange(100).repeat(1000).reshape(100, 1000), batch_size=3, num_workers=workers)
+            nl.Loader(
+                np.arange(100).repeat(1000).reshape(100, 1000), batch_size=3, num_workers=workers
+            )
         )
         gc.collect()
         assert [int(row[0]) for batch in epoch for row in batch] == list(range(100))
@@ -542,7 +562,9 @@ def test_rows_of_a_feature_matrix_are_items_also_normalised() -> None:
 def test_items_may_be_empty() -> None:
     for shape in [(7, 0), (7, 4, 0, 3), (7, 0, 0)]:
         for workers in (0, 2):
-            batches = list(nl.Loader(np.zeros(shape, np.float32), batch_size=3, num_workers=workers))
+            batches = list(
+                nl.Loader(np.zeros(shape, np.float32), batch_size=3, num_workers=workers)
+            )
             assert [tuple(batch.shape) for batch in batches] == [
                 (3, *shape[1:]),
                 (3, *shape[1:]),
@@ -570,7 +592,9 @@ def test_draws_follow_a_fields_name_and_not_its_place() -> None:
 
 
 @pytest.mark.parametrize("transforms", [None, AUGMENT])
-def test_how_batches_are_written_changes_nothing_in_them(transforms: list[T.Transform] | None) -> None:
+def test_how_batches_are_written_changes_nothing_in_them(
+    transforms: list[T.Transform] | None,
+) -> None:
     def batches(stores: Literal["auto", "stream", "cached"]) -> list[bytes]:
         loader = nl.Loader(
             pictures(),

@@ -41,7 +41,12 @@ REFUSED: list[tuple[Any, dict[str, Any], type[Exception], str]] = [
         ValueError,
         'fields have different lengths: "image" has 4 items, "label" has 3',
     ),
-    ((IMAGES, IMAGES[:0]), {}, ValueError, 'fields have different lengths: "0" has 4 items, "1" has 0'),
+    (
+        (IMAGES, IMAGES[:0]),
+        {},
+        ValueError,
+        'fields have different lengths: "0" has 4 items, "1" has 0',
+    ),
     (
         {"a": IMAGES, "b": torch.tensor(3)},
         {},
@@ -81,7 +86,12 @@ REFUSED: list[tuple[Any, dict[str, Any], type[Exception], str]] = [
     (IMAGES, {"batch_size": -3}, ValueError, "batch_size must be at least 1, got -3"),
     (IMAGES, {"batch_size": 2.0}, TypeError, "'float' object cannot be interpreted as an integer"),
     (IMAGES, {"num_workers": -1}, ValueError, "num_workers must be at least 0, got -1"),
-    (IMAGES, {"num_workers": None}, TypeError, "'NoneType' object cannot be interpreted as an integer"),
+    (
+        IMAGES,
+        {"num_workers": None},
+        TypeError,
+        "'NoneType' object cannot be interpreted as an integer",
+    ),
     (IMAGES, {"prefetch_factor": 0}, ValueError, "prefetch_factor must be at least 1, got 0"),
     (IMAGES, {"prefetch_factor": -1}, ValueError, "prefetch_factor must be at least 1, got -1"),
     (IMAGES, {"seed": -1}, ValueError, "seed must be between 0 and 2**64 - 1, got -1"),
@@ -92,7 +102,12 @@ REFUSED: list[tuple[Any, dict[str, Any], type[Exception], str]] = [
         ValueError,
         'unknown output "jax": expected "torch", "numpy", "view" or None',
     ),
-    (IMAGES, {"stores": "none"}, ValueError, 'unknown stores "none": expected "auto", "stream" or "cached"'),
+    (
+        IMAGES,
+        {"stores": "none"},
+        ValueError,
+        'unknown stores "none": expected "auto", "stream" or "cached"',
+    ),
     (
         IMAGES,
         {"persistent_workers": True},
@@ -107,7 +122,12 @@ REFUSED: list[tuple[Any, dict[str, Any], type[Exception], str]] = [
         'field "items": torch has no dtype for 3w; make numbers of text: numpy.unique(text, return_inverse=True)[1] '
         "numbers its classes",
     ),
-    (IMAGES, {"workers": 2}, TypeError, "Loader.__init__() got an unexpected keyword argument 'workers'"),
+    (
+        IMAGES,
+        {"workers": 2},
+        TypeError,
+        "Loader.__init__() got an unexpected keyword argument 'workers'",
+    ),
     (
         {"image": IMAGES, "label": IMAGES},
         {"transforms": {"img": []}},
@@ -247,7 +267,9 @@ REFUSED: list[tuple[Any, dict[str, Any], type[Exception], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("fields", "settings", "kind", "text"), REFUSED, ids=[text for *_, text in REFUSED])
+@pytest.mark.parametrize(
+    ("fields", "settings", "kind", "text"), REFUSED, ids=[text for *_, text in REFUSED]
+)
 def test_what_cannot_be_loaded_is_refused_before_the_first_batch(
     fields: Any, settings: dict[str, Any], kind: type[Exception], text: str
 ) -> None:
@@ -336,13 +358,14 @@ def test_fields_may_change_while_they_are_looked_at() -> None:
 
     fields.update({"first": Meddler(), "second": np.arange(3)})
     batch = next(iter(nl.Loader(fields, batch_size=3)))
-    assert {name: part.tolist() for name, part in batch.items()} == {"first": [0, 1, 2], "second": [0, 1, 2]}
+    assert {name: part.tolist() for name, part in batch.items()} == {
+        "first": [0, 1, 2],
+        "second": [0, 1, 2],
+    }
 
 
 def test_a_setting_given_by_position_is_refused_with_what_to_type() -> None:
-    text = (
-        "Loader takes one positional argument, fields, got 2: give the others by name, such as batch_size=64"
-    )
+    text = "Loader takes one positional argument, fields, got 2: give the others by name, such as batch_size=64"
     with pytest.raises(TypeError) as raised:
         nl.Loader(np.zeros((4, 2)), 64)  # type: ignore[call-arg]
     assert str(raised.value) == text
@@ -352,5 +375,9 @@ def test_the_signature_shows_each_keyword_with_its_default() -> None:
     parameters = inspect.signature(nl.Loader).parameters
     assert parameters["batch_size"].default == 1
     assert parameters["fields"].kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
-    assert all(p.kind is inspect.Parameter.KEYWORD_ONLY for name, p in parameters.items() if name != "fields")
+    assert all(
+        p.kind is inspect.Parameter.KEYWORD_ONLY
+        for name, p in parameters.items()
+        if name != "fields"
+    )
     assert all(f"        {name}: " in (nl.Loader.__doc__ or "") for name in parameters)

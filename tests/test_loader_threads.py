@@ -70,7 +70,9 @@ def test_workers_are_named_so_that_tools_show_them() -> None:
 @pytest.mark.parametrize("workers", [0, 2])
 def test_two_epochs_of_one_loader_may_run_at_once(workers: int) -> None:
     def loader() -> nl.Loader:
-        return nl.Loader(np.arange(500), batch_size=7, shuffle=True, num_workers=workers, output="numpy")
+        return nl.Loader(
+            np.arange(500), batch_size=7, shuffle=True, num_workers=workers, output="numpy"
+        )
 
     expected = loader()
     first, second = (list(expected), list(expected))
@@ -310,7 +312,9 @@ def test_a_file_that_shrinks_under_an_epoch_ends_it_with_an_error_that_names_it(
 
     def refusal(item: int) -> str:
         end = 128 + (item + 1) * 4096
-        reason = f"{path}: file has 5000 bytes, expected at least {end}: it was truncated while mapped"
+        reason = (
+            f"{path}: file has 5000 bytes, expected at least {end}: it was truncated while mapped"
+        )
         return f'field "image", item {item}: {reason}'
 
     # Item 0 is still all there.

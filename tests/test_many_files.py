@@ -79,17 +79,23 @@ def test_a_moved_file_is_still_the_one_that_is_asked_about(path: Path, tmp_path:
     view.verify()
     with Peer() as peer:
         assert (
-            peer(f"pickle.loads({pickle.dumps(view)!r}).tolist() == list(range(256)) * 39 + list(range(16))")
+            peer(
+                f"pickle.loads({pickle.dumps(view)!r}).tolist() == list(range(256)) * 39 + list(range(16))"
+            )
             == "True"
         )
     view.drop_cache()
     view.prefetch()
     os.truncate(moved, 5000)
-    with pytest.raises(nl.TruncatedError, match=r"array\.npy: file has 5000 bytes, expected at least 10128"):
+    with pytest.raises(
+        nl.TruncatedError, match=r"array\.npy: file has 5000 bytes, expected at least 10128"
+    ):
         view.tolist()
 
 
-def test_another_working_directory_changes_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_working_directory_changes_nothing(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(path.parent)
     view = nl.open(path.name)
     monkeypatch.chdir("/")
@@ -106,7 +112,9 @@ def test_of_a_replaced_file_that_is_cut_lost_pages_are_noticed(path: Path, tmp_p
         nl.save(path, np.zeros(3))
         view.verify()
         assert view.tolist()[-1] == 15
-        with pytest.raises(nl.StaleHandleError, match="the file was replaced or deleted since it was opened"):
+        with pytest.raises(
+            nl.StaleHandleError, match="the file was replaced or deleted since it was opened"
+        ):
             pickle.dumps(view)
         with pytest.raises(OSError, match="the file was replaced or deleted"):
             view.drop_cache()
@@ -189,7 +197,11 @@ def test_a_copy_is_read_and_maps_nothing(path: Path, tmp_path: Path) -> None:
     tensors, archive = tmp_path / "x.safetensors", tmp_path / "x.npz"
     nl.save(tensors, {"x": np.arange(5.0)})
     np.savez(archive, x=np.arange(5.0))
-    views = [nl.open(path, copy=True), nl.open(path, "r", copy=True), nl.open(path, dtype="uint8", copy=True)]
+    views = [
+        nl.open(path, copy=True),
+        nl.open(path, "r", copy=True),
+        nl.open(path, dtype="uint8", copy=True),
+    ]
     backwards = nl.open(path, dtype="uint8", shape=(3,), offset=130, strides=(-1,), copy=True)
     arrays = [nl.open(tensors, copy=True), nl.open(archive, copy=True)]
     views += [of["x"] for of in arrays] + [backwards]

@@ -73,7 +73,8 @@ def assert_same_outcome(act: Callable[[Any], Any], obj: Any) -> None:
 def test_a_view_says_of_itself_what_memoryview_says(name: str) -> None:
     view, expected = nl.view(SOURCES[name]), memoryview(SOURCES[name])
     assert view.obj is expected.obj
-    # C long, and long long of the same 64 bits, are one dtype; so is a format with or without its byte order.
+    # C long, and long long of the same 64 bits, are one dtype; so is a format with or without its
+    # byte order.
     own = {"q": "l", "Q": "L"}.get(expected.format, expected.format.removeprefix("<"))
     assert view.format == (own if len(own) == 1 else expected.format)
     for attribute in ("nbytes", "readonly", "itemsize", "ndim", "shape", "strides", "suboffsets"):
@@ -115,7 +116,9 @@ def test_the_elements_are_the_ones_memoryview_gives(name: str) -> None:
                 assert_same_index(view, expected.tolist(), value, bounds)
 
 
-def assert_same_index(view: nl.View, listed: list[Any], value: Any, bounds: tuple[int, ...]) -> None:
+def assert_same_index(
+    view: nl.View, listed: list[Any], value: Any, bounds: tuple[int, ...]
+) -> None:
     try:
         expected = listed.index(value, *bounds)
     except ValueError:
@@ -134,7 +137,9 @@ def test_an_element_of_a_multidimensional_view_is_found_by_all_its_indices() -> 
 @pytest.mark.parametrize("start", [None, -7, -3, 0, 2, 7])
 @pytest.mark.parametrize("stop", [None, -7, -3, 0, 2, 7])
 @pytest.mark.parametrize("step", [None, 1, 2, -1, -3, 0])
-def test_a_slice_is_the_one_memoryview_gives(start: int | None, stop: int | None, step: int | None) -> None:
+def test_a_slice_is_the_one_memoryview_gives(
+    start: int | None, stop: int | None, step: int | None
+) -> None:
     for obj in (b"hello", array.array("d", [1, 2, 3, 4]), b""):
         assert_same_outcome(lambda m: m[start:stop:step], obj)
 
@@ -173,7 +178,11 @@ CASTS: list[tuple[Callable[[Any], Any], type[Exception], str]] = [
         'destination format must be a native single character format, got "<i"',
     ),
     (lambda v: v[::2].cast("b"), TypeError, "casts are restricted to C-contiguous views"),
-    (lambda v: v.cast("i").cast("h"), TypeError, "cannot cast between two non-byte formats, int32 and h"),
+    (
+        lambda v: v.cast("i").cast("h"),
+        TypeError,
+        "cannot cast between two non-byte formats, int32 and h",
+    ),
     (lambda v: v.cast("d"), TypeError, "12 bytes are no whole number of elements of 8 bytes"),
     (lambda v: v.cast("h", [4]), TypeError, "6 elements do not fit shape [4]"),
 ]
@@ -181,7 +190,25 @@ CASTS: list[tuple[Callable[[Any], Any], type[Exception], str]] = [
 
 @pytest.mark.parametrize("code", "bBhHiIlLqQfd")
 def test_an_element_takes_the_values_memoryview_takes(code: str) -> None:
-    values = [0, 1, -1, 127, 128, 255, 256, -129, 2**31, 2**63, 10**30, 1.5, True, None, "a", 1j, [1]]
+    values = [
+        0,
+        1,
+        -1,
+        127,
+        128,
+        255,
+        256,
+        -129,
+        2**31,
+        2**63,
+        10**30,
+        1.5,
+        True,
+        None,
+        "a",
+        1j,
+        [1],
+    ]
     for value in values:
         for index in (0, -1, 2, -3):
 
@@ -199,7 +226,15 @@ def test_an_element_takes_the_values_memoryview_takes(code: str) -> None:
     "key", [slice(2, 5), slice(None), slice(None, None, 3), slice(8, 2, -2), slice(5, 2)], ids=repr
 )
 def test_a_slice_takes_what_memoryview_takes(key: slice) -> None:
-    sources: list[Any] = [b"abc", bytearray(b"abcdefghij"), memoryview(b"abcd"), b"", [1, 2, 3], "abc", None]
+    sources: list[Any] = [
+        b"abc",
+        bytearray(b"abcdefghij"),
+        memoryview(b"abcd"),
+        b"",
+        [1, 2, 3],
+        "abc",
+        None,
+    ]
     for source in [*sources, np.zeros(3, "u1"), nl.view(b"abc"), b"abcdefgh"[::2]]:
 
         def act(m: Any, source: Any = source) -> Any:
@@ -298,7 +333,9 @@ def method(name: str, *arguments: Any) -> Callable[[Any], Any]:
 
 PLAIN = "permute transpose flip ravel squeeze diagonal unbind toreadonly copy item ascontiguous tobytes tolist hex"
 TAKING_0 = "windows reshape expand_dims fill index count split broadcast_to"
-ATTRIBUTES = [name for name in dir(nl.View) if name[0] != "_" and not callable(getattr(nl.View, name))]
+ATTRIBUTES = [
+    name for name in dir(nl.View) if name[0] != "_" and not callable(getattr(nl.View, name))
+]
 USES: dict[str, Callable[[Any], Any]] = {
     **{name: attribute(name) for name in ATTRIBUTES if name != "suboffsets"},
     **{
@@ -410,7 +447,8 @@ def test_an_iterator_stops_at_a_release() -> None:
         next(numbers)
 
 
-# Where a view deliberately does other than memoryview: why, what is done to both, and what memoryview and the view say.
+# Where a view deliberately does other than memoryview: why, what is done to both, and what
+# memoryview and the view say.
 DIFFERENCES: dict[str, tuple[Any, Callable[[Any], Any], Any, Any]] = {
     "slices in N dimensions": (
         np.arange(6).reshape(2, 3),
@@ -421,13 +459,33 @@ DIFFERENCES: dict[str, tuple[Any, Callable[[Any], Any], Any, Any]] = {
     "names rows": (np.arange(6).reshape(2, 3), lambda m: m[1], NotImplementedError, [3, 4, 5]),
     "v[...] of one axis": (b"abc", lambda m: m[()], NotImplementedError, [97, 98, 99]),
     "None is a new axis": (b"abc", lambda m: m[None], TypeError, [[97, 98, 99]]),
-    "too many indices are an IndexError, as in NumPy": (b"abc", lambda m: m[0, 0], TypeError, IndexError),
-    "a wrong index is an IndexError, as in NumPy": (b"abc", lambda m: m[1.0], TypeError, IndexError),
+    "too many indices are an IndexError, as in NumPy": (
+        b"abc",
+        lambda m: m[0, 0],
+        TypeError,
+        IndexError,
+    ),
+    "a wrong index is an IndexError, as in NumPy": (
+        b"abc",
+        lambda m: m[1.0],
+        TypeError,
+        IndexError,
+    ),
     "half-precision elements": (np.ones(1, "e"), lambda m: m.tolist(), NotImplementedError, [1.0]),
     "complex elements": (np.ones(1, "F"), lambda m: m.tolist(), NotImplementedError, [1 + 0j]),
-    "little-endian is native": ((ctypes.c_int32 * 1)(7), lambda m: m.tolist(), NotImplementedError, [7]),
+    "little-endian is native": (
+        (ctypes.c_int32 * 1)(7),
+        lambda m: m.tolist(),
+        NotImplementedError,
+        [7],
+    ),
     "casts to half precision": (bytes(2), lambda m: m.cast("e").tolist(), ValueError, [0.0]),
-    "an empty view casts to an empty shape": (b"", lambda m: m.cast("B", [0]).shape, TypeError, (0,)),
+    "an empty view casts to an empty shape": (
+        b"",
+        lambda m: m.cast("B", [0]).shape,
+        TypeError,
+        (0,),
+    ),
     "rank 0 has no length": (np.array(5), len, 1, TypeError),
     "one number fills a slice": (
         bytearray(2),
@@ -482,14 +540,23 @@ def test_a_difference_from_memoryview_is_deliberate(why: str) -> None:
 
 # Where it once did otherwise.
 ALIKE: dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {
-    "hex takes its parameters by name": (lambda: b"abcd", lambda m: m.hex(sep=":", bytes_per_sep=2)),
-    "what its owner may change has no hash": (lambda: bytearray(b"a"), lambda m: hash(m.toreadonly())),
+    "hex takes its parameters by name": (
+        lambda: b"abcd",
+        lambda m: m.hex(sep=":", bytes_per_sep=2),
+    ),
+    "what its owner may change has no hash": (
+        lambda: bytearray(b"a"),
+        lambda m: hash(m.toreadonly()),
+    ),
     "an element of format c takes a byte": (
         lambda: bytearray(1),
         lambda m: (m.cast("c").__setitem__(0, b"a"), m.tolist())[1],
     ),
     "a number takes no bytes": (lambda: bytearray(1), lambda m: m.__setitem__(0, b"a")),
-    "a negative size in a cast is a ValueError": (lambda: bytes(6), lambda m: m.cast("b", [-2, -3])),
+    "a negative size in a cast is a ValueError": (
+        lambda: bytes(6),
+        lambda m: m.cast("b", [-2, -3]),
+    ),
     "65 dimensions in a cast are a ValueError": (lambda: bytes(1), lambda m: m.cast("b", [1] * 65)),
     "rank 0 is not reversed": (lambda: np.array(1), lambda m: list(reversed(m))),
     "the byte order of numbers does not count": (

@@ -42,7 +42,9 @@ BOTH = T.RandomChoice([T.CutMix(CLASSES), T.MixUp(CLASSES)])
 def loader(mix: Any, fields: Any = None, transforms: Any = None, **settings: Any) -> nl.Loader:
     settings = {"batch_size": 5, "shuffle": True, "seed": 4, "return_params": True} | settings
     transforms = {"image": AUGMENT} if transforms is None and fields is None else transforms
-    return nl.Loader(FIELDS if fields is None else fields, transforms=transforms, mix=mix, **settings)
+    return nl.Loader(
+        FIELDS if fields is None else fields, transforms=transforms, mix=mix, **settings
+    )
 
 
 def unmixed(**settings: Any) -> nl.Loader:
@@ -103,7 +105,9 @@ def test_every_floating_point_dtype_rounds_as_torch_does(mix: Any, dtype: str) -
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize("mix", [T.MixUp(), T.CutMix(), T.MixUp(CLASSES)])
 def test_labels_that_are_probabilities_are_mixed_as_they_are(mix: Any, dtype: str) -> None:
-    soft = torch.rand(len(IMAGES), CLASSES, generator=torch.Generator().manual_seed(1)).to(torch_dtype(dtype))
+    soft = torch.rand(len(IMAGES), CLASSES, generator=torch.Generator().manual_seed(1)).to(
+        torch_dtype(dtype)
+    )
     fields = {"image": IMAGES, "label": soft}
     steps = {"image": [T.ToDtype("float32")]}
     ((batch, _, drawn),) = loader(mix, fields, steps, batch_size=12)
@@ -147,7 +151,9 @@ def test_gray_images_without_a_channel_axis_are_mixed_too() -> None:
 
 @pytest.mark.parametrize("mix", [T.MixUp(CLASSES), T.CutMix(CLASSES)])
 @pytest.mark.parametrize("batch_size", [1, 2, 12, 40])
-def test_a_batch_of_any_size_is_mixed_and_a_last_one_that_is_not_full(mix: Any, batch_size: int) -> None:
+def test_a_batch_of_any_size_is_mixed_and_a_last_one_that_is_not_full(
+    mix: Any, batch_size: int
+) -> None:
     mixing, plain = loader(mix, batch_size=batch_size), unmixed(batch_size=batch_size)
     for (batch, _, drawn), (expected, _) in zip(mixing, plain, strict=True):
         assert_torchvisions(batch, expected, drawn)
@@ -155,7 +161,9 @@ def test_a_batch_of_any_size_is_mixed_and_a_last_one_that_is_not_full(mix: Any, 
     assert [len(batch["label"]) for batch, *_ in odd] == [7, 5]
 
 
-@pytest.mark.parametrize("dtype", ["uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64"])
+@pytest.mark.parametrize(
+    "dtype", ["uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64"]
+)
 def test_labels_of_every_integer_dtype_become_probabilities(dtype: str) -> None:
     fields = {"image": IMAGES, "label": LABELS.astype(dtype)}
     ((batch, _, drawn),) = loader(T.CutMix(CLASSES), fields, batch_size=12, shuffle=False)
@@ -176,7 +184,10 @@ def test_more_classes_than_fit_a_piece_are_as_few() -> None:
     labels = np.arange(count) * 1499
     mix = T.MixUp(classes)
     rows = np.ones((count, 1), "f4")
-    made = [next(iter(loader(mix, (rows, labels), batch_size=count, num_workers=n)))[0][1] for n in (0, 3)]
+    made = [
+        next(iter(loader(mix, (rows, labels), batch_size=count, num_workers=n)))[0][1]
+        for n in (0, 3)
+    ]
     assert equal(*made)
     assert made[0].shape == (count, classes)
     torch.testing.assert_close(made[0].sum(1), torch.ones(count))
@@ -193,7 +204,10 @@ def test_draws_are_those_of_the_distribution_and_of_the_choice() -> None:
         next(iter(mixed.items()))
         for *_, mixed in nl.Loader((rows, np.zeros(8000, int)), mix=choice, return_params=True)
     ]
-    lams = {name: np.array([p["lam"] for kind, p in drawn if kind == name]) for name in ("MixUp", "CutMix")}
+    lams = {
+        name: np.array([p["lam"] for kind, p in drawn if kind == name])
+        for name in ("MixUp", "CutMix")
+    }
     # Four standard errors of 8,000 draws at least.
     assert abs(len(lams["MixUp"]) / 8000 - 0.75) < 0.02
     for name, alpha in (("MixUp", 0.4), ("CutMix", 2.0)):
@@ -207,7 +221,9 @@ def test_boxes_are_torchvisions_for_their_lam_and_say_what_is_left() -> None:
     for *_, mixed in nl.Loader((images, np.zeros(2000, int)), mix=T.CutMix(2), return_params=True):
         params = mixed["CutMix"]
         x1, y1, x2, y2 = params["box"]
-        half_width, half_height = (int(0.5 * (1.0 - params["lam"]) ** 0.5 * side) for side in (30, 12))
+        half_width, half_height = (
+            int(0.5 * (1.0 - params["lam"]) ** 0.5 * side) for side in (30, 12)
+        )
         assert 0 <= x1 <= x2 <= 30
         assert 0 <= y1 <= y2 <= 12
         possible = [
@@ -270,7 +286,9 @@ def test_ranks_mix_what_is_theirs_each_with_draws_of_its_own() -> None:
     lams = []
     for rank in range(2):
         settings: dict[str, Any] = {"rank": rank, "world_size": 2, "batch_size": 3}
-        for (batch, _, drawn), (plain, _) in zip(loader(BOTH, **settings), unmixed(**settings), strict=True):
+        for (batch, _, drawn), (plain, _) in zip(
+            loader(BOTH, **settings), unmixed(**settings), strict=True
+        ):
             assert_torchvisions(batch, plain, drawn)
             lams.append(next(iter(drawn.values()))["lam"])
     assert len(set(lams)) == 4
@@ -288,7 +306,9 @@ def test_a_run_goes_on_in_mid_epoch_with_the_same_batches(num_workers: int) -> N
     assert [(whole([batch]), batch[2]) for batch in made] == expected
 
 
-def test_orders_by_weights_and_samplers_are_mixed_too_also_in_batches_of_more_than_all_items() -> None:
+def test_orders_by_weights_and_samplers_are_mixed_too_also_in_batches_of_more_than_all_items() -> (
+    None
+):
     mix = T.MixUp(CLASSES)
     for order in ({"weights": np.ones(len(IMAGES)), "num_samples": 30}, {"sampler": [3] * 30}):
         settings = {"batch_size": 30, "shuffle": False} | order
@@ -340,7 +360,11 @@ def test_fields_are_named_by_their_keys_or_their_places() -> None:
     found = loader(mix, {"x": IMAGES, "y": LABELS, "fine_label": LABELS})
     shape = (5, CLASSES)
     assert {key: tuple(part.shape) for key, part in next(iter(named))[0].items()}[2] == shape
-    assert [tuple(part.shape) for part in next(iter(placed))[0]] == [(5, SIDE, SIDE, 3), shape, (5,)]
+    assert [tuple(part.shape) for part in next(iter(placed))[0]] == [
+        (5, SIDE, SIDE, 3),
+        shape,
+        (5,),
+    ]
     assert next(iter(found))[0]["fine_label"].shape == shape
     assert next(iter(found))[0]["y"].shape == (5,)
 
@@ -478,7 +502,9 @@ def test_settings_that_cannot_be_are_refused_where_they_are_given(kind: Any) -> 
     with pytest.raises(TypeError, match="cannot be interpreted as an integer"):
         kind(2.5)
     for alpha in (0, -1, float("nan"), float("inf")):
-        with pytest.raises(ValueError, match=rf"^alpha must be a finite number above 0, got {float(alpha)}$"):
+        with pytest.raises(
+            ValueError, match=rf"^alpha must be a finite number above 0, got {float(alpha)}$"
+        ):
             kind(3, alpha)
 
 
@@ -493,13 +519,20 @@ def test_in_a_list_for_items_they_say_where_they_belong(transform: Any) -> None:
 
 
 @pytest.mark.parametrize("num_workers", ALL_WORKERS)
-@pytest.mark.parametrize(("dtype", "label"), [("i8", 10), ("i8", -1), ("u8", 2**64 - 1), ("i1", -128)])
-def test_a_label_that_is_no_class_is_an_error_of_its_item(num_workers: int, dtype: str, label: int) -> None:
+@pytest.mark.parametrize(
+    ("dtype", "label"), [("i8", 10), ("i8", -1), ("u8", 2**64 - 1), ("i1", -128)]
+)
+def test_a_label_that_is_no_class_is_an_error_of_its_item(
+    num_workers: int, dtype: str, label: int
+) -> None:
     labels: Any = LABELS.astype(dtype)
     labels[7] = label
     labels[11] = label
     mixing = nl.Loader(
-        {"image": IMAGES, "label": labels}, batch_size=5, mix=T.CutMix(CLASSES), num_workers=num_workers
+        {"image": IMAGES, "label": labels},
+        batch_size=5,
+        mix=T.CutMix(CLASSES),
+        num_workers=num_workers,
     )
     batches = iter(mixing)
     assert len(next(batches)["label"]) == 5
@@ -521,7 +554,10 @@ def test_of_a_bad_label_and_a_lost_image_the_first_comes_out(
     labels = np.zeros(12, int)
     labels[label] = 99
     mixing = nl.Loader(
-        {"image": view, "label": labels}, batch_size=12, mix=T.CutMix(CLASSES), num_workers=num_workers
+        {"image": view, "label": labels},
+        batch_size=12,
+        mix=T.CutMix(CLASSES),
+        num_workers=num_workers,
     )
     with (tmp_path / "images.npy").open("r+b") as file:
         file.truncate(128 + lost * images[0].nbytes)

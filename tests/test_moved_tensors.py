@@ -40,7 +40,9 @@ MOVES: dict[str, Callable[[torch.Tensor], object]] = {
     "share_memory_ by name": share_by_name,
     "share_memory_ of a slice": lambda tensor: tensor[1:].share_memory_(),
     "share_memory_ of the storage": lambda tensor: tensor.untyped_storage().share_memory_(),
-    "share_memory_ of a parameter": lambda tensor: torch.nn.Parameter(tensor, False).share_memory_(),
+    "share_memory_ of a parameter": lambda tensor: torch.nn.Parameter(
+        tensor, False
+    ).share_memory_(),
     "a message": ForkingPickler.dumps,
     "a data set in a message": lambda tensor: ForkingPickler.dumps(TensorDataset(tensor)),
 }
@@ -72,7 +74,9 @@ def batches(**settings: Any) -> Iterator[Any]:
 
 @pytest.mark.parametrize("move", MOVES)
 @pytest.mark.parametrize("take", ARRAYS)
-def test_an_array_of_a_batch_is_never_overwritten_though_torch_moves_the_batch(take: str, move: str) -> None:
+def test_an_array_of_a_batch_is_never_overwritten_though_torch_moves_the_batch(
+    take: str, move: str
+) -> None:
     epoch = batches()
     batch = next(epoch)
     array = ARRAYS[take](batch)
@@ -223,7 +227,9 @@ def test_a_view_says_that_torch_moved_its_tensor_and_arrays_of_it_stay_as_they_a
     again = SOURCES[source](tensor)
     assert again.tolist() == before
     tensor.fill_(3)
-    assert set(again.reshape(-1).tolist() if again.c_contiguous else again.copy().reshape(-1).tolist()) == {3}
+    assert set(
+        again.reshape(-1).tolist() if again.c_contiguous else again.copy().reshape(-1).tolist()
+    ) == {3}
 
 
 def test_a_view_of_what_is_shared_already_goes_on_after_it_is_sent() -> None:
@@ -235,7 +241,9 @@ def test_a_view_of_what_is_shared_already_goes_on_after_it_is_sent() -> None:
     assert view[3, 7] == 2
 
 
-def test_a_tensor_whose_memory_torch_did_not_allocate_stays_where_it_is_while_a_view_lives() -> None:
+def test_a_tensor_whose_memory_torch_did_not_allocate_stays_where_it_is_while_a_view_lives() -> (
+    None
+):
     for array in (ROWS.copy(), np.frombuffer(bytearray(4096), np.uint8)):
         tensor = torch.from_numpy(array)
         address = tensor.data_ptr()
@@ -310,7 +318,9 @@ def test_a_running_loader_stops_with_the_field_that_torch_moved() -> None:
     for num_workers in (0, 2):
         for field_of in (lambda tensor: tensor, nl.view, torch.Tensor.numpy):
             tensor = torch.from_numpy(ROWS).clone()
-            epoch = iter(nl.Loader({"row": field_of(tensor)}, batch_size=4, num_workers=num_workers))
+            epoch = iter(
+                nl.Loader({"row": field_of(tensor)}, batch_size=4, num_workers=num_workers)
+            )
             assert next(epoch)["row"][0, 5] == 5
             tensor.share_memory_()
             with pytest.raises(
@@ -346,7 +356,9 @@ def test_tensors_that_are_moved_under_running_threads_crash_nothing() -> None:
     assert run(script) == (0, "", "")
 
 
-def test_a_stock_data_loader_that_spawns_its_workers_takes_what_a_loader_reads(tmp_path: Any) -> None:
+def test_a_stock_data_loader_that_spawns_its_workers_takes_what_a_loader_reads(
+    tmp_path: Any,
+) -> None:
     script = """
         import torch, ndlens as nl
         from torch.utils.data import DataLoader, TensorDataset

@@ -27,7 +27,9 @@ COUNTER = iter(range(10**9))
 def name() -> Iterator[str]:
     name = f"test-{os.getpid()}-{next(COUNTER)}"
     yield name
-    assert not re.search(rf"@ndlens/\d+/{name}\b", Path("/proc/net/unix").read_text()), "a lock is left"
+    assert not re.search(rf"@ndlens/\d+/{name}\b", Path("/proc/net/unix").read_text()), (
+        "a lock is left"
+    )
 
 
 @pytest.fixture
@@ -49,7 +51,9 @@ def test_what_is_shared_comes_out_as_it_went_in(name: str) -> None:
             assert type(attached) is type(shared) is type(obj)
             if isinstance(obj, dict):
                 assert list(attached) == list(obj)
-            values = [list(x.values() if isinstance(x, dict) else x) for x in (shared, attached, obj)]
+            values = [
+                list(x.values() if isinstance(x, dict) else x) for x in (shared, attached, obj)
+            ]
             pairs = list(zip(*values, strict=True))
         for one, other, source in pairs:
             assert nl.shares_memory(one, other) == (source.size > 0)
@@ -85,7 +89,9 @@ def test_attach_waits_until_somebody_shares(name: str, peers: list[Peer]) -> Non
     assert waiting("x.tobytes()") == "b'abc'"
 
 
-def test_where_the_creator_is_killed_while_it_loads_the_next_creates(name: str, peers: list[Peer]) -> None:
+def test_where_the_creator_is_killed_while_it_loads_the_next_creates(
+    name: str, peers: list[Peer]
+) -> None:
     first, second, third = peers
     first("def load(): print('loading', flush=True); signal.pause()")
     first.say(f"x = nl.share(load, name={name!r})")
@@ -138,7 +144,9 @@ def test_a_crash_at_any_moment_leaves_nothing_broken(name: str) -> None:
         nl.attach(name, timeout=0)
 
 
-def test_the_memory_outlives_its_creator_and_goes_with_the_last(name: str, peers: list[Peer]) -> None:
+def test_the_memory_outlives_its_creator_and_goes_with_the_last(
+    name: str, peers: list[Peer]
+) -> None:
     creator, *others = peers
     creator(f"x = nl.share(b'abc', name={name!r})")
     for peer in others:
@@ -175,7 +183,9 @@ def test_names_that_cannot_be_are_refused() -> None:
                 ValueError, match=r"^bad name .*: expected 1 to 64 ASCII letters, digits, dots, "
             ):
                 call(bad)
-    with pytest.raises(TypeError, match=r"^keys of arrays shared under a name must be strings, got 3$"):
+    with pytest.raises(
+        TypeError, match=r"^keys of arrays shared under a name must be strings, got 3$"
+    ):
         nl.share({3: b""}, name="numbers")
     for timeout in (-1.0, float("nan")):
         with pytest.raises(ValueError, match=r"^timeout must be at least 0, got "):
@@ -184,7 +194,9 @@ def test_names_that_cannot_be_are_refused() -> None:
 
 def test_waiting_ends_in_time(name: str, peers: list[Peer]) -> None:
     began = time.monotonic()
-    with pytest.raises(TimeoutError, match=rf'^no process of this user shares "{name}" after 0.2 seconds$'):
+    with pytest.raises(
+        TimeoutError, match=rf'^no process of this user shares "{name}" after 0.2 seconds$'
+    ):
         nl.attach(name, timeout=0.2)
     assert 0.2 <= time.monotonic() - began < 5
     peers[0]("def load(): print('loading', flush=True); signal.pause()")
@@ -230,7 +242,9 @@ def test_a_load_that_fails_leaves_the_name_free(name: str) -> None:
 
 def test_processes_that_a_load_forks_do_not_keep_the_name(name: str, peers: list[Peer]) -> None:
     creator, other, _ = peers
-    creator("def load(): globals()['child'] = os.fork() or (signal.pause(), os._exit(0)); return b'abc'")
+    creator(
+        "def load(): globals()['child'] = os.fork() or (signal.pause(), os._exit(0)); return b'abc'"
+    )
     creator(f"x = nl.share(load, name={name!r})")
     assert other(f"nl.attach({name!r}).tobytes()") == "b'abc'"
     creator("del x")
@@ -249,7 +263,9 @@ def test_threads_of_one_process_share_one_copy(name: str) -> None:
         time.sleep(0.1)
         return b"abc"
 
-    threads = [threading.Thread(target=lambda: views.append(nl.share(load, name=name))) for _ in range(8)]
+    threads = [
+        threading.Thread(target=lambda: views.append(nl.share(load, name=name))) for _ in range(8)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -100,7 +100,9 @@ def test_every_version_and_order_is_what_numpy_loads(
 
 
 @pytest.mark.parametrize("shape", [(), (0,), (0, 3), (3, 0), (2, 0, 4), (1,), (1, 1, 1), (1,) * 32])
-def test_shapes_of_no_axis_and_no_element_are_what_numpy_loads(shape: tuple[int, ...], path: Path) -> None:
+def test_shapes_of_no_axis_and_no_element_are_what_numpy_loads(
+    shape: tuple[int, ...], path: Path
+) -> None:
     np.save(path, filled(shape, "<i4"))
     for mode in MODES:
         view = nl.open(path, mode)
@@ -109,10 +111,14 @@ def test_shapes_of_no_axis_and_no_element_are_what_numpy_loads(shape: tuple[int,
         assert view.readonly == (mode == "r")
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     a=npst.arrays(
-        dtype=npst.scalar_dtypes().filter(lambda dtype: dtype.kind not in "Mm" and dtype.itemsize > 0),
+        dtype=npst.scalar_dtypes().filter(
+            lambda dtype: dtype.kind not in "Mm" and dtype.itemsize > 0
+        ),
         shape=npst.array_shapes(min_dims=0, max_dims=5, min_side=0, max_side=5),
     ),
     version=st.sampled_from([(1, 0), (2, 0), (3, 0)]),
@@ -360,13 +366,19 @@ def test_a_file_that_cannot_be_opened_is_the_os_error_that_open_raises(
         assert type(error) is kind
         assert isinstance(error, OSError)
         assert (error.errno, error.filename) == (number, str(path))
-        assert str(error) == str(expected.value) == f"[Errno {number}] {os.strerror(number)}: '{path}'"
+        assert (
+            str(error) == str(expected.value) == f"[Errno {number}] {os.strerror(number)}: '{path}'"
+        )
 
 
 def test_what_is_no_regular_file_says_what_it_is(tmp_path: Path) -> None:
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
-    for path, what in [(tmp_path, "a directory"), (fifo, "a FIFO"), (Path("/dev/null"), "a device")]:
+    for path, what in [
+        (tmp_path, "a directory"),
+        (fifo, "a FIFO"),
+        (Path("/dev/null"), "a device"),
+    ]:
         error = refused(path)
         assert type(error) is nl.FormatError
         assert str(error) == f"{path}: not a regular file but {what}"
@@ -389,12 +401,16 @@ def test_an_unknown_mode_is_named(mode: str, path: Path) -> None:
         (b"\x89PNG\r\n\x1a\n123", r"\x89PNG\r\n\x1a\n"),
     ],
 )
-def test_a_file_of_another_format_shows_how_it_starts(content: bytes, starts: str, path: Path) -> None:
+def test_a_file_of_another_format_shows_how_it_starts(
+    content: bytes, starts: str, path: Path
+) -> None:
     path.write_bytes(content)
     error = refused(path)
     assert type(error) is nl.FormatError
     assert isinstance(error, ValueError)
-    assert str(error) == rf'{path}: not a .npy file: it starts with "{starts}", expected "\x93NUMPY"'
+    assert (
+        str(error) == rf'{path}: not a .npy file: it starts with "{starts}", expected "\x93NUMPY"'
+    )
 
 
 def test_a_file_of_no_format_says_what_to_do_about_raw_bytes(path: Path) -> None:
@@ -422,7 +438,9 @@ def test_a_truncated_file_says_how_much_is_missing_wherever_it_ends(path: Path) 
         assert str(error) == f"{path}: {expected}"
 
 
-OBJECTS = 'holds Python objects (pickle); convert before saving, for example with arr.astype("float32")'
+OBJECTS = (
+    'holds Python objects (pickle); convert before saving, for example with arr.astype("float32")'
+)
 DATE = 'is a date or time, which the buffer protocol cannot say; save arr.view("int64")'
 
 
@@ -452,12 +470,18 @@ def test_elements_that_no_view_can_show_are_named(a: Array, text: str, path: Pat
     [
         ("[]", "bad header at byte 10: expected a dict, got a list"),
         ("", "bad header at byte 10: expected a value, got the end of the header"),
-        ("{'descr': '<f8'", "bad header at byte 25: expected ',' or '}', got the end of the header"),
+        (
+            "{'descr': '<f8'",
+            "bad header at byte 25: expected ',' or '}', got the end of the header",
+        ),
         (
             "{'descr': '<f8', 'fortran_order': 0, 'shape': (2, 3)}",
             "bad header at byte 44: expected a bool, got an integer",
         ),
-        ("{'descr': '<f8', 'shape': (2, 3)}", 'bad header at byte 10: key "fortran_order" is missing'),
+        (
+            "{'descr': '<f8', 'shape': (2, 3)}",
+            'bad header at byte 10: key "fortran_order" is missing',
+        ),
         (
             "{'descr': '<f8', 'fortran_order': False, 'shape': (-2, 3)}",
             "bad header at byte 61: dimension -2 is negative",
@@ -470,7 +494,10 @@ def test_elements_that_no_view_can_show_are_named(a: Array, text: str, path: Pat
             "{'descr': '<f8', 'descr': '<f4', 'fortran_order': False, 'shape': (2, 3)}",
             'bad header at byte 27: key "descr" appears twice',
         ),
-        ("{'descr': '<q9', 'fortran_order': False, 'shape': (2,)}", 'dtype "<q9" is not one ndlens knows'),
+        (
+            "{'descr': '<q9', 'fortran_order': False, 'shape': (2,)}",
+            'dtype "<q9" is not one ndlens knows',
+        ),
         (
             f"{{'descr': '<f8', 'fortran_order': False, 'shape': ({2**62}, 4)}}",
             f"shape [{2**62}, 4] with 8-byte elements does not fit the address space",
@@ -484,7 +511,9 @@ def test_elements_that_no_view_can_show_are_named(a: Array, text: str, path: Pat
 )
 def test_a_damaged_header_says_where_and_what(header: str, text: str, path: Path) -> None:
     encoded = header.encode("latin-1")
-    path.write_bytes(b"\x93NUMPY\x01\x00" + len(encoded).to_bytes(2, "little") + encoded + bytes(64))
+    path.write_bytes(
+        b"\x93NUMPY\x01\x00" + len(encoded).to_bytes(2, "little") + encoded + bytes(64)
+    )
     error = refused(path)
     assert type(error) is nl.FormatError
     assert str(error) == f"{path}: {text}"
@@ -497,7 +526,9 @@ def test_versions_and_lengths_that_cannot_be_are_named(path: Path) -> None:
     assert str(refused(path)) == f"{path}: header claims 4294967295 bytes, expected at most 1048576"
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(data=st.data())
 def test_a_file_with_any_damage_opens_or_is_refused_but_never_crashes(
     data: st.DataObject, path: Path

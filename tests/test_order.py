@@ -34,12 +34,17 @@ def loader_of(**settings: Any) -> nl.Loader:
 
 @pytest.mark.parametrize("replacement", [True, False])
 def test_items_come_in_proportion_to_their_weights(replacement: bool) -> None:
-    # The first drawn of four, with replacement and without. Chi-squared with 3 degrees of freedom: 16.3 is exceeded
-    # once in a thousand seeds, and this one is fixed.
+    # The first drawn of four, with replacement and without. Chi-squared with 3 degrees of freedom:
+    # 16.3 is exceeded once in a thousand seeds, and this one is fixed.
     weights = torch.tensor([1.0, 2.0, 3.0, 4.0])
-    loader = nl.Loader(np.arange(4), weights=weights, replacement=replacement, num_samples=1, seed=3)
+    loader = nl.Loader(
+        np.arange(4), weights=weights, replacement=replacement, num_samples=1, seed=3
+    )
     counts = Counter(loader.indices(epoch)[0] for epoch in range(10_000))
-    assert sum((counts[item] - 1000 * (item + 1)) ** 2 / (1000 * (item + 1)) for item in range(4)) < 16.3
+    assert (
+        sum((counts[item] - 1000 * (item + 1)) ** 2 / (1000 * (item + 1)) for item in range(4))
+        < 16.3
+    )
 
 
 def test_weights_are_numbers_in_a_list_or_in_anything_that_shows_them() -> None:
@@ -64,7 +69,11 @@ def test_draws_are_the_same_for_any_threads_and_differ_between_epochs_and_seeds(
         expected = loader.indices(0).tolist()
         assert (len(loader), loader.num_samples) == (-(-num_samples // 4), num_samples)
         assert order(loader) == order(loader_of(**settings, num_workers=3)) == expected
-        assert loader.indices(1).tolist() != expected != loader_of(**settings, seed=6).indices(0).tolist()
+        assert (
+            loader.indices(1).tolist()
+            != expected
+            != loader_of(**settings, seed=6).indices(0).tolist()
+        )
         if not replacement:
             assert len(set(expected)) == num_samples
 
@@ -91,13 +100,17 @@ def test_ranks_deal_draws_out_among_themselves() -> None:
     ],
     ids=["with replacement", "without", "torch"],
 )
-def test_a_run_goes_on_with_other_ranks_and_no_draw_is_lost_or_doubled(settings: dict[str, Any]) -> None:
+def test_a_run_goes_on_with_other_ranks_and_no_draw_is_lost_or_doubled(
+    settings: dict[str, Any],
+) -> None:
     alone = loader_of(**settings).indices(0).tolist()
     seen, state = Counter[int](), None
     for world_size, batches in ((8, 2), (4, 1), (6, 99)):
         states = []
         for rank in range(world_size):
-            loader = loader_of(rank=rank, world_size=world_size, remainder="keep", batch_size=2, **settings)
+            loader = loader_of(
+                rank=rank, world_size=world_size, remainder="keep", batch_size=2, **settings
+            )
             if state:
                 loader.load_state_dict(state)
             seen.update(int(item) for batch in islice(loader, batches) for item in batch)
@@ -110,9 +123,16 @@ def test_a_run_goes_on_with_other_ranks_and_no_draw_is_lost_or_doubled(settings:
 
 def test_an_item_that_is_drawn_again_is_augmented_anew() -> None:
     gradient = np.arange(64 * 64, dtype=np.uint16).reshape(1, 64, 64)
-    settings: dict[str, Any] = {"weights": [1.0], "num_samples": 40, "batch_size": 40, "output": "numpy"}
+    settings: dict[str, Any] = {
+        "weights": [1.0],
+        "num_samples": 40,
+        "batch_size": 40,
+        "output": "numpy",
+    }
     batches = [
-        next(iter(nl.Loader(gradient, transforms=[T.RandomCrop(1)], num_workers=workers, **settings)))
+        next(
+            iter(nl.Loader(gradient, transforms=[T.RandomCrop(1)], num_workers=workers, **settings))
+        )
         for workers in (0, 2)
     ]
     assert len(np.unique(batches[0])) > 30
@@ -120,10 +140,15 @@ def test_an_item_that_is_drawn_again_is_augmented_anew() -> None:
 
 
 def test_a_batch_may_have_more_draws_than_there_are_items() -> None:
-    draws: list[dict[str, Any]] = [{"weights": [1.0, 2.0], "num_samples": 9}, {"sampler": [0, 1] * 5}]
+    draws: list[dict[str, Any]] = [
+        {"weights": [1.0, 2.0], "num_samples": 9},
+        {"sampler": [0, 1] * 5},
+    ]
     for settings in draws:
         for workers in (0, 2):
-            loader = nl.Loader(bytes([3, 4]), batch_size=7, num_workers=workers, output="view", **settings)
+            loader = nl.Loader(
+                bytes([3, 4]), batch_size=7, num_workers=workers, output="view", **settings
+            )
             assert [len(batch) for batch in loader] == [7, loader.num_samples - 7]
             assert {int(item) for batch in loader for item in batch.tolist()} == {3, 4}
 
@@ -139,7 +164,9 @@ def test_a_state_is_of_its_weights() -> None:
         {},
     ]
     for other in others:
-        with pytest.raises(ValueError, match=r"^this state is of another run: its order: 9 by weights"):
+        with pytest.raises(
+            ValueError, match=r"^this state is of another run: its order: 9 by weights"
+        ):
             loader_of(**other).load_state_dict(state)
     with pytest.raises(ValueError, match=r"^this state says that 10 of 9 items are done$"):
         loader.load_state_dict(state | {"items_done": 10})
@@ -172,7 +199,11 @@ REFUSED: list[tuple[dict[str, Any], type[Exception], str]] = [
     ),
     ({"weights": np.zeros(ITEMS)}, ValueError, "all weights are 0: there is nothing to draw"),
     ({"weights": [1, 2]}, ValueError, "weights must be one for each item: got 2, expected 103"),
-    ({"weights": np.ones((ITEMS, 1))}, ValueError, "weights must be of shape (items,), got [103, 1]"),
+    (
+        {"weights": np.ones((ITEMS, 1))},
+        ValueError,
+        "weights must be of shape (items,), got [103, 1]",
+    ),
     (
         {"weights": WEIGHTS, "replacement": False},
         ValueError,
@@ -226,7 +257,11 @@ def torch_order(items: int, seed: int) -> list[int]:
 def test_a_shuffled_order_is_that_of_torchs_random_sampler(items: int) -> None:
     for seed, epoch in ((0, 0), (7, 5), (2**32 - 1, 3), (2**64 - 1, 0)):
         loader = nl.Loader(
-            np.broadcast_to(np.uint8(0), (items,)), batch_size=1, shuffle=True, order="torch", seed=seed
+            np.broadcast_to(np.uint8(0), (items,)),
+            batch_size=1,
+            shuffle=True,
+            order="torch",
+            seed=seed,
         )
         assert loader.indices(epoch).tolist() == torch_order(items, seed + epoch)
 

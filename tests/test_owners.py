@@ -93,7 +93,9 @@ def test_a_bytearray_cannot_be_resized_while_a_tensor_uses_it() -> None:
     data = bytearray(b"abc")
     tensor = nl.view(data)[1:].torch()
     for resize in (lambda: data.append(0), lambda: data.extend(b"xyz"), data.clear, data.pop):
-        with pytest.raises(BufferError, match=r"^Existing exports of data: object cannot be re-sized$"):
+        with pytest.raises(
+            BufferError, match=r"^Existing exports of data: object cannot be re-sized$"
+        ):
             resize()
     tensor[0] = ord("x")
     assert data == b"axc"
@@ -136,7 +138,9 @@ def test_an_export_may_be_dropped_on_another_thread(make_export: Callable[[nl.Vi
     assert owner() is None
 
 
-@pytest.mark.parametrize("source", ["bytearray(8)", "np.frombuffer(bytearray(8), np.uint8)", "Watched(8)"])
+@pytest.mark.parametrize(
+    "source", ["bytearray(8)", "np.frombuffer(bytearray(8), np.uint8)", "Watched(8)"]
+)
 def test_a_view_of_a_tensor_of_a_view_gives_its_memory_back_with_the_gil_held(source: str) -> None:
     # torch lets go of the GIL while it frees a tensor, inside our own deallocation, and calls our deleter there.
     script = f"""
@@ -166,7 +170,11 @@ def test_many_threads_may_use_one_view_at_once() -> None:
     def work(view: nl.View) -> None:
         for _ in range(200):
             part = view[1:3, ::2]
-            if part.torch()[0, 0] != 6 or part.numpy()[1, 2] != 16 or part.tolist()[0] != [6, 8, 10]:
+            if (
+                part.torch()[0, 0] != 6
+                or part.numpy()[1, 2] != 16
+                or part.tolist()[0] != [6, 8, 10]
+            ):
                 wrong.append(part)
 
     threads = [threading.Thread(target=work, args=(view,)) for _ in range(8)]

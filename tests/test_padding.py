@@ -32,11 +32,15 @@ def as_made(image: torch.Tensor) -> torch.Tensor:
 @pytest.mark.parametrize("padding", [0, 1, 17, (3, 40), (0, 1, 2, 3), (40, 0, 0, 39)])
 def test_pad_is_torchvisions(mode: Any, padding: Any) -> None:
     sides = list(padding) if isinstance(padding, tuple) else padding
-    expected = F.pad(channels_first(IMAGE), sides, fill=7 if mode == "constant" else 0, padding_mode=mode)
+    expected = F.pad(
+        channels_first(IMAGE), sides, fill=7 if mode == "constant" else 0, padding_mode=mode
+    )
     assert torch.equal(make(IMAGE, T.Pad(padding, fill=7, padding_mode=mode)), as_made(expected))
 
 
-def test_a_fill_may_have_a_value_for_each_channel_and_is_of_the_dtype_that_the_image_has_by_then() -> None:
+def test_a_fill_may_have_a_value_for_each_channel_and_is_of_the_dtype_that_the_image_has_by_then() -> (
+    None
+):
     expected = F.pad(channels_first(IMAGE), [2], fill=[1, 2, 3])
     assert torch.equal(make(IMAGE, T.Pad(2, fill=(1, 2, 3))), as_made(expected))
     halved = F.pad(F.to_dtype(channels_first(IMAGE), torch.float32, scale=True), [2], fill=0.5)
@@ -56,9 +60,13 @@ def test_a_random_crop_of_a_padded_image_is_one_of_its_rectangles_and_each_comes
     small = np.arange(5 * 6, dtype=np.uint8).reshape(5, 6, 1)
     items = np.broadcast_to(small, (600, 5, 6, 1))
     (batch,) = nl.Loader(
-        items, batch_size=600, transforms=[T.RandomCrop((4, 7), padding=2, fill=99, padding_mode=mode)]
+        items,
+        batch_size=600,
+        transforms=[T.RandomCrop((4, 7), padding=2, fill=99, padding_mode=mode)],
     )
-    padded = F.pad(channels_first(small), [2], fill=99 if mode == "constant" else 0, padding_mode=mode)[0]
+    padded = F.pad(
+        channels_first(small), [2], fill=99 if mode == "constant" else 0, padding_mode=mode
+    )[0]
     rectangles = padded.unfold(0, 4, 1).unfold(1, 7, 1).reshape(-1, 28)
     places = (batch.reshape(600, 1, 28) == rectangles).all(2)
     assert places.any(1).all()
@@ -74,7 +82,9 @@ def test_an_image_that_is_too_small_is_padded_if_needed_as_torchvision_does() ->
     padded = np.pad(small[..., 0], ((2, 2), (1, 1)))
     rectangles = {padded[y : y + 4, x : x + 4].tobytes() for y in range(3) for x in range(2)}
     assert {crop.tobytes() for crop in batch.numpy()} == rectangles
-    with pytest.raises(ValueError, match=r"RandomCrop\(4, 4\) is larger than the image, which has height 2 "):
+    with pytest.raises(
+        ValueError, match=r"RandomCrop\(4, 4\) is larger than the image, which has height 2 "
+    ):
         nl.Loader(items, transforms=[T.RandomCrop(4)])
 
 
@@ -106,7 +116,11 @@ def test_padded_images_can_be_flipped_turned_cropped_and_padded_again() -> None:
 def test_every_quarter_turn_comes() -> None:
     items = np.broadcast_to(np.arange(4, dtype=np.uint8).reshape(2, 2), (100, 2, 2))
     (batch,) = nl.Loader(items, batch_size=100, transforms=[T.RandomQuarterTurn((0, 90, 270))])
-    assert {tuple(image.ravel().tolist()) for image in batch} == {(0, 1, 2, 3), (1, 3, 0, 2), (2, 0, 3, 1)}
+    assert {tuple(image.ravel().tolist()) for image in batch} == {
+        (0, 1, 2, 3),
+        (1, 3, 0, 2),
+        (2, 0, 3, 1),
+    }
 
 
 @pytest.mark.parametrize(
@@ -123,7 +137,10 @@ def test_every_quarter_turn_comes() -> None:
         ),
         (T.Pad(1, fill=(1, 2)), "Pad: fill has 2 values, expected 1 or one for each of 3 channels"),
         (T.Pad(1, fill=0.5), "Pad: fill 0.5 is no uint8, which the image has at this point"),
-        (T.Crop(1, 0, 41, 1), "Crop(42, 1) is larger than the image, which has height 41 and width 58"),
+        (
+            T.Crop(1, 0, 41, 1),
+            "Crop(42, 1) is larger than the image, which has height 41 and width 58",
+        ),
         (
             T.RandomQuarterTurn([90]),
             "RandomQuarterTurn by 90 or 270 degrees needs a square image, got height 41 and width 58; crop it first",
@@ -141,7 +158,10 @@ def test_what_cannot_be_done_says_why(transform: T.Transform, message: str) -> N
     [
         (lambda: T.Pad(-1), "padding must be 1, 2 or 4 numbers of pixels, got -1"),
         (lambda: T.Pad([1, 2, 3]), r"padding must be 1, 2 or 4 numbers of pixels, got \[1, 2, 3\]"),
-        (lambda: T.Pad(1, padding_mode="wrap"), "padding_mode must be one of constant, edge, .*, got 'wrap'"),
+        (
+            lambda: T.Pad(1, padding_mode="wrap"),
+            "padding_mode must be one of constant, edge, .*, got 'wrap'",
+        ),
         (lambda: T.RandomQuarterTurn([45]), r"degrees must be multiples of 90, got \(45,\)"),
         (lambda: T.RandomQuarterTurn([]), r"degrees must be multiples of 90, got \(\)"),
     ],
@@ -193,13 +213,17 @@ def test_windows_on_windows_show_what_making_each_image_would(data: st.DataObjec
     steps: list[T.Transform] = []
     if data.draw(st.booleans()):
         steps.append(T.Resize((7, 5), "nearest"))
-        expected = F.resize(torch.from_numpy(image)[None], [7, 5], v2.InterpolationMode.NEAREST)[0].numpy()
+        expected = F.resize(torch.from_numpy(image)[None], [7, 5], v2.InterpolationMode.NEAREST)[
+            0
+        ].numpy()
     for _ in range(data.draw(st.integers(1, 6))):
         height, width = expected.shape
         match data.draw(st.sampled_from(["pad", "crop", "flip", "turn", "center", "values"])):
             case "pad":
                 mode = data.draw(st.sampled_from(["constant", "edge", "reflect", "symmetric"]))
-                most = {"reflect": min(height, width) - 1, "symmetric": min(height, width)}.get(mode, 9)
+                most = {"reflect": min(height, width) - 1, "symmetric": min(height, width)}.get(
+                    mode, 9
+                )
                 sides = [data.draw(st.integers(0, most)) for _ in range(4)]
                 fill = data.draw(st.integers(0, 255)) if mode == "constant" else 0
                 steps.append(T.Pad(sides, fill, mode))
@@ -255,7 +279,9 @@ HUGE = [2**40, 2**62 - 1, 2**62, 2**62 + 1, 2**63 - 1]
         lambda n: T.RandomResizedCrop(n),
     ],
 )
-def test_sizes_beyond_all_images_are_refused_or_seen_only_in_part(make_transform: Any, huge: int) -> None:
+def test_sizes_beyond_all_images_are_refused_or_seen_only_in_part(
+    make_transform: Any, huge: int
+) -> None:
     with contextlib.suppress(ValueError):
         nl.Loader(IMAGE[None], transforms=[make_transform(huge)])
     for steps in (

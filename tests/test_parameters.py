@@ -36,7 +36,10 @@ REFUSED: list[tuple[Callable[[], Any], str]] = [
     (lambda: T.Normalize(0, (1, 0, 1)), "std must not be 0, got (1.0, 0.0, 1.0)"),
     (lambda: T.Standardize(0, 0), "std must not be 0, got (0.0,)"),
     (lambda: T.Normalize(0, ()), "std must be one or more finite numbers, got ()"),
-    (lambda: T.Normalize([0, math.nan], 1), "mean must be one or more finite numbers, got (0.0, nan)"),
+    (
+        lambda: T.Normalize([0, math.nan], 1),
+        "mean must be one or more finite numbers, got (0.0, nan)",
+    ),
     (lambda: T.Standardize(0, math.inf), "std must be one or more finite numbers, got (inf,)"),
     (lambda: T.Normalize([1, 2], [1, 2, 3]), "mean and std must be as many, got 2 and 3"),
     (lambda: T.RandomResizedCrop(4, scale=(0, 1)), "scale must be above 0, got (0, 1)"),
@@ -44,7 +47,10 @@ REFUSED: list[tuple[Callable[[], Any], str]] = [
         lambda: T.RandomResizedCrop(4, scale=(1, 0.5)),
         "scale must be two numbers, the lower first, got (1, 0.5)",
     ),
-    (lambda: T.RandomResizedCrop(4, ratio=(1,)), "ratio must be two numbers, the lower first, got (1,)"),
+    (
+        lambda: T.RandomResizedCrop(4, ratio=(1,)),
+        "ratio must be two numbers, the lower first, got (1,)",
+    ),
     (
         lambda: T.RandomResizedCrop(4, ratio=(1, math.inf)),
         "ratio must be two numbers, the lower first, got (1, inf)",
@@ -54,8 +60,14 @@ REFUSED: list[tuple[Callable[[], Any], str]] = [
     (lambda: T.RandomErasing(ratio=(0, 1)), "ratio must be above 0, got (0, 1)"),
     (lambda: T.ColorJitter(saturation=(-1, 1)), "saturation must not be negative, got (-1, 1)"),
     (lambda: T.ColorJitter(hue=0.6), "hue must be between -0.5 and 0.5, got 0.6"),
-    (lambda: T.ColorJitter(math.inf), "brightness must be two numbers, the lower first, got (0.0, inf)"),
-    (lambda: T.RandomScale(2, 1), "low and high must be finite numbers, low no more than high, got 2 and 1"),
+    (
+        lambda: T.ColorJitter(math.inf),
+        "brightness must be two numbers, the lower first, got (0.0, inf)",
+    ),
+    (
+        lambda: T.RandomScale(2, 1),
+        "low and high must be finite numbers, low no more than high, got 2 and 1",
+    ),
     (
         lambda: T.RandomScale(0, math.nan),
         "low and high must be finite numbers, low no more than high, got 0 and nan",
@@ -77,7 +89,9 @@ REFUSED: list[tuple[Callable[[], Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("make_transform", "message"), REFUSED, ids=[message for _, message in REFUSED])
+@pytest.mark.parametrize(
+    ("make_transform", "message"), REFUSED, ids=[message for _, message in REFUSED]
+)
 def test_a_number_that_cannot_be_is_refused_where_it_is_written(
     make_transform: Callable[[], Any], message: str
 ) -> None:
@@ -144,7 +158,9 @@ TO_FLOAT = T.ToDtype("float32", scale=True)
         ),
     ],
 )
-def test_an_error_names_the_transform_that_was_written(items: Any, transforms: Any, message: str) -> None:
+def test_an_error_names_the_transform_that_was_written(
+    items: Any, transforms: Any, message: str
+) -> None:
     with pytest.raises(ValueError, match="items") as error:
         nl.Loader(items, transforms=transforms)
     assert str(error.value) == f'field "items": {message}'

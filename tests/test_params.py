@@ -28,7 +28,13 @@ AUGMENT: list[T.Transform] = [
 
 def loader(fields: Any, transforms: Any, **settings: Any) -> nl.Loader:
     return nl.Loader(
-        fields, batch_size=5, shuffle=True, seed=3, transforms=transforms, return_params=True, **settings
+        fields,
+        batch_size=5,
+        shuffle=True,
+        seed=3,
+        transforms=transforms,
+        return_params=True,
+        **settings,
     )
 
 
@@ -119,7 +125,9 @@ def test_parameters_that_do_not_fit_are_refused(params: Any, message: str) -> No
         {"top": 2**63, "left": 0, "height": 9, "width": 9},
     ],
 )
-def test_a_rectangle_that_is_not_there_or_not_of_this_size_is_refused(rectangle: dict[str, int]) -> None:
+def test_a_rectangle_that_is_not_there_or_not_of_this_size_is_refused(
+    rectangle: dict[str, int],
+) -> None:
     with pytest.raises((ValueError, IndexError)):
         T.replay([T.RandomCrop(9)], IMAGES[:1], [{"RandomCrop": rectangle}])
 
@@ -128,9 +136,12 @@ def test_nor_is_one_beyond_the_padding_of_an_image() -> None:
     for top in (30, 2**63 - 1):
         rectangle = {"top": top, "left": 0, "height": 9, "width": 9}
         with pytest.raises(
-            ValueError, match=r"^field \"items\", item 0: RandomResizedCrop\(\d+, 9\) is larger than"
+            ValueError,
+            match=r"^field \"items\", item 0: RandomResizedCrop\(\d+, 9\) is larger than",
         ):
-            T.replay([T.Pad(2), T.RandomResizedCrop(9)], IMAGES[:1], [{"RandomResizedCrop": rectangle}])
+            T.replay(
+                [T.Pad(2), T.RandomResizedCrop(9)], IMAGES[:1], [{"RandomResizedCrop": rectangle}]
+            )
 
 
 @pytest.mark.parametrize(
@@ -149,7 +160,9 @@ def test_parameters_of_another_shape_are_refused_though_they_have_as_many_pixels
 
 def test_a_factor_may_be_a_whole_number() -> None:
     rows = np.arange(6, dtype=np.float32).reshape(1, 6)
-    assert T.replay([T.RandomScale(0, 9)], rows, [{"RandomScale": 2}]).tolist() == (2 * rows).tolist()
+    assert (
+        T.replay([T.RandomScale(0, 9)], rows, [{"RandomScale": 2}]).tolist() == (2 * rows).tolist()
+    )
 
 
 def test_a_result_that_there_is_no_memory_for_is_a_memory_error() -> None:

@@ -87,9 +87,13 @@ def test_weights_and_samplers_are_of_places_in_the_part() -> None:
     assert set(order(loader_of(indices=TRAIN, weights=weights))) == {TRAIN[2], TRAIN[7]}
     assert order(loader_of(indices=TRAIN, sampler=[3, 0])) == TRAIN[[3, 0]].tolist()
     assert order(loader_of(indices=TRAIN, sampler=np.array([3, 0]))) == TRAIN[[3, 0]].tolist()
-    with pytest.raises(ValueError, match=r"^weights must be one for each item: got 40, expected 23$"):
+    with pytest.raises(
+        ValueError, match=r"^weights must be one for each item: got 40, expected 23$"
+    ):
         loader_of(indices=TRAIN, weights=np.ones(ITEMS))
-    with pytest.raises(ValueError, match=r"^the sampler gave item 23 at place 0, but there are 23 items$"):
+    with pytest.raises(
+        ValueError, match=r"^the sampler gave item 23 at place 0, but there are 23 items$"
+    ):
         order(loader_of(indices=TRAIN, sampler=[23]))
 
 
@@ -130,8 +134,16 @@ def test_errors_name_the_items_themselves() -> None:
         ([0, 40], IndexError, "indices: index 40 at place 1 is out of bounds for 40 items"),
         ([-41], IndexError, "indices: index -41 at place 0 is out of bounds for 40 items"),
         (range(38, 41), IndexError, "indices: index 40 at place 2 is out of bounds for 40 items"),
-        (MASK[:-1], IndexError, "indices: a boolean index needs one value for each of 40 items, got 39"),
-        (np.ones(3), IndexError, "indices: items are selected by integers or booleans, got float64"),
+        (
+            MASK[:-1],
+            IndexError,
+            "indices: a boolean index needs one value for each of 40 items, got 39",
+        ),
+        (
+            np.ones(3),
+            IndexError,
+            "indices: items are selected by integers or booleans, got float64",
+        ),
     ],
     ids=str,
 )
@@ -144,7 +156,11 @@ def test_indices_that_cannot_be_are_refused(indices: Any, kind: type[Exception],
 def test_an_epoch_of_so_many_items_is_laps_through_all(num_samples: int) -> None:
     loader = loader_of(shuffle=True, num_samples=num_samples)
     got = order(loader)
-    assert (len(got), loader.num_samples, len(loader)) == (num_samples, num_samples, -(-num_samples // 4))
+    assert (len(got), loader.num_samples, len(loader)) == (
+        num_samples,
+        num_samples,
+        -(-num_samples // 4),
+    )
     whole = order(loader_of(shuffle=True))
     assert got[:40] == whole[:num_samples]
     laps = [got[start : start + 40] for start in range(0, num_samples, 40)]
@@ -164,7 +180,10 @@ def test_torchs_order_of_so_many_items_is_that_of_its_random_sampler(num_samples
 
 def test_an_epoch_of_so_many_items_is_shared_and_resumed() -> None:
     whole = order(loader_of(shuffle=True, num_samples=95))
-    ranks = [loader_of(shuffle=True, num_samples=95, rank=r, world_size=2, remainder="keep") for r in (0, 1)]
+    ranks = [
+        loader_of(shuffle=True, num_samples=95, rank=r, world_size=2, remainder="keep")
+        for r in (0, 1)
+    ]
     assert [order(rank) for rank in ranks] == [whole[::2], whole[1::2]]
     loader = loader_of(shuffle=True, num_samples=95)
     batches = iter(loader)

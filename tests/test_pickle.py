@@ -125,7 +125,11 @@ def test_what_others_do_with_protocol_5_copies_nothing() -> None:
     view = nl.view(array)
     # distributed: header and frames; a frame is the memory itself.
     header, frames = distributed.protocol.serialize(view)
-    assert any(nl.shares_memory(frame, array) for frame in frames if memoryview(frame).nbytes == array.nbytes)
+    assert any(
+        nl.shares_memory(frame, array)
+        for frame in frames
+        if memoryview(frame).nbytes == array.nbytes
+    )
     again = distributed.protocol.deserialize(header, frames)
     assert nl.shares_memory(again, array)
     assert_same(again, view)
@@ -140,7 +144,9 @@ def test_joblib_stores_and_loads_a_view(tmp_path: Path) -> None:
     assert_same(joblib.load(tmp_path / "views")["x"], view)
 
 
-def test_a_pickled_slice_of_shared_memory_is_short_whatever_it_is_and_stays_on_that_memory() -> None:
+def test_a_pickled_slice_of_shared_memory_is_short_whatever_it_is_and_stays_on_that_memory() -> (
+    None
+):
     shared = nl.share(np.zeros((64, 32, 32, 3), "u1"))
     slices = [
         shared,
@@ -185,9 +191,13 @@ def test_a_pickled_slice_of_a_file_is_its_path_and_finds_the_mapping_that_is_the
 
 
 @pytest.mark.parametrize("mode", ["r", "c", "r+"])
-def test_other_processes_map_a_file_once_for_all_views_of_it(images: Path, tmp_path: Path, mode: Any) -> None:
+def test_other_processes_map_a_file_once_for_all_views_of_it(
+    images: Path, tmp_path: Path, mode: Any
+) -> None:
     view = nl.open(images, mode)
-    (tmp_path / "pickle").write_bytes(pickle.dumps([view[i, j] for i in range(6) for j in range(4)]))
+    (tmp_path / "pickle").write_bytes(
+        pickle.dumps([view[i, j] for i in range(6) for j in range(4)])
+    )
     with Peer() as peer:
         peer(f"views = pickle.load(open({str(tmp_path / 'pickle')!r}, 'rb'))")
         expected = [view[i, j].tolist() for i in range(6) for j in range(4)]
@@ -237,7 +247,9 @@ def test_a_file_that_has_changed_is_a_clear_error(images: Path, tmp_path: Path) 
             f"its size in bytes is {size}, expected 608"
         )
         images.unlink()
-        assert peer(load) == f"FileNotFoundError: [Errno 2] No such file or directory: {str(images)!r}"
+        assert (
+            peer(load) == f"FileNotFoundError: [Errno 2] No such file or directory: {str(images)!r}"
+        )
     message = (
         rf"^{images}: the file was replaced or deleted since it was opened, so no other process can open it; "
         r"call \.copy\(\) first$"

@@ -146,7 +146,9 @@ def test_what_a_worker_sent_outlives_it(tmp_path: Path, method: str) -> None:
     assert run_file(tmp_path, QUEUES, method) == (0, "done\n", "")
 
 
-def test_views_that_were_made_before_multiprocessing_came_are_held_on_their_way(tmp_path: Path) -> None:
+def test_views_that_were_made_before_multiprocessing_came_are_held_on_their_way(
+    tmp_path: Path,
+) -> None:
     script = """
         import ndlens as nl
 
@@ -235,9 +237,13 @@ def test_a_descriptor_that_now_is_another_program_s_is_not_opened(tmp_path: Path
         for other in ("os.pipe()[0]", "os.open('/dev/null', 0)", "os.memfd_create('ndlens')"):
             owner(f"os.dup2({other}, {number})")
             answer = reader(f"pickle.load(open({path!r}, 'rb'))")
-            assert answer.startswith(f"StaleHandleError: shared memory of process {owner.pid} is gone")
+            assert answer.startswith(
+                f"StaleHandleError: shared memory of process {owner.pid} is gone"
+            )
         # And who lost it says so at once.
-        assert owner("pickle.dumps(shared)").startswith("StaleHandleError: shared memory of process")
+        assert owner("pickle.dumps(shared)").startswith(
+            "StaleHandleError: shared memory of process"
+        )
 
 
 def test_a_forked_child_does_not_put_arrays_where_its_parent_does() -> None:

@@ -104,7 +104,9 @@ def test_half_a_pair_is_an_error_when_an_epoch_begins(
 def test_a_variable_that_is_no_number_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RANK", "two")
     monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(ValueError, match=r'^the environment\'s RANK must be an integer, got "two"$'):
+    with pytest.raises(
+        ValueError, match=r'^the environment\'s RANK must be an integer, got "two"$'
+    ):
         loader_of()
 
 
@@ -113,9 +115,12 @@ def in_group(rank: int, store: str, results: Any) -> None:
     os.environ["WORLD_SIZE"] = "2"
     half = loader_of()
     state = loader_of().state_dict()
-    torch.distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
+    torch.distributed.init_process_group(
+        "gloo", init_method=f"file://{store}", rank=rank, world_size=2
+    )
     found: list[Any] = [
-        (loader.rank, loader.world_size, len(loader), order(loader)) for loader in (made_before, half)
+        (loader.rank, loader.world_size, len(loader), order(loader))
+        for loader in (made_before, half)
     ]
     made_before.load_state_dict(state | {"items_done": 4})
     found.append(order(made_before))
@@ -131,7 +136,9 @@ def began_before_the_group(rank: int, store: str, results: Any) -> None:
     next(batches)
     given = iter(loader_of(rank=0, world_size=1))
     next(given)
-    torch.distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
+    torch.distributed.init_process_group(
+        "gloo", init_method=f"file://{store}", rank=rank, world_size=2
+    )
     assert len(list(given)) == 9
     try:
         list(batches)
@@ -143,7 +150,10 @@ def began_before_the_group(rank: int, store: str, results: Any) -> None:
 def run_ranks(target: Any, tmp_path: Path) -> dict[int, Any]:
     context = multiprocessing.get_context("spawn")
     results = context.Queue()
-    ranks = [context.Process(target=target, args=(rank, str(tmp_path / "store"), results)) for rank in (0, 1)]
+    ranks = [
+        context.Process(target=target, args=(rank, str(tmp_path / "store"), results))
+        for rank in (0, 1)
+    ]
     for process in ranks:
         process.start()
     found = dict(results.get(timeout=300) for _ in ranks)

@@ -23,7 +23,9 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (ITEMS, 6, 6, 3), dtype=np.ui
 FIELDS = {"image": IMAGES, "label": np.arange(ITEMS)}
 # Samplers ask for its length only.
 DATASET: Any = range(ITEMS)
-TRANSFORMS = {"image": [T.RandomCrop(4), T.RandomHorizontalFlip(), T.ToDtype("float32", scale=True)]}
+TRANSFORMS = {
+    "image": [T.RandomCrop(4), T.RandomHorizontalFlip(), T.ToDtype("float32", scale=True)]
+}
 
 
 def loader_of(**changes: Any) -> nl.Loader:
@@ -59,12 +61,16 @@ def test_ranks_together_make_what_one_makes_byte_by_byte() -> None:
         assert together == alone
 
 
-def test_a_run_of_eight_ranks_goes_on_with_four_and_then_six_and_loses_and_doubles_nothing() -> None:
+def test_a_run_of_eight_ranks_goes_on_with_four_and_then_six_and_loses_and_doubles_nothing() -> (
+    None
+):
     alone, seen, state = items_of(loader_of()), dict[int, bytes](), None
     for world_size, batches in ((8, 2), (4, 1), (6, 99)):
         states = []
         for rank in range(world_size):
-            loader = loader_of(rank=rank, world_size=world_size, remainder="keep", num_workers=rank % 2)
+            loader = loader_of(
+                rank=rank, world_size=world_size, remainder="keep", num_workers=rank % 2
+            )
             if state:
                 loader.load_state_dict(state)
             share = items_of(islice(loader, batches))
@@ -104,16 +110,23 @@ def test_a_state_is_small_and_says_where_the_run_stands() -> None:
         ({"version": 2}, "the state is of version 2, this ndlens reads version 1"),
         ({"items": 7}, "this state is of another run: its items: 7; this loader's: 103"),
         ({"seed": 6}, "this state is of another run: its seed: 6; this loader's: 5"),
-        ({"shuffle": False}, "this state is of another run: its shuffle: false; this loader's: true"),
+        (
+            {"shuffle": False},
+            "this state is of another run: its shuffle: false; this loader's: true",
+        ),
         ({"items_done": 104}, "this state says that 104 of 103 items are done"),
     ],
 )
-def test_a_state_that_does_not_fit_is_refused_with_the_reason(change: dict[str, Any], message: str) -> None:
+def test_a_state_that_does_not_fit_is_refused_with_the_reason(
+    change: dict[str, Any], message: str
+) -> None:
     loader = loader_of()
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         loader.load_state_dict(loader.state_dict() | change)
     with pytest.raises(KeyError, match='the state has no "epoch"'):
-        loader.load_state_dict({key: value for key, value in loader.state_dict().items() if key != "epoch"})
+        loader.load_state_dict(
+            {key: value for key, value in loader.state_dict().items() if key != "epoch"}
+        )
 
 
 @pytest.mark.parametrize(("remainder", "drop_last"), [("pad", False), ("drop", True)])
@@ -148,7 +161,9 @@ def test_a_torch_sampler_gives_the_order() -> None:
     makers: list[Callable[[], Iterable[int]]] = [
         lambda: RandomSampler(DATASET, generator=torch.Generator().manual_seed(3)),
         lambda: DistributedSampler(DATASET, 4, 2, seed=1),
-        lambda: WeightedRandomSampler([0.0, 1.0, 2.0], 9, generator=torch.Generator().manual_seed(3)),
+        lambda: WeightedRandomSampler(
+            [0.0, 1.0, 2.0], 9, generator=torch.Generator().manual_seed(3)
+        ),
         lambda: [5, 3, 3],
     ]
     for make in makers:
@@ -162,7 +177,9 @@ def test_a_torch_sampler_gives_the_order() -> None:
 def test_a_sampler_that_makes_no_sense_is_refused() -> None:
     with pytest.raises(ValueError, match="shuffle and sampler exclude each other"):
         loader_of(sampler=[1])
-    with pytest.raises(ValueError, match="the sampler gave item 103 at place 1, but there are 103 items"):
+    with pytest.raises(
+        ValueError, match="the sampler gave item 103 at place 1, but there are 103 items"
+    ):
         next(iter(loader_of(sampler=[0, 103], shuffle=False)))
     with pytest.raises(TypeError, match="the sampler must give item numbers from 0 on, got -1"):
         next(iter(loader_of(sampler=[-1], shuffle=False)))
@@ -188,14 +205,19 @@ def test_ranks_come_from_what_torchrun_sets(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("RANK", "2")
     monkeypatch.setenv("WORLD_SIZE", "4")
     assert (loader_of().rank, loader_of().world_size) == (2, 4)
-    assert (loader_of(rank=0, world_size=2).rank, loader_of(sampler=[0], shuffle=False).world_size) == (0, 1)
+    assert (
+        loader_of(rank=0, world_size=2).rank,
+        loader_of(sampler=[0], shuffle=False).world_size,
+    ) == (0, 1)
     monkeypatch.setenv("RANK", "two")
     with pytest.raises(ValueError, match='the environment\'s RANK must be an integer, got "two"'):
         loader_of()
 
 
 def join_and_report(rank: int, store: str, results: Any) -> None:
-    torch.distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
+    torch.distributed.init_process_group(
+        "gloo", init_method=f"file://{store}", rank=rank, world_size=2
+    )
     loader = loader_of()
     results.put((loader.rank, loader.world_size, loader.num_samples))
     torch.distributed.destroy_process_group()

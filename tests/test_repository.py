@@ -34,7 +34,9 @@ def test_unsafe_md_lists_the_modules_with_unsafe_code_and_only_they() -> None:
     unsafe: dict[str, set[str]] = {}
     for source in SOURCES:
         text = source.read_text()
-        if source.stem != "tests" and re.search(r"expect\(unsafe_code|unsafe (\{|impl|fn|extern)", text):
+        if source.stem != "tests" and re.search(
+            r"expect\(unsafe_code|unsafe (\{|impl|fn|extern)", text
+        ):
             assert "#![expect(unsafe_code" in text, (
                 f"{source} lifts the lint for the whole module or not at all"
             )

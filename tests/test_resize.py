@@ -98,7 +98,9 @@ def test_the_usual_pipeline_of_evaluation_is_torchvisions() -> None:
     )
     (batch,) = nl.Loader(IMAGE[None], transforms=compose)
     # One level of a byte, divided by the smallest deviation.
-    assert (batch[0] - compose(channels_first(IMAGE))).abs().max() <= LEVEL / 255 / min(IMAGENET[1]) + 1e-5
+    assert (batch[0] - compose(channels_first(IMAGE))).abs().max() <= LEVEL / 255 / min(
+        IMAGENET[1]
+    ) + 1e-5
 
 
 def test_what_comes_after_a_resize_is_done_to_the_resized_image() -> None:
@@ -123,7 +125,11 @@ def test_what_comes_after_a_resize_is_done_to_the_resized_image() -> None:
 
 def test_resizing_floats_that_were_converted_is_torchvisions() -> None:
     got = make(
-        IMAGE, T.ToDtype("float32", scale=True), T.Resize(100), T.Normalize(*IMAGENET), T.ChannelsFirst()
+        IMAGE,
+        T.ToDtype("float32", scale=True),
+        T.Resize(100),
+        T.Normalize(*IMAGENET),
+        T.ChannelsFirst(),
     )
     image = F.resize(F.to_dtype(channels_first(IMAGE), torch.float32, scale=True), [100])
     assert (got - F.normalize(image, *IMAGENET)).abs().max() < 1e-4
@@ -131,7 +137,9 @@ def test_resizing_floats_that_were_converted_is_torchvisions() -> None:
 
 def test_a_random_resized_crop_is_drawn_as_torchvisions() -> None:
     # Each pixel says where it is; the nearest pixel says which were taken.
-    places = np.stack(np.meshgrid(np.arange(120), np.arange(160), indexing="ij"), -1).astype(np.float32)
+    places = np.stack(np.meshgrid(np.arange(120), np.arange(160), indexing="ij"), -1).astype(
+        np.float32
+    )
     items = np.broadcast_to(places, (4000, 120, 160, 2))
     crop = T.RandomResizedCrop((240, 320), (0.1, 0.5), (0.5, 1.5), interpolation="nearest")
     (batch,) = nl.Loader(items, batch_size=4000, transforms=[crop])
@@ -149,16 +157,21 @@ def test_a_random_resized_crop_is_drawn_as_torchvisions() -> None:
     sizes = np.array([(params["height"], params["width"]) for params in drawn])
     expected_area, expected_ratio = sizes.prod(1) / (120 * 160), sizes[:, 1] / sizes[:, 0]
     for ours, theirs in ((area, expected_area), (np.log(ratio), np.log(expected_ratio))):
-        # Kolmogorov and Smirnov: two samples of 4000 of one distribution differ more once in a thousand.
+        # Kolmogorov and Smirnov: two samples of 4000 of one distribution differ more once in a
+        # thousand.
         both = np.sort(np.concatenate([ours, theirs]))
-        steps = [np.searchsorted(np.sort(sample), both, "right") / 4000 for sample in (ours, theirs)]
+        steps = [
+            np.searchsorted(np.sort(sample), both, "right") / 4000 for sample in (ours, theirs)
+        ]
         assert np.abs(steps[0] - steps[1]).max() < 1.95 * math.sqrt(2 / 4000)
     # And anywhere: the crop's place among its places is uniform.
     assert abs((corners[:, 0, 0] / np.maximum(120 - height, 1)).mean() - 0.5) < 0.03
     assert abs((corners[:, 0, 1] / np.maximum(160 - width, 1)).mean() - 0.5) < 0.03
 
 
-@pytest.mark.parametrize(("shape", "box"), [((300, 20), (140, 0, 20, 20)), ((20, 300), (0, 136, 20, 27))])
+@pytest.mark.parametrize(
+    ("shape", "box"), [((300, 20), (140, 0, 20, 20)), ((20, 300), (0, 136, 20, 27))]
+)
 def test_where_no_part_fits_the_middle_is_taken_as_torchvision_takes_it(
     shape: tuple[int, int], box: tuple[int, int, int, int]
 ) -> None:
@@ -198,13 +211,18 @@ def test_only_bytes_and_single_floats_are_computed_with() -> None:
 
 def test_an_interpolation_is_torchvisions_or_its_name() -> None:
     assert T.Resize(4, v2.InterpolationMode.BICUBIC) == T.Resize(4, "bicubic")
-    with pytest.raises(ValueError, match=r"interpolation must be one of nearest, .*, got 'lanczos'"):
+    with pytest.raises(
+        ValueError, match=r"interpolation must be one of nearest, .*, got 'lanczos'"
+    ):
         T.Resize(4, "lanczos")
     with pytest.raises(ValueError, match="size must be a positive integer or "):
         T.Resize(0)
 
 
-NEAREST = [("nearest", v2.InterpolationMode.NEAREST), ("nearest-exact", v2.InterpolationMode.NEAREST_EXACT)]
+NEAREST = [
+    ("nearest", v2.InterpolationMode.NEAREST),
+    ("nearest-exact", v2.InterpolationMode.NEAREST_EXACT),
+]
 MASKS = ["bool", "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64"]
 
 
@@ -220,7 +238,9 @@ def test_masks_of_any_dtype_are_resized_by_the_nearest_pixel_as_torchvision_does
         sides = [size] if isinstance(size, int) else list(size)
         # torch takes them through float32, which holds all of these.
         floats = F.resize(torch.from_numpy(masks.astype(np.float32)), sides, mode).numpy()
-        (batch,) = nl.Loader(masks, batch_size=3, transforms=[T.Resize(size, interpolation)], output="numpy")
+        (batch,) = nl.Loader(
+            masks, batch_size=3, transforms=[T.Resize(size, interpolation)], output="numpy"
+        )
         assert batch.dtype == dtype
         assert np.array_equal(batch, floats.astype(dtype)), (size, interpolation)
         if dtype in ("uint8", "int64", "int32", "uint16"):
@@ -230,7 +250,9 @@ def test_masks_of_any_dtype_are_resized_by_the_nearest_pixel_as_torchvision_does
 
 @pytest.mark.parametrize("interpolation", ["nearest", "nearest-exact"])
 @pytest.mark.parametrize("dtype", ["int64", "uint64", "int32", "uint32", "float64"])
-def test_numbers_that_no_float32_holds_come_out_as_they_went_in(dtype: str, interpolation: str) -> None:
+def test_numbers_that_no_float32_holds_come_out_as_they_went_in(
+    dtype: str, interpolation: str
+) -> None:
     places = np.arange(12 * 17).reshape(12, 17)
     highest = 2**52 if dtype == "float64" else int(np.iinfo(dtype).max)
     masks = (np.full((12, 17), highest, dtype) - places.astype(dtype)).astype(dtype)
@@ -246,7 +268,9 @@ def test_numbers_that_no_float32_holds_come_out_as_they_went_in(dtype: str, inte
 def test_channels_of_masks_and_images_in_between_are_resized_exactly_too() -> None:
     mask = np.random.default_rng(1).integers(-(2**62), 2**62, (31, 20, 3))
     expected = F.resize(channels_first(mask % 251), [40, 9], v2.InterpolationMode.NEAREST)
-    rows = make(np.arange(31 * 20, dtype=np.float32).reshape(31, 20), T.Resize((40, 9), "nearest")).numpy()
+    rows = make(
+        np.arange(31 * 20, dtype=np.float32).reshape(31, 20), T.Resize((40, 9), "nearest")
+    ).numpy()
     exact = mask.reshape(-1, 3)[rows.astype(int)]
     assert np.array_equal(make(mask, T.Resize((40, 9), "nearest")).numpy(), exact)
     got = make(mask, T.Resize((40, 9), "nearest"), T.ChannelsFirst()).numpy()

@@ -40,7 +40,9 @@ class OwnState:
         if self.skip == 0:
             self.orders += 1
         self.given, self.skip = self.skip, 0
-        for item in np.random.default_rng([self.seed, self.orders]).permutation(ITEMS)[self.given :]:
+        for item in np.random.default_rng([self.seed, self.orders]).permutation(ITEMS)[
+            self.given :
+        ]:
             self.given += 1
             yield int(item)
 
@@ -143,7 +145,11 @@ def test_batches_that_were_made_ahead_and_not_handed_out_are_not_lost() -> None:
     batches = iter(loader)
     done = next(batches).tolist()
     state = loader.state_dict()
-    assert state["sampler"] == {"name": "OwnState", "of": "sampler", "state": {"given": 4, "orders": 1}}
+    assert state["sampler"] == {
+        "name": "OwnState",
+        "of": "sampler",
+        "state": {"given": 4, "orders": 1},
+    }
     resumed = loader_of(OwnState())
     resumed.load_state_dict(state)
     assert done + order(resumed) == order(loader_of(OwnState()))
@@ -230,7 +236,11 @@ def test_an_array_that_was_changed_is_refused() -> None:
 
 @pytest.mark.parametrize("world_size", [1, 3])
 def test_an_epochs_list_is_kept_on_request(world_size: int) -> None:
-    settings: dict[str, Any] = {"sampler_state": "list", "remainder": "keep", "world_size": world_size}
+    settings: dict[str, Any] = {
+        "sampler_state": "list",
+        "remainder": "keep",
+        "world_size": world_size,
+    }
     ranks = [loader_of(random_sampler(1), rank=rank, **settings) for rank in range(world_size)]
     done = [item for rank in ranks for batch in islice(rank, 1) for item in batch.tolist()]
     states = [json.loads(json.dumps(rank.state_dict())) for rank in ranks]
@@ -290,10 +300,13 @@ def test_a_list_is_not_kept_of_a_sampler_without_an_end() -> None:
                 yield 0
 
     with pytest.raises(
-        TypeError, match=r'^sampler_state="list" keeps the items of an epoch, and Endless has no len'
+        TypeError,
+        match=r'^sampler_state="list" keeps the items of an epoch, and Endless has no len',
     ):
         next(iter(loader_of(Endless(), sampler_state="list")))
-    with pytest.raises(ValueError, match=r'^unknown sampler_state "all": expected "auto" or "list"$'):
+    with pytest.raises(
+        ValueError, match=r'^unknown sampler_state "all": expected "auto" or "list"$'
+    ):
         loader_of([1], sampler_state="all")
 
 

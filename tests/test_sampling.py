@@ -38,7 +38,9 @@ class Endless:
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])
-def test_an_endless_sampler_is_read_no_further_than_batches_are_made_ahead(num_workers: int) -> None:
+def test_an_endless_sampler_is_read_no_further_than_batches_are_made_ahead(
+    num_workers: int,
+) -> None:
     sampler = Endless()
     loader = loader_of(sampler, num_workers=num_workers, prefetch_factor=3)
     batches = iter(loader)
@@ -66,7 +68,11 @@ def test_a_sampler_without_a_length_leaves_the_loader_without_one() -> None:
 
 def test_a_cycle_goes_on_from_epoch_to_epoch_as_it_always_does() -> None:
     loader = loader_of(itertools.cycle([1, 2, 3]))
-    assert [next(iter(loader)).tolist() for _ in range(3)] == [[1, 2, 3, 1], [2, 3, 1, 2], [3, 1, 2, 3]]
+    assert [next(iter(loader)).tolist() for _ in range(3)] == [
+        [1, 2, 3, 1],
+        [2, 3, 1, 2],
+        [3, 1, 2, 3],
+    ]
 
 
 def test_ctrl_c_is_heard_while_a_sampler_in_c_is_read() -> None:
@@ -85,7 +91,9 @@ def test_ctrl_c_is_heard_while_a_sampler_in_c_is_read() -> None:
             print(type(error).__name__)
     """
     done = run_python(program)
-    assert (done.returncode, done.stdout) in ((0, "KeyboardInterrupt\n"), (0, "MemoryError\n")), done
+    assert (done.returncode, done.stdout) in ((0, "KeyboardInterrupt\n"), (0, "MemoryError\n")), (
+        done
+    )
 
 
 NUMBERS = [5, 3, 102, 0, 3]
@@ -127,7 +135,9 @@ def test_an_array_is_taken_from_where_it_lies() -> None:
     numbers[:] = [7, 8, 9]
     assert order(loader) == [7, 8, 9]
     numbers[1] = ITEMS
-    with pytest.raises(ValueError, match=r"^the sampler gave item 103 at place 1, but there are 103 items$"):
+    with pytest.raises(
+        ValueError, match=r"^the sampler gave item 103 at place 1, but there are 103 items$"
+    ):
         order(loader)
     assert loader.sampler is numbers
 
@@ -172,7 +182,10 @@ class Named:
         (1.0, "the sampler must give item numbers from 0 on, got 1.0"),
         ("1", "the sampler must give item numbers from 0 on, got '1'"),
         (2**70, f"the sampler must give item numbers from 0 on, got {2**70}"),
-        ([1, 2], "the sampler must give item numbers from 0 on, got [1, 2]; batches are made by batch_size="),
+        (
+            [1, 2],
+            "the sampler must give item numbers from 0 on, got [1, 2]; batches are made by batch_size=",
+        ),
     ],
     ids=str,
 )
@@ -184,7 +197,9 @@ def test_what_is_no_item_number_is_refused(item: Any, text: str) -> None:
 def test_a_negative_number_is_no_item() -> None:
     samplers: list[Any] = [[-1], Named([-1])]
     for sampler in samplers:
-        with pytest.raises(TypeError, match=r"^the sampler must give item numbers from 0 on, got -1$"):
+        with pytest.raises(
+            TypeError, match=r"^the sampler must give item numbers from 0 on, got -1$"
+        ):
             order(loader_of(sampler))
     for sampler in (np.array([-1]), np.array([-1], "i2")):
         with pytest.raises(
@@ -218,7 +233,11 @@ ONCE = ", which can be read once: every epoch after the first would be empty. Gi
             ValueError,
             "sampler: item numbers must be of shape (items,), got [3, 2]",
         ),
-        (lambda: np.array(3), ValueError, "sampler: item numbers must be of shape (items,), got []"),
+        (
+            lambda: np.array(3),
+            ValueError,
+            "sampler: item numbers must be of shape (items,), got []",
+        ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -244,9 +263,7 @@ def test_a_class_that_is_its_own_iterator_is_refused() -> None:
 def test_a_sampler_that_turns_out_to_be_readable_once_is_found_out() -> None:
     loader = loader_of(Named(i for i in range(6)))
     assert order(loader) == list(range(6))
-    text = (
-        "^the sampler, Named, gave items in an epoch before and gives none in this one: it can be read once"
-    )
+    text = "^the sampler, Named, gave items in an epoch before and gives none in this one: it can be read once"
     with pytest.raises(ValueError, match=text):
         order(loader)
 
@@ -282,7 +299,9 @@ def test_a_sampler_and_an_array_of_the_same_numbers_make_the_same_batches() -> N
     ]
     for settings in all_settings:
         of_array = [batch.tolist() for batch in loader_of(numbers, **settings)]
-        assert [batch.tolist() for batch in loader_of(Named(numbers.tolist()), **settings)] == of_array
+        assert [
+            batch.tolist() for batch in loader_of(Named(numbers.tolist()), **settings)
+        ] == of_array
         assert [batch.tolist() for batch in loader_of(numbers.tolist(), **settings)] == of_array
 
 

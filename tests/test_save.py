@@ -61,10 +61,14 @@ def test_records_come_back_as_they_were_saved(dtype: Any, path: Path) -> None:
         assert np.array_equal(got, a)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     a=npst.arrays(
-        dtype=npst.scalar_dtypes().filter(lambda dtype: dtype.kind not in "Mm" and dtype.itemsize > 0),
+        dtype=npst.scalar_dtypes().filter(
+            lambda dtype: dtype.kind not in "Mm" and dtype.itemsize > 0
+        ),
         shape=npst.array_shapes(min_dims=1, max_dims=4, min_side=0, max_side=5),
     ),
     data=st.data(),
@@ -123,7 +127,11 @@ def test_saving_needs_no_second_copy(path: Path) -> None:
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_safetensors_loads_what_was_saved(dtype: torch.dtype, tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
-    tensor = torch.arange(24, dtype=torch.uint8).view(dtype) if dtype != torch.bool else torch.ones(3).bool()
+    tensor = (
+        torch.arange(24, dtype=torch.uint8).view(dtype)
+        if dtype != torch.bool
+        else torch.ones(3).bool()
+    )
     nl.save(path, {"x": tensor, "empty": torch.zeros(0, 3), "scalar": torch.tensor(1.5)})
     got = load_file(path)
     assert got["x"].dtype == dtype
@@ -135,7 +143,14 @@ def test_a_mapping_of_anything_that_is_a_view_is_saved(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     a = np.arange(24, dtype="f4").reshape(2, 3, 4)
     nl.save(
-        path, {"strided": a[:, ::-1, ::2], "fortran": a.T, "bytes": b"abc", "view": nl.view(a)[0], "ü/": a}
+        path,
+        {
+            "strided": a[:, ::-1, ::2],
+            "fortran": a.T,
+            "bytes": b"abc",
+            "view": nl.view(a)[0],
+            "ü/": a,
+        },
     )
     got = load_numpy(path)
     assert np.array_equal(got["strided"], a[:, ::-1, ::2])
@@ -252,7 +267,9 @@ def test_a_process_that_is_killed_leaves_the_old_file_or_the_new_one(path: Path)
     """
     for delay in (0.0, 0.003, 0.011):
         process = subprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(program), str(path)], stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", textwrap.dedent(program), str(path)],
+            stdout=subprocess.PIPE,
+            text=True,
         )
         assert process.stdout is not None
         assert process.stdout.readline() == "0\n"
@@ -263,7 +280,9 @@ def test_a_process_that_is_killed_leaves_the_old_file_or_the_new_one(path: Path)
         assert got.shape == (400_000,)
         assert (got == got[0]).all()
         assert got[0] in (seen[-1], seen[-1] + 1)
-        assert all(left == path or left.name.startswith(".array.npy.") for left in path.parent.iterdir())
+        assert all(
+            left == path or left.name.startswith(".array.npy.") for left in path.parent.iterdir()
+        )
         assert len(np.atleast_1d(nl.open(path))) == 400_000
 
 
@@ -275,7 +294,12 @@ def test_a_process_that_is_killed_leaves_the_old_file_or_the_new_one(path: Path)
     [
         ("x.txt", b"abc", ValueError, "x.txt: expected a name that ends in .npy or .safetensors"),
         ("x", {"a": b"abc"}, ValueError, "x: expected a name that ends in .npy or .safetensors"),
-        ("x.npz", {"a": b"abc"}, ValueError, "x.npz: expected a name that ends in .npy or .safetensors"),
+        (
+            "x.npz",
+            {"a": b"abc"},
+            ValueError,
+            "x.npz: expected a name that ends in .npy or .safetensors",
+        ),
         ("x.npy", {"a": b"abc"}, TypeError, "x.npy: .npy holds one array, got arrays by name"),
         (
             "x.safetensors",
@@ -320,7 +344,12 @@ def test_a_process_that_is_killed_leaves_the_old_file_or_the_new_one(path: Path)
     ],
 )
 def test_what_cannot_be_saved_says_why(
-    name: str, obj: Any, kind: type[Exception], text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str,
+    obj: Any,
+    kind: type[Exception],
+    text: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(kind) as raised:

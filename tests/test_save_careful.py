@@ -134,7 +134,11 @@ def test_owner_group_and_extended_attributes_are_kept(tmp_path: Path) -> None:
     attributes = {name: os.getxattr(path, name) for name in os.listxattr(path)}
     nl.save(path, b"new")
     after = path.stat()
-    assert (after.st_uid, after.st_gid, after.st_mode) == (before.st_uid, before.st_gid, before.st_mode)
+    assert (after.st_uid, after.st_gid, after.st_mode) == (
+        before.st_uid,
+        before.st_gid,
+        before.st_mode,
+    )
     assert after.st_ino != before.st_ino
     assert {name: os.getxattr(path, name) for name in os.listxattr(path)} == attributes
     assert content(path) == b"new"
@@ -175,7 +179,9 @@ def test_an_acl_is_kept_and_one_that_the_directory_would_give_is_not_added(tmp_p
     (tmp_path / "opened").open("w").close()
     saved, opened = tmp_path / "saved.npy", tmp_path / "opened"
     assert saved.stat().st_mode == opened.stat().st_mode
-    assert os.getxattr(saved, "system.posix_acl_access") == os.getxattr(opened, "system.posix_acl_access")
+    assert os.getxattr(saved, "system.posix_acl_access") == os.getxattr(
+        opened, "system.posix_acl_access"
+    )
 
 
 def test_set_uid_and_set_gid_bits_are_not_kept(path: Path) -> None:
@@ -189,7 +195,11 @@ def test_set_uid_and_set_gid_bits_are_not_kept(path: Path) -> None:
 def test_a_file_without_write_permission_is_not_replaced(path: Path) -> None:
     np.save(path, np.frombuffer(b"old", np.uint8))
     give(path, 0o444)
-    assert run(AS_NOBODY + "    save()", str(path)) == (0, "PermissionError True Permission denied\n", "")
+    assert run(AS_NOBODY + "    save()", str(path)) == (
+        0,
+        "PermissionError True Permission denied\n",
+        "",
+    )
     assert content(path) == b"old"
     assert [*path.parent.iterdir()] == [path]
 
@@ -227,7 +237,11 @@ def test_a_file_that_can_be_written_in_a_directory_that_cannot_says_so(path: Pat
 def test_a_directory_that_cannot_be_read_is_no_hindrance(path: Path) -> None:
     path.parent.chmod(0o333)
     try:
-        assert run(AS_NOBODY + "    save(); save(obj=b'newer')", str(path)) == (0, "saved\n" * 2, "")
+        assert run(AS_NOBODY + "    save(); save(obj=b'newer')", str(path)) == (
+            0,
+            "saved\n" * 2,
+            "",
+        )
     finally:
         path.parent.chmod(0o755)
     assert content(path) == b"newer"
@@ -259,7 +273,9 @@ def test_a_link_to_nothing_makes_the_file_that_it_names_as_open_does(
 
 @pytest.mark.parametrize("letters", [240, 247, 248, 250, 255])
 @pytest.mark.parametrize("letter", ["x", "ü"])
-def test_names_may_be_as_long_as_the_system_has_them(tmp_path: Path, letters: int, letter: str) -> None:
+def test_names_may_be_as_long_as_the_system_has_them(
+    tmp_path: Path, letters: int, letter: str
+) -> None:
     size = len(letter.encode())
     name = letter * ((letters - 4) // size) + ".npy"
     name = "y" * (letters - len(name.encode())) + name
@@ -279,7 +295,9 @@ def test_what_is_no_name_of_a_file_is_the_systems_error(tmp_path: Path) -> None:
     assert [*tmp_path.iterdir()] == [tmp_path / "x.npy"]
 
 
-@pytest.mark.skipif(shutil.which("chattr") is None, reason="chattr makes files that cannot be changed")
+@pytest.mark.skipif(
+    shutil.which("chattr") is None, reason="chattr makes files that cannot be changed"
+)
 def test_an_immutable_file_is_not_replaced(tmp_path: Path) -> None:
     path = tmp_path / "array.npy"
     nl.save(path, b"old")

@@ -54,7 +54,9 @@ def test_items_among_arrays_have_their_name(path: Path) -> None:
     expected, labels = images(), np.arange(20)
     words = [np.arange(i, dtype=np.int32) for i in (3, 0, 5)]
     nl.save(
-        path, {"image": nl.ragged(expected), "label": labels, "word": nl.ragged(words)}, metadata={"a": "b"}
+        path,
+        {"image": nl.ragged(expected), "label": labels, "word": nl.ragged(words)},
+        metadata={"a": "b"},
     )
     arrays = nl.open(path)
     assert sorted(arrays) == ["image", "label", "word"]
@@ -138,7 +140,9 @@ def test_items_are_written_without_a_second_copy(path: Path) -> None:
     assert run(script, str(path)) == (0, "80000\n", "")
 
 
-def test_items_that_cannot_be_saved_say_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_items_that_cannot_be_saved_say_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     items = nl.ragged(images(2))
     cases: list[tuple[str, Any, type[Exception], str]] = [

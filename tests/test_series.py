@@ -23,7 +23,9 @@ def series(shape: tuple[int, ...], count: int = 8, dtype: str = "float32") -> to
 
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_standardize_is_for_each_feature_of_the_last_axis(shape: tuple[int, ...], dtype: str) -> None:
+def test_standardize_is_for_each_feature_of_the_last_axis(
+    shape: tuple[int, ...], dtype: str
+) -> None:
     items = series(shape, dtype=dtype)
     features = shape[-1] if shape else 1
     rng = np.random.default_rng(1)
@@ -102,7 +104,11 @@ def test_what_is_drawn_is_a_function_of_seed_epoch_item_and_element(transform: T
 
     def run(seed: int = 0, epoch: int = 0, workers: int = 0, *transforms: T.Transform) -> Array:
         loader = nl.Loader(
-            items, batch_size=5, seed=seed, num_workers=workers, transforms=transforms or [transform]
+            items,
+            batch_size=5,
+            seed=seed,
+            num_workers=workers,
+            transforms=transforms or [transform],
         )
         loader.set_epoch(epoch)
         return np.concatenate([batch.numpy() for batch in loader])
@@ -112,7 +118,9 @@ def test_what_is_drawn_is_a_function_of_seed_epoch_item_and_element(transform: T
     for other in (run(seed=1), run(epoch=1), reference[::-1]):
         assert (other != reference).mean() > 0.9
     # ChannelsFirst moves what was drawn with its element.
-    assert np.array_equal(run(0, 0, 0, transform, T.ChannelsFirst()), reference.transpose(0, 3, 1, 2))
+    assert np.array_equal(
+        run(0, 0, 0, transform, T.ChannelsFirst()), reference.transpose(0, 3, 1, 2)
+    )
     between = [transform, T.ChannelsFirst(), T.Normalize(0.0, 1.0)]
     assert np.array_equal(run(0, 0, 0, *between), reference.transpose(0, 3, 1, 2))
     # Two of a kind are two.
@@ -136,7 +144,9 @@ def test_what_is_drawn_is_a_function_of_seed_epoch_item_and_element(transform: T
         ("float32", T.Standardize([1, 2], 1), "Standardize got 2 values of mean, expected 1 or 4"),
     ],
 )
-def test_what_cannot_be_done_to_rows_says_why(dtype: Any, transform: T.Transform, text: str) -> None:
+def test_what_cannot_be_done_to_rows_says_why(
+    dtype: Any, transform: T.Transform, text: str
+) -> None:
     with pytest.raises(ValueError, match="got") as error:
         nl.Loader(np.zeros((2, 3, 4), dtype), transforms=[transform])
     assert str(error.value) == f'field "items": {text}'
@@ -147,7 +157,9 @@ def test_features_are_standardized_before_what_moves_them() -> None:
     mean, std = [0, 10, 20, 30, 40, 50], [1, 2, 3, 4, 5, 6]
     expected = (rows - np.array(mean, np.float32)) / np.array(std, np.float32)
     standardize = T.Standardize(mean, std)
-    (flipped,) = nl.Loader(rows, transforms=[standardize, T.RandomHorizontalFlip(1.0)], output="numpy")
+    (flipped,) = nl.Loader(
+        rows, transforms=[standardize, T.RandomHorizontalFlip(1.0)], output="numpy"
+    )
     assert np.array_equal(flipped, expected[..., ::-1])
     (cropped,) = nl.Loader(rows, transforms=[standardize, T.Crop(0, 1, 4, 4)], output="numpy")
     assert np.array_equal(cropped, expected[..., 1:5])

@@ -97,7 +97,16 @@ def test_unbind_gives_every_place_of_an_axis() -> None:
 
 @pytest.mark.parametrize(
     "indices",
-    [[], [0], [-1, 0, -1], (1,), range(2), np.array([1, 0], "u1"), np.array([0, -1, 1])[::-1], b"\0\1"],
+    [
+        [],
+        [0],
+        [-1, 0, -1],
+        (1,),
+        range(2),
+        np.array([1, 0], "u1"),
+        np.array([0, -1, 1])[::-1],
+        b"\0\1",
+    ],
     ids=repr,
 )
 def test_take_copies_what_numpy_takes(indices: Any) -> None:
@@ -120,7 +129,9 @@ def write(array: Array, act: Callable[[Any], Any], on_view: bool) -> bytes:
 keys = st.tuples(
     *[
         st.builds(
-            slice, *[st.one_of(st.none(), st.integers(-6, 6))] * 2, st.sampled_from([None, 1, 2, -1, -2])
+            slice,
+            *[st.one_of(st.none(), st.integers(-6, 6))] * 2,
+            st.sampled_from([None, 1, 2, -1, -2]),
         )
     ]
     * 2
@@ -151,7 +162,16 @@ def test_a_part_may_be_assigned_to_another_that_overlaps_it(
 @pytest.mark.parametrize("dtype", NUMBER_DTYPES, ids=str)
 def test_a_number_is_written_to_every_place_and_no_other(dtype: np.dtype[Any]) -> None:
     array = fill(dtype, 24, seed=3).reshape(4, 6)
-    for key in (0, (1, -1), (slice(None, None, 2), slice(4, 0, -3)), ..., (), None, slice(2, 2), (..., 2)):
+    for key in (
+        0,
+        (1, -1),
+        (slice(None, None, 2), slice(4, 0, -3)),
+        ...,
+        (),
+        None,
+        slice(2, 2),
+        (..., 2),
+    ):
         for number in (0, 1, True, np.array(1, dtype)[()], np.array(0, dtype)):
 
             def act(v: Any, key: Any = key, number: Any = number) -> None:
@@ -173,7 +193,10 @@ def test_sharing_memory_is_what_numpy_says(
 ) -> None:
     if array.ndim > 4:
         return
-    one, other = array[parts[0], ...] if array.ndim else array, array[parts[1], ...] if array.ndim else array
+    one, other = (
+        array[parts[0], ...] if array.ndim else array,
+        array[parts[1], ...] if array.ndim else array,
+    )
     raw = np.frombuffer(bytearray(64), "u1")
     a, b = raw[parts[0]], raw[seeds[0] % 9 : seeds[1] % 64 : 1 + seeds[1] % 3]
     for first, second in ((one, other), (one, array.copy()), (a, b), (a[1:], raw[:4].view("i2"))):
@@ -212,13 +235,21 @@ UNKNOWN_DTYPE = (
 SCALAR = np.array(5)
 
 ERRORS: list[tuple[Callable[[Any], Any], type[Exception], str]] = [
-    (lambda v: v.squeeze(0), ValueError, "cannot squeeze axis 0 of size 2: only axes of size 1 can go"),
+    (
+        lambda v: v.squeeze(0),
+        ValueError,
+        "cannot squeeze axis 0 of size 2: only axes of size 1 can go",
+    ),
     (lambda v: v.squeeze(3), IndexError, "axis 3 is out of bounds for view of dimension 3"),
     (lambda v: v.squeeze((0, 0)), ValueError, "repeated axis 0 in [0, 0]"),
     (lambda v: v.expand_dims(4), IndexError, "axis 4 is out of bounds for view of dimension 4"),
     (lambda v: v.expand_dims((0, 0)), ValueError, "repeated axis 0 in [0, 0]"),
     (lambda v: v.expand_dims(range(62)), ValueError, "a view has at most 64 dimensions, got 65"),
-    (lambda v: v.broadcast_to(2, 2), ValueError, "cannot broadcast shape [2, 3, 4] to shape [2, 2]"),
+    (
+        lambda v: v.broadcast_to(2, 2),
+        ValueError,
+        "cannot broadcast shape [2, 3, 4] to shape [2, 2]",
+    ),
     (lambda v: v.broadcast_to(-1, 3, 4), ValueError, "all sizes of a shape must be at least 0"),
     (lambda v: v.broadcast_to((1,) * 65), ValueError, "a view has at most 64 dimensions, got 65"),
     (
@@ -231,7 +262,11 @@ ERRORS: list[tuple[Callable[[Any], Any], type[Exception], str]] = [
     (lambda v: v.split(1, 3), IndexError, "axis 3 is out of bounds for view of dimension 3"),
     (lambda v: v.unbind(-4), IndexError, "axis -4 is out of bounds for view of dimension 3"),
     (lambda v: v.swapaxes(0, 3), IndexError, "axis 3 is out of bounds for view of dimension 3"),
-    (lambda v: v.moveaxis([0, 1], [0]), ValueError, "axes don't match view: got 1 axes, expected 2"),
+    (
+        lambda v: v.moveaxis([0, 1], [0]),
+        ValueError,
+        "axes don't match view: got 1 axes, expected 2",
+    ),
     (lambda v: v.moveaxis([0, 0], [0, 1]), ValueError, "repeated axis 0 in [0, 0]"),
     (lambda v: v.diagonal(0, 1, 1), ValueError, "repeated axis 1 in [1, 1]"),
     (lambda v: v[0, 0].mT, ValueError, "mT needs at least 2 dimensions"),

@@ -69,7 +69,9 @@ def test_items_are_views_of_the_mapped_files(directory: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", ["r", "c", "r+"])
-def test_modes_are_those_of_each_file(mode: Any, directory: Path, images: np.ndarray[Any, Any]) -> None:
+def test_modes_are_those_of_each_file(
+    mode: Any, directory: Path, images: np.ndarray[Any, Any]
+) -> None:
     shards = nl.open(str(directory / "part-*.npy"), mode)
     assert shards[3].readonly == (mode == "r")
     if mode != "r":
@@ -78,7 +80,9 @@ def test_modes_are_those_of_each_file(mode: Any, directory: Path, images: np.nda
     assert np.load(directory / "part-1.npy")[0, 0, 0, 0] == expected
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(first=st.slices(24), second=st.slices(30))
 def test_slices_are_shards_of_the_same_items(tmp_path: Path, first: slice, second: slice) -> None:
     paths = [tmp_path / f"{i}.npy" for i in range(4)]
@@ -87,7 +91,10 @@ def test_slices_are_shards_of_the_same_items(tmp_path: Path, first: slice, secon
         if not path.exists():
             np.save(path, part)
     shards = nl.open(paths)
-    for got, expected in [(shards[first], whole[first]), (shards[first][second], whole[first][second])]:
+    for got, expected in [
+        (shards[first], whole[first]),
+        (shards[first][second], whole[first][second]),
+    ]:
         assert isinstance(got, nl.Shards)
         assert (got.shape, got.dtype) == (expected.shape, "int64")
         assert [item.tolist() for item in got] == expected.tolist()
@@ -108,7 +115,9 @@ def test_files_of_raw_bytes_are_shards_too(tmp_path: Path) -> None:
     assert [row.tolist() for row in rows] == [[0, 0], [1, 1], [1, 1], [2, 2], [2, 2], [2, 2]]
 
 
-def test_a_name_with_the_letters_of_a_pattern_is_a_name_where_there_is_such_a_file(tmp_path: Path) -> None:
+def test_a_name_with_the_letters_of_a_pattern_is_a_name_where_there_is_such_a_file(
+    tmp_path: Path,
+) -> None:
     np.save(tmp_path / "a[1]*.npy", np.arange(3))
     assert nl.open(tmp_path / "a[1]*.npy").tolist() == [0, 1, 2]
 
@@ -154,15 +163,23 @@ def test_a_loader_makes_the_batches_of_the_whole(
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])
-def test_torchs_data_set_takes_them(num_workers: int, directory: Path, images: np.ndarray[Any, Any]) -> None:
+def test_torchs_data_set_takes_them(
+    num_workers: int, directory: Path, images: np.ndarray[Any, Any]
+) -> None:
     shards = nl.open(str(directory / "part-*.npy"))
     for fields in (shards, {"image": shards}, (shards,)):
         dataset = nl.torch.Dataset(fields)
-        loader = DataLoader(dataset, batch_size=10, num_workers=num_workers, collate_fn=nl.torch.collate)
+        loader = DataLoader(
+            dataset, batch_size=10, num_workers=num_workers, collate_fn=nl.torch.collate
+        )
         parts = []
         for batch in loader:
             part = (
-                batch["image"] if isinstance(batch, dict) else batch[0] if isinstance(batch, tuple) else batch
+                batch["image"]
+                if isinstance(batch, dict)
+                else batch[0]
+                if isinstance(batch, tuple)
+                else batch
             )
             parts.append(part.clone())
         assert np.array_equal(torch.cat(parts).numpy(), images)
@@ -177,7 +194,9 @@ def test_more_shards_than_are_asked_at_once_are_read_as_well(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("count", [3, 100])
-def test_a_shard_that_is_cut_short_is_an_error_of_its_items_alone(count: int, tmp_path: Path) -> None:
+def test_a_shard_that_is_cut_short_is_an_error_of_its_items_alone(
+    count: int, tmp_path: Path
+) -> None:
     for i in range(count):
         np.save(tmp_path / f"{i}.npy", np.zeros((4, 100_000), np.uint8))
     shards = nl.open(str(tmp_path / "*.npy"))
@@ -189,7 +208,8 @@ def test_a_shard_that_is_cut_short_is_an_error_of_its_items_alone(count: int, tm
     assert next(batches).shape == (1, 100_000)
     bad = nl.Loader(shards, batch_size=4, sampler=[0, 7], output="view")
     with pytest.raises(
-        nl.TruncatedError, match=rf'^field "items", item 7: {re.escape(str(tmp_path))}/1.npy: file has'
+        nl.TruncatedError,
+        match=rf'^field "items", item 7: {re.escape(str(tmp_path))}/1.npy: file has',
     ):
         next(iter(bad))
 
@@ -242,14 +262,19 @@ def test_no_file_is_a_file_that_was_not_found(tmp_path: Path) -> None:
     assert raised.value.filename == str(tmp_path / "1.npy")
     with pytest.raises(ValueError, match=r"^no files to open: expected at least one$"):
         nl.open([])
-    with pytest.raises(ValueError, match=r"^bad pattern .*\*\*a.npy: Pattern syntax error near position"):
+    with pytest.raises(
+        ValueError, match=r"^bad pattern .*\*\*a.npy: Pattern syntax error near position"
+    ):
         nl.open(str(tmp_path / "**a.npy"))
 
 
-def test_numpy_makes_no_array_of_an_object_of_them(directory: Path, images: np.ndarray[Any, Any]) -> None:
+def test_numpy_makes_no_array_of_an_object_of_them(
+    directory: Path, images: np.ndarray[Any, Any]
+) -> None:
     shards = nl.open(directory / "part-*.npy")
     with pytest.raises(
-        TypeError, match=r"^shards lie in 11 files, and one array of them would be a copy: numpy\.conc"
+        TypeError,
+        match=r"^shards lie in 11 files, and one array of them would be a copy: numpy\.conc",
     ):
         np.asarray(shards)
     assert np.array_equal(np.concatenate([shard.numpy() for shard in shards.shards]), images)

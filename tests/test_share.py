@@ -43,10 +43,19 @@ def test_what_is_shared_is_a_packed_aligned_writable_copy() -> None:
 
 def test_every_dtype_can_be_shared() -> None:
     records = np.zeros(3, [("x", "<f4"), ("y", ">i2"), ("name", "U4")])
-    for array in (torch.ones(3, dtype=torch.bfloat16), records, np.ones(3, ">f8"), np.array(["a", "bc"])):
+    for array in (
+        torch.ones(3, dtype=torch.bfloat16),
+        records,
+        np.ones(3, ">f8"),
+        np.array(["a", "bc"]),
+    ):
         view = nl.view(array)
         shared = nl.share(array)
-        assert (shared.dtype, shared.format, shared.tobytes()) == (view.dtype, view.format, view.tobytes())
+        assert (shared.dtype, shared.format, shared.tobytes()) == (
+            view.dtype,
+            view.format,
+            view.tobytes(),
+        )
     with pytest.raises(TypeError, match="Python objects"):
         nl.share(np.array([object()]))
 
@@ -71,9 +80,13 @@ def test_structures_come_back_as_they_came_on_one_descriptor() -> None:
 
 
 def test_an_array_that_cannot_be_shared_is_named() -> None:
-    with pytest.raises(TypeError, match=r"^array 'b': nl.view needs an object with the buffer protocol"):
+    with pytest.raises(
+        TypeError, match=r"^array 'b': nl.view needs an object with the buffer protocol"
+    ):
         nl.share({"a": b"", "b": 3})
-    with pytest.raises(TypeError, match=r"^array 1: nl.view needs an object with the buffer protocol"):
+    with pytest.raises(
+        TypeError, match=r"^array 1: nl.view needs an object with the buffer protocol"
+    ):
         nl.share((b"", "text"))
     with pytest.raises(TypeError, match=r"^nl.view needs an object with the buffer protocol"):
         nl.share(None)
@@ -114,7 +127,9 @@ def test_shared_memory_is_freed_with_the_last_view_on_it() -> None:
     assert arenas_held() == before
 
 
-def test_ten_thousand_shared_tensors_cost_at_most_sixteen_descriptors_here_and_there(tmp_path: Path) -> None:
+def test_ten_thousand_shared_tensors_cost_at_most_sixteen_descriptors_here_and_there(
+    tmp_path: Path,
+) -> None:
     before = arenas_held()
     shared = [nl.share(np.full(i % 2000, i, "i4")) for i in range(10_000)]
     assert arenas_held() - before <= 16
@@ -245,21 +260,37 @@ def test_more_memory_than_there_is_is_a_memory_error() -> None:
         MemoryError, match=r"^cannot share \d+ bytes: only \d+ bytes of memory are available$"
     ):
         nl.empty_shared(2**45, "uint8")
-    with pytest.raises(MemoryError, match=r"^cannot create \d+ bytes of shared memory: file too large$"):
+    with pytest.raises(
+        MemoryError, match=r"^cannot create \d+ bytes of shared memory: file too large$"
+    ):
         nl.empty_shared(2**63 - 1, "uint8")
-    with pytest.raises(MemoryError, match=r"^cannot map \d+ bytes of shared memory: Cannot allocate memory"):
+    with pytest.raises(
+        MemoryError, match=r"^cannot map \d+ bytes of shared memory: Cannot allocate memory"
+    ):
         nl.empty_shared(2**55, "uint8")
 
 
 @pytest.mark.parametrize(
     ("limit", "value", "size", "raised"),
     [
-        ("AS", "size + (200 << 20)", 1 << 30, "MemoryError: cannot map 1073741824 bytes of shared memory"),
+        (
+            "AS",
+            "size + (200 << 20)",
+            1 << 30,
+            "MemoryError: cannot map 1073741824 bytes of shared memory",
+        ),
         ("FSIZE", "1 << 20", 1 << 21, "MemoryError: cannot create 2097152 bytes of shared memory"),
-        ("NOFILE", "len(os.listdir('/proc/self/fd'))", 1 << 21, "OSError: cannot create 2097152 bytes"),
+        (
+            "NOFILE",
+            "len(os.listdir('/proc/self/fd'))",
+            1 << 21,
+            "OSError: cannot create 2097152 bytes",
+        ),
     ],
 )
-def test_limits_of_the_process_are_errors_not_signals(limit: str, value: str, size: int, raised: str) -> None:
+def test_limits_of_the_process_are_errors_not_signals(
+    limit: str, value: str, size: int, raised: str
+) -> None:
     script = f"""
         import os, resource, signal
         import ndlens as nl
@@ -301,7 +332,9 @@ def test_dev_shm_is_not_used() -> None:
     assert (before - after) * 4096 < 100 << 20
     assert shared.nbytes == 200 << 20
     assert not [
-        name for name in Path("/proc/self/maps").read_text().split() if name.startswith("/dev/shm/ndlens")
+        name
+        for name in Path("/proc/self/maps").read_text().split()
+        if name.startswith("/dev/shm/ndlens")
     ]
 
 

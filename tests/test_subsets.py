@@ -78,7 +78,9 @@ def test_a_subset_has_the_items_that_numpy_selects(field: str, index: str) -> No
     indices = INDICES[index]
     # An empty list is one of floats to NumPy.
     nothing = not isinstance(indices, slice) and len(indices) == 0
-    expected = np.arange(N)[[] if nothing else indices if isinstance(indices, slice) else np.asarray(indices)]
+    expected = np.arange(N)[
+        [] if nothing else indices if isinstance(indices, slice) else np.asarray(indices)
+    ]
     source = make()
     subsets = [nl.subset(source, indices), nl.subset((source, LABELS), indices)[0]]
     if isinstance(source, nl.Items | nl.Shards):
@@ -136,7 +138,12 @@ def test_a_loader_takes_a_subset_as_it_takes_a_copy(field: str, num_workers: int
     make, item = FIELDS[field]
     indices = np.random.default_rng(2).integers(-N, N, 41)
     copy = np.stack([item(i) for i in np.arange(N)[indices]])
-    options: dict[str, Any] = {"batch_size": 7, "shuffle": True, "seed": 5, "num_workers": num_workers}
+    options: dict[str, Any] = {
+        "batch_size": 7,
+        "shuffle": True,
+        "seed": 5,
+        "num_workers": num_workers,
+    }
     got = nl.Loader(nl.subset(make(), indices), **options)
     expected = nl.Loader(copy, **options)
     for _ in range(2):
@@ -158,7 +165,11 @@ def test_rows_are_found_in_lists_of_any_kind_whatever_their_size(nbytes: int) ->
     for name, indices in lists.items():
         for source in (rows, nl.subset(rows, slice(None, None, -1))):
             loader = nl.Loader(
-                nl.subset(source, indices), batch_size=777, shuffle=True, num_workers=1, output="numpy"
+                nl.subset(source, indices),
+                batch_size=777,
+                shuffle=True,
+                num_workers=1,
+                output="numpy",
             )
             expected = indices[loader.indices(0).numpy()]
             if source is not rows:
@@ -173,7 +184,10 @@ def test_rows_are_found_in_lists_of_any_kind_whatever_their_size(nbytes: int) ->
 def test_transforms_draw_for_the_items_of_the_subset() -> None:
     images = np.random.default_rng(3).integers(0, 256, (30, 12, 10, 3), np.uint8)
     indices = np.array([4, 29, 4, 11, 0])
-    options: dict[str, Any] = {"transforms": [T.RandomCrop(6), T.RandomHorizontalFlip()], "batch_size": 5}
+    options: dict[str, Any] = {
+        "transforms": [T.RandomCrop(6), T.RandomHorizontalFlip()],
+        "batch_size": 5,
+    }
     [got] = nl.Loader(nl.subset(images, indices), **options)
     [expected] = nl.Loader(images[indices], **options)
     assert torch.equal(got, expected)
@@ -185,7 +199,13 @@ def test_ranks_weights_and_resuming_go_by_the_items_of_the_subset() -> None:
     taken = []
     for rank in range(3):
         loader = nl.Loader(
-            subset, batch_size=4, shuffle=True, rank=rank, world_size=3, remainder="keep", output="numpy"
+            subset,
+            batch_size=4,
+            shuffle=True,
+            rank=rank,
+            world_size=3,
+            remainder="keep",
+            output="numpy",
         )
         taken += [int(i) for batch in loader for i in batch["i"]]
     assert sorted(taken) == sorted(indices.tolist())
@@ -194,7 +214,9 @@ def test_ranks_weights_and_resuming_go_by_the_items_of_the_subset() -> None:
     assert {int(i) % 2 for batch in drawn for i in batch["i"]} == {0}
     first = nl.Loader(subset, batch_size=5, shuffle=True, output="numpy")
     batches = [batch["i"].tolist() for batch in first]
-    second, third = (nl.Loader(subset, batch_size=5, shuffle=True, output="numpy") for _ in range(2))
+    second, third = (
+        nl.Loader(subset, batch_size=5, shuffle=True, output="numpy") for _ in range(2)
+    )
     epoch = iter(second)
     done = [next(epoch)["i"].tolist() for _ in range(3)]
     third.load_state_dict(second.state_dict())
@@ -202,7 +224,9 @@ def test_ranks_weights_and_resuming_go_by_the_items_of_the_subset() -> None:
 
 
 def test_a_state_is_of_one_subset_and_not_of_another_of_its_length() -> None:
-    loaders = [nl.Loader(nl.subset(ROWS, part), shuffle=True) for part in ([1, 5, 7], [1, 5, 8], [1, 5, 8])]
+    loaders = [
+        nl.Loader(nl.subset(ROWS, part), shuffle=True) for part in ([1, 5, 7], [1, 5, 8], [1, 5, 8])
+    ]
     loaders[2].load_state_dict(loaders[1].state_dict())
     with pytest.raises(
         ValueError, match=r"^this state is of another run: its fields: items float32 \[5\] selected"
@@ -214,7 +238,11 @@ def test_a_torch_data_loader_takes_a_subset_to_its_workers() -> None:
     indices = np.random.default_rng(5).permutation(N)[:20]
     dataset = nl.torch.Dataset(nl.subset((ROWS, LABELS), indices))
     loader = DataLoader(
-        dataset, batch_size=20, num_workers=1, collate_fn=nl.torch.collate, multiprocessing_context="spawn"
+        dataset,
+        batch_size=20,
+        num_workers=1,
+        collate_fn=nl.torch.collate,
+        multiprocessing_context="spawn",
     )
     [(rows, labels)] = loader
     np.testing.assert_array_equal(rows, ROWS[indices])
@@ -307,9 +335,13 @@ def test_a_split_without_shuffling_is_of_slices() -> None:
 @pytest.mark.parametrize(
     "kind", [list, np.array, lambda names: np.array(names, object), lambda n: np.array(n, "S")]
 )
-def test_no_group_is_divided_and_every_part_has_its_share_of_classes(kind: Callable[[Any], Any]) -> None:
+def test_no_group_is_divided_and_every_part_has_its_share_of_classes(
+    kind: Callable[[Any], Any],
+) -> None:
     patients = [f"patient {i * 7 % 12}" for i in range(N)]
-    train, validation = items_of(nl.split(np.arange(N), [0.75, 0.25], groups=kind(patients), seed=3))
+    train, validation = items_of(
+        nl.split(np.arange(N), [0.75, 0.25], groups=kind(patients), seed=3)
+    )
     assert not {patients[i] for i in train} & {patients[i] for i in validation}
     assert len(validation) == 15
     classes = ["a" if i % 6 else "b" for i in range(N)]
@@ -320,8 +352,16 @@ def test_no_group_is_divided_and_every_part_has_its_share_of_classes(kind: Calla
 
 
 REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
-    (lambda: nl.subset(ROWS, [0, 60]), IndexError, "index 60 at place 1 is out of bounds for 60 items"),
-    (lambda: nl.subset(ROWS, [-61]), IndexError, "index -61 at place 0 is out of bounds for 60 items"),
+    (
+        lambda: nl.subset(ROWS, [0, 60]),
+        IndexError,
+        "index 60 at place 1 is out of bounds for 60 items",
+    ),
+    (
+        lambda: nl.subset(ROWS, [-61]),
+        IndexError,
+        "index -61 at place 0 is out of bounds for 60 items",
+    ),
     (
         lambda: nl.subset(ROWS, [10**30]),
         IndexError,
@@ -496,7 +536,8 @@ def test_shared_items_are_the_items_on_one_block_of_shared_memory() -> None:
                 np.testing.assert_array_equal(again[name][i].numpy(), fields[name][i].numpy())
         np.testing.assert_array_equal(again["shards"].numpy(), ROWS)
         np.testing.assert_array_equal(again["rows"].numpy(), ROWS[[5, 2]])
-    # A window and what follows it are of one copy of the series; ragged items and their places are handles.
+    # A window and what follows it are of one copy of the series; ragged items and their places are
+    # handles.
     assert nl.may_share_memory(shared["inputs"][0][-1:], shared["targets"][0]) or nl.shares_memory(
         shared["inputs"][1], shared["targets"][0]
     )
@@ -510,7 +551,11 @@ def test_shared_ragged_items_go_to_a_process_as_handles() -> None:
     assert len(pickle.dumps(items)) < 1500
     dataset = nl.torch.Dataset(items[::5])
     loader = DataLoader(
-        dataset, batch_size=40, num_workers=1, collate_fn=nl.torch.collate, multiprocessing_context="spawn"
+        dataset,
+        batch_size=40,
+        num_workers=1,
+        collate_fn=nl.torch.collate,
+        multiprocessing_context="spawn",
     )
     [batch] = loader
     np.testing.assert_array_equal(batch[:, 0, 0], np.arange(0, 200, 5))

@@ -113,7 +113,9 @@ def test_metadata_may_be_null_and_is_nothing_else_but_an_object_of_strings(path:
     assert nl.open(path).metadata == {"a": "3", "b": "2"}
     for wrong in ("3", "[]", '{"a": 1}', '{"a": null}', '"a"', '{"a": {"b": "c"}}'):
         write(path, f'{{"__metadata__": {wrong}, {tensor}}}', b"abc")
-        with pytest.raises(nl.FormatError, match="bad header: __metadata__ is no object of strings"):
+        with pytest.raises(
+            nl.FormatError, match="bad header: __metadata__ is no object of strings"
+        ):
             nl.open(path)
     write(path, f'{{"__metadata__": {{}}, "__metadata__": {{}}, {tensor}}}', b"abc")
     with pytest.raises(nl.FormatError, match="bad header: duplicate field `__metadata__`"):
@@ -198,12 +200,16 @@ def index(tmp_path: Path) -> Path:
     weight_map: dict[str, str] = {}
     for file in range(3):
         name = f"model-{file + 1:05}-of-00003.safetensors"
-        tensors = {f"layer.{file}.{kind}": torch.full((2, 3), 10 * file + i) for i, kind in enumerate("wb")}
+        tensors = {
+            f"layer.{file}.{kind}": torch.full((2, 3), 10 * file + i) for i, kind in enumerate("wb")
+        }
         save_file(tensors, tmp_path / name, metadata={"format": "pt"})
         weight_map |= dict.fromkeys(tensors, name)
     path = tmp_path / "model.safetensors.index.json"
     path.write_text(
-        json.dumps({"metadata": {"total_size": 288}, "weight_map": dict(sorted(weight_map.items()))})
+        json.dumps(
+            {"metadata": {"total_size": 288}, "weight_map": dict(sorted(weight_map.items()))}
+        )
     )
     return path
 
@@ -212,7 +218,11 @@ def index(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("how", ["index", "pattern", "list"])
 def test_a_checkpoint_in_several_files_is_one_mapping(index: Path, mode: Any, how: str) -> None:
     files = sorted(index.parent.glob("model-*.safetensors"))
-    path: Any = {"index": index, "pattern": str(index.parent / "model-*.safetensors"), "list": files}[how]
+    path: Any = {
+        "index": index,
+        "pattern": str(index.parent / "model-*.safetensors"),
+        "list": files,
+    }[how]
     arrays = nl.open(path, mode)
     assert type(arrays) is nl.Arrays
     assert arrays.path == str(files[0] if how == "list" else path)
@@ -308,9 +318,17 @@ def test_files_with_arrays_of_one_name_say_how_each_is_had(tmp_path: Path) -> No
 
 
 def test_a_git_lfs_pointer_is_named_as_such(tmp_path: Path) -> None:
-    for name in ("model.safetensors", "array.npy", "data.npz", "model.safetensors.index.json", "anything"):
+    for name in (
+        "model.safetensors",
+        "array.npy",
+        "data.npz",
+        "model.safetensors.index.json",
+        "anything",
+    ):
         path = tmp_path / name
-        path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a21\nsize 12345\n")
+        path.write_text(
+            "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a21\nsize 12345\n"
+        )
         with pytest.raises(nl.FormatError) as raised:
             nl.open(path)
         assert (
@@ -368,7 +386,9 @@ def test_a_large_header_takes_a_few_times_its_size(path: Path, kind: str) -> Non
     assert status == 0, error
     *said, times = out.split("\n")[:-1]
     assert said == (
-        [': bad header: tensor "x": invalid length 1025, expected a shape'] if kind == "shape" else []
+        [': bad header: tensor "x": invalid length 1025, expected a shape']
+        if kind == "shape"
+        else []
     )
     assert int(times) < 4
 

@@ -114,5 +114,7 @@ def test_threads_share_an_epoch_and_each_batch_comes_once() -> None:
     loader = nl.Loader(np.arange(2000), batch_size=3, num_workers=2, output="view")
     batches = iter(loader)
     got: list[list[int]] = [[] for _ in range(THREADS)]
-    together(*[lambda into=into: into.extend(x for batch in batches for x in batch) for into in got])
+    together(
+        *[lambda into=into: into.extend(x for batch in batches for x in batch) for into in got]
+    )
     assert sorted(itertools.chain(*got)) == list(range(2000))

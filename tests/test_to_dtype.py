@@ -40,7 +40,9 @@ def numbers(source: str, *, large: bool) -> torch.Tensor:
     if source == "bool":
         return torch.tensor([False, True] * 50)
     if dtype.is_floating_point:
-        some = rng.normal(size=6000) * 10.0 ** rng.integers(0, 9, 6000) if large else rng.random(6000)
+        some = (
+            rng.normal(size=6000) * 10.0 ** rng.integers(0, 9, 6000) if large else rng.random(6000)
+        )
         within = np.clip(some, -(2**30), 2**30)
         edges = [0.0, -0.0, 0.5, 1.0, 1 - 2**-24, 1 / 255, 1 / 256, 1e-9]
         return torch.from_numpy(np.append(within, edges)).to(dtype)
@@ -67,7 +69,9 @@ def test_a_cast_to_an_integer_is_torchs(source: str, to: str) -> None:
 
 @pytest.mark.parametrize("to", INTEGERS + OTHERS)
 @pytest.mark.parametrize("source", INTEGERS + OTHERS + FLOATS)
-def test_a_scale_to_an_integer_is_torchvisions_or_refused_where_that_refuses(source: str, to: str) -> None:
+def test_a_scale_to_an_integer_is_torchvisions_or_refused_where_that_refuses(
+    source: str, to: str
+) -> None:
     values = numbers(source, large=False)
     try:
         scaled = expected(values, to, scale=True)
@@ -83,15 +87,40 @@ def test_a_scale_to_an_integer_is_torchvisions_or_refused_where_that_refuses(sou
 
 
 LARGE = [
-    *(float("nan"), float("inf"), -float("inf"), -1.0, -1.5, -0.5, -129.0, -300.0, 256.0, 70000.0, -70000.0),
-    *(2.0**31, -(2.0**31), 2.0**31 - 128, 2.0**31 + 512, -(2.0**31) - 512, 3e9, -3e9, 5e9, 1e15, 2.0**53),
+    *(
+        float("nan"),
+        float("inf"),
+        -float("inf"),
+        -1.0,
+        -1.5,
+        -0.5,
+        -129.0,
+        -300.0,
+        256.0,
+        70000.0,
+        -70000.0,
+    ),
+    *(
+        2.0**31,
+        -(2.0**31),
+        2.0**31 - 128,
+        2.0**31 + 512,
+        -(2.0**31) - 512,
+        3e9,
+        -3e9,
+        5e9,
+        1e15,
+        2.0**53,
+    ),
     *(2.0**62, 2.0**63, -(2.0**63), 2.0**64, 1e25, -1e25),
 ]
 
 
 @pytest.mark.parametrize("to", ["bool", *INTEGERS, "uint64"])
 @pytest.mark.parametrize("source", ["bfloat16", "float32", "float64"])
-def test_a_float_that_does_not_fit_becomes_what_torch_makes_of_it_on_x86_64(source: str, to: str) -> None:
+def test_a_float_that_does_not_fit_becomes_what_torch_makes_of_it_on_x86_64(
+    source: str, to: str
+) -> None:
     values = torch.tensor(LARGE * 40, dtype=torch.float64).to(torch_dtype(source))
     assert equal(made(values[None], T.ToDtype(to))[0], values.to(torch_dtype(to)))
 
@@ -129,7 +158,9 @@ CHAINS: list[list[tuple[str, bool]]] = [
 
 @pytest.mark.parametrize("chain", CHAINS, ids=str)
 @pytest.mark.parametrize("name", PHOTOGRAPHS)
-def test_a_chain_of_dtypes_on_photographs_is_torchvisions(name: str, chain: list[tuple[str, bool]]) -> None:
+def test_a_chain_of_dtypes_on_photographs_is_torchvisions(
+    name: str, chain: list[tuple[str, bool]]
+) -> None:
     image = photograph(name)
     values = [T.ToDtype(dtype, scale=scale) for dtype, scale in chain]
     got = make(image, T.CenterCrop(224), T.RandomHorizontalFlip(1), *values, T.ChannelsFirst())
@@ -147,7 +178,9 @@ def test_a_chain_of_dtypes_on_photographs_is_torchvisions(name: str, chain: list
 @given(
     source=st.sampled_from(["uint8", "int16", "uint16", "int32", "float32", "float64"]),
     chain=st.lists(
-        st.tuples(st.sampled_from([*INTEGERS, "float32", "float64"]), st.booleans()), min_size=1, max_size=4
+        st.tuples(st.sampled_from([*INTEGERS, "float32", "float64"]), st.booleans()),
+        min_size=1,
+        max_size=4,
     ),
     seed=st.integers(0, 2**32 - 1),
 )
@@ -158,7 +191,9 @@ def test_any_chain_of_dtypes_is_torchvisions_as_long_as_values_fit(
     if source.startswith("float"):
         items = torch.from_numpy(rng.random((2, 5, 9, 3))).to(torch_dtype(source))
     else:
-        items = torch.from_numpy(rng.integers(0, np.iinfo(source).max, (2, 5, 9, 3), source, endpoint=True))
+        items = torch.from_numpy(
+            rng.integers(0, np.iinfo(source).max, (2, 5, 9, 3), source, endpoint=True)
+        )
     reference, steps = items.permute(0, 3, 1, 2), []
     for dtype, scale in chain:
         # Without a scale, numbers of one dtype need not fit the next.

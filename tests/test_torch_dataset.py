@@ -21,7 +21,9 @@ from ndlens import transforms as T
 ITEMS = 60
 IMAGES = np.random.default_rng(0).integers(0, 256, (ITEMS, 8, 8, 3), dtype=np.uint8)
 LABELS = np.arange(ITEMS)
-TRANSFORMS = {"image": [T.RandomCrop(5), T.RandomHorizontalFlip(), T.ToDtype("float32", scale=True)]}
+TRANSFORMS = {
+    "image": [T.RandomCrop(5), T.RandomHorizontalFlip(), T.ToDtype("float32", scale=True)]
+}
 START_METHODS = ["fork", "spawn", "forkserver"]
 
 
@@ -63,10 +65,16 @@ def test_with_an_epoch_batches_are_those_of_a_loader_bit_by_bit(num_workers: int
 
 
 @pytest.mark.parametrize("method", START_METHODS)
-def test_any_start_method_gives_them_and_persistent_workers_see_the_epoch_change(method: str) -> None:
+def test_any_start_method_gives_them_and_persistent_workers_see_the_epoch_change(
+    method: str,
+) -> None:
     dataset = dataset_of()
     loader = loader_over(
-        dataset, num_workers=2, shuffle=True, persistent_workers=True, multiprocessing_context=method
+        dataset,
+        num_workers=2,
+        shuffle=True,
+        persistent_workers=True,
+        multiprocessing_context=method,
     )
     for epoch in (4, 5):
         dataset.set_epoch(epoch)
@@ -91,7 +99,9 @@ def test_other_data_sets_and_samplers_on_top_of_it_work() -> None:
     dataset.set_epoch(0)
     images = images_of(loader_over(dataset))
     subset = Subset(dataset, [5, 3, 59])
-    assert images_of(loader_over(subset, num_workers=1)) == {label: images[label] for label in (5, 3, 59)}
+    assert images_of(loader_over(subset, num_workers=1)) == {
+        label: images[label] for label in (5, 3, 59)
+    }
     assert images_of(loader_over(ConcatDataset([dataset, subset]), num_workers=1)) == images
     whole = BatchSampler(SequentialSampler(dataset), 7, drop_last=False)
     assert images_of(loader_over(dataset, batch_size=None, sampler=whole)) == images
@@ -112,9 +122,9 @@ def test_items_are_found_as_in_a_list() -> None:
 
 def test_structures_are_mirrored() -> None:
     single = nl.torch.Dataset(LABELS)
-    assert [batch.tolist() for batch in loader_over(single, batch_size=30, num_workers=1)][1] == LABELS[
-        30:
-    ].tolist()
+    assert [batch.tolist() for batch in loader_over(single, batch_size=30, num_workers=1)][
+        1
+    ] == LABELS[30:].tolist()
     pair = nl.torch.Dataset((IMAGES, LABELS), ([T.CenterCrop(4)], None))
     image, label = next(iter(loader_over(pair, num_workers=1)))
     assert (image.shape, label.shape) == ((8, 4, 4, 3), (8,))
@@ -137,7 +147,10 @@ def test_without_an_epoch_no_two_workers_and_no_two_epochs_draw_the_same(
     num_workers: int, persistent: bool
 ) -> None:
     loader = loader_over(
-        noise(), batch_size=2, num_workers=num_workers, persistent_workers=persistent and num_workers > 0
+        noise(),
+        batch_size=2,
+        num_workers=num_workers,
+        persistent_workers=persistent and num_workers > 0,
     )
     drawn = [number for _ in range(4) for batch in draws(loader) for number in batch]
     assert len(drawn) == 64
@@ -243,7 +256,11 @@ WIDE = 1 << 16
 def wide_fields() -> dict[str, Any]:
     """An image of 64 KiB, a mask of half of that and a label."""
     images = np.arange(ITEMS, dtype=np.uint8)[:, None] + np.zeros(WIDE, np.uint8)
-    return {"image": nl.share(images), "mask": nl.share(images[:, : WIDE // 2]), "label": nl.share(LABELS)}
+    return {
+        "image": nl.share(images),
+        "mask": nl.share(images[:, : WIDE // 2]),
+        "label": nl.share(LABELS),
+    }
 
 
 def resident_bytes() -> int:
@@ -270,7 +287,9 @@ def test_who_keeps_labels_does_not_keep_images(num_workers: int) -> None:
 
 
 def test_fields_come_back_from_workers_in_blocks_of_their_own() -> None:
-    fields = {f"f{i}": nl.share(np.arange(ITEMS * 2000).reshape(ITEMS, 2000) + i) for i in range(20)}
+    fields = {
+        f"f{i}": nl.share(np.arange(ITEMS * 2000).reshape(ITEMS, 2000) + i) for i in range(20)
+    }
     fields["label"] = nl.share(LABELS)
     expected = list(loader_over(nl.torch.Dataset(fields)))
     batches = list(loader_over(nl.torch.Dataset(fields), num_workers=2))

@@ -33,10 +33,17 @@ def made(transforms: Any) -> torch.Tensor:
         [v2.RandomCrop((94, 126), padding=[3, 2], padding_mode="reflect"), v2.Identity()],
         [v2.RandomCrop((99, 123), padding=[1, 2, 2, 7], fill=3)],
         [v2.Resize(60, antialias=True), v2.CenterCrop(48)],
-        [v2.ColorJitter(brightness=(1.3, 1.3)), v2.ColorJitter(hue=(0.1, 0.1)), v2.RandomGrayscale(0.0)],
+        [
+            v2.ColorJitter(brightness=(1.3, 1.3)),
+            v2.ColorJitter(hue=(0.1, 0.1)),
+            v2.RandomGrayscale(0.0),
+        ],
         [v2.RandomGrayscale(1.0), v2.ColorJitter(contrast=(0.7, 0.7)), v2.RandomErasing(p=0.0)],
         [v2.RandomResizedCrop((90, 120), scale=(1, 1), ratio=(4 / 3, 4 / 3))],
-        [v2.ToDtype(torch.float32, scale=True), v2.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])],
+        [
+            v2.ToDtype(torch.float32, scale=True),
+            v2.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
+        ],
     ],
 )
 def test_a_compose_gives_what_torchvision_makes_of_it(steps: list[Any]) -> None:

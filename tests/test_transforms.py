@@ -59,12 +59,18 @@ def channels_first(image: Any) -> torch.Tensor:
 
 def bits(tensor: torch.Tensor) -> torch.Tensor:
     """To compare also the sign of zeros, and NaNs."""
-    return tensor.contiguous().view({2: torch.int16, 4: torch.int32, 8: torch.int64}[tensor.itemsize])
+    return tensor.contiguous().view(
+        {2: torch.int16, 4: torch.int32, 8: torch.int64}[tensor.itemsize]
+    )
 
 
 def equal(got: torch.Tensor, expected: torch.Tensor) -> bool:
     assert (got.shape, got.dtype) == (expected.shape, expected.dtype)
-    return torch.equal(bits(got), bits(expected)) if got.is_floating_point() else torch.equal(got, expected)
+    return (
+        torch.equal(bits(got), bits(expected))
+        if got.is_floating_point()
+        else torch.equal(got, expected)
+    )
 
 
 def torch_dtype(name: str) -> torch.dtype:
@@ -88,7 +94,9 @@ def test_a_center_crop_is_torchvisions(name: str, size: int | tuple[int, int]) -
 
 @given(height=st.integers(1, 40), width=st.integers(1, 40), data=st.data())
 @settings(max_examples=60, deadline=None)
-def test_the_center_is_where_torchvision_finds_it(height: int, width: int, data: st.DataObject) -> None:
+def test_the_center_is_where_torchvision_finds_it(
+    height: int, width: int, data: st.DataObject
+) -> None:
     image = np.arange(height * width, dtype=np.int32).reshape(height, width, 1)
     size = (data.draw(st.integers(1, height)), data.draw(st.integers(1, width)))
     expected = F.center_crop(channels_first(image), list(size))
@@ -104,7 +112,9 @@ def test_a_flip_of_probability_1_always_flips_and_one_of_0_never(name: str) -> N
     assert equal(make(image, T.RandomVerticalFlip(1.0), last), F.vertical_flip(chw))
     both = make(image, T.RandomVerticalFlip(1), T.RandomHorizontalFlip(1), last)
     assert equal(both, F.horizontal_flip(F.vertical_flip(chw)))
-    assert equal(make(image, T.RandomVerticalFlip(0), T.RandomHorizontalFlip(0.0), last), chw.contiguous())
+    assert equal(
+        make(image, T.RandomVerticalFlip(0), T.RandomHorizontalFlip(0.0), last), chw.contiguous()
+    )
     assert equal(make(image, T.RandomVerticalFlip(1), T.RandomVerticalFlip(1), last), chw)
 
 
@@ -123,7 +133,11 @@ def test_a_flip_before_a_crop_is_not_a_flip_after_it() -> None:
 def test_crops_crop_what_is_left() -> None:
     image = photograph("astronaut.png")
     got = make(
-        image, T.CenterCrop((400, 301)), T.RandomVerticalFlip(1), T.CenterCrop((37, 300)), T.CenterCrop(36)
+        image,
+        T.CenterCrop((400, 301)),
+        T.RandomVerticalFlip(1),
+        T.CenterCrop((37, 300)),
+        T.CenterCrop(36),
     )
     chw = F.vertical_flip(F.center_crop(channels_first(image), [400, 301]))
     assert equal(got.permute(2, 0, 1), F.center_crop(F.center_crop(chw, [37, 300]), [36, 36]))
@@ -145,7 +159,11 @@ def test_a_random_crop_is_a_rectangle_of_the_image_and_each_is_equally_likely() 
     assert len(places) == 56
     items = np.broadcast_to(image, (56 * 200, *image.shape))
     (batch,) = nl.Loader(
-        items, batch_size=len(items), transforms=[T.RandomCrop((height, width))], seed=1, output="numpy"
+        items,
+        batch_size=len(items),
+        transforms=[T.RandomCrop((height, width))],
+        seed=1,
+        output="numpy",
     )
     counts = np.zeros((8, 7))
     for crop in batch:
@@ -214,9 +232,9 @@ def test_to_dtype_is_bit_for_bit_torchvisions(source: str, to: str, scale: bool)
         values = torch.from_numpy(np.append(numbers, edges).astype(source))
     got = made(values[None], T.ToDtype(to, scale=scale))[0]
     if source == "uint16" and scale:
-        expected = F.to_dtype(values[None, :, None].to(torch.int32), torch_dtype(to)).mul_(1.0 / 65535)[
-            0, :, 0
-        ]
+        expected = F.to_dtype(values[None, :, None].to(torch.int32), torch_dtype(to)).mul_(
+            1.0 / 65535
+        )[0, :, 0]
     else:
         expected = F.to_dtype(values[None, :, None], torch_dtype(to), scale=scale)[0, :, 0]
     assert equal(got, expected)
@@ -284,13 +302,17 @@ def test_the_whole_recipe_is_bit_for_bit_torchvisions_on_photographs(name: str, 
         T.ChannelsFirst(),
     )
     expected = F.horizontal_flip(F.center_crop(channels_first(image), [224, 224]))
-    expected = F.normalize(F.to_dtype(expected, torch_dtype(dtype), scale=True), *map(list, IMAGENET))
+    expected = F.normalize(
+        F.to_dtype(expected, torch_dtype(dtype), scale=True), *map(list, IMAGENET)
+    )
     assert equal(got, expected)
 
 
 @pytest.mark.parametrize("source", ["float32", "float64", "float16", "bfloat16"])
 def test_normalize_takes_floats_as_they_are(source: str) -> None:
-    image = torch.from_numpy(np.random.default_rng(0).normal(size=(20, 21, 3))).to(torch_dtype(source))
+    image = torch.from_numpy(np.random.default_rng(0).normal(size=(20, 21, 3))).to(
+        torch_dtype(source)
+    )
     got = made(image[None], T.Normalize(*IMAGENET), T.ChannelsFirst())[0]
     assert equal(got, F.normalize(image.permute(2, 0, 1), *map(list, IMAGENET)))
 
@@ -365,7 +387,9 @@ def test_every_width_and_number_of_channels_comes_out_right(channels: int | None
     for width in range(1, 71):
         shape = (3, width) if channels is None else (3, width, channels)
         image = rng.integers(0, 256, shape, np.uint8)
-        assert equal(make(image, *steps, channels="last"), reference(image, mean, std, False)), width
+        assert equal(make(image, *steps, channels="last"), reference(image, mean, std, False)), (
+            width
+        )
         flipped = make(image, T.RandomHorizontalFlip(1), *steps, channels="last")
         assert equal(flipped, reference(np.flip(image, 1), mean, std, False)), width
         if channels is not None:
@@ -466,7 +490,9 @@ def test_every_instruction_set_makes_the_same_batches() -> None:
 
 
 def test_an_instruction_set_that_is_none_is_named() -> None:
-    program = "import ndlens as nl\ntry: nl.Loader(bytes(3))\nexcept ValueError as error: print(error)"
+    program = (
+        "import ndlens as nl\ntry: nl.Loader(bytes(3))\nexcept ValueError as error: print(error)"
+    )
     environment = {**os.environ, "NDLENS_ISA": "sse9"}
     done = subprocess.run(
         [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
@@ -489,7 +515,10 @@ def test_an_instruction_set_that_is_none_is_named() -> None:
         (T.RandomVerticalFlip(p=0.1), "RandomVerticalFlip(p=0.1)"),
         (T.ToDtype(torch.float32, scale=True), "ToDtype(dtype='float32', scale=True)"),
         (T.Normalize(0, 1), "Normalize(mean=(0.0,), std=(1.0,))"),
-        (T.Normalize(torch.tensor([0.5, 1]), np.array([1, 2])), "Normalize(mean=(0.5, 1.0), std=(1.0, 2.0))"),
+        (
+            T.Normalize(torch.tensor([0.5, 1]), np.array([1, 2])),
+            "Normalize(mean=(0.5, 1.0), std=(1.0, 2.0))",
+        ),
         (T.ChannelsFirst(), "ChannelsFirst()"),
     ],
 )
@@ -502,7 +531,10 @@ def test_transforms_are_equal_where_they_do_the_same() -> None:
     assert T.RandomCrop(5) == T.RandomCrop((5, 5)) != T.RandomCrop((5, 6))
     assert T.RandomCrop(5) != cast(object, T.CenterCrop(5))
     assert T.ToDtype("float32") == T.ToDtype(torch.float32) != T.ToDtype("float32", scale=True)
-    assert len({T.Normalize(1, 2), T.Normalize([1.0], (2,)), T.ChannelsFirst(), T.ChannelsFirst()}) == 2
+    assert (
+        len({T.Normalize(1, 2), T.Normalize([1.0], (2,)), T.ChannelsFirst(), T.ChannelsFirst()})
+        == 2
+    )
 
 
 def test_transforms_do_not_change() -> None:
@@ -561,7 +593,9 @@ def test_a_dtype_that_is_none_of_ours_is_refused_when_it_is_named(dtype: object)
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_batch_in_the_format_channels_last_is_the_same_batch_laid_out_as_torch_does(workers: int) -> None:
+def test_a_batch_in_the_format_channels_last_is_the_same_batch_laid_out_as_torch_does(
+    workers: int,
+) -> None:
     image = photograph("coffee.png")[:40, :50]
     items = np.stack([image, image[::-1], image[:, ::-1]])
     steps = [T.CenterCrop(31), T.ToDtype("float32", scale=True), T.Normalize(*IMAGENET)]
@@ -570,14 +604,20 @@ def test_a_batch_in_the_format_channels_last_is_the_same_batch_laid_out_as_torch
     assert torch.equal(got, expected)
     assert got.is_contiguous(memory_format=torch.channels_last)
     assert got.stride() == expected.contiguous(memory_format=torch.channels_last).stride()
-    resized = [T.RandomResizedCrop(20), T.RandomErasing(1.0), T.ChannelsFirst(memory_format="channels_last")]
+    resized = [
+        T.RandomResizedCrop(20),
+        T.RandomErasing(1.0),
+        T.ChannelsFirst(memory_format="channels_last"),
+    ]
     assert torch.equal(made(items, *resized), made(items, *resized[:2], T.ChannelsFirst()))
 
 
 def test_workers_of_a_data_loader_send_it_so_too() -> None:
     items = np.random.default_rng(0).integers(0, 256, (8, 6, 5, 3), dtype=np.uint8)
     dataset = nl.torch.Dataset(items, [T.ChannelsFirst(memory_format="channels_last")])
-    loader = torch.utils.data.DataLoader(dataset, batch_size=4, num_workers=1, collate_fn=nl.torch.collate)
+    loader = torch.utils.data.DataLoader(
+        dataset, batch_size=4, num_workers=1, collate_fn=nl.torch.collate
+    )
     for start, batch in zip((0, 4), loader, strict=True):
         assert batch.is_contiguous(memory_format=torch.channels_last)
         assert np.array_equal(batch.numpy(), items[start : start + 4].transpose(0, 3, 1, 2))

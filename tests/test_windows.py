@@ -53,17 +53,25 @@ IDS: dict[str, Any] = {
     "big-endian": np.repeat(np.array([7, 1, 3, 2], ">i4"), LENGTHS),
     "floats": np.repeat([0.5, -0.0, 2.5, 1e300], LENGTHS).tolist(),
     "booleans and a tensor": torch.from_numpy(np.repeat([7, 2, 5, 1], LENGTHS)),
-    "dates": np.repeat(np.array(["2024-01-01", "2023-01-01", "2022-01-01", "2021-01-01"], "M8[D]"), LENGTHS),
-    "tuples": [(name, 1) for name, length in zip(NAMES, LENGTHS, strict=True) for _ in range(length)],
+    "dates": np.repeat(
+        np.array(["2024-01-01", "2023-01-01", "2022-01-01", "2021-01-01"], "M8[D]"), LENGTHS
+    ),
+    "tuples": [
+        (name, 1) for name, length in zip(NAMES, LENGTHS, strict=True) for _ in range(length)
+    ],
     "dates of Python": [
         datetime.date(2020 + i, 1, 1) for i, length in enumerate(LENGTHS) for _ in range(length)
     ],
-    "any object": [station for station, length in zip(STATIONS, LENGTHS, strict=True) for _ in range(length)],
+    "any object": [
+        station for station, length in zip(STATIONS, LENGTHS, strict=True) for _ in range(length)
+    ],
 }
 
 
 @pytest.mark.parametrize("kind", IDS)
-@pytest.mark.parametrize(("size", "step", "gap", "horizon"), [(3, 1, 0, 1), (2, 2, 3, 2), (5, 1, 1, 4)])
+@pytest.mark.parametrize(
+    ("size", "step", "gap", "horizon"), [(3, 1, 0, 1), (2, 2, 3, 2), (5, 1, 1, 4)]
+)
 def test_no_window_crosses_from_one_id_to_the_next(
     kind: str, size: int, step: int, gap: int, horizon: int
 ) -> None:
@@ -76,7 +84,11 @@ def test_no_window_crosses_from_one_id_to_the_next(
 def test_ids_and_lengths_and_groups_that_cannot_be_misread_are_the_same_windows() -> None:
     pairs = expected(3, 1, 0, 2)
     offsets = np.cumsum([0, *LENGTHS])
-    for division in ({"lengths": LENGTHS}, {"lengths": np.array(LENGTHS, "u1")}, {"groups": offsets}):
+    for division in (
+        {"lengths": LENGTHS},
+        {"lengths": np.array(LENGTHS, "u1")},
+        {"groups": offsets},
+    ):
         check(nl.windows(TABLE, 3, horizon=2, **division), pairs)
 
 
@@ -143,9 +155,16 @@ def test_windows_with_nan_are_left_out_on_request(dtype: str) -> None:
                 for at in range(start, start + length - size - gap - horizon + 1, step):
                     after = table[at + size + gap : at + size + gap + horizon]
                     after = after if target is None else after[:, target]
-                    keep.append(not np.isnan(table[at : at + size]).any() and not np.isnan(after).any())
+                    keep.append(
+                        not np.isnan(table[at : at + size]).any() and not np.isnan(after).any()
+                    )
                 start += length
-            options: dict[str, Any] = {"gap": gap, "horizon": horizon, "target": target, "lengths": LENGTHS}
+            options: dict[str, Any] = {
+                "gap": gap,
+                "horizon": horizon,
+                "target": target,
+                "lengths": LENGTHS,
+            }
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 everything = nl.windows(table, size, step, **options)
@@ -155,14 +174,22 @@ def test_windows_with_nan_are_left_out_on_request(dtype: str) -> None:
                 assert len(after) == sum(keep)
                 for i, place in enumerate(np.flatnonzero(keep)):
                     np.testing.assert_array_equal(after[i].numpy(), before[int(place)].numpy())
-            both = nl.windows(table, size, step, skip_nan=True, where=np.arange(len(keep)) > 4, **options)
+            both = nl.windows(
+                table, size, step, skip_nan=True, where=np.arange(len(keep)) > 4, **options
+            )
             assert len(both if horizon == 0 else both[0]) == sum(keep[5:])
 
 
 WARNINGS: list[tuple[Callable[[], Any], str]] = [
     (lambda: nl.windows(HOLES, 3), "windows hold NaN, first window 3, at step 5"),
-    (lambda: nl.windows(HOLES, 3, horizon=1), "windows hold NaN, first the horizon of window 2, at step 5"),
-    (lambda: nl.windows(HOLES, 3, horizon=1, target=3), "windows hold NaN, first window 3, at step 5"),
+    (
+        lambda: nl.windows(HOLES, 3, horizon=1),
+        "windows hold NaN, first the horizon of window 2, at step 5",
+    ),
+    (
+        lambda: nl.windows(HOLES, 3, horizon=1, target=3),
+        "windows hold NaN, first window 3, at step 5",
+    ),
     (
         lambda: nl.windows(HOLES[7:, 2:], 3, horizon=1, gap=1, target=1),
         "windows hold NaN, first the horizon of window 28, at step 32",
@@ -186,7 +213,9 @@ WARNINGS: list[tuple[Callable[[], Any], str]] = [
 def test_the_first_window_with_nan_is_named_once(make: Callable[[], Any], text: str) -> None:
     with pytest.warns(UserWarning, match="NaN") as caught:
         make()
-    assert [str(warning.message) for warning in caught] == [f"{text}; skip_nan=True leaves such windows out"]
+    assert [str(warning.message) for warning in caught] == [
+        f"{text}; skip_nan=True leaves such windows out"
+    ]
     assert caught[0].filename == __file__
 
 
@@ -385,8 +414,16 @@ else:
 
 # Each needs a list of 240 MB or more.
 TOO_LARGE = [
-    ("np.broadcast_to(np.uint8(1), (30_000_001,))", "30_000_001", "nl.windows(series, 1, lengths=values)"),
-    ("np.broadcast_to(np.uint8(0), (30_000_001,))", "30_000_001", "nl.windows(series, 1, ids=values)"),
+    (
+        "np.broadcast_to(np.uint8(1), (30_000_001,))",
+        "30_000_001",
+        "nl.windows(series, 1, lengths=values)",
+    ),
+    (
+        "np.broadcast_to(np.uint8(0), (30_000_001,))",
+        "30_000_001",
+        "nl.windows(series, 1, ids=values)",
+    ),
     ("np.broadcast_to(np.uint8(1), (30_000_000, 1))", "1", "nl.ragged(bytes(1), shapes=values)"),
     (
         "np.broadcast_to(np.uint8(0), (30_000_000,))",
@@ -395,17 +432,27 @@ TOO_LARGE = [
     ),
     ("np.broadcast_to(np.uint8(0), (30_000_000,))", "1", "nl.subset(series, values)"),
     ("np.broadcast_to(np.bool_(True), (200_000_000,))", "200_000_000", "nl.subset(series, values)"),
-    ("np.broadcast_to(np.bool_(True), (200_000_000,))", "200_000_000", "nl.windows(series, 1, where=values)"),
+    (
+        "np.broadcast_to(np.bool_(True), (200_000_000,))",
+        "200_000_000",
+        "nl.windows(series, 1, where=values)",
+    ),
     ("None", "100_000_000", "nl.split(series, [0.5, 0.5])"),
     ("None", "100_000_000", "nl.split(series, [0.5, 0.5], groups=series)"),
 ]
 
 
-@pytest.mark.parametrize(("values", "steps", "call"), TOO_LARGE, ids=[f"{c} {s}" for _, s, c in TOO_LARGE])
-def test_lists_without_memory_for_them_are_memory_errors(values: str, steps: str, call: str) -> None:
+@pytest.mark.parametrize(
+    ("values", "steps", "call"), TOO_LARGE, ids=[f"{c} {s}" for _, s, c in TOO_LARGE]
+)
+def test_lists_without_memory_for_them_are_memory_errors(
+    values: str, steps: str, call: str
+) -> None:
     import subprocess
     import sys
 
     program = LIMITED.format(values=values, steps=steps, call=call)
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=100)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=100
+    )
     assert (done.returncode, done.stdout[:11], done.stderr) == (0, "MemoryError", ""), done

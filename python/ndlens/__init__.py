@@ -35,7 +35,14 @@ from ._ndlens import (
     windows,
 )
 from ._subsets import split, subset
-from .errors import CopyRequired, FormatError, MovedError, ReadOnlyError, StaleHandleError, TruncatedError
+from .errors import (
+    CopyRequired,
+    FormatError,
+    MovedError,
+    ReadOnlyError,
+    StaleHandleError,
+    TruncatedError,
+)
 from .loader import Loader
 
 __all__ = [

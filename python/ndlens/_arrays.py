@@ -11,11 +11,13 @@ from ._ndlens import View, _ArrayFile, _arrays_of_handle
 class Arrays(Mapping[str, View]):
     """The arrays in a `.npz` or `.safetensors` file, by name: a read-only mapping, which `nl.open` gives.
 
-    An array is looked up when it is asked for; all views are views of one map of the file, and an array that cannot
-    be a view is an error of its own. Names are in the order of the file, and those of an `.npz` without ".npy", as
-    NumPy has them. Items of different sizes, which `nl.save` saved, come as `nl.Items`.
+    An array is looked up when it is asked for; all views are views of one map of the file, and an
+    array that cannot be a view is an error of its own. Names are in the order of the file, and
+    those of an `.npz` without ".npy", as NumPy has them. Items of different sizes, which `nl.save`
+    saved, come as `nl.Items`.
 
-    It pickles to a handle of the file, or where it was opened with `copy=True` to the arrays themselves.
+    It pickles to a handle of the file, or where it was opened with `copy=True` to the arrays
+    themselves.
     """
 
     __slots__ = ("_file", "_metadata", "_path")

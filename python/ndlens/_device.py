@@ -14,7 +14,8 @@ import torch
 if TYPE_CHECKING:
     from ndlens import Epoch
 
-# What `nl.Loader` leaves to be done to a field's values: steps with their arguments, and the axis of the channels.
+# What `nl.Loader` leaves to be done to a field's values: steps with their arguments, and the axis
+# of the channels.
 _Step: TypeAlias = tuple[str, bool] | tuple[list[float], list[float]]
 _Deferred: TypeAlias = tuple[list[_Step], int | None]
 
@@ -73,7 +74,9 @@ class Wire:
 
     def __init__(self, device: torch.device, deferred: Sequence[_Deferred | None]) -> None:
         self.device = device
-        self._deferred = [None if of_field is None else _Values(device, *of_field) for of_field in deferred]
+        self._deferred = [
+            None if of_field is None else _Values(device, *of_field) for of_field in deferred
+        ]
         self._lock = threading.Lock()
         self._stream = None if device.type == "mps" else torch.Stream(device=device)
 
@@ -97,7 +100,8 @@ class Wire:
         return sent.parts
 
     def _copy(self, parts: list[torch.Tensor]) -> list[torch.Tensor]:
-        # Only what is pinned may be copied later: of other memory the copy would not say when it has read it.
+        # Only what is pinned may be copied later: of other memory the copy would not say when it
+        # has read it.
         later = self._stream is not None
         there = [part.to(self.device, non_blocking=later) for part in parts]
         values = zip(self._deferred, there, strict=True)
@@ -138,7 +142,11 @@ class _Values:
 def _to_dtype(part: torch.Tensor, dtype: torch.dtype, scale: bool) -> torch.Tensor:
     converted = part.to(dtype)
     # For these, torchvision's `_max_value` is 1.
-    unscaled = part.dtype.is_floating_point or part.dtype in (torch.bool, torch.uint32, torch.uint64)
+    unscaled = part.dtype.is_floating_point or part.dtype in (
+        torch.bool,
+        torch.uint32,
+        torch.uint64,
+    )
     if not scale or unscaled or part.dtype == dtype:
         return converted
     return converted.mul_(1.0 / torch.iinfo(part.dtype).max)

@@ -1,7 +1,8 @@
 """What is done for the interpreter's end and for forks, and what is imported ahead of both.
 
-An import holds locks of its thread. A child that is forked meanwhile waits for them for good, so what ndlens needs
-later is imported here: its own modules, and of the standard library what the compiled half calls.
+An import holds locks of its thread. A child that is forked meanwhile waits for them for good, so
+what ndlens needs later is imported here: its own modules, and of the standard library what the
+compiled half calls.
 """
 
 from __future__ import annotations

@@ -62,7 +62,9 @@ def unexported(array: Any) -> str | None:
         return f"{dtype} counts time, which no buffer has a format for; {hint}"
     if kind == "T":
         return f'{dtype} keeps its text elsewhere; copy it to text of one length: array.astype("U")'
-    times = [name for name in getattr(dtype, "names", None) or () if dtype[name].base.kind in ("M", "m")]
+    times = [
+        name for name in getattr(dtype, "names", None) or () if dtype[name].base.kind in ("M", "m")
+    ]
     if times:
         return (
             f"the fields {', '.join(times)} count time, which no buffer has a format for; "
@@ -77,8 +79,8 @@ def unexported(array: Any) -> str | None:
 def strided(tensor: Any, copies: bool) -> Any:
     """What to ask for a DLPack capsule in place of `tensor`: itself, or with `copies` a tensor that is computed.
 
-    PyTorch's exporter looks at some of what a tensor can be beside its memory, and each version at other things. Other
-    libraries' objects are theirs to judge.
+    PyTorch's exporter looks at some of what a tensor can be beside its memory, and each version at
+    other things. Other libraries' objects are theirs to judge.
 
     Raises:
         BufferError: The tensor's elements are not what its memory holds.
@@ -113,22 +115,30 @@ def _strided(torch: Any, tensor: Any, copies: bool) -> Any:
         name = type(tensor).__name__
         hint = DISPATCHED.get(name, "make a plain torch.Tensor of it first")
         raise refuse(
-            f"a {name}", "computes its elements (__torch_dispatch__): its memory does not hold them", hint
+            f"a {name}",
+            "computes its elements (__torch_dispatch__): its memory does not hold them",
+            hint,
         )
     if tensor.is_meta:
         raise refuse(
-            "a tensor on the meta device", "has no data", 'torch.empty_like(tensor, device="cpu") has'
+            "a tensor on the meta device",
+            "has no data",
+            'torch.empty_like(tensor, device="cpu") has',
         )
     if tensor.is_nested:
         hint = "call .to_padded_tensor(padding), or give its parts to nl.ragged"
         raise refuse("a nested tensor", "holds tensors of different shapes", hint)
     if tensor.layout is not torch.strided:
         raise refuse(
-            f"a tensor of layout {tensor.layout}", "does not store all its elements", "call .to_dense()"
+            f"a tensor of layout {tensor.layout}",
+            "does not store all its elements",
+            "call .to_dense()",
         )
     if tensor.is_quantized:
         hint = "call .dequantize() for the numbers, or .int_repr() for the stored integers"
-        raise refuse("a quantized tensor", "has a scale, which a view of its memory would lose", hint)
+        raise refuse(
+            "a quantized tensor", "has a scale, which a view of its memory would lose", hint
+        )
     if tensor.device.type != "cpu":
         raise refuse(f"a tensor on {tensor.device}", "is not in the CPU's memory", "call .cpu()")
     if tensor.dtype not in NAMED:
@@ -137,17 +147,25 @@ def _strided(torch: Any, tensor: Any, copies: bool) -> Any:
         raise refuse("a tensor that requires grad", "would lose its gradient", "call .detach()")
     if tensor._is_zerotensor():
         if not copies:
-            raise refuse("a tensor of zeros that torch does not store", "has no data", "call .clone()")
+            raise refuse(
+                "a tensor of zeros that torch does not store", "has no data", "call .clone()"
+            )
         return tensor.clone()
     negative, conjugate = tensor.is_neg(), tensor.is_conj()
     if (negative or conjugate) and not copies:
-        bits = [name for name, is_set in (("conjugate", conjugate), ("negative", negative)) if is_set]
+        bits = [
+            name for name, is_set in (("conjugate", conjugate), ("negative", negative)) if is_set
+        ]
         calls = [
-            call for call, is_set in ((".resolve_conj()", conjugate), (".resolve_neg()", negative)) if is_set
+            call
+            for call, is_set in ((".resolve_conj()", conjugate), (".resolve_neg()", negative))
+            if is_set
         ]
         what = f"a tensor with the {' and the '.join(bits)} bit{'s' * (len(bits) - 1)} set"
         raise refuse(
-            what, "does not store its elements, but what they are computed from", f"call {''.join(calls)}"
+            what,
+            "does not store its elements, but what they are computed from",
+            f"call {''.join(calls)}",
         )
     if negative or conjugate:
         return tensor.resolve_conj().resolve_neg()
@@ -167,7 +185,9 @@ def check_jax(array: Any) -> None:
         raise refuse("a tracer of JAX", "has no memory of its own", hint)
     if array.is_deleted():
         raise refuse(
-            "an array of JAX", "was deleted or donated, and has no data", "view it while it is there"
+            "an array of JAX",
+            "was deleted or donated, and has no data",
+            "view it while it is there",
         )
 
 
@@ -207,12 +227,16 @@ def check_storage(tensor: Any) -> None:
     if tensor.is_contiguous():
         steps = tensor.numel() - 1
     else:
-        steps = sum((n - 1) * stride for n, stride in zip(tensor.shape, tensor.stride(), strict=True))
+        steps = sum(
+            (n - 1) * stride for n, stride in zip(tensor.shape, tensor.stride(), strict=True)
+        )
     needed = (tensor.storage_offset() + steps + 1) * tensor.element_size()
     stored = tensor.untyped_storage().nbytes()
     if stored < needed:
         hint = "it was freed or resized: view the tensor while it is whole"
-        raise refuse("a tensor without its data", f"needs {needed} bytes of a storage of {stored}", hint)
+        raise refuse(
+            "a tensor without its data", f"needs {needed} bytes of a storage of {stored}", hint
+        )
 
 
 # What is no array

@@ -35,12 +35,14 @@ class _Mix(BatchTransform):
 class MixUp(_Mix):
     """Each image and its label mixed with those of the item before it: `lam * x + (1 - lam) * x.roll(1, 0)`.
 
-    One `lam` for each batch, from Beta(alpha, alpha); the first item is mixed with the last. Labels of shape (n,) and
-    an integer dtype become float32 of shape (n, num_classes); labels of shape (n, classes) and a floating-point dtype
-    are mixed as they are, and `num_classes` may be None. Images, or items of any other shape, need a floating-point
-    dtype. Bit-equal to torchvision's `MixUp` with the same `lam` on the CPU.
+    One `lam` for each batch, from Beta(alpha, alpha); the first item is mixed with the last. Labels
+    of shape (n,) and an integer dtype become float32 of shape (n, num_classes); labels of shape (n,
+    classes) and a floating-point dtype are mixed as they are, and `num_classes` may be None.
+    Images, or items of any other shape, need a floating-point dtype. Bit-equal to torchvision's
+    `MixUp` with the same `lam` on the CPU.
 
-    Zhang, Cisse, Dauphin and Lopez-Paz, "mixup: Beyond empirical risk minimization", 2018, arXiv:1710.09412.
+    Zhang, Cisse, Dauphin and Lopez-Paz, "mixup: Beyond empirical risk minimization", 2018,
+    arXiv:1710.09412.
     """
 
 
@@ -48,13 +50,14 @@ class MixUp(_Mix):
 class CutMix(_Mix):
     """A rectangle of each image from the item before it, and labels in proportion to what is seen of both.
 
-    One rectangle for each batch: `lam` comes from Beta(alpha, alpha), the middle is uniform, the sides are
-    `sqrt(1 - lam)` of the image's, and what would reach beyond its edges is cut off; labels are mixed by the area that
-    is left. Images are (height, width) or (height, width, channels), or what `ChannelsFirst` makes of them, of any
-    dtype; labels as for `MixUp`. Bit-equal to torchvision's `CutMix` with the same `lam` and rectangle.
+    One rectangle for each batch: `lam` comes from Beta(alpha, alpha), the middle is uniform, the
+    sides are `sqrt(1 - lam)` of the image's, and what would reach beyond its edges is cut off;
+    labels are mixed by the area that is left. Images are (height, width) or (height, width,
+    channels), or what `ChannelsFirst` makes of them, of any dtype; labels as for `MixUp`. Bit-equal
+    to torchvision's `CutMix` with the same `lam` and rectangle.
 
-    Yun et al., "CutMix: Regularization strategy to train strong classifiers with localizable features", 2019,
-    arXiv:1905.04899.
+    Yun et al., "CutMix: Regularization strategy to train strong classifiers with localizable
+    features", 2019, arXiv:1905.04899.
     """
 
 

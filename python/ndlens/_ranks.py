@@ -1,9 +1,9 @@
 """Which of several processes this one is, asked when an epoch begins.
 
-Trusted, in this order: what the user gave; torch.distributed's group, where one is up; a complete pair of one
-launcher's variables. Those are `RANK` and `WORLD_SIZE` of torchrun; Slurm's, inside a step of srun; Open MPI's; PMI's.
-A world size without a rank, as Lightning's launcher sets it, is half of an answer: an epoch does not begin with it,
-since every process would read everything.
+Trusted, in this order: what the user gave; torch.distributed's group, where one is up; a complete
+pair of one launcher's variables. Those are `RANK` and `WORLD_SIZE` of torchrun; Slurm's, inside a
+step of srun; Open MPI's; PMI's. A world size without a rank, as Lightning's launcher sets it, is
+half of an answer: an epoch does not begin with it, since every process would read everything.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ class RankSource:
     Args:
         rank: What the user gave, with `world_size`; None to ask.
         world_size: What the user gave.
-        alone: What is taken where nothing was given, without asking: each process has all of what there is.
+        alone: What is taken where nothing was given, without asking: each process has all of what
+            there is.
 
     Raises:
         ValueError: Only one of the two is given, or they make no sense.
@@ -58,7 +59,11 @@ class RankSource:
         """What is known now, for a length or a repr: rank 0 where only the world size is known."""
         if self._given is not None:
             return self._given
-        return _of_group() or _of_launcher(os.environ) or Ranks(0, _number(os.environ, "WORLD_SIZE") or 1)
+        return (
+            _of_group()
+            or _of_launcher(os.environ)
+            or Ranks(0, _number(os.environ, "WORLD_SIZE") or 1)
+        )
 
     def take(self) -> tuple[Ranks, Callable[[], None] | None]:
         """The ranks of an epoch that begins, and what says later whether it still is that rank.
@@ -135,7 +140,11 @@ def _of_launcher(environ: Mapping[str, str]) -> Ranks | None:
     # What half a pair says must agree.
     world_size, rank = _number(environ, "WORLD_SIZE"), _number(environ, "RANK")
     for ranks in others:
-        if ranks is not None and world_size in (None, ranks.world_size) and rank in (None, ranks.rank):
+        if (
+            ranks is not None
+            and world_size in (None, ranks.world_size)
+            and rank in (None, ranks.rank)
+        ):
             return ranks
     return None
 

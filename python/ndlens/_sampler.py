@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 class LoaderSampler(DistributedSampler[int]):
     """The items that a loader's rank takes, epoch by epoch: as places in the part of the data set where it has one.
 
-    `set_epoch` is the loader's. Lightning, Accelerate and Ray Train look for a `DistributedSampler` in a loader: where
-    they find one they leave the sharding to it and tell it each epoch. The loader does not read from it.
+    `set_epoch` is the loader's. Lightning, Accelerate and Ray Train look for a `DistributedSampler`
+    in a loader: where they find one they leave the sharding to it and tell it each epoch. The
+    loader does not read from it.
     """
 
     def __init__(self, loader: Loader) -> None:
@@ -56,7 +57,8 @@ def sampler_of(loader: Loader) -> LoaderSampler:
 class Planned(list[int]):
     """The items of a batch that a loader's order holds, and which it is: the `number`-th from place `start` on.
 
-    Wrappers of batch samplers add items to a list that they were given. So it knows whether it still is as planned.
+    Wrappers of batch samplers add items to a list that they were given. So it knows whether it
+    still is as planned.
     """
 
     def __init__(
@@ -122,15 +124,20 @@ class LoaderBatchSampler(BatchSampler):
 class LoaderDataset(Dataset):
     """A loader's data set: its items, and its batches to the bit where its batch sampler plans them.
 
-    Item i is item i of the loader's fields, or of the part of them that `indices` chose. Its draws are the loader's, in
-    the epoch that the loader runs next or that a planned batch is of.
+    Item i is item i of the loader's fields, or of the part of them that `indices` chose. Its draws
+    are the loader's, in the epoch that the loader runs next or that a planned batch is of.
     """
 
     def __init__(self, fields: Any, settings: dict[str, Any]) -> None:
         own = {name: settings[name] for name in ("joint", "seed", "channels")}
         super().__init__(fields, settings["transforms"], **own)
         # Batches are made by torch's processes, one after another, in memory of theirs.
-        self._settings = settings | {"device": None, "pin_memory": False, "num_workers": 0, "sampler": None}
+        self._settings = settings | {
+            "device": None,
+            "pin_memory": False,
+            "num_workers": 0,
+            "sampler": None,
+        }
         self._is_sampled = settings["sampler"] is not None
         self._cores: dict[int, Any] = {}
         self.set_epoch(0)
@@ -144,7 +151,8 @@ class LoaderDataset(Dataset):
         super().__setstate__(arguments)
 
     def _core(self) -> Any:
-        # Of this process: a fork may copy locks that a thread of the parent holds. It is asked for batches of any rank.
+        # Of this process: a fork may copy locks that a thread of the parent holds. It is asked for
+        # batches of any rank.
         process = os.getpid()
         if process not in self._cores:
             settings = self._settings | {"rank": 0, "world_size": 1}
@@ -181,7 +189,11 @@ class LoaderDataset(Dataset):
                     indices.epoch, indices.start, indices.rank, indices.world_size, indices.number
                 )
             if self._settings["mix"] is not None:
-                where = "with sampler=" if self._is_sampled else "where a batch of batch_sampler was changed"
+                where = (
+                    "with sampler="
+                    if self._is_sampled
+                    else "where a batch of batch_sampler was changed"
+                )
                 raise TypeError(
                     f"{where}, mix= is the loader's own: iterate the nl.Loader instead of its dataset, and resume by "
                     "load_state_dict"

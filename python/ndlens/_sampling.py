@@ -1,13 +1,16 @@
 """What an epoch begins with: which rank this process is, and what a sampler gives.
 
-A sampler is read while the epoch runs, as far ahead as batches are made ahead, so it may be endless and need no length.
-An array of item numbers, or a range, is not read at all: the loader takes the numbers from where they lie.
+A sampler is read while the epoch runs, as far ahead as batches are made ahead, so it may be endless
+and need no length. An array of item numbers, or a range, is not read at all: the loader takes the
+numbers from where they lie.
 
 A state says how far an epoch has come, and of the sampler
-- its own state, where it or its iterator has `state_dict` and `load_state_dict` (the protocol of torchdata),
+- its own state, where it or its iterator has `state_dict` and `load_state_dict` (the protocol of
+  torchdata),
 - or the items themselves, where the user asked for it (`sampler_state="list"`),
-- else a digest of the items that it gave. A run goes on where the sampler gives them again, as a list does, or a
-  `DistributedSampler` of the same epoch; where it gives others, resuming is refused.
+- else a digest of the items that it gave. A run goes on where the sampler gives them again, as a
+  list does, or a `DistributedSampler` of the same epoch; where it gives others, resuming is
+  refused.
 """
 
 from __future__ import annotations
@@ -67,7 +70,10 @@ class Source:
     """What a loader asks when an epoch begins, when its length is asked for, and when a state is written or loaded."""
 
     def __init__(
-        self, ranks: RankSource, sampler: Any = None, sampler_state: Literal["auto", "list"] = "auto"
+        self,
+        ranks: RankSource,
+        sampler: Any = None,
+        sampler_state: Literal["auto", "list"] = "auto",
     ) -> None:
         if sampler_state not in ("auto", "list"):
             raise ValueError(f'unknown sampler_state "{sampler_state}": expected "auto" or "list"')
@@ -108,7 +114,8 @@ class Source:
         if self._numbers is not None:
             return Begun(ranks, watch, numbers=self._numbers)
         if place == 0:
-            # A list is of one epoch: this one is read anew, or the sampler goes on from a state of its own.
+            # A list is of one epoch: this one is read anew, or the sampler goes on from a state of
+            # its own.
             self._list = self._read_list() if self._keeps_list and not self._restores else None
         if self._list is not None:
             return Begun(ranks, watch, numbers=self._list)
@@ -131,7 +138,9 @@ class Source:
         if place > 0 and note is not None and "digest" in note:
             if replayed is None or (replayed.place, replayed.digest) != (place, note["digest"]):
                 replayed = self._replay(place, note["digest"])
-            return Reading(replayed.iterator, None, self._ended, expected, replayed.head, replayed.digest)
+            return Reading(
+                replayed.iterator, None, self._ended, expected, replayed.head, replayed.digest
+            )
         if note is not None and "state" in note and (place > 0 or restores):
             return self._restored(place, note, expected)
         of_sampler = None
@@ -156,7 +165,8 @@ class Source:
         if note["of"] == "iterator":
             snapshot.stateful.load_state_dict(copy.deepcopy(note["state"]))
         if place == 0:
-            # At the end of an epoch some samplers still stand there, and give nothing more; others begin the next.
+            # At the end of an epoch some samplers still stand there, and give nothing more; others
+            # begin the next.
             first = list(itertools.islice(iterator, 1))
             if first:
                 iterator = itertools.chain(first, iterator)
@@ -198,7 +208,8 @@ class Source:
         """Takes what a state says of the sampler, and gives what the loader keeps of it.
 
         Raises:
-            ValueError: The sampler does not give again what was done, or the state says nothing of it.
+            ValueError: The sampler does not give again what was done, or the state says nothing of
+                it.
             TypeError: The state holds that of a sampler, and this one has none.
         """
         state = state or {}
@@ -279,7 +290,9 @@ class _Snapshot:
 
 
 def _is_stateful(obj: Any) -> bool:
-    return callable(getattr(obj, "state_dict", None)) and callable(getattr(obj, "load_state_dict", None))
+    return callable(getattr(obj, "state_dict", None)) and callable(
+        getattr(obj, "load_state_dict", None)
+    )
 
 
 def _name(sampler: Any) -> str:
@@ -323,10 +336,13 @@ def _numbers_of(sampler: Any) -> Any:
 def _refuse_unreadable(sampler: Any) -> None:
     """Refuses what cannot be iterated, what can be iterated only once, and bools."""
     if isinstance(sampler, type):
-        raise TypeError(f"sampler must be an iterable of item numbers, got the class {sampler.__name__}")
+        raise TypeError(
+            f"sampler must be an iterable of item numbers, got the class {sampler.__name__}"
+        )
     if not hasattr(sampler, "__iter__") and not hasattr(sampler, "__getitem__"):
         raise TypeError(f"sampler must be an iterable of item numbers, got {_name(sampler)}")
-    # Only iterators are asked for theirs: to begin with a sampler may change it. A cycle has no end.
+    # Only iterators are asked for theirs: to begin with a sampler may change it. A cycle has no
+    # end.
     is_iterator = hasattr(type(sampler), "__next__") and iter(sampler) is sampler
     if is_iterator and not isinstance(sampler, itertools.cycle):
         raise TypeError(

@@ -1,8 +1,9 @@
 """Views on their way to another process.
 
-A pickled view of shared memory is a handle, and holds nothing: who drops the view after sending it frees the memory
-before it is received. A pickler cannot be asked where a pickle goes, but multiprocessing has one of its own for
-messages, and so has loky. They are told here to hold what they send until it is received.
+A pickled view of shared memory is a handle, and holds nothing: who drops the view after sending it
+frees the memory before it is received. A pickler cannot be asked where a pickle goes, but
+multiprocessing has one of its own for messages, and so has loky. They are told here to hold what
+they send until it is received.
 
 Neither is imported for it: each is looked for when a view is made that could be sent.
 """
@@ -15,18 +16,20 @@ import time
 
 from . import _ndlens
 
-# Where picklers for messages take registrations. concurrent.futures, torch.multiprocessing and Pool use the first.
+# Where picklers for messages take registrations. concurrent.futures, torch.multiprocessing and Pool
+# use the first.
 _PICKLERS = (
     "multiprocessing.reduction",
     "joblib.externals.loky.backend.reduction",
     "loky.backend.reduction",
 )
 
-# How long a worker that is done waits for what it sent to be received: long enough for a busy receiver, short enough
-# for one who joins the worker first. Seconds.
+# How long a worker that is done waits for what it sent to be received: long enough for a busy
+# receiver, short enough for one who joins the worker first. Seconds.
 _PATIENCE = 10.0
 
-# Picklers made before their module was told do not know yet. Seconds: more than it takes to pickle a message.
+# Picklers made before their module was told do not know yet. Seconds: more than it takes to pickle
+# a message.
 _LATE = 1.0
 
 _registered: set[str] = set()
@@ -57,7 +60,8 @@ def register(late: bool = False) -> bool:
 def _wait_at_exit() -> None:
     """Lets a worker that is done live until what it sent is received: its memory goes with it.
 
-    To be said before the worker is done: what is in queues then is pickled when it is too late to say so.
+    To be said before the worker is done: what is in queues then is pickled when it is too late to
+    say so.
     """
     global _registered_for_forks, _waits_at_exit
     if _waits_at_exit == os.getpid() or "multiprocessing.reduction" not in _registered:
@@ -66,7 +70,8 @@ def _wait_at_exit() -> None:
 
     if not _registered_for_forks:
         _registered_for_forks = True
-        # A worker begins with it, however it was started; what waits at its exit must be said after.
+        # A worker begins with it, however it was started; what waits at its exit must be said
+        # after.
         util.register_after_fork(sys.modules[__name__], lambda _: _wait_at_exit())
     if process.parent_process() is not None:
         _waits_at_exit = os.getpid()

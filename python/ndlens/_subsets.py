@@ -68,17 +68,20 @@ def _select(sources: Any, index: Any) -> Any:
 def subset(fields: Any, indices: Any, /) -> Any:
     """Some items of every field, in the order of `indices`, without a copy.
 
-    `fields` is what `nl.Loader` takes: one view (or `nl.Shards` or `nl.Items`), a tuple or a dict of them. What comes
-    back has the same structure and is taken by `nl.Loader`, `nl.torch.Dataset`, `nl.share` and `nl.subset` again.
+    `fields` is what `nl.Loader` takes: one view (or `nl.Shards` or `nl.Items`), a tuple or a dict
+    of them. What comes back has the same structure and is taken by `nl.Loader`, `nl.torch.Dataset`,
+    `nl.share` and `nl.subset` again.
 
-    `indices` selects as in NumPy: a slice; integers in a list, an array, a tensor or a pandas index, negative ones
-    from the end, the same one several times if you like; or a boolean for each item. Those that scikit-learn's
-    `KFold` and its relatives give are such. A slice of a view is a view, of shards shards; all else are `nl.Items`.
+    `indices` selects as in NumPy: a slice; integers in a list, an array, a tensor or a pandas
+    index, negative ones from the end, the same one several times if you like; or a boolean for each
+    item. Those that scikit-learn's `KFold` and its relatives give are such. A slice of a view is a
+    view, of shards shards; all else are `nl.Items`.
 
-    It pickles to its fields and its indices: three numbers where they are evenly spaced, a bit for each item where
-    they ascend, four bytes each otherwise.
+    It pickles to its fields and its indices: three numbers where they are evenly spaced, a bit for
+    each item where they ascend, four bytes each otherwise.
 
-    Raises `ValueError` for fields of different lengths, `IndexError` for indices that are out of bounds or none.
+    Raises `ValueError` for fields of different lengths, `IndexError` for indices that are out of
+    bounds or none.
 
     >>> import ndlens as nl
     >>> train = nl.subset({"x": bytes(range(10)), "y": bytes(range(10, 20))}, [7, -1, 0])
@@ -87,7 +90,9 @@ def subset(fields: Any, indices: Any, /) -> Any:
     """
     sources, items = _sources(fields)
     # One selection for all fields, looked up once and pickled once.
-    return _select(sources, indices if isinstance(indices, slice) else _ndlens._Selection(indices, items))
+    return _select(
+        sources, indices if isinstance(indices, slice) else _ndlens._Selection(indices, items)
+    )
 
 
 def split(
@@ -101,19 +106,20 @@ def split(
 ) -> tuple[Any, ...]:
     """Cuts a data set in parts, such as `[0.8, 0.2]` for training and validation, without a copy.
 
-    `fields` is what `nl.Loader` takes, and each part is what `nl.subset` gives: the same structure. `parts` are
-    fractions that add up to 1, or numbers of items that add up to all. Which items a part gets is a pure function of
-    `seed`; in a part they stand in the order of the data.
+    `fields` is what `nl.Loader` takes, and each part is what `nl.subset` gives: the same structure.
+    `parts` are fractions that add up to 1, or numbers of items that add up to all. Which items a
+    part gets is a pure function of `seed`; in a part they stand in the order of the data.
 
-    `groups` says for each item what it belongs to, such as a patient: no group is divided, and sizes are met as
-    nearly as groups allow. `stratify` says for each item its class: each part gets its share of every class. Both are
-    numbers, strings or anything that can be hashed, in an array or a list.
+    `groups` says for each item what it belongs to, such as a patient: no group is divided, and
+    sizes are met as nearly as groups allow. `stratify` says for each item its class: each part gets
+    its share of every class. Both are numbers, strings or anything that can be hashed, in an array
+    or a list.
 
-    With `shuffle=False` parts follow one another in the data: the first 80 % of a series and the rest of it. Windows
-    of a series overlap, so split the series, and take windows of each part.
+    With `shuffle=False` parts follow one another in the data: the first 80 % of a series and the
+    rest of it. Windows of a series overlap, so split the series, and take windows of each part.
 
-    Raises `ValueError` where parts do not add up, a part would get nothing, there is not one group or class for each
-    item, or a class has fewer items than there are parts.
+    Raises `ValueError` where parts do not add up, a part would get nothing, there is not one group
+    or class for each item, or a class has fewer items than there are parts.
 
     >>> import ndlens as nl
     >>> train, validation = nl.split({"x": bytes(10), "y": bytes(10)}, [0.8, 0.2], seed=7)
@@ -121,9 +127,13 @@ def split(
     (8, 2)
     """
     if not isinstance(parts, Iterable):
-        raise TypeError(f"parts must be one number for each part, such as [0.8, 0.2], got {parts!r}")
+        raise TypeError(
+            f"parts must be one number for each part, such as [0.8, 0.2], got {parts!r}"
+        )
     if shuffle and seed is None:
-        raise TypeError("seed must be an integer, got None: shuffle=False cuts the data as it stands")
+        raise TypeError(
+            "seed must be an integer, got None: shuffle=False cuts the data as it stands"
+        )
     sources, items = _sources(fields)
     selections = _ndlens._split(items, list(parts), seed if shuffle else None, groups, stratify)
     if shuffle or groups is not None:

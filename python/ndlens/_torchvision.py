@@ -44,7 +44,9 @@ _KNOWN: dict[str, Callable[[Any], T.Transform | None]] = {
     "Identity": _nothing,
     "Normalize": lambda t: T.Normalize(t.mean, t.std),
     "Pad": lambda t: T.Pad(t.padding, _fill(t), t.padding_mode),
-    "RandomCrop": lambda t: T.RandomCrop(t.size, _crop_padding(t), t.pad_if_needed, _fill(t), t.padding_mode),
+    "RandomCrop": lambda t: T.RandomCrop(
+        t.size, _crop_padding(t), t.pad_if_needed, _fill(t), t.padding_mode
+    ),
     "RandomErasing": lambda t: T.RandomErasing(
         t.p, t.scale, t.ratio, "random" if t.value is None else t.value
     ),
@@ -82,7 +84,9 @@ def _lowered(transform: Any, place: str) -> T.Transform | None:
     if name in _MIXES:
         raise TypeError(f"{place}: {name} mixes whole batches: give it to the loader as mix")
     if name not in _KNOWN:
-        raise TypeError(f"{place}: torchvision's {name} cannot be compiled; ndlens.transforms says what can")
+        raise TypeError(
+            f"{place}: torchvision's {name} cannot be compiled; ndlens.transforms says what can"
+        )
     try:
         return _KNOWN[name](transform)
     except (TypeError, ValueError) as error:
@@ -106,14 +110,16 @@ def is_one_list(transforms: Any) -> bool:
     members = list(transforms)
     for_fields = any(member is None or isinstance(member, list | tuple) for member in members)
     steps = (member for member in members if type(member).__name__ != "Compose")
-    return not for_fields and any(isinstance(step, T.Transform) or _is_torchvisions(step) for step in steps)
+    return not for_fields and any(
+        isinstance(step, T.Transform) or _is_torchvisions(step) for step in steps
+    )
 
 
 def lowered(transforms: Any) -> tuple[Any, bool, bool]:
     """Our transforms for a list or a `Compose` of torchvision's; what has none of them comes back as it is.
 
-    Beside it, whether any is torchvision's, whose images are channels-first, and whether one makes images of arrays.
-    Raises `TypeError` for a transform that cannot be compiled, and says which.
+    Beside it, whether any is torchvision's, whose images are channels-first, and whether one makes
+    images of arrays. Raises `TypeError` for a transform that cannot be compiled, and says which.
     """
     if isinstance(transforms, list | tuple):
         for number, step in enumerate(transforms):
@@ -154,9 +160,15 @@ def _lowered_mix(mix: Any, place: str) -> T.BatchTransform:
 def lowered_mix(mix: Any) -> tuple[list[T.BatchTransform], list[float] | None]:
     """What mixes batches, ours or torchvision's: the ways to choose from, and how likely each is.
 
-    Raises `TypeError` for what mixes no batches, and for a torchvision transform with a `labels_getter` of its own.
+    Raises `TypeError` for what mixes no batches, and for a torchvision transform with a
+    `labels_getter` of its own.
     """
-    if isinstance(mix, T.RandomChoice) or (_is_torchvisions(mix) and type(mix).__name__ == "RandomChoice"):
-        several = [_lowered_mix(one, f"mix: transform {number}") for number, one in enumerate(mix.transforms)]
+    if isinstance(mix, T.RandomChoice) or (
+        _is_torchvisions(mix) and type(mix).__name__ == "RandomChoice"
+    ):
+        several = [
+            _lowered_mix(one, f"mix: transform {number}")
+            for number, one in enumerate(mix.transforms)
+        ]
         return several, None if mix.p is None else list(mix.p)
     return [_lowered_mix(mix, "mix")], None

@@ -1,6 +1,7 @@
 """`nl.Loader`: the signature, its documentation and what training frameworks read of a loader.
 
-Batches are made by `_ndlens._Loader`; what iterating gives is its iterator, so nothing here runs once a batch.
+Batches are made by `_ndlens._Loader`; what iterating gives is its iterator, so nothing here runs
+once a batch.
 """
 
 from __future__ import annotations
@@ -99,91 +100,114 @@ def _one_positional(init: _Init) -> _Init:
 class Loader:
     """Streams batches out of views, epoch by epoch.
 
-    Each `for` loop is one epoch. Batches come in the structure of `fields`. They are bit-identical for any number of
-    workers. A batch is yours until you drop it: its memory goes back to the loader's pool when the last tensor on it
-    dies.
+    Each `for` loop is one epoch. Batches come in the structure of `fields`. They are bit-identical
+    for any number of workers. A batch is yours until you drop it: its memory goes back to the
+    loader's pool when the last tensor on it dies.
 
     Args:
-        fields: One view, or a tuple or a mapping of them: anything that `nl.view` takes, `nl.Shards`, or what
-            `nl.windows` and `nl.ragged` give. Item i of a field is its row i along axis 0. A list is taken for a tuple:
-            of a list of items make `numpy.stack(items)`, or `nl.ragged(items)` where their sizes differ.
+        fields: One view, or a tuple or a mapping of them: anything that `nl.view` takes,
+            `nl.Shards`, or what `nl.windows` and `nl.ragged` give. Item i of a field is its row i
+            along axis 0. A list is taken for a tuple: of a list of items make `numpy.stack(items)`,
+            or `nl.ragged(items)` where their sizes differ.
         batch_size: Items in a batch.
-        shuffle: Whether each epoch has an order of its own: a pure function of `seed` and the epoch.
-        seed: The source of all randomness, from 0 to 2**64 - 1. The random draws for an item are a pure function of
-            `seed`, the epoch, the item and the field's name.
-        num_workers: Threads that make batches. They run without the GIL, and the thread that waits for a batch helps
-            them. With 0 the calling thread makes each batch alone; Ctrl-C then waits for the batch.
+        shuffle: Whether each epoch has an order of its own: a pure function of `seed` and the
+            epoch.
+        seed: The source of all randomness, from 0 to 2**64 - 1. The random draws for an item are a
+            pure function of `seed`, the epoch, the item and the field's name.
+        num_workers: Threads that make batches. They run without the GIL, and the thread that waits
+            for a batch helps them. With 0 the calling thread makes each batch alone; Ctrl-C then
+            waits for the batch.
         drop_last: Whether a last batch of fewer items is left out.
-        prefetch_factor: Batches that are made ahead at most, in all. (torch counts them for each worker.)
-        transforms: Lists of `ndlens.transforms` in the structure of `fields`; None leaves a field as it is. A
-            torchvision `v2.Compose` or a list of v2 transforms is taken too.
-        joint: Fields that draw the same, such as ("image", "mask"), or several such groups. Where two of them have a
-            random transform of a kind (the n-th of it), it draws the same for both, whatever other transforms stand
-            around it. So an image and a mask of one size are cropped and flipped alike. Fields that would draw apart,
-            by other parameters, sizes or another order, are a `ValueError`; `docs/joint.md` has the rule.
-        channels: Where the channels of images with three axes are: "first" for (channels, height, width), as torch has
-            them, "last" for (height, width, channels). One word for all fields, or one for each in the structure of
-            `fields`. Items of channels-first images come out channels-first, with torchvision's transforms and with
-            ours. Without it the shape must tell, and a transform that treats axes differently raises `ValueError` where
+        prefetch_factor: Batches that are made ahead at most, in all. (torch counts them for each
+            worker.)
+        transforms: Lists of `ndlens.transforms` in the structure of `fields`; None leaves a field
+            as it is. A torchvision `v2.Compose` or a list of v2 transforms is taken too.
+        joint: Fields that draw the same, such as ("image", "mask"), or several such groups. Where
+            two of them have a random transform of a kind (the n-th of it), it draws the same for
+            both, whatever other transforms stand around it. So an image and a mask of one size are
+            cropped and flipped alike. Fields that would draw apart, by other parameters, sizes or
+            another order, are a `ValueError`; `docs/joint.md` has the rule.
+        channels: Where the channels of images with three axes are: "first" for (channels, height,
+            width), as torch has them, "last" for (height, width, channels). One word for all
+            fields, or one for each in the structure of `fields`. Items of channels-first images
+            come out channels-first, with torchvision's transforms and with ours. Without it the
+            shape must tell, and a transform that treats axes differently raises `ValueError` where
             it does not: `docs/channels.md` says which shapes do.
-        return_params: Whether batches come as (batch, params). `params` says what was drawn, in the structure of the
-            fields: for each field a list with a dict for each item, of random transforms by their names.
-            `ndlens.transforms.replay` does it again. With `mix` they come as (batch, params, mixed).
-        output: "torch", "numpy" or "view": what the parts of a batch are. By default torch if it is installed, else
-            NumPy.
-        rank: Which of `world_size` processes this is. It takes every `world_size`-th item of the order, which is the
-            same for all ranks. By default both are asked for when an epoch begins: they are torch.distributed's where
-            a process group is up, else a launcher's (`RANK` and `WORLD_SIZE` of torchrun, or those of srun, Open MPI
-            and PMI), else 0 of 1. With `rank=0, world_size=1` each process reads everything.
+        return_params: Whether batches come as (batch, params). `params` says what was drawn, in the
+            structure of the
+            fields: for each field a list with a dict for each item, of random transforms by their
+                names.
+            `ndlens.transforms.replay` does it again. With `mix` they come as (batch, params,
+            mixed).
+        output: "torch", "numpy" or "view": what the parts of a batch are. By default torch if it is
+            installed, else NumPy.
+        rank: Which of `world_size` processes this is. It takes every `world_size`-th item of the
+            order, which is the same for all ranks. By default both are asked for when an epoch
+            begins: they are torch.distributed's where a process group is up, else a launcher's
+            (`RANK` and `WORLD_SIZE` of torchrun, or those of srun, Open MPI and PMI), else 0 of 1.
+            With `rank=0, world_size=1` each process reads everything.
         world_size: How many processes share the data; given with `rank`.
-        remainder: What becomes of items that the ranks do not divide. "pad" gives short ranks the first items again
-            and "drop" leaves them out, both as `DistributedSampler`; "keep" gives each item to one rank, for
-            evaluation.
-        sampler: An iterable of item numbers, such as a torch `Sampler`, a list, an array or a range. Each epoch takes
-            what iterating it gives, in that order. It is read while the epoch runs, as far ahead as batches are made
-            ahead, so it may be endless; arrays are not copied. It says what this process takes, so `rank` and
-            `world_size` are 0 and 1 unless you give them.
-        sampler_state: "auto" or "list": what a state keeps of the sampler. "auto" asks the sampler, or its iterator,
-            for its `state_dict`. Of one that has none it keeps a digest of the items done, and a run is resumed where
-            the sampler gives them again. "list" reads an epoch's items when it begins, and states hold them.
-        indices: The items that there are: a list, a range, an array, a slice, or a mask of all items. Orders, weights
-            and samplers are then of places in that list; random draws and errors are of the items themselves.
-        stores: How batches are written, which changes the speed and never the bytes. "auto" writes those of four or
-            more second-level caches past the cache, unless they are mixed next; that is right for most. "stream"
-            always does, where a kernel can: choose it where small batches are only copied on, to a GPU for one, or
-            where much else should stay in cache. "cached" never does: choose it where a large third-level cache holds
-            all batches in flight, and the model reads each on the CPU as soon as it comes.
-        order: "ndlens" computes shuffled orders in constant memory. "torch" shuffles as torch does, bit for bit what
-            `RandomSampler` gives with a generator seeded with `seed` plus the epoch, and `DistributedSampler` with
-            `seed` (`drop_last` is `remainder="drop"`); it is a list of 8 bytes an item.
-        weights: Probabilities in proportion, of shape (N,) for N items, as `WeightedRandomSampler` takes them.
-        replacement: Whether draws by weights may give an item several times in an epoch. With it each draw is a
-            function of `seed`, the epoch and its place, by a table of 16 bytes an item, and an item that comes again
-            is augmented anew. Without it an epoch's draws are a list.
-        num_samples: Items in an epoch, for all ranks together: draws by weights, or the first of an order, or of as
-            many orders as it takes. By default as many as there are.
-        mix: `MixUp`, `CutMix` or a `RandomChoice` of them, of `ndlens.transforms` or of torchvision's v2: mixes each
-            batch once its items are made. Draws are a pure function of `seed`, the epoch and the place of the batch's
-            first item in the order. Labels of shape (n,) come out as float32 of shape (n, classes); one that is no
-            class is a `ValueError` that names its item. `mixed` is what was drawn, as `{"MixUp": {"lam": 0.3}}` or
+        remainder: What becomes of items that the ranks do not divide. "pad" gives short ranks the
+            first items again and "drop" leaves them out, both as `DistributedSampler`; "keep" gives
+            each item to one rank, for evaluation.
+        sampler: An iterable of item numbers, such as a torch `Sampler`, a list, an array or a
+            range. Each epoch takes what iterating it gives, in that order. It is read while the
+            epoch runs, as far ahead as batches are made ahead, so it may be endless; arrays are not
+            copied. It says what this process takes, so `rank` and `world_size` are 0 and 1 unless
+            you give them.
+        sampler_state: "auto" or "list": what a state keeps of the sampler. "auto" asks the sampler,
+            or its iterator, for its `state_dict`. Of one that has none it keeps a digest of the
+            items done, and a run is resumed where the sampler gives them again. "list" reads an
+            epoch's items when it begins, and states hold them.
+        indices: The items that there are: a list, a range, an array, a slice, or a mask of all
+            items. Orders, weights and samplers are then of places in that list; random draws and
+            errors are of the items themselves.
+        stores: How batches are written, which changes the speed and never the bytes. "auto" writes
+            those of four or more second-level caches past the cache, unless they are mixed next;
+            that is right for most. "stream" always does, where a kernel can: choose it where small
+            batches are only copied on, to a GPU for one, or where much else should stay in cache.
+            "cached" never does: choose it where a large third-level cache holds all batches in
+            flight, and the model reads each on the CPU as soon as it comes.
+        order: "ndlens" computes shuffled orders in constant memory. "torch" shuffles as torch does,
+            bit for bit what `RandomSampler` gives with a generator seeded with `seed` plus the
+            epoch, and `DistributedSampler` with `seed` (`drop_last` is `remainder="drop"`); it is a
+            list of 8 bytes an item.
+        weights: Probabilities in proportion, of shape (N,) for N items, as `WeightedRandomSampler`
+            takes them.
+        replacement: Whether draws by weights may give an item several times in an epoch. With it
+            each draw is a function of `seed`, the epoch and its place, by a table of 16 bytes an
+            item, and an item that comes again is augmented anew. Without it an epoch's draws are a
+            list.
+        num_samples: Items in an epoch, for all ranks together: draws by weights, or the first of an
+            order, or of as many orders as it takes. By default as many as there are.
+        mix: `MixUp`, `CutMix` or a `RandomChoice` of them, of `ndlens.transforms` or of
+            torchvision's v2: mixes each batch once its items are made. Draws are a pure function of
+            `seed`, the epoch and the place of the batch's first item in the order. Labels of shape
+            (n,) come out as float32 of shape (n, classes); one that is no class is a `ValueError`
+            that names its item. `mixed` is what was drawn, as `{"MixUp": {"lam": 0.3}}` or
             `{"CutMix": {"lam": 0.5, "box": [x1, y1, x2, y2], "lam_adjusted": 0.6}}`.
-        mix_images: The field that holds the images, or a tuple of them: keys of the dict or places in the tuple. By
-            default the only one that has axes and no labels. All other fields stay as they are.
-        mix_labels: The field that holds the labels. By default the only one that could, or of several the one with
-            "label" in its name.
-        pin_memory: Whether batches are made in memory that torch has pinned for its accelerator, so that
-            `batch.to(device, non_blocking=True)` copies while you go on. Nothing is copied for it, and memory comes
-            back to torch's own pool. Without an accelerator it warns, as torch does.
-        device: Where batches come, such as "cuda" or a `torch.device`. They are made in pinned memory and copied on a
-            stream of their own: with workers, the next one is on its way while you use one. Of images whose
-            transforms end in `ToDtype` and `Normalize`, bytes are sent, and the device computes the floats, to the
-            same bits as the CPU would. A batch is then an ordinary tensor of the device.
+        mix_images: The field that holds the images, or a tuple of them: keys of the dict or places
+            in the tuple. By default the only one that has axes and no labels. All other fields stay
+            as they are.
+        mix_labels: The field that holds the labels. By default the only one that could, or of
+            several the one with "label" in its name.
+        pin_memory: Whether batches are made in memory that torch has pinned for its accelerator, so
+            that `batch.to(device, non_blocking=True)` copies while you go on. Nothing is copied for
+            it, and memory comes back to torch's own pool. Without an accelerator it warns, as torch
+            does.
+        device: Where batches come, such as "cuda" or a `torch.device`. They are made in pinned
+            memory and copied on a stream of their own: with workers, the next one is on its way
+            while you use one. Of images whose transforms end in `ToDtype` and `Normalize`, bytes
+            are sent, and the device computes the floats, to the same bits as the CPU would. A batch
+            is then an ordinary tensor of the device.
 
     Raises:
-        ValueError: Fields have different lengths, there is no item, a crop is larger than the image and the like.
+        ValueError: Fields have different lengths, there is no item, a crop is larger than the image
+            and the like.
         TypeError: Something is no field or no transform.
 
-    An error while a batch is made comes when that batch is due, names the field and the item, and ends the epoch.
+    An error while a batch is made comes when that batch is due, names the field and the item, and
+    ends the epoch.
 
     >>> import ndlens as nl
     >>> loader = nl.Loader(bytes(range(5)), batch_size=2, output="view")
@@ -271,8 +295,9 @@ class Loader:
     def __iter__(self) -> Iterator[Any]:
         """The batches of the next epoch, or of what is left of the one that `load_state_dict` told of.
 
-        The epoch begins when its first batch is asked for: an iterator that is dropped unused takes none. After
-        `load_state_dict`, an iterator that is left after one batch was a look: the next one goes on with the epoch.
+        The epoch begins when its first batch is asked for: an iterator that is dropped unused takes
+        none. After `load_state_dict`, an iterator that is left after one batch was a look: the next
+        one goes on with the epoch.
         """
         return iter(self._core)
 
@@ -331,7 +356,8 @@ class Loader:
     def sampler(self) -> Any:
         """What gives the order: the sampler given, else a `torch.utils.data.DistributedSampler`.
 
-        Its `set_epoch` is this loader's, and it gives the items of this rank. Training frameworks look for it.
+        Its `set_epoch` is this loader's, and it gives the items of this rank. Training frameworks
+        look for it.
 
         Raises:
             ImportError: PyTorch is not installed.
@@ -345,9 +371,9 @@ class Loader:
     def batch_sampler(self) -> Any:
         """The batches of the next epoch as lists of items: a `torch.utils.data.BatchSampler`.
 
-        With `dataset` and `collate_fn` it makes a `DataLoader` of the same batches, to the bit; iterating it runs that
-        epoch. Accelerate's `skip_first_batches` and the Trainer of transformers resume by it. Loaders go on faster by
-        `load_state_dict`.
+        With `dataset` and `collate_fn` it makes a `DataLoader` of the same batches, to the bit;
+        iterating it runs that epoch. Accelerate's `skip_first_batches` and the Trainer of
+        transformers resume by it. Loaders go on faster by `load_state_dict`.
 
         Raises:
             ImportError: PyTorch is not installed.
@@ -386,8 +412,8 @@ class Loader:
     def state_dict(self) -> dict[str, Any]:
         """Where the run stands, counting batches that were handed out.
 
-        It is a dict of numbers and strings, under 1 KB for any usual number of fields. Ranks that have taken as many
-        batches write the same.
+        It is a dict of numbers and strings, under 1 KB for any usual number of fields. Ranks that
+        have taken as many batches write the same.
         """
         return self._core.state_dict()
 
@@ -397,8 +423,8 @@ class Loader:
         The next `for` loop runs what was left of its epoch, each item once.
 
         Raises:
-            ValueError: The data, the seed or `shuffle` differ, the state is of another version, or the sampler does
-                not give again the items that are done.
+            ValueError: The data, the seed or `shuffle` differ, the state is of another version, or
+                the sampler does not give again the items that are done.
             TypeError: The state holds that of a sampler, and this one has none.
         """
         self._core.load_state_dict(state_dict)

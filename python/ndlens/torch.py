@@ -64,8 +64,8 @@ class _Fetched(Sequence[Any]):
 def collate(samples: Any) -> Any:
     """Hands on what a `Dataset` fetched: the batch it made. The `collate_fn` for its `DataLoader`.
 
-    In a worker process the batch stands in shared memory and goes to the main process as a handle. What another
-    data set fetched, a list of samples, is collated as torch does by default.
+    In a worker process the batch stands in shared memory and goes to the main process as a handle.
+    What another data set fetched, a list of samples, is collated as torch does by default.
     """
     if isinstance(samples, _Fetched):
         return samples.made
@@ -77,24 +77,27 @@ def collate(samples: Any) -> Any:
 class Dataset(torch.utils.data.Dataset[Any]):
     """A map-style data set over views, for `torch.utils.data.DataLoader` with `collate_fn=nl.torch.collate`.
 
-    `fields`, `transforms`, `joint` and `channels` are those of `nl.Loader`: one view (or `nl.Shards` or `nl.Items`), a
-    tuple or a dict of them, lists of transforms in the same structure, the fields that draw the same, and where the
-    channels of images are. A batch is made in one
-    pass, each sample read once and written once into its place; in a worker process into shared memory that is used
-    again when the main process has dropped the last tensor on it. Each field has memory of its own (of more than eight
-    large fields the smaller ones share), so keeping labels does not keep images. Kept batches take no descriptors.
-    Without `collate`, torch's own default collates the samples, rightly but more slowly.
+    `fields`, `transforms`, `joint` and `channels` are those of `nl.Loader`: one view (or
+    `nl.Shards` or `nl.Items`), a tuple or a dict of them, lists of transforms in the same
+    structure, the fields that draw the same, and where the channels of images are. A batch is made
+    in one pass, each sample read once and written once into its place; in a worker process into
+    shared memory that is used again when the main process has dropped the last tensor on it. Each
+    field has memory of its own (of more than eight large fields the smaller ones share), so keeping
+    labels does not keep images. Kept batches take no descriptors. Without `collate`, torch's own
+    default collates the samples, rightly but more slowly.
 
-    Data travels to workers as views pickle: files by their path, what `nl.share` gave by a handle, anything
-    else by value.
+    Data travels to workers as views pickle: files by their path, what `nl.share` gave by a handle,
+    anything else by value.
 
-    Random draws. After `set_epoch(e)` they are a pure function of the seed, the epoch, the item and the field,
-    the same for any number of workers, and those of an `nl.Loader` of this seed. Before it, each batch draws
-    one number from torch's own generator in the process that makes it, and everything from that: so draws
-    follow `torch.manual_seed`, and no two workers, epochs or batches draw the same, persistent workers or not.
+    Random draws. After `set_epoch(e)` they are a pure function of the seed, the epoch, the item and
+    the field, the same for any number of workers, and those of an `nl.Loader` of this seed. Before
+    it, each batch draws one number from torch's own generator in the process that makes it, and
+    everything from that: so draws follow `torch.manual_seed`, and no two workers, epochs or batches
+    draw the same, persistent workers or not.
 
-    Batches are mixed by torchvision's own `v2.MixUp` and `v2.CutMix`, on what the `DataLoader` gives; a worker cannot
-    know a batch's place in the order, which the draws of `nl.Loader(mix=...)` are made of.
+    Batches are mixed by torchvision's own `v2.MixUp` and `v2.CutMix`, on what the `DataLoader`
+    gives; a worker cannot know a batch's place in the order, which the draws of
+    `nl.Loader(mix=...)` are made of.
 
     Raises `ValueError` and `TypeError` as `nl.Loader`, `IndexError` for items that are not there.
     """
@@ -118,7 +121,13 @@ class Dataset(torch.utils.data.Dataset[Any]):
         self._set_up(fields, transforms, joint, seed, epoch, channels)
 
     def _set_up(
-        self, fields: Any, transforms: Any, joint: Any, seed: int, epoch: _ndlens.View, channels: Any = None
+        self,
+        fields: Any,
+        transforms: Any,
+        joint: Any,
+        seed: int,
+        epoch: _ndlens.View,
+        channels: Any = None,
     ) -> None:
         self._arguments = (fields, transforms, joint, seed, epoch, channels)
         self._gatherer = _ndlens._Gatherer(fields, transforms, joint, seed, channels)

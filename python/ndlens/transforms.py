@@ -1,10 +1,11 @@
 """What a loader does to items: torchvision v2's names and parameters, compiled into one pass without the GIL.
 
-Image transforms take items of shape (height, width) or (height, width, channels); `ChannelsFirst` turns an item into
-(channels, height, width) for the model. A loader's `channels="first"` is for items that are (channels, height, width)
-already. Random transforms draw for each item, a pure function of the seed, the epoch,
-the item, the name of its field (the key in a dict, the place in a tuple) and the place among its kind in the list;
-fields that a loader's `joint` names together draw the same.
+Image transforms take items of shape (height, width) or (height, width, channels); `ChannelsFirst`
+turns an item into (channels, height, width) for the model. A loader's `channels="first"` is for
+items that are (channels, height, width) already. Random transforms draw for each item, a pure
+function of the seed, the epoch, the item, the name of its field (the key in a dict, the place in a
+tuple) and the place among its kind in the list; fields that a loader's `joint` names together draw
+the same.
 
 `MixUp`, `CutMix` and a `RandomChoice` of them are for whole batches: a loader takes one as `mix`.
 
@@ -177,10 +178,10 @@ def _padding_mode(mode: str) -> str:
 class RandomCrop(Transform):
     """A rectangle of `size` (height, width), or a square, each position equally likely.
 
-    The image is first padded by `padding` pixels: one number, two (left and right, top and bottom) or four (left, top,
-    right, bottom). With `pad_if_needed`, one that is still smaller than `size` is padded on both sides by what is
-    missing. `fill` is the value of padded pixels, one or one for each channel; `padding_mode` may be "edge", "reflect"
-    or "symmetric" instead.
+    The image is first padded by `padding` pixels: one number, two (left and right, top and bottom)
+    or four (left, top, right, bottom). With `pad_if_needed`, one that is still smaller than `size`
+    is padded on both sides by what is missing. `fill` is the value of padded pixels, one or one for
+    each channel; `padding_mode` may be "edge", "reflect" or "symmetric" instead.
     """
 
     size: tuple[int, int]
@@ -198,7 +199,9 @@ class RandomCrop(Transform):
         padding_mode: str = "constant",
     ) -> None:
         """Raise `ValueError` for a size that is not positive and a padding that is negative."""
-        self._set(size=_size(size), padding=_padding(padding or 0), pad_if_needed=bool(pad_if_needed))
+        self._set(
+            size=_size(size), padding=_padding(padding or 0), pad_if_needed=bool(pad_if_needed)
+        )
         self._set(fill=_floats(fill), padding_mode=_padding_mode(padding_mode))
 
 
@@ -242,7 +245,9 @@ def _interpolation(interpolation: Any) -> str:
     """A name, or torchvision's `InterpolationMode`."""
     name = getattr(interpolation, "value", interpolation)
     if name not in _INTERPOLATIONS:
-        raise ValueError(f"interpolation must be one of {', '.join(_INTERPOLATIONS)}, got {interpolation!r}")
+        raise ValueError(
+            f"interpolation must be one of {', '.join(_INTERPOLATIONS)}, got {interpolation!r}"
+        )
     return str(name)
 
 
@@ -250,12 +255,13 @@ def _interpolation(interpolation: Any) -> str:
 class Resize(Transform):
     """The image in another size, as torchvision's `resize` gives it.
 
-    "bilinear" and "bicubic" take uint8 and float32; "nearest" and "nearest-exact" copy elements of any dtype, exactly:
-    masks of int64 too, which torch takes through float32.
+    "bilinear" and "bicubic" take uint8 and float32; "nearest" and "nearest-exact" copy elements of
+    any dtype, exactly: masks of int64 too, which torch takes through float32.
 
-    `size` is (height, width), or one number for the shorter side, where the longer one keeps its ratio to it but is at
-    most `max_size`; with None, `max_size` is the longer side. `interpolation` is "nearest", "nearest-exact",
-    "bilinear" or "bicubic"; `antialias` has the two latter take all pixels into account where the image gets smaller.
+    `size` is (height, width), or one number for the shorter side, where the longer one keeps its
+    ratio to it but is at most `max_size`; with None, `max_size` is the longer side. `interpolation`
+    is "nearest", "nearest-exact", "bilinear" or "bicubic"; `antialias` has the two latter take all
+    pixels into account where the image gets smaller.
     """
 
     size: tuple[int, ...] | None
@@ -275,21 +281,27 @@ class Resize(Transform):
         if given is not None:
             given = tuple(map(operator.index, given))
             if len(given) not in (1, 2) or min(given) < 1:
-                raise ValueError(f"size must be a positive integer or (height, width), got {size!r}")
+                raise ValueError(
+                    f"size must be a positive integer or (height, width), got {size!r}"
+                )
             _addressable("size", *given)
         if max_size is not None:
             max_size = operator.index(max_size)
             _addressable("max_size", max_size)
         sides = 0 if given is None else len(given)
         least = given[0] + 1 if given is not None else 1
-        if (sides == 2 and max_size is not None) or (sides < 2 and max_size is not None and max_size < least):
+        if (sides == 2 and max_size is not None) or (
+            sides < 2 and max_size is not None and max_size < least
+        ):
             raise ValueError(
                 "max_size goes with one number, the shorter side, and is above it, or with None; "
                 f"got size {size!r} and max_size {max_size}"
             )
         if given is None and max_size is None:
             raise ValueError("size is None: give the longer side as max_size")
-        self._set(size=given, interpolation=_interpolation(interpolation), antialias=bool(antialias))
+        self._set(
+            size=given, interpolation=_interpolation(interpolation), antialias=bool(antialias)
+        )
         self._set(max_size=max_size)
 
 
@@ -297,8 +309,8 @@ class Resize(Transform):
 class RandomResizedCrop(Transform):
     """A random part of the image, resized to `size` (height, width) or a square.
 
-    Its area is between `scale` of the image's, its width over its height between `ratio`; drawn as torchvision draws
-    them. `interpolation` and `antialias` as in `Resize`.
+    Its area is between `scale` of the image's, its width over its height between `ratio`; drawn as
+    torchvision draws them. `interpolation` and `antialias` as in `Resize`.
     """
 
     size: tuple[int, int]
@@ -317,7 +329,9 @@ class RandomResizedCrop(Transform):
     ) -> None:
         """Raise `ValueError` for a size, `scale` or `ratio` that is not positive and an unknown interpolation."""
         self._set(
-            size=_size(size), scale=_positive_pair("scale", scale), ratio=_positive_pair("ratio", ratio)
+            size=_size(size),
+            scale=_positive_pair("scale", scale),
+            ratio=_positive_pair("ratio", ratio),
         )
         self._set(interpolation=_interpolation(interpolation), antialias=bool(antialias))
 
@@ -337,7 +351,9 @@ class Pad(Transform):
         padding_mode: str = "constant",
     ) -> None:
         """Raise `ValueError` unless `padding` is 1, 2 or 4 numbers that are not negative."""
-        self._set(padding=_padding(padding), fill=_floats(fill), padding_mode=_padding_mode(padding_mode))
+        self._set(
+            padding=_padding(padding), fill=_floats(fill), padding_mode=_padding_mode(padding_mode)
+        )
 
 
 @dataclass(frozen=True, repr=False)
@@ -380,14 +396,16 @@ class RandomQuarterTurn(Transform):
 class ToDtype(Transform):
     """Elements converted to `dtype`: bool, an integer, or a float of 16 to 64 bits; a name, a torch or a NumPy dtype.
 
-    `scale=True` takes the range of an integer dtype to 0..1, 0..1 to that of an integer dtype, and integers to
-    integers by a shift. Bit-equal to torchvision's `to_dtype` on the CPU, which does not scale float32 to int32 or
-    int64, float64 to int64, nor integers from or to bool, uint32 and uint64: a `ValueError` where the loader is made.
+    `scale=True` takes the range of an integer dtype to 0..1, 0..1 to that of an integer dtype, and
+    integers to integers by a shift. Bit-equal to torchvision's `to_dtype` on the CPU, which does
+    not scale float32 to int32 or int64, float64 to int64, nor integers from or to bool, uint32 and
+    uint64: a `ValueError` where the loader is made.
 
-    To an integer, floats are truncated towards zero, and what does not fit keeps its low bits: -1.0 becomes 255 as
-    uint8. A float beyond 32 bits (64 for uint8, uint32 and 64-bit dtypes), or NaN, is what torch leaves open. Here it
-    is what torch gives on x86-64: 0 in dtypes of up to 16 bits and uint32, the lowest int32 and int64; as uint64 0 from
-    2^64 on and otherwise 2^63. As bool all but 0 is true, NaN too.
+    To an integer, floats are truncated towards zero, and what does not fit keeps its low bits: -1.0
+    becomes 255 as uint8. A float beyond 32 bits (64 for uint8, uint32 and 64-bit dtypes), or NaN,
+    is what torch leaves open. Here it is what torch gives on x86-64: 0 in dtypes of up to 16 bits
+    and uint32, the lowest int32 and int64; as uint64 0 from 2^64 on and otherwise 2^63. As bool all
+    but 0 is true, NaN too.
     """
 
     dtype: str
@@ -406,7 +424,9 @@ class _Statistics(Transform):
     std: tuple[float, ...]
 
     def __init__(
-        self, mean: SupportsFloat | Iterable[SupportsFloat], std: SupportsFloat | Iterable[SupportsFloat]
+        self,
+        mean: SupportsFloat | Iterable[SupportsFloat],
+        std: SupportsFloat | Iterable[SupportsFloat],
     ) -> None:
         """Take one number or one for each channel or feature; raise `ValueError` for a `std` of 0."""
         means, stds = _floats(mean), _floats(std)
@@ -432,8 +452,8 @@ class Normalize(_Statistics):
 class ChannelsFirst(Transform):
     """(height, width, channels) to (channels, height, width).
 
-    With `memory_format="channels_last"` only the shape and the strides are turned: batches are what torch calls
-    channels-last, `batch.is_contiguous(memory_format=torch.channels_last)`.
+    With `memory_format="channels_last"` only the shape and the strides are turned: batches are what
+    torch calls channels-last, `batch.is_contiguous(memory_format=torch.channels_last)`.
     """
 
     memory_format: str = "contiguous"
@@ -450,10 +470,11 @@ class ChannelsFirst(Transform):
 class ColorJitter(Transform):
     """Brightness, contrast, saturation and hue changed by random factors, in random order.
 
-    `brightness=b` draws a factor from max(0, 1 - b) to 1 + b, and so do `contrast` and `saturation`; `hue=h` turns by
-    -h to h of a circle, at most 0.5. A pair is the interval itself. Takes uint8 and float32 images with 1 or 3
-    channels. A uint8 image comes out bit-equal to torchvision's on the CPU up to 65,536 pixels (a contrast of more may
-    differ by one level), a float32 image within 1e-6.
+    `brightness=b` draws a factor from max(0, 1 - b) to 1 + b, and so do `contrast` and
+    `saturation`; `hue=h` turns by -h to h of a circle, at most 0.5. A pair is the interval itself.
+    Takes uint8 and float32 images with 1 or 3 channels. A uint8 image comes out bit-equal to
+    torchvision's on the CPU up to 65,536 pixels (a contrast of more may differ by one level), a
+    float32 image within 1e-6.
     """
 
     brightness: tuple[float, float] | None = None
@@ -470,7 +491,8 @@ class ColorJitter(Transform):
     ) -> None:
         """Raise `ValueError` for a number that is negative and a pair that is not two numbers, the lower first."""
         self._set(
-            brightness=_factors("brightness", brightness, 1), contrast=_factors("contrast", contrast, 1)
+            brightness=_factors("brightness", brightness, 1),
+            contrast=_factors("contrast", contrast, 1),
         )
         self._set(saturation=_factors("saturation", saturation, 1), hue=_factors("hue", hue, 0))
 
@@ -490,9 +512,9 @@ class RandomGrayscale(Transform):
 class RandomErasing(Transform):
     """A rectangle of the image overwritten, with probability `p`.
 
-    Its area is a part of the image's drawn from `scale`, its height over its width drawn from `ratio`. `value` is one
-    number, one for each channel, or "random" for normal numbers of mean 0 and variance 1, which need a
-    floating-point dtype.
+    Its area is a part of the image's drawn from `scale`, its height over its width drawn from
+    `ratio`. `value` is one number, one for each channel, or "random" for normal numbers of mean 0
+    and variance 1, which need a floating-point dtype.
     """
 
     p: float = 0.5
@@ -550,8 +572,9 @@ class RandomScale(Transform):
 class RandomJitter(Transform):
     """Plus a normal number of mean 0 and standard deviation `sigma`, another for each element.
 
-    For items of any rank and a floating-point dtype. The numbers come from Philox by the transform of Box and Muller: a
-    pure function of the seed, the epoch, the item, and the element's place in the item.
+    For items of any rank and a floating-point dtype. The numbers come from Philox by the transform
+    of Box and Muller: a pure function of the seed, the epoch, the item, and the element's place in
+    the item.
     """
 
     sigma: float
@@ -573,9 +596,9 @@ def replay(
 ) -> View:
     """Does `transforms` to the rows of `items`, with parameters that were drawn before: a view of shape (items, ..).
 
-    `items` is anything `nl.view` takes; `params` has a dict for each, as a loader with `return_params=True` gives them
-    for these transforms, or others with the same random ones: a mask can so be cropped as an image was. `channels` is
-    that of `nl.Loader`.
+    `items` is anything `nl.view` takes; `params` has a dict for each, as a loader with
+    `return_params=True` gives them for these transforms, or others with the same random ones: a
+    mask can so be cropped as an image was. `channels` is that of `nl.Loader`.
 
     Raises `ValueError` for parameters that do not fit the transforms or the items.
     """

@@ -23,9 +23,13 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (ITEMS, 12, 12, 3), dtype=np.
 
 
 def loader_of(**settings: Any) -> nl.Loader:
-    transforms = {"image": [T.RandomCrop(8), T.RandomHorizontalFlip(), T.ToDtype("float32", scale=True)]}
+    transforms = {
+        "image": [T.RandomCrop(8), T.RandomHorizontalFlip(), T.ToDtype("float32", scale=True)]
+    }
     fields = {"image": IMAGES, "label": np.arange(ITEMS)}
-    return nl.Loader(fields, **{"batch_size": 4, "shuffle": True, "transforms": transforms, **settings})
+    return nl.Loader(
+        fields, **{"batch_size": 4, "shuffle": True, "transforms": transforms, **settings}
+    )
 
 
 def same(batches: Any, others: Any) -> bool:
@@ -57,7 +61,9 @@ def test_prepare_leaves_the_loader_and_accumulate_counts_its_batches() -> None:
     {"shuffle": False, "weights": np.arange(1.0, 51.0)},
     {"shuffle": False, "weights": np.arange(1.0, 51.0), "replacement": False},
 ])  # fmt: skip
-def test_skip_first_batches_gives_the_rest_of_the_epoch_to_the_bit(settings: dict[str, Any]) -> None:
+def test_skip_first_batches_gives_the_rest_of_the_epoch_to_the_bit(
+    settings: dict[str, Any],
+) -> None:
     expected = list(loader_of(**settings))
     loader = loader_of(**settings)
     assert same(skip_first_batches(loader, 3), expected[3:])

@@ -32,7 +32,9 @@ BATCH = 8
 
 def loader_of(**settings: Any) -> nl.Loader:
     rows = np.random.default_rng(0).random((ITEMS, 4), dtype=np.float32)
-    return nl.Loader({"x": rows, "i": np.arange(ITEMS)}, **{"batch_size": BATCH, "seed": 1, **settings})
+    return nl.Loader(
+        {"x": rows, "i": np.arange(ITEMS)}, **{"batch_size": BATCH, "seed": 1, **settings}
+    )
 
 
 class Model(lightning.LightningModule):
@@ -72,7 +74,13 @@ def trainer_of(path: Path, **settings: Any) -> lightning.Trainer:
     return lightning.Trainer(
         accelerator="cpu",
         default_root_dir=path,
-        **{"max_epochs": 3, "enable_checkpointing": False, "num_sanity_val_steps": 2, **quiet, **settings},
+        **{
+            "max_epochs": 3,
+            "enable_checkpointing": False,
+            "num_sanity_val_steps": 2,
+            **quiet,
+            **settings,
+        },
     )
 
 
@@ -105,7 +113,9 @@ def test_overfit_batches_takes_the_same_batches_each_epoch(tmp_path: Path) -> No
 def test_limited_epochs_go_on_to_other_orders(tmp_path: Path) -> None:
     model, loader = Model(), loader_of(shuffle=True)
     trainer_of(tmp_path, limit_train_batches=2).fit(model, loader)
-    assert model.seen["train"] == [loader.indices(epoch).tolist()[: 2 * BATCH] for epoch in range(3)]
+    assert model.seen["train"] == [
+        loader.indices(epoch).tolist()[: 2 * BATCH] for epoch in range(3)
+    ]
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -178,13 +188,22 @@ if __name__ == "__main__":
 
 @pytest.mark.parametrize(
     ("where", "strategy"),
-    [("script", "ddp"), ("init", "ddp"), ("setup", "ddp"), ("script", "ddp_spawn"), ("init", "ddp_spawn")],
+    [
+        ("script", "ddp"),
+        ("init", "ddp"),
+        ("setup", "ddp"),
+        ("script", "ddp_spawn"),
+        ("init", "ddp_spawn"),
+    ],
 )
 def test_two_processes_take_half_each(tmp_path: Path, where: str, strategy: str) -> None:
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
     done = subprocess.run(
-        [sys.executable, script, where, strategy, tmp_path], capture_output=True, text=True, timeout=110
+        [sys.executable, script, where, strategy, tmp_path],
+        capture_output=True,
+        text=True,
+        timeout=110,
     )
     assert done.returncode == 0, done.stderr
     ranks = [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(2)]

@@ -24,7 +24,9 @@ def loader_of(**settings: Any) -> nl.Loader:
     return nl.Loader((ROWS, LABELS), **{"batch_size": 8, "shuffle": True, "seed": 1, **settings})
 
 
-def test_the_quickstart_of_pytorch_runs_as_it_is_written(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_quickstart_of_pytorch_runs_as_it_is_written(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     def train(dataloader: Any, model: Any, loss_fn: Any, optimizer: Any) -> None:
         size = len(dataloader.dataset)
         model.train()

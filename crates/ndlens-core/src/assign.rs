@@ -8,7 +8,8 @@ use crate::transfer::transfer;
 use crate::view::View;
 use crate::watch::Meter;
 
-/// A write asks for the room of a whole range at once if no more than so many times its bytes lie there.
+/// A write asks for the room of a whole range at once if no more than so many times its bytes lie
+/// there.
 const GAPS_ASKED_FOR: usize = 4;
 
 impl View {
@@ -17,7 +18,8 @@ impl View {
             return Err(Error::ReadOnly { operation, hint: "call .copy() for memory of your own" });
         }
         self.buffer().verify()?;
-        // From the first byte to the last; where most of those in between are not written, they are not asked for.
+        // From the first byte to the last; where most of those in between are not written, they are
+        // not asked for.
         let bytes = self.layout().span(self.itemsize());
         if bytes.len() / GAPS_ASKED_FOR <= self.nbytes() {
             self.buffer().prepare_write(bytes)
@@ -26,14 +28,16 @@ impl View {
         }
     }
 
-    /// Writes the elements of `source`, broadcast to this view's shape, to this view's memory: `v[...] = source`.
+    /// Writes the elements of `source`, broadcast to this view's shape, to this view's memory:
+    /// `v[...] = source`.
     ///
     /// Where the two overlap, the result is as if the source had been copied first.
     ///
     /// # Errors
     ///
-    /// [`Error::ReadOnly`], [`Error::DTypeMismatch`], [`Error::Broadcast`]; [`Error::OutOfMemory`] where an overlap needs
-    /// a copy; what [`Owner::verify`](crate::Owner::verify) says of either side.
+    /// [`Error::ReadOnly`], [`Error::DTypeMismatch`], [`Error::Broadcast`]; [`Error::OutOfMemory`]
+    /// where an overlap needs a copy; what [`Owner::verify`](crate::Owner::verify) says of either
+    /// side.
     pub fn assign(&self, source: &View) -> Result<()> {
         self.check_writable("assignment")?;
         if self.dtype() != source.dtype() {
@@ -48,8 +52,8 @@ impl View {
             return self.assign(&source.copy(Order::C)?);
         }
         let from = (source.as_ptr().cast_const(), layout.strides());
-        // SAFETY: `layout` shows elements of `source`, which are readable; this view's are writable; the spans of the two
-        // are apart.
+        // SAFETY: `layout` shows elements of `source`, which are readable; this view's are
+        // writable; the spans of the two are apart.
         unsafe {
             transfer(
                 self.shape(),
@@ -67,8 +71,8 @@ impl View {
     ///
     /// # Errors
     ///
-    /// [`Error::ReadOnly`]; [`Error::DestinationSize`] where `element` is not one element long; what
-    /// [`Owner::verify`](crate::Owner::verify) says.
+    /// [`Error::ReadOnly`]; [`Error::DestinationSize`] where `element` is not one element long;
+    /// what [`Owner::verify`](crate::Owner::verify) says.
     pub fn fill(&self, element: &[u8]) -> Result<()> {
         self.check_writable("fill")?;
         if element.len() != self.itemsize() {
@@ -76,15 +80,23 @@ impl View {
         }
         let strides = vec![0; self.ndim()];
         let to = (self.as_ptr(), self.strides());
-        // SAFETY: with strides of 0 every read is of `element`, which is as long as one; this view's elements are
-        // writable, and a `&[u8]` is never formed over a view's memory, so the two are apart.
+        // SAFETY: with strides of 0 every read is of `element`, which is as long as one; this
+        // view's elements are writable, and a `&[u8]` is never formed over a view's memory, so the
+        // two are apart.
         unsafe {
-            transfer(self.shape(), (element.as_ptr(), &strides), to, self.itemsize(), &mut Meter::default())
+            transfer(
+                self.shape(),
+                (element.as_ptr(), &strides),
+                to,
+                self.itemsize(),
+                &mut Meter::default(),
+            )
         }?;
         self.buffer().verify_read()
     }
 
-    /// The elements at the given places of an axis, in their order, packed into new memory: `np.take`.
+    /// The elements at the given places of an axis, in their order, packed into new memory:
+    /// `np.take`.
     ///
     /// # Errors
     ///
@@ -106,11 +118,18 @@ impl View {
                 return Err(Error::IndexOutOfBounds { index: place, axis, size });
             }
             let from = self.as_ptr().cast_const().wrapping_offset(from_start.wrapping_mul(stride));
-            let to = taken.as_ptr().wrapping_offset((k as isize).wrapping_mul(taken.strides()[axis]));
-            // SAFETY: `from_start` and `k` are below the axes' sizes, so these are elements of the two views; the taken
-            // one is fresh memory, which nothing else touches.
+            let to =
+                taken.as_ptr().wrapping_offset((k as isize).wrapping_mul(taken.strides()[axis]));
+            // SAFETY: `from_start` and `k` are below the axes' sizes, so these are elements of the
+            // two views; the taken one is fresh memory, which nothing else touches.
             unsafe {
-                transfer(&shape, (from, self.strides()), (to, taken.strides()), self.itemsize(), &mut meter)
+                transfer(
+                    &shape,
+                    (from, self.strides()),
+                    (to, taken.strides()),
+                    self.itemsize(),
+                    &mut meter,
+                )
             }?;
         }
         self.buffer().verify_read()?;
@@ -197,7 +216,10 @@ mod tests {
             message(view.to_read_only().assign(&view)),
             "assignment needs writable memory, but the view is read-only; call .copy() for memory of your own"
         );
-        assert_eq!(message(view.assign(&counting(&[4]))), "cannot broadcast shape [4] to shape [2, 3]");
+        assert_eq!(
+            message(view.assign(&counting(&[4]))),
+            "cannot broadcast shape [4] to shape [2, 3]"
+        );
         assert_eq!(
             message(view.assign(&View::from_vec(vec![1i32]))),
             "view has dtype int32, expected uint16"

@@ -37,7 +37,8 @@ impl Layout {
         normalize_axes(axes, self.ndim())
     }
 
-    /// Axis `i` of the result is axis `axes[i]` of this layout: `np.transpose(a, axes)`, `torch.permute`.
+    /// Axis `i` of the result is axis `axes[i]` of this layout: `np.transpose(a, axes)`,
+    /// `torch.permute`.
     ///
     /// # Errors
     ///
@@ -106,7 +107,8 @@ impl Layout {
         self.permute(&axes)
     }
 
-    /// Without the given axes, all of size 1; without `axes`, without all axes of size 1: `np.squeeze`.
+    /// Without the given axes, all of size 1; without `axes`, without all axes of size 1:
+    /// `np.squeeze`.
     ///
     /// # Errors
     ///
@@ -145,7 +147,8 @@ impl Layout {
         Ok(out)
     }
 
-    /// The elements whose indices along two axes differ by `offset`, along a new last axis: `np.diagonal`.
+    /// The elements whose indices along two axes differ by `offset`, along a new last axis:
+    /// `np.diagonal`.
     ///
     /// # Errors
     ///
@@ -181,7 +184,11 @@ impl Layout {
         let axis = self.normalize_axis(axis as isize)?;
         let size = self.shape[axis];
         if start.checked_add(count).is_none_or(|end| end > size) {
-            return Err(Error::IndexOutOfBounds { index: start.saturating_add(count) as isize, axis, size });
+            return Err(Error::IndexOutOfBounds {
+                index: start.saturating_add(count) as isize,
+                axis,
+                size,
+            });
         }
         let mut out = self.clone();
         if !self.is_empty() && count > 0 {
@@ -272,7 +279,10 @@ mod tests {
             layout.permute(&[0, 1]).unwrap_err().to_string(),
             "axes don't match view: got 2 axes, expected 3"
         );
-        assert_eq!(layout.permute(&[0, 1, -2]).unwrap_err().to_string(), "repeated axis 1 in [0, 1, -2]");
+        assert_eq!(
+            layout.permute(&[0, 1, -2]).unwrap_err().to_string(),
+            "repeated axis 1 in [0, 1, -2]"
+        );
         assert_eq!(
             layout.permute(&[0, 1, 3]).unwrap_err().to_string(),
             "axis 3 is out of bounds for view of dimension 3"

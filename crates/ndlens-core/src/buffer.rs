@@ -1,13 +1,14 @@
 //! Whose bytes, how many, and may they be written.
 //!
-//! A [`Buffer`] is a range of memory together with the [`Owner`] that keeps it valid. The owner may be anything: a
-//! heap block, a mapped file, a Python object held by its buffer export, a batch leased from a pool. Cloning a buffer
-//! clones the claim, never the bytes.
+//! A [`Buffer`] is a range of memory together with the [`Owner`] that keeps it valid. The owner may
+//! be anything: a heap block, a mapped file, a Python object held by its buffer export, a batch
+//! leased from a pool. Cloning a buffer clones the claim, never the bytes.
 //!
 //! # Rationale
 //!
-//! The bytes may belong to Python, to another process or to a file, and may change while we look. So no reference to
-//! them is ever formed: reads and writes go through raw pointers, and a torn value is the worst that can happen.
+//! The bytes may belong to Python, to another process or to a file, and may change while we look.
+//! So no reference to them is ever formed: reads and writes go through raw pointers, and a torn
+//! value is the worst that can happen.
 
 #![expect(unsafe_code, reason = "holds and allocates raw memory; see UNSAFE.md")]
 
@@ -37,7 +38,8 @@ pub enum Access {
 ///
 /// The drop may run on any thread.
 pub trait Owner: Any + Send + Sync {
-    /// Checks that the first `len` bytes are still there, right before a long read, and that none was found missing before.
+    /// Checks that the first `len` bytes are still there, right before a long read, and that none
+    /// was found missing before.
     ///
     /// Memory cannot shrink, so the default agrees; a mapped file looks at its size.
     ///
@@ -54,19 +56,21 @@ pub trait Owner: Any + Send + Sync {
         false
     }
 
-    /// Whether bytes went missing under a guarded read, before anything this thread has read until now: what was read then may
-    /// be zeros, and [`verify`](Self::verify) fails. Costs next to nothing, to be asked after every read.
+    /// Whether bytes went missing under a guarded read, before anything this thread has read until
+    /// now: what was read then may be zeros, and [`verify`](Self::verify) fails. Costs next to
+    /// nothing, to be asked after every read.
     fn is_damaged(&self) -> bool {
         false
     }
 
-    /// Whether a write to the bytes ends the process, also one by a consumer that takes no notice of [`Access`].
+    /// Whether a write to the bytes ends the process, also one by a consumer that takes no notice
+    /// of [`Access`].
     fn is_protected(&self) -> bool {
         false
     }
 
-    /// Makes sure that bytes can be written, right before they are. Memory always can; a file may have holes, and the disk
-    /// no room to fill them.
+    /// Makes sure that bytes can be written, right before they are. Memory always can; a file may
+    /// have holes, and the disk no room to fill them.
     ///
     /// # Errors
     ///
@@ -76,7 +80,8 @@ pub trait Owner: Any + Send + Sync {
         Ok(())
     }
 
-    /// Asks for bytes that will soon be read to be brought into memory, and does not wait for them. Memory is there already.
+    /// Asks for bytes that will soon be read to be brought into memory, and does not wait for them.
+    /// Memory is there already.
     ///
     /// # Errors
     ///
@@ -86,7 +91,8 @@ pub trait Owner: Any + Send + Sync {
         Ok(())
     }
 
-    /// Lets go of the memory that only keeps bytes which can be had again, such as a file's. What was written is never lost.
+    /// Lets go of the memory that only keeps bytes which can be had again, such as a file's. What
+    /// was written is never lost.
     ///
     /// # Errors
     ///
@@ -111,10 +117,12 @@ pub struct Buffer {
     owner: Arc<dyn Owner>,
 }
 
-// SAFETY: a Buffer is a pointer, which threads may hold, and an owner that is Send and Sync itself. The bytes are
-// reached only through the unsafe reads and writes of this crate, which form no references.
+// SAFETY: a Buffer is a pointer, which threads may hold, and an owner that is Send and Sync itself.
+// The bytes are reached only through the unsafe reads and writes of this crate, which form no
+// references.
 unsafe impl Send for Buffer {}
-// SAFETY: as above; no method writes through `&self` without an unsafe block that carries its own proof.
+// SAFETY: as above; no method writes through `&self` without an unsafe block that carries its own
+// proof.
 unsafe impl Sync for Buffer {}
 
 impl fmt::Debug for Buffer {
@@ -132,9 +140,15 @@ impl Buffer {
     ///
     /// # Safety
     ///
-    /// `ptr..ptr + len` must be valid for reads, and for writes if `access` says so, until `owner` is dropped; `len`
-    /// must not exceed `isize::MAX`. No `&mut` may be formed over the bytes while the buffer lives.
-    pub unsafe fn from_raw(ptr: NonNull<u8>, len: usize, access: Access, owner: Arc<dyn Owner>) -> Self {
+    /// `ptr..ptr + len` must be valid for reads, and for writes if `access` says so, until `owner`
+    /// is dropped; `len` must not exceed `isize::MAX`. No `&mut` may be formed over the bytes while
+    /// the buffer lives.
+    pub unsafe fn from_raw(
+        ptr: NonNull<u8>,
+        len: usize,
+        access: Access,
+        owner: Arc<dyn Owner>,
+    ) -> Self {
         debug_assert!(isize::try_from(len).is_ok());
         Buffer { ptr, len, access, owner }
     }
@@ -144,7 +158,8 @@ impl Buffer {
         let len = size_of_val(vec.as_slice());
         let mut owner = VecOwner(vec);
         let ptr = NonNull::from(owner.0.as_mut_slice()).cast();
-        // SAFETY: the vector's block is `len` initialised bytes, since elements have no padding, does not move with the Vec, and lives in the owner.
+        // SAFETY: the vector's block is `len` initialised bytes, since elements have no padding,
+        // does not move with the Vec, and lives in the owner.
         unsafe { Buffer::from_raw(ptr, len, Access::ReadWrite, Arc::new(owner)) }
     }
 
@@ -159,9 +174,14 @@ impl Buffer {
             return Err(out_of_memory);
         };
         // SAFETY: the block's size is at least 1.
-        let Some(ptr) = NonNull::new(unsafe { alloc_zeroed(block) }) else { return Err(out_of_memory) };
-        // SAFETY: `alloc_zeroed` gave `len` zeroed bytes that HeapOwner frees when dropped, with the same layout.
-        Ok(unsafe { Buffer::from_raw(ptr, len, Access::ReadWrite, Arc::new(HeapOwner { ptr, block })) })
+        let Some(ptr) = NonNull::new(unsafe { alloc_zeroed(block) }) else {
+            return Err(out_of_memory);
+        };
+        // SAFETY: `alloc_zeroed` gave `len` zeroed bytes that HeapOwner frees when dropped, with
+        // the same layout.
+        Ok(unsafe {
+            Buffer::from_raw(ptr, len, Access::ReadWrite, Arc::new(HeapOwner { ptr, block }))
+        })
     }
 
     /// The first byte.
@@ -260,7 +280,8 @@ unsafe impl Sync for HeapOwner {}
 
 impl Drop for HeapOwner {
     fn drop(&mut self) {
-        // SAFETY: `ptr` came from the global allocator with this very layout and is freed only here.
+        // SAFETY: `ptr` came from the global allocator with this very layout and is freed only
+        // here.
         unsafe { dealloc(self.ptr.as_ptr(), self.block) }
     }
 }

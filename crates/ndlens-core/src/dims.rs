@@ -1,7 +1,8 @@
 //! One number per axis, in place for the ranks that occur.
 //!
-//! Every index operation makes two of these, so they must cost nothing: up to [`INLINE`] numbers are copied as one block of
-//! fixed size, which the compiler turns into a few vector moves. More go to a heap block that holds any rank there is.
+//! Every index operation makes two of these, so they must cost nothing: up to [`INLINE`] numbers
+//! are copied as one block of fixed size, which the compiler turns into a few vector moves. More go
+//! to a heap block that holds any rank there is.
 
 use std::ops::{Deref, DerefMut};
 

@@ -1,9 +1,11 @@
-//! Views as DLPack tensors and back: the in-memory structs of [DLPack](https://dmlc.github.io/dlpack/latest/c_api.html)
-//! 1.x and of the unversioned protocol before it.
+//! Views as DLPack tensors and back: the in-memory structs of
+//! [DLPack](https://dmlc.github.io/dlpack/latest/c_api.html) 1.x and of the unversioned protocol
+//! before it.
 //!
-//! An exported tensor is one heap block: the C struct first, then the shape and strides it points to, then the view that
-//! keeps the memory alive. Its deleter frees the block, and touches nothing else; what the view's owner does on drop is
-//! the owner's business. So the deleter may run on any thread.
+//! An exported tensor is one heap block: the C struct first, then the shape and strides it points
+//! to, then the view that keeps the memory alive. Its deleter frees the block, and touches nothing
+//! else; what the view's owner does on drop is the owner's business. So the deleter may run on any
+//! thread.
 
 #![expect(unsafe_code, reason = "speaks a C ABI; see UNSAFE.md")]
 
@@ -52,8 +54,8 @@ impl DLDevice {
     /// `kDLCPU`, device 0.
     pub const CPU: DLDevice = DLDevice { device_type: 1, device_id: 0 };
 
-    /// Whether it is memory of the host that its programs may touch: `kDLCPU`, and `kDLCUDAHost` and `kDLROCMHost`, which
-    /// is pinned for a GPU and otherwise like any other.
+    /// Whether it is memory of the host that its programs may touch: `kDLCPU`, and `kDLCUDAHost`
+    /// and `kDLROCMHost`, which is pinned for a GPU and otherwise like any other.
     pub fn is_host(self) -> bool {
         matches!(self.device_type, 1 | 3 | 11)
     }
@@ -145,8 +147,8 @@ pub struct DLPackExchangeAPIHeader {
     pub prev_api: *mut DLPackExchangeAPIHeader,
 }
 
-/// `DLPackExchangeAPI`: a library's C functions for handing tensors over without a capsule, since DLPack 1.2. Each returns
-/// 0, or -1 after having set an error.
+/// `DLPackExchangeAPI`: a library's C functions for handing tensors over without a capsule, since
+/// DLPack 1.2. Each returns 0, or -1 after having set an error.
 #[repr(C)]
 #[derive(Debug)]
 #[expect(missing_docs, reason = "the names of DLPackExchangeAPI")]
@@ -156,10 +158,16 @@ pub struct DLPackExchangeAPI {
         prototype: *mut DLTensor,
         out: *mut *mut DLManagedTensorVersioned,
         error_ctx: *mut c_void,
-        set_error: unsafe extern "C" fn(error_ctx: *mut c_void, kind: *const c_char, message: *const c_char),
+        set_error: unsafe extern "C" fn(
+            error_ctx: *mut c_void,
+            kind: *const c_char,
+            message: *const c_char,
+        ),
     ) -> c_int,
-    pub managed_tensor_from_py_object_no_sync:
-        unsafe extern "C" fn(py_object: *mut c_void, out: *mut *mut DLManagedTensorVersioned) -> c_int,
+    pub managed_tensor_from_py_object_no_sync: unsafe extern "C" fn(
+        py_object: *mut c_void,
+        out: *mut *mut DLManagedTensorVersioned,
+    ) -> c_int,
     pub managed_tensor_to_py_object_no_sync:
         unsafe extern "C" fn(tensor: *mut DLManagedTensorVersioned, out: *mut *mut c_void) -> c_int,
     pub dltensor_from_py_object_no_sync:
@@ -168,7 +176,8 @@ pub struct DLPackExchangeAPI {
         unsafe extern "C" fn(device_type: i32, device_id: i32, out: *mut *mut c_void) -> c_int,
 }
 
-// SAFETY: the table is read only; its functions may be called from any thread that is attached to the interpreter.
+// SAFETY: the table is read only; its functions may be called from any thread that is attached to
+// the interpreter.
 unsafe impl Sync for DLPackExchangeAPI {}
 
 /// The two managed structs, as far as an exporter and an importer care.
@@ -239,7 +248,8 @@ struct Export<M> {
 ///
 /// `managed` must come from [`export`] with the same `M`, and not be used again.
 unsafe extern "C" fn delete<M>(managed: *mut M) {
-    // SAFETY: `export` leaked a Box<Export<M>> whose first field this is; the consumer calls the deleter once.
+    // SAFETY: `export` leaked a Box<Export<M>> whose first field this is; the consumer calls the
+    // deleter once.
     drop(unsafe { Box::from_raw(managed.cast::<Export<M>>()) });
 }
 
@@ -252,7 +262,8 @@ fn element_strides(view: &View) -> Result<Dims<i64>> {
     for (axis, (&n, &stride_bytes)) in view.shape().iter().zip(view.strides()).enumerate() {
         let stride_bytes = if n > 1 && !view.is_empty() { stride_bytes } else { packed[axis] };
         if stride_bytes % itemsize != 0 {
-            let reason = CopyReason::FractionalStride { axis, stride_bytes, itemsize: view.itemsize() };
+            let reason =
+                CopyReason::FractionalStride { axis, stride_bytes, itemsize: view.itemsize() };
             return Err(Error::CopyRequired { operation: "DLPack export", reason });
         }
         strides.push((stride_bytes / itemsize) as i64);
@@ -278,7 +289,8 @@ fn export<M: Managed>(view: &View) -> Result<NonNull<M>> {
         strides,
         _view: view.clone(),
     }));
-    // SAFETY: the block is fresh and ours. Each reference is to one field, so the pointers into the others stay valid.
+    // SAFETY: the block is fresh and ours. Each reference is to one field, so the pointers into the
+    // others stay valid.
     unsafe {
         let (shape, strides) = ((*block).shape.as_mut_ptr(), (*block).strides.as_mut_ptr());
         let tensor = (*block).managed.tensor();
@@ -299,7 +311,8 @@ unsafe impl<M: Managed> Sync for Import<M> {}
 
 impl<M: Managed> Drop for Import<M> {
     fn drop(&mut self) {
-        // SAFETY: the pointer is the live tensor `import` was given, and this is the one place that frees it.
+        // SAFETY: the pointer is the live tensor `import` was given, and this is the one place that
+        // frees it.
         unsafe {
             if let Some(deleter) = self.0.as_ref().deleter() {
                 deleter(self.0.as_ptr());
@@ -372,11 +385,13 @@ unsafe fn import<M: Managed>(managed: NonNull<M>) -> Result<View> {
     } else if tensor.data.is_null() || first < below || first.checked_add(above).is_none() {
         return Err(invalid("data is null or its elements leave the address space"));
     } else {
-        let start = tensor.data.cast::<u8>().wrapping_add(tensor.byte_offset as usize).wrapping_sub(below);
-        NonNull::new(start).ok_or(invalid("data is null or its elements leave the address space"))?
+        let start =
+            tensor.data.cast::<u8>().wrapping_add(tensor.byte_offset as usize).wrapping_sub(below);
+        NonNull::new(start)
+            .ok_or(invalid("data is null or its elements leave the address space"))?
     };
-    // SAFETY: the producer vouches for the elements, which span exactly these bytes, until its deleter runs, which is
-    // when `owner` drops.
+    // SAFETY: the producer vouches for the elements, which span exactly these bytes, until its
+    // deleter runs, which is when `owner` drops.
     let buffer = unsafe { Buffer::from_raw(base, below + above, access, Arc::new(owner)) };
     View::new(buffer, Layout { shape, strides, offset: below }, dtype)
 }
@@ -387,12 +402,13 @@ impl View {
         element_strides(self).map(drop)
     }
 
-    /// This view as a DLPack tensor on the same memory. Whoever gets it calls its deleter once, on any thread.
+    /// This view as a DLPack tensor on the same memory. Whoever gets it calls its deleter once, on
+    /// any thread.
     ///
     /// # Errors
     ///
-    /// [`Error::UnsupportedDType`] for an opaque format; [`Error::CopyRequired`] where a stride is not a whole number
-    /// of elements.
+    /// [`Error::UnsupportedDType`] for an opaque format; [`Error::CopyRequired`] where a stride is
+    /// not a whole number of elements.
     pub fn to_dlpack(&self) -> Result<NonNull<DLManagedTensorVersioned>> {
         export(self)
     }
@@ -414,7 +430,8 @@ impl View {
         export(self)
     }
 
-    /// New memory full of zeros for the dtype, shape and device of `tensor`, whose other fields do not matter.
+    /// New memory full of zeros for the dtype, shape and device of `tensor`, whose other fields do
+    /// not matter.
     ///
     /// # Errors
     ///
@@ -433,12 +450,13 @@ impl View {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidDLPack`], [`Error::UnsupportedDType`], [`Error::TooManyDimensions`], [`Error::SizeOverflow`].
+    /// [`Error::InvalidDLPack`], [`Error::UnsupportedDType`], [`Error::TooManyDimensions`],
+    /// [`Error::SizeOverflow`].
     ///
     /// # Safety
     ///
-    /// `managed` must be a live tensor of major version 1 whose pointers are null or as DLPack says, that nobody else
-    /// will free, and whose deleter may run on any thread.
+    /// `managed` must be a live tensor of major version 1 whose pointers are null or as DLPack
+    /// says, that nobody else will free, and whose deleter may run on any thread.
     pub unsafe fn from_dlpack(managed: NonNull<DLManagedTensorVersioned>) -> Result<View> {
         // SAFETY: passed on.
         unsafe { import(managed) }
@@ -500,7 +518,9 @@ mod tests {
         let back = unsafe { View::from_dlpack(view.to_dlpack().unwrap()) }.unwrap();
         assert!(back.is_read_only());
         let error = view.to_dlpack_unversioned().unwrap_err();
-        assert!(error.to_string().starts_with("DLPack export without a version needs writable memory"));
+        assert!(
+            error.to_string().starts_with("DLPack export without a version needs writable memory")
+        );
     }
 
     #[test]
@@ -522,8 +542,12 @@ mod tests {
             "DLPack export would need a copy: axis 0 has a stride of 3 bytes, not a multiple of the itemsize 2; \
              call .copy() first"
         );
-        let record = View::zeros(&[2], DType::from_format("T{B:a:B:b:}", 2).unwrap(), Order::C).unwrap();
-        assert_eq!(record.to_dlpack().unwrap_err().to_string(), "DLPack has no dtype for T{B:a:B:b:}");
+        let record =
+            View::zeros(&[2], DType::from_format("T{B:a:B:b:}", 2).unwrap(), Order::C).unwrap();
+        assert_eq!(
+            record.to_dlpack().unwrap_err().to_string(),
+            "DLPack has no dtype for T{B:a:B:b:}"
+        );
     }
 
     /// Memory that says when it is freed.
@@ -562,7 +586,10 @@ mod tests {
             ),
             (|t| t.byte_offset = u64::MAX, "invalid DLPack tensor: byte_offset overflows"),
             (|t| t.device.device_type = 2, "invalid DLPack tensor: memory is not on the CPU"),
-            (|t| t.dtype.lanes = 4, "ndlens has no dtype for DLPack code 1 with 8 bits and 4 lanes"),
+            (
+                |t| t.dtype.lanes = 4,
+                "ndlens has no dtype for DLPack code 1 with 8 bits and 4 lanes",
+            ),
         ];
         for (lie, message) in lies {
             let freed = Arc::default();
@@ -576,7 +603,8 @@ mod tests {
                     Arc::new(Flag(Arc::clone(&freed))),
                 )
             };
-            let view = View::new(buffer, Layout::contiguous(&[4], 1, Order::C).unwrap(), DType::U8).unwrap();
+            let view = View::new(buffer, Layout::contiguous(&[4], 1, Order::C).unwrap(), DType::U8)
+                .unwrap();
             let mut managed = view.to_dlpack().unwrap();
             drop(view);
             // SAFETY: a fresh export, ours to spoil; then taken over once.

@@ -1,9 +1,10 @@
 //! What the elements are, and what everyone else calls them.
 //!
 //! [`TABLE`] is the one place that knows the names: ours (which are NumPy's), the buffer protocol's
-//! ([PEP 3118](https://peps.python.org/pep-3118/) and `struct`), the array interface's and `.npy`'s typestr, and
-//! [DLPack](https://dmlc.github.io/dlpack/latest/c_api.html)'s codes. A format that is not in it, such as a record or a
-//! big-endian number, passes through as [`DType::Opaque`]: it can be sliced and handed back, not computed with.
+//! ([PEP 3118](https://peps.python.org/pep-3118/) and `struct`), the array interface's and `.npy`'s
+//! typestr, and [DLPack](https://dmlc.github.io/dlpack/latest/c_api.html)'s codes. A format that is
+//! not in it, such as a record or a big-endian number, passes through as [`DType::Opaque`]: it can
+//! be sliced and handed back, not computed with.
 
 #![expect(unsafe_code, reason = "vouches for the elements of dtypes; see UNSAFE.md")]
 
@@ -68,8 +69,9 @@ pub enum DType {
 
 /// A format string and the size of what it describes.
 ///
-/// Two are equal where they describe the same elements. Native order is little-endian order here and padding has a letter of
-/// its own, so the marks of native order and alignment do not count: NumPy sets them by where an array happens to lie.
+/// Two are equal where they describe the same elements. Native order is little-endian order here
+/// and padding has a letter of its own, so the marks of native order and alignment do not count:
+/// NumPy sets them by where an array happens to lie.
 #[derive(Debug, Clone)]
 pub struct OpaqueFormat {
     format: CString,
@@ -114,7 +116,8 @@ impl Hash for OpaqueFormat {
 ///
 /// # Safety
 ///
-/// The type must be as long as an element of [`DTYPE`](Self::DTYPE), have no padding, and take every bit pattern.
+/// The type must be as long as an element of [`DTYPE`](Self::DTYPE), have no padding, and take
+/// every bit pattern.
 pub unsafe trait Element: Copy + Send + Sync + 'static {
     /// The dtype whose elements these are.
     const DTYPE: DType;
@@ -155,7 +158,8 @@ const fn row(
     }
 }
 
-/// Every dtype that has a name. C `long` is the buffer protocol's 64-bit integer where it has 64 bits, as in NumPy.
+/// Every dtype that has a name. C `long` is the buffer protocol's 64-bit integer where it has 64
+/// bits, as in NumPy.
 static TABLE: [DTypeRow; 21] = [
     row(DType::Bool, "bool", 1, Some(c"?"), Some("|b1"), DLDataType::BOOL),
     row(DType::U8, "uint8", 1, Some(c"B"), Some("|u1"), DLDataType::UINT),
@@ -164,8 +168,22 @@ static TABLE: [DTypeRow; 21] = [
     row(DType::I16, "int16", 2, Some(c"h"), Some("<i2"), DLDataType::INT),
     row(DType::U32, "uint32", 4, Some(c"I"), Some("<u4"), DLDataType::UINT),
     row(DType::I32, "int32", 4, Some(c"i"), Some("<i4"), DLDataType::INT),
-    row(DType::U64, "uint64", 8, Some(if LONG_IS_64 { c"L" } else { c"Q" }), Some("<u8"), DLDataType::UINT),
-    row(DType::I64, "int64", 8, Some(if LONG_IS_64 { c"l" } else { c"q" }), Some("<i8"), DLDataType::INT),
+    row(
+        DType::U64,
+        "uint64",
+        8,
+        Some(if LONG_IS_64 { c"L" } else { c"Q" }),
+        Some("<u8"),
+        DLDataType::UINT,
+    ),
+    row(
+        DType::I64,
+        "int64",
+        8,
+        Some(if LONG_IS_64 { c"l" } else { c"q" }),
+        Some("<i8"),
+        DLDataType::INT,
+    ),
     row(DType::F16, "float16", 2, Some(c"e"), Some("<f2"), DLDataType::FLOAT),
     row(DType::Bf16, "bfloat16", 2, None, None, DLDataType::BFLOAT),
     row(DType::F32, "float32", 4, Some(c"f"), Some("<f4"), DLDataType::FLOAT),
@@ -197,7 +215,8 @@ impl DType {
 
     /// This dtype's row; an opaque format has none.
     fn row(&self) -> Option<&'static DTypeRow> {
-        // The variants stand in the table's order, which a test holds; a match compiles to one load.
+        // The variants stand in the table's order, which a test holds; a match compiles to one
+        // load.
         let at = match self {
             DType::Bool => 0,
             DType::U8 => 1,
@@ -241,7 +260,8 @@ impl DType {
         }
     }
 
-    /// The buffer protocol's format, if it has one for this dtype: bfloat16 and the 8-bit floats have none.
+    /// The buffer protocol's format, if it has one for this dtype: bfloat16 and the 8-bit floats
+    /// have none.
     pub fn format(&self) -> Option<&CStr> {
         match self {
             DType::Opaque(opaque) => Some(&opaque.format),
@@ -249,8 +269,8 @@ impl DType {
         }
     }
 
-    /// Unsigned integers of the same bits, for a dtype that has no buffer format. NumPy knows such dtypes as extensions, whose
-    /// arrays (`ml_dtypes`') look at the memory of integer ones.
+    /// Unsigned integers of the same bits, for a dtype that has no buffer format. NumPy knows such
+    /// dtypes as extensions, whose arrays (`ml_dtypes`') look at the memory of integer ones.
     pub fn carrier(&self) -> Option<DType> {
         match (self.format(), self.itemsize()) {
             // No package has pairs as one element.
@@ -284,20 +304,22 @@ impl DType {
 
     /// The dtype of a PEP 3118 format with elements of `itemsize` bytes.
     ///
-    /// One native or little-endian letter that is in the table gives its dtype; everything else passes through opaque.
+    /// One native or little-endian letter that is in the table gives its dtype; everything else
+    /// passes through opaque.
     ///
     /// # Errors
     ///
-    /// [`Error::BadFormat`] where the itemsize contradicts the letter, or the format is empty or holds a NUL;
-    /// [`Error::PythonObjects`] for references to Python objects, alone or in a record: a copy of their bytes would not
-    /// count as a reference.
+    /// [`Error::BadFormat`] where the itemsize contradicts the letter, or the format is empty or
+    /// holds a NUL; [`Error::PythonObjects`] for references to Python objects, alone or in a
+    /// record: a copy of their bytes would not count as a reference.
     pub fn from_format(format: &str, itemsize: usize) -> Result<DType> {
         let bad = || Error::BadFormat { format: format.to_owned(), itemsize };
         // Names of a record's fields stand between colons; what is left are the letters.
         if format.split(':').step_by(2).any(|letters| letters.contains('O')) {
             return Err(Error::PythonObjects { format: format.to_owned() });
         }
-        // '@' and no prefix mean native sizes; '<' and '=' mean standard sizes, which differ for C long alone.
+        // '@' and no prefix mean native sizes; '<' and '=' mean standard sizes, which differ for C
+        // long alone.
         let (native, code) = match format.as_bytes().first() {
             Some(b'@') => (true, &format[1..]),
             Some(b'<' | b'=' | b'|') => (false, &format[1..]),
@@ -325,7 +347,9 @@ impl DType {
             "D" => "Zd",
             other => other,
         };
-        let known = TABLE.iter().find(|row| row.format.is_some_and(|own| own.to_bytes() == code.as_bytes()));
+        let known = TABLE
+            .iter()
+            .find(|row| row.format.is_some_and(|own| own.to_bytes() == code.as_bytes()));
         match known {
             Some(row) if row.itemsize == itemsize => Ok(row.dtype.clone()),
             Some(_) => Err(bad()),
@@ -372,7 +396,10 @@ mod tests {
             assert_eq!(DType::from_name(row.name).as_ref(), Some(&row.dtype));
             assert_eq!(DType::from_dlpack(row.dlpack).as_ref(), Some(&row.dtype));
             if let Some(format) = row.format {
-                assert_eq!(DType::from_format(format.to_str().unwrap(), row.itemsize).unwrap(), row.dtype);
+                assert_eq!(
+                    DType::from_format(format.to_str().unwrap(), row.itemsize).unwrap(),
+                    row.dtype
+                );
             }
             if let Some(typestr) = row.typestr {
                 assert_eq!(DType::from_typestr(typestr).as_ref(), Ok(&row.dtype));
@@ -418,7 +445,10 @@ mod tests {
         {
             let dtype = DType::from_format(format, itemsize).unwrap();
             assert!(matches!(dtype, DType::Opaque(_)));
-            assert_eq!((dtype.format().unwrap().to_str(), dtype.itemsize()), (Ok(format), itemsize));
+            assert_eq!(
+                (dtype.format().unwrap().to_str(), dtype.itemsize()),
+                (Ok(format), itemsize)
+            );
             assert_eq!(dtype.dlpack(), None);
         }
     }
@@ -437,7 +467,10 @@ mod tests {
     #[test]
     fn a_format_that_contradicts_its_itemsize_is_refused() {
         let error = DType::from_format("f", 8).unwrap_err();
-        assert_eq!(error.to_string(), "format \"f\" with itemsize 8 is not one ndlens can pass through");
+        assert_eq!(
+            error.to_string(),
+            "format \"f\" with itemsize 8 is not one ndlens can pass through"
+        );
         for objects in ["O", "T{B:a:O:b:}"] {
             assert!(matches!(DType::from_format(objects, 8), Err(Error::PythonObjects { .. })));
         }

@@ -80,7 +80,8 @@ impl DType {
         let letter = code.strip_prefix(['<', '>', '=', '|']).unwrap_or(code);
         let letter = match letter {
             // 'c' is one byte to both; to NumPy it is a string.
-            "?" | "b" | "B" | "h" | "H" | "i" | "I" | "l" | "L" | "q" | "Q" | "e" | "f" | "d" | "c" => letter,
+            "?" | "b" | "B" | "h" | "H" | "i" | "I" | "l" | "L" | "q" | "Q" | "e" | "f" | "d"
+            | "c" => letter,
             "F" => "Zf",
             "D" => "Zd",
             _ => return None,
@@ -111,7 +112,8 @@ impl DType {
             if order.is_empty() {
                 return Ok(row.dtype.clone());
             }
-            let letters = row.format.and_then(|letters| letters.to_str().ok()).ok_or_else(unknown)?;
+            let letters =
+                row.format.and_then(|letters| letters.to_str().ok()).ok_or_else(unknown)?;
             // In a byte order that is named, 8 bytes have letters of their own.
             let letters = match letters {
                 "l" => "q",
@@ -168,7 +170,9 @@ impl DType {
     /// The error where `target` has no dtype for this one, with what to do about it.
     pub fn unsupported_by(&self, target: &'static str) -> Error {
         match self.swapped() {
-            Some(native) => Error::ByteOrder { target, dtype: self.to_string(), native: native.to_string() },
+            Some(native) => {
+                Error::ByteOrder { target, dtype: self.to_string(), native: native.to_string() }
+            }
             None => Error::UnsupportedDType { target, dtype: self.to_string() },
         }
     }
@@ -185,15 +189,22 @@ mod tests {
             spellings.extend(row.typestr.map(str::to_owned));
             spellings.extend(row.typestr.map(|typestr| typestr[1..].to_owned()));
             spellings.extend(row.typestr.map(|typestr| format!("={}", &typestr[1..])));
-            spellings
-                .extend(row.format.and_then(|f| f.to_str().ok()).filter(|f| f.len() == 1).map(str::to_owned));
+            spellings.extend(
+                row.format
+                    .and_then(|f| f.to_str().ok())
+                    .filter(|f| f.len() == 1)
+                    .map(str::to_owned),
+            );
             for spelling in spellings {
                 assert_eq!(DType::parse(&spelling).as_ref(), Ok(&row.dtype), "{spelling}");
             }
         }
-        for (spelling, dtype) in
-            [("half", DType::F16), ("torch.double", DType::F64), ("D", DType::C128), ("q", DType::I64)]
-        {
+        for (spelling, dtype) in [
+            ("half", DType::F16),
+            ("torch.double", DType::F64),
+            ("D", DType::C128),
+            ("q", DType::I64),
+        ] {
             assert_eq!(DType::parse(spelling), Ok(dtype));
         }
     }
@@ -231,7 +242,10 @@ mod tests {
                 "torch.int",
                 "dtype \"torch.int\" is int64 to NumPy and int32 to torch; say \"int64\" or \"int32\"",
             ),
-            ("<l", "dtype \"<l\" is 8 bytes to NumPy and 4 to the struct module; say \"<i8\" or \"<i4\""),
+            (
+                "<l",
+                "dtype \"<l\" is 8 bytes to NumPy and 4 to the struct module; say \"<i8\" or \"<i4\"",
+            ),
             (
                 "<M8[ns]",
                 "<M8[ns] counts time, which no buffer has a format for; view the integers that count it: \
@@ -243,7 +257,8 @@ mod tests {
         for objects in ["O", "|O", "|O8"] {
             assert!(matches!(DType::parse(objects), Err(Error::PythonObjects { .. })), "{objects}");
         }
-        for unknown in ["", "<", "f3", "float33", "<q9", "S", "V0", "S+5", "é", "m3", "U9223372036854775807"]
+        for unknown in
+            ["", "<", "f3", "float33", "<q9", "S", "V0", "S+5", "é", "m3", "U9223372036854775807"]
         {
             assert!(matches!(DType::parse(unknown), Err(Error::UnknownDType { .. })), "{unknown}");
         }
@@ -255,7 +270,8 @@ mod tests {
             let Some(format) = row.format.filter(|_| row.itemsize > 1) else { continue };
             let format = format.to_str().unwrap().replace('l', "q").replace('L', "Q");
             for order in ['>', '!'] {
-                let foreign = DType::from_format(&format!("{order}{format}"), row.itemsize).unwrap();
+                let foreign =
+                    DType::from_format(&format!("{order}{format}"), row.itemsize).unwrap();
                 assert_eq!(foreign.swapped().as_ref(), Some(&row.dtype));
                 let typestr = row.typestr.unwrap().replace('<', ">");
                 assert_eq!(foreign.to_typestr(), Some(typestr.clone()));

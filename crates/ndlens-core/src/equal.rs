@@ -1,7 +1,7 @@
 //! Whether two views hold the same elements.
 //!
-//! Elements are compared as numbers, so that -0.0 equals 0.0 and NaN equals nothing; of formats that are not numbers to us
-//! the bytes are compared.
+//! Elements are compared as numbers, so that -0.0 equals 0.0 and NaN equals nothing; of formats
+//! that are not numbers to us the bytes are compared.
 
 use crate::dtype::DType;
 use crate::error::Result;
@@ -51,15 +51,20 @@ impl FloatBits {
             DType::F8E4M3FNUZ | DType::F8E5M2FNUZ => {
                 FloatBits { size: 1, sign: 0, is_nan: |bits| bits == 0x80, parts: WHOLE }
             }
-            DType::F8E8M0FNU => FloatBits { size: 1, sign: 0, is_nan: |bits| bits == 0xFF, parts: WHOLE },
+            DType::F8E8M0FNU => {
+                FloatBits { size: 1, sign: 0, is_nan: |bits| bits == 0xFF, parts: WHOLE }
+            }
             // No NaN either.
-            DType::F4E2M1FNx2 => FloatBits { size: 1, sign: 0x88, is_nan: |_| false, parts: &[0x0F, 0xF0] },
+            DType::F4E2M1FNx2 => {
+                FloatBits { size: 1, sign: 0x88, is_nan: |_| false, parts: &[0x0F, 0xF0] }
+            }
             _ => return None,
         })
     }
 
     fn equal(&self, a: &[u8], b: &[u8]) -> bool {
-        let bits = |bytes: &[u8]| bytes.iter().rev().fold(0u64, |bits, &byte| bits << 8 | u64::from(byte));
+        let bits =
+            |bytes: &[u8]| bytes.iter().rev().fold(0u64, |bits, &byte| bits << 8 | u64::from(byte));
         a.chunks_exact(self.size).zip(b.chunks_exact(self.size)).all(|(a, b)| {
             let (a, b) = (bits(a), bits(b));
             if a == b {
@@ -83,13 +88,15 @@ struct Comparison<'a> {
 }
 
 impl Comparison<'_> {
-    /// Whether the elements are equal; all axes before `axis` have size 1, or the whole is one block.
+    /// Whether the elements are equal; all axes before `axis` have size 1, or the whole is one
+    /// block.
     fn equal(&mut self, own: &ViewRef<'_>, other: &ViewRef<'_>, axis: usize) -> Result<bool> {
         let nbytes = own.nbytes();
         if nbytes <= self.own.len() {
             return self.block(own, other, nbytes);
         }
-        // Larger than one element, so there is an axis left, and larger than nothing, so it has a size.
+        // Larger than one element, so there is an axis left, and larger than nothing, so it has a
+        // size.
         let size = own.shape()[axis];
         let count = self.own.len() / (nbytes / size);
         for start in (0..size).step_by(count.max(1)) {
@@ -124,7 +131,8 @@ impl View {
     ///
     /// # Errors
     ///
-    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory); what [`Owner::verify`](crate::Owner::verify) says of either.
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory); what
+    /// [`Owner::verify`](crate::Owner::verify) says of either.
     pub fn equals(&self, other: &View) -> Result<Option<bool>> {
         let (own, others) = (self.dtype().swapped(), other.dtype().swapped());
         let dtype = own.as_ref().unwrap_or(self.dtype());
@@ -155,7 +163,8 @@ impl View {
     ///
     /// # Errors
     ///
-    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory); what [`Owner::verify`](crate::Owner::verify) says.
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory); what
+    /// [`Owner::verify`](crate::Owner::verify) says.
     pub fn packed_bytes(&self) -> Result<Vec<u8>> {
         let mut bytes = room::repeated(0, self.nbytes())?;
         self.read_into(&mut bytes)?;
@@ -191,15 +200,17 @@ mod tests {
                 let layout = Layout::contiguous(&[], 1, Order::C).unwrap();
                 View::new(Buffer::from_vec(vec![bits]), layout, dtype.clone()).unwrap()
             };
-            let unequal =
-                (0..=255).filter(|&bits| one(bits).equals(&one(bits)).unwrap() == Some(false)).count();
+            let unequal = (0..=255)
+                .filter(|&bits| one(bits).equals(&one(bits)).unwrap() == Some(false))
+                .count();
             assert_eq!(unequal, expected, "{dtype}");
         }
     }
 
     #[test]
     fn one_byte_that_differs_is_found_in_any_block() {
-        // Rows that fill a block and more, many short rows, one long row, axes of size 1 before them.
+        // Rows that fill a block and more, many short rows, one long row, axes of size 1 before
+        // them.
         for shape in [&[3, 70_000][..], &[70_000, 3], &[210_000], &[1, 1, 7, 30_000]] {
             let bytes = |changed: Option<usize>| {
                 let bytes = (0..210_000).map(|at| (at % 251) as u8 ^ u8::from(changed == Some(at)));
@@ -249,6 +260,9 @@ mod tests {
         let view = View::from_vec(vec![1u8, 2, 3, 4]);
         assert_eq!(view.equals(&view.reshape(&[2, 2]).unwrap()), Ok(Some(false)));
         assert_eq!(view.equals(&View::from_vec(vec![1i8, 2, 3, 4])), Ok(None));
-        assert_eq!(view.flip(&[0]).unwrap().equals(&View::from_vec(vec![4u8, 3, 2, 1])), Ok(Some(true)));
+        assert_eq!(
+            view.flip(&[0]).unwrap().equals(&View::from_vec(vec![4u8, 3, 2, 1])),
+            Ok(Some(true))
+        );
     }
 }

@@ -43,7 +43,9 @@ pub enum Error {
     #[error("cannot reshape view of {elements} elements into shape {shape:?}")]
     ReshapeSize { elements: usize, shape: Vec<isize> },
     /// A reshape with two unknown or a negative dimension.
-    #[error("cannot reshape into {shape:?}: one dimension may be -1, all others must be at least 0")]
+    #[error(
+        "cannot reshape into {shape:?}: one dimension may be -1, all others must be at least 0"
+    )]
     ReshapeShape { shape: Vec<isize> },
     /// A squeeze of an axis that holds more or fewer than one element.
     #[error("cannot squeeze axis {axis} of size {size}: only axes of size 1 can go")]
@@ -129,7 +131,9 @@ pub enum Error {
     #[error("invalid DLPack tensor: {what}")]
     InvalidDLPack { what: &'static str },
     /// The bytes behind a view are no longer all there.
-    #[error("{path}: file has {got} bytes, expected at least {expected}: it was truncated while mapped")]
+    #[error(
+        "{path}: file has {got} bytes, expected at least {expected}: it was truncated while mapped"
+    )]
     Truncated { path: String, got: u64, expected: u64 },
     /// Some of the bytes behind a view were not there when they were read.
     #[error(
@@ -203,7 +207,10 @@ impl fmt::Display for CopyReason {
                 "axis {axis} has a stride of {stride_bytes} bytes, so its elements of {itemsize} bytes are not packed"
             ),
             CopyReason::IncompatibleShape { shape, strides, target } => {
-                write!(f, "no strides lay shape {target:?} over shape {shape:?} with strides {strides:?}")
+                write!(
+                    f,
+                    "no strides lay shape {target:?} over shape {shape:?} with strides {strides:?}"
+                )
             }
         }
     }

@@ -1,4 +1,5 @@
-//! What the consumers of our memory cannot take, asked before they are handed it, and told to whoever asks.
+//! What the consumers of our memory cannot take, asked before they are handed it, and told to
+//! whoever asks.
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,15 +14,17 @@ use crate::view::View;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Consumer {
-    /// PyTorch, through DLPack. It has no negative strides, and no read-only tensors: it ignores DLPack's flag.
+    /// PyTorch, through DLPack. It has no negative strides, and no read-only tensors: it ignores
+    /// DLPack's flag.
     Torch,
     /// NumPy, through the buffer protocol. It takes every layout.
     NumPy {
         /// Whether it has the dtypes of the package `ml_dtypes`: bfloat16 and the 8-bit floats.
         ml_dtypes: bool,
     },
-    /// JAX on the CPU, through DLPack without a version. It takes packed memory with its axes in any order, and copies
-    /// what does not start at a multiple of 64 bytes, and what it has no 64-bit dtype for (seen of JAX 0.10).
+    /// JAX on the CPU, through DLPack without a version. It takes packed memory with its axes in
+    /// any order, and copies what does not start at a multiple of 64 bytes, and what it has no
+    /// 64-bit dtype for (seen of JAX 0.10).
     Jax,
     /// `memoryview`, through the buffer protocol. It takes every layout.
     MemoryView,
@@ -74,7 +77,9 @@ impl Consumer {
             Consumer::NumPy { ml_dtypes: true } => {
                 ("numpy", dtype.format().is_some() || dtype.carrier().is_some())
             }
-            Consumer::NumPy { ml_dtypes: false } => ("numpy without ml_dtypes", dtype.format().is_some()),
+            Consumer::NumPy { ml_dtypes: false } => {
+                ("numpy without ml_dtypes", dtype.format().is_some())
+            }
             Consumer::MemoryView => ("the buffer protocol", dtype.format().is_some()),
         };
         if known { Ok(()) } else { Err(dtype.unsupported_by(target)) }
@@ -105,14 +110,16 @@ impl fmt::Display for Explanation {
         match (&obstacles[..], &copies[..]) {
             ([], []) => write!(f, "Zero-copy: {call} looks at the same memory."),
             ([], copies) => write!(f, "{consumer} copies: {}.", copies.join("; ")),
-            (obstacles, _) => write!(f, "{consumer} cannot take this view: {}.", obstacles.join("; ")),
+            (obstacles, _) => {
+                write!(f, "{consumer} cannot take this view: {}.", obstacles.join("; "))
+            }
         }
     }
 }
 
 impl View {
-    /// Whether PyTorch can hold this view: it has no negative strides, and no read-only tensors: it ignores DLPack's
-    /// flag, and a write goes through. `allow_read_only` takes that risk.
+    /// Whether PyTorch can hold this view: it has no negative strides, and no read-only tensors: it
+    /// ignores DLPack's flag, and a write goes through. `allow_read_only` takes that risk.
     ///
     /// # Errors
     ///
@@ -145,7 +152,8 @@ impl View {
     ///
     /// [`Error::CopyRequired`].
     pub fn check_forwards(&self, operation: &'static str) -> Result<()> {
-        let backwards = self.shape().iter().zip(self.strides()).position(|(&n, &stride)| n > 1 && stride < 0);
+        let backwards =
+            self.shape().iter().zip(self.strides()).position(|(&n, &stride)| n > 1 && stride < 0);
         let Some(axis) = backwards.filter(|_| !self.is_empty()) else { return Ok(()) };
         let reason = CopyReason::NegativeStride { axis, stride_bytes: self.strides()[axis] };
         Err(Error::CopyRequired { operation, reason })
@@ -155,7 +163,8 @@ impl View {
     pub fn explain(&self, consumer: Consumer) -> Explanation {
         let mut obstacles = vec![];
         let mut copies = vec![];
-        let mut note = |checked: Result<()>| obstacles.extend(checked.err().map(|error| error.to_string()));
+        let mut note =
+            |checked: Result<()>| obstacles.extend(checked.err().map(|error| error.to_string()));
         note(consumer.check_dtype(self.dtype()));
         let call = match consumer {
             Consumer::Torch => {
@@ -176,8 +185,10 @@ impl View {
                     );
                 }
                 if !self.is_permuted_contiguous() {
-                    obstacles
-                        .push("its elements have gaps, repeat or run backwards; call .copy() first".into());
+                    obstacles.push(
+                        "its elements have gaps, repeat or run backwards; call .copy() first"
+                            .into(),
+                    );
                 }
                 let misaligned = self.as_ptr().addr() % ALIGNMENT;
                 if misaligned != 0 && !self.is_empty() {
@@ -186,7 +197,10 @@ impl View {
                     ));
                 }
                 if matches!(self.dtype(), DType::I64 | DType::U64 | DType::F64 | DType::C128) {
-                    copies.push(format!("{} becomes 32-bit unless jax_enable_x64 is set", self.dtype()));
+                    copies.push(format!(
+                        "{} becomes 32-bit unless jax_enable_x64 is set",
+                        self.dtype()
+                    ));
                 }
                 "jax.dlpack.from_dlpack(view)"
             }
@@ -230,12 +244,17 @@ mod tests {
     fn explanations_are_sentences_that_say_what_to_do() {
         let view = View::zeros(&[4, 6], DType::F32, Order::C).unwrap();
         let say = |view: &View, consumer| view.explain(consumer).to_string();
-        assert_eq!(say(&view, Consumer::Torch), "Zero-copy: view.torch() looks at the same memory.");
+        assert_eq!(
+            say(&view, Consumer::Torch),
+            "Zero-copy: view.torch() looks at the same memory."
+        );
         assert_eq!(
             say(&view.flip(&[1]).unwrap(), Consumer::Torch),
             "torch cannot take this view: torch() would need a copy: axis 1 has the negative stride -4; call .copy() first."
         );
-        assert!(view.flip(&[1]).unwrap().explain(Consumer::NumPy { ml_dtypes: false }).is_zero_copy());
+        assert!(
+            view.flip(&[1]).unwrap().explain(Consumer::NumPy { ml_dtypes: false }).is_zero_copy()
+        );
         assert!(view.permute(&[1, 0]).unwrap().explain(Consumer::Jax).is_zero_copy());
         assert_eq!(
             say(&view.index(&[s(..), s(1..3)]).unwrap(), Consumer::Jax),

@@ -1,9 +1,10 @@
 //! Layout to layout: what stands between the brackets of `v[...]`.
 //!
-//! This file, `axes.rs` and `shape.rs` hold every way of choosing among elements that are already there. Nothing in them
-//! reads a byte, and nothing outside them moves an offset. Each operation selects a subset of the elements it was given,
-//! or shows some of them twice, so invariant 3 of [`Layout`] carries over. Layouts without elements keep their offset where
-//! it is: there is nothing to point at, and nowhere to run out of the buffer.
+//! This file, `axes.rs` and `shape.rs` hold every way of choosing among elements that are already
+//! there. Nothing in them reads a byte, and nothing outside them moves an offset. Each operation
+//! selects a subset of the elements it was given, or shows some of them twice, so invariant 3 of
+//! [`Layout`] carries over. Layouts without elements keep their offset where it is: there is
+//! nothing to point at, and nowhere to run out of the buffer.
 
 use std::ops::{Range, RangeFrom, RangeFull, RangeTo};
 
@@ -65,8 +66,14 @@ pub fn s(index: impl Into<Index>) -> Index {
     index.into()
 }
 
-/// Where a slice starts and how many elements it takes from an axis of `size`: Python's `slice.indices`.
-fn slice_extent(start: Option<isize>, stop: Option<isize>, step: isize, size: usize) -> (isize, usize) {
+/// Where a slice starts and how many elements it takes from an axis of `size`: Python's
+/// `slice.indices`.
+fn slice_extent(
+    start: Option<isize>,
+    stop: Option<isize>,
+    step: isize,
+    size: usize,
+) -> (isize, usize) {
     let size = size as isize;
     let clamp = |bound: isize, low: isize, high: isize| {
         let bound = if bound < 0 { bound.saturating_add(size) } else { bound };
@@ -91,15 +98,16 @@ impl Layout {
     ///
     /// # Errors
     ///
-    /// [`Error::IndexOutOfBounds`], [`Error::TooManyIndices`], [`Error::MultipleEllipses`], [`Error::ZeroStep`],
-    /// [`Error::TooManyDimensions`].
+    /// [`Error::IndexOutOfBounds`], [`Error::TooManyIndices`], [`Error::MultipleEllipses`],
+    /// [`Error::ZeroStep`], [`Error::TooManyDimensions`].
     pub fn index(&self, indices: &[Index]) -> Result<Layout> {
         let mut out = Layout::vacant();
         self.index_into(indices, &mut out)?;
         Ok(out)
     }
 
-    /// The byte at which the element with these indices starts, one for each axis; negative ones count from the end.
+    /// The byte at which the element with these indices starts, one for each axis; negative ones
+    /// count from the end.
     ///
     /// # Errors
     ///
@@ -110,7 +118,8 @@ impl Layout {
         }
         let mut offset = self.offset;
         for (axis, index) in indices.enumerate() {
-            offset = offset.wrapping_add_signed(self.place(index, axis)? as isize * self.strides[axis]);
+            offset =
+                offset.wrapping_add_signed(self.place(index, axis)? as isize * self.strides[axis]);
         }
         Ok(offset)
     }
@@ -126,8 +135,8 @@ impl Layout {
         }
     }
 
-    /// As [`index`](Self::index), written where the result is wanted: a layout is large enough that moving it shows. After an
-    /// error `out` has no elements.
+    /// As [`index`](Self::index), written where the result is wanted: a layout is large enough that
+    /// moving it shows. After an error `out` has no elements.
     #[inline]
     pub(crate) fn index_into(&self, indices: &[Index], out: &mut Layout) -> Result<()> {
         if let [Index::At(at)] = *indices
@@ -137,7 +146,8 @@ impl Layout {
             let first = (self.place(at, 0)? as isize).wrapping_mul(self.strides[0]);
             out.shape.set_rest(&self.shape);
             out.strides.set_rest(&self.strides);
-            out.offset = if out.is_empty() { self.offset } else { self.offset.wrapping_add_signed(first) };
+            out.offset =
+                if out.is_empty() { self.offset } else { self.offset.wrapping_add_signed(first) };
             return Ok(());
         }
         out.shape.clear();
@@ -183,7 +193,8 @@ impl Layout {
                     let (size, stride) = (self.shape[axis], self.strides[axis]);
                     let (first, count) = slice_extent(start, stop, step, size);
                     offset = offset.wrapping_add_signed(first.wrapping_mul(stride));
-                    // Overflows only where at most one element is left, and its stride is never walked.
+                    // Overflows only where at most one element is left, and its stride is never
+                    // walked.
                     out.shape.push(count);
                     out.strides.push(stride.wrapping_mul(step));
                     axis += 1;
@@ -215,16 +226,23 @@ mod tests {
     use proptest::prelude::*;
 
     fn any_slice() -> impl Strategy<Value = Index> {
-        let bound = || prop::option::of(prop_oneof![-7isize..8, Just(isize::MIN), Just(isize::MAX)]);
+        let bound =
+            || prop::option::of(prop_oneof![-7isize..8, Just(isize::MIN), Just(isize::MAX)]);
         let step = prop_oneof![-4isize..5, Just(isize::MIN), Just(isize::MAX)];
         (bound(), bound(), step.prop_filter("not zero", |&s| s != 0))
             .prop_map(|(start, stop, step)| Index::Slice { start, stop, step })
     }
 
     /// What a slice selects, by walking it the way the Python reference describes.
-    fn walk_slice(start: Option<isize>, stop: Option<isize>, step: isize, size: usize) -> Vec<usize> {
+    fn walk_slice(
+        start: Option<isize>,
+        stop: Option<isize>,
+        step: isize,
+        size: usize,
+    ) -> Vec<usize> {
         let size = size as i128;
-        let bound = |b: isize| if b < 0 { (b as i128 + size).max(-1) } else { (b as i128).min(size) };
+        let bound =
+            |b: isize| if b < 0 { (b as i128 + size).max(-1) } else { (b as i128).min(size) };
         let (mut at, end) = if step > 0 {
             (start.map_or(0, bound).max(0), stop.map_or(size, bound))
         } else {

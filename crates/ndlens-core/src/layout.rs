@@ -27,12 +27,14 @@ pub enum Order {
 /// # Invariants
 ///
 /// 1. `shape` and `strides` have the same length, at most [`MAX_NDIM`].
-/// 2. The number of elements, and that times the itemsize, fit an `isize`, with axes of size 0 counted as 1.
-/// 3. Every byte of every element lies in `0..len` of the buffer the layout was checked against; a layout without
-///    elements has its offset in `0..=len`.
+/// 2. The number of elements, and that times the itemsize, fit an `isize`, with axes of size 0
+///    counted as 1.
+/// 3. Every byte of every element lies in `0..len` of the buffer the layout was checked against; a
+///    layout without elements has its offset in `0..=len`.
 ///
-/// [`Layout::check`] is the one gate: what comes from outside passes it. Every operation in `index.rs`, `axes.rs` and `shape.rs` selects among
-/// the elements that are there, so it keeps the invariants and needs no second look.
+/// [`Layout::check`] is the one gate: what comes from outside passes it. Every operation in
+/// `index.rs`, `axes.rs` and `shape.rs` selects among the elements that are there, so it keeps the
+/// invariants and needs no second look.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
     pub(crate) shape: Dims<usize>,
@@ -57,7 +59,8 @@ impl Layout {
             return Err(Error::RankMismatch { shape: shape.len(), strides: strides.len() });
         }
         check_rank(shape.len())?;
-        let layout = Layout { shape: Dims::from_slice(shape), strides: Dims::from_slice(strides), offset };
+        let layout =
+            Layout { shape: Dims::from_slice(shape), strides: Dims::from_slice(strides), offset };
         layout.check(itemsize, len)?;
         Ok(layout)
     }
@@ -69,8 +72,11 @@ impl Layout {
     /// [`Error::TooManyDimensions`], [`Error::SizeOverflow`].
     pub fn contiguous(shape: &[usize], itemsize: usize, order: Order) -> Result<Self> {
         check_rank(shape.len())?;
-        let mut layout =
-            Layout { shape: Dims::from_slice(shape), strides: Dims::from_elem(0, shape.len()), offset: 0 };
+        let mut layout = Layout {
+            shape: Dims::from_slice(shape),
+            strides: Dims::from_elem(0, shape.len()),
+            offset: 0,
+        };
         let len = layout.check_size(itemsize)?;
         layout.strides = contiguous_strides(shape, itemsize, order);
         layout.check(itemsize, len)?;
@@ -86,7 +92,8 @@ impl Layout {
     ///
     /// # Errors
     ///
-    /// [`Error::SizeOverflow`] for invariant 2, [`Error::OutOfBuffer`] for 3; 1 holds for every layout there is.
+    /// [`Error::SizeOverflow`] for invariant 2, [`Error::OutOfBuffer`] for 3; 1 holds for every
+    /// layout there is.
     pub fn check(&self, itemsize: usize, len: usize) -> Result<()> {
         self.check_size(itemsize)?;
         let (start, end) = self.extent(itemsize);
@@ -109,8 +116,8 @@ impl Layout {
         Ok(if self.is_empty() || itemsize == 0 { 0 } else { bytes })
     }
 
-    /// The bytes `start..end` that elements touch, in numbers that cannot overflow: at most 64 axes, each below 2^126
-    /// by its two factors, saturate rather than wrap.
+    /// The bytes `start..end` that elements touch, in numbers that cannot overflow: at most 64
+    /// axes, each below 2^126 by its two factors, saturate rather than wrap.
     fn extent(&self, itemsize: usize) -> (i128, i128) {
         let offset = self.offset as i128;
         if self.is_empty() {
@@ -133,13 +140,15 @@ impl Layout {
         self.extent(itemsize).1 as usize
     }
 
-    /// From the first byte that elements touch to the one after the last; empty where there is no element.
+    /// From the first byte that elements touch to the one after the last; empty where there is no
+    /// element.
     pub(crate) fn span(&self, itemsize: usize) -> std::ops::Range<usize> {
         let (start, end) = self.extent(itemsize);
         if self.is_empty() { 0..0 } else { start as usize..end as usize }
     }
 
-    /// For foreign memory that gives a pointer to its first element: how far elements reach below and above it.
+    /// For foreign memory that gives a pointer to its first element: how far elements reach below
+    /// and above it.
     ///
     /// # Errors
     ///
@@ -149,7 +158,11 @@ impl Layout {
             return Err(Error::RankMismatch { shape: shape.len(), strides: strides.len() });
         }
         check_rank(shape.len())?;
-        let layout = Layout { shape: Dims::from_slice(shape), strides: Dims::from_slice(strides), offset: 0 };
+        let layout = Layout {
+            shape: Dims::from_slice(shape),
+            strides: Dims::from_slice(strides),
+            offset: 0,
+        };
         layout.check_size(itemsize)?;
         let (low, high) = layout.extent(itemsize);
         if high - low > isize::MAX as i128 {
@@ -189,7 +202,8 @@ impl Layout {
         self.shape.contains(&0)
     }
 
-    /// Whether the elements lie packed in the given order. Axes of size 1 and empty layouts do not matter, as in NumPy.
+    /// Whether the elements lie packed in the given order. Axes of size 1 and empty layouts do not
+    /// matter, as in NumPy.
     pub fn is_contiguous(&self, itemsize: usize, order: Order) -> bool {
         if self.is_empty() {
             return true;
@@ -207,8 +221,8 @@ impl Layout {
         }
     }
 
-    /// The same elements in the same order with as few axes as possible: neighbours that one stride can walk are
-    /// merged, axes of size 1 dropped. What kernels loop over.
+    /// The same elements in the same order with as few axes as possible: neighbours that one stride
+    /// can walk are merged, axes of size 1 dropped. What kernels loop over.
     #[must_use]
     pub fn coalesced(&self) -> Self {
         let mut merged = Layout { shape: Dims::new(), strides: Dims::new(), offset: self.offset };
@@ -234,7 +248,8 @@ impl Layout {
         merged
     }
 
-    /// The byte offset of every element, the last index fastest. The slow, obvious way to walk a layout.
+    /// The byte offset of every element, the last index fastest. The slow, obvious way to walk a
+    /// layout.
     pub fn offsets(&self) -> impl Iterator<Item = usize> + '_ {
         let mut index: Dims<usize> = Dims::from_elem(0, self.ndim());
         let mut next = (!self.is_empty()).then_some(self.offset as isize);
@@ -249,8 +264,8 @@ impl Layout {
                     next = Some(following);
                     break;
                 }
-                following =
-                    following.wrapping_sub(self.strides[axis].wrapping_mul(self.shape[axis] as isize));
+                following = following
+                    .wrapping_sub(self.strides[axis].wrapping_mul(self.shape[axis] as isize));
                 index[axis] = 0;
             }
             Some(here as usize)
@@ -294,9 +309,15 @@ mod tests {
     fn the_gate_survives_numbers_at_the_edge() {
         for shape in [vec![usize::MAX], vec![1 << 40, 1 << 40], vec![0, usize::MAX], vec![2; 64]] {
             let strides = vec![isize::MIN; shape.len()];
-            assert!(matches!(Layout::new(&shape, &strides, 0, 8, 8), Err(Error::SizeOverflow { .. })));
+            assert!(matches!(
+                Layout::new(&shape, &strides, 0, 8, 8),
+                Err(Error::SizeOverflow { .. })
+            ));
         }
-        assert!(matches!(Layout::new(&[1 << 62; 2], &[0; 2], 0, 0, 8), Err(Error::SizeOverflow { .. })));
+        assert!(matches!(
+            Layout::new(&[1 << 62; 2], &[0; 2], 0, 0, 8),
+            Err(Error::SizeOverflow { .. })
+        ));
         let far = Layout::new(&[2; 20], &[isize::MIN; 20], usize::MAX, 1, 8);
         assert!(matches!(far, Err(Error::OutOfBuffer { .. })));
         assert!(matches!(

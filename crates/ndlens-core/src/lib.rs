@@ -6,8 +6,9 @@
 //! - [`Layout`]: where the elements are: shape, signed byte strides, offset.
 //! - [`DType`]: what the elements are.
 //!
-//! A [`View`] is the three together. Every operation that does not touch bytes is a function from `Layout` to
-//! `Layout`; nothing else computes an address. There is no I/O here, no thread and no Python.
+//! A [`View`] is the three together. Every operation that does not touch bytes is a function from
+//! `Layout` to `Layout`; nothing else computes an address. There is no I/O here, no thread and no
+//! Python.
 //!
 //! ```
 //! use ndlens_core::{Index, View, s};
@@ -20,7 +21,9 @@
 //! ```
 
 #[cfg(target_endian = "big")]
-compile_error!("ndlens reads and writes little-endian memory; big-endian machines are not supported");
+compile_error!(
+    "ndlens reads and writes little-endian memory; big-endian machines are not supported"
+);
 
 mod assign;
 mod axes;
@@ -46,8 +49,8 @@ mod watch;
 pub use buffer::{ALIGNMENT, Access, Buffer, Owner};
 pub use dlpack::{
     DLDataType, DLDevice, DLManagedTensor, DLManagedTensorVersioned, DLPACK_FLAG_IS_COPIED,
-    DLPACK_FLAG_READ_ONLY, DLPACK_VERSION, DLPackExchangeAPI, DLPackExchangeAPIHeader, DLPackVersion,
-    DLTensor,
+    DLPACK_FLAG_READ_ONLY, DLPACK_VERSION, DLPackExchangeAPI, DLPackExchangeAPIHeader,
+    DLPackVersion, DLTensor,
 };
 pub use dtype::{DType, DTypeRow, Element, OpaqueFormat};
 pub use error::{CopyReason, Error, Result};

@@ -1,10 +1,11 @@
 //! Whether two views touch a common byte.
 //!
-//! The bytes of a view are `start + sum(stride_i * x_i) + u` with `0 <= x_i < n_i` and `0 <= u < itemsize`. Two views share one
-//! where two such sums are equal: a linear Diophantine equation with bounded unknowns. It is solved by depth-first search
-//! from the largest coefficient down, each step limited to what the smaller ones can still reach and to what their greatest
-//! common divisor divides. That is exponential for contrived strides, as it must be (the problem is NP-complete), and
-//! immediate for those that slicing makes. `np.shares_memory` answers the same question.
+//! The bytes of a view are `start + sum(stride_i * x_i) + u` with `0 <= x_i < n_i` and `0 <= u <
+//! itemsize`. Two views share one where two such sums are equal: a linear Diophantine equation with
+//! bounded unknowns. It is solved by depth-first search from the largest coefficient down, each
+//! step limited to what the smaller ones can still reach and to what their greatest common divisor
+//! divides. That is exponential for contrived strides, as it must be (the problem is NP-complete),
+//! and immediate for those that slicing makes. `np.shares_memory` answers the same question.
 
 use crate::view::View;
 
@@ -16,7 +17,8 @@ struct Term {
 }
 
 impl View {
-    /// The addresses from the first byte of any element to the end of the last; None without elements.
+    /// The addresses from the first byte of any element to the end of the last; None without
+    /// elements.
     fn span(&self) -> Option<(i128, i128)> {
         if self.is_empty() || self.itemsize() == 0 {
             return None;
@@ -31,8 +33,8 @@ impl View {
         Some((low, high))
     }
 
-    /// Whether the memory between the two views' outermost elements overlaps: quick, and true more often than
-    /// [`shares_memory`](View::shares_memory). `np.may_share_memory`.
+    /// Whether the memory between the two views' outermost elements overlaps: quick, and true more
+    /// often than [`shares_memory`](View::shares_memory). `np.may_share_memory`.
     pub fn may_share_memory(&self, other: &View) -> bool {
         matches!((self.span(), other.span()), (Some(a), Some(b)) if a.0 < b.1 && b.0 < a.1)
     }
@@ -45,13 +47,17 @@ impl View {
         if low >= other_high || other_low >= high {
             return false;
         }
-        // Counted from its lowest byte, a view's bytes are sums of positive terms; counted down from its highest, the
-        // other's are too. Equal addresses are then terms of both that add up to the distance between the two ends.
+        // Counted from its lowest byte, a view's bytes are sums of positive terms; counted down
+        // from its highest, the other's are too. Equal addresses are then terms of both that add up
+        // to the distance between the two ends.
         let terms = |view: &View| {
             let axes = view.shape().iter().zip(view.strides());
             let mut terms: Vec<Term> = axes
                 .filter(|&(&n, &stride)| n > 1 && stride != 0)
-                .map(|(&n, &stride)| Term { coefficient: (stride as i128).abs(), most: n as i128 - 1 })
+                .map(|(&n, &stride)| Term {
+                    coefficient: (stride as i128).abs(),
+                    most: n as i128 - 1,
+                })
                 .collect();
             if view.itemsize() > 1 {
                 terms.push(Term { coefficient: 1, most: view.itemsize() as i128 - 1 });
@@ -91,7 +97,8 @@ fn reaches(terms: &[Term], target: i128) -> bool {
         // Nothing is left to add.
         return target % coefficient == 0 && (least..=most).contains(&(target / coefficient));
     }
-    // What is left must be a multiple of the divisor; the values of this unknown for which it is repeat with `period`.
+    // What is left must be a multiple of the divisor; the values of this unknown for which it is
+    // repeat with `period`.
     let period = divisor / gcd(divisor, coefficient);
     let Some(first) =
         (least..(least + period).min(most + 1)).find(|x| (target - coefficient * x) % divisor == 0)

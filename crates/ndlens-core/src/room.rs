@@ -1,7 +1,7 @@
 //! Lists as long as the data says, for which there may be no memory.
 //!
-//! `Vec::with_capacity`, `collect` and `push` end the process where there is none. Whatever grows with the data is made by
-//! these instead, and ends in [`Error::OutOfMemory`].
+//! `Vec::with_capacity`, `collect` and `push` end the process where there is none. Whatever grows
+//! with the data is made by these instead, and ends in [`Error::OutOfMemory`].
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, Hash};
@@ -70,7 +70,9 @@ pub fn list_of<T>(elements: impl IntoIterator<Item = T>) -> Result<Vec<T>> {
 /// # Errors
 ///
 /// The first of the iterator; [`Error::OutOfMemory`].
-pub fn try_list_of<T, E: From<Error>>(elements: impl IntoIterator<Item = Result<T, E>>) -> Result<Vec<T>, E> {
+pub fn try_list_of<T, E: From<Error>>(
+    elements: impl IntoIterator<Item = Result<T, E>>,
+) -> Result<Vec<T>, E> {
     let elements = elements.into_iter();
     let mut list = with_room_for(elements.size_hint().0)?;
     for element in elements {
@@ -162,8 +164,14 @@ mod tests {
     fn a_list_that_no_memory_holds_is_an_error_that_says_its_size() {
         let message = |result: Result<Vec<u64>>| result.unwrap_err().to_string();
         assert_eq!(message(with_room_for(1 << 59)), "cannot allocate 4611686018427387904 bytes");
-        assert_eq!(message(with_room_for(usize::MAX)), format!("cannot allocate {} bytes", usize::MAX));
-        assert_eq!(message(repeated(0, 1 << 60)), format!("cannot allocate {} bytes", 1usize << 63));
+        assert_eq!(
+            message(with_room_for(usize::MAX)),
+            format!("cannot allocate {} bytes", usize::MAX)
+        );
+        assert_eq!(
+            message(repeated(0, 1 << 60)),
+            format!("cannot allocate {} bytes", 1usize << 63)
+        );
         assert_eq!(message(list_of(0..1 << 59)), "cannot allocate 4611686018427387904 bytes");
     }
 
@@ -174,7 +182,10 @@ mod tests {
         let mut set = HashSet::new();
         assert_eq!([1, 2, 1].map(|n| insert(&mut set, n).unwrap()), [true, true, false]);
         let mut map = HashMap::new();
-        assert_eq!(["a", "b", "a"].map(|key| insert_key(&mut map, key, 7).unwrap()), [None, None, Some(7)]);
+        assert_eq!(
+            ["a", "b", "a"].map(|key| insert_key(&mut map, key, 7).unwrap()),
+            [None, None, Some(7)]
+        );
         let odd = [Ok(1), Err(Error::ZeroStep), Ok(3)];
         assert_eq!(try_list_of(odd), Err(Error::ZeroStep));
     }

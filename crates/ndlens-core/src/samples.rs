@@ -8,7 +8,10 @@ use crate::layout::Layout;
 pub(crate) fn elements(layout: &Layout) -> Vec<(Vec<usize>, usize)> {
     let mut indices = vec![vec![]];
     for &n in layout.shape() {
-        indices = indices.iter().flat_map(|i| (0..n).map(move |k| [i.clone(), vec![k]].concat())).collect();
+        indices = indices
+            .iter()
+            .flat_map(|i| (0..n).map(move |k| [i.clone(), vec![k]].concat()))
+            .collect();
     }
     let place = |index: &Vec<usize>| {
         let steps = index.iter().zip(layout.strides()).map(|(&i, &stride)| i as isize * stride);

@@ -6,17 +6,23 @@ use crate::index::{Index, s};
 use crate::layout::{Layout, Order, check_rank, contiguous_strides};
 
 impl Layout {
-    /// `size` consecutive elements along `axis`, from every `step`-th start: axis `axis` becomes (number of windows,
-    /// `size`). Windows overlap in memory where `step < size`.
+    /// `size` consecutive elements along `axis`, from every `step`-th start: axis `axis` becomes
+    /// (number of windows, `size`). Windows overlap in memory where `step < size`.
     ///
-    /// Shape (N, F) gives (1 + (N - size) / step, size, F) for axis 0; compare `np.lib.stride_tricks.sliding_window_view`,
-    /// which puts the window last.
+    /// Shape (N, F) gives (1 + (N - size) / step, size, F) for axis 0; compare
+    /// `np.lib.stride_tricks.sliding_window_view`, which puts the window last.
     ///
     /// # Errors
     ///
-    /// [`Error::EmptyWindow`], [`Error::WindowTooLarge`], [`Error::AxisOutOfBounds`], [`Error::TooManyDimensions`],
-    /// [`Error::SizeOverflow`].
-    pub fn windows(&self, size: usize, step: usize, axis: isize, itemsize: usize) -> Result<Layout> {
+    /// [`Error::EmptyWindow`], [`Error::WindowTooLarge`], [`Error::AxisOutOfBounds`],
+    /// [`Error::TooManyDimensions`], [`Error::SizeOverflow`].
+    pub fn windows(
+        &self,
+        size: usize,
+        step: usize,
+        axis: isize,
+        itemsize: usize,
+    ) -> Result<Layout> {
         let axis = self.normalize_axis(axis)?;
         let (len, stride) = (self.shape[axis], self.strides[axis]);
         for (name, value) in [("size", size), ("step", step)] {
@@ -33,17 +39,19 @@ impl Layout {
         out.strides[axis] = stride.wrapping_mul(step as isize);
         out.shape.insert(axis + 1, size);
         out.strides.insert(axis + 1, stride);
-        // Overlapping windows show elements more than once, so the count may outgrow what invariant 2 allows.
+        // Overlapping windows show elements more than once, so the count may outgrow what invariant
+        // 2 allows.
         out.check(itemsize, usize::MAX)?;
         Ok(out)
     }
 
-    /// The same elements in C order under another shape, where strides can express it; one dimension may be -1.
+    /// The same elements in C order under another shape, where strides can express it; one
+    /// dimension may be -1.
     ///
     /// # Errors
     ///
-    /// [`Error::ReshapeShape`], [`Error::ReshapeSize`], [`Error::TooManyDimensions`], and [`Error::CopyRequired`] where
-    /// the elements would have to move.
+    /// [`Error::ReshapeShape`], [`Error::ReshapeSize`], [`Error::TooManyDimensions`], and
+    /// [`Error::CopyRequired`] where the elements would have to move.
     pub fn reshape(&self, shape: &[isize], itemsize: usize) -> Result<Layout> {
         check_rank(shape.len())?;
         let target = self.complete_shape(shape)?;
@@ -85,10 +93,12 @@ impl Layout {
         Ok(shape.iter().map(|&n| if n == -1 { unknown } else { n as usize }).collect())
     }
 
-    /// Strides that walk this layout's elements in C order under `shape`, of as many elements, at least two.
+    /// Strides that walk this layout's elements in C order under `shape`, of as many elements, at
+    /// least two.
     ///
-    /// The coalesced layout is a sequence of runs, each walked by one stride. The target's axes must split every run
-    /// without crossing into the next; from the last axis backwards, each axis takes a factor of its run.
+    /// The coalesced layout is a sequence of runs, each walked by one stride. The target's axes
+    /// must split every run without crossing into the next; from the last axis backwards, each axis
+    /// takes a factor of its run.
     fn split_strides(&self, shape: &[usize]) -> Option<Dims<isize>> {
         let runs = self.coalesced();
         let mut runs = runs.shape.iter().zip(&runs.strides).rev();
@@ -109,7 +119,8 @@ impl Layout {
         Some(strides)
     }
 
-    /// The same elements shown under a larger shape, axes of size 1 repeated by a stride of 0: `np.broadcast_to`.
+    /// The same elements shown under a larger shape, axes of size 1 repeated by a stride of 0:
+    /// `np.broadcast_to`.
     ///
     /// # Errors
     ///
@@ -133,7 +144,8 @@ impl Layout {
         Ok(out)
     }
 
-    /// The pieces of an axis between the given places: `np.split` with a list. Places beyond the end give empty pieces.
+    /// The pieces of an axis between the given places: `np.split` with a list. Places beyond the
+    /// end give empty pieces.
     ///
     /// # Errors
     ///
@@ -178,8 +190,8 @@ impl Layout {
     ///
     /// # Errors
     ///
-    /// [`Error::Reinterpret`] where the last axis is no whole number of new elements, or there is none;
-    /// [`Error::CopyRequired`] where it is not packed.
+    /// [`Error::Reinterpret`] where the last axis is no whole number of new elements, or there is
+    /// none; [`Error::CopyRequired`] where it is not packed.
     pub fn reinterpret(&self, itemsize: usize, new_itemsize: usize) -> Result<Layout> {
         if itemsize == new_itemsize {
             return Ok(self.clone());
@@ -269,7 +281,8 @@ mod tests {
     #[test]
     fn windows_refuse_what_is_not_a_window() {
         let layout = Layout::contiguous(&[10, 2], 1, Order::C).unwrap();
-        let message = |size, step, axis| layout.windows(size, step, axis, 1).unwrap_err().to_string();
+        let message =
+            |size, step, axis| layout.windows(size, step, axis, 1).unwrap_err().to_string();
         assert_eq!(message(11, 1, 0), "window of 11 is larger than axis 0 of size 10");
         assert_eq!(message(0, 1, 0), "window size must be at least 1, got 0");
         assert_eq!(message(1, 0, 0), "window step must be at least 1, got 0");
@@ -279,7 +292,8 @@ mod tests {
     #[test]
     fn reshape_errors_say_why() {
         let layout = Layout::contiguous(&[2, 3], 1, Order::C).unwrap();
-        let message = |layout: &Layout, shape: &[isize]| layout.reshape(shape, 1).unwrap_err().to_string();
+        let message =
+            |layout: &Layout, shape: &[isize]| layout.reshape(shape, 1).unwrap_err().to_string();
         assert_eq!(message(&layout, &[4]), "cannot reshape view of 6 elements into shape [4]");
         assert_eq!(
             message(&layout, &[-1, -1]),

@@ -10,8 +10,8 @@ use crate::watch::Meter;
 
 /// Copies each element of one layout to its place in another.
 ///
-/// Axes that both sides can walk with one stride are merged first, so that whatever can be one long copy is. `meter` counts
-/// what was moved, over several transfers where they are one work.
+/// Axes that both sides can walk with one stride are merged first, so that whatever can be one long
+/// copy is. `meter` counts what was moved, over several transfers where they are one work.
 ///
 /// # Errors
 ///
@@ -19,8 +19,8 @@ use crate::watch::Meter;
 ///
 /// # Safety
 ///
-/// With `shape` and its strides, every element of `from` must be readable and every one of `to` writable, `itemsize`
-/// bytes each, and no element of one side may overlap an element of the other.
+/// With `shape` and its strides, every element of `from` must be readable and every one of `to`
+/// writable, `itemsize` bytes each, and no element of one side may overlap an element of the other.
 pub(crate) unsafe fn transfer(
     shape: &[usize],
     (from, from_strides): (*const u8, &[isize]),
@@ -33,7 +33,8 @@ pub(crate) unsafe fn transfer(
     }
     let (mut counts, mut reads, mut writes) =
         (Dims::<usize>::new(), Dims::<isize>::new(), Dims::<isize>::new());
-    for ((&n, &read), &write) in shape.iter().zip(from_strides).zip(to_strides).filter(|((n, _), _)| **n != 1)
+    for ((&n, &read), &write) in
+        shape.iter().zip(from_strides).zip(to_strides).filter(|((n, _), _)| **n != 1)
     {
         match (counts.last_mut(), reads.last_mut(), writes.last_mut()) {
             (Some(count), Some(outer_read), Some(outer_write))
@@ -64,8 +65,9 @@ pub(crate) unsafe fn transfer(
             let part = most.min(count - done);
             let from = from.wrapping_offset((done as isize).wrapping_mul(read));
             let to = to.wrapping_offset((done as isize).wrapping_mul(write));
-            // SAFETY: `from` and `to` stand at the elements of the multi-index `(index, done)`, of which `part` more follow in
-            // the row, `read` and `write` bytes apart; the caller vouches for all of them.
+            // SAFETY: `from` and `to` stand at the elements of the multi-index `(index, done)`, of
+            // which `part` more follow in the row, `read` and `write` bytes apart; the caller
+            // vouches for all of them.
             unsafe { transfer_row((from, read), (to, write), part, itemsize) };
             meter.count_row(part, itemsize, packed)?;
             done += part;
@@ -111,7 +113,8 @@ unsafe fn transfer_row(
         count: usize,
     ) {
         for i in 0..count as isize {
-            // SAFETY: the caller vouches for `count` elements on both sides; neither need be aligned.
+            // SAFETY: the caller vouches for `count` elements on both sides; neither need be
+            // aligned.
             unsafe {
                 let element = ptr::read_unaligned(from.wrapping_offset(i * read).cast::<T>());
                 ptr::write_unaligned(to.wrapping_offset(i * write).cast::<T>(), element);
@@ -122,7 +125,9 @@ unsafe fn transfer_row(
     // SAFETY: each arm passes on what the caller vouches for, with T as long as an element.
     unsafe {
         match itemsize {
-            _ if read == packed && write == packed => ptr::copy_nonoverlapping(from, to, count * itemsize),
+            _ if read == packed && write == packed => {
+                ptr::copy_nonoverlapping(from, to, count * itemsize)
+            }
             1 => elements::<u8>((from, read), (to, write), count),
             2 => elements::<u16>((from, read), (to, write), count),
             4 => elements::<u32>((from, read), (to, write), count),
@@ -130,7 +135,8 @@ unsafe fn transfer_row(
             16 => elements::<u128>((from, read), (to, write), count),
             _ => {
                 for i in 0..count as isize {
-                    let (from, to) = (from.wrapping_offset(i * read), to.wrapping_offset(i * write));
+                    let (from, to) =
+                        (from.wrapping_offset(i * read), to.wrapping_offset(i * write));
                     ptr::copy_nonoverlapping(from, to, itemsize);
                 }
             }

@@ -18,8 +18,9 @@ use crate::watch::Meter;
 ///
 /// # Invariant
 ///
-/// The layout has passed [`Layout::check`] for this buffer's length and this dtype's itemsize, or comes from one that
-/// has. So every element's bytes are in the buffer, and the buffer's owner keeps them there.
+/// The layout has passed [`Layout::check`] for this buffer's length and this dtype's itemsize, or
+/// comes from one that has. So every element's bytes are in the buffer, and the buffer's owner
+/// keeps them there.
 #[derive(Debug, Clone)]
 pub struct View {
     buffer: Buffer,
@@ -129,7 +130,8 @@ impl View {
         self.layout.is_contiguous(self.itemsize(), order)
     }
 
-    /// The first element. Valid for reads at every offset the layout reaches, while a clone of this view lives.
+    /// The first element. Valid for reads at every offset the layout reaches, while a clone of this
+    /// view lives.
     pub fn as_ptr(&self) -> *mut u8 {
         self.as_ref().as_ptr().cast_mut()
     }
@@ -162,7 +164,8 @@ impl View {
     pub fn index_into(&self, indices: &[Index], out: &mut Option<View>) -> Result<()> {
         *out = None;
         let layout = Layout { shape: Dims::new(), strides: Dims::new(), offset: 0 };
-        let view = out.insert(View { buffer: self.buffer.clone(), layout, dtype: self.dtype.clone() });
+        let view =
+            out.insert(View { buffer: self.buffer.clone(), layout, dtype: self.dtype.clone() });
         let indexed = self.layout.index_into(indices, &mut view.layout);
         if indexed.is_err() {
             *out = None;
@@ -278,7 +281,11 @@ impl View {
     /// # Errors
     ///
     /// As [`Layout::split`].
-    pub fn split(&self, sections: usize, axis: isize) -> Result<impl ExactSizeIterator<Item = Result<Self>>> {
+    pub fn split(
+        &self,
+        sections: usize,
+        axis: isize,
+    ) -> Result<impl ExactSizeIterator<Item = Result<Self>>> {
         Ok(self.layout.split(sections, axis)?.map(|layout| Ok(self.with_layout(layout?))))
     }
 
@@ -371,12 +378,15 @@ impl View {
     /// [`Owner::verify`](crate::Owner::verify) says.
     pub fn to_vec<T: Element>(&self) -> Result<Vec<T>> {
         if self.dtype != T::DTYPE {
-            return Err(Error::DTypeMismatch { got: self.dtype.to_string(), expected: T::DTYPE.to_string() });
+            return Err(Error::DTypeMismatch {
+                got: self.dtype.to_string(),
+                expected: T::DTYPE.to_string(),
+            });
         }
         self.buffer.verify()?;
         let mut vec: Vec<T> = room::with_room_for(self.len())?;
-        // SAFETY: the vector has room for `len` elements of T's size, which is the dtype's, and `copy_to` writes them
-        // all; every bit pattern is a T, as `Element` promises.
+        // SAFETY: the vector has room for `len` elements of T's size, which is the dtype's, and
+        // `copy_to` writes them all; every bit pattern is a T, as `Element` promises.
         unsafe {
             self.as_ref().copy_to(vec.as_mut_ptr().cast(), &mut Meter::default())?;
             vec.set_len(self.len());
@@ -387,7 +397,8 @@ impl View {
 
     /// The element of a view of rank 1 at this index; a negative one counts from the end.
     ///
-    /// None where there is none: another rank, out of bounds, elements that are no `T`s, bytes that the owner says are gone.
+    /// None where there is none: another rank, out of bounds, elements that are no `T`s, bytes that
+    /// the owner says are gone.
     #[inline]
     pub fn get<T: Element>(&self, index: isize) -> Option<T> {
         let ([size], [stride]) = (self.shape(), self.strides()) else { return None };
@@ -396,8 +407,8 @@ impl View {
             return None;
         }
         let offset = self.layout.offset.wrapping_add_signed(place * stride);
-        // SAFETY: `place` is one of the axis, so by the invariant its bytes, as many as a T has, are in the buffer and
-        // readable; every bit pattern is a T, as `Element` promises.
+        // SAFETY: `place` is one of the axis, so by the invariant its bytes, as many as a T has,
+        // are in the buffer and readable; every bit pattern is a T, as `Element` promises.
         Some(unsafe { self.buffer.as_ptr().add(offset).cast::<T>().read_unaligned() })
     }
 
@@ -405,20 +416,23 @@ impl View {
     ///
     /// # Errors
     ///
-    /// As [`Layout::element_offset`]; [`Error::DestinationSize`] where `destination` is not one element long; what
-    /// [`Owner::verify`](crate::Owner::verify) says.
+    /// As [`Layout::element_offset`]; [`Error::DestinationSize`] where `destination` is not one
+    /// element long; what [`Owner::verify`](crate::Owner::verify) says.
     pub fn read_element(
         &self,
         indices: impl ExactSizeIterator<Item = isize>,
         destination: &mut [u8],
     ) -> Result<()> {
         if destination.len() != self.itemsize() {
-            return Err(Error::DestinationSize { got: destination.len(), expected: self.itemsize() });
+            return Err(Error::DestinationSize {
+                got: destination.len(),
+                expected: self.itemsize(),
+            });
         }
         let offset = self.layout.element_offset(indices)?;
         self.buffer.verify()?;
-        // SAFETY: an element's bytes are in the buffer, by the invariant; `destination` is as long, exclusive, and apart,
-        // since nothing forms a `&mut` over a view's memory.
+        // SAFETY: an element's bytes are in the buffer, by the invariant; `destination` is as long,
+        // exclusive, and apart, since nothing forms a `&mut` over a view's memory.
         unsafe {
             let element = self.buffer.as_ptr().as_ptr().add(offset);
             element.copy_to_nonoverlapping(destination.as_mut_ptr(), destination.len());
@@ -438,7 +452,8 @@ impl View {
         self.buffer.verify_read()
     }
 
-    /// As [`read_into`](Self::read_into), into memory that was never written. After an error some of it still was not.
+    /// As [`read_into`](Self::read_into), into memory that was never written. After an error some
+    /// of it still was not.
     ///
     /// # Errors
     ///
@@ -561,7 +576,8 @@ impl<'a> ViewRef<'a> {
         self.read_counted(destination, &mut Meter::default())
     }
 
-    /// As [`read_into`](Self::read_into), into memory that was never written. After an error some of it still was not.
+    /// As [`read_into`](Self::read_into), into memory that was never written. After an error some
+    /// of it still was not.
     ///
     /// # Errors
     ///
@@ -570,8 +586,8 @@ impl<'a> ViewRef<'a> {
         if destination.len() != self.nbytes() {
             return Err(Error::DestinationSize { got: destination.len(), expected: self.nbytes() });
         }
-        // SAFETY: `destination` is exclusive and `nbytes` long. It cannot overlap the source: nothing forms a `&mut`
-        // over a view's memory.
+        // SAFETY: `destination` is exclusive and `nbytes` long. It cannot overlap the source:
+        // nothing forms a `&mut` over a view's memory.
         unsafe { self.copy_to(destination.as_mut_ptr().cast(), &mut Meter::default()) }
     }
 
@@ -580,8 +596,8 @@ impl<'a> ViewRef<'a> {
         if destination.len() != self.nbytes() {
             return Err(Error::DestinationSize { got: destination.len(), expected: self.nbytes() });
         }
-        // SAFETY: `destination` is exclusive and `nbytes` long. It cannot overlap the source: nothing forms a `&mut`
-        // over a view's memory.
+        // SAFETY: `destination` is exclusive and `nbytes` long. It cannot overlap the source:
+        // nothing forms a `&mut` over a view's memory.
         unsafe { self.copy_to(destination.as_mut_ptr(), meter) }
     }
 
@@ -589,13 +605,21 @@ impl<'a> ViewRef<'a> {
     ///
     /// # Safety
     ///
-    /// `destination` must be valid for [`nbytes`](Self::nbytes) bytes of writes and not overlap the elements.
+    /// `destination` must be valid for [`nbytes`](Self::nbytes) bytes of writes and not overlap the
+    /// elements.
     unsafe fn copy_to(&self, destination: *mut u8, meter: &mut Meter) -> Result<()> {
         let itemsize = self.dtype.itemsize();
         let packed = contiguous_strides(self.shape(), itemsize, Order::C);
-        // SAFETY: the elements are readable by the invariant; packed they take the `nbytes` that the caller vouches for.
+        // SAFETY: the elements are readable by the invariant; packed they take the `nbytes` that
+        // the caller vouches for.
         unsafe {
-            transfer(self.shape(), (self.as_ptr(), self.strides()), (destination, &packed), itemsize, meter)
+            transfer(
+                self.shape(),
+                (self.as_ptr(), self.strides()),
+                (destination, &packed),
+                itemsize,
+                meter,
+            )
         }
     }
 }
@@ -647,8 +671,10 @@ mod tests {
             let odd = view.index(&[Index::Slice { start: None, stop: None, step: -2 }]).unwrap();
             let mut got = vec![0; odd.nbytes()];
             odd.read_into(&mut got).unwrap();
-            let expected: Vec<u8> =
-                [5, 3, 1].iter().flat_map(|&i| bytes[i * itemsize..][..itemsize].to_vec()).collect();
+            let expected: Vec<u8> = [5, 3, 1]
+                .iter()
+                .flat_map(|&i| bytes[i * itemsize..][..itemsize].to_vec())
+                .collect();
             assert_eq!(got, expected);
         }
     }
@@ -656,7 +682,10 @@ mod tests {
     #[test]
     fn reading_as_another_dtype_or_into_another_size_is_refused() {
         let view = counting(&[3]);
-        assert_eq!(view.to_vec::<f32>().unwrap_err().to_string(), "view has dtype uint16, expected float32");
+        assert_eq!(
+            view.to_vec::<f32>().unwrap_err().to_string(),
+            "view has dtype uint16, expected float32"
+        );
         assert_eq!(
             view.read_into(&mut [0; 5]).unwrap_err().to_string(),
             "destination has 5 bytes, expected 6"

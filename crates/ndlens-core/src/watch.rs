@@ -1,8 +1,9 @@
 //! Long work that may be told to stop.
 //!
-//! A copy of a view that repeats one byte 2^40 times takes an hour. Whoever starts such work on a thread may give it a
-//! watch, a function that is asked every 50 ms or so whether the work shall end; it then ends in [`Error::Interrupted`].
-//! Threads without a watch, such as a loader's workers, never ask.
+//! A copy of a view that repeats one byte 2^40 times takes an hour. Whoever starts such work on a
+//! thread may give it a watch, a function that is asked every 50 ms or so whether the work shall
+//! end; it then ends in [`Error::Interrupted`]. Threads without a watch, such as a loader's
+//! workers, never ask.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -11,7 +12,8 @@ use crate::error::{Error, Result};
 
 /// How often the watch is asked.
 const INTERVAL: Duration = Duration::from_millis(50);
-/// Work between two looks at the clock: 4 MB copied, or so many elements at strides, some ms of either.
+/// Work between two looks at the clock: 4 MB copied, or so many elements at strides, some ms of
+/// either.
 const LOOK_COST: usize = 1 << 16;
 /// Bytes copied in a row that cost what one element at a stride does.
 const BYTES_OF_COST: usize = 64;
@@ -27,7 +29,8 @@ thread_local! {
     static WATCH: Cell<Option<Watch>> = const { Cell::new(None) };
 }
 
-/// Does `work` on this thread, and ends it with [`Error::Interrupted`] once `is_interrupted` says so.
+/// Does `work` on this thread, and ends it with [`Error::Interrupted`] once `is_interrupted` says
+/// so.
 pub fn watched<R>(is_interrupted: fn() -> bool, work: impl FnOnce() -> R) -> R {
     /// Puts back what was there, also where the work panics.
     struct Before(Option<Watch>);
@@ -98,7 +101,11 @@ mod tests {
                 let mut meter = Meter(0);
                 meter.count_row(most, itemsize, packed).unwrap();
                 // It looked, or will with the next row.
-                assert!(meter.0 == 0 || meter.0 >= LOOK_COST / 2, "{itemsize} {packed} {}", meter.0);
+                assert!(
+                    meter.0 == 0 || meter.0 >= LOOK_COST / 2,
+                    "{itemsize} {packed} {}",
+                    meter.0
+                );
             }
         }
     }

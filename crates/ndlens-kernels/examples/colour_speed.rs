@@ -1,7 +1,7 @@
 //! How fast colours change: a 224x224x3 image, `uint8` and `float32`, in place, on one thread.
 //!
-//! Each instruction set runs in a process of its own, since `NDLENS_ISA` is read once. Figures are medians of nine windows.
-//! `benches/colour.py` has the same beside torchvision.
+//! Each instruction set runs in a process of its own, since `NDLENS_ISA` is read once. Figures are
+//! medians of nine windows. `benches/colour.py` has the same beside torchvision.
 //!
 //! ```text
 //! cargo run --release -p ndlens-kernels --example colour_speed
@@ -24,7 +24,8 @@ fn main() -> Result<(), Failure> {
     }
     println!("{:<8} {:<8} {:<12} {:>10}", "isa", "dtype", "adjustment", "us/image");
     for isa in ["scalar", "avx2", "avx512"] {
-        let status = Command::new(std::env::current_exe()?).arg("one").env("NDLENS_ISA", isa).status()?;
+        let status =
+            Command::new(std::env::current_exe()?).arg("one").env("NDLENS_ISA", isa).status()?;
         if !status.success() {
             return Err(format!("{isa}: {status}").into());
         }
@@ -70,7 +71,8 @@ fn measure() -> Result<(), Failure> {
 fn bytes() -> Vec<u8> {
     let mut state = 0x9e37_79b9_7f4a_7c15u64;
     let mut next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 56) as u8
     };
     (0..SIZE * SIZE * 3).map(|_| next()).collect()

@@ -1,11 +1,13 @@
-//! How fast crops become numbers: a 256x256x3 crop, or of another size, of a 512x512x3 `uint8` image, HWC to CHW, times 1/255 and, on
-//! request, normalised, as `float32` or a float of half its width, or as another integer; out of an array larger than the
-//! cache into a ring of eight batch buffers of 32, on one thread.
+//! How fast crops become numbers: a 256x256x3 crop, or of another size, of a 512x512x3 `uint8`
+//! image, HWC to CHW, times 1/255 and, on request, normalised, as `float32` or a float of half its
+//! width, or as another integer; out of an array larger than the cache into a ring of eight batch
+//! buffers of 32, on one thread.
 //!
-//! `scalar` is the reference: a look-up in a table of 256 results for each channel. Each instruction set runs in a process
-//! of its own, since `NDLENS_ISA` is read once. `float32` crops are checked against the obvious loop, all others
-//! against the same steps on one element at a time, before anything is timed. Figures are medians of five windows of the
-//! time that the thread ran (Linux's schedstat), so that a busy machine shows little in them.
+//! `scalar` is the reference: a look-up in a table of 256 results for each channel. Each
+//! instruction set runs in a process of its own, since `NDLENS_ISA` is read once. `float32` crops
+//! are checked against the obvious loop, all others against the same steps on one element at a
+//! time, before anything is timed. Figures are medians of five windows of the time that the thread
+//! ran (Linux's schedstat), so that a busy machine shows little in them.
 //!
 //! ```text
 //! cargo run --release -p ndlens-kernels --example crop_speed [-- 224]
@@ -36,8 +38,10 @@ fn main() -> Result<(), Failure> {
     let size = first.unwrap_or_else(|| "256".to_owned());
     println!("{:<8} {:<26} {:<8} {:>9}", "isa", "values", "stores", "img/s");
     for isa in ["scalar", "avx2", "avx512"] {
-        let status =
-            Command::new(std::env::current_exe()?).args(["one", &size]).env("NDLENS_ISA", isa).status()?;
+        let status = Command::new(std::env::current_exe()?)
+            .args(["one", &size])
+            .env("NDLENS_ISA", isa)
+            .status()?;
         if !status.success() {
             return Err(format!("{isa}: {status}").into());
         }
@@ -51,8 +55,11 @@ fn measure(size: usize) -> Result<(), Failure> {
     let words = (0..IMAGES * SIZE * SIZE * 3 / 8).map(|_| random.next()).collect();
     let bytes = View::from_vec::<u64>(words);
     let dtype = DType::U8;
-    let images =
-        View::new(bytes.buffer().clone(), Layout::contiguous(&[IMAGES, SIZE, SIZE, 3], 1, Order::C)?, dtype)?;
+    let images = View::new(
+        bytes.buffer().clone(),
+        Layout::contiguous(&[IMAGES, SIZE, SIZE, 3], 1, Order::C)?,
+        dtype,
+    )?;
     let images = images.as_ref();
     let to = |dtype, scale| Step::ToDtype { dtype, scale };
     let normalize = Step::Normalize { mean: MEAN.to_vec(), std: STD.to_vec() };
@@ -61,7 +68,10 @@ fn measure(size: usize) -> Result<(), Failure> {
         ("float32 normalised", vec![to(DType::F32, true), normalize.clone()]),
         ("float16", vec![to(DType::F16, true)]),
         ("float16 normalised", vec![to(DType::F16, true), normalize.clone()]),
-        ("float32 normalised float16", vec![to(DType::F32, true), normalize.clone(), to(DType::F16, false)]),
+        (
+            "float32 normalised float16",
+            vec![to(DType::F32, true), normalize.clone(), to(DType::F16, false)],
+        ),
         ("bfloat16", vec![to(DType::Bf16, true)]),
         ("bfloat16 normalised", vec![to(DType::Bf16, true), normalize.clone()]),
         (
@@ -83,7 +93,11 @@ fn measure(size: usize) -> Result<(), Failure> {
 }
 
 /// A random crop, mirrored every other time, as (C, H, W).
-fn crop<'a>(images: &ViewRef<'a>, size: usize, random: &mut Random) -> Result<ViewRef<'a>, Failure> {
+fn crop<'a>(
+    images: &ViewRef<'a>,
+    size: usize,
+    random: &mut Random,
+) -> Result<ViewRef<'a>, Failure> {
     let below = |random: &mut Random, n: usize| (random.next() % n as u64) as isize;
     let (image, y, x) =
         (below(random, IMAGES), below(random, SIZE - size + 1), below(random, SIZE - size + 1));
@@ -92,7 +106,8 @@ fn crop<'a>(images: &ViewRef<'a>, size: usize, random: &mut Random) -> Result<Vi
     Ok(crop.permute(&[2, 0, 1])?)
 }
 
-/// Compares crops with what the map makes of each element by itself; and `float32` with the obvious loop.
+/// Compares crops with what the map makes of each element by itself; and `float32` with the obvious
+/// loop.
 fn check(
     map: &ValueMap,
     images: &ViewRef<'_>,
@@ -100,7 +115,8 @@ fn check(
     steps: &[Step],
     random: &mut Random,
 ) -> Result<(), Failure> {
-    /// So far apart that no vector body knows how to gather them, and a table or a block makes them.
+    /// So far apart that no vector body knows how to gather them, and a table or a block makes
+    /// them.
     const APART: usize = 8;
     let size = map.dtype().itemsize();
     let every_byte = View::from_vec((0u8..=255).flat_map(|byte| [byte; 3 * APART]).collect());

@@ -1,8 +1,9 @@
-//! One kernel, once, on the same image each time: what `benches/instructions.py` counts the instructions of.
+//! One kernel, once, on the same image each time: what `benches/instructions.py` counts the
+//! instructions of.
 //!
-//! Without an argument it lists the kernels. With a name it runs that one inside [`measured`], which callgrind is told to
-//! collect alone, after a first run that takes what a first run takes: memory, tables of weights, what the CPU has. Prints how many
-//! elements it wrote.
+//! Without an argument it lists the kernels. With a name it runs that one inside [`measured`],
+//! which callgrind is told to collect alone, after a first run that takes what a first run takes:
+//! memory, tables of weights, what the CPU has. Prints how many elements it wrote.
 //!
 //! ```text
 //! NDLENS_ISA=avx2 valgrind --tool=callgrind --toggle-collect='*measured*' \
@@ -11,7 +12,9 @@
 
 use ndlens_core::{DType, View, s};
 use ndlens_kernels::Adjustment::{self, Brightness, Contrast, Grayscale, Hue, Saturation};
-use ndlens_kernels::{Filter, Finish, Interpolation, Resize, Scratch, Step, Stores, Take, ValueMap};
+use ndlens_kernels::{
+    Filter, Finish, Interpolation, Resize, Scratch, Step, Stores, Take, ValueMap,
+};
 
 /// The image is SOURCE x SOURCE pixels of three channels, what is made of it SIZE x SIZE.
 const SOURCE: usize = 320;
@@ -37,7 +40,8 @@ fn main() -> Result<(), Failure> {
         }
         return Ok(());
     };
-    let at = kernels.iter().position(|(name, _)| *name == wanted).ok_or("there is no such kernel")?;
+    let at =
+        kernels.iter().position(|(name, _)| *name == wanted).ok_or("there is no such kernel")?;
     let mut kernel = kernels.swap_remove(at).1()?;
     (kernel.run)()?;
     measured(&mut *kernel.run)?;
@@ -122,7 +126,8 @@ fn map(dtype: DType, steps: Vec<Step>, turn: Turn) -> Make {
             Turn::MirroredChw => (crop.flip(&[1])?.permute(&[2, 0, 1])?, 0),
         };
         let mut out = Lines::new(ELEMENTS * map.dtype().itemsize());
-        let run = move || map.apply(&crop.as_ref(), Some(channel_axis), out.bytes(), Stores::Stream);
+        let run =
+            move || map.apply(&crop.as_ref(), Some(channel_axis), out.bytes(), Stores::Stream);
         Ok(Kernel { elements: ELEMENTS, run: Box::new(run) })
     })
 }
@@ -176,16 +181,20 @@ fn image(dtype: &DType) -> Result<View, Failure> {
 fn bytes(dtype: &DType, elements: usize) -> Vec<u8> {
     let mut state = 0x9e37_79b9_7f4a_7c15u64;
     let mut next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 56) as u8
     };
     match dtype {
-        DType::F32 => (0..elements).flat_map(|_| (f32::from(next()) / 255.0).to_le_bytes()).collect(),
+        DType::F32 => {
+            (0..elements).flat_map(|_| (f32::from(next()) / 255.0).to_le_bytes()).collect()
+        }
         _ => (0..elements).map(|_| next()).collect(),
     }
 }
 
-/// Bytes that start with a line of the cache, as a loader's do, so that the count does not depend on where memory happens to lie.
+/// Bytes that start with a line of the cache, as a loader's do, so that the count does not depend
+/// on where memory happens to lie.
 struct Lines {
     memory: Vec<u8>,
     len: usize,

@@ -1,8 +1,10 @@
-//! How fast this machine's memory takes batches that cost nothing to make: the limit of every loader.
+//! How fast this machine's memory takes batches that cost nothing to make: the limit of every
+//! loader.
 //!
-//! Each thread writes its part of one batch after another, past the cache, as the loader's kernels do; what it writes comes from
-//! one row that stays in the first-level cache. The batches lie in huge pages where the system gives them, as the loader's
-//! do, and are used in turn. Prints bytes a second.
+//! Each thread writes its part of one batch after another, past the cache, as the loader's kernels
+//! do; what it writes comes from one row that stays in the first-level cache. The batches lie in
+//! huge pages where the system gives them, as the loader's do, and are used in turn. Prints bytes a
+//! second.
 //!
 //! The row has no zeros: some processors write lines of zeros several times as fast.
 //!
@@ -34,17 +36,22 @@ fn main() -> Result<(), Failure> {
     let patience = Duration::from_secs_f64(seconds.parse()?);
     let piece_bytes = ROWS * ROW_BYTES;
     if threads == 0 || slabs == 0 || batch_bytes < threads * piece_bytes {
-        return Err(format!("expected a slab, a thread and {piece_bytes} bytes for each thread").into());
+        return Err(
+            format!("expected a slab, a thread and {piece_bytes} bytes for each thread").into()
+        );
     }
 
     let row = (0..ROW_BYTES).map(|i| (i % 255) as u8 + 1).collect();
-    let take = Take::new(&View::from_vec::<u8>(row).reshape(&[1, ROW_BYTES as isize])?).ok_or("no rows")?;
+    let take = Take::new(&View::from_vec::<u8>(row).reshape(&[1, ROW_BYTES as isize])?)
+        .ok_or("no rows")?;
     let mut maps = (0..slabs).map(|_| map(batch_bytes)).collect::<Result<Vec<_>, _>>()?;
     let part_bytes = batch_bytes / threads / piece_bytes * piece_bytes;
     let mut parts: Vec<Vec<&mut [u8]>> = (0..threads).map(|_| vec![]).collect();
     for map in &mut maps {
         let start = map.as_ptr().align_offset(HUGE_PAGE);
-        for (part, parts) in map[start..start + batch_bytes].chunks_exact_mut(part_bytes).zip(&mut parts) {
+        for (part, parts) in
+            map[start..start + batch_bytes].chunks_exact_mut(part_bytes).zip(&mut parts)
+        {
             part.fill(1);
             parts.push(part);
         }

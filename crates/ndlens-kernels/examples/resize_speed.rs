@@ -1,11 +1,14 @@
-//! How fast random resized crops are made: boxes of 8 to 100 % of the area and 3/4 to 4/3 in shape out of 512x512x3
-//! `uint8` images, to 224x224 by an antialiased bilinear filter, mirrored every other time, times 1/255, normalised, as
-//! planes of `float32`; out of an array larger than the cache into a ring of eight batch buffers of 32, on one thread.
+//! How fast random resized crops are made: boxes of 8 to 100 % of the area and 3/4 to 4/3 in shape
+//! out of 512x512x3 `uint8` images, to 224x224 by an antialiased bilinear filter, mirrored every
+//! other time, times 1/255, normalised, as planes of `float32`; out of an array larger than the
+//! cache into a ring of eight batch buffers of 32, on one thread.
 //!
-//! Beside it, in the same run and on the same boxes, runs `fast_image_resize`, which does the crop and the resize alone:
-//! no flip, no floats, and its result stays in the cache. Then the same of 64 images of `float32`, whole, normalised. Each instruction set runs in a process of its own, since
-//! `NDLENS_ISA` is read once. All instruction sets must agree before anything is timed. Figures are medians of five
-//! windows, of the time that the thread ran (Linux's schedstat), so that a busy machine shows little in them.
+//! Beside it, in the same run and on the same boxes, runs `fast_image_resize`, which does the crop
+//! and the resize alone: no flip, no floats, and its result stays in the cache. Then the same of 64
+//! images of `float32`, whole, normalised. Each instruction set runs in a process of its own, since
+//! `NDLENS_ISA` is read once. All instruction sets must agree before anything is timed. Figures are
+//! medians of five windows, of the time that the thread ran (Linux's schedstat), so that a busy
+//! machine shows little in them.
 //!
 //! ```text
 //! cargo run --release -p ndlens-kernels --example resize_speed
@@ -17,7 +20,9 @@ use std::time::{Duration, Instant};
 
 use fast_image_resize as fir;
 use ndlens_core::{DType, Layout, Order, View, ViewRef, s};
-use ndlens_kernels::{Filter, Finish, Interpolation, Resize, Scratch, Step, Stores, ValueMap, Window};
+use ndlens_kernels::{
+    Filter, Finish, Interpolation, Resize, Scratch, Step, Stores, ValueMap, Window,
+};
 
 const IMAGES: usize = 500;
 const SIZE: usize = 512;
@@ -36,7 +41,8 @@ fn main() -> Result<(), Failure> {
     println!("{:<18} {:<9} {:<9} {:>7} {:>9}", "who", "isa", "filter", "img/s", "us/img");
     let mut checks = Vec::new();
     for isa in ["scalar", "avx2", "avx512"] {
-        let output = Command::new(std::env::current_exe()?).arg("one").env("NDLENS_ISA", isa).output()?;
+        let output =
+            Command::new(std::env::current_exe()?).arg("one").env("NDLENS_ISA", isa).output()?;
         let text = String::from_utf8(output.stdout)?;
         if !output.status.success() {
             return Err(format!("{isa}: {}", String::from_utf8_lossy(&output.stderr)).into());
@@ -106,12 +112,22 @@ fn measure() -> Result<(), Failure> {
             let options = fir::ResizeOptions::new().resize_alg(theirs);
             let rate = median_rate(&mut random, |at, _| {
                 let image = &bytes[at.image * SIZE * SIZE * 3..][..SIZE * SIZE * 3];
-                let image =
-                    fir::images::ImageRef::new(SIZE as u32, SIZE as u32, image, fir::PixelType::U8x3)?;
-                let options = options.crop(at.left as f64, at.top as f64, at.width as f64, at.height as f64);
+                let image = fir::images::ImageRef::new(
+                    SIZE as u32,
+                    SIZE as u32,
+                    image,
+                    fir::PixelType::U8x3,
+                )?;
+                let options =
+                    options.crop(at.left as f64, at.top as f64, at.width as f64, at.height as f64);
                 Ok(resizer.resize(&image, &mut out, &options)?)
             })?;
-            writeln!(rows, "{:<18} {isa:<9} {name:<9} {rate:>7.0} {:>9.1}", "fast_image_resize", 1e6 / rate)?;
+            writeln!(
+                rows,
+                "{:<18} {isa:<9} {name:<9} {rate:>7.0} {:>9.1}",
+                "fast_image_resize",
+                1e6 / rate
+            )?;
         }
     }
     check = measure_floats(&isa, check, &mut rows)?;
@@ -125,13 +141,16 @@ fn measure_floats(isa: &str, mut check: u64, rows: &mut String) -> Result<u64, F
     let mut random = Random(3);
     let floats: Vec<f32> = (0..FLOATS * SIZE * SIZE * 3).map(|_| random.unit() as f32).collect();
     let bytes: Vec<u8> = floats.iter().flat_map(|float| float.to_le_bytes()).collect();
-    let images = View::from_vec(floats).reshape(&[FLOATS as isize, SIZE as isize, SIZE as isize, 3])?;
+    let images =
+        View::from_vec(floats).reshape(&[FLOATS as isize, SIZE as isize, SIZE as isize, 3])?;
     let images = images.as_ref();
-    let steps = [Step::Normalize { mean: vec![0.485, 0.456, 0.406], std: vec![0.229, 0.224, 0.225] }];
+    let steps =
+        [Step::Normalize { mean: vec![0.485, 0.456, 0.406], std: vec![0.229, 0.224, 0.225] }];
     let map = ValueMap::new(&DType::F32, 3, &steps)?;
     let filters = [("bilinear", Interpolation::Bilinear), ("bicubic", Interpolation::Bicubic)];
     for (name, interpolation) in filters {
-        let resize = Resize::new(OUT, OUT, 3, &DType::F32, Filter { interpolation, antialias: true })?;
+        let resize =
+            Resize::new(OUT, OUT, 3, &DType::F32, Filter { interpolation, antialias: true })?;
         let mut scratch = Scratch::default();
         let mut one = |at: Crop, dst: &mut [u8], stores| -> Result<(), Failure> {
             let window = Window { flip_horizontal: at.flip, ..resize.whole() };
@@ -143,14 +162,21 @@ fn measure_floats(isa: &str, mut check: u64, rows: &mut String) -> Result<u64, F
         one(next_box(&mut Random(1)), &mut got, Stores::Cached)?;
         check = fold(check, &got);
         let rate = median_rate(&mut random, |at, slot| one(at, slot, Stores::Stream))?;
-        writeln!(rows, "{:<18} {isa:<9} {:<9} {rate:>7.0} {:>9.1}", "ndlens float32", name, 1e6 / rate)?;
+        writeln!(
+            rows,
+            "{:<18} {isa:<9} {:<9} {rate:>7.0} {:>9.1}",
+            "ndlens float32",
+            name,
+            1e6 / rate
+        )?;
         let Some(theirs) = their_filter(interpolation, true) else { continue };
         let mut resizer = fir::Resizer::new();
         let mut out = fir::images::Image::new(OUT as u32, OUT as u32, fir::PixelType::F32x3);
         let options = fir::ResizeOptions::new().resize_alg(theirs);
         let rate = median_rate(&mut random, |at, _| {
             let image = &bytes[at.image % FLOATS * SIZE * SIZE * 12..][..SIZE * SIZE * 12];
-            let image = fir::images::ImageRef::new(SIZE as u32, SIZE as u32, image, fir::PixelType::F32x3)?;
+            let image =
+                fir::images::ImageRef::new(SIZE as u32, SIZE as u32, image, fir::PixelType::F32x3)?;
             Ok(resizer.resize(&image, &mut out, &options)?)
         })?;
         writeln!(rows, "{:<18} {isa:<9} {name:<9} {rate:>7.0} {:>9.1}", "fir float32", 1e6 / rate)?;
@@ -165,8 +191,12 @@ fn fold(hash: u64, bytes: &[u8]) -> u64 {
 
 fn their_filter(interpolation: Interpolation, antialias: bool) -> Option<fir::ResizeAlg> {
     match (interpolation, antialias) {
-        (Interpolation::Bilinear, true) => Some(fir::ResizeAlg::Convolution(fir::FilterType::Bilinear)),
-        (Interpolation::Bicubic, true) => Some(fir::ResizeAlg::Convolution(fir::FilterType::CatmullRom)),
+        (Interpolation::Bilinear, true) => {
+            Some(fir::ResizeAlg::Convolution(fir::FilterType::Bilinear))
+        }
+        (Interpolation::Bicubic, true) => {
+            Some(fir::ResizeAlg::Convolution(fir::FilterType::CatmullRom))
+        }
         (Interpolation::Nearest, _) => Some(fir::ResizeAlg::Nearest),
         _ => None,
     }

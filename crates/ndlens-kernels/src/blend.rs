@@ -1,11 +1,15 @@
 //! Two arrays of floats mixed into one, in place: what `MixUp` does to neighbours in a batch.
 //!
-//! torch computes `other.mul(1 - share).add_(own.mul(share))`, and so does this, to the bit: each product and the sum are
-//! rounded to the dtype, and a share to `f32` for dtypes that are narrower than 64 bits. Plain loops without branches, which compilers
-//! turn into vector code of any width, are faster than memory for 32 and 64 bits and about as fast for 16.
+//! torch computes `other.mul(1 - share).add_(own.mul(share))`, and so does this, to the bit: each
+//! product and the sum are rounded to the dtype, and a share to `f32` for dtypes that are narrower
+//! than 64 bits. Plain loops without branches, which compilers turn into vector code of any width,
+//! are faster than memory for 32 and 64 bits and about as fast for 16.
 
 #![expect(unsafe_code, reason = "calls bodies compiled for instruction sets; see UNSAFE.md")]
-#![expect(clippy::inline_always, reason = "what is not inlined into a body has not its instructions enabled")]
+#![expect(
+    clippy::inline_always,
+    reason = "what is not inlined into a body has not its instructions enabled"
+)]
 
 use ndlens_core::DType;
 
@@ -81,7 +85,8 @@ unsafe fn avx512_body(blend: Blend, own: &mut [u8], other: &[u8]) {
     body(blend, own, other);
 }
 
-/// The one body. Loops are no closures, which would be functions of their own, without the instructions.
+/// The one body. Loops are no closures, which would be functions of their own, without the
+/// instructions.
 #[inline(always)]
 fn body(Blend { width, own: share, other: rest }: Blend, own: &mut [u8], other: &[u8]) {
     let (narrow_share, narrow_rest) = (share as f32, rest as f32);
@@ -90,8 +95,8 @@ fn body(Blend { width, own: share, other: rest }: Blend, own: &mut [u8], other: 
         Width::Brain => halves::<Brain>(own, other, narrow_share, narrow_rest),
         Width::Single => {
             for (own, other) in own.as_chunks_mut().0.iter_mut().zip(other.as_chunks().0) {
-                let mixed =
-                    f32::from_le_bytes(*other) * narrow_rest + f32::from_le_bytes(*own) * narrow_share;
+                let mixed = f32::from_le_bytes(*other) * narrow_rest
+                    + f32::from_le_bytes(*own) * narrow_share;
                 *own = mixed.to_le_bytes();
             }
         }
@@ -114,7 +119,8 @@ fn halves<H: Half>(own: &mut [u8], other: &[u8], share: f32, rest: f32) {
     }
 }
 
-/// Floats of 16 bits, computed with as `f32`: without branches, so that loops over them become vector code.
+/// Floats of 16 bits, computed with as `f32`: without branches, so that loops over them become
+/// vector code.
 trait Half {
     fn widen(bits: u16) -> f32;
     /// The nearest that has 16 bits; halfway, the even one.
@@ -130,7 +136,8 @@ const fn two_to(exponent: i32) -> f32 {
     f32::from_bits(((127 + exponent) as u32) << 23)
 }
 
-/// float16: 5 bits of exponent, whose bias is 112 less than that of `f32`, and 10 of mantissa, which are 13 less.
+/// float16: 5 bits of exponent, whose bias is 112 less than that of `f32`, and 10 of mantissa,
+/// which are 13 less.
 struct Binary;
 
 impl Half for Binary {
@@ -147,8 +154,9 @@ impl Half for Binary {
     #[inline(always)]
     fn round(wide: f32) -> f32 {
         let (sign, magnitude) = (wide.to_bits() & SIGN, f32::from_bits(wide.to_bits() & !SIGN));
-        // A power of two whose last bit is worth what the last bit of the float16 would be: adding it rounds to that. Below 2^-14
-        // that is the same for all; from 2^16 on nothing is left to round.
+        // A power of two whose last bit is worth what the last bit of the float16 would be: adding
+        // it rounds to that. Below 2^-14 that is the same for all; from 2^16 on nothing is left to
+        // round.
         let exponent = (magnitude.to_bits() >> 23).clamp(127 - 14, 127 + 16);
         let magic = f32::from_bits((exponent + 13) << 23);
         let rounded = magnitude + magic - magic;
@@ -241,14 +249,22 @@ mod tests {
     fn halves_are_widened_and_narrowed_as_the_half_crate_does_it() {
         for bits in 0..=u16::MAX {
             let (ours, theirs) = (Binary::widen(bits), f16::from_bits(bits).to_f32());
-            assert!(ours.to_bits() == theirs.to_bits() || ours.is_nan() && theirs.is_nan(), "{bits:x}");
+            assert!(
+                ours.to_bits() == theirs.to_bits() || ours.is_nan() && theirs.is_nan(),
+                "{bits:x}"
+            );
             let (ours, theirs) = (Brain::widen(bits), bf16::from_bits(bits).to_f32());
-            assert!(ours.to_bits() == theirs.to_bits() || ours.is_nan() && theirs.is_nan(), "{bits:x}");
+            assert!(
+                ours.to_bits() == theirs.to_bits() || ours.is_nan() && theirs.is_nan(),
+                "{bits:x}"
+            );
         }
-        // All exponents, and around all ties: the 13 or 16 bits that are given up, near none, half and all.
+        // All exponents, and around all ties: the 13 or 16 bits that are given up, near none, half
+        // and all.
         for upper in 0..=u32::from(u16::MAX) {
-            for lower in [0, 1, 0xfff, 0x1000, 0x1001, 0x1fff, 0x3000, 0x5000, 0x7fff, 0x8000, 0x8001, 0xffff]
-            {
+            for lower in [
+                0, 1, 0xfff, 0x1000, 0x1001, 0x1fff, 0x3000, 0x5000, 0x7fff, 0x8000, 0x8001, 0xffff,
+            ] {
                 let wide = f32::from_bits(upper << 16 | lower);
                 let (ours, theirs) = (Binary::narrow(Binary::round(wide)), f16::from_f32(wide));
                 assert!(

@@ -1,12 +1,15 @@
-//! Any chain on any dtype: rows are read in blocks, and each stage passes over a block while it stays in the
-//! first-level cache.
+//! Any chain on any dtype: rows are read in blocks, and each stage passes over a block while it
+//! stays in the first-level cache.
 //!
-//! One loop per stage over an array of floats is what compilers turn into vector code, and a handful of loops serves
-//! every combination of source, target and chain, which one loop per combination would not. They are compiled twice: for
-//! any machine, and for AVX2.
+//! One loop per stage over an array of floats is what compilers turn into vector code, and a
+//! handful of loops serves every combination of source, target and chain, which one loop per
+//! combination would not. They are compiled twice: for any machine, and for AVX2.
 
 #![expect(unsafe_code, reason = "reads elements through raw pointers; see UNSAFE.md")]
-#![expect(clippy::inline_always, reason = "what is not inlined has not the instructions of whoever calls it")]
+#![expect(
+    clippy::inline_always,
+    reason = "what is not inlined has not the instructions of whoever calls it"
+)]
 
 use std::ptr;
 
@@ -47,7 +50,9 @@ impl Place {
     /// Where elements of `source` are loaded to: where the first stage wants integers, if it can.
     fn of_source(program: &Program) -> Place {
         match (Float::from_dtype(&program.source), program.stages.first()) {
-            (Some(float), _) | (None, Some(&Stage::Float { dtype: float, .. })) => Place::of_float(float),
+            (Some(float), _) | (None, Some(&Stage::Float { dtype: float, .. })) => {
+                Place::of_float(float)
+            }
             _ if program.source == DType::U64 => Place::Unsigned,
             _ => Place::Signed,
         }
@@ -65,12 +70,20 @@ struct Channels {
     cycle: usize,
 }
 
-/// Writes what becomes of the elements of `rows`, relative to `first`, to `dst`, which has room for just them.
+/// Writes what becomes of the elements of `rows`, relative to `first`, to `dst`, which has room for
+/// just them.
 ///
 /// # Safety
 ///
-/// They must be readable and of the program's source. The machine must have the instructions of `isa`.
-pub(crate) unsafe fn run(isa: Isa, program: &Program, first: *const u8, rows: &Rows, dst: &mut [u8]) {
+/// They must be readable and of the program's source. The machine must have the instructions of
+/// `isa`.
+pub(crate) unsafe fn run(
+    isa: Isa,
+    program: &Program,
+    first: *const u8,
+    rows: &Rows,
+    dst: &mut [u8],
+) {
     #[cfg(target_arch = "x86_64")]
     if isa >= Isa::Avx2 {
         // SAFETY: passed on.
@@ -78,7 +91,8 @@ pub(crate) unsafe fn run(isa: Isa, program: &Program, first: *const u8, rows: &R
     }
     let _ = isa;
     let mut block = Block::new(program);
-    // SAFETY: by invariant 1 of `Rows` a row's elements are some of those that the caller vouches for.
+    // SAFETY: by invariant 1 of `Rows` a row's elements are some of those that the caller vouches
+    // for.
     rows.for_each(|row| unsafe { block.run(program, first, rows, row, dst) });
 }
 
@@ -108,7 +122,14 @@ impl Block {
     ///
     /// The row's elements, relative to `first`, must be readable and of the program's source.
     #[inline(always)]
-    unsafe fn run(&mut self, program: &Program, first: *const u8, rows: &Rows, row: Row, dst: &mut [u8]) {
+    unsafe fn run(
+        &mut self,
+        program: &Program,
+        first: *const u8,
+        rows: &Rows,
+        row: Row,
+        dst: &mut [u8],
+    ) {
         let itemsize = program.dtype.itemsize();
         let to = &mut dst[row.at * itemsize..][..row.count * itemsize];
         for (i, to) in to.chunks_mut(LEN * itemsize).enumerate() {
@@ -172,7 +193,9 @@ impl Block {
             DType::U64 => load!(u64, x => x as f32, x as f64, x.cast_signed()),
             DType::I64 => load!(i64, x => x as f32, x as f64, x),
             DType::F16 => load!(u16, x => f16::from_bits(x).to_f32(), f16::from_bits(x).to_f64()),
-            DType::Bf16 => load!(u16, x => bf16::from_bits(x).to_f32(), bf16::from_bits(x).to_f64()),
+            DType::Bf16 => {
+                load!(u16, x => bf16::from_bits(x).to_f32(), bf16::from_bits(x).to_f64())
+            }
             DType::F32 => load!(f32, x => x, x.into()),
             DType::F64 => load!(f64, x => x as f32, x),
             _ => unreachable!("programs refuse {source}"),
@@ -215,26 +238,36 @@ impl Block {
             (Place::Single, Place::Double) => convert(single, double, f64::from),
             (Place::Signed, Place::Single) => convert(integer, single, |x| x as f32),
             (Place::Signed, Place::Double) => convert(integer, double, |x| x as f64),
-            (Place::Unsigned, Place::Single) => convert(integer, single, |x| x.cast_unsigned() as f32),
-            (Place::Unsigned, Place::Double) => convert(integer, double, |x| x.cast_unsigned() as f64),
+            (Place::Unsigned, Place::Single) => {
+                convert(integer, single, |x| x.cast_unsigned() as f32)
+            }
+            (Place::Unsigned, Place::Double) => {
+                convert(integer, double, |x| x.cast_unsigned() as f64)
+            }
             _ => {}
         }
         self.place = place;
     }
 
-    /// Makes integers of whatever there is: shifted, if there were integers, and cut to their width.
+    /// Makes integers of whatever there is: shifted, if there were integers, and cut to their
+    /// width.
     #[inline(always)]
     fn cut(&mut self, dtype: Integer, shift: i32, count: usize) {
         let integer = &mut self.integer[..count];
         match self.place {
             Place::Single => {
-                // From 2^31 on, the low byte of an f32 is 0: 32 bits do, which vectors have an instruction for.
+                // From 2^31 on, the low byte of an f32 is 0: 32 bits do, which vectors have an
+                // instruction for.
                 let by = if dtype == Integer::U8 { Integer::I32 } else { dtype };
                 truncate(&self.single[..count], integer, by, f64::from);
             }
             Place::Double => truncate(&self.double[..count], integer, dtype, |x| x),
-            Place::Signed | Place::Unsigned if shift < 0 => integer.iter_mut().for_each(|x| *x >>= -shift),
-            Place::Signed | Place::Unsigned if shift > 0 => integer.iter_mut().for_each(|x| *x <<= shift),
+            Place::Signed | Place::Unsigned if shift < 0 => {
+                integer.iter_mut().for_each(|x| *x >>= -shift)
+            }
+            Place::Signed | Place::Unsigned if shift > 0 => {
+                integer.iter_mut().for_each(|x| *x <<= shift)
+            }
             Place::Signed | Place::Unsigned => {}
         }
         match dtype {
@@ -329,7 +362,8 @@ unsafe fn read<T: Copy, U>(from: *const u8, stride: isize, to: &mut [U], f: impl
     if stride == packed {
         for (i, to) in to.iter_mut().enumerate() {
             // SAFETY: the caller vouches for element i; it need not be aligned.
-            *to = f(unsafe { ptr::read_unaligned(from.wrapping_offset(i as isize * packed).cast()) });
+            *to =
+                f(unsafe { ptr::read_unaligned(from.wrapping_offset(i as isize * packed).cast()) });
         }
         return;
     }

@@ -1,8 +1,9 @@
 //! Which instructions this machine has, asked once.
 //!
-//! The environment variable `NDLENS_ISA` forces a lower instruction set than the best one: `scalar`, `avx2` or
-//! `avx512`. It is read once, with the first map. Asking for more than the machine has gives what it has; an unknown
-//! name is an error, since a typing mistake would otherwise time the wrong code.
+//! The environment variable `NDLENS_ISA` forces a lower instruction set than the best one:
+//! `scalar`, `avx2` or `avx512`. It is read once, with the first map. Asking for more than the
+//! machine has gives what it has; an unknown name is an error, since a typing mistake would
+//! otherwise time the wrong code.
 
 use std::sync::OnceLock;
 
@@ -54,7 +55,9 @@ impl Isa {
         CHOSEN
             .get_or_init(|| match std::env::var_os("NDLENS_ISA") {
                 None => Ok(Isa::best()),
-                Some(name) => Isa::from_name(&name.to_string_lossy()).map(|isa| isa.min(Isa::best())),
+                Some(name) => {
+                    Isa::from_name(&name.to_string_lossy()).map(|isa| isa.min(Isa::best()))
+                }
             })
             .clone()
     }

@@ -66,7 +66,9 @@ pub enum Error {
     )]
     ResizeShape { got: Vec<usize>, expected: &'static str },
     /// A part of the resized image that it does not have.
-    #[error("window {start}..{end} of the {axis} axis is out of bounds for a resized image of {size}")]
+    #[error(
+        "window {start}..{end} of the {axis} axis is out of bounds for a resized image of {size}"
+    )]
     ResizeWindow { axis: &'static str, start: usize, end: usize, size: usize },
     /// A map of other elements than the resized ones.
     #[error("value map is of {got}, expected {expected}, which is resized")]

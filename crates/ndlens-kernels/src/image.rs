@@ -1,6 +1,9 @@
 //! Which body runs: the safe face of the fast ones.
 
-#![expect(unsafe_code, reason = "reads elements through raw pointers and calls vector bodies; see UNSAFE.md")]
+#![expect(
+    unsafe_code,
+    reason = "reads elements through raw pointers and calls vector bodies; see UNSAFE.md"
+)]
 
 use std::ptr;
 
@@ -20,13 +23,15 @@ use crate::x86;
 #[cfg(target_arch = "x86_64")]
 use crate::x86_bytes::{BLOCK, Values};
 
-/// Beyond this many channels with values of their own, tables would not stay in the second-level cache.
+/// Beyond this many channels with values of their own, tables would not stay in the second-level
+/// cache.
 const MAX_TABLES: usize = 64;
 
 /// Rows of fewer pixels are not worth splitting in registers.
 const MIN_SPLIT: usize = 16;
 
-/// Shorter rows of results that are affine are computed, and shorter ones of others than `BLOCK` are looked up one by one.
+/// Shorter rows of results that are affine are computed, and shorter ones of others than `BLOCK`
+/// are looked up one by one.
 #[cfg(target_arch = "x86_64")]
 const MIN_LOOKED_UP: usize = 1024;
 
@@ -61,7 +66,8 @@ pub(crate) struct Affine {
     pub(crate) normalize: Option<Normalize>,
 }
 
-/// What results are rounded to: only the last, or that of `each` operation. None of a bfloat16 is NaN.
+/// What results are rounded to: only the last, or that of `each` operation. None of a bfloat16 is
+/// NaN.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rounding {
     Single,
@@ -69,8 +75,8 @@ pub(crate) enum Rounding {
     Bfloat16 { each: bool },
 }
 
-/// Values by channel. Each vector goes on cyclically for [`MAX_LANES`] more values, so that a register can be loaded
-/// from any channel on.
+/// Values by channel. Each vector goes on cyclically for [`MAX_LANES`] more values, so that a
+/// register can be loaded from any channel on.
 #[derive(Debug, Clone)]
 pub(crate) struct Normalize {
     pub(crate) mean: Vec<f32>,
@@ -93,8 +99,8 @@ impl Body {
         }
     }
 
-    /// Writes what becomes of the elements of `src`, of which there are some, to `dst`, which has room for just them.
-    /// `channel_axis` is None where channels need not be told apart.
+    /// Writes what becomes of the elements of `src`, of which there are some, to `dst`, which has
+    /// room for just them. `channel_axis` is None where channels need not be told apart.
     pub(crate) fn run(
         &self,
         program: &Program,
@@ -107,7 +113,9 @@ impl Body {
             return Ok(());
         }
         if program.stages.is_empty() {
-            if !(stores == Stores::Stream && self.stream_copy(src, dst) || self.split_pixels(src, dst)) {
+            if !(stores == Stores::Stream && self.stream_copy(src, dst)
+                || self.split_pixels(src, dst))
+            {
                 src.read_into(dst)?;
             }
             return Ok(());
@@ -118,9 +126,9 @@ impl Body {
         Ok(())
     }
 
-    /// Writes what becomes of a row of packed elements to `dst`, which has room for just them. They are of channel
-    /// `channel`, or of channels `0..cycle` again and again where `cycle` is above 1; of channel 0 where channels need not
-    /// be told apart.
+    /// Writes what becomes of a row of packed elements to `dst`, which has room for just them. They
+    /// are of channel `channel`, or of channels `0..cycle` again and again where `cycle` is above
+    /// 1; of channel 0 where channels need not be told apart.
     pub(crate) fn run_packed(
         &self,
         program: &Program,
@@ -169,15 +177,18 @@ impl Body {
         }
     }
 
-    /// What becomes of bytes side by side, if there is a body for that and the machine has its instructions.
+    /// What becomes of bytes side by side, if there is a body for that and the machine has its
+    /// instructions.
     #[cfg(target_arch = "x86_64")]
     fn values(&self) -> Option<Values<'_>> {
-        let single = |affine: &&Affine| affine.rounding == Rounding::Single && self.isa == Isa::Avx512;
+        let single =
+            |affine: &&Affine| affine.rounding == Rounding::Single && self.isa == Isa::Avx512;
         let floats = || self.affine.as_ref().filter(single).map(Values::Floats);
         self.lookups.as_ref().map(Lookups::values).or_else(floats)
     }
 
-    /// Maps pixels of bytes to planes, if these are the pixels' channels and there is a body for it.
+    /// Maps pixels of bytes to planes, if these are the pixels' channels and there is a body for
+    /// it.
     #[cfg(target_arch = "x86_64")]
     fn run_pixels(
         &self,
@@ -188,10 +199,12 @@ impl Body {
         stores: Stores,
     ) -> bool {
         let is_copy = program.stages.is_empty();
-        let values = if is_copy && self.isa == Isa::Avx512 { Some(Values::Same) } else { self.values() };
+        let values =
+            if is_copy && self.isa == Isa::Avx512 { Some(Values::Same) } else { self.values() };
         let (apart, stream) = (channel_axis == Some(0), stores == Stores::Stream);
         match values {
-            // SAFETY: the machine has the instructions, as it was asked. Channels that differ are the view's, which were counted.
+            // SAFETY: the machine has the instructions, as it was asked. Channels that differ are
+            // the view's, which were counted.
             Some(values) if apart || channel_axis.is_none() => unsafe {
                 map_pixels(values, src, apart, dst, stream)
             },
@@ -200,7 +213,14 @@ impl Body {
     }
 
     #[cfg(not(target_arch = "x86_64"))]
-    fn run_pixels(&self, _: &Program, _: &ViewRef<'_>, _: Option<usize>, _: &mut [u8], _: Stores) -> bool {
+    fn run_pixels(
+        &self,
+        _: &Program,
+        _: &ViewRef<'_>,
+        _: Option<usize>,
+        _: &mut [u8],
+        _: Stores,
+    ) -> bool {
         false
     }
 
@@ -210,8 +230,15 @@ impl Body {
     ///
     /// As [`run_rows`](Self::run_rows).
     #[cfg(target_arch = "x86_64")]
-    unsafe fn run_vectors(&self, first: *const u8, rows: &Rows, dst: &mut [u8], stores: Stores) -> bool {
-        // Rows are streamed if they are whole lines, or there is but one; why, `all_rows` of `x86_bytes.rs` says.
+    unsafe fn run_vectors(
+        &self,
+        first: *const u8,
+        rows: &Rows,
+        dst: &mut [u8],
+        stores: Stores,
+    ) -> bool {
+        // Rows are streamed if they are whole lines, or there is but one; why, `all_rows` of
+        // `x86_bytes.rs` says.
         let aligned = dst.as_ptr().addr().is_multiple_of(x86::LINE);
         let stream = |size: usize| {
             let in_lines = rows.is_single() || aligned && rows.are_multiples(x86::LINE / size);
@@ -221,15 +248,17 @@ impl Body {
         let least = if self.affine.is_some() { MIN_LOOKED_UP } else { BLOCK };
         let lookups = self.lookups.as_ref().filter(|_| rows.shortest() >= least);
         if let Some(values) = lookups.map(Lookups::values) {
-            // SAFETY: there are lookups where the machine has the instructions. The caller vouches for the elements; what has a table is of
-            // one byte. Who applies a map compares the number of its channels with the axis.
+            // SAFETY: there are lookups where the machine has the instructions. The caller vouches
+            // for the elements; what has a table is of one byte. Who applies a map compares the
+            // number of its channels with the axis.
             if unsafe { map_rows(values, first, rows, dst, stream(values.size())) } {
                 return true;
             }
         }
         let Some(affine) = &self.affine else { return false };
         let Some(body) = x86::row_body(self.isa, affine, rows.cycle > 1) else { return false };
-        if !x86::STRIDES.contains(&rows.stride_bytes.unsigned_abs()) || rows.shortest() < MAX_LANES {
+        if !x86::STRIDES.contains(&rows.stride_bytes.unsigned_abs()) || rows.shortest() < MAX_LANES
+        {
             return false;
         }
         let size = affine.rounding.size();
@@ -244,10 +273,11 @@ impl Body {
                 cycle: rows.cycle,
                 ahead_bytes: rows.ahead_bytes,
             };
-            // SAFETY: `Isa` says that the machine has the body's instructions. The caller vouches for the elements, and
-            // they are of one buffer, so the bytes from the first to the last are readable; there are at least MAX_LANES,
-            // as `shortest` says; the stride was just looked at. The channel is below the number of channels, for which
-            // the affine's values were made: who applies a map compares it with the axis.
+            // SAFETY: `Isa` says that the machine has the body's instructions. The caller vouches
+            // for the elements, and they are of one buffer, so the bytes from the first to the last
+            // are readable; there are at least MAX_LANES, as `shortest` says; the stride was just
+            // looked at. The channel is below the number of channels, for which the affine's values
+            // were made: who applies a map compares it with the axis.
             unsafe { body(affine, row, to, stream) };
         });
         if stream {
@@ -266,7 +296,8 @@ impl Body {
         let (&[channels, height, width], &[apart, _, pixel]) = (src.shape(), src.strides()) else {
             return false;
         };
-        let is_split = src.dtype().itemsize() == 1 && apart == 1 && pixel.unsigned_abs() == channels;
+        let is_split =
+            src.dtype().itemsize() == 1 && apart == 1 && pixel.unsigned_abs() == channels;
         if self.isa != Isa::Avx2 || !is_split || !(2..=4).contains(&channels) || width < MIN_SPLIT {
             return false;
         }
@@ -298,14 +329,15 @@ impl Body {
             return false;
         }
         let rows = Rows::new(src.shape(), src.strides(), None);
-        if rows.stride_bytes != itemsize as isize || rows.shortest().saturating_mul(itemsize) < MIN_ROW_BYTES
+        if rows.stride_bytes != itemsize as isize
+            || rows.shortest().saturating_mul(itemsize) < MIN_ROW_BYTES
         {
             return false;
         }
         rows.for_each(|row| {
             let to = &mut dst[row.at * itemsize..][..row.count * itemsize];
-            // SAFETY: `Isa` says that the machine has AVX2. By invariant 1 of `Rows` the row's elements are `src`'s, and
-            // packed, so as many bytes as `to` has are readable.
+            // SAFETY: `Isa` says that the machine has AVX2. By invariant 1 of `Rows` the row's
+            // elements are `src`'s, and packed, so as many bytes as `to` has are readable.
             unsafe { x86::stream_copy(src.as_ptr().wrapping_offset(row.offset), to) };
         });
         x86::fence();
@@ -338,7 +370,9 @@ impl Table {
 fn tables<const N: usize>(program: &Program, channels: usize) -> Vec<[[u8; N]; 256]> {
     let table = |channel| {
         let mut table = [[0; N]; 256];
-        (0u8..=255).zip(&mut table).for_each(|(byte, out)| program.map_element(&[byte], channel, out));
+        (0u8..=255)
+            .zip(&mut table)
+            .for_each(|(byte, out)| program.map_element(&[byte], channel, out));
         table
     };
     (0..channels).map(table).collect()
@@ -436,7 +470,9 @@ impl Rounding {
     /// Those before it.
     fn each(self, value: f32) -> f32 {
         match self {
-            Rounding::Float16 { each: true } | Rounding::Bfloat16 { each: true } => self.last(value),
+            Rounding::Float16 { each: true } | Rounding::Bfloat16 { each: true } => {
+                self.last(value)
+            }
             _ => value,
         }
     }
@@ -444,7 +480,13 @@ impl Rounding {
 
 impl Normalize {
     /// None where results are NaN that cannot be rounded.
-    fn new(scale: f32, mean: &[f64], std: &[f64], rounding: Rounding, channels: usize) -> Option<Self> {
+    fn new(
+        scale: f32,
+        mean: &[f64],
+        std: &[f64],
+        rounding: Rounding,
+        channels: usize,
+    ) -> Option<Self> {
         let cyclic = |values: &[f64]| -> Vec<f32> {
             let values = values.iter().map(|&value| value as f32);
             values.cycle().take(channels + MAX_LANES).collect()
@@ -490,7 +532,8 @@ mod tests {
     #[test]
     fn imagenets_division_is_done_by_its_inverse_and_an_awkward_one_is_not() {
         let imagenet = normalize(&[0.485, 0.456, 0.406], &[0.229, 0.224, 0.225]);
-        let by_inverse = |step| affine(&[to(DType::F32), step]).unwrap().normalize.unwrap().by_inverse;
+        let by_inverse =
+            |step| affine(&[to(DType::F32), step]).unwrap().normalize.unwrap().by_inverse;
         assert!(by_inverse(imagenet));
         // 1 / std overflows, so a product with it cannot be right.
         assert!(!by_inverse(normalize(&[0.5], &[1e-39])));
@@ -502,7 +545,10 @@ mod tests {
         let rounding = |steps: &[Step]| affine(steps).map(|affine| affine.rounding);
         assert_eq!(rounding(&[to(DType::F32)]), Some(Rounding::Single));
         assert_eq!(rounding(&[to(DType::F32), half.clone()]), Some(Rounding::Single));
-        assert_eq!(rounding(&[to(DType::F16), half.clone()]), Some(Rounding::Float16 { each: true }));
+        assert_eq!(
+            rounding(&[to(DType::F16), half.clone()]),
+            Some(Rounding::Float16 { each: true })
+        );
         let last = [to(DType::F32), half.clone(), to(DType::Bf16)];
         assert_eq!(rounding(&last), Some(Rounding::Bfloat16 { each: false }));
         assert_eq!(rounding(&[to(DType::F32), half.clone(), half.clone()]), None);

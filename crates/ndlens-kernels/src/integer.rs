@@ -1,9 +1,10 @@
 //! Numbers as integers of a given width: torch's casts, with what C leaves undefined defined.
 //!
-//! A float is truncated towards zero and an integer keeps its low bits, so -1 becomes 255 as `uint8`. C has no answer
-//! for a float whose truncation does not fit, and none for NaN, nor has torch a promise; what a CPU does differs. Here it
-//! is what torch gives on x86-64, wherever torch agrees with itself there: the float becomes an integer of 32 or 64 bits
-//! first, the lowest one if it does not fit or is no number, and that keeps its low bits.
+//! A float is truncated towards zero and an integer keeps its low bits, so -1 becomes 255 as
+//! `uint8`. C has no answer for a float whose truncation does not fit, and none for NaN, nor has
+//! torch a promise; what a CPU does differs. Here it is what torch gives on x86-64, wherever torch
+//! agrees with itself there: the float becomes an integer of 32 or 64 bits first, the lowest one if
+//! it does not fit or is no number, and that keeps its low bits.
 //!
 //! | to | by way of | NaN, infinity and what is as large become |
 //! |---|---|---|
@@ -47,7 +48,8 @@ impl Integer {
         })
     }
 
-    /// torchvision's `_max_value`: the number that stands for 1.0. It knows none of `bool`, `uint32` and `uint64`.
+    /// torchvision's `_max_value`: the number that stands for 1.0. It knows none of `bool`,
+    /// `uint32` and `uint64`.
     pub(crate) fn max_value(self) -> f64 {
         match self {
             Integer::U8 => 255.0,
@@ -61,7 +63,8 @@ impl Integer {
         }
     }
 
-    /// torchvision's `_num_value_bits`: the bits of the largest number; None where torchvision has none.
+    /// torchvision's `_num_value_bits`: the bits of the largest number; None where torchvision has
+    /// none.
     pub(crate) fn value_bits(self) -> Option<i32> {
         match self {
             Integer::I8 => Some(7),

@@ -1,4 +1,5 @@
-//! Integers as targets: every body meets the oracle, over all pairs of dtypes and over random chains.
+//! Integers as targets: every body meets the oracle, over all pairs of dtypes and over random
+//! chains.
 
 use ndlens_core::{Buffer, DType, Layout, Order, View};
 use proptest::prelude::*;
@@ -24,22 +25,33 @@ fn scales(from: &DType, to: &DType) -> bool {
 
 /// Floats around everything that integers end at, and numbers that none holds.
 fn edges(dtype: &DType) -> View {
-    let mut values = vec![f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.0, -0.0, 1e300, f64::MIN_POSITIVE];
+    let mut values =
+        vec![f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.0, -0.0, 1e300, f64::MIN_POSITIVE];
     for bits in [0, 1, 7, 8, 15, 16, 24, 31, 32, 33, 40, 47, 53, 62, 63, 64, 65, 100] {
         let limit = 2f64.powi(bits);
-        for near in
-            [limit, limit - 1.0, limit + 1.0, limit - 0.5, limit * 1.5, limit * (1.0 - 2f64.powi(-24))]
-        {
+        for near in [
+            limit,
+            limit - 1.0,
+            limit + 1.0,
+            limit - 0.5,
+            limit * 1.5,
+            limit * (1.0 - 2f64.powi(-24)),
+        ] {
             values.extend([near, -near, 1.0 / near, 1.0 - 1.0 / near]);
         }
     }
     let values: Vec<u8> = match dtype {
-        DType::F16 => values.iter().flat_map(|&x| half::f16::from_f32(x as f32).to_le_bytes()).collect(),
-        DType::Bf16 => values.iter().flat_map(|&x| half::bf16::from_f32(x as f32).to_le_bytes()).collect(),
+        DType::F16 => {
+            values.iter().flat_map(|&x| half::f16::from_f32(x as f32).to_le_bytes()).collect()
+        }
+        DType::Bf16 => {
+            values.iter().flat_map(|&x| half::bf16::from_f32(x as f32).to_le_bytes()).collect()
+        }
         DType::F32 => values.iter().flat_map(|&x| (x as f32).to_le_bytes()).collect(),
         _ => values.iter().flat_map(|&x| x.to_le_bytes()).collect(),
     };
-    let layout = Layout::contiguous(&[values.len() / dtype.itemsize()], dtype.itemsize(), Order::C).unwrap();
+    let layout =
+        Layout::contiguous(&[values.len() / dtype.itemsize()], dtype.itemsize(), Order::C).unwrap();
     View::new(Buffer::from_vec(values), layout, dtype.clone()).unwrap()
 }
 
@@ -69,7 +81,12 @@ fn floats_of_every_size_become_integers_as_the_oracle_says() {
         let view = edges(&source);
         for target in NUMBERS {
             check(&view, None, 1, &[to(&target, false)]);
-            check(&view, None, 1, &[to(&target, false), to(&DType::F32, false), to(&DType::I16, false)]);
+            check(
+                &view,
+                None,
+                1,
+                &[to(&target, false), to(&DType::F32, false), to(&DType::I16, false)],
+            );
             if scales(&source, &target) {
                 check(&view, None, 1, &[to(&target, true)]);
             }
@@ -80,13 +97,18 @@ fn floats_of_every_size_become_integers_as_the_oracle_says() {
 #[test]
 fn bytes_go_through_floats_and_come_back_as_they_were() {
     let view = packed(&[256], DType::U8);
-    for through in [&[DType::F32][..], &[DType::F64], &[DType::I16], &[DType::I64, DType::U16, DType::I32]] {
+    for through in
+        [&[DType::F32][..], &[DType::F64], &[DType::I16], &[DType::I64, DType::U16, DType::I32]]
+    {
         let mut steps: Vec<Step> = through.iter().map(|dtype| to(dtype, true)).collect();
         steps.push(to(&DType::U8, true));
         let map = ValueMap::new(&DType::U8, 1, &steps).unwrap();
         let mut out = vec![0; 256];
         map.apply(&view.as_ref(), None, &mut out, Stores::Cached).unwrap();
-        assert!(out.iter().enumerate().all(|(i, &byte)| usize::from(byte) == i), "{through:?}: {out:?}");
+        assert!(
+            out.iter().enumerate().all(|(i, &byte)| usize::from(byte) == i),
+            "{through:?}: {out:?}"
+        );
     }
 }
 

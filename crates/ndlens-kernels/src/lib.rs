@@ -1,13 +1,14 @@
 //! Bytes to bytes, fast: what ndlens views show, converted, normalised and packed in one pass.
 //!
-//! A training pipeline reads an image as bytes, converts it to float, subtracts a mean, divides by a standard
-//! deviation and reorders its axes. Written as five array operations that is five trips through memory. Here geometry
-//! costs nothing, since crop, flip and permute are already in the layout of the [`ViewRef`](ndlens_core::ViewRef), and
-//! all arithmetic is one [`ValueMap`], compiled once: each element is read once, in the order that suits the cache,
-//! and written once, to where it belongs in C order.
+//! A training pipeline reads an image as bytes, converts it to float, subtracts a mean, divides by
+//! a standard deviation and reorders its axes. Written as five array operations that is five trips
+//! through memory. Here geometry costs nothing, since crop, flip and permute are already in the
+//! layout of the [`ViewRef`](ndlens_core::ViewRef), and all arithmetic is one [`ValueMap`],
+//! compiled once: each element is read once, in the order that suits the cache, and written once,
+//! to where it belongs in C order.
 //!
-//! The results are bit for bit those of torchvision's `v2.ToDtype` and `v2.Normalize` on the CPU, whichever
-//! instruction set computes them; only a NaN may carry another payload.
+//! The results are bit for bit those of torchvision's `v2.ToDtype` and `v2.Normalize` on the CPU,
+//! whichever instruction set computes them; only a NaN may carry another payload.
 //!
 //! | source | map | body |
 //! |---|---|---|
@@ -17,10 +18,10 @@
 //! | one byte | any | a table of 256 results per channel |
 //! | any | any | blocks that stay in the first-level cache |
 //!
-//! A [`Resize`] gives images of one size out of images of any size, in the same pass: its results are torchvision's
-//! too, to the bit for `uint8`.
-//! Where nothing is done to elements and rows are packed, [`Take`] copies any of them, one after another. A [`Blend`] mixes
-//! elements with others, in place.
+//! A [`Resize`] gives images of one size out of images of any size, in the same pass: its results
+//! are torchvision's too, to the bit for `uint8`. Where nothing is done to elements and rows are
+//! packed, [`Take`] copies any of them, one after another. A [`Blend`] mixes elements with others,
+//! in place.
 //!
 //! ```
 //! use ndlens_core::{DType, View, s};
@@ -41,7 +42,10 @@
 
 #![cfg_attr(
     not(target_arch = "x86_64"),
-    allow(dead_code, reason = "what vector bodies are prepared with has no user where there is none")
+    allow(
+        dead_code,
+        reason = "what vector bodies are prepared with has no user where there is none"
+    )
 )]
 
 mod blend;

@@ -1,4 +1,5 @@
-//! Bytes side by side, be they of one channel or pixels: which views and rows are that, for the body that takes them in one pass.
+//! Bytes side by side, be they of one channel or pixels: which views and rows are that, for the
+//! body that takes them in one pass.
 
 #![expect(unsafe_code, reason = "calls a vector body; see UNSAFE.md")]
 
@@ -12,7 +13,8 @@ use crate::x86_bytes::{Lookup, Pixels, Values, to_planes};
 /// The most bytes of a pixel.
 pub(crate) const MAX_CHANNELS: usize = 4;
 
-/// How many rows ahead pixels are asked for: a crop's rows are too short for the processor to get far ahead in them by itself.
+/// How many rows ahead pixels are asked for: a crop's rows are too short for the processor to get
+/// far ahead in them by itself.
 pub(crate) const ROWS_AHEAD: isize = 4;
 
 /// Shorter rows of pixels take longer in a register that they do not fill than one by one.
@@ -29,7 +31,10 @@ impl Lookups {
     /// None where results are of more bytes.
     pub(crate) fn new(table: &Table) -> Option<Self> {
         fn by_byte<const SIZE: usize>(tables: &[[[u8; SIZE]; 256]]) -> Vec<Lookup<SIZE>> {
-            tables.iter().map(|table| std::array::from_fn(|at| table.map(|result| result[at]))).collect()
+            tables
+                .iter()
+                .map(|table| std::array::from_fn(|at| table.map(|result| result[at])))
+                .collect()
         }
         match table {
             Table::One(tables) => Some(Lookups::One(by_byte(tables))),
@@ -50,8 +55,8 @@ impl Lookups {
 ///
 /// # Safety
 ///
-/// The machine must have the instructions of [`to_planes`], and the map must be for the channels of the rows. Their elements, relative to
-/// `first`, must be readable and of one byte.
+/// The machine must have the instructions of [`to_planes`], and the map must be for the channels of
+/// the rows. Their elements, relative to `first`, must be readable and of one byte.
 pub(crate) unsafe fn map_rows(
     values: Values<'_>,
     first: *const u8,
@@ -78,7 +83,8 @@ pub(crate) unsafe fn map_rows(
             apart: false,
         };
         let to = &mut dst[row.at * size..][..row.count * size];
-        // SAFETY: a row's elements are readable, and stand side by side from the lowest on; the caller vouches for the rest.
+        // SAFETY: a row's elements are readable, and stand side by side from the lowest on; the
+        // caller vouches for the rest.
         unsafe { to_planes(values, pixels, to, stream) };
     });
     if stream {
@@ -87,12 +93,13 @@ pub(crate) unsafe fn map_rows(
     true
 }
 
-/// Maps interleaved pixels of bytes to planes, if that is what a view of shape (channels, height, width) is; says whether it was.
-/// `apart` says whether channels differ in what is done to them.
+/// Maps interleaved pixels of bytes to planes, if that is what a view of shape (channels, height,
+/// width) is; says whether it was. `apart` says whether channels differ in what is done to them.
 ///
 /// # Safety
 ///
-/// The machine must have the instructions of [`to_planes`], and the map must be for the view's channels.
+/// The machine must have the instructions of [`to_planes`], and the map must be for the view's
+/// channels.
 pub(crate) unsafe fn map_pixels(
     values: Values<'_>,
     src: &ViewRef<'_>,
@@ -100,11 +107,13 @@ pub(crate) unsafe fn map_pixels(
     dst: &mut [u8],
     stream: bool,
 ) -> bool {
-    let (&[channels, height, width], &[channel_stride, row_stride, stride]) = (src.shape(), src.strides())
+    let (&[channels, height, width], &[channel_stride, row_stride, stride]) =
+        (src.shape(), src.strides())
     else {
         return false;
     };
-    let interleaved = src.dtype().itemsize() == 1 && channel_stride == 1 && stride.unsigned_abs() == channels;
+    let interleaved =
+        src.dtype().itemsize() == 1 && channel_stride == 1 && stride.unsigned_abs() == channels;
     // Rows that follow each other are one.
     let joined = stride.checked_mul(width as isize) == Some(row_stride);
     let (height, width) = if joined { (1, height * width) } else { (height, width) };

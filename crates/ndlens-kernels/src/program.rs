@@ -1,9 +1,9 @@
 //! Steps as arithmetic: which number, which operation, which operands.
 //!
-//! torch computes element-wise operations on half-width floats in `f32` and rounds each result, so "the dtype at this
-//! point" decides both how an operation is computed and how its result is rounded. A [`Program`] has that resolved:
-//! every [`Stage`] names its dtype, and its operands are already rounded to it, as
-//! `torch.as_tensor(mean, dtype=image.dtype)` rounds them.
+//! torch computes element-wise operations on half-width floats in `f32` and rounds each result, so
+//! "the dtype at this point" decides both how an operation is computed and how its result is
+//! rounded. A [`Program`] has that resolved: every [`Stage`] names its dtype, and its operands are
+//! already rounded to it, as `torch.as_tensor(mean, dtype=image.dtype)` rounds them.
 
 use half::{bf16, f16};
 use ndlens_core::DType;
@@ -26,8 +26,8 @@ pub(crate) enum Float {
 pub(crate) enum Stage {
     /// A float, by an operation computed in `dtype`.
     Float { dtype: Float, op: Op },
-    /// An integer: a float truncated, or an integer shifted to the left, or to the right where `shift` is negative, and
-    /// cut to its width.
+    /// An integer: a float truncated, or an integer shifted to the left, or to the right where
+    /// `shift` is negative, and cut to its width.
     Integer { dtype: Integer, shift: i32 },
 }
 
@@ -64,7 +64,8 @@ impl Float {
         }
     }
 
-    /// The nearest value of this dtype. The half-width floats are reached by way of `f32`, as in torch.
+    /// The nearest value of this dtype. The half-width floats are reached by way of `f32`, as in
+    /// torch.
     pub(crate) fn round(self, value: f64) -> f64 {
         match self {
             Float::F64 => value,
@@ -89,7 +90,8 @@ impl Program {
     ///
     /// As [`ValueMap::new`](crate::ValueMap::new).
     pub(crate) fn new(source: &DType, channels: usize, steps: &[Step]) -> Result<Self> {
-        let mut program = Program { source: source.clone(), dtype: source.clone(), stages: Vec::new() };
+        let mut program =
+            Program { source: source.clone(), dtype: source.clone(), stages: Vec::new() };
         for step in steps {
             match step {
                 Step::ToDtype { dtype, .. } if *dtype == program.dtype => {}
@@ -131,7 +133,8 @@ impl Program {
                     return Err(Error::UnsafeScale { from: from.to_string(), to: to.to_string() });
                 }
                 if scale {
-                    // Almost a whole step more than the largest, so that each number gets an equal part of 0..1.
+                    // Almost a whole step more than the largest, so that each number gets an equal
+                    // part of 0..1.
                     self.push_scale(float, integer.max_value() + 1.0 - 1e-3);
                 }
                 self.stages.push(Stage::Integer { dtype: integer, shift: 0 });
@@ -161,7 +164,11 @@ impl Program {
         };
         for (name, values) in [("mean", mean), ("std", std)] {
             if values.len() != 1 && (values.is_empty() || values.len() != channels) {
-                return Err(Error::StatisticsLength { name, got: values.len(), expected: channels });
+                return Err(Error::StatisticsLength {
+                    name,
+                    got: values.len(),
+                    expected: channels,
+                });
             }
         }
         if let Some(position) = std.iter().position(|&std| std == 0.0) {
@@ -196,7 +203,11 @@ impl Number {
     }
 }
 
-/// Whether torchvision finds that an integer has more digits than a float that is to be scaled to its range.
+/// Whether torchvision finds that an integer has more digits than a float that is to be scaled to
+/// its range.
 fn too_wide(float: Float, integer: Integer) -> bool {
-    matches!((float, integer), (Float::F32, Integer::I32 | Integer::I64) | (Float::F64, Integer::I64))
+    matches!(
+        (float, integer),
+        (Float::F32, Integer::I32 | Integer::I64) | (Float::F64, Integer::I64)
+    )
 }

@@ -1,10 +1,11 @@
 //! Images of one size out of images of any size: the face of resizing.
 //!
-//! A random resized crop reads another box of each image and writes the same size every time. Done by the book that is
-//! a crop, a horizontal pass into an intermediate image, a vertical pass into another, a flip, a conversion and a
-//! reordering of axes. [`Resize`] does it in one pass: rows of the source go through the horizontal filter into a ring of
-//! as many rows as the vertical filter needs, and each row that the vertical filter makes goes at once through the value
-//! map to its place in the destination.
+//! A random resized crop reads another box of each image and writes the same size every time. Done
+//! by the book that is a crop, a horizontal pass into an intermediate image, a vertical pass into
+//! another, a flip, a conversion and a reordering of axes. [`Resize`] does it in one pass: rows of
+//! the source go through the horizontal filter into a ring of as many rows as the vertical filter
+//! needs, and each row that the vertical filter makes goes at once through the value map to its
+//! place in the destination.
 //!
 //! ```text
 //!  source (h, w, c)                 ring of resized rows             destination
@@ -32,7 +33,8 @@ const SIZE_LIMIT: usize = 1 << 24;
 /// How values between pixels are found, with the meaning of torchvision's `InterpolationMode`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Interpolation {
-    /// The pixel at or before the position: torch's `"nearest"`, which is a little off, as `OpenCV`'s is.
+    /// The pixel at or before the position: torch's `"nearest"`, which is a little off, as
+    /// `OpenCV`'s is.
     Nearest,
     /// The pixel whose centre is nearest: torch's `"nearest-exact"`, and Pillow's.
     NearestExact,
@@ -75,8 +77,8 @@ impl Interpolation {
 pub struct Filter {
     /// How values between pixels are found.
     pub interpolation: Interpolation,
-    /// Whether a smaller image takes all pixels into account, by a filter as much wider as the image gets smaller. It
-    /// means nothing to the nearest pixel.
+    /// Whether a smaller image takes all pixels into account, by a filter as much wider as the
+    /// image gets smaller. It means nothing to the nearest pixel.
     pub antialias: bool,
 }
 
@@ -110,8 +112,9 @@ pub struct Finish<'a> {
     pub stores: Stores,
 }
 
-/// Memory that resizing needs beside source and destination: weights and some rows. Each thread keeps one and hands it
-/// to every call, so that calls allocate nothing once sizes have been seen, and weights of the same sizes are kept.
+/// Memory that resizing needs beside source and destination: weights and some rows. Each thread
+/// keeps one and hands it to every call, so that calls allocate nothing once sizes have been seen,
+/// and weights of the same sizes are kept.
 #[derive(Debug, Default)]
 pub struct Scratch {
     pub(crate) vertical: Taps,
@@ -143,18 +146,21 @@ pub struct Scratch {
 ///
 /// # Rationale
 ///
-/// Results are those of torchvision's `resize` and `resized_crop` on CPU tensors. For `uint8` that is fixed-point
-/// arithmetic with 16-bit weights and as many fraction bits as the largest weight of an axis leaves, rounded to `uint8`
-/// after the horizontal pass and again after the vertical pass. As it is all integers, every body gives the same bits. A
-/// flip comes after the resize and costs nothing.
+/// Results are those of torchvision's `resize` and `resized_crop` on CPU tensors. For `uint8` that
+/// is fixed-point arithmetic with 16-bit weights and as many fraction bits as the largest weight of
+/// an axis leaves, rounded to `uint8` after the horizontal pass and again after the vertical pass.
+/// As it is all integers, every body gives the same bits. A flip comes after the resize and costs
+/// nothing.
 ///
 /// # Limitations
 ///
-/// `float32` results agree with torch's up to the order of additions. An axis that keeps its size is not filtered. Where
-/// [`NearestExact`](Interpolation::NearestExact) lies halfway between two pixels, torch itself prefers one or the other
-/// by the number of channels and the size; this is its preference for images of 1 to 3 channels and more than 128 rows
-/// and columns in all. `float32` results of a single column are what torch's are meant to be: its antialias (2.15) filters
-/// all rows of such a column with the weights of the first, unless the source has several channels, channels last.
+/// `float32` results agree with torch's up to the order of additions. An axis that keeps its size
+/// is not filtered. Where [`NearestExact`](Interpolation::NearestExact) lies halfway between two
+/// pixels, torch itself prefers one or the other by the number of channels and the size; this is
+/// its preference for images of 1 to 3 channels and more than 128 rows and columns in all.
+/// `float32` results of a single column are what torch's are meant to be: its antialias (2.15)
+/// filters all rows of such a column with the weights of the first, unless the source has several
+/// channels, channels last.
 #[derive(Debug, Clone)]
 pub struct Resize {
     pub(crate) height: usize,
@@ -166,12 +172,13 @@ pub struct Resize {
 }
 
 impl Resize {
-    /// A resize to `height` x `width` of images of `dtype` with `channels` channels (1 if there is no channel axis).
+    /// A resize to `height` x `width` of images of `dtype` with `channels` channels (1 if there is
+    /// no channel axis).
     ///
     /// # Errors
     ///
-    /// [`Error::ResizeSize`]; [`Error::ResizeDType`] for anything but `uint8` and `float32`, unless the nearest pixel is
-    /// copied; [`Error::UnknownIsa`].
+    /// [`Error::ResizeSize`]; [`Error::ResizeDType`] for anything but `uint8` and `float32`, unless
+    /// the nearest pixel is copied; [`Error::UnknownIsa`].
     pub fn new(
         height: usize,
         width: usize,
@@ -215,16 +222,19 @@ impl Resize {
         Window { top: 0, left: 0, height, width, flip_vertical: false, flip_horizontal: false }
     }
 
-    /// Resizes `src`, an image of shape (h, w) or (h, w, channels) of any size and strides, and writes what `finish` says
-    /// becomes of it packed to `dst`: (height, width, channels) or (channels, height, width) of the window.
+    /// Resizes `src`, an image of shape (h, w) or (h, w, channels) of any size and strides, and
+    /// writes what `finish` says becomes of it packed to `dst`: (height, width, channels) or
+    /// (channels, height, width) of the window.
     ///
-    /// Sources whose channels lie side by side, in pixels side by side in either direction, are read fastest.
+    /// Sources whose channels lie side by side, in pixels side by side in either direction, are
+    /// read fastest.
     ///
     /// # Errors
     ///
-    /// [`Error::SourceDType`], [`Error::ResizeShape`], [`Error::ChannelCount`] for another source than the resize was
-    /// made for; [`Error::MapSource`] for a map of another dtype, [`Error::ChannelCount`] for one of another number of
-    /// channels; [`Error::ResizeWindow`]; [`Error::DestinationSize`] where `dst` has not just the bytes of the window;
+    /// [`Error::SourceDType`], [`Error::ResizeShape`], [`Error::ChannelCount`] for another source
+    /// than the resize was made for; [`Error::MapSource`] for a map of another dtype,
+    /// [`Error::ChannelCount`] for one of another number of channels; [`Error::ResizeWindow`];
+    /// [`Error::DestinationSize`] where `dst` has not just the bytes of the window;
     /// [`ndlens_core::Error::OutOfMemory`].
     pub fn apply(
         &self,
@@ -288,7 +298,10 @@ impl Resize {
 }
 
 fn resize_shape(shape: &[usize]) -> Error {
-    Error::ResizeShape { got: shape.to_vec(), expected: "(height, width) or (height, width, channels)" }
+    Error::ResizeShape {
+        got: shape.to_vec(),
+        expected: "(height, width) or (height, width, channels)",
+    }
 }
 
 impl Window {

@@ -1,9 +1,10 @@
-//! One pass over an image of bytes: rows through the horizontal filter into a ring, through the vertical filter out of
-//! it, and through the value map into the destination.
+//! One pass over an image of bytes: rows through the horizontal filter into a ring, through the
+//! vertical filter out of it, and through the value map into the destination.
 //!
-//! The ring holds rows two by two: for each resized pixel of a channel one word, with the upper row's value in its lower
-//! half. That is how a multiplication of pairs wants its operands, so the vertical filter is a load and a
-//! multiplication for every two rows. Where a filter starts with the second row of a pair, the first has weight 0.
+//! The ring holds rows two by two: for each resized pixel of a channel one word, with the upper
+//! row's value in its lower half. That is how a multiplication of pairs wants its operands, so the
+//! vertical filter is a load and a multiplication for every two rows. Where a filter starts with
+//! the second row of a pair, the first has weight 0.
 
 #![expect(unsafe_code, reason = "calls vector bodies; see UNSAFE.md")]
 
@@ -46,7 +47,8 @@ pub(crate) struct Rows {
 ///
 /// # Invariants
 ///
-/// 1. `starts` and `weights` are of the same length, and from each start on the ring has as many words as a row.
+/// 1. `starts` and `weights` are of the same length, and from each start on the ring has as many
+///    words as a row.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Stack<'a> {
     pub(crate) ring: &'a [u32],
@@ -83,7 +85,8 @@ pub(crate) fn run(
     let row_words = channels * out_plane;
     let slots = most_pairs(vertical, window.rows());
     room::resize(ring, slots * row_words, 0)?;
-    // A block of pixels is joined from whole loads, also where it is wider than the registers of sums.
+    // A block of pixels is joined from whole loads, also where it is wider than the registers of
+    // sums.
     room::resize(bytes, row_words + BLOCK, 0)?;
 
     let mut writer = Writer::new(isa, finish, channels, out_plane, pixels);
@@ -172,7 +175,13 @@ impl<'a> Writer<'a> {
     }
 
     /// Makes one row of the stack and writes what becomes of it to row `place` of the destination.
-    fn write(&mut self, stack: &Stack<'_>, place: usize, bytes: &mut [u8], dst: &mut [u8]) -> Result<()> {
+    fn write(
+        &mut self,
+        stack: &Stack<'_>,
+        place: usize,
+        bytes: &mut [u8],
+        dst: &mut [u8],
+    ) -> Result<()> {
         let itemsize = self.map.dtype().itemsize();
         let (width, plane) = (self.width, self.out_plane);
         if !self.channels_first {
@@ -183,7 +192,8 @@ impl<'a> Writer<'a> {
             self.map.apply_packed(pixels, RowChannels::All, &mut dst[place * row..][..row]);
             return Ok(());
         }
-        let places = (0..self.channels).map(|channel| (channel * self.height + place) * width * itemsize);
+        let places =
+            (0..self.channels).map(|channel| (channel * self.height + place) * width * itemsize);
         #[cfg(target_arch = "x86_64")]
         if let Some((affine, apart)) = self.affine
             && let Some(floats) = resize_x86::floats(self.isa, affine)
@@ -191,9 +201,10 @@ impl<'a> Writer<'a> {
             for (channel, at) in places.enumerate() {
                 let to = &mut dst[at..][..width * itemsize];
                 let statistics = if apart { channel } else { 0 };
-                // SAFETY: `Isa` says that the machine has the instructions. By invariant 1 of `Stack` each pair has
-                // `out_plane` words from the channel's first on, the row's width rounded up to whole registers. The
-                // affine's values were made for as many channels: `apply` compared them.
+                // SAFETY: `Isa` says that the machine has the instructions. By invariant 1 of
+                // `Stack` each pair has `out_plane` words from the channel's first on, the row's
+                // width rounded up to whole registers. The affine's values were made for as many
+                // channels: `apply` compared them.
                 unsafe { floats(stack, channel * plane, affine, statistics, to, self.stream) };
             }
             return Ok(());
@@ -201,7 +212,11 @@ impl<'a> Writer<'a> {
         self.sum(stack, &mut bytes[..self.channels * plane]);
         for (channel, at) in places.enumerate() {
             let row = &bytes[channel * plane..][..width];
-            self.map.apply_packed(row, RowChannels::One(channel), &mut dst[at..][..width * itemsize]);
+            self.map.apply_packed(
+                row,
+                RowChannels::One(channel),
+                &mut dst[at..][..width * itemsize],
+            );
         }
         Ok(())
     }
@@ -210,14 +225,15 @@ impl<'a> Writer<'a> {
     fn sum(&self, stack: &Stack<'_>, bytes: &mut [u8]) {
         #[cfg(target_arch = "x86_64")]
         if let Some(sum) = resize_x86::bytes(self.isa) {
-            // SAFETY: `Isa` says that the machine has the instructions. By invariant 1 of `Stack` each pair has a word for
-            // each byte; a row is a multiple of whole registers.
+            // SAFETY: `Isa` says that the machine has the instructions. By invariant 1 of `Stack`
+            // each pair has a word for each byte; a row is a multiple of whole registers.
             unsafe { sum(stack, bytes) };
             return;
         }
         for (x, byte) in bytes.iter_mut().enumerate() {
             let pairs = stack.starts.iter().zip(stack.weights);
-            let sum = pairs.map(|(start, &weight)| multiply_pair(stack.ring[start + x], weight)).sum();
+            let sum =
+                pairs.map(|(start, &weight)| multiply_pair(stack.ring[start + x], weight)).sum();
             *byte = to_byte(sum, stack.precision) as u8;
         }
     }
@@ -255,8 +271,9 @@ fn filter(
     if let Some(filter) = resize_x86::filter(isa, lanes) {
         let planes = upper.chunks_exact(plane).zip(lower.chunks_exact(plane));
         for ((upper, lower), words) in planes.zip(words.chunks_exact_mut(out_plane)) {
-            // SAFETY: `Isa` says that the machine has the instructions, and the lanes were built for its registers. A
-            // plane has `PADDING` bytes behind its row's pixels; the words are as many as there are lanes.
+            // SAFETY: `Isa` says that the machine has the instructions, and the lanes were built
+            // for its registers. A plane has `PADDING` bytes behind its row's pixels; the words are
+            // as many as there are lanes.
             unsafe { filter(lanes, upper, lower, words) };
         }
         return;
@@ -269,7 +286,8 @@ fn filter(
             let weights = &lanes.long[lane * lanes.stride..][..lanes.counts[lane] as usize];
             let byte = |row: &[u8]| {
                 let products = weights.iter().zip(&row[start..]);
-                let sum = products.map(|(&weight, &byte)| i32::from(weight) * i32::from(byte)).sum();
+                let sum =
+                    products.map(|(&weight, &byte)| i32::from(weight) * i32::from(byte)).sum();
                 to_byte(sum, lanes.precision)
             };
             *word = byte(upper) | byte(lower) << 16;
@@ -303,8 +321,8 @@ fn interleave(
     if let Some(join) = resize_split::join(isa, channels) {
         const { assert!(BLOCK == resize_split::JOINED) };
         assert!(planes.len() >= (channels - 1) * plane + width.next_multiple_of(BLOCK));
-        // SAFETY: `Isa` says that the machine has the instructions. The pixels are whole blocks; as many bytes are there
-        // from the last plane on, and so from each.
+        // SAFETY: `Isa` says that the machine has the instructions. The pixels are whole blocks; as
+        // many bytes are there from the last plane on, and so from each.
         unsafe { join(planes.as_ptr(), plane, pixels) };
         return Ok(());
     }

@@ -1,8 +1,9 @@
 //! Floats that share a weight, side by side: what the filters of `float32` images run over.
 //!
-//! A sum goes from its first tap to its last, or it has other bits; so no vector may hold several taps of one sum. But all rows
-//! of an image have the same horizontal weights, and all channels. So some rows of the source are turned into columns, one for
-//! each pixel of a row, and every weight is multiplied with a whole column, which compilers make vectors of:
+//! A sum goes from its first tap to its last, or it has other bits; so no vector may hold several
+//! taps of one sum. But all rows of an image have the same horizontal weights, and all channels. So
+//! some rows of the source are turned into columns, one for each pixel of a row, and every weight
+//! is multiplied with a whole column, which compilers make vectors of:
 //!
 //! ```text
 //!  source, 3 channels      columns of 16 lanes, 4 for each row
@@ -15,7 +16,10 @@
 //! Vertically the lanes are the pixels of a row, which have the same weights as they are.
 
 #![expect(unsafe_code, reason = "calls bodies compiled for instruction sets; see UNSAFE.md")]
-#![expect(clippy::inline_always, reason = "what is not inlined into a body has not its instructions enabled")]
+#![expect(
+    clippy::inline_always,
+    reason = "what is not inlined into a body has not its instructions enabled"
+)]
 
 use crate::cpu::Isa;
 use crate::resize_lanes::Order;
@@ -98,7 +102,9 @@ fn sum_rows(weights: &[f32], slots: &[u32], ring: &[f32], to: &mut [f32]) {
 
 /// The sum of all columns times their weights, from first to last.
 #[inline(always)]
-fn weigh<'a, const N: usize>(mut weighted: impl Iterator<Item = (&'a f32, &'a [f32; N])>) -> [f32; N] {
+fn weigh<'a, const N: usize>(
+    mut weighted: impl Iterator<Item = (&'a f32, &'a [f32; N])>,
+) -> [f32; N] {
     let Some((&weight, column)) = weighted.next() else { return [0.0; N] };
     let mut sums = [0.0; N];
     for lane in 0..N {

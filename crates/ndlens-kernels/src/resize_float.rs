@@ -1,7 +1,8 @@
 //! One pass over an image of `float32`: as that over bytes, with floats in the ring.
 //!
-//! Sums go from the first tap to the last, which is torch's order within an axis. Rows are filtered horizontally some at
-//! once, as columns (see `resize_columns.rs`): those that the next rows of the result need, which are not always neighbours.
+//! Sums go from the first tap to the last, which is torch's order within an axis. Rows are filtered
+//! horizontally some at once, as columns (see `resize_columns.rs`): those that the next rows of the
+//! result need, which are not always neighbours.
 
 use std::ops::Range;
 
@@ -29,8 +30,8 @@ pub(crate) struct FloatRows {
     bytes: Vec<u8>,
 }
 
-/// How the channels of a row's pixels lie in the ring: in groups, one after another, of as many channels as share a column with
-/// those of other rows.
+/// How the channels of a row's pixels lie in the ring: in groups, one after another, of as many
+/// channels as share a column with those of other rows.
 ///
 /// ```text
 ///  3 channels   | RGB- RGB- RGB- .. |                  20 channels   | 0..16 0..16 .. | 16..20 and a gap, .. |
@@ -115,7 +116,8 @@ pub(crate) fn run(
     Ok(())
 }
 
-/// The rows of the source that a range of rows is computed from, each once. They go up, by invariant 3 of [`Taps`].
+/// The rows of the source that a range of rows is computed from, each once. They go up, by
+/// invariant 3 of [`Taps`].
 fn needed_rows(vertical: &Taps, rows: Range<usize>) -> impl Iterator<Item = usize> {
     let mut next = 0;
     rows.flat_map(move |i| {
@@ -192,7 +194,9 @@ fn write(
     } else {
         for channel in 0..channels {
             let elements = elements[channel..].iter_mut().step_by(channels);
-            elements.zip(groups.channel(row, channel)).for_each(|(to, value)| *to = value.to_le_bytes());
+            elements
+                .zip(groups.channel(row, channel))
+                .for_each(|(to, value)| *to = value.to_le_bytes());
         }
         let len = width * channels * itemsize;
         map.apply_packed(bytes, RowChannels::All, &mut dst[place * len..][..len]);

@@ -1,8 +1,8 @@
 //! The taps of an axis as registers want them.
 //!
-//! Neighbouring resized pixels need neighbouring source pixels, each a few. Where a register's lanes need no more bytes
-//! of a row than one load has, that load and a shuffle for every two taps put each lane's pixels where they are
-//! multiplied:
+//! Neighbouring resized pixels need neighbouring source pixels, each a few. Where a register's
+//! lanes need no more bytes of a row than one load has, that load and a shuffle for every two taps
+//! put each lane's pixels where they are multiplied:
 //!
 //! ```text
 //!  load      a b c d e f g h ..
@@ -11,9 +11,9 @@
 //!  taps 2,3  c d   d e   f g   g h
 //! ```
 //!
-//! Where an image gets so much smaller that lanes are too far apart for one load, they are picked from some loads side by
-//! side; and where that would be too many, each lane has enough taps to fill registers of its own: those are the long
-//! lanes.
+//! Where an image gets so much smaller that lanes are too far apart for one load, they are picked
+//! from some loads side by side; and where that would be too many, each lane has enough taps to
+//! fill registers of its own: those are the long lanes.
 
 use std::ops::Range;
 
@@ -41,9 +41,11 @@ pub(crate) struct Register {
     pub(crate) lanes: usize,
     /// How many loads fill it, each for as many of the lanes, and each of as many bytes.
     pub(crate) loads: usize,
-    /// The bytes of a load, a power of 2 up to 64; 0 if there is no shuffle, so that all lanes are long.
+    /// The bytes of a load, a power of 2 up to 64; 0 if there is no shuffle, so that all lanes are
+    /// long.
     pub(crate) load_bytes: usize,
-    /// How many loads side by side lanes can be picked from, up to [`WINDOWS`]; more than 1 only where `loads` is 1.
+    /// How many loads side by side lanes can be picked from, up to [`WINDOWS`]; more than 1 only
+    /// where `loads` is 1.
     pub(crate) windows: usize,
 }
 
@@ -63,11 +65,13 @@ pub(crate) struct Order {
 /// # Invariants
 ///
 /// 1. There are `groups` registers of lanes; those beyond the row's have weights of 0.
-/// 2. If `pairs` is above 0, `bases` has an entry for each load of each group, a source pixel of the row; `shuffles` and
-///    `weights` have a register for each pair of each group. If `windows` is above 1, `masks` has an entry for each
-///    window of each pair of each group: a bit for each byte of the register that is picked from it.
-/// 3. If `pairs` is 0, `starts` has an entry for each lane of each group and `long` has `stride` weights for each, a multiple
-///    of [`LONG`]; no lane's weights other than 0 reach beyond the row.
+/// 2. If `pairs` is above 0, `bases` has an entry for each load of each group, a source pixel of
+///    the row; `shuffles` and `weights` have a register for each pair of each group. If `windows`
+///    is above 1, `masks` has an entry for each window of each pair of each group: a bit for each
+///    byte of the register that is picked from it.
+/// 3. If `pairs` is 0, `starts` has an entry for each lane of each group and `long` has `stride`
+///    weights for each, a multiple of [`LONG`]; no lane's weights other than 0 reach beyond the
+///    row.
 #[derive(Debug, Default)]
 pub(crate) struct Lanes {
     pub(crate) groups: usize,
@@ -123,7 +127,8 @@ impl Lanes {
         let per_load = register.lanes / register.loads;
         for (starts, counts) in self.starts.chunks(per_load).zip(self.counts.chunks(per_load)) {
             let base = *starts.iter().min().expect("a chunk has an element");
-            let end = starts.iter().zip(counts).map(|(start, count)| start + count).max().unwrap_or(base);
+            let end =
+                starts.iter().zip(counts).map(|(start, count)| start + count).max().unwrap_or(base);
             self.windows = self.windows.max(((end - base) as usize).div_ceil(register.load_bytes));
             self.bases.push(base);
         }
@@ -144,9 +149,14 @@ impl Lanes {
         for (lane, &start) in self.starts.iter().enumerate() {
             let (group, at) = (lane / lanes, lane % lanes);
             let offset = start - self.bases[lane / (lanes / register.loads)];
-            let weights = if lane < order.range.len() { taps.fixed_of(order.pixel(lane)) } else { &[] };
+            let weights =
+                if lane < order.range.len() { taps.fixed_of(order.pixel(lane)) } else { &[] };
             let weight = |tap: usize| {
-                let tap = if order.mirrored.is_some() { weights.len().wrapping_sub(tap + 1) } else { tap };
+                let tap = if order.mirrored.is_some() {
+                    weights.len().wrapping_sub(tap + 1)
+                } else {
+                    tap
+                };
                 u32::from(weights.get(tap).map_or(0, |&weight| weight.cast_unsigned()))
             };
             for pair in 0..pairs {
@@ -161,7 +171,8 @@ impl Lanes {
                     }
                 }
                 // What is beyond the loads is multiplied by 0, and may as well wrap around.
-                self.shuffles[place] = (byte & mask) | ZERO << 8 | ((byte + 1) & mask) << 16 | ZERO << 24;
+                self.shuffles[place] =
+                    (byte & mask) | ZERO << 8 | ((byte + 1) & mask) << 16 | ZERO << 24;
                 self.weights[place] = weight(2 * pair) | weight(2 * pair + 1) << 16;
             }
         }
@@ -171,7 +182,9 @@ impl Lanes {
     fn lengthen(&mut self, taps: &Taps, order: &Order) -> Result<()> {
         self.long.clear();
         room::resize(&mut self.long, self.starts.len() * self.stride, 0)?;
-        for (lane, to) in self.long.chunks_exact_mut(self.stride).take(order.range.len()).enumerate() {
+        for (lane, to) in
+            self.long.chunks_exact_mut(self.stride).take(order.range.len()).enumerate()
+        {
             let weights = taps.fixed_of(order.pixel(lane));
             to[..weights.len()].copy_from_slice(weights);
             if order.mirrored.is_some() {

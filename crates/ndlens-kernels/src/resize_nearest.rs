@@ -1,7 +1,8 @@
 //! Resizing by the nearest pixel: elements of any dtype, copied and not computed with.
 //!
-//! Masks hold numbers of classes and of instances, in whatever integer they were made. torch itself takes them through
-//! `float32`, which has no odd numbers beyond 2^24; a copy is exact for all of them, and the same where torch is exact.
+//! Masks hold numbers of classes and of instances, in whatever integer they were made. torch itself
+//! takes them through `float32`, which has no odd numbers beyond 2^24; a copy is exact for all of
+//! them, and the same where torch is exact.
 
 use ndlens_core::ViewRef;
 
@@ -43,7 +44,15 @@ pub(crate) fn run(
         }
         if finish.channels_first {
             for channel in 0..channels {
-                pick(source, columns, pixel_bytes, channel * itemsize, itemsize, row, window.flip_horizontal);
+                pick(
+                    source,
+                    columns,
+                    pixel_bytes,
+                    channel * itemsize,
+                    itemsize,
+                    row,
+                    window.flip_horizontal,
+                );
                 let at = (channel * window.height + place) * row_bytes;
                 map.apply_packed(row, RowChannels::One(channel), &mut dst[at..][..row_bytes]);
             }
@@ -101,7 +110,8 @@ mod tests {
 
     fn apply(view: &View, resize: &Resize, window: Window, steps: &[Step], first: bool) -> Vec<u8> {
         let map = ValueMap::new(view.dtype(), resize.channels(), steps).unwrap();
-        let mut out = vec![0; window.height * window.width * resize.channels() * map.dtype().itemsize()];
+        let mut out =
+            vec![0; window.height * window.width * resize.channels() * map.dtype().itemsize()];
         let finish = Finish { window, map: &map, channels_first: first, stores: Stores::Cached };
         resize.apply(&view.as_ref(), &finish, &mut out, &mut Scratch::default()).unwrap();
         out
@@ -110,7 +120,8 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(200))]
 
-        /// Integers of 64 bits that tell their place meet the same resize of `float32`, which tells it too.
+        /// Integers of 64 bits that tell their place meet the same resize of `float32`, which tells
+        /// it too.
         #[test]
         fn the_nearest_pixels_of_any_dtype_are_those_of_floats(
             (height, width, channels) in (1usize..40, 1usize..40, 1usize..5),
@@ -159,7 +170,8 @@ mod tests {
 
     #[test]
     fn picked_elements_go_through_the_map() {
-        let view = View::from_vec((0..24i64).map(|i| i << 40).collect()).reshape(&[2, 4, 3]).unwrap();
+        let view =
+            View::from_vec((0..24i64).map(|i| i << 40).collect()).reshape(&[2, 4, 3]).unwrap();
         let filter = Filter { interpolation: Interpolation::Nearest, antialias: false };
         let resize = Resize::new(1, 2, 3, &DType::I64, filter).unwrap();
         let steps = [
@@ -176,7 +188,13 @@ mod tests {
                 })
                 .collect()
         };
-        assert_eq!(apply(&view, &resize, resize.whole(), &steps, false), expected([0, 1, 2, 6, 7, 8]));
-        assert_eq!(apply(&view, &resize, resize.whole(), &steps, true), expected([0, 6, 1, 7, 2, 8]));
+        assert_eq!(
+            apply(&view, &resize, resize.whole(), &steps, false),
+            expected([0, 1, 2, 6, 7, 8])
+        );
+        assert_eq!(
+            apply(&view, &resize, resize.whole(), &steps, true),
+            expected([0, 6, 1, 7, 2, 8])
+        );
     }
 }

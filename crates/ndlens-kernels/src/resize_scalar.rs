@@ -1,4 +1,5 @@
-//! The oracle: one resized value at a time, as the definition has it. Every fast body is measured against it.
+//! The oracle: one resized value at a time, as the definition has it. Every fast body is measured
+//! against it.
 
 use ndlens_core::{DType, ViewRef};
 
@@ -19,14 +20,22 @@ fn weigh_bytes(taps: &Taps, i: usize, byte: impl Fn(usize) -> u8) -> u8 {
 
 /// The value of a weighted sum of floats, added from first to last.
 fn weigh_floats(taps: &Taps, i: usize, float: impl Fn(usize) -> f32) -> f32 {
-    let mut products =
-        taps.single_of(i).iter().enumerate().map(|(j, &weight)| weight * float(taps.starts[i] as usize + j));
+    let mut products = taps
+        .single_of(i)
+        .iter()
+        .enumerate()
+        .map(|(j, &weight)| weight * float(taps.starts[i] as usize + j));
     let first = products.next().expect("a pixel has a tap");
     products.fold(first, |sum, product| sum + product)
 }
 
 /// Reads, resizes and maps, one value at a time.
-pub(crate) fn run(resize: &Resize, src: &ViewRef<'_>, finish: &Finish<'_>, dst: &mut [u8]) -> Result<()> {
+pub(crate) fn run(
+    resize: &Resize,
+    src: &ViewRef<'_>,
+    finish: &Finish<'_>,
+    dst: &mut [u8],
+) -> Result<()> {
     let (height, width, channels) = (src.shape()[0], src.shape()[1], resize.channels);
     let (mut vertical, mut horizontal) = (Taps::default(), Taps::default());
     vertical.prepare(height, resize.height, resize.filter, &resize.dtype)?;
@@ -48,7 +57,9 @@ pub(crate) fn run(resize: &Resize, src: &ViewRef<'_>, finish: &Finish<'_>, dst: 
                     })],
                     _ => weigh_floats(&vertical, row, |y| {
                         weigh_floats(&horizontal, column, |x| {
-                            f32::from_le_bytes(*bytes[at(y, x)..].first_chunk().expect("four bytes"))
+                            f32::from_le_bytes(
+                                *bytes[at(y, x)..].first_chunk().expect("four bytes"),
+                            )
                         })
                     })
                     .to_le_bytes()

@@ -1,7 +1,8 @@
-//! Rows of a source of any strides: bytes split into one plane for each channel, floats side by side in columns.
+//! Rows of a source of any strides: bytes split into one plane for each channel, floats side by
+//! side in columns.
 //!
-//! The horizontal filters then know one kind of row only, whatever the number of channels and wherever they lie. Source
-//! memory is touched nowhere else.
+//! The horizontal filters then know one kind of row only, whatever the number of channels and
+//! wherever they lie. Source memory is touched nowhere else.
 
 #![expect(unsafe_code, reason = "reads pixels through raw pointers; see UNSAFE.md")]
 
@@ -24,8 +25,8 @@ use crate::{
 ///
 /// # Invariants
 ///
-/// 1. Pixel (y, x) of channel c is a readable element, `itemsize` bytes at `first + y * row + x * pixel + c * channel`,
-///    for all of the image.
+/// 1. Pixel (y, x) of channel c is a readable element, `itemsize` bytes at `first + y * row + x *
+///    pixel + c * channel`, for all of the image.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Source<'a> {
     view: PhantomData<&'a ViewRef<'a>>,
@@ -71,11 +72,13 @@ impl<'a> Source<'a> {
         source
     }
 
-    /// Splits row `y` into planes of bytes, `plane` bytes apart. Between them anything may be written.
+    /// Splits row `y` into planes of bytes, `plane` bytes apart. Between them anything may be
+    /// written.
     ///
     /// # Panics
     ///
-    /// Where `planes` is not `plane` bytes for each channel, or these are fewer than the width, rounded up to a multiple of
+    /// Where `planes` is not `plane` bytes for each channel, or these are fewer than the width,
+    /// rounded up to a multiple of
     /// 64. The elements must be bytes.
     pub(crate) fn split(&self, isa: Isa, y: usize, planes: &mut [u8], plane: usize) {
         assert!(self.itemsize == 1 && y < self.height);
@@ -84,20 +87,31 @@ impl<'a> Source<'a> {
         if self.pixel == 1 {
             for (channel, to) in planes.chunks_exact_mut(plane).enumerate() {
                 let from = from.wrapping_offset(self.channel * channel as isize);
-                // SAFETY: by invariant 1 these are the bytes of a row; the plane is exclusive and as long.
+                // SAFETY: by invariant 1 these are the bytes of a row; the plane is exclusive and
+                // as long.
                 unsafe { ptr::copy_nonoverlapping(from, to.as_mut_ptr(), self.width) };
             }
             return;
         }
         #[cfg(target_arch = "x86_64")]
-        if self.channel == 1 && self.pixel == self.channels as isize && self.channels <= MAX_CHANNELS {
-            // Rows further down are fetched meanwhile: a row of a crop is too short for the processor to notice.
+        if self.channel == 1
+            && self.pixel == self.channels as isize
+            && self.channels <= MAX_CHANNELS
+        {
+            // Rows further down are fetched meanwhile: a row of a crop is too short for the
+            // processor to notice.
             let ahead = self.row.wrapping_mul(ROWS_AHEAD);
-            // SAFETY: `Isa` says that the machine has the instructions. By invariant 1 the row is `width` pixels of
-            // `channels` bytes side by side, and readable; the planes were just measured.
+            // SAFETY: `Isa` says that the machine has the instructions. By invariant 1 the row is
+            // `width` pixels of `channels` bytes side by side, and readable; the planes were just
+            // measured.
             unsafe {
                 if isa == Isa::Avx512 {
-                    return to_planes(Values::Same, self.row_pixels(from, ahead, plane), planes, false);
+                    return to_planes(
+                        Values::Same,
+                        self.row_pixels(from, ahead, plane),
+                        planes,
+                        false,
+                    );
                 }
                 if let Some(split) = resize_split::split(isa, self.channels) {
                     return split(from, self.width, ahead, planes.as_mut_ptr(), plane);
@@ -132,13 +146,21 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// Reads channels of row `y`, of `float32` elements, into lanes of columns from `lane` on, one column for each pixel. What is
-    /// in the lanes beyond them, up to a power of two, may be anything.
+    /// Reads channels of row `y`, of `float32` elements, into lanes of columns from `lane` on, one
+    /// column for each pixel. What is in the lanes beyond them, up to a power of two, may be
+    /// anything.
     ///
     /// # Panics
     ///
-    /// Where there are not as many columns, lanes, channels or rows. The elements must be `float32`.
-    pub(crate) fn read_columns(&self, y: usize, channels: Range<usize>, lane: usize, columns: &mut [Column]) {
+    /// Where there are not as many columns, lanes, channels or rows. The elements must be
+    /// `float32`.
+    pub(crate) fn read_columns(
+        &self,
+        y: usize,
+        channels: Range<usize>,
+        lane: usize,
+        columns: &mut [Column],
+    ) {
         assert!(self.itemsize == size_of::<f32>() && y < self.height);
         assert!(columns.len() == self.width && channels.end <= self.channels);
         let first = self.channel.wrapping_mul(channels.start as isize);
@@ -146,15 +168,20 @@ impl<'a> Source<'a> {
         let side_by_side = self.channel == size_of::<f32>() as isize;
         let stride = self.pixel;
         // Rows further down are fetched meanwhile: those that share columns with none of these.
-        let ahead = self.row.wrapping_mul((LANES / channels.len().next_power_of_two().min(LANES)) as isize);
+        let ahead =
+            self.row.wrapping_mul((LANES / channels.len().next_power_of_two().min(LANES)) as isize);
         let next = from.wrapping_offset(stride * (self.width as isize - 1));
-        // SAFETY: by invariant 1 `N` channels from the first asked for on are elements of every pixel, where they lie side by
-        // side; and so is the first channel of the next pixel, which is all that is read beyond three.
+        // SAFETY: by invariant 1 `N` channels from the first asked for on are elements of every
+        // pixel, where they lie side by side; and so is the first channel of the next pixel, which
+        // is all that is read beyond three.
         unsafe {
             match channels.len() {
                 1 => return read_pixels::<1>(from, stride, ahead, lane, columns),
                 2 if side_by_side => return read_pixels::<2>(from, stride, ahead, lane, columns),
-                3 if side_by_side && self.channels == 3 && stride == 3 * size_of::<f32>() as isize => {
+                3 if side_by_side
+                    && self.channels == 3
+                    && stride == 3 * size_of::<f32>() as isize =>
+                {
                     if let Some((last, columns)) = columns.split_last_mut() {
                         read_pixels::<4>(from, stride, ahead, lane, columns);
                         read_pixels::<3>(next, stride, ahead, lane, std::slice::from_mut(last));
@@ -177,8 +204,8 @@ impl<'a> Source<'a> {
 ///
 /// # Safety
 ///
-/// They must be readable at `from` and at multiples of `stride` bytes from there, as often as there are columns; `ahead` may
-/// be anything.
+/// They must be readable at `from` and at multiples of `stride` bytes from there, as often as there
+/// are columns; `ahead` may be anything.
 unsafe fn read_pixels<const N: usize>(
     from: *const u8,
     stride: isize,
@@ -194,8 +221,9 @@ unsafe fn read_pixels<const N: usize>(
         prefetch(from.wrapping_offset(ahead));
         for (x, column) in columns.iter_mut().enumerate() {
             // SAFETY: the caller vouches for the floats; they need not be aligned.
-            let pixel: [f32; N] =
-                unsafe { from.wrapping_offset(stride * x as isize).cast::<[f32; N]>().read_unaligned() };
+            let pixel: [f32; N] = unsafe {
+                from.wrapping_offset(stride * x as isize).cast::<[f32; N]>().read_unaligned()
+            };
             column[lane..lane + N].copy_from_slice(&pixel);
         }
     }

@@ -1,6 +1,8 @@
-//! Pixels of 2 to 4 bytes, split into planes, and planes joined to pixels: the AVX2 bodies. `x86_bytes.rs` splits with AVX-512.
+//! Pixels of 2 to 4 bytes, split into planes, and planes joined to pixels: the AVX2 bodies.
+//! `x86_bytes.rs` splits with AVX-512.
 //!
-//! A block of pixels is as many loads as a pixel has bytes, and a plane's block takes its bytes from all of them:
+//! A block of pixels is as many loads as a pixel has bytes, and a plane's block takes its bytes
+//! from all of them:
 //!
 //! ```text
 //!  loads    RGBRGBRG BRGBRGBR GBRGBRGB
@@ -18,13 +20,14 @@ use std::arch::x86_64::*;
 
 use crate::cpu::Isa;
 
-/// Splits a row of pixels, as many as the second argument says, into planes that stand as many bytes apart as the last
-/// argument says. The third says how far from a pixel to fetch what is needed soon; that may be anywhere.
+/// Splits a row of pixels, as many as the second argument says, into planes that stand as many
+/// bytes apart as the last argument says. The third says how far from a pixel to fetch what is
+/// needed soon; that may be anywhere.
 ///
 /// # Safety
 ///
-/// The machine must have the body's instructions. The pixels must be readable; the planes must be exclusive, and writable
-/// for as many bytes as there are pixels, rounded up to a multiple of 64.
+/// The machine must have the body's instructions. The pixels must be readable; the planes must be
+/// exclusive, and writable for as many bytes as there are pixels, rounded up to a multiple of 64.
 pub(crate) type Split = unsafe fn(*const u8, usize, isize, *mut u8, usize);
 
 /// The body for pixels of this many bytes, if there is one.
@@ -44,8 +47,8 @@ pub(crate) const JOINED: usize = 16;
 ///
 /// # Safety
 ///
-/// The machine must have the body's instructions. The pixels must be a multiple of [`JOINED`]; as many bytes must be
-/// readable from the start of each plane on.
+/// The machine must have the body's instructions. The pixels must be a multiple of [`JOINED`]; as
+/// many bytes must be readable from the start of each plane on.
 pub(crate) type Join = unsafe fn(*const u8, usize, &mut [u8]);
 
 /// The body for pixels of this many bytes, if there is one.
@@ -118,7 +121,8 @@ unsafe fn avx2_split<const C: usize>(
         // Each block has instructions of its own; why, `BLOCKS` of `x86_bytes.rs` says.
         macro_rules! blocks {
             ($($block:literal)*) => {
-                // SAFETY: this function has the instructions; the caller vouches for the row, which is at least a block.
+                // SAFETY: this function has the instructions; the caller vouches for the row, which
+                // is at least a block.
                 unsafe { $(row.block(x + $block * LEN);)* }
             };
         }
@@ -137,7 +141,8 @@ struct Avx2Row<const C: usize> {
 }
 
 impl<const C: usize> Avx2Row<C> {
-    /// For each channel and load, the bytes of the load that a block of the channel takes; 0x80 takes none.
+    /// For each channel and load, the bytes of the load that a block of the channel takes; 0x80
+    /// takes none.
     const SHUFFLES: [[[u8; LEN]; C]; C] = {
         let mut shuffles = [[[0x80; LEN]; C]; C];
         let mut at = 0;
@@ -148,8 +153,8 @@ impl<const C: usize> Avx2Row<C> {
         shuffles
     };
 
-    /// Splits the block that begins with pixel `x`, if there is such a pixel. The last block ends with the row, and does some pixels
-    /// again.
+    /// Splits the block that begins with pixel `x`, if there is such a pixel. The last block ends
+    /// with the row, and does some pixels again.
     ///
     /// # Safety
     ///
@@ -160,7 +165,8 @@ impl<const C: usize> Avx2Row<C> {
             return;
         }
         let start = x.min(self.width - LEN);
-        // SAFETY: the block's pixels are before `width`; the arrays are as long as a register. A prefetch may point anywhere.
+        // SAFETY: the block's pixels are before `width`; the arrays are as long as a register. A
+        // prefetch may point anywhere.
         unsafe {
             let bytes = self.from.add(start * C);
             _mm_prefetch::<_MM_HINT_T0>(bytes.wrapping_offset(self.ahead).cast());

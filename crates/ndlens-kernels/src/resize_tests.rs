@@ -1,4 +1,5 @@
-//! Every body of resizing meets the oracle, over one table of cases and over random ones; and the oracle meets torch.
+//! Every body of resizing meets the oracle, over one table of cases and over random ones; and the
+//! oracle meets torch.
 
 use ndlens_core::{Buffer, DType, Index, Layout, View, s};
 use proptest::prelude::*;
@@ -7,7 +8,9 @@ use crate::cpu::Isa;
 use crate::resize_scalar;
 use crate::resize_weights::Taps;
 use crate::tests::{ISAS, STORES, assert_same, bytes, fnv, normalize, packed, to};
-use crate::{Error, Filter, Finish, Interpolation, Resize, Scratch, Step, Stores, ValueMap, Window};
+use crate::{
+    Error, Filter, Finish, Interpolation, Resize, Scratch, Step, Stores, ValueMap, Window,
+};
 
 const FILTERS: [Filter; 6] = [
     Filter { interpolation: Interpolation::Nearest, antialias: false },
@@ -42,8 +45,8 @@ const SIZES: [[usize; 4]; 20] = [
     [4, 700, 3, 50],
 ];
 
-/// What becomes of resized bytes: themselves, affine floats with and without statistics, by a division, by a table, by
-/// blocks.
+/// What becomes of resized bytes: themselves, affine floats with and without statistics, by a
+/// division, by a table, by blocks.
 fn byte_steps(channels: usize) -> Vec<Vec<Step>> {
     let awkward = Step::Normalize { mean: vec![f64::from(1e-40f32)], std: vec![1e-39] };
     vec![
@@ -66,8 +69,8 @@ fn channels_of(view: &View) -> usize {
     view.shape().get(2).copied().unwrap_or(1)
 }
 
-/// Resizes with every instruction set and both kinds of store, at two alignments of the destination, and looks at the
-/// bytes before and after it.
+/// Resizes with every instruction set and both kinds of store, at two alignments of the
+/// destination, and looks at the bytes before and after it.
 fn check(
     view: &View,
     size: [usize; 2],
@@ -110,8 +113,8 @@ fn check(
 
 #[test]
 fn resized_bytes_are_torchs_to_the_bit() {
-    /// A size, what it is resized to, and FNV-1a hashes of the bytes that torch 2.15 and torchvision 0.29.2 make of three
-    /// channels of `bytes` by each of `FILTERS`.
+    /// A size, what it is resized to, and FNV-1a hashes of the bytes that torch 2.15 and
+    /// torchvision 0.29.2 make of three channels of `bytes` by each of `FILTERS`.
     const KNOWN: [([usize; 4], [u64; 6]); 6] = [
         (
             [1, 1, 3, 5],
@@ -214,7 +217,14 @@ fn bytes_are_resized_alike_in_every_body_size_and_number_of_channels() {
             }
             if channels == 1 {
                 let plane = crop.squeeze(Some(&[2])).unwrap();
-                check(&plane, [to_height, to_width], FILTERS[3], None, &byte_steps(1)[2], &mut scratch);
+                check(
+                    &plane,
+                    [to_height, to_width],
+                    FILTERS[3],
+                    None,
+                    &byte_steps(1)[2],
+                    &mut scratch,
+                );
             }
         }
     }
@@ -266,8 +276,11 @@ fn a_window_is_that_part_of_the_resized_image() {
     let image = packed(&[40, 90, 3], DType::U8);
     let size = [32, 48];
     for mirrored in [image.clone(), image.flip(&[1]).unwrap()] {
-        for [flip_vertical, flip_horizontal] in [[false, false], [false, true], [true, false], [true, true]] {
-            for [top, left, height, width] in [[0, 0, 32, 48], [4, 9, 24, 24], [31, 47, 1, 1], [0, 13, 5, 35]]
+        for [flip_vertical, flip_horizontal] in
+            [[false, false], [false, true], [true, false], [true, true]]
+        {
+            for [top, left, height, width] in
+                [[0, 0, 32, 48], [4, 9, 24, 24], [31, 47, 1, 1], [0, 13, 5, 35]]
             {
                 let window = Window { top, left, height, width, flip_vertical, flip_horizontal };
                 for filter in FILTERS {
@@ -276,13 +289,21 @@ fn a_window_is_that_part_of_the_resized_image() {
             }
         }
     }
-    let empty = Window { top: 3, left: 3, height: 0, width: 4, flip_vertical: false, flip_horizontal: false };
+    let empty = Window {
+        top: 3,
+        left: 3,
+        height: 0,
+        width: 4,
+        flip_vertical: false,
+        flip_horizontal: false,
+    };
     check(&image, size, FILTERS[3], Some(empty), &[], &mut scratch);
 }
 
 #[test]
 fn a_window_may_start_at_a_row_that_lies_on_one_of_the_source() {
-    // Of three rows of the result one is a row of the source, and those beside it are computed from its neighbours too.
+    // Of three rows of the result one is a row of the source, and those beside it are computed from
+    // its neighbours too.
     let mut scratch = Scratch::default();
     let image = packed(&[13, 11, 1], DType::U8);
     for size in [[39, 33], [65, 11]] {
@@ -310,7 +331,8 @@ fn taps_go_on_from_row_to_row() {
             for filter in FILTERS {
                 let mut taps = Taps::default();
                 taps.prepare(from, to, filter, &DType::U8).unwrap();
-                let ends: Vec<u32> = taps.starts.iter().zip(&taps.counts).map(|(a, b)| a + b).collect();
+                let ends: Vec<u32> =
+                    taps.starts.iter().zip(&taps.counts).map(|(a, b)| a + b).collect();
                 assert!(taps.starts.is_sorted() && ends.is_sorted(), "{from} to {to}, {filter:?}");
                 assert!(taps.counts.iter().all(|&count| count >= 1));
                 assert!(ends.iter().all(|&end| end as usize <= from), "{from} to {to}, {filter:?}");
@@ -323,7 +345,12 @@ fn taps_go_on_from_row_to_row() {
 fn floats_are_resized_as_the_oracle_says() {
     let mut scratch = Scratch::default();
     let chains = |channels| {
-        vec![vec![], vec![normalize(channels)], vec![to(&DType::F16, false)], vec![to(&DType::F64, false)]]
+        vec![
+            vec![],
+            vec![normalize(channels)],
+            vec![to(&DType::F16, false)],
+            vec![to(&DType::F64, false)],
+        ]
     };
     for [height, width, to_height, to_width] in SIZES {
         for channels in [1, 3] {
@@ -344,8 +371,14 @@ fn floats_of_any_number_of_channels_keep_them() {
     let mut scratch = Scratch::default();
     for channels in [2, 4, 5, 8, 9, 16, 17, 35] {
         let image = packed(&[23, 19, channels], DType::F32);
-        let part =
-            Window { top: 1, left: 2, height: 5, width: 3, flip_vertical: true, flip_horizontal: true };
+        let part = Window {
+            top: 1,
+            left: 2,
+            height: 5,
+            width: 3,
+            flip_vertical: true,
+            flip_horizontal: true,
+        };
         for filter in FILTERS {
             for size in [[7, 6], [40, 9]] {
                 check(&image, size, filter, Some(part), &[normalize(channels)], &mut scratch);
@@ -380,8 +413,9 @@ fn what_cannot_be_resized_is_refused() {
     let resize = Resize::new(4, 5, 3, &DType::U8, filter).unwrap();
     let apply = |view: &View, map: &ValueMap, window: Window, len: usize| {
         let finish = Finish { window, map, channels_first: true, stores: Stores::Cached };
-        let error =
-            resize.apply(&view.as_ref(), &finish, &mut vec![0; len], &mut Scratch::default()).unwrap_err();
+        let error = resize
+            .apply(&view.as_ref(), &finish, &mut vec![0; len], &mut Scratch::default())
+            .unwrap_err();
         error.to_string()
     };
     let map = ValueMap::new(&DType::U8, 3, &[]).unwrap();
@@ -401,7 +435,10 @@ fn what_cannot_be_resized_is_refused() {
         "cannot resize a view of shape [7, 0, 3], expected (height, width) or (height, width, channels), each size at \
          least 1 and below 2^24"
     );
-    assert_eq!(apply(&packed(&[7, 8], DType::U8), &map, whole, 60), "view has 1 channels, expected 3");
+    assert_eq!(
+        apply(&packed(&[7, 8], DType::U8), &map, whole, 60),
+        "view has 1 channels, expected 3"
+    );
     assert_eq!(apply(&image, &map, whole, 59), "destination has 59 bytes, expected 60");
     let outside = Window { left: 3, width: 4, ..whole };
     assert_eq!(
@@ -478,7 +515,9 @@ mod fenced {
     fn no_resize_reads_a_byte_outside_the_image() {
         let buffer = Fenced::page();
         let mut scratch = Scratch::default();
-        for (height, channels, most) in [(3, 3, 70), (2, 1, 70), (2, 2, 67), (2, 4, 67), (1, 3, 300)] {
+        for (height, channels, most) in
+            [(3, 3, 70), (2, 1, 70), (2, 2, 67), (2, 4, 67), (1, 3, 300)]
+        {
             for width in (1..=most).step_by(if most > 100 { 37 } else { 1 }) {
                 let row = width * channels;
                 for start in [0, PAGE - height * row] {
@@ -515,7 +554,8 @@ mod fenced {
                 let row = 4 * width * channels;
                 for start in [0, PAGE - height * row] {
                     let strides = [row as isize, 4 * channels as isize, 4];
-                    let layout = Layout::new(&[height, width, channels], &strides, start, 4, PAGE).unwrap();
+                    let layout =
+                        Layout::new(&[height, width, channels], &strides, start, 4, PAGE).unwrap();
                     let view = View::new(buffer.clone(), layout, DType::F32).unwrap();
                     for view in [view.clone(), view.flip(&[1]).unwrap()] {
                         check(&view, [2, width.div_ceil(2)], FILTERS[3], None, &[], &mut scratch);

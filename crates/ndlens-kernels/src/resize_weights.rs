@@ -1,9 +1,10 @@
 //! From which pixels of an axis, and with which weights, each resized pixel is computed.
 //!
-//! This is torch's arithmetic, step by step: positions are of pixel centres; with antialias the filter gets as much wider
-//! as the axis gets shorter; weights are normalised to a sum of 1. For `uint8` they are computed in `f64` and become 16-bit
-//! integers with as many fraction bits as the largest of the axis leaves room for; for `float32` they are computed in
-//! `f32`. Which of two neighbours a rounding error prefers is so the same as in torch.
+//! This is torch's arithmetic, step by step: positions are of pixel centres; with antialias the
+//! filter gets as much wider as the axis gets shorter; weights are normalised to a sum of 1. For
+//! `uint8` they are computed in `f64` and become 16-bit integers with as many fraction bits as the
+//! largest of the axis leaves room for; for `float32` they are computed in `f32`. Which of two
+//! neighbours a rounding error prefers is so the same as in torch.
 
 use ndlens_core::{DType, room};
 
@@ -26,9 +27,10 @@ struct Key {
 ///
 /// # Invariants
 ///
-/// 1. Pixel `i` has `counts[i] >= 1` taps, the source's pixels from `starts[i]` on; all are below the source's size.
-/// 2. Their weights begin at `i * stride`, in `fixed` for `uint8` and in `single` for `float32`. Up to the stride, zeros
-///    follow.
+/// 1. Pixel `i` has `counts[i] >= 1` taps, the source's pixels from `starts[i]` on; all are below
+///    the source's size.
+/// 2. Their weights begin at `i * stride`, in `fixed` for `uint8` and in `single` for `float32`. Up
+///    to the stride, zeros follow.
 /// 3. Neither `starts` nor the ends go down from one pixel to the next.
 #[derive(Debug, Default)]
 pub(crate) struct Taps {
@@ -45,7 +47,13 @@ pub(crate) struct Taps {
 
 impl Taps {
     /// Computes the taps that resize `from` pixels to `to`, unless they are there already.
-    pub(crate) fn prepare(&mut self, from: usize, to: usize, filter: Filter, dtype: &DType) -> Result<()> {
+    pub(crate) fn prepare(
+        &mut self,
+        from: usize,
+        to: usize,
+        filter: Filter,
+        dtype: &DType,
+    ) -> Result<()> {
         let key = Key { from, to, filter, dtype: dtype.clone() };
         if self.key.as_ref() == Some(&key) {
             return Ok(());
@@ -79,7 +87,12 @@ impl Taps {
     }
 
     /// Fills `weights`, and returns the largest.
-    fn compute<const SINGLE: bool>(&mut self, from: usize, to: usize, filter: Filter) -> Result<f64> {
+    fn compute<const SINGLE: bool>(
+        &mut self,
+        from: usize,
+        to: usize,
+        filter: Filter,
+    ) -> Result<f64> {
         let scale = round::<SINGLE>(from as f64 / to as f64);
         match (filter.interpolation, filter.antialias) {
             _ if from == to => self.pick(to, |i| i),
@@ -96,11 +109,15 @@ impl Taps {
                     (((f64::from(position) + 0.5) as f32) as usize).min(from - 1)
                 })
             }
-            (Interpolation::Bilinear, true) => self.spread::<SINGLE>(from, to, scale, 1.0, line::<SINGLE>),
+            (Interpolation::Bilinear, true) => {
+                self.spread::<SINGLE>(from, to, scale, 1.0, line::<SINGLE>)
+            }
             (Interpolation::Bicubic, true) => {
                 self.spread::<SINGLE>(from, to, scale, 2.0, cubic::<SINGLE, true>)
             }
-            (Interpolation::Bilinear, false) => self.point::<SINGLE>(from, to, scale, 1, line::<SINGLE>),
+            (Interpolation::Bilinear, false) => {
+                self.point::<SINGLE>(from, to, scale, 1, line::<SINGLE>)
+            }
             (Interpolation::Bicubic, false) => {
                 self.point::<SINGLE>(from, to, scale, 2, cubic::<SINGLE, false>)
             }
@@ -117,7 +134,8 @@ impl Taps {
         Ok(1.0)
     }
 
-    /// With antialias: all pixels under a filter of `half` pixels to either side, more where the axis gets shorter.
+    /// With antialias: all pixels under a filter of `half` pixels to either side, more where the
+    /// axis gets shorter.
     fn spread<const SINGLE: bool>(
         &mut self,
         from: usize,
@@ -157,7 +175,8 @@ impl Taps {
         Ok(largest)
     }
 
-    /// Without antialias: `half` pixels to either side. Weights of pixels outside go to the outermost inside.
+    /// Without antialias: `half` pixels to either side. Weights of pixels outside go to the
+    /// outermost inside.
     fn point<const SINGLE: bool>(
         &mut self,
         from: usize,
@@ -173,7 +192,8 @@ impl Taps {
         let last = from as i64 - 1;
         let mut largest = 0.0f64;
         for (i, weights) in self.weights.chunks_exact_mut(stride).enumerate() {
-            // One rounding: torch is compiled to fused multiply-adds. In f64 a difference as small changes nothing.
+            // One rounding: torch is compiled to fused multiply-adds. In f64 a difference as small
+            // changes nothing.
             let position = round::<SINGLE>(scale * (i as f64 + 0.5) - 0.5);
             let position = if half == 1 { position.max(0.0) } else { position };
             // torch takes the floor in f32 also where the rest is f64.
@@ -204,8 +224,11 @@ impl Taps {
 
     /// Makes 16-bit integers of the weights, and leaves out those at either end that have become 0.
     fn fix(&mut self, largest: f64) -> Result<()> {
-        let fits = |precision: u32| ((0.5 + largest * f64::from(1u32 << (precision + 1))) as i64) < 1 << 15;
-        self.precision = (0..MAX_PRECISION).find(|&precision| !fits(precision)).unwrap_or(MAX_PRECISION);
+        let fits = |precision: u32| {
+            ((0.5 + largest * f64::from(1u32 << (precision + 1))) as i64) < 1 << 15
+        };
+        self.precision =
+            (0..MAX_PRECISION).find(|&precision| !fits(precision)).unwrap_or(MAX_PRECISION);
         let one = f64::from(1u32 << self.precision);
         self.fixed.clear();
         room::reserve(&mut self.fixed, self.weights.len())?;
@@ -217,13 +240,15 @@ impl Taps {
         Ok(())
     }
 
-    /// Leaves out taps of weight 0 at either end, where invariant 3 allows it. A position on a pixel's very centre has one
-    /// tap, those around it have more: by itself it would start later than the next.
+    /// Leaves out taps of weight 0 at either end, where invariant 3 allows it. A position on a
+    /// pixel's very centre has one tap, those around it have more: by itself it would start later
+    /// than the next.
     fn trim(&mut self) {
         let mut next_start = u32::MAX;
         for (i, weights) in self.fixed.chunks_exact_mut(self.stride).enumerate().rev() {
             let count = self.counts[i] as usize;
-            let zeros = weights[..count].iter().take_while(|&&weight| weight == 0).count().min(count - 1);
+            let zeros =
+                weights[..count].iter().take_while(|&&weight| weight == 0).count().min(count - 1);
             let before = (zeros as u32).min(next_start.saturating_sub(self.starts[i]));
             weights[..count].rotate_left(before as usize);
             self.starts[i] += before;
@@ -233,7 +258,8 @@ impl Taps {
         let mut last_end = 0;
         for (i, weights) in self.fixed.chunks_exact(self.stride).enumerate() {
             let (start, count) = (self.starts[i], self.counts[i]);
-            let zeros = weights[1..count as usize].iter().rev().take_while(|&&weight| weight == 0).count();
+            let zeros =
+                weights[1..count as usize].iter().rev().take_while(|&&weight| weight == 0).count();
             let end = (start + count - zeros as u32).max(last_end.min(start + count));
             self.counts[i] = end - start;
             last_end = end;
@@ -241,8 +267,8 @@ impl Taps {
     }
 }
 
-/// What torch's arithmetic in `f32` or in `f64` leaves of a result. Rounding an exact operation's `f64` result to `f32`
-/// gives the very bits of the operation in `f32`.
+/// What torch's arithmetic in `f32` or in `f64` leaves of a result. Rounding an exact operation's
+/// `f64` result to `f32` gives the very bits of the operation in `f32`.
 fn round<const SINGLE: bool>(value: f64) -> f64 {
     if SINGLE { f64::from(value as f32) } else { value }
 }
@@ -252,8 +278,9 @@ fn line<const SINGLE: bool>(x: f64) -> f64 {
     round::<SINGLE>((1.0 - x.abs()).max(0.0))
 }
 
-/// The filter of bicubic interpolation: R. Keys, "Cubic convolution interpolation for digital image processing", with his
-/// a = -0.5 where antialias is asked for, as in Pillow, and -0.75 otherwise, as in `OpenCV`.
+/// The filter of bicubic interpolation: R. Keys, "Cubic convolution interpolation for digital image
+/// processing", with his a = -0.5 where antialias is asked for, as in Pillow, and -0.75 otherwise,
+/// as in `OpenCV`.
 fn cubic<const SINGLE: bool, const ANTIALIAS: bool>(x: f64) -> f64 {
     let a = if ANTIALIAS { -0.5 } else { -0.75 };
     let x = x.abs();

@@ -1,4 +1,5 @@
-//! Vector bodies of resizing for x86-64: each written once over [`Words`], for AVX2 and for AVX-512.
+//! Vector bodies of resizing for x86-64: each written once over [`Words`], for AVX2 and for
+//! AVX-512.
 
 #![expect(unsafe_code, reason = "CPU intrinsics and raw pointers; see UNSAFE.md")]
 #![expect(
@@ -22,25 +23,28 @@ use crate::x86_form::{Halves, Single};
 ///
 /// # Safety
 ///
-/// The machine must have the body's instructions, the lanes must have been built for its [`register`], the rows must
-/// have [`PADDING`](crate::resize_lanes::PADDING) bytes behind the pixels that the lanes are of, and the words must be as many as there are lanes.
+/// The machine must have the body's instructions, the lanes must have been built for its
+/// [`register`], the rows must have [`PADDING`](crate::resize_lanes::PADDING) bytes behind the
+/// pixels that the lanes are of, and the words must be as many as there are lanes.
 pub(crate) type Filter = unsafe fn(&Lanes, &[u8], &[u8], &mut [u32]);
 
 /// Sums a stack's words from the first on to bytes, as many as there are in its second argument.
 ///
 /// # Safety
 ///
-/// The machine must have the body's instructions; the stack must have as many words from each start on, and they must be
-/// a multiple of the lanes.
+/// The machine must have the body's instructions; the stack must have as many words from each start
+/// on, and they must be a multiple of the lanes.
 pub(crate) type Bytes = unsafe fn(&Stack<'_>, &mut [u8]);
 
-/// Sums a stack's words from the second argument on, and maps them to the little-endian `f32`s of the fifth, past the
-/// cache if the sixth says so and they are aligned. The fourth argument is the channel.
+/// Sums a stack's words from the second argument on, and maps them to the little-endian `f32`s of
+/// the fifth, past the cache if the sixth says so and they are aligned. The fourth argument is the
+/// channel.
 ///
 /// # Safety
 ///
-/// The machine must have the body's instructions; the stack must have as many words, rounded up to whole registers, from
-/// each start plus the second argument on; the affine's values must have been made for the channel.
+/// The machine must have the body's instructions; the stack must have as many words, rounded up to
+/// whole registers, from each start plus the second argument on; the affine's values must have been
+/// made for the channel.
 pub(crate) type Floats = unsafe fn(&Stack<'_>, usize, &Affine, usize, &mut [u8], bool);
 
 /// The registers that bodies expect.
@@ -99,7 +103,12 @@ macro_rules! entries {
         ///
         /// As [`Filter`].
         #[target_feature(enable = $features)]
-        unsafe fn $filter<const PAIRS: usize>(lanes: &Lanes, upper: &[u8], lower: &[u8], words: &mut [u32]) {
+        unsafe fn $filter<const PAIRS: usize>(
+            lanes: &Lanes,
+            upper: &[u8],
+            lower: &[u8],
+            words: &mut [u32],
+        ) {
             // SAFETY: the caller vouches for the same; this function has the instructions.
             unsafe { filter_lanes::<$words, PAIRS>(lanes, upper, lower, words) }
         }
@@ -126,7 +135,9 @@ macro_rules! entries {
             stream: bool,
         ) {
             // SAFETY: as above.
-            unsafe { sum_to_floats::<$words, ARITHMETIC>(stack, first, affine, channel, to, stream) }
+            unsafe {
+                sum_to_floats::<$words, ARITHMETIC>(stack, first, affine, channel, to, stream)
+            }
         }
     };
 }
@@ -136,8 +147,8 @@ entries! { Avx512, "avx2,fma,avx512f,avx512bw,avx512vl,avx512vbmi", avx512_filte
 
 /// # Safety
 ///
-/// As [`Filter`], with `V`'s instructions. `PAIRS` must be the lanes' pairs, or 0. It must be inlined into a function that
-/// has the instructions enabled.
+/// As [`Filter`], with `V`'s instructions. `PAIRS` must be the lanes' pairs, or 0. It must be
+/// inlined into a function that has the instructions enabled.
 #[inline(always)]
 unsafe fn filter_lanes<V: Words, const PAIRS: usize>(
     lanes: &Lanes,
@@ -146,10 +157,13 @@ unsafe fn filter_lanes<V: Words, const PAIRS: usize>(
     words: &mut [u32],
 ) {
     let pairs = if PAIRS > 0 { PAIRS } else { lanes.pairs };
-    debug_assert!(words.len() == lanes.groups * V::LANES && lanes.pairs == pairs && lanes.windows == 1);
+    debug_assert!(
+        words.len() == lanes.groups * V::LANES && lanes.pairs == pairs && lanes.windows == 1
+    );
     let (upper, lower, to) = (upper.as_ptr(), lower.as_ptr(), words.as_mut_ptr());
-    // SAFETY: by invariant 2 of `Lanes` each group has as many bases as loads and a register of shuffles and weights for
-    // each pair; a base is a pixel of the row, with as many bytes behind it as a load has. Words are as many as lanes.
+    // SAFETY: by invariant 2 of `Lanes` each group has as many bases as loads and a register of
+    // shuffles and weights for each pair; a base is a pixel of the row, with as many bytes behind
+    // it as a load has. Words are as many as lanes.
     unsafe {
         let (mut bases, mut shuffles, mut weights) =
             (lanes.bases.as_ptr(), lanes.shuffles.as_ptr(), lanes.weights.as_ptr());
@@ -176,11 +190,16 @@ unsafe fn filter_lanes<V: Words, const PAIRS: usize>(
 ///
 /// # Safety
 ///
-/// `V`'s instructions; the stack must have the words. It must be inlined into a function that has the instructions
-/// enabled.
+/// `V`'s instructions; the stack must have the words. It must be inlined into a function that has
+/// the instructions enabled.
 #[inline(always)]
-unsafe fn sum<V: Words, const N: usize>(stack: &Stack<'_>, x: usize, shift: __m128i) -> [V::Ints; N] {
-    // SAFETY: by invariant 1 of `Stack` there are as many weights as starts; the caller vouches for the words.
+unsafe fn sum<V: Words, const N: usize>(
+    stack: &Stack<'_>,
+    x: usize,
+    shift: __m128i,
+) -> [V::Ints; N] {
+    // SAFETY: by invariant 1 of `Stack` there are as many weights as starts; the caller vouches for
+    // the words.
     unsafe {
         let mut sums = [V::splat_word(1 << stack.precision >> 1); N];
         for (pair, &start) in stack.starts.iter().enumerate() {
@@ -208,7 +227,8 @@ unsafe fn sum<V: Words, const N: usize>(stack: &Stack<'_>, x: usize, shift: __m1
 unsafe fn sum_to_bytes<V: Words>(stack: &Stack<'_>, to: &mut [u8]) {
     const N: usize = 4;
     let (count, to) = (to.len(), to.as_mut_ptr());
-    // SAFETY: `x` stays within `count`, a multiple of the lanes, for whose words the caller vouches.
+    // SAFETY: `x` stays within `count`, a multiple of the lanes, for whose words the caller
+    // vouches.
     unsafe {
         let shift = _mm_cvtsi32_si128(stack.precision as i32);
         let mut x = 0;
@@ -231,7 +251,8 @@ unsafe fn sum_to_bytes<V: Words>(stack: &Stack<'_>, to: &mut [u8]) {
 
 /// # Safety
 ///
-/// As [`Floats`], with `V`'s instructions. It must be inlined into a function that has them enabled.
+/// As [`Floats`], with `V`'s instructions. It must be inlined into a function that has them
+/// enabled.
 #[expect(clippy::cast_ptr_alignment, reason = "no store but the streaming ones needs alignment")]
 #[inline(always)]
 unsafe fn sum_to_floats<V: Words, const ARITHMETIC: u8>(
@@ -246,9 +267,9 @@ unsafe fn sum_to_floats<V: Words, const ARITHMETIC: u8>(
     let count = to.len() / size_of::<f32>();
     let stream = stream && to.as_ptr().addr().is_multiple_of(V::LANES * size_of::<f32>());
     let to = to.as_mut_ptr().cast::<f32>();
-    // SAFETY: `x` stays below `count`, for whose words, rounded up to a register, the caller vouches; only lanes below
-    // `count` are stored. Streaming stores are aligned: the first is, as was just looked at, and a register is as long as
-    // the alignment.
+    // SAFETY: `x` stays below `count`, for whose words, rounded up to a register, the caller
+    // vouches; only lanes below `count` are stored. Streaming stores are aligned: the first is, as
+    // was just looked at, and a register is as long as the alignment.
     unsafe {
         let constants = Constants::<V>::new::<ARITHMETIC, false>(affine, channel);
         let scale = V::splat(affine.scale);
@@ -258,7 +279,8 @@ unsafe fn sum_to_floats<V: Words, const ARITHMETIC: u8>(
             let sums = sum::<V, N>(stack, first + x, shift);
             let mut i = 0;
             while i < N {
-                let value = constants.normalize::<Single, ARITHMETIC>(V::mul(V::to_floats(sums[i]), scale));
+                let value =
+                    constants.normalize::<Single, ARITHMETIC>(V::mul(V::to_floats(sums[i]), scale));
                 if stream {
                     V::stream(to.add(x + i * V::LANES), value);
                 } else {
@@ -270,7 +292,8 @@ unsafe fn sum_to_floats<V: Words, const ARITHMETIC: u8>(
         }
         while x < count {
             let [sums] = sum::<V, 1>(stack, first + x, shift);
-            let value = constants.normalize::<Single, ARITHMETIC>(V::mul(V::to_floats(sums), scale));
+            let value =
+                constants.normalize::<Single, ARITHMETIC>(V::mul(V::to_floats(sums), scale));
             if x + V::LANES > count {
                 V::store_lanes(to.add(x), value, 0, count - x);
             } else if stream {
@@ -287,8 +310,8 @@ unsafe fn sum_to_floats<V: Words, const ARITHMETIC: u8>(
 ///
 /// # Safety
 ///
-/// All methods need the machine to have the implementor's instructions. Those with pointers need them valid for a
-/// register, or for what they say.
+/// All methods need the machine to have the implementor's instructions. Those with pointers need
+/// them valid for a register, or for what they say.
 trait Words: Halves {
     type Ints: Copy;
     /// How many loads fill a window; [`Register::loads`].
@@ -400,14 +423,18 @@ impl Words for Avx2 {
     }
     #[inline(always)]
     unsafe fn pick(window: __m256i, shuffle: __m256i) -> __m256i {
-        // SAFETY: touches no memory; the caller vouches for the instruction. 0x80 in a shuffle makes a 0.
+        // SAFETY: touches no memory; the caller vouches for the instruction. 0x80 in a shuffle
+        // makes a 0.
         unsafe { _mm256_shuffle_epi8(window, shuffle) }
     }
     #[inline(always)]
     unsafe fn store_low_bytes(to: *mut u8, words: __m256i) {
         // SAFETY: the caller vouches for 8 bytes.
         unsafe {
-            let halves = _mm_packs_epi32(_mm256_castsi256_si128(words), _mm256_extracti128_si256::<1>(words));
+            let halves = _mm_packs_epi32(
+                _mm256_castsi256_si128(words),
+                _mm256_extracti128_si256::<1>(words),
+            );
             _mm_storel_epi64(to.cast(), _mm_packus_epi16(halves, halves));
         }
     }

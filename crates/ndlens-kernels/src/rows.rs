@@ -1,8 +1,9 @@
 //! In which order to visit the elements of a view.
 //!
-//! The destination is packed in C order, but nothing says that it must be filled in that order. Where the source is
-//! interleaved, as pixels are, filling plane after plane would fetch every source byte from memory once per plane. So
-//! elements are visited in rows, along the last axis, and the rows in the order in which the source stays in cache:
+//! The destination is packed in C order, but nothing says that it must be filled in that order.
+//! Where the source is interleaved, as pixels are, filling plane after plane would fetch every
+//! source byte from memory once per plane. So elements are visited in rows, along the last axis,
+//! and the rows in the order in which the source stays in cache:
 //!
 //! ```text
 //!  source (H, W, C)          seen as (C, H, W): rows have stride C, and the outer axis C has stride 1
@@ -10,12 +11,14 @@
 //!   row 1  RGBRGBRGB...             R of row 1, G of row 1, B of row 1, ...
 //! ```
 
-/// The most elements of a row that are visited before the next row over the same bytes: 4 channels of them are 16 KiB
-/// of one-byte elements, which stay in the first-level cache. A multiple of every vector's lanes.
+/// The most elements of a row that are visited before the next row over the same bytes: 4 channels
+/// of them are 16 KiB of one-byte elements, which stay in the first-level cache. A multiple of
+/// every vector's lanes.
 const CHUNK: usize = 4096;
 
-/// How many rows of the source to fetch ahead: crops are narrower than a page, so the processor's own prefetch, which
-/// stops at pages, sees too little of them to learn from. Two rows of 256 pixels take about as long as a line from memory.
+/// How many rows of the source to fetch ahead: crops are narrower than a page, so the processor's
+/// own prefetch, which stops at pages, sees too little of them to learn from. Two rows of 256
+/// pixels take about as long as a line from memory.
 const ROWS_AHEAD: isize = 2;
 
 /// One axis: how many, how far apart in the source, in the destination, and in channels.
@@ -31,9 +34,11 @@ struct Axis {
 ///
 /// # Invariants
 ///
-/// 1. [`for_each`](Rows::for_each) visits each element once: its rows hold `count` elements that stand `stride_bytes`
-///    apart from `offset` on, relative to the view's first element, and go to `at..at + count` of the packed elements.
-/// 2. Where `cycle` is above 1, a row starts at channel 0 and runs through channels `0..cycle` again and again.
+/// 1. [`for_each`](Rows::for_each) visits each element once: its rows hold `count` elements that
+///    stand `stride_bytes` apart from `offset` on, relative to the view's first element, and go to
+///    `at..at + count` of the packed elements.
+/// 2. Where `cycle` is above 1, a row starts at channel 0 and runs through channels `0..cycle`
+///    again and again.
 #[derive(Debug)]
 pub(crate) struct Rows {
     /// Outer axes, the last the outermost.
@@ -46,7 +51,8 @@ pub(crate) struct Rows {
     pub(crate) stride_bytes: isize,
     /// After how many elements of a row the channels repeat; 1 if a row is of one channel.
     pub(crate) cycle: usize,
-    /// Bytes from a row to one that will be visited soon, other bytes of the source: a hint, which may point anywhere.
+    /// Bytes from a row to one that will be visited soon, other bytes of the source: a hint, which
+    /// may point anywhere.
     pub(crate) ahead_bytes: isize,
 }
 
@@ -60,19 +66,23 @@ pub(crate) struct Row {
 }
 
 impl Rows {
-    /// The rows of a view that has elements. `channel_axis` is None where channels need not be told apart.
+    /// The rows of a view that has elements. `channel_axis` is None where channels need not be told
+    /// apart.
     pub(crate) fn new(shape: &[usize], strides: &[isize], channel_axis: Option<usize>) -> Self {
         let mut axes: Vec<Axis> = Vec::with_capacity(shape.len() + 1);
         let mut step = 1;
         for (axis, (&count, &stride_bytes)) in shape.iter().zip(strides).enumerate().rev() {
             let is_channel = channel_axis == Some(axis);
-            // Channels along a row cycle, and rows of whole cycles may be joined; other axes of channels stay apart.
-            let joinable = !is_channel && (axes.len() == 1 || axes.last().is_some_and(|a| !a.is_channel));
+            // Channels along a row cycle, and rows of whole cycles may be joined; other axes of
+            // channels stay apart.
+            let joinable =
+                !is_channel && (axes.len() == 1 || axes.last().is_some_and(|a| !a.is_channel));
             match axes.last_mut() {
                 _ if count == 1 => {}
                 Some(inner)
                     if joinable
-                        && inner.stride_bytes.checked_mul(inner.count as isize) == Some(stride_bytes) =>
+                        && inner.stride_bytes.checked_mul(inner.count as isize)
+                            == Some(stride_bytes) =>
                 {
                     inner.count *= count;
                 }
@@ -108,11 +118,19 @@ impl Rows {
         }
     }
 
-    /// A single row of packed elements: of channel `channel`, or of channels `0..cycle` again and again where `cycle` is
-    /// above 1.
+    /// A single row of packed elements: of channel `channel`, or of channels `0..cycle` again and
+    /// again where `cycle` is above 1.
     pub(crate) fn single(count: usize, itemsize: usize, channel: usize, cycle: usize) -> Self {
         let stride_bytes = itemsize as isize;
-        Rows { outer: Vec::new(), count, chunk: usize::MAX, channel, stride_bytes, cycle, ahead_bytes: 0 }
+        Rows {
+            outer: Vec::new(),
+            count,
+            chunk: usize::MAX,
+            channel,
+            stride_bytes,
+            cycle,
+            ahead_bytes: 0,
+        }
     }
 
     /// The elements of the shortest row that is visited.

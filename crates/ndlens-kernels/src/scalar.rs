@@ -1,13 +1,13 @@
-//! The oracle: one element at a time, as torch's documentation would say it. Every fast body is measured against it,
-//! and the tables of one-byte sources are made by it.
+//! The oracle: one element at a time, as torch's documentation would say it. Every fast body is
+//! measured against it, and the tables of one-byte sources are made by it.
 
 use half::{bf16, f16};
 use ndlens_core::DType;
 
 use crate::program::{Float, Op, Program, Stage};
 
-/// An element between two stages. Every float that is computed with is exact in an `f64`, every integer in an `i128`, also
-/// shifted.
+/// An element between two stages. Every float that is computed with is exact in an `f64`, every
+/// integer in an `i128`, also shifted.
 #[derive(Debug, Clone, Copy)]
 enum Number {
     Integer(i128),
@@ -19,8 +19,8 @@ impl Program {
     ///
     /// # Panics
     ///
-    /// Where `element` or `out` has not the size of its dtype, or the program has no stage for a dtype that is not a
-    /// number.
+    /// Where `element` or `out` has not the size of its dtype, or the program has no stage for a
+    /// dtype that is not a number.
     pub(crate) fn map_element(&self, element: &[u8], channel: usize, out: &mut [u8]) {
         let mut number = read(&self.source, element);
         for stage in &self.stages {
@@ -35,7 +35,9 @@ impl Program {
             (Number::Float(value), DType::Bf16) => {
                 out.copy_from_slice(&bf16::from_f32(value as f32).to_le_bytes());
             }
-            (Number::Float(value), DType::F32) => out.copy_from_slice(&(value as f32).to_le_bytes()),
+            (Number::Float(value), DType::F32) => {
+                out.copy_from_slice(&(value as f32).to_le_bytes())
+            }
             (Number::Float(value), _) => out.copy_from_slice(&value.to_le_bytes()),
         }
     }
@@ -44,7 +46,9 @@ impl Program {
 impl Stage {
     fn compute(&self, number: Number, channel: usize) -> Number {
         match (self, number) {
-            (&Stage::Integer { dtype, .. }, Number::Float(value)) => Number::Integer(dtype.truncate(value)),
+            (&Stage::Integer { dtype, .. }, Number::Float(value)) => {
+                Number::Integer(dtype.truncate(value))
+            }
             (&Stage::Integer { dtype, shift }, Number::Integer(value)) => {
                 let shifted = if shift < 0 { value >> -shift } else { value << shift };
                 Number::Integer(dtype.wrap(shifted))
@@ -53,7 +57,8 @@ impl Stage {
                 Number::Float(dtype.compute(op, value, channel))
             }
             (Stage::Float { dtype, op }, Number::Integer(value)) => {
-                let value = if *dtype == Float::F64 { value as f64 } else { f64::from(value as f32) };
+                let value =
+                    if *dtype == Float::F64 { value as f64 } else { f64::from(value as f32) };
                 Number::Float(dtype.compute(op, value, channel))
             }
         }
@@ -65,12 +70,22 @@ impl Float {
         self.round(match op {
             Op::Cast => value,
             Op::Scale(factor) => self.binary(value, *factor, |a, b| a * b, |a, b| a * b),
-            Op::Sub(values) => self.binary(value, of_channel(values, channel), |a, b| a - b, |a, b| a - b),
-            Op::Div(values) => self.binary(value, of_channel(values, channel), |a, b| a / b, |a, b| a / b),
+            Op::Sub(values) => {
+                self.binary(value, of_channel(values, channel), |a, b| a - b, |a, b| a - b)
+            }
+            Op::Div(values) => {
+                self.binary(value, of_channel(values, channel), |a, b| a / b, |a, b| a / b)
+            }
         })
     }
 
-    fn binary(self, a: f64, b: f64, single: fn(f32, f32) -> f32, double: fn(f64, f64) -> f64) -> f64 {
+    fn binary(
+        self,
+        a: f64,
+        b: f64,
+        single: fn(f32, f32) -> f32,
+        double: fn(f64, f64) -> f64,
+    ) -> f64 {
         match self {
             Float::F64 => double(a, b),
             _ => f64::from(single(a as f32, b as f32)),
@@ -86,7 +101,9 @@ pub(crate) fn of_channel(values: &[f64], channel: usize) -> f64 {
 fn read(dtype: &DType, element: &[u8]) -> Number {
     macro_rules! number {
         ($kind:ident, $rust:ty) => {
-            Number::$kind(<$rust>::from_le_bytes(element.try_into().expect("itemsize bytes")).into())
+            Number::$kind(
+                <$rust>::from_le_bytes(element.try_into().expect("itemsize bytes")).into(),
+            )
         };
     }
     match dtype {

@@ -1,8 +1,9 @@
 //! Packed rows at any places, copied one after another.
 //!
-//! A row of some hundred bytes that lies anywhere in gigabytes takes longer to reach than to copy: it misses every cache, and
-//! its page the table of pages, and the processor cannot guess which comes next. But the list of places knows. So rows
-//! are asked for ahead of the copy, far enough that memory answers in time and near enough that the answer is still there:
+//! A row of some hundred bytes that lies anywhere in gigabytes takes longer to reach than to copy:
+//! it misses every cache, and its page the table of pages, and the processor cannot guess which
+//! comes next. But the list of places knows. So rows are asked for ahead of the copy, far enough
+//! that memory answers in time and near enough that the answer is still there:
 //!
 //! ```text
 //!  places     17  4  99  3  58  ..
@@ -26,17 +27,19 @@ use crate::value::Stores;
 #[cfg(target_arch = "x86_64")]
 use crate::x86;
 
-/// How many bytes to ask for ahead where rows are short: what one core draws from memory, some 20 GB/s, in twice its latency of 100 ns.
+/// How many bytes to ask for ahead where rows are short: what one core draws from memory, some 20
+/// GB/s, in twice its latency of 100 ns.
 const AHEAD_BYTES: usize = 4096;
 
-/// The same along a long row, where the processor sees for itself what comes next, but for its start and at the end of each page.
+/// The same along a long row, where the processor sees for itself what comes next, but for its
+/// start and at the end of each page.
 const AHEAD_ALONG_BYTES: usize = 1024;
 
 /// The same in each run of a row that is copied in two, as far as the second level of the cache.
 const AHEAD_IN_RUN_BYTES: usize = 2048;
 
-/// Rows of so many bytes are copied in two runs: shorter ones end before a run is under way, and along longer ones the processor itself
-/// gets further ahead, if it is not led to two places.
+/// Rows of so many bytes are copied in two runs: shorter ones end before a run is under way, and
+/// along longer ones the processor itself gets further ahead, if it is not led to two places.
 const TWO_RUNS_BYTES: RangeInclusive<usize> = 2 * AHEAD_IN_RUN_BYTES..=32 << 10;
 
 /// Rows to ask for ahead at most: beyond so many the processor forgets what it was asked for.
@@ -45,8 +48,8 @@ const MAX_ROWS_AHEAD: usize = 32;
 /// What the cache fetches at once.
 const LINE: usize = 64;
 
-/// Shorter rows are always written through the cache: with so little to write in a row, memory that is written past it keeps waiting
-/// between reads from anywhere, and takes twice as long.
+/// Shorter rows are always written through the cache: with so little to write in a row, memory that
+/// is written past it keeps waiting between reads from anywhere, and takes twice as long.
 const MIN_STREAM_ROW_BYTES: usize = 1024;
 
 /// The rows of a view, each packed in C order, to copy any of.
@@ -59,13 +62,19 @@ pub struct Take {
 }
 
 impl Take {
-    /// The rows of `view` along axis 0; None where their elements are not packed, or there are none.
+    /// The rows of `view` along axis 0; None where their elements are not packed, or there are
+    /// none.
     pub fn new(view: &View) -> Option<Self> {
         let (&count, &stride_bytes) = view.shape().first().zip(view.strides().first())?;
         let first = view.as_ref().index(&[Index::At(0)]).ok()?;
         let row_bytes = first.nbytes();
         let packed = first.layout().is_contiguous(view.itemsize(), Order::C);
-        (packed && row_bytes > 0).then(|| Take { view: view.clone(), count, row_bytes, stride_bytes })
+        (packed && row_bytes > 0).then(|| Take {
+            view: view.clone(),
+            count,
+            row_bytes,
+            stride_bytes,
+        })
     }
 
     /// The bytes of a row.
@@ -73,13 +82,16 @@ impl Take {
         self.row_bytes
     }
 
-    /// Copies the rows `items`, in this order, to `destination`; short ones through the cache, whatever `stores` says.
+    /// Copies the rows `items`, in this order, to `destination`; short ones through the cache,
+    /// whatever `stores` says.
     ///
-    /// Whether their bytes are still there is the caller's to ask, with [`Buffer::verify`](ndlens_core::Buffer::verify).
+    /// Whether their bytes are still there is the caller's to ask, with
+    /// [`Buffer::verify`](ndlens_core::Buffer::verify).
     ///
     /// # Errors
     ///
-    /// [`Error::DestinationSize`] where `destination` is not of just these rows; [`Error::View`] for a row that there is not.
+    /// [`Error::DestinationSize`] where `destination` is not of just these rows; [`Error::View`]
+    /// for a row that there is not.
     pub fn rows(&self, items: &[usize], destination: &mut [u8], stores: Stores) -> Result<()> {
         let expected = items.len().saturating_mul(self.row_bytes);
         if destination.len() != expected {
@@ -93,9 +105,10 @@ impl Take {
         let row_bytes = self.row_bytes;
         let stream = stores == Stores::Stream && row_bytes >= MIN_STREAM_ROW_BYTES;
         let to = destination.as_mut_ptr();
-        // SAFETY: row `item` of `count` is `row_bytes` packed bytes at `item` strides from the view's first element, and in the
-        // view's buffer, by the invariant of views; the view holds it. `to` has room for all rows and is exclusive, so apart
-        // from the view, as nothing forms a `&mut` over a view's memory.
+        // SAFETY: row `item` of `count` is `row_bytes` packed bytes at `item` strides from the
+        // view's first element, and in the view's buffer, by the invariant of views; the view holds
+        // it. `to` has room for all rows and is exclusive, so apart from the view, as nothing forms
+        // a `&mut` over a view's memory.
         unsafe {
             match row_bytes {
                 1 => copy.fixed::<1>(to),
@@ -104,7 +117,9 @@ impl Take {
                 8 => copy.fixed::<8>(to),
                 16 => copy.fixed::<16>(to),
                 32 => copy.fixed::<32>(to),
-                _ if stream && TWO_RUNS_BYTES.contains(&row_bytes) => copy.stream::<2>(row_bytes, to),
+                _ if stream && TWO_RUNS_BYTES.contains(&row_bytes) => {
+                    copy.stream::<2>(row_bytes, to)
+                }
                 _ if stream => copy.stream::<1>(row_bytes, to),
                 64 => copy.fixed::<64>(to),
                 128 => copy.fixed::<128>(to),
@@ -160,14 +175,17 @@ impl Copy<'_> {
         for place in 0..self.items.len() {
             ask_for(self.row(place + ahead), row_bytes.min(AHEAD_ALONG_BYTES));
             // SAFETY: passed on.
-            unsafe { ptr::copy_nonoverlapping(self.row(place), to.add(place * row_bytes), row_bytes) };
+            unsafe {
+                ptr::copy_nonoverlapping(self.row(place), to.add(place * row_bytes), row_bytes)
+            };
         }
     }
 
-    /// Rows of any size, past the cache but for what is no whole line of the destination. A fence must follow.
+    /// Rows of any size, past the cache but for what is no whole line of the destination. A fence
+    /// must follow.
     ///
-    /// A row is copied in `RUNS` at once, one line of each in turn: a core waits less for a row that it has not yet seen to go on if it
-    /// asks in several places.
+    /// A row is copied in `RUNS` at once, one line of each in turn: a core waits less for a row
+    /// that it has not yet seen to go on if it asks in several places.
     ///
     /// # Safety
     ///
@@ -183,14 +201,15 @@ impl Copy<'_> {
             let run = (row_bytes - head) / LINE / RUNS * LINE;
             let lead = ahead_bytes.min(run);
             let end = head + run * RUNS;
-            // SAFETY: head, runs and the rest are the row's bytes, for which the caller vouches; from `head` on, each line of the
-            // destination is aligned.
+            // SAFETY: head, runs and the rest are the row's bytes, for which the caller vouches;
+            // from `head` on, each line of the destination is aligned.
             unsafe {
                 ptr::copy_nonoverlapping(from, to, head);
                 for at in (0..run).step_by(LINE) {
                     for start in (0..RUNS).map(|number| head + number * run) {
                         let next = at + lead;
-                        let (row, next) = if next < run { (from, next) } else { (soon, next - run) };
+                        let (row, next) =
+                            if next < run { (from, next) } else { (soon, next - run) };
                         let line = row.wrapping_add(start + next);
                         if RUNS == 1 {
                             ask_for(line, 1);
@@ -230,7 +249,8 @@ fn ask_for(row: *const u8, len: usize) {
     let _ = (row, len);
 }
 
-/// As [`ask_for`] one line, as far as the second level of the cache: a core waits for more lines there than in the first.
+/// As [`ask_for`] one line, as far as the second level of the cache: a core waits for more lines
+/// there than in the first.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
 fn ask_second_level(line: *const u8) {
@@ -271,7 +291,9 @@ mod tests {
 
     /// One row after another, through the view.
     fn oracle(view: &View, items: &[usize]) -> Vec<u8> {
-        let row = |&item: &usize| view.index(&[Index::At(item as isize)]).unwrap().to_vec::<u8>().unwrap();
+        let row = |&item: &usize| {
+            view.index(&[Index::At(item as isize)]).unwrap().to_vec::<u8>().unwrap()
+        };
         items.iter().flat_map(row).collect()
     }
 
@@ -286,7 +308,9 @@ mod tests {
                 "{stores:?}, {:?}",
                 view.shape()
             );
-            assert!(out[..misaligned].iter().chain(&out[misaligned + len..]).all(|&byte| byte == 0xEE));
+            assert!(
+                out[..misaligned].iter().chain(&out[misaligned + len..]).all(|&byte| byte == 0xEE)
+            );
         }
     }
 
@@ -319,11 +343,14 @@ mod tests {
 
     #[test]
     fn what_is_not_packed_or_not_there_is_not_taken() {
-        assert!(Take::new(&numbered(12).reshape(&[3, 4]).unwrap().permute(&[1, 0]).unwrap()).is_none());
+        assert!(
+            Take::new(&numbered(12).reshape(&[3, 4]).unwrap().permute(&[1, 0]).unwrap()).is_none()
+        );
         assert!(Take::new(&numbered(12).reshape(&[3, 4]).unwrap().flip(&[1]).unwrap()).is_none());
         assert!(Take::new(&numbered(0)).is_none());
         assert!(
-            Take::new(&numbered(12).reshape(&[3, 4]).unwrap().index(&[s(..), s(0..0)]).unwrap()).is_none()
+            Take::new(&numbered(12).reshape(&[3, 4]).unwrap().index(&[s(..), s(0..0)]).unwrap())
+                .is_none()
         );
         assert!(Take::new(&View::from_vec(vec![0u8; 5]).reinterpret(DType::I8).unwrap()).is_some());
     }

@@ -1,6 +1,10 @@
-//! Every body meets the oracle, over one table of cases and over random ones; and the oracle meets torch.
+//! Every body meets the oracle, over one table of cases and over random ones; and the oracle meets
+//! torch.
 
-#![expect(unsafe_code, reason = "the oracle reads bytes the plain way, and pages are fenced with mprotect")]
+#![expect(
+    unsafe_code,
+    reason = "the oracle reads bytes the plain way, and pages are fenced with mprotect"
+)]
 
 use ndlens_core::{Buffer, DType, Index, Layout, Order, View, s};
 use proptest::prelude::*;
@@ -43,7 +47,8 @@ pub(crate) fn normalize(channels: usize) -> Step {
 pub(crate) fn bytes(len: usize) -> Vec<u8> {
     let mut state = 1u64;
     let mut next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 56) as u8
     };
     (0..len).map(|i| if i % 1021 < 256 { i as u8 } else { next() }).collect()
@@ -77,7 +82,12 @@ fn oracle(view: &View, channel_axis: Option<usize>, channels: usize, steps: &[St
 }
 
 /// Equal bytes, or both NaN.
-pub(crate) fn assert_same(got: &[u8], expected: &[u8], dtype: &DType, context: &dyn std::fmt::Debug) {
+pub(crate) fn assert_same(
+    got: &[u8],
+    expected: &[u8],
+    dtype: &DType,
+    context: &dyn std::fmt::Debug,
+) {
     if got == expected {
         return;
     }
@@ -97,8 +107,8 @@ pub(crate) fn assert_same(got: &[u8], expected: &[u8], dtype: &DType, context: &
     }
 }
 
-/// Applies the steps with every instruction set and both kinds of store, at several alignments of the destination, and
-/// looks at the bytes before and after it.
+/// Applies the steps with every instruction set and both kinds of store, at several alignments of
+/// the destination, and looks at the bytes before and after it.
 pub(crate) fn check(view: &View, channel_axis: Option<usize>, channels: usize, steps: &[Step]) {
     const FILL: u8 = 0xa5;
     const MARGIN: usize = 64;
@@ -122,8 +132,8 @@ pub(crate) fn check(view: &View, channel_axis: Option<usize>, channels: usize, s
     }
 }
 
-/// The chains of the vector bodies: scaled or not, by inverse, and by division; to floats of both widths, rounded once or
-/// each time.
+/// The chains of the vector bodies: scaled or not, by inverse, and by division; to floats of both
+/// widths, rounded once or each time.
 fn byte_chains(channels: usize) -> Vec<Vec<Step>> {
     let awkward = Step::Normalize { mean: vec![f64::from(1e-40f32)], std: vec![1e-39] };
     let endless = Step::Normalize { mean: vec![0.5], std: vec![f64::NAN] };
@@ -171,7 +181,9 @@ fn bytes_become_floats_alike_in_every_body_layout_and_width() {
 
 #[test]
 fn planes_of_whole_lines_and_others_are_the_same_streamed_or_cached() {
-    for (height, width) in [(2, 96), (4, 224), (1, 256), (64, 19), (64, 67), (3, 257), (4, 320), (2, 544)] {
+    for (height, width) in
+        [(2, 96), (4, 224), (1, 256), (64, 19), (64, 67), (3, 257), (4, 320), (2, 544)]
+    {
         for channels in 2..=4 {
             let image = packed(&[height, width + 1, channels], DType::U8);
             let crop = image.index(&[s(..), s(1..)]).unwrap();
@@ -216,7 +228,8 @@ fn batches_and_clips_of_images_keep_their_channels() {
 fn a_view_that_repeats_or_skips_bytes_is_read_as_it_says() {
     let rgba = packed(&[5, 19, 4], DType::U8);
     let rgb = rgba.index(&[s(..), s(..), s(..3)]).unwrap();
-    let every_second = rgba.index(&[s(..), Index::Slice { start: None, stop: None, step: 2 }]).unwrap();
+    let every_second =
+        rgba.index(&[s(..), Index::Slice { start: None, stop: None, step: 2 }]).unwrap();
     for steps in byte_chains(3) {
         check(&rgb, Some(2), 3, &steps);
         check(&rgb.permute(&[2, 0, 1]).unwrap(), Some(0), 3, &steps);
@@ -252,7 +265,8 @@ fn more_channels_than_tables_are_told_apart() {
 fn every_dtype_converts_to_every_float_as_the_oracle_says() {
     for source in NUMBERS {
         let image = packed(&[2, 173, 3], source.clone());
-        let layouts = [(image.clone(), 2), (image.flip(&[1]).unwrap().permute(&[2, 0, 1]).unwrap(), 0)];
+        let layouts =
+            [(image.clone(), 2), (image.flip(&[1]).unwrap().permute(&[2, 0, 1]).unwrap(), 0)];
         for target in FLOATS {
             for (view, axis) in &layouts {
                 check(view, Some(*axis), 3, &[to(&target, false)]);
@@ -285,8 +299,11 @@ fn without_a_step_every_dtype_passes_through() {
     let all = DType::table().iter().map(|row| row.dtype.clone()).chain([opaque]);
     for dtype in all {
         let view = packed(&[3, 700, 2], dtype.clone());
-        let views =
-            [view.clone(), view.permute(&[2, 0, 1]).unwrap(), view.index(&[s(..), s(3..697)]).unwrap()];
+        let views = [
+            view.clone(),
+            view.permute(&[2, 0, 1]).unwrap(),
+            view.index(&[s(..), s(3..697)]).unwrap(),
+        ];
         for view in views {
             let map = ValueMap::new(&dtype, 2, &[to(&dtype, true)]).unwrap();
             assert!(map.is_identity() && *map.dtype() == dtype);
@@ -325,16 +342,17 @@ fn a_division_by_its_inverse_has_the_bits_of_a_division() {
     // Every std has its chance to round badly; the map finds out which do.
     for i in 1..200 {
         let std = vec![f64::from(i) * 0.005_13];
-        let steps = [to(&DType::F32, i % 2 == 0), Step::Normalize { mean: vec![0.1 * f64::from(i)], std }];
+        let steps =
+            [to(&DType::F32, i % 2 == 0), Step::Normalize { mean: vec![0.1 * f64::from(i)], std }];
         check(&packed(&[256], DType::U8), None, 1, &steps);
     }
 }
 
 #[test]
 fn results_are_torchs_to_the_bit() {
-    /// Source, target, and FNV-1a hashes of the bytes that torch 2.15 and torchvision 0.29.2 give for the 256 elements
-    /// of `elements`: `to_dtype(scale=False)`, `to_dtype(scale=True)`, and the latter in three channels, normalised
-    /// with `MEAN` and `STD`.
+    /// Source, target, and FNV-1a hashes of the bytes that torch 2.15 and torchvision 0.29.2 give
+    /// for the 256 elements of `elements`: `to_dtype(scale=False)`, `to_dtype(scale=True)`, and the
+    /// latter in three channels, normalised with `MEAN` and `STD`.
     const KNOWN: [(&str, &str, u64, u64, u64); 36] = [
         ("bool", "float16", 0xb3ed_7871_4f1a_7325, 0xb3ed_7871_4f1a_7325, 0x33d6_659e_46ff_5825),
         ("bool", "bfloat16", 0x889c_9070_9a74_b725, 0x889c_9070_9a74_b725, 0x68dd_4f16_4851_df25),
@@ -374,11 +392,13 @@ fn results_are_torchs_to_the_bit() {
         ("int64", "float64", 0x9ef5_3ae6_d198_e5de, 0xa7dc_cf8c_f594_6c8e, 0x3921_342a_b871_ca35),
     ];
     for (source, target, plain, scaled, normalised) in KNOWN {
-        let (source, target) = (DType::from_name(source).unwrap(), DType::from_name(target).unwrap());
+        let (source, target) =
+            (DType::from_name(source).unwrap(), DType::from_name(target).unwrap());
         let view = elements(&source);
         let three = {
             let strides = [0, source.itemsize() as isize];
-            let layout = Layout::new(&[3, 256], &strides, 0, source.itemsize(), view.nbytes()).unwrap();
+            let layout =
+                Layout::new(&[3, 256], &strides, 0, source.itemsize(), view.nbytes()).unwrap();
             View::new(view.buffer().clone(), layout, source.clone()).unwrap()
         };
         let chains = [
@@ -397,21 +417,27 @@ fn results_are_torchs_to_the_bit() {
     }
 }
 
-/// All bytes; or 256 numbers of a linear congruential generator, shifted right by `i % 57` and cut to their size.
+/// All bytes; or 256 numbers of a linear congruential generator, shifted right by `i % 57` and cut
+/// to their size.
 fn elements(dtype: &DType) -> View {
     let itemsize = dtype.itemsize();
     let mut state = 1u64;
     let mut bytes = Vec::new();
     for i in 0..256usize {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         match dtype {
             DType::Bool => bytes.push((i % 2) as u8),
             DType::U8 | DType::I8 => bytes.push(i as u8),
             _ => bytes.extend(&(state >> (i % 57)).to_le_bytes()[..itemsize]),
         }
     }
-    View::new(Buffer::from_vec(bytes), Layout::contiguous(&[256], itemsize, Order::C).unwrap(), dtype.clone())
-        .unwrap()
+    View::new(
+        Buffer::from_vec(bytes),
+        Layout::contiguous(&[256], itemsize, Order::C).unwrap(),
+        dtype.clone(),
+    )
+    .unwrap()
 }
 
 pub(crate) fn fnv(bytes: &[u8]) -> u64 {
@@ -433,7 +459,8 @@ fn the_way_to_a_half_leads_through_single_precision_as_in_torch() {
 #[test]
 fn any_byte_but_zero_is_true() {
     let bytes = Buffer::from_vec(vec![0u8, 1, 2, 255]);
-    let view = View::new(bytes, Layout::contiguous(&[4], 1, Order::C).unwrap(), DType::Bool).unwrap();
+    let view =
+        View::new(bytes, Layout::contiguous(&[4], 1, Order::C).unwrap(), DType::Bool).unwrap();
     check(&view, None, 1, &[to(&DType::F32, true)]);
     let map = ValueMap::new(&DType::Bool, 1, &[to(&DType::F16, true)]).unwrap();
     let mut out = [0; 8];
@@ -458,23 +485,35 @@ fn each_error_says_what_was_got_and_expected() {
         text(&DType::U8, 3, &[normalize(3)]),
         "normalize needs a floating-point dtype, got uint8; put ToDtype(\"float32\", scale=True) before it"
     );
-    assert_eq!(text(&DType::F32, 3, &[normalize(2)]), "normalize got 2 values of mean, expected 1 or 3");
+    assert_eq!(
+        text(&DType::F32, 3, &[normalize(2)]),
+        "normalize got 2 values of mean, expected 1 or 3"
+    );
     assert_eq!(text(&DType::F32, 1, &[normalize(2)]), "normalize got 2 values of mean, expected 1");
     let step = Step::Normalize { mean: vec![0.0], std: vec![] };
     assert_eq!(text(&DType::F32, 3, &[step]), "normalize got 0 values of std, expected 1 or 3");
     let step = Step::Normalize { mean: vec![0.0], std: vec![1.0, -0.0, 1.0] };
-    assert_eq!(text(&DType::F32, 3, &[step]), "normalize needs a std other than 0, got 0 at position 1");
+    assert_eq!(
+        text(&DType::F32, 3, &[step]),
+        "normalize needs a std other than 0, got 0 at position 1"
+    );
 
     let map = ValueMap::new(&DType::U8, 3, &[to(&DType::F32, true), normalize(3)]).unwrap();
     let apply = |view: &View, axis, len| {
         map.apply(&view.as_ref(), axis, &mut vec![0; len], Stores::Cached).unwrap_err().to_string()
     };
     let view = packed(&[2, 3], DType::U8);
-    assert_eq!(apply(&packed(&[3], DType::F32), Some(0), 12), "view has dtype float32, expected uint8");
+    assert_eq!(
+        apply(&packed(&[3], DType::F32), Some(0), 12),
+        "view has dtype float32, expected uint8"
+    );
     assert_eq!(apply(&view, Some(1), 23), "destination has 23 bytes, expected 24");
     assert_eq!(apply(&view, Some(0), 24), "view has 2 channels, expected 3");
     assert_eq!(apply(&view, None, 24), "view has 1 channels, expected 3");
-    assert_eq!(apply(&view, Some(2), 24), "channel axis 2 is out of bounds for view of dimension 2");
+    assert_eq!(
+        apply(&view, Some(2), 24),
+        "channel axis 2 is out of bounds for view of dimension 2"
+    );
     let identity = ValueMap::new(&DType::U8, 1, &[]).unwrap();
     let error = identity.apply(&view.as_ref(), None, &mut [0; 5], Stores::Stream).unwrap_err();
     assert_eq!(error, Error::DestinationSize { got: 5, expected: 6 });
@@ -496,7 +535,8 @@ fn pixels_of_bytes_become_planes() {
                 for view in [crop.clone(), crop.flip(&[0]).unwrap(), crop.flip(&[1]).unwrap()] {
                     check(&view.permute(&[2, 0, 1]).unwrap(), Some(0), channels, &[]);
                 }
-                let repeated = crop.index(&[s(..1)]).unwrap().broadcast_to(&[4, width, channels]).unwrap();
+                let repeated =
+                    crop.index(&[s(..1)]).unwrap().broadcast_to(&[4, width, channels]).unwrap();
                 check(&repeated.permute(&[2, 0, 1]).unwrap(), Some(0), channels, &[]);
             }
         }
@@ -567,7 +607,8 @@ pub(crate) mod fenced {
         pub(crate) fn page() -> Buffer {
             const PROT_READ_WRITE: c_int = 3;
             const MAP_PRIVATE_ANONYMOUS: c_int = 0x22;
-            // SAFETY: a new mapping of three pages, of which the middle one is made accessible; it lives in the owner.
+            // SAFETY: a new mapping of three pages, of which the middle one is made accessible; it
+            // lives in the owner.
             unsafe {
                 let start = mmap(ptr::null_mut(), 3 * PAGE, 0, MAP_PRIVATE_ANONYMOUS, -1, 0);
                 assert_ne!(start.addr(), usize::MAX);
@@ -616,12 +657,15 @@ pub(crate) mod fenced {
         let buffer = Fenced::page();
         for width in (1..=40usize).chain([63, 64, 65, 128, 140, 257, 320]) {
             for channels in 2..=4usize {
-                let (row, chains) =
-                    (width * channels, [vec![], vec![to(&DType::F16, true)], vec![to(&DType::F32, true)]]);
+                let (row, chains) = (
+                    width * channels,
+                    [vec![], vec![to(&DType::F16, true)], vec![to(&DType::F32, true)]],
+                );
                 let height = 3.min(PAGE / row);
                 let strides = [row as isize, channels as isize, 1];
                 for start in [0, PAGE - height * row] {
-                    let layout = Layout::new(&[height, width, channels], &strides, start, 1, PAGE).unwrap();
+                    let layout =
+                        Layout::new(&[height, width, channels], &strides, start, 1, PAGE).unwrap();
                     let view = View::new(buffer.clone(), layout, DType::U8).unwrap();
                     for steps in &chains {
                         check(&view.permute(&[2, 0, 1]).unwrap(), Some(0), channels, steps);

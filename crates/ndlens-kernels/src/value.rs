@@ -11,13 +11,15 @@ use crate::program::Program;
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Step {
-    /// `torchvision.transforms.v2.ToDtype`: to another dtype, with `scale` from the range of one to that of the other.
+    /// `torchvision.transforms.v2.ToDtype`: to another dtype, with `scale` from the range of one to
+    /// that of the other.
     ToDtype {
-        /// The dtype to convert to: `bool`, an integer, a float of 16 to 64 bits, or what the elements are already.
+        /// The dtype to convert to: `bool`, an integer, a float of 16 to 64 bits, or what the
+        /// elements are already.
         dtype: DType,
-        /// Whether what stands for 1.0 (the largest of an integer dtype, 1.0 of a float) goes to what does in the other
-        /// dtype: integers to floats times its reciprocal, floats to integers times it and 0.999, integers to integers
-        /// by a shift.
+        /// Whether what stands for 1.0 (the largest of an integer dtype, 1.0 of a float) goes to
+        /// what does in the other dtype: integers to floats times its reciprocal, floats to
+        /// integers times it and 0.999, integers to integers by a shift.
         scale: bool,
     },
     /// `torchvision.transforms.v2.Normalize`: minus the mean, divided by the standard deviation.
@@ -34,8 +36,9 @@ pub enum Step {
 pub enum Stores {
     /// Through the cache: for a consumer that reads them at once.
     Cached,
-    /// Past the cache where a body has such stores (those in vector registers do) and rows of results are whole lines of it: for more
-    /// results than the cache holds. They are visible to other threads once [`ValueMap::apply`] has returned, as those of plain stores are.
+    /// Past the cache where a body has such stores (those in vector registers do) and rows of
+    /// results are whole lines of it: for more results than the cache holds. They are visible to
+    /// other threads once [`ValueMap::apply`] has returned, as those of plain stores are.
     Stream,
 }
 
@@ -52,17 +55,18 @@ pub(crate) enum RowChannels {
 ///
 /// # Rationale
 ///
-/// Results are bit for bit torch's. For `uint8` the division of `Normalize` is done by multiply, residual, correct
-/// wherever that gives the very bits of a division for all 256 inputs of every channel, which is tried out when the
-/// map is compiled; and by a division where not.
+/// Results are bit for bit torch's. For `uint8` the division of `Normalize` is done by multiply,
+/// residual, correct wherever that gives the very bits of a division for all 256 inputs of every
+/// channel, which is tried out when the map is compiled; and by a division where not.
 ///
 /// # Limitations
 ///
-/// Which NaN comes out of a NaN is not promised. A `bool` element is true if its byte is not 0. Integers keep their low bits
-/// where a narrower dtype cannot hold them, and so do floats, truncated towards zero. A float that not even 32 bits hold
-/// (64 for `uint8`, `uint32` and 64-bit targets), or NaN, for which C has no answer, becomes what it does for torch on x86-64:
-/// 0, the lowest `int32` or `int64`; as `uint64` NaN and what is below -2^63 become 2^63, what is above 2^64 becomes 0. As
-/// `uint32` torch itself has several answers to what does not fit.
+/// Which NaN comes out of a NaN is not promised. A `bool` element is true if its byte is not 0.
+/// Integers keep their low bits where a narrower dtype cannot hold them, and so do floats,
+/// truncated towards zero. A float that not even 32 bits hold (64 for `uint8`, `uint32` and 64-bit
+/// targets), or NaN, for which C has no answer, becomes what it does for torch on x86-64: 0, the
+/// lowest `int32` or `int64`; as `uint64` NaN and what is below -2^63 become 2^63, what is above
+/// 2^64 becomes 0. As `uint32` torch itself has several answers to what does not fit.
 #[derive(Debug, Clone)]
 pub struct ValueMap {
     steps: Vec<Step>,
@@ -72,22 +76,29 @@ pub struct ValueMap {
 }
 
 impl ValueMap {
-    /// Compiles steps for elements of `source` in `channels` channels (1 if there is no channel axis).
+    /// Compiles steps for elements of `source` in `channels` channels (1 if there is no channel
+    /// axis).
     ///
-    /// Without steps, or with steps that change nothing, the map is an identity and takes any dtype. The instruction
-    /// set is the best of this machine, or a lower one that the environment variable `NDLENS_ISA` names (`scalar`,
-    /// `avx2`, `avx512`; read once).
+    /// Without steps, or with steps that change nothing, the map is an identity and takes any
+    /// dtype. The instruction set is the best of this machine, or a lower one that the environment
+    /// variable `NDLENS_ISA` names (`scalar`, `avx2`, `avx512`; read once).
     ///
     /// # Errors
     ///
-    /// [`Error::UnsupportedConversion`], [`Error::UnsafeScale`], [`Error::NoRange`], [`Error::NormalizeDType`],
-    /// [`Error::StatisticsLength`], [`Error::ZeroStd`], [`Error::UnknownIsa`].
+    /// [`Error::UnsupportedConversion`], [`Error::UnsafeScale`], [`Error::NoRange`],
+    /// [`Error::NormalizeDType`], [`Error::StatisticsLength`], [`Error::ZeroStd`],
+    /// [`Error::UnknownIsa`].
     pub fn new(source: &DType, channels: usize, steps: &[Step]) -> Result<ValueMap> {
         ValueMap::with_isa(source, channels, steps, Isa::chosen()?)
     }
 
     /// As [`new`](Self::new), for an instruction set that this machine has.
-    pub(crate) fn with_isa(source: &DType, channels: usize, steps: &[Step], isa: Isa) -> Result<ValueMap> {
+    pub(crate) fn with_isa(
+        source: &DType,
+        channels: usize,
+        steps: &[Step],
+        isa: Isa,
+    ) -> Result<ValueMap> {
         let program = Program::new(source, channels, steps)?;
         let body = Body::new(&program, channels, isa.min(Isa::best()));
         Ok(ValueMap { steps: steps.to_vec(), program, channels, body })
@@ -113,15 +124,16 @@ impl ValueMap {
         self.program.stages.is_empty()
     }
 
-    /// Reads the elements of `src` in C order of its axes, and writes what becomes of them packed to `dst`.
+    /// Reads the elements of `src` in C order of its axes, and writes what becomes of them packed
+    /// to `dst`.
     ///
     /// `channel_axis` is the axis of `src` along which the channels lie, None if there is none.
     ///
     /// # Errors
     ///
-    /// [`Error::SourceDType`]; [`Error::ChannelAxisOutOfBounds`]; [`Error::ChannelCount`] where channels differ in what
-    /// is done to them and `src` has another number of them; [`Error::DestinationSize`] where `dst` is not elements times
-    /// `dtype().itemsize()` long.
+    /// [`Error::SourceDType`]; [`Error::ChannelAxisOutOfBounds`]; [`Error::ChannelCount`] where
+    /// channels differ in what is done to them and `src` has another number of them;
+    /// [`Error::DestinationSize`] where `dst` is not elements times `dtype().itemsize()` long.
     pub fn apply(
         &self,
         src: &ViewRef<'_>,
@@ -141,7 +153,8 @@ impl ValueMap {
                 .ok_or(Error::ChannelAxisOutOfBounds { axis, ndim: src.shape().len() })?,
         };
         self.check_channels(channels)?;
-        // The layout's own gate has found that this product fits for the source; a wider result may not.
+        // The layout's own gate has found that this product fits for the source; a wider result may
+        // not.
         let expected = src.layout().len().saturating_mul(self.dtype().itemsize());
         if dst.len() != expected {
             return Err(Error::DestinationSize { got: dst.len(), expected });
@@ -165,8 +178,8 @@ impl ValueMap {
         Ok(())
     }
 
-    /// Writes what becomes of a row of packed elements, of one channel or of all in turn, to `dst`, which has room for
-    /// just them.
+    /// Writes what becomes of a row of packed elements, of one channel or of all in turn, to `dst`,
+    /// which has room for just them.
     pub(crate) fn apply_packed(&self, src: &[u8], channels: RowChannels, dst: &mut [u8]) {
         let (channel, cycle) = match channels {
             _ if !self.program.tells_channels_apart() => (0, 1),
@@ -176,7 +189,8 @@ impl ValueMap {
         self.body.run_packed(&self.program, src, channel, cycle, dst);
     }
 
-    /// What becomes of a `uint8` value, if that is affine and a `float32`, and whether channels differ in it.
+    /// What becomes of a `uint8` value, if that is affine and a `float32`, and whether channels
+    /// differ in it.
     pub(crate) fn affine(&self) -> Option<(&Affine, bool)> {
         let affine = self.body.affine().filter(|affine| affine.rounding == Rounding::Single);
         Some((affine?, self.program.tells_channels_apart()))

@@ -1,17 +1,18 @@
 //! Vector bodies for x86-64: one body, written once over [`Vector`], and its two instruction sets.
 //!
-//! A row of bytes that stand 1 to 4 apart, in either direction, is read as a block of one register's lanes at a time:
-//! the bytes from the block's first element to its last, and none beyond, are loaded and shuffled so that each lane
-//! gets its own. Interleaved and planar, mirrored and not are so one body with another shuffle:
+//! A row of bytes that stand 1 to 4 apart, in either direction, is read as a block of one
+//! register's lanes at a time: the bytes from the block's first element to its last, and none
+//! beyond, are loaded and shuffled so that each lane gets its own. Interleaved and planar, mirrored
+//! and not are so one body with another shuffle:
 //!
 //! ```text
 //!  stride 3     |R..R..R..R..|      stride -3    |..R..R..R..R|
 //!  lane          0  1  2  3         lane           3  2  1  0
 //! ```
 //!
-//! Streaming stores need the destination aligned to the register, and a line of the cache written by both kinds of
-//! store costs more than either. So a row's head and tail are masked stores of just their lanes, of blocks that begin
-//! at the row's start and end at its end.
+//! Streaming stores need the destination aligned to the register, and a line of the cache written
+//! by both kinds of store costs more than either. So a row's head and tail are masked stores of
+//! just their lanes, of blocks that begin at the row's start and end at its end.
 
 #![expect(unsafe_code, reason = "CPU intrinsics and raw pointers; see UNSAFE.md")]
 #![expect(
@@ -44,14 +45,15 @@ pub(crate) struct ByteRow {
     pub(crate) ahead_bytes: isize,
 }
 
-/// A body: maps a row of bytes to the little-endian floats of its third argument, past the cache if the fourth says so.
+/// A body: maps a row of bytes to the little-endian floats of its third argument, past the cache if
+/// the fourth says so.
 ///
 /// # Safety
 ///
-/// The machine must have the body's instructions. Each of the row's elements, as many as floats fit the destination,
-/// must be readable, with all bytes between; there must be at least [`MAX_LANES`]; the stride must be among
-/// [`STRIDES`], or minus one. The affine's values must have been made for more than `channel` channels, and for `cycle`
-/// of them where that is above 1.
+/// The machine must have the body's instructions. Each of the row's elements, as many as floats fit
+/// the destination, must be readable, with all bytes between; there must be at least [`MAX_LANES`];
+/// the stride must be among [`STRIDES`], or minus one. The affine's values must have been made for
+/// more than `channel` channels, and for `cycle` of them where that is above 1.
 pub(crate) type RowBody = unsafe fn(&Affine, ByteRow, &mut [u8], bool);
 
 /// How a row is computed.
@@ -122,7 +124,8 @@ unsafe fn avx512_row<F: Form, const ARITHMETIC: u8, const CYCLIC: bool>(
 ///
 /// # Safety
 ///
-/// As [`RowBody`], with `V`'s instructions. It must be inlined into a function that has them enabled.
+/// As [`RowBody`], with `V`'s instructions. It must be inlined into a function that has them
+/// enabled.
 #[inline(always)]
 unsafe fn map_row<V: Halves, F: Form, const ARITHMETIC: u8, const CYCLIC: bool>(
     affine: &Affine,
@@ -133,10 +136,11 @@ unsafe fn map_row<V: Halves, F: Form, const ARITHMETIC: u8, const CYCLIC: bool>(
     let count = to.len() / F::SIZE;
     let to = to.as_mut_ptr();
     debug_assert!(count >= V::LANES);
-    // SAFETY: every block lies in `0..count`: `x + V::LANES <= count` is the loop's condition, the head is the block at
-    // 0, the tail the one at `count - V::LANES`, and `count` is at least MAX_LANES. So the bytes that `Blocks::map` loads,
-    // from a block's first element to its last, are the caller's readable ones, and all stores are within `to`; the
-    // streaming ones are aligned, since `x` starts at the first aligned lane and blocks are as long as a register.
+    // SAFETY: every block lies in `0..count`: `x + V::LANES <= count` is the loop's condition, the
+    // head is the block at 0, the tail the one at `count - V::LANES`, and `count` is at least
+    // MAX_LANES. So the bytes that `Blocks::map` loads, from a block's first element to its last,
+    // are the caller's readable ones, and all stores are within `to`; the streaming ones are
+    // aligned, since `x` starts at the first aligned lane and blocks are as long as a register.
     unsafe {
         let blocks = Blocks::<V>::new::<ARITHMETIC>(affine, row);
         let channel_at = |x: usize| if CYCLIC { x % row.cycle } else { row.channel };
@@ -227,8 +231,11 @@ impl<V: Halves> Blocks<V> {
             _mm_prefetch::<_MM_HINT_T0>(bytes.wrapping_offset(self.row.ahead_bytes).cast());
             let scaled = V::mul(V::load_bytes(bytes, &self.shuffle), self.scale);
             let scaled = if ARITHMETIC == SCALE { scaled } else { F::round::<V>(scaled) };
-            let constants =
-                if CYCLIC { Constants::new::<ARITHMETIC, true>(affine, channel) } else { self.constants };
+            let constants = if CYCLIC {
+                Constants::new::<ARITHMETIC, true>(affine, channel)
+            } else {
+                self.constants
+            };
             constants.normalize::<F, ARITHMETIC>(scaled)
         }
     }
@@ -264,7 +271,8 @@ impl<V: Halves> Constants<V> {
     #[inline(always)]
     unsafe fn load<const CYCLIC: bool>(values: &[f32], channel: usize) -> V::Floats {
         debug_assert!(channel + MAX_LANES <= values.len());
-        // SAFETY: the values go on for MAX_LANES beyond the channels, so a register's fit from any channel on.
+        // SAFETY: the values go on for MAX_LANES beyond the channels, so a register's fit from any
+        // channel on.
         unsafe {
             let first = values.as_ptr().add(channel);
             if CYCLIC { V::load(first) } else { V::splat(*first) }
@@ -277,7 +285,10 @@ impl<V: Halves> Constants<V> {
     ///
     /// `V`'s instructions.
     #[inline(always)]
-    pub(crate) unsafe fn normalize<F: Form, const ARITHMETIC: u8>(self, scaled: V::Floats) -> V::Floats {
+    pub(crate) unsafe fn normalize<F: Form, const ARITHMETIC: u8>(
+        self,
+        scaled: V::Floats,
+    ) -> V::Floats {
         // SAFETY: arithmetic on registers.
         unsafe {
             match ARITHMETIC {
@@ -298,8 +309,8 @@ impl<V: Halves> Constants<V> {
 ///
 /// # Safety
 ///
-/// All methods need the machine to have the implementor's instructions. Those with pointers need them valid for what
-/// they say.
+/// All methods need the machine to have the implementor's instructions. Those with pointers need
+/// them valid for what they say.
 pub(crate) trait Vector: Copy {
     const LANES: usize;
     type Floats: Copy;
@@ -307,7 +318,8 @@ pub(crate) trait Vector: Copy {
 
     /// How the bytes of a block get to their lanes, for a stride among [`STRIDES`] or minus one.
     unsafe fn shuffle(stride: isize) -> Self::Shuffle;
-    /// A block's bytes as floats. Reads from the block's lowest element, at `from`, to its highest and not beyond.
+    /// A block's bytes as floats. Reads from the block's lowest element, at `from`, to its highest
+    /// and not beyond.
     unsafe fn load_bytes(from: *const u8, shuffle: &Self::Shuffle) -> Self::Floats;
     unsafe fn splat(value: f32) -> Self::Floats;
     unsafe fn load(from: *const f32) -> Self::Floats;
@@ -430,7 +442,8 @@ impl Vector for Avx512 {
     unsafe fn load_bytes(from: *const u8, shuffle: &Avx512Shuffle) -> __m512 {
         /// The lowest byte of each lane; the others become 0, which widens it.
         const LOWEST: __mmask64 = 0x1111_1111_1111_1111;
-        // SAFETY: a masked load touches no byte but those of its mask, for which the caller vouches.
+        // SAFETY: a masked load touches no byte but those of its mask, for which the caller
+        // vouches.
         unsafe {
             let block = _mm512_maskz_loadu_epi8(shuffle.readable, from.cast());
             _mm512_cvtepi32_ps(_mm512_maskz_permutexvar_epi8(LOWEST, shuffle.bytes, block))
@@ -449,7 +462,8 @@ impl Vector for Avx512 {
     #[inline(always)]
     unsafe fn store_lanes(to: *mut f32, floats: __m512, start: usize, end: usize) {
         let lanes = ((1u32 << end) - (1u32 << start)) as __mmask16;
-        // SAFETY: a masked store touches no lane but those of its mask, for which the caller vouches.
+        // SAFETY: a masked store touches no lane but those of its mask, for which the caller
+        // vouches.
         unsafe { _mm512_mask_storeu_ps(to, lanes, floats) }
     }
 }
@@ -517,13 +531,17 @@ impl Vector for Avx2 {
         };
         // SAFETY: the row of the table is 32 bytes long.
         let bytes = unsafe { _mm256_loadu_si256(BYTES[shuffle_index(stride)].as_ptr().cast()) };
-        Avx2Shuffle { bytes, starts: Avx2Shuffle::starts(stride), long: Avx2Shuffle::is_long(stride) }
+        Avx2Shuffle {
+            bytes,
+            starts: Avx2Shuffle::starts(stride),
+            long: Avx2Shuffle::is_long(stride),
+        }
     }
 
     #[inline(always)]
     unsafe fn load_bytes(from: *const u8, shuffle: &Avx2Shuffle) -> __m256 {
-        // SAFETY: by the table above both loads lie between the block's first byte and its last, for which the caller
-        // vouches.
+        // SAFETY: by the table above both loads lie between the block's first byte and its last,
+        // for which the caller vouches.
         unsafe {
             let [lower, upper] = shuffle.starts.map(|start| from.add(start).cast());
             let [lower, upper] = if shuffle.long {
@@ -548,8 +566,8 @@ impl Vector for Avx2 {
     #[inline(always)]
     unsafe fn store_lanes(to: *mut f32, floats: __m256, start: usize, end: usize) {
         let lanes: [i32; 8] = std::array::from_fn(|lane| -i32::from((start..end).contains(&lane)));
-        // SAFETY: the array is 32 bytes long; a masked store touches no lane but those of its mask, for which the
-        // caller vouches.
+        // SAFETY: the array is 32 bytes long; a masked store touches no lane but those of its mask,
+        // for which the caller vouches.
         unsafe { _mm256_maskstore_ps(to, _mm256_loadu_si256(lanes.as_ptr().cast()), floats) }
     }
 }
@@ -561,12 +579,14 @@ pub(crate) const LINE: usize = 64;
 ///
 /// # Safety
 ///
-/// The machine must have AVX2. As many bytes as `to` has must be readable at `from`, apart from `to`.
+/// The machine must have AVX2. As many bytes as `to` has must be readable at `from`, apart from
+/// `to`.
 #[target_feature(enable = "avx2")]
 pub(crate) unsafe fn stream_copy(from: *const u8, to: &mut [u8]) {
     let (count, to) = (to.len(), to.as_mut_ptr());
     let head = to.align_offset(LINE).min(count);
-    // SAFETY: `x` never exceeds `count`, and lines are only written where one fits; from `head` on, each is aligned.
+    // SAFETY: `x` never exceeds `count`, and lines are only written where one fits; from `head` on,
+    // each is aligned.
     unsafe {
         ptr::copy_nonoverlapping(from, to, head);
         let mut x = head;

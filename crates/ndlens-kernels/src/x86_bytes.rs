@@ -1,6 +1,8 @@
-//! The AVX-512 bodies for bytes, 64 at once: bytes of one channel side by side, and pixels of 2 to 4 of them that become planes.
+//! The AVX-512 bodies for bytes, 64 at once: bytes of one channel side by side, and pixels of 2 to
+//! 4 of them that become planes.
 //!
-//! Pixels are loaded once, split in registers, mapped there and written, so that there is nothing to wait for but memory:
+//! Pixels are loaded once, split in registers, mapped there and written, so that there is nothing
+//! to wait for but memory:
 //!
 //! ```text
 //!  loads    RGBRGBRG BRGBRGBR GBRGBRGB
@@ -8,11 +10,13 @@
 //!  mapped   R1 R2 R3 R4 ...             G1 G2 ... B1 B2 ...    each to the row of its plane
 //! ```
 //!
-//! Whatever the map, a byte has 256 results. Of a byte or two they are looked up: VBMI looks up in two registers, 128 bytes, so there
-//! are two look-ups, and an element's highest bit says which one counts. Floats are computed.
+//! Whatever the map, a byte has 256 results. Of a byte or two they are looked up: VBMI looks up in
+//! two registers, 128 bytes, so there are two look-ups, and an element's highest bit says which one
+//! counts. Floats are computed.
 //!
-//! Results of several bytes come out of a register in parts. Which element stands where before costs nothing, as a shuffle puts all
-//! of them somewhere anyway; so it is such that the parts are whole, and backwards where pixels are mirrored:
+//! Results of several bytes come out of a register in parts. Which element stands where before
+//! costs nothing, as a shuffle puts all of them somewhere anyway; so it is such that the parts are
+//! whole, and backwards where pixels are mirrored:
 //!
 //! ```text
 //!  two bytes   elements 0..8 32..40 | 8..16 40..48 | ..   low and high bytes are joined in each quarter by itself
@@ -36,16 +40,18 @@ use crate::x86_form::Single;
 /// The elements of a block, and the bytes of a register and of a line of the cache.
 pub(crate) const BLOCK: usize = 64;
 
-/// The blocks of a row of pixels that have instructions of their own. The processor learns for each load how far apart it reads, and
-/// fetches that far ahead. A load that goes along a row learns the distance of blocks, and behind a row's end fetches what nobody wants,
-/// which takes a third of the time of reading a crop; one that reads once in a row learns the distance of rows, and is right.
+/// The blocks of a row of pixels that have instructions of their own. The processor learns for each
+/// load how far apart it reads, and fetches that far ahead. A load that goes along a row learns the
+/// distance of blocks, and behind a row's end fetches what nobody wants, which takes a third of the
+/// time of reading a crop; one that reads once in a row learns the distance of rows, and is right.
 const BLOCKS: usize = 4;
 
 /// What becomes of bytes.
 ///
 /// # Safety
 ///
-/// The method needs AVX-512 F, BW, VL and VBMI, and the map must have been made for this channel, counted from that of the pixels' first byte.
+/// The method needs AVX-512 F, BW, VL and VBMI, and the map must have been made for this channel,
+/// counted from that of the pixels' first byte.
 pub(crate) trait Map: Copy {
     /// The bytes of a result.
     const SIZE: usize;
@@ -67,7 +73,8 @@ pub(crate) type Lookup<const SIZE: usize> = [[u8; 256]; SIZE];
 #[derive(Clone, Copy)]
 pub(crate) struct LookUp<'a, const SIZE: usize>(pub(crate) &'a [Lookup<SIZE>]);
 
-/// `float32`, scaled and normalised as [`arithmetic`](crate::x86::arithmetic) says; of up to 4 channels.
+/// `float32`, scaled and normalised as [`arithmetic`](crate::x86::arithmetic) says; of up to 4
+/// channels.
 #[derive(Clone, Copy)]
 pub(crate) struct Compute<const ARITHMETIC: u8> {
     scale: __m512,
@@ -91,8 +98,8 @@ impl Map for Same {
 unsafe fn looked_up(table: &[u8; 256], elements: __m512i) -> __m512i {
     // SAFETY: the table is four registers long.
     unsafe {
-        let [a, b, c, d] =
-            [0, 1, 2, 3].map(|quarter| _mm512_loadu_si512(table.as_ptr().add(quarter * BLOCK).cast()));
+        let [a, b, c, d] = [0, 1, 2, 3]
+            .map(|quarter| _mm512_loadu_si512(table.as_ptr().add(quarter * BLOCK).cast()));
         let lower = _mm512_permutex2var_epi8(a, elements, b);
         let upper = _mm512_permutex2var_epi8(c, elements, d);
         _mm512_mask_blend_epi8(_mm512_movepi8_mask(elements), lower, upper)
@@ -169,7 +176,8 @@ impl<const ARITHMETIC: u8> Map for Compute<ARITHMETIC> {
     }
 }
 
-/// For each byte of a register of channel 0, the byte of a block's loads that it takes, where pixels are so many bytes.
+/// For each byte of a register of channel 0, the byte of a block's loads that it takes, where
+/// pixels are so many bytes.
 const fn order(pixel_bytes: usize, size: usize, mirrored: bool) -> [u8; BLOCK] {
     let mut order = [0; BLOCK];
     let mut at = 0;
@@ -234,29 +242,42 @@ impl Values<'_> {
     }
 }
 
-/// Writes what becomes of each byte to planes, one for each byte of a pixel: past the cache if `stream` says so and rows are whole
-/// lines, and a [`fence`](crate::x86::fence) must follow then before another thread may read them.
+/// Writes what becomes of each byte to planes, one for each byte of a pixel: past the cache if
+/// `stream` says so and rows are whole lines, and a [`fence`](crate::x86::fence) must follow then
+/// before another thread may read them.
 ///
 /// # Panics
 ///
-/// Where `to` has not just the room for the planes, or these not for the pixels, or pixels are not 1 to 4 bytes. Sizes must not overflow.
+/// Where `to` has not just the room for the planes, or these not for the pixels, or pixels are not
+/// 1 to 4 bytes. Sizes must not overflow.
 ///
 /// # Safety
 ///
-/// The machine must have AVX-512 F, BW, VL and VBMI. All pixels must be readable, and the map made for their channels.
+/// The machine must have AVX-512 F, BW, VL and VBMI. All pixels must be readable, and the map made
+/// for their channels.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi")]
 pub(crate) unsafe fn to_planes(values: Values<'_>, pixels: Pixels, to: &mut [u8], stream: bool) {
     // SAFETY: passed on.
     unsafe {
         match values {
             Values::Same => by_channels(Same, pixels, to, stream),
-            Values::One(tables) => by_channels(LookUp(&tables[pixels.channel..]), pixels, to, stream),
-            Values::Two(tables) => by_channels(LookUp(&tables[pixels.channel..]), pixels, to, stream),
-            Values::Floats(affine) => match affine.normalize.as_ref().map(|normalize| normalize.by_inverse) {
-                None => by_channels(Compute::<SCALE>::new(affine, pixels), pixels, to, stream),
-                Some(true) => by_channels(Compute::<BY_INVERSE>::new(affine, pixels), pixels, to, stream),
-                Some(false) => by_channels(Compute::<DIVIDE>::new(affine, pixels), pixels, to, stream),
-            },
+            Values::One(tables) => {
+                by_channels(LookUp(&tables[pixels.channel..]), pixels, to, stream)
+            }
+            Values::Two(tables) => {
+                by_channels(LookUp(&tables[pixels.channel..]), pixels, to, stream)
+            }
+            Values::Floats(affine) => {
+                match affine.normalize.as_ref().map(|normalize| normalize.by_inverse) {
+                    None => by_channels(Compute::<SCALE>::new(affine, pixels), pixels, to, stream),
+                    Some(true) => {
+                        by_channels(Compute::<BY_INVERSE>::new(affine, pixels), pixels, to, stream)
+                    }
+                    Some(false) => {
+                        by_channels(Compute::<DIVIDE>::new(affine, pixels), pixels, to, stream)
+                    }
+                }
+            }
         }
     }
 }
@@ -287,9 +308,11 @@ unsafe fn all_rows<M: Map, const C: usize>(map: M, pixels: Pixels, to: &mut [u8]
     let plane_bytes = pixels.plane * M::SIZE;
     assert!(pixels.plane >= pixels.height * pixels.width && to.len() == C * plane_bytes);
     let to = to.as_mut_ptr();
-    // A line that is streamed in part, or lies beside one that goes through the cache, costs more than caching all. So rows are whole
-    // lines, or there is but one, whose ends are written otherwise.
-    let in_lines = pixels.height == 1 || row_bytes.is_multiple_of(BLOCK) && to.addr().is_multiple_of(BLOCK);
+    // A line that is streamed in part, or lies beside one that goes through the cache, costs more
+    // than caching all. So rows are whole lines, or there is but one, whose ends are written
+    // otherwise.
+    let in_lines =
+        pixels.height == 1 || row_bytes.is_multiple_of(BLOCK) && to.addr().is_multiple_of(BLOCK);
     let planes_start_alike = C == 1 || plane_bytes.is_multiple_of(BLOCK);
     let row = Row::<M, C> {
         map,
@@ -315,15 +338,17 @@ struct Row<M: Map, const C: usize> {
     stream: bool,
 }
 
-// All of these need the instructions, a readable row from `from` on, and room for its results from `to` on, in each plane. No
-// closures: they cannot be told to be inlined.
+// All of these need the instructions, a readable row from `from` on, and room for its results from
+// `to` on, in each plane. No closures: they cannot be told to be inlined.
 impl<M: Map, const C: usize> Row<M, C> {
-    /// All of it. Streaming stores want whole lines; so what is not one at a row's ends is written by masked stores.
+    /// All of it. Streaming stores want whole lines; so what is not one at a row's ends is written
+    /// by masked stores.
     #[inline(always)]
     unsafe fn run(&self, from: *const u8, to: *mut u8) {
         let head = if self.stream { (BLOCK - to.addr() % BLOCK) % BLOCK / M::SIZE } else { 0 };
         let head = head.min(self.pixels.width);
-        // SAFETY: all blocks are of the row, and what is streamed starts after the head. Each call is compiled by itself.
+        // SAFETY: all blocks are of the row, and what is streamed starts after the head. Each call
+        // is compiled by itself.
         unsafe {
             if head > 0 {
                 self.part(from, to, 0, head);
@@ -362,9 +387,10 @@ impl<M: Map, const C: usize> Row<M, C> {
     unsafe fn map<const WHOLE: bool>(&self, from: *const u8, to: *mut u8, x: usize, count: usize) {
         let start = if self.pixels.mirrored { self.pixels.width - x - count } else { x };
         let orders = const { [order(C, M::SIZE, false), order(C, M::SIZE, true)] };
-        // SAFETY: the order is as long as a register. Loads are of the bytes of these pixels, which are readable, or masked to them. Whole
-        // blocks are stored where their results belong, aligned where they are streamed; of others the stores are masked. A prefetch may
-        // point anywhere.
+        // SAFETY: the order is as long as a register. Loads are of the bytes of these pixels, which
+        // are readable, or masked to them. Whole blocks are stored where their results belong,
+        // aligned where they are streamed; of others the stores are masked. A prefetch may point
+        // anywhere.
         unsafe {
             let mut loads = [_mm512_setzero_si512(); 4];
             for (i, load) in loads[..C].iter_mut().enumerate() {
@@ -373,10 +399,14 @@ impl<M: Map, const C: usize> Row<M, C> {
                 *load = if WHOLE {
                     _mm512_loadu_si512(bytes.cast())
                 } else {
-                    _mm512_maskz_loadu_epi8(lowest((count * C).saturating_sub(i * BLOCK)), bytes.cast())
+                    _mm512_maskz_loadu_epi8(
+                        lowest((count * C).saturating_sub(i * BLOCK)),
+                        bytes.cast(),
+                    )
                 };
             }
-            let mut order = _mm512_loadu_si512(orders[usize::from(self.pixels.mirrored)].as_ptr().cast());
+            let mut order =
+                _mm512_loadu_si512(orders[usize::from(self.pixels.mirrored)].as_ptr().cast());
             if !WHOLE && self.pixels.mirrored {
                 // The last of fewer pixels is nearer to the first.
                 order = _mm512_sub_epi8(order, _mm512_set1_epi8(((BLOCK - count) * C) as i8));
@@ -397,13 +427,16 @@ impl<M: Map, const C: usize> Row<M, C> {
                 let results = self.map.map(elements, if self.pixels.apart { channel } else { 0 });
                 let to = to.add(channel * self.plane_bytes + x * M::SIZE);
                 for (i, &register) in results.as_ref().iter().enumerate() {
-                    let left = if WHOLE { BLOCK } else { (count * M::SIZE).saturating_sub(i * BLOCK) };
-                    // A store of nothing would still fetch a line, which the next row is about to stream.
+                    let left =
+                        if WHOLE { BLOCK } else { (count * M::SIZE).saturating_sub(i * BLOCK) };
+                    // A store of nothing would still fetch a line, which the next row is about to
+                    // stream.
                     if left == 0 {
                         break;
                     }
                     let to = to.wrapping_add(i * BLOCK);
-                    let stream = self.stream && (WHOLE || left >= BLOCK && to.addr().is_multiple_of(BLOCK));
+                    let stream =
+                        self.stream && (WHOLE || left >= BLOCK && to.addr().is_multiple_of(BLOCK));
                     if stream {
                         _mm512_stream_si512(to.cast(), register);
                     } else if WHOLE {

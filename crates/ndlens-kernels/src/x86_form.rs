@@ -1,9 +1,10 @@
 //! What a register of floats is stored as: itself, or floats of half its width.
 //!
-//! torch computes with half-width floats in `f32` and rounds each result. Where a chain is half-width from its start, so
-//! does its body, by going to the half and back; where it becomes so at its end, the last result alone is rounded. AVX-512
-//! has an instruction for bfloat16, but it takes denormals for zeros, so there the low bits are rounded off by an
-//! addition: to the nearest, to the even one of two.
+//! torch computes with half-width floats in `f32` and rounds each result. Where a chain is
+//! half-width from its start, so does its body, by going to the half and back; where it becomes so
+//! at its end, the last result alone is rounded. AVX-512 has an instruction for bfloat16, but it
+//! takes denormals for zeros, so there the low bits are rounded off by an addition: to the nearest,
+//! to the even one of two.
 //!
 //! ```text
 //!  f32       s eeeeeeee mmmmmmm llllllllllllllll
@@ -97,7 +98,12 @@ macro_rules! half_width {
                 unsafe { V::stream_halves(to, V::$narrow(floats)) }
             }
             #[inline(always)]
-            unsafe fn store_lanes<V: Halves>(to: *mut u8, floats: V::Floats, start: usize, end: usize) {
+            unsafe fn store_lanes<V: Halves>(
+                to: *mut u8,
+                floats: V::Floats,
+                start: usize,
+                end: usize,
+            ) {
                 // SAFETY: as above.
                 unsafe { V::store_half_lanes(to, V::$narrow(floats), start, end) }
             }
@@ -152,7 +158,9 @@ impl Halves for Avx512 {
     #[inline(always)]
     unsafe fn round_to_bfloat16(floats: __m512) -> __m512 {
         // SAFETY: as above.
-        unsafe { _mm512_castsi512_ps(_mm512_and_si512(rounded_512(floats), _mm512_set1_epi32(UPPER))) }
+        unsafe {
+            _mm512_castsi512_ps(_mm512_and_si512(rounded_512(floats), _mm512_set1_epi32(UPPER)))
+        }
     }
     #[inline(always)]
     unsafe fn store_halves(to: *mut u8, halves: __m256i) {
@@ -167,7 +175,8 @@ impl Halves for Avx512 {
     #[inline(always)]
     unsafe fn store_half_lanes(to: *mut u8, halves: __m256i, start: usize, end: usize) {
         let lanes = ((1u32 << end) - (1u32 << start)) as __mmask16;
-        // SAFETY: a masked store touches no lane but those of its mask, for which the caller vouches.
+        // SAFETY: a masked store touches no lane but those of its mask, for which the caller
+        // vouches.
         unsafe { _mm256_mask_storeu_epi16(to.cast(), lanes, halves) }
     }
 }
@@ -213,7 +222,9 @@ impl Halves for Avx2 {
     #[inline(always)]
     unsafe fn round_to_bfloat16(floats: __m256) -> __m256 {
         // SAFETY: as above.
-        unsafe { _mm256_castsi256_ps(_mm256_and_si256(rounded_256(floats), _mm256_set1_epi32(UPPER))) }
+        unsafe {
+            _mm256_castsi256_ps(_mm256_and_si256(rounded_256(floats), _mm256_set1_epi32(UPPER)))
+        }
     }
     #[inline(always)]
     unsafe fn store_halves(to: *mut u8, halves: __m128i) {
@@ -229,7 +240,8 @@ impl Halves for Avx2 {
     unsafe fn store_half_lanes(to: *mut u8, halves: __m128i, start: usize, end: usize) {
         // AVX2 has no masked store of 16-bit lanes.
         let mut lanes = [0u16; 8];
-        // SAFETY: the array is 16 bytes long; of it lanes `start..end` are copied, for which the caller vouches.
+        // SAFETY: the array is 16 bytes long; of it lanes `start..end` are copied, for which the
+        // caller vouches.
         unsafe {
             _mm_storeu_si128(lanes.as_mut_ptr().cast(), halves);
             let from = lanes.as_ptr().add(start).cast::<u8>();

@@ -16,7 +16,8 @@ pub struct Batch {
     pub(crate) receipt: Option<Receipt>,
 }
 
-/// What tells the loader that a batch was handed out, apart from the batch, or that an epoch came to its end.
+/// What tells the loader that a batch was handed out, apart from the batch, or that an epoch came
+/// to its end.
 #[derive(Debug, Clone)]
 pub struct Receipt {
     pub(crate) tracker: Arc<Tracker>,
@@ -39,20 +40,23 @@ impl Batch {
         &self.views
     }
 
-    /// What was drawn, where [`Config::return_params`](crate::Config::return_params) asks for it: for each field a JSON array with an object for each item,
-    /// as [`Program::params_to_json`](crate::Program::params_to_json) gives it.
+    /// What was drawn, where [`Config::return_params`](crate::Config::return_params) asks for it:
+    /// for each field a JSON array with an object for each item, as
+    /// [`Program::params_to_json`](crate::Program::params_to_json) gives it.
     pub fn params(&self) -> Option<&[String]> {
         self.params.as_deref()
     }
 
-    /// What was drawn to mix the batch, where [`Config::return_params`](crate::Config::return_params) asks for it and it was mixed: a JSON object with the name of
-    /// what mixed it and its parameters, as `{"MixUp": {"lam": 0.25}}` or
+    /// What was drawn to mix the batch, where
+    /// [`Config::return_params`](crate::Config::return_params) asks for it and it was mixed: a JSON
+    /// object with the name of what mixed it and its parameters, as `{"MixUp": {"lam": 0.25}}` or
     /// `{"CutMix": {"lam": 0.5, "box": [x1, y1, x2, y2], "lam_adjusted": 0.6}}`.
     pub fn mixed(&self) -> Option<&str> {
         self.mixed.as_deref()
     }
 
-    /// What counts it as handed out; None where its epoch does not count, as one of [`Loader::epoch`](crate::Loader::epoch).
+    /// What counts it as handed out; None where its epoch does not count, as one of
+    /// [`Loader::epoch`](crate::Loader::epoch).
     pub fn receipt(&self) -> Option<&Receipt> {
         self.receipt.as_ref()
     }

@@ -1,13 +1,16 @@
 //! How a batch is cut into chunks, of which a thread makes one at a time.
 //!
-//! Large ones first, since each costs a lock, and smaller ones to the end of the batch, so that all threads end with it at about the
-//! same time: guided self-scheduling (Polychronopoulos and Kuck, "Guided Self-Scheduling: A Practical Scheduling Scheme for
-//! Parallel Supercomputers", 1987), between two bounds.
+//! Large ones first, since each costs a lock, and smaller ones to the end of the batch, so that all
+//! threads end with it at about the same time: guided self-scheduling (Polychronopoulos and Kuck,
+//! "Guided Self-Scheduling: A Practical Scheduling Scheme for Parallel Supercomputers", 1987),
+//! between two bounds.
 
-/// A chunk is at least so many bytes of output, so that claiming it, a lock and a few stores, does not show.
+/// A chunk is at least so many bytes of output, so that claiming it, a lock and a few stores, does
+/// not show.
 const MIN_BYTES: usize = 256 << 10;
 
-/// And at most so many, if it is more than an item: its lock is then some hundredth of it, and larger ones would only end less evenly.
+/// And at most so many, if it is more than an item: its lock is then some hundredth of it, and
+/// larger ones would only end less evenly.
 const MAX_BYTES: usize = 1 << 20;
 
 /// The part of what is left that a chunk is, for each thread.
@@ -25,7 +28,11 @@ impl Chunks {
     /// For items of so many bytes, and threads that make them.
     pub(crate) fn new(item_bytes: usize, threads: usize) -> Self {
         let items = |bytes: usize| (bytes / item_bytes.max(1)).max(1);
-        Chunks { least: items(MIN_BYTES), most: items(MAX_BYTES), parts: PARTS_PER_THREAD * threads.max(1) }
+        Chunks {
+            least: items(MIN_BYTES),
+            most: items(MAX_BYTES),
+            parts: PARTS_PER_THREAD * threads.max(1),
+        }
     }
 
     /// The items of the next chunk, where so many of a batch are left.
@@ -33,8 +40,8 @@ impl Chunks {
         (left / self.parts).clamp(self.least, self.most).min(left)
     }
 
-    /// The items of the least chunk, which somebody who waits for other things may make; None where that is a single item, which may
-    /// be large and take any time.
+    /// The items of the least chunk, which somebody who waits for other things may make; None where
+    /// that is a single item, which may be large and take any time.
     pub(crate) fn short(&self) -> Option<usize> {
         (self.least > 1).then_some(self.least)
     }
@@ -72,6 +79,9 @@ mod tests {
         assert_eq!(cut(5, 5 << 20, 2), [1; 5]);
         assert_eq!(cut(8192, 64, 2), [4096; 2]);
         assert_eq!(cut(100, 0, 2), [100]);
-        assert_eq!([5 << 20, 64].map(|item_bytes| Chunks::new(item_bytes, 2).short()), [None, Some(4096)]);
+        assert_eq!(
+            [5 << 20, 64].map(|item_bytes| Chunks::new(item_bytes, 2).short()),
+            [None, Some(4096)]
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! Whether two lists of numbers are the same, from eight bytes each.
 //!
-//! No protection against somebody who wants two lists to agree: a run that resumes asks whether a sampler gives again what it gave.
+//! No protection against somebody who wants two lists to agree: a run that resumes asks whether a
+//! sampler gives again what it gave.
 
 use std::fmt;
 

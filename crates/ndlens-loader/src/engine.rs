@@ -1,32 +1,36 @@
 //! Threads that make batches ahead of the one who takes them.
 //!
-//! An [`Epoch`] makes batches `0..n` in order. With workers, at most `prefetch` batches are begun and not yet taken; they
-//! stand in a window, oldest first. A batch is cut into chunks of items; each worker claims the next chunk of the oldest
-//! batch that has one left, so that all hurry the batch that is wanted first. For the same reason no batch is begun beside the
-//! first where that takes memory from the system, which may be slow to find it. Without workers the caller makes each batch when it
-//! asks for it.
+//! An [`Epoch`] makes batches `0..n` in order. With workers, at most `prefetch` batches are begun
+//! and not yet taken; they stand in a window, oldest first. A batch is cut into chunks of items;
+//! each worker claims the next chunk of the oldest batch that has one left, so that all hurry the
+//! batch that is wanted first. For the same reason no batch is begun beside the first where that
+//! takes memory from the system, which may be slow to find it. Without workers the caller makes
+//! each batch when it asks for it.
 //!
-//! Who waits for a batch works too, instead of sleeping: at chunks of that batch, and while others have the last of these at short
-//! ones of the next.
+//! Who waits for a batch works too, instead of sleeping: at chunks of that batch, and while others
+//! have the last of these at short ones of the next.
 //!
-//! Where batches are mixed, a batch has two stages: once all its items are made, its mixing is cut into pieces that are claimed as
-//! chunks are. Until the last item is made, workers go on with the batch after it.
+//! Where batches are mixed, a batch has two stages: once all its items are made, its mixing is cut
+//! into pieces that are claimed as chunks are. Until the last item is made, workers go on with the
+//! batch after it.
 //!
 //! # The rules of a clean end
 //!
 //! 1. Dropping an epoch stops it: workers finish the chunk in hand, take no other, and are joined.
 //! 2. Batches that were handed out stay valid; batches that were not give their memory back.
-//! 3. An error stops the batch it is in; it comes out of `next` when that batch is due, after all batches before it, and
-//!    ends the epoch. Of several errors in a batch the one of its first item comes out, whatever the threads did. Labels that
-//!    cannot be mixed are errors of their items.
+//! 3. An error stops the batch it is in; it comes out of `next` when that batch is due, after all
+//!    batches before it, and ends the epoch. Of several errors in a batch the one of its first item
+//!    comes out, whatever the threads did. Labels that cannot be mixed are errors of their items.
 //! 4. A panic in a worker is such an error.
-//! 5. Where batch memory is [`Supplied`](crate::Memory::Supplied), a batch begins only once there is memory for it, and whoever waits
-//!    for one without having supplied it gets an error: a worker that waits for memory never keeps the taker waiting.
+//! 5. Where batch memory is [`Supplied`](crate::Memory::Supplied), a batch begins only once there
+//!    is memory for it, and whoever waits for one without having supplied it gets an error: a
+//!    worker that waits for memory never keeps the taker waiting.
 //! 6. Where items come from a sampler, the same holds of its items, which the consumer reads.
-//! 7. A batch is mixed when all its items are made without an error, each piece once, and handed out when all pieces are done.
-//!    Mixing reads and writes batch memory only: no source, so nothing that a signal could meet.
-//! 8. In a process forked while an epoch runs, that epoch has no workers: `next` says so, and dropping it there touches
-//!    neither locks nor threads, which belong to the parent.
+//! 7. A batch is mixed when all its items are made without an error, each piece once, and handed
+//!    out when all pieces are done. Mixing reads and writes batch memory only: no source, so
+//!    nothing that a signal could meet.
+//! 8. In a process forked while an epoch runs, that epoch has no workers: `next` says so, and
+//!    dropping it there touches neither locks nor threads, which belong to the parent.
 
 #![expect(unsafe_code, reason = "cuts batch memory into disjoint pieces; see UNSAFE.md")]
 use std::collections::VecDeque;
@@ -75,11 +79,13 @@ impl InFlight {
     }
 
     fn is_done(&self) -> bool {
-        let last = self.stage == Stage::Mixing || self.making.mixture.is_none() || self.failure.is_some();
+        let last =
+            self.stage == Stage::Mixing || self.making.mixture.is_none() || self.failure.is_some();
         last && self.working == 0 && self.unclaimed == self.work()
     }
 
-    /// Goes on to the mixing where all items are made; says whether it did, and there is something to mix.
+    /// Goes on to the mixing where all items are made; says whether it did, and there is something
+    /// to mix.
     fn advance(&mut self) -> bool {
         let made = self.stage == Stage::Items && self.working == 0 && self.unclaimed == self.work();
         if !made || self.making.mixture.is_none() || self.failure.is_some() {
@@ -130,7 +136,8 @@ impl Shared {
         state.feed.as_ref().map_or(self.plan.batches, |feed| feed.batches().unwrap_or(usize::MAX))
     }
 
-    /// The first place that no rank has taken once each has taken this many batches; None where that is all.
+    /// The first place that no rank has taken once each has taken this many batches; None where
+    /// that is all.
     fn reached(&self, state: &State, batches: usize) -> Option<usize> {
         state.feed.as_ref().map_or_else(|| self.plan.reached(batches), |feed| feed.reached(batches))
     }
@@ -144,21 +151,28 @@ impl Shared {
         Receipt { tracker: Arc::clone(tracker), reached, note }
     }
 
-    /// The next chunk of the oldest batch that has one, of so many items at most, beginning a batch if there is room for it.
+    /// The next chunk of the oldest batch that has one, of so many items at most, beginning a batch
+    /// if there is room for it.
     fn claim(&self, state: &mut State, most: usize) -> Option<Claim> {
         let mut at = state.window.iter().position(|batch| batch.unclaimed < batch.work());
         if at.is_none() && state.window.len() < self.prefetch && self.may_begin(state) {
             let batch = state.taken + state.window.len();
             if batch < self.batches(state) {
-                let (making, failure) = match self.plan.begin(batch, &mut state.supply, state.feed.as_mut()) {
-                    Ok(Some(making)) => (making, None),
-                    Ok(None) => return None,
-                    Err(error) => {
-                        let making =
-                            Making { slabs: vec![], places: 0..0, fed: None, note: None, mixture: None };
-                        (making, Some(Box::new(Failure { row: 0, error })))
-                    }
-                };
+                let (making, failure) =
+                    match self.plan.begin(batch, &mut state.supply, state.feed.as_mut()) {
+                        Ok(Some(making)) => (making, None),
+                        Ok(None) => return None,
+                        Err(error) => {
+                            let making = Making {
+                                slabs: vec![],
+                                places: 0..0,
+                                fed: None,
+                                note: None,
+                                mixture: None,
+                            };
+                            (making, Some(Box::new(Failure { row: 0, error })))
+                        }
+                    };
                 let failed = failure.is_some();
                 state.window.push_back(InFlight {
                     making: Arc::new(making),
@@ -177,21 +191,27 @@ impl Shared {
         let at = at?;
         let in_flight = &mut state.window[at];
         let (start, stage) = (in_flight.unclaimed, in_flight.stage);
-        let count =
-            if stage == Stage::Items { self.plan.chunks.next(in_flight.work() - start).min(most) } else { 1 };
+        let count = if stage == Stage::Items {
+            self.plan.chunks.next(in_flight.work() - start).min(most)
+        } else {
+            1
+        };
         let range = start..start + count;
         in_flight.unclaimed = range.end;
         in_flight.working += 1;
         Some(Claim { batch: state.taken + at, making: Arc::clone(&in_flight.making), stage, range })
     }
 
-    /// Whether a batch may begin beside those in the window: beside the first of an epoch only where that costs it no time.
+    /// Whether a batch may begin beside those in the window: beside the first of an epoch only
+    /// where that costs it no time.
     fn may_begin(&self, state: &State) -> bool {
-        state.taken > 0 || state.window.front().is_none_or(InFlight::is_done) || self.plan.has_memory()
+        state.taken > 0
+            || state.window.front().is_none_or(InFlight::is_done)
+            || self.plan.has_memory()
     }
 
-    /// A chunk for whoever waits for the batch that is due: one of that batch, or while others have the last of it, a short one of
-    /// the next.
+    /// A chunk for whoever waits for the batch that is due: one of that batch, or while others have
+    /// the last of it, a short one of the next.
     fn claim_meanwhile(&self, state: &mut State) -> Option<Claim> {
         let due_has_work = state.window.front().is_none_or(|due| due.unclaimed < due.work());
         if due_has_work {
@@ -218,8 +238,9 @@ impl Shared {
     /// Makes what was claimed, and returns with the lock.
     fn make(&self, claim: Claim, scratch: &mut Scratch) -> MutexGuard<'_, State> {
         let Claim { batch, making, stage, range } = claim;
-        // SAFETY: a claim moves `unclaimed` past its rows or pieces under the lock, so no other claim has any of them. Pieces are
-        // claimed once all rows are made, which was seen under the lock too.
+        // SAFETY: a claim moves `unclaimed` past its rows or pieces under the lock, so no other
+        // claim has any of them. Pieces are claimed once all rows are made, which was seen under
+        // the lock too.
         let failure = unsafe { self.plan.work_caught(batch, &making, stage, range, scratch) }.err();
         // Before the batch can be done: whoever finishes it must hold the only claim on its memory.
         drop(making);
@@ -244,7 +265,8 @@ impl Shared {
         if at == 0 {
             self.done.notify_all();
         }
-        // There are pieces to mix for those who found nothing to claim, or room beside the first batch.
+        // There are pieces to mix for those who found nothing to claim, or room beside the first
+        // batch.
         if advanced || batch == 0 {
             self.work.notify_all();
         }
@@ -296,7 +318,11 @@ pub(crate) enum Items {
 }
 
 impl Epoch {
-    pub(crate) fn start(fields: Arc<Vec<Compiled>>, config: &Config, course: Course) -> Result<Self> {
+    pub(crate) fn start(
+        fields: Arc<Vec<Compiled>>,
+        config: &Config,
+        course: Course,
+    ) -> Result<Self> {
         let Course { epoch, order, shard, start, tracker, mixer } = course;
         let tracker = tracker.map(Arc::new);
         let (order, feed) = match order {
@@ -304,7 +330,8 @@ impl Epoch {
             Items::Feed(feed) => (ItemOrder::InTurn(start), Some(feed)),
         };
         let items = shard.share(order.len() - start);
-        let batch_size = feed.as_ref().map_or_else(|| config.batch_size.min(items.max(1)), Feed::batch_size);
+        let batch_size =
+            feed.as_ref().map_or_else(|| config.batch_size.min(items.max(1)), Feed::batch_size);
         let item_bytes = fields.iter().map(|field| field.program.nbytes()).sum::<usize>();
         let prefetches = exceeds_memory(&fields);
         let plan = Plan {
@@ -331,12 +358,15 @@ impl Epoch {
         let scratch = Scratch::default();
         let shared = Arc::new(Shared { plan, prefetch, state, work, done });
         // From here on, an early return stops the workers that did start.
-        let mut epoch = Epoch { shared, workers: vec![], process: std::process::id(), tracker, scratch };
+        let mut epoch =
+            Epoch { shared, workers: vec![], process: std::process::id(), tracker, scratch };
         for worker in 0..config.num_workers {
             let shared = Arc::clone(&epoch.shared);
             let thread = Builder::new().name(format!("ndlens-{worker}"));
             let handle = thread.spawn(move || shared.work());
-            epoch.workers.push(handle.map_err(|error| Error::Spawn { worker, message: error.to_string() })?);
+            epoch
+                .workers
+                .push(handle.map_err(|error| Error::Spawn { worker, message: error.to_string() })?);
         }
         Ok(epoch)
     }
@@ -346,8 +376,9 @@ impl Epoch {
         !self.workers.is_empty() && self.process != std::process::id()
     }
 
-    /// How many batches could be begun now if there were memory for them: how often to [`supply`](Self::supply) it before the next
-    /// batch is asked for. 0 where memory is [`Memory::Pooled`].
+    /// How many batches could be begun now if there were memory for them: how often to
+    /// [`supply`](Self::supply) it before the next batch is asked for. 0 where memory is
+    /// [`Memory::Pooled`].
     pub fn unsupplied(&self) -> usize {
         let plan = &self.shared.plan;
         if plan.memory == Memory::Pooled || self.is_forked() {
@@ -363,8 +394,9 @@ impl Epoch {
         }
     }
 
-    /// How many numbers of the sampler to read now, so that all batches that there is room for can begin: until it is 0, before the
-    /// next batch is asked for. Always 0 where items come from an order that is known.
+    /// How many numbers of the sampler to read now, so that all batches that there is room for can
+    /// begin: until it is 0, before the next batch is asked for. Always 0 where items come from an
+    /// order that is known.
     pub fn to_read(&self) -> usize {
         if self.is_forked() {
             return 0;
@@ -377,12 +409,13 @@ impl Epoch {
         }
     }
 
-    /// Takes numbers that the sampler gave, no more than [`to_read`](Self::to_read) says, and what a state keeps once all of them are
-    /// handed out.
+    /// Takes numbers that the sampler gave, no more than [`to_read`](Self::to_read) says, and what
+    /// a state keeps once all of them are handed out.
     ///
     /// # Errors
     ///
-    /// [`Error::NoSuchItem`], [`Error::SamplerLength`], and then nothing was taken; [`Error::Forked`].
+    /// [`Error::NoSuchItem`], [`Error::SamplerLength`], and then nothing was taken;
+    /// [`Error::Forked`].
     pub fn add(&self, numbers: &[i64], note: Option<Note>) -> Result<()> {
         self.with_feed(|feed| feed.add(numbers, note))
     }
@@ -396,7 +429,8 @@ impl Epoch {
         self.with_feed(|feed| feed.end(note))
     }
 
-    /// Says that the sampler failed: batches that were read whole still come, and then the epoch is over, and not at its end.
+    /// Says that the sampler failed: batches that were read whole still come, and then the epoch is
+    /// over, and not at its end.
     ///
     /// # Errors
     ///
@@ -417,8 +451,8 @@ impl Epoch {
         changed
     }
 
-    /// What counts the end of the epoch, once all its batches were taken without an error. A rank with fewer batches than others is at
-    /// the end when it has asked for one more.
+    /// What counts the end of the epoch, once all its batches were taken without an error. A rank
+    /// with fewer batches than others is at the end when it has asked for one more.
     pub fn end(&self) -> Option<Receipt> {
         if self.is_forked() {
             return None;
@@ -444,17 +478,18 @@ impl Epoch {
         })
     }
 
-    /// Gives memory for the next batch that has none, a buffer for each field; batches come on what was supplied first, in order. It
-    /// is dropped when the batch is.
+    /// Gives memory for the next batch that has none, a buffer for each field; batches come on what
+    /// was supplied first, in order. It is dropped when the batch is.
     ///
     /// # Errors
     ///
-    /// [`Error::Supply`] where the buffers are not writable and of the sizes that [`batch_bytes`](Self::batch_bytes) says;
-    /// [`Error::Forked`].
+    /// [`Error::Supply`] where the buffers are not writable and of the sizes that
+    /// [`batch_bytes`](Self::batch_bytes) says; [`Error::Forked`].
     ///
     /// # Safety
     ///
-    /// The memory must be initialised, and nobody else may touch it until the batch on it came out or the epoch was dropped.
+    /// The memory must be initialised, and nobody else may touch it until the batch on it came out
+    /// or the epoch was dropped.
     pub unsafe fn supply(&self, buffers: Vec<Buffer>) -> Result<()> {
         if self.is_forked() {
             return Err(Error::Forked);
@@ -466,7 +501,8 @@ impl Epoch {
         Ok(())
     }
 
-    /// The number of batches not yet taken; None where a sampler does not say how many it is good for.
+    /// The number of batches not yet taken; None where a sampler does not say how many it is good
+    /// for.
     pub fn remaining(&self) -> Option<usize> {
         if self.is_forked() {
             return Some(0);
@@ -482,10 +518,12 @@ impl Epoch {
         Some(batches.saturating_sub(state.taken))
     }
 
-    /// The next batch, waiting for the workers no longer than `patience`, which counts as handed out.
+    /// The next batch, waiting for the workers no longer than `patience`, which counts as handed
+    /// out.
     ///
-    /// Whoever waits helps to make it: a chunk that was begun is finished, also beyond `patience`; none is begun where that is zero.
-    /// Without workers the batch is made here and now, however long it takes.
+    /// Whoever waits helps to make it: a chunk that was begun is finished, also beyond `patience`;
+    /// none is begun where that is zero. Without workers the batch is made here and now, however
+    /// long it takes.
     pub fn next_within(&mut self, patience: Duration) -> Progress {
         let progress = self.take_within(patience);
         match &progress {
@@ -496,8 +534,8 @@ impl Epoch {
         progress
     }
 
-    /// As [`next_within`](Self::next_within), for a caller that sends batches further before it hands them out: the batch's
-    /// [`Receipt`] counts it, and [`end`](Self::end) the end.
+    /// As [`next_within`](Self::next_within), for a caller that sends batches further before it
+    /// hands them out: the batch's [`Receipt`] counts it, and [`end`](Self::end) the end.
     pub fn take_within(&mut self, patience: Duration) -> Progress {
         if self.is_forked() {
             return Progress::Batch(Err(Error::Forked));
@@ -506,19 +544,24 @@ impl Epoch {
     }
 
     /// What was made, as a batch that counts.
-    fn finish(shared: &Shared, tracker: Option<&Arc<Tracker>>, mut making: Making) -> Result<Batch> {
+    fn finish(
+        shared: &Shared,
+        tracker: Option<&Arc<Tracker>>,
+        mut making: Making,
+    ) -> Result<Batch> {
         let note = making.note.take();
         let mut batch = shared.plan.finish(making)?;
         batch.receipt = tracker.map(|tracker| shared.receipt(&shared.lock(), tracker, note));
         Ok(batch)
     }
 
-    /// Passes over the next batch without making it, and counts it as handed out: its items; None where the epoch is over. Of
-    /// an epoch without workers.
+    /// Passes over the next batch without making it, and counts it as handed out: its items; None
+    /// where the epoch is over. Of an epoch without workers.
     ///
     /// # Errors
     ///
-    /// [`Error::NotRead`] where a sampler was not read as far; what makes the batch's items no items.
+    /// [`Error::NotRead`] where a sampler was not read as far; what makes the batch's items no
+    /// items.
     ///
     /// # Panics
     ///
@@ -545,8 +588,8 @@ impl Epoch {
         Ok(Some(items))
     }
 
-    /// Makes the `number`-th batch, whichever were made before; None where there is none. Of an epoch without workers whose order
-    /// is known.
+    /// Makes the `number`-th batch, whichever were made before; None where there is none. Of an
+    /// epoch without workers whose order is known.
     ///
     /// # Panics
     ///
@@ -602,7 +645,8 @@ impl Epoch {
             })?;
             let pieces = making.mixture.as_ref().map_or(0, Mixture::pieces);
             for (stage, count) in [(Stage::Items, making.places.len()), (Stage::Mixing, pieces)] {
-                // SAFETY: the batch was begun here, and nobody else knows of it; its items are made before it is mixed.
+                // SAFETY: the batch was begun here, and nobody else knows of it; its items are made
+                // before it is mixed.
                 unsafe { plan.work_caught(batch, &making, stage, 0..count, scratch) }
                     .map_err(|failure| failure.error)?;
             }
@@ -628,7 +672,8 @@ impl Epoch {
             if state.window.front().is_some_and(InFlight::is_done) {
                 break;
             }
-            if state.window.is_empty() && state.feed.as_ref().is_some_and(|feed| !feed.has_batch()) {
+            if state.window.is_empty() && state.feed.as_ref().is_some_and(|feed| !feed.has_batch())
+            {
                 state.stop = true;
                 return Progress::Batch(Err(Error::NotRead { batch: state.taken }));
             }
@@ -647,7 +692,8 @@ impl Epoch {
                 // It could not begin.
                 break;
             } else {
-                state = shared.done.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+                state =
+                    shared.done.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
             }
         }
         let Some(InFlight { making, failure, .. }) = state.window.pop_front() else {
@@ -662,8 +708,8 @@ impl Epoch {
         if let Some(failure) = failure {
             return Progress::Batch(Err(failure.error));
         }
-        let making =
-            Arc::into_inner(making).expect("workers give up a batch's memory before they call it done");
+        let making = Arc::into_inner(making)
+            .expect("workers give up a batch's memory before they call it done");
         let finished = Epoch::finish(&self.shared, self.tracker.as_ref(), making);
         if finished.is_err() {
             self.shared.lock().stop = true;

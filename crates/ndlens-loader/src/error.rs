@@ -132,7 +132,9 @@ pub enum Error {
     #[error("no window is left: all {windows} are filtered out or hold NaN")]
     NoWindowLeft { windows: usize },
     /// Elements that may be NaN for all we know.
-    #[error("cannot tell NaN among elements of format {dtype}; convert them to a float of this machine")]
+    #[error(
+        "cannot tell NaN among elements of format {dtype}; convert them to a float of this machine"
+    )]
     NanOfOpaque { dtype: String },
     /// Groups that do not divide the series.
     #[error(
@@ -222,7 +224,9 @@ pub enum Error {
     )]
     OrderedClasses,
     /// Memory for ragged items that is not one run of elements.
-    #[error("items must lie in a packed view of one axis, got shape {shape:?} with strides {strides:?}")]
+    #[error(
+        "items must lie in a packed view of one axis, got shape {shape:?} with strides {strides:?}"
+    )]
     FlatShape { shape: Vec<usize>, strides: Vec<isize> },
     /// More or fewer offsets than items.
     #[error("offsets must be {items} or {} for {items} items, got {got}", items + 1)]
@@ -250,7 +254,13 @@ pub enum Error {
     #[error(
         "{transform}: {name} must go from a number to one that is no lower, {expected}; got {low} to {high}"
     )]
-    BadInterval { transform: &'static str, name: &'static str, low: f64, high: f64, expected: &'static str },
+    BadInterval {
+        transform: &'static str,
+        name: &'static str,
+        low: f64,
+        high: f64,
+        expected: &'static str,
+    },
     /// A standard deviation that is none.
     #[error("{transform}: sigma must be a number from 0 on, got {sigma}")]
     Sigma { transform: &'static str, sigma: f64 },
@@ -298,7 +308,9 @@ pub enum Error {
     )]
     PaddingTooLarge { transform: &'static str, padding: [usize; 4], height: usize, width: usize },
     /// A fill for another number of channels.
-    #[error("{transform}: fill has {got} values, expected 1 or one for each of {expected} channels")]
+    #[error(
+        "{transform}: fill has {got} values, expected 1 or one for each of {expected} channels"
+    )]
     FillLength { transform: &'static str, got: usize, expected: usize },
     /// A fill that the elements cannot hold.
     #[error("{transform}: fill {value} is no {dtype}, which the image has at this point")]
@@ -385,7 +397,12 @@ pub enum Error {
     Drawn { transform: &'static str },
     /// An image transform on something else.
     #[error("{transform} needs items of shape {expected}, got {got:?}; {hint}")]
-    ItemShape { transform: &'static str, expected: &'static str, got: Vec<usize>, hint: &'static str },
+    ItemShape {
+        transform: &'static str,
+        expected: &'static str,
+        got: Vec<usize>,
+        hint: &'static str,
+    },
     /// Fields that draw together from different choices.
     #[error(
         "fields {first:?} and {field:?} are joint, but {transform} draws from {} for {first:?} and from {} for \
@@ -450,7 +467,9 @@ pub enum Error {
     )]
     Forked,
     /// A batch is due whose memory was never supplied.
-    #[error("batch {batch} has no memory: where it is supplied, supply it before the batch is asked for")]
+    #[error(
+        "batch {batch} has no memory: where it is supplied, supply it before the batch is asked for"
+    )]
     NotSupplied {
         /// Its number in the epoch.
         batch: usize,
@@ -466,7 +485,8 @@ pub enum Error {
     /// A batch that another process made, damaged on its way.
     #[error("damaged batch: a field lies in block {got}, of {blocks}")]
     NoSuchBlock { got: usize, blocks: usize },
-    /// A batch whose memory went with the process that made it. In torch's words, as it is torch that starts them.
+    /// A batch whose memory went with the process that made it. In torch's words, as it is torch
+    /// that starts them.
     #[error(
         "DataLoader worker (pid {process}) exited unexpectedly, and a batch that it had sent is gone with it"
     )]
@@ -485,7 +505,8 @@ pub enum Error {
     Kernels(#[from] ndlens_kernels::Error),
 }
 
-/// The transform that makes floats of a dtype. Images of 8 and 16 bits are scaled, numbers of other kinds are not.
+/// The transform that makes floats of a dtype. Images of 8 and 16 bits are scaled, numbers of other
+/// kinds are not.
 fn to_floats(dtype: &str) -> &'static str {
     if matches!(dtype, "uint8" | "uint16") {
         "ToDtype(\"float32\", scale=True)"

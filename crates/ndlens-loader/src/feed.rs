@@ -1,8 +1,9 @@
 //! The items of an epoch while they come, as a sampler gives them, and what of them is this rank's.
 //!
-//! A sampler may be endless, may not know its length, and belongs to somebody else's runtime, which workers cannot call. So the
-//! consumer reads it before it asks for a batch, as far as batches may be begun ([`Epoch::to_read`](crate::Epoch::to_read)). Reads end
-//! with a batch of all ranks, so that ranks which have taken as many batches have read as much:
+//! A sampler may be endless, may not know its length, and belongs to somebody else's runtime, which
+//! workers cannot call. So the consumer reads it before it asks for a batch, as far as batches may
+//! be begun ([`Epoch::to_read`](crate::Epoch::to_read)). Reads end with a batch of all ranks, so
+//! that ranks which have taken as many batches have read as much:
 //!
 //! ```text
 //!  batch_size 2, 3 ranks, going on from place 2
@@ -12,8 +13,8 @@
 //!           passed  batch 0         batch 1         batch 2
 //! ```
 //!
-//! What the ranks leave over is dealt out as in `shard.rs`: `Pad` takes the first places again, of which as many are kept as there
-//! are ranks; `Drop` takes a place only once all ranks have one.
+//! What the ranks leave over is dealt out as in `shard.rs`: `Pad` takes the first places again, of
+//! which as many are kept as there are ranks; `Drop` takes a place only once all ranks have one.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -30,10 +31,11 @@ use crate::shard::{Remainder, Shard};
 pub struct Sampling {
     /// How many items an epoch has, where the sampler says.
     pub expected: Option<usize>,
-    /// Whether the sampler itself goes on from the place that a state says. Else it starts anew, and what comes before that place is
-    /// passed over.
+    /// Whether the sampler itself goes on from the place that a state says. Else it starts anew,
+    /// and what comes before that place is passed over.
     pub resumes: bool,
-    /// Of one that goes on, the first numbers that it gave, as far as they are known: ranks that come short take them again.
+    /// Of one that goes on, the first numbers that it gave, as far as they are known: ranks that
+    /// come short take them again.
     pub head: Vec<i64>,
     /// What a state keeps until a batch is handed out.
     pub note: Option<Note>,
@@ -95,7 +97,9 @@ impl Feed {
         }
         // A batch may have more items than there are. Memory is for as many as can come.
         let most = match sampling.expected {
-            Some(expected) if config.batch_size > items => shard.largest_share(expected).max(items).max(1),
+            Some(expected) if config.batch_size > items => {
+                shard.largest_share(expected).max(items).max(1)
+            }
             _ => usize::MAX,
         };
         let choices = subset.as_ref().map_or(items, |subset| subset.len());
@@ -132,7 +136,8 @@ impl Feed {
         self.batch_size.saturating_mul(self.shard.world_size)
     }
 
-    /// How many numbers to read next so that this many batches can begin; 0 where they can already, or the sampler has ended.
+    /// How many numbers to read next so that this many batches can begin; 0 where they can already,
+    /// or the sampler has ended.
     pub(crate) fn to_read(&self, batches: usize) -> usize {
         if self.end.is_some() {
             return 0;
@@ -141,22 +146,31 @@ impl Feed {
             return self.start - self.read;
         }
         let (read, round) = (self.read - self.start, self.round());
-        // The last batch waits for the end, so that what a state keeps of the sampler then is what it is at its end.
+        // The last batch waits for the end, so that what a state keeps of the sampler then is what
+        // it is at its end.
         let rounds = batches.saturating_add(usize::from(self.expects_end_after(batches)));
         if read >= round.saturating_mul(rounds) { 0 } else { round - read % round }
     }
 
-    /// Whether this many batches are all, by what the sampler said. One that gives more than it said is not at its end.
+    /// Whether this many batches are all, by what the sampler said. One that gives more than it
+    /// said is not at its end.
     fn expects_end_after(&self, batches: usize) -> bool {
-        let left = self.expected.filter(|&expected| expected >= self.read).map(|places| places - self.start);
+        let left = self
+            .expected
+            .filter(|&expected| expected >= self.read)
+            .map(|places| places - self.start);
         left.is_some_and(|left| self.shard.is_over(batches, left, self.batch_size, self.drop_last))
     }
 
-    /// Takes what was read, no more than [`to_read`](Self::to_read) says; all of it or, after an error, nothing.
+    /// Takes what was read, no more than [`to_read`](Self::to_read) says; all of it or, after an
+    /// error, nothing.
     pub(crate) fn add(&mut self, numbers: &[i64], note: Option<Note>) -> Result<()> {
-        let item =
-            |number: i64| usize::try_from(number).ok().filter(|&item| item < self.items_to_choose_from());
-        if let Some((at, &got)) = numbers.iter().enumerate().find(|&(_, &number)| item(number).is_none()) {
+        let item = |number: i64| {
+            usize::try_from(number).ok().filter(|&item| item < self.items_to_choose_from())
+        };
+        if let Some((at, &got)) =
+            numbers.iter().enumerate().find(|&(_, &number)| item(number).is_none())
+        {
             let (place, items) = (self.read + at, self.items_to_choose_from());
             return Err(Error::NoSuchItem { got: got.to_string(), place, items });
         }
@@ -245,7 +259,8 @@ impl Feed {
 
     /// Whether there is all that the next batch is made of.
     pub(crate) fn has_batch(&self) -> bool {
-        self.own.len() >= self.batch_size || (self.end.is_some() && !self.drop_last && !self.own.is_empty())
+        self.own.len() >= self.batch_size
+            || (self.end.is_some() && !self.drop_last && !self.own.is_empty())
     }
 
     /// The items of the next batch.
@@ -258,7 +273,8 @@ impl Feed {
         items.extend(self.own.drain(..count));
         let place = self.start + self.begun * self.round() + self.shard.rank;
         // Only a batch at the very end can begin with what is taken again.
-        let place = if self.end.is_some() && place >= self.read { place % self.read.max(1) } else { place };
+        let place =
+            if self.end.is_some() && place >= self.read { place % self.read.max(1) } else { place };
         self.begun += 1;
         Ok(Some(Fed { items, place, note: self.notes.pop_front().flatten() }))
     }
@@ -279,11 +295,16 @@ impl Feed {
     pub(crate) fn expected_batches(&self) -> Option<usize> {
         self.batches().or_else(|| {
             let left = self.shard.share(self.expected?.checked_sub(self.start)?);
-            Some(if self.drop_last { left / self.batch_size } else { left.div_ceil(self.batch_size) })
+            Some(if self.drop_last {
+                left / self.batch_size
+            } else {
+                left.div_ceil(self.batch_size)
+            })
         })
     }
 
-    /// The first place that no rank has taken once each has taken this many batches; None where that is all.
+    /// The first place that no rank has taken once each has taken this many batches; None where
+    /// that is all.
     pub(crate) fn reached(&self, batches: usize) -> Option<usize> {
         let is_over = match &self.end {
             Some(End::Whole(_)) => {

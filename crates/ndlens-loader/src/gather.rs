@@ -1,7 +1,8 @@
-//! Batches of items that somebody else chooses, made by the caller: what a `DataLoader` of torch asks a data set for.
+//! Batches of items that somebody else chooses, made by the caller: what a `DataLoader` of torch
+//! asks a data set for.
 //!
-//! Each field has memory of its own, so that whoever keeps the labels does not keep the images; on the way to another process
-//! it is one of few blocks, as `message.rs` has it.
+//! Each field has memory of its own, so that whoever keeps the labels does not keep the images; on
+//! the way to another process it is one of few blocks, as `message.rs` has it.
 
 #![expect(unsafe_code, reason = "writes rows of memory that nobody else has seen; see UNSAFE.md")]
 
@@ -61,14 +62,16 @@ pub struct Gather {
     pools: Mutex<Vec<Pool>>,
 }
 
-/// Sizes of fields whose memory is used again, at least: those of a whole batch and of the last one.
+/// Sizes of fields whose memory is used again, at least: those of a whole batch and of the last
+/// one.
 const SIZES_MAX: usize = 8;
 
 /// Blocks of one size that wait to be used again.
 const FREE_MAX: usize = 4;
 
 impl Gather {
-    /// Compiles the fields' transforms and checks everything that can be checked before the first batch.
+    /// Compiles the fields' transforms and checks everything that can be checked before the first
+    /// batch.
     ///
     /// # Errors
     ///
@@ -129,8 +132,8 @@ impl Gather {
         Ok((parts, blocks))
     }
 
-    /// Memory that nobody else sees: used before, where there is some of this size. Fresh memory of any size between what is
-    /// kept, such as labels, would leave the heap in pieces.
+    /// Memory that nobody else sees: used before, where there is some of this size. Fresh memory of
+    /// any size between what is kept, such as labels, would leave the heap in pieces.
     fn block(&self, len_bytes: usize) -> Result<Buffer> {
         // A fork may have copied it locked.
         let Ok(mut pools) = self.pools.try_lock() else {
@@ -148,7 +151,9 @@ impl Gather {
 
     /// The layouts of the fields of a batch of so many items.
     fn layouts(&self, items: usize) -> impl Iterator<Item = Result<(&DType, Layout)>> {
-        self.fields.iter().map(move |field| Ok((field.program.dtype(), field.program.batch_layout(items)?)))
+        self.fields
+            .iter()
+            .map(move |field| Ok((field.program.dtype(), field.program.batch_layout(items)?)))
     }
 
     /// The bytes of each field of a batch.
@@ -163,7 +168,8 @@ impl Gather {
         let part = |(layout, &Place { block, offset }): (Result<(&DType, Layout)>, &Place)| {
             let (dtype, packed) = layout?;
             let end = offset.saturating_add(packed.len() * dtype.itemsize());
-            let layout = Layout::new(packed.shape(), packed.strides(), offset, dtype.itemsize(), end)?;
+            let layout =
+                Layout::new(packed.shape(), packed.strides(), offset, dtype.itemsize(), end)?;
             Ok(Part { layout, dtype: dtype.clone(), block })
         };
         self.layouts(items).zip(places).map(part).collect()
@@ -173,7 +179,8 @@ impl Gather {
     ///
     /// # Safety
     ///
-    /// The blocks are as many and as long as the parts need, and nobody else reads or writes them meanwhile.
+    /// The blocks are as many and as long as the parts need, and nobody else reads or writes them
+    /// meanwhile.
     unsafe fn make(
         &self,
         items: &[usize],
@@ -181,7 +188,8 @@ impl Gather {
         parts: &[Part],
         blocks: &[Buffer],
     ) -> Result<()> {
-        if let Some((place, &got)) = items.iter().enumerate().find(|&(_, &item)| item >= self.items) {
+        if let Some((place, &got)) = items.iter().enumerate().find(|&(_, &item)| item >= self.items)
+        {
             return Err(Error::NoSuchItem { got: got.to_string(), place, items: self.items });
         }
         let mut scratch = Scratch::default();

@@ -1,5 +1,5 @@
-//! Item numbers where they lie: an array of integers of any width and stride, or a range. Nothing is copied, and nothing is
-//! made for each.
+//! Item numbers where they lie: an array of integers of any width and stride, or a range. Nothing
+//! is copied, and nothing is made for each.
 //!
 //! Whoever owns the array may write to it at any time, so a number is checked each time it is read.
 
@@ -46,8 +46,8 @@ impl ItemNumbers {
     ///
     /// # Errors
     ///
-    /// [`Error::ItemNumbersShape`], [`Error::ItemNumbersMask`], [`Error::ItemNumbersDType`]; [`Error::Core`] where a file that the view
-    /// shows has become shorter.
+    /// [`Error::ItemNumbersShape`], [`Error::ItemNumbersMask`], [`Error::ItemNumbersDType`];
+    /// [`Error::Core`] where a file that the view shows has become shorter.
     pub fn from_view(view: &View) -> Result<Self> {
         let &[len] = view.shape() else {
             return Err(Error::ItemNumbersShape { got: view.shape().to_vec() });
@@ -95,8 +95,9 @@ impl ItemNumbers {
             Kind::Range { first, step } => i128::from(*first) + i128::from(*step) * place as i128,
             Kind::Array { view, integer } => {
                 let at = view.as_ptr().wrapping_offset(place as isize * view.strides()[0]);
-                // SAFETY: the place is one of the view's, by the assertion above, and its element is in the buffer, by the
-                // invariant of views; the view holds the buffer. Any bytes are an integer, wherever they lie.
+                // SAFETY: the place is one of the view's, by the assertion above, and its element
+                // is in the buffer, by the invariant of views; the view holds the buffer. Any bytes
+                // are an integer, wherever they lie.
                 unsafe {
                     match integer {
                         Integer::I8 => at.cast::<i8>().read().into(),
@@ -129,8 +130,9 @@ impl ItemNumbers {
             let (from, stride) = (view.as_ptr(), view.strides()[0]);
             for place in places {
                 // SAFETY: as in `at`.
-                let number =
-                    unsafe { from.wrapping_offset(*place as isize * stride).cast::<i64>().read_unaligned() };
+                let number = unsafe {
+                    from.wrapping_offset(*place as isize * stride).cast::<i64>().read_unaligned()
+                };
                 // Negative numbers are larger than any.
                 *place = if (number as u64) < items as u64 { number as usize } else { NO_ITEM };
             }
@@ -187,7 +189,10 @@ mod tests {
             assert_eq!((0..3).map(|place| numbers.item(place, 4)).collect::<Vec<_>>(), [3, 0, 2]);
             assert_eq!(numbers.item(0, 3), NO_ITEM);
         }
-        assert_eq!((0..3).map(|place| ItemNumbers::range(9, -2, 3).at(place)).collect::<Vec<_>>(), [9, 7, 5]);
+        assert_eq!(
+            (0..3).map(|place| ItemNumbers::range(9, -2, 3).at(place)).collect::<Vec<_>>(),
+            [9, 7, 5]
+        );
     }
 
     #[test]

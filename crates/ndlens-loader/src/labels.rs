@@ -1,7 +1,8 @@
-//! Which items or steps are of one kind: an id for each step of a series, a group or a class for each item.
+//! Which items or steps are of one kind: an id for each step of a series, a group or a class for
+//! each item.
 //!
-//! What a label is, a number or a name, does not matter here, only which are equal. So each gets a code, the
-//! number of different labels before it:
+//! What a label is, a number or a name, does not matter here, only which are equal. So each gets a
+//! code, the number of different labels before it:
 //!
 //! ```text
 //!  labels  Oslo Oslo Bergen Oslo Bergen Bodø
@@ -25,12 +26,13 @@ pub struct Labels {
 }
 
 impl Labels {
-    /// Labels that are the elements of a view of one axis, equal where their bytes are; None where they are floats of a kind
-    /// whose equal numbers may have other bytes. Errors call them `name`.
+    /// Labels that are the elements of a view of one axis, equal where their bytes are; None where
+    /// they are floats of a kind whose equal numbers may have other bytes. Errors call them `name`.
     ///
     /// # Errors
     ///
-    /// [`Error::LabelsShape`], [`Error::MissingLabel`], [`Error::TooManyLabels`]; [`Error::Core`] where there is no memory.
+    /// [`Error::LabelsShape`], [`Error::MissingLabel`], [`Error::TooManyLabels`]; [`Error::Core`]
+    /// where there is no memory.
     pub fn from_view(view: &View, name: &'static str) -> Result<Option<Self>> {
         if view.ndim() != 1 {
             return Err(Error::LabelsShape { name, got: view.shape().to_vec() });
@@ -53,7 +55,8 @@ impl Labels {
             ($type:ty) => {{
                 let mut place = 0;
                 each_element(view, |bytes| {
-                    let number = bytes.try_into().map(<$type>::from_ne_bytes).unwrap_or(<$type>::NAN);
+                    let number =
+                        bytes.try_into().map(<$type>::from_ne_bytes).unwrap_or(<$type>::NAN);
                     if number.is_nan() {
                         return Err(Error::MissingLabel { name, place });
                     }
@@ -135,7 +138,8 @@ impl Labels {
     ///
     /// # Errors
     ///
-    /// [`Error::LabelAgain`] where a label comes again after others; [`Error::Core`] where there is no memory.
+    /// [`Error::LabelAgain`] where a label comes again after others; [`Error::Core`] where there is
+    /// no memory.
     pub fn runs(&self) -> Result<Vec<usize>> {
         let mut lengths = with_room_for::<usize>(self.first.len())?;
         for (place, &code) in self.codes.iter().enumerate() {
@@ -145,7 +149,11 @@ impl Labels {
                 std::cmp::Ordering::Greater => lengths.push(1),
                 std::cmp::Ordering::Less => {
                     let (first, code) = (self.first[code as usize], code as usize);
-                    return Err(Error::LabelAgain { place, first, last: first + lengths[code] - 1 });
+                    return Err(Error::LabelAgain {
+                        place,
+                        first,
+                        last: first + lengths[code] - 1,
+                    });
                 }
             }
         }
@@ -185,7 +193,8 @@ mod tests {
 
     #[test]
     fn runs_are_of_labels_that_stand_together() {
-        let runs = |ids: Vec<i64>| Labels::from_view(&View::from_vec(ids), "ids").unwrap().unwrap().runs();
+        let runs =
+            |ids: Vec<i64>| Labels::from_view(&View::from_vec(ids), "ids").unwrap().unwrap().runs();
         assert_eq!(runs(vec![4, 4, 9, 1, 1, 1]).unwrap(), [2, 1, 3]);
         assert_eq!(runs(vec![]).unwrap(), [0usize; 0]);
         assert_eq!(

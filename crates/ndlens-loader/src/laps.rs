@@ -1,5 +1,5 @@
-//! An epoch of any number of items: lap after lap through all of them, the last one cut short, each shuffled lap in an order of
-//! its own. Computed, as one lap is: nothing is stored but the first.
+//! An epoch of any number of items: lap after lap through all of them, the last one cut short, each
+//! shuffled lap in an order of its own. Computed, as one lap is: nothing is stored but the first.
 
 use crate::order::Permutation;
 
@@ -24,7 +24,8 @@ impl Laps {
         Laps { items, samples, shuffled: None }
     }
 
-    /// `samples` places of `items` items, shuffled. The first lap is the order of an epoch of one lap.
+    /// `samples` places of `items` items, shuffled. The first lap is the order of an epoch of one
+    /// lap.
     pub fn shuffled(seed: u64, epoch: u32, items: usize, samples: usize) -> Self {
         let first = Permutation::new(seed, epoch, items as u64);
         Laps { items, samples, shuffled: Some(Shuffled { seed, epoch, first }) }
@@ -45,7 +46,8 @@ impl Laps {
         (place / self.items) as u64
     }
 
-    /// Puts the item at each place where the place was. Places of one lap side by side share the work of its order.
+    /// Puts the item at each place where the place was. Places of one lap side by side share the
+    /// work of its order.
     ///
     /// # Panics
     ///

@@ -1,14 +1,18 @@
 //! Batches out of views: which items, in what order, made how, by which thread, into whose memory.
 //!
-//! A [`Loader`] takes items along axis 0 of its sources, one row per batch place, and writes each item once, straight
-//! into its place in the batch: cropped, flipped, converted, normalised and with its axes reordered in one pass.
+//! A [`Loader`] takes items along axis 0 of its sources, one row per batch place, and writes each
+//! item once, straight into its place in the batch: cropped, flipped, converted, normalised and
+//! with its axes reordered in one pass.
 //!
-//! - `order.rs`, `walk.rs`: which item comes k-th in an epoch, a pure function of (seed, epoch, k); many at once.
+//! - `order.rs`, `walk.rs`: which item comes k-th in an epoch, a pure function of (seed, epoch, k);
+//!   many at once.
 //! - `weights.rs`, `torch_order.rs`: orders drawn by weights; torch's orders.
 //! - `laps.rs`: epochs of any number of items.
-//! - `item_numbers.rs`, `feed.rs`, `digest.rs`: what a sampler gives: numbers where they lie, or while they come; whether it gives them again.
+//! - `item_numbers.rs`, `feed.rs`, `digest.rs`: what a sampler gives: numbers where they lie, or
+//!   while they come; whether it gives them again.
 //! - `shard.rs`: which of them each rank takes.
-//! - `position.rs`, `state.rs`, `note.rs`: how far a run has come, and how another goes on from there.
+//! - `position.rs`, `state.rs`, `note.rs`: how far a run has come, and how another goes on from
+//!   there.
 //! - `draws.rs`: the random numbers of an item, a pure function of (seed, epoch, item).
 //! - `transform/`: a list of transforms compiled to one program.
 //! - `mix/`: whole batches mixed, images with their neighbours and their labels alike.
@@ -16,14 +20,18 @@
 //! - `pool.rs`: batch memory, leased and given back.
 //! - `storing.rs`: whether batches are written through the cache.
 //! - `engine.rs`: threads, prefetch, shutdown.
-//! - `source.rs`, `windows.rs`, `ragged.rs`: where items come from; windows of several series; items of different sizes.
+//! - `source.rs`, `windows.rs`, `ragged.rs`: where items come from; windows of several series;
+//!   items of different sizes.
 //! - `selection.rs`, `subset.rs`, `split.rs`: some items of a source; parts of a data set.
-//! - `numbers.rs`, `labels.rs`, `nan.rs`: what is read of views of numbers: indices and sizes; labels; steps with NaN.
+//! - `numbers.rs`, `labels.rs`, `nan.rs`: what is read of views of numbers: indices and sizes;
+//!   labels; steps with NaN.
 //! - `loader.rs`: the face.
 //! - `replay.rs`: transforms with parameters that were drawn before.
-//! - `gather.rs`, `ring.rs`: batches of items that somebody else chooses; memory for them between processes.
+//! - `gather.rs`, `ring.rs`: batches of items that somebody else chooses; memory for them between
+//!   processes.
 //!
-//! Threads only change who does the work, never what comes out: batches are bit-identical for any number of them.
+//! Threads only change who does the work, never what comes out: batches are bit-identical for any
+//! number of them.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -121,8 +129,8 @@ pub use storing::Storing;
 pub use subset::Subset;
 pub use supply::Memory;
 pub use transform::{
-    Channels, Convention, Deferred, Drawn, DrawnList, Erasure, Filling, Interval, Padding, Program, Target,
-    Transform, Values,
+    Channels, Convention, Deferred, Drawn, DrawnList, Erasure, Filling, Interval, Padding, Program,
+    Target, Transform, Values,
 };
 pub use weights::{Drawing, Weights};
 pub use windows::{Columns, SeriesStep, Span, Windows, columns_of, lengths_of_groups};

@@ -51,8 +51,9 @@ impl Field {
         Field { draws_as: name.clone(), name, source, transforms: vec![], channels: None }
     }
 
-    /// The same field, with the draws of another: where both have a [`Transform`] of a kind, it draws the same numbers for both,
-    /// so that an image and its mask are cropped and flipped alike.
+    /// The same field, with the draws of another: where both have a [`Transform`] of a kind, it
+    /// draws the same numbers for both, so that an image and its mask are cropped and flipped
+    /// alike.
     #[must_use]
     pub fn drawing_as(self, name: impl Into<String>) -> Self {
         Field { draws_as: name.into(), ..self }
@@ -102,7 +103,8 @@ pub struct Config {
     pub seed: u64,
     /// Whether a last batch of fewer items is left out.
     pub drop_last: bool,
-    /// Threads that make batches, helped by the caller while it waits; with 0 the caller makes them alone.
+    /// Threads that make batches, helped by the caller while it waits; with 0 the caller makes them
+    /// alone.
     pub num_workers: usize,
     /// Batches begun and not yet taken, at most. (torch counts these for each worker.)
     pub prefetch_factor: usize,
@@ -114,7 +116,8 @@ pub struct Config {
     pub storing: Storing,
     /// Where batch memory comes from.
     pub memory: Memory,
-    /// Who computes values that get larger by it: [`Loader::deferred`] says what was left to be done.
+    /// Who computes values that get larger by it: [`Loader::deferred`] says what was left to be
+    /// done.
     pub values: Values,
 }
 
@@ -150,13 +153,15 @@ pub(crate) struct Compiled {
     draws_as: String,
     pub(crate) source: Arc<dyn Source>,
     pub(crate) program: Program,
-    /// Where the channels of the items that it takes were before they were turned, where that is known.
+    /// Where the channels of the items that it takes were before they were turned, where that is
+    /// known.
     pub(crate) channels: Option<Channels>,
     /// The field with which it draws together, where an item may be of another size in it.
     joint: Option<Arc<Leader>>,
     /// What the program leaves to others, and the program that leaves nothing.
     deferred: Option<(Deferred, Program)>,
-    /// The items, where they are packed rows of a view that nothing is done to: many are copied at once.
+    /// The items, where they are packed rows of a view that nothing is done to: many are copied at
+    /// once.
     pub(crate) take: Option<Take>,
     /// Of the loader's seed.
     pub(crate) stream: Stream,
@@ -189,7 +194,8 @@ pub(crate) struct Draws {
 }
 
 impl Compiled {
-    /// Makes one item in its place. `complete` says that the source was just found to have all its bytes.
+    /// Makes one item in its place. `complete` says that the source was just found to have all its
+    /// bytes.
     pub(crate) fn make(
         &self,
         item: usize,
@@ -204,7 +210,8 @@ impl Compiled {
             source.verify()?;
         }
         let Draws { stream, epoch, item: draws_as } = draws;
-        let (buffer, drawn) = (source.buffer(), self.program.draw(stream, epoch, draws_as, source.shape())?);
+        let (buffer, drawn) =
+            (source.buffer(), self.program.draw(stream, epoch, draws_as, source.shape())?);
         if let Some(leader) = &self.joint {
             let first = leader.source.item(item)?;
             let first_drawn = leader.program.draw(stream, epoch, draws_as, first.shape())?;
@@ -231,8 +238,10 @@ impl Compiled {
 
     /// The same field, with memory for batches of so many items.
     fn with_room_for(&self, items: usize) -> Result<Self> {
-        let pool = pool_for(&self.program, items)
-            .map_err(|source| Error::Field { field: self.name.clone(), source: Box::new(source) })?;
+        let pool = pool_for(&self.program, items).map_err(|source| Error::Field {
+            field: self.name.clone(),
+            source: Box::new(source),
+        })?;
         Ok(Compiled {
             name: self.name.clone(),
             draws_as: self.draws_as.clone(),
@@ -252,7 +261,8 @@ impl Compiled {
         self.program.image(self.channels)
     }
 
-    /// Whether what is made of an item has three axes, and nothing says which of them are height and width.
+    /// Whether what is made of an item has three axes, and nothing says which of them are height
+    /// and width.
     pub(crate) fn channels_unclear(&self) -> bool {
         let known = self.channels.is_some() || self.program.turns_channels();
         let likely = |shape| Channels::likely(shape, Convention::Ndlens);
@@ -268,10 +278,11 @@ impl Compiled {
         Stream::new(seed, &self.draws_as)
     }
 
-    /// Of items that were just made, the place of the first whose bytes are not all there, and its error. `complete` says that
-    /// the source had them all before.
+    /// Of items that were just made, the place of the first whose bytes are not all there, and its
+    /// error. `complete` says that the source had them all before.
     ///
-    /// A file that ends inside a page reads as zeros from there to the page's end, and no signal tells; so this is asked after.
+    /// A file that ends inside a page reads as zeros from there to the page's end, and no signal
+    /// tells; so this is asked after.
     pub(crate) fn first_lost(&self, complete: bool, items: &[usize]) -> Option<(usize, Error)> {
         if complete && self.source.is_complete() {
             return None;
@@ -334,7 +345,8 @@ pub(crate) fn compile(
         if items == 0 {
             return Err(Error::EmptyDataset { field: name });
         }
-        let in_field = |source: Error| Error::Field { field: name.clone(), source: Box::new(source) };
+        let in_field =
+            |source: Error| Error::Field { field: name.clone(), source: Box::new(source) };
         let program = Program::compile(&transforms, shape, source.dtype()).map_err(in_field)?;
         let deferred = match values {
             Values::Deferred => program.defer_values().map_err(in_field)?,
@@ -348,7 +360,18 @@ pub(crate) fn compile(
         let take = source.rows().filter(|_| transforms.is_empty()).and_then(Take::new);
         let stream = Stream::new(seed, &draws_as);
         let joint = None;
-        Ok(Compiled { name, draws_as, source, program, channels, joint, deferred, take, stream, pool })
+        Ok(Compiled {
+            name,
+            draws_as,
+            source,
+            program,
+            channels,
+            joint,
+            deferred,
+            take,
+            stream,
+            pool,
+        })
     };
     let mut fields = room::try_list_of(fields.into_iter().map(compile))?;
     join(&mut fields)?;
@@ -360,8 +383,12 @@ fn join(fields: &mut [Compiled]) -> Result<()> {
     for place in 1..fields.len() {
         let (before, rest) = fields.split_at_mut(place);
         let field = &mut rest[0];
-        let Some(first) = before.iter().find(|first| first.draws_as == field.draws_as) else { continue };
-        field.program.check_joint(&first.program, Pair { first: &first.name, field: &field.name })?;
+        let Some(first) = before.iter().find(|first| first.draws_as == field.draws_as) else {
+            continue;
+        };
+        field
+            .program
+            .check_joint(&first.program, Pair { first: &first.name, field: &field.name })?;
         if field.program.sizes_may_part(&first.program) {
             let (name, source) = (first.name.clone(), Arc::clone(&first.source));
             field.joint = Some(Arc::new(Leader { name, source, program: first.program.clone() }));
@@ -402,19 +429,23 @@ pub struct Loader {
     is_sampled: bool,
     mixer: Option<Arc<Mixer>>,
     position: Arc<Position>,
-    /// Whether its epochs only say which items come, as places in the part of the data set where there is one.
+    /// Whether its epochs only say which items come, as places in the part of the data set where
+    /// there is one.
     plans: bool,
 }
 
 impl Loader {
-    /// Compiles the fields' transforms and checks everything that can be checked before the first batch.
+    /// Compiles the fields' transforms and checks everything that can be checked before the first
+    /// batch.
     ///
     /// # Errors
     ///
     /// [`Error::NoFields`], [`Error::NoItems`], [`Error::EmptyDataset`], [`Error::UnequalLengths`],
-    /// [`Error::ZeroSetting`], [`Error::NoSuchRank`], and [`Error::Field`] with what is wrong with a field's transforms.
+    /// [`Error::ZeroSetting`], [`Error::NoSuchRank`], and [`Error::Field`] with what is wrong with
+    /// a field's transforms.
     pub fn new(fields: Vec<Field>, config: Config) -> Result<Self> {
-        for (name, value) in [("batch_size", config.batch_size), ("prefetch_factor", config.prefetch_factor)]
+        for (name, value) in
+            [("batch_size", config.batch_size), ("prefetch_factor", config.prefetch_factor)]
         {
             if value == 0 {
                 return Err(Error::ZeroSetting { name });
@@ -436,17 +467,20 @@ impl Loader {
         })
     }
 
-    /// The same loader over a part of its items: those with these numbers, in this order where nothing else says one. Orders, weights
-    /// and samplers are then of places in that list; draws and errors are of the items themselves.
+    /// The same loader over a part of its items: those with these numbers, in this order where
+    /// nothing else says one. Orders, weights and samplers are then of places in that list; draws
+    /// and errors are of the items themselves.
     ///
     /// # Errors
     ///
-    /// [`Error::NoIndices`]; [`Error::NoSuchIndex`] where it was selected of more items. Weights come after the part that they are for.
+    /// [`Error::NoIndices`]; [`Error::NoSuchIndex`] where it was selected of more items. Weights
+    /// come after the part that they are for.
     pub fn with_indices(self, indices: Selection) -> Result<Self> {
         if indices.is_empty() {
             return Err(Error::NoIndices);
         }
-        if let Some((place, got)) = indices.iter().enumerate().find(|&(_, item)| item >= self.items) {
+        if let Some((place, got)) = indices.iter().enumerate().find(|&(_, item)| item >= self.items)
+        {
             return Err(Error::NoSuchIndex { got: got as i128, place, items: self.items });
         }
         let (fields, mixer) = self.room_for(indices.len())?;
@@ -454,8 +488,8 @@ impl Loader {
         Ok(Loader { subset: Some(subset), fields, mixer, ..self })
     }
 
-    /// The same loader with epochs of so many items, for all ranks together: the first of an order, or all and more, each further
-    /// lap in an order of its own.
+    /// The same loader with epochs of so many items, for all ranks together: the first of an order,
+    /// or all and more, each further lap in an order of its own.
     ///
     /// # Errors
     ///
@@ -468,7 +502,8 @@ impl Loader {
         Ok(Loader { samples: Some(samples), fields, mixer, ..self })
     }
 
-    /// The same loader with the items that a sampler gives, which [`start_epoch_of`](Self::start_epoch_of) is told of.
+    /// The same loader with the items that a sampler gives, which
+    /// [`start_epoch_of`](Self::start_epoch_of) is told of.
     ///
     /// # Errors
     ///
@@ -507,8 +542,9 @@ impl Loader {
         Ok(Loader { weights: Some(weights), fields, mixer, ..self })
     }
 
-    /// The same loader with each batch mixed once its items are made: images with their neighbours, labels alike. Labels that are
-    /// integers of shape (items,) come as `f32` probabilities of shape (items, classes); one that is no class is an error of its item.
+    /// The same loader with each batch mixed once its items are made: images with their neighbours,
+    /// labels alike. Labels that are integers of shape (items,) come as `f32` probabilities of
+    /// shape (items, classes); one that is no class is an error of its item.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -530,14 +566,16 @@ impl Loader {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
-    /// Values are then computed before batches are mixed, also where they were [`Values::Deferred`].
+    /// Values are then computed before batches are mixed, also where they were
+    /// [`Values::Deferred`].
     ///
     /// # Errors
     ///
-    /// [`Error::MixAlpha`], [`Error::NoClasses`], [`Error::NoMix`], [`Error::ClassesDiffer`], [`Error::ChoiceWeights`] for settings that
-    /// cannot be; [`Error::NoSuchField`], [`Error::UnclearMix`], [`Error::MixedTwice`], [`Error::MixedSizes`] for fields;
-    /// [`Error::Field`] with [`Error::NotFloat`], [`Error::ItemShape`], [`Error::NoLabels`], [`Error::NumClassesNeeded`] or
-    /// [`Error::OtherClasses`] where a field cannot be mixed.
+    /// [`Error::MixAlpha`], [`Error::NoClasses`], [`Error::NoMix`], [`Error::ClassesDiffer`],
+    /// [`Error::ChoiceWeights`] for settings that cannot be; [`Error::NoSuchField`],
+    /// [`Error::UnclearMix`], [`Error::MixedTwice`], [`Error::MixedSizes`] for fields;
+    /// [`Error::Field`] with [`Error::NotFloat`], [`Error::ItemShape`], [`Error::NoLabels`],
+    /// [`Error::NumClassesNeeded`] or [`Error::OtherClasses`] where a field cannot be mixed.
     pub fn with_mixing(self, mixing: &Mixing) -> Result<Self> {
         let most = self.config.batch_size.min(self.places());
         let fields = room::try_list_of(self.fields.iter().map(|field| field.computed(most)))?;
@@ -550,7 +588,8 @@ impl Loader {
         self.batches_of(self.config.shard, self.places())
     }
 
-    /// The number of places in an epoch's order, for all ranks together: of items, or of draws by weights. A sampler has its own.
+    /// The number of places in an epoch's order, for all ranks together: of items, or of draws by
+    /// weights. A sampler has its own.
     pub fn places(&self) -> usize {
         let samples = self.weights.as_ref().map(Weights::samples).or(self.samples);
         samples.unwrap_or_else(|| self.items_to_choose_from())
@@ -575,11 +614,15 @@ impl Loader {
     pub fn dtypes(&self) -> impl Iterator<Item = (&str, &DType)> {
         self.fields.iter().enumerate().map(|(place, field)| {
             let own = field.program.dtype();
-            (field.name.as_str(), self.mixer.as_ref().map_or(own, |mixer| mixer.dtype(place, field)))
+            (
+                field.name.as_str(),
+                self.mixer.as_ref().map_or(own, |mixer| mixer.dtype(place, field)),
+            )
         })
     }
 
-    /// For each field, what is left to be done to its batches: nothing but where [`Config::values`] says so.
+    /// For each field, what is left to be done to its batches: nothing but where [`Config::values`]
+    /// says so.
     pub fn deferred(&self) -> impl Iterator<Item = Option<&Deferred>> {
         self.fields.iter().map(|field| Some(&field.deferred.as_ref()?.0))
     }
@@ -589,17 +632,19 @@ impl Loader {
         &self.config
     }
 
-    /// Starts an epoch. Each has its own order, where shuffled, and its own random draws; several may run at once.
+    /// Starts an epoch. Each has its own order, where shuffled, and its own random draws; several
+    /// may run at once.
     ///
     /// # Errors
     ///
-    /// [`Error::Spawn`] where the system gives no thread; [`Error::Core`] where it gives no memory for an order that is a list.
+    /// [`Error::Spawn`] where the system gives no thread; [`Error::Core`] where it gives no memory
+    /// for an order that is a list.
     pub fn epoch(&self, epoch: u32) -> Result<Epoch> {
         self.start(epoch, self.config.shard, 0, None)
     }
 
-    /// Starts the epoch after the one started last, or what is left of the one that a [`State`] says. Its batches count for
-    /// [`state`](Self::state) as they are handed out.
+    /// Starts the epoch after the one started last, or what is left of the one that a [`State`]
+    /// says. Its batches count for [`state`](Self::state) as they are handed out.
     ///
     /// # Errors
     ///
@@ -619,11 +664,13 @@ impl Loader {
         self.start(epoch, shard, start, Some(tracker))
     }
 
-    /// As [`start_epoch_as`](Self::start_epoch_as), for what a sampler gives: ranks deal its items out among themselves.
+    /// As [`start_epoch_as`](Self::start_epoch_as), for what a sampler gives: ranks deal its items
+    /// out among themselves.
     ///
     /// # Errors
     ///
-    /// As [`start_epoch_as`](Self::start_epoch_as); [`Error::StateBeyondEnd`] where a state said that more is done than there is.
+    /// As [`start_epoch_as`](Self::start_epoch_as); [`Error::StateBeyondEnd`] where a state said
+    /// that more is done than there is.
     pub fn start_epoch_of(&self, sampled: Sampled, shard: Shard) -> Result<Epoch> {
         shard.check()?;
         let (places, note) = match &sampled {
@@ -635,11 +682,17 @@ impl Loader {
             return Err(Error::StateBeyondEnd { start: next.place, items });
         }
         let (epoch, start, tracker) = self.position.begin(note);
-        let subset = self.subset.as_ref().filter(|_| !self.plans).map(|subset| Arc::clone(&subset.items));
+        let subset =
+            self.subset.as_ref().filter(|_| !self.plans).map(|subset| Arc::clone(&subset.items));
         let (order, most) = match sampled {
             Sampled::Numbers(numbers) => {
                 let places = numbers.len();
-                (Items::Order(self.within(ItemOrder::Numbered(numbers, self.items_to_choose_from()))), places)
+                (
+                    Items::Order(
+                        self.within(ItemOrder::Numbered(numbers, self.items_to_choose_from())),
+                    ),
+                    places,
+                )
             }
             Sampled::Read(sampling) => {
                 let items = if self.plans { self.items_to_choose_from() } else { self.items };
@@ -653,8 +706,9 @@ impl Loader {
         Epoch::start(fields, &self.config, course)
     }
 
-    /// A loader that begins the epochs of this one in its stead, and passes their batches over instead of making them:
-    /// for [`Epoch::pass_over`], which then gives places in the part of the data set where this loader is of one.
+    /// A loader that begins the epochs of this one in its stead, and passes their batches over
+    /// instead of making them: for [`Epoch::pass_over`], which then gives places in the part of the
+    /// data set where this loader is of one.
     #[must_use]
     pub fn planner(&self) -> Self {
         Loader {
@@ -671,8 +725,8 @@ impl Loader {
         }
     }
 
-    /// An epoch of a rank from a place of its order on, which counts for no state and has no workers: for
-    /// [`Epoch::batch_at`].
+    /// An epoch of a rank from a place of its order on, which counts for no state and has no
+    /// workers: for [`Epoch::batch_at`].
     ///
     /// # Errors
     ///
@@ -689,8 +743,8 @@ impl Loader {
         Epoch::start(Arc::clone(&self.fields), &config, course)
     }
 
-    /// One batch of these items, as places in the part of the data set where the loader is of one, with the draws of an epoch; it is
-    /// not mixed, and counts for no state.
+    /// One batch of these items, as places in the part of the data set where the loader is of one,
+    /// with the draws of an epoch; it is not mixed, and counts for no state.
     ///
     /// # Errors
     ///
@@ -737,11 +791,18 @@ impl Loader {
             return Ok((Arc::clone(&self.fields), self.mixer.clone()));
         }
         let fields = room::try_list_of(self.fields.iter().map(|field| field.with_room_for(most)))?;
-        let mixer = self.mixer.as_ref().map(|mixer| mixer.with_room_for(most).map(Arc::new)).transpose()?;
+        let mixer =
+            self.mixer.as_ref().map(|mixer| mixer.with_room_for(most).map(Arc::new)).transpose()?;
         Ok((Arc::new(fields), mixer))
     }
 
-    fn start(&self, epoch: u32, shard: Shard, start: usize, tracker: Option<Tracker>) -> Result<Epoch> {
+    fn start(
+        &self,
+        epoch: u32,
+        shard: Shard,
+        start: usize,
+        tracker: Option<Tracker>,
+    ) -> Result<Epoch> {
         let (order, mixer) = (Items::Order(self.order(epoch)?), self.mixer.clone());
         let course = Course { epoch, order, shard, start, tracker, mixer };
         Epoch::start(Arc::clone(&self.fields), &self.config, course)
@@ -759,9 +820,15 @@ impl Loader {
         }
         let order = match (self.config.shuffler, self.samples) {
             (_, None) if !self.config.shuffle => ItemOrder::InTurn(items),
-            (_, Some(samples)) if !self.config.shuffle => ItemOrder::Laps(Laps::in_turn(items, samples)),
-            (Shuffler::Ndlens, None) => ItemOrder::Shuffled(Permutation::new(seed, epoch, items as u64)),
-            (Shuffler::Ndlens, Some(samples)) => ItemOrder::Laps(Laps::shuffled(seed, epoch, items, samples)),
+            (_, Some(samples)) if !self.config.shuffle => {
+                ItemOrder::Laps(Laps::in_turn(items, samples))
+            }
+            (Shuffler::Ndlens, None) => {
+                ItemOrder::Shuffled(Permutation::new(seed, epoch, items as u64))
+            }
+            (Shuffler::Ndlens, Some(samples)) => {
+                ItemOrder::Laps(Laps::shuffled(seed, epoch, items, samples))
+            }
             (Shuffler::Torch, samples) => {
                 ItemOrder::Listed(Arc::new(randperm(seed, epoch, items, samples.unwrap_or(items))?))
             }
@@ -788,13 +855,15 @@ impl Loader {
         self.position.next().epoch
     }
 
-    /// The number of batches, for this rank, in the epoch that [`start_epoch`](Self::start_epoch) starts, where its order has so many
-    /// places: fewer than [`batches_of`](Self::batches_of) where it goes on from a state.
+    /// The number of batches, for this rank, in the epoch that [`start_epoch`](Self::start_epoch)
+    /// starts, where its order has so many places: fewer than [`batches_of`](Self::batches_of)
+    /// where it goes on from a state.
     pub fn next_batches_of(&self, shard: Shard, places: usize) -> usize {
         self.batches_of(shard, places.saturating_sub(self.position.next().place))
     }
 
-    /// Makes `epoch` the one that [`start_epoch`](Self::start_epoch) starts; from its start on, unless it is the one that a state says.
+    /// Makes `epoch` the one that [`start_epoch`](Self::start_epoch) starts; from its start on,
+    /// unless it is the one that a state says.
     pub fn set_epoch(&self, epoch: u32) {
         self.position.set_next_epoch(epoch);
     }
@@ -811,14 +880,19 @@ impl Loader {
         State { epoch, start, note, basis: self.basis() }
     }
 
-    /// Makes [`start_epoch`](Self::start_epoch) go on from a state, which any rank wrote, of as many ranks as there were.
+    /// Makes [`start_epoch`](Self::start_epoch) go on from a state, which any rank wrote, of as
+    /// many ranks as there were.
     ///
     /// # Errors
     ///
     /// What [`State::check`] says.
     pub fn load_state(&self, state: &State) -> Result<()> {
         self.check_state(state)?;
-        self.position.set(Point { epoch: state.epoch, place: state.start, note: state.note.clone() });
+        self.position.set(Point {
+            epoch: state.epoch,
+            place: state.start,
+            note: state.note.clone(),
+        });
         Ok(())
     }
 
@@ -843,8 +917,14 @@ impl Loader {
     pub fn basis(&self) -> Basis {
         let field = |field: &Compiled| {
             let shape = field.source.item_shape().unwrap_or_else(|| ItemShape::fixed(&[]));
-            let selected = field.source.fingerprint().map(|number| format!(" selected {number:016x}"));
-            format!("{} {} {shape}{}", field.name, field.source.dtype(), selected.unwrap_or_default())
+            let selected =
+                field.source.fingerprint().map(|number| format!(" selected {number:016x}"));
+            format!(
+                "{} {} {shape}{}",
+                field.name,
+                field.source.dtype(),
+                selected.unwrap_or_default()
+            )
         };
         Basis {
             items: self.items,

@@ -52,7 +52,8 @@ pub(crate) fn arrange(sizes: &[usize]) -> (Vec<Place>, Vec<(usize, bool)>) {
         let size = sizes[field];
         in_message = in_message.saturating_add(size);
         let is_slot = in_message > MESSAGE_BYTES;
-        let shares = is_slot && left >= SLOTS_MAX && blocks.last().is_some_and(|&(_, is_slot)| is_slot);
+        let shares =
+            is_slot && left >= SLOTS_MAX && blocks.last().is_some_and(|&(_, is_slot)| is_slot);
         if !shares {
             blocks.push((0, is_slot));
         }
@@ -187,6 +188,9 @@ mod tests {
                 bytes(block.buffer()).unwrap().to_vec::<u8>().unwrap()
             );
         }
-        assert_eq!(Block::receive(b"").unwrap_err().to_string(), "damaged handle: it is no block of a batch");
+        assert_eq!(
+            Block::receive(b"").unwrap_err().to_string(),
+            "damaged handle: it is no block of a batch"
+        );
     }
 }

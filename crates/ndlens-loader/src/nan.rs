@@ -1,7 +1,8 @@
-//! Steps of series that hold NaN: a model that is given one learns nothing from there on, and does not say why.
+//! Steps of series that hold NaN: a model that is given one learns nothing from there on, and does
+//! not say why.
 //!
-//! A series may be larger than memory, so the search goes on piece by piece, and whoever runs it looks up
-//! between two pieces.
+//! A series may be larger than memory, so the search goes on piece by piece, and whoever runs it
+//! looks up between two pieces.
 
 use ndlens_core::{DType, View};
 
@@ -54,7 +55,12 @@ impl NanSearch {
     pub fn new(series: &[View]) -> Result<Option<Self>> {
         let Some(first) = series.first() else { return Ok(None) };
         let Some(is_nan) = nan_test(first.dtype())? else { return Ok(None) };
-        Ok(Some(NanSearch { series: series.to_vec(), next: (0, 0), found: NanSteps::default(), is_nan }))
+        Ok(Some(NanSearch {
+            series: series.to_vec(),
+            next: (0, 0),
+            found: NanSteps::default(),
+            is_nan,
+        }))
     }
 
     /// Searches about so many bytes more; whether there is more to search.
@@ -108,8 +114,8 @@ impl NanSearch {
 
 /// What tells NaN among elements of a dtype; None for integers.
 fn nan_test(dtype: &DType) -> Result<Option<NanTest>> {
-    // A float is NaN where its bits, without the sign, are more than those of infinity. `|` instead of `any`: no branch, so that
-    // the compiler takes many at once.
+    // A float is NaN where its bits, without the sign, are more than those of infinity. `|` instead
+    // of `any`: no branch, so that the compiler takes many at once.
     macro_rules! above {
         ($bits:ty, $infinity:expr) => {
             Some(|bytes| {
@@ -168,8 +174,14 @@ mod tests {
         };
         assert_eq!(nan(DType::F64, &[f64::INFINITY, f64::NAN].map(f64::to_ne_bytes).concat()), [1]);
         assert_eq!(nan(DType::C64, &[0.0, 1.0, 0.0, f32::NAN].map(f32::to_ne_bytes).concat()), [1]);
-        assert_eq!(nan(DType::F16, &[0x7C00u16, 0xFC01, 0x7E00].map(u16::to_ne_bytes).concat()), [1, 2]);
-        assert_eq!(nan(DType::Bf16, &[0x7F80u16, 0xFFC0, 0x7E00].map(u16::to_ne_bytes).concat()), [1]);
+        assert_eq!(
+            nan(DType::F16, &[0x7C00u16, 0xFC01, 0x7E00].map(u16::to_ne_bytes).concat()),
+            [1, 2]
+        );
+        assert_eq!(
+            nan(DType::Bf16, &[0x7F80u16, 0xFFC0, 0x7E00].map(u16::to_ne_bytes).concat()),
+            [1]
+        );
         // The definitions of the OCP and of the "FNUZ" formats, whose one NaN is what would be -0.
         assert_eq!(nan(DType::F8E4M3FN, &[0x7E, 0x7F, 0xFF, 0x80]), [1, 2]);
         assert_eq!(nan(DType::F8E5M2, &[0x7C, 0x7D, 0xFF, 0x80]), [1, 2]);

@@ -1,4 +1,5 @@
-//! What a state keeps for somebody else, such as the state of a sampler that the loader knows nothing of.
+//! What a state keeps for somebody else, such as the state of a sampler that the loader knows
+//! nothing of.
 
 use std::any::Any;
 use std::fmt;

@@ -1,5 +1,5 @@
-//! The elements of a view of one axis, one after another, read in blocks: what somebody hands in as indices,
-//! lengths or labels may be of any dtype and have any strides, and be long.
+//! The elements of a view of one axis, one after another, read in blocks: what somebody hands in as
+//! indices, lengths or labels may be of any dtype and have any strides, and be long.
 
 use ndlens_core::{DType, View};
 
@@ -9,13 +9,16 @@ use crate::room::with_room_for;
 /// Bytes that are read at a time.
 const BLOCK_BYTES: usize = 64 << 10;
 
-/// Calls `use_element` with the bytes of each element of `view`, in C order of axis 0; with those of each row, where there
-/// are more axes.
+/// Calls `use_element` with the bytes of each element of `view`, in C order of axis 0; with those
+/// of each row, where there are more axes.
 ///
 /// # Errors
 ///
 /// What `use_element` says, at once; [`Error::Core`] where the view cannot be read.
-pub(crate) fn each_element(view: &View, mut use_element: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+pub(crate) fn each_element(
+    view: &View,
+    mut use_element: impl FnMut(&[u8]) -> Result<()>,
+) -> Result<()> {
     let count = view.shape().first().copied().unwrap_or(0);
     let row_bytes = view.nbytes().checked_div(count).unwrap_or(0);
     if row_bytes == 0 {
@@ -47,7 +50,11 @@ pub(crate) fn each_integer(
     macro_rules! each {
         ($type:ty) => {
             each_element(view, |bytes| {
-                bytes.as_chunks().0.iter().try_for_each(|&b| use_number(<$type>::from_ne_bytes(b).into()))
+                bytes
+                    .as_chunks()
+                    .0
+                    .iter()
+                    .try_for_each(|&b| use_number(<$type>::from_ne_bytes(b).into()))
             })
         };
     }
@@ -65,7 +72,8 @@ pub(crate) fn each_integer(
     .map(Some)
 }
 
-/// The integers of `view`, from 0 on, as sizes or places; None where its elements are no integers. Errors call it `name`.
+/// The integers of `view`, from 0 on, as sizes or places; None where its elements are no integers.
+/// Errors call it `name`.
 ///
 /// # Errors
 ///
@@ -75,7 +83,11 @@ pub(crate) fn numbers_of(view: &View, name: &'static str) -> Result<Option<Vec<u
     let read = each_integer(view, |number| {
         // What is larger than any address is out of bounds wherever it is used.
         let size = usize::try_from(number.min(usize::MAX as i128));
-        numbers.push(size.map_err(|_| Error::NegativeNumber { name, got: number, place: numbers.len() })?);
+        numbers.push(size.map_err(|_| Error::NegativeNumber {
+            name,
+            got: number,
+            place: numbers.len(),
+        })?);
         Ok(())
     })?;
     Ok(read.map(|()| numbers))
@@ -110,11 +122,15 @@ pub fn flags_of(view: &View) -> Result<Vec<bool>> {
 ///
 /// # Errors
 ///
-/// [`Error::NumbersShape`] for another view, [`Error::NegativeNumber`]; [`Error::Core`] where there is no memory for the list.
+/// [`Error::NumbersShape`] for another view, [`Error::NegativeNumber`]; [`Error::Core`] where there
+/// is no memory for the list.
 pub fn sizes_of(view: &View, name: &'static str) -> Result<Vec<usize>> {
     let numbers = if view.ndim() == 1 { numbers_of(view, name)? } else { None };
-    let refused =
-        || Error::NumbersShape { name, dtype: view.dtype().to_string(), got: view.shape().to_vec() };
+    let refused = || Error::NumbersShape {
+        name,
+        dtype: view.dtype().to_string(),
+        got: view.shape().to_vec(),
+    };
     numbers.ok_or_else(refused)
 }
 
@@ -126,7 +142,8 @@ mod tests {
     fn every_integer_comes_once_in_order_whatever_its_dtype_and_strides() {
         let numbers: Vec<i64> = (0..20_000).map(|i| i * 7 - 3).collect();
         let view = View::from_vec(numbers.clone()).reshape(&[10_000, 2]).unwrap();
-        let column = view.index(&[ndlens_core::s(..), ndlens_core::s(1)]).unwrap().flip(&[0]).unwrap();
+        let column =
+            view.index(&[ndlens_core::s(..), ndlens_core::s(1)]).unwrap().flip(&[0]).unwrap();
         let collect = |view: &View| {
             let mut seen = vec![];
             each_integer(view, |number| {
@@ -136,7 +153,8 @@ mod tests {
             .unwrap()
             .map(|()| seen)
         };
-        let expected: Vec<i128> = numbers.iter().skip(1).step_by(2).rev().map(|&n| n.into()).collect();
+        let expected: Vec<i128> =
+            numbers.iter().skip(1).step_by(2).rev().map(|&n| n.into()).collect();
         assert_eq!(collect(&column), Some(expected));
         assert_eq!(collect(&view), Some(numbers.iter().map(|&n| n.into()).collect()));
         assert_eq!(collect(&View::from_vec(vec![-1i8, 2])), Some(vec![-1, 2]));

@@ -1,12 +1,13 @@
 //! Which item comes k-th.
 //!
-//! A shuffled epoch is a permutation of `0..n` computed item by item, in constant memory, for any n: nothing is stored,
-//! so a run resumes anywhere at once and every rank agrees. For more than [`TABLE_MAX`] items it is a Feistel network on
-//! the next power of two, walked until it lands below n (Black and Rogaway, "Ciphers with arbitrary finite domains",
-//! 2002). For fewer, where a network of so few bits would favour some orders, it is a Fisher-Yates table.
+//! A shuffled epoch is a permutation of `0..n` computed item by item, in constant memory, for any
+//! n: nothing is stored, so a run resumes anywhere at once and every rank agrees. For more than
+//! [`TABLE_MAX`] items it is a Feistel network on the next power of two, walked until it lands
+//! below n (Black and Rogaway, "Ciphers with arbitrary finite domains", 2002). For fewer, where a
+//! network of so few bits would favour some orders, it is a Fisher-Yates table.
 //!
-//! Other orders are drawn by weights, `weights.rs`, torch's, `torch_order.rs`, of more or fewer items than there are, `laps.rs`,
-//! or a sampler's, `item_numbers.rs` and `feed.rs`.
+//! Other orders are drawn by weights, `weights.rs`, torch's, `torch_order.rs`, of more or fewer
+//! items than there are, `laps.rs`, or a sampler's, `item_numbers.rs` and `feed.rs`.
 
 use std::sync::Arc;
 
@@ -24,10 +25,12 @@ const TABLE_MAX: u64 = 1024;
 /// Half-rounds of the network; each half of the bits is replaced four times.
 const ROUNDS: usize = 8;
 
-/// Where a lap's number stands in what draws for its items are made of: no data set has so many items that laps could meet.
+/// Where a lap's number stands in what draws for its items are made of: no data set has so many
+/// items that laps could meet.
 const LAP_BITS: u32 = 48;
 
-/// The stream that orders are made of. A field of this name would share it, but draws for items, not for orders.
+/// The stream that orders are made of. A field of this name would share it, but draws for items,
+/// not for orders.
 const STREAM: &str = "order";
 
 /// The items of an epoch, in the order they come.
@@ -55,7 +58,8 @@ pub enum Shuffler {
     /// Ours: computed, not stored.
     #[default]
     Ndlens,
-    /// `torch.utils.data.RandomSampler`'s and `DistributedSampler`'s: a list of 8 bytes an item, made anew each epoch.
+    /// `torch.utils.data.RandomSampler`'s and `DistributedSampler`'s: a list of 8 bytes an item,
+    /// made anew each epoch.
     Torch,
 }
 
@@ -101,7 +105,8 @@ impl Order {
         self.len() == 0
     }
 
-    /// The item at a place, which is below [`len`](Self::len); `usize::MAX` where a sampler's number is no item.
+    /// The item at a place, which is below [`len`](Self::len); `usize::MAX` where a sampler's
+    /// number is no item.
     ///
     /// # Panics
     ///
@@ -138,14 +143,17 @@ impl Order {
         }
     }
 
-    /// What stands for the item in the random draws for it: its number, but where an epoch takes items several times, one that is
-    /// different each time. A rare item that is drawn often would else look the same whenever it comes.
+    /// What stands for the item in the random draws for it: its number, but where an epoch takes
+    /// items several times, one that is different each time. A rare item that is drawn often would
+    /// else look the same whenever it comes.
     pub fn draws_as(&self, place: usize, item: usize) -> u64 {
         match self {
             Order::Drawn(drawing) => (drawing.items() as u64).wrapping_add(place as u64),
             Order::Laps(laps) => (laps.lap(place) << LAP_BITS).wrapping_add(item as u64),
             Order::Within(places, _) => places.draws_as(place, item),
-            Order::InTurn(_) | Order::Shuffled(_) | Order::Listed(_) | Order::Numbered(..) => item as u64,
+            Order::InTurn(_) | Order::Shuffled(_) | Order::Listed(_) | Order::Numbered(..) => {
+                item as u64
+            }
         }
     }
 
@@ -159,7 +167,9 @@ impl Order {
             Order::InTurn(_) => {}
             Order::Shuffled(permutation) => permutation.replace(places),
             Order::Listed(items) => places.iter_mut().for_each(|place| *place = items[*place]),
-            Order::Drawn(drawing) => places.iter_mut().for_each(|place| *place = drawing.at(*place)),
+            Order::Drawn(drawing) => {
+                places.iter_mut().for_each(|place| *place = drawing.at(*place))
+            }
             Order::Laps(laps) => laps.replace(places),
             Order::Numbered(numbers, items) => numbers.replace(places, *items),
             Order::Within(order, items) => {
@@ -226,7 +236,8 @@ impl Permutation {
         match &self.kind {
             Kind::Table(table) => u64::from(table[k as usize]),
             Kind::Network(network) => {
-                // The network permutes a range less than twice as long: fewer than two steps on average.
+                // The network permutes a range less than twice as long: fewer than two steps on
+                // average.
                 let mut at = k;
                 loop {
                     [at] = network.encipher([at]);
@@ -245,7 +256,10 @@ impl Permutation {
     /// Where one is not below n.
     pub fn replace(&self, places: &mut [usize]) {
         let n = self.n as usize;
-        assert!(places.iter().all(|&place| place < n), "a place that an order of {n} items does not have");
+        assert!(
+            places.iter().all(|&place| place < n),
+            "a place that an order of {n} items does not have"
+        );
         match &self.kind {
             Kind::Table(table) => places.iter_mut().for_each(|place| *place = table[*place].into()),
             Kind::Network(network) => walk_all(network, places, n),
@@ -268,7 +282,10 @@ impl Network {
         Network { left_bits: bits / 2, right_bits: bits - bits / 2, keys }
     }
 
-    #[expect(clippy::inline_always, reason = "what is not inlined has not its caller's instructions enabled")]
+    #[expect(
+        clippy::inline_always,
+        reason = "what is not inlined has not its caller's instructions enabled"
+    )]
     #[inline(always)]
     pub(crate) fn encipher<const LANES: usize>(&self, values: [u64; LANES]) -> [u64; LANES] {
         let (left_mask, right_mask) = ((1 << self.left_bits) - 1, (1 << self.right_bits) - 1);
@@ -292,7 +309,8 @@ impl Network {
     }
 }
 
-/// The finaliser of `SplitMix64` (Steele, Lea and Flood, 2014): every input bit moves every output bit.
+/// The finaliser of `SplitMix64` (Steele, Lea and Flood, 2014): every input bit moves every output
+/// bit.
 #[expect(clippy::inline_always, reason = "as for its caller")]
 #[inline(always)]
 pub(crate) fn mix(mut x: u64) -> u64 {
@@ -320,7 +338,8 @@ mod tests {
 
     #[test]
     fn many_places_at_once_are_the_items_of_each() {
-        let orders = [10, 1024, 1025, 3_000_000].map(|n| Order::Shuffled(Permutation::new(5, 3, n)));
+        let orders =
+            [10, 1024, 1025, 3_000_000].map(|n| Order::Shuffled(Permutation::new(5, 3, n)));
         let subset = Arc::new(Selection::range(1, 2, 40, 100).unwrap());
         let others = [
             Order::InTurn(77),
@@ -340,8 +359,9 @@ mod tests {
     #[test]
     fn seeds_and_epochs_order_differently() {
         for n in [10u64, 1024, 1025, 100_000] {
-            let head =
-                |seed, epoch| (0..10).map(|k| Permutation::new(seed, epoch, n).at(k)).collect::<Vec<_>>();
+            let head = |seed, epoch| {
+                (0..10).map(|k| Permutation::new(seed, epoch, n).at(k)).collect::<Vec<_>>()
+            };
             assert_eq!(head(1, 0), head(1, 0));
             assert_ne!(head(1, 0), head(2, 0));
             assert_ne!(head(1, 0), head(1, 1));
@@ -350,14 +370,15 @@ mod tests {
 
     #[test]
     fn each_place_is_equally_likely_for_each_item() {
-        // Where item 0 of n lands, over many epochs, in 16 equal parts: chi-squared with 15 degrees of freedom; 37.7 is
-        // exceeded once in a thousand seeds, and these are fixed.
+        // Where item 0 of n lands, over many epochs, in 16 equal parts: chi-squared with 15 degrees
+        // of freedom; 37.7 is exceeded once in a thousand seeds, and these are fixed.
         for n in [16u64, 1600, 100_000, 10_000_019, 1_000_000_000_039] {
             let mut counts = [0u32; 16];
             for epoch in 0..16_000 {
                 counts[(Permutation::new(7, epoch, n).at(0) * 16 / n) as usize] += 1;
             }
-            let chi_squared: f64 = counts.iter().map(|&c| (f64::from(c) - 1000.0).powi(2) / 1000.0).sum();
+            let chi_squared: f64 =
+                counts.iter().map(|&c| (f64::from(c) - 1000.0).powi(2) / 1000.0).sum();
             assert!(chi_squared < 37.7, "n = {n}: {chi_squared}");
         }
     }

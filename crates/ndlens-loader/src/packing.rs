@@ -1,4 +1,5 @@
-//! Items of different sizes, copied one after another into one run of elements, as a file or shared memory takes them:
+//! Items of different sizes, copied one after another into one run of elements, as a file or shared
+//! memory takes them:
 //!
 //! ```text
 //!  offsets  0      6    8          13
@@ -26,10 +27,11 @@ impl Packing {
     ///
     /// # Errors
     ///
-    /// [`Error::Core`] where an item cannot be looked at, all are more than an array can hold, or there is no memory for
-    /// the list.
+    /// [`Error::Core`] where an item cannot be looked at, all are more than an array can hold, or
+    /// there is no memory for the list.
     pub fn of(source: &dyn Source) -> Result<Self> {
-        let (items, rank) = (source.len(), source.item_shape().map_or(0, |shape| shape.most().len()));
+        let (items, rank) =
+            (source.len(), source.item_shape().map_or(0, |shape| shape.most().len()));
         let mut offsets = with_room_for(items.saturating_add(1))?;
         let mut sizes = with_room_for(items.saturating_mul(rank))?;
         let mut end = 0i64;
@@ -38,10 +40,11 @@ impl Packing {
             let item = source.item(item)?;
             sizes.extend(item.shape().iter().map(|&size| size as i64));
             let len = item.layout().len();
-            end = i64::try_from(len).ok().and_then(|len| end.checked_add(len)).ok_or_else(|| {
-                let (shape, itemsize) = (item.shape().to_vec(), item.dtype().itemsize());
-                Error::Core(ndlens_core::Error::SizeOverflow { shape, itemsize })
-            })?;
+            end =
+                i64::try_from(len).ok().and_then(|len| end.checked_add(len)).ok_or_else(|| {
+                    let (shape, itemsize) = (item.shape().to_vec(), item.dtype().itemsize());
+                    Error::Core(ndlens_core::Error::SizeOverflow { shape, itemsize })
+                })?;
             offsets.push(end);
         }
         Ok(Packing { offsets, sizes, rank })
@@ -57,7 +60,8 @@ impl Packing {
         self.len() == 0
     }
 
-    /// The element each item starts at, of shape (items,), and the items' shapes, of shape (items, rank).
+    /// The element each item starts at, of shape (items,), and the items' shapes, of shape (items,
+    /// rank).
     ///
     /// # Errors
     ///
@@ -122,25 +126,33 @@ mod tests {
 
     #[test]
     fn packed_items_are_those_of_the_source() {
-        let turned = View::from_vec((0..6u8).collect()).reshape(&[2, 3]).unwrap().permute(&[1, 0]).unwrap();
+        let turned =
+            View::from_vec((0..6u8).collect()).reshape(&[2, 3]).unwrap().permute(&[1, 0]).unwrap();
         let other = View::from_vec(vec![9u8, 8]).reshape(&[1, 2]).unwrap();
         let source = Ragged::of_views(vec![turned, other]).unwrap();
         let packing = Packing::of(&source).unwrap();
-        let flat = View::zeros(&[packing.len()], source.dtype().clone(), ndlens_core::Order::C).unwrap();
+        let flat =
+            View::zeros(&[packing.len()], source.dtype().clone(), ndlens_core::Order::C).unwrap();
         packing.copy_to(&source, &flat).unwrap();
         assert_eq!(flat.to_vec::<u8>().unwrap(), [0, 3, 1, 4, 2, 5, 9, 8]);
         let (offsets, shapes) = packing.places().unwrap();
         assert_eq!(offsets.to_vec::<i64>().unwrap(), [0, 6]);
-        assert_eq!((shapes.shape(), shapes.to_vec::<i64>().unwrap()), (&[2, 2][..], vec![3, 2, 1, 2]));
-        let again = Ragged::packed(flat, Some(&[0, 6]), Shapes::from_view(&shapes).unwrap()).unwrap();
-        let (starts, shapes) = again.as_packed().map(|(_, starts, shapes)| (starts, shapes)).unwrap();
+        assert_eq!(
+            (shapes.shape(), shapes.to_vec::<i64>().unwrap()),
+            (&[2, 2][..], vec![3, 2, 1, 2])
+        );
+        let again =
+            Ragged::packed(flat, Some(&[0, 6]), Shapes::from_view(&shapes).unwrap()).unwrap();
+        let (starts, shapes) =
+            again.as_packed().map(|(_, starts, shapes)| (starts, shapes)).unwrap();
         let (offsets, table) = places_of(starts, shapes).unwrap();
         assert_eq!((offsets.len(), table.shape()), (2, &[2, 2][..]));
     }
 
     #[test]
     fn rows_are_copied_in_their_order() {
-        let source = View::from_vec((0..6u8).collect()).reshape(&[3, 2]).unwrap().flip(&[0]).unwrap();
+        let source =
+            View::from_vec((0..6u8).collect()).reshape(&[3, 2]).unwrap().flip(&[0]).unwrap();
         let rows = View::zeros(&[3, 2], source.dtype().clone(), ndlens_core::Order::C).unwrap();
         copy_rows(&source, &rows).unwrap();
         assert_eq!(rows.to_vec::<u8>().unwrap(), [4, 5, 2, 3, 0, 1]);

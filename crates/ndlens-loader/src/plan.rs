@@ -1,5 +1,5 @@
-//! What an epoch makes, and how: its batches' items, their memory, the work in any piece of it. No threads here: `engine.rs` says who
-//! does which piece, and when.
+//! What an epoch makes, and how: its batches' items, their memory, the work in any piece of it. No
+//! threads here: `engine.rs` says who does which piece, and when.
 
 #![expect(unsafe_code, reason = "cuts batch memory into disjoint pieces; see UNSAFE.md")]
 
@@ -29,7 +29,8 @@ use crate::shard::Shard;
 use crate::storing::Storing;
 use crate::supply::{Memory, Supply};
 
-/// Items numbered at a time: their numbers stay in the first-level cache, and are enough to look ahead.
+/// Items numbered at a time: their numbers stay in the first-level cache, and are enough to look
+/// ahead.
 const MAX_BLOCK_ITEMS: usize = 512;
 
 /// Guards this thread while it reads items, if bytes of some may go missing meanwhile.
@@ -53,8 +54,8 @@ pub(crate) struct Plan {
     pub(crate) epoch: u32,
     /// The place of the order that the epoch starts at.
     pub(crate) start: usize,
-    /// The number of items, of those from there on, that this rank takes. This, the order and the number of batches say nothing where
-    /// items come from a [`Feed`].
+    /// The number of items, of those from there on, that this rank takes. This, the order and the
+    /// number of batches say nothing where items come from a [`Feed`].
     pub(crate) items: usize,
     /// Items in a batch, no more than this rank takes in all.
     pub(crate) batch_size: usize,
@@ -67,11 +68,13 @@ pub(crate) struct Plan {
     pub(crate) mixer: Option<Arc<Mixer>>,
     pub(crate) storing: Storing,
     pub(crate) memory: Memory,
-    /// Whether items are asked for before they are read: the data does not fit memory, so most of them are not there.
+    /// Whether items are asked for before they are read: the data does not fit memory, so most of
+    /// them are not there.
     pub(crate) prefetches: bool,
 }
 
-/// Whether what fields map is more than the memory that is left, of which the system's cache of files is a part.
+/// Whether what fields map is more than the memory that is left, of which the system's cache of
+/// files is a part.
 pub(crate) fn exceeds_memory(fields: &[Compiled]) -> bool {
     let mapped = fields.iter().map(|field| field.source.mapped_bytes() as u64).sum::<u64>();
     mapped > 0 && mapped > ndlens_store::available_bytes()
@@ -93,7 +96,8 @@ impl Plan {
         Ok(items)
     }
 
-    /// Begins a batch; None where its memory is to be supplied, or its items are to be read, and is not there.
+    /// Begins a batch; None where its memory is to be supplied, or its items are to be read, and is
+    /// not there.
     pub(crate) fn begin(
         &self,
         batch: usize,
@@ -104,7 +108,9 @@ impl Plan {
             return Ok(None);
         }
         let mut slabs = match self.memory {
-            Memory::Pooled => self.fields.iter().map(|field| field.pool.lease()).collect::<Result<_>>()?,
+            Memory::Pooled => {
+                self.fields.iter().map(|field| field.pool.lease()).collect::<Result<_>>()?
+            }
             Memory::Supplied => match supply.take() {
                 Some(slabs) => slabs,
                 None => return Ok(None),
@@ -114,7 +120,9 @@ impl Plan {
         let (mut fed, mut note) = (None, None);
         let place = match feed {
             Some(feed) => {
-                let Some(Fed { items, place, note: of_batch }) = feed.take()? else { return Ok(None) };
+                let Some(Fed { items, place, note: of_batch }) = feed.take()? else {
+                    return Ok(None);
+                };
                 places.end = places.start + items.len();
                 let ahead = if self.prefetches { feed.ahead().collect() } else { vec![] };
                 (fed, note) = (Some(Listed { items, ahead }), of_batch);
@@ -124,7 +132,8 @@ impl Plan {
         };
         let begin = |mixer: &Arc<Mixer>| {
             let drawn = mixer.draw(self.epoch, place as u64);
-            // Probabilities are what is handed out, so they come on what was supplied, and the labels they are made of do not.
+            // Probabilities are what is handed out, so they come on what was supplied, and the
+            // labels they are made of do not.
             let soft = match mixer.softened() {
                 Some(labels) if self.memory == Memory::Supplied => {
                     Some(mem::replace(&mut slabs[labels], self.fields[labels].pool.lease()?))
@@ -161,7 +170,8 @@ impl Plan {
         }
         let _reading = reading(&self.fields);
         // One look at each source for all rows; only where bytes are missing, one for each item.
-        let complete: Vec<bool> = self.fields.iter().map(|field| field.source.is_complete()).collect();
+        let complete: Vec<bool> =
+            self.fields.iter().map(|field| field.source.is_complete()).collect();
         let mut items = [0; MAX_BLOCK_ITEMS];
         for start in rows.clone().step_by(MAX_BLOCK_ITEMS) {
             let mut block = start..(start + MAX_BLOCK_ITEMS).min(rows.end);
@@ -190,14 +200,16 @@ impl Plan {
             let mut failed = None;
             if alone {
                 // Items from there on no longer matter.
-                let rows = block.start..outside.as_ref().map_or(block.end, |(place, _)| block.start + place);
+                let rows = block.start
+                    ..outside.as_ref().map_or(block.end, |(place, _)| block.start + place);
                 // SAFETY: passed on.
                 failed = unsafe { self.make_each(making, rows, items, &complete, scratch) }.err();
             }
             let lost = |(field, &complete): (&Compiled, &bool)| field.first_lost(complete, items);
             let lost = self.fields.iter().zip(&complete).filter_map(lost);
             let first = lost.chain(outside).chain(none).min_by_key(|&(place, _)| place);
-            let first = first.map(|(place, error)| Box::new(Failure { row: block.start + place, error }));
+            let first =
+                first.map(|(place, error)| Box::new(Failure { row: block.start + place, error }));
             if let Some(first) = failed.into_iter().chain(first).min_by_key(|failure| failure.row) {
                 return Err(first);
             }
@@ -245,11 +257,13 @@ impl Plan {
     fn stores(&self, at: usize, nbytes: usize) -> Stores {
         // What is read again at once stays in the cache.
         let mixed = self.mixer.as_ref().is_some_and(|mixer| mixer.mixes(at));
-        let storing = if mixed && self.storing == Storing::Auto { Storing::Cached } else { self.storing };
+        let storing =
+            if mixed && self.storing == Storing::Auto { Storing::Cached } else { self.storing };
         storing.of(nbytes * self.batch_size)
     }
 
-    /// The first of these items, just made of the field at `at`, that is a label and cannot be mixed.
+    /// The first of these items, just made of the field at `at`, that is a label and cannot be
+    /// mixed.
     fn check_labels(&self, at: usize, made: &[u8], items: &[usize]) -> Option<(usize, Error)> {
         self.mixer.as_ref().and_then(|mixer| mixer.check_labels(&self.fields, at, made, items))
     }
@@ -306,7 +320,8 @@ impl Plan {
         scratch: &mut Scratch,
     ) -> Result<(), Box<Failure>> {
         let row = range.start;
-        // SAFETY: passed on. After a panic the rows are never handed out, so it does not matter what is in them.
+        // SAFETY: passed on. After a panic the rows are never handed out, so it does not matter
+        // what is in them.
         let done = catch_unwind(AssertUnwindSafe(|| unsafe {
             match stage {
                 Stage::Items => self.make(making, range, scratch),
@@ -319,14 +334,17 @@ impl Plan {
         })
     }
 
-    /// The items of a batch from a row on, as many as there is room for; the place of the first that is none, and its error.
+    /// The items of a batch from a row on, as many as there is room for; the place of the first
+    /// that is none, and its error.
     fn items(&self, making: &Making, row: usize, items: &mut [usize]) -> Option<(usize, Error)> {
         if let Some(Listed { items: fed, .. }) = &making.fed {
             items.copy_from_slice(&fed[row..row + items.len()]);
             return None;
         }
         let (first, all) = (making.places.start + row, self.order.len());
-        (first..).zip(&mut *items).for_each(|(k, place)| *place = self.shard.place(self.start, k, all));
+        (first..)
+            .zip(&mut *items)
+            .for_each(|(k, place)| *place = self.shard.place(self.start, k, all));
         self.order.replace(items);
         if !self.order.is_unchecked() {
             return None;
@@ -344,7 +362,8 @@ impl Plan {
         self.order.draws_as(self.shard.place(self.start, k, self.order.len()), item)
     }
 
-    /// The first place that no rank has taken once each has taken this many batches; None where that is all.
+    /// The first place that no rank has taken once each has taken this many batches; None where
+    /// that is all.
     pub(crate) fn reached(&self, batches: usize) -> Option<usize> {
         let left = self.order.len() - self.start;
         let over = self.shard.is_over(batches, left, self.full_batch_size, self.drop_last);
@@ -360,7 +379,8 @@ impl Plan {
             let layout = field.program.batch_layout(rows)?;
             Ok(View::new(slab.freeze(), layout, dtype)?)
         };
-        let mut views = self.fields.iter().zip(making.slabs).map(wrap).collect::<Result<Vec<_>>>()?;
+        let mut views =
+            self.fields.iter().zip(making.slabs).map(wrap).collect::<Result<Vec<_>>>()?;
         let mut mixed = None;
         if let (Some(mixer), Some(mixture)) = (&self.mixer, making.mixture) {
             mixed = self.return_params.then(|| mixer.params_to_json(mixture.drawn()).to_string());
@@ -380,10 +400,9 @@ impl Plan {
         let of_field = |field: &Compiled| {
             let of_item = |(row, &item): (usize, &usize)| -> Result<serde_json::Value> {
                 let draws_as = self.draws_as(making, row, item);
-                let drawn =
-                    field.source.item(item).map_err(Error::from).and_then(|image| {
-                        field.program.draw(field.stream, self.epoch, draws_as, image.shape())
-                    });
+                let drawn = field.source.item(item).map_err(Error::from).and_then(|image| {
+                    field.program.draw(field.stream, self.epoch, draws_as, image.shape())
+                });
                 Ok(field.program.params_to_json(&drawn.map_err(|error| field.fail(item, error))?))
             };
             let mut text = Text::default();
@@ -428,5 +447,6 @@ pub(crate) enum Stage {
 
 fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(ToString::to_string);
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no message".to_owned())
 }

@@ -1,7 +1,9 @@
-//! Batch memory: leased, written, handed out, and given back when the last view or tensor on it dies.
+//! Batch memory: leased, written, handed out, and given back when the last view or tensor on it
+//! dies.
 //!
-//! Fresh pages cost several times the work of filling them, so slabs are made of huge ones where that can be, kept and used again. A slab is never reused while
-//! anything can still see it: keep ten batches and there are ten slabs.
+//! Fresh pages cost several times the work of filling them, so slabs are made of huge ones where
+//! that can be, kept and used again. A slab is never reused while anything can still see it: keep
+//! ten batches and there are ten slabs.
 //!
 //! ```text
 //!            lease              freeze                  last view dropped
@@ -43,7 +45,8 @@ struct State {
 /// How much memory a pool has, and how much of it is out.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct PoolUse {
-    /// Slabs that exist, one for each batch that is being made, waiting, kept by the user, or free for the next.
+    /// Slabs that exist, one for each batch that is being made, waiting, kept by the user, or free
+    /// for the next.
     pub slabs: usize,
     /// Those being written or kept.
     pub leased: usize,
@@ -56,7 +59,8 @@ impl Pool {
         Pool(Arc::new(Shared { slab_bytes, process: std::process::id(), state: Mutex::default() }))
     }
 
-    /// A slab to write, used before if one is free. In a process forked from the pool's, each is new.
+    /// A slab to write, used before if one is free. In a process forked from the pool's, each is
+    /// new.
     pub(crate) fn lease(&self) -> Result<Slab> {
         if self.0.is_foreign() {
             let memory = allocate(self.0.slab_bytes)?;
@@ -116,7 +120,8 @@ impl Shared {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing panics while it holds the lock; were it so, a list of free slabs has no broken state.
+        // Nothing panics while it holds the lock; were it so, a list of free slabs has no broken
+        // state.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -150,7 +155,8 @@ impl Slab {
     ///
     /// # Safety
     ///
-    /// The memory must be initialised and writable, and nobody else may touch it until the slab is dropped or frozen.
+    /// The memory must be initialised and writable, and nobody else may touch it until the slab is
+    /// dropped or frozen.
     pub(crate) unsafe fn supplied(memory: Buffer) -> Self {
         Slab(Lease { memory: Some(memory), home: Weak::new() })
     }
@@ -170,9 +176,13 @@ impl Slab {
     )]
     pub(crate) unsafe fn piece(&self, start: usize, len: usize) -> &mut [u8] {
         let memory = self.memory();
-        assert!(start.checked_add(len).is_some_and(|end| end <= memory.len()), "a piece lies in its slab");
-        // SAFETY: in bounds, initialised (slabs start zeroed, or whoever supplied one says so), alive as long as self; a lease
-        // is the only one on its memory, and the caller keeps pieces apart.
+        assert!(
+            start.checked_add(len).is_some_and(|end| end <= memory.len()),
+            "a piece lies in its slab"
+        );
+        // SAFETY: in bounds, initialised (slabs start zeroed, or whoever supplied one says so),
+        // alive as long as self; a lease is the only one on its memory, and the caller keeps pieces
+        // apart.
         unsafe { slice::from_raw_parts_mut(memory.as_ptr().as_ptr().add(start), len) }
     }
 
@@ -183,7 +193,10 @@ impl Slab {
     /// Nobody writes them while the slice lives.
     pub(crate) unsafe fn written(&self, start: usize, len: usize) -> &[u8] {
         let memory = self.memory();
-        assert!(start.checked_add(len).is_some_and(|end| end <= memory.len()), "a piece lies in its slab");
+        assert!(
+            start.checked_add(len).is_some_and(|end| end <= memory.len()),
+            "a piece lies in its slab"
+        );
         // SAFETY: as for `piece`, with no writer, for which the caller vouches.
         unsafe { slice::from_raw_parts(memory.as_ptr().as_ptr().add(start), len) }
     }
@@ -191,8 +204,8 @@ impl Slab {
     /// The memory as a buffer whose last drop gives the slab back.
     pub(crate) fn freeze(self) -> Buffer {
         let (ptr, len) = (self.memory().as_ptr(), self.memory().len());
-        // SAFETY: the lease becomes the owner and keeps the memory until it is dropped; a `Slab` by value has no pieces
-        // left, so the user is the only writer.
+        // SAFETY: the lease becomes the owner and keeps the memory until it is dropped; a `Slab` by
+        // value has no pieces left, so the user is the only writer.
         unsafe { Buffer::from_raw(ptr, len, Access::ReadWrite, Arc::new(self.0)) }
     }
 }
@@ -212,8 +225,8 @@ fn allocate(len: usize) -> Result<Buffer> {
 #[cfg(target_os = "linux")]
 const HUGE_PAGE: usize = 2 << 20;
 
-/// Memory of a large slab, in huge pages where the kernel gives them, which saves faults when it is first written and look-ups in the
-/// table of pages from then on.
+/// Memory of a large slab, in huge pages where the kernel gives them, which saves faults when it is
+/// first written and look-ups in the table of pages from then on.
 #[cfg(target_os = "linux")]
 #[derive(Debug)]
 struct Mapping {
@@ -229,8 +242,10 @@ impl Mapping {
     /// `len` bytes from a multiple of [`HUGE_PAGE`] on; None where the kernel has no room.
     fn of(len: usize) -> Option<Buffer> {
         // Room to move the start; pages that nobody touches take no memory.
-        let mapped = len.checked_add(HUGE_PAGE).filter(|&mapped| isize::try_from(mapped).is_ok())?;
-        let (access, kind) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+        let mapped =
+            len.checked_add(HUGE_PAGE).filter(|&mapped| isize::try_from(mapped).is_ok())?;
+        let (access, kind) =
+            (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
         // SAFETY: new anonymous memory, where the kernel likes.
         let start = unsafe { libc::mmap(std::ptr::null_mut(), mapped, access, kind, -1, 0) };
         if start == libc::MAP_FAILED {
@@ -238,12 +253,14 @@ impl Mapping {
         }
         let owner = Arc::new(Mapping { start: start.expose_provenance(), len: mapped });
         let first = start.cast::<u8>().map_addr(|address| address.next_multiple_of(HUGE_PAGE));
-        // Not populated here, where others wait for the lock: the threads that write it share the work of making its pages.
-        // SAFETY: `len` bytes within the mapping, since `first` is less than a huge page beyond its start. It is advice, changes no
-        // contents and may be refused.
+        // Not populated here, where others wait for the lock: the threads that write it share the
+        // work of making its pages. SAFETY: `len` bytes within the mapping, since `first` is less
+        // than a huge page beyond its start. It is advice, changes no contents and may be refused.
         unsafe { libc::madvise(first.cast(), len, libc::MADV_HUGEPAGE) };
-        // SAFETY: `len` zeroed bytes within the mapping, which lives in the owner; nobody else has seen them.
-        NonNull::new(first).map(|first| unsafe { Buffer::from_raw(first, len, Access::ReadWrite, owner) })
+        // SAFETY: `len` zeroed bytes within the mapping, which lives in the owner; nobody else has
+        // seen them.
+        NonNull::new(first)
+            .map(|first| unsafe { Buffer::from_raw(first, len, Access::ReadWrite, owner) })
     }
 }
 

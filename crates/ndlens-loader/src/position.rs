@@ -2,8 +2,8 @@
 //!
 //! Several epochs may run at once; the one begun last is the one in hand.
 //!
-//! A fork may copy the lock while a thread that stays behind holds it, for good. So a forked process has a position of its own, which
-//! starts from what the fork left.
+//! A fork may copy the lock while a thread that stays behind holds it, for good. So a forked
+//! process has a position of its own, which starts from what the fork left.
 
 use std::mem;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -34,8 +34,9 @@ struct Stand {
 }
 
 impl Stand {
-    /// What a look at a resumed epoch left of it: where at most one batch was taken since the state was loaded, the next iterator
-    /// goes on with the epoch. A preview of a batch would else lose the rest.
+    /// What a look at a resumed epoch left of it: where at most one batch was taken since the state
+    /// was loaded, the next iterator goes on with the epoch. A preview of a batch would else lose
+    /// the rest.
     fn previewed(&self) -> Option<Point> {
         self.in_hand.clone().filter(|_| self.resumed && self.handed_out <= 1)
     }
@@ -53,7 +54,8 @@ pub(crate) struct Position {
     stand: Mutex<Stand>,
     /// The epoch to begin next, for a forked process that finds the lock held.
     next_epoch: AtomicU32,
-    /// That of a process forked from this one; the process itself never looks at it, so no fork finds it half made.
+    /// That of a process forked from this one; the process itself never looks at it, so no fork
+    /// finds it half made.
     forked: OnceLock<Box<Position>>,
 }
 
@@ -95,27 +97,29 @@ impl Position {
         self.own(std::process::id()).stand.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes it what is begun next, and gives what was, for the caller to drop without the lock: what a note keeps may be somebody
-    /// else's, whose end may come back here.
+    /// Makes it what is begun next, and gives what was, for the caller to drop without the lock:
+    /// what a note keeps may be somebody else's, whose end may come back here.
     #[must_use]
     fn set_next(&self, stand: &mut Stand, next: Point) -> Point {
         self.own(std::process::id()).next_epoch.store(next.epoch, Ordering::Relaxed);
         mem::replace(&mut stand.next, next)
     }
 
-    /// The epoch to begin, and its first place, which is now in hand; `note` is what a state keeps there, if it is more than was kept
-    /// before.
+    /// The epoch to begin, and its first place, which is now in hand; `note` is what a state keeps
+    /// there, if it is more than was kept before.
     pub(crate) fn begin(self: &Arc<Self>, note: Option<Note>) -> (u32, usize, Tracker) {
         let mut stand = self.lock();
         let previewed = stand.previewed();
-        // Once a resumed epoch is over, or left after more than a look, the run goes on as any other.
+        // Once a resumed epoch is over, or left after more than a look, the run goes on as any
+        // other.
         stand.resumed &= previewed.is_some() || stand.in_hand.is_none();
         stand.run += 1;
         stand.handed_out = 0;
         let mut begun = previewed.unwrap_or_else(|| stand.next.clone());
         begun.note = note.or(begun.note);
         let (epoch, start) = (begun.epoch, begun.place);
-        let next = self.set_next(&mut stand, Point { epoch: epoch.wrapping_add(1), place: 0, note: None });
+        let next =
+            self.set_next(&mut stand, Point { epoch: epoch.wrapping_add(1), place: 0, note: None });
         let in_hand = stand.in_hand.replace(begun);
         let tracker = Tracker { position: Arc::clone(self), run: stand.run, epoch };
         drop(stand);
@@ -166,7 +170,8 @@ pub(crate) struct Tracker {
 }
 
 impl Tracker {
-    /// All places before `place` are taken; None where all are. Threads that share an epoch may say so out of turn: it only goes on.
+    /// All places before `place` are taken; None where all are. Threads that share an epoch may say
+    /// so out of turn: it only goes on.
     pub(crate) fn reached(&self, place: Option<usize>, note: Option<Note>) {
         let mut stand = self.position.lock();
         if stand.run != self.run {

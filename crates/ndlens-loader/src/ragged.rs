@@ -1,7 +1,7 @@
 //! Items of different sizes: images as they were taken, sequences of any length.
 //!
-//! Their first two axes may differ; dtype, rank and all other axes, such as channels, are the same. Either each is a view of its
-//! own, or all lie in one, such as a file of pixels:
+//! Their first two axes may differ; dtype, rank and all other axes, such as channels, are the same.
+//! Either each is a view of its own, or all lie in one, such as a file of pixels:
 //!
 //! ```text
 //!  offsets  0            24        36
@@ -37,35 +37,46 @@ impl Ragged {
     ///
     /// # Errors
     ///
-    /// [`Error::UnequalItems`] for items of another dtype or rank, or with other axes from axis 2 on; [`Error::Core`] where
-    /// there is no memory for the list of buffers.
+    /// [`Error::UnequalItems`] for items of another dtype or rank, or with other axes from axis 2
+    /// on; [`Error::Core`] where there is no memory for the list of buffers.
     pub fn of_views(views: Vec<View>) -> Result<Self> {
         let kind = |view: &View| format!("{} of rank {}", view.dtype(), view.ndim());
         let mut bounds = Bounds::default();
         for (item, view) in views.iter().enumerate() {
             if view.dtype() != views[0].dtype() || view.ndim() != views[0].ndim() {
-                return Err(Error::UnequalItems { item, got: kind(view), expected: kind(&views[0]) });
+                return Err(Error::UnequalItems {
+                    item,
+                    got: kind(view),
+                    expected: kind(&views[0]),
+                });
             }
             bounds.take(item, view.shape())?;
         }
         let buffers = buffers_of(&views)?;
-        Ok(Ragged { items: Items::Apart { views, buffers }, least: bounds.least, most: bounds.most })
+        Ok(Ragged {
+            items: Items::Apart { views, buffers },
+            least: bounds.least,
+            most: bounds.most,
+        })
     }
 
-    /// Item i starts at element `offsets[i]` of `flat` and has shape i of `shapes`, in C order. Without `offsets`, items lie one
-    /// after another. One offset more than items says where the last ends, and each must then end where the next starts, or before.
+    /// Item i starts at element `offsets[i]` of `flat` and has shape i of `shapes`, in C order.
+    /// Without `offsets`, items lie one after another. One offset more than items says where the
+    /// last ends, and each must then end where the next starts, or before.
     ///
     /// # Errors
     ///
-    /// [`Error::FlatShape`], [`Error::OffsetsLength`], [`Error::ItemOutOfFlat`]; [`Error::Core`] where there is no memory for
-    /// the list of places.
+    /// [`Error::FlatShape`], [`Error::OffsetsLength`], [`Error::ItemOutOfFlat`]; [`Error::Core`]
+    /// where there is no memory for the list of places.
     pub fn packed(flat: View, offsets: Option<&[usize]>, shapes: Shapes) -> Result<Self> {
         if flat.ndim() != 1 || !flat.is_contiguous(Order::C) {
             let (shape, strides) = (flat.shape().to_vec(), flat.strides().to_vec());
             return Err(Error::FlatShape { shape, strides });
         }
         let items = shapes.len();
-        if let Some(got) = offsets.map(<[usize]>::len).filter(|&len| len != items && len != items + 1) {
+        if let Some(got) =
+            offsets.map(<[usize]>::len).filter(|&len| len != items && len != items + 1)
+        {
             return Err(Error::OffsetsLength { got, items });
         }
         let mut starts = with_room_for(items)?;
@@ -79,7 +90,9 @@ impl Ragged {
             let len = shape.iter().try_fold(1usize, |len, &size| len.checked_mul(size));
             end = match len.and_then(|len| start.checked_add(len)) {
                 Some(end) if end <= limit => end,
-                _ => return Err(Error::ItemOutOfFlat { item, shape: shape.to_vec(), start, limit }),
+                _ => {
+                    return Err(Error::ItemOutOfFlat { item, shape: shape.to_vec(), start, limit });
+                }
             };
             starts.push(start);
         }
@@ -87,7 +100,8 @@ impl Ragged {
         Ok(Ragged { items: Items::Packed { flat: flat.into(), starts, shapes }, least, most })
     }
 
-    /// Where all lie in one view: that view, the element of it that each starts at, and their shapes.
+    /// Where all lie in one view: that view, the element of it that each starts at, and their
+    /// shapes.
     pub fn as_packed(&self) -> Option<(&View, &[usize], &Shapes)> {
         match &self.items {
             Items::Packed { flat, starts, shapes } => Some((flat, starts, shapes)),
@@ -104,7 +118,8 @@ impl Ragged {
     }
 }
 
-/// The shapes of items of one rank, which differ in their first two axes at most; one list for all, since there may be millions.
+/// The shapes of items of one rank, which differ in their first two axes at most; one list for all,
+/// since there may be millions.
 #[derive(Debug, Default)]
 pub struct Shapes {
     /// One after another.
@@ -118,9 +133,11 @@ impl Shapes {
     ///
     /// # Errors
     ///
-    /// [`Error::ShapesTable`] for another view, [`Error::NegativeNumber`], and what [`push`](Self::push) says.
+    /// [`Error::ShapesTable`] for another view, [`Error::NegativeNumber`], and what
+    /// [`push`](Self::push) says.
     pub fn from_view(view: &View) -> Result<Self> {
-        let table = || Error::ShapesTable { dtype: view.dtype().to_string(), got: view.shape().to_vec() };
+        let table =
+            || Error::ShapesTable { dtype: view.dtype().to_string(), got: view.shape().to_vec() };
         let &[items, rank] = view.shape() else { return Err(table()) };
         let mut shapes = Shapes::default();
         shapes.reserve(items, rank)?;
@@ -142,8 +159,8 @@ impl Shapes {
     ///
     /// # Errors
     ///
-    /// [`Error::UnequalItems`] where it has another rank than those before it or other sizes from axis 2 on; [`Error::Core`]
-    /// where there is no memory for it.
+    /// [`Error::UnequalItems`] where it has another rank than those before it or other sizes from
+    /// axis 2 on; [`Error::Core`] where there is no memory for it.
     pub fn push(&mut self, shape: &[usize]) -> Result<()> {
         self.bounds.take(self.items, shape)?;
         if self.sizes.capacity() - self.sizes.len() < shape.len() {
@@ -199,7 +216,9 @@ impl Bounds {
         if item == 0 {
             (self.least, self.most) = (shape.to_vec(), shape.to_vec());
         }
-        if shape.len() != self.most.len() || shape.iter().skip(VARYING).ne(self.most.iter().skip(VARYING)) {
+        if shape.len() != self.most.len()
+            || shape.iter().skip(VARYING).ne(self.most.iter().skip(VARYING))
+        {
             let expected = ItemShape::between(&self.least, &self.most).to_string();
             return Err(Error::UnequalItems { item, got: format!("shape {shape:?}"), expected });
         }
@@ -322,12 +341,16 @@ mod tests {
             assert_eq!(bytes(&source, 0), (vec![2, 3, 1], (2..8).collect()));
             assert_eq!(bytes(&source, 1), (vec![1, 2, 1], vec![8, 9]));
             assert_eq!(source.item_shape().unwrap().to_string(), "[1..2, 2..3, 1]");
-            assert_eq!(source.item_shape().unwrap().sizes().collect::<Vec<_>>(), [None, None, Some(1)]);
+            assert_eq!(
+                source.item_shape().unwrap().sizes().collect::<Vec<_>>(),
+                [None, None, Some(1)]
+            );
         }
         let apart = Ragged::of_views(vec![numbered(4), numbered(2)]).unwrap();
         assert_eq!(bytes(&apart, 1), (vec![2], vec![0, 1]));
         assert_eq!((apart.len(), apart.item_shape().unwrap().as_fixed()), (2, None));
-        let same = Ragged::packed(numbered(8), None, shapes_of(&[&[2, 2], &[2, 2]]).unwrap()).unwrap();
+        let same =
+            Ragged::packed(numbered(8), None, shapes_of(&[&[2, 2], &[2, 2]]).unwrap()).unwrap();
         assert_eq!(same.item_shape().unwrap().as_fixed(), Some(&[2, 2][..]));
     }
 
@@ -354,13 +377,22 @@ mod tests {
         );
         assert_eq!(
             packed(Some(&[usize::MAX]), &[&[2]]),
-            format!("item 0 of shape [2] starts at element {} {out} 10, where its room ends", usize::MAX)
+            format!(
+                "item 0 of shape [2] starts at element {} {out} 10, where its room ends",
+                usize::MAX
+            )
         );
         assert_eq!(
             packed(None, &[&[usize::MAX, 2]]),
-            format!("item 0 of shape [{}, 2] starts at element 0 {out} 10, where its room ends", usize::MAX)
+            format!(
+                "item 0 of shape [{}, 2] starts at element 0 {out} 10, where its room ends",
+                usize::MAX
+            )
         );
-        assert_eq!(packed(Some(&[0]), &[&[1], &[2], &[3]]), "offsets must be 3 or 4 for 3 items, got 1");
+        assert_eq!(
+            packed(Some(&[0]), &[&[1], &[2], &[3]]),
+            "offsets must be 3 or 4 for 3 items, got 1"
+        );
         assert_eq!(
             packed(None, &[&[1], &[1, 2]]),
             "item 1 has shape [1, 2], but those before it [1]: only axes 0 and 1 may differ"

@@ -15,7 +15,8 @@ use crate::room::with_room_for;
 use crate::scratch::Scratch;
 use crate::transform::Program;
 
-/// The parts of a JSON array of objects, as text: what is made of one is dropped before the next is read.
+/// The parts of a JSON array of objects, as text: what is made of one is dropped before the next is
+/// read.
 fn parts_of(text: &str) -> Result<Vec<&RawValue>> {
     struct Parts;
 
@@ -30,7 +31,8 @@ fn parts_of(text: &str) -> Result<Vec<&RawValue>> {
             let mut list = vec![];
             while let Some(part) = parts.next_element()? {
                 if let Err(error) = room::push(&mut list, part) {
-                    // The rest is read all the same, since a parser that stops says that the text is wrong.
+                    // The rest is read all the same, since a parser that stops says that the text
+                    // is wrong.
                     while parts.next_element::<IgnoredAny>()?.is_some() {}
                     return Ok(Err(error));
                 }
@@ -46,7 +48,8 @@ fn parts_of(text: &str) -> Result<Vec<&RawValue>> {
 
 /// One of them, read.
 fn object_of(text: &RawValue) -> Result<Map<String, Value>> {
-    serde_json::from_str(text.get()).map_err(|error| Error::ParamsText { message: error.to_string() })
+    serde_json::from_str(text.get())
+        .map_err(|error| Error::ParamsText { message: error.to_string() })
 }
 
 /// Makes all items of a field, in turn, with the parameters of one JSON array of
@@ -54,10 +57,13 @@ fn object_of(text: &RawValue) -> Result<Map<String, Value>> {
 ///
 /// # Errors
 ///
-/// [`Error::ParamsLength`], [`Error::Params`]; [`Error::NoItems`]; [`Error::Item`]; what [`Program::compile`] says.
+/// [`Error::ParamsLength`], [`Error::Params`]; [`Error::NoItems`]; [`Error::Item`]; what
+/// [`Program::compile`] says.
 pub fn replay(field: &Field, params: &str) -> Result<View> {
     let (name, source) = (field.name(), field.source());
-    let Some(shape) = source.item_shape() else { return Err(Error::NoItems { field: name.to_owned() }) };
+    let Some(shape) = source.item_shape() else {
+        return Err(Error::NoItems { field: name.to_owned() });
+    };
     let program = Program::compile(field.transforms(), shape, source.dtype())?;
     let params = parts_of(params)?;
     if params.len() != source.len() {
@@ -70,11 +76,17 @@ pub fn replay(field: &Field, params: &str) -> Result<View> {
     let mut scratch = Scratch::default();
     let rows = bytes.chunks_mut(program.nbytes().max(1));
     for (item, (text, row)) in params.iter().zip(rows).enumerate() {
-        let made = object_of(text).and_then(|params| program.params_from_json(&params)).and_then(|drawn| {
-            let image = source.item(item)?;
-            program.run(image, &drawn, row, Stores::Cached, &mut scratch)
-        });
-        made.map_err(|error| Error::Item { field: name.to_owned(), item, source: Box::new(error) })?;
+        let made = object_of(text).and_then(|params| program.params_from_json(&params)).and_then(
+            |drawn| {
+                let image = source.item(item)?;
+                program.run(image, &drawn, row, Stores::Cached, &mut scratch)
+            },
+        );
+        made.map_err(|error| Error::Item {
+            field: name.to_owned(),
+            item,
+            source: Box::new(error),
+        })?;
     }
     Ok(View::new(Buffer::from_vec(bytes), layout, program.dtype().clone())?)
 }

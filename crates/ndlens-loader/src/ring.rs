@@ -1,16 +1,18 @@
-//! Batch memory between processes: a worker fills a slot, another process has it until its last view dies, and the worker fills
-//! it again.
+//! Batch memory between processes: a worker fills a slot, another process has it until its last
+//! view dies, and the worker fills it again.
 //!
-//! A slot is an arena of shared memory; one word of its header says whose turn it is, as `turn.rs` has it.
+//! A slot is an arena of shared memory; one word of its header says whose turn it is, as `turn.rs`
+//! has it.
 //!
-//! A slot is used again for what it is not much too large for, so that nobody who keeps a small batch keeps a large slot.
-//! Slots that came back and are not asked for any more are given up. A slot whose message was lost comes back when later ones
-//! have gone round for an hour; a message that waits in its queue meanwhile, however long, is not lost, since no later one
-//! overtakes it.
+//! A slot is used again for what it is not much too large for, so that nobody who keeps a small
+//! batch keeps a large slot. Slots that came back and are not asked for any more are given up. A
+//! slot whose message was lost comes back when later ones have gone round for an hour; a message
+//! that waits in its queue meanwhile, however long, is not lost, since no later one overtakes it.
 //!
-//! A slot costs the worker a descriptor, which another process opens it by. Whoever receives it needs none: a map stays
-//! without. So where many batches are kept, the worker gives up slots that others have: they are theirs alone then, and
-//! free when they are done. All are gone with the worker, but for those that another process still looks at.
+//! A slot costs the worker a descriptor, which another process opens it by. Whoever receives it
+//! needs none: a map stays without. So where many batches are kept, the worker gives up slots that
+//! others have: they are theirs alone then, and free when they are done. All are gone with the
+//! worker, but for those that another process still looks at.
 
 #![expect(unsafe_code, reason = "lends the memory of slots; see UNSAFE.md")]
 
@@ -34,12 +36,13 @@ const LOST_AFTER: Duration = Duration::from_hours(1);
 /// Later ones, beside as many as there are slots, which may have been sent before.
 const LATER: u64 = 64;
 
-/// Slots of one process beyond which those are given up that another process has: enough for all that is made ahead
-/// and in use in a training loop, and few beside the 256 descriptors that some systems give a process.
+/// Slots of one process beyond which those are given up that another process has: enough for all
+/// that is made ahead and in use in a training loop, and few beside the 256 descriptors that some
+/// systems give a process.
 const SLOTS_MAX: usize = 32;
 
-/// A free slot is given up when so many more were leased since its last lease than there are slots: many batches were kept
-/// for a while, or batches are smaller now.
+/// A free slot is given up when so many more were leased since its last lease than there are slots:
+/// many batches were kept for a while, or batches are smaller now.
 const LEASES_IDLE: usize = 200;
 
 /// The slots of one process.
@@ -125,12 +128,14 @@ impl Default for Ring {
 }
 
 impl Ring {
-    /// Whether this process made it. A forked child makes its own: two that fill one slot would be one too many.
+    /// Whether this process made it. A forked child makes its own: two that fill one slot would be
+    /// one too many.
     pub fn is_own(&self) -> bool {
         self.process == std::process::id()
     }
 
-    /// A slot of at least `len` bytes that nobody uses: one that came back and is less than twice as long, or a new one.
+    /// A slot of at least `len` bytes that nobody uses: one that came back and is less than twice
+    /// as long, or a new one.
     ///
     /// # Errors
     ///
@@ -150,7 +155,12 @@ impl Ring {
         loop {
             let fits = |place: &Place| (len..len.saturating_mul(2)).contains(&place.arena.len());
             // Of those of one length the last, so that the others become idle.
-            let back = slots.all.iter().enumerate().rev().filter(|(_, place)| fits(place) && place.is_free());
+            let back = slots
+                .all
+                .iter()
+                .enumerate()
+                .rev()
+                .filter(|(_, place)| fits(place) && place.is_free());
             let best = back.min_by_key(|(_, place)| place.arena.len()).map(|(at, _)| at);
             let Some(best) = best else {
                 slots.give_up_taken(SLOTS_MAX - 1);
@@ -167,8 +177,9 @@ impl Ring {
             };
             let mut place = slots.all.remove(best);
             let turn = Turn::lease(word(&place.arena));
-            let slot = turn
-                .map(|turn| Arc::new(Slot { arena: Arc::clone(&place.arena), turn, process: self.process }));
+            let slot = turn.map(|turn| {
+                Arc::new(Slot { arena: Arc::clone(&place.arena), turn, process: self.process })
+            });
             if let Some(slot) = &slot {
                 (place.slot, place.leased) = (Arc::downgrade(slot), leased);
             }
@@ -208,8 +219,11 @@ impl Slot {
         let len = slot.arena.len();
         let all = slot.arena.buffer(0, len);
         let start = all.map_or(std::ptr::NonNull::dangling(), |all| all.as_ptr());
-        // SAFETY: all of the arena, which lives as long as the slot that is the owner here, and may be written.
-        unsafe { Buffer::from_raw(start, len, Access::ReadWrite, Arc::clone(slot) as Arc<dyn Owner>) }
+        // SAFETY: all of the arena, which lives as long as the slot that is the owner here, and may
+        // be written.
+        unsafe {
+            Buffer::from_raw(start, len, Access::ReadWrite, Arc::clone(slot) as Arc<dyn Owner>)
+        }
     }
 
     /// What another process needs to [`receive`](Self::receive) it, once.
@@ -219,7 +233,8 @@ impl Slot {
     /// [`Error::Store`].
     pub fn send(&self) -> Result<Vec<u8>> {
         let message =
-            [self.arena.handle()?.to_bytes().as_slice(), &self.turn.number().to_le_bytes()].concat();
+            [self.arena.handle()?.to_bytes().as_slice(), &self.turn.number().to_le_bytes()]
+                .concat();
         self.turn.send(word(&self.arena));
         Ok(message)
     }
@@ -228,14 +243,16 @@ impl Slot {
     ///
     /// # Errors
     ///
-    /// [`Error::SenderGone`], [`Error::AlreadyReceived`]; [`Error::Store`] where the system says no.
+    /// [`Error::SenderGone`], [`Error::AlreadyReceived`]; [`Error::Store`] where the system says
+    /// no.
     pub fn receive(message: &[u8]) -> Result<Arc<Self>> {
         // What is too short for a lease is no handle either.
         let (handle, lease) = message.split_last_chunk().unwrap_or((message, &[0; 8]));
         let (arena, lease) = (Handle::from_bytes(handle)?.open_map(), u64::from_le_bytes(*lease));
         let arena = arena.map_err(|error| match error {
             StoreError::SharedMemoryGone { process } => Error::SenderGone { process },
-            // Nobody but root may look at what was a process's, until its parent has asked how it ended.
+            // Nobody but root may look at what was a process's, until its parent has asked how it
+            // ended.
             StoreError::SharedMemoryRefused { process, .. } if !is_running(process) => {
                 Error::SenderGone { process }
             }
@@ -278,7 +295,9 @@ mod tests {
         let slot = ring.lease(1000).unwrap();
         let handle = slot.send().unwrap();
         drop(slot);
-        assert!(ring.lease(1000).is_ok_and(|other| arena(&other.send().unwrap()) != arena(&handle)));
+        assert!(
+            ring.lease(1000).is_ok_and(|other| arena(&other.send().unwrap()) != arena(&handle))
+        );
         assert_eq!(ring.len(), 2);
         let received = Slot::receive(&handle).unwrap();
         let buffer = Slot::buffer(&received);
@@ -298,7 +317,8 @@ mod tests {
         let slot = ring.lease(10).unwrap();
         assert_eq!(ring.len(), 1);
         let early =
-            [slot.arena.handle().unwrap().to_bytes().as_slice(), &slot.turn.number().to_le_bytes()].concat();
+            [slot.arena.handle().unwrap().to_bytes().as_slice(), &slot.turn.number().to_le_bytes()]
+                .concat();
         assert!(matches!(Slot::receive(&early), Err(Error::AlreadyReceived)));
         let handle = slot.send().unwrap();
         let _received = Slot::receive(&handle).unwrap();
@@ -373,7 +393,8 @@ mod tests {
     fn a_message_that_waits_long_in_its_queue_is_not_lost() {
         let ring = Ring::default();
         let (begin, late) = (Instant::now(), Instant::now() + 3 * LOST_AFTER);
-        let waiting: Vec<_> = (0..5).map(|_| ring.lease_at(10, begin).unwrap().send().unwrap()).collect();
+        let waiting: Vec<_> =
+            (0..5).map(|_| ring.lease_at(10, begin).unwrap().send().unwrap()).collect();
         // Nobody took anything for hours; now they come one after the other, as they were sent.
         for message in waiting {
             drop(ring.lease_at(10, late).unwrap());
@@ -423,7 +444,10 @@ mod tests {
         assert_eq!(ring.len(), SLOTS_MAX);
         for (batch, slot) in kept.iter().enumerate() {
             // SAFETY: within the slot, which is not written any more.
-            assert_eq!(usize::from(unsafe { Slot::buffer(slot).as_ptr().cast::<u16>().read() }), batch);
+            assert_eq!(
+                usize::from(unsafe { Slot::buffer(slot).as_ptr().cast::<u16>().read() }),
+                batch
+            );
         }
         // What is on its way is not given up.
         let sent: Vec<_> = (0..100).map(|_| ring.lease(10).unwrap().send().unwrap()).collect();

@@ -2,7 +2,8 @@
 
 use crate::error::{Error, Result};
 
-/// An empty list with memory for so many, or an error where there is none: `Vec` would end the process.
+/// An empty list with memory for so many, or an error where there is none: `Vec` would end the
+/// process.
 pub(crate) fn with_room_for<T>(count: usize) -> Result<Vec<T>> {
     let mut list = Vec::new();
     make_room_for(&mut list, count)?;

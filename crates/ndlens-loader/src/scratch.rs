@@ -8,7 +8,8 @@ use ndlens_core::{Buffer, DType, Layout, ViewRef};
 
 use crate::error::Result;
 
-/// What one thread needs to make items. It grows to the largest image that was on its way, and stays.
+/// What one thread needs to make items. It grows to the largest image that was on its way, and
+/// stays.
 #[derive(Debug, Default)]
 pub struct Scratch {
     /// One is read while the other is written.
@@ -38,8 +39,9 @@ impl Block {
             *self = Block::default();
             self.0 = Buffer::zeroed(len.checked_next_power_of_two().unwrap_or(len))?;
         }
-        // SAFETY: the buffer has at least `len` bytes, written when it was zeroed. By invariant 1 all that read it borrow the
-        // block, which is borrowed mutably here for as long as the slice lives.
+        // SAFETY: the buffer has at least `len` bytes, written when it was zeroed. By invariant 1
+        // all that read it borrow the block, which is borrowed mutably here for as long as the
+        // slice lives.
         Ok(unsafe { slice::from_raw_parts_mut(self.0.as_ptr().as_ptr(), len) })
     }
 

@@ -1,9 +1,10 @@
 //! Which items of a source are meant: what a slice, a list of numbers or a mask selects.
 //!
-//! A selection is looked up for every item of every epoch, in any order, and sent to every worker. So it is
-//! small in both places: a look-up that misses the caches costs as much as a short row. Items that are evenly
-//! spaced are three numbers. Ascending ones that are not far apart, such as the 80 % that a split takes, are a
-//! byte each, what they are beyond the first of their block; all others four bytes, as long as numbers fit:
+//! A selection is looked up for every item of every epoch, in any order, and sent to every worker.
+//! So it is small in both places: a look-up that misses the caches costs as much as a short row.
+//! Items that are evenly spaced are three numbers. Ascending ones that are not far apart, such as
+//! the 80 % that a split takes, are a byte each, what they are beyond the first of their block; all
+//! others four bytes, as long as numbers fit:
 //!
 //! ```text
 //!  items    3 4 6 7 .. 40 | 41 43 44 ..      blocks of 32
@@ -11,7 +12,8 @@
 //!  offsets  0 1 3 4 .. 37 | 0  2  3  ..
 //! ```
 //!
-//! On the way, ascending items are one bit for each item of the span they lie in, where that is less:
+//! On the way, ascending items are one bit for each item of the span they lie in, where that is
+//! less:
 //!
 //! ```text
 //!  kind (1 byte) | range:  first, step, count
@@ -34,8 +36,8 @@ const BITS: u8 = 1;
 const NARROW: u8 = 2;
 const WIDE: u8 = 3;
 
-/// Items that share a start: as many as keep most of them within a byte of it where one in eight is selected, and their starts
-/// small beside them.
+/// Items that share a start: as many as keep most of them within a byte of it where one in eight is
+/// selected, and their starts small beside them.
 const BLOCK: usize = 32;
 
 /// Numbers of items, in the order they come; one may come several times.
@@ -92,7 +94,8 @@ impl Selection {
         let (first, second) = (places.next().unwrap_or(0), places.next());
         let step = second.map_or(1, |second| second.wrapping_sub(first) as isize);
         let expected = |place: usize| first.wrapping_add_signed(step.wrapping_mul(place as isize));
-        if numbers.clone().take(count).enumerate().all(|(place, number)| number == expected(place)) {
+        if numbers.clone().take(count).enumerate().all(|(place, number)| number == expected(place))
+        {
             return Selection::range(first, step, count, items);
         }
         let mut start = 0;
@@ -103,7 +106,8 @@ impl Selection {
             number >= start && u8::try_from(number - start).is_ok()
         };
         if numbers.clone().take(count).enumerate().all(is_near) {
-            let (mut starts, mut offsets) = (with_room_for(count.div_ceil(BLOCK))?, with_room_for(count)?);
+            let (mut starts, mut offsets) =
+                (with_room_for(count.div_ceil(BLOCK))?, with_room_for(count)?);
             for (place, number) in numbers.take(count).enumerate() {
                 if place % BLOCK == 0 {
                     starts.push(number);
@@ -124,13 +128,13 @@ impl Selection {
         }))
     }
 
-    /// Those of `items` items that a view of one axis names: integers, of which negative ones count from
-    /// the end, or a mask with one boolean for each item.
+    /// Those of `items` items that a view of one axis names: integers, of which negative ones count
+    /// from the end, or a mask with one boolean for each item.
     ///
     /// # Errors
     ///
-    /// [`Error::SelectionShape`], [`Error::SelectionDType`], [`Error::NoSuchIndex`], [`Error::MaskLength`];
-    /// [`Error::Core`] where there is no memory for the list.
+    /// [`Error::SelectionShape`], [`Error::SelectionDType`], [`Error::NoSuchIndex`],
+    /// [`Error::MaskLength`]; [`Error::Core`] where there is no memory for the list.
     ///
     /// ```
     /// use ndlens_core::View;
@@ -177,7 +181,8 @@ impl Selection {
     /// [`Error::Core`] where there is no memory for the list.
     pub fn of_flags(chosen: &[bool]) -> Result<Self> {
         let count = chosen.iter().filter(|&&chosen| chosen).count();
-        let numbers = chosen.iter().enumerate().filter_map(|(item, &chosen)| chosen.then_some(item));
+        let numbers =
+            chosen.iter().enumerate().filter_map(|(item, &chosen)| chosen.then_some(item));
         Selection::of(numbers, count, chosen.len())
     }
 
@@ -246,8 +251,12 @@ impl Selection {
                     *place = starts[*place / BLOCK] + usize::from(offsets[*place]);
                 }
             }
-            Numbers::Narrow(list) => places.iter_mut().for_each(|place| *place = list[*place] as usize),
-            Numbers::Wide(list) => places.iter_mut().for_each(|place| *place = list[*place] as usize),
+            Numbers::Narrow(list) => {
+                places.iter_mut().for_each(|place| *place = list[*place] as usize)
+            }
+            Numbers::Wide(list) => {
+                places.iter_mut().for_each(|place| *place = list[*place] as usize)
+            }
         }
     }
 
@@ -256,7 +265,8 @@ impl Selection {
         (0..self.len()).map(|place| self.at(place))
     }
 
-    /// Of these items, those that `inner` selects; its numbers are below [`len`](Self::len). All are below `items`.
+    /// Of these items, those that `inner` selects; its numbers are below [`len`](Self::len). All
+    /// are below `items`.
     ///
     /// # Errors
     ///
@@ -267,7 +277,8 @@ impl Selection {
 
     /// Tells selections apart: equal ones have the same, on every machine.
     pub fn fingerprint(&self) -> u64 {
-        // A multiplication and a rotation for each; the constant is 2^64 over the golden ratio, as in Fibonacci hashing.
+        // A multiplication and a rotation for each; the constant is 2^64 over the golden ratio, as
+        // in Fibonacci hashing.
         let mix = |hash: u64, number: usize| {
             (hash ^ number as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29)
         };
@@ -297,9 +308,12 @@ impl Selection {
             let header = 1 + 2 * size_of::<u64>();
             let mut bytes = with_room_for(header + span.div_ceil(8))?;
             bytes.push(BITS);
-            bytes.extend_from_slice([first as u64, self.len() as u64].map(u64::to_le_bytes).as_flattened());
+            bytes.extend_from_slice(
+                [first as u64, self.len() as u64].map(u64::to_le_bytes).as_flattened(),
+            );
             bytes.resize(header + span.div_ceil(8), 0);
-            self.iter().for_each(|item| bytes[header + (item - first) / 8] |= 1 << ((item - first) % 8));
+            self.iter()
+                .for_each(|item| bytes[header + (item - first) / 8] |= 1 << ((item - first) % 8));
             return Ok(bytes);
         }
         let mut bytes = with_room_for(1 + list_len)?;
@@ -318,8 +332,8 @@ impl Selection {
     ///
     /// # Errors
     ///
-    /// [`Error::SelectionBytes`] for anything else; [`Error::NoSuchIndex`] where there are fewer items;
-    /// [`Error::Core`] where there is no memory for the list.
+    /// [`Error::SelectionBytes`] for anything else; [`Error::NoSuchIndex`] where there are fewer
+    /// items; [`Error::Core`] where there is no memory for the list.
     pub fn from_bytes(bytes: &[u8], items: usize) -> Result<Self> {
         let damaged = || Error::SelectionBytes { len: bytes.len() };
         let (&kind, rest) = bytes.split_first().ok_or_else(damaged)?;
@@ -327,19 +341,25 @@ impl Selection {
         let word = |at: usize| words.get(at).copied().map(u64::from_le_bytes).ok_or_else(damaged);
         let size = |at: usize| usize::try_from(word(at)?).map_err(|_| damaged());
         match kind {
-            RANGE if rest.len() == 24 => Selection::range(size(0)?, word(1)? as isize, size(2)?, items),
+            RANGE if rest.len() == 24 => {
+                Selection::range(size(0)?, word(1)? as isize, size(2)?, items)
+            }
             BITS => {
-                let (first, count, bits) = (size(0)?, size(1)?, rest.get(16..).ok_or_else(damaged)?);
+                let (first, count, bits) =
+                    (size(0)?, size(1)?, rest.get(16..).ok_or_else(damaged)?);
                 if bits.iter().map(|byte| byte.count_ones() as usize).sum::<usize>() != count {
                     return Err(damaged());
                 }
                 let set = |at: &usize| bits[at / 8] >> (at % 8) & 1 == 1;
-                let list = || (0..bits.len() * 8).filter(set).map(move |at| first.saturating_add(at));
+                let list =
+                    || (0..bits.len() * 8).filter(set).map(move |at| first.saturating_add(at));
                 checked(list(), items)?;
                 Selection::of(list(), count, items)
             }
             NARROW if rest.len() % 4 == 0 => {
-                let list = || rest.as_chunks::<4>().0.iter().map(|&item| u32::from_le_bytes(item) as usize);
+                let list = || {
+                    rest.as_chunks::<4>().0.iter().map(|&item| u32::from_le_bytes(item) as usize)
+                };
                 checked(list(), items)?;
                 Selection::of(list(), rest.len() / 4, items)
             }
@@ -430,7 +450,8 @@ mod tests {
         assert_eq!(kind(&[5, 4, 3]), "range");
         let high: Vec<usize> = near.iter().map(|item| item + (1 << 33)).collect();
         assert_eq!((kind(&high), list(&of(&high, 1 << 34))), ("near", high.clone()));
-        let again = Selection::from_bytes(&of(&high, 1 << 34).to_bytes().unwrap(), 1 << 34).unwrap();
+        let again =
+            Selection::from_bytes(&of(&high, 1 << 34).to_bytes().unwrap(), 1 << 34).unwrap();
         assert_eq!(list(&again), high);
     }
 
@@ -450,12 +471,22 @@ mod tests {
         let from = |view: View| Selection::from_view(&view, 5).map(|selection| list(&selection));
         assert_eq!(from(View::from_vec(vec![-1i8, 0, 4, -5])).unwrap(), [4, 0, 4, 0]);
         assert_eq!(from(View::from_vec(vec![3u64, 1])).unwrap(), [3, 1]);
-        assert_eq!(from(View::from_vec((0..5i32).collect()).flip(&[0]).unwrap()).unwrap(), [4, 3, 2, 1, 0]);
-        let mask = View::from_vec(vec![1u8, 0, 0, 2, 1]).reinterpret(ndlens_core::DType::Bool).unwrap();
+        assert_eq!(
+            from(View::from_vec((0..5i32).collect()).flip(&[0]).unwrap()).unwrap(),
+            [4, 3, 2, 1, 0]
+        );
+        let mask =
+            View::from_vec(vec![1u8, 0, 0, 2, 1]).reinterpret(ndlens_core::DType::Bool).unwrap();
         assert_eq!(from(mask).unwrap(), [0, 3, 4]);
         let message = |view: View| Selection::from_view(&view, 5).unwrap_err().to_string();
-        assert_eq!(message(View::from_vec(vec![0i64, 5])), "index 5 at place 1 is out of bounds for 5 items");
-        assert_eq!(message(View::from_vec(vec![-6i64])), "index -6 at place 0 is out of bounds for 5 items");
+        assert_eq!(
+            message(View::from_vec(vec![0i64, 5])),
+            "index 5 at place 1 is out of bounds for 5 items"
+        );
+        assert_eq!(
+            message(View::from_vec(vec![-6i64])),
+            "index -6 at place 0 is out of bounds for 5 items"
+        );
         assert_eq!(
             message(View::from_vec(vec![u64::MAX])),
             "index 18446744073709551615 at place 0 is out of bounds for 5 items"
@@ -479,12 +510,16 @@ mod tests {
         let outer = of(&[9, 2, 5, 7], 10);
         assert_eq!(list(&outer.select(&of(&[3, 0, 0], 4), 10).unwrap()), [7, 9, 9]);
         let evens = Selection::range(8, -2, 5, 10).unwrap();
-        assert_eq!(list(&evens.select(&Selection::range(1, 2, 2, 5).unwrap(), 10).unwrap()), [6, 2]);
+        assert_eq!(
+            list(&evens.select(&Selection::range(1, 2, 2, 5).unwrap(), 10).unwrap()),
+            [6, 2]
+        );
     }
 
     #[test]
     fn a_selection_of_items_that_are_not_there_is_refused() {
-        let outside = |first, step, count| Selection::range(first, step, count, 10).unwrap_err().to_string();
+        let outside =
+            |first, step, count| Selection::range(first, step, count, 10).unwrap_err().to_string();
         assert_eq!(outside(10, 1, 1), "index 10 at place 0 is out of bounds for 10 items");
         assert_eq!(outside(4, -2, 4), "index -2 at place 3 is out of bounds for 10 items");
         let bytes = of(&[1, 5, 9], 10).to_bytes().unwrap();

@@ -1,10 +1,12 @@
 //! Who gets what: the items of an epoch, dealt out to ranks.
 //!
-//! All ranks agree on one order. From place `start` of it on, rank r of w takes the places `start + r`, `start + r + w`, and so on:
-//! after each rank has taken k items, the next k * w places are taken and no other. So one number says how far a run has come,
-//! and it can go on from there with any number of ranks.
+//! All ranks agree on one order. From place `start` of it on, rank r of w takes the places `start +
+//! r`, `start + r + w`, and so on: after each rank has taken k items, the next k * w places are
+//! taken and no other. So one number says how far a run has come, and it can go on from there with
+//! any number of ranks.
 //!
-//! What is left over when the ranks do not divide the items is a choice, [`Remainder`]. Ten items in order, four ranks:
+//! What is left over when the ranks do not divide the items is a choice, [`Remainder`]. Ten items
+//! in order, four ranks:
 //!
 //! ```text
 //!          rank 0   rank 1   rank 2   rank 3
@@ -13,8 +15,9 @@
 //!  Keep    0 4 8    1 5 9    2 6      3 7       each exactly once               evaluation
 //! ```
 //!
-//! `Pad` and `Drop` are `torch.utils.data.DistributedSampler` with `drop_last` false and true. A batch is cut from a rank's own
-//! items, and [`Config::drop_last`](crate::Config::drop_last) drops a last one that is not full, on each rank alike unless they `Keep`.
+//! `Pad` and `Drop` are `torch.utils.data.DistributedSampler` with `drop_last` false and true. A
+//! batch is cut from a rank's own items, and [`Config::drop_last`](crate::Config::drop_last) drops
+//! a last one that is not full, on each rank alike unless they `Keep`.
 
 use crate::error::{Error, Result};
 
@@ -85,7 +88,9 @@ impl Shard {
         match self.remainder {
             Remainder::Pad => left.div_ceil(self.world_size),
             Remainder::Drop => left / self.world_size,
-            Remainder::Keep => left / self.world_size + usize::from(self.rank < left % self.world_size),
+            Remainder::Keep => {
+                left / self.world_size + usize::from(self.rank < left % self.world_size)
+            }
         }
     }
 
@@ -94,11 +99,19 @@ impl Shard {
         Shard { rank: 0, ..*self }.share(left)
     }
 
-    /// Whether an epoch is over for all ranks once each has taken this many batches of what was left: no rank has another.
+    /// Whether an epoch is over for all ranks once each has taken this many batches of what was
+    /// left: no rank has another.
     ///
-    /// A rank that has fewer than others, as with `Keep`, is not further than they are: its end counts as a batch of no items. So
-    /// ranks that have taken as many batches say the same of the epoch.
-    pub(crate) fn is_over(&self, batches: usize, left: usize, batch_size: usize, drop_last: bool) -> bool {
+    /// A rank that has fewer than others, as with `Keep`, is not further than they are: its end
+    /// counts as a batch of no items. So ranks that have taken as many batches say the same of the
+    /// epoch.
+    pub(crate) fn is_over(
+        &self,
+        batches: usize,
+        left: usize,
+        batch_size: usize,
+        drop_last: bool,
+    ) -> bool {
         let most = self.largest_share(left);
         batches >= if drop_last { most / batch_size } else { most.div_ceil(batch_size) }
     }
@@ -119,10 +132,16 @@ impl Shard {
 mod tests {
     use super::*;
 
-    fn dealt(items: usize, start: usize, world_size: usize, remainder: Remainder) -> Vec<Vec<usize>> {
+    fn dealt(
+        items: usize,
+        start: usize,
+        world_size: usize,
+        remainder: Remainder,
+    ) -> Vec<Vec<usize>> {
         let rank = |rank| Shard { rank, world_size, remainder };
-        let places =
-            |shard: Shard| (0..shard.share(items - start)).map(|k| shard.place(start, k, items)).collect();
+        let places = |shard: Shard| {
+            (0..shard.share(items - start)).map(|k| shard.place(start, k, items)).collect()
+        };
         (0..world_size).map(rank).map(places).collect()
     }
 
@@ -130,13 +149,18 @@ mod tests {
     fn ten_items_are_dealt_to_four_ranks_as_the_table_says() {
         assert_eq!(dealt(10, 0, 4, Remainder::Pad), [[0, 4, 8], [1, 5, 9], [2, 6, 0], [3, 7, 1]]);
         assert_eq!(dealt(10, 0, 4, Remainder::Drop), [[0, 4], [1, 5], [2, 6], [3, 7]]);
-        assert_eq!(dealt(10, 0, 4, Remainder::Keep), [vec![0, 4, 8], vec![1, 5, 9], vec![2, 6], vec![3, 7]]);
+        assert_eq!(
+            dealt(10, 0, 4, Remainder::Keep),
+            [vec![0, 4, 8], vec![1, 5, 9], vec![2, 6], vec![3, 7]]
+        );
         assert_eq!(dealt(2, 0, 5, Remainder::Pad), [[0], [1], [0], [1], [0]]);
     }
 
     #[test]
     fn any_ranks_take_each_item_that_is_left_and_keep_takes_it_once() {
-        for (items, start, world_size) in [(1, 0, 1), (10, 3, 4), (17, 17, 3), (100, 1, 8), (5, 4, 8)] {
+        for (items, start, world_size) in
+            [(1, 0, 1), (10, 3, 4), (17, 17, 3), (100, 1, 8), (5, 4, 8)]
+        {
             let mut all: Vec<usize> = dealt(items, start, world_size, Remainder::Keep).concat();
             all.sort_unstable();
             assert_eq!(all, (start..items).collect::<Vec<_>>());
@@ -168,16 +192,18 @@ mod tests {
     #[test]
     fn after_as_many_batches_all_ranks_are_at_one_place_and_all_before_it_is_taken_once() {
         for (items, start, world_size, batch_size) in (1..14).flat_map(|items| {
-            (0..=items)
-                .flat_map(move |start| (1..6).flat_map(move |w| (1..5).map(move |b| (items, start, w, b))))
+            (0..=items).flat_map(move |start| {
+                (1..6).flat_map(move |w| (1..5).map(move |b| (items, start, w, b)))
+            })
         }) {
             for remainder in [Remainder::Pad, Remainder::Drop, Remainder::Keep] {
                 for drop_last in [false, true] {
                     let left = items - start;
                     let shards = (0..world_size).map(|rank| Shard { rank, world_size, remainder });
                     for batches in 0..=left {
-                        let over =
-                            shards.clone().map(|shard| shard.is_over(batches, left, batch_size, drop_last));
+                        let over = shards
+                            .clone()
+                            .map(|shard| shard.is_over(batches, left, batch_size, drop_last));
                         let over: Vec<bool> = over.collect();
                         assert!(over.iter().all(|&other| other == over[0]), "{over:?}");
                         if over[0] {
@@ -193,8 +219,8 @@ mod tests {
                         }
                         assert!(reached.iter().all(|&place| place == reached[0]));
                         assert!(
-                            (0..items)
-                                .all(|place| seen[place] == i32::from((start..reached[0]).contains(&place)))
+                            (0..items).all(|place| seen[place]
+                                == i32::from((start..reached[0]).contains(&place)))
                         );
                     }
                 }

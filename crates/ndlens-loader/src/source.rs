@@ -7,11 +7,12 @@ use std::sync::Arc;
 use ndlens_core::{Buffer, DType, Index, Result, View, ViewRef, room};
 use ndlens_store::Shards;
 
-/// The most files that are asked for all items at once: as many as take a small part of the time that a batch does.
+/// The most files that are asked for all items at once: as many as take a small part of the time
+/// that a batch does.
 const MOST_ASKED: usize = 32;
 
-/// A sequence of items of one dtype and rank, such as a view, whose items are its rows along axis 0: images of
-/// (N, H, W, C), rows of (N, F), windows of (N, size, F), labels of (N,).
+/// A sequence of items of one dtype and rank, such as a view, whose items are its rows along axis
+/// 0: images of (N, H, W, C), rows of (N, F), windows of (N, size, F), labels of (N,).
 pub trait Source: Send + Sync {
     /// The number of items.
     fn len(&self) -> usize;
@@ -27,24 +28,27 @@ pub trait Source: Send + Sync {
     /// What the elements are.
     fn dtype(&self) -> &DType;
 
-    /// The view that has the items among its rows along axis 0, if one has: its rows may be read without asking for each.
-    /// Which row an item is says [`to_rows`](Self::to_rows).
+    /// The view that has the items among its rows along axis 0, if one has: its rows may be read
+    /// without asking for each. Which row an item is says [`to_rows`](Self::to_rows).
     fn rows(&self) -> Option<&View> {
         None
     }
 
-    /// Replaces numbers of items, all below [`len`](Self::len), by those of the rows of [`rows`](Self::rows) that they are.
+    /// Replaces numbers of items, all below [`len`](Self::len), by those of the rows of
+    /// [`rows`](Self::rows) that they are.
     fn to_rows(&self, items: &mut [usize]) {
         let _ = items;
     }
 
-    /// What tells this source from others of its length, such as another selection of the same items: part of a run's state.
+    /// What tells this source from others of its length, such as another selection of the same
+    /// items: part of a run's state.
     fn fingerprint(&self) -> Option<u64> {
         None
     }
 
-    /// Whether the bytes of all items are there, asked right before items are read. Where not, or where it would take longer to
-    /// find out, each item is asked for its own; see [`Owner::verify`](ndlens_core::Owner::verify).
+    /// Whether the bytes of all items are there, asked right before items are read. Where not, or
+    /// where it would take longer to find out, each item is asked for its own; see
+    /// [`Owner::verify`](ndlens_core::Owner::verify).
     fn is_complete(&self) -> bool;
 
     /// Whether bytes of items may go missing while they are read.
@@ -57,7 +61,8 @@ pub trait Source: Send + Sync {
         0
     }
 
-    /// Asks for an item that will soon be read. Where it cannot be asked for, it is read when it is.
+    /// Asks for an item that will soon be read. Where it cannot be asked for, it is read when it
+    /// is.
     fn prefetch(&self, index: usize) {
         let _ = index;
     }
@@ -233,7 +238,10 @@ struct Rearranged {
 }
 
 /// `source` with the axes of its items, which it must have, in another order.
-pub(crate) fn rearranged(source: Arc<dyn Source>, rearrangement: Rearrangement) -> Result<Arc<dyn Source>> {
+pub(crate) fn rearranged(
+    source: Arc<dyn Source>,
+    rearrangement: Rearrangement,
+) -> Result<Arc<dyn Source>> {
     let sizes = |shape: &[usize]| rearrangement.sizes(shape);
     let (least, most) = source
         .item_shape()
@@ -301,7 +309,8 @@ impl Source for Rearranged {
     }
 }
 
-/// Whether all bytes of these buffers are there, as far as it is worth asking; see [`Source::is_complete`].
+/// Whether all bytes of these buffers are there, as far as it is worth asking; see
+/// [`Source::is_complete`].
 pub(crate) fn all_there(buffers: &[Buffer]) -> bool {
     buffers.len() <= MOST_ASKED && buffers.iter().all(|buffer| buffer.verify().is_ok())
 }

@@ -1,8 +1,9 @@
 //! A data set cut in parts, such as one for training and one for validation: who gets which item.
 //!
-//! Parts have the sizes that were asked for. Groups are never divided, so that with groups sizes are met as nearly as
-//! the groups allow. With classes, each part has of each class as much as its share of all. In a part, items
-//! stand in the order of the data: reading goes forwards, and a part is sent as one bit an item.
+//! Parts have the sizes that were asked for. Groups are never divided, so that with groups sizes
+//! are met as nearly as the groups allow. With classes, each part has of each class as much as its
+//! share of all. In a part, items stand in the order of the data: reading goes forwards, and a part
+//! is sent as one bit an item.
 
 use crate::error::{Error, Result};
 use crate::labels::Labels;
@@ -10,7 +11,8 @@ use crate::order::Permutation;
 use crate::room::with_room_for;
 use crate::selection::Selection;
 
-/// Of a seed, another one, so that the order in which items are dealt out is none that a loader takes them in.
+/// Of a seed, another one, so that the order in which items are dealt out is none that a loader
+/// takes them in.
 const OF_SPLITS: u64 = 0x73_706C_6974;
 
 /// How large parts are to be.
@@ -53,7 +55,8 @@ impl Sizes {
                 }
                 let mut taken = (0.0, 0usize);
                 let count = |&fraction: &f64| {
-                    let end = (((taken.0 + fraction) / sum * items as f64).round() as usize).min(items);
+                    let end =
+                        (((taken.0 + fraction) / sum * items as f64).round() as usize).min(items);
                     let count = end - taken.1.min(end);
                     taken = (taken.0 + fraction, end);
                     count
@@ -73,9 +76,10 @@ impl Sizes {
 ///
 /// # Errors
 ///
-/// [`Error::NoParts`], [`Error::PartCounts`], [`Error::PartFractions`], [`Error::EmptyPart`]; [`Error::LabelsLength`];
-/// [`Error::RareLabel`] for a class that has fewer items than there are parts; [`Error::OrderedClasses`] for
-/// classes without a seed; [`Error::Core`] where there is no memory for the list of items.
+/// [`Error::NoParts`], [`Error::PartCounts`], [`Error::PartFractions`], [`Error::EmptyPart`];
+/// [`Error::LabelsLength`]; [`Error::RareLabel`] for a class that has fewer items than there are
+/// parts; [`Error::OrderedClasses`] for classes without a seed; [`Error::Core`] where there is no
+/// memory for the list of items.
 ///
 /// ```
 /// use ndlens_loader::{Dealing, Sizes, split};
@@ -96,7 +100,8 @@ pub fn split(items: usize, sizes: &Sizes, dealing: Dealing<'_>) -> Result<Vec<Se
     }
     let counts = sizes.counts(items)?;
     let permutation = dealing.seed.map(|seed| Permutation::new(seed ^ OF_SPLITS, 0, items as u64));
-    let at = |place: usize| permutation.as_ref().map_or(place, |order| order.at(place as u64) as usize);
+    let at =
+        |place: usize| permutation.as_ref().map_or(place, |order| order.at(place as u64) as usize);
     let parts = match (dealing.groups, dealing.classes) {
         (None, None) if permutation.is_none() => {
             let mut start = 0;
@@ -142,9 +147,14 @@ fn deal_in_turn(items: usize, counts: &[usize], at: impl Fn(usize) -> usize) -> 
     Ok(parts)
 }
 
-/// Class by class, each item to the part that lags most behind its share of the items so far: so each part gets its
-/// share of every stretch of them, of each class among others, and in the end its size exactly.
-fn deal_classes(counts: &[usize], classes: &Labels, at: impl Fn(usize) -> usize) -> Result<Vec<u32>> {
+/// Class by class, each item to the part that lags most behind its share of the items so far: so
+/// each part gets its share of every stretch of them, of each class among others, and in the end
+/// its size exactly.
+fn deal_classes(
+    counts: &[usize],
+    classes: &Labels,
+    at: impl Fn(usize) -> usize,
+) -> Result<Vec<u32>> {
     let items = classes.len();
     let class_counts = classes.counts()?;
     if let Some(code) = class_counts.iter().position(|&count| count < counts.len()) {
@@ -168,8 +178,9 @@ fn deal_classes(counts: &[usize], classes: &Labels, at: impl Fn(usize) -> usize)
     let mut given = vec![0usize; counts.len()];
     for (dealt, &item) in by_class.iter().enumerate() {
         // In whole numbers, `items` times what a part lags behind.
-        let lag =
-            |part: usize| (dealt as i128 + 1) * counts[part] as i128 - given[part] as i128 * items as i128;
+        let lag = |part: usize| {
+            (dealt as i128 + 1) * counts[part] as i128 - given[part] as i128 * items as i128
+        };
         let open = (0..counts.len()).filter(|&part| given[part] < counts[part]);
         let part = open.max_by_key(|&part| (lag(part), std::cmp::Reverse(part))).unwrap_or(0);
         parts[item] = part as u32;
@@ -178,8 +189,9 @@ fn deal_classes(counts: &[usize], classes: &Labels, at: impl Fn(usize) -> usize)
     Ok(parts)
 }
 
-/// Group by group, large ones first and else in the order of chance, each to the part that it overfills least, and of those that it does not
-/// overfill to the one that is least full. Without a seed, in the order they come, so that parts follow one another.
+/// Group by group, large ones first and else in the order of chance, each to the part that it
+/// overfills least, and of those that it does not overfill to the one that is least full. Without a
+/// seed, in the order they come, so that parts follow one another.
 fn deal_groups(
     counts: &[usize],
     groups: &Labels,
@@ -208,13 +220,16 @@ fn deal_groups(
             let of_classes = members(groups, classes)?;
             let mut totals = vec![0usize; kinds];
             of_classes.iter().flatten().for_each(|&(class, count)| totals[class] += count);
-            let share = |part: usize, class: usize| counts[part] as f64 / items as f64 * totals[class] as f64;
+            let share = |part: usize, class: usize| {
+                counts[part] as f64 / items as f64 * totals[class] as f64
+            };
             let mut filled = vec![vec![0usize; kinds]; counts.len()];
             let mut part_of_group = part_list(sizes.len())?;
             let order = Permutation::new(seed ^ OF_SPLITS, 0, sizes.len() as u64);
             let mut in_order = with_room_for(sizes.len())?;
             in_order.extend((0..sizes.len() as u64).map(|place| order.at(place) as usize));
-            // A group that is much larger than others is dealt out before them, or there would be no room left for it.
+            // A group that is much larger than others is dealt out before them, or there would be
+            // no room left for it.
             in_order.sort_by_key(|&group| std::cmp::Reverse(sizes[group].checked_ilog2()));
             for group in in_order {
                 let over = |part: usize| -> f64 {
@@ -304,15 +319,20 @@ mod tests {
 
     #[test]
     fn every_part_gets_its_share_of_each_class() {
-        let classes = labels((0..1000).map(|item| if item % 50 == 0 { 2 } else { i64::from(item % 3 == 0) }));
+        let classes =
+            labels((0..1000).map(|item| if item % 50 == 0 { 2 } else { i64::from(item % 3 == 0) }));
         let counts = classes.counts().unwrap();
         let fractions = [0.6, 0.3, 0.1];
         let got = parts(1000, &fractions, Dealing { classes: Some(&classes), ..seeded(1) });
         assert_eq!(got.iter().map(Vec::len).collect::<Vec<_>>(), [600, 300, 100]);
         for (part, fraction) in got.iter().zip(fractions) {
             for (class, &count) in counts.iter().enumerate() {
-                let own = part.iter().filter(|&&item| classes.codes()[item] as usize == class).count();
-                assert!((own as f64 - fraction * count as f64).abs() <= 1.5, "{class}: {own} of {count}");
+                let own =
+                    part.iter().filter(|&&item| classes.codes()[item] as usize == class).count();
+                assert!(
+                    (own as f64 - fraction * count as f64).abs() <= 1.5,
+                    "{class}: {own} of {count}"
+                );
             }
         }
     }
@@ -322,9 +342,12 @@ mod tests {
         let groups = labels((0..1000).map(|item| item * 7919 % 83));
         let classes = labels((0..1000).map(|item| (item * 7919 % 83) % 4));
         for classes in [None, Some(&classes)] {
-            let got = parts(1000, &[0.8, 0.2], Dealing { groups: Some(&groups), classes, ..seeded(5) });
+            let got =
+                parts(1000, &[0.8, 0.2], Dealing { groups: Some(&groups), classes, ..seeded(5) });
             let of = |part: &[usize]| {
-                part.iter().map(|&item| groups.codes()[item]).collect::<std::collections::HashSet<_>>()
+                part.iter()
+                    .map(|&item| groups.codes()[item])
+                    .collect::<std::collections::HashSet<_>>()
             };
             assert!(of(&got[0]).is_disjoint(&of(&got[1])));
             assert!(got[1].len().abs_diff(200) < 40, "{}", got[1].len());
@@ -348,9 +371,11 @@ mod tests {
 
     #[test]
     fn splits_that_cannot_be_say_why() {
-        let message =
-            |sizes: Sizes, dealing: Dealing<'_>| split(10, &sizes, dealing).unwrap_err().to_string();
-        let fractions = |fractions: &[f64]| message(Sizes::Fractions(fractions.to_vec()), seeded(0));
+        let message = |sizes: Sizes, dealing: Dealing<'_>| {
+            split(10, &sizes, dealing).unwrap_err().to_string()
+        };
+        let fractions =
+            |fractions: &[f64]| message(Sizes::Fractions(fractions.to_vec()), seeded(0));
         assert_eq!(
             fractions(&[0.8, 0.1]),
             "fractions of parts must be above 0 and add up to 1, got [0.8, 0.1], which add up to 0.9"

@@ -1,7 +1,9 @@
-//! Where a run stands, in a few words that any rank can write and any number of ranks can go on from.
+//! Where a run stands, in a few words that any rank can write and any number of ranks can go on
+//! from.
 //!
-//! An order is a function of the seed and the epoch, so a run is resumed by saying how far into the order it has come: nothing
-//! is replayed. What the order depends on is said too, and a loader that would give another order refuses the state.
+//! An order is a function of the seed and the epoch, so a run is resumed by saying how far into the
+//! order it has come: nothing is replayed. What the order depends on is said too, and a loader that
+//! would give another order refuses the state.
 
 use crate::error::{Error, Result};
 use crate::note::Note;
@@ -29,7 +31,8 @@ pub struct Basis {
     pub items: usize,
     /// Whether each epoch has an order of its own.
     pub shuffle: bool,
-    /// What makes the order: "in turn", "ndlens", "torch", "sampler", or how many draws by which weights.
+    /// What makes the order: "in turn", "ndlens", "torch", "sampler", or how many draws by which
+    /// weights.
     pub order: String,
     /// Of a part of the data set, how many items it has, and a digest of them.
     pub indices: Option<String>,
@@ -40,13 +43,15 @@ pub struct Basis {
 }
 
 impl State {
-    /// Whether a loader of this basis, with so many places in an epoch's order if that is known, can go on from here.
+    /// Whether a loader of this basis, with so many places in an epoch's order if that is known,
+    /// can go on from here.
     ///
     /// # Errors
     ///
     /// [`Error::StateMismatch`] with the first thing that differs, [`Error::StateBeyondEnd`].
     pub fn check(&self, own: &Basis, places: Option<usize>) -> Result<()> {
-        let differs = |what, got: String, expected: String| Err(Error::StateMismatch { what, got, expected });
+        let differs =
+            |what, got: String, expected: String| Err(Error::StateMismatch { what, got, expected });
         let (basis, text) = (&self.basis, |fields: &[String]| fields.join(", "));
         if basis.items != own.items {
             return differs("items", basis.items.to_string(), own.items.to_string());
@@ -64,7 +69,9 @@ impl State {
             return differs("seed", basis.seed.to_string(), own.seed.to_string());
         }
         if basis.indices != own.indices {
-            let text = |indices: &Option<String>| indices.clone().unwrap_or_else(|| "all items".to_owned());
+            let text = |indices: &Option<String>| {
+                indices.clone().unwrap_or_else(|| "all items".to_owned())
+            };
             return differs("indices", text(&basis.indices), text(&own.indices));
         }
         if let Some(places) = places.filter(|&places| self.start > places) {

@@ -1,7 +1,8 @@
 //! Whether batches are written through the cache or past it.
 //!
-//! A batch that is larger than the cache pushes everything else out of it, itself included, and each of its lines is read before it is
-//! overwritten. Written past the cache it does neither; but whoever reads a small batch at once then waits for memory.
+//! A batch that is larger than the cache pushes everything else out of it, itself included, and
+//! each of its lines is read before it is overwritten. Written past the cache it does neither; but
+//! whoever reads a small batch at once then waits for memory.
 
 use std::fs;
 use std::path::Path;
@@ -11,8 +12,9 @@ use ndlens_kernels::Stores;
 
 use crate::error::{Error, Result};
 
-/// Batches of so many second-level caches, and larger ones, are written past the cache. That cache is a core's own, so its size means the
-/// same on a virtual machine, which is told of a third level that it shares with strangers.
+/// Batches of so many second-level caches, and larger ones, are written past the cache. That cache
+/// is a core's own, so its size means the same on a virtual machine, which is told of a third level
+/// that it shares with strangers.
 const MIN_STREAM_CACHES: usize = 4;
 
 /// For machines that do not say how large their second-level cache is.
@@ -24,9 +26,11 @@ pub enum Storing {
     /// Past the cache where a batch is larger than that of a few cores, unless it is mixed next.
     #[default]
     Auto,
-    /// Past the cache, whatever their size: for a consumer that copies them elsewhere, or looks at them later.
+    /// Past the cache, whatever their size: for a consumer that copies them elsewhere, or looks at
+    /// them later.
     Stream,
-    /// Through the cache, whatever their size: for a consumer that reads them at once, on a machine with much cache.
+    /// Through the cache, whatever their size: for a consumer that reads them at once, on a machine
+    /// with much cache.
     Cached,
 }
 
@@ -63,15 +67,18 @@ fn cache_bytes() -> usize {
         return bytes;
     }
     // Not while others wait: a fork could copy that.
-    let bytes = second_level(Path::new("/sys/devices/system/cpu/cpu0/cache")).unwrap_or(USUAL_CACHE_BYTES);
+    let bytes =
+        second_level(Path::new("/sys/devices/system/cpu/cpu0/cache")).unwrap_or(USUAL_CACHE_BYTES);
     *BYTES.get_or_init(|| bytes)
 }
 
-/// What Linux says of a CPU's caches: for each a folder with its level and its size, such as "1024K".
+/// What Linux says of a CPU's caches: for each a folder with its level and its size, such as
+/// "1024K".
 fn second_level(caches: &Path) -> Option<usize> {
     let mut folders = fs::read_dir(caches).ok()?.filter_map(|folder| Some(folder.ok()?.path()));
     let read = |folder: &Path, file: &str| fs::read_to_string(folder.join(file)).ok();
-    let folder = folders.find(|folder| read(folder, "level").is_some_and(|level| level.trim() == "2"))?;
+    let folder =
+        folders.find(|folder| read(folder, "level").is_some_and(|level| level.trim() == "2"))?;
     let kibibytes: usize = read(&folder, "size")?.trim().strip_suffix('K')?.parse().ok()?;
     kibibytes.checked_mul(1 << 10).filter(|&bytes| bytes > 0)
 }

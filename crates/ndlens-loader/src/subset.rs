@@ -1,5 +1,5 @@
-//! Some items of a source, in an order of their own: the part of a data set that is for training, a fold of a
-//! cross-validation, the windows that a filter leaves. Nothing is copied.
+//! Some items of a source, in an order of their own: the part of a data set that is for training, a
+//! fold of a cross-validation, the windows that a filter leaves. Nothing is copied.
 
 use std::sync::{Arc, OnceLock};
 
@@ -108,7 +108,8 @@ impl Source for Subset {
     }
 
     fn mapped_bytes(&self) -> usize {
-        let part = |bytes: usize| bytes as u128 * self.len() as u128 / self.source.len().max(1) as u128;
+        let part =
+            |bytes: usize| bytes as u128 * self.len() as u128 / self.source.len().max(1) as u128;
         let mapped = self.source.mapped_bytes();
         // An item that comes again is in memory already.
         usize::try_from(part(mapped)).unwrap_or(mapped).min(mapped)
@@ -143,7 +144,8 @@ mod tests {
 
     #[test]
     fn a_subset_of_a_subset_has_the_items_and_rows_of_the_source() {
-        let rows: Arc<dyn Source> = Arc::new(View::from_vec((0..10u8).collect()).reshape(&[10, 1]).unwrap());
+        let rows: Arc<dyn Source> =
+            Arc::new(View::from_vec((0..10u8).collect()).reshape(&[10, 1]).unwrap());
         let evens = Subset::new(rows, Selection::range(0, 2, 5, 10).unwrap()).unwrap();
         let some = Selection::of([4usize, 0, 1].into_iter(), 3, 5).unwrap();
         let inner = Subset::new(Arc::new(evens), some).unwrap();
@@ -152,7 +154,9 @@ mod tests {
         inner.to_rows(&mut places);
         assert_eq!((places, inner.rows().unwrap().shape()), ([8, 0, 2], &[10, 1][..]));
         assert_eq!(
-            Subset::new(Arc::new(inner), Selection::range(0, 1, 4, 4).unwrap()).unwrap_err().to_string(),
+            Subset::new(Arc::new(inner), Selection::range(0, 1, 4, 4).unwrap())
+                .unwrap_err()
+                .to_string(),
             "index 3 at place 3 is out of bounds for 3 items"
         );
     }

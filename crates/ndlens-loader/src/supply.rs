@@ -1,7 +1,8 @@
 //! Batch memory that whoever takes the batches brings along, such as memory pinned for a GPU.
 //!
-//! Pinning is a matter of somebody else's runtime, and workers call nobody. So they do not ask for such memory: the taker, who may ask
-//! his runtime, sees to it that there is some before he asks for a batch.
+//! Pinning is a matter of somebody else's runtime, and workers call nobody. So they do not ask for
+//! such memory: the taker, who may ask his runtime, sees to it that there is some before he asks
+//! for a batch.
 
 #![expect(unsafe_code, reason = "takes over foreign memory to be written; see UNSAFE.md")]
 
@@ -47,8 +48,12 @@ impl Supply {
 ///
 /// # Safety
 ///
-/// The memory must be initialised, and nobody else may touch it until the slab is dropped or frozen.
-pub(crate) unsafe fn slabs(buffers: Vec<Buffer>, expected: impl Iterator<Item = usize>) -> Result<Vec<Slab>> {
+/// The memory must be initialised, and nobody else may touch it until the slab is dropped or
+/// frozen.
+pub(crate) unsafe fn slabs(
+    buffers: Vec<Buffer>,
+    expected: impl Iterator<Item = usize>,
+) -> Result<Vec<Slab>> {
     let got: Vec<_> = buffers.iter().map(|buffer| (buffer.len(), buffer.access())).collect();
     let expected: Vec<_> = expected.map(|len| (len, Access::ReadWrite)).collect();
     if got != expected {

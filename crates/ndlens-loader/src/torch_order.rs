@@ -1,11 +1,14 @@
-//! torch's shuffled orders, bit for bit: `torch.randperm` of a CPU generator, which `RandomSampler` and `DistributedSampler` give.
+//! torch's shuffled orders, bit for bit: `torch.randperm` of a CPU generator, which `RandomSampler`
+//! and `DistributedSampler` give.
 //!
-//! A run that was begun with torch's samplers goes on here with the very same batches, and two implementations of a
-//! training loop can be compared step by step. The price is that the order is a list, made anew each epoch: 8 bytes an item and
-//! about a tenth of a microsecond, where the order that is ndlens's own costs nothing.
+//! A run that was begun with torch's samplers goes on here with the very same batches, and two
+//! implementations of a training loop can be compared step by step. The price is that the order is
+//! a list, made anew each epoch: 8 bytes an item and about a tenth of a microsecond, where the
+//! order that is ndlens's own costs nothing.
 //!
-//! torch shuffles in place (Fisher and Yates) with numbers of the Mersenne Twister (Matsumoto and Nishimura, "Mersenne Twister: a
-//! 623-dimensionally equidistributed uniform pseudo-random number generator", 1998), seeded with the low 32 bits of the seed.
+//! torch shuffles in place (Fisher and Yates) with numbers of the Mersenne Twister (Matsumoto and
+//! Nishimura, "Mersenne Twister: a 623-dimensionally equidistributed uniform pseudo-random number
+//! generator", 1998), seeded with the low 32 bits of the seed.
 
 use crate::error::Result;
 use crate::room::with_room_for;
@@ -15,7 +18,8 @@ const STATE: usize = 624;
 /// How far apart the two are that make a new one.
 const SHIFT: usize = 397;
 
-/// From so many items on torch draws 64 bits for each and fills the list from inside out: `UINT32_MAX / 20`.
+/// From so many items on torch draws 64 bits for each and fills the list from inside out:
+/// `UINT32_MAX / 20`.
 const MANY: usize = u32::MAX as usize / 20;
 
 /// mt19937.
@@ -115,7 +119,8 @@ mod tests {
         const TEN: [usize; 10] = [4, 1, 7, 5, 3, 9, 0, 8, 6, 2];
         const TEN_OF_42: [usize; 10] = [2, 6, 1, 8, 4, 5, 0, 9, 3, 7];
         let randperm = |seed, epoch, n| randperm(seed, epoch, n, n).unwrap();
-        // torch.randperm(n, generator=torch.Generator().manual_seed(seed)) of torch 2.15, on the CPU.
+        // torch.randperm(n, generator=torch.Generator().manual_seed(seed)) of torch 2.15, on the
+        // CPU.
         assert_eq!(randperm(0, 0, 10), TEN);
         assert_eq!(randperm(40, 2, 10), TEN_OF_42);
         // Only the low 32 bits of the seed count, and the sum wraps round.

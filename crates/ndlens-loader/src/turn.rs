@@ -1,4 +1,5 @@
-//! Whose turn it is with memory that goes between processes: one word, and the only ways it may change.
+//! Whose turn it is with memory that goes between processes: one word, and the only ways it may
+//! change.
 //!
 //! ```text
 //!  FREE --lease--> FILLING --send--> SENT --receive--> TAKEN --end--> FREE
@@ -6,8 +7,8 @@
 //!                     |  end, never sent: FREE again
 //! ```
 //!
-//! The word also counts how often the memory was leased, and a message says which of these it is about: one that is read again after
-//! the memory went round finds another count there.
+//! The word also counts how often the memory was leased, and a message says which of these it is
+//! about: one that is read again after the memory went round finds another count there.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -69,7 +70,8 @@ impl Turn {
         word.get(Ordering::Relaxed) % TURNS == TAKEN
     }
 
-    /// Takes free memory to fill it; None where it is not free. Only its owner leases, from one thread at a time.
+    /// Takes free memory to fill it; None where it is not free. Only its owner leases, from one
+    /// thread at a time.
     pub(crate) fn lease(word: &impl Word) -> Option<Self> {
         // Acquire: as in `is_free`.
         let lease = Some(word.get(Ordering::Acquire)).filter(|was| was % TURNS == FREE)? / TURNS;
@@ -85,14 +87,16 @@ impl Turn {
         word.change(self.word(), Turn { whose: SENT, ..self }.word(), Ordering::Release);
     }
 
-    /// Takes what was sent under this number of a lease; None where somebody has, or it was another lease.
+    /// Takes what was sent under this number of a lease; None where somebody has, or it was another
+    /// lease.
     pub(crate) fn receive(word: &impl Word, lease: u64) -> Option<Self> {
         let (sent, taken) = (Turn { lease, whose: SENT }, Turn { lease, whose: TAKEN });
         // Acquire: see `send`.
         word.change(sent.word(), taken.word(), Ordering::Acquire).then_some(taken)
     }
 
-    /// Ends this turn, so that the memory is free; not where it was sent on, and is somebody else's.
+    /// Ends this turn, so that the memory is free; not where it was sent on, and is somebody
+    /// else's.
     pub(crate) fn end(self, word: &impl Word) {
         // Release: what was read there was read before.
         word.change(self.word(), Turn { whose: FREE, ..self }.word(), Ordering::Release);
@@ -162,7 +166,8 @@ mod in_every_order {
     fn memory_is_filled_again_only_once_it_was_read() {
         loom::model(|| {
             let memory = Memory::new();
-            // It was there before the message, so that nothing but the word tells it what was written.
+            // It was there before the message, so that nothing but the word tells it what was
+            // written.
             let reader = {
                 let memory = Arc::clone(&memory);
                 loom::thread::spawn(move || {

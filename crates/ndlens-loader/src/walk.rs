@@ -1,17 +1,21 @@
 //! Many walks through the network of an order, side by side.
 //!
-//! One walk after another waits for each multiplication, and stops at each walk that is longer than the processor guessed. So all
-//! take their first step, those that are not there yet their second, and so on: no step waits for another, no branch is
-//! guessed, and a vector takes eight at once.
+//! One walk after another waits for each multiplication, and stops at each walk that is longer than
+//! the processor guessed. So all take their first step, those that are not there yet their second,
+//! and so on: no step waits for another, no branch is guessed, and a vector takes eight at once.
 
-#![expect(unsafe_code, reason = "calls a body with instructions that were probed for; see UNSAFE.md")]
+#![expect(
+    unsafe_code,
+    reason = "calls a body with instructions that were probed for; see UNSAFE.md"
+)]
 
 use crate::order::Network;
 
 /// Walks at a time; their state stays in the first-level cache.
 const AT_ONCE: usize = 256;
 
-/// Lanes of the widest vector: so many walks are always stepped, and those that nobody asked for forgotten.
+/// Lanes of the widest vector: so many walks are always stepped, and those that nobody asked for
+/// forgotten.
 const LANES: usize = 8;
 
 /// Replaces each place by the first below `n` that its walk comes to.
@@ -35,7 +39,10 @@ fn walk_with_avx512(network: &Network, places: &mut [usize], n: usize) {
     walk(network, places, n);
 }
 
-#[expect(clippy::inline_always, reason = "what is not inlined has not its caller's instructions enabled")]
+#[expect(
+    clippy::inline_always,
+    reason = "what is not inlined has not its caller's instructions enabled"
+)]
 #[inline(always)]
 fn walk(network: &Network, places: &mut [usize], n: usize) {
     let mut at = [0; AT_ONCE];

@@ -1,8 +1,9 @@
 //! Items drawn in proportion to weights: rare ones often, worthless ones never.
 //!
-//! With replacement, the k-th draw is a function of (seed, epoch, k): Walker's alias method, with the tables of Vose ("A linear
-//! algorithm for generating random numbers with a given distribution", 1991). Every item is a column of height 1 that holds
-//! its own weight, topped up with that of one other; a draw is a column and a height:
+//! With replacement, the k-th draw is a function of (seed, epoch, k): Walker's alias method, with
+//! the tables of Vose ("A linear algorithm for generating random numbers with a given
+//! distribution", 1991). Every item is a column of height 1 that holds its own weight, topped up
+//! with that of one other; a draw is a column and a height:
 //!
 //! ```text
 //!  weights 1 3 4, scaled to a mean of 1:  0.375 1.125 1.5
@@ -14,9 +15,10 @@
 //!   0 +-----+-----+-----+
 //! ```
 //!
-//! Without replacement, an epoch is drawn at once: each item gets a key, exponentially distributed with its weight as the rate, and
-//! items come by ascending key (Efraimidis and Spirakis, "Weighted random sampling with a reservoir", 2006). That is as if each
-//! were drawn from those left. Keys are compared by their logarithms, which neither overflow nor vanish for any two weights.
+//! Without replacement, an epoch is drawn at once: each item gets a key, exponentially distributed
+//! with its weight as the rate, and items come by ascending key (Efraimidis and Spirakis, "Weighted
+//! random sampling with a reservoir", 2006). That is as if each were drawn from those left. Keys
+//! are compared by their logarithms, which neither overflow nor vanish for any two weights.
 
 use std::sync::Arc;
 
@@ -28,7 +30,8 @@ use crate::error::{Error, Result};
 use crate::order::{Order, mix};
 use crate::room::with_room_for;
 
-/// The stream that draws are made of. A field of this name would share it, but draws for items of its own.
+/// The stream that draws are made of. A field of this name would share it, but draws for items of
+/// its own.
 const STREAM: &str = "weights";
 
 /// A weight for each item, and how to draw by them.
@@ -62,9 +65,10 @@ impl Weights {
     ///
     /// # Errors
     ///
-    /// [`Error::BadWeight`] for one that is negative, infinite or no number; [`Error::NoWeight`] where all are 0;
-    /// [`Error::ZeroSetting`]; [`Error::TooManySamples`] for more without replacement than have a weight above 0;
-    /// [`Error::Core`] where there is no memory for a table.
+    /// [`Error::BadWeight`] for one that is negative, infinite or no number; [`Error::NoWeight`]
+    /// where all are 0; [`Error::ZeroSetting`]; [`Error::TooManySamples`] for more without
+    /// replacement than have a weight above 0; [`Error::Core`] where there is no memory for a
+    /// table.
     pub fn new(weights: &[f64], replacement: bool, samples: Option<usize>) -> Result<Self> {
         let bad = |weight: &f64| !weight.is_finite() || *weight < 0.0;
         if let Some(item) = weights.iter().position(bad) {
@@ -100,7 +104,8 @@ impl Weights {
     ///
     /// # Errors
     ///
-    /// As [`new`](Self::new); [`Error::WeightsShape`], and [`Error::Kernels`] for elements that are no numbers.
+    /// As [`new`](Self::new); [`Error::WeightsShape`], and [`Error::Kernels`] for elements that are
+    /// no numbers.
     pub fn from_view(weights: &View, replacement: bool, samples: Option<usize>) -> Result<Self> {
         let &[items] = weights.shape() else {
             return Err(Error::WeightsShape { got: weights.shape().to_vec() });
@@ -226,13 +231,16 @@ fn drawn_without_replacement(
     stream: Stream,
     epoch: u32,
 ) -> Result<Vec<usize>> {
-    // The logarithm of -ln(uniform) / weight. Of a uniform of 1 it is -inf, before all others, as 0 would be.
+    // The logarithm of -ln(uniform) / weight. Of a uniform of 1 it is -inf, before all others, as 0
+    // would be.
     let key = |(item, &logarithm): (usize, &f64)| {
         let uniform = 1.0 - stream.draws(epoch, item as u64).uniform();
         (natural_logarithm(-natural_logarithm(uniform)) - logarithm, item)
     };
     let mut keys = with_room_for(logarithms.len())?;
-    keys.extend(logarithms.iter().enumerate().filter(|&(_, &weight)| weight > f64::NEG_INFINITY).map(key));
+    keys.extend(
+        logarithms.iter().enumerate().filter(|&(_, &weight)| weight > f64::NEG_INFINITY).map(key),
+    );
     let ascending = |a: &(f64, usize), b: &(f64, usize)| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1));
     if samples < keys.len() {
         keys.select_nth_unstable_by(samples, ascending);
@@ -244,8 +252,9 @@ fn drawn_without_replacement(
     Ok(drawn)
 }
 
-/// The logarithm of a finite number from 0 on, by additions, multiplications and divisions only: `f64::ln` is the C
-/// library's, and two machines of one run must not differ in the last bit, which could exchange two items.
+/// The logarithm of a finite number from 0 on, by additions, multiplications and divisions only:
+/// `f64::ln` is the C library's, and two machines of one run must not differ in the last bit, which
+/// could exchange two items.
 fn natural_logarithm(x: f64) -> f64 {
     /// What makes every subnormal number normal.
     const NORMAL: f64 = (1u64 << 54) as f64;
@@ -262,9 +271,11 @@ fn natural_logarithm(x: f64) -> f64 {
         m /= 2.0;
         exponent += 1;
     }
-    // ln m = 2 (s + s^3/3 + s^5/5 + ..), where s is below 0.172: after s^21, less than 2^-57 is missing.
+    // ln m = 2 (s + s^3/3 + s^5/5 + ..), where s is below 0.172: after s^21, less than 2^-57 is
+    // missing.
     let s = (m - 1.0) / (m + 1.0);
-    let series = (0..=10).rev().fold(0.0, |sum, term| sum * (s * s) + 1.0 / f64::from(2 * term + 1));
+    let series =
+        (0..=10).rev().fold(0.0, |sum, term| sum * (s * s) + 1.0 / f64::from(2 * term + 1));
     2.0 * s * series + exponent as f64 * std::f64::consts::LN_2
 }
 
@@ -274,8 +285,11 @@ mod tests {
 
     /// Chi-squared, over the degrees of freedom, of how often each item came.
     fn chi_squared(counts: &[u32], expected: &[f64]) -> f64 {
-        let sum: f64 =
-            counts.iter().zip(expected).map(|(&got, &want)| (f64::from(got) - want).powi(2) / want).sum();
+        let sum: f64 = counts
+            .iter()
+            .zip(expected)
+            .map(|(&got, &want)| (f64::from(got) - want).powi(2) / want)
+            .sum();
         sum / (counts.len() - 1) as f64
     }
 
@@ -295,10 +309,15 @@ mod tests {
                 counts[item] += 1;
             }
             let total: f64 = weights.iter().sum();
-            let expected: Vec<f64> = weights.iter().map(|weight| weight / total * samples as f64).collect();
-            // A thousand degrees of freedom exceed 1.15, a hundred 1.5 and one 10.8, once in a thousand seeds.
-            let limit =
-                [(2, 10.8), (100, 1.5), (1000, 1.15)].into_iter().find(|(n, _)| *n == items).unwrap().1;
+            let expected: Vec<f64> =
+                weights.iter().map(|weight| weight / total * samples as f64).collect();
+            // A thousand degrees of freedom exceed 1.15, a hundred 1.5 and one 10.8, once in a
+            // thousand seeds.
+            let limit = [(2, 10.8), (100, 1.5), (1000, 1.15)]
+                .into_iter()
+                .find(|(n, _)| *n == items)
+                .unwrap()
+                .1;
             let got = chi_squared(&counts, &expected);
             assert!(got < limit, "{items} items: {got}");
         }
@@ -306,8 +325,8 @@ mod tests {
 
     #[test]
     fn draws_without_replacement_are_each_proportional_among_those_left() {
-        // Each ordered pair of four items: w_a / 10 * w_b / (10 - w_a). 11 degrees of freedom; 31.3 is exceeded once in a
-        // thousand seeds.
+        // Each ordered pair of four items: w_a / 10 * w_b / (10 - w_a). 11 degrees of freedom; 31.3
+        // is exceeded once in a thousand seeds.
         let weights = [1.0, 2.0, 3.0, 4.0];
         let drawn = Weights::new(&weights, false, Some(2)).unwrap();
         let (mut counts, mut expected, mut pairs) = (vec![], vec![], vec![]);
@@ -328,7 +347,8 @@ mod tests {
 
     #[test]
     fn what_weighs_nothing_never_comes_and_nothing_comes_twice_without_replacement() {
-        let weights: Vec<f64> = (0..1000).map(|item| if item % 3 == 0 { 0.1 } else { 0.0 }).collect();
+        let weights: Vec<f64> =
+            (0..1000).map(|item| if item % 3 == 0 { 0.1 } else { 0.0 }).collect();
         let with = Weights::new(&weights, true, Some(20_000)).unwrap();
         assert!(epoch(&with, 0, 0).iter().all(|item| item % 3 == 0));
         let mut without = epoch(&Weights::new(&weights, false, Some(334)).unwrap(), 0, 0);
@@ -362,11 +382,18 @@ mod tests {
                     sorted.sort_unstable();
                     assert_eq!(sorted, [0, 2, 3, 4], "{all:?}");
                     // Two that are 10^20 times as heavy as two others come first.
-                    let heavy =
-                        if a.abs_diff(b) < 2 { continue } else { [[0, 3], [2, 4]][usize::from(b < a)] };
-                    assert!(drawn[..2].iter().all(|item| heavy.contains(item)), "{all:?}: {drawn:?}");
+                    let heavy = if a.abs_diff(b) < 2 {
+                        continue;
+                    } else {
+                        [[0, 3], [2, 4]][usize::from(b < a)]
+                    };
+                    assert!(
+                        drawn[..2].iter().all(|item| heavy.contains(item)),
+                        "{all:?}: {drawn:?}"
+                    );
                 }
-                // With replacement the lighter ones are as good as never drawn, and what weighs nothing never is.
+                // With replacement the lighter ones are as good as never drawn, and what weighs
+                // nothing never is.
                 let with = epoch(&Weights::new(&all, true, Some(200)).unwrap(), 3, 0);
                 assert!(with.iter().all(|&item| item != 1), "{all:?}");
             }
@@ -375,7 +402,8 @@ mod tests {
 
     #[test]
     fn light_items_keep_their_proportions_beside_heavy_ones() {
-        // Of two light items, one three times as heavy as the other, the first to come; the heavy one is out of the way.
+        // Of two light items, one three times as heavy as the other, the first to come; the heavy
+        // one is out of the way.
         for heavy in [1.0, 1e300] {
             let weights = Weights::new(&[heavy, 1e-300, 3e-300], false, Some(3)).unwrap();
             let first = (0..4000).filter(|&round| epoch(&weights, 2, round)[1] == 1).count();
@@ -404,11 +432,15 @@ mod tests {
 
     #[test]
     fn views_of_any_numbers_are_weights() {
-        let of_view = |view: View| Weights::from_view(&view, true, None).map(|weights| weights.to_string());
+        let of_view =
+            |view: View| Weights::from_view(&view, true, None).map(|weights| weights.to_string());
         let expected = Weights::new(&[1.0, 2.0, 0.0], true, None).unwrap().to_string();
         assert_eq!(of_view(View::from_vec(vec![1.0f64, 2.0, 0.0])).unwrap(), expected);
         assert_eq!(of_view(View::from_vec(vec![1.0f32, 2.0, 0.0])).unwrap(), expected);
-        assert_eq!(of_view(View::from_vec(vec![0u16, 2, 1]).flip(&[0]).unwrap()).unwrap(), expected);
+        assert_eq!(
+            of_view(View::from_vec(vec![0u16, 2, 1]).flip(&[0]).unwrap()).unwrap(),
+            expected
+        );
     }
 
     #[test]
@@ -449,7 +481,10 @@ mod tests {
         for _ in 0..100_000 {
             let x = 1.0 - draws.uniform();
             let (got, expected) = (natural_logarithm(x), x.ln());
-            assert!((got - expected).abs() <= 1e-15 * expected.abs().max(1e-3), "{x}: {got} {expected}");
+            assert!(
+                (got - expected).abs() <= 1e-15 * expected.abs().max(1e-3),
+                "{x}: {got} {expected}"
+            );
         }
         for x in [f64::MAX, 1e300, f64::MIN_POSITIVE, 1e-310, 5e-324] {
             let (got, expected) = (natural_logarithm(x), x.ln());

@@ -10,8 +10,8 @@
 //!
 //! With a gap, so many steps lie between a window and its horizon.
 //!
-//! Windows are numbered through all groups. Which steps one covers is arithmetic within its group, which a binary search
-//! finds: memory grows with the groups, not with the windows.
+//! Windows are numbered through all groups. Which steps one covers is arithmetic within its group,
+//! which a binary search finds: memory grows with the groups, not with the windows.
 
 use std::sync::Arc;
 
@@ -70,13 +70,15 @@ pub struct Windows {
 }
 
 impl Windows {
-    /// Windows of each series; of one series, also of each of its groups, whose `lengths` these are.
+    /// Windows of each series; of one series, also of each of its groups, whose `lengths` these
+    /// are.
     ///
     /// # Errors
     ///
-    /// [`Error::NoSeries`], [`Error::SeriesShape`], [`Error::UnequalSeries`], [`Error::GroupsOfSeveral`], [`Error::LengthsSum`],
-    /// [`Error::ZeroSetting`], [`Error::GapWithoutHorizon`], [`Error::NoWindow`]; [`Error::Core`] where there is no memory for
-    /// the list of groups.
+    /// [`Error::NoSeries`], [`Error::SeriesShape`], [`Error::UnequalSeries`],
+    /// [`Error::GroupsOfSeveral`], [`Error::LengthsSum`], [`Error::ZeroSetting`],
+    /// [`Error::GapWithoutHorizon`], [`Error::NoWindow`]; [`Error::Core`] where there is no memory
+    /// for the list of groups.
     pub fn new(series: Vec<View>, lengths: Option<&[usize]>, span: Span) -> Result<Self> {
         for (name, value) in [("window size", span.size), ("window step", span.step)] {
             if value == 0 {
@@ -132,8 +134,8 @@ impl Windows {
         })
     }
 
-    /// The horizon of each window: that of window i is item i. With `targets`, it is taken of them: other views of the same
-    /// steps, one for each series, such as one of its columns.
+    /// The horizon of each window: that of window i is item i. With `targets`, it is taken of them:
+    /// other views of the same steps, one for each series, such as one of its columns.
     ///
     /// # Errors
     ///
@@ -194,19 +196,21 @@ impl Windows {
         Ok(flags)
     }
 
-    /// The windows that a mask selects: one boolean for each window, or one for each step, of all series one after
-    /// another, that says whether a window may start there.
+    /// The windows that a mask selects: one boolean for each window, or one for each step, of all
+    /// series one after another, that says whether a window may start there.
     ///
     /// # Errors
     ///
-    /// [`Error::WindowMask`] for a mask of another length; [`Error::Core`] where there is no memory for the list.
+    /// [`Error::WindowMask`] for a mask of another length; [`Error::Core`] where there is no memory
+    /// for the list.
     pub fn flags_of(&self, mask: &[bool]) -> Result<Vec<bool>> {
         let steps: usize = self.series.iter().map(|view| view.shape()[0]).sum();
         if mask.len() != self.len && mask.len() != steps {
             return Err(Error::WindowMask { got: mask.len(), windows: self.len, steps });
         }
         let mut flags = with_room_for(self.len)?;
-        // Where both numbers are the same, a window starts at every step, and both meanings are one.
+        // Where both numbers are the same, a window starts at every step, and both meanings are
+        // one.
         if mask.len() == self.len {
             flags.extend_from_slice(mask);
             return Ok(flags);
@@ -224,10 +228,16 @@ impl Windows {
         Ok(flags)
     }
 
-    /// The first item that holds one of these steps, and the step; of those whose flag is set, where there are flags.
-    pub fn first_with(&self, steps: &NanSteps, flags: Option<&[bool]>) -> Option<(usize, SeriesStep)> {
-        let mut found = (0..self.series.len())
-            .flat_map(|series| steps.of(series).iter().map(move |&step| SeriesStep { series, step }));
+    /// The first item that holds one of these steps, and the step; of those whose flag is set,
+    /// where there are flags.
+    pub fn first_with(
+        &self,
+        steps: &NanSteps,
+        flags: Option<&[bool]>,
+    ) -> Option<(usize, SeriesStep)> {
+        let mut found = (0..self.series.len()).flat_map(|series| {
+            steps.of(series).iter().map(move |&step| SeriesStep { series, step })
+        });
         let is_set = |&item: &usize| flags.is_none_or(|flags| flags[item]);
         found.find_map(|step| Some((self.items_with(step)?.find(is_set)?, step)))
     }
@@ -247,7 +257,10 @@ impl Windows {
     }
 
     /// The items that hold this step.
-    fn items_with(&self, SeriesStep { series, step }: SeriesStep) -> Option<std::ops::RangeInclusive<usize>> {
+    fn items_with(
+        &self,
+        SeriesStep { series, step }: SeriesStep,
+    ) -> Option<std::ops::RangeInclusive<usize>> {
         let before = |group: &Group| (group.series, group.start) <= (series, step);
         let at = self.groups.partition_point(before).checked_sub(1)?;
         let group = self.groups[at];
@@ -276,7 +289,8 @@ impl Windows {
     ///
     /// # Errors
     ///
-    /// [`Error::NoWindowLeft`] where none is; [`Error::Core`] where there is no memory for the list.
+    /// [`Error::NoWindowLeft`] where none is; [`Error::Core`] where there is no memory for the
+    /// list.
     pub fn selected(&self, flags: &[bool]) -> Result<Option<Selection>> {
         if flags.iter().all(|&flag| flag) {
             return Ok(None);
@@ -309,7 +323,11 @@ fn check_alike(series: &[View]) -> Result<&[usize]> {
         }
         if kind(view) != kind(first) {
             let text = |view: &View| format!("{} {:?}", view.dtype(), &view.shape()[1..]);
-            return Err(Error::UnequalSeries { series: at, got: text(view), expected: text(first) });
+            return Err(Error::UnequalSeries {
+                series: at,
+                got: text(view),
+                expected: text(first),
+            });
         }
     }
     Ok(&first.shape()[1..])
@@ -322,14 +340,19 @@ fn check_lengths(series: &[View], lengths: &[usize]) -> Result<()> {
     }
     let steps = series[0].shape()[0];
     let sum = sum_of(lengths);
-    if sum == steps { Ok(()) } else { Err(Error::LengthsSum { lengths: lengths.len(), sum, steps }) }
+    if sum == steps {
+        Ok(())
+    } else {
+        Err(Error::LengthsSum { lengths: lengths.len(), sum, steps })
+    }
 }
 
 fn sum_of(lengths: &[usize]) -> usize {
     lengths.iter().fold(0, |sum, &length| sum.saturating_add(length))
 }
 
-/// What is taken from each step of one series on, so many steps from the `offset`-th after it; None where that is no view.
+/// What is taken from each step of one series on, so many steps from the `offset`-th after it; None
+/// where that is no view.
 fn rows_of(series: &[View], offset: usize, size: usize) -> Option<View> {
     let [series] = series else { return None };
     let start = isize::try_from(offset).ok()?;
@@ -337,12 +360,13 @@ fn rows_of(series: &[View], offset: usize, size: usize) -> Option<View> {
     rest.windows(size, 1, 0).ok()
 }
 
-/// Columns of a series of shape (steps, columns, ..): one, which then is no axis, or several that are evenly spaced.
+/// Columns of a series of shape (steps, columns, ..): one, which then is no axis, or several that
+/// are evenly spaced.
 ///
 /// # Errors
 ///
-/// [`Error::NoColumns`] for a series of steps without axes, [`Error::TargetColumns`] for columns that no view shows alone;
-/// [`Error::Core`] for a column that there is not.
+/// [`Error::NoColumns`] for a series of steps without axes, [`Error::TargetColumns`] for columns
+/// that no view shows alone; [`Error::Core`] for a column that there is not.
 pub fn columns_of(series: &View, columns: &Columns) -> Result<View> {
     if series.ndim() < 2 {
         return Err(Error::NoColumns { got: series.shape().to_vec() });
@@ -351,8 +375,10 @@ pub fn columns_of(series: &View, columns: &Columns) -> Result<View> {
         Columns::One(column) => Index::At(*column),
         Columns::Some(columns) => {
             let uneven = || Error::TargetColumns { got: columns.iter().collect() };
-            let (first, step, count) =
-                columns.as_range().filter(|&(_, step, count)| step != 0 && count > 0).ok_or_else(uneven)?;
+            let (first, step, count) = columns
+                .as_range()
+                .filter(|&(_, step, count)| step != 0 && count > 0)
+                .ok_or_else(uneven)?;
             let stop = first as isize + step * count as isize;
             Index::Slice { start: Some(first as isize), stop: (stop >= 0).then_some(stop), step }
         }
@@ -369,17 +395,20 @@ pub enum Columns {
     Some(Selection),
 }
 
-/// The lengths of groups of a series of so many steps that are given by them, or by their offsets from 0 to `steps`.
+/// The lengths of groups of a series of so many steps that are given by them, or by their offsets
+/// from 0 to `steps`.
 ///
 /// # Errors
 ///
-/// [`Error::GroupsUnclear`] where they could be the id of each step too; [`Error::BadGroups`] where they are neither.
+/// [`Error::GroupsUnclear`] where they could be the id of each step too; [`Error::BadGroups`] where
+/// they are neither.
 pub fn lengths_of_groups(steps: usize, groups: Vec<usize>) -> Result<Vec<usize>> {
     if groups.len() == steps {
         return Err(Error::GroupsUnclear { steps });
     }
     let sum = sum_of(&groups);
-    // Numbers that are both lengths and offsets, such as 0 and n, divide the series alike either way.
+    // Numbers that are both lengths and offsets, such as 0 and n, divide the series alike either
+    // way.
     if sum == steps {
         return Ok(groups);
     }
@@ -479,7 +508,8 @@ mod tests {
             assert_eq!(items(&past.following(None).unwrap()), [[2], [4], [10]]);
         }
         let several =
-            Windows::new(vec![series(0, 6), series(6, 2), series(8, 4)], None, span(2, 2, 1)).unwrap();
+            Windows::new(vec![series(0, 6), series(6, 2), series(8, 4)], None, span(2, 2, 1))
+                .unwrap();
         assert_eq!(items(&several), [[0, 1], [2, 3], [8, 9]]);
     }
 
@@ -493,7 +523,8 @@ mod tests {
             for length in lengths {
                 let mut at = 0;
                 while at + size + gap + horizon <= length {
-                    let taken = |from: usize, count: usize| (0..count).map(move |k| (from + k) as i64);
+                    let taken =
+                        |from: usize, count: usize| (0..count).map(move |k| (from + k) as i64);
                     expected.push(taken(start + at, size).collect::<Vec<_>>());
                     after.push(taken(start + at + size + gap, horizon).collect::<Vec<_>>());
                     at += step;
@@ -507,7 +538,9 @@ mod tests {
                 assert_eq!(items(&got.following(None).unwrap()), after, "{span:?}");
                 let other = series(100, 22);
                 let other = items(&got.following(Some(vec![other])).unwrap());
-                assert!(other.iter().flatten().map(|&step| step - 100).eq(after.into_iter().flatten()));
+                assert!(
+                    other.iter().flatten().map(|&step| step - 100).eq(after.into_iter().flatten())
+                );
             }
         }
     }
@@ -562,8 +595,14 @@ mod tests {
             Windows::new(series, lengths, span).unwrap_err().to_string()
         };
         assert_eq!(message(vec![], None, span(1, 1, 0)), "there is no series to take windows of");
-        assert_eq!(message(vec![series(0, 3)], None, span(0, 1, 0)), "window size must be at least 1, got 0");
-        assert_eq!(message(vec![series(0, 3)], None, span(1, 0, 0)), "window step must be at least 1, got 0");
+        assert_eq!(
+            message(vec![series(0, 3)], None, span(0, 1, 0)),
+            "window size must be at least 1, got 0"
+        );
+        assert_eq!(
+            message(vec![series(0, 3)], None, span(1, 0, 0)),
+            "window step must be at least 1, got 0"
+        );
         assert_eq!(
             message(vec![series(0, 3)], None, Span { size: 1, step: 1, gap: 2, horizon: 0 }),
             "a gap of 2 steps lies before a horizon: give horizon= too"
@@ -589,7 +628,10 @@ mod tests {
             "no window fits: a window of 1, a gap of 1 and a horizon of 2 need 4 steps, but the longest series or group has 3"
         );
         let scalar = series(0, 1).reshape(&[]).unwrap();
-        assert_eq!(message(vec![scalar], None, span(1, 1, 0)), "series 0 has no axis: its view has rank 0");
+        assert_eq!(
+            message(vec![scalar], None, span(1, 1, 0)),
+            "series 0 has no axis: its view has rank 0"
+        );
         assert_eq!(
             message(vec![series(0, 4), View::from_vec(vec![0u8; 4])], None, span(1, 1, 0)),
             "series 1 has steps of uint8 [], but series 0 of int64 []"
@@ -612,13 +654,17 @@ mod tests {
         assert_eq!(read(some(&[2])), [2, 6, 10]);
         assert_eq!(read(some(&[0, 3])), [0, 3, 4, 7, 8, 11]);
         assert_eq!(read(some(&[2, 1, 0])), [2, 1, 0, 6, 5, 4, 10, 9, 8]);
-        let message = |series: &View, columns| columns_of(series, &columns).unwrap_err().to_string();
+        let message =
+            |series: &View, columns| columns_of(series, &columns).unwrap_err().to_string();
         assert_eq!(
             message(&table, some(&[0, 1, 3])),
             "target must be one column or evenly spaced ones, which a view can show, got [0, 1, 3]: put them side by side, or \
              take each as a field of its own"
         );
-        assert_eq!(message(&table, Columns::One(4)), "index 4 is out of bounds for axis 1 with size 4");
+        assert_eq!(
+            message(&table, Columns::One(4)),
+            "index 4 is out of bounds for axis 1 with size 4"
+        );
         assert_eq!(
             message(&series(0, 3), Columns::One(0)),
             "target names columns of a series of shape (steps, columns, ..), got shape [3]"
@@ -627,7 +673,8 @@ mod tests {
 
     #[test]
     fn groups_that_can_be_read_two_ways_or_none_say_what_to_type() {
-        let message = |groups: &[usize]| lengths_of_groups(6, groups.to_vec()).unwrap_err().to_string();
+        let message =
+            |groups: &[usize]| lengths_of_groups(6, groups.to_vec()).unwrap_err().to_string();
         let unclear = "6 numbers for a series of 6 steps could be the lengths of groups or the id of each step: type lengths= or ids=";
         for ids in [[1; 6], [0, 0, 1, 1, 2, 2], [7, 7, 8, 8, 9, 9]] {
             assert_eq!(message(&ids), format!("groups are unclear: {unclear}"));

@@ -1,4 +1,5 @@
-//! What a loader promises whatever its threads do: the same batches, errors at their place, clean ends, bounded memory.
+//! What a loader promises whatever its threads do: the same batches, errors at their place, clean
+//! ends, bounded memory.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,13 +10,15 @@ use std::time::{Duration, Instant};
 
 use ndlens_core::{DType, View, ViewRef};
 use ndlens_loader::{
-    Batch, Config, Epoch, Error, Field, ItemShape, Loader, Permutation, PoolUse, Progress, Source, Transform,
+    Batch, Config, Epoch, Error, Field, ItemShape, Loader, Permutation, PoolUse, Progress, Source,
+    Transform,
 };
 use proptest::prelude::*;
 
 const WORKERS: [usize; 4] = [0, 1, 2, 7];
 
-/// As much as the engine's largest chunk: each item is a chunk of its own, and a batch is the work of many threads.
+/// As much as the engine's largest chunk: each item is a chunk of its own, and a batch is the work
+/// of many threads.
 const BIG_ITEM: usize = 1 << 20;
 
 /// Rows of a view, with something done before each is given.
@@ -56,12 +59,16 @@ where
 
 /// Rows of bytes, each different from its neighbours.
 fn numbered(items: usize, item_bytes: usize) -> View {
-    let bytes = (0..items * item_bytes).map(|at| (at / item_bytes * 31 + at % item_bytes) as u8).collect();
+    let bytes =
+        (0..items * item_bytes).map(|at| (at / item_bytes * 31 + at % item_bytes) as u8).collect();
     View::from_vec(bytes).reshape(&[items as isize, item_bytes as isize]).unwrap()
 }
 
 fn failure(index: usize) -> ndlens_core::Error {
-    ndlens_core::Error::Unavailable { path: format!("item-{index}"), message: "on strike".to_owned() }
+    ndlens_core::Error::Unavailable {
+        path: format!("item-{index}"),
+        message: "on strike".to_owned(),
+    }
 }
 
 fn config(batch_size: usize, num_workers: usize) -> Config {
@@ -90,18 +97,20 @@ fn an_error_comes_when_its_batch_is_due_and_ends_the_epoch() {
     for num_workers in WORKERS {
         for item_bytes in [1, BIG_ITEM] {
             for bad in [0, 7, 9, 22] {
-                let source =
-                    scripted(
-                        23,
-                        item_bytes,
-                        move |index| if index == bad { Err(failure(index)) } else { Ok(()) },
-                    );
-                let loader = Loader::new(vec![Field::new("rows", source)], config(5, num_workers)).unwrap();
+                let source = scripted(23, item_bytes, move |index| {
+                    if index == bad { Err(failure(index)) } else { Ok(()) }
+                });
+                let loader =
+                    Loader::new(vec![Field::new("rows", source)], config(5, num_workers)).unwrap();
                 let mut epoch = loader.epoch(0).unwrap();
                 for batch in 0..bad / 5 {
                     assert_eq!(epoch.remaining(), Some(5 - batch));
                     let rows = epoch.next().unwrap().unwrap();
-                    assert_eq!(bytes(&rows)[0].len(), 5 * item_bytes, "{num_workers} workers, batch {batch}");
+                    assert_eq!(
+                        bytes(&rows)[0].len(),
+                        5 * item_bytes,
+                        "{num_workers} workers, batch {batch}"
+                    );
                     assert_eq!(bytes(&rows)[0][0], (batch * 5 * 31) as u8);
                 }
                 let error = epoch.next().unwrap().unwrap_err();
@@ -110,7 +119,10 @@ fn an_error_comes_when_its_batch_is_due_and_ends_the_epoch() {
                     format!("field \"rows\", item {bad}: item-{bad}: on strike"),
                     "{num_workers} workers"
                 );
-                assert!(epoch.next().is_none(), "{num_workers} workers: an epoch goes on after its error");
+                assert!(
+                    epoch.next().is_none(),
+                    "{num_workers} workers: an epoch goes on after its error"
+                );
                 assert!(matches!(epoch.next_within(Duration::ZERO), Progress::Finished));
             }
         }
@@ -136,7 +148,9 @@ fn a_loader_starts_a_new_epoch_after_one_that_failed() {
         let failures = AtomicUsize::new(1);
         let source = scripted(12, 3, move |index| {
             let fails = index == 4
-                && failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)).is_ok();
+                && failures
+                    .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1))
+                    .is_ok();
             if fails { Err(failure(index)) } else { Ok(()) }
         });
         let loader = Loader::new(vec![Field::new("rows", source)], config(4, num_workers)).unwrap();
@@ -161,7 +175,8 @@ fn of_several_errors_in_a_batch_that_of_the_first_item_comes_out() {
                 4 | 7 | 9 => Err(failure(index)),
                 _ => Ok(()),
             });
-            let loader = Loader::new(vec![Field::new("rows", source)], config(10, num_workers)).unwrap();
+            let loader =
+                Loader::new(vec![Field::new("rows", source)], config(10, num_workers)).unwrap();
             let error = loader.epoch(0).unwrap().next().unwrap().unwrap_err();
             assert_eq!(
                 error.to_string(),
@@ -176,9 +191,12 @@ fn of_several_errors_in_a_batch_that_of_the_first_item_comes_out() {
 fn of_several_fields_that_fail_that_of_the_first_item_comes_out() {
     for num_workers in WORKERS {
         for item_bytes in [1, BIG_ITEM] {
-            let failing = |bad: usize| {
-                scripted(10, item_bytes, move |index| if index == bad { Err(failure(index)) } else { Ok(()) })
-            };
+            let failing =
+                |bad: usize| {
+                    scripted(10, item_bytes, move |index| {
+                        if index == bad { Err(failure(index)) } else { Ok(()) }
+                    })
+                };
             let fields = vec![Field::new("late", failing(7)), Field::new("early", failing(2))];
             let loader = Loader::new(fields, config(10, num_workers)).unwrap();
             let error = loader.epoch(0).unwrap().next().unwrap().unwrap_err();
@@ -194,14 +212,12 @@ fn of_several_fields_that_fail_that_of_the_first_item_comes_out() {
 #[test]
 fn in_a_shuffled_batch_the_first_item_is_the_one_that_comes_first() {
     let order = Permutation::new(3, 1, 10);
-    let expected = (0..10).map(|place| order.at(place)).find(|item| [2, 5, 8].contains(item)).unwrap();
+    let expected =
+        (0..10).map(|place| order.at(place)).find(|item| [2, 5, 8].contains(item)).unwrap();
     for num_workers in WORKERS {
-        let source =
-            scripted(
-                10,
-                BIG_ITEM,
-                |index| if [2, 5, 8].contains(&index) { Err(failure(index)) } else { Ok(()) },
-            );
+        let source = scripted(10, BIG_ITEM, |index| {
+            if [2, 5, 8].contains(&index) { Err(failure(index)) } else { Ok(()) }
+        });
         let config = Config { shuffle: true, seed: 3, ..config(10, num_workers) };
         let loader = Loader::new(vec![Field::new("rows", source)], config).unwrap();
         let error = loader.epoch(1).unwrap().next().unwrap().unwrap_err();
@@ -220,7 +236,11 @@ fn panicking(num_workers: usize, item_bytes: usize) {
     let mut epoch = loader.epoch(0).unwrap();
     assert!(epoch.next().unwrap().is_ok());
     let error = epoch.next().unwrap().unwrap_err();
-    assert_eq!(error.to_string(), "making batch 1 panicked: item 7 bit me", "{num_workers} workers");
+    assert_eq!(
+        error.to_string(),
+        "making batch 1 panicked: item 7 bit me",
+        "{num_workers} workers"
+    );
     assert!(epoch.next().is_none());
     drop(epoch);
     assert_eq!(loader.pool_use().leased, 0);
@@ -278,7 +298,8 @@ fn an_epoch_dropped_while_workers_work_waits_for_the_items_in_hand_and_no_others
             its_door.pass();
             Ok(())
         });
-        let loader = Loader::new(vec![Field::new("rows", source)], config(50, num_workers)).unwrap();
+        let loader =
+            Loader::new(vec![Field::new("rows", source)], config(50, num_workers)).unwrap();
         let mut epoch = loader.epoch(0).unwrap();
         eventually("all workers work", || door.waiting.load(Ordering::SeqCst) == num_workers);
         // Whoever waited would help, and stand before the door too.
@@ -294,7 +315,9 @@ fn an_epoch_dropped_while_workers_work_waits_for_the_items_in_hand_and_no_others
             "{num_workers} workers: an epoch was gone before its threads"
         );
         door.open();
-        dropped.recv_timeout(Duration::from_secs(10)).expect("the drop ends once the items in hand are done");
+        dropped
+            .recv_timeout(Duration::from_secs(10))
+            .expect("the drop ends once the items in hand are done");
         dropping.join().unwrap();
         assert_eq!(asked.load(Ordering::SeqCst), num_workers, "an item was begun after the end");
         assert_eq!(loader.pool_use().leased, 0, "a batch that nobody took gives its memory back");
@@ -309,14 +332,16 @@ fn no_more_than_prefetch_factor_batches_are_begun_ahead() {
     const BATCH: usize = 4;
     for (num_workers, prefetch_factor) in [(1, 1), (1, 3), (2, 2), (7, 1), (7, 5)] {
         // How many batches may have been begun, and how many were.
-        let (allowed, begun) = (Arc::new(AtomicUsize::new(prefetch_factor)), Arc::new(AtomicUsize::new(0)));
+        let (allowed, begun) =
+            (Arc::new(AtomicUsize::new(prefetch_factor)), Arc::new(AtomicUsize::new(0)));
         let excess = Arc::new(AtomicUsize::new(0));
         let seen = (Arc::clone(&allowed), Arc::clone(&begun), Arc::clone(&excess));
         let source = scripted(80, 8, move |index| {
             let (allowed, begun, excess) = &seen;
             let number = index / BATCH + 1;
             begun.fetch_max(number, Ordering::SeqCst);
-            excess.fetch_max(number.saturating_sub(allowed.load(Ordering::SeqCst)), Ordering::SeqCst);
+            excess
+                .fetch_max(number.saturating_sub(allowed.load(Ordering::SeqCst)), Ordering::SeqCst);
             Ok(())
         });
         let config = Config { prefetch_factor, ..config(BATCH, num_workers) };
@@ -335,7 +360,11 @@ fn no_more_than_prefetch_factor_batches_are_begun_ahead() {
             held.push(epoch.next().unwrap().unwrap());
         }
         assert!(epoch.next().is_none());
-        assert_eq!(excess.load(Ordering::SeqCst), 0, "{num_workers} workers, prefetch {prefetch_factor}");
+        assert_eq!(
+            excess.load(Ordering::SeqCst),
+            0,
+            "{num_workers} workers, prefetch {prefetch_factor}"
+        );
         assert_eq!(loader.pool_use().slabs, 20);
     }
 }
@@ -387,7 +416,8 @@ fn without_workers_nothing_is_made_before_it_is_asked_for() {
     assert!(epoch.next().is_none());
 }
 
-/// A loader of one batch, each of whose items waits until `threads` are being made: fewer threads would wait for ever.
+/// A loader of one batch, each of whose items waits until `threads` are being made: fewer threads
+/// would wait for ever.
 fn waiting_for_each_other(threads: usize, num_workers: usize) -> Loader {
     let making = (Mutex::new(0usize), Condvar::new());
     let source = scripted(threads, BIG_ITEM, move |_| {
@@ -395,8 +425,9 @@ fn waiting_for_each_other(threads: usize, num_workers: usize) -> Loader {
         let mut count = count.lock().unwrap();
         *count += 1;
         more.notify_all();
-        let (_count, timeout) =
-            more.wait_timeout_while(count, Duration::from_secs(10), |count| *count < threads).unwrap();
+        let (_count, timeout) = more
+            .wait_timeout_while(count, Duration::from_secs(10), |count| *count < threads)
+            .unwrap();
         if timeout.timed_out() { Err(failure(0)) } else { Ok(()) }
     });
     Loader::new(vec![Field::new("rows", source)], config(threads, num_workers)).unwrap()
@@ -454,7 +485,10 @@ fn memory_comes_back_when_batches_are_dropped_and_grows_while_they_are_kept() {
         }
         assert_eq!(clone.to_vec::<u8>().unwrap(), row, "a kept view was overwritten");
         drop((loader, row));
-        assert_eq!(clone.to_vec::<u8>().unwrap(), (12..16).map(|i| (i * 31) as u8).collect::<Vec<_>>());
+        assert_eq!(
+            clone.to_vec::<u8>().unwrap(),
+            (12..16).map(|i| (i * 31) as u8).collect::<Vec<_>>()
+        );
     }
 }
 
@@ -572,7 +606,8 @@ fn items_that_are_taken_many_at_once_are_those_made_one_by_one() {
                 Arc::new(rows.index(&[ndlens_core::s(..), ndlens_core::Index::At(0)]).unwrap()),
             ),
         ];
-        let loader = Loader::new(fields, Config { shuffle: true, ..config(1300, num_workers) }).unwrap();
+        let loader =
+            Loader::new(fields, Config { shuffle: true, ..config(1300, num_workers) }).unwrap();
         let items: Vec<usize> = loader.items_of(loader.config().shard, 0).unwrap();
         let batches: Vec<_> = loader.epoch(0).unwrap().map(Result::unwrap).collect();
         let all: Vec<Vec<Vec<u8>>> = batches.iter().map(bytes).collect();

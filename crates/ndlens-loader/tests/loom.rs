@@ -1,9 +1,10 @@
 //! Every order of events, as far as loom can tell them apart: `make loom`.
 //!
-//! Each model runs a whole loader: the window and its condition variables, the pool and its leases, threads that start, are stopped and
-//! joined. A schedule is cut off from one thread in favour of another at most so often as [`PREEMPTIONS`] says, which finds
-//! most of what there is (Musuvathi and Qadeer, "Iterative context bounding for systematic testing of multithreaded programs",
-//! 2007) in seconds. A deadlock fails the model.
+//! Each model runs a whole loader: the window and its condition variables, the pool and its leases,
+//! threads that start, are stopped and joined. A schedule is cut off from one thread in favour of
+//! another at most so often as [`PREEMPTIONS`] says, which finds most of what there is (Musuvathi
+//! and Qadeer, "Iterative context bounding for systematic testing of multithreaded programs", 2007)
+//! in seconds. A deadlock fails the model.
 #![cfg(loom)]
 #![expect(unsafe_code, reason = "supplies memory; see UNSAFE.md")]
 
@@ -27,7 +28,8 @@ fn loader(num_workers: usize, prefetch_factor: usize) -> Loader {
 
 fn loader_in(memory: Memory, num_workers: usize, prefetch_factor: usize) -> Loader {
     let rows = View::from_vec((0..4u8).collect());
-    let config = Config { batch_size: 1, num_workers, prefetch_factor, memory, ..Config::default() };
+    let config =
+        Config { batch_size: 1, num_workers, prefetch_factor, memory, ..Config::default() };
     Loader::new(vec![Field::new("rows", Arc::new(rows))], config).unwrap()
 }
 
@@ -117,7 +119,8 @@ impl Source for Broken {
 fn an_error_comes_in_its_place_and_ends_the_epoch() {
     in_every_order(|| {
         let rows = Broken(View::from_vec((0..3u8).collect()));
-        let config = Config { batch_size: 1, num_workers: 1, prefetch_factor: 2, ..Config::default() };
+        let config =
+            Config { batch_size: 1, num_workers: 1, prefetch_factor: 2, ..Config::default() };
         let loader = Loader::new(vec![Field::new("rows", Arc::new(rows))], config).unwrap();
         let mut epoch = loader.epoch(0).unwrap();
         assert_eq!(items(epoch.next().unwrap().unwrap().views()), [0]);
@@ -133,9 +136,12 @@ fn two_workers_mix_a_batch_once_all_of_it_is_made() {
     in_every_order(|| {
         let rows = View::from_vec(vec![1.0f32, 3.0]);
         let labels = View::from_vec(vec![0u8, 1]);
-        let fields = vec![Field::new("rows", Arc::new(rows)), Field::new("label", Arc::new(labels))];
-        let config = Config { batch_size: 2, num_workers: 2, return_params: true, ..Config::default() };
-        let mixing = Mixing::new(Mix::MixUp { num_classes: Some(2), alpha: 1.0 }).of_images(vec![0]);
+        let fields =
+            vec![Field::new("rows", Arc::new(rows)), Field::new("label", Arc::new(labels))];
+        let config =
+            Config { batch_size: 2, num_workers: 2, return_params: true, ..Config::default() };
+        let mixing =
+            Mixing::new(Mix::MixUp { num_classes: Some(2), alpha: 1.0 }).of_images(vec![0]);
         let loader = Loader::new(fields, config).unwrap().with_mixing(&mixing).unwrap();
         let mut epoch = loader.epoch(0).unwrap();
         let batch = epoch.next().unwrap().unwrap();

@@ -1,4 +1,5 @@
-//! What mixing promises: the same batches for any threads, labels alike, errors that name what is wrong.
+//! What mixing promises: the same batches for any threads, labels alike, errors that name what is
+//! wrong.
 
 use std::sync::Arc;
 
@@ -23,14 +24,20 @@ fn fields(items: usize) -> Vec<Field> {
     let labels: Vec<i64> = (0..items).map(|item| (item % CLASSES) as i64).collect();
     let to_float = Transform::ToDtype { dtype: DType::F32, scale: false };
     vec![
-        Field::new("image", Arc::new(images)).with_transforms(vec![to_float, Transform::ChannelsFirst]),
+        Field::new("image", Arc::new(images))
+            .with_transforms(vec![to_float, Transform::ChannelsFirst]),
         Field::new("label", Arc::new(View::from_vec(labels))),
     ]
 }
 
 fn loader(mixing: &Mixing, num_workers: usize) -> Loader {
-    let config =
-        Config { batch_size: 8, num_workers, shuffle: true, return_params: true, ..Config::default() };
+    let config = Config {
+        batch_size: 8,
+        num_workers,
+        shuffle: true,
+        return_params: true,
+        ..Config::default()
+    };
     Loader::new(fields(20), config).unwrap().with_mixing(mixing).unwrap()
 }
 
@@ -78,9 +85,13 @@ fn the_part_of_a_neighbour_is_as_large_as_its_labels_share() {
         let share = mixed["CutMix"]["lam_adjusted"].as_f64().unwrap();
         for image in floats(&batch, 0).chunks(90 * 70 * 3) {
             // The corner may be the neighbour's.
-            let own = image.iter().filter(|pixel| pixel.to_bits() == image[0].to_bits()).count() as f64
+            let own = image.iter().filter(|pixel| pixel.to_bits() == image[0].to_bits()).count()
+                as f64
                 / image.len() as f64;
-            assert!((own - share).abs() < 1e-6 || (1.0 - own - share).abs() < 1e-6, "{own} {share}");
+            assert!(
+                (own - share).abs() < 1e-6 || (1.0 - own - share).abs() < 1e-6,
+                "{own} {share}"
+            );
         }
     }
 }
@@ -89,7 +100,8 @@ fn the_part_of_a_neighbour_is_as_large_as_its_labels_share() {
 fn what_is_drawn_depends_on_the_place_in_the_order_and_not_on_the_batch_size() {
     let drawn = |batch_size| -> Vec<String> {
         let config = Config { batch_size, return_params: true, ..Config::default() };
-        let loader = Loader::new(fields(20), config).unwrap().with_mixing(&Mixing::new(mix_up())).unwrap();
+        let loader =
+            Loader::new(fields(20), config).unwrap().with_mixing(&Mixing::new(mix_up())).unwrap();
         loader.epoch(0).unwrap().map(|batch| batch.unwrap().mixed().unwrap().to_owned()).collect()
     };
     let (twos, fours) = (drawn(2), drawn(4));
@@ -100,7 +112,11 @@ fn what_is_drawn_depends_on_the_place_in_the_order_and_not_on_the_batch_size() {
 #[test]
 fn settings_that_cannot_be_are_named() {
     let message = |mixing: &Mixing| {
-        Loader::new(fields(3), Config::default()).unwrap().with_mixing(mixing).unwrap_err().to_string()
+        Loader::new(fields(3), Config::default())
+            .unwrap()
+            .with_mixing(mixing)
+            .unwrap_err()
+            .to_string()
     };
     for alpha in [0.0, -1.0, f64::NAN, f64::INFINITY] {
         assert_eq!(
@@ -112,7 +128,10 @@ fn settings_that_cannot_be_are_named() {
         message(&Mixing::new(Mix::CutMix { num_classes: Some(0), alpha: 1.0 })),
         "CutMix: num_classes must be at least 1, got 0"
     );
-    assert_eq!(message(&Mixing::new(mix_up()).with_labels(7)), "there is no field 7 to mix, there are 2");
+    assert_eq!(
+        message(&Mixing::new(mix_up()).with_labels(7)),
+        "there is no field 7 to mix, there are 2"
+    );
 }
 
 #[test]

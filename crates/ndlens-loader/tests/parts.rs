@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use ndlens_core::View;
 use ndlens_loader::{
-    Batch, Config, Field, ItemNumbers, Loader, Remainder, Sampled, Selection, Shard, Shuffler, Transform,
-    Weights,
+    Batch, Config, Field, ItemNumbers, Loader, Remainder, Sampled, Selection, Shard, Shuffler,
+    Transform, Weights,
 };
 
 fn numbers(list: &[i64]) -> ItemNumbers {
@@ -76,8 +76,9 @@ fn ranks_weights_and_samplers_take_places_in_a_part() {
         "weights must be one for each item: got 40, expected 9"
     );
     let sampled = part().with_sampler().unwrap();
-    let epoch =
-        |list: &[i64]| sampled.start_epoch_of(Sampled::Numbers(numbers(list)), Shard::default()).unwrap();
+    let epoch = |list: &[i64]| {
+        sampled.start_epoch_of(Sampled::Numbers(numbers(list)), Shard::default()).unwrap()
+    };
     let labels: Vec<i64> = items(epoch(&[8, 0, 8])).into_iter().map(|(label, _)| label).collect();
     assert_eq!(labels, [17, 3, 17]);
     assert_eq!(

@@ -1,5 +1,5 @@
-//! What a loader promises to runs of many ranks: together they take what one would, and any number of them goes on from where
-//! others stopped.
+//! What a loader promises to runs of many ranks: together they take what one would, and any number
+//! of them goes on from where others stopped.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,7 +24,8 @@ fn loader(rank: usize, world_size: usize, remainder: Remainder, num_workers: usi
     ]);
     let label = Field::new("label", Arc::new(View::from_vec((0..ITEMS as i64).collect())));
     let shard = Shard { rank, world_size, remainder };
-    let config = Config { batch_size: 4, shuffle: true, seed: 5, num_workers, shard, ..Config::default() };
+    let config =
+        Config { batch_size: 4, shuffle: true, seed: 5, num_workers, shard, ..Config::default() };
     Loader::new(vec![image, label], config).unwrap()
 }
 
@@ -52,8 +53,9 @@ fn ranks_together_make_what_one_makes_bit_by_bit() {
     let alone: BTreeMap<_, _> = epoch(&loader(0, 1, Remainder::Keep, 0)).into_iter().collect();
     assert_eq!(alone.len(), ITEMS);
     for world_size in [2, 3, 8] {
-        let shares: Vec<_> =
-            (0..world_size).map(|rank| epoch(&loader(rank, world_size, Remainder::Keep, rank % 3))).collect();
+        let shares: Vec<_> = (0..world_size)
+            .map(|rank| epoch(&loader(rank, world_size, Remainder::Keep, rank % 3)))
+            .collect();
         assert_eq!(shares.iter().map(Vec::len).sum::<usize>(), ITEMS);
         let together: BTreeMap<_, _> = shares.into_iter().flatten().collect();
         assert_eq!(together, alone, "{world_size} ranks");
@@ -149,7 +151,10 @@ fn a_state_of_another_run_is_refused_with_the_reason() {
         refused(&|state| state.basis.fields = vec!["x uint8 []".to_owned()]),
         "this state is of another run: its fields: x uint8 []; this loader's: image uint8 [6, 6, 3], label int64 []"
     );
-    assert_eq!(refused(&|state| state.start = 104), "this state says that 104 of 103 items are done");
+    assert_eq!(
+        refused(&|state| state.start = 104),
+        "this state says that 104 of 103 items are done"
+    );
 }
 
 #[test]
@@ -165,8 +170,12 @@ fn a_list_of_items_is_an_order_and_one_that_is_not_there_is_named() {
         (&[0, 103], "the sampler gave item 103 at place 1, but there are 103 items"),
         (&[0, -1], "the sampler gave item -1 at place 1, but there are 103 items"),
     ] {
-        let error =
-            loader.start_epoch_of(numbers(list), Shard::default()).unwrap().next().unwrap().unwrap_err();
+        let error = loader
+            .start_epoch_of(numbers(list), Shard::default())
+            .unwrap()
+            .next()
+            .unwrap()
+            .unwrap_err();
         assert!(matches!(error, Error::NoSuchItem { .. }));
         assert_eq!(error.to_string(), text);
     }

@@ -1,12 +1,16 @@
-//! What a state promises: ranks that have taken as many batches write the same, at every point of an epoch, and any rank of any
-//! number goes on from it, without losing or doubling anything but what `Pad`, `Drop` and `drop_last` say.
+//! What a state promises: ranks that have taken as many batches write the same, at every point of
+//! an epoch, and any rank of any number goes on from it, without losing or doubling anything but
+//! what `Pad`, `Drop` and `drop_last` say.
 //!
-//! Every number of items, ranks and items in a batch up to small bounds, for orders that are known and for samplers that are read.
+//! Every number of items, ranks and items in a batch up to small bounds, for orders that are known
+//! and for samplers that are read.
 
 use std::sync::Arc;
 
 use ndlens_core::View;
-use ndlens_loader::{Config, Epoch, Field, ItemNumbers, Loader, Remainder, Sampled, Sampling, Shard, State};
+use ndlens_loader::{
+    Config, Epoch, Field, ItemNumbers, Loader, Remainder, Sampled, Sampling, Shard, State,
+};
 
 /// Where a loader's items come from.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -38,7 +42,8 @@ struct Running {
 impl Rank {
     fn new(from: From, items: usize, shard: Shard, batch_size: usize, drop_last: bool) -> Self {
         let field = Field::new("x", Arc::new(View::from_vec((0..items as i64).collect())));
-        let config = Config { batch_size, drop_last, shuffle: from == From::Order, ..Config::default() };
+        let config =
+            Config { batch_size, drop_last, shuffle: from == From::Order, ..Config::default() };
         let loader = Loader::new(vec![field], config).unwrap();
         let loader = if from == From::Order { loader } else { loader.with_sampler().unwrap() };
         Rank { loader, from, items, shard }
@@ -52,15 +57,19 @@ impl Rank {
     fn start(&self) -> Running {
         let sampled = match self.from {
             From::Order => {
-                return Running { epoch: self.loader.start_epoch_as(self.shard).unwrap(), unread: None };
+                return Running {
+                    epoch: self.loader.start_epoch_as(self.shard).unwrap(),
+                    unread: None,
+                };
             }
             From::Numbers => {
                 let numbers = ItemNumbers::from_view(&View::from_vec(self.numbers())).unwrap();
                 Sampled::Numbers(numbers)
             }
-            From::Sampler { says } => {
-                Sampled::Read(Sampling { expected: says.then_some(self.items), ..Sampling::default() })
-            }
+            From::Sampler { says } => Sampled::Read(Sampling {
+                expected: says.then_some(self.items),
+                ..Sampling::default()
+            }),
         };
         let unread = matches!(sampled, Sampled::Read(_)).then(|| self.numbers());
         Running { epoch: self.loader.start_epoch_of(sampled, self.shard).unwrap(), unread }
@@ -89,7 +98,12 @@ fn count(seen: &mut [u32], batch: Vec<i64>) {
 }
 
 /// What ranks that go on from a state to the end of its epoch take.
-fn rest(of: impl Fn(Shard) -> Rank, world_size: usize, remainder: Remainder, state: &State) -> Vec<u32> {
+fn rest(
+    of: impl Fn(Shard) -> Rank,
+    world_size: usize,
+    remainder: Remainder,
+    state: &State,
+) -> Vec<u32> {
     let mut seen = vec![];
     for rank in 0..world_size {
         let rank = of(Shard { rank, world_size, remainder });
@@ -129,7 +143,8 @@ fn check(
 ) {
     let case = format!("{from:?} {items} {world_size} {batch_size} {remainder:?} {drop_last}");
     let of = |shard| Rank::new(from, items, shard, batch_size, drop_last);
-    let ranks: Vec<_> = (0..world_size).map(|rank| of(Shard { rank, world_size, remainder })).collect();
+    let ranks: Vec<_> =
+        (0..world_size).map(|rank| of(Shard { rank, world_size, remainder })).collect();
     let mut epochs: Vec<_> = ranks.iter().map(Rank::start).collect();
     let mut seen = vec![0; items];
     loop {
@@ -144,7 +159,10 @@ fn check(
             let rest = rest(of, other, remainder, &states[0]);
             let both: Vec<u32> = seen.iter().zip(&rest).map(|(a, b)| a + b).collect();
             let left = items - states[0].start;
-            assert!(both.iter().all(|&times| times <= 1) || remainder == Remainder::Pad, "{case}: {both:?}");
+            assert!(
+                both.iter().all(|&times| times <= 1) || remainder == Remainder::Pad,
+                "{case}: {both:?}"
+            );
             let lost = both.iter().filter(|&&times| times == 0).count();
             let most = match (remainder, drop_last) {
                 (Remainder::Drop, false) => left % other,
@@ -154,7 +172,8 @@ fn check(
             };
             assert!(lost <= most, "{case}, then {other}: {lost} of {both:?} lost");
             let doubled = both.iter().map(|&times| times.saturating_sub(1)).sum::<u32>() as usize;
-            let pads = if remainder == Remainder::Pad { left.next_multiple_of(other) - left } else { 0 };
+            let pads =
+                if remainder == Remainder::Pad { left.next_multiple_of(other) - left } else { 0 };
             assert!(doubled <= pads, "{case}, then {other}: {both:?}");
         }
         // The end of a rank that has fewer counts as a batch of none.
@@ -176,8 +195,13 @@ fn samplers_that_are_read_and_numbers_that_are_known_give_the_same_batches() {
         {
             for rank in 0..world_size {
                 let batches = |from| {
-                    let rank =
-                        Rank::new(from, items, Shard { rank, world_size, remainder }, batch_size, false);
+                    let rank = Rank::new(
+                        from,
+                        items,
+                        Shard { rank, world_size, remainder },
+                        batch_size,
+                        false,
+                    );
                     let mut epoch = rank.start();
                     std::iter::from_fn(move || epoch.next()).collect::<Vec<_>>()
                 };
@@ -195,7 +219,8 @@ fn workers_make_batches_of_what_is_read_for_them() {
         let config = Config { batch_size: 7, num_workers, prefetch_factor: 3, ..Config::default() };
         let field = Field::new("x", Arc::new(View::from_vec((0..1000i64).collect())));
         let loader = Loader::new(vec![field], config).unwrap().with_sampler().unwrap();
-        let epoch = loader.start_epoch_of(Sampled::Read(Sampling::default()), Shard::default()).unwrap();
+        let epoch =
+            loader.start_epoch_of(Sampled::Read(Sampling::default()), Shard::default()).unwrap();
         let mut running = Running { epoch, unread: Some((0..1000).rev().collect()) };
         assert_eq!(running.epoch.remaining(), None);
         let first = running.next().unwrap();
@@ -214,7 +239,8 @@ fn a_batch_of_a_sampler_that_nobody_reads_is_an_error_and_not_a_wait() {
         let field = Field::new("x", Arc::new(View::from_vec(vec![0i64; 10])));
         let config = Config { num_workers, ..Config::default() };
         let loader = Loader::new(vec![field], config).unwrap().with_sampler().unwrap();
-        let mut epoch = loader.start_epoch_of(Sampled::Read(Sampling::default()), Shard::default()).unwrap();
+        let mut epoch =
+            loader.start_epoch_of(Sampled::Read(Sampling::default()), Shard::default()).unwrap();
         assert_eq!(
             epoch.next().unwrap().unwrap_err().to_string(),
             "batch 0 has no items: read the sampler before the batch is asked for"
@@ -229,10 +255,14 @@ fn a_sampler_that_fails_is_not_at_its_end() {
         let field = Field::new("x", Arc::new(View::from_vec((0..10i64).collect())));
         let config = Config { batch_size: 2, num_workers, ..Config::default() };
         let loader = Loader::new(vec![field], config).unwrap().with_sampler().unwrap();
-        let mut epoch = loader.start_epoch_of(Sampled::Read(Sampling::default()), Shard::default()).unwrap();
+        let mut epoch =
+            loader.start_epoch_of(Sampled::Read(Sampling::default()), Shard::default()).unwrap();
         epoch.add(&[3, 4], None).unwrap();
         let error = epoch.add(&[5, 10], None).unwrap_err();
-        assert_eq!(error.to_string(), "the sampler gave item 10 at place 3, but there are 10 items");
+        assert_eq!(
+            error.to_string(),
+            "the sampler gave item 10 at place 3, but there are 10 items"
+        );
         epoch.fail_sampler().unwrap();
         assert_eq!(epoch.next().unwrap().unwrap().views()[0].to_vec::<i64>().unwrap(), [3, 4]);
         assert!(epoch.next().is_none());

@@ -1,4 +1,5 @@
-//! Batches in memory that the taker supplies: which memory, when, and what happens where there is none.
+//! Batches in memory that the taker supplies: which memory, when, and what happens where there is
+//! none.
 
 #![expect(unsafe_code, reason = "supplies memory; see UNSAFE.md")]
 
@@ -15,8 +16,11 @@ fn loader(num_workers: usize, memory: Memory) -> Loader {
     let rows = View::from_vec((0..20u8).collect()).reshape(&[10, 2]).unwrap();
     let numbers = View::from_vec((0..10i64).collect());
     let config = Config { batch_size: 3, num_workers, memory, ..Config::default() };
-    Loader::new(vec![Field::new("rows", Arc::new(rows)), Field::new("numbers", Arc::new(numbers))], config)
-        .unwrap()
+    Loader::new(
+        vec![Field::new("rows", Arc::new(rows)), Field::new("numbers", Arc::new(numbers))],
+        config,
+    )
+    .unwrap()
 }
 
 fn bytes(view: &View) -> Vec<u8> {
@@ -46,7 +50,9 @@ fn batches_come_on_the_memory_that_was_supplied_in_its_order() {
         for expected in pooled.epoch(0).unwrap() {
             (0..epoch.unsupplied()).for_each(|_| places.push(supply(&epoch)));
             assert_eq!(epoch.unsupplied(), 0);
-            let Progress::Batch(batch) = epoch.next_within(PATIENCE) else { panic!("a batch is due") };
+            let Progress::Batch(batch) = epoch.next_within(PATIENCE) else {
+                panic!("a batch is due")
+            };
             let (batch, expected) = (batch.unwrap(), expected.unwrap());
             let at: Vec<_> = batch.views().iter().map(View::as_ptr).collect();
             assert_eq!(at, places.remove(0));
@@ -112,7 +118,9 @@ fn only_what_is_handed_out_counts() {
         let mut epoch = loader.start_epoch().unwrap();
         let mut receipts = vec![];
         for _ in 0..2 {
-            let Progress::Batch(Ok(batch)) = epoch.take_within(PATIENCE) else { panic!("a batch is due") };
+            let Progress::Batch(Ok(batch)) = epoch.take_within(PATIENCE) else {
+                panic!("a batch is due")
+            };
             receipts.push(batch.receipt().unwrap().clone());
         }
         assert_eq!(loader.state().start, 0);

@@ -25,7 +25,9 @@ impl Said {
         match self {
             Said::Nothing => field.arranged(None, convention),
             Said::OfAll(channels) => field.arranged(Some(channels), convention),
-            Said::OfField(channels) => field.with_channels(channels)?.arranged(Some(channels), convention),
+            Said::OfField(channels) => {
+                field.with_channels(channels)?.arranged(Some(channels), convention)
+            }
         }
     }
 }
@@ -52,7 +54,9 @@ pub(crate) fn extract_channels(
         for (key, word) in given {
             let place = structure.place(&key)?.ok_or_else(|| {
                 let key = key.to_string();
-                PyValueError::new_err(format!("channels names field {key:?}, but the fields are {names:?}"))
+                PyValueError::new_err(format!(
+                    "channels names field {key:?}, but the fields are {names:?}"
+                ))
             })?;
             said[place] = of_field(names[place], &word)?;
         }

@@ -1,9 +1,10 @@
 //! A view that can be given up, but not while anyone looks at it.
 //!
-//! `View.release()` ends a view's claim on its memory while other threads, or code further down this thread's stack, may be
-//! looking at it. So whoever looks is counted, a buffer export as long as it lives, and a claim that is looked at is not
-//! released. The count is one atomic number: it costs half of what `PyO3`'s borrow flags do, and a slice, which is the most
-//! frequent look of all, needs none where the interpreter runs one thread at a time.
+//! `View.release()` ends a view's claim on its memory while other threads, or code further down
+//! this thread's stack, may be looking at it. So whoever looks is counted, a buffer export as long
+//! as it lives, and a claim that is looked at is not released. The count is one atomic number: it
+//! costs half of what `PyO3`'s borrow flags do, and a slice, which is the most frequent look of
+//! all, needs none where the interpreter runs one thread at a time.
 
 #![expect(unsafe_code, reason = "lends what a count protects; see UNSAFE.md")]
 
@@ -21,14 +22,15 @@ const CLOSED: usize = 1 << (usize::BITS - 1);
 ///
 /// # Invariant
 ///
-/// While `looks` has [`CLOSED`] set, only the one who set it, or who made the claim, touches `view`; while it has not,
-/// `view` is `Some` and is only read.
+/// While `looks` has [`CLOSED`] set, only the one who set it, or who made the claim, touches
+/// `view`; while it has not, `view` is `Some` and is only read.
 pub(crate) struct Claim {
     looks: AtomicUsize,
     view: UnsafeCell<Option<View>>,
 }
 
-// SAFETY: by the invariant `view` is shared by readers only, or held by one; a View is Send and Sync.
+// SAFETY: by the invariant `view` is shared by readers only, or held by one; a View is Send and
+// Sync.
 unsafe impl Sync for Claim {}
 
 /// A look at a view, which is not released meanwhile.
@@ -85,7 +87,11 @@ impl Claim {
     ///
     /// While `look` runs, no Python code runs in this thread and the thread stays attached.
     #[inline]
-    pub(crate) unsafe fn glance<R>(&self, _py: Python<'_>, look: impl FnOnce(&View) -> R) -> Option<R> {
+    pub(crate) unsafe fn glance<R>(
+        &self,
+        _py: Python<'_>,
+        look: impl FnOnce(&View) -> R,
+    ) -> Option<R> {
         if cfg!(Py_GIL_DISABLED) {
             return self.look().map(|view| look(&view));
         }
@@ -93,7 +99,8 @@ impl Claim {
         if self.looks.load(Ordering::Relaxed) & CLOSED != 0 {
             return None;
         }
-        // SAFETY: the claim is open, and nobody can release it before `look` is over, so it is only read.
+        // SAFETY: the claim is open, and nobody can release it before `look` is over, so it is only
+        // read.
         unsafe { (*self.view.get()).as_ref() }.map(look)
     }
 

@@ -47,8 +47,9 @@ impl<'py> Destination<'py> {
     pub(crate) fn wire(self, loader: &Loader) -> PyResult<Option<Bound<'py, PyAny>>> {
         let Some(device) = self.device else { return Ok(None) };
         let py = device.py();
-        let deferred =
-            loader.deferred().map(|of_field| of_field.map(|of_field| to_python(py, of_field)).transpose());
+        let deferred = loader
+            .deferred()
+            .map(|of_field| of_field.map(|of_field| to_python(py, of_field)).transpose());
         let deferred = deferred.collect::<PyResult<Vec<_>>>()?;
         of_device(py, "Wire")?.call1((device, deferred)).map(Some)
     }

@@ -6,7 +6,8 @@ use std::ffi::CStr;
 use std::ptr::NonNull;
 
 use ndlens::{
-    DLDevice, DLManagedTensor, DLManagedTensorVersioned, DLPACK_FLAG_IS_COPIED, DLPACK_VERSION, Order, View,
+    DLDevice, DLManagedTensor, DLManagedTensorVersioned, DLPACK_FLAG_IS_COPIED, DLPACK_VERSION,
+    Order, View,
 };
 use pyo3::exceptions::{PyBufferError, PyTypeError};
 use pyo3::ffi;
@@ -36,8 +37,11 @@ pub(crate) fn export<'py>(
             "view is on the CPU, dl_device {cpu:?}, and was asked for on {device:?}"
         )));
     }
-    let copied =
-        if copy == Some(true) { Some(exit::detach(py, || view.copy(Order::C)).or_raise()?) } else { None };
+    let copied = if copy == Some(true) {
+        Some(exit::detach(py, || view.copy(Order::C)).or_raise()?)
+    } else {
+        None
+    };
     let view = copied.as_ref().unwrap_or(view);
     if max_version.is_some_and(|(major, _)| major >= DLPACK_VERSION.major) {
         let mut tensor = versioned(py, view)?;
@@ -45,15 +49,26 @@ pub(crate) fn export<'py>(
             // SAFETY: fresh, and nobody else has seen it.
             unsafe { tensor.as_mut() }.flags |= DLPACK_FLAG_IS_COPIED;
         }
-        // SAFETY: the destructor frees the tensor unless a consumer has taken it and renamed the capsule.
+        // SAFETY: the destructor frees the tensor unless a consumer has taken it and renamed the
+        // capsule.
         unsafe {
-            PyCapsule::new_with_pointer_and_destructor(py, tensor.cast(), VERSIONED, Some(drop_versioned))
+            PyCapsule::new_with_pointer_and_destructor(
+                py,
+                tensor.cast(),
+                VERSIONED,
+                Some(drop_versioned),
+            )
         }
     } else {
         let tensor = view.to_dlpack_unversioned().or_raise()?;
         // SAFETY: as above.
         unsafe {
-            PyCapsule::new_with_pointer_and_destructor(py, tensor.cast(), UNVERSIONED, Some(drop_unversioned))
+            PyCapsule::new_with_pointer_and_destructor(
+                py,
+                tensor.cast(),
+                UNVERSIONED,
+                Some(drop_unversioned),
+            )
         }
     }
 }
@@ -62,7 +77,10 @@ pub(crate) fn export<'py>(
 ///
 /// PyTorch 2.9 to 2.12 asks for the same version as NumPy does, and ends the process at a negative
 /// stride. So where it is imported, nobody gets one.
-pub(crate) fn versioned(py: Python<'_>, view: &View) -> PyResult<NonNull<DLManagedTensorVersioned>> {
+pub(crate) fn versioned(
+    py: Python<'_>,
+    view: &View,
+) -> PyResult<NonNull<DLManagedTensorVersioned>> {
     if let Err(error) = view.check_forwards("DLPack export where PyTorch before 2.13 is imported")
         && torch_aborts(py)?
     {
@@ -74,7 +92,8 @@ pub(crate) fn versioned(py: Python<'_>, view: &View) -> PyResult<NonNull<DLManag
 /// Whether a PyTorch is imported that ends the process at a negative stride.
 fn torch_aborts(py: Python<'_>) -> PyResult<bool> {
     let torch = modules::loaded(py, "torch")?;
-    let Some(version) = torch.map(|torch| torch.getattr_opt("__version__")).transpose()?.flatten() else {
+    let Some(version) = torch.map(|torch| torch.getattr_opt("__version__")).transpose()?.flatten()
+    else {
         return Ok(false);
     };
     let version = version.str()?;
@@ -101,7 +120,8 @@ unsafe fn untaken<T>(capsule: *mut ffi::PyObject, name: &CStr) -> Option<NonNull
 }
 
 unsafe extern "C" fn drop_versioned(capsule: *mut ffi::PyObject) {
-    // SAFETY: CPython hands us our own capsule; a tensor still under its first name is ours to free.
+    // SAFETY: CPython hands us our own capsule; a tensor still under its first name is ours to
+    // free.
     unsafe {
         if let Some(tensor) = untaken::<DLManagedTensorVersioned>(capsule, VERSIONED)
             && let Some(deleter) = tensor.as_ref().deleter
@@ -131,14 +151,16 @@ pub(crate) fn import(obj: &Bound<'_, PyAny>) -> PyResult<View> {
             "tensor is on DLPack device {device:?}; ndlens views memory on the CPU"
         )));
     }
-    let version = [("max_version", (DLPACK_VERSION.major, DLPACK_VERSION.minor))].into_py_dict(py)?;
+    let version =
+        [("max_version", (DLPACK_VERSION.major, DLPACK_VERSION.minor))].into_py_dict(py)?;
     let capsule = match obj.call_method("__dlpack__", (), Some(&version)) {
         Err(error) if is_of_old_producer(py, &error)? => obj.call_method0("__dlpack__")?,
         result => result?,
     };
     let capsule = capsule.as_ptr();
-    // SAFETY: both names are asked of whatever object came back; `untaken` says None for anything that is no capsule of
-    // that name. A capsule is renamed before its tensor is taken over, so one of the two frees it, once.
+    // SAFETY: both names are asked of whatever object came back; `untaken` says None for anything
+    // that is no capsule of that name. A capsule is renamed before its tensor is taken over, so one
+    // of the two frees it, once.
     unsafe {
         if let Some(tensor) = untaken::<DLManagedTensorVersioned>(capsule, VERSIONED) {
             let version = tensor.as_ref().version;
@@ -188,11 +210,19 @@ fn is_of_old_producer(py: Python<'_>, error: &PyErr) -> PyResult<bool> {
 /// `capsule` must be a capsule.
 unsafe fn rename(py: Python<'_>, capsule: *mut ffi::PyObject, name: &'static CStr) -> PyResult<()> {
     // SAFETY: the caller vouches for the capsule; the name is static, as capsules need it.
-    if unsafe { ffi::PyCapsule_SetName(capsule, name.as_ptr()) } < 0 { Err(PyErr::fetch(py)) } else { Ok(()) }
+    if unsafe { ffi::PyCapsule_SetName(capsule, name.as_ptr()) } < 0 {
+        Err(PyErr::fetch(py))
+    } else {
+        Ok(())
+    }
 }
 
 /// `View.torch`: a tensor on the same memory, which stays as long as anything shows it.
-pub(crate) fn torch<'py>(py: Python<'py>, view: &View, allow_read_only: bool) -> PyResult<Bound<'py, PyAny>> {
+pub(crate) fn torch<'py>(
+    py: Python<'py>,
+    view: &View,
+    allow_read_only: bool,
+) -> PyResult<Bound<'py, PyAny>> {
     view.check_torch(allow_read_only).or_raise()?;
     let tensor = if let Some(tensor) = exchange::torch(py, view)? {
         tensor

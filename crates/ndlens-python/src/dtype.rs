@@ -86,7 +86,8 @@ fn of_numpy(dtype: &Bound<'_, PyAny>) -> PyResult<DType> {
             "{dtype} is an array of elements, which belongs in the shape; give its base dtype"
         )));
     }
-    // NumPy says itself what the elements look like, of several: of one record it does not say that it is packed.
+    // NumPy says itself what the elements look like, of several: of one record it does not say that
+    // it is packed.
     let elements = modules::get(py, "numpy", "empty")?.call1((2, dtype))?;
     Ok(extract_view(&elements)?.dtype().clone())
 }

@@ -14,9 +14,11 @@ use crate::lists::{self, Number, list_of};
 /// Bytes of elements that are packed at once on the way to lists.
 const BLOCK_BYTES: usize = 1 << 20;
 
-/// The element at a place of a view of rank 1, where it is there and of one of the most common dtypes: what iteration gives.
+/// The element at a place of a view of rank 1, where it is there and of one of the most common
+/// dtypes: what iteration gives.
 ///
-/// Not a `Result`, which is as large as an exception, and moving it would take longer than making a number.
+/// Not a `Result`, which is as large as an exception, and moving it would take longer than making a
+/// number.
 #[inline]
 pub(crate) fn common<'py>(py: Python<'py>, view: &View, place: isize) -> Option<Bound<'py, PyAny>> {
     macro_rules! number {
@@ -41,7 +43,9 @@ pub(crate) fn scalar<'py>(
     indices: impl ExactSizeIterator<Item = isize>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let mut bytes = [0; 16];
-    let Some(bytes) = bytes.get_mut(..view.itemsize()) else { return Err(no_python_value(view.dtype())) };
+    let Some(bytes) = bytes.get_mut(..view.itemsize()) else {
+        return Err(no_python_value(view.dtype()));
+    };
     view.read_element(indices, bytes).or_raise()?;
     element(py, view.dtype(), bytes)
 }
@@ -55,7 +59,8 @@ pub(crate) fn nested_lists<'py>(py: Python<'py>, view: &View) -> PyResult<Bound<
     };
     if view.ndim() > 1 {
         let rows = view.unbind(0).or_raise()?;
-        return list_of(py, rows.map(|row| nested_lists(py, &row.or_raise()?))).map(Bound::into_any);
+        return list_of(py, rows.map(|row| nested_lists(py, &row.or_raise()?)))
+            .map(Bound::into_any);
     }
     // One long row: its blocks, one after another.
     let per_block = (BLOCK_BYTES / view.itemsize()).max(1);
@@ -76,8 +81,9 @@ pub(crate) fn nested_lists<'py>(py: Python<'py>, view: &View) -> PyResult<Bound<
 ///
 /// Raises `NotImplementedError` where either's are no numbers to Python.
 pub(crate) fn equal_as_numbers(py: Python<'_>, view: &View, other: &View) -> PyResult<bool> {
-    let is_large =
-        |count: usize| view.nbytes().max(other.nbytes()) > BLOCK_BYTES && (count > 1 || view.ndim() > 1);
+    let is_large = |count: usize| {
+        view.nbytes().max(other.nbytes()) > BLOCK_BYTES && (count > 1 || view.ndim() > 1)
+    };
     let Some(count) = view.shape().first().copied().filter(|&count| is_large(count)) else {
         return nested_lists(py, view)?.eq(nested_lists(py, other)?);
     };
@@ -98,7 +104,12 @@ pub(crate) fn equal_as_numbers(py: Python<'_>, view: &View, other: &View) -> PyR
     Ok(true)
 }
 
-fn nest<'py>(py: Python<'py>, dtype: &DType, shape: &[usize], bytes: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+fn nest<'py>(
+    py: Python<'py>,
+    dtype: &DType,
+    shape: &[usize],
+    bytes: &[u8],
+) -> PyResult<Bound<'py, PyAny>> {
     let Some((&count, inner)) = shape.split_first() else { return element(py, dtype, bytes) };
     if inner.is_empty()
         && let Some(list) = numbers(py, dtype, bytes)
@@ -111,7 +122,11 @@ fn nest<'py>(py: Python<'py>, dtype: &DType, shape: &[usize], bytes: &[u8]) -> P
 }
 
 /// A list of the most common numbers, which are so made without a look at the dtype for each.
-fn numbers<'py>(py: Python<'py>, dtype: &DType, bytes: &[u8]) -> Option<PyResult<Bound<'py, PyList>>> {
+fn numbers<'py>(
+    py: Python<'py>,
+    dtype: &DType,
+    bytes: &[u8],
+) -> Option<PyResult<Bound<'py, PyList>>> {
     macro_rules! list {
         ($type:ty) => {{
             let chunks = bytes.as_chunks::<{ size_of::<$type>() }>().0;
@@ -150,12 +165,14 @@ fn element<'py>(py: Python<'py>, dtype: &DType, bytes: &[u8]) -> PyResult<Bound<
         DType::F32 => number!(f32),
         DType::F64 => number!(f64),
         DType::C64 => {
-            let part =
-                |at: usize| Ok::<_, PyErr>(f64::from(f32::from_ne_bytes(bytes[at..at + 4].try_into()?)));
+            let part = |at: usize| {
+                Ok::<_, PyErr>(f64::from(f32::from_ne_bytes(bytes[at..at + 4].try_into()?)))
+            };
             lists::complex(py, part(0)?, part(4)?)
         }
         DType::C128 => {
-            let part = |at: usize| Ok::<_, PyErr>(f64::from_ne_bytes(bytes[at..at + 8].try_into()?));
+            let part =
+                |at: usize| Ok::<_, PyErr>(f64::from_ne_bytes(bytes[at..at + 8].try_into()?));
             lists::complex(py, part(0)?, part(8)?)
         }
         // `memoryview` gives the characters of format 'c' as bytes of length 1.
@@ -188,7 +205,10 @@ pub(crate) fn pack(dtype: &DType, value: &Bound<'_, PyAny>) -> PyResult<SmallVec
     };
     macro_rules! number {
         ($type:ty) => {
-            value.extract::<$type>().map_err(misfit).map(|number| SmallVec::from_slice(&number.to_ne_bytes()))
+            value
+                .extract::<$type>()
+                .map_err(misfit)
+                .map(|number| SmallVec::from_slice(&number.to_ne_bytes()))
         };
     }
     // A finite number that becomes infinite does not fit.

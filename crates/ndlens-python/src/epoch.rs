@@ -22,7 +22,8 @@ use crate::sampling::Reading;
 /// How long to wait for a batch before looking for Ctrl-C.
 const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// The batches of one epoch; what `iter(loader)` gives. The epoch begins when its first batch is asked for.
+/// The batches of one epoch; what `iter(loader)` gives. The epoch begins when its first batch is
+/// asked for.
 #[pyclass(frozen, name = "Epoch", module = "ndlens")]
 pub(crate) struct PyEpoch {
     /// What begins the epoch; None once it has begun.
@@ -36,14 +37,16 @@ pub(crate) struct PyEpoch {
     pinned: Option<Pinned>,
     /// The sampler that is read, once the epoch has begun.
     reading: OnceLock<Reading>,
-    /// What says whether it still is the rank that it began as, unless that was given; and how often it is to be asked.
+    /// What says whether it still is the rank that it began as, unless that was given; and how
+    /// often it is to be asked.
     watch: OnceLock<Py<PyAny>>,
     taken: AtomicU64,
     /// What counts the end, once all batches came.
     end: OnceLock<Receipt>,
 }
 
-/// A batch's parts, one for each field; what was drawn for it, where that is asked for; and what counts it.
+/// A batch's parts, one for each field; what was drawn for it, where that is asked for; and what
+/// counts it.
 type Taken<'py> = (Vec<Bound<'py, PyAny>>, Vec<Bound<'py, PyAny>>, PyReceipt);
 
 /// What counts a batch as handed out.
@@ -81,14 +84,17 @@ impl PyEpoch {
         }
     }
 
-    /// The parts of the next batch, what was drawn for it and what counts it, before they go further; None if it is not there and we do not wait.
+    /// The parts of the next batch, what was drawn for it and what counts it, before they go
+    /// further; None if it is not there and we do not wait.
     #[pyo3(name = "_take", signature = (*, wait))]
     fn take<'py>(&self, py: Python<'py>, wait: bool) -> PyResult<Option<Taken<'py>>> {
         let _inside = exit::enter(py);
         loop {
             let patience = if wait { SIGNAL_INTERVAL } else { Duration::ZERO };
             match self.take_within(py, patience)? {
-                Progress::Batch(batch) => return self.parts_or_end(py, batch.or_raise()?).map(Some),
+                Progress::Batch(batch) => {
+                    return self.parts_or_end(py, batch.or_raise()?).map(Some);
+                }
                 Progress::Finished => {
                     // A caller that only looks ahead has batches that are not handed out.
                     if wait {
@@ -102,8 +108,8 @@ impl PyEpoch {
         }
     }
 
-    /// Passes over the next batch and counts it as handed out: its items; None where the epoch is over. Of an epoch that
-    /// `_Loader._plan` gave.
+    /// Passes over the next batch and counts it as handed out: its items; None where the epoch is
+    /// over. Of an epoch that `_Loader._plan` gave.
     #[pyo3(name = "_pass_over")]
     fn pass_over(&self, py: Python<'_>) -> PyResult<Option<Vec<usize>>> {
         let _inside = exit::enter(py);
@@ -129,7 +135,9 @@ impl PyEpoch {
         let passed = passed.or_raise()?;
         if passed.is_none() {
             self.count_end(py);
-            if let Some(Err(failure)) = reading.map(|reading| reading.take_failure(py).map_or(Ok(()), Err)) {
+            if let Some(Err(failure)) =
+                reading.map(|reading| reading.take_failure(py).map_or(Ok(()), Err))
+            {
                 return Err(failure);
             }
         }
@@ -176,14 +184,21 @@ impl PyEpoch {
             return loader.get().next_batches(py);
         }
         // Detached: a thread that holds the epoch may need the interpreter before it lets go.
-        let left = || self.lock().and_then(|epoch| epoch.as_ref().map(Epoch::remaining)).unwrap_or(Some(0));
+        let left = || {
+            self.lock().and_then(|epoch| epoch.as_ref().map(Epoch::remaining)).unwrap_or(Some(0))
+        };
         exit::detach(py, left)
             .ok_or_else(|| PyTypeError::new_err("the sampler does not say how many items it has"))
     }
 }
 
 impl PyEpoch {
-    pub(crate) fn new(loader: Py<PyLoader>, structure: Arc<Structure>, output: Output, pins: bool) -> Self {
+    pub(crate) fn new(
+        loader: Py<PyLoader>,
+        structure: Arc<Structure>,
+        output: Output,
+        pins: bool,
+    ) -> Self {
         PyEpoch {
             loader: Mutex::new(Some(loader)),
             epoch: Mutex::new(None),
@@ -244,19 +259,25 @@ impl PyEpoch {
         }
         let progress = exit::detach(py, || {
             let Some(mut epoch) = self.lock() else { return Progress::Batch(Err(Error::Forked)) };
-            let progress = epoch.as_mut().map_or(Progress::Finished, |epoch| epoch.take_within(patience));
+            let progress =
+                epoch.as_mut().map_or(Progress::Finished, |epoch| epoch.take_within(patience));
             let over = matches!(progress, Progress::Finished | Progress::Batch(Err(_)));
             let ended = if over { epoch.take() } else { None };
-            if let (Progress::Finished, Some(end)) = (&progress, ended.as_ref().and_then(Epoch::end)) {
+            if let (Progress::Finished, Some(end)) =
+                (&progress, ended.as_ref().and_then(Epoch::end))
+            {
                 let _ = self.end.set(end);
             }
-            // In this order: what an epoch frees may need the interpreter, for which its holder may wait for us.
+            // In this order: what an epoch frees may need the interpreter, for which its holder may
+            // wait for us.
             drop(epoch);
             drop(ended);
             progress
         });
         match (&progress, reading) {
-            (Progress::Finished, Some(reading)) => reading.take_failure(py).map_or(Ok(progress), Err),
+            (Progress::Finished, Some(reading)) => {
+                reading.take_failure(py).map_or(Ok(progress), Err)
+            }
             _ => Ok(progress),
         }
     }
@@ -265,7 +286,8 @@ impl PyEpoch {
     fn supply(&self, py: Python<'_>, pinned: &Pinned) -> PyResult<()> {
         let needs = |epoch: &Epoch| (epoch.unsupplied(), epoch.batch_bytes().collect::<Vec<_>>());
         let (batches, sizes) =
-            exit::detach(py, || self.lock().and_then(|epoch| epoch.as_ref().map(needs))).unwrap_or_default();
+            exit::detach(py, || self.lock().and_then(|epoch| epoch.as_ref().map(needs)))
+                .unwrap_or_default();
         for _ in 0..batches {
             // Known before a batch can come on it.
             let fresh = pinned.keep(Fresh::allocate(py, &sizes)?);
@@ -294,7 +316,9 @@ impl PyEpoch {
         let views = batch.into_views();
         let parts = match &self.pinned {
             Some(pinned) => pinned.take(py, &views)?,
-            None => views.into_iter().map(|view| self.output.wrap(py, view)).collect::<PyResult<_>>()?,
+            None => {
+                views.into_iter().map(|view| self.output.wrap(py, view)).collect::<PyResult<_>>()?
+            }
         };
         Ok((parts, drawn, receipt))
     }
@@ -308,7 +332,8 @@ impl PyEpoch {
         unless_held(self.loader.try_lock())
     }
 
-    /// The epoch, or None where a thread that held it at a fork stayed in the parent, and so will never let go.
+    /// The epoch, or None where a thread that held it at a fork stayed in the parent, and so will
+    /// never let go.
     fn lock(&self) -> Option<MutexGuard<'_, Option<Epoch>>> {
         if self.process == std::process::id() {
             return Some(self.epoch.lock().unwrap_or_else(PoisonError::into_inner));
@@ -318,7 +343,11 @@ impl PyEpoch {
 }
 
 /// What was drawn for a batch, where that is asked for.
-fn drawn_for<'py>(py: Python<'py>, structure: &Structure, batch: &Batch) -> PyResult<Vec<Bound<'py, PyAny>>> {
+fn drawn_for<'py>(
+    py: Python<'py>,
+    structure: &Structure,
+    batch: &Batch,
+) -> PyResult<Vec<Bound<'py, PyAny>>> {
     let mut drawn = vec![];
     if let Some(texts) = batch.params() {
         let of_fields = texts.iter().map(|text| params::from_text(py, text));
@@ -351,7 +380,11 @@ pub(crate) fn handed_out<'py>(
     batch: Batch,
 ) -> PyResult<Bound<'py, PyAny>> {
     let drawn = drawn_for(py, structure, &batch)?;
-    let parts = batch.into_views().into_iter().map(|view| output.wrap(py, view)).collect::<PyResult<_>>()?;
+    let parts = batch
+        .into_views()
+        .into_iter()
+        .map(|view| output.wrap(py, view))
+        .collect::<PyResult<_>>()?;
     wrapped(py, structure, parts, drawn)
 }
 

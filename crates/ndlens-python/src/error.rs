@@ -1,8 +1,8 @@
 //! The one place where Rust's errors become Python's exceptions.
 
 use pyo3::exceptions::{
-    PyBufferError, PyFileNotFoundError, PyIndexError, PyKeyError, PyKeyboardInterrupt, PyMemoryError,
-    PyNotImplementedError, PyOSError, PyRuntimeError, PyTypeError, PyValueError,
+    PyBufferError, PyFileNotFoundError, PyIndexError, PyKeyError, PyKeyboardInterrupt,
+    PyMemoryError, PyNotImplementedError, PyOSError, PyRuntimeError, PyTypeError, PyValueError,
 };
 use pyo3::prelude::*;
 use pyo3::types::PyType;
@@ -71,7 +71,9 @@ impl Raise for store::Error {
     fn raise(&self) -> PyErr {
         use store::Error as E;
         match self {
-            E::Map { source, .. } if is_shortage(source) => return PyMemoryError::new_err(self.to_string()),
+            E::Map { source, .. } if is_shortage(source) => {
+                return PyMemoryError::new_err(self.to_string());
+            }
             _ => {}
         }
         if let Some(io) = self.io() {
@@ -100,11 +102,14 @@ impl Raise for store::Error {
             | E::NothingToShare { .. } => PyValueError::new_err(message),
             E::NoMatch { .. } => PyFileNotFoundError::new_err(message),
             E::NoSuchArray { .. } => PyKeyError::new_err(message),
-            E::WrongContents { .. } | E::Unsavable { .. } | E::NoMetadata { .. } | E::IsRagged { .. } => {
-                PyTypeError::new_err(message)
-            }
+            E::WrongContents { .. }
+            | E::Unsavable { .. }
+            | E::NoMetadata { .. }
+            | E::IsRagged { .. } => PyTypeError::new_err(message),
             E::SharedMemoryExhausted { .. } => PyMemoryError::new_err(message),
-            E::SharedMemory { source, .. } | E::SharedMemoryRefused { source, .. } if is_shortage(source) => {
+            E::SharedMemory { source, .. } | E::SharedMemoryRefused { source, .. }
+                if is_shortage(source) =>
+            {
                 PyMemoryError::new_err(message)
             }
             E::SharedMemory { .. }
@@ -123,7 +128,8 @@ impl Raise for store::Error {
     }
 }
 
-/// What an `OSError` says beside the number and the path: the system's words, and ours where we know more.
+/// What an `OSError` says beside the number and the path: the system's words, and ours where we
+/// know more.
 trait SystemMessage {
     fn message(&self, errno: i32) -> String;
 }
@@ -141,12 +147,16 @@ impl SystemMessage for store::Error {
 /// Whether the system said no for lack of memory or addresses.
 fn is_shortage(error: &std::io::Error) -> bool {
     use std::io::ErrorKind;
-    matches!(error.kind(), ErrorKind::OutOfMemory | ErrorKind::StorageFull | ErrorKind::FileTooLarge)
+    matches!(
+        error.kind(),
+        ErrorKind::OutOfMemory | ErrorKind::StorageFull | ErrorKind::FileTooLarge
+    )
 }
 
 /// `os.strerror`.
 fn os_message(errno: i32) -> String {
-    Python::attach(|py| modules::get(py, "os", "strerror")?.call1((errno,))?.extract()).unwrap_or_default()
+    Python::attach(|py| modules::get(py, "os", "strerror")?.call1((errno,))?.extract())
+        .unwrap_or_default()
 }
 
 impl Raise for kernels::Error {
@@ -186,7 +196,8 @@ impl Raise for loader::Error {
     }
 }
 
-/// The same error, saying where it happened: before its message, or in a note where its class takes more than a message.
+/// The same error, saying where it happened: before its message, or in a note where its class takes
+/// more than a message.
 pub(crate) fn in_place(py: Python<'_>, place: &str, error: PyErr) -> PyErr {
     let message = format!("{place}: {}", error.value(py));
     if let Ok(named) = error.get_type(py).call1((message,)) {
@@ -201,5 +212,7 @@ pub(crate) fn in_place(py: Python<'_>, place: &str, error: PyErr) -> PyErr {
 
 /// What ndlens can show but not turn into a Python number.
 pub(crate) fn no_python_value(dtype: &ndlens::DType) -> PyErr {
-    PyNotImplementedError::new_err(format!("no Python value for dtype {dtype}; use .numpy() or .tobytes()"))
+    PyNotImplementedError::new_err(format!(
+        "no Python value for dtype {dtype}; use .numpy() or .tobytes()"
+    ))
 }

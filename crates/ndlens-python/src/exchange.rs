@@ -1,4 +1,5 @@
-//! DLPack's table of C functions (`__dlpack_c_exchange_api__`, DLPack 1.2): ours for others, torch's for us.
+//! DLPack's table of C functions (`__dlpack_c_exchange_api__`, DLPack 1.2): ours for others,
+//! torch's for us.
 //!
 //! A table hands a tensor over in one C call, without a capsule and without looking up a method.
 
@@ -9,7 +10,8 @@ use std::ptr::{self, NonNull};
 use std::sync::OnceLock;
 
 use ndlens::{
-    DLManagedTensorVersioned, DLPACK_VERSION, DLPackExchangeAPI, DLPackExchangeAPIHeader, DLTensor, View,
+    DLManagedTensorVersioned, DLPACK_VERSION, DLPackExchangeAPI, DLPackExchangeAPIHeader, DLTensor,
+    View,
 };
 use pyo3::exceptions::PyBufferError;
 use pyo3::prelude::*;
@@ -47,7 +49,8 @@ unsafe extern "C" fn allocate(
     error_ctx: *mut c_void,
     set_error: unsafe extern "C" fn(*mut c_void, *const c_char, *const c_char),
 ) -> c_int {
-    // SAFETY: the caller gives a live prototype, a place for the result and a function for errors, as DLPack says.
+    // SAFETY: the caller gives a live prototype, a place for the result and a function for errors,
+    // as DLPack says.
     unsafe {
         match View::zeros_for_dlpack(&*prototype).and_then(|view| view.to_dlpack()) {
             Ok(tensor) => {
@@ -92,8 +95,12 @@ unsafe extern "C" fn from_py_object(
     }
 }
 
-unsafe extern "C" fn to_py_object(tensor: *mut DLManagedTensorVersioned, out: *mut *mut c_void) -> c_int {
-    // SAFETY: the caller is attached, and gives a tensor that is now ours and a place for the result.
+unsafe extern "C" fn to_py_object(
+    tensor: *mut DLManagedTensorVersioned,
+    out: *mut *mut c_void,
+) -> c_int {
+    // SAFETY: the caller is attached, and gives a tensor that is now ours and a place for the
+    // result.
     unsafe {
         let py = Python::assume_attached();
         let made = NonNull::new(tensor)
@@ -120,7 +127,9 @@ unsafe extern "C" fn no_stream(_device_type: i32, _device_id: i32, out: *mut *mu
 }
 
 /// torch's class of tensors, and its table where it has one that we can read.
-fn torch_tables(py: Python<'_>) -> PyResult<&'static (Py<PyAny>, Option<&'static DLPackExchangeAPI>)> {
+fn torch_tables(
+    py: Python<'_>,
+) -> PyResult<&'static (Py<PyAny>, Option<&'static DLPackExchangeAPI>)> {
     static TORCH: OnceLock<(Py<PyAny>, Option<&'static DLPackExchangeAPI>)> = OnceLock::new();
     if let Some(tables) = TORCH.get() {
         return Ok(tables);
@@ -132,15 +141,15 @@ fn torch_tables(py: Python<'_>) -> PyResult<&'static (Py<PyAny>, Option<&'static
         .map(|capsule| PyResult::Ok(capsule.cast::<PyCapsule>()?.pointer_checked(Some(NAME)).ok()))
         .transpose()?
         .flatten();
-    // SAFETY: a capsule of this name holds a table that lives as long as the process; its header comes first in every version
-    // of it.
+    // SAFETY: a capsule of this name holds a table that lives as long as the process; its header
+    // comes first in every version of it.
     let table = pointer.map(|pointer| unsafe { pointer.cast::<DLPackExchangeAPI>().as_ref() });
     let table = table.filter(|table| table.header.version.major == DLPACK_VERSION.major);
     Ok(TORCH.get_or_init(|| (tensor.unbind(), table)))
 }
 
-/// A view of a tensor through torch's table; None where this torch has none that we can read, and for subclasses, which
-/// have a say in what they export.
+/// A view of a tensor through torch's table; None where this torch has none that we can read, and
+/// for subclasses, which have a say in what they export.
 ///
 /// What a tensor is beside its memory must have been refused before: the table does not look.
 pub(crate) fn from_torch(obj: &Bound<'_, PyAny>) -> PyResult<Option<View>> {
@@ -149,17 +158,20 @@ pub(crate) fn from_torch(obj: &Bound<'_, PyAny>) -> PyResult<Option<View>> {
     let Some(table) = table.filter(|_| obj.get_type().is(class)) else { return Ok(None) };
     let mut tensor = ptr::null_mut();
     // SAFETY: torch's table takes a `torch.Tensor`, which it is; we are attached.
-    let status =
-        unsafe { (table.managed_tensor_from_py_object_no_sync)(obj.as_ptr().cast(), &raw mut tensor) };
+    let status = unsafe {
+        (table.managed_tensor_from_py_object_no_sync)(obj.as_ptr().cast(), &raw mut tensor)
+    };
     if status != 0 {
         return Err(PyErr::fetch(py));
     }
-    let tensor = NonNull::new(tensor).ok_or_else(|| PyBufferError::new_err("torch gave no tensor"))?;
+    let tensor =
+        NonNull::new(tensor).ok_or_else(|| PyBufferError::new_err("torch gave no tensor"))?;
     // SAFETY: torch gives a fresh tensor of its table's version, which is ours to free.
     unsafe { View::from_dlpack(tensor) }.or_raise().map(Some)
 }
 
-/// A `torch.Tensor` on the same memory through torch's table; None where this torch has none that we can read.
+/// A `torch.Tensor` on the same memory through torch's table; None where this torch has none that
+/// we can read.
 ///
 /// What torch cannot hold must have been refused before.
 pub(crate) fn torch<'py>(py: Python<'py>, view: &View) -> PyResult<Option<Bound<'py, PyAny>>> {
@@ -167,7 +179,8 @@ pub(crate) fn torch<'py>(py: Python<'py>, view: &View) -> PyResult<Option<Bound<
     let tensor = view.to_dlpack().or_raise()?;
     let mut object = ptr::null_mut();
     // SAFETY: the tensor is fresh, and torch's from here on, also where it fails; we are attached.
-    let status = unsafe { (table.managed_tensor_to_py_object_no_sync)(tensor.as_ptr(), &raw mut object) };
+    let status =
+        unsafe { (table.managed_tensor_to_py_object_no_sync)(tensor.as_ptr(), &raw mut object) };
     if status != 0 {
         return Err(PyErr::fetch(py));
     }

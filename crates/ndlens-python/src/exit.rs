@@ -1,24 +1,27 @@
 //! Threads that are in here when the interpreter ends.
 //!
-//! Until Python 3.13, a daemon thread that asks for the interpreter once it is ending is ended by `pthread_exit`, which unwinds its
-//! stack. Rust's frames cannot be unwound so: the process aborts. So no daemon thread may wait for the interpreter in here by then:
+//! Until Python 3.13, a daemon thread that asks for the interpreter once it is ending is ended by
+//! `pthread_exit`, which unwinds its stack. Rust's frames cannot be unwound so: the process aborts.
+//! So no daemon thread may wait for the interpreter in here by then:
 //!
 //! ```text
 //!  daemon thread   ..| detached: works      | gate closed: parks until the process is gone
 //!  main thread     ..exit handlers..| gate closes: waits until the threads that are inside have left | interpreter ends
 //! ```
 //!
-//! A thread is *inside* while it could have to wait for the interpreter below a frame of ours: where we call Python, and where
-//! we come back from work that was done detached.
+//! A thread is *inside* while it could have to wait for the interpreter below a frame of ours:
+//! where we call Python, and where we come back from work that was done detached.
 //!
 //! # Rationale
 //!
-//! Exit handlers run last come, first served, and may wait for daemon threads, as multiprocessing waits for those that feed its queues.
-//! So the gate closes after the last handler: the interpreter then lets go of what handlers hold, and one of ours holds the gate.
+//! Exit handlers run last come, first served, and may wait for daemon threads, as multiprocessing
+//! waits for those that feed its queues. So the gate closes after the last handler: the interpreter
+//! then lets go of what handlers hold, and one of ours holds the gate.
 //!
 //! # Limitations
 //!
-//! - Code of the user's that we call and that does not return keeps its thread inside. After a while we go on without it.
+//! - Code of the user's that we call and that does not return keeps its thread inside. After a
+//!   while we go on without it.
 
 #![expect(clippy::disallowed_methods, reason = "what they are disallowed for is done here")]
 
@@ -141,16 +144,18 @@ pub(crate) fn detach<T: Send>(py: Python<'_>, work: impl Send + FnOnce() -> T) -
     result
 }
 
-/// A lock that another thread may hold while it waits for the interpreter; waits for it detached, and comes back with it.
+/// A lock that another thread may hold while it waits for the interpreter; waits for it detached,
+/// and comes back with it.
 ///
-/// Who waits counts as inside. Where the holder has parked, it waits for good, and the end for it as long as it is patient.
+/// Who waits counts as inside. Where the holder has parked, it waits for good, and the end for it
+/// as long as it is patient.
 pub(crate) fn lock<'lock, T>(py: Python<'_>, mutex: &'lock Mutex<T>) -> MutexGuard<'lock, T> {
     let _inside = enter(py);
     mutex.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Runs what needs the interpreter, from any thread, attached or not; does nothing where the interpreter is ending or gone, since
-/// with it goes the code that would free anything.
+/// Runs what needs the interpreter, from any thread, attached or not; does nothing where the
+/// interpreter is ending or gone, since with it goes the code that would free anything.
 pub(crate) fn attach(work: impl FnOnce(Python<'_>)) {
     if try_come_in() {
         Python::try_attach(work);

@@ -1,7 +1,7 @@
 //! Views out through the buffer protocol (PEP 3118).
 //!
-//! The exported struct points into the view itself: a `View` object does not change while it is exported, and the export
-//! holds it.
+//! The exported struct points into the view itself: a `View` object does not change while it is
+//! exported, and the export holds it.
 
 #![expect(unsafe_code, reason = "fills CPython's buffer struct; see UNSAFE.md")]
 
@@ -17,12 +17,13 @@ use crate::view::PyView;
 
 /// The view's format, or a `BufferError` as PEP 3118 wants it.
 pub(crate) fn format(view: &View) -> PyResult<&CStr> {
-    view.dtype()
-        .format()
-        .ok_or_else(|| PyBufferError::new_err(view.dtype().unsupported_by("the buffer protocol").to_string()))
+    view.dtype().format().ok_or_else(|| {
+        PyBufferError::new_err(view.dtype().unsupported_by("the buffer protocol").to_string())
+    })
 }
 
-/// Answers a request for the buffer of `owner`, whose view `view` is, with exactly what `flags` ask for, or refuses.
+/// Answers a request for the buffer of `owner`, whose view `view` is, with exactly what `flags` ask
+/// for, or refuses.
 ///
 /// # Safety
 ///
@@ -41,7 +42,9 @@ pub(crate) unsafe fn fill(
     let asks = |flag: c_int| flags & flag == flag;
 
     if asks(ffi::PyBUF_WRITABLE) && view.is_read_only() {
-        return Err(PyBufferError::new_err("view is read-only, but a writable buffer was asked for"));
+        return Err(PyBufferError::new_err(
+            "view is read-only, but a writable buffer was asked for",
+        ));
     }
     for (flag, order, name) in [
         (ffi::PyBUF_C_CONTIGUOUS, Order::C, "C-contiguous"),
@@ -63,7 +66,8 @@ pub(crate) unsafe fn fill(
     }
     let format = format(view)?;
 
-    // Without PyBUF_ND a consumer sees one run of bytes, of ndim 1 and without a shape; a scalar has neither shape nor strides.
+    // Without PyBUF_ND a consumer sees one run of bytes, of ndim 1 and without a shape; a scalar
+    // has neither shape nor strides.
     let shaped = asks(ffi::PyBUF_ND);
     let axes = shaped && view.ndim() > 0;
     let filled = ffi::Py_buffer {

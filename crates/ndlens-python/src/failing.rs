@@ -1,4 +1,5 @@
-//! An allocator that fails once, when it is told to: how `make memory-sweep` tries every list of ndlens.
+//! An allocator that fails once, when it is told to: how `make memory-sweep` tries every list of
+//! ndlens.
 //!
 //! Only a build with the feature `failing-allocator` has it. No build that is published does.
 
@@ -27,7 +28,8 @@ impl Failing {
     }
 }
 
-// SAFETY: a null pointer is how an allocator says that it has no memory; all else is the system's allocator.
+// SAFETY: a null pointer is how an allocator says that it has no memory; all else is the system's
+// allocator.
 unsafe impl GlobalAlloc for Failing {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         if Self::fails(layout.size()) {

@@ -48,7 +48,9 @@ impl Structure {
     ) -> PyResult<Bound<'py, PyAny>> {
         match self {
             Structure::Single => parts.next().unwrap_or_else(|| Ok(py.None().into_bound(py))),
-            Structure::Tuple(_) => Ok(PyTuple::new(py, parts.collect::<PyResult<Vec<_>>>()?)?.into_any()),
+            Structure::Tuple(_) => {
+                Ok(PyTuple::new(py, parts.collect::<PyResult<Vec<_>>>()?)?.into_any())
+            }
             Structure::Dict(keys) => {
                 let batch = PyDict::new(py);
                 for (key, part) in keys.iter().zip(parts) {
@@ -213,7 +215,11 @@ fn extract_transforms(
                 );
                 return Err(PyValueError::new_err(message));
             }
-            names.iter().zip(given).map(|(field, transforms)| list(field, Some(transforms))).collect()
+            names
+                .iter()
+                .zip(given)
+                .map(|(field, transforms)| list(field, Some(transforms)))
+                .collect()
         }
         Structure::Dict(keys) => {
             let given = transforms.cast::<PyDict>().map_err(|_| {
@@ -251,12 +257,14 @@ pub(crate) fn extract_fields_and_transforms(
     let transforms = extract_transforms(transforms, &structure, &sources)?;
     let names: Vec<&str> = sources.iter().map(|(name, _)| name.as_str()).collect();
     let channels = extract_channels(channels, &structure, &names)?;
-    let field = |(((name, source), (transforms, convention)), channels): ((Named, TransformList), Said)| {
-        let place = transforms_of(&name);
-        let field = Field::new(name, source).with_transforms(transforms);
-        channels.arrange(field, convention).map_err(|error| in_place(py, &place, error.raise()))
-    };
-    let fields = sources.into_iter().zip(transforms).zip(channels).map(field).collect::<PyResult<_>>()?;
+    let field =
+        |(((name, source), (transforms, convention)), channels): ((Named, TransformList), Said)| {
+            let place = transforms_of(&name);
+            let field = Field::new(name, source).with_transforms(transforms);
+            channels.arrange(field, convention).map_err(|error| in_place(py, &place, error.raise()))
+        };
+    let fields =
+        sources.into_iter().zip(transforms).zip(channels).map(field).collect::<PyResult<_>>()?;
     let fields = join_draws(fields, &structure, joint)?;
     Ok((structure, fields))
 }

@@ -70,7 +70,8 @@ pub(crate) fn strided<'py>(obj: &Bound<'py, PyAny>, copies: Copies) -> PyResult<
 /// Whether an object is a `torch.Tensor` and of no subclass.
 pub(crate) fn is_torch(obj: &Bound<'_, PyAny>) -> bool {
     let class = obj.get_type();
-    class.name().is_ok_and(|name| name == "Tensor") && class.module().is_ok_and(|name| name == "torch")
+    class.name().is_ok_and(|name| name == "Tensor")
+        && class.module().is_ok_and(|name| name == "torch")
 }
 
 /// The storage of a `torch.Tensor`, of a subclass too.

@@ -37,7 +37,8 @@ impl PyGatherer {
         channels: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let py = fields.py();
-        let (structure, fields) = extract_fields_and_transforms(fields, transforms, joint, channels)?;
+        let (structure, fields) =
+            extract_fields_and_transforms(fields, transforms, joint, channels)?;
         let gather = Gather::new(fields, seed).or_raise()?;
         for (name, dtype) in gather.dtypes() {
             Output::Torch
@@ -61,7 +62,8 @@ impl PyGatherer {
         nonce: u64,
     ) -> PyResult<Bound<'py, PyAny>> {
         let _inside = exit::enter(py);
-        let views = exit::detach(py, || self.gather.batch(&items.0, randomness(epoch, nonce))).or_raise()?;
+        let views = exit::detach(py, || self.gather.batch(&items.0, randomness(epoch, nonce)))
+            .or_raise()?;
         self.structure.wrap(py, Output::Torch, views)
     }
 
@@ -76,7 +78,8 @@ impl PyGatherer {
     ) -> PyResult<PySentBatch> {
         let _inside = exit::enter(py);
         let ring = self.ring();
-        let made = exit::detach(py, || self.gather.batch_in(&ring, &items.0, randomness(epoch, nonce)));
+        let made =
+            exit::detach(py, || self.gather.batch_in(&ring, &items.0, randomness(epoch, nonce)));
         let (parts, blocks) = made.or_raise()?;
         Ok(PySentBatch { parts, blocks, structure: Arc::clone(&self.structure) })
     }
@@ -96,7 +99,8 @@ fn views(parts: &[Part], blocks: &[Buffer]) -> PyResult<Vec<View>> {
     parts.iter().map(|part| part.view(blocks)).collect::<Result<_, _>>().or_raise()
 }
 
-/// A batch in shared memory, but for its small fields. Its pickle has handles, and unpickling it gives the batch.
+/// A batch in shared memory, but for its small fields. Its pickle has handles, and unpickling it
+/// gives the batch.
 #[pyclass(frozen, name = "_SentBatch", module = "ndlens._ndlens")]
 pub(crate) struct PySentBatch {
     parts: Vec<Part>,
@@ -113,7 +117,10 @@ impl PySentBatch {
         self.structure.wrap(py, Output::Torch, views(&self.parts, &blocks)?)
     }
 
-    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
+    fn __reduce__<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
         let _inside = exit::enter(py);
         let receive = modules::get(py, "ndlens._ndlens", "_receive_batch")?;
         let part = |part: &Part| {
@@ -133,11 +140,12 @@ impl PySentBatch {
     }
 }
 
-/// A part of a batch on its way: the name of its dtype, its block, its offset there in bytes, shape, and strides in bytes.
+/// A part of a batch on its way: the name of its dtype, its block, its offset there in bytes,
+/// shape, and strides in bytes.
 type SentPart = (String, usize, usize, Vec<usize>, Vec<isize>);
 
-/// The batch that another process sent, as torch tensors on its memory, each block of which is that process's to fill again when
-/// the last tensor on it dies.
+/// The batch that another process sent, as torch tensors on its memory, each block of which is that
+/// process's to fill again when the last tensor on it dies.
 #[pyfunction]
 #[pyo3(name = "_receive_batch", signature = (blocks, parts, structure, /))]
 pub(crate) fn receive_batch<'py>(
@@ -152,7 +160,8 @@ pub(crate) fn receive_batch<'py>(
     let part = |(name, block, offset, shape, strides): SentPart| {
         let len_bytes = blocks.get(block).map_or(0, Buffer::len);
         let dtype = DType::parse(&name).or_raise()?;
-        let layout = Layout::new(&shape, &strides, offset, dtype.itemsize(), len_bytes).or_raise()?;
+        let layout =
+            Layout::new(&shape, &strides, offset, dtype.itemsize(), len_bytes).or_raise()?;
         PyResult::Ok(Part { layout, dtype, block })
     };
     let parts = parts.into_iter().map(part).collect::<PyResult<Vec<_>>>()?;

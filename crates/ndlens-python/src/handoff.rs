@@ -23,15 +23,16 @@ pub(crate) fn numpy_here(py: Python<'_>) -> PyResult<Consumer> {
     Ok(Consumer::NumPy { ml_dtypes: is_installed(py, Optional::MlDtypes)? })
 }
 
-/// Whether handing `obj` to a target copies, why, and what to do about it. The target is "torch", "numpy", "jax" or
-/// "memoryview"; `obj` is anything `nl.view` takes.
+/// Whether handing `obj` to a target copies, why, and what to do about it. The target is "torch",
+/// "numpy", "jax" or "memoryview"; `obj` is anything `nl.view` takes.
 ///
 /// `print` it for plain sentences; `zero_copy` is True where the target looks at the same memory.
 ///
 /// >>> import ndlens as nl
 /// >>> v = nl.view(bytearray(6)).reshape(2, 3)
 /// >>> print(nl.explain(v[:, ::-1], "torch"))
-/// torch cannot take this view: torch() would need a copy: axis 1 has the negative stride -1; call .copy() first.
+/// torch cannot take this view: torch() would need a copy: axis 1 has the negative stride -1; call
+/// .copy() first.
 /// >>> nl.explain(v[:, ::-1], "numpy").zero_copy
 /// True
 #[pyfunction]
@@ -65,10 +66,11 @@ impl PyExplanation {
 
 #[pymethods]
 impl PyView {
-    /// A `numpy.ndarray` on the same memory. Nothing is copied; a read-only view gives a read-only array.
+    /// A `numpy.ndarray` on the same memory. Nothing is copied; a read-only view gives a read-only
+    /// array.
     ///
-    /// bfloat16 and the 8-bit floats become the dtypes of the package `ml_dtypes`. Raises `BufferError` where it is not
-    /// installed, `ImportError` without NumPy.
+    /// bfloat16 and the 8-bit floats become the dtypes of the package `ml_dtypes`. Raises
+    /// `BufferError` where it is not installed, `ImportError` without NumPy.
     pub(crate) fn numpy<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
         let _inside = exit::enter(py);
@@ -90,7 +92,8 @@ impl PyView {
         asarray.call1((bits,))?.call_method1("view", (extension,))
     }
 
-    /// What NumPy asks for where the buffer protocol cannot help: the same array, or the reason why there is none.
+    /// What NumPy asks for where the buffer protocol cannot help: the same array, or the reason why
+    /// there is none.
     #[pyo3(signature = (dtype = None, copy = None))]
     fn __array__<'py>(
         slf: &Bound<'py, Self>,
@@ -106,9 +109,10 @@ impl PyView {
 
     /// A `torch.Tensor` on the same memory, strides and all. Nothing is copied.
     ///
-    /// Raises `CopyRequired` for negative strides, which torch does not have, and `ReadOnlyError` for a read-only view,
-    /// since torch would write to it: open files with `mode="c"`, `copy()` first, or pass `readonly="allow"` and never
-    /// write to the tensor. Raises `TypeError` where torch has no such dtype, `ImportError` without PyTorch.
+    /// Raises `CopyRequired` for negative strides, which torch does not have, and `ReadOnlyError`
+    /// for a read-only view, since torch would write to it: open files with `mode="c"`, `copy()`
+    /// first, or pass `readonly="allow"` and never write to the tensor. Raises `TypeError` where
+    /// torch has no such dtype, `ImportError` without PyTorch.
     #[pyo3(signature = (*, readonly = None))]
     fn torch<'py>(
         &self,
@@ -133,8 +137,9 @@ impl PyView {
 
     /// A DLPack capsule on the same memory, as the array API asks for it.
     ///
-    /// `stream` must be None, since memory on the CPU has no streams. `max_version` (1, 0) or later gives a versioned
-    /// capsule, which can say read-only. `copy=True` gives the consumer its own memory.
+    /// `stream` must be None, since memory on the CPU has no streams. `max_version` (1, 0) or later
+    /// gives a versioned capsule, which can say read-only. `copy=True` gives the consumer its own
+    /// memory.
     #[pyo3(signature = (*, stream = None, max_version = None, dl_device = None, copy = None))]
     fn __dlpack__<'py>(
         &self,
@@ -172,7 +177,10 @@ impl PyView {
         let view = self.view()?;
         check_in_place(&view)?;
         let typestr = view.dtype().to_typestr().ok_or_else(|| {
-            PyAttributeError::new_err(format!("the array interface has no typestr for {}", view.dtype()))
+            PyAttributeError::new_err(format!(
+                "the array interface has no typestr for {}",
+                view.dtype()
+            ))
         })?;
         let interface = PyDict::new(py);
         interface.set_item("version", 3)?;

@@ -1,5 +1,5 @@
-//! Python objects in: whatever exports a buffer, speaks DLPack or has an array interface becomes a view, and stays alive as
-//! long as one.
+//! Python objects in: whatever exports a buffer, speaks DLPack or has an array interface becomes a
+//! view, and stays alive as long as one.
 
 #![expect(unsafe_code, reason = "takes buffers through CPython's C API; see UNSAFE.md")]
 
@@ -16,7 +16,9 @@ use pyo3::types::PyMapping;
 
 use crate::dtype::extract_dtype;
 use crate::error::OrRaise;
-use crate::foreign::{Copies, check_whole, is_plain, is_torch, no_array, origin, strided, unexported};
+use crate::foreign::{
+    Copies, check_whole, is_plain, is_torch, no_array, origin, strided, unexported,
+};
 use crate::lists;
 use crate::tensor_memory::extract_lasting_view;
 use crate::view::PyView;
@@ -27,10 +29,12 @@ use crate::{dlpack, exchange, exit, interface};
 /// or has an `__array_interface__` (a `PIL.Image`, which gives its pixels as bytes) or
 /// `__array_struct__`. Nothing is copied.
 ///
-/// The view has the object's shape, strides and dtype, and is read-only if the object is. While the view, or anything
-/// made of it, lives, the object's memory is held: a `bytearray` cannot be resized, an `mmap` not closed.
+/// The view has the object's shape, strides and dtype, and is read-only if the object is. While the
+/// view, or anything made of it, lives, the object's memory is held: a `bytearray` cannot be
+/// resized, an `mmap` not closed.
 ///
-/// `readonly=True` makes the view read-only in any case; `readonly=False` raises `ReadOnlyError` where it would be.
+/// `readonly=True` makes the view read-only in any case; `readonly=False` raises `ReadOnlyError`
+/// where it would be.
 ///
 /// `copy=None` copies where there is no memory to look at: a tensor with the negative or the
 /// conjugate bit set, or an object that NumPy makes an array of (`__array__`: a pandas column, an
@@ -51,7 +55,11 @@ use crate::{dlpack, exchange, exit, interface};
 /// BufferError: Existing exports of data: object cannot be re-sized
 #[pyfunction]
 #[pyo3(signature = (obj, /, *, readonly = None, copy = Some(false)), text_signature = "(obj, /, *, readonly=None, copy=False)")]
-pub(crate) fn view(obj: &Bound<'_, PyAny>, readonly: Option<bool>, copy: Option<bool>) -> PyResult<PyView> {
+pub(crate) fn view(
+    obj: &Bound<'_, PyAny>,
+    readonly: Option<bool>,
+    copy: Option<bool>,
+) -> PyResult<PyView> {
     let view = match copy {
         Some(false) => extract_lasting_view(obj)?,
         None => extract_lasting_view(obj).or_else(|_| extract_elements(obj))?,
@@ -64,13 +72,15 @@ pub(crate) fn view(obj: &Bound<'_, PyAny>, readonly: Option<bool>, copy: Option<
         Some(true) => Ok(PyView::new(view.to_read_only())),
         Some(false) if view.is_read_only() => {
             let hint = "pass readonly=None, or a copy";
-            Err(ndlens::Error::ReadOnly { operation: "nl.view(..., readonly=False)", hint }).or_raise()
+            Err(ndlens::Error::ReadOnly { operation: "nl.view(..., readonly=False)", hint })
+                .or_raise()
         }
         _ => Ok(PyView::new(view)),
     }
 }
 
-/// Whether some byte belongs to an element of both: exact, as `np.shares_memory`. Takes anything `nl.view` takes.
+/// Whether some byte belongs to an element of both: exact, as `np.shares_memory`. Takes anything
+/// `nl.view` takes.
 ///
 /// >>> import ndlens as nl
 /// >>> pixels = nl.view(bytearray(12)).reshape(4, 3)
@@ -78,12 +88,17 @@ pub(crate) fn view(obj: &Bound<'_, PyAny>, readonly: Option<bool>, copy: Option<
 /// (False, True)
 #[pyfunction]
 #[pyo3(signature = (a, b, /))]
-pub(crate) fn shares_memory(py: Python<'_>, a: &Bound<'_, PyAny>, b: &Bound<'_, PyAny>) -> PyResult<bool> {
+pub(crate) fn shares_memory(
+    py: Python<'_>,
+    a: &Bound<'_, PyAny>,
+    b: &Bound<'_, PyAny>,
+) -> PyResult<bool> {
     let (a, b) = (extract_view(a)?, extract_view(b)?);
     Ok(exit::detach(py, || a.shares_memory(&b)))
 }
 
-/// Whether the memory between the outermost elements of the two overlaps: quick, and true more often than `shares_memory`.
+/// Whether the memory between the outermost elements of the two overlaps: quick, and true more
+/// often than `shares_memory`.
 #[pyfunction]
 #[pyo3(signature = (a, b, /))]
 pub(crate) fn may_share_memory(a: &Bound<'_, PyAny>, b: &Bound<'_, PyAny>) -> PyResult<bool> {
@@ -120,8 +135,12 @@ fn extract(obj: &Bound<'_, PyAny>, copies: Copies) -> PyResult<View> {
             return interface::import(obj, &interface);
         }
         return match BufferExport::take(obj) {
-            // Some dtypes have no buffer format but a DLPack code: JAX's bfloat16 arrays come this way.
-            Err(error) if error.is_instance_of::<PyBufferError>(obj.py()) && obj.hasattr("__dlpack__")? => {
+            // Some dtypes have no buffer format but a DLPack code: JAX's bfloat16 arrays come this
+            // way.
+            Err(error)
+                if error.is_instance_of::<PyBufferError>(obj.py())
+                    && obj.hasattr("__dlpack__")? =>
+            {
                 through_dlpack(obj, copies)
             }
             taken => view_of(obj, taken),
@@ -184,10 +203,11 @@ pub(crate) fn pairs<'py>(
     lists::extract_all(mapping.items()?.as_any())
 }
 
-/// A NumPy array of an extension dtype that we know by its name, such as `ml_dtypes.bfloat16`. The buffer protocol has no
-/// format for it, but for an array of integers on the same memory.
+/// A NumPy array of an extension dtype that we know by its name, such as `ml_dtypes.bfloat16`. The
+/// buffer protocol has no format for it, but for an array of integers on the same memory.
 fn extension_array(obj: &Bound<'_, PyAny>) -> PyResult<Option<View>> {
-    let Some(name) = obj.getattr_opt("dtype")?.map(|dtype| dtype.getattr_opt("name")).transpose()?.flatten()
+    let Some(name) =
+        obj.getattr_opt("dtype")?.map(|dtype| dtype.getattr_opt("name")).transpose()?.flatten()
     else {
         return Ok(None);
     };
@@ -204,22 +224,23 @@ fn extension_array(obj: &Bound<'_, PyAny>) -> PyResult<Option<View>> {
 
 /// A buffer held through the buffer protocol (PEP 3118); released on drop.
 ///
-/// Exporters may point into the struct, so it stays where it was filled, and no reference but the exporter's is kept to it.
+/// Exporters may point into the struct, so it stays where it was filled, and no reference but the
+/// exporter's is kept to it.
 pub(crate) struct BufferExport(NonNull<ffi::Py_buffer>);
 
-// SAFETY: the struct is read while it is made, by one thread; after that only `PyBuffer_Release` touches it, with the
-// thread attached to the interpreter.
+// SAFETY: the struct is read while it is made, by one thread; after that only `PyBuffer_Release`
+// touches it, with the thread attached to the interpreter.
 unsafe impl Send for BufferExport {}
 // SAFETY: as above; `&BufferExport` gives nothing away.
 unsafe impl Sync for BufferExport {}
 
 impl Owner for BufferExport {}
 
-/// Runs what needs the interpreter, from any thread, attached or not; does nothing once the interpreter is ending, since with it
-/// goes the code that would free anything.
+/// Runs what needs the interpreter, from any thread, attached or not; does nothing once the
+/// interpreter is ending, since with it goes the code that would free anything.
 ///
-/// `PyO3` counts a thread as attached that some C code below it has detached: torch frees tensors so, and a tensor may hold the
-/// last claim on a Python object. Only the interpreter itself knows.
+/// `PyO3` counts a thread as attached that some C code below it has detached: torch frees tensors
+/// so, and a tensor may hold the last claim on a Python object. Only the interpreter itself knows.
 pub(crate) fn attached(release: impl FnOnce(Python<'_>)) {
     exit::attach(|py| {
         // SAFETY: there is an interpreter, and the two calls enclose what needs it.
@@ -247,7 +268,8 @@ impl BufferExport {
         unsafe { Bound::from_borrowed_ptr_or_opt(py, self.0.as_ref().obj) }.map(Bound::unbind)
     }
 
-    /// Asks for everything and for nothing more than reading: strides of any sign, the format, sub-offsets.
+    /// Asks for everything and for nothing more than reading: strides of any sign, the format,
+    /// sub-offsets.
     fn take(obj: &Bound<'_, PyAny>) -> PyResult<Self> {
         let buffer = NonNull::from(Box::leak(Box::new(ffi::Py_buffer::new())));
         // SAFETY: `buffer` is an empty Py_buffer and does not move while it is filled or used.
@@ -269,10 +291,15 @@ impl BufferExport {
         if ndim > MAX_NDIM {
             return Err(ndlens::Error::TooManyDimensions { got: ndim }).or_raise();
         }
-        let itemsize = usize::try_from(buffer.itemsize).map_err(|_| bad_export("itemsize is negative"))?;
+        let itemsize =
+            usize::try_from(buffer.itemsize).map_err(|_| bad_export("itemsize is negative"))?;
         // SAFETY: each array is null or has `ndim` numbers, as PEP 3118 says.
         let (shape, strides, suboffsets) = unsafe {
-            (numbers(buffer.shape, ndim), numbers(buffer.strides, ndim), numbers(buffer.suboffsets, ndim))
+            (
+                numbers(buffer.shape, ndim),
+                numbers(buffer.strides, ndim),
+                numbers(buffer.suboffsets, ndim),
+            )
         };
         if suboffsets.is_some_and(|offsets| offsets.iter().any(|&offset| offset >= 0)) {
             return Err(PyBufferError::new_err(
@@ -304,7 +331,8 @@ impl BufferExport {
             }
             _ => Layout::contiguous(&shape, itemsize, Order::C).or_raise()?,
         };
-        let (below, above) = Layout::reach(layout.shape(), layout.strides(), itemsize).or_raise()?;
+        let (below, above) =
+            Layout::reach(layout.shape(), layout.strides(), itemsize).or_raise()?;
         let access = if buffer.readonly == 0 { Access::ReadWrite } else { Access::ReadOnly };
         let base = match NonNull::new(buffer.buf.cast::<u8>()) {
             Some(first) => first.as_ptr().wrapping_sub(below),
@@ -312,8 +340,8 @@ impl BufferExport {
             None => return Err(bad_export("buf is null")),
         };
         let base = NonNull::new(base).ok_or_else(|| bad_export("elements start at address 0"))?;
-        // SAFETY: the exporter vouches for its elements, which span these bytes, until PyBuffer_Release, which is when
-        // the owner drops; a writable export may be written.
+        // SAFETY: the exporter vouches for its elements, which span these bytes, until
+        // PyBuffer_Release, which is when the owner drops; a writable export may be written.
         let buffer = unsafe { Buffer::from_raw(base, below + above, access, Arc::new(self)) };
         View::new(buffer, layout, dtype).or_raise()
     }

@@ -69,7 +69,9 @@ pub(crate) fn import(obj: &Bound<'_, PyAny>, interface: &Bound<'_, PyAny>) -> Py
     let interface = interface.cast::<PyDict>().map_err(|_| bad("it is not a dict"))?;
     let elements = elements(interface)?;
     if entry(interface, "mask")?.is_some() {
-        return Err(bad("masked arrays have no elements where they are masked; call .filled(value)"));
+        return Err(bad(
+            "masked arrays have no elements where they are masked; call .filled(value)",
+        ));
     }
     let offset = entry(interface, "offset")?;
     let offset = offset.map_or(Ok(0), |offset| offset.extract::<usize>());
@@ -83,7 +85,8 @@ pub(crate) fn import(obj: &Bound<'_, PyAny>, interface: &Bound<'_, PyAny>) -> Py
     };
     let pair = "\"data\" must be a tuple (address, read-only) or an object that exports a buffer";
     if let Ok(data) = data.cast::<PyTuple>() {
-        let (address, read_only): (usize, Bound<'_, PyAny>) = data.extract().map_err(|_| bad(pair))?;
+        let (address, read_only): (usize, Bound<'_, PyAny>) =
+            data.extract().map_err(|_| bad(pair))?;
         if offset != 0 {
             return Err(bad("\"offset\" is of a buffer, and \"data\" is an address"));
         }
@@ -100,8 +103,10 @@ pub(crate) fn import(obj: &Bound<'_, PyAny>, interface: &Bound<'_, PyAny>) -> Py
 
 /// The dtype, shape and strides that an interface's dict tells.
 fn elements(interface: &Bound<'_, PyDict>) -> PyResult<Elements> {
-    let needed = |name: &str| entry(interface, name)?.ok_or_else(|| bad(&format!("it has no {name:?}")));
-    let typestr: String = needed("typestr")?.extract().map_err(|_| bad("\"typestr\" is not a string"))?;
+    let needed =
+        |name: &str| entry(interface, name)?.ok_or_else(|| bad(&format!("it has no {name:?}")));
+    let typestr: String =
+        needed("typestr")?.extract().map_err(|_| bad("\"typestr\" is not a string"))?;
     let dtype = dtype_of_typestr(&typestr)?;
     let dtype = match entry(interface, "descr")? {
         // Raw bytes may be records, which only NumPy has a class for.
@@ -165,7 +170,8 @@ impl Elements {
         }
         let (itemsize, len) = (self.dtype.itemsize(), bytes.nbytes());
         // Packed elements begin where the buffer does.
-        let layout = Layout::new(&self.shape, &self.strides()?, offset, itemsize, len).or_raise()?;
+        let layout =
+            Layout::new(&self.shape, &self.strides()?, offset, itemsize, len).or_raise()?;
         View::new(bytes.buffer().clone(), layout, self.dtype).or_raise()
     }
 
@@ -183,14 +189,16 @@ impl Elements {
             NonNull::dangling()
         } else {
             let start = address.checked_sub(below).filter(|_| address.checked_add(above).is_some());
-            let start = start.and_then(|start| NonNull::new(std::ptr::with_exposed_provenance_mut(start)));
+            let start =
+                start.and_then(|start| NonNull::new(std::ptr::with_exposed_provenance_mut(start)));
             start.ok_or_else(nowhere)?
         };
         let owner = Kept(Some(owner.unbind()));
         // SAFETY: the object vouches for the elements, which span exactly these bytes, as long as
         // it lives, which is as long as the owner does.
         let buffer = unsafe { Buffer::from_raw(base, below + above, access, Arc::new(owner)) };
-        let layout = Layout::new(&self.shape, &strides, below, itemsize, below + above).or_raise()?;
+        let layout =
+            Layout::new(&self.shape, &strides, below, itemsize, below + above).or_raise()?;
         View::new(buffer, layout, self.dtype).or_raise()
     }
 }
@@ -232,7 +240,8 @@ pub(crate) fn import_struct(obj: &Bound<'_, PyAny>, capsule: &Bound<'_, PyAny>) 
     if ndim > MAX_NDIM {
         return Err(Error::TooManyDimensions { got: ndim }).or_raise();
     }
-    let itemsize = usize::try_from(told.itemsize).map_err(|_| bad_struct("itemsize is negative"))?;
+    let itemsize =
+        usize::try_from(told.itemsize).map_err(|_| bad_struct("itemsize is negative"))?;
     // NumPy counts text in characters of 4 bytes.
     let kind = char::from(told.typekind.cast_unsigned());
     let count = if kind == 'U' { itemsize / 4 } else { itemsize };
@@ -256,8 +265,8 @@ pub(crate) fn import_struct(obj: &Bound<'_, PyAny>, capsule: &Bound<'_, PyAny>) 
         let sizes: Result<_, _> = sizes.iter().map(|&n| usize::try_from(n)).collect();
         shape = sizes.map_err(|_| bad_struct("shape is negative"))?;
         // SAFETY: where it is not null, it has `nd` strides.
-        strides =
-            (!told.strides.is_null()).then(|| unsafe { slice::from_raw_parts(told.strides, ndim) }.to_vec());
+        strides = (!told.strides.is_null())
+            .then(|| unsafe { slice::from_raw_parts(told.strides, ndim) }.to_vec());
     }
     let access = if told.flags & WRITABLE == 0 { Access::ReadOnly } else { Access::ReadWrite };
     let address = told.data.expose_provenance();

@@ -24,7 +24,8 @@ fn is_interrupted() -> bool {
     is_interrupted
 }
 
-/// Does work without the interpreter, which ends in what a signal's handler raises, such as `KeyboardInterrupt`.
+/// Does work without the interpreter, which ends in what a signal's handler raises, such as
+/// `KeyboardInterrupt`.
 pub(crate) fn detached<R: Send>(
     py: Python<'_>,
     work: impl FnOnce() -> ndlens::Result<R> + Send,

@@ -1,10 +1,12 @@
-//! `nl.Items`: items that are no rows of one view, or some rows of one; and `nl.subset` of one field.
+//! `nl.Items`: items that are no rows of one view, or some rows of one; and `nl.subset` of one
+//! field.
 
 use std::sync::Arc;
 
 use ndlens::View;
 use ndlens::loader::{
-    ItemShape, Ragged, Selection, Shapes, Source, Subset, Windows, places_of, sizes_of, view_of_sizes,
+    ItemShape, Ragged, Selection, Shapes, Source, Subset, Windows, places_of, sizes_of,
+    view_of_sizes,
 };
 use ndlens::store::Shards;
 use pyo3::IntoPyObjectExt;
@@ -20,11 +22,12 @@ use crate::tensor_memory::extract_lasting_view;
 use crate::view::PyView;
 use crate::{exit, lists, modules};
 
-/// Items for `nl.Loader` and `nl.torch.Dataset` that are no rows of one view, or some rows of one: what `nl.windows`, `nl.ragged`
-/// and `nl.subset` give.
+/// Items for `nl.Loader` and `nl.torch.Dataset` that are no rows of one view, or some rows of one:
+/// what `nl.windows`, `nl.ragged` and `nl.subset` give.
 ///
-/// `items[i]` is item i as a view, which copies nothing (an element, where items have no axes). `items[a:b:c]`, and `items[index]`
-/// with an array of integers or booleans, are other items. They pickle as their views do.
+/// `items[i]` is item i as a view, which copies nothing (an element, where items have no axes).
+/// `items[a:b:c]`, and `items[index]` with an array of integers or booleans, are other items. They
+/// pickle as their views do.
 #[pyclass(frozen, name = "Items", module = "ndlens")]
 pub(crate) struct PyItems {
     base: Base,
@@ -45,11 +48,12 @@ pub(crate) enum Base {
 }
 
 impl Base {
-    /// Packed items whose places are read of views that are then kept: a pickle of them is a pickle of these.
+    /// Packed items whose places are read of views that are then kept: a pickle of them is a pickle
+    /// of these.
     pub(crate) fn packed(flat: View, offsets: View, shapes: View) -> PyResult<Self> {
         let starts = sizes_of(&offsets, "offsets").or_raise()?;
-        let ragged =
-            Ragged::packed(flat, Some(&starts), Shapes::from_view(&shapes).or_raise()?).or_raise()?;
+        let ragged = Ragged::packed(flat, Some(&starts), Shapes::from_view(&shapes).or_raise()?)
+            .or_raise()?;
         Ok(Base::Ragged(Arc::new(ragged), Some((offsets, shapes))))
     }
 
@@ -68,7 +72,9 @@ impl PyItems {
         let all = base.source();
         let source: Arc<dyn Source> = match &selection {
             None => all,
-            Some(selection) => Arc::new(Subset::new(all, selection.get().selection.clone()).or_raise()?),
+            Some(selection) => {
+                Arc::new(Subset::new(all, selection.get().selection.clone()).or_raise()?)
+            }
         };
         Ok(PyItems { base, selection, source })
     }
@@ -90,7 +96,9 @@ impl PyItems {
         let items = self.base.source().len();
         let selection = match &self.selection {
             None => chosen,
-            Some(own) => exit::detach(py, || own.get().selection.select(&chosen, items)).or_raise()?,
+            Some(own) => {
+                exit::detach(py, || own.get().selection.select(&chosen, items)).or_raise()?
+            }
         };
         Self::of(self.base.clone(), Some(Py::new(py, PySelection::new(selection, items))?))
     }
@@ -118,11 +126,18 @@ impl PyItems {
 
     /// NumPy would make an array of a single object of them.
     #[pyo3(signature = (*_args, **_kwargs))]
-    fn __array__(&self, _args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+    fn __array__(
+        &self,
+        _args: &Bound<'_, PyTuple>,
+        _kwargs: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
         let items = self.source.len();
         let elements = self.shape_of_items().is_some_and(|shape| shape.most().is_empty());
-        let how = if elements { "array(list(items))" } else { "stack([item.numpy() for item in items])" };
-        Err(PyTypeError::new_err(format!("{items} items are no array: index them, as in numpy.{how}")))
+        let how =
+            if elements { "array(list(items))" } else { "stack([item.numpy() for item in items])" };
+        Err(PyTypeError::new_err(format!(
+            "{items} items are no array: index them, as in numpy.{how}"
+        )))
     }
 
     fn __iter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -132,31 +147,41 @@ impl PyItems {
     /// Item `key`, or some items: of a slice, or of an array of integers or booleans.
     ///
     /// Raises `IndexError` for an item that is not there and for other keys.
-    fn __getitem__<'py>(&self, py: Python<'py>, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    fn __getitem__<'py>(
+        &self,
+        py: Python<'py>,
+        key: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
         let len = self.source.len();
         let index = match ItemKey::extract(key, len)? {
-            ItemKey::Some(chosen) => return Ok(Bound::new(py, self.select(py, chosen)?)?.into_any()),
+            ItemKey::Some(chosen) => {
+                return Ok(Bound::new(py, self.select(py, chosen)?)?.into_any());
+            }
             ItemKey::At(index) => index,
         };
         let place = if index < 0 { index.saturating_add_unsigned(len) } else { index };
         let place = usize::try_from(place).ok().filter(|&place| place < len);
-        let place = place.ok_or_else(|| PyIndexError::new_err(format!("item {index} of {len} items")))?;
+        let place =
+            place.ok_or_else(|| PyIndexError::new_err(format!("item {index} of {len} items")))?;
         let item = self.source.item(place).or_raise()?;
-        let view =
-            View::new(item.buffer().clone(), item.layout().clone(), item.dtype().clone()).or_raise()?;
+        let view = View::new(item.buffer().clone(), item.layout().clone(), item.dtype().clone())
+            .or_raise()?;
         if view.ndim() == 0 {
             return element::scalar(py, &view, [].into_iter());
         }
         PyView::new(view).into_bound_py_any(py)
     }
 
-    /// The number of items, then the size of each of their axes, with None for axes in which items differ.
+    /// The number of items, then the size of each of their axes, with None for axes in which items
+    /// differ.
     #[getter]
     fn shape<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         let sizes = self.shape_of_items().map(|shape| shape.sizes().collect::<Vec<_>>());
         PyTuple::new(
             py,
-            std::iter::once(Some(self.source.len())).chain(sizes.unwrap_or_default()).collect::<Vec<_>>(),
+            std::iter::once(Some(self.source.len()))
+                .chain(sizes.unwrap_or_default())
+                .collect::<Vec<_>>(),
         )
     }
 
@@ -183,12 +208,15 @@ impl PyItems {
         Ok(PyView::new(places.or_raise()?.1))
     }
 
-    /// The element of `data` that each item starts at: int64, of shape (items,). None where items do not lie in one packed view.
+    /// The element of `data` that each item starts at: int64, of shape (items,). None where items
+    /// do not lie in one packed view.
     #[getter]
     fn offsets(&self, py: Python<'_>) -> PyResult<Option<PyView>> {
         let Base::Ragged(ragged, places) = &self.base else { return Ok(None) };
         let Some((offsets, _)) = places else { return Ok(None) };
-        let Some(selection) = &self.selection else { return Ok(Some(PyView::new(offsets.to_read_only()))) };
+        let Some(selection) = &self.selection else {
+            return Ok(Some(PyView::new(offsets.to_read_only())));
+        };
         let Some((_, starts, _)) = ragged.as_packed() else { return Ok(None) };
         let selection = &selection.get().selection;
         let chosen = exit::detach(py, || view_of_sizes(selection.iter().map(|item| starts[item])));
@@ -208,7 +236,10 @@ impl PyItems {
         self.source.dtype().to_string()
     }
 
-    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
+    fn __reduce__<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
         let _inside = exit::enter(py);
         let views = |views: &[View]| {
             let views = views.iter().map(|view| PyView::new(view.clone()).into_bound_py_any(py));
@@ -230,7 +261,10 @@ impl PyItems {
                 let span = windows.span();
                 let span = (span.size, span.step, span.gap, span.horizon);
                 let lengths = lengths.clone().map(PyView::new);
-                ("_windows_part", (views(windows.series())?, span, lengths, future).into_pyobject(py)?)
+                (
+                    "_windows_part",
+                    (views(windows.series())?, span, lengths, future).into_pyobject(py)?,
+                )
             }
             Base::Ragged(ragged, None) => {
                 ("ragged", (views(ragged.as_views().unwrap_or_default())?,).into_pyobject(py)?)
@@ -242,14 +276,20 @@ impl PyItems {
             }
             // These are never without a selection.
             Base::View(view) => ("view", (PyView::new(view.clone()),).into_pyobject(py)?),
-            Base::Shards(shards) => ("_shards_of_views", (views(shards.views())?,).into_pyobject(py)?),
+            Base::Shards(shards) => {
+                ("_shards_of_views", (views(shards.views())?,).into_pyobject(py)?)
+            }
         };
         Ok((modules::get(py, "ndlens._ndlens", maker)?, arguments))
     }
 
     fn __repr__(&self) -> String {
         let shape = self.shape_of_items().map(|shape| shape.to_string()).unwrap_or_default();
-        format!("<ndlens.Items items={} item_shape={shape} dtype={}>", self.source.len(), self.source.dtype())
+        format!(
+            "<ndlens.Items items={} item_shape={shape} dtype={}>",
+            self.source.len(),
+            self.source.dtype()
+        )
     }
 }
 
@@ -280,9 +320,12 @@ pub(crate) fn subset<'py>(
     if let Ok(items) = field.cast::<PyItems>() {
         let items = items.get();
         if let (None, Ok(selection)) = (&items.selection, index.cast::<PySelection>()) {
-            return PyItems::of(items.base.clone(), Some(selection.clone().unbind()))?.into_bound_py_any(py);
+            return PyItems::of(items.base.clone(), Some(selection.clone().unbind()))?
+                .into_bound_py_any(py);
         }
-        return items.select(py, extract_selection(index, items.source.len())?)?.into_bound_py_any(py);
+        return items
+            .select(py, extract_selection(index, items.source.len())?)?
+            .into_bound_py_any(py);
     }
     // A slice of what has slices is of its own kind.
     let is_slice = index.is_instance_of::<PySlice>();

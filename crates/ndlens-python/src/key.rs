@@ -17,8 +17,12 @@ pub(crate) type Key = SmallVec<[Index; 6]>;
 
 /// The parts of `key`, and what `use_key` makes of them.
 ///
-/// The key is lent, not returned: it is the largest thing an index operation touches, and moving it would show.
-pub(crate) fn with_key<R>(key: &Bound<'_, PyAny>, use_key: impl FnOnce(&Key) -> PyResult<R>) -> PyResult<R> {
+/// The key is lent, not returned: it is the largest thing an index operation touches, and moving it
+/// would show.
+pub(crate) fn with_key<R>(
+    key: &Bound<'_, PyAny>,
+    use_key: impl FnOnce(&Key) -> PyResult<R>,
+) -> PyResult<R> {
     let mut indices = Key::new();
     if let Ok(tuple) = key.cast::<PyTuple>() {
         if tuple.len() > indices.inline_size() {
@@ -35,14 +39,15 @@ pub(crate) fn with_key<R>(key: &Bound<'_, PyAny>, use_key: impl FnOnce(&Key) -> 
     use_key(&indices)
 }
 
-/// The integers of a key that names one element of a view of so many axes: `v[1, 2]` does, `v[1, 2, ...]` is a view on it.
+/// The integers of a key that names one element of a view of so many axes: `v[1, 2]` does, `v[1, 2,
+/// ...]` is a view on it.
 pub(crate) fn element_of(key: &Key, ndim: usize) -> Option<SmallVec<[isize; 6]>> {
     let integers = key.iter().map(|index| if let Index::At(at) = index { Some(*at) } else { None });
     if key.len() == ndim { integers.collect() } else { None }
 }
 
-/// Pushed where it is found to be what it is: an `Index` that was returned would be read back before it is out of the store
-/// buffer, and that wait would be the largest part of the work.
+/// Pushed where it is found to be what it is: an `Index` that was returned would be read back
+/// before it is out of the store buffer, and that wait would be the largest part of the work.
 #[inline]
 fn push_index(indices: &mut Key, item: &Bound<'_, PyAny>) -> PyResult<()> {
     if let Ok(slice) = item.cast::<PySlice>() {
@@ -77,8 +82,8 @@ fn push_index(indices: &mut Key, item: &Bound<'_, PyAny>) -> PyResult<()> {
     )))
 }
 
-/// What NumPy calls advanced indexing: sequences, arrays with axes, and booleans, which are masks also where Python calls
-/// them integers.
+/// What NumPy calls advanced indexing: sequences, arrays with axes, and booleans, which are masks
+/// also where Python calls them integers.
 pub(crate) fn selects_by_copying(item: &Bound<'_, PyAny>) -> PyResult<bool> {
     if item.is_instance_of::<PyBool>() {
         return Ok(true);
@@ -139,10 +144,12 @@ fn integer_error(item: &Bound<'_, PyAny>, error: PyErr) -> PyErr {
 
 #[inline]
 fn push_slice(indices: &mut Key, slice: &Bound<'_, PySlice>) -> PyResult<()> {
-    // SAFETY: `slice` is a slice object, which holds these three objects as long as it lives and never others.
+    // SAFETY: `slice` is a slice object, which holds these three objects as long as it lives and
+    // never others.
     let [start, stop, step] = unsafe {
         let parts = slice.as_ptr().cast::<ffi::PySliceObject>();
-        [(*parts).start, (*parts).stop, (*parts).step].map(|part| Borrowed::from_ptr(slice.py(), part))
+        [(*parts).start, (*parts).stop, (*parts).step]
+            .map(|part| Borrowed::from_ptr(slice.py(), part))
     };
     if step.is_none()
         && let Some(start) = plain_bound(start, 0)
@@ -164,7 +171,9 @@ fn plain_bound(bound: Borrowed<'_, '_, PyAny>, missing: isize) -> Option<isize> 
 fn unpack_slice(indices: &mut Key, slice: &Bound<'_, PySlice>) -> PyResult<()> {
     let (mut start, mut stop, mut step) = (0, 0, 0);
     // SAFETY: `slice` is a slice object and the three pointers are to live integers.
-    let status = unsafe { ffi::PySlice_Unpack(slice.as_ptr(), &raw mut start, &raw mut stop, &raw mut step) };
+    let status = unsafe {
+        ffi::PySlice_Unpack(slice.as_ptr(), &raw mut start, &raw mut stop, &raw mut step)
+    };
     if status < 0 {
         return Err(PyErr::fetch(slice.py()));
     }

@@ -78,7 +78,8 @@ fn _ndlens(module: &Bound<'_, PyModule>) -> PyResult<()> {
     #[cfg(feature = "failing-allocator")]
     {
         module.setattr("_fail_allocation", wrap_pyfunction!(failing::fail_allocation, module)?)?;
-        module.setattr("_count_allocations", wrap_pyfunction!(failing::count_allocations, module)?)?;
+        module
+            .setattr("_count_allocations", wrap_pyfunction!(failing::count_allocations, module)?)?;
     }
     modules::prepare(&module.py().get_type::<view::PyView>())?;
     // Not `add_class` and `add_function`, which would list them as public.
@@ -95,7 +96,8 @@ fn _ndlens(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.setattr("_receive_batch", wrap_pyfunction!(gather::receive_batch, module)?)?;
     module.setattr("_windows_part", wrap_pyfunction!(series::windows_part, module)?)?;
     module.setattr("_Selection", module.py().get_type::<selection::PySelection>())?;
-    module.setattr("_selection_of_bytes", wrap_pyfunction!(selection::selection_of_bytes, module)?)?;
+    module
+        .setattr("_selection_of_bytes", wrap_pyfunction!(selection::selection_of_bytes, module)?)?;
     module.setattr("_subset", wrap_pyfunction!(items::subset, module)?)?;
     module.setattr("_split", wrap_pyfunction!(splits::split, module)?)?;
     module.setattr("_view_of_handle", wrap_pyfunction!(pickle::view_of_handle, module)?)?;

@@ -1,7 +1,8 @@
 //! Lists and numbers that there may be no memory for, out to Python and in from it.
 //!
-//! `PyO3`'s own conversions panic where Python has no memory for an object, and end the process where Rust has none for a
-//! list. Whatever grows with the data goes through here instead: it ends in `MemoryError`, and looks for Ctrl-C.
+//! `PyO3`'s own conversions panic where Python has no memory for an object, and end the process
+//! where Rust has none for a list. Whatever grows with the data goes through here instead: it ends
+//! in `MemoryError`, and looks for Ctrl-C.
 
 #![expect(unsafe_code, reason = "makes objects as CPython's C API does; see UNSAFE.md")]
 
@@ -34,8 +35,9 @@ pub(crate) fn list_of<'py>(
         if place % LOOK as isize == LOOK as isize - 1 {
             py.check_signals()?;
         }
-        // SAFETY: the list is alive; the item's reference is given away, which it takes whether it succeeds or not. A place
-        // that is not there is its error. Places that are not yet filled are null, which lists may hold while they are made.
+        // SAFETY: the list is alive; the item's reference is given away, which it takes whether it
+        // succeeds or not. A place that is not there is its error. Places that are not yet filled
+        // are null, which lists may hold while they are made.
         if unsafe { ffi::PyList_SetItem(list.as_ptr(), place, item?.into_ptr()) } < 0 {
             return Err(PyErr::fetch(py));
         }
@@ -64,13 +66,15 @@ pub(crate) fn bytes_of<'py>(py: Python<'py>, view: &View) -> PyResult<Bound<'py,
     let nbytes = view.nbytes();
     // No view has more bytes than an `isize` counts.
     //
-    // SAFETY: what is not null is a new object, which is ours; without contents it has room for so many bytes.
+    // SAFETY: what is not null is a new object, which is ours; without contents it has room for so
+    // many bytes.
     let bytes = unsafe {
         let bytes = ffi::PyBytes_FromStringAndSize(ptr::null(), nbytes as isize);
         Bound::from_owned_ptr_or_err(py, bytes)?
     };
-    // SAFETY: `PyBytes_FromStringAndSize` gives `bytes` and nothing else. Nobody else knows of it before it is returned, so its
-    // `nbytes` bytes are ours to write; as `MaybeUninit` they may be anything.
+    // SAFETY: `PyBytes_FromStringAndSize` gives `bytes` and nothing else. Nobody else knows of it
+    // before it is returned, so its `nbytes` bytes are ours to write; as `MaybeUninit` they may be
+    // anything.
     let room = unsafe {
         let start = ffi::PyBytes_AsString(bytes.as_ptr()).cast();
         std::slice::from_raw_parts_mut(start, nbytes)
@@ -129,7 +133,8 @@ pub(crate) fn string<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, Py
     }
 }
 
-/// Whether an error says that an object is not what was looked for, rather than that memory or patience ran out.
+/// Whether an error says that an object is not what was looked for, rather than that memory or
+/// patience ran out.
 pub(crate) fn is_refusal(py: Python<'_>, error: &PyErr) -> bool {
     error.is_instance_of::<PyException>(py) && !error.is_instance_of::<PyMemoryError>(py)
 }

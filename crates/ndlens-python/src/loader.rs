@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use ndlens::View;
 use ndlens::loader::{
-    Config, Epoch, Error, Loader, Memory, Remainder, Sampled, Shard, Shuffler, Storing, Values, Weights,
+    Config, Epoch, Error, Loader, Memory, Remainder, Sampled, Shard, Shuffler, Storing, Values,
+    Weights,
 };
 use pyo3::exceptions::{PyOverflowError, PyValueError};
 use pyo3::prelude::*;
@@ -18,16 +19,17 @@ use crate::error::{OrRaise, in_place};
 use crate::fields::{Output, Structure, extract_fields_and_transforms};
 use crate::import::extract_view;
 use crate::mixing::extract_mixing;
-use crate::sampling::{Reading, extract_indices, extract_numbers, note_from_python, note_to_python};
+use crate::sampling::{
+    Reading, extract_indices, extract_numbers, note_from_python, note_to_python,
+};
 use crate::view::PyView;
 use crate::{destination, exit, run_state};
 
 /// A setting that counts things.
 fn count(name: &str, value: isize, least: usize) -> PyResult<usize> {
-    usize::try_from(value)
-        .ok()
-        .filter(|&value| value >= least)
-        .ok_or_else(|| PyValueError::new_err(format!("{name} must be at least {least}, got {value}")))
+    usize::try_from(value).ok().filter(|&value| value >= least).ok_or_else(|| {
+        PyValueError::new_err(format!("{name} must be at least {least}, got {value}"))
+    })
 }
 
 /// What randomness is made of.
@@ -95,7 +97,11 @@ impl PyLoader {
     #[pyo3(signature = (fields, *, source, batch_size, shuffle, seed, num_workers, drop_last, prefetch_factor, transforms, joint, channels,
         return_params, output, remainder, sampled, stores, order, weights, replacement, num_samples, indices, mix, mix_images,
         mix_labels, pin_memory, device))]
-    #[expect(clippy::too_many_arguments, clippy::fn_params_excessive_bools, reason = "Python's keywords")]
+    #[expect(
+        clippy::too_many_arguments,
+        clippy::fn_params_excessive_bools,
+        reason = "Python's keywords"
+    )]
     fn new(
         fields: &Bound<'_, PyAny>,
         source: Bound<'_, PyAny>,
@@ -139,9 +145,12 @@ impl PyLoader {
             ));
         }
         if mix.is_none() && (mix_images.is_some() || mix_labels.is_some()) {
-            return Err(PyValueError::new_err("mix_images and mix_labels say what to mix: give mix too"));
+            return Err(PyValueError::new_err(
+                "mix_images and mix_labels say what to mix: give mix too",
+            ));
         }
-        let shard = Shard { remainder: Remainder::from_name(remainder).or_raise()?, ..Shard::default() };
+        let shard =
+            Shard { remainder: Remainder::from_name(remainder).or_raise()?, ..Shard::default() };
         let config = Config {
             batch_size: count("batch_size", batch_size, 1)?,
             shuffle,
@@ -156,7 +165,8 @@ impl PyLoader {
             memory: if destination.pins { Memory::Supplied } else { Memory::Pooled },
             values: if destination.device.is_some() { Values::Deferred } else { Values::Computed },
         };
-        let (structure, fields) = extract_fields_and_transforms(fields, transforms, joint, channels)?;
+        let (structure, fields) =
+            extract_fields_and_transforms(fields, transforms, joint, channels)?;
         let mut loader = Loader::new(fields, config).or_raise()?;
         if let Some(indices) = indices {
             let indices = extract_indices(indices, loader.items())?;
@@ -169,14 +179,17 @@ impl PyLoader {
             loader = loader.with_samples(samples).or_raise()?;
         }
         if let Some(weights) = weights {
-            loader = loader.with_weights(extract_weights(weights, replacement, samples)?).or_raise()?;
+            loader =
+                loader.with_weights(extract_weights(weights, replacement, samples)?).or_raise()?;
         }
         if let Some(mix) = mix {
             let mixing = extract_mixing(mix, mix_images, mix_labels, &structure)?;
             loader = loader.with_mixing(&mixing).or_raise()?;
         }
         for (name, dtype) in loader.dtypes() {
-            output.check(py, dtype).map_err(|error| in_place(py, &format!("field {name:?}"), error))?;
+            output
+                .check(py, dtype)
+                .map_err(|error| in_place(py, &format!("field {name:?}"), error))?;
         }
         let wire = destination.wire(&loader)?;
         Ok(PyLoader {
@@ -196,14 +209,17 @@ impl PyLoader {
         Ok(self.loader.batches_of(self.shard(py)?, self.places(py)?))
     }
 
-    /// The next epoch, or what is left of the one that `load_state_dict` told of. It begins with its first batch.
+    /// The next epoch, or what is left of the one that `load_state_dict` told of. It begins with
+    /// its first batch.
     fn __iter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         let (py, own) = (slf.py(), slf.get());
         let config = own.loader.config();
         let pinned = config.memory == Memory::Supplied;
-        let epoch = PyEpoch::new(slf.clone().unbind(), Arc::clone(&own.structure), own.output, pinned);
+        let epoch =
+            PyEpoch::new(slf.clone().unbind(), Arc::clone(&own.structure), own.output, pinned);
         match &own.wire {
-            // Without workers, to look ahead would be to make the next batch before this one is used.
+            // Without workers, to look ahead would be to make the next batch before this one is
+            // used.
             Some(wire) => destination::epoch(py, epoch, wire, config.num_workers > 0),
             None => epoch.into_bound_py_any(py),
         }
@@ -224,7 +240,8 @@ impl PyLoader {
         Ok(PyEpoch::new(Py::new(py, planner)?, Arc::clone(&self.structure), self.output, false))
     }
 
-    /// The `number`-th batch that a rank takes of an epoch from place `start` on; a `ValueError` where there is none.
+    /// The `number`-th batch that a rank takes of an epoch from place `start` on; a `ValueError`
+    /// where there is none.
     #[pyo3(name = "_batch")]
     fn batch<'py>(
         &self,
@@ -272,7 +289,8 @@ impl PyLoader {
         self.loader.next_epoch()
     }
 
-    /// Makes `epoch` the one that the next `for` loop runs: from its start on, unless it is the one to be resumed.
+    /// Makes `epoch` the one that the next `for` loop runs: from its start on, unless it is the one
+    /// to be resumed.
     fn set_epoch(&self, epoch: u32) {
         self.loader.set_epoch(epoch);
     }
@@ -331,8 +349,9 @@ impl PyLoader {
         self.numbers_of(py, &self.loader.planner(), epoch)
     }
 
-    /// Where the run stands, counting batches that were handed out: a dict of numbers and strings, under 1 KB for any usual
-    /// number of fields. Ranks that have taken as many batches write the same.
+    /// Where the run stands, counting batches that were handed out: a dict of numbers and strings,
+    /// under 1 KB for any usual number of fields. Ranks that have taken as many batches write the
+    /// same.
     fn state_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let state = self.loader.state();
         let dict = run_state::to_dict(py, &state)?;
@@ -343,10 +362,11 @@ impl PyLoader {
         Ok(dict)
     }
 
-    /// Goes on from a state, with any number of ranks and threads and any batch size: the next `for` loop runs what was left
-    /// of its epoch, each item once.
+    /// Goes on from a state, with any number of ranks and threads and any batch size: the next
+    /// `for` loop runs what was left of its epoch, each item once.
     ///
-    /// Raises `ValueError` where the data, the seed or `shuffle` differ, or for a state of another version, and says what.
+    /// Raises `ValueError` where the data, the seed or `shuffle` differ, or for a state of another
+    /// version, and says what.
     fn load_state_dict(&self, state_dict: &Bound<'_, PyDict>) -> PyResult<()> {
         let py = state_dict.py();
         let mut state = run_state::from_dict(state_dict, None)?;
@@ -359,8 +379,8 @@ impl PyLoader {
         self.loader.load_state(&state).or_raise()
     }
 
-    /// Bytes of all batch memory: being made, waiting, kept by you, and free for the next batch. It grows while you keep
-    /// batches, and only then.
+    /// Bytes of all batch memory: being made, waiting, kept by you, and free for the next batch. It
+    /// grows while you keep batches, and only then.
     #[getter]
     fn pool_nbytes(&self) -> usize {
         self.loader.pool_use().bytes
@@ -390,8 +410,9 @@ pub(crate) struct Begun {
 }
 
 impl PyLoader {
-    /// Keeps an epoch that batches are asked of by number, and gives what was kept. Whoever is in another's way does without: nobody
-    /// waits for a lock that a fork may have copied, and threads make batches side by side.
+    /// Keeps an epoch that batches are asked of by number, and gives what was kept. Whoever is in
+    /// another's way does without: nobody waits for a lock that a fork may have copied, and threads
+    /// make batches side by side.
     fn swap_planned(&self, planned: Option<(Planned, Epoch)>) -> Option<(Planned, Epoch)> {
         match self.planned.try_lock() {
             Ok(mut kept) => mem::replace(&mut *kept, planned),

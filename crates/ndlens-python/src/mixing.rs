@@ -17,7 +17,8 @@ pub(crate) fn extract_mixing(
 ) -> PyResult<Mixing> {
     let lowered = modules::get(mix.py(), "ndlens._torchvision", "lowered_mix")?.call1((mix,))?;
     let (mixes, weights): (Vec<Bound<'_, PyAny>>, Option<Vec<f64>>) = lowered.extract()?;
-    let mut mixing = Mixing::choice(mixes.iter().map(extract_mix).collect::<PyResult<_>>()?, weights);
+    let mut mixing =
+        Mixing::choice(mixes.iter().map(extract_mix).collect::<PyResult<_>>()?, weights);
     if let Some(images) = images {
         mixing = mixing.of_images(places(images, structure)?);
     }
@@ -28,7 +29,8 @@ pub(crate) fn extract_mixing(
 }
 
 fn extract_mix(mix: &Bound<'_, PyAny>) -> PyResult<Mix> {
-    let (num_classes, alpha) = (mix.getattr("num_classes")?.extract()?, mix.getattr("alpha")?.extract()?);
+    let (num_classes, alpha) =
+        (mix.getattr("num_classes")?.extract()?, mix.getattr("alpha")?.extract()?);
     match mix.get_type().name()?.to_str()? {
         "MixUp" => Ok(Mix::MixUp { num_classes, alpha }),
         "CutMix" => Ok(Mix::CutMix { num_classes, alpha }),
@@ -52,5 +54,7 @@ fn places(images: &Bound<'_, PyAny>, structure: &Structure) -> PyResult<Vec<usiz
 }
 
 fn known(argument: &str, key: &Bound<'_, PyAny>, place: Option<usize>) -> PyResult<usize> {
-    place.ok_or_else(|| PyValueError::new_err(format!("{argument} names {key:?}, which is no field")))
+    place.ok_or_else(|| {
+        PyValueError::new_err(format!("{argument} names {key:?}, which is no field"))
+    })
 }

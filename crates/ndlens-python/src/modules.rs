@@ -1,8 +1,9 @@
 //! What other modules have, looked up where it is before it is imported.
 //!
-//! An import holds locks that belong to the thread. A child that is forked meanwhile cannot import that module: it waits for a
-//! thread that is not there. So nothing is imported in here that is imported already, our own modules come with `import ndlens`,
-//! and what is looked up once is not looked up under a lock.
+//! An import holds locks that belong to the thread. A child that is forked meanwhile cannot import
+//! that module: it waits for a thread that is not there. So nothing is imported in here that is
+//! imported already, our own modules come with `import ndlens`, and what is looked up once is not
+//! looked up under a lock.
 
 #![expect(clippy::disallowed_methods, reason = "what they are disallowed for is done here")]
 
@@ -161,7 +162,8 @@ pub(crate) fn is_installed(py: Python<'_>, module: Optional) -> PyResult<bool> {
 pub(crate) enum Optional {
     Torch,
     Numpy,
-    /// The package that brings bfloat16 and the 8-bit floats to NumPy, under the names we have for them.
+    /// The package that brings bfloat16 and the 8-bit floats to NumPy, under the names we have for
+    /// them.
     MlDtypes,
 }
 

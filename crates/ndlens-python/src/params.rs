@@ -36,7 +36,8 @@ pub(crate) fn replay(
     let (transforms, convention) = extract_list(transforms)?;
     let field = Field::new("items", Arc::new(items)).with_transforms(transforms);
     let channels = extract_channels(channels, &Structure::Single, &["items"])?;
-    let field = channels.first().copied().unwrap_or(Said::Nothing).arrange(field, convention).or_raise()?;
+    let field =
+        channels.first().copied().unwrap_or(Said::Nothing).arrange(field, convention).or_raise()?;
     let text = modules::get(py, "json", "dumps")?.call1((params,))?.cast_into::<PyString>()?;
     let text = text.to_cow()?;
     exit::detach(py, || replay_field(&field, &text)).map(PyView::new).or_raise()

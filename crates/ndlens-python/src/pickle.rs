@@ -1,4 +1,5 @@
-//! Pickling: a handle where the memory can be found from another process, the elements' bytes where it cannot.
+//! Pickling: a handle where the memory can be found from another process, the elements' bytes where
+//! it cannot.
 
 use std::time::Duration;
 
@@ -24,7 +25,8 @@ macro_rules! once {
     }};
 }
 
-/// Tells the picklers of messages about views, wherever one is made that could be sent; see `_sending.py`.
+/// Tells the picklers of messages about views, wherever one is made that could be sent; see
+/// `_sending.py`.
 pub(crate) fn register_senders(py: Python<'_>, late: bool) -> PyResult<bool> {
     once!(py, "ndlens._sending", "register")?.call1((late,))?.is_truthy()
 }
@@ -68,7 +70,12 @@ pub(crate) fn wait_for_receipts(py: Python<'_>, seconds: f64) -> PyResult<bool> 
 }
 
 /// What `__reduce_ex__` returns: the function that makes the view again, and its arguments.
-fn reduce<'py>(py: Python<'py>, view: &View, protocol: i32, sent: bool) -> PyResult<Bound<'py, PyTuple>> {
+fn reduce<'py>(
+    py: Python<'py>,
+    view: &View,
+    protocol: i32,
+    sent: bool,
+) -> PyResult<Bound<'py, PyTuple>> {
     let handle = if sent { ViewHandle::sent(view) } else { ViewHandle::of(view) };
     if let Some(handle) = handle.or_raise()? {
         let arguments = (PyBytes::new(py, &handle.to_bytes()),);
@@ -81,7 +88,8 @@ fn reduce<'py>(py: Python<'py>, view: &View, protocol: i32, sent: bool) -> PyRes
     let buffer = if protocol >= BUFFER_PROTOCOL {
         once!(py, "pickle", "PickleBuffer")?.call1((bytes,))?
     } else {
-        let builtin = if read_only { py.get_type::<PyBytes>() } else { py.get_type::<PyByteArray>() };
+        let builtin =
+            if read_only { py.get_type::<PyBytes>() } else { py.get_type::<PyByteArray>() };
         builtin.call1((bytes,))?
     };
     (once!(py, "ndlens._ndlens", "_view_of_bytes")?, (packed, buffer)).into_pyobject(py)
@@ -92,7 +100,8 @@ impl PyView {
     fn __reduce_ex__<'py>(&self, py: Python<'py>, protocol: i32) -> PyResult<Bound<'py, PyTuple>> {
         let _inside = exit::enter(py);
         let view = self.view()?.clone();
-        // Where multiprocessing has come since it was last looked for, this may be the first message that it sends.
+        // Where multiprocessing has come since it was last looked for, this may be the first
+        // message that it sends.
         let sent = register_senders(py, true)?;
         reduce(py, &view, protocol, sent)
     }

@@ -1,7 +1,8 @@
 //! Batches on tensors in pinned memory, which torch allocates.
 //!
-//! torch frees such memory only once the copies from it that are under way are done, and keeps it for the next tensor: a pool that knows
-//! of streams. So a batch goes out as the very tensor that torch made, and comes back to torch, not to us.
+//! torch frees such memory only once the copies from it that are under way are done, and keeps it
+//! for the next tensor: a pool that knows of streams. So a batch goes out as the very tensor that
+//! torch made, and comes back to torch, not to us.
 
 #![expect(unsafe_code, reason = "makes batches on the memory of tensors; see UNSAFE.md")]
 
@@ -57,8 +58,9 @@ impl Fresh {
 impl Untouched {
     /// Has the epoch make its next batch there.
     pub(crate) fn give(self, epoch: &Epoch) -> Result<(), Error> {
-        // SAFETY: torch just allocated these tensors; they are only in a `Pinned`, which hands them out with the batch. Their bytes
-        // come from an allocator that the compiler knows nothing of, so they have some value.
+        // SAFETY: torch just allocated these tensors; they are only in a `Pinned`, which hands them
+        // out with the batch. Their bytes come from an allocator that the compiler knows nothing
+        // of, so they have some value.
         unsafe { epoch.supply(self.0) }
     }
 }
@@ -80,19 +82,25 @@ impl Pinned {
     }
 
     /// The tensors that this batch was made on, as what its views are.
-    pub(crate) fn take<'py>(&self, py: Python<'py>, views: &[View]) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    pub(crate) fn take<'py>(
+        &self,
+        py: Python<'py>,
+        views: &[View],
+    ) -> PyResult<Vec<Bound<'py, PyAny>>> {
         let places = || views.iter().map(|view| view.buffer().as_ptr().addr().get());
         let mut waiting = self.lock();
         let of_batch = |tensors: &Vec<Tensor>| tensors.iter().map(|(place, _)| *place).eq(places());
         let at = waiting.iter().position(of_batch);
         let tensors = at.map(|at| waiting.remove(at));
         drop(waiting);
-        let tensors =
-            tensors.ok_or_else(|| PyRuntimeError::new_err("a batch came on memory that was not supplied"))?;
+        let tensors = tensors.ok_or_else(|| {
+            PyRuntimeError::new_err("a batch came on memory that was not supplied")
+        })?;
         let seen = |(view, (_, tensor)): (&View, Tensor)| {
             let dtype = modules::get(py, "torch", &view.dtype().to_string())?;
             let itemsize = view.dtype().itemsize() as isize;
-            let strides: Vec<isize> = view.strides().iter().map(|stride| stride / itemsize).collect();
+            let strides: Vec<isize> =
+                view.strides().iter().map(|stride| stride / itemsize).collect();
             let tensor = tensor.bind(py).call_method1("view", (dtype,))?;
             let (shape, strides) = (PyTuple::new(py, view.shape())?, PyTuple::new(py, strides)?);
             tensor.call_method1("as_strided", (shape, strides))

@@ -20,7 +20,8 @@ pub(crate) fn extract_views(views: &Bound<'_, PyAny>, what: &str) -> PyResult<Ve
     }
     let view = |(at, view): (usize, PyResult<Bound<'_, PyAny>>)| {
         let view = view?;
-        extract_lasting_view(&view).map_err(|error| in_place(view.py(), &format!("{what} {at}"), error))
+        extract_lasting_view(&view)
+            .map_err(|error| in_place(view.py(), &format!("{what} {at}"), error))
     };
     crate::lists::collect(views.try_iter()?.enumerate().map(view))
 }
@@ -28,8 +29,11 @@ pub(crate) fn extract_views(views: &Bound<'_, PyAny>, what: &str) -> PyResult<Ve
 /// Shapes in the rows of a table of integers, or of a list of tuples.
 fn extract_shapes(shapes: &Bound<'_, PyAny>) -> PyResult<Shapes> {
     let py = shapes.py();
-    let refuse =
-        || PyTypeError::new_err(format!("shapes must be tuples of sizes, one for each item, got {shapes:?}"));
+    let refuse = || {
+        PyTypeError::new_err(format!(
+            "shapes must be tuples of sizes, one for each item, got {shapes:?}"
+        ))
+    };
     let is_list = shapes.is_instance_of::<PyList>() || shapes.is_instance_of::<PyTuple>();
     if !is_list && let Ok(view) = extract_view(shapes) {
         return match exit::detach(py, || Shapes::from_view(&view)) {
@@ -49,15 +53,18 @@ fn extract_shapes(shapes: &Bound<'_, PyAny>) -> PyResult<Shapes> {
     Ok(found)
 }
 
-/// Items of different sizes but one dtype, rank and number of channels, such as images of (height, width, channels).
+/// Items of different sizes but one dtype, rank and number of channels, such as images of (height,
+/// width, channels).
 ///
-/// Either `items` is a list of views, each an item; or `shapes`, of shape (N, rank), says that N items lie in `items`, a packed view
-/// of one axis: item i in C order from element `offsets[i]` on. Without `offsets` they lie one after another; N + 1 offsets
-/// also say where each must end.
+/// Either `items` is a list of views, each an item; or `shapes`, of shape (N, rank), says that N
+/// items lie in `items`, a packed view of one axis: item i in C order from element `offsets[i]` on.
+/// Without `offsets` they lie one after another; N + 1 offsets also say where each must end.
 ///
-/// `nl.Loader` takes them where a transform makes one size of them, and `nl.windows` takes them as series.
+/// `nl.Loader` takes them where a transform makes one size of them, and `nl.windows` takes them as
+/// series.
 ///
-/// Raises `ValueError` for items that differ in more than their first two axes or do not lie within their memory, and names the first.
+/// Raises `ValueError` for items that differ in more than their first two axes or do not lie within
+/// their memory, and names the first.
 ///
 /// >>> import ndlens as nl
 /// >>> images = nl.ragged(bytes(range(10)), shapes=[(2, 3), (2, 2)])
@@ -72,7 +79,9 @@ pub(crate) fn ragged(
 ) -> PyResult<PyItems> {
     let Some(shapes) = shapes else {
         if offsets.is_some() {
-            return Err(PyTypeError::new_err("offsets say where items of given shapes lie: give shapes too"));
+            return Err(PyTypeError::new_err(
+                "offsets say where items of given shapes lie: give shapes too",
+            ));
         }
         if !items.is_instance_of::<PyList>() && !items.is_instance_of::<PyTuple>() {
             let kind = items.get_type().fully_qualified_name()?;
@@ -85,5 +94,7 @@ pub(crate) fn ragged(
     let shapes = extract_shapes(shapes)?;
     let flat = extract_lasting_view(items)?;
     let offsets = offsets.map(|offsets| extract_sizes(offsets, "offsets")).transpose()?;
-    packed_items(exit::detach(items.py(), || Ragged::packed(flat, offsets.as_deref(), shapes)).or_raise()?)
+    packed_items(
+        exit::detach(items.py(), || Ragged::packed(flat, offsets.as_deref(), shapes)).or_raise()?,
+    )
 }

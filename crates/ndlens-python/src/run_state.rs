@@ -24,9 +24,13 @@ pub(crate) fn to_dict<'py>(py: Python<'py>, state: &State) -> PyResult<Bound<'py
 }
 
 /// A state; `note` is what to keep of its sampler.
-pub(crate) fn from_dict(dict: &Bound<'_, PyDict>, note: Option<Bound<'_, PyAny>>) -> PyResult<State> {
-    let get =
-        |key| dict.get_item(key)?.ok_or_else(|| PyKeyError::new_err(format!("the state has no {key:?}")));
+pub(crate) fn from_dict(
+    dict: &Bound<'_, PyDict>,
+    note: Option<Bound<'_, PyAny>>,
+) -> PyResult<State> {
+    let get = |key| {
+        dict.get_item(key)?.ok_or_else(|| PyKeyError::new_err(format!("the state has no {key:?}")))
+    };
     let version: u32 = get("version")?.extract()?;
     if version != STATE_VERSION {
         return Err(PyValueError::new_err(format!(

@@ -1,6 +1,7 @@
 //! What samplers give: numbers where they lie, and iterators that are read while an epoch runs.
 //!
-//! Which rank this is and what a sampler has to say is asked in `ndlens/_sampling.py`, when an epoch begins.
+//! Which rank this is and what a sampler has to say is asked in `ndlens/_sampling.py`, when an
+//! epoch begins.
 
 use std::sync::{Mutex, MutexGuard};
 
@@ -54,7 +55,8 @@ fn extract_number(giver: &str, item: &Bound<'_, PyAny>) -> PyResult<i64> {
         let text = item.repr().map_or_else(|_| "an object".to_owned(), |repr| repr.to_string());
         PyTypeError::new_err(format!("{giver} must give item numbers from 0 on, got {text}{hint}"))
     };
-    let from_0_on = |number: PyResult<i64>| number.ok().filter(|&number| number >= 0).ok_or_else(refuse);
+    let from_0_on =
+        |number: PyResult<i64>| number.ok().filter(|&number| number >= 0).ok_or_else(refuse);
     if item.is_exact_instance_of::<PyInt>() {
         return from_0_on(item.extract());
     }
@@ -82,14 +84,18 @@ pub(crate) fn extract_numbers(object: &Bound<'_, PyAny>) -> PyResult<ItemNumbers
     ItemNumbers::from_view(&extract_view(object)?).or_raise()
 }
 
-/// `indices=`: what a slice, a range, or a list or array of integers or bools selects of so many items.
+/// `indices=`: what a slice, a range, or a list or array of integers or bools selects of so many
+/// items.
 pub(crate) fn extract_indices(object: &Bound<'_, PyAny>, items: usize) -> PyResult<Selection> {
     let py = object.py();
     let extract = || {
         let Ok(range) = object.cast::<PyRange>() else { return extract_selection(object, items) };
         // Negative numbers count from the end, which only a list of them says.
-        let ends = if range.is_empty()? { vec![] } else { vec![range.get_item(0)?, range.get_item(-1)?] };
-        let Ok(ends) = ends.iter().map(PyAnyMethods::extract::<usize>).collect::<PyResult<Vec<_>>>() else {
+        let ends =
+            if range.is_empty()? { vec![] } else { vec![range.get_item(0)?, range.get_item(-1)?] };
+        let Ok(ends) =
+            ends.iter().map(PyAnyMethods::extract::<usize>).collect::<PyResult<Vec<_>>>()
+        else {
             return extract_selection(object, items);
         };
         Selection::range(
@@ -110,7 +116,8 @@ pub(crate) fn check_numbers(object: &Bound<'_, PyAny>) -> PyResult<usize> {
     extract_numbers(object).map(|numbers| numbers.len())
 }
 
-/// The digest of the numbers from one place to another, of an object that holds them; continues the one given.
+/// The digest of the numbers from one place to another, of an object that holds them; continues the
+/// one given.
 #[pyfunction]
 #[pyo3(signature = (object, start, stop, digest, /))]
 pub(crate) fn digest_numbers(
@@ -127,12 +134,14 @@ pub(crate) fn digest_numbers(
 
 fn parse_digest(text: &str) -> PyResult<Digest> {
     Digest::from_hex(text).ok_or_else(|| {
-        PyValueError::new_err(format!("the state's digest must be 16 hexadecimal digits, got {text:?}"))
+        PyValueError::new_err(format!(
+            "the state's digest must be 16 hexadecimal digits, got {text:?}"
+        ))
     })
 }
 
-/// Reads as many numbers from an iterator as are asked for, or all; gives how many there were, their digest and, where they are to be
-/// kept, the numbers: int64, of shape (numbers,).
+/// Reads as many numbers from an iterator as are asked for, or all; gives how many there were,
+/// their digest and, where they are to be kept, the numbers: int64, of shape (numbers,).
 #[pyfunction]
 #[pyo3(signature = (iterator, count, keep, /))]
 pub(crate) fn read_numbers(
@@ -179,7 +188,8 @@ fn push(numbers: &mut Vec<i64>, number: i64) -> PyResult<()> {
 #[derive(Debug)]
 pub(crate) struct Reading {
     iterator: Py<PyIterator>,
-    /// Gives what a state keeps of the sampler as it stands; None where that is a digest of what it gave.
+    /// Gives what a state keeps of the sampler as it stands; None where that is a digest of what it
+    /// gave.
     snapshot: Option<Py<PyAny>>,
     /// Is told how many items came, once there are no more.
     ended: Py<PyAny>,
@@ -218,8 +228,9 @@ impl Reading {
             expected: field("expected")?.extract()?,
             resumes: true,
             head: extract_head(&field("head")?)?,
-            note: note_from_python(if note.is_none() { None } else { Some(note) })
-                .or_else(|| Some(Note::new(reading.lock(py).digest)).filter(|_| reading.snapshot.is_none())),
+            note: note_from_python(if note.is_none() { None } else { Some(note) }).or_else(|| {
+                Some(Note::new(reading.lock(py).digest)).filter(|_| reading.snapshot.is_none())
+            }),
         };
         Ok((reading, Sampled::Read(sampling)))
     }
@@ -240,8 +251,8 @@ impl Reading {
         exit::lock(py, &self.turn)
     }
 
-    /// Reads for all batches that can be begun. What a sampler raises comes when its batch is due; what ends programs, such as
-    /// Ctrl-C, comes at once.
+    /// Reads for all batches that can be begun. What a sampler raises comes when its batch is due;
+    /// what ends programs, such as Ctrl-C, comes at once.
     pub(crate) fn read<'a, F>(&self, py: Python<'_>, lock: F) -> PyResult<()>
     where
         F: Fn() -> Option<MutexGuard<'a, Option<Epoch>>> + Sync,

@@ -1,4 +1,5 @@
-//! Items that Python names: indices, masks and slices in, selections out; labels of items and steps.
+//! Items that Python names: indices, masks and slices in, selections out; labels of items and
+//! steps.
 
 use ndlens::loader::{Labels, Selection, flags_of, sizes_of};
 use ndlens::{View, loader};
@@ -12,7 +13,8 @@ use crate::import::extract_view;
 use crate::key::{integer, selects_by_copying};
 use crate::modules;
 
-/// Which items of a source are meant; what several fields of a subset share, also on their way to another process.
+/// Which items of a source are meant; what several fields of a subset share, also on their way to
+/// another process.
 #[pyclass(frozen, name = "_Selection", module = "ndlens._ndlens")]
 pub(crate) struct PySelection {
     pub(crate) selection: Selection,
@@ -53,13 +55,17 @@ impl PySelection {
 /// The selection whose bytes these are.
 #[pyfunction]
 #[pyo3(name = "_selection_of_bytes", signature = (packed, items, /))]
-pub(crate) fn selection_of_bytes(py: Python<'_>, packed: &[u8], items: usize) -> PyResult<PySelection> {
+pub(crate) fn selection_of_bytes(
+    py: Python<'_>,
+    packed: &[u8],
+    items: usize,
+) -> PyResult<PySelection> {
     let selection = exit::detach(py, || Selection::from_bytes(packed, items)).or_raise()?;
     Ok(PySelection::new(selection, items))
 }
 
-/// Those of `items` items that an index selects: a slice, a list or tuple of integers or booleans, or anything of them that
-/// `nl.view` takes. Negative numbers count from the end.
+/// Those of `items` items that an index selects: a slice, a list or tuple of integers or booleans,
+/// or anything of them that `nl.view` takes. Negative numbers count from the end.
 pub(crate) fn extract_selection(index: &Bound<'_, PyAny>, items: usize) -> PyResult<Selection> {
     let py = index.py();
     if let Ok(slice) = index.cast::<PySlice>() {
@@ -96,7 +102,9 @@ impl ItemKey {
 /// The items that a slice, list or array in brackets selects. A tuple there stands for axes.
 pub(crate) fn extract_items(key: &Bound<'_, PyAny>, items: usize) -> PyResult<Selection> {
     if key.is_instance_of::<PyTuple>() {
-        return Err(PyIndexError::new_err("items are indexed along one axis; index the item further"));
+        return Err(PyIndexError::new_err(
+            "items are indexed along one axis; index the item further",
+        ));
     }
     if key.is_instance_of::<PyBool>() { Err(bad_index(key)) } else { extract_selection(key, items) }
 }
@@ -147,7 +155,9 @@ fn view_of_numbers(numbers: &Bound<'_, PyAny>) -> PyResult<Option<View>> {
 /// A list of integers, or of booleans; None where one is neither.
 fn view_of_list(list: &Bound<'_, PyAny>) -> PyResult<Option<View>> {
     let text = list.is_instance_of::<PyString>() || list.is_instance_of::<PyBytes>();
-    let Some(items) = list.try_iter().ok().filter(|_| !text && list.len().is_ok()) else { return Ok(None) };
+    let Some(items) = list.try_iter().ok().filter(|_| !text && list.len().is_ok()) else {
+        return Ok(None);
+    };
     let (mut numbers, mut booleans): (Vec<i64>, Vec<u8>) = (vec![], vec![]);
     for item in items {
         let item = item?;
@@ -162,7 +172,9 @@ fn view_of_list(list: &Bound<'_, PyAny>) -> PyResult<Option<View>> {
     }
     match (numbers.is_empty(), booleans.is_empty()) {
         (_, true) => Ok(Some(View::from_vec(numbers))),
-        (true, false) => View::from_vec(booleans).reinterpret(ndlens::DType::Bool).map(Some).or_raise(),
+        (true, false) => {
+            View::from_vec(booleans).reinterpret(ndlens::DType::Bool).map(Some).or_raise()
+        }
         // NumPy would make integers of the booleans.
         (false, false) => Ok(None),
     }
@@ -187,15 +199,21 @@ fn push<T>(list: &mut Vec<T>, item: T) -> PyResult<()> {
     if list.len() == list.capacity() {
         let more = list.len().max(64);
         let len_bytes = (list.len() + more) * size_of::<T>();
-        list.try_reserve_exact(more).map_err(|_| ndlens::Error::OutOfMemory { len_bytes }).or_raise()?;
+        list.try_reserve_exact(more)
+            .map_err(|_| ndlens::Error::OutOfMemory { len_bytes })
+            .or_raise()?;
     }
     list.push(item);
     Ok(())
 }
 
 /// Sizes or places, from 0 on: a list of integers, or anything of them that `nl.view` takes.
-pub(crate) fn extract_sizes(numbers: &Bound<'_, PyAny>, name: &'static str) -> PyResult<Vec<usize>> {
-    let refuse = || PyTypeError::new_err(format!("{name} must be integers from 0 on, got {numbers:?}"));
+pub(crate) fn extract_sizes(
+    numbers: &Bound<'_, PyAny>,
+    name: &'static str,
+) -> PyResult<Vec<usize>> {
+    let refuse =
+        || PyTypeError::new_err(format!("{name} must be integers from 0 on, got {numbers:?}"));
     let is_boolean = |view: &View| *view.dtype() == ndlens::DType::Bool && !view.is_empty();
     let view = match view_of_numbers(numbers)? {
         Some(view) => view,
@@ -205,7 +223,9 @@ pub(crate) fn extract_sizes(numbers: &Bound<'_, PyAny>, name: &'static str) -> P
         return Err(refuse());
     }
     match exit::detach(numbers.py(), || sizes_of(&view, name)) {
-        Err(loader::Error::NegativeNumber { .. } | loader::Error::NumbersShape { .. }) => Err(refuse()),
+        Err(loader::Error::NegativeNumber { .. } | loader::Error::NumbersShape { .. }) => {
+            Err(refuse())
+        }
         sizes => sizes.or_raise(),
     }
 }
@@ -225,7 +245,8 @@ pub(crate) fn extract_flags(mask: &Bound<'_, PyAny>, name: &str) -> PyResult<Vec
     exit::detach(mask.py(), || flags_of(&view)).or_raise()
 }
 
-/// Labels of steps or items: numbers, strings or anything that can be hashed, of an array or of a list.
+/// Labels of steps or items: numbers, strings or anything that can be hashed, of an array or of a
+/// list.
 pub(crate) fn extract_labels(labels: &Bound<'_, PyAny>, name: &'static str) -> PyResult<Labels> {
     let py = labels.py();
     if labels.is_instance_of::<PyString>() || labels.is_instance_of::<PyBytes>() {
@@ -239,15 +260,17 @@ pub(crate) fn extract_labels(labels: &Bound<'_, PyAny>, name: &'static str) -> P
         return Ok(labels);
     }
     let (codes, mut found) = (PyDict::new(py), Labels::default());
-    for (place, label) in labels.try_iter().map_err(|error| in_place(py, name, error))?.enumerate() {
+    for (place, label) in labels.try_iter().map_err(|error| in_place(py, name, error))?.enumerate()
+    {
         let label = label?;
         // What is not equal to itself, as NaN, or does not say, as pandas.NA, stands for no label.
         let known = label.eq(&label).unwrap_or(false);
         if !known {
             return Err(loader::Error::MissingLabel { name, place }).or_raise();
         }
-        let code =
-            codes.get_item(&label).map_err(|error| in_place(py, &format!("{name}, place {place}"), error))?;
+        let code = codes
+            .get_item(&label)
+            .map_err(|error| in_place(py, &format!("{name}, place {place}"), error))?;
         let code: Option<u32> = code.map(|code| code.extract()).transpose()?;
         let new = code.is_none();
         let code = found.push(code).or_raise()?;

@@ -28,9 +28,9 @@ fn order(view: &View, name: Option<&str>) -> PyResult<Order> {
         } else {
             Order::C
         }),
-        other => {
-            Err(PyValueError::new_err(format!("unknown order {other:?}: expected \"C\", \"F\" or \"A\"")))
-        }
+        other => Err(PyValueError::new_err(format!(
+            "unknown order {other:?}: expected \"C\", \"F\" or \"A\""
+        ))),
     }
 }
 
@@ -90,7 +90,11 @@ fn native_format(py: Python<'_>, format: &Bound<'_, PyAny>) -> PyResult<(String,
 #[pymethods]
 impl PyView {
     fn __len__(&self) -> PyResult<usize> {
-        self.view()?.shape().first().copied().ok_or_else(|| PyTypeError::new_err("0-dim view has no length"))
+        self.view()?
+            .shape()
+            .first()
+            .copied()
+            .ok_or_else(|| PyTypeError::new_err("0-dim view has no length"))
     }
 
     /// The elements of a view of rank 1, or the views along axis 0.
@@ -105,8 +109,8 @@ impl PyView {
         PyView::__iter__(Bound::new(py, backwards)?)
     }
 
-    /// The elements packed into new memory, writable and aligned to 64 bytes, in C order ("C"), Fortran order ("F") or
-    /// whichever they are packed in ("A").
+    /// The elements packed into new memory, writable and aligned to 64 bytes, in C order ("C"),
+    /// Fortran order ("F") or whichever they are packed in ("A").
     #[pyo3(signature = (order = "C"))]
     fn copy(&self, py: Python<'_>, order: &str) -> PyResult<PyView> {
         let view = self.view()?.clone();
@@ -114,8 +118,8 @@ impl PyView {
         interrupt::detached(py, || view.copy(order)).map(PyView::new)
     }
 
-    /// This view if its elements are packed in C order, else a copy, as `np.ascontiguousarray`. (`contiguous` is what a
-    /// `memoryview` calls the flag.)
+    /// This view if its elements are packed in C order, else a copy, as `np.ascontiguousarray`.
+    /// (`contiguous` is what a `memoryview` calls the flag.)
     fn ascontiguous(slf: Bound<'_, Self>) -> PyResult<Bound<'_, Self>> {
         if slf.get().view()?.is_contiguous(Order::C) {
             return Ok(slf);
@@ -124,7 +128,8 @@ impl PyView {
         Bound::new(slf.py(), copy)
     }
 
-    /// The elements at the given places of an axis, in their order, packed into new memory: `np.take`.
+    /// The elements at the given places of an axis, in their order, packed into new memory:
+    /// `np.take`.
     ///
     /// `indices` are integers, or anything `nl.view` takes with integer elements, of rank 1.
     #[pyo3(signature = (indices, axis = 0))]
@@ -142,7 +147,8 @@ impl PyView {
         interrupt::detached(py, || view.take(&places, axis)).map(PyView::new)
     }
 
-    /// The elements' bytes, in C order ("C", the default), Fortran order ("F"), or whichever they are packed in ("A").
+    /// The elements' bytes, in C order ("C", the default), Fortran order ("F"), or whichever they
+    /// are packed in ("A").
     #[pyo3(signature = (order = None))]
     fn tobytes<'py>(&self, py: Python<'py>, order: Option<&str>) -> PyResult<Bound<'py, PyBytes>> {
         let view = self.view()?;
@@ -163,7 +169,10 @@ impl PyView {
     fn item<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let view = self.view()?;
         if view.len() != 1 {
-            return Err(PyValueError::new_err(format!("item() needs one element, got {}", view.len())));
+            return Err(PyValueError::new_err(format!(
+                "item() needs one element, got {}",
+                view.len()
+            )));
         }
         element::scalar(py, &view, view.shape().iter().map(|_| 0))
     }
@@ -211,7 +220,9 @@ impl PyView {
             return refuse("casts are restricted to C-contiguous views".to_owned());
         }
         let byte = |format: &str| matches!(format, "B" | "b" | "c");
-        if !byte(letter) && !byte(view.dtype().format().and_then(|own| own.to_str().ok()).unwrap_or("")) {
+        if !byte(letter)
+            && !byte(view.dtype().format().and_then(|own| own.to_str().ok()).unwrap_or(""))
+        {
             return refuse(format!(
                 "cannot cast between two non-byte formats, {} and {letter}",
                 view.dtype()
@@ -242,8 +253,14 @@ impl PyView {
         }
     }
 
-    /// Whether two views, or a view and anything `nl.view` takes, have the same shape and equal elements.
-    fn __richcmp__(&self, py: Python<'_>, other: &Bound<'_, PyAny>, op: CompareOp) -> PyResult<Py<PyAny>> {
+    /// Whether two views, or a view and anything `nl.view` takes, have the same shape and equal
+    /// elements.
+    fn __richcmp__(
+        &self,
+        py: Python<'_>,
+        other: &Bound<'_, PyAny>,
+        op: CompareOp,
+    ) -> PyResult<Py<PyAny>> {
         let unequal = match op {
             CompareOp::Eq => false,
             CompareOp::Ne => true,
@@ -285,7 +302,10 @@ impl PyView {
         if !view.is_read_only() {
             return Err(PyValueError::new_err("cannot hash writable View object"));
         }
-        if !matches!(view.dtype().format().and_then(|format| format.to_str().ok()), Some("B" | "b" | "c")) {
+        if !matches!(
+            view.dtype().format().and_then(|format| format.to_str().ok()),
+            Some("B" | "b" | "c")
+        ) {
             return Err(PyValueError::new_err("hashing is restricted to formats 'B', 'b' or 'c'"));
         }
         // The hash of memory that something else may write would not stay.
@@ -297,7 +317,8 @@ impl PyView {
         Ok(hash)
     }
 
-    /// The first place along axis 0, from `start` and before `stop`, that holds `value`; `ValueError` if none does.
+    /// The first place along axis 0, from `start` and before `stop`, that holds `value`;
+    /// `ValueError` if none does.
     #[pyo3(signature = (value, start = None, stop = None, /))]
     fn index(
         slf: &Bound<'_, Self>,
@@ -341,7 +362,8 @@ impl PyViewIterator {
     }
 
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        // Relaxed, and in two steps: threads that share an iterator get places that are there, perhaps the same one.
+        // Relaxed, and in two steps: threads that share an iterator get places that are there,
+        // perhaps the same one.
         let place = self.next.load(Ordering::Relaxed);
         if place >= self.end {
             return Ok(None);

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use ndlens::View;
 use ndlens::loader::{
-    Columns, Error, NanSearch, NanSteps, SeriesStep, Source, Span, Windows, columns_of, lengths_of_groups,
-    sizes_of, view_of_sizes,
+    Columns, Error, NanSearch, NanSteps, SeriesStep, Source, Span, Windows, columns_of,
+    lengths_of_groups, sizes_of, view_of_sizes,
 };
 use pyo3::exceptions::{PyTypeError, PyUserWarning, PyValueError};
 use pyo3::prelude::*;
@@ -16,7 +16,9 @@ use crate::exit;
 use crate::items::{Base, PyItems};
 use crate::lists;
 use crate::ragged::extract_views;
-use crate::selection::{PySelection, extract_flags, extract_labels, extract_selection, extract_sizes};
+use crate::selection::{
+    PySelection, extract_flags, extract_labels, extract_selection, extract_sizes,
+};
 use crate::shards::PyShards;
 use crate::view::PyView;
 
@@ -26,24 +28,28 @@ const NAN_LOOK_BYTES: usize = 256 << 20;
 /// Bytes that are searched between two looks for Ctrl-C.
 const NAN_PIECE_BYTES: usize = 64 << 20;
 
-/// Windows of `size` steps of one series of shape (steps, ..) or of several, `step` apart, none of which crosses from one series or
-/// group to the next: items of shape (size, ..). With a `horizon`, a pair: the windows, and the `horizon` steps that follow
-/// each, after a `gap`, as two fields of a loader.
+/// Windows of `size` steps of one series of shape (steps, ..) or of several, `step` apart, none of
+/// which crosses from one series or group to the next: items of shape (size, ..). With a `horizon`,
+/// a pair: the windows, and the `horizon` steps that follow each, after a `gap`, as two fields of a
+/// loader.
 ///
-/// A series is divided by the `lengths` of its groups, which add up to its steps, or by `ids`: for each step what it belongs to, a
-/// number, a string or anything that can be hashed. Steps of one id stand together. (`groups` are lengths, or offsets from 0 to
-/// the number of steps, where they cannot be taken for ids.) A series or group that is too short for a window with its gap and
-/// horizon has none. Nothing is copied, and no window is listed: memory grows with the number of groups.
+/// A series is divided by the `lengths` of its groups, which add up to its steps, or by `ids`: for
+/// each step what it belongs to, a number, a string or anything that can be hashed. Steps of one id
+/// stand together. (`groups` are lengths, or offsets from 0 to the number of steps, where they
+/// cannot be taken for ids.) A series or group that is too short for a window with its gap and
+/// horizon has none. Nothing is copied, and no window is listed: memory grows with the number of
+/// groups.
 ///
-/// `target` names columns of a series of shape (steps, columns, ..): the horizon has only these. One column is no axis then:
-/// items are of shape (horizon,).
+/// `target` names columns of a series of shape (steps, columns, ..): the horizon has only these.
+/// One column is no axis then: items are of shape (horizon,).
 ///
-/// `where` filters windows: a boolean for each window, or for each step (of all series one after another) whether a window may
-/// start there. `skip_nan` leaves out windows that hold NaN, or whose horizon does. Without it, the first such window in the
-/// first 256 MiB of the series is named by a warning.
+/// `where` filters windows: a boolean for each window, or for each step (of all series one after
+/// another) whether a window may start there. `skip_nan` leaves out windows that hold NaN, or whose
+/// horizon does. Without it, the first such window in the first 256 MiB of the series is named by a
+/// warning.
 ///
-/// Raises `ValueError` where sizes are 0, series differ in dtype or shape of a step, groups do not divide the series, ids are
-/// scattered, or no window fits or is left.
+/// Raises `ValueError` where sizes are 0, series differ in dtype or shape of a step, groups do not
+/// divide the series, ids are scattered, or no window fits or is left.
 ///
 /// >>> import ndlens as nl
 /// >>> past, future = nl.windows(bytes(range(9)), 3, horizon=1, ids=list("aaaaabbbb"))
@@ -76,7 +82,9 @@ pub(crate) fn windows<'py>(
     let future = match (horizon, target) {
         (0, None) => None,
         (0, Some(_)) => {
-            return Err(PyTypeError::new_err("target names columns of the horizon: give horizon= too"));
+            return Err(PyTypeError::new_err(
+                "target names columns of the horizon: give horizon= too",
+            ));
         }
         (_, None) => Some(past.following(None).or_raise()?),
         (_, Some(target)) => {
@@ -92,11 +100,16 @@ pub(crate) fn windows<'py>(
         Some(flags) => exit::detach(py, || past.selected(&flags)).or_raise()?,
         None => None,
     };
-    let selection = selection.map(|selection| Py::new(py, PySelection::new(selection, all))).transpose()?;
-    let lengths = lengths.map(|lengths| view_of_sizes(lengths.into_iter())).transpose().or_raise()?;
+    let selection =
+        selection.map(|selection| Py::new(py, PySelection::new(selection, all))).transpose()?;
+    let lengths =
+        lengths.map(|lengths| view_of_sizes(lengths.into_iter())).transpose().or_raise()?;
     let part = |windows: Windows, future: bool| {
         let base = Base::Windows(Arc::new(windows), lengths.clone(), future);
-        Bound::new(py, PyItems::of(base, selection.as_ref().map(|selection| selection.clone_ref(py)))?)
+        Bound::new(
+            py,
+            PyItems::of(base, selection.as_ref().map(|selection| selection.clone_ref(py)))?,
+        )
     };
     match future {
         None => Ok(part(past, false)?.into_any()),
@@ -116,8 +129,11 @@ pub(crate) fn windows_part(
     let (size, step, gap, horizon) = span;
     let view = lengths.map(|lengths| PyResult::Ok(lengths.get().view()?.clone())).transpose()?;
     let lengths = view.as_ref().map(|view| sizes_of(view, "lengths")).transpose().or_raise()?;
-    let windows =
-        Windows::new(extract_views(series, "series")?, lengths.as_deref(), Span { size, step, gap, horizon });
+    let windows = Windows::new(
+        extract_views(series, "series")?,
+        lengths.as_deref(),
+        Span { size, step, gap, horizon },
+    );
     let windows = windows.or_raise()?;
     let windows = if future { windows.following(None).or_raise()? } else { windows };
     PyItems::of(Base::Windows(Arc::new(windows), view, future), None)
@@ -154,7 +170,8 @@ fn extract_lengths(
     lengths: Option<&Bound<'_, PyAny>>,
     ids: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<Option<Vec<usize>>> {
-    let given = [("groups", groups.is_some()), ("lengths", lengths.is_some()), ("ids", ids.is_some())];
+    let given =
+        [("groups", groups.is_some()), ("lengths", lengths.is_some()), ("ids", ids.is_some())];
     let mut names = given.iter().filter(|(_, given)| *given).map(|(name, _)| *name);
     let Some(first) = names.next() else { return Ok(None) };
     if let Some(second) = names.next() {
@@ -172,7 +189,8 @@ fn extract_lengths(
     }
     if let Some(groups) = groups {
         let sizes = extract_sizes(groups, "groups").map_err(|error| {
-            let message = format!("{}; the id of each step, of any kind, is ids=", error.value(groups.py()));
+            let message =
+                format!("{}; the id of each step, of any kind, is ids=", error.value(groups.py()));
             PyErr::from_type(error.get_type(groups.py()), message)
         })?;
         return lengths_of_groups(steps, sizes).map(Some).or_raise();
@@ -185,7 +203,8 @@ fn extract_lengths(
     exit::detach(ids.py(), || labels.runs()).map(Some).or_raise()
 }
 
-/// The columns of a series that `target` names: a number, a slice, or a list or an array of numbers or booleans.
+/// The columns of a series that `target` names: a number, a slice, or a list or an array of numbers
+/// or booleans.
 fn extract_columns(series: &View, target: &Bound<'_, PyAny>) -> PyResult<View> {
     let columns = series.shape().get(1).copied().unwrap_or(0);
     if target.is_instance_of::<PyString>() {
@@ -204,7 +223,8 @@ fn extract_columns(series: &View, target: &Bound<'_, PyAny>) -> PyResult<View> {
             Columns::One(column)
         }
         _ => Columns::Some(
-            extract_selection(target, columns).map_err(|error| in_place(target.py(), "target", error))?,
+            extract_selection(target, columns)
+                .map_err(|error| in_place(target.py(), "target", error))?,
         ),
     };
     columns_of(series, &index).or_raise()
@@ -248,7 +268,8 @@ fn leave_out_nan(
     if let Some((what, (window, SeriesStep { series, step }))) =
         first.into_iter().chain(after).min_by_key(|&(_, (window, _))| window)
     {
-        let place = if past.series().len() > 1 { format!(" of series {series}") } else { String::new() };
+        let place =
+            if past.series().len() > 1 { format!(" of series {series}") } else { String::new() };
         let message = format!(
             "windows hold NaN, first {what} {window}, at step {step}{place}; skip_nan=True leaves such windows out"
         );
@@ -258,8 +279,14 @@ fn leave_out_nan(
     Ok(())
 }
 
-/// The steps with NaN in the first bytes of series; None where elements are no floats. Ctrl-C is looked for meanwhile.
-fn nan_steps(py: Python<'_>, series: &[View], look: usize, must: bool) -> PyResult<Option<NanSteps>> {
+/// The steps with NaN in the first bytes of series; None where elements are no floats. Ctrl-C is
+/// looked for meanwhile.
+fn nan_steps(
+    py: Python<'_>,
+    series: &[View],
+    look: usize,
+    must: bool,
+) -> PyResult<Option<NanSteps>> {
     let search = match NanSearch::new(series) {
         // Nobody asked.
         Err(Error::NanOfOpaque { .. }) if !must => None,

@@ -12,8 +12,11 @@ use crate::view::PyView;
 
 /// Numbers given one by one, `v.permute(2, 0, 1)`, or as one sequence, `v.permute((2, 0, 1))`.
 fn numbers(args: &Bound<'_, PyTuple>) -> PyResult<Vec<isize>> {
-    let several =
-        if args.len() == 1 { Some(args.get_item(0)?).filter(|arg| arg.try_iter().is_ok()) } else { None };
+    let several = if args.len() == 1 {
+        Some(args.get_item(0)?).filter(|arg| arg.try_iter().is_ok())
+    } else {
+        None
+    };
     extract_axes(several.as_ref().unwrap_or(args.as_any()))
 }
 
@@ -32,9 +35,11 @@ fn wrap(
 
 #[pymethods]
 impl PyView {
-    /// Axes in another order, as `torch.permute`: axis i of the result is axis `axes[i]` of this view.
+    /// Axes in another order, as `torch.permute`: axis i of the result is axis `axes[i]` of this
+    /// view.
     ///
-    /// Raises `ValueError` unless each axis is named once, `IndexError` for an axis that is not there.
+    /// Raises `ValueError` unless each axis is named once, `IndexError` for an axis that is not
+    /// there.
     #[pyo3(signature = (*axes))]
     fn permute(&self, axes: &Bound<'_, PyTuple>) -> PyResult<PyView> {
         self.view()?.permute(&numbers(axes)?).map(PyView::new).or_raise()
@@ -43,27 +48,34 @@ impl PyView {
     /// The given axes, or all of them, run backwards, by negative strides.
     #[pyo3(signature = (*axes))]
     fn flip(&self, axes: &Bound<'_, PyTuple>) -> PyResult<PyView> {
-        let axes = if axes.is_empty() { (0..self.view()?.ndim() as isize).collect() } else { numbers(axes)? };
+        let axes = if axes.is_empty() {
+            (0..self.view()?.ndim() as isize).collect()
+        } else {
+            numbers(axes)?
+        };
         self.view()?.flip(&axes).map(PyView::new).or_raise()
     }
 
-    /// Runs of `size` elements along `axis`, one from every `step`-th start: shape (N, F) gives
-    /// (1 + (N - size) // step, size, F) for axis 0. The windows overlap in memory where `step < size`.
+    /// Runs of `size` elements along `axis`, one from every `step`-th start: shape (N, F) gives (1
+    /// + (N - size) // step, size, F) for axis 0. The windows overlap in memory where `step <
+    /// size`.
     ///
     /// >>> import ndlens as nl
     /// >>> nl.view(bytes(range(5))).windows(3).tolist()
     /// [[0, 1, 2], [1, 2, 3], [2, 3, 4]]
     #[pyo3(signature = (size, step = 1, axis = 0))]
     fn windows(&self, size: isize, step: isize, axis: isize) -> PyResult<PyView> {
-        let count =
-            |name, got: isize| usize::try_from(got).map_err(|_| ndlens::Error::EmptyWindow { name, got });
+        let count = |name, got: isize| {
+            usize::try_from(got).map_err(|_| ndlens::Error::EmptyWindow { name, got })
+        };
         let (size, step) = (count("size", size).or_raise()?, count("step", step).or_raise()?);
         self.view()?.windows(size, step, axis).map(PyView::new).or_raise()
     }
 
     /// The same elements in C order under another shape; one size may be -1.
     ///
-    /// Never copies: raises `CopyRequired` where no strides give this shape, `ValueError` where the sizes do not match.
+    /// Never copies: raises `CopyRequired` where no strides give this shape, `ValueError` where the
+    /// sizes do not match.
     #[pyo3(signature = (*shape))]
     fn reshape(&self, shape: &Bound<'_, PyTuple>) -> PyResult<PyView> {
         self.view()?.reshape(&numbers(shape)?).map(PyView::new).or_raise()
@@ -100,8 +112,13 @@ impl PyView {
         self.view()?.swapaxes(axis1, axis2).map(PyView::new).or_raise()
     }
 
-    /// The axis or axes `source` at the places `destination`, the others in their order: `np.moveaxis`.
-    fn moveaxis(&self, source: &Bound<'_, PyAny>, destination: &Bound<'_, PyAny>) -> PyResult<PyView> {
+    /// The axis or axes `source` at the places `destination`, the others in their order:
+    /// `np.moveaxis`.
+    fn moveaxis(
+        &self,
+        source: &Bound<'_, PyAny>,
+        destination: &Bound<'_, PyAny>,
+    ) -> PyResult<PyView> {
         let (source, destination) = (one_or_more(source)?, one_or_more(destination)?);
         self.view()?.moveaxis(&source, &destination).map(PyView::new).or_raise()
     }
@@ -123,7 +140,8 @@ impl PyView {
         self.view()?.expand_dims(&one_or_more(axis)?).map(PyView::new).or_raise()
     }
 
-    /// The same elements under a larger shape, axes of size 1 repeated by a stride of 0; read-only, as in NumPy.
+    /// The same elements under a larger shape, axes of size 1 repeated by a stride of 0; read-only,
+    /// as in NumPy.
     ///
     /// >>> import ndlens as nl
     /// >>> nl.view(b"abc").broadcast_to(2, 3).tobytes()
@@ -169,7 +187,8 @@ impl PyView {
         wrap(py, view.unbind(axis).or_raise()?)
     }
 
-    /// The same bytes as elements of another dtype, as `ndarray.view`: the last axis must hold a whole number of them.
+    /// The same bytes as elements of another dtype, as `ndarray.view`: the last axis must hold a
+    /// whole number of them.
     ///
     /// Never copies: raises `CopyRequired` where the last axis is not packed.
     fn reinterpret(&self, dtype: &Bound<'_, PyAny>) -> PyResult<PyView> {

@@ -17,11 +17,13 @@ use crate::selection::extract_items;
 use crate::view::{PyView, tuple};
 use crate::{exit, modules};
 
-/// One array in several files, cut along axis 0: items of one shape and dtype, in the order of the files; made by `nl.open` of a
-/// pattern or of a list. `nl.Loader` and `nl.torch.Dataset` take it as a field.
+/// One array in several files, cut along axis 0: items of one shape and dtype, in the order of the
+/// files; made by `nl.open` of a pattern or of a list. `nl.Loader` and `nl.torch.Dataset` take it
+/// as a field.
 ///
-/// `s[i]` is item i as a view of its file (an element, where items have no axes), `s[a:b:c]` other shards of the same memory, and
-/// `s[index]`, with an array of integers or booleans, `nl.Items`. Nothing is copied. It pickles to the handles of its shards.
+/// `s[i]` is item i as a view of its file (an element, where items have no axes), `s[a:b:c]` other
+/// shards of the same memory, and `s[index]`, with an array of integers or booleans, `nl.Items`.
+/// Nothing is copied. It pickles to the handles of its shards.
 #[pyclass(frozen, name = "Shards", module = "ndlens", weakref)]
 pub(crate) struct PyShards(Shards);
 
@@ -48,7 +50,8 @@ impl PyShards {
 #[pyfunction]
 #[pyo3(name = "_shards_of_views", signature = (views, /))]
 pub(crate) fn shards_of_views(views: &Bound<'_, PyAny>) -> PyResult<PyShards> {
-    let views = lists::extract_each(views, |view| Ok(view.cast::<PyView>()?.get().view()?.clone()))?;
+    let views =
+        lists::extract_each(views, |view| Ok(view.cast::<PyView>()?.get().view()?.clone()))?;
     Shards::of(views).map(PyShards).or_raise()
 }
 
@@ -91,7 +94,11 @@ impl PyShards {
 
     /// NumPy would make an array of a single object of them.
     #[pyo3(signature = (*_args, **_kwargs))]
-    fn __array__(&self, _args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+    fn __array__(
+        &self,
+        _args: &Bound<'_, PyTuple>,
+        _kwargs: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
         let files = self.0.views().len();
         Err(PyTypeError::new_err(format!(
             "shards lie in {files} files, and one array of them would be a copy: \
@@ -106,9 +113,16 @@ impl PyShards {
     /// Item `key`, or some items: of a slice, or of an array of integers or booleans.
     ///
     /// Raises `IndexError` for an item that is not there and for other keys.
-    fn __getitem__<'py>(&self, py: Python<'py>, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    fn __getitem__<'py>(
+        &self,
+        py: Python<'py>,
+        key: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
         let _inside = exit::enter(py);
-        if !key.is_instance_of::<PyTuple>() && !key.is_instance_of::<PySlice>() && selects_by_copying(key)? {
+        if !key.is_instance_of::<PyTuple>()
+            && !key.is_instance_of::<PySlice>()
+            && selects_by_copying(key)?
+        {
             return subset_of_base(
                 py,
                 Base::Shards(self.0.clone()),
@@ -131,12 +145,19 @@ impl PyShards {
         })
     }
 
-    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyTuple>,))> {
+    fn __reduce__<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyTuple>,))> {
         Ok((modules::get(py, "ndlens._ndlens", "_shards_of_views")?, (self.shards(py)?,)))
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
         let shape = tuple(py, &self.0.shape())?.repr()?;
-        Ok(format!("<ndlens.Shards shape={shape} dtype={} shards={}>", self.0.dtype(), self.0.views().len()))
+        Ok(format!(
+            "<ndlens.Shards shape={shape} dtype={} shards={}>",
+            self.0.dtype(),
+            self.0.views().len()
+        ))
     }
 }

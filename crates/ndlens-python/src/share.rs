@@ -24,20 +24,24 @@ use crate::view::PyView;
 /// The first and the longest pause between two looks for a name, during which Ctrl-C waits.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(50));
 
-/// Copies arrays to shared memory, once, and gives views of it. Sent to other processes, by pickle in any form, such a view is some
-/// hundred bytes, and shows the same memory there.
+/// Copies arrays to shared memory, once, and gives views of it. Sent to other processes, by pickle
+/// in any form, such a view is some hundred bytes, and shows the same memory there.
 ///
-/// `obj` is anything `nl.view` takes, or a dict, tuple or list of such, which comes back as it came, all in one block of memory
-/// (one descriptor). Ragged items and windows come back as such, on copies of what they are of; shards and subsets as one array. The copies are writable, C-contiguous and start at multiples of 64 bytes. The memory is freed with the last
-/// view on it, in whatever process, however that ends; nothing can be left behind. It does not need /dev/shm.
+/// `obj` is anything `nl.view` takes, or a dict, tuple or list of such, which comes back as it
+/// came, all in one block of memory (one descriptor). Ragged items and windows come back as such,
+/// on copies of what they are of; shards and subsets as one array. The copies are writable,
+/// C-contiguous and start at multiples of 64 bytes. The memory is freed with the last view on it,
+/// in whatever process, however that ends; nothing can be left behind. It does not need /dev/shm.
 ///
-/// With a `name`, all processes of one user on one machine that share it see one copy: the first creates it, the others wait until
-/// it is filled (at most `timeout` seconds; None: as long as it takes) and give the same memory, whatever they would have shared.
-/// `obj` may then also be a function without arguments that returns the arrays; only the process that creates calls it. Keys of a
-/// dict must be strings.
+/// With a `name`, all processes of one user on one machine that share it see one copy: the first
+/// creates it, the others wait until it is filled (at most `timeout` seconds; None: as long as it
+/// takes) and give the same memory, whatever they would have shared. `obj` may then also be a
+/// function without arguments that returns the arrays; only the process that creates calls it. Keys
+/// of a dict must be strings.
 ///
-/// Raises `MemoryError` where there is not as much memory, and what `nl.view` raises; with a name also `ValueError` for a bad
-/// one and where it is taken for arrays of another structure, shape or dtype, and `TimeoutError`.
+/// Raises `MemoryError` where there is not as much memory, and what `nl.view` raises; with a name
+/// also `ValueError` for a bad one and where it is taken for arrays of another structure, shape or
+/// dtype, and `TimeoutError`.
 ///
 /// >>> import ndlens as nl
 /// >>> shared = nl.share({"x": bytearray(6), "y": b"ab"})
@@ -95,10 +99,11 @@ pub(crate) fn share<'py>(
     }
 }
 
-/// What another process of this user shares under a name, as it was shared there; waits until somebody does, at most `timeout`
-/// seconds (None: as long as it takes).
+/// What another process of this user shares under a name, as it was shared there; waits until
+/// somebody does, at most `timeout` seconds (None: as long as it takes).
 ///
-/// The memory lives as long as anyone holds it, also where the process that created it is gone. Changes are seen by all.
+/// The memory lives as long as anyone holds it, also where the process that created it is gone.
+/// Changes are seen by all.
 ///
 /// Raises `TimeoutError` where nobody shares it, `ValueError` for a bad name.
 ///
@@ -110,7 +115,11 @@ pub(crate) fn share<'py>(
 /// 7
 #[pyfunction]
 #[pyo3(signature = (name, /, *, timeout = Some(60.0)), text_signature = "(name, /, *, timeout=60.0)")]
-pub(crate) fn attach<'py>(py: Python<'py>, name: &str, timeout: Option<f64>) -> PyResult<Bound<'py, PyAny>> {
+pub(crate) fn attach<'py>(
+    py: Python<'py>,
+    name: &str,
+    timeout: Option<f64>,
+) -> PyResult<Bound<'py, PyAny>> {
     let _inside = exit::enter(py);
     register_senders(py, false)?;
     let name = Name::new(name).or_raise()?;
@@ -125,7 +134,8 @@ pub(crate) fn attach<'py>(py: Python<'py>, name: &str, timeout: Option<f64>) -> 
 
 /// A zeroed array on shared memory, to fill in place; as `nl.share` gives it otherwise.
 ///
-/// Raises `MemoryError` where there is not as much memory, `TypeError` for a dtype ndlens has no name for.
+/// Raises `MemoryError` where there is not as much memory, `TypeError` for a dtype ndlens has no
+/// name for.
 ///
 /// >>> import ndlens as nl
 /// >>> nl.empty_shared((2, 3), "float32")

@@ -1,6 +1,7 @@
 //! Items and shards on shared memory: what `nl.share` makes of fields that are no views.
 //!
-//! Everything that is shared together lies in one arena. What that takes is collected first, from all fields:
+//! Everything that is shared together lies in one arena. What that takes is collected first, from
+//! all fields:
 //!
 //! | field | arrays | comes back as |
 //! |---|---|---|
@@ -79,7 +80,9 @@ impl Plan {
         };
         match self.fillings.iter().position(same) {
             Some(place) => Ok(place),
-            None => self.add(view.shape().to_vec(), view.dtype().clone(), Filling::View(view.clone())),
+            None => {
+                self.add(view.shape().to_vec(), view.dtype().clone(), Filling::View(view.clone()))
+            }
         }
     }
 }
@@ -103,9 +106,14 @@ pub(crate) fn share(py: Python<'_>, parts: Vec<Part>) -> PyResult<Vec<Bound<'_, 
                 Places::One(plan.add(shape, dtype, Filling::View(view.clone()))?)
             }
             Part::Rows(source) => {
-                let item = source.item_shape().map(|shape| shape.most().to_vec()).unwrap_or_default();
+                let item =
+                    source.item_shape().map(|shape| shape.most().to_vec()).unwrap_or_default();
                 let shape = [&[source.len()], &item[..]].concat();
-                Places::One(plan.add(shape, source.dtype().clone(), Filling::Rows(Arc::clone(source)))?)
+                Places::One(plan.add(
+                    shape,
+                    source.dtype().clone(),
+                    Filling::Rows(Arc::clone(source)),
+                )?)
             }
             Part::Ragged(source) => {
                 let packing = exit::detach(py, || Packing::of(&**source)).or_raise()?;
@@ -131,14 +139,16 @@ pub(crate) fn share(py: Python<'_>, parts: Vec<Part>) -> PyResult<Vec<Bound<'_, 
     }
     let Plan { arrays, fillings } = plan;
     let views = exit::detach(py, || {
-        let arrays =
-            room::list_of(arrays.iter().map(|(shape, dtype)| (&shape[..], dtype.clone()))).or_raise()?;
+        let arrays = room::list_of(arrays.iter().map(|(shape, dtype)| (&shape[..], dtype.clone())))
+            .or_raise()?;
         let views = store::empty_shared(&arrays).or_raise()?;
         for (target, filling) in views.iter().zip(&fillings) {
             match filling {
                 Filling::View(view) => target.assign(view).or_raise()?,
                 Filling::Rows(source) => copy_rows(&**source, target).or_raise()?,
-                Filling::Packed(source, packing) => packing.copy_to(&**source, target).or_raise()?,
+                Filling::Packed(source, packing) => {
+                    packing.copy_to(&**source, target).or_raise()?
+                }
             }
         }
         PyResult::Ok(views)
@@ -158,7 +168,8 @@ pub(crate) fn share(py: Python<'_>, parts: Vec<Part>) -> PyResult<Vec<Bound<'_, 
                 return Err(PyRuntimeError::new_err("windows were not shared"));
             };
             let windows = windows.of_series(series).or_raise()?;
-            PyItems::of(Base::Windows(Arc::new(windows), lengths, future), selection)?.into_bound_py_any(py)
+            PyItems::of(Base::Windows(Arc::new(windows), lengths, future), selection)?
+                .into_bound_py_any(py)
         }
     };
     lists::collect(parts.into_iter().zip(places).map(object))

@@ -25,24 +25,28 @@ use crate::{exit, modules};
 /// Opens arrays in files, mapped, not read: one as a view, several by name as a mapping of views.
 ///
 /// - `.npy` (format versions 1 to 3, C or Fortran order) is a `View`.
-/// - `.safetensors` and `.npz` are `nl.Arrays`, a read-only `Mapping` from names to views of one map of the file. An `.npz` member
-///   that is compressed cannot be mapped.
-/// - With a `dtype`, any file, an `.npy` too, is raw bytes of it (whatever `View.reinterpret` takes) from byte `offset` on, of `shape`,
-///   in which one size may be -1, and which is (-1,) by default; with `strides`, in bytes, they lie as those say. Nothing need be aligned.
-/// - A pattern such as "shards/*.npy", or a list of paths, is one array in several files, `nl.Shards`; of `.safetensors` files, it is
-///   `nl.Arrays` by the names of all. Files that a pattern matches are in natural order: 2 before 10. A path that leads to a
-///   file is no pattern.
+/// - `.safetensors` and `.npz` are `nl.Arrays`, a read-only `Mapping` from names to views of one
+///   map of the file. An `.npz` member that is compressed cannot be mapped.
+/// - With a `dtype`, any file, an `.npy` too, is raw bytes of it (whatever `View.reinterpret`
+///   takes) from byte `offset` on, of `shape`, in which one size may be -1, and which is (-1,) by
+///   default; with `strides`, in bytes, they lie as those say. Nothing need be aligned.
+/// - A pattern such as "shards/*.npy", or a list of paths, is one array in several files,
+///   `nl.Shards`; of `.safetensors` files, it is `nl.Arrays` by the names of all. Files that a
+///   pattern matches are in natural order: 2 before 10. A path that leads to a file is no pattern.
 /// - "model.safetensors.index.json" is `nl.Arrays` of the files that the index names.
-/// - Items of different sizes that `nl.save` saved are `nl.Items` again: all of a file, or one of its names.
+/// - Items of different sizes that `nl.save` saved are `nl.Items` again: all of a file, or one of
+///   its names.
 ///
-/// `mode` says what a write does: "c" (the default) copies the touched page, so that memory is writable and the file
-/// stays as it is; "r" refuses; "r+" writes to the file, which an `.npz` archive with its checksums does not allow.
-/// `copy=True` reads each array into memory of its own instead of mapping it, when it is first asked for, and decompresses it
-/// if need be. A map holds no descriptor; an `nl.Arrays` that is read holds one.
+/// `mode` says what a write does: "c" (the default) copies the touched page, so that memory is
+/// writable and the file stays as it is; "r" refuses; "r+" writes to the file, which an `.npz`
+/// archive with its checksums does not allow. `copy=True` reads each array into memory of its own
+/// instead of mapping it, when it is first asked for, and decompresses it if need be. A map holds
+/// no descriptor; an `nl.Arrays` that is read holds one.
 ///
-/// Raises `OSError` (such as `FileNotFoundError`) where a file cannot be opened, `FormatError` where it is damaged, of no format
-/// that is read, or not as the others of a pattern; `ValueError` for another mode or a shape that is none; `MemoryError` for a copy, or a
-/// map, that there is no memory for.
+/// Raises `OSError` (such as `FileNotFoundError`) where a file cannot be opened, `FormatError`
+/// where it is damaged, of no format that is read, or not as the others of a pattern; `ValueError`
+/// for another mode or a shape that is none; `MemoryError` for a copy, or a map, that there is no
+/// memory for.
 #[pyfunction]
 #[pyo3(
     signature = (path, mode = None, *more, copy = false, shape = None, dtype = None, offset = 0, strides = None),
@@ -115,11 +119,13 @@ fn extract_mode(mode: &Bound<'_, PyAny>) -> PyResult<MapMode> {
 
 /// The items of a set in a file.
 fn set_of(py: Python<'_>, arrays: &Arrays, name: &str) -> PyResult<Option<PyItems>> {
-    let Some(RaggedParts { data, offsets, shapes }) = exit::detach(py, || arrays.ragged(name)).or_raise()?
+    let Some(RaggedParts { data, offsets, shapes }) =
+        exit::detach(py, || arrays.ragged(name)).or_raise()?
     else {
         return Ok(None);
     };
-    let [data, offsets, shapes] = [data, offsets, shapes].map(|view| Bound::new(py, PyView::new(view)));
+    let [data, offsets, shapes] =
+        [data, offsets, shapes].map(|view| Bound::new(py, PyView::new(view)));
     let set = ragged(data?.as_any(), Some(offsets?.as_any()), Some(shapes?.as_any()));
     let bad = |error: PyErr| {
         if !lists::is_refusal(py, &error) {
@@ -142,7 +148,8 @@ fn sizes(shape: &Bound<'_, PyAny>) -> PyResult<Vec<isize>> {
 
 fn wrap(py: Python<'_>, arrays: Arrays) -> PyResult<Bound<'_, PyAny>> {
     let path = arrays.path().to_owned();
-    modules::get(py, "ndlens._arrays", "Arrays")?.call1((PyArrayFile(arrays), path.into_os_string()))
+    modules::get(py, "ndlens._arrays", "Arrays")?
+        .call1((PyArrayFile(arrays), path.into_os_string()))
 }
 
 /// What is behind `nl.Arrays`: a file of arrays that have names.
@@ -154,7 +161,10 @@ impl PyArrayFile {
     fn __getitem__<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
         match set_of(py, &self.0, name)? {
             Some(items) => items.into_bound_py_any(py),
-            None => exit::detach(py, || self.0.get(name)).map(PyView::new).or_raise()?.into_bound_py_any(py),
+            None => exit::detach(py, || self.0.get(name))
+                .map(PyView::new)
+                .or_raise()?
+                .into_bound_py_any(py),
         }
     }
 
@@ -206,21 +216,26 @@ pub(crate) fn arrays_of_handle<'py>(py: Python<'py>, handle: &[u8]) -> PyResult<
 
 /// Saves an array as `.npy` or a dict of arrays as `.safetensors`, as the path ends.
 ///
-/// `obj` is anything `nl.view` takes, an `nl.Shards`, an `nl.Items`, or a mapping from strings to views and items. A `.npy` is in
-/// Fortran order where the array lies so, otherwise in C order. Elements are written in pieces, without a second copy of the
-/// array. Items of different sizes are saved as three tensors of a `.safetensors` (elements, offsets and shapes) with a note
-/// that `nl.open` reads.
+/// `obj` is anything `nl.view` takes, an `nl.Shards`, an `nl.Items`, or a mapping from strings to
+/// views and items. A `.npy` is in Fortran order where the array lies so, otherwise in C order.
+/// Elements are written in pieces, without a second copy of the array. Items of different sizes are
+/// saved as three tensors of a `.safetensors` (elements, offsets and shapes) with a note that
+/// `nl.open` reads.
 ///
-/// `metadata` are strings that a `.safetensors` holds beside its arrays, such as the `{"format": "pt"}` that transformers asks for;
-/// by default those of the `nl.Arrays` that is saved, and none of anything else.
+/// `metadata` are strings that a `.safetensors` holds beside its arrays, such as the `{"format":
+/// "pt"}` that transformers asks for; by default those of the `nl.Arrays` that is saved, and none
+/// of anything else.
 ///
-/// Whoever looks sees the old file or the whole new one, also after a crash; on an error nothing is left behind. Views of the old file
-/// stay as they are, so an array can be saved to the file it comes from. The new file has the owner, group, permissions, ACL and
-/// extended attributes of the old one, and is the user's alone until it is whole. What `open(path, "w")` refuses is refused: a file
-/// without write permission is not replaced. Other hard links of the old file keep the old contents.
+/// Whoever looks sees the old file or the whole new one, also after a crash; on an error nothing is
+/// left behind. Views of the old file stay as they are, so an array can be saved to the file it
+/// comes from. The new file has the owner, group, permissions, ACL and extended attributes of the
+/// old one, and is the user's alone until it is whole. What `open(path, "w")` refuses is refused: a
+/// file without write permission is not replaced. Other hard links of the old file keep the old
+/// contents.
 ///
-/// Raises `OSError` where the file cannot be written, or its owner or attributes not be kept; `TypeError` for a dtype that the format
-/// has no name for, and for what is not what the format holds; `ValueError` for a path that ends otherwise.
+/// Raises `OSError` where the file cannot be written, or its owner or attributes not be kept;
+/// `TypeError` for a dtype that the format has no name for, and for what is not what the format
+/// holds; `ValueError` for a path that ends otherwise.
 ///
 /// >>> import os, tempfile
 /// >>> import ndlens as nl
@@ -282,9 +297,9 @@ fn contents(obj: &Bound<'_, PyAny>) -> PyResult<Contents> {
         return Ok(Contents::Array(vec![extract_elements(obj)?]));
     };
     let named = |(name, array): &(Bound<'_, PyAny>, Bound<'_, PyAny>)| {
-        let name: String = name
-            .extract()
-            .map_err(|_| PyTypeError::new_err(format!("names of arrays must be strings, got {name:?}")))?;
+        let name: String = name.extract().map_err(|_| {
+            PyTypeError::new_err(format!("names of arrays must be strings, got {name:?}"))
+        })?;
         if let Ok(items) = array.cast::<PyItems>() {
             return Ok((name, named_items(items)));
         }
@@ -299,20 +314,25 @@ fn named_items(items: &Bound<'_, PyItems>) -> Named {
     Named::Items(Arc::new(SavedItems::new(items.get().source())))
 }
 
-/// From now on, reading a mapped file that somebody has shortened gives zeros where its pages are lost, instead of ending the
-/// process with SIGBUS: whoever reads, ndlens, NumPy or torch, in any thread of this process or of one forked from it later.
+/// From now on, reading a mapped file that somebody has shortened gives zeros where its pages are
+/// lost, instead of ending the process with SIGBUS: whoever reads, ndlens, NumPy or torch, in any
+/// thread of this process or of one forked from it later.
 ///
-/// Zeros pass for data, so this is not the default, and whoever reads memory itself must ask afterwards: `view.verify()` raises
-/// `TruncatedError` where anything was lost. What ndlens reads (`copy`, `tolist`, `v[3]`, ...) it asks by itself. An `nl.Loader` and
-/// an `nl.torch.Dataset` need no call: their own reads of views of `nl.open` are guarded in any case.
+/// Zeros pass for data, so this is not the default, and whoever reads memory itself must ask
+/// afterwards: `view.verify()` raises `TruncatedError` where anything was lost. What ndlens reads
+/// (`copy`, `tolist`, `v[3]`, ...) it asks by itself. An `nl.Loader` and an `nl.torch.Dataset` need
+/// no call: their own reads of views of `nl.open` are guarded in any case.
 ///
-/// Writes are not guarded: one through "r+" that does not reach the file, since the disk is full, is the signal it was, and never
-/// lost in silence. `view[...] = ..` and `view.fill` ask for room first, and raise `OSError`.
+/// Writes are not guarded: one through "r+" that does not reach the file, since the disk is full,
+/// is the signal it was, and never lost in silence. `view[...] = ..` and `view.fill` ask for room
+/// first, and raise `OSError`.
 ///
-/// A view that met lost pages is damaged: all that ndlens does with it raises, also where the file has grown back. Open it again.
+/// A view that met lost pages is damaged: all that ndlens does with it raises, also where the file
+/// has grown back. Open it again.
 ///
-/// It handles SIGBUS, and passes on what is not about a mapped file of ndlens. Call it again after something else took the signal, such
-/// as `faulthandler.enable()`; otherwise a second call does nothing.
+/// It handles SIGBUS, and passes on what is not about a mapped file of ndlens. Call it again after
+/// something else took the signal, such as `faulthandler.enable()`; otherwise a second call does
+/// nothing.
 ///
 /// >>> import ndlens as nl
 /// >>> nl.guard_truncation()

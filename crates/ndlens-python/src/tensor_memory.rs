@@ -37,7 +37,8 @@ use ndlens::{Buffer, Owner, View};
 use pyo3::exceptions::{PyBufferError, PyReferenceError};
 use pyo3::prelude::*;
 use pyo3::types::{
-    PyByteArray, PyBytes, PyDict, PyMemoryView, PyTuple, PyType, PyWeakrefMethods, PyWeakrefReference,
+    PyByteArray, PyBytes, PyDict, PyMemoryView, PyTuple, PyType, PyWeakrefMethods,
+    PyWeakrefReference,
 };
 
 use crate::error::OrRaise;
@@ -268,7 +269,8 @@ impl Mover {
         let storage = self.storage.bind(py).upgrade();
         let storage = storage.ok_or_else(|| PyReferenceError::new_err("the storage is gone"))?;
         let run = || {
-            let method = storage.get_type().getattr(self.method)?.call_method1("__get__", (&storage,))?;
+            let method =
+                storage.get_type().getattr(self.method)?.call_method1("__get__", (&storage,))?;
             method.call(arguments, keywords)
         };
         let is_shared = || storage.call_method0(interned!(py, "is_shared"))?.is_truthy();

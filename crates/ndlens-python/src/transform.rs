@@ -11,15 +11,22 @@ use crate::error::{OrRaise, in_place};
 use crate::modules;
 
 /// A list of transforms, ours or torchvision's, and whose they are.
-pub(crate) fn extract_list(transforms: &Bound<'_, PyAny>) -> PyResult<(Vec<Transform>, Convention)> {
+pub(crate) fn extract_list(
+    transforms: &Bound<'_, PyAny>,
+) -> PyResult<(Vec<Transform>, Convention)> {
     let py = transforms.py();
     let lowered = modules::get(py, "ndlens._torchvision", "lowered")?.call1((transforms,))?;
     let (transforms, torchvisions, to_image): (Bound<'_, PyAny>, bool, bool) = lowered.extract()?;
-    let convention = if torchvisions { Convention::Torchvision { to_image } } else { Convention::Ndlens };
+    let convention =
+        if torchvisions { Convention::Torchvision { to_image } } else { Convention::Ndlens };
     let several = transforms.try_iter().map_err(|_| {
-        let kind = transforms.get_type().name().map_or_else(|_| "?".to_owned(), |name| name.to_string());
-        let hint =
-            if is_ours(&transforms) { format!(": put it in one, [{kind}(..)]") } else { String::new() };
+        let kind =
+            transforms.get_type().name().map_or_else(|_| "?".to_owned(), |name| name.to_string());
+        let hint = if is_ours(&transforms) {
+            format!(": put it in one, [{kind}(..)]")
+        } else {
+            String::new()
+        };
         PyTypeError::new_err(format!("expected a list of transforms, got {kind}{hint}"))
     });
     let in_list = |(number, transform): (usize, PyResult<Bound<'_, PyAny>>)| {
@@ -33,9 +40,12 @@ fn is_ours(object: &Bound<'_, PyAny>) -> bool {
     object.get_type().module().is_ok_and(|module| module == "ndlens.transforms")
 }
 
-/// Whether these are the transforms of one field, and not lists of them, one for each of several fields.
+/// Whether these are the transforms of one field, and not lists of them, one for each of several
+/// fields.
 pub(crate) fn is_one_list(transforms: &Bound<'_, PyAny>) -> PyResult<bool> {
-    modules::get(transforms.py(), "ndlens._torchvision", "is_one_list")?.call1((transforms,))?.extract()
+    modules::get(transforms.py(), "ndlens._torchvision", "is_one_list")?
+        .call1((transforms,))?
+        .extract()
 }
 
 fn extract(transform: &Bound<'_, PyAny>) -> PyResult<Transform> {
@@ -81,7 +91,9 @@ fn extract(transform: &Bound<'_, PyAny>) -> PyResult<Transform> {
         "Pad" => Transform::Pad { padding: padding(transform)?, fill: filling(transform)? },
         "RandomQuarterTurn" => {
             // Python's numbers may be larger than any integer here.
-            let turn = |degrees: PyResult<Bound<'_, PyAny>>| degrees?.floor_div(90)?.rem(4)?.extract::<u8>();
+            let turn = |degrees: PyResult<Bound<'_, PyAny>>| {
+                degrees?.floor_div(90)?.rem(4)?.extract::<u8>()
+            };
             let turns = attribute("degrees")?.try_iter()?.map(turn).collect::<PyResult<_>>()?;
             Transform::RandomQuarterTurn { turns }
         }
@@ -95,12 +107,14 @@ fn extract(transform: &Bound<'_, PyAny>) -> PyResult<Transform> {
             dtype: extract_dtype(&attribute("dtype")?)?,
             scale: attribute("scale")?.extract()?,
         },
-        "Normalize" => {
-            Transform::Normalize { mean: attribute("mean")?.extract()?, std: attribute("std")?.extract()? }
-        }
-        "Standardize" => {
-            Transform::Standardize { mean: attribute("mean")?.extract()?, std: attribute("std")?.extract()? }
-        }
+        "Normalize" => Transform::Normalize {
+            mean: attribute("mean")?.extract()?,
+            std: attribute("std")?.extract()?,
+        },
+        "Standardize" => Transform::Standardize {
+            mean: attribute("mean")?.extract()?,
+            std: attribute("std")?.extract()?,
+        },
         "ColorJitter" => Transform::ColorJitter {
             brightness: optional_interval(transform, "brightness")?,
             contrast: optional_interval(transform, "contrast")?,
@@ -118,11 +132,16 @@ fn extract(transform: &Bound<'_, PyAny>) -> PyResult<Transform> {
             },
         },
         "RandomScale" => Transform::RandomScale {
-            factor: Interval { low: attribute("low")?.extract()?, high: attribute("high")?.extract()? },
+            factor: Interval {
+                low: attribute("low")?.extract()?,
+                high: attribute("high")?.extract()?,
+            },
             per_feature: attribute("per_feature")?.extract()?,
         },
         "RandomJitter" => Transform::RandomJitter { sigma: attribute("sigma")?.extract()? },
-        "ChannelsFirst" if attribute("memory_format")?.eq("channels_last")? => Transform::ChannelsLastFormat,
+        "ChannelsFirst" if attribute("memory_format")?.eq("channels_last")? => {
+            Transform::ChannelsLastFormat
+        }
         "ChannelsFirst" => Transform::ChannelsFirst,
         _ => return unknown(),
     })

@@ -1,9 +1,12 @@
 //! `nl.View`: what it is, what it says of itself, and what stands in its brackets.
 //!
-//! Its other methods stand by idea in `shape.rs` (other shapes over the same memory), `sequence.rs` (what a `memoryview` and a
-//! sequence have), `write.rs` and `handoff.rs` (out to other libraries).
+//! Its other methods stand by idea in `shape.rs` (other shapes over the same memory), `sequence.rs`
+//! (what a `memoryview` and a sequence have), `write.rs` and `handoff.rs` (out to other libraries).
 
-#![expect(unsafe_code, reason = "looks without counting where nothing can intervene; see UNSAFE.md")]
+#![expect(
+    unsafe_code,
+    reason = "looks without counting where nothing can intervene; see UNSAFE.md"
+)]
 
 use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
 
@@ -23,8 +26,9 @@ use crate::tensor_memory::unwatched;
 
 /// An N-dimensional view of memory that something else owns; made by `nl.view` and `nl.open`.
 ///
-/// `v[...]`, `permute`, `flip`, `windows` and `reshape` give views of the same memory and never copy. `numpy`, `torch`,
-/// the buffer protocol and DLPack hand it on without a copy. `copy`, `tobytes` and `tolist` copy.
+/// `v[...]`, `permute`, `flip`, `windows` and `reshape` give views of the same memory and never
+/// copy. `numpy`, `torch`, the buffer protocol and DLPack hand it on without a copy. `copy`,
+/// `tobytes` and `tolist` copy.
 ///
 /// >>> import ndlens as nl
 /// >>> v = nl.view(bytearray(range(24))).reshape(2, 3, 4)
@@ -79,7 +83,8 @@ impl PyView {
     pub(crate) fn at<'py>(slf: &Bound<'py, Self>, place: isize) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
         // SAFETY: making a number runs no Python code.
-        let element = unsafe { slf.get().claim.glance(py, |view| element::common(py, view, place)) };
+        let element =
+            unsafe { slf.get().claim.glance(py, |view| element::common(py, view, place)) };
         match element.flatten() {
             Some(element) => Ok(element),
             None => Self::part_at(slf, place),
@@ -108,7 +113,8 @@ impl PyView {
         let object = closed_beside(slf)?;
         let fill = |slot: &mut Option<View>| {
             // SAFETY: indexing runs no Python code.
-            let indexed = unsafe { slf.get().claim.glance(slf.py(), |view| view.index_into(key, slot)) };
+            let indexed =
+                unsafe { slf.get().claim.glance(slf.py(), |view| view.index_into(key, slot)) };
             indexed.ok_or_else(released)?.or_raise()
         };
         // SAFETY: the object was just made closed, and nobody else knows of it.
@@ -125,7 +131,8 @@ impl PyView {
         tuple(py, self.view()?.shape())
     }
 
-    /// The bytes from one element to the next along each axis; negative where the axis runs backwards.
+    /// The bytes from one element to the next along each axis; negative where the axis runs
+    /// backwards.
     #[getter]
     fn strides<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         tuple(py, self.view()?.strides())
@@ -137,13 +144,15 @@ impl PyView {
         Ok(self.view()?.ndim())
     }
 
-    /// What the elements are: NumPy's name, such as "float32", or the buffer format where NumPy has no one-word name.
+    /// What the elements are: NumPy's name, such as "float32", or the buffer format where NumPy has
+    /// no one-word name.
     #[getter]
     fn dtype<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyString>> {
         Ok(PyString::new(py, self.view()?.dtype().name()))
     }
 
-    /// The buffer protocol's format (PEP 3118, the `struct` module's letters), or None where it has none.
+    /// The buffer protocol's format (PEP 3118, the `struct` module's letters), or None where it has
+    /// none.
     #[getter]
     fn format(&self) -> PyResult<Option<String>> {
         Ok(self.view()?.dtype().format().and_then(|format| format.to_str().ok()).map(str::to_owned))
@@ -198,13 +207,17 @@ impl PyView {
         Ok(PyTuple::empty(py))
     }
 
-    /// The object whose buffer this is a view of; None where the memory is not a Python object's buffer.
+    /// The object whose buffer this is a view of; None where the memory is not a Python object's
+    /// buffer.
     #[getter]
     pub(crate) fn obj(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
-        Ok(unwatched(self.view()?.buffer()).owner::<BufferExport>().and_then(|export| export.exporter(py)))
+        Ok(unwatched(self.view()?.buffer())
+            .owner::<BufferExport>()
+            .and_then(|export| export.exporter(py)))
     }
 
-    /// NumPy's basic indexing: integers, slices of any step, `...` and None, fewer than there are axes if you like.
+    /// NumPy's basic indexing: integers, slices of any step, `...` and None, fewer than there are
+    /// axes if you like.
     ///
     /// Gives a view on the same memory, or the element itself where integers name one.
     fn __getitem__<'py>(
@@ -224,15 +237,18 @@ impl PyView {
         })
     }
 
-    /// Raises `TruncatedError` where the bytes of this view are not all there: the mapped file has become shorter, or was when somebody
-    /// read it after `nl.guard_truncation()`. Other memory is always there.
+    /// Raises `TruncatedError` where the bytes of this view are not all there: the mapped file has
+    /// become shorter, or was when somebody read it after `nl.guard_truncation()`. Other memory is
+    /// always there.
     ///
-    /// Ask before a read to learn of it early, and after one by NumPy or torch to know that what was read is what was in the file.
+    /// Ask before a read to learn of it early, and after one by NumPy or torch to know that what
+    /// was read is what was in the file.
     fn verify(&self) -> PyResult<()> {
         self.view()?.verify().or_raise()
     }
 
-    /// Asks the system to read the pages of a mapped file from this view's first element to its last, and does not wait for them.
+    /// Asks the system to read the pages of a mapped file from this view's first element to its
+    /// last, and does not wait for them.
     ///
     /// Other memory is there already: nothing happens. Raises `OSError` where the system says no.
     fn prefetch(&self, py: Python<'_>) -> PyResult<()> {
@@ -240,11 +256,13 @@ impl PyView {
         exit::detach(py, || view.prefetch()).or_raise()
     }
 
-    /// Frees the memory that holds the pages of a mapped file from this view's first element to its last, in this process and in the
-    /// system's cache of files; they are read again when they are needed.
+    /// Frees the memory that holds the pages of a mapped file from this view's first element to its
+    /// last, in this process and in the system's cache of files; they are read again when they are
+    /// needed.
     ///
-    /// What was written to them is kept. The system keeps pages that other processes use, and those it has yet to write. Other memory
-    /// is no cache: nothing happens. Raises `OSError` where the system says no.
+    /// What was written to them is kept. The system keeps pages that other processes use, and those
+    /// it has yet to write. Other memory is no cache: nothing happens. Raises `OSError` where the
+    /// system says no.
     fn drop_cache(&self, py: Python<'_>) -> PyResult<()> {
         let view = self.view()?;
         exit::detach(py, || view.drop_cache()).or_raise()
@@ -255,17 +273,19 @@ impl PyView {
         Ok(PyView::new(self.view()?.to_read_only()))
     }
 
-    /// Gives up this view's claim on its memory, so that its owner can be resized or closed if no other holds it.
+    /// Gives up this view's claim on its memory, so that its owner can be resized or closed if no
+    /// other holds it.
     ///
-    /// Anything else done with the view then raises `ValueError`. Views, arrays and tensors made of it keep their own
-    /// claims. Raises `BufferError` while a consumer holds this view's buffer.
+    /// Anything else done with the view then raises `ValueError`. Views, arrays and tensors made of
+    /// it keep their own claims. Raises `BufferError` while a consumer holds this view's buffer.
     fn release(&self) -> PyResult<()> {
         // Relaxed: a number for the message.
-        let released = self.claim.release().map_err(|InUse| match self.exports.load(Ordering::Relaxed) {
-            0 => PyBufferError::new_err("view is in use"),
-            1 => PyBufferError::new_err("view has 1 exported buffer"),
-            n => PyBufferError::new_err(format!("view has {n} exported buffers")),
-        })?;
+        let released =
+            self.claim.release().map_err(|InUse| match self.exports.load(Ordering::Relaxed) {
+                0 => PyBufferError::new_err("view is in use"),
+                1 => PyBufferError::new_err("view has 1 exported buffer"),
+                n => PyBufferError::new_err(format!("view has {n} exported buffers")),
+            })?;
         drop(released);
         Ok(())
     }

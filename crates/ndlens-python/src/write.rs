@@ -14,11 +14,12 @@ use crate::view::PyView;
 
 #[pymethods]
 impl PyView {
-    /// Writes one number to every place that the key selects, or the elements of anything `nl.view` takes, broadcast to its
-    /// shape. Where the two overlap, the result is as if the source had been copied first.
+    /// Writes one number to every place that the key selects, or the elements of anything `nl.view`
+    /// takes, broadcast to its shape. Where the two overlap, the result is as if the source had
+    /// been copied first.
     ///
-    /// Raises `ReadOnlyError`, `ValueError` for shapes that do not broadcast and numbers that do not fit, `TypeError` for other
-    /// dtypes: nothing is converted silently.
+    /// Raises `ReadOnlyError`, `ValueError` for shapes that do not broadcast and numbers that do
+    /// not fit, `TypeError` for other dtypes: nothing is converted silently.
     fn __setitem__(&self, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
         let target = with_key(key, |key| self.view()?.index(key).or_raise())?;
         write(&target, value)
@@ -49,7 +50,8 @@ fn write(target: &View, value: &Bound<'_, PyAny>) -> PyResult<()> {
         || value.is_instance_of::<PyComplex>();
     let source = if number { None } else { Some(extract_elements(value)) };
     match source {
-        // An array to an array; or a NumPy scalar, which is a buffer of rank 0, unless a number must be converted.
+        // An array to an array; or a NumPy scalar, which is a buffer of rank 0, unless a number
+        // must be converted.
         Some(Ok(source))
             if source.ndim() > 0 && target.ndim() > 0
                 || source.ndim() == 0 && source.dtype() == target.dtype() =>

@@ -1,4 +1,5 @@
-//! Files that lie, each built by name and opened: the error is typed, has exactly this text, and comes at once.
+//! Files that lie, each built by name and opened: the error is typed, has exactly this text, and
+//! comes at once.
 //!
 //! `cargo test -p ndlens-store --test attacks`
 
@@ -45,7 +46,11 @@ fn message(path: &Path, mode: MapMode) -> String {
     let error = open(path, mode).unwrap_err();
     assert_eq!(error.path(), Some(path));
     let prefix = format!("{}: ", path.display());
-    error.to_string().strip_prefix(&prefix).unwrap_or_else(|| panic!("no path in {error}")).to_owned()
+    error
+        .to_string()
+        .strip_prefix(&prefix)
+        .unwrap_or_else(|| panic!("no path in {error}"))
+        .to_owned()
 }
 
 #[track_caller]
@@ -60,7 +65,8 @@ fn refused(name: &str, bytes: &[u8], expected: &str) {
 
 #[test]
 fn files_of_other_formats_are_named_by_their_first_bytes() {
-    let not = |got: &str| format!("not a .npy file: it starts with \"{got}\", expected \"\\x93NUMPY\"");
+    let not =
+        |got: &str| format!("not a .npy file: it starts with \"{got}\", expected \"\\x93NUMPY\"");
     refused("empty.npy", b"", &not(""));
     refused("text.npy", b"a,b,c\n1,2,3\n", &not("a,b,c\\n1,"));
     refused("half_magic.npy", b"\x93NUM", &not("\\x93NUM"));
@@ -73,7 +79,11 @@ fn files_of_other_formats_are_named_by_their_first_bytes() {
     refused("text.csv", b"a,b,c\n1,2,3\n", &neither("a,b,c\\n1,"));
     refused("long.json", b"\xff\xff\xff\xff\xff\xff\xff\xff{}", &neither(&"\\xff".repeat(8)));
     refused("future.npy", b"\x93NUMPY\x04\x00", ".npy version 4.0 is not one of 1.0, 2.0 and 3.0");
-    refused("minor.npy", b"\x93NUMPY\x01\x01\x00\x00", ".npy version 1.1 is not one of 1.0, 2.0 and 3.0");
+    refused(
+        "minor.npy",
+        b"\x93NUMPY\x01\x01\x00\x00",
+        ".npy version 1.1 is not one of 1.0, 2.0 and 3.0",
+    );
 }
 
 #[test]
@@ -157,7 +167,11 @@ fn a_header_length_that_lies_is_not_believed() {
         b"\x93NUMPY\x02\x00\x01\x00",
         "truncated: file has 10 bytes, its header alone takes 12",
     );
-    refused("no_version.npy", b"\x93NUMPY", "truncated: file has 6 bytes, its header alone takes 8");
+    refused(
+        "no_version.npy",
+        b"\x93NUMPY",
+        "truncated: file has 6 bytes, its header alone takes 8",
+    );
     refused(
         "zero.npy",
         &npy(1, 0, bytes, 0),
@@ -166,7 +180,10 @@ fn a_header_length_that_lies_is_not_believed() {
     refused(
         "short.npy",
         &npy(1, len - 1, bytes, 0),
-        &format!("bad header at byte {}: expected ',' or '}}', got the end of the header", 10 + len - 1),
+        &format!(
+            "bad header at byte {}: expected ',' or '}}', got the end of the header",
+            10 + len - 1
+        ),
     );
     refused(
         "into_the_data.npy",
@@ -205,14 +222,26 @@ fn shapes_that_no_memory_holds_are_refused() {
     );
     refused("negative.npy", &shape("(2, -1)"), "bad header at byte 66: dimension -1 is negative");
     refused("float.npy", &shape("(2.0,)"), "bad header at byte 64: expected ',' or ')', got '.'");
-    refused("bool.npy", &shape("(True,)"), "bad header at byte 63: expected a dimension, got a bool");
-    refused("string.npy", &shape("('2',)"), "bad header at byte 63: expected a dimension, got a string");
+    refused(
+        "bool.npy",
+        &shape("(True,)"),
+        "bad header at byte 63: expected a dimension, got a bool",
+    );
+    refused(
+        "string.npy",
+        &shape("('2',)"),
+        "bad header at byte 63: expected a dimension, got a string",
+    );
     refused(
         "number.npy",
         &shape("(2)"),
         "bad header at byte 62: expected a tuple of dimensions, got an integer",
     );
-    refused("list.npy", &shape("[2]"), "bad header at byte 62: expected a tuple of dimensions, got a list");
+    refused(
+        "list.npy",
+        &shape("[2]"),
+        "bad header at byte 62: expected a tuple of dimensions, got a list",
+    );
     refused(
         "65_axes.npy",
         &shape(&format!("({})", "1,".repeat(65))),
@@ -241,7 +270,11 @@ fn headers_that_are_not_the_dict_numpy_writes_are_refused() {
         &framed("{'descr': '<f4', 'fortran_order': False}"),
         &bad(12, "key \"shape\" is missing"),
     );
-    refused("twice.npy", &framed("{'descr': '<f4', 'descr': '|O'}"), &bad(29, "key \"descr\" appears twice"));
+    refused(
+        "twice.npy",
+        &framed("{'descr': '<f4', 'descr': '|O'}"),
+        &bad(29, "key \"descr\" appears twice"),
+    );
     refused(
         "extra.npy",
         &framed("{'descr': '<f4', 'evil': 1}"),
@@ -259,14 +292,20 @@ fn headers_that_are_not_the_dict_numpy_writes_are_refused() {
         ),
     );
     refused("number_key.npy", &framed("{1: 2}"), &bad(13, "expected a key, got an integer"));
-    refused("order.npy", &framed(&header("'<f4'", "1", "(2,)")), &bad(46, "expected a bool, got an integer"));
+    refused(
+        "order.npy",
+        &framed(&header("'<f4'", "1", "(2,)")),
+        &bad(46, "expected a bool, got an integer"),
+    );
     refused("unquoted.npy", &framed("{'descr: 3}"), &bad(13, "string does not end"));
     refused("not_utf8.npy", &npy(3, 3, b"'\xff'", 0), &bad(13, "string is not UTF-8"));
     refused("two.npy", &framed("{} {}"), &bad(15, "expected the end of the header, got '{'"));
     // A dict meets the limit at its key, two bytes before the next dict.
-    for (name, open, at) in
-        [("lists.npy", "[", 12 + 65), ("tuples.npy", "(", 12 + 65), ("dicts.npy", "{1:", 12 + 65 * 3 - 2)]
-    {
+    for (name, open, at) in [
+        ("lists.npy", "[", 12 + 65),
+        ("tuples.npy", "(", 12 + 65),
+        ("dicts.npy", "{1:", 12 + 65 * 3 - 2),
+    ] {
         refused(name, &framed(&open.repeat(300_000)), &bad(at, "nested deeper than 64 levels"));
     }
 }
@@ -305,7 +344,11 @@ fn elements_no_view_can_show_are_refused_by_name() {
         &descr("[('a\\x00', '<f4')]"),
         "field \"a\\0\": dtype has a field name with ':' or NUL, which the buffer protocol cannot say",
     );
-    refused("same.npy", &descr("[('a', '<f4'), ('a', '<f4')]"), "field \"a\": dtype has a field name twice");
+    refused(
+        "same.npy",
+        &descr("[('a', '<f4'), ('a', '<f4')]"),
+        "field \"a\": dtype has a field name twice",
+    );
     refused(
         "unnamed.npy",
         &descr("[('', '<f4')]"),

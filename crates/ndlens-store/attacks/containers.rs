@@ -1,4 +1,5 @@
-//! Files of several arrays that lie about themselves, and raw bytes about which somebody lies: as `attacks.rs`.
+//! Files of several arrays that lie about themselves, and raw bytes about which somebody lies: as
+//! `attacks.rs`.
 //!
 //! `cargo test -p ndlens-store --test containers`
 
@@ -51,7 +52,9 @@ fn tensors(header: &str, data: usize) -> Vec<u8> {
 }
 
 fn tensor(name: &str, dtype: &str, shape: &str, offsets: &str) -> String {
-    format!("\"{name}\": {{\"dtype\": \"{dtype}\", \"shape\": {shape}, \"data_offsets\": {offsets}}}")
+    format!(
+        "\"{name}\": {{\"dtype\": \"{dtype}\", \"shape\": {shape}, \"data_offsets\": {offsets}}}"
+    )
 }
 
 #[track_caller]
@@ -82,8 +85,9 @@ fn tensors_that_are_not_where_they_should_be_are_refused() {
 
 #[test]
 fn shapes_that_no_memory_holds_are_refused() {
-    let overflow =
-        |shape: &str| format!("cannot be: shape {shape} with 4-byte elements does not fit the address space");
+    let overflow = |shape: &str| {
+        format!("cannot be: shape {shape} with 4-byte elements does not fit the address space")
+    };
     bad_tensor("F32", "[4294967296,4294967296]", "[0,24]", &overflow("[4294967296, 4294967296]"));
     bad_tensor("F32", "[0,9223372036854775807]", "[0,0]", &overflow("[0, 9223372036854775807]"));
     let axes = "1,".repeat(65);
@@ -103,7 +107,11 @@ fn a_file_is_as_long_as_its_header_says() {
         let expected = format!(": file has {got} bytes, expected {whole} as its header says");
         refused("cut.safetensors", &tensors(&header, data), &expected);
     }
-    refused("one_byte.safetensors", b"{", ": truncated: file has 1 bytes, its header alone takes 8");
+    refused(
+        "one_byte.safetensors",
+        b"{",
+        ": truncated: file has 1 bytes, its header alone takes 8",
+    );
     refused(
         "no_header.safetensors",
         &100u64.to_le_bytes(),
@@ -129,10 +137,16 @@ fn headers_that_are_not_json_of_tensors_are_refused() {
     }
     bad(b"", "EOF while parsing a value at line 1 column 0");
     bad(b"[]", "invalid type: sequence, expected an object of tensors at line 1 column 0");
-    bad(b"{\"w\": 1}", "tensor \"w\": invalid type: integer `1`, expected struct Tensor at line 1 column 7");
+    bad(
+        b"{\"w\": 1}",
+        "tensor \"w\": invalid type: integer `1`, expected struct Tensor at line 1 column 7",
+    );
     bad(b"{\"w\": {}}", "tensor \"w\": missing field `dtype` at line 1 column 8");
     bad(b"{\"\xff\": {}}", "invalid unicode code point at line 1 column 3");
-    bad(b"{\"__metadata__\": {\"a\": 1}}", "__metadata__ is no object of strings at line 1 column 26");
+    bad(
+        b"{\"__metadata__\": {\"a\": 1}}",
+        "__metadata__ is no object of strings at line 1 column 26",
+    );
     bad(b"{} {}", "trailing characters at line 1 column 4");
     let nested = format!("{{\"w\": {{\"x\": {}", "[".repeat(300_000));
     bad(nested.as_bytes(), "tensor \"w\": EOF while parsing a list at line 1 column 300012");
@@ -155,7 +169,11 @@ fn headers_that_are_not_json_of_tensors_are_refused() {
 #[test]
 fn two_tensors_of_one_name_are_refused() {
     let (a, b) = (tensor("a", "U8", "[16]", "[0,16]"), tensor("a", "U8", "[8]", "[16,24]"));
-    refused("twice.safetensors", &tensors(&format!("{{{a},{b}}}"), 24), ": has two arrays of the name \"a\"");
+    refused(
+        "twice.safetensors",
+        &tensors(&format!("{{{a},{b}}}"), 24),
+        ": has two arrays of the name \"a\"",
+    );
 }
 
 #[test]
@@ -187,7 +205,12 @@ fn a_dtype_without_a_name_is_an_error_of_its_tensor_alone() {
 #[test]
 fn elements_of_4_and_6_bits_fill_whole_bytes() {
     bad_tensor("F4", "[3]", "[0,2]", "has shape [3] of F4, which is no whole number of bytes");
-    bad_tensor("F6_E3M2", "[5]", "[0,4]", "has shape [5] of F6_E3M2, which is no whole number of bytes");
+    bad_tensor(
+        "F6_E3M2",
+        "[5]",
+        "[0,4]",
+        "has shape [5] of F6_E3M2, which is no whole number of bytes",
+    );
     bad_tensor("F4", "[4]", "[0,3]", "has 3 bytes, expected 2 for shape [4] of F4");
     let header = format!("{{{}}}", tensor("w", "F4", "[2,3]", "[0,3]"));
     let (_directory, path) = file("odd.safetensors", &tensors(&header, 3));
@@ -222,7 +245,10 @@ fn a_note_about_sets_that_the_file_does_not_bear_out_is_refused() {
         )
     };
     noted("{}", "missing field `version` at line 1 column 2");
-    noted("{\"version\": 2, \"later\": 1}", "it is of version 2, expected 1: a later ndlens wrote it");
+    noted(
+        "{\"version\": 2, \"later\": 1}",
+        "it is of version 2, expected 1: a later ndlens wrote it",
+    );
     noted(&set("x", "y"), "set \"x\" has the tensor \"y\", which is not in the file");
     noted(&set("x", "x.offsets"), "tensor \"x.offsets\" is in two sets");
     noted("{\"version\": 1, \"whole\": \"x\"}", "it has no set \"x\"");
@@ -232,11 +258,18 @@ fn a_note_about_sets_that_the_file_does_not_bear_out_is_refused() {
 fn an_index_that_leads_elsewhere_is_refused() {
     #[track_caller]
     fn index(text: &str, expected: &str) {
-        refused("model.safetensors.index.json", text.as_bytes(), &format!(": bad index: {expected}"));
+        refused(
+            "model.safetensors.index.json",
+            text.as_bytes(),
+            &format!(": bad index: {expected}"),
+        );
     }
     index("{", "EOF while parsing an object at line 1 column 1");
     index("{\"a\": 1}", "missing field `weight_map` at line 1 column 8");
-    index("{\"weight_map\": {\"w\": 3}}", "invalid type: integer `3`, expected a string at line 1 column 22");
+    index(
+        "{\"weight_map\": {\"w\": 3}}",
+        "invalid type: integer `3`, expected a string at line 1 column 22",
+    );
     for elsewhere in ["../x.safetensors", "/etc/passwd", "a/../../x", ".", ""] {
         let text = format!("{{\"weight_map\": {{\"w\": \"{elsewhere}\"}}}}");
         index(&text, &format!("it names the file {elsewhere:?}, expected one beside it"));
@@ -343,7 +376,9 @@ fn asked(member: &Member, mapped: Option<&str>, loaded: Option<&str>) {
     {
         match (arrays.unwrap().get("w"), expected) {
             (Ok(view), None) => assert_eq!(view.shape(), [2, 3]),
-            (Err(error), Some(expected)) => assert_says(&error, &path, &format!("/w.npy: {expected}")),
+            (Err(error), Some(expected)) => {
+                assert_says(&error, &path, &format!("/w.npy: {expected}"))
+            }
             (got, expected) => panic!("{got:?}, {expected:?}"),
         }
     }
@@ -364,7 +399,8 @@ fn what_a_member_is_takes_its_header_alone() {
 #[test]
 fn the_archive_that_the_others_differ_from_opens() {
     asked(&honest(), None, None);
-    let compressed = "is compressed, so it cannot be mapped; decompress it into memory with copy=True";
+    let compressed =
+        "is compressed, so it cannot be mapped; decompress it into memory with copy=True";
     asked(&deflated("w.npy", &npy("(2, 3)", 24)), Some(compressed), None);
     let (_directory, path) = file("empty.npz", &zip(&[]));
     assert!(Arrays::open(&path, MapMode::Read).unwrap().names().unwrap().is_empty());
@@ -390,7 +426,10 @@ fn directories_that_lie_are_refused() {
     bad(Member { size: 7, ..honest() }, &format!("/w.npy: has {len} bytes, expected 7"));
     bad(
         Member { compressed: 10_000, size: 10_000, ..honest() },
-        &format!("/w.npy: is at bytes 35..10035, but the archive's directory starts at byte {}", 35 + len),
+        &format!(
+            "/w.npy: is at bytes 35..10035, but the archive's directory starts at byte {}",
+            35 + len
+        ),
     );
     bad(
         Member { compressed: 0xffff_fff0, size: 0xffff_fff0, ..honest() },
@@ -412,13 +451,17 @@ fn directories_that_lie_are_refused() {
     let size = far.len() - 10;
     far[size] += 12;
     refused("far.npz", &far, ": damaged archive: failed to fill whole buffer");
-    bad(Member { offset: Some(0x7fff_ffff), ..honest() }, ": damaged archive: failed to fill whole buffer");
+    bad(
+        Member { offset: Some(0x7fff_ffff), ..honest() },
+        ": damaged archive: failed to fill whole buffer",
+    );
 }
 
 #[test]
 fn members_share_no_bytes() {
     let other = stored("x.npy", npy("(2,)", 8));
-    let long = Member { compressed: honest().compressed + 60, size: honest().size + 60, ..honest() };
+    let long =
+        Member { compressed: honest().compressed + 60, size: honest().size + 60, ..honest() };
     let (start, next) = (35, 35 + honest().data.len() + 35);
     let (_directory, path) = file("overlap.npz", &zip(&[long, other.clone()]));
     let error = Arrays::open(&path, MapMode::Read).unwrap_err();
@@ -445,7 +488,11 @@ fn an_archive_cut_anywhere_or_with_another_count_is_refused() {
     let count = whole.len() - 12;
     more[count] = 3;
     refused("count.npz", &more, ": damaged archive: its directory has 2 entries, expected 3");
-    refused("no_end.npz", b"PK\x03\x04 and so on", ": damaged archive: missing end of central directory");
+    refused(
+        "no_end.npz",
+        b"PK\x03\x04 and so on",
+        ": damaged archive: missing end of central directory",
+    );
 }
 
 #[test]
@@ -463,7 +510,8 @@ fn bombs_are_refused_before_anything_is_allocated() {
     // Within what deflate can do, but not what there is.
     let size = compressed * 1000;
     let expected = format!("has {} bytes, expected {size}", small.size);
-    let compressed = "is compressed, so it cannot be mapped; decompress it into memory with copy=True";
+    let compressed =
+        "is compressed, so it cannot be mapped; decompress it into memory with copy=True";
     asked(&Member { size, ..small }, Some(compressed), Some(&expected));
     // A header that asks for more than the member has.
     let long = npy("(1000000000000,)", 24);
@@ -481,11 +529,14 @@ fn members_that_are_damaged_or_no_arrays_do_not_stand_before_the_others() {
     let honest_checksum = honest().checksum;
     let sum = format!("has the checksum {honest_checksum:08x}, expected 00000007");
     asked(&Member { checksum: 7, ..honest() }, None, Some(&sum));
-    let compressed = "is compressed, so it cannot be mapped; decompress it into memory with copy=True";
+    let compressed =
+        "is compressed, so it cannot be mapped; decompress it into memory with copy=True";
     let small = deflated("w.npy", &npy("(2, 3)", 24));
     let garbled = Member { data: vec![0xff; small.data.len()], ..small.clone() };
     asked(&garbled, Some(compressed), Some("cannot be decompressed: corrupt deflate stream"));
-    for (method, name) in [(12, "12 (BZIP2)"), (14, "14 (LZMA)"), (93, "93 (ZSTD)"), (77, "77 (UNKNOWN)")] {
+    for (method, name) in
+        [(12, "12 (BZIP2)"), (14, "14 (LZMA)"), (93, "93 (ZSTD)"), (77, "77 (UNKNOWN)")]
+    {
         let expected = format!("is compressed by method {name}, expected deflate or none");
         asked(&Member { method, ..small.clone() }, Some(&expected), Some(&expected));
     }
@@ -499,7 +550,8 @@ fn members_that_are_damaged_or_no_arrays_do_not_stand_before_the_others() {
         cut.data.len() + 1
     );
     asked(&cut, Some(&expected), Some(&expected));
-    let (_directory, path) = file("mixed.npz", &zip(&[stored("text.txt", b"hello".to_vec()), honest()]));
+    let (_directory, path) =
+        file("mixed.npz", &zip(&[stored("text.txt", b"hello".to_vec()), honest()]));
     let arrays = Arrays::open(&path, MapMode::Read).unwrap();
     assert!(arrays.get("text.txt").is_err());
     assert_eq!(arrays.get("w").unwrap().shape(), [2, 3]);
@@ -537,7 +589,11 @@ fn several_arrays_are_not_one_and_one_is_not_several() {
     assert!(matches!(error, Error::ArchiveInPlace { .. }));
     let (_directory, path) = file("w.npy", &npy("(2, 3)", 24));
     let error = Arrays::open(&path, MapMode::Read).unwrap_err();
-    assert_says(&error, &path, ": .npy holds one array, got a file where arrays by name are wanted");
+    assert_says(
+        &error,
+        &path,
+        ": .npy holds one array, got a file where arrays by name are wanted",
+    );
 }
 
 // Raw bytes
@@ -573,7 +629,12 @@ fn raw_bytes_are_what_the_file_has_and_no_more() {
     raw(&[5, 5], 95, Some(&[-20, -4]), &outside("[5, 5]", "-1", "99"));
     raw(&[5, 5], 97, Some(&[-20, -4]), &outside("[5, 5]", "97", "101"));
     raw(&[-1], 101, None, &outside("[-1]", "101", "105"));
-    raw(&[2], usize::MAX, Some(&[4]), &outside("[2]", "18446744073709551615", "18446744073709551623"));
+    raw(
+        &[2],
+        usize::MAX,
+        Some(&[4]),
+        &outside("[2]", "18446744073709551615", "18446744073709551623"),
+    );
     let none = |shape: &str| {
         format!(
             "shape {shape} is none: sizes must be at least 0; one may be -1 where no strides are given and no other \
@@ -584,10 +645,16 @@ fn raw_bytes_are_what_the_file_has_and_no_more() {
     raw(&[-1, -1], 0, None, &none("[-1, -1]"));
     raw(&[-1, 0], 0, None, &none("[-1, 0]"));
     raw(&[-1], 0, Some(&[4]), &none("[-1]"));
-    raw(&[-1, 2], 0, None, "100 bytes from byte 0 on are no multiple of 8, which shape [-1, 2] needs");
+    raw(
+        &[-1, 2],
+        0,
+        None,
+        "100 bytes from byte 0 on are no multiple of 8, which shape [-1, 2] needs",
+    );
     raw(&[-1], 3, None, "97 bytes from byte 3 on are no multiple of 4, which shape [-1] needs");
     raw(&[5], 0, Some(&[4, 4]), "shape has 1 dimensions but strides have 2");
-    let overflow = |shape: &str| format!("shape {shape} with 4-byte elements does not fit the address space");
+    let overflow =
+        |shape: &str| format!("shape {shape} with 4-byte elements does not fit the address space");
     raw(&[isize::MAX, 4], 0, None, &overflow("[9223372036854775807, 4]"));
     raw(&[3], 0, Some(&[isize::MIN]), &overflow("[3]"));
     raw(&[0, isize::MAX], 0, None, &overflow("[0, 9223372036854775807]"));

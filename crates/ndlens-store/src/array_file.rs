@@ -1,6 +1,7 @@
 //! One file of arrays that have names: a `.npz` or a `.safetensors`.
 //!
-//! The file is mapped, and every view is a view of the map; or it is kept open, and an array is read when it is asked for.
+//! The file is mapped, and every view is a view of the map; or it is kept open, and an array is
+//! read when it is asked for.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -15,7 +16,8 @@ use crate::npz::{self, Members};
 use crate::placement::{Placement, Section, read_fully};
 use crate::safetensors::{self, Tensors};
 
-/// What a file is, by its first bytes. `.safetensors` has none that are its own, so the name has a say there.
+/// What a file is, by its first bytes. `.safetensors` has none that are its own, so the name has a
+/// say there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Format {
     Npy,
@@ -120,7 +122,9 @@ impl ArrayFile {
     pub(crate) fn to_handle(&self) -> Result<FileHandle> {
         let other = || Error::FileReplaced { path: self.path.clone() };
         match &self.source {
-            Source::Mapped(buffer) => FileHandle::of(buffer.owner::<MappedFile>().ok_or_else(other)?),
+            Source::Mapped(buffer) => {
+                FileHandle::of(buffer.owner::<MappedFile>().ok_or_else(other)?)
+            }
             Source::Read(..) => Err(other()),
         }
     }
@@ -136,7 +140,8 @@ impl ArrayFile {
         }
     }
 
-    /// The names: those of a `.safetensors` as its tensors follow each other, those of an `.npz` as in its directory.
+    /// The names: those of a `.safetensors` as its tensors follow each other, those of an `.npz` as
+    /// in its directory.
     pub(crate) fn names(&self) -> Box<dyn Iterator<Item = &str> + '_> {
         match &self.contents {
             Contents::Tensors(tensors) => Box::new(tensors.names()),
@@ -155,10 +160,12 @@ impl ArrayFile {
     /// The array at a place: a view of the map, or one that is read now.
     pub(crate) fn get(&self, at: usize, name: &str) -> Result<View> {
         match (&self.contents, &self.source) {
-            (Contents::Tensors(tensors), _) => self.view(&tensors.place(at).map_err(|problem| {
-                let (path, name) = (self.path.clone(), name.to_owned());
-                Error::BadTensor { path, name, problem: Box::new(problem) }
-            })?),
+            (Contents::Tensors(tensors), _) => {
+                self.view(&tensors.place(at).map_err(|problem| {
+                    let (path, name) = (self.path.clone(), name.to_owned());
+                    Error::BadTensor { path, name, problem: Box::new(problem) }
+                })?)
+            }
             (Contents::Members(members), Source::Mapped(buffer)) => {
                 let _reading = Reading::begin();
                 let place = members.place(at, buffer);
@@ -175,10 +182,12 @@ impl ArrayFile {
     /// The bytes of the array at a place, whatever it holds.
     pub(crate) fn bytes(&self, at: usize, name: &str) -> Result<View> {
         match &self.contents {
-            Contents::Tensors(tensors) => self.view(&tensors.bytes_place(at).map_err(|problem| {
-                let (path, name) = (self.path.clone(), name.to_owned());
-                Error::BadTensor { path, name, problem: Box::new(problem) }
-            })?),
+            Contents::Tensors(tensors) => {
+                self.view(&tensors.bytes_place(at).map_err(|problem| {
+                    let (path, name) = (self.path.clone(), name.to_owned());
+                    Error::BadTensor { path, name, problem: Box::new(problem) }
+                })?)
+            }
             Contents::Members(_) => {
                 let view = self.get(at, name)?;
                 Ok(view.reinterpret(ndlens_core::DType::U8)?)
@@ -189,7 +198,9 @@ impl ArrayFile {
     /// The dtype and the shape of the array at a place, as the file has them.
     pub(crate) fn info(&self, at: usize, name: &str) -> Result<(String, Vec<usize>)> {
         match &self.contents {
-            Contents::Tensors(tensors) => Ok((tensors.dtype_name(at).to_owned(), tensors.shape(at).to_vec())),
+            Contents::Tensors(tensors) => {
+                Ok((tensors.dtype_name(at).to_owned(), tensors.shape(at).to_vec()))
+            }
             Contents::Members(members) => {
                 let (dtype, shape) = match &self.source {
                     Source::Mapped(_) => {

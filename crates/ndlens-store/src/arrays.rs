@@ -1,7 +1,8 @@
-//! Arrays by name: those of a `.npz` or a `.safetensors`, or of several `.safetensors` that are one checkpoint.
+//! Arrays by name: those of a `.npz` or a `.safetensors`, or of several `.safetensors` that are one
+//! checkpoint.
 //!
-//! There is one map of a file, and every view is a view of it. An array is looked up when it is asked for; until then nothing
-//! is known of it but its name, and with `.safetensors` its place.
+//! There is one map of a file, and every view is a view of it. An array is looked up when it is
+//! asked for; until then nothing is known of it but its name, and with `.safetensors` its place.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -85,16 +86,18 @@ impl Arrays {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`], [`Error::Map`] and [`Error::NotRegular`] where there is no file to map; [`Error::UnknownFormat`],
-    /// [`Error::NotNpy`] and [`Error::GitLfsPointer`] for others; [`Error::HeaderTooLong`], [`Error::HeaderTruncated`],
-    /// [`Error::BadJson`], [`Error::BadTensor`], [`Error::FileSize`], [`Error::DuplicateName`], [`Error::BadNote`] for a
-    /// damaged `.safetensors`; [`Error::BadArchive`], [`Error::ArchiveEntries`], [`Error::BadMember`] for a damaged `.npz`;
-    /// [`Error::ArchiveInPlace`]; [`Error::BadIndex`].
+    /// [`Error::Io`], [`Error::Map`] and [`Error::NotRegular`] where there is no file to map;
+    /// [`Error::UnknownFormat`], [`Error::NotNpy`] and [`Error::GitLfsPointer`] for others;
+    /// [`Error::HeaderTooLong`], [`Error::HeaderTruncated`], [`Error::BadJson`],
+    /// [`Error::BadTensor`], [`Error::FileSize`], [`Error::DuplicateName`], [`Error::BadNote`] for
+    /// a damaged `.safetensors`; [`Error::BadArchive`], [`Error::ArchiveEntries`],
+    /// [`Error::BadMember`] for a damaged `.npz`; [`Error::ArchiveInPlace`]; [`Error::BadIndex`].
     pub fn open(path: &Path, mode: MapMode) -> Result<Self> {
         Arrays::read(path, mode, false)
     }
 
-    /// Reads each array into memory of its own when it is first asked for, decompressed if need be. The file stays open.
+    /// Reads each array into memory of its own when it is first asked for, decompressed if need be.
+    /// The file stays open.
     ///
     /// # Errors
     ///
@@ -137,12 +140,18 @@ impl Arrays {
         Arrays::new(path, files, Some(merged), load)
     }
 
-    /// The arrays of several files, each of which has names of its own; `path` is what they are shown as.
+    /// The arrays of several files, each of which has names of its own; `path` is what they are
+    /// shown as.
     ///
     /// # Errors
     ///
     /// As [`open`](Self::open); [`Error::SharedName`] where two files have an array of one name.
-    pub(crate) fn open_several(path: &Path, paths: &[PathBuf], mode: MapMode, load: bool) -> Result<Self> {
+    pub(crate) fn open_several(
+        path: &Path,
+        paths: &[PathBuf],
+        mode: MapMode,
+        load: bool,
+    ) -> Result<Self> {
         let files = paths.iter().map(|path| ArrayFile::open(path, mode, load));
         let files = room::try_list_of(files)?;
         let merged = Merged::all(&files)?;
@@ -190,8 +199,8 @@ impl Arrays {
         &self.path
     }
 
-    /// The arrays' names: those of a `.safetensors` as its tensors follow each other, those of an `.npz` as in its directory. A set
-    /// of items is where its data is.
+    /// The arrays' names: those of a `.safetensors` as its tensors follow each other, those of an
+    /// `.npz` as in its directory. A set of items is where its data is.
     ///
     /// # Errors
     ///
@@ -260,8 +269,9 @@ impl Arrays {
     ///
     /// # Errors
     ///
-    /// [`Error::NoSuchArray`]; [`Error::BadTensor`] and [`Error::BadMember`] where it cannot be a view; of a member of an `.npz` what
-    /// [`open`](crate::open) says of a `.npy`; [`Error::IsRagged`] for a set of items; what reading says where it is read.
+    /// [`Error::NoSuchArray`]; [`Error::BadTensor`] and [`Error::BadMember`] where it cannot be a
+    /// view; of a member of an `.npz` what [`open`](crate::open) says of a `.npy`;
+    /// [`Error::IsRagged`] for a set of items; what reading says where it is read.
     pub fn get(&self, name: &str) -> Result<View> {
         if self.set(name).is_some() {
             return Err(Error::IsRagged { path: self.path.clone(), name: name.to_owned() });
@@ -288,7 +298,8 @@ impl Arrays {
     /// As [`get`](Self::get).
     pub fn ragged(&self, name: &str) -> Result<Option<RaggedParts>> {
         let Some(Parts { data, offsets, shapes }) = self.set(name) else { return Ok(None) };
-        let (data, offsets, shapes) = (self.array(data)?, self.array(offsets)?, self.array(shapes)?);
+        let (data, offsets, shapes) =
+            (self.array(data)?, self.array(offsets)?, self.array(shapes)?);
         Ok(Some(RaggedParts { data, offsets, shapes }))
     }
 
@@ -297,8 +308,8 @@ impl Arrays {
         self.note.as_ref()?.whole.as_deref()
     }
 
-    /// The bytes of an array as they are in the file, of one axis, whatever its dtype. Those of a member of an `.npz` are its
-    /// elements'.
+    /// The bytes of an array as they are in the file, of one axis, whatever its dtype. Those of a
+    /// member of an `.npz` are its elements'.
     ///
     /// # Errors
     ///
@@ -308,7 +319,8 @@ impl Arrays {
         file.bytes(at, name)
     }
 
-    /// The dtype and the shape of an array, as the file has them: also of one that no view can show.
+    /// The dtype and the shape of an array, as the file has them: also of one that no view can
+    /// show.
     ///
     /// # Errors
     ///
@@ -318,7 +330,8 @@ impl Arrays {
         file.info(at, name)
     }
 
-    /// The strings that the file holds beside its arrays; of several files those of all, where they differ of the first.
+    /// The strings that the file holds beside its arrays; of several files those of all, where they
+    /// differ of the first.
     ///
     /// # Errors
     ///
@@ -333,7 +346,8 @@ impl Arrays {
                     continue;
                 }
                 match places.get(&key) {
-                    // A key that is there twice in one file has its last value, as JSON is usually read.
+                    // A key that is there twice in one file has its last value, as JSON is usually
+                    // read.
                     Some(&(at, first)) if first == number => all[at].1 = value,
                     Some(_) => {}
                     None => {
@@ -354,17 +368,22 @@ impl Arrays {
     pub fn to_handle(&self) -> Result<Vec<u8>> {
         let files = self.files.iter().map(ArrayFile::to_handle).collect::<Result<_>>()?;
         let chosen = self.merged.as_ref().filter(|merged| !merged.complete);
-        let chosen = chosen
-            .map(|merged| merged.names.iter().map(str::to_owned).zip(merged.files.iter().copied()).collect());
-        Ok(to_bytes(&ArraysHandle { path: self.path.as_os_str().as_bytes().to_vec(), files, chosen }))
+        let chosen = chosen.map(|merged| {
+            merged.names.iter().map(str::to_owned).zip(merged.files.iter().copied()).collect()
+        });
+        Ok(to_bytes(&ArraysHandle {
+            path: self.path.as_os_str().as_bytes().to_vec(),
+            files,
+            chosen,
+        }))
     }
 
     /// The arrays of a handle: mapped once in a process.
     ///
     /// # Errors
     ///
-    /// [`Error::DamagedHandle`] where it was something else, [`Error::FileChanged`] where the file is not what it was, and what
-    /// [`open`](Self::open) says.
+    /// [`Error::DamagedHandle`] where it was something else, [`Error::FileChanged`] where the file
+    /// is not what it was, and what [`open`](Self::open) says.
     pub fn from_handle(handle: &[u8]) -> Result<Self> {
         let ArraysHandle { path, files, chosen } = from_bytes(handle)?;
         let path = PathBuf::from(OsString::from_vec(path));
@@ -397,8 +416,10 @@ impl Merged {
             }
         }
         if let Some(name) = names.index()?.map(str::to_owned) {
-            let mut those =
-                files.iter().filter(|file| file.find(&name).is_some()).map(|file| file.path().to_owned());
+            let mut those = files
+                .iter()
+                .filter(|file| file.find(&name).is_some())
+                .map(|file| file.path().to_owned());
             let first = those.next().unwrap_or_default();
             return Err(Error::SharedName { path: those.next().unwrap_or_default(), name, first });
         }
@@ -414,8 +435,9 @@ impl Merged {
         if let Some(name) = names.index()? {
             return Err(Error::DuplicateName { path: path.to_owned(), name: name.to_owned() });
         }
-        let mut all =
-            (0u32..).zip(files).flat_map(|(place, file)| file.names().map(move |name| (name, place)));
+        let mut all = (0u32..)
+            .zip(files)
+            .flat_map(|(place, file)| file.names().map(move |name| (name, place)));
         let complete = tensors.iter().all(|(name, place)| all.next() == Some((name, *place)));
         let complete = complete && all.next().is_none();
         drop(all);

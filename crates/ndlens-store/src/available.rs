@@ -1,8 +1,9 @@
 //! How much memory can still be had, asked before it is taken.
 //!
-//! Shared memory is taken page by page. Where the machine, or the control group a container runs in, has no more, the system
-//! does not say no: it ends a process. So whoever takes much looks first. The answer is the system's estimate and can be late;
-//! it is asked again for every piece, so that it is never late by much.
+//! Shared memory is taken page by page. Where the machine, or the control group a container runs
+//! in, has no more, the system does not say no: it ends a process. So whoever takes much looks
+//! first. The answer is the system's estimate and can be late; it is asked again for every piece,
+//! so that it is never late by much.
 
 use std::fs::{self, File};
 use std::io;
@@ -13,12 +14,15 @@ use rustix::fs::FallocateFlags;
 
 use crate::error::Error;
 
-/// The bytes that could be taken now without any process being ended for it. Where nothing says, as many as there are numbers.
+/// The bytes that could be taken now without any process being ended for it. Where nothing says, as
+/// many as there are numbers.
 pub fn available_bytes() -> u64 {
-    let machine = fs::read_to_string("/proc/meminfo").ok().and_then(|meminfo| machine_bytes(&meminfo));
+    let machine =
+        fs::read_to_string("/proc/meminfo").ok().and_then(|meminfo| machine_bytes(&meminfo));
     let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let groups = group_directories(&groups, Path::new("/sys/fs/cgroup"));
-    let group = groups.iter().filter_map(|(directory, version)| group_bytes(directory, *version)).min();
+    let group =
+        groups.iter().filter_map(|(directory, version)| group_bytes(directory, *version)).min();
     machine.unwrap_or(u64::MAX).min(group.unwrap_or(u64::MAX))
 }
 
@@ -39,9 +43,11 @@ enum Version {
     Two,
 }
 
-/// The groups that `/proc/self/cgroup` says this process is in, and all above them, each of which may have a limit.
+/// The groups that `/proc/self/cgroup` says this process is in, and all above them, each of which
+/// may have a limit.
 ///
-/// In a container the path is sometimes the host's, which is not there; its top then is the container's own group.
+/// In a container the path is sometimes the host's, which is not there; its top then is the
+/// container's own group.
 fn group_directories(groups: &str, mount: &Path) -> Vec<(PathBuf, Version)> {
     let mut directories = vec![];
     for line in groups.lines() {
@@ -49,7 +55,9 @@ fn group_directories(groups: &str, mount: &Path) -> Vec<(PathBuf, Version)> {
         let (Some(controllers), Some(path)) = (parts.next(), parts.next()) else { continue };
         let (top, version) = match controllers {
             "" => (mount.to_owned(), Version::Two),
-            _ if controllers.split(',').any(|name| name == "memory") => (mount.join("memory"), Version::One),
+            _ if controllers.split(',').any(|name| name == "memory") => {
+                (mount.join("memory"), Version::One)
+            }
             _ => continue,
         };
         let path = Path::new(path.trim_start_matches('/'));
@@ -58,13 +66,15 @@ fn group_directories(groups: &str, mount: &Path) -> Vec<(PathBuf, Version)> {
     directories
 }
 
-/// What a group's limit leaves, with the pages of files that the system would take back first; None without a limit.
+/// What a group's limit leaves, with the pages of files that the system would take back first; None
+/// without a limit.
 fn group_bytes(directory: &Path, version: Version) -> Option<u64> {
     let (limit, used, prefix) = match version {
         Version::One => ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_"),
         Version::Two => ("memory.max", "memory.current", ""),
     };
-    let number = |name: &str| fs::read_to_string(directory.join(name)).ok()?.trim().parse::<u64>().ok();
+    let number =
+        |name: &str| fs::read_to_string(directory.join(name)).ok()?.trim().parse::<u64>().ok();
     // "max" is no number, and means no limit.
     let (limit, used) = (number(limit)?, number(used)?);
     let stat = fs::read_to_string(directory.join("memory.stat")).unwrap_or_default();
@@ -90,7 +100,9 @@ impl Shortage {
     pub(crate) fn of(self, len_bytes: usize) -> Error {
         match self {
             Shortage::Available(available) => Error::SharedMemoryExhausted { len_bytes, available },
-            Shortage::System(source) => Error::SharedMemory { operation: "reserve", len_bytes, source },
+            Shortage::System(source) => {
+                Error::SharedMemory { operation: "reserve", len_bytes, source }
+            }
         }
     }
 }
@@ -122,8 +134,7 @@ mod tests {
 
     #[test]
     fn swap_counts_as_memory() {
-        let meminfo =
-            "MemTotal:       100 kB\nMemAvailable:    50 kB\nSwapTotal: 20 kB\nSwapFree:        8 kB\n";
+        let meminfo = "MemTotal:       100 kB\nMemAvailable:    50 kB\nSwapTotal: 20 kB\nSwapFree:        8 kB\n";
         assert_eq!(machine_bytes(meminfo), Some(58 * 1024));
         assert_eq!(machine_bytes("MemAvailable: 50 kB\n"), Some(50 * 1024));
         assert_eq!(machine_bytes("MemTotal: 100 kB\n"), None);
@@ -147,14 +158,18 @@ mod tests {
             (Version::One, "memory.limit_in_bytes", "memory.usage_in_bytes", "total_"),
         ] {
             let group = tempfile::tempdir().unwrap();
-            let write = |name: &str, text: String| fs::write(group.path().join(name), text).unwrap();
+            let write =
+                |name: &str, text: String| fs::write(group.path().join(name), text).unwrap();
             assert_eq!(group_bytes(group.path(), version), None);
             write(limit, "max\n".into());
             write(used, "700\n".into());
             assert_eq!(group_bytes(group.path(), version), None);
             write(limit, "1000\n".into());
             assert_eq!(group_bytes(group.path(), version), Some(300));
-            write("memory.stat", format!("anon 5\n{prefix}inactive_file 100\n{prefix}active_file 50\n"));
+            write(
+                "memory.stat",
+                format!("anon 5\n{prefix}inactive_file 100\n{prefix}active_file 50\n"),
+            );
             assert_eq!(group_bytes(group.path(), version), Some(450));
         }
     }

@@ -1,4 +1,5 @@
-//! A block of a nursery as the owner of buffers: what this process has of it, and what it tells the others.
+//! A block of a nursery as the owner of buffers: what this process has of it, and what it tells the
+//! others.
 
 use std::process;
 use std::sync::Arc;
@@ -119,10 +120,14 @@ impl Claim {
 
     /// What to keep until a message about it has come.
     pub(crate) fn nursery(&self) -> Option<Arc<Nursery>> {
-        self.created.as_ref().map(|(nursery, _)| Arc::clone(nursery)).filter(|nursery| nursery.is_own())
+        self.created
+            .as_ref()
+            .map(|(nursery, _)| Arc::clone(nursery))
+            .filter(|nursery| nursery.is_own())
     }
 
-    /// What a message or a plain pickle says of it, which counts as one claim; `sent` says that it is a message.
+    /// What a message or a plain pickle says of it, which counts as one claim; `sent` says that it
+    /// is a message.
     pub(crate) fn name(&self, sent: bool) -> BlockName {
         if sent {
             // Relaxed: read where the claim ends, after all that was done with it.

@@ -1,4 +1,5 @@
-//! The index of a checkpoint in several files, as `transformers` and `diffusers` write it beside them.
+//! The index of a checkpoint in several files, as `transformers` and `diffusers` write it beside
+//! them.
 //!
 //! ```text
 //!  model.safetensors.index.json       {"metadata": {"total_size": 16060522496}, "weight_map": {"lm_head.weight":
@@ -6,7 +7,8 @@
 //!  ..
 //! ```
 //!
-//! Files are named relative to the index, and none may lie elsewhere: an index comes from strangers.
+//! Files are named relative to the index, and none may lie elsewhere: an index comes from
+//! strangers.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -68,7 +70,11 @@ impl Checkpoint {
     /// [`Error::BadIndex`], [`Error::HeaderTooLong`], [`Error::Io`].
     pub(crate) fn read(file: &File, path: &Path, len: u64) -> Result<Self> {
         if len > MAX_INDEX_BYTES {
-            return Err(Error::HeaderTooLong { path: path.to_owned(), got: len, max: MAX_INDEX_BYTES });
+            return Err(Error::HeaderTooLong {
+                path: path.to_owned(),
+                got: len,
+                max: MAX_INDEX_BYTES,
+            });
         }
         let bad = |problem| Error::BadIndex { path: path.to_owned(), problem };
         let mut text = room::repeated(0u8, len as usize)?;
@@ -78,7 +84,8 @@ impl Checkpoint {
             .map_err(|source| bad(IndexProblem::Json { message: source.to_string() }))?;
         let directory = path.parent().unwrap_or(Path::new(""));
         let file = |name: String| {
-            let inside = Path::new(&name).components().all(|part| matches!(part, Component::Normal(_)));
+            let inside =
+                Path::new(&name).components().all(|part| matches!(part, Component::Normal(_)));
             if !inside || name.is_empty() {
                 return Err(bad(IndexProblem::Outside { file: name }));
             }

@@ -6,10 +6,12 @@
 //!
 //! - `held` counts the processes' buffers on the block, the creator's own aside.
 //! - `sent` counts the messages about it that are under way.
-//! - A lasting block is never given back alone. A fork copied somebody's claim, and nobody counts the copy.
+//! - A lasting block is never given back alone. A fork copied somebody's claim, and nobody counts
+//!   the copy.
 //! - A dead block was given back. Its bytes may be another block's.
 //!
-//! The tag is a part of the block's id. A late message about a dead block finds another tag, also if the place is taken again.
+//! The tag is a part of the block's id. A late message about a dead block finds another tag, also
+//! if the place is taken again.
 //!
 //! # Limitations
 //!
@@ -21,7 +23,8 @@ use std::time::Duration;
 /// A message that has not come by then is taken for lost.
 pub(crate) const LOST_AFTER: Duration = Duration::from_hours(1);
 
-/// What a plain pickle names is to be kept by who pickles it; a block that is not lives so long, since a slow opener is no reason to fail.
+/// What a plain pickle names is to be kept by who pickles it; a block that is not lives so long,
+/// since a slow opener is no reason to fail.
 pub(crate) const PICKLED_AFTER: Duration = Duration::from_secs(10);
 
 const COUNT_BITS: u32 = 20;
@@ -67,8 +70,8 @@ impl<'a> Claims<'a> {
     /// Changes the counts of a block that lives; false where it does not.
     fn change(self, flags: u64, counts: impl Fn(Counts) -> Counts) -> bool {
         let tag = self.tag();
-        // AcqRel: what a holder read and wrote comes before its claim ends, and so before whoever sees the claim gone gives
-        // the bytes to others.
+        // AcqRel: what a holder read and wrote comes before its claim ends, and so before whoever
+        // sees the claim gone gives the bytes to others.
         let changed = self.word.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |was| {
             let lives = was >> TAG_SHIFT == tag >> TAG_SHIFT && was & DEAD == 0;
             lives.then(|| {
@@ -83,7 +86,8 @@ impl<'a> Claims<'a> {
         changed.is_ok()
     }
 
-    /// A message about the block goes out. Nothing where the block is gone: who opens the message learns it.
+    /// A message about the block goes out. Nothing where the block is gone: who opens the message
+    /// learns it.
     pub(crate) fn send(self) {
         self.change(0, |was| Counts { sent: was.sent + 1, ..was });
     }
@@ -103,13 +107,14 @@ impl<'a> Claims<'a> {
         self.change(LASTING, |was| was);
     }
 
-    /// Declares the block dead where nobody claims it, and gives whether that was done. For its creator alone.
+    /// Declares the block dead where nobody claims it, and gives whether that was done. For its
+    /// creator alone.
     pub(crate) fn bury(self) -> bool {
         self.end(self.tag())
     }
 
-    /// As [`bury`](Self::bury), for a block whose messages are lost: dead if the word is still `seen`, which holds no claim but
-    /// theirs.
+    /// As [`bury`](Self::bury), for a block whose messages are lost: dead if the word is still
+    /// `seen`, which holds no claim but theirs.
     pub(crate) fn bury_lost(self, seen: u64) -> bool {
         seen & (COUNT_MAX | LASTING | DEAD) == 0 && self.end(seen)
     }
@@ -121,7 +126,8 @@ impl<'a> Claims<'a> {
     }
 }
 
-/// What stands before a block of a nursery; the claims are the first word. Other processes may write anything to it.
+/// What stands before a block of a nursery; the claims are the first word. Other processes may
+/// write anything to it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct BlockHeader<'a> {
     pub(crate) claims: &'a AtomicU64,

@@ -1,15 +1,16 @@
 //! From `descr`, NumPy's way to write a dtype into a header, to [`DType`].
 //!
-//! What the core has a name for becomes that. The rest becomes an opaque
-//! [PEP 3118](https://peps.python.org/pep-3118/) format: big-endian numbers (`>f`), strings (`5s`, `7w`), raw bytes
-//! (`8x`) and records.
+//! What the core has a name for becomes that. The rest becomes an opaque [PEP
+//! 3118](https://peps.python.org/pep-3118/) format: big-endian numbers (`>f`), strings (`5s`,
+//! `7w`), raw bytes (`8x`) and records.
 //!
 //! # Rationale
 //!
-//! In a record every field has its byte order written before it: `T{<B:a:7x<d:b:}`. A format without one means native
-//! alignment, and a reader would add padding; with it, the bytes lie exactly as said, and `numpy.asarray` on an exporter
-//! gives back the dtype that was saved, holes included. Titles are dropped: the buffer protocol has no place for them,
-//! and NumPy drops them too.
+//! In a record every field has its byte order written before it: `T{<B:a:7x<d:b:}`. A format
+//! without one means native alignment, and a reader would add padding; with it, the bytes lie
+//! exactly as said, and `numpy.asarray` on an exporter gives back the dtype that was saved, holes
+//! included. Titles are dropped: the buffer protocol has no place for them, and NumPy drops them
+//! too.
 
 use std::collections::HashSet;
 
@@ -19,7 +20,8 @@ use ndlens_core::{DType, MAX_NDIM};
 use crate::error::{DTypeProblem, Flaw, HeaderProblem};
 use crate::literal::{Node, Value};
 
-/// Typestr codes without their byte order, and PEP 3118's letters of the same size in every byte order but native.
+/// Typestr codes without their byte order, and PEP 3118's letters of the same size in every byte
+/// order but native.
 const STANDARD: [(&str, &str, usize); 14] = [
     ("b1", "?", 1),
     ("u1", "B", 1),
@@ -80,7 +82,12 @@ fn scalar(typestr: &str) -> Result<Scalar, DTypeProblem> {
     if let Some((_, letter, itemsize)) = STANDARD.iter().find(|(own, ..)| *own == code) {
         // One byte has no order.
         let order = if *itemsize == 1 { "<" } else { order };
-        return Ok(Scalar { order, code: (*letter).to_owned(), itemsize: *itemsize, is_void: false });
+        return Ok(Scalar {
+            order,
+            code: (*letter).to_owned(),
+            itemsize: *itemsize,
+            is_void: false,
+        });
     }
     let (letter, unit) = match code.as_bytes().first() {
         Some(b'S') => ('s', 1),
@@ -101,20 +108,24 @@ fn scalar(typestr: &str) -> Result<Scalar, DTypeProblem> {
     Ok(Scalar { order, code: format!("{count}{letter}"), itemsize, is_void: letter == 'x' })
 }
 
-/// Writes the fields as `T{..}`; the bytes of one record. `parent` is the record's own name, for errors.
+/// Writes the fields as `T{..}`; the bytes of one record. `parent` is the record's own name, for
+/// errors.
 fn record(fields: &[Node], parent: Option<&str>, format: &mut Text) -> Result<usize, Flaw> {
     format.push("T{")?;
     let mut itemsize = 0usize;
     let mut names = HashSet::new();
     for field in fields {
-        let Value::Tuple(parts) = &field.value else { return Err(field.unexpected("a field tuple")) };
+        let Value::Tuple(parts) = &field.value else {
+            return Err(field.unexpected("a field tuple"));
+        };
         let (name, descr, shape) = match parts.as_slice() {
             [name, descr] => (name, descr, None),
             [name, descr, shape] => (name, descr, Some(shape)),
             _ => return Err(field.unexpected("a field of two or three parts")),
         };
         let name = field_name(name)?;
-        let full_name = || parent.map_or_else(|| name.to_owned(), |parent| format!("{parent}.{name}"));
+        let full_name =
+            || parent.map_or_else(|| name.to_owned(), |parent| format!("{parent}.{name}"));
         let flaw = |problem| Flaw::DType { field: Some(full_name()), problem };
         if name.contains([':', '\0']) {
             return Err(flaw(DTypeProblem::FieldName));
@@ -180,8 +191,10 @@ pub(crate) fn dimensions(node: &Node) -> Result<Vec<usize>, Flaw> {
         return Err(node.unexpected("a tuple of dimensions"));
     };
     if items.len() > MAX_NDIM {
-        let problem =
-            HeaderProblem::Unexpected { expected: "at most 64 dimensions", got: items.len().to_string() };
+        let problem = HeaderProblem::Unexpected {
+            expected: "at most 64 dimensions",
+            got: items.len().to_string(),
+        };
         return Err(Flaw::Header { at: node.at, problem });
     }
     let dimension = |item: &Node| {
@@ -227,7 +240,11 @@ mod tests {
             ("[('x', '<f4'), ('y', '<i8')]", "T{<f:x:<q:y:}", 12),
             ("[('a', '|u1'), ('', '|V7'), ('b', '<f8'), ('', '|V8')]", "T{<B:a:7x<d:b:8x}", 24),
             ("[('x', '>f4', (3, 2)), ('y', '>U3')]", "T{(3,2)>f:x:>3w:y:}", 36),
-            ("[('h', '|b1'), ('n', [('p', '>i2'), ('', '|V1')], (2,))]", "T{<?:h:(2)T{>h:p:1x}:n:}", 7),
+            (
+                "[('h', '|b1'), ('n', [('p', '>i2'), ('', '|V1')], (2,))]",
+                "T{<?:h:(2)T{>h:p:1x}:n:}",
+                7,
+            ),
             ("[(('title', 'n'), '<c8'), ('v', '|V3')]", "T{<Zf:n:<3x:v:}", 11),
             ("[('x', '<f4', ()), ('e', '|S0')]", "T{<f:x:<0s:e:}", 4),
         ] {
@@ -254,9 +271,17 @@ mod tests {
             ("[]", None, DTypeProblem::ZeroSize),
             ("'<U9223372036854775807'", None, DTypeProblem::TooLarge),
             ("'|S99999999999999999999'", None, DTypeProblem::TooLarge),
-            ("[('a', [('b', '|O')])]", Some("a.b"), DTypeProblem::PythonObjects { descr: descr("|O") }),
+            (
+                "[('a', [('b', '|O')])]",
+                Some("a.b"),
+                DTypeProblem::PythonObjects { descr: descr("|O") },
+            ),
             ("[('a', '<f4', (4294967296, 4294967296))]", Some("a"), DTypeProblem::TooLarge),
-            ("[('a', '|S9223372036854775807', (2,)), ('b', '<i2')]", Some("b"), DTypeProblem::TooLarge),
+            (
+                "[('a', '|S9223372036854775807', (2,)), ('b', '<i2')]",
+                Some("b"),
+                DTypeProblem::TooLarge,
+            ),
             ("[('a:b', '<f4')]", Some("a:b"), DTypeProblem::FieldName),
             ("[('a', '<f4'), ('a', '<f4')]", Some("a"), DTypeProblem::DuplicateField),
             ("[('', '<f4')]", Some(""), DTypeProblem::UnnamedField),

@@ -132,7 +132,13 @@ pub enum Error {
     EmptyShard { path: PathBuf, shape: Vec<usize> },
     /// Shards whose items differ.
     #[error("{path}: its {what} is {got}, but {first} has {expected}")]
-    ShardMismatch { path: PathBuf, what: &'static str, got: Box<str>, first: PathBuf, expected: Box<str> },
+    ShardMismatch {
+        path: PathBuf,
+        what: &'static str,
+        got: Box<str>,
+        first: PathBuf,
+        expected: Box<str>,
+    },
     /// A name that says no format to write.
     #[error("{path}: expected a name that ends in .npy or .safetensors")]
     UnknownSuffix { path: PathBuf },
@@ -190,7 +196,9 @@ pub enum Error {
     #[error("{path}: {source}")]
     Shape { path: PathBuf, source: Box<ndlens_core::Error> },
     /// A file that ends before its data does.
-    #[error("{path}: truncated: file has {got} bytes, expected at least {expected} for shape {shape:?}")]
+    #[error(
+        "{path}: truncated: file has {got} bytes, expected at least {expected} for shape {shape:?}"
+    )]
     Truncated { path: PathBuf, got: u64, expected: u64, shape: Vec<usize> },
     /// Less memory than was to be shared.
     #[error("cannot share {len_bytes} bytes: only {available} bytes of memory are available")]
@@ -230,7 +238,9 @@ pub enum Error {
     #[error("damaged handle: {problem}")]
     DamagedHandle { problem: String },
     /// A handle to a file that is another now.
-    #[error("{path}: file has changed since it was opened: its {what} is {got}, expected {expected}")]
+    #[error(
+        "{path}: file has changed since it was opened: its {what} is {got}, expected {expected}"
+    )]
     FileChanged { path: PathBuf, what: &'static str, got: i128, expected: i128 },
     /// A mapped file that no path leads to.
     #[error(
@@ -239,7 +249,9 @@ pub enum Error {
     )]
     FileReplaced { path: PathBuf },
     /// A name that cannot be looked for.
-    #[error("bad name {name:?}: expected 1 to 64 ASCII letters, digits, dots, hyphens and underscores")]
+    #[error(
+        "bad name {name:?}: expected 1 to 64 ASCII letters, digits, dots, hyphens and underscores"
+    )]
     BadName { name: String },
     /// Other arrays than were to be shared.
     #[error("shared memory {name} holds {got}, expected {expected}")]
@@ -326,7 +338,8 @@ impl Error {
         }
     }
 
-    /// Whether shared memory could not be had because the process, or the system, has no descriptor left.
+    /// Whether shared memory could not be had because the process, or the system, has no descriptor
+    /// left.
     pub fn is_out_of_descriptors(&self) -> bool {
         match self {
             Error::SharedMemory { source, .. } | Error::SharedMemoryRefused { source, .. } => {
@@ -349,14 +362,17 @@ impl Error {
     }
 }
 
-/// Whether the system said no because memory, addresses or descriptors ran out, and not because there is nothing to have.
+/// Whether the system said no because memory, addresses or descriptors ran out, and not because
+/// there is nothing to have.
 pub(crate) fn is_shortage(source: &io::Error) -> bool {
     source.kind() == io::ErrorKind::OutOfMemory || is_out_of_descriptors(source)
 }
 
 fn is_out_of_descriptors(source: &io::Error) -> bool {
     use rustix::io::Errno;
-    [Errno::MFILE, Errno::NFILE].map(|errno| Some(errno.raw_os_error())).contains(&source.raw_os_error())
+    [Errno::MFILE, Errno::NFILE]
+        .map(|errno| Some(errno.raw_os_error()))
+        .contains(&source.raw_os_error())
 }
 
 /// How a header fails to be a dict with the keys `descr`, `fortran_order` and `shape`.
@@ -547,7 +563,9 @@ impl Flaw {
     pub(crate) fn in_file(self, path: &Path, start: u64) -> Error {
         let path = path.to_owned();
         match self {
-            Flaw::Header { at, problem } => Error::BadHeader { path, at: start + at as u64, problem },
+            Flaw::Header { at, problem } => {
+                Error::BadHeader { path, at: start + at as u64, problem }
+            }
             Flaw::DType { field, problem } => Error::UnsupportedDType { path, field, problem },
             Flaw::Memory(error) => error.into(),
         }

@@ -1,10 +1,11 @@
 //! The way to a file that another process has mapped: its path, and what it was.
 //!
-//! A path may lead to another file by the time it is followed. So a handle says which file it meant (device and inode) and when
-//! (size and time of the last change), and opens no other.
+//! A path may lead to another file by the time it is followed. So a handle says which file it meant
+//! (device and inode) and when (size and time of the last change), and opens no other.
 //!
-//! Each mapping has an id of its own, by which a process finds it again: a handle that comes back to the process that made it, or
-//! to its forked children, gives the very same mapping, and in any other process all handles to one mapping share one.
+//! Each mapping has an id of its own, by which a process finds it again: a handle that comes back
+//! to the process that made it, or to its forked children, gives the very same mapping, and in any
+//! other process all handles to one mapping share one.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -52,14 +53,16 @@ struct Registry {
     sweep_at: usize,
 }
 
-/// Lets handles find a mapping; gives the one to use, which is another where two threads opened one handle.
+/// Lets handles find a mapping; gives the one to use, which is another where two threads opened one
+/// handle.
 ///
 /// # Errors
 ///
 /// [`ndlens_core::Error::OutOfMemory`].
 pub(crate) fn register(id: MappingId, file: Arc<MappedFile>) -> Result<Arc<MappedFile>> {
     let mut registry = MAPPED.lock();
-    if let Some(first) = registry.files.get(&id).and_then(Weak::upgrade).filter(|first| is_same(first, &file))
+    if let Some(first) =
+        registry.files.get(&id).and_then(Weak::upgrade).filter(|first| is_same(first, &file))
     {
         return Ok(first);
     }
@@ -80,7 +83,8 @@ impl FileHandle {
     ///
     /// [`Error::FileReplaced`] where no path leads to the file any more.
     pub(crate) fn of(file: &MappedFile) -> Result<Self> {
-        // Where it is now: not as it was named, perhaps in another working directory, and wherever it was moved to since.
+        // Where it is now: not as it was named, perhaps in another working directory, and wherever
+        // it was moved to since.
         let replaced = || Error::FileReplaced { path: file.path().to_owned() };
         let path = file.current_path().ok_or_else(replaced)?;
         let mode = match file.mode() {
@@ -89,15 +93,21 @@ impl FileHandle {
             MapMode::ReadWrite => Mode::ReadWrite,
         };
         let path = path.into_os_string().into_vec();
-        Ok(FileHandle { id: file.id(), path, mode, len: file.len() as u64, identity: *file.identity() })
+        Ok(FileHandle {
+            id: file.id(),
+            path,
+            mode,
+            len: file.len() as u64,
+            identity: *file.identity(),
+        })
     }
 
     /// The mapping: the one that is here already, or a new one.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] and [`Error::NotRegular`] where there is no file to map, [`Error::FileChanged`] where it is not what it
-    /// was.
+    /// [`Error::Io`] and [`Error::NotRegular`] where there is no file to map,
+    /// [`Error::FileChanged`] where it is not what it was.
     pub(crate) fn open(&self) -> Result<Arc<MappedFile>> {
         let mode = match self.mode {
             Mode::Read => MapMode::Read,
@@ -115,13 +125,14 @@ impl FileHandle {
         }
         let path = PathBuf::from(OsString::from_vec(self.path.clone()));
         let (file, _) = map::open_regular(&path, mode)?;
-        let metadata = file.metadata().map_err(|source| Error::Io { path: path.clone(), source })?;
+        let metadata =
+            file.metadata().map_err(|source| Error::Io { path: path.clone(), source })?;
         self.check(&path, mode, &FileIdentity::of(&metadata))?;
         MappedFile::map_as(self.id, file, &path, mode, self.len as usize)
     }
 
-    /// Whether the file is still what it was. What is written to the mapping of a file changes it; such a file must only be as
-    /// long as what is mapped.
+    /// Whether the file is still what it was. What is written to the mapping of a file changes it;
+    /// such a file must only be as long as what is mapped.
     fn check(&self, path: &Path, mode: MapMode, got: &FileIdentity) -> Result<()> {
         let expected = &self.identity;
         let changed = |what: &'static str, got: i128, expected: i128| {
@@ -212,14 +223,24 @@ mod tests {
             assert!(error.starts_with(&format!("{}: {what}", path.display())), "{error}");
         };
 
-        fs::File::options().write(true).open(&path).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
-        message("file has changed since it was opened: its time of modification in ns is 0, expected 1");
+        fs::File::options()
+            .write(true)
+            .open(&path)
+            .unwrap()
+            .set_modified(std::time::UNIX_EPOCH)
+            .unwrap();
+        message(
+            "file has changed since it was opened: its time of modification in ns is 0, expected 1",
+        );
         write(&path, b"0123456789x");
         message("file has changed since it was opened: its size in bytes is 11, expected 10");
         // Moved, it is found; the path then leads to another.
         let moved = directory.path().join("moved");
         fs::rename(&path, &moved).unwrap();
-        assert_eq!(FileHandle::of(buffer.owner().unwrap()).unwrap().path(), moved.canonicalize().unwrap());
+        assert_eq!(
+            FileHandle::of(buffer.owner().unwrap()).unwrap().path(),
+            moved.canonicalize().unwrap()
+        );
         message("No such file");
         write(&path, b"0123456789");
         message("file has changed since it was opened: its inode is ");

@@ -1,8 +1,9 @@
 //! Reads of mapped files that become shorter meanwhile: an error, not SIGBUS.
 //!
-//! The pages of a file that is cut short are gone at once, also from maps of it, and who touches one of them is sent SIGBUS,
-//! which ends the process. No look at the size beforehand closes that window. So a handler puts zeros where the lost pages were and
-//! marks the map as damaged; the reader goes on, looks at the mark when it is done, and throws away what it read:
+//! The pages of a file that is cut short are gone at once, also from maps of it, and who touches
+//! one of them is sent SIGBUS, which ends the process. No look at the size beforehand closes that
+//! window. So a handler puts zeros where the lost pages were and marks the map as damaged; the
+//! reader goes on, looks at the mark when it is done, and throws away what it read:
 //!
 //! ```text
 //!  reader                     handler (same thread)
@@ -13,29 +14,36 @@
 //!  damaged? then an error
 //! ```
 //!
-//! Guarded are the threads that hold a [`Reading`], as those of a loader do, and after [`guard_all_threads`] all. A thread that
-//! is not guarded gets its SIGBUS as before, since nobody would look at the mark and zeros would pass for data.
+//! Guarded are the threads that hold a [`Reading`], as those of a loader do, and after
+//! [`guard_all_threads`] all. A thread that is not guarded gets its SIGBUS as before, since nobody
+//! would look at the mark and zeros would pass for data.
 //!
 //! # Writes
 //!
-//! A write to a map that is shared with the file (`"r+"`) must reach the file or be an error. So the handler repairs reads
-//! alone there: a write that finds the disk full goes to the handler that was there before, and pages that stand in for lost
-//! ones cannot be written. A private map's writes stay in memory, and repaired pages take them.
+//! A write to a map that is shared with the file (`"r+"`) must reach the file or be an error. So
+//! the handler repairs reads alone there: a write that finds the disk full goes to the handler that
+//! was there before, and pages that stand in for lost ones cannot be written. A private map's
+//! writes stay in memory, and repaired pages take them.
 //!
 //! # The handler
 //!
-//! It takes no lock and no memory: all it looks at is atomic, and it calls only what POSIX lets handlers call, such as `stat`, and
-//! `mmap`, a bare system call. Signals that are not about a map of ours go to the handler that was there before. Whoever puts a handler in place
-//! of ours (`faulthandler.enable`, a `DataLoader`'s worker) finds it replaced when the next `Reading` begins, and is asked first from
-//! then on; should it ask us in turn, or raise the signal again, the one before us both is asked.
+//! It takes no lock and no memory: all it looks at is atomic, and it calls only what POSIX lets
+//! handlers call, such as `stat`, and `mmap`, a bare system call. Signals that are not about a map
+//! of ours go to the handler that was there before. Whoever puts a handler in place of ours
+//! (`faulthandler.enable`, a `DataLoader`'s worker) finds it replaced when the next `Reading`
+//! begins, and is asked first from then on; should it ask us in turn, or raise the signal again,
+//! the one before us both is asked.
 //!
 //! # Limitations
 //!
-//! - [`MAPS_MAX`] maps, which is as many as there are, and [`READINGS_MAX`] threads at a time. Threads beyond are not
-//!   guarded: [`Owner::verify`](ndlens_core::Owner) looks at the size of what they read before, and that is all.
-//! - Pages that were replaced are so for the whole process, and for good: the map is damaged until it is dropped, and all that ndlens
-//!   reads of it is an error, also where the file has grown back. What was changed in memory in lost pages is lost.
-//! - The end of the last page of a shortened file reads as zeros without any signal; only a look at the size after the read tells.
+//! - [`MAPS_MAX`] maps, which is as many as there are, and [`READINGS_MAX`] threads at a time.
+//!   Threads beyond are not guarded: [`Owner::verify`](ndlens_core::Owner) looks at the size of
+//!   what they read before, and that is all.
+//! - Pages that were replaced are so for the whole process, and for good: the map is damaged until
+//!   it is dropped, and all that ndlens reads of it is an error, also where the file has grown
+//!   back. What was changed in memory in lost pages is lost.
+//! - The end of the last page of a shortened file reads as zeros without any signal; only a look at
+//!   the size after the read tells.
 //! - A file on hugetlbfs has larger pages than we put in place of them: its SIGBUS is passed on.
 //! - A system call given lost memory fails with EFAULT; that is no signal, and nothing is marked.
 
@@ -45,29 +53,33 @@ use std::ffi::{c_char, c_int, c_void};
 use std::marker::PhantomData;
 use std::mem;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering, compiler_fence, fence};
+use std::sync::atomic::{
+    AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering, compiler_fence, fence,
+};
 
 use crate::origin::Origin;
 use crate::process::PerProcess;
 
-/// Maps that are guarded at most at a time, and that `map.rs` makes at most: as many as Linux allows a process unless it
-/// is told otherwise.
+/// Maps that are guarded at most at a time, and that `map.rs` makes at most: as many as Linux
+/// allows a process unless it is told otherwise.
 pub const MAPS_MAX: usize = 1 << 16;
 
 /// Threads that hold a [`Reading`] at most at a time.
 pub const READINGS_MAX: usize = 512;
 
-/// `si_code` of a fault at a page that a map has and its file has not (`asm-generic/siginfo.h`). What else SIGBUS may say, as
-/// broken memory and unaligned access, is nothing that other pages would mend.
+/// `si_code` of a fault at a page that a map has and its file has not (`asm-generic/siginfo.h`).
+/// What else SIGBUS may say, as broken memory and unaligned access, is nothing that other pages
+/// would mend.
 const BUS_ADRERR: c_int = 2;
 
 /// A map, as the handler finds it.
 ///
 /// # Invariants
 ///
-/// 1. `version` is even while nothing changes, and only grows. Who makes it odd is the only one to change the rest until it is even
-///    again.
-/// 2. A slot is free where `end` is 0. From registration to drop, the map is there and `path` points to a C string.
+/// 1. `version` is even while nothing changes, and only grows. Who makes it odd is the only one to
+///    change the rest until it is even again.
+/// 2. A slot is free where `end` is 0. From registration to drop, the map is there and `path`
+///    points to a C string.
 struct Slot {
     version: AtomicUsize,
     start: AtomicUsize,
@@ -110,8 +122,8 @@ static MAPS_USED: AtomicUsize = AtomicUsize::new(0);
 /// A slot below which none is free, most of the time: where to look for one first.
 static FIRST_FREE: AtomicUsize = AtomicUsize::new(0);
 
-/// The threads that hold a [`Reading`], as [`this_thread`] names them; 0 is nobody. What a fork copies of other threads names none
-/// of the child's.
+/// The threads that hold a [`Reading`], as [`this_thread`] names them; 0 is nobody. What a fork
+/// copies of other threads names none of the child's.
 static READINGS: [AtomicU64; READINGS_MAX] = [const { AtomicU64::new(0) }; READINGS_MAX];
 
 /// Whether all threads are guarded.
@@ -137,9 +149,15 @@ static INSTALLING: PerProcess<bool> = PerProcess::new(|installed| *installed);
 pub(crate) struct Guarded(usize);
 
 impl Guarded {
-    /// Lets the handler find the map of a file at `start..start + len`; None where [`MAPS_MAX`] others are there. `shared`
-    /// says that writes go to the file. The origin must outlive the claim.
-    pub(crate) fn register(start: usize, len: usize, shared: bool, origin: &Origin) -> Option<Self> {
+    /// Lets the handler find the map of a file at `start..start + len`; None where [`MAPS_MAX`]
+    /// others are there. `shared` says that writes go to the file. The origin must outlive the
+    /// claim.
+    pub(crate) fn register(
+        start: usize,
+        len: usize,
+        shared: bool,
+        origin: &Origin,
+    ) -> Option<Self> {
         let identity = origin.identity();
         let claim = |slot: &Slot| {
             // Acquire: `end` is at least as new as this version.
@@ -155,7 +173,8 @@ impl Guarded {
                 slot.end.store(start + len, Ordering::Relaxed);
             })
         };
-        // Relaxed: a hint. One that is wrong costs a look at slots that are taken, or at all of them.
+        // Relaxed: a hint. One that is wrong costs a look at slots that are taken, or at all of
+        // them.
         let first = FIRST_FREE.load(Ordering::Relaxed).min(MAPS_MAX);
         let index = MAPS[first..].iter().position(claim).map(|index| first + index);
         let index = index.or_else(|| MAPS[..first].iter().position(claim))?;
@@ -165,10 +184,12 @@ impl Guarded {
         Some(Guarded(index))
     }
 
-    /// Whether lost pages of the map were replaced, before anything that this thread has read of it until now.
+    /// Whether lost pages of the map were replaced, before anything that this thread has read of it
+    /// until now.
     pub(crate) fn is_damaged(&self) -> bool {
-        // Acquire: the mark is looked at after what was read before. Whoever read zeros did so after the handler had set the mark:
-        // it is set before the pages are replaced, and both the system call and the processor's walk to the new page are in between.
+        // Acquire: the mark is looked at after what was read before. Whoever read zeros did so
+        // after the handler had set the mark: it is set before the pages are replaced, and both the
+        // system call and the processor's walk to the new page are in between.
         fence(Ordering::Acquire);
         MAPS[self.0].damaged.load(Ordering::Relaxed)
     }
@@ -188,10 +209,15 @@ impl Slot {
     /// Changes the slot, if it still has this version.
     fn change(&self, version: usize, change: impl FnOnce()) -> bool {
         // Acquire: of two that claim a slot, the second changes it after the first.
-        let claimed =
-            self.version.compare_exchange(version, version + 1, Ordering::Acquire, Ordering::Relaxed);
+        let claimed = self.version.compare_exchange(
+            version,
+            version + 1,
+            Ordering::Acquire,
+            Ordering::Relaxed,
+        );
         if claimed.is_ok() {
-            // Release: whoever reads something of the change and then the version finds it odd or higher.
+            // Release: whoever reads something of the change and then the version finds it odd or
+            // higher.
             fence(Ordering::Release);
             change();
             // Release: whoever reads this version reads all of the change.
@@ -200,9 +226,11 @@ impl Slot {
         claimed.is_ok()
     }
 
-    /// What it says, if a page begins in its range. A slot that changes meanwhile is not the one of a map that somebody reads.
+    /// What it says, if a page begins in its range. A slot that changes meanwhile is not the one of
+    /// a map that somebody reads.
     fn around(&self, page: usize) -> Option<Found> {
-        // Acquire and the fence: what is read in between is of one version, if that is the same before and after.
+        // Acquire and the fence: what is read in between is of one version, if that is the same
+        // before and after.
         let version = self.version.load(Ordering::Acquire);
         let found = Found {
             start: self.start.load(Ordering::Relaxed),
@@ -218,7 +246,8 @@ impl Slot {
     }
 }
 
-/// While a thread holds it, the thread's reads of mapped files are guarded: after them, ask whether the map is damaged.
+/// While a thread holds it, the thread's reads of mapped files are guarded: after them, ask whether
+/// the map is damaged.
 #[derive(Debug)]
 pub struct Reading {
     index: Option<usize>,
@@ -235,7 +264,8 @@ impl Reading {
             let there = entry.load(Ordering::Relaxed);
             // Of another process: a fork copied it.
             let free = there == 0 || there >> 32 != me >> 32;
-            // Acquire: reads that come after stay after. The handler runs on this very thread and needs no more.
+            // Acquire: reads that come after stay after. The handler runs on this very thread and
+            // needs no more.
             free && entry.compare_exchange(there, me, Ordering::Acquire, Ordering::Relaxed).is_ok()
         };
         let index = READINGS.iter().position(claim);
@@ -254,8 +284,9 @@ impl Drop for Reading {
     }
 }
 
-/// Guards all threads of this process, and of those forked from it, from now on: a read of lost pages, by whomever, gives zeros and
-/// marks the map as damaged. Whoever reads must look at the mark ([`View::verify`](ndlens_core::View::verify)), or takes zeros for data.
+/// Guards all threads of this process, and of those forked from it, from now on: a read of lost
+/// pages, by whomever, gives zeros and marks the map as damaged. Whoever reads must look at the
+/// mark ([`View::verify`](ndlens_core::View::verify)), or takes zeros for data.
 ///
 /// Puts the handler in place again, if somebody else's is.
 pub fn guard_all_threads() {
@@ -271,7 +302,8 @@ fn this_thread() -> u64 {
     (process as u64) << 32 | thread as u64 & 0xffff_ffff
 }
 
-/// A handler that is not ours, in one word: its address, and whether it takes three arguments and is to be called once only.
+/// A handler that is not ours, in one word: its address, and whether it takes three arguments and
+/// is to be called once only.
 struct Previous(AtomicUsize);
 
 /// Addresses of a process's code have these bits clear, on x86-64 as on aarch64.
@@ -281,7 +313,8 @@ const ONCE: usize = 1 << 62;
 impl Previous {
     fn set(&self, action: &libc::sigaction) {
         let has = |flag, bit| if action.sa_flags & flag == flag { bit } else { 0 };
-        let word = action.sa_sigaction | has(libc::SA_SIGINFO, TAKES_INFO) | has(libc::SA_RESETHAND, ONCE);
+        let word =
+            action.sa_sigaction | has(libc::SA_SIGINFO, TAKES_INFO) | has(libc::SA_RESETHAND, ONCE);
         // Release, with Acquire in `call`: a handler is there before it is named.
         self.0.store(word, Ordering::Release);
     }
@@ -302,8 +335,8 @@ impl Previous {
             // A fault cannot be ignored: the system itself would end the process.
             libc::SIG_IGN if sent => {}
             libc::SIG_DFL | libc::SIG_IGN => {
-                // SAFETY: a zeroed action is the default one. A fault happens again once we return; what was sent, by `kill`
-                // for one, is sent again, and delivered then.
+                // SAFETY: a zeroed action is the default one. A fault happens again once we return;
+                // what was sent, by `kill` for one, is sent again, and delivered then.
                 unsafe {
                     let default: libc::sigaction = mem::zeroed();
                     libc::sigaction(signal, &raw const default, ptr::null_mut());
@@ -313,9 +346,12 @@ impl Previous {
                 }
             }
             address if word & TAKES_INFO != 0 => {
-                // SAFETY: `sigaction` gave this address, and the flag says that it is of such a function.
+                // SAFETY: `sigaction` gave this address, and the flag says that it is of such a
+                // function.
                 let handler = unsafe {
-                    mem::transmute::<usize, extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void)>(address)
+                    mem::transmute::<usize, extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void)>(
+                        address,
+                    )
                 };
                 handler(signal, info, context);
             }
@@ -355,13 +391,14 @@ fn install() {
         BEFORE.set(&there);
         on_bus_error
     };
-    // What is blocked while the other handler runs is while ours does, since it may call it. The thread's signal stack is used
-    // where it has one, for a fault in a thread with little stack left.
+    // What is blocked while the other handler runs is while ours does, since it may call it. The
+    // thread's signal stack is used where it has one, for a fault in a thread with little stack
+    // left.
     let mut ours = there;
     ours.sa_sigaction = ours_to_be as *const () as usize;
     ours.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | there.sa_flags & libc::SA_RESTART;
-    // SAFETY: `ours` is a whole action, and the function one with three arguments, as SA_SIGINFO says. It fails for no signal but
-    // those that cannot be handled.
+    // SAFETY: `ours` is a whole action, and the function one with three arguments, as SA_SIGINFO
+    // says. It fails for no signal but those that cannot be handled.
     unsafe { libc::sigaction(libc::SIGBUS, &raw const ours, ptr::null_mut()) };
     *installed = true;
 }
@@ -387,9 +424,13 @@ extern "C" fn on_bus_error(signal: c_int, info: *mut libc::siginfo_t, context: *
     unsafe { handle(signal, info, context, false) };
 }
 
-/// The handler that is put in place of another one, which had replaced the first. Who took that one's place puts it back, or calls it,
-/// without asking for the other again.
-extern "C" fn on_bus_error_asking_after(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
+/// The handler that is put in place of another one, which had replaced the first. Who took that
+/// one's place puts it back, or calls it, without asking for the other again.
+extern "C" fn on_bus_error_asking_after(
+    signal: c_int,
+    info: *mut libc::siginfo_t,
+    context: *mut c_void,
+) {
     // SAFETY: the system's arguments.
     unsafe { handle(signal, info, context, true) };
 }
@@ -397,9 +438,15 @@ extern "C" fn on_bus_error_asking_after(signal: c_int, info: *mut libc::siginfo_
 /// # Safety
 ///
 /// Called by a handler of `signal`, with its arguments.
-unsafe fn handle(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void, asks_after: bool) {
-    // SAFETY: the system gives a handler with SA_SIGINFO a whole `info`; for BUS_ADRERR it has an address, and for others some
-    // number that is only compared. `errno` is this thread's, and may be in use where the signal struck.
+unsafe fn handle(
+    signal: c_int,
+    info: *mut libc::siginfo_t,
+    context: *mut c_void,
+    asks_after: bool,
+) {
+    // SAFETY: the system gives a handler with SA_SIGINFO a whole `info`; for BUS_ADRERR it has an
+    // address, and for others some number that is only compared. `errno` is this thread's, and may
+    // be in use where the signal struck.
     let (code, address, errno) =
         unsafe { ((*info).si_code, (*info).si_addr() as usize, *libc::__errno_location()) };
     // SAFETY: the system's own, as above.
@@ -413,8 +460,8 @@ unsafe fn handle(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void
     unsafe { *libc::__errno_location() = errno };
 }
 
-/// Whether [`AFTER`] was not asked about this signal already: it may have called us, raised the signal again, or left the fault as
-/// it was.
+/// Whether [`AFTER`] was not asked about this signal already: it may have called us, raised the
+/// signal again, or left the fault as it was.
 fn is_new(code: c_int, address: usize) -> bool {
     let me = this_thread();
     // Relaxed: this thread's own. What others write in between only makes AFTER be asked once more.
@@ -473,15 +520,17 @@ fn repair(address: usize, access: Access) -> bool {
         return false;
     }
     let is_past_end = found.file_len().is_some_and(|len| len <= (page - found.start) as u64);
-    // A write that would not reach the file. Where the processor does not say, a page that the file has is taken for one
-    // that was written.
+    // A write that would not reach the file. Where the processor does not say, a page that the file
+    // has is taken for one that was written.
     if found.shared && (access == Access::Write || access == Access::Unknown && !is_past_end) {
         return false;
     }
     // Before the pages are replaced; see `is_damaged`.
     slot.damaged.store(true, Ordering::SeqCst);
-    // All that the file lost, in one go, where it is shorter. Otherwise, as on a full disk, this page.
-    is_past_end && replace(page, found.end, found.shared) || replace(page, page + page_bytes, found.shared)
+    // All that the file lost, in one go, where it is shorter. Otherwise, as on a full disk, this
+    // page.
+    is_past_end && replace(page, found.end, found.shared)
+        || replace(page, page + page_bytes, found.shared)
 }
 
 impl Found {
@@ -497,13 +546,15 @@ impl Found {
     }
 }
 
-/// Anonymous zero pages at `start..end`, a range of a map of ours; they can be written unless the map is shared.
+/// Anonymous zero pages at `start..end`, a range of a map of ours; they can be written unless the
+/// map is shared.
 fn replace(start: usize, end: usize, shared: bool) -> bool {
     let protection = if shared { libc::PROT_READ } else { libc::PROT_READ | libc::PROT_WRITE };
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED | libc::MAP_NORESERVE;
-    // SAFETY: the range begins at a page of the map and ends with its last page at the most, so nothing else is replaced; the map
-    // is there, since this thread reads it, and unmaps these pages as it would have the others. They can be read as those could.
-    // Nobody holds a reference to them.
+    // SAFETY: the range begins at a page of the map and ends with its last page at the most, so
+    // nothing else is replaced; the map is there, since this thread reads it, and unmaps these
+    // pages as it would have the others. They can be read as those could. Nobody holds a reference
+    // to them.
     let at = unsafe { libc::mmap(start as *mut c_void, end - start, protection, flags, -1, 0) };
     at != libc::MAP_FAILED
 }

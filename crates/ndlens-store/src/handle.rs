@@ -1,15 +1,17 @@
 //! The way to an arena that another process holds.
 //!
-//! A process that holds an arena has a descriptor of it, and the system shows a process's descriptors to other processes of the
-//! same user as `/proc/<pid>/fd/<number>`. So a handle is a process, a descriptor, and what tells the arena from every other file
-//! that may be there by the time somebody looks.
+//! A process that holds an arena has a descriptor of it, and the system shows a process's
+//! descriptors to other processes of the same user as `/proc/<pid>/fd/<number>`. So a handle is a
+//! process, a descriptor, and what tells the arena from every other file that may be there by the
+//! time somebody looks.
 //!
 //! # Limitations
 //!
-//! - The process must live, and hold the arena, when the handle is opened; or else another must hold it, which is found by
-//!   looking at all of the user's processes. Whoever opened it can make a handle of its own.
-//! - Processes must be of one user, or the opener privileged, and see each other's `/proc`: those in two containers do not,
-//!   unless the containers share their process ids.
+//! - The process must live, and hold the arena, when the handle is opened; or else another must
+//!   hold it, which is found by looking at all of the user's processes. Whoever opened it can make
+//!   a handle of its own.
+//! - Processes must be of one user, or the opener privileged, and see each other's `/proc`: those
+//!   in two containers do not, unless the containers share their process ids.
 
 use std::fs::{self, OpenOptions};
 use std::io;
@@ -27,7 +29,8 @@ use crate::error::{Error, Result, is_shortage};
 use crate::holders;
 use crate::shared::{Arena, ArenaId};
 
-/// Where an [`Arena`] can be found: some 30 bytes that any process of the same user can open, while this one holds the arena.
+/// Where an [`Arena`] can be found: some 30 bytes that any process of the same user can open, while
+/// this one holds the arena.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Handle {
     process: u32,
@@ -47,7 +50,13 @@ impl Arena {
         let process = process::id();
         let file = self.file().ok_or(Error::SharedMemoryGone { process })?;
         let descriptor = file.as_raw_fd().cast_unsigned();
-        Ok(Handle { process, descriptor, device: self.device(), inode: self.inode(), id: *self.id() })
+        Ok(Handle {
+            process,
+            descriptor,
+            device: self.device(),
+            inode: self.inode(),
+            id: *self.id(),
+        })
     }
 }
 
@@ -70,14 +79,16 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// [`Error::SharedMemoryGone`] where the process that made the handle is gone, or holds the arena no more, and no other does;
-    /// [`Error::SharedMemoryRefused`] and [`Error::SharedMemoryHidden`] where the system says no; [`Error::NoProcesses`] where
-    /// `/proc` cannot be read.
+    /// [`Error::SharedMemoryGone`] where the process that made the handle is gone, or holds the
+    /// arena no more, and no other does; [`Error::SharedMemoryRefused`] and
+    /// [`Error::SharedMemoryHidden`] where the system says no; [`Error::NoProcesses`] where `/proc`
+    /// cannot be read.
     pub fn open(&self) -> Result<Arc<Arena>> {
         self.open_as(true)
     }
 
-    /// As [`open`](Self::open), without a descriptor of the arena, which this process then cannot make handles of.
+    /// As [`open`](Self::open), without a descriptor of the arena, which this process then cannot
+    /// make handles of.
     ///
     /// # Errors
     ///
@@ -87,10 +98,13 @@ impl Handle {
     }
 
     fn open_as(&self, keeps_descriptor: bool) -> Result<Arc<Arena>> {
-        if let Some(arena) = Arena::mapped(&self.id).filter(|arena| arena.is_inode(self.device, self.inode)) {
+        if let Some(arena) =
+            Arena::mapped(&self.id).filter(|arena| arena.is_inode(self.device, self.inode))
+        {
             return Ok(arena);
         }
-        // By the number there may now be any file of any program, and opening some files does something.
+        // By the number there may now be any file of any program, and opening some files does
+        // something.
         let mut refusal = match self.open_at(&self.path(), keeps_descriptor) {
             Ok(Some(arena)) => return Ok(arena),
             Ok(None) => None,
@@ -106,7 +120,8 @@ impl Handle {
                 Ok(None) | Err(_) => {}
             }
         }
-        let unseen = |source| Error::NoProcesses { what: format!("process {}", self.process), source };
+        let unseen =
+            |source| Error::NoProcesses { what: format!("process {}", self.process), source };
         Err(match refusal {
             Some(ref error) if !is_shortage(error) && holders::is_hidden(self.process) => {
                 Error::SharedMemoryHidden { process: self.process }
@@ -144,7 +159,11 @@ impl Handle {
 
 /// Opens what `/proc/<pid>/fd` shows, for mapping.
 pub(crate) fn open(path: &Path) -> io::Result<fs::File> {
-    OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
+        .open(path)
 }
 
 pub(crate) fn to_bytes(value: &impl Serialize) -> Vec<u8> {
@@ -182,7 +201,8 @@ pub(crate) fn try_to_bytes(value: &impl Serialize) -> ndlens_core::Result<Vec<u8
 
 pub(crate) fn from_bytes<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T> {
     let damaged = |problem: String| Error::DamagedHandle { problem };
-    let (value, rest) = postcard::take_from_bytes(bytes).map_err(|error| damaged(error.to_string()))?;
+    let (value, rest) =
+        postcard::take_from_bytes(bytes).map_err(|error| damaged(error.to_string()))?;
     if !rest.is_empty() {
         return Err(damaged(format!("{} bytes after its end", rest.len())));
     }

@@ -1,12 +1,13 @@
 //! Who holds shared memory: what Linux shows of a user's processes.
 //!
-//! `/proc/<pid>/fd/<number>` is a link that says what a descriptor is of, and can be opened to get at it, by processes of the same
-//! user. A process can end, and close what it holds, while we look: that is a "no", not an error.
+//! `/proc/<pid>/fd/<number>` is a link that says what a descriptor is of, and can be opened to get
+//! at it, by processes of the same user. A process can end, and close what it holds, while we look:
+//! that is a "no", not an error.
 //!
 //! # Limitations
 //!
-//! - A process that is not dumpable shows its descriptors to the superuser only. One is so after `prctl(PR_SET_DUMPABLE, 0)`, and
-//!   after it changed its user, until it runs another program.
+//! - A process that is not dumpable shows its descriptors to the superuser only. One is so after
+//!   `prctl(PR_SET_DUMPABLE, 0)`, and after it changed its user, until it runs another program.
 
 use std::fs;
 use std::io;
@@ -17,7 +18,8 @@ use std::process;
 /// What the links of our files in memory start with.
 const LABEL: &str = "/memfd:ndlens";
 
-/// Whether `/proc` shows processes, and among them this one: where it does not, that nobody holds something means nothing.
+/// Whether `/proc` shows processes, and among them this one: where it does not, that nobody holds
+/// something means nothing.
 pub(crate) fn check() -> io::Result<()> {
     fs::read_dir("/proc/self/fd")?;
     // The `/proc` of other process ids, as in a container that did not mount its own.
@@ -40,8 +42,9 @@ pub(crate) fn is_hidden(process: u32) -> bool {
     // What is in the directory of a process that is not dumpable belongs to the superuser.
     let owner = fs::metadata(directory.join("fd")).map(|metadata| metadata.uid());
     let status = fs::read_to_string(directory.join("status")).unwrap_or_default();
-    let runs_as =
-        status.lines().find_map(|line| line.strip_prefix("Uid:")?.split_whitespace().nth(1)?.parse().ok());
+    let runs_as = status
+        .lines()
+        .find_map(|line| line.strip_prefix("Uid:")?.split_whitespace().nth(1)?.parse().ok());
     owner.is_ok_and(|owner| owner != user) && runs_as == Some(user)
 }
 
@@ -61,7 +64,8 @@ pub(crate) fn link(label: &str) -> PathBuf {
     PathBuf::from(format!("/memfd:{label} (deleted)"))
 }
 
-/// The descriptors of this user's processes, except those that `skip` names, whose links are as wanted.
+/// The descriptors of this user's processes, except those that `skip` names, whose links are as
+/// wanted.
 pub(crate) fn descriptors(
     skip: Option<u32>,
     wanted: impl Fn(&Path) -> bool,

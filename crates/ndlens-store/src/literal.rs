@@ -1,14 +1,16 @@
-//! The corner of Python's literal syntax that `.npy` headers are written in: strings, integers, booleans, tuples, lists
-//! and dicts.
+//! The corner of Python's literal syntax that `.npy` headers are written in: strings, integers,
+//! booleans, tuples, lists and dicts.
 //!
-//! A recursive descent over bytes. It reads what `repr` writes and little more, holds memory in proportion to the
-//! bytes it is given, and goes at most [`MAX_DEPTH`] levels down, so no header overflows the stack.
+//! A recursive descent over bytes. It reads what `repr` writes and little more, holds memory in
+//! proportion to the bytes it is given, and goes at most [`MAX_DEPTH`] levels down, so no header
+//! overflows the stack.
 
 use ndlens_core::room;
 
 use crate::error::{Flaw, HeaderProblem};
 
-/// The most brackets inside brackets. A record takes two levels per record inside it; the dict and the shape one each.
+/// The most brackets inside brackets. A record takes two levels per record inside it; the dict and
+/// the shape one each.
 const MAX_DEPTH: usize = 64;
 
 /// What bytes beyond ASCII mean.
@@ -129,7 +131,9 @@ impl Parser<'_> {
     fn boolean(&mut self) -> Result<bool, Flaw> {
         for (word, value) in [(&b"True"[..], true), (b"False", false)] {
             let rest = self.bytes.get(self.at..).and_then(|rest| rest.strip_prefix(word));
-            let ends = |rest: &[u8]| !rest.first().is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_');
+            let ends = |rest: &[u8]| {
+                !rest.first().is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_')
+            };
             if rest.is_some_and(ends) {
                 self.at += word.len();
                 return Ok(value);
@@ -144,8 +148,10 @@ impl Parser<'_> {
         let first = self.at;
         let mut magnitude = 0i64;
         while let Some(digit @ b'0'..=b'9') = self.peek() {
-            let more = magnitude.checked_mul(10).and_then(|m| m.checked_add(i64::from(digit - b'0')));
-            magnitude = more.ok_or(Flaw::Header { at: start, problem: HeaderProblem::IntegerTooLarge })?;
+            let more =
+                magnitude.checked_mul(10).and_then(|m| m.checked_add(i64::from(digit - b'0')));
+            magnitude =
+                more.ok_or(Flaw::Header { at: start, problem: HeaderProblem::IntegerTooLarge })?;
             self.at += 1;
         }
         let leading_zero = self.bytes.get(first) == Some(&b'0') && self.at > first + 1;
@@ -212,7 +218,12 @@ impl Parser<'_> {
     }
 
     /// Values between commas up to `close`, and whether a comma came last.
-    fn items(&mut self, close: u8, expected: &'static str, depth: usize) -> Result<(Vec<Node>, bool), Flaw> {
+    fn items(
+        &mut self,
+        close: u8,
+        expected: &'static str,
+        depth: usize,
+    ) -> Result<(Vec<Node>, bool), Flaw> {
         self.at += 1;
         let mut items = Vec::new();
         let mut comma = false;

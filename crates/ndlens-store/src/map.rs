@@ -8,30 +8,34 @@
 //!
 //! # Rationale
 //!
-//! `"r"` and `"c"` are the same mapping: private, with pages that the system lets anyone write. Only our
-//! [`Access::ReadOnly`] tells them apart. Pages without write permission would be the obvious choice for `"r"`, but
-//! a consumer that ignores the flag, as torch does, would then die of SIGSEGV; so it touches a private page, and
-//! the file is as safe as before. Such pages could all be written, so the system would set aside swap for the whole
-//! file; `MAP_NORESERVE` asks it not to.
+//! `"r"` and `"c"` are the same mapping: private, with pages that the system lets anyone write.
+//! Only our [`Access::ReadOnly`] tells them apart. Pages without write permission would be the
+//! obvious choice for `"r"`, but a consumer that ignores the flag, as torch does, would then die of
+//! SIGSEGV; so it touches a private page, and the file is as safe as before. Such pages could all
+//! be written, so the system would set aside swap for the whole file; `MAP_NORESERVE` asks it not
+//! to.
 //!
-//! Some systems set it aside all the same: under `ulimit -d`, and where memory is never overcommitted
-//! (`vm.overcommit_memory = 2`). There `"r"` falls back to a shared map without write permission, which takes
-//! nothing; `"c"` is refused, by an error that names `"r"`. [`MappedFile::is_protected`] tells the fallback.
+//! Some systems set it aside all the same: under `ulimit -d`, and where memory is never
+//! overcommitted (`vm.overcommit_memory = 2`). There `"r"` falls back to a shared map without write
+//! permission, which takes nothing; `"c"` is refused, by an error that names `"r"`.
+//! [`MappedFile::is_protected`] tells the fallback.
 //!
-//! No descriptor is kept: `origin.rs` finds the file again. The number of maps is limited too (`vm.max_map_count`), for
-//! the process as a whole, so we take three quarters at most, and the files beyond are read into memory. Their views
-//! differ in nothing else: they pickle to handles as those of maps do.
+//! No descriptor is kept: `origin.rs` finds the file again. The number of maps is limited too
+//! (`vm.max_map_count`), for the process as a whole, so we take three quarters at most, and the
+//! files beyond are read into memory. Their views differ in nothing else: they pickle to handles as
+//! those of maps do.
 //!
 //! # Limitations
 //!
-//! - A file that someone else shortens takes its pages along: touching them is SIGBUS, but for threads that are guarded
-//!   (`guard.rs`). [`Owner::verify`] asks right before a long read, which leaves a window; whoever can, should replace
-//!   files rather than shorten them.
-//! - Of a file that was deleted or replaced since, whole pages that are lost are noticed, not the end of the last one.
-//!   Before Linux 5.14 nothing is.
-//! - A private page is private from the first write to it; until then it may show what others write to the file.
-//! - A write in `"r+"` to a hole of a sparse file on a full disk is SIGBUS too. Our own writes ask first
-//!   ([`Owner::prepare_write`]).
+//! - A file that someone else shortens takes its pages along: touching them is SIGBUS, but for
+//!   threads that are guarded (`guard.rs`). [`Owner::verify`] asks right before a long read, which
+//!   leaves a window; whoever can, should replace files rather than shorten them.
+//! - Of a file that was deleted or replaced since, whole pages that are lost are noticed, not the
+//!   end of the last one. Before Linux 5.14 nothing is.
+//! - A private page is private from the first write to it; until then it may show what others write
+//!   to the file.
+//! - A write in `"r+"` to a hole of a sparse file on a full disk is SIGBUS too. Our own writes ask
+//!   first ([`Owner::prepare_write`]).
 
 #![expect(unsafe_code, reason = "maps files, which others can change and shorten; see UNSAFE.md")]
 
@@ -134,8 +138,8 @@ struct Map {
 /// The maps that there are.
 static MAPS: AtomicUsize = AtomicUsize::new(0);
 
-/// The maps that we take at most: a quarter of what the process may have is left to others, such as allocators, and
-/// each is guarded.
+/// The maps that we take at most: a quarter of what the process may have is left to others, such as
+/// allocators, and each is guarded.
 fn maps_allowed() -> usize {
     static ALLOWED: OnceLock<usize> = OnceLock::new();
     /// What Linux allows unless it is told otherwise.
@@ -150,7 +154,8 @@ fn maps_allowed() -> usize {
 }
 
 impl Map {
-    /// Maps the first `len` bytes, of which there is at least one; None where there are too many maps.
+    /// Maps the first `len` bytes, of which there is at least one; None where there are too many
+    /// maps.
     fn new(file: &File, mode: MapMode, len: usize) -> io::Result<Option<Self>> {
         // Relaxed: a count, which orders nothing.
         let counted = MAPS.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |maps| {
@@ -164,9 +169,9 @@ impl Map {
         let map = match mode {
             MapMode::ReadWrite => options.map_raw(file).map(|map| (map, false)),
             MapMode::Read | MapMode::CopyOnWrite => {
-                // SAFETY: what others do to the file changes these bytes under us, which is undefined behaviour for
-                // references to them. None is formed: the map becomes an MmapRaw here, and its bytes are reached
-                // through Buffer's raw pointers alone.
+                // SAFETY: what others do to the file changes these bytes under us, which is
+                // undefined behaviour for references to them. None is formed: the map becomes an
+                // MmapRaw here, and its bytes are reached through Buffer's raw pointers alone.
                 unsafe { options.map_copy(file) }.map(|map| (MmapRaw::from(map), false))
             }
         };
@@ -195,10 +200,11 @@ impl Map {
             return Ok(());
         }
         let start = bytes.start - bytes.start % page_bytes();
-        // SAFETY: from a page of the map to at most its end, which is there as long as `self`; the system rounds the
-        // end up by itself. The advice given here changes no contents.
-        let done =
-            unsafe { libc::madvise(self.memory.as_mut_ptr().add(start).cast(), bytes.end - start, advice) };
+        // SAFETY: from a page of the map to at most its end, which is there as long as `self`; the
+        // system rounds the end up by itself. The advice given here changes no contents.
+        let done = unsafe {
+            libc::madvise(self.memory.as_mut_ptr().add(start).cast(), bytes.end - start, advice)
+        };
         if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     }
 }
@@ -230,7 +236,8 @@ impl MappedFile {
         len: usize,
     ) -> Result<Arc<Self>> {
         let memory = Memory::of(&file, path, mode, len)?;
-        let origin = Origin::of(file, path).map_err(|source| Error::Io { path: path.to_owned(), source })?;
+        let origin =
+            Origin::of(file, path).map_err(|source| Error::Io { path: path.to_owned(), source })?;
         let mut file = MappedFile { memory, origin, mode, id };
         if let Memory::Mapped(map) = &mut file.memory {
             let shared = mode == MapMode::ReadWrite;
@@ -250,10 +257,11 @@ impl MappedFile {
         };
         // Without memory, any aligned address is the start of no bytes.
         let start = start.unwrap_or(NonNull::<Aligned>::dangling().cast());
-        // SAFETY: the memory is `len` bytes from `start` on, at most isize::MAX as mmap or the allocator gave them; readable
-        // and, unless they are read-only, writable, at this address until `self`, which holds it, drops. Pages beyond the
-        // end of a file that was shortened since are mapped but not readable: that hazard is the file's, and `verify` is
-        // there for it.
+        // SAFETY: the memory is `len` bytes from `start` on, at most isize::MAX as mmap or the
+        // allocator gave them; readable and, unless they are read-only, writable, at this address
+        // until `self`, which holds it, drops. Pages beyond the end of a file that was shortened
+        // since are mapped but not readable: that hazard is the file's, and `verify` is there for
+        // it.
         unsafe { Buffer::from_raw(start, self.len(), access, self) }
     }
 
@@ -328,7 +336,8 @@ impl Memory {
                 Err(Error::TooManyMaps { path: path(), most: maps_allowed() })
             }
             Ok(None) => {
-                let bytes = reading::read_bytes(&mut Section::new(file, 0, len as u64), &path(), len)?;
+                let bytes =
+                    reading::read_bytes(&mut Section::new(file, 0, len as u64), &path(), len)?;
                 let got = bytes.len();
                 if got == len {
                     let (buffer, start) = bytes.into_buffer()?;
@@ -347,8 +356,10 @@ impl Owner for MappedFile {
         let Memory::Mapped(map) = &self.memory else { return Ok(()) };
         let path = || self.path().display().to_string();
         let size = self.origin.size(map.start());
-        let size =
-            size.map_err(|e| ndlens_core::Error::Unavailable { path: path(), message: e.to_string() })?;
+        let size = size.map_err(|e| ndlens_core::Error::Unavailable {
+            path: path(),
+            message: e.to_string(),
+        })?;
         let expected = len as u64;
         match size {
             Some(got) if got < expected => {
@@ -356,7 +367,9 @@ impl Owner for MappedFile {
             }
             // The last byte's page is there only if the file, wherever it is, reaches so far.
             None if len > 0
-                && map.advise(len - 1..len, libc::MADV_POPULATE_READ).is_err_and(|e| is_fault(&e)) =>
+                && map
+                    .advise(len - 1..len, libc::MADV_POPULATE_READ)
+                    .is_err_and(|e| is_fault(&e)) =>
             {
                 return Err(ndlens_core::Error::Damaged { path: path() });
             }
@@ -377,7 +390,8 @@ impl Owner for MappedFile {
         matches!(&self.memory, Memory::Mapped(map) if map.is_protected)
     }
 
-    /// A page of a hole takes its place on the disk when it is written to, and it is a signal if there is none left.
+    /// A page of a hole takes its place on the disk when it is written to, and it is a signal if
+    /// there is none left.
     fn prepare_write(&self, bytes: Range<usize>) -> ndlens_core::Result<()> {
         let Memory::Mapped(map) = &self.memory else { return Ok(()) };
         if self.mode != MapMode::ReadWrite {
@@ -401,12 +415,13 @@ impl Owner for MappedFile {
         })
     }
 
-    /// Two steps, since a page that is mapped here stays in the system's cache. `MADV_DONTNEED` would be the obvious way to
-    /// unmap it, and would throw away what was written to private pages; `MADV_PAGEOUT` writes what must be kept and frees
-    /// only the rest.
+    /// Two steps, since a page that is mapped here stays in the system's cache. `MADV_DONTNEED`
+    /// would be the obvious way to unmap it, and would throw away what was written to private
+    /// pages; `MADV_PAGEOUT` writes what must be kept and frees only the rest.
     fn drop_cache(&self, bytes: Range<usize>) -> ndlens_core::Result<()> {
         let Memory::Mapped(map) = &self.memory else { return Ok(()) };
-        // Systems before Linux 5.4 do not know it; mapped pages stay there until they are needed for something else.
+        // Systems before Linux 5.4 do not know it; mapped pages stay there until they are needed
+        // for something else.
         let _ = map.advise(bytes.clone(), libc::MADV_PAGEOUT);
         // A length of zero would mean all of the file.
         let Some(len) = std::num::NonZero::new(bytes.len() as u64) else { return Ok(()) };
@@ -427,7 +442,8 @@ impl MappedFile {
     }
 }
 
-/// What the system reads ahead at most in one go, where nobody has set it to more: it takes no notice of what is asked for beyond.
+/// What the system reads ahead at most in one go, where nobody has set it to more: it takes no
+/// notice of what is asked for beyond.
 const PREFETCH_BYTES: usize = 128 << 10;
 
 /// As aligned as what ndlens allocates.
@@ -439,8 +455,8 @@ const _: () = assert!(align_of::<Aligned>() == ALIGNMENT);
 /// A regular file, open for `mode`, and its size.
 pub(crate) fn open_regular(path: &Path, mode: MapMode) -> Result<(File, u64)> {
     let io = |source| Error::Io { path: path.to_owned(), source };
-    // Asked twice: before, since opening a device can do things; after, since it may be another file by then. A FIFO
-    // that slips in between does not block.
+    // Asked twice: before, since opening a device can do things; after, since it may be another
+    // file by then. A FIFO that slips in between does not block.
     regular(path, fs::metadata(path).map_err(io)?.file_type())?;
     let mut options = OpenOptions::new();
     options.read(true).write(mode == MapMode::ReadWrite).custom_flags(libc::O_NONBLOCK);
@@ -474,7 +490,9 @@ mod tests {
 
     #[test]
     fn modes_have_the_names_numpy_gives_them() {
-        for (name, mode) in [("r", MapMode::Read), ("c", MapMode::CopyOnWrite), ("r+", MapMode::ReadWrite)] {
+        for (name, mode) in
+            [("r", MapMode::Read), ("c", MapMode::CopyOnWrite), ("r+", MapMode::ReadWrite)]
+        {
             assert_eq!(name.parse::<MapMode>().unwrap(), mode);
             assert_eq!(mode.to_string(), name);
         }

@@ -1,9 +1,10 @@
 //! One process at a time may create what has a name.
 //!
-//! The lock is a socket that is bound to the name in Linux's abstract namespace: only one can be, nothing is on any disk, and the
-//! system takes it away with the process, however that ends.
+//! The lock is a socket that is bound to the name in Linux's abstract namespace: only one can be,
+//! nothing is on any disk, and the system takes it away with the process, however that ends.
 //!
-//! A forked child would hold its parent's socket too, and outlive it: so the child closes it before it runs anything else.
+//! A forked child would hold its parent's socket too, and outlive it: so the child closes it before
+//! it runs anything else.
 //!
 //! # Limitations
 //!
@@ -30,7 +31,8 @@ const NONE: i32 = -1;
 /// The descriptors that a child must not keep.
 static HELD: [AtomicI32; MOST_HELD] = [const { AtomicI32::new(NONE) }; MOST_HELD];
 
-/// Held while `HELD` and the descriptors do not agree, and by a fork, which so never copies that moment.
+/// Held while `HELD` and the descriptors do not agree, and by a fork, which so never copies that
+/// moment.
 static GATE: AtomicBool = AtomicBool::new(false);
 
 static REGISTERED: Once = Once::new();
@@ -47,21 +49,30 @@ impl NameLock {
     /// The lock, or None where another holds it.
     pub(crate) fn try_acquire(name: &str) -> io::Result<Option<Self>> {
         let address = SocketAddr::from_abstract_name(name)?;
-        // SAFETY: the three functions do what may be done around a fork: they touch atomics, wait for threads that hold the gate
-        // for a few system calls, and close descriptors.
+        // SAFETY: the three functions do what may be done around a fork: they touch atomics, wait
+        // for threads that hold the gate for a few system calls, and close descriptors.
         REGISTERED.call_once(|| unsafe {
-            libc::pthread_atfork(Some(before_fork), Some(after_fork_in_parent), Some(after_fork_in_child));
+            libc::pthread_atfork(
+                Some(before_fork),
+                Some(after_fork_in_parent),
+                Some(after_fork_in_child),
+            );
         });
         close_gate();
         let acquired = (|| {
             // Relaxed: the gate orders all that is done to `HELD`.
-            let Some(place) = HELD.iter().position(|held| held.load(Ordering::Relaxed) == NONE) else {
+            let Some(place) = HELD.iter().position(|held| held.load(Ordering::Relaxed) == NONE)
+            else {
                 return Ok(None);
             };
             match UnixDatagram::bind_addr(&address) {
                 Ok(socket) => {
                     HELD[place].store(socket.as_raw_fd(), Ordering::Relaxed);
-                    Ok(Some(NameLock { socket: Some(socket.into()), place, process: process::id() }))
+                    Ok(Some(NameLock {
+                        socket: Some(socket.into()),
+                        place,
+                        process: process::id(),
+                    }))
                 }
                 Err(error) if error.kind() == io::ErrorKind::AddrInUse => Ok(None),
                 Err(error) => Err(error),
@@ -111,7 +122,8 @@ extern "C" fn after_fork_in_child() {
     for held in &HELD {
         let descriptor = held.swap(NONE, Ordering::Relaxed);
         if descriptor != NONE {
-            // SAFETY: the child's copy of a socket that a NameLock owns, which forgets it in this process.
+            // SAFETY: the child's copy of a socket that a NameLock owns, which forgets it in this
+            // process.
             unsafe { libc::close(descriptor) };
         }
     }

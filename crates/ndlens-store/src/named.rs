@@ -1,13 +1,14 @@
 //! One copy of the data on a machine, found by name.
 //!
-//! All ranks of a machine say `share(name)` at once. One is to load the data, the others are to wait and see the same memory; and
-//! whichever of them is killed, at whatever moment, the others go on, and nothing is left behind. So there is no registry that
-//! could be wrong: the system is the registry.
+//! All ranks of a machine say `share(name)` at once. One is to load the data, the others are to
+//! wait and see the same memory; and whichever of them is killed, at whatever moment, the others go
+//! on, and nothing is left behind. So there is no registry that could be wrong: the system is the
+//! registry.
 //!
-//! - The memory is a memfd that is called `ndlens:<name>`. Whoever looks for it looks at what files the user's processes hold
-//!   (`/proc/<pid>/fd`). It is there as long as anyone holds it.
-//! - It counts once its header says that it is ready, which is the last thing its creator does. One whose creator died is never
-//!   ready, and gone with its creator.
+//! - The memory is a memfd that is called `ndlens:<name>`. Whoever looks for it looks at what files
+//!   the user's processes hold (`/proc/<pid>/fd`). It is there as long as anyone holds it.
+//! - It counts once its header says that it is ready, which is the last thing its creator does. One
+//!   whose creator died is never ready, and gone with its creator.
 //! - Who creates is who holds the `NameLock`, which goes with its process.
 //!
 //! ```text
@@ -15,7 +16,8 @@
 //!  rank 1   look: nothing   no lock: wait ......................................   look: there   attach
 //! ```
 //!
-//! The arena says what is in it in a manifest after the arrays: how they came (one, a tuple, a dict) and what each is.
+//! The arena says what is in it in a manifest after the arrays: how they came (one, a tuple, a
+//! dict) and what each is.
 
 use std::fmt;
 use std::fs;
@@ -39,7 +41,8 @@ const MOST_NAME_BYTES: usize = 64;
 /// A manifest is no longer: some hundred thousand arrays.
 const MANIFEST_BYTES_MAX: usize = 16 << 20;
 
-/// What shared memory on this machine is called: 1 to 64 ASCII letters, digits, dots, hyphens and underscores.
+/// What shared memory on this machine is called: 1 to 64 ASCII letters, digits, dots, hyphens and
+/// underscores.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Name(String);
 
@@ -50,7 +53,11 @@ impl Name {
     pub fn new(name: &str) -> Result<Self> {
         let fits = (1..=MOST_NAME_BYTES).contains(&name.len());
         let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
-        if fits && plain { Ok(Name(name.to_owned())) } else { Err(Error::BadName { name: name.to_owned() }) }
+        if fits && plain {
+            Ok(Name(name.to_owned()))
+        } else {
+            Err(Error::BadName { name: name.to_owned() })
+        }
     }
 
     fn label(&self) -> String {
@@ -108,8 +115,8 @@ pub struct Creation {
 ///
 /// # Errors
 ///
-/// [`Error::NameLock`] where the system has no lock; [`Error::NameHidden`] where nobody could find what is created here; what
-/// [`find`] says.
+/// [`Error::NameLock`] where the system has no lock; [`Error::NameHidden`] where nobody could find
+/// what is created here; what [`find`] says.
 pub fn take_turn(name: &Name) -> Result<Turn> {
     if let Some(contents) = find(name)? {
         return Ok(Turn::Attached(contents));
@@ -132,8 +139,9 @@ pub fn take_turn(name: &Name) -> Result<Turn> {
 ///
 /// # Errors
 ///
-/// [`Error::DamagedHandle`] and [`Error::Core`] where the memory contradicts itself; [`Error::SharedMemory`] where this process
-/// cannot map it; [`Error::NoProcesses`] where `/proc` cannot be read, so that nobody knows.
+/// [`Error::DamagedHandle`] and [`Error::Core`] where the memory contradicts itself;
+/// [`Error::SharedMemory`] where this process cannot map it; [`Error::NoProcesses`] where `/proc`
+/// cannot be read, so that nobody knows.
 pub fn find(name: &Name) -> Result<Option<Contents>> {
     let Some(arena) = find_arena(&name.label())? else {
         let unknown = |source| Error::NoProcesses { what: format!("the name {name}"), source };
@@ -144,8 +152,8 @@ pub fn find(name: &Name) -> Result<Option<Contents>> {
 
 /// A ready arena that a process of this user holds under this label.
 ///
-/// One that this process has no memory, addresses or descriptors for is an error: who took it for absent would wait for it
-/// without end, or create it twice.
+/// One that this process has no memory, addresses or descriptors for is an error: who took it for
+/// absent would wait for it without end, or create it twice.
 fn find_arena(label: &str) -> Result<Option<Arc<Arena>>> {
     let wanted = holders::link(label);
     let mut shortage = None;
@@ -180,7 +188,8 @@ impl Creation {
     fn allocate(self, structure: Structure, arrays: &[(&[usize], DType)]) -> Result<Filling> {
         let plan = Plan::new(arrays)?;
         let places = plan.starts().zip(arrays);
-        let arrays = places.map(|(start, (shape, dtype))| (Elements::of(dtype), shape.to_vec(), start));
+        let arrays =
+            places.map(|(start, (shape, dtype))| (Elements::of(dtype), shape.to_vec(), start));
         let manifest = try_to_bytes(&Manifest { structure, arrays: room::list_of(arrays)? })?;
         check_manifest(manifest.len())?;
         let too_large = || ndlens_core::Error::SizeOverflow { shape: vec![plan.len], itemsize: 1 };
@@ -191,14 +200,19 @@ impl Creation {
         let layout = Layout::contiguous(bytes.shape(), 1, Order::C)?;
         View::new(arena.buffer(start, end - start)?, layout, DType::U8)?.assign(&bytes)?;
         arena.set_manifest(start, end - start);
-        Ok(Filling { views: plan.views(|offset, len| arena.buffer(offset, len))?, arena, _creation: self })
+        Ok(Filling {
+            views: plan.views(|offset, len| arena.buffer(offset, len))?,
+            arena,
+            _creation: self,
+        })
     }
 
     /// Copies arrays to shared memory, for all who wait for the name.
     ///
     /// # Errors
     ///
-    /// As [`share`](crate::share); [`Error::NothingToShare`] where there is no array, which is what holds the memory.
+    /// As [`share`](crate::share); [`Error::NothingToShare`] where there is no array, which is what
+    /// holds the memory.
     pub fn share(self, structure: Structure, views: &[View]) -> Result<Vec<View>> {
         if views.is_empty() {
             return Err(Error::NothingToShare { name: self.name.to_string() });
@@ -233,7 +247,8 @@ impl Contents {
         let (start, len) = arena.manifest();
         let buffer = arena.buffer(start, len)?;
         check_manifest(len)?;
-        let bytes = View::new(buffer, Layout::contiguous(&[len], 1, Order::C)?, DType::U8)?.to_vec::<u8>()?;
+        let bytes = View::new(buffer, Layout::contiguous(&[len], 1, Order::C)?, DType::U8)?
+            .to_vec::<u8>()?;
         let manifest: Manifest = from_bytes(&bytes)?;
         let view = |(elements, shape, start): &(Elements, Vec<usize>, usize)| {
             let dtype = elements.dtype()?;
@@ -273,8 +288,9 @@ fn check_manifest(len: usize) -> Result<()> {
     if len <= MANIFEST_BYTES_MAX {
         return Ok(());
     }
-    let problem =
-        format!("its manifest has {len} bytes, expected at most {MANIFEST_BYTES_MAX}: share fewer arrays");
+    let problem = format!(
+        "its manifest has {len} bytes, expected at most {MANIFEST_BYTES_MAX}: share fewer arrays"
+    );
     Err(Error::DamagedHandle { problem })
 }
 
@@ -287,7 +303,8 @@ fn describe(structure: &Structure, views: &[View]) -> String {
         Structure::Tuple => format!("({})", listed(&mut { arrays })),
         Structure::List => format!("[{}]", listed(&mut { arrays })),
         Structure::Dict(names) => {
-            let mut pairs = names.iter().zip(arrays).map(|(name, array)| format!("{name:?}: {array}"));
+            let mut pairs =
+                names.iter().zip(arrays).map(|(name, array)| format!("{name:?}: {array}"));
             format!("{{{}}}", listed(&mut pairs))
         }
     }
@@ -381,7 +398,8 @@ mod tests {
             let bytes = View::from_vec(try_to_bytes(manifest).unwrap());
             let arena = Arena::create(100 + bytes.len()).unwrap();
             let layout = Layout::contiguous(bytes.shape(), 1, Order::C).unwrap();
-            let place = View::new(arena.buffer(100, bytes.len()).unwrap(), layout, DType::U8).unwrap();
+            let place =
+                View::new(arena.buffer(100, bytes.len()).unwrap(), layout, DType::U8).unwrap();
             place.assign(&bytes).unwrap();
             arena.set_manifest(100, bytes.len());
             Contents::of(&arena).map(|contents| contents.views.len())
@@ -391,7 +409,9 @@ mod tests {
         assert_eq!(lie(&manifest(vec![array(&[50], 0)])).unwrap(), 1);
         assert!(lie(&manifest(vec![])).is_err());
         assert!(lie(&manifest(vec![array(&[50], 0), array(&[50], 0)])).is_err());
-        for (shape, start) in [(&[5000][..], 0), (&[1], usize::MAX), (&[1 << 62, 4], 0), (&[0], 5000)] {
+        for (shape, start) in
+            [(&[5000][..], 0), (&[1], usize::MAX), (&[1 << 62, 4], 0), (&[0], 5000)]
+        {
             assert!(lie(&manifest(vec![array(shape, start)])).is_err(), "{shape:?} {start}");
         }
         // Sparse: it takes addresses alone. Nothing is allocated for what it says.

@@ -1,7 +1,7 @@
 //! Names of arrays, millions of them if need be, and the place of each.
 //!
-//! A header of 90 MB can hold 1.7 million names. As strings of their own in a map they would take several times the header's
-//! memory; here they take their letters and 12 bytes each.
+//! A header of 90 MB can hold 1.7 million names. As strings of their own in a map they would take
+//! several times the header's memory; here they take their letters and 12 bytes each.
 
 use std::cmp::Ordering;
 
@@ -14,7 +14,8 @@ pub(crate) struct NameList {
     text: String,
     /// For each, the end of its text.
     ends: Vec<usize>,
-    /// The places in the order of the names; equal names in the order of their places. Empty until `index`.
+    /// The places in the order of the names; equal names in the order of their places. Empty until
+    /// `index`.
     sorted: Vec<u32>,
 }
 
@@ -52,7 +53,9 @@ impl NameList {
         let out_of_memory = || Error::OutOfMemory { len_bytes: 4 * self.len() };
         let len = u32::try_from(self.len()).map_err(|_| out_of_memory())?;
         let mut sorted = room::list_of(0..len)?;
-        sorted.sort_unstable_by(|&a, &b| self.get(a as usize).cmp(self.get(b as usize)).then(a.cmp(&b)));
+        sorted.sort_unstable_by(|&a, &b| {
+            self.get(a as usize).cmp(self.get(b as usize)).then(a.cmp(&b))
+        });
         self.sorted = sorted;
         let twice = self
             .sorted

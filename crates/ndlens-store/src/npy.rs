@@ -6,15 +6,16 @@
 //!  |\x93NUMPY|maj|min|header's length|{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }   \n|data...|
 //! ```
 //!
-//! The header's length is a `u16` in version 1 and a `u32` in versions 2 and 3; its text is latin-1 in versions 1 and 2
-//! and UTF-8 in version 3. NumPy pads it so that the data is at a multiple of 64. The whole is mapped from byte 0, which
-//! is at the start of a page, so the data is as aligned in memory as it is in the file; data at an odd place is an
-//! unaligned view, no error. Bytes after the data are nobody's business, as in NumPy.
+//! The header's length is a `u16` in version 1 and a `u32` in versions 2 and 3; its text is latin-1
+//! in versions 1 and 2 and UTF-8 in version 3. NumPy pads it so that the data is at a multiple of
+//! 64. The whole is mapped from byte 0, which is at the start of a page, so the data is as aligned
+//! in memory as it is in the file; data at an odd place is an unaligned view, no error. Bytes after
+//! the data are nobody's business, as in NumPy.
 //!
 //! # Rationale
 //!
-//! The header is read through the file, not through the map: whoever changes the file meanwhile changes neither what was
-//! checked nor memory we hold a reference to.
+//! The header is read through the file, not through the map: whoever changes the file meanwhile
+//! changes neither what was checked nor memory we hold a reference to.
 
 use std::io::Read;
 use std::path::Path;
@@ -29,8 +30,9 @@ use crate::placement::{Placement, read_fully};
 /// The first bytes of every `.npy` file.
 pub(crate) const MAGIC: &[u8; 6] = b"\x93NUMPY";
 
-/// The longest header that is read. A field of a record takes some 30 bytes, so this is room for 30,000 of them, a
-/// hundred times what NumPy reads without being asked to trust the file; parsed, it stays below 100 MB.
+/// The longest header that is read. A field of a record takes some 30 bytes, so this is room for
+/// 30,000 of them, a hundred times what NumPy reads without being asked to trust the file; parsed,
+/// it stays below 100 MB.
 const MAX_HEADER_BYTES: u64 = 1 << 20;
 
 /// What an array in a `.npy` file of `len` bytes is, and where its elements lie.
@@ -68,7 +70,9 @@ fn read_header(reader: &mut impl Read, path: &Path, file_len: u64) -> Result<(us
         (1, 0) => (2, Encoding::Latin1),
         (2, 0) => (4, Encoding::Latin1),
         (3, 0) => (4, Encoding::Utf8),
-        (major, minor) => return Err(Error::UnsupportedVersion { path: path.to_owned(), major, minor }),
+        (major, minor) => {
+            return Err(Error::UnsupportedVersion { path: path.to_owned(), major, minor });
+        }
     };
     let mut len = [0; 4];
     let there = read_fully(reader, &mut len[..len_bytes]).map_err(io)?;
@@ -77,7 +81,11 @@ fn read_header(reader: &mut impl Read, path: &Path, file_len: u64) -> Result<(us
         return Err(truncated((prefix.len() + there) as u64, start));
     }
     if len > MAX_HEADER_BYTES {
-        return Err(Error::HeaderTooLong { path: path.to_owned(), got: len, max: MAX_HEADER_BYTES });
+        return Err(Error::HeaderTooLong {
+            path: path.to_owned(),
+            got: len,
+            max: MAX_HEADER_BYTES,
+        });
     }
     if file_len < start + len {
         return Err(truncated(file_len, start + len));
@@ -117,7 +125,8 @@ impl Header {
                 return Err(flaw(HeaderProblem::DuplicateKey { key: name.clone() }));
             }
         }
-        let missing = |key| Flaw::Header { at: node.at, problem: HeaderProblem::MissingKey { key } };
+        let missing =
+            |key| Flaw::Header { at: node.at, problem: HeaderProblem::MissingKey { key } };
         let descr = descr.ok_or_else(|| missing("descr"))?;
         let fortran_order = fortran_order.ok_or_else(|| missing("fortran_order"))?;
         let shape = shape.ok_or_else(|| missing("shape"))?;

@@ -1,13 +1,14 @@
 //! The header of a `.npy` file, as NumPy would write it: the other way of `npy.rs` and `descr.rs`.
 //!
-//! A format of the buffer protocol that is not a plain number, such as `T{<f:x:2x>i:y:}`, is read letter by letter and said again
-//! as a `descr`: `[('x', '<f4'), ('', '|V2'), ('y', '>i4')]`.
+//! A format of the buffer protocol that is not a plain number, such as `T{<f:x:2x>i:y:}`, is read
+//! letter by letter and said again as a `descr`: `[('x', '<f4'), ('', '|V2'), ('y', '>i4')]`.
 //!
 //! # Rationale
 //!
-//! After `@`, which is how a format begins, fields are aligned as in C, and padding for it need not be spelled out. Padding at the
-//! end of a record never is, in NumPy's formats: the element's size says how much there is. Where records with such padding are
-//! repeated, nothing says it, and the format is refused.
+//! After `@`, which is how a format begins, fields are aligned as in C, and padding for it need not
+//! be spelled out. Padding at the end of a record never is, in NumPy's formats: the element's size
+//! says how much there is. Where records with such padding are repeated, nothing says it, and the
+//! format is refused.
 
 use std::fmt::Write;
 
@@ -18,7 +19,8 @@ use crate::npy::MAGIC;
 /// The data starts at a multiple of this, as NumPy has it.
 const DATA_ALIGNMENT: usize = 64;
 
-/// Bytes before the header's text in version 1, where its length is a `u16`, and later, where it is a `u32`.
+/// Bytes before the header's text in version 1, where its length is a `u16`, and later, where it is
+/// a `u32`.
 const PREFIX_BYTES: (usize, usize) = (10, 12);
 
 /// Deeper records than any header that is read.
@@ -34,11 +36,13 @@ pub(crate) fn header(dtype: &DType, order: Order, shape: &[usize]) -> Option<Vec
     let comma = if shape.len() == 1 { "," } else { "" };
     let sizes: Vec<_> = shape.iter().map(usize::to_string).collect();
     let shape = format!("({}{comma})", sizes.join(", "));
-    let mut text = format!("{{'descr': {descr}, 'fortran_order': {fortran_order}, 'shape': {shape}, }}");
+    let mut text =
+        format!("{{'descr': {descr}, 'fortran_order': {fortran_order}, 'shape': {shape}, }}");
     let short = (text.len() + PREFIX_BYTES.0 + 1).next_multiple_of(DATA_ALIGNMENT) - PREFIX_BYTES.0;
     let short = u16::try_from(short).ok().filter(|_| text.is_ascii());
     let prefix = if short.is_some() { PREFIX_BYTES.0 } else { PREFIX_BYTES.1 };
-    let spaces = (prefix + text.len() + 1).next_multiple_of(DATA_ALIGNMENT) - prefix - text.len() - 1;
+    let spaces =
+        (prefix + text.len() + 1).next_multiple_of(DATA_ALIGNMENT) - prefix - text.len() - 1;
     text.extend(std::iter::repeat_n(' ', spaces));
     text.push('\n');
     let mut bytes = MAGIC.to_vec();
@@ -99,13 +103,17 @@ impl<'a> Format<'a> {
     fn element(&mut self, depth: usize) -> Option<Element> {
         self.marks();
         let sizes: Vec<usize> = if self.take("(") {
-            self.until(')')?.split(',').map(|size| size.trim().parse().ok()).collect::<Option<_>>()?
+            self.until(')')?
+                .split(',')
+                .map(|size| size.trim().parse().ok())
+                .collect::<Option<_>>()?
         } else {
             vec![]
         };
         self.marks();
         let repeated = sizes.iter().try_fold(1usize, |all, &size| all.checked_mul(size))?;
-        let element = if self.take("T{") { self.record(depth.checked_sub(1)?)? } else { self.scalar()? };
+        let element =
+            if self.take("T{") { self.record(depth.checked_sub(1)?)? } else { self.scalar()? };
         if sizes.is_empty() {
             return Some(element);
         }
@@ -113,7 +121,8 @@ impl<'a> Format<'a> {
             return None;
         }
         let sizes: Vec<_> = sizes.iter().map(|size| format!("{size},")).collect();
-        let (shape, nbytes) = (format!("({})", sizes.join(" ")), repeated.checked_mul(element.nbytes)?);
+        let (shape, nbytes) =
+            (format!("({})", sizes.join(" ")), repeated.checked_mul(element.nbytes)?);
         Some(Element { shape, nbytes, ..element })
     }
 

@@ -4,19 +4,21 @@
 //!  |local header|weights.npy......|local header|bias.npy...|...|directory|end|
 //! ```
 //!
-//! A member that is stored is in the file as it is in memory, so it is mapped in place. One that is compressed is nowhere in
-//! memory until somebody decompresses it, which is a copy, and asked for.
+//! A member that is stored is in the file as it is in memory, so it is mapped in place. One that is
+//! compressed is nowhere in memory until somebody decompresses it, which is a copy, and asked for.
 //!
 //! A member's errors name it as a path within the archive's: `data.npz/weights.npy: truncated: ..`.
 //!
 //! # Rationale
 //!
-//! What a directory says is checked when the archive is opened: each member has one name, the same in both places, and bytes of
-//! its own in the file. What a member says of itself is read when it is asked for, as NumPy does, so that one that no view
-//! can show does not stand before the others. A size that was claimed is allocated only if deflate can make so much of the
-//! compressed bytes that are there, and the machine has it.
+//! What a directory says is checked when the archive is opened: each member has one name, the same
+//! in both places, and bytes of its own in the file. What a member says of itself is read when it
+//! is asked for, as NumPy does, so that one that no view can show does not stand before the others.
+//! A size that was claimed is allocated only if deflate can make so much of the compressed bytes
+//! that are there, and the machine has it.
 //!
-//! Writing in place would leave a checksum that every other reader takes for damage, so `"r+"` is refused.
+//! Writing in place would leave a checksum that every other reader takes for damage, so `"r+"` is
+//! refused.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -88,7 +90,8 @@ fn bad(path: &Path, problem: MemberProblem) -> Error {
 impl Members {
     /// The members of an archive of `file_len` bytes.
     ///
-    /// Where two would have one name it is NumPy's choice: the one that has it without `.npy`, otherwise the last.
+    /// Where two would have one name it is NumPy's choice: the one that has it without `.npy`,
+    /// otherwise the last.
     pub(crate) fn read(file: &File, path: &Path, file_len: u64) -> Result<Self> {
         let damaged = |source: rawzip::Error| match source.into_kind() {
             rawzip::ErrorKind::IO(source) if source.raw_os_error().is_some() => {
@@ -183,7 +186,8 @@ impl Members {
         stored.map(|member| member.end as usize).max().unwrap_or(0)
     }
 
-    /// Where the array of the member at a place is in the archive's file, of which `mapped` is the start.
+    /// Where the array of the member at a place is in the archive's file, of which `mapped` is the
+    /// start.
     pub(crate) fn place(&self, at: usize, mapped: &Buffer) -> Result<Placement> {
         let Member { path, start, end, method, .. } = self.member(at);
         if *method != CompressionMethod::STORE {
@@ -194,7 +198,8 @@ impl Members {
             return Err(bad(path, problem));
         }
         let bytes = (*start as usize, (*end - *start) as usize);
-        let bytes = Placement::packed(DType::U8, &[bytes.1], Order::C, bytes.0)?.view(mapped.clone())?;
+        let bytes =
+            Placement::packed(DType::U8, &[bytes.1], Order::C, bytes.0)?.view(mapped.clone())?;
         let place = npy::read_placement(&mut ViewReader { bytes, at: 0 }, path, end - start)?;
         // Never: it ends where the member does, at most.
         place.shifted(*start as usize).ok_or_else(|| {
@@ -302,7 +307,10 @@ fn check_places(members: &[Member], directory: u64) -> Result<()> {
         let (compressed, got) = (end - start, member.size);
         let max = match member.method {
             CompressionMethod::STORE if got != compressed => {
-                return Err(bad(&member.path, MemberProblem::Size { got: compressed, expected: got }));
+                return Err(bad(
+                    &member.path,
+                    MemberProblem::Size { got: compressed, expected: got },
+                ));
             }
             CompressionMethod::DEFLATE => compressed.saturating_mul(MAX_EXPANSION),
             _ => u64::MAX,

@@ -4,9 +4,9 @@
 //!  |header|block a ....|header|block b|   free   |header|block c|      free      | len
 //! ```
 //!
-//! A block is given back when its creator and all others have let go of it, which [`Claims`] tell. Its place is used again, and
-//! pages that no block is on go back to the system. So a small array that lives, or a message that is lost, holds its own pages
-//! and none of what its neighbours had.
+//! A block is given back when its creator and all others have let go of it, which [`Claims`] tell.
+//! Its place is used again, and pages that no block is on go back to the system. So a small array
+//! that lives, or a message that is lost, holds its own pages and none of what its neighbours had.
 //!
 //! # Limitations
 //!
@@ -26,7 +26,8 @@ use crate::shared::{Arena, PAGE};
 /// A block's header, before its bytes.
 pub(crate) const BLOCK_HEADER: usize = ALIGNMENT;
 
-/// Memory that no block is on is kept up to this, since setting it aside again takes longer than using it.
+/// Memory that no block is on is kept up to this, since setting it aside again takes longer than
+/// using it.
 const SPARE_BYTES: usize = 4 << 20;
 
 /// Memory is set aside in pieces that grow with what is used from the first to the second of these.
@@ -90,8 +91,8 @@ struct Away {
 impl Nursery {
     /// # Errors
     ///
-    /// [`Error::SharedMemory`] where the system has no such file or addresses; [`Error::Core`] where there is no memory to
-    /// account for it.
+    /// [`Error::SharedMemory`] where the system has no such file or addresses; [`Error::Core`]
+    /// where there is no memory to account for it.
     pub(crate) fn new(len: usize) -> Result<Self> {
         let arena = Arena::create_sparse("ndlens", len)?;
         arena.set_ready();
@@ -178,7 +179,8 @@ impl Nursery {
         Ok(Some(place))
     }
 
-    /// Its creator lets go of a block. `forked` says that a child may have a copy of the claim, `is_sent` that a message named it.
+    /// Its creator lets go of a block. `forked` says that a child may have a copy of the claim,
+    /// `is_sent` that a message named it.
     pub(crate) fn give_back(&self, place: Place, forked: bool, is_sent: bool) {
         let Some(header) = self.arena.block_header(place.at) else { return };
         let claims = Claims::new(header.claims, place.id);
@@ -277,7 +279,8 @@ impl Places {
             let (first, last) = (start.div_ceil(PAGE), (start + len) / PAGE);
             let mut page = first;
             while page < last {
-                let run = self.reserved[page..last].iter().take_while(|&&reserved| reserved).count();
+                let run =
+                    self.reserved[page..last].iter().take_while(|&&reserved| reserved).count();
                 if run > 0 && arena.give_pages_back(page * PAGE, run * PAGE) {
                     self.reserved[page..page + run].fill(false);
                     self.reserved_bytes -= run * PAGE;
@@ -289,7 +292,8 @@ impl Places {
         self.trim_at = self.reserved_bytes.saturating_sub(self.used_bytes) + SPARE_BYTES;
     }
 
-    /// Takes blocks back that others have let go of meanwhile, or that were lost on the way to them.
+    /// Takes blocks back that others have let go of meanwhile, or that were lost on the way to
+    /// them.
     fn sweep(&mut self, arena: &Arena, now: Instant) {
         let back: Vec<Away> = self
             .away
@@ -301,7 +305,8 @@ impl Places {
                     away.seen = (word, openings, now);
                 }
                 // Who opened it may have sent it on.
-                let patience = if away.is_sent || openings > 0 { LOST_AFTER } else { PICKLED_AFTER };
+                let patience =
+                    if away.is_sent || openings > 0 { LOST_AFTER } else { PICKLED_AFTER };
                 let lost = now.duration_since(away.seen.2) >= patience;
                 claims.bury() || lost && claims.bury_lost(word)
             })
@@ -366,7 +371,8 @@ mod tests {
         }
         assert!(held(&nursery) < SPARE_BYTES + (2 << 20), "{}", held(&nursery));
         // Blocks of all sizes that live together, and then only every tenth.
-        let mut blocks: Vec<_> = (0..12).map(|_| nursery.take(1_000_000).unwrap().unwrap()).collect();
+        let mut blocks: Vec<_> =
+            (0..12).map(|_| nursery.take(1_000_000).unwrap().unwrap()).collect();
         let small: Vec<_> = (0..5).map(|_| nursery.take(100).unwrap().unwrap()).collect();
         blocks.drain(..).for_each(|place| nursery.give_back(place, false, true));
         assert!(held(&nursery) < SPARE_BYTES + (2 << 20), "{}", held(&nursery));

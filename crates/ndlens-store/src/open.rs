@@ -37,29 +37,29 @@ pub enum Opened {
 
 /// Opens an array in a file, by the file's first bytes, whatever its name.
 ///
-/// The view has the file's shape, dtype and order. Dtypes the core has no name for, such as big-endian numbers,
-/// strings and records, come as [`DType::Opaque`](ndlens_core::DType::Opaque); so does bfloat16, which `ml_dtypes` saves as two
-/// raw bytes.
+/// The view has the file's shape, dtype and order. Dtypes the core has no name for, such as
+/// big-endian numbers, strings and records, come as [`DType::Opaque`](ndlens_core::DType::Opaque);
+/// so does bfloat16, which `ml_dtypes` saves as two raw bytes.
 ///
 /// # Errors
 ///
-/// [`Error::Io`] and [`Error::NotRegular`] where there is no file to map; [`Error::UnknownFormat`], [`Error::NotNpy`],
-/// [`Error::SeveralArrays`] and [`Error::UnsupportedVersion`] for other formats; [`Error::HeaderTooLong`],
-/// [`Error::HeaderTruncated`], [`Error::BadHeader`], [`Error::Shape`] and [`Error::Truncated`] for damage;
-/// [`Error::UnsupportedDType`] for what no view can show.
+/// [`Error::Io`] and [`Error::NotRegular`] where there is no file to map; [`Error::UnknownFormat`],
+/// [`Error::NotNpy`], [`Error::SeveralArrays`] and [`Error::UnsupportedVersion`] for other formats;
+/// [`Error::HeaderTooLong`], [`Error::HeaderTruncated`], [`Error::BadHeader`], [`Error::Shape`] and
+/// [`Error::Truncated`] for damage; [`Error::UnsupportedDType`] for what no view can show.
 pub fn open(path: &Path, mode: MapMode) -> Result<View> {
     Options { mode, ..Options::default() }.open_array(path)
 }
 
 impl Options {
-    /// Opens the file of this name, or the files that this pattern matches, in the natural order of their names. A path that
-    /// leads to a file is no pattern.
+    /// Opens the file of this name, or the files that this pattern matches, in the natural order of
+    /// their names. A path that leads to a file is no pattern.
     ///
     /// # Errors
     ///
-    /// As [`open`] for one array, [`Arrays::open`] for several, [`Shards::open`] for a pattern, for which also
-    /// [`Error::NoMatch`] and [`Error::BadPattern`]. For raw bytes [`Error::RawShape`], [`Error::RawRemainder`] and
-    /// [`Error::OutsideFile`]; [`Error::CopyOfFile`].
+    /// As [`open`] for one array, [`Arrays::open`] for several, [`Shards::open`] for a pattern, for
+    /// which also [`Error::NoMatch`] and [`Error::BadPattern`]. For raw bytes [`Error::RawShape`],
+    /// [`Error::RawRemainder`] and [`Error::OutsideFile`]; [`Error::CopyOfFile`].
     pub fn open(&self, path: &Path) -> Result<Opened> {
         match shards::matches(path)? {
             Some(paths) => self.open_several(path, &paths),
@@ -67,8 +67,8 @@ impl Options {
         }
     }
 
-    /// Opens the files of a list: those of one array as [`Shards`], `.safetensors` as [`Arrays`] by the names of all;
-    /// `path` is what the arrays are shown as.
+    /// Opens the files of a list: those of one array as [`Shards`], `.safetensors` as [`Arrays`] by
+    /// the names of all; `path` is what the arrays are shown as.
     ///
     /// # Errors
     ///

@@ -1,7 +1,8 @@
 //! The file under a map, found again without a descriptor.
 //!
-//! A map needs no open file, and a process has far fewer descriptors than it may have maps. What still concerns the file
-//! (is it as long as it was?) is asked by path, and an answer counts only if the path leads to the same device and inode.
+//! A map needs no open file, and a process has far fewer descriptors than it may have maps. What
+//! still concerns the file (is it as long as it was?) is asked by path, and an answer counts only
+//! if the path leads to the same device and inode.
 //!
 //! | the file, since it was opened | how it is found |
 //! |---|---|
@@ -10,9 +11,10 @@
 //! | had no path when it was opened, as one of `memfd_create` | by its descriptor, which is kept in this case alone |
 //! | was replaced or deleted | not at all: [`Origin::size`] is None |
 //!
-//! `/proc/self/maps` has a line for each map, some milliseconds for ten thousand, and every read of an element asks. So a file that
-//! is not where it was is looked for there again only after a hundred times as long as the last look took, and 100 ms at least.
-//! Until then it is where that look found it, or nowhere.
+//! `/proc/self/maps` has a line for each map, some milliseconds for ten thousand, and every read of
+//! an element asks. So a file that is not where it was is looked for there again only after a
+//! hundred times as long as the last look took, and 100 ms at least. Until then it is where that
+//! look found it, or nowhere.
 
 use std::ffi::{CString, OsStr};
 use std::fs::{self, File, Metadata, OpenOptions};
@@ -109,7 +111,8 @@ impl Origin {
         &self.identity
     }
 
-    /// The bytes that the file has now, whose map holds `address`; None if no path leads to it any more.
+    /// The bytes that the file has now, whose map holds `address`; None if no path leads to it any
+    /// more.
     ///
     /// # Errors
     ///
@@ -118,9 +121,12 @@ impl Origin {
         if let Some(file) = &self.kept {
             return file.metadata().map(|metadata| Some(metadata.len()));
         }
-        // First without memory of its own: views are asked about whenever one of their elements is read.
+        // First without memory of its own: views are asked about whenever one of their elements is
+        // read.
         match rustix::fs::stat(self.absolute.as_c_str()) {
-            Ok(stat) if (stat.st_dev, stat.st_ino) == (self.identity.device, self.identity.inode) => {
+            Ok(stat)
+                if (stat.st_dev, stat.st_ino) == (self.identity.device, self.identity.inode) =>
+            {
                 Ok(Some(stat.st_size as u64))
             }
             _ => Ok(self.locate_mapped(address).map(|(_, metadata)| metadata.len())),
@@ -187,7 +193,8 @@ impl Origin {
 
     /// The path and what is there, if that is the file.
     fn there(&self, path: &Path) -> Option<(PathBuf, Metadata)> {
-        let metadata = fs::metadata(path).ok().filter(|metadata| self.identity.is_file(metadata))?;
+        let metadata =
+            fs::metadata(path).ok().filter(|metadata| self.identity.is_file(metadata))?;
         Some((path.to_owned(), metadata))
     }
 }

@@ -40,8 +40,10 @@ impl Placement {
     ) -> ndlens_core::Result<Self> {
         let packed = Layout::contiguous(shape, dtype.itemsize(), order)?;
         let nbytes = packed.len() * dtype.itemsize();
-        let overflow =
-            || ndlens_core::Error::SizeOverflow { shape: shape.to_vec(), itemsize: dtype.itemsize() };
+        let overflow = || ndlens_core::Error::SizeOverflow {
+            shape: shape.to_vec(),
+            itemsize: dtype.itemsize(),
+        };
         let (offset, end) = match nbytes {
             0 => (0, 0),
             _ => (start, start.checked_add(nbytes).ok_or_else(overflow)?),
@@ -50,8 +52,8 @@ impl Placement {
         Ok(Placement { dtype, shape, strides, start: offset, offset, end })
     }
 
-    /// Elements at any strides, in bytes. The error is what [`Layout::reach`] says, or how many bytes below the file's first
-    /// they reach.
+    /// Elements at any strides, in bytes. The error is what [`Layout::reach`] says, or how many
+    /// bytes below the file's first they reach.
     pub(crate) fn strided(
         dtype: DType,
         shape: &[usize],
@@ -65,9 +67,17 @@ impl Placement {
             len: usize::MAX,
         };
         let empty = shape.contains(&0);
-        let end = offset.checked_add(above).filter(|_| below <= offset || empty).ok_or_else(outside)?;
+        let end =
+            offset.checked_add(above).filter(|_| below <= offset || empty).ok_or_else(outside)?;
         let (start, offset, end) = if empty { (0, 0, 0) } else { (offset - below, offset, end) };
-        Ok(Placement { dtype, shape: shape.to_vec(), strides: strides.to_vec(), start, offset, end })
+        Ok(Placement {
+            dtype,
+            shape: shape.to_vec(),
+            strides: strides.to_vec(),
+            start,
+            offset,
+            end,
+        })
     }
 
     /// The byte after the last that elements touch.
@@ -88,7 +98,8 @@ impl Placement {
         self.shape.iter().product::<usize>() * self.dtype.itemsize()
     }
 
-    /// The same elements, as far from the start of something that holds their file `by` bytes from its own.
+    /// The same elements, as far from the start of something that holds their file `by` bytes from
+    /// its own.
     pub(crate) fn shifted(self, by: usize) -> Option<Self> {
         match self.end {
             0 => Some(self),
@@ -101,7 +112,8 @@ impl Placement {
         }
     }
 
-    /// The array, read into memory of its own: packed, in Fortran order where it lies so in the file.
+    /// The array, read into memory of its own: packed, in Fortran order where it lies so in the
+    /// file.
     ///
     /// # Errors
     ///
@@ -129,12 +141,14 @@ impl Placement {
     /// The array in memory in which its first element is at `offset`.
     pub(crate) fn view_at(&self, buffer: Buffer, offset: usize) -> Result<View> {
         let offset = if self.end == 0 { 0 } else { offset };
-        let layout = Layout::new(&self.shape, &self.strides, offset, self.dtype.itemsize(), buffer.len())?;
+        let layout =
+            Layout::new(&self.shape, &self.strides, offset, self.dtype.itemsize(), buffer.len())?;
         Ok(View::new(buffer, layout, self.dtype.clone())?)
     }
 }
 
-/// A range of a file's bytes, read in turn. No position of the file's own is moved, so that several can be read at once.
+/// A range of a file's bytes, read in turn. No position of the file's own is moved, so that several
+/// can be read at once.
 #[derive(Debug)]
 pub(crate) struct Section<'a> {
     file: &'a File,

@@ -1,8 +1,9 @@
 //! State of a process that a fork must not break.
 //!
-//! A fork copies memory and one thread. A lock that another thread held stays locked in the child for good, and state that says
-//! "the next free byte is here" would be followed by parent and child both. So each process gets a lock of its own, the first
-//! time it asks; what is under it is made from the parent's, if the fork left that whole, or new.
+//! A fork copies memory and one thread. A lock that another thread held stays locked in the child
+//! for good, and state that says "the next free byte is here" would be followed by parent and child
+//! both. So each process gets a lock of its own, the first time it asks; what is under it is made
+//! from the parent's, if the fork left that whole, or new.
 
 #![expect(unsafe_code, reason = "follows a pointer to what is never freed; see UNSAFE.md")]
 
@@ -13,7 +14,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 /// A value and its lock, of which each process has its own.
 ///
-/// A process leaves what its parent had where it is: one value for each generation of forks is never freed.
+/// A process leaves what its parent had where it is: one value for each generation of forks is
+/// never freed.
 pub(crate) struct PerProcess<T: 'static> {
     current: AtomicPtr<Slot<T>>,
     inherit: fn(&mut T) -> T,
@@ -25,7 +27,8 @@ struct Slot<T> {
 }
 
 impl<T: Default + Send> PerProcess<T> {
-    /// `inherit` makes a child's value of its copy of the parent's, which nobody will look at again.
+    /// `inherit` makes a child's value of its copy of the parent's, which nobody will look at
+    /// again.
     pub(crate) const fn new(inherit: fn(&mut T) -> T) -> Self {
         PerProcess { current: AtomicPtr::new(ptr::null_mut()), inherit }
     }
@@ -51,9 +54,17 @@ impl<T: Default + Send> PerProcess<T> {
                 // Held by a thread that the fork left behind, perhaps in the middle of a change.
                 Err(TryLockError::WouldBlock) => None,
             });
-            let new = Box::into_raw(Box::new(Slot { process, value: Mutex::new(value.unwrap_or_default()) }));
-            // Release: publishes the slot; Acquire is not needed where it fails, since the loop loads again.
-            if self.current.compare_exchange(current, new, Ordering::Release, Ordering::Relaxed).is_err() {
+            let new = Box::into_raw(Box::new(Slot {
+                process,
+                value: Mutex::new(value.unwrap_or_default()),
+            }));
+            // Release: publishes the slot; Acquire is not needed where it fails, since the loop
+            // loads again.
+            if self
+                .current
+                .compare_exchange(current, new, Ordering::Release, Ordering::Relaxed)
+                .is_err()
+            {
                 // SAFETY: made above, and nobody has seen it.
                 drop(unsafe { Box::from_raw(new) });
             }

@@ -1,4 +1,5 @@
-//! Items of different sizes in a `.safetensors` file: three ordinary tensors, and a note in its metadata that says so.
+//! Items of different sizes in a `.safetensors` file: three ordinary tensors, and a note in its
+//! metadata that says so.
 //!
 //! ```text
 //!  "image.data"     (elements,)  the items, one after the other, each in C order
@@ -66,7 +67,9 @@ impl Note {
         }
         let Version { version } = serde_json::from_str(text).map_err(|error| error.to_string())?;
         if version > VERSION {
-            return Err(format!("it is of version {version}, expected {VERSION}: a later ndlens wrote it"));
+            return Err(format!(
+                "it is of version {version}, expected {VERSION}: a later ndlens wrote it"
+            ));
         }
         let note: Note = serde_json::from_str(text).map_err(|error| error.to_string())?;
         match &note.whole {

@@ -10,7 +10,8 @@ use crate::placement::Placement;
 /// What the bytes of a file are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Raw {
-    /// The size of each axis. One may be -1 where there are no strides: as large as the file allows.
+    /// The size of each axis. One may be -1 where there are no strides: as large as the file
+    /// allows.
     pub shape: Vec<isize>,
     /// What the elements are.
     pub dtype: DType,
@@ -25,8 +26,9 @@ impl Raw {
     ///
     /// # Errors
     ///
-    /// [`Error::RawShape`] and [`Error::RawRemainder`] for a shape that the file cannot have, [`Error::OutsideFile`] for
-    /// elements that are not in it, [`Error::Shape`] for what no view can have.
+    /// [`Error::RawShape`] and [`Error::RawRemainder`] for a shape that the file cannot have,
+    /// [`Error::OutsideFile`] for elements that are not in it, [`Error::Shape`] for what no view
+    /// can have.
     pub(crate) fn place(&self, path: &Path, file_len: u64) -> Result<Placement> {
         let shape = self.sizes(path, file_len)?;
         let no_view = |source| Error::Shape { path: path.to_owned(), source: Box::new(source) };
@@ -54,7 +56,9 @@ impl Raw {
     fn sizes(&self, path: &Path, file_len: u64) -> Result<Vec<usize>> {
         let bad = || Error::RawShape { path: path.to_owned(), shape: self.shape.clone() };
         let inferred = self.shape.iter().filter(|&&size| size == -1).count();
-        if self.shape.iter().any(|&size| size < -1) || inferred > 1 || inferred > 0 && self.strides.is_some()
+        if self.shape.iter().any(|&size| size < -1)
+            || inferred > 1
+            || inferred > 0 && self.strides.is_some()
         {
             return Err(bad());
         }
@@ -72,7 +76,13 @@ impl Raw {
             let (offset, shape) = (self.offset, self.shape.clone());
             let Some(got) = file_len.checked_sub(offset as u64) else {
                 let (start, end) = (offset as i128, offset as i128 + row as i128);
-                return Err(Error::OutsideFile { path: path.to_owned(), shape, start, end, got: file_len });
+                return Err(Error::OutsideFile {
+                    path: path.to_owned(),
+                    shape,
+                    start,
+                    end,
+                    got: file_len,
+                });
             };
             if got % row as u64 != 0 {
                 let path = path.to_owned();

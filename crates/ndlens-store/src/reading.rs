@@ -8,7 +8,8 @@ use ndlens_core::{ALIGNMENT, Buffer};
 use crate::available::available_bytes;
 use crate::error::{Error, Result};
 
-/// From this on, the system is asked whether there is so much memory. Below, to ask costs more than it saves.
+/// From this on, the system is asked whether there is so much memory. Below, to ask costs more than
+/// it saves.
 const LARGE_BYTES: usize = 1 << 20;
 
 /// Bytes that start at a multiple of [`ALIGNMENT`].

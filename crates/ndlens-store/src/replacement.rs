@@ -1,4 +1,5 @@
-//! A new file that takes the place of an old one: private until it is whole, and then as the old one was.
+//! A new file that takes the place of an old one: private until it is whole, and then as the old
+//! one was.
 //!
 //! ```text
 //!  create     .images.npy.x7kq2fab   beside the file that will be, on the same disk; nobody else may open it
@@ -9,11 +10,12 @@
 //!  fsync      the directory          the new name is on the disk
 //! ```
 //!
-//! A new file where there was none has the permissions that `open` gives: those that the umask, or the directory's default ACL,
-//! leave. An owner that cannot be kept is an error, since a file that changes hands may gain readers or lose them.
+//! A new file where there was none has the permissions that `open` gives: those that the umask, or
+//! the directory's default ACL, leave. An owner that cannot be kept is an error, since a file that
+//! changes hands may gain readers or lose them.
 //!
-//! As when the system writes to a file for somebody without privileges, set-uid and set-gid bits and capabilities are not kept.
-//! Other names of the old file (hard links) keep the old contents.
+//! As when the system writes to a file for somebody without privileges, set-uid and set-gid bits
+//! and capabilities are not kept. Other names of the old file (hard links) keep the old contents.
 
 use std::ffi::{CStr, CString, OsStr, OsString};
 use std::fs::File;
@@ -63,15 +65,19 @@ impl<'a> Replacement<'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`], [`Error::NotRegular`]; [`Error::NoNewFile`] where there is a file that could be written, in a directory
-    /// that cannot.
+    /// [`Error::Io`], [`Error::NotRegular`]; [`Error::NoNewFile`] where there is a file that could
+    /// be written, in a directory that cannot.
     pub(crate) fn new(path: &'a Path) -> Result<Self> {
         let target = Target::of(path)?;
         let io = |error: Errno| Error::Io { path: path.to_owned(), source: error.into() };
         let mode = if target.old.is_some() { PRIVATE_MODE } else { NEW_FILE_MODE };
         let (file, temporary) = create(&target.directory, &target.name, mode).map_err(|error| {
             let (path, source) = (path.to_owned(), error.into());
-            if target.old.is_some() { Error::NoNewFile { path, source } } else { Error::Io { path, source } }
+            if target.old.is_some() {
+                Error::NoNewFile { path, source }
+            } else {
+                Error::Io { path, source }
+            }
         })?;
         let mut replacement =
             Replacement { path, target, file: file.into(), temporary: Some(temporary), mode };
@@ -109,8 +115,11 @@ impl<'a> Replacement<'a> {
         }
         self.temporary = None;
         // A directory that may not be read cannot be synced; its disk can, by any file on it.
-        let synced =
-            if self.target.syncable { rustix::fs::fsync(directory) } else { rustix::fs::syncfs(&self.file) };
+        let synced = if self.target.syncable {
+            rustix::fs::fsync(directory)
+        } else {
+            rustix::fs::syncfs(&self.file)
+        };
         match synced {
             // Some file systems, such as those of FUSE, do not sync directories.
             Ok(()) | Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => Ok(()),
@@ -155,7 +164,8 @@ impl<'a> Replacement<'a> {
             if self::value(&self.file, name).is_ok_and(|there| there.as_ref() == Some(&value)) {
                 continue;
             }
-            let kept = rustix::fs::fsetxattr(&self.file, name.as_c_str(), &value, XattrFlags::empty());
+            let kept =
+                rustix::fs::fsetxattr(&self.file, name.as_c_str(), &value, XattrFlags::empty());
             kept.map_err(|error| lost(name, error))?;
         }
         Ok(())
@@ -178,7 +188,11 @@ fn kept_mode(mode: u32) -> Mode {
 }
 
 /// A new file beside one of this name.
-fn create(directory: &OwnedFd, name: &OsStr, mode: Mode) -> rustix::io::Result<(OwnedFd, OsString)> {
+fn create(
+    directory: &OwnedFd,
+    name: &OsStr,
+    mode: Mode,
+) -> rustix::io::Result<(OwnedFd, OsString)> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let mut longest = NAME_MAX;
     let mut last = Errno::EXIST;
@@ -219,7 +233,8 @@ fn temporary_name(name: &OsStr, bits: [u8; 16], longest: usize) -> OsString {
 
 /// The names of a file's extended attributes; none where the file system has none.
 fn names(file: &File) -> rustix::io::Result<Vec<CString>> {
-    let list = grown(|| rustix::fs::flistxattr_query(file), |bytes| rustix::fs::flistxattr(file, bytes));
+    let list =
+        grown(|| rustix::fs::flistxattr_query(file), |bytes| rustix::fs::flistxattr(file, bytes));
     let list = match list {
         Err(Errno::OPNOTSUPP | Errno::NOSYS) => return Ok(vec![]),
         list => list?,
@@ -278,7 +293,8 @@ mod tests {
 
     #[test]
     fn bits_that_give_rights_to_whoever_runs_a_file_are_not_kept() {
-        for (mode, kept) in [(0o104_755, 0o755), (0o102_755, 0o755), (0o102_644, 0o2644), (0o101_604, 0o1604)]
+        for (mode, kept) in
+            [(0o104_755, 0o755), (0o102_755, 0o755), (0o102_644, 0o2644), (0o101_604, 0o1604)]
         {
             assert_eq!(kept_mode(mode).as_raw_mode(), kept);
         }

@@ -5,15 +5,16 @@
 //!  |n as u64|{"w": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}, ..}   |w.......|b...|
 //! ```
 //!
-//! [The format](https://github.com/huggingface/safetensors#format) has neither gaps nor overlaps nor bytes after the last tensor,
-//! so that nothing can hide in a file; one that has is refused. A dtype that no view has is an error of its tensor alone,
-//! whose bytes can be had.
+//! [The format](https://github.com/huggingface/safetensors#format) has neither gaps nor overlaps
+//! nor bytes after the last tensor, so that nothing can hide in a file; one that has is refused. A
+//! dtype that no view has is an error of its tensor alone, whose bytes can be had.
 //!
 //! # Rationale
 //!
-//! The `safetensors` crate reads a header out of a `&[u8]` of the whole file, which may not be formed over a map: others can change
-//! those bytes. It also takes 16 times a header's memory. So the header is read through the file, and what it says is kept in a
-//! few vectors, in the header's own order.
+//! The `safetensors` crate reads a header out of a `&[u8]` of the whole file, which may not be
+//! formed over a map: others can change those bytes. It also takes 16 times a header's memory. So
+//! the header is read through the file, and what it says is kept in a few vectors, in the header's
+//! own order.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -244,7 +245,8 @@ impl Tensors {
     /// The tensors of a file of `file_len` bytes.
     pub(crate) fn read(mut file: Section<'_>, path: &Path, file_len: u64) -> Result<Self> {
         let io = |source: io::Error| Error::Io { path: path.to_owned(), source };
-        let truncated = |got, expected| Error::HeaderTruncated { path: path.to_owned(), got, expected };
+        let truncated =
+            |got, expected| Error::HeaderTruncated { path: path.to_owned(), got, expected };
         let mut length = [0; LENGTH_BYTES as usize];
         let there = read_fully(&mut file, &mut length).map_err(io)? as u64;
         if there < LENGTH_BYTES {
@@ -252,7 +254,11 @@ impl Tensors {
         }
         let len = u64::from_le_bytes(length);
         if len > MAX_HEADER_BYTES {
-            return Err(Error::HeaderTooLong { path: path.to_owned(), got: len, max: MAX_HEADER_BYTES });
+            return Err(Error::HeaderTooLong {
+                path: path.to_owned(),
+                got: len,
+                max: MAX_HEADER_BYTES,
+            });
         }
         let data_start = LENGTH_BYTES + len;
         if file_len < data_start {

@@ -1,4 +1,5 @@
-//! The header of a `.safetensors` file, as the crate that defines the format writes it: the other way of `safetensors.rs`.
+//! The header of a `.safetensors` file, as the crate that defines the format writes it: the other
+//! way of `safetensors.rs`.
 
 use std::io;
 use std::path::Path;
@@ -28,7 +29,8 @@ struct Info<'a> {
     data_offsets: (usize, usize),
 }
 
-/// The start of a file that holds these, up to its data, and the places of the columns as they follow.
+/// The start of a file that holds these, up to its data, and the places of the columns as they
+/// follow.
 ///
 /// # Errors
 ///

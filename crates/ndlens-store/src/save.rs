@@ -1,10 +1,12 @@
 //! Arrays into files that are there whole or not at all.
 //!
-//! Whoever has the old file mapped keeps it: it is another file, without a name now. So an array can be saved to the file that it
-//! is a view of. An error on the way removes what was written; what a killed process leaves starts with a dot. `replacement.rs`
-//! says what of the old file is kept.
+//! Whoever has the old file mapped keeps it: it is another file, without a name now. So an array
+//! can be saved to the file that it is a view of. An error on the way removes what was written;
+//! what a killed process leaves starts with a dot. `replacement.rs` says what of the old file is
+//! kept.
 //!
-//! Elements are written in pieces of a megabyte, gathered from wherever they lie, so that no second copy of an array is made.
+//! Elements are written in pieces of a megabyte, gathered from wherever they lie, so that no second
+//! copy of an array is made.
 
 use std::fmt;
 use std::fs::File;
@@ -21,7 +23,8 @@ use crate::replacement::Replacement;
 use crate::safetensors_header::{self, Column};
 use crate::shards::Shards;
 
-/// How much is gathered before it is written: more than a write costs, and less than the second-level cache.
+/// How much is gathered before it is written: more than a write costs, and less than the
+/// second-level cache.
 const CHUNK_BYTES: usize = 1 << 20;
 
 /// Items of one dtype and rank, each of a shape of its own.
@@ -86,14 +89,18 @@ pub enum Contents {
 /// The name of a set of items that was saved without one.
 const WHOLE: &str = "items";
 
-/// Saves in the format that the path's suffix names. `metadata` are strings that a `.safetensors` holds beside its arrays.
+/// Saves in the format that the path's suffix names. `metadata` are strings that a `.safetensors`
+/// holds beside its arrays.
 ///
 /// # Errors
 ///
-/// [`Error::UnknownSuffix`], [`Error::WrongContents`], [`Error::NoMetadata`], and what [`save_npy`] or [`save_tensors`] says.
+/// [`Error::UnknownSuffix`], [`Error::WrongContents`], [`Error::NoMetadata`], and what [`save_npy`]
+/// or [`save_tensors`] says.
 pub fn save(path: &Path, contents: &Contents, metadata: &[(String, String)]) -> Result<()> {
     let has = |suffix| path.extension().is_some_and(|its| its.eq_ignore_ascii_case(suffix));
-    let wrong = |suffix, holds, got| Err(Error::WrongContents { path: path.to_owned(), suffix, holds, got });
+    let wrong = |suffix, holds, got| {
+        Err(Error::WrongContents { path: path.to_owned(), suffix, holds, got })
+    };
     match contents {
         Contents::Array(_) if has("npy") && !metadata.is_empty() => {
             Err(Error::NoMetadata { path: path.to_owned() })
@@ -116,14 +123,17 @@ pub fn save(path: &Path, contents: &Contents, metadata: &[(String, String)]) -> 
     }
 }
 
-/// Saves views as one array of a `.npy` file: in Fortran order where one view lies so, otherwise in C order.
+/// Saves views as one array of a `.npy` file: in Fortran order where one view lies so, otherwise in
+/// C order.
 ///
 /// Several must be items of one shape and dtype, and come one after the other along axis 0.
 ///
 /// # Errors
 ///
-/// [`Error::Unsavable`] for a dtype that NumPy's format has no name for; [`Error::Io`], [`Error::NotRegular`],
-/// [`Error::NoNewFile`], [`Error::OwnerLost`] and [`Error::AttributeLost`] where no file can be written; what [`Shards::of`] says of several, and [`Owner::verify`](ndlens_core::Owner::verify) of what cannot be read.
+/// [`Error::Unsavable`] for a dtype that NumPy's format has no name for; [`Error::Io`],
+/// [`Error::NotRegular`], [`Error::NoNewFile`], [`Error::OwnerLost`] and [`Error::AttributeLost`]
+/// where no file can be written; what [`Shards::of`] says of several, and
+/// [`Owner::verify`](ndlens_core::Owner::verify) of what cannot be read.
 pub fn save_npy(path: &Path, parts: &[View]) -> Result<()> {
     let [first, ..] = parts else { return Err(Error::NoShards) };
     let (shape, order) = match parts {
@@ -133,12 +143,13 @@ pub fn save_npy(path: &Path, parts: &[View]) -> Result<()> {
         [view] => (view.shape().to_vec(), Order::C),
         several => (Shards::of(room::list_of(several.iter().cloned())?)?.shape(), Order::C),
     };
-    let header = npy_header::header(first.dtype(), order, &shape).ok_or_else(|| Error::Unsavable {
-        path: path.to_owned(),
-        name: None,
-        dtype: first.dtype().to_string(),
-        hint: "save it as .safetensors, or its bytes: view.reinterpret(\"uint8\")",
-    })?;
+    let header =
+        npy_header::header(first.dtype(), order, &shape).ok_or_else(|| Error::Unsavable {
+            path: path.to_owned(),
+            name: None,
+            dtype: first.dtype().to_string(),
+            hint: "save it as .safetensors, or its bytes: view.reinterpret(\"uint8\")",
+        })?;
     replace(path, |file| {
         file.write(&header)?;
         for part in parts {
@@ -161,7 +172,8 @@ pub fn save_npy(path: &Path, parts: &[View]) -> Result<()> {
 ///
 /// As [`save_tensors`].
 pub fn save_safetensors(path: &Path, arrays: &[(String, View)]) -> Result<()> {
-    let arrays: Vec<_> = arrays.iter().map(|(name, view)| (name.clone(), view.clone().into())).collect();
+    let arrays: Vec<_> =
+        arrays.iter().map(|(name, view)| (name.clone(), view.clone().into())).collect();
     save_tensors(path, &arrays, &[])
 }
 
@@ -169,9 +181,14 @@ pub fn save_safetensors(path: &Path, arrays: &[(String, View)]) -> Result<()> {
 ///
 /// # Errors
 ///
-/// [`Error::Unsavable`] for a dtype that the format has no name for, [`Error::DuplicateName`], [`Error::ReservedName`],
-/// [`Error::ReservedKey`], [`Error::UnreadableHeader`]; otherwise as [`save_npy`].
-pub fn save_tensors(path: &Path, arrays: &[(String, Named)], metadata: &[(String, String)]) -> Result<()> {
+/// [`Error::Unsavable`] for a dtype that the format has no name for, [`Error::DuplicateName`],
+/// [`Error::ReservedName`], [`Error::ReservedKey`], [`Error::UnreadableHeader`]; otherwise as
+/// [`save_npy`].
+pub fn save_tensors(
+    path: &Path,
+    arrays: &[(String, Named)],
+    metadata: &[(String, String)],
+) -> Result<()> {
     save_columns(path, arrays, metadata, None)
 }
 
@@ -189,15 +206,20 @@ fn save_columns(
     let mut all = room::with_room_for(metadata.len() + 1)?;
     all.extend_from_slice(metadata);
     if !note.ragged.is_empty() {
-        let text =
-            note.to_text().map_err(|source| Error::Io { path: path.to_owned(), source: source.into() })?;
+        let text = note
+            .to_text()
+            .map_err(|source| Error::Io { path: path.to_owned(), source: source.into() })?;
         all.push((ragged_note::KEY.to_owned(), text));
     }
     let mut columns: Vec<(Column, Source)> = room::with_room_for(arrays.len())?;
     for (name, named) in arrays {
         let column = |name: &str, view: &View| {
             (
-                Column { name: name.to_owned(), dtype: view.dtype().clone(), shape: view.shape().to_vec() },
+                Column {
+                    name: name.to_owned(),
+                    dtype: view.dtype().clone(),
+                    shape: view.shape().to_vec(),
+                },
                 Source::View(view.clone()),
             )
         };
@@ -213,9 +235,13 @@ fn save_columns(
                 columns.push((items_column, Source::Items(Arc::clone(items))));
                 columns.push(column(&offsets, &View::from_vec(starts)));
                 let rows = items.len() as isize;
-                columns.push(column(&shapes, &View::from_vec(sizes).reshape(&[rows, rank as isize])?));
+                columns
+                    .push(column(&shapes, &View::from_vec(sizes).reshape(&[rows, rank as isize])?));
                 // A set without a name of its own in the file has none beside it either.
-                if arrays.iter().any(|(other, named)| other == name && matches!(named, Named::Array(_))) {
+                if arrays
+                    .iter()
+                    .any(|(other, named)| other == name && matches!(named, Named::Array(_)))
+                {
                     return Err(Error::DuplicateName { path: path.to_owned(), name: name.clone() });
                 }
             }
@@ -226,14 +252,16 @@ fn save_columns(
     if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
         return Err(Error::DuplicateName { path: path.to_owned(), name: twice[0].clone() });
     }
-    let (header, order) = safetensors_header::header(path, columns.iter().map(|(column, _)| column), &all)?;
+    let (header, order) =
+        safetensors_header::header(path, columns.iter().map(|(column, _)| column), &all)?;
     replace(path, |file| {
         file.write(&header)?;
         order.into_iter().try_for_each(|at| match &columns[at].1 {
             Source::View(view) => file.write_elements(view),
             Source::Items(items) => (0..items.len()).try_for_each(|at| {
                 let item = items.item(at)?;
-                let view = View::new(item.buffer().clone(), item.layout().clone(), item.dtype().clone())?;
+                let view =
+                    View::new(item.buffer().clone(), item.layout().clone(), item.dtype().clone())?;
                 file.write_elements(&view)
             }),
         })
@@ -285,7 +313,8 @@ impl Writing<'_> {
         Ok(())
     }
 
-    /// So many bytes more of the chunk; what is there is written where it would grow beyond a chunk.
+    /// So many bytes more of the chunk; what is there is written where it would grow beyond a
+    /// chunk.
     fn room_for(&mut self, nbytes: usize) -> Result<&mut [u8]> {
         if self.chunk.len().saturating_add(nbytes) > CHUNK_BYTES {
             self.flush()?;
@@ -303,7 +332,8 @@ impl Writing<'_> {
             return Ok(view.read_into(self.room_for(nbytes)?)?);
         }
         match CHUNK_BYTES / (nbytes / rows) {
-            0 => (0..rows as isize).try_for_each(|row| self.write_elements(&view.index(&[Index::At(row)])?)),
+            0 => (0..rows as isize)
+                .try_for_each(|row| self.write_elements(&view.index(&[Index::At(row)])?)),
             step => (0..rows).step_by(step).try_for_each(|row| {
                 let end = row.saturating_add(step).min(rows);
                 self.write_elements(&view.index(&[s(row as isize..end as isize)])?)

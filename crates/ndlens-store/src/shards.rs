@@ -1,4 +1,5 @@
-//! One array in several files, cut along axis 0, as large data sets are written: read as one, nothing moved.
+//! One array in several files, cut along axis 0, as large data sets are written: read as one,
+//! nothing moved.
 //!
 //! ```text
 //!  shard-0.npy (3, ..)   shard-1.npy (2, ..)   shard-2.npy (4, ..)
@@ -23,7 +24,8 @@ use crate::open::Options;
 ///
 /// # Invariant
 ///
-/// There is at least one, each of rank 1 or more, and all have one dtype and one shape but for axis 0.
+/// There is at least one, each of rank 1 or more, and all have one dtype and one shape but for axis
+/// 0.
 ///
 /// ```
 /// use ndlens_core::View;
@@ -52,8 +54,8 @@ impl Shards {
     ///
     /// # Errors
     ///
-    /// [`Error::NoShards`]; of each file what [`open`](crate::open) says; [`Error::ShardRank`], [`Error::EmptyShard`],
-    /// [`Error::ShardMismatch`].
+    /// [`Error::NoShards`]; of each file what [`open`](crate::open) says; [`Error::ShardRank`],
+    /// [`Error::EmptyShard`], [`Error::ShardMismatch`].
     pub fn open(paths: &[impl AsRef<Path>], options: &Options) -> Result<Self> {
         let mut views: Vec<View> = room::with_room_for(paths.len())?;
         for path in paths {
@@ -63,7 +65,10 @@ impl Shards {
                 return Err(Error::ShardRank { path: path.to_owned() });
             };
             if items == 0 {
-                return Err(Error::EmptyShard { path: path.to_owned(), shape: view.shape().to_vec() });
+                return Err(Error::EmptyShard {
+                    path: path.to_owned(),
+                    shape: view.shape().to_vec(),
+                });
             }
             if let (Some(first), Some(first_path)) = (views.first(), paths.first()) {
                 let mismatch = |what, got: String, expected: String| {
@@ -72,7 +77,11 @@ impl Shards {
                     Err(Error::ShardMismatch { path: path.to_owned(), what, got, first, expected })
                 };
                 if item != &first.shape()[1..] {
-                    return mismatch("item shape", format!("{item:?}"), format!("{:?}", &first.shape()[1..]));
+                    return mismatch(
+                        "item shape",
+                        format!("{item:?}"),
+                        format!("{:?}", &first.shape()[1..]),
+                    );
                 }
                 if view.dtype() != first.dtype() {
                     return mismatch("dtype", view.dtype().to_string(), first.dtype().to_string());
@@ -87,7 +96,8 @@ impl Shards {
     ///
     /// # Errors
     ///
-    /// [`Error::NoShards`] for none; [`Error::Core`] where they are not items of one shape and dtype.
+    /// [`Error::NoShards`] for none; [`Error::Core`] where they are not items of one shape and
+    /// dtype.
     pub fn of(views: Vec<View>) -> Result<Self> {
         let Some(first) = views.first() else { return Err(Error::NoShards) };
         let (mut ends, mut end) = (room::with_room_for(views.len())?, 0usize);
@@ -107,7 +117,10 @@ impl Shards {
                 shape: view.shape().to_vec(),
                 itemsize: view.itemsize(),
             };
-            end = end.checked_add(*items).filter(|&end| isize::try_from(end).is_ok()).ok_or_else(overflow)?;
+            end = end
+                .checked_add(*items)
+                .filter(|&end| isize::try_from(end).is_ok())
+                .ok_or_else(overflow)?;
             ends.push(end);
         }
         Ok(Shards { views: Arc::new(views), ends: Arc::new(ends) })
@@ -200,7 +213,8 @@ impl Shards {
         for (shard, view) in self.views.iter().enumerate() {
             let (begin, end) = (self.start(shard) as isize, self.ends[shard] as isize);
             // The selected places that are this shard's, from the lowest on.
-            let lowest = low + (begin - low).max(0).unsigned_abs().next_multiple_of(stride) as isize;
+            let lowest =
+                low + (begin - low).max(0).unsigned_abs().next_multiple_of(stride) as isize;
             let bound = end.min(high + 1);
             if lowest < bound {
                 let (start, stop) = (Some(lowest - begin), Some(bound - begin));
@@ -227,7 +241,9 @@ fn selected(
     }
     let len = len as isize;
     let (least, most) = if step > 0 { (0, len) } else { (-1, len - 1) };
-    let place = |bound: isize| (if bound < 0 { bound.saturating_add(len) } else { bound }).clamp(least, most);
+    let place = |bound: isize| {
+        (if bound < 0 { bound.saturating_add(len) } else { bound }).clamp(least, most)
+    };
     let (first, end) = if step > 0 { (least, most) } else { (most, least) };
     let (first, end) = (start.map_or(first, place), stop.map_or(end, place));
     let distance = if step > 0 { end - first } else { first - end };
@@ -235,9 +251,12 @@ fn selected(
     Ok((first, count))
 }
 
-/// The files that a pattern matches, in the natural order of their names; None where the path is no pattern.
+/// The files that a pattern matches, in the natural order of their names; None where the path is no
+/// pattern.
 pub(crate) fn matches(pattern: &Path) -> Result<Option<Vec<PathBuf>>> {
-    let Some(text) = pattern.to_str().filter(|text| text.contains(['*', '?', '['])) else { return Ok(None) };
+    let Some(text) = pattern.to_str().filter(|text| text.contains(['*', '?', '['])) else {
+        return Ok(None);
+    };
     if fs::symlink_metadata(pattern).is_ok() {
         return Ok(None);
     }
@@ -248,12 +267,14 @@ pub(crate) fn matches(pattern: &Path) -> Result<Option<Vec<PathBuf>>> {
     };
     let found = glob::glob_with(text, options)
         .map_err(|source| Error::BadPattern { pattern: pattern.to_owned(), source })?;
-    let io = |error: glob::GlobError| Error::Io { path: error.path().to_owned(), source: error.into() };
+    let io =
+        |error: glob::GlobError| Error::Io { path: error.path().to_owned(), source: error.into() };
     let mut paths: Vec<PathBuf> = room::try_list_of(found.map(|path| path.map_err(io)))?;
     if paths.is_empty() {
         return Err(Error::NoMatch { pattern: pattern.to_owned() });
     }
-    // Not a stable sort, which takes memory; names that are equal as numbers are in alphabetical order.
+    // Not a stable sort, which takes memory; names that are equal as numbers are in alphabetical
+    // order.
     paths.sort_unstable_by(|a, b| {
         natural_order(a.as_os_str().as_encoded_bytes(), b.as_os_str().as_encoded_bytes())
             .then_with(|| a.cmp(b))
@@ -294,12 +315,17 @@ mod tests {
 
     #[test]
     fn names_are_ordered_as_people_number_them() {
-        let mut names =
-            ["s10.npy", "s2.npy", "S1.npy", "s1.npy", "s01.npy", "s.npy", "s2a10", "s2a9", "t/1", "s"];
+        let mut names = [
+            "s10.npy", "s2.npy", "S1.npy", "s1.npy", "s01.npy", "s.npy", "s2a10", "s2a9", "t/1",
+            "s",
+        ];
         names.sort_by(|a, b| natural_order(a.as_bytes(), b.as_bytes()));
         assert_eq!(
             names,
-            ["S1.npy", "s", "s.npy", "s01.npy", "s1.npy", "s2.npy", "s2a9", "s2a10", "s10.npy", "t/1"]
+            [
+                "S1.npy", "s", "s.npy", "s01.npy", "s1.npy", "s2.npy", "s2a9", "s2a10", "s10.npy",
+                "t/1"
+            ]
         );
         let huge = format!("s1{}", "0".repeat(400));
         assert_eq!(natural_order(b"s9", huge.as_bytes()), Ordering::Less);
@@ -333,6 +359,9 @@ mod tests {
                 }
             }
         }
-        assert!(matches!(shards.slice(None, None, 0), Err(Error::Core(ndlens_core::Error::ZeroStep))));
+        assert!(matches!(
+            shards.slice(None, None, 0),
+            Err(Error::Core(ndlens_core::Error::ZeroStep))
+        ));
     }
 }

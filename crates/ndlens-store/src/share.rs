@@ -1,7 +1,8 @@
 //! Arrays on shared memory: where they are put, and how they get there.
 //!
-//! An arena costs a descriptor, of which a process has some thousand, and a few microseconds. So arrays that are shared together
-//! lie in one arena, and arrays that are small, alone or beside what is shared already, lie in the blocks of a nursery.
+//! An arena costs a descriptor, of which a process has some thousand, and a few microseconds. So
+//! arrays that are shared together lie in one arena, and arrays that are small, alone or beside
+//! what is shared already, lie in the blocks of a nursery.
 //!
 //! | one call shares | it goes to | descriptors |
 //! |---|---|---|
@@ -11,8 +12,9 @@
 //!
 //! # Rationale
 //!
-//! Both limits are absolute, and only bytes that live count: what was shared and dropped makes no later array "small".
-//! Larger blocks have nurseries of their own, so that a few bytes never stand between them and the end of their arena.
+//! Both limits are absolute, and only bytes that live count: what was shared and dropped makes no
+//! later array "small". Larger blocks have nurseries of their own, so that a few bytes never stand
+//! between them and the end of their arena.
 
 use std::sync::{Arc, Weak};
 
@@ -59,7 +61,8 @@ struct Alone {
 #[derive(Debug, Default)]
 struct Nurseries(Vec<Weak<Nursery>>);
 
-/// Zeroed arrays of these shapes and dtypes, packed in C order, at multiples of [`ALIGNMENT`], all in one arena.
+/// Zeroed arrays of these shapes and dtypes, packed in C order, at multiples of [`ALIGNMENT`], all
+/// in one arena.
 ///
 /// # Errors
 ///
@@ -74,7 +77,8 @@ pub fn empty_shared(arrays: &[(&[usize], DType)]) -> Result<Vec<View>> {
     plan.views(|offset, len| room.buffer(offset, len))
 }
 
-/// The arrays, copied to shared memory, packed in C order, at multiples of [`ALIGNMENT`], all in one arena.
+/// The arrays, copied to shared memory, packed in C order, at multiples of [`ALIGNMENT`], all in
+/// one arena.
 ///
 /// # Errors
 ///
@@ -131,7 +135,10 @@ impl Plan {
     }
 
     /// The arrays, on the bytes that `buffer` gives from an offset on.
-    pub(crate) fn views(self, buffer: impl Fn(usize, usize) -> Result<Buffer>) -> Result<Vec<View>> {
+    pub(crate) fn views(
+        self,
+        buffer: impl Fn(usize, usize) -> Result<Buffer>,
+    ) -> Result<Vec<View>> {
         let view = |(offset, layout, dtype): (usize, Layout, DType)| {
             let buffer = buffer(offset, layout.len() * dtype.itemsize())?;
             Ok(View::new(buffer, layout, dtype)?)
@@ -220,8 +227,8 @@ impl Alone {
 }
 
 impl Nurseries {
-    /// A block of one that lives, or of a new one; None where there cannot be a new one: the process has too few addresses, or may
-    /// not make so long a file.
+    /// A block of one that lives, or of a new one; None where there cannot be a new one: the
+    /// process has too few addresses, or may not make so long a file.
     fn take(&mut self, len: usize) -> Result<Option<Arc<Block>>> {
         self.0.retain(|nursery| nursery.strong_count() > 0);
         for nursery in self.0.iter().rev().filter_map(Weak::upgrade) {
@@ -258,7 +265,11 @@ mod tests {
     fn arrays_that_are_shared_together_lie_aligned_in_one_arena() {
         let sources = [
             bytes(7),
-            View::from_vec((0..12u32).collect()).reshape(&[3, 4]).unwrap().permute(&[1, 0]).unwrap(),
+            View::from_vec((0..12u32).collect())
+                .reshape(&[3, 4])
+                .unwrap()
+                .permute(&[1, 0])
+                .unwrap(),
             bytes(0),
             View::zeros(&[], DType::C128, Order::C).unwrap(),
             View::zeros(&[3, 0, 2], DType::Bf16, Order::C).unwrap(),
@@ -286,7 +297,8 @@ mod tests {
 
     #[test]
     fn ten_thousand_small_arrays_take_few_arenas() {
-        let shared: Vec<_> = (0..10_000).map(|i| share(&[bytes(i % 3000)]).unwrap().remove(0)).collect();
+        let shared: Vec<_> =
+            (0..10_000).map(|i| share(&[bytes(i % 3000)]).unwrap().remove(0)).collect();
         assert!(arenas(&shared).len() <= 16, "{}", arenas(&shared).len());
         for (i, view) in shared.iter().enumerate().step_by(97) {
             assert_eq!(view.to_vec::<u8>().unwrap(), bytes(i % 3000).to_vec::<u8>().unwrap());

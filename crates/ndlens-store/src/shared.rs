@@ -1,7 +1,8 @@
 //! Memory that several processes see.
 //!
-//! An [`Arena`] is a file that is nowhere but in memory, a memfd: it has no name that could be left behind, does not need
-//! `/dev/shm`, and is gone with the last process that holds it, whatever ends that process.
+//! An [`Arena`] is a file that is nowhere but in memory, a memfd: it has no name that could be left
+//! behind, does not need `/dev/shm`, and is gone with the last process that holds it, whatever ends
+//! that process.
 //!
 //! ```text
 //!  0         one page        DATA_START                                   DATA_START + len
@@ -11,16 +12,17 @@
 //!
 //! # Rationale
 //!
-//! - The file is sealed: nobody, not even we, can make it shorter or longer, so no access to it is ever a SIGBUS for a missing
-//!   page at the end.
-//! - Its pages are set aside before they are handed out, in pieces, with a look at how much memory there is before each: too
-//!   little is an error here, not a signal at the first write.
-//! - It is mapped once in a process: a registry finds an arena by its id, however many handles to it come in.
+//! - The file is sealed: nobody, not even we, can make it shorter or longer, so no access to it is
+//!   ever a SIGBUS for a missing page at the end.
+//! - Its pages are set aside before they are handed out, in pieces, with a look at how much memory
+//!   there is before each: too little is an error here, not a signal at the first write.
+//! - It is mapped once in a process: a registry finds an arena by its id, however many handles to
+//!   it come in.
 //!
 //! # Limitations
 //!
-//! - Whoever holds the file may punch holes into it, as its creator does where no array is any more. They read as zeros; nothing
-//!   breaks.
+//! - Whoever holds the file may punch holes into it, as its creator does where no array is any
+//!   more. They read as zeros; nothing breaks.
 //! - Huge pages are the system's decision (`/sys/kernel/mm/transparent_hugepage/shmem_enabled`).
 
 #![expect(unsafe_code, reason = "maps memory that other processes write; see UNSAFE.md")]
@@ -70,8 +72,9 @@ pub const ARENA_WORDS: usize = 256;
 /// No file has fewer: an arena that says so can be trusted to stay as it is.
 const SEALS: SealFlags = SealFlags::SHRINK.union(SealFlags::GROW);
 
-/// The first page. Other processes write to it too, and could write anything: what must hold is copied out and checked when
-/// the arena is mapped, and only numbers that may be anything are read later.
+/// The first page. Other processes write to it too, and could write anything: what must hold is
+/// copied out and checked when the arena is mapped, and only numbers that may be anything are read
+/// later.
 #[repr(C)]
 struct Header {
     magic: AtomicU64,
@@ -81,7 +84,8 @@ struct Header {
     id: [AtomicU64; 2],
     /// Bytes from `DATA_START` on.
     len: AtomicU64,
-    /// Where, among those bytes, it is written what arrays they hold; no bytes for an arena without a name.
+    /// Where, among those bytes, it is written what arrays they hold; no bytes for an arena without
+    /// a name.
     manifest_start: AtomicU64,
     manifest_len: AtomicU64,
     /// See `transit.rs`.
@@ -110,7 +114,8 @@ impl Registry {
         self.arenas.get(id)?.upgrade()
     }
 
-    /// The arena of a mapping, from now on to be found; nothing is mapped any more where there is no memory for its entry.
+    /// The arena of a mapping, from now on to be found; nothing is mapped any more where there is
+    /// no memory for its entry.
     fn insert(&mut self, mapping: Mapping, id: ArenaId) -> ndlens_core::Result<Arc<Arena>> {
         if self.arenas.len() >= self.sweep_at {
             self.arenas.retain(|_, arena| arena.strong_count() > 0);
@@ -166,8 +171,9 @@ impl Mapping {
 
     #[expect(clippy::cast_ptr_alignment, reason = "a map starts at a page")]
     fn header(&self) -> &Header {
-        // SAFETY: the map starts at a page and is at least DATA_START bytes, which holds a Header, and lives as long as
-        // `self`. All of a Header is atomic, so that other processes may write it.
+        // SAFETY: the map starts at a page and is at least DATA_START bytes, which holds a Header,
+        // and lives as long as `self`. All of a Header is atomic, so that other processes may write
+        // it.
         unsafe { &*self.map.as_ptr().cast::<Header>() }
     }
 
@@ -175,7 +181,8 @@ impl Mapping {
         Arc::new_cyclic(|this| Arena { mapping: self, id, this: this.clone() })
     }
 
-    /// The file, unless its descriptor is another file's now. A daemon closes all descriptors and opens files of its own.
+    /// The file, unless its descriptor is another file's now. A daemon closes all descriptors and
+    /// opens files of its own.
     fn own_file(&self) -> Option<&File> {
         let is_own = |file: &&File| {
             file.metadata()
@@ -203,7 +210,8 @@ impl Arena {
     ///
     /// # Errors
     ///
-    /// [`Error::SharedMemoryExhausted`] where there is not as much memory; [`Error::SharedMemory`] where the system says no.
+    /// [`Error::SharedMemoryExhausted`] where there is not as much memory; [`Error::SharedMemory`]
+    /// where the system says no.
     pub fn create(len: usize) -> Result<Arc<Self>> {
         let arena = Arena::create_sparse("ndlens", len)?;
         arena.reserve(0, len)?;
@@ -211,11 +219,12 @@ impl Arena {
         Ok(arena)
     }
 
-    /// As [`create`](Self::create), but not set aside yet, and not ready: both are the caller's to do. `label` is what
-    /// `/proc/<pid>/fd` and `/proc/<pid>/maps` show.
+    /// As [`create`](Self::create), but not set aside yet, and not ready: both are the caller's to
+    /// do. `label` is what `/proc/<pid>/fd` and `/proc/<pid>/maps` show.
     pub(crate) fn create_sparse(label: &str, len: usize) -> Result<Arc<Self>> {
-        let failed =
-            |operation| move |source: io::Error| Error::SharedMemory { operation, len_bytes: len, source };
+        let failed = |operation| {
+            move |source: io::Error| Error::SharedMemory { operation, len_bytes: len, source }
+        };
         let too_long = || failed("create")(io::ErrorKind::FileTooLarge.into());
         let file_len = DATA_START.checked_add(len).filter(|&len| isize::try_from(len).is_ok());
         let file_len = file_len.ok_or_else(too_long)?;
@@ -225,18 +234,21 @@ impl Arena {
             return Err(too_long());
         }
         let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-        let file = rustix::fs::memfd_create(label, flags).map_err(|e| failed("create")(e.into()))?;
+        let file =
+            rustix::fs::memfd_create(label, flags).map_err(|e| failed("create")(e.into()))?;
         let file = File::from(file);
         file.set_len(file_len as u64).map_err(failed("create"))?;
-        rustix::fs::fcntl_add_seals(&file, SEALS | SealFlags::SEAL).map_err(|e| failed("seal")(e.into()))?;
+        rustix::fs::fcntl_add_seals(&file, SEALS | SealFlags::SEAL)
+            .map_err(|e| failed("seal")(e.into()))?;
         reserve(&file, 0, DATA_START).map_err(|e| e.of(len))?;
         let id = random_bits().map_err(failed("name"))?;
 
         let mapping = Mapping::new(file, len).map_err(failed("map"))?;
         let header = mapping.header();
         let [low, high] = halves(id);
-        // Relaxed: no other process knows of the arena before it gets a handle, which says nothing of memory order; it is by
-        // way of the kernel, which does. For a named one `ready` is stored last, with Release.
+        // Relaxed: no other process knows of the arena before it gets a handle, which says nothing
+        // of memory order; it is by way of the kernel, which does. For a named one `ready` is
+        // stored last, with Release.
         header.magic.store(MAGIC, Ordering::Relaxed);
         header.version.store(VERSION, Ordering::Relaxed);
         header.id[0].store(low, Ordering::Relaxed);
@@ -245,7 +257,8 @@ impl Arena {
         Ok(MAPPED.lock().insert(mapping, id)?)
     }
 
-    /// The arena that an open file is, mapped at most once in this process; None where the file is no arena.
+    /// The arena that an open file is, mapped at most once in this process; None where the file is
+    /// no arena.
     pub(crate) fn adopt(file: File) -> io::Result<Option<Arc<Self>>> {
         Arena::adopt_as(file, true)
     }
@@ -255,7 +268,9 @@ impl Arena {
         // Only a memfd has seals, and with these it can be mapped without fear.
         let sealed = rustix::fs::fcntl_get_seals(&file).is_ok_and(|seals| seals.contains(SEALS));
         let file_len = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
-        let Some(len) = file_len.checked_sub(DATA_START).filter(|_| sealed) else { return Ok(None) };
+        let Some(len) = file_len.checked_sub(DATA_START).filter(|_| sealed) else {
+            return Ok(None);
+        };
         let mut mapping = Mapping::new(file, len)?;
         if !keeps_descriptor {
             mapping.file = None;
@@ -283,7 +298,8 @@ impl Arena {
         MAPPED.lock().find(id)
     }
 
-    /// Sets memory aside for bytes that are about to be handed out, so that writing them cannot fail.
+    /// Sets memory aside for bytes that are about to be handed out, so that writing them cannot
+    /// fail.
     pub(crate) fn reserve(&self, offset: usize, len: usize) -> Result<()> {
         // What is mapped without its descriptor was set aside by who made it.
         if self.mapping.file.is_none() {
@@ -293,7 +309,8 @@ impl Arena {
         reserve(file, DATA_START + offset, len).map_err(|error| error.of(len))
     }
 
-    /// Makes bytes that were set aside, and are about to be written, quick to write: one call in place of a fault for each page.
+    /// Makes bytes that were set aside, and are about to be written, quick to write: one call in
+    /// place of a fault for each page.
     pub(crate) fn populate(&self, offset: usize, len: usize) {
         if len >= POPULATE_BYTES {
             // Systems before Linux 5.14 cannot; the faults come then.
@@ -320,7 +337,8 @@ impl Arena {
         &self.id
     }
 
-    /// The file that others find the arena by; None without a descriptor, and where somebody closed it behind our back.
+    /// The file that others find the arena by; None without a descriptor, and where somebody closed
+    /// it behind our back.
     pub(crate) fn file(&self) -> Option<&File> {
         self.mapping.own_file()
     }
@@ -338,7 +356,8 @@ impl Arena {
         (self.mapping.device, self.mapping.inode) == (device, inode)
     }
 
-    /// `len` bytes from `offset` on. They may be written, in every process; the buffer owns the arena.
+    /// `len` bytes from `offset` on. They may be written, in every process; the buffer owns the
+    /// arena.
     ///
     /// # Errors
     ///
@@ -349,14 +368,20 @@ impl Arena {
     }
 
     /// As [`buffer`](Self::buffer), owned by what holds the arena.
-    pub(crate) fn buffer_of(&self, offset: usize, len: usize, owner: Arc<dyn Owner>) -> Result<Buffer> {
+    pub(crate) fn buffer_of(
+        &self,
+        offset: usize,
+        len: usize,
+        owner: Arc<dyn Owner>,
+    ) -> Result<Buffer> {
         let out = || self.out(offset, len);
         offset.checked_add(len).filter(|&end| end <= self.len()).ok_or_else(out)?;
-        let start =
-            NonNull::new(self.mapping.map.as_mut_ptr().wrapping_add(DATA_START + offset)).ok_or_else(out)?;
-        // SAFETY: the map is DATA_START + `len` bytes, less than isize::MAX, readable and writable until the arena drops, which
-        // `owner` is or, as a Part, holds; the file under it cannot become shorter. No reference is formed over what is beyond the
-        // header, except to words of blocks' headers, which are atomic.
+        let start = NonNull::new(self.mapping.map.as_mut_ptr().wrapping_add(DATA_START + offset))
+            .ok_or_else(out)?;
+        // SAFETY: the map is DATA_START + `len` bytes, less than isize::MAX, readable and writable
+        // until the arena drops, which `owner` is or, as a Part, holds; the file under it cannot
+        // become shorter. No reference is formed over what is beyond the header, except to words of
+        // blocks' headers, which are atomic.
         Ok(unsafe { Buffer::from_raw(start, len, Access::ReadWrite, owner) })
     }
 
@@ -377,10 +402,11 @@ impl Arena {
             return None;
         }
         #[expect(clippy::cast_ptr_alignment, reason = "the map starts at a page")]
-        let start = self.mapping.map.as_ptr().wrapping_add(DATA_START + at).cast::<[AtomicU64; 3]>();
-        // SAFETY: within the map, which lives as long as `self`, and at a multiple of 64 bytes. Atomics may hold any bits, and
-        // may be changed by other processes. Only a handle that lies leads to bytes of an array instead of a header, which whoever
-        // lied reads as torn.
+        let start =
+            self.mapping.map.as_ptr().wrapping_add(DATA_START + at).cast::<[AtomicU64; 3]>();
+        // SAFETY: within the map, which lives as long as `self`, and at a multiple of 64 bytes.
+        // Atomics may hold any bits, and may be changed by other processes. Only a handle that lies
+        // leads to bytes of an array instead of a header, which whoever lied reads as torn.
         Some(BlockHeader::of(unsafe { &*start }))
     }
 
@@ -394,17 +420,22 @@ impl Arena {
         }
     }
 
-    /// Gives pages back to the system, where it can take them: they are zeros from then on, and not set aside.
+    /// Gives pages back to the system, where it can take them: they are zeros from then on, and not
+    /// set aside.
     pub(crate) fn give_pages_back(&self, offset: usize, len: usize) -> bool {
         let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
         let start = (DATA_START + offset) as u64;
         // Without a descriptor there is nothing to ask by: the pages stay until the arena goes.
-        self.file().is_some_and(|file| rustix::fs::fallocate(file.as_fd(), flags, start, len as u64).is_ok())
+        self.file().is_some_and(|file| {
+            rustix::fs::fallocate(file.as_fd(), flags, start, len as u64).is_ok()
+        })
     }
 
-    /// Words for processes to agree by, all 0 at first; they are no part of the bytes that are handed out.
+    /// Words for processes to agree by, all 0 at first; they are no part of the bytes that are
+    /// handed out.
     ///
-    /// Other processes of the user can store anything in them: whoever reads one must be ready for any number.
+    /// Other processes of the user can store anything in them: whoever reads one must be ready for
+    /// any number.
     pub fn words(&self) -> &[AtomicU64; ARENA_WORDS] {
         &self.header().words
     }
@@ -432,7 +463,8 @@ impl Arena {
     /// Where the manifest is, as the header says it; to be checked, as everything in it.
     pub(crate) fn manifest(&self) -> (usize, usize) {
         // Relaxed: `is_ready` came before.
-        let number = |word: &AtomicU64| usize::try_from(word.load(Ordering::Relaxed)).unwrap_or(usize::MAX);
+        let number =
+            |word: &AtomicU64| usize::try_from(word.load(Ordering::Relaxed)).unwrap_or(usize::MAX);
         (number(&self.header().manifest_start), number(&self.header().manifest_len))
     }
 }
@@ -448,13 +480,15 @@ pub(crate) fn forget(id: &ArenaId) {
     MAPPED.lock().arenas.remove(id);
 }
 
-/// Puts a file in the place of an arena's descriptor, as a program does that closes what it did not open; gives what is there now.
+/// Puts a file in the place of an arena's descriptor, as a program does that closes what it did not
+/// open; gives what is there now.
 #[cfg(test)]
 pub(crate) fn replace_descriptor(arena: &Arena, file: &File) -> File {
     use std::os::fd::{AsRawFd, FromRawFd};
 
     let descriptor = arena.file().unwrap().as_raw_fd();
-    // SAFETY: both descriptors are open. The arena no longer closes this one, so it is whoever's gets it.
+    // SAFETY: both descriptors are open. The arena no longer closes this one, so it is whoever's
+    // gets it.
     unsafe {
         assert_eq!(libc::dup2(file.as_raw_fd(), descriptor), descriptor);
         File::from_raw_fd(descriptor)
@@ -518,7 +552,8 @@ mod tests {
                 io::ErrorKind::PermissionDenied
             );
         }
-        let grow = rustix::fs::fallocate(arena.file().unwrap(), FallocateFlags::empty(), 0, 1 << 20);
+        let grow =
+            rustix::fs::fallocate(arena.file().unwrap(), FallocateFlags::empty(), 0, 1 << 20);
         assert_eq!(grow, Err(rustix::io::Errno::PERM));
     }
 
@@ -562,7 +597,8 @@ mod tests {
             rustix::fs::fcntl_add_seals(&file, seals).unwrap();
             file
         };
-        for (len, seals) in [(1 << 16, SealFlags::GROW), (1 << 16, SEALS), (100, SEALS), (0, SEALS)] {
+        for (len, seals) in [(1 << 16, SealFlags::GROW), (1 << 16, SEALS), (100, SEALS), (0, SEALS)]
+        {
             assert!(Arena::adopt(memfd(len, seals)).unwrap().is_none());
         }
 
@@ -575,8 +611,10 @@ mod tests {
     fn more_memory_than_there_is_is_an_error() {
         let error = Arena::create(1 << 46).unwrap_err();
         let Error::SharedMemoryExhausted { available, .. } = error else { panic!("{error}") };
-        let expected =
-            format!("cannot share {} bytes: only {available} bytes of memory are available", 1u64 << 46);
+        let expected = format!(
+            "cannot share {} bytes: only {available} bytes of memory are available",
+            1u64 << 46
+        );
         assert_eq!(error.to_string(), expected);
         for len in [usize::MAX, isize::MAX as usize, isize::MAX as usize - DATA_START] {
             assert!(matches!(

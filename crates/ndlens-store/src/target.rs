@@ -1,7 +1,9 @@
-//! Where a path leads to be written, as `open(path, "w")` would find it: links followed, permissions asked for.
+//! Where a path leads to be written, as `open(path, "w")` would find it: links followed,
+//! permissions asked for.
 //!
-//! A file is saved by a new one that takes its place, which asks for less than writing to it does: a file that its user made
-//! read-only, and a link that somebody planted, would be replaced without a word. So what `open` refuses is refused here.
+//! A file is saved by a new one that takes its place, which asks for less than writing to it does:
+//! a file that its user made read-only, and a link that somebody planted, would be replaced without
+//! a word. So what `open` refuses is refused here.
 //!
 //! | | `open(path, "w")` | here |
 //! |---|---|---|
@@ -45,7 +47,8 @@ pub(crate) struct Old {
     pub(crate) stat: Stat,
 }
 
-/// The system's rules for directories that everyone may write to, each file and link of which is its owner's.
+/// The system's rules for directories that everyone may write to, each file and link of which is
+/// its owner's.
 #[derive(Debug, Clone, Copy)]
 struct StickyRules {
     links: bool,
@@ -63,7 +66,9 @@ impl StickyRules {
     }
 
     fn refuse_link(self, directory: &Stat, link: &Stat, user: u32) -> bool {
-        self.links && has(directory, libc::S_ISVTX | libc::S_IWOTH) && is_another_s(directory, link, user)
+        self.links
+            && has(directory, libc::S_ISVTX | libc::S_IWOTH)
+            && is_another_s(directory, link, user)
     }
 
     fn refuse_file(self, directory: &Stat, file: &Stat, user: u32) -> bool {
@@ -121,7 +126,8 @@ impl Target {
                         | OFlags::NONBLOCK
                         | OFlags::NOCTTY
                         | OFlags::CLOEXEC;
-                    let file = rustix::fs::openat(&directory, &name, flags, Mode::empty()).map_err(system)?;
+                    let file = rustix::fs::openat(&directory, &name, flags, Mode::empty())
+                        .map_err(system)?;
                     let opened = rustix::fs::fstat(&file).map_err(system)?;
                     if (opened.st_dev, opened.st_ino) == (stat.st_dev, stat.st_ino) {
                         let old = Some(Old { file: file.into(), stat });
@@ -158,7 +164,8 @@ fn last_name(path: &Path) -> io::Result<&OsStr> {
 
 /// The directory that a path is in, and whether it could be opened for reading.
 fn open_directory(base: Option<&OwnedFd>, path: &Path) -> rustix::io::Result<(OwnedFd, bool)> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let parent =
+        path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let open = |flags| {
         let flags = OFlags::DIRECTORY | OFlags::CLOEXEC | flags;
         match base {

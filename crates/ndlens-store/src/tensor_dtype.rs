@@ -63,7 +63,8 @@ impl TensorDType {
         DTYPES.iter().position(|row| row.view.as_ref() == Some(dtype))
     }
 
-    /// The bytes of so many elements; None if they are no whole number, or do not fit the address space.
+    /// The bytes of so many elements; None if they are no whole number, or do not fit the address
+    /// space.
     pub(crate) fn nbytes(&self, elements: usize) -> Option<usize> {
         let bits = elements.checked_mul(self.bits)?;
         bits.is_multiple_of(8).then_some(bits / 8).filter(|&nbytes| isize::try_from(nbytes).is_ok())
@@ -99,8 +100,10 @@ mod tests {
 
     #[test]
     fn every_dtype_is_the_one_of_the_crate_that_defines_the_format() {
-        let order: Vec<safetensors::Dtype> =
-            DTYPES.iter().map(|row| serde_json::from_str(&format!("\"{}\"", row.name)).unwrap()).collect();
+        let order: Vec<safetensors::Dtype> = DTYPES
+            .iter()
+            .map(|row| serde_json::from_str(&format!("\"{}\"", row.name)).unwrap())
+            .collect();
         assert!(order.is_sorted());
         for (row, theirs) in DTYPES.iter().zip(order) {
             assert_eq!(row.bits, theirs.bitsize(), "{theirs}");

@@ -1,18 +1,20 @@
 //! Shared memory that is on its way to another process.
 //!
-//! A handle holds nothing. Who sends one through a queue and then drops the view, as anyone does who returns a result, would free
-//! the memory before the receiver has it. So the sender holds an arena that was sent until the receiver says, in the arena
-//! itself, that it has come:
+//! A handle holds nothing. Who sends one through a queue and then drops the view, as anyone does
+//! who returns a result, would free the memory before the receiver has it. So the sender holds an
+//! arena that was sent until the receiver says, in the arena itself, that it has come:
 //!
 //! ```text
 //!  header.senders |  0  |pid 17, received 2|  0  | ..      one word for each process that has sent this arena
 //! ```
 //!
-//! The sender knows how many it sent. It looks whenever it sends or shares something, and lets go where the numbers agree.
+//! The sender knows how many it sent. It looks whenever it sends or shares something, and lets go
+//! where the numbers agree.
 //!
 //! # Limitations
 //!
-//! - What is lost on the way, in a queue nobody reads or with a worker that was killed, is held for an hour.
+//! - What is lost on the way, in a queue nobody reads or with a worker that was killed, is held for
+//!   an hour.
 //! - Whoever sends to one process a message that two receive, lets go too early for the second.
 
 use std::collections::HashSet;
@@ -49,7 +51,8 @@ struct Parcel {
     last: Instant,
 }
 
-/// What this process has under way. A forked child has nothing under way, and holds nothing for its parent.
+/// What this process has under way. A forked child has nothing under way, and holds nothing for its
+/// parent.
 static PARCELS: PerProcess<Vec<Parcel>> = PerProcess::new(|parent| {
     parent.clear();
     vec![]
@@ -70,7 +73,13 @@ pub(crate) fn send(arena: &Arc<Arena>, nursery: Option<Arc<Nursery>>) -> Option<
         return parcel.ticket;
     }
     let ticket = claim(arena.senders(), process::id());
-    parcels.push(Parcel { arena: arena.clone(), _nursery: nursery, ticket, sent: 1, last: Instant::now() });
+    parcels.push(Parcel {
+        arena: arena.clone(),
+        _nursery: nursery,
+        ticket,
+        sent: 1,
+        last: Instant::now(),
+    });
     ticket
 }
 
@@ -80,7 +89,8 @@ pub(crate) fn receive(arena: &Arena, ticket: Ticket) {
     // Relaxed: only the number counts. What was shared came by way of the kernel.
     let _ = slot.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |was| {
         let received = was as u32;
-        (was == word(ticket.sender, received)).then(|| word(ticket.sender, received.wrapping_add(1)))
+        (was == word(ticket.sender, received))
+            .then(|| word(ticket.sender, received.wrapping_add(1)))
     });
 }
 
@@ -136,14 +146,18 @@ pub(crate) fn sweep() {
     drop(done);
 }
 
-/// Waits until what this process has sent has come, and no longer than this: whoever exits first frees it. What another process
-/// holds too does not need this one. Gives whether all has come.
+/// Waits until what this process has sent has come, and no longer than this: whoever exits first
+/// frees it. What another process holds too does not need this one. Gives whether all has come.
 pub fn wait_for_receipts(timeout: Duration) -> bool {
     sweep();
     let arenas: Vec<_> = PARCELS.lock().iter().map(|parcel| parcel.arena.clone()).collect();
-    let others = |arena: &Arena| holders::of_file(arena.device(), arena.inode(), Some(process::id()));
-    let safe: HashSet<ArenaId> =
-        arenas.into_iter().filter(|arena| others(arena).next().is_some()).map(|arena| *arena.id()).collect();
+    let others =
+        |arena: &Arena| holders::of_file(arena.device(), arena.inode(), Some(process::id()));
+    let safe: HashSet<ArenaId> = arenas
+        .into_iter()
+        .filter(|arena| others(arena).next().is_some())
+        .map(|arena| *arena.id())
+        .collect();
 
     let until = Instant::now() + timeout;
     let mut interval = Duration::from_millis(1);

@@ -6,7 +6,8 @@
 //! | a mapped file | [`ViewHandle`]: path, identity, layout | a view of the file, mapped once in a process |
 //! | any other | [`Packed`]: shape, dtype and order; and the elements' bytes | a view of the bytes that came |
 //!
-//! Bytes from outside can say anything. All that comes out of them goes through the gates that every view goes through.
+//! Bytes from outside can say anything. All that comes out of them goes through the gates that
+//! every view goes through.
 
 use ndlens_core::{Buffer, DType, Layout, Order, View};
 use serde::{Deserialize, Serialize};
@@ -29,17 +30,19 @@ pub(crate) enum Elements {
 impl Elements {
     pub(crate) fn of(dtype: &DType) -> Self {
         match (dtype, dtype.format()) {
-            (DType::Opaque(_), Some(format)) => {
-                Elements::Opaque { format: format.to_string_lossy().into_owned(), itemsize: dtype.itemsize() }
-            }
+            (DType::Opaque(_), Some(format)) => Elements::Opaque {
+                format: format.to_string_lossy().into_owned(),
+                itemsize: dtype.itemsize(),
+            },
             _ => Elements::Named(dtype.name().to_owned()),
         }
     }
 
     pub(crate) fn dtype(&self) -> Result<DType> {
         match self {
-            Elements::Named(name) => DType::from_name(name)
-                .ok_or_else(|| Error::DamagedHandle { problem: format!("it has the dtype {name:?}") }),
+            Elements::Named(name) => DType::from_name(name).ok_or_else(|| Error::DamagedHandle {
+                problem: format!("it has the dtype {name:?}"),
+            }),
             Elements::Opaque { format, itemsize } => Ok(DType::from_format(format, *itemsize)?),
         }
     }
@@ -87,15 +90,16 @@ impl ViewHandle {
     ///
     /// # Errors
     ///
-    /// [`Error::FileReplaced`] and [`Error::Io`] of a mapped file that nobody else can open; what [`Arena::handle`] says.
+    /// [`Error::FileReplaced`] and [`Error::Io`] of a mapped file that nobody else can open; what
+    /// [`Arena::handle`] says.
     ///
     /// [`Arena::handle`]: crate::Arena::handle
     pub fn of(view: &View) -> Result<Option<Self>> {
         ViewHandle::new(view, false)
     }
 
-    /// As [`of`](Self::of), for a message that one process will receive: shared memory is held here until it has, or an hour
-    /// has passed, even if nobody else holds it.
+    /// As [`of`](Self::of), for a message that one process will receive: shared memory is held here
+    /// until it has, or an hour has passed, even if nobody else holds it.
     ///
     /// # Errors
     ///
@@ -146,8 +150,9 @@ impl ViewHandle {
     ///
     /// # Errors
     ///
-    /// What [`Handle::open`] says of shared memory; [`Error::FileChanged`], [`Error::Io`] and [`Error::NotRegular`] of a file;
-    /// [`Error::DamagedHandle`] and [`Error::Core`] where the handle contradicts itself.
+    /// What [`Handle::open`] says of shared memory; [`Error::FileChanged`], [`Error::Io`] and
+    /// [`Error::NotRegular`] of a file; [`Error::DamagedHandle`] and [`Error::Core`] where the
+    /// handle contradicts itself.
     pub fn open(&self) -> Result<View> {
         let dtype = self.elements.dtype()?;
         let buffer = match &self.memory {
@@ -168,7 +173,8 @@ impl ViewHandle {
             }
             Memory::File(file) => file.open()?.buffer(),
         };
-        let layout = Layout::new(&self.shape, &self.strides, self.offset, dtype.itemsize(), buffer.len())?;
+        let layout =
+            Layout::new(&self.shape, &self.strides, self.offset, dtype.itemsize(), buffer.len())?;
         let view = View::new(buffer, layout, dtype)?;
         Ok(if self.read_only { view.to_read_only() } else { view })
     }
@@ -195,8 +201,8 @@ pub struct Packed {
 }
 
 impl Packed {
-    /// What is to be said, and the bytes, as a view of rank 1: the view's own memory where its elements lie packed in C or Fortran
-    /// order, and a copy in C order otherwise.
+    /// What is to be said, and the bytes, as a view of rank 1: the view's own memory where its
+    /// elements lie packed in C or Fortran order, and a copy in C order otherwise.
     ///
     /// # Errors
     ///
@@ -236,7 +242,8 @@ impl Packed {
         from_bytes(bytes)
     }
 
-    /// The view, over the memory of `bytes`: read-only where that is, or the view was that was packed.
+    /// The view, over the memory of `bytes`: read-only where that is, or the view was that was
+    /// packed.
     ///
     /// # Errors
     ///
@@ -247,7 +254,8 @@ impl Packed {
         let packed = Layout::contiguous(&self.shape, dtype.itemsize(), order)?;
         let expected = packed.len() * dtype.itemsize();
         if bytes.nbytes() != expected || !bytes.is_contiguous(Order::C) {
-            let problem = format!("it comes with {} bytes, expected {expected} in a row", bytes.nbytes());
+            let problem =
+                format!("it comes with {} bytes, expected {expected} in a row", bytes.nbytes());
             return Err(Error::DamagedHandle { problem });
         }
         let (buffer, offset) = if packed.is_empty() {
@@ -255,7 +263,8 @@ impl Packed {
         } else {
             (bytes.buffer().clone(), bytes.layout().offset())
         };
-        let layout = Layout::new(packed.shape(), packed.strides(), offset, dtype.itemsize(), buffer.len())?;
+        let layout =
+            Layout::new(packed.shape(), packed.strides(), offset, dtype.itemsize(), buffer.len())?;
         let view = View::new(buffer, layout, dtype)?;
         Ok(if self.read_only { view.to_read_only() } else { view })
     }

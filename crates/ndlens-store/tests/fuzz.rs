@@ -40,7 +40,9 @@ fn open_arrays(suffix: &str, bytes: &[u8]) {
     fs::write(file.path(), bytes).unwrap();
     let path = file.path().to_str().unwrap();
     let check = |error: Error| assert!(error.to_string().starts_with(path), "{error}");
-    for arrays in [Arrays::open(file.path(), MapMode::Read), Arrays::load(file.path(), MapMode::Read)] {
+    for arrays in
+        [Arrays::open(file.path(), MapMode::Read), Arrays::load(file.path(), MapMode::Read)]
+    {
         match arrays {
             Ok(arrays) => {
                 for name in arrays.names().unwrap() {
@@ -71,14 +73,17 @@ fn valid_archive() -> Vec<u8> {
     for (name, method) in
         [("a.npy", rawzip::CompressionMethod::STORE), ("b.npy", rawzip::CompressionMethod::DEFLATE)]
     {
-        let (mut entry, config) = archive.new_file(name).compression_method(method).start().unwrap();
+        let (mut entry, config) =
+            archive.new_file(name).compression_method(method).start().unwrap();
         let descriptor = if method == rawzip::CompressionMethod::STORE {
             let mut writer = config.wrap(&mut entry);
             writer.write_all(&valid()).unwrap();
             writer.finish().unwrap().1
         } else {
-            let mut writer =
-                config.wrap(flate2::write::DeflateEncoder::new(&mut entry, flate2::Compression::default()));
+            let mut writer = config.wrap(flate2::write::DeflateEncoder::new(
+                &mut entry,
+                flate2::Compression::default(),
+            ));
             writer.write_all(&valid()).unwrap();
             let (encoder, descriptor) = writer.finish().unwrap();
             encoder.finish().unwrap();
@@ -91,7 +96,8 @@ fn valid_archive() -> Vec<u8> {
 }
 
 /// Bytes changed here and there, and cut off.
-fn mutations() -> impl Strategy<Value = (Vec<(prop::sample::Index, u8)>, Option<prop::sample::Index>)> {
+fn mutations()
+-> impl Strategy<Value = (Vec<(prop::sample::Index, u8)>, Option<prop::sample::Index>)> {
     (
         proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
         proptest::option::weighted(0.2, any::<prop::sample::Index>()),

@@ -5,7 +5,8 @@ use std::fs;
 use ndlens_core::{DType, Order, View};
 use ndlens_store::{MapMode, open};
 
-/// What NumPy wrote: magic, version and length; the header; the spaces and the newline it padded with; the data.
+/// What NumPy wrote: magic, version and length; the header; the spaces and the newline it padded
+/// with; the data.
 fn numpy_wrote(prefix: &[u8], header: &[u8], padding: usize, data: &[u8]) -> View {
     let file = tempfile::NamedTempFile::new().unwrap();
     let bytes = [prefix, header, &b" ".repeat(padding), b"\n", data].concat();

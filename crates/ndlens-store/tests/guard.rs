@@ -49,8 +49,12 @@ fn lost_pages_read_as_zeros_and_mark_their_map_for_good() {
         assert_eq!(bytes.iter().position(|&byte| byte == 0), Some(8192 - 128));
         assert!(bytes[8192 - 128..].iter().all(|&byte| byte == 0));
         assert!(view.buffer().is_damaged() && !other.buffer().is_damaged());
-        let expected = "file has 8192 bytes, expected at least 100128: it was truncated while mapped";
-        assert_eq!(view.verify().unwrap_err().to_string(), format!("{}: {expected}", path.display()));
+        let expected =
+            "file has 8192 bytes, expected at least 100128: it was truncated while mapped";
+        assert_eq!(
+            view.verify().unwrap_err().to_string(),
+            format!("{}: {expected}", path.display())
+        );
 
         resize(&path, 100_128);
         other.verify().unwrap();
@@ -61,7 +65,10 @@ fn lost_pages_read_as_zeros_and_mark_their_map_for_good() {
         );
         assert_eq!(view.verify().unwrap_err().to_string(), expected);
         assert_eq!(view.to_vec::<u8>().unwrap_err().to_string(), expected);
-        assert_eq!(view.fill(&[3]).unwrap_err().to_string().contains("open it again"), mode != MapMode::Read);
+        assert_eq!(
+            view.fill(&[3]).unwrap_err().to_string().contains("open it again"),
+            mode != MapMode::Read
+        );
         open(&path, mode).unwrap().verify().unwrap();
     }
 }
@@ -78,7 +85,8 @@ fn many_threads_may_meet_the_same_loss() {
                     for _ in 0..20 {
                         let _reading = Reading::begin();
                         let bytes = raw(&view);
-                        // Zeros are told, whoever of the threads met them first; but for those in the last page of a file.
+                        // Zeros are told, whoever of the threads met them first; but for those in
+                        // the last page of a file.
                         let told = view.buffer().is_damaged() || view.verify().is_err();
                         assert!(told || bytes.iter().all(|&byte| byte == 1));
                     }
@@ -131,11 +139,19 @@ fn files_beyond_the_maps_that_a_process_may_have_are_read_and_cannot_be_lost() {
     );
     resize(&path, 0);
     let message = "file has 0 bytes, expected at least 328: it was truncated while mapped";
-    assert!(mapped.iter().all(|view| view.to_vec::<u8>().unwrap_err().to_string().ends_with(message)));
+    assert!(
+        mapped.iter().all(|view| view.to_vec::<u8>().unwrap_err().to_string().ends_with(message))
+    );
     assert!(read.iter().all(|view| view.to_vec::<u8>().unwrap() == [1; 200]));
     // Each map is guarded, the last as the first.
     let _reading = Reading::begin();
-    assert!(mapped.iter().rev().take(100).all(|view| raw(view) == [0; 200] && view.buffer().is_damaged()));
+    assert!(
+        mapped
+            .iter()
+            .rev()
+            .take(100)
+            .all(|view| raw(view) == [0; 200] && view.buffer().is_damaged())
+    );
 }
 
 #[test]

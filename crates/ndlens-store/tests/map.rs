@@ -15,8 +15,11 @@ const MODES: [MapMode; 3] = [MapMode::Read, MapMode::CopyOnWrite, MapMode::ReadW
 fn ramp(shape: &str, len: usize) -> (TempDir, PathBuf) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("ramp.npy");
-    fs::write(&path, npy(&format!("{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}}}"), len))
-        .unwrap();
+    fs::write(
+        &path,
+        npy(&format!("{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}}}"), len),
+    )
+    .unwrap();
     (directory, path)
 }
 
@@ -44,8 +47,8 @@ fn a_write_through_the_pointer_reaches_the_file_in_r_plus_alone() {
         let (_directory, path) = ramp("(2, 3)", 6);
         let before = fs::read(&path).unwrap();
         let (view, other) = (open(&path, mode).unwrap(), open(&path, mode).unwrap());
-        // SAFETY: the first element's byte, mapped with write permission in every mode; also where the view is
-        // read-only, which is what is promised to a consumer that does not look.
+        // SAFETY: the first element's byte, mapped with write permission in every mode; also where
+        // the view is read-only, which is what is promised to a consumer that does not look.
         unsafe { view.as_ptr().write(99) };
         assert_eq!(first(&view), 99);
         let shared = mode == MapMode::ReadWrite;

@@ -1,4 +1,5 @@
-//! Opens a `.npy` file of images, (N, H, W, C) bytes, and says what the first batch of random crops looks like.
+//! Opens a `.npy` file of images, (N, H, W, C) bytes, and says what the first batch of random crops
+//! looks like.
 //!
 //! `cargo run --release -p ndlens --example first_batch -- images.npy 256`
 
@@ -11,7 +12,9 @@ use ndlens::store::{self, MapMode};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().collect();
-    let [_, path, size] = &arguments[..] else { return Err("usage: first_batch FILE.npy CROP".into()) };
+    let [_, path, size] = &arguments[..] else {
+        return Err("usage: first_batch FILE.npy CROP".into());
+    };
     let size = size.parse()?;
 
     let images = store::open(Path::new(path), MapMode::CopyOnWrite)?;

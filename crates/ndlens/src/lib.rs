@@ -1,7 +1,8 @@
 //! The zero-copy road from arrays to tensors.
 //!
-//! This crate is the Rust face of ndlens. The views of [`ndlens_core`] stand at its root; [`store`] opens files as
-//! views, [`kernels`] converts what views show, and [`loader`] streams augmented batches out of them.
+//! This crate is the Rust face of ndlens. The views of [`ndlens_core`] stand at its root; [`store`]
+//! opens files as views, [`kernels`] converts what views show, and [`loader`] streams augmented
+//! batches out of them.
 //!
 //! ```
 //! use ndlens::{View, s};

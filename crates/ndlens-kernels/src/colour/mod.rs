@@ -1,16 +1,18 @@
-//! Changes of colour, in place on packed images: torchvision's `adjust_brightness`, `adjust_contrast`,
-//! `adjust_saturation`, `adjust_hue` and `rgb_to_grayscale`.
+//! Changes of colour, in place on packed images: torchvision's `adjust_brightness`,
+//! `adjust_contrast`, `adjust_saturation`, `adjust_hue` and `rgb_to_grayscale`.
 //!
-//! torchvision makes each of them in several passes over float images. Here a block of pixels is taken apart into planes of
-//! `f32`, goes through all adjustments while it is in the first-level cache, and is put together again. Only a contrast
-//! needs a look at the whole image before, for its mean:
+//! torchvision makes each of them in several passes over float images. Here a block of pixels is
+//! taken apart into planes of `f32`, goes through all adjustments while it is in the first-level
+//! cache, and is put together again. Only a contrast needs a look at the whole image before, for
+//! its mean:
 //!
 //! ```text
 //!  [Saturation, Contrast, Hue]    pass 1: Saturation, and the sum of the grays
 //!                                 pass 2: Contrast, Hue
 //! ```
 //!
-//! After each adjustment a `uint8` image is cut to whole numbers and a float image clamped to 0..1, as torchvision does.
+//! After each adjustment a `uint8` image is cut to whole numbers and a float image clamped to 0..1,
+//! as torchvision does.
 //!
 //! - `passes.rs`: passes over an image, compiled for each instruction set.
 //! - `planes.rs`: a block of pixels, and the arithmetic on it.
@@ -59,18 +61,21 @@ impl Adjustment {
         Ok(())
     }
 
-    /// Changes an image by all of `adjustments`, one after the other. `pixels` are packed, the channels (1, or red, green and
-    /// blue) of a pixel side by side. With one channel, saturation, hue and grayscale change nothing.
+    /// Changes an image by all of `adjustments`, one after the other. `pixels` are packed, the
+    /// channels (1, or red, green and blue) of a pixel side by side. With one channel, saturation,
+    /// hue and grayscale change nothing.
     ///
     /// # Rationale
     ///
-    /// A `uint8` image comes out bit for bit as torchvision makes it on a CPU with fused multiply-add, if its grays sum to less
-    /// than 2^24 where a contrast looks at them, which those of 256 x 256 pixels always do; beyond, torch's own sum rounds, and a
-    /// value may differ by one level. A `float32` image differs in the last bits of a contrast's mean only.
+    /// A `uint8` image comes out bit for bit as torchvision makes it on a CPU with fused
+    /// multiply-add, if its grays sum to less than 2^24 where a contrast looks at them, which those
+    /// of 256 x 256 pixels always do; beyond, torch's own sum rounds, and a value may differ by one
+    /// level. A `float32` image differs in the last bits of a contrast's mean only.
     ///
     /// # Errors
     ///
-    /// As [`check`](Self::check); [`Error::DestinationSize`] where `pixels` are not whole pixels; [`Error::UnknownIsa`].
+    /// As [`check`](Self::check); [`Error::DestinationSize`] where `pixels` are not whole pixels;
+    /// [`Error::UnknownIsa`].
     pub fn apply(
         adjustments: &[Adjustment],
         pixels: &mut [u8],

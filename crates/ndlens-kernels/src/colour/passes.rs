@@ -1,7 +1,10 @@
 //! Passes over an image: one body, compiled for each instruction set.
 
 #![expect(unsafe_code, reason = "calls bodies compiled for instruction sets; see UNSAFE.md")]
-#![expect(clippy::inline_always, reason = "what is not inlined into a body has not its instructions enabled")]
+#![expect(
+    clippy::inline_always,
+    reason = "what is not inlined into a body has not its instructions enabled"
+)]
 
 use super::Adjustment;
 use super::planes::{Element, LEN, Planes};

@@ -1,9 +1,13 @@
 //! A block of pixels, a plane of `f32` for each channel, and torchvision's arithmetic on it.
 //!
-//! Every loop is over whole planes of fixed length, without a branch in it, which is what compilers turn into vector code. What
-//! is multiplied and added is fused where torch fuses it, since that decides the last bit.
+//! Every loop is over whole planes of fixed length, without a branch in it, which is what compilers
+//! turn into vector code. What is multiplied and added is fused where torch fuses it, since that
+//! decides the last bit.
 
-#![expect(clippy::inline_always, reason = "what is not inlined into a body has not its instructions enabled")]
+#![expect(
+    clippy::inline_always,
+    reason = "what is not inlined into a body has not its instructions enabled"
+)]
 
 use std::marker::PhantomData;
 
@@ -110,7 +114,8 @@ impl Element for f32 {
     }
 }
 
-/// A block of pixels. Of the last block of an image only a part is the image's; the rest is computed with and never stored.
+/// A block of pixels. Of the last block of an image only a part is the image's; the rest is
+/// computed with and never stored.
 pub(super) struct Planes<E, const CHANNELS: usize> {
     planes: [Plane; CHANNELS],
     element: PhantomData<E>,
@@ -221,8 +226,8 @@ fn gray([red, green, blue]: [f32; 3]) -> f32 {
     blue.mul_add(GRAY[2], green.mul_add(GRAY[1], red * GRAY[0]))
 }
 
-/// A colour of 0..1 with its hue turned, by way of hue, saturation and value (Smith, "Color gamut transform pairs",
-/// SIGGRAPH 1978), step by step as torchvision computes it.
+/// A colour of 0..1 with its hue turned, by way of hue, saturation and value (Smith, "Color gamut
+/// transform pairs", SIGGRAPH 1978), step by step as torchvision computes it.
 #[expect(clippy::float_cmp, reason = "which of three is the largest is a question of equality")]
 #[inline(always)]
 fn turned([red, green, blue]: [f32; 3], shift: f32) -> [f32; 3] {

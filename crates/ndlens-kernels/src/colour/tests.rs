@@ -1,4 +1,5 @@
-//! Every body meets the oracle: torchvision's formulas, one pixel at a time, with its own branches and dtypes.
+//! Every body meets the oracle: torchvision's formulas, one pixel at a time, with its own branches
+//! and dtypes.
 
 #![expect(clippy::float_cmp, reason = "bodies and oracle agree to the bit")]
 
@@ -21,7 +22,9 @@ impl Oracle {
 
     fn gray(&self, pixel: &[f32]) -> f32 {
         match *pixel {
-            [red, green, blue] => self.whole(blue.mul_add(0.114, green.mul_add(0.587, red * 0.2989))),
+            [red, green, blue] => {
+                self.whole(blue.mul_add(0.114, green.mul_add(0.587, red * 0.2989)))
+            }
             _ => pixel[0],
         }
     }
@@ -42,15 +45,19 @@ impl Oracle {
             let gray = self.gray(pixel);
             let each = |f: &dyn Fn(f32) -> f32| pixel.iter().map(|&x| f(x)).collect();
             match adjustment {
-                Brightness(factor) => each(&|x| self.whole((x * factor as f32).clamp(0.0, self.bound))),
+                Brightness(factor) => {
+                    each(&|x| self.whole((x * factor as f32).clamp(0.0, self.bound)))
+                }
                 Contrast(factor) => each(&|x| self.blend(x, mean, factor)),
                 Saturation(_) | Hue(_) | Grayscale if pixel.len() == 1 => pixel.clone(),
                 Saturation(factor) => each(&|x| self.blend(x, gray, factor)),
                 Grayscale => each(&|_| gray),
                 Hue(shift) => {
                     let unit = if self.bound == 255.0 { 1.0 / 255.0 } else { 1.0 };
-                    let turned = turned([0, 1, 2].map(|channel: usize| pixel[channel] * unit), shift as f32);
-                    let back = |x: f32| if self.bound == 255.0 { self.whole(x * 255.999) } else { x };
+                    let turned =
+                        turned([0, 1, 2].map(|channel: usize| pixel[channel] * unit), shift as f32);
+                    let back =
+                        |x: f32| if self.bound == 255.0 { self.whole(x * 255.999) } else { x };
                     turned.map(back).to_vec()
                 }
             }
@@ -93,7 +100,8 @@ fn turned(pixel: [f32; 3], shift: f32) -> [f32; 3] {
 fn bytes(count: usize) -> Vec<u8> {
     let mut state = 7u64;
     let mut next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 56) as u8
     };
     // Grays and pixels of few values are where the branches are.
@@ -129,7 +137,12 @@ fn check_bytes(bytes: &[u8], channels: usize, adjustments: &[Adjustment]) {
     for isa in ISAS {
         let mut got = bytes.to_vec();
         Adjustment::apply_with_isa(adjustments, &mut got, &DType::U8, channels, isa).unwrap();
-        assert_eq!(got, expected, "{adjustments:?}, {isa:?}, {} x {channels}", bytes.len() / channels);
+        assert_eq!(
+            got,
+            expected,
+            "{adjustments:?}, {isa:?}, {} x {channels}",
+            bytes.len() / channels
+        );
     }
 }
 
@@ -161,8 +174,11 @@ fn every_body_adjusts_floats_as_the_oracle_does() {
             }
             for isa in ISAS {
                 let mut got: Vec<u8> = floats.iter().flat_map(|x| x.to_le_bytes()).collect();
-                Adjustment::apply_with_isa(&adjustments, &mut got, &DType::F32, channels, isa).unwrap();
-                for (got, expected) in got.as_chunks::<4>().0.iter().zip(oracle.pixels.iter().flatten()) {
+                Adjustment::apply_with_isa(&adjustments, &mut got, &DType::F32, channels, isa)
+                    .unwrap();
+                for (got, expected) in
+                    got.as_chunks::<4>().0.iter().zip(oracle.pixels.iter().flatten())
+                {
                     let got = f32::from_le_bytes(*got);
                     assert!((got - expected).abs() <= tolerance, "{adjustments:?}, {isa:?}: {got}");
                 }
@@ -190,10 +206,12 @@ fn every_body_does_the_same_with_numbers_beyond_all_bounds() {
     }
 }
 
-/// Parameters that nobody draws and anybody can replay: out of range, and infinite as `f32` or at all.
+/// Parameters that nobody draws and anybody can replay: out of range, and infinite as `f32` or at
+/// all.
 fn extremes() -> Vec<Vec<Adjustment>> {
     let factors = [0.0, -0.0, -1.0, 1e-300, 1e-45, 1e30, -1e30, 1e300, -1e300, f64::MAX, f64::MIN];
-    let shifts = [-0.5, 0.5, 0.499_999_999, -0.500_000_001, 1.0, -1.0, 7.25, 1e9 + 0.5, 1e30, -1e30, 1e300];
+    let shifts =
+        [-0.5, 0.5, 0.499_999_999, -0.500_000_001, 1.0, -1.0, 7.25, 1e9 + 0.5, 1e30, -1e30, 1e300];
     let mut cases = vec![];
     for factor in factors.into_iter().chain([f64::INFINITY, f64::NEG_INFINITY]) {
         let each = [Brightness(factor), Contrast(factor), Saturation(factor)];
@@ -235,8 +253,11 @@ fn extreme_parameters_do_to_floats_what_the_oracle_does() {
             }
             for isa in ISAS {
                 let mut got: Vec<u8> = floats.iter().flat_map(|x| x.to_le_bytes()).collect();
-                Adjustment::apply_with_isa(&adjustments, &mut got, &DType::F32, channels, isa).unwrap();
-                for (got, expected) in got.as_chunks::<4>().0.iter().zip(oracle.pixels.iter().flatten()) {
+                Adjustment::apply_with_isa(&adjustments, &mut got, &DType::F32, channels, isa)
+                    .unwrap();
+                for (got, expected) in
+                    got.as_chunks::<4>().0.iter().zip(oracle.pixels.iter().flatten())
+                {
                     let got = f32::from_le_bytes(*got);
                     let same = got.is_nan() && expected.is_nan() || (got - expected).abs() <= 1e-5;
                     assert!(same, "{adjustments:?}, {isa:?}: {got}, {expected}");
@@ -249,9 +270,17 @@ fn extreme_parameters_do_to_floats_what_the_oracle_does() {
 #[test]
 fn what_cannot_be_adjusted_says_why() {
     let message = |dtype, channels, len: usize| {
-        Adjustment::apply(&[Grayscale], &mut vec![0; len], &dtype, channels).unwrap_err().to_string()
+        Adjustment::apply(&[Grayscale], &mut vec![0; len], &dtype, channels)
+            .unwrap_err()
+            .to_string()
     };
-    assert_eq!(message(DType::F16, 3, 6), "colours are changed of uint8 and float32 images, got float16");
-    assert_eq!(message(DType::U8, 4, 8), "colours are changed of images with 1 or 3 channels, got 4");
+    assert_eq!(
+        message(DType::F16, 3, 6),
+        "colours are changed of uint8 and float32 images, got float16"
+    );
+    assert_eq!(
+        message(DType::U8, 4, 8),
+        "colours are changed of images with 1 or 3 channels, got 4"
+    );
     assert_eq!(message(DType::U8, 3, 7), "destination has 7 bytes, expected 6");
 }

@@ -36,7 +36,8 @@ impl Mixer {
         let (Mix::CutMix { .. }, Some([height, width])) = (mix, self.size) else {
             return Drawn { choice, lam, cut: None, share: lam };
         };
-        // As torchvision has it: the middle is uniform, and what would reach beyond the edges is cut off.
+        // As torchvision has it: the middle is uniform, and what would reach beyond the edges is
+        // cut off.
         let (x, y) = (draws.below(width as u64) as usize, draws.below(height as u64) as usize);
         let half = |side: usize| (0.5 * (1.0 - lam).sqrt() * side as f64) as usize;
         let (half_width, half_height) = (half(width), half(height));
@@ -59,8 +60,8 @@ impl Mixer {
         self.weights.iter().rposition(|&weight| weight > 0.0).unwrap_or(0)
     }
 
-    /// The parameters of a batch by the name of what mixes it: `{"MixUp": {"lam": 0.3}}`, or for `CutMix` lam, the box as (x1, y1, x2, y2)
-    /// and `lam_adjusted`, what is left outside of it.
+    /// The parameters of a batch by the name of what mixes it: `{"MixUp": {"lam": 0.3}}`, or for
+    /// `CutMix` lam, the box as (x1, y1, x2, y2) and `lam_adjusted`, what is left outside of it.
     pub(crate) fn params_to_json(&self, drawn: &Drawn) -> Value {
         let lam = drawn.lam;
         let params = match drawn.cut {

@@ -14,7 +14,14 @@ const IMAGE: &str = "(height, width) or (height, width, channels), with at least
 fn is_integer(dtype: &DType) -> bool {
     matches!(
         dtype,
-        DType::U8 | DType::I8 | DType::U16 | DType::I16 | DType::U32 | DType::I32 | DType::U64 | DType::I64
+        DType::U8
+            | DType::I8
+            | DType::U16
+            | DType::I16
+            | DType::U32
+            | DType::I32
+            | DType::U64
+            | DType::I64
     )
 }
 
@@ -22,7 +29,8 @@ fn is_float(dtype: &DType) -> bool {
     matches!(dtype, DType::F16 | DType::Bf16 | DType::F32 | DType::F64)
 }
 
-/// Whether a field could hold labels: numbers of classes, where it is known how many there are, or as many probabilities.
+/// Whether a field could hold labels: numbers of classes, where it is known how many there are, or
+/// as many probabilities.
 fn may_be_labels(field: &Compiled, num_classes: Option<usize>) -> bool {
     let (shape, dtype) = (field.program.shape(), field.program.dtype());
     match shape {
@@ -32,7 +40,8 @@ fn may_be_labels(field: &Compiled, num_classes: Option<usize>) -> bool {
     }
 }
 
-/// The places of the fields with images and of that with labels: those named, else the only ones there can be.
+/// The places of the fields with images and of that with labels: those named, else the only ones
+/// there can be.
 pub(super) fn find(
     fields: &[Compiled],
     images: Option<&[usize]>,
@@ -46,13 +55,19 @@ pub(super) fn find(
     let labels = if let Some(labels) = labels {
         labels
     } else {
-        let fits = |place: &usize| !named.contains(place) && may_be_labels(&fields[*place], num_classes);
+        let fits =
+            |place: &usize| !named.contains(place) && may_be_labels(&fields[*place], num_classes);
         let fitting: Vec<usize> = (0..fields.len()).filter(fits).collect();
         let says_so = |place: &usize| fields[*place].name.to_lowercase().contains("label");
         let saying_so: Vec<usize> = fitting.iter().copied().filter(says_so).collect();
         // Without the number of classes only probabilities look like labels.
         let unnumbered = fitting.is_empty() && num_classes.is_none();
-        only("labels", fields, if saying_so.len() == 1 { &saying_so } else { &fitting }, unnumbered)?
+        only(
+            "labels",
+            fields,
+            if saying_so.len() == 1 { &saying_so } else { &fitting },
+            unnumbered,
+        )?
     };
     let images = if let Some(images) = images {
         images.to_vec()
@@ -71,7 +86,12 @@ pub(super) fn find(
     Ok((images, labels))
 }
 
-fn only(what: &'static str, fields: &[Compiled], fitting: &[usize], unnumbered: bool) -> Result<usize> {
+fn only(
+    what: &'static str,
+    fields: &[Compiled],
+    fitting: &[usize],
+    unnumbered: bool,
+) -> Result<usize> {
     let &[place] = fitting else {
         let candidates = fitting.iter().map(|&place| fields[place].name.clone()).collect();
         return Err(Error::UnclearMix { what, candidates, unnumbered });
@@ -89,7 +109,8 @@ pub(super) fn check_images(
     let cuts = mixes.iter().any(|mix| matches!(mix, Mix::CutMix { .. }));
     let mut first: Option<(&str, [usize; 2])> = None;
     for field in images.iter().map(|&place| &fields[place]) {
-        let in_field = |source| Error::Field { field: field.name.clone(), source: Box::new(source) };
+        let in_field =
+            |source| Error::Field { field: field.name.clone(), source: Box::new(source) };
         if blends && !is_float(field.program.dtype()) {
             let got = field.program.dtype().to_string();
             return Err(in_field(Error::NotFloat { transform: "MixUp", got }));
@@ -103,7 +124,8 @@ pub(super) fn check_images(
         }
         let image = field.image().filter(|image| image.height > 0 && image.width > 0);
         let Some(Image { height, width, .. }) = image else {
-            let (transform, got, hint) = ("CutMix", field.program.shape().to_vec(), "mix other fields");
+            let (transform, got, hint) =
+                ("CutMix", field.program.shape().to_vec(), "mix other fields");
             return Err(in_field(Error::ItemShape { transform, expected: IMAGE, got, hint }));
         };
         let size = [height, width];
@@ -118,12 +140,15 @@ pub(super) fn check_images(
     Ok(first.map(|(_, size)| size))
 }
 
-/// How many classes there are, where labels are their numbers; None where they are probabilities already.
+/// How many classes there are, where labels are their numbers; None where they are probabilities
+/// already.
 pub(super) fn classes(field: &Compiled, num_classes: Option<usize>) -> Result<Option<usize>> {
     let (shape, dtype) = (field.program.shape(), field.program.dtype());
     let in_field = |source| Error::Field { field: field.name.clone(), source: Box::new(source) };
     match shape {
-        [] if is_integer(dtype) => Ok(Some(num_classes.ok_or_else(|| in_field(Error::NumClassesNeeded))?)),
+        [] if is_integer(dtype) => {
+            Ok(Some(num_classes.ok_or_else(|| in_field(Error::NumClassesNeeded))?))
+        }
         &[got] if is_float(dtype) => match num_classes.filter(|&expected| expected != got) {
             Some(expected) => Err(in_field(Error::OtherClasses { got, expected })),
             None => Ok(None),

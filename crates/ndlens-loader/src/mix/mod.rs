@@ -1,12 +1,15 @@
-//! Whole batches mixed, once all their items are there: images with their neighbours, and their labels in the same proportion.
+//! Whole batches mixed, once all their items are there: images with their neighbours, and their
+//! labels in the same proportion.
 //!
-//! A network that sees parts of two images and is told how much of each learns smoother borders between classes: all of both images
-//! in [`Mix::MixUp`], a rectangle of one in the other in [`Mix::CutMix`]. Item i is mixed with item i - 1, and the first with the
-//! last, which torch calls `roll(1, 0)`; all items of a batch in one proportion. Names, parameters and results are those of
+//! A network that sees parts of two images and is told how much of each learns smoother borders
+//! between classes: all of both images in [`Mix::MixUp`], a rectangle of one in the other in
+//! [`Mix::CutMix`]. Item i is mixed with item i - 1, and the first with the last, which torch calls
+//! `roll(1, 0)`; all items of a batch in one proportion. Names, parameters and results are those of
 //! `torchvision.transforms.v2`.
 //!
-//! What is drawn for a batch is a pure function of (seed, epoch, the place of its first item in the order, kind of transform and
-//! place among its kind), so that it is the same for any number of threads, and after going on from a state.
+//! What is drawn for a batch is a pure function of (seed, epoch, the place of its first item in the
+//! order, kind of transform and place among its kind), so that it is the same for any number of
+//! threads, and after going on from a state.
 //!
 //! - `fields.rs`: which fields hold images and which labels, and whether they can be mixed.
 //! - `beta.rs`: random numbers of the beta distribution.
@@ -34,17 +37,19 @@ pub(crate) use region::Image;
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum Mix {
-    /// `lam * x + (1 - lam) * neighbour`, for images and labels, with lam from Beta(alpha, alpha): Zhang, Cisse, Dauphin and Lopez-Paz,
-    /// "mixup: Beyond empirical risk minimization", ICLR 2018, arXiv:1710.09412.
+    /// `lam * x + (1 - lam) * neighbour`, for images and labels, with lam from Beta(alpha, alpha):
+    /// Zhang, Cisse, Dauphin and Lopez-Paz, "mixup: Beyond empirical risk minimization", ICLR 2018,
+    /// arXiv:1710.09412.
     MixUp {
         /// The number of classes; None where labels are probabilities already.
         num_classes: Option<usize>,
         /// Both parameters of the beta distribution.
         alpha: f64,
     },
-    /// A rectangle of the neighbour in the image, of 1 - lam of its area where it does not reach beyond the edges, and labels in
-    /// proportion to what is seen: Yun et al., "`CutMix`: Regularization strategy to train strong classifiers with localizable
-    /// features", ICCV 2019, arXiv:1905.04899.
+    /// A rectangle of the neighbour in the image, of 1 - lam of its area where it does not reach
+    /// beyond the edges, and labels in proportion to what is seen: Yun et al., "`CutMix`:
+    /// Regularization strategy to train strong classifiers with localizable features", ICCV 2019,
+    /// arXiv:1905.04899.
     CutMix {
         /// As for [`MixUp`](Mix::MixUp).
         num_classes: Option<usize>,
@@ -98,19 +103,21 @@ impl Mixing {
         Mixing::choice(vec![mix], None)
     }
 
-    /// Each batch in one of these ways, drawn with probabilities in proportion to `weights`, or all equally likely.
+    /// Each batch in one of these ways, drawn with probabilities in proportion to `weights`, or all
+    /// equally likely.
     pub fn choice(mixes: Vec<Mix>, weights: Option<Vec<f64>>) -> Self {
         Mixing { mixes, weights, images: None, labels: None }
     }
 
-    /// The same, of the images in these fields, by their place; by default in the only field that has axes and no labels.
+    /// The same, of the images in these fields, by their place; by default in the only field that
+    /// has axes and no labels.
     #[must_use]
     pub fn of_images(self, fields: Vec<usize>) -> Self {
         Mixing { images: Some(fields), ..self }
     }
 
-    /// The same, with the labels in this field, by its place; by default in the only one that could hold labels, or of several in the one
-    /// whose name has "label" in it.
+    /// The same, with the labels in this field, by its place; by default in the only one that could
+    /// hold labels, or of several in the one whose name has "label" in it.
     #[must_use]
     pub fn with_labels(self, field: usize) -> Self {
         Mixing { labels: Some(field), ..self }
@@ -137,18 +144,25 @@ pub(crate) struct Mixer {
     /// The height and width of the images, where rectangles are cut.
     size: Option<[usize; 2]>,
     labels: usize,
-    /// Memory for batches of probabilities, where labels are numbers of classes, and how many there are.
+    /// Memory for batches of probabilities, where labels are numbers of classes, and how many there
+    /// are.
     soft: Option<(usize, Pool)>,
 }
 
 impl Mixer {
     /// Checks all that can be checked before the first batch; batches have so many items at most.
-    pub(crate) fn new(mixing: &Mixing, fields: &[Compiled], seed: u64, batch_size: usize) -> Result<Self> {
+    pub(crate) fn new(
+        mixing: &Mixing,
+        fields: &[Compiled],
+        seed: u64,
+        batch_size: usize,
+    ) -> Result<Self> {
         let Mixing { mixes, weights, images, labels } = mixing;
         mixes.iter().try_for_each(|mix| mix.check())?;
         let first = mixes.first().ok_or(Error::NoMix)?;
         if let Some(other) = mixes.iter().find(|mix| mix.num_classes() != first.num_classes()) {
-            let text = |mix: &Mix| mix.num_classes().map_or_else(|| "None".to_owned(), |n| n.to_string());
+            let text =
+                |mix: &Mix| mix.num_classes().map_or_else(|| "None".to_owned(), |n| n.to_string());
             return Err(Error::ClassesDiffer { first: text(first), other: text(other) });
         }
         let weights = weights.clone().unwrap_or_else(|| vec![1.0; mixes.len()]);
@@ -159,7 +173,8 @@ impl Mixer {
         {
             return Err(Error::ChoiceWeights { got: weights, expected: mixes.len() });
         }
-        let (images, labels) = fields::find(fields, images.as_deref(), *labels, first.num_classes())?;
+        let (images, labels) =
+            fields::find(fields, images.as_deref(), *labels, first.num_classes())?;
         let size = fields::check_images(fields, &images, mixes)?;
         let soft = fields::classes(&fields[labels], first.num_classes())?
             .map(|classes| Ok::<_, Error>((classes, pool_for(classes, batch_size)?)))
@@ -167,7 +182,11 @@ impl Mixer {
         let stream = Stream::new(seed, "mix");
         let choice = |(n, &mix): (usize, &Mix)| {
             let before = mixes[..n].iter().filter(|other| other.name() == mix.name()).count();
-            let name = if before == 0 { mix.name().to_owned() } else { format!("{}.{before}", mix.name()) };
+            let name = if before == 0 {
+                mix.name().to_owned()
+            } else {
+                format!("{}.{before}", mix.name())
+            };
             Choice { mix, name, stream: stream.child(label(mix.name(), before as u64)) }
         };
         let choices = mixes.iter().enumerate().map(choice).collect();
@@ -177,8 +196,10 @@ impl Mixer {
 
     /// The same, with memory for batches of so many items.
     pub(crate) fn with_room_for(&self, items: usize) -> Result<Self> {
-        let soft =
-            self.soft.as_ref().map(|&(classes, _)| Ok::<_, Error>((classes, pool_for(classes, items)?)));
+        let soft = self
+            .soft
+            .as_ref()
+            .map(|&(classes, _)| Ok::<_, Error>((classes, pool_for(classes, items)?)));
         Ok(Mixer { soft: soft.transpose()?, ..self.clone() })
     }
 
@@ -187,7 +208,8 @@ impl Mixer {
         place == self.labels || self.images.contains(&place)
     }
 
-    /// The place of the field with labels, where batches hold probabilities instead of what its items are.
+    /// The place of the field with labels, where batches hold probabilities instead of what its
+    /// items are.
     pub(crate) fn softened(&self) -> Option<usize> {
         self.soft.as_ref().map(|_| self.labels)
     }
@@ -232,7 +254,9 @@ impl Mixer {
 fn pool_for(classes: usize, items: usize) -> Result<Pool> {
     let nbytes = classes.checked_mul(items).and_then(|count| count.checked_mul(size_of::<f32>()));
     let nbytes = nbytes.filter(|&nbytes| isize::try_from(nbytes).is_ok());
-    let overflow =
-        ndlens_core::Error::SizeOverflow { shape: vec![items, classes], itemsize: size_of::<f32>() };
+    let overflow = ndlens_core::Error::SizeOverflow {
+        shape: vec![items, classes],
+        itemsize: size_of::<f32>(),
+    };
     Ok(Pool::new(nbytes.ok_or(overflow)?))
 }

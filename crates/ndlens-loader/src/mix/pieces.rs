@@ -1,7 +1,8 @@
 //! The work of mixing a batch, in pieces that threads can do in any order.
 //!
-//! A piece is a range of an item's bytes, the same in all items. It is mixed from the last item down to the first, so that each finds
-//! its neighbour as it was, and the first finds what the last was in memory of the thread's own:
+//! A piece is a range of an item's bytes, the same in all items. It is mixed from the last item
+//! down to the first, so that each finds its neighbour as it was, and the first finds what the last
+//! was in memory of the thread's own:
 //!
 //! ```text
 //!            range
@@ -11,9 +12,9 @@
 //!  item 3  ..|####|..   <- remembered, then mixed with item 2
 //! ```
 //!
-//! So a batch is mixed where it is, each byte read once and written once where a range of two items stays in the cache, and no two
-//! pieces share a byte. Labels that are numbers of classes become probabilities in memory of their own: a piece of them is a
-//! range of items.
+//! So a batch is mixed where it is, each byte read once and written once where a range of two items
+//! stays in the cache, and no two pieces share a byte. Labels that are numbers of classes become
+//! probabilities in memory of their own: a piece of them is a range of items.
 
 #![expect(unsafe_code, reason = "cuts batch memory into disjoint pieces; see UNSAFE.md")]
 
@@ -31,7 +32,8 @@ use crate::pool::Slab;
 use crate::scratch::Scratch;
 use crate::transform::Program;
 
-/// Bytes of a range that are mixed at a time: those of two items stay in the cache with room to spare.
+/// Bytes of a range that are mixed at a time: those of two items stay in the cache with room to
+/// spare.
 const BLOCK_BYTES: usize = 16 << 10;
 
 /// A piece reads at least so many bytes in all, so that claiming it does not show.
@@ -83,7 +85,8 @@ pub(crate) struct Mixture {
 }
 
 impl Mixer {
-    /// What is to be done to a batch of so many items, for which this was drawn. Probabilities come on `soft`, or on memory of the mixer's own.
+    /// What is to be done to a batch of so many items, for which this was drawn. Probabilities come
+    /// on `soft`, or on memory of the mixer's own.
     pub(crate) fn begin(
         &self,
         fields: &[Compiled],
@@ -95,7 +98,8 @@ impl Mixer {
         for &place in &self.images {
             let program = &fields[place].program;
             let nbytes = program.nbytes();
-            let (region, act) = if let (Some(cut), Some(image)) = (drawn.cut, fields[place].image()) {
+            let (region, act) = if let (Some(cut), Some(image)) = (drawn.cut, fields[place].image())
+            {
                 let region = Region::of_cut(cut, image);
                 (region, Act::Copy(region))
             } else {
@@ -131,7 +135,8 @@ impl Mixture {
     ///
     /// # Safety
     ///
-    /// The items of the batch are made, nothing else reads or writes them, and no other thread does any of these pieces.
+    /// The items of the batch are made, nothing else reads or writes them, and no other thread does
+    /// any of these pieces.
     pub(crate) unsafe fn mix(
         &self,
         fields: &[Compiled],
@@ -141,8 +146,8 @@ impl Mixture {
     ) -> Result<()> {
         let mut before = 0;
         for task in &self.tasks {
-            let here =
-                pieces.start.saturating_sub(before)..pieces.end.saturating_sub(before).min(task.pieces());
+            let here = pieces.start.saturating_sub(before)
+                ..pieces.end.saturating_sub(before).min(task.pieces());
             before += task.pieces();
             if here.is_empty() {
                 continue;
@@ -157,12 +162,21 @@ impl Mixture {
                 },
                 // SAFETY: as above.
                 Act::Copy(region) => unsafe {
-                    roll(slab, task.nbytes, self.items, region, range, scratch, <[u8]>::copy_from_slice)?;
+                    roll(
+                        slab,
+                        task.nbytes,
+                        self.items,
+                        region,
+                        range,
+                        scratch,
+                        <[u8]>::copy_from_slice,
+                    )?;
                 },
                 &Act::Soften { classes } => {
                     let Some(soft) = &self.soft else { continue };
                     let row_bytes = classes * size_of::<f32>();
-                    // SAFETY: the labels are made, and nobody writes them any more; this thread alone has these rows of probabilities.
+                    // SAFETY: the labels are made, and nobody writes them any more; this thread
+                    // alone has these rows of probabilities.
                     let (labels, rows) = unsafe {
                         (
                             slab.written(0, task.nbytes * self.items),
@@ -199,7 +213,8 @@ impl Mixture {
 ///
 /// # Safety
 ///
-/// The slab has so many items of `nbytes`, in which the region lies; nothing else reads or writes the range.
+/// The slab has so many items of `nbytes`, in which the region lies; nothing else reads or writes
+/// the range.
 unsafe fn roll(
     slab: &Slab,
     nbytes: usize,
@@ -221,7 +236,8 @@ unsafe fn roll(
         }
         for item in (1..items).rev() {
             for run in region.runs(block.clone()) {
-                // SAFETY: the same run of two items, which do not overlap; this thread alone has it in all items.
+                // SAFETY: the same run of two items, which do not overlap; this thread alone has it
+                // in all items.
                 let (own, other) = unsafe {
                     let start = item * nbytes + run.start;
                     (slab.piece(start, run.len()), slab.written(start - nbytes, run.len()))
@@ -240,9 +256,16 @@ unsafe fn roll(
     Ok(())
 }
 
-/// Writes the probabilities of these items: so much for their own class, the rest for that of their neighbour. The sum is torch's,
-/// of the two rounded shares.
-fn soften(labels: &[u8], dtype: &DType, items: Range<usize>, share: f64, rows: &mut [u8], row_bytes: usize) {
+/// Writes the probabilities of these items: so much for their own class, the rest for that of their
+/// neighbour. The sum is torch's, of the two rounded shares.
+fn soften(
+    labels: &[u8],
+    dtype: &DType,
+    items: Range<usize>,
+    share: f64,
+    rows: &mut [u8],
+    row_bytes: usize,
+) {
     let (own_share, other_share) = (share as f32, (1.0 - share) as f32);
     let itemsize = dtype.itemsize();
     let count = labels.len() / itemsize;
@@ -253,7 +276,9 @@ fn soften(labels: &[u8], dtype: &DType, items: Range<usize>, share: f64, rows: &
         let neighbour = if item == 0 { count - 1 } else { item - 1 };
         for (class, share) in [(label(neighbour), other_share), (label(item), own_share)] {
             // Labels were found to be classes when they were made.
-            if let Some(entry) = class.and_then(|class| entries.get_mut(usize::try_from(class).ok()?)) {
+            if let Some(entry) =
+                class.and_then(|class| entries.get_mut(usize::try_from(class).ok()?))
+            {
                 *entry = (f32::from_le_bytes(*entry) + share).to_le_bytes();
             }
         }

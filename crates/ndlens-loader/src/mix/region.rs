@@ -37,7 +37,14 @@ pub(super) struct Region {
 impl Region {
     /// All of an item.
     pub(super) fn whole(nbytes: usize) -> Self {
-        Region { start: 0, run_bytes: nbytes, rows: 1, row_bytes: nbytes, planes: 1, plane_bytes: nbytes }
+        Region {
+            start: 0,
+            run_bytes: nbytes,
+            rows: 1,
+            row_bytes: nbytes,
+            planes: 1,
+            plane_bytes: nbytes,
+        }
     }
 
     /// A rectangle of an image.

@@ -1,5 +1,5 @@
-//! Random colours, erased rectangles, scales and noise: what is checked of them, and what they are drawn from, which is
-//! torchvision's definition of each.
+//! Random colours, erased rectangles, scales and noise: what is checked of them, and what they are
+//! drawn from, which is torchvision's definition of each.
 
 use std::ops::RangeInclusive;
 
@@ -22,11 +22,14 @@ impl Compiler<'_> {
                 for (part, interval) in
                     [("brightness", brightness), ("contrast", contrast), ("saturation", saturation)]
                 {
-                    interval.map_or(Ok(()), |i| i.within(name, part, 0.0..=f64::MAX, "both from 0 on"))?;
+                    interval.map_or(Ok(()), |i| {
+                        i.within(name, part, 0.0..=f64::MAX, "both from 0 on")
+                    })?;
                 }
                 hue.map_or(Ok(()), |i| i.within(name, "hue", -0.5..=0.5, "both from -0.5 to 0.5"))?;
                 self.settle_values()?;
-                Adjustment::check(&self.dtype, self.channels().unwrap_or(1)).map_err(in_transform(name))?;
+                Adjustment::check(&self.dtype, self.channels().unwrap_or(1))
+                    .map_err(in_transform(name))?;
                 self.push(name, Act::Colour(Colours { brightness, contrast, saturation, hue }))?;
             }
             &Transform::RandomGrayscale { p } => {
@@ -34,7 +37,8 @@ impl Compiler<'_> {
                 self.is_image(name, 2..=3)?;
                 is_probability(name, p)?;
                 self.settle_values()?;
-                Adjustment::check(&self.dtype, self.channels().unwrap_or(1)).map_err(in_transform(name))?;
+                Adjustment::check(&self.dtype, self.channels().unwrap_or(1))
+                    .map_err(in_transform(name))?;
                 self.push(name, Act::Grayscale { p })?;
             }
             Transform::RandomErasing { p, scale, ratio, value } => {
@@ -111,7 +115,8 @@ impl Colours {
         for last in (1..order.len()).rev() {
             order.swap(last, draws.below(last as u64 + 1) as usize);
         }
-        let factor = |interval: Option<Interval>, draws: &mut Draws| interval.map(|i| i.draw(draws));
+        let factor =
+            |interval: Option<Interval>, draws: &mut Draws| interval.map(|i| i.draw(draws));
         let adjustments = [
             factor(self.brightness, draws).map(Adjustment::Brightness),
             factor(self.contrast, draws).map(Adjustment::Contrast),
@@ -141,7 +146,8 @@ pub(super) fn draw(act: &Act, stream: Stream, epoch: u32, item: u64, size: Size)
     })
 }
 
-/// Ten attempts at a rectangle that is smaller than the image, as in `torchvision.transforms.v2.RandomErasing`.
+/// Ten attempts at a rectangle that is smaller than the image, as in
+/// `torchvision.transforms.v2.RandomErasing`.
 fn erased(
     scale: Interval,
     ratio: Interval,

@@ -1,8 +1,9 @@
 //! Where the channels of an image are: what the user says, or what a shape alone tells.
 //!
-//! An item of three axes may be (height, width, channels), as images lie in memory, (channels, height, width), as torch has
-//! them, or a volume. A crop along the wrong axes raises nothing and ruins a training, so transforms that treat axes
-//! differently ask, unless the shape leaves one answer:
+//! An item of three axes may be (height, width, channels), as images lie in memory, (channels,
+//! height, width), as torch has them, or a volume. A crop along the wrong axes raises nothing and
+//! ruins a training, so transforms that treat axes differently ask, unless the shape leaves one
+//! answer:
 //!
 //! | shape | with ours | with torchvision's |
 //! |---|---|---|
@@ -13,8 +14,9 @@
 //! | items that differ in both of the first two axes | last | last |
 //! | anything else | asks | asks |
 //!
-//! Ours are documented to take (height, width, channels), so they ask only where that is not the likely reading. A list with
-//! [`Transform::ChannelsFirst`] says that the channels are last before it, unless the shape tells that they are first.
+//! Ours are documented to take (height, width, channels), so they ask only where that is not the
+//! likely reading. A list with [`Transform::ChannelsFirst`] says that the channels are last before
+//! it, unless the shape tells that they are first.
 
 use super::Transform;
 use crate::error::{Error, Result};
@@ -56,7 +58,8 @@ impl Channels {
         }
     }
 
-    /// What the shape of three axes tells who takes images of this convention; None where it may be either.
+    /// What the shape of three axes tells who takes images of this convention; None where it may be
+    /// either.
     pub(crate) fn likely(shape: ItemShape<'_>, convention: Convention) -> Option<Self> {
         match (Channels::told_by(shape), shape.least(), convention) {
             (Some(Channels::First), _, Convention::Ndlens) => None,
@@ -138,8 +141,11 @@ impl Transform {
                 // As many as the last axis has, and not the first: so it is the channels'.
                 several.into_iter().any(|len| of_features || fits(0, len) || !fits(2, len))
             }
-            // Features are along the last axis, whatever it is; which axis that is in torchvision's order is not said.
-            Transform::Standardize { mean, std } => of_features && (mean.len() > 1 || std.len() > 1),
+            // Features are along the last axis, whatever it is; which axis that is in torchvision's
+            // order is not said.
+            Transform::Standardize { mean, std } => {
+                of_features && (mean.len() > 1 || std.len() > 1)
+            }
             Transform::RandomScale { per_feature, .. } => of_features && *per_feature,
             Transform::ToDtype { .. } | Transform::RandomJitter { .. } => false,
         }
@@ -165,12 +171,14 @@ impl Field {
         }
     }
 
-    /// The same field with the axes of its items in the order in which its transforms take them, and what comes out in the order in
-    /// which the items were: with `channels` first, they are turned twice. torchvision's images come out with the channels first.
+    /// The same field with the axes of its items in the order in which its transforms take them,
+    /// and what comes out in the order in which the items were: with `channels` first, they are
+    /// turned twice. torchvision's images come out with the channels first.
     ///
     /// # Errors
     ///
-    /// [`Error::UnclearChannels`] where nothing says which axis is which, and a transform must know.
+    /// [`Error::UnclearChannels`] where nothing says which axis is which, and a transform must
+    /// know.
     pub fn arranged(mut self, channels: Option<Channels>, convention: Convention) -> Result<Self> {
         let to_image = convention == Convention::Torchvision { to_image: true };
         let Some(shape) = self.source.item_shape() else { return Ok(self) };
@@ -179,7 +187,8 @@ impl Field {
             3 => {}
             _ => return Ok(self),
         }
-        let needing = self.transforms.iter().find(|transform| transform.needs_axes(shape, convention));
+        let needing =
+            self.transforms.iter().find(|transform| transform.needs_axes(shape, convention));
         let needing = needing.map(Transform::name).or(to_image.then_some("ToImage"));
         let is_torchvisions = convention != Convention::Ndlens;
         let channels = match (channels, needing) {
@@ -187,7 +196,8 @@ impl Field {
             (None, None) => return Ok(self),
             (None, Some(transform)) => {
                 let told_first = Channels::told_by(shape) == Some(Channels::First);
-                // Who turns images says how they were. Those without pixels have nothing that could be wrong.
+                // Who turns images says how they were. Those without pixels have nothing that could
+                // be wrong.
                 let said = || {
                     let is_last = self.turns() && !told_first || shape.most().contains(&0);
                     is_last.then_some(Channels::Last)
@@ -262,11 +272,13 @@ mod tests {
 
     #[test]
     fn our_own_transforms_take_the_last_axis_for_channels_where_it_is_small_and_the_smallest() {
-        let likely = |shape: &[usize]| Channels::likely(ItemShape::fixed(shape), Convention::Ndlens);
+        let likely =
+            |shape: &[usize]| Channels::likely(ItemShape::fixed(shape), Convention::Ndlens);
         for image in [[4, 4, 3], [2, 3, 1], [9, 9, 2], [480, 640, 3]] {
             assert_eq!(likely(&image), Some(Channels::Last), "{image:?}");
         }
-        for unclear in [[3, 32, 32], [1, 28, 28], [3, 4, 4], [4, 4, 4], [64, 64, 5], [3, 64, 3], [16, 64, 64]]
+        for unclear in
+            [[3, 32, 32], [1, 28, 28], [3, 4, 4], [4, 4, 4], [64, 64, 5], [3, 64, 3], [16, 64, 64]]
         {
             assert_eq!(likely(&unclear), None, "{unclear:?}");
         }
@@ -274,7 +286,8 @@ mod tests {
 
     #[test]
     fn items_that_differ_tell_by_the_axes_in_which_they_do() {
-        let told = |least: &[usize], most: &[usize]| Channels::told_by(ItemShape::between(least, most));
+        let told =
+            |least: &[usize], most: &[usize]| Channels::told_by(ItemShape::between(least, most));
         assert_eq!(told(&[2, 3, 12], &[9, 9, 12]), Some(Channels::Last));
         assert_eq!(told(&[16, 64, 64], &[32, 64, 64]), None);
         assert_eq!(told(&[3, 64, 64], &[3, 80, 64]), Some(Channels::First));

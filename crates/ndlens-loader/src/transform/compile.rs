@@ -17,7 +17,8 @@ use crate::source::ItemShape;
 pub(super) struct Compiler<'a> {
     /// The items' shape.
     items: ItemShape<'a>,
-    /// The most of each of its axes, of which only the height and the width may differ from item to item.
+    /// The most of each of its axes, of which only the height and the width may differ from item to
+    /// item.
     shape: &'a [usize],
     steps: Vec<Step>,
     /// Steps on values that nothing has needed yet.
@@ -35,15 +36,17 @@ pub(super) struct Compiler<'a> {
 }
 
 impl Program {
-    /// Compiles `transforms` for items of the given shape and dtype. Where items differ in height and width, a transform must make
-    /// them one size.
+    /// Compiles `transforms` for items of the given shape and dtype. Where items differ in height
+    /// and width, a transform must make them one size.
     ///
     /// # Errors
     ///
     /// [`Error::ItemShape`] where an image transform meets something else; [`Error::CropTooLarge`],
-    /// [`Error::ShapesDiffer`], [`Error::EmptyCrop`], [`Error::Probability`], [`Error::ChannelsFirstTwice`], [`Error::PaddingTooLarge`],
-    /// [`Error::FillLength`], [`Error::FillValue`], [`Error::QuarterTurns`], [`Error::NotSquare`]; [`Error::Kernels`] where
-    /// values cannot be mapped so; [`Error::Core`] where an item that comes out does not fit the address space.
+    /// [`Error::ShapesDiffer`], [`Error::EmptyCrop`], [`Error::Probability`],
+    /// [`Error::ChannelsFirstTwice`], [`Error::PaddingTooLarge`], [`Error::FillLength`],
+    /// [`Error::FillValue`], [`Error::QuarterTurns`], [`Error::NotSquare`]; [`Error::Kernels`]
+    /// where values cannot be mapped so; [`Error::Core`] where an item that comes out does not fit
+    /// the address space.
     pub fn compile<'a>(
         transforms: &[Transform],
         shape: impl Into<ItemShape<'a>>,
@@ -75,7 +78,9 @@ impl Compiler<'_> {
     /// What tells elements apart by their place in the image comes before what moves them.
     fn settle_before(&mut self, transform: &Transform) -> Result<()> {
         match transform {
-            Transform::ToDtype { .. } | Transform::Normalize { .. } | Transform::Standardize { .. } => Ok(()),
+            Transform::ToDtype { .. }
+            | Transform::Normalize { .. }
+            | Transform::Standardize { .. } => Ok(()),
             _ if matches!(self.channel_axis, Some(HEIGHT | WIDTH)) => self.settle_values(),
             _ => Ok(()),
         }
@@ -96,7 +101,8 @@ impl Compiler<'_> {
                 };
                 self.least.padded(grown).addressable(&self.dtype)?;
                 let fill = self.fill(name, fill, *padding, pads)?;
-                let (height, width, padding, pad_if_needed) = (*height, *width, *padding, *pad_if_needed);
+                let (height, width, padding, pad_if_needed) =
+                    (*height, *width, *padding, *pad_if_needed);
                 if !pad_if_needed {
                     self.least.padded(padding).fits(name, height, width)?;
                 }
@@ -123,7 +129,13 @@ impl Compiler<'_> {
                 self.is_image(name, 2..=3)?;
                 self.least.fits(name, 1, 1)?;
                 let unchanged = self.unchanged()?;
-                resize_to(name, target.of(self.least), &unchanged, self.channels().unwrap_or(1), filter)?;
+                resize_to(
+                    name,
+                    target.of(self.least),
+                    &unchanged,
+                    self.channels().unwrap_or(1),
+                    filter,
+                )?;
                 self.push(name, Act::Resize { target, filter, unchanged })?;
             }
             &Transform::RandomResizedCrop { height, width, scale, ratio, filter } => {
@@ -137,7 +149,13 @@ impl Compiler<'_> {
                     }
                 }
                 let unchanged = self.unchanged()?;
-                resize_to(name, Size { height, width }, &unchanged, self.channels().unwrap_or(1), filter)?;
+                resize_to(
+                    name,
+                    Size { height, width },
+                    &unchanged,
+                    self.channels().unwrap_or(1),
+                    filter,
+                )?;
                 let area = Area { scale, ratio };
                 self.push(name, Act::RandomResizedCrop { area, height, width, filter, unchanged })?;
             }
@@ -147,7 +165,9 @@ impl Compiler<'_> {
                 let fill = self.fill(name, fill, *padding, true)?;
                 self.push(name, Act::Pad { padding: *padding, fill })?;
             }
-            &Transform::RandomHorizontalFlip { p } => self.flip("RandomHorizontalFlip", WIDTH, p)?,
+            &Transform::RandomHorizontalFlip { p } => {
+                self.flip("RandomHorizontalFlip", WIDTH, p)?
+            }
             &Transform::RandomVerticalFlip { p } => self.flip("RandomVerticalFlip", HEIGHT, p)?,
             Transform::RandomQuarterTurn { turns } => {
                 let name = "RandomQuarterTurn";
@@ -162,7 +182,9 @@ impl Compiler<'_> {
                 }
                 self.push(name, Act::QuarterTurn { turns: turns.clone() })?;
             }
-            Transform::ToDtype { .. } | Transform::Normalize { .. } | Transform::Standardize { .. } => {
+            Transform::ToDtype { .. }
+            | Transform::Normalize { .. }
+            | Transform::Standardize { .. } => {
                 self.add_values(transform)?;
             }
             Transform::ChannelsFirst | Transform::ChannelsLastFormat
@@ -283,7 +305,8 @@ impl Compiler<'_> {
         Ok(())
     }
 
-    /// The filling of a padding, in the dtype that the image has by then. `pads` says whether there is any.
+    /// The filling of a padding, in the dtype that the image has by then. `pads` says whether there
+    /// is any.
     fn fill(
         &mut self,
         transform: &'static str,
@@ -301,7 +324,8 @@ impl Compiler<'_> {
             self.least.fits(transform, 1, 1)?;
             let Size { height, width } = self.least;
             let [left, top, right, bottom] = padding;
-            let most = |size: usize| if mode == Padding::Reflect { size.saturating_sub(1) } else { size };
+            let most =
+                |size: usize| if mode == Padding::Reflect { size.saturating_sub(1) } else { size };
             let bounded = mode != Padding::Edge;
             if bounded && (left.max(right) > most(width) || top.max(bottom) > most(height)) {
                 return Err(Error::PaddingTooLarge { transform, padding, height, width });
@@ -321,7 +345,11 @@ impl Compiler<'_> {
             &[value] => vec![value; channels],
             several if several.len() == channels => several.to_vec(),
             several => {
-                return Err(Error::FillLength { transform, got: several.len(), expected: channels });
+                return Err(Error::FillLength {
+                    transform,
+                    got: several.len(),
+                    expected: channels,
+                });
             }
         };
         let bytes = |&value: &f64| {
@@ -341,7 +369,11 @@ impl Compiler<'_> {
         Err(Error::NotFloat { transform, got: self.dtype.to_string() })
     }
 
-    pub(super) fn is_image(&self, transform: &'static str, ranks: RangeInclusive<usize>) -> Result<()> {
+    pub(super) fn is_image(
+        &self,
+        transform: &'static str,
+        ranks: RangeInclusive<usize>,
+    ) -> Result<()> {
         if ranks.contains(&self.shape.len()) {
             return Ok(());
         }
@@ -369,7 +401,8 @@ impl Compiler<'_> {
             let kept = self.steps.iter().rposition(|step| !last(step)).map_or(0, |at| at + 1);
             finishing = self.steps.split_off(kept);
         }
-        let (values, axis) = match self.steps.pop_if(|step| matches!(step.act, Act::Values { .. })) {
+        let (values, axis) = match self.steps.pop_if(|step| matches!(step.act, Act::Values { .. }))
+        {
             // What was made for them is the last pass now.
             Some(Step { act: Act::Values { map, channel_axis }, .. }) if self.values.is_empty() => {
                 (map, channel_axis)
@@ -391,7 +424,16 @@ impl Compiler<'_> {
         let nbytes = item_bytes(&shape, values.dtype().itemsize())?;
         let channels_last_format = self.channels_last_format;
         let steps = self.steps;
-        Ok(Program { steps, finishing, values, axes, channels_last_format, channel_axis, shape, nbytes })
+        Ok(Program {
+            steps,
+            finishing,
+            values,
+            axes,
+            channels_last_format,
+            channel_axis,
+            shape,
+            nbytes,
+        })
     }
 }
 

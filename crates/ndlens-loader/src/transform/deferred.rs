@@ -1,8 +1,9 @@
 //! Values that are computed later, by whoever gets the batches.
 //!
-//! Bytes that become floats get four times as large. Where batches go over a bus to a device that computes faster than the bus carries, it
-//! is cheaper to send the bytes and to compute there. Only the last pass can be left to others: what comes before it chooses elements,
-//! and what comes after it draws.
+//! Bytes that become floats get four times as large. Where batches go over a bus to a device that
+//! computes faster than the bus carries, it is cheaper to send the bytes and to compute there. Only
+//! the last pass can be left to others: what comes before it chooses elements, and what comes after
+//! it draws.
 
 use ndlens_core::DType;
 use ndlens_kernels::{self as kernels, ValueMap};
@@ -25,21 +26,24 @@ pub enum Values {
 pub struct Deferred {
     /// In this order.
     pub steps: Vec<kernels::Step>,
-    /// The axis of the batch, as it is handed out, along which the channels of [`Normalize`](kernels::Step::Normalize) lie.
+    /// The axis of the batch, as it is handed out, along which the channels of
+    /// [`Normalize`](kernels::Step::Normalize) lie.
     pub channel_axis: Option<usize>,
 }
 
 impl Program {
-    /// This program without its last pass over values, and what that pass does; None where values would not get larger by it, or
-    /// something comes after it.
+    /// This program without its last pass over values, and what that pass does; None where values
+    /// would not get larger by it, or something comes after it.
     ///
     /// # Errors
     ///
-    /// [`Error::Kernels`](crate::Error::Kernels) where the instruction set that the environment names is unknown.
+    /// [`Error::Kernels`](crate::Error::Kernels) where the instruction set that the environment
+    /// names is unknown.
     pub fn defer_values(&self) -> Result<Option<(Program, Deferred)>> {
         let (from, to) = (self.values.source(), self.values.dtype());
         let steps = self.values.steps();
-        let is_float = |dtype: &DType| matches!(dtype, DType::F16 | DType::Bf16 | DType::F32 | DType::F64);
+        let is_float =
+            |dtype: &DType| matches!(dtype, DType::F16 | DType::Bf16 | DType::F32 | DType::F64);
         let to_floats = steps.iter().all(|step| match step {
             kernels::Step::ToDtype { dtype, .. } => is_float(dtype),
             _ => true,
@@ -47,13 +51,15 @@ impl Program {
         if !self.finishing.is_empty() || !to_floats || to.itemsize() <= from.itemsize() {
             return Ok(None);
         }
-        // Batches have one more axis, and may be seen with the channels elsewhere than they are written.
+        // Batches have one more axis, and may be seen with the channels elsewhere than they are
+        // written.
         let seen = |axis: usize| match axis + 1 {
             3 if self.channels_last_format => 1,
             axis if self.channels_last_format => axis + 1,
             axis => axis,
         };
-        let deferred = Deferred { steps: steps.to_vec(), channel_axis: self.channel_axis.map(seen) };
+        let deferred =
+            Deferred { steps: steps.to_vec(), channel_axis: self.channel_axis.map(seen) };
         let values = ValueMap::new(from, 1, &[])?;
         let nbytes = self.nbytes / to.itemsize() * from.itemsize();
         Ok(Some((Program { values, nbytes, ..self.clone() }, deferred)))
@@ -65,7 +71,11 @@ mod tests {
     use super::*;
     use crate::transform::{Interval, Transform};
 
-    fn defer(transforms: &[Transform], shape: &[usize], dtype: &DType) -> Option<(DType, Deferred)> {
+    fn defer(
+        transforms: &[Transform],
+        shape: &[usize],
+        dtype: &DType,
+    ) -> Option<(DType, Deferred)> {
         let program = Program::compile(transforms, shape, dtype).unwrap();
         let (sent, deferred) = program.defer_values().unwrap()?;
         assert_eq!(sent.shape(), program.shape());

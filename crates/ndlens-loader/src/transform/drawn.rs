@@ -1,6 +1,8 @@
-//! What was drawn for an item: the parameters of its random transforms, before anything is done with them.
+//! What was drawn for an item: the parameters of its random transforms, before anything is done
+//! with them.
 //!
-//! Drawing and doing are apart, so that the parameters of a batch can be told, and done again to other items.
+//! Drawing and doing are apart, so that the parameters of a batch can be told, and done again to
+//! other items.
 
 use ndlens_kernels::Adjustment;
 use serde::{Deserialize, Serialize};
@@ -10,8 +12,8 @@ use crate::draws::Noise;
 
 /// The parameters of one random transform for one item.
 ///
-/// As text they have no name: what is read is the first variant that it fits, so that a variant with more fields comes before one
-/// with fewer, and whole numbers before others.
+/// As text they have no name: what is read is the first variant that it fits, so that a variant
+/// with more fields comes before one with fewer, and whole numbers before others.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 #[non_exhaustive]

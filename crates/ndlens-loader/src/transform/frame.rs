@@ -1,6 +1,8 @@
-//! An image on its way through a program: where its pixels are, and what part of them, or beyond them, is in sight.
+//! An image on its way through a program: where its pixels are, and what part of them, or beyond
+//! them, is in sight.
 //!
-//! Crops and flips only change where to look. A padded image is one that is looked at beyond its edges:
+//! Crops and flips only change where to look. A padded image is one that is looked at beyond its
+//! edges:
 //!
 //! ```text
 //!             left < 0
@@ -11,9 +13,9 @@
 //!          +--------------+  window
 //! ```
 //!
-//! A padded image that is padded again is seen through two windows, and so on. Each place of what is in sight is followed
-//! through the windows, from the outermost to the image, or to the fill of the first window that it lies beyond: so an image
-//! in between, however large, is never made.
+//! A padded image that is padded again is seen through two windows, and so on. Each place of what
+//! is in sight is followed through the windows, from the outermost to the image, or to the fill of
+//! the first window that it lies beyond: so an image in between, however large, is never made.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -84,7 +86,8 @@ pub(super) struct Frame<'a> {
     dtype: DType,
     /// What the image is still to be resized to, and what part of that is in sight.
     resize: Option<Resized<'a>>,
-    /// What the image is seen through, the innermost first; none where all of it and nothing else is in sight.
+    /// What the image is seen through, the innermost first; none where all of it and nothing else
+    /// is in sight.
     windows: SmallVec<[Window<'a>; 1]>,
 }
 
@@ -107,7 +110,9 @@ impl<'a> Frame<'a> {
     pub(super) fn size(&self) -> Size {
         match (self.windows.last(), &self.resize) {
             (Some(&Window { height, width, .. }), _) => Size { height, width },
-            (None, Some(Resized { window, .. })) => Size { height: window.height, width: window.width },
+            (None, Some(Resized { window, .. })) => {
+                Size { height: window.height, width: window.width }
+            }
             (None, None) => Size::of(self.layout.shape()),
         }
     }
@@ -118,7 +123,13 @@ impl<'a> Frame<'a> {
     }
 
     /// Keeps a rectangle of what is in sight.
-    pub(super) fn crop(&mut self, top: usize, left: usize, height: usize, width: usize) -> Result<()> {
+    pub(super) fn crop(
+        &mut self,
+        top: usize,
+        left: usize,
+        height: usize,
+        width: usize,
+    ) -> Result<()> {
         let (mut top, mut left) = (top, left);
         while let Some(window) = self.windows.last_mut() {
             (window.top, window.left) = (window.top + top as isize, window.left + left as isize);
@@ -131,8 +142,9 @@ impl<'a> Frame<'a> {
             self.windows.pop();
         }
         if let Some(Resized { window, .. }) = &mut self.resize {
-            let from =
-                |flipped, start, count, size: usize| if flipped { size - count - start } else { start };
+            let from = |flipped, start, count, size: usize| {
+                if flipped { size - count - start } else { start }
+            };
             window.top += from(window.flip_vertical, top, height, window.height);
             window.left += from(window.flip_horizontal, left, width, window.width);
             (window.height, window.width) = (height, width);
@@ -163,8 +175,11 @@ impl<'a> Frame<'a> {
             *(if axis == HEIGHT { &mut window.top } else { &mut window.left }) = flipped;
         }
         if let Some(Resized { window, .. }) = &mut self.resize {
-            let flipped =
-                if axis == HEIGHT { &mut window.flip_vertical } else { &mut window.flip_horizontal };
+            let flipped = if axis == HEIGHT {
+                &mut window.flip_vertical
+            } else {
+                &mut window.flip_horizontal
+            };
             *flipped = !*flipped;
         } else {
             self.layout = self.layout.flip(&[axis as isize])?;
@@ -204,7 +219,8 @@ impl<'a> Frame<'a> {
         (shape[HEIGHT], shape[WIDTH]) = (window.height, window.width);
         // Apart from the blocks, of which one is read and one written.
         let mut weights = std::mem::take(&mut scratch.resize);
-        let finish = Finish { window, map: unchanged, channels_first: false, stores: Stores::Cached };
+        let finish =
+            Finish { window, map: unchanged, channels_first: false, stores: Stores::Cached };
         let made = self.rewrite(scratch, &shape, self.dtype.clone(), |image, out| {
             Ok(resize.apply(&image, &finish, out, &mut weights)?)
         });
@@ -212,7 +228,8 @@ impl<'a> Frame<'a> {
         made
     }
 
-    /// Writes what `map` makes of the image to `destination`, packed; with the channels first if said so.
+    /// Writes what `map` makes of the image to `destination`, packed; with the channels first if
+    /// said so.
     pub(super) fn finish(
         mut self,
         map: &ValueMap,
@@ -259,8 +276,8 @@ impl<'a> Frame<'a> {
         })
     }
 
-    /// Maps all values. Where more is in sight than the image has pixels, the image and the fills are mapped, and what is in sight
-    /// is still not made.
+    /// Maps all values. Where more is in sight than the image has pixels, the image and the fills
+    /// are mapped, and what is in sight is still not made.
     pub(super) fn map(
         &mut self,
         map: &ValueMap,
@@ -280,7 +297,8 @@ impl<'a> Frame<'a> {
             let channels = self.channels();
             for window in self.windows.iter_mut().filter(|window| !window.fill.pixel.is_empty()) {
                 let pixel = Buffer::from_vec(window.fill.pixel.clone());
-                let layout = Layout::contiguous(&[1, 1, channels], self.dtype.itemsize(), Order::C)?;
+                let layout =
+                    Layout::contiguous(&[1, 1, channels], self.dtype.itemsize(), Order::C)?;
                 let mut mapped = vec![0; channels * map.dtype().itemsize()];
                 let pixel = ViewRef::new(&pixel, layout, &self.dtype)?;
                 map.apply(&pixel, channel_axis, &mut mapped, Stores::Cached)?;
@@ -293,7 +311,8 @@ impl<'a> Frame<'a> {
         })
     }
 
-    /// Writes an image anew: `write` reads the old one and writes all bytes of the new one, packed in C order.
+    /// Writes an image anew: `write` reads the old one and writes all bytes of the new one, packed
+    /// in C order.
     pub(super) fn rewrite(
         &mut self,
         scratch: &mut Scratch,
@@ -313,17 +332,24 @@ impl<'a> Frame<'a> {
         Ok(())
     }
 
-    /// Changes an image where it stands, packed in C order; copies it first where it is somebody else's.
+    /// Changes an image where it stands, packed in C order; copies it first where it is somebody
+    /// else's.
     pub(super) fn change(
         &mut self,
         scratch: &mut Scratch,
         change: impl FnOnce(&[usize], &DType, &mut [u8]) -> Result<()>,
     ) -> Result<()> {
         self.settle(scratch)?;
-        let packed = self.layout.is_contiguous(self.dtype.itemsize(), Order::C) && self.layout.offset() == 0;
+        let packed =
+            self.layout.is_contiguous(self.dtype.itemsize(), Order::C) && self.layout.offset() == 0;
         if self.place == Place::Item || !packed {
             let shape = self.layout.shape().to_vec();
-            self.rewrite(scratch, &shape, self.dtype.clone(), |view, out| Ok(view.read_into(out)?))?;
+            self.rewrite(
+                scratch,
+                &shape,
+                self.dtype.clone(),
+                |view, out| Ok(view.read_into(out)?),
+            )?;
         }
         let Place::Block(at) = self.place else { return Ok(()) };
         let nbytes = self.layout.len() * self.dtype.itemsize();
@@ -332,7 +358,10 @@ impl<'a> Frame<'a> {
 
     /// The image, of which all is in sight.
     fn view<'s>(&'s self, scratch: &'s Scratch) -> Result<ViewRef<'s>> {
-        debug_assert!(self.windows.is_empty(), "what is beyond the edges is made before an image is read");
+        debug_assert!(
+            self.windows.is_empty(),
+            "what is beyond the edges is made before an image is read"
+        );
         match self.place {
             Place::Block(at) => self.view_in(&scratch.blocks[at]),
             Place::Item => self.view_in(&scratch.blocks[0]),

@@ -1,15 +1,17 @@
 //! Fields that draw together: whether what they draw is the same thing.
 //!
-//! The n-th transform of a kind has one stream of random numbers in all fields that draw together. The same numbers are the
-//! same rectangle only where they are drawn from the same choice, and they show the same pixels only where what moves pixels
-//! comes in the same order. So of each transform that two fields share
+//! The n-th transform of a kind has one stream of random numbers in all fields that draw together.
+//! The same numbers are the same rectangle only where they are drawn from the same choice, and they
+//! show the same pixels only where what moves pixels comes in the same order. So of each transform
+//! that two fields share
 //!
-//! 1. the parameters that it draws by are equal: `p`, `scale`, `ratio`, the size of a crop and the like;
+//! 1. the parameters that it draws by are equal: `p`, `scale`, `ratio`, the size of a crop and the
+//!    like;
 //! 2. the images that come to it are of one size, if it draws a rectangle of them;
 //! 3. it comes in the same order as the others that they share and that move pixels.
 //!
-//! What one of them does not have may stand anywhere: a change of colour, or a resize to one size of what was cropped. Where
-//! items differ in size, 2 can only be seen when an item is made.
+//! What one of them does not have may stand anywhere: a change of colour, or a resize to one size
+//! of what was cropped. Where items differ in size, 2 can only be seen when an item is made.
 
 use smallvec::SmallVec;
 
@@ -45,14 +47,16 @@ impl Program {
             }
         }
         let moves = |program: &Program, other: &Program| -> Vec<(u64, &'static str)> {
-            let shared = |step: &&Step| step.act.moves_pixels() && other.step_of(step.label).is_some();
+            let shared =
+                |step: &&Step| step.act.moves_pixels() && other.step_of(step.label).is_some();
             program.drawing_steps().filter(shared).map(|step| (step.label, step.name)).collect()
         };
         let (own, others) = (moves(self, first), moves(first, self));
         if own == others {
             return Ok(());
         }
-        let names_of = |steps: &[(u64, &'static str)]| steps.iter().map(|(_, name)| *name).collect();
+        let names_of =
+            |steps: &[(u64, &'static str)]| steps.iter().map(|(_, name)| *name).collect();
         Err(Error::JointOrder {
             first: names.first.to_owned(),
             field: names.field.to_owned(),
@@ -67,7 +71,8 @@ impl Program {
         })
     }
 
-    /// Whether the images are of one size in both fields where a rectangle was drawn for this item, of this shape and drawn so.
+    /// Whether the images are of one size in both fields where a rectangle was drawn for this item,
+    /// of this shape and drawn so.
     ///
     /// # Errors
     ///
@@ -82,7 +87,8 @@ impl Program {
         let others = first.sizes(first_shape, first_drawn);
         for (step, got) in self.sizes(shape, drawn) {
             let other = others.iter().find(|(other, _)| other.label == step.label);
-            let Some(&(_, expected)) = other.filter(|(_, size)| step.act.draws_rectangle() && *size != got)
+            let Some(&(_, expected)) =
+                other.filter(|(_, size)| step.act.draws_rectangle() && *size != got)
             else {
                 continue;
             };
@@ -176,7 +182,9 @@ impl Step {
                     ("saturation", colours.saturation),
                     ("hue", colours.hue),
                 ];
-                let part = |(name, interval): (&str, Option<Interval>)| Some(format!("{name} {}", interval?));
+                let part = |(name, interval): (&str, Option<Interval>)| {
+                    Some(format!("{name} {}", interval?))
+                };
                 parts.into_iter().filter_map(part).collect::<Vec<_>>().join(", ")
             }
             Act::Scale { factor, per_feature } => {

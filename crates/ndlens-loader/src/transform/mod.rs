@@ -1,19 +1,23 @@
-//! A list of transforms, compiled to one program that makes an item in as few passes as it can, most often one.
+//! A list of transforms, compiled to one program that makes an item in as few passes as it can,
+//! most often one.
 //!
 //! Three kinds of transforms:
 //!
-//! - Geometry (crops, flips, quarter turns, padding, the order of axes) chooses elements, so it becomes a layout.
-//! - Values (conversion, normalisation) map each element, so they become one [`ValueMap`](ndlens_kernels::ValueMap), which
-//!   commutes with geometry.
-//! - What needs more than an element at once (resizing) makes a new image, in memory of the thread's own.
-//! - What changes elements one by one, but differently (colours, erased rectangles, noise), changes such an image in place, or
-//!   the item's place in the batch where nothing comes after it.
+//! - Geometry (crops, flips, quarter turns, padding, the order of axes) chooses elements, so it
+//!   becomes a layout.
+//! - Values (conversion, normalisation) map each element, so they become one
+//!   [`ValueMap`](ndlens_kernels::ValueMap), which commutes with geometry.
+//! - What needs more than an element at once (resizing) makes a new image, in memory of the
+//!   thread's own.
+//! - What changes elements one by one, but differently (colours, erased rectangles, noise), changes
+//!   such an image in place, or the item's place in the batch where nothing comes after it.
 //!
-//! A program narrows and turns the item's layout and lets the last pass read through it, writing each element once. Only what
-//! cannot be fused is made in between.
+//! A program narrows and turns the item's layout and lets the last pass read through it, writing
+//! each element once. Only what cannot be fused is made in between.
 //!
-//! Names, parameters and their meaning are those of `torchvision.transforms.v2`, but items are channels-last, as images
-//! are in memory: (height, width) or (height, width, channels). [`Transform::ChannelsFirst`] turns them for the model.
+//! Names, parameters and their meaning are those of `torchvision.transforms.v2`, but items are
+//! channels-last, as images are in memory: (height, width) or (height, width, channels).
+//! [`Transform::ChannelsFirst`] turns them for the model.
 //!
 //! - `channels.rs`: where the channels of an image are.
 //! - `compile.rs`: the list to a program.
@@ -144,7 +148,8 @@ pub enum Transform {
         /// One standard deviation, or one for each channel.
         std: Vec<f64>,
     },
-    /// Brightness, contrast, saturation and hue changed by factors drawn from intervals, in an order that is drawn too.
+    /// Brightness, contrast, saturation and hue changed by factors drawn from intervals, in an
+    /// order that is drawn too.
     ColorJitter {
         /// Factors of every value, from 0 on.
         brightness: Option<Interval>,
@@ -160,7 +165,8 @@ pub enum Transform {
         /// How likely.
         p: f64,
     },
-    /// A rectangle overwritten, with probability `p` (Zhong et al., "Random erasing data augmentation", AAAI 2020).
+    /// A rectangle overwritten, with probability `p` (Zhong et al., "Random erasing data
+    /// augmentation", AAAI 2020).
     RandomErasing {
         /// How likely.
         p: f64,
@@ -287,14 +293,18 @@ mod tests {
 
     fn image(height: isize, width: isize, channels: isize) -> View {
         let n = height * width * channels;
-        View::from_vec((0..n).map(|i| i as u8).collect()).reshape(&[height, width, channels]).unwrap()
+        View::from_vec((0..n).map(|i| i as u8).collect())
+            .reshape(&[height, width, channels])
+            .unwrap()
     }
 
     fn run(transforms: &[Transform], image: &View, item: u64) -> (Vec<usize>, Vec<u8>) {
         let program = Program::compile(transforms, image.shape(), image.dtype()).unwrap();
         let mut out = vec![0; program.nbytes()];
         let drawn = program.draw(Stream::new(0, "image"), 0, item, image.shape()).unwrap();
-        program.run(image.as_ref(), &drawn, &mut out, Stores::Cached, &mut Scratch::default()).unwrap();
+        program
+            .run(image.as_ref(), &drawn, &mut out, Stores::Cached, &mut Scratch::default())
+            .unwrap();
         (program.shape().to_vec(), out)
     }
 
@@ -318,9 +328,11 @@ mod tests {
 
     #[test]
     fn the_middle_is_where_torchvision_finds_it() {
-        // torchvision.transforms.v2.functional.center_crop of 4, 5, 6, 7 rows to 2: int(round((h - 2) / 2)).
+        // torchvision.transforms.v2.functional.center_crop of 4, 5, 6, 7 rows to 2: int(round((h -
+        // 2) / 2)).
         for (height, top) in [(4, 1), (5, 2), (6, 2), (7, 2), (3, 0)] {
-            let (_, out) = run(&[Transform::CenterCrop { height: 2, width: 1 }], &image(height, 1, 1), 0);
+            let (_, out) =
+                run(&[Transform::CenterCrop { height: 2, width: 1 }], &image(height, 1, 1), 0);
             assert_eq!(usize::from(out[0]), top, "{height}");
         }
     }
@@ -385,7 +397,10 @@ mod tests {
         );
         let wider = Transform::ToDtype { dtype: DType::F64, scale: false };
         let error = Program::compile(&[wider], &[1 << 61][..], &DType::U8).unwrap_err().to_string();
-        assert_eq!(error, "shape [2305843009213693952] with 8-byte elements does not fit the address space");
+        assert_eq!(
+            error,
+            "shape [2305843009213693952] with 8-byte elements does not fit the address space"
+        );
     }
 
     #[test]
@@ -396,9 +411,16 @@ mod tests {
         let pad = |n| Transform::Pad { padding: [n; 4], fill: Filling::default() };
         let crop = |n, padding, pad_if_needed| {
             let fill = Filling::default();
-            Transform::RandomCrop { height: n, width: n, padding: [padding; 4], pad_if_needed, fill }
+            Transform::RandomCrop {
+                height: n,
+                width: n,
+                padding: [padding; 4],
+                pad_if_needed,
+                fill,
+            }
         };
-        let filter = Filter { interpolation: ndlens_kernels::Interpolation::Nearest, antialias: true };
+        let filter =
+            Filter { interpolation: ndlens_kernels::Interpolation::Nearest, antialias: true };
         let resize = |target| Transform::Resize { target, filter };
         let mut made = 0;
         for n in huge {
@@ -421,7 +443,9 @@ mod tests {
                     let flip = Transform::RandomHorizontalFlip { p: 1.0 };
                     let last = Transform::CenterCrop { height: 2, width: 2 };
                     let list = [first.clone(), flip, second.clone(), last];
-                    let Ok(program) = Program::compile(&list, image.shape(), image.dtype()) else { continue };
+                    let Ok(program) = Program::compile(&list, image.shape(), image.dtype()) else {
+                        continue;
+                    };
                     let mut out = vec![0; program.nbytes()];
                     let drawn = program.draw(Stream::new(0, "image"), 0, 0, image.shape());
                     let made_one = drawn.and_then(|drawn| {

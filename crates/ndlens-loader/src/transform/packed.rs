@@ -1,8 +1,10 @@
-//! Changes in place: elements packed in C order, in a thread's own memory or in the item's place in the batch.
+//! Changes in place: elements packed in C order, in a thread's own memory or in the item's place in
+//! the batch.
 //!
-//! What is last in a list of transforms runs on the batch itself, where the channels may already come first. So elements are
-//! counted in the order in which the item has them, (height, width, channels), whatever their order in memory: what is drawn
-//! for an element is the same wherever `ChannelsFirst` stands.
+//! What is last in a list of transforms runs on the batch itself, where the channels may already
+//! come first. So elements are counted in the order in which the item has them, (height, width,
+//! channels), whatever their order in memory: what is drawn for an element is the same wherever
+//! `ChannelsFirst` stands.
 
 use half::{bf16, f16};
 use ndlens_core::DType;
@@ -102,12 +104,14 @@ impl Packed<'_> {
         Ok(Adjustment::apply(adjustments, self.bytes, self.dtype, channels)?)
     }
 
-    /// The factor as a tensor of this dtype is multiplied by it: half-width floats are computed with as `f32`.
+    /// The factor as a tensor of this dtype is multiplied by it: half-width floats are computed
+    /// with as `f32`.
     fn rounded(&self, factor: f64) -> f64 {
         if *self.dtype == DType::F64 { factor } else { f64::from(factor as f32) }
     }
 
-    /// Where elements are in memory: outer and inner loop over the item's order, and how far apart each has its elements.
+    /// Where elements are in memory: outer and inner loop over the item's order, and how far apart
+    /// each has its elements.
     fn loops(&self) -> [(usize, usize); 2] {
         let itemsize = self.dtype.itemsize();
         let channels = self.shape.get(CHANNEL).copied().unwrap_or(1).max(1);
@@ -118,8 +122,9 @@ impl Packed<'_> {
         [(1, 0), (len, 1)]
     }
 
-    /// Changes each element, in the item's order. What comes out of floats narrower than 64 bits is what computing with them as
-    /// `f32` gives: twice 24 bits and two more are enough that rounding twice is rounding once.
+    /// Changes each element, in the item's order. What comes out of floats narrower than 64 bits is
+    /// what computing with them as `f32` gives: twice 24 bits and two more are enough that rounding
+    /// twice is rounding once.
     fn each(&mut self, mut f: impl FnMut(f64) -> f64) {
         macro_rules! each {
             ($size:literal, $read:expr, $write:expr) => {{
@@ -135,12 +140,16 @@ impl Packed<'_> {
         }
         match self.dtype {
             DType::F16 => {
-                each!(2, |x| f16::from_le_bytes(x).to_f64(), |x| f16::from_f32(x as f32).to_le_bytes());
+                each!(2, |x| f16::from_le_bytes(x).to_f64(), |x| f16::from_f32(x as f32)
+                    .to_le_bytes());
             }
             DType::Bf16 => {
-                each!(2, |x| bf16::from_le_bytes(x).to_f64(), |x| bf16::from_f32(x as f32).to_le_bytes());
+                each!(2, |x| bf16::from_le_bytes(x).to_f64(), |x| bf16::from_f32(x as f32)
+                    .to_le_bytes());
             }
-            DType::F32 => each!(4, |x| f64::from(f32::from_le_bytes(x)), |x| (x as f32).to_le_bytes()),
+            DType::F32 => {
+                each!(4, |x| f64::from(f32::from_le_bytes(x)), |x| (x as f32).to_le_bytes())
+            }
             DType::F64 => each!(8, f64::from_le_bytes, f64::to_le_bytes),
             _ => {}
         }
@@ -169,7 +178,8 @@ impl Packed<'_> {
         row.chunks_exact_mut(element.len().max(1)).for_each(|to| to.copy_from_slice(element));
     }
 
-    /// Sets the elements of a rectangle to normal numbers, in the order of (height, width, channels).
+    /// Sets the elements of a rectangle to normal numbers, in the order of (height, width,
+    /// channels).
     fn fill_with(&mut self, rectangle: Rectangle, noise: Noise) {
         let itemsize = self.dtype.itemsize();
         let channels = self.shape.get(CHANNEL).copied().unwrap_or(1);

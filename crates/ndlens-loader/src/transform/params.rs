@@ -27,7 +27,8 @@ impl Program {
         Value::Object(self.random_names().into_iter().zip(values).collect())
     }
 
-    /// What [`params_to_json`](Self::params_to_json) gave for a program of the same random transforms.
+    /// What [`params_to_json`](Self::params_to_json) gave for a program of the same random
+    /// transforms.
     ///
     /// # Errors
     ///
@@ -42,9 +43,12 @@ impl Program {
         }
         let drawn = |name: String| {
             let reason = "there are none";
-            let value = params.get(&name).ok_or_else(|| Error::Params { transform: name.clone(), reason })?;
+            let value = params
+                .get(&name)
+                .ok_or_else(|| Error::Params { transform: name.clone(), reason })?;
             let reason = "they are not as it draws them";
-            serde_json::from_value(value.clone()).map_err(|_| Error::Params { transform: name, reason })
+            serde_json::from_value(value.clone())
+                .map_err(|_| Error::Params { transform: name, reason })
         };
         names.into_iter().map(drawn).collect()
     }

@@ -125,13 +125,15 @@ pub(super) struct Colours {
 }
 
 impl Program {
-    /// Where the elements of a batch of so many items are, that many times [`nbytes`](Self::nbytes) being written one after another.
+    /// Where the elements of a batch of so many items are, that many times [`nbytes`](Self::nbytes)
+    /// being written one after another.
     ///
     /// # Errors
     ///
     /// [`Error::Core`] where that is more than there can be.
     pub fn batch_layout(&self, items: usize) -> Result<Layout> {
-        let shape: SmallVec<[usize; 5]> = std::iter::once(items).chain(self.shape.iter().copied()).collect();
+        let shape: SmallVec<[usize; 5]> =
+            std::iter::once(items).chain(self.shape.iter().copied()).collect();
         let layout = Layout::contiguous(&shape, self.dtype().itemsize(), Order::C)?;
         Ok(if self.channels_last_format { layout.permute(&[0, 3, 1, 2])? } else { layout })
     }
@@ -146,13 +148,14 @@ impl Program {
         self.values.dtype()
     }
 
-    /// Whether it turns (height, width, channels) to (channels, height, width), in memory or in shape.
+    /// Whether it turns (height, width, channels) to (channels, height, width), in memory or in
+    /// shape.
     pub(crate) fn turns_channels(&self) -> bool {
         self.axes.is_some() || self.channels_last_format
     }
 
-    /// How an image lies in what is written for an item, where `channels` is what is known of items that are not turned; None where
-    /// that is no image.
+    /// How an image lies in what is written for an item, where `channels` is what is known of items
+    /// that are not turned; None where that is no image.
     pub(crate) fn image(&self, channels: Option<Channels>) -> Option<Image> {
         let itemsize = self.dtype().itemsize();
         let in_planes = match channels {
@@ -187,13 +190,19 @@ impl Program {
         self.steps.iter().chain(&self.finishing)
     }
 
-    /// Draws for an item of this shape: a pure function of the stream, the epoch and the item. The n-th transform of a
-    /// kind draws the same numbers, whatever other transforms stand around it.
+    /// Draws for an item of this shape: a pure function of the stream, the epoch and the item. The
+    /// n-th transform of a kind draws the same numbers, whatever other transforms stand around it.
     ///
     /// # Errors
     ///
     /// [`Error::CropTooLarge`] where the item is too small.
-    pub fn draw(&self, stream: Stream, epoch: u32, item: u64, shape: &[usize]) -> Result<DrawnList> {
+    pub fn draw(
+        &self,
+        stream: Stream,
+        epoch: u32,
+        item: u64,
+        shape: &[usize],
+    ) -> Result<DrawnList> {
         let mut drawn = DrawnList::new();
         let mut size = Size::of(shape);
         for step in self.all_steps() {
@@ -209,8 +218,8 @@ impl Program {
     ///
     /// # Errors
     ///
-    /// [`Error::Drawn`] where `drawn` is not what [`draw`](Self::draw) gives; [`Error::Core`] or [`Error::Kernels`] where the
-    /// item or the destination is not of the size compiled for.
+    /// [`Error::Drawn`] where `drawn` is not what [`draw`](Self::draw) gives; [`Error::Core`] or
+    /// [`Error::Kernels`] where the item or the destination is not of the size compiled for.
     pub fn run(
         &self,
         item: ViewRef<'_>,
@@ -237,7 +246,11 @@ impl Program {
     }
 
     /// Changes what was written.
-    fn finish<'d>(&self, mut drawn: impl Iterator<Item = &'d Drawn>, destination: &mut [u8]) -> Result<()> {
+    fn finish<'d>(
+        &self,
+        mut drawn: impl Iterator<Item = &'d Drawn>,
+        destination: &mut [u8],
+    ) -> Result<()> {
         if self.finishing.is_empty() {
             return Ok(());
         }
@@ -248,7 +261,8 @@ impl Program {
         }
         for step in &self.finishing {
             let drawn = drawn.next().ok_or(Error::Drawn { transform: step.name })?;
-            let packed = Packed { bytes: destination, shape: &shape, dtype: self.dtype(), channels_first };
+            let packed =
+                Packed { bytes: destination, shape: &shape, dtype: self.dtype(), channels_first };
             packed.change(step.name, &step.act, drawn)?;
         }
         Ok(())
@@ -303,7 +317,8 @@ impl Step {
                 }
             }
             Act::CenterCrop { height, width, .. } => {
-                let (rows, columns) = (height.saturating_sub(size.height), width.saturating_sub(size.width));
+                let (rows, columns) =
+                    (height.saturating_sub(size.height), width.saturating_sub(size.width));
                 [columns / 2, rows / 2, columns.div_ceil(2), rows.div_ceil(2)]
             }
             _ => [0; 4],
@@ -335,7 +350,12 @@ impl Step {
         }
     }
 
-    fn run<'a>(&'a self, drawn: Option<&Drawn>, frame: &mut Frame<'a>, scratch: &mut Scratch) -> Result<()> {
+    fn run<'a>(
+        &'a self,
+        drawn: Option<&Drawn>,
+        frame: &mut Frame<'a>,
+        scratch: &mut Scratch,
+    ) -> Result<()> {
         let size = frame.size();
         match (&self.act, drawn) {
             (
@@ -353,7 +373,8 @@ impl Step {
                 let padding = self.padding(size);
                 let padded = size.padded(padding);
                 frame.pad(padding, fill)?;
-                let (top, left) = (half_to_even(padded.height - height), half_to_even(padded.width - width));
+                let (top, left) =
+                    (half_to_even(padded.height - height), half_to_even(padded.width - width));
                 frame.crop(top, left, *height, *width)
             }
             (&Act::Crop { top, left, height, width }, _) => {
@@ -366,7 +387,13 @@ impl Step {
                 frame.resize(resize, unchanged, scratch)
             }
             (
-                &Act::RandomResizedCrop { height: to_height, width: to_width, filter, ref unchanged, .. },
+                &Act::RandomResizedCrop {
+                    height: to_height,
+                    width: to_width,
+                    filter,
+                    ref unchanged,
+                    ..
+                },
                 Some(&Drawn::Rectangle { top, left, height, width }),
             ) => {
                 size.fits(self.name, top.saturating_add(height), left.saturating_add(width))?;
@@ -383,15 +410,19 @@ impl Step {
                     Ok(())
                 }
             }
-            (Act::QuarterTurn { turns: own }, Some(Drawn::QuarterTurns(turns))) if own.contains(turns) => {
+            (Act::QuarterTurn { turns: own }, Some(Drawn::QuarterTurns(turns)))
+                if own.contains(turns) =>
+            {
                 (0..*turns).try_for_each(|_| frame.turn(scratch))
             }
             (Act::Values { map, channel_axis }, _) => frame.map(map, *channel_axis, scratch),
             (act, Some(Drawn::Applied(false))) if act.is_in_place(false) => Ok(()),
-            (act, Some(drawn)) if act.is_in_place(false) => frame.change(scratch, |shape, dtype, bytes| {
-                let packed = Packed { bytes, shape, dtype, channels_first: false };
-                packed.change(self.name, act, drawn)
-            }),
+            (act, Some(drawn)) if act.is_in_place(false) => {
+                frame.change(scratch, |shape, dtype, bytes| {
+                    let packed = Packed { bytes, shape, dtype, channels_first: false };
+                    packed.change(self.name, act, drawn)
+                })
+            }
             (_, _) => Err(Error::Drawn { transform: self.name }),
         }
     }

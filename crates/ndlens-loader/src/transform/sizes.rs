@@ -37,11 +37,17 @@ impl Size {
         Ok(self)
     }
 
-    /// What `padding` becomes where a smaller image than this is padded on both sides by what is missing, which leaves a crop a
-    /// choice, as torchvision has it.
-    pub(super) fn needed_padding(self, padding: [usize; 4], height: usize, width: usize) -> [usize; 4] {
+    /// What `padding` becomes where a smaller image than this is padded on both sides by what is
+    /// missing, which leaves a crop a choice, as torchvision has it.
+    pub(super) fn needed_padding(
+        self,
+        padding: [usize; 4],
+        height: usize,
+        width: usize,
+    ) -> [usize; 4] {
         let padded = self.padded(padding);
-        let (rows, columns) = (height.saturating_sub(padded.height), width.saturating_sub(padded.width));
+        let (rows, columns) =
+            (height.saturating_sub(padded.height), width.saturating_sub(padded.width));
         let [left, top, right, bottom] = padding;
         let sum = usize::saturating_add;
         [sum(left, columns), sum(top, rows), sum(right, columns), sum(bottom, rows)]
@@ -51,7 +57,13 @@ impl Size {
     pub(super) fn fits(self, transform: &'static str, height: usize, width: usize) -> Result<()> {
         if height > self.height || width > self.width {
             let (image_height, image_width) = (self.height, self.width);
-            return Err(Error::CropTooLarge { transform, height, width, image_height, image_width });
+            return Err(Error::CropTooLarge {
+                transform,
+                height,
+                width,
+                image_height,
+                image_width,
+            });
         }
         Ok(())
     }
@@ -73,8 +85,9 @@ pub enum Target {
         /// Columns.
         width: usize,
     },
-    /// The shorter side becomes this long, and the longer one keeps its ratio to it; unless it would be longer than `max_size`:
-    /// then that is its length, and the shorter one keeps its ratio to it.
+    /// The shorter side becomes this long, and the longer one keeps its ratio to it; unless it
+    /// would be longer than `max_size`: then that is its length, and the shorter one keeps its
+    /// ratio to it.
     Shorter {
         /// Pixels of the shorter side.
         size: usize,
@@ -123,7 +136,8 @@ impl Target {
         }
     }
 
-    /// The size that an image of this size becomes. Rounds as torchvision's `_compute_resized_output_size`.
+    /// The size that an image of this size becomes. Rounds as torchvision's
+    /// `_compute_resized_output_size`.
     pub(super) fn of(self, Size { height, width }: Size) -> Size {
         let (short, long) = (height.min(width), height.max(width));
         let of_sides = |short: usize, long: usize| {
@@ -134,7 +148,8 @@ impl Target {
                 Size { height: short, width: long }
             }
         };
-        let scaled = |size: usize, by: usize, over: usize| (size as f64 * by as f64 / over as f64) as usize;
+        let scaled =
+            |size: usize, by: usize, over: usize| (size as f64 * by as f64 / over as f64) as usize;
         match self {
             Target::Exactly { height, width } => Size { height, width },
             Target::Longer { size } => of_sides(scaled(size, short, long), size),
@@ -159,7 +174,8 @@ pub(super) struct Area {
 }
 
 impl Area {
-    /// As torchvision draws it: an area, uniform, and a ratio, uniform in its logarithm; ten tries, then the middle.
+    /// As torchvision draws it: an area, uniform, and a ratio, uniform in its logarithm; ten tries,
+    /// then the middle.
     pub(super) fn draw(self, draws: &mut Draws, Size { height, width }: Size) -> Drawn {
         /// Tries before giving up, torchvision's.
         const TRIES: usize = 10;
@@ -189,7 +205,8 @@ impl Area {
     }
 }
 
-/// `round(n / 2)` as Python rounds, which is how torchvision finds the middle: .5 goes to the even neighbour.
+/// `round(n / 2)` as Python rounds, which is how torchvision finds the middle: .5 goes to the even
+/// neighbour.
 pub(super) fn half_to_even(n: usize) -> usize {
     n / 2 + usize::from(n % 4 == 3)
 }
