@@ -4,7 +4,7 @@
 //! medians of nine windows. `benches/colour.py` has the same beside torchvision.
 //!
 //! ```text
-//! cargo run --release -p ndlens-kernels --example colour_speed
+//! cargo bench -p ndlens-kernels --bench colour_speed
 //! ```
 
 use std::process::Command;

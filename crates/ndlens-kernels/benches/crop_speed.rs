@@ -10,7 +10,7 @@
 //! ran (Linux's schedstat), so that a busy machine shows little in them.
 //!
 //! ```text
-//! cargo run --release -p ndlens-kernels --example crop_speed [-- 224]
+//! cargo bench -p ndlens-kernels --bench crop_speed [-- 224]
 //! ```
 
 use std::process::Command;
@@ -30,7 +30,8 @@ const STD: [f64; 3] = [0.229, 0.224, 0.225];
 type Failure = Box<dyn std::error::Error>;
 
 fn main() -> Result<(), Failure> {
-    let mut arguments = std::env::args().skip(1);
+    // `cargo bench` adds an argument of its own.
+    let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
     let first = arguments.next();
     if first.as_deref() == Some("one") {
         return measure(arguments.next().ok_or("no size")?.parse()?);

@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! NDLENS_ISA=avx2 valgrind --tool=callgrind --toggle-collect='*measured*' \
-//!     target/release/examples/instructions "u8 to float32, CHW"
+//!     target/release/deps/instructions-<hash> "u8 to float32, CHW"
 //! ```
 
 use ndlens_core::{DType, View, s};
@@ -34,7 +34,7 @@ type Make = Box<dyn Fn() -> Result<Kernel, Failure>>;
 
 fn main() -> Result<(), Failure> {
     let mut kernels = kernels();
-    let Some(wanted) = std::env::args().nth(1) else {
+    let Some(wanted) = std::env::args().skip(1).find(|argument| argument != "--bench") else {
         for (name, _) in &kernels {
             println!("{name}");
         }

@@ -9,7 +9,7 @@
 //! The row has no zeros: some processors write lines of zeros several times as fast.
 //!
 //! ```text
-//! cargo run --release -p ndlens-kernels --example memory_limit -- THREADS SLABS BATCH_BYTES SECONDS
+//! cargo bench -p ndlens-kernels --bench memory_limit -- THREADS SLABS BATCH_BYTES SECONDS
 //! ```
 
 use std::thread;
@@ -27,7 +27,12 @@ const HUGE_PAGE: usize = 2 << 20;
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 fn main() -> Result<(), Failure> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    // `cargo bench` adds an argument of its own.
+    let arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
+    let mut arguments: Vec<String> = arguments.collect();
+    if arguments.is_empty() {
+        arguments = ["1", "8", "6291456", "1"].map(str::to_owned).to_vec();
+    }
     let [threads, slabs, batch_bytes, seconds] = &arguments[..] else {
         return Err("usage: memory_limit THREADS SLABS BATCH_BYTES SECONDS".into());
     };

@@ -11,7 +11,7 @@
 //! machine shows little in them.
 //!
 //! ```text
-//! cargo run --release -p ndlens-kernels --example resize_speed
+//! cargo bench -p ndlens-kernels --bench resize_speed
 //! ```
 
 use std::fmt::Write;

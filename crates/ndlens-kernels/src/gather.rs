@@ -23,9 +23,9 @@ use std::ptr;
 use ndlens_core::{Index, Order, View};
 
 use crate::error::{Error, Result};
-use crate::value::Stores;
+use crate::map::Stores;
 #[cfg(target_arch = "x86_64")]
-use crate::x86;
+use crate::simd::x86_64::vector;
 
 /// How many bytes to ask for ahead where rows are short: what one core draws from memory, some 20
 /// GB/s, in twice its latency of 100 ns.
@@ -129,7 +129,7 @@ impl Take {
         }
         #[cfg(target_arch = "x86_64")]
         if stream {
-            x86::fence();
+            vector::fence();
         }
         Ok(())
     }

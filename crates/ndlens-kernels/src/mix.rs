@@ -13,8 +13,8 @@
 
 use ndlens_core::DType;
 
-use crate::cpu::Isa;
 use crate::error::{Error, Result};
+use crate::simd::level::Isa;
 
 /// How much of an element stays, beside so much of another.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -200,7 +200,7 @@ impl Half for Brain {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::program::Float;
+    use crate::map::program::Float;
     use half::{bf16, f16};
     use proptest::prelude::*;
 

@@ -9,19 +9,19 @@ use std::ptr;
 
 use ndlens_core::{DType, ViewRef, room};
 
-use crate::block;
-use crate::cpu::Isa;
 use crate::error::Result;
+use crate::map::Stores;
+use crate::map::generic;
 #[cfg(target_arch = "x86_64")]
-use crate::packed::{Lookups, map_pixels, map_rows};
-use crate::program::{Float, Op, Program, Stage};
-use crate::resize_source::Source;
-use crate::rows::Rows;
-use crate::value::Stores;
+use crate::map::packed::{Lookups, map_pixels, map_rows};
+use crate::map::program::{Float, Op, Program, Stage};
+use crate::map::rows::Rows;
 #[cfg(target_arch = "x86_64")]
-use crate::x86;
+use crate::pixels::avx512::{BLOCK, Values};
+use crate::resize::source::Source;
+use crate::simd::level::Isa;
 #[cfg(target_arch = "x86_64")]
-use crate::x86_bytes::{BLOCK, Values};
+use crate::simd::x86_64::vector;
 
 /// Beyond this many channels with values of their own, tables would not stay in the second-level
 /// cache.
@@ -172,7 +172,7 @@ impl Body {
                 Some(Table::Two(tables)) => run_table(tables, first, rows, dst),
                 Some(Table::Four(tables)) => run_table(tables, first, rows, dst),
                 Some(Table::Eight(tables)) => run_table(tables, first, rows, dst),
-                None => block::run(self.isa, program, first, rows, dst),
+                None => generic::run(self.isa, program, first, rows, dst),
             }
         }
     }
@@ -238,10 +238,10 @@ impl Body {
         stores: Stores,
     ) -> bool {
         // Rows are streamed if they are whole lines, or there is but one; why, `all_rows` of
-        // `x86_bytes.rs` says.
-        let aligned = dst.as_ptr().addr().is_multiple_of(x86::LINE);
+        // `pixels/avx512.rs` says.
+        let aligned = dst.as_ptr().addr().is_multiple_of(vector::LINE);
         let stream = |size: usize| {
-            let in_lines = rows.is_single() || aligned && rows.are_multiples(x86::LINE / size);
+            let in_lines = rows.is_single() || aligned && rows.are_multiples(vector::LINE / size);
             stores == Stores::Stream && in_lines
         };
         // Looking up has nothing to win where floats are computed, until rows are long.
@@ -256,8 +256,9 @@ impl Body {
             }
         }
         let Some(affine) = &self.affine else { return false };
-        let Some(body) = x86::row_body(self.isa, affine, rows.cycle > 1) else { return false };
-        if !x86::STRIDES.contains(&rows.stride_bytes.unsigned_abs()) || rows.shortest() < MAX_LANES
+        let Some(body) = vector::row_body(self.isa, affine, rows.cycle > 1) else { return false };
+        if !vector::STRIDES.contains(&rows.stride_bytes.unsigned_abs())
+            || rows.shortest() < MAX_LANES
         {
             return false;
         }
@@ -266,7 +267,7 @@ impl Body {
         rows.for_each(|row| {
             let to = &mut dst[row.at * size..][..row.count * size];
             let from = first.wrapping_offset(row.offset);
-            let row = x86::ByteRow {
+            let row = vector::ByteRow {
                 from,
                 stride: rows.stride_bytes,
                 channel: row.channel,
@@ -281,7 +282,7 @@ impl Body {
             unsafe { body(affine, row, to, stream) };
         });
         if stream {
-            x86::fence();
+            vector::fence();
         }
         true
     }
@@ -338,9 +339,9 @@ impl Body {
             let to = &mut dst[row.at * itemsize..][..row.count * itemsize];
             // SAFETY: `Isa` says that the machine has AVX2. By invariant 1 of `Rows` the row's
             // elements are `src`'s, and packed, so as many bytes as `to` has are readable.
-            unsafe { x86::stream_copy(src.as_ptr().wrapping_offset(row.offset), to) };
+            unsafe { vector::stream_copy(src.as_ptr().wrapping_offset(row.offset), to) };
         });
-        x86::fence();
+        vector::fence();
         true
     }
 

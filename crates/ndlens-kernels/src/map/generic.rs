@@ -17,11 +17,11 @@ use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 use ndlens_core::DType;
 
-use crate::cpu::Isa;
-use crate::integer::{Integer, LIMIT_32, truncate_to_i64, truncate_to_u64};
-use crate::program::{Float, Op, Program, Stage};
-use crate::rows::{Row, Rows};
-use crate::scalar::of_channel;
+use crate::map::integer::{Integer, LIMIT_32, truncate_to_i64, truncate_to_u64};
+use crate::map::program::{Float, Op, Program, Stage};
+use crate::map::reference::of_channel;
+use crate::map::rows::{Row, Rows};
+use crate::simd::level::Isa;
 
 /// Elements of a block: 1 KiB of `f32`, and 2 KiB of `f64` and of integers.
 const LEN: usize = 256;

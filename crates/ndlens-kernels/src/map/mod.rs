@@ -1,11 +1,20 @@
 //! Steps on values, compiled once and applied to millions of items.
 
+pub(crate) mod bodies;
+mod generic;
+mod integer;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod packed;
+pub(crate) mod program;
+mod reference;
+mod rows;
+
 use ndlens_core::{DType, ViewRef};
 
-use crate::cpu::Isa;
 use crate::error::{Error, Result};
-use crate::image::{Affine, Body, Rounding};
-use crate::program::Program;
+use crate::map::bodies::{Affine, Body, Rounding};
+use crate::map::program::Program;
+use crate::simd::level::Isa;
 
 /// One step of a chain, with torchvision's meaning.
 #[derive(Debug, Clone, PartialEq)]

@@ -5,10 +5,10 @@
 
 use ndlens_core::ViewRef;
 
-use crate::image::Table;
-use crate::rows::Rows;
-use crate::x86;
-use crate::x86_bytes::{Lookup, Pixels, Values, to_planes};
+use crate::map::bodies::Table;
+use crate::map::rows::Rows;
+use crate::pixels::avx512::{Lookup, Pixels, Values, to_planes};
+use crate::simd::x86_64::vector;
 
 /// The most bytes of a pixel.
 pub(crate) const MAX_CHANNELS: usize = 4;
@@ -88,7 +88,7 @@ pub(crate) unsafe fn map_rows(
         unsafe { to_planes(values, pixels, to, stream) };
     });
     if stream {
-        x86::fence();
+        vector::fence();
     }
     true
 }
@@ -139,7 +139,7 @@ pub(crate) unsafe fn map_pixels(
     // SAFETY: these are the view's elements, which are readable; the caller vouches for the rest.
     unsafe { to_planes(values, pixels, dst, stream) };
     if stream {
-        x86::fence();
+        vector::fence();
     }
     true
 }

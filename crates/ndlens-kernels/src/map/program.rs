@@ -9,8 +9,8 @@ use half::{bf16, f16};
 use ndlens_core::DType;
 
 use crate::error::{Error, Result};
-use crate::integer::Integer;
-use crate::value::Step;
+use crate::map::Step;
+use crate::map::integer::Integer;
 
 /// The dtypes that are computed with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

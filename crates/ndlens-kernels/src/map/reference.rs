@@ -4,7 +4,7 @@
 use half::{bf16, f16};
 use ndlens_core::DType;
 
-use crate::program::{Float, Op, Program, Stage};
+use crate::map::program::{Float, Op, Program, Stage};
 
 /// An element between two stages. Every float that is computed with is exact in an `f64`, every
 /// integer in an `i128`, also shifted.

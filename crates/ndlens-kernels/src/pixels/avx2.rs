@@ -1,5 +1,5 @@
 //! Pixels of 2 to 4 bytes, split into planes, and planes joined to pixels: the AVX2 bodies.
-//! `x86_bytes.rs` splits with AVX-512.
+//! `avx512.rs` splits with AVX-512.
 //!
 //! A block of pixels is as many loads as a pixel has bytes, and a plane's block takes its bytes
 //! from all of them:
@@ -18,7 +18,7 @@
 
 use std::arch::x86_64::*;
 
-use crate::cpu::Isa;
+use crate::simd::level::Isa;
 
 /// Splits a row of pixels, as many as the second argument says, into planes that stand as many
 /// bytes apart as the last argument says. The third says how far from a pixel to fetch what is
@@ -118,7 +118,7 @@ unsafe fn avx2_split<const C: usize>(
     }
     let row = Avx2Row::<C> { from, width, ahead, planes, plane };
     for x in (0..width).step_by(16 * LEN) {
-        // Each block has instructions of its own; why, `BLOCKS` of `x86_bytes.rs` says.
+        // Each block has instructions of its own; why, `BLOCKS` of `avx512.rs` says.
         macro_rules! blocks {
             ($($block:literal)*) => {
                 // SAFETY: this function has the instructions; the caller vouches for the row, which

@@ -32,10 +32,10 @@
 
 use std::arch::x86_64::*;
 
-use crate::image::Affine;
-use crate::x86::arithmetic::{BY_INVERSE, DIVIDE, SCALE};
-use crate::x86::{Avx512, Constants, Vector};
-use crate::x86_form::Single;
+use crate::map::bodies::Affine;
+use crate::simd::x86_64::half::Single;
+use crate::simd::x86_64::vector::arithmetic::{BY_INVERSE, DIVIDE, SCALE};
+use crate::simd::x86_64::vector::{Avx512, Constants, Vector};
 
 /// The elements of a block, and the bytes of a register and of a line of the cache.
 pub(crate) const BLOCK: usize = 64;
@@ -73,7 +73,7 @@ pub(crate) type Lookup<const SIZE: usize> = [[u8; 256]; SIZE];
 #[derive(Clone, Copy)]
 pub(crate) struct LookUp<'a, const SIZE: usize>(pub(crate) &'a [Lookup<SIZE>]);
 
-/// `float32`, scaled and normalised as [`arithmetic`](crate::x86::arithmetic) says; of up to 4
+/// `float32`, scaled and normalised as [`arithmetic`](crate::simd::x86_64::vector::arithmetic) says; of up to 4
 /// channels.
 #[derive(Clone, Copy)]
 pub(crate) struct Compute<const ARITHMETIC: u8> {
@@ -243,7 +243,7 @@ impl Values<'_> {
 }
 
 /// Writes what becomes of each byte to planes, one for each byte of a pixel: past the cache if
-/// `stream` says so and rows are whole lines, and a [`fence`](crate::x86::fence) must follow then
+/// `stream` says so and rows are whole lines, and a [`fence`](crate::simd::x86_64::vector::fence) must follow then
 /// before another thread may read them.
 ///
 /// # Panics

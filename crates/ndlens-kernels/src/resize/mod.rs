@@ -14,18 +14,26 @@
 //!   row 6  RGBRGBRGB..            -> row 6  RR..GG..BB..
 //! ```
 
+mod bytes;
+mod floats;
+mod nearest;
+#[cfg(test)]
+pub(crate) mod reference;
+pub(crate) mod source;
+pub(crate) mod taps;
+
 use std::ops::Range;
 
 use ndlens_core::{DType, ViewRef};
 
-use crate::cpu::Isa;
 use crate::error::{Error, Result};
-use crate::resize_body::{self, Rows};
-use crate::resize_float::{self, FloatRows};
-use crate::resize_nearest::{self, NearestRows};
-use crate::resize_source::Source;
-use crate::resize_weights::Taps;
-use crate::value::{Stores, ValueMap};
+use crate::map::{Stores, ValueMap};
+use crate::resize::bytes::Rows;
+use crate::resize::floats::FloatRows;
+use crate::resize::nearest::NearestRows;
+use crate::resize::source::Source;
+use crate::resize::taps::Taps;
+use crate::simd::level::Isa;
 
 /// From this size on, `f32` no longer tells positions apart.
 const SIZE_LIMIT: usize = 1 << 24;
@@ -251,9 +259,9 @@ impl Resize {
         scratch.vertical.prepare(height, self.height, self.filter, &self.dtype)?;
         scratch.horizontal.prepare(width, self.width, self.filter, &self.dtype)?;
         match self.dtype {
-            DType::U8 => resize_body::run(self, &Source::new(src), finish, dst, scratch),
-            DType::F32 => resize_float::run(self, &Source::new(src), finish, dst, scratch),
-            _ => resize_nearest::run(self, src, finish, dst, scratch),
+            DType::U8 => bytes::run(self, &Source::new(src), finish, dst, scratch),
+            DType::F32 => floats::run(self, &Source::new(src), finish, dst, scratch),
+            _ => nearest::run(self, src, finish, dst, scratch),
         }
     }
 

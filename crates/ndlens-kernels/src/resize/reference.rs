@@ -4,8 +4,8 @@
 use ndlens_core::{DType, ViewRef};
 
 use crate::error::Result;
+use crate::resize::taps::Taps;
 use crate::resize::{Finish, Resize};
-use crate::resize_weights::Taps;
 
 /// The value of a weighted sum of bytes.
 fn weigh_bytes(taps: &Taps, i: usize, byte: impl Fn(usize) -> u8) -> u8 {

@@ -12,13 +12,13 @@ use std::ptr;
 
 use ndlens_core::ViewRef;
 
-use crate::cpu::Isa;
-use crate::resize_columns::{Column, LANES};
+use crate::resize::floats::columns::{Column, LANES};
+use crate::simd::level::Isa;
 #[cfg(target_arch = "x86_64")]
 use crate::{
-    packed::{MAX_CHANNELS, ROWS_AHEAD},
-    resize_split,
-    x86_bytes::{Pixels, Values, to_planes},
+    map::packed::{MAX_CHANNELS, ROWS_AHEAD},
+    pixels::avx2,
+    pixels::avx512::{Pixels, Values, to_planes},
 };
 
 /// Where the pixels of an image are.
@@ -113,7 +113,7 @@ impl<'a> Source<'a> {
                         false,
                     );
                 }
-                if let Some(split) = resize_split::split(isa, self.channels) {
+                if let Some(split) = avx2::split(isa, self.channels) {
                     return split(from, self.width, ahead, planes.as_mut_ptr(), plane);
                 }
             }

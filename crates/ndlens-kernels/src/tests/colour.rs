@@ -5,9 +5,9 @@
 
 use ndlens_core::DType;
 
-use super::Adjustment::{self, Brightness, Contrast, Grayscale, Hue, Saturation};
-use super::planes::LEN;
-use crate::cpu::Isa;
+use crate::colour::Adjustment::{self, Brightness, Contrast, Grayscale, Hue, Saturation};
+use crate::colour::planes::LEN;
+use crate::simd::level::Isa;
 
 /// An image between two adjustments: pixels of one or three values, `bound` the largest.
 struct Oracle {

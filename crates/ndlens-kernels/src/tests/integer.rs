@@ -4,7 +4,8 @@
 use ndlens_core::{Buffer, DType, Layout, Order, View};
 use proptest::prelude::*;
 
-use crate::tests::{FLOATS, NUMBERS, check, normalize, packed, to};
+use crate::tests::map::check_map;
+use crate::tests::{FLOATS, NUMBERS, normalize, packed, to};
 use crate::{Step, Stores, ValueMap};
 
 fn is_float(dtype: &DType) -> bool {
@@ -67,9 +68,19 @@ fn every_dtype_converts_to_every_number_as_the_oracle_says() {
                     continue;
                 }
                 let step = to(&target, scale);
-                check(&image, Some(2), 3, std::slice::from_ref(&step));
-                check(&planes, Some(0), 3, &[step.clone(), to(&DType::F32, scale), normalize(3)]);
-                check(&planes, Some(0), 3, &[step, to(&DType::F16, false), to(&DType::U8, scale)]);
+                check_map(&image, Some(2), 3, std::slice::from_ref(&step));
+                check_map(
+                    &planes,
+                    Some(0),
+                    3,
+                    &[step.clone(), to(&DType::F32, scale), normalize(3)],
+                );
+                check_map(
+                    &planes,
+                    Some(0),
+                    3,
+                    &[step, to(&DType::F16, false), to(&DType::U8, scale)],
+                );
             }
         }
     }
@@ -80,15 +91,15 @@ fn floats_of_every_size_become_integers_as_the_oracle_says() {
     for source in FLOATS {
         let view = edges(&source);
         for target in NUMBERS {
-            check(&view, None, 1, &[to(&target, false)]);
-            check(
+            check_map(&view, None, 1, &[to(&target, false)]);
+            check_map(
                 &view,
                 None,
                 1,
                 &[to(&target, false), to(&DType::F32, false), to(&DType::I16, false)],
             );
             if scales(&source, &target) {
-                check(&view, None, 1, &[to(&target, true)]);
+                check_map(&view, None, 1, &[to(&target, true)]);
             }
         }
     }
@@ -163,6 +174,6 @@ proptest! {
                 steps.push(normalize(channels));
             }
         }
-        check(&view, Some(0), channels, &steps);
+        check_map(&view, Some(0), channels, &steps);
     }
 }

@@ -1,63 +1,16 @@
-//! Every body meets the oracle, over one table of cases and over random ones; and the oracle meets
-//! torch.
+//! Every body of a map meets the reference, over one table of cases and over random ones; and the
+//! reference meets torch.
 
-#![expect(
-    unsafe_code,
-    reason = "the oracle reads bytes the plain way, and pages are fenced with mprotect"
-)]
+#![expect(unsafe_code, reason = "the reference reads bytes the plain way")]
 
 use ndlens_core::{Buffer, DType, Index, Layout, Order, View, s};
 use proptest::prelude::*;
 
-use crate::cpu::Isa;
-use crate::program::Program;
+use crate::map::program::Program;
+use crate::tests::{
+    FLOATS, ISAS, NUMBERS, Placement, STORES, bytes, check, fnv, normalize, packed, to,
+};
 use crate::{Error, Step, Stores, ValueMap};
-
-pub(crate) const ISAS: [Isa; 3] = [Isa::Scalar, Isa::Avx2, Isa::Avx512];
-pub(crate) const STORES: [Stores; 2] = [Stores::Cached, Stores::Stream];
-pub(crate) const NUMBERS: [DType; 13] = [
-    DType::Bool,
-    DType::U8,
-    DType::I8,
-    DType::U16,
-    DType::I16,
-    DType::U32,
-    DType::I32,
-    DType::U64,
-    DType::I64,
-    DType::F16,
-    DType::Bf16,
-    DType::F32,
-    DType::F64,
-];
-pub(crate) const FLOATS: [DType; 4] = [DType::F16, DType::Bf16, DType::F32, DType::F64];
-const MEAN: [f64; 5] = [0.485, 0.456, 0.406, 0.5, 0.25];
-const STD: [f64; 5] = [0.229, 0.224, 0.225, -3.0, 1e-3];
-
-pub(crate) fn to(dtype: &DType, scale: bool) -> Step {
-    Step::ToDtype { dtype: dtype.clone(), scale }
-}
-
-pub(crate) fn normalize(channels: usize) -> Step {
-    let values = |values: &[f64]| values.iter().copied().cycle().take(channels).collect();
-    Step::Normalize { mean: values(&MEAN), std: values(&STD) }
-}
-
-/// Bytes in which every value of one byte occurs, and wider numbers of every magnitude.
-pub(crate) fn bytes(len: usize) -> Vec<u8> {
-    let mut state = 1u64;
-    let mut next = || {
-        state =
-            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 56) as u8
-    };
-    (0..len).map(|i| if i % 1021 < 256 { i as u8 } else { next() }).collect()
-}
-
-pub(crate) fn packed(shape: &[usize], dtype: DType) -> View {
-    let layout = Layout::contiguous(shape, dtype.itemsize(), Order::C).unwrap();
-    View::new(Buffer::from_vec(bytes(layout.len() * dtype.itemsize())), layout, dtype).unwrap()
-}
 
 /// What the oracle makes of a view: each element by itself.
 fn oracle(view: &View, channel_axis: Option<usize>, channels: usize, steps: &[Step]) -> Vec<u8> {
@@ -81,60 +34,24 @@ fn oracle(view: &View, channel_axis: Option<usize>, channels: usize, steps: &[St
     out
 }
 
-/// Equal bytes, or both NaN.
-pub(crate) fn assert_same(
-    got: &[u8],
-    expected: &[u8],
-    dtype: &DType,
-    context: &dyn std::fmt::Debug,
-) {
-    if got == expected {
-        return;
-    }
-    let size = dtype.itemsize();
-    for (i, (got, expected)) in got.chunks(size).zip(expected.chunks(size)).enumerate() {
-        let nan = |bytes: &[u8]| match dtype {
-            DType::F16 => half::f16::from_le_bytes(bytes.try_into().unwrap()).is_nan(),
-            DType::Bf16 => half::bf16::from_le_bytes(bytes.try_into().unwrap()).is_nan(),
-            DType::F32 => f32::from_le_bytes(bytes.try_into().unwrap()).is_nan(),
-            DType::F64 => f64::from_le_bytes(bytes.try_into().unwrap()).is_nan(),
-            _ => false,
-        };
-        assert!(
-            got == expected || nan(got) && nan(expected),
-            "{context:?}: element {i}: {got:?}, {expected:?}"
-        );
-    }
-}
-
-/// Applies the steps with every instruction set and both kinds of store, at several alignments of
-/// the destination, and looks at the bytes before and after it.
-pub(crate) fn check(view: &View, channel_axis: Option<usize>, channels: usize, steps: &[Step]) {
-    const FILL: u8 = 0xa5;
-    const MARGIN: usize = 64;
+/// Applies the steps with both kinds of store, at several alignments of the destination.
+pub(crate) fn check_map(view: &View, channel_axis: Option<usize>, channels: usize, steps: &[Step]) {
+    let placements: Vec<Placement> = STORES
+        .into_iter()
+        .flat_map(|stores| [0, 4, 28, 1, 2].map(|misaligned| (stores, misaligned)))
+        .collect();
     let expected = oracle(view, channel_axis, channels, steps);
-    for isa in ISAS {
+    let dtype = ValueMap::new(view.dtype(), channels, steps).unwrap().dtype().clone();
+    let context = (view.layout(), view.dtype(), steps);
+    check(&expected, &dtype, &placements, &context, |isa, stores, out| {
         let map = ValueMap::with_isa(view.dtype(), channels, steps, isa).unwrap();
-        for stores in STORES {
-            for misaligned in [0, 4, 28, 1, 2] {
-                let mut out = vec![FILL; expected.len() + 4 * MARGIN];
-                let start = MARGIN + out[MARGIN..].as_ptr().align_offset(64) + misaligned;
-                let end = start + expected.len();
-                map.apply(&view.as_ref(), channel_axis, &mut out[start..end], stores).unwrap();
-                let context = (isa, stores, misaligned, view.layout(), view.dtype(), steps);
-                assert_same(&out[start..end], &expected, map.dtype(), &context);
-                assert!(
-                    out[..start].iter().chain(&out[end..]).all(|&byte| byte == FILL),
-                    "{context:?}: wrote outside"
-                );
-            }
-        }
-    }
+        map.apply(&view.as_ref(), channel_axis, out, stores).unwrap();
+    });
 }
 
 /// The chains of the vector bodies: scaled or not, by inverse, and by division; to floats of both
 /// widths, rounded once or each time.
-fn byte_chains(channels: usize) -> Vec<Vec<Step>> {
+pub(crate) fn byte_chains(channels: usize) -> Vec<Vec<Step>> {
     let awkward = Step::Normalize { mean: vec![f64::from(1e-40f32)], std: vec![1e-39] };
     let endless = Step::Normalize { mean: vec![0.5], std: vec![f64::NAN] };
     let single = [
@@ -170,9 +87,9 @@ fn bytes_become_floats_alike_in_every_body_layout_and_width() {
                 let planes = flipped.permute(&[2, 0, 1]).unwrap();
                 let bgr = planes.index(&[reversed]).unwrap();
                 for steps in byte_chains(channels) {
-                    check(&planes, Some(0), channels, &steps);
-                    check(&flipped, Some(2), channels, &steps);
-                    check(&bgr, Some(0), channels, &steps);
+                    check_map(&planes, Some(0), channels, &steps);
+                    check_map(&flipped, Some(2), channels, &steps);
+                    check_map(&bgr, Some(0), channels, &steps);
                 }
             }
         }
@@ -194,7 +111,7 @@ fn planes_of_whole_lines_and_others_are_the_same_streamed_or_cached() {
                     vec![to(&DType::I16, true)],
                     vec![to(&DType::I8, true)],
                 ]) {
-                    check(&planes, Some(0), channels, &steps);
+                    check_map(&planes, Some(0), channels, &steps);
                 }
             }
         }
@@ -206,7 +123,7 @@ fn an_image_wider_than_a_chunk_is_read_in_pieces() {
     for width in [4095, 4096, 8191, 8192, 8193, 12_300] {
         let planes = packed(&[1, width, 3], DType::U8).permute(&[2, 0, 1]).unwrap();
         for steps in byte_chains(3) {
-            check(&planes, Some(0), 3, &steps);
+            check_map(&planes, Some(0), 3, &steps);
         }
     }
 }
@@ -215,13 +132,13 @@ fn an_image_wider_than_a_chunk_is_read_in_pieces() {
 fn batches_and_clips_of_images_keep_their_channels() {
     let clip = packed(&[2, 3, 4, 21, 3], DType::U8);
     for steps in byte_chains(3) {
-        check(&clip.permute(&[0, 1, 4, 2, 3]).unwrap(), Some(2), 3, &steps);
-        check(&clip.permute(&[4, 3, 2, 1, 0]).unwrap(), Some(0), 3, &steps);
-        check(&clip.permute(&[1, 4, 0, 2, 3]).unwrap(), Some(1), 3, &steps);
-        check(&clip, Some(4), 3, &steps);
+        check_map(&clip.permute(&[0, 1, 4, 2, 3]).unwrap(), Some(2), 3, &steps);
+        check_map(&clip.permute(&[4, 3, 2, 1, 0]).unwrap(), Some(0), 3, &steps);
+        check_map(&clip.permute(&[1, 4, 0, 2, 3]).unwrap(), Some(1), 3, &steps);
+        check_map(&clip, Some(4), 3, &steps);
     }
     let same = vec![to(&DType::F32, true), normalize(1)];
-    check(&clip, None, 1, &same);
+    check_map(&clip, None, 1, &same);
 }
 
 #[test]
@@ -231,17 +148,17 @@ fn a_view_that_repeats_or_skips_bytes_is_read_as_it_says() {
     let every_second =
         rgba.index(&[s(..), Index::Slice { start: None, stop: None, step: 2 }]).unwrap();
     for steps in byte_chains(3) {
-        check(&rgb, Some(2), 3, &steps);
-        check(&rgb.permute(&[2, 0, 1]).unwrap(), Some(0), 3, &steps);
+        check_map(&rgb, Some(2), 3, &steps);
+        check_map(&rgb.permute(&[2, 0, 1]).unwrap(), Some(0), 3, &steps);
     }
     for steps in byte_chains(4) {
-        check(&every_second, Some(2), 4, &steps);
-        check(&every_second.permute(&[2, 0, 1]).unwrap(), Some(0), 4, &steps);
+        check_map(&every_second, Some(2), 4, &steps);
+        check_map(&every_second.permute(&[2, 0, 1]).unwrap(), Some(0), 4, &steps);
     }
     let layout = Layout::new(&[3, 40], &[0, 1], 7, 1, 100).unwrap();
     let repeated = View::new(Buffer::from_vec(bytes(100)), layout, DType::U8).unwrap();
     for steps in byte_chains(3) {
-        check(&repeated, Some(0), 3, &steps);
+        check_map(&repeated, Some(0), 3, &steps);
     }
 }
 
@@ -250,9 +167,9 @@ fn more_channels_than_tables_are_told_apart() {
     for (rows, features) in [(3, 65), (2, 1200)] {
         let view = packed(&[rows, features], DType::U8);
         for dtype in FLOATS {
-            check(&view, Some(1), features, &[to(&dtype, true), normalize(features)]);
+            check_map(&view, Some(1), features, &[to(&dtype, true), normalize(features)]);
         }
-        check(
+        check_map(
             &view.permute(&[1, 0]).unwrap(),
             Some(0),
             features,
@@ -269,10 +186,10 @@ fn every_dtype_converts_to_every_float_as_the_oracle_says() {
             [(image.clone(), 2), (image.flip(&[1]).unwrap().permute(&[2, 0, 1]).unwrap(), 0)];
         for target in FLOATS {
             for (view, axis) in &layouts {
-                check(view, Some(*axis), 3, &[to(&target, false)]);
-                check(view, Some(*axis), 3, &[to(&target, true), normalize(3)]);
+                check_map(view, Some(*axis), 3, &[to(&target, false)]);
+                check_map(view, Some(*axis), 3, &[to(&target, true), normalize(3)]);
                 for last in FLOATS {
-                    check(
+                    check_map(
                         view,
                         Some(*axis),
                         3,
@@ -288,8 +205,8 @@ fn every_dtype_converts_to_every_float_as_the_oracle_says() {
 fn floats_are_normalised_without_a_conversion_before_it() {
     for dtype in FLOATS {
         let series = packed(&[3, 1031], dtype);
-        check(&series, Some(0), 3, &[normalize(3), normalize(1)]);
-        check(&series.permute(&[1, 0]).unwrap(), Some(1), 3, &[normalize(3)]);
+        check_map(&series, Some(0), 3, &[normalize(3), normalize(1)]);
+        check_map(&series.permute(&[1, 0]).unwrap(), Some(1), 3, &[normalize(3)]);
     }
 }
 
@@ -326,25 +243,25 @@ fn without_a_step_every_dtype_passes_through() {
 #[test]
 fn empty_views_and_single_elements_are_views_too() {
     for steps in byte_chains(3) {
-        check(&packed(&[0, 5, 3], DType::U8), Some(2), 3, &steps);
-        check(&packed(&[3], DType::U8), Some(0), 3, &steps);
+        check_map(&packed(&[0, 5, 3], DType::U8), Some(2), 3, &steps);
+        check_map(&packed(&[3], DType::U8), Some(0), 3, &steps);
     }
     let scalar = packed(&[3], DType::U8).index(&[s(1)]).unwrap();
-    check(&scalar, None, 1, &[to(&DType::F32, true), normalize(1)]);
-    check(&packed(&[0], DType::F64), None, 1, &[normalize(1)]);
+    check_map(&scalar, None, 1, &[to(&DType::F32, true), normalize(1)]);
+    check_map(&packed(&[0], DType::F64), None, 1, &[normalize(1)]);
 }
 
 #[test]
 fn a_division_by_its_inverse_has_the_bits_of_a_division() {
     let imagenet = [to(&DType::F32, true), normalize(3)];
     let view = packed(&[256, 3], DType::U8);
-    check(&view, Some(1), 3, &imagenet);
+    check_map(&view, Some(1), 3, &imagenet);
     // Every std has its chance to round badly; the map finds out which do.
     for i in 1..200 {
         let std = vec![f64::from(i) * 0.005_13];
         let steps =
             [to(&DType::F32, i % 2 == 0), Step::Normalize { mean: vec![0.1 * f64::from(i)], std }];
-        check(&packed(&[256], DType::U8), None, 1, &steps);
+        check_map(&packed(&[256], DType::U8), None, 1, &steps);
     }
 }
 
@@ -440,12 +357,6 @@ fn elements(dtype: &DType) -> View {
     .unwrap()
 }
 
-pub(crate) fn fnv(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    })
-}
-
 #[test]
 fn the_way_to_a_half_leads_through_single_precision_as_in_torch() {
     // Rounded at once this would be the next half up.
@@ -461,7 +372,7 @@ fn any_byte_but_zero_is_true() {
     let bytes = Buffer::from_vec(vec![0u8, 1, 2, 255]);
     let view =
         View::new(bytes, Layout::contiguous(&[4], 1, Order::C).unwrap(), DType::Bool).unwrap();
-    check(&view, None, 1, &[to(&DType::F32, true)]);
+    check_map(&view, None, 1, &[to(&DType::F32, true)]);
     let map = ValueMap::new(&DType::Bool, 1, &[to(&DType::F16, true)]).unwrap();
     let mut out = [0; 8];
     map.apply(&view.as_ref(), None, &mut out, Stores::Cached).unwrap();
@@ -533,11 +444,11 @@ fn pixels_of_bytes_become_planes() {
                 let wide = packed(&[5, width + 3, channels], dtype.clone());
                 let crop = wide.index(&[s(1..4), s(2..2 + width as isize)]).unwrap();
                 for view in [crop.clone(), crop.flip(&[0]).unwrap(), crop.flip(&[1]).unwrap()] {
-                    check(&view.permute(&[2, 0, 1]).unwrap(), Some(0), channels, &[]);
+                    check_map(&view.permute(&[2, 0, 1]).unwrap(), Some(0), channels, &[]);
                 }
                 let repeated =
                     crop.index(&[s(..1)]).unwrap().broadcast_to(&[4, width, channels]).unwrap();
-                check(&repeated.permute(&[2, 0, 1]).unwrap(), Some(0), channels, &[]);
+                check_map(&repeated.permute(&[2, 0, 1]).unwrap(), Some(0), channels, &[]);
             }
         }
     }
@@ -567,153 +478,6 @@ proptest! {
         let axis = Some(axis).filter(|&axis| axis < shape.len());
         let channels = axis.map_or(1, |axis| shape[axis]);
         prop_assume!(channels > 0);
-        check(&view, axis, channels, &byte_chains(channels)[chain]);
-    }
-}
-
-#[cfg(target_os = "linux")]
-pub(crate) mod fenced {
-    //! Sources between pages that must not be touched.
-
-    use std::ffi::{c_int, c_void};
-    use std::ptr::{self, NonNull};
-    use std::sync::Arc;
-
-    use ndlens_core::{Access, Owner};
-
-    use super::*;
-
-    pub(crate) const PAGE: usize = 4096;
-
-    unsafe extern "C" {
-        fn mmap(
-            addr: *mut c_void,
-            len: usize,
-            prot: c_int,
-            flags: c_int,
-            fd: c_int,
-            offset: i64,
-        ) -> *mut c_void;
-        fn mprotect(addr: *mut c_void, len: usize, prot: c_int) -> c_int;
-        fn munmap(addr: *mut c_void, len: usize) -> c_int;
-    }
-
-    /// One page of memory between two that cannot be read.
-    pub(crate) struct Fenced(usize);
-
-    impl Owner for Fenced {}
-
-    impl Fenced {
-        pub(crate) fn page() -> Buffer {
-            const PROT_READ_WRITE: c_int = 3;
-            const MAP_PRIVATE_ANONYMOUS: c_int = 0x22;
-            // SAFETY: a new mapping of three pages, of which the middle one is made accessible; it
-            // lives in the owner.
-            unsafe {
-                let start = mmap(ptr::null_mut(), 3 * PAGE, 0, MAP_PRIVATE_ANONYMOUS, -1, 0);
-                assert_ne!(start.addr(), usize::MAX);
-                let page = start.byte_add(PAGE);
-                assert_eq!(mprotect(page, PAGE, PROT_READ_WRITE), 0);
-                for (i, byte) in bytes(PAGE).into_iter().enumerate() {
-                    page.cast::<u8>().add(i).write(byte);
-                }
-                let owner = Arc::new(Fenced(start.expose_provenance()));
-                Buffer::from_raw(NonNull::new(page.cast()).unwrap(), PAGE, Access::ReadWrite, owner)
-            }
-        }
-    }
-
-    impl Drop for Fenced {
-        fn drop(&mut self) {
-            // SAFETY: the mapping was made by `page` and is unmapped only here.
-            unsafe { munmap(ptr::with_exposed_provenance_mut(self.0), 3 * PAGE) };
-        }
-    }
-
-    #[test]
-    fn no_body_reads_a_byte_outside_the_source() {
-        let buffer = Fenced::page();
-        for width in 1..=67usize {
-            for stride in 1..=5usize {
-                let extent = (width - 1) * stride + 1;
-                for backwards in [false, true] {
-                    for start in [0, PAGE - extent] {
-                        let (offset, stride) = if backwards {
-                            (start + extent - 1, -(stride as isize))
-                        } else {
-                            (start, stride as isize)
-                        };
-                        let layout = Layout::new(&[width], &[stride], offset, 1, PAGE).unwrap();
-                        let view = View::new(buffer.clone(), layout, DType::U8).unwrap();
-                        check(&view, None, 1, &[to(&DType::F32, true), normalize(1)]);
-                    }
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn no_body_reads_a_byte_beside_pixels() {
-        let buffer = Fenced::page();
-        for width in (1..=40usize).chain([63, 64, 65, 128, 140, 257, 320]) {
-            for channels in 2..=4usize {
-                let (row, chains) = (
-                    width * channels,
-                    [vec![], vec![to(&DType::F16, true)], vec![to(&DType::F32, true)]],
-                );
-                let height = 3.min(PAGE / row);
-                let strides = [row as isize, channels as isize, 1];
-                for start in [0, PAGE - height * row] {
-                    let layout =
-                        Layout::new(&[height, width, channels], &strides, start, 1, PAGE).unwrap();
-                    let view = View::new(buffer.clone(), layout, DType::U8).unwrap();
-                    for steps in &chains {
-                        check(&view.permute(&[2, 0, 1]).unwrap(), Some(0), channels, steps);
-                        check(
-                            &view.flip(&[1]).unwrap().permute(&[2, 0, 1]).unwrap(),
-                            Some(0),
-                            channels,
-                            steps,
-                        );
-                    }
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn no_copy_reads_a_byte_outside_the_source() {
-        let buffer = Fenced::page();
-        for len in [1, 63, 1024, 1100, 2047, PAGE] {
-            for start in [0, PAGE - len] {
-                let layout = Layout::new(&[len], &[1], start, 1, PAGE).unwrap();
-                check_copy(&View::new(buffer.clone(), layout, DType::U8).unwrap());
-            }
-        }
-    }
-
-    #[test]
-    fn no_row_is_read_beyond_its_bytes() {
-        let buffer = Fenced::page();
-        for len in [1, 64, 100, 256, 1024, 1100, 2047, PAGE] {
-            for start in [0, PAGE - len] {
-                let layout = Layout::new(&[2, len], &[0, 1], start, 1, PAGE).unwrap();
-                let view = View::new(buffer.clone(), layout, DType::U8).unwrap();
-                for stores in [Stores::Cached, Stores::Stream] {
-                    let mut out = vec![0; 2 * len];
-                    crate::Take::new(&view).unwrap().rows(&[1, 0], &mut out, stores).unwrap();
-                    assert!(out == view.to_vec::<u8>().unwrap());
-                }
-            }
-        }
-    }
-
-    fn check_copy(view: &View) {
-        for isa in ISAS {
-            let map = ValueMap::with_isa(&DType::U8, 1, &[], isa).unwrap();
-            let mut out = vec![0; view.len()];
-            map.apply(&view.as_ref(), None, &mut out, Stores::Stream).unwrap();
-            assert!(out == view.to_vec::<u8>().unwrap());
-        }
+        check_map(&view, axis, channels, &byte_chains(channels)[chain]);
     }
 }

@@ -20,7 +20,7 @@ use std::ops::Range;
 use ndlens_core::room;
 
 use crate::error::Result;
-use crate::resize_weights::Taps;
+use crate::resize::taps::Taps;
 
 /// The taps of a long lane are padded to a multiple of this.
 pub(crate) const LONG: usize = 16;

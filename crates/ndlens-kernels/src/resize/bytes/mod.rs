@@ -8,18 +8,24 @@
 
 #![expect(unsafe_code, reason = "calls vector bodies; see UNSAFE.md")]
 
+pub(crate) mod lanes;
+#[cfg(target_arch = "x86_64")]
+mod vector;
+#[cfg(target_arch = "x86_64")]
+mod x86_64;
+
 use ndlens_core::room;
 
-use crate::cpu::Isa;
 use crate::error::Result;
-use crate::image::Affine;
-use crate::resize::{Finish, Resize, Scratch};
-use crate::resize_lanes::{Lanes, Order, PADDING, Register};
-use crate::resize_source::Source;
-use crate::resize_weights::Taps;
-use crate::value::{RowChannels, Stores, ValueMap};
+use crate::map::bodies::Affine;
+use crate::map::{RowChannels, Stores, ValueMap};
 #[cfg(target_arch = "x86_64")]
-use crate::{resize_split, resize_x86};
+use crate::pixels::avx2;
+use crate::resize::bytes::lanes::{Lanes, Order, PADDING, Register};
+use crate::resize::source::Source;
+use crate::resize::taps::Taps;
+use crate::resize::{Finish, Resize, Scratch};
+use crate::simd::level::Isa;
 
 /// What the oracle's registers are like.
 const SCALAR: Register = Register { lanes: 16, loads: 1, load_bytes: 0, windows: 0 };
@@ -196,7 +202,7 @@ impl<'a> Writer<'a> {
             (0..self.channels).map(|channel| (channel * self.height + place) * width * itemsize);
         #[cfg(target_arch = "x86_64")]
         if let Some((affine, apart)) = self.affine
-            && let Some(floats) = resize_x86::floats(self.isa, affine)
+            && let Some(floats) = vector::floats(self.isa, affine)
         {
             for (channel, at) in places.enumerate() {
                 let to = &mut dst[at..][..width * itemsize];
@@ -224,7 +230,7 @@ impl<'a> Writer<'a> {
     /// The sums of all words of a row, as bytes.
     fn sum(&self, stack: &Stack<'_>, bytes: &mut [u8]) {
         #[cfg(target_arch = "x86_64")]
-        if let Some(sum) = resize_x86::bytes(self.isa) {
+        if let Some(sum) = vector::bytes(self.isa) {
             // SAFETY: `Isa` says that the machine has the instructions. By invariant 1 of `Stack`
             // each pair has a word for each byte; a row is a multiple of whole registers.
             unsafe { sum(stack, bytes) };
@@ -242,7 +248,7 @@ impl<'a> Writer<'a> {
     fn finish(&self) {
         #[cfg(target_arch = "x86_64")]
         if self.stream {
-            crate::x86::fence();
+            crate::simd::x86_64::vector::fence();
         }
     }
 }
@@ -250,7 +256,7 @@ impl<'a> Writer<'a> {
 /// The registers that an instruction set's bodies expect.
 fn register(isa: Isa) -> Register {
     #[cfg(target_arch = "x86_64")]
-    if let Some(register) = resize_x86::register(isa) {
+    if let Some(register) = vector::register(isa) {
         return register;
     }
     let _ = isa;
@@ -268,7 +274,7 @@ fn filter(
     out_plane: usize,
 ) {
     #[cfg(target_arch = "x86_64")]
-    if let Some(filter) = resize_x86::filter(isa, lanes) {
+    if let Some(filter) = vector::filter(isa, lanes) {
         let planes = upper.chunks_exact(plane).zip(lower.chunks_exact(plane));
         for ((upper, lower), words) in planes.zip(words.chunks_exact_mut(out_plane)) {
             // SAFETY: `Isa` says that the machine has the instructions, and the lanes were built
@@ -318,8 +324,8 @@ fn interleave(
 ) -> Result<()> {
     room::resize(pixels, width.next_multiple_of(BLOCK) * channels, 0)?;
     #[cfg(target_arch = "x86_64")]
-    if let Some(join) = resize_split::join(isa, channels) {
-        const { assert!(BLOCK == resize_split::JOINED) };
+    if let Some(join) = avx2::join(isa, channels) {
+        const { assert!(BLOCK == avx2::JOINED) };
         assert!(planes.len() >= (channels - 1) * plane + width.next_multiple_of(BLOCK));
         // SAFETY: `Isa` says that the machine has the instructions. The pixels are whole blocks; as
         // many bytes are there from the last plane on, and so from each.

@@ -10,21 +10,21 @@
 
 use std::arch::x86_64::*;
 
-use crate::cpu::Isa;
-use crate::image::Affine;
-use crate::resize_body::Stack;
-use crate::resize_far;
-use crate::resize_lanes::{Lanes, Register, WINDOWS};
-use crate::x86::arithmetic::{BY_INVERSE, DIVIDE, SCALE};
-use crate::x86::{Avx2, Avx512, Constants};
-use crate::x86_form::{Halves, Single};
+use crate::map::bodies::Affine;
+use crate::resize::bytes::Stack;
+use crate::resize::bytes::lanes::{Lanes, Register, WINDOWS};
+use crate::resize::bytes::x86_64;
+use crate::simd::level::Isa;
+use crate::simd::x86_64::half::{Halves, Single};
+use crate::simd::x86_64::vector::arithmetic::{BY_INVERSE, DIVIDE, SCALE};
+use crate::simd::x86_64::vector::{Avx2, Avx512, Constants};
 
 /// Filters one plane of an upper and a lower row: a word for each lane.
 ///
 /// # Safety
 ///
 /// The machine must have the body's instructions, the lanes must have been built for its
-/// [`register`], the rows must have [`PADDING`](crate::resize_lanes::PADDING) bytes behind the
+/// [`register`], the rows must have [`PADDING`](crate::resize::bytes::lanes::PADDING) bytes behind the
 /// pixels that the lanes are of, and the words must be as many as there are lanes.
 pub(crate) type Filter = unsafe fn(&Lanes, &[u8], &[u8], &mut [u32]);
 
@@ -60,12 +60,12 @@ pub(crate) fn register(isa: Isa) -> Option<Register> {
 pub(crate) fn filter(isa: Isa, lanes: &Lanes) -> Option<Filter> {
     Some(match (isa, lanes.pairs) {
         (Isa::Scalar, _) => return None,
-        (_, 0) => resize_far::filter_long,
+        (_, 0) => x86_64::filter_long,
         (Isa::Avx2, 1) => avx2_filter::<1>,
         (Isa::Avx2, 2) => avx2_filter::<2>,
         (Isa::Avx2, 3) => avx2_filter::<3>,
         (Isa::Avx2, _) => avx2_filter::<0>,
-        (Isa::Avx512, _) if lanes.windows > 1 => resize_far::avx512_filter_windows(lanes.windows),
+        (Isa::Avx512, _) if lanes.windows > 1 => x86_64::avx512_filter_windows(lanes.windows),
         (Isa::Avx512, 1) => avx512_filter::<1>,
         (Isa::Avx512, 2) => avx512_filter::<2>,
         (Isa::Avx512, 3) => avx512_filter::<3>,

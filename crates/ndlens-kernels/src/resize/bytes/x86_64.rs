@@ -6,8 +6,8 @@
 
 use std::arch::x86_64::*;
 
-use crate::resize_lanes::{LONG, Lanes, PADDING};
-use crate::resize_x86::Filter;
+use crate::resize::bytes::lanes::{LONG, Lanes, PADDING};
+use crate::resize::bytes::vector::Filter;
 
 /// The body for AVX-512 that picks lanes from so many loads side by side.
 pub(crate) fn avx512_filter_windows(windows: usize) -> Filter {

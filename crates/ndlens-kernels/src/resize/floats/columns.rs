@@ -21,9 +21,9 @@
     reason = "what is not inlined into a body has not its instructions enabled"
 )]
 
-use crate::cpu::Isa;
-use crate::resize_lanes::Order;
-use crate::resize_weights::Taps;
+use crate::resize::bytes::lanes::Order;
+use crate::resize::taps::Taps;
+use crate::simd::level::Isa;
 
 /// The floats of a column: a register of AVX-512, two of AVX2.
 pub(crate) const LANES: usize = 16;

@@ -1,20 +1,22 @@
 //! One pass over an image of `float32`: as that over bytes, with floats in the ring.
 //!
 //! Sums go from the first tap to the last, which is torch's order within an axis. Rows are filtered
-//! horizontally some at once, as columns (see `resize_columns.rs`): those that the next rows of the
+//! horizontally some at once, as columns (see `columns.rs`): those that the next rows of the
 //! result need, which are not always neighbours.
+
+pub(crate) mod columns;
 
 use std::ops::Range;
 
 use ndlens_core::room;
 
 use crate::error::Result;
+use crate::map::RowChannels;
+use crate::resize::bytes::lanes::Order;
+use crate::resize::floats::columns::{BLOCK, Column, LANES};
+use crate::resize::source::Source;
+use crate::resize::taps::Taps;
 use crate::resize::{Finish, Resize, Scratch};
-use crate::resize_columns::{self, BLOCK, Column, LANES};
-use crate::resize_lanes::Order;
-use crate::resize_source::Source;
-use crate::resize_weights::Taps;
-use crate::value::RowChannels;
 
 /// Memory that is used again for the next image.
 #[derive(Debug, Default)]
@@ -109,7 +111,7 @@ pub(crate) fn run(
             fill(resize, source, groups, horizontal, &order, &batch, floats)?;
         }
         let FloatRows { ring, slots, row, bytes, .. } = floats;
-        resize_columns::sum(resize.isa, vertical.single_of(i), &slots[start..end], ring, row);
+        columns::sum(resize.isa, vertical.single_of(i), &slots[start..end], ring, row);
         let place = if window.flip_vertical { window.height - 1 - place } else { place };
         write(finish, groups, row, place, bytes, dst)?;
     }
@@ -146,7 +148,7 @@ fn fill(
         for (i, &y) in rows.iter().enumerate() {
             source.read_columns(y, groups.channels_of(group), i * groups.size, columns);
         }
-        resize_columns::filter(resize.isa, horizontal, order, columns, resized);
+        columns::filter(resize.isa, horizontal, order, columns, resized);
         for (i, &y) in rows.iter().enumerate() {
             let at = slots[y] as usize * groups.len() + group * groups.size * groups.width;
             let to = &mut ring[at..][..groups.size * groups.width];

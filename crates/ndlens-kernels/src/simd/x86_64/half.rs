@@ -22,7 +22,7 @@
 use std::arch::x86_64::*;
 use std::ptr;
 
-use crate::x86::{Avx2, Avx512, Vector};
+use crate::simd::x86_64::vector::{Avx2, Avx512, Vector};
 
 /// A kind of result.
 ///

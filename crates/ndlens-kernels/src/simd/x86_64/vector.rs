@@ -25,9 +25,9 @@ use std::arch::x86_64::*;
 use std::ops::RangeInclusive;
 use std::ptr;
 
-use crate::cpu::Isa;
-use crate::image::{Affine, MAX_LANES, Normalize, Rounding};
-use crate::x86_form::{Bfloat16, Float16, Form, Halves, Single};
+use crate::map::bodies::{Affine, MAX_LANES, Normalize, Rounding};
+use crate::simd::level::Isa;
+use crate::simd::x86_64::half::{Bfloat16, Float16, Form, Halves, Single};
 
 /// The distances of bytes, in either direction, that the bodies know how to shuffle.
 pub(crate) const STRIDES: RangeInclusive<usize> = 1..=4;
