@@ -23,9 +23,9 @@ use std::ptr;
 use ndlens_core::{Index, Order, View};
 
 use crate::error::{Error, Result};
-use crate::map::Stores;
 #[cfg(target_arch = "x86_64")]
-use crate::simd::x86_64::vector;
+use crate::simd::stores::LINE;
+use crate::simd::stores::{Stores, fence};
 
 /// How many bytes to ask for ahead where rows are short: what one core draws from memory, some 20
 /// GB/s, in twice its latency of 100 ns.
@@ -44,9 +44,6 @@ const TWO_RUNS_BYTES: RangeInclusive<usize> = 2 * AHEAD_IN_RUN_BYTES..=32 << 10;
 
 /// Rows to ask for ahead at most: beyond so many the processor forgets what it was asked for.
 const MAX_ROWS_AHEAD: usize = 32;
-
-/// What the cache fetches at once.
-const LINE: usize = 64;
 
 /// Shorter rows are always written through the cache: with so little to write in a row, memory that
 /// is written past it keeps waiting between reads from anywhere, and takes twice as long.
@@ -127,9 +124,8 @@ impl Take {
                 _ => copy.any(row_bytes, to),
             }
         }
-        #[cfg(target_arch = "x86_64")]
         if stream {
-            vector::fence();
+            fence();
         }
         Ok(())
     }
