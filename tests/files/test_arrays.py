@@ -17,9 +17,10 @@ import torch
 from safetensors import safe_open
 from safetensors.numpy import save_file as save_numpy
 from safetensors.torch import load_file, save_file
-from tests.buffers import pointer
-from tests.loading import succeeds
-from tests.samples import DTYPES
+from tests.helpers.buffers import pointer
+from tests.helpers.loading import succeeds
+from tests.helpers.programs import total
+from tests.helpers.samples import DTYPES
 from torch.multiprocessing import get_context
 
 import ndlens as nl
@@ -315,10 +316,6 @@ def test_what_is_pickled_is_a_handle(tensors: Path, archive: Path) -> None:
     save_file(model(), tensors)
     with pytest.raises(nl.StaleHandleError):
         pickle.loads(before)
-
-
-def total(arrays: nl.Arrays, weight: nl.View, queue: Any) -> None:
-    queue.put((float(arrays["weight"].numpy().sum()), weight.tolist(), arrays["weight"].readonly))
 
 
 @pytest.mark.parametrize("start", ["fork", "spawn"])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.programs import run, run_file
+from tests.helpers.programs import run, run_file
 
 import ndlens as nl
 

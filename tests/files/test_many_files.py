@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.programs import Peer, run
+from tests.helpers.programs import Peer, run
 
 import ndlens as nl
 

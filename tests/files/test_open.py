@@ -17,7 +17,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
-from tests.samples import RECORDS, SIMPLE, filled
+from tests.helpers.samples import RECORDS, SIMPLE, filled
 
 import ndlens as nl
 

@@ -23,8 +23,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from safetensors.numpy import load_file as load_numpy
 from safetensors.torch import load_file
-from tests.loading import succeeds
-from tests.samples import DTYPES, RECORDS, SIMPLE, filled
+from tests.helpers.loading import succeeds
+from tests.helpers.samples import DTYPES, RECORDS, SIMPLE, filled
 
 import ndlens as nl
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.programs import run
+from tests.helpers.programs import run
 
 import ndlens as nl
 

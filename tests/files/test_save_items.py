@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from safetensors import safe_open
 from safetensors.numpy import load_file
-from tests.programs import run
+from tests.helpers.programs import run
 
 import ndlens as nl
 from ndlens import transforms as T

@@ -12,8 +12,8 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.buffers import pointer
-from tests.loading import AUGMENT, pictures
+from tests.helpers.buffers import pointer
+from tests.helpers.loading import AUGMENT, pictures
 from torch.utils.data import DataLoader
 
 import ndlens as nl

@@ -14,8 +14,7 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
-from tests.programs import run
-from tests.test_arrays import total
+from tests.helpers.programs import run, total
 from torch.multiprocessing import get_context
 
 import ndlens as nl

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.strategies import Array
+from tests.helpers.strategies import Array
 
 MISSING = object()
 

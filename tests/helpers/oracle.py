@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from tests.strategies import COPIES, MOST_ELEMENTS, NUMBERS, WRITES, Array, Step
+from tests.helpers.strategies import COPIES, MOST_ELEMENTS, NUMBERS, WRITES, Array, Step
 
 import ndlens as nl
 

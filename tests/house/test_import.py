@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Iterator
 
 import pytest
-from tests.programs import run
+from tests.helpers.programs import run
 
 import ndlens as nl
 from ndlens import _ndlens, errors, transforms

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.buffers import pointer
-from tests.strategies import Array
+from tests.helpers.buffers import pointer
+from tests.helpers.strategies import Array
 from torch.utils.data import Dataset
 
 import ndlens as nl

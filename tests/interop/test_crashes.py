@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.programs import run, run_file
+from tests.helpers.programs import run, run_file
 
 REFUSED = """
     import mmap, os, sys

@@ -13,17 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests import buffers
-from tests.buffers import pointer
-from tests.programs import run
-from tests.strategies import Array, fill
+from tests.helpers import buffers
+from tests.helpers.buffers import pointer
+from tests.helpers.consumers import CONSUMERS, from_dlpack, memory
+from tests.helpers.programs import run
+from tests.helpers.strategies import Array, fill
 
 import ndlens as nl
-
-# torch does not list it among its typed names.
-from_dlpack = torch.from_dlpack  # type: ignore[attr-defined]
-# What exports a buffer is not typed as such before Python 3.12.
-memory: Any = memoryview
 
 # Every dtype that NumPy and torch both have.
 SHARED_DTYPES = ["?", "u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8", "c8", "c16"]
@@ -51,20 +47,6 @@ def make(dtype: str, layout: str) -> tuple[Array, Any]:
     if layout == "zero stride":
         base = np.lib.stride_tricks.as_strided(base, strides=(base.strides[0], 0, base.strides[2]))
     return LAYOUTS[layout](base), LAYOUTS[layout](nl.view(base))
-
-
-CONSUMERS: dict[str, Callable[[nl.View], Any]] = {
-    "numpy()": lambda v: v.numpy(),
-    "np.asarray": np.asarray,
-    "np.asarray(copy=False)": lambda v: np.asarray(v, copy=False),
-    "np.from_dlpack": np.from_dlpack,
-    "np.asarray(memoryview)": lambda v: np.asarray(memory(v)),
-    "torch()": lambda v: v.torch(),
-    "torch.from_dlpack": from_dlpack,
-    "torch.from_dlpack(capsule)": lambda v: from_dlpack(v.__dlpack__()),
-    "nl.view(memoryview)": lambda v: nl.view(memory(v)).numpy(),
-    "nl.view(torch())": lambda v: nl.view(v.torch()).numpy(),
-}
 
 
 def address(obj: Any) -> int:

@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 import torch
 import xarray as xr
-from tests.strategies import Array
+from tests.helpers.strategies import Array
 
 import ndlens as nl
 

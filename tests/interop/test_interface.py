@@ -11,10 +11,10 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 from PIL import Image
-from tests.buffers import pointer
-from tests.described import MISSING, Described
-from tests.oracle import NUMBER_DTYPES, assert_same
-from tests.strategies import DTYPES, Array, fill
+from tests.helpers.buffers import pointer
+from tests.helpers.described import MISSING, Described
+from tests.helpers.oracle import NUMBER_DTYPES, assert_same
+from tests.helpers.strategies import DTYPES, Array, fill
 
 import ndlens as nl
 

@@ -14,15 +14,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from tests import buffers
-from tests.programs import run
-from tests.test_exchange import CONSUMERS, memory
+from tests.helpers import buffers
+from tests.helpers.consumers import CONSUMERS, memory
+from tests.helpers.programs import run
 
 import ndlens as nl
-
-# torch does not list it among its typed names.
-from_dlpack = torch.from_dlpack  # type: ignore[attr-defined]
 
 
 class Owner(np.ndarray[Any, Any]):

@@ -13,7 +13,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.loading import (
+from tests.helpers.loading import (
     ALL_WORKERS,
     AUGMENT,
     order,

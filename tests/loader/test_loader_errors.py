@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.loading import (
+from tests.helpers.loading import (
     MEAN,
     STD,
     eventually,

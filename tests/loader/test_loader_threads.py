@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.loading import (
+from tests.helpers.loading import (
     eventually,
     order,
     pictures,

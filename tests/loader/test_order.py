@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 import torch
-from tests.loading import order
+from tests.helpers.loading import order
 from torch.utils.data import DistributedSampler, RandomSampler
 
 import ndlens as nl

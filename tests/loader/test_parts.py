@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.loading import order
+from tests.helpers.loading import order
 from torch.utils.data import RandomSampler
 
 import ndlens as nl

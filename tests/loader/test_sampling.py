@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.loading import order, run_python
+from tests.helpers.loading import order, run_python
 
 import ndlens as nl
 

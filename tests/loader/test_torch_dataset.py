@@ -12,7 +12,7 @@ import numpy as np
 import psutil
 import pytest
 import torch
-from tests.programs import run, run_file
+from tests.helpers.programs import run, run_file
 from torch.utils.data import BatchSampler, ConcatDataset, DataLoader, SequentialSampler, Subset
 
 import ndlens as nl

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.exits import WAYS, end
-from tests.programs import run
+from tests.helpers.programs import run
+from tests.stress.exits import WAYS, end
 
 
 @pytest.mark.parametrize("name", WAYS)

@@ -8,7 +8,7 @@ import pickle
 from pathlib import Path
 
 import pytest
-from tests.programs import Peer, run
+from tests.helpers.programs import Peer, run
 
 import ndlens as nl
 

@@ -13,10 +13,9 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.memory_operations import OPERATIONS
+from tests.stress.memory_operations import OPERATIONS
 
-SWEEP = Path(__file__).parent / "memory_sweep.py"
-
+SWEEP = Path(__file__).parents[1] / "stress" / "memory_sweep.py"
 
 # Large groups alone, all others in one process, since each takes seconds to start.
 LARGE = ["View:", "Loader:"]

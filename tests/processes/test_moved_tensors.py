@@ -14,14 +14,11 @@ import numpy as np
 import pytest
 import torch
 import torch.multiprocessing
-from tests.programs import run, run_file
-from tests.test_exchange import memory
+from tests.helpers.consumers import from_dlpack, memory
+from tests.helpers.programs import run, run_file
 from torch.utils.data import TensorDataset
 
 import ndlens as nl
-
-# torch does not list it among its typed names.
-from_dlpack = torch.from_dlpack  # type: ignore[attr-defined]
 
 ITEMS, WIDTH = 64, 1 << 12
 ROWS = np.arange(ITEMS * WIDTH, dtype=np.int32).reshape(ITEMS, WIDTH)

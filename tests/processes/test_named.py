@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.programs import Peer, run
+from tests.helpers.programs import Peer, run
 
 import ndlens as nl
 

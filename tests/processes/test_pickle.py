@@ -18,8 +18,8 @@ import joblib
 import numpy as np
 import pytest
 import torch
-from tests import buffers
-from tests.programs import Peer, run_file
+from tests.helpers import buffers
+from tests.helpers.programs import Peer, run_file
 
 import ndlens as nl
 from ndlens import _ndlens

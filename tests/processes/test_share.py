@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.programs import Peer, arenas_held, run
-from tests.soak_shared import held
+from tests.helpers.programs import Peer, arenas_held, run
+from tests.stress.soak_shared import held
 
 import ndlens as nl
 
@@ -249,7 +249,7 @@ def test_an_array_that_a_forked_child_inherited_is_not_overwritten_on_either_sid
 
 def test_lost_messages_and_temporaries_keep_memory_flat() -> None:
     # `make soak` runs longer. In a process of its own, which holds the lost messages for an hour.
-    command = [sys.executable, "-m", "tests.soak_shared", "--rounds", "300"]
+    command = [sys.executable, "-m", "tests.stress.soak_shared", "--rounds", "300"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("round 0: ")

@@ -1,6 +1,6 @@
 """Ends the interpreter in every way while ndlens is at work, and looks at how it ended.
 
-Each way is a program of its own, run several times: `python -m tests.exits --runs 5`. A process
+Each way is a program of its own, run several times: `python -m tests.stress.exits --runs 5`. A process
 that is ended by a signal it was not sent, that hangs, or that says anything on standard error but
 what the way is about fails.
 """

@@ -1,10 +1,10 @@
 """Random arrays, and chains of up to ten operations on views of them, against NumPy.
 
-`tests/test_indexing.py` tries a few thousand of these with hypothesis, which shrinks well; this
+`tests/views/test_indexing.py` tries a few thousand of these with hypothesis, which shrinks well; this
 tries many more. Every structure has a seed of its own, so that the one which fails can be made
 again alone:
 
-    python tests/fuzz_layout.py --structures 1 --seed 4711
+    python tests/stress/fuzz_layout.py --structures 1 --seed 4711
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ import traceback
 from collections import Counter
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from tests.oracle import walk
-from tests.strategies import DTYPES, KINDS, Array, Step, lay_out
+from tests.helpers.oracle import walk
+from tests.helpers.strategies import DTYPES, KINDS, Array, Step, lay_out
 
 BOUNDS = [None, *range(-6, 7), 2**63 - 1, -(2**63), 10**30, -(10**30)]
 STRIDES = [None, None, None, 1, 2, 3, -1, -2, -3, 2**62, -(10**30)]
@@ -84,7 +84,9 @@ def report(at: int) -> None:
                 (axes, chain), shrunk = candidate, True
                 break
     print(f"structure {at} differs from NumPy; to see it again:\n")
-    print("from tests.oracle import walk\nfrom tests.strategies import DTYPES, Step, lay_out\n")
+    print(
+        "from tests.helpers.oracle import walk\nfrom tests.helpers.strategies import DTYPES, Step, lay_out\n"
+    )
     print(
         f"array = lay_out(DTYPES[{at % len(DTYPES)}], {axes}, {seed})  # {DTYPES[at % len(DTYPES)]}"
     )

@@ -5,8 +5,8 @@ Margins go from one that nothing fits to one that all fits, so that each large a
 once. A build with the feature `failing-allocator` is stricter: in it each allocation of ndlens that
 is not small fails once.
 
-    python tests/memory_sweep.py --only sampler
-    python tests/memory_sweep.py --module target/release/lib_ndlens.so
+    python tests/stress/memory_sweep.py --only sampler
+    python tests/stress/memory_sweep.py --module target/release/lib_ndlens.so
 """
 
 from __future__ import annotations
@@ -23,12 +23,13 @@ import tempfile
 import textwrap
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from tests.memory_operations import OPERATIONS, Operation
+from tests.stress.memory_operations import OPERATIONS, Operation
 
 MIB = 1 << 20
 MARGINS = [0, MIB // 4, *(MIB << k for k in range(9))]
@@ -154,10 +155,8 @@ def limits(
 ) -> Iterator[tuple[str, Outcome]]:
     """The operation under each margin, and what became of it."""
     for margin in margins:
-        yield (
-            f"{margin / MIB:g} MiB",
-            attempt(operation, names, lambda margin=margin: leave(margin)),
-        )  # type: ignore[misc]
+        outcome = attempt(operation, names, partial(leave, margin))
+        yield f"{margin / MIB:g} MiB", outcome
 
 
 def failures(
@@ -167,9 +166,8 @@ def failures(
     extension = sys.modules["ndlens._ndlens"]
     count = count_allocations(operation, names)
     for nth in {*range(min(count, most)), *range(max(count - most, 0), count)}:
-        outcome = attempt(
-            operation, names, lambda nth=nth: extension._fail_allocation(nth, SMALL_BYTES)
-        )  # type: ignore[misc]
+        fail = partial(extension._fail_allocation, nth, SMALL_BYTES)
+        outcome = attempt(operation, names, fail)
         yield f"allocation {nth}", outcome
 
 

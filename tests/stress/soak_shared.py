@@ -4,7 +4,7 @@ Each round shares temporaries that nobody keeps, pickles some of them, sends res
 processes that both drop them, and loses one message. What is held at the end is what lives, a
 little for each lost message, and a constant.
 
-`python tests/soak_shared.py --rounds 2000`
+`python tests/stress/soak_shared.py --rounds 2000`
 """
 
 from __future__ import annotations

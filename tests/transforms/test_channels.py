@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.test_transforms import equal
+from tests.helpers.images import equal
 from torch.utils.data import DataLoader
 from torchvision.transforms import v2
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.test_transforms import IMAGENET, channels_first, made, make, photograph
+from tests.helpers.images import IMAGENET, channels_first, made, make, photograph
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as F
 

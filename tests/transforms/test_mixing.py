@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.loading import ALL_WORKERS, MEAN, STD
-from tests.test_transforms import FLOATS, PHOTOGRAPHS, equal, photograph, torch_dtype
+from tests.helpers.images import FLOATS, PHOTOGRAPHS, equal, photograph, torch_dtype
+from tests.helpers.loading import ALL_WORKERS, MEAN, STD
 from torchvision.transforms import v2
 
 import ndlens as nl

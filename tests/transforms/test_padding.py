@@ -11,8 +11,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.loading import succeeds
-from tests.test_transforms import channels_first, make, photograph
+from tests.helpers.images import channels_first, make, photograph
+from tests.helpers.loading import succeeds
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as F
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.test_transforms import FLOATS, Array, equal, made, photograph, torch_dtype
+from tests.helpers.images import FLOATS, Array, equal, made, photograph, torch_dtype
 
 import ndlens as nl
 from ndlens import transforms as T

@@ -12,7 +12,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.test_transforms import (
+from tests.helpers.images import (
     IMAGENET,
     PHOTOGRAPHS,
     channels_first,

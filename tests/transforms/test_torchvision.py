@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.test_transforms import channels_first, equal, photograph
+from tests.helpers.images import channels_first, equal, photograph
 from torchvision import transforms as v1
 from torchvision.transforms import v2
 

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests import buffers
-from tests.strategies import Array
+from tests.helpers import buffers
+from tests.helpers.strategies import Array
 
 import ndlens as nl
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 def matrix() -> Any:
@@ -608,7 +608,7 @@ UNREACHABLE = {
     "DestinationSize": "the binding allocates the destination to fit",
     "Interrupted": "what a signal's handler raised comes instead; test_memory.py interrupts",
     "Unavailable": "it takes an open file that can no longer be asked for its size",
-    "Unwritable": "it takes a full disk under a mapped file, which tests/test_guard.py mounts",
+    "Unwritable": "it takes a full disk under a mapped file, which tests/files/test_guard.py mounts",
 }
 
 # The words by which the reasons for CopyRequired are known, as above.

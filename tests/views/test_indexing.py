@@ -12,8 +12,8 @@ import pytest
 import torch
 from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
-from tests.oracle import assert_same, assert_same_element, walk
-from tests.strategies import DTYPES, NUMBERS, Array, Step, arrays, chains, fill
+from tests.helpers.oracle import assert_same, assert_same_element, walk
+from tests.helpers.strategies import DTYPES, NUMBERS, Array, Step, arrays, chains, fill
 
 import ndlens as nl
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from tests.oracle import NUMBER_DTYPES, assert_same, walk
-from tests.strategies import KINDS, Array, Step, arrays, fill
+from tests.helpers.oracle import NUMBER_DTYPES, assert_same, walk
+from tests.helpers.strategies import KINDS, Array, Step, arrays, fill
 
 import ndlens as nl
 
