@@ -235,7 +235,10 @@ def test_a_compressed_member_says_how_it_can_be_had(tmp_path: Path) -> None:
     assert "weight" in arrays
     with pytest.raises(nl.FormatError) as raised:
         arrays["weight"]
-    text = f"{path}/weight.npy: is compressed, so it cannot be mapped; decompress it into memory with copy=True"
+    text = (
+        f"{path}/weight.npy: is compressed, so it cannot be mapped; decompress it into memory with"
+        " copy=True"
+    )
     assert str(raised.value) == text
     assert nl.open(path, copy=True)["weight"].shape == (100,)
 
@@ -408,8 +411,10 @@ def test_raw_bytes_pickle_to_a_handle(raw: Path) -> None:
         (
             {"shape": (-1, -1)},
             ValueError,
-            "{}: shape [-1, -1] is none: sizes must be at least 0; one may be -1 where no strides are given and "
-            "no other is 0",
+            (
+                "{}: shape [-1, -1] is none: sizes must be at least 0; one may be -1 where no"
+                " strides are given and no other is 0"
+            ),
         ),
         (
             {"shape": 2**62},

@@ -176,7 +176,10 @@ def test_direct_reads_are_guarded_once_asked_for(tmp_path: Path) -> None:
             print(error)
     """
     status, out, error = program(tmp_path, script)
-    lost = "pages were lost while mapped and read as zeros: the file was truncated, or the disk is full or failing"
+    lost = (
+        "pages were lost while mapped and read as zeros: the file was truncated, or the disk is"
+        " full or failing"
+    )
     assert (status, out) == (0, f"{tmp_path}/rows.npy: {lost}; open it again\n" * 3), error
 
 
@@ -217,15 +220,23 @@ ELSEWHERE = {
     "nobody": "nl.guard_truncation()",
     "before us": "faulthandler.enable(); nl.guard_truncation()",
     "after us": "nl.guard_truncation(); faulthandler.enable(); nl.guard_truncation()",
-    "before us and gone": "faulthandler.enable(); nl.guard_truncation(); faulthandler.disable(); nl.guard_truncation()",
-    "after us and gone": "nl.guard_truncation(); faulthandler.enable(); nl.guard_truncation(); faulthandler.disable()",
-    "again and again": """
+    "before us and gone": (
+        "faulthandler.enable(); nl.guard_truncation(); faulthandler.disable();"
+        " nl.guard_truncation()"
+    ),
+    "after us and gone": (
+        "nl.guard_truncation(); faulthandler.enable(); nl.guard_truncation();"
+        " faulthandler.disable()"
+    ),
+    "again and again": (
+        """
     for _ in range(5):
         faulthandler.enable()
         nl.guard_truncation()
         faulthandler.disable()
         nl.guard_truncation()
-    """,
+    """
+    ),
     "ignored": "signal.signal(signal.SIGBUS, signal.SIG_IGN); nl.guard_truncation()",
 }
 
@@ -340,7 +351,10 @@ def test_an_assignment_that_finds_the_disk_full_is_an_error_and_writes_nothing(
     """
     )
     status, out, error = program(tmp_path, script)
-    full = "hole: cannot be written: the disk is full or failing, or the file was truncated; nothing was written\n"
+    full = (
+        "hole: cannot be written: the disk is full or failing, or the file was truncated; nothing"
+        " was written\n"
+    )
     assert (status, out) in [(0, full * 3 + "{7}\n"), (0, "cannot mount\n")], error
 
 

@@ -60,8 +60,8 @@ def test_the_limit_of_descriptors_is_named_where_it_is_reached(path: Path) -> No
         print(error.errno, error.filename == sys.argv[1], error.strerror)
     """
     text = (
-        "24 True Too many open files; this process has as many descriptors as `ulimit -n` allows: raise it, "
-        "or close some of them\n"
+        "24 True Too many open files; this process has as many descriptors as `ulimit -n` allows:"
+        " raise it, or close some of them\n"
     )
     assert run(script, str(path)) == (0, text, "")
 
@@ -80,7 +80,8 @@ def test_a_moved_file_is_still_the_one_that_is_asked_about(path: Path, tmp_path:
     with Peer() as peer:
         assert (
             peer(
-                f"pickle.loads({pickle.dumps(view)!r}).tolist() == list(range(256)) * 39 + list(range(16))"
+                f"pickle.loads({pickle.dumps(view)!r}).tolist() == list(range(256)) * 39 +"
+                " list(range(16))"
             )
             == "True"
         )
@@ -166,9 +167,10 @@ def test_mode_r_opens_what_numpy_opens_where_private_memory_is_limited(tmp_path:
     print(nl.explain(view, "torch"))
     """
     text = (
-        "torch cannot take this view: torch() needs writable memory, but the view is read-only; open the file with "
-        'copy=True, call .copy() first, or pass readonly="allow" and never write to the tensor: here a write ends the '
-        "process, since there was no memory to set aside for a private map (`ulimit -d`, vm.overcommit_memory).\n"
+        "torch cannot take this view: torch() needs writable memory, but the view is read-only;"
+        ' open the file with copy=True, call .copy() first, or pass readonly="allow" and never'
+        " write to the tensor: here a write ends the process, since there was no memory to set"
+        " aside for a private map (`ulimit -d`, vm.overcommit_memory).\n"
     )
     assert limited(script, tmp_path / "large.npy") == (0, text, "")
 
@@ -185,10 +187,9 @@ def test_mode_c_says_what_limits_it_and_what_opens(tmp_path: Path) -> None:
     """
     path = tmp_path / "large.npy"
     text = (
-        f'{path}: cannot map 67108992 bytes: Cannot allocate memory (os error 12); mode "c" needs as much memory where '
-        '`ulimit -d` or vm.overcommit_memory says so: open with mode "r", which needs none\n'
-        "cannot allocate 67108864 bytes\n"
-        "(1048576,) False\n"
+        f'{path}: cannot map 67108992 bytes: Cannot allocate memory (os error 12); mode "c" needs'
+        ' as much memory where `ulimit -d` or vm.overcommit_memory says so: open with mode "r",'
+        " which needs none\ncannot allocate 67108864 bytes\n(1048576,) False\n"
     )
     assert limited(script, path) == (0, text, "")
 

@@ -220,9 +220,11 @@ def test_read_only_refuses_to_be_written(path: Path) -> None:
         memory[0] = 1.0
     with pytest.raises(nl.ReadOnlyError) as raised:
         v.torch()
-    assert str(raised.value) == (
-        'torch() needs writable memory, but the view is read-only; open the file with mode="c" (copy-on-write), '
-        'call .copy() first, or pass readonly="allow" and never write to the tensor'
+    assert (
+        str(raised.value)
+        == 'torch() needs writable memory, but the view is read-only; open the file with mode="c"'
+        ' (copy-on-write), call .copy() first, or pass readonly="allow" and never write to the'
+        " tensor"
     )
 
 
@@ -304,31 +306,43 @@ def refused(path: Path | str, *args: Any) -> BaseException:
         (
             (np.uint16,),
             TypeError,
-            'mode must be "r", "c" or "r+", got <class \'numpy.uint16\'>; nl.open takes path and mode by position, and '
-            "dtype, shape, copy, offset and strides by keyword",
+            (
+                'mode must be "r", "c" or "r+", got <class \'numpy.uint16\'>; nl.open takes path'
+                " and mode by position, and dtype, shape, copy, offset and strides by keyword"
+            ),
         ),
         (
             ((3, 4),),
             TypeError,
-            'mode must be "r", "c" or "r+", got (3, 4); nl.open takes path and mode by position, and dtype, shape, '
-            "copy, offset and strides by keyword",
+            (
+                'mode must be "r", "c" or "r+", got (3, 4); nl.open takes path and mode by'
+                " position, and dtype, shape, copy, offset and strides by keyword"
+            ),
         ),
         (
             ("uint16",),
             ValueError,
-            'unknown mode "uint16": expected "r", "c" or "r+"; a dtype is given by keyword: dtype="uint16"',
+            (
+                'unknown mode "uint16": expected "r", "c" or "r+"; a dtype is given by keyword:'
+                ' dtype="uint16"'
+            ),
         ),
         (
             ("<f4",),
             ValueError,
-            'unknown mode "<f4": expected "r", "c" or "r+"; a dtype is given by keyword: dtype="<f4"',
+            (
+                'unknown mode "<f4": expected "r", "c" or "r+"; a dtype is given by keyword:'
+                ' dtype="<f4"'
+            ),
         ),
         (("w",), ValueError, 'unknown mode "w": expected "r", "c" or "r+"'),
         (
             ("r", np.uint16, 4),
             TypeError,
-            "nl.open takes path and mode by position, got 4 arguments; copy, dtype, shape, offset and strides are "
-            "given by keyword",
+            (
+                "nl.open takes path and mode by position, got 4 arguments; copy, dtype, shape,"
+                " offset and strides are given by keyword"
+            ),
         ),
     ],
 )
@@ -341,8 +355,9 @@ def test_a_wrong_argument_by_position_says_what_is_given_by_keyword(
     save: Any = nl.save
     with pytest.raises(TypeError) as raised:
         save(path, np.arange(3), {"format": "pt"})
-    assert str(raised.value) == (
-        "nl.save takes path and obj by position, got 3 arguments; metadata is given by keyword"
+    assert (
+        str(raised.value)
+        == "nl.save takes path and obj by position, got 3 arguments; metadata is given by keyword"
     )
 
 
@@ -417,8 +432,10 @@ def test_a_file_of_no_format_says_what_to_do_about_raw_bytes(path: Path) -> None
     path = path.with_suffix(".bin")
     path.write_bytes(b"\0" * 20)
     starts = r"\x00" * 8
-    assert str(refused(path)) == (
-        f'{path}: not a .npy, .npz or .safetensors file: it starts with "{starts}"; for raw bytes say their dtype'
+    assert (
+        str(refused(path))
+        == f'{path}: not a .npy, .npz or .safetensors file: it starts with "{starts}"; for raw'
+        " bytes say their dtype"
     )
 
 

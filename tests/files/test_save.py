@@ -305,28 +305,37 @@ def test_a_process_that_is_killed_leaves_the_old_file_or_the_new_one(path: Path)
             "x.safetensors",
             b"abc",
             TypeError,
-            'x.safetensors: .safetensors holds arrays by name, got one array: give it a name, {"name": array}',
+            (
+                "x.safetensors: .safetensors holds arrays by name, got one array: give it a name,"
+                ' {"name": array}'
+            ),
         ),
         (
             "x.npy",
             torch.zeros(2, dtype=torch.bfloat16),
             TypeError,
-            "x.npy: the format has no dtype bfloat16; save it as .safetensors, or its bytes: "
-            'view.reinterpret("uint8")',
+            (
+                "x.npy: the format has no dtype bfloat16; save it as .safetensors, or its bytes: "
+                'view.reinterpret("uint8")'
+            ),
         ),
         (
             "x.safetensors",
             {"w": np.zeros(2, "c16")},
             TypeError,
-            'x.safetensors: tensor "w": the format has no dtype complex128; convert it, or save its bytes: '
-            'view.reinterpret("uint8")',
+            (
+                'x.safetensors: tensor "w": the format has no dtype complex128; convert it, or save'
+                ' its bytes: view.reinterpret("uint8")'
+            ),
         ),
         (
             "x.safetensors",
             {"w": np.zeros(2, ">f4")},
             TypeError,
-            'x.safetensors: tensor "w": the format has no dtype >f; it has big-endian byte order; convert it first, '
-            'with NumPy: .astype(x.dtype.newbyteorder("="))',
+            (
+                'x.safetensors: tensor "w": the format has no dtype >f; it has big-endian byte'
+                ' order; convert it first, with NumPy: .astype(x.dtype.newbyteorder("="))'
+            ),
         ),
         (
             "x.safetensors",
@@ -339,7 +348,10 @@ def test_a_process_that_is_killed_leaves_the_old_file_or_the_new_one(path: Path)
             "x.safetensors",
             {"w": None},
             TypeError,
-            'array "w": nl.view needs an object with the buffer protocol, DLPack or __array_interface__, got NoneType',
+            (
+                'array "w": nl.view needs an object with the buffer protocol, DLPack or'
+                " __array_interface__, got NoneType"
+            ),
         ),
     ],
 )

@@ -212,8 +212,9 @@ def test_a_file_whose_owner_cannot_be_kept_is_not_replaced(path: Path) -> None:
         path.chmod(0o666)
         os.chown(path, user, group)
         text = (
-            f"PermissionError True it belongs to user {user} and group {group}, and a file in its place would not: "
-            "Operation not permitted; remove it first, or save under another name\n"
+            f"PermissionError True it belongs to user {user} and group {group}, and a file in its"
+            " place would not: Operation not permitted; remove it first, or save under another"
+            " name\n"
         )
         assert run(AS_NOBODY + "    save()", str(path)) == (0, text, "")
         assert content(path) == b"old"
@@ -225,8 +226,8 @@ def test_a_file_that_can_be_written_in_a_directory_that_cannot_says_so(path: Pat
     give(path, 0o666)
     path.parent.chmod(0o555)
     text = (
-        "PermissionError True no new file can be made beside it, which is to take its place: Permission denied\n"
-        "PermissionError True Permission denied\n"
+        "PermissionError True no new file can be made beside it, which is to take its place:"
+        " Permission denied\nPermissionError True Permission denied\n"
     )
     script = AS_NOBODY + "    save(); save(path + '.new.npy')"
     assert run(script, str(path)) == (0, text, "")

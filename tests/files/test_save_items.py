@@ -163,8 +163,10 @@ def test_items_that_cannot_be_saved_say_why(
             "x.safetensors",
             {"a": nl.ragged([np.zeros(2, "c16")])},
             TypeError,
-            'x.safetensors: tensor "a.data": the format has no dtype complex128; convert it, or save its bytes: '
-            'view.reinterpret("uint8")',
+            (
+                'x.safetensors: tensor "a.data": the format has no dtype complex128; convert it, or'
+                ' save its bytes: view.reinterpret("uint8")'
+            ),
         ),
     ]
     for name, obj, kind, text in cases:

@@ -127,8 +127,11 @@ def test_keys_that_name_no_items_are_index_errors(directory: Path) -> None:
     for key in [(1, 2), ..., None, (slice(2), 0)]:
         with pytest.raises(
             IndexError,
-            match=r"^shards are indexed by one integer, slice or array of indices; index the item further$|"
-            r"^items are indexed along one axis; index the item further$",
+            match=(
+                r"^shards are indexed by one integer, slice or array of indices; index the item"
+                r" further$|"
+                r"^items are indexed along one axis; index the item further$"
+            ),
         ):
             shards[key]
     with pytest.raises(IndexError, match=r"^index 54 is out of bounds for axis 0 with size 54$"):
@@ -247,9 +250,10 @@ def test_what_cannot_be_one_array_is_an_error_that_names_the_files(tmp_path: Pat
     np.savez(tmp_path / "a1.npz", x=np.zeros(3))
     with pytest.raises(nl.FormatError) as raised:
         nl.open([first, tmp_path / "a1.npz"])
-    assert str(raised.value) == (
-        f'{tmp_path}/a1.npz: holds arrays by name ("x"), expected a file of one array; take one of each file by its '
-        "name: [nl.open(path)[NAME] for path in paths]"
+    assert (
+        str(raised.value)
+        == f'{tmp_path}/a1.npz: holds arrays by name ("x"), expected a file of one array; take one'
+        " of each file by its name: [nl.open(path)[NAME] for path in paths]"
     )
 
 

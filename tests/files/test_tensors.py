@@ -178,9 +178,10 @@ def test_floats_of_6_bits_and_dtypes_to_come_are_had_by_name_and_bytes(path: Pat
         for name, dtype in (("six", "F6_E2M3"), ("new", "Q3_K")):
             with pytest.raises(nl.FormatError) as raised:
                 arrays[name]
-            assert str(raised.value) == (
-                f'{path}: tensor "{name}" has dtype "{dtype}", which no view can show; .bytes(name) gives its bytes, '
-                ".info(name) its shape"
+            assert (
+                str(raised.value)
+                == f'{path}: tensor "{name}" has dtype "{dtype}", which no view can show;'
+                " .bytes(name) gives its bytes, .info(name) its shape"
             )
         with pytest.raises(KeyError):
             arrays.bytes("nothing")
@@ -279,7 +280,10 @@ def test_an_index_names_what_it_shows(index: Path) -> None:
         ('{"metadata": {}}', "missing field `weight_map` at line 1 column 16"),
         (
             '{"weight_map": {"x": "model-00001-of-00003.safetensors"}}',
-            'it says that tensor "x" is in {}/model-00001-of-00003.safetensors, which has none of that name',
+            (
+                'it says that tensor "x" is in {}/model-00001-of-00003.safetensors, which has none'
+                " of that name"
+            ),
         ),
     ],
 )
@@ -304,15 +308,17 @@ def test_files_with_arrays_of_one_name_say_how_each_is_had(tmp_path: Path) -> No
         np.savez(tmp_path / f"{i}.npz", x=np.full(3, i))
     with pytest.raises(nl.FormatError) as raised:
         nl.open(str(tmp_path / "*.safetensors"))
-    assert str(raised.value) == (
-        f'{tmp_path}/1.safetensors: has an array "x", as {tmp_path}/0.safetensors has, expected other names in each '
-        'file; open each by itself: [nl.open(path)["x"] for path in paths]'
+    assert (
+        str(raised.value)
+        == f'{tmp_path}/1.safetensors: has an array "x", as {tmp_path}/0.safetensors has, expected'
+        ' other names in each file; open each by itself: [nl.open(path)["x"] for path in paths]'
     )
     with pytest.raises(nl.FormatError) as raised:
         nl.open(str(tmp_path / "*.npz"))
-    assert str(raised.value) == (
-        f'{tmp_path}/0.npz: holds arrays by name ("x"), expected a file of one array; take one of each file by its '
-        "name: [nl.open(path)[NAME] for path in paths]"
+    assert (
+        str(raised.value)
+        == f'{tmp_path}/0.npz: holds arrays by name ("x"), expected a file of one array; take one'
+        " of each file by its name: [nl.open(path)[NAME] for path in paths]"
     )
 
 

@@ -101,7 +101,8 @@ def walk(array: Array, chain: list[Step], note: Callable[[str], object]) -> None
             continue
         if step.name in WRITES:
             note(
-                f"{step.name}: {'done' if assert_writes_the_same(step, view, array, memory) else 'not done'}"
+                f"{step.name}:"
+                f" {'done' if assert_writes_the_same(step, view, array, memory) else 'not done'}"
             )
             continue
         on_view, on_array = step.fit(array)

@@ -49,4 +49,6 @@ def describe(graph: Graph, root: Path) -> Iterator[str]:
                 if target in circle:
                     whole = {name for name in names if name.rpartition("::")[0] not in names}
                     taken = ", ".join(sorted(whole))
-                    yield f"  {file.relative_to(root)} takes from {target.relative_to(root)}: {taken}"
+                    yield (
+                        f"  {file.relative_to(root)} takes from {target.relative_to(root)}: {taken}"
+                    )

@@ -172,27 +172,31 @@ STRAIGHT: dict[str, dict[str, str]] = {
     },
     "test code": {
         "lib.rs": "mod a; mod b;",
-        "a.rs": """
+        "a.rs": (
+            """
             pub struct A;
             #[cfg(test)]
             #[allow(unused)]
             mod tests { use super::*; use crate::b::B; fn f() -> [u8; 3] { crate::b::f() } }
             #[cfg(all(test, loom))] use crate::b::{C, D};
             #[cfg(test)] mod cases;
-        """,
+        """
+        ),
         "a/cases.rs": "use crate::b::B;",
         "b.rs": "use crate::a::A; pub struct B; pub struct C; pub struct D;",
     },
     "comments and strings": {
         "lib.rs": "mod a; mod b;",
-        "a.rs": r"""
+        "a.rs": (
+            r"""
             //! use crate::b::B;
             /* use crate::b::B; /* nested */ use crate::b::B; */
             const TEXT: &str = "use crate::b::B; \" crate::b::B";
             const RAW: &str = r#"crate::b::f() " "#;
             const QUOTE: char = '"'; fn f<'a>(x: &'a str) {} // crate::b::B
             pub struct A;
-        """,
+        """
+        ),
         "b.rs": "use crate::a::A; pub struct B;",
     },
     "names of another crate": {
@@ -237,13 +241,15 @@ def test_imports_for_types_and_of_extensions_make_no_circle(tmp_path: Path) -> N
     files = {
         "package/__init__.py": "from .a import A\nfrom ._native import C",
         "package/_native.pyi": "class C: ...",
-        "package/a.py": """
+        "package/a.py": (
+            """
             from typing import TYPE_CHECKING
             from package import _native
             if TYPE_CHECKING:
                 from package.b import B
             A = _native.C
-        """,
+        """
+        ),
         "package/b.py": "from package.a import A\nB = A",
     }
     package = write(tmp_path, files) / "package"

@@ -318,8 +318,10 @@ def test_a_buffer_with_sub_offsets_is_refused() -> None:
     )
     with pytest.raises(BufferError) as caught:
         nl.view(scattered)
-    assert str(caught.value) == (
-        "buffer has sub-offsets (a PIL-style array of pointers): its elements are not at strides; copy it first"
+    assert (
+        str(caught.value)
+        == "buffer has sub-offsets (a PIL-style array of pointers): its elements are not at"
+        " strides; copy it first"
     )
 
 
@@ -382,8 +384,8 @@ def test_toreadonly_leaves_the_view_it_came_from_as_it_was() -> None:
 
 
 READ_ONLY_TEXT = (
-    'torch() needs writable memory, but the view is read-only; open the file with mode="c" (copy-on-write), '
-    'call .copy() first, or pass readonly="allow" and never write to the tensor'
+    'torch() needs writable memory, but the view is read-only; open the file with mode="c"'
+    ' (copy-on-write), call .copy() first, or pass readonly="allow" and never write to the tensor'
 )
 
 
@@ -441,9 +443,10 @@ def test_strides_off_the_itemsize_need_a_copy_for_dlpack() -> None:
     for consume in (nl.View.torch, nl.View.__dlpack__, from_dlpack, np.from_dlpack):
         with pytest.raises(nl.CopyRequired) as caught:
             consume(view)
-        assert str(caught.value) == (
-            "DLPack export would need a copy: axis 0 has a stride of 6 bytes, not a multiple of the itemsize 4; "
-            "call .copy() first"
+        assert (
+            str(caught.value)
+            == "DLPack export would need a copy: axis 0 has a stride of 6 bytes, not a multiple of"
+            " the itemsize 4; call .copy() first"
         )
     assert view.copy().torch().tolist() == [0, 1, 2, 3]
 
@@ -499,8 +502,10 @@ def test_negative_strides_go_to_those_who_ask_for_a_version_and_to_nobody_else()
     for keywords in ({}, {"max_version": None}, {"max_version": (0, 8)}):
         with pytest.raises(nl.CopyRequired) as caught:
             view.__dlpack__(**keywords)
-        assert str(caught.value) == (
-            "DLPack export without a version would need a copy: axis 1 has the negative stride -2; call .copy() first"
+        assert (
+            str(caught.value)
+            == "DLPack export without a version would need a copy: axis 1 has the negative stride"
+            " -2; call .copy() first"
         )
     # An axis that is not walked runs nowhere.
     assert from_dlpack(view[:, :1].__dlpack__()).tolist() == array[:, 3:].tolist()
@@ -565,8 +570,9 @@ def test_an_old_consumer_is_not_given_read_only_memory() -> None:
     for version in (None, (0, 8)):
         with pytest.raises(nl.ReadOnlyError) as caught:
             nl.view(bytes(4)).__dlpack__(max_version=version)
-        assert str(caught.value) == (
-            "DLPack export without a version needs writable memory, but the view is read-only; "
+        assert (
+            str(caught.value)
+            == "DLPack export without a version needs writable memory, but the view is read-only; "
             "ask for max_version=(1, 0) or later, or call .copy() first"
         )
 
@@ -717,11 +723,17 @@ def describe(buffer: buffers.PyBuffer) -> dict[str, Any]:
     [
         (
             buffers.SIMPLE,
-            "view is not C-contiguous and the buffer was asked for without strides; call .copy() first",
+            (
+                "view is not C-contiguous and the buffer was asked for without strides; call"
+                " .copy() first"
+            ),
         ),
         (
             buffers.ND,
-            "view is not C-contiguous and the buffer was asked for without strides; call .copy() first",
+            (
+                "view is not C-contiguous and the buffer was asked for without strides; call"
+                " .copy() first"
+            ),
         ),
         (buffers.C_CONTIGUOUS, "view is not C-contiguous; call .copy() first"),
         (buffers.F_CONTIGUOUS, "view is not Fortran-contiguous; call .copy() first"),

@@ -56,17 +56,22 @@ def test_a_hand_off_that_is_said_to_share_shares_and_any_other_is_refused(
 
 def test_explanations_are_sentences_that_say_why_and_what_to_do() -> None:
     assert str(nl.explain(BASE, "torch")) == "Zero-copy: view.torch() looks at the same memory."
-    assert repr(nl.explain(BASE, "numpy")) == (
-        "<ndlens.Explanation: Zero-copy: view.numpy() looks at the same memory.>"
+    assert (
+        repr(nl.explain(BASE, "numpy"))
+        == "<ndlens.Explanation: Zero-copy: view.numpy() looks at the same memory.>"
     )
     both = nl.explain(BASE.toreadonly()[::-1], "torch")
-    assert str(both) == (
-        "torch cannot take this view: torch() would need a copy: axis 0 has the negative stride -64; call .copy() "
-        'first; torch() needs writable memory, but the view is read-only; open the file with mode="c" (copy-on-write), '
-        'call .copy() first, or pass readonly="allow" and never write to the tensor.'
+    assert (
+        str(both)
+        == "torch cannot take this view: torch() would need a copy: axis 0 has the negative stride"
+        " -64; call .copy() first; torch() needs writable memory, but the view is read-only;"
+        ' open the file with mode="c" (copy-on-write), call .copy() first, or pass'
+        ' readonly="allow" and never write to the tensor.'
     )
-    assert str(nl.explain(BASE[:, ::2], "jax")) == (
-        "jax cannot take this view: its elements have gaps, repeat or run backwards; call .copy() first."
+    assert (
+        str(nl.explain(BASE[:, ::2], "jax"))
+        == "jax cannot take this view: its elements have gaps, repeat or run backwards; call"
+        " .copy() first."
     )
     with pytest.raises(
         ValueError, match=r'^unknown target "tensorflow": expected "torch", "numpy", "jax" or'

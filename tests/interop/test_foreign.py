@@ -93,18 +93,24 @@ def quantized() -> torch.Tensor:
 LAZY: dict[str, tuple[Callable[[], torch.Tensor], str]] = {
     "negative": (
         lambda: COMPLEX.conj().imag,
-        "a tensor with the negative bit set does not store its elements, but what they are computed from; "
-        "call .resolve_neg()",
+        (
+            "a tensor with the negative bit set does not store its elements, but what they are"
+            " computed from; call .resolve_neg()"
+        ),
     ),
     "conjugate": (
         lambda: COMPLEX.conj(),
-        "a tensor with the conjugate bit set does not store its elements, but what they are computed from; "
-        "call .resolve_conj()",
+        (
+            "a tensor with the conjugate bit set does not store its elements, but what they are"
+            " computed from; call .resolve_conj()"
+        ),
     ),
     "both": (
         lambda: torch._neg_view(COMPLEX.conj()),
-        "a tensor with the conjugate and the negative bits set does not store its elements, but what they are computed "
-        "from; call .resolve_conj().resolve_neg()",
+        (
+            "a tensor with the conjugate and the negative bits set does not store its elements, but"
+            " what they are computed from; call .resolve_conj().resolve_neg()"
+        ),
     ),
     "zeros": (
         lambda: torch._efficientzerotensor(2),
@@ -132,20 +138,26 @@ OTHER: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "quantized": (
         quantized,
         BufferError,
-        "a quantized tensor has a scale, which a view of its memory would lose; call .dequantize() for the numbers, "
-        "or .int_repr() for the stored integers",
+        (
+            "a quantized tensor has a scale, which a view of its memory would lose; call"
+            " .dequantize() for the numbers, or .int_repr() for the stored integers"
+        ),
     ),
     "nested": (
         lambda: torch.nested.nested_tensor([torch.ones(2), torch.ones(3)]),
         BufferError,
-        "a nested tensor holds tensors of different shapes; "
-        "call .to_padded_tensor(padding), or give its parts to nl.ragged",
+        (
+            "a nested tensor holds tensors of different shapes; "
+            "call .to_padded_tensor(padding), or give its parts to nl.ragged"
+        ),
     ),
     "nested, jagged": (
         lambda: torch.nested.nested_tensor([torch.ones(2), torch.ones(3)], layout=torch.jagged),
         BufferError,
-        "a NestedTensor computes its elements (__torch_dispatch__): its memory does not hold them; "
-        "call .to_padded_tensor(padding), or give its parts to nl.ragged",
+        (
+            "a NestedTensor computes its elements (__torch_dispatch__): its memory does not hold"
+            " them; call .to_padded_tensor(padding), or give its parts to nl.ragged"
+        ),
     ),
     "meta": (
         lambda: torch.ones(3, device="meta"),
@@ -155,26 +167,34 @@ OTHER: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "fake": (
         fake,
         BufferError,
-        "a FakeTensor computes its elements (__torch_dispatch__): its memory does not hold them; "
-        "it stands for a tensor that is not there: view that one",
+        (
+            "a FakeTensor computes its elements (__torch_dispatch__): its memory does not hold"
+            " them; it stands for a tensor that is not there: view that one"
+        ),
     ),
     "masked": (
         masked_tensor,
         BufferError,
-        "a MaskedTensor computes its elements (__torch_dispatch__): its memory does not hold them; "
-        "call .to_tensor(value)",
+        (
+            "a MaskedTensor computes its elements (__torch_dispatch__): its memory does not hold"
+            " them; call .to_tensor(value)"
+        ),
     ),
     "a wrapper": (
         lambda: Wrapper(torch.ones(3)),
         BufferError,
-        "a Wrapper computes its elements (__torch_dispatch__): its memory does not hold them; "
-        "make a plain torch.Tensor of it first",
+        (
+            "a Wrapper computes its elements (__torch_dispatch__): its memory does not hold them; "
+            "make a plain torch.Tensor of it first"
+        ),
     ),
     "a subclass that stores something else": (
         lambda: torch.zeros(3).as_subclass(Storing),
         BufferError,
-        "a Storing computes its elements (__torch_dispatch__): its memory does not hold them; "
-        "make a plain torch.Tensor of it first",
+        (
+            "a Storing computes its elements (__torch_dispatch__): its memory does not hold them; "
+            "make a plain torch.Tensor of it first"
+        ),
     ),
     "requires grad": (
         lambda: torch.ones(3, requires_grad=True),
@@ -189,14 +209,18 @@ OTHER: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "freed": (
         freed,
         BufferError,
-        "a tensor without its data needs 24 bytes of a storage of 0; "
-        "it was freed or resized: view the tensor while it is whole",
+        (
+            "a tensor without its data needs 24 bytes of a storage of 0; "
+            "it was freed or resized: view the tensor while it is whole"
+        ),
     ),
     "cut": (
         resized,
         BufferError,
-        "a tensor without its data needs 24 bytes of a storage of 8; "
-        "it was freed or resized: view the tensor while it is whole",
+        (
+            "a tensor without its data needs 24 bytes of a storage of 8; "
+            "it was freed or resized: view the tensor while it is whole"
+        ),
     ),
     "half-precision complex": (
         lambda: torch.zeros(3, dtype=torch.complex32),
@@ -305,7 +329,8 @@ def test_a_tensor_that_torch_func_traces_is_not_viewed(transform: str) -> None:
     else:
         getattr(functions, transform)(function)(numbers)
     assert refused == [
-        "a tensor inside torch.func has no memory of its own; call nl.view outside of the function that is transformed"
+        "a tensor inside torch.func has no memory of its own; call nl.view outside of the function"
+        " that is transformed"
     ]
 
 
@@ -448,14 +473,16 @@ def test_a_unit_is_never_dropped() -> None:
         name = "Unyt" if unit == "kg" else "Quantity"
         with pytest.raises(BufferError) as caught:
             nl.view(array)
-        assert str(caught.value) == (
-            f"a {name} has a unit, {unit}, which a view of its memory would lose; take .value, its numbers"
+        assert (
+            str(caught.value)
+            == f"a {name} has a unit, {unit}, which a view of its memory would lose; take .value,"
+            " its numbers"
         )
     assert nl.view(length.value).tolist() == [0, 1, 2]
     with pytest.raises(BufferError) as caught:
         nl.view(np.zeros(2).view(Masked))
-    assert str(caught.value) == (
-        "a Masked has a mask, which a view of its memory would lose; "
+    assert (
+        str(caught.value) == "a Masked has a mask, which a view of its memory would lose; "
         "call .filled(value), or take numpy.asarray(..) to go without the mask"
     )
 
@@ -477,7 +504,10 @@ def test_arrays_of_harmless_subclasses_are_viewed(tmp_path: Path) -> None:
 
 
 def test_time_says_which_integers_to_view() -> None:
-    hint = 'counts time, which no buffer has a format for; view the integers that count it: array.view("i8")'
+    hint = (
+        "counts time, which no buffer has a format for; view the integers that count it:"
+        ' array.view("i8")'
+    )
     times = np.array(["2020-01-01", "NaT"], "M8[D]")
     for array, name in ((times, "datetime64[D]"), (np.array([1], "m8[s]"), "timedelta64[s]")):
         with pytest.raises(BufferError) as caught:
@@ -486,21 +516,22 @@ def test_time_says_which_integers_to_view() -> None:
         assert nl.view(array.view("i8")).tolist() == array.view("i8").tolist()
     with pytest.raises(BufferError) as caught:
         nl.view(np.datetime64("2020"))
-    assert str(caught.value) == (
-        "a datetime64 counts time, and its bytes do not say so; "
+    assert (
+        str(caught.value) == "a datetime64 counts time, and its bytes do not say so; "
         'view the integers that count it: numpy.asarray(..).view("i8")'
     )
     with pytest.raises(BufferError) as caught:
         nl.view(np.zeros(2, [("at", "M8[s]"), ("x", "f4"), ("for", "m8[s]", (2,))]))
-    assert str(caught.value) == (
-        "the fields at, for count time, which no buffer has a format for; "
+    assert (
+        str(caught.value) == "the fields at, for count time, which no buffer has a format for; "
         'give them the dtype "i8": array.view(dtype)'
     )
     with pytest.raises(BufferError) as caught:
         nl.view(np.array(["a"], dtype=np.dtypes.StringDType()))
     assert (
         str(caught.value)
-        == 'StringDType() keeps its text elsewhere; copy it to text of one length: array.astype("U")'
+        == "StringDType() keeps its text elsewhere; copy it to text of one length:"
+        ' array.astype("U")'
     )
 
 
@@ -646,7 +677,10 @@ def test_columns_and_lazy_arrays_of_libraries_that_are_not_here_say_what_to_call
         (stand_in("pyarrow.lib", "ChunkedArray"), "pyarrow.ChunkedArray; call .to_numpy()"),
         (
             stand_in("elsewhere", "Lazy", __array__=lambda self: np.zeros(2)),
-            "elsewhere.Lazy; numpy.asarray(..) makes an array of it, which may copy; so does nl.view(.., copy=None)",
+            (
+                "elsewhere.Lazy; numpy.asarray(..) makes an array of it, which may copy; so does"
+                " nl.view(.., copy=None)"
+            ),
         ),
         (stand_in("elsewhere", "Thing"), "elsewhere.Thing"),
     ):

@@ -377,12 +377,18 @@ LIES: list[tuple[dict[str, Any], type[Exception], str]] = [
     (
         {"typestr": "|O8"},
         TypeError,
-        'elements of format "|O8" are Python objects, whose references ndlens cannot count; convert them first',
+        (
+            'elements of format "|O8" are Python objects, whose references ndlens cannot count;'
+            " convert them first"
+        ),
     ),
     (
         {"typestr": "<M8[ns]"},
         TypeError,
-        '<M8[ns] counts time, which no buffer has a format for; view the integers that count it: array.view("i8")',
+        (
+            "<M8[ns] counts time, which no buffer has a format for; view the integers that count"
+            ' it: array.view("i8")'
+        ),
     ),
     ({"typestr": "|V5"}, TypeError, INVALID + '"descr" and "typestr" differ in size'),
     ({"data": MISSING}, TypeError, INVALID + 'it has no "data", and the object exports no buffer'),
@@ -468,8 +474,10 @@ def test_a_view_is_as_writable_as_it_is_asked_to_be(make: Callable[[Array], Any]
     assert [nl.view(make(array), readonly=asked).readonly for asked in (None, True)] == [True, True]
     with pytest.raises(nl.ReadOnlyError) as caught:
         nl.view(make(array), readonly=False)
-    assert str(caught.value) == (
-        "nl.view(..., readonly=False) needs writable memory, but the view is read-only; pass readonly=None, or a copy"
+    assert (
+        str(caught.value)
+        == "nl.view(..., readonly=False) needs writable memory, but the view is read-only; pass"
+        " readonly=None, or a copy"
     )
 
 

@@ -94,14 +94,16 @@ def test_an_array_that_is_not_there_is_refused_with_the_reason() -> None:
 
     traced(jnp.arange(3))
     assert refused == [
-        "a tracer of JAX has no memory of its own; call nl.view outside of the function that is transformed"
+        "a tracer of JAX has no memory of its own; call nl.view outside of the function that is"
+        " transformed"
     ]
     deleted = jnp.arange(3)
     deleted.delete()
     with pytest.raises(BufferError) as gone:
         nl.view(deleted)
-    assert str(gone.value) == (
-        "an array of JAX was deleted or donated, and has no data; view it while it is there"
+    assert (
+        str(gone.value)
+        == "an array of JAX was deleted or donated, and has no data; view it while it is there"
     )
     key = jax.random.key(0)
     with pytest.raises(

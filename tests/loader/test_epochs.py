@@ -260,9 +260,10 @@ def test_a_loader_shows_its_fields_its_order_and_its_rank() -> None:
         {"image": np.zeros((9, 4, 4, 3), "u1"), "label": np.arange(9)},
         batch_size=2, shuffle=True, rank=1, world_size=2, num_workers=1,
     )  # fmt: skip
-    assert repr(loader) == (
-        "<ndlens.Loader 9 items: image uint8 [4, 4, 3], label int64 []; 3 batches of 2, order ndlens, epoch 0; "
-        "rank 1 of 2; num_workers=1>"
+    assert (
+        repr(loader)
+        == "<ndlens.Loader 9 items: image uint8 [4, 4, 3], label int64 []; 3 batches of 2, order"
+        " ndlens, epoch 0; rank 1 of 2; num_workers=1>"
     )
     assert "; 1 batch of 4, order of list, epoch 0; rank 0 of 1;" in repr(
         loader_of(shuffle=False, sampler=[1, 2])

@@ -147,19 +147,26 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (
         lambda: nl.Loader({"image": nl.ragged(IMAGES)}),
         ValueError,
-        'field "image": items have different shapes, [3..6, 5..7, 3], and a batch has one: a transform is needed that '
-        "makes them one size, by cropping or resizing",
+        (
+            'field "image": items have different shapes, [3..6, 5..7, 3], and a batch has one: a'
+            " transform is needed that makes them one size, by cropping or resizing"
+        ),
     ),
     (
         lambda: nl.ragged(np.zeros((40, 6, 6, 3), "u1")),
         TypeError,
-        "ragged takes a list of views, each an item, or packed elements with the shapes of items, "
-        "got one numpy.ndarray",
+        (
+            "ragged takes a list of views, each an item, or packed elements with the shapes of"
+            " items, got one numpy.ndarray"
+        ),
     ),
     (
         lambda: np.asarray(nl.ragged(IMAGES)),
         TypeError,
-        f"{len(IMAGES)} items are no array: index them, as in numpy.stack([item.numpy() for item in items])",
+        (
+            f"{len(IMAGES)} items are no array: index them, as in numpy.stack([item.numpy() for"
+            " item in items])"
+        ),
     ),
     (
         lambda: nl.Loader(nl.ragged([])),
@@ -169,7 +176,10 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (
         lambda: nl.ragged([IMAGES[0], IMAGES[1][..., 0]]),
         ValueError,
-        "item 1 has uint8 of rank 2, but those before it uint8 of rank 3: only axes 0 and 1 may differ",
+        (
+            "item 1 has uint8 of rank 2, but those before it uint8 of rank 3: only axes 0 and 1 may"
+            " differ"
+        ),
     ),
     (
         lambda: nl.ragged([IMAGES[0], IMAGES[1][..., :1]]),
@@ -179,7 +189,10 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (
         lambda: nl.ragged(bytes(10), shapes=[(4,), (7,)]),
         ValueError,
-        "item 1 of shape [7] starts at element 4 and does not end by element 10, where its room ends",
+        (
+            "item 1 of shape [7] starts at element 4 and does not end by element 10, where its room"
+            " ends"
+        ),
     ),
     (
         lambda: nl.ragged(bytes(10), offsets=[0], shapes=[(4,), (3,), (3,)]),
@@ -209,8 +222,10 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (
         lambda: nl.ragged([IMAGES[0], 3]),
         TypeError,
-        "item 1: nl.view needs an object with the buffer protocol, DLPack or __array_interface__, got int; "
-        "numpy.asarray(..) makes an array of it",
+        (
+            "item 1: nl.view needs an object with the buffer protocol, DLPack or"
+            " __array_interface__, got int; numpy.asarray(..) makes an array of it"
+        ),
     ),
     (lambda: nl.windows([], 3), ValueError, "there is no series to take windows of"),
     (lambda: nl.windows(SERIES, 0), ValueError, "window size must be at least 1, got 0"),
@@ -218,13 +233,18 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (
         lambda: nl.windows(SERIES, 30, horizon=2, groups=LENGTHS),
         ValueError,
-        "no window fits: a window of 30 and a horizon of 2 need 32 steps, but the longest series or group has 27",
+        (
+            "no window fits: a window of 30 and a horizon of 2 need 32 steps, but the longest"
+            " series or group has 27"
+        ),
     ),
     (
         lambda: nl.windows(SERIES, 3, groups=[20, 20]),
         ValueError,
-        "groups must be lengths that add up to the 50 steps of the series or offsets from 0 to 50: got 2 numbers that "
-        "add up to 40",
+        (
+            "groups must be lengths that add up to the 50 steps of the series or offsets from 0 to"
+            " 50: got 2 numbers that add up to 40"
+        ),
     ),
     (
         lambda: nl.windows([SERIES, SERIES], 3, groups=[20, 20]),

@@ -189,8 +189,10 @@ def test_the_defaults_are_those_of_torchs_data_loader() -> None:
     assert len(ours) == len(theirs)
     for got, (expected,) in zip(ours, theirs, strict=True):
         assert torch.equal(got[0], expected)
-    assert repr(ours) == (
-        "<ndlens.Loader 5 items: 0 int64 []; 5 batches of 1, order in turn, epoch 1; rank 0 of 1; num_workers=0>"
+    assert (
+        repr(ours)
+        == "<ndlens.Loader 5 items: 0 int64 []; 5 batches of 1, order in turn, epoch 1; rank 0 of"
+        " 1; num_workers=0>"
     )
 
 
@@ -288,7 +290,7 @@ def test_seeds_order_and_draw_differently() -> None:
 
 def test_epochs_draw_differently_also_unshuffled() -> None:
     loader = nl.Loader(pictures(), batch_size=50, transforms=[T.RandomCrop(8)])
-    ((first,), (second,)) = (list(loader), list(loader))
+    (first,), (second,) = (list(loader), list(loader))
     assert not torch.equal(first, second)
 
 

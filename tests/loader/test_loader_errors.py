@@ -60,21 +60,28 @@ REFUSED: list[tuple[Any, dict[str, Any], type[Exception], str]] = [
         3,
         {},
         TypeError,
-        'field "items": nl.view needs an object with the buffer protocol, DLPack or __array_interface__, got int; '
-        "numpy.asarray(..) makes an array of it",
+        (
+            'field "items": nl.view needs an object with the buffer protocol, DLPack or'
+            " __array_interface__, got int; numpy.asarray(..) makes an array of it"
+        ),
     ),
     (
         {"name": ["a", "b"]},
         {},
         TypeError,
-        'field "name": nl.view needs an object with the buffer protocol, DLPack or __array_interface__, got list; '
-        "numpy.asarray(..) makes an array of it",
+        (
+            'field "name": nl.view needs an object with the buffer protocol, DLPack or'
+            " __array_interface__, got list; numpy.asarray(..) makes an array of it"
+        ),
     ),
     (
         [IMAGES, None],
         {},
         TypeError,
-        'field "1": nl.view needs an object with the buffer protocol, DLPack or __array_interface__, got NoneType',
+        (
+            'field "1": nl.view needs an object with the buffer protocol, DLPack or'
+            " __array_interface__, got NoneType"
+        ),
     ),
     (
         {"t": torch.zeros(3, requires_grad=True)},
@@ -112,15 +119,19 @@ REFUSED: list[tuple[Any, dict[str, Any], type[Exception], str]] = [
         IMAGES,
         {"persistent_workers": True},
         TypeError,
-        "Loader.__init__() got an unexpected keyword argument 'persistent_workers': there are no worker processes to "
-        "set up: leave it out",
+        (
+            "Loader.__init__() got an unexpected keyword argument 'persistent_workers': there are"
+            " no worker processes to set up: leave it out"
+        ),
     ),
     (
         np.array(["cat", "dog"]),
         {"output": "torch"},
         TypeError,
-        'field "items": torch has no dtype for 3w; make numbers of text: numpy.unique(text, return_inverse=True)[1] '
-        "numbers its classes",
+        (
+            'field "items": torch has no dtype for 3w; make numbers of text: numpy.unique(text,'
+            " return_inverse=True)[1] numbers its classes"
+        ),
     ),
     (
         IMAGES,
@@ -138,8 +149,10 @@ REFUSED: list[tuple[Any, dict[str, Any], type[Exception], str]] = [
         {"image": IMAGES},
         {"transforms": [T.ChannelsFirst()]},
         TypeError,
-        "transforms must be a dict of lists, since fields is a dict: name the fields that a list is for, "
-        'transforms={"image": [..]}',
+        (
+            "transforms must be a dict of lists, since fields is a dict: name the fields that a"
+            ' list is for, transforms={"image": [..]}'
+        ),
     ),
     (
         (IMAGES, IMAGES),
@@ -157,8 +170,10 @@ REFUSED: list[tuple[Any, dict[str, Any], type[Exception], str]] = [
         IMAGES,
         {"transforms": T.ChannelsFirst()},
         TypeError,
-        'transforms of field "items": expected a list of transforms, got ChannelsFirst: put it in one, '
-        "[ChannelsFirst(..)]",
+        (
+            'transforms of field "items": expected a list of transforms, got ChannelsFirst: put it'
+            " in one, [ChannelsFirst(..)]"
+        ),
     ),
     (
         IMAGES,
@@ -170,15 +185,19 @@ REFUSED: list[tuple[Any, dict[str, Any], type[Exception], str]] = [
         IMAGES,
         {"transforms": [torch.nn.Identity()]},
         TypeError,
-        'transforms of field "items": transform 0: torch.nn.modules.linear.Identity is not a transform of '
-        "ndlens.transforms",
+        (
+            'transforms of field "items": transform 0: torch.nn.modules.linear.Identity is not a'
+            " transform of ndlens.transforms"
+        ),
     ),
     (
         IMAGES,
         {"transforms": [T.ChannelsFirst(), T.ChannelsFirst]},
         TypeError,
-        'transforms of field "items": transform 1: ChannelsFirst is a class, expected one of its objects: '
-        "ChannelsFirst(..)",
+        (
+            'transforms of field "items": transform 1: ChannelsFirst is a class, expected one of'
+            " its objects: ChannelsFirst(..)"
+        ),
     ),
     (
         {"image": IMAGES},
@@ -196,15 +215,19 @@ REFUSED: list[tuple[Any, dict[str, Any], type[Exception], str]] = [
         IMAGES[:, :, 0, 0],
         {"transforms": [T.RandomHorizontalFlip()]},
         ValueError,
-        'field "items": RandomHorizontalFlip needs items of shape (height, width) or (height, width, channels), '
-        "got [8]; bring the axes into this order with permute or reshape",
+        (
+            'field "items": RandomHorizontalFlip needs items of shape (height, width) or (height,'
+            " width, channels), got [8]; bring the axes into this order with permute or reshape"
+        ),
     ),
     (
         IMAGES[..., 0],
         {"transforms": [T.ChannelsFirst()]},
         ValueError,
-        'field "items": ChannelsFirst needs items of shape (height, width, channels), got [8, 8]; '
-        "add a channel axis with view[..., None]",
+        (
+            'field "items": ChannelsFirst needs items of shape (height, width, channels), got [8,'
+            " 8]; add a channel axis with view[..., None]"
+        ),
     ),
     (
         IMAGES,
@@ -216,8 +239,10 @@ REFUSED: list[tuple[Any, dict[str, Any], type[Exception], str]] = [
         IMAGES,
         {"transforms": [T.Normalize(0, 1)]},
         ValueError,
-        'field "items": Normalize needs a floating-point dtype, got uint8; '
-        'put ToDtype("float32", scale=True) before it',
+        (
+            'field "items": Normalize needs a floating-point dtype, got uint8; '
+            'put ToDtype("float32", scale=True) before it'
+        ),
     ),
     (
         IMAGES,
@@ -229,40 +254,46 @@ REFUSED: list[tuple[Any, dict[str, Any], type[Exception], str]] = [
         IMAGES[..., 0],
         {"transforms": [TO_FLOAT, T.Normalize(MEAN, STD)]},
         ValueError,
-        'field "items": Normalize got 3 values of mean, expected 1: items of shape [8, 8] have no axis of channels; '
-        "Standardize takes one value for each feature of the last axis",
+        (
+            'field "items": Normalize got 3 values of mean, expected 1: items of shape [8, 8] have'
+            " no axis of channels; Standardize takes one value for each feature of the last axis"
+        ),
     ),
     (
         IMAGES,
         {"transforms": [T.ToDtype("complex64")]},
         ValueError,
-        'field "items": ToDtype: cannot convert uint8 to complex64: the target must be bool, an integer or a '
-        "float of 16 to 64 "
-        "bits",
+        (
+            'field "items": ToDtype: cannot convert uint8 to complex64: the target must be bool, an'
+            " integer or a float of 16 to 64 bits"
+        ),
     ),
     (
         IMAGES,
         {"transforms": [T.ToDtype("uint32", scale=True)]},
         ValueError,
-        'field "items": ToDtype: cannot scale uint8 to uint32: of the integers only uint8, int8, uint16, '
-        "int16, int32 and int64 "
-        "have a range to scale; convert with scale=False",
+        (
+            'field "items": ToDtype: cannot scale uint8 to uint32: of the integers only uint8,'
+            " int8, uint16, int16, int32 and int64 have a range to scale; convert with scale=False"
+        ),
     ),
     (
         IMAGES,
         {"transforms": [T.ToDtype("float32"), T.ToDtype("int64", scale=True)]},
         ValueError,
-        'field "items": ToDtype: cannot scale float32 to int64 safely: int64 has more digits than float32; '
-        "scale to a narrower "
-        "integer, or convert with scale=False",
+        (
+            'field "items": ToDtype: cannot scale float32 to int64 safely: int64 has more digits'
+            " than float32; scale to a narrower integer, or convert with scale=False"
+        ),
     ),
     (
         IMAGES.astype("c8"),
         {"transforms": [T.ToDtype("float32")]},
         ValueError,
-        'field "items": ToDtype: cannot convert complex64 to float32: only bool, integers and floats of 16 '
-        "to 64 bits can be "
-        "converted",
+        (
+            'field "items": ToDtype: cannot convert complex64 to float32: only bool, integers and'
+            " floats of 16 to 64 bits can be converted"
+        ),
     ),
 ]
 
@@ -365,7 +396,10 @@ def test_fields_may_change_while_they_are_looked_at() -> None:
 
 
 def test_a_setting_given_by_position_is_refused_with_what_to_type() -> None:
-    text = "Loader takes one positional argument, fields, got 2: give the others by name, such as batch_size=64"
+    text = (
+        "Loader takes one positional argument, fields, got 2: give the others by name, such as"
+        " batch_size=64"
+    )
     with pytest.raises(TypeError) as raised:
         nl.Loader(np.zeros((4, 2)), 64)  # type: ignore[call-arg]
     assert str(raised.value) == text

@@ -187,8 +187,10 @@ FORKED = """
 def test_an_epoch_that_crossed_a_fork_says_so_and_a_new_one_works(workers: str) -> None:
     assert succeeds(FORKED, workers).splitlines() == [
         "0",
-        "RuntimeError this epoch was started before a fork and its worker threads are in the parent; "
-        "start a new one here",
+        (
+            "RuntimeError this epoch was started before a fork and its worker threads are in the"
+            " parent; start a new one here"
+        ),
         "over",
         "5000",
         "child 0 parent 4998",

@@ -213,14 +213,19 @@ REFUSED: list[tuple[dict[str, Any], type[Exception], str]] = [
     (
         {"weights": 3},
         TypeError,
-        "weights: nl.view needs an object with the buffer protocol, DLPack or __array_interface__, got int; "
-        "numpy.asarray(..) makes an array of it",
+        (
+            "weights: nl.view needs an object with the buffer protocol, DLPack or"
+            " __array_interface__, got int; numpy.asarray(..) makes an array of it"
+        ),
     ),
     ({"weights": ["a"]}, TypeError, "weights: must be real number, not str"),
     (
         {"weights": np.ones(ITEMS, "c8")},
         ValueError,
-        "cannot convert complex64 to float64: only bool, integers and floats of 16 to 64 bits can be converted",
+        (
+            "cannot convert complex64 to float64: only bool, integers and floats of 16 to 64 bits"
+            " can be converted"
+        ),
     ),
     (
         {"weights": WEIGHTS, "shuffle": True},

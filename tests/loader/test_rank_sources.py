@@ -174,5 +174,8 @@ def test_a_loader_that_was_made_before_the_group_follows_it(tmp_path: Path) -> N
 def test_an_epoch_that_began_before_the_group_says_so(tmp_path: Path) -> None:
     found = run_ranks(began_before_the_group, tmp_path)
     for rank in (0, 1):
-        text = f"this epoch began as rank 0 of 1, and torch.distributed now says rank {rank} of 2: call init_process"
+        text = (
+            f"this epoch began as rank 0 of 1, and torch.distributed now says rank {rank} of 2:"
+            " call init_process"
+        )
         assert re.match(re.escape(text), found[rank])

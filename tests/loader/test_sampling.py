@@ -91,9 +91,10 @@ def test_ctrl_c_is_heard_while_a_sampler_in_c_is_read() -> None:
             print(type(error).__name__)
     """
     done = run_python(program)
-    assert (done.returncode, done.stdout) in ((0, "KeyboardInterrupt\n"), (0, "MemoryError\n")), (
-        done
-    )
+    assert (done.returncode, done.stdout) in (
+        (0, "KeyboardInterrupt\n"),
+        (0, "MemoryError\n"),
+    ), done
 
 
 NUMBERS = [5, 3, 102, 0, 3]
@@ -184,7 +185,10 @@ class Named:
         (2**70, f"the sampler must give item numbers from 0 on, got {2**70}"),
         (
             [1, 2],
-            "the sampler must give item numbers from 0 on, got [1, 2]; batches are made by batch_size=",
+            (
+                "the sampler must give item numbers from 0 on, got [1, 2]; batches are made by"
+                " batch_size="
+            ),
         ),
     ],
     ids=str,
@@ -208,7 +212,10 @@ def test_a_negative_number_is_no_item() -> None:
             order(loader_of(sampler))
 
 
-MASK = "bools are no item numbers: a mask goes to indices=, and np.flatnonzero(mask) is a list of items"
+MASK = (
+    "bools are no item numbers: a mask goes to indices=, and np.flatnonzero(mask) is a list of"
+    " items"
+)
 ONCE = ", which can be read once: every epoch after the first would be empty. Give a list"
 
 
@@ -263,7 +270,10 @@ def test_a_class_that_is_its_own_iterator_is_refused() -> None:
 def test_a_sampler_that_turns_out_to_be_readable_once_is_found_out() -> None:
     loader = loader_of(Named(i for i in range(6)))
     assert order(loader) == list(range(6))
-    text = "^the sampler, Named, gave items in an epoch before and gives none in this one: it can be read once"
+    text = (
+        "^the sampler, Named, gave items in an epoch before and gives none in this one: it can be"
+        " read once"
+    )
     with pytest.raises(ValueError, match=text):
         order(loader)
 

@@ -385,20 +385,26 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (
         lambda: nl.subset(ROWS, [0.5]),
         IndexError,
-        "items are selected by an integer, a slice, or a list or an array of integers or booleans, not "
-        "a list of float",
+        (
+            "items are selected by an integer, a slice, or a list or an array of integers or"
+            " booleans, not a list of float"
+        ),
     ),
     (
         lambda: nl.subset(ROWS, [True, 1]),
         IndexError,
-        "items are selected by an integer, a slice, or a list or an array of integers or booleans, not "
-        "a list of bool and int",
+        (
+            "items are selected by an integer, a slice, or a list or an array of integers or"
+            " booleans, not a list of bool and int"
+        ),
     ),
     (
         lambda: nl.subset(ROWS, np.where(LABELS > 3)),
         IndexError,
-        "items are selected by an integer, a slice, or a list or an array of integers or booleans, not "
-        "tuple: of what numpy.nonzero and numpy.where give, take [0]",
+        (
+            "items are selected by an integer, a slice, or a list or an array of integers or"
+            " booleans, not tuple: of what numpy.nonzero and numpy.where give, take [0]"
+        ),
     ),
     (
         lambda: nl.split(ROWS, 0.8),  # type: ignore[arg-type]
@@ -413,12 +419,18 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (
         lambda: nl.subset(ROWS, "train"),
         IndexError,
-        "items are selected by an integer, a slice, or a list or an array of integers or booleans, not str",
+        (
+            "items are selected by an integer, a slice, or a list or an array of integers or"
+            " booleans, not str"
+        ),
     ),
     (
         lambda: nl.windows(SERIES, 4)[True],
         IndexError,
-        "items are selected by an integer, a slice, or a list or an array of integers or booleans, not bool",
+        (
+            "items are selected by an integer, a slice, or a list or an array of integers or"
+            " booleans, not bool"
+        ),
     ),
     (
         lambda: nl.windows(SERIES, 4)[1, 2],
@@ -481,7 +493,10 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (
         lambda: nl.split(ROWS, [0.5, 0.5], stratify=LABELS, shuffle=False),
         ValueError,
-        "stratify needs a shuffled split: in the order of the data, parts have the classes that stand there",
+        (
+            "stratify needs a shuffled split: in the order of the data, parts have the classes that"
+            " stand there"
+        ),
     ),
     (
         lambda: nl.split(ROWS, [0.5, 0.5], groups="ab"),
@@ -564,7 +579,8 @@ def test_shared_ragged_items_go_to_a_process_as_handles() -> None:
 def test_items_have_no_name_together() -> None:
     with pytest.raises(TypeError) as raised:
         nl.share({"images": nl.ragged(RAGGED)}, name="ragged")
-    assert str(raised.value) == (
-        "array 'images': items are several arrays, which have no name together: share them without name=, or share "
-        "their series, or their data, offsets and shapes"
+    assert (
+        str(raised.value)
+        == "array 'images': items are several arrays, which have no name together: share them"
+        " without name=, or share their series, or their data, offsets and shapes"
     )

@@ -413,8 +413,8 @@ def test_who_has_no_descriptor_to_receive_a_batch_is_told_of_the_limit() -> None
         print(pickle.loads(message).shape)
     """
     out = (
-        "Too many open files (os error 24); this process has as many descriptors as `ulimit -n` allows: raise it, "
-        "or close some of them\n(2, 20000)\n"
+        "Too many open files (os error 24); this process has as many descriptors as `ulimit -n`"
+        " allows: raise it, or close some of them\n(2, 20000)\n"
     )
     # Of Python: processes that were forked beside torch's threads.
     status, printed, _ = run(script)
@@ -444,6 +444,9 @@ def test_a_batch_of_a_worker_that_was_killed_is_torchs_kind_of_error() -> None:
                 print(str(error).replace(str(child), "N"))
             ask()
     """
-    expected = "DataLoader worker (pid N) exited unexpectedly, and a batch that it had sent is gone with it\n"
+    expected = (
+        "DataLoader worker (pid N) exited unexpectedly, and a batch that it had sent is gone with"
+        " it\n"
+    )
     status, out, _ = run(script)
     assert (status, out) == (0, expected * 2)

@@ -241,19 +241,26 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
         # Six ids that happen to add up.
         lambda: nl.windows(np.zeros(6), 1, groups=[0, 0, 1, 1, 2, 2]),
         ValueError,
-        "groups are unclear: 6 numbers for a series of 6 steps could be the lengths of groups or the id of each "
-        "step: type lengths= or ids=",
+        (
+            "groups are unclear: 6 numbers for a series of 6 steps could be the lengths of groups"
+            " or the id of each step: type lengths= or ids="
+        ),
     ),
     (
         lambda: nl.windows(TABLE, 1, groups=IDS["integers"]),
         TypeError,
-        f"groups must be integers from 0 on, got {IDS['integers']!r}; the id of each step, of any kind, is ids=",
+        (
+            f"groups must be integers from 0 on, got {IDS['integers']!r}; the id of each step, of"
+            " any kind, is ids="
+        ),
     ),
     (
         lambda: nl.windows(TABLE, 1, lengths=np.ones(40, int) * 2),
         ValueError,
-        "lengths must add up to the 40 steps of the series: got 40 that add up to 80; if they are the id of each "
-        "step, type ids=",
+        (
+            "lengths must add up to the 40 steps of the series: got 40 that add up to 80; if they"
+            " are the id of each step, type ids="
+        ),
     ),
     (
         lambda: nl.windows(TABLE, 1, lengths=[0, 12, 40]),
@@ -273,8 +280,11 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (
         lambda: nl.windows(TABLE, 1, ids=["a", "b"] * 20),
         ValueError,
-        "ids: the one at step 2 is that of steps 0 to 0 again, after others: a series must stand together and in "
-        'order; sort it first, as with order = numpy.argsort(ids, kind="stable"), series[order] and ids[order]',
+        (
+            "ids: the one at step 2 is that of steps 0 to 0 again, after others: a series must"
+            " stand together and in order; sort it first, as with order = numpy.argsort(ids,"
+            ' kind="stable"), series[order] and ids[order]'
+        ),
     ),
     (
         lambda: nl.windows(TABLE, 1, ids=["a", float("nan")] * 20),
@@ -315,8 +325,10 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (
         lambda: nl.windows(TABLE, 1, horizon=1, target=[0, 1, 3]),
         ValueError,
-        "target must be one column or evenly spaced ones, which a view can show, got [0, 1, 3]: put them side by side, "
-        "or take each as a field of its own",
+        (
+            "target must be one column or evenly spaced ones, which a view can show, got [0, 1, 3]:"
+            " put them side by side, or take each as a field of its own"
+        ),
     ),
     (
         lambda: nl.windows(TABLE, 1, horizon=1, target=4),
@@ -326,13 +338,19 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (
         lambda: nl.windows(nl.split(TABLE, [0.8, 0.2])[0], 2),
         ValueError,
-        "these items are rows of one array, steps and not series: take windows of the array and nl.subset of them, or "
-        "parts in order, nl.split(.., shuffle=False); nl.windows(list(items), ..) takes each as a series",
+        (
+            "these items are rows of one array, steps and not series: take windows of the array and"
+            " nl.subset of them, or parts in order, nl.split(.., shuffle=False);"
+            " nl.windows(list(items), ..) takes each as a series"
+        ),
     ),
     (
         lambda: nl.windows(TABLE, 1, horizon=1, target="close"),
         TypeError,
-        "target takes columns by their numbers, got 'close': of a pandas frame, frame.columns.get_loc('close') is one",
+        (
+            "target takes columns by their numbers, got 'close': of a pandas frame,"
+            " frame.columns.get_loc('close') is one"
+        ),
     ),
     (
         lambda: nl.windows(TABLE[:, 0], 1, horizon=1, target=0),
@@ -342,8 +360,10 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (
         lambda: nl.windows(TABLE, 30, gap=8, horizon=3),
         ValueError,
-        "no window fits: a window of 30, a gap of 8 and a horizon of 3 need 41 steps, but the longest series or group "
-        "has 40",
+        (
+            "no window fits: a window of 30, a gap of 8 and a horizon of 3 need 41 steps, but the"
+            " longest series or group has 40"
+        ),
     ),
     (
         lambda: nl.windows(TABLE, 3, where=np.ones(39, bool)),
@@ -373,15 +393,19 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (
         lambda: nl.windows(nl._ndlens._shards_of_views([nl.view(TABLE)] * 2), 3),
         TypeError,
-        "no window is a view of two files, and this series lies in 2: nl.windows(shards.shards, ..) takes each as a "
-        "series of its own",
+        (
+            "no window is a view of two files, and this series lies in 2: nl.windows(shards.shards,"
+            " ..) takes each as a series of its own"
+        ),
     ),
     (
         lambda: nl.Loader({"text": nl.ragged([np.zeros(3), np.zeros(5)])}),
         ValueError,
-        'field "text": items have different shapes, [3..5], and a batch has one: take windows of one length of them, '
-        "nl.windows(items, size), or pad them to one length first; crops and resizes are for images of (height, width, "
-        "channels)",
+        (
+            'field "text": items have different shapes, [3..5], and a batch has one: take windows'
+            " of one length of them, nl.windows(items, size), or pad them to one length first;"
+            " crops and resizes are for images of (height, width, channels)"
+        ),
     ),
 ]
 

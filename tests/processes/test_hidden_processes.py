@@ -42,8 +42,9 @@ BECOME = (
 )
 
 HIDDEN = (
-    "it is not dumpable (prctl PR_SET_DUMPABLE, or another user since it was started), so no other process can look "
-    "into its /proc/{pid}/fd; send copies of the arrays, or start it as the user that it runs as"
+    "it is not dumpable (prctl PR_SET_DUMPABLE, or another user since it was started), so no other"
+    " process can look into its /proc/{pid}/fd; send copies of the arrays, or start it as the user"
+    " that it runs as"
 )
 
 
@@ -57,8 +58,8 @@ def run_without_proc(script: str) -> list[str]:
 
 def test_without_proc_a_name_is_refused_and_never_given_twice() -> None:
     expected = (
-        'OSError: cannot look for the shared memory of the name "x": processes find each other\'s in /proc, and '
-        "/proc/self/fd cannot be read here: No such file or directory (os error 2)"
+        'OSError: cannot look for the shared memory of the name "x": processes find each other\'s'
+        " in /proc, and /proc/self/fd cannot be read here: No such file or directory (os error 2)"
     )
     script = """
     error(nl.share, bytes(24), name="x")
@@ -86,8 +87,8 @@ def test_without_proc_arrays_are_shared_with_forks_and_a_handle_says_what_is_mis
     """
     *errors, pid = run_without_proc(script)
     assert errors == [
-        f"OSError: cannot look for the shared memory of process {pid}: processes find each other's in /proc, and "
-        "/proc/self/fd cannot be read here: No such file or directory (os error 2)"
+        f"OSError: cannot look for the shared memory of process {pid}: processes find each other's"
+        " in /proc, and /proc/self/fd cannot be read here: No such file or directory (os error 2)"
     ]
 
 
@@ -132,10 +133,12 @@ def test_a_process_that_is_not_dumpable_attaches_names_and_creates_none() -> Non
         hidden(BECOME.format(dumpable=0))
         seen(BECOME.format(dumpable=1))
         name = f"hidden-{os.getpid()}"
-        assert hidden(f"nl.share(bytes(9), name={name!r})") == (
-            f'OSError: cannot share under the name "{name}": this process is not dumpable (prctl PR_SET_DUMPABLE, or '
-            f"another user since it was started), so no other process can look into its /proc/{hidden.pid}/fd; share "
-            "from a process that is, or without a name before forking"
+        assert (
+            hidden(f"nl.share(bytes(9), name={name!r})")
+            == f'OSError: cannot share under the name "{name}": this process is not dumpable (prctl'
+            " PR_SET_DUMPABLE, or another user since it was started), so no other process can"
+            f" look into its /proc/{hidden.pid}/fd; share from a process that is, or without a"
+            " name before forking"
         )
         seen(f"x = nl.share(bytes(9), name={name!r})")
         hidden(f"x = nl.share(bytes(9), name={name!r})")

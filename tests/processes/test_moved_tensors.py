@@ -37,9 +37,9 @@ MOVES: dict[str, Callable[[torch.Tensor], object]] = {
     "share_memory_ by name": share_by_name,
     "share_memory_ of a slice": lambda tensor: tensor[1:].share_memory_(),
     "share_memory_ of the storage": lambda tensor: tensor.untyped_storage().share_memory_(),
-    "share_memory_ of a parameter": lambda tensor: torch.nn.Parameter(
-        tensor, False
-    ).share_memory_(),
+    "share_memory_ of a parameter": (
+        lambda tensor: torch.nn.Parameter(tensor, False).share_memory_()
+    ),
     "a message": ForkingPickler.dumps,
     "a data set in a message": lambda tensor: ForkingPickler.dumps(TensorDataset(tensor)),
 }
@@ -183,7 +183,8 @@ SOURCES: dict[str, Callable[[torch.Tensor], nl.View]] = {
 
 MOVED = (
     r"^the memory of this view was moved: torch moved the tensor's memory after this view was made "
-    r"\(share_memory_\(\), a queue and a worker's arguments do that\): make the view again, or share the "
+    r"\(share_memory_\(\), a queue and a worker's arguments do that\): make the view again, or"
+    r" share the "
     r"tensor first$"
 )
 
@@ -248,8 +249,12 @@ def test_a_tensor_whose_memory_torch_did_not_allocate_stays_where_it_is_while_a_
         for move in MOVES.values():
             with pytest.raises(
                 BufferError,
-                match=r"^ndlens views this tensor's memory, which torch would free when it moves the tensor to shared "
-                r"memory: call share_memory_\(\) before nl.view, or give nl.view a clone\(\) of the tensor$",
+                match=(
+                    r"^ndlens views this tensor's memory, which torch would free when it moves the"
+                    r" tensor to shared "
+                    r"memory: call share_memory_\(\) before nl.view, or give nl.view a clone\(\) of"
+                    r" the tensor$"
+                ),
             ):
                 move(tensor)
         assert tensor.data_ptr() == address

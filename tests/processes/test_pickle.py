@@ -238,7 +238,8 @@ def test_a_file_that_has_changed_is_a_clear_error(images: Path, tmp_path: Path) 
         assert peer(load + "[0, 0, 1]") == "1.0"
         os.utime(images, ns=(0, 5))
         assert peer(load).startswith(
-            f"StaleHandleError: {images}: file has changed since it was opened: its time of modification in ns is 5, "
+            f"StaleHandleError: {images}: file has changed since it was opened: its time of"
+            " modification in ns is 5, "
         )
         np.save(images, np.zeros(7))
         size = images.stat().st_size
@@ -251,7 +252,8 @@ def test_a_file_that_has_changed_is_a_clear_error(images: Path, tmp_path: Path) 
             peer(load) == f"FileNotFoundError: [Errno 2] No such file or directory: {str(images)!r}"
         )
     message = (
-        rf"^{images}: the file was replaced or deleted since it was opened, so no other process can open it; "
+        rf"^{images}: the file was replaced or deleted since it was opened, so no other process can"
+        r" open it; "
         r"call \.copy\(\) first$"
     )
     with pytest.raises(nl.StaleHandleError, match=message):

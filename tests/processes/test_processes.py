@@ -199,7 +199,10 @@ def test_a_plain_pickle_holds_nothing() -> None:
     assert arenas_held() == before
     with pytest.raises(
         nl.StaleHandleError,
-        match=r"^shared memory of process \d+ is gone: keep the view alive there until it has been unpickled here$",
+        match=(
+            r"^shared memory of process \d+ is gone: keep the view alive there until it has been"
+            r" unpickled here$"
+        ),
     ):
         pickle.loads(stream)
 
@@ -219,8 +222,8 @@ def test_unrelated_processes_share_through_a_file_while_the_owner_lives(tmp_path
         assert first("x[1]") == "11"
         assert late(f"{load}.tolist()") == repr(list(range(11, 20)))
         first.kill()
-        assert late(load) == (
-            f"StaleHandleError: shared memory of process {first.pid} is gone: "
+        assert (
+            late(load) == f"StaleHandleError: shared memory of process {first.pid} is gone: "
             "keep the view alive there until it has been unpickled here"
         )
 

@@ -143,8 +143,7 @@ WAYS = {
             # Of torch nothing is computed there: its own frames end the process as Rust's would.
             daemons(lambda: nl.view(x).torch().shape)
     """),
-    "with handlers at exit that use ndlens beside daemon threads": Way(
-        """
+    "with handlers at exit that use ndlens beside daemon threads": Way("""
         def handler():
             assert sum(len(batch) for batch in loader()) == 64
             shared = nl.share(x)
@@ -152,8 +151,7 @@ WAYS = {
             print("handled", flush=True)
         atexit.register(handler)
         daemons(lambda: list(loader()))
-        """
-    ),
+        """),
     "by forked children, and their parent, beside threads": Way("""
         daemons(lambda: list(loader()))
         daemons(lambda: nl.share(x))

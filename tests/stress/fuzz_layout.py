@@ -85,7 +85,8 @@ def report(at: int) -> None:
                 break
     print(f"structure {at} differs from NumPy; to see it again:\n")
     print(
-        "from tests.helpers.oracle import walk\nfrom tests.helpers.strategies import DTYPES, Step, lay_out\n"
+        "from tests.helpers.oracle import walk\nfrom tests.helpers.strategies import DTYPES, Step,"
+        " lay_out\n"
     )
     print(
         f"array = lay_out(DTYPES[{at % len(DTYPES)}], {axes}, {seed})  # {DTYPES[at % len(DTYPES)]}"

@@ -21,7 +21,10 @@ class Operation(NamedTuple):
     """The name of the exception that the operation ends in, however much memory there is."""
 
 
-VIEW = "v = nl.view(np.arange(1_000_000, dtype='i4').reshape(1000, 1000))\ns = v[:, ::2]\nw = nl.view(bytes(3_000_000))"
+VIEW = (
+    "v = nl.view(np.arange(1_000_000, dtype='i4').reshape(1000, 1000))\ns = v[:, ::2]\nw ="
+    " nl.view(bytes(3_000_000))"
+)
 
 
 def of_view(name: str, code: str, setup: str = "", refusal: str | None = None) -> Operation:
@@ -154,14 +157,18 @@ VIEWS = [
     of_view("unpickling", "result = pickle.loads(text).shape", "text = pickle.dumps(s)"),
     of_view(
         "pickle of buffers apart",
-        "b = []\nt = pickle.dumps(s, 5, buffer_callback=b.append)\nresult = pickle.loads(t, buffers=b).shape",
+        "b = []\nt = pickle.dumps(s, 5, buffer_callback=b.append)\nresult = pickle.loads(t,"
+        " buffers=b).shape",
     ),
     of_view("sending", "result = len(bytes(ForkingPickler.dumps(u))) < 1000", "u = nl.share(v)"),
     of_view("sending of a temporary", "result = pickle.loads(ForkingPickler.dumps(s)).shape"),
     of_view("copies", "result = copy.copy(s).strides, copy.deepcopy(s).strides"),
     of_view(
         "views",
-        "result = [u.shape for u in (v.T, v.mT, v.flip(), v.permute(1, 0), v.transpose(), v.swapaxes(0, 1), v.moveaxis(0, 1), v.windows(5), v.reshape(-1), v.ravel(), v.squeeze(), v.expand_dims(0), v.diagonal(), v.broadcast_to(2, 1000, 1000), v.reinterpret('uint8'), v.toreadonly(), v[None, 3:5, ...])]",
+        "result = [u.shape for u in (v.T, v.mT, v.flip(), v.permute(1, 0), v.transpose(),"
+        " v.swapaxes(0, 1), v.moveaxis(0, 1), v.windows(5), v.reshape(-1), v.ravel(), v.squeeze(),"
+        " v.expand_dims(0), v.diagonal(), v.broadcast_to(2, 1000, 1000), v.reinterpret('uint8'),"
+        " v.toreadonly(), v[None, 3:5, ...])]",
     ),
     *(
         of_view(f"{call} of a million axes", f"v.{call}", refusal=refusal)
@@ -188,7 +195,8 @@ VIEWS = [
     of_view(
         "an interface of a million axes",
         "nl.view(o)",
-        "o = type('O', (), {'__array_interface__': {'version': 3, 'typestr': '|u1', 'data': (1, True), 'shape': (1,) * 1_000_000}})()",
+        "o = type('O', (), {'__array_interface__': {'version': 3, 'typestr': '|u1', 'data': (1,"
+        " True), 'shape': (1,) * 1_000_000}})()",
         "ValueError",
     ),
     of_view("lists are refused", "nl.view([1] * 1_000_000)", refusal="TypeError"),
@@ -242,7 +250,8 @@ STORE = [
     Operation(
         "open: npy with a long header",
         "nl.open('x.npy')",
-        "open('x.npy', 'wb').write(b'\\x93NUMPY\\x02\\x00' + (3_000_000).to_bytes(4, 'little') + b'(' * 3_000_000)",
+        "open('x.npy', 'wb').write(b'\\x93NUMPY\\x02\\x00' + (3_000_000).to_bytes(4, 'little') +"
+        " b'(' * 3_000_000)",
         "FormatError",
     ),
     Operation(
@@ -281,7 +290,8 @@ STORE = [
     Operation(
         "Arrays: pickle",
         "result = len(pickle.loads(pickle.dumps(a)))",
-        "nl.save('x.safetensors', {f'k{k}': np.zeros(10) for k in range(3000)})\na = nl.open('x.safetensors')",
+        "nl.save('x.safetensors', {f'k{k}': np.zeros(10) for k in range(3000)})\na ="
+        " nl.open('x.safetensors')",
     ),
     Operation("save: npy", "nl.save('x.npy', v)\nresult = nl.open('x.npy').shape", VIEW),
     Operation(
@@ -391,7 +401,8 @@ ITEMS = [
     Operation(
         "ragged: offsets",
         "result = len(nl.ragged(flat, offsets, shapes))",
-        "flat = np.zeros(2_400_000, 'u1')\nshapes = np.full((300_000, 2), (2, 4))\noffsets = np.arange(300_000) * 8",
+        "flat = np.zeros(2_400_000, 'u1')\nshapes = np.full((300_000, 2), (2, 4))\noffsets ="
+        " np.arange(300_000) * 8",
     ),
 ]
 
@@ -423,11 +434,15 @@ LISTS = {
     "resized crop": "T.RandomResizedCrop(224)",
     "flips": "T.RandomHorizontalFlip(), T.RandomVerticalFlip()",
     "quarter turns": "T.RandomQuarterTurn((0, 90, 180, 270))",
-    "values": "T.ToDtype('float32', scale=True), T.Normalize([0.5] * 3, [0.2] * 3), T.ChannelsFirst()",
+    "values": (
+        "T.ToDtype('float32', scale=True), T.Normalize([0.5] * 3, [0.2] * 3), T.ChannelsFirst()"
+    ),
     "colours": "T.ColorJitter(0.4, 0.4, 0.4, 0.1), T.RandomGrayscale()",
     "erasing": "T.ChannelsFirst(), T.RandomErasing(p=1.0)",
     "erasing by noise": "T.ToDtype('float32', scale=True), T.RandomErasing(p=1.0, value='random')",
-    "colours of resized": "T.Resize((300, 300)), T.ColorJitter(0.4, 0.4, 0.4, 0.1), T.RandomCrop(200)",
+    "colours of resized": (
+        "T.Resize((300, 300)), T.ColorJitter(0.4, 0.4, 0.4, 0.1), T.RandomCrop(200)"
+    ),
     "huge": "T.Resize((4000, 4000)), T.CenterCrop(3000), T.ToDtype('float32', scale=True)",
 }
 
@@ -518,7 +533,8 @@ LOADERS = [
     ),
     of_loader(
         "joint",
-        "batch_size=64, joint=('a', 'b'), transforms={'a': [T.RandomCrop(20)], 'b': [T.RandomCrop(20)]}",
+        "batch_size=64, joint=('a', 'b'), transforms={'a': [T.RandomCrop(20)], 'b':"
+        " [T.RandomCrop(20)]}",
         code="result = len(next(iter(l)))",
         fields="{'a': IMAGES, 'b': IMAGES}",
     ),
@@ -530,7 +546,8 @@ LOADERS = [
     ),
     of_loader(
         "params of many items",
-        "batch_size=100_000, return_params=True, channels='last', transforms=[T.RandomVerticalFlip()]",
+        "batch_size=100_000, return_params=True, channels='last',"
+        " transforms=[T.RandomVerticalFlip()]",
         code="b, p = next(iter(l))\nresult = b.shape, len(p)",
         fields="np.zeros((100_000, 1, 1, 1), 'u1')",
     ),
@@ -543,7 +560,8 @@ LOADERS = [
     ),
     of_loader(
         "mixing",
-        f"batch_size=64, transforms=([{CROP}], None), mix=T.RandomChoice([T.MixUp(num_classes=1000), T.CutMix(num_classes=1000)])",
+        f"batch_size=64, transforms=([{CROP}], None),"
+        " mix=T.RandomChoice([T.MixUp(num_classes=1000), T.CutMix(num_classes=1000)])",
         code="result = len(next(iter(l)))",
         fields="(IMAGES, np.zeros(64, 'i8'))",
     ),
@@ -556,7 +574,10 @@ LOADERS = [
     of_loader(
         "states",
         "batch_size=9, shuffle=True",
-        code="next(iter(l))\ns = l.state_dict()\nl.load_state_dict(s)\nresult = s['epoch'], repr(l), l.pool_nbytes > 0, l.epoch",
+        code=(
+            "next(iter(l))\ns = l.state_dict()\nl.load_state_dict(s)\nresult = s['epoch'], repr(l),"
+            " l.pool_nbytes > 0, l.epoch"
+        ),
     ),
     of_loader("kept batches", "batch_size=100_000", code="result = [b.shape for b in l]"),
     of_loader("stores", "batch_size=64, stores='stream'", fields="IMAGES"),
@@ -574,7 +595,8 @@ LOADERS = [
     ),
     of_loader(
         "transforms: scales and noise",
-        "batch_size=64, transforms=[T.Standardize([0.0], [1.0]), T.RandomScale(0.5, 2.0), T.RandomJitter(0.1)]",
+        "batch_size=64, transforms=[T.Standardize([0.0], [1.0]), T.RandomScale(0.5, 2.0),"
+        " T.RandomJitter(0.1)]",
         fields="np.zeros((1000, 500), 'f4')",
     ),
     of_loader(
@@ -612,7 +634,8 @@ DATASETS = [
     Operation("Dataset: a sample", "result = dataset[7]['x'].shape", DATASET),
     Operation(
         "Dataset: a batch to send",
-        "b = dataset._gatherer.batch_to_send(items, 0, 0)\nresult = pickle.loads(pickle.dumps(b))['x'].shape",
+        "b = dataset._gatherer.batch_to_send(items, 0, 0)\nresult ="
+        " pickle.loads(pickle.dumps(b))['x'].shape",
         DATASET,
     ),
     Operation(
@@ -622,7 +645,8 @@ DATASETS = [
     ),
     Operation(
         "Dataset: a DataLoader",
-        "from torch.utils.data import DataLoader\nresult = len(list(DataLoader(dataset, batch_size=100_000, collate_fn=nl.torch.collate)))",
+        "from torch.utils.data import DataLoader\nresult = len(list(DataLoader(dataset,"
+        " batch_size=100_000, collate_fn=nl.torch.collate)))",
         DATASET,
     ),
 ]

@@ -174,7 +174,10 @@ def failures(
 def count_allocations(operation: Operation, names: dict[str, Any]) -> int:
     """How many allocations that are not small it makes."""
     extension = sys.modules["ndlens._ndlens"]
-    code = f"try:\n{textwrap.indent(textwrap.dedent(operation.code), ' ')}\nexcept BaseException: pass\n"
+    code = (
+        f"try:\n{textwrap.indent(textwrap.dedent(operation.code), ' ')}\nexcept BaseException:"
+        " pass\n"
+    )
     counting = operation._replace(code=f"{code}result = nl._ndlens._count_allocations()")
     outcome = attempt(counting, names, lambda: extension._fail_allocation(sys.maxsize, SMALL_BYTES))
     # One that ends the process has failed already.

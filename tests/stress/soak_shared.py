@@ -82,7 +82,8 @@ def soak(rounds: int, say: Any = print) -> None:
         allowed = 2 * (SLACK_BYTES + LOST_BYTES * (number + 1) + sum(view.nbytes for view in kept))
         if number % max(rounds // 10, 1) == 0:
             say(
-                f"round {number}: {arenas} arenas, {bytes_here >> 20} MB; there {bytes_there >> 20} MB"
+                f"round {number}: {arenas} arenas, {bytes_here >> 20} MB; there"
+                f" {bytes_there >> 20} MB"
             )
         assert max(bytes_here, bytes_there) <= allowed, (number, bytes_here, bytes_there, allowed)
         assert max(arenas, arenas_there) <= ARENAS_MAX, (number, arenas, arenas_there)

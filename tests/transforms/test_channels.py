@@ -64,7 +64,8 @@ def test_channels_first_images_come_out_as_torchvisions_or_the_error_asks(
         guessed = batch_of(items, steps)
     except ValueError as error:
         assert re.search(  # noqa: PT017  # either is right
-            r' must know which axes .* are height and width: say channels="first" if .* channels="last" if',
+            r' must know which axes .* are height and width: say channels="first" if .*'
+            r' channels="last" if',
             str(error),
         )
         return
@@ -136,12 +137,12 @@ def test_our_own_lists_ask_where_images_may_be_channels_first_or_volumes(
 ) -> None:
     with pytest.raises(ValueError, match="must know") as error:
         nl.Loader(images(shape), transforms=[transform])
-    assert str(error.value) == (
-        f'transforms of field "items": {type(transform).__name__} must know which axes of items of shape '
-        f"{list(shape)} are "
-        'height and width: say channels="first" if they are (channels, height, width), or volumes of (depth, '
-        "height, width); "
-        'say channels="last" if they are (height, width, channels)'
+    assert (
+        str(error.value)
+        == f'transforms of field "items": {type(transform).__name__} must know which axes of items'
+        f' of shape {list(shape)} are height and width: say channels="first" if they are'
+        ' (channels, height, width), or volumes of (depth, height, width); say channels="last"'
+        " if they are (height, width, channels)"
     )
 
 
@@ -245,7 +246,10 @@ def test_each_field_may_have_a_word_of_its_own() -> None:
         (
             3,
             TypeError,
-            'channels must be "first" or "last", or one of them for each field in the structure of fields, got 3',
+            (
+                'channels must be "first" or "last", or one of them for each field in the structure'
+                " of fields, got 3"
+            ),
         ),
         (
             {"img": "first"},
@@ -260,8 +264,10 @@ def test_each_field_may_have_a_word_of_its_own() -> None:
         (
             {"mask": "first"},
             ValueError,
-            'transforms of field "mask": channels="first" is of images with three axes, got items of shape [9, 8]; '
-            "leave it out for this field",
+            (
+                'transforms of field "mask": channels="first" is of images with three axes, got'
+                " items of shape [9, 8]; leave it out for this field"
+            ),
         ),
     ],
 )

@@ -147,7 +147,10 @@ def test_its_parameters_are_shown() -> None:
         ),
         (
             T.RandomErasing(value="random"),
-            'RandomErasing needs a floating-point dtype, got uint8; put ToDtype("float32", scale=True) before it',
+            (
+                'RandomErasing needs a floating-point dtype, got uint8; put ToDtype("float32",'
+                " scale=True) before it"
+            ),
         ),
     ],
 )

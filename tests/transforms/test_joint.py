@@ -105,42 +105,53 @@ SMALL = PLACES[:, ::2, ::2]
         (
             [CROP_9],
             [T.RandomCrop(8)],
-            'RandomCrop draws from crops of 9 x 9 of images of 24 x 24 for "image" and from crops of 8 x 8 '
-            "of images of 24 x 24 "
-            'for "mask"',
+            (
+                'RandomCrop draws from crops of 9 x 9 of images of 24 x 24 for "image" and from'
+                ' crops of 8 x 8 of images of 24 x 24 for "mask"'
+            ),
         ),
         (
             [CROP_9],
             [T.RandomCrop(9, padding=1, pad_if_needed=True)],
-            'RandomCrop draws from crops of 9 x 9 of images of 24 x 24 for "image" and from crops of 9 x 9 '
-            "of images of 24 x 24, "
-            'padded by [1, 1, 1, 1] and where needed for "mask"',
+            (
+                'RandomCrop draws from crops of 9 x 9 of images of 24 x 24 for "image" and from'
+                " crops of 9 x 9 of images of 24 x 24, padded by [1, 1, 1, 1] and where needed for"
+                ' "mask"'
+            ),
         ),
         (
             [CROP_9],
             [T.CenterCrop(20), CROP_9],
-            'RandomCrop draws from crops of 9 x 9 of images of 24 x 24 for "image" and from crops of 9 x 9 '
-            "of images of 20 x 20 "
-            'for "mask"',
+            (
+                'RandomCrop draws from crops of 9 x 9 of images of 24 x 24 for "image" and from'
+                ' crops of 9 x 9 of images of 20 x 20 for "mask"'
+            ),
         ),
         (
             [T.RandomResizedCrop(8, interpolation="nearest")],
             [T.RandomResizedCrop(8, (0.5, 1), interpolation="nearest")],
-            "RandomResizedCrop draws from scale 0.08 to 1, ratio 0.75 to 1.3333333333333333 of images of 24 "
-            'x 24 for "image" and '
-            'from scale 0.5 to 1, ratio 0.75 to 1.3333333333333333 of images of 24 x 24 for "mask"',
+            (
+                "RandomResizedCrop draws from scale 0.08 to 1, ratio 0.75 to 1.3333333333333333 of"
+                ' images of 24 x 24 for "image" and from scale 0.5 to 1, ratio 0.75 to'
+                ' 1.3333333333333333 of images of 24 x 24 for "mask"'
+            ),
         ),
         (
             [T.RandomQuarterTurn()],
             [T.RandomQuarterTurn([0, 180])],
-            'RandomQuarterTurn draws from degrees [0, 90, 180, 270] for "image" and from degrees [0, 180] for "mask"',
+            (
+                'RandomQuarterTurn draws from degrees [0, 90, 180, 270] for "image" and from'
+                ' degrees [0, 180] for "mask"'
+            ),
         ),
         (
             [T.RandomErasing(scale=(0.1, 0.2), ratio=(1, 2))],
             [T.RandomErasing(1, scale=(0.1, 0.2), ratio=(1, 2))],
-            "RandomErasing draws from p = 0.5, scale 0.1 to 0.2, ratio 1 to 2 of images of 24 x 24 for "
-            '"image" and from p = 1, '
-            'scale 0.1 to 0.2, ratio 1 to 2 of images of 24 x 24 for "mask"',
+            (
+                "RandomErasing draws from p = 0.5, scale 0.1 to 0.2, ratio 1 to 2 of images of 24 x"
+                ' 24 for "image" and from p = 1, scale 0.1 to 0.2, ratio 1 to 2 of images of 24 x'
+                ' 24 for "mask"'
+            ),
         ),
         (
             [T.ToDtype("float32"), T.RandomScale(0, 1)],
@@ -150,15 +161,20 @@ SMALL = PLACES[:, ::2, ::2]
         (
             [T.ToDtype("float32"), T.ColorJitter(0.5)],
             [T.ToDtype("float32"), T.ColorJitter(hue=0.5)],
-            'ColorJitter draws from brightness 0.5 to 1.5 for "image" and from hue -0.5 to 0.5 for "mask"',
+            (
+                'ColorJitter draws from brightness 0.5 to 1.5 for "image" and from hue -0.5 to 0.5'
+                ' for "mask"'
+            ),
         ),
     ],
 )
 def test_fields_that_would_draw_apart_are_refused(image: Any, mask: Any, message: str) -> None:
     with pytest.raises(ValueError, match="are joint") as error:
         nl.Loader(FIELDS, transforms={"image": image, "mask": mask}, joint=("image", "mask"))
-    assert str(error.value) == (
-        f'fields "image" and "mask" are joint, but {message}: give both the same, or leave one of them out of joint'
+    assert (
+        str(error.value)
+        == f'fields "image" and "mask" are joint, but {message}: give both the same, or leave one'
+        " of them out of joint"
     )
     nl.Loader(FIELDS, transforms={"image": image, "mask": mask})
     with pytest.raises(ValueError, match="are joint"):
@@ -178,9 +194,11 @@ def test_another_order_of_what_moves_pixels_is_refused_and_one_of_colours_is_not
     transforms = {"image": [CROP_9, FLIP], "mask": [FLIP, T.CenterCrop(24), CROP_9]}
     with pytest.raises(ValueError, match="are joint") as error:
         nl.Loader(FIELDS, transforms=transforms, joint=("image", "mask"))
-    assert str(error.value) == (
-        'fields "image" and "mask" are joint, but what they draw together comes in different orders: '
-        'RandomCrop, RandomHorizontalFlip for "image" and RandomHorizontalFlip, RandomCrop for "mask"'
+    assert (
+        str(error.value)
+        == 'fields "image" and "mask" are joint, but what they draw together comes in different'
+        ' orders: RandomCrop, RandomHorizontalFlip for "image" and RandomHorizontalFlip,'
+        ' RandomCrop for "mask"'
     )
     colour, to_float = T.ColorJitter(0.5), T.ToDtype("float32")
     transforms = {"image": [to_float, colour, *CROP], "mask": [to_float, *CROP, colour]}
@@ -218,7 +236,8 @@ def test_items_of_many_sizes_must_be_of_one_in_both_fields() -> None:
         assert all(agree(batch).all() for _ in range(9) for batch in loader)
     wrong = {**fields, "mask": nl.ragged([places[0], places[1], places[2].T.copy()])}
     message = (
-        r'^field "mask", item 2: fields "image" and "mask" are joint, but RandomCrop draws of images of \[9, 30\] for '
+        r'^field "mask", item 2: fields "image" and "mask" are joint, but RandomCrop draws of'
+        r" images of \[9, 30\] for "
         r'"image" and of \[30, 9\] for "mask", \(height, width\): they must be of one size$'
     )
     with pytest.raises(ValueError, match=message):

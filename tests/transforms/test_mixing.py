@@ -538,7 +538,10 @@ def test_a_label_that_is_no_class_is_an_error_of_its_item(
     assert len(next(batches)["label"]) == 5
     with pytest.raises(ValueError, match=r"^field") as raised:
         next(batches)
-    text = f'field "label", item 7: label {label} is no class: num_classes is 10, so labels are from 0 to 9'
+    text = (
+        f'field "label", item 7: label {label} is no class: num_classes is 10, so labels are from 0'
+        " to 9"
+    )
     assert str(raised.value) == text
     assert list(batches) == []
 

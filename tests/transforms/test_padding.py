@@ -128,12 +128,17 @@ def test_every_quarter_turn_comes() -> None:
     [
         (
             T.Pad(41, padding_mode="reflect"),
-            "Pad: padding [41, 41, 41, 41] (left, top, right, bottom) mirrors more than the image has, "
-            "which is 41 high and 58 wide",
+            (
+                "Pad: padding [41, 41, 41, 41] (left, top, right, bottom) mirrors more than the"
+                " image has, which is 41 high and 58 wide"
+            ),
         ),
         (
             T.Pad(2**63 - 1),
-            "shape [18446744073709551615, 18446744073709551615] with 1-byte elements does not fit the address space",
+            (
+                "shape [18446744073709551615, 18446744073709551615] with 1-byte elements does not"
+                " fit the address space"
+            ),
         ),
         (T.Pad(1, fill=(1, 2)), "Pad: fill has 2 values, expected 1 or one for each of 3 channels"),
         (T.Pad(1, fill=0.5), "Pad: fill 0.5 is no uint8, which the image has at this point"),
@@ -143,7 +148,10 @@ def test_every_quarter_turn_comes() -> None:
         ),
         (
             T.RandomQuarterTurn([90]),
-            "RandomQuarterTurn by 90 or 270 degrees needs a square image, got height 41 and width 58; crop it first",
+            (
+                "RandomQuarterTurn by 90 or 270 degrees needs a square image, got height 41 and"
+                " width 58; crop it first"
+            ),
         ),
     ],
 )
@@ -292,7 +300,10 @@ def test_sizes_beyond_all_images_are_refused_or_seen_only_in_part(
         try:
             batch = make(IMAGE, *steps, T.CenterCrop(4))
         except (ValueError, MemoryError) as error:
-            known = "larger than the image|does not fit|mirrors more|cannot resize|must be|cannot allocate"
+            known = (
+                "larger than the image|does not fit|mirrors more|cannot resize|must be|cannot"
+                " allocate"
+            )
             assert re.search(known, str(error))  # noqa: PT017  # the other outcome is right too
         else:
             assert batch.shape == (4, 4, 3)

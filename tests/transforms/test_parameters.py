@@ -78,12 +78,17 @@ REFUSED: list[tuple[Callable[[], Any], str]] = [
     (lambda: T.Crop(0, 0, 1, 0), "width must be at least 1, got 0"),
     (
         lambda: T.Resize(4, max_size=4),
-        "max_size goes with one number, the shorter side, and is above it, or with None; got size 4 and max_size 4",
+        (
+            "max_size goes with one number, the shorter side, and is above it, or with None; got"
+            " size 4 and max_size 4"
+        ),
     ),
     (
         lambda: T.Resize((4, 5), max_size=9),
-        "max_size goes with one number, the shorter side, and is above it, or with None; "
-        "got size (4, 5) and max_size 9",
+        (
+            "max_size goes with one number, the shorter side, and is above it, or with None; "
+            "got size (4, 5) and max_size 9"
+        ),
     ),
     (lambda: T.Resize(None), "size is None: give the longer side as max_size"),
 ]
@@ -116,21 +121,26 @@ TO_FLOAT = T.ToDtype("float32", scale=True)
         (
             IMAGES,
             [T.Standardize(0, 1)],
-            'Standardize needs a floating-point dtype, got uint8; put ToDtype("float32", scale=True) before it',
+            (
+                'Standardize needs a floating-point dtype, got uint8; put ToDtype("float32",'
+                " scale=True) before it"
+            ),
         ),
         (
             IMAGES.reshape(2, 72, 3),
             [TO_FLOAT, T.Normalize([0] * 3, [1] * 3)],
-            "Normalize got 3 values of mean, expected 1: items of shape [72, 3] have no axis of channels; "
-            "Standardize takes "
-            "one value for each feature of the last axis",
+            (
+                "Normalize got 3 values of mean, expected 1: items of shape [72, 3] have no axis of"
+                " channels; Standardize takes one value for each feature of the last axis"
+            ),
         ),
         (
             IMAGES.reshape(2, 72, 3),
             [v2.ToDtype(torch.float32), v2.Normalize([0] * 3, [1] * 3)],
-            "Normalize got 3 values of mean, expected 1: items of shape [72, 3] have no axis of channels; "
-            "Standardize takes "
-            "one value for each feature of the last axis",
+            (
+                "Normalize got 3 values of mean, expected 1: items of shape [72, 3] have no axis of"
+                " channels; Standardize takes one value for each feature of the last axis"
+            ),
         ),
         (
             IMAGES.reshape(2, 72, 3),
@@ -140,21 +150,27 @@ TO_FLOAT = T.ToDtype("float32", scale=True)
         (
             IMAGES,
             [T.Resize(2**30)],
-            "Resize: cannot resize to 1073741824 x 1207959552 in 3 channels: each must be at least 1 and below 2^24",
+            (
+                "Resize: cannot resize to 1073741824 x 1207959552 in 3 channels: each must be at"
+                " least 1 and below 2^24"
+            ),
         ),
         (
             IMAGES.astype(np.int64),
             [T.RandomResizedCrop(4)],
-            'RandomResizedCrop: cannot resize int64 by "bilinear", expected uint8 or float32: put '
-            'ToDtype("float32") before '
-            'it, or take interpolation="nearest", which copies elements of any dtype',
+            (
+                'RandomResizedCrop: cannot resize int64 by "bilinear", expected uint8 or float32:'
+                ' put ToDtype("float32") before it, or take interpolation="nearest", which copies'
+                " elements of any dtype"
+            ),
         ),
         (
             np.zeros((2, 5), np.uint8),
             v2.Compose([v2.ToDtype(torch.float32), v2.RandomHorizontalFlip()]),
-            "RandomHorizontalFlip needs items of shape (height, width) or (height, width, channels), got "
-            "[5]; bring the axes "
-            "into this order with permute or reshape",
+            (
+                "RandomHorizontalFlip needs items of shape (height, width) or (height, width,"
+                " channels), got [5]; bring the axes into this order with permute or reshape"
+            ),
         ),
     ],
 )
@@ -172,32 +188,42 @@ def test_an_error_names_the_transform_that_was_written(
         (
             {"image": IMAGES, "label": np.arange(2)},
             [T.RandomCrop(4), TO_FLOAT],
-            "transforms must be a dict of lists, since fields is a dict: name the fields that a list is for, "
-            'transforms={"image": [..]}',
+            (
+                "transforms must be a dict of lists, since fields is a dict: name the fields that a"
+                ' list is for, transforms={"image": [..]}'
+            ),
         ),
         (
             {"image": IMAGES, "label": np.arange(2)},
             v2.Compose([v2.RandomCrop(4)]),
-            "transforms must be a dict of lists, since fields is a dict: name the fields that a list is for, "
-            'transforms={"image": [..]}',
+            (
+                "transforms must be a dict of lists, since fields is a dict: name the fields that a"
+                ' list is for, transforms={"image": [..]}'
+            ),
         ),
         (
             (IMAGES, np.arange(2)),
             [T.RandomCrop(4), TO_FLOAT],
-            "transforms must hold one list or None for each of 2 fields, since fields is a sequence: "
-            "transforms=([..], None)",
+            (
+                "transforms must hold one list or None for each of 2 fields, since fields is a"
+                " sequence: transforms=([..], None)"
+            ),
         ),
         (
             (IMAGES, np.arange(2)),
             v2.Compose([v2.RandomCrop(4), v2.ToImage()]),
-            "transforms must hold one list or None for each of 2 fields, since fields is a sequence: "
-            "transforms=([..], None)",
+            (
+                "transforms must hold one list or None for each of 2 fields, since fields is a"
+                " sequence: transforms=([..], None)"
+            ),
         ),
         (
             IMAGES,
             T.RandomCrop(4),
-            'transforms of field "items": expected a list of transforms, got RandomCrop: put it in one, '
-            "[RandomCrop(..)]",
+            (
+                'transforms of field "items": expected a list of transforms, got RandomCrop: put it'
+                " in one, [RandomCrop(..)]"
+            ),
         ),
     ],
 )

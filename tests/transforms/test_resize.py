@@ -203,9 +203,11 @@ def test_only_bytes_and_single_floats_are_computed_with() -> None:
     for interpolation in ("bilinear", "bicubic"):
         with pytest.raises(ValueError, match="cannot resize") as error:
             nl.Loader(IMAGE[None].astype(np.int32), transforms=[T.Resize(4, interpolation)])
-        assert str(error.value) == (
-            f'field "items": Resize: cannot resize int32 by "{interpolation}", expected uint8 or float32: put '
-            'ToDtype("float32") before it, or take interpolation="nearest", which copies elements of any dtype'
+        assert (
+            str(error.value)
+            == f'field "items": Resize: cannot resize int32 by "{interpolation}", expected uint8 or'
+            ' float32: put ToDtype("float32") before it, or take interpolation="nearest", which'
+            " copies elements of any dtype"
         )
 
 

@@ -134,12 +134,18 @@ def test_what_is_drawn_is_a_function_of_seed_epoch_item_and_element(transform: T
         (
             "int32",
             T.RandomJitter(1),
-            'RandomJitter needs a floating-point dtype, got int32; put ToDtype("float32") before it',
+            (
+                'RandomJitter needs a floating-point dtype, got int32; put ToDtype("float32")'
+                " before it"
+            ),
         ),
         (
             "uint8",
             T.RandomScale(0, 1),
-            'RandomScale needs a floating-point dtype, got uint8; put ToDtype("float32", scale=True) before it',
+            (
+                'RandomScale needs a floating-point dtype, got uint8; put ToDtype("float32",'
+                " scale=True) before it"
+            ),
         ),
         ("float32", T.Standardize([1, 2], 1), "Standardize got 2 values of mean, expected 1 or 4"),
     ],

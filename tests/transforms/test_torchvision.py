@@ -64,24 +64,38 @@ def test_one_may_be_given_alone_or_among_ours() -> None:
     [
         (
             v2.Compose([v2.ToImage(), v2.GaussianBlur(3)]),
-            "transform 1: torchvision's GaussianBlur cannot be compiled; ndlens.transforms says what can",
+            (
+                "transform 1: torchvision's GaussianBlur cannot be compiled; ndlens.transforms says"
+                " what can"
+            ),
         ),
         (
             v2.Compose([v2.Compose([v2.ToImage(), v2.Lambda(torch.abs)])]),
-            "transform 0.1: torchvision's Lambda cannot be compiled; ndlens.transforms says what can",
+            (
+                "transform 0.1: torchvision's Lambda cannot be compiled; ndlens.transforms says"
+                " what can"
+            ),
         ),
         (
             [v1.CenterCrop(3)],
-            "transform 0: CenterCrop is of torchvision's first transforms; use torchvision.transforms.v2",
+            (
+                "transform 0: CenterCrop is of torchvision's first transforms; use"
+                " torchvision.transforms.v2"
+            ),
         ),
         (
             [v2.Pad(1, fill={"others": 3})],
-            "transform 0: torchvision's Pad: a fill for each type of input cannot be compiled; give one for all",
+            (
+                "transform 0: torchvision's Pad: a fill for each type of input cannot be compiled;"
+                " give one for all"
+            ),
         ),
         (
             [v2.ToDtype({"others": torch.float32})],
-            "transform 0: torchvision's ToDtype: a dtype for each type of input cannot be compiled; "
-            "give one for all",
+            (
+                "transform 0: torchvision's ToDtype: a dtype for each type of input cannot be"
+                " compiled; give one for all"
+            ),
         ),
     ],
 )

@@ -145,7 +145,10 @@ def test_a_name_with_two_meanings_is_refused(name: str) -> None:
         ),
         (
             np.dtype(("f4", (2,))),
-            "('<f4', (2,)) is an array of elements, which belongs in the shape; give its base dtype",
+            (
+                "('<f4', (2,)) is an array of elements, which belongs in the shape; give its base"
+                " dtype"
+            ),
         ),
     ],
     ids=str,

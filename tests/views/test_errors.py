@@ -118,8 +118,8 @@ KEPT: list[Any] = []
 
 COPY = "call .copy() first"
 READ_ONLY = (
-    'torch() needs writable memory, but the view is read-only; open the file with mode="c" (copy-on-write), '
-    'call .copy() first, or pass readonly="allow" and never write to the tensor'
+    'torch() needs writable memory, but the view is read-only; open the file with mode="c"'
+    ' (copy-on-write), call .copy() first, or pass readonly="allow" and never write to the tensor'
 )
 SELECTS = (
     "selects by copying, and views never copy: index with integers, slices, ... and None; "
@@ -323,7 +323,10 @@ TABLE: list[tuple[str | None, Callable[[], Any], type[Exception], str]] = [
         "SizeOverflow",
         lambda: huge().windows(2**40),
         ValueError,
-        "shape [4611684918915760129, 1099511627776] with 1-byte elements does not fit the address space",
+        (
+            "shape [4611684918915760129, 1099511627776] with 1-byte elements does not fit the"
+            " address space"
+        ),
     ),
     (
         "OutOfMemory",
@@ -335,7 +338,10 @@ TABLE: list[tuple[str | None, Callable[[], Any], type[Exception], str]] = [
         "CopyRequired",
         lambda: matrix().permute(1, 0).reshape(24),
         nl.CopyRequired,
-        f"reshape would need a copy: no strides lay shape [24] over shape [6, 4] with strides [8, 48]; {COPY}",
+        (
+            "reshape would need a copy: no strides lay shape [24] over shape [6, 4] with strides"
+            f" [8, 48]; {COPY}"
+        ),
     ),
     (
         "CopyRequired",
@@ -347,16 +353,18 @@ TABLE: list[tuple[str | None, Callable[[], Any], type[Exception], str]] = [
         "CopyRequired",
         lambda: nl.view(records()["x"]).torch(),
         nl.CopyRequired,
-        "DLPack export would need a copy: axis 0 has a stride of 6 bytes, not a multiple of the itemsize 4; "
-        + COPY,
+        "DLPack export would need a copy: axis 0 has a stride of 6 bytes, not a multiple of the"
+        " itemsize 4; " + COPY,
     ),
     ("ReadOnly", lambda: nl.view(b"abc").torch(), nl.ReadOnlyError, READ_ONLY),
     (
         "ReadOnly",
         lambda: nl.view(b"abc").__dlpack__(),
         nl.ReadOnlyError,
-        "DLPack export without a version needs writable memory, but the view is read-only; "
-        "ask for max_version=(1, 0) or later, or call .copy() first",
+        (
+            "DLPack export without a version needs writable memory, but the view is read-only; "
+            "ask for max_version=(1, 0) or later, or call .copy() first"
+        ),
     ),
     (
         "UnsupportedDType",
@@ -400,14 +408,19 @@ TABLE: list[tuple[str | None, Callable[[], Any], type[Exception], str]] = [
         "Reinterpret",
         lambda: nl.view(bytes(3)).reinterpret("uint16"),
         ValueError,
-        "cannot show elements of 1 bytes in shape [3] as elements of 2 bytes: the last axis is no whole number of them",
+        (
+            "cannot show elements of 1 bytes in shape [3] as elements of 2 bytes: the last axis is"
+            " no whole number of them"
+        ),
     ),
     (
         "CopyRequired",
         lambda: nl.view(bytes(8))[::2].reinterpret("uint16"),
         nl.CopyRequired,
-        "reinterpret would need a copy: axis 0 has a stride of 2 bytes, so its elements of 1 bytes are not packed; "
-        "call .copy() first",
+        (
+            "reinterpret would need a copy: axis 0 has a stride of 2 bytes, so its elements of 1"
+            " bytes are not packed; call .copy() first"
+        ),
     ),
     (
         "UnknownConsumer",
@@ -419,7 +432,10 @@ TABLE: list[tuple[str | None, Callable[[], Any], type[Exception], str]] = [
         "PythonObjects",
         lambda: nl.view(np.zeros(3, object)),
         TypeError,
-        'elements of format "O" are Python objects, whose references ndlens cannot count; convert them first',
+        (
+            'elements of format "O" are Python objects, whose references ndlens cannot count;'
+            " convert them first"
+        ),
     ),
     (
         "UnsupportedDType",
@@ -431,17 +447,21 @@ TABLE: list[tuple[str | None, Callable[[], Any], type[Exception], str]] = [
         "ByteOrder",
         lambda: nl.view(np.zeros(3, ">f4")).torch(),
         TypeError,
-        "DLPack has no dtype for >f, numbers in big-endian byte order; convert them first, with NumPy: "
-        '.astype("float32")',
+        (
+            "DLPack has no dtype for >f, numbers in big-endian byte order; convert them first, with"
+            ' NumPy: .astype("float32")'
+        ),
     ),
     (
         "UnknownDType",
         lambda: nl.view(bytes(4)).reinterpret("float33"),
         TypeError,
-        'unknown dtype "float33", expected one of bool, uint8, int8, uint16, int16, uint32, int32, uint64, int64, '
-        "float16, bfloat16, float32, float64, complex64, complex128, float8_e4m3fn, float8_e5m2, float8_e4m3fnuz, "
-        "float8_e5m2fnuz, float8_e8m0fnu, float4_e2m1fn_x2, "
-        'or NumPy\'s code of one, such as "<f4"',
+        (
+            'unknown dtype "float33", expected one of bool, uint8, int8, uint16, int16, uint32,'
+            " int32, uint64, int64, float16, bfloat16, float32, float64, complex64, complex128,"
+            " float8_e4m3fn, float8_e5m2, float8_e4m3fnuz, float8_e5m2fnuz, float8_e8m0fnu,"
+            ' float4_e2m1fn_x2, or NumPy\'s code of one, such as "<f4"'
+        ),
     ),
     (
         "AmbiguousDType",
@@ -453,8 +473,10 @@ TABLE: list[tuple[str | None, Callable[[], Any], type[Exception], str]] = [
         "DateTime",
         lambda: nl.view(bytes(8)).reinterpret(np.dtype("M8[s]")),
         TypeError,
-        "datetime64[s] counts time, which no buffer has a format for; view the integers that count it: "
-        'array.view("i8")',
+        (
+            "datetime64[s] counts time, which no buffer has a format for; view the integers that"
+            ' count it: array.view("i8")'
+        ),
     ),
     (
         "OutOfBuffer",
@@ -550,15 +572,20 @@ TABLE: list[tuple[str | None, Callable[[], Any], type[Exception], str]] = [
         "Damaged",
         lambda: damaged().copy(),
         nl.TruncatedError,
-        "cut.npy: pages were lost while mapped and read as zeros: the file was truncated, or the disk is full or "
-        "failing; open it again",
+        (
+            "cut.npy: pages were lost while mapped and read as zeros: the file was truncated, or"
+            " the disk is full or failing; open it again"
+        ),
     ),
     (
         "Moved",
         lambda: moved().copy(),
         nl.MovedError,
-        "the memory of this view was moved: torch moved the tensor's memory after this view was made "
-        "(share_memory_(), a queue and a worker's arguments do that): make the view again, or share the tensor first",
+        (
+            "the memory of this view was moved: torch moved the tensor's memory after this view was"
+            " made (share_memory_(), a queue and a worker's arguments do that): make the view"
+            " again, or share the tensor first"
+        ),
     ),
     (None, lambda: len(matrix()[0, 0, ...]), TypeError, "0-dim view has no length"),
     (None, lambda: len(nl.view(np.array(1))), TypeError, "0-dim view has no length"),
@@ -579,21 +606,28 @@ TABLE: list[tuple[str | None, Callable[[], Any], type[Exception], str]] = [
         None,
         lambda: nl.view(None),
         TypeError,
-        "nl.view needs an object with the buffer protocol, DLPack or __array_interface__, got NoneType",
+        (
+            "nl.view needs an object with the buffer protocol, DLPack or __array_interface__, got"
+            " NoneType"
+        ),
     ),
     (
         None,
         lambda: nl.view([1, 2]),
         TypeError,
-        "nl.view needs an object with the buffer protocol, DLPack or __array_interface__, got list; "
-        "numpy.asarray(..) makes an array of it",
+        (
+            "nl.view needs an object with the buffer protocol, DLPack or __array_interface__, got"
+            " list; numpy.asarray(..) makes an array of it"
+        ),
     ),
     (
         None,
         lambda: nl.view("text"),
         TypeError,
-        "nl.view needs an object with the buffer protocol, DLPack or __array_interface__, got str; "
-        "nl.open(path) opens a file",
+        (
+            "nl.view needs an object with the buffer protocol, DLPack or __array_interface__, got"
+            " str; nl.open(path) opens a file"
+        ),
     ),
     (
         None,
@@ -608,7 +642,9 @@ UNREACHABLE = {
     "DestinationSize": "the binding allocates the destination to fit",
     "Interrupted": "what a signal's handler raised comes instead; test_memory.py interrupts",
     "Unavailable": "it takes an open file that can no longer be asked for its size",
-    "Unwritable": "it takes a full disk under a mapped file, which tests/files/test_guard.py mounts",
+    "Unwritable": (
+        "it takes a full disk under a mapped file, which tests/files/test_guard.py mounts"
+    ),
 }
 
 # The words by which the reasons for CopyRequired are known, as above.

@@ -136,8 +136,9 @@ def test_whatever_has_index_is_an_integer(key: Any) -> None:
 
 
 SELECTS = (
-    "indexing with a {} selects by copying, and views never copy: index with integers, slices, ... and None; "
-    "v.take(indices) copies, and nl.subset(v, indices) gives items for a loader without a copy"
+    "indexing with a {} selects by copying, and views never copy: index with integers, slices, ..."
+    " and None; v.take(indices) copies, and nl.subset(v, indices) gives items for a loader without"
+    " a copy"
 )
 KINDS = "view indices must be integers, slices, ... or None, not {}"
 

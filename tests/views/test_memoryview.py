@@ -331,7 +331,10 @@ def method(name: str, *arguments: Any) -> Callable[[Any], Any]:
     return lambda v: getattr(v, name)(*arguments)
 
 
-PLAIN = "permute transpose flip ravel squeeze diagonal unbind toreadonly copy item ascontiguous tobytes tolist hex"
+PLAIN = (
+    "permute transpose flip ravel squeeze diagonal unbind toreadonly copy item ascontiguous tobytes"
+    " tolist hex"
+)
 TAKING_0 = "windows reshape expand_dims fill index count split broadcast_to"
 ATTRIBUTES = [
     name for name in dir(nl.View) if name[0] != "_" and not callable(getattr(nl.View, name))

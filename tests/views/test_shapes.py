@@ -228,9 +228,10 @@ def test_ascontiguous_is_the_view_itself_where_it_is_packed() -> None:
 
 READ_ONLY = "needs writable memory, but the view is read-only; call .copy() for memory of your own"
 UNKNOWN_DTYPE = (
-    'unknown dtype "nope", expected one of bool, uint8, int8, uint16, int16, uint32, int32, uint64, int64, float16, '
-    "bfloat16, float32, float64, complex64, complex128, float8_e4m3fn, float8_e5m2, float8_e4m3fnuz, float8_e5m2fnuz, "
-    'float8_e8m0fnu, float4_e2m1fn_x2, or NumPy\'s code of one, such as "<f4"'
+    'unknown dtype "nope", expected one of bool, uint8, int8, uint16, int16, uint32, int32, uint64,'
+    " int64, float16, bfloat16, float32, float64, complex64, complex128, float8_e4m3fn,"
+    " float8_e5m2, float8_e4m3fnuz, float8_e5m2fnuz, float8_e8m0fnu, float4_e2m1fn_x2, or NumPy's"
+    ' code of one, such as "<f4"'
 )
 SCALAR = np.array(5)
 
@@ -255,7 +256,10 @@ ERRORS: list[tuple[Callable[[Any], Any], type[Exception], str]] = [
     (
         lambda v: v[:1, :1, :1].broadcast_to(2**31, 2**31, 2**31),
         ValueError,
-        "shape [2147483648, 2147483648, 2147483648] with 8-byte elements does not fit the address space",
+        (
+            "shape [2147483648, 2147483648, 2147483648] with 8-byte elements does not fit the"
+            " address space"
+        ),
     ),
     (lambda v: v.split(3), ValueError, "cannot split an axis of size 2 into 3 equal pieces"),
     (lambda v: v.split(0), ValueError, "cannot split an axis of size 2 into 0 equal pieces"),
@@ -274,20 +278,26 @@ ERRORS: list[tuple[Callable[[Any], Any], type[Exception], str]] = [
     (
         lambda v: v.T.ravel(),
         nl.CopyRequired,
-        "reshape would need a copy: no strides lay shape [24] over shape [4, 3, 2] with strides [8, 32, 96]; "
-        "call .copy() first",
+        (
+            "reshape would need a copy: no strides lay shape [24] over shape [4, 3, 2] with strides"
+            " [8, 32, 96]; call .copy() first"
+        ),
     ),
     (
         lambda v: v[..., :3].reinterpret("complex128"),
         ValueError,
-        "cannot show elements of 8 bytes in shape [2, 3, 3] as elements of 16 bytes: "
-        "the last axis is no whole number of them",
+        (
+            "cannot show elements of 8 bytes in shape [2, 3, 3] as elements of 16 bytes: "
+            "the last axis is no whole number of them"
+        ),
     ),
     (
         lambda v: v[..., ::2].reinterpret("int32"),
         nl.CopyRequired,
-        "reinterpret would need a copy: axis 2 has a stride of 16 bytes, so its elements of 8 bytes are not "
-        "packed; call .copy() first",
+        (
+            "reinterpret would need a copy: axis 2 has a stride of 16 bytes, so its elements of 8"
+            " bytes are not packed; call .copy() first"
+        ),
     ),
     (lambda v: v.reinterpret("nope"), TypeError, UNKNOWN_DTYPE),
     (lambda v: v.take([2]), IndexError, "index 2 is out of bounds for axis 0 with size 2"),
