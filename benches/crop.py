@@ -446,7 +446,8 @@ def main() -> None:
         run_contestant(arguments.contestant, TABLES[arguments.output].dtype, count, seconds)
     elif not MEMORY_LIMIT.exists():
         parser.error(
-            f"{MEMORY_LIMIT} is not built: `make bench` does it, or cargo build --release --example memory_limit"
+            f"{MEMORY_LIMIT} is not built: `make bench` does it, or cargo build --release --example"
+            " memory_limit"
         )
     else:
         print(
@@ -455,7 +456,8 @@ def main() -> None:
         print(f"batches of {BATCH}, shuffled; medians of {rounds}", flush=True)
         if (load := os.getloadavg()[0]) > BUSY:
             print(
-                f"others use this machine (load {load:.1f}): torch suffers most from that, do not cite these ratios"
+                f"others use this machine (load {load:.1f}): torch suffers most from that, do not"
+                " cite these ratios"
             )
         outputs = [arguments.output] if arguments.output else list(TABLES)
         for output in [] if arguments.first else outputs:
