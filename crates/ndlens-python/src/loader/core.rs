@@ -64,7 +64,7 @@ pub(crate) struct PyLoader {
     source: Py<PyAny>,
     /// Whether there is a sampler.
     is_sampled: bool,
-    /// An `ndlens._device.Wire`, where batches go to a device.
+    /// An `ndlens.torch._device.Wire`, where batches go to a device.
     wire: Option<Py<PyAny>>,
     /// The epoch that batches were last asked of by number.
     planned: Mutex<Option<(Planned, Epoch)>>,
