@@ -9,15 +9,22 @@
 //! Other orders are drawn by weights, `weights.rs`, torch's, `torch_order.rs`, of more or fewer
 //! items than there are, `laps.rs`, or a sampler's, `item_numbers.rs` and `feed.rs`.
 
+pub(crate) mod item_numbers;
+pub(crate) mod laps;
+pub(crate) mod shard;
+pub(crate) mod torch;
+pub(crate) mod walk;
+pub(crate) mod weighted;
+
 use std::sync::Arc;
 
 use crate::draws::{Stream, label};
 use crate::error::{Error, Result};
-use crate::item_numbers::{ItemNumbers, NO_ITEM};
-use crate::laps::Laps;
-use crate::selection::Selection;
-use crate::walk::walk_all;
-use crate::weights::Drawing;
+use crate::order::item_numbers::{ItemNumbers, NO_ITEM};
+use crate::order::laps::Laps;
+use crate::order::walk::walk_all;
+use crate::order::weighted::Drawing;
+use crate::source::selection::Selection;
 
 /// Up to so many items the order is a table of at most 2 KiB.
 const TABLE_MAX: u64 = 1024;

@@ -14,8 +14,8 @@ use std::collections::HashMap;
 use ndlens_core::{DType, View};
 
 use crate::error::{Error, Result};
-use crate::numbers::each_element;
 use crate::room::{make_room_for, with_room_for};
+use crate::source::numbers::each_element;
 
 /// Codes of labels.
 #[derive(Debug, Default)]

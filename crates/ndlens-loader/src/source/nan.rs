@@ -7,8 +7,8 @@
 use ndlens_core::{DType, View};
 
 use crate::error::{Error, Result};
-use crate::numbers::each_element;
 use crate::room::make_room_for;
+use crate::source::numbers::each_element;
 
 /// The steps of each series that hold NaN, in ascending order.
 #[derive(Debug, Default)]

@@ -11,8 +11,8 @@
 use ndlens_core::{Buffer, DType, Layout, Order, View, ViewRef};
 
 use crate::error::{Error, Result};
-use crate::numbers::numbers_of;
 use crate::room::{make_room_for, with_room_for};
+use crate::source::numbers::numbers_of;
 use crate::source::{ItemShape, Source, all_there, buffers_of};
 
 /// Axes that may differ from item to item.

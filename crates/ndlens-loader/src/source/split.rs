@@ -6,10 +6,10 @@
 //! is sent as one bit an item.
 
 use crate::error::{Error, Result};
-use crate::labels::Labels;
 use crate::order::Permutation;
 use crate::room::with_room_for;
-use crate::selection::Selection;
+use crate::source::labels::Labels;
+use crate::source::selection::Selection;
 
 /// Of a seed, another one, so that the order in which items are dealt out is none that a loader
 /// takes them in.
