@@ -53,7 +53,7 @@ use crate::error::{Error, Result};
 use crate::loader::{Compiled, Config};
 use crate::memory::external::{Memory, Supply, slabs};
 use crate::mix::{Mixer, Mixture};
-use crate::order::Order as ItemOrder;
+use crate::order::ItemOrder;
 use crate::order::shard::Shard;
 use crate::resume::note::Note;
 use crate::resume::position::Tracker;

@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use ndlens_core::View;
-use ndlens_core::room::{self, Text};
+use ndlens_core::room::{self, Text, with_room_for};
 use ndlens_kernels::Stores;
 use ndlens_store::Reading;
 
@@ -22,11 +22,10 @@ use crate::memory::external::{Memory, Supply};
 use crate::memory::pool::Slab;
 use crate::memory::store_policy::Storing;
 use crate::mix::{Mixer, Mixture};
-use crate::order::Order as ItemOrder;
+use crate::order::ItemOrder;
 use crate::order::item_numbers::NO_ITEM;
 use crate::order::shard::Shard;
 use crate::resume::note::Note;
-use crate::room::with_room_for;
 use crate::scratch::Scratch;
 
 /// Items numbered at a time: their numbers stay in the first-level cache, and are enough to look

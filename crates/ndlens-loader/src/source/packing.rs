@@ -6,10 +6,10 @@
 //!  flat     |2x3...|1x2.|1x5........|
 //! ```
 
+use ndlens_core::room::with_room_for;
 use ndlens_core::{Index, View};
 
 use crate::error::{Error, Result};
-use crate::room::with_room_for;
 use crate::source::Source;
 use crate::source::numbers::view_of_sizes;
 use crate::source::ragged::Shapes;

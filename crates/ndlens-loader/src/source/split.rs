@@ -5,9 +5,10 @@
 //! share of all. In a part, items stand in the order of the data: reading goes forwards, and a part
 //! is sent as one bit an item.
 
+use ndlens_core::room::with_room_for;
+
 use crate::error::{Error, Result};
-use crate::order::Permutation;
-use crate::room::with_room_for;
+use crate::order::permutation::Permutation;
 use crate::source::labels::Labels;
 use crate::source::selection::Selection;
 
