@@ -9,25 +9,24 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use ndlens_core::View;
-use ndlens_core::room::{self, Text};
+use ndlens_core::room::{self, Text, with_room_for};
 use ndlens_kernels::Stores;
 use ndlens_store::Reading;
 
 use crate::batch::Batch;
-use crate::chunks::Chunks;
+use crate::epoch::chunks::Chunks;
+use crate::epoch::feed::{Fed, Feed};
 use crate::error::{Error, Result};
-use crate::feed::{Fed, Feed};
-use crate::item_numbers::NO_ITEM;
 use crate::loader::{Compiled, Draws};
+use crate::memory::external::{Memory, Supply};
+use crate::memory::pool::Slab;
+use crate::memory::store_policy::Storing;
 use crate::mix::{Mixer, Mixture};
-use crate::note::Note;
-use crate::order::Order as ItemOrder;
-use crate::pool::Slab;
-use crate::room::with_room_for;
+use crate::order::ItemOrder;
+use crate::order::item_numbers::NO_ITEM;
+use crate::order::shard::Shard;
+use crate::resume::note::Note;
 use crate::scratch::Scratch;
-use crate::shard::Shard;
-use crate::storing::Storing;
-use crate::supply::{Memory, Supply};
 
 /// Items numbered at a time: their numbers stay in the first-level cache, and are enough to look
 /// ahead.

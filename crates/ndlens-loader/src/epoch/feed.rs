@@ -19,12 +19,13 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use ndlens_core::room::with_room_for;
+
 use crate::error::{Error, Result};
 use crate::loader::Config;
-use crate::note::Note;
-use crate::room::with_room_for;
-use crate::selection::Selection;
-use crate::shard::{Remainder, Shard};
+use crate::order::shard::{Remainder, Shard};
+use crate::resume::note::Note;
+use crate::source::selection::Selection;
 
 /// What is known of a sampler before it is read.
 #[derive(Debug, Clone, Default)]

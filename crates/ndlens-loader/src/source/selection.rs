@@ -25,10 +25,10 @@
 use std::sync::Arc;
 
 use ndlens_core::View;
+use ndlens_core::room::with_room_for;
 
 use crate::error::{Error, Result};
-use crate::numbers::{each_integer, flags_of};
-use crate::room::with_room_for;
+use crate::source::numbers::{each_integer, flags_of};
 
 /// The first byte of a selection on its way.
 const RANGE: u8 = 0;

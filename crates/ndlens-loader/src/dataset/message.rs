@@ -17,8 +17,8 @@ use std::sync::Arc;
 
 use ndlens_core::{ALIGNMENT, Buffer, DType, Layout, Order, View};
 
+use crate::dataset::ring::{Ring, Slot};
 use crate::error::{Error, Result};
-use crate::ring::{Ring, Slot};
 
 /// Bytes of fields in a message. A message up to 4096 bytes goes into a pipe whole or not at all,
 /// so that a process that is killed while it sends leaves no half of one, which the receiver would

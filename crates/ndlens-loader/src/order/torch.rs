@@ -10,8 +10,9 @@
 //! Nishimura, "Mersenne Twister: a 623-dimensionally equidistributed uniform pseudo-random number
 //! generator", 1998), seeded with the low 32 bits of the seed.
 
+use ndlens_core::room::with_room_for;
+
 use crate::error::Result;
-use crate::room::with_room_for;
 
 /// Numbers of the twister's state.
 const STATE: usize = 624;

@@ -7,8 +7,8 @@
 
 use ndlens_core::{DType, Order, View};
 
-use crate::digest::Digest;
 use crate::error::{Error, Result};
+use crate::resume::digest::Digest;
 
 /// What stands for a number that is no item: no data set has so many.
 pub(crate) const NO_ITEM: usize = usize::MAX;

@@ -6,13 +6,13 @@
 //!  flat     |2x3...|1x2.|1x5........|
 //! ```
 
+use ndlens_core::room::with_room_for;
 use ndlens_core::{Index, View};
 
 use crate::error::{Error, Result};
-use crate::numbers::view_of_sizes;
-use crate::ragged::Shapes;
-use crate::room::with_room_for;
 use crate::source::Source;
+use crate::source::numbers::view_of_sizes;
+use crate::source::ragged::Shapes;
 
 /// Where items of a source lie once they are packed.
 #[derive(Debug)]
@@ -122,7 +122,7 @@ pub fn places_of(starts: &[usize], shapes: &Shapes) -> Result<(View, View)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ragged::Ragged;
+    use crate::source::ragged::Ragged;
 
     #[test]
     fn packed_items_are_those_of_the_source() {

@@ -6,7 +6,7 @@
 //! would give another order refuses the state.
 
 use crate::error::{Error, Result};
-use crate::note::Note;
+use crate::resume::note::Note;
 
 /// The layout of [`State`] itself.
 pub const STATE_VERSION: u32 = 1;

@@ -1,19 +1,6 @@
 //! Items drawn in proportion to weights: rare ones often, worthless ones never.
 //!
-//! With replacement, the k-th draw is a function of (seed, epoch, k): Walker's alias method, with
-//! the tables of Vose ("A linear algorithm for generating random numbers with a given
-//! distribution", 1991). Every item is a column of height 1 that holds its own weight, topped up
-//! with that of one other; a draw is a column and a height:
-//!
-//! ```text
-//!  weights 1 3 4, scaled to a mean of 1:  0.375 1.125 1.5
-//!
-//!   1 +-----+-----+-----+
-//!     | 2 2 | 2 2 | 2 2 |     keep   0.375  0.875  1
-//!     | 2 2 | 1 1 | 2 2 |     other  2      2      -
-//!     | 0 0 | 1 1 | 2 2 |
-//!   0 +-----+-----+-----+
-//! ```
+//! With replacement, the k-th draw is a function of (seed, epoch, k), computed by `alias.rs`.
 //!
 //! Without replacement, an epoch is drawn at once: each item gets a key, exponentially distributed
 //! with its weight as the rate, and items come by ascending key (Efraimidis and Spirakis, "Weighted
@@ -22,13 +9,14 @@
 
 use std::sync::Arc;
 
+use ndlens_core::room::with_room_for;
 use ndlens_core::{DType, View};
 use ndlens_kernels::{Step, Stores, ValueMap};
 
 use crate::draws::Stream;
 use crate::error::{Error, Result};
-use crate::order::{Order, mix};
-use crate::room::with_room_for;
+use crate::order::alias::{AliasDraws, AliasTable};
+use crate::order::feistel::mix;
 
 /// The stream that draws are made of. A field of this name would share it, but draws for items of
 /// its own.
@@ -45,19 +33,9 @@ pub struct Weights {
 
 #[derive(Debug, Clone)]
 enum Kind {
-    // Not `Arc<[T]>`, which is another copy, made without asking whether there is memory for it.
-    WithReplacement(Arc<Vec<Column>>),
+    WithReplacement(AliasTable),
     /// The natural logarithm of each weight; -inf of 0.
     WithoutReplacement(Arc<Vec<f64>>),
-}
-
-/// An item's column of the alias table: 16 bytes.
-#[derive(Debug, Clone, Copy)]
-struct Column {
-    /// How high up it is the item itself.
-    keep: f64,
-    /// What it is above.
-    other: usize,
 }
 
 impl Weights {
@@ -87,7 +65,7 @@ impl Weights {
             return Err(Error::TooManySamples { samples, weighty });
         }
         let kind = if replacement {
-            Kind::WithReplacement(Arc::new(columns(weights, heaviest)?))
+            Kind::WithReplacement(AliasTable::new(weights, heaviest)?)
         } else {
             let mut logarithms = with_room_for(weights.len())?;
             logarithms.extend(weights.iter().map(|&weight| natural_logarithm(weight)));
@@ -135,24 +113,30 @@ impl Weights {
         self.samples
     }
 
-    /// The order of an epoch.
+    /// The draws of an epoch.
     ///
     /// # Errors
     ///
-    /// [`Error::Core`] where there is no memory for a list of draws without replacement.
-    pub fn order(&self, seed: u64, epoch: u32) -> Result<Order> {
+    /// [`Error::Core`] if there is no memory for a list of draws without replacement.
+    pub(crate) fn draws(&self, seed: u64, epoch: u32) -> Result<WeightedDraws> {
         let stream = Stream::new(seed, STREAM);
-        match &self.kind {
-            Kind::WithReplacement(columns) => {
-                let columns = Arc::clone(columns);
-                Ok(Order::Drawn(Drawing { columns, stream, epoch, samples: self.samples }))
+        Ok(match &self.kind {
+            Kind::WithReplacement(table) => {
+                WeightedDraws::WithReplacement(table.draws(stream, epoch, self.samples))
             }
-            Kind::WithoutReplacement(logarithms) => {
-                let drawn = drawn_without_replacement(logarithms, self.samples, stream, epoch)?;
-                Ok(Order::Listed(Arc::new(drawn)))
-            }
-        }
+            Kind::WithoutReplacement(logarithms) => WeightedDraws::WithoutReplacement(
+                drawn_without_replacement(logarithms, self.samples, stream, epoch)?,
+            ),
+        })
     }
+}
+
+/// The draws of an epoch by weights.
+pub(crate) enum WeightedDraws {
+    /// Each draw is from all items, and computed.
+    WithReplacement(AliasDraws),
+    /// The items, in the order in which they are drawn.
+    WithoutReplacement(Vec<usize>),
 }
 
 /// In a few words what the draws are made of, beside the seed.
@@ -164,65 +148,6 @@ impl std::fmt::Display for Weights {
         };
         write!(f, "{} by weights {:016x} {how} replacement", self.samples, self.checksum)
     }
-}
-
-/// The draws of one epoch with replacement.
-#[derive(Debug, Clone)]
-pub struct Drawing {
-    columns: Arc<Vec<Column>>,
-    stream: Stream,
-    epoch: u32,
-    samples: usize,
-}
-
-impl Drawing {
-    pub(crate) fn len(&self) -> usize {
-        self.samples
-    }
-
-    /// The number of items there are weights for.
-    pub(crate) fn items(&self) -> usize {
-        self.columns.len()
-    }
-
-    /// The item of the k-th draw.
-    pub(crate) fn at(&self, k: usize) -> usize {
-        let mut draws = self.stream.draws(self.epoch, k as u64);
-        let column = draws.below(self.columns.len() as u64) as usize;
-        let Column { keep, other } = self.columns[column];
-        if draws.uniform() < keep { column } else { other }
-    }
-}
-
-fn columns(weights: &[f64], heaviest: f64) -> Result<Vec<Column>> {
-    // Relative to the heaviest, since sums of large weights could overflow.
-    let total: f64 = weights.iter().map(|weight| weight / heaviest).sum();
-    let scale = weights.len() as f64 / total;
-    let at_heaviest = weights.iter().position(|&weight| weight >= heaviest).unwrap_or(0);
-    let column = |weight: &f64| Column { keep: weight / heaviest * scale, other: at_heaviest };
-    let mut columns = with_room_for(weights.len())?;
-    columns.extend(weights.iter().map(column));
-    let is_light = |column: &Column| column.keep < 1.0;
-    let count = columns.iter().filter(|column| is_light(column)).count();
-    // One is taken from the light before one is put there: they never become more.
-    let (mut light, mut heavy) = (with_room_for(count)?, with_room_for(columns.len() - count)?);
-    for (item, column) in columns.iter().enumerate() {
-        if is_light(column) { light.push(item) } else { heavy.push(item) }
-    }
-    while let (Some(&donor), Some(lacking)) = (heavy.last(), light.pop()) {
-        columns[lacking].other = donor;
-        // In this order, which rounds least: both are near 1 at the end.
-        columns[donor].keep = (columns[donor].keep + columns[lacking].keep) - 1.0;
-        if columns[donor].keep < 1.0 {
-            heavy.pop();
-            light.push(donor);
-        }
-    }
-    // What is left over is full but for rounding.
-    for item in light.into_iter().chain(heavy) {
-        columns[item].keep = if weights[item] > 0.0 { 1.0 } else { 0.0 };
-    }
-    Ok(columns)
 }
 
 fn drawn_without_replacement(
@@ -294,8 +219,12 @@ mod tests {
     }
 
     fn epoch(weights: &Weights, seed: u64, epoch: u32) -> Vec<usize> {
-        let order = weights.order(seed, epoch).unwrap();
-        (0..order.len()).map(|k| order.at(k)).collect()
+        match weights.draws(seed, epoch).unwrap() {
+            WeightedDraws::WithReplacement(draws) => {
+                (0..draws.len()).map(|k| draws.at(k)).collect()
+            }
+            WeightedDraws::WithoutReplacement(items) => items,
+        }
     }
 
     #[test]

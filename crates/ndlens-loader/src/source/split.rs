@@ -5,11 +5,12 @@
 //! share of all. In a part, items stand in the order of the data: reading goes forwards, and a part
 //! is sent as one bit an item.
 
+use ndlens_core::room::with_room_for;
+
 use crate::error::{Error, Result};
-use crate::labels::Labels;
-use crate::order::Permutation;
-use crate::room::with_room_for;
-use crate::selection::Selection;
+use crate::order::permutation::Permutation;
+use crate::source::labels::Labels;
+use crate::source::selection::Selection;
 
 /// Of a seed, another one, so that the order in which items are dealt out is none that a loader
 /// takes them in.

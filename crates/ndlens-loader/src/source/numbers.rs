@@ -1,10 +1,10 @@
 //! The elements of a view of one axis, one after another, read in blocks: what somebody hands in as
 //! indices, lengths or labels may be of any dtype and have any strides, and be long.
 
+use ndlens_core::room::with_room_for;
 use ndlens_core::{DType, View};
 
 use crate::error::{Error, Result};
-use crate::room::with_room_for;
 
 /// Bytes that are read at a time.
 const BLOCK_BYTES: usize = 64 << 10;

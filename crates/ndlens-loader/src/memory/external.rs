@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use ndlens_core::{Access, Buffer};
 
 use crate::error::{Error, Result};
-use crate::pool::Slab;
+use crate::memory::pool::Slab;
 
 /// Where batch memory comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

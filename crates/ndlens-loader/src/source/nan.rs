@@ -7,8 +7,7 @@
 use ndlens_core::{DType, View};
 
 use crate::error::{Error, Result};
-use crate::numbers::each_element;
-use crate::room::make_room_for;
+use crate::source::numbers::each_element;
 
 /// The steps of each series that hold NaN, in ascending order.
 #[derive(Debug, Default)]
@@ -71,8 +70,7 @@ impl NanSearch {
     pub fn advance(&mut self, mut bytes: usize) -> Result<bool> {
         while let Some(series) = self.series.get(self.next.0) {
             if self.found.found.len() <= self.next.0 {
-                make_room_for(&mut self.found.found, 1)?;
-                self.found.found.push(vec![]);
+                room::push(&mut self.found.found, vec![])?;
             }
             let steps = series.shape()[0];
             let step_bytes = (series.nbytes().checked_div(steps).unwrap_or(0)).max(1);
@@ -86,10 +84,7 @@ impl NanSearch {
             let mut step = self.next.1;
             each_element(&series.index(&[part])?, |row| {
                 if (self.is_nan)(row) {
-                    if found.len() == found.capacity() {
-                        make_room_for(found, found.len().max(64))?;
-                    }
-                    found.push(step);
+                    room::push(found, step)?;
                 }
                 step += 1;
                 Ok(())

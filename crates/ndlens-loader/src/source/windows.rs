@@ -15,12 +15,12 @@
 
 use std::sync::Arc;
 
-use ndlens_core::{Buffer, DType, Index, View, ViewRef, room};
+use ndlens_core::room::{self, with_room_for};
+use ndlens_core::{Buffer, DType, Index, View, ViewRef};
 
 use crate::error::{Error, Result};
-use crate::nan::NanSteps;
-use crate::room::with_room_for;
-use crate::selection::Selection;
+use crate::source::nan::NanSteps;
+use crate::source::selection::Selection;
 use crate::source::{ItemShape, Source, all_there, buffers_of};
 
 /// How windows lie in a series, in steps.

@@ -9,7 +9,7 @@
     reason = "calls a body with instructions that were probed for; see UNSAFE.md"
 )]
 
-use crate::order::Network;
+use crate::order::feistel::Network;
 
 /// Walks at a time; their state stays in the first-level cache.
 const AT_ONCE: usize = 256;

@@ -1,5 +1,16 @@
 //! Where items come from.
 
+pub(crate) mod labels;
+pub(crate) mod nan;
+pub(crate) mod numbers;
+pub(crate) mod packing;
+pub(crate) mod ragged;
+pub(crate) mod saving;
+pub(crate) mod selection;
+pub(crate) mod split;
+pub(crate) mod subset;
+pub(crate) mod windows;
+
 use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;

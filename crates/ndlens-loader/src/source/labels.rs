@@ -11,11 +11,11 @@
 
 use std::collections::HashMap;
 
+use ndlens_core::room::{self, with_room_for};
 use ndlens_core::{DType, View};
 
 use crate::error::{Error, Result};
-use crate::numbers::each_element;
-use crate::room::{make_room_for, with_room_for};
+use crate::source::numbers::each_element;
 
 /// Codes of labels.
 #[derive(Debug, Default)]
@@ -92,12 +92,10 @@ impl Labels {
             code
         } else {
             let code = u32::try_from(self.first.len()).map_err(|_| Error::TooManyLabels)?;
-            grow(&mut self.first)?;
-            self.first.push(self.codes.len());
+            room::push(&mut self.first, self.codes.len())?;
             code
         };
-        grow(&mut self.codes)?;
-        self.codes.push(code);
+        room::push(&mut self.codes, code)?;
         Ok(code)
     }
 
@@ -159,11 +157,6 @@ impl Labels {
         }
         Ok(lengths)
     }
-}
-
-/// Makes room for one more, as `Vec` does, or says that there is none.
-fn grow<T>(list: &mut Vec<T>) -> Result<()> {
-    if list.len() == list.capacity() { make_room_for(list, list.len().max(64)) } else { Ok(()) }
 }
 
 #[cfg(test)]

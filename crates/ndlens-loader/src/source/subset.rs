@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use ndlens_core::{DType, Result, View, ViewRef};
 
-use crate::selection::Selection;
+use crate::source::selection::Selection;
 use crate::source::{ItemShape, Source};
 
 /// The items of a source that a [`Selection`] names.
@@ -133,7 +133,7 @@ impl Source for Subset {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ragged::{Ragged, Shapes};
+    use crate::source::ragged::{Ragged, Shapes};
 
     fn bytes(source: &dyn Source, index: usize) -> Vec<u8> {
         let item = source.item(index).unwrap();

@@ -33,6 +33,10 @@
 //!    dropping it there touches neither locks nor threads, which belong to the parent.
 
 #![expect(unsafe_code, reason = "cuts batch memory into disjoint pieces; see UNSAFE.md")]
+pub(crate) mod chunks;
+pub(crate) mod feed;
+pub(crate) mod plan;
+
 use std::collections::VecDeque;
 use std::mem;
 use std::ops::Range;
@@ -42,18 +46,18 @@ use std::time::{Duration, Instant};
 use ndlens_core::Buffer;
 
 use crate::batch::{Batch, Receipt};
-use crate::chunks::Chunks;
+use crate::epoch::chunks::Chunks;
+use crate::epoch::feed::Feed;
+use crate::epoch::plan::{Failure, Making, Plan, Stage, exceeds_memory};
 use crate::error::{Error, Result};
-use crate::feed::Feed;
 use crate::loader::{Compiled, Config};
+use crate::memory::external::{Memory, Supply, slabs};
 use crate::mix::{Mixer, Mixture};
-use crate::note::Note;
-use crate::order::Order as ItemOrder;
-use crate::plan::{Failure, Making, Plan, Stage, exceeds_memory};
-use crate::position::Tracker;
+use crate::order::ItemOrder;
+use crate::order::shard::Shard;
+use crate::resume::note::Note;
+use crate::resume::position::Tracker;
 use crate::scratch::Scratch;
-use crate::shard::Shard;
-use crate::supply::{self, Memory, Supply};
 use crate::sync::{Builder, Condvar, JoinHandle, Mutex, MutexGuard};
 
 /// A batch in the window.
@@ -495,8 +499,8 @@ impl Epoch {
             return Err(Error::Forked);
         }
         // SAFETY: passed on.
-        let slabs = unsafe { supply::slabs(buffers, self.batch_bytes()) }?;
-        self.shared.lock().supply.add(slabs);
+        let supplied = unsafe { slabs(buffers, self.batch_bytes()) }?;
+        self.shared.lock().supply.add(supplied);
         self.shared.work.notify_all();
         Ok(())
     }

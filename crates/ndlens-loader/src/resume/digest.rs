@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use crate::order::mix;
+use crate::order::feistel::mix;
 
 /// Of a list that grows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -9,7 +9,7 @@ use std::mem;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 
-use crate::note::Note;
+use crate::resume::note::Note;
 
 /// A place in the order of an epoch, and what a state keeps there.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]

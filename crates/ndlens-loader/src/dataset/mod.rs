@@ -6,18 +6,22 @@
 
 #![expect(unsafe_code, reason = "writes rows of memory that nobody else has seen; see UNSAFE.md")]
 
+pub(crate) mod message;
+pub(crate) mod ring;
+mod slot_state;
+
 use std::sync::{Arc, Mutex};
 
 use ndlens_core::{Buffer, DType, Layout, View};
 
+use crate::dataset::message::{Block, Place, arrange};
+use crate::dataset::ring::Ring;
+use crate::epoch::plan::reading;
 use crate::error::{Error, Result};
 use crate::loader::{Compiled, Draws, Field, compile};
-use crate::message::{Block, Place, arrange};
-use crate::plan::reading;
-use crate::pool::Pool;
-use crate::ring::Ring;
+use crate::memory::pool::Pool;
+use crate::memory::store_policy::Storing;
 use crate::scratch::Scratch;
-use crate::storing::Storing;
 use crate::transform::Values;
 
 /// What the draws for an item are made of, beside the item and its field's name.

@@ -8,11 +8,11 @@
 //!  flat     |item 0: 2x4x3|item 1: 2x2x3|item 2: 1x5x3 ..
 //! ```
 
+use ndlens_core::room::{self, with_room_for};
 use ndlens_core::{Buffer, DType, Layout, Order, View, ViewRef};
 
 use crate::error::{Error, Result};
-use crate::numbers::numbers_of;
-use crate::room::{make_room_for, with_room_for};
+use crate::source::numbers::numbers_of;
 use crate::source::{ItemShape, Source, all_there, buffers_of};
 
 /// Axes that may differ from item to item.
@@ -152,7 +152,7 @@ impl Shapes {
     ///
     /// [`Error::Core`] where there is none.
     pub fn reserve(&mut self, items: usize, rank: usize) -> Result<()> {
-        make_room_for(&mut self.sizes, items.saturating_mul(rank))
+        Ok(room::reserve(&mut self.sizes, items.saturating_mul(rank))?)
     }
 
     /// Adds the shape of the next item.
@@ -163,11 +163,7 @@ impl Shapes {
     /// axis 2 on; [`Error::Core`] where there is no memory for it.
     pub fn push(&mut self, shape: &[usize]) -> Result<()> {
         self.bounds.take(self.items, shape)?;
-        if self.sizes.capacity() - self.sizes.len() < shape.len() {
-            // Doubled, as `Vec` does, so that a list is not moved for every item.
-            let more = self.sizes.len().max(shape.len());
-            make_room_for(&mut self.sizes, more)?;
-        }
+        room::reserve(&mut self.sizes, shape.len())?;
         self.sizes.extend_from_slice(shape);
         self.items += 1;
         Ok(())

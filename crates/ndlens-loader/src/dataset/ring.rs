@@ -23,8 +23,8 @@ use std::time::{Duration, Instant};
 use ndlens_core::{Access, Buffer, Owner};
 use ndlens_store::{Arena, Error as StoreError, Handle};
 
+use crate::dataset::slot_state::Turn;
 use crate::error::{Error, Result};
-use crate::turn::Turn;
 
 fn word(arena: &Arena) -> &AtomicU64 {
     &arena.words()[0]

@@ -1,7 +1,7 @@
 //! An epoch of any number of items: lap after lap through all of them, the last one cut short, each
 //! shuffled lap in an order of its own. Computed, as one lap is: nothing is stored but the first.
 
-use crate::order::Permutation;
+use crate::order::permutation::Permutation;
 
 /// The items of an epoch of `samples` places.
 #[derive(Debug, Clone)]
