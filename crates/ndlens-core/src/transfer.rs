@@ -126,7 +126,7 @@ unsafe fn transfer_row(
     unsafe {
         match itemsize {
             _ if read == packed && write == packed => {
-                ptr::copy_nonoverlapping(from, to, count * itemsize)
+                ptr::copy_nonoverlapping(from, to, count * itemsize);
             }
             1 => elements::<u8>((from, read), (to, write), count),
             2 => elements::<u16>((from, read), (to, write), count),

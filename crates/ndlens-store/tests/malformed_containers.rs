@@ -1,7 +1,7 @@
 //! Files of several arrays that lie about themselves, and raw bytes about which somebody lies: as
-//! `attacks.rs`.
+//! `malformed_npy.rs`.
 //!
-//! `cargo test -p ndlens-store --test containers`
+//! `cargo test -p ndlens-store --test malformed_containers`
 
 use std::fs;
 use std::io::Write;

@@ -1,7 +1,7 @@
 //! Files that lie, each built by name and opened: the error is typed, has exactly this text, and
 //! comes at once.
 //!
-//! `cargo test -p ndlens-store --test attacks`
+//! `cargo test -p ndlens-store --test malformed_npy`
 
 use std::fs;
 use std::path::{Path, PathBuf};

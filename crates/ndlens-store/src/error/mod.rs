@@ -1,12 +1,14 @@
 //! Everything that can go wrong between a path and a view, one variant each.
 
+mod text;
+
 use std::io;
 use std::path::{Path, PathBuf};
 
-pub use crate::error_text::Names;
-pub(crate) use crate::error_text::Shown;
-use crate::error_text::{DTypeHint, InField, IoHint, MapHint, OfTensor, lower_case};
-use crate::map::MapMode;
+pub use crate::error::text::Names;
+pub(crate) use crate::error::text::Shown;
+use crate::error::text::{DTypeHint, InField, IoHint, MapHint, OfTensor, lower_case};
+use crate::mode::MapMode;
 
 /// `Result` with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;

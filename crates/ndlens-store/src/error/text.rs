@@ -5,7 +5,7 @@ use std::io;
 
 use ndlens_core::DType;
 
-use crate::map::MapMode;
+use crate::mode::MapMode;
 
 /// What to type where a dtype stands in the place of a mode.
 pub(crate) struct DTypeHint<'a>(pub(crate) &'a str);

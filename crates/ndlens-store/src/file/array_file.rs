@@ -5,56 +5,20 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ndlens_core::{Access, Buffer, View};
 
 use crate::error::{Error, Result};
-use crate::file_handle::FileHandle;
-use crate::guard::Reading;
-use crate::map::{self, MapMode, MappedFile};
-use crate::npz::{self, Members};
-use crate::placement::{Placement, Section, read_fully};
-use crate::safetensors::{self, Tensors};
-
-/// What a file is, by its first bytes. `.safetensors` has none that are its own, so the name has a
-/// say there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Format {
-    Npy,
-    Npz,
-    Safetensors,
-    /// The index of a checkpoint in several files.
-    Index,
-}
-
-/// What a file starts with that Git LFS left in the place of the real one.
-const LFS_POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
-
-impl Format {
-    pub(crate) fn of(file: &File, path: &Path, file_len: u64) -> Result<Self> {
-        let io = |source| Error::Io { path: path.to_owned(), source };
-        let mut start = [0; LFS_POINTER.len()];
-        let there = read_fully(&mut Section::new(file, 0, file_len), &mut start).map_err(io)?;
-        let start = &start[..there];
-        let named = |suffix| path.extension().is_some_and(|its| its.eq_ignore_ascii_case(suffix));
-        if start == LFS_POINTER {
-            Err(Error::GitLfsPointer { path: path.to_owned() })
-        } else if npz::MAGICS.iter().any(|magic| start.starts_with(magic)) {
-            Ok(Format::Npz)
-        } else if start.starts_with(crate::npy::MAGIC) {
-            Ok(Format::Npy)
-        } else if named("safetensors") || start.first_chunk().is_some_and(safetensors::is_start) {
-            Ok(Format::Safetensors)
-        } else if named("json") && start.trim_ascii_start().starts_with(b"{") {
-            Ok(Format::Index)
-        } else if named("npy") {
-            // It says of what it is not.
-            Ok(Format::Npy)
-        } else {
-            Err(Error::UnknownFormat { path: path.to_owned(), got: start[..there.min(8)].to_vec() })
-        }
-    }
-}
+use crate::file::map::MappedFile;
+use crate::file::regular::open_regular;
+use crate::file::sigbus::Reading;
+use crate::format::Format;
+use crate::format::npz::Members;
+use crate::format::placement::Placement;
+use crate::format::safetensors::Tensors;
+use crate::mode::MapMode;
+use crate::os::reading::Section;
 
 #[derive(Debug)]
 enum Contents {
@@ -80,7 +44,7 @@ pub(crate) struct ArrayFile {
 impl ArrayFile {
     /// A file, mapped, or kept open to be read.
     pub(crate) fn open(path: &Path, mode: MapMode, load: bool) -> Result<Self> {
-        let (file, len) = map::open_regular(path, mode)?;
+        let (file, len) = open_regular(path, mode)?;
         let format = Format::of(&file, path, len)?;
         ArrayFile::of(file, path, len, mode, format, load)
     }
@@ -109,9 +73,8 @@ impl ArrayFile {
         Ok(ArrayFile { path: path.to_owned(), contents, source })
     }
 
-    /// The file that a handle is to, mapped once in a process.
-    pub(crate) fn of_handle(handle: &FileHandle) -> Result<Self> {
-        let mapped = handle.open()?;
+    /// The arrays of a file that is mapped already.
+    pub(crate) fn of_mapped(mapped: Arc<MappedFile>) -> Result<Self> {
         let path = mapped.path().to_owned();
         let file = mapped.open()?;
         let len = file.metadata().map_err(|source| Error::Io { path: path.clone(), source })?.len();
@@ -119,13 +82,11 @@ impl ArrayFile {
         Ok(ArrayFile { path, contents, source: Source::Mapped(mapped.buffer()) })
     }
 
-    pub(crate) fn to_handle(&self) -> Result<FileHandle> {
-        let other = || Error::FileReplaced { path: self.path.clone() };
+    /// The map of the file; None if arrays are read.
+    pub(crate) fn mapped(&self) -> Option<&MappedFile> {
         match &self.source {
-            Source::Mapped(buffer) => {
-                FileHandle::of(buffer.owner::<MappedFile>().ok_or_else(other)?)
-            }
-            Source::Read(..) => Err(other()),
+            Source::Mapped(buffer) => buffer.owner::<MappedFile>(),
+            Source::Read(..) => None,
         }
     }
 

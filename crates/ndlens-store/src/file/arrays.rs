@@ -5,23 +5,20 @@
 //! asked for; until then nothing is known of it but its name, and with `.safetensors` its place.
 
 use std::collections::HashMap;
-use std::ffi::OsString;
 use std::fs::File;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use ndlens_core::{View, room};
-use serde::{Deserialize, Serialize};
 
-use crate::array_file::{ArrayFile, Format};
-use crate::checkpoint::Checkpoint;
 use crate::error::{Error, IndexProblem, Result};
-use crate::file_handle::FileHandle;
-use crate::handle::{from_bytes, to_bytes};
-use crate::map::{self, MapMode};
-use crate::names::NameList;
-use crate::ragged_note::{self, Note, Parts};
+use crate::file::array_file::ArrayFile;
+use crate::file::regular::open_regular;
+use crate::format::Format;
+use crate::format::checkpoint::Checkpoint;
+use crate::format::names::NameList;
+use crate::format::ragged_note::{self, Note, Parts};
+use crate::mode::MapMode;
 
 /// The arrays in a file, by name.
 ///
@@ -71,16 +68,6 @@ pub struct RaggedParts {
     pub shapes: View,
 }
 
-/// What another process opens.
-#[derive(Debug, Serialize, Deserialize)]
-struct ArraysHandle {
-    /// The bytes of the path, as it is shown.
-    path: Vec<u8>,
-    files: Vec<FileHandle>,
-    /// The tensors, where an index names others than the files hold.
-    chosen: Option<Vec<(String, u32)>>,
-}
-
 impl Arrays {
     /// Maps the file, or the files that an index names, and gives views of the maps.
     ///
@@ -107,7 +94,7 @@ impl Arrays {
     }
 
     fn read(path: &Path, mode: MapMode, load: bool) -> Result<Self> {
-        let (file, len) = map::open_regular(path, mode)?;
+        let (file, len) = open_regular(path, mode)?;
         let format = Format::of(&file, path, len)?;
         Arrays::of(file, path, len, mode, format, load)
     }
@@ -270,7 +257,7 @@ impl Arrays {
     /// # Errors
     ///
     /// [`Error::NoSuchArray`]; [`Error::BadTensor`] and [`Error::BadMember`] where it cannot be a
-    /// view; of a member of an `.npz` what [`open`](crate::open) says of a `.npy`;
+    /// view; of a member of an `.npz` what [`open`](crate::file::open) says of a `.npy`;
     /// [`Error::IsRagged`] for a set of items; what reading says where it is read.
     pub fn get(&self, name: &str) -> Result<View> {
         if self.set(name).is_some() {
@@ -360,48 +347,30 @@ impl Arrays {
         Ok(all)
     }
 
-    /// A handle by which another process maps the same file, as bytes.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::FileReplaced`] and [`Error::Io`] where nobody else can open it.
-    pub fn to_handle(&self) -> Result<Vec<u8>> {
-        let files = self.files.iter().map(ArrayFile::to_handle).collect::<Result<_>>()?;
-        let chosen = self.merged.as_ref().filter(|merged| !merged.complete);
-        let chosen = chosen.map(|merged| {
-            merged.names.iter().map(str::to_owned).zip(merged.files.iter().copied()).collect()
-        });
-        Ok(to_bytes(&ArraysHandle {
-            path: self.path.as_os_str().as_bytes().to_vec(),
-            files,
-            chosen,
-        }))
+    /// The files.
+    pub(crate) fn files(&self) -> &[ArrayFile] {
+        &self.files
     }
 
-    /// The arrays of a handle: mapped once in a process.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::DamagedHandle`] where it was something else, [`Error::FileChanged`] where the file
-    /// is not what it was, and what [`open`](Self::open) says.
-    pub fn from_handle(handle: &[u8]) -> Result<Self> {
-        let ArraysHandle { path, files, chosen } = from_bytes(handle)?;
-        let path = PathBuf::from(OsString::from_vec(path));
-        let files = files.iter().map(ArrayFile::of_handle).collect::<Result<Vec<_>>>()?;
+    /// The names, and the place of the file of each, where they are not all names of all files.
+    pub(crate) fn chosen(&self) -> Option<impl Iterator<Item = (&str, u32)>> {
+        let merged = self.merged.as_ref().filter(|merged| !merged.complete)?;
+        Some(merged.names.iter().zip(merged.files.iter().copied()))
+    }
+
+    /// The arrays of files that are mapped: of `chosen` names, each with the place of its file, or
+    /// of all names. There is at least one file, and every place is one of a file.
+    pub(crate) fn of_files(
+        path: &Path,
+        files: Vec<ArrayFile>,
+        chosen: Option<&[(String, u32)]>,
+    ) -> Result<Self> {
         let merged = match (chosen, &files[..]) {
-            (_, []) => return Err(Error::DamagedHandle { problem: "it is of no file".to_owned() }),
-            (None, [_]) => None,
+            (None, [] | [_]) => None,
             (None, files) => Some(Merged::all(files)?),
-            (Some(chosen), files) => {
-                if chosen.iter().any(|(_, file)| *file as usize >= files.len()) {
-                    return Err(Error::DamagedHandle {
-                        problem: "it names a file that it has not".to_owned(),
-                    });
-                }
-                Some(Merged::chosen(&path, files, &chosen)?)
-            }
+            (Some(chosen), files) => Some(Merged::chosen(path, files, chosen)?),
         };
-        Arrays::new(&path, files, merged, false)
+        Arrays::new(path, files, merged, false)
     }
 }
 

@@ -28,7 +28,7 @@
 //! # Limitations
 //!
 //! - A file that someone else shortens takes its pages along: touching them is SIGBUS, but for
-//!   threads that are guarded (`guard.rs`). [`Owner::verify`] asks right before a long read, which
+//!   threads that are guarded (`sigbus.rs`). [`Owner::verify`] asks right before a long read, which
 //!   leaves a window; whoever can, should replace files rather than shorten them.
 //! - Of a file that was deleted or replaced since, whole pages that are lost are noticed, not the
 //!   end of the last one. Before Linux 5.14 nothing is.
@@ -39,11 +39,10 @@
 
 #![expect(unsafe_code, reason = "maps files, which others can change and shorten; see UNSAFE.md")]
 
-use std::fmt;
-use std::fs::{self, File, FileType, OpenOptions};
+use std::fs::{self, File};
 use std::io;
+use std::mem;
 use std::ops::Range;
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
 use std::str::FromStr;
@@ -54,24 +53,13 @@ use memmap2::{MmapOptions, MmapRaw};
 use ndlens_core::{ALIGNMENT, Access, Buffer, Owner};
 
 use crate::error::{Error, Result};
-use crate::file_handle::{self, MappingId};
-use crate::guard::{Guarded, MAPS_MAX, page_bytes};
-use crate::ids::random_bits;
-use crate::origin::{FileIdentity, Origin};
-use crate::placement::Section;
-use crate::reading;
-
-/// Who sees what is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum MapMode {
-    /// Nobody writes.
-    Read,
-    /// This process alone; the file stays as it is.
-    #[default]
-    CopyOnWrite,
-    /// Everyone: writes go to the file.
-    ReadWrite,
-}
+use crate::file::origin::{FileIdentity, Origin};
+use crate::file::sigbus::{Guarded, MAPS_MAX, page_bytes};
+use crate::mode::MapMode;
+use crate::os::ids::random_bits;
+use crate::os::process::PerProcess;
+use crate::os::reading::{self, Section};
+use crate::os::registry::Registry;
 
 impl FromStr for MapMode {
     type Err = Error;
@@ -86,13 +74,26 @@ impl FromStr for MapMode {
     }
 }
 
-impl fmt::Display for MapMode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            MapMode::Read => "r",
-            MapMode::CopyOnWrite => "c",
-            MapMode::ReadWrite => "r+",
-        })
+/// What tells a mapping from every other, in all processes: 128 random bits.
+pub(crate) type MappingId = [u8; 16];
+
+/// The mappings of this process, for handles to find. A forked child has them too.
+pub(crate) static MAPPED: PerProcess<Registry<MappedFile>> = PerProcess::new(mem::take);
+
+/// Lets handles find a mapping; gives the one to use, which is another if two threads opened one
+/// handle.
+///
+/// # Errors
+///
+/// [`ndlens_core::Error::OutOfMemory`].
+fn register(id: MappingId, file: MappedFile) -> Result<Arc<MappedFile>> {
+    let mut mapped = MAPPED.lock();
+    let is_same = |first: &Arc<MappedFile>| {
+        (first.identity(), first.mode(), first.len()) == (file.identity(), file.mode(), file.len())
+    };
+    match mapped.find(&id).filter(is_same) {
+        Some(first) => Ok(first),
+        None => Ok(mapped.insert(id, || Arc::new(file))?),
     }
 }
 
@@ -221,7 +222,7 @@ fn is_fault(error: &io::Error) -> bool {
 }
 
 impl MappedFile {
-    /// Maps the first `len` bytes of a file that [`open_regular`] opened in the same mode.
+    /// Maps the first `len` bytes of a file that [`open_regular`](crate::file::regular::open_regular) opened in the same mode.
     pub(crate) fn map(file: File, path: &Path, mode: MapMode, len: usize) -> Result<Buffer> {
         let id = random_bits().map_err(|source| Error::Io { path: path.to_owned(), source })?;
         Ok(MappedFile::map_as(id, file, path, mode, len)?.buffer())
@@ -243,7 +244,7 @@ impl MappedFile {
             let shared = mode == MapMode::ReadWrite;
             map.guarded = Guarded::register(map.start(), map.memory.len(), shared, &file.origin);
         }
-        file_handle::register(id, Arc::new(file))
+        register(id, file)
     }
 
     /// All that is mapped.
@@ -452,41 +453,10 @@ struct Aligned;
 
 const _: () = assert!(align_of::<Aligned>() == ALIGNMENT);
 
-/// A regular file, open for `mode`, and its size.
-pub(crate) fn open_regular(path: &Path, mode: MapMode) -> Result<(File, u64)> {
-    let io = |source| Error::Io { path: path.to_owned(), source };
-    // Asked twice: before, since opening a device can do things; after, since it may be another
-    // file by then. A FIFO that slips in between does not block.
-    regular(path, fs::metadata(path).map_err(io)?.file_type())?;
-    let mut options = OpenOptions::new();
-    options.read(true).write(mode == MapMode::ReadWrite).custom_flags(libc::O_NONBLOCK);
-    let file = options.open(path).map_err(io)?;
-    let metadata = file.metadata().map_err(io)?;
-    regular(path, metadata.file_type())?;
-    Ok((file, metadata.len()))
-}
-
-/// Refuses everything that is not a file of bytes.
-pub(crate) fn regular(path: &Path, kind: FileType) -> Result<()> {
-    match kind_name(kind) {
-        Some(kind) => Err(Error::NotRegular { path: path.to_owned(), kind }),
-        None => Ok(()),
-    }
-}
-
-fn kind_name(kind: FileType) -> Option<&'static str> {
-    match kind {
-        _ if kind.is_file() => None,
-        _ if kind.is_dir() => Some("a directory"),
-        _ if kind.is_fifo() => Some("a FIFO"),
-        _ if kind.is_socket() => Some("a socket"),
-        _ => Some("a device"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::file::regular::open_regular;
 
     #[test]
     fn modes_have_the_names_numpy_gives_them() {

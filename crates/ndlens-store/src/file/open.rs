@@ -2,16 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
-use ndlens_core::View;
+use ndlens_core::{View, room};
 
-use crate::array_file::Format;
-use crate::arrays::Arrays;
 use crate::error::{Error, Result};
-use crate::map::{self, MapMode, MappedFile};
-use crate::npy;
-use crate::placement::Section;
-use crate::raw::Raw;
-use crate::shards::{self, Shards};
+use crate::file::arrays::Arrays;
+use crate::file::map::MappedFile;
+use crate::file::pattern;
+use crate::file::regular::open_regular;
+use crate::file::shards::Shards;
+use crate::format::Format;
+use crate::format::npy;
+use crate::format::raw::Raw;
+use crate::mode::MapMode;
+use crate::os::reading::Section;
 
 /// How to open what a path leads to.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -61,7 +64,7 @@ impl Options {
     /// which also [`Error::NoMatch`] and [`Error::BadPattern`]. For raw bytes [`Error::RawShape`],
     /// [`Error::RawRemainder`] and [`Error::OutsideFile`]; [`Error::CopyOfFile`].
     pub fn open(&self, path: &Path) -> Result<Opened> {
-        match shards::matches(path)? {
+        match pattern::matches(path)? {
             Some(paths) => self.open_several(path, &paths),
             None => self.open_file(path),
         }
@@ -75,7 +78,7 @@ impl Options {
     /// As [`open`](Self::open) for a pattern.
     pub fn open_several(&self, path: &Path, paths: &[PathBuf]) -> Result<Opened> {
         if let (None, Some(first)) = (&self.raw, paths.first()) {
-            let (file, len) = map::open_regular(first, self.mode)?;
+            let (file, len) = open_regular(first, self.mode)?;
             if Format::of(&file, first, len)? == Format::Safetensors {
                 return Arrays::open_several(path, paths, self.mode, self.copy).map(Opened::Arrays);
             }
@@ -84,7 +87,7 @@ impl Options {
     }
 
     fn open_file(&self, path: &Path) -> Result<Opened> {
-        let (file, len) = map::open_regular(path, self.mode)?;
+        let (file, len) = open_regular(path, self.mode)?;
         let place = if let Some(raw) = &self.raw {
             raw.place(path, len)?
         } else {
@@ -118,5 +121,49 @@ impl Options {
             // A file is none.
             Opened::Shards(_) => Err(Error::NoShards),
         }
+    }
+}
+
+impl Shards {
+    /// The arrays in these files, as one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoShards`]; of each file what [`open`] says; [`Error::ShardRank`],
+    /// [`Error::EmptyShard`], [`Error::ShardMismatch`].
+    pub fn open(paths: &[impl AsRef<Path>], options: &Options) -> Result<Self> {
+        let mut views: Vec<View> = room::with_room_for(paths.len())?;
+        for path in paths {
+            let path = path.as_ref();
+            let view = options.open_array(path)?;
+            let Some((&items, item)) = view.shape().split_first() else {
+                return Err(Error::ShardRank { path: path.to_owned() });
+            };
+            if items == 0 {
+                return Err(Error::EmptyShard {
+                    path: path.to_owned(),
+                    shape: view.shape().to_vec(),
+                });
+            }
+            if let (Some(first), Some(first_path)) = (views.first(), paths.first()) {
+                let mismatch = |what, got: String, expected: String| {
+                    let first = first_path.as_ref().to_owned();
+                    let (got, expected) = (got.into(), expected.into());
+                    Err(Error::ShardMismatch { path: path.to_owned(), what, got, first, expected })
+                };
+                if item != &first.shape()[1..] {
+                    return mismatch(
+                        "item shape",
+                        format!("{item:?}"),
+                        format!("{:?}", &first.shape()[1..]),
+                    );
+                }
+                if view.dtype() != first.dtype() {
+                    return mismatch("dtype", view.dtype().to_string(), first.dtype().to_string());
+                }
+            }
+            views.push(view);
+        }
+        Shards::of(views)
     }
 }

@@ -27,8 +27,8 @@ use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid, XattrFlags};
 use rustix::io::Errno;
 
 use crate::error::{Error, Result};
-use crate::ids::random_bits;
-use crate::target::{Old, Target};
+use crate::file::target::{Old, Target};
+use crate::os::ids::random_bits;
 
 /// What a new file may be, before the umask takes from it.
 const NEW_FILE_MODE: Mode = Mode::from_raw_mode(0o666);

@@ -17,11 +17,11 @@ use std::sync::Arc;
 use ndlens_core::{DType, Index, Order, View, ViewRef, room, s};
 
 use crate::error::{Error, Result};
-use crate::npy_header;
-use crate::ragged_note::{self, Note, Parts};
-use crate::replacement::Replacement;
-use crate::safetensors_header::{self, Column};
-use crate::shards::Shards;
+use crate::file::replacement::Replacement;
+use crate::file::shards::Shards;
+use crate::format::npy::header as npy_header;
+use crate::format::ragged_note::{self, Note, Parts};
+use crate::format::safetensors::header::{self as safetensors_header, Column};
 
 /// How much is gathered before it is written: more than a write costs, and less than the
 /// second-level cache.

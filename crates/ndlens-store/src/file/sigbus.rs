@@ -57,8 +57,8 @@ use std::sync::atomic::{
     AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering, compiler_fence, fence,
 };
 
-use crate::origin::Origin;
-use crate::process::PerProcess;
+use crate::file::origin::Origin;
+use crate::os::process::PerProcess;
 
 /// Maps that are guarded at most at a time, and that `map.rs` makes at most: as many as Linux
 /// allows a process unless it is told otherwise.

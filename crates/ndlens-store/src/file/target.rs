@@ -24,6 +24,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, FileType, Mode, OFlags, Stat};
 
 use crate::error::{Error, Result};
+use crate::file::regular::kind_name;
 
 /// As many links as Linux follows.
 const LINKS_MAX: usize = 40;
@@ -136,20 +137,12 @@ impl Target {
                     // Somebody put another there; it counts as a link that was followed.
                 }
                 kind => {
-                    return Err(Error::NotRegular { path: path.to_owned(), kind: kind_name(kind) });
+                    let kind = kind_name(kind).unwrap_or("another file");
+                    return Err(Error::NotRegular { path: path.to_owned(), kind });
                 }
             }
         }
         Err(system(rustix::io::Errno::LOOP))
-    }
-}
-
-fn kind_name(kind: FileType) -> &'static str {
-    match kind {
-        FileType::Directory => "a directory",
-        FileType::Fifo => "a FIFO",
-        FileType::Socket => "a socket",
-        _ => "a device",
     }
 }
 

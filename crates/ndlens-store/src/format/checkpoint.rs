@@ -19,8 +19,8 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer};
 
 use crate::error::{Error, IndexProblem, Result};
-use crate::json_pairs::StringPairs;
-use crate::placement::{Section, read_fully};
+use crate::format::json_pairs::StringPairs;
+use crate::os::reading::{Section, read_fully};
 
 /// The longest index that is read, as long as the longest header of a `.safetensors`.
 const MAX_INDEX_BYTES: u64 = 100_000_000;

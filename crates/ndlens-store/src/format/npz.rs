@@ -33,10 +33,11 @@ use ndlens_core::{Buffer, DType, Order, View, room, s};
 use rawzip::{CompressionMethod, MAX_CENTRAL_DIRECTORY_RECORD_SIZE, ReaderAt, ZipLocator};
 
 use crate::error::{Error, MemberProblem, Result};
-use crate::names::NameList;
-use crate::npy;
-use crate::placement::{Placement, Section};
-use crate::reading::Bytes;
+use crate::format::names::NameList;
+use crate::format::npy;
+use crate::format::placement::Placement;
+use crate::os::reading::Bytes;
+use crate::os::reading::Section;
 
 /// The first bytes of a zip archive: a file in it, or the end of an empty one.
 pub(crate) const MAGICS: [&[u8]; 2] = [b"PK\x03\x04", b"PK\x05\x06"];

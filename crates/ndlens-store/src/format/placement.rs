@@ -1,14 +1,12 @@
 //! Where in a file an array is, before anything of it is mapped or read.
 
 use std::fs::File;
-use std::io::{self, Read};
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use ndlens_core::{Buffer, DType, Layout, Order, View};
 
 use crate::error::{Error, Result};
-use crate::reading;
+use crate::os::reading::{self, Section};
 
 /// An array's elements, as bytes of its file.
 ///
@@ -145,46 +143,4 @@ impl Placement {
             Layout::new(&self.shape, &self.strides, offset, self.dtype.itemsize(), buffer.len())?;
         Ok(View::new(buffer, layout, self.dtype.clone())?)
     }
-}
-
-/// A range of a file's bytes, read in turn. No position of the file's own is moved, so that several
-/// can be read at once.
-#[derive(Debug)]
-pub(crate) struct Section<'a> {
-    file: &'a File,
-    at: u64,
-    end: u64,
-}
-
-impl<'a> Section<'a> {
-    pub(crate) fn new(file: &'a File, start: u64, end: u64) -> Self {
-        Section { file, at: start, end }
-    }
-}
-
-impl Read for Section<'_> {
-    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        let left = self.end.saturating_sub(self.at).min(bytes.len() as u64) as usize;
-        if left == 0 {
-            // Not asked of the system, which refuses places that no file has.
-            return Ok(0);
-        }
-        let there = self.file.read_at(&mut bytes[..left], self.at)?;
-        self.at += there as u64;
-        Ok(there)
-    }
-}
-
-/// Reads until `bytes` are full or there are no more; how many there were.
-pub(crate) fn read_fully(reader: &mut impl Read, bytes: &mut [u8]) -> io::Result<usize> {
-    let mut there = 0;
-    while there < bytes.len() {
-        match reader.read(&mut bytes[there..]) {
-            Ok(0) => break,
-            Ok(n) => there += n,
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
-        }
-    }
-    Ok(there)
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use ndlens_core::{DType, Order};
 
 use crate::error::{Error, Result};
-use crate::placement::Placement;
+use crate::format::placement::Placement;
 
 /// What the bytes of a file are.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -13,21 +13,20 @@
 //! - Processes must be of one user, or the opener privileged, and see each other's `/proc`: those
 //!   in two containers do not, unless the containers share their process ids.
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::Arc;
 
-use ndlens_core::room;
-use postcard::ser_flavors::Flavor;
 use serde::{Deserialize, Serialize};
 
+use crate::encoding::{from_bytes, to_bytes};
 use crate::error::{Error, Result, is_shortage};
-use crate::holders;
-use crate::shared::{Arena, ArenaId};
+use crate::shm::arena::{Arena, ArenaId};
+use crate::shm::holders;
 
 /// Where an [`Arena`] can be found: some 30 bytes that any process of the same user can open, while
 /// this one holds the arena.
@@ -141,7 +140,7 @@ impl Handle {
         if !self.is_inode(&fs::metadata(path)?) || !holders::is_ours(path) {
             return Ok(None);
         }
-        let file = open(path)?;
+        let file = holders::open(path)?;
         if !self.is_inode(&file.metadata()?) {
             return Ok(None);
         }
@@ -157,58 +156,6 @@ impl Handle {
     }
 }
 
-/// Opens what `/proc/<pid>/fd` shows, for mapping.
-pub(crate) fn open(path: &Path) -> io::Result<fs::File> {
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
-        .open(path)
-}
-
-pub(crate) fn to_bytes(value: &impl Serialize) -> Vec<u8> {
-    // It fails for sequences of unknown length and maps, which nothing here has.
-    postcard::to_stdvec(value).unwrap_or_default()
-}
-
-/// As [`to_bytes`], of what has an entry for each array.
-///
-/// # Errors
-///
-/// [`ndlens_core::Error::OutOfMemory`].
-pub(crate) fn try_to_bytes(value: &impl Serialize) -> ndlens_core::Result<Vec<u8>> {
-    struct Growing<'a>(&'a mut Vec<u8>, &'a mut ndlens_core::Result<()>);
-
-    impl Flavor for Growing<'_> {
-        type Output = ();
-
-        fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
-            *self.1 = room::push(self.0, byte);
-            self.1.as_ref().map_err(|_| postcard::Error::SerializeBufferFull)?;
-            Ok(())
-        }
-
-        fn finalize(self) -> postcard::Result<()> {
-            Ok(())
-        }
-    }
-
-    let (mut bytes, mut pushed) = (vec![], Ok(()));
-    // Otherwise it fails as `to_bytes` does: never.
-    let _ = postcard::serialize_with_flavor(value, Growing(&mut bytes, &mut pushed));
-    pushed.map(|()| bytes)
-}
-
-pub(crate) fn from_bytes<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T> {
-    let damaged = |problem: String| Error::DamagedHandle { problem };
-    let (value, rest) =
-        postcard::take_from_bytes(bytes).map_err(|error| damaged(error.to_string()))?;
-    if !rest.is_empty() {
-        return Err(damaged(format!("{} bytes after its end", rest.len())));
-    }
-    Ok(value)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -216,7 +163,7 @@ mod tests {
     /// What a handle opens where its arena is not mapped yet, as in another process.
     fn forget(arena: &Arena) -> Handle {
         let handle = arena.handle().unwrap();
-        crate::shared::forget(arena.id());
+        crate::shm::arena::forget(arena.id());
         handle
     }
 
@@ -278,7 +225,7 @@ mod tests {
             Handle { descriptor: 1, ..right.clone() },
             Handle { descriptor: u32::MAX, ..right.clone() },
         ] {
-            crate::shared::forget(arena.id());
+            crate::shm::arena::forget(arena.id());
             assert_eq!(elsewhere.open().unwrap().id(), arena.id());
         }
     }

@@ -7,23 +7,18 @@
 //! to the process that made it, or to its forked children, gives the very same mapping, and in any
 //! other process all handles to one mapping share one.
 
-use std::collections::HashMap;
 use std::ffi::OsString;
-use std::mem;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
-use ndlens_core::room;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::map::{self, MapMode, MappedFile};
-use crate::origin::FileIdentity;
-use crate::process::PerProcess;
-
-/// What tells a mapping from every other, in all processes: 128 random bits.
-pub(crate) type MappingId = [u8; 16];
+use crate::file::map::{MAPPED, MappedFile, MappingId};
+use crate::file::origin::FileIdentity;
+use crate::file::regular::open_regular;
+use crate::mode::MapMode;
 
 /// A mapped file, as any process can map it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,40 +37,6 @@ enum Mode {
     Read,
     CopyOnWrite,
     ReadWrite,
-}
-
-static MAPPED: PerProcess<Registry> = PerProcess::new(mem::take);
-
-#[derive(Default)]
-struct Registry {
-    files: HashMap<MappingId, Weak<MappedFile>>,
-    /// The size at which to look for entries whose mapping is gone.
-    sweep_at: usize,
-}
-
-/// Lets handles find a mapping; gives the one to use, which is another where two threads opened one
-/// handle.
-///
-/// # Errors
-///
-/// [`ndlens_core::Error::OutOfMemory`].
-pub(crate) fn register(id: MappingId, file: Arc<MappedFile>) -> Result<Arc<MappedFile>> {
-    let mut registry = MAPPED.lock();
-    if let Some(first) =
-        registry.files.get(&id).and_then(Weak::upgrade).filter(|first| is_same(first, &file))
-    {
-        return Ok(first);
-    }
-    if registry.files.len() >= registry.sweep_at {
-        registry.files.retain(|_, file| file.strong_count() > 0);
-        registry.sweep_at = 2 * registry.files.len() + 16;
-    }
-    room::insert_key(&mut registry.files, id, Arc::downgrade(&file))?;
-    Ok(file)
-}
-
-fn is_same(a: &MappedFile, b: &MappedFile) -> bool {
-    (a.identity(), a.mode(), a.len()) == (b.identity(), b.mode(), b.len())
 }
 
 impl FileHandle {
@@ -114,7 +75,7 @@ impl FileHandle {
             Mode::CopyOnWrite => MapMode::CopyOnWrite,
             Mode::ReadWrite => MapMode::ReadWrite,
         };
-        let known = MAPPED.lock().files.get(&self.id).and_then(Weak::upgrade);
+        let known = MAPPED.lock().find(&self.id);
         let same = |file: &Arc<MappedFile>| {
             let (ours, its) = (&self.identity, file.identity());
             (its.device, its.inode, file.mode(), file.len() as u64)
@@ -124,7 +85,7 @@ impl FileHandle {
             return Ok(file);
         }
         let path = PathBuf::from(OsString::from_vec(self.path.clone()));
-        let (file, _) = map::open_regular(&path, mode)?;
+        let (file, _) = open_regular(&path, mode)?;
         let metadata =
             file.metadata().map_err(|source| Error::Io { path: path.clone(), source })?;
         self.check(&path, mode, &FileIdentity::of(&metadata))?;
@@ -171,11 +132,11 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::handle::{from_bytes, to_bytes};
+    use crate::encoding::{from_bytes, to_bytes};
     use ndlens_core::Buffer;
 
     fn mapped(path: &Path, mode: MapMode) -> Buffer {
-        let (file, len) = map::open_regular(path, mode).unwrap();
+        let (file, len) = open_regular(path, mode).unwrap();
         MappedFile::map(file, path, mode, len as usize).unwrap()
     }
 
@@ -185,7 +146,7 @@ mod tests {
 
     /// As another process sees it: with no mapping of its own.
     fn elsewhere(handle: &FileHandle) -> Result<Arc<MappedFile>> {
-        MAPPED.lock().files.remove(&handle.id);
+        MAPPED.lock().forget(&handle.id);
         handle.open()
     }
 
@@ -274,6 +235,6 @@ mod tests {
             mapped(file.path(), MapMode::Read);
         }
         // Other tests run meanwhile.
-        assert!(MAPPED.lock().files.len() < 160);
+        assert!(MAPPED.lock().len() < 160);
     }
 }

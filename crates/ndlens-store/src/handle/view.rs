@@ -12,41 +12,14 @@
 use ndlens_core::{Buffer, DType, Layout, Order, View};
 use serde::{Deserialize, Serialize};
 
-use crate::block::{self, BlockName, Claim, Part, arena_of, block_of};
+use crate::encoding::{DTypeName, from_bytes, to_bytes};
 use crate::error::{Error, Result};
-use crate::file_handle::FileHandle;
-use crate::handle::{Handle, from_bytes, to_bytes};
-use crate::map::MappedFile;
-use crate::shared::offset_in;
-use crate::transit::{self, Ticket};
-
-/// A dtype, by its name or its format.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Elements {
-    Named(String),
-    Opaque { format: String, itemsize: usize },
-}
-
-impl Elements {
-    pub(crate) fn of(dtype: &DType) -> Self {
-        match (dtype, dtype.format()) {
-            (DType::Opaque(_), Some(format)) => Elements::Opaque {
-                format: format.to_string_lossy().into_owned(),
-                itemsize: dtype.itemsize(),
-            },
-            _ => Elements::Named(dtype.name().to_owned()),
-        }
-    }
-
-    pub(crate) fn dtype(&self) -> Result<DType> {
-        match self {
-            Elements::Named(name) => DType::from_name(name).ok_or_else(|| Error::DamagedHandle {
-                problem: format!("it has the dtype {name:?}"),
-            }),
-            Elements::Opaque { format, itemsize } => Ok(DType::from_format(format, *itemsize)?),
-        }
-    }
-}
+use crate::file::map::MappedFile;
+use crate::handle::arena::Handle;
+use crate::handle::file::FileHandle;
+use crate::shm::arena::offset_in;
+use crate::shm::block::{self, BlockName, Claim, Part, arena_of, block_of};
+use crate::shm::transit::{self, Ticket};
 
 /// A view of shared memory or of a mapped file, as some hundred bytes.
 ///
@@ -64,7 +37,7 @@ impl Elements {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ViewHandle {
     memory: Memory,
-    elements: Elements,
+    dtype: DTypeName,
     shape: Vec<usize>,
     strides: Vec<isize>,
     offset: usize,
@@ -124,7 +97,7 @@ impl ViewHandle {
         };
         Ok(Some(ViewHandle {
             memory,
-            elements: Elements::of(view.dtype()),
+            dtype: DTypeName::of(view.dtype()),
             shape: view.shape().to_vec(),
             strides: view.strides().to_vec(),
             offset: view.layout().offset(),
@@ -154,7 +127,7 @@ impl ViewHandle {
     /// [`Error::NotRegular`] of a file; [`Error::DamagedHandle`] and [`Error::Core`] where the
     /// handle contradicts itself.
     pub fn open(&self) -> Result<View> {
-        let dtype = self.elements.dtype()?;
+        let dtype = self.dtype.dtype()?;
         let buffer = match &self.memory {
             Memory::Shared { handle, start, len, block, ticket } => {
                 let arena = handle.open()?;
@@ -194,7 +167,7 @@ impl ViewHandle {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Packed {
-    elements: Elements,
+    dtype: DTypeName,
     shape: Vec<usize>,
     fortran_order: bool,
     read_only: bool,
@@ -218,7 +191,7 @@ impl Packed {
         };
         let order = if packed.is_contiguous(Order::C) { Order::C } else { Order::F };
         let says = Packed {
-            elements: Elements::of(view.dtype()),
+            dtype: DTypeName::of(view.dtype()),
             shape: view.shape().to_vec(),
             fortran_order: order == Order::F,
             read_only: view.is_read_only(),
@@ -249,7 +222,7 @@ impl Packed {
     ///
     /// [`Error::DamagedHandle`] and [`Error::Core`] where the bytes are not these elements'.
     pub fn open(&self, bytes: &View) -> Result<View> {
-        let dtype = self.elements.dtype()?;
+        let dtype = self.dtype.dtype()?;
         let order = if self.fortran_order { Order::F } else { Order::C };
         let packed = Layout::contiguous(&self.shape, dtype.itemsize(), order)?;
         let expected = packed.len() * dtype.itemsize();

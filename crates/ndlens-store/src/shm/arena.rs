@@ -27,7 +27,6 @@
 
 #![expect(unsafe_code, reason = "maps memory that other processes write; see UNSAFE.md")]
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::mem;
@@ -42,11 +41,12 @@ use memmap2::{Advice, MmapOptions, MmapRaw};
 use ndlens_core::{ALIGNMENT, Access, Buffer, Owner};
 use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags};
 
-use crate::available::reserve;
-use crate::claims::BlockHeader;
 use crate::error::{Error, Result};
-use crate::ids::{halves, joined, random_bits};
-use crate::process::PerProcess;
+use crate::os::available::reserve;
+use crate::os::ids::{halves, joined, random_bits};
+use crate::os::process::PerProcess;
+use crate::os::registry::Registry;
+use crate::shm::claims::BlockHeader;
 
 /// Where the bytes that are handed out start. What is before them is ours.
 const DATA_START: usize = 4096;
@@ -100,35 +100,7 @@ const _: () = assert!(size_of::<Header>() <= DATA_START);
 pub type ArenaId = [u8; 16];
 
 /// The arenas that are mapped in this process. A forked child has them mapped too.
-static MAPPED: PerProcess<Registry> = PerProcess::new(mem::take);
-
-#[derive(Default)]
-struct Registry {
-    arenas: HashMap<ArenaId, Weak<Arena>>,
-    /// The size at which to look for entries whose arena is gone.
-    sweep_at: usize,
-}
-
-impl Registry {
-    fn find(&self, id: &ArenaId) -> Option<Arc<Arena>> {
-        self.arenas.get(id)?.upgrade()
-    }
-
-    /// The arena of a mapping, from now on to be found; nothing is mapped any more where there is
-    /// no memory for its entry.
-    fn insert(&mut self, mapping: Mapping, id: ArenaId) -> ndlens_core::Result<Arc<Arena>> {
-        if self.arenas.len() >= self.sweep_at {
-            self.arenas.retain(|_, arena| arena.strong_count() > 0);
-            self.sweep_at = 2 * self.arenas.len() + 16;
-        }
-        // Before there is an arena: one that is dropped asks for the registry, which is locked.
-        let len_bytes = (self.arenas.len() + 1) * size_of::<(ArenaId, Weak<Arena>)>();
-        self.arenas.try_reserve(1).map_err(|_| ndlens_core::Error::OutOfMemory { len_bytes })?;
-        let arena = mapping.into_arena(id);
-        self.arenas.insert(id, Arc::downgrade(&arena));
-        Ok(arena)
-    }
-}
+static MAPPED: PerProcess<Registry<Arena>> = PerProcess::new(mem::take);
 
 /// Shared memory, mapped here and perhaps in other processes. Every buffer on it owns it.
 ///
@@ -254,7 +226,7 @@ impl Arena {
         header.id[0].store(low, Ordering::Relaxed);
         header.id[1].store(high, Ordering::Relaxed);
         header.len.store(len as u64, Ordering::Relaxed);
-        Ok(MAPPED.lock().insert(mapping, id)?)
+        Ok(MAPPED.lock().insert(id, || mapping.into_arena(id))?)
     }
 
     /// The arena that an open file is, mapped at most once in this process; None where the file is
@@ -290,7 +262,7 @@ impl Arena {
             return Ok(Some(there).filter(|there| there.is_inode(mapping.device, mapping.inode)));
         }
         let shortage = |_| io::Error::from(io::ErrorKind::OutOfMemory);
-        mapped.insert(mapping, id).map(Some).map_err(shortage)
+        mapped.insert(id, || mapping.into_arena(id)).map(Some).map_err(shortage)
     }
 
     /// The arena with this id, if it is mapped in this process.
@@ -477,7 +449,7 @@ pub(crate) fn offset_in(arena: &Arena, buffer: &Buffer) -> usize {
 /// As if the arena had been made by another process.
 #[cfg(test)]
 pub(crate) fn forget(id: &ArenaId) {
-    MAPPED.lock().arenas.remove(id);
+    MAPPED.lock().forget(id);
 }
 
 /// Puts a file in the place of an arena's descriptor, as a program does that closes what it did not
@@ -630,6 +602,6 @@ mod tests {
             Arena::create(1).unwrap();
         }
         // Other tests run meanwhile.
-        assert!(MAPPED.lock().arenas.len() < 80);
+        assert!(MAPPED.lock().len() < 80);
     }
 }

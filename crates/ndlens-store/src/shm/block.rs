@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use ndlens_core::{Buffer, Owner};
 use serde::{Deserialize, Serialize};
 
-use crate::claims::Claims;
 use crate::error::Result;
-use crate::forks;
-use crate::nursery::{BLOCK_HEADER, Nursery, Place};
-use crate::shared::Arena;
+use crate::os::forks;
+use crate::shm::arena::Arena;
+use crate::shm::claims::Claims;
+use crate::shm::nursery::{BLOCK_HEADER, Nursery, Place};
 
 /// A part of an arena that ends before it: the owner of buffers that hold both.
 #[derive(Debug)]

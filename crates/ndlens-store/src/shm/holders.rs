@@ -9,9 +9,9 @@
 //! - A process that is not dumpable shows its descriptors to the superuser only. One is so after
 //!   `prctl(PR_SET_DUMPABLE, 0)`, and after it changed its user, until it runs another program.
 
-use std::fs;
+use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process;
 
@@ -51,6 +51,15 @@ pub(crate) fn is_hidden(process: u32) -> bool {
 /// Whether there is no process of this number. Without `/proc` nobody can say so.
 pub(crate) fn is_gone(process: u32) -> bool {
     check().is_ok() && !Path::new("/proc").join(process.to_string()).exists()
+}
+
+/// Opens what `/proc/<pid>/fd` shows, for mapping.
+pub(crate) fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
+        .open(path)
 }
 
 /// Whether a path under `/proc/<pid>/fd` leads to a file of ours in memory.
@@ -95,7 +104,7 @@ pub(crate) fn of_file(device: u64, inode: u64, skip: Option<u32>) -> impl Iterat
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shared::Arena;
+    use crate::shm::arena::Arena;
 
     #[test]
     fn who_holds_an_arena_is_found() {

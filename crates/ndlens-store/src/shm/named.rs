@@ -27,13 +27,12 @@ use std::sync::Arc;
 use ndlens_core::{DType, Layout, Order, View, room};
 use serde::{Deserialize, Serialize};
 
+use crate::encoding::{DTypeName, from_bytes, try_to_bytes};
 use crate::error::{Error, Result, is_shortage};
-use crate::handle::{self, from_bytes, try_to_bytes};
-use crate::holders;
-use crate::name_lock::NameLock;
-use crate::share::Plan;
-use crate::shared::Arena;
-use crate::view_handle::Elements;
+use crate::shm::arena::Arena;
+use crate::shm::holders;
+use crate::shm::name_lock::NameLock;
+use crate::shm::share::Plan;
 
 /// The longest name: it is part of a socket's address, which has 107 bytes.
 const MOST_NAME_BYTES: usize = 64;
@@ -158,7 +157,7 @@ fn find_arena(label: &str) -> Result<Option<Arc<Arena>>> {
     let wanted = holders::link(label);
     let mut shortage = None;
     for path in holders::descriptors(None, |link| link == wanted) {
-        match handle::open(&path).and_then(Arena::adopt) {
+        match holders::open(&path).and_then(Arena::adopt) {
             Ok(Some(arena)) if arena.is_ready() => return Ok(Some(arena)),
             Err(source) if is_shortage(&source) => {
                 let len_bytes = fs::metadata(&path).map_or(0, |metadata| metadata.len() as usize);
@@ -175,7 +174,7 @@ fn find_arena(label: &str) -> Result<Option<Arc<Arena>>> {
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Manifest {
     structure: Structure,
-    arrays: Vec<(Elements, Vec<usize>, usize)>,
+    arrays: Vec<(DTypeName, Vec<usize>, usize)>,
 }
 
 impl Creation {
@@ -189,7 +188,7 @@ impl Creation {
         let plan = Plan::new(arrays)?;
         let places = plan.starts().zip(arrays);
         let arrays =
-            places.map(|(start, (shape, dtype))| (Elements::of(dtype), shape.to_vec(), start));
+            places.map(|(start, (shape, dtype))| (DTypeName::of(dtype), shape.to_vec(), start));
         let manifest = try_to_bytes(&Manifest { structure, arrays: room::list_of(arrays)? })?;
         check_manifest(manifest.len())?;
         let too_large = || ndlens_core::Error::SizeOverflow { shape: vec![plan.len], itemsize: 1 };
@@ -211,7 +210,7 @@ impl Creation {
     ///
     /// # Errors
     ///
-    /// As [`share`](crate::share); [`Error::NothingToShare`] where there is no array, which is what
+    /// As [`share`](crate::shm::share); [`Error::NothingToShare`] where there is no array, which is what
     /// holds the memory.
     pub fn share(self, structure: Structure, views: &[View]) -> Result<Vec<View>> {
         if views.is_empty() {
@@ -250,7 +249,7 @@ impl Contents {
         let bytes = View::new(buffer, Layout::contiguous(&[len], 1, Order::C)?, DType::U8)?
             .to_vec::<u8>()?;
         let manifest: Manifest = from_bytes(&bytes)?;
-        let view = |(elements, shape, start): &(Elements, Vec<usize>, usize)| {
+        let view = |(elements, shape, start): &(DTypeName, Vec<usize>, usize)| {
             let dtype = elements.dtype()?;
             let layout = Layout::contiguous(shape, dtype.itemsize(), Order::C)?;
             let buffer = arena.buffer(*start, layout.len() * dtype.itemsize())?;
@@ -404,7 +403,7 @@ mod tests {
             arena.set_manifest(100, bytes.len());
             Contents::of(&arena).map(|contents| contents.views.len())
         };
-        let array = |shape: &[usize], start| (Elements::of(&DType::U16), shape.to_vec(), start);
+        let array = |shape: &[usize], start| (DTypeName::of(&DType::U16), shape.to_vec(), start);
         let manifest = |arrays| Manifest { structure: Structure::Single, arrays };
         assert_eq!(lie(&manifest(vec![array(&[50], 0)])).unwrap(), 1);
         assert!(lie(&manifest(vec![])).is_err());

@@ -19,9 +19,9 @@ use std::time::Instant;
 
 use ndlens_core::{ALIGNMENT, room};
 
-use crate::claims::{Claims, LOST_AFTER, PICKLED_AFTER};
 use crate::error::{Error, Result};
-use crate::shared::{Arena, PAGE};
+use crate::shm::arena::{Arena, PAGE};
+use crate::shm::claims::{Claims, LOST_AFTER, PICKLED_AFTER};
 
 /// A block's header, before its bytes.
 pub(crate) const BLOCK_HEADER: usize = ALIGNMENT;
@@ -395,7 +395,7 @@ mod tests {
         let place = nursery.take(LEN / 2).unwrap().unwrap();
         let file = tempfile::tempfile().unwrap();
         file.set_len(LEN as u64).unwrap();
-        let _duplicate = crate::shared::replace_descriptor(&nursery.arena, &file);
+        let _duplicate = crate::shm::arena::replace_descriptor(&nursery.arena, &file);
         nursery.give_back(place, false, true);
         assert_eq!(nursery.take(100).unwrap(), None);
     }

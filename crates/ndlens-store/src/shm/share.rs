@@ -20,11 +20,11 @@ use std::sync::{Arc, Weak};
 
 use ndlens_core::{ALIGNMENT, Buffer, DType, Layout, Order, View, room};
 
-use crate::block::{self, Block, Part};
 use crate::error::Result;
-use crate::nursery::Nursery;
-use crate::process::PerProcess;
-use crate::shared::Arena;
+use crate::os::process::PerProcess;
+use crate::shm::arena::Arena;
+use crate::shm::block::{self, Block, Part};
+use crate::shm::nursery::Nursery;
 
 /// What is at most as large goes to a nursery.
 const SMALL_BYTES: usize = 1 << 20;
@@ -249,8 +249,8 @@ impl Nurseries {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::block::{arena_of, block_of};
     use crate::error::Error;
+    use crate::shm::block::{arena_of, block_of};
     use std::collections::HashSet;
 
     fn bytes(len: usize) -> View {

@@ -26,11 +26,11 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use crate::claims::LOST_AFTER;
-use crate::holders;
-use crate::nursery::Nursery;
-use crate::process::PerProcess;
-use crate::shared::{Arena, ArenaId};
+use crate::os::process::PerProcess;
+use crate::shm::arena::{Arena, ArenaId};
+use crate::shm::claims::LOST_AFTER;
+use crate::shm::holders;
+use crate::shm::nursery::Nursery;
 
 /// Which word of the arena counts, and whose it must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

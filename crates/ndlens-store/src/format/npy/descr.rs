@@ -18,7 +18,7 @@ use ndlens_core::room::{self, Text};
 use ndlens_core::{DType, MAX_NDIM};
 
 use crate::error::{DTypeProblem, Flaw, HeaderProblem};
-use crate::literal::{Node, Value};
+use crate::format::npy::literal::{Node, Value};
 
 /// Typestr codes without their byte order, and PEP 3118's letters of the same size in every byte
 /// order but native.
@@ -208,7 +208,7 @@ pub(crate) fn dimensions(node: &Node) -> Result<Vec<usize>, Flaw> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::literal::{Encoding, parse};
+    use crate::format::npy::literal::{Encoding, parse};
 
     fn from(descr: &str) -> Result<DType, Flaw> {
         dtype(&parse(descr.as_bytes(), Encoding::Utf8).unwrap())

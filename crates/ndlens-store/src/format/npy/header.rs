@@ -1,4 +1,4 @@
-//! The header of a `.npy` file, as NumPy would write it: the other way of `npy.rs` and `descr.rs`.
+//! The header of a `.npy` file, as NumPy would write it: the other way of `mod.rs` and `descr.rs`.
 //!
 //! A format of the buffer protocol that is not a plain number, such as `T{<f:x:2x>i:y:}`, is read
 //! letter by letter and said again as a `descr`: `[('x', '<f4'), ('', '|V2'), ('y', '>i4')]`.
@@ -14,7 +14,7 @@ use std::fmt::Write;
 
 use ndlens_core::{DType, Order};
 
-use crate::npy::MAGIC;
+use crate::format::npy::MAGIC;
 
 /// The data starts at a multiple of this, as NumPy has it.
 const DATA_ALIGNMENT: usize = 64;

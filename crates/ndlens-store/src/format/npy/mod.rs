@@ -17,15 +17,19 @@
 //! The header is read through the file, not through the map: whoever changes the file meanwhile
 //! changes neither what was checked nor memory we hold a reference to.
 
+pub(crate) mod descr;
+pub(crate) mod header;
+mod literal;
+
 use std::io::Read;
 use std::path::Path;
 
 use ndlens_core::{DType, Order, room};
 
-use crate::descr;
 use crate::error::{Error, Flaw, HeaderProblem, Result};
-use crate::literal::{self, Encoding, Value};
-use crate::placement::{Placement, read_fully};
+use crate::format::npy::literal::{Encoding, Value};
+use crate::format::placement::Placement;
+use crate::os::reading::read_fully;
 
 /// The first bytes of every `.npy` file.
 pub(crate) const MAGIC: &[u8; 6] = b"\x93NUMPY";

@@ -1,5 +1,5 @@
 //! The header of a `.safetensors` file, as the crate that defines the format writes it: the other
-//! way of `safetensors.rs`.
+//! way of `mod.rs`.
 
 use std::io;
 use std::path::Path;
@@ -8,8 +8,8 @@ use ndlens_core::{DType, room};
 use serde::Serialize;
 
 use crate::error::{Error, Result};
-use crate::safetensors::{MAX_HEADER_BYTES, METADATA};
-use crate::tensor_dtype::{DTYPES, TensorDType};
+use crate::format::safetensors::dtype::{DTYPES, TensorDType};
+use crate::format::safetensors::{MAX_HEADER_BYTES, METADATA};
 
 /// Headers are padded to this with spaces, so that the data is aligned.
 const HEADER_ALIGNMENT: usize = 8;

@@ -16,6 +16,9 @@
 //! the header is read through the file, and what it says is kept in a few vectors, in the header's
 //! own order.
 
+mod dtype;
+pub(crate) mod header;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::io;
@@ -27,10 +30,11 @@ use serde::{Deserialize, de};
 use serde_json::value::RawValue;
 
 use crate::error::{Error, Result, Shown, TensorProblem};
-use crate::json_pairs::each_pair;
-use crate::names::NameList;
-use crate::placement::{Placement, Section, read_fully};
-use crate::tensor_dtype::{DTYPES, TensorDType};
+use crate::format::json_pairs::each_pair;
+use crate::format::names::NameList;
+use crate::format::placement::Placement;
+use crate::format::safetensors::dtype::{DTYPES, TensorDType};
+use crate::os::reading::{Section, read_fully};
 
 /// Bytes of the header's length.
 const LENGTH_BYTES: u64 = 8;
