@@ -4,8 +4,8 @@
 
 use std::ptr;
 
-use crate::dims::Dims;
 use crate::error::Result;
+use crate::layout::dims::Dims;
 use crate::watch::Meter;
 
 /// Copies each element of one layout to its place in another.

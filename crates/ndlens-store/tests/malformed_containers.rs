@@ -377,7 +377,7 @@ fn asked(member: &Member, mapped: Option<&str>, loaded: Option<&str>) {
         match (arrays.unwrap().get("w"), expected) {
             (Ok(view), None) => assert_eq!(view.shape(), [2, 3]),
             (Err(error), Some(expected)) => {
-                assert_says(&error, &path, &format!("/w.npy: {expected}"))
+                assert_says(&error, &path, &format!("/w.npy: {expected}"));
             }
             (got, expected) => panic!("{got:?}, {expected:?}"),
         }

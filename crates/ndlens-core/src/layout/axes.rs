@@ -1,7 +1,7 @@
 //! Layout to layout: axes in another order or direction, fewer or more of them.
 
-use crate::dims::Dims;
 use crate::error::{Error, Result};
+use crate::layout::dims::Dims;
 use crate::layout::{Layout, check_rank};
 
 /// `axis`, which may count from the end, as an index into `ndim` axes.

@@ -6,7 +6,8 @@
 
 use std::ops::{Deref, DerefMut};
 
-use crate::layout::MAX_NDIM;
+/// The most axes a layout has: NumPy's limit and the buffer protocol's (`PyBUF_MAX_NDIM`).
+pub const MAX_NDIM: usize = 64;
 
 /// Six hold a batch of video clips, (N, T, H, W, C), and one more.
 const INLINE: usize = 6;

@@ -1,10 +1,12 @@
 //! Where the elements are.
 
-use crate::dims::Dims;
-use crate::error::{Error, Result};
+mod axes;
+pub(crate) mod dims;
+pub(crate) mod index;
+mod shape;
 
-/// The most axes a layout has: NumPy's limit and the buffer protocol's (`PyBUF_MAX_NDIM`).
-pub const MAX_NDIM: usize = 64;
+use crate::error::{Error, Result};
+use crate::layout::dims::{Dims, MAX_NDIM};
 
 /// Which index runs fastest in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,8 +1,8 @@
 //! Layout to layout: the same elements under another shape.
 
-use crate::dims::Dims;
 use crate::error::{CopyReason, Error, Result};
-use crate::index::{Index, s};
+use crate::layout::dims::Dims;
+use crate::layout::index::{Index, s};
 use crate::layout::{Layout, Order, check_rank, contiguous_strides};
 
 impl Layout {
