@@ -59,7 +59,6 @@ lint: build ## Check format, lints, types, stubs, documentation and spelling
 	$(BIN)/typos
 
 bench: build valgrind ## Measure ndlens beside NumPy, numba, OpenCV and PyTorch; takes its time
-	cargo build --release --quiet --package ndlens-kernels --example instructions --example memory_limit
 	$(BIN)/python benches/instructions.py
 	$(BIN)/python benches/views.py
 	$(BIN)/python benches/crop.py
@@ -73,7 +72,6 @@ bench: build valgrind ## Measure ndlens beside NumPy, numba, OpenCV and PyTorch;
 	$(BIN)/python benches/mixing.py
 
 instructions: .venv/installed valgrind ## Count each kernel's instructions and make the counts the new baseline
-	cargo build --release --quiet --package ndlens-kernels --example instructions
 	$(BIN)/python benches/instructions.py --write
 
 # Counts instructions. Where it cannot be installed, what needs it says that it is left out.
