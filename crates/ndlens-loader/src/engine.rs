@@ -51,10 +51,10 @@ use crate::note::Note;
 use crate::order::Order as ItemOrder;
 use crate::plan::{Failure, Making, Plan, Stage, exceeds_memory};
 use crate::position::Tracker;
-use crate::scratch::Scratch;
 use crate::shard::Shard;
 use crate::supply::{self, Memory, Supply};
 use crate::sync::{Builder, Condvar, JoinHandle, Mutex, MutexGuard};
+use ndlens_transforms::Scratch;
 
 /// A batch in the window.
 #[derive(Debug)]

@@ -9,16 +9,15 @@
 use std::sync::{Arc, Mutex};
 
 use ndlens_core::{Buffer, DType, Layout, View};
+use ndlens_transforms::Scratch;
 
 use crate::error::{Error, Result};
-use crate::loader::{Compiled, Draws, Field, compile};
+use crate::loader::{Compiled, Draws, Field, Values, compile};
 use crate::message::{Block, Place, arrange};
 use crate::plan::reading;
 use crate::pool::Pool;
 use crate::ring::Ring;
-use crate::scratch::Scratch;
 use crate::storing::Storing;
-use crate::transform::Values;
 
 /// What the draws for an item are made of, beside the item and its field's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

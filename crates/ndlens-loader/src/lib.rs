@@ -13,10 +13,8 @@
 //! - `shard.rs`: which of them each rank takes.
 //! - `position.rs`, `state.rs`, `note.rs`: how far a run has come, and how another goes on from
 //!   there.
-//! - `draws.rs`: the random numbers of an item, a pure function of (seed, epoch, item).
-//! - `transform/`: a list of transforms compiled to one program.
-//! - `mix/`: whole batches mixed, images with their neighbours and their labels alike.
-//! - `scratch.rs`: what a thread keeps from item to item.
+//! - `channels.rs`: the axes of items in the order in which transforms take them.
+//! - `mix/`: whole batches mixed in their own memory.
 //! - `pool.rs`: batch memory, leased and given back.
 //! - `storing.rs`: whether batches are written through the cache.
 //! - `engine.rs`: threads, prefetch, shutdown.
@@ -36,7 +34,8 @@
 //! ```
 //! use std::sync::Arc;
 //! use ndlens_core::{DType, View};
-//! use ndlens_loader::{Config, Field, Loader, Transform};
+//! use ndlens_loader::{Config, Field, Loader};
+//! use ndlens_transforms::Transform;
 //!
 //! let images = View::from_vec(vec![128u8; 10 * 8 * 8 * 3]).reshape(&[10, 8, 8, 3])?;
 //! let field = Field::new("image", Arc::new(images)).with_transforms(vec![
@@ -53,9 +52,9 @@
 //! ```
 
 mod batch;
+mod channels;
 mod chunks;
 mod digest;
-mod draws;
 mod engine;
 mod error;
 mod feed;
@@ -79,7 +78,6 @@ mod replay;
 mod ring;
 mod room;
 mod saving;
-mod scratch;
 mod selection;
 mod shard;
 mod source;
@@ -90,7 +88,6 @@ mod subset;
 mod supply;
 mod sync;
 mod torch_order;
-mod transform;
 mod turn;
 mod walk;
 mod weights;
@@ -98,7 +95,6 @@ mod windows;
 
 pub use batch::{Batch, Receipt};
 pub use digest::Digest;
-pub use draws::{Draws, Noise, Stream};
 pub use engine::{Epoch, Progress};
 pub use error::{Error, Result};
 pub use feed::Sampling;
@@ -106,9 +102,8 @@ pub use gather::{Gather, Part, Randomness};
 pub use item_numbers::ItemNumbers;
 pub use labels::Labels;
 pub use laps::Laps;
-pub use loader::{Config, Field, Loader, Sampled};
+pub use loader::{Config, Field, Loader, Sampled, Values};
 pub use message::Block;
-pub use mix::{Mix, Mixing};
 pub use nan::{NanSearch, NanSteps};
 pub use note::Note;
 pub use numbers::{flags_of, sizes_of, view_of_sizes};
@@ -119,18 +114,13 @@ pub use ragged::{Ragged, Shapes};
 pub use replay::replay;
 pub use ring::{Ring, Slot};
 pub use saving::SavedItems;
-pub use scratch::Scratch;
 pub use selection::Selection;
 pub use shard::{Remainder, Shard};
-pub use source::{ItemShape, Source};
+pub use source::Source;
 pub use split::{Dealing, Sizes, split};
 pub use state::{Basis, STATE_VERSION, State};
 pub use storing::Storing;
 pub use subset::Subset;
 pub use supply::Memory;
-pub use transform::{
-    Channels, Convention, Deferred, Drawn, DrawnList, Erasure, Filling, Interval, Padding, Program,
-    Target, Transform, Values,
-};
 pub use weights::{Drawing, Weights};
 pub use windows::{Columns, SeriesStep, Span, Windows, columns_of, lengths_of_groups};

@@ -11,13 +11,13 @@
 
 use std::sync::Arc;
 
-use crate::draws::{Stream, label};
 use crate::error::{Error, Result};
 use crate::item_numbers::{ItemNumbers, NO_ITEM};
 use crate::laps::Laps;
 use crate::selection::Selection;
 use crate::walk::walk_all;
 use crate::weights::Drawing;
+use ndlens_transforms::{Stream, label};
 
 /// Up to so many items the order is a table of at most 2 KiB.
 const TABLE_MAX: u64 = 1024;

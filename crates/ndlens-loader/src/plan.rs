@@ -12,6 +12,7 @@ use ndlens_core::View;
 use ndlens_core::room::{self, Text};
 use ndlens_kernels::Stores;
 use ndlens_store::Reading;
+use ndlens_transforms::Scratch;
 
 use crate::batch::Batch;
 use crate::chunks::Chunks;
@@ -24,7 +25,6 @@ use crate::note::Note;
 use crate::order::Order as ItemOrder;
 use crate::pool::Slab;
 use crate::room::with_room_for;
-use crate::scratch::Scratch;
 use crate::shard::Shard;
 use crate::storing::Storing;
 use crate::supply::{Memory, Supply};
@@ -401,7 +401,7 @@ impl Plan {
             let of_item = |(row, &item): (usize, &usize)| -> Result<serde_json::Value> {
                 let draws_as = self.draws_as(making, row, item);
                 let drawn = field.source.item(item).map_err(Error::from).and_then(|image| {
-                    field.program.draw(field.stream, self.epoch, draws_as, image.shape())
+                    Ok(field.program.draw(field.stream, self.epoch, draws_as, image.shape())?)
                 });
                 Ok(field.program.params_to_json(&drawn.map_err(|error| field.fail(item, error))?))
             };

@@ -13,7 +13,8 @@ use ndlens_core::{Buffer, DType, Layout, Order, View, ViewRef};
 use crate::error::{Error, Result};
 use crate::numbers::numbers_of;
 use crate::room::{make_room_for, with_room_for};
-use crate::source::{ItemShape, Source, all_there, buffers_of};
+use crate::source::{Source, all_there, buffers_of};
+use ndlens_transforms::ItemShape;
 
 /// Axes that may differ from item to item.
 const VARYING: usize = 2;

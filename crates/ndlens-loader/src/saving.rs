@@ -6,7 +6,8 @@ use std::sync::Arc;
 use ndlens_core::{DType, ViewRef};
 use ndlens_store::Items;
 
-use crate::source::{ItemShape, Source};
+use crate::source::Source;
+use ndlens_transforms::ItemShape;
 
 /// A source, to be saved as a set of items.
 pub struct SavedItems {

@@ -6,7 +6,8 @@ use std::sync::{Arc, OnceLock};
 use ndlens_core::{DType, Result, View, ViewRef};
 
 use crate::selection::Selection;
-use crate::source::{ItemShape, Source};
+use crate::source::Source;
+use ndlens_transforms::ItemShape;
 
 /// The items of a source that a [`Selection`] names.
 ///

@@ -25,10 +25,10 @@ use std::sync::Arc;
 use ndlens_core::{DType, View};
 use ndlens_kernels::{Step, Stores, ValueMap};
 
-use crate::draws::Stream;
 use crate::error::{Error, Result};
 use crate::order::{Order, mix};
 use crate::room::with_room_for;
+use ndlens_transforms::Stream;
 
 /// The stream that draws are made of. A field of this name would share it, but draws for items of
 /// its own.

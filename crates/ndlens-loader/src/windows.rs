@@ -21,7 +21,8 @@ use crate::error::{Error, Result};
 use crate::nan::NanSteps;
 use crate::room::with_room_for;
 use crate::selection::Selection;
-use crate::source::{ItemShape, Source, all_there, buffers_of};
+use crate::source::{Source, all_there, buffers_of};
+use ndlens_transforms::ItemShape;
 
 /// How windows lie in a series, in steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

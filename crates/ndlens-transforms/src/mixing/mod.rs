@@ -14,24 +14,24 @@
 //! - `fields.rs`: which fields hold images and which labels, and whether they can be mixed.
 //! - `beta.rs`: random numbers of the beta distribution.
 //! - `draw.rs`: what is drawn for a batch, and that as text.
+//! - `labels.rs`: labels that are numbers of classes, and the probabilities that they become.
 //! - `region.rs`: the bytes of an item that are mixed.
-//! - `pieces.rs`: the work, in pieces for any thread.
 
 mod beta;
 mod draw;
 mod fields;
-mod pieces;
+mod labels;
 mod region;
 
 use ndlens_core::DType;
 
-use crate::draws::{Stream, label};
 use crate::error::{Error, Result};
-use crate::loader::Compiled;
-use crate::pool::{Pool, PoolUse};
+use crate::random::{Stream, label};
 
-pub(crate) use pieces::Mixture;
-pub(crate) use region::Image;
+pub use draw::{Cut, DrawnMix};
+pub use fields::MixField;
+pub use labels::soften;
+pub use region::{Image, Region};
 
 /// What becomes of a batch.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -135,7 +135,7 @@ struct Choice {
 
 /// A [`Mixing`] checked against the fields.
 #[derive(Debug, Clone)]
-pub(crate) struct Mixer {
+pub struct Mixer {
     choices: Vec<Choice>,
     weights: Vec<f64>,
     /// Which of the choices is drawn from.
@@ -144,19 +144,19 @@ pub(crate) struct Mixer {
     /// The height and width of the images, where rectangles are cut.
     size: Option<[usize; 2]>,
     labels: usize,
-    /// Memory for batches of probabilities, where labels are numbers of classes, and how many there
-    /// are.
-    soft: Option<(usize, Pool)>,
+    /// The number of classes, where labels are their numbers.
+    classes: Option<usize>,
 }
 
 impl Mixer {
-    /// Checks all that can be checked before the first batch; batches have so many items at most.
-    pub(crate) fn new(
-        mixing: &Mixing,
-        fields: &[Compiled],
-        seed: u64,
-        batch_size: usize,
-    ) -> Result<Self> {
+    /// Checks all that can be checked before the first batch.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::MixAlpha`], [`Error::NoClasses`], [`Error::NoMix`], [`Error::ClassesDiffer`],
+    /// [`Error::ChoiceWeights`]; where the fields cannot be mixed so, [`Error::NoSuchField`],
+    /// [`Error::UnclearMix`], [`Error::MixedTwice`], [`Error::MixedSizes`] and [`Error::Field`].
+    pub fn new(mixing: &Mixing, fields: &[MixField<'_>], seed: u64) -> Result<Self> {
         let Mixing { mixes, weights, images, labels } = mixing;
         mixes.iter().try_for_each(|mix| mix.check())?;
         let first = mixes.first().ok_or(Error::NoMix)?;
@@ -176,9 +176,7 @@ impl Mixer {
         let (images, labels) =
             fields::find(fields, images.as_deref(), *labels, first.num_classes())?;
         let size = fields::check_images(fields, &images, mixes)?;
-        let soft = fields::classes(&fields[labels], first.num_classes())?
-            .map(|classes| Ok::<_, Error>((classes, pool_for(classes, batch_size)?)))
-            .transpose()?;
+        let classes = fields::classes(&fields[labels], first.num_classes())?;
         let stream = Stream::new(seed, "mix");
         let choice = |(n, &mix): (usize, &Mix)| {
             let before = mixes[..n].iter().filter(|other| other.name() == mix.name()).count();
@@ -191,72 +189,34 @@ impl Mixer {
         };
         let choices = mixes.iter().enumerate().map(choice).collect();
         let stream = stream.child(label("RandomChoice", 0));
-        Ok(Mixer { choices, weights, stream, images, size, labels, soft })
+        Ok(Mixer { choices, weights, stream, images, size, labels, classes })
     }
 
-    /// The same, with memory for batches of so many items.
-    pub(crate) fn with_room_for(&self, items: usize) -> Result<Self> {
-        let soft = self
-            .soft
-            .as_ref()
-            .map(|&(classes, _)| Ok::<_, Error>((classes, pool_for(classes, items)?)));
-        Ok(Mixer { soft: soft.transpose()?, ..self.clone() })
+    /// The places of the fields with images.
+    pub fn images(&self) -> &[usize] {
+        &self.images
+    }
+
+    /// The place of the field with labels.
+    pub fn labels(&self) -> usize {
+        self.labels
+    }
+
+    /// The number of classes, where labels are their numbers and become probabilities.
+    pub fn classes(&self) -> Option<usize> {
+        self.classes
     }
 
     /// Whether batches of the field at this place are mixed.
-    pub(crate) fn mixes(&self, place: usize) -> bool {
+    pub fn mixes(&self, place: usize) -> bool {
         place == self.labels || self.images.contains(&place)
     }
 
-    /// The place of the field with labels, where batches hold probabilities instead of what its
-    /// items are.
-    pub(crate) fn softened(&self) -> Option<usize> {
-        self.soft.as_ref().map(|_| self.labels)
+    /// The first of these labels, and its place, that is not the number of a class; None where
+    /// labels are probabilities.
+    pub fn first_bad_label(&self, labels: &[u8], dtype: &DType) -> Option<(usize, Error)> {
+        let classes = self.classes?;
+        let (at, label) = labels::first_outside(labels, dtype, classes)?;
+        Some((at, Error::NoSuchClass { label, classes }))
     }
-
-    /// The bytes of a batch of probabilities, where the field holds labels that become such.
-    pub(crate) fn batch_bytes(&self, place: usize) -> Option<usize> {
-        self.soft.as_ref().filter(|_| place == self.labels).map(|(_, pool)| pool.slab_bytes())
-    }
-
-    /// The dtype that batches of a field have.
-    pub(crate) fn dtype<'a>(&self, place: usize, field: &'a Compiled) -> &'a DType {
-        if self.softened() == Some(place) { &DType::F32 } else { field.program.dtype() }
-    }
-
-    /// Whether a batch of probabilities needs no memory from the system.
-    pub(crate) fn has_memory(&self) -> bool {
-        self.soft.as_ref().is_none_or(|(_, pool)| pool.has_free())
-    }
-
-    /// The memory of probabilities.
-    pub(crate) fn pool_use(&self) -> PoolUse {
-        self.soft.as_ref().map_or_else(PoolUse::default, |(_, pool)| pool.usage())
-    }
-
-    /// The error of the first label, of those just made for these items, that is no class.
-    pub(crate) fn check_labels(
-        &self,
-        fields: &[Compiled],
-        place: usize,
-        labels: &[u8],
-        items: &[usize],
-    ) -> Option<(usize, Error)> {
-        let (classes, _) = self.soft.as_ref().filter(|_| place == self.labels)?;
-        let field = &fields[place];
-        let dtype = field.program.dtype();
-        let (at, label) = fields::first_outside(labels, dtype, *classes)?;
-        Some((at, field.fail(items[at], Error::NoSuchClass { label, classes: *classes })))
-    }
-}
-
-/// Memory for the probabilities of so many items.
-fn pool_for(classes: usize, items: usize) -> Result<Pool> {
-    let nbytes = classes.checked_mul(items).and_then(|count| count.checked_mul(size_of::<f32>()));
-    let nbytes = nbytes.filter(|&nbytes| isize::try_from(nbytes).is_ok());
-    let overflow = ndlens_core::Error::SizeOverflow {
-        shape: vec![items, classes],
-        itemsize: size_of::<f32>(),
-    };
-    Ok(Pool::new(nbytes.ok_or(overflow)?))
 }
