@@ -12,6 +12,7 @@ SOURCES = sorted((ROOT / "crates").glob("*/src/**/*.rs"))
 CRATES = {"ndlens-core": "core", "ndlens-store": "store", "ndlens-kernels": "kernels"} | {
     "ndlens-loader": "loader",
     "ndlens-python": "python",
+    "ndlens-transforms": "transforms",
 }
 
 
