@@ -1,4 +1,4 @@
-"""Views in from everything that has memory and out to everything that takes it: no copy, and no dangling byte."""
+"""Views of everything that has memory, handed to everything that takes it, without a copy."""
 
 from __future__ import annotations
 
@@ -545,7 +545,8 @@ def test_what_torch_says_of_negative_strides_is_an_exception() -> None:
     script = """
         import torch
         import ndlens as nl
-        for take in (torch.from_dlpack, lambda v: torch.from_dlpack(v.__dlpack__()), lambda v: v.torch()):
+        from_capsule = lambda v: torch.from_dlpack(v.__dlpack__())
+        for take in (torch.from_dlpack, from_capsule, lambda v: v.torch()):
             try:
                 take(nl.view(bytearray(3))[::-1])
             except (RuntimeError, BufferError) as error:

@@ -1,4 +1,4 @@
-"""Objects of other libraries that are more than their memory, or have none: refused, never misread."""
+"""Objects that are more than their memory, or have none, are refused and never misread."""
 
 from __future__ import annotations
 
@@ -341,7 +341,8 @@ def test_a_subclass_that_stores_its_elements_is_viewed() -> None:
             cls, func: Any, types: Any, args: Any = (), kwargs: Any = None
         ) -> Any:
             seen.append(getattr(func, "__name__", ""))
-            return super().__torch_function__(func, types, args, kwargs or {})  # type: ignore[no-untyped-call]
+            call: Any = super().__torch_function__
+            return call(func, types, args, kwargs or {})
 
     seen: list[str] = []
     tensor = torch.arange(3.0)
@@ -721,7 +722,7 @@ def test_a_copy_that_is_asked_for_is_made() -> None:
 
 
 class Producer:
-    """Hands out a read-only tensor, versioned; without a version it cannot say read-only, and says writable."""
+    """Exports a read-only tensor; an unversioned capsule cannot say so and says writable."""
 
     def __init__(self, error: Callable[[], BaseException] | None = None) -> None:
         self.memory = np.arange(3)

@@ -1,10 +1,10 @@
 """The operations that `memory_sweep.py` tries: all that `ndlens` does in public.
 
-Each is large where it can be, so that what it allocates shows. `result` is compared with what it is without a limit.
+Each is large where it can be, so that what it allocates shows. `result` is compared with what it is
+without a limit.
 """
 
 # Each operation is one line of a program, which reads worse when it is cut.
-# ruff: noqa: E501
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every way to go wrong with a view: the exception's class, and the whole text that a user will read."""
+"""Every way to misuse a view: the exception's class and its whole text."""
 
 from __future__ import annotations
 
