@@ -29,7 +29,8 @@ from typing import Any, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from tests.stress.memory_operations import OPERATIONS, Operation
+from tests.stress.memory_operation import Operation
+from tests.stress.memory_operations import OPERATIONS
 
 MIB = 1 << 20
 MARGINS = [0, MIB // 4, *(MIB << k for k in range(9))]
