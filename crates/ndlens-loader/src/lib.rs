@@ -85,6 +85,8 @@ mod torch_order;
 mod transform;
 mod turn;
 mod walk;
+#[cfg(target_arch = "x86_64")]
+mod walk_ifma;
 mod weights;
 mod windows;
 
