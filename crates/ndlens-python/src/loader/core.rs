@@ -1,6 +1,5 @@
 //! `nl.Loader`.
 
-use std::mem;
 use std::sync::{Arc, Mutex};
 
 use ndlens::View;
@@ -11,21 +10,21 @@ use ndlens::loader::{
 use pyo3::exceptions::{PyOverflowError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
-use pyo3::{IntoPyObjectExt, PyTraverseError, PyVisit};
+use pyo3::{PyTraverseError, PyVisit};
 
 use crate::error::{OrRaise, in_place};
 use crate::exit;
 use crate::interop::import::extract_view;
-use crate::loader::destination;
 use crate::loader::destination::Destination;
-use crate::loader::epoch::{PyEpoch, handed_out};
-use crate::loader::fields::{Output, Structure, extract_fields_and_transforms};
+use crate::loader::fields::extract_fields_and_transforms;
 use crate::loader::mixing::extract_mixing;
+use crate::loader::output::Output;
 use crate::loader::resume;
 use crate::loader::sampling::{
     Reading, extract_indices, extract_numbers, note_from_python, note_to_python,
 };
-use crate::view::attributes::PyView;
+use crate::structure::Structure;
+use crate::view::object::PyView;
 
 /// A setting that counts things.
 fn count(name: &str, value: isize, least: usize) -> PyResult<usize> {
@@ -57,25 +56,21 @@ impl<'py> FromPyObject<'_, 'py> for Seed {
 /// The compiled half of `ndlens.Loader`, which documents what the arguments mean.
 #[pyclass(frozen, name = "_Loader", module = "ndlens._ndlens")]
 pub(crate) struct PyLoader {
-    loader: Loader,
-    structure: Arc<Structure>,
-    output: Output,
+    pub(crate) loader: Loader,
+    pub(crate) structure: Arc<Structure>,
+    pub(crate) output: Output,
     /// An `ndlens._sampling.Source`: which rank this is, and what its sampler gives.
-    source: Py<PyAny>,
+    pub(crate) source: Py<PyAny>,
     /// Whether there is a sampler.
-    is_sampled: bool,
+    pub(crate) is_sampled: bool,
     /// An `ndlens._device.Wire`, where batches go to a device.
-    wire: Option<Py<PyAny>>,
+    pub(crate) wire: Option<Py<PyAny>>,
     /// The epoch that batches were last asked of by number.
-    planned: Mutex<Option<(Planned, Epoch)>>,
+    pub(crate) planned: Mutex<Option<(Planned, Epoch)>>,
 }
 
 /// An epoch, its first place, a rank and of how many.
-type Planned = (u32, usize, usize, usize);
-
-fn no_batch(number: usize) -> PyErr {
-    PyValueError::new_err(format!("the epoch has no batch {number}"))
-}
+pub(crate) type Planned = (u32, usize, usize, usize);
 
 /// Weights as numbers in a list, or in anything `nl.view` takes.
 fn extract_weights(
@@ -211,80 +206,6 @@ impl PyLoader {
         Ok(self.loader.batches_of(self.shard(py)?, self.places(py)?))
     }
 
-    /// The next epoch, or what is left of the one that `load_state_dict` told of. It begins with
-    /// its first batch.
-    fn __iter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        let (py, own) = (slf.py(), slf.get());
-        let config = own.loader.config();
-        let pinned = config.memory == Memory::Supplied;
-        let epoch =
-            PyEpoch::new(slf.clone().unbind(), Arc::clone(&own.structure), own.output, pinned);
-        match &own.wire {
-            // Without workers, to look ahead would be to make the next batch before this one is
-            // used.
-            Some(wire) => destination::epoch(py, epoch, wire, config.num_workers > 0),
-            None => epoch.into_bound_py_any(py),
-        }
-    }
-
-    /// The next epoch, for one who passes over its batches.
-    #[pyo3(name = "_plan")]
-    fn plan(&self, py: Python<'_>) -> PyResult<PyEpoch> {
-        let planner = PyLoader {
-            loader: self.loader.planner(),
-            source: self.source.clone_ref(py),
-            structure: Arc::clone(&self.structure),
-            output: self.output,
-            is_sampled: self.is_sampled,
-            wire: None,
-            planned: Mutex::default(),
-        };
-        Ok(PyEpoch::new(Py::new(py, planner)?, Arc::clone(&self.structure), self.output, false))
-    }
-
-    /// The `number`-th batch that a rank takes of an epoch from place `start` on; a `ValueError`
-    /// where there is none.
-    #[pyo3(name = "_batch")]
-    fn batch<'py>(
-        &self,
-        py: Python<'py>,
-        epoch: u32,
-        start: usize,
-        rank: usize,
-        world_size: usize,
-        number: usize,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let _inside = exit::enter(py);
-        let shard = Shard { rank, world_size, remainder: self.loader.config().shard.remainder };
-        let made = exit::detach(py, || {
-            let key = (epoch, start, rank, world_size);
-            let mut running = match self.swap_planned(None) {
-                Some((own, running)) if own == key => running,
-                _ => self.loader.epoch_from(epoch, shard, start)?,
-            };
-            let made = running.batch_at(number).transpose();
-            drop(self.swap_planned(Some((key, running))));
-            made
-        });
-        let batch = made.or_raise()?.ok_or_else(|| no_batch(number))?;
-        handed_out(py, &self.structure, self.output, batch)
-    }
-
-    /// A batch of these items, with the draws of an epoch.
-    #[pyo3(name = "_batch_of")]
-    fn batch_of<'py>(
-        &self,
-        py: Python<'py>,
-        epoch: u32,
-        items: &Bound<'py, PyAny>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let _inside = exit::enter(py);
-        let numbers = extract_numbers(items)?;
-        let made = exit::detach(py, || self.loader.batch_of(epoch, numbers));
-        let batch = made.or_raise()?.ok_or_else(|| no_batch(0))?;
-        handed_out(py, &self.structure, self.output, batch)
-    }
-
     /// The epoch that the next `for` loop runs, from 0 on.
     #[getter]
     fn epoch(&self) -> u32 {
@@ -412,16 +333,6 @@ pub(crate) struct Begun {
 }
 
 impl PyLoader {
-    /// Keeps an epoch that batches are asked of by number, and gives what was kept. Whoever is in
-    /// another's way does without: nobody waits for a lock that a fork may have copied, and threads
-    /// make batches side by side.
-    fn swap_planned(&self, planned: Option<(Planned, Epoch)>) -> Option<(Planned, Epoch)> {
-        match self.planned.try_lock() {
-            Ok(mut kept) => mem::replace(&mut *kept, planned),
-            Err(_) => planned,
-        }
-    }
-
     /// Which rank this is, as far as that is known now.
     fn shard(&self, py: Python<'_>) -> PyResult<Shard> {
         let _inside = exit::enter(py);

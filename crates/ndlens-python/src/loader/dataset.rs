@@ -10,8 +10,11 @@ use pyo3::types::{PyBytes, PyTuple};
 use crate::error::{OrRaise, in_place};
 use crate::exit;
 use crate::lists::List;
-use crate::loader::fields::{Output, Structure, extract_fields_and_transforms};
+use crate::loader::batch;
+use crate::loader::fields::extract_fields_and_transforms;
+use crate::loader::output::Output;
 use crate::optional;
+use crate::structure::Structure;
 
 /// Makes batches of any items of fields, as torch tensors.
 #[pyclass(frozen, name = "_Gatherer", module = "ndlens._ndlens")]
@@ -65,7 +68,7 @@ impl PyGatherer {
         let _inside = exit::enter(py);
         let views = exit::detach(py, || self.gather.batch(&items.0, randomness(epoch, nonce)))
             .or_raise()?;
-        self.structure.wrap(py, Output::Torch, views)
+        batch::of_views(py, &self.structure, Output::Torch, views)
     }
 
     /// A batch in memory that it can be handed on in to another process.
@@ -115,7 +118,7 @@ impl PySentBatch {
     fn here<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let _inside = exit::enter(py);
         let blocks: Vec<_> = self.blocks.iter().map(Block::buffer).collect();
-        self.structure.wrap(py, Output::Torch, views(&self.parts, &blocks)?)
+        batch::of_views(py, &self.structure, Output::Torch, views(&self.parts, &blocks)?)
     }
 
     fn __reduce__<'py>(
@@ -166,5 +169,5 @@ pub(crate) fn receive_batch<'py>(
         PyResult::Ok(Part { layout, dtype, block })
     };
     let parts = parts.into_iter().map(part).collect::<PyResult<Vec<_>>>()?;
-    Structure::from_key(structure).wrap(py, Output::Torch, views(&parts, &blocks)?)
+    batch::of_views(py, &Structure::from_key(structure), Output::Torch, views(&parts, &blocks)?)
 }

@@ -7,8 +7,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use crate::exit;
-use crate::loader::epoch::PyEpoch;
-use crate::loader::fields::Output;
+use crate::loader::output::Output;
 use crate::optional::needs;
 
 /// Where batches go, as far as torch has it.
@@ -58,7 +57,7 @@ impl<'py> Destination<'py> {
 /// An epoch whose batches go over a wire.
 pub(crate) fn epoch<'py>(
     py: Python<'py>,
-    epoch: PyEpoch,
+    epoch: Bound<'py, PyAny>,
     wire: &Py<PyAny>,
     looks_ahead: bool,
 ) -> PyResult<Bound<'py, PyAny>> {

@@ -5,8 +5,8 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 
-use crate::loader::fields::Structure;
 use crate::optional;
+use crate::structure::Structure;
 
 /// A mixing of fields that came in this structure. `images` is a key or several, `labels` a key.
 pub(crate) fn extract_mixing(
