@@ -14,7 +14,7 @@ import pytest
 import torch
 
 import ndlens as nl
-from ndlens import _device
+from ndlens.torch import _device
 from ndlens import transforms as T
 
 EMPTY = torch.empty

@@ -7,7 +7,6 @@
 
 #![expect(clippy::disallowed_methods, reason = "what they are disallowed for is done here")]
 
-use std::path::Path;
 use std::sync::OnceLock;
 
 use pyo3::PyTypeInfo;
@@ -143,7 +142,6 @@ pub(crate) fn prepare(class: &Bound<'_, PyType>) -> PyResult<()> {
     range.start()?;
     range.stop()?;
     range.step()?;
-    Path::new("").into_pyobject(py)?;
     Ok(())
 }
 

@@ -63,7 +63,7 @@ pub(crate) struct PyLoader {
     pub(crate) source: Py<PyAny>,
     /// Whether there is a sampler.
     pub(crate) is_sampled: bool,
-    /// An `ndlens._device.Wire`, where batches go to a device.
+    /// An `ndlens.torch._device.Wire`, where batches go to a device.
     pub(crate) wire: Option<Py<PyAny>>,
     /// The epoch that batches were last asked of by number.
     pub(crate) planned: Mutex<Option<(Planned, Epoch)>>,

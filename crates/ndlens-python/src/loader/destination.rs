@@ -18,9 +18,9 @@ pub(crate) struct Destination<'py> {
     pub(crate) pins: bool,
 }
 
-/// Something of `ndlens._device`.
+/// Something of `ndlens.torch._device`.
 fn of_device<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
-    needs(py, "ndlens._device", name, "pin_memory and device need PyTorch: pip install torch")
+    needs(py, "ndlens.torch._device", name, "pin_memory and device need PyTorch: pip install torch")
 }
 
 impl<'py> Destination<'py> {

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import torch
 
 if TYPE_CHECKING:
-    from ndlens import Epoch
+    from .._ndlens import Epoch
 
 # What `nl.Loader` leaves to be done to a field's values: steps with their arguments, and the axis
 # of the channels.

@@ -1,13 +1,4 @@
-"""The stock `DataLoader`'s door: a data set for `torch.utils.data.DataLoader` whose batches are made in one pass.
-
->>> from torch.utils.data import DataLoader
->>> import ndlens as nl
->>> dataset = nl.torch.Dataset({"x": nl.view(bytes(range(6))).reshape(3, 2)})
->>> for batch in DataLoader(dataset, batch_size=2, collate_fn=nl.torch.collate):
-...     print(batch["x"].tolist())
-[[0, 1], [2, 3]]
-[[4, 5]]
-"""
+"""The data set, and the function that hands on the batches it makes."""
 
 from __future__ import annotations
 
@@ -19,9 +10,9 @@ from typing import Any, Literal, SupportsIndex
 import torch
 from torch.utils.data import default_collate, get_worker_info
 
-from . import _ndlens
-from ._fields import as_sources
-from .transforms import Transform
+from .. import _ndlens
+from .._fields import as_sources
+from ..transforms import Transform
 
 __all__ = ["Dataset", "collate"]
 
@@ -177,3 +168,7 @@ class Dataset(torch.utils.data.Dataset[Any]):
 
     def __repr__(self) -> str:
         return f"<ndlens.torch.Dataset items={len(self)}>"
+
+
+# Where users find them, and pickles look for them.
+Dataset.__module__ = collate.__module__ = __name__.rpartition(".")[0]

@@ -3,16 +3,37 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, SupportsIndex
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Protocol, SupportsIndex
 
 from torch.utils.data import BatchSampler, DistributedSampler, SequentialSampler
 
-from .loader import core_of
-from .torch import Dataset, _Fetched, _row
+from .. import _ndlens
+from ._dataset import Dataset, _Fetched, _row
 
-if TYPE_CHECKING:
-    from ndlens import Loader
+
+class Loader(Protocol):
+    """What is asked of a loader here; `nl.Loader` has it."""
+
+    _core: _ndlens._Loader
+
+    @property
+    def epoch(self) -> int: ...
+    @property
+    def batch_size(self) -> int: ...
+    @property
+    def drop_last(self) -> bool: ...
+    @property
+    def rank(self) -> int: ...
+    @property
+    def world_size(self) -> int: ...
+    @property
+    def num_samples(self) -> int: ...
+    @property
+    def sampler(self) -> Any: ...
+    def set_epoch(self, epoch: int) -> None: ...
+    def state_dict(self) -> dict[str, Any]: ...
+    def __len__(self) -> int: ...
 
 
 class LoaderSampler(DistributedSampler[int]):
@@ -128,9 +149,16 @@ class LoaderDataset(Dataset):
     are the loader's, in the epoch that the loader runs next or that a planned batch is of.
     """
 
-    def __init__(self, fields: Any, settings: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        fields: Any,
+        settings: dict[str, Any],
+        make_core: Callable[[Any, dict[str, Any]], _ndlens._Loader],
+    ) -> None:
+        """Make the data set of the loader that `make_core` makes of these fields and settings."""
         own = {name: settings[name] for name in ("joint", "seed", "channels")}
         super().__init__(fields, settings["transforms"], **own)
+        self._make_core = make_core
         # Batches are made by torch's processes, one after another, in memory of theirs.
         self._settings = settings | {
             "device": None,
@@ -143,10 +171,10 @@ class LoaderDataset(Dataset):
         self.set_epoch(0)
 
     def __getstate__(self) -> Any:
-        return super().__getstate__(), self._settings, self._is_sampled
+        return super().__getstate__(), self._settings, self._is_sampled, self._make_core
 
     def __setstate__(self, state: Any) -> None:
-        arguments, self._settings, self._is_sampled = state
+        arguments, self._settings, self._is_sampled, self._make_core = state
         self._cores = {}
         super().__setstate__(arguments)
 
@@ -156,7 +184,7 @@ class LoaderDataset(Dataset):
         process = os.getpid()
         if process not in self._cores:
             settings = self._settings | {"rank": 0, "world_size": 1}
-            self._cores = {process: core_of(self._arguments[0], settings)}
+            self._cores = {process: self._make_core(self._arguments[0], settings)}
         return self._cores[process]
 
     def __len__(self) -> int:
