@@ -4,10 +4,9 @@ use std::sync::{Arc, Mutex};
 
 use ndlens::View;
 use ndlens::loader::{
-    Config, Epoch, Error, Loader, Memory, Remainder, Sampled, Shard, Shuffler, Storing, Values,
-    Weights,
+    Config, Epoch, Error, Loader, Memory, Remainder, Sampled, Shard, Shuffler, Storing, Weights,
 };
-use pyo3::exceptions::{PyOverflowError, PyValueError};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 use pyo3::{PyTraverseError, PyVisit};
@@ -16,8 +15,9 @@ use crate::error::{OrRaise, in_place};
 use crate::exit;
 use crate::interop::import::extract_view;
 use crate::loader::destination::Destination;
-use crate::loader::fields::extract_fields_and_transforms;
+use crate::loader::fields::extract_fields;
 use crate::loader::mixing::extract_mixing;
+use crate::loader::options::{LoaderOptions, OrderOptions, count};
 use crate::loader::output::Output;
 use crate::loader::resume;
 use crate::loader::sampling::{
@@ -25,33 +25,6 @@ use crate::loader::sampling::{
 };
 use crate::structure::Structure;
 use crate::view::object::PyView;
-
-/// A setting that counts things.
-fn count(name: &str, value: isize, least: usize) -> PyResult<usize> {
-    usize::try_from(value).ok().filter(|&value| value >= least).ok_or_else(|| {
-        PyValueError::new_err(format!("{name} must be at least {least}, got {value}"))
-    })
-}
-
-/// What randomness is made of.
-#[derive(Clone, Copy)]
-struct Seed(u64);
-
-impl<'py> FromPyObject<'_, 'py> for Seed {
-    type Error = PyErr;
-
-    fn extract(seed: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
-        seed.extract().map(Seed).map_err(|error| {
-            if error.is_instance_of::<PyOverflowError>(seed.py()) {
-                return PyValueError::new_err(format!(
-                    "seed must be between 0 and 2**64 - 1, got {}",
-                    &*seed
-                ));
-            }
-            error
-        })
-    }
-}
 
 /// The compiled half of `ndlens.Loader`, which documents what the arguments mean.
 #[pyclass(frozen, name = "_Loader", module = "ndlens._ndlens")]
@@ -88,113 +61,83 @@ fn extract_weights(
     exit::detach(py, || Weights::from_view(&view, replacement, samples)).or_raise()
 }
 
+/// Checks that one option says the order.
+fn check_order(order: &OrderOptions<'_>) -> Result<(), Error> {
+    let given = [
+        ("shuffle", order.shuffle),
+        ("sampler", order.sampled),
+        ("weights", order.weights.is_some()),
+    ];
+    let mut given = given.iter().filter(|(_, given)| *given).map(|(name, _)| *name);
+    match (given.next(), given.next()) {
+        (Some(first), Some(second)) => Err(Error::TwoOrders { first, second }),
+        _ => Ok(()),
+    }
+}
+
+/// The loader with the order that the options say.
+fn ordered(loader: Loader, order: &OrderOptions<'_>) -> PyResult<Loader> {
+    let mut loader = loader;
+    if let Some(indices) = &order.indices {
+        let indices = extract_indices(indices, loader.items())?;
+        loader = loader.with_indices(indices).or_raise()?;
+    }
+    let samples = order.num_samples.map(|samples| samples.0);
+    match (&order.weights, order.sampled, samples) {
+        (Some(weights), ..) => {
+            let weights = extract_weights(weights, order.replacement, samples)?;
+            loader.with_weights(weights).or_raise()
+        }
+        (None, true, Some(_)) => Err(PyValueError::new_err(
+            "the sampler says how many items an epoch has: leave out num_samples",
+        )),
+        (None, true, None) => loader.with_sampler().or_raise(),
+        (None, false, Some(samples)) => loader.with_samples(samples).or_raise(),
+        (None, false, None) => Ok(loader),
+    }
+}
+
 #[pymethods]
 impl PyLoader {
     #[new]
-    #[pyo3(signature = (fields, *, source, batch_size, shuffle, seed, num_workers, drop_last, prefetch_factor, transforms, joint, channels,
-        return_params, output, remainder, sampled, stores, order, weights, replacement, num_samples, indices, mix, mix_images,
-        mix_labels, pin_memory, device))]
-    #[expect(
-        clippy::too_many_arguments,
-        clippy::fn_params_excessive_bools,
-        reason = "Python's keywords"
-    )]
-    fn new(
-        fields: &Bound<'_, PyAny>,
-        source: Bound<'_, PyAny>,
-        batch_size: isize,
-        shuffle: bool,
-        seed: Seed,
-        num_workers: isize,
-        drop_last: bool,
-        prefetch_factor: isize,
-        transforms: Option<&Bound<'_, PyAny>>,
-        joint: Option<&Bound<'_, PyAny>>,
-        channels: Option<&Bound<'_, PyAny>>,
-        return_params: bool,
-        output: Option<&str>,
-        remainder: &str,
-        sampled: bool,
-        stores: &str,
-        order: &str,
-        weights: Option<&Bound<'_, PyAny>>,
-        replacement: bool,
-        num_samples: Option<isize>,
-        indices: Option<&Bound<'_, PyAny>>,
-        mix: Option<&Bound<'_, PyAny>>,
-        mix_images: Option<&Bound<'_, PyAny>>,
-        mix_labels: Option<&Bound<'_, PyAny>>,
-        pin_memory: bool,
-        device: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<Self> {
-        let py = fields.py();
+    fn new(py: Python<'_>, options: LoaderOptions<'_>) -> PyResult<Self> {
         let _inside = exit::enter(py);
-        let output = Output::extract(py, output)?;
-        let destination = Destination::extract(py, output, pin_memory, device)?;
-        let samplers = [("shuffle", shuffle), ("sampler", sampled), ("weights", weights.is_some())];
-        let mut given = samplers.iter().filter(|(_, given)| *given).map(|(name, _)| *name);
-        if let (Some(first), Some(second)) = (given.next(), given.next()) {
-            return Err(Error::TwoOrders { first, second }).or_raise();
-        }
-        if num_samples.is_some() && sampled {
-            return Err(PyValueError::new_err(
-                "the sampler says how many items an epoch has: leave out num_samples",
-            ));
-        }
-        if mix.is_none() && (mix_images.is_some() || mix_labels.is_some()) {
-            return Err(PyValueError::new_err(
-                "mix_images and mix_labels say what to mix: give mix too",
-            ));
-        }
-        let shard =
-            Shard { remainder: Remainder::from_name(remainder).or_raise()?, ..Shard::default() };
+        let LoaderOptions { fields, order, ranks, batches, output, mixing } = options;
+        let kind = Output::extract(py, output.output.as_deref())?;
+        let destination = Destination::extract(&output, kind)?;
+        check_order(&order).or_raise()?;
+        mixing.check()?;
         let config = Config {
-            batch_size: count("batch_size", batch_size, 1)?,
-            shuffle,
-            shuffler: Shuffler::from_name(order).or_raise()?,
-            seed: seed.0,
-            drop_last,
-            num_workers: count("num_workers", num_workers, 0)?,
-            prefetch_factor: count("prefetch_factor", prefetch_factor, 1)?,
-            return_params,
-            shard,
-            storing: Storing::from_name(stores).or_raise()?,
-            memory: if destination.pins { Memory::Supplied } else { Memory::Pooled },
-            values: if destination.device.is_some() { Values::Deferred } else { Values::Computed },
+            batch_size: batches.batch_size.0,
+            shuffle: order.shuffle,
+            shuffler: Shuffler::from_name(&order.order).or_raise()?,
+            seed: order.seed.0,
+            drop_last: batches.drop_last,
+            num_workers: batches.num_workers.0,
+            prefetch_factor: batches.prefetch_factor.0,
+            return_params: batches.return_params,
+            shard: Shard {
+                remainder: Remainder::from_name(&ranks.remainder).or_raise()?,
+                ..Shard::default()
+            },
+            storing: Storing::from_name(&batches.stores).or_raise()?,
+            memory: destination.memory(),
+            values: destination.values(),
         };
-        let (structure, fields) =
-            extract_fields_and_transforms(fields, transforms, joint, channels)?;
-        let mut loader = Loader::new(fields, config).or_raise()?;
-        if let Some(indices) = indices {
-            let indices = extract_indices(indices, loader.items())?;
-            loader = loader.with_indices(indices).or_raise()?;
-        }
-        let samples = num_samples.map(|samples| count("num_samples", samples, 1)).transpose()?;
-        if sampled {
-            loader = loader.with_sampler().or_raise()?;
-        } else if let Some(samples) = samples.filter(|_| weights.is_none()) {
-            loader = loader.with_samples(samples).or_raise()?;
-        }
-        if let Some(weights) = weights {
-            loader =
-                loader.with_weights(extract_weights(weights, replacement, samples)?).or_raise()?;
-        }
-        if let Some(mix) = mix {
-            let mixing = extract_mixing(mix, mix_images, mix_labels, &structure)?;
-            loader = loader.with_mixing(&mixing).or_raise()?;
-        }
-        for (name, dtype) in loader.dtypes() {
-            output
-                .check(py, dtype)
-                .map_err(|error| in_place(py, &format!("field {name:?}"), error))?;
-        }
-        let wire = destination.wire(&loader)?;
+        let (structure, fields) = extract_fields(&fields)?;
+        let loader = ordered(Loader::new(fields, config).or_raise()?, &order)?;
+        let loader = match extract_mixing(&mixing, &structure)? {
+            Some(mixing) => loader.with_mixing(&mixing).or_raise()?,
+            None => loader,
+        };
+        kind.check_fields(py, loader.dtypes())?;
+        let wire = destination.wire(py, &loader)?;
         Ok(PyLoader {
             loader,
             structure: Arc::new(structure),
-            output,
-            source: source.unbind(),
-            is_sampled: sampled,
+            output: kind,
+            source: ranks.source.unbind(),
+            is_sampled: order.sampled,
             wire: wire.map(Bound::unbind),
             planned: Mutex::default(),
         })
@@ -340,11 +283,11 @@ impl PyLoader {
     }
 
     fn shard_of(&self, ranks: &Bound<'_, PyAny>) -> PyResult<Shard> {
-        let (rank, world_size) = ranks.extract::<(isize, isize)>()?;
+        let (rank, world_size): (Bound<'_, PyAny>, Bound<'_, PyAny>) = ranks.extract()?;
         let remainder = self.loader.config().shard.remainder;
         let shard = Shard {
-            rank: count("rank", rank, 0)?,
-            world_size: count("world_size", world_size, 1)?,
+            rank: count("rank", &rank, 0)?,
+            world_size: count("world_size", &world_size, 1)?,
             remainder,
         };
         shard.check().or_raise()?;

@@ -7,11 +7,12 @@ use ndlens::{Buffer, DType, Layout, View};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 
-use crate::error::{OrRaise, in_place};
+use crate::error::OrRaise;
 use crate::exit;
 use crate::lists::List;
 use crate::loader::batch;
-use crate::loader::fields::extract_fields_and_transforms;
+use crate::loader::fields::extract_fields;
+use crate::loader::options::DatasetOptions;
 use crate::loader::output::Output;
 use crate::optional;
 use crate::structure::Structure;
@@ -32,23 +33,10 @@ fn randomness(epoch: Option<u32>, nonce: u64) -> Randomness {
 #[expect(clippy::needless_pass_by_value, reason = "extracted lists")]
 impl PyGatherer {
     #[new]
-    #[pyo3(signature = (fields, transforms, joint, seed, channels = None))]
-    fn new(
-        fields: &Bound<'_, PyAny>,
-        transforms: Option<&Bound<'_, PyAny>>,
-        joint: Option<&Bound<'_, PyAny>>,
-        seed: u64,
-        channels: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<Self> {
-        let py = fields.py();
-        let (structure, fields) =
-            extract_fields_and_transforms(fields, transforms, joint, channels)?;
-        let gather = Gather::new(fields, seed).or_raise()?;
-        for (name, dtype) in gather.dtypes() {
-            Output::Torch
-                .check(py, dtype)
-                .map_err(|error| in_place(py, &format!("field {name:?}"), error))?;
-        }
+    fn new(py: Python<'_>, options: DatasetOptions<'_>) -> PyResult<Self> {
+        let (structure, fields) = extract_fields(&options.fields)?;
+        let gather = Gather::new(fields, options.seed.0).or_raise()?;
+        Output::Torch.check_fields(py, gather.dtypes())?;
         Ok(PyGatherer { gather, structure: Arc::new(structure), ring: Mutex::default() })
     }
 

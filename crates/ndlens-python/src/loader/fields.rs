@@ -13,6 +13,7 @@ use crate::lists::pairs;
 use crate::loader::channels::{Said, extract_channels};
 use crate::loader::items::PyItems;
 use crate::loader::joint::join_draws;
+use crate::loader::options::FieldOptions;
 use crate::loader::transforms;
 use crate::store::shards::PyShards;
 use crate::structure::Structure;
@@ -29,7 +30,7 @@ fn transforms_of(name: &str) -> String {
 type Named = (String, Arc<dyn Source>);
 
 /// The fields by name, and how they came.
-fn extract_fields(fields: &Bound<'_, PyAny>) -> PyResult<(Structure, Vec<Named>)> {
+fn extract_sources(fields: &Bound<'_, PyAny>) -> PyResult<(Structure, Vec<Named>)> {
     let of_field = |name: &str, source: &Bound<'_, PyAny>| {
         if let Ok(shards) = source.cast::<PyShards>() {
             return PyResult::Ok((name.to_owned(), shards.get().source()));
@@ -126,17 +127,13 @@ fn extract_transforms(
 }
 
 /// The fields with their transforms, and how they came.
-pub(crate) fn extract_fields_and_transforms(
-    fields: &Bound<'_, PyAny>,
-    transforms: Option<&Bound<'_, PyAny>>,
-    joint: Option<&Bound<'_, PyAny>>,
-    channels: Option<&Bound<'_, PyAny>>,
-) -> PyResult<(Structure, Vec<Field>)> {
+pub(crate) fn extract_fields(options: &FieldOptions<'_>) -> PyResult<(Structure, Vec<Field>)> {
+    let FieldOptions { fields, transforms, joint, channels } = options;
     let py = fields.py();
-    let (structure, sources) = extract_fields(fields)?;
-    let transforms = extract_transforms(transforms, &structure, &sources)?;
+    let (structure, sources) = extract_sources(fields)?;
+    let transforms = extract_transforms(transforms.as_ref(), &structure, &sources)?;
     let names: Vec<&str> = sources.iter().map(|(name, _)| name.as_str()).collect();
-    let channels = extract_channels(channels, &structure, &names)?;
+    let channels = extract_channels(channels.as_ref(), &structure, &names)?;
     let field =
         |(((name, source), (transforms, convention)), channels): ((Named, TransformList), Said)| {
             let place = transforms_of(&name);
@@ -145,6 +142,6 @@ pub(crate) fn extract_fields_and_transforms(
         };
     let fields =
         sources.into_iter().zip(transforms).zip(channels).map(field).collect::<PyResult<_>>()?;
-    let fields = join_draws(fields, &structure, joint)?;
+    let fields = join_draws(fields, &structure, joint.as_ref())?;
     Ok((structure, fields))
 }

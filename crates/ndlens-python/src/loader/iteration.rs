@@ -12,7 +12,6 @@ use crate::error::OrRaise;
 use crate::exit;
 use crate::loader::batch::handed_out;
 use crate::loader::core::{Planned, PyLoader};
-use crate::loader::destination;
 use crate::loader::epoch::PyEpoch;
 use crate::loader::sampling::extract_numbers;
 
@@ -30,13 +29,14 @@ impl PyLoader {
         let pinned = config.memory == Memory::Supplied;
         let epoch =
             PyEpoch::new(slf.clone().unbind(), Arc::clone(&own.structure), own.output, pinned);
+        let epoch = epoch.into_bound_py_any(py)?;
         match &own.wire {
-            // Without workers, to look ahead would be to make the next batch before this one is
-            // used.
+            // Without workers, looking ahead would make the next batch before this one is used.
             Some(wire) => {
-                destination::epoch(py, epoch.into_bound_py_any(py)?, wire, config.num_workers > 0)
+                let _inside = exit::enter(py);
+                wire.bind(py).call_method1("epoch", (epoch, config.num_workers > 0))
             }
-            None => epoch.into_bound_py_any(py),
+            None => Ok(epoch),
         }
     }
 

@@ -11,6 +11,7 @@ pub(crate) mod items;
 pub(crate) mod iteration;
 pub(crate) mod joint;
 pub(crate) mod mixing;
+pub(crate) mod options;
 pub(crate) mod output;
 pub(crate) mod params;
 pub(crate) mod pinned;
