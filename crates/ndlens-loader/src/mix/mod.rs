@@ -28,7 +28,7 @@ use ndlens_core::DType;
 use crate::draws::{Stream, label};
 use crate::error::{Error, Result};
 use crate::loader::Compiled;
-use crate::pool::{Pool, PoolUse};
+use crate::memory::pool::{Pool, PoolUse};
 
 pub(crate) use pieces::Mixture;
 pub(crate) use region::Image;

@@ -28,7 +28,7 @@ use super::region::Region;
 use super::{Mixer, fields};
 use crate::error::Result;
 use crate::loader::Compiled;
-use crate::pool::Slab;
+use crate::memory::pool::Slab;
 use crate::scratch::Scratch;
 use crate::transform::Program;
 
