@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any, Literal, dataclass_transform
 
-from ._sampling import Source
+    from ._sampling import Source
+
+    @dataclass_transform(kw_only_default=True, frozen_default=True)
+    class _Options:
+        """Made of keywords, one for each option."""
+
+else:
+    # A class of `typing.NamedTuple` or `dataclasses` would be compiled at each import of ndlens.
+    from types import SimpleNamespace as _Options
 
 
-class FieldOptions(NamedTuple):
+class FieldOptions(_Options):
     """The fields and what is done to each."""
 
     fields: Any
@@ -17,7 +27,7 @@ class FieldOptions(NamedTuple):
     channels: Literal["first", "last"] | Sequence[Any] | Mapping[Any, Any] | None
 
 
-class OrderOptions(NamedTuple):
+class OrderOptions(_Options):
     """Which items an epoch has, in which order."""
 
     shuffle: bool
@@ -30,14 +40,14 @@ class OrderOptions(NamedTuple):
     indices: Any
 
 
-class RankOptions(NamedTuple):
+class RankOptions(_Options):
     """The processes that share the data."""
 
     source: Source
     remainder: Literal["pad", "drop", "keep"]
 
 
-class BatchOptions(NamedTuple):
+class BatchOptions(_Options):
     """How large batches are and who makes them."""
 
     batch_size: int
@@ -48,7 +58,7 @@ class BatchOptions(NamedTuple):
     return_params: bool
 
 
-class OutputOptions(NamedTuple):
+class OutputOptions(_Options):
     """What batches are, and in which memory."""
 
     output: Literal["torch", "numpy", "view"] | None
@@ -58,7 +68,7 @@ class OutputOptions(NamedTuple):
     destination: Callable[[bool, Any], Any]
 
 
-class MixingOptions(NamedTuple):
+class MixingOptions(_Options):
     """What is mixed of a whole batch."""
 
     mix: Any
@@ -66,7 +76,7 @@ class MixingOptions(NamedTuple):
     mix_labels: Any
 
 
-class LoaderOptions(NamedTuple):
+class LoaderOptions(_Options):
     """What a loader is made of."""
 
     fields: FieldOptions
@@ -77,7 +87,7 @@ class LoaderOptions(NamedTuple):
     mixing: MixingOptions
 
 
-class DatasetOptions(NamedTuple):
+class DatasetOptions(_Options):
     """What a data set of torch's is made of."""
 
     fields: FieldOptions

@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, cast
 
 from . import _ndlens
 from ._fields import as_sources
@@ -26,8 +25,13 @@ from ._ranks import RankSource
 from ._sampling import Source
 from .transforms import Transform
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, Literal, NoReturn, TypeVar
+
     from ._ndlens import View
+
+    _Init = TypeVar("_Init", bound=Callable[..., None])
 
 __all__ = ["Loader"]
 
@@ -48,9 +52,9 @@ def core_of(fields: Any, settings: Mapping[str, Any]) -> _ndlens._Loader:
     )
     output = of("output", "pin_memory", "device")
     options = LoaderOptions(
-        fields=FieldOptions(fields, **of("transforms", "joint", "channels")),
+        fields=FieldOptions(fields=fields, **of("transforms", "joint", "channels")),
         order=OrderOptions(sampled=sampler is not None, **order),
-        ranks=RankOptions(source, settings["remainder"]),
+        ranks=RankOptions(source=source, remainder=settings["remainder"]),
         batches=BatchOptions(**batches),
         output=OutputOptions(destination=_destination, **output),
         mixing=MixingOptions(**of("mix", "mix_images", "mix_labels")),
@@ -110,8 +114,6 @@ _ELSEWHERE = {
     "worker_init_fn": _NO_PROCESSES,
 }
 
-_Init = TypeVar("_Init", bound=Callable[..., None])
-
 
 def _one_positional(init: _Init) -> _Init:
     """Says what to type where settings are given as `DataLoader` takes them: by position, or by names of its own."""
@@ -130,7 +132,7 @@ def _one_positional(init: _Init) -> _Init:
                 )
         init(self, *args, **kwargs)
 
-    return cast(_Init, checked)
+    return checked  # type: ignore[return-value]  # of the same signature
 
 
 class Loader:

@@ -123,7 +123,12 @@ class Dataset(torch.utils.data.Dataset[Any]):
     ) -> None:
         self._arguments = (fields, transforms, joint, seed, epoch, channels)
         self._gatherer = _ndlens._Gatherer(
-            DatasetOptions(FieldOptions(fields, transforms, joint, channels), seed)
+            DatasetOptions(
+                fields=FieldOptions(
+                    fields=fields, transforms=transforms, joint=joint, channels=channels
+                ),
+                seed=seed,
+            )
         )
         self._epoch = epoch
 

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use ndlens::loader::{Convention, Field, Source, Transform};
+use ndlens::loader::{Field, Source};
+use ndlens::transforms::{Convention, Transform};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyMapping, PyTuple};
