@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use ndlens::View;
 use ndlens::loader::{
-    Config, Epoch, Error, Loader, Memory, Remainder, Sampled, Shard, Shuffler, Storing, Values,
-    Weights,
+    BatchMemory, Config, Epoch, Error, Loader, Remainder, Sampled, Shard, Shuffler, StorePolicy,
+    Values, Weights,
 };
 use pyo3::exceptions::{PyOverflowError, PyValueError};
 use pyo3::prelude::*;
@@ -161,31 +161,31 @@ impl PyLoader {
             prefetch_factor: count("prefetch_factor", prefetch_factor, 1)?,
             return_params,
             shard,
-            storing: Storing::from_name(stores).or_raise()?,
-            memory: if destination.pins { Memory::Supplied } else { Memory::Pooled },
+            stores: StorePolicy::from_name(stores).or_raise()?,
+            memory: if destination.pins { BatchMemory::Supplied } else { BatchMemory::Pooled },
             values: if destination.device.is_some() { Values::Deferred } else { Values::Computed },
         };
         let (structure, fields) =
             extract_fields_and_transforms(fields, transforms, joint, channels)?;
-        let mut loader = Loader::new(fields, config).or_raise()?;
+        let mut builder = Loader::builder(fields, config).or_raise()?;
         if let Some(indices) = indices {
-            let indices = extract_indices(indices, loader.items())?;
-            loader = loader.with_indices(indices).or_raise()?;
+            let indices = extract_indices(indices, builder.items())?;
+            builder = builder.indices(indices);
         }
         let samples = num_samples.map(|samples| count("num_samples", samples, 1)).transpose()?;
         if sampled {
-            loader = loader.with_sampler().or_raise()?;
+            builder = builder.sampler();
         } else if let Some(samples) = samples.filter(|_| weights.is_none()) {
-            loader = loader.with_samples(samples).or_raise()?;
+            builder = builder.samples(samples);
         }
         if let Some(weights) = weights {
-            loader =
-                loader.with_weights(extract_weights(weights, replacement, samples)?).or_raise()?;
+            builder = builder.weights(extract_weights(weights, replacement, samples)?);
         }
         if let Some(mix) = mix {
             let mixing = extract_mixing(mix, mix_images, mix_labels, &structure)?;
-            loader = loader.with_mixing(&mixing).or_raise()?;
+            builder = builder.mixing(mixing);
         }
+        let loader = builder.build().or_raise()?;
         for (name, dtype) in loader.dtypes() {
             output
                 .check(py, dtype)
@@ -214,7 +214,7 @@ impl PyLoader {
     fn __iter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         let (py, own) = (slf.py(), slf.get());
         let config = own.loader.config();
-        let pinned = config.memory == Memory::Supplied;
+        let pinned = config.memory == BatchMemory::Supplied;
         let epoch =
             PyEpoch::new(slf.clone().unbind(), Arc::clone(&own.structure), own.output, pinned);
         match &own.wire {
@@ -310,7 +310,7 @@ impl PyLoader {
     /// Whether batches are made in pinned memory.
     #[getter]
     fn pin_memory(&self) -> bool {
-        self.loader.config().memory == Memory::Supplied
+        self.loader.config().memory == BatchMemory::Supplied
     }
 
     /// Whether a last batch of fewer items is left out.
