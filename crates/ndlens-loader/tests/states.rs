@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use ndlens_core::View;
 use ndlens_loader::{
-    Config, Epoch, Field, ItemNumbers, Loader, Remainder, Sampled, Sampling, Shard, State,
+    Config, Epoch, Field, ItemNumbers, Loader, Remainder, Sampled, Sampling, Shard, Shuffler, State,
 };
 
 /// Where a loader's items come from.
@@ -293,4 +293,19 @@ fn a_batch_may_have_more_items_than_there_are_and_no_more_than_a_sampler_says() 
         epoch.add(&[0], None).unwrap_err().to_string(),
         "the sampler gives more items than its length, 4"
     );
+}
+
+#[test]
+fn an_epoch_that_cannot_start_is_still_the_next_one() {
+    let field = Field::new("x", Arc::new(View::from_vec(vec![7i64, 8])));
+    let config = Config { shuffle: true, shuffler: Shuffler::Torch, ..Config::default() };
+    let builder = Loader::builder(vec![field], config).unwrap();
+    let loader = builder.samples(1 << 60).build().unwrap();
+    let state = State::new(5, 9, None, loader.basis()).unwrap();
+    for state in [None, Some(state)] {
+        state.iter().for_each(|state| loader.load_state(state).unwrap());
+        let before = (loader.next_start(), loader.state());
+        assert!(loader.start_epoch().unwrap_err().to_string().starts_with("cannot allocate"));
+        assert_eq!((loader.next_start(), loader.state()), before);
+    }
 }
