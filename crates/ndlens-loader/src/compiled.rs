@@ -14,7 +14,7 @@ use crate::field::Field;
 use crate::source::Source;
 
 /// Items that are looked up and copied at a time: their numbers stay in the first-level cache.
-const MAX_TAKEN_ITEMS: usize = 512;
+const MAX_TAKEN_ITEMS: usize = 1024;
 
 /// A field with its pipeline.
 pub(crate) struct CompiledField {

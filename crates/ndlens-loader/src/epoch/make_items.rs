@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 
 /// Items numbered at a time: their numbers stay in the first-level cache, and are enough to look
 /// ahead.
-const MAX_BLOCK_ITEMS: usize = 512;
+const MAX_BLOCK_ITEMS: usize = 1024;
 
 /// The error of a batch, and the row that it happened in.
 #[derive(Debug)]

@@ -1,0 +1,73 @@
+//! Python objects in: whatever exports a buffer, speaks DLPack or has an array interface becomes a
+//! view, and stays alive as long as one.
+
+use ndlens::View;
+use pyo3::exceptions::PyBufferError;
+use pyo3::prelude::*;
+
+use crate::exit;
+use crate::interop::buffer::{BufferExport, exports_buffer};
+use crate::interop::exporter::{extract_buffer, view_of};
+use crate::interop::foreign::{Copies, is_plain, is_torch, no_array, strided};
+use crate::interop::{dlpack, interface, torch_table};
+use crate::view::object::PyView;
+
+/// Any object `view` takes, without a copy.
+pub(crate) fn extract_view(obj: &Bound<'_, PyAny>) -> PyResult<View> {
+    extract(obj, Copies::Never)
+}
+
+/// The same where elements are only read: also objects whose elements must be computed, or which
+/// only NumPy can make an array of.
+pub(crate) fn extract_elements(obj: &Bound<'_, PyAny>) -> PyResult<View> {
+    extract(obj, Copies::WhereNeeded)
+}
+
+fn extract(obj: &Bound<'_, PyAny>, copies: Copies) -> PyResult<View> {
+    let _inside = exit::enter(obj.py());
+    if let Ok(view) = obj.cast::<PyView>() {
+        return Ok(view.get().view()?.clone());
+    }
+    if exports_buffer(obj) {
+        if !is_plain(&obj.get_type())
+            && let Some(interface) = obj.getattr_opt("__array_interface__")?
+            && interface::is_of_own_buffer(&interface)?
+        {
+            return interface::import(obj, &interface);
+        }
+        return match BufferExport::take(obj) {
+            // Some dtypes have no buffer format but a DLPack code: JAX's bfloat16 arrays come this
+            // way.
+            Err(error)
+                if error.is_instance_of::<PyBufferError>(obj.py())
+                    && obj.hasattr("__dlpack__")? =>
+            {
+                through_dlpack(obj, copies)
+            }
+            taken => view_of(obj, taken),
+        };
+    }
+    if obj.hasattr("__dlpack__")? {
+        return through_dlpack(obj, copies);
+    }
+    if let Some(interface) = obj.getattr_opt("__array_interface__")? {
+        return interface::import(obj, &interface);
+    }
+    if let Some(capsule) = obj.getattr_opt("__array_struct__")? {
+        return interface::import_struct(obj, &capsule);
+    }
+    if copies == Copies::WhereNeeded && obj.hasattr("__array__")? {
+        let array = obj.call_method0("__array__")?;
+        if exports_buffer(&array) {
+            return extract_buffer(&array);
+        }
+    }
+    Err(no_array(obj))
+}
+
+/// A view of an object that speaks DLPack.
+fn through_dlpack(obj: &Bound<'_, PyAny>, copies: Copies) -> PyResult<View> {
+    let source = strided(obj, copies)?;
+    let view = if is_torch(&source) { torch_table::from_torch(&source)? } else { None };
+    view.map_or_else(|| dlpack::import(&source), Ok)
+}

@@ -1,0 +1,183 @@
+//! What a view says of itself; its claim on its memory, and the end of it.
+
+use std::sync::atomic::Ordering;
+
+use ndlens::Order;
+use pyo3::exceptions::PyBufferError;
+use pyo3::prelude::*;
+use pyo3::types::{PyString, PyTuple};
+
+use crate::error::OrRaise;
+use crate::exit;
+use crate::interop::buffer::BufferExport;
+use crate::interop::tensor_memory::unwatched;
+use crate::view::claim::InUse;
+use crate::view::object::{PyView, tuple};
+
+#[pymethods]
+impl PyView {
+    /// The size of each axis.
+    #[getter]
+    fn shape<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        tuple(py, self.view()?.shape())
+    }
+
+    /// The bytes from one element to the next along each axis; negative where the axis runs
+    /// backwards.
+    #[getter]
+    fn strides<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        tuple(py, self.view()?.strides())
+    }
+
+    /// The number of axes.
+    #[getter]
+    fn ndim(&self) -> PyResult<usize> {
+        Ok(self.view()?.ndim())
+    }
+
+    /// What the elements are: NumPy's name, such as "float32", or the buffer format where NumPy has
+    /// no one-word name.
+    #[getter]
+    fn dtype<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyString>> {
+        Ok(PyString::new(py, self.view()?.dtype().name()))
+    }
+
+    /// The buffer protocol's format (PEP 3118, the `struct` module's letters), or None where it has
+    /// none.
+    #[getter]
+    fn format(&self) -> PyResult<Option<String>> {
+        Ok(self.view()?.dtype().format().and_then(|format| format.to_str().ok()).map(str::to_owned))
+    }
+
+    /// Bytes of one element.
+    #[getter]
+    fn itemsize(&self) -> PyResult<usize> {
+        Ok(self.view()?.itemsize())
+    }
+
+    /// Bytes of all elements: what a copy takes.
+    #[getter]
+    fn nbytes(&self) -> PyResult<usize> {
+        Ok(self.view()?.nbytes())
+    }
+
+    /// The number of elements.
+    #[getter]
+    fn size(&self) -> PyResult<usize> {
+        Ok(self.view()?.len())
+    }
+
+    /// Whether the memory must not be written through this view.
+    #[getter]
+    fn readonly(&self) -> PyResult<bool> {
+        Ok(self.view()?.is_read_only())
+    }
+
+    /// Whether the elements lie packed, the last index fastest.
+    #[getter]
+    fn c_contiguous(&self) -> PyResult<bool> {
+        Ok(self.view()?.is_contiguous(Order::C))
+    }
+
+    /// Whether the elements lie packed, the first index fastest.
+    #[getter]
+    fn f_contiguous(&self) -> PyResult<bool> {
+        Ok(self.view()?.is_contiguous(Order::F))
+    }
+
+    /// Whether the elements lie packed in either order.
+    #[getter]
+    fn contiguous(&self) -> PyResult<bool> {
+        Ok(self.c_contiguous()? || self.f_contiguous()?)
+    }
+
+    /// `()`, as a `memoryview` has it: elements are at strides, never behind pointers.
+    #[getter]
+    fn suboffsets<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        self.view()?;
+        Ok(PyTuple::empty(py))
+    }
+
+    /// The object whose buffer this is a view of; None where the memory is not a Python object's
+    /// buffer.
+    #[getter]
+    pub(crate) fn obj(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        Ok(unwatched(self.view()?.buffer())
+            .owner::<BufferExport>()
+            .and_then(|export| export.exporter(py)))
+    }
+
+    /// Raises `TruncatedError` where the bytes of this view are not all there: the mapped file has
+    /// become shorter, or was when somebody read it after `nl.guard_truncation()`. Other memory is
+    /// always there.
+    ///
+    /// Ask before a read to learn of it early, and after one by NumPy or torch to know that what
+    /// was read is what was in the file.
+    fn verify(&self) -> PyResult<()> {
+        self.view()?.verify().or_raise()
+    }
+
+    /// Asks the system to read the pages of a mapped file from this view's first element to its
+    /// last, and does not wait for them.
+    ///
+    /// Other memory is there already: nothing happens. Raises `OSError` where the system says no.
+    fn prefetch(&self, py: Python<'_>) -> PyResult<()> {
+        let view = self.view()?;
+        exit::detach(py, || view.prefetch()).or_raise()
+    }
+
+    /// Frees the memory that holds the pages of a mapped file from this view's first element to its
+    /// last, in this process and in the system's cache of files; they are read again when they are
+    /// needed.
+    ///
+    /// What was written to them is kept. The system keeps pages that other processes use, and those
+    /// it has yet to write. Other memory is no cache: nothing happens. Raises `OSError` where the
+    /// system says no.
+    fn drop_cache(&self, py: Python<'_>) -> PyResult<()> {
+        let view = self.view()?;
+        exit::detach(py, || view.drop_cache()).or_raise()
+    }
+
+    /// The same view, read-only.
+    fn toreadonly(&self) -> PyResult<PyView> {
+        Ok(PyView::new(self.view()?.to_read_only()))
+    }
+
+    /// Gives up this view's claim on its memory, so that its owner can be resized or closed if no
+    /// other holds it.
+    ///
+    /// Anything else done with the view then raises `ValueError`. Views, arrays and tensors made of
+    /// it keep their own claims. Raises `BufferError` while a consumer holds this view's buffer.
+    fn release(&self) -> PyResult<()> {
+        // Relaxed: a number for the message.
+        let released =
+            self.claim.release().map_err(|InUse| match self.exports.load(Ordering::Relaxed) {
+                0 => PyBufferError::new_err("view is in use"),
+                1 => PyBufferError::new_err("view has 1 exported buffer"),
+                n => PyBufferError::new_err(format!("view has {n} exported buffers")),
+            })?;
+        drop(released);
+        Ok(())
+    }
+
+    fn __enter__(slf: Bound<'_, Self>) -> PyResult<Bound<'_, Self>> {
+        slf.get().view()?;
+        Ok(slf)
+    }
+
+    #[pyo3(signature = (*_exception))]
+    fn __exit__(&self, _exception: &Bound<'_, PyTuple>) -> PyResult<()> {
+        self.release()
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let Some(view) = self.claim.look() else { return Ok("<released ndlens.View>".to_owned()) };
+        Ok(format!(
+            "<ndlens.View shape={} dtype={} strides={}{}>",
+            tuple(py, view.shape())?.repr()?,
+            view.dtype(),
+            tuple(py, view.strides())?.repr()?,
+            if view.is_read_only() { " readonly" } else { "" }
+        ))
+    }
+}
