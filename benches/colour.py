@@ -80,7 +80,8 @@ def main() -> None:
         for name, settings in SETTINGS.items():
             mine, other = measure(items, settings)
             print(
-                f"{items.dtype!s:<8} {name:<15} {mine * 1e6:>10.0f} {other * 1e6:>15.0f} {other / mine:>6.1f}x"
+                f"{items.dtype!s:<8} {name:<15} {mine * 1e6:>10.0f} {other * 1e6:>15.0f}"
+                f" {other / mine:>6.1f}x"
             )
 
 

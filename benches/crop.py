@@ -20,8 +20,7 @@ Against whom.
                           CPU
   memory, N threads       no loader: what memory takes in N threads, written past the cache from one row that stays
                           in it, in as many batches of the same size and in huge pages as ndlens has
-                          (crates/ndlens-kernels/examples/memory_limit.rs, which `make bench`
-                          builds)
+                          (crates/ndlens-kernels/benches/memory_limit.rs)
 
 How. First the batches of each contestant are checked: dtype, shape, and that every sample is a crop
 of a source image, exact to the dtype's last place, each image once an epoch. Then the contestants
@@ -62,7 +61,15 @@ import ndlens as nl
 from ndlens import transforms as T
 
 ROOT = Path(__file__).parents[1]
-MEMORY_LIMIT = ROOT / "target/release/examples/memory_limit"
+MEMORY_LIMIT = (
+    "cargo",
+    "bench",
+    "--quiet",
+    "--package",
+    "ndlens-kernels",
+    "--bench",
+    "memory_limit",
+)
 
 SIZE = 512
 CROP = 256
@@ -356,8 +363,11 @@ def image_bytes(dtype: torch.dtype) -> int:
 
 def memory_limit(name: str, dtype: torch.dtype, seconds: float) -> Figures:
     threads, _ = LIMITS[name]
-    command = [str(MEMORY_LIMIT), *map(str, (threads, SLABS, BATCH * image_bytes(dtype), seconds))]
-    written = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout
+    options = map(str, (threads, SLABS, BATCH * image_bytes(dtype), seconds))
+    command = [*MEMORY_LIMIT, "--", *options]
+    written = subprocess.run(
+        command, stdout=subprocess.PIPE, check=True, text=True, cwd=ROOT
+    ).stdout
     return {"images_per_second": float(written) / image_bytes(dtype)}
 
 
@@ -444,18 +454,16 @@ def main() -> None:
         make_first(arguments.contestant, TABLES[arguments.output].dtype, count)
     elif arguments.contestant:
         run_contestant(arguments.contestant, TABLES[arguments.output].dtype, count, seconds)
-    elif not MEMORY_LIMIT.exists():
-        parser.error(
-            f"{MEMORY_LIMIT} is not built: `make bench` does it, or cargo build --release --example memory_limit"
-        )
     else:
+        subprocess.run([*MEMORY_LIMIT, "--no-run"], check=True, cwd=ROOT)
         print(
             f"Random crop {CROP} of {count} images ({SIZE},{SIZE},3) u8, HWC to CHW, floats / 255,"
         )
         print(f"batches of {BATCH}, shuffled; medians of {rounds}", flush=True)
         if (load := os.getloadavg()[0]) > BUSY:
             print(
-                f"others use this machine (load {load:.1f}): torch suffers most from that, do not cite these ratios"
+                f"others use this machine (load {load:.1f}): torch suffers most from that, do not"
+                " cite these ratios"
             )
         outputs = [arguments.output] if arguments.output else list(TABLES)
         for output in [] if arguments.first else outputs:

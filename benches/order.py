@@ -143,7 +143,8 @@ def main() -> None:
             seconds[name].append(time.perf_counter() - start)
     reference = statistics.median(seconds["ndlens"])
     print(
-        f"A run is resumed half-way through {count:,} items, up to its first batch of {BATCH}; median, ms:"
+        f"A run is resumed half-way through {count:,} items, up to its first batch of {BATCH};"
+        " median, ms:"
     )
     for name, times in seconds.items():
         median = statistics.median(times)

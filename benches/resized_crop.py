@@ -181,7 +181,8 @@ def main() -> None:
     if arguments.quick:
         arguments.rounds, arguments.images, arguments.seconds = 1, 128, 0.5
     print(
-        f"RandomResizedCrop {CROP}, flip, normalise, of {arguments.images} images ({SIZE},{SIZE},3) u8, batches of"
+        f"RandomResizedCrop {CROP}, flip, normalise, of {arguments.images} images ({SIZE},{SIZE},3)"
+        " u8, batches of"
     )
     print(f"{BATCH}, shuffled; medians of {arguments.rounds}", flush=True)
     if (load := os.getloadavg()[0]) > BUSY:

@@ -238,7 +238,10 @@ def print_table(task: Task, rates: dict[str, float]) -> None:
     for name, rate in rates.items():
         ratio = ""
         if name not in (SUBJECT, SAMPLED):
-            ratio = f"ndlens is {rates[SUBJECT] / rate:.2f} x as fast, with an array {rates[SAMPLED] / rate:.2f} x"
+            ratio = (
+                f"ndlens is {rates[SUBJECT] / rate:.2f} x as fast, with an array"
+                f" {rates[SAMPLED] / rate:.2f} x"
+            )
         print(f"  {name:<20}{rate / 1e6:>10.3f} M/s{rate * nbytes / 1e9:>8.2f} GB/s   {ratio}")
     print(flush=True)
 

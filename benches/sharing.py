@@ -176,7 +176,8 @@ def main() -> None:
             figures_of = {name: medians(runs_of) for name, runs_of in taken.items()}
             reference = figures_of["shared tensor"]
             print(
-                f"\n{method}: {WORKERS} workers, {ITEMS * SIZE * SIZE * 3 / 1e6:.0f} MB, medians of {runs}"
+                f"\n{method}: {WORKERS} workers, {ITEMS * SIZE * SIZE * 3 / 1e6:.0f} MB, medians of"
+                f" {runs}"
             )
             print(
                 f"{'':<16}{'MB a worker':>12}{'first batch, ms':>18}{'x shared':>10}{'images/s':>11}{'x shared':>10}"

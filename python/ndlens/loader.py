@@ -43,7 +43,7 @@ def _held(fields: Any) -> Any:
 def _torch_side(what: str) -> Any:
     """The module of what torch's frameworks read; only those who read it import torch."""
     try:
-        from . import _sampler
+        from .torch import _sampler
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
@@ -389,7 +389,7 @@ class Loader:
         """
         if self._dataset is None:
             side = _torch_side("Loader.dataset")
-            self._dataset = side.LoaderDataset(as_sources(self._fields), self._settings)
+            self._dataset = side.LoaderDataset(as_sources(self._fields), self._settings, core_of)
         self._dataset.set_epoch(self.epoch)
         return self._dataset
 

@@ -140,7 +140,7 @@ impl View {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::index::{Index, s};
+    use crate::layout::index::{Index, s};
     use crate::samples::{LARGEST, any_layout};
     use crate::{Buffer, DType, Layout};
     use proptest::prelude::*;

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use crate::dtype::DType;
+use crate::dtype::table::DType;
+use crate::layout::dims::MAX_NDIM;
 
 /// `Result` with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -63,7 +64,7 @@ pub enum Error {
     )]
     Reinterpret { shape: Vec<usize>, itemsize: usize, new_itemsize: usize },
     /// More axes than [`MAX_NDIM`](crate::MAX_NDIM).
-    #[error("a view has at most {max} dimensions, got {got}", max = crate::MAX_NDIM)]
+    #[error("a view has at most {max} dimensions, got {got}", max = MAX_NDIM)]
     TooManyDimensions { got: usize },
     /// Shape and strides of different length.
     #[error("shape has {shape} dimensions but strides have {strides}")]

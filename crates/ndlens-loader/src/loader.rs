@@ -3,7 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use ndlens_core::{DType, room};
+use ndlens_core::DType;
+use ndlens_core::room::{self, with_room_for};
 use ndlens_kernels::{Stores, Take};
 use ndlens_transforms::mixing::{Image, Mixing};
 use ndlens_transforms::{
@@ -11,25 +12,26 @@ use ndlens_transforms::{
 };
 
 use crate::batch::Batch;
-use crate::engine::{Course, Epoch, Items};
+use crate::epoch::feed::{Feed, Sampling};
+use crate::epoch::{Course, Epoch, Items};
 use crate::error::{Error, Result};
-use crate::feed::{Feed, Sampling};
-use crate::item_numbers::ItemNumbers;
-use crate::laps::Laps;
+use crate::memory::external::Memory;
+use crate::memory::pool::{Pool, PoolUse};
+use crate::memory::store_policy::Storing;
 use crate::mix::Mixer;
-use crate::note::Note;
-use crate::order::{Order as ItemOrder, Permutation, Shuffler};
-use crate::pool::{Pool, PoolUse};
-use crate::position::{Point, Position, Tracker};
-use crate::room::with_room_for;
-use crate::selection::Selection;
-use crate::shard::Shard;
+use crate::order::ItemOrder;
+use crate::order::item_numbers::ItemNumbers;
+use crate::order::laps::Laps;
+use crate::order::permutation::Permutation;
+use crate::order::shard::Shard;
+use crate::order::shuffler::Shuffler;
+use crate::order::torch::randperm;
+use crate::order::weighted::Weights;
+use crate::resume::note::Note;
+use crate::resume::position::{Point, Position, Tracker};
+use crate::resume::state::{Basis, State};
 use crate::source::Source;
-use crate::state::{Basis, State};
-use crate::storing::Storing;
-use crate::supply::Memory;
-use crate::torch_order::randperm;
-use crate::weights::Weights;
+use crate::source::selection::Selection;
 
 /// Items that are looked up and copied at a time: their numbers stay in the first-level cache.
 const MAX_TAKEN_ITEMS: usize = 512;
@@ -829,7 +831,7 @@ impl Loader {
     pub fn order(&self, epoch: u32) -> Result<ItemOrder> {
         let (seed, items) = (self.config.seed, self.items_to_choose_from());
         if let Some(weights) = &self.weights {
-            return Ok(self.within(weights.order(seed, epoch)?));
+            return Ok(self.within(ItemOrder::weighted(weights, seed, epoch)?));
         }
         let order = match (self.config.shuffler, self.samples) {
             (_, None) if !self.config.shuffle => ItemOrder::InTurn(items),

@@ -7,7 +7,7 @@ use pyo3::exceptions::{
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 
-use crate::modules::{self, Once};
+use crate::optional::{self, Once};
 use ndlens::{kernels, loader, store, transforms};
 
 /// An exception class of `ndlens.errors`, raised with a message.
@@ -155,7 +155,7 @@ fn is_shortage(error: &std::io::Error) -> bool {
 
 /// `os.strerror`.
 fn os_message(errno: i32) -> String {
-    Python::attach(|py| modules::get(py, "os", "strerror")?.call1((errno,))?.extract())
+    Python::attach(|py| optional::get(py, "os", "strerror")?.call1((errno,))?.extract())
         .unwrap_or_default()
 }
 

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::error::{Error, Result};
 use crate::loader::Compiled;
-use crate::pool::{Pool, PoolUse};
+use crate::memory::pool::{Pool, PoolUse};
 
 pub(crate) use pieces::Mixture;
 

@@ -28,7 +28,7 @@ use ndlens_transforms::{Pipeline, Scratch};
 use super::Mixer;
 use crate::error::Result;
 use crate::loader::Compiled;
-use crate::pool::Slab;
+use crate::memory::pool::Slab;
 
 /// Bytes of a range that are mixed at a time: those of two items stay in the cache with room to
 /// spare.
