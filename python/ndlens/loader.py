@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, cast
 
 from . import _ndlens
 from ._fields import as_sources
@@ -17,8 +16,13 @@ from ._ranks import RankSource
 from ._sampling import Source
 from .transforms import Transform
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, Literal, NoReturn, TypeVar
+
     from ._ndlens import View
+
+    _Init = TypeVar("_Init", bound=Callable[..., None])
 
 __all__ = ["Loader"]
 
@@ -74,8 +78,6 @@ _ELSEWHERE = {
     "worker_init_fn": _NO_PROCESSES,
 }
 
-_Init = TypeVar("_Init", bound=Callable[..., None])
-
 
 def _one_positional(init: _Init) -> _Init:
     """Says what to type where settings are given as `DataLoader` takes them: by position, or by names of its own."""
@@ -94,7 +96,7 @@ def _one_positional(init: _Init) -> _Init:
                 )
         init(self, *args, **kwargs)
 
-    return cast(_Init, checked)
+    return checked  # type: ignore[return-value]  # of the same signature
 
 
 class Loader:

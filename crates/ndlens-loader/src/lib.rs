@@ -62,7 +62,6 @@ mod mix;
 mod order;
 mod replay;
 mod resume;
-mod room;
 mod source;
 mod sync;
 

@@ -1,12 +1,12 @@
 //! Transforms done again with parameters that were drawn before.
 
+use ndlens_core::room::with_room_for;
 use ndlens_core::{Buffer, View};
 use ndlens_kernels::Stores;
 use ndlens_transforms::{Pipeline, Scratch, split_params};
 
 use crate::error::{Error, Result};
 use crate::loader::Field;
-use crate::room::with_room_for;
 
 /// Makes all items of a field, in turn, with the parameters of one JSON array of
 /// [`params_to_json`](Pipeline::params_to_json)'s objects.

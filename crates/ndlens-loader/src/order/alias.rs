@@ -17,9 +17,9 @@
 use std::sync::Arc;
 
 use ndlens_core::room::with_room_for;
+use ndlens_transforms::Stream;
 
 use crate::error::Result;
-use ndlens_transforms::Stream;
 
 /// An item's column of the alias table: 16 bytes.
 #[derive(Debug, Clone, Copy)]

@@ -5,9 +5,10 @@
 //! it lands below n (Black and Rogaway, "Ciphers with arbitrary finite domains", 2002). For fewer
 //! items, where a network of so few bits would favour some orders, it is a Fisher-Yates table.
 
+use ndlens_transforms::{Stream, label};
+
 use crate::order::feistel::Network;
 use crate::order::walk::walk_all;
-use ndlens_transforms::{Stream, label};
 
 /// The most items whose order is a table: it takes 2 KiB then.
 const TABLE_MAX: u64 = 1024;

@@ -10,7 +10,6 @@
 
 use ndlens_core::room::{self, with_room_for};
 use ndlens_core::{Buffer, DType, Layout, Order, View, ViewRef};
-
 use ndlens_transforms::ItemShape;
 
 use crate::error::{Error, Result};

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use ndlens_core::{DType, ViewRef};
 use ndlens_store::Items;
+use ndlens_transforms::ItemShape;
 
 use crate::source::Source;
-use ndlens_transforms::ItemShape;
 
 /// A source, to be saved as a set of items.
 pub struct SavedItems {

@@ -5,10 +5,9 @@ use std::sync::{Arc, OnceLock};
 
 use ndlens_core::{DType, Result, View, ViewRef};
 
-use ndlens_transforms::ItemShape;
-
 use crate::source::Source;
 use crate::source::selection::Selection;
+use ndlens_transforms::ItemShape;
 
 /// The items of a source that a [`Selection`] names.
 ///

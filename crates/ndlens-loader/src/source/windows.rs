@@ -17,7 +17,6 @@ use std::sync::Arc;
 
 use ndlens_core::room::{self, with_room_for};
 use ndlens_core::{Buffer, DType, Index, View, ViewRef};
-
 use ndlens_transforms::ItemShape;
 
 use crate::error::{Error, Result};
