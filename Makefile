@@ -30,18 +30,18 @@ test: build ## Run all tests: Rust, Python, the examples in the documentation
 	$(BIN)/pytest
 
 fuzz-layout: build ## Compare 100,000 random chains of operations with NumPy (about half a minute)
-	$(BIN)/python tests/fuzz_layout.py --structures 100000
+	$(BIN)/python tests/stress/fuzz_layout.py --structures 100000
 
 soak: build ## Share, send and lose arrays for some minutes; shared memory must stay flat
-	$(BIN)/python -m tests.soak_shared --rounds 50000
+	$(BIN)/python -m tests.stress.soak_shared --rounds 50000
 
 exits: build ## End the interpreter in every way while ndlens is at work, five times each
-	$(BIN)/python -m tests.exits --runs 5
+	$(BIN)/python -m tests.stress.exits --runs 5
 
 memory-sweep: build ## Run every operation where memory runs out: limits of address space, then each allocation failing once
-	$(BIN)/python tests/memory_sweep.py
+	$(BIN)/python tests/stress/memory_sweep.py
 	cargo build --release --quiet --package ndlens-python --features failing-allocator
-	$(BIN)/python tests/memory_sweep.py --module target/release/lib_ndlens.so --margins
+	$(BIN)/python tests/stress/memory_sweep.py --module target/release/lib_ndlens.so --margins
 
 loom: ## Run the loader's threads and locks in every order that loom can tell apart (a build of its own)
 	RUSTFLAGS='--cfg loom' cargo test -p ndlens-loader --release --test loom --target-dir target/loom
@@ -59,7 +59,6 @@ lint: build ## Check format, lints, types, stubs, documentation and spelling
 	$(BIN)/typos
 
 bench: build valgrind ## Measure ndlens beside NumPy, numba, OpenCV and PyTorch; takes its time
-	cargo build --release --quiet --package ndlens-kernels --example instructions --example memory_limit
 	$(BIN)/python benches/instructions.py
 	$(BIN)/python benches/views.py
 	$(BIN)/python benches/crop.py
@@ -73,7 +72,6 @@ bench: build valgrind ## Measure ndlens beside NumPy, numba, OpenCV and PyTorch;
 	$(BIN)/python benches/mixing.py
 
 instructions: .venv/installed valgrind ## Count each kernel's instructions and make the counts the new baseline
-	cargo build --release --quiet --package ndlens-kernels --example instructions
 	$(BIN)/python benches/instructions.py --write
 
 # Counts instructions. Where it cannot be installed, what needs it says that it is left out.

@@ -8,7 +8,7 @@ committed one in benches/instructions.json.
 Against whom. The counts of the last commit that wrote them. Another compiler makes other code, so
 it is named.
 
-How. crates/ndlens-kernels/examples/instructions.rs runs one kernel on one image; callgrind collects
+How. crates/ndlens-kernels/benches/instructions.rs runs one kernel on one image; callgrind collects
 inside its function `measured` alone. Valgrind knows no AVX-512: NDLENS_ISA asks for the AVX2
 bodies, and for those that every machine has.
 
@@ -27,7 +27,6 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-PROGRAM = ROOT / "target/release/examples/instructions"
 BASELINE = ROOT / "benches/instructions.json"
 ISAS = ("avx2", "scalar")
 # Less is another compiler's mood, or another C library's memcpy.
@@ -46,18 +45,29 @@ def output(*command: str, **environment: str) -> tuple[str, str]:
     return done.stdout, done.stderr
 
 
-def count(kernel: str, isa: str) -> float:
+def build() -> str:
+    """Builds the program that runs kernels, and gives its path: cargo alone knows its name."""
+    which = ("--package", "ndlens-kernels", "--bench", "instructions")
+    command = ("cargo", "build", "--release", *which, "--message-format", "json")
+    built = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT)
+    messages = map(json.loads, built.stdout.splitlines())
+    programs = [message["executable"] for message in messages if message.get("executable")]
+    return str(programs[-1])
+
+
+def count(program: str, kernel: str, isa: str) -> float:
     """Instructions per element."""
     options = ("--tool=callgrind", "--callgrind-out-file=/dev/null", "--toggle-collect=*measured*")
-    elements, report = output("valgrind", *options, str(PROGRAM), kernel, NDLENS_ISA=isa)
+    elements, report = output("valgrind", *options, program, kernel, NDLENS_ISA=isa)
     collected = re.search(r"Collected : (\d+)", report)
     assert collected, report
     return round(int(collected[1]) / int(elements), 3)
 
 
 def count_all() -> Counts:
-    kernels = output(str(PROGRAM))[0].splitlines()
-    return {kernel: {isa: count(kernel, isa) for isa in ISAS} for kernel in kernels}
+    program = build()
+    kernels = output(program)[0].splitlines()
+    return {kernel: {isa: count(program, kernel, isa) for isa in ISAS} for kernel in kernels}
 
 
 def compiler() -> str:

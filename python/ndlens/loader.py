@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, cast
 
 from . import _ndlens
 from ._fields import as_sources
@@ -17,8 +16,13 @@ from ._ranks import RankSource
 from ._sampling import Source
 from .transforms import Transform
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, Literal, NoReturn, TypeVar
+
     from ._ndlens import View
+
+    _Init = TypeVar("_Init", bound=Callable[..., None])
 
 __all__ = ["Loader"]
 
@@ -43,7 +47,7 @@ def _held(fields: Any) -> Any:
 def _torch_side(what: str) -> Any:
     """The module of what torch's frameworks read; only those who read it import torch."""
     try:
-        from . import _sampler
+        from .torch import _sampler
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
@@ -74,8 +78,6 @@ _ELSEWHERE = {
     "worker_init_fn": _NO_PROCESSES,
 }
 
-_Init = TypeVar("_Init", bound=Callable[..., None])
-
 
 def _one_positional(init: _Init) -> _Init:
     """Says what to type where settings are given as `DataLoader` takes them: by position, or by names of its own."""
@@ -94,7 +96,7 @@ def _one_positional(init: _Init) -> _Init:
                 )
         init(self, *args, **kwargs)
 
-    return cast(_Init, checked)
+    return checked  # type: ignore[return-value]  # of the same signature
 
 
 class Loader:
@@ -389,7 +391,7 @@ class Loader:
         """
         if self._dataset is None:
             side = _torch_side("Loader.dataset")
-            self._dataset = side.LoaderDataset(as_sources(self._fields), self._settings)
+            self._dataset = side.LoaderDataset(as_sources(self._fields), self._settings, core_of)
         self._dataset.set_epoch(self.epoch)
         return self._dataset
 

@@ -48,52 +48,20 @@
     )
 )]
 
-mod blend;
-mod block;
 mod colour;
-mod cpu;
 mod error;
-mod image;
-mod integer;
-#[cfg(test)]
-mod integer_tests;
-#[cfg(target_arch = "x86_64")]
-mod packed;
-mod program;
+mod gather;
+mod map;
+mod mix;
+mod pixels;
 mod resize;
-mod resize_body;
-mod resize_columns;
-#[cfg(target_arch = "x86_64")]
-mod resize_far;
-mod resize_float;
-mod resize_lanes;
-mod resize_nearest;
-#[cfg(test)]
-mod resize_scalar;
-mod resize_source;
-#[cfg(target_arch = "x86_64")]
-mod resize_split;
-#[cfg(test)]
-mod resize_tests;
-mod resize_weights;
-#[cfg(target_arch = "x86_64")]
-mod resize_x86;
-mod rows;
-mod scalar;
-mod take;
+mod simd;
 #[cfg(test)]
 mod tests;
-mod value;
-#[cfg(target_arch = "x86_64")]
-mod x86;
-#[cfg(target_arch = "x86_64")]
-mod x86_bytes;
-#[cfg(target_arch = "x86_64")]
-mod x86_form;
 
-pub use blend::Blend;
 pub use colour::Adjustment;
 pub use error::{Error, Result};
+pub use gather::Take;
+pub use map::{Step, Stores, ValueMap};
+pub use mix::Blend;
 pub use resize::{Filter, Finish, Interpolation, Resize, Scratch, Window};
-pub use take::Take;
-pub use value::{Step, Stores, ValueMap};

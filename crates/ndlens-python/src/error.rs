@@ -7,8 +7,8 @@ use pyo3::exceptions::{
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 
-use crate::modules::{self, Once};
-use ndlens::{kernels, loader, store};
+use crate::optional::{self, Once};
+use ndlens::{kernels, loader, store, transforms};
 
 /// An exception class of `ndlens.errors`, raised with a message.
 macro_rules! raise {
@@ -155,7 +155,7 @@ fn is_shortage(error: &std::io::Error) -> bool {
 
 /// `os.strerror`.
 fn os_message(errno: i32) -> String {
-    Python::attach(|py| modules::get(py, "os", "strerror")?.call1((errno,))?.extract())
+    Python::attach(|py| optional::get(py, "os", "strerror")?.call1((errno,))?.extract())
         .unwrap_or_default()
 }
 
@@ -164,6 +164,24 @@ impl Raise for kernels::Error {
         match self {
             kernels::Error::View(source) => source.raise(),
             _ => PyValueError::new_err(self.to_string()),
+        }
+    }
+}
+
+impl Raise for transforms::Error {
+    fn raise(&self) -> PyErr {
+        use transforms::Error as E;
+        let message = self.to_string();
+        match self {
+            E::Field { source, .. } => {
+                Python::attach(|py| PyErr::from_type(source.raise().get_type(py), message))
+            }
+            E::InTransform { source, .. } => {
+                Python::attach(|py| PyErr::from_type(source.raise().get_type(py), message))
+            }
+            E::Core(source) => source.raise(),
+            E::Kernels(source) => source.raise(),
+            _ => PyValueError::new_err(message),
         }
     }
 }
@@ -179,9 +197,7 @@ impl Raise for loader::Error {
             }
             E::Core(source) => source.raise(),
             E::Kernels(source) => source.raise(),
-            E::InTransform { source, .. } => {
-                Python::attach(|py| PyErr::from_type(source.raise().get_type(py), message))
-            }
+            E::Transforms(source) => source.raise(),
             E::Store(source) => source.raise(),
             E::ItemNumbersMask | E::ItemNumbersDType { .. } => PyTypeError::new_err(message),
             E::NoSuchIndex { .. }

@@ -19,14 +19,12 @@
 //! - `tests.rs`: the oracle, one pixel at a time.
 
 mod passes;
-mod planes;
-#[cfg(test)]
-mod tests;
+pub(crate) mod planes;
 
 use ndlens_core::DType;
 
-use crate::cpu::Isa;
 use crate::error::{Error, Result};
+use crate::simd::level::Isa;
 use passes::run;
 
 /// One change of colour. Factors are torchvision's: 1 leaves an image as it is, 0 of a hue.
@@ -109,7 +107,7 @@ impl Adjustment {
     }
 
     /// The mean that it needs to know is of the whole image.
-    fn needs_mean(self) -> bool {
+    pub(crate) fn needs_mean(self) -> bool {
         matches!(self, Adjustment::Contrast(_))
     }
 }

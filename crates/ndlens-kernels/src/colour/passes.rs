@@ -8,7 +8,7 @@
 
 use super::Adjustment;
 use super::planes::{Element, LEN, Planes};
-use crate::cpu::Isa;
+use crate::simd::level::Isa;
 
 /// Passes over the image, each up to the next adjustment that needs a mean.
 pub(super) fn run<E: Element, const CHANNELS: usize>(

@@ -12,7 +12,7 @@
 use std::marker::PhantomData;
 
 /// Pixels of a block: 3 KiB of planes. A multiple of every vector's lanes.
-pub(super) const LEN: usize = 256;
+pub(crate) const LEN: usize = 256;
 
 /// Sums that are kept apart, so that each can be a vector's lane.
 const LANES: usize = 16;
@@ -24,7 +24,7 @@ const GRAY: [f32; 3] = [0.2989, 0.587, 0.114];
 type Plane = [f32; LEN];
 
 /// What images are made of.
-pub(super) trait Element: Copy {
+pub(crate) trait Element: Copy {
     /// The largest value: torchvision's `_max_value`.
     const BOUND: f32;
     /// What takes values to 0..1.
@@ -116,29 +116,29 @@ impl Element for f32 {
 
 /// A block of pixels. Of the last block of an image only a part is the image's; the rest is
 /// computed with and never stored.
-pub(super) struct Planes<E, const CHANNELS: usize> {
+pub(crate) struct Planes<E, const CHANNELS: usize> {
     planes: [Plane; CHANNELS],
     element: PhantomData<E>,
 }
 
 impl<E: Element, const CHANNELS: usize> Planes<E, CHANNELS> {
     #[inline(always)]
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Planes { planes: [[0.0; LEN]; CHANNELS], element: PhantomData }
     }
 
     #[inline(always)]
-    pub(super) fn load(&mut self, block: &[u8]) {
+    pub(crate) fn load(&mut self, block: &[u8]) {
         E::load(block, &mut self.planes);
     }
 
     #[inline(always)]
-    pub(super) fn store(&self, block: &mut [u8]) {
+    pub(crate) fn store(&self, block: &mut [u8]) {
         E::store(&self.planes, block);
     }
 
     #[inline(always)]
-    pub(super) fn brightness(&mut self, factor: f64) {
+    pub(crate) fn brightness(&mut self, factor: f64) {
         let factor = factor as f32;
         for plane in &mut self.planes {
             for x in plane {
@@ -148,7 +148,7 @@ impl<E: Element, const CHANNELS: usize> Planes<E, CHANNELS> {
     }
 
     #[inline(always)]
-    pub(super) fn contrast(&mut self, factor: f64, mean: f32) {
+    pub(crate) fn contrast(&mut self, factor: f64, mean: f32) {
         let (own, other) = (factor as f32, (1.0 - factor) as f32);
         for plane in &mut self.planes {
             for x in plane {
@@ -158,7 +158,7 @@ impl<E: Element, const CHANNELS: usize> Planes<E, CHANNELS> {
     }
 
     #[inline(always)]
-    pub(super) fn saturation(&mut self, factor: f64) {
+    pub(crate) fn saturation(&mut self, factor: f64) {
         let (own, other) = (factor as f32, (1.0 - factor) as f32);
         let Some([red, green, blue]) = self.colours() else { return };
         for i in 0..LEN {
@@ -170,7 +170,7 @@ impl<E: Element, const CHANNELS: usize> Planes<E, CHANNELS> {
     }
 
     #[inline(always)]
-    pub(super) fn grayscale(&mut self) {
+    pub(crate) fn grayscale(&mut self) {
         let Some([red, green, blue]) = self.colours() else { return };
         for i in 0..LEN {
             let gray = E::cut(gray([red[i], green[i], blue[i]]));
@@ -179,7 +179,7 @@ impl<E: Element, const CHANNELS: usize> Planes<E, CHANNELS> {
     }
 
     #[inline(always)]
-    pub(super) fn hue(&mut self, shift: f64) {
+    pub(crate) fn hue(&mut self, shift: f64) {
         let shift = shift as f32;
         let Some([red, green, blue]) = self.colours() else { return };
         for i in 0..LEN {
@@ -190,7 +190,7 @@ impl<E: Element, const CHANNELS: usize> Planes<E, CHANNELS> {
 
     /// The sum of the grays of the first `count` pixels.
     #[inline(always)]
-    pub(super) fn sum(&mut self, count: usize) -> f64 {
+    pub(crate) fn sum(&mut self, count: usize) -> f64 {
         let mut grays = self.planes[0];
         if let Some([red, green, blue]) = self.colours() {
             for i in 0..LEN {

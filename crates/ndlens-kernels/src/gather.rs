@@ -1,0 +1,425 @@
+//! Packed rows at any places, copied one after another.
+//!
+//! A row of some hundred bytes that lies anywhere in gigabytes takes longer to reach than to copy:
+//! it misses every cache, and its page the table of pages, and the processor cannot guess which
+//! comes next. But the list of places knows. So rows are asked for ahead of the copy, far enough
+//! that memory answers in time and near enough that the answer is still there:
+//!
+//! ```text
+//!  places     17  4  99  3  58  ..
+//!  copied      ^
+//!  asked for             ^        AHEAD_BYTES further on
+//! ```
+
+#![expect(unsafe_code, reason = "copies from raw pointers; see UNSAFE.md")]
+#![expect(
+    clippy::inline_always,
+    reason = "a copy of a size known to the compiler is a few instructions, or a call"
+)]
+
+use std::ops::RangeInclusive;
+use std::ptr;
+
+use ndlens_core::{Index, Order, View};
+
+use crate::error::{Error, Result};
+use crate::map::Stores;
+#[cfg(target_arch = "x86_64")]
+use crate::simd::level::Isa;
+#[cfg(target_arch = "x86_64")]
+use crate::simd::x86_64::vector;
+
+/// How many bytes to ask for ahead where rows are short: what one core draws from memory, some
+/// 20 GB/s, in four times its latency of 100 ns. They wait in the second level of the cache.
+const AHEAD_BYTES: usize = 8192;
+
+/// The same along a long row, where the processor sees for itself what comes next, but for its
+/// start and at the end of each page.
+const AHEAD_ALONG_BYTES: usize = 1024;
+
+/// The same in each run of a row that is copied in two, as far as the second level of the cache.
+const AHEAD_IN_RUN_BYTES: usize = 2048;
+
+/// Rows of so many bytes are copied in two runs: shorter ones end before a run is under way, and
+/// along longer ones the processor itself gets further ahead, if it is not led to two places.
+const TWO_RUNS_BYTES: RangeInclusive<usize> = 2 * AHEAD_IN_RUN_BYTES..=32 << 10;
+
+/// Rows to ask for ahead at most: beyond so many the processor forgets what it was asked for.
+const MAX_ROWS_AHEAD: usize = 48;
+
+/// What the cache fetches at once.
+const LINE: usize = 64;
+
+/// Shorter rows are always written through the cache: with so little to write in a row, memory that
+/// is written past it keeps waiting between reads from anywhere, and takes twice as long.
+const MIN_STREAM_ROW_BYTES: usize = 1024;
+
+/// The rows of a view, each packed in C order, to copy any of.
+#[derive(Debug, Clone)]
+pub struct Take {
+    view: View,
+    count: usize,
+    row_bytes: usize,
+    stride_bytes: isize,
+}
+
+impl Take {
+    /// The rows of `view` along axis 0; None where their elements are not packed, or there are
+    /// none.
+    pub fn new(view: &View) -> Option<Self> {
+        let (&count, &stride_bytes) = view.shape().first().zip(view.strides().first())?;
+        let first = view.as_ref().index(&[Index::At(0)]).ok()?;
+        let row_bytes = first.nbytes();
+        let packed = first.layout().is_contiguous(view.itemsize(), Order::C);
+        (packed && row_bytes > 0).then(|| Take {
+            view: view.clone(),
+            count,
+            row_bytes,
+            stride_bytes,
+        })
+    }
+
+    /// The bytes of a row.
+    pub fn row_bytes(&self) -> usize {
+        self.row_bytes
+    }
+
+    /// Copies the rows `items`, in this order, to `destination`; short ones through the cache,
+    /// whatever `stores` says.
+    ///
+    /// Whether their bytes are still there is the caller's to ask, with
+    /// [`Buffer::verify`](ndlens_core::Buffer::verify).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DestinationSize`] where `destination` is not of just these rows; [`Error::View`]
+    /// for a row that there is not.
+    pub fn rows(&self, items: &[usize], destination: &mut [u8], stores: Stores) -> Result<()> {
+        let expected = items.len().saturating_mul(self.row_bytes);
+        if destination.len() != expected {
+            return Err(Error::DestinationSize { got: destination.len(), expected });
+        }
+        if let Some(&item) = items.iter().find(|&&item| item >= self.count) {
+            let (index, size) = (item as isize, self.count);
+            return Err(ndlens_core::Error::IndexOutOfBounds { index, axis: 0, size }.into());
+        }
+        let copy = Copy { from: self.view.as_ptr(), stride_bytes: self.stride_bytes, items };
+        let row_bytes = self.row_bytes;
+        let stream = stores == Stores::Stream && row_bytes >= MIN_STREAM_ROW_BYTES;
+        let to = destination.as_mut_ptr();
+        // SAFETY: row `item` of `count` is `row_bytes` packed bytes at `item` strides from the
+        // view's first element, and in the view's buffer, by the invariant of views; the view holds
+        // it. `to` has room for all rows and is exclusive, so apart from the view, as nothing forms
+        // a `&mut` over a view's memory.
+        unsafe {
+            match row_bytes {
+                1 => copy.fixed::<1>(to),
+                2 => copy.fixed::<2>(to),
+                4 => copy.fixed::<4>(to),
+                8 => copy.fixed::<8>(to),
+                16 => copy.fixed::<16>(to),
+                32 => copy.fixed::<32>(to),
+                _ if stream && TWO_RUNS_BYTES.contains(&row_bytes) => {
+                    copy.stream::<2>(row_bytes, to)
+                }
+                _ if stream => copy.stream::<1>(row_bytes, to),
+                64 => copy.wide::<64>(to),
+                128 => copy.wide::<128>(to),
+                256 => copy.wide::<256>(to),
+                _ => copy.any(row_bytes, to),
+            }
+        }
+        #[cfg(target_arch = "x86_64")]
+        if stream {
+            vector::fence();
+        }
+        Ok(())
+    }
+}
+
+/// Rows that are there, and which of them to copy.
+#[derive(Clone, Copy)]
+struct Copy<'a> {
+    from: *const u8,
+    stride_bytes: isize,
+    items: &'a [usize],
+}
+
+impl Copy<'_> {
+    /// Where the row at a place of the list is; past the list, that of its last.
+    #[inline(always)]
+    fn row(&self, place: usize) -> *const u8 {
+        let item = self.items[place.min(self.items.len() - 1)];
+        self.from.wrapping_offset(self.stride_bytes.wrapping_mul(item as isize))
+    }
+
+    /// Rows of a size that the compiler knows.
+    ///
+    /// # Safety
+    ///
+    /// Each row must be readable, and `to` writable for all of them, apart from any.
+    #[inline(always)]
+    unsafe fn fixed<const N: usize>(self, to: *mut u8) {
+        let ahead = (AHEAD_BYTES / N).min(MAX_ROWS_AHEAD);
+        self.ask_for_first(ahead, N);
+        for place in 0..self.items.len() {
+            ask_for_short(self.row(place + ahead), N);
+            // SAFETY: passed on.
+            unsafe { ptr::copy_nonoverlapping(self.row(place), to.add(place * N), N) };
+        }
+    }
+
+    /// As [`fixed`](Self::fixed), with registers twice as wide where the machine has AVX2: half as
+    /// many instructions a row, so the processor sees more rows ahead.
+    ///
+    /// # Safety
+    ///
+    /// As [`fixed`](Self::fixed).
+    unsafe fn wide<const N: usize>(self, to: *mut u8) {
+        #[cfg(target_arch = "x86_64")]
+        if Isa::best() >= Isa::Avx2 {
+            // SAFETY: the machine has AVX2; the rest is passed on.
+            unsafe { self.fixed_with_avx2::<N>(to) };
+            return;
+        }
+        // SAFETY: passed on.
+        unsafe { self.fixed::<N>(to) };
+    }
+
+    /// The body of [`fixed`](Self::fixed), compiled for AVX2.
+    ///
+    /// # Safety
+    ///
+    /// As [`fixed`](Self::fixed), and the machine must have AVX2.
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2")]
+    unsafe fn fixed_with_avx2<const N: usize>(self, to: *mut u8) {
+        // SAFETY: passed on.
+        unsafe { self.fixed::<N>(to) };
+    }
+
+    /// Asks for the rows that none before them asks for.
+    #[inline(always)]
+    fn ask_for_first(self, rows: usize, len: usize) {
+        (0..rows.min(self.items.len())).for_each(|place| ask_for_short(self.row(place), len));
+    }
+
+    /// Rows of any size.
+    ///
+    /// # Safety
+    ///
+    /// As [`fixed`](Self::fixed).
+    unsafe fn any(self, row_bytes: usize, to: *mut u8) {
+        let ahead = (AHEAD_BYTES / row_bytes).clamp(1, MAX_ROWS_AHEAD);
+        self.ask_for_first(ahead, row_bytes.min(AHEAD_ALONG_BYTES));
+        for place in 0..self.items.len() {
+            ask_for_short(self.row(place + ahead), row_bytes.min(AHEAD_ALONG_BYTES));
+            // SAFETY: passed on.
+            unsafe {
+                ptr::copy_nonoverlapping(self.row(place), to.add(place * row_bytes), row_bytes)
+            };
+        }
+    }
+
+    /// Rows of any size, past the cache but for what is no whole line of the destination. A fence
+    /// must follow.
+    ///
+    /// A row is copied in `RUNS` at once, one line of each in turn: a core waits less for a row
+    /// that it has not yet seen to go on if it asks in several places.
+    ///
+    /// # Safety
+    ///
+    /// As [`fixed`](Self::fixed).
+    #[cfg(target_arch = "x86_64")]
+    unsafe fn stream<const RUNS: usize>(self, row_bytes: usize, to: *mut u8) {
+        let ahead_bytes = if RUNS == 1 { AHEAD_ALONG_BYTES } else { AHEAD_IN_RUN_BYTES };
+        let ahead = (ahead_bytes * RUNS / row_bytes).max(1);
+        for place in 0..self.items.len() {
+            let (from, soon, to) =
+                (self.row(place), self.row(place + ahead), to.wrapping_add(place * row_bytes));
+            let head = to.align_offset(LINE).min(row_bytes);
+            let run = (row_bytes - head) / LINE / RUNS * LINE;
+            let lead = ahead_bytes.min(run);
+            let end = head + run * RUNS;
+            // SAFETY: head, runs and the rest are the row's bytes, for which the caller vouches;
+            // from `head` on, each line of the destination is aligned.
+            unsafe {
+                ptr::copy_nonoverlapping(from, to, head);
+                for at in (0..run).step_by(LINE) {
+                    for start in (0..RUNS).map(|number| head + number * run) {
+                        let next = at + lead;
+                        let (row, next) =
+                            if next < run { (from, next) } else { (soon, next - run) };
+                        let line = row.wrapping_add(start + next);
+                        if RUNS == 1 {
+                            ask_for(line, 1);
+                        } else {
+                            ask_second_level(line);
+                        }
+                        stream_line(from.add(start + at), to.add(start + at));
+                    }
+                }
+                ptr::copy_nonoverlapping(from.add(end), to.add(end), row_bytes - end);
+            }
+        }
+    }
+
+    /// Where nothing is known of a way past the cache.
+    ///
+    /// # Safety
+    ///
+    /// As [`fixed`](Self::fixed).
+    #[cfg(not(target_arch = "x86_64"))]
+    unsafe fn stream<const RUNS: usize>(self, row_bytes: usize, to: *mut u8) {
+        // SAFETY: passed on.
+        unsafe { self.any(row_bytes, to) }
+    }
+}
+
+/// Has the first bytes of a row fetched. A hint, which may point anywhere.
+#[inline(always)]
+fn ask_for(row: *const u8, len: usize) {
+    #[cfg(target_arch = "x86_64")]
+    for at in (0..len).step_by(LINE) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: every x86-64 has SSE, and a prefetch of any address is no access.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(row.wrapping_add(at).cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (row, len);
+}
+
+/// As [`ask_for`], as far as the second level of the cache, and with the line of the last byte.
+/// Large arrays of NumPy begin 16 bytes after a line does, so each of their rows ends in one line
+/// more.
+#[inline(always)]
+fn ask_for_short(row: *const u8, len: usize) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        for at in (0..len).step_by(LINE) {
+            ask_second_level(row.wrapping_add(at));
+        }
+        if len > LINE / 4 {
+            ask_second_level(row.wrapping_add(len - 1));
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    ask_for(row, len);
+}
+
+/// As [`ask_for`] one line, as far as the second level of the cache: a core waits for more lines
+/// there than in the first.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn ask_second_level(line: *const u8) {
+    use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+    // SAFETY: as in `ask_for`.
+    unsafe { _mm_prefetch::<_MM_HINT_T1>(line.cast()) };
+}
+
+/// Copies a line past the cache.
+///
+/// # Safety
+///
+/// A line can be read at `from` and written at `to`, which is aligned to it.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn stream_line(from: *const u8, to: *mut u8) {
+    use std::arch::x86_64::{__m128i, _mm_loadu_si128, _mm_stream_si128};
+    const LANES: usize = size_of::<__m128i>();
+    // SAFETY: passed on; each vector is aligned as the line is. Every x86-64 has SSE2.
+    unsafe {
+        let vectors: [__m128i; LINE / LANES] =
+            std::array::from_fn(|i| _mm_loadu_si128(from.add(i * LANES).cast()));
+        for (i, vector) in vectors.into_iter().enumerate() {
+            _mm_stream_si128(to.add(i * LANES).cast(), vector);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndlens_core::{DType, s};
+    use proptest::prelude::*;
+
+    fn numbered(len: usize) -> View {
+        View::from_vec((0..len).map(|i| (i * 31 + i / 251) as u8).collect())
+    }
+
+    /// One row after another, through the view.
+    fn oracle(view: &View, items: &[usize]) -> Vec<u8> {
+        let row = |&item: &usize| {
+            view.index(&[Index::At(item as isize)]).unwrap().to_vec::<u8>().unwrap()
+        };
+        items.iter().flat_map(row).collect()
+    }
+
+    fn check(view: &View, items: &[usize], misaligned: usize) {
+        let take = Take::new(view).unwrap();
+        let len = items.len() * take.row_bytes();
+        for stores in [Stores::Cached, Stores::Stream] {
+            let mut out = vec![0xEE; len + 2 * misaligned + 1];
+            take.rows(items, &mut out[misaligned..misaligned + len], stores).unwrap();
+            assert!(
+                out[misaligned..misaligned + len] == oracle(view, items),
+                "{stores:?}, {:?}",
+                view.shape()
+            );
+            assert!(
+                out[..misaligned].iter().chain(&out[misaligned + len..]).all(|&byte| byte == 0xEE)
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn rows_of_any_size_are_those_of_the_view(
+            row_bytes in prop_oneof![1usize..70, 1000usize..1100, Just(128), Just(256), Just(512), 4000usize..5000],
+            gap in 0usize..3,
+            count in 1usize..50,
+            items in prop::collection::vec(any::<prop::sample::Index>(), 0..100),
+            backwards: bool,
+            misaligned in 0usize..65,
+        ) {
+            let width = (row_bytes + gap) as isize;
+            let rows = numbered(count * (row_bytes + gap)).reshape(&[count as isize, width]).unwrap();
+            let rows = rows.index(&[s(..), s(..row_bytes as isize)]).unwrap();
+            let rows = if backwards { rows.flip(&[0]).unwrap() } else { rows };
+            let items: Vec<usize> = items.iter().map(|item| item.index(count)).collect();
+            check(&rows, &items, misaligned);
+        }
+    }
+
+    #[test]
+    fn windows_and_repeated_rows_are_rows_too() {
+        let windows = numbered(3000 * 2).reshape(&[3000, 2]).unwrap().windows(600, 1, 0).unwrap();
+        check(&windows, &[0, 2400, 17, 17, 1], 0);
+        check(&numbered(64).broadcast_to(&[5, 64]).unwrap(), &[4, 0, 4], 0);
+        check(&numbered(9), &[8, 0, 3], 1);
+    }
+
+    #[test]
+    fn what_is_not_packed_or_not_there_is_not_taken() {
+        assert!(
+            Take::new(&numbered(12).reshape(&[3, 4]).unwrap().permute(&[1, 0]).unwrap()).is_none()
+        );
+        assert!(Take::new(&numbered(12).reshape(&[3, 4]).unwrap().flip(&[1]).unwrap()).is_none());
+        assert!(Take::new(&numbered(0)).is_none());
+        assert!(
+            Take::new(&numbered(12).reshape(&[3, 4]).unwrap().index(&[s(..), s(0..0)]).unwrap())
+                .is_none()
+        );
+        assert!(Take::new(&View::from_vec(vec![0u8; 5]).reinterpret(DType::I8).unwrap()).is_some());
+    }
+
+    #[test]
+    fn a_row_that_there_is_not_and_a_destination_of_another_size_are_refused() {
+        let take = Take::new(&numbered(12).reshape(&[3, 4]).unwrap()).unwrap();
+        let message = |items: &[usize], len| {
+            take.rows(items, &mut vec![0; len], Stores::Cached).unwrap_err().to_string()
+        };
+        assert_eq!(message(&[0, 3], 8), "index 3 is out of bounds for axis 0 with size 3");
+        assert_eq!(message(&[0, 2], 9), "destination has 9 bytes, expected 8");
+    }
+}

@@ -1,0 +1,125 @@
+//! The oracle: one element at a time, as torch's documentation would say it. Every fast body is
+//! measured against it, and the tables of one-byte sources are made by it.
+
+use half::{bf16, f16};
+use ndlens_core::DType;
+
+use crate::map::program::{Float, Op, Program, Stage};
+
+/// An element between two stages. Every float that is computed with is exact in an `f64`, every
+/// integer in an `i128`, also shifted.
+#[derive(Debug, Clone, Copy)]
+enum Number {
+    Integer(i128),
+    Float(f64),
+}
+
+impl Program {
+    /// What becomes of one element of channel `channel`: `element` in, `out` out, little-endian.
+    ///
+    /// # Panics
+    ///
+    /// Where `element` or `out` has not the size of its dtype, or the program has no stage for a
+    /// dtype that is not a number.
+    pub(crate) fn map_element(&self, element: &[u8], channel: usize, out: &mut [u8]) {
+        let mut number = read(&self.source, element);
+        for stage in &self.stages {
+            number = stage.compute(number, channel);
+        }
+        match (number, &self.dtype) {
+            // The lowest bytes come first.
+            (Number::Integer(value), _) => out.copy_from_slice(&value.to_le_bytes()[..out.len()]),
+            (Number::Float(value), DType::F16) => {
+                out.copy_from_slice(&f16::from_f32(value as f32).to_le_bytes());
+            }
+            (Number::Float(value), DType::Bf16) => {
+                out.copy_from_slice(&bf16::from_f32(value as f32).to_le_bytes());
+            }
+            (Number::Float(value), DType::F32) => {
+                out.copy_from_slice(&(value as f32).to_le_bytes())
+            }
+            (Number::Float(value), _) => out.copy_from_slice(&value.to_le_bytes()),
+        }
+    }
+}
+
+impl Stage {
+    fn compute(&self, number: Number, channel: usize) -> Number {
+        match (self, number) {
+            (&Stage::Integer { dtype, .. }, Number::Float(value)) => {
+                Number::Integer(dtype.truncate(value))
+            }
+            (&Stage::Integer { dtype, shift }, Number::Integer(value)) => {
+                let shifted = if shift < 0 { value >> -shift } else { value << shift };
+                Number::Integer(dtype.wrap(shifted))
+            }
+            (Stage::Float { dtype, op }, Number::Float(value)) => {
+                Number::Float(dtype.compute(op, value, channel))
+            }
+            (Stage::Float { dtype, op }, Number::Integer(value)) => {
+                let value =
+                    if *dtype == Float::F64 { value as f64 } else { f64::from(value as f32) };
+                Number::Float(dtype.compute(op, value, channel))
+            }
+        }
+    }
+}
+
+impl Float {
+    fn compute(self, op: &Op, value: f64, channel: usize) -> f64 {
+        self.round(match op {
+            Op::Cast => value,
+            Op::Scale(factor) => self.binary(value, *factor, |a, b| a * b, |a, b| a * b),
+            Op::Sub(values) => {
+                self.binary(value, of_channel(values, channel), |a, b| a - b, |a, b| a - b)
+            }
+            Op::Div(values) => {
+                self.binary(value, of_channel(values, channel), |a, b| a / b, |a, b| a / b)
+            }
+        })
+    }
+
+    fn binary(
+        self,
+        a: f64,
+        b: f64,
+        single: fn(f32, f32) -> f32,
+        double: fn(f64, f64) -> f64,
+    ) -> f64 {
+        match self {
+            Float::F64 => double(a, b),
+            _ => f64::from(single(a as f32, b as f32)),
+        }
+    }
+}
+
+/// The value of a channel, where one value may serve all.
+pub(crate) fn of_channel(values: &[f64], channel: usize) -> f64 {
+    values[if values.len() == 1 { 0 } else { channel }]
+}
+
+fn read(dtype: &DType, element: &[u8]) -> Number {
+    macro_rules! number {
+        ($kind:ident, $rust:ty) => {
+            Number::$kind(
+                <$rust>::from_le_bytes(element.try_into().expect("itemsize bytes")).into(),
+            )
+        };
+    }
+    match dtype {
+        DType::Bool => Number::Integer((element[0] != 0).into()),
+        DType::U8 => number!(Integer, u8),
+        DType::I8 => number!(Integer, i8),
+        DType::U16 => number!(Integer, u16),
+        DType::I16 => number!(Integer, i16),
+        DType::U32 => number!(Integer, u32),
+        DType::I32 => number!(Integer, i32),
+        DType::U64 => number!(Integer, u64),
+        DType::I64 => number!(Integer, i64),
+        DType::F16 => number!(Float, f16),
+        DType::Bf16 => number!(Float, bf16),
+        DType::F32 => number!(Float, f32),
+        DType::F64 => number!(Float, f64),
+        _ => unreachable!("programs refuse {dtype}"),
+    }
+}

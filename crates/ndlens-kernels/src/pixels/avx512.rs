@@ -1,0 +1,452 @@
+//! The AVX-512 bodies for bytes, 64 at once: bytes of one channel side by side, and pixels of 2 to
+//! 4 of them that become planes.
+//!
+//! Pixels are loaded once, split in registers, mapped there and written, so that there is nothing
+//! to wait for but memory:
+//!
+//! ```text
+//!  loads    RGBRGBRG BRGBRGBR GBRGBRGB
+//!  channel  RRRRRRRR                    GGGGGGGG  BBBBBBBB
+//!  mapped   R1 R2 R3 R4 ...             G1 G2 ... B1 B2 ...    each to the row of its plane
+//! ```
+//!
+//! Whatever the map, a byte has 256 results. Of a byte or two they are looked up: VBMI looks up in
+//! two registers, 128 bytes, so there are two look-ups, and an element's highest bit says which one
+//! counts. Floats are computed.
+//!
+//! Results of several bytes come out of a register in parts. Which element stands where before
+//! costs nothing, as a shuffle puts all of them somewhere anyway; so it is such that the parts are
+//! whole, and backwards where pixels are mirrored:
+//!
+//! ```text
+//!  two bytes   elements 0..8 32..40 | 8..16 40..48 | ..   low and high bytes are joined in each quarter by itself
+//!  four bytes  elements 0 16 32 48 | 1 17 33 49 | ..      the first 16 are the lowest bytes of the register's lanes
+//! ```
+
+#![expect(unsafe_code, reason = "CPU intrinsics and raw pointers; see UNSAFE.md")]
+#![expect(
+    clippy::inline_always,
+    reason = "what is not inlined into a body has not its instructions enabled and passes registers through memory"
+)]
+#![allow(clippy::wildcard_imports, reason = "intrinsics carry their own prefix")]
+
+use std::arch::x86_64::*;
+
+use crate::map::bodies::Affine;
+use crate::simd::x86_64::half::Single;
+use crate::simd::x86_64::vector::arithmetic::{BY_INVERSE, DIVIDE, SCALE};
+use crate::simd::x86_64::vector::{Avx512, Constants, Vector};
+
+/// The elements of a block, and the bytes of a register and of a line of the cache.
+pub(crate) const BLOCK: usize = 64;
+
+/// The blocks of a row of pixels that have instructions of their own. The processor learns for each
+/// load how far apart it reads, and fetches that far ahead. A load that goes along a row learns the
+/// distance of blocks, and behind a row's end fetches what nobody wants, which takes a third of the
+/// time of reading a crop; one that reads once in a row learns the distance of rows, and is right.
+const BLOCKS: usize = 4;
+
+/// What becomes of bytes.
+///
+/// # Safety
+///
+/// The method needs AVX-512 F, BW, VL and VBMI, and the map must have been made for this channel,
+/// counted from that of the pixels' first byte.
+pub(crate) trait Map: Copy {
+    /// The bytes of a result.
+    const SIZE: usize;
+    /// As many registers.
+    type Results: AsRef<[__m512i]>;
+
+    /// The results of 64 elements, which stand in the [order] of results of so many bytes.
+    unsafe fn map(&self, elements: __m512i, channel: usize) -> Self::Results;
+}
+
+/// Nothing happens to them.
+#[derive(Clone, Copy)]
+pub(crate) struct Same;
+
+/// The results of all 256 bytes, each byte of them by itself, the lowest first.
+pub(crate) type Lookup<const SIZE: usize> = [[u8; 256]; SIZE];
+
+/// One for each channel.
+#[derive(Clone, Copy)]
+pub(crate) struct LookUp<'a, const SIZE: usize>(pub(crate) &'a [Lookup<SIZE>]);
+
+/// `float32`, scaled and normalised as [`arithmetic`](crate::simd::x86_64::vector::arithmetic) says; of up to 4
+/// channels.
+#[derive(Clone, Copy)]
+pub(crate) struct Compute<const ARITHMETIC: u8> {
+    scale: __m512,
+    constants: [Constants<Avx512>; 4],
+}
+
+impl Map for Same {
+    const SIZE: usize = 1;
+    type Results = [__m512i; 1];
+
+    #[inline(always)]
+    unsafe fn map(&self, elements: __m512i, _: usize) -> [__m512i; 1] {
+        [elements]
+    }
+}
+
+/// # Safety
+///
+/// As [`Map::map`].
+#[inline(always)]
+unsafe fn looked_up(table: &[u8; 256], elements: __m512i) -> __m512i {
+    // SAFETY: the table is four registers long.
+    unsafe {
+        let [a, b, c, d] = [0, 1, 2, 3]
+            .map(|quarter| _mm512_loadu_si512(table.as_ptr().add(quarter * BLOCK).cast()));
+        let lower = _mm512_permutex2var_epi8(a, elements, b);
+        let upper = _mm512_permutex2var_epi8(c, elements, d);
+        _mm512_mask_blend_epi8(_mm512_movepi8_mask(elements), lower, upper)
+    }
+}
+
+impl Map for LookUp<'_, 1> {
+    const SIZE: usize = 1;
+    type Results = [__m512i; 1];
+
+    #[inline(always)]
+    unsafe fn map(&self, elements: __m512i, channel: usize) -> [__m512i; 1] {
+        // SAFETY: passed on.
+        unsafe { [looked_up(&self.0[channel][0], elements)] }
+    }
+}
+
+impl Map for LookUp<'_, 2> {
+    const SIZE: usize = 2;
+    type Results = [__m512i; 2];
+
+    #[inline(always)]
+    unsafe fn map(&self, elements: __m512i, channel: usize) -> [__m512i; 2] {
+        let [low, high] = &self.0[channel];
+        // SAFETY: passed on; arithmetic on registers.
+        unsafe {
+            let (low, high) = (looked_up(low, elements), looked_up(high, elements));
+            [_mm512_unpacklo_epi8(low, high), _mm512_unpackhi_epi8(low, high)]
+        }
+    }
+}
+
+impl<const ARITHMETIC: u8> Compute<ARITHMETIC> {
+    /// # Safety
+    ///
+    /// As [`to_planes`].
+    #[inline(always)]
+    unsafe fn new(affine: &Affine, pixels: Pixels) -> Self {
+        let channels = if pixels.apart { pixels.channels } else { 1 };
+        // SAFETY: the caller vouches for the channels.
+        unsafe {
+            let mut constants = [Constants::new::<ARITHMETIC, false>(affine, pixels.channel); 4];
+            for (i, constants) in constants.iter_mut().enumerate().take(channels) {
+                *constants = Constants::new::<ARITHMETIC, false>(affine, pixels.channel + i);
+            }
+            Compute { scale: Avx512::splat(affine.scale), constants }
+        }
+    }
+}
+
+impl<const ARITHMETIC: u8> Map for Compute<ARITHMETIC> {
+    const SIZE: usize = 4;
+    type Results = [__m512i; 4];
+
+    #[inline(always)]
+    unsafe fn map(&self, elements: __m512i, channel: usize) -> [__m512i; 4] {
+        let constants = self.constants[channel];
+        // SAFETY: arithmetic on registers.
+        unsafe {
+            let lowest = _mm512_set1_epi32(0xff);
+            let quarters = [
+                _mm512_and_si512(elements, lowest),
+                _mm512_and_si512(_mm512_srli_epi32::<8>(elements), lowest),
+                _mm512_and_si512(_mm512_srli_epi32::<16>(elements), lowest),
+                _mm512_srli_epi32::<24>(elements),
+            ];
+            let mut results = quarters;
+            for (result, quarter) in results.iter_mut().zip(quarters) {
+                let scaled = _mm512_mul_ps(_mm512_cvtepi32_ps(quarter), self.scale);
+                *result = _mm512_castps_si512(constants.normalize::<Single, ARITHMETIC>(scaled));
+            }
+            results
+        }
+    }
+}
+
+/// For each byte of a register of channel 0, the byte of a block's loads that it takes, where
+/// pixels are so many bytes.
+const fn order(pixel_bytes: usize, size: usize, mirrored: bool) -> [u8; BLOCK] {
+    let mut order = [0; BLOCK];
+    let mut at = 0;
+    while at < BLOCK {
+        let element = match size {
+            1 => at,
+            2 => 8 * (at / 16) + at % 8 + 32 * (at % 16 / 8),
+            _ => 16 * (at % 4) + at / 4,
+        };
+        let pixel = if mirrored { BLOCK - 1 - element } else { element };
+        order[at] = (pixel * pixel_bytes) as u8;
+        at += 1;
+    }
+    order
+}
+
+/// The lowest bits, so many, or all.
+#[inline(always)]
+const fn lowest(bits: usize) -> __mmask64 {
+    if bits < BLOCK { (1 << bits) - 1 } else { !0 }
+}
+
+/// Pixels of bytes side by side: rows of them, or one row of a single channel.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pixels {
+    /// The lowest byte of the first row.
+    pub(crate) from: *const u8,
+    pub(crate) row_stride: isize,
+    /// How far from a byte to fetch what is needed soon; that may be anywhere.
+    pub(crate) ahead: isize,
+    pub(crate) height: usize,
+    pub(crate) width: usize,
+    /// The elements from one plane to the next: those of all rows, or more.
+    pub(crate) plane: usize,
+    /// Whether a row's pixels are read from the last to the first.
+    pub(crate) mirrored: bool,
+    /// The bytes of a pixel, from 1 to 4.
+    pub(crate) channels: usize,
+    /// The channel of its first byte, and whether the next is that of the next channel.
+    pub(crate) channel: usize,
+    pub(crate) apart: bool,
+}
+
+/// Which map.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Values<'a> {
+    Same,
+    One(&'a [Lookup<1>]),
+    Two(&'a [Lookup<2>]),
+    /// To `float32`.
+    Floats(&'a Affine),
+}
+
+impl Values<'_> {
+    /// The bytes of a result.
+    pub(crate) fn size(self) -> usize {
+        match self {
+            Values::Same | Values::One(_) => 1,
+            Values::Two(_) => 2,
+            Values::Floats(_) => 4,
+        }
+    }
+}
+
+/// Writes what becomes of each byte to planes, one for each byte of a pixel: past the cache if
+/// `stream` says so and rows are whole lines, and a [`fence`](crate::simd::x86_64::vector::fence) must follow then
+/// before another thread may read them.
+///
+/// # Panics
+///
+/// Where `to` has not just the room for the planes, or these not for the pixels, or pixels are not
+/// 1 to 4 bytes. Sizes must not overflow.
+///
+/// # Safety
+///
+/// The machine must have AVX-512 F, BW, VL and VBMI. All pixels must be readable, and the map made
+/// for their channels.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi")]
+pub(crate) unsafe fn to_planes(values: Values<'_>, pixels: Pixels, to: &mut [u8], stream: bool) {
+    // SAFETY: passed on.
+    unsafe {
+        match values {
+            Values::Same => by_channels(Same, pixels, to, stream),
+            Values::One(tables) => {
+                by_channels(LookUp(&tables[pixels.channel..]), pixels, to, stream)
+            }
+            Values::Two(tables) => {
+                by_channels(LookUp(&tables[pixels.channel..]), pixels, to, stream)
+            }
+            Values::Floats(affine) => {
+                match affine.normalize.as_ref().map(|normalize| normalize.by_inverse) {
+                    None => by_channels(Compute::<SCALE>::new(affine, pixels), pixels, to, stream),
+                    Some(true) => {
+                        by_channels(Compute::<BY_INVERSE>::new(affine, pixels), pixels, to, stream)
+                    }
+                    Some(false) => {
+                        by_channels(Compute::<DIVIDE>::new(affine, pixels), pixels, to, stream)
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// # Safety
+///
+/// As [`to_planes`].
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi")]
+unsafe fn by_channels<M: Map>(map: M, pixels: Pixels, to: &mut [u8], stream: bool) {
+    // SAFETY: passed on.
+    unsafe {
+        match pixels.channels {
+            1 => all_rows::<M, 1>(map, pixels, to, stream),
+            2 => all_rows::<M, 2>(map, pixels, to, stream),
+            3 => all_rows::<M, 3>(map, pixels, to, stream),
+            4 => all_rows::<M, 4>(map, pixels, to, stream),
+            channels => panic!("pixels of {channels} bytes"),
+        }
+    }
+}
+
+/// # Safety
+///
+/// As [`to_planes`].
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi")]
+unsafe fn all_rows<M: Map, const C: usize>(map: M, pixels: Pixels, to: &mut [u8], stream: bool) {
+    let row_bytes = pixels.width * M::SIZE;
+    let plane_bytes = pixels.plane * M::SIZE;
+    assert!(pixels.plane >= pixels.height * pixels.width && to.len() == C * plane_bytes);
+    let to = to.as_mut_ptr();
+    // A line that is streamed in part, or lies beside one that goes through the cache, costs more
+    // than caching all. So rows are whole lines, or there is but one, whose ends are written
+    // otherwise.
+    let in_lines =
+        pixels.height == 1 || row_bytes.is_multiple_of(BLOCK) && to.addr().is_multiple_of(BLOCK);
+    let planes_start_alike = C == 1 || plane_bytes.is_multiple_of(BLOCK);
+    let row = Row::<M, C> {
+        map,
+        pixels,
+        plane_bytes,
+        stream: stream && in_lines && planes_start_alike && to.addr().is_multiple_of(M::SIZE),
+    };
+    for y in 0..pixels.height {
+        // SAFETY: the caller vouches for the pixels; there is room for the planes.
+        unsafe {
+            let from = pixels.from.wrapping_offset(pixels.row_stride * y as isize);
+            row.run(from, to.add(y * row_bytes));
+        }
+    }
+}
+
+/// What is done to each row of pixels of `C` bytes.
+struct Row<M: Map, const C: usize> {
+    map: M,
+    pixels: Pixels,
+    /// From a channel's results to the next's.
+    plane_bytes: usize,
+    stream: bool,
+}
+
+// All of these need the instructions, a readable row from `from` on, and room for its results from
+// `to` on, in each plane. No closures: they cannot be told to be inlined.
+impl<M: Map, const C: usize> Row<M, C> {
+    /// All of it. Streaming stores want whole lines; so what is not one at a row's ends is written
+    /// by masked stores.
+    #[inline(always)]
+    unsafe fn run(&self, from: *const u8, to: *mut u8) {
+        let head = if self.stream { (BLOCK - to.addr() % BLOCK) % BLOCK / M::SIZE } else { 0 };
+        let head = head.min(self.pixels.width);
+        // SAFETY: all blocks are of the row, and what is streamed starts after the head. Each call
+        // is compiled by itself.
+        unsafe {
+            if head > 0 {
+                self.part(from, to, 0, head);
+            }
+            for x in (head..self.pixels.width).step_by(BLOCKS * BLOCK) {
+                self.block(from, to, x);
+                self.block(from, to, x + BLOCK);
+                self.block(from, to, x + 2 * BLOCK);
+                self.block(from, to, x + 3 * BLOCK);
+            }
+        }
+    }
+
+    /// Pixels `x..x + BLOCK`, or as many of them as there are.
+    #[inline(always)]
+    unsafe fn block(&self, from: *const u8, to: *mut u8, x: usize) {
+        // SAFETY: these pixels are the row's.
+        unsafe {
+            if x + BLOCK <= self.pixels.width {
+                self.map::<true>(from, to, x, BLOCK);
+            } else if x < self.pixels.width {
+                self.part(from, to, x, self.pixels.width - x);
+            }
+        }
+    }
+
+    #[inline(never)]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi")]
+    unsafe fn part(&self, from: *const u8, to: *mut u8, x: usize, count: usize) {
+        // SAFETY: passed on.
+        unsafe { self.map::<false>(from, to, x, count) }
+    }
+
+    /// Pixels `x..x + count`, which are a block if `WHOLE`, and less otherwise.
+    #[inline(always)]
+    unsafe fn map<const WHOLE: bool>(&self, from: *const u8, to: *mut u8, x: usize, count: usize) {
+        let start = if self.pixels.mirrored { self.pixels.width - x - count } else { x };
+        let orders = const { [order(C, M::SIZE, false), order(C, M::SIZE, true)] };
+        // SAFETY: the order is as long as a register. Loads are of the bytes of these pixels, which
+        // are readable, or masked to them. Whole blocks are stored where their results belong,
+        // aligned where they are streamed; of others the stores are masked. A prefetch may point
+        // anywhere.
+        unsafe {
+            let mut loads = [_mm512_setzero_si512(); 4];
+            for (i, load) in loads[..C].iter_mut().enumerate() {
+                let bytes = from.wrapping_add(start * C + i * BLOCK);
+                _mm_prefetch::<_MM_HINT_T0>(bytes.wrapping_offset(self.pixels.ahead).cast());
+                *load = if WHOLE {
+                    _mm512_loadu_si512(bytes.cast())
+                } else {
+                    _mm512_maskz_loadu_epi8(
+                        lowest((count * C).saturating_sub(i * BLOCK)),
+                        bytes.cast(),
+                    )
+                };
+            }
+            let mut order =
+                _mm512_loadu_si512(orders[usize::from(self.pixels.mirrored)].as_ptr().cast());
+            if !WHOLE && self.pixels.mirrored {
+                // The last of fewer pixels is nearer to the first.
+                order = _mm512_sub_epi8(order, _mm512_set1_epi8(((BLOCK - count) * C) as i8));
+            }
+            for channel in 0..C {
+                let elements = if C == 1 {
+                    _mm512_permutexvar_epi8(order, loads[0])
+                } else {
+                    let lower = _mm512_permutex2var_epi8(loads[0], order, loads[1]);
+                    if C == 2 {
+                        lower
+                    } else {
+                        // The highest bit tells the loads apart: the first two, or those after.
+                        let upper = _mm512_permutex2var_epi8(loads[2], order, loads[3]);
+                        _mm512_mask_blend_epi8(_mm512_movepi8_mask(order), lower, upper)
+                    }
+                };
+                let results = self.map.map(elements, if self.pixels.apart { channel } else { 0 });
+                let to = to.add(channel * self.plane_bytes + x * M::SIZE);
+                for (i, &register) in results.as_ref().iter().enumerate() {
+                    let left =
+                        if WHOLE { BLOCK } else { (count * M::SIZE).saturating_sub(i * BLOCK) };
+                    // A store of nothing would still fetch a line, which the next row is about to
+                    // stream.
+                    if left == 0 {
+                        break;
+                    }
+                    let to = to.wrapping_add(i * BLOCK);
+                    let stream =
+                        self.stream && (WHOLE || left >= BLOCK && to.addr().is_multiple_of(BLOCK));
+                    if stream {
+                        _mm512_stream_si512(to.cast(), register);
+                    } else if WHOLE {
+                        _mm512_storeu_si512(to.cast(), register);
+                    } else {
+                        _mm512_mask_storeu_epi8(to.cast(), lowest(left), register);
+                    }
+                }
+                order = _mm512_add_epi8(order, _mm512_set1_epi8(1));
+            }
+        }
+    }
+}

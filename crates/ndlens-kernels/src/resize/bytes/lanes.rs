@@ -1,0 +1,203 @@
+//! The taps of an axis as registers want them.
+//!
+//! Neighbouring resized pixels need neighbouring source pixels, each a few. Where a register's
+//! lanes need no more bytes of a row than one load has, that load and a shuffle for every two taps
+//! put each lane's pixels where they are multiplied:
+//!
+//! ```text
+//!  load      a b c d e f g h ..
+//!  lane      0     1     2     3            each lane: two pixels of 16 bits, times two weights of 16 bits, added
+//!  taps 0,1  a b   b c   d e   e f
+//!  taps 2,3  c d   d e   f g   g h
+//! ```
+//!
+//! Where an image gets so much smaller that lanes are too far apart for one load, they are picked
+//! from some loads side by side; and where that would be too many, each lane has enough taps to
+//! fill registers of its own: those are the long lanes.
+
+use std::ops::Range;
+
+use ndlens_core::room;
+
+use crate::error::Result;
+use crate::resize::taps::Taps;
+
+/// The taps of a long lane are padded to a multiple of this.
+pub(crate) const LONG: usize = 16;
+
+/// The most loads side by side.
+pub(crate) const WINDOWS: usize = 4;
+
+/// The bytes that may be read after the last pixel of a row: no loads side by side are longer.
+pub(crate) const PADDING: usize = 64 * WINDOWS;
+
+/// A byte of a shuffle that makes a 0.
+const ZERO: u32 = 0x80;
+
+/// Registers of an instruction set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Register {
+    /// How many sums of 32 bits it holds.
+    pub(crate) lanes: usize,
+    /// How many loads fill it, each for as many of the lanes, and each of as many bytes.
+    pub(crate) loads: usize,
+    /// The bytes of a load, a power of 2 up to 64; 0 if there is no shuffle, so that all lanes are
+    /// long.
+    pub(crate) load_bytes: usize,
+    /// How many loads side by side lanes can be picked from, up to [`WINDOWS`]; more than 1 only
+    /// where `loads` is 1.
+    pub(crate) windows: usize,
+}
+
+/// In which order the resized pixels of an axis are written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Order {
+    /// Which of them.
+    pub(crate) range: Range<usize>,
+    /// Whether the last comes first.
+    pub(crate) flip: bool,
+    /// How many source pixels there are, if they are read from the last to the first.
+    pub(crate) mirrored: Option<usize>,
+}
+
+/// The lanes of a row.
+///
+/// # Invariants
+///
+/// 1. There are `groups` registers of lanes; those beyond the row's have weights of 0.
+/// 2. If `pairs` is above 0, `bases` has an entry for each load of each group, a source pixel of
+///    the row; `shuffles` and `weights` have a register for each pair of each group. If `windows`
+///    is above 1, `masks` has an entry for each window of each pair of each group: a bit for each
+///    byte of the register that is picked from it.
+/// 3. If `pairs` is 0, `starts` has an entry for each lane of each group and `long` has `stride`
+///    weights for each, a multiple of [`LONG`]; no lane's weights other than 0 reach beyond the
+///    row.
+#[derive(Debug, Default)]
+pub(crate) struct Lanes {
+    pub(crate) groups: usize,
+    pub(crate) pairs: usize,
+    pub(crate) windows: usize,
+    pub(crate) masks: Vec<u64>,
+    pub(crate) bases: Vec<u32>,
+    pub(crate) shuffles: Vec<u32>,
+    pub(crate) weights: Vec<u32>,
+    pub(crate) stride: usize,
+    pub(crate) starts: Vec<u32>,
+    pub(crate) long: Vec<i16>,
+    pub(crate) precision: u32,
+    /// How many of a lane's weights are not padding.
+    pub(crate) counts: Vec<u32>,
+}
+
+impl Lanes {
+    /// Lays out the taps of a row's pixels in the order in which they are written.
+    pub(crate) fn build(&mut self, taps: &Taps, order: &Order, register: Register) -> Result<()> {
+        self.precision = taps.precision;
+        self.groups = order.range.len().div_ceil(register.lanes);
+        self.starts.clear();
+        self.counts.clear();
+        room::reserve(&mut self.starts, self.groups * register.lanes)?;
+        room::reserve(&mut self.counts, self.groups * register.lanes)?;
+        for lane in 0..order.range.len() {
+            let i = order.pixel(lane);
+            let (start, count) = (taps.starts[i], taps.counts[i]);
+            let start = order.mirrored.map_or(start, |size| size as u32 - start - count);
+            self.starts.push(start);
+            self.counts.push(count);
+        }
+        let last = *self.starts.last().expect("a row has a pixel");
+        self.starts.resize(self.groups * register.lanes, last);
+        self.counts.resize(self.groups * register.lanes, 0);
+        let most = self.counts.iter().max().map_or(1, |&count| count as usize);
+        self.pairs = 0;
+        if register.load_bytes > 0 && self.find_bases(register)? {
+            self.pairs = most.div_ceil(2);
+            self.shuffle(taps, order, register)
+        } else {
+            self.stride = most.next_multiple_of(LONG);
+            self.lengthen(taps, order)
+        }
+    }
+
+    /// Where loads start, and how many side by side are needed. False if they would be too many.
+    fn find_bases(&mut self, register: Register) -> Result<bool> {
+        self.bases.clear();
+        room::reserve(&mut self.bases, self.groups * register.loads)?;
+        self.windows = 1;
+        let per_load = register.lanes / register.loads;
+        for (starts, counts) in self.starts.chunks(per_load).zip(self.counts.chunks(per_load)) {
+            let base = *starts.iter().min().expect("a chunk has an element");
+            let end =
+                starts.iter().zip(counts).map(|(start, count)| start + count).max().unwrap_or(base);
+            self.windows = self.windows.max(((end - base) as usize).div_ceil(register.load_bytes));
+            self.bases.push(base);
+        }
+        Ok(self.windows <= register.windows)
+    }
+
+    fn shuffle(&mut self, taps: &Taps, order: &Order, register: Register) -> Result<()> {
+        let (lanes, pairs) = (register.lanes, self.pairs);
+        let mask = register.load_bytes as u32 - 1;
+        self.masks.clear();
+        if self.windows > 1 {
+            room::resize(&mut self.masks, self.groups * pairs * self.windows, 0)?;
+        }
+        self.shuffles.clear();
+        room::resize(&mut self.shuffles, self.groups * pairs * lanes, 0)?;
+        self.weights.clear();
+        room::resize(&mut self.weights, self.groups * pairs * lanes, 0)?;
+        for (lane, &start) in self.starts.iter().enumerate() {
+            let (group, at) = (lane / lanes, lane % lanes);
+            let offset = start - self.bases[lane / (lanes / register.loads)];
+            let weights =
+                if lane < order.range.len() { taps.fixed_of(order.pixel(lane)) } else { &[] };
+            let weight = |tap: usize| {
+                let tap = if order.mirrored.is_some() {
+                    weights.len().wrapping_sub(tap + 1)
+                } else {
+                    tap
+                };
+                u32::from(weights.get(tap).map_or(0, |&weight| weight.cast_unsigned()))
+            };
+            for pair in 0..pairs {
+                let place = (group * pairs + pair) * lanes + at;
+                let byte = offset + 2 * pair as u32;
+                if self.windows > 1 {
+                    for (byte, bit) in [(byte, 4 * at), (byte + 1, 4 * at + 2)] {
+                        let window = byte as usize / register.load_bytes;
+                        if window < self.windows {
+                            self.masks[(group * pairs + pair) * self.windows + window] |= 1 << bit;
+                        }
+                    }
+                }
+                // What is beyond the loads is multiplied by 0, and may as well wrap around.
+                self.shuffles[place] =
+                    (byte & mask) | ZERO << 8 | ((byte + 1) & mask) << 16 | ZERO << 24;
+                self.weights[place] = weight(2 * pair) | weight(2 * pair + 1) << 16;
+            }
+        }
+        Ok(())
+    }
+
+    fn lengthen(&mut self, taps: &Taps, order: &Order) -> Result<()> {
+        self.long.clear();
+        room::resize(&mut self.long, self.starts.len() * self.stride, 0)?;
+        for (lane, to) in
+            self.long.chunks_exact_mut(self.stride).take(order.range.len()).enumerate()
+        {
+            let weights = taps.fixed_of(order.pixel(lane));
+            to[..weights.len()].copy_from_slice(weights);
+            if order.mirrored.is_some() {
+                to[..weights.len()].reverse();
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Order {
+    /// The pixel that is written at `place`.
+    pub(crate) fn pixel(&self, place: usize) -> usize {
+        if self.flip { self.range.end - 1 - place } else { self.range.start + place }
+    }
+}

@@ -1,0 +1,119 @@
+//! Floats that share a weight, side by side: what the filters of `float32` images run over.
+//!
+//! A sum goes from its first tap to its last, or it has other bits; so no vector may hold several
+//! taps of one sum. But all rows of an image have the same horizontal weights, and all channels. So
+//! some rows of the source are turned into columns, one for each pixel of a row, and every weight
+//! is multiplied with a whole column, which compilers make vectors of:
+//!
+//! ```text
+//!  source, 3 channels      columns of 16 lanes, 4 for each row
+//!   row 4  RGBRGBRGB..      x = 0  RGB-RGB-RGB-RGB-
+//!   row 5  RGBRGBRGB..      x = 1  RGB-RGB-RGB-RGB-
+//!   row 6  RGBRGBRGB..       ..    row 4, 5, 6, 7
+//!   row 7  RGBRGBRGB..
+//! ```
+//!
+//! Vertically the lanes are the pixels of a row, which have the same weights as they are.
+
+#![expect(unsafe_code, reason = "calls bodies compiled for instruction sets; see UNSAFE.md")]
+#![expect(
+    clippy::inline_always,
+    reason = "what is not inlined into a body has not its instructions enabled"
+)]
+
+use crate::resize::bytes::lanes::Order;
+use crate::resize::taps::Taps;
+use crate::simd::level::Isa;
+
+/// The floats of a column: a register of AVX-512, two of AVX2.
+pub(crate) const LANES: usize = 16;
+
+/// What is summed in registers at once of a row. Rows are as long as a multiple of it.
+pub(crate) const BLOCK: usize = 64;
+
+/// One float of each of the lanes.
+pub(crate) type Column = [f32; LANES];
+
+/// The filters of an instruction set.
+macro_rules! dispatch {
+    ($(#[$doc:meta])* $name:ident, $avx2:ident, $avx512:ident, $body:ident, $($argument:ident: $kind:ty),*) => {
+        $(#[$doc])*
+        pub(crate) fn $name(isa: Isa, $($argument: $kind),*) {
+            match isa.min(Isa::best()) {
+                // SAFETY: `best` says that the machine has the body's instructions.
+                #[cfg(target_arch = "x86_64")]
+                Isa::Avx512 => unsafe { $avx512($($argument),*) },
+                // SAFETY: as above.
+                #[cfg(target_arch = "x86_64")]
+                Isa::Avx2 => unsafe { $avx2($($argument),*) },
+                _ => $body($($argument),*),
+            }
+        }
+
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx2")]
+        fn $avx2($($argument: $kind),*) {
+            $body($($argument),*);
+        }
+
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vl")]
+        fn $avx512($($argument: $kind),*) {
+            $body($($argument),*);
+        }
+    };
+}
+
+dispatch! {
+    /// Filters columns: one result for each place of the order.
+    filter, avx2_filter, avx512_filter, filter_columns,
+    taps: &Taps, order: &Order, columns: &[Column], to: &mut [Column]
+}
+
+dispatch! {
+    /// Sums rows of the ring, each of `to.len()` floats, times their weights.
+    ///
+    /// # Panics
+    ///
+    /// Where there is a slot beyond the ring, or `to` is no multiple of [`BLOCK`].
+    sum, avx2_sum, avx512_sum, sum_rows,
+    weights: &[f32], slots: &[u32], ring: &[f32], to: &mut [f32]
+}
+
+#[inline(always)]
+fn filter_columns(taps: &Taps, order: &Order, columns: &[Column], to: &mut [Column]) {
+    for (place, to) in to.iter_mut().enumerate() {
+        let i = order.pixel(place);
+        let weighted = taps.single_of(i).iter().zip(&columns[taps.starts[i] as usize..]);
+        *to = weigh(weighted);
+    }
+}
+
+#[inline(always)]
+fn sum_rows(weights: &[f32], slots: &[u32], ring: &[f32], to: &mut [f32]) {
+    let len = to.len();
+    let (blocks, rest) = to.as_chunks_mut::<BLOCK>();
+    assert!(rest.is_empty());
+    for (i, to) in blocks.iter_mut().enumerate() {
+        let block = |&slot: &u32| &ring.as_chunks::<BLOCK>().0[slot as usize * (len / BLOCK) + i];
+        *to = weigh(weights.iter().zip(slots.iter().map(block)));
+    }
+}
+
+/// The sum of all columns times their weights, from first to last.
+#[inline(always)]
+fn weigh<'a, const N: usize>(
+    mut weighted: impl Iterator<Item = (&'a f32, &'a [f32; N])>,
+) -> [f32; N] {
+    let Some((&weight, column)) = weighted.next() else { return [0.0; N] };
+    let mut sums = [0.0; N];
+    for lane in 0..N {
+        sums[lane] = weight * column[lane];
+    }
+    for (&weight, column) in weighted {
+        for lane in 0..N {
+            sums[lane] += weight * column[lane];
+        }
+    }
+    sums
+}

@@ -1,0 +1,78 @@
+//! The oracle: one resized value at a time, as the definition has it. Every fast body is measured
+//! against it.
+
+use ndlens_core::{DType, ViewRef};
+
+use crate::error::Result;
+use crate::resize::taps::Taps;
+use crate::resize::{Finish, Resize};
+
+/// The value of a weighted sum of bytes.
+fn weigh_bytes(taps: &Taps, i: usize, byte: impl Fn(usize) -> u8) -> u8 {
+    let half = 1i64 << taps.precision >> 1;
+    let products = taps
+        .fixed_of(i)
+        .iter()
+        .enumerate()
+        .map(|(j, &weight)| i64::from(weight) * i64::from(byte(taps.starts[i] as usize + j)));
+    ((half + products.sum::<i64>()) >> taps.precision).clamp(0, 255) as u8
+}
+
+/// The value of a weighted sum of floats, added from first to last.
+fn weigh_floats(taps: &Taps, i: usize, float: impl Fn(usize) -> f32) -> f32 {
+    let mut products = taps
+        .single_of(i)
+        .iter()
+        .enumerate()
+        .map(|(j, &weight)| weight * float(taps.starts[i] as usize + j));
+    let first = products.next().expect("a pixel has a tap");
+    products.fold(first, |sum, product| sum + product)
+}
+
+/// Reads, resizes and maps, one value at a time.
+pub(crate) fn run(
+    resize: &Resize,
+    src: &ViewRef<'_>,
+    finish: &Finish<'_>,
+    dst: &mut [u8],
+) -> Result<()> {
+    let (height, width, channels) = (src.shape()[0], src.shape()[1], resize.channels);
+    let (mut vertical, mut horizontal) = (Taps::default(), Taps::default());
+    vertical.prepare(height, resize.height, resize.filter, &resize.dtype)?;
+    horizontal.prepare(width, resize.width, resize.filter, &resize.dtype)?;
+    let mut bytes = vec![0; src.nbytes()];
+    src.read_into(&mut bytes)?;
+    let itemsize = resize.dtype.itemsize();
+    let (rows, columns) = (finish.window.rows(), finish.window.columns());
+    let out_size = finish.map.dtype().itemsize();
+    for (y, row) in rows.clone().enumerate() {
+        let y = if finish.window.flip_vertical { rows.len() - 1 - y } else { y };
+        for (x, column) in columns.clone().enumerate() {
+            let x = if finish.window.flip_horizontal { columns.len() - 1 - x } else { x };
+            for channel in 0..channels {
+                let at = |y: usize, x: usize| ((y * width + x) * channels + channel) * itemsize;
+                let value = match resize.dtype {
+                    DType::U8 => vec![weigh_bytes(&vertical, row, |y| {
+                        weigh_bytes(&horizontal, column, |x| bytes[at(y, x)])
+                    })],
+                    _ => weigh_floats(&vertical, row, |y| {
+                        weigh_floats(&horizontal, column, |x| {
+                            f32::from_le_bytes(
+                                *bytes[at(y, x)..].first_chunk().expect("four bytes"),
+                            )
+                        })
+                    })
+                    .to_le_bytes()
+                    .to_vec(),
+                };
+                let place = if finish.channels_first {
+                    (channel * rows.len() + y) * columns.len() + x
+                } else {
+                    (y * columns.len() + x) * channels + channel
+                };
+                finish.map.map_element(&value, channel, &mut dst[place * out_size..][..out_size]);
+            }
+        }
+    }
+    Ok(())
+}

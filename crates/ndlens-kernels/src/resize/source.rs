@@ -1,0 +1,241 @@
+//! Rows of a source of any strides: bytes split into one plane for each channel, floats side by
+//! side in columns.
+//!
+//! The horizontal filters then know one kind of row only, whatever the number of channels and
+//! wherever they lie. Source memory is touched nowhere else.
+
+#![expect(unsafe_code, reason = "reads pixels through raw pointers; see UNSAFE.md")]
+
+use std::marker::PhantomData;
+use std::ops::Range;
+use std::ptr;
+
+use ndlens_core::ViewRef;
+
+use crate::resize::floats::columns::{Column, LANES};
+use crate::simd::level::Isa;
+#[cfg(target_arch = "x86_64")]
+use crate::{
+    map::packed::{MAX_CHANNELS, ROWS_AHEAD},
+    pixels::avx2,
+    pixels::avx512::{Pixels, Values, to_planes},
+};
+
+/// Where the pixels of an image are.
+///
+/// # Invariants
+///
+/// 1. Pixel (y, x) of channel c is a readable element, `itemsize` bytes at `first + y * row + x *
+///    pixel + c * channel`, for all of the image.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Source<'a> {
+    view: PhantomData<&'a ViewRef<'a>>,
+    first: *const u8,
+    pub(crate) height: usize,
+    pub(crate) width: usize,
+    channels: usize,
+    itemsize: usize,
+    row: isize,
+    pixel: isize,
+    channel: isize,
+    /// Whether `first` is the last pixel of a row, and pixels are numbered from there.
+    pub(crate) mirrored: bool,
+}
+
+impl<'a> Source<'a> {
+    /// The pixels of a view of shape (h, w) or (h, w, channels).
+    pub(crate) fn new(view: &'a ViewRef<'a>) -> Self {
+        let (shape, strides) = (view.shape(), view.strides());
+        let itemsize = view.dtype().itemsize();
+        let channels = shape.get(2).copied().unwrap_or(1);
+        let channel = if channels == 1 { itemsize as isize } else { strides[2] };
+        let (height, width) = (shape[0], shape[1]);
+        let mut source = Source {
+            view: PhantomData,
+            first: view.as_ptr(),
+            height,
+            width,
+            channels,
+            itemsize,
+            row: strides[0],
+            // The stride of one pixel means nothing.
+            pixel: if width == 1 { (channels * itemsize) as isize } else { strides[1] },
+            channel,
+            mirrored: false,
+        };
+        // Planes of bytes are read forwards; that the pixels run backwards is a matter of taps.
+        if itemsize == 1 && channel == 1 && source.pixel == -(channels as isize) {
+            source.first = source.first.wrapping_offset(source.pixel * (width as isize - 1));
+            source.pixel = -source.pixel;
+            source.mirrored = true;
+        }
+        source
+    }
+
+    /// Splits row `y` into planes of bytes, `plane` bytes apart. Between them anything may be
+    /// written.
+    ///
+    /// # Panics
+    ///
+    /// Where `planes` is not `plane` bytes for each channel, or these are fewer than the width,
+    /// rounded up to a multiple of
+    /// 64. The elements must be bytes.
+    pub(crate) fn split(&self, isa: Isa, y: usize, planes: &mut [u8], plane: usize) {
+        assert!(self.itemsize == 1 && y < self.height);
+        assert!(planes.len() == plane * self.channels && plane >= self.width.next_multiple_of(64));
+        let from = self.first.wrapping_offset(self.row * y as isize);
+        if self.pixel == 1 {
+            for (channel, to) in planes.chunks_exact_mut(plane).enumerate() {
+                let from = from.wrapping_offset(self.channel * channel as isize);
+                // SAFETY: by invariant 1 these are the bytes of a row; the plane is exclusive and
+                // as long.
+                unsafe { ptr::copy_nonoverlapping(from, to.as_mut_ptr(), self.width) };
+            }
+            return;
+        }
+        #[cfg(target_arch = "x86_64")]
+        if self.channel == 1
+            && self.pixel == self.channels as isize
+            && self.channels <= MAX_CHANNELS
+        {
+            // Rows further down are fetched meanwhile: a row of a crop is too short for the
+            // processor to notice.
+            let ahead = self.row.wrapping_mul(ROWS_AHEAD);
+            // SAFETY: `Isa` says that the machine has the instructions. By invariant 1 the row is
+            // `width` pixels of `channels` bytes side by side, and readable; the planes were just
+            // measured.
+            unsafe {
+                if isa == Isa::Avx512 {
+                    return to_planes(
+                        Values::Same,
+                        self.row_pixels(from, ahead, plane),
+                        planes,
+                        false,
+                    );
+                }
+                if let Some(split) = avx2::split(isa, self.channels) {
+                    return split(from, self.width, ahead, planes.as_mut_ptr(), plane);
+                }
+            }
+        }
+        let _ = isa;
+        for (channel, to) in planes.chunks_exact_mut(plane).enumerate() {
+            let from = from.wrapping_offset(self.channel * channel as isize);
+            for (x, to) in to[..self.width].iter_mut().enumerate() {
+                // SAFETY: by invariant 1 this is a byte of the row.
+                *to = unsafe { from.wrapping_offset(self.pixel * x as isize).read() };
+            }
+        }
+    }
+
+    /// The row at `from`, for the body that splits it into planes.
+    #[cfg(target_arch = "x86_64")]
+    fn row_pixels(&self, from: *const u8, ahead: isize, plane: usize) -> Pixels {
+        let (width, channels) = (self.width, self.channels);
+        Pixels {
+            from,
+            row_stride: 0,
+            ahead,
+            height: 1,
+            width,
+            plane,
+            mirrored: false,
+            channels,
+            channel: 0,
+            apart: false,
+        }
+    }
+
+    /// Reads channels of row `y`, of `float32` elements, into lanes of columns from `lane` on, one
+    /// column for each pixel. What is in the lanes beyond them, up to a power of two, may be
+    /// anything.
+    ///
+    /// # Panics
+    ///
+    /// Where there are not as many columns, lanes, channels or rows. The elements must be
+    /// `float32`.
+    pub(crate) fn read_columns(
+        &self,
+        y: usize,
+        channels: Range<usize>,
+        lane: usize,
+        columns: &mut [Column],
+    ) {
+        assert!(self.itemsize == size_of::<f32>() && y < self.height);
+        assert!(columns.len() == self.width && channels.end <= self.channels);
+        let first = self.channel.wrapping_mul(channels.start as isize);
+        let from = self.first.wrapping_offset(self.row * y as isize).wrapping_offset(first);
+        let side_by_side = self.channel == size_of::<f32>() as isize;
+        let stride = self.pixel;
+        // Rows further down are fetched meanwhile: those that share columns with none of these.
+        let ahead =
+            self.row.wrapping_mul((LANES / channels.len().next_power_of_two().min(LANES)) as isize);
+        let next = from.wrapping_offset(stride * (self.width as isize - 1));
+        // SAFETY: by invariant 1 `N` channels from the first asked for on are elements of every
+        // pixel, where they lie side by side; and so is the first channel of the next pixel, which
+        // is all that is read beyond three.
+        unsafe {
+            match channels.len() {
+                1 => return read_pixels::<1>(from, stride, ahead, lane, columns),
+                2 if side_by_side => return read_pixels::<2>(from, stride, ahead, lane, columns),
+                3 if side_by_side
+                    && self.channels == 3
+                    && stride == 3 * size_of::<f32>() as isize =>
+                {
+                    if let Some((last, columns)) = columns.split_last_mut() {
+                        read_pixels::<4>(from, stride, ahead, lane, columns);
+                        read_pixels::<3>(next, stride, ahead, lane, std::slice::from_mut(last));
+                    }
+                    return;
+                }
+                4 if side_by_side => return read_pixels::<4>(from, stride, ahead, lane, columns),
+                _ => {}
+            }
+        }
+        for i in 0..channels.len() {
+            let from = from.wrapping_offset(self.channel * i as isize);
+            // SAFETY: as above, for one channel.
+            unsafe { read_pixels::<1>(from, stride, ahead, lane + i, columns) };
+        }
+    }
+}
+
+/// Reads `N` floats of each pixel into as many lanes, and asks for those `ahead` bytes further.
+///
+/// # Safety
+///
+/// They must be readable at `from` and at multiples of `stride` bytes from there, as often as there
+/// are columns; `ahead` may be anything.
+unsafe fn read_pixels<const N: usize>(
+    from: *const u8,
+    stride: isize,
+    ahead: isize,
+    lane: usize,
+    columns: &mut [Column],
+) {
+    /// Pixels of up to four floats that are not longer than a line of the cache.
+    const PIXELS: usize = 4;
+    assert!(lane + N <= LANES);
+    for (i, columns) in columns.chunks_mut(PIXELS).enumerate() {
+        let from = from.wrapping_offset(stride * (i * PIXELS) as isize);
+        prefetch(from.wrapping_offset(ahead));
+        for (x, column) in columns.iter_mut().enumerate() {
+            // SAFETY: the caller vouches for the floats; they need not be aligned.
+            let pixel: [f32; N] = unsafe {
+                from.wrapping_offset(stride * x as isize).cast::<[f32; N]>().read_unaligned()
+            };
+            column[lane..lane + N].copy_from_slice(&pixel);
+        }
+    }
+}
+
+/// Asks for the line of the cache that a byte is in, wherever that may be.
+fn prefetch(byte: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch touches no memory that a program could notice, and every x86-64 has it.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(byte.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = byte;
+}

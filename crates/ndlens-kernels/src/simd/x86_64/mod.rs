@@ -1,0 +1,4 @@
+//! Registers of x86-64.
+
+pub(crate) mod half;
+pub(crate) mod vector;

@@ -1,0 +1,170 @@
+//! Batches of items that torch's `DataLoader` asks for; what `ndlens.torch.Dataset` is made of.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ndlens::loader::{Block, Gather, Part, Randomness, Ring};
+use ndlens::{Buffer, DType, Layout, View};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyTuple};
+
+use crate::error::{OrRaise, in_place};
+use crate::exit;
+use crate::lists::List;
+use crate::loader::fields::{Output, Structure, extract_fields_and_transforms};
+use crate::optional;
+
+/// Makes batches of any items of fields, as torch tensors.
+#[pyclass(frozen, name = "_Gatherer", module = "ndlens._ndlens")]
+pub(crate) struct PyGatherer {
+    gather: Gather,
+    structure: Arc<Structure>,
+    ring: Mutex<Arc<Ring>>,
+}
+
+fn randomness(epoch: Option<u32>, nonce: u64) -> Randomness {
+    epoch.map_or(Randomness::Nonce(nonce), Randomness::Epoch)
+}
+
+#[pymethods]
+#[expect(clippy::needless_pass_by_value, reason = "extracted lists")]
+impl PyGatherer {
+    #[new]
+    #[pyo3(signature = (fields, transforms, joint, seed, channels = None))]
+    fn new(
+        fields: &Bound<'_, PyAny>,
+        transforms: Option<&Bound<'_, PyAny>>,
+        joint: Option<&Bound<'_, PyAny>>,
+        seed: u64,
+        channels: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        let py = fields.py();
+        let (structure, fields) =
+            extract_fields_and_transforms(fields, transforms, joint, channels)?;
+        let gather = Gather::new(fields, seed).or_raise()?;
+        for (name, dtype) in gather.dtypes() {
+            Output::Torch
+                .check(py, dtype)
+                .map_err(|error| in_place(py, &format!("field {name:?}"), error))?;
+        }
+        Ok(PyGatherer { gather, structure: Arc::new(structure), ring: Mutex::default() })
+    }
+
+    fn __len__(&self) -> usize {
+        self.gather.len()
+    }
+
+    /// A batch in memory of this process.
+    #[pyo3(signature = (items, epoch, nonce))]
+    fn batch<'py>(
+        &self,
+        py: Python<'py>,
+        items: List<usize>,
+        epoch: Option<u32>,
+        nonce: u64,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let _inside = exit::enter(py);
+        let views = exit::detach(py, || self.gather.batch(&items.0, randomness(epoch, nonce)))
+            .or_raise()?;
+        self.structure.wrap(py, Output::Torch, views)
+    }
+
+    /// A batch in memory that it can be handed on in to another process.
+    #[pyo3(signature = (items, epoch, nonce))]
+    fn batch_to_send(
+        &self,
+        py: Python<'_>,
+        items: List<usize>,
+        epoch: Option<u32>,
+        nonce: u64,
+    ) -> PyResult<PySentBatch> {
+        let _inside = exit::enter(py);
+        let ring = self.ring();
+        let made =
+            exit::detach(py, || self.gather.batch_in(&ring, &items.0, randomness(epoch, nonce)));
+        let (parts, blocks) = made.or_raise()?;
+        Ok(PySentBatch { parts, blocks, structure: Arc::clone(&self.structure) })
+    }
+}
+
+impl PyGatherer {
+    fn ring(&self) -> Arc<Ring> {
+        let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
+        if !ring.is_own() {
+            *ring = Arc::default();
+        }
+        Arc::clone(&ring)
+    }
+}
+
+fn views(parts: &[Part], blocks: &[Buffer]) -> PyResult<Vec<View>> {
+    parts.iter().map(|part| part.view(blocks)).collect::<Result<_, _>>().or_raise()
+}
+
+/// A batch in shared memory, but for its small fields. Its pickle has handles, and unpickling it
+/// gives the batch.
+#[pyclass(frozen, name = "_SentBatch", module = "ndlens._ndlens")]
+pub(crate) struct PySentBatch {
+    parts: Vec<Part>,
+    blocks: Vec<Block>,
+    structure: Arc<Structure>,
+}
+
+#[pymethods]
+impl PySentBatch {
+    /// The batch, in this process.
+    fn here<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let _inside = exit::enter(py);
+        let blocks: Vec<_> = self.blocks.iter().map(Block::buffer).collect();
+        self.structure.wrap(py, Output::Torch, views(&self.parts, &blocks)?)
+    }
+
+    fn __reduce__<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
+        let _inside = exit::enter(py);
+        let receive = optional::get(py, "ndlens._ndlens", "_receive_batch")?;
+        let part = |part: &Part| {
+            let layout = &part.layout;
+            (
+                part.dtype.name().to_owned(),
+                part.block,
+                layout.offset(),
+                layout.shape().to_vec(),
+                layout.strides().to_vec(),
+            )
+        };
+        let parts: Vec<_> = self.parts.iter().map(part).collect();
+        let block = |block: &Block| PyResult::Ok(PyBytes::new(py, &block.send().or_raise()?));
+        let blocks = self.blocks.iter().map(block).collect::<PyResult<Vec<_>>>()?;
+        Ok((receive, (blocks, parts, self.structure.to_key(py)?).into_pyobject(py)?))
+    }
+}
+
+/// A part of a batch on its way: the name of its dtype, its block, its offset there in bytes,
+/// shape, and strides in bytes.
+type SentPart = (String, usize, usize, Vec<usize>, Vec<isize>);
+
+/// The batch that another process sent, as torch tensors on its memory, each block of which is that
+/// process's to fill again when the last tensor on it dies.
+#[pyfunction]
+#[pyo3(name = "_receive_batch", signature = (blocks, parts, structure, /))]
+pub(crate) fn receive_batch<'py>(
+    py: Python<'py>,
+    blocks: Vec<Bound<'py, PyBytes>>,
+    parts: Vec<SentPart>,
+    structure: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let _inside = exit::enter(py);
+    let receive = |block: Bound<'_, PyBytes>| Block::receive(block.as_bytes());
+    let blocks = blocks.into_iter().map(receive).collect::<Result<Vec<_>, _>>().or_raise()?;
+    let part = |(name, block, offset, shape, strides): SentPart| {
+        let len_bytes = blocks.get(block).map_or(0, Buffer::len);
+        let dtype = DType::parse(&name).or_raise()?;
+        let layout =
+            Layout::new(&shape, &strides, offset, dtype.itemsize(), len_bytes).or_raise()?;
+        PyResult::Ok(Part { layout, dtype, block })
+    };
+    let parts = parts.into_iter().map(part).collect::<PyResult<Vec<_>>>()?;
+    Structure::from_key(structure).wrap(py, Output::Torch, views(&parts, &blocks)?)
+}

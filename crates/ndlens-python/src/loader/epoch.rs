@@ -1,0 +1,405 @@
+//! The iterator of a loader's batches.
+
+use std::iter;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError, TryLockResult};
+use std::time::Duration;
+
+use ndlens::loader::{Batch, Epoch, Error, Progress, Receipt};
+use pyo3::exceptions::{PyStopIteration, PyTypeError};
+use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+use pyo3::{PyTraverseError, PyVisit};
+
+use crate::error::OrRaise;
+use crate::exit;
+use crate::loader::core::{Begun, PyLoader};
+use crate::loader::fields::{Output, Structure};
+use crate::loader::params;
+use crate::loader::pinned::{Fresh, Pinned};
+use crate::loader::sampling::Reading;
+
+/// How long to wait for a batch before looking for Ctrl-C.
+const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
+
+/// The batches of one epoch; what `iter(loader)` gives. The epoch begins when its first batch is
+/// asked for.
+#[pyclass(frozen, name = "Epoch", module = "ndlens")]
+pub(crate) struct PyEpoch {
+    /// What begins the epoch; None once it has begun.
+    loader: Mutex<Option<Py<PyLoader>>>,
+    /// None before it begins, and once it is over: its threads are gone by then.
+    epoch: Mutex<Option<Epoch>>,
+    process: u32,
+    structure: Arc<Structure>,
+    output: Output,
+    /// What batches are made on, where they are made in pinned memory.
+    pinned: Option<Pinned>,
+    /// The sampler that is read, once the epoch has begun.
+    reading: OnceLock<Reading>,
+    /// What says whether it still is the rank that it began as, unless that was given; and how
+    /// often it is to be asked.
+    watch: OnceLock<Py<PyAny>>,
+    taken: AtomicU64,
+    /// What counts the end, once all batches came.
+    end: OnceLock<Receipt>,
+}
+
+/// A batch's parts, one for each field; what was drawn for it, where that is asked for; and what
+/// counts it.
+type Taken<'py> = (Vec<Bound<'py, PyAny>>, Vec<Bound<'py, PyAny>>, PyReceipt);
+
+/// What counts a batch as handed out.
+#[pyclass(frozen, name = "_Receipt", module = "ndlens")]
+pub(crate) struct PyReceipt(Option<Receipt>);
+
+#[pymethods]
+impl PyReceipt {
+    fn hand_out(&self, py: Python<'_>) {
+        exit::detach(py, || self.0.as_ref().inspect(|receipt| receipt.hand_out()));
+    }
+}
+
+#[pymethods]
+impl PyEpoch {
+    fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let _inside = exit::enter(py);
+        loop {
+            match self.take_within(py, SIGNAL_INTERVAL)? {
+                Progress::Batch(batch) => {
+                    let (parts, drawn, receipt) = self.parts_or_end(py, batch.or_raise()?)?;
+                    receipt.hand_out(py);
+                    return self.wrap(py, parts, drawn).map(Some);
+                }
+                Progress::Finished => {
+                    self.count_end(py);
+                    return Ok(None);
+                }
+                Progress::Pending => py.check_signals()?,
+            }
+        }
+    }
+
+    /// The parts of the next batch, what was drawn for it and what counts it, before they go
+    /// further; None if it is not there and we do not wait.
+    #[pyo3(name = "_take", signature = (*, wait))]
+    fn take<'py>(&self, py: Python<'py>, wait: bool) -> PyResult<Option<Taken<'py>>> {
+        let _inside = exit::enter(py);
+        loop {
+            let patience = if wait { SIGNAL_INTERVAL } else { Duration::ZERO };
+            match self.take_within(py, patience)? {
+                Progress::Batch(batch) => {
+                    return self.parts_or_end(py, batch.or_raise()?).map(Some);
+                }
+                Progress::Finished => {
+                    // A caller that only looks ahead has batches that are not handed out.
+                    if wait {
+                        self.count_end(py);
+                    }
+                    return Err(PyStopIteration::new_err(()));
+                }
+                Progress::Pending if wait => py.check_signals()?,
+                Progress::Pending => return Ok(None),
+            }
+        }
+    }
+
+    /// Passes over the next batch and counts it as handed out: its items; None where the epoch is
+    /// over. Of an epoch that `_Loader._plan` gave.
+    #[pyo3(name = "_pass_over")]
+    fn pass_over(&self, py: Python<'_>) -> PyResult<Option<Vec<usize>>> {
+        let _inside = exit::enter(py);
+        self.begin(py)?;
+        self.look_at_rank(py)?;
+        let reading = self.reading.get().filter(|_| self.process == std::process::id());
+        let _reads = reading.map(|reading| reading.turn(py));
+        if let Some(reading) = reading {
+            reading.read(py, || self.lock())?;
+        }
+        let passed = exit::detach(py, || {
+            let Some(mut epoch) = self.lock() else { return Err(Error::Forked) };
+            let Some(running) = epoch.as_mut() else { return Ok(None) };
+            let passed = running.pass_over();
+            if let (Ok(None), Some(end)) = (&passed, running.end()) {
+                let _ = self.end.set(end);
+            }
+            if !matches!(passed, Ok(Some(_))) {
+                drop(epoch.take());
+            }
+            passed
+        });
+        let passed = passed.or_raise()?;
+        if passed.is_none() {
+            self.count_end(py);
+            if let Some(Err(failure)) =
+                reading.map(|reading| reading.take_failure(py).map_or(Ok(()), Err))
+            {
+                return Err(failure);
+            }
+        }
+        Ok(passed)
+    }
+
+    /// Which epoch it is, its first place, its rank and of how many, once it has begun.
+    #[pyo3(name = "_course")]
+    fn course(&self, py: Python<'_>) -> Option<(u32, usize, usize, usize)> {
+        let course = |epoch: &Epoch| {
+            let shard = epoch.shard();
+            (epoch.number(), epoch.first_place(), shard.rank, shard.world_size)
+        };
+        exit::detach(py, || self.lock().and_then(|epoch| epoch.as_ref().map(course)))
+    }
+
+    /// A batch of these parts, in the structure of the fields, and what was drawn for it.
+    #[pyo3(name = "_wrap")]
+    fn wrap<'py>(
+        &self,
+        py: Python<'py>,
+        parts: Vec<Bound<'py, PyAny>>,
+        drawn: Vec<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        wrapped(py, &self.structure, parts, drawn)
+    }
+
+    /// A sampler may hold an iterator of its loader.
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        // Who holds the lock has a reference to this iterator, so nothing is collected.
+        if let Ok(loader) = self.loader.try_lock() {
+            visit.call(&*loader)?;
+        }
+        if let Some(reading) = self.reading.get() {
+            reading.visit(&visit)?;
+        }
+        self.watch.get().map_or(Ok(()), |watch| visit.call(watch))
+    }
+
+    /// Batches not yet taken.
+    fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
+        let _inside = exit::enter(py);
+        if let Some(Some(loader)) = self.lock_loader(py).as_deref() {
+            return loader.get().next_batches(py);
+        }
+        // Detached: a thread that holds the epoch may need the interpreter before it lets go.
+        let left = || {
+            self.lock().and_then(|epoch| epoch.as_ref().map(Epoch::remaining)).unwrap_or(Some(0))
+        };
+        exit::detach(py, left)
+            .ok_or_else(|| PyTypeError::new_err("the sampler does not say how many items it has"))
+    }
+}
+
+impl PyEpoch {
+    pub(crate) fn new(
+        loader: Py<PyLoader>,
+        structure: Arc<Structure>,
+        output: Output,
+        pins: bool,
+    ) -> Self {
+        PyEpoch {
+            loader: Mutex::new(Some(loader)),
+            epoch: Mutex::new(None),
+            process: std::process::id(),
+            structure,
+            output,
+            pinned: pins.then(Pinned::default),
+            reading: OnceLock::new(),
+            watch: OnceLock::new(),
+            taken: AtomicU64::new(0),
+            end: OnceLock::new(),
+        }
+    }
+
+    /// Begins the epoch, once.
+    fn begin(&self, py: Python<'_>) -> PyResult<()> {
+        let mut loader = self.lock_loader(py).ok_or(Error::Forked).or_raise()?;
+        let Some(begins) = loader.take() else { return Ok(()) };
+        let Begun { epoch, reading, watch } = begins.get().begin_epoch(py)?;
+        exit::detach(py, || self.lock().map(|mut own| *own = Some(epoch)));
+        // Set once: the loader is gone from here.
+        if let Some(reading) = reading {
+            drop(self.reading.set(reading));
+        }
+        if let Some(watch) = watch {
+            drop(self.watch.set(watch));
+        }
+        Ok(())
+    }
+
+    /// Counts the end of the epoch, if all its batches came.
+    fn count_end(&self, py: Python<'_>) {
+        exit::detach(py, || self.end.get().inspect(|end| end.hand_out()));
+    }
+
+    /// Asks, ever more rarely, whether this still is the rank that the epoch began as.
+    fn look_at_rank(&self, py: Python<'_>) -> PyResult<()> {
+        let Some(watch) = self.watch.get() else { return Ok(()) };
+        // Relaxed: it does not matter which thread asks.
+        let taken = self.taken.fetch_add(1, Ordering::Relaxed);
+        if taken.is_power_of_two() { watch.call0(py).map(drop) } else { Ok(()) }
+    }
+
+    /// The next batch, if it comes so soon.
+    fn take_within(&self, py: Python<'_>, patience: Duration) -> PyResult<Progress> {
+        self.begin(py)?;
+        self.look_at_rank(py)?;
+        // Threads that share an epoch take turns: what one supplied, another would take.
+        let own = self.process == std::process::id();
+        let _turn = self.pinned.as_ref().filter(|_| own).map(|pinned| pinned.turn(py));
+        if let Some(pinned) = &self.pinned {
+            self.supply(py, pinned)?;
+        }
+        let reading = self.reading.get().filter(|_| own);
+        let _reads = reading.map(|reading| reading.turn(py));
+        if let Some(reading) = reading {
+            reading.read(py, || self.lock())?;
+        }
+        let progress = exit::detach(py, || {
+            let Some(mut epoch) = self.lock() else { return Progress::Batch(Err(Error::Forked)) };
+            let progress =
+                epoch.as_mut().map_or(Progress::Finished, |epoch| epoch.take_within(patience));
+            let over = matches!(progress, Progress::Finished | Progress::Batch(Err(_)));
+            let ended = if over { epoch.take() } else { None };
+            if let (Progress::Finished, Some(end)) =
+                (&progress, ended.as_ref().and_then(Epoch::end))
+            {
+                let _ = self.end.set(end);
+            }
+            // In this order: what an epoch frees may need the interpreter, for which its holder may
+            // wait for us.
+            drop(epoch);
+            drop(ended);
+            progress
+        });
+        match (&progress, reading) {
+            (Progress::Finished, Some(reading)) => {
+                reading.take_failure(py).map_or(Ok(progress), Err)
+            }
+            _ => Ok(progress),
+        }
+    }
+
+    /// Brings memory for the batches that can be begun.
+    fn supply(&self, py: Python<'_>, pinned: &Pinned) -> PyResult<()> {
+        let needs = |epoch: &Epoch| (epoch.unsupplied(), epoch.batch_bytes().collect::<Vec<_>>());
+        let (batches, sizes) =
+            exit::detach(py, || self.lock().and_then(|epoch| epoch.as_ref().map(needs)))
+                .unwrap_or_default();
+        for _ in 0..batches {
+            // Known before a batch can come on it.
+            let fresh = pinned.keep(Fresh::allocate(py, &sizes)?);
+            exit::detach(py, || match self.lock().as_deref() {
+                Some(Some(epoch)) => fresh.give(epoch),
+                _ => Ok(()),
+            })
+            .or_raise()?;
+        }
+        Ok(())
+    }
+
+    /// As [`parts`](Self::parts); without them the epoch is over, since the batch is lost.
+    fn parts_or_end<'py>(&self, py: Python<'py>, batch: Batch) -> PyResult<Taken<'py>> {
+        let parts = self.parts(py, batch);
+        if parts.is_err() {
+            exit::detach(py, || drop(self.lock().and_then(|mut epoch| epoch.take())));
+        }
+        parts
+    }
+
+    /// The parts of a batch, what was drawn for it, and what counts it.
+    fn parts<'py>(&self, py: Python<'py>, batch: Batch) -> PyResult<Taken<'py>> {
+        let receipt = PyReceipt(batch.receipt().cloned());
+        let drawn = drawn_for(py, &self.structure, &batch)?;
+        let views = batch.into_views();
+        let parts = match &self.pinned {
+            Some(pinned) => pinned.take(py, &views)?,
+            None => {
+                views.into_iter().map(|view| self.output.wrap(py, view)).collect::<PyResult<_>>()?
+            }
+        };
+        Ok((parts, drawn, receipt))
+    }
+
+    /// What begins the epoch, or None where a thread that held it at a fork stayed in the parent.
+    fn lock_loader(&self, py: Python<'_>) -> Option<MutexGuard<'_, Option<Py<PyLoader>>>> {
+        if self.process == std::process::id() {
+            // Waits detached: the thread that begins the epoch runs Python.
+            return Some(exit::lock(py, &self.loader));
+        }
+        unless_held(self.loader.try_lock())
+    }
+
+    /// The epoch, or None where a thread that held it at a fork stayed in the parent, and so will
+    /// never let go.
+    fn lock(&self) -> Option<MutexGuard<'_, Option<Epoch>>> {
+        if self.process == std::process::id() {
+            return Some(self.epoch.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+        unless_held(self.epoch.try_lock())
+    }
+}
+
+/// What was drawn for a batch, where that is asked for.
+fn drawn_for<'py>(
+    py: Python<'py>,
+    structure: &Structure,
+    batch: &Batch,
+) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    let mut drawn = vec![];
+    if let Some(texts) = batch.params() {
+        let of_fields = texts.iter().map(|text| params::from_text(py, text));
+        drawn.push(structure.wrap_parts(py, of_fields)?);
+    }
+    if let Some(mixed) = batch.mixed() {
+        drawn.push(params::from_text(py, mixed)?);
+    }
+    Ok(drawn)
+}
+
+fn wrapped<'py>(
+    py: Python<'py>,
+    structure: &Structure,
+    parts: Vec<Bound<'py, PyAny>>,
+    drawn: Vec<Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let batch = structure.wrap_parts(py, parts.into_iter().map(Ok))?;
+    if drawn.is_empty() {
+        return Ok(batch);
+    }
+    Ok(PyTuple::new(py, iter::once(batch).chain(drawn).collect::<Vec<_>>())?.into_any())
+}
+
+/// A batch as it is handed out, with what was drawn for it.
+pub(crate) fn handed_out<'py>(
+    py: Python<'py>,
+    structure: &Structure,
+    output: Output,
+    batch: Batch,
+) -> PyResult<Bound<'py, PyAny>> {
+    let drawn = drawn_for(py, structure, &batch)?;
+    let parts = batch
+        .into_views()
+        .into_iter()
+        .map(|view| output.wrap(py, view))
+        .collect::<PyResult<_>>()?;
+    wrapped(py, structure, parts, drawn)
+}
+
+fn unless_held<T>(lock: TryLockResult<MutexGuard<'_, T>>) -> Option<MutexGuard<'_, T>> {
+    match lock {
+        Ok(guard) => Some(guard),
+        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    }
+}
+
+impl Drop for PyEpoch {
+    fn drop(&mut self) {
+        let epoch = self.epoch.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        // Joining waits for the chunks in hand; let others run Python meanwhile.
+        Python::attach(|py| exit::detach(py, || drop(epoch)));
+    }
+}

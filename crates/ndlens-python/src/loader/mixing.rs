@@ -1,0 +1,60 @@
+//! How batches are mixed, as `mix=`, `mix_images=` and `mix_labels=` say it.
+
+use ndlens::transforms::{Mix, Mixing};
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyList, PyTuple};
+
+use crate::loader::fields::Structure;
+use crate::optional;
+
+/// A mixing of fields that came in this structure. `images` is a key or several, `labels` a key.
+pub(crate) fn extract_mixing(
+    mix: &Bound<'_, PyAny>,
+    images: Option<&Bound<'_, PyAny>>,
+    labels: Option<&Bound<'_, PyAny>>,
+    structure: &Structure,
+) -> PyResult<Mixing> {
+    let lowered = optional::get(mix.py(), "ndlens._torchvision", "lowered_mix")?.call1((mix,))?;
+    let (mixes, weights): (Vec<Bound<'_, PyAny>>, Option<Vec<f64>>) = lowered.extract()?;
+    let mut mixing =
+        Mixing::choice(mixes.iter().map(extract_mix).collect::<PyResult<_>>()?, weights);
+    if let Some(images) = images {
+        mixing = mixing.of_images(places(images, structure)?);
+    }
+    if let Some(labels) = labels {
+        mixing = mixing.with_labels(known("mix_labels", labels, structure.place(labels)?)?);
+    }
+    Ok(mixing)
+}
+
+fn extract_mix(mix: &Bound<'_, PyAny>) -> PyResult<Mix> {
+    let (num_classes, alpha) =
+        (mix.getattr("num_classes")?.extract()?, mix.getattr("alpha")?.extract()?);
+    match mix.get_type().name()?.to_str()? {
+        "MixUp" => Ok(Mix::MixUp { num_classes, alpha }),
+        "CutMix" => Ok(Mix::CutMix { num_classes, alpha }),
+        other => Err(PyTypeError::new_err(format!("mix must be MixUp or CutMix, got {other}"))),
+    }
+}
+
+/// The places of one key, or of several in a tuple or a list.
+fn places(images: &Bound<'_, PyAny>, structure: &Structure) -> PyResult<Vec<usize>> {
+    if let Some(place) = structure.place(images)? {
+        return Ok(vec![place]);
+    }
+    if !images.is_instance_of::<PyTuple>() && !images.is_instance_of::<PyList>() {
+        return Ok(vec![known("mix_images", images, None)?]);
+    }
+    let place = |key: PyResult<Bound<'_, PyAny>>| {
+        let key = key?;
+        known("mix_images", &key, structure.place(&key)?)
+    };
+    images.try_iter()?.map(place).collect()
+}
+
+fn known(argument: &str, key: &Bound<'_, PyAny>, place: Option<usize>) -> PyResult<usize> {
+    place.ok_or_else(|| {
+        PyValueError::new_err(format!("{argument} names {key:?}, which is no field"))
+    })
+}

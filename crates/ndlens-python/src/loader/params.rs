@@ -1,0 +1,45 @@
+//! Drawn parameters as Python objects, and transforms done again with them.
+
+use std::sync::Arc;
+
+use ndlens::loader::{Field, replay as replay_field};
+use pyo3::prelude::*;
+use pyo3::types::PyString;
+
+use crate::error::OrRaise;
+use crate::exit;
+use crate::interop::import::extract_view;
+use crate::lists;
+use crate::loader::channels::{Said, extract_channels};
+use crate::loader::fields::Structure;
+use crate::loader::transforms::extract_list;
+use crate::optional;
+use crate::view::attributes::PyView;
+
+/// A list with a dict for each item, from its text.
+pub(crate) fn from_text<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyAny>> {
+    // As bytes, which are its text in UTF-8.
+    optional::get(py, "json", "loads")?.call1((lists::plain_bytes(py, text.as_bytes())?,))
+}
+
+/// Does `transforms` to the rows of `items`, with these parameters instead of drawn ones.
+#[pyfunction]
+#[pyo3(name = "_replay", signature = (transforms, items, params, channels = None, /))]
+pub(crate) fn replay(
+    transforms: &Bound<'_, PyAny>,
+    items: &Bound<'_, PyAny>,
+    params: &Bound<'_, PyAny>,
+    channels: Option<&Bound<'_, PyAny>>,
+) -> PyResult<PyView> {
+    let _inside = exit::enter(items.py());
+    let py = items.py();
+    let items = extract_view(items)?;
+    let (transforms, convention) = extract_list(transforms)?;
+    let field = Field::new("items", Arc::new(items)).with_transforms(transforms);
+    let channels = extract_channels(channels, &Structure::Single, &["items"])?;
+    let field =
+        channels.first().copied().unwrap_or(Said::Nothing).arrange(field, convention).or_raise()?;
+    let text = optional::get(py, "json", "dumps")?.call1((params,))?.cast_into::<PyString>()?;
+    let text = text.to_cow()?;
+    exit::detach(py, || replay_field(&field, &text)).map(PyView::new).or_raise()
+}

@@ -1,0 +1,100 @@
+//! `nl.ragged`: items of different sizes.
+
+use ndlens::View;
+use ndlens::loader::{Ragged, Shapes};
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyList, PyTuple};
+
+use crate::error::{OrRaise, in_place};
+use crate::exit;
+use crate::interop::import::extract_view;
+use crate::interop::tensor_memory::extract_lasting_view;
+use crate::loader::items::{PyItems, packed_items};
+use crate::loader::selection::extract_sizes;
+
+/// The views of a list, or one.
+pub(crate) fn extract_views(views: &Bound<'_, PyAny>, what: &str) -> PyResult<Vec<View>> {
+    if !views.is_instance_of::<PyList>() && !views.is_instance_of::<PyTuple>() {
+        return Ok(vec![extract_lasting_view(views)?]);
+    }
+    let view = |(at, view): (usize, PyResult<Bound<'_, PyAny>>)| {
+        let view = view?;
+        extract_lasting_view(&view)
+            .map_err(|error| in_place(view.py(), &format!("{what} {at}"), error))
+    };
+    crate::lists::collect(views.try_iter()?.enumerate().map(view))
+}
+
+/// Shapes in the rows of a table of integers, or of a list of tuples.
+fn extract_shapes(shapes: &Bound<'_, PyAny>) -> PyResult<Shapes> {
+    let py = shapes.py();
+    let refuse = || {
+        PyTypeError::new_err(format!(
+            "shapes must be tuples of sizes, one for each item, got {shapes:?}"
+        ))
+    };
+    let is_list = shapes.is_instance_of::<PyList>() || shapes.is_instance_of::<PyTuple>();
+    if !is_list && let Ok(view) = extract_view(shapes) {
+        return match exit::detach(py, || Shapes::from_view(&view)) {
+            Err(ndlens::loader::Error::ShapesTable { .. }) => Err(refuse()),
+            shapes => shapes.or_raise(),
+        };
+    }
+    let mut found = Shapes::default();
+    let rows = shapes.try_iter().map_err(|_| refuse())?;
+    for (place, row) in rows.enumerate() {
+        let shape: Vec<usize> = row?.extract().map_err(|_| refuse())?;
+        if place == 0 {
+            found.reserve(shapes.len().unwrap_or(0), shape.len()).or_raise()?;
+        }
+        found.push(&shape).or_raise()?;
+    }
+    Ok(found)
+}
+
+/// Items of different sizes but one dtype, rank and number of channels, such as images of (height,
+/// width, channels).
+///
+/// Either `items` is a list of views, each an item; or `shapes`, of shape (N, rank), says that N
+/// items lie in `items`, a packed view of one axis: item i in C order from element `offsets[i]` on.
+/// Without `offsets` they lie one after another; N + 1 offsets also say where each must end.
+///
+/// `nl.Loader` takes them where a transform makes one size of them, and `nl.windows` takes them as
+/// series.
+///
+/// Raises `ValueError` for items that differ in more than their first two axes or do not lie within
+/// their memory, and names the first.
+///
+/// >>> import ndlens as nl
+/// >>> images = nl.ragged(bytes(range(10)), shapes=[(2, 3), (2, 2)])
+/// >>> images[1].tolist(), images.shape, images.offsets.tolist()
+/// ([[6, 7], [8, 9]], (2, 2, None), [0, 6])
+#[pyfunction]
+#[pyo3(signature = (items, offsets = None, shapes = None))]
+pub(crate) fn ragged(
+    items: &Bound<'_, PyAny>,
+    offsets: Option<&Bound<'_, PyAny>>,
+    shapes: Option<&Bound<'_, PyAny>>,
+) -> PyResult<PyItems> {
+    let Some(shapes) = shapes else {
+        if offsets.is_some() {
+            return Err(PyTypeError::new_err(
+                "offsets say where items of given shapes lie: give shapes too",
+            ));
+        }
+        if !items.is_instance_of::<PyList>() && !items.is_instance_of::<PyTuple>() {
+            let kind = items.get_type().fully_qualified_name()?;
+            return Err(PyTypeError::new_err(format!(
+                "ragged takes a list of views, each an item, or packed elements with the shapes of items, got one {kind}"
+            )));
+        }
+        return packed_items(Ragged::of_views(extract_views(items, "item")?).or_raise()?);
+    };
+    let shapes = extract_shapes(shapes)?;
+    let flat = extract_lasting_view(items)?;
+    let offsets = offsets.map(|offsets| extract_sizes(offsets, "offsets")).transpose()?;
+    packed_items(
+        exit::detach(items.py(), || Ragged::packed(flat, offsets.as_deref(), shapes)).or_raise()?,
+    )
+}

@@ -1,0 +1,176 @@
+//! What other modules have, looked up where it is before it is imported.
+//!
+//! An import holds locks that belong to the thread. A child that is forked meanwhile cannot import
+//! that module: it waits for a thread that is not there. So nothing is imported in here that is
+//! imported already, our own modules come with `import ndlens`, and what is looked up once is not
+//! looked up under a lock.
+
+#![expect(clippy::disallowed_methods, reason = "what they are disallowed for is done here")]
+
+use std::sync::OnceLock;
+
+use pyo3::PyTypeInfo;
+use pyo3::exceptions::PyImportError;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyMapping, PyRange, PyRangeMethods, PySequence, PyString, PyType};
+
+use crate::exit;
+
+/// A module that is imported already; None where it is not, or is hidden by a None in its place.
+pub(crate) fn loaded<'py>(py: Python<'py>, name: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
+    static SYS: OnceLock<Py<PyModule>> = OnceLock::new();
+    let sys = if let Some(sys) = SYS.get() {
+        sys.bind(py)
+    } else {
+        // Not while others wait: a fork could copy that.
+        let sys = py.import("sys")?.unbind();
+        SYS.get_or_init(|| sys).bind(py)
+    };
+    let modules = sys.getattr(interned!(py, "modules"))?;
+    let found = match modules.cast::<PyDict>() {
+        Ok(modules) => modules.get_item(name)?,
+        Err(_) => modules.get_item(name).ok(),
+    };
+    Ok(found.filter(|module| !module.is_none()))
+}
+
+/// Something of a module, which is imported where it has to be.
+pub(crate) fn get<'py>(py: Python<'py>, module: &str, name: &str) -> PyResult<Bound<'py, PyAny>> {
+    // Another thread may be half-way through importing it: then it is waited for.
+    if let Some(found) = loaded(py, module)?
+        && let Some(object) = found.getattr_opt(name)?
+    {
+        return Ok(object);
+    }
+    let _inside = exit::enter(py);
+    py.import(module)?.getattr(name)
+}
+
+/// As [`get`], of a module that is optional.
+pub(crate) fn needs<'py>(
+    py: Python<'py>,
+    module: &str,
+    name: &str,
+    why: &'static str,
+) -> PyResult<Bound<'py, PyAny>> {
+    if let Some(found) = loaded(py, module)?
+        && let Some(object) = found.getattr_opt(name)?
+    {
+        return Ok(object);
+    }
+    let _inside = exit::enter(py);
+    let imported = py.import(module).map_err(|cause| {
+        let error = PyImportError::new_err(why);
+        error.set_cause(py, Some(cause));
+        error
+    });
+    imported?.getattr(name)
+}
+
+/// Something of a module that is looked up once.
+pub(crate) struct Once {
+    module: &'static str,
+    name: &'static str,
+    object: OnceLock<Py<PyAny>>,
+}
+
+impl Once {
+    pub(crate) const fn new(module: &'static str, name: &'static str) -> Self {
+        Once { module, name, object: OnceLock::new() }
+    }
+
+    pub(crate) fn get<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyAny>> {
+        if let Some(object) = self.object.get() {
+            return Ok(object.bind(py));
+        }
+        // Not while others wait: a fork could copy that.
+        let object = get(py, self.module, self.name)?.unbind();
+        Ok(self.object.get_or_init(|| object).bind(py))
+    }
+}
+
+/// A string that is made once, for [`interned`].
+pub(crate) struct Interned {
+    text: &'static str,
+    string: OnceLock<Py<PyString>>,
+}
+
+impl Interned {
+    pub(crate) const fn new(text: &'static str) -> Self {
+        Interned { text, string: OnceLock::new() }
+    }
+
+    pub(crate) fn get<'py>(&self, py: Python<'py>) -> &Bound<'py, PyString> {
+        if let Some(string) = self.string.get() {
+            return string.bind(py);
+        }
+        // Not while others wait: a fork could copy that.
+        let string = PyString::intern(py, self.text).unbind();
+        self.string.get_or_init(|| string).bind(py)
+    }
+}
+
+/// A name as Python's string, made once. `pyo3::intern` lets other threads run while it holds a
+/// lock, and a child that one of them forks then waits for the lock for good.
+macro_rules! interned {
+    ($py:expr, $text:expr) => {{
+        static NAME: $crate::optional::Interned = $crate::optional::Interned::new($text);
+        NAME.get($py)
+    }};
+}
+pub(crate) use interned;
+
+/// Has `PyO3` make, during the import, what it otherwise makes under such a lock when it is first
+/// asked.
+pub(crate) fn prepare(class: &Bound<'_, PyType>) -> PyResult<()> {
+    let py = class.py();
+    class.name()?;
+    class.module()?;
+    class.fully_qualified_name()?;
+    PySequence::type_object(py);
+    PyMapping::type_object(py);
+    let range = PyRange::new(py, 0, 1)?;
+    range.start()?;
+    range.stop()?;
+    range.step()?;
+    Ok(())
+}
+
+/// Whether a module could be imported. A yes is remembered.
+pub(crate) fn is_installed(py: Python<'_>, module: Optional) -> PyResult<bool> {
+    static KNOWN: [OnceLock<()>; 3] = [const { OnceLock::new() }; 3];
+    let name = module.name();
+    if loaded(py, name)?.is_some() {
+        return Ok(true);
+    }
+    let known = &KNOWN[module as usize];
+    if known.get().is_some() {
+        return Ok(true);
+    }
+    let _inside = exit::enter(py);
+    let found = !get(py, "importlib.util", "find_spec")?.call1((name,))?.is_none();
+    if found {
+        known.get_or_init(|| ());
+    }
+    Ok(found)
+}
+
+/// What need not be installed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Optional {
+    Torch,
+    Numpy,
+    /// The package that brings bfloat16 and the 8-bit floats to NumPy, under the names we have for
+    /// them.
+    MlDtypes,
+}
+
+impl Optional {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Optional::Torch => "torch",
+            Optional::Numpy => "numpy",
+            Optional::MlDtypes => "ml_dtypes",
+        }
+    }
+}

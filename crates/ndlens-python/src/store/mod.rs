@@ -1,0 +1,7 @@
+//! Arrays in files and in shared memory, and views on their way to other processes.
+
+pub(crate) mod open;
+pub(crate) mod pickle;
+pub(crate) mod shards;
+pub(crate) mod share;
+pub(crate) mod share_items;

@@ -1,0 +1,122 @@
+//! Pickling: a handle where the memory can be found from another process, the elements' bytes where
+//! it cannot.
+
+use std::time::Duration;
+
+use ndlens::store::{self, Packed, ViewHandle};
+use ndlens::{Order, View};
+use pyo3::prelude::*;
+use pyo3::types::{PyByteArray, PyBytes, PyDict, PyTuple};
+
+use crate::error::OrRaise;
+use crate::exit;
+use crate::interop::import::extract_view;
+use crate::optional::Once;
+use crate::store::share;
+use crate::view::attributes::PyView;
+
+/// From this on, pickle can leave buffers out of the stream (PEP 574).
+const BUFFER_PROTOCOL: i32 = 5;
+
+/// Something of Python's that is looked up once.
+macro_rules! once {
+    ($py:expr, $module:literal, $name:literal) => {{
+        static OBJECT: Once = Once::new($module, $name);
+        OBJECT.get($py)
+    }};
+}
+
+/// Tells the picklers of messages about views, wherever one is made that could be sent; see
+/// `_sending.py`.
+pub(crate) fn register_senders(py: Python<'_>, late: bool) -> PyResult<bool> {
+    once!(py, "ndlens._sending", "register")?.call1((late,))?.is_truthy()
+}
+
+/// The view that a handle is to.
+#[pyfunction]
+#[pyo3(name = "_view_of_handle", signature = (handle, /))]
+pub(crate) fn view_of_handle(py: Python<'_>, handle: &[u8]) -> PyResult<PyView> {
+    let _inside = exit::enter(py);
+    register_senders(py, false)?;
+    let handle = ViewHandle::from_bytes(handle).or_raise()?;
+    exit::detach(py, || handle.open()).map(PyView::new).or_raise()
+}
+
+/// The view whose elements' bytes these are.
+#[pyfunction]
+#[pyo3(name = "_view_of_bytes", signature = (packed, buffer, /))]
+pub(crate) fn view_of_bytes(packed: &[u8], buffer: &Bound<'_, PyAny>) -> PyResult<PyView> {
+    let bytes = extract_view(buffer)?;
+    let view = Packed::from_bytes(packed).and_then(|packed| packed.open(&bytes)).or_raise()?;
+    Ok(PyView::new(view))
+}
+
+/// What `__reduce_ex__` returns, for a message that one process will receive.
+#[pyfunction]
+#[pyo3(name = "_reduce_sent", signature = (view, /))]
+pub(crate) fn reduce_sent<'py>(view: &Bound<'py, PyView>) -> PyResult<Bound<'py, PyTuple>> {
+    let py = view.py();
+    let _inside = exit::enter(py);
+    let view = view.borrow().view()?.clone();
+    // What pickles messages has no way to send buffers apart.
+    reduce(py, &view, BUFFER_PROTOCOL - 1, true)
+}
+
+/// Waits until what was sent is received, at most so many seconds, and at most an hour.
+#[pyfunction]
+#[pyo3(name = "_wait_for_receipts", signature = (seconds, /))]
+pub(crate) fn wait_for_receipts(py: Python<'_>, seconds: f64) -> PyResult<bool> {
+    let timeout = share::duration("seconds", seconds)?.min(Duration::from_hours(1));
+    Ok(exit::detach(py, || store::wait_for_receipts(timeout)))
+}
+
+/// What `__reduce_ex__` returns: the function that makes the view again, and its arguments.
+fn reduce<'py>(
+    py: Python<'py>,
+    view: &View,
+    protocol: i32,
+    sent: bool,
+) -> PyResult<Bound<'py, PyTuple>> {
+    let handle = if sent { ViewHandle::sent(view) } else { ViewHandle::of(view) };
+    if let Some(handle) = handle.or_raise()? {
+        let arguments = (PyBytes::new(py, &handle.to_bytes()),);
+        return (once!(py, "ndlens._ndlens", "_view_of_handle")?, arguments).into_pyobject(py);
+    }
+    let (packed, bytes) = exit::detach(py, || Packed::of(view)).or_raise()?;
+    let packed = PyBytes::new(py, &packed.to_bytes());
+    let read_only = bytes.is_read_only();
+    let bytes = Bound::new(py, PyView::new(bytes))?;
+    let buffer = if protocol >= BUFFER_PROTOCOL {
+        once!(py, "pickle", "PickleBuffer")?.call1((bytes,))?
+    } else {
+        let builtin =
+            if read_only { py.get_type::<PyBytes>() } else { py.get_type::<PyByteArray>() };
+        builtin.call1((bytes,))?
+    };
+    (once!(py, "ndlens._ndlens", "_view_of_bytes")?, (packed, buffer)).into_pyobject(py)
+}
+
+#[pymethods]
+impl PyView {
+    fn __reduce_ex__<'py>(&self, py: Python<'py>, protocol: i32) -> PyResult<Bound<'py, PyTuple>> {
+        let _inside = exit::enter(py);
+        let view = self.view()?.clone();
+        // Where multiprocessing has come since it was last looked for, this may be the first
+        // message that it sends.
+        let sent = register_senders(py, true)?;
+        reduce(py, &view, protocol, sent)
+    }
+
+    /// The same memory, as `copy.copy` has it of every view.
+    fn __copy__(&self) -> PyResult<PyView> {
+        Ok(PyView::new(self.view()?.clone()))
+    }
+
+    /// Memory of its own.
+    fn __deepcopy__(&self, py: Python<'_>, _memo: &Bound<'_, PyDict>) -> PyResult<PyView> {
+        let view = self.view()?.clone();
+        let fortran = view.is_contiguous(Order::F) && !view.is_contiguous(Order::C);
+        let order = if fortran { Order::F } else { Order::C };
+        exit::detach(py, || view.copy(order)).map(PyView::new).or_raise()
+    }
+}

@@ -1,0 +1,164 @@
+//! `nl.Shards`: one array in several files.
+
+use std::sync::Arc;
+
+use ndlens::loader::Source;
+use ndlens::store::Shards;
+use ndlens::{Index, View};
+use pyo3::exceptions::{PyIndexError, PyTypeError};
+use pyo3::prelude::*;
+use pyo3::types::{PySlice, PyString, PyTuple};
+
+use crate::error::OrRaise;
+use crate::exit;
+use crate::lists;
+use crate::loader::items::{Base, each_item, subset_of_base};
+use crate::loader::selection::extract_items;
+use crate::optional;
+use crate::view::attributes::{PyView, tuple};
+use crate::view::key::{selects_by_copying, with_key};
+
+/// One array in several files, cut along axis 0: items of one shape and dtype, in the order of the
+/// files; made by `nl.open` of a pattern or of a list. `nl.Loader` and `nl.torch.Dataset` take it
+/// as a field.
+///
+/// `s[i]` is item i as a view of its file (an element, where items have no axes), `s[a:b:c]` other
+/// shards of the same memory, and `s[index]`, with an array of integers or booleans, `nl.Items`.
+/// Nothing is copied. It pickles to the handles of its shards.
+#[pyclass(frozen, name = "Shards", module = "ndlens", weakref)]
+pub(crate) struct PyShards(Shards);
+
+impl PyShards {
+    pub(crate) fn new(shards: Shards) -> Self {
+        PyShards(shards)
+    }
+
+    /// Items for a loader.
+    pub(crate) fn source(&self) -> Arc<dyn Source> {
+        Arc::new(self.0.clone())
+    }
+
+    pub(crate) fn views(&self) -> &[View] {
+        self.0.views()
+    }
+
+    pub(crate) fn as_shards(&self) -> &Shards {
+        &self.0
+    }
+}
+
+/// These views as one, as they were pickled.
+#[pyfunction]
+#[pyo3(name = "_shards_of_views", signature = (views, /))]
+pub(crate) fn shards_of_views(views: &Bound<'_, PyAny>) -> PyResult<PyShards> {
+    let views =
+        lists::extract_each(views, |view| Ok(view.cast::<PyView>()?.get().view()?.clone()))?;
+    Shards::of(views).map(PyShards).or_raise()
+}
+
+#[pymethods]
+impl PyShards {
+    /// The size of each axis, of all shards together.
+    #[getter]
+    fn shape<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        tuple(py, &self.0.shape())
+    }
+
+    /// The number of axes.
+    #[getter]
+    fn ndim(&self) -> usize {
+        self.0.shape().len()
+    }
+
+    /// What the elements are, as `View.dtype`.
+    #[getter]
+    fn dtype<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
+        PyString::new(py, self.0.dtype().name())
+    }
+
+    /// Bytes of all elements.
+    #[getter]
+    fn nbytes(&self) -> usize {
+        self.0.views().iter().map(View::nbytes).sum()
+    }
+
+    /// Each shard as a view, in order.
+    #[getter]
+    fn shards<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        let view = |view: &View| Ok(Bound::new(py, PyView::new(view.clone()))?.into_any());
+        lists::tuple_of(py, self.0.views().iter().map(view))
+    }
+
+    fn __len__(&self) -> usize {
+        self.0.len()
+    }
+
+    /// NumPy would make an array of a single object of them.
+    #[pyo3(signature = (*_args, **_kwargs))]
+    fn __array__(
+        &self,
+        _args: &Bound<'_, PyTuple>,
+        _kwargs: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let files = self.0.views().len();
+        Err(PyTypeError::new_err(format!(
+            "shards lie in {files} files, and one array of them would be a copy: \
+             numpy.concatenate([shard.numpy() for shard in shards.shards])"
+        )))
+    }
+
+    fn __iter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        each_item(slf.as_any(), slf.get().0.len())
+    }
+
+    /// Item `key`, or some items: of a slice, or of an array of integers or booleans.
+    ///
+    /// Raises `IndexError` for an item that is not there and for other keys.
+    fn __getitem__<'py>(
+        &self,
+        py: Python<'py>,
+        key: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let _inside = exit::enter(py);
+        if !key.is_instance_of::<PyTuple>()
+            && !key.is_instance_of::<PySlice>()
+            && selects_by_copying(key)?
+        {
+            return subset_of_base(
+                py,
+                Base::Shards(self.0.clone()),
+                extract_items(key, self.0.len())?,
+                self.0.len(),
+            );
+        }
+        with_key(key, |key| match key.as_slice() {
+            [Index::At(item)] => {
+                let (shard, place) = self.0.find(*item).or_raise()?;
+                PyView::at(&Bound::new(py, PyView::new(self.0.views()[shard].clone()))?, place)
+            }
+            [Index::Slice { start, stop, step }] => {
+                let shards = self.0.slice(*start, *stop, *step).or_raise()?;
+                Ok(Bound::new(py, PyShards(shards))?.into_any())
+            }
+            _ => Err(PyIndexError::new_err(
+                "shards are indexed by one integer, slice or array of indices; index the item further",
+            )),
+        })
+    }
+
+    fn __reduce__<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyTuple>,))> {
+        Ok((optional::get(py, "ndlens._ndlens", "_shards_of_views")?, (self.shards(py)?,)))
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let shape = tuple(py, &self.0.shape())?.repr()?;
+        Ok(format!(
+            "<ndlens.Shards shape={shape} dtype={} shards={}>",
+            self.0.dtype(),
+            self.0.views().len()
+        ))
+    }
+}

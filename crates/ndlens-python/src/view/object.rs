@@ -1,0 +1,69 @@
+//! New `View` objects, made where their views will be.
+//!
+//! `Bound::new` makes an object and then moves a value into it, and it makes it as `object.__new__`
+//! does: with a tuple of no arguments, zeroed, and shown to the collector. For a slice, whose work
+//! is a dozen additions, that is most of the time. So the object is allocated as it is and its few
+//! words that say "nothing here yet" are written in place.
+
+#![expect(unsafe_code, reason = "makes objects as CPython's C API does; see UNSAFE.md")]
+
+use std::mem::offset_of;
+use std::ptr;
+
+use pyo3::ffi;
+use pyo3::prelude::*;
+
+use crate::view::attributes::PyView;
+use crate::view::claim::Claim;
+
+/// How `PyO3` lays out the objects of a frozen class with weak references.
+#[repr(C)]
+struct Object {
+    head: ffi::PyObject,
+    view: PyView,
+    weak_references: *mut ffi::PyObject,
+}
+
+/// Another object of the class of `like`, with a claim that is closed.
+#[inline]
+pub(crate) fn closed_beside<'py>(like: &Bound<'py, PyView>) -> PyResult<Bound<'py, PyView>> {
+    let py = like.py();
+    let empty = PyView::of(Claim::closed());
+    if !is_laid_out_so(like) {
+        return Bound::new(py, empty);
+    }
+    // SAFETY: the class of a live object, whose objects the collector knows. Their memory is freed
+    // as memory from here is, with `PyObject_GC_Del`, which is what every class has that allocates
+    // with CPython's own functions.
+    let object = unsafe { ffi::PyObject_GC_New::<Object>(ffi::Py_TYPE(like.as_ptr())) };
+    if object.is_null() {
+        return Err(PyErr::fetch(py));
+    }
+    // The collector is not told: all that such an object refers to and a collector could see is its
+    // class.
+    //
+    // SAFETY: `object` is `size_of::<Object>()` new bytes, of which the head is initialised; these
+    // are the rest. Nobody else knows of it, so it is ours to hand out.
+    unsafe {
+        (&raw mut (*object).view).write(empty);
+        (&raw mut (*object).weak_references).write(ptr::null_mut());
+        Ok(Bound::from_owned_ptr(py, object.cast()).cast_into_unchecked())
+    }
+}
+
+/// Whether objects of this class are [`Object`]s. With the head in front, the view and the place of
+/// weak references where they are expected, and no byte beyond, there is no room for anything else
+/// that would have to be initialised.
+#[inline]
+fn is_laid_out_so(like: &Bound<'_, PyView>) -> bool {
+    let start = like.as_ptr().addr();
+    // SAFETY: the class of a live object is alive, and these fields of it do not change.
+    let (size, weak_references, collected) = unsafe {
+        let class = ffi::Py_TYPE(like.as_ptr());
+        ((*class).tp_basicsize, (*class).tp_weaklistoffset, ffi::PyType_IS_GC(class) != 0)
+    };
+    collected
+        && size == size_of::<Object>() as isize
+        && weak_references == offset_of!(Object, weak_references) as isize
+        && ptr::from_ref(like.get()).addr() == start + offset_of!(Object, view)
+}
