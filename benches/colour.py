@@ -1,4 +1,4 @@
-"""ColorJitter beside torchvision's: what one thread makes of 64 images of 224 x 224 x 3, in uint8 and in float32.
+"""ColorJitter beside torchvision's, in one thread, on 64 images of 224 x 224 x 3.
 
 Both sides take images out of an array one by one and change them with factors of their own, drawn
 from the same intervals. Rounds of the two alternate, and figures are medians of them.

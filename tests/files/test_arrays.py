@@ -1,4 +1,4 @@
-"""What `nl.open` promises of files of several arrays, `.safetensors` and `.npz`, and of raw bytes."""
+"""What `nl.open` promises of files of several arrays (`.safetensors`, `.npz`) and of raw bytes."""
 
 from __future__ import annotations
 

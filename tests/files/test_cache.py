@@ -57,7 +57,7 @@ def eventually_cached(path: Path, row: int) -> bool:
 
 
 def resident_kilobytes(path: Path) -> int:
-    """How much of a file's maps is in this process's memory, as the file's pages or as changed ones."""
+    """How much of a file's maps is resident in this process, as file pages or as changed pages."""
     maps = re.split(r"(?m)^(?=[0-9a-f]+-[0-9a-f]+ )", Path("/proc/self/smaps").read_text())
     ours = [text for text in maps if text.split("\n", 1)[0].endswith(str(path))]
     return sum(int(size) for text in ours for size in re.findall(r"(?m)^Rss: +(\d+) kB", text))

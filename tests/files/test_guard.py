@@ -1,4 +1,4 @@
-"""Files that become shorter while they are read: an error; a signal only for whoever did not ask for a guard."""
+"""Files that are truncated while they are read: an error, or a signal without a guard."""
 
 from __future__ import annotations
 
@@ -48,7 +48,9 @@ def test_a_file_cut_short_under_a_running_loader_is_an_error_that_names_file_and
     import random, re
     for round in range(12):
         view = rows(path)
-        loader = nl.Loader({"row": view}, batch_size=4, shuffle=True, num_workers=int(sys.argv[2]), output="numpy")
+        loader = nl.Loader(
+            {"row": view}, batch_size=4, shuffle=True, num_workers=int(sys.argv[2]), output="numpy"
+        )
         started = threading.Event()
         def cut():
             started.wait()
@@ -63,7 +65,10 @@ def test_a_file_cut_short_under_a_running_loader_is_an_error_that_names_file_and
                     assert (batch["row"] == 1).all()
         except nl.TruncatedError as error:
             # The second where the item is before the cut, and another thread met the loss.
-            text = rf'field "row", item \\d+: {re.escape(path)}: (file has \\d+ bytes, expected|pages were lost)'
+            text = (
+                rf'field "row", item \\d+: {re.escape(path)}: (file has \\d+ bytes, expected|pages'
+                r" were lost)"
+            )
             assert re.match(text, str(error)), error
         thread.join()
         # The loader cannot go on, and neither can anybody.
@@ -110,7 +115,9 @@ def main(path, method):
                 started.set()
                 assert (batch["row"] == 1).all()
         except nl.TruncatedError as error:
-            assert 'field "row", item ' in str(error) and "file has 5000000 bytes" in str(error), error
+            assert 'field "row", item ' in str(error) and "file has 5000000 bytes" in str(
+                error
+            ), error
         else:
             raise SystemExit("no error")
         thread.join()
@@ -164,9 +171,12 @@ def test_direct_reads_are_guarded_once_asked_for(tmp_path: Path) -> None:
             try:
                 read()
             except nl.TruncatedError as error:
-                assert str(error) == (
-                    f"{path}: file has 1052672 bytes, expected at least 16777344: it was truncated while mapped"
-                ) or read is reads[1], error
+                assert (
+                    str(error)
+                    == f"{path}: file has 1052672 bytes, expected at least 16777344: it was"
+                    " truncated while mapped"
+                    or read is reads[1]
+                ), error
             else:
                 raise SystemExit("no error")
         os.truncate(path, 64 << 20)
@@ -215,7 +225,8 @@ def test_who_did_not_ask_gets_the_signal_as_before_and_no_zeros(tmp_path: Path) 
     assert (status, out) == (-signal.SIGBUS, "before\n")
 
 
-# What other handlers there are, and what becomes of a fault that is not ours. Each also guards a map.
+# What other handlers there are, and what becomes of a fault that is not ours. Each also guards a
+# map.
 ELSEWHERE = {
     "nobody": "nl.guard_truncation()",
     "before us": "faulthandler.enable(); nl.guard_truncation()",
@@ -339,7 +350,12 @@ def test_an_assignment_that_finds_the_disk_full_is_an_error_and_writes_nothing(
         FULL_DISK
         + """
     ones = np.ones(4 << 20, np.uint8)
-    for write in (lambda: view.fill(7), lambda: view.__setitem__(..., ones), lambda: view[::2].fill(7)):
+    writes = (
+        lambda: view.fill(7),
+        lambda: view.__setitem__(..., ones),
+        lambda: view[::2].fill(7),
+    )
+    for write in writes:
         try:
             write()
         except OSError as error:

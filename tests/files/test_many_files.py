@@ -1,4 +1,4 @@
-"""What maps promise that hold no descriptor: any number of files, wherever they go; and at other limits."""
+"""Maps hold no descriptor: any number of files can be open; and other limits."""
 
 from __future__ import annotations
 
@@ -147,7 +147,9 @@ def limited(script: str, path: Path) -> tuple[int, str, str]:
     import ndlens as nl
     large = sys.argv[1]
     with open(large, "wb") as file:
-        np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": (64 << 20,)})
+        np.lib.format.write_array_header_1_0(
+            file, {"descr": "|u1", "fortran_order": False, "shape": (64 << 20,)}
+        )
         file.truncate(128 + (64 << 20))
     with open("/proc/self/status") as status:
         data = int(next(line for line in status if line.startswith("VmData")).split()[1]) << 10
@@ -161,7 +163,9 @@ def test_mode_r_opens_what_numpy_opens_where_private_memory_is_limited(tmp_path:
     assert np.load(large, mmap_mode="r").shape == (64 << 20,)
     view = nl.open(large, "r")
     assert view.readonly and view[::1 << 20].tolist() == [0] * 64
-    batch = next(iter(nl.Loader(view.reshape(-1, 1024), batch_size=4, num_workers=1, output="numpy")))
+    batch = next(
+        iter(nl.Loader(view.reshape(-1, 1024), batch_size=4, num_workers=1, output="numpy"))
+    )
     assert batch.shape == (4, 1024)
     assert nl.open(large, "r+").shape == view.shape
     print(nl.explain(view, "torch"))

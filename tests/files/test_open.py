@@ -1,4 +1,4 @@
-"""What `nl.open` promises: what NumPy saved, as NumPy loads it; and what is wrong with a file that is damaged."""
+"""What `nl.open` promises: files load as NumPy loads them; errors say how a file is damaged."""
 
 from __future__ import annotations
 
@@ -295,7 +295,7 @@ def test_maps_hold_no_descriptors_and_are_gone_with_the_last_view(path: Path) ->
 
 
 def refused(path: Path | str, *args: Any) -> BaseException:
-    with pytest.raises(Exception) as raised:  # noqa: PT011 - who asks looks at the class and the whole text
+    with pytest.raises(Exception) as raised:  # noqa: PT011
         nl.open(path, *args)
     return raised.value
 

@@ -1,4 +1,4 @@
-"""What `nl.save` promises: files that NumPy and safetensors read, whole or not at all, whatever happens meanwhile."""
+"""What `nl.save` promises: files that NumPy and safetensors read, complete or not at all."""
 
 from __future__ import annotations
 
@@ -113,7 +113,11 @@ def test_saving_needs_no_second_copy(path: Path) -> None:
         import ndlens as nl
 
         def peak():
-            return int(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1])
+            return int(
+                next(
+                    line for line in open("/proc/self/status") if line.startswith("VmHWM")
+                ).split()[1]
+            )
 
         a = np.ones((200, 1000, 200), np.uint8)
         before = peak()

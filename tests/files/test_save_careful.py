@@ -1,4 +1,4 @@
-"""What `nl.save` promises of who may use a file: what `open` and the kernel would, before, during and after."""
+"""What `nl.save` promises of permissions: the same as `open`, before, during and after."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `nl.save` promises of items of different sizes: ordinary tensors in the file, and the same items again."""
+"""What `nl.save` promises of items of different sizes: ordinary tensors, the same items again."""
 
 from __future__ import annotations
 

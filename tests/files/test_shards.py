@@ -1,4 +1,4 @@
-"""What `nl.Shards` promises: one array in several files, which indexes, batches and pickles as if it were in one."""
+"""What `nl.Shards` promises: one array in several files indexes, batches and pickles like one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `.safetensors` promise beside arrays: metadata, narrow dtypes, several files as one, large headers."""
+"""`.safetensors` beside arrays: metadata, narrow dtypes, several files as one, large headers."""
 
 from __future__ import annotations
 
@@ -355,7 +355,11 @@ LARGE = """
     elif kind == "metadata":
         header = '{"__metadata__":{' + ",".join(f'"{i}":""' for i in range(size // 12)) + "}}"
     else:
-        header = '{"x":{"dtype":"U8","shape":[' + ",".join(["1"] * (size // 2)) + '],"data_offsets":[0,1]}}'
+        header = (
+            '{"x":{"dtype":"U8","shape":['
+            + ",".join(["1"] * (size // 2))
+            + '],"data_offsets":[0,1]}}'
+        )
     with open(path, "wb") as file:
         file.write(struct.pack("<Q", len(header)) + header.encode())
         if kind == "tensors":
@@ -381,7 +385,9 @@ def test_a_large_header_takes_a_few_times_its_size(path: Path, kind: str) -> Non
     before = peak()
     try:
         arrays = nl.open(path)
-        assert kind != "tensors" or len(arrays) == tensors and arrays[f"{tensors - 1:07}"].shape == ()
+        assert (
+            kind != "tensors" or len(arrays) == tensors and arrays[f"{tensors - 1:07}"].shape == ()
+        )
     except nl.FormatError as error:
         print(str(error)[len(path) :].rpartition(" at ")[0])
     print((peak() - before) // size)

@@ -10,7 +10,7 @@ MISSING = object()
 
 
 class Described:
-    """An object with only an `__array_interface__`: an array's, with changes; `MISSING` takes a key away."""
+    """An object with only an array's `__array_interface__`, changed; `MISSING` removes a key."""
 
     def __init__(self, array: Array, **changes: Any) -> None:
         self.array = array

@@ -53,7 +53,7 @@ def succeeds(program: str, *args: str) -> str:
 
 
 def workers_alive() -> int:
-    """Threads that ndlens started. The kernel lists a thread a moment longer than it can be joined."""
+    """Threads that ndlens started. The kernel lists a thread for a moment after it was joined."""
     names = []
     for task in Path("/proc/self/task").iterdir():
         with contextlib.suppress(OSError):

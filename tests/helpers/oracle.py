@@ -72,7 +72,7 @@ def overlaps_itself(array: Array) -> bool:
 
 
 def assert_writes_the_same(step: Step, view: nl.View, array: Array, memory: Any) -> bool:
-    """`memory` after the step is what NumPy makes of it, every byte; whether there is a write to speak of."""
+    """Checks every byte of `memory` after the step against NumPy; returns whether it wrote."""
     if step.name == "fill" and array.dtype not in NUMBER_DTYPES:
         return False
     if array.size > MOST_ELEMENTS or (step.name == "assign" and overlaps_itself(array)):

@@ -22,7 +22,7 @@ def run(script: str, *arguments: str, timeout: float = 60) -> tuple[int, str, st
 def run_file(
     directory: Path, script: str, *arguments: str, timeout: float = 60
 ) -> tuple[int, str, str]:
-    """As `run`, from a file in `directory`: what processes that are spawned need in order to import it."""
+    """As `run`, from a file in `directory`, which spawned processes can import."""
     program = directory / "program.py"
     program.write_text(textwrap.dedent(script))
     # HOME: some libraries leave things there.
@@ -41,7 +41,7 @@ def run_file(
 
 
 class Peer:
-    """A program in an interpreter of its own that is told, line by line, what to evaluate or execute.
+    """A program in an interpreter of its own that evaluates or executes one line after another.
 
     It has imported `ndlens as nl`, `os`, `pickle` and `signal`.
     """

@@ -71,7 +71,7 @@ def lay_out(dtype: np.dtype[Any], axes: list[tuple[int, int]], seed: int) -> Arr
 
 
 def arrays() -> st.SearchStrategy[Array]:
-    """Arrays of up to 6 axes: sizes from 0, strides of any sign, 0 or off the itemsize, axes in any order."""
+    """Arrays of up to 6 axes in any order: sizes from 0, strides of any sign, 0 or unaligned."""
     sizes = st.sampled_from([3, 2, 1, 4, 0])
     steps = st.sampled_from([1, 2, -1, -2, 0])
     axes = st.lists(st.tuples(sizes, steps), max_size=6)
@@ -159,7 +159,7 @@ chains = st.lists(steps, min_size=1, max_size=10)
 
 
 def fit_key(items: tuple[Any, ...], shape: tuple[int, ...]) -> Any:
-    """The same key with most integers wrapped into their axis; a single item comes without its tuple."""
+    """The same key with most integers wrapped into their axis; a single item without its tuple."""
     key = list(items)
     indexed = [at for at, item in enumerate(key) if item is not None and item is not ...]
     dots = key.index(...) if ... in key else len(key)
@@ -296,7 +296,7 @@ def diagonal(array: Array, offset: int, axis1: int, axis2: int) -> Array:
 
 
 def fit_shape(shape: tuple[int, ...], seed: int) -> tuple[int, ...]:
-    """Another shape of as many elements: neighbours merged, axes split, sizes of 1 added, one size perhaps -1."""
+    """Another shape of as many elements: axes merged, split, of size 1; one size may be -1."""
     choose = random.Random(seed)
     target = list(shape)
     for _ in range(choose.randrange(1, 5)):

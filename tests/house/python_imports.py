@@ -79,7 +79,7 @@ class Package:
             self.modules[name] = Source(file, name)
 
     def find(self, module: str, names: list[str], seen: frozenset[str] = frozenset()) -> str | None:
-        """The module that defines what `names` are, seen from `module`; None outside the package."""
+        """The module that defines `names`, seen from `module`; None outside the package."""
         if module not in self.modules:
             return None
         if not names:

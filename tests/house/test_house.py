@@ -1,4 +1,4 @@
-"""The rules of the house: no circles of imports, lines and files that fit; and that the checks see."""
+"""Rules for the sources: no circles of imports, no long lines or files; tests of the checks."""
 
 from __future__ import annotations
 

@@ -19,7 +19,9 @@ def test_importing_ndlens_imports_neither_torch_nor_numpy() -> None:
         import sys
         import ndlens
         third_party = {"torch", "torchvision", "numpy", "PIL", "typing_extensions"}
-        assert not third_party & {name.partition(".")[0] for name in sys.modules}, sorted(sys.modules)
+        assert not third_party & {name.partition(".")[0] for name in sys.modules}, sorted(
+            sys.modules
+        )
     """
     assert run(script) == (0, "", "")
 
@@ -64,7 +66,9 @@ def test_a_loader_of_views_needs_neither_torch_nor_numpy() -> None:
         images = nl.view(bytes(range(240))).reshape(5, 4, 4, 3)
         crop = [T.RandomCrop(2), T.ToDtype("float32", scale=True), T.ChannelsFirst()]
         for workers in (0, 2):
-            loader = nl.Loader(images, batch_size=2, num_workers=workers, transforms=crop, output="view")
+            loader = nl.Loader(
+                images, batch_size=2, num_workers=workers, transforms=crop, output="view"
+            )
             shapes = [(batch.shape, batch.dtype) for batch in loader]
             assert shapes == [((2, 3, 2, 2), "float32")] * 2 + [((1, 3, 2, 2), "float32")]
         whole = nl.Loader({"x": images}, batch_size=5, output="view")
@@ -156,7 +160,7 @@ def test_classes_say_that_they_are_at_home_in_ndlens() -> None:
 
 
 def compiled() -> Iterator[tuple[str, str]]:
-    """The docstrings of the compiled half that hold examples: doctest does not look into extension modules."""
+    """Docstrings with examples in the extension module, where doctest does not look."""
     for name, thing in vars(_ndlens).items():
         members = [(name, thing)]
         if inspect.isclass(thing):

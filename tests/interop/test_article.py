@@ -1,4 +1,4 @@
-"""The article by its snippets, with `nl.view` for `memoryview`, `nl.view(...).torch()` for `torch.frombuffer(...)`."""
+"""The article's snippets, with `nl.view` for `memoryview` and `.torch()` for `torch.frombuffer`."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class ZeroCopyImageDataset(Dataset[torch.Tensor]):
 
 
 def numbered_images(count: int) -> Array:
-    """Images whose every pixel says where it is: its row, its column and its image, each modulo 256."""
+    """Images whose pixels hold their row, column and image, each modulo 256."""
     images = np.empty((count, 512, 512, 3), np.uint8)
     images[..., 0] = np.arange(512).reshape(512, 1) % 256
     images[..., 1] = np.arange(512) % 256

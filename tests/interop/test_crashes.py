@@ -1,7 +1,7 @@
-"""What ends other libraries' processes with a signal. Here it ends in an exception, or in a write that stays in memory.
+"""What ends other libraries' processes with a signal raises an exception, or is harmless.
 
-`test_guard.py` has files that are cut short, `test_owners.py` owners that are resized and closed, `test_share.py` and
-`test_processes.py` processes that are killed while they share.
+`test_guard.py` has files that are cut short, `test_owners.py` owners that are resized and closed,
+`test_share.py` and `test_processes.py` processes that are killed while they share.
 """
 
 from __future__ import annotations
@@ -190,7 +190,8 @@ def test_nothing_is_left_when_the_parent_of_workers_is_killed(tmp_path: Path) ->
         WORKERS
         + """
     batches = iter(loader)
-    # One of each worker: torch's notice that the parent is gone only if it was there when they began.
+    # One of each worker: torch's notice that the parent is gone only if it was there when they
+    # began.
     kept = [next(batches), next(batches)]
     print("running", flush=True)
     time.sleep(100)
@@ -249,7 +250,9 @@ def test_a_file_larger_than_memory_opens_and_gives_batches_in_little_memory(tmp_
     path = sys.argv[1]
     header = b"{'descr': '|u1', 'fortran_order': False, 'shape': (300000, 256, 256, 3), }"
     with open(path, "wb") as file:
-        file.write(b"\\x93NUMPY\\x01\\x00" + (118).to_bytes(2, "little") + header.ljust(117) + b"\\n")
+        file.write(
+            b"\\x93NUMPY\\x01\\x00" + (118).to_bytes(2, "little") + header.ljust(117) + b"\\n"
+        )
         file.truncate(128 + 300_000 * 256 * 256 * 3)
     for workers in (0, 2):
         view = nl.open(path)

@@ -1,4 +1,4 @@
-"""The array interface, both ways: what a view says of itself, and what it believes of what others say."""
+"""The array interface, both ways: what a view says of itself, and what it accepts of others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""bfloat16 and the 8-bit floats, which NumPy has from the package ml_dtypes: on the same memory, both ways."""
+"""bfloat16 and 8-bit floats of the package ml_dtypes: on the same memory, both ways."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The owner of memory outlives every view, array and tensor on it, and is given back after the last."""
+"""The owner of memory outlives every view, array and tensor on it; the last one releases it."""
 
 from __future__ import annotations
 
@@ -138,7 +138,8 @@ def test_an_export_may_be_dropped_on_another_thread(make_export: Callable[[nl.Vi
     "source", ["bytearray(8)", "np.frombuffer(bytearray(8), np.uint8)", "Watched(8)"]
 )
 def test_a_view_of_a_tensor_of_a_view_gives_its_memory_back_with_the_gil_held(source: str) -> None:
-    # torch lets go of the GIL while it frees a tensor, inside our own deallocation, and calls our deleter there.
+    # torch lets go of the GIL while it frees a tensor, inside our own deallocation, and calls our
+    # deleter there.
     script = f"""
         import ctypes, weakref
         import numpy as np, torch, ndlens as nl
@@ -207,7 +208,15 @@ def test_the_interpreter_ends_cleanly_with_exports_alive() -> None:
         def exports(obj):
             view = nl.view(obj)
             capsules = [view.__dlpack__(), view.__dlpack__(max_version=(1, 0))]
-            return [view, view[1:], view.numpy(), view.torch(), memoryview(view), np.from_dlpack(view), capsules]
+            return [
+                view,
+                view[1:],
+                view.numpy(),
+                view.torch(),
+                memoryview(view),
+                np.from_dlpack(view),
+                capsules,
+            ]
 
         sources = [bytearray(64), mmap.mmap(-1, 64), np.arange(64), torch.arange(64)]
         everywhere = [exports(source) for source in sources]

@@ -1,4 +1,4 @@
-"""Batches in pinned memory and on a device. There is no accelerator here: what torch has for one is stood in for."""
+"""Batches in pinned memory and on a device; stand-ins take the place of an accelerator."""
 
 from __future__ import annotations
 

@@ -126,7 +126,9 @@ INTERRUPTED = """
     import os, signal, sys, threading, time
     import numpy as np, ndlens as nl
     rows = np.broadcast_to(np.zeros(1, np.uint8), (10**12, 1))
-    loader = nl.Loader(rows, batch_size=int(sys.argv[2]), num_workers=int(sys.argv[1]), output="view")
+    loader = nl.Loader(
+        rows, batch_size=int(sys.argv[2]), num_workers=int(sys.argv[1]), output="view"
+    )
     def interrupt():
         time.sleep(0.2)
         sent.append(time.monotonic())
@@ -152,7 +154,8 @@ def test_ctrl_c_ends_a_long_epoch_at_once(workers: str) -> None:
 
 
 def test_ctrl_c_ends_the_wait_for_a_long_batch() -> None:
-    # Some seconds of work; dropping the epoch waits for the chunk in hand, which is a small part of it.
+    # Some seconds of work; dropping the epoch waits for the chunk in hand, which is a small part of
+    # it.
     done = run_python(INTERRUPTED, "2", "100000000")
     assert done.stderr.rstrip().endswith("KeyboardInterrupt"), done.stderr
     assert float(done.stdout) < 1.0
@@ -206,7 +209,9 @@ def test_a_fork_while_workers_are_busy_leaves_a_loader_that_works() -> None:
     program = """
         import os, signal
         import numpy as np, ndlens as nl
-        loader = nl.Loader(np.arange(10**6), batch_size=1, num_workers=7, prefetch_factor=64, output="view")
+        loader = nl.Loader(
+            np.arange(10**6), batch_size=1, num_workers=7, prefetch_factor=64, output="view"
+        )
         small = []
         for trial in range(150):
             epoch = iter(loader)
@@ -293,7 +298,9 @@ def test_a_file_that_shrinks_under_an_epoch_ends_it_with_an_error_that_names_it(
         import ndlens as nl
         path, workers = sys.argv[1], int(sys.argv[2])
         fields = {"label": bytes(40), "image": nl.open(path)}
-        loader = nl.Loader(fields, batch_size=4, num_workers=workers, prefetch_factor=2, output="numpy")
+        loader = nl.Loader(
+            fields, batch_size=4, num_workers=workers, prefetch_factor=2, output="numpy"
+        )
         epoch = iter(loader)
         batches = [next(epoch)]
         time.sleep(0.3)  # the workers are two batches ahead and wait
@@ -330,8 +337,11 @@ def test_asking_how_much_is_left_never_waits_for_the_thread_that_takes_it() -> N
         import ndlens as nl
         for workers in (0, 2):
             for _ in range(200):
-                # The loader is gone at once: the end of the epoch is also the end of the bytearray's export.
-                epoch = iter(nl.Loader(bytearray(64), batch_size=4, num_workers=workers, output="view"))
+                # The loader is gone at once: the end of the epoch is also the end of the
+                # bytearray's export.
+                epoch = iter(
+                    nl.Loader(bytearray(64), batch_size=4, num_workers=workers, output="view")
+                )
                 stop = threading.Event()
                 def ask():
                     while not stop.is_set():
@@ -406,7 +416,10 @@ def test_a_loader_in_the_middle_of_an_epoch_works_on_both_sides_of_a_thousand_fo
                 failures.append((trial, status))
         stop.set()
         user.join()
-        print(failures, sum(len(batch) for batch in nl.Loader(rows[:100], batch_size=3, num_workers=2)))
+        print(
+            failures,
+            sum(len(batch) for batch in nl.Loader(rows[:100], batch_size=3, num_workers=2)),
+        )
     """
     done = run_python(program, timeout=110)
     assert (done.stdout, done.returncode) == ("[] 100\n", 0), done.stderr

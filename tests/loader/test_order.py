@@ -1,4 +1,4 @@
-"""Orders that are not ndlens's own: drawn by weights, and torch's; with ranks and states as any other."""
+"""Orders that are drawn by weights, and torch's orders; with ranks and states as any other."""
 
 from __future__ import annotations
 

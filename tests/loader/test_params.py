@@ -71,7 +71,8 @@ def test_parameters_are_numbers_by_the_names_of_their_transforms() -> None:
     for _, params in loader(IMAGES, AUGMENT):
         for item in params:
             assert list(item) == [
-                "RandomCrop", "RandomResizedCrop", "RandomHorizontalFlip", "RandomCrop.1", "RandomQuarterTurn",
+                "RandomCrop", "RandomResizedCrop", "RandomHorizontalFlip", "RandomCrop.1",
+                "RandomQuarterTurn",
             ]  # fmt: skip
             assert set(item["RandomCrop"]) == {"top", "left", "height", "width"}
             assert 0 <= item["RandomCrop"]["top"] <= 10

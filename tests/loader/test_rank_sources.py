@@ -1,4 +1,4 @@
-"""Which rank a process is, is asked for when an epoch begins: a group, else what a launcher set, else none."""
+"""The rank is read when an epoch begins: from a group, else from a launcher, else none."""
 
 from __future__ import annotations
 

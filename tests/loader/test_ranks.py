@@ -1,4 +1,4 @@
-"""Several processes share an epoch; a run goes on where another stopped, with as many processes as there are now."""
+"""Several processes share an epoch; a run resumes with another number of processes."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ class OwnState:
 
 
 class IteratorState:
-    """Whose iterator has the state, as torchdata's RandomSampler; its generator goes on from epoch to epoch."""
+    """Its iterator has the state, as in torchdata's RandomSampler; its generator continues."""
 
     def __init__(self, seed: int = 0) -> None:
         self.generator = torch.Generator().manual_seed(seed)

@@ -1,4 +1,4 @@
-"""What samplers give is read while the epoch runs: endless ones too, arrays without a Python object for each number."""
+"""Samplers are read while the epoch runs, endless ones too; arrays without Python objects."""
 
 from __future__ import annotations
 
@@ -83,7 +83,9 @@ def test_ctrl_c_is_heard_while_a_sampler_in_c_is_read() -> None:
         class Forever:
             def __iter__(self):
                 return itertools.repeat(0)
-        loader = nl.Loader(np.arange(3, dtype="u1"), batch_size=2**40, sampler=Forever(), output="view")
+        loader = nl.Loader(
+            np.arange(3, dtype="u1"), batch_size=2**40, sampler=Forever(), output="view"
+        )
         threading.Timer(0.5, lambda: signal.raise_signal(signal.SIGINT)).start()
         try:
             next(iter(loader))

@@ -1,4 +1,4 @@
-"""Some items of a data set, and data sets cut in parts: `field[indices]`, `nl.subset`, `nl.split`."""
+"""Some items of a data set, and parts of it: `field[indices]`, `nl.subset`, `nl.split`."""
 
 from __future__ import annotations
 

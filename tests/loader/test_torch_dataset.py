@@ -1,4 +1,4 @@
-"""`nl.torch.Dataset` in torch's own DataLoader: the same batches whoever makes them, in memory that is used again."""
+"""`nl.torch.Dataset` in torch's DataLoader: the same batches, in memory that is used again."""
 
 from __future__ import annotations
 
@@ -316,8 +316,12 @@ def test_many_kept_batches_of_workers_take_no_descriptors(tmp_path: Path) -> Non
         def main():
             resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
             images = np.arange(900, dtype=np.int64)[:, None] + np.zeros(5000, np.int64)
-            dataset = nl.torch.Dataset({"image": images, "mask": images[:, :4500], "label": np.arange(900)})
-            loader = DataLoader(dataset, 2, num_workers=2, collate_fn=nl.torch.collate, persistent_workers=True)
+            dataset = nl.torch.Dataset(
+                {"image": images, "mask": images[:, :4500], "label": np.arange(900)}
+            )
+            loader = DataLoader(
+                dataset, 2, num_workers=2, collate_fn=nl.torch.collate, persistent_workers=True
+            )
             before = None
             kept = []
             for batch in loader:
@@ -330,7 +334,9 @@ def test_many_kept_batches_of_workers_take_no_descriptors(tmp_path: Path) -> Non
             for place, batch in enumerate(kept):
                 for row in (0, 1):
                     item = 2 * place + row
-                    assert (batch["image"][row] == item).all() and (batch["mask"][row] == item).all()
+                    assert (batch["image"][row] == item).all() and (
+                        batch["mask"][row] == item
+                    ).all()
                     assert batch["label"][row] == item
             kept.clear()
             # What was given up is no loss: another epoch, as right as the first.
@@ -365,7 +371,9 @@ def test_a_worker_without_descriptors_sends_copies(tmp_path: Path) -> None:
         def main():
             images = np.arange(60, dtype=np.int64)[:, None] + np.zeros(5000, np.int64)
             dataset = nl.torch.Dataset({"image": images, "label": np.arange(60)})
-            loader = DataLoader(dataset, 2, num_workers=1, collate_fn=nl.torch.collate, worker_init_fn=use_up)
+            loader = DataLoader(
+                dataset, 2, num_workers=1, collate_fn=nl.torch.collate, worker_init_fn=use_up
+            )
             kept = list(loader)
             assert [int(batch["image"][1, 7]) for batch in kept] == list(range(1, 60, 2))
             print("copied")

@@ -1,4 +1,4 @@
-"""The interpreter ends as it is told to, whatever ndlens is doing in whatever thread; forks amid imports."""
+"""The interpreter ends as it should, whatever ndlens does in its threads; forks amid imports."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ def test_a_gate_that_atexit_only_forgets_does_not_close() -> None:
 
         atexit._clear()
         batches = []
-        thread = threading.Thread(target=lambda: batches.extend(nl.Loader(bytes(8), batch_size=4, output="view")))
+        thread = threading.Thread(
+            target=lambda: batches.extend(nl.Loader(bytes(8), batch_size=4, output="view"))
+        )
         thread.start()
         thread.join(20)
         assert len(batches) == 2
@@ -93,7 +95,9 @@ def test_nothing_is_imported_after_import_ndlens() -> None:
         before = set(sys.modules)
         images = np.zeros((4, 9, 9, 3), "u1")
         options = dict(transforms=[T.RandomCrop(4), T.ToDtype("bfloat16")], output="view")
-        batches = list(nl.Loader(images, num_workers=2, return_params=True, weights=np.ones(4), **options))
+        batches = list(
+            nl.Loader(images, num_workers=2, return_params=True, weights=np.ones(4), **options)
+        )
         batches += list(nl.Loader(images, sampler=[0, 1], mix=None, **options))
         nl.Loader(images)
         shared = nl.share({"x": images}, name=f"imports-{id(before)}")

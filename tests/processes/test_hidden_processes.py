@@ -1,4 +1,4 @@
-"""Shared memory where processes cannot see each other: no /proc, and processes that are not dumpable."""
+"""Shared memory where processes cannot see each other: no /proc, or not dumpable."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ HIDE_PROC = """
             print(type(error).__name__, error, sep=": ")
 """
 
-# What a process does that is neither the superuser nor dumpable, and one that is dumpable, of the same user.
+# What a process does that is neither the superuser nor dumpable, and one that is dumpable, of the
+# same user.
 BECOME = (
     "import ctypes; os.geteuid() == 0 and (os.setgid(65534), os.setuid(65534)); "
     "ctypes.CDLL(None).prctl(4, {dumpable}, 0, 0, 0)"

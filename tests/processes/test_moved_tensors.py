@@ -1,4 +1,4 @@
-"""torch moves the memory of tensors that it shares: what still shows the old memory stays, and views say so."""
+"""torch moves the memory of tensors that it shares: old memory stays, and views say so."""
 
 from __future__ import annotations
 
@@ -368,7 +368,9 @@ def test_a_stock_data_loader_that_spawns_its_workers_takes_what_a_loader_reads(
         def main():
             tensor = torch.arange(1 << 20).reshape(64, -1)
             loader = nl.Loader(tensor, batch_size=8)
-            stock = DataLoader(TensorDataset(tensor), 8, num_workers=1, multiprocessing_context="spawn")
+            stock = DataLoader(
+                TensorDataset(tensor), 8, num_workers=1, multiprocessing_context="spawn"
+            )
             kept = next(iter(loader)).numpy()
             assert sum(len(batch) for batch, in stock) == 64
             assert kept[7, 5] == tensor[7, 5]

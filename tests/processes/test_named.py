@@ -1,4 +1,4 @@
-"""One copy of the data on a machine, by name: the first creates it, the others wait, and a crash harms nobody."""
+"""One copy of the data on a machine, by name: the first creates it, others wait; crashes."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_where_the_creator_is_killed_while_it_loads_the_next_creates(
 
 
 def test_a_crash_at_any_moment_leaves_nothing_broken(name: str) -> None:
-    """Creators and attachers are killed at random moments; who is left always finds whole data or none."""
+    """Creators and attachers are killed at random; the others find complete data or none."""
     script = """
         import sys, os
         import ndlens as nl

@@ -1,4 +1,4 @@
-"""A pickled view is a handle where the memory can be found from elsewhere, and its elements where it cannot."""
+"""A pickled view is a handle if others can find the memory, and its elements if not."""
 
 from __future__ import annotations
 
@@ -324,7 +324,7 @@ def test_damaged_pickles_are_errors() -> None:
 
 
 def test_no_pickle_however_wrong_does_harm() -> None:
-    """Each byte of a handle as every other: whatever comes out is an error or a view within the memory."""
+    """Each byte of a handle takes every value: the result is an error or a view in the memory."""
     shared = nl.share(np.arange(12, dtype="i4").reshape(3, 4))[1:, ::2]
     neighbour = nl.share(np.zeros(1000))
     _, (handle,) = shared.__reduce_ex__(5)
@@ -353,12 +353,23 @@ RAY = """
     warnings.simplefilter("ignore")
     import ray
 
-    ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False, object_store_memory=100 << 20,
-             _temp_dir=sys.argv[1], logging_level="error")
+    ray.init(
+        num_cpus=1,
+        include_dashboard=False,
+        log_to_driver=False,
+        object_store_memory=100 << 20,
+        _temp_dir=sys.argv[1],
+        logging_level="error",
+    )
 
     @ray.remote
     def look(view):
-        return view.readonly, view.shape, float(view.numpy().sum()), view.__array_interface__["data"][0] % 64
+        return (
+            view.readonly,
+            view.shape,
+            float(view.numpy().sum()),
+            view.__array_interface__["data"][0] % 64,
+        )
 
     array = np.arange(2_000_000, dtype="f4").reshape(2, 1000, 1000)
     reference = ray.put(nl.view(array))
@@ -368,7 +379,11 @@ RAY = """
     assert nl.shares_memory(first, second) and not nl.shares_memory(first, array)
     address = first.__array_interface__["data"][0]
     ranges = [line.split() for line in open("/proc/self/maps")]
-    mapped = [r[-2:] for r in ranges if int(r[0].split("-")[0], 16) <= address < int(r[0].split("-")[1], 16)]
+    mapped = [
+        r[-2:]
+        for r in ranges
+        if int(r[0].split("-")[0], 16) <= address < int(r[0].split("-")[1], 16)
+    ]
     assert mapped[0][0].startswith("/dev/shm/plasma"), mapped
     assert np.array_equal(first.numpy(), array)
     read_only, shape, total, misaligned = ray.get(look.remote(reference))

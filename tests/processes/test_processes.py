@@ -1,4 +1,4 @@
-"""Views of one memory in many processes, however the processes come about and the views get there."""
+"""Views of one memory in many processes, by every way to start them and to send views."""
 
 from __future__ import annotations
 
@@ -52,8 +52,12 @@ POOLS = """
         context = multiprocessing.get_context(sys.argv[1])
         with context.Pool(2) as pool:
             # Handed over and forgotten: nobody here keeps what is sent.
-            assert pool.map(total, [nl.share(bytes([i]) * 100) for i in range(9)]) == [100 * i for i in range(9)]
-            results = [pool.apply_async(total, (nl.share(bytes([i]) * 2_000_000),)) for i in range(9)]
+            assert pool.map(total, [nl.share(bytes([i]) * 100) for i in range(9)]) == [
+                100 * i for i in range(9)
+            ]
+            results = [
+                pool.apply_async(total, (nl.share(bytes([i]) * 2_000_000),)) for i in range(9)
+            ]
             assert [result.get() for result in results] == [100 * i for i in range(9)]
             # Made in a worker, and not kept there.
             for n, (small, large) in enumerate(pool.imap(make, range(9))):
@@ -66,9 +70,13 @@ POOLS = """
             count, held = pool.apply(descriptors, (views,))
             assert count == 5000 and held <= 16, (count, held)
         with concurrent.futures.ProcessPoolExecutor(2, mp_context=context) as executor:
-            assert list(executor.map(total, (nl.share(bytes([i]) * 9) for i in range(9)))) == [9 * i for i in range(9)]
+            assert list(executor.map(total, (nl.share(bytes([i]) * 9) for i in range(9)))) == [
+                9 * i for i in range(9)
+            ]
             assert [large[5] for _, large in executor.map(make, range(9))] == list(range(9))
-            assert executor.submit(pass_on, shared, sys.argv[1]).result() == sum(shared[1:].tolist())
+            assert executor.submit(pass_on, shared, sys.argv[1]).result() == sum(
+                shared[1:].tolist()
+            )
         print("done")
 """
 
@@ -262,7 +270,9 @@ def test_a_forked_child_does_not_put_arrays_where_its_parent_does() -> None:
             mine = [nl.share(b"child %03d" % i) for i in range(100)]
             os.write(write, b".")
             os.read(back_read, 1)
-            same = [bytes(view.tobytes()) for view in mine] == [b"child %03d" % i for i in range(100)]
+            same = [bytes(view.tobytes()) for view in mine] == [
+                b"child %03d" % i for i in range(100)
+            ]
             os._exit(0 if same and before.tobytes() == b"PARENT" else 1)
         os.read(read, 1)
         theirs = [nl.share(b"parent %03d" % i) for i in range(100)]
@@ -296,7 +306,10 @@ def test_a_fork_while_another_thread_shares_does_no_harm() -> None:
         for _ in range(100):
             child = os.fork()
             if child == 0:
-                ok = pickle.loads(stream).tobytes() == b"kept" and nl.share(b"new").tobytes() == b"new"
+                ok = (
+                    pickle.loads(stream).tobytes() == b"kept"
+                    and nl.share(b"new").tobytes() == b"new"
+                )
                 ok = ok and nl.share(b"named", name=f"fork-{os.getpid()}").tobytes() == b"named"
                 os._exit(0 if ok else 1)
             assert os.waitpid(child, 0)[1] == 0
@@ -356,7 +369,9 @@ def test_torch_multiprocessing_and_data_loader_workers_take_views(tmp_path: Path
             shared = nl.share(np.arange(48.0).reshape(8, 6))
             dataset = Images(shared, nl.open("images.npy"))
             for method in ("fork", "spawn"):
-                loader = DataLoader(dataset, batch_size=4, num_workers=1, multiprocessing_context=method)
+                loader = DataLoader(
+                    dataset, batch_size=4, num_workers=1, multiprocessing_context=method
+                )
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore", DeprecationWarning)
                     batches = [(s + m).tolist() for s, m in loader]

@@ -144,8 +144,8 @@ def test_ten_thousand_shared_tensors_cost_at_most_sixteen_descriptors_here_and_t
 
 
 def test_ten_thousand_larger_tensors_cost_at_most_sixteen_descriptors_too() -> None:
-    # In an interpreter of its own, since what lives already counts; 300 of them, as ten thousand would take 10 GB. The
-    # number of arenas grows with the logarithm of what is shared.
+    # In an interpreter of its own, since what lives already counts; 300 of them, as ten thousand
+    # would take 10 GB. The number of arenas grows with the logarithm of what is shared.
     script = """
         import os
         import ndlens as nl

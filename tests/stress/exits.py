@@ -1,8 +1,8 @@
 """Ends the interpreter in every way while ndlens is at work, and looks at how it ended.
 
-Each way is a program of its own, run several times: `python -m tests.stress.exits --runs 5`. A process
-that is ended by a signal it was not sent, that hangs, or that says anything on standard error but
-what the way is about fails.
+Each way is a program of its own, run several times: `python -m tests.stress.exits --runs 5`. A
+process that is ended by a signal it was not sent, that hangs, or that says anything on standard
+error but what the way is about fails.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ BEGIN = """
     crop = [T.RandomCrop(16), T.ToDtype("float32", scale=True)]
 
     def loader(workers=2, **options):
-        return nl.Loader(images, batch_size=4, num_workers=workers, transforms=crop, output="view", **options)
+        return nl.Loader(
+            images, batch_size=4, num_workers=workers, transforms=crop, output="view", **options
+        )
 
     def daemons(work, count=3):
         def run():
@@ -132,7 +134,8 @@ WAYS = {
         from torch.utils.data import DataLoader
 
         def tensors():
-            for batch in nl.Loader({"x": images, "y": x}, batch_size=4, num_workers=2, transforms={"x": crop}):
+            fields, crops = {"x": images, "y": x}, {"x": crop}
+            for batch in nl.Loader(fields, batch_size=4, num_workers=2, transforms=crops):
                 nl.view(batch["x"]).copy()
         if __name__ == "__main__":
             dataset = nl.torch.Dataset({"x": images, "y": x})

@@ -1,7 +1,7 @@
 """Random arrays, and chains of up to ten operations on views of them, against NumPy.
 
-`tests/views/test_indexing.py` tries a few thousand of these with hypothesis, which shrinks well; this
-tries many more. Every structure has a seed of its own, so that the one which fails can be made
+`tests/views/test_indexing.py` tries a few thousand of these with hypothesis, which shrinks well;
+this tries many more. Every structure has a seed of its own, so that the one which fails can be made
 again alone:
 
     python tests/stress/fuzz_layout.py --structures 1 --seed 4711

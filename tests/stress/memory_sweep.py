@@ -1,4 +1,4 @@
-"""Every operation of `ndlens` where memory runs out: it gives its result or a typed error, never a signal or a panic.
+"""Every operation of `ndlens` where memory runs out gives its result or a typed error.
 
 Each runs in a process of its own, whose address space is limited to what it has and a margin.
 Margins go from one that nothing fits to one that all fits, so that each large allocation fails
@@ -29,7 +29,8 @@ from typing import Any, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from tests.stress.memory_operations import OPERATIONS, Operation
+from tests.stress.memory_operation import Operation
+from tests.stress.memory_operations import OPERATIONS
 
 MIB = 1 << 20
 MARGINS = [0, MIB // 4, *(MIB << k for k in range(9))]
@@ -63,7 +64,7 @@ class Outcome(NamedTuple):
 
 
 def load(module: Path | None) -> dict[str, Any]:
-    """The names that operations use; `module` is a build of `ndlens._ndlens`, else the one installed."""
+    """The names that operations use; `module` is a build of `ndlens._ndlens`, by default ours."""
     if module is not None:
         spec = importlib.util.spec_from_file_location("ndlens._ndlens", module)
         assert spec is not None
@@ -98,7 +99,7 @@ def is_typed(error: BaseException) -> bool:
 
 
 def attempt(operation: Operation, names: dict[str, Any], limit: Callable[[], None]) -> Outcome:
-    """Runs it in a fork of this process, which `limit` is called in once the operation is set up."""
+    """Runs it in a fork of this process, where `limit` is called after the set-up."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
@@ -162,7 +163,7 @@ def limits(
 def failures(
     operation: Operation, names: dict[str, Any], most: int
 ) -> Iterator[tuple[str, Outcome]]:
-    """The operation with each of its allocations failing, or the first and the last ones, and what became of it."""
+    """The operation with each allocation (or the first and last ones) failing, and its outcome."""
     extension = sys.modules["ndlens._ndlens"]
     count = count_allocations(operation, names)
     for nth in {*range(min(count, most)), *range(max(count - most, 0), count)}:

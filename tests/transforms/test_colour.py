@@ -1,4 +1,4 @@
-"""Changes of colour: on real photographs what torchvision v2 makes of them, and drawn as torchvision draws."""
+"""Changes of colour: on real photographs as torchvision v2 makes them, drawn as it draws."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CASES: list[tuple[str, Any, float]] = [
 
 
 def middle(name: str) -> Array:
-    """The middle of a photograph, where torch's sum of its grays is exact; a multiple of a vector's lanes."""
+    """The middle of a photograph, where torch's sum of grays is exact; whole vectors wide."""
     image = photograph(name)
     top, left = (image.shape[0] - 224) // 2, (image.shape[1] - 224) // 2
     return image[top : top + 224, left : left + 224]

@@ -1,4 +1,4 @@
-"""Erased rectangles: torchvision's definition of them, in either layout, anywhere in a list of transforms."""
+"""Erased rectangles as torchvision defines them, in either layout, anywhere in a list."""
 
 from __future__ import annotations
 

@@ -205,9 +205,7 @@ def test_another_order_of_what_moves_pixels_is_refused_and_one_of_colours_is_not
     nl.Loader(FIELDS, transforms=transforms, joint=("image", "mask"))
 
 
-def test_fields_of_other_sizes_are_refused_where_a_rectangle_is_drawn_and_taken_once_they_are_of_one() -> (
-    None
-):
+def test_fields_of_other_sizes_are_refused_where_a_rectangle_is_drawn_until_they_agree() -> None:
     fields = {"image": IMAGES, "mask": SMALL}
     with pytest.raises(
         ValueError, match=r"images of 24 x 24 for \"image\" and .* images of 12 x 12 for \"mask\""

@@ -1,4 +1,4 @@
-"""`MixUp` and `CutMix`: torchvision's, bit for bit, for what was drawn; the same batches whatever the threads."""
+"""`MixUp` and `CutMix`: torchvision's, bit for bit; the same batches for any threads."""
 
 from __future__ import annotations
 
@@ -407,68 +407,90 @@ REFUSED: list[tuple[Any, Any, dict[str, Any], type[Exception], str]] = [
         FIELDS,
         {},
         ValueError,
-        'field "image": MixUp needs a floating-point dtype, got uint8; put ToDtype("float32", scale=True) before it',
+        'field "image": MixUp needs a floating-point dtype, got uint8; put ToDtype("float32", '
+        "scale=True) before it",
     ),
     (
         BOTH,
         FIELDS,
         {},
         ValueError,
-        'field "image": MixUp needs a floating-point dtype, got uint8; put ToDtype("float32", scale=True) before it',
+        'field "image": MixUp needs a floating-point dtype, got uint8; put ToDtype("float32", '
+        "scale=True) before it",
     ),
     (T.CutMix(), FIELDS, {"mix_labels": "label"}, ValueError,
         'field "label": labels are numbers of classes: num_classes must be given'),
-    (T.CutMix(4), {"image": IMAGES, "label": np.ones((12, 5), "f4")}, {"mix_labels": "label"}, ValueError,
+    (T.CutMix(4), {"image": IMAGES, "label": np.ones((12, 5), "f4")},
+        {"mix_labels": "label"}, ValueError,
         'field "label": labels are probabilities of 5 classes, but num_classes is 4'),
-    (T.CutMix(4), {"image": IMAGES, "label": np.ones((12, 4), "i4")}, {"mix_labels": "label"}, ValueError,
-        'field "label": labels must be integers of shape [], the numbers of classes, or floats of shape [classes], '
+    (T.CutMix(4), {"image": IMAGES, "label": np.ones((12, 4), "i4")},
+        {"mix_labels": "label"}, ValueError,
+        'field "label": labels must be integers of shape [], the numbers of classes, or floats '
+        "of shape [classes], "
         "got int32 of shape [4]"),
-    (T.CutMix(4), {"image": IMAGES, "label": np.ones(12, bool)}, {"mix_labels": "label"}, ValueError,
-        'field "label": labels must be integers of shape [], the numbers of classes, or floats of shape [classes], '
+    (T.CutMix(4), {"image": IMAGES, "label": np.ones(12, bool)},
+        {"mix_labels": "label"}, ValueError,
+        'field "label": labels must be integers of shape [], the numbers of classes, or floats '
+        "of shape [classes], "
         "got bool of shape []"),
     (T.CutMix(4), {"image": IMAGES, "label": IMAGES}, {}, ValueError,
-        "cannot tell which field holds the labels to mix: none looks like it; name it with mix_labels"),
+        "cannot tell which field holds the labels to mix: none looks like it; name it with "
+        "mix_labels"),
     (T.MixUp(), FIELDS, {}, ValueError,
-        "cannot tell which field holds the labels to mix: none looks like it; name it with mix_labels, and if it holds "
+        "cannot tell which field holds the labels to mix: none looks like it; name it with "
+        "mix_labels, and if it holds "
         "numbers of classes, give num_classes"),
     (T.CutMix(4), {"image": IMAGES, "a": LABELS, "b": LABELS}, {}, ValueError,
-        'cannot tell which field holds the labels to mix: ["a", "b"] could; name it with mix_labels'),
+        'cannot tell which field holds the labels to mix: ["a", "b"] could; name it with '
+        "mix_labels"),
     (T.CutMix(4), {"image": IMAGES, "mask": IMAGES, "label": LABELS}, {}, ValueError,
-        'cannot tell which field holds the images to mix: ["image", "mask"] could; name it with mix_images'),
+        'cannot tell which field holds the images to mix: ["image", "mask"] could; name it with '
+        "mix_images"),
     (T.CutMix(4), LABELS, {}, ValueError,
-        "cannot tell which field holds the images to mix: none looks like it; name it with mix_images"),
+        "cannot tell which field holds the images to mix: none looks like it; name it with "
+        "mix_images"),
     (T.CutMix(4), FIELDS, {"mix_images": ()}, ValueError,
-        "cannot tell which field holds the images to mix: none looks like it; name it with mix_images"),
-    (T.CutMix(4), FIELDS, {"mix_images": "img"}, ValueError, "mix_images names 'img', which is no field"),
-    (T.CutMix(4), FIELDS, {"mix_images": ["img"]}, ValueError, "mix_images names 'img', which is no field"),
+        "cannot tell which field holds the images to mix: none looks like it; name it with "
+        "mix_images"),
+    (T.CutMix(4), FIELDS, {"mix_images": "img"}, ValueError,
+        "mix_images names 'img', which is no field"),
+    (T.CutMix(4), FIELDS, {"mix_images": ["img"]}, ValueError,
+        "mix_images names 'img', which is no field"),
     (T.CutMix(4), FIELDS, {"mix_labels": 1}, ValueError, "mix_labels names 1, which is no field"),
     (T.CutMix(4), FIELDS, {"mix_images": ("image", "image")}, ValueError,
         'field "image" is named twice among what is to be mixed'),
     (T.CutMix(4), FIELDS, {"mix_images": "label", "mix_labels": "label"}, ValueError,
         'field "label" is named twice among what is to be mixed'),
-    (T.CutMix(4), {"a": IMAGES, "b": IMAGES[:, 2:], "label": LABELS}, {"mix_images": ("a", "b")}, ValueError,
-        'CutMix needs images of one height and width: field "a" has [96, 96], field "b" has [94, 96]'),
+    (T.CutMix(4), {"a": IMAGES, "b": IMAGES[:, 2:], "label": LABELS},
+        {"mix_images": ("a", "b")}, ValueError,
+        'CutMix needs images of one height and width: field "a" has [96, 96], field "b" has [94, '
+        "96]"),
     (T.CutMix(4), {"image": IMAGES[:, 0, 0], "label": LABELS}, {}, ValueError,
-        'field "image": CutMix needs items of shape (height, width) or (height, width, channels), with at least one '
+        'field "image": CutMix needs items of shape (height, width) or (height, width, '
+        "channels), with at least one "
         "pixel, got [3]; mix other fields"),
     (T.CutMix(4), {"image": IMAGES[:, :0], "label": LABELS}, {}, ValueError,
-        'field "image": CutMix needs items of shape (height, width) or (height, width, channels), with at least one '
+        'field "image": CutMix needs items of shape (height, width) or (height, width, '
+        "channels), with at least one "
         "pixel, got [0, 96, 3]; mix other fields"),
-    (T.RandomChoice([]), FIELDS, {}, ValueError, "RandomChoice needs at least one of MixUp and CutMix"),
+    (T.RandomChoice([]), FIELDS, {}, ValueError,
+        "RandomChoice needs at least one of MixUp and CutMix"),
     (T.RandomChoice([T.CutMix(4), T.CutMix(5)]), FIELDS, {}, ValueError,
         "the transforms of a RandomChoice must agree on num_classes, got 4 and 5"),
     (T.RandomChoice([T.CutMix(), T.CutMix(5)]), FIELDS, {}, ValueError,
         "the transforms of a RandomChoice must agree on num_classes, got None and 5"),
     *(
         (T.RandomChoice([T.CutMix(4), T.CutMix(4)], p=p), FIELDS, {}, ValueError,
-            "RandomChoice: p must be one number from 0 on for each of 2 transforms, not all of them 0, got " + text)
+            "RandomChoice: p must be one number from 0 on for each of 2 transforms, not all of "
+            "them 0, got " + text)
         for p, text in BAD_WEIGHTS
     ),
     (None, FIELDS, {"mix_labels": "label"}, ValueError,
         "mix_images and mix_labels say what to mix: give mix too"),
     (T.CenterCrop(3), FIELDS, {}, TypeError,
         "mix must be MixUp, CutMix or a RandomChoice of them, got CenterCrop"),
-    ([T.MixUp(3)], FIELDS, {}, TypeError, "mix must be MixUp, CutMix or a RandomChoice of them, got list"),
+    ([T.MixUp(3)], FIELDS, {}, TypeError,
+        "mix must be MixUp, CutMix or a RandomChoice of them, got list"),
     (v2.CenterCrop(3), FIELDS, {}, TypeError,
         "mix must be MixUp, CutMix or a RandomChoice of them, got CenterCrop"),
     (T.RandomChoice([T.MixUp(3), v2.CenterCrop(3)]), FIELDS, {}, TypeError,

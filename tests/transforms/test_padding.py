@@ -1,4 +1,4 @@
-"""Padding, crops that reach beyond the image, and quarter turns, bit for bit as torchvision v2 makes them."""
+"""Padding, crops beyond the image, and quarter turns, bit for bit as torchvision v2 has them."""
 
 from __future__ import annotations
 
@@ -38,9 +38,7 @@ def test_pad_is_torchvisions(mode: Any, padding: Any) -> None:
     assert torch.equal(make(IMAGE, T.Pad(padding, fill=7, padding_mode=mode)), as_made(expected))
 
 
-def test_a_fill_may_have_a_value_for_each_channel_and_is_of_the_dtype_that_the_image_has_by_then() -> (
-    None
-):
+def test_a_fill_may_have_a_value_for_each_channel_and_is_of_the_dtype_the_image_has() -> None:
     expected = F.pad(channels_first(IMAGE), [2], fill=[1, 2, 3])
     assert torch.equal(make(IMAGE, T.Pad(2, fill=(1, 2, 3))), as_made(expected))
     halved = F.pad(F.to_dtype(channels_first(IMAGE), torch.float32, scale=True), [2], fill=0.5)
@@ -195,11 +193,31 @@ def test_an_image_in_between_is_never_made_however_large() -> None:
         image = np.random.default_rng(0).integers(0, 256, (1, 40, 50, 3), np.uint8)
         large = [
             [T.CenterCrop(60000), T.Pad(2, fill=9), T.CenterCrop(52)],
-            [T.Pad(30000, padding_mode="edge"), T.Pad((3, 1), padding_mode="reflect"), T.CenterCrop((44, 56))],
-            [T.RandomCrop(60000, pad_if_needed=True), T.RandomHorizontalFlip(), T.Pad(1), T.RandomCrop(64)],
+            [
+                T.Pad(30000, padding_mode="edge"),
+                T.Pad((3, 1), padding_mode="reflect"),
+                T.CenterCrop((44, 56)),
+            ],
+            [
+                T.RandomCrop(60000, pad_if_needed=True),
+                T.RandomHorizontalFlip(),
+                T.Pad(1),
+                T.RandomCrop(64),
+            ],
             [T.Resize(60000, "nearest"), T.Pad(4, fill=1), T.RandomCrop(64)],
-            [T.CenterCrop(60000), T.ToDtype("float32", scale=True), T.Pad(3, fill=0.5), T.CenterCrop(56)],
-            [T.CenterCrop(2**40), T.Pad(2**40), T.RandomVerticalFlip(1), T.RandomQuarterTurn([90]), T.CenterCrop(8)],
+            [
+                T.CenterCrop(60000),
+                T.ToDtype("float32", scale=True),
+                T.Pad(3, fill=0.5),
+                T.CenterCrop(56),
+            ],
+            [
+                T.CenterCrop(2**40),
+                T.Pad(2**40),
+                T.RandomVerticalFlip(1),
+                T.RandomQuarterTurn([90]),
+                T.CenterCrop(8),
+            ],
         ]
         used = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         before = used()
@@ -237,7 +255,9 @@ def test_windows_on_windows_show_what_making_each_image_would(data: st.DataObjec
                 steps.append(T.Pad(sides, fill, mode))
                 left, top, right, bottom = sides
                 settings = {"constant_values": fill} if mode == "constant" else {}
-                expected = np.pad(expected, ((top, bottom), (left, right)), mode, **settings)  # type: ignore[call-overload]  # modes
+                widths = ((top, bottom), (left, right))
+                # Its overloads want each mode by name.
+                expected = np.pad(expected, widths, mode, **settings)  # type: ignore[call-overload]
             case "crop":
                 rows, columns = data.draw(st.integers(1, height)), data.draw(st.integers(1, width))
                 top, left = (
@@ -313,8 +333,9 @@ def test_sizes_beyond_all_images_are_refused_or_seen_only_in_part(
 def test_a_number_beyond_64_bits_is_refused_by_the_transform(number: int) -> None:
     message = rf" must be at most 9223372036854775807, got .*{number}"
     makers: list[Any] = [
-        T.RandomCrop, T.CenterCrop, T.Resize, T.RandomResizedCrop, T.Pad, lambda n: T.RandomCrop(1, padding=n),
-        lambda n: T.Crop(n, 0, 1, 1), lambda n: T.Crop(0, n, 1, 1), lambda n: T.Crop(0, 0, n, 1),
+        T.RandomCrop, T.CenterCrop, T.Resize, T.RandomResizedCrop, T.Pad,
+        lambda n: T.RandomCrop(1, padding=n), lambda n: T.Crop(n, 0, 1, 1),
+        lambda n: T.Crop(0, n, 1, 1), lambda n: T.Crop(0, 0, n, 1),
         lambda n: T.Crop(0, 0, 1, n), lambda n: T.Resize(1, max_size=n),
     ]  # fmt: skip
     for make_transform in makers:

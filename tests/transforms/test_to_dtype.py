@@ -257,12 +257,15 @@ DIGESTS = """
     for workers in (0, 1, 3):
         rng = np.random.default_rng(0)
         digest = hashlib.sha256()
-        for shape, source in [((40, 77, 3), "B"), ((33, 41, 4), "h"), ((40, 77), "f"), ((33, 70, 1), "d")]:
+        shapes = [(40, 77, 3), (33, 41, 4), (40, 77), (33, 70, 1)]
+        for shape, source in zip(shapes, "Bhfd"):
             images = rng.integers(0, 256, (9, *shape)).astype(source)
             for values in chains:
                 for last in [[], [T.ChannelsFirst()]][: len(shape) - 1]:
                     steps = [T.RandomCrop((29, 37)), T.RandomHorizontalFlip(), *values, *last]
-                    made = nl.Loader(images, batch_size=4, shuffle=True, transforms=steps, num_workers=workers)
+                    made = nl.Loader(
+                        images, batch_size=4, shuffle=True, transforms=steps, num_workers=workers
+                    )
                     for batch in made:
                         digest.update(batch.numpy().tobytes())
         print(digest.hexdigest())

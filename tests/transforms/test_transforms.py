@@ -1,4 +1,4 @@
-"""What `ndlens.transforms` promises: on real photographs, bit for bit what torchvision v2 makes of them."""
+"""What `ndlens.transforms` promises: torchvision v2's results on photographs, bit for bit."""
 
 from __future__ import annotations
 
@@ -408,18 +408,29 @@ DIGEST = """
     from ndlens import transforms as T
     rng = np.random.default_rng(0)
     digest = hashlib.sha256()
-    cases = [(shape, dtype) for shape in [(40, 77, 3), (40, 77), (33, 41, 4), (33, 70, 1)] for dtype in "BHhifd"]
+    cases = [
+        (shape, dtype)
+        for shape in [(40, 77, 3), (40, 77), (33, 41, 4), (33, 70, 1)]
+        for dtype in "BHhifd"
+    ]
     for shape, source in cases:
         low, high = (0, 256) if source in "Bfd" else (0, 2**15)
         images = rng.integers(low, high, (9, *shape)).astype(source)
         for to in ["float32", "float16", "bfloat16", "float64"]:
             values = [T.ToDtype(to, scale=True), T.Normalize(0.4, 0.23)]
             if len(shape) == 3:
-                values[1] = T.Normalize([0.4, 0.5, 0.6, 0.7][: shape[2]], [0.2, 0.3, 0.25, 0.9][: shape[2]])
+                values[1] = T.Normalize(
+                    [0.4, 0.5, 0.6, 0.7][: shape[2]], [0.2, 0.3, 0.25, 0.9][: shape[2]]
+                )
             for last in [[], [T.ChannelsFirst()]][: len(shape) - 1]:
-                geometry = [T.RandomCrop((29, 37)), T.RandomHorizontalFlip(), T.RandomVerticalFlip()]
+                geometry = [
+                    T.RandomCrop((29, 37)),
+                    T.RandomHorizontalFlip(),
+                    T.RandomVerticalFlip(),
+                ]
                 steps = geometry + values + last
-                for batch in nl.Loader(images, batch_size=4, shuffle=True, transforms=steps, output="view"):
+                options = {"shuffle": True, "output": "view"}
+                for batch in nl.Loader(images, batch_size=4, transforms=steps, **options):
                     digest.update(batch.tobytes())
     print(digest.hexdigest())
 """

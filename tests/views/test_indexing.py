@@ -1,4 +1,4 @@
-"""Against NumPy: whatever basic indexing and its relatives do to an array, they do to a view of it."""
+"""Against NumPy: basic indexing and its relatives do the same to a view as to an array."""
 
 from __future__ import annotations
 

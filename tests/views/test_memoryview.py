@@ -1,4 +1,4 @@
-"""Beside memoryview: over the same object, a view says and does the same, but for the differences in one table."""
+"""Beside memoryview: a view of the same object does the same, save the listed differences."""
 
 from __future__ import annotations
 

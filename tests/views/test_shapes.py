@@ -1,4 +1,4 @@
-"""Against NumPy: other shapes over the same memory, and writes to it; chains of them are in test_indexing.py."""
+"""Against NumPy: other shapes over the same memory, and writes; test_indexing.py has chains."""
 
 from __future__ import annotations
 

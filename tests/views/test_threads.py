@@ -1,4 +1,4 @@
-"""Many threads on one view: what one does never breaks what another sees. Most telling where there is no GIL."""
+"""Many threads on one view never break what another sees; most telling without a GIL."""
 
 from __future__ import annotations
 

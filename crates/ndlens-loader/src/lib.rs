@@ -13,10 +13,8 @@
 //! - `shard.rs`: which of them each rank takes.
 //! - `position.rs`, `state.rs`, `note.rs`: how far a run has come, and how another goes on from
 //!   there.
-//! - `draws.rs`: the random numbers of an item, a pure function of (seed, epoch, item).
-//! - `transform/`: a list of transforms compiled to one program.
-//! - `mix/`: whole batches mixed, images with their neighbours and their labels alike.
-//! - `scratch.rs`: what a thread keeps from item to item.
+//! - `channels.rs`: the axes of items in the order in which transforms take them.
+//! - `mix/`: whole batches mixed in their own memory.
 //! - `pool.rs`: batch memory, leased and given back.
 //! - `storing.rs`: whether batches are written through the cache.
 //! - `engine.rs`: threads, prefetch, shutdown.
@@ -36,7 +34,8 @@
 //! ```
 //! use std::sync::Arc;
 //! use ndlens_core::{DType, View};
-//! use ndlens_loader::{Config, Field, Loader, Transform};
+//! use ndlens_loader::{Config, Field, Loader};
+//! use ndlens_transforms::Transform;
 //!
 //! let images = View::from_vec(vec![128u8; 10 * 8 * 8 * 3]).reshape(&[10, 8, 8, 3])?;
 //! let field = Field::new("image", Arc::new(images)).with_transforms(vec![
@@ -53,8 +52,8 @@
 //! ```
 
 mod batch;
+mod channels;
 mod dataset;
-mod draws;
 mod epoch;
 mod error;
 mod loader;
@@ -63,25 +62,20 @@ mod mix;
 mod order;
 mod replay;
 mod resume;
-mod room;
-mod scratch;
 mod source;
 mod sync;
-mod transform;
 
 pub use batch::{Batch, Receipt};
 pub use dataset::message::Block;
 pub use dataset::ring::{Ring, Slot};
 pub use dataset::{Gather, Part, Randomness};
-pub use draws::{Draws, Noise, Stream};
 pub use epoch::feed::Sampling;
 pub use epoch::{Epoch, Progress};
 pub use error::{Error, Result};
-pub use loader::{Config, Field, Loader, Sampled};
+pub use loader::{Config, Field, Loader, Sampled, Values};
 pub use memory::external::Memory;
 pub use memory::pool::PoolUse;
 pub use memory::store_policy::Storing;
-pub use mix::{Mix, Mixing};
 pub use order::ItemOrder;
 pub use order::alias::AliasDraws;
 pub use order::item_numbers::ItemNumbers;
@@ -94,7 +88,7 @@ pub use replay::replay;
 pub use resume::digest::Digest;
 pub use resume::note::Note;
 pub use resume::state::{Basis, STATE_VERSION, State};
-pub use scratch::Scratch;
+pub use source::Source;
 pub use source::labels::Labels;
 pub use source::nan::{NanSearch, NanSteps};
 pub use source::numbers::{flags_of, sizes_of, view_of_sizes};
@@ -105,8 +99,3 @@ pub use source::selection::Selection;
 pub use source::split::{Dealing, Sizes, split};
 pub use source::subset::Subset;
 pub use source::windows::{Columns, SeriesStep, Span, Windows, columns_of, lengths_of_groups};
-pub use source::{ItemShape, Source};
-pub use transform::{
-    Channels, Convention, Deferred, Drawn, DrawnList, Erasure, Filling, Interval, Padding, Program,
-    Target, Transform, Values,
-};

@@ -6,16 +6,19 @@ use std::sync::Arc;
 use ndlens_core::DType;
 use ndlens_core::room::{self, with_room_for};
 use ndlens_kernels::{Stores, Take};
+use ndlens_transforms::mixing::{Image, Mixing};
+use ndlens_transforms::{
+    Channels, Convention, Deferred, ItemShape, Pair, Pipeline, Scratch, Stream, Transform,
+};
 
 use crate::batch::Batch;
-use crate::draws::Stream;
 use crate::epoch::feed::{Feed, Sampling};
 use crate::epoch::{Course, Epoch, Items};
 use crate::error::{Error, Result};
 use crate::memory::external::Memory;
 use crate::memory::pool::{Pool, PoolUse};
 use crate::memory::store_policy::Storing;
-use crate::mix::{Image, Mixer, Mixing};
+use crate::mix::Mixer;
 use crate::order::ItemOrder;
 use crate::order::item_numbers::ItemNumbers;
 use crate::order::laps::Laps;
@@ -27,10 +30,8 @@ use crate::order::weighted::Weights;
 use crate::resume::note::Note;
 use crate::resume::position::{Point, Position, Tracker};
 use crate::resume::state::{Basis, State};
-use crate::scratch::Scratch;
+use crate::source::Source;
 use crate::source::selection::Selection;
-use crate::source::{ItemShape, Source};
-use crate::transform::{Channels, Convention, Deferred, Pair, Program, Transform, Values};
 
 /// Items that are looked up and copied at a time: their numbers stay in the first-level cache.
 const MAX_TAKEN_ITEMS: usize = 512;
@@ -90,6 +91,16 @@ impl fmt::Debug for Field {
             .field("transforms", &self.transforms)
             .finish_non_exhaustive()
     }
+}
+
+/// Who computes values that get larger by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Values {
+    /// The loader.
+    #[default]
+    Computed,
+    /// Whoever gets the batches, where the values are the last that is done to an item.
+    Deferred,
 }
 
 /// How to batch; the names and defaults are those of `torch.utils.data.DataLoader`.
@@ -154,14 +165,14 @@ pub(crate) struct Compiled {
     pub(crate) name: String,
     draws_as: String,
     pub(crate) source: Arc<dyn Source>,
-    pub(crate) program: Program,
+    pub(crate) program: Pipeline,
     /// Where the channels of the items that it takes were before they were turned, where that is
     /// known.
     pub(crate) channels: Option<Channels>,
     /// The field with which it draws together, where an item may be of another size in it.
     joint: Option<Arc<Leader>>,
     /// What the program leaves to others, and the program that leaves nothing.
-    deferred: Option<(Deferred, Program)>,
+    deferred: Option<(Deferred, Pipeline)>,
     /// The items, where they are packed rows of a view that nothing is done to: many are copied at
     /// once.
     pub(crate) take: Option<Take>,
@@ -183,7 +194,7 @@ impl fmt::Debug for Compiled {
 struct Leader {
     name: String,
     source: Arc<dyn Source>,
-    program: Program,
+    program: Pipeline,
 }
 
 /// What the random draws for an item are made of.
@@ -324,7 +335,7 @@ impl Compiled {
 }
 
 /// Memory for batches of so many items.
-fn pool_for(program: &Program, items: usize) -> Result<Pool> {
+fn pool_for(program: &Pipeline, items: usize) -> Result<Pool> {
     Ok(Pool::new(program.batch_layout(items)?.len() * program.dtype().itemsize()))
 }
 
@@ -349,9 +360,10 @@ pub(crate) fn compile(
         }
         let in_field =
             |source: Error| Error::Field { field: name.clone(), source: Box::new(source) };
-        let program = Program::compile(&transforms, shape, source.dtype()).map_err(in_field)?;
+        let program = Pipeline::compile(&transforms, shape, source.dtype())
+            .map_err(|error| in_field(error.into()))?;
         let deferred = match values {
-            Values::Deferred => program.defer_values().map_err(in_field)?,
+            Values::Deferred => program.defer_values().map_err(|error| in_field(error.into()))?,
             Values::Computed => None,
         };
         let (program, deferred) = match deferred {
@@ -551,7 +563,8 @@ impl Loader {
     /// ```
     /// use std::sync::Arc;
     /// use ndlens_core::View;
-    /// use ndlens_loader::{Config, Field, Loader, Mix, Mixing};
+    /// use ndlens_loader::{Config, Field, Loader};
+    /// use ndlens_transforms::{Mix, Mixing};
     ///
     /// let rows = View::from_vec((0..12).map(|i| i as f32).collect()).reshape(&[4, 3])?;
     /// let labels = View::from_vec(vec![0i64, 1, 2, 1]);

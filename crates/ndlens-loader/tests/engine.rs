@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use ndlens_core::{DType, View, ViewRef};
 use ndlens_loader::{
-    Batch, Config, Epoch, Error, Field, ItemShape, Loader, Permutation, PoolUse, Progress, Source,
-    Transform,
+    Batch, Config, Epoch, Error, Field, Loader, Permutation, PoolUse, Progress, Source,
 };
+use ndlens_transforms::{ItemShape, Transform};
 use proptest::prelude::*;
 
 const WORKERS: [usize; 4] = [0, 1, 2, 7];

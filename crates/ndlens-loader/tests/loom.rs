@@ -12,7 +12,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ndlens_core::{Buffer, DType, View, ViewRef};
-use ndlens_loader::{Config, Field, ItemShape, Loader, Memory, Mix, Mixing, Source};
+use ndlens_loader::{Config, Field, Loader, Memory, Source};
+use ndlens_transforms::{ItemShape, Mix, Mixing};
 
 const PREEMPTIONS: usize = 2;
 

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use ndlens_core::{DType, View};
-use ndlens_loader::{Batch, Config, Error, Field, Loader, Mix, Mixing, Transform};
+use ndlens_loader::{Batch, Config, Error, Field, Loader};
+use ndlens_transforms::{Error as TransformsError, Mix, Mixing, Transform};
 
 const CLASSES: usize = 5;
 
@@ -144,5 +145,6 @@ fn a_label_that_is_no_class_is_an_error_of_its_item() {
     let error = loader.epoch(0).unwrap().next().unwrap().unwrap_err();
     let Error::Item { field, item: 2, source } = error else { panic!("{error}") };
     assert_eq!(field, "label");
-    assert!(matches!(*source, Error::NoSuchClass { label: 5, classes: CLASSES }));
+    let Error::Transforms(source) = *source else { panic!("{source}") };
+    assert!(matches!(source, TransformsError::NoSuchClass { label: 5, classes: CLASSES }));
 }

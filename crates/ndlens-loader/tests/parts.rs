@@ -5,8 +5,9 @@ use std::sync::Arc;
 use ndlens_core::View;
 use ndlens_loader::{
     Batch, Config, Field, ItemNumbers, Loader, Remainder, Sampled, Selection, Shard, Shuffler,
-    Transform, Weights,
+    Weights,
 };
+use ndlens_transforms::Transform;
 
 fn numbers(list: &[i64]) -> ItemNumbers {
     ItemNumbers::from_view(&View::from_vec(list.to_vec())).unwrap()

@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyType;
 
 use crate::optional::{self, Once};
-use ndlens::{kernels, loader, store};
+use ndlens::{kernels, loader, store, transforms};
 
 /// An exception class of `ndlens.errors`, raised with a message.
 macro_rules! raise {
@@ -168,6 +168,24 @@ impl Raise for kernels::Error {
     }
 }
 
+impl Raise for transforms::Error {
+    fn raise(&self) -> PyErr {
+        use transforms::Error as E;
+        let message = self.to_string();
+        match self {
+            E::Field { source, .. } => {
+                Python::attach(|py| PyErr::from_type(source.raise().get_type(py), message))
+            }
+            E::InTransform { source, .. } => {
+                Python::attach(|py| PyErr::from_type(source.raise().get_type(py), message))
+            }
+            E::Core(source) => source.raise(),
+            E::Kernels(source) => source.raise(),
+            _ => PyValueError::new_err(message),
+        }
+    }
+}
+
 impl Raise for loader::Error {
     fn raise(&self) -> PyErr {
         use loader::Error as E;
@@ -179,9 +197,7 @@ impl Raise for loader::Error {
             }
             E::Core(source) => source.raise(),
             E::Kernels(source) => source.raise(),
-            E::InTransform { source, .. } => {
-                Python::attach(|py| PyErr::from_type(source.raise().get_type(py), message))
-            }
+            E::Transforms(source) => source.raise(),
             E::Store(source) => source.raise(),
             E::ItemNumbersMask | E::ItemNumbersDType { .. } => PyTypeError::new_err(message),
             E::NoSuchIndex { .. }

@@ -7,8 +7,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ndlens::DType;
-use ndlens::loader::{Config, Field, Loader, Transform};
+use ndlens::loader::{Config, Field, Loader};
 use ndlens::store::{self, MapMode};
+use ndlens::transforms::Transform;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().collect();

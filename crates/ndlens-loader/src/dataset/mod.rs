@@ -13,16 +13,15 @@ mod slot_state;
 use std::sync::{Arc, Mutex};
 
 use ndlens_core::{Buffer, DType, Layout, View};
+use ndlens_transforms::Scratch;
 
 use crate::dataset::message::{Block, Place, arrange};
 use crate::dataset::ring::Ring;
 use crate::epoch::plan::reading;
 use crate::error::{Error, Result};
-use crate::loader::{Compiled, Draws, Field, compile};
+use crate::loader::{Compiled, Draws, Field, Values, compile};
 use crate::memory::pool::Pool;
 use crate::memory::store_policy::Storing;
-use crate::scratch::Scratch;
-use crate::transform::Values;
 
 /// What the draws for an item are made of, beside the item and its field's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

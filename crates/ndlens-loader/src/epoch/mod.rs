@@ -44,6 +44,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use ndlens_core::Buffer;
+use ndlens_transforms::Scratch;
 
 use crate::batch::{Batch, Receipt};
 use crate::epoch::chunks::Chunks;
@@ -57,7 +58,6 @@ use crate::order::ItemOrder;
 use crate::order::shard::Shard;
 use crate::resume::note::Note;
 use crate::resume::position::Tracker;
-use crate::scratch::Scratch;
 use crate::sync::{Builder, Condvar, JoinHandle, Mutex, MutexGuard};
 
 /// A batch in the window.

@@ -12,6 +12,7 @@ use ndlens_core::View;
 use ndlens_core::room::{self, Text, with_room_for};
 use ndlens_kernels::Stores;
 use ndlens_store::Reading;
+use ndlens_transforms::Scratch;
 
 use crate::batch::Batch;
 use crate::epoch::chunks::Chunks;
@@ -26,7 +27,6 @@ use crate::order::ItemOrder;
 use crate::order::item_numbers::NO_ITEM;
 use crate::order::shard::Shard;
 use crate::resume::note::Note;
-use crate::scratch::Scratch;
 
 /// Items numbered at a time: their numbers stay in the first-level cache, and are enough to look
 /// ahead.
@@ -400,7 +400,7 @@ impl Plan {
             let of_item = |(row, &item): (usize, &usize)| -> Result<serde_json::Value> {
                 let draws_as = self.draws_as(making, row, item);
                 let drawn = field.source.item(item).map_err(Error::from).and_then(|image| {
-                    field.program.draw(field.stream, self.epoch, draws_as, image.shape())
+                    Ok(field.program.draw(field.stream, self.epoch, draws_as, image.shape())?)
                 });
                 Ok(field.program.params_to_json(&drawn.map_err(|error| field.fail(item, error))?))
             };

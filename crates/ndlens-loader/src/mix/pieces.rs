@@ -22,15 +22,13 @@ use std::ops::Range;
 
 use ndlens_core::{DType, Layout, Order, View};
 use ndlens_kernels::Blend;
+use ndlens_transforms::mixing::{DrawnMix, Region, soften};
+use ndlens_transforms::{Pipeline, Scratch};
 
-use super::draw::Drawn;
-use super::region::Region;
-use super::{Mixer, fields};
+use super::Mixer;
 use crate::error::Result;
 use crate::loader::Compiled;
 use crate::memory::pool::Slab;
-use crate::scratch::Scratch;
-use crate::transform::Program;
 
 /// Bytes of a range that are mixed at a time: those of two items stay in the cache with room to
 /// spare.
@@ -77,7 +75,7 @@ impl Task {
 /// The mixing of one batch.
 #[derive(Debug)]
 pub(crate) struct Mixture {
-    drawn: Drawn,
+    drawn: DrawnMix,
     items: usize,
     tasks: Vec<Task>,
     /// The probabilities, where labels were numbers.
@@ -90,12 +88,12 @@ impl Mixer {
     pub(crate) fn begin(
         &self,
         fields: &[Compiled],
-        drawn: Drawn,
+        drawn: DrawnMix,
         items: usize,
         soft: Option<Slab>,
     ) -> Result<Mixture> {
         let mut tasks = vec![];
-        for &place in &self.images {
+        for &place in self.plan.images() {
             let program = &fields[place].program;
             let nbytes = program.nbytes();
             let (region, act) = if let (Some(cut), Some(image)) = (drawn.cut, fields[place].image())
@@ -107,7 +105,7 @@ impl Mixer {
             };
             tasks.push(Task::of_region(place, nbytes, items, region, act));
         }
-        let (field, program) = (self.labels, &fields[self.labels].program);
+        let (field, program) = (self.plan.labels(), &fields[self.plan.labels()].program);
         let nbytes = program.nbytes();
         if let Some((classes, _)) = self.soft {
             let step = (MIN_PIECE_BYTES / (classes * size_of::<f32>())).max(1);
@@ -125,7 +123,7 @@ impl Mixer {
 }
 
 /// Mixes all of each item.
-fn blend_all(program: &Program, drawn: Drawn) -> Result<(Region, Act)> {
+fn blend_all(program: &Pipeline, drawn: DrawnMix) -> Result<(Region, Act)> {
     let region = Region::whole(program.nbytes());
     Ok((region, Act::Blend(region, Blend::new(program.dtype(), drawn.share)?)))
 }
@@ -197,7 +195,7 @@ impl Mixture {
     }
 
     /// What was drawn.
-    pub(crate) fn drawn(&self) -> &Drawn {
+    pub(crate) fn drawn(&self) -> &DrawnMix {
         &self.drawn
     }
 
@@ -226,7 +224,7 @@ unsafe fn roll(
 ) -> Result<()> {
     for start in range.clone().step_by(BLOCK_BYTES) {
         let block = start..(start + BLOCK_BYTES).min(range.end);
-        let last = scratch.blocks[0].bytes_mut(block.len())?;
+        let last = scratch.bytes_mut(block.len())?;
         let mut at = 0;
         for run in region.runs(block.clone()) {
             // SAFETY: a run of the last item, which nobody writes now.
@@ -254,33 +252,4 @@ unsafe fn roll(
         }
     }
     Ok(())
-}
-
-/// Writes the probabilities of these items: so much for their own class, the rest for that of their
-/// neighbour. The sum is torch's, of the two rounded shares.
-fn soften(
-    labels: &[u8],
-    dtype: &DType,
-    items: Range<usize>,
-    share: f64,
-    rows: &mut [u8],
-    row_bytes: usize,
-) {
-    let (own_share, other_share) = (share as f32, (1.0 - share) as f32);
-    let itemsize = dtype.itemsize();
-    let count = labels.len() / itemsize;
-    let label = |item: usize| fields::numbers(&labels[item * itemsize..][..itemsize], dtype).next();
-    for (item, row) in items.zip(rows.chunks_exact_mut(row_bytes)) {
-        row.fill(0);
-        let entries = row.as_chunks_mut().0;
-        let neighbour = if item == 0 { count - 1 } else { item - 1 };
-        for (class, share) in [(label(neighbour), other_share), (label(item), own_share)] {
-            // Labels were found to be classes when they were made.
-            if let Some(entry) =
-                class.and_then(|class| entries.get_mut(usize::try_from(class).ok()?))
-            {
-                *entry = (f32::from_le_bytes(*entry) + share).to_le_bytes();
-            }
-        }
-    }
 }

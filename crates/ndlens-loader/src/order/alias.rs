@@ -17,8 +17,8 @@
 use std::sync::Arc;
 
 use ndlens_core::room::with_room_for;
+use ndlens_transforms::Stream;
 
-use crate::draws::Stream;
 use crate::error::Result;
 
 /// An item's column of the alias table: 16 bytes.

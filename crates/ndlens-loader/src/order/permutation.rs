@@ -5,7 +5,8 @@
 //! it lands below n (Black and Rogaway, "Ciphers with arbitrary finite domains", 2002). For fewer
 //! items, where a network of so few bits would favour some orders, it is a Fisher-Yates table.
 
-use crate::draws::{Stream, label};
+use ndlens_transforms::{Stream, label};
+
 use crate::order::feistel::Network;
 use crate::order::walk::walk_all;
 

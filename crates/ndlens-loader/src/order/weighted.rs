@@ -12,8 +12,8 @@ use std::sync::Arc;
 use ndlens_core::room::with_room_for;
 use ndlens_core::{DType, View};
 use ndlens_kernels::{Step, Stores, ValueMap};
+use ndlens_transforms::Stream;
 
-use crate::draws::Stream;
 use crate::error::{Error, Result};
 use crate::order::alias::{AliasDraws, AliasTable};
 use crate::order::feistel::mix;

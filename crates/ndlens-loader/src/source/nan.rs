@@ -4,7 +4,7 @@
 //! A series may be larger than memory, so the search goes on piece by piece, and whoever runs it
 //! looks up between two pieces.
 
-use ndlens_core::{DType, View};
+use ndlens_core::{DType, View, room};
 
 use crate::error::{Error, Result};
 use crate::source::numbers::each_element;

@@ -10,10 +10,11 @@
 
 use ndlens_core::room::{self, with_room_for};
 use ndlens_core::{Buffer, DType, Layout, Order, View, ViewRef};
+use ndlens_transforms::ItemShape;
 
 use crate::error::{Error, Result};
 use crate::source::numbers::numbers_of;
-use crate::source::{ItemShape, Source, all_there, buffers_of};
+use crate::source::{Source, all_there, buffers_of};
 
 /// Axes that may differ from item to item.
 const VARYING: usize = 2;

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use ndlens_core::{DType, ViewRef};
 use ndlens_store::Items;
+use ndlens_transforms::ItemShape;
 
-use crate::source::{ItemShape, Source};
+use crate::source::Source;
 
 /// A source, to be saved as a set of items.
 pub struct SavedItems {

@@ -5,8 +5,9 @@ use std::sync::{Arc, OnceLock};
 
 use ndlens_core::{DType, Result, View, ViewRef};
 
+use crate::source::Source;
 use crate::source::selection::Selection;
-use crate::source::{ItemShape, Source};
+use ndlens_transforms::ItemShape;
 
 /// The items of a source that a [`Selection`] names.
 ///

@@ -17,11 +17,12 @@ use std::sync::Arc;
 
 use ndlens_core::room::{self, with_room_for};
 use ndlens_core::{Buffer, DType, Index, View, ViewRef};
+use ndlens_transforms::ItemShape;
 
 use crate::error::{Error, Result};
 use crate::source::nan::NanSteps;
 use crate::source::selection::Selection;
-use crate::source::{ItemShape, Source, all_there, buffers_of};
+use crate::source::{Source, all_there, buffers_of};
 
 /// How windows lie in a series, in steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

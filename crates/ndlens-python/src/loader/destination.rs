@@ -1,7 +1,8 @@
 //! Where batches go: `pin_memory=` and `device=` of a loader.
 
 use ndlens::kernels::Step;
-use ndlens::loader::{Deferred, Loader};
+use ndlens::loader::Loader;
+use ndlens::transforms::Deferred;
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;

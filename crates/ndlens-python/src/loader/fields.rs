@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use ndlens::loader::{Convention, Field, Source, Transform};
+use ndlens::loader::{Field, Source};
+use ndlens::transforms::{Convention, Transform};
 use ndlens::{Consumer, DType, View};
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::{PyTypeError, PyValueError};

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use ndlens::View;
 use ndlens::loader::{
-    ItemShape, Ragged, Selection, Shapes, Source, Subset, Windows, places_of, sizes_of,
-    view_of_sizes,
+    Ragged, Selection, Shapes, Source, Subset, Windows, places_of, sizes_of, view_of_sizes,
 };
 use ndlens::store::Shards;
+use ndlens::transforms::ItemShape;
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::{PyIndexError, PyTypeError};
 use pyo3::prelude::*;

@@ -1,6 +1,6 @@
 //! How batches are mixed, as `mix=`, `mix_images=` and `mix_labels=` say it.
 
-use ndlens::loader::{Mix, Mixing};
+use ndlens::transforms::{Mix, Mixing};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};

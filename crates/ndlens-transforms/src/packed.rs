@@ -10,19 +10,20 @@ use half::{bf16, f16};
 use ndlens_core::DType;
 use ndlens_kernels::Adjustment;
 
-use super::program::Act;
-use super::{CHANNEL, Drawn, HEIGHT, WIDTH};
-use crate::draws::Noise;
+use crate::drawn::Drawn;
 use crate::error::{Error, Result};
+use crate::pipeline::Act;
+use crate::random::Noise;
+use crate::transform::{CHANNEL, HEIGHT, WIDTH};
 
 /// Elements to change.
-pub(super) struct Packed<'a> {
-    pub(super) bytes: &'a mut [u8],
+pub(crate) struct Packed<'a> {
+    pub(crate) bytes: &'a mut [u8],
     /// The item's shape, the channels last.
-    pub(super) shape: &'a [usize],
-    pub(super) dtype: &'a DType,
+    pub(crate) shape: &'a [usize],
+    pub(crate) dtype: &'a DType,
     /// Whether memory has (channels, height, width).
-    pub(super) channels_first: bool,
+    pub(crate) channels_first: bool,
 }
 
 /// A rectangle of an image.
@@ -36,7 +37,7 @@ struct Rectangle {
 
 impl Act {
     /// Whether this can run on elements where they are, with the channels first or last.
-    pub(super) fn is_in_place(&self, channels_first: bool) -> bool {
+    pub(crate) fn is_in_place(&self, channels_first: bool) -> bool {
         match self {
             Act::Erase { .. } | Act::Scale { .. } | Act::Jitter { .. } => true,
             Act::Colour(_) | Act::Grayscale { .. } => !channels_first,
@@ -47,7 +48,7 @@ impl Act {
 
 impl Packed<'_> {
     /// Does what was drawn.
-    pub(super) fn change(mut self, name: &'static str, act: &Act, drawn: &Drawn) -> Result<()> {
+    pub(crate) fn change(mut self, name: &'static str, act: &Act, drawn: &Drawn) -> Result<()> {
         let not_drawn = || Error::Drawn { transform: name };
         match (act, drawn) {
             (Act::Colour(_), Drawn::Adjusted(adjustments)) => {

@@ -1,4 +1,4 @@
-//! A list of transforms to a program: what is checked, what is fused, what is made in between.
+//! A list of transforms to a pipeline: what is checked, what is fused, what is made in between.
 
 use std::ops::RangeInclusive;
 
@@ -6,15 +6,15 @@ use half::{bf16, f16};
 use ndlens_core::{DType, Layout, Order, room};
 use ndlens_kernels::{self as kernels, ValueMap};
 
-use super::program::{Act, Program, Step, resize_to};
-use super::sizes::{Area, Size};
-use super::{CHANNEL, Fill, Filling, HEIGHT, Interval, Padding, Transform, WIDTH};
-use crate::draws::label;
 use crate::error::{Error, Result};
-use crate::source::ItemShape;
+use crate::item_shape::ItemShape;
+use crate::pipeline::{Act, Pipeline, Step, resize_to};
+use crate::random::label;
+use crate::sizes::{Area, Size};
+use crate::transform::{CHANNEL, Fill, Filling, HEIGHT, Interval, Padding, Transform, WIDTH};
 
-/// A program being compiled.
-pub(super) struct Compiler<'a> {
+/// A pipeline being compiled.
+pub(crate) struct Compiler<'a> {
     /// The items' shape.
     items: ItemShape<'a>,
     /// The most of each of its axes, of which only the height and the width may differ from item to
@@ -26,7 +26,7 @@ pub(super) struct Compiler<'a> {
     /// The axis along which those tell elements apart, None if they do not.
     channel_axis: Option<usize>,
     /// The dtype that `values` start from.
-    pub(super) dtype: DType,
+    pub(crate) dtype: DType,
     /// The least that an image can be after the transforms so far.
     least: Size,
     /// The most: the same, where all items are of one size by then.
@@ -35,7 +35,7 @@ pub(super) struct Compiler<'a> {
     channels_last_format: bool,
 }
 
-impl Program {
+impl Pipeline {
     /// Compiles `transforms` for items of the given shape and dtype. Where items differ in height
     /// and width, a transform must make them one size.
     ///
@@ -71,7 +71,7 @@ impl Program {
 }
 
 impl Compiler<'_> {
-    pub(super) fn channels(&self) -> Option<usize> {
+    pub(crate) fn channels(&self) -> Option<usize> {
         self.shape.get(CHANNEL).copied().filter(|_| self.shape.len() == 3)
     }
 
@@ -224,7 +224,7 @@ impl Compiler<'_> {
         self.check_values(transform)
     }
 
-    pub(super) fn push(&mut self, name: &'static str, act: Act) -> Result<()> {
+    pub(crate) fn push(&mut self, name: &'static str, act: Act) -> Result<()> {
         let occurrence = self.steps.iter().filter(|step| step.name == name).count();
         let sees = (self.least, self.most);
         let step = Step { name, label: label(name, occurrence as u64), sees, act };
@@ -233,7 +233,7 @@ impl Compiler<'_> {
     }
 
     /// Makes the values so far before whatever comes next.
-    pub(super) fn settle_values(&mut self) -> Result<()> {
+    pub(crate) fn settle_values(&mut self) -> Result<()> {
         if self.values.is_empty() {
             return Ok(());
         }
@@ -338,7 +338,7 @@ impl Compiler<'_> {
     }
 
     /// A pixel of one value for all channels, or one for each, in the dtype at this point.
-    pub(super) fn pixel(&self, transform: &'static str, values: &[f64]) -> Result<Vec<u8>> {
+    pub(crate) fn pixel(&self, transform: &'static str, values: &[f64]) -> Result<Vec<u8>> {
         let channels = self.channels().unwrap_or(1);
         let values = match values {
             [] => vec![0.0; channels],
@@ -362,14 +362,14 @@ impl Compiler<'_> {
         Ok(values.iter().map(bytes).collect::<Result<Vec<_>>>()?.concat())
     }
 
-    pub(super) fn is_float(&self, transform: &'static str) -> Result<()> {
+    pub(crate) fn is_float(&self, transform: &'static str) -> Result<()> {
         if matches!(self.dtype, DType::F16 | DType::Bf16 | DType::F32 | DType::F64) {
             return Ok(());
         }
         Err(Error::NotFloat { transform, got: self.dtype.to_string() })
     }
 
-    pub(super) fn is_image(
+    pub(crate) fn is_image(
         &self,
         transform: &'static str,
         ranks: RangeInclusive<usize>,
@@ -388,7 +388,7 @@ impl Compiler<'_> {
         Err(Error::ItemShape { transform, expected, got: self.shape.to_vec(), hint })
     }
 
-    fn finish(mut self) -> Result<Program> {
+    fn finish(mut self) -> Result<Pipeline> {
         let channels_first = self.channels_first;
         let others = self.items.sizes().skip(CHANNEL);
         if self.least != self.most || others.into_iter().any(|size| size.is_none()) {
@@ -424,7 +424,7 @@ impl Compiler<'_> {
         let nbytes = item_bytes(&shape, values.dtype().itemsize())?;
         let channels_last_format = self.channels_last_format;
         let steps = self.steps;
-        Ok(Program {
+        Ok(Pipeline {
             steps,
             finishing,
             values,
@@ -437,7 +437,7 @@ impl Compiler<'_> {
     }
 }
 
-pub(super) fn is_probability(transform: &'static str, p: f64) -> Result<()> {
+pub(crate) fn is_probability(transform: &'static str, p: f64) -> Result<()> {
     if (0.0..=1.0).contains(&p) { Ok(()) } else { Err(Error::Probability { transform, p }) }
 }
 

@@ -6,35 +6,39 @@ use super::{Choice, Mix, Mixer, beta};
 
 /// Columns `left..right` of rows `top..bottom`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Cut {
-    pub(super) left: usize,
-    pub(super) top: usize,
-    pub(super) right: usize,
-    pub(super) bottom: usize,
+pub struct Cut {
+    /// The first column.
+    pub left: usize,
+    /// The first row.
+    pub top: usize,
+    /// The first column after it.
+    pub right: usize,
+    /// The first row after it.
+    pub bottom: usize,
 }
 
 /// The parameters of one batch.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Drawn {
+pub struct DrawnMix {
     /// Which of the mixer's choices.
     choice: usize,
     /// What the beta distribution gave.
     lam: f64,
     /// What comes from the neighbour; without it, a part of every element.
-    pub(super) cut: Option<Cut>,
+    pub cut: Option<Cut>,
     /// How much of a batch's items is their own.
-    pub(super) share: f64,
+    pub share: f64,
 }
 
 impl Mixer {
     /// Draws for the batch whose first item has this place in the order.
-    pub(crate) fn draw(&self, epoch: u32, place: u64) -> Drawn {
+    pub fn draw(&self, epoch: u32, place: u64) -> DrawnMix {
         let choice = self.choose(epoch, place);
         let Choice { mix, stream, .. } = &self.choices[choice];
         let mut draws = stream.draws(epoch, place);
         let lam = beta::draw(mix.alpha(), &mut draws);
         let (Mix::CutMix { .. }, Some([height, width])) = (mix, self.size) else {
-            return Drawn { choice, lam, cut: None, share: lam };
+            return DrawnMix { choice, lam, cut: None, share: lam };
         };
         // As torchvision has it: the middle is uniform, and what would reach beyond the edges is
         // cut off.
@@ -45,7 +49,7 @@ impl Mixer {
         let (top, bottom) = (y.saturating_sub(half_height), (y + half_height).min(height));
         let area = (right - left) as f64 * (bottom - top) as f64;
         let share = 1.0 - area / (width as f64 * height as f64);
-        Drawn { choice, lam, cut: Some(Cut { left, top, right, bottom }), share }
+        DrawnMix { choice, lam, cut: Some(Cut { left, top, right, bottom }), share }
     }
 
     fn choose(&self, epoch: u32, place: u64) -> usize {
@@ -62,7 +66,7 @@ impl Mixer {
 
     /// The parameters of a batch by the name of what mixes it: `{"MixUp": {"lam": 0.3}}`, or for
     /// `CutMix` lam, the box as (x1, y1, x2, y2) and `lam_adjusted`, what is left outside of it.
-    pub(crate) fn params_to_json(&self, drawn: &Drawn) -> Value {
+    pub fn params_to_json(&self, drawn: &DrawnMix) -> Value {
         let lam = drawn.lam;
         let params = match drawn.cut {
             Some(Cut { left, top, right, bottom }) => {

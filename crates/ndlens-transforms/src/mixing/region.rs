@@ -6,15 +6,15 @@ use super::draw::Cut;
 
 /// How an image lies in memory: planes of rows of pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Image {
+pub struct Image {
     /// One for each channel, or one for all.
-    pub(crate) planes: usize,
+    pub planes: usize,
     /// Rows.
-    pub(crate) height: usize,
+    pub height: usize,
     /// Pixels of a row.
-    pub(crate) width: usize,
+    pub width: usize,
     /// Bytes of a pixel in a plane.
-    pub(crate) pixel_bytes: usize,
+    pub pixel_bytes: usize,
 }
 
 /// Runs of bytes, the same in every item.
@@ -24,7 +24,7 @@ pub(crate) struct Image {
 ///     start    + row_bytes            + plane_bytes
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Region {
+pub struct Region {
     start: usize,
     run_bytes: usize,
     /// Runs in a plane.
@@ -36,7 +36,7 @@ pub(super) struct Region {
 
 impl Region {
     /// All of an item.
-    pub(super) fn whole(nbytes: usize) -> Self {
+    pub fn whole(nbytes: usize) -> Self {
         Region {
             start: 0,
             run_bytes: nbytes,
@@ -48,7 +48,7 @@ impl Region {
     }
 
     /// A rectangle of an image.
-    pub(super) fn of_cut(Cut { left, top, right, bottom }: Cut, image: Image) -> Self {
+    pub fn of_cut(Cut { left, top, right, bottom }: Cut, image: Image) -> Self {
         let row_bytes = image.width * image.pixel_bytes;
         Region {
             start: top * row_bytes + left * image.pixel_bytes,
@@ -61,12 +61,12 @@ impl Region {
     }
 
     /// The bytes of all runs.
-    pub(super) fn nbytes(&self) -> usize {
+    pub fn nbytes(&self) -> usize {
         self.run_bytes * self.rows * self.planes
     }
 
     /// Where in an item those bytes are that have these places among the bytes of all runs.
-    pub(super) fn runs(&self, places: Range<usize>) -> impl Iterator<Item = Range<usize>> + use<> {
+    pub fn runs(&self, places: Range<usize>) -> impl Iterator<Item = Range<usize>> + use<> {
         let region = *self;
         let mut at = places.start;
         std::iter::from_fn(move || {

@@ -5,10 +5,24 @@ use ndlens_core::DType;
 use super::Mix;
 use super::region::Image;
 use crate::error::{Error, Result};
-use crate::loader::Compiled;
 
 /// What an image is called in errors.
 const IMAGE: &str = "(height, width) or (height, width, channels), with at least one pixel";
+
+/// A field as it comes to be mixed: what is written of each of its items.
+#[derive(Debug, Clone, Copy)]
+pub struct MixField<'a> {
+    /// The field's name.
+    pub name: &'a str,
+    /// The shape of an item.
+    pub shape: &'a [usize],
+    /// The dtype of its elements.
+    pub dtype: &'a DType,
+    /// How an image lies in it; None where it is no image.
+    pub image: Option<Image>,
+    /// Whether it has three axes, and nothing says which of them are height and width.
+    pub channels_unclear: bool,
+}
 
 /// Whether elements are numbers of classes.
 fn is_integer(dtype: &DType) -> bool {
@@ -31,8 +45,8 @@ fn is_float(dtype: &DType) -> bool {
 
 /// Whether a field could hold labels: numbers of classes, where it is known how many there are, or
 /// as many probabilities.
-fn may_be_labels(field: &Compiled, num_classes: Option<usize>) -> bool {
-    let (shape, dtype) = (field.program.shape(), field.program.dtype());
+fn may_be_labels(field: &MixField<'_>, num_classes: Option<usize>) -> bool {
+    let (shape, dtype) = (field.shape, field.dtype);
     match shape {
         [] => is_integer(dtype) && num_classes.is_some(),
         &[classes] => is_float(dtype) && num_classes.is_none_or(|expected| expected == classes),
@@ -43,7 +57,7 @@ fn may_be_labels(field: &Compiled, num_classes: Option<usize>) -> bool {
 /// The places of the fields with images and of that with labels: those named, else the only ones
 /// there can be.
 pub(super) fn find(
-    fields: &[Compiled],
+    fields: &[MixField<'_>],
     images: Option<&[usize]>,
     labels: Option<usize>,
     num_classes: Option<usize>,
@@ -72,7 +86,7 @@ pub(super) fn find(
     let images = if let Some(images) = images {
         images.to_vec()
     } else {
-        let fits = |place: &usize| *place != labels && !fields[*place].program.shape().is_empty();
+        let fits = |place: &usize| *place != labels && !fields[*place].shape.is_empty();
         let fitting: Vec<usize> = (0..fields.len()).filter(fits).collect();
         vec![only("images", fields, &fitting, false)?]
     };
@@ -81,19 +95,19 @@ pub(super) fn find(
     }
     let twice = |(n, place): (usize, &usize)| *place == labels || images[..n].contains(place);
     if let Some(place) = images.iter().enumerate().position(twice) {
-        return Err(Error::MixedTwice { field: fields[images[place]].name.clone() });
+        return Err(Error::MixedTwice { field: fields[images[place]].name.to_owned() });
     }
     Ok((images, labels))
 }
 
 fn only(
     what: &'static str,
-    fields: &[Compiled],
+    fields: &[MixField<'_>],
     fitting: &[usize],
     unnumbered: bool,
 ) -> Result<usize> {
     let &[place] = fitting else {
-        let candidates = fitting.iter().map(|&place| fields[place].name.clone()).collect();
+        let candidates = fitting.iter().map(|&place| fields[place].name.to_owned()).collect();
         return Err(Error::UnclearMix { what, candidates, unnumbered });
     };
     Ok(place)
@@ -101,7 +115,7 @@ fn only(
 
 /// The height and width of the images, where rectangles are cut, if these ways can mix them.
 pub(super) fn check_images(
-    fields: &[Compiled],
+    fields: &[MixField<'_>],
     images: &[usize],
     mixes: &[Mix],
 ) -> Result<Option<[usize; 2]>> {
@@ -110,31 +124,30 @@ pub(super) fn check_images(
     let mut first: Option<(&str, [usize; 2])> = None;
     for field in images.iter().map(|&place| &fields[place]) {
         let in_field =
-            |source| Error::Field { field: field.name.clone(), source: Box::new(source) };
-        if blends && !is_float(field.program.dtype()) {
-            let got = field.program.dtype().to_string();
+            |source| Error::Field { field: field.name.to_owned(), source: Box::new(source) };
+        if blends && !is_float(field.dtype) {
+            let got = field.dtype.to_string();
             return Err(in_field(Error::NotFloat { transform: "MixUp", got }));
         }
         if !cuts {
             continue;
         }
-        if field.channels_unclear() {
-            let (transform, got) = ("CutMix", format!("{:?}", field.program.shape()));
+        if field.channels_unclear {
+            let (transform, got) = ("CutMix", format!("{:?}", field.shape));
             return Err(in_field(Error::UnclearChannels { transform, got }));
         }
-        let image = field.image().filter(|image| image.height > 0 && image.width > 0);
+        let image = field.image.filter(|image| image.height > 0 && image.width > 0);
         let Some(Image { height, width, .. }) = image else {
-            let (transform, got, hint) =
-                ("CutMix", field.program.shape().to_vec(), "mix other fields");
+            let (transform, got, hint) = ("CutMix", field.shape.to_vec(), "mix other fields");
             return Err(in_field(Error::ItemShape { transform, expected: IMAGE, got, hint }));
         };
         let size = [height, width];
         match first {
             Some((name, other)) if other != size => {
-                let (first, field) = (name.to_owned(), field.name.clone());
+                let (first, field) = (name.to_owned(), field.name.to_owned());
                 return Err(Error::MixedSizes { first, first_size: other, field, size });
             }
-            _ => first = Some((&field.name, size)),
+            _ => first = Some((field.name, size)),
         }
     }
     Ok(first.map(|(_, size)| size))
@@ -142,9 +155,9 @@ pub(super) fn check_images(
 
 /// How many classes there are, where labels are their numbers; None where they are probabilities
 /// already.
-pub(super) fn classes(field: &Compiled, num_classes: Option<usize>) -> Result<Option<usize>> {
-    let (shape, dtype) = (field.program.shape(), field.program.dtype());
-    let in_field = |source| Error::Field { field: field.name.clone(), source: Box::new(source) };
+pub(super) fn classes(field: &MixField<'_>, num_classes: Option<usize>) -> Result<Option<usize>> {
+    let (shape, dtype) = (field.shape, field.dtype);
+    let in_field = |source| Error::Field { field: field.name.to_owned(), source: Box::new(source) };
     match shape {
         [] if is_integer(dtype) => {
             Ok(Some(num_classes.ok_or_else(|| in_field(Error::NumClassesNeeded))?))
@@ -158,29 +171,4 @@ pub(super) fn classes(field: &Compiled, num_classes: Option<usize>) -> Result<Op
             Err(in_field(Error::NoLabels { dtype, shape }))
         }
     }
-}
-
-/// The numbers that labels are, packed.
-pub(super) fn numbers<'a>(labels: &'a [u8], dtype: &DType) -> Box<dyn Iterator<Item = i128> + 'a> {
-    macro_rules! numbers {
-        ($rust:ty) => {
-            Box::new(labels.as_chunks().0.iter().map(|&bytes| <$rust>::from_le_bytes(bytes).into()))
-        };
-    }
-    match dtype {
-        DType::U8 => numbers!(u8),
-        DType::I8 => numbers!(i8),
-        DType::U16 => numbers!(u16),
-        DType::I16 => numbers!(i16),
-        DType::U32 => numbers!(u32),
-        DType::I32 => numbers!(i32),
-        DType::U64 => numbers!(u64),
-        DType::I64 => numbers!(i64),
-        _ => Box::new(std::iter::empty()),
-    }
-}
-
-/// The first of these labels, and its place, that is not the number of a class.
-pub(super) fn first_outside(labels: &[u8], dtype: &DType, classes: usize) -> Option<(usize, i128)> {
-    numbers(labels, dtype).enumerate().find(|&(_, label)| !(0..classes as i128).contains(&label))
 }

@@ -15,25 +15,28 @@
 
 use smallvec::SmallVec;
 
-use super::program::{Act, Program, Step};
-use super::sizes::Size;
-use super::{Drawn, Interval};
+use crate::drawn::Drawn;
 use crate::error::{Error, Result};
+use crate::pipeline::{Act, Pipeline, Step};
+use crate::sizes::Size;
+use crate::transform::Interval;
 
 /// The names of two fields that draw together.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Pair<'a> {
-    pub(crate) first: &'a str,
-    pub(crate) field: &'a str,
+pub struct Pair<'a> {
+    /// The first of them.
+    pub first: &'a str,
+    /// The other.
+    pub field: &'a str,
 }
 
-impl Program {
+impl Pipeline {
     /// Whether it draws together with `first`, whose stream it has.
     ///
     /// # Errors
     ///
     /// [`Error::JointDraws`], [`Error::JointOrder`].
-    pub(crate) fn check_joint(&self, first: &Program, names: Pair<'_>) -> Result<()> {
+    pub fn check_joint(&self, first: &Pipeline, names: Pair<'_>) -> Result<()> {
         for (step, other) in self.shared(first) {
             let both = step.fixed().is_some() && other.fixed().is_some();
             let (got, expected) = (step.choice(both), other.choice(both));
@@ -46,10 +49,10 @@ impl Program {
                 });
             }
         }
-        let moves = |program: &Program, other: &Program| -> Vec<(u64, &'static str)> {
+        let moves = |pipeline: &Pipeline, other: &Pipeline| -> Vec<(u64, &'static str)> {
             let shared =
                 |step: &&Step| step.act.moves_pixels() && other.step_of(step.label).is_some();
-            program.drawing_steps().filter(shared).map(|step| (step.label, step.name)).collect()
+            pipeline.drawing_steps().filter(shared).map(|step| (step.label, step.name)).collect()
         };
         let (own, others) = (moves(self, first), moves(first, self));
         if own == others {
@@ -65,7 +68,7 @@ impl Program {
     }
 
     /// Whether images of different sizes may come to a transform that draws a rectangle for both.
-    pub(crate) fn sizes_may_part(&self, first: &Program) -> bool {
+    pub fn sizes_may_part(&self, first: &Pipeline) -> bool {
         self.shared(first).any(|(step, other)| {
             step.act.draws_rectangle() && (step.fixed().is_none() || other.fixed().is_none())
         })
@@ -77,10 +80,10 @@ impl Program {
     /// # Errors
     ///
     /// [`Error::JointSizes`].
-    pub(crate) fn check_sizes(
+    pub fn check_sizes(
         &self,
         (shape, drawn): (&[usize], &[Drawn]),
-        first: &Program,
+        first: &Pipeline,
         (first_shape, first_drawn): (&[usize], &[Drawn]),
         names: Pair<'_>,
     ) -> Result<()> {
@@ -118,7 +121,7 @@ impl Program {
     }
 
     /// The random transforms that both have, the n-th of a kind.
-    fn shared<'a>(&'a self, first: &'a Program) -> impl Iterator<Item = (&'a Step, &'a Step)> {
+    fn shared<'a>(&'a self, first: &'a Pipeline) -> impl Iterator<Item = (&'a Step, &'a Step)> {
         self.drawing_steps().filter_map(|step| Some((step, first.step_of(step.label)?)))
     }
 

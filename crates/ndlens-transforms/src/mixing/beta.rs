@@ -6,7 +6,7 @@
 //! 1 / a, as they say. For a small a that power is 0 in floating point for X and Y alike, so their
 //! quotient is computed from logarithms.
 
-use crate::draws::Draws;
+use crate::random::Draws;
 
 /// One of Beta(alpha, alpha); from 0 to 1, both of which a small alpha gives.
 pub(super) fn draw(alpha: f64, draws: &mut Draws) -> f64 {
@@ -53,7 +53,7 @@ fn normal(draws: &mut Draws) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::draws::Stream;
+    use crate::random::Stream;
 
     const COUNT: usize = 40_000;
 

@@ -1,61 +1,14 @@
-//! A list of transforms, compiled to one program that makes an item in as few passes as it can,
-//! most often one.
-//!
-//! Three kinds of transforms:
-//!
-//! - Geometry (crops, flips, quarter turns, padding, the order of axes) chooses elements, so it
-//!   becomes a layout.
-//! - Values (conversion, normalisation) map each element, so they become one
-//!   [`ValueMap`](ndlens_kernels::ValueMap), which commutes with geometry.
-//! - What needs more than an element at once (resizing) makes a new image, in memory of the
-//!   thread's own.
-//! - What changes elements one by one, but differently (colours, erased rectangles, noise), changes
-//!   such an image in place, or the item's place in the batch where nothing comes after it.
-//!
-//! A program narrows and turns the item's layout and lets the last pass read through it, writing
-//! each element once. Only what cannot be fused is made in between.
-//!
-//! Names, parameters and their meaning are those of `torchvision.transforms.v2`, but items are
-//! channels-last, as images are in memory: (height, width) or (height, width, channels).
-//! [`Transform::ChannelsFirst`] turns them for the model.
-//!
-//! - `channels.rs`: where the channels of an image are.
-//! - `compile.rs`: the list to a program.
-//! - `program.rs`: the program's steps, drawing for them and running them.
-//! - `deferred.rs`: values that are left to whoever gets the batches.
-//! - `drawn.rs`, `params.rs`: what was drawn, and that as text.
-//! - `sizes.rs`: how large images become.
-//! - `frame.rs`: an image on its way.
-//! - `joint.rs`: whether fields that draw together draw the same thing.
-//! - `augment.rs`: what colours, erased rectangles, scales and noise are drawn from.
-//! - `packed.rs`: changes in place.
-
-mod augment;
-mod channels;
-mod compile;
-mod deferred;
-mod drawn;
-mod frame;
-mod joint;
-mod packed;
-mod params;
-mod program;
-mod sizes;
+//! The list of transforms.
 
 use ndlens_core::DType;
 use ndlens_kernels::Filter;
 
-pub use channels::{Channels, Convention};
-pub use deferred::{Deferred, Values};
-pub use drawn::{Drawn, DrawnList};
-pub(crate) use joint::Pair;
-pub use program::Program;
-pub use sizes::Target;
+use crate::sizes::Target;
 
 /// Height and width are axes 0 and 1 of an item, channels axis 2.
-const HEIGHT: usize = 0;
-const WIDTH: usize = 1;
-const CHANNEL: usize = 2;
+pub(crate) const HEIGHT: usize = 0;
+pub(crate) const WIDTH: usize = 1;
+pub(crate) const CHANNEL: usize = 2;
 
 /// One step of an augmentation.
 #[derive(Debug, Clone, PartialEq)]
@@ -277,16 +230,17 @@ pub struct Filling {
 
 /// A [`Filling`] of one dtype.
 #[derive(Debug, Clone, PartialEq)]
-struct Fill {
-    mode: Padding,
+pub(crate) struct Fill {
+    pub(crate) mode: Padding,
     /// All channels of a pixel; for [`Padding::Constant`].
-    pixel: Vec<u8>,
+    pub(crate) pixel: Vec<u8>,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::draws::Stream;
+    use crate::pipeline::Pipeline;
+    use crate::random::Stream;
     use crate::scratch::Scratch;
     use ndlens_core::View;
     use ndlens_kernels::Stores;
@@ -299,13 +253,13 @@ mod tests {
     }
 
     fn run(transforms: &[Transform], image: &View, item: u64) -> (Vec<usize>, Vec<u8>) {
-        let program = Program::compile(transforms, image.shape(), image.dtype()).unwrap();
-        let mut out = vec![0; program.nbytes()];
-        let drawn = program.draw(Stream::new(0, "image"), 0, item, image.shape()).unwrap();
-        program
+        let pipeline = Pipeline::compile(transforms, image.shape(), image.dtype()).unwrap();
+        let mut out = vec![0; pipeline.nbytes()];
+        let drawn = pipeline.draw(Stream::new(0, "image"), 0, item, image.shape()).unwrap();
+        pipeline
             .run(image.as_ref(), &drawn, &mut out, Stores::Cached, &mut Scratch::default())
             .unwrap();
-        (program.shape().to_vec(), out)
+        (pipeline.shape().to_vec(), out)
     }
 
     #[test]
@@ -356,7 +310,7 @@ mod tests {
     #[test]
     fn what_cannot_be_compiled_says_why() {
         let message = |transforms: &[Transform], shape: &[usize]| {
-            Program::compile(transforms, shape, &DType::U8).unwrap_err().to_string()
+            Pipeline::compile(transforms, shape, &DType::U8).unwrap_err().to_string()
         };
         let crop = Transform::random_crop(9, 4);
         assert_eq!(
@@ -389,14 +343,15 @@ mod tests {
     fn an_item_beyond_the_address_space_is_refused_where_it_is_compiled() {
         let side = isize::MAX as usize / 4;
         let pad = Transform::Pad { padding: [0, 0, side, side], fill: Filling::default() };
-        let error = Program::compile(&[pad], &[8, 8][..], &DType::U8).unwrap_err().to_string();
+        let error = Pipeline::compile(&[pad], &[8, 8][..], &DType::U8).unwrap_err().to_string();
         let side = side + 8;
         assert_eq!(
             error,
             format!("shape [{side}, {side}] with 1-byte elements does not fit the address space")
         );
         let wider = Transform::ToDtype { dtype: DType::F64, scale: false };
-        let error = Program::compile(&[wider], &[1 << 61][..], &DType::U8).unwrap_err().to_string();
+        let error =
+            Pipeline::compile(&[wider], &[1 << 61][..], &DType::U8).unwrap_err().to_string();
         assert_eq!(
             error,
             "shape [2305843009213693952] with 8-byte elements does not fit the address space"
@@ -443,14 +398,15 @@ mod tests {
                     let flip = Transform::RandomHorizontalFlip { p: 1.0 };
                     let last = Transform::CenterCrop { height: 2, width: 2 };
                     let list = [first.clone(), flip, second.clone(), last];
-                    let Ok(program) = Program::compile(&list, image.shape(), image.dtype()) else {
+                    let Ok(pipeline) = Pipeline::compile(&list, image.shape(), image.dtype())
+                    else {
                         continue;
                     };
-                    let mut out = vec![0; program.nbytes()];
-                    let drawn = program.draw(Stream::new(0, "image"), 0, 0, image.shape());
+                    let mut out = vec![0; pipeline.nbytes()];
+                    let drawn = pipeline.draw(Stream::new(0, "image"), 0, 0, image.shape());
                     let made_one = drawn.and_then(|drawn| {
                         let mut scratch = Scratch::default();
-                        program.run(image.as_ref(), &drawn, &mut out, Stores::Cached, &mut scratch)
+                        pipeline.run(image.as_ref(), &drawn, &mut out, Stores::Cached, &mut scratch)
                     });
                     made += usize::from(made_one.is_ok());
                 }

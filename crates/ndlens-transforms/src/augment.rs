@@ -5,16 +5,17 @@ use std::ops::RangeInclusive;
 
 use ndlens_kernels::Adjustment;
 
-use super::compile::{Compiler, is_probability};
-use super::program::{Act, Colours};
-use super::sizes::Size;
-use super::{Drawn, Erasure, Interval, Transform};
-use crate::draws::{Draws, Stream};
+use crate::compile::{Compiler, is_probability};
+use crate::drawn::Drawn;
 use crate::error::{Error, Result};
+use crate::pipeline::{Act, Colours};
+use crate::random::{Draws, Stream};
+use crate::sizes::Size;
+use crate::transform::{Erasure, Interval, Transform};
 
 impl Compiler<'_> {
     /// Adds one of the transforms that change elements in place; nothing for others.
-    pub(super) fn add_augmentation(&mut self, transform: &Transform) -> Result<()> {
+    pub(crate) fn add_augmentation(&mut self, transform: &Transform) -> Result<()> {
         match transform {
             &Transform::ColorJitter { brightness, contrast, saturation, hue } => {
                 let name = "ColorJitter";
@@ -97,12 +98,12 @@ impl Interval {
     }
 
     /// Uniform between its ends.
-    pub(super) fn draw(self, draws: &mut Draws) -> f64 {
+    pub(crate) fn draw(self, draws: &mut Draws) -> f64 {
         self.low + (self.high - self.low) * draws.uniform()
     }
 
     /// Uniform on a logarithmic scale.
-    pub(super) fn draw_log(self, draws: &mut Draws) -> f64 {
+    pub(crate) fn draw_log(self, draws: &mut Draws) -> f64 {
         let (low, high) = (self.low.ln(), self.high.ln());
         (low + (high - low) * draws.uniform()).exp()
     }
@@ -128,7 +129,7 @@ impl Colours {
 }
 
 /// Draws for an act that changes elements in place; None for others.
-pub(super) fn draw(act: &Act, stream: Stream, epoch: u32, item: u64, size: Size) -> Option<Drawn> {
+pub(crate) fn draw(act: &Act, stream: Stream, epoch: u32, item: u64, size: Size) -> Option<Drawn> {
     let mut draws = stream.draws(epoch, item);
     Some(match act {
         Act::Colour(colours) => colours.draw(&mut draws),

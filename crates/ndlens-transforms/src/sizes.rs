@@ -2,32 +2,32 @@
 
 use ndlens_core::DType;
 
-use super::drawn::Drawn;
-use super::{HEIGHT, Interval, WIDTH};
-use crate::draws::Draws;
+use crate::drawn::Drawn;
 use crate::error::{Error, Result};
+use crate::random::Draws;
+use crate::transform::{HEIGHT, Interval, WIDTH};
 
 /// The height and width of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Size {
-    pub(super) height: usize,
-    pub(super) width: usize,
+pub(crate) struct Size {
+    pub(crate) height: usize,
+    pub(crate) width: usize,
 }
 
 impl Size {
     /// With so much more to the left, top, right and bottom.
-    pub(super) fn padded(self, [left, top, right, bottom]: [usize; 4]) -> Self {
+    pub(crate) fn padded(self, [left, top, right, bottom]: [usize; 4]) -> Self {
         let sum = |size: usize, a: usize, b: usize| size.saturating_add(a).saturating_add(b);
         Size { height: sum(self.height, top, bottom), width: sum(self.width, left, right) }
     }
 
     /// How many pixels there are.
-    pub(super) fn pixels(self) -> usize {
+    pub(crate) fn pixels(self) -> usize {
         self.height.saturating_mul(self.width)
     }
 
     /// Itself, if places around it can be counted.
-    pub(super) fn addressable(self, dtype: &DType) -> Result<Self> {
+    pub(crate) fn addressable(self, dtype: &DType) -> Result<Self> {
         let Size { height, width } = self;
         // Places on both sides of the edges are counted in an isize.
         if height.max(width) > isize::MAX as usize / 2 {
@@ -39,7 +39,7 @@ impl Size {
 
     /// What `padding` becomes where a smaller image than this is padded on both sides by what is
     /// missing, which leaves a crop a choice, as torchvision has it.
-    pub(super) fn needed_padding(
+    pub(crate) fn needed_padding(
         self,
         padding: [usize; 4],
         height: usize,
@@ -54,7 +54,7 @@ impl Size {
     }
 
     /// Whether a crop of this size can be made.
-    pub(super) fn fits(self, transform: &'static str, height: usize, width: usize) -> Result<()> {
+    pub(crate) fn fits(self, transform: &'static str, height: usize, width: usize) -> Result<()> {
         if height > self.height || width > self.width {
             let (image_height, image_width) = (self.height, self.width);
             return Err(Error::CropTooLarge {
@@ -69,7 +69,7 @@ impl Size {
     }
 
     /// Of an item's shape; what is no image has none.
-    pub(super) fn of(shape: &[usize]) -> Self {
+    pub(crate) fn of(shape: &[usize]) -> Self {
         let axis = |axis| shape.get(axis).copied().unwrap_or(1);
         Size { height: axis(HEIGHT), width: axis(WIDTH) }
     }
@@ -126,7 +126,7 @@ impl Target {
     }
 
     /// The least and the most that images of any sizes become.
-    pub(super) fn range(self) -> (Size, Size) {
+    pub(crate) fn range(self) -> (Size, Size) {
         let square = |side| Size { height: side, width: side };
         match self {
             Target::Exactly { height, width } => (Size { height, width }, Size { height, width }),
@@ -138,7 +138,7 @@ impl Target {
 
     /// The size that an image of this size becomes. Rounds as torchvision's
     /// `_compute_resized_output_size`.
-    pub(super) fn of(self, Size { height, width }: Size) -> Size {
+    pub(crate) fn of(self, Size { height, width }: Size) -> Size {
         let (short, long) = (height.min(width), height.max(width));
         let of_sides = |short: usize, long: usize| {
             let (short, long) = (short.max(1), long.max(1));
@@ -166,17 +166,17 @@ impl Target {
 
 /// What part of an image `RandomResizedCrop` takes.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Area {
+pub(crate) struct Area {
     /// The least and the most of the image's area.
-    pub(super) scale: Interval,
+    pub(crate) scale: Interval,
     /// The least and the most of width over height.
-    pub(super) ratio: Interval,
+    pub(crate) ratio: Interval,
 }
 
 impl Area {
     /// As torchvision draws it: an area, uniform, and a ratio, uniform in its logarithm; ten tries,
     /// then the middle.
-    pub(super) fn draw(self, draws: &mut Draws, Size { height, width }: Size) -> Drawn {
+    pub(crate) fn draw(self, draws: &mut Draws, Size { height, width }: Size) -> Drawn {
         /// Tries before giving up, torchvision's.
         const TRIES: usize = 10;
         let Interval { low, high } = self.ratio;
@@ -207,6 +207,6 @@ impl Area {
 
 /// `round(n / 2)` as Python rounds, which is how torchvision finds the middle: .5 goes to the even
 /// neighbour.
-pub(super) fn half_to_even(n: usize) -> usize {
+pub(crate) fn half_to_even(n: usize) -> usize {
     n / 2 + usize::from(n % 4 == 3)
 }

@@ -8,18 +8,8 @@
 use ndlens_core::DType;
 use ndlens_kernels::{self as kernels, ValueMap};
 
-use super::program::Program;
 use crate::error::Result;
-
-/// Who computes values that get larger by it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Values {
-    /// The loader.
-    #[default]
-    Computed,
-    /// Whoever gets the batches, where the values are the last that is done to an item.
-    Deferred,
-}
+use crate::pipeline::Pipeline;
 
 /// What is left to be done to the values of a batch.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,15 +21,15 @@ pub struct Deferred {
     pub channel_axis: Option<usize>,
 }
 
-impl Program {
-    /// This program without its last pass over values, and what that pass does; None where values
+impl Pipeline {
+    /// This pipeline without its last pass over values, and what that pass does; None where values
     /// would not get larger by it, or something comes after it.
     ///
     /// # Errors
     ///
     /// [`Error::Kernels`](crate::Error::Kernels) where the instruction set that the environment
     /// names is unknown.
-    pub fn defer_values(&self) -> Result<Option<(Program, Deferred)>> {
+    pub fn defer_values(&self) -> Result<Option<(Pipeline, Deferred)>> {
         let (from, to) = (self.values.source(), self.values.dtype());
         let steps = self.values.steps();
         let is_float =
@@ -62,7 +52,7 @@ impl Program {
             Deferred { steps: steps.to_vec(), channel_axis: self.channel_axis.map(seen) };
         let values = ValueMap::new(from, 1, &[])?;
         let nbytes = self.nbytes / to.itemsize() * from.itemsize();
-        Ok(Some((Program { values, nbytes, ..self.clone() }, deferred)))
+        Ok(Some((Pipeline { values, nbytes, ..self.clone() }, deferred)))
     }
 }
 
@@ -76,9 +66,9 @@ mod tests {
         shape: &[usize],
         dtype: &DType,
     ) -> Option<(DType, Deferred)> {
-        let program = Program::compile(transforms, shape, dtype).unwrap();
-        let (sent, deferred) = program.defer_values().unwrap()?;
-        assert_eq!(sent.shape(), program.shape());
+        let pipeline = Pipeline::compile(transforms, shape, dtype).unwrap();
+        let (sent, deferred) = pipeline.defer_values().unwrap()?;
+        assert_eq!(sent.shape(), pipeline.shape());
         assert_eq!(sent.nbytes(), sent.shape().iter().product::<usize>() * sent.dtype().itemsize());
         Some((sent.dtype().clone(), deferred))
     }

@@ -1,4 +1,4 @@
-//! An image on its way through a program: where its pixels are, and what part of them, or beyond
+//! An image on its way through a pipeline: where its pixels are, and what part of them, or beyond
 //! them, is in sight.
 //!
 //! Crops and flips only change where to look. A padded image is one that is looked at beyond its
@@ -24,11 +24,11 @@ use ndlens_core::{Buffer, DType, Layout, Order, ViewRef};
 use ndlens_kernels::{self as kernels, Finish, Resize, Stores, ValueMap};
 use smallvec::SmallVec;
 
-use super::sizes::Size;
-use super::{CHANNEL, Fill, HEIGHT, Padding, WIDTH};
 use crate::error::Result;
-use crate::room::with_room_for;
 use crate::scratch::{Block, Scratch};
+use crate::sizes::Size;
+use crate::transform::{CHANNEL, Fill, HEIGHT, Padding, WIDTH};
+use ndlens_core::room::with_room_for;
 
 /// Where the pixels are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,7 +79,7 @@ enum Seen {
 
 /// An image of (height, width, ..), or an item of any shape that no image transform touches.
 #[derive(Debug)]
-pub(super) struct Frame<'a> {
+pub(crate) struct Frame<'a> {
     item: ViewRef<'a>,
     place: Place,
     layout: Layout,
@@ -101,13 +101,13 @@ struct Resized<'a> {
 }
 
 impl<'a> Frame<'a> {
-    pub(super) fn new(item: ViewRef<'a>) -> Self {
+    pub(crate) fn new(item: ViewRef<'a>) -> Self {
         let (layout, dtype) = (item.layout().clone(), item.dtype().clone());
         Frame { item, place: Place::Item, layout, dtype, resize: None, windows: SmallVec::new() }
     }
 
     /// The size of what is in sight.
-    pub(super) fn size(&self) -> Size {
+    pub(crate) fn size(&self) -> Size {
         match (self.windows.last(), &self.resize) {
             (Some(&Window { height, width, .. }), _) => Size { height, width },
             (None, Some(Resized { window, .. })) => {
@@ -118,12 +118,12 @@ impl<'a> Frame<'a> {
     }
 
     /// The channels of a pixel.
-    pub(super) fn channels(&self) -> usize {
+    pub(crate) fn channels(&self) -> usize {
         self.layout.shape().get(CHANNEL).copied().unwrap_or(1)
     }
 
     /// Keeps a rectangle of what is in sight.
-    pub(super) fn crop(
+    pub(crate) fn crop(
         &mut self,
         top: usize,
         left: usize,
@@ -155,7 +155,7 @@ impl<'a> Frame<'a> {
     }
 
     /// Looks beyond the edges: so many pixels to the left, top, right and bottom.
-    pub(super) fn pad(&mut self, sides: [usize; 4], fill: &'a Fill) -> Result<()> {
+    pub(crate) fn pad(&mut self, sides: [usize; 4], fill: &'a Fill) -> Result<()> {
         if sides == [0; 4] {
             return Ok(());
         }
@@ -168,7 +168,7 @@ impl<'a> Frame<'a> {
     }
 
     /// Exchanges the ends of an axis.
-    pub(super) fn flip(&mut self, axis: usize) -> Result<()> {
+    pub(crate) fn flip(&mut self, axis: usize) -> Result<()> {
         for window in &mut self.windows {
             let (start, count, size) = window.along(axis);
             let flipped = size as isize - (start + count as isize);
@@ -188,7 +188,7 @@ impl<'a> Frame<'a> {
     }
 
     /// Turns by 90 degrees, counter-clockwise: the right edge becomes the top.
-    pub(super) fn turn(&mut self, scratch: &mut Scratch) -> Result<()> {
+    pub(crate) fn turn(&mut self, scratch: &mut Scratch) -> Result<()> {
         self.settle_resize(scratch)?;
         self.flip(WIDTH)?;
         self.layout = self.layout.swapaxes(HEIGHT as isize, WIDTH as isize)?;
@@ -201,7 +201,7 @@ impl<'a> Frame<'a> {
     }
 
     /// Resizes, once somebody wants the pixels.
-    pub(super) fn resize(
+    pub(crate) fn resize(
         &mut self,
         resize: Resize,
         unchanged: &'a ValueMap,
@@ -230,7 +230,7 @@ impl<'a> Frame<'a> {
 
     /// Writes what `map` makes of the image to `destination`, packed; with the channels first if
     /// said so.
-    pub(super) fn finish(
+    pub(crate) fn finish(
         mut self,
         map: &ValueMap,
         channel_axis: Option<usize>,
@@ -257,7 +257,7 @@ impl<'a> Frame<'a> {
     }
 
     /// Makes what is not made yet: a resized image, what is in sight beyond the edges.
-    pub(super) fn settle(&mut self, scratch: &mut Scratch) -> Result<()> {
+    pub(crate) fn settle(&mut self, scratch: &mut Scratch) -> Result<()> {
         if self.windows.is_empty() {
             return self.settle_resize(scratch);
         }
@@ -278,7 +278,7 @@ impl<'a> Frame<'a> {
 
     /// Maps all values. Where more is in sight than the image has pixels, the image and the fills
     /// are mapped, and what is in sight is still not made.
-    pub(super) fn map(
+    pub(crate) fn map(
         &mut self,
         map: &ValueMap,
         channel_axis: Option<usize>,
@@ -313,7 +313,7 @@ impl<'a> Frame<'a> {
 
     /// Writes an image anew: `write` reads the old one and writes all bytes of the new one, packed
     /// in C order.
-    pub(super) fn rewrite(
+    pub(crate) fn rewrite(
         &mut self,
         scratch: &mut Scratch,
         shape: &[usize],
@@ -334,7 +334,7 @@ impl<'a> Frame<'a> {
 
     /// Changes an image where it stands, packed in C order; copies it first where it is somebody
     /// else's.
-    pub(super) fn change(
+    pub(crate) fn change(
         &mut self,
         scratch: &mut Scratch,
         change: impl FnOnce(&[usize], &DType, &mut [u8]) -> Result<()>,

@@ -41,7 +41,7 @@ fn fnv_1a(name: &str) -> u64 {
 }
 
 /// The n-th of this name among the parts of something that draws.
-pub(crate) fn label(name: &str, n: u64) -> u64 {
+pub fn label(name: &str, n: u64) -> u64 {
     fnv_1a(name).wrapping_add(n)
 }
 
@@ -62,7 +62,7 @@ impl Stream {
     }
 
     /// A stream of its own for a part of what draws, told from others by its [`label`].
-    pub(crate) fn child(self, label: u64) -> Self {
+    pub fn child(self, label: u64) -> Self {
         let block = philox([label as u32, (label >> 32) as u32, 0, 1], self.key);
         Stream { key: [block[0], block[1]] }
     }
@@ -74,12 +74,12 @@ impl Stream {
     }
 
     /// Numbers for the elements of one item in one epoch, apart from its [`draws`](Self::draws).
-    pub(crate) fn noise(self, epoch: u32, item: u64) -> Noise {
+    pub fn noise(self, epoch: u32, item: u64) -> Noise {
         Noise { key: self.child(label("noise", 0)).key, epoch, item }
     }
 
     /// 128 bits of the stream, apart from all draws.
-    pub(crate) fn block(self, epoch: u32, n: u64, index: u32) -> [u32; 4] {
+    pub fn block(self, epoch: u32, n: u64, index: u32) -> [u32; 4] {
         // Draws count blocks up from 0; these come down from the top.
         philox([u32::MAX - index, epoch, n as u32, (n >> 32) as u32], self.key)
     }

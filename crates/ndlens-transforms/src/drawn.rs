@@ -8,7 +8,7 @@ use ndlens_kernels::Adjustment;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use crate::draws::Noise;
+use crate::random::Noise;
 
 /// The parameters of one random transform for one item.
 ///

@@ -4,51 +4,52 @@ use ndlens_core::{DType, Layout, Order, ViewRef};
 use ndlens_kernels::{Filter, Resize, Stores, ValueMap};
 use smallvec::SmallVec;
 
-use super::channels::Channels;
-use super::drawn::{Drawn, DrawnList};
-use super::frame::Frame;
-use super::packed::Packed;
-use super::sizes::{Area, Size, Target, half_to_even};
-use super::{Fill, Interval, augment};
-use crate::draws::Stream;
+use crate::augment;
+use crate::channels::Channels;
+use crate::drawn::{Drawn, DrawnList};
 use crate::error::{Error, Result};
-use crate::mix::Image;
+use crate::frame::Frame;
+use crate::mixing::Image;
+use crate::packed::Packed;
+use crate::random::Stream;
 use crate::scratch::Scratch;
+use crate::sizes::{Area, Size, Target, half_to_even};
+use crate::transform::{Fill, Interval};
 
 /// Transforms compiled for items of one shape and dtype.
 #[derive(Debug, Clone)]
-pub struct Program {
-    pub(super) steps: Vec<Step>,
+pub struct Pipeline {
+    pub(crate) steps: Vec<Step>,
     /// Changes in place of what the last pass wrote.
-    pub(super) finishing: Vec<Step>,
+    pub(crate) finishing: Vec<Step>,
     /// The last pass, through which everything before it is read.
-    pub(super) values: ValueMap,
+    pub(crate) values: ValueMap,
     /// The order of the output's axes, where it is not the item's.
-    pub(super) axes: Option<[isize; 3]>,
+    pub(crate) axes: Option<[isize; 3]>,
     /// Whether what is written with the channels last is seen with the channels first.
-    pub(super) channels_last_format: bool,
+    pub(crate) channels_last_format: bool,
     /// The channel's place in the output.
-    pub(super) channel_axis: Option<usize>,
-    pub(super) shape: Vec<usize>,
+    pub(crate) channel_axis: Option<usize>,
+    pub(crate) shape: Vec<usize>,
     /// The bytes of an item, which fit the address space.
-    pub(super) nbytes: usize,
+    pub(crate) nbytes: usize,
 }
 
 /// One step, in order.
 #[derive(Debug, Clone)]
-pub(super) struct Step {
+pub(crate) struct Step {
     /// The transform it comes from, for errors and for parameters.
-    pub(super) name: &'static str,
+    pub(crate) name: &'static str,
     /// What tells its random numbers from those of other steps.
-    pub(super) label: u64,
+    pub(crate) label: u64,
     /// The least and the most that images are that come to it.
-    pub(super) sees: (Size, Size),
-    pub(super) act: Act,
+    pub(crate) sees: (Size, Size),
+    pub(crate) act: Act,
 }
 
 /// What a step does.
 #[derive(Debug, Clone)]
-pub(super) enum Act {
+pub(crate) enum Act {
     RandomCrop {
         height: usize,
         width: usize,
@@ -117,14 +118,14 @@ pub(super) enum Act {
 
 /// What colours are changed by.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Colours {
-    pub(super) brightness: Option<Interval>,
-    pub(super) contrast: Option<Interval>,
-    pub(super) saturation: Option<Interval>,
-    pub(super) hue: Option<Interval>,
+pub(crate) struct Colours {
+    pub(crate) brightness: Option<Interval>,
+    pub(crate) contrast: Option<Interval>,
+    pub(crate) saturation: Option<Interval>,
+    pub(crate) hue: Option<Interval>,
 }
 
-impl Program {
+impl Pipeline {
     /// Where the elements of a batch of so many items are, that many times [`nbytes`](Self::nbytes)
     /// being written one after another.
     ///
@@ -150,13 +151,13 @@ impl Program {
 
     /// Whether it turns (height, width, channels) to (channels, height, width), in memory or in
     /// shape.
-    pub(crate) fn turns_channels(&self) -> bool {
+    pub fn turns_channels(&self) -> bool {
         self.axes.is_some() || self.channels_last_format
     }
 
     /// How an image lies in what is written for an item, where `channels` is what is known of items
     /// that are not turned; None where that is no image.
-    pub(crate) fn image(&self, channels: Option<Channels>) -> Option<Image> {
+    pub fn image(&self, channels: Option<Channels>) -> Option<Image> {
         let itemsize = self.dtype().itemsize();
         let in_planes = match channels {
             Some(Channels::First) if !self.channels_last_format => true,
@@ -182,11 +183,11 @@ impl Program {
     }
 
     /// Those, as steps.
-    pub(super) fn drawing_steps(&self) -> impl Iterator<Item = &Step> {
+    pub(crate) fn drawing_steps(&self) -> impl Iterator<Item = &Step> {
         self.all_steps().filter(|step| step.act.is_random())
     }
 
-    pub(super) fn all_steps(&self) -> impl Iterator<Item = &Step> {
+    pub(crate) fn all_steps(&self) -> impl Iterator<Item = &Step> {
         self.steps.iter().chain(&self.finishing)
     }
 
@@ -270,7 +271,7 @@ impl Program {
 }
 
 impl Act {
-    pub(super) fn is_random(&self) -> bool {
+    pub(crate) fn is_random(&self) -> bool {
         matches!(
             self,
             Act::RandomCrop { .. }
@@ -326,7 +327,7 @@ impl Step {
     }
 
     /// The size of an image of this size after this step.
-    pub(super) fn resized(&self, size: Size, drawn: Option<&Drawn>) -> Size {
+    pub(crate) fn resized(&self, size: Size, drawn: Option<&Drawn>) -> Size {
         match &self.act {
             &Act::RandomCrop { height, width, .. }
             | &Act::CenterCrop { height, width, .. }
@@ -343,7 +344,7 @@ impl Step {
     }
 
     /// The range of sizes of images of such a range after this step.
-    pub(super) fn resized_range(&self, least: Size, most: Size) -> (Size, Size) {
+    pub(crate) fn resized_range(&self, least: Size, most: Size) -> (Size, Size) {
         match &self.act {
             Act::Resize { target, .. } if least != most => target.range(),
             _ => (self.resized(least, None), self.resized(most, None)),
@@ -429,7 +430,7 @@ impl Step {
 }
 
 /// `unchanged` says of which dtype.
-pub(super) fn resize_to(
+pub(crate) fn resize_to(
     transform: &'static str,
     size: Size,
     unchanged: &ValueMap,

@@ -17,6 +17,18 @@ pub struct Scratch {
     pub(crate) resize: ndlens_kernels::Scratch,
 }
 
+impl Scratch {
+    /// `len` bytes to be overwritten, for work between items. What they hold is lost when an item
+    /// is made.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Core`](crate::Error::Core) where there is no memory.
+    pub fn bytes_mut(&mut self, len: usize) -> Result<&mut [u8]> {
+        self.blocks[0].bytes_mut(len)
+    }
+}
+
 /// Memory that nobody else has.
 ///
 /// # Invariant
