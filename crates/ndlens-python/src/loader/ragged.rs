@@ -60,11 +60,9 @@ fn extract_shapes(shapes: &Bound<'_, PyAny>) -> PyResult<Shapes> {
 ///
 /// Args:
 ///     `items`: A list of views, each an item; or, with `shapes`, a packed view of one axis that
-///         they
-///         lie in.
+///         they lie in.
 ///     `offsets`: The first element of each item, of shape (N,); N + 1 also say where each must
-///         end.
-///         None if items lie one after another.
+///         end. None if items lie one after another.
 ///     `shapes`: The shape of each item, of shape (N, rank).
 ///
 /// Raises:

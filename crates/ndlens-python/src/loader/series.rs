@@ -48,8 +48,7 @@ const NAN_PIECE_BYTES: usize = 64 << 20;
 ///     `target`: Columns of the horizon, of a series of shape (steps, columns, ...). One column is
 ///         not an axis: items are of shape (horizon,).
 ///     `where`: A boolean for each window, or for each step (of all series one after another)
-///         whether
-///         a window may start there.
+///         whether a window may start there.
 ///     `skip_nan`: Whether windows that hold NaN, or whose horizon does, are left out. If not, a
 ///         warning names the first such window in the first 256 MiB of the series.
 ///
@@ -59,8 +58,7 @@ const NAN_PIECE_BYTES: usize = 64 << 20;
 ///
 /// Raises:
 ///     `ValueError`: A size is 0, series differ in dtype or shape of a step, groups do not divide
-///         the
-///         series, ids are scattered, or no window fits or is left.
+///         the series, ids are scattered, or no window fits or is left.
 ///
 /// >>> import ndlens as nl
 /// >>> past, future = nl.windows(bytes(range(9)), 3, horizon=1, ids=list("aaaaabbbb"))

@@ -45,8 +45,7 @@ use crate::view::object::PyView;
 ///         file stays as it is; "r" refuses; "r+" writes to the file, which an `.npz` archive with
 ///         its checksums does not allow.
 ///     `copy`: Whether each array is read into memory of its own instead of mapped, when it is
-///         first
-///         asked for, and decompressed if need be.
+///         first asked for, and decompressed if need be.
 ///     `shape`: Shape of raw bytes; one size may be -1. By default (-1,).
 ///     `dtype`: Dtype of raw bytes: whatever `View.reinterpret` takes.
 ///     `offset`: First byte of raw bytes. It need not be aligned.

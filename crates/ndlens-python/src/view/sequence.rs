@@ -142,8 +142,7 @@ impl PyView {
     ///
     /// Args:
     ///     `indices`: Integers, or anything `nl.view` takes of integers, of shape (n,); negative
-    ///         ones
-    ///         count from the end.
+    ///         ones count from the end.
     ///     `axis`: Axis along which elements are taken.
     ///
     /// Raises:
@@ -168,8 +167,7 @@ impl PyView {
     ///
     /// Args:
     ///     `order`: "C" order (the default), Fortran order ("F"), or the one that they are packed
-    ///         in
-    ///         ("A").
+    ///         in ("A").
     #[pyo3(signature = (order = None))]
     fn tobytes<'py>(&self, py: Python<'py>, order: Option<&str>) -> PyResult<Bound<'py, PyBytes>> {
         let view = self.view()?;
