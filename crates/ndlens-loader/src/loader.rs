@@ -34,7 +34,7 @@ use crate::source::Source;
 use crate::source::selection::Selection;
 
 /// Items that are looked up and copied at a time: their numbers stay in the first-level cache.
-const MAX_TAKEN_ITEMS: usize = 512;
+const MAX_TAKEN_ITEMS: usize = 1024;
 
 /// One column of the data set: a source, its name for errors, and what becomes of its items.
 pub struct Field {

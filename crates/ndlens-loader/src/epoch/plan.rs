@@ -30,7 +30,7 @@ use crate::resume::note::Note;
 
 /// Items numbered at a time: their numbers stay in the first-level cache, and are enough to look
 /// ahead.
-const MAX_BLOCK_ITEMS: usize = 512;
+const MAX_BLOCK_ITEMS: usize = 1024;
 
 /// Guards this thread while it reads items, if bytes of some may go missing meanwhile.
 pub(crate) fn reading(fields: &[Compiled]) -> Option<Reading> {
