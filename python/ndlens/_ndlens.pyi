@@ -9,6 +9,7 @@ from torch import Tensor
 from typing_extensions import CapsuleType
 
 from ._arrays import Arrays
+from ._options import DatasetOptions, LoaderOptions
 
 _Index: TypeAlias = SupportsIndex | slice | EllipsisType | None
 _Key: TypeAlias = _Index | tuple[_Index, ...]
@@ -318,36 +319,7 @@ class _ArrayFile:
 
 @final
 class _Loader:
-    def __new__(
-        cls,
-        fields: Any,
-        *,
-        source: Any,
-        batch_size: int,
-        shuffle: bool,
-        seed: int,
-        num_workers: int,
-        drop_last: bool,
-        prefetch_factor: int,
-        transforms: Any,
-        joint: Sequence[Any] | None,
-        channels: Any,
-        return_params: bool,
-        output: str | None,
-        remainder: str,
-        sampled: bool,
-        stores: str,
-        order: str,
-        weights: Any,
-        replacement: bool,
-        num_samples: int | None,
-        indices: Any,
-        mix: Any,
-        mix_images: Any,
-        mix_labels: Any,
-        pin_memory: bool,
-        device: Any,
-    ) -> _Loader: ...
+    def __new__(cls, options: LoaderOptions) -> _Loader: ...
     def _plan(self) -> Epoch: ...
     def _batch(self, epoch: int, start: int, rank: int, world_size: int, number: int) -> Any: ...
     def _batch_of(self, epoch: int, items: Any) -> Any: ...
@@ -379,9 +351,7 @@ class _Loader:
 
 @final
 class _Gatherer:
-    def __new__(
-        cls, fields: Any, transforms: Any, joint: Any, seed: int, channels: Any = None
-    ) -> _Gatherer: ...
+    def __new__(cls, options: DatasetOptions) -> _Gatherer: ...
     def __len__(self) -> int: ...
     def batch(self, items: Sequence[int], epoch: int | None, nonce: int) -> Any: ...
     def batch_to_send(self, items: Sequence[int], epoch: int | None, nonce: int) -> _SentBatch: ...

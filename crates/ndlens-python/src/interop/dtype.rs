@@ -8,7 +8,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyComplex, PyFloat, PyInt, PyString, PyType};
 
 use crate::error::OrRaise;
-use crate::interop::import::extract_view;
+use crate::interop::buffer::BufferExport;
+use crate::interop::dlpack;
 use crate::optional;
 
 /// The name of a dtype: `"float32"`, `"<f4"`, `"f4"`, `torch.float32`, `numpy.float32` and
@@ -89,5 +90,10 @@ fn of_numpy(dtype: &Bound<'_, PyAny>) -> PyResult<DType> {
     // NumPy says itself what the elements look like, of several: of one record it does not say that
     // it is packed.
     let elements = optional::get(py, "numpy", "empty")?.call1((2, dtype))?;
-    Ok(extract_view(&elements)?.dtype().clone())
+    let view = match BufferExport::take(&elements) {
+        Ok(export) => export.into_view()?,
+        // Elements without a buffer format; NumPy says why it has no tensor of them either.
+        Err(_) => dlpack::import(&elements)?,
+    };
+    Ok(view.dtype().clone())
 }

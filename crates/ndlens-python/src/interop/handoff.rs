@@ -17,9 +17,10 @@ use crate::interop::dlpack;
 use crate::interop::exchange;
 use crate::interop::export;
 use crate::interop::import::extract_view;
+use crate::interop::tensor;
 use crate::interop::tensor_memory::check_in_place;
 use crate::optional::{self, Optional, is_installed, needs};
-use crate::view::attributes::{PyView, tuple};
+use crate::view::object::{PyView, tuple};
 
 /// NumPy, with the dtypes it has here.
 pub(crate) fn numpy_here(py: Python<'_>) -> PyResult<Consumer> {
@@ -135,7 +136,7 @@ impl PyView {
         let _inside = exit::enter(py);
         let view = self.view()?;
         check_in_place(&view)?;
-        dlpack::torch(py, &view, allow)
+        tensor::torch(py, &view, allow)
     }
 
     /// A DLPack capsule on the same memory, as the array API asks for it.

@@ -21,8 +21,8 @@ use crate::lists;
 use crate::loader::selection::{ItemKey, PySelection, extract_selection};
 use crate::optional;
 use crate::store::shards::PyShards;
-use crate::view::attributes::PyView;
 use crate::view::element;
+use crate::view::object::PyView;
 
 /// Items for `nl.Loader` and `nl.torch.Dataset` that are no rows of one view, or some rows of one:
 /// what `nl.windows`, `nl.ragged` and `nl.subset` give.
@@ -110,16 +110,6 @@ impl PyItems {
     }
 }
 
-/// Items of a view or of shards, which are rows of them.
-pub(crate) fn subset_of_base(
-    py: Python<'_>,
-    base: Base,
-    selection: Selection,
-    items: usize,
-) -> PyResult<Bound<'_, PyAny>> {
-    PyItems::of(base, Some(Py::new(py, PySelection::new(selection, items))?))?.into_bound_py_any(py)
-}
-
 #[pymethods]
 impl PyItems {
     fn __len__(&self) -> usize {
@@ -143,7 +133,7 @@ impl PyItems {
     }
 
     fn __iter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        each_item(slf.as_any(), slf.get().source.len())
+        lists::each_item(slf.as_any(), slf.get().source.len())
     }
 
     /// Item `key`, or some items: of a slice, or of an array of integers or booleans.
@@ -293,13 +283,6 @@ impl PyItems {
             self.source.dtype()
         )
     }
-}
-
-/// `items[0]`, `items[1]`, .., each when it is asked for.
-pub(crate) fn each_item<'py>(items: &Bound<'py, PyAny>, len: usize) -> PyResult<Bound<'py, PyAny>> {
-    let py = items.py();
-    let places = optional::get(py, "builtins", "range")?.call1((len,))?;
-    optional::get(py, "builtins", "map")?.call1((items.getattr("__getitem__")?, places))
 }
 
 /// Packed items, with the views of their places.

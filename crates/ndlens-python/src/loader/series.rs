@@ -20,7 +20,7 @@ use crate::loader::selection::{
     PySelection, extract_flags, extract_labels, extract_selection, extract_sizes,
 };
 use crate::store::shards::PyShards;
-use crate::view::attributes::PyView;
+use crate::view::object::PyView;
 
 /// Bytes of series that are searched for NaN where nobody asked for it: some 50 ms of work.
 const NAN_LOOK_BYTES: usize = 256 << 20;

@@ -15,13 +15,13 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyMapping, PyString, PyTuple};
 use crate::error::{OrRaise, Raise, in_place};
 use crate::exit;
 use crate::interop::dtype::extract_dtype;
-use crate::interop::import::{extract_elements, pairs};
+use crate::interop::import::extract_elements;
 use crate::lists;
 use crate::loader::items::PyItems;
 use crate::loader::ragged::ragged;
 use crate::optional;
 use crate::store::shards::PyShards;
-use crate::view::attributes::PyView;
+use crate::view::object::PyView;
 
 /// Opens arrays in files, mapped, not read: one as a view, several by name as a mapping of views.
 ///
@@ -283,7 +283,7 @@ fn extract_metadata(metadata: &Bound<'_, PyAny>) -> PyResult<Vec<(String, String
         let text = |obj: &Bound<'_, PyAny>| obj.extract::<String>().map_err(|_| refuse(obj));
         PyResult::Ok((text(&key)?, text(&value)?))
     };
-    lists::collect(pairs(mapping)?.into_iter().map(pair))
+    lists::collect(lists::pairs(mapping)?.into_iter().map(pair))
 }
 
 fn contents(obj: &Bound<'_, PyAny>) -> PyResult<Contents> {
@@ -308,7 +308,7 @@ fn contents(obj: &Bound<'_, PyAny>) -> PyResult<Contents> {
             .map_err(|error| in_place(array.py(), &format!("array {name:?}"), error))?;
         PyResult::Ok((name, view.into()))
     };
-    lists::collect(pairs(mapping)?.iter().map(named)).map(Contents::Arrays)
+    lists::collect(lists::pairs(mapping)?.iter().map(named)).map(Contents::Arrays)
 }
 
 fn named_items(items: &Bound<'_, PyItems>) -> Named {

@@ -13,13 +13,13 @@ use pyo3::types::{PyDict, PyList, PyMapping, PyTuple};
 use crate::error::{OrRaise, in_place};
 use crate::exit;
 use crate::interop::dtype::extract_dtype;
-use crate::interop::import::{extract_elements, pairs};
+use crate::interop::import::extract_elements;
 use crate::lists;
 use crate::loader::items::PyItems;
-use crate::store::pickle::register_senders;
+use crate::store::senders::register_senders;
 use crate::store::shards::PyShards;
 use crate::store::share_items::{self, Part};
-use crate::view::attributes::PyView;
+use crate::view::object::PyView;
 
 /// The first and the longest pause between two looks for a name, during which Ctrl-C waits.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(50));
@@ -249,7 +249,7 @@ impl Keys {
         let Ok(mapping) = obj.cast::<PyMapping>() else {
             return Ok((Keys::Single, vec![extract_one(obj)?]));
         };
-        let pairs = pairs(mapping)?;
+        let pairs = lists::pairs(mapping)?;
         let parts = lists::collect(pairs.iter().map(|(key, array)| named(key, array)))?;
         let keys = lists::collect(pairs.into_iter().map(|(key, _)| Ok(key.unbind())))?;
         Ok((Keys::Dict(keys), parts))

@@ -1,127 +1,18 @@
-//! `nl.View`: what it is, what it says of itself, and what stands in its brackets.
-//!
-//! Its other methods stand by idea in `shape.rs` (other shapes over the same memory), `sequence.rs`
-//! (what a `memoryview` and a sequence have), `write.rs` and `handoff.rs` (out to other libraries).
+//! What a view says of itself; its claim on its memory, and the end of it.
 
-#![expect(
-    unsafe_code,
-    reason = "looks without counting where nothing can intervene; see UNSAFE.md"
-)]
+use std::sync::atomic::Ordering;
 
-use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
-
-use ndlens::{Index, Order, View};
-use pyo3::exceptions::{PyBufferError, PyValueError};
+use ndlens::Order;
+use pyo3::exceptions::PyBufferError;
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
 
 use crate::error::OrRaise;
 use crate::exit;
-use crate::interop::import::BufferExport;
+use crate::interop::buffer::BufferExport;
 use crate::interop::tensor_memory::unwatched;
-use crate::view::claim::{Claim, InUse, Look};
-use crate::view::element;
-use crate::view::key::{element_of, integer, with_key};
-use crate::view::object::closed_beside;
-
-/// An N-dimensional view of memory that something else owns; made by `nl.view` and `nl.open`.
-///
-/// `v[...]`, `permute`, `flip`, `windows` and `reshape` give views of the same memory and never
-/// copy. `numpy`, `torch`, the buffer protocol and DLPack hand it on without a copy. `copy`,
-/// `tobytes` and `tolist` copy.
-///
-/// >>> import ndlens as nl
-/// >>> v = nl.view(bytearray(range(24))).reshape(2, 3, 4)
-/// >>> v[1, :, ::2]
-/// <ndlens.View shape=(3, 2) dtype=uint8 strides=(4, 2)>
-/// >>> v[1, :, ::2].tolist()
-/// [[12, 14], [16, 18], [20, 22]]
-#[pyclass(frozen, name = "View", module = "ndlens", weakref)]
-pub(crate) struct PyView {
-    pub(crate) claim: Claim,
-    /// Buffers that consumers hold: each is a look at the claim, kept.
-    pub(crate) exports: AtomicUsize,
-    /// The hash that was given out, which stays also where the view is released; [`NO_HASH`]
-    /// before.
-    pub(crate) hash: AtomicIsize,
-}
-
-/// No object has this hash.
-pub(crate) const NO_HASH: isize = -1;
-
-impl PyView {
-    pub(crate) fn new(view: View) -> Self {
-        PyView::of(Claim::new(view))
-    }
-
-    /// A view that nobody has looked at yet.
-    pub(crate) fn of(claim: Claim) -> Self {
-        PyView { claim, exports: AtomicUsize::new(0), hash: AtomicIsize::new(NO_HASH) }
-    }
-
-    /// A look at the view, which is not released meanwhile.
-    pub(crate) fn view(&self) -> PyResult<Look<'_>> {
-        self.claim.look().ok_or_else(released)
-    }
-}
-
-#[cold]
-fn released() -> PyErr {
-    PyValueError::new_err("operation forbidden on released View object")
-}
-
-pub(crate) fn tuple<'py, T: IntoPyObject<'py> + Copy>(
-    py: Python<'py>,
-    numbers: &[T],
-) -> PyResult<Bound<'py, PyTuple>> {
-    PyTuple::new(py, numbers.iter().copied())
-}
-
-impl PyView {
-    /// What is at a place of axis 0: an element, or a view.
-    #[inline]
-    pub(crate) fn at<'py>(slf: &Bound<'py, Self>, place: isize) -> PyResult<Bound<'py, PyAny>> {
-        let py = slf.py();
-        // SAFETY: making a number runs no Python code.
-        let element =
-            unsafe { slf.get().claim.glance(py, |view| element::common(py, view, place)) };
-        match element.flatten() {
-            Some(element) => Ok(element),
-            None => Self::part_at(slf, place),
-        }
-    }
-
-    /// As [`at`](Self::at), whatever the elements and the rank.
-    fn part_at<'py>(slf: &Bound<'py, Self>, place: isize) -> PyResult<Bound<'py, PyAny>> {
-        let view = slf.get();
-        if view.rank(slf.py())? != 1 {
-            return Self::slice(slf, &[Index::At(place)]);
-        }
-        element::scalar(slf.py(), &*view.view()?, [place].into_iter())
-    }
-
-    #[inline]
-    fn rank(&self, py: Python<'_>) -> PyResult<usize> {
-        // SAFETY: `ndim` runs no Python code.
-        unsafe { self.claim.glance(py, View::ndim) }.ok_or_else(released)
-    }
-
-    /// Basic indexing, written where the new object has its view.
-    #[inline]
-    fn slice<'py>(slf: &Bound<'py, Self>, key: &[Index]) -> PyResult<Bound<'py, PyAny>> {
-        // The object first: making one may run the collector, and that may run any Python code.
-        let object = closed_beside(slf)?;
-        let fill = |slot: &mut Option<View>| {
-            // SAFETY: indexing runs no Python code.
-            let indexed =
-                unsafe { slf.get().claim.glance(slf.py(), |view| view.index_into(key, slot)) };
-            indexed.ok_or_else(released)?.or_raise()
-        };
-        // SAFETY: the object was just made closed, and nobody else knows of it.
-        unsafe { object.get().claim.open(fill) }?;
-        Ok(object.into_any())
-    }
-}
+use crate::view::claim::InUse;
+use crate::view::object::{PyView, tuple};
 
 #[pymethods]
 impl PyView {
@@ -214,27 +105,6 @@ impl PyView {
         Ok(unwatched(self.view()?.buffer())
             .owner::<BufferExport>()
             .and_then(|export| export.exporter(py)))
-    }
-
-    /// NumPy's basic indexing: integers, slices of any step, `...` and None, fewer than there are
-    /// axes if you like.
-    ///
-    /// Gives a view on the same memory, or the element itself where integers name one.
-    fn __getitem__<'py>(
-        slf: &Bound<'py, Self>,
-        py: Python<'py>,
-        key: &Bound<'py, PyAny>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        if let Some(place) = integer(key)? {
-            return Self::at(slf, place);
-        }
-        with_key(key, |key| {
-            let view = slf.get();
-            if let Some(indices) = element_of(key, view.rank(py)?) {
-                return element::scalar(py, &*view.view()?, indices.into_iter());
-            }
-            Self::slice(slf, key)
-        })
     }
 
     /// Raises `TruncatedError` where the bytes of this view are not all there: the mapped file has

@@ -16,8 +16,8 @@ use crate::interop::import::{extract_elements, extract_view};
 use crate::interrupt;
 use crate::lists::{self, LOOK};
 use crate::optional;
-use crate::view::attributes::{NO_HASH, PyView};
 use crate::view::element;
+use crate::view::object::{NO_HASH, PyView};
 
 /// "C" or "F", or "A" for whichever the elements are packed in.
 fn order(view: &View, name: Option<&str>) -> PyResult<Order> {

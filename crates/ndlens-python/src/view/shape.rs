@@ -8,7 +8,7 @@ use pyo3::types::{PyList, PyTuple};
 use crate::error::OrRaise;
 use crate::interop::dtype::extract_dtype;
 use crate::lists::{extract_all, extract_axes, list_of};
-use crate::view::attributes::PyView;
+use crate::view::object::PyView;
 
 /// Numbers given one by one, `v.permute(2, 0, 1)`, or as one sequence, `v.permute((2, 0, 1))`.
 fn numbers(args: &Bound<'_, PyTuple>) -> PyResult<Vec<isize>> {

@@ -8,9 +8,9 @@ use pyo3::types::{PyComplex, PyFloat, PyInt};
 use crate::error::OrRaise;
 use crate::interop::import::extract_elements;
 use crate::interrupt;
-use crate::view::attributes::PyView;
 use crate::view::element;
 use crate::view::key::with_key;
+use crate::view::object::PyView;
 
 #[pymethods]
 impl PyView {

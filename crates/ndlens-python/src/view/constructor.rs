@@ -1,0 +1,91 @@
+//! `nl.view`, `nl.shares_memory` and `nl.may_share_memory`.
+
+use ndlens::Order;
+use pyo3::prelude::*;
+
+use crate::error::OrRaise;
+use crate::exit;
+use crate::interop::import::{extract_elements, extract_view};
+use crate::interop::tensor_memory::extract_lasting_view;
+use crate::view::object::PyView;
+
+/// A view of any object that exports a buffer (`bytes`, `bytearray`, `array.array`, `mmap`,
+/// `memoryview`, a NumPy array, ...), speaks DLPack on the CPU (a `torch.Tensor`, a JAX array, ...)
+/// or has an `__array_interface__` (a `PIL.Image`, which gives its pixels as bytes) or
+/// `__array_struct__`. Nothing is copied.
+///
+/// The view has the object's shape, strides and dtype, and is read-only if the object is. While the
+/// view, or anything made of it, lives, the object's memory is held: a `bytearray` cannot be
+/// resized, an `mmap` not closed.
+///
+/// `readonly=True` makes the view read-only in any case; `readonly=False` raises `ReadOnlyError`
+/// where it would be.
+///
+/// `copy=None` copies where there is no memory to look at: a tensor with the negative or the
+/// conjugate bit set, or an object that NumPy makes an array of (`__array__`: a pandas column, an
+/// h5py data set). `copy=True` always copies.
+///
+/// Raises `TypeError` for other objects, with what to call instead, and `BufferError` where the
+/// object will not give its memory, or where that is only a part of what the object means: a masked
+/// array, an array with a unit, a sparse tensor.
+///
+/// >>> import ndlens as nl
+/// >>> pixels = bytearray(range(6))
+/// >>> v = nl.view(pixels)
+/// >>> v.shape, v.dtype, v.readonly
+/// ((6,), 'uint8', False)
+/// >>> pixels.append(6)
+/// Traceback (most recent call last):
+///     ...
+/// BufferError: Existing exports of data: object cannot be re-sized
+#[pyfunction]
+#[pyo3(signature = (obj, /, *, readonly = None, copy = Some(false)), text_signature = "(obj, /, *, readonly=None, copy=False)")]
+pub(crate) fn view(
+    obj: &Bound<'_, PyAny>,
+    readonly: Option<bool>,
+    copy: Option<bool>,
+) -> PyResult<PyView> {
+    let view = match copy {
+        Some(false) => extract_lasting_view(obj)?,
+        None => extract_lasting_view(obj).or_else(|_| extract_elements(obj))?,
+        Some(true) => {
+            let view = extract_elements(obj)?;
+            exit::detach(obj.py(), || view.copy(Order::C)).or_raise()?
+        }
+    };
+    match readonly {
+        Some(true) => Ok(PyView::new(view.to_read_only())),
+        Some(false) if view.is_read_only() => {
+            let hint = "pass readonly=None, or a copy";
+            Err(ndlens::Error::ReadOnly { operation: "nl.view(..., readonly=False)", hint })
+                .or_raise()
+        }
+        _ => Ok(PyView::new(view)),
+    }
+}
+
+/// Whether some byte belongs to an element of both: exact, as `np.shares_memory`. Takes anything
+/// `nl.view` takes.
+///
+/// >>> import ndlens as nl
+/// >>> pixels = nl.view(bytearray(12)).reshape(4, 3)
+/// >>> nl.shares_memory(pixels[:, 0], pixels[:, 1]), nl.may_share_memory(pixels[:, 0], pixels[:, 1])
+/// (False, True)
+#[pyfunction]
+#[pyo3(signature = (a, b, /))]
+pub(crate) fn shares_memory(
+    py: Python<'_>,
+    a: &Bound<'_, PyAny>,
+    b: &Bound<'_, PyAny>,
+) -> PyResult<bool> {
+    let (a, b) = (extract_view(a)?, extract_view(b)?);
+    Ok(exit::detach(py, || a.shares_memory(&b)))
+}
+
+/// Whether the memory between the outermost elements of the two overlaps: quick, and true more
+/// often than `shares_memory`.
+#[pyfunction]
+#[pyo3(signature = (a, b, /))]
+pub(crate) fn may_share_memory(a: &Bound<'_, PyAny>, b: &Bound<'_, PyAny>) -> PyResult<bool> {
+    Ok(extract_view(a)?.may_share_memory(&extract_view(b)?))
+}
