@@ -67,7 +67,7 @@ loom: ## Run the loader's threads and locks in every order, with loom (a build o
 	RUSTFLAGS='--cfg loom' cargo test -p ndlens-loader --release --lib --target-dir target/loom \
 		in_every_order
 
-lint: build ## Check format, lints, types, stubs, documentation and spelling
+lint: build ## Check format, lints, types, stubs, documentation, spelling, imports and lengths
 	cargo clippy --version >/dev/null 2>&1 || rustup component add clippy rustfmt
 	cargo fmt --check
 	cargo clippy --workspace --all-targets -- -D warnings
@@ -77,6 +77,7 @@ lint: build ## Check format, lints, types, stubs, documentation and spelling
 	$(BIN)/mypy
 	$(BIN)/python -m mypy.stubtest --mypy-config-file pyproject.toml ndlens
 	$(BIN)/typos
+	$(BIN)/python tests/house/check.py
 
 bench: build valgrind ## Measure ndlens beside NumPy, numba, OpenCV and PyTorch; takes its time
 	$(BIN)/python benches/instructions.py
