@@ -39,7 +39,9 @@ class MarkdownProgram(pytest.Item):
             exec(compile(program, self.path, "exec"), {"__name__": "__main__"})
 
     # The types in the signature of the method it overrides are private to pytest.
-    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException]) -> object:  # type: ignore[override]
+    def repr_failure(  # type: ignore[override]
+        self, excinfo: pytest.ExceptionInfo[BaseException]
+    ) -> object:
         excinfo.traceback = excinfo.traceback.cut(path=self.path)
         return super().repr_failure(excinfo)
 

@@ -9,18 +9,20 @@ themselves. Nothing consumes the batches, so this is the most a training loop co
 lie in memory: reading files is not part of it.
 
 Against whom.
-  ndlens N workers        nl.Loader(num_workers=N); whoever takes batches makes them too while it waits, with 0 alone,
-                          so that one thread is 0 workers, and N workers on more than N cores are N
-                          + 1 threads
-  DataLoader N workers    torch's, with a Dataset of NumPy slices; workers are forked, and kept between epochs
-  hand loop               what one writes who distrusts loaders: copy_ into one batch, used again and again.
-                          Each batch overwrites the one before, which the loaders never do
-  numba, ring of 8        a loop over all pixels, compiled, in two threads, into one of eight batches, used in turn;
-                          each is overwritten seven batches later. Numba has no 16-bit floats on the
-                          CPU
-  memory, N threads       no loader: what memory takes in N threads, written past the cache from one row that stays
-                          in it, in as many batches of the same size and in huge pages as ndlens has
-                          (crates/ndlens-kernels/benches/memory_limit.rs)
+  ndlens N workers        nl.Loader(num_workers=N); whoever takes batches makes them too while it
+                          waits, with 0 alone, so that one thread is 0 workers, and N workers on
+                          more than N cores are N + 1 threads
+  DataLoader N workers    torch's, with a Dataset of NumPy slices; workers are forked, and kept
+                          between epochs
+  hand loop               what one writes who distrusts loaders: copy_ into one batch, used again
+                          and again. Each batch overwrites the one before, which the loaders never
+                          do
+  numba, ring of 8        a loop over all pixels, compiled, in two threads, into one of eight
+                          batches, used in turn; each is overwritten seven batches later. Numba has
+                          no 16-bit floats on the CPU
+  memory, N threads       no loader: what memory takes in N threads, written past the cache from one
+                          row that stays in it, in as many batches of the same size and in huge
+                          pages as ndlens has (crates/ndlens-kernels/benches/memory_limit.rs)
 
 How. First the batches of each contestant are checked: dtype, shape, and that every sample is a crop
 of a source image, exact to the dtype's last place, each image once an epoch. Then the contestants
@@ -173,7 +175,7 @@ def crop_bytes(images: Images, chosen: Any, corners: Any, batch: Any) -> None:
 
 
 class NumbaRing:
-    """The fastest that one writes by hand in Python: compiled, in two threads, into eight batches in turn."""
+    """The fastest loop in Python: compiled, in two threads, into eight batches in turn."""
 
     BATCHES = 8
 
@@ -275,7 +277,7 @@ def check(name: str, dtype: torch.dtype) -> None:
 
 
 def pss_bytes(process: psutil.Process) -> int:
-    """Proportional set size of a process and its children: shared pages count once over all of them."""
+    """Proportional set size of a process and its children: each shared page counts once."""
     total = 0
     for member in (process, *process.children(recursive=True)):
         # A worker may end between being listed and being read.
@@ -344,7 +346,7 @@ def run_contestant(name: str, dtype: torch.dtype, count: int, seconds: float) ->
 
 
 def make_first(name: str, dtype: torch.dtype, count: int) -> None:
-    """In the fresh interpreter: prints how many milliseconds pass from making a loader to its first batch."""
+    """In a new interpreter: prints the milliseconds from making a loader to its first batch."""
     images = random_images(count)
     start = time.perf_counter()
     next(iter(CONTESTANTS[name](images, dtype)))
@@ -372,7 +374,7 @@ def memory_limit(name: str, dtype: torch.dtype, seconds: float) -> Figures:
 
 
 def run_rounds(output: str, rounds: int, count: int, seconds: float) -> dict[str, list[Figures]]:
-    """Lets the contestants take turns, so that what disturbs the machine for a while disturbs all of them."""
+    """Lets the contestants take turns, so that a disturbance of the machine disturbs them all."""
     table = TABLES[output]
     found: dict[str, list[Figures]] = {name: [] for name in table.names}
     for _ in range(rounds):
@@ -422,9 +424,8 @@ def print_firsts(rounds: int, count: int) -> None:
             results.append(float(printed))
     print(f"{f'first of {rounds} processes':<22}{'ms':>10}{'least':>10}{'most':>10}")
     for name, results in found.items():
-        print(
-            f"{name:<22}{statistics.median(results):>10.1f}{min(results):>10.1f}{max(results):>10.1f}"
-        )
+        median = statistics.median(results)
+        print(f"{name:<22}{median:>10.1f}{min(results):>10.1f}{max(results):>10.1f}")
 
 
 def main() -> None:
@@ -462,7 +463,8 @@ def main() -> None:
         print(f"batches of {BATCH}, shuffled; medians of {rounds}", flush=True)
         if (load := os.getloadavg()[0]) > BUSY:
             print(
-                f"others use this machine (load {load:.1f}): torch suffers most from that, do not cite these ratios"
+                f"others use this machine (load {load:.1f}): torch suffers most from that, do not"
+                " cite these ratios"
             )
         outputs = [arguments.output] if arguments.output else list(TABLES)
         for output in [] if arguments.first else outputs:

@@ -16,6 +16,7 @@ import os
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -98,8 +99,8 @@ def main() -> None:
     turns: dict[str, Callable[[], float]] = {"no mixing": lambda: rate(plain, arguments.seconds)}
     for name, (ours, theirs) in MIXES.items():
         mixing = loader(fields, ours)
-        turns[f"{name}, ndlens"] = lambda mixing=mixing: rate(mixing, arguments.seconds)  # type: ignore[misc]  # its default is its type
-        turns[f"{name}, torchvision"] = lambda theirs=theirs: rate(plain, arguments.seconds, theirs)  # type: ignore[misc]  # as above
+        turns[f"{name}, ndlens"] = partial(rate, mixing, arguments.seconds)
+        turns[f"{name}, torchvision"] = partial(rate, plain, arguments.seconds, theirs)
     found: dict[str, list[float]] = {name: [] for name in turns}
     for _ in range(arguments.rounds):
         for name, turn in turns.items():

@@ -8,7 +8,8 @@ Against whom.
   ndlens                 nl.Loader(shuffle=True): the order is computed place by place
   ndlens order="torch"   torch's order, bit for bit: a list
   ndlens weights         nl.Loader(weights=...), with replacement
-  RandomSampler          torch's, its iterator moved on to the half; it has no state, so this is how it is resumed
+  RandomSampler          torch's, its iterator moved on to the half; it has no state, so this is how
+                         it is resumed
   DistributedSampler     torch's, of one rank, likewise
 
 How. Items are bytes that repeat one byte in memory, so that nothing but the order is measured. Each
@@ -143,7 +144,8 @@ def main() -> None:
             seconds[name].append(time.perf_counter() - start)
     reference = statistics.median(seconds["ndlens"])
     print(
-        f"A run is resumed half-way through {count:,} items, up to its first batch of {BATCH}; median, ms:"
+        f"A run is resumed half-way through {count:,} items, up to its first batch of {BATCH};"
+        " median, ms:"
     )
     for name, times in seconds.items():
         median = statistics.median(times)

@@ -1,4 +1,4 @@
-"""Random resized crops of images in memory, made into normalised batches: ndlens beside torchvision and OpenCV.
+"""Random resized crops of images in memory, normalised, in batches, beside torchvision and OpenCV.
 
 What it shows. How many images a second each contestant makes of 512x512x3 u8: a random part of 8 to
 100 % of the area, resized to 224x224, flipped half of the time, converted to float32, normalised,
@@ -6,12 +6,14 @@ from HWC to CHW, gathered in batches of 32, in shuffled order: what nearly every
 ImageNet with.
 
 Against whom.
-  ndlens N workers        nl.Loader(num_workers=N); the thread that takes batches helps, and with 0 is the only one.
-                          Bilinear, antialiased, bytes within a level of torchvision's
-  torchvision v2          its RandomResizedCrop and so on, antialiased, on each image, stacked; in one process
-  OpenCV N threads        cv2.resize of a slice, INTER_LINEAR, which is *not* antialiased and so reads far less where
-                          the image gets smaller; then NumPy into one batch, used again. cv2 does
-                          not hold the GIL. What one writes who wants it fast
+  ndlens N workers        nl.Loader(num_workers=N); the thread that takes batches helps, and with 0
+                          is the only one. Bilinear, antialiased, bytes within a level of
+                          torchvision's
+  torchvision v2          its RandomResizedCrop and so on, antialiased, on each image, stacked; in
+                          one process
+  OpenCV N threads        cv2.resize of a slice, INTER_LINEAR, which is *not* antialiased and so
+                          reads far less where the image gets smaller; then NumPy into one batch,
+                          used again. cv2 does not hold the GIL. What one writes who wants it fast
 
 How. First each contestant's batches are checked: dtype, shape, and that their values are those of
 images normalised. Then the contestants take turns, each turn timed over whole epochs; a figure is
@@ -181,7 +183,8 @@ def main() -> None:
     if arguments.quick:
         arguments.rounds, arguments.images, arguments.seconds = 1, 128, 0.5
     print(
-        f"RandomResizedCrop {CROP}, flip, normalise, of {arguments.images} images ({SIZE},{SIZE},3) u8, batches of"
+        f"RandomResizedCrop {CROP}, flip, normalise, of {arguments.images} images ({SIZE},{SIZE},3)"
+        " u8, batches of"
     )
     print(f"{BATCH}, shuffled; medians of {arguments.rounds}", flush=True)
     if (load := os.getloadavg()[0]) > BUSY:

@@ -1,23 +1,27 @@
-"""Rows and windows of arrays in memory, gathered into batches: ndlens beside torch, NumPy and numba.
+"""Rows and windows of arrays in memory, gathered into batches, beside torch, NumPy and numba.
 
 What it shows. How many rows a second each contestant gathers in shuffled order into batches, where
 nothing is done to them but copying: the floor under training on feature matrices and time series.
 Three tasks:
   rows of 64 and of 256 bytes     8,192 of a matrix of float32, a batch
-  windows of 512 steps            256 of a series of 5,000,000 steps of 16 float32, overlapping, a batch of 8 MiB
+  windows of 512 steps            256 of a series of 5,000,000 steps of 16 float32, overlapping, a
+                                  batch of 8 MiB
 ndlens computes its order and hands out batches that are yours; the others are given theirs and
 overwrite one batch, again and again, which is as cheap as they can be made; torch also four in
 turn.
 
 Against whom.
-  ndlens                  nl.Loader(num_workers=2); whoever takes batches helps while it waits, which on more than two
-                          cores makes three threads
-  ndlens, index array     the same with sampler=order, an array of int64 such as the others are given
-  torch index_select      torch.index_select(x, 0, order, out=batch), two threads; windows are an as_strided tensor
-  torch, ring of 4        the same into four batches in turn, as many as ndlens has: one that is overwritten again and
-                          again stays in the cache, and four of 8 MiB do not
+  ndlens                  nl.Loader(num_workers=2); whoever takes batches helps while it waits,
+                          which on more than two cores makes three threads
+  ndlens, index array     the same with sampler=order, an array of int64 such as the others are
+                          given
+  torch index_select      torch.index_select(x, 0, order, out=batch), two threads; windows are an
+                          as_strided tensor
+  torch, ring of 4        the same into four batches in turn, as many as ndlens has: one that is
+                          overwritten again and again stays in the cache, and four of 8 MiB do not
   numpy take              numpy.take(x, order, axis=0, out=batch), one thread, as NumPy has it
-  numba                   a loop over the items in parallel (prange), compiled beforehand, two threads
+  numba                   a loop over the items in parallel (prange), compiled beforehand, two
+                          threads
 
 Ratios are of ndlens, and in the last column of ndlens with an index array, to the contestant.
 
@@ -238,7 +242,10 @@ def print_table(task: Task, rates: dict[str, float]) -> None:
     for name, rate in rates.items():
         ratio = ""
         if name not in (SUBJECT, SAMPLED):
-            ratio = f"ndlens is {rates[SUBJECT] / rate:.2f} x as fast, with an array {rates[SAMPLED] / rate:.2f} x"
+            ratio = (
+                f"ndlens is {rates[SUBJECT] / rate:.2f} x as fast, with an array"
+                f" {rates[SAMPLED] / rate:.2f} x"
+            )
         print(f"  {name:<20}{rate / 1e6:>10.3f} M/s{rate * nbytes / 1e9:>8.2f} GB/s   {ratio}")
     print(flush=True)
 

@@ -1,4 +1,4 @@
-"""What worker processes cost: torch's DataLoader over ndlens beside arrays, maps and shared tensors.
+"""The cost of worker processes: torch's DataLoader over ndlens, arrays, maps, shared tensors.
 
 What it shows. 400 MB of images, read by four worker processes: the private memory that each has
 written, above that of a worker that has only imported the same modules; the time from
@@ -85,7 +85,7 @@ def dataset_of(contestant: str, path: Path) -> Any:
 
 
 def private_dirty_mb(pid: int) -> float:
-    """What a process has written to memory of its own: all but batches, which everyone keeps in shared memory."""
+    """The private memory that a process has written: all but batches, which are shared."""
     total, counts = 0, True
     for line in Path(f"/proc/{pid}/smaps").read_text().splitlines():
         first, *others = line.split()
@@ -176,16 +176,19 @@ def main() -> None:
             figures_of = {name: medians(runs_of) for name, runs_of in taken.items()}
             reference = figures_of["shared tensor"]
             print(
-                f"\n{method}: {WORKERS} workers, {ITEMS * SIZE * SIZE * 3 / 1e6:.0f} MB, medians of {runs}"
+                f"\n{method}: {WORKERS} workers, {ITEMS * SIZE * SIZE * 3 / 1e6:.0f} MB, medians of"
+                f" {runs}"
             )
             print(
-                f"{'':<16}{'MB a worker':>12}{'first batch, ms':>18}{'x shared':>10}{'images/s':>11}{'x shared':>10}"
+                f"{'':<16}{'MB a worker':>12}{'first batch, ms':>18}{'x shared':>10}"
+                f"{'images/s':>11}{'x shared':>10}"
             )
             for name, figures in figures_of.items():
+                first, rate = figures["first_ms"], figures["images_per_s"]
                 print(
                     f"{name:<16}{figures['dirty_mb'] - bare:>12.1f}"
-                    f"{figures['first_ms']:>18.0f}{figures['first_ms'] / reference['first_ms']:>10.2f}"
-                    f"{figures['images_per_s']:>11.0f}{figures['images_per_s'] / reference['images_per_s']:>10.2f}"
+                    f"{first:>18.0f}{first / reference['first_ms']:>10.2f}"
+                    f"{rate:>11.0f}{rate / reference['images_per_s']:>10.2f}"
                 )
 
 

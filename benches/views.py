@@ -124,7 +124,8 @@ def measure_slice() -> None:
     tensor = view[1:, ::2, 1:-1].torch()
     cost = process.memory_info().rss - before
     print(
-        f"a slice of 1 GB to torch {cost / 1024:9.0f} KiB of memory, {tensor.nbytes / 2**20:.0f} MiB in sight"
+        f"a slice of 1 GB to torch {cost / 1024:9.0f} KiB of memory, {tensor.nbytes / 2**20:.0f}"
+        " MiB in sight"
     )
 
 

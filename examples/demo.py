@@ -1,4 +1,4 @@
-"""From photographs in an array to a trained network, with every hand-off tried for whether it copies.
+"""From photographs in an array to a trained network; each hand-off is checked for copies.
 
 This is the story people want to hear about memoryview, NumPy and PyTorch: slice a batch of images
 without copying, hand the slice to torch without copying, augment and batch it with almost no extra
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def load_photographs() -> Images:
-    """Returns photographs (N,512,512,3): scaled until the shorter side fits, then cut around the centre."""
+    """Returns photographs (N,512,512,3): scaled to the shorter side, then cut around the centre."""
     heading("Photographs")
     directory = Path(skimage.data.__file__).parent
     photographs = [Image.open(directory / name).convert("RGB") for name in PHOTOGRAPHS]
@@ -80,7 +80,8 @@ def show_where_memoryview_stops(images: Images) -> None:
     heading("A crop of every image: memoryview and torch")
 
     def slice_memoryview() -> object:
-        return memoryview(images)[:, 128:384, 128:384, :]  # type: ignore[arg-type, index]  # mypy knows, too
+        # mypy knows, too.
+        return memoryview(images)[:, 128:384, 128:384, :]  # type: ignore[arg-type, index]
 
     def slice_and_frombuffer() -> object:
         return torch.frombuffer(images[:, 128:384, 128:384, :], dtype=torch.uint8)
@@ -222,7 +223,7 @@ def stream_augmented_batches(path: Path) -> None:
 
 
 def train_on_digits() -> float:
-    """Trains a small network on scikit-learn's digits and returns the share of unseen ones it reads right."""
+    """Trains a small network on scikit-learn's digits and returns its accuracy on unseen ones."""
     heading("A network learns handwritten digits from nl.Loader")
     digits = load_digits()
     images = (digits.images * 15).astype(np.uint8)[..., np.newaxis]

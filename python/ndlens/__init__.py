@@ -6,8 +6,6 @@
 <ndlens.View shape=(2, 2) dtype=uint8 strides=(12, 3)>
 """
 
-import typing as _typing
-
 from . import _exit as _exit
 from . import _foreign as _foreign
 from . import transforms
@@ -79,15 +77,20 @@ __all__ = [
     "windows",
 ]
 
-if _typing.TYPE_CHECKING:
+# Importing typing would take longer than importing ndlens.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import typing as _typing
+
     from . import torch as torch
+del TYPE_CHECKING
 
 
 def __dir__() -> list[str]:
     return sorted({*globals(), "torch"})
 
 
-def __getattr__(name: str) -> _typing.Any:
+def __getattr__(name: str) -> "_typing.Any":
     # torch is optional and slow to import: only whoever says nl.torch needs it.
     if name == "torch":
         import importlib

@@ -6,9 +6,12 @@ Nothing is imported here: an object's library has been imported by whoever made 
 from __future__ import annotations
 
 import sys
-from typing import Any, Final
 
 from ._ndlens import dtype_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Final
 
 __all__ = ["check_whole", "strided", "suggestion"]
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
 
 # Steps of Slurm that are no steps of srun: "batch", "extern", "interactive".
 _FIRST_RESERVED_STEP = 0xFFFF_FFF0
@@ -19,11 +18,21 @@ _FIRST_RESERVED_STEP = 0xFFFF_FFF0
 _SHELLS = ("bash", "interactive")
 
 
-class Ranks(NamedTuple):
+class Ranks(tuple[int, int]):
     """A rank, below a world size."""
 
-    rank: int
-    world_size: int
+    __slots__ = ()
+
+    def __new__(cls, rank: int, world_size: int) -> Ranks:
+        return super().__new__(cls, (rank, world_size))
+
+    @property
+    def rank(self) -> int:
+        return self[0]
+
+    @property
+    def world_size(self) -> int:
+        return self[1]
 
 
 ALONE = Ranks(0, 1)

@@ -18,10 +18,13 @@ from __future__ import annotations
 import copy
 import itertools
 from collections.abc import Callable, Iterator
-from typing import Any, Literal, NamedTuple
 
 from . import _ndlens
 from ._ranks import Ranks, RankSource
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Literal
 
 # The digest of no items.
 _NOTHING = "0" * 16
@@ -31,39 +34,76 @@ _HEAD = 1 << 16
 _LOOKED_AT = 1000
 
 
-class Reading(NamedTuple):
-    """A sampler's iterator, which the loader reads while the epoch runs."""
+# Classes of `typing.NamedTuple` and `dataclasses` would be compiled at each import of ndlens.
+class Reading:
+    """A sampler's iterator, which the loader reads while the epoch runs.
 
-    iterator: Iterator[int]
-    # Gives what a state keeps of the sampler as it stands; None where that is a digest.
-    snapshot: Callable[[], dict[str, Any]] | None
-    # Is told how many items came, once there are no more.
-    ended: Callable[[int], None]
-    expected: int | None = None
-    # Of what the sampler gave before, where it goes on: the first items, and their digest.
-    head: Any = None
-    digest: str | None = None
-    # What a state keeps before the first batch.
-    note: dict[str, Any] | None = None
+    Args:
+        iterator: Gives the items.
+        snapshot: Gives what a state keeps of the sampler as it stands; None if that is a digest.
+        ended: Is called with the number of items when there are no more.
+        expected: The number of items, if the sampler has a length.
+        head: The first items that the sampler gave before, if the epoch is resumed.
+        digest: The digest of all items that it gave before.
+        note: What a state keeps before the first batch.
+    """
+
+    __slots__ = ("digest", "ended", "expected", "head", "iterator", "note", "snapshot")
+
+    def __init__(
+        self,
+        iterator: Iterator[int],
+        snapshot: Callable[[], dict[str, Any]] | None,
+        ended: Callable[[int], None],
+        expected: int | None = None,
+        head: Any = None,
+        digest: str | None = None,
+        note: dict[str, Any] | None = None,
+    ) -> None:
+        self.iterator = iterator
+        self.snapshot = snapshot
+        self.ended = ended
+        self.expected = expected
+        self.head = head
+        self.digest = digest
+        self.note = note
 
 
-class Begun(NamedTuple):
-    """What an epoch is made with."""
+class Begun:
+    """What an epoch is made with.
 
-    ranks: Ranks
-    watch: Callable[[], None] | None
-    # The items, where they can be taken from where they lie.
-    numbers: Any = None
-    reading: Reading | None = None
+    Args:
+        ranks: Which process of how many this is.
+        watch: Raises if that changes; None if it cannot.
+        numbers: The items, if they can be taken from where they lie.
+        reading: The sampler's iterator, if they cannot.
+    """
+
+    __slots__ = ("numbers", "ranks", "reading", "watch")
+
+    def __init__(
+        self,
+        ranks: Ranks,
+        watch: Callable[[], None] | None,
+        numbers: Any = None,
+        reading: Reading | None = None,
+    ) -> None:
+        self.ranks = ranks
+        self.watch = watch
+        self.numbers = numbers
+        self.reading = reading
 
 
-class _Replayed(NamedTuple):
+class _Replayed:
     """An iterator that gave again what a state says was done."""
 
-    place: int
-    digest: str
-    iterator: Iterator[int]
-    head: Any
+    __slots__ = ("digest", "head", "iterator", "place")
+
+    def __init__(self, place: int, digest: str, iterator: Iterator[int], head: Any) -> None:
+        self.place = place
+        self.digest = digest
+        self.iterator = iterator
+        self.head = head
 
 
 class Source:

@@ -6,9 +6,12 @@ A transform is known by its class, and torchvision is not imported for it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
 
 from . import transforms as T
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def _fill(transform: Any) -> Any:

@@ -9,28 +9,68 @@ from __future__ import annotations
 import copy
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, cast
 
 from . import _ndlens
 from ._fields import as_sources
+from ._options import (
+    BatchOptions,
+    FieldOptions,
+    LoaderOptions,
+    MixingOptions,
+    OrderOptions,
+    OutputOptions,
+    RankOptions,
+)
 from ._ranks import RankSource
 from ._sampling import Source
 from .transforms import Transform
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, Literal, NoReturn, TypeVar
+
     from ._ndlens import View
+
+    _Init = TypeVar("_Init", bound=Callable[..., None])
 
 __all__ = ["Loader"]
 
 
-def core_of(fields: Any, settings: dict[str, Any]) -> _ndlens._Loader:
+def core_of(fields: Any, settings: Mapping[str, Any]) -> _ndlens._Loader:
     """What makes the batches of a loader with these keywords."""
-    own = dict(settings)
-    sampler = own.pop("sampler")
+
+    def of(*names: str) -> dict[str, Any]:
+        return {name: settings[name] for name in names}
+
+    sampler = settings["sampler"]
     # A sampler gives each process what is its own.
-    ranks = RankSource(own.pop("rank"), own.pop("world_size"), alone=sampler is not None)
-    source = Source(ranks, sampler, own.pop("sampler_state"))
-    return _ndlens._Loader(fields, source=source, sampled=sampler is not None, **own)
+    ranks = RankSource(settings["rank"], settings["world_size"], alone=sampler is not None)
+    source = Source(ranks, sampler, settings["sampler_state"])
+    order = of("shuffle", "seed", "order", "weights", "replacement", "num_samples", "indices")
+    batches = of(
+        "batch_size", "drop_last", "num_workers", "prefetch_factor", "stores", "return_params"
+    )
+    output = of("output", "pin_memory", "device")
+    options = LoaderOptions(
+        fields=FieldOptions(fields=fields, **of("transforms", "joint", "channels")),
+        order=OrderOptions(sampled=sampler is not None, **order),
+        ranks=RankOptions(source=source, remainder=settings["remainder"]),
+        batches=BatchOptions(**batches),
+        output=OutputOptions(destination=_destination, **output),
+        mixing=MixingOptions(**of("mix", "mix_images", "mix_labels")),
+    )
+    return _ndlens._Loader(options)
+
+
+def _destination(pin_memory: bool, device: Any) -> Any:
+    """Where batches go; only `pin_memory` and `device` import torch for it."""
+    try:
+        from .torch import _device
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise ImportError("pin_memory and device need PyTorch: pip install torch") from error
+    return _device.destination(pin_memory, device)
 
 
 def _held(fields: Any) -> Any:
@@ -43,7 +83,7 @@ def _held(fields: Any) -> Any:
 def _torch_side(what: str) -> Any:
     """The module of what torch's frameworks read; only those who read it import torch."""
     try:
-        from . import _sampler
+        from .torch import _sampler
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
@@ -74,8 +114,6 @@ _ELSEWHERE = {
     "worker_init_fn": _NO_PROCESSES,
 }
 
-_Init = TypeVar("_Init", bound=Callable[..., None])
-
 
 def _one_positional(init: _Init) -> _Init:
     """Says what to type where settings are given as `DataLoader` takes them: by position, or by names of its own."""
@@ -94,7 +132,7 @@ def _one_positional(init: _Init) -> _Init:
                 )
         init(self, *args, **kwargs)
 
-    return cast(_Init, checked)
+    return checked  # type: ignore[return-value]  # of the same signature
 
 
 class Loader:
@@ -389,7 +427,7 @@ class Loader:
         """
         if self._dataset is None:
             side = _torch_side("Loader.dataset")
-            self._dataset = side.LoaderDataset(as_sources(self._fields), self._settings)
+            self._dataset = side.LoaderDataset(as_sources(self._fields), self._settings, core_of)
         self._dataset.set_epoch(self.epoch)
         return self._dataset
 

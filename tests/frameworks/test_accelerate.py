@@ -1,4 +1,4 @@
-"""Accelerate with an `nl.Loader`, run for real: prepare, accumulate, skipping batches, two processes."""
+"""Accelerate with an `nl.Loader`: prepare, accumulate, skip batches, two processes."""
 
 from __future__ import annotations
 

@@ -179,8 +179,15 @@ class Model(lightning.LightningModule):
 
 if __name__ == "__main__":
     trainer = lightning.Trainer(
-        max_epochs=2, accelerator="cpu", devices=2, strategy=strategy, logger=False, default_root_dir=out,
-        enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+        max_epochs=2,
+        accelerator="cpu",
+        devices=2,
+        strategy=strategy,
+        logger=False,
+        default_root_dir=out,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
     )
     trainer.fit(Model(), *([loader()] if where == "script" else []))
 """

@@ -1,8 +1,10 @@
 //! Everything that can go wrong with a view, one variant each.
 
+use crate::error_kind::ErrorKind;
 use std::fmt;
 
-use crate::dtype::DType;
+use crate::dtype::table::DType;
+use crate::layout::dims::MAX_NDIM;
 
 /// `Result` with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -63,7 +65,7 @@ pub enum Error {
     )]
     Reinterpret { shape: Vec<usize>, itemsize: usize, new_itemsize: usize },
     /// More axes than [`MAX_NDIM`](crate::MAX_NDIM).
-    #[error("a view has at most {max} dimensions, got {got}", max = crate::MAX_NDIM)]
+    #[error("a view has at most {max} dimensions, got {got}", max = MAX_NDIM)]
     TooManyDimensions { got: usize },
     /// Shape and strides of different length.
     #[error("shape has {shape} dimensions but strides have {strides}")]
@@ -172,6 +174,50 @@ fn way_out(target: &str, format: &str) -> &'static str {
             "; take the fields of a record by name: array[\"name\"]"
         }
         _ => "",
+    }
+}
+
+impl Error {
+    /// What kind of failure it is.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Error::IndexOutOfBounds { .. }
+            | Error::TooManyIndices { .. }
+            | Error::MultipleEllipses
+            | Error::AxisOutOfBounds { .. } => ErrorKind::Index,
+            Error::ZeroStep
+            | Error::RepeatedAxis { .. }
+            | Error::AxesMismatch { .. }
+            | Error::EmptyWindow { .. }
+            | Error::WindowTooLarge { .. }
+            | Error::ReshapeSize { .. }
+            | Error::ReshapeShape { .. }
+            | Error::SqueezeSize { .. }
+            | Error::Broadcast { .. }
+            | Error::UnequalSplit { .. }
+            | Error::Reinterpret { .. }
+            | Error::TooManyDimensions { .. }
+            | Error::RankMismatch { .. }
+            | Error::SizeOverflow { .. }
+            | Error::UnknownConsumer { .. }
+            | Error::BadFormat { .. }
+            | Error::DestinationSize { .. } => ErrorKind::Value,
+            Error::OutOfBuffer { .. } | Error::InvalidDLPack { .. } => ErrorKind::Buffer,
+            Error::CopyRequired { .. } => ErrorKind::CopyRequired,
+            Error::ReadOnly { .. } => ErrorKind::ReadOnly,
+            Error::UnsupportedDType { .. }
+            | Error::ByteOrder { .. }
+            | Error::UnknownDType { .. }
+            | Error::AmbiguousDType { .. }
+            | Error::DateTime { .. }
+            | Error::DTypeMismatch { .. }
+            | Error::PythonObjects { .. } => ErrorKind::Type,
+            Error::OutOfMemory { .. } => ErrorKind::OutOfMemory,
+            Error::Interrupted => ErrorKind::Interrupted,
+            Error::Truncated { .. } | Error::Damaged { .. } => ErrorKind::Truncated,
+            Error::Moved { .. } => ErrorKind::Moved,
+            Error::Unwritable { .. } | Error::Unavailable { .. } => ErrorKind::System,
+        }
     }
 }
 

@@ -221,7 +221,7 @@ impl View {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::index::s;
+    use crate::layout::index::s;
 
     #[test]
     fn torch_is_not_handed_what_it_would_misread() {

@@ -26,22 +26,18 @@ compile_error!(
 );
 
 mod assign;
-mod axes;
 mod buffer;
-mod dims;
 mod dlpack;
 mod dtype;
-mod dtype_name;
 mod equal;
 mod error;
+mod error_kind;
 mod exchange;
-mod index;
 mod layout;
 mod overlap;
 pub mod room;
 #[cfg(test)]
 mod samples;
-mod shape;
 mod transfer;
 mod view;
 mod watch;
@@ -54,8 +50,10 @@ pub use dlpack::{
 };
 pub use dtype::{DType, DTypeRow, Element, OpaqueFormat};
 pub use error::{CopyReason, Error, Result};
+pub use error_kind::ErrorKind;
 pub use exchange::{Consumer, Explanation};
-pub use index::{Index, s};
-pub use layout::{Layout, MAX_NDIM, Order};
+pub use layout::dims::MAX_NDIM;
+pub use layout::index::{Index, s};
+pub use layout::{Layout, Order};
 pub use view::{View, ViewRef};
 pub use watch::watched;

@@ -4,8 +4,8 @@
 
 use std::ptr;
 
-use crate::dims::Dims;
 use crate::error::Result;
+use crate::layout::dims::Dims;
 use crate::watch::Meter;
 
 /// Copies each element of one layout to its place in another.
@@ -126,7 +126,7 @@ unsafe fn transfer_row(
     unsafe {
         match itemsize {
             _ if read == packed && write == packed => {
-                ptr::copy_nonoverlapping(from, to, count * itemsize)
+                ptr::copy_nonoverlapping(from, to, count * itemsize);
             }
             1 => elements::<u8>((from, read), (to, write), count),
             2 => elements::<u16>((from, read), (to, write), count),

@@ -5,10 +5,10 @@
 use std::mem::MaybeUninit;
 
 use crate::buffer::{Access, Buffer};
-use crate::dims::Dims;
 use crate::dtype::{DType, Element};
 use crate::error::{Error, Result};
-use crate::index::{Index, s};
+use crate::layout::dims::Dims;
+use crate::layout::index::{Index, s};
 use crate::layout::{Layout, Order, contiguous_strides};
 use crate::room;
 use crate::transfer::transfer;
@@ -626,8 +626,10 @@ impl<'a> ViewRef<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
-    use crate::index::s;
+    use crate::watch::{INTERVAL, watched};
 
     fn counting(shape: &[isize]) -> View {
         let n = shape.iter().product::<isize>() as u16;
@@ -718,5 +720,21 @@ mod tests {
         let scalar = counting(&[3]).index(&[s(1)]).unwrap();
         assert_eq!((scalar.ndim(), scalar.len()), (0, 1));
         assert_eq!(scalar.to_vec::<u16>().unwrap(), [1]);
+    }
+
+    #[test]
+    fn a_long_copy_ends_when_its_watch_says_so() {
+        let endless = View::from_vec(vec![0u8]).broadcast_to(&[1 << 30, 3]).unwrap();
+        let started = Instant::now();
+        let copy = watched(|| true, || endless.copy(Order::C));
+        assert_eq!(copy.unwrap_err(), Error::Interrupted);
+        assert!(started.elapsed() >= INTERVAL);
+    }
+
+    #[test]
+    fn a_watch_that_says_no_changes_nothing() {
+        let view = View::from_vec((0..200_000u32).collect::<Vec<_>>()).flip(&[0]).unwrap();
+        let copy = watched(|| false, || view.copy(Order::C)).unwrap();
+        assert_eq!(copy.equals(&view), Ok(Some(true)));
     }
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crate::error::{Error, Result};
 
 /// How often the watch is asked.
-const INTERVAL: Duration = Duration::from_millis(50);
+pub(crate) const INTERVAL: Duration = Duration::from_millis(50);
 /// Work between two looks at the clock: 4 MB copied, or so many elements at strides, some ms of
 /// either.
 const LOOK_COST: usize = 1 << 16;
@@ -79,15 +79,10 @@ impl Meter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Order, View};
 
     #[test]
-    fn a_long_copy_ends_when_its_watch_says_so() {
-        let endless = View::from_vec(vec![0u8]).broadcast_to(&[1 << 30, 3]).unwrap();
-        let started = Instant::now();
-        let copy = watched(|| true, || endless.copy(Order::C));
-        assert_eq!(copy.unwrap_err(), Error::Interrupted);
-        assert!(started.elapsed() >= INTERVAL);
+    fn a_watch_ends_with_its_work() {
+        watched(|| true, || assert!(WATCH.get().is_some()));
         assert!(WATCH.get().is_none());
     }
 
@@ -108,12 +103,5 @@ mod tests {
                 );
             }
         }
-    }
-
-    #[test]
-    fn a_watch_that_says_no_changes_nothing() {
-        let view = View::from_vec((0..200_000u32).collect::<Vec<_>>()).flip(&[0]).unwrap();
-        let copy = watched(|| false, || view.copy(Order::C)).unwrap();
-        assert_eq!(copy.equals(&view), Ok(Some(true)));
     }
 }

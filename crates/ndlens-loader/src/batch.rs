@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use ndlens_core::View;
 
-use crate::note::Note;
-use crate::position::Tracker;
+use crate::resume::note::Note;
+use crate::resume::position::Tracker;
 
 /// One batch: a view for each field, of shape (items, ..). It is yours until you drop it.
 #[derive(Debug, Clone)]

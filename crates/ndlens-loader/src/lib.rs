@@ -13,10 +13,8 @@
 //! - `shard.rs`: which of them each rank takes.
 //! - `position.rs`, `state.rs`, `note.rs`: how far a run has come, and how another goes on from
 //!   there.
-//! - `draws.rs`: the random numbers of an item, a pure function of (seed, epoch, item).
-//! - `transform/`: a list of transforms compiled to one program.
-//! - `mix/`: whole batches mixed, images with their neighbours and their labels alike.
-//! - `scratch.rs`: what a thread keeps from item to item.
+//! - `channels.rs`: the axes of items in the order in which transforms take them.
+//! - `mix/`: whole batches mixed in their own memory.
 //! - `pool.rs`: batch memory, leased and given back.
 //! - `storing.rs`: whether batches are written through the cache.
 //! - `engine.rs`: threads, prefetch, shutdown.
@@ -36,7 +34,8 @@
 //! ```
 //! use std::sync::Arc;
 //! use ndlens_core::{DType, View};
-//! use ndlens_loader::{Config, Field, Loader, Transform};
+//! use ndlens_loader::{Config, Field, Loader};
+//! use ndlens_transforms::Transform;
 //!
 //! let images = View::from_vec(vec![128u8; 10 * 8 * 8 * 3]).reshape(&[10, 8, 8, 3])?;
 //! let field = Field::new("image", Arc::new(images)).with_transforms(vec![
@@ -53,84 +52,56 @@
 //! ```
 
 mod batch;
-mod chunks;
-mod digest;
-mod draws;
-mod engine;
+mod builder;
+mod channels;
+mod compiled;
+mod config;
+mod dataset;
+mod epoch;
 mod error;
-mod feed;
-mod gather;
-mod item_numbers;
-mod labels;
-mod laps;
+mod field;
 mod loader;
-mod message;
-mod mix;
-mod nan;
-mod note;
-mod numbers;
+mod memory;
 mod order;
-mod packing;
-mod plan;
-mod pool;
-mod position;
-mod ragged;
 mod replay;
-mod ring;
-mod room;
-mod saving;
-mod scratch;
-mod selection;
-mod shard;
+mod resume;
 mod source;
-mod split;
-mod state;
-mod storing;
-mod subset;
-mod supply;
 mod sync;
-mod torch_order;
-mod transform;
-mod turn;
-mod walk;
-mod weights;
-mod windows;
 
 pub use batch::{Batch, Receipt};
-pub use digest::Digest;
-pub use draws::{Draws, Noise, Stream};
-pub use engine::{Epoch, Progress};
+pub use builder::LoaderBuilder;
+pub use config::{Config, Values};
+pub use dataset::message::Block;
+pub use dataset::ring::{Ring, Slot};
+pub use dataset::{Gather, Part, Randomness};
+pub use epoch::feed::Sampling;
+pub use epoch::{Epoch, Progress};
 pub use error::{Error, Result};
-pub use feed::Sampling;
-pub use gather::{Gather, Part, Randomness};
-pub use item_numbers::ItemNumbers;
-pub use labels::Labels;
-pub use laps::Laps;
-pub use loader::{Config, Field, Loader, Sampled};
-pub use message::Block;
-pub use mix::{Mix, Mixing};
-pub use nan::{NanSearch, NanSteps};
-pub use note::Note;
-pub use numbers::{flags_of, sizes_of, view_of_sizes};
-pub use order::{Order, Permutation, Shuffler};
-pub use packing::{Packing, copy_rows, places_of};
-pub use pool::PoolUse;
-pub use ragged::{Ragged, Shapes};
+pub use field::Field;
+pub use loader::{Loader, Sampled};
+pub use memory::external::BatchMemory;
+pub use memory::pool::PoolUse;
+pub use memory::store_policy::StorePolicy;
+pub use order::ItemOrder;
+pub use order::alias::AliasDraws;
+pub use order::item_numbers::ItemNumbers;
+pub use order::laps::Laps;
+pub use order::permutation::Permutation;
+pub use order::shard::{Remainder, Shard};
+pub use order::shuffler::Shuffler;
+pub use order::weighted::Weights;
 pub use replay::replay;
-pub use ring::{Ring, Slot};
-pub use saving::SavedItems;
-pub use scratch::Scratch;
-pub use selection::Selection;
-pub use shard::{Remainder, Shard};
-pub use source::{ItemShape, Source};
-pub use split::{Dealing, Sizes, split};
-pub use state::{Basis, STATE_VERSION, State};
-pub use storing::Storing;
-pub use subset::Subset;
-pub use supply::Memory;
-pub use transform::{
-    Channels, Convention, Deferred, Drawn, DrawnList, Erasure, Filling, Interval, Padding, Program,
-    Target, Transform, Values,
-};
-pub use weights::{Drawing, Weights};
-pub use windows::{Columns, SeriesStep, Span, Windows, columns_of, lengths_of_groups};
+pub use resume::digest::Digest;
+pub use resume::note::Note;
+pub use resume::state::{Basis, STATE_VERSION, State};
+pub use source::Source;
+pub use source::labels::Labels;
+pub use source::nan::{NanSearch, NanSteps};
+pub use source::numbers::{flags_of, sizes_of, view_of_sizes};
+pub use source::packing::{Packing, copy_rows, places_of};
+pub use source::ragged::{Ragged, Shapes};
+pub use source::saving::SavedItems;
+pub use source::selection::Selection;
+pub use source::split::{Dealing, Sizes, split};
+pub use source::subset::Subset;
+pub use source::windows::{Columns, SeriesStep, Span, Windows, columns_of, lengths_of_groups};

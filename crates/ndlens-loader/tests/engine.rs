@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use ndlens_core::{DType, View, ViewRef};
 use ndlens_loader::{
-    Batch, Config, Epoch, Error, Field, ItemShape, Loader, Permutation, PoolUse, Progress, Source,
-    Transform,
+    Batch, Config, Epoch, Error, Field, Loader, Permutation, PoolUse, Progress, Source,
 };
+use ndlens_transforms::{ItemShape, Transform};
 use proptest::prelude::*;
 
 const WORKERS: [usize; 4] = [0, 1, 2, 7];
@@ -471,7 +471,9 @@ fn memory_comes_back_when_batches_are_dropped_and_grows_while_they_are_kept() {
             let after = loader.pool_use();
             // The window, the batch in the user's hand, and none that nobody has.
             assert!(after.slabs <= 2 * (2 + 1), "{num_workers} workers: {after:?}");
-            assert_eq!((after.leased, after.bytes), (0, after.slabs / 2 * 4 * 101));
+            // A worker may begin a batch between the two slabs of the one that is dropped.
+            let (wide, narrow) = (after.bytes / 400, after.bytes % 400 / 4);
+            assert_eq!((after.leased, wide + narrow), (0, after.slabs));
         }
 
         let kept: Vec<_> = loader.epoch(0).unwrap().map(Result::unwrap).collect();

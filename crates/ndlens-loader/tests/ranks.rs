@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use ndlens_core::{DType, View};
 use ndlens_loader::{
-    Batch, Config, Error, Field, ItemNumbers, Loader, Remainder, Sampled, Shard, State, Transform,
+    Batch, Config, Error, Field, ItemNumbers, Loader, Remainder, Sampled, Shard, State,
 };
+use ndlens_transforms::Transform;
 
 const ITEMS: usize = 103;
 

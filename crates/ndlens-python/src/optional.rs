@@ -7,7 +7,6 @@
 
 #![expect(clippy::disallowed_methods, reason = "what they are disallowed for is done here")]
 
-use std::path::Path;
 use std::sync::OnceLock;
 
 use pyo3::PyTypeInfo;
@@ -90,6 +89,15 @@ impl Once {
     }
 }
 
+/// Something of Python's that is looked up once.
+macro_rules! once {
+    ($py:expr, $module:literal, $name:literal) => {{
+        static OBJECT: $crate::optional::Once = $crate::optional::Once::new($module, $name);
+        OBJECT.get($py)
+    }};
+}
+pub(crate) use once;
+
 /// A string that is made once, for [`interned`].
 pub(crate) struct Interned {
     text: &'static str,
@@ -134,7 +142,6 @@ pub(crate) fn prepare(class: &Bound<'_, PyType>) -> PyResult<()> {
     range.start()?;
     range.stop()?;
     range.step()?;
-    Path::new("").into_pyobject(py)?;
     Ok(())
 }
 

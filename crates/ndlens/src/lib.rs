@@ -20,3 +20,5 @@ pub use ndlens_kernels as kernels;
 pub use ndlens_loader as loader;
 /// Arrays in files.
 pub use ndlens_store as store;
+/// What items become: crops, flips, colours, values, and batches mixed.
+pub use ndlens_transforms as transforms;

@@ -32,7 +32,8 @@ pub enum Isa {
     /// AVX2, FMA and F16C: 8 floats at once.
     #[cfg(target_arch = "x86_64")]
     Avx2,
-    /// AVX-512 F, BW, DQ, VL and VBMI: 16 floats at once, bytes shuffled across the whole register.
+    /// AVX-512 F, BW, DQ, IFMA, VL and VBMI: 16 floats at once, bytes shuffled across the whole
+    /// register.
     #[cfg(target_arch = "x86_64")]
     Avx512,
     /// NEON: 4 floats at once.
@@ -63,7 +64,7 @@ macro_rules! x86_64_features {
 x86_64_features! { $
     avx2, has_avx2: ["avx2" "fma" "f16c"];
     avx512, has_avx512: [
-        "avx2" "fma" "f16c" "avx512f" "avx512bw" "avx512dq" "avx512vl" "avx512vbmi"
+        "avx2" "fma" "f16c" "avx512f" "avx512bw" "avx512dq" "avx512ifma" "avx512vl" "avx512vbmi"
     ];
 }
 

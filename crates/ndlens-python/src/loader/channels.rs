@@ -1,12 +1,13 @@
 //! Where the channels of images are, as `channels=` says it.
 
-use ndlens::loader::{Channels, Convention, Error, Field};
+use ndlens::loader::{Error, Field};
+use ndlens::transforms::{Channels, Convention};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
 use crate::error::{OrRaise, in_place};
-use crate::loader::fields::Structure;
+use crate::structure::Structure;
 
 /// What is said of one field.
 #[derive(Debug, Clone, Copy)]

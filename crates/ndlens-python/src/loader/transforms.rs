@@ -1,7 +1,7 @@
 //! The transforms of `ndlens.transforms`, extracted.
 
 use ndlens::kernels::{Filter, Interpolation};
-use ndlens::loader::{Convention, Erasure, Filling, Interval, Padding, Target, Transform};
+use ndlens::transforms::{Convention, Erasure, Filling, Interval, Padding, Target, Transform};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyType};

@@ -1,0 +1,11 @@
+//! [DLPack](https://dmlc.github.io/dlpack/latest/c_api.html): how libraries hand tensors to each
+//! other in one process. `abi` has the C structs; `tensor` makes views of them, and them of views.
+
+pub(crate) mod abi;
+mod tensor;
+
+pub use crate::dlpack::abi::{
+    DLDataType, DLDevice, DLManagedTensor, DLManagedTensorVersioned, DLPACK_FLAG_IS_COPIED,
+    DLPACK_FLAG_READ_ONLY, DLPACK_VERSION, DLPackExchangeAPI, DLPackExchangeAPIHeader,
+    DLPackVersion, DLTensor,
+};

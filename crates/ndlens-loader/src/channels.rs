@@ -1,0 +1,100 @@
+//! The axes of a field's items in the order in which its transforms take them.
+//!
+//! Where the channels are is what the user says, or what the shape of the items tells:
+//! [`Channels`] has the table.
+
+use ndlens_transforms::{Channels, Convention, Error as TransformsError, Transform};
+
+use crate::error::{Error, Result};
+use crate::field::Field;
+use crate::source::{Rearrangement, rearranged};
+
+impl Field {
+    /// The same field, of images whose channels are known to be there.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoChannelAxis`] where its items have no three axes.
+    pub fn with_channels(mut self, channels: Channels) -> Result<Self> {
+        match self.source.item_shape() {
+            Some(shape) if shape.most().len() != 3 => {
+                let channels = if channels == Channels::First { "first" } else { "last" };
+                Err(Error::NoChannelAxis { channels, got: shape.to_string() })
+            }
+            _ => {
+                self.channels = Some(channels);
+                Ok(self)
+            }
+        }
+    }
+
+    /// The same field with the axes of its items in the order in which its transforms take them,
+    /// and what comes out in the order in which the items were: with `channels` first, they are
+    /// turned twice. torchvision's images come out with the channels first.
+    ///
+    /// # Errors
+    ///
+    /// [`TransformsError::UnclearChannels`] where nothing says which axis is which, and a transform must
+    /// know.
+    pub fn arranged(mut self, channels: Option<Channels>, convention: Convention) -> Result<Self> {
+        let to_image = convention == Convention::Torchvision { to_image: true };
+        let Some(shape) = self.source.item_shape() else { return Ok(self) };
+        match shape.most().len() {
+            2 if to_image => return self.turned(Rearrangement::NewChannel),
+            3 => {}
+            _ => return Ok(self),
+        }
+        let needing =
+            self.transforms.iter().find(|transform| transform.needs_axes(shape, convention));
+        let needing = needing.map(Transform::name).or(to_image.then_some("ToImage"));
+        let is_torchvisions = convention != Convention::Ndlens;
+        let channels = match (channels, needing) {
+            (Some(said), _) => said,
+            (None, None) => return Ok(self),
+            (None, Some(transform)) => {
+                let told_first = Channels::told_by(shape) == Some(Channels::First);
+                // Who turns images says how they were. Those without pixels have nothing that could
+                // be wrong.
+                let said = || {
+                    let is_last = self.turns() && !told_first || shape.most().contains(&0);
+                    is_last.then_some(Channels::Last)
+                };
+                let got = || shape.to_string();
+                let unclear = || TransformsError::UnclearChannels { transform, got: got() };
+                Channels::likely(shape, convention).or_else(said).ok_or_else(unclear)?
+            }
+        };
+        self.channels = Some(channels);
+        if self.transforms.is_empty() && !to_image {
+            return Ok(self);
+        }
+        if channels == Channels::First {
+            return self.turned(Rearrangement::ChannelsLast);
+        }
+        if is_torchvisions && needing.is_some() {
+            self.turn_back();
+        }
+        Ok(self)
+    }
+
+    /// With the axes of its items in another order, and channels-first images out of them.
+    fn turned(mut self, rearrangement: Rearrangement) -> Result<Self> {
+        self.source = rearranged(self.source, rearrangement)?;
+        self.turn_back();
+        Ok(self)
+    }
+
+    /// Whether a transform turns (height, width, channels) to (channels, height, width).
+    fn turns(&self) -> bool {
+        let turns = |transform: &Transform| {
+            matches!(transform, Transform::ChannelsFirst | Transform::ChannelsLastFormat)
+        };
+        self.transforms.iter().any(turns)
+    }
+
+    fn turn_back(&mut self) {
+        if !self.turns() {
+            self.transforms.push(Transform::ChannelsFirst);
+        }
+    }
+}

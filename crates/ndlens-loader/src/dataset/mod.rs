@@ -1,0 +1,260 @@
+//! Batches of items that somebody else chooses, made by the caller: what a `DataLoader` of torch
+//! asks a data set for.
+//!
+//! Each field has memory of its own, so that whoever keeps the labels does not keep the images; on
+//! the way to another process it is one of few blocks, as `message.rs` has it.
+
+#![expect(unsafe_code, reason = "writes rows of memory that nobody else has seen; see UNSAFE.md")]
+
+pub(crate) mod message;
+pub(crate) mod ring;
+mod slot_state;
+
+use std::sync::Mutex;
+
+use ndlens_core::{Buffer, DType, Layout, View};
+use ndlens_kernels::Stores;
+use ndlens_transforms::Stream;
+
+use crate::compiled::{CompiledField, compile};
+use crate::config::Values;
+use crate::dataset::message::{Block, Place, arrange};
+use crate::dataset::ring::Ring;
+use crate::epoch::make_items::{ItemBatch, make_items};
+use crate::error::{Error, Result};
+use crate::field::Field;
+use crate::memory::pool::Pool;
+use crate::memory::store_policy::StorePolicy;
+
+/// What the draws for an item are made of, beside the item and its field's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Randomness {
+    /// The seed and this epoch: the draws of a [`Loader`](crate::Loader) of the same seed.
+    Epoch(u32),
+    /// This number, which comes from elsewhere and once only.
+    Nonce(u64),
+}
+
+/// One field of a batch in one of its blocks.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Part {
+    /// Where its elements are: items, then an item's own axes.
+    pub layout: Layout,
+    /// What they are.
+    pub dtype: DType,
+    /// The number of the block.
+    pub block: usize,
+}
+
+impl Part {
+    /// The view of it in its block.
+    ///
+    /// # Errors
+    ///
+    /// What [`Layout::check`] says where the blocks are not of this batch.
+    pub fn view(&self, blocks: &[Buffer]) -> Result<View> {
+        let none = || Error::NoSuchBlock { got: self.block, blocks: blocks.len() };
+        let block = blocks.get(self.block).ok_or_else(none)?;
+        Ok(View::new(block.clone(), self.layout.clone(), self.dtype.clone())?)
+    }
+}
+
+/// Fields that give batches of any items.
+#[derive(Debug)]
+pub struct Gather {
+    fields: Vec<CompiledField>,
+    items: usize,
+    /// Memory of batches that stay in this process, by its size, what was used last at the end.
+    pools: Mutex<Vec<Pool>>,
+}
+
+/// Sizes of fields whose memory is used again, at least: those of a whole batch and of the last
+/// one.
+const SIZES_MAX: usize = 8;
+
+/// Blocks of one size that wait to be used again.
+const FREE_MAX: usize = 4;
+
+impl Gather {
+    /// Compiles the fields' transforms and checks everything that can be checked before the first
+    /// batch.
+    ///
+    /// # Errors
+    ///
+    /// As [`Loader::new`](crate::Loader::new).
+    pub fn new(fields: Vec<Field>, seed: u64) -> Result<Self> {
+        let (fields, items) = compile(fields, seed, Values::Computed)?;
+        Ok(Gather { fields, items, pools: Mutex::default() })
+    }
+
+    /// The number of items.
+    pub fn len(&self) -> usize {
+        self.items
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.items == 0
+    }
+
+    /// Each field's name and the dtype that its transforms end in.
+    pub fn dtypes(&self) -> impl Iterator<Item = (&str, &DType)> {
+        self.fields.iter().map(|field| (field.name.as_str(), field.pipeline.dtype()))
+    }
+
+    /// A batch in new memory: one view for each field.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchItem`], [`Error::Item`], and [`Error::Core`] where there is no memory.
+    pub fn batch(&self, items: &[usize], randomness: Randomness) -> Result<Vec<View>> {
+        let sizes = self.sizes(items.len())?;
+        let blocks = sizes.iter().map(|&size| self.block(size)).collect::<Result<Vec<_>>>()?;
+        let places: Vec<_> = (0..sizes.len()).map(|block| Place { block, offset: 0 }).collect();
+        let parts = self.parts(items.len(), &places)?;
+        // SAFETY: the blocks were just leased, so nobody else sees them.
+        unsafe { self.make(items, randomness, &parts, &blocks) }?;
+        parts.iter().map(|part| part.view(&blocks)).collect()
+    }
+
+    /// A batch in blocks that it can be sent to another process in.
+    ///
+    /// # Errors
+    ///
+    /// As [`batch`](Self::batch); [`Error::Store`] where there is no shared memory.
+    pub fn batch_in(
+        &self,
+        ring: &Ring,
+        items: &[usize],
+        randomness: Randomness,
+    ) -> Result<(Vec<Part>, Vec<Block>)> {
+        let (places, blocks) = arrange(&self.sizes(items.len())?);
+        let parts = self.parts(items.len(), &places)?;
+        let blocks = blocks.into_iter().map(|(len, is_slot)| Block::new(ring, len, is_slot));
+        let blocks = blocks.collect::<Result<Vec<_>>>()?;
+        let buffers: Vec<_> = blocks.iter().map(Block::buffer).collect();
+        // SAFETY: memory that is new, or a slot that was just leased, is seen by nobody else.
+        unsafe { self.make(items, randomness, &parts, &buffers) }?;
+        Ok((parts, blocks))
+    }
+
+    /// Memory that nobody else sees: used before, where there is some of this size. Fresh memory of
+    /// any size between what is kept, such as labels, would leave the heap in pieces.
+    fn block(&self, len_bytes: usize) -> Result<Buffer> {
+        // A fork may have copied it locked.
+        let Ok(mut pools) = self.pools.try_lock() else {
+            return Ok(Pool::new(len_bytes).lease()?.freeze());
+        };
+        let at = pools.iter().position(|pool| pool.slab_bytes() == len_bytes);
+        let pool = at.map_or_else(|| Pool::new(len_bytes), |at| pools.remove(at));
+        let slab = pool.lease();
+        pool.keep_free(FREE_MAX);
+        pools.push(pool);
+        let surplus = pools.len().saturating_sub(SIZES_MAX.max(2 * self.fields.len()));
+        pools.drain(..surplus);
+        Ok(slab?.freeze())
+    }
+
+    /// The layouts of the fields of a batch of so many items.
+    fn layouts(&self, items: usize) -> impl Iterator<Item = Result<(&DType, Layout)>> {
+        self.fields
+            .iter()
+            .map(move |field| Ok((field.pipeline.dtype(), field.pipeline.batch_layout(items)?)))
+    }
+
+    /// The bytes of each field of a batch.
+    fn sizes(&self, items: usize) -> Result<Vec<usize>> {
+        self.layouts(items)
+            .map(|layout| layout.map(|(dtype, packed)| packed.len() * dtype.itemsize()))
+            .collect()
+    }
+
+    /// The fields of a batch in their places.
+    fn parts(&self, items: usize, places: &[Place]) -> Result<Vec<Part>> {
+        let part = |(layout, &Place { block, offset }): (Result<(&DType, Layout)>, &Place)| {
+            let (dtype, packed) = layout?;
+            let end = offset.saturating_add(packed.len() * dtype.itemsize());
+            let layout =
+                Layout::new(packed.shape(), packed.strides(), offset, dtype.itemsize(), end)?;
+            Ok(Part { layout, dtype: dtype.clone(), block })
+        };
+        self.layouts(items).zip(places).map(part).collect()
+    }
+
+    /// Makes all items in their places.
+    ///
+    /// # Safety
+    ///
+    /// The blocks are as many and as long as the parts need, and nobody else reads or writes them
+    /// meanwhile.
+    unsafe fn make(
+        &self,
+        items: &[usize],
+        randomness: Randomness,
+        parts: &[Part],
+        blocks: &[Buffer],
+    ) -> Result<()> {
+        if let Some((place, &got)) = items.iter().enumerate().find(|&(_, &item)| item >= self.items)
+        {
+            return Err(Error::NoSuchItem { got: got.to_string(), place, items: self.items });
+        }
+        let stream = |field: &CompiledField| match randomness {
+            Randomness::Epoch(_) => field.stream,
+            Randomness::Nonce(nonce) => field.stream_of(nonce),
+        };
+        let streams: Vec<Stream> = self.fields.iter().map(stream).collect();
+        let batch =
+            GatheredBatch { fields: &self.fields, items, randomness, streams, parts, blocks };
+        // SAFETY: the rows of the parts, which lie in the blocks; the caller has them alone.
+        unsafe { make_items(&self.fields, &batch, 0..items.len()) }.map_err(|failure| failure.error)
+    }
+}
+
+/// A batch of items that the caller chose.
+struct GatheredBatch<'a> {
+    fields: &'a [CompiledField],
+    items: &'a [usize],
+    randomness: Randomness,
+    /// The stream of each field's random draws.
+    streams: Vec<Stream>,
+    parts: &'a [Part],
+    blocks: &'a [Buffer],
+}
+
+// SAFETY: `bytes` gives a range of the field's part.
+unsafe impl ItemBatch for GatheredBatch<'_> {
+    fn items(&self, row: usize, items: &mut [usize]) -> Option<(usize, Error)> {
+        items.copy_from_slice(&self.items[row..row + items.len()]);
+        None
+    }
+
+    fn stream(&self, field: usize) -> Stream {
+        self.streams[field]
+    }
+
+    fn draws_as(&self, row: usize, item: usize) -> (u32, u64) {
+        match self.randomness {
+            Randomness::Epoch(epoch) => (epoch, item as u64),
+            // A sampler may give an item twice.
+            Randomness::Nonce(_) => (row as u32, item as u64),
+        }
+    }
+
+    fn stores(&self, field: usize) -> Stores {
+        StorePolicy::Auto.of(self.fields[field].pipeline.nbytes() * self.items.len())
+    }
+
+    fn check(&self, _: usize, _: &[u8], _: &[usize]) -> Option<(usize, Error)> {
+        None
+    }
+
+    unsafe fn bytes(&self, field: usize, start: usize, len: usize) -> &mut [u8] {
+        let part = &self.parts[field];
+        let block = &self.blocks[part.block];
+        // SAFETY: a range of the part, which lies in the block; the caller has it alone.
+        unsafe {
+            let start = block.as_ptr().as_ptr().add(part.layout.offset() + start);
+            std::slice::from_raw_parts_mut(start, len)
+        }
+    }
+}

@@ -1,0 +1,457 @@
+//! Batch memory between processes: a worker fills a slot, another process has it until its last
+//! view dies, and the worker fills it again.
+//!
+//! A slot is an arena of shared memory; one word of its header says whose turn it is, as `turn.rs`
+//! has it.
+//!
+//! A slot is used again for what it is not much too large for, so that nobody who keeps a small
+//! batch keeps a large slot. Slots that came back and are not asked for any more are given up. A
+//! slot whose message was lost comes back when later ones have gone round for an hour; a message
+//! that waits in its queue meanwhile, however long, is not lost, since no later one overtakes it.
+//!
+//! A slot costs the worker a descriptor, which another process opens it by. Whoever receives it
+//! needs none: a map stays without. So where many batches are kept, the worker gives up slots that
+//! others have: they are theirs alone then, and free when they are done. All are gone with the
+//! worker, but for those that another process still looks at.
+
+#![expect(unsafe_code, reason = "lends the memory of slots; see UNSAFE.md")]
+
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use ndlens_core::{Access, Buffer, Owner};
+use ndlens_store::{Arena, Error as StoreError, Handle};
+
+use crate::dataset::slot_state::Turn;
+use crate::error::{Error, Result};
+
+fn word(arena: &Arena) -> &AtomicU64 {
+    &arena.words()[0]
+}
+
+/// A message that has not come by then is taken for lost, if enough later ones have come.
+const LOST_AFTER: Duration = Duration::from_hours(1);
+
+/// Later ones, beside as many as there are slots, which may have been sent before.
+const LATER: u64 = 64;
+
+/// Slots of one process beyond which those are given up that another process has: enough for all
+/// that is made ahead and in use in a training loop, and few beside the 256 descriptors that some
+/// systems give a process.
+const SLOTS_MAX: usize = 32;
+
+/// A free slot is given up when so many more were leased since its last lease than there are slots:
+/// many batches were kept for a while, or batches are smaller now.
+const LEASES_IDLE: usize = 200;
+
+/// The slots of one process.
+#[derive(Debug)]
+pub struct Ring {
+    process: u32,
+    slots: Mutex<Slots>,
+}
+
+#[derive(Debug, Default)]
+struct Slots {
+    /// By the lease that was their last, the oldest first.
+    all: Vec<Place>,
+    leases: usize,
+    /// How often a slot was leased that had come back.
+    rounds: u64,
+}
+
+/// A slot as its ring sees it.
+#[derive(Debug)]
+struct Place {
+    arena: Arc<Arena>,
+    slot: Weak<Slot>,
+    /// The number of its last lease.
+    leased: usize,
+    /// A turn that was sent, and the time and the ring's rounds when it was first seen so.
+    sent: Option<(Turn, Instant, u64)>,
+}
+
+impl Place {
+    fn is_unused_here(&self) -> bool {
+        self.slot.strong_count() == 0
+    }
+
+    fn is_free(&self) -> bool {
+        self.is_unused_here() && Turn::is_free(word(&self.arena))
+    }
+
+    fn is_taken(&self) -> bool {
+        self.is_unused_here() && Turn::is_taken(word(&self.arena))
+    }
+
+    /// Makes it free if its message is lost.
+    fn forget_lost(&mut self, now: Instant, rounds: u64, slots: usize) {
+        let Some(turn) = Turn::sent(word(&self.arena)) else {
+            self.sent = None;
+            return;
+        };
+        match self.sent {
+            Some((seen, since, at)) if seen == turn => {
+                let overtaken = rounds - at >= LATER + slots as u64;
+                if overtaken && now.duration_since(since) >= LOST_AFTER {
+                    turn.take_back(word(&self.arena));
+                }
+            }
+            _ => self.sent = Some((turn, now, rounds)),
+        }
+    }
+}
+
+impl Slots {
+    /// Gives up slots that were not asked for in a long time.
+    fn give_up_idle(&mut self) {
+        let idle = LEASES_IDLE.saturating_add(self.all.len());
+        self.all.retain(|place| self.leases - place.leased < idle || !place.is_free());
+    }
+
+    /// Gives up slots that another process has, the oldest first, until so many are left.
+    fn give_up_taken(&mut self, most: usize) {
+        let mut surplus = self.all.len().saturating_sub(most);
+        self.all.retain(|place| {
+            let gives_up = surplus > 0 && place.is_taken();
+            surplus -= usize::from(gives_up);
+            !gives_up
+        });
+    }
+}
+
+impl Default for Ring {
+    fn default() -> Self {
+        Ring { process: std::process::id(), slots: Mutex::default() }
+    }
+}
+
+impl Ring {
+    /// Whether this process made it. A forked child makes its own: two that fill one slot would be
+    /// one too many.
+    pub fn is_own(&self) -> bool {
+        self.process == std::process::id()
+    }
+
+    /// A slot of at least `len` bytes that nobody uses: one that came back and is less than twice
+    /// as long, or a new one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`] where there is no memory, or no descriptor.
+    pub fn lease(&self, len: usize) -> Result<Arc<Slot>> {
+        self.lease_at(len, Instant::now())
+    }
+
+    fn lease_at(&self, len: usize, now: Instant) -> Result<Arc<Slot>> {
+        let len = len.max(1);
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let (rounds, count) = (slots.rounds, slots.all.len());
+        slots.all.iter_mut().for_each(|place| place.forget_lost(now, rounds, count));
+        slots.leases += 1;
+        slots.give_up_idle();
+        let leased = slots.leases;
+        loop {
+            let fits = |place: &Place| (len..len.saturating_mul(2)).contains(&place.arena.len());
+            // Of those of one length the last, so that the others become idle.
+            let back = slots
+                .all
+                .iter()
+                .enumerate()
+                .rev()
+                .filter(|(_, place)| fits(place) && place.is_free());
+            let best = back.min_by_key(|(_, place)| place.arena.len()).map(|(at, _)| at);
+            let Some(best) = best else {
+                slots.give_up_taken(SLOTS_MAX - 1);
+                let arena = Arena::create(len).or_else(|error| {
+                    if !error.is_out_of_descriptors() {
+                        return Err(error);
+                    }
+                    slots.give_up_taken(0);
+                    Arena::create(len)
+                })?;
+                // A new one is free, as its words are 0.
+                slots.all.push(Place { arena, slot: Weak::new(), leased, sent: None });
+                continue;
+            };
+            let mut place = slots.all.remove(best);
+            let turn = Turn::lease(word(&place.arena));
+            let slot = turn.map(|turn| {
+                Arc::new(Slot { arena: Arc::clone(&place.arena), turn, process: self.process })
+            });
+            if let Some(slot) = &slot {
+                (place.slot, place.leased) = (Arc::downgrade(slot), leased);
+            }
+            slots.all.push(place);
+            if let Some(slot) = slot {
+                slots.rounds += 1;
+                return Ok(slot);
+            }
+        }
+    }
+
+    /// The number of slots.
+    pub fn len(&self) -> usize {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner).all.len()
+    }
+
+    /// Whether there is none yet.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// A slot in one process's hands. When they let go, it is free again, unless it was sent on.
+#[derive(Debug)]
+pub struct Slot {
+    arena: Arc<Arena>,
+    turn: Turn,
+    /// Whose it is: a fork copies it, and not its turn.
+    process: u32,
+}
+
+impl Owner for Slot {}
+
+impl Slot {
+    /// Its memory, which holds the slot.
+    pub fn buffer(slot: &Arc<Self>) -> Buffer {
+        let len = slot.arena.len();
+        let all = slot.arena.buffer(0, len);
+        let start = all.map_or(std::ptr::NonNull::dangling(), |all| all.as_ptr());
+        // SAFETY: all of the arena, which lives as long as the slot that is the owner here, and may
+        // be written.
+        unsafe {
+            Buffer::from_raw(start, len, Access::ReadWrite, Arc::clone(slot) as Arc<dyn Owner>)
+        }
+    }
+
+    /// What another process needs to [`receive`](Self::receive) it, once.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`].
+    pub fn send(&self) -> Result<Vec<u8>> {
+        let message =
+            [self.arena.handle()?.to_bytes().as_slice(), &self.turn.number().to_le_bytes()]
+                .concat();
+        self.turn.send(word(&self.arena));
+        Ok(message)
+    }
+
+    /// The slot that another process sent.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::SenderGone`], [`Error::AlreadyReceived`]; [`Error::Store`] where the system says
+    /// no.
+    pub fn receive(message: &[u8]) -> Result<Arc<Self>> {
+        // What is too short for a lease is no handle either.
+        let (handle, lease) = message.split_last_chunk().unwrap_or((message, &[0; 8]));
+        let (arena, lease) = (Handle::from_bytes(handle)?.open_map(), u64::from_le_bytes(*lease));
+        let arena = arena.map_err(|error| match error {
+            StoreError::SharedMemoryGone { process } => Error::SenderGone { process },
+            // Nobody but root may look at what was a process's, until its parent has asked how it
+            // ended.
+            StoreError::SharedMemoryRefused { process, .. } if !is_running(process) => {
+                Error::SenderGone { process }
+            }
+            error => Error::Store(error),
+        })?;
+        let turn = Turn::receive(word(&arena), lease).ok_or(Error::AlreadyReceived)?;
+        Ok(Arc::new(Slot { arena, turn, process: std::process::id() }))
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        if self.process == std::process::id() {
+            self.turn.end(word(&self.arena));
+        }
+    }
+}
+
+/// Whether a process has not ended. Where nobody can tell, it has not.
+fn is_running(process: u32) -> bool {
+    match std::fs::read_to_string(format!("/proc/{process}/stat")) {
+        // After its name, which may be anything in brackets.
+        Ok(stat) => !stat.rsplit(") ").next().is_some_and(|state| state.starts_with(['Z', 'X'])),
+        Err(error) => error.kind() != std::io::ErrorKind::NotFound,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Which memory a message is about.
+    fn arena(message: &[u8]) -> &[u8] {
+        &message[..message.len() - 8]
+    }
+
+    #[test]
+    fn a_slot_comes_back_when_the_last_view_on_it_dies_and_not_before() {
+        let ring = Ring::default();
+        let slot = ring.lease(1000).unwrap();
+        let handle = slot.send().unwrap();
+        drop(slot);
+        assert!(
+            ring.lease(1000).is_ok_and(|other| arena(&other.send().unwrap()) != arena(&handle))
+        );
+        assert_eq!(ring.len(), 2);
+        let received = Slot::receive(&handle).unwrap();
+        let buffer = Slot::buffer(&received);
+        drop(received);
+        let _third = ring.lease(1000).unwrap();
+        assert_eq!(ring.len(), 3);
+        drop(buffer);
+        let again = ring.lease(1000).unwrap();
+        assert_eq!(arena(&again.send().unwrap()), arena(&handle));
+        assert_eq!(ring.len(), 3);
+    }
+
+    #[test]
+    fn a_slot_that_is_never_sent_is_free_again_and_one_is_received_once() {
+        let ring = Ring::default();
+        drop(ring.lease(10).unwrap());
+        let slot = ring.lease(10).unwrap();
+        assert_eq!(ring.len(), 1);
+        let early =
+            [slot.arena.handle().unwrap().to_bytes().as_slice(), &slot.turn.number().to_le_bytes()]
+                .concat();
+        assert!(matches!(Slot::receive(&early), Err(Error::AlreadyReceived)));
+        let handle = slot.send().unwrap();
+        let _received = Slot::receive(&handle).unwrap();
+        let error = Slot::receive(&handle).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "this batch was received before: what a worker sends is unpickled once"
+        );
+    }
+
+    #[test]
+    fn a_message_that_is_read_again_does_not_take_what_came_after_it() {
+        let ring = Ring::default();
+        let first = ring.lease(10).unwrap();
+        let old = first.send().unwrap();
+        drop(first);
+        drop(Slot::receive(&old).unwrap());
+        let second = ring.lease(10).unwrap();
+        let new = second.send().unwrap();
+        assert_eq!((ring.len(), arena(&old)), (1, arena(&new)));
+        assert!(matches!(Slot::receive(&old), Err(Error::AlreadyReceived)));
+        assert!(Slot::receive(&new).is_ok());
+    }
+
+    #[test]
+    fn a_process_that_was_killed_is_not_running_though_nobody_asked_how_it_ended() {
+        assert!(is_running(std::process::id()));
+        assert!(!is_running(u32::MAX));
+        let mut child = std::process::Command::new("sleep").arg("100").spawn().unwrap();
+        assert!(is_running(child.id()));
+        child.kill().unwrap();
+        while is_running(child.id()) {
+            std::thread::yield_now();
+        }
+        child.wait().unwrap();
+        assert!(!is_running(child.id()));
+    }
+
+    #[test]
+    fn a_copy_that_a_fork_made_ends_nobodys_turn() {
+        let ring = Ring::default();
+        let slot = ring.lease(10).unwrap();
+        drop(Slot { arena: Arc::clone(&slot.arena), turn: slot.turn, process: 0 });
+        let message = slot.send().unwrap();
+        drop(slot);
+        assert!(Slot::receive(&message).is_ok());
+    }
+
+    /// Sends a slot, receives it and lets go of it, so often.
+    fn go_round(ring: &Ring, times: u64, now: Instant) {
+        for _ in 0..times {
+            let message = ring.lease_at(10, now).unwrap().send().unwrap();
+            drop(Slot::receive(&message).unwrap());
+        }
+    }
+
+    #[test]
+    fn a_slot_that_was_sent_and_never_received_comes_back() {
+        let ring = Ring::default();
+        let (begin, late) = (Instant::now(), Instant::now() + LOST_AFTER);
+        let lost = ring.lease_at(10, begin).unwrap().send().unwrap();
+        go_round(&ring, 2 * LATER, begin);
+        assert_eq!(ring.len(), 2);
+        drop(ring.lease_at(10, late).unwrap());
+        let [one, other] = [ring.lease_at(10, late).unwrap(), ring.lease_at(10, late).unwrap()];
+        assert_eq!(ring.len(), 2);
+        assert!(Slot::receive(&lost).is_err());
+        drop((one, other));
+    }
+
+    #[test]
+    fn a_message_that_waits_long_in_its_queue_is_not_lost() {
+        let ring = Ring::default();
+        let (begin, late) = (Instant::now(), Instant::now() + 3 * LOST_AFTER);
+        let waiting: Vec<_> =
+            (0..5).map(|_| ring.lease_at(10, begin).unwrap().send().unwrap()).collect();
+        // Nobody took anything for hours; now they come one after the other, as they were sent.
+        for message in waiting {
+            drop(ring.lease_at(10, late).unwrap());
+            drop(Slot::receive(&message).unwrap());
+        }
+        // Overtaken, but not late.
+        let message = ring.lease_at(10, begin).unwrap().send().unwrap();
+        go_round(&ring, 3 * LATER, begin + LOST_AFTER / 2);
+        assert!(Slot::receive(&message).is_ok());
+    }
+
+    #[test]
+    fn a_slot_is_used_again_for_what_it_is_not_much_too_large_for() {
+        let ring = Ring::default();
+        drop(ring.lease(100_000).unwrap());
+        assert_eq!(ring.lease(60_000).unwrap().arena.len(), 100_000);
+        assert_eq!(ring.lease(10).unwrap().arena.len(), 10);
+        assert_eq!(ring.lease(200_000).unwrap().arena.len(), 200_000);
+        assert_eq!(ring.len(), 3);
+    }
+
+    #[test]
+    fn slots_that_nobody_asks_for_any_more_are_given_up() {
+        let ring = Ring::default();
+        let many: Vec<_> = (0..20).map(|_| ring.lease(5000).unwrap()).collect();
+        drop(many);
+        drop(ring.lease(10).unwrap());
+        assert_eq!(ring.len(), 21);
+        for _ in 0..LEASES_IDLE + 30 {
+            drop(ring.lease(5000).unwrap());
+        }
+        assert_eq!(ring.len(), 1);
+    }
+
+    #[test]
+    fn a_ring_holds_few_descriptors_however_many_batches_are_kept() {
+        let ring = Ring::default();
+        let mut kept = vec![];
+        for batch in 0..300 {
+            let slot = ring.lease(10).unwrap();
+            // SAFETY: within the slot, which nobody else has.
+            unsafe { Slot::buffer(&slot).as_ptr().cast::<u16>().write(batch) };
+            let message = slot.send().unwrap();
+            drop(slot);
+            kept.push(Slot::receive(&message).unwrap());
+        }
+        assert_eq!(ring.len(), SLOTS_MAX);
+        for (batch, slot) in kept.iter().enumerate() {
+            // SAFETY: within the slot, which is not written any more.
+            assert_eq!(
+                usize::from(unsafe { Slot::buffer(slot).as_ptr().cast::<u16>().read() }),
+                batch
+            );
+        }
+        // What is on its way is not given up.
+        let sent: Vec<_> = (0..100).map(|_| ring.lease(10).unwrap().send().unwrap()).collect();
+        assert_eq!(ring.len(), 100);
+        assert!(sent.iter().all(|message| Slot::receive(message).is_ok()));
+    }
+}

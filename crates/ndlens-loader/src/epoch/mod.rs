@@ -1,0 +1,544 @@
+//! Threads that make batches ahead of the one who takes them.
+//!
+//! An [`Epoch`] makes batches `0..n` in order. With workers, at most `prefetch` batches are begun
+//! and not yet taken; they stand in a window, oldest first. A batch is cut into chunks of items;
+//! each worker claims the next chunk of the oldest batch that has one left, so that all hurry the
+//! batch that is wanted first. For the same reason no batch is begun beside the first where that
+//! takes memory from the system, which may be slow to find it. Without workers the caller makes
+//! each batch when it asks for it.
+//!
+//! Who waits for a batch works too, instead of sleeping: at chunks of that batch, and while others
+//! have the last of these at short ones of the next.
+//!
+//! Where batches are mixed, a batch has two stages: once all its items are made, its mixing is cut
+//! into pieces that are claimed as chunks are. Until the last item is made, workers go on with the
+//! batch after it.
+//!
+//! # The rules of a clean end
+//!
+//! 1. Dropping an epoch stops it: workers finish the chunk in hand, take no other, and are joined.
+//! 2. Batches that were handed out stay valid; batches that were not give their memory back.
+//! 3. An error stops the batch it is in; it comes out of `next` when that batch is due, after all
+//!    batches before it, and ends the epoch. Of several errors in a batch the one of its first item
+//!    comes out, whatever the threads did. Labels that cannot be mixed are errors of their items.
+//! 4. A panic in a worker is such an error.
+//! 5. Where batch memory is [`Supplied`](crate::BatchMemory::Supplied), a batch begins only once there
+//!    is memory for it, and whoever waits for one without having supplied it gets an error: a
+//!    worker that waits for memory never keeps the taker waiting.
+//! 6. Where items come from a sampler, the same holds of its items, which the consumer reads.
+//! 7. A batch is mixed when all its items are made without an error, each piece once, and handed
+//!    out when all pieces are done. Mixing reads and writes batch memory only: no source, so
+//!    nothing that a signal could meet.
+//! 8. In a process forked while an epoch runs, that epoch has no workers: `next` says so, and
+//!    dropping it there touches neither locks nor threads, which belong to the parent.
+
+#![expect(unsafe_code, reason = "cuts batch memory into disjoint pieces; see UNSAFE.md")]
+pub(crate) mod chunks;
+pub(crate) mod feed;
+pub(crate) mod make_items;
+pub(crate) mod mixture;
+pub(crate) mod plan;
+mod window;
+mod workers;
+
+use std::mem;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+use ndlens_core::Buffer;
+use ndlens_transforms::mixing::Mixer;
+
+use crate::batch::{Batch, Receipt};
+use crate::compiled::CompiledField;
+use crate::config::Config;
+use crate::epoch::chunks::Chunks;
+use crate::epoch::feed::Feed;
+use crate::epoch::mixture::{Mixture, softened};
+use crate::epoch::plan::{Making, Plan, Stage, exceeds_memory};
+use crate::epoch::window::{InFlight, Window};
+use crate::epoch::workers::Shared;
+use crate::error::{Error, Result};
+use crate::memory::batch_pools::BatchPools;
+use crate::memory::external::{BatchMemory, slabs};
+use crate::order::ItemOrder;
+use crate::order::shard::Shard;
+use crate::resume::note::Note;
+use crate::resume::position::Tracker;
+use crate::sync::{Builder, JoinHandle, Mutex};
+
+/// What [`Epoch::next_within`] found.
+#[derive(Debug)]
+pub enum Progress {
+    /// A batch, or why there is none.
+    Batch(Result<Batch>),
+    /// Not yet.
+    Pending,
+    /// The epoch is over.
+    Finished,
+}
+
+/// What part of which epoch to run, and what its batches are made of.
+#[derive(Debug)]
+pub(crate) struct Course {
+    pub(crate) fields: Arc<Vec<CompiledField>>,
+    pub(crate) pools: Arc<BatchPools>,
+    pub(crate) epoch: u32,
+    pub(crate) items: ItemsFrom,
+    pub(crate) shard: Shard,
+    pub(crate) start: usize,
+    pub(crate) tracker: Option<Tracker>,
+    /// How its batches are mixed.
+    pub(crate) mixer: Option<Arc<Mixer>>,
+}
+
+/// Where the items of an epoch come from.
+#[derive(Debug)]
+pub(crate) enum ItemsFrom {
+    /// An order that is known.
+    Order(ItemOrder),
+    /// A sampler, while it is read.
+    Feed(Feed),
+}
+
+/// The batches of one epoch, in order. An iterator; after an error it is over.
+#[derive(Debug)]
+pub struct Epoch {
+    shared: Arc<Shared>,
+    workers: Vec<JoinHandle<()>>,
+    process: u32,
+    tracker: Option<Arc<Tracker>>,
+}
+
+impl Epoch {
+    pub(crate) fn start(config: &Config, course: Course) -> Result<Self> {
+        let Course { fields, pools, mixer, epoch, items, shard, start, tracker } = course;
+        let tracker = tracker.map(Arc::new);
+        let (order, feed) = match items {
+            ItemsFrom::Order(order) => (order, None),
+            ItemsFrom::Feed(feed) => (ItemOrder::InTurn(start), Some(feed)),
+        };
+        let items = shard.share(order.len() - start);
+        let batch_size =
+            feed.as_ref().map_or_else(|| config.batch_size.min(items.max(1)), Feed::batch_size);
+        let item_bytes = fields.iter().map(|field| field.pipeline.nbytes()).sum::<usize>();
+        let prefetches = exceeds_memory(&fields);
+        let plan = Plan {
+            prefetches,
+            fields,
+            pools,
+            order,
+            shard,
+            epoch,
+            start,
+            items,
+            batch_size,
+            full_batch_size: config.batch_size,
+            drop_last: config.drop_last,
+            batches: config.batches(items),
+            return_params: config.return_params,
+            mixer,
+            chunks: Chunks::new(item_bytes, config.num_workers + 1),
+            stores: config.stores,
+            memory: config.memory,
+        };
+        let prefetch = config.prefetch_factor;
+        let (work, done) = Default::default();
+        let window = Mutex::new(Window { feed, ..Window::default() });
+        let shared = Arc::new(Shared { plan, prefetch, window, work, done });
+        // From here on, an early return stops the workers that did start.
+        let mut epoch = Epoch { shared, workers: vec![], process: std::process::id(), tracker };
+        for worker in 0..config.num_workers {
+            let shared = Arc::clone(&epoch.shared);
+            let thread = Builder::new().name(format!("ndlens-{worker}"));
+            let handle = thread.spawn(move || shared.work());
+            epoch
+                .workers
+                .push(handle.map_err(|error| Error::Spawn { worker, message: error.to_string() })?);
+        }
+        Ok(epoch)
+    }
+
+    /// Rule 8: the workers stayed behind in another process.
+    fn is_forked(&self) -> bool {
+        !self.workers.is_empty() && self.process != std::process::id()
+    }
+
+    /// How many batches could be begun now if there were memory for them: how often to
+    /// [`supply`](Self::supply) it before the next batch is asked for. 0 where memory is
+    /// [`BatchMemory::Pooled`].
+    pub fn unsupplied(&self) -> usize {
+        let plan = &self.shared.plan;
+        if plan.memory == BatchMemory::Pooled || self.is_forked() {
+            return 0;
+        }
+        let window = self.shared.lock();
+        let ahead = if self.workers.is_empty() { 1 } else { self.shared.prefetch };
+        let batches = self.shared.batches(&window);
+        if window.stop || window.taken == batches {
+            0
+        } else {
+            (window.taken + ahead).min(batches).saturating_sub(window.supply.batches)
+        }
+    }
+
+    /// How many numbers of the sampler to read now, so that all batches that there is room for can
+    /// begin: until it is 0, before the next batch is asked for. Always 0 where items come from an
+    /// order that is known.
+    pub fn to_read(&self) -> usize {
+        if self.is_forked() {
+            return 0;
+        }
+        let window = self.shared.lock();
+        let ahead = if self.workers.is_empty() { 1 } else { self.shared.prefetch };
+        match &window.feed {
+            Some(feed) if !window.stop => feed.to_read(window.taken.saturating_add(ahead)),
+            _ => 0,
+        }
+    }
+
+    /// Takes numbers that the sampler gave, no more than [`to_read`](Self::to_read) says, and what
+    /// a state keeps once all of them are handed out.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchItem`], [`Error::SamplerLength`], and then nothing was taken;
+    /// [`Error::Forked`].
+    pub fn add(&self, numbers: &[i64], note: Option<Note>) -> Result<()> {
+        self.with_feed(|feed| feed.add(numbers, note))
+    }
+
+    /// Says that the sampler has no more, and what a state keeps then.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::StateBeyondEnd`] where it had less than a state said was done; [`Error::Forked`].
+    pub fn end_sampler(&self, note: Option<Note>) -> Result<()> {
+        self.with_feed(|feed| feed.end(note))
+    }
+
+    /// Says that the sampler failed: batches that were read whole still come, and then the epoch is
+    /// over, and not at its end.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forked`].
+    pub fn fail_sampler(&self) -> Result<()> {
+        self.with_feed(|feed| {
+            feed.fail();
+            Ok(())
+        })
+    }
+
+    fn with_feed(&self, change: impl FnOnce(&mut Feed) -> Result<()>) -> Result<()> {
+        if self.is_forked() {
+            return Err(Error::Forked);
+        }
+        let changed = self.shared.lock().feed.as_mut().map_or(Ok(()), change);
+        self.shared.work.notify_all();
+        changed
+    }
+
+    /// What counts the end of the epoch, once all its batches were taken without an error. A rank
+    /// with fewer batches than others is at the end when it has asked for one more.
+    pub fn end(&self) -> Option<Receipt> {
+        if self.is_forked() {
+            return None;
+        }
+        let window = self.shared.lock();
+        if window.stop || window.taken != self.shared.batches(&window) {
+            return None;
+        }
+        let feed = window.feed.as_ref();
+        if feed.is_some_and(|feed| !feed.is_whole()) {
+            return None;
+        }
+        let note = feed.and_then(Feed::end_note);
+        Some(Receipt { tracker: Arc::clone(self.tracker.as_ref()?), reached: None, note })
+    }
+
+    /// The bytes of a batch of each field.
+    pub fn batch_bytes(&self) -> impl ExactSizeIterator<Item = usize> {
+        let plan = &self.shared.plan;
+        let softened = plan.mixer.as_deref().and_then(softened);
+        plan.pools.fields().iter().enumerate().map(move |(place, pool)| {
+            let probabilities = plan.pools.probabilities().filter(|_| softened == Some(place));
+            probabilities.unwrap_or(pool).slab_bytes()
+        })
+    }
+
+    /// Gives memory for the next batch that has none, a buffer for each field; batches come on what
+    /// was supplied first, in order. It is dropped when the batch is.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Supply`] where the buffers are not writable and of the sizes that
+    /// [`batch_bytes`](Self::batch_bytes) says; [`Error::Forked`].
+    ///
+    /// # Safety
+    ///
+    /// The memory must be initialised, and nobody else may touch it until the batch on it came out
+    /// or the epoch was dropped.
+    pub unsafe fn supply(&self, buffers: Vec<Buffer>) -> Result<()> {
+        if self.is_forked() {
+            return Err(Error::Forked);
+        }
+        // SAFETY: passed on.
+        let supplied = unsafe { slabs(buffers, self.batch_bytes()) }?;
+        self.shared.lock().supply.add(supplied);
+        self.shared.work.notify_all();
+        Ok(())
+    }
+
+    /// The number of batches not yet taken; None where a sampler does not say how many it is good
+    /// for.
+    pub fn remaining(&self) -> Option<usize> {
+        if self.is_forked() {
+            return Some(0);
+        }
+        let window = self.shared.lock();
+        if window.stop {
+            return Some(0);
+        }
+        let batches = match &window.feed {
+            Some(feed) => feed.expected_batches()?,
+            None => self.shared.plan.batches,
+        };
+        Some(batches.saturating_sub(window.taken))
+    }
+
+    /// The next batch, waiting for the workers no longer than `patience`, which counts as handed
+    /// out.
+    ///
+    /// Whoever waits helps to make it: a chunk that was begun is finished, also beyond `patience`;
+    /// none is begun where that is zero. Without workers the batch is made here and now, however
+    /// long it takes.
+    pub fn next_within(&mut self, patience: Duration) -> Progress {
+        let progress = self.take_within(patience);
+        match &progress {
+            Progress::Batch(Ok(Batch { receipt: Some(receipt), .. })) => receipt.hand_out(),
+            Progress::Finished => self.end().iter().for_each(Receipt::hand_out),
+            Progress::Batch(_) | Progress::Pending => {}
+        }
+        progress
+    }
+
+    /// As [`next_within`](Self::next_within), for a caller that sends batches further before it
+    /// hands them out: the batch's [`Receipt`] counts it, and [`end`](Self::end) the end.
+    pub fn take_within(&mut self, patience: Duration) -> Progress {
+        if self.is_forked() {
+            return Progress::Batch(Err(Error::Forked));
+        }
+        if self.workers.is_empty() { self.make_here() } else { self.wait(patience) }
+    }
+
+    /// What was made, as a batch that counts.
+    fn finish(
+        shared: &Shared,
+        tracker: Option<&Arc<Tracker>>,
+        mut making: Making,
+    ) -> Result<Batch> {
+        let note = making.note.take();
+        let mut batch = shared.plan.finish(making)?;
+        batch.receipt = tracker.map(|tracker| shared.receipt(&shared.lock(), tracker, note));
+        Ok(batch)
+    }
+
+    /// Passes over the next batch without making it, and counts it as handed out: its items; None
+    /// where the epoch is over. Of an epoch without workers.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotRead`] where a sampler was not read as far; what makes the batch's items no
+    /// items.
+    ///
+    /// # Panics
+    ///
+    /// Where the epoch has workers.
+    pub fn pass_over(&mut self) -> Result<Option<Vec<usize>>> {
+        assert!(self.workers.is_empty(), "workers make every batch");
+        let plan = &self.shared.plan;
+        let window = &mut *self.shared.lock();
+        let batch = window.taken;
+        if window.stop || batch == self.shared.batches(window) {
+            return Ok(None);
+        }
+        let (items, note) = match window.feed.as_mut() {
+            Some(feed) => {
+                let fed = feed.take()?.ok_or(Error::NotRead { batch })?;
+                (fed.items, fed.note)
+            }
+            None => (plan.items_of(batch)?, None),
+        };
+        window.taken += 1;
+        if let Some(tracker) = &self.tracker {
+            self.shared.receipt(window, tracker, note).hand_out();
+        }
+        Ok(Some(items))
+    }
+
+    /// Makes the `number`-th batch, whichever were made before; None where there is none. Of an
+    /// epoch without workers whose order is known.
+    ///
+    /// # Panics
+    ///
+    /// Where the epoch has workers, or reads a sampler.
+    pub fn batch_at(&mut self, number: usize) -> Option<Result<Batch>> {
+        assert!(self.workers.is_empty(), "workers make batches in order");
+        {
+            let window = &mut *self.shared.lock();
+            assert!(window.feed.is_none(), "a sampler gives batches in order");
+            window.taken = number.min(self.shared.plan.batches);
+            // An error before this batch was of another.
+            window.stop = false;
+        }
+        match self.make_here() {
+            Progress::Batch(batch) => Some(batch),
+            Progress::Pending | Progress::Finished => None,
+        }
+    }
+
+    /// Which epoch it is.
+    pub fn number(&self) -> u32 {
+        self.shared.plan.epoch
+    }
+
+    /// The place of the order that it starts at.
+    pub fn first_place(&self) -> usize {
+        self.shared.plan.start
+    }
+
+    /// The rank that it is of.
+    pub fn shard(&self) -> Shard {
+        self.shared.plan.shard
+    }
+
+    fn make_here(&mut self) -> Progress {
+        let Epoch { shared, tracker, .. } = self;
+        let plan = &shared.plan;
+        let (batch, begun, is_read) = {
+            let window = &mut *shared.lock();
+            let batch = window.taken;
+            if window.stop || batch == shared.batches(window) {
+                return Progress::Finished;
+            }
+            window.taken += 1;
+            let is_read = window.feed.as_ref().is_none_or(Feed::has_batch);
+            (batch, plan.begin(batch, &mut window.supply, window.feed.as_mut()), is_read)
+        };
+        let made = begun.and_then(|making| {
+            let making = making.ok_or(if is_read {
+                Error::NotSupplied { batch }
+            } else {
+                Error::NotRead { batch }
+            })?;
+            let pieces = making.mixture.as_ref().map_or(0, Mixture::pieces);
+            for (stage, count) in [(Stage::Items, making.places.len()), (Stage::Mixing, pieces)] {
+                // SAFETY: the batch was begun here, and nobody else knows of it; its items are made
+                // before it is mixed.
+                unsafe { plan.work_caught(batch, &making, stage, 0..count) }
+                    .map_err(|failure| failure.error)?;
+            }
+            Epoch::finish(shared, tracker.as_ref(), making)
+        });
+        if made.is_err() {
+            shared.lock().stop = true;
+        }
+        Progress::Batch(made)
+    }
+
+    /// Waits for the batch that is due, and helps to make it meanwhile.
+    fn wait(&mut self, patience: Duration) -> Progress {
+        let shared = &*self.shared;
+        let plan = &shared.plan;
+        // A year is for ever, and there is such an instant.
+        let deadline = Instant::now() + patience.min(Duration::from_hours(24 * 365));
+        let mut window = shared.lock();
+        loop {
+            if window.taken == shared.batches(&window) || window.stop {
+                return Progress::Finished;
+            }
+            if window.batches.front().is_some_and(InFlight::is_done) {
+                break;
+            }
+            if window.batches.is_empty()
+                && window.feed.as_ref().is_some_and(|feed| !feed.has_batch())
+            {
+                window.stop = true;
+                return Progress::Batch(Err(Error::NotRead { batch: window.taken }));
+            }
+            if plan.memory == BatchMemory::Supplied && window.supply.batches == window.taken {
+                window.stop = true;
+                return Progress::Batch(Err(Error::NotSupplied { batch: window.taken }));
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Progress::Pending;
+            }
+            if let Some(claim) = shared.claim_meanwhile(&mut window) {
+                drop(window);
+                window = shared.make(claim);
+            } else if window.batches.front().is_some_and(InFlight::is_done) {
+                // It could not begin.
+                break;
+            } else {
+                window = shared
+                    .done
+                    .wait_timeout(window, left)
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .0;
+            }
+        }
+        let Some(InFlight { making, failure, .. }) = window.batches.pop_front() else {
+            return Progress::Pending;
+        };
+        window.taken += 1;
+        if failure.is_some() {
+            window.stop = true;
+        }
+        drop(window);
+        self.shared.work.notify_all();
+        if let Some(failure) = failure {
+            return Progress::Batch(Err(failure.error));
+        }
+        let making = Arc::into_inner(making)
+            .expect("workers give up a batch's memory before they call it done");
+        let finished = Epoch::finish(&self.shared, self.tracker.as_ref(), making);
+        if finished.is_err() {
+            self.shared.lock().stop = true;
+            self.shared.work.notify_all();
+        }
+        Progress::Batch(finished)
+    }
+}
+
+impl Iterator for Epoch {
+    type Item = Result<Batch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            match self.next_within(Duration::from_mins(1)) {
+                Progress::Batch(batch) => return Some(batch),
+                Progress::Finished => return None,
+                Progress::Pending => {}
+            }
+        }
+    }
+}
+
+impl Drop for Epoch {
+    fn drop(&mut self) {
+        if self.is_forked() {
+            self.workers.drain(..).for_each(mem::forget);
+            return;
+        }
+        if self.workers.is_empty() {
+            return;
+        }
+        self.shared.lock().stop = true;
+        self.shared.work.notify_all();
+        for worker in self.workers.drain(..) {
+            // A worker's panics are caught where they happen; there is nothing left to report.
+            drop(worker.join());
+        }
+    }
+}

@@ -1,0 +1,380 @@
+//! What an epoch makes, and how: its batches' items, their memory, the work in any piece of it. No
+//! threads here: `engine.rs` says who does which piece, and when.
+
+#![expect(unsafe_code, reason = "cuts batch memory into disjoint pieces; see UNSAFE.md")]
+
+use std::mem;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use ndlens_core::View;
+use ndlens_core::room::{self, Text, with_room_for};
+use ndlens_kernels::Stores;
+use ndlens_transforms::Stream;
+use ndlens_transforms::mixing::Mixer;
+
+use crate::batch::Batch;
+use crate::compiled::CompiledField;
+use crate::epoch::chunks::Chunks;
+use crate::epoch::feed::{Fed, Feed};
+use crate::epoch::make_items::{Failure, ItemBatch, make_items, with_scratch};
+use crate::epoch::mixture::{Mixture, softened};
+use crate::error::{Error, Result};
+use crate::memory::batch_pools::BatchPools;
+use crate::memory::external::{BatchMemory, Supply};
+use crate::memory::pool::{Pool, Slab};
+use crate::memory::store_policy::StorePolicy;
+use crate::order::ItemOrder;
+use crate::order::item_numbers::NO_ITEM;
+use crate::order::shard::Shard;
+use crate::resume::note::Note;
+
+/// What to make, the same for all threads.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) fields: Arc<Vec<CompiledField>>,
+    pub(crate) pools: Arc<BatchPools>,
+    pub(crate) order: ItemOrder,
+    pub(crate) shard: Shard,
+    pub(crate) epoch: u32,
+    /// The place of the order that the epoch starts at.
+    pub(crate) start: usize,
+    /// The number of items, of those from there on, that this rank takes. This, the order and the
+    /// number of batches say nothing where items come from a [`Feed`].
+    pub(crate) items: usize,
+    /// Items in a batch, no more than this rank takes in all.
+    pub(crate) batch_size: usize,
+    /// Items in a batch as the settings say, the same for all ranks.
+    pub(crate) full_batch_size: usize,
+    pub(crate) drop_last: bool,
+    pub(crate) batches: usize,
+    pub(crate) chunks: Chunks,
+    pub(crate) return_params: bool,
+    pub(crate) mixer: Option<Arc<Mixer>>,
+    pub(crate) stores: StorePolicy,
+    pub(crate) memory: BatchMemory,
+    /// Whether items are asked for before they are read: the data does not fit memory, so most of
+    /// them are not there.
+    pub(crate) prefetches: bool,
+}
+
+/// Whether what fields map is more than the memory that is left, of which the system's cache of
+/// files is a part.
+pub(crate) fn exceeds_memory(fields: &[CompiledField]) -> bool {
+    let mapped = fields.iter().map(|field| field.source.mapped_bytes() as u64).sum::<u64>();
+    mapped > 0 && mapped > ndlens_store::available_bytes()
+}
+
+impl Plan {
+    /// Which of this rank's items batch `batch` takes.
+    pub(crate) fn places(&self, batch: usize) -> Range<usize> {
+        let start = batch.saturating_mul(self.batch_size);
+        start..start.saturating_add(self.batch_size).min(self.items)
+    }
+
+    /// The items of a batch of an order that is known.
+    pub(crate) fn items_of(&self, batch: usize) -> Result<Vec<usize>> {
+        let places = self.places(batch);
+        let mut items = with_room_for(places.len())?;
+        items.extend(places.map(|k| self.shard.place(self.start, k, self.order.len())));
+        self.order.replace(&mut items);
+        Ok(items)
+    }
+
+    /// Begins a batch; None where its memory is to be supplied, or its items are to be read, and is
+    /// not there.
+    pub(crate) fn begin(
+        &self,
+        batch: usize,
+        supply: &mut Supply,
+        feed: Option<&mut Feed>,
+    ) -> Result<Option<Making>> {
+        if feed.as_ref().is_some_and(|feed| !feed.has_batch()) {
+            return Ok(None);
+        }
+        let mut slabs = match self.memory {
+            BatchMemory::Pooled => {
+                self.pools.fields().iter().map(Pool::lease).collect::<Result<_>>()?
+            }
+            BatchMemory::Supplied => match supply.take() {
+                Some(slabs) => slabs,
+                None => return Ok(None),
+            },
+        };
+        let mut places = self.places(batch);
+        let (mut fed, mut note) = (None, None);
+        let place = match feed {
+            Some(feed) => {
+                let Some(Fed { items, place, note: of_batch }) = feed.take()? else {
+                    return Ok(None);
+                };
+                places.end = places.start + items.len();
+                let ahead = if self.prefetches { feed.ahead().collect() } else { vec![] };
+                (fed, note) = (Some(Listed { items, ahead }), of_batch);
+                place
+            }
+            None => self.shard.place(self.start, places.start, self.order.len()),
+        };
+        let begin = |mixer: &Arc<Mixer>| {
+            let drawn = mixer.draw(self.epoch, place as u64);
+            let probabilities = match (softened(mixer), self.memory) {
+                (None, BatchMemory::Pooled | BatchMemory::Supplied) => None,
+                (Some(_), BatchMemory::Pooled) => {
+                    self.pools.probabilities().map(Pool::lease).transpose()?
+                }
+                // Probabilities are what is handed out, so they are written on supplied memory, and
+                // the labels that they are made of are not.
+                (Some(labels), BatchMemory::Supplied) => {
+                    let slab = self.pools.fields()[labels].lease()?;
+                    Some(mem::replace(&mut slabs[labels], slab))
+                }
+            };
+            Mixture::new(mixer, &self.fields, drawn, places.len(), probabilities)
+        };
+        let mixture = self.mixer.as_ref().map(begin).transpose()?;
+        Ok(Some(Making { slabs, places, fed, note, mixture }))
+    }
+
+    /// Whether a batch can begin without memory from the system.
+    pub(crate) fn has_memory(&self) -> bool {
+        match self.memory {
+            BatchMemory::Supplied => true,
+            BatchMemory::Pooled => self.pools.have_free(),
+        }
+    }
+
+    /// Makes the items at `rows` of a batch. The error is that of the first item that has one.
+    ///
+    /// # Safety
+    ///
+    /// No other thread makes any of these rows.
+    unsafe fn make(&self, making: &Making, rows: Range<usize>) -> Result<(), Box<Failure>> {
+        if self.prefetches {
+            self.prefetch(making, &rows);
+        }
+        // SAFETY: passed on; rows of a claim are rows of the batch.
+        unsafe { make_items(&self.fields, &PlannedBatch { plan: self, making }, rows) }
+    }
+
+    /// Asks for the items at these rows of the next batch, and for those of the first.
+    fn prefetch(&self, making: &Making, rows: &Range<usize>) {
+        let ask = |item: usize| self.fields.iter().for_each(|field| field.source.prefetch(item));
+        if let Some(Listed { items, ahead }) = &making.fed {
+            let first = if making.places.start == 0 { items.get(rows.clone()) } else { None };
+            let next = ahead.get(rows.start..rows.end.min(ahead.len()));
+            first.into_iter().chain(next).flatten().copied().for_each(ask);
+            return;
+        }
+        let (first, next) = (making.places.start, making.places.start + self.batch_size);
+        let starts = if first == 0 { &[first, next][..] } else { &[next] };
+        for k in starts.iter().flat_map(|start| rows.clone().map(move |row| start + row)) {
+            if k < self.items {
+                let item = self.order.at(self.shard.place(self.start, k, self.order.len()));
+                if item != NO_ITEM {
+                    ask(item);
+                }
+            }
+        }
+    }
+
+    /// Does pieces of the mixing of a batch.
+    ///
+    /// # Safety
+    ///
+    /// All items of the batch are made, and no other thread does any of these pieces.
+    unsafe fn mix(&self, making: &Making, pieces: Range<usize>) -> Result<(), Box<Failure>> {
+        let Some(mixture) = &making.mixture else { return Ok(()) };
+        // SAFETY: passed on.
+        with_scratch(|scratch| unsafe { mixture.mix(&self.fields, &making.slabs, pieces, scratch) })
+            .map_err(|error| Box::new(Failure { row: 0, error }))
+    }
+
+    /// As [`make`](Self::make) or [`mix`](Self::mix), with a panic as an error of the batch.
+    ///
+    /// # Safety
+    ///
+    /// As for the one that `stage` names.
+    pub(crate) unsafe fn work_caught(
+        &self,
+        batch: usize,
+        making: &Making,
+        stage: Stage,
+        range: Range<usize>,
+    ) -> Result<(), Box<Failure>> {
+        let row = range.start;
+        // SAFETY: passed on. After a panic the rows are never handed out, so it does not matter
+        // what is in them.
+        let done = catch_unwind(AssertUnwindSafe(|| unsafe {
+            match stage {
+                Stage::Items => self.make(making, range),
+                Stage::Mixing => self.mix(making, range),
+            }
+        }));
+        done.unwrap_or_else(|panic| {
+            let error = Error::WorkerPanicked { batch, message: panic_message(&*panic) };
+            Err(Box::new(Failure { row, error }))
+        })
+    }
+
+    /// The items of a batch from a row on, as many as there is room for; the place of the first
+    /// that is none, and its error.
+    fn items(&self, making: &Making, row: usize, items: &mut [usize]) -> Option<(usize, Error)> {
+        if let Some(Listed { items: fed, .. }) = &making.fed {
+            items.copy_from_slice(&fed[row..row + items.len()]);
+            return None;
+        }
+        let (first, all) = (making.places.start + row, self.order.len());
+        (first..)
+            .zip(&mut *items)
+            .for_each(|(k, place)| *place = self.shard.place(self.start, k, all));
+        self.order.replace(items);
+        if !self.order.is_unchecked() {
+            return None;
+        }
+        let at = items.iter().position(|&item| item == NO_ITEM)?;
+        Some((at, self.order.no_such_item(self.shard.place(self.start, first + at, all))?))
+    }
+
+    /// What stands in its draws for the item at a row of a batch.
+    fn draws_as(&self, making: &Making, row: usize, item: usize) -> u64 {
+        if making.fed.is_some() {
+            return item as u64;
+        }
+        let k = making.places.start + row;
+        self.order.draws_as(self.shard.place(self.start, k, self.order.len()), item)
+    }
+
+    /// The first place that no rank has taken once each has taken this many batches; None where
+    /// that is all.
+    pub(crate) fn reached(&self, batches: usize) -> Option<usize> {
+        let left = self.order.len() - self.start;
+        let over = self.shard.is_over(batches, left, self.full_batch_size, self.drop_last);
+        let taken = batches.saturating_mul(self.full_batch_size);
+        (!over).then(|| self.shard.reached(self.start, taken, self.order.len()))
+    }
+
+    pub(crate) fn finish(&self, making: Making) -> Result<Batch> {
+        let rows = making.places.len();
+        let params = self.return_params.then(|| self.params(&making)).transpose()?;
+        let wrap = |(field, slab): (&CompiledField, Slab)| {
+            let dtype = field.pipeline.dtype().clone();
+            let layout = field.pipeline.batch_layout(rows)?;
+            Ok(View::new(slab.freeze(), layout, dtype)?)
+        };
+        let mut views =
+            self.fields.iter().zip(making.slabs).map(wrap).collect::<Result<Vec<_>>>()?;
+        let mut mixed = None;
+        if let (Some(mixer), Some(mixture)) = (&self.mixer, making.mixture) {
+            mixed = self.return_params.then(|| mixer.params_to_json(mixture.drawn()).to_string());
+            if let (Some(labels), Some(view)) =
+                (softened(mixer), mixture.into_probabilities(mixer)?)
+            {
+                views[labels] = view;
+            }
+        }
+        Ok(Batch { views, params, mixed, receipt: None })
+    }
+
+    /// What is drawn for items: the same whenever it is asked.
+    fn params(&self, making: &Making) -> Result<Vec<String>> {
+        let mut items = room::repeated(0, making.places.len())?;
+        if let Some((_, error)) = self.items(making, 0, &mut items) {
+            return Err(error);
+        }
+        let of_field = |field: &CompiledField| {
+            let of_item = |(row, &item): (usize, &usize)| -> Result<serde_json::Value> {
+                let draws_as = self.draws_as(making, row, item);
+                let drawn = field.source.item(item).map_err(Error::from).and_then(|image| {
+                    Ok(field.pipeline.draw(field.stream, self.epoch, draws_as, image.shape())?)
+                });
+                Ok(field.pipeline.params_to_json(&drawn.map_err(|error| field.fail(item, error))?))
+            };
+            let mut text = Text::default();
+            for item in items.iter().enumerate() {
+                text.push(if text.is_empty() { "[" } else { ", " })?;
+                text.push(&of_item(item)?.to_string())?;
+            }
+            text.push(if text.is_empty() { "[]" } else { "]" })?;
+            Ok(text.into_string())
+        };
+        self.fields.iter().map(of_field).collect()
+    }
+}
+
+/// A batch of an epoch whose items are to be made.
+struct PlannedBatch<'a> {
+    plan: &'a Plan,
+    making: &'a Making,
+}
+
+// SAFETY: `bytes` gives a piece of the field's slab.
+unsafe impl ItemBatch for PlannedBatch<'_> {
+    fn items(&self, row: usize, items: &mut [usize]) -> Option<(usize, Error)> {
+        self.plan.items(self.making, row, items)
+    }
+
+    fn stream(&self, field: usize) -> Stream {
+        self.plan.fields[field].stream
+    }
+
+    fn draws_as(&self, row: usize, item: usize) -> (u32, u64) {
+        (self.plan.epoch, self.plan.draws_as(self.making, row, item))
+    }
+
+    fn stores(&self, field: usize) -> Stores {
+        let Plan { mixer, stores, fields, batch_size, .. } = self.plan;
+        // What is read again at once stays in the cache.
+        let is_mixed = mixer.as_ref().is_some_and(|mixer| mixer.mixes(field));
+        let stores =
+            if is_mixed && *stores == StorePolicy::Auto { StorePolicy::Cached } else { *stores };
+        stores.of(fields[field].pipeline.nbytes() * batch_size)
+    }
+
+    /// The first label that is not a class, if the labels are mixed.
+    fn check(&self, field: usize, made: &[u8], items: &[usize]) -> Option<(usize, Error)> {
+        let mixer = self.plan.mixer.as_ref().filter(|mixer| softened(mixer) == Some(field))?;
+        let field = &self.plan.fields[field];
+        let (at, error) = mixer.first_bad_label(made, field.pipeline.dtype())?;
+        Some((at, field.fail(items[at], error.into())))
+    }
+
+    unsafe fn bytes(&self, field: usize, start: usize, len: usize) -> &mut [u8] {
+        // SAFETY: passed on.
+        unsafe { self.making.slabs[field].piece(start, len) }
+    }
+}
+
+/// The memory of a batch that is not finished.
+#[derive(Debug)]
+pub(crate) struct Making {
+    pub(crate) slabs: Vec<Slab>,
+    pub(crate) places: Range<usize>,
+    /// Its items, where they come from a [`Feed`]; else the order has them.
+    pub(crate) fed: Option<Listed>,
+    /// What a state keeps once it is handed out.
+    pub(crate) note: Option<Note>,
+    pub(crate) mixture: Option<Mixture>,
+}
+
+/// The items of a batch, and those of the next, as far as they are known and of any use.
+#[derive(Debug)]
+pub(crate) struct Listed {
+    items: Vec<usize>,
+    ahead: Vec<usize>,
+}
+
+/// What a batch waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// Its items.
+    Items,
+    /// Its mixing, once all items are made.
+    Mixing,
+}
+
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no message".to_owned())
+}

@@ -1,0 +1,64 @@
+//! Batch memory that whoever takes the batches brings along, such as memory pinned for a GPU.
+//!
+//! Pinning is a matter of somebody else's runtime, and workers call nobody. So they do not ask for
+//! such memory: the taker, who may ask his runtime, sees to it that there is some before he asks
+//! for a batch.
+
+#![expect(unsafe_code, reason = "takes over foreign memory to be written; see UNSAFE.md")]
+
+use std::collections::VecDeque;
+
+use ndlens_core::{Access, Buffer};
+
+use crate::error::{Error, Result};
+use crate::memory::pool::Slab;
+
+/// Where batch memory comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum BatchMemory {
+    /// From pools of the loader's own.
+    #[default]
+    Pooled,
+    /// From whoever takes the batches, by [`Epoch::supply`](crate::Epoch::supply).
+    Supplied,
+}
+
+/// Memory for batches that are not begun, in their order.
+#[derive(Debug, Default)]
+pub(crate) struct Supply {
+    waiting: VecDeque<Vec<Slab>>,
+    /// For how many batches there was any, begun or not.
+    pub(crate) batches: usize,
+}
+
+impl Supply {
+    /// Adds memory for one more batch.
+    pub(crate) fn add(&mut self, slabs: Vec<Slab>) {
+        self.waiting.push_back(slabs);
+        self.batches += 1;
+    }
+
+    /// The memory that the next batch begins with.
+    pub(crate) fn take(&mut self) -> Option<Vec<Slab>> {
+        self.waiting.pop_front()
+    }
+}
+
+/// Slabs on these buffers, which must be as many and as large as expected.
+///
+/// # Safety
+///
+/// The memory must be initialised, and nobody else may touch it until the slab is dropped or
+/// frozen.
+pub(crate) unsafe fn slabs(
+    buffers: Vec<Buffer>,
+    expected: impl Iterator<Item = usize>,
+) -> Result<Vec<Slab>> {
+    let got: Vec<_> = buffers.iter().map(|buffer| (buffer.len(), buffer.access())).collect();
+    let expected: Vec<_> = expected.map(|len| (len, Access::ReadWrite)).collect();
+    if got != expected {
+        return Err(Error::Supply { got, expected });
+    }
+    // SAFETY: writable, as was just seen; the rest is passed on.
+    Ok(buffers.into_iter().map(|buffer| unsafe { Slab::supplied(buffer) }).collect())
+}

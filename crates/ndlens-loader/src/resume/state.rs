@@ -1,0 +1,131 @@
+//! Where a run stands, in a few words that any rank can write and any number of ranks can go on
+//! from.
+//!
+//! An order is a function of the seed and the epoch, so a run is resumed by saying how far into the
+//! order it has come: nothing is replayed. What the order depends on is said too, and a loader that
+//! would give another order refuses the state.
+
+use crate::error::{Error, Result};
+use crate::resume::note::Note;
+
+/// The layout of [`State`] itself.
+pub const STATE_VERSION: u32 = 1;
+
+/// How far a run has come, counting batches that were handed out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct State {
+    /// The epoch to go on with.
+    pub epoch: u32,
+    /// The first place of the epoch's order that no rank has taken.
+    pub start: usize,
+    /// What is kept there for whoever reads a sampler.
+    pub note: Option<Note>,
+    /// What the order was made of.
+    pub basis: Basis,
+}
+
+/// What an order and its draws are made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Basis {
+    /// The number of items.
+    pub items: usize,
+    /// Whether each epoch has an order of its own.
+    pub shuffle: bool,
+    /// What makes the order: "in turn", "ndlens", "torch", "sampler", or how many draws by which
+    /// weights.
+    pub order: String,
+    /// Of a part of the data set, how many items it has, and a digest of them.
+    pub indices: Option<String>,
+    /// What all randomness is made of.
+    pub seed: u64,
+    /// Each field's name, dtype and item shape, as "image uint8 [512, 512, 3]".
+    pub fields: Vec<String>,
+}
+
+impl State {
+    /// A state of numbers that may have been written anywhere.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::StateNumber`] for an epoch that is not below 2**32, a number of items that no
+    /// epoch has, or a negative number.
+    pub fn new(epoch: i128, start: i128, note: Option<Note>, basis: Basis) -> Result<Self> {
+        let in_range = |key, got: i128, most: u64| match u64::try_from(got) {
+            Ok(number) if number <= most => Ok(number),
+            Ok(_) | Err(_) => Err(Error::StateNumber { key, got, most }),
+        };
+        Ok(State {
+            epoch: in_range("epoch", epoch, u32::MAX.into())? as u32,
+            start: in_range("items_done", start, isize::MAX as u64)? as usize,
+            note,
+            basis,
+        })
+    }
+
+    /// Whether a loader of this basis, with so many places in an epoch's order if that is known,
+    /// can go on from here.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::StateMismatch`] with the first thing that differs, [`Error::StateBeyondEnd`].
+    pub fn check(&self, own: &Basis, places: Option<usize>) -> Result<()> {
+        let differs =
+            |what, got: String, expected: String| Err(Error::StateMismatch { what, got, expected });
+        let (basis, text) = (&self.basis, |fields: &[String]| fields.join(", "));
+        if basis.items != own.items {
+            return differs("items", basis.items.to_string(), own.items.to_string());
+        }
+        if basis.fields != own.fields {
+            return differs("fields", text(&basis.fields), text(&own.fields));
+        }
+        if basis.shuffle != own.shuffle {
+            return differs("shuffle", basis.shuffle.to_string(), own.shuffle.to_string());
+        }
+        if basis.order != own.order {
+            return differs("order", basis.order.clone(), own.order.clone());
+        }
+        if basis.seed != own.seed {
+            return differs("seed", basis.seed.to_string(), own.seed.to_string());
+        }
+        if basis.indices != own.indices {
+            let text = |indices: &Option<String>| {
+                indices.clone().unwrap_or_else(|| "all items".to_owned())
+            };
+            return differs("indices", text(&basis.indices), text(&own.indices));
+        }
+        if let Some(places) = places.filter(|&places| self.start > places) {
+            return Err(Error::StateBeyondEnd { start: self.start, items: places });
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_that_no_state_has_is_named_with_its_range() {
+        let basis = || Basis {
+            items: 10,
+            shuffle: false,
+            order: "in turn".to_owned(),
+            indices: None,
+            seed: 0,
+            fields: vec![],
+        };
+        let state = |epoch, start| State::new(epoch, start, None, basis());
+        assert_eq!(state(u32::MAX.into(), 7).map(|state| state.epoch).unwrap(), u32::MAX);
+        let message = |epoch, start| state(epoch, start).unwrap_err().to_string();
+        assert_eq!(
+            message(1 << 40, 0),
+            "the state's epoch must be between 0 and 4294967295, got 1099511627776"
+        );
+        assert_eq!(message(-1, 0), "the state's epoch must be between 0 and 4294967295, got -1");
+        assert_eq!(
+            message(0, -3),
+            format!("the state's items_done must be between 0 and {}, got -3", isize::MAX)
+        );
+        assert!(state(0, i128::MAX).is_err());
+    }
+}

@@ -1,0 +1,285 @@
+//! Where items come from.
+
+pub(crate) mod labels;
+pub(crate) mod nan;
+pub(crate) mod numbers;
+pub(crate) mod packing;
+pub(crate) mod ragged;
+pub(crate) mod saving;
+pub(crate) mod selection;
+pub(crate) mod split;
+pub(crate) mod subset;
+pub(crate) mod windows;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use ndlens_core::{Buffer, DType, Index, Result, View, ViewRef, room};
+use ndlens_store::Shards;
+use ndlens_transforms::ItemShape;
+
+/// The most files that are asked for all items at once: as many as take a small part of the time
+/// that a batch does.
+const MOST_ASKED: usize = 32;
+
+/// A sequence of items of one dtype and rank, such as a view, whose items are its rows along axis
+/// 0: images of (N, H, W, C), rows of (N, F), windows of (N, size, F), labels of (N,).
+pub trait Source: Send + Sync {
+    /// The number of items.
+    fn len(&self) -> usize;
+
+    /// Whether there is no item.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The shape of each item; None where there is nothing to take items from.
+    fn item_shape(&self) -> Option<ItemShape<'_>>;
+
+    /// What the elements are.
+    fn dtype(&self) -> &DType;
+
+    /// The view that has the items among its rows along axis 0, if one has: its rows may be read
+    /// without asking for each. Which row an item is says [`to_rows`](Self::to_rows).
+    fn rows(&self) -> Option<&View> {
+        None
+    }
+
+    /// Replaces numbers of items, all below [`len`](Self::len), by those of the rows of
+    /// [`rows`](Self::rows) that they are.
+    fn to_rows(&self, items: &mut [usize]) {
+        let _ = items;
+    }
+
+    /// What tells this source from others of its length, such as another selection of the same
+    /// items: part of a run's state.
+    fn fingerprint(&self) -> Option<u64> {
+        None
+    }
+
+    /// Whether the bytes of all items are there, asked right before items are read. Where not, or
+    /// where it would take longer to find out, each item is asked for its own; see
+    /// [`Owner::verify`](ndlens_core::Owner::verify).
+    fn is_complete(&self) -> bool;
+
+    /// Whether bytes of items may go missing while they are read.
+    fn can_shrink(&self) -> bool {
+        false
+    }
+
+    /// Bytes of all items that are a file's and only come into memory when they are read.
+    fn mapped_bytes(&self) -> usize {
+        0
+    }
+
+    /// Asks for an item that will soon be read. Where it cannot be asked for, it is read when it
+    /// is.
+    fn prefetch(&self, index: usize) {
+        let _ = index;
+    }
+
+    /// Item `index`, below [`len`](Self::len), of shape [`item_shape`](Self::item_shape).
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps the item from being read.
+    fn item(&self, index: usize) -> Result<ViewRef<'_>>;
+}
+
+impl Source for View {
+    fn len(&self) -> usize {
+        self.shape().first().copied().unwrap_or(0)
+    }
+
+    fn item_shape(&self) -> Option<ItemShape<'_>> {
+        self.shape().get(1..).map(ItemShape::fixed)
+    }
+
+    fn dtype(&self) -> &DType {
+        self.dtype()
+    }
+
+    fn rows(&self) -> Option<&View> {
+        Some(self)
+    }
+
+    fn is_complete(&self) -> bool {
+        self.buffer().verify().is_ok()
+    }
+
+    fn can_shrink(&self) -> bool {
+        self.buffer().can_shrink()
+    }
+
+    fn mapped_bytes(&self) -> usize {
+        if self.can_shrink() { self.nbytes() } else { 0 }
+    }
+
+    fn prefetch(&self, index: usize) {
+        // An item that cannot be had says so when it is read.
+        let _ = self.item(index).and_then(|item| item.prefetch());
+    }
+
+    fn item(&self, index: usize) -> Result<ViewRef<'_>> {
+        self.as_ref().index(&[Index::At(index as isize)])
+    }
+}
+
+impl Source for Shards {
+    fn can_shrink(&self) -> bool {
+        self.views().iter().any(|view| view.buffer().can_shrink())
+    }
+
+    fn mapped_bytes(&self) -> usize {
+        self.views().iter().map(Source::mapped_bytes).sum()
+    }
+
+    fn prefetch(&self, index: usize) {
+        // As for a view.
+        let _ = Source::item(self, index).and_then(|item| item.prefetch());
+    }
+
+    fn len(&self) -> usize {
+        self.len()
+    }
+
+    fn item_shape(&self) -> Option<ItemShape<'_>> {
+        Some(ItemShape::fixed(self.item_shape()))
+    }
+
+    fn dtype(&self) -> &DType {
+        self.dtype()
+    }
+
+    fn is_complete(&self) -> bool {
+        let views = self.views();
+        views.len() <= MOST_ASKED && views.iter().all(Source::is_complete)
+    }
+
+    fn item(&self, index: usize) -> Result<ViewRef<'_>> {
+        self.item(index)
+    }
+}
+
+/// The items of another source with their axes in another order. Nothing is copied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rearrangement {
+    /// (channels, height, width) as (height, width, channels).
+    ChannelsLast,
+    /// (height, width) as (height, width, 1).
+    NewChannel,
+}
+
+impl Rearrangement {
+    fn sizes(self, sizes: &[usize]) -> Vec<usize> {
+        let mut sizes = sizes.to_vec();
+        match self {
+            Rearrangement::ChannelsLast => sizes.rotate_left(1),
+            Rearrangement::NewChannel => sizes.push(1),
+        }
+        sizes
+    }
+}
+
+/// See [`Rearrangement`].
+struct Rearranged {
+    source: Arc<dyn Source>,
+    rearrangement: Rearrangement,
+    /// The view that has the items among its rows, rearranged too.
+    rows: Option<View>,
+    least: Vec<usize>,
+    most: Vec<usize>,
+}
+
+/// `source` with the axes of its items, which it must have, in another order.
+pub(crate) fn rearranged(
+    source: Arc<dyn Source>,
+    rearrangement: Rearrangement,
+) -> Result<Arc<dyn Source>> {
+    let sizes = |shape: &[usize]| rearrangement.sizes(shape);
+    let (least, most) = source
+        .item_shape()
+        .map_or_else(Default::default, |shape| (sizes(shape.least()), sizes(shape.most())));
+    let rows = source.rows().map(|rows| match rearrangement {
+        Rearrangement::ChannelsLast => rows.permute(&[0, 2, 3, 1]),
+        Rearrangement::NewChannel => rows.index(&[Index::Ellipsis, Index::NewAxis]),
+    });
+    let rows = rows.transpose()?;
+    Ok(Arc::new(Rearranged { source, rearrangement, rows, least, most }))
+}
+
+impl Source for Rearranged {
+    fn len(&self) -> usize {
+        self.source.len()
+    }
+
+    fn item_shape(&self) -> Option<ItemShape<'_>> {
+        Some(ItemShape::between(&self.least, &self.most))
+    }
+
+    fn dtype(&self) -> &DType {
+        self.source.dtype()
+    }
+
+    fn rows(&self) -> Option<&View> {
+        self.rows.as_ref()
+    }
+
+    fn to_rows(&self, items: &mut [usize]) {
+        self.source.to_rows(items);
+    }
+
+    fn fingerprint(&self) -> Option<u64> {
+        self.source.fingerprint()
+    }
+
+    fn is_complete(&self) -> bool {
+        self.source.is_complete()
+    }
+
+    fn can_shrink(&self) -> bool {
+        self.source.can_shrink()
+    }
+
+    fn mapped_bytes(&self) -> usize {
+        self.source.mapped_bytes()
+    }
+
+    fn prefetch(&self, index: usize) {
+        self.source.prefetch(index);
+    }
+
+    fn item(&self, index: usize) -> Result<ViewRef<'_>> {
+        if let Some(rows) = self.rows.as_ref().filter(|_| index < self.len()) {
+            let mut row = [index];
+            self.to_rows(&mut row);
+            return Source::item(rows, row[0]);
+        }
+        let item = self.source.item(index)?;
+        match self.rearrangement {
+            Rearrangement::ChannelsLast => item.permute(&[1, 2, 0]),
+            Rearrangement::NewChannel => item.index(&[Index::Ellipsis, Index::NewAxis]),
+        }
+    }
+}
+
+/// Whether all bytes of these buffers are there, as far as it is worth asking; see
+/// [`Source::is_complete`].
+pub(crate) fn all_there(buffers: &[Buffer]) -> bool {
+    buffers.len() <= MOST_ASKED && buffers.iter().all(|buffer| buffer.verify().is_ok())
+}
+
+/// The buffers behind views, each once: what is to be asked whether its bytes are there.
+///
+/// # Errors
+///
+/// [`ndlens_core::Error::OutOfMemory`].
+pub(crate) fn buffers_of(views: &[View]) -> Result<Vec<Buffer>> {
+    let (mut seen, mut buffers) = (HashSet::new(), vec![]);
+    for buffer in views.iter().map(View::buffer) {
+        if room::insert(&mut seen, (buffer.as_ptr(), buffer.len()))? {
+            room::push(&mut buffers, buffer.clone())?;
+        }
+    }
+    Ok(buffers)
+}

@@ -1,0 +1,576 @@
+//! Everything that can go wrong between a path and a view, one variant each.
+
+mod kind;
+mod text;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+pub use crate::error::text::Names;
+pub(crate) use crate::error::text::Shown;
+use crate::error::text::{DTypeHint, InField, IoHint, MapHint, OfTensor, lower_case};
+use crate::mode::MapMode;
+
+/// `Result` with this crate's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What was asked for, what was found, and in which file.
+#[expect(missing_docs, reason = "the fields are named by the message above them")]
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A map mode that is none.
+    #[error("unknown mode {got:?}: expected \"r\", \"c\" or \"r+\"{}", DTypeHint(got))]
+    UnknownMode { got: String },
+    /// The system said no.
+    #[error("{path}: {source}{}", IoHint(source))]
+    Io { path: PathBuf, source: io::Error },
+    /// The system made no map.
+    #[error("{path}: cannot map {len} bytes: {source}{}", MapHint(source, *mode))]
+    Map { path: PathBuf, mode: MapMode, len: usize, source: io::Error },
+    /// As many maps as there may be.
+    #[error(
+        "{path}: {most} files are mapped already, as many as ndlens maps in a process; open with mode \"r\" or \"c\", \
+         which read the others, or raise vm.max_map_count"
+    )]
+    TooManyMaps { path: PathBuf, most: usize },
+    /// A directory, FIFO, socket or device.
+    #[error("{path}: not a regular file but {kind}")]
+    NotRegular { path: PathBuf, kind: &'static str },
+    /// A file of another format.
+    #[error("{path}: not a .npy file: it starts with \"{}\", expected \"\\x93NUMPY\"", .got.escape_ascii())]
+    NotNpy { path: PathBuf, got: Vec<u8> },
+    /// A file that is of none of the formats.
+    #[error(
+        "{path}: not a .npy, .npz or .safetensors file: it starts with \"{}\"; for raw bytes say their dtype",
+        .got.escape_ascii()
+    )]
+    UnknownFormat { path: PathBuf, got: Vec<u8> },
+    /// A file of arrays where one array is wanted.
+    #[error(
+        "{path}: holds arrays by name ({has}), expected a file of one array; take one of each file by its name: \
+         [nl.open(path)[NAME] for path in paths]"
+    )]
+    SeveralArrays { path: PathBuf, has: Names },
+    /// Two files of a checkpoint that have an array of one name.
+    #[error(
+        "{path}: has an array {}, as {first} has, expected other names in each file; open each by itself: \
+         [nl.open(path)[{name:?}] for path in paths]",
+        Shown(name)
+    )]
+    SharedName { path: PathBuf, name: String, first: PathBuf },
+    /// What Git LFS left in the place of a file.
+    #[error("{path}: a Git LFS pointer, not the file itself; fetch it with `git lfs pull`")]
+    GitLfsPointer { path: PathBuf },
+    /// An index of a checkpoint that cannot be followed.
+    #[error("{path}: bad index: {problem}")]
+    BadIndex { path: PathBuf, problem: IndexProblem },
+    /// A note about sets of items that the file does not bear out.
+    #[error("{path}: bad note \"ndlens\" in the metadata: {problem}")]
+    BadNote { path: PathBuf, problem: String },
+    /// A set of items where an array is wanted.
+    #[error("{path}: {} is a set of items of different sizes, not one array", Shown(name))]
+    IsRagged { path: PathBuf, name: String },
+    /// A name that no array in a file has.
+    #[error("{path}: no array {}; it has {has}", Shown(name))]
+    NoSuchArray { path: PathBuf, name: String, has: Names },
+    /// Two arrays of one name.
+    #[error("{path}: has two arrays of the name {}", Shown(name))]
+    DuplicateName { path: PathBuf, name: String },
+    /// Memory that was read cannot be the file's.
+    #[error("mode \"r+\" writes to the file, which copy=True does not; expected \"r\" or \"c\"")]
+    CopyOfFile,
+    /// Raw bytes in a shape that says too little, or what cannot be.
+    #[error(
+        "{path}: shape {shape:?} is none: sizes must be at least 0; one may be -1 where no strides are given \
+         and no other is 0"
+    )]
+    RawShape { path: PathBuf, shape: Vec<isize> },
+    /// Raw bytes that are no whole number of rows.
+    #[error(
+        "{path}: {got} bytes from byte {offset} on are no multiple of {expected}, which shape {shape:?} needs"
+    )]
+    RawRemainder { path: PathBuf, offset: usize, got: u64, expected: usize, shape: Vec<isize> },
+    /// Raw elements that are not all in the file.
+    #[error("{path}: shape {shape:?} reaches bytes {start}..{end}, but the file has {got}")]
+    OutsideFile { path: PathBuf, shape: Vec<isize>, start: i128, end: i128, got: u64 },
+    /// A header that is not JSON, or not that of tensors.
+    #[error("{path}: bad header: {source}")]
+    BadJson { path: PathBuf, source: serde_json::Error },
+    /// A header that lies about a tensor.
+    #[error("{path}: tensor {} {problem}", Shown(name))]
+    BadTensor { path: PathBuf, name: String, problem: Box<TensorProblem> },
+    /// A file that is not as long as its header says.
+    #[error("{path}: file has {got} bytes, expected {expected} as its header says")]
+    FileSize { path: PathBuf, got: u64, expected: u64 },
+    /// An archive whose directory cannot be read.
+    #[error("{path}: damaged archive: {}", lower_case(source))]
+    BadArchive { path: PathBuf, source: rawzip::Error },
+    /// A directory that holds more or fewer entries than it should.
+    #[error("{path}: damaged archive: its directory has {got} entries, expected {expected}")]
+    ArchiveEntries { path: PathBuf, got: u64, expected: u64 },
+    /// An archive that cannot be written in place.
+    #[error(
+        "{path}: mode \"r+\" would leave the archive's checksums wrong; open with mode=\"c\", or save the arrays \
+         as .npy or .safetensors"
+    )]
+    ArchiveInPlace { path: PathBuf },
+    /// Something about one member of an archive; the path is the archive's and then the member's.
+    #[error("{path}: {problem}")]
+    BadMember { path: PathBuf, problem: MemberProblem },
+    /// A pattern for nothing.
+    #[error("no file matches {pattern}")]
+    NoMatch { pattern: PathBuf },
+    /// A pattern that is none.
+    #[error("bad pattern {pattern}: {source}")]
+    BadPattern { pattern: PathBuf, source: glob::PatternError },
+    /// An empty list of files.
+    #[error("no files to open: expected at least one")]
+    NoShards,
+    /// A shard without an axis to take items from.
+    #[error("{path}: has rank 0, so it has no items; a shard needs at least one axis")]
+    ShardRank { path: PathBuf },
+    /// A shard of no items.
+    #[error("{path}: has no items: its shape is {shape:?}")]
+    EmptyShard { path: PathBuf, shape: Vec<usize> },
+    /// Shards whose items differ.
+    #[error("{path}: its {what} is {got}, but {first} has {expected}")]
+    ShardMismatch {
+        path: PathBuf,
+        what: &'static str,
+        got: Box<str>,
+        first: PathBuf,
+        expected: Box<str>,
+    },
+    /// A name that says no format to write.
+    #[error("{path}: expected a name that ends in .npy or .safetensors")]
+    UnknownSuffix { path: PathBuf },
+    /// One array where several are wanted, or the other way round.
+    #[error("{path}: {suffix} holds {holds}, got {got}")]
+    WrongContents { path: PathBuf, suffix: &'static str, holds: &'static str, got: &'static str },
+    /// Strings for a format that has no place for them.
+    #[error("{path}: metadata goes into .safetensors alone")]
+    NoMetadata { path: PathBuf },
+    /// A key of the metadata that is ours.
+    #[error("{path}: metadata cannot have the key {key:?}, which says what ndlens saved")]
+    ReservedKey { path: PathBuf, key: &'static str },
+    /// A directory in which a file can be written but not replaced.
+    #[error("{path}: no new file can be made beside it, which is to take its place: {source}")]
+    NoNewFile { path: PathBuf, source: io::Error },
+    /// A new file that would be another user's or group's.
+    #[error(
+        "{path}: it belongs to user {user} and group {group}, and a file in its place would not: {source}; remove it \
+         first, or save under another name"
+    )]
+    OwnerLost { path: PathBuf, user: u32, group: u32, source: io::Error },
+    /// A new file that would lack an attribute.
+    #[error(
+        "{path}: its extended attribute {name:?} cannot be kept: {source}; remove it first, or save under another name"
+    )]
+    AttributeLost { path: PathBuf, name: String, source: io::Error },
+    /// Elements that a format has no name for.
+    #[error("{path}: {}the format has no dtype {dtype}; {hint}", OfTensor(name.as_deref()))]
+    Unsavable { path: PathBuf, name: Option<String>, dtype: String, hint: &'static str },
+    /// A name the format uses for itself.
+    #[error("{path}: no tensor can have the name {name:?}")]
+    ReservedName { path: PathBuf, name: &'static str },
+    /// A version NumPy has not defined.
+    #[error("{path}: .npy version {major}.{minor} is not one of 1.0, 2.0 and 3.0")]
+    UnsupportedVersion { path: PathBuf, major: u8, minor: u8 },
+    /// A header larger than any honest one.
+    #[error("{path}: header claims {got} bytes, expected at most {max}")]
+    HeaderTooLong { path: PathBuf, got: u64, max: u64 },
+    /// A header that nobody would read.
+    #[error(
+        "{path}: names, shapes and metadata take a header of {got} bytes, expected at most {max}, which is as much as \
+         readers take; save the arrays to several files"
+    )]
+    UnreadableHeader { path: PathBuf, got: u64, max: u64 },
+    /// A file that ends inside its header.
+    #[error("{path}: truncated: file has {got} bytes, its header alone takes {expected}")]
+    HeaderTruncated { path: PathBuf, got: u64, expected: u64 },
+    /// A header that is not the literal NumPy writes.
+    #[error("{path}: bad header at byte {at}: {problem}")]
+    BadHeader { path: PathBuf, at: u64, problem: HeaderProblem },
+    /// Elements that no view can have.
+    #[error("{path}: {}dtype {problem}", InField(field.as_deref()))]
+    UnsupportedDType { path: PathBuf, field: Option<String>, problem: DTypeProblem },
+    /// A shape that no view can have.
+    #[error("{path}: {source}")]
+    Shape { path: PathBuf, source: Box<ndlens_core::Error> },
+    /// A file that ends before its data does.
+    #[error(
+        "{path}: truncated: file has {got} bytes, expected at least {expected} for shape {shape:?}"
+    )]
+    Truncated { path: PathBuf, got: u64, expected: u64, shape: Vec<usize> },
+    /// Less memory than was to be shared.
+    #[error("cannot share {len_bytes} bytes: only {available} bytes of memory are available")]
+    SharedMemoryExhausted { len_bytes: usize, available: u64 },
+    /// The system said no to shared memory.
+    #[error("cannot {operation} {len_bytes} bytes of shared memory: {source}")]
+    SharedMemory { operation: &'static str, len_bytes: usize, source: io::Error },
+    /// Nobody holds the memory where the handle says.
+    #[error(
+        "shared memory of process {process} is gone: keep the view alive there until it has been unpickled here"
+    )]
+    SharedMemoryGone { process: u32 },
+    /// The system said no to memory that another process holds.
+    #[error("cannot open the shared memory of process {process}: {source}{}", IoHint(source))]
+    SharedMemoryRefused { process: u32, source: io::Error },
+    /// Memory of a process that lets no other look at its descriptors.
+    #[error(
+        "cannot open the shared memory of process {process}: it is not dumpable (prctl PR_SET_DUMPABLE, or another user \
+         since it was started), so no other process can look into its /proc/{process}/fd; send copies of the arrays, or \
+         start it as the user that it runs as"
+    )]
+    SharedMemoryHidden { process: u32 },
+    /// Nobody can be found without `/proc`.
+    #[error(
+        "cannot look for the shared memory of {what}: processes find each other's in /proc, and /proc/self/fd cannot be \
+         read here: {source}"
+    )]
+    NoProcesses { what: String, source: io::Error },
+    /// A name that no other process could find.
+    #[error(
+        "cannot share under the name {name}: this process is not dumpable (prctl PR_SET_DUMPABLE, or another user since \
+         it was started), so no other process can look into its /proc/{process}/fd; share from a process that is, or \
+         without a name before forking"
+    )]
+    NameHidden { name: String, process: u32 },
+    /// Bytes that are not a handle.
+    #[error("damaged handle: {problem}")]
+    DamagedHandle { problem: String },
+    /// A handle to a file that is another now.
+    #[error(
+        "{path}: file has changed since it was opened: its {what} is {got}, expected {expected}"
+    )]
+    FileChanged { path: PathBuf, what: &'static str, got: i128, expected: i128 },
+    /// A mapped file that no path leads to.
+    #[error(
+        "{path}: the file was replaced or deleted since it was opened, so no other process can open it; \
+         call .copy() first"
+    )]
+    FileReplaced { path: PathBuf },
+    /// A name that cannot be looked for.
+    #[error(
+        "bad name {name:?}: expected 1 to 64 ASCII letters, digits, dots, hyphens and underscores"
+    )]
+    BadName { name: String },
+    /// Other arrays than were to be shared.
+    #[error("shared memory {name} holds {got}, expected {expected}")]
+    OtherContents { name: String, got: String, expected: String },
+    /// No array, and so nobody who would hold what has the name.
+    #[error("nothing to share under the name {name}: expected at least one array")]
+    NothingToShare { name: String },
+    /// The system has no lock for a name.
+    #[error("cannot lock the name {name}: {source}")]
+    NameLock { name: String, source: io::Error },
+    /// A gate of the core closed where this crate had already checked.
+    #[error(transparent)]
+    Core(#[from] ndlens_core::Error),
+}
+
+impl Error {
+    /// The file this is about, if it is about one.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Error::UnknownMode { .. }
+            | Error::SharedMemoryExhausted { .. }
+            | Error::SharedMemory { .. }
+            | Error::SharedMemoryGone { .. }
+            | Error::SharedMemoryRefused { .. }
+            | Error::SharedMemoryHidden { .. }
+            | Error::NoProcesses { .. }
+            | Error::NameHidden { .. }
+            | Error::DamagedHandle { .. }
+            | Error::BadName { .. }
+            | Error::OtherContents { .. }
+            | Error::NothingToShare { .. }
+            | Error::NameLock { .. }
+            | Error::CopyOfFile
+            | Error::NoMatch { .. }
+            | Error::BadPattern { .. }
+            | Error::NoShards
+            | Error::Core(_) => None,
+            Error::Io { path, .. }
+            | Error::Map { path, .. }
+            | Error::TooManyMaps { path, .. }
+            | Error::NotRegular { path, .. }
+            | Error::NotNpy { path, .. }
+            | Error::UnknownFormat { path, .. }
+            | Error::SeveralArrays { path, .. }
+            | Error::SharedName { path, .. }
+            | Error::GitLfsPointer { path }
+            | Error::BadIndex { path, .. }
+            | Error::BadNote { path, .. }
+            | Error::IsRagged { path, .. }
+            | Error::NoSuchArray { path, .. }
+            | Error::DuplicateName { path, .. }
+            | Error::RawShape { path, .. }
+            | Error::RawRemainder { path, .. }
+            | Error::OutsideFile { path, .. }
+            | Error::BadJson { path, .. }
+            | Error::BadTensor { path, .. }
+            | Error::FileSize { path, .. }
+            | Error::BadArchive { path, .. }
+            | Error::ArchiveEntries { path, .. }
+            | Error::ArchiveInPlace { path }
+            | Error::BadMember { path, .. }
+            | Error::ShardRank { path }
+            | Error::EmptyShard { path, .. }
+            | Error::ShardMismatch { path, .. }
+            | Error::UnknownSuffix { path }
+            | Error::WrongContents { path, .. }
+            | Error::NoMetadata { path }
+            | Error::ReservedKey { path, .. }
+            | Error::NoNewFile { path, .. }
+            | Error::OwnerLost { path, .. }
+            | Error::AttributeLost { path, .. }
+            | Error::Unsavable { path, .. }
+            | Error::ReservedName { path, .. }
+            | Error::UnsupportedVersion { path, .. }
+            | Error::HeaderTooLong { path, .. }
+            | Error::UnreadableHeader { path, .. }
+            | Error::HeaderTruncated { path, .. }
+            | Error::BadHeader { path, .. }
+            | Error::UnsupportedDType { path, .. }
+            | Error::Shape { path, .. }
+            | Error::FileChanged { path, .. }
+            | Error::FileReplaced { path }
+            | Error::Truncated { path, .. } => Some(path),
+        }
+    }
+
+    /// Whether shared memory could not be had because the process, or the system, has no descriptor
+    /// left.
+    pub fn is_out_of_descriptors(&self) -> bool {
+        match self {
+            Error::SharedMemory { source, .. } | Error::SharedMemoryRefused { source, .. } => {
+                is_out_of_descriptors(source)
+            }
+            _ => false,
+        }
+    }
+
+    /// What the system said, if it was the system.
+    pub fn io(&self) -> Option<&io::Error> {
+        match self {
+            Error::Io { source, .. }
+            | Error::Map { source, .. }
+            | Error::NoNewFile { source, .. }
+            | Error::OwnerLost { source, .. }
+            | Error::AttributeLost { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}
+
+/// Whether the system said no because memory, addresses or descriptors ran out, and not because
+/// there is nothing to have.
+pub(crate) fn is_shortage(source: &io::Error) -> bool {
+    source.kind() == io::ErrorKind::OutOfMemory || is_out_of_descriptors(source)
+}
+
+fn is_out_of_descriptors(source: &io::Error) -> bool {
+    use rustix::io::Errno;
+    [Errno::MFILE, Errno::NFILE]
+        .map(|errno| Some(errno.raw_os_error()))
+        .contains(&source.raw_os_error())
+}
+
+/// How a header fails to be a dict with the keys `descr`, `fortran_order` and `shape`.
+#[expect(missing_docs, reason = "the fields are named by the message above them")]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum HeaderProblem {
+    /// Something else stands here.
+    #[error("expected {expected}, got {got}")]
+    Unexpected { expected: &'static str, got: String },
+    /// Brackets in brackets in brackets.
+    #[error("nested deeper than {max} levels")]
+    TooDeep { max: usize },
+    /// A quote without its partner.
+    #[error("string does not end")]
+    UnterminatedString,
+    /// A backslash before something Python's `repr` does not write.
+    #[error("unknown escape in a string")]
+    BadEscape,
+    /// A version 3 header that is not what it must be.
+    #[error("string is not UTF-8")]
+    NotUtf8,
+    /// A number beyond 63 bits.
+    #[error("integer does not fit 64 bits")]
+    IntegerTooLarge,
+    /// A dimension below zero.
+    #[error("dimension {got} is negative")]
+    NegativeDimension { got: i64 },
+    /// A key of no meaning.
+    #[error("unknown key {}, expected \"descr\", \"fortran_order\" and \"shape\"", Shown(key))]
+    UnknownKey { key: String },
+    /// A key that was already there.
+    #[error("key {} appears twice", Shown(key))]
+    DuplicateKey { key: String },
+    /// A key that is not there.
+    #[error("key {key:?} is missing")]
+    MissingKey { key: &'static str },
+}
+
+/// Why elements of this kind cannot be seen through a view.
+#[expect(missing_docs, reason = "the fields are named by the message above them")]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DTypeProblem {
+    /// Pickled objects, not bytes.
+    #[error(
+        "{} holds Python objects (pickle); convert before saving, for example with arr.astype(\"float32\")",
+        Shown(descr)
+    )]
+    PythonObjects { descr: String },
+    /// `datetime64` and `timedelta64`, for which PEP 3118 has no format.
+    #[error(
+        "{} is a date or time, which the buffer protocol cannot say; save arr.view(\"int64\")",
+        Shown(descr)
+    )]
+    DateTime { descr: String },
+    /// A typestr that is not in the table.
+    #[error("{} is not one ndlens knows", Shown(descr))]
+    Unknown { descr: String },
+    /// Elements of no bytes, of which a file could claim any number.
+    #[error("has elements of 0 bytes")]
+    ZeroSize,
+    /// Elements of more bytes than memory has addresses.
+    #[error("has elements that do not fit the address space")]
+    TooLarge,
+    /// A field without a name that is not padding.
+    #[error("has a field without a name that is not padding")]
+    UnnamedField,
+    /// Two fields of one name.
+    #[error("has a field name twice")]
+    DuplicateField,
+    /// A name that ends the format early.
+    #[error("has a field name with ':' or NUL, which the buffer protocol cannot say")]
+    FieldName,
+}
+
+/// How a header contradicts itself, or us, about one tensor.
+#[expect(missing_docs, reason = "the fields are named by the message above them")]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TensorProblem {
+    /// A dtype without a counterpart here, such as floats of 6 bits.
+    #[error(
+        "has dtype {}, which no view can show; .bytes(name) gives its bytes, .info(name) its shape",
+        Shown(dtype)
+    )]
+    DType { dtype: String },
+    /// Floats of 4 bits, of which one is left over.
+    #[error(
+        "has shape {shape:?} of F4, of which two are one element of a view: its last axis must be even; .bytes(name) gives its bytes"
+    )]
+    OddPairs { shape: Vec<usize> },
+    /// Elements that are no whole number of bytes.
+    #[error("has shape {shape:?} of {dtype}, which is no whole number of bytes")]
+    Bits { shape: Vec<usize>, dtype: &'static str },
+    /// A gap before it, or bytes of another.
+    #[error(
+        "is at bytes {start}..{end} of the data, expected it to start at {expected}, where the one before ends"
+    )]
+    Place { start: usize, end: usize, expected: usize },
+    /// More or fewer bytes than its shape needs.
+    #[error("has {got} bytes, expected {expected} for shape {shape:?} of {dtype}")]
+    Size { got: usize, expected: usize, shape: Vec<usize>, dtype: String },
+    /// A shape that no view can have.
+    #[error("cannot be: {source}")]
+    Shape { source: Box<ndlens_core::Error> },
+}
+
+/// Why the files of a checkpoint cannot be found by its index.
+#[expect(missing_docs, reason = "the fields are named by the message above them")]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum IndexProblem {
+    /// No index at all.
+    #[error("{message}")]
+    Json { message: String },
+    /// A file somewhere else.
+    #[error("it names the file {}, expected one beside it", Shown(file))]
+    Outside { file: String },
+    /// A tensor that is not where it should be.
+    #[error("it says that tensor {} is in {}, which has none of that name", Shown(name), .file.display())]
+    NoTensor { name: String, file: PathBuf },
+}
+
+/// What keeps a member of an archive from being a view.
+#[expect(missing_docs, reason = "the fields are named by the message above them")]
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MemberProblem {
+    /// Bytes that are not there as they are in memory.
+    #[error("is compressed, so it cannot be mapped; decompress it into memory with copy=True")]
+    Compressed,
+    /// What numpy never writes.
+    #[error("is compressed by method {method}, expected deflate or none")]
+    Method { method: rawzip::CompressionMethod },
+    /// Bytes that need a password.
+    #[error("is encrypted")]
+    Encrypted,
+    /// A name that is no text.
+    #[error("its name is not UTF-8")]
+    NotUtf8,
+    /// A name that differs from the one beside the data.
+    #[error("the directory calls it so, but before its data it is called \"{}\"", .got.escape_ascii())]
+    OtherName { got: Vec<u8> },
+    /// Data that is not in the file, or where other data is.
+    #[error("is at bytes {start}..{end}, which {with} has too")]
+    Overlap { start: u64, end: u64, with: String },
+    /// Data beyond the end.
+    #[error("is at bytes {start}..{end}, but the archive's directory starts at byte {got}")]
+    Outside { start: u64, end: u64, got: u64 },
+    /// Bytes that are more or fewer than was said.
+    #[error("has {got} bytes, expected {expected}")]
+    Size { got: u64, expected: u64 },
+    /// A bomb, or a lie.
+    #[error("claims {got} bytes, but deflate cannot make more than {max} of {compressed}")]
+    Expansion { got: u64, max: u64, compressed: u64 },
+    /// A checksum that says the bytes are not what they were.
+    #[error("has the checksum {got:08x}, expected {expected:08x}")]
+    Checksum { got: u32, expected: u32 },
+    /// Compressed bytes that are none.
+    #[error("cannot be decompressed: {source}")]
+    Damaged { source: io::Error },
+}
+
+/// What is wrong inside a header, before anyone says whose header it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Flaw {
+    Header {
+        at: usize,
+        problem: HeaderProblem,
+    },
+    DType {
+        field: Option<String>,
+        problem: DTypeProblem,
+    },
+    /// Nothing wrong, but no memory for what it says.
+    Memory(ndlens_core::Error),
+}
+
+impl From<ndlens_core::Error> for Flaw {
+    fn from(error: ndlens_core::Error) -> Self {
+        Flaw::Memory(error)
+    }
+}
+
+impl Flaw {
+    /// `at` counts from the header's first byte, which is the file's byte `start`.
+    pub(crate) fn in_file(self, path: &Path, start: u64) -> Error {
+        let path = path.to_owned();
+        match self {
+            Flaw::Header { at, problem } => {
+                Error::BadHeader { path, at: start + at as u64, problem }
+            }
+            Flaw::DType { field, problem } => Error::UnsupportedDType { path, field, problem },
+            Flaw::Memory(error) => error.into(),
+        }
+    }
+}

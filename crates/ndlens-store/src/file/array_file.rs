@@ -1,0 +1,239 @@
+//! One file of arrays that have names: a `.npz` or a `.safetensors`.
+//!
+//! The file is mapped, and every view is a view of the map; or it is kept open, and an array is
+//! read when it is asked for.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ndlens_core::{Access, Buffer, View};
+
+use crate::error::{Error, Result};
+use crate::file::map::MappedFile;
+use crate::file::regular::open_regular;
+use crate::file::sigbus::Reading;
+use crate::format::Format;
+use crate::format::npz::Members;
+use crate::format::placement::Placement;
+use crate::format::safetensors::Tensors;
+use crate::mode::MapMode;
+use crate::os::reading::Section;
+
+#[derive(Debug)]
+enum Contents {
+    Tensors(Tensors),
+    Members(Members),
+}
+
+/// Where arrays come from.
+#[derive(Debug)]
+enum Source {
+    Mapped(Buffer),
+    Read(File, MapMode),
+}
+
+/// Arrays in one file.
+#[derive(Debug)]
+pub(crate) struct ArrayFile {
+    path: PathBuf,
+    contents: Contents,
+    source: Source,
+}
+
+impl ArrayFile {
+    /// A file, mapped, or kept open to be read.
+    pub(crate) fn open(path: &Path, mode: MapMode, load: bool) -> Result<Self> {
+        let (file, len) = open_regular(path, mode)?;
+        let format = Format::of(&file, path, len)?;
+        ArrayFile::of(file, path, len, mode, format, load)
+    }
+
+    /// A file of a format that is known, mapped, or kept open to be read.
+    pub(crate) fn of(
+        file: File,
+        path: &Path,
+        len: u64,
+        mode: MapMode,
+        format: Format,
+        load: bool,
+    ) -> Result<Self> {
+        if load && mode == MapMode::ReadWrite {
+            return Err(Error::CopyOfFile);
+        }
+        if format == Format::Npz && mode == MapMode::ReadWrite {
+            return Err(Error::ArchiveInPlace { path: path.to_owned() });
+        }
+        let contents = Contents::read(&file, path, len, format)?;
+        let source = if load {
+            Source::Read(file, mode)
+        } else {
+            Source::Mapped(MappedFile::map(file, path, mode, contents.end())?)
+        };
+        Ok(ArrayFile { path: path.to_owned(), contents, source })
+    }
+
+    /// The arrays of a file that is mapped already.
+    pub(crate) fn of_mapped(mapped: Arc<MappedFile>) -> Result<Self> {
+        let path = mapped.path().to_owned();
+        let file = mapped.open()?;
+        let len = file.metadata().map_err(|source| Error::Io { path: path.clone(), source })?.len();
+        let contents = Contents::read(&file, &path, len, Format::of(&file, &path, len)?)?;
+        Ok(ArrayFile { path, contents, source: Source::Mapped(mapped.buffer()) })
+    }
+
+    /// The map of the file; None if arrays are read.
+    pub(crate) fn mapped(&self) -> Option<&MappedFile> {
+        match &self.source {
+            Source::Mapped(buffer) => buffer.owner::<MappedFile>(),
+            Source::Read(..) => None,
+        }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        match &self.contents {
+            Contents::Tensors(tensors) => tensors.len(),
+            Contents::Members(members) => members.len(),
+        }
+    }
+
+    /// The names: those of a `.safetensors` as its tensors follow each other, those of an `.npz` as
+    /// in its directory.
+    pub(crate) fn names(&self) -> Box<dyn Iterator<Item = &str> + '_> {
+        match &self.contents {
+            Contents::Tensors(tensors) => Box::new(tensors.names()),
+            Contents::Members(members) => Box::new(members.names()),
+        }
+    }
+
+    /// The place of an array, by which it is asked for.
+    pub(crate) fn find(&self, name: &str) -> Option<usize> {
+        match &self.contents {
+            Contents::Tensors(tensors) => tensors.find(name),
+            Contents::Members(members) => members.find(name),
+        }
+    }
+
+    /// The array at a place: a view of the map, or one that is read now.
+    pub(crate) fn get(&self, at: usize, name: &str) -> Result<View> {
+        match (&self.contents, &self.source) {
+            (Contents::Tensors(tensors), _) => {
+                self.view(&tensors.place(at).map_err(|problem| {
+                    let (path, name) = (self.path.clone(), name.to_owned());
+                    Error::BadTensor { path, name, problem: Box::new(problem) }
+                })?)
+            }
+            (Contents::Members(members), Source::Mapped(buffer)) => {
+                let _reading = Reading::begin();
+                let place = members.place(at, buffer);
+                // What the map says of itself says more than what came of reading it.
+                buffer.verify()?;
+                place?.view(buffer.clone())
+            }
+            (Contents::Members(members), Source::Read(file, _)) => {
+                members.load(at, file).map(|view| self.as_opened(view))
+            }
+        }
+    }
+
+    /// The bytes of the array at a place, whatever it holds.
+    pub(crate) fn bytes(&self, at: usize, name: &str) -> Result<View> {
+        match &self.contents {
+            Contents::Tensors(tensors) => {
+                self.view(&tensors.bytes_place(at).map_err(|problem| {
+                    let (path, name) = (self.path.clone(), name.to_owned());
+                    Error::BadTensor { path, name, problem: Box::new(problem) }
+                })?)
+            }
+            Contents::Members(_) => {
+                let view = self.get(at, name)?;
+                Ok(view.reinterpret(ndlens_core::DType::U8)?)
+            }
+        }
+    }
+
+    /// The dtype and the shape of the array at a place, as the file has them.
+    pub(crate) fn info(&self, at: usize, name: &str) -> Result<(String, Vec<usize>)> {
+        match &self.contents {
+            Contents::Tensors(tensors) => {
+                Ok((tensors.dtype_name(at).to_owned(), tensors.shape(at).to_vec()))
+            }
+            Contents::Members(members) => {
+                let (dtype, shape) = match &self.source {
+                    Source::Mapped(_) => {
+                        let view = self.get(at, name)?;
+                        (view.dtype().clone(), view.shape().to_vec())
+                    }
+                    Source::Read(file, _) => {
+                        let header = members.header(at, file)?;
+                        (header.dtype().clone(), header.shape().to_vec())
+                    }
+                };
+                Ok((dtype.name().to_owned(), shape))
+            }
+        }
+    }
+
+    fn view(&self, place: &Placement) -> Result<View> {
+        match &self.source {
+            Source::Mapped(buffer) => place.view(buffer.clone()),
+            Source::Read(file, _) => place.read(file, &self.path).map(|view| self.as_opened(view)),
+        }
+    }
+
+    fn as_opened(&self, view: View) -> View {
+        if self.is_read_only() { view.to_read_only() } else { view }
+    }
+
+    fn is_read_only(&self) -> bool {
+        match &self.source {
+            Source::Mapped(buffer) => buffer.access() == Access::ReadOnly,
+            Source::Read(_, mode) => *mode == MapMode::Read,
+        }
+    }
+
+    /// The strings that the file holds beside its arrays.
+    pub(crate) fn metadata(&self) -> Result<Vec<(String, String)>> {
+        match &self.contents {
+            Contents::Tensors(tensors) => tensors.metadata(),
+            Contents::Members(_) => Ok(vec![]),
+        }
+    }
+
+    /// One of them.
+    pub(crate) fn metadata_of(&self, key: &str) -> Option<String> {
+        match &self.contents {
+            Contents::Tensors(tensors) => tensors.metadata_of(key),
+            Contents::Members(_) => None,
+        }
+    }
+}
+
+impl Contents {
+    fn read(file: &File, path: &Path, len: u64, format: Format) -> Result<Self> {
+        match format {
+            Format::Npy | Format::Index => Err(Error::WrongContents {
+                path: path.to_owned(),
+                suffix: if format == Format::Npy { ".npy" } else { ".json" },
+                holds: if format == Format::Npy { "one array" } else { "the names of other files" },
+                got: "a file where arrays by name are wanted",
+            }),
+            Format::Npz => Members::read(file, path, len).map(Contents::Members),
+            Format::Safetensors => {
+                Tensors::read(Section::new(file, 0, len), path, len).map(Contents::Tensors)
+            }
+        }
+    }
+
+    /// The byte after the last to map.
+    fn end(&self) -> usize {
+        match self {
+            Contents::Tensors(tensors) => tensors.end(),
+            Contents::Members(members) => members.end(),
+        }
+    }
+}

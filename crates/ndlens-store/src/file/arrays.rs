@@ -1,0 +1,414 @@
+//! Arrays by name: those of a `.npz` or a `.safetensors`, or of several `.safetensors` that are one
+//! checkpoint.
+//!
+//! There is one map of a file, and every view is a view of it. An array is looked up when it is
+//! asked for; until then nothing is known of it but its name, and with `.safetensors` its place.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use ndlens_core::{View, room};
+
+use crate::error::{Error, IndexProblem, Result};
+use crate::file::array_file::ArrayFile;
+use crate::file::regular::open_regular;
+use crate::format::Format;
+use crate::format::checkpoint::Checkpoint;
+use crate::format::names::NameList;
+use crate::format::ragged_note::{self, Note, Parts};
+use crate::mode::MapMode;
+
+/// The arrays in a file, by name.
+///
+/// ```
+/// use ndlens_core::View;
+/// use ndlens_store::{Arrays, MapMode, save_safetensors};
+///
+/// let directory = tempfile::tempdir()?;
+/// let path = directory.path().join("model.safetensors");
+/// save_safetensors(&path, &[("bias".to_owned(), View::from_vec(vec![1.0f32, 2.0]))])?;
+///
+/// let arrays = Arrays::open(&path, MapMode::CopyOnWrite)?;
+/// assert_eq!(arrays.names()?, ["bias"]);
+/// assert_eq!(arrays.get("bias")?.to_vec::<f32>()?, [1.0, 2.0]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Arrays {
+    path: PathBuf,
+    files: Vec<ArrayFile>,
+    /// Where there are several files.
+    merged: Option<Merged>,
+    note: Option<Note>,
+    /// The tensors that are parts of a set of items, and the set whose data each is.
+    parts: HashMap<String, Option<String>>,
+    /// What was read, where the arrays are read and not mapped.
+    loaded: Option<Mutex<HashMap<String, View>>>,
+}
+
+/// The names of several files, and the file of each.
+#[derive(Debug)]
+struct Merged {
+    names: NameList,
+    files: Vec<u32>,
+    /// Whether they are all names of all files, in turn.
+    complete: bool,
+}
+
+/// The three arrays that a set of items is saved as.
+#[derive(Debug, Clone)]
+pub struct RaggedParts {
+    /// The items' elements, one item after the other, each in C order.
+    pub data: View,
+    /// Where each item starts, in elements, and where the last ends.
+    pub offsets: View,
+    /// The shape of each, one a row.
+    pub shapes: View,
+}
+
+impl Arrays {
+    /// Maps the file, or the files that an index names, and gives views of the maps.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`], [`Error::Map`] and [`Error::NotRegular`] where there is no file to map;
+    /// [`Error::UnknownFormat`], [`Error::NotNpy`] and [`Error::GitLfsPointer`] for others;
+    /// [`Error::HeaderTooLong`], [`Error::HeaderTruncated`], [`Error::BadJson`],
+    /// [`Error::BadTensor`], [`Error::FileSize`], [`Error::DuplicateName`], [`Error::BadNote`] for
+    /// a damaged `.safetensors`; [`Error::BadArchive`], [`Error::ArchiveEntries`],
+    /// [`Error::BadMember`] for a damaged `.npz`; [`Error::ArchiveInPlace`]; [`Error::BadIndex`].
+    pub fn open(path: &Path, mode: MapMode) -> Result<Self> {
+        Arrays::read(path, mode, false)
+    }
+
+    /// Reads each array into memory of its own when it is first asked for, decompressed if need be.
+    /// The file stays open.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open), and [`Error::CopyOfFile`] for [`MapMode::ReadWrite`].
+    pub fn load(path: &Path, mode: MapMode) -> Result<Self> {
+        Arrays::read(path, mode, true)
+    }
+
+    fn read(path: &Path, mode: MapMode, load: bool) -> Result<Self> {
+        let (file, len) = open_regular(path, mode)?;
+        let format = Format::of(&file, path, len)?;
+        Arrays::of(file, path, len, mode, format, load)
+    }
+
+    /// As [`open`](Self::open) or [`load`](Self::load), of a file of which the format is known.
+    pub(crate) fn of(
+        file: File,
+        path: &Path,
+        len: u64,
+        mode: MapMode,
+        format: Format,
+        load: bool,
+    ) -> Result<Self> {
+        if format != Format::Index {
+            let file = ArrayFile::of(file, path, len, mode, format, load)?;
+            return Arrays::new(path, vec![file], None, load);
+        }
+        let Checkpoint { files, names, places } = Checkpoint::read(&file, path, len)?;
+        let files = files.iter().map(|path| ArrayFile::open(path, mode, load));
+        let files = room::try_list_of(files)?;
+        for (name, &place) in names.iter().zip(&places) {
+            let file = &files[place as usize];
+            if file.find(name).is_none() {
+                let (name, file) = (name.to_owned(), file.path().to_owned());
+                let problem = IndexProblem::NoTensor { name, file };
+                return Err(Error::BadIndex { path: path.to_owned(), problem });
+            }
+        }
+        let merged = Merged::chosen(path, &files, names, places)?;
+        Arrays::new(path, files, Some(merged), load)
+    }
+
+    /// The arrays of several files, each of which has names of its own; `path` is what they are
+    /// shown as.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open); [`Error::SharedName`] where two files have an array of one name.
+    pub(crate) fn open_several(
+        path: &Path,
+        paths: &[PathBuf],
+        mode: MapMode,
+        load: bool,
+    ) -> Result<Self> {
+        let files = paths.iter().map(|path| ArrayFile::open(path, mode, load));
+        let files = room::try_list_of(files)?;
+        let merged = Merged::all(&files)?;
+        Arrays::new(path, files, Some(merged), load)
+    }
+
+    fn new(path: &Path, files: Vec<ArrayFile>, merged: Option<Merged>, load: bool) -> Result<Self> {
+        let loaded = load.then(Mutex::default);
+        let (path, parts) = (path.to_owned(), HashMap::new());
+        let mut arrays = Arrays { path, files, merged, note: None, parts, loaded };
+        // A note is about one file.
+        if let ([file], None) = (&arrays.files[..], &arrays.merged)
+            && let Some(text) = file.metadata_of(ragged_note::KEY)
+        {
+            arrays.take_note(&text)?;
+        }
+        Ok(arrays)
+    }
+
+    fn take_note(&mut self, text: &str) -> Result<()> {
+        let bad = |problem| Error::BadNote { path: self.path.clone(), problem };
+        let note = Note::parse(text)?.map_err(bad)?;
+        for (name, Parts { data, offsets, shapes }) in note.ragged.iter() {
+            for part in [data, offsets, shapes] {
+                if self.find(part).is_none() {
+                    return Err(bad(format!(
+                        "set {name:?} has the tensor {part:?}, which is not in the file"
+                    )));
+                }
+                let set = (part == data).then(|| name.clone());
+                if room::insert_key(&mut self.parts, part.clone(), set)?.is_some() {
+                    return Err(bad(format!("tensor {part:?} is in two sets")));
+                }
+            }
+        }
+        if let Some(name) = note.ragged.names().find(|&name| self.contains(name)) {
+            return Err(bad(format!("set {name:?} has the name of a tensor")));
+        }
+        self.note = Some(note);
+        Ok(())
+    }
+
+    /// The file, or the index of several.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The arrays' names: those of a `.safetensors` as its tensors follow each other, those of an
+    /// `.npz` as in its directory. A set of items is where its data is.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Core`] where there is no memory for the list.
+    pub fn names(&self) -> Result<Vec<&str>> {
+        Ok(room::list_of(self.each_name())?)
+    }
+
+    pub(crate) fn each_name(&self) -> impl Iterator<Item = &str> {
+        let names: Box<dyn Iterator<Item = &str>> = match (&self.merged, &self.files[..]) {
+            (Some(merged), _) => Box::new(merged.names.iter()),
+            (None, files) => Box::new(files.iter().flat_map(ArrayFile::names)),
+        };
+        names.filter_map(|name| match self.parts.get(name) {
+            None => Some(name),
+            Some(set) => set.as_deref(),
+        })
+    }
+
+    /// How many arrays there are.
+    pub fn len(&self) -> usize {
+        let sets = self.note.as_ref().map_or(0, |note| note.ragged.len());
+        let all = match &self.merged {
+            Some(merged) => merged.names.len(),
+            None => self.files.iter().map(ArrayFile::len).sum(),
+        };
+        all - self.parts.len() + sets
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether there is an array, or a set of items, of this name.
+    pub fn contains(&self, name: &str) -> bool {
+        self.set(name).is_some() || self.find(name).is_some() && !self.parts.contains_key(name)
+    }
+
+    /// Whether each array is read into memory of its own.
+    pub fn is_loaded(&self) -> bool {
+        self.loaded.is_some()
+    }
+
+    fn set(&self, name: &str) -> Option<&Parts> {
+        self.note.as_ref()?.ragged.get(name)
+    }
+
+    /// The file that an array is in, and its place there.
+    fn find(&self, name: &str) -> Option<(&ArrayFile, usize)> {
+        let file = match &self.merged {
+            Some(merged) => &self.files[*merged.files.get(merged.names.find(name)?)? as usize],
+            None => self.files.first()?,
+        };
+        Some((file, file.find(name)?))
+    }
+
+    fn found(&self, name: &str) -> Result<(&ArrayFile, usize)> {
+        self.find(name).ok_or_else(|| {
+            let has = self.each_name().collect();
+            Error::NoSuchArray { path: self.path.clone(), name: name.to_owned(), has }
+        })
+    }
+
+    /// The array of a name.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchArray`]; [`Error::BadTensor`] and [`Error::BadMember`] where it cannot be a
+    /// view; of a member of an `.npz` what [`open`](crate::file::open) says of a `.npy`;
+    /// [`Error::IsRagged`] for a set of items; what reading says where it is read.
+    pub fn get(&self, name: &str) -> Result<View> {
+        if self.set(name).is_some() {
+            return Err(Error::IsRagged { path: self.path.clone(), name: name.to_owned() });
+        }
+        self.array(name)
+    }
+
+    fn array(&self, name: &str) -> Result<View> {
+        let (file, at) = self.found(name)?;
+        let Some(loaded) = &self.loaded else { return file.get(at, name) };
+        let lock = || loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        let there = lock().get(name).cloned();
+        if let Some(view) = there {
+            return Ok(view);
+        }
+        let view = file.get(at, name)?;
+        Ok(lock().entry(name.to_owned()).or_insert(view).clone())
+    }
+
+    /// The set of items of a name; None where the name is not that of a set.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get).
+    pub fn ragged(&self, name: &str) -> Result<Option<RaggedParts>> {
+        let Some(Parts { data, offsets, shapes }) = self.set(name) else { return Ok(None) };
+        let (data, offsets, shapes) =
+            (self.array(data)?, self.array(offsets)?, self.array(shapes)?);
+        Ok(Some(RaggedParts { data, offsets, shapes }))
+    }
+
+    /// The name of the set of items that is all that the file holds, if it was saved so.
+    pub fn whole(&self) -> Option<&str> {
+        self.note.as_ref()?.whole.as_deref()
+    }
+
+    /// The bytes of an array as they are in the file, of one axis, whatever its dtype. Those of a
+    /// member of an `.npz` are its elements'.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get).
+    pub fn bytes(&self, name: &str) -> Result<View> {
+        let (file, at) = self.found(name)?;
+        file.bytes(at, name)
+    }
+
+    /// The dtype and the shape of an array, as the file has them: also of one that no view can
+    /// show.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get).
+    pub fn info(&self, name: &str) -> Result<(String, Vec<usize>)> {
+        let (file, at) = self.found(name)?;
+        file.info(at, name)
+    }
+
+    /// The strings that the file holds beside its arrays; of several files those of all, where they
+    /// differ of the first.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Core`] where there is no memory for the list.
+    pub fn metadata(&self) -> Result<Vec<(String, String)>> {
+        let mut all: Vec<(String, String)> = vec![];
+        // The place of a key in the list, and that of the file that has it first.
+        let mut places: HashMap<String, (usize, usize)> = HashMap::new();
+        for (number, file) in self.files.iter().enumerate() {
+            for (key, value) in file.metadata()? {
+                if key == ragged_note::KEY && self.note.is_some() {
+                    continue;
+                }
+                match places.get(&key) {
+                    // A key that is there twice in one file has its last value, as JSON is usually
+                    // read.
+                    Some(&(at, first)) if first == number => all[at].1 = value,
+                    Some(_) => {}
+                    None => {
+                        room::insert_key(&mut places, key.clone(), (all.len(), number))?;
+                        room::push(&mut all, (key, value))?;
+                    }
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// The files.
+    pub(crate) fn files(&self) -> &[ArrayFile] {
+        &self.files
+    }
+
+    /// The names, and the place of the file of each, where they are not all names of all files.
+    pub(crate) fn chosen(&self) -> Option<impl Iterator<Item = (&str, u32)>> {
+        let merged = self.merged.as_ref().filter(|merged| !merged.complete)?;
+        Some(merged.names.iter().zip(merged.files.iter().copied()))
+    }
+
+    /// The arrays of files that are mapped: of `chosen` names, each with the place of its file, or
+    /// of all names. There is at least one file, and every place is one of a file.
+    pub(crate) fn of_files(
+        path: &Path,
+        files: Vec<ArrayFile>,
+        chosen: Option<(NameList, Vec<u32>)>,
+    ) -> Result<Self> {
+        let merged = match (chosen, &files[..]) {
+            (None, [] | [_]) => None,
+            (None, files) => Some(Merged::all(files)?),
+            (Some((names, places)), files) => Some(Merged::chosen(path, files, names, places)?),
+        };
+        Arrays::new(path, files, merged, false)
+    }
+}
+
+impl Merged {
+    /// All names of all files.
+    fn all(files: &[ArrayFile]) -> Result<Self> {
+        let (mut names, mut places) = (NameList::default(), vec![]);
+        for (place, file) in files.iter().enumerate() {
+            for name in file.names() {
+                names.push(name)?;
+                room::push(&mut places, place as u32)?;
+            }
+        }
+        if let Some(name) = names.index()?.map(str::to_owned) {
+            let mut those = files
+                .iter()
+                .filter(|file| file.find(&name).is_some())
+                .map(|file| file.path().to_owned());
+            let first = those.next().unwrap_or_default();
+            return Err(Error::SharedName { path: those.next().unwrap_or_default(), name, first });
+        }
+        Ok(Merged { names, files: places, complete: true })
+    }
+
+    /// These names, each of the file at its place; `path` is the index that says so.
+    fn chosen(
+        path: &Path,
+        files: &[ArrayFile],
+        mut names: NameList,
+        places: Vec<u32>,
+    ) -> Result<Self> {
+        if let Some(name) = names.index()? {
+            return Err(Error::DuplicateName { path: path.to_owned(), name: name.to_owned() });
+        }
+        let all = (0u32..)
+            .zip(files)
+            .flat_map(|(place, file)| file.names().map(move |name| (name, place)));
+        let complete = all.eq(names.iter().zip(places.iter().copied()));
+        Ok(Merged { names, files: places, complete })
+    }
+}

@@ -1,0 +1,14 @@
+//! Files: opened, mapped and guarded; arrays in them by name; files that are written whole.
+
+pub(crate) mod array_file;
+pub(crate) mod arrays;
+pub(crate) mod map;
+pub(crate) mod open;
+pub(crate) mod origin;
+mod pattern;
+pub(crate) mod regular;
+mod replacement;
+pub(crate) mod save;
+pub(crate) mod shards;
+pub(crate) mod sigbus;
+mod target;

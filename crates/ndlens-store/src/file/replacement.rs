@@ -1,0 +1,302 @@
+//! A new file that takes the place of an old one: private until it is whole, and then as the old
+//! one was.
+//!
+//! ```text
+//!  create     .images.npy.x7kq2fab   beside the file that will be, on the same disk; nobody else may open it
+//!  write      .images.npy.x7kq2fab
+//!  attributes .images.npy.x7kq2fab   owner, group, extended attributes with the ACL, permissions of the old file
+//!  fsync      .images.npy.x7kq2fab   it is on the disk
+//!  rename     images.npy             whoever looks sees the old file or the new one
+//!  fsync      the directory          the new name is on the disk
+//! ```
+//!
+//! A new file where there was none has the permissions that `open` gives: those that the umask, or
+//! the directory's default ACL, leave. An owner that cannot be kept is an error, since a file that
+//! changes hands may gain readers or lose them.
+//!
+//! As when the system writes to a file for somebody without privileges, set-uid and set-gid bits
+//! and capabilities are not kept. Other names of the old file (hard links) keep the old contents.
+
+use std::ffi::{CStr, CString, OsStr, OsString};
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid, XattrFlags};
+use rustix::io::Errno;
+
+use crate::error::{Error, Result};
+use crate::file::target::{Old, Target};
+use crate::os::ids::random_bits;
+
+/// What a new file may be, before the umask takes from it.
+const NEW_FILE_MODE: Mode = Mode::from_raw_mode(0o666);
+
+/// The owner alone.
+const PRIVATE_MODE: Mode = Mode::from_raw_mode(0o600);
+
+/// The longest name that Linux has, in bytes.
+const NAME_MAX: usize = 255;
+
+/// How often a name that is taken is tried again.
+const TRIES: usize = 16;
+
+/// The attribute that is an ACL, which a new file may inherit from its directory.
+const ACL: &CStr = c"system.posix_acl_access";
+
+/// Attributes that say something of a file's contents or give rights to whoever runs it.
+const NOT_KEPT: [&CStr; 3] = [c"security.capability", c"security.ima", c"security.evm"];
+
+/// A file that is removed again unless it takes its place.
+#[derive(Debug)]
+pub(crate) struct Replacement<'a> {
+    path: &'a Path,
+    target: Target,
+    file: File,
+    /// Its name until it is whole; None once it is in its place.
+    temporary: Option<OsString>,
+    /// What it may be in the end.
+    mode: Mode,
+}
+
+impl<'a> Replacement<'a> {
+    /// A file that will be at `path`, private until then.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`], [`Error::NotRegular`]; [`Error::NoNewFile`] where there is a file that could
+    /// be written, in a directory that cannot.
+    pub(crate) fn new(path: &'a Path) -> Result<Self> {
+        let target = Target::of(path)?;
+        let io = |error: Errno| Error::Io { path: path.to_owned(), source: error.into() };
+        let mode = if target.old.is_some() { PRIVATE_MODE } else { NEW_FILE_MODE };
+        let (file, temporary) = create(&target.directory, &target.name, mode).map_err(|error| {
+            let (path, source) = (path.to_owned(), error.into());
+            if target.old.is_some() {
+                Error::NoNewFile { path, source }
+            } else {
+                Error::Io { path, source }
+            }
+        })?;
+        let mut replacement =
+            Replacement { path, target, file: file.into(), temporary: Some(temporary), mode };
+        replacement.mode = if let Some(old) = &replacement.target.old {
+            kept_mode(old.stat.st_mode)
+        } else {
+            // Empty still, and as readable as it will be.
+            let stat = rustix::fs::fstat(&replacement.file).map_err(io)?;
+            rustix::fs::fchmod(&replacement.file, PRIVATE_MODE).map_err(io)?;
+            Mode::from_raw_mode(stat.st_mode & 0o7777)
+        };
+        Ok(replacement)
+    }
+
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Puts the file in its place, when it is on the disk.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OwnerLost`], [`Error::AttributeLost`], [`Error::Io`].
+    pub(crate) fn finish(mut self) -> Result<()> {
+        let io = |error: Errno| Error::Io { path: self.path.to_owned(), source: error.into() };
+        if let Some(old) = &self.target.old {
+            self.keep_owner(old)?;
+            self.keep_attributes(old)?;
+        }
+        rustix::fs::fchmod(&self.file, self.mode).map_err(io)?;
+        rustix::fs::fsync(&self.file).map_err(io)?;
+        let directory = &self.target.directory;
+        if let Some(temporary) = &self.temporary {
+            rustix::fs::renameat(directory, temporary, directory, &self.target.name).map_err(io)?;
+        }
+        self.temporary = None;
+        // A directory that may not be read cannot be synced; its disk can, by any file on it.
+        let synced = if self.target.syncable {
+            rustix::fs::fsync(directory)
+        } else {
+            rustix::fs::syncfs(&self.file)
+        };
+        match synced {
+            // Some file systems, such as those of FUSE, do not sync directories.
+            Ok(()) | Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => Ok(()),
+            Err(error) => Err(Error::Io { path: self.path.to_owned(), source: error.into() }),
+        }
+    }
+
+    fn keep_owner(&self, old: &Old) -> Result<()> {
+        let io = |error: Errno| Error::Io { path: self.path.to_owned(), source: error.into() };
+        let new = rustix::fs::fstat(&self.file).map_err(io)?;
+        let (user, group) = (old.stat.st_uid, old.stat.st_gid);
+        let owner = (new.st_uid != user).then(|| Uid::from_raw(user));
+        let owners = (new.st_gid != group).then(|| Gid::from_raw(group));
+        if owner.is_none() && owners.is_none() {
+            return Ok(());
+        }
+        rustix::fs::fchown(&self.file, owner, owners).map_err(|error| Error::OwnerLost {
+            path: self.path.to_owned(),
+            user,
+            group,
+            source: error.into(),
+        })
+    }
+
+    fn keep_attributes(&self, old: &Old) -> Result<()> {
+        let (from, to) = (names(&old.file), names(&self.file));
+        let lost = |name: &CStr, error: Errno| Error::AttributeLost {
+            path: self.path.to_owned(),
+            name: name.to_string_lossy().into_owned(),
+            source: error.into(),
+        };
+        let from = from.map_err(|error| lost(c"*", error))?;
+        if to.map_err(|error| lost(c"*", error))?.iter().any(|name| **name == *ACL)
+            && !from.iter().any(|name| **name == *ACL)
+        {
+            rustix::fs::fremovexattr(&self.file, ACL).map_err(|error| lost(ACL, error))?;
+        }
+        for name in from.iter().filter(|name| !NOT_KEPT.contains(&name.as_c_str())) {
+            let value = value(&old.file, name).map_err(|error| lost(name, error))?;
+            let Some(value) = value else { continue };
+            // Labels of the system are there already where it gives them by itself.
+            if self::value(&self.file, name).is_ok_and(|there| there.as_ref() == Some(&value)) {
+                continue;
+            }
+            let kept =
+                rustix::fs::fsetxattr(&self.file, name.as_c_str(), &value, XattrFlags::empty());
+            kept.map_err(|error| lost(name, error))?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Replacement<'_> {
+    fn drop(&mut self) {
+        if let Some(temporary) = &self.temporary {
+            // What cannot be removed stays, under a name that starts with a dot.
+            let _ = rustix::fs::unlinkat(&self.target.directory, temporary, AtFlags::empty());
+        }
+    }
+}
+
+/// Permissions, but for what a write would take.
+fn kept_mode(mode: u32) -> Mode {
+    let group_runs = if mode & libc::S_IXGRP == 0 { 0 } else { libc::S_ISGID };
+    Mode::from_raw_mode(mode & 0o7777 & !(libc::S_ISUID | group_runs))
+}
+
+/// A new file beside one of this name.
+fn create(
+    directory: &OwnedFd,
+    name: &OsStr,
+    mode: Mode,
+) -> rustix::io::Result<(OwnedFd, OsString)> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let mut longest = NAME_MAX;
+    let mut last = Errno::EXIST;
+    for _ in 0..TRIES {
+        let bits = random_bits()
+            .map_err(|error| error.raw_os_error().map_or(Errno::IO, Errno::from_raw_os_error))?;
+        let temporary = temporary_name(name, bits, longest);
+        match rustix::fs::openat(directory, &temporary, flags, mode) {
+            Ok(file) => return Ok((file, temporary)),
+            Err(Errno::EXIST) => {}
+            // Some file systems have shorter names.
+            Err(Errno::NAMETOOLONG) if longest == NAME_MAX && name.len() + 16 > NAME_MAX / 2 => {
+                (longest, last) = (NAME_MAX / 4, Errno::NAMETOOLONG);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Err(last)
+}
+
+/// A name that starts with a dot and, as far as there is room, that of the file.
+fn temporary_name(name: &OsStr, bits: [u8; 16], longest: usize) -> OsString {
+    let random: String = bits[..8].iter().map(|byte| char::from(b'a' + byte % 26)).collect();
+    let room = longest - random.len() - 2;
+    let mut end = name.len().min(room);
+    // Not within a character, where the name is text.
+    if let Some(text) = name.to_str() {
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+    }
+    let mut temporary = OsString::from(".");
+    temporary.push(OsStr::from_bytes(&name.as_bytes()[..end]));
+    temporary.push(".");
+    temporary.push(random);
+    temporary
+}
+
+/// The names of a file's extended attributes; none where the file system has none.
+fn names(file: &File) -> rustix::io::Result<Vec<CString>> {
+    let list =
+        grown(|| rustix::fs::flistxattr_query(file), |bytes| rustix::fs::flistxattr(file, bytes));
+    let list = match list {
+        Err(Errno::OPNOTSUPP | Errno::NOSYS) => return Ok(vec![]),
+        list => list?,
+    };
+    let names = list.split(|&byte| byte == 0).filter(|name| !name.is_empty());
+    Ok(names.filter_map(|name| CString::new(name).ok()).collect())
+}
+
+/// The value of an attribute; None if it is gone.
+fn value(file: &File, name: &CStr) -> rustix::io::Result<Option<Vec<u8>>> {
+    let query = || rustix::fs::fgetxattr_query(file, name);
+    match grown(query, |bytes| rustix::fs::fgetxattr(file, name, bytes)) {
+        Err(Errno::NODATA) => Ok(None),
+        value => value.map(Some),
+    }
+}
+
+/// What a call writes to as many bytes as another says.
+fn grown(
+    query: impl Fn() -> rustix::io::Result<usize>,
+    call: impl Fn(&mut [u8]) -> rustix::io::Result<usize>,
+) -> rustix::io::Result<Vec<u8>> {
+    loop {
+        let mut bytes = vec![0; query()?];
+        if bytes.is_empty() {
+            return Ok(bytes);
+        }
+        match call(&mut bytes) {
+            Ok(len) => {
+                bytes.truncate(len);
+                return Ok(bytes);
+            }
+            // It grew meanwhile.
+            Err(Errno::RANGE) => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_temporary_has_room_for_the_longest_name() {
+        for name in ["a.npy".to_owned(), "x".repeat(255), "ü".repeat(127)] {
+            for longest in [NAME_MAX, NAME_MAX / 4] {
+                let temporary = temporary_name(OsStr::new(&name), [7; 16], longest);
+                assert!(temporary.len() <= longest && temporary.to_str().is_some());
+                assert!(temporary.to_str().unwrap().starts_with(&format!(".{}", &name[..2])));
+            }
+        }
+        let bytes = OsStr::from_bytes(&[0xff; 255]);
+        assert_eq!(temporary_name(bytes, [0; 16], NAME_MAX).len(), 255);
+    }
+
+    #[test]
+    fn bits_that_give_rights_to_whoever_runs_a_file_are_not_kept() {
+        for (mode, kept) in
+            [(0o104_755, 0o755), (0o102_755, 0o755), (0o102_644, 0o2644), (0o101_604, 0o1604)]
+        {
+            assert_eq!(kept_mode(mode).as_raw_mode(), kept);
+        }
+    }
+}

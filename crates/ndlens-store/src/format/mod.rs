@@ -1,0 +1,71 @@
+//! Formats of files: where in a file arrays are, and what they are. Nothing here maps or writes.
+//!
+//! | module | what it reads |
+//! |---|---|
+//! | `npy` | one array |
+//! | `npz` | arrays by name in an archive, the members of which are `.npy` files |
+//! | `safetensors` | arrays by name behind a header of JSON |
+//! | `checkpoint` | the index of a checkpoint in several `.safetensors` |
+//! | `ragged_note` | which tensors of a `.safetensors` are one set of items |
+//! | `raw` | bytes that the caller describes |
+//!
+//! `placement` is what all of them give: the place of an array's elements in its file. `names` holds
+//! millions of names in few bytes. A new format has a module here, a variant of [`Format`], and its
+//! first bytes in [`Format::of`].
+
+pub(crate) mod checkpoint;
+pub(crate) mod json_pairs;
+pub(crate) mod json_text;
+pub(crate) mod names;
+pub(crate) mod npy;
+pub(crate) mod npz;
+pub(crate) mod placement;
+pub(crate) mod ragged_note;
+pub(crate) mod raw;
+pub(crate) mod safetensors;
+
+use std::fs::File;
+use std::path::Path;
+
+use crate::error::{Error, Result};
+use crate::os::reading::{Section, read_fully};
+
+/// What a file is, by its first bytes. `.safetensors` has none that are its own, so the name has a
+/// say there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    Npy,
+    Npz,
+    Safetensors,
+    /// The index of a checkpoint in several files.
+    Index,
+}
+
+/// What a file starts with that Git LFS left in the place of the real one.
+const LFS_POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
+
+impl Format {
+    pub(crate) fn of(file: &File, path: &Path, file_len: u64) -> Result<Self> {
+        let io = |source| Error::Io { path: path.to_owned(), source };
+        let mut start = [0; LFS_POINTER.len()];
+        let there = read_fully(&mut Section::new(file, 0, file_len), &mut start).map_err(io)?;
+        let start = &start[..there];
+        let named = |suffix| path.extension().is_some_and(|its| its.eq_ignore_ascii_case(suffix));
+        if start == LFS_POINTER {
+            Err(Error::GitLfsPointer { path: path.to_owned() })
+        } else if npz::MAGICS.iter().any(|magic| start.starts_with(magic)) {
+            Ok(Format::Npz)
+        } else if start.starts_with(npy::MAGIC) {
+            Ok(Format::Npy)
+        } else if named("safetensors") || start.first_chunk().is_some_and(safetensors::is_start) {
+            Ok(Format::Safetensors)
+        } else if named("json") && start.trim_ascii_start().starts_with(b"{") {
+            Ok(Format::Index)
+        } else if named("npy") {
+            // It says of what it is not.
+            Ok(Format::Npy)
+        } else {
+            Err(Error::UnknownFormat { path: path.to_owned(), got: start[..there.min(8)].to_vec() })
+        }
+    }
+}

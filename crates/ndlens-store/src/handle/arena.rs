@@ -1,0 +1,243 @@
+//! The way to an arena that another process holds.
+//!
+//! A process that holds an arena has a descriptor of it, and the system shows a process's
+//! descriptors to other processes of the same user as `/proc/<pid>/fd/<number>`. So a handle is a
+//! process, a descriptor, and what tells the arena from every other file that may be there by the
+//! time somebody looks.
+//!
+//! # Limitations
+//!
+//! - The process must live, and hold the arena, when the handle is opened; or else another must
+//!   hold it, which is found by looking at all of the user's processes. Whoever opened it can make
+//!   a handle of its own.
+//! - Processes must be of one user, or the opener privileged, and see each other's `/proc`: those
+//!   in two containers do not, unless the containers share their process ids.
+
+use std::fs;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::encoding::{from_bytes, to_bytes};
+use crate::error::{Error, Result, is_shortage};
+use crate::shm::arena::{Arena, ArenaId};
+use crate::shm::holders;
+
+/// Where an [`Arena`] can be found: some 30 bytes that any process of the same user can open, while
+/// this one holds the arena.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Handle {
+    process: u32,
+    descriptor: u32,
+    device: u64,
+    inode: u64,
+    id: ArenaId,
+}
+
+impl Arena {
+    /// A handle by which other processes find this arena, as long as this process holds it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::SharedMemoryGone`] where somebody closed the arena's descriptor behind our back.
+    pub fn handle(&self) -> Result<Handle> {
+        let process = process::id();
+        let file = self.file().ok_or(Error::SharedMemoryGone { process })?;
+        let descriptor = file.as_raw_fd().cast_unsigned();
+        Ok(Handle {
+            process,
+            descriptor,
+            device: self.device(),
+            inode: self.inode(),
+            id: *self.id(),
+        })
+    }
+}
+
+impl Handle {
+    /// The handle as bytes to send.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        to_bytes(self)
+    }
+
+    /// The handle that was sent.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DamagedHandle`] where it was something else.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        from_bytes(bytes)
+    }
+
+    /// The arena: the one that is mapped here already, or else the other process's.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::SharedMemoryGone`] where the process that made the handle is gone, or holds the
+    /// arena no more, and no other does; [`Error::SharedMemoryRefused`] and
+    /// [`Error::SharedMemoryHidden`] where the system says no; [`Error::NoProcesses`] where `/proc`
+    /// cannot be read.
+    pub fn open(&self) -> Result<Arc<Arena>> {
+        self.open_as(true)
+    }
+
+    /// As [`open`](Self::open), without a descriptor of the arena, which this process then cannot
+    /// make handles of.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn open_map(&self) -> Result<Arc<Arena>> {
+        self.open_as(false)
+    }
+
+    fn open_as(&self, keeps_descriptor: bool) -> Result<Arc<Arena>> {
+        if let Some(arena) =
+            Arena::mapped(&self.id).filter(|arena| arena.is_inode(self.device, self.inode))
+        {
+            return Ok(arena);
+        }
+        // By the number there may now be any file of any program, and opening some files does
+        // something.
+        let mut refusal = match self.open_at(&self.path(), keeps_descriptor) {
+            Ok(Some(arena)) => return Ok(arena),
+            Ok(None) => None,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => Some(error),
+        };
+        // Who made the handle is gone; but others may hold the memory.
+        for path in holders::of_file(self.device, self.inode, None) {
+            match self.open_at(&path, keeps_descriptor) {
+                Ok(Some(arena)) => return Ok(arena),
+                // It is there, but this process cannot have it.
+                Err(error) if is_shortage(&error) => refusal = Some(error),
+                Ok(None) | Err(_) => {}
+            }
+        }
+        let unseen =
+            |source| Error::NoProcesses { what: format!("process {}", self.process), source };
+        Err(match refusal {
+            Some(ref error) if !is_shortage(error) && holders::is_hidden(self.process) => {
+                Error::SharedMemoryHidden { process: self.process }
+            }
+            Some(source) => Error::SharedMemoryRefused { process: self.process, source },
+            None => holders::check().map_or_else(unseen, |()| self.gone()),
+        })
+    }
+
+    /// Why what it leads to cannot be had.
+    pub(crate) fn gone(&self) -> Error {
+        Error::SharedMemoryGone { process: self.process }
+    }
+
+    /// The arena, if that is what is there.
+    fn open_at(&self, path: &Path, keeps_descriptor: bool) -> io::Result<Option<Arc<Arena>>> {
+        if !self.is_inode(&fs::metadata(path)?) || !holders::is_ours(path) {
+            return Ok(None);
+        }
+        let file = holders::open(path)?;
+        if !self.is_inode(&file.metadata()?) {
+            return Ok(None);
+        }
+        Ok(Arena::adopt_as(file, keeps_descriptor)?.filter(|arena| *arena.id() == self.id))
+    }
+
+    fn path(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/fd/{}", self.process, self.descriptor))
+    }
+
+    fn is_inode(&self, metadata: &fs::Metadata) -> bool {
+        (metadata.dev(), metadata.ino()) == (self.device, self.inode)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a handle opens where its arena is not mapped yet, as in another process.
+    fn forget(arena: &Arena) -> Handle {
+        let handle = arena.handle().unwrap();
+        crate::shm::arena::forget(arena.id());
+        handle
+    }
+
+    #[test]
+    fn a_handle_is_short_and_comes_back_from_bytes() {
+        let handle = Arena::create(1 << 20).unwrap().handle().unwrap();
+        assert!(handle.to_bytes().len() < 40);
+        assert_eq!(Handle::from_bytes(&handle.to_bytes()).unwrap(), handle);
+    }
+
+    #[test]
+    fn a_handle_opens_the_arena_that_is_mapped_already() {
+        let arena = Arena::create(10).unwrap();
+        assert!(Arc::ptr_eq(&arena.handle().unwrap().open().unwrap(), &arena));
+    }
+
+    #[test]
+    fn a_handle_opens_another_map_of_the_same_memory() {
+        let arena = Arena::create(10).unwrap();
+        let other = forget(&arena).open().unwrap();
+        assert!(!Arc::ptr_eq(&arena, &other));
+        arena.words()[3].store(42, std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(other.words()[3].load(std::sync::atomic::Ordering::Relaxed), 42);
+        assert_eq!((other.id(), other.len()), (arena.id(), 10));
+        // It can be passed on, also where the first is gone.
+        drop(arena);
+        assert!(forget(&other).open().is_ok());
+    }
+
+    #[test]
+    fn a_handle_to_what_is_not_there_any_more_says_so() {
+        let handle = forget(&Arena::create(10).unwrap());
+        let gone = format!(
+            "shared memory of process {} is gone: keep the view alive there until it has been unpickled here",
+            process::id()
+        );
+        assert_eq!(handle.open().unwrap_err().to_string(), gone);
+
+        let arena = Arena::create(10).unwrap();
+        let right = forget(&arena);
+        // An inode, a device and an id of something else.
+        let wrong = [
+            Handle { inode: right.inode + 1, ..right.clone() },
+            Handle { device: right.device + 1, ..right.clone() },
+            Handle { id: [7; 16], ..right.clone() },
+        ];
+        for handle in wrong {
+            assert!(matches!(handle.open(), Err(Error::SharedMemoryGone { .. })), "{handle:?}");
+        }
+        assert!(right.open().is_ok());
+    }
+
+    #[test]
+    fn memory_is_found_with_whoever_holds_it_where_the_maker_of_the_handle_is_gone() {
+        let arena = Arena::create(10).unwrap();
+        let right = forget(&arena);
+        for elsewhere in [
+            Handle { process: u32::MAX, ..right.clone() },
+            Handle { descriptor: 1, ..right.clone() },
+            Handle { descriptor: u32::MAX, ..right.clone() },
+        ] {
+            crate::shm::arena::forget(arena.id());
+            assert_eq!(elsewhere.open().unwrap().id(), arena.id());
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_handle_are_refused() {
+        let bytes = Arena::create(10).unwrap().handle().unwrap().to_bytes();
+        for end in 0..bytes.len() {
+            assert!(matches!(Handle::from_bytes(&bytes[..end]), Err(Error::DamagedHandle { .. })));
+        }
+        let longer = [&bytes[..], b"xy"].concat();
+        let error = Handle::from_bytes(&longer).unwrap_err();
+        assert_eq!(error.to_string(), "damaged handle: 2 bytes after its end");
+    }
+}

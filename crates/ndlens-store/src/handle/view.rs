@@ -1,0 +1,244 @@
+//! Views as bytes: where their memory is, or what is in it.
+//!
+//! | the memory | what is sent | what comes out |
+//! |---|---|---|
+//! | an [`Arena`](crate::Arena) | [`ViewHandle`]: a handle to it, and the layout | a view of the same memory |
+//! | a mapped file | [`ViewHandle`]: path, identity, layout | a view of the file, mapped once in a process |
+//! | any other | [`Packed`]: shape, dtype and order; and the elements' bytes | a view of the bytes that came |
+//!
+//! Bytes from outside can say anything. All that comes out of them goes through the gates that
+//! every view goes through.
+
+use ndlens_core::{Buffer, DType, Layout, Order, View};
+use serde::{Deserialize, Serialize};
+
+use crate::encoding::{DTypeName, from_bytes, to_bytes};
+use crate::error::{Error, Result};
+use crate::file::map::MappedFile;
+use crate::handle::arena::Handle;
+use crate::handle::file::FileHandle;
+use crate::shm::arena::offset_in;
+use crate::shm::block::{self, BlockName, Claim, Part, arena_of, block_of};
+use crate::shm::transit::{self, Ticket};
+
+/// A view of shared memory or of a mapped file, as some hundred bytes.
+///
+/// ```
+/// use ndlens_core::{View, s};
+/// use ndlens_store::{ViewHandle, share};
+///
+/// let rows = share(&[View::from_vec(vec![0u8; 12]).reshape(&[3, 4])?])?.remove(0);
+/// let row: Vec<u8> = ViewHandle::of(&rows.index(&[s(1)])?)?.expect("it is shared").to_bytes();
+/// // .. in any process of the same user, while this one holds the memory:
+/// let row = ViewHandle::from_bytes(&row)?.open()?;
+/// assert!(row.shares_memory(&rows));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ViewHandle {
+    memory: Memory,
+    dtype: DTypeName,
+    shape: Vec<usize>,
+    strides: Vec<isize>,
+    offset: usize,
+    read_only: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+enum Memory {
+    Shared {
+        handle: Handle,
+        /// The buffer, within the arena.
+        start: usize,
+        len: usize,
+        /// Of arenas that hold several arrays, each for itself.
+        block: Option<BlockName>,
+        ticket: Option<Ticket>,
+    },
+    File(FileHandle),
+}
+
+impl ViewHandle {
+    /// The handle of a view; None where its memory has none.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::FileReplaced`] and [`Error::Io`] of a mapped file that nobody else can open; what
+    /// [`Arena::handle`] says.
+    ///
+    /// [`Arena::handle`]: crate::Arena::handle
+    pub fn of(view: &View) -> Result<Option<Self>> {
+        ViewHandle::new(view, false)
+    }
+
+    /// As [`of`](Self::of), for a message that one process will receive: shared memory is held here
+    /// until it has, or an hour has passed, even if nobody else holds it.
+    ///
+    /// # Errors
+    ///
+    /// As [`of`](Self::of).
+    pub fn sent(view: &View) -> Result<Option<Self>> {
+        ViewHandle::new(view, true)
+    }
+
+    fn new(view: &View, sent: bool) -> Result<Option<Self>> {
+        let buffer = view.buffer();
+        let memory = if let Some(arena) = arena_of(buffer) {
+            let (handle, start) = (arena.handle()?, offset_in(&arena, buffer));
+            let claim = block_of(buffer).map(Part::claim);
+            let nursery = claim.and_then(Claim::nursery);
+            let ticket = if sent { transit::send(&arena, nursery)? } else { None };
+            let block = claim.map(|claim| claim.name(sent));
+            Memory::Shared { handle, start, len: buffer.len(), block, ticket }
+        } else if let Some(file) = buffer.owner::<MappedFile>() {
+            Memory::File(FileHandle::of(file)?)
+        } else {
+            return Ok(None);
+        };
+        Ok(Some(ViewHandle {
+            memory,
+            dtype: DTypeName::of(view.dtype()),
+            shape: view.shape().to_vec(),
+            strides: view.strides().to_vec(),
+            offset: view.layout().offset(),
+            read_only: view.is_read_only(),
+        }))
+    }
+
+    /// The handle as bytes to send.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        to_bytes(self)
+    }
+
+    /// The handle that was sent.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DamagedHandle`] where it was something else.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        from_bytes(bytes)
+    }
+
+    /// The view.
+    ///
+    /// # Errors
+    ///
+    /// What [`Handle::open`] says of shared memory; [`Error::FileChanged`], [`Error::Io`] and
+    /// [`Error::NotRegular`] of a file; [`Error::DamagedHandle`] and [`Error::Core`] where the
+    /// handle contradicts itself.
+    pub fn open(&self) -> Result<View> {
+        let dtype = self.dtype.dtype()?;
+        let buffer = match &self.memory {
+            Memory::Shared { handle, start, len, block, ticket } => {
+                let arena = handle.open()?;
+                let block = match block {
+                    Some(name) => Some(block::open(&arena, *name).ok_or_else(|| handle.gone())?),
+                    None => None,
+                };
+                // After the block is claimed: its sender then lets go of the arena.
+                if let Some(ticket) = ticket {
+                    transit::receive(&arena, *ticket);
+                }
+                match block {
+                    Some(block) => Part::buffer(&block, *start, *len)?,
+                    None => arena.buffer(*start, *len)?,
+                }
+            }
+            Memory::File(file) => file.open()?.buffer(),
+        };
+        let layout =
+            Layout::new(&self.shape, &self.strides, self.offset, dtype.itemsize(), buffer.len())?;
+        let view = View::new(buffer, layout, dtype)?;
+        Ok(if self.read_only { view.to_read_only() } else { view })
+    }
+}
+
+/// What must be said of a view's elements so that their bytes alone make the view again.
+///
+/// ```
+/// use ndlens_core::{Order, View};
+/// use ndlens_store::Packed;
+///
+/// let view = View::from_vec(vec![1.0f32, 2.0, 3.0]).flip(&[0])?;
+/// let (packed, bytes) = Packed::of(&view)?;
+/// let again = Packed::from_bytes(&packed.to_bytes())?.open(&bytes)?;
+/// assert_eq!(again.to_vec::<f32>()?, [3.0, 2.0, 1.0]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Packed {
+    dtype: DTypeName,
+    shape: Vec<usize>,
+    fortran_order: bool,
+    read_only: bool,
+}
+
+impl Packed {
+    /// What is to be said, and the bytes, as a view of rank 1: the view's own memory where its
+    /// elements lie packed in C or Fortran order, and a copy in C order otherwise.
+    ///
+    /// # Errors
+    ///
+    /// What [`View::copy`] says, and [`Owner::verify`](ndlens_core::Owner::verify).
+    pub fn of(view: &View) -> Result<(Self, View)> {
+        let order = if view.is_contiguous(Order::C) { Order::C } else { Order::F };
+        let packed = if view.is_contiguous(order) {
+            view.buffer().verify()?;
+            view.clone()
+        } else {
+            let copy = view.copy(Order::C)?;
+            if view.is_read_only() { copy.to_read_only() } else { copy }
+        };
+        let order = if packed.is_contiguous(Order::C) { Order::C } else { Order::F };
+        let says = Packed {
+            dtype: DTypeName::of(view.dtype()),
+            shape: view.shape().to_vec(),
+            fortran_order: order == Order::F,
+            read_only: view.is_read_only(),
+        };
+        let offset = if packed.is_empty() { 0 } else { packed.layout().offset() };
+        let layout = Layout::new(&[packed.nbytes()], &[1], offset, 1, packed.buffer().len())?;
+        Ok((says, View::new(packed.buffer().clone(), layout, DType::U8)?))
+    }
+
+    /// It as bytes to send.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        to_bytes(self)
+    }
+
+    /// What was sent.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DamagedHandle`] where it was something else.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        from_bytes(bytes)
+    }
+
+    /// The view, over the memory of `bytes`: read-only where that is, or the view was that was
+    /// packed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DamagedHandle`] and [`Error::Core`] where the bytes are not these elements'.
+    pub fn open(&self, bytes: &View) -> Result<View> {
+        let dtype = self.dtype.dtype()?;
+        let order = if self.fortran_order { Order::F } else { Order::C };
+        let packed = Layout::contiguous(&self.shape, dtype.itemsize(), order)?;
+        let expected = packed.len() * dtype.itemsize();
+        if bytes.nbytes() != expected || !bytes.is_contiguous(Order::C) {
+            let problem =
+                format!("it comes with {} bytes, expected {expected} in a row", bytes.nbytes());
+            return Err(Error::DamagedHandle { problem });
+        }
+        let (buffer, offset) = if packed.is_empty() {
+            (Buffer::zeroed(0)?, 0)
+        } else {
+            (bytes.buffer().clone(), bytes.layout().offset())
+        };
+        let layout =
+            Layout::new(packed.shape(), packed.strides(), offset, dtype.itemsize(), buffer.len())?;
+        let view = View::new(buffer, layout, dtype)?;
+        Ok(if self.read_only { view.to_read_only() } else { view })
+    }
+}

@@ -1,0 +1,172 @@
+//! A block of a nursery as the owner of buffers: what this process has of it, and what it tells the
+//! others.
+
+use std::process;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use ndlens_core::{Buffer, Owner};
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+use crate::os::forks;
+use crate::shm::arena::Arena;
+use crate::shm::claims::Claims;
+use crate::shm::nursery::{BLOCK_HEADER, Nursery, Place};
+
+/// A part of an arena that ends before it: the owner of buffers that hold both.
+#[derive(Debug)]
+pub(crate) struct Part<T> {
+    claim: T,
+    arena: Arc<Arena>,
+}
+
+impl<T: Send + Sync + 'static> Owner for Part<T> {}
+
+impl<T: Send + Sync + 'static> Part<T> {
+    pub(crate) fn new(arena: Arc<Arena>, claim: T) -> Self {
+        Part { claim, arena }
+    }
+
+    pub(crate) fn arena(&self) -> &Arc<Arena> {
+        &self.arena
+    }
+
+    pub(crate) fn claim(&self) -> &T {
+        &self.claim
+    }
+
+    /// `len` bytes of the arena from `offset` on, owned by the part.
+    pub(crate) fn buffer(part: &Arc<Self>, offset: usize, len: usize) -> Result<Buffer> {
+        part.arena.buffer_of(offset, len, Arc::clone(part) as Arc<dyn Owner>)
+    }
+}
+
+/// Which block of an arena, as a message says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct BlockName {
+    at: usize,
+    id: u64,
+}
+
+/// A claim on a block; it ends when the last buffer that it owns dies.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    arena: Arc<Arena>,
+    at: usize,
+    id: u64,
+    /// Of the process that made the block.
+    created: Option<(Arc<Nursery>, Place)>,
+    /// Whether a message that names it is held until it has come.
+    is_sent: AtomicBool,
+    /// A fork copies the claim: the process that made it, and how often it had forked.
+    process: u32,
+    forks: u64,
+}
+
+/// What owns the buffers on a block.
+pub(crate) type Block = Part<Claim>;
+
+/// A new block of `len` bytes; None where the nursery has no room.
+pub(crate) fn create(nursery: &Arc<Nursery>, len: usize) -> Result<Option<Arc<Block>>> {
+    // Before the block is taken: a fork in between counts.
+    let forks = forks::count();
+    let Some(place) = nursery.take(len)? else { return Ok(None) };
+    let arena = Arc::clone(nursery.arena());
+    let claim = Claim {
+        arena: Arc::clone(&arena),
+        at: place.at,
+        id: place.id,
+        created: Some((Arc::clone(nursery), place)),
+        is_sent: AtomicBool::new(false),
+        process: process::id(),
+        forks,
+    };
+    Ok(Some(Arc::new(Part::new(arena, claim))))
+}
+
+/// The block that a message names; None where it is gone.
+pub(crate) fn open(arena: &Arc<Arena>, name: BlockName) -> Option<Arc<Block>> {
+    let forks = forks::count();
+    if !arena.block_header(name.at)?.open(name.id) {
+        return None;
+    }
+    let claim = Claim {
+        arena: Arc::clone(arena),
+        at: name.at,
+        id: name.id,
+        created: None,
+        is_sent: AtomicBool::new(false),
+        process: process::id(),
+        forks,
+    };
+    Some(Arc::new(Part::new(Arc::clone(arena), claim)))
+}
+
+impl Claim {
+    fn claims(&self) -> Option<Claims<'_>> {
+        Some(Claims::new(self.arena.block_header(self.at)?.claims, self.id))
+    }
+
+    /// The first of its bytes in the arena.
+    pub(crate) fn start(&self) -> usize {
+        self.at + BLOCK_HEADER
+    }
+
+    /// Whether its bytes are zeros because nobody had them before.
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.created.as_ref().is_some_and(|(_, place)| place.is_fresh)
+    }
+
+    /// What to keep until a message about it has come.
+    pub(crate) fn nursery(&self) -> Option<Arc<Nursery>> {
+        self.created
+            .as_ref()
+            .map(|(nursery, _)| Arc::clone(nursery))
+            .filter(|nursery| nursery.is_own())
+    }
+
+    /// What a message or a plain pickle says of it, which counts as one claim; `sent` says that it
+    /// is a message.
+    pub(crate) fn name(&self, sent: bool) -> BlockName {
+        if sent {
+            // Relaxed: read where the claim ends, after all that was done with it.
+            self.is_sent.store(true, Ordering::Relaxed);
+        }
+        if let Some(claims) = self.claims() {
+            claims.send();
+        }
+        BlockName { at: self.at, id: self.id }
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        if self.process != process::id() {
+            return;
+        }
+        let forked = self.forks != forks::count();
+        if let Some((nursery, place)) = self.created.take() {
+            // Relaxed: the claim is dropped after all that was done with it.
+            nursery.give_back(place, forked, self.is_sent.load(Ordering::Relaxed));
+        } else if let Some(claims) = self.claims() {
+            if forked {
+                claims.make_lasting();
+            }
+            claims.release();
+        }
+    }
+}
+
+/// The block that a buffer is on, if it is on one.
+pub(crate) fn block_of(buffer: &Buffer) -> Option<&Block> {
+    buffer.owner::<Block>()
+}
+
+/// The arena that a buffer is on, if it is on one.
+pub(crate) fn arena_of(buffer: &Buffer) -> Option<Arc<Arena>> {
+    match block_of(buffer) {
+        Some(block) => Some(Arc::clone(block.arena())),
+        None => buffer.owner::<Arena>()?.to_arc(),
+    }
+}

@@ -1,0 +1,482 @@
+//! One copy of the data on a machine, found by name.
+//!
+//! All ranks of a machine say `share(name)` at once. One is to load the data, the others are to
+//! wait and see the same memory; and whichever of them is killed, at whatever moment, the others go
+//! on, and nothing is left behind. So there is no registry that could be wrong: the system is the
+//! registry.
+//!
+//! - The memory is a memfd that is called `ndlens:<name>`. Whoever looks for it looks at what files
+//!   the user's processes hold (`/proc/<pid>/fd`). It is there as long as anyone holds it.
+//! - It counts once its header says that it is ready, which is the last thing its creator does. One
+//!   whose creator died is never ready, and gone with its creator.
+//! - Who creates is who holds the `NameLock`, which goes with its process.
+//!
+//! ```text
+//!  rank 0   look: nothing   lock   look: nothing   create, fill, ready   unlock
+//!  rank 1   look: nothing   no lock: wait ......................................   look: there   attach
+//! ```
+//!
+//! The arena says what is in it in a manifest after the arrays: how they came (one, a tuple, a
+//! dict) and what each is.
+
+use std::fmt;
+use std::fs;
+use std::process;
+use std::sync::Arc;
+
+use ndlens_core::{DType, Layout, Order, View, room};
+use serde::{Deserialize, Serialize};
+
+use crate::encoding::{DTypeName, List, from_bytes, try_to_bytes};
+use crate::error::{Error, Result, is_shortage};
+use crate::shm::arena::Arena;
+use crate::shm::holders;
+use crate::shm::name_lock::NameLock;
+use crate::shm::share::Plan;
+
+/// The longest name: it is part of a socket's address, which has 107 bytes.
+const MOST_NAME_BYTES: usize = 64;
+
+/// A manifest is no longer: some hundred thousand arrays.
+const MANIFEST_BYTES_MAX: usize = 16 << 20;
+
+/// What shared memory on this machine is called: 1 to 64 ASCII letters, digits, dots, hyphens and
+/// underscores.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Name(String);
+
+impl Name {
+    /// # Errors
+    ///
+    /// [`Error::BadName`].
+    pub fn new(name: &str) -> Result<Self> {
+        let fits = (1..=MOST_NAME_BYTES).contains(&name.len());
+        let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+        if fits && plain {
+            Ok(Name(name.to_owned()))
+        } else {
+            Err(Error::BadName { name: name.to_owned() })
+        }
+    }
+
+    fn label(&self) -> String {
+        format!("ndlens:{}", self.0)
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+/// How arrays came, and go out again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Structure {
+    /// One array.
+    Single,
+    /// Several, in order.
+    Tuple,
+    /// Several, in order.
+    List,
+    /// Several by name, in order.
+    Dict(Vec<String>),
+}
+
+/// What is shared under a name.
+#[derive(Debug)]
+pub struct NamedArrays {
+    /// How the arrays came.
+    pub structure: Structure,
+    /// The arrays, on the shared memory.
+    pub views: Vec<View>,
+}
+
+/// What to do about a name.
+#[derive(Debug)]
+pub enum Turn {
+    /// It is shared: here it is.
+    Attached(NamedArrays),
+    /// Nobody shares it: create it.
+    Create(Creation),
+    /// Somebody is creating it: ask again.
+    Wait,
+}
+
+/// The right to create what has a name; given up on drop.
+#[derive(Debug)]
+pub struct Creation {
+    name: Name,
+    _lock: NameLock,
+}
+
+/// Says what to do about a name; never waits.
+///
+/// # Errors
+///
+/// [`Error::NameLock`] where the system has no lock; [`Error::NameHidden`] where nobody could find
+/// what is created here; what [`find`] says.
+pub fn take_turn(name: &Name) -> Result<Turn> {
+    if let Some(contents) = find(name)? {
+        return Ok(Turn::Attached(contents));
+    }
+    let address = format!("ndlens/{}/{}", rustix::process::geteuid().as_raw(), name.0);
+    let lock = NameLock::try_acquire(&address)
+        .map_err(|source| Error::NameLock { name: name.to_string(), source })?;
+    let Some(lock) = lock else { return Ok(Turn::Wait) };
+    // It may have been created since it was looked for.
+    Ok(match find(name)? {
+        Some(contents) => Turn::Attached(contents),
+        None if holders::is_hidden(process::id()) => {
+            return Err(Error::NameHidden { name: name.to_string(), process: process::id() });
+        }
+        None => Turn::Create(Creation { name: name.clone(), _lock: lock }),
+    })
+}
+
+/// What is shared under a name, if anything is.
+///
+/// # Errors
+///
+/// [`Error::DamagedHandle`] and [`Error::Core`] where the memory contradicts itself;
+/// [`Error::SharedMemory`] where this process cannot map it; [`Error::NoProcesses`] where `/proc`
+/// cannot be read, so that nobody knows.
+pub fn find(name: &Name) -> Result<Option<NamedArrays>> {
+    let Some(arena) = find_arena(&name.label())? else {
+        let unknown = |source| Error::NoProcesses { what: format!("the name {name}"), source };
+        return holders::check().map(|()| None).map_err(unknown);
+    };
+    NamedArrays::of(&arena).map(Some)
+}
+
+/// A ready arena that a process of this user holds under this label.
+///
+/// One that this process has no memory, addresses or descriptors for is an error: who took it for
+/// absent would wait for it without end, or create it twice.
+fn find_arena(label: &str) -> Result<Option<Arc<Arena>>> {
+    let wanted = holders::link(label);
+    let mut shortage = None;
+    for path in holders::descriptors(None, |link| link == wanted) {
+        match holders::open(&path).and_then(Arena::adopt) {
+            Ok(Some(arena)) if arena.is_ready() => return Ok(Some(arena)),
+            Err(source) if is_shortage(&source) => {
+                let len_bytes = fs::metadata(&path).map_or(0, |metadata| metadata.len() as usize);
+                shortage = Some(Error::SharedMemory { operation: "map", len_bytes, source });
+            }
+            // It is being filled, or is no arena, or who held it is gone.
+            Ok(_) | Err(_) => {}
+        }
+    }
+    shortage.map_or(Ok(None), Err)
+}
+
+/// What an arena holds.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Manifest {
+    kind: Kind,
+    /// Of a dict; of anything else there are none.
+    names: List<String>,
+    /// The dtype of each array, its shape, and the byte of the arena at which it starts.
+    arrays: List<(DTypeName, Vec<usize>, usize)>,
+}
+
+/// What a [`Structure`] is, without names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+enum Kind {
+    Single,
+    Tuple,
+    List,
+    Dict,
+}
+
+impl Structure {
+    fn into_kind_and_names(self) -> (Kind, Vec<String>) {
+        match self {
+            Structure::Single => (Kind::Single, vec![]),
+            Structure::Tuple => (Kind::Tuple, vec![]),
+            Structure::List => (Kind::List, vec![]),
+            Structure::Dict(names) => (Kind::Dict, names),
+        }
+    }
+}
+
+impl Creation {
+    /// Zeroed arrays of these shapes and dtypes, to be filled; nobody can attach them before
+    /// [`publish`](Filling::publish).
+    ///
+    /// # Errors
+    ///
+    /// As [`empty_shared`](crate::empty_shared).
+    fn allocate(self, structure: Structure, arrays: &[(&[usize], DType)]) -> Result<Filling> {
+        let plan = Plan::new(arrays)?;
+        let places = plan.starts().zip(arrays);
+        let arrays =
+            places.map(|(start, (shape, dtype))| (DTypeName::of(dtype), shape.to_vec(), start));
+        let arrays = List::new(room::list_of(arrays)?);
+        let (kind, names) = structure.into_kind_and_names();
+        let manifest = try_to_bytes(&Manifest { kind, names: List::new(names), arrays })?;
+        check_manifest(manifest.len())?;
+        let too_large = || ndlens_core::Error::SizeOverflow { shape: vec![plan.len], itemsize: 1 };
+        let (start, end) = (plan.len, plan.len.checked_add(manifest.len()).ok_or_else(too_large)?);
+        let arena = Arena::create_sparse(&self.name.label(), end)?;
+        arena.reserve(0, end)?;
+        let bytes = View::from_vec(manifest);
+        let layout = Layout::contiguous(bytes.shape(), 1, Order::C)?;
+        View::new(arena.buffer(start, end - start)?, layout, DType::U8)?.assign(&bytes)?;
+        arena.set_manifest(start, end - start);
+        Ok(Filling {
+            views: plan.views(|offset, len| arena.buffer(offset, len))?,
+            arena,
+            _creation: self,
+        })
+    }
+
+    /// Copies arrays to shared memory, for all who wait for the name.
+    ///
+    /// # Errors
+    ///
+    /// As [`share`](crate::shm::share); [`Error::NothingToShare`] where there is no array, which is what
+    /// holds the memory.
+    pub fn share(self, structure: Structure, views: &[View]) -> Result<Vec<View>> {
+        if views.is_empty() {
+            return Err(Error::NothingToShare { name: self.name.to_string() });
+        }
+        let arrays = room::list_of(views.iter().map(|view| (view.shape(), view.dtype().clone())))?;
+        let filling = self.allocate(structure, &arrays)?;
+        filling.arena.populate(0, filling.arena.len());
+        for (target, source) in filling.views.iter().zip(views) {
+            target.assign(source)?;
+        }
+        Ok(filling.publish())
+    }
+}
+
+/// Named arrays that nobody else sees yet.
+struct Filling {
+    arena: Arc<Arena>,
+    views: Vec<View>,
+    _creation: Creation,
+}
+
+impl Filling {
+    fn publish(self) -> Vec<View> {
+        self.arena.set_ready();
+        self.views
+    }
+}
+
+impl NamedArrays {
+    fn of(arena: &Arena) -> Result<Self> {
+        // Any process of the user can make such memory, and say anything in it.
+        let (start, len) = arena.manifest();
+        let buffer = arena.buffer(start, len)?;
+        check_manifest(len)?;
+        let bytes = View::new(buffer, Layout::contiguous(&[len], 1, Order::C)?, DType::U8)?
+            .to_vec::<u8>()?;
+        let Manifest { kind, names, arrays } = from_bytes(&bytes)?;
+        let (names, arrays) = (names.into_vec()?, arrays.into_vec()?);
+        let view = |(elements, shape, start): &(DTypeName, Vec<usize>, usize)| {
+            let dtype = elements.dtype()?;
+            let layout = Layout::contiguous(shape, dtype.itemsize(), Order::C)?;
+            let buffer = arena.buffer(*start, layout.len() * dtype.itemsize())?;
+            Result::Ok(View::new(buffer, layout, dtype)?)
+        };
+        let views = room::try_list_of::<_, Error>(arrays.iter().map(view))?;
+        let (structure, expected) = match kind {
+            Kind::Single => (Structure::Single, 1),
+            Kind::Tuple => (Structure::Tuple, views.len()),
+            Kind::List => (Structure::List, views.len()),
+            Kind::Dict => {
+                let expected = names.len();
+                (Structure::Dict(names), expected)
+            }
+        };
+        if views.len() != expected {
+            let problem = format!("its manifest has {} arrays, expected {expected}", views.len());
+            return Err(Error::DamagedHandle { problem });
+        }
+        Ok(NamedArrays { structure, views })
+    }
+
+    /// Whether these are arrays as they were to be shared: the same structure, shapes and dtypes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OtherContents`] where they are not.
+    pub fn check(&self, name: &Name, structure: &Structure, views: &[View]) -> Result<()> {
+        let is_alike = |(got, expected): (&View, &View)| {
+            (got.dtype(), got.shape()) == (expected.dtype(), expected.shape())
+        };
+        if self.structure == *structure
+            && self.views.len() == views.len()
+            && self.views.iter().zip(views).all(is_alike)
+        {
+            return Ok(());
+        }
+        let (got, expected) = (describe(&self.structure, &self.views), describe(structure, views));
+        Err(Error::OtherContents { name: name.to_string(), got, expected })
+    }
+}
+
+fn check_manifest(len: usize) -> Result<()> {
+    if len <= MANIFEST_BYTES_MAX {
+        return Ok(());
+    }
+    let problem = format!(
+        "its manifest has {len} bytes, expected at most {MANIFEST_BYTES_MAX}: share fewer arrays"
+    );
+    Err(Error::DamagedHandle { problem })
+}
+
+/// Structure, dtypes and shapes, for people, and to compare.
+fn describe(structure: &Structure, views: &[View]) -> String {
+    let arrays = views.iter().map(|view| format!("{} {:?}", view.dtype(), view.shape()));
+    let listed = |arrays: &mut dyn Iterator<Item = String>| arrays.collect::<Vec<_>>().join(", ");
+    match structure {
+        Structure::Single => listed(&mut { arrays }),
+        Structure::Tuple => format!("({})", listed(&mut { arrays })),
+        Structure::List => format!("[{}]", listed(&mut { arrays })),
+        Structure::Dict(names) => {
+            let mut pairs =
+                names.iter().zip(arrays).map(|(name, array)| format!("{name:?}: {array}"));
+            format!("{{{}}}", listed(&mut pairs))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(of: &str) -> Name {
+        Name::new(&format!("test-{}-{of}", std::process::id())).unwrap()
+    }
+
+    fn create(name: &Name) -> Creation {
+        match take_turn(name).unwrap() {
+            Turn::Create(creation) => creation,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn counting() -> View {
+        View::from_vec((0..6u16).collect()).reshape(&[2, 3]).unwrap()
+    }
+
+    #[test]
+    fn what_is_shared_under_a_name_is_found_as_it_came() {
+        for structure in [
+            Structure::Single,
+            Structure::Tuple,
+            Structure::List,
+            Structure::Dict(vec!["a".into(), "naïve".into()]),
+        ] {
+            let name = name("structures");
+            let sources = if structure == Structure::Single {
+                vec![counting()]
+            } else {
+                vec![counting(), counting().flip(&[0]).unwrap()]
+            };
+            assert!(find(&name).unwrap().is_none());
+            let shared = create(&name).share(structure.clone(), &sources).unwrap();
+            let Turn::Attached(found) = take_turn(&name).unwrap() else { panic!("it is shared") };
+            assert_eq!(found.structure, structure);
+            found.check(&name, &structure, &sources).unwrap();
+            for ((found, shared), source) in found.views.iter().zip(&shared).zip(&sources) {
+                assert_eq!(found.as_ptr(), shared.as_ptr());
+                assert_eq!(found.to_vec::<u16>().unwrap(), source.to_vec::<u16>().unwrap());
+            }
+            drop((shared, found));
+            assert!(find(&name).unwrap().is_none());
+        }
+    }
+
+    #[test]
+    fn one_creates_and_the_others_wait() {
+        let name = name("turns");
+        let creation = create(&name);
+        assert!(matches!(take_turn(&name).unwrap(), Turn::Wait));
+        let filling = creation.allocate(Structure::Single, &[(&[3], DType::U8)]).unwrap();
+        assert!(matches!(take_turn(&name).unwrap(), Turn::Wait));
+        assert!(find(&name).unwrap().is_none());
+        let shared = filling.publish();
+        assert!(matches!(take_turn(&name).unwrap(), Turn::Attached(_)));
+        drop(shared);
+        assert!(matches!(take_turn(&name).unwrap(), Turn::Create(_)));
+    }
+
+    #[test]
+    fn a_creation_that_fails_leaves_the_name_free() {
+        let name = name("fails");
+        let huge: &[usize] = &[1 << 46];
+        assert!(create(&name).allocate(Structure::Single, &[(huge, DType::U8)]).is_err());
+        drop(create(&name).allocate(Structure::Single, &[(&[3], DType::U8)]).unwrap());
+        create(&name);
+    }
+
+    #[test]
+    fn other_contents_than_expected_are_named_beside_them() {
+        let name = name("other");
+        let shared = create(&name).share(Structure::Single, &[counting()]).unwrap();
+        let structure = Structure::Dict(vec!["x".into()]);
+        let found = find(&name).unwrap().unwrap();
+        assert_eq!(
+            found.check(&name, &structure, &shared).unwrap_err().to_string(),
+            format!("shared memory {name} holds uint16 [2, 3], expected {{\"x\": uint16 [2, 3]}}")
+        );
+    }
+
+    #[test]
+    fn a_manifest_that_lies_is_an_error() {
+        let lie = |manifest: &Manifest| {
+            let bytes = View::from_vec(try_to_bytes(manifest).unwrap());
+            let arena = Arena::create(100 + bytes.len()).unwrap();
+            let layout = Layout::contiguous(bytes.shape(), 1, Order::C).unwrap();
+            let place =
+                View::new(arena.buffer(100, bytes.len()).unwrap(), layout, DType::U8).unwrap();
+            place.assign(&bytes).unwrap();
+            arena.set_manifest(100, bytes.len());
+            NamedArrays::of(&arena).map(|contents| contents.views.len())
+        };
+        let array = |shape: &[usize], start| (DTypeName::of(&DType::U16), shape.to_vec(), start);
+        let manifest = |arrays| Manifest {
+            kind: Kind::Single,
+            names: List::new(vec![]),
+            arrays: List::new(arrays),
+        };
+        assert_eq!(lie(&manifest(vec![array(&[50], 0)])).unwrap(), 1);
+        assert!(lie(&manifest(vec![])).is_err());
+        assert!(lie(&manifest(vec![array(&[50], 0), array(&[50], 0)])).is_err());
+        for (shape, start) in
+            [(&[5000][..], 0), (&[1], usize::MAX), (&[1 << 62, 4], 0), (&[0], 5000)]
+        {
+            assert!(lie(&manifest(vec![array(shape, start)])).is_err(), "{shape:?} {start}");
+        }
+        // Sparse: it takes addresses alone. Nothing is allocated for what it says.
+        let huge = Arena::create_sparse("ndlens", 1 << 40).unwrap();
+        huge.set_manifest(0, 1 << 40);
+        assert_eq!(
+            NamedArrays::of(&huge).unwrap_err().to_string(),
+            "damaged handle: its manifest has 1099511627776 bytes, expected at most 16777216: share fewer arrays"
+        );
+        let arena = Arena::create(100).unwrap();
+        for (start, len) in [(0, 101), (usize::MAX, 1), (0, 0), (0, 100)] {
+            arena.set_manifest(start, len);
+            assert!(NamedArrays::of(&arena).is_err());
+        }
+    }
+
+    #[test]
+    fn names_are_plain_and_short() {
+        for good in ["a", "train", "run-1.val_2", &"x".repeat(64)] {
+            assert!(Name::new(good).is_ok());
+        }
+        for bad in ["", "a b", "a/b", "ä", "a\0", "a:b", &"x".repeat(65)] {
+            assert!(Name::new(bad).is_err());
+        }
+        assert_eq!(
+            Name::new("a b").unwrap_err().to_string(),
+            "bad name \"a b\": expected 1 to 64 ASCII letters, digits, dots, hyphens and underscores"
+        );
+    }
+}

@@ -1,0 +1,482 @@
+//! An image on its way through a pipeline: where its pixels are, and what part of them, or beyond
+//! them, is in sight.
+//!
+//! Crops and flips only change where to look. A padded image is one that is looked at beyond its
+//! edges:
+//!
+//! ```text
+//!             left < 0
+//!          +---|----------+          Pad moves the window's corner out and its far corner too,
+//!     top  |   +-------+  |          RandomCrop moves it in again,
+//!     < 0  |   | image |  |          and only what is in sight at the end is ever made.
+//!          |   +-------+  |
+//!          +--------------+  window
+//! ```
+//!
+//! A padded image that is padded again is seen through two windows, and so on. Each place of what
+//! is in sight is followed through the windows, from the outermost to the image, or to the fill of
+//! the first window that it lies beyond: so an image in between, however large, is never made.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use ndlens_core::{Buffer, DType, Layout, Order, ViewRef};
+use ndlens_kernels::{self as kernels, Resize, ResizeOutput, Stores, ValueMap};
+use smallvec::SmallVec;
+
+use crate::error::Result;
+use crate::scratch::{Block, Scratch};
+use crate::sizes::Size;
+use crate::transform::{CHANNEL, Fill, HEIGHT, Padding, WIDTH};
+use ndlens_core::room::with_room_for;
+
+/// Where the pixels are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Item,
+    Block(usize),
+}
+
+/// What is in sight of what is beneath, relative to its first pixel.
+#[derive(Debug, Clone)]
+struct Window<'a> {
+    top: isize,
+    left: isize,
+    height: usize,
+    width: usize,
+    beneath: Size,
+    /// What is beyond the edges of what is beneath.
+    fill: Cow<'a, Fill>,
+}
+
+impl Window<'_> {
+    /// Where it starts along an axis, how far it goes, and the size of what is beneath.
+    fn along(&self, axis: usize) -> (isize, usize, usize) {
+        if axis == HEIGHT {
+            (self.top, self.height, self.beneath.height)
+        } else {
+            (self.left, self.width, self.beneath.width)
+        }
+    }
+
+    /// Whether nothing beyond the edges is in sight.
+    fn is_within(&self) -> bool {
+        [HEIGHT, WIDTH].into_iter().all(|axis| {
+            let (start, count, size) = self.along(axis);
+            start >= 0 && (start as usize).checked_add(count).is_some_and(|end| end <= size)
+        })
+    }
+}
+
+/// What is seen at a place along an axis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Seen {
+    /// This place of the image.
+    Image(usize),
+    /// The fill of this window.
+    Fill(usize),
+}
+
+/// An image of (height, width, ..), or an item of any shape that no image transform touches.
+#[derive(Debug)]
+pub(crate) struct Frame<'a> {
+    item: ViewRef<'a>,
+    place: Place,
+    layout: Layout,
+    dtype: DType,
+    /// What the image is still to be resized to, and what part of that is in sight.
+    resize: Option<Resized<'a>>,
+    /// What the image is seen through, the innermost first; none where all of it and nothing else
+    /// is in sight.
+    windows: SmallVec<[Window<'a>; 1]>,
+}
+
+/// An image that is made only when its last reader is known.
+#[derive(Debug)]
+struct Resized<'a> {
+    resize: Resize,
+    window: kernels::ResizeWindow,
+    /// Changes nothing, for those who want the resized image itself.
+    unchanged: &'a ValueMap,
+}
+
+impl<'a> Frame<'a> {
+    pub(crate) fn new(item: ViewRef<'a>) -> Self {
+        let (layout, dtype) = (item.layout().clone(), item.dtype().clone());
+        Frame { item, place: Place::Item, layout, dtype, resize: None, windows: SmallVec::new() }
+    }
+
+    /// The size of what is in sight.
+    pub(crate) fn size(&self) -> Size {
+        match (self.windows.last(), &self.resize) {
+            (Some(&Window { height, width, .. }), _) => Size { height, width },
+            (None, Some(Resized { window, .. })) => {
+                Size { height: window.height, width: window.width }
+            }
+            (None, None) => Size::of(self.layout.shape()),
+        }
+    }
+
+    /// The channels of a pixel.
+    pub(crate) fn channels(&self) -> usize {
+        self.layout.shape().get(CHANNEL).copied().unwrap_or(1)
+    }
+
+    /// Keeps a rectangle of what is in sight.
+    pub(crate) fn crop(
+        &mut self,
+        top: usize,
+        left: usize,
+        height: usize,
+        width: usize,
+    ) -> Result<()> {
+        let (mut top, mut left) = (top, left);
+        while let Some(window) = self.windows.last_mut() {
+            (window.top, window.left) = (window.top + top as isize, window.left + left as isize);
+            (window.height, window.width) = (height, width);
+            if !window.is_within() {
+                return Ok(());
+            }
+            // What is in sight is a rectangle of what is beneath.
+            (top, left) = (window.top as usize, window.left as usize);
+            self.windows.pop();
+        }
+        if let Some(Resized { window, .. }) = &mut self.resize {
+            let from = |flipped, start, count, size: usize| {
+                if flipped { size - count - start } else { start }
+            };
+            window.top += from(window.flip_vertical, top, height, window.height);
+            window.left += from(window.flip_horizontal, left, width, window.width);
+            (window.height, window.width) = (height, width);
+        } else {
+            self.layout = self.layout.narrow(HEIGHT, top, height)?.narrow(WIDTH, left, width)?;
+        }
+        Ok(())
+    }
+
+    /// Looks beyond the edges: so many pixels to the left, top, right and bottom.
+    pub(crate) fn pad(&mut self, sides: [usize; 4], fill: &'a Fill) -> Result<()> {
+        if sides == [0; 4] {
+            return Ok(());
+        }
+        let beneath = self.size();
+        let Size { height, width } = beneath.padded(sides).addressable(&self.dtype)?;
+        let [left, top, ..] = sides.map(|side| side as isize);
+        let fill = Cow::Borrowed(fill);
+        self.windows.push(Window { top: -top, left: -left, height, width, beneath, fill });
+        Ok(())
+    }
+
+    /// Exchanges the ends of an axis.
+    pub(crate) fn flip(&mut self, axis: usize) -> Result<()> {
+        for window in &mut self.windows {
+            let (start, count, size) = window.along(axis);
+            let flipped = size as isize - (start + count as isize);
+            *(if axis == HEIGHT { &mut window.top } else { &mut window.left }) = flipped;
+        }
+        if let Some(Resized { window, .. }) = &mut self.resize {
+            let flipped = if axis == HEIGHT {
+                &mut window.flip_vertical
+            } else {
+                &mut window.flip_horizontal
+            };
+            *flipped = !*flipped;
+        } else {
+            self.layout = self.layout.flip(&[axis as isize])?;
+        }
+        Ok(())
+    }
+
+    /// Turns by 90 degrees, counter-clockwise: the right edge becomes the top.
+    pub(crate) fn turn(&mut self, scratch: &mut Scratch) -> Result<()> {
+        self.settle_resize(scratch)?;
+        self.flip(WIDTH)?;
+        self.layout = self.layout.swapaxes(HEIGHT as isize, WIDTH as isize)?;
+        for window in &mut self.windows {
+            std::mem::swap(&mut window.top, &mut window.left);
+            std::mem::swap(&mut window.height, &mut window.width);
+            window.beneath = Size { height: window.beneath.width, width: window.beneath.height };
+        }
+        Ok(())
+    }
+
+    /// Resizes, once somebody wants the pixels.
+    pub(crate) fn resize(
+        &mut self,
+        resize: Resize,
+        unchanged: &'a ValueMap,
+        scratch: &mut Scratch,
+    ) -> Result<()> {
+        self.settle(scratch)?;
+        let window = resize.whole();
+        self.resize = Some(Resized { resize, window, unchanged });
+        Ok(())
+    }
+
+    fn settle_resize(&mut self, scratch: &mut Scratch) -> Result<()> {
+        let Some(Resized { resize, window, unchanged }) = self.resize.take() else { return Ok(()) };
+        let mut shape = self.layout.shape().to_vec();
+        (shape[HEIGHT], shape[WIDTH]) = (window.height, window.width);
+        // Apart from the blocks, of which one is read and one written.
+        let mut weights = std::mem::take(&mut scratch.resize);
+        let finish =
+            ResizeOutput { window, map: unchanged, channels_first: false, stores: Stores::Cached };
+        let made = self.rewrite(scratch, &shape, self.dtype.clone(), |image, out| {
+            Ok(resize.apply(&image, &finish, out, &mut weights)?)
+        });
+        scratch.resize = weights;
+        made
+    }
+
+    /// Writes what `map` makes of the image to `destination`, packed; with the channels first if
+    /// said so.
+    pub(crate) fn finish(
+        mut self,
+        map: &ValueMap,
+        channel_axis: Option<usize>,
+        axes: Option<&[isize]>,
+        destination: &mut [u8],
+        stores: Stores,
+        scratch: &mut Scratch,
+    ) -> Result<()> {
+        if !self.windows.is_empty() {
+            self.settle(scratch)?;
+        }
+        if let Some(Resized { resize, window, .. }) = self.resize.take() {
+            let mut weights = std::mem::take(&mut scratch.resize);
+            let finish = ResizeOutput { window, map, channels_first: axes.is_some(), stores };
+            let made = self
+                .view(scratch)
+                .and_then(|image| Ok(resize.apply(&image, &finish, destination, &mut weights)?));
+            scratch.resize = weights;
+            return made;
+        }
+        let image = self.view(scratch)?;
+        let image = axes.map_or(Ok(image.clone()), |axes| image.permute(axes))?;
+        Ok(map.apply(&image, channel_axis, destination, stores)?)
+    }
+
+    /// Makes what is not made yet: a resized image, what is in sight beyond the edges.
+    pub(crate) fn settle(&mut self, scratch: &mut Scratch) -> Result<()> {
+        if self.windows.is_empty() {
+            return self.settle_resize(scratch);
+        }
+        let windows = std::mem::take(&mut self.windows);
+        let (mut rows, mut columns) = (follow(&windows, HEIGHT)?, follow(&windows, WIDTH)?);
+        if self.resize.is_some() {
+            // Of a resized image only what is in sight is made.
+            let (own_rows, own_columns) = (own_part(&mut rows), own_part(&mut columns));
+            self.crop(own_rows.start, own_columns.start, own_rows.len(), own_columns.len())?;
+            self.settle_resize(scratch)?;
+        }
+        let mut shape = self.layout.shape().to_vec();
+        (shape[HEIGHT], shape[WIDTH]) = (rows.len(), columns.len());
+        self.rewrite(scratch, &shape, self.dtype.clone(), |image, out| {
+            look_beyond(&image, &windows, &rows, &columns, out)
+        })
+    }
+
+    /// Maps all values. Where more is in sight than the image has pixels, the image and the fills
+    /// are mapped, and what is in sight is still not made.
+    pub(crate) fn map(
+        &mut self,
+        map: &ValueMap,
+        channel_axis: Option<usize>,
+        scratch: &mut Scratch,
+    ) -> Result<()> {
+        let base = self.resize.as_ref().map_or(Size::of(self.layout.shape()), |resized| Size {
+            height: resized.window.height,
+            width: resized.window.width,
+        });
+        // What is told apart by its place is not told apart beyond the edges.
+        let by_place = matches!(channel_axis, Some(HEIGHT | WIDTH));
+        if by_place || self.size().pixels() <= base.pixels() {
+            self.settle(scratch)?;
+        } else {
+            self.settle_resize(scratch)?;
+            let channels = self.channels();
+            for window in self.windows.iter_mut().filter(|window| !window.fill.pixel.is_empty()) {
+                let pixel = Buffer::from_vec(window.fill.pixel.clone());
+                let layout =
+                    Layout::contiguous(&[1, 1, channels], self.dtype.itemsize(), Order::C)?;
+                let mut mapped = vec![0; channels * map.dtype().itemsize()];
+                let pixel = ViewRef::new(&pixel, layout, &self.dtype)?;
+                map.apply(&pixel, channel_axis, &mut mapped, Stores::Cached)?;
+                window.fill = Cow::Owned(Fill { mode: window.fill.mode, pixel: mapped });
+            }
+        }
+        let shape = self.layout.shape().to_vec();
+        self.rewrite(scratch, &shape, map.dtype().clone(), |image, out| {
+            Ok(map.apply(&image, channel_axis, out, Stores::Cached)?)
+        })
+    }
+
+    /// Writes an image anew: `write` reads the old one and writes all bytes of the new one, packed
+    /// in C order.
+    pub(crate) fn rewrite(
+        &mut self,
+        scratch: &mut Scratch,
+        shape: &[usize],
+        dtype: DType,
+        write: impl FnOnce(ViewRef<'_>, &mut [u8]) -> Result<()>,
+    ) -> Result<()> {
+        let layout = Layout::contiguous(shape, dtype.itemsize(), Order::C)?;
+        let nbytes = layout.len() * dtype.itemsize();
+        let [first, second] = &mut scratch.blocks;
+        let (read, write_to, at) = match self.place {
+            Place::Block(0) => (&*first, second, 1),
+            _ => (&*second, first, 0),
+        };
+        write(self.view_in(read)?, write_to.bytes_mut(nbytes)?)?;
+        (self.place, self.layout, self.dtype) = (Place::Block(at), layout, dtype);
+        Ok(())
+    }
+
+    /// Changes an image where it stands, packed in C order; copies it first where it is somebody
+    /// else's.
+    pub(crate) fn change(
+        &mut self,
+        scratch: &mut Scratch,
+        change: impl FnOnce(&[usize], &DType, &mut [u8]) -> Result<()>,
+    ) -> Result<()> {
+        self.settle(scratch)?;
+        let packed =
+            self.layout.is_contiguous(self.dtype.itemsize(), Order::C) && self.layout.offset() == 0;
+        if self.place == Place::Item || !packed {
+            let shape = self.layout.shape().to_vec();
+            self.rewrite(
+                scratch,
+                &shape,
+                self.dtype.clone(),
+                |view, out| Ok(view.read_into(out)?),
+            )?;
+        }
+        let Place::Block(at) = self.place else { return Ok(()) };
+        let nbytes = self.layout.len() * self.dtype.itemsize();
+        change(self.layout.shape(), &self.dtype, scratch.blocks[at].bytes_mut(nbytes)?)
+    }
+
+    /// The image, of which all is in sight.
+    fn view<'s>(&'s self, scratch: &'s Scratch) -> Result<ViewRef<'s>> {
+        debug_assert!(
+            self.windows.is_empty(),
+            "what is beyond the edges is made before an image is read"
+        );
+        match self.place {
+            Place::Block(at) => self.view_in(&scratch.blocks[at]),
+            Place::Item => self.view_in(&scratch.blocks[0]),
+        }
+    }
+
+    /// `block` is what the image stands in, unless that is the item.
+    fn view_in<'s>(&'s self, block: &'s Block) -> Result<ViewRef<'s>> {
+        match self.place {
+            Place::Item => Ok(ViewRef::new(self.item.buffer(), self.layout.clone(), &self.dtype)?),
+            Place::Block(_) => block.view(self.layout.clone(), &self.dtype),
+        }
+    }
+}
+
+/// What is seen at each place along an axis of the outermost window.
+fn follow(windows: &[Window<'_>], axis: usize) -> Result<Vec<Seen>> {
+    let Some((outermost, inner)) = windows.split_last() else { return Ok(vec![]) };
+    let (start, count, _) = outermost.along(axis);
+    let mut seen = with_room_for(count)?;
+    seen.extend((0..count).map(|i| {
+        let mut at = start + i as isize;
+        for (number, window) in windows.iter().enumerate().rev() {
+            let (_, _, size) = window.along(axis);
+            let Some(place) = window.fill.mode.source(at, size) else { return Seen::Fill(number) };
+            // What is beneath is what another window shows, or the image.
+            at = place as isize + if number == 0 { 0 } else { inner[number - 1].along(axis).0 };
+        }
+        Seen::Image(at as usize)
+    }));
+    Ok(seen)
+}
+
+/// The part of an axis of the image that is seen, from whose start on places are then counted.
+fn own_part(seen: &mut [Seen]) -> Range<usize> {
+    let own = |seen: &Seen| if let Seen::Image(at) = seen { Some(*at) } else { None };
+    let places = || seen.iter().filter_map(own);
+    // Of an image that is not seen, one place will do.
+    let part = places().min().unwrap_or(0)..places().max().map_or(1, |last| last + 1);
+    for seen in seen {
+        if let Seen::Image(at) = seen {
+            *at -= part.start;
+        }
+    }
+    part
+}
+
+/// Writes what is seen of an image through windows that reach beyond its edges.
+fn look_beyond(
+    image: &ViewRef<'_>,
+    windows: &[Window<'_>],
+    rows: &[Seen],
+    columns: &[Seen],
+    out: &mut [u8],
+) -> Result<()> {
+    let pixel_bytes = image.shape()[2..].iter().product::<usize>() * image.dtype().itemsize();
+    if out.is_empty() {
+        return Ok(());
+    }
+    // Neighbours that are neighbours in the image, too, or of one fill, come in one piece.
+    let pieces: Vec<&[Seen]> = columns
+        .chunk_by(|a, b| match (a, b) {
+            (Seen::Image(a), Seen::Image(b)) => a + 1 == *b,
+            (a, b) => a == b,
+        })
+        .collect();
+    for (row, line) in rows.iter().zip(out.chunks_exact_mut(columns.len() * pixel_bytes)) {
+        let source = match *row {
+            Seen::Image(at) => Some(image.narrow(HEIGHT, at, 1)?),
+            Seen::Fill(_) => None,
+        };
+        let mut rest = line;
+        for piece in &pieces {
+            let (pixels, after) = rest.split_at_mut(piece.len() * pixel_bytes);
+            rest = after;
+            // Of two windows that a pixel lies beyond, the outer one is met first.
+            let fill = match (*row, piece[0]) {
+                (Seen::Fill(a), Seen::Fill(b)) => a.max(b),
+                (Seen::Fill(number), _) | (_, Seen::Fill(number)) => number,
+                (Seen::Image(_), Seen::Image(at)) => {
+                    if let Some(source) = &source {
+                        source.narrow(WIDTH, at, piece.len())?.read_into(pixels)?;
+                    }
+                    continue;
+                }
+            };
+            fill_pixels(pixels, &windows[fill].fill.pixel);
+        }
+    }
+    Ok(())
+}
+
+fn fill_pixels(pixels: &mut [u8], pixel: &[u8]) {
+    pixels.chunks_exact_mut(pixel.len().max(1)).for_each(|to| to.copy_from_slice(pixel));
+}
+
+impl Padding {
+    /// Which of `size` places a place on or beyond the edges shows; None where it shows the fill.
+    fn source(self, at: isize, size: usize) -> Option<usize> {
+        let size = size as isize;
+        let inside = (0..size).contains(&at);
+        let place = match self {
+            _ if inside => at,
+            Padding::Constant => return None,
+            Padding::Edge => at.clamp(0, size - 1),
+            Padding::Reflect if size == 1 => 0,
+            Padding::Reflect => {
+                let at = at.rem_euclid(2 * (size - 1));
+                if at < size { at } else { 2 * (size - 1) - at }
+            }
+            Padding::Symmetric => {
+                let at = at.rem_euclid(2 * size);
+                if at < size { at } else { 2 * size - 1 - at }
+            }
+        };
+        Some(place as usize)
+    }
+}

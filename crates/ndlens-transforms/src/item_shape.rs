@@ -1,0 +1,60 @@
+//! The shape of items, which may differ from item to item.
+
+use std::fmt;
+
+/// The shape of all items, or the sizes between which each of their axes lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ItemShape<'a> {
+    least: &'a [usize],
+    most: &'a [usize],
+}
+
+impl<'a> From<&'a [usize]> for ItemShape<'a> {
+    fn from(shape: &'a [usize]) -> Self {
+        ItemShape::fixed(shape)
+    }
+}
+
+impl<'a> ItemShape<'a> {
+    /// Of items that all have this shape.
+    pub fn fixed(shape: &'a [usize]) -> Self {
+        ItemShape { least: shape, most: shape }
+    }
+
+    /// Of items of between these sizes, axis by axis, as many in both.
+    pub fn between(least: &'a [usize], most: &'a [usize]) -> Self {
+        debug_assert_eq!(least.len(), most.len());
+        ItemShape { least, most }
+    }
+
+    /// The least size of each axis.
+    pub fn least(self) -> &'a [usize] {
+        self.least
+    }
+
+    /// The largest size of each axis.
+    pub fn most(self) -> &'a [usize] {
+        self.most
+    }
+
+    /// The size of each axis; None where items differ.
+    pub fn sizes(self) -> impl ExactSizeIterator<Item = Option<usize>> {
+        self.least.iter().zip(self.most).map(|(&least, &most)| (least == most).then_some(most))
+    }
+
+    /// The shape, where all items have the same.
+    pub fn as_fixed(self) -> Option<&'a [usize]> {
+        (self.least == self.most).then_some(self.most)
+    }
+}
+
+/// As "[480, 640, 3]" or "[240..480, 320..640, 3]".
+impl fmt::Display for ItemShape<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let size = |(least, most): (&usize, &usize)| {
+            if least == most { most.to_string() } else { format!("{least}..{most}") }
+        };
+        let sizes: Vec<_> = self.least.iter().zip(self.most).map(size).collect();
+        write!(f, "[{}]", sizes.join(", "))
+    }
+}

@@ -1,0 +1,119 @@
+//! The bytes of an item that are mixed: all of them, or those of a rectangle, which are runs.
+
+use std::ops::Range;
+
+use super::draw::Cut;
+
+/// How an image lies in memory: planes of rows of pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Image {
+    /// One for each channel, or one for all.
+    pub planes: usize,
+    /// Rows.
+    pub height: usize,
+    /// Pixels of a row.
+    pub width: usize,
+    /// Bytes of a pixel in a plane.
+    pub pixel_bytes: usize,
+}
+
+/// Runs of bytes, the same in every item.
+///
+/// ```text
+///  |..[run]..|..[run]..|..[run]..|....|..[run]..|..[run]..|..[run]..|
+///     start    + row_bytes            + plane_bytes
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Region {
+    start: usize,
+    run_bytes: usize,
+    /// Runs in a plane.
+    rows: usize,
+    row_bytes: usize,
+    planes: usize,
+    plane_bytes: usize,
+}
+
+impl Region {
+    /// All of an item.
+    pub fn whole(nbytes: usize) -> Self {
+        Region {
+            start: 0,
+            run_bytes: nbytes,
+            rows: 1,
+            row_bytes: nbytes,
+            planes: 1,
+            plane_bytes: nbytes,
+        }
+    }
+
+    /// A rectangle of an image.
+    pub fn of_cut(Cut { left, top, right, bottom }: Cut, image: Image) -> Self {
+        let row_bytes = image.width * image.pixel_bytes;
+        Region {
+            start: top * row_bytes + left * image.pixel_bytes,
+            run_bytes: (right - left) * image.pixel_bytes,
+            rows: bottom - top,
+            row_bytes,
+            planes: image.planes,
+            plane_bytes: image.height * row_bytes,
+        }
+    }
+
+    /// The bytes of all runs.
+    pub fn nbytes(&self) -> usize {
+        self.run_bytes * self.rows * self.planes
+    }
+
+    /// Where in an item those bytes are that have these places among the bytes of all runs.
+    pub fn runs(&self, places: Range<usize>) -> impl Iterator<Item = Range<usize>> + use<> {
+        let region = *self;
+        let mut at = places.start;
+        std::iter::from_fn(move || {
+            if at >= places.end {
+                return None;
+            }
+            let (run, within) = (at / region.run_bytes, at % region.run_bytes);
+            let (plane, row) = (run / region.rows, run % region.rows);
+            let start = region.start + plane * region.plane_bytes + row * region.row_bytes + within;
+            let count = (region.run_bytes - within).min(places.end - at);
+            at += count;
+            Some(start..start + count)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_rectangle_is_its_bytes_in_their_order_however_it_is_cut_into_pieces(
+            planes in 1usize..4, height in 1usize..6, width in 1usize..6, pixel_bytes in 1usize..4, piece in 1usize..20,
+            corners in (0usize..6, 0usize..6, 0usize..6, 0usize..6),
+        ) {
+            let (x, y) = ((corners.0.min(width), corners.1.min(width)), (corners.2.min(height), corners.3.min(height)));
+            let cut = Cut { left: x.0.min(x.1), right: x.0.max(x.1), top: y.0.min(y.1), bottom: y.0.max(y.1) };
+            let region = Region::of_cut(cut, Image { planes, height, width, pixel_bytes });
+            let mut expected = vec![];
+            for plane in 0..planes {
+                for y in cut.top..cut.bottom {
+                    for x in cut.left * pixel_bytes..cut.right * pixel_bytes {
+                        expected.push((plane * height + y) * width * pixel_bytes + x);
+                    }
+                }
+            }
+            prop_assert_eq!(region.nbytes(), expected.len());
+            let pieces = (0..region.nbytes()).step_by(piece).map(|at| at..(at + piece).min(region.nbytes()));
+            let got: Vec<usize> = pieces.flat_map(|places| region.runs(places)).flatten().collect();
+            prop_assert_eq!(got, expected);
+        }
+    }
+
+    #[test]
+    fn all_of_an_item_is_one_run() {
+        assert!(Region::whole(12).runs(3..9).eq(std::iter::once(3..9)));
+    }
+}

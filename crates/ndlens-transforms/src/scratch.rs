@@ -1,0 +1,64 @@
+//! Memory for images on their way from one pass to the next, kept by a thread from item to item.
+
+#![expect(unsafe_code, reason = "lends its memory as bytes to write; see UNSAFE.md")]
+
+use std::slice;
+
+use ndlens_core::{Buffer, DType, Layout, ViewRef};
+
+use crate::error::Result;
+
+/// What one thread needs to make items. It grows to the largest image that was on its way, and
+/// stays.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    /// One is read while the other is written.
+    pub(crate) blocks: [Block; 2],
+    pub(crate) resize: ndlens_kernels::ResizeScratch,
+}
+
+impl Scratch {
+    /// `len` bytes to be overwritten, for work between items. What they hold is lost when an item
+    /// is made.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Core`](crate::Error::Core) where there is no memory.
+    pub fn bytes_mut(&mut self, len: usize) -> Result<&mut [u8]> {
+        self.blocks[0].bytes_mut(len)
+    }
+}
+
+/// Memory that nobody else has.
+///
+/// # Invariant
+///
+/// 1. The buffer was allocated here, and no clone of it leaves: whoever reads it borrows the block.
+#[derive(Debug)]
+pub(crate) struct Block(Buffer);
+
+impl Default for Block {
+    fn default() -> Self {
+        Block(Buffer::from_vec(Vec::<u8>::new()))
+    }
+}
+
+impl Block {
+    /// The first `len` bytes, to be overwritten.
+    pub(crate) fn bytes_mut(&mut self, len: usize) -> Result<&mut [u8]> {
+        if self.0.len() < len {
+            // The old one is freed before more is asked for.
+            *self = Block::default();
+            self.0 = Buffer::zeroed(len.checked_next_power_of_two().unwrap_or(len))?;
+        }
+        // SAFETY: the buffer has at least `len` bytes, written when it was zeroed. By invariant 1
+        // all that read it borrow the block, which is borrowed mutably here for as long as the
+        // slice lives.
+        Ok(unsafe { slice::from_raw_parts_mut(self.0.as_ptr().as_ptr(), len) })
+    }
+
+    /// What was written, as a view.
+    pub(crate) fn view<'a>(&'a self, layout: Layout, dtype: &'a DType) -> Result<ViewRef<'a>> {
+        Ok(ViewRef::new(&self.0, layout, dtype)?)
+    }
+}

@@ -1,0 +1,182 @@
+"""The data set, and the function that hands on the batches it makes."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any, Literal, SupportsIndex
+
+import torch
+from torch.utils.data import default_collate, get_worker_info
+
+from .. import _ndlens
+from .._fields import as_sources
+from .._options import DatasetOptions, FieldOptions
+from ..transforms import Transform
+
+__all__ = ["Dataset", "collate"]
+
+_NO_EPOCH = -1
+
+
+def _row(batch: Any, row: int) -> Any:
+    if isinstance(batch, dict):
+        return {key: part[row] for key, part in batch.items()}
+    if isinstance(batch, tuple):
+        return tuple(part[row] for part in batch)
+    return batch[row]
+
+
+class _Fetched(Sequence[Any]):
+    """A batch that was fetched and is not collated: to `collate` a batch, to any other function its samples."""
+
+    def __init__(self, made: Any, size: int) -> None:
+        self.made = made
+        self.size = size
+
+    @cached_property
+    def batch(self) -> Any:
+        return self.made.here() if isinstance(self.made, _ndlens._SentBatch) else self.made
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __getitem__(self, row: Any) -> Any:
+        if isinstance(row, slice):
+            return [_row(self.batch, i) for i in range(*row.indices(self.size))]
+        if not -self.size <= row < self.size:
+            raise IndexError(f"row {row} of a batch of {self.size}")
+        return _row(self.batch, row)
+
+    def __iter__(self) -> Iterator[Any]:
+        return (_row(self.batch, row) for row in range(self.size))
+
+
+def collate(samples: Any) -> Any:
+    """Hands on what a `Dataset` fetched: the batch it made. The `collate_fn` for its `DataLoader`.
+
+    In a worker process the batch stands in shared memory and goes to the main process as a handle.
+    What another data set fetched, a list of samples, is collated as torch does by default.
+    """
+    if isinstance(samples, _Fetched):
+        return samples.made
+    if isinstance(samples, list):
+        return default_collate(samples)
+    return samples
+
+
+class Dataset(torch.utils.data.Dataset[Any]):
+    """A map-style data set over views, for `torch.utils.data.DataLoader` with `collate_fn=nl.torch.collate`.
+
+    `fields`, `transforms`, `joint` and `channels` are those of `nl.Loader`: one view (or
+    `nl.Shards` or `nl.Items`), a tuple or a dict of them, lists of transforms in the same
+    structure, the fields that draw the same, and where the channels of images are. A batch is made
+    in one pass, each sample read once and written once into its place; in a worker process into
+    shared memory that is used again when the main process has dropped the last tensor on it. Each
+    field has memory of its own (of more than eight large fields the smaller ones share), so keeping
+    labels does not keep images. Kept batches take no descriptors. Without `collate`, torch's own
+    default collates the samples, rightly but more slowly.
+
+    Data travels to workers as views pickle: files by their path, what `nl.share` gave by a handle,
+    anything else by value.
+
+    Random draws. After `set_epoch(e)` they are a pure function of the seed, the epoch, the item and
+    the field, the same for any number of workers, and those of an `nl.Loader` of this seed. Before
+    it, each batch draws one number from torch's own generator in the process that makes it, and
+    everything from that: so draws follow `torch.manual_seed`, and no two workers, epochs or batches
+    draw the same, persistent workers or not.
+
+    Batches are mixed by torchvision's own `v2.MixUp` and `v2.CutMix`, on what the `DataLoader`
+    gives; a worker cannot know a batch's place in the order, which the draws of
+    `nl.Loader(mix=...)` are made of.
+
+    Raises `ValueError` and `TypeError` as `nl.Loader`, `IndexError` for items that are not there.
+    """
+
+    def __init__(
+        self,
+        fields: Any,
+        transforms: Sequence[Transform]
+        | Sequence[Sequence[Transform] | None]
+        | Mapping[Any, Sequence[Transform] | None]
+        | None = None,
+        *,
+        joint: Sequence[Any] | None = None,
+        channels: Literal["first", "last"] | Sequence[Any] | Mapping[Any, Any] | None = None,
+        seed: int = 0,
+    ) -> None:
+        fields = as_sources(fields)
+        # Where workers see it change.
+        epoch = _ndlens.empty_shared((1,), "int64")
+        epoch[0] = _NO_EPOCH
+        self._set_up(fields, transforms, joint, seed, epoch, channels)
+
+    def _set_up(
+        self,
+        fields: Any,
+        transforms: Any,
+        joint: Any,
+        seed: int,
+        epoch: _ndlens.View,
+        channels: Any = None,
+    ) -> None:
+        self._arguments = (fields, transforms, joint, seed, epoch, channels)
+        self._gatherer = _ndlens._Gatherer(
+            DatasetOptions(
+                fields=FieldOptions(
+                    fields=fields, transforms=transforms, joint=joint, channels=channels
+                ),
+                seed=seed,
+            )
+        )
+        self._epoch = epoch
+
+    def __getstate__(self) -> Any:
+        return self._arguments
+
+    def __setstate__(self, arguments: Any) -> None:
+        self._set_up(*arguments)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Makes `epoch` the one that draws are made of, also in workers that run already."""
+        if not 0 <= epoch < 2**32:
+            raise ValueError(f"epoch must be between 0 and 2**32 - 1, got {epoch}")
+        self._epoch[0] = epoch
+
+    def __len__(self) -> int:
+        """Gives the number of items."""
+        return len(self._gatherer)
+
+    def _draws(self) -> tuple[int | None, int]:
+        epoch = self._epoch[0]
+        if epoch != _NO_EPOCH:
+            return epoch, 0
+        return None, int(torch.empty((), dtype=torch.int64).random_().item())
+
+    def _item(self, index: SupportsIndex) -> int:
+        item = operator.index(index)
+        if item < 0:
+            item += len(self)
+        if not 0 <= item < len(self):
+            raise IndexError(f"item {operator.index(index)} of a data set of {len(self)}")
+        return item
+
+    def __getitem__(self, index: SupportsIndex | Sequence[SupportsIndex]) -> Any:
+        """Gives one sample; of several indices, as a `BatchSampler` used as `sampler` gives them, a batch."""
+        if isinstance(index, Sequence):
+            return self._gatherer.batch([self._item(i) for i in index], *self._draws())
+        return _row(self._gatherer.batch([self._item(index)], *self._draws()), 0)
+
+    def __getitems__(self, indices: Sequence[SupportsIndex]) -> Sequence[Any]:
+        """Makes the batch of these items, for `collate` to hand on."""
+        items = [self._item(index) for index in indices]
+        make = self._gatherer.batch if get_worker_info() is None else self._gatherer.batch_to_send
+        return _Fetched(make(items, *self._draws()), len(items))
+
+    def __repr__(self) -> str:
+        return f"<ndlens.torch.Dataset items={len(self)}>"
+
+
+# Where users find them, and pickles look for them.
+Dataset.__module__ = collate.__module__ = __name__.rpartition(".")[0]

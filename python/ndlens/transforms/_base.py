@@ -1,0 +1,166 @@
+"""What transforms are made of: parameters that are set once, compared and shown.
+
+`Fixed` gives what `dataclass(frozen=True)` gives. `dataclasses` compiles each class's methods when
+it is imported, which takes longer than all other imports of ndlens together.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from dataclasses import Field
+    from typing import Any, ClassVar, Self
+
+__all__ = ["BatchTransform", "Compose", "Fixed", "Transform"]
+
+_PACKAGE = __name__.rpartition(".")[0]
+_as_dataclasses: dict[type, dict[str, Field[Any]]] = {}
+
+
+def _fields_of(cls: type[Fixed]) -> dict[str, Field[Any]]:
+    """The fields of a class as `dataclasses` describes them.
+
+    Raises:
+        AttributeError: `dataclasses` is not imported, so it is not `dataclasses` that asks.
+    """
+    dataclasses = sys.modules.get("dataclasses")
+    if dataclasses is None:
+        raise AttributeError("__dataclass_fields__")
+    if cls not in _as_dataclasses:
+        described = [
+            (
+                name,
+                cls._annotation(name),
+                dataclasses.field(default=getattr(cls, name, dataclasses.MISSING)),
+            )
+            for name in cls._field_names
+        ]
+        made = dataclasses.make_dataclass(cls.__name__, described)
+        _as_dataclasses[cls] = made.__dataclass_fields__
+    return _as_dataclasses[cls]
+
+
+class _DataclassFields:
+    """Shows a class to `dataclasses.fields`, `replace`, `asdict` and `is_dataclass` as one of theirs."""
+
+    def __get__(self, _fixed: Fixed | None, cls: type[Fixed]) -> dict[str, Field[Any]]:
+        return _fields_of(cls)
+
+
+class Fixed:
+    """An object of the fields that its classes annotate, which do not change."""
+
+    _field_names: ClassVar[tuple[str, ...]] = ()
+    if TYPE_CHECKING:
+        __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+    else:
+        __dataclass_fields__ = _DataclassFields()
+
+    def __init_subclass__(cls) -> None:
+        """List the fields of the class after those of its base, and give it the public module."""
+        own = tuple(
+            name for name in cls.__annotations__ if name[0] != "_" and name not in cls._field_names
+        )
+        cls._field_names = (*cls._field_names, *own)
+        # For `match`; mypy reserves the name.
+        type.__setattr__(cls, "__match_args__", cls._field_names)
+        # Where users find it, and pickles look for it.
+        if cls.__module__.startswith(f"{_PACKAGE}._"):
+            cls.__module__ = _PACKAGE
+
+    @classmethod
+    def _annotation(cls, name: str) -> Any:
+        """The type of a field, as it is written."""
+        written = (getattr(base, "__annotations__", {}) for base in cls.__mro__)
+        return next(of_base[name] for of_base in written if name in of_base)
+
+    def _set(self, **values: Any) -> None:
+        """Set fields, for `__init__`."""
+        self.__dict__.update(values)
+
+    def _values(self) -> tuple[Any, ...]:
+        return tuple(getattr(self, name) for name in self._field_names)
+
+    def _shown(self) -> tuple[str, ...]:
+        """The names of the fields that the representation shows."""
+        return self._field_names
+
+    def __repr__(self) -> str:
+        arguments = ", ".join(f"{name}={getattr(self, name)!r}" for name in self._shown())
+        return f"{type(self).__name__}({arguments})"
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return self._values() == other._values()
+
+    def __hash__(self) -> int:
+        return hash(self._values())
+
+    def __setattr__(self, name: str, _value: Any) -> None:
+        self._refuse_change(f"cannot assign to field {name!r}")
+
+    def __delattr__(self, name: str) -> None:
+        self._refuse_change(f"cannot delete field {name!r}")
+
+    def _refuse_change(self, why: str) -> None:
+        dataclasses = sys.modules.get("dataclasses")
+        error = AttributeError if dataclasses is None else dataclasses.FrozenInstanceError
+        raise error(f"{why}: make another {type(self).__name__}")
+
+    def __replace__(self, **changes: Any) -> Self:
+        """Make another object with some fields changed, for `copy.replace`."""
+        values = {name: getattr(self, name) for name in self._field_names}
+        return type(self)(**{**values, **changes})
+
+
+class BatchTransform(Fixed):
+    """The base class of what mixes batches: for `nl.Loader(..., mix=...)`."""
+
+
+class Transform(Fixed):
+    """The base class of all transforms of items."""
+
+    def _shown(self) -> tuple[str, ...]:
+        """The fields that differ from their defaults."""
+        missing = object()
+        return tuple(
+            name
+            for name in self._field_names
+            if getattr(self, name) != getattr(type(self), name, missing)
+        )
+
+
+def Compose(transforms: Iterable[Any]) -> list[Any]:  # noqa: N802  # torchvision's name
+    """The transforms as the list that `nl.Loader` takes, for code that comes from torchvision.
+
+    Args:
+        transforms: Transforms of ndlens or torchvision, or lists of them, which are flattened.
+
+    Returns:
+        A list of transforms.
+
+    Raises:
+        TypeError: `transforms` is one transform, or one of them is none.
+
+    >>> from ndlens import transforms as T
+    >>> T.Compose([T.RandomCrop(224), T.RandomHorizontalFlip()])
+    [RandomCrop(size=(224, 224)), RandomHorizontalFlip()]
+    """
+    if isinstance(transforms, Fixed):
+        name = type(transforms).__name__
+        raise TypeError(
+            f"Compose takes a list of transforms, got {name}: put it in one, [{name}(..)]"
+        )
+    steps: list[Any] = []
+    for step in transforms:
+        if step is None:
+            raise TypeError("Compose takes transforms, got None: leave it out")
+        if isinstance(step, list | tuple):
+            steps.extend(Compose(step))
+        else:
+            steps.append(step)
+    return steps

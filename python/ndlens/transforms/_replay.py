@@ -1,0 +1,41 @@
+"""Random transforms done again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from .._ndlens import View, _replay
+from ._base import Transform
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Literal
+
+__all__ = ["replay"]
+
+
+def replay(
+    transforms: Iterable[Transform],
+    items: Any,
+    params: Sequence[dict[str, Any]],
+    *,
+    channels: Literal["first", "last"] | None = None,
+) -> View:
+    """Does `transforms` to the rows of `items` with parameters that were drawn before.
+
+    So a mask is cropped as an image was.
+
+    Args:
+        transforms: The transforms, as a loader takes them.
+        items: Rows of shape (items, ...): anything `nl.view` takes.
+        params: A dict for each item, as a loader with `return_params=True` gives them for these
+            transforms, or for others with the same random ones.
+        channels: As in `nl.Loader`.
+
+    Returns:
+        A view of shape (items, ...).
+
+    Raises:
+        ValueError: Parameters do not fit the transforms or the items.
+    """
+    return _replay(transforms, items, list(params), channels)

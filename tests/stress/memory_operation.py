@@ -1,0 +1,24 @@
+"""An operation that `memory_sweep.py` tries."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Operation(NamedTuple):
+    """Code to be run where memory is short, after `setup`, which is run where it is not."""
+
+    name: str
+    code: str
+    setup: str = ""
+    refusal: str | None = None
+    """The name of the exception that the operation ends in, however much memory there is."""
+
+
+# Makes `paths`, of 600 files with one array.
+SHARDS = """
+paths = []
+for k in range(600):
+    paths.append(f"{k:04}.npy")
+    np.save(paths[-1], np.full((2, 3), k, "i4"))
+"""
