@@ -15,19 +15,20 @@ pub enum Error {
     UnsupportedConversion { from: String, to: String, reason: &'static str },
     /// A float scaled to the range of an integer that has more digits.
     #[error(
-        "cannot scale {from} to {to} safely: {to} has more digits than {from}; scale to a narrower integer, or convert \
-         with scale=False"
+        "cannot scale {from} to {to} safely: {to} has more digits than {from}; scale to a \
+         narrower integer, or convert with scale=False"
     )]
     UnsafeScale { from: String, to: String },
     /// Integers scaled from or to what has no range of its own.
     #[error(
-        "cannot scale {from} to {to}: of the integers only uint8, int8, uint16, int16, int32 and int64 have a range to \
-         scale; convert with scale=False"
+        "cannot scale {from} to {to}: of the integers only uint8, int8, uint16, int16, int32 and \
+         int64 have a range to scale; convert with scale=False"
     )]
     NoRange { from: String, to: String },
     /// A normalize of elements that are not floats.
     #[error(
-        "normalize needs a floating-point dtype, got {got}; put ToDtype(\"float32\", scale=True) before it"
+        "normalize needs a floating-point dtype, got {got}; put ToDtype(\"float32\", scale=True) \
+         before it"
     )]
     NormalizeDType { got: String },
     /// A mean or std for another number of channels.
@@ -53,18 +54,21 @@ pub enum Error {
     ChannelCount { got: usize, expected: usize },
     /// A resize to nothing, or of no channel.
     #[error(
-        "cannot resize to {height} x {width} in {channels} channels: each must be at least 1 and below 2^24"
+        "cannot resize to {height} x {width} in {channels} channels: each must be at least 1 and \
+         below 2^24"
     )]
     ResizeSize { height: usize, width: usize, channels: usize },
     /// A resize of elements that are neither bytes nor single floats.
     #[error(
-        "cannot resize {got} by {interpolation:?}, expected uint8 or float32: put ToDtype(\"float32\") before it, or take \
-         interpolation=\"nearest\", which copies elements of any dtype"
+        "cannot resize {got} by {interpolation:?}, expected uint8 or float32: put \
+         ToDtype(\"float32\") before it, or take interpolation=\"nearest\", which copies elements \
+         of any dtype"
     )]
     ResizeDType { interpolation: &'static str, got: String },
     /// A resize of what is no image.
     #[error(
-        "cannot resize a view of shape {got:?}, expected {expected}, each size at least 1 and below 2^24"
+        "cannot resize a view of shape {got:?}, expected {expected}, each size at least 1 and \
+         below 2^24"
     )]
     ResizeShape { got: Vec<usize>, expected: &'static str },
     /// A part of the resized image that it does not have.

@@ -226,7 +226,7 @@ impl Copy<'_> {
             let run = (row_bytes - head) / LINE / RUNS * LINE;
             let lead = ahead_bytes.min(run);
             let end = head + run * RUNS;
-            // SAFETY: head, runs and the rest are the row's bytes, for which the caller vouches;
+            // SAFETY: head, runs and the rest are the row's bytes, which the caller guarantees;
             // from `head` on, each line of the destination is aligned.
             unsafe {
                 ptr::copy_nonoverlapping(from, to, head);
@@ -390,7 +390,8 @@ mod tests {
             misaligned in 0usize..65,
         ) {
             let width = (row_bytes + gap) as isize;
-            let rows = numbered(count * (row_bytes + gap)).reshape(&[count as isize, width]).unwrap();
+            let rows = numbered(count * (row_bytes + gap));
+            let rows = rows.reshape(&[count as isize, width]).unwrap();
             let rows = rows.index(&[s(..), s(..row_bytes as isize)]).unwrap();
             let rows = if backwards { rows.flip(&[0]).unwrap() } else { rows };
             let items: Vec<usize> = items.iter().map(|item| item.index(count)).collect();

@@ -7,7 +7,7 @@
 
 #![expect(
     clippy::inline_always,
-    reason = "what is not inlined into a body has not its instructions enabled"
+    reason = "a function that is not inlined into a body is compiled without its instructions"
 )]
 
 use ndlens_core::DType;
@@ -133,16 +133,19 @@ mod tests {
         ) {
             macro_rules! check {
                 ($dtype:ident, $narrow:expr, $wide:expr, $bytes:expr, $read:expr) => {{
-                    let (own, other): (Vec<_>, Vec<_>) = numbers.iter().map(|&(a, b)| ($narrow(a), $narrow(b))).unzip();
+                    let (own, other): (Vec<_>, Vec<_>) =
+                        numbers.iter().map(|&(a, b)| ($narrow(a), $narrow(b))).unzip();
                     let mut mixed: Vec<u8> = own.iter().flat_map(|&x| $bytes(x)).collect();
                     let others: Vec<u8> = other.iter().flat_map(|&x| $bytes(x)).collect();
-                    Blend::new(&DType::$dtype, share).unwrap().apply_at_level(&mut mixed, &others, level);
+                    let blend = Blend::new(&DType::$dtype, share).unwrap();
+                    blend.apply_at_level(&mut mixed, &others, level);
                     let expected: Vec<f64> = own
                         .iter()
                         .zip(&other)
                         .map(|(&a, &b)| oracle(Float::$dtype, $wide(a), $wide(b), share))
                         .collect();
-                    let got: Vec<f64> = mixed.as_chunks().0.iter().map(|&x| $wide($read(x))).collect();
+                    let got: Vec<f64> =
+                        mixed.as_chunks().0.iter().map(|&x| $wide($read(x))).collect();
                     prop_assert_eq!(got, expected);
                 }};
             }

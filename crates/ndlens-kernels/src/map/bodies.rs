@@ -123,7 +123,7 @@ impl MapBodies {
         dst: &mut [u8],
         stores: Stores,
     ) {
-        // SAFETY: the caller vouches for the elements.
+        // SAFETY: the caller guarantees the elements.
         unsafe {
             if self.run_vectors(first, rows, dst, stores) {
                 return;

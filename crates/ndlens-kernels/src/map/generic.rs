@@ -8,7 +8,7 @@
 #![expect(unsafe_code, reason = "reads elements through raw pointers; see UNSAFE.md")]
 #![expect(
     clippy::inline_always,
-    reason = "what is not inlined has not the instructions of whoever calls it"
+    reason = "a function that is not inlined into a body is compiled without its instructions"
 )]
 
 use std::ptr;
@@ -165,7 +165,7 @@ impl<const HALVES: bool> Block<HALVES> {
             let (done, count) = (i * LEN, to.len() / itemsize);
             let from = first.wrapping_offset(row.offset + done as isize * rows.stride_bytes);
             self.place = Place::of_source(program);
-            // SAFETY: these are `count` of the row's elements, for which the caller vouches.
+            // SAFETY: these are `count` of the row's elements, which the caller guarantees.
             unsafe { self.load(&program.source, from, rows.stride_bytes, count) };
             let channel = if rows.cycle > 1 { done % rows.cycle } else { row.channel };
             let channels = Channels { first: channel, cycle: rows.cycle };
@@ -194,18 +194,27 @@ impl<const HALVES: bool> Block<HALVES> {
     unsafe fn load(&mut self, source: &DType, from: *const u8, stride: isize, count: usize) {
         macro_rules! load {
             ($rust:ty, $element:ident => $single:expr, $double:expr $(, $integer:expr)?) => {
-                // SAFETY: the caller vouches for the elements.
+                // SAFETY: the caller guarantees the elements.
                 unsafe {
                     match self.place {
                         Place::Single => {
-                            read(from, stride, &mut self.single[..count], |$element: $rust| $single);
+                            read(from, stride, &mut self.single[..count], |$element: $rust| {
+                                $single
+                            });
                         }
                         Place::Double => {
-                            read(from, stride, &mut self.double[..count], |$element: $rust| $double);
+                            read(from, stride, &mut self.double[..count], |$element: $rust| {
+                                $double
+                            });
                         }
                         // Floats are never loaded as integers.
                         Place::Signed | Place::Unsigned => {
-                            $(read(from, stride, &mut self.integer[..count], |$element: $rust| $integer);)?
+                            $(read(
+                                from,
+                                stride,
+                                &mut self.integer[..count],
+                                |$element: $rust| $integer,
+                            );)?
                         }
                     }
                 }
@@ -271,7 +280,8 @@ impl<const HALVES: bool> Block<HALVES> {
             (Place::Unsigned, Place::Double) => {
                 convert(integer, double, |x| x.cast_unsigned() as f64)
             }
-            _ => {}
+            (Place::Single, Place::Single) | (Place::Double, Place::Double) => {}
+            (_, Place::Signed | Place::Unsigned) => unreachable!("no stage of floats has integers"),
         }
         self.place = place;
     }
@@ -380,7 +390,7 @@ unsafe fn read<T: Copy, U>(from: *const u8, stride: isize, to: &mut [U], f: impl
     // Twice the same: with a stride that it knows, the compiler loads vectors.
     if stride == packed {
         for (i, to) in to.iter_mut().enumerate() {
-            // SAFETY: the caller vouches for element i; it need not be aligned.
+            // SAFETY: the caller guarantees element i; it need not be aligned.
             *to =
                 f(unsafe { ptr::read_unaligned(from.wrapping_offset(i as isize * packed).cast()) });
         }

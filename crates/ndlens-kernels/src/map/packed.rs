@@ -78,7 +78,7 @@ pub(crate) unsafe fn map_rows(
         };
         let to = &mut dst[row.at * size..][..row.count * size];
         // SAFETY: a row's elements are readable, and stand side by side from the lowest on; the
-        // caller vouches for the rest.
+        // caller guarantees the rest.
         unsafe { to_planes(mapping, pixels, to, stream) };
     });
     if stream {
@@ -130,7 +130,7 @@ pub(crate) unsafe fn map_pixels(
         channel: 0,
         apart,
     };
-    // SAFETY: these are the view's elements, which are readable; the caller vouches for the rest.
+    // SAFETY: these are the view's elements, which are readable; the caller guarantees the rest.
     unsafe { to_planes(mapping, pixels, dst, stream) };
     if stream {
         fence();

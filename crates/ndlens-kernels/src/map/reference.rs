@@ -88,7 +88,7 @@ impl Float {
     ) -> f64 {
         match self {
             Float::F64 => double(a, b),
-            _ => f64::from(single(a as f32, b as f32)),
+            Float::F16 | Float::Bf16 | Float::F32 => f64::from(single(a as f32, b as f32)),
         }
     }
 }

@@ -6,7 +6,7 @@
 //! and the rows in the order in which the source stays in cache:
 //!
 //! ```text
-//!  source (H, W, C)          seen as (C, H, W): rows have stride C, and the outer axis C has stride 1
+//!  source (H, W, C)       seen as (C, H, W): rows have stride C, and the outer axis C has stride 1
 //!   row 0  RGBRGBRGB...      visit  R of row 0, G of row 0, B of row 0,
 //!   row 1  RGBRGBRGB...             R of row 1, G of row 1, B of row 1, ...
 //! ```

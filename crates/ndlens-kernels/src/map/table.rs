@@ -62,7 +62,7 @@ pub(crate) unsafe fn run_table<const N: usize>(
         let to = &mut dst[row.at..][..row.count];
         let byte = |i: usize| {
             let offset = row.offset + i as isize * rows.stride_bytes;
-            // SAFETY: the caller vouches for the elements, each of one byte.
+            // SAFETY: the caller guarantees the elements, each of one byte.
             usize::from(unsafe { ptr::read(first.wrapping_offset(offset)) })
         };
         if rows.cycle == 1 {

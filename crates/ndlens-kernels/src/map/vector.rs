@@ -73,7 +73,8 @@ fn body<F: Form>(level: Level, by_inverse: Option<bool>, cyclic: bool) -> Option
 }
 
 vector_body! {
-    fn compiled[F: Form, const ARITHMETIC: u8, const CYCLIC: bool][F, ARITHMETIC, CYCLIC] -> RowBody;
+    fn compiled[F: Form, const ARITHMETIC: u8, const CYCLIC: bool][F, ARITHMETIC, CYCLIC]
+        -> RowBody;
     map_row(affine: &Affine, row: ByteRow, to: &mut [u8], stream: bool)
 }
 
@@ -149,7 +150,7 @@ impl<V: Halves> Blocks<V> {
     /// As [`map_row`].
     #[inline(always)]
     unsafe fn new<const ARITHMETIC: u8>(affine: &Affine, row: ByteRow) -> Self {
-        // SAFETY: the caller vouches for the stride and for the channel.
+        // SAFETY: the caller guarantees the stride and for the channel.
         unsafe {
             Blocks {
                 row,
@@ -174,7 +175,7 @@ impl<V: Halves> Blocks<V> {
     ) -> V::Floats {
         // The end of the block that has the lowest address.
         let low = if self.row.stride > 0 { x } else { x + V::LANES - 1 };
-        // SAFETY: the caller vouches for the elements and the channel.
+        // SAFETY: the caller guarantees the elements and the channel.
         unsafe {
             let bytes = self.row.from.offset(low as isize * self.row.stride);
             prefetch(bytes.wrapping_offset(self.row.ahead_bytes));

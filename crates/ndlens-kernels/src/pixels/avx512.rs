@@ -19,14 +19,16 @@
 //! whole, and backwards where pixels are mirrored:
 //!
 //! ```text
-//!  two bytes   elements 0..8 32..40 | 8..16 40..48 | ..   low and high bytes are joined in each quarter by itself
-//!  four bytes  elements 0 16 32 48 | 1 17 33 49 | ..      the first 16 are the lowest bytes of the register's lanes
+//!  two bytes   elements 0..8 32..40 | 8..16 40..48 | ..
+//!              low and high bytes are joined in each quarter by itself
+//!  four bytes  elements 0 16 32 48 | 1 17 33 49 | ..
+//!              the first 16 are the lowest bytes of the register's lanes
 //! ```
 
 #![expect(unsafe_code, reason = "CPU intrinsics and raw pointers; see UNSAFE.md")]
 #![expect(
     clippy::inline_always,
-    reason = "what is not inlined into a body has not its instructions enabled and passes registers through memory"
+    reason = "a function that is not inlined into a body is compiled without its instructions"
 )]
 #![allow(clippy::wildcard_imports, reason = "intrinsics carry their own prefix")]
 
@@ -74,8 +76,8 @@ pub(crate) type SplitTable<const SIZE: usize> = [[u8; 256]; SIZE];
 #[derive(Clone, Copy)]
 pub(crate) struct LookedUp<'a, const SIZE: usize>(pub(crate) &'a [SplitTable<SIZE>]);
 
-/// `float32`, scaled and normalised as [`arithmetic`](crate::simd::affine::arithmetic) says; of up to 4
-/// channels.
+/// `float32`, scaled and normalised as [`arithmetic`](crate::simd::affine::arithmetic) says; of up
+/// to 4 channels.
 #[derive(Clone, Copy)]
 pub(crate) struct Compute<const ARITHMETIC: u8> {
     scale: __m512,
@@ -140,7 +142,7 @@ impl<const ARITHMETIC: u8> Compute<ARITHMETIC> {
     #[inline(always)]
     unsafe fn new(affine: &Affine, pixels: Pixels) -> Self {
         let channels = if pixels.apart { pixels.channels } else { 1 };
-        // SAFETY: the caller vouches for the channels.
+        // SAFETY: the caller guarantees the channels.
         unsafe {
             let mut constants = [Constants::new::<ARITHMETIC, false>(affine, pixels.channel); 4];
             for (i, constants) in constants.iter_mut().enumerate().take(channels) {
@@ -245,18 +247,18 @@ impl Mapping<'_> {
 
 avx512! {
     /// Writes what becomes of each byte to planes, one for each byte of a pixel: past the cache if
-    /// `stream` says so and rows are whole lines, and a [`fence`](crate::simd::stores::fence) must follow then
-    /// before another thread may read them.
+    /// `stream` says so and rows are whole lines, and a [`fence`](crate::simd::stores::fence) must
+    /// follow then before another thread may read them.
     ///
     /// # Panics
     ///
-    /// Where `to` has not just the room for the planes, or these not for the pixels, or pixels are not
-    /// 1 to 4 bytes. Sizes must not overflow.
+    /// Where `to` has not just the room for the planes, or these not for the pixels, or pixels are
+    /// not 1 to 4 bytes. Sizes must not overflow.
     ///
     /// # Safety
     ///
-    /// The machine must have AVX-512 F, BW, VL and VBMI. All pixels must be readable, and the map made
-    /// for their channels.
+    /// The machine must have AVX-512 F, BW, VL and VBMI. All pixels must be readable, and the map
+    /// made for their channels.
     pub(crate) unsafe fn to_planes(
         mapping: Mapping<'_>,
         pixels: Pixels,
@@ -326,9 +328,9 @@ avx512! {
         let plane_bytes = pixels.plane * M::SIZE;
         assert!(pixels.plane >= pixels.height * pixels.width && to.len() == C * plane_bytes);
         let to = to.as_mut_ptr();
-        // A line that is streamed in part, or lies beside one that goes through the cache, costs more
-        // than caching all. So rows are whole lines, or there is but one, whose ends are written
-        // otherwise.
+        // A line that is streamed in part, or lies beside one that goes through the cache, costs
+        // more than caching all. So rows are whole lines, or there is but one, whose ends are
+        // written otherwise.
         let in_lines = pixels.height == 1
             || row_bytes.is_multiple_of(BLOCK) && to.addr().is_multiple_of(BLOCK);
         let planes_start_alike = C == 1 || plane_bytes.is_multiple_of(BLOCK);
@@ -339,7 +341,7 @@ avx512! {
             stream: stream && in_lines && planes_start_alike && to.addr().is_multiple_of(M::SIZE),
         };
         for y in 0..pixels.height {
-            // SAFETY: the caller vouches for the pixels; there is room for the planes.
+            // SAFETY: the caller guarantees the pixels; there is room for the planes.
             unsafe {
                 let from = pixels.from.wrapping_offset(pixels.row_stride * y as isize);
                 row.run(from, to.add(y * row_bytes));

@@ -55,7 +55,8 @@ pub struct ResizeScratch {
 ///
 /// ```
 /// use ndlens_core::{DType, View, s};
-/// use ndlens_kernels::{Filter, Interpolation, MapStep, Resize, ResizeOutput, ResizeScratch, ResizeWindow, Stores, ValueMap};
+/// use ndlens_kernels::{Filter, Interpolation, MapStep, Resize, Stores, ValueMap};
+/// use ndlens_kernels::{ResizeOutput, ResizeScratch, ResizeWindow};
 ///
 /// let image = View::from_vec(vec![255u8; 40 * 30 * 3]).reshape(&[40, 30, 3])?;
 /// let filter = Filter { interpolation: Interpolation::Bilinear, antialias: true };

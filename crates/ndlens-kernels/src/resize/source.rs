@@ -161,7 +161,7 @@ unsafe fn read_pixels<const N: usize>(
         let from = from.wrapping_offset(stride * (i * PIXELS) as isize);
         prefetch(from.wrapping_offset(ahead));
         for (x, column) in columns.iter_mut().enumerate() {
-            // SAFETY: the caller vouches for the floats; they need not be aligned.
+            // SAFETY: the caller guarantees the floats; they need not be aligned.
             let pixel: [f32; N] = unsafe {
                 from.wrapping_offset(stride * x as isize).cast::<[f32; N]>().read_unaligned()
             };

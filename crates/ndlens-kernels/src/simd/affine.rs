@@ -72,7 +72,9 @@ impl Rounding {
             Rounding::Float16 { each: true } | Rounding::Bfloat16 { each: true } => {
                 self.last(value)
             }
-            _ => value,
+            Rounding::Single
+            | Rounding::Float16 { each: false }
+            | Rounding::Bfloat16 { each: false } => value,
         }
     }
 }
@@ -130,7 +132,7 @@ impl<V: Halves> Constants<V> {
         affine: &Affine,
         channel: usize,
     ) -> Self {
-        // SAFETY: the caller vouches for the channel.
+        // SAFETY: the caller guarantees the channel.
         unsafe {
             match &affine.normalize {
                 Some(Normalize { mean, std, inverse, .. }) if ARITHMETIC != SCALE => Constants {

@@ -154,12 +154,12 @@ impl Form for Single {
     }
     #[inline(always)]
     unsafe fn store<V: Halves>(to: *mut u8, floats: V::Floats) {
-        // SAFETY: the caller vouches for the instructions and the room.
+        // SAFETY: the caller guarantees the instructions and the room.
         unsafe { V::store(to.cast(), floats) }
     }
     #[inline(always)]
     unsafe fn stream<V: Halves>(to: *mut u8, floats: V::Floats) {
-        // SAFETY: as above, and for the alignment.
+        // SAFETY: as above, and the alignment.
         unsafe { V::stream(to.cast(), floats) }
     }
     #[inline(always)]
@@ -182,12 +182,12 @@ macro_rules! half_width {
             }
             #[inline(always)]
             unsafe fn store<V: Halves>(to: *mut u8, floats: V::Floats) {
-                // SAFETY: the caller vouches for the instructions and the room.
+                // SAFETY: the caller guarantees the instructions and the room.
                 unsafe { V::store_halves(to, V::$narrow(floats)) }
             }
             #[inline(always)]
             unsafe fn stream<V: Halves>(to: *mut u8, floats: V::Floats) {
-                // SAFETY: as above, and for the alignment.
+                // SAFETY: as above, and the alignment.
                 unsafe { V::stream_halves(to, V::$narrow(floats)) }
             }
             #[inline(always)]

@@ -130,23 +130,26 @@ fn a_scale_that_torchvision_refuses_is_refused_by_name() {
     };
     assert_eq!(
         text(&DType::F32, &DType::I64),
-        "cannot scale float32 to int64 safely: int64 has more digits than float32; scale to a narrower integer, or \
-         convert with scale=False"
+        "cannot scale float32 to int64 safely: int64 has more digits than float32; scale to a \
+         narrower integer, or convert with scale=False"
     );
     assert_eq!(
         text(&DType::Bool, &DType::U8),
-        "cannot scale bool to uint8: of the integers only uint8, int8, uint16, int16, int32 and int64 have a range to \
-         scale; convert with scale=False"
+        "cannot scale bool to uint8: of the integers only uint8, int8, uint16, int16, int32 and \
+         int64 have a range to scale; convert with scale=False"
     );
     let chain = [to(&DType::F32, true), to(&DType::U8, true), normalize(1)];
     assert_eq!(
         ValueMap::new(&DType::U8, 1, &chain).unwrap_err().to_string(),
-        "normalize needs a floating-point dtype, got uint8; put ToDtype(\"float32\", scale=True) before it"
+        "normalize needs a floating-point dtype, got uint8; put ToDtype(\"float32\", scale=True) \
+         before it"
     );
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 96, failure_persistence: None, ..ProptestConfig::default()
+    })]
 
     #[test]
     fn any_chain_of_dtypes_is_mapped_as_the_oracle_says(

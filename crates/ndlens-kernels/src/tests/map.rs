@@ -392,15 +392,18 @@ fn each_error_says_what_was_got_and_expected() {
     };
     assert_eq!(
         text(&DType::U8, 1, &[to(&DType::C64, false)]),
-        "cannot convert uint8 to complex64: the target must be bool, an integer or a float of 16 to 64 bits"
+        "cannot convert uint8 to complex64: the target must be bool, an integer or a float of 16 \
+         to 64 bits"
     );
     assert_eq!(
         text(&DType::C64, 1, &[to(&DType::F32, false)]),
-        "cannot convert complex64 to float32: only bool, integers and floats of 16 to 64 bits can be converted"
+        "cannot convert complex64 to float32: only bool, integers and floats of 16 to 64 bits can \
+         be converted"
     );
     assert_eq!(
         text(&DType::U8, 3, &[normalize(3)]),
-        "normalize needs a floating-point dtype, got uint8; put ToDtype(\"float32\", scale=True) before it"
+        "normalize needs a floating-point dtype, got uint8; put ToDtype(\"float32\", scale=True) \
+         before it"
     );
     assert_eq!(
         text(&DType::F32, 3, &[normalize(2)]),
@@ -461,7 +464,9 @@ fn pixels_of_bytes_become_planes() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 96, failure_persistence: None, ..ProptestConfig::default()
+    })]
 
     #[test]
     fn any_layout_is_mapped_as_the_oracle_says(

@@ -424,8 +424,8 @@ fn what_cannot_be_resized_is_refused() {
     );
     assert_eq!(
         new(5, 5, 3, DType::I16),
-        "cannot resize int16 by \"bilinear\", expected uint8 or float32: put ToDtype(\"float32\") before it, or take \
-         interpolation=\"nearest\", which copies elements of any dtype"
+        "cannot resize int16 by \"bilinear\", expected uint8 or float32: put ToDtype(\"float32\") \
+         before it, or take interpolation=\"nearest\", which copies elements of any dtype"
     );
 
     let resize = Resize::new(4, 5, 3, &DType::U8, filter).unwrap();
@@ -445,13 +445,13 @@ fn what_cannot_be_resized_is_refused() {
     );
     assert_eq!(
         apply(&packed(&[7], DType::U8), &map, whole, 60),
-        "cannot resize a view of shape [7], expected (height, width) or (height, width, channels), each size at least \
-         1 and below 2^24"
+        "cannot resize a view of shape [7], expected (height, width) or (height, width, \
+         channels), each size at least 1 and below 2^24"
     );
     assert_eq!(
         apply(&packed(&[7, 0, 3], DType::U8), &map, whole, 60),
-        "cannot resize a view of shape [7, 0, 3], expected (height, width) or (height, width, channels), each size at \
-         least 1 and below 2^24"
+        "cannot resize a view of shape [7, 0, 3], expected (height, width) or (height, width, \
+         channels), each size at least 1 and below 2^24"
     );
     assert_eq!(
         apply(&packed(&[7, 8], DType::U8), &map, whole, 60),
@@ -485,7 +485,9 @@ fn a_resize_is_shared_between_threads_and_a_scratch_goes_to_one() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 64, failure_persistence: None, ..ProptestConfig::default()
+    })]
 
     #[test]
     fn any_image_window_and_layout_is_resized_as_the_oracle_says(
@@ -515,9 +517,12 @@ proptest! {
             let start = (a * size as f64) as usize;
             (start, 1 + (b * (size - start - 1) as f64) as usize)
         };
-        let ((top, height), (left, width)) = (range(size.0, part.0, part.1), range(size.1, part.2, part.3));
-        let window = ResizeWindow { top, left, height, width, flip_vertical: flips.0, flip_horizontal: flips.1 };
-        let steps = if floats { vec![normalize(channels)] } else { byte_steps(channels)[steps].clone() };
+        let (top, height) = range(size.0, part.0, part.1);
+        let (left, width) = range(size.1, part.2, part.3);
+        let (flip_vertical, flip_horizontal) = flips;
+        let window = ResizeWindow { top, left, height, width, flip_vertical, flip_horizontal };
+        let bytes_to = &byte_steps(channels)[steps];
+        let steps = if floats { vec![normalize(channels)] } else { bytes_to.clone() };
         let mut scratch = ResizeScratch::default();
         check_resize(&view, [size.0, size.1], FILTERS[filter], None, &steps, &mut scratch);
         check_resize(&view, [size.0, size.1], FILTERS[filter], Some(window), &steps, &mut scratch);

@@ -6,7 +6,8 @@
 //!
 //! ```text
 //!  load      a b c d e f g h ..
-//!  lane      0     1     2     3            each lane: two pixels of 16 bits, times two weights of 16 bits, added
+//!  lane      0     1     2     3            each lane: two pixels of 16 bits,
+//!                                           times two weights of 16 bits, added
 //!  taps 0,1  a b   b c   d e   e f
 //!  taps 2,3  c d   d e   f g   g h
 //! ```
@@ -47,15 +48,6 @@ pub(crate) struct LaneLayout {
     /// where `loads` is 1.
     pub(crate) windows: usize,
 }
-
-/// Filters one plane of an upper and a lower row: a word for each lane.
-///
-/// # Safety
-///
-/// The machine must have the body's instructions, the lanes must have been built for its registers,
-/// the rows must have [`PADDING`] bytes behind the pixels that the lanes are of, and the words must
-/// be as many as there are lanes.
-pub(crate) type FilterBody = unsafe fn(&Lanes, &[u8], &[u8], &mut [u32]);
 
 /// The lanes of a row.
 ///

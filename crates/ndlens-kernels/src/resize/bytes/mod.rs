@@ -173,9 +173,9 @@ impl<'a> Writer<'a> {
                 let to = &mut dst[at..][..width * itemsize];
                 let statistics = if apart { channel } else { 0 };
                 // SAFETY: the body is the level's, so the machine has its instructions by invariant
-                // 1 of `Level`. By invariant 1 of `Stack` each pair has `out_plane` words from the channel's first on, the row's
-                // width rounded up to whole registers. The affine's values were made for as many
-                // channels: `apply` compared them.
+                // 1 of `Level`. By invariant 1 of `Stack` each pair has `out_plane` words from the
+                // channel's first on, the row's width rounded up to whole registers. The affine's
+                // values were made for as many channels: `apply` compared them.
                 unsafe { floats(stack, channel * plane, affine, statistics, to, self.stream) };
             }
             return Ok(());
@@ -226,7 +226,7 @@ fn filter(
 ) {
     let planes = upper.chunks_exact(plane).zip(lower.chunks_exact(plane));
     let planes = planes.zip(words.chunks_exact_mut(out_plane));
-    if let Some(filter) = vector::filter(level, lanes) {
+    if let Some(filter) = filter_body(level, lanes) {
         for ((upper, lower), words) in planes {
             // SAFETY: the body is the level's, so the machine has its instructions by invariant 1
             // of `Level`, and the lanes were built for its registers. A plane has `PADDING` bytes
@@ -248,4 +248,13 @@ fn filter(
             *word = byte(upper) | byte(lower) << 16;
         }
     }
+}
+
+/// The body for these lanes, if the level has one.
+fn filter_body(level: Level, lanes: &Lanes) -> Option<vector::FilterBody> {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(far) = x86_64::filter_far(level, lanes) {
+        return Some(far);
+    }
+    vector::filter(level, lanes)
 }

@@ -8,14 +8,21 @@
 
 #[cfg(target_arch = "x86_64")]
 use crate::resize::bytes::lanes::WINDOWS;
-use crate::resize::bytes::lanes::{FilterBody, LaneLayout, Lanes};
+use crate::resize::bytes::lanes::{LaneLayout, Lanes};
 use crate::resize::bytes::ring::Stack;
-#[cfg(target_arch = "x86_64")]
-use crate::resize::bytes::x86_64;
 use crate::simd::affine::arithmetic::{BY_INVERSE, DIVIDE, SCALE};
 use crate::simd::affine::{Affine, Constants};
 use crate::simd::level::{Isa, Level, vector_body};
 use crate::simd::vector::{Single, Words};
+
+/// Filters one plane of an upper and a lower row: a word for each lane.
+///
+/// # Safety
+///
+/// The machine must have the body's instructions, the lanes must have been built for its registers,
+/// the rows must have [`PADDING`](crate::resize::bytes::lanes::PADDING) bytes behind the pixels
+/// that the lanes are of, and the words must be as many as there are lanes.
+pub(crate) type FilterBody = unsafe fn(&Lanes, &[u8], &[u8], &mut [u32]);
 
 /// Sums a stack's words from the first on to bytes, as many as there are in its second argument.
 ///
@@ -49,12 +56,8 @@ pub(crate) fn lane_layout(level: Level) -> Option<LaneLayout> {
     }
 }
 
-/// The body for these lanes, if the level has one.
+/// The body for these lanes, if they are picked from one load each and the level has one.
 pub(crate) fn filter(level: Level, lanes: &Lanes) -> Option<FilterBody> {
-    #[cfg(target_arch = "x86_64")]
-    if let Some(far) = x86_64::filter_far(level, lanes) {
-        return Some(far);
-    }
     match lanes.pairs {
         0 => None,
         1 => compiled_filter::<1>(level),
@@ -149,7 +152,7 @@ unsafe fn sum<V: Words, const N: usize>(
     x: usize,
     shift: V::Shift,
 ) -> [V::Ints; N] {
-    // SAFETY: by invariant 1 of `Stack` there are as many weights as starts; the caller vouches for
+    // SAFETY: by invariant 1 of `Stack` there are as many weights as starts; the caller guarantees
     // the words.
     unsafe {
         let mut sums = [V::splat_word(1 << stack.precision >> 1); N];
@@ -173,13 +176,14 @@ unsafe fn sum<V: Words, const N: usize>(
 
 /// # Safety
 ///
-/// As [`BytesBody`], with `V`'s instructions. It must be inlined into a function that has them enabled.
+/// As [`BytesBody`], with `V`'s instructions. It must be inlined into a function that has them
+/// enabled.
 #[inline(always)]
 unsafe fn sum_to_bytes<V: Words>(stack: &Stack<'_>, to: &mut [u8]) {
     const N: usize = 4;
     let (count, to) = (to.len(), to.as_mut_ptr());
-    // SAFETY: `x` stays within `count`, a multiple of the lanes, for whose words the caller
-    // vouches.
+    // SAFETY: `x` stays within `count`, a multiple of the lanes, whose words the caller
+    // guarantees.
     unsafe {
         let shift = V::shift(stack.precision);
         let mut x = 0;

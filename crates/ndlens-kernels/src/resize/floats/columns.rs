@@ -17,7 +17,7 @@
 
 #![expect(
     clippy::inline_always,
-    reason = "what is not inlined into a body has not its instructions enabled"
+    reason = "a function that is not inlined into a body is compiled without its instructions"
 )]
 
 use crate::resize::output::ColumnOrder;

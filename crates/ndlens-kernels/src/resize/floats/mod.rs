@@ -36,7 +36,8 @@ pub(crate) struct FloatRows {
 /// channels as share a column with those of other rows.
 ///
 /// ```text
-///  3 channels   | RGB- RGB- RGB- .. |                  20 channels   | 0..16 0..16 .. | 16..20 and a gap, .. |
+///   3 channels   | RGB- RGB- RGB- .. |
+///  20 channels   | 0..16 0..16 .. | 16..20 and a gap, .. |
 /// ```
 #[derive(Debug, Clone, Copy)]
 struct Groups {

@@ -6,7 +6,7 @@
 //! ```text
 //!  f32       s eeeeeeee mmmmmmm llllllllllllllll
 //!          +                    0111111111111111     and 1 more if the lowest m is 1
-//!  bfloat16  s eeeeeeee mmmmmmm                      NaN would overflow: maps with one have no vector body
+//!  bfloat16  s eeeeeeee mmmmmmm              NaN would overflow: maps with one have no vector body
 //! ```
 
 #![expect(unsafe_code, reason = "CPU intrinsics and raw pointers; see UNSAFE.md")]
@@ -31,7 +31,7 @@ impl Halves for Avx512 {
 
     #[inline(always)]
     unsafe fn to_float16(floats: __m512) -> __m256i {
-        // SAFETY: touches no memory; the caller vouches for the instruction.
+        // SAFETY: touches no memory; the caller guarantees the instruction.
         unsafe { _mm512_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(floats) }
     }
     #[inline(always)]
@@ -53,19 +53,19 @@ impl Halves for Avx512 {
     }
     #[inline(always)]
     unsafe fn store_halves(to: *mut u8, halves: __m256i) {
-        // SAFETY: the caller vouches for 16 halves; they need not be aligned.
+        // SAFETY: the caller guarantees 16 halves; they need not be aligned.
         unsafe { _mm256_storeu_si256(to.cast(), halves) }
     }
     #[inline(always)]
     unsafe fn stream_halves(to: *mut u8, halves: __m256i) {
-        // SAFETY: the caller vouches for 16 aligned halves, and the face ends with a fence.
+        // SAFETY: the caller guarantees 16 aligned halves, and the face ends with a fence.
         unsafe { _mm256_stream_si256(to.cast(), halves) }
     }
     #[inline(always)]
     unsafe fn store_half_lanes(to: *mut u8, halves: __m256i, start: usize, end: usize) {
         let lanes = ((1u32 << end) - (1u32 << start)) as __mmask16;
-        // SAFETY: a masked store touches no lane but those of its mask, for which the caller
-        // vouches.
+        // SAFETY: a masked store touches no lane but those of its mask, which the caller
+        // guarantees.
         unsafe { _mm256_mask_storeu_epi16(to.cast(), lanes, halves) }
     }
 }
@@ -90,7 +90,7 @@ impl Halves for Avx2 {
 
     #[inline(always)]
     unsafe fn to_float16(floats: __m256) -> __m128i {
-        // SAFETY: touches no memory; the caller vouches for the instruction.
+        // SAFETY: touches no memory; the caller guarantees the instruction.
         unsafe { _mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(floats) }
     }
     #[inline(always)]
@@ -117,12 +117,12 @@ impl Halves for Avx2 {
     }
     #[inline(always)]
     unsafe fn store_halves(to: *mut u8, halves: __m128i) {
-        // SAFETY: the caller vouches for 8 halves; they need not be aligned.
+        // SAFETY: the caller guarantees 8 halves; they need not be aligned.
         unsafe { _mm_storeu_si128(to.cast(), halves) }
     }
     #[inline(always)]
     unsafe fn stream_halves(to: *mut u8, halves: __m128i) {
-        // SAFETY: the caller vouches for 8 aligned halves, and the face ends with a fence.
+        // SAFETY: the caller guarantees 8 aligned halves, and the face ends with a fence.
         unsafe { _mm_stream_si128(to.cast(), halves) }
     }
     #[inline(always)]

@@ -13,21 +13,23 @@ use crate::simd::vector::{SHUFFLES, Vector, byte_of_lane, shuffle_index};
 
 /// The methods of [`Vector`] that are one intrinsic.
 macro_rules! plain {
-    ($floats:ty, $splat:ident, $load:ident, $store:ident, $mul:ident, $sub:ident, $div:ident, $mul_add:ident,
-    $negated_mul_add:ident) => {
+    (
+        $floats:ty, $splat:ident, $load:ident, $store:ident, $mul:ident, $sub:ident, $div:ident,
+        $mul_add:ident, $negated_mul_add:ident
+    ) => {
         #[inline(always)]
         unsafe fn splat(value: f32) -> $floats {
-            // SAFETY: touches no memory; the caller vouches for the instruction.
+            // SAFETY: touches no memory; the caller guarantees the instruction.
             unsafe { $splat(value) }
         }
         #[inline(always)]
         unsafe fn load(from: *const f32) -> $floats {
-            // SAFETY: the caller vouches for a register's floats; they need not be aligned.
+            // SAFETY: the caller guarantees a register's floats; they need not be aligned.
             unsafe { $load(from) }
         }
         #[inline(always)]
         unsafe fn store(to: *mut f32, floats: $floats) {
-            // SAFETY: the caller vouches for a register's floats; they need not be aligned.
+            // SAFETY: the caller guarantees a register's floats; they need not be aligned.
             unsafe { $store(to, floats) }
         }
         #[inline(always)]
@@ -101,28 +103,30 @@ impl Vector for Avx512 {
     unsafe fn load_bytes(from: *const u8, shuffle: &Avx512Shuffle) -> __m512 {
         /// The lowest byte of each lane; the others become 0, which widens it.
         const LOWEST: __mmask64 = 0x1111_1111_1111_1111;
-        // SAFETY: a masked load touches no byte but those of its mask, for which the caller
-        // vouches.
+        // SAFETY: a masked load touches no byte but those of its mask, which the caller
+        // guarantees.
         unsafe {
             let block = _mm512_maskz_loadu_epi8(shuffle.readable, from.cast());
             _mm512_cvtepi32_ps(_mm512_maskz_permutexvar_epi8(LOWEST, shuffle.bytes, block))
         }
     }
 
-    plain! { __m512, _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_mul_ps, _mm512_sub_ps, _mm512_div_ps,
-    _mm512_fmadd_ps, _mm512_fnmadd_ps }
+    plain! {
+        __m512, _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_mul_ps, _mm512_sub_ps,
+        _mm512_div_ps, _mm512_fmadd_ps, _mm512_fnmadd_ps
+    }
 
     #[inline(always)]
     unsafe fn stream(to: *mut f32, floats: __m512) {
-        // SAFETY: the caller vouches for 16 aligned floats, and the face ends with a fence.
+        // SAFETY: the caller guarantees 16 aligned floats, and the face ends with a fence.
         unsafe { _mm512_stream_ps(to, floats) }
     }
 
     #[inline(always)]
     unsafe fn store_lanes(to: *mut f32, floats: __m512, start: usize, end: usize) {
         let lanes = ((1u32 << end) - (1u32 << start)) as __mmask16;
-        // SAFETY: a masked store touches no lane but those of its mask, for which the caller
-        // vouches.
+        // SAFETY: a masked store touches no lane but those of its mask, which the caller
+        // guarantees.
         unsafe { _mm512_mask_storeu_ps(to, lanes, floats) }
     }
 }
@@ -200,7 +204,7 @@ impl Vector for Avx2 {
     #[inline(always)]
     unsafe fn load_bytes(from: *const u8, shuffle: &Avx2Shuffle) -> __m256 {
         // SAFETY: by the table above both loads lie between the block's first byte and its last,
-        // for which the caller vouches.
+        // which the caller guarantees.
         unsafe {
             let [lower, upper] = shuffle.starts.map(|start| from.add(start).cast());
             let [lower, upper] = if shuffle.long {
@@ -213,12 +217,14 @@ impl Vector for Avx2 {
         }
     }
 
-    plain! { __m256, _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_mul_ps, _mm256_sub_ps, _mm256_div_ps,
-    _mm256_fmadd_ps, _mm256_fnmadd_ps }
+    plain! {
+        __m256, _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_mul_ps, _mm256_sub_ps,
+        _mm256_div_ps, _mm256_fmadd_ps, _mm256_fnmadd_ps
+    }
 
     #[inline(always)]
     unsafe fn stream(to: *mut f32, floats: __m256) {
-        // SAFETY: the caller vouches for 8 aligned floats, and the face ends with a fence.
+        // SAFETY: the caller guarantees 8 aligned floats, and the face ends with a fence.
         unsafe { _mm256_stream_ps(to, floats) }
     }
 
@@ -226,7 +232,7 @@ impl Vector for Avx2 {
     unsafe fn store_lanes(to: *mut f32, floats: __m256, start: usize, end: usize) {
         let lanes: [i32; 8] = std::array::from_fn(|lane| -i32::from((start..end).contains(&lane)));
         // SAFETY: the array is 32 bytes long; a masked store touches no lane but those of its mask,
-        // for which the caller vouches.
+        // which the caller guarantees.
         unsafe { _mm256_maskstore_ps(to, _mm256_loadu_si256(lanes.as_ptr().cast()), floats) }
     }
 }
