@@ -94,7 +94,7 @@ impl Take {
     /// # Errors
     ///
     /// [`Error::DestinationSize`] where `destination` is not of just these rows; [`Error::View`]
-    /// for a row that there is not; [`Error::UnknownLevel`].
+    /// for an item that is not below the number of rows; [`Error::UnknownLevel`].
     pub fn rows(&self, items: &[usize], destination: &mut [u8], stores: Stores) -> Result<()> {
         let expected = items.len().saturating_mul(self.row_bytes);
         if destination.len() != expected {
@@ -381,7 +381,8 @@ mod tests {
         #[test]
         fn rows_of_any_size_are_those_of_the_view(
             row_bytes in prop_oneof![
-                1usize..70, 1000usize..1100, Just(128), Just(256), Just(512), 4000usize..5000, 16_300usize..16_500
+                1usize..70, 1000usize..1100, Just(128), Just(256), Just(512), 4000usize..5000,
+                16_300usize..16_500
             ],
             gap in 0usize..3,
             count in 1usize..50,

@@ -10,13 +10,24 @@
 //! The results are bit for bit those of torchvision's `v2.ToDtype` and `v2.Normalize` on the CPU,
 //! whichever instruction set computes them; only a NaN may carry another payload.
 //!
-//! | source | map | body |
-//! |---|---|---|
-//! | pixels of 2 to 4 bytes, to planes | no step; any to 8 or 16 bits, by tables in registers; `uint8` to `float32` | AVX-512, in one pass |
-//! | any | no step | a copy, of such pixels with AVX2 |
-//! | `uint8`, 1 to 4 bytes apart | to floats of 16 or 32 bits, scaled or not, normalised or not | AVX-512, AVX2 |
-//! | one byte | any | a table of 256 results per channel |
-//! | any | any | blocks that stay in the first-level cache |
+//! One folder or file is one operation; in it, one file is the bodies of one instruction set.
+//! `simd/` below them knows no operation: it has what this machine can do, the one way to pick a
+//! body ([`Level`]), registers, and floats of 16 bits.
+//!
+//! | operation | any machine | any registers (AVX2, AVX-512) | AVX2 alone | AVX-512 alone |
+//! |---|---|---|---|---|
+//! | pixels of bytes to planes and back | `pixels/scalar.rs` | | `pixels/avx2.rs` | `pixels/avx512.rs`, mapped on the way |
+//! | [`ValueMap`] | `map/generic.rs`*, `map/table.rs` | `map/vector.rs` | | `map/packed.rs` |
+//! | [`Resize`] of bytes | `resize/bytes/mod.rs` | `resize/bytes/vector.rs` | `resize/bytes/x86_64.rs` | `resize/bytes/x86_64.rs` |
+//! | [`Resize`] of floats | `resize/floats/columns.rs`* | | | |
+//! | [`Resize`] by the nearest pixel | `resize/nearest.rs` | | | |
+//! | [`Adjustment`] of colours | `colour/passes.rs`* | | | |
+//! | [`Take`] | `gather.rs`* | | | |
+//! | [`Blend`] | `mix.rs`* | | | |
+//!
+//! A file with * is plain Rust that is compiled for each level. Which body of a [`ValueMap`] runs,
+//! `map/mod.rs` says. A new instruction set implements the traits of `simd/vector.rs`, and has all
+//! bodies of the third column by that.
 //!
 //! A [`Resize`] gives images of one size out of images of any size, in the same pass: its results
 //! are torchvision's too, to the bit for `uint8`. Where nothing is done to elements and rows are

@@ -1,4 +1,19 @@
 //! Steps on values, compiled once and applied to millions of items.
+//!
+//! The first of these bodies that is for the source and the chain runs (`bodies.rs`):
+//!
+//! 1. Pixels of 2 to 4 bytes, to planes: no step; any chain to 8 or 16 bits; `uint8` to `float32`.
+//!    AVX-512 splits, maps and writes them in one pass (`packed.rs`).
+//! 2. No step: a copy, past the cache where that is asked for.
+//! 3. Rows of bytes side by side, long enough: results of 8 or 16 bits, looked up in registers of
+//!    AVX-512 (`packed.rs`).
+//! 4. `uint8` that stand 1 to 4 bytes apart, to floats of 16 or 32 bits, scaled or not, normalised
+//!    or not: computed in registers (`vector.rs`).
+//! 5. Elements of one byte: a table of 256 results for each channel (`table.rs`).
+//! 6. Anything: blocks that stay in the first-level cache (`generic.rs`).
+//!
+//! `reference.rs` defines what each element becomes. The tables are made by it, and every body is
+//! compared with it.
 
 mod affine;
 mod bodies;

@@ -1,7 +1,7 @@
 //! Which instructions this machine has, and the one way to a body that needs them.
 //!
 //! A [`Level`] is an instruction set that this machine has: it is made by asking the machine, once.
-//! So whoever holds a level may call the bodies of that level. The environment variable
+//! So code that holds a level may call the bodies of that level. The environment variable
 //! `NDLENS_ISA` asks for a lower level than the best one, by its name. It is read once. A higher
 //! level than the machine has gives the best one. An unknown name is an error, since a typing
 //! mistake would otherwise time the wrong code.

@@ -50,7 +50,12 @@ proptest! {
         let resize = of(&DType::F32);
         let (top, left) = (to_height / 3, to_width / 4);
         let window = ResizeWindow {
-            top, left, height: to_height - top, width: to_width - left, flip_vertical, flip_horizontal,
+            top,
+            left,
+            height: to_height - top,
+            width: to_width - left,
+            flip_vertical,
+            flip_horizontal,
         };
         let picked = apply(&floats, &resize, window, &[], first);
         let picked: Vec<usize> =

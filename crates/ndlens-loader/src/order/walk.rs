@@ -89,7 +89,9 @@ mod tests {
         #[test]
         fn walks_side_by_side_end_where_each_would_alone(
             keys: [u64; 8],
-            n in prop_oneof![1025usize..100_000, Just(1 << 40), Just((1 << 40) + 1), 1usize << 30..1 << 44],
+            n in prop_oneof![
+                1025usize..100_000, Just(1 << 40), Just((1 << 40) + 1), 1usize << 30..1 << 44
+            ],
             len in 0usize..3000,
         ) {
             let network = Network::new(n as u64, keys);

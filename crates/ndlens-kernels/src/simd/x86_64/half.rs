@@ -129,8 +129,8 @@ impl Halves for Avx2 {
     unsafe fn store_half_lanes(to: *mut u8, halves: __m128i, start: usize, end: usize) {
         // AVX2 has no masked store of 16-bit lanes.
         let mut lanes = [0u16; 8];
-        // SAFETY: the array is 16 bytes long; of it lanes `start..end` are copied, for which the
-        // caller vouches.
+        // SAFETY: the array is 16 bytes long; of it lanes `start..end` are copied, which the caller
+        // guarantees.
         unsafe {
             _mm_storeu_si128(lanes.as_mut_ptr().cast(), halves);
             let from = lanes.as_ptr().add(start).cast::<u8>();
