@@ -123,7 +123,7 @@ impl Take {
                 32 => copy.fixed::<32>(to),
                 _ if stream && row_bytes >= FOUR_RUNS_BYTES => copy.stream::<4>(row_bytes, to),
                 _ if stream && TWO_RUNS_BYTES.contains(&row_bytes) => {
-                    copy.stream::<2>(row_bytes, to)
+                    copy.stream::<2>(row_bytes, to);
                 }
                 _ if stream => copy.stream::<1>(row_bytes, to),
                 64 => copy.wide::<64>(level, to),
@@ -201,7 +201,7 @@ impl Copy<'_> {
             ask_for_short(self.row(place + ahead), row_bytes.min(AHEAD_ALONG_BYTES));
             // SAFETY: passed on.
             unsafe {
-                ptr::copy_nonoverlapping(self.row(place), to.add(place * row_bytes), row_bytes)
+                ptr::copy_nonoverlapping(self.row(place), to.add(place * row_bytes), row_bytes);
             };
         }
     }

@@ -275,10 +275,10 @@ impl<const HALVES: bool> Block<HALVES> {
             (Place::Signed, Place::Single) => convert(integer, single, |x| x as f32),
             (Place::Signed, Place::Double) => convert(integer, double, |x| x as f64),
             (Place::Unsigned, Place::Single) => {
-                convert(integer, single, |x| x.cast_unsigned() as f32)
+                convert(integer, single, |x| x.cast_unsigned() as f32);
             }
             (Place::Unsigned, Place::Double) => {
-                convert(integer, double, |x| x.cast_unsigned() as f64)
+                convert(integer, double, |x| x.cast_unsigned() as f64);
             }
             (Place::Single, Place::Single) | (Place::Double, Place::Double) => {}
             (_, Place::Signed | Place::Unsigned) => unreachable!("no stage of floats has integers"),
@@ -300,10 +300,14 @@ impl<const HALVES: bool> Block<HALVES> {
             }
             Place::Double => truncate(&self.double[..count], integer, dtype, |x| x),
             Place::Signed | Place::Unsigned if shift < 0 => {
-                integer.iter_mut().for_each(|x| *x >>= -shift)
+                for x in integer.iter_mut() {
+                    *x >>= -shift;
+                }
             }
             Place::Signed | Place::Unsigned if shift > 0 => {
-                integer.iter_mut().for_each(|x| *x <<= shift)
+                for x in integer.iter_mut() {
+                    *x <<= shift;
+                }
             }
             Place::Signed | Place::Unsigned => {}
         }

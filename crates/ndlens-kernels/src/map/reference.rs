@@ -36,7 +36,7 @@ impl MapProgram {
                 out.copy_from_slice(&Bf16::narrow(Bf16::round(value as f32)).to_le_bytes());
             }
             (Number::Float(value), DType::F32) => {
-                out.copy_from_slice(&(value as f32).to_le_bytes())
+                out.copy_from_slice(&(value as f32).to_le_bytes());
             }
             (Number::Float(value), _) => out.copy_from_slice(&value.to_le_bytes()),
         }

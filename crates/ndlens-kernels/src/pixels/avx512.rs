@@ -270,15 +270,15 @@ avx512! {
             match mapping {
                 Mapping::Same => by_channels(Same, pixels, to, stream),
                 Mapping::One(tables) => {
-                    by_channels(LookedUp(&tables[pixels.channel..]), pixels, to, stream)
+                    by_channels(LookedUp(&tables[pixels.channel..]), pixels, to, stream);
                 }
                 Mapping::Two(tables) => {
-                    by_channels(LookedUp(&tables[pixels.channel..]), pixels, to, stream)
+                    by_channels(LookedUp(&tables[pixels.channel..]), pixels, to, stream);
                 }
                 Mapping::Floats(affine) => {
                     match affine.normalize.as_ref().map(|normalize| normalize.by_inverse) {
                         None => {
-                            by_channels(Compute::<SCALE>::new(affine, pixels), pixels, to, stream)
+                            by_channels(Compute::<SCALE>::new(affine, pixels), pixels, to, stream);
                         }
                         Some(true) => by_channels(
                             Compute::<BY_INVERSE>::new(affine, pixels),
@@ -287,7 +287,7 @@ avx512! {
                             stream,
                         ),
                         Some(false) => {
-                            by_channels(Compute::<DIVIDE>::new(affine, pixels), pixels, to, stream)
+                            by_channels(Compute::<DIVIDE>::new(affine, pixels), pixels, to, stream);
                         }
                     }
                 }
