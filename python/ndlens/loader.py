@@ -12,6 +12,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from . import _ndlens
 from ._fields import as_sources
+from ._options import (
+    BatchOptions,
+    FieldOptions,
+    LoaderOptions,
+    MixingOptions,
+    OrderOptions,
+    OutputOptions,
+    RankOptions,
+)
 from ._ranks import RankSource
 from ._sampling import Source
 from .transforms import Transform
@@ -27,14 +36,41 @@ if TYPE_CHECKING:
 __all__ = ["Loader"]
 
 
-def core_of(fields: Any, settings: dict[str, Any]) -> _ndlens._Loader:
+def core_of(fields: Any, settings: Mapping[str, Any]) -> _ndlens._Loader:
     """What makes the batches of a loader with these keywords."""
-    own = dict(settings)
-    sampler = own.pop("sampler")
+
+    def of(*names: str) -> dict[str, Any]:
+        return {name: settings[name] for name in names}
+
+    sampler = settings["sampler"]
     # A sampler gives each process what is its own.
-    ranks = RankSource(own.pop("rank"), own.pop("world_size"), alone=sampler is not None)
-    source = Source(ranks, sampler, own.pop("sampler_state"))
-    return _ndlens._Loader(fields, source=source, sampled=sampler is not None, **own)
+    ranks = RankSource(settings["rank"], settings["world_size"], alone=sampler is not None)
+    source = Source(ranks, sampler, settings["sampler_state"])
+    order = of("shuffle", "seed", "order", "weights", "replacement", "num_samples", "indices")
+    batches = of(
+        "batch_size", "drop_last", "num_workers", "prefetch_factor", "stores", "return_params"
+    )
+    output = of("output", "pin_memory", "device")
+    options = LoaderOptions(
+        fields=FieldOptions(fields=fields, **of("transforms", "joint", "channels")),
+        order=OrderOptions(sampled=sampler is not None, **order),
+        ranks=RankOptions(source=source, remainder=settings["remainder"]),
+        batches=BatchOptions(**batches),
+        output=OutputOptions(destination=_destination, **output),
+        mixing=MixingOptions(**of("mix", "mix_images", "mix_labels")),
+    )
+    return _ndlens._Loader(options)
+
+
+def _destination(pin_memory: bool, device: Any) -> Any:
+    """Where batches go; only `pin_memory` and `device` import torch for it."""
+    try:
+        from .torch import _device
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise ImportError("pin_memory and device need PyTorch: pip install torch") from error
+    return _device.destination(pin_memory, device)
 
 
 def _held(fields: Any) -> Any:

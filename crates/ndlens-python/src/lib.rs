@@ -12,6 +12,7 @@ mod lists;
 mod loader;
 mod optional;
 mod store;
+mod structure;
 mod view;
 
 use pyo3::prelude::*;
@@ -20,17 +21,17 @@ use pyo3::prelude::*;
 #[pymodule(gil_used = false)]
 fn _ndlens(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
-    module.add_class::<view::attributes::PyView>()?;
+    module.add_class::<view::object::PyView>()?;
     module.add_class::<interop::handoff::PyExplanation>()?;
     module.add_class::<loader::epoch::PyEpoch>()?;
     module.add_class::<loader::items::PyItems>()?;
     module.add_function(wrap_pyfunction!(loader::series::windows, module)?)?;
     module.add_function(wrap_pyfunction!(loader::ragged::ragged, module)?)?;
-    module.add_function(wrap_pyfunction!(interop::import::view, module)?)?;
+    module.add_function(wrap_pyfunction!(view::constructor::view, module)?)?;
     module.add_class::<view::sequence::PyViewIterator>()?;
     module.add_function(wrap_pyfunction!(interop::handoff::explain, module)?)?;
-    module.add_function(wrap_pyfunction!(interop::import::shares_memory, module)?)?;
-    module.add_function(wrap_pyfunction!(interop::import::may_share_memory, module)?)?;
+    module.add_function(wrap_pyfunction!(view::constructor::shares_memory, module)?)?;
+    module.add_function(wrap_pyfunction!(view::constructor::may_share_memory, module)?)?;
     module.add_class::<store::shards::PyShards>()?;
     module.add_function(wrap_pyfunction!(store::open::open, module)?)?;
     module.add_function(wrap_pyfunction!(store::open::save, module)?)?;
@@ -45,7 +46,7 @@ fn _ndlens(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module
             .setattr("_count_allocations", wrap_pyfunction!(failing::count_allocations, module)?)?;
     }
-    optional::prepare(&module.py().get_type::<view::attributes::PyView>())?;
+    optional::prepare(&module.py().get_type::<view::object::PyView>())?;
     // Not `add_class` and `add_function`, which would list them as public.
     module.setattr("_Loader", module.py().get_type::<loader::core::PyLoader>())?;
     module.setattr("_Gatherer", module.py().get_type::<loader::dataset::PyGatherer>())?;

@@ -11,11 +11,12 @@ use std::ptr;
 use ndlens::{Error, MAX_NDIM, View, room};
 use pyo3::exceptions::{PyException, PyMemoryError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList, PyTuple};
+use pyo3::types::{PyBytes, PyList, PyMapping, PyTuple};
 use pyo3::{Borrowed, ffi};
 
 use crate::error::OrRaise;
 use crate::interrupt;
+use crate::optional;
 
 /// Elements between two looks for Ctrl-C.
 pub(crate) const LOOK: usize = 1 << 14;
@@ -201,4 +202,18 @@ where
         }
     }
     Ok(list)
+}
+
+/// What a mapping holds, apart from it: looking at a value may run code that changes the mapping.
+pub(crate) fn pairs<'py>(
+    mapping: &Bound<'py, PyMapping>,
+) -> PyResult<Vec<(Bound<'py, PyAny>, Bound<'py, PyAny>)>> {
+    extract_all(mapping.items()?.as_any())
+}
+
+/// `items[0]`, `items[1]`, .., each when it is asked for.
+pub(crate) fn each_item<'py>(items: &Bound<'py, PyAny>, len: usize) -> PyResult<Bound<'py, PyAny>> {
+    let py = items.py();
+    let places = optional::get(py, "builtins", "range")?.call1((len,))?;
+    optional::get(py, "builtins", "map")?.call1((items.getattr("__getitem__")?, places))
 }

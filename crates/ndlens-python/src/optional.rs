@@ -89,6 +89,15 @@ impl Once {
     }
 }
 
+/// Something of Python's that is looked up once.
+macro_rules! once {
+    ($py:expr, $module:literal, $name:literal) => {{
+        static OBJECT: $crate::optional::Once = $crate::optional::Once::new($module, $name);
+        OBJECT.get($py)
+    }};
+}
+pub(crate) use once;
+
 /// A string that is made once, for [`interned`].
 pub(crate) struct Interned {
     text: &'static str,

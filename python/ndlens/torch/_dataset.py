@@ -12,6 +12,7 @@ from torch.utils.data import default_collate, get_worker_info
 
 from .. import _ndlens
 from .._fields import as_sources
+from .._options import DatasetOptions, FieldOptions
 from ..transforms import Transform
 
 __all__ = ["Dataset", "collate"]
@@ -121,7 +122,14 @@ class Dataset(torch.utils.data.Dataset[Any]):
         channels: Any = None,
     ) -> None:
         self._arguments = (fields, transforms, joint, seed, epoch, channels)
-        self._gatherer = _ndlens._Gatherer(fields, transforms, joint, seed, channels)
+        self._gatherer = _ndlens._Gatherer(
+            DatasetOptions(
+                fields=FieldOptions(
+                    fields=fields, transforms=transforms, joint=joint, channels=channels
+                ),
+                seed=seed,
+            )
+        )
         self._epoch = epoch
 
     def __getstate__(self) -> Any:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 import warnings
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -26,8 +27,9 @@ def pins(pin_memory: bool, device: torch.device | None) -> bool:
     if accelerator is None and pin_memory:
         warnings.warn(
             "pin_memory=True has no effect: torch finds no accelerator, for which memory could be pinned",
-            # Past this function, core_of, and the two of Loader.__init__.
-            stacklevel=5,
+            # Past this function, the two named destination, core_of, and the two of
+            # Loader.__init__.
+            stacklevel=7,
         )
     # On Apple silicon the GPU's memory is the host's.
     if accelerator is None or accelerator.type == "mps":
@@ -55,6 +57,22 @@ def resolve(device: Any) -> torch.device | None:
     raise ValueError(f"device is {str(wanted)!r}, but torch finds {found}")
 
 
+class Destination(NamedTuple):
+    """Where batches go."""
+
+    # Makes a wire to the device of what is left to be done there; None for the CPU.
+    connect: Callable[[Sequence[_Deferred | None]], Wire] | None
+    # Whether batches are made in pinned memory.
+    pins: bool
+
+
+def destination(pin_memory: bool, device: Any) -> Destination:
+    """Where batches go with these keywords of a loader."""
+    resolved = None if device is None else resolve(device)
+    connect = None if resolved is None else functools.partial(Wire, resolved)
+    return Destination(connect, pins(pin_memory, resolved))
+
+
 class _Sent(NamedTuple):
     """A batch on its way."""
 
@@ -79,6 +97,10 @@ class Wire:
         ]
         self._lock = threading.Lock()
         self._stream = None if device.type == "mps" else torch.Stream(device=device)
+
+    def epoch(self, epoch: Epoch, looks_ahead: bool) -> DeviceEpoch:
+        """The batches of an epoch on the device."""
+        return DeviceEpoch(epoch, self, looks_ahead)
 
     def send(self, parts: list[torch.Tensor], drawn: list[Any], receipt: Any) -> _Sent:
         """Puts a batch on its way."""

@@ -16,10 +16,7 @@ use pyo3::types::{IntoPyDict, PyCapsule};
 
 use crate::error::OrRaise;
 use crate::exit;
-use crate::interop::exchange;
-use crate::interop::tensor_memory;
 use crate::optional;
-use crate::optional::needs;
 
 const UNVERSIONED: &CStr = c"dltensor";
 const USED_UNVERSIONED: &CStr = c"used_dltensor";
@@ -218,21 +215,4 @@ unsafe fn rename(py: Python<'_>, capsule: *mut ffi::PyObject, name: &'static CSt
     } else {
         Ok(())
     }
-}
-
-/// `View.torch`: a tensor on the same memory, which stays as long as anything shows it.
-pub(crate) fn torch<'py>(
-    py: Python<'py>,
-    view: &View,
-    allow_read_only: bool,
-) -> PyResult<Bound<'py, PyAny>> {
-    view.check_torch(allow_read_only).or_raise()?;
-    let tensor = if let Some(tensor) = exchange::torch(py, view)? {
-        tensor
-    } else {
-        let capsule = export(py, view, Some((1, 0)), None, None)?;
-        needs(py, "torch.utils.dlpack", "from_dlpack", exchange::NEEDS_TORCH)?.call1((capsule,))?
-    };
-    tensor_memory::hold(&tensor, view)?;
-    Ok(tensor)
 }

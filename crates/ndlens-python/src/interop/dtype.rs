@@ -8,16 +8,22 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyComplex, PyFloat, PyInt, PyString, PyType};
 
 use crate::error::OrRaise;
-use crate::interop::import::extract_view;
+use crate::interop::buffer::BufferExport;
+use crate::interop::dlpack;
 use crate::optional;
 
-/// The name of a dtype: `"float32"`, `"<f4"`, `"f4"`, `torch.float32`, `numpy.float32` and
-/// `numpy.dtype("float32")` are all "float32".
+/// The name of a dtype, however it is given.
 ///
-/// What has no name keeps its buffer format: `">f4"` is ">f".
+/// `"float32"`, `"<f4"`, `"f4"`, `torch.float32`, `numpy.float32` and `numpy.dtype("float32")` are
+/// all "float32". A dtype without a name keeps its buffer format: `">f4"` is ">f".
 ///
-/// Raises `TypeError` for what is no dtype of ndlens, and for a name with two meanings: "float" is
-/// 64 bits to NumPy and 32 to torch.
+/// Args:
+///     `dtype`: A name, a format of the buffer protocol, a NumPy or a torch dtype, or a Python
+///         type.
+///
+/// Raises:
+///     `TypeError`: ndlens has no such dtype, or the name has two meanings: "float" is 64 bits to
+///         NumPy and 32 to torch.
 ///
 /// >>> import ndlens as nl
 /// >>> nl.dtype_name("<f4"), nl.dtype_name("half"), nl.dtype_name(float)
@@ -89,5 +95,10 @@ fn of_numpy(dtype: &Bound<'_, PyAny>) -> PyResult<DType> {
     // NumPy says itself what the elements look like, of several: of one record it does not say that
     // it is packed.
     let elements = optional::get(py, "numpy", "empty")?.call1((2, dtype))?;
-    Ok(extract_view(&elements)?.dtype().clone())
+    let view = match BufferExport::take(&elements) {
+        Ok(export) => export.into_view()?,
+        // Elements without a buffer format; NumPy says why it has no tensor of them either.
+        Err(_) => dlpack::import(&elements)?,
+    };
+    Ok(view.dtype().clone())
 }

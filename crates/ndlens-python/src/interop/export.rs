@@ -13,7 +13,7 @@ use pyo3::exceptions::PyBufferError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
-use crate::view::attributes::PyView;
+use crate::view::object::PyView;
 
 /// The view's format, or a `BufferError` as PEP 3118 wants it.
 pub(crate) fn format(view: &View) -> PyResult<&CStr> {

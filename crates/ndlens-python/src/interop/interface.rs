@@ -18,8 +18,9 @@ use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict, PyList, PyTuple};
 
 use crate::error::OrRaise;
+use crate::interop::buffer::attached;
 use crate::interop::dtype::extract_dtype;
-use crate::interop::import::extract_buffer;
+use crate::interop::exporter::extract_buffer;
 use crate::lists;
 use crate::optional;
 
@@ -33,7 +34,7 @@ impl Drop for Kept {
         let object = self.0.take();
         // Any thread may come here. Once the interpreter is gone, so is all it could free: leak.
         let mut object = std::mem::ManuallyDrop::new(object);
-        crate::interop::import::attached(|_| drop(object.take()));
+        attached(|_| drop(object.take()));
     }
 }
 

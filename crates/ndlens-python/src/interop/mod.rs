@@ -11,12 +11,16 @@
 //! | `export.rs` | the buffer protocol (PEP 3118) | out |
 //! | `handoff.rs` | the methods of `View` for NumPy, torch, JAX, and `nl.explain` | out |
 
+pub(crate) mod buffer;
 pub(crate) mod dlpack;
 pub(crate) mod dtype;
 pub(crate) mod exchange;
 pub(crate) mod export;
+pub(crate) mod exporter;
 pub(crate) mod foreign;
 pub(crate) mod handoff;
 pub(crate) mod import;
 pub(crate) mod interface;
+pub(crate) mod tensor;
 pub(crate) mod tensor_memory;
+pub(crate) mod torch_table;

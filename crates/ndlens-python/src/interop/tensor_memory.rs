@@ -43,12 +43,13 @@ use pyo3::types::{
 
 use crate::error::OrRaise;
 use crate::exit;
+use crate::interop::buffer::attached;
 use crate::interop::foreign;
 use crate::interop::foreign::is_plain;
-use crate::interop::import::{attached, extract_view};
+use crate::interop::import::extract_view;
 use crate::optional;
 use crate::optional::interned;
-use crate::view::attributes::PyView;
+use crate::view::object::PyView;
 
 /// The methods of a storage that move it.
 const MOVERS: [&str; 2] = ["_share_fd_cpu_", "_share_filename_cpu_"];

@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
 use crate::error::{OrRaise, in_place};
-use crate::loader::fields::Structure;
+use crate::structure::Structure;
 
 /// What is said of one field.
 #[derive(Debug, Clone, Copy)]

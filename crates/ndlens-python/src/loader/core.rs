@@ -1,81 +1,50 @@
 //! `nl.Loader`.
 
-use std::mem;
 use std::sync::{Arc, Mutex};
 
 use ndlens::View;
 use ndlens::loader::{
-    Config, Epoch, Error, Loader, Memory, Remainder, Sampled, Shard, Shuffler, Storing, Values,
-    Weights,
+    BatchMemory, Config, Epoch, Error, Loader, LoaderBuilder, Remainder, Sampled, Shard, Shuffler,
+    StorePolicy, Weights,
 };
-use pyo3::exceptions::{PyOverflowError, PyValueError};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
-use pyo3::{IntoPyObjectExt, PyTraverseError, PyVisit};
+use pyo3::{PyTraverseError, PyVisit};
 
 use crate::error::{OrRaise, in_place};
 use crate::exit;
 use crate::interop::import::extract_view;
-use crate::loader::destination;
 use crate::loader::destination::Destination;
-use crate::loader::epoch::{PyEpoch, handed_out};
-use crate::loader::fields::{Output, Structure, extract_fields_and_transforms};
+use crate::loader::fields::extract_fields;
 use crate::loader::mixing::extract_mixing;
+use crate::loader::options::{LoaderOptions, OrderOptions, count};
+use crate::loader::output::Output;
 use crate::loader::resume;
 use crate::loader::sampling::{
     Reading, extract_indices, extract_numbers, note_from_python, note_to_python,
 };
-use crate::view::attributes::PyView;
-
-/// A setting that counts things.
-fn count(name: &str, value: isize, least: usize) -> PyResult<usize> {
-    usize::try_from(value).ok().filter(|&value| value >= least).ok_or_else(|| {
-        PyValueError::new_err(format!("{name} must be at least {least}, got {value}"))
-    })
-}
-
-/// What randomness is made of.
-#[derive(Clone, Copy)]
-struct Seed(u64);
-
-impl<'py> FromPyObject<'_, 'py> for Seed {
-    type Error = PyErr;
-
-    fn extract(seed: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
-        seed.extract().map(Seed).map_err(|error| {
-            if error.is_instance_of::<PyOverflowError>(seed.py()) {
-                return PyValueError::new_err(format!(
-                    "seed must be between 0 and 2**64 - 1, got {}",
-                    &*seed
-                ));
-            }
-            error
-        })
-    }
-}
+use crate::structure::Structure;
+use crate::view::object::PyView;
 
 /// The compiled half of `ndlens.Loader`, which documents what the arguments mean.
 #[pyclass(frozen, name = "_Loader", module = "ndlens._ndlens")]
 pub(crate) struct PyLoader {
-    loader: Loader,
-    structure: Arc<Structure>,
-    output: Output,
+    pub(crate) loader: Loader,
+    pub(crate) structure: Arc<Structure>,
+    pub(crate) output: Output,
     /// An `ndlens._sampling.Source`: which rank this is, and what its sampler gives.
-    source: Py<PyAny>,
+    pub(crate) source: Py<PyAny>,
     /// Whether there is a sampler.
-    is_sampled: bool,
+    pub(crate) is_sampled: bool,
     /// An `ndlens.torch._device.Wire`, where batches go to a device.
-    wire: Option<Py<PyAny>>,
+    pub(crate) wire: Option<Py<PyAny>>,
     /// The epoch that batches were last asked of by number.
-    planned: Mutex<Option<(Planned, Epoch)>>,
+    pub(crate) planned: Mutex<Option<(Planned, Epoch)>>,
 }
 
 /// An epoch, its first place, a rank and of how many.
-type Planned = (u32, usize, usize, usize);
-
-fn no_batch(number: usize) -> PyErr {
-    PyValueError::new_err(format!("the epoch has no batch {number}"))
-}
+pub(crate) type Planned = (u32, usize, usize, usize);
 
 /// Weights as numbers in a list, or in anything `nl.view` takes.
 fn extract_weights(
@@ -93,113 +62,82 @@ fn extract_weights(
     exit::detach(py, || Weights::from_view(&view, replacement, samples)).or_raise()
 }
 
+/// Checks that one option says the order.
+fn check_order(order: &OrderOptions<'_>) -> Result<(), Error> {
+    let given = [
+        ("shuffle", order.shuffle),
+        ("sampler", order.sampled),
+        ("weights", order.weights.is_some()),
+    ];
+    let mut given = given.iter().filter(|(_, given)| *given).map(|(name, _)| *name);
+    match (given.next(), given.next()) {
+        (Some(first), Some(second)) => Err(Error::TwoOrders { first, second }),
+        _ => Ok(()),
+    }
+}
+
+/// The builder of a loader with the order that the options say.
+fn ordered(mut builder: LoaderBuilder, order: &OrderOptions<'_>) -> PyResult<LoaderBuilder> {
+    if let Some(indices) = &order.indices {
+        let indices = extract_indices(indices, builder.items())?;
+        builder = builder.indices(indices);
+    }
+    let samples = order.num_samples.map(|samples| samples.0);
+    match (&order.weights, order.sampled, samples) {
+        (Some(weights), ..) => {
+            let weights = extract_weights(weights, order.replacement, samples)?;
+            Ok(builder.weights(weights))
+        }
+        (None, true, Some(_)) => Err(PyValueError::new_err(
+            "the sampler says how many items an epoch has: leave out num_samples",
+        )),
+        (None, true, None) => Ok(builder.sampler()),
+        (None, false, Some(samples)) => Ok(builder.samples(samples)),
+        (None, false, None) => Ok(builder),
+    }
+}
+
 #[pymethods]
 impl PyLoader {
     #[new]
-    #[pyo3(signature = (fields, *, source, batch_size, shuffle, seed, num_workers, drop_last, prefetch_factor, transforms, joint, channels,
-        return_params, output, remainder, sampled, stores, order, weights, replacement, num_samples, indices, mix, mix_images,
-        mix_labels, pin_memory, device))]
-    #[expect(
-        clippy::too_many_arguments,
-        clippy::fn_params_excessive_bools,
-        reason = "Python's keywords"
-    )]
-    fn new(
-        fields: &Bound<'_, PyAny>,
-        source: Bound<'_, PyAny>,
-        batch_size: isize,
-        shuffle: bool,
-        seed: Seed,
-        num_workers: isize,
-        drop_last: bool,
-        prefetch_factor: isize,
-        transforms: Option<&Bound<'_, PyAny>>,
-        joint: Option<&Bound<'_, PyAny>>,
-        channels: Option<&Bound<'_, PyAny>>,
-        return_params: bool,
-        output: Option<&str>,
-        remainder: &str,
-        sampled: bool,
-        stores: &str,
-        order: &str,
-        weights: Option<&Bound<'_, PyAny>>,
-        replacement: bool,
-        num_samples: Option<isize>,
-        indices: Option<&Bound<'_, PyAny>>,
-        mix: Option<&Bound<'_, PyAny>>,
-        mix_images: Option<&Bound<'_, PyAny>>,
-        mix_labels: Option<&Bound<'_, PyAny>>,
-        pin_memory: bool,
-        device: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<Self> {
-        let py = fields.py();
+    fn new(py: Python<'_>, options: LoaderOptions<'_>) -> PyResult<Self> {
         let _inside = exit::enter(py);
-        let output = Output::extract(py, output)?;
-        let destination = Destination::extract(py, output, pin_memory, device)?;
-        let samplers = [("shuffle", shuffle), ("sampler", sampled), ("weights", weights.is_some())];
-        let mut given = samplers.iter().filter(|(_, given)| *given).map(|(name, _)| *name);
-        if let (Some(first), Some(second)) = (given.next(), given.next()) {
-            return Err(Error::TwoOrders { first, second }).or_raise();
-        }
-        if num_samples.is_some() && sampled {
-            return Err(PyValueError::new_err(
-                "the sampler says how many items an epoch has: leave out num_samples",
-            ));
-        }
-        if mix.is_none() && (mix_images.is_some() || mix_labels.is_some()) {
-            return Err(PyValueError::new_err(
-                "mix_images and mix_labels say what to mix: give mix too",
-            ));
-        }
-        let shard =
-            Shard { remainder: Remainder::from_name(remainder).or_raise()?, ..Shard::default() };
+        let LoaderOptions { fields, order, ranks, batches, output, mixing } = options;
+        let kind = Output::extract(py, output.output.as_deref())?;
+        let destination = Destination::extract(&output, kind)?;
+        check_order(&order).or_raise()?;
+        mixing.check()?;
         let config = Config {
-            batch_size: count("batch_size", batch_size, 1)?,
-            shuffle,
-            shuffler: Shuffler::from_name(order).or_raise()?,
-            seed: seed.0,
-            drop_last,
-            num_workers: count("num_workers", num_workers, 0)?,
-            prefetch_factor: count("prefetch_factor", prefetch_factor, 1)?,
-            return_params,
-            shard,
-            storing: Storing::from_name(stores).or_raise()?,
-            memory: if destination.pins { Memory::Supplied } else { Memory::Pooled },
-            values: if destination.device.is_some() { Values::Deferred } else { Values::Computed },
+            batch_size: batches.batch_size.0,
+            shuffle: order.shuffle,
+            shuffler: Shuffler::from_name(&order.order).or_raise()?,
+            seed: order.seed.0,
+            drop_last: batches.drop_last,
+            num_workers: batches.num_workers.0,
+            prefetch_factor: batches.prefetch_factor.0,
+            return_params: batches.return_params,
+            shard: Shard {
+                remainder: Remainder::from_name(&ranks.remainder).or_raise()?,
+                ..Shard::default()
+            },
+            stores: StorePolicy::from_name(&batches.stores).or_raise()?,
+            memory: destination.memory(),
+            values: destination.values(),
         };
-        let (structure, fields) =
-            extract_fields_and_transforms(fields, transforms, joint, channels)?;
-        let mut loader = Loader::new(fields, config).or_raise()?;
-        if let Some(indices) = indices {
-            let indices = extract_indices(indices, loader.items())?;
-            loader = loader.with_indices(indices).or_raise()?;
+        let (structure, fields) = extract_fields(&fields)?;
+        let mut builder = ordered(Loader::builder(fields, config).or_raise()?, &order)?;
+        if let Some(mixing) = extract_mixing(&mixing, &structure)? {
+            builder = builder.mixing(mixing);
         }
-        let samples = num_samples.map(|samples| count("num_samples", samples, 1)).transpose()?;
-        if sampled {
-            loader = loader.with_sampler().or_raise()?;
-        } else if let Some(samples) = samples.filter(|_| weights.is_none()) {
-            loader = loader.with_samples(samples).or_raise()?;
-        }
-        if let Some(weights) = weights {
-            loader =
-                loader.with_weights(extract_weights(weights, replacement, samples)?).or_raise()?;
-        }
-        if let Some(mix) = mix {
-            let mixing = extract_mixing(mix, mix_images, mix_labels, &structure)?;
-            loader = loader.with_mixing(&mixing).or_raise()?;
-        }
-        for (name, dtype) in loader.dtypes() {
-            output
-                .check(py, dtype)
-                .map_err(|error| in_place(py, &format!("field {name:?}"), error))?;
-        }
-        let wire = destination.wire(&loader)?;
+        let loader = builder.build().or_raise()?;
+        kind.check_fields(py, loader.dtypes())?;
+        let wire = destination.wire(py, &loader)?;
         Ok(PyLoader {
             loader,
             structure: Arc::new(structure),
-            output,
-            source: source.unbind(),
-            is_sampled: sampled,
+            output: kind,
+            source: ranks.source.unbind(),
+            is_sampled: order.sampled,
             wire: wire.map(Bound::unbind),
             planned: Mutex::default(),
         })
@@ -209,80 +147,6 @@ impl PyLoader {
     fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
         let _inside = exit::enter(py);
         Ok(self.loader.batches_of(self.shard(py)?, self.places(py)?))
-    }
-
-    /// The next epoch, or what is left of the one that `load_state_dict` told of. It begins with
-    /// its first batch.
-    fn __iter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        let (py, own) = (slf.py(), slf.get());
-        let config = own.loader.config();
-        let pinned = config.memory == Memory::Supplied;
-        let epoch =
-            PyEpoch::new(slf.clone().unbind(), Arc::clone(&own.structure), own.output, pinned);
-        match &own.wire {
-            // Without workers, to look ahead would be to make the next batch before this one is
-            // used.
-            Some(wire) => destination::epoch(py, epoch, wire, config.num_workers > 0),
-            None => epoch.into_bound_py_any(py),
-        }
-    }
-
-    /// The next epoch, for one who passes over its batches.
-    #[pyo3(name = "_plan")]
-    fn plan(&self, py: Python<'_>) -> PyResult<PyEpoch> {
-        let planner = PyLoader {
-            loader: self.loader.planner(),
-            source: self.source.clone_ref(py),
-            structure: Arc::clone(&self.structure),
-            output: self.output,
-            is_sampled: self.is_sampled,
-            wire: None,
-            planned: Mutex::default(),
-        };
-        Ok(PyEpoch::new(Py::new(py, planner)?, Arc::clone(&self.structure), self.output, false))
-    }
-
-    /// The `number`-th batch that a rank takes of an epoch from place `start` on; a `ValueError`
-    /// where there is none.
-    #[pyo3(name = "_batch")]
-    fn batch<'py>(
-        &self,
-        py: Python<'py>,
-        epoch: u32,
-        start: usize,
-        rank: usize,
-        world_size: usize,
-        number: usize,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let _inside = exit::enter(py);
-        let shard = Shard { rank, world_size, remainder: self.loader.config().shard.remainder };
-        let made = exit::detach(py, || {
-            let key = (epoch, start, rank, world_size);
-            let mut running = match self.swap_planned(None) {
-                Some((own, running)) if own == key => running,
-                _ => self.loader.epoch_from(epoch, shard, start)?,
-            };
-            let made = running.batch_at(number).transpose();
-            drop(self.swap_planned(Some((key, running))));
-            made
-        });
-        let batch = made.or_raise()?.ok_or_else(|| no_batch(number))?;
-        handed_out(py, &self.structure, self.output, batch)
-    }
-
-    /// A batch of these items, with the draws of an epoch.
-    #[pyo3(name = "_batch_of")]
-    fn batch_of<'py>(
-        &self,
-        py: Python<'py>,
-        epoch: u32,
-        items: &Bound<'py, PyAny>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let _inside = exit::enter(py);
-        let numbers = extract_numbers(items)?;
-        let made = exit::detach(py, || self.loader.batch_of(epoch, numbers));
-        let batch = made.or_raise()?.ok_or_else(|| no_batch(0))?;
-        handed_out(py, &self.structure, self.output, batch)
     }
 
     /// The epoch that the next `for` loop runs, from 0 on.
@@ -312,7 +176,7 @@ impl PyLoader {
     /// Whether batches are made in pinned memory.
     #[getter]
     fn pin_memory(&self) -> bool {
-        self.loader.config().memory == Memory::Supplied
+        self.loader.config().memory == BatchMemory::Supplied
     }
 
     /// Whether a last batch of fewer items is left out.
@@ -412,16 +276,6 @@ pub(crate) struct Begun {
 }
 
 impl PyLoader {
-    /// Keeps an epoch that batches are asked of by number, and gives what was kept. Whoever is in
-    /// another's way does without: nobody waits for a lock that a fork may have copied, and threads
-    /// make batches side by side.
-    fn swap_planned(&self, planned: Option<(Planned, Epoch)>) -> Option<(Planned, Epoch)> {
-        match self.planned.try_lock() {
-            Ok(mut kept) => mem::replace(&mut *kept, planned),
-            Err(_) => planned,
-        }
-    }
-
     /// Which rank this is, as far as that is known now.
     fn shard(&self, py: Python<'_>) -> PyResult<Shard> {
         let _inside = exit::enter(py);
@@ -429,11 +283,11 @@ impl PyLoader {
     }
 
     fn shard_of(&self, ranks: &Bound<'_, PyAny>) -> PyResult<Shard> {
-        let (rank, world_size) = ranks.extract::<(isize, isize)>()?;
+        let (rank, world_size): (Bound<'_, PyAny>, Bound<'_, PyAny>) = ranks.extract()?;
         let remainder = self.loader.config().shard.remainder;
         let shard = Shard {
-            rank: count("rank", rank, 0)?,
-            world_size: count("world_size", world_size, 1)?,
+            rank: count("rank", &rank, 0)?,
+            world_size: count("world_size", &world_size, 1)?,
             remainder,
         };
         shard.check().or_raise()?;

@@ -7,11 +7,15 @@ use ndlens::{Buffer, DType, Layout, View};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 
-use crate::error::{OrRaise, in_place};
+use crate::error::OrRaise;
 use crate::exit;
 use crate::lists::List;
-use crate::loader::fields::{Output, Structure, extract_fields_and_transforms};
+use crate::loader::batch;
+use crate::loader::fields::extract_fields;
+use crate::loader::options::DatasetOptions;
+use crate::loader::output::Output;
 use crate::optional;
+use crate::structure::Structure;
 
 /// Makes batches of any items of fields, as torch tensors.
 #[pyclass(frozen, name = "_Gatherer", module = "ndlens._ndlens")]
@@ -29,23 +33,10 @@ fn randomness(epoch: Option<u32>, nonce: u64) -> Randomness {
 #[expect(clippy::needless_pass_by_value, reason = "extracted lists")]
 impl PyGatherer {
     #[new]
-    #[pyo3(signature = (fields, transforms, joint, seed, channels = None))]
-    fn new(
-        fields: &Bound<'_, PyAny>,
-        transforms: Option<&Bound<'_, PyAny>>,
-        joint: Option<&Bound<'_, PyAny>>,
-        seed: u64,
-        channels: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<Self> {
-        let py = fields.py();
-        let (structure, fields) =
-            extract_fields_and_transforms(fields, transforms, joint, channels)?;
-        let gather = Gather::new(fields, seed).or_raise()?;
-        for (name, dtype) in gather.dtypes() {
-            Output::Torch
-                .check(py, dtype)
-                .map_err(|error| in_place(py, &format!("field {name:?}"), error))?;
-        }
+    fn new(py: Python<'_>, options: DatasetOptions<'_>) -> PyResult<Self> {
+        let (structure, fields) = extract_fields(&options.fields)?;
+        let gather = Gather::new(fields, options.seed.0).or_raise()?;
+        Output::Torch.check_fields(py, gather.dtypes())?;
         Ok(PyGatherer { gather, structure: Arc::new(structure), ring: Mutex::default() })
     }
 
@@ -65,7 +56,7 @@ impl PyGatherer {
         let _inside = exit::enter(py);
         let views = exit::detach(py, || self.gather.batch(&items.0, randomness(epoch, nonce)))
             .or_raise()?;
-        self.structure.wrap(py, Output::Torch, views)
+        batch::of_views(py, &self.structure, Output::Torch, views)
     }
 
     /// A batch in memory that it can be handed on in to another process.
@@ -115,7 +106,7 @@ impl PySentBatch {
     fn here<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let _inside = exit::enter(py);
         let blocks: Vec<_> = self.blocks.iter().map(Block::buffer).collect();
-        self.structure.wrap(py, Output::Torch, views(&self.parts, &blocks)?)
+        batch::of_views(py, &self.structure, Output::Torch, views(&self.parts, &blocks)?)
     }
 
     fn __reduce__<'py>(
@@ -166,5 +157,5 @@ pub(crate) fn receive_batch<'py>(
         PyResult::Ok(Part { layout, dtype, block })
     };
     let parts = parts.into_iter().map(part).collect::<PyResult<Vec<_>>>()?;
-    Structure::from_key(structure).wrap(py, Output::Torch, views(&parts, &blocks)?)
+    batch::of_views(py, &Structure::from_key(structure), Output::Torch, views(&parts, &blocks)?)
 }

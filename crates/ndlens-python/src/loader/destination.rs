@@ -1,70 +1,61 @@
 //! Where batches go: `pin_memory=` and `device=` of a loader.
 
 use ndlens::kernels::Step;
-use ndlens::loader::Loader;
+use ndlens::loader::{BatchMemory, Loader, Values};
 use ndlens::transforms::Deferred;
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use crate::exit;
-use crate::loader::epoch::PyEpoch;
-use crate::loader::fields::Output;
-use crate::optional::needs;
+use crate::loader::options::OutputOptions;
+use crate::loader::output::Output;
 
-/// Where batches go, as far as torch has it.
+/// An `ndlens.torch._device.Destination`, or none.
+#[derive(Default)]
 pub(crate) struct Destination<'py> {
-    /// A `torch.device`; None for the CPU.
-    pub(crate) device: Option<Bound<'py, PyAny>>,
+    /// Makes a wire to a device of what the loader leaves to be computed there; None for the CPU.
+    connect: Option<Bound<'py, PyAny>>,
     /// Whether batches are made in pinned memory.
-    pub(crate) pins: bool,
-}
-
-/// Something of `ndlens.torch._device`.
-fn of_device<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
-    needs(py, "ndlens.torch._device", name, "pin_memory and device need PyTorch: pip install torch")
+    pins: bool,
 }
 
 impl<'py> Destination<'py> {
-    pub(crate) fn extract(
-        py: Python<'py>,
-        output: Output,
-        pin_memory: bool,
-        device: Option<&Bound<'py, PyAny>>,
-    ) -> PyResult<Self> {
-        if !pin_memory && device.is_none() {
-            return Ok(Destination { device: None, pins: false });
+    pub(crate) fn extract(options: &OutputOptions<'py>, output: Output) -> PyResult<Self> {
+        if !options.pin_memory && options.device.is_none() {
+            return Ok(Destination::default());
         }
         if output != Output::Torch {
             return Err(PyValueError::new_err("pin_memory and device are for output=\"torch\""));
         }
-        let resolve = |device: &Bound<'py, PyAny>| of_device(py, "resolve")?.call1((device,));
-        let device = device.map(resolve).transpose()?.filter(|device| !device.is_none());
-        let pins = of_device(py, "pins")?.call1((pin_memory, device.clone()))?.extract()?;
-        Ok(Destination { device, pins })
+        let found = options.destination.call1((options.pin_memory, options.device.as_ref()))?;
+        let (connect, pins) = found.extract()?;
+        Ok(Destination { connect, pins })
     }
 
-    /// What sends batches there and computes what the loader left to be done.
-    pub(crate) fn wire(self, loader: &Loader) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let Some(device) = self.device else { return Ok(None) };
-        let py = device.py();
+    /// Where the memory of batches comes from.
+    pub(crate) fn memory(&self) -> BatchMemory {
+        if self.pins { BatchMemory::Supplied } else { BatchMemory::Pooled }
+    }
+
+    /// Who computes values that come last.
+    pub(crate) fn values(&self) -> Values {
+        if self.connect.is_some() { Values::Deferred } else { Values::Computed }
+    }
+
+    /// An `ndlens.torch._device.Wire`, which sends batches to the device and computes there what
+    /// the loader left.
+    pub(crate) fn wire(
+        self,
+        py: Python<'py>,
+        loader: &Loader,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let Some(connect) = self.connect else { return Ok(None) };
         let deferred = loader
             .deferred()
             .map(|of_field| of_field.map(|of_field| to_python(py, of_field)).transpose());
         let deferred = deferred.collect::<PyResult<Vec<_>>>()?;
-        of_device(py, "Wire")?.call1((device, deferred)).map(Some)
+        connect.call1((deferred,)).map(Some)
     }
-}
-
-/// An epoch whose batches go over a wire.
-pub(crate) fn epoch<'py>(
-    py: Python<'py>,
-    epoch: PyEpoch,
-    wire: &Py<PyAny>,
-    looks_ahead: bool,
-) -> PyResult<Bound<'py, PyAny>> {
-    let _inside = exit::enter(py);
-    of_device(py, "DeviceEpoch")?.call1((epoch, wire, looks_ahead))
 }
 
 /// Steps with their arguments, and the axis of the channels.

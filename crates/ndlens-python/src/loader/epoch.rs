@@ -1,6 +1,5 @@
 //! The iterator of a loader's batches.
 
-use std::iter;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError, TryLockResult};
 use std::time::Duration;
@@ -8,22 +7,23 @@ use std::time::Duration;
 use ndlens::loader::{Batch, Epoch, Error, Progress, Receipt};
 use pyo3::exceptions::{PyStopIteration, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
 use pyo3::{PyTraverseError, PyVisit};
 
 use crate::error::OrRaise;
 use crate::exit;
+use crate::loader::batch::{drawn_for, wrapped};
 use crate::loader::core::{Begun, PyLoader};
-use crate::loader::fields::{Output, Structure};
-use crate::loader::params;
+use crate::loader::output::Output;
 use crate::loader::pinned::{Fresh, Pinned};
 use crate::loader::sampling::Reading;
+use crate::structure::Structure;
 
 /// How long to wait for a batch before looking for Ctrl-C.
 const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// The batches of one epoch; what `iter(loader)` gives. The epoch begins when its first batch is
-/// asked for.
+/// The batches of one epoch: the iterator that `iter(loader)` gives.
+///
+/// The epoch begins when its first batch is asked for.
 #[pyclass(frozen, name = "Epoch", module = "ndlens")]
 pub(crate) struct PyEpoch {
     /// What begins the epoch; None once it has begun.
@@ -340,52 +340,6 @@ impl PyEpoch {
         }
         unless_held(self.epoch.try_lock())
     }
-}
-
-/// What was drawn for a batch, where that is asked for.
-fn drawn_for<'py>(
-    py: Python<'py>,
-    structure: &Structure,
-    batch: &Batch,
-) -> PyResult<Vec<Bound<'py, PyAny>>> {
-    let mut drawn = vec![];
-    if let Some(texts) = batch.params() {
-        let of_fields = texts.iter().map(|text| params::from_text(py, text));
-        drawn.push(structure.wrap_parts(py, of_fields)?);
-    }
-    if let Some(mixed) = batch.mixed() {
-        drawn.push(params::from_text(py, mixed)?);
-    }
-    Ok(drawn)
-}
-
-fn wrapped<'py>(
-    py: Python<'py>,
-    structure: &Structure,
-    parts: Vec<Bound<'py, PyAny>>,
-    drawn: Vec<Bound<'py, PyAny>>,
-) -> PyResult<Bound<'py, PyAny>> {
-    let batch = structure.wrap_parts(py, parts.into_iter().map(Ok))?;
-    if drawn.is_empty() {
-        return Ok(batch);
-    }
-    Ok(PyTuple::new(py, iter::once(batch).chain(drawn).collect::<Vec<_>>())?.into_any())
-}
-
-/// A batch as it is handed out, with what was drawn for it.
-pub(crate) fn handed_out<'py>(
-    py: Python<'py>,
-    structure: &Structure,
-    output: Output,
-    batch: Batch,
-) -> PyResult<Bound<'py, PyAny>> {
-    let drawn = drawn_for(py, structure, &batch)?;
-    let parts = batch
-        .into_views()
-        .into_iter()
-        .map(|view| output.wrap(py, view))
-        .collect::<PyResult<_>>()?;
-    wrapped(py, structure, parts, drawn)
 }
 
 fn unless_held<T>(lock: TryLockResult<MutexGuard<'_, T>>) -> Option<MutexGuard<'_, T>> {

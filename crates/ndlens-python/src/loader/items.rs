@@ -21,15 +21,14 @@ use crate::lists;
 use crate::loader::selection::{ItemKey, PySelection, extract_selection};
 use crate::optional;
 use crate::store::shards::PyShards;
-use crate::view::attributes::PyView;
 use crate::view::element;
+use crate::view::object::PyView;
 
-/// Items for `nl.Loader` and `nl.torch.Dataset` that are no rows of one view, or some rows of one:
-/// what `nl.windows`, `nl.ragged` and `nl.subset` give.
+/// Items for `nl.Loader` and `nl.torch.Dataset` that are not the rows of one view.
 ///
-/// `items[i]` is item i as a view, which copies nothing (an element, where items have no axes).
-/// `items[a:b:c]`, and `items[index]` with an array of integers or booleans, are other items. They
-/// pickle as their views do.
+/// `nl.windows`, `nl.ragged` and `nl.subset` make them. `items[i]` is item i as a view, which
+/// copies nothing (an element, if items have no axes). `items[a:b:c]`, and `items[index]` with an
+/// array of integers or booleans, are other items. They pickle as their views do.
 #[pyclass(frozen, name = "Items", module = "ndlens")]
 pub(crate) struct PyItems {
     base: Base,
@@ -110,16 +109,6 @@ impl PyItems {
     }
 }
 
-/// Items of a view or of shards, which are rows of them.
-pub(crate) fn subset_of_base(
-    py: Python<'_>,
-    base: Base,
-    selection: Selection,
-    items: usize,
-) -> PyResult<Bound<'_, PyAny>> {
-    PyItems::of(base, Some(Py::new(py, PySelection::new(selection, items))?))?.into_bound_py_any(py)
-}
-
 #[pymethods]
 impl PyItems {
     fn __len__(&self) -> usize {
@@ -143,7 +132,7 @@ impl PyItems {
     }
 
     fn __iter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        each_item(slf.as_any(), slf.get().source.len())
+        lists::each_item(slf.as_any(), slf.get().source.len())
     }
 
     /// Item `key`, or some items: of a slice, or of an array of integers or booleans.
@@ -174,8 +163,7 @@ impl PyItems {
         PyView::new(view).into_bound_py_any(py)
     }
 
-    /// The number of items, then the size of each of their axes, with None for axes in which items
-    /// differ.
+    /// The number of items, then the size of each of their axes; None where items differ.
     #[getter]
     fn shape<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         let sizes = self.shape_of_items().map(|shape| shape.sizes().collect::<Vec<_>>());
@@ -187,7 +175,7 @@ impl PyItems {
         )
     }
 
-    /// The shape of each item, with None for axes in which items differ.
+    /// The size of each axis of an item; None where items differ.
     #[getter]
     fn item_shape<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         let sizes = self.shape_of_items().map(|shape| shape.sizes().collect::<Vec<_>>());
@@ -210,8 +198,9 @@ impl PyItems {
         Ok(PyView::new(places.or_raise()?.1))
     }
 
-    /// The element of `data` that each item starts at: int64, of shape (items,). None where items
-    /// do not lie in one packed view.
+    /// The first element of each item in `data`: int64, of shape (items,).
+    ///
+    /// None if items do not lie in one packed view.
     #[getter]
     fn offsets(&self, py: Python<'_>) -> PyResult<Option<PyView>> {
         let Base::Ragged(ragged, places) = &self.base else { return Ok(None) };
@@ -225,14 +214,14 @@ impl PyItems {
         chosen.map(|offsets| Some(PyView::new(offsets))).or_raise()
     }
 
-    /// The packed view of one axis that all items lie in; None where they do not.
+    /// The packed view of one axis that all items lie in; None if there is no such view.
     #[getter]
     fn data(&self) -> Option<PyView> {
         let Base::Ragged(ragged, _) = &self.base else { return None };
         ragged.as_packed().map(|(flat, ..)| PyView::new(flat.clone()))
     }
 
-    /// The name of the elements' dtype.
+    /// The name of the elements' type, as `View.dtype`.
     #[getter]
     fn dtype(&self) -> String {
         self.source.dtype().to_string()
@@ -293,13 +282,6 @@ impl PyItems {
             self.source.dtype()
         )
     }
-}
-
-/// `items[0]`, `items[1]`, .., each when it is asked for.
-pub(crate) fn each_item<'py>(items: &Bound<'py, PyAny>, len: usize) -> PyResult<Bound<'py, PyAny>> {
-    let py = items.py();
-    let places = optional::get(py, "builtins", "range")?.call1((len,))?;
-    optional::get(py, "builtins", "map")?.call1((items.getattr("__getitem__")?, places))
 }
 
 /// Packed items, with the views of their places.

@@ -5,7 +5,7 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 
-use crate::loader::fields::Structure;
+use crate::structure::Structure;
 
 /// Makes the fields of each group draw as its first. `joint` is one group of keys or several.
 pub(crate) fn join_draws(

@@ -5,16 +5,30 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 
-use crate::loader::fields::Structure;
+use crate::loader::options::MixingOptions;
 use crate::optional;
+use crate::structure::Structure;
 
-/// A mixing of fields that came in this structure. `images` is a key or several, `labels` a key.
+impl MixingOptions<'_> {
+    /// Refuses what says how to mix where nothing is mixed.
+    pub(crate) fn check(&self) -> PyResult<()> {
+        if self.mix.is_none() && (self.mix_images.is_some() || self.mix_labels.is_some()) {
+            return Err(PyValueError::new_err(
+                "mix_images and mix_labels say what to mix: give mix too",
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// A mixing of fields that came in this structure.
 pub(crate) fn extract_mixing(
-    mix: &Bound<'_, PyAny>,
-    images: Option<&Bound<'_, PyAny>>,
-    labels: Option<&Bound<'_, PyAny>>,
+    options: &MixingOptions<'_>,
     structure: &Structure,
-) -> PyResult<Mixing> {
+) -> PyResult<Option<Mixing>> {
+    let MixingOptions { mix: Some(mix), mix_images: images, mix_labels: labels } = options else {
+        return Ok(None);
+    };
     let lowered = optional::get(mix.py(), "ndlens._torchvision", "lowered_mix")?.call1((mix,))?;
     let (mixes, weights): (Vec<Bound<'_, PyAny>>, Option<Vec<f64>>) = lowered.extract()?;
     let mut mixing =
@@ -25,7 +39,7 @@ pub(crate) fn extract_mixing(
     if let Some(labels) = labels {
         mixing = mixing.with_labels(known("mix_labels", labels, structure.place(labels)?)?);
     }
-    Ok(mixing)
+    Ok(Some(mixing))
 }
 
 fn extract_mix(mix: &Bound<'_, PyAny>) -> PyResult<Mix> {

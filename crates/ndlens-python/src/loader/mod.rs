@@ -1,5 +1,6 @@
 //! `nl.Loader`, `nl.torch.Dataset` and the items that they take.
 
+pub(crate) mod batch;
 pub(crate) mod channels;
 pub(crate) mod core;
 pub(crate) mod dataset;
@@ -7,8 +8,11 @@ pub(crate) mod destination;
 pub(crate) mod epoch;
 pub(crate) mod fields;
 pub(crate) mod items;
+pub(crate) mod iteration;
 pub(crate) mod joint;
 pub(crate) mod mixing;
+pub(crate) mod options;
+pub(crate) mod output;
 pub(crate) mod params;
 pub(crate) mod pinned;
 pub(crate) mod ragged;

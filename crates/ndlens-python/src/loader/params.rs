@@ -11,10 +11,10 @@ use crate::exit;
 use crate::interop::import::extract_view;
 use crate::lists;
 use crate::loader::channels::{Said, extract_channels};
-use crate::loader::fields::Structure;
 use crate::loader::transforms::extract_list;
 use crate::optional;
-use crate::view::attributes::PyView;
+use crate::structure::Structure;
+use crate::view::object::PyView;
 
 /// A list with a dict for each item, from its text.
 pub(crate) fn from_text<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyAny>> {

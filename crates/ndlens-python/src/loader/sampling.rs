@@ -17,7 +17,7 @@ use crate::exit;
 use crate::interop::import::extract_view;
 use crate::lists;
 use crate::loader::selection::extract_selection;
-use crate::view::attributes::PyView;
+use crate::view::object::PyView;
 
 /// How many items an iterator gives between two looks for Ctrl-C. One in C would never look.
 const SIGNAL_ITEMS: usize = 1 << 10;

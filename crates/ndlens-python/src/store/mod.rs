@@ -2,6 +2,8 @@
 
 pub(crate) mod open;
 pub(crate) mod pickle;
+pub(crate) mod senders;
+pub(crate) mod shard_items;
 pub(crate) mod shards;
 pub(crate) mod share;
 pub(crate) mod share_items;

@@ -11,26 +11,13 @@ use pyo3::types::{PyByteArray, PyBytes, PyDict, PyTuple};
 use crate::error::OrRaise;
 use crate::exit;
 use crate::interop::import::extract_view;
-use crate::optional::Once;
+use crate::optional::once;
+use crate::store::senders::register_senders;
 use crate::store::share;
-use crate::view::attributes::PyView;
+use crate::view::object::PyView;
 
 /// From this on, pickle can leave buffers out of the stream (PEP 574).
 const BUFFER_PROTOCOL: i32 = 5;
-
-/// Something of Python's that is looked up once.
-macro_rules! once {
-    ($py:expr, $module:literal, $name:literal) => {{
-        static OBJECT: Once = Once::new($module, $name);
-        OBJECT.get($py)
-    }};
-}
-
-/// Tells the picklers of messages about views, wherever one is made that could be sent; see
-/// `_sending.py`.
-pub(crate) fn register_senders(py: Python<'_>, late: bool) -> PyResult<bool> {
-    once!(py, "ndlens._sending", "register")?.call1((late,))?.is_truthy()
-}
 
 /// The view that a handle is to.
 #[pyfunction]

@@ -2,29 +2,25 @@
 
 use std::sync::Arc;
 
+use ndlens::View;
 use ndlens::loader::Source;
 use ndlens::store::Shards;
-use ndlens::{Index, View};
-use pyo3::exceptions::{PyIndexError, PyTypeError};
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PySlice, PyString, PyTuple};
+use pyo3::types::{PyString, PyTuple};
 
 use crate::error::OrRaise;
-use crate::exit;
 use crate::lists;
-use crate::loader::items::{Base, each_item, subset_of_base};
-use crate::loader::selection::extract_items;
 use crate::optional;
-use crate::view::attributes::{PyView, tuple};
-use crate::view::key::{selects_by_copying, with_key};
+use crate::view::object::{PyView, tuple};
 
-/// One array in several files, cut along axis 0: items of one shape and dtype, in the order of the
-/// files; made by `nl.open` of a pattern or of a list. `nl.Loader` and `nl.torch.Dataset` take it
-/// as a field.
+/// One array in several files, cut along axis 0.
 ///
-/// `s[i]` is item i as a view of its file (an element, where items have no axes), `s[a:b:c]` other
-/// shards of the same memory, and `s[index]`, with an array of integers or booleans, `nl.Items`.
-/// Nothing is copied. It pickles to the handles of its shards.
+/// `nl.open` of a pattern or a list of paths makes it. Its items have one shape and dtype and are
+/// in the order of the files. `nl.Loader` and `nl.torch.Dataset` take it as a field. `s[i]` is item
+/// i as a view of its file (an element, if items have no axes), `s[a:b:c]` other shards of the same
+/// memory, and `s[index]`, with an array of integers or booleans, `nl.Items`. Nothing is copied. It
+/// pickles to the handles of its shards.
 #[pyclass(frozen, name = "Shards", module = "ndlens", weakref)]
 pub(crate) struct PyShards(Shards);
 
@@ -58,7 +54,7 @@ pub(crate) fn shards_of_views(views: &Bound<'_, PyAny>) -> PyResult<PyShards> {
 
 #[pymethods]
 impl PyShards {
-    /// The size of each axis, of all shards together.
+    /// The number of items of all shards together, then the shape of an item.
     #[getter]
     fn shape<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         tuple(py, &self.0.shape())
@@ -70,7 +66,7 @@ impl PyShards {
         self.0.shape().len()
     }
 
-    /// What the elements are, as `View.dtype`.
+    /// The name of the elements' type, as `View.dtype`.
     #[getter]
     fn dtype<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
         PyString::new(py, self.0.dtype().name())
@@ -105,45 +101,6 @@ impl PyShards {
             "shards lie in {files} files, and one array of them would be a copy: \
              numpy.concatenate([shard.numpy() for shard in shards.shards])"
         )))
-    }
-
-    fn __iter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        each_item(slf.as_any(), slf.get().0.len())
-    }
-
-    /// Item `key`, or some items: of a slice, or of an array of integers or booleans.
-    ///
-    /// Raises `IndexError` for an item that is not there and for other keys.
-    fn __getitem__<'py>(
-        &self,
-        py: Python<'py>,
-        key: &Bound<'py, PyAny>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let _inside = exit::enter(py);
-        if !key.is_instance_of::<PyTuple>()
-            && !key.is_instance_of::<PySlice>()
-            && selects_by_copying(key)?
-        {
-            return subset_of_base(
-                py,
-                Base::Shards(self.0.clone()),
-                extract_items(key, self.0.len())?,
-                self.0.len(),
-            );
-        }
-        with_key(key, |key| match key.as_slice() {
-            [Index::At(item)] => {
-                let (shard, place) = self.0.find(*item).or_raise()?;
-                PyView::at(&Bound::new(py, PyView::new(self.0.views()[shard].clone()))?, place)
-            }
-            [Index::Slice { start, stop, step }] => {
-                let shards = self.0.slice(*start, *stop, *step).or_raise()?;
-                Ok(Bound::new(py, PyShards(shards))?.into_any())
-            }
-            _ => Err(PyIndexError::new_err(
-                "shards are indexed by one integer, slice or array of indices; index the item further",
-            )),
-        })
     }
 
     fn __reduce__<'py>(

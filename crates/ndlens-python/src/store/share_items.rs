@@ -24,7 +24,7 @@ use crate::exit;
 use crate::lists;
 use crate::loader::items::{Base, PyItems};
 use crate::loader::selection::PySelection;
-use crate::view::attributes::PyView;
+use crate::view::object::PyView;
 
 /// A field to be shared.
 pub(crate) enum Part {

@@ -2,7 +2,9 @@
 
 pub(crate) mod attributes;
 pub(crate) mod claim;
+pub(crate) mod constructor;
 pub(crate) mod element;
+pub(crate) mod indexing;
 pub(crate) mod key;
 pub(crate) mod object;
 pub(crate) mod sequence;

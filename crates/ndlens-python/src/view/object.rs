@@ -9,12 +9,68 @@
 
 use std::mem::offset_of;
 use std::ptr;
+use std::sync::atomic::{AtomicIsize, AtomicUsize};
 
+use ndlens::View;
+use pyo3::exceptions::PyValueError;
 use pyo3::ffi;
 use pyo3::prelude::*;
+use pyo3::types::PyTuple;
 
-use crate::view::attributes::PyView;
-use crate::view::claim::Claim;
+use crate::view::claim::{Claim, Look};
+
+/// An N-dimensional view of memory that another object owns.
+///
+/// `nl.view` and `nl.open` make views. `v[...]`, `permute`, `flip`, `windows`, `reshape` and the
+/// like give views of the same memory and never copy. `numpy`, `torch`, the buffer protocol
+/// (PEP 3118) and DLPack hand it on without a copy. `copy`, `take`, `tobytes` and `tolist` copy.
+///
+/// >>> import ndlens as nl
+/// >>> v = nl.view(bytearray(range(24))).reshape(2, 3, 4)
+/// >>> v[1, :, ::2]
+/// <ndlens.View shape=(3, 2) dtype=uint8 strides=(4, 2)>
+/// >>> v[1, :, ::2].tolist()
+/// [[12, 14], [16, 18], [20, 22]]
+#[pyclass(frozen, name = "View", module = "ndlens", weakref)]
+pub(crate) struct PyView {
+    pub(crate) claim: Claim,
+    /// Buffers that consumers hold: each is a look at the claim, kept.
+    pub(crate) exports: AtomicUsize,
+    /// The hash that was given out, which stays also where the view is released; [`NO_HASH`]
+    /// before.
+    pub(crate) hash: AtomicIsize,
+}
+
+/// No object has this hash.
+pub(crate) const NO_HASH: isize = -1;
+
+impl PyView {
+    pub(crate) fn new(view: View) -> Self {
+        PyView::of(Claim::new(view))
+    }
+
+    /// A view that nobody has looked at yet.
+    pub(crate) fn of(claim: Claim) -> Self {
+        PyView { claim, exports: AtomicUsize::new(0), hash: AtomicIsize::new(NO_HASH) }
+    }
+
+    /// A look at the view, which is not released meanwhile.
+    pub(crate) fn view(&self) -> PyResult<Look<'_>> {
+        self.claim.look().ok_or_else(released)
+    }
+}
+
+#[cold]
+pub(crate) fn released() -> PyErr {
+    PyValueError::new_err("operation forbidden on released View object")
+}
+
+pub(crate) fn tuple<'py, T: IntoPyObject<'py> + Copy>(
+    py: Python<'py>,
+    numbers: &[T],
+) -> PyResult<Bound<'py, PyTuple>> {
+    PyTuple::new(py, numbers.iter().copied())
+}
 
 /// How `PyO3` lays out the objects of a frozen class with weak references.
 #[repr(C)]
