@@ -126,13 +126,32 @@ macro_rules! from_argument {
 
 from_argument! {
     bool, "a bool", Argument::Bool(value) => Some(*value);
-    usize, "an integer from 0 on", Argument::Int(value) => usize::try_from(*value).ok();
-    i128, "an integer", Argument::Int(value) => Some(*value);
     String, "a text", Argument::Text(text) => Some(text.clone());
     DType, "the name of a dtype", Argument::Text(name) => DType::parse(name).ok();
     Padding, "the name of a padding mode", Argument::Text(name) => Padding::from_name(name);
     Interpolation, "the name of an interpolation",
         Argument::Text(name) => Interpolation::from_name(name);
+}
+
+impl FromArgument for i128 {
+    const EXPECTED: &'static str = "an integer";
+
+    fn from_argument(argument: &Argument) -> Option<Self> {
+        match argument {
+            Argument::Int(value) => Some(*value),
+            // As in Python.
+            Argument::Bool(value) => Some((*value).into()),
+            Argument::None | Argument::Float(_) | Argument::Text(_) | Argument::List(_) => None,
+        }
+    }
+}
+
+impl FromArgument for usize {
+    const EXPECTED: &'static str = "an integer from 0 on";
+
+    fn from_argument(argument: &Argument) -> Option<Self> {
+        i128::from_argument(argument)?.try_into().ok()
+    }
 }
 
 impl FromArgument for f64 {
@@ -141,8 +160,7 @@ impl FromArgument for f64 {
     fn from_argument(argument: &Argument) -> Option<Self> {
         match argument {
             Argument::Float(value) => Some(*value),
-            Argument::Int(value) => Some(*value as f64),
-            _ => None,
+            other => i128::from_argument(other).map(|value| value as f64),
         }
     }
 }

@@ -293,6 +293,14 @@ impl Error {
             | Error::UnknownChannels { .. }
             | Error::UnclearChannels { .. }
             | Error::ChannelsFirstTwice => ErrorKind::Value,
+            Error::Argument { .. }
+            | Error::MissingArgument { .. }
+            | Error::UnknownArgument { .. }
+            | Error::UnknownTransform { .. } => ErrorKind::Type,
+            Error::NotInPlace
+            | Error::Fused { .. }
+            | Error::NotChecked { .. }
+            | Error::DrewNothing { .. } => ErrorKind::Runtime,
             Error::Field { source, .. } => source.kind(),
             Error::InTransform { source, .. } => source.kind(),
             Error::Core(source) => source.kind(),
