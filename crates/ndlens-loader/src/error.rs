@@ -313,6 +313,7 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Error::NoFields
+            | Error::StateNumber { .. }
             | Error::EmptyDataset { .. }
             | Error::NoItems { .. }
             | Error::UnequalLengths { .. }
