@@ -313,6 +313,7 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Error::NoFields
+            | Error::StateNumber { .. }
             | Error::EmptyDataset { .. }
             | Error::NoItems { .. }
             | Error::UnequalLengths { .. }
@@ -321,7 +322,6 @@ impl Error {
             | Error::UnknownRemainder { .. }
             | Error::UnknownStores { .. }
             | Error::StateMismatch { .. }
-            | Error::StateNumber { .. }
             | Error::StateBeyondEnd { .. }
             | Error::NoSuchItem { .. }
             | Error::NoIndices

@@ -35,13 +35,13 @@
 //! use std::sync::Arc;
 //! use ndlens_core::{DType, View};
 //! use ndlens_loader::{Config, Field, Loader};
-//! use ndlens_transforms::Transform;
+//! use ndlens_transforms::{ChannelsFirst, RandomCrop, Step, ToDtype};
 //!
 //! let images = View::from_vec(vec![128u8; 10 * 8 * 8 * 3]).reshape(&[10, 8, 8, 3])?;
 //! let field = Field::new("image", Arc::new(images)).with_transforms(vec![
-//!     Transform::random_crop(4, 4),
-//!     Transform::ToDtype { dtype: DType::F32, scale: true },
-//!     Transform::ChannelsFirst,
+//!     RandomCrop::new(4, 4).boxed(),
+//!     ToDtype { dtype: DType::F32, scale: true }.boxed(),
+//!     ChannelsFirst::default().boxed(),
 //! ]);
 //! let loader = Loader::new(vec![field], Config { batch_size: 4, shuffle: true, num_workers: 2, ..Config::default() })?;
 //! let batches: Vec<_> = loader.epoch(0)?.collect::<Result<_, _>>()?;

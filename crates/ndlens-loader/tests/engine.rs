@@ -12,7 +12,10 @@ use ndlens_core::{DType, View, ViewRef};
 use ndlens_loader::{
     Batch, Config, Epoch, Error, Field, Loader, Permutation, PoolUse, Progress, Source,
 };
-use ndlens_transforms::{ItemShape, Transform};
+use ndlens_transforms::{
+    ChannelsFirst, ItemShape, Normalize, RandomCrop, RandomHorizontalFlip, RandomVerticalFlip,
+    Step, ToDtype,
+};
 use proptest::prelude::*;
 
 const WORKERS: [usize; 4] = [0, 1, 2, 7];
@@ -572,12 +575,12 @@ proptest! {
         let images = numbered(items, 90 * 100 * 3).reshape(&[items as isize, 90, 100, 3]).unwrap();
         let loader = |num_workers| {
             let transforms = vec![
-                Transform::random_crop(height, width),
-                Transform::RandomHorizontalFlip { p: 0.5 },
-                Transform::RandomVerticalFlip { p: 0.5 },
-                Transform::ToDtype { dtype: DType::F32, scale: true },
-                Transform::Normalize { mean: vec![0.4, 0.5, 0.6], std: vec![0.2, 0.3, 0.4] },
-                Transform::ChannelsFirst,
+                RandomCrop::new(height, width).boxed(),
+                RandomHorizontalFlip { p: 0.5 }.boxed(),
+                RandomVerticalFlip { p: 0.5 }.boxed(),
+                ToDtype { dtype: DType::F32, scale: true }.boxed(),
+                Normalize { mean: vec![0.4, 0.5, 0.6], std: vec![0.2, 0.3, 0.4] }.boxed(),
+                ChannelsFirst::default().boxed(),
             ];
             let field = Field::new("image", Arc::new(images.clone())).with_transforms(transforms);
             let config = Config { batch_size, shuffle: true, seed, num_workers, prefetch_factor, ..Config::default() };

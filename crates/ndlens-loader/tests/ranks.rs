@@ -8,7 +8,7 @@ use ndlens_core::{DType, View};
 use ndlens_loader::{
     Batch, Config, Error, Field, ItemNumbers, Loader, Remainder, Sampled, Shard, State,
 };
-use ndlens_transforms::Transform;
+use ndlens_transforms::{RandomCrop, RandomHorizontalFlip, Step, ToDtype};
 
 const ITEMS: usize = 103;
 
@@ -19,9 +19,9 @@ fn images() -> View {
 
 fn loader(rank: usize, world_size: usize, remainder: Remainder, num_workers: usize) -> Loader {
     let image = Field::new("image", Arc::new(images())).with_transforms(vec![
-        Transform::random_crop(4, 4),
-        Transform::RandomHorizontalFlip { p: 0.5 },
-        Transform::ToDtype { dtype: DType::F32, scale: true },
+        RandomCrop::new(4, 4).boxed(),
+        RandomHorizontalFlip { p: 0.5 }.boxed(),
+        ToDtype { dtype: DType::F32, scale: true }.boxed(),
     ]);
     let label = Field::new("label", Arc::new(View::from_vec((0..ITEMS as i64).collect())));
     let shard = Shard { rank, world_size, remainder };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ndlens::loader::{Field, Source};
-use ndlens::transforms::{Convention, Transform};
+use ndlens::transforms::{Convention, Step};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyMapping, PyTuple};
@@ -20,7 +20,7 @@ use crate::store::shards::PyShards;
 use crate::structure::Structure;
 
 /// A list of transforms, and whose they are.
-type TransformList = (Vec<Transform>, Convention);
+type TransformList = (Vec<Box<dyn Step>>, Convention);
 
 /// What errors of a field's transforms start with.
 fn transforms_of(name: &str) -> String {
