@@ -445,10 +445,8 @@ mod tests {
         assert_eq!(ring.len(), SLOTS_MAX);
         for (batch, slot) in kept.iter().enumerate() {
             // SAFETY: within the slot, which is not written any more.
-            assert_eq!(
-                usize::from(unsafe { Slot::buffer(slot).as_ptr().cast::<u16>().read() }),
-                batch
-            );
+            let got = unsafe { Slot::buffer(slot).as_ptr().cast::<u16>().read() };
+            assert_eq!(usize::from(got), batch);
         }
         // What is on its way is not given up.
         let sent: Vec<_> = (0..100).map(|_| ring.lease(10).unwrap().send().unwrap()).collect();

@@ -156,7 +156,9 @@ impl ItemOrder {
             ItemOrder::Shuffled(permutation) => permutation.replace(places),
             ItemOrder::Listed(items) => places.iter_mut().for_each(|place| *place = items[*place]),
             ItemOrder::Drawn(drawing) => {
-                places.iter_mut().for_each(|place| *place = drawing.at(*place))
+                for place in places {
+                    *place = drawing.at(*place);
+                }
             }
             ItemOrder::Laps(laps) => laps.replace(places),
             ItemOrder::Numbered(numbers, items) => numbers.replace(places, *items),

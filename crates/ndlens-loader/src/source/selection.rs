@@ -252,10 +252,14 @@ impl Selection {
                 }
             }
             Numbers::Narrow(list) => {
-                places.iter_mut().for_each(|place| *place = list[*place] as usize)
+                for place in places {
+                    *place = list[*place] as usize;
+                }
             }
             Numbers::Wide(list) => {
-                places.iter_mut().for_each(|place| *place = list[*place] as usize)
+                for place in places {
+                    *place = list[*place] as usize;
+                }
             }
         }
     }
