@@ -33,7 +33,7 @@ pub trait Source: Send + Sync {
         self.len() == 0
     }
 
-    /// The shape of each item; None where there is nothing to take items from.
+    /// The shape of each item; None if there is nothing to take items from.
     fn item_shape(&self) -> Option<ItemShape<'_>>;
 
     /// What the elements are.
