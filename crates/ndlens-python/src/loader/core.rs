@@ -13,7 +13,7 @@ use pyo3::{PyTraverseError, PyVisit};
 
 use crate::error::{OrRaise, in_place};
 use crate::exit;
-use crate::interop::import::extract_view;
+use crate::interop::import::extract_elements;
 use crate::loader::destination::Destination;
 use crate::loader::fields::extract_fields;
 use crate::loader::mixing::extract_mixing;
@@ -57,7 +57,7 @@ fn extract_weights(
             crate::lists::extract_all(weights).map_err(|error| in_place(py, "weights", error))?;
         return exit::detach(py, || Weights::new(&numbers, replacement, samples)).or_raise();
     }
-    let view = extract_view(weights).map_err(|error| in_place(py, "weights", error))?;
+    let view = extract_elements(weights).map_err(|error| in_place(py, "weights", error))?;
     exit::detach(py, || Weights::from_view(&view, replacement, samples)).or_raise()
 }
 
@@ -235,10 +235,10 @@ impl PyLoader {
     /// version, and says what.
     fn load_state_dict(&self, state_dict: &Bound<'_, PyDict>) -> PyResult<()> {
         let py = state_dict.py();
-        let mut state = resume::from_dict(state_dict, None)?;
+        let mut state = resume::from_dict(state_dict)?;
         self.loader.check_state(&state).or_raise()?;
         if self.is_sampled {
-            let of_sampler = state_dict.get_item("sampler")?;
+            let of_sampler = resume::of_sampler(state_dict)?;
             let kept = self.source.bind(py).call_method1("load", (of_sampler, state.start))?;
             state.note = note_from_python(Some(kept).filter(|kept| !kept.is_none()));
         }

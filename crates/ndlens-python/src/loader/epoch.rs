@@ -1,11 +1,13 @@
 //! The iterator of a loader's batches.
 
+use std::cell::RefCell;
+use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError, TryLockResult};
 use std::time::Duration;
 
 use ndlens::loader::{Batch, Epoch, Error, Progress, Receipt};
-use pyo3::exceptions::{PyStopIteration, PyTypeError};
+use pyo3::exceptions::{PyRuntimeError, PyStopIteration, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::{PyTraverseError, PyVisit};
 
@@ -17,6 +19,39 @@ use crate::loader::output::Output;
 use crate::loader::pinned::{Fresh, Pinned};
 use crate::loader::sampling::Reading;
 use crate::structure::Structure;
+
+thread_local! {
+    /// The epochs that this thread takes a batch of, one inside the other.
+    static TAKING: RefCell<Vec<usize>> = const { RefCell::new(vec![]) };
+}
+
+/// That this thread takes a batch of an epoch; until it is dropped.
+///
+/// Taking one runs the sampler's code. If that asked the same epoch for a batch, it would wait for
+/// locks that its own thread holds.
+struct Taking;
+
+impl Taking {
+    fn begin(epoch: &PyEpoch) -> PyResult<Self> {
+        let place = ptr::from_ref(epoch).addr();
+        TAKING.with_borrow_mut(|taking| {
+            if taking.contains(&place) {
+                return Err(PyRuntimeError::new_err(
+                    "the sampler of this epoch asked the epoch itself for a batch or for its \
+                     length: give it an iterator of its own, iter(loader)",
+                ));
+            }
+            taking.push(place);
+            Ok(Taking)
+        })
+    }
+}
+
+impl Drop for Taking {
+    fn drop(&mut self) {
+        TAKING.with_borrow_mut(Vec::pop);
+    }
+}
 
 /// How long to wait for a batch before looking for Ctrl-C.
 const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
@@ -112,6 +147,7 @@ impl PyEpoch {
     #[pyo3(name = "_pass_over")]
     fn pass_over(&self, py: Python<'_>) -> PyResult<Option<Vec<usize>>> {
         let _inside = exit::enter(py);
+        let _taking = Taking::begin(self)?;
         self.begin(py)?;
         self.look_at_rank(py)?;
         let reading = self.reading.get().filter(|_| self.process == std::process::id());
@@ -179,6 +215,7 @@ impl PyEpoch {
     /// Batches not yet taken.
     fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
         let _inside = exit::enter(py);
+        let _taking = Taking::begin(self)?;
         if let Some(Some(loader)) = self.lock_loader(py).as_deref() {
             return loader.get().next_batches(py);
         }
@@ -243,6 +280,7 @@ impl PyEpoch {
 
     /// The next batch, if it comes so soon.
     fn take_within(&self, py: Python<'_>, patience: Duration) -> PyResult<Progress> {
+        let _taking = Taking::begin(self)?;
         self.begin(py)?;
         self.look_at_rank(py)?;
         // Threads that share an epoch take turns: what one supplied, another would take.

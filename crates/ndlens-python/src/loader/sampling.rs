@@ -5,8 +5,8 @@
 
 use std::sync::{Mutex, MutexGuard};
 
-use ndlens::View;
-use ndlens::loader::{Digest, Epoch, Error, ItemNumbers, Note, Sampled, Sampling, Selection};
+use ndlens::loader::{Digest, Epoch, ItemNumbers, Note, Sampled, Sampling, Selection};
+use ndlens::{View, room};
 use pyo3::exceptions::{PyException, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyInt, PyIterator, PyList, PyRange, PyTuple};
@@ -64,8 +64,8 @@ fn extract_number(giver: &str, item: &Bound<'_, PyAny>) -> PyResult<i64> {
         || item.getattr_opt("dtype")?.is_some_and(|dtype| dtype.to_string().contains("bool"));
     if is_bool {
         return Err(PyTypeError::new_err(format!(
-            "{giver} gave a bool: bools are no item numbers; a mask goes to indices=, and np.flatnonzero(mask) is a \
-             list of items"
+            "{giver} gave a bool: bools are no item numbers; a mask goes to indices=, and \
+             np.flatnonzero(mask) is a list of items"
         )));
     }
     from_0_on(item.extract())
@@ -155,7 +155,7 @@ pub(crate) fn read_numbers(
         let Some(number) = next_number(&mut iterator, read)? else { break };
         digest.add(number);
         if read < keep {
-            push(&mut kept, number)?;
+            room::push(&mut kept, number).or_raise()?;
         }
         read += 1;
     }
@@ -171,17 +171,6 @@ fn next_number(iterator: &mut Bound<'_, PyIterator>, read: usize) -> PyResult<Op
         exit::detach(py, || ());
     }
     iterator.next().map(|item| extract_number("the sampler", &item?)).transpose()
-}
-
-/// Adds to a list, or says that there is no memory for it.
-fn push(numbers: &mut Vec<i64>, number: i64) -> PyResult<()> {
-    if numbers.len() == numbers.capacity() {
-        let len_bytes = numbers.len().saturating_mul(2 * size_of::<i64>());
-        let error = |_| Error::Core(ndlens::Error::OutOfMemory { len_bytes });
-        numbers.try_reserve(numbers.len().max(64)).map_err(error).or_raise()?;
-    }
-    numbers.push(number);
-    Ok(())
 }
 
 /// An iterator of a sampler, while it is read. `ndlens/_sampling.py` says what its attributes are.
@@ -294,7 +283,7 @@ impl Reading {
         let (mut numbers, mut iterator) = (vec![], self.iterator.bind(py).clone());
         while numbers.len() < count {
             let Some(number) = next_number(&mut iterator, numbers.len())? else { break };
-            push(&mut numbers, number)?;
+            room::push(&mut numbers, number).or_raise()?;
         }
         let mut progress = self.lock(py);
         progress.read += numbers.len();
