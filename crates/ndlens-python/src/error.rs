@@ -1,7 +1,7 @@
 //! The one place where Rust's errors become Python's exceptions.
 //!
-//! Each error of our crates has a kind, each kind an exception. Both are a `match` over all cases, so
-//! a new variant or a new kind compiles only when it has one.
+//! Each error of our crates has a kind, each kind an exception. Both are a `match` over all cases:
+//! a new variant compiles when it has a kind, a new kind when it has an exception.
 
 use pyo3::exceptions::{
     PyBufferError, PyFileNotFoundError, PyIndexError, PyKeyError, PyKeyboardInterrupt,

@@ -5,8 +5,8 @@
 //! So no daemon thread may wait for the interpreter in here by then:
 //!
 //! ```text
-//!  daemon thread   ..| detached: works      | gate closed: parks until the process is gone
-//!  main thread     ..exit handlers..| gate closes: waits until the threads that are inside have left | interpreter ends
+//!  daemon thread  ..| works detached | gate is closed: parks until the process is gone
+//!  main thread    ..exit handlers.. | gate closes: waits for threads inside | interpreter ends
 //! ```
 //!
 //! A thread is *inside* while it could have to wait for the interpreter below a frame of ours:

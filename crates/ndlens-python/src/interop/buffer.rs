@@ -102,7 +102,8 @@ impl BufferExport {
         };
         if suboffsets.is_some_and(|offsets| offsets.iter().any(|&offset| offset >= 0)) {
             return Err(PyBufferError::new_err(
-                "buffer has sub-offsets (a PIL-style array of pointers): its elements are not at strides; copy it first",
+                "buffer has sub-offsets (a PIL-style array of pointers): its elements are not at \
+                 strides; copy it first",
             ));
         }
         let format = if buffer.format.is_null() {

@@ -99,9 +99,8 @@ fn torch_aborts(py: Python<'_>) -> PyResult<bool> {
     let version = version.str()?;
     let version = version.to_cow()?;
     let mut numbers = version.split('.').map(str::parse::<u32>);
-    Ok(
-        matches!((numbers.next(), numbers.next()), (Some(Ok(major)), Some(Ok(minor))) if (major, minor) < (2, 13)),
-    )
+    let (major, minor) = (numbers.next(), numbers.next());
+    Ok(matches!((major, minor), (Some(Ok(major)), Some(Ok(minor))) if (major, minor) < (2, 13)))
 }
 
 /// The pointer in a capsule of this name; None where it was taken, and so renamed.

@@ -114,7 +114,10 @@ pub(crate) fn share<'py>(
 /// >>> mine[0]
 /// 7
 #[pyfunction]
-#[pyo3(signature = (name, /, *, timeout = Some(60.0)), text_signature = "(name, /, *, timeout=60.0)")]
+#[pyo3(
+    signature = (name, /, *, timeout = Some(60.0)),
+    text_signature = "(name, /, *, timeout=60.0)"
+)]
 pub(crate) fn attach<'py>(
     py: Python<'py>,
     name: &str,
@@ -211,8 +214,8 @@ impl Arrays {
         let (keys, views) = Keys::extract(obj, |array| match extract_part(array)? {
             Part::View(view) => Ok(view),
             _ => Err(PyTypeError::new_err(
-                "items are several arrays, which have no name together: share them without name=, or share their series, or \
-                 their data, offsets and shapes",
+                "items are several arrays, which have no name together: share them without name=, \
+                 or share their series, or their data, offsets and shapes",
             )),
         })?;
         Ok(Arrays { keys, views })

@@ -39,7 +39,10 @@ use crate::view::object::PyView;
 ///     ...
 /// BufferError: Existing exports of data: object cannot be re-sized
 #[pyfunction]
-#[pyo3(signature = (obj, /, *, readonly = None, copy = Some(false)), text_signature = "(obj, /, *, readonly=None, copy=False)")]
+#[pyo3(
+    signature = (obj, /, *, readonly = None, copy = Some(false)),
+    text_signature = "(obj, /, *, readonly=None, copy=False)"
+)]
 pub(crate) fn view(
     obj: &Bound<'_, PyAny>,
     readonly: Option<bool>,
@@ -69,7 +72,8 @@ pub(crate) fn view(
 ///
 /// >>> import ndlens as nl
 /// >>> pixels = nl.view(bytearray(12)).reshape(4, 3)
-/// >>> nl.shares_memory(pixels[:, 0], pixels[:, 1]), nl.may_share_memory(pixels[:, 0], pixels[:, 1])
+/// >>> red, green = pixels[:, 0], pixels[:, 1]
+/// >>> nl.shares_memory(red, green), nl.may_share_memory(red, green)
 /// (False, True)
 #[pyfunction]
 #[pyo3(signature = (a, b, /))]

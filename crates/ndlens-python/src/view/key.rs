@@ -67,8 +67,9 @@ fn push_index(indices: &mut Key, item: &Bound<'_, PyAny>) -> PyResult<()> {
     }
     if selects_by_copying(item)? {
         return Err(PyIndexError::new_err(format!(
-            "indexing with a {} selects by copying, and views never copy: index with integers, slices, ... and None; \
-             v.take(indices) copies, and nl.subset(v, indices) gives items for a loader without a copy",
+            "indexing with a {} selects by copying, and views never copy: index with integers, \
+             slices, ... and None; v.take(indices) copies, and nl.subset(v, indices) gives items \
+             for a loader without a copy",
             item.get_type().name()?
         )));
     }
