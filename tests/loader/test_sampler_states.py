@@ -396,7 +396,7 @@ BAD_STATES: list[tuple[str, Any, type[Exception], str]] = [
         "items_done",
         -1,
         ValueError,
-        'the state\'s "items_done" must be between 0 and 2**64 - 1, got -1',
+        f'the state\'s "items_done" must be between 0 and {2**63 - 1}, got -1',
     ),
     (
         "items",

@@ -42,6 +42,9 @@ pub enum Error {
     /// A state that says more is done than there is.
     #[error("this state says that {start} of {items} items are done")]
     StateBeyondEnd { start: usize, items: usize },
+    /// A number in a state that no run gets to.
+    #[error("the state's {key:?} must be between 0 and {most}, got {got}")]
+    StateNumber { key: &'static str, got: i128, most: u64 },
     /// An order that names an item that there is not.
     #[error("the sampler gave item {got} at place {place}, but there are {items} items")]
     NoSuchItem { got: String, place: usize, items: usize },
@@ -318,6 +321,7 @@ impl Error {
             | Error::UnknownRemainder { .. }
             | Error::UnknownStores { .. }
             | Error::StateMismatch { .. }
+            | Error::StateNumber { .. }
             | Error::StateBeyondEnd { .. }
             | Error::NoSuchItem { .. }
             | Error::NoIndices

@@ -16,6 +16,8 @@ pub(crate) mod shard;
 pub(crate) mod shuffler;
 pub(crate) mod torch;
 pub(crate) mod walk;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod walk_ifma;
 pub(crate) mod weighted;
 
 use std::sync::Arc;

@@ -10,6 +10,8 @@
 )]
 
 use crate::order::feistel::Network;
+#[cfg(target_arch = "x86_64")]
+use crate::order::walk_ifma;
 
 /// Walks at a time; their state stays in the first-level cache.
 const AT_ONCE: usize = 256;
@@ -21,15 +23,25 @@ const LANES: usize = 8;
 /// Replaces each place by the first below `n` that its walk comes to.
 pub(crate) fn walk_all(network: &Network, places: &mut [usize], n: usize) {
     #[cfg(target_arch = "x86_64")]
-    if std::is_x86_feature_detected!("avx512f")
-        && std::is_x86_feature_detected!("avx512dq")
-        && std::is_x86_feature_detected!("avx512vl")
-    {
-        // SAFETY: the machine has both.
+    if walk_ifma::can_walk(network) {
+        // SAFETY: as it says.
+        unsafe { walk_ifma::walk(network, places, n) };
+        return;
+    }
+    #[cfg(target_arch = "x86_64")]
+    if has_avx512() {
+        // SAFETY: the machine has it.
         unsafe { walk_with_avx512(network, places, n) };
         return;
     }
     walk(network, places, n);
+}
+
+#[cfg(target_arch = "x86_64")]
+fn has_avx512() -> bool {
+    std::is_x86_feature_detected!("avx512f")
+        && std::is_x86_feature_detected!("avx512dq")
+        && std::is_x86_feature_detected!("avx512vl")
 }
 
 /// The same body; AVX-512 DQ multiplies 64 bits in eight lanes.
@@ -78,7 +90,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn walks_side_by_side_end_where_each_would_alone(keys: [u64; 8], n in 1025usize..100_000, len in 0usize..1000) {
+        fn walks_side_by_side_end_where_each_would_alone(
+            keys: [u64; 8],
+            n in prop_oneof![1025usize..100_000, Just(1 << 40), Just((1 << 40) + 1), 1usize << 30..1 << 44],
+            len in 0usize..3000,
+        ) {
             let network = Network::new(n as u64, keys);
             let places: Vec<usize> = (0..len).map(|i| i * 7919 % n).collect();
             let alone = |&place: &usize| {
@@ -89,11 +105,18 @@ mod tests {
                 at as usize
             };
             let expected: Vec<usize> = places.iter().map(alone).collect();
-            let (mut all, mut plain) = (places.clone(), places);
+            let (mut all, mut plain) = (places.clone(), places.clone());
             walk_all(&network, &mut all, n);
             walk(&network, &mut plain, n);
             prop_assert_eq!(&all, &expected);
             prop_assert_eq!(&plain, &expected);
+            #[cfg(target_arch = "x86_64")]
+            if has_avx512() {
+                let mut wide = places;
+                // SAFETY: the machine has what is asked for.
+                unsafe { walk_with_avx512(&network, &mut wide, n) };
+                prop_assert_eq!(&wide, &expected);
+            }
         }
     }
 }

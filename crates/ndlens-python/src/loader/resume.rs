@@ -5,6 +5,8 @@ use pyo3::exceptions::{PyKeyError, PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use crate::error::OrRaise;
+
 pub(crate) fn to_dict<'py>(py: Python<'py>, state: &State) -> PyResult<Bound<'py, PyDict>> {
     let dict = PyDict::new(py);
     dict.set_item("version", STATE_VERSION)?;
@@ -41,12 +43,9 @@ pub(crate) fn from_dict(dict: &Bound<'_, PyDict>) -> PyResult<State> {
         seed: state.integer("seed", "2**64 - 1")?,
         fields: state.value("fields", "a list of strings")?,
     };
-    Ok(State {
-        epoch: state.integer("epoch", "2**32 - 1")?,
-        start: state.integer("items_done", "2**64 - 1")?,
-        note: None,
-        basis,
-    })
+    let epoch = state.integer("epoch", "2**32 - 1")?;
+    let start = state.integer("items_done", "2**64 - 1")?;
+    State::new(epoch, start, None, basis).or_raise()
 }
 
 /// What a state keeps of its sampler, if anything.

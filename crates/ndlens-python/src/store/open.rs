@@ -15,31 +15,40 @@ use crate::store::path::fsdecode;
 use crate::store::shards::PyShards;
 use crate::view::object::PyView;
 
-/// Opens arrays in files, mapped, not read: one as a view, several by name as a mapping of views.
+/// Opens arrays in files, mapped, not read.
 ///
 /// - `.npy` (format versions 1 to 3, C or Fortran order) is a `View`.
 /// - `.safetensors` and `.npz` are `nl.Arrays`, a read-only `Mapping` from names to views of one
 ///   map of the file. An `.npz` member that is compressed cannot be mapped.
-/// - With a `dtype`, any file, an `.npy` too, is raw bytes of it (whatever `View.reinterpret`
-///   takes) from byte `offset` on, of `shape`, in which one size may be -1, and which is (-1,) by
-///   default; with `strides`, in bytes, they lie as those say. Nothing need be aligned.
+/// - With a `dtype`, any file, an `.npy` too, is a `View` of raw bytes.
 /// - A pattern such as "shards/*.npy", or a list of paths, is one array in several files,
 ///   `nl.Shards`; of `.safetensors` files, it is `nl.Arrays` by the names of all. Files that a
-///   pattern matches are in natural order: 2 before 10. A path that leads to a file is no pattern.
+///   pattern matches are in natural order: 2 before 10. A path that leads to a file is not a
+///   pattern.
 /// - "model.safetensors.index.json" is `nl.Arrays` of the files that the index names.
 /// - Items of different sizes that `nl.save` saved are `nl.Items` again: all of a file, or one of
 ///   its names.
 ///
-/// `mode` says what a write does: "c" (the default) copies the touched page, so that memory is
-/// writable and the file stays as it is; "r" refuses; "r+" writes to the file, which an `.npz`
-/// archive with its checksums does not allow. `copy=True` reads each array into memory of its own
-/// instead of mapping it, when it is first asked for, and decompresses it if need be. A map holds
-/// no descriptor; an `nl.Arrays` that is read holds one.
+/// A map holds no descriptor; an `nl.Arrays` that is read holds one.
 ///
-/// Raises `OSError` (such as `FileNotFoundError`) where a file cannot be opened, `FormatError`
-/// where it is damaged, of no format that is read, or not as the others of a pattern; `ValueError`
-/// for another mode or a shape that is none; `MemoryError` for a copy, or a map, that there is no
-/// memory for.
+/// Args:
+///     `path`: A path, a pattern, or a list of paths.
+///     `mode`: What a write does. "c" copies the touched page, so that memory is writable and the
+///         file stays as it is; "r" refuses; "r+" writes to the file, which an `.npz` archive with
+///         its checksums does not allow.
+///     `copy`: Whether each array is read into memory of its own instead of mapped, when it is
+///         first asked for, and decompressed if need be.
+///     `shape`: Shape of raw bytes; one size may be -1. By default (-1,).
+///     `dtype`: Dtype of raw bytes: whatever `View.reinterpret` takes.
+///     `offset`: First byte of raw bytes. It need not be aligned.
+///     `strides`: Strides of raw bytes, in bytes; None if they are packed in C order.
+///
+/// Raises:
+///     `OSError`: A file cannot be opened, such as `FileNotFoundError`.
+///     `FormatError`: A file is damaged, of a format that is not read, or unlike the others of a
+///         pattern.
+///     `ValueError`: `mode` is another word, or `shape` is no shape.
+///     `MemoryError`: There is not enough memory for a copy or a map.
 #[pyfunction]
 #[pyo3(
     signature = (
@@ -119,21 +128,22 @@ fn sizes(shape: &Bound<'_, PyAny>) -> PyResult<Vec<isize>> {
     shape.extract().map(|size| vec![size]).or_else(|_| lists::extract_axes(shape))
 }
 
-/// From now on, reading a mapped file that somebody has shortened gives zeros where its pages are
-/// lost, instead of ending the process with SIGBUS: whoever reads, ndlens, NumPy or torch, in any
-/// thread of this process or of one forked from it later.
+/// Makes reads of a mapped file that has become shorter give zeros instead of SIGBUS.
 ///
-/// Zeros pass for data, so this is not the default, and whoever reads memory itself must ask
-/// afterwards: `view.verify()` raises `TruncatedError` where anything was lost. What ndlens reads
-/// (`copy`, `tolist`, `v[3]`, ...) it asks by itself. An `nl.Loader` and an `nl.torch.Dataset` need
-/// no call: their own reads of views of `nl.open` are guarded in any case.
+/// From now on, in any thread of this process or of one forked from it later, for any reader:
+/// ndlens, NumPy or torch. Without it the system ends the process.
+///
+/// Zeros pass for data, so this is not the default, and code that reads memory itself must ask
+/// afterwards: `view.verify()` raises `TruncatedError` if anything was lost. ndlens asks for what it
+/// reads (`copy`, `tolist`, `v[3]`, ...). An `nl.Loader` and an `nl.torch.Dataset` need no call:
+/// their own reads of views of `nl.open` are guarded in any case.
 ///
 /// Writes are not guarded: one through "r+" that does not reach the file, since the disk is full,
 /// is the signal it was, and never lost in silence. `view[...] = ..` and `view.fill` ask for room
 /// first, and raise `OSError`.
 ///
-/// A view that met lost pages is damaged: all that ndlens does with it raises, also where the file
-/// has grown back. Open it again.
+/// A view that met lost pages is damaged: all that ndlens does with it raises, also if the file has
+/// grown back. Open it again.
 ///
 /// It handles SIGBUS, and passes on what is not about a mapped file of ndlens. Call it again after
 /// something else took the signal, such as `faulthandler.enable()`; otherwise a second call does

@@ -18,28 +18,31 @@ use crate::provided;
 use crate::store::path::fsdecode;
 use crate::store::shards::PyShards;
 
-/// Saves an array as `.npy` or a dict of arrays as `.safetensors`, as the path ends.
+/// Saves an array as `.npy`, or a dict of arrays as `.safetensors`, as the path ends.
 ///
-/// `obj` is anything `nl.view` takes, an `nl.Shards`, an `nl.Items`, or a mapping from strings to
-/// views and items. A `.npy` is in Fortran order where the array lies so, otherwise in C order.
-/// Elements are written in pieces, without a second copy of the array. Items of different sizes are
-/// saved as three tensors of a `.safetensors` (elements, offsets and shapes) with a note that
-/// `nl.open` reads.
+/// Elements are written in pieces, without a second copy of the array. A `.npy` is in Fortran order
+/// if the array is, otherwise in C order. Items of different sizes are saved as three tensors of a
+/// `.safetensors` (elements, offsets and shapes) with a note that `nl.open` reads.
 ///
-/// `metadata` are strings that a `.safetensors` holds beside its arrays, such as the `{"format":
-/// "pt"}` that transformers asks for; by default those of the `nl.Arrays` that is saved, and none
-/// of anything else.
-///
-/// Whoever looks sees the old file or the whole new one, also after a crash; on an error nothing is
-/// left behind. Views of the old file stay as they are, so an array can be saved to the file it
-/// comes from. The new file has the owner, group, permissions, ACL and extended attributes of the
-/// old one, and is the user's alone until it is whole. What `open(path, "w")` refuses is refused: a
-/// file without write permission is not replaced. Other hard links of the old file keep the old
+/// A reader sees the old file or the whole new one, also after a crash; on an error nothing is left
+/// behind. Views of the old file stay as they are, so an array can be saved to the file it comes
+/// from. The new file has the owner, group, permissions, ACL and extended attributes of the old
+/// one, and only its user can read it until it is whole. What `open(path, "w")` refuses is refused:
+/// a file without write permission is not replaced. Other hard links of the old file keep the old
 /// contents.
 ///
-/// Raises `OSError` where the file cannot be written, or its owner or attributes not be kept;
-/// `TypeError` for a dtype that the format has no name for, and for what is not what the format
-/// holds; `ValueError` for a path that ends otherwise.
+/// Args:
+///     `path`: Path that ends in `.npy` or `.safetensors`.
+///     `obj`: Anything `nl.view` takes, an `nl.Shards`, an `nl.Items`, or a mapping from strings to
+///         views and items.
+///     `metadata`: Strings that a `.safetensors` holds beside its arrays, such as the
+///         `{"format": "pt"}` that transformers asks for. By default those of the `nl.Arrays` that
+///         is saved, and none of anything else.
+///
+/// Raises:
+///     `OSError`: The file cannot be written, or its owner or attributes cannot be kept.
+///     `TypeError`: The format has no name for a dtype, or does not hold such an object.
+///     `ValueError`: The path ends otherwise.
 ///
 /// >>> import os, tempfile
 /// >>> import ndlens as nl
