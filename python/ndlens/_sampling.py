@@ -327,12 +327,12 @@ def _check_kinds(state: dict[str, Any]) -> None:
     for key, kind in _KINDS.items():
         if key in state and not isinstance(state[key], kind):
             raise TypeError(
-                f'the state\'s "sampler" must hold a value of class {kind.__name__} as {key!r}, '
+                f"the state's sampler must hold a value of class {kind.__name__} as {key!r}, "
                 f"got {state[key]!r}"
             )
     if "state" in state and state.get("of") not in ("sampler", "iterator"):
         raise ValueError(
-            'the state\'s "sampler" must say "sampler" or "iterator" as \'of\', '
+            'the state\'s sampler must say "sampler" or "iterator" as \'of\', '
             f"got {state.get('of')!r}"
         )
 

@@ -43,7 +43,7 @@ pub enum Error {
     #[error("this state says that {start} of {items} items are done")]
     StateBeyondEnd { start: usize, items: usize },
     /// A number in a state that no run gets to.
-    #[error("the state's {key:?} must be between 0 and {most}, got {got}")]
+    #[error("the state's {key} must be between 0 and {most}, got {got}")]
     StateNumber { key: &'static str, got: i128, most: u64 },
     /// An order that names an item that there is not.
     #[error("the sampler gave item {got} at place {place}, but there are {items} items")]

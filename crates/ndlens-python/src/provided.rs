@@ -1,7 +1,8 @@
 //! What the package's Python provides to the compiled half, handed over when `ndlens` is imported.
 //!
-//! Python imports `_ndlens` and never the other way round: nothing here knows a module of the package
-//! by its name, the exceptions' module aside. `ndlens/_provided.py` hands over what is listed here.
+//! Python imports `_ndlens` and never the other way round: this crate knows no module of the
+//! package by name, except that of the exceptions. `ndlens/_provided.py` hands over what is listed
+//! here.
 
 use std::sync::OnceLock;
 

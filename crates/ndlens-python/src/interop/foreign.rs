@@ -1,4 +1,4 @@
-//! Objects of other libraries, as `ndlens._foreign` knows them: which are more than their memory.
+//! Objects of other libraries that mean more than their memory, such as masked arrays.
 
 use std::sync::OnceLock;
 
@@ -15,7 +15,7 @@ use crate::provided::{self, Provided};
 pub(crate) enum Copies {
     /// The view shows the object's own memory.
     Never,
-    /// The view shows memory of its own where the elements lie nowhere yet.
+    /// The view shows new memory if the elements lie nowhere yet.
     WhereNeeded,
 }
 
@@ -27,7 +27,7 @@ where
     function.get(py)?.call1(arguments)
 }
 
-/// Whether the memory of objects of this class is all that they are.
+/// Whether objects of this class mean no more than their memory.
 pub(crate) fn is_plain(class: &Bound<'_, PyType>) -> bool {
     static NDARRAY: OnceLock<Py<PyType>> = OnceLock::new();
     let py = class.py();
@@ -83,7 +83,7 @@ pub(crate) fn storage<'py>(tensor: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Py
     call(tensor.py(), &provided::STORAGE, (tensor,))
 }
 
-/// A better reason why an array exports no buffer, where there is one.
+/// A better reason why an array exports no buffer, if there is one.
 pub(crate) fn unexported(array: &Bound<'_, PyAny>, error: PyErr) -> PyErr {
     let reason: PyResult<Option<String>> =
         call(array.py(), &provided::UNEXPORTED, (array,)).and_then(|reason| reason.extract());

@@ -68,7 +68,7 @@ pub(crate) struct PyEpoch {
     process: u32,
     structure: Arc<Structure>,
     output: Output,
-    /// What batches are made on, where they are made in pinned memory.
+    /// The tensors that batches are made on, if they are made in pinned memory.
     pinned: Option<Pinned>,
     /// The sampler that is read, once the epoch has begun.
     reading: OnceLock<Reading>,
@@ -80,7 +80,7 @@ pub(crate) struct PyEpoch {
     end: OnceLock<Receipt>,
 }
 
-/// A batch's parts, one for each field; what was drawn for it, where that is asked for; and what
+/// A batch's parts, one for each field; what was drawn for it, if the loader returns it; and what
 /// counts it.
 type Taken<'py> = (Vec<Bound<'py, PyAny>>, Vec<Bound<'py, PyAny>>, PyReceipt);
 
@@ -143,7 +143,7 @@ impl PyEpoch {
         }
     }
 
-    /// Passes over the next batch and counts it as handed out: its items; None where the epoch is
+    /// Passes over the next batch and counts it as handed out: its items; None if the epoch is
     /// over. Of an epoch that `_Loader._plan` gave.
     #[pyo3(name = "_pass_over")]
     fn pass_over(&self, py: Python<'_>) -> PyResult<Option<Vec<usize>>> {
@@ -361,7 +361,7 @@ impl PyEpoch {
         Ok((parts, drawn, receipt))
     }
 
-    /// What begins the epoch, or None where a thread that held it at a fork stayed in the parent.
+    /// What begins the epoch, or None if a thread that held it at a fork stayed in the parent.
     fn lock_loader(&self, py: Python<'_>) -> Option<MutexGuard<'_, Option<Py<PyLoader>>>> {
         if self.process == std::process::id() {
             // Waits detached: the thread that begins the epoch runs Python.
@@ -370,7 +370,7 @@ impl PyEpoch {
         unless_held(self.loader.try_lock())
     }
 
-    /// The epoch, or None where a thread that held it at a fork stayed in the parent, and so will
+    /// The epoch, or None if a thread that held it at a fork stayed in the parent, and so will
     /// never let go.
     fn lock(&self) -> Option<MutexGuard<'_, Option<Epoch>>> {
         if self.process == std::process::id() {

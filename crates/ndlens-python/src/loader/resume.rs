@@ -80,7 +80,7 @@ impl<'py> Keys<'_, 'py> {
         value.extract().map_err(|error: PyErr| {
             if error.is_instance_of::<PyOverflowError>(value.py()) {
                 PyValueError::new_err(format!(
-                    "the state's {key:?} must be between 0 and {most}, got {value}"
+                    "the state's {key} must be between 0 and {most}, got {value}"
                 ))
             } else {
                 refused(key, &value, "an integer")
@@ -98,5 +98,5 @@ fn extract<'py, T: for<'a> FromPyObject<'a, 'py>>(
 }
 
 fn refused(key: &str, value: &Bound<'_, PyAny>, expected: &str) -> PyErr {
-    PyTypeError::new_err(format!("the state's {key:?} must be {expected}, got {value:?}"))
+    PyTypeError::new_err(format!("the state's {key} must be {expected}, got {value:?}"))
 }

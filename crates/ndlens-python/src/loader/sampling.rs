@@ -1,4 +1,4 @@
-//! What samplers give: numbers where they lie, and iterators that are read while an epoch runs.
+//! What samplers give: numbers in memory, and iterators that are read while an epoch runs.
 //!
 //! Which rank this is and what a sampler has to say is asked in `ndlens/_sampling.py`, when an
 //! epoch begins.
@@ -84,7 +84,7 @@ pub(crate) fn extract_numbers(object: &Bound<'_, PyAny>) -> PyResult<ItemNumbers
     ItemNumbers::from_view(&extract_view(object)?).or_raise()
 }
 
-/// `indices=`: what a slice, a range, or a list or array of integers or bools selects of so many
+/// `indices=`: what a slice, a range, or a list or array of integers or bools selects of `items`
 /// items.
 pub(crate) fn extract_indices(object: &Bound<'_, PyAny>, items: usize) -> PyResult<Selection> {
     let py = object.py();
@@ -141,7 +141,7 @@ fn parse_digest(text: &str) -> PyResult<Digest> {
 }
 
 /// Reads as many numbers from an iterator as are asked for, or all; gives how many there were,
-/// their digest and, where they are to be kept, the numbers: int64, of shape (numbers,).
+/// their digest and, of the first `keep`, the numbers: int64, of shape (numbers,).
 #[pyfunction]
 #[pyo3(signature = (iterator, count, keep, /))]
 pub(crate) fn read_numbers(
@@ -177,10 +177,10 @@ fn next_number(iterator: &mut Bound<'_, PyIterator>, read: usize) -> PyResult<Op
 #[derive(Debug)]
 pub(crate) struct Reading {
     iterator: Py<PyIterator>,
-    /// Gives what a state keeps of the sampler as it stands; None where that is a digest of what it
-    /// gave.
+    /// Gives what a state keeps of the sampler as it stands; None if that is a digest of the items
+    /// it gave.
     snapshot: Option<Py<PyAny>>,
-    /// Is told how many items came, once there are no more.
+    /// Is called with the number of items when there are no more.
     ended: Py<PyAny>,
     progress: Mutex<Progress>,
     /// Held while a thread reads and takes a batch: what one read, another would take.
@@ -278,7 +278,7 @@ impl Reading {
         }
     }
 
-    /// The next numbers, so many or all that are left.
+    /// The next `count` numbers, or all that are left.
     fn some(&self, py: Python<'_>, count: usize) -> PyResult<Vec<i64>> {
         let (mut numbers, mut iterator) = (vec![], self.iterator.bind(py).clone());
         while numbers.len() < count {

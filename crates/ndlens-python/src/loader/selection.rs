@@ -33,7 +33,8 @@ type Packed<'py> = (Bound<'py, PyBytes>, usize);
 
 #[pymethods]
 impl PySelection {
-    /// What selects, of so many items: a slice, or a list, array or view of integers or booleans.
+    /// What `index` selects of `items` items: a slice, or a list, array or view of integers or
+    /// booleans.
     #[new]
     fn of(index: &Bound<'_, PyAny>, items: usize) -> PyResult<Self> {
         Ok(PySelection::new(extract_selection(index, items)?, items))
@@ -153,7 +154,7 @@ fn view_of_numbers(numbers: &Bound<'_, PyAny>) -> PyResult<Option<View>> {
     Ok(array.and_then(|array| extract_view(&array).ok()))
 }
 
-/// A list of integers, or of booleans; None where one is neither.
+/// A list of integers, or of booleans; None if an item is neither.
 fn view_of_list(list: &Bound<'_, PyAny>) -> PyResult<Option<View>> {
     let text = list.is_instance_of::<PyString>() || list.is_instance_of::<PyBytes>();
     let Some(items) = list.try_iter().ok().filter(|_| !text && list.len().is_ok()) else {

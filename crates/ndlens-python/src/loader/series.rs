@@ -22,7 +22,7 @@ use crate::loader::selection::{
 use crate::store::shards::PyShards;
 use crate::view::object::PyView;
 
-/// Bytes of series that are searched for NaN where nobody asked for it: some 50 ms of work.
+/// Bytes of series that are searched for NaN if the caller did not ask: some 50 ms of work.
 const NAN_LOOK_BYTES: usize = 256 << 20;
 
 /// Bytes that are searched between two looks for Ctrl-C.
@@ -295,8 +295,8 @@ fn leave_out_nan(
     Ok(())
 }
 
-/// The steps with NaN in the first bytes of series; None where elements are no floats. Ctrl-C is
-/// looked for meanwhile.
+/// The steps with NaN in the first bytes of series; None if elements are no floats. Checks for
+/// Ctrl-C meanwhile.
 fn nan_steps(
     py: Python<'_>,
     series: &[View],

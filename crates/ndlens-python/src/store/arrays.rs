@@ -86,7 +86,7 @@ impl PyArrayFile {
         Ok(metadata)
     }
 
-    /// A handle to the file for other processes; None where its arrays are read.
+    /// A handle to the file for other processes; None if its arrays are read.
     fn handle<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
         let mapped = (!self.0.is_loaded()).then(|| self.0.to_handle());
         Ok(mapped.transpose().or_raise()?.map(|handle| PyBytes::new(py, &handle)))

@@ -1,5 +1,4 @@
-//! Pickling: a handle where the memory can be found from another process, the elements' bytes where
-//! it cannot.
+//! Pickling: a handle if another process can find the memory, otherwise the elements' bytes.
 
 use std::time::Duration;
 
@@ -49,7 +48,7 @@ pub(crate) fn reduce_sent<'py>(view: &Bound<'py, PyView>) -> PyResult<Bound<'py,
     reduce(py, &view, BUFFER_PROTOCOL - 1, true)
 }
 
-/// Waits until what was sent is received, at most so many seconds, and at most an hour.
+/// Waits until what was sent is received: at most `seconds`, and at most an hour.
 #[pyfunction]
 #[pyo3(name = "_wait_for_receipts", signature = (seconds, /))]
 pub(crate) fn wait_for_receipts(py: Python<'_>, seconds: f64) -> PyResult<bool> {

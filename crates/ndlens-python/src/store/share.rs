@@ -186,7 +186,7 @@ pub(crate) fn duration(name: &str, seconds: f64) -> PyResult<Duration> {
     Ok(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
 }
 
-/// Asks again and again, detached, until there is an answer; None where there is none in time.
+/// Asks repeatedly, detached, until there is an answer; None if there is none in time.
 fn wait<T: Send>(
     py: Python<'_>,
     timeout: Option<f64>,

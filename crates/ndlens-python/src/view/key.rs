@@ -39,7 +39,7 @@ pub(crate) fn with_key<R>(
     use_key(&indices)
 }
 
-/// The integers of a key that names one element of a view of so many axes: `v[1, 2]` does, `v[1, 2,
+/// The integers of a key that names one element of a view of `ndim` axes: `v[1, 2]` does, `v[1, 2,
 /// ...]` is a view on it.
 pub(crate) fn element_of(key: &Key, ndim: usize) -> Option<SmallVec<[isize; 6]>> {
     let integers = key.iter().map(|index| if let Index::At(at) = index { Some(*at) } else { None });
@@ -118,7 +118,7 @@ fn fitting(item: &Bound<'_, PyAny>) -> Option<isize> {
     }
     // SAFETY: the object is an integer.
     let number = unsafe { ffi::PyLong_AsSsize_t(item.as_ptr()) };
-    // Also what it says with an exception where the integer does not fit.
+    // -1 with an exception also means that the integer does not fit.
     if number == -1 && PyErr::take(item.py()).is_some() { None } else { Some(number) }
 }
 
