@@ -462,7 +462,8 @@ def test_a_numpy_archive_by_the_name_of_a_torch_file_opens(tmp_path: Path) -> No
     path = tmp_path / "x.pt"
     with path.open("wb") as file:
         np.savez(file, a=np.arange(3))
-    assert nl.open(path)["a"].tolist() == [0, 1, 2]
+    arrays: Any = nl.open(path)
+    assert arrays["a"].tolist() == [0, 1, 2]
 
 
 def test_a_truncated_file_says_how_much_is_missing_wherever_it_ends(path: Path) -> None:

@@ -466,7 +466,7 @@ def test_a_sampler_that_asks_its_own_epoch_for_a_batch_is_an_error() -> None:
             sampler = Asking(ask)
             loader = loader_of(sampler, batch_size=1, num_workers=num_workers)
             sampler.epoch = iter(loader)
-            with pytest.raises(RuntimeError, match="^the sampler of this epoch asked the epoch"):
+            with pytest.raises(RuntimeError, match=r"^the sampler of this epoch asked the epoch"):
                 list(sampler.epoch)
             # Another epoch of the loader is none of it.
             sampler.epoch = iter(nl.Loader(LABELS, output="numpy"))
@@ -483,5 +483,5 @@ def test_a_sampler_that_asks_its_own_epoch_as_it_begins_is_an_error() -> None:
 
     sampler = Asking()
     sampler.epoch = iter(loader_of(sampler))
-    with pytest.raises(RuntimeError, match="^the sampler of this epoch asked the epoch"):
+    with pytest.raises(RuntimeError, match=r"^the sampler of this epoch asked the epoch"):
         next(sampler.epoch)

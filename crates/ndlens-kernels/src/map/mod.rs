@@ -18,7 +18,6 @@ use crate::simd::level::Isa;
 
 /// One step of a chain, with torchvision's meaning.
 #[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
 pub enum Step {
     /// `torchvision.transforms.v2.ToDtype`: to another dtype, with `scale` from the range of one to
     /// that of the other.

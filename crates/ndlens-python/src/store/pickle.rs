@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use ndlens::View;
 use ndlens::store::{self, Packed, ViewHandle};
-use ndlens::{Order, View};
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyDict, PyTuple};
 
@@ -101,8 +101,6 @@ impl PyView {
     /// Memory of its own.
     fn __deepcopy__(&self, py: Python<'_>, _memo: &Bound<'_, PyDict>) -> PyResult<PyView> {
         let view = self.view()?.clone();
-        let fortran = view.is_contiguous(Order::F) && !view.is_contiguous(Order::C);
-        let order = if fortran { Order::F } else { Order::C };
-        exit::detach(py, || view.copy(order)).map(PyView::new).or_raise()
+        exit::detach(py, || view.copy(view.packed_order())).map(PyView::new).or_raise()
     }
 }

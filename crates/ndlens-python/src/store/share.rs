@@ -227,7 +227,7 @@ impl Arrays {
     fn extract(obj: &Bound<'_, PyAny>) -> PyResult<Self> {
         let (keys, views) = Keys::extract(obj, |array| match extract_part(array)? {
             Part::View(view) => Ok(view),
-            _ => Err(PyTypeError::new_err(
+            Part::Rows(_) | Part::Ragged(_) | Part::Windows(..) => Err(PyTypeError::new_err(
                 "items are several arrays, which have no name together: share them without name=, \
                  or share their series, or their data, offsets and shapes",
             )),
