@@ -439,6 +439,33 @@ def test_a_file_of_no_format_says_what_to_do_about_raw_bytes(path: Path) -> None
     )
 
 
+@pytest.mark.parametrize("name", ["x.pt", "x.pth", "pytorch_model.bin", "last.ckpt", "any.npz"])
+@pytest.mark.parametrize("is_archive", [True, False])
+def test_a_file_of_torch_save_says_what_to_save_instead(
+    name: str, is_archive: bool, tmp_path: Path
+) -> None:
+    if name == "any.npz" and not is_archive:
+        pytest.skip("of a pickle alone only the name says that it is torch's")
+    path = tmp_path / name
+    torch.save({"a": torch.ones(3)}, path, _use_new_zipfile_serialization=is_archive)
+    with pytest.raises(nl.FormatError) as raised:
+        nl.open(path)
+    assert str(raised.value) == (
+        f"{path}: a file of torch.save, which pickles what it holds; load it with torch.load, and "
+        'save its tensors with nl.save("model.safetensors", tensors), which nl.open maps'
+    )
+    # Its bytes are still there to be looked at.
+    assert nl.open(path, dtype="uint8").size == path.stat().st_size
+
+
+def test_a_numpy_archive_by_the_name_of_a_torch_file_opens(tmp_path: Path) -> None:
+    path = tmp_path / "x.pt"
+    with path.open("wb") as file:
+        np.savez(file, a=np.arange(3))
+    arrays: Any = nl.open(path)
+    assert arrays["a"].tolist() == [0, 1, 2]
+
+
 def test_a_truncated_file_says_how_much_is_missing_wherever_it_ends(path: Path) -> None:
     np.save(path, np.arange(6.0).reshape(2, 3))
     whole = path.read_bytes()

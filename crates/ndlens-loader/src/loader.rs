@@ -412,7 +412,7 @@ impl Loader {
     /// What its orders and draws are made of.
     pub fn basis(&self) -> Basis {
         let field = |field: &CompiledField| {
-            let shape = field.source.item_shape().unwrap_or_else(|| ItemShape::fixed(&[]));
+            let shape = field.source.given_shape().unwrap_or_else(|| ItemShape::fixed(&[]));
             let selected =
                 field.source.fingerprint().map(|number| format!(" selected {number:016x}"));
             format!(

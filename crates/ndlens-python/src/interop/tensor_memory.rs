@@ -60,8 +60,9 @@ const HELD: &str = "_ndlens_memory";
 /// The bases of an array that are looked at for a tensor.
 const BASES_MAX: usize = 8;
 
-const REFUSED: &str = "ndlens views this tensor's memory, which torch would free when it moves the tensor to shared \
-                       memory: call share_memory_() before nl.view, or give nl.view a clone() of the tensor";
+const REFUSED: &str = "ndlens views this tensor's memory, which torch would free when it moves \
+                       the tensor to shared memory: call share_memory_() before nl.view, or give \
+                       nl.view a clone() of the tensor";
 
 /// A view that a storage holds.
 #[pyclass(frozen, name = "_HeldMemory", module = "ndlens._ndlens")]
@@ -143,8 +144,9 @@ impl Watch {
     }
 
     fn check(&self) -> ndlens::Result<()> {
-        let cause = "torch moved the tensor's memory after this view was made (share_memory_(), a queue and a worker's \
-                     arguments do that): make the view again, or share the tensor first";
+        let cause = "torch moved the tensor's memory after this view was made (share_memory_(), a \
+                     queue and a worker's arguments do that): make the view again, or share the \
+                     tensor first";
         if self.is_moved() { Err(ndlens::Error::Moved { cause }) } else { Ok(()) }
     }
 

@@ -46,6 +46,12 @@ pub enum Error {
         .got.escape_ascii()
     )]
     UnknownFormat { path: PathBuf, got: Vec<u8> },
+    /// A file of `torch.save`, which holds a pickle.
+    #[error(
+        "{path}: a file of torch.save, which pickles what it holds; load it with torch.load, and save its tensors \
+         with nl.save(\"model.safetensors\", tensors), which nl.open maps"
+    )]
+    TorchPickle { path: PathBuf },
     /// A file of arrays where one array is wanted.
     #[error(
         "{path}: holds arrays by name ({has}), expected a file of one array; take one of each file by its name: \
@@ -301,6 +307,7 @@ impl Error {
             | Error::SeveralArrays { path, .. }
             | Error::SharedName { path, .. }
             | Error::GitLfsPointer { path }
+            | Error::TorchPickle { path }
             | Error::BadIndex { path, .. }
             | Error::BadNote { path, .. }
             | Error::IsRagged { path, .. }

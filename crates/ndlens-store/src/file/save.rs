@@ -138,9 +138,7 @@ pub fn save(path: &Path, contents: &Contents, metadata: &[(String, String)]) -> 
 pub fn save_npy(path: &Path, parts: &[View]) -> Result<()> {
     let [first, ..] = parts else { return Err(Error::NoShards) };
     let (shape, order) = match parts {
-        [view] if view.is_contiguous(Order::F) && !view.is_contiguous(Order::C) => {
-            (view.shape().to_vec(), Order::F)
-        }
+        [view] if view.packed_order() == Order::F => (view.shape().to_vec(), Order::F),
         [view] => (view.shape().to_vec(), Order::C),
         several => (Shards::of(room::list_of(several.iter().cloned())?)?.shape(), Order::C),
     };
