@@ -11,7 +11,7 @@ import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from . import _ndlens
-from ._fields import as_sources
+from ._fields import as_sources, check_fields
 from ._options import (
     BatchOptions,
     FieldOptions,
@@ -292,6 +292,7 @@ class Loader:
         pin_memory: bool = False,
         device: Any = None,
     ) -> None:
+        check_fields(fields)
         settings: dict[str, Any] = {
             "batch_size": batch_size,
             "shuffle": shuffle,

@@ -1,7 +1,7 @@
 //! The one place where Rust's errors become Python's exceptions.
 
 use pyo3::exceptions::{
-    PyBufferError, PyFileNotFoundError, PyIndexError, PyKeyError, PyKeyboardInterrupt,
+    PyAttributeError, PyBufferError, PyFileNotFoundError, PyIndexError, PyKeyError, PyKeyboardInterrupt,
     PyMemoryError, PyNotImplementedError, PyOSError, PyRuntimeError, PyTypeError, PyValueError,
 };
 use pyo3::prelude::*;
@@ -19,6 +19,11 @@ macro_rules! raise {
             Err(error) => error,
         })
     }};
+}
+
+/// The error for a name that objects of a class do not have, with what to write instead.
+pub(crate) fn no_attribute(class: &str, name: &str, hint: &str) -> PyErr {
+    PyAttributeError::new_err(format!("'ndlens.{class}' object has no attribute '{name}'{hint}"))
 }
 
 /// An error of one of our crates that knows its exception.

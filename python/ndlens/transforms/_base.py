@@ -44,7 +44,7 @@ def _fields_of(cls: type[Fixed]) -> dict[str, Field[Any]]:
 
 
 class _DataclassFields:
-    """Shows a class to `dataclasses.fields`, `replace`, `asdict` and `is_dataclass` as one of theirs."""
+    """Makes `dataclasses.fields`, `replace`, `asdict` and `is_dataclass` work for a class."""
 
     def __get__(self, _fixed: Fixed | None, cls: type[Fixed]) -> dict[str, Field[Any]]:
         return _fields_of(cls)
