@@ -8,7 +8,40 @@ from . import _ndlens
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, TypeAlias
+    from collections.abc import Callable, Sequence
+    from typing import Any, Literal, Protocol, TypeAlias
+
+    from typing_extensions import Buffer
+
+    from .transforms import Transform
+
+    class _HasArray(Protocol):
+        def __array__(self) -> Any: ...
+
+    class _HasDLPack(Protocol):
+        def __dlpack__(self) -> Any: ...
+
+    class _HasInterface(Protocol):
+        @property
+        def __array_interface__(self) -> dict[str, Any]: ...
+
+    # One field: no tuple, list or mapping is such, so that checkers tell them apart.
+    Field: TypeAlias = (
+        _ndlens.View
+        | _ndlens.Shards
+        | _ndlens.Items
+        | Buffer
+        | _HasArray
+        | _HasDLPack
+        | _HasInterface
+    )
+    # The transforms of a field: ours, or torchvision's v2, which are callable.
+    Steps: TypeAlias = Sequence[Transform | Callable[..., Any]] | Callable[..., Any]
+    # Those of all fields, in their structure.
+    Transforms: TypeAlias = Steps | Sequence[Steps | None] | Mapping[Any, Steps | None]
+    Joint: TypeAlias = Sequence[Any]
+    Place: TypeAlias = Literal["first", "last"]
+    Channels: TypeAlias = Place | Sequence[Place | None] | Mapping[Any, Place | None]
 
 Source: TypeAlias = _ndlens.View | _ndlens.Shards | _ndlens.Items
 

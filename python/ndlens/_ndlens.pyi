@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Literal, NoReturn, SupportsIndex, TypeAlias, f
 
 import numpy as np
 from torch import Tensor
+from torch import dtype as TorchDType
 from typing_extensions import CapsuleType
 
 from ._arrays import Arrays
@@ -821,8 +822,19 @@ def may_share_memory(a: Any, b: Any, /) -> bool:
         b: Likewise.
     """
 
-# A list of paths is one array in shards, or the arrays of several `.safetensors` by name. A path
-# leads mostly to one array. The checker cannot know, so narrow by isinstance(.., nl.Arrays).
+# A path leads mostly to one array, and a list of paths to one array in shards. A checker cannot
+# know: `assert isinstance(opened, nl.Arrays)` tells it.
+@overload
+def open(
+    path: list[Any] | tuple[_Path, ...],
+    mode: Literal["r", "c", "r+"] = "c",
+    *,
+    copy: bool = False,
+    shape: SupportsIndex | Sequence[SupportsIndex] | None = None,
+    dtype: str | type | np.dtype[Any] | TorchDType,
+    offset: int = 0,
+    strides: Sequence[SupportsIndex] | None = None,
+) -> Shards: ...
 @overload
 def open(
     path: list[Any] | tuple[_Path, ...],

@@ -39,15 +39,15 @@ ALONE = Ranks(0, 1)
 
 
 class RankSource:
-    """Says which rank this process is.
+    """The rank of this process, given or looked up.
 
     Args:
         rank: What the user gave, with `world_size`; None to ask.
         world_size: What the user gave.
-        alone: Whether each process reads all items if nothing was given; nothing is looked up then.
+        alone: Whether each process reads all items if nothing was given, without a look-up.
 
     Raises:
-        ValueError: Only one of the two is given, `world_size` is below 1, or `rank` is not below it.
+        ValueError: Only one of the two is given, or `rank` is not below `world_size`.
     """
 
     def __init__(self, rank: int | None, world_size: int | None, *, alone: bool) -> None:
@@ -64,7 +64,7 @@ class RankSource:
             self._given = Ranks(rank, world_size)
 
     def known(self) -> Ranks:
-        """The ranks as known now, for a length or a repr: rank 0 if only the world size is known."""
+        """The ranks as known now; rank 0 if only the world size is known."""
         if self._given is not None:
             return self._given
         return (

@@ -131,7 +131,7 @@ def test_shards_say_how_they_become_one_array(tmp_path: Any) -> None:
         np.save(path, np.zeros((2, 3)))
     shards = nl.open(paths)
     with pytest.raises(AttributeError) as caught:
-        _ = shards.torch
+        _ = shards.torch  # type: ignore[union-attr]  # what is asked for
     stacked = "torch.cat([shard.torch() for shard in shards.shards])"
     assert str(caught.value) == (
         "'ndlens.Shards' object has no attribute 'torch': shards lie in several files; "
@@ -166,7 +166,7 @@ def test_a_list_of_pictures_is_not_taken_for_fields() -> None:
     pictures = [Image.new("RGB", (12, 8)) for _ in range(9)]
     with pytest.raises(ValueError, match=r"^fields is a list of 9 arrays, .* \(12, 8\) and RGB"):
         nl.Loader(pictures)
-    assert len(nl.Loader(np.stack(pictures))) == 9
+    assert len(nl.Loader(np.stack([np.asarray(picture) for picture in pictures]))) == 9
 
 
 def test_a_list_that_may_be_fields_is_taken_for_them() -> None:

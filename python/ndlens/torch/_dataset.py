@@ -5,15 +5,18 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any, Literal, SupportsIndex
+from typing import TYPE_CHECKING, Any, Generic, SupportsIndex, cast, overload
 
 import torch
 from torch.utils.data import default_collate, get_worker_info
+from typing_extensions import TypeVar  # torch needs it, too
 
 from .. import _ndlens
 from .._fields import as_sources, check_fields
 from .._options import DatasetOptions, FieldOptions
-from ..transforms import Transform
+
+if TYPE_CHECKING:
+    from .._fields import Channels, Field, Joint, Transforms
 
 __all__ = ["Dataset", "collate"]
 
@@ -69,7 +72,11 @@ def collate(samples: Any) -> Any:
     return samples
 
 
-class Dataset(torch.utils.data.Dataset[Any]):
+_Key = TypeVar("_Key")
+_Sample_co = TypeVar("_Sample_co", covariant=True, default=Any)
+
+
+class Dataset(torch.utils.data.Dataset[_Sample_co], Generic[_Sample_co]):
     """A map-style data set over views, for torch's own `DataLoader`.
 
     Give the `DataLoader` `collate_fn=nl.torch.collate`. A batch is made in one pass, each sample
@@ -105,16 +112,43 @@ class Dataset(torch.utils.data.Dataset[Any]):
         IndexError: An item that is asked for does not exist.
     """
 
+    @overload
+    def __init__(
+        self: Dataset[dict[_Key, torch.Tensor]],
+        fields: Mapping[_Key, Any],
+        transforms: Transforms | None = None,
+        *,
+        joint: Joint | None = None,
+        channels: Channels | None = None,
+        seed: int = 0,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Dataset[tuple[torch.Tensor, ...]],
+        fields: tuple[Any, ...] | list[Any],
+        transforms: Transforms | None = None,
+        *,
+        joint: Joint | None = None,
+        channels: Channels | None = None,
+        seed: int = 0,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Dataset[torch.Tensor],
+        fields: Field,
+        transforms: Transforms | None = None,
+        *,
+        joint: Joint | None = None,
+        channels: Channels | None = None,
+        seed: int = 0,
+    ) -> None: ...
     def __init__(
         self,
         fields: Any,
-        transforms: Sequence[Transform]
-        | Sequence[Sequence[Transform] | None]
-        | Mapping[Any, Sequence[Transform] | None]
-        | None = None,
+        transforms: Transforms | None = None,
         *,
-        joint: Sequence[Any] | None = None,
-        channels: Literal["first", "last"] | Sequence[Any] | Mapping[Any, Any] | None = None,
+        joint: Joint | None = None,
+        channels: Channels | None = None,
         seed: int = 0,
     ) -> None:
         check_fields(fields)
@@ -181,11 +215,14 @@ class Dataset(torch.utils.data.Dataset[Any]):
             raise IndexError(f"item {operator.index(index)} of a data set of {len(self)}")
         return item
 
-    def __getitem__(self, index: SupportsIndex | Sequence[SupportsIndex]) -> Any:
+    # A batch has the type of a sample: the same structure of tensors.
+    def __getitem__(self, index: SupportsIndex | Sequence[SupportsIndex]) -> _Sample_co:
         """One sample; for several indices, as of a `BatchSampler` used as `sampler`, a batch."""
         if isinstance(index, Sequence):
-            return self._gatherer.batch([self._item(i) for i in index], *self._draws())
-        return _row(self._gatherer.batch([self._item(index)], *self._draws()), 0)
+            batch = self._gatherer.batch([self._item(i) for i in index], *self._draws())
+            return cast(_Sample_co, batch)
+        batch = self._gatherer.batch([self._item(index)], *self._draws())
+        return cast(_Sample_co, _row(batch, 0))
 
     def __getitems__(self, indices: Sequence[SupportsIndex]) -> Sequence[Any]:
         """The batch of these items, for `collate`."""
