@@ -1,7 +1,15 @@
-# One recipe per habit. Each does its own set-up: all it needs on a fresh machine is Rust, make and Python >= 3.11.
-# The set-up is a virtual environment in .venv with what pyproject.toml's group "all" names (PyTorch among it, 5 GB).
+# One recipe per habit. Each does its own set-up: all it needs on a fresh machine is Rust, make and
+# Python >= 3.11. The set-up is a virtual environment in .venv with the groups of packages in
+# pyproject.toml that the recipe needs. Each says what it installs, and how large that is:
+SIZE_build := 40 MB
+SIZE_demo := 5.8 GB, of which 5.4 GB are PyTorch: PyPI has it with CUDA
+SIZE_test := 6.7 GB, of which 5.4 GB are PyTorch: PyPI has it with CUDA
+SIZE_frameworks := 7.5 GB, of which 5.4 GB are PyTorch: PyPI has it with CUDA
+SIZE_bench := 5.9 GB, of which 5.4 GB are PyTorch: PyPI has it with CUDA
+SIZE_lint := 7.2 GB, of which 5.4 GB are PyTorch, whose types mypy reads
 
-# The first Python that runs (a pyenv shim may not), is new enough and can make a virtual environment.
+# The first Python that runs (a pyenv shim may not), is new enough and can make a virtual
+# environment.
 # To choose another: make PYTHON=/path/to/python
 PYTHON ?= $(firstword $(foreach python,python3.13 python3.12 python3.11 python3,\
 	$(shell $(python) -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' \
@@ -16,8 +24,19 @@ export PYO3_PYTHON := $(CURDIR)/$(BIN)/python
 export PYO3_BUILD_EXTENSION_MODULE := 1
 unexport CONDA_PREFIX PYTHONHOME PYTHONPATH
 
-.PHONY: help demo test fuzz-layout memory-sweep soak exits loom lint bench instructions valgrind build clean
+# Two installations at once would write to one environment.
+.NOTPARALLEL:
+.PHONY: help demo test fuzz-layout memory-sweep soak exits loom lint bench instructions valgrind \
+	build clean
 .DEFAULT_GOAL := help
+
+# What each recipe needs; the table above says how much that is.
+demo: .venv/has-demo
+fuzz-layout soak exits memory-sweep: .venv/has-test
+test: .venv/has-frameworks
+bench: .venv/has-bench
+lint: .venv/has-lint
+build instructions: .venv/has-build
 
 help: ## List the recipes
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,16 +57,17 @@ soak: build ## Share, send and lose arrays for some minutes; shared memory must 
 exits: build ## End the interpreter in every way while ndlens is at work, five times each
 	$(BIN)/python -m tests.stress.exits --runs 5
 
-memory-sweep: build ## Run every operation where memory runs out: limits of address space, then each allocation failing once
+memory-sweep: build ## Run every operation where memory is limited, then where it runs out once
 	$(BIN)/python tests/stress/memory_sweep.py
 	cargo build --release --quiet --package ndlens-python --features failing-allocator
 	$(BIN)/python tests/stress/memory_sweep.py --module target/release/lib_ndlens.so --margins
 
-loom: ## Run the loader's threads and locks in every order that loom can tell apart (a build of its own)
+loom: ## Run the loader's threads and locks in every order, with loom (a build of its own)
 	RUSTFLAGS='--cfg loom' cargo test -p ndlens-loader --release --test loom --target-dir target/loom
-	RUSTFLAGS='--cfg loom' cargo test -p ndlens-loader --release --lib --target-dir target/loom in_every_order
+	RUSTFLAGS='--cfg loom' cargo test -p ndlens-loader --release --lib --target-dir target/loom \
+		in_every_order
 
-lint: build ## Check format, lints, types, stubs, documentation and spelling
+lint: build ## Check format, lints, types, stubs, documentation, spelling, imports and lengths
 	cargo clippy --version >/dev/null 2>&1 || rustup component add clippy rustfmt
 	cargo fmt --check
 	cargo clippy --workspace --all-targets -- -D warnings
@@ -55,8 +75,10 @@ lint: build ## Check format, lints, types, stubs, documentation and spelling
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/python -m mypy.stubtest --mypy-config-file pyproject.toml ndlens
+	$(BIN)/python -m mypy.stubtest --mypy-config-file pyproject.toml \
+		--allowlist tests/house/stubtest.txt ndlens
 	$(BIN)/typos
+	$(BIN)/python tests/house/check.py
 
 bench: build valgrind ## Measure ndlens beside NumPy, numba, OpenCV and PyTorch; takes its time
 	$(BIN)/python benches/instructions.py
@@ -71,28 +93,40 @@ bench: build valgrind ## Measure ndlens beside NumPy, numba, OpenCV and PyTorch;
 	$(BIN)/python benches/colour.py
 	$(BIN)/python benches/mixing.py
 
-instructions: .venv/installed valgrind ## Count each kernel's instructions and make the counts the new baseline
+instructions: valgrind ## Count each kernel's instructions and make the counts the new baseline
 	$(BIN)/python benches/instructions.py --write
 
 # Counts instructions. Where it cannot be installed, what needs it says that it is left out.
 valgrind:
 	@command -v valgrind >/dev/null || { \
-		test "$$(id -u)" = 0 && command -v apt-get >/dev/null && \
-		{ apt-get install --yes --quiet valgrind || { apt-get update --quiet && apt-get install --yes --quiet valgrind; }; } \
-	} >/dev/null 2>&1 || echo 'valgrind is not installed and could not be: no instructions are counted'
+		echo 'Installing valgrind with apt-get: 80 MB'; \
+		install='apt-get install --yes --quiet valgrind'; \
+		{ test "$$(id -u)" = 0 && command -v apt-get && \
+			{ $$install || { apt-get update --quiet && $$install; }; } \
+		} >/dev/null 2>&1 || \
+			echo 'valgrind is not installed and could not be: no instructions are counted'; \
+	}
 
-build: .venv/installed ## Build the Python module in place; quick when nothing changed
+build: ## Build the Python module in place; quick when nothing changed
 	$(BIN)/maturin develop --release --quiet
 
 clean: ## Remove everything the recipes made, the virtual environment too
 	rm -rf .venv target demo .mypy_cache .pytest_cache .ruff_cache .hypothesis python/ndlens/*.so
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# The stamp is written last: an installation that failed half-way is taken up again.
-.venv/installed: pyproject.toml constraints.txt
-	@test -n "$(PYTHON)" || { \
-		echo 'no Python >= 3.11 with venv found; install one or say make PYTHON=/path/to/python' >&2; exit 1; }
-	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv .venv
+# The packages of a group, with those of the groups that it includes.
+PACKAGES = import tomllib; \
+	groups = tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]; \
+	of = lambda name: sum(([p] if isinstance(p, str) else of(p["include-group"]) \
+		for p in groups[name]), []); print(*sorted(of("$*")))
+
+# A stamp is written last: an installation that failed half-way is taken up again.
+.venv/has-%: pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo 'no Python >= 3.11 with venv found;' \
+		'install one or say make PYTHON=/path/to/python' >&2; exit 1; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv .venv
+	@echo 'Installing into .venv what it does not have yet of the group "$*" ($(SIZE_$*)):'
+	@$(BIN)/python -c '$(PACKAGES)'
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt pip
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group all
-	touch $@
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group $*
+	@touch $@

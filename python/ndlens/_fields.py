@@ -8,40 +8,7 @@ from . import _ndlens
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from typing import Any, Literal, Protocol, TypeAlias
-
-    from typing_extensions import Buffer
-
-    from .transforms import Transform
-
-    class _HasArray(Protocol):
-        def __array__(self) -> Any: ...
-
-    class _HasDLPack(Protocol):
-        def __dlpack__(self) -> Any: ...
-
-    class _HasInterface(Protocol):
-        @property
-        def __array_interface__(self) -> dict[str, Any]: ...
-
-    # One field: no tuple, list or mapping is such, so that checkers tell them apart.
-    Field: TypeAlias = (
-        _ndlens.View
-        | _ndlens.Shards
-        | _ndlens.Items
-        | Buffer
-        | _HasArray
-        | _HasDLPack
-        | _HasInterface
-    )
-    # The transforms of a field: ours, or torchvision's v2, which are callable.
-    Steps: TypeAlias = Sequence[Transform | Callable[..., Any]] | Callable[..., Any]
-    # Those of all fields, in their structure.
-    Transforms: TypeAlias = Steps | Sequence[Steps | None] | Mapping[Any, Steps | None]
-    Joint: TypeAlias = Sequence[Any]
-    Place: TypeAlias = Literal["first", "last"]
-    Channels: TypeAlias = Place | Sequence[Place | None] | Mapping[Any, Place | None]
+    from typing import Any, TypeAlias
 
 Source: TypeAlias = _ndlens.View | _ndlens.Shards | _ndlens.Items
 
@@ -62,7 +29,7 @@ def _looks(field: Any) -> tuple[Any, Any] | None:
 def check_fields(fields: Any) -> None:
     """Refuses a list of items in place of fields.
 
-    A list of eight or more arrays of one shape and dtype is one if they have several axes, or more
+    A list of eight or more arrays of one type, shape and dtype is one if they have several axes, or more
     arrays than each has rows. A tuple of them is taken for fields.
 
     Raises:
@@ -70,8 +37,10 @@ def check_fields(fields: Any) -> None:
     """
     if not isinstance(fields, list) or len(fields) < _LEAST_ITEMS:
         return
-    first = _looks(fields[0])
-    if first is None or not first[0] or any(_looks(field) != first for field in fields):
+    kind, first = type(fields[0]), _looks(fields[0])
+    if first is None or not first[0]:
+        return
+    if any(type(field) is not kind or _looks(field) != first for field in fields):
         return
     shape, dtype = first
     if len(shape) > 1 or len(fields) > shape[0]:

@@ -27,47 +27,18 @@ from ._sampling import Source
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Generic, Literal, NoReturn, TypedDict, Unpack, overload
+    from typing import Any, Generic, Literal, NoReturn, Unpack, overload
 
     from numpy import ndarray
     from torch import Tensor
     from typing_extensions import TypeVar
 
-    from ._fields import Channels, Field, Joint, Transforms
     from ._ndlens import View
+    from ._typing import Channels, Field, Joint, Settings, Transforms
 
     _Init = TypeVar("_Init", bound=Callable[..., None])
     _Key = TypeVar("_Key")
     _Batch_co = TypeVar("_Batch_co", covariant=True, default=Any)
-
-    class _Settings(TypedDict, total=False):
-        """The keywords that do not change the type of a batch."""
-
-        batch_size: int
-        shuffle: bool
-        seed: int
-        num_workers: int
-        drop_last: bool
-        prefetch_factor: int
-        transforms: Transforms | None
-        joint: Joint | None
-        channels: Channels | None
-        rank: int | None
-        world_size: int | None
-        remainder: Literal["pad", "drop", "keep"]
-        sampler: Iterable[int] | None
-        sampler_state: Literal["auto", "list"]
-        indices: Any
-        stores: Literal["auto", "stream", "cached"]
-        order: Literal["ndlens", "torch"]
-        weights: Any
-        replacement: bool
-        num_samples: int | None
-        mix: Any
-        mix_images: Any
-        mix_labels: Any
-        pin_memory: bool
-        device: Any
 
     class _OfBatches(Generic[_Batch_co]): ...
 
@@ -351,7 +322,7 @@ class Loader(_OfBatches[_Batch_co]):
             *,
             output: Literal["numpy"],
             return_params: Literal[False] = False,
-            **settings: Unpack[_Settings],
+            **settings: Unpack[Settings],
         ) -> None: ...
         @overload
         def __init__(
@@ -360,7 +331,7 @@ class Loader(_OfBatches[_Batch_co]):
             *,
             output: Literal["view"],
             return_params: Literal[False] = False,
-            **settings: Unpack[_Settings],
+            **settings: Unpack[Settings],
         ) -> None: ...
         @overload
         def __init__(
@@ -369,7 +340,7 @@ class Loader(_OfBatches[_Batch_co]):
             *,
             output: Literal["torch"] | None = None,
             return_params: Literal[False] = False,
-            **settings: Unpack[_Settings],
+            **settings: Unpack[Settings],
         ) -> None: ...
         @overload
         def __init__(
@@ -378,7 +349,7 @@ class Loader(_OfBatches[_Batch_co]):
             *,
             output: Literal["numpy"],
             return_params: Literal[False] = False,
-            **settings: Unpack[_Settings],
+            **settings: Unpack[Settings],
         ) -> None: ...
         @overload
         def __init__(
@@ -387,7 +358,7 @@ class Loader(_OfBatches[_Batch_co]):
             *,
             output: Literal["view"],
             return_params: Literal[False] = False,
-            **settings: Unpack[_Settings],
+            **settings: Unpack[Settings],
         ) -> None: ...
         @overload
         def __init__(
@@ -396,7 +367,7 @@ class Loader(_OfBatches[_Batch_co]):
             *,
             output: Literal["torch"] | None = None,
             return_params: Literal[False] = False,
-            **settings: Unpack[_Settings],
+            **settings: Unpack[Settings],
         ) -> None: ...
         @overload
         def __init__(
@@ -405,7 +376,7 @@ class Loader(_OfBatches[_Batch_co]):
             *,
             output: Literal["numpy"],
             return_params: Literal[False] = False,
-            **settings: Unpack[_Settings],
+            **settings: Unpack[Settings],
         ) -> None: ...
         @overload
         def __init__(
@@ -414,7 +385,7 @@ class Loader(_OfBatches[_Batch_co]):
             *,
             output: Literal["view"],
             return_params: Literal[False] = False,
-            **settings: Unpack[_Settings],
+            **settings: Unpack[Settings],
         ) -> None: ...
         @overload
         def __init__(
@@ -423,7 +394,7 @@ class Loader(_OfBatches[_Batch_co]):
             *,
             output: Literal["torch", "numpy", "view"] | None = None,
             return_params: bool,
-            **settings: Unpack[_Settings],
+            **settings: Unpack[Settings],
         ) -> None: ...
 
     @_one_positional

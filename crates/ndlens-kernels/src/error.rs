@@ -1,5 +1,7 @@
 //! Everything that can go wrong with a value map, one variant each.
 
+use ndlens_core::ErrorKind;
+
 /// `Result` with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -82,10 +84,38 @@ pub enum Error {
     /// A mixture of elements that are not floats.
     #[error("elements of {got} cannot be mixed, expected float16, bfloat16, float32 or float64")]
     BlendDType { got: String },
-    /// `NDLENS_ISA` set to what is no instruction set.
-    #[error("NDLENS_ISA is {got:?}, expected scalar, avx2 or avx512")]
-    UnknownIsa { got: String },
+    /// `NDLENS_ISA` does not name an instruction set of this architecture.
+    #[error("NDLENS_ISA is {got:?}, expected {expected}")]
+    UnknownLevel { got: String, expected: String },
     /// What the view itself says.
     #[error(transparent)]
     View(#[from] ndlens_core::Error),
+}
+
+impl Error {
+    /// What kind of failure it is.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Error::UnsupportedConversion { .. }
+            | Error::UnsafeScale { .. }
+            | Error::NoRange { .. }
+            | Error::NormalizeDType { .. }
+            | Error::StatisticsLength { .. }
+            | Error::ZeroStd { .. }
+            | Error::SourceDType { .. }
+            | Error::DestinationSize { .. }
+            | Error::ChannelAxisOutOfBounds { .. }
+            | Error::ChannelCount { .. }
+            | Error::ResizeSize { .. }
+            | Error::ResizeDType { .. }
+            | Error::ResizeShape { .. }
+            | Error::ResizeWindow { .. }
+            | Error::MapSource { .. }
+            | Error::ColourDType { .. }
+            | Error::ColourChannels { .. }
+            | Error::BlendDType { .. }
+            | Error::UnknownLevel { .. } => ErrorKind::Value,
+            Error::View(source) => source.kind(),
+        }
+    }
 }

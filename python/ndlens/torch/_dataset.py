@@ -16,7 +16,7 @@ from .._fields import as_sources, check_fields
 from .._options import DatasetOptions, FieldOptions
 
 if TYPE_CHECKING:
-    from .._fields import Channels, Field, Joint, Transforms
+    from .._typing import Channels, Field, Joint, Transforms
 
 __all__ = ["Dataset", "collate"]
 

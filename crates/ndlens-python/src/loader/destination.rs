@@ -1,7 +1,7 @@
 //! Where batches go: `pin_memory=` and `device=` of a loader.
 
-use ndlens::kernels::Step;
-use ndlens::loader::{Loader, Memory, Values};
+use ndlens::kernels::MapStep;
+use ndlens::loader::{BatchMemory, Loader, Values};
 use ndlens::transforms::Deferred;
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::PyValueError;
@@ -33,8 +33,8 @@ impl<'py> Destination<'py> {
     }
 
     /// Where the memory of batches comes from.
-    pub(crate) fn memory(&self) -> Memory {
-        if self.pins { Memory::Supplied } else { Memory::Pooled }
+    pub(crate) fn memory(&self) -> BatchMemory {
+        if self.pins { BatchMemory::Supplied } else { BatchMemory::Pooled }
     }
 
     /// Who computes values that come last.
@@ -60,9 +60,9 @@ impl<'py> Destination<'py> {
 
 /// Steps with their arguments, and the axis of the channels.
 fn to_python<'py>(py: Python<'py>, deferred: &Deferred) -> PyResult<Bound<'py, PyAny>> {
-    let step = |step: &Step| match step {
-        Step::ToDtype { dtype, scale } => (dtype.to_string(), *scale).into_bound_py_any(py),
-        Step::Normalize { mean, std } => (mean.clone(), std.clone()).into_bound_py_any(py),
+    let step = |step: &MapStep| match step {
+        MapStep::ToDtype { dtype, scale } => (dtype.to_string(), *scale).into_bound_py_any(py),
+        MapStep::Normalize { mean, std } => (mean.clone(), std.clone()).into_bound_py_any(py),
         other => Err(PyValueError::new_err(format!("{other:?} is not computed on a device"))),
     };
     let steps = deferred.steps.iter().map(step).collect::<PyResult<Vec<_>>>()?;
