@@ -172,7 +172,7 @@ def test_a_path_may_be_bytes_as_for_numpy_and_open(path: Path) -> None:
 
 def test_what_is_no_path_is_a_type_error() -> None:
     with pytest.raises(TypeError, match=r"^expected str, bytes or os.PathLike object, not int\b"):
-        nl.open(3)  # type: ignore[arg-type]
+        nl.open(3)  # type: ignore[call-overload]
 
 
 def test_a_name_that_is_not_utf_8_opens_and_errors_name_it_exactly(tmp_path: Path) -> None:

@@ -164,7 +164,7 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
         lambda: np.asarray(nl.ragged(IMAGES)),
         TypeError,
         (
-            f"{len(IMAGES)} items are no array: index them, as in numpy.stack([item.numpy() for"
+            f"{len(IMAGES)} items are not an array: index them, as in numpy.stack([item.numpy() for"
             " item in items])"
         ),
     ),

@@ -4,8 +4,9 @@
 //! a new variant compiles when it has a kind, a new kind when it has an exception.
 
 use pyo3::exceptions::{
-    PyBufferError, PyFileNotFoundError, PyIndexError, PyKeyError, PyKeyboardInterrupt,
-    PyMemoryError, PyNotImplementedError, PyOSError, PyRuntimeError, PyTypeError, PyValueError,
+    PyAttributeError, PyBufferError, PyFileNotFoundError, PyIndexError, PyKeyError,
+    PyKeyboardInterrupt, PyMemoryError, PyNotImplementedError, PyOSError, PyRuntimeError,
+    PyTypeError, PyValueError,
 };
 use pyo3::prelude::*;
 use pyo3::types::PyType;
@@ -22,6 +23,11 @@ macro_rules! raise {
             Err(error) => error,
         })
     }};
+}
+
+/// The error for a name that objects of a class do not have, with what to write instead.
+pub(crate) fn no_attribute(class: &str, name: &str, hint: &str) -> PyErr {
+    PyAttributeError::new_err(format!("'ndlens.{class}' object has no attribute '{name}'{hint}"))
 }
 
 /// The exception of a kind of error.
