@@ -39,47 +39,106 @@ __all__ = [
 ]
 
 __version__: str
+"""The version of ndlens, such as "0.1.0" (PEP 440)."""
 
 @final
 class View:
+    """An N-dimensional view of memory that another object owns.
+
+    `nl.view` and `nl.open` make views. `v[...]`, `permute`, `flip`, `windows`, `reshape` and the
+    like give views of the same memory and never copy. `numpy`, `torch`, the buffer protocol
+    (PEP 3118) and DLPack hand it on without a copy. `copy`, `take`, `tobytes` and `tolist` copy.
+
+    >>> import ndlens as nl
+    >>> v = nl.view(bytearray(range(24))).reshape(2, 3, 4)
+    >>> v[1, :, ::2]
+    <ndlens.View shape=(3, 2) dtype=uint8 strides=(4, 2)>
+    >>> v[1, :, ::2].tolist()
+    [[12, 14], [16, 18], [20, 22]]
+    """
+
     @property
-    def shape(self) -> tuple[int, ...]: ...
+    def shape(self) -> tuple[int, ...]:
+        """The number of elements along each axis."""
+
     @property
-    def strides(self) -> tuple[int, ...]: ...
+    def strides(self) -> tuple[int, ...]:
+        """The bytes from one element to the next along each axis; negative for a reversed axis."""
+
     @property
-    def suboffsets(self) -> tuple[int, ...]: ...
+    def suboffsets(self) -> tuple[int, ...]:
+        """`()`, as a `memoryview` has it: no element is behind a pointer (PEP 3118)."""
+
     @property
-    def ndim(self) -> int: ...
+    def ndim(self) -> int:
+        """The number of axes."""
+
     @property
-    def dtype(self) -> str: ...
+    def dtype(self) -> str:
+        """The name of the elements' type, as NumPy's, such as "float32".
+
+        If NumPy has no one-word name for it, the format of the buffer protocol.
+        """
+
     @property
-    def format(self) -> str | None: ...
+    def format(self) -> str | None:
+        """The format of the buffer protocol (PEP 3118), in letters of the `struct` module.
+
+        None if it has none for these elements.
+        """
+
     @property
-    def itemsize(self) -> int: ...
+    def itemsize(self) -> int:
+        """Bytes of one element."""
+
     @property
-    def nbytes(self) -> int: ...
+    def nbytes(self) -> int:
+        """Bytes of all elements: what a copy takes."""
+
     @property
-    def size(self) -> int: ...
+    def size(self) -> int:
+        """The number of elements."""
+
     @property
-    def obj(self) -> Any: ...
+    def obj(self) -> Any:
+        """The object whose buffer this is a view of; None if the memory is of no such object."""
+
     @property
-    def readonly(self) -> bool: ...
+    def readonly(self) -> bool:
+        """Whether the memory must not be written through this view."""
+
     @property
-    def c_contiguous(self) -> bool: ...
+    def c_contiguous(self) -> bool:
+        """Whether the elements are packed in C order: the last index changes fastest."""
+
     @property
-    def f_contiguous(self) -> bool: ...
+    def f_contiguous(self) -> bool:
+        """Whether the elements are packed in Fortran order: the first index changes fastest."""
+
     @property
-    def contiguous(self) -> bool: ...
+    def contiguous(self) -> bool:
+        """Whether the elements are packed in C or Fortran order."""
+
     @property
-    def T(self) -> View: ...
+    def T(self) -> View:
+        """The view with its axes in reverse order."""
+
     @property
-    def mT(self) -> View: ...
+    def mT(self) -> View:
+        """The view with its last two axes exchanged: each matrix transposed."""
+
     @property
     def __array_interface__(self) -> dict[str, Any]: ...
     def __len__(self) -> int: ...
     def __iter__(self) -> ViewIterator: ...
     def __reversed__(self) -> ViewIterator: ...
-    def __getitem__(self, key: _Key, /) -> Any: ...
+    # Integers alone give a view or, if there is one for each axis, an element.
+    @overload
+    def __getitem__(self, key: slice | EllipsisType | None, /) -> View: ...
+    @overload
+    def __getitem__(self, key: SupportsIndex | tuple[SupportsIndex, ...], /) -> Any: ...
+    @overload
+    def __getitem__(self, key: tuple[_Index, ...], /) -> View: ...
     def __setitem__(self, key: _Key, value: Any, /) -> None: ...
     def __delitem__(self, key: _Key, /) -> NoReturn: ...
     def __enter__(self) -> View: ...
@@ -92,56 +151,362 @@ class View:
     def __ge__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
     @overload
-    def permute(self, *axes: int) -> View: ...
+    def permute(self, *axes: int) -> View:
+        """The view with its axes in another order, as `torch.permute`.
+
+        Args:
+            *axes: Each axis once; axis i of the result is axis `axes[i]` of this view.
+
+        Raises:
+            ValueError: An axis is missing or named twice.
+            IndexError: The view has no such axis.
+        """
+
     @overload
     def permute(self, axes: Sequence[int], /) -> View: ...
     @overload
-    def transpose(self, *axes: int) -> View: ...
+    def transpose(self, *axes: int) -> View:
+        """The view with its axes in another order, as `permute`; without axes, as `T`.
+
+        Args:
+            *axes: Each axis once, or none.
+
+        Raises:
+            ValueError: An axis is missing or named twice.
+            IndexError: The view has no such axis.
+        """
+
     @overload
     def transpose(self, axes: Sequence[int] | None, /) -> View: ...
     @overload
-    def flip(self, *axes: int) -> View: ...
+    def flip(self, *axes: int) -> View:
+        """The view with the given axes, or all of them, reversed by negative strides.
+
+        Args:
+            *axes: Axes to reverse; all if none is given.
+
+        Raises:
+            ValueError: An axis is named twice.
+            IndexError: The view has no such axis.
+        """
+
     @overload
     def flip(self, axes: Sequence[int], /) -> View: ...
-    def swapaxes(self, axis1: int, axis2: int, /) -> View: ...
-    def moveaxis(self, source: int | Sequence[int], destination: int | Sequence[int]) -> View: ...
-    def windows(self, size: int, step: int = 1, axis: int = 0) -> View: ...
+    def swapaxes(self, axis1: int, axis2: int, /) -> View:
+        """The view with two axes exchanged, as `np.swapaxes`.
+
+        Raises:
+            IndexError: The view has no such axis.
+        """
+
+    def moveaxis(self, source: int | Sequence[int], destination: int | Sequence[int]) -> View:
+        """The view with some axes moved to other places, as `np.moveaxis`.
+
+        Args:
+            source: Axis or axes to move.
+            destination: Places of these axes in the result. The other axes keep their order.
+
+        Raises:
+            ValueError: An axis is named twice, or `source` and `destination` are not as many.
+            IndexError: The view has no such axis.
+        """
+
+    def windows(self, size: int, step: int = 1, axis: int = 0) -> View:
+        """Windows of `size` elements along an axis, one from every `step`-th start.
+
+        Shape (N, F) gives (1 + (N - size) // step, size, F) for axis 0. The windows overlap in
+        memory if `step < size`.
+
+        Args:
+            size: Elements in a window.
+            step: Elements from one start to the next.
+            axis: Axis along which windows are taken.
+
+        Raises:
+            ValueError: `size` or `step` is not positive, or `size` is larger than the axis.
+            IndexError: The view has no such axis.
+
+        >>> import ndlens as nl
+        >>> nl.view(bytes(range(5))).windows(3).tolist()
+        [[0, 1, 2], [1, 2, 3], [2, 3, 4]]
+        """
+
     @overload
-    def reshape(self, *shape: int) -> View: ...
+    def reshape(self, *shape: int) -> View:
+        """The same elements in C order in another shape; never copies.
+
+        Args:
+            *shape: Size of each axis; one may be -1 for what is left.
+
+        Raises:
+            CopyRequired: No strides give this shape.
+            ValueError: The sizes do not match.
+        """
+
     @overload
     def reshape(self, shape: Sequence[int], /) -> View: ...
     @overload
-    def broadcast_to(self, *shape: int) -> View: ...
+    def broadcast_to(self, *shape: int) -> View:
+        """The same elements in a larger shape, with axes of size 1 repeated by a stride of 0.
+
+        The result is read-only, as `np.broadcast_to` gives it.
+
+        Args:
+            *shape: Size of each axis.
+
+        Raises:
+            ValueError: The shapes do not broadcast.
+
+        >>> import ndlens as nl
+        >>> nl.view(b"abc").broadcast_to(2, 3).tobytes()
+        b'abcabc'
+        """
+
     @overload
     def broadcast_to(self, shape: Sequence[int], /) -> View: ...
-    def ravel(self) -> View: ...
-    def squeeze(self, axis: int | Sequence[int] | None = None) -> View: ...
-    def expand_dims(self, axis: int | Sequence[int]) -> View: ...
-    def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> View: ...
-    def split(self, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[View]: ...
-    def unbind(self, axis: int = 0) -> list[View]: ...
-    def reinterpret(self, dtype: Any) -> View: ...
-    def cast(self, format: Any, shape: Sequence[int] | None = None) -> View: ...
-    def verify(self) -> None: ...
-    def prefetch(self) -> None: ...
-    def drop_cache(self) -> None: ...
-    def toreadonly(self) -> View: ...
-    def release(self) -> None: ...
-    def copy(self, order: Literal["C", "F", "A"] = "C") -> View: ...
-    def ascontiguous(self) -> View: ...
-    def take(self, indices: Any, axis: int = 0) -> View: ...
-    def fill(self, value: Any) -> None: ...
-    def tobytes(self, order: Literal["C", "F", "A"] | None = None) -> bytes: ...
-    def tolist(self) -> Any: ...
-    def item(self) -> Any: ...
+    def ravel(self) -> View:
+        """The elements along one axis, in C order; never copies, as `reshape(-1)`.
+
+        Raises:
+            CopyRequired: No single stride leads from each element to the next.
+        """
+
+    def squeeze(self, axis: int | Sequence[int] | None = None) -> View:
+        """The view without the given axes of size 1, or without all of them.
+
+        Args:
+            axis: Axis or axes to drop; None for all of size 1.
+
+        Raises:
+            ValueError: An axis is not of size 1.
+            IndexError: The view has no such axis.
+        """
+
+    def expand_dims(self, axis: int | Sequence[int]) -> View:
+        """The view with new axes of size 1.
+
+        Args:
+            axis: Place or places of the new axes in the result.
+
+        Raises:
+            IndexError: The result has no such axis.
+        """
+
+    def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> View:
+        """The elements whose indices along two axes differ by `offset`, along a new last axis.
+
+        Args:
+            offset: Index along `axis2` less index along `axis1`.
+            axis1: First axis of the planes.
+            axis2: Second axis of the planes.
+
+        Raises:
+            ValueError: The two axes are the same.
+            IndexError: The view has no such axis.
+        """
+
+    def split(self, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[View]:
+        """The view cut along an axis, as `np.split`.
+
+        Args:
+            indices_or_sections: Number of equal pieces, or the places of the cuts.
+            axis: Axis that is cut.
+
+        Raises:
+            ValueError: The axis does not divide into equal pieces.
+            IndexError: The view has no such axis.
+        """
+
+    def unbind(self, axis: int = 0) -> list[View]:
+        """The view at each place of an axis, as `torch.unbind`.
+
+        Raises:
+            IndexError: The view has no such axis.
+        """
+
+    def reinterpret(self, dtype: Any) -> View:
+        """The same bytes as elements of another dtype, as `ndarray.view`; never copies.
+
+        Args:
+            dtype: A name, a format of the buffer protocol, a NumPy or a torch dtype.
+
+        Raises:
+            ValueError: The last axis does not hold a whole number of elements.
+            CopyRequired: The last axis is not packed.
+            TypeError: ndlens has no such dtype.
+        """
+
+    def cast(self, format: Any, shape: Sequence[int] | None = None) -> View:
+        """The same bytes in another format of the `struct` module, as `memoryview.cast`.
+
+        To or from a format of one byte, of a view that is packed in C order.
+
+        Args:
+            format: A letter of the `struct` module, or a dtype that has one.
+            shape: Shape of the result; None for one axis.
+
+        Raises:
+            TypeError: `memoryview` would not cast it either.
+        """
+
+    def verify(self) -> None:
+        """Raises `TruncatedError` if bytes of this view are lost.
+
+        They are lost if the mapped file has become shorter, or was when it was read after
+        `nl.guard_truncation()`. Other memory is never lost. Call it before a read to learn of a
+        loss early, and after a read by NumPy or torch to know that what was read is in the file.
+
+        Raises:
+            TruncatedError: Bytes of the view are lost.
+        """
+
+    def prefetch(self) -> None:
+        """Asks the system to read this view's pages of a mapped file, without waiting.
+
+        From the view's first element to its last (`madvise`, MADV_WILLNEED). Nothing happens for
+        other memory.
+
+        Raises:
+            OSError: The system refuses.
+        """
+
+    def drop_cache(self) -> None:
+        """Frees the memory that caches this view's pages of a mapped file.
+
+        From the view's first element to its last, in this process and in the system's cache of
+        files; they are read again when they are needed. What was written to them is kept. The
+        system keeps pages that other processes use, and those it has yet to write. Nothing happens
+        for other memory.
+
+        Raises:
+            OSError: The system refuses.
+        """
+
+    def toreadonly(self) -> View:
+        """The same view, read-only."""
+
+    def release(self) -> None:
+        """Gives up this view's claim on its memory.
+
+        If no other view, array or tensor holds it, its owner can then be resized or closed.
+        Anything else done with this view raises `ValueError`.
+
+        Raises:
+            BufferError: A consumer holds this view's buffer.
+        """
+
+    def copy(self, order: Literal["C", "F", "A"] = "C") -> View:
+        """The elements packed in new memory, writable and aligned to 64 bytes.
+
+        Args:
+            order: "C" order, Fortran order ("F"), or the one that they are packed in ("A").
+
+        Raises:
+            MemoryError: There is not enough memory.
+            TruncatedError: Bytes of the view are lost.
+        """
+
+    def ascontiguous(self) -> View:
+        """This view if its elements are packed in C order, else a copy.
+
+        As `np.ascontiguousarray`. (`contiguous` is `memoryview`'s name of the flag.)
+        """
+
+    def take(self, indices: Any, axis: int = 0) -> View:
+        """The elements at the given places of an axis, in their order, packed in new memory.
+
+        As `np.take`.
+
+        Args:
+            indices: Integers, or anything `nl.view` takes of integers, of shape (n,); negative ones
+                count from the end.
+            axis: Axis along which elements are taken.
+
+        Raises:
+            IndexError: A place is out of bounds, or the view has no such axis.
+            TypeError: `indices` are not integers.
+        """
+
+    def fill(self, value: Any) -> None:
+        """Writes one number to every place.
+
+        Raises:
+            ReadOnlyError: The view is read-only.
+            OSError: There is no room for the pages in a file that is opened with "r+".
+        """
+
+    def tobytes(self, order: Literal["C", "F", "A"] | None = None) -> bytes:
+        """The bytes of the elements.
+
+        Args:
+            order: "C" order (the default), Fortran order ("F"), or the one that they are packed in
+                ("A").
+        """
+
+    def tolist(self) -> Any:
+        """The elements as nested lists of Python numbers.
+
+        A view of rank 0 gives its element.
+        """
+
+    def item(self) -> Any:
+        """The only element, as a Python number.
+
+        Raises:
+            ValueError: The view has no element, or several.
+        """
+
     def __int__(self) -> int: ...
     def __float__(self) -> float: ...
-    def hex(self, sep: str | bytes | None = None, bytes_per_sep: int = 1) -> str: ...
-    def index(self, value: Any, start: int | None = None, stop: int | None = None, /) -> int: ...
-    def count(self, value: Any, /) -> int: ...
-    def numpy(self) -> np.ndarray[Any, Any]: ...
+    def hex(self, sep: str | bytes | None = None, bytes_per_sep: int = 1) -> str:
+        """The bytes of the elements in C order as hexadecimal digits, as `bytes.hex`.
+
+        Args:
+            sep: Character between groups of bytes.
+            bytes_per_sep: Bytes in a group, counted from the right; from the left if negative.
+        """
+
+    def index(self, value: Any, start: int | None = None, stop: int | None = None, /) -> int:
+        """The first place along axis 0 that holds `value`, as `memoryview.index`.
+
+        Args:
+            value: Number to look for.
+            start: First place that is looked at.
+            stop: Place before which the search ends.
+
+        Raises:
+            ValueError: No place holds it.
+        """
+
+    def count(self, value: Any, /) -> int:
+        """The number of places along axis 0 that hold `value`, as `memoryview.count`."""
+
+    def numpy(self) -> np.ndarray[Any, Any]:
+        """A `numpy.ndarray` on the same memory; nothing is copied.
+
+        A read-only view gives a read-only array. bfloat16 and the 8-bit floats become the dtypes of
+        the package `ml_dtypes`.
+
+        Raises:
+            ImportError: NumPy is not installed.
+            BufferError: `ml_dtypes` is needed and not installed.
+        """
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]: ...
-    def torch(self, *, readonly: Literal["allow"] | None = None) -> Tensor: ...
+    def torch(self, *, readonly: Literal["allow"] | None = None) -> Tensor:
+        """A `torch.Tensor` on the same memory, with the same strides; nothing is copied.
+
+        Args:
+            readonly: "allow" for a tensor of a read-only view, which must never be written to.
+
+        Raises:
+            CopyRequired: A stride is negative, which torch does not have.
+            ReadOnlyError: The view is read-only, and torch would write to it: open files with
+                `mode="c"`, call `copy()` first, or give `readonly="allow"`.
+            TypeError: torch has no such dtype.
+            ImportError: PyTorch is not installed.
+        """
+
     __dlpack_c_exchange_api__: ClassVar[CapsuleType]
     def __dlpack__(
         self,
@@ -161,16 +526,35 @@ class View:
 
 @final
 class Shards:
+    """One array in several files, cut along axis 0.
+
+    `nl.open` of a pattern or a list of paths makes it. Its items have one shape and dtype and are
+    in the order of the files. `nl.Loader` and `nl.torch.Dataset` take it as a field. `s[i]` is item
+    i as a view of its file (an element, if items have no axes), `s[a:b:c]` other shards of the same
+    memory, and `s[index]`, with an array of integers or booleans, `nl.Items`. Nothing is copied. It
+    pickles to the handles of its shards.
+    """
+
     @property
-    def shape(self) -> tuple[int, ...]: ...
+    def shape(self) -> tuple[int, ...]:
+        """The number of items of all shards together, then the shape of an item."""
+
     @property
-    def ndim(self) -> int: ...
+    def ndim(self) -> int:
+        """The number of axes."""
+
     @property
-    def dtype(self) -> str: ...
+    def dtype(self) -> str:
+        """The name of the elements' type, as `View.dtype`."""
+
     @property
-    def nbytes(self) -> int: ...
+    def nbytes(self) -> int:
+        """Bytes of all elements."""
+
     @property
-    def shards(self) -> tuple[View, ...]: ...
+    def shards(self) -> tuple[View, ...]:
+        """Each shard as a view, in order."""
+
     def __array__(self, *_args: Any, **_kwargs: Any) -> NoReturn: ...
     def __len__(self) -> int: ...
     def __iter__(self) -> Iterator[Any]: ...
@@ -184,17 +568,27 @@ class Shards:
 
 @final
 class Explanation:
+    """What `nl.explain` says: sentences to print."""
+
     @property
-    def zero_copy(self) -> bool: ...
+    def zero_copy(self) -> bool:
+        """Whether the target uses the same memory."""
 
 @final
 class ViewIterator:
+    """The iterator that `iter(view)` gives."""
+
     def __iter__(self) -> ViewIterator: ...
     def __next__(self) -> Any: ...
     def __length_hint__(self) -> int: ...
 
 @final
 class Epoch:
+    """The batches of one epoch: the iterator that `iter(loader)` gives.
+
+    The epoch begins when its first batch is asked for.
+    """
+
     def __iter__(self) -> Epoch: ...
     def __next__(self) -> Any: ...
     def __len__(self) -> int: ...
@@ -203,6 +597,13 @@ class Epoch:
 
 @final
 class Items:
+    """Items for `nl.Loader` and `nl.torch.Dataset` that are not the rows of one view.
+
+    `nl.windows`, `nl.ragged` and `nl.subset` make them. `items[i]` is item i as a view, which
+    copies nothing (an element, if items have no axes). `items[a:b:c]`, and `items[index]` with an
+    array of integers or booleans, are other items. They pickle as their views do.
+    """
+
     def __array__(self, *_args: Any, **_kwargs: Any) -> NoReturn: ...
     def __len__(self) -> int: ...
     def __iter__(self) -> Iterator[Any]: ...
@@ -213,17 +614,31 @@ class Items:
     def __getitem__(self, key: Any, /) -> Any: ...
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]: ...
     @property
-    def shape(self) -> tuple[int | None, ...]: ...
+    def shape(self) -> tuple[int | None, ...]:
+        """The number of items, then the size of each of their axes; None where items differ."""
+
     @property
-    def item_shape(self) -> tuple[int | None, ...]: ...
+    def item_shape(self) -> tuple[int | None, ...]:
+        """The size of each axis of an item; None where items differ."""
+
     @property
-    def shapes(self) -> View: ...
+    def shapes(self) -> View:
+        """The shapes of all items: int64, of shape (items, axes of an item)."""
+
     @property
-    def offsets(self) -> View | None: ...
+    def offsets(self) -> View | None:
+        """The first element of each item in `data`: int64, of shape (items,).
+
+        None if items do not lie in one packed view.
+        """
+
     @property
-    def data(self) -> View | None: ...
+    def data(self) -> View | None:
+        """The packed view of one axis that all items lie in; None if there is no such view."""
+
     @property
-    def dtype(self) -> str: ...
+    def dtype(self) -> str:
+        """The name of the elements' type, as `View.dtype`."""
 
 @overload
 def windows(
@@ -239,7 +654,45 @@ def windows(
     target: Any = None,
     where: Any = None,
     skip_nan: bool = False,
-) -> Items: ...
+) -> Items:
+    """Windows of one series or of several, as items for a loader.
+
+    No window crosses from one series or group to the next, and a series or group that is too short
+    for a window with its gap and horizon has none. Nothing is copied, and no window is listed:
+    memory grows with the number of groups.
+
+    Args:
+        series: A series of shape (steps, ...), or a list of them.
+        size: Steps in a window.
+        step: Steps from the start of one window to the next.
+        horizon: Steps that follow each window, after the gap, as a second field.
+        groups: `lengths`, or offsets from 0 to the number of steps, if they cannot be taken for
+            `ids`.
+        lengths: Steps of each group, which add up to those of the series.
+        ids: For each step what it belongs to: a number, a string or anything that can be hashed.
+            Steps of one id stand together.
+        gap: Steps between a window and its horizon.
+        target: Columns of the horizon, of a series of shape (steps, columns, ...). One column is
+            not an axis: items are of shape (horizon,).
+        where: A boolean for each window, or for each step (of all series one after another) whether
+            a window may start there.
+        skip_nan: Whether windows that hold NaN, or whose horizon does, are left out. If not, a
+            warning names the first such window in the first 256 MiB of the series.
+
+    Returns:
+        Items of shape (size, ...). With a `horizon`, a pair: the windows, and the horizons of shape
+        (horizon, ...).
+
+    Raises:
+        ValueError: A size is 0, series differ in dtype or shape of a step, groups do not divide the
+            series, ids are scattered, or no window fits or is left.
+
+    >>> import ndlens as nl
+    >>> past, future = nl.windows(bytes(range(9)), 3, horizon=1, ids=list("aaaaabbbb"))
+    >>> [(p.tolist(), f.tolist()) for p, f in zip(past, future)]
+    [([0, 1, 2], [3]), ([1, 2, 3], [4]), ([5, 6, 7], [8])]
+    """
+
 @overload
 def windows(
     series: Any,
@@ -258,7 +711,28 @@ def windows(
 def _windows_part(
     series: Any, span: tuple[int, int, int, int], lengths: View | None, future: bool, /
 ) -> Items: ...
-def ragged(items: Any, offsets: Any = None, shapes: Any = None) -> Items: ...
+def ragged(items: Any, offsets: Any = None, shapes: Any = None) -> Items:
+    """Items of different sizes but one dtype, rank and number of channels.
+
+    Such as images of shape (height, width, channels). `nl.Loader` takes them if a transform makes
+    one size of them, and `nl.windows` takes them as series.
+
+    Args:
+        items: A list of views, each an item; or, with `shapes`, a packed view of one axis that they
+            lie in.
+        offsets: The first element of each item, of shape (N,); N + 1 also say where each must end.
+            None if items lie one after another.
+        shapes: The shape of each item, of shape (N, rank).
+
+    Raises:
+        ValueError: Items differ in more than their first two axes, or do not lie within their
+            memory; the error names the first.
+
+    >>> import ndlens as nl
+    >>> images = nl.ragged(bytes(range(10)), shapes=[(2, 3), (2, 2)])
+    >>> images[1].tolist(), images.shape, images.offsets.tolist()
+    ([[6, 7], [8, 9]], (2, 2, None), [0, 6])
+    """
 
 @final
 class _Selection:
@@ -271,14 +745,87 @@ def _subset(field: Any, index: Any, /) -> View | Shards | Items: ...
 def _split(
     items: int, parts: Any, seed: int | None, groups: Any, stratify: Any, /
 ) -> list[_Selection]: ...
-def view(obj: Any, /, *, readonly: bool | None = None, copy: bool | None = False) -> View: ...
-def explain(obj: Any, target: Literal["torch", "numpy", "jax", "memoryview"], /) -> Explanation: ...
-def shares_memory(a: Any, b: Any, /) -> bool: ...
-def may_share_memory(a: Any, b: Any, /) -> bool: ...
+def view(obj: Any, /, *, readonly: bool | None = None, copy: bool | None = False) -> View:
+    """A view of any object that gives its memory; nothing is copied.
 
-# What a path leads to decides: View, Arrays, Shards or Items.
+    The object exports a buffer (PEP 3118: `bytes`, `bytearray`, `array.array`, `mmap`,
+    `memoryview`, a NumPy array), speaks DLPack on the CPU (a `torch.Tensor`, a JAX array), or has
+    an `__array_interface__` (a `PIL.Image`, which gives its pixels as bytes) or `__array_struct__`.
+    The view has the object's shape, strides and dtype. While the view, or anything made of it,
+    lives, the object's memory is held: a `bytearray` cannot be resized, an `mmap` not closed.
+
+    Args:
+        obj: The object.
+        readonly: True for a read-only view; False to refuse read-only memory; None for the object's
+            own.
+        copy: None to copy if there is no memory to use: of a tensor with the negative or the
+            conjugate bit set, or an object that NumPy makes an array of (`__array__`: a pandas
+            column, an h5py data set). True to copy in any case.
+
+    Raises:
+        TypeError: The object has no memory to view; the error says what to call instead.
+        BufferError: The object does not give its memory, or its memory is only a part of what it
+            means: a masked array, an array with a unit, a sparse tensor.
+        ReadOnlyError: `readonly=False`, and the memory is read-only.
+
+    >>> import ndlens as nl
+    >>> pixels = bytearray(range(6))
+    >>> v = nl.view(pixels)
+    >>> v.shape, v.dtype, v.readonly
+    ((6,), 'uint8', False)
+    >>> pixels.append(6)
+    Traceback (most recent call last):
+        ...
+    BufferError: Existing exports of data: object cannot be re-sized
+    """
+
+def explain(obj: Any, target: Literal["torch", "numpy", "jax", "memoryview"], /) -> Explanation:
+    """Says whether handing an object to a target copies, why, and what to do about it.
+
+    `print` it for plain sentences; `zero_copy` is True if the target uses the same memory.
+
+    Args:
+        obj: Anything `nl.view` takes.
+        target: "torch", "numpy", "jax" or "memoryview".
+
+    Raises:
+        ValueError: `target` is another word.
+
+    >>> import ndlens as nl
+    >>> v = nl.view(bytearray(6)).reshape(2, 3)
+    >>> nl.explain(v[:, ::-1], "numpy").zero_copy
+    True
+    """
+
+def shares_memory(a: Any, b: Any, /) -> bool:
+    """Whether some byte belongs to an element of both objects: exact, as `np.shares_memory`.
+
+    Args:
+        a: Anything `nl.view` takes.
+        b: Likewise.
+
+    >>> import ndlens as nl
+    >>> pixels = nl.view(bytearray(12)).reshape(4, 3)
+    >>> red, green = pixels[:, 0], pixels[:, 1]
+    >>> nl.shares_memory(red, green), nl.may_share_memory(red, green)
+    (False, True)
+    """
+
+def may_share_memory(a: Any, b: Any, /) -> bool:
+    """Whether the memory between the outermost elements of two objects overlaps.
+
+    Quick, and true more often than `shares_memory`; as `np.may_share_memory`.
+
+    Args:
+        a: Anything `nl.view` takes.
+        b: Likewise.
+    """
+
+# A list of paths is one array in shards, or the arrays of several `.safetensors` by name. A path
+# leads mostly to one array. The checker cannot know, so narrow by isinstance(.., nl.Arrays).
+@overload
 def open(
-    path: _Path | list[Any] | tuple[_Path, ...],
+    path: list[Any] | tuple[_Path, ...],
     mode: Literal["r", "c", "r+"] = "c",
     *,
     copy: bool = False,
@@ -286,13 +833,203 @@ def open(
     dtype: Any = None,
     offset: int = 0,
     strides: Sequence[SupportsIndex] | None = None,
-) -> Any: ...
-def save(path: _Path, obj: Any, /, *, metadata: Mapping[str, str] | None = None) -> None: ...
-def guard_truncation() -> None: ...
-def dtype_name(dtype: Any, /) -> str: ...
-def share(obj: Any, /, *, name: str | None = None, timeout: float | None = None) -> Any: ...
-def attach(name: str, /, *, timeout: float | None = 60.0) -> Any: ...
-def empty_shared(shape: SupportsIndex | Sequence[int], dtype: Any, /) -> View: ...
+) -> Shards | Any:
+    """Opens arrays in files, mapped, not read.
+
+    - `.npy` (format versions 1 to 3, C or Fortran order) is a `View`.
+    - `.safetensors` and `.npz` are `nl.Arrays`, a read-only `Mapping` from names to views of one
+      map of the file. An `.npz` member that is compressed cannot be mapped.
+    - With a `dtype`, any file, an `.npy` too, is a `View` of raw bytes.
+    - A pattern such as "shards/*.npy", or a list of paths, is one array in several files,
+      `nl.Shards`; of `.safetensors` files, it is `nl.Arrays` by the names of all. Files that a
+      pattern matches are in natural order: 2 before 10. A path that leads to a file is not a
+      pattern.
+    - "model.safetensors.index.json" is `nl.Arrays` of the files that the index names.
+    - Items of different sizes that `nl.save` saved are `nl.Items` again: all of a file, or one of
+      its names.
+
+    A map holds no descriptor; an `nl.Arrays` that is read holds one.
+
+    Args:
+        path: A path, a pattern, or a list of paths.
+        mode: What a write does. "c" copies the touched page, so that memory is writable and the
+            file stays as it is; "r" refuses; "r+" writes to the file, which an `.npz` archive with
+            its checksums does not allow.
+        copy: Whether each array is read into memory of its own instead of mapped, when it is first
+            asked for, and decompressed if need be.
+        shape: Shape of raw bytes; one size may be -1. By default (-1,).
+        dtype: Dtype of raw bytes: whatever `View.reinterpret` takes.
+        offset: First byte of raw bytes. It need not be aligned.
+        strides: Strides of raw bytes, in bytes; None if they are packed in C order.
+
+    Raises:
+        OSError: A file cannot be opened, such as `FileNotFoundError`.
+        FormatError: A file is damaged, of a format that is not read, or unlike the others of a
+            pattern.
+        ValueError: `mode` is another word, or `shape` is no shape.
+        MemoryError: There is not enough memory for a copy or a map.
+    """
+
+@overload
+def open(
+    path: _Path,
+    mode: Literal["r", "c", "r+"] = "c",
+    *,
+    copy: bool = False,
+    shape: SupportsIndex | Sequence[SupportsIndex] | None = None,
+    dtype: Any = None,
+    offset: int = 0,
+    strides: Sequence[SupportsIndex] | None = None,
+) -> View | Any: ...
+def save(path: _Path, obj: Any, /, *, metadata: Mapping[str, str] | None = None) -> None:
+    """Saves an array as `.npy`, or a dict of arrays as `.safetensors`, as the path ends.
+
+    Elements are written in pieces, without a second copy of the array. A `.npy` is in Fortran order
+    if the array is, otherwise in C order. Items of different sizes are saved as three tensors of a
+    `.safetensors` (elements, offsets and shapes) with a note that `nl.open` reads.
+
+    A reader sees the old file or the whole new one, also after a crash; on an error nothing is left
+    behind. Views of the old file stay as they are, so an array can be saved to the file it comes
+    from. The new file has the owner, group, permissions, ACL and extended attributes of the old
+    one, and only its user can read it until it is whole. What `open(path, "w")` refuses is refused:
+    a file without write permission is not replaced. Other hard links of the old file keep the old
+    contents.
+
+    Args:
+        path: Path that ends in `.npy` or `.safetensors`.
+        obj: Anything `nl.view` takes, an `nl.Shards`, an `nl.Items`, or a mapping from strings to
+            views and items.
+        metadata: Strings that a `.safetensors` holds beside its arrays, such as the
+            `{"format": "pt"}` that transformers asks for. By default those of the `nl.Arrays` that
+            is saved, and none of anything else.
+
+    Raises:
+        OSError: The file cannot be written, or its owner or attributes cannot be kept.
+        TypeError: The format has no name for a dtype, or does not hold such an object.
+        ValueError: The path ends otherwise.
+
+    >>> import os, tempfile
+    >>> import ndlens as nl
+    >>> path = os.path.join(tempfile.mkdtemp(), "model.safetensors")
+    >>> nl.save(path, {"bias": nl.view(bytes(range(3)))}, metadata={"format": "pt"})
+    >>> nl.open(path)["bias"].tolist(), nl.open(path).metadata
+    ([0, 1, 2], {'format': 'pt'})
+    """
+
+def guard_truncation() -> None:
+    """Makes reads of a mapped file that has become shorter give zeros instead of SIGBUS.
+
+    From now on, in any thread of this process or of one forked from it later, for any reader:
+    ndlens, NumPy or torch. Without it the system ends the process.
+
+    Zeros pass for data, so this is not the default, and code that reads memory itself must ask
+    afterwards: `view.verify()` raises `TruncatedError` if anything was lost. ndlens asks for what
+        it
+    reads (`copy`, `tolist`, `v[3]`, ...). An `nl.Loader` and an `nl.torch.Dataset` need no call:
+    their own reads of views of `nl.open` are guarded in any case.
+
+    Writes are not guarded: one through "r+" that does not reach the file, since the disk is full,
+    is the signal it was, and never lost in silence. `view[...] = ..` and `view.fill` ask for room
+    first, and raise `OSError`.
+
+    A view that met lost pages is damaged: all that ndlens does with it raises, also if the file has
+    grown back. Open it again.
+
+    It handles SIGBUS, and passes on what is not about a mapped file of ndlens. Call it again after
+    something else took the signal, such as `faulthandler.enable()`; otherwise a second call does
+    nothing.
+
+    >>> import ndlens as nl
+    >>> nl.guard_truncation()
+    """
+
+def dtype_name(dtype: Any, /) -> str:
+    """The name of a dtype, however it is given.
+
+    `"float32"`, `"<f4"`, `"f4"`, `torch.float32`, `numpy.float32` and `numpy.dtype("float32")` are
+    all "float32". A dtype without a name keeps its buffer format: `">f4"` is ">f".
+
+    Args:
+        dtype: A name, a format of the buffer protocol, a NumPy or a torch dtype, or a Python type.
+
+    Raises:
+        TypeError: ndlens has no such dtype, or the name has two meanings: "float" is 64 bits to
+            NumPy and 32 to torch.
+
+    >>> import ndlens as nl
+    >>> nl.dtype_name("<f4"), nl.dtype_name("half"), nl.dtype_name(float)
+    ('float32', 'float16', 'float64')
+    """
+
+def share(obj: Any, /, *, name: str | None = None, timeout: float | None = None) -> Any:
+    """Copies arrays to shared memory, once, and gives views of it.
+
+    Sent to other processes, by pickle in any form, such a view is some hundred bytes, and is a view
+    of the same memory there. Ragged items and windows come back as such, on copies of what they are
+    of; shards and subsets as one array. The copies are writable, C-contiguous and start at
+    multiples of 64 bytes, all in one block of memory (one descriptor). The memory is freed with the
+    last view on it, in whatever process, however that ends; nothing is left behind. It does not
+    need /dev/shm.
+
+    Args:
+        obj: Anything `nl.view` takes, or a dict, tuple or list of such, which comes back in the
+            same structure. With a `name` also a function without arguments that returns the arrays;
+            only the process that creates calls it. Keys of a dict are strings then.
+        name: Name under which all processes of one user on one machine see one copy: the first
+            creates it, the others wait until it is filled and give the same memory, whatever they
+            would have shared.
+        timeout: Seconds that the others wait; None for any time.
+
+    Raises:
+        MemoryError: There is not enough memory.
+        ValueError: The name is bad, or taken for arrays of another structure, shape or dtype.
+        TimeoutError: The copy is not filled in time.
+
+    >>> import ndlens as nl
+    >>> shared = nl.share({"x": bytearray(6), "y": b"ab"})
+    >>> shared["x"][0] = 7
+    >>> shared["x"].tolist(), shared["y"].tolist()
+    ([7, 0, 0, 0, 0, 0], [97, 98])
+    """
+
+def attach(name: str, /, *, timeout: float | None = 60.0) -> Any:
+    """The arrays that another process of this user shares under a name, in their structure.
+
+    The memory lives as long as any process holds it, also if the process that created it is gone.
+    All see changes.
+
+    Args:
+        name: Name that was given to `nl.share`.
+        timeout: Seconds to wait until it is shared; None for any time.
+
+    Raises:
+        TimeoutError: No process shares it in time.
+        ValueError: The name is bad.
+
+    >>> import ndlens as nl
+    >>> mine = nl.share(bytearray(4), name="attach-example")
+    >>> yours = nl.attach("attach-example")
+    >>> yours[0] = 7
+    >>> mine[0]
+    7
+    """
+
+def empty_shared(shape: SupportsIndex | Sequence[int], dtype: Any, /) -> View:
+    """An array of zeros in shared memory, to fill in place; otherwise as `nl.share` gives it.
+
+    Args:
+        shape: Size of each axis.
+        dtype: A name, a NumPy or a torch dtype.
+
+    Raises:
+        MemoryError: There is not enough memory.
+        TypeError: ndlens has no such dtype.
+
+    >>> import ndlens as nl
+    >>> nl.empty_shared((2, 3), "float32")
+    <ndlens.View shape=(2, 3) dtype=float32 strides=(12, 4)>
+    """
+
 def _view_of_handle(handle: bytes, /) -> View: ...
 def _view_of_bytes(packed: bytes, buffer: Any, /) -> View: ...
 def _reduce_sent(view: View, /) -> tuple[Callable[..., View], tuple[Any, ...]]: ...

@@ -42,13 +42,15 @@ class PyBuffer(ctypes.Structure):
     ]
 
 
-get_buffer = ctypes.pythonapi.PyObject_GetBuffer
+# Functions of our own: those of `ctypes.pythonapi` are shared with all who set their types.
+_python = ctypes.PyDLL(None)
+get_buffer = _python.PyObject_GetBuffer
 get_buffer.argtypes = [ctypes.py_object, ctypes.POINTER(PyBuffer), c_int]
 get_buffer.restype = c_int
-release_buffer = ctypes.pythonapi.PyBuffer_Release
+release_buffer = _python.PyBuffer_Release
 release_buffer.argtypes = [ctypes.POINTER(PyBuffer)]
 release_buffer.restype = None
-memoryview_from_buffer = ctypes.pythonapi.PyMemoryView_FromBuffer
+memoryview_from_buffer = _python.PyMemoryView_FromBuffer
 memoryview_from_buffer.argtypes = [ctypes.POINTER(PyBuffer)]
 memoryview_from_buffer.restype = ctypes.py_object
 

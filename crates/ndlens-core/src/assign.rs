@@ -4,6 +4,7 @@
 
 use crate::error::{Error, Result};
 use crate::layout::Order;
+use crate::layout::runs::Runs;
 use crate::transfer::transfer;
 use crate::view::View;
 use crate::watch::Meter;
@@ -12,20 +13,27 @@ use crate::watch::Meter;
 /// there.
 const GAPS_ASKED_FOR: usize = 4;
 
+/// Otherwise it asks for the pages that it touches: smaller gaps lie on the pages of elements.
+const PAGE_BYTES: usize = 4096;
+
 impl View {
     fn check_writable(&self, operation: &'static str) -> Result<()> {
         if self.is_read_only() {
             return Err(Error::ReadOnly { operation, hint: "call .copy() for memory of your own" });
         }
         self.buffer().verify()?;
-        // From the first byte to the last; where most of those in between are not written, they are
-        // not asked for.
+        if !self.buffer().may_lack_room() {
+            return Ok(());
+        }
         let bytes = self.layout().span(self.itemsize());
         if bytes.len() / GAPS_ASKED_FOR <= self.nbytes() {
-            self.buffer().prepare_write(bytes)
-        } else {
-            Ok(())
+            return self.buffer().prepare_write(bytes);
         }
+        let mut meter = Meter::default();
+        Runs::new(self.layout(), self.itemsize(), PAGE_BYTES).try_for_each(|run| {
+            meter.count_row(1, PAGE_BYTES, false)?;
+            self.buffer().prepare_write(run)
+        })
     }
 
     /// Writes the elements of `source`, broadcast to this view's shape, to this view's memory:

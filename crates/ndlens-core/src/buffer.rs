@@ -69,6 +69,11 @@ pub trait Owner: Any + Send + Sync {
         false
     }
 
+    /// Whether [`prepare_write`](Self::prepare_write) is to be asked before bytes are written.
+    fn may_lack_room(&self) -> bool {
+        false
+    }
+
     /// Makes sure that bytes can be written, right before they are. Memory always can; a file may
     /// have holes, and the disk no room to fill them.
     ///
@@ -233,6 +238,10 @@ impl Buffer {
     /// Whether a write to the bytes ends the process; see [`Owner::is_protected`].
     pub fn is_protected(&self) -> bool {
         self.owner.is_protected()
+    }
+
+    pub(crate) fn may_lack_room(&self) -> bool {
+        self.owner.may_lack_room()
     }
 
     pub(crate) fn prepare_write(&self, bytes: Range<usize>) -> Result<()> {

@@ -1,5 +1,6 @@
 //! Everything that can go wrong with a view, one variant each.
 
+use crate::error_kind::ErrorKind;
 use std::fmt;
 
 use crate::dtype::table::DType;
@@ -173,6 +174,50 @@ fn way_out(target: &str, format: &str) -> &'static str {
             "; take the fields of a record by name: array[\"name\"]"
         }
         _ => "",
+    }
+}
+
+impl Error {
+    /// What kind of failure it is.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Error::IndexOutOfBounds { .. }
+            | Error::TooManyIndices { .. }
+            | Error::MultipleEllipses
+            | Error::AxisOutOfBounds { .. } => ErrorKind::Index,
+            Error::ZeroStep
+            | Error::RepeatedAxis { .. }
+            | Error::AxesMismatch { .. }
+            | Error::EmptyWindow { .. }
+            | Error::WindowTooLarge { .. }
+            | Error::ReshapeSize { .. }
+            | Error::ReshapeShape { .. }
+            | Error::SqueezeSize { .. }
+            | Error::Broadcast { .. }
+            | Error::UnequalSplit { .. }
+            | Error::Reinterpret { .. }
+            | Error::TooManyDimensions { .. }
+            | Error::RankMismatch { .. }
+            | Error::SizeOverflow { .. }
+            | Error::UnknownConsumer { .. }
+            | Error::BadFormat { .. }
+            | Error::DestinationSize { .. } => ErrorKind::Value,
+            Error::OutOfBuffer { .. } | Error::InvalidDLPack { .. } => ErrorKind::Buffer,
+            Error::CopyRequired { .. } => ErrorKind::CopyRequired,
+            Error::ReadOnly { .. } => ErrorKind::ReadOnly,
+            Error::UnsupportedDType { .. }
+            | Error::ByteOrder { .. }
+            | Error::UnknownDType { .. }
+            | Error::AmbiguousDType { .. }
+            | Error::DateTime { .. }
+            | Error::DTypeMismatch { .. }
+            | Error::PythonObjects { .. } => ErrorKind::Type,
+            Error::OutOfMemory { .. } => ErrorKind::OutOfMemory,
+            Error::Interrupted => ErrorKind::Interrupted,
+            Error::Truncated { .. } | Error::Damaged { .. } => ErrorKind::Truncated,
+            Error::Moved { .. } => ErrorKind::Moved,
+            Error::Unwritable { .. } | Error::Unavailable { .. } => ErrorKind::System,
+        }
     }
 }
 

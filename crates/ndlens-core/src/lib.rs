@@ -31,6 +31,7 @@ mod dlpack;
 mod dtype;
 mod equal;
 mod error;
+mod error_kind;
 mod exchange;
 mod layout;
 mod overlap;
@@ -49,6 +50,7 @@ pub use dlpack::{
 };
 pub use dtype::{DType, DTypeRow, Element, OpaqueFormat};
 pub use error::{CopyReason, Error, Result};
+pub use error_kind::ErrorKind;
 pub use exchange::{Consumer, Explanation};
 pub use layout::dims::MAX_NDIM;
 pub use layout::index::{Index, s};

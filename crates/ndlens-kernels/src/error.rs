@@ -1,5 +1,7 @@
 //! Everything that can go wrong with a value map, one variant each.
 
+use ndlens_core::ErrorKind;
+
 /// `Result` with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -88,4 +90,32 @@ pub enum Error {
     /// What the view itself says.
     #[error(transparent)]
     View(#[from] ndlens_core::Error),
+}
+
+impl Error {
+    /// What kind of failure it is.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Error::UnsupportedConversion { .. }
+            | Error::UnsafeScale { .. }
+            | Error::NoRange { .. }
+            | Error::NormalizeDType { .. }
+            | Error::StatisticsLength { .. }
+            | Error::ZeroStd { .. }
+            | Error::SourceDType { .. }
+            | Error::DestinationSize { .. }
+            | Error::ChannelAxisOutOfBounds { .. }
+            | Error::ChannelCount { .. }
+            | Error::ResizeSize { .. }
+            | Error::ResizeDType { .. }
+            | Error::ResizeShape { .. }
+            | Error::ResizeWindow { .. }
+            | Error::MapSource { .. }
+            | Error::ColourDType { .. }
+            | Error::ColourChannels { .. }
+            | Error::BlendDType { .. }
+            | Error::UnknownIsa { .. } => ErrorKind::Value,
+            Error::View(source) => source.kind(),
+        }
+    }
 }

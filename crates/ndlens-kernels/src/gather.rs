@@ -17,7 +17,7 @@
     reason = "a copy of a size known to the compiler is a few instructions, or a call"
 )]
 
-use std::ops::RangeInclusive;
+use std::ops::Range;
 use std::ptr;
 
 use ndlens_core::{Index, Order, View};
@@ -40,9 +40,12 @@ const AHEAD_ALONG_BYTES: usize = 1024;
 /// The same in each run of a row that is copied in two, as far as the second level of the cache.
 const AHEAD_IN_RUN_BYTES: usize = 2048;
 
-/// Rows of so many bytes are copied in two runs: shorter ones end before a run is under way, and
-/// along longer ones the processor itself gets further ahead, if it is not led to two places.
-const TWO_RUNS_BYTES: RangeInclusive<usize> = 2 * AHEAD_IN_RUN_BYTES..=32 << 10;
+/// Rows of so many bytes are copied in two runs: shorter ones end before a run is under way.
+const TWO_RUNS_BYTES: Range<usize> = 2 * AHEAD_IN_RUN_BYTES..FOUR_RUNS_BYTES;
+
+/// Rows of so many bytes and longer ones are copied in four runs, each long enough for the
+/// processor to see by itself that it goes on; nothing needs to be asked for further ahead then.
+const FOUR_RUNS_BYTES: usize = 16 << 10;
 
 /// Rows to ask for ahead at most: beyond so many the processor forgets what it was asked for.
 const MAX_ROWS_AHEAD: usize = 48;
@@ -119,6 +122,7 @@ impl Take {
                 8 => copy.fixed::<8>(to),
                 16 => copy.fixed::<16>(to),
                 32 => copy.fixed::<32>(to),
+                _ if stream && row_bytes >= FOUR_RUNS_BYTES => copy.stream::<4>(row_bytes, to),
                 _ if stream && TWO_RUNS_BYTES.contains(&row_bytes) => {
                     copy.stream::<2>(row_bytes, to)
                 }
@@ -232,7 +236,7 @@ impl Copy<'_> {
     /// As [`fixed`](Self::fixed).
     #[cfg(target_arch = "x86_64")]
     unsafe fn stream<const RUNS: usize>(self, row_bytes: usize, to: *mut u8) {
-        let ahead_bytes = if RUNS == 1 { AHEAD_ALONG_BYTES } else { AHEAD_IN_RUN_BYTES };
+        let ahead_bytes = if RUNS == 2 { AHEAD_IN_RUN_BYTES } else { AHEAD_ALONG_BYTES };
         let ahead = (ahead_bytes * RUNS / row_bytes).max(1);
         for place in 0..self.items.len() {
             let (from, soon, to) =
@@ -251,10 +255,10 @@ impl Copy<'_> {
                         let (row, next) =
                             if next < run { (from, next) } else { (soon, next - run) };
                         let line = row.wrapping_add(start + next);
-                        if RUNS == 1 {
-                            ask_for(line, 1);
-                        } else {
+                        if RUNS == 2 {
                             ask_second_level(line);
+                        } else {
+                            ask_for(line, 1);
                         }
                         stream_line(from.add(start + at), to.add(start + at));
                     }
@@ -375,7 +379,9 @@ mod tests {
     proptest! {
         #[test]
         fn rows_of_any_size_are_those_of_the_view(
-            row_bytes in prop_oneof![1usize..70, 1000usize..1100, Just(128), Just(256), Just(512), 4000usize..5000],
+            row_bytes in prop_oneof![
+                1usize..70, 1000usize..1100, Just(128), Just(256), Just(512), 4000usize..5000, 16_300usize..16_500
+            ],
             gap in 0usize..3,
             count in 1usize..50,
             items in prop::collection::vec(any::<prop::sample::Index>(), 0..100),

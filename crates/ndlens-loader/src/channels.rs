@@ -6,7 +6,7 @@
 use ndlens_transforms::{Channels, Convention, Error as TransformsError, Transform};
 
 use crate::error::{Error, Result};
-use crate::loader::Field;
+use crate::field::Field;
 use crate::source::{Rearrangement, rearranged};
 
 impl Field {

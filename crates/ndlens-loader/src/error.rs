@@ -2,6 +2,8 @@
 
 use ndlens_core::Access;
 
+use ndlens_core::ErrorKind;
+
 /// `Result` with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -40,6 +42,9 @@ pub enum Error {
     /// A state that says more is done than there is.
     #[error("this state says that {start} of {items} items are done")]
     StateBeyondEnd { start: usize, items: usize },
+    /// A number in a state that no run gets to.
+    #[error("the state's {key} must be between 0 and {most}, got {got}")]
+    StateNumber { key: &'static str, got: i128, most: u64 },
     /// An order that names an item that there is not.
     #[error("the sampler gave item {got} at place {place}, but there are {items} items")]
     NoSuchItem { got: String, place: usize, items: usize },
@@ -301,4 +306,90 @@ pub enum Error {
     /// From the kernels.
     #[error(transparent)]
     Kernels(#[from] ndlens_kernels::Error),
+}
+
+impl Error {
+    /// What kind of failure it is.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Error::NoFields
+            | Error::EmptyDataset { .. }
+            | Error::NoItems { .. }
+            | Error::UnequalLengths { .. }
+            | Error::ZeroSetting { .. }
+            | Error::NoSuchRank { .. }
+            | Error::UnknownRemainder { .. }
+            | Error::UnknownStores { .. }
+            | Error::StateMismatch { .. }
+            | Error::StateBeyondEnd { .. }
+            | Error::NoSuchItem { .. }
+            | Error::NoIndices
+            | Error::ItemNumbersShape { .. }
+            | Error::SamplerLength { .. }
+            | Error::NotRead { .. }
+            | Error::UnknownShuffler { .. }
+            | Error::TwoOrders { .. }
+            | Error::WeightsShape { .. }
+            | Error::WeightsLength { .. }
+            | Error::BadWeight { .. }
+            | Error::NoWeight
+            | Error::TooManySamples { .. }
+            | Error::NoSeries
+            | Error::SeriesShape { .. }
+            | Error::UnequalSeries { .. }
+            | Error::GroupsOfSeveral { .. }
+            | Error::LengthsSum { .. }
+            | Error::GroupsUnclear { .. }
+            | Error::GapWithoutHorizon { .. }
+            | Error::TargetSteps { .. }
+            | Error::NoColumns { .. }
+            | Error::TargetColumns { .. }
+            | Error::WindowMask { .. }
+            | Error::NoWindowLeft { .. }
+            | Error::NanOfOpaque { .. }
+            | Error::BadGroups { .. }
+            | Error::NoWindow { .. }
+            | Error::UnequalItems { .. }
+            | Error::ShapesTable { .. }
+            | Error::NegativeNumber { .. }
+            | Error::NumbersShape { .. }
+            | Error::SelectionBytes { .. }
+            | Error::LabelsShape { .. }
+            | Error::LabelsLength { .. }
+            | Error::IdsLength { .. }
+            | Error::MissingLabel { .. }
+            | Error::TooManyLabels
+            | Error::LabelAgain { .. }
+            | Error::NoParts
+            | Error::PartFractions { .. }
+            | Error::PartCounts { .. }
+            | Error::EmptyPart { .. }
+            | Error::RareLabel { .. }
+            | Error::OrderedClasses
+            | Error::FlatShape { .. }
+            | Error::OffsetsLength { .. }
+            | Error::ItemOutOfFlat { .. }
+            | Error::ParamsLength { .. }
+            | Error::NoChannelAxis { .. }
+            | Error::NotSupplied { .. }
+            | Error::Supply { .. }
+            | Error::NoSuchBlock { .. }
+            | Error::AlreadyReceived => ErrorKind::Value,
+            Error::ItemNumbersMask | Error::ItemNumbersDType { .. } => ErrorKind::Type,
+            Error::NoSuchIndex { .. }
+            | Error::SelectionShape { .. }
+            | Error::SelectionDType { .. }
+            | Error::MaskLength { .. } => ErrorKind::Index,
+            Error::WorkerPanicked { .. }
+            | Error::Spawn { .. }
+            | Error::Forked
+            | Error::SenderGone { .. } => ErrorKind::Runtime,
+            Error::Field { source, .. } | Error::Item { source, .. } => source.kind(),
+
+            Error::Core(source) => source.kind(),
+            Error::Kernels(source) => source.kind(),
+            Error::Transforms(source) => source.kind(),
+            Error::Store(source) => source.kind(),
+        }
+    }
 }

@@ -52,13 +52,16 @@
 //! ```
 
 mod batch;
+mod builder;
 mod channels;
+mod compiled;
+mod config;
 mod dataset;
 mod epoch;
 mod error;
+mod field;
 mod loader;
 mod memory;
-mod mix;
 mod order;
 mod replay;
 mod resume;
@@ -66,16 +69,19 @@ mod source;
 mod sync;
 
 pub use batch::{Batch, Receipt};
+pub use builder::LoaderBuilder;
+pub use config::{Config, Values};
 pub use dataset::message::Block;
 pub use dataset::ring::{Ring, Slot};
 pub use dataset::{Gather, Part, Randomness};
 pub use epoch::feed::Sampling;
 pub use epoch::{Epoch, Progress};
 pub use error::{Error, Result};
-pub use loader::{Config, Field, Loader, Sampled, Values};
-pub use memory::external::Memory;
+pub use field::Field;
+pub use loader::{Loader, Sampled};
+pub use memory::external::BatchMemory;
 pub use memory::pool::PoolUse;
-pub use memory::store_policy::Storing;
+pub use memory::store_policy::StorePolicy;
 pub use order::ItemOrder;
 pub use order::alias::AliasDraws;
 pub use order::item_numbers::ItemNumbers;

@@ -6,7 +6,7 @@ use ndlens_kernels::Stores;
 use ndlens_transforms::{Pipeline, Scratch, split_params};
 
 use crate::error::{Error, Result};
-use crate::loader::Field;
+use crate::field::Field;
 
 /// Makes all items of a field, in turn, with the parameters of one JSON array of
 /// [`params_to_json`](Pipeline::params_to_json)'s objects.

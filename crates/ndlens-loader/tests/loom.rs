@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ndlens_core::{Buffer, DType, View, ViewRef};
-use ndlens_loader::{Config, Field, Loader, Memory, Source};
+use ndlens_loader::{BatchMemory, Config, Field, Loader, Source};
 use ndlens_transforms::{ItemShape, Mix, Mixing};
 
 const PREEMPTIONS: usize = 2;
@@ -24,10 +24,10 @@ fn in_every_order(run: impl Fn() + Sync + Send + 'static) {
 }
 
 fn loader(num_workers: usize, prefetch_factor: usize) -> Loader {
-    loader_in(Memory::Pooled, num_workers, prefetch_factor)
+    loader_in(BatchMemory::Pooled, num_workers, prefetch_factor)
 }
 
-fn loader_in(memory: Memory, num_workers: usize, prefetch_factor: usize) -> Loader {
+fn loader_in(memory: BatchMemory, num_workers: usize, prefetch_factor: usize) -> Loader {
     let rows = View::from_vec((0..4u8).collect());
     let config =
         Config { batch_size: 1, num_workers, prefetch_factor, memory, ..Config::default() };
@@ -143,7 +143,7 @@ fn two_workers_mix_a_batch_once_all_of_it_is_made() {
             Config { batch_size: 2, num_workers: 2, return_params: true, ..Config::default() };
         let mixing =
             Mixing::new(Mix::MixUp { num_classes: Some(2), alpha: 1.0 }).of_images(vec![0]);
-        let loader = Loader::new(fields, config).unwrap().with_mixing(&mixing).unwrap();
+        let loader = Loader::builder(fields, config).unwrap().mixing(mixing).build().unwrap();
         let mut epoch = loader.epoch(0).unwrap();
         let batch = epoch.next().unwrap().unwrap();
         let labels = batch.views()[1].to_vec::<f32>().unwrap();
@@ -169,7 +169,7 @@ fn the_models_see_more_than_one_order() {
 #[test]
 fn a_worker_that_waits_for_memory_begins_when_it_comes() {
     in_every_order(|| {
-        let loader = loader_in(Memory::Supplied, 1, 1);
+        let loader = loader_in(BatchMemory::Supplied, 1, 1);
         let mut epoch = loader.epoch(0).unwrap();
         for number in 0..2 {
             // SAFETY: zeroed, and not touched here again.

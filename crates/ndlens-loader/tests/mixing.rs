@@ -39,7 +39,7 @@ fn loader(mixing: &Mixing, num_workers: usize) -> Loader {
         return_params: true,
         ..Config::default()
     };
-    Loader::new(fields(20), config).unwrap().with_mixing(mixing).unwrap()
+    Loader::builder(fields(20), config).unwrap().mixing(mixing.clone()).build().unwrap()
 }
 
 fn floats(batch: &Batch, field: usize) -> Vec<f32> {
@@ -101,8 +101,11 @@ fn the_part_of_a_neighbour_is_as_large_as_its_labels_share() {
 fn what_is_drawn_depends_on_the_place_in_the_order_and_not_on_the_batch_size() {
     let drawn = |batch_size| -> Vec<String> {
         let config = Config { batch_size, return_params: true, ..Config::default() };
-        let loader =
-            Loader::new(fields(20), config).unwrap().with_mixing(&Mixing::new(mix_up())).unwrap();
+        let loader = Loader::builder(fields(20), config)
+            .unwrap()
+            .mixing(Mixing::new(mix_up()))
+            .build()
+            .unwrap();
         loader.epoch(0).unwrap().map(|batch| batch.unwrap().mixed().unwrap().to_owned()).collect()
     };
     let (twos, fours) = (drawn(2), drawn(4));
@@ -113,9 +116,10 @@ fn what_is_drawn_depends_on_the_place_in_the_order_and_not_on_the_batch_size() {
 #[test]
 fn settings_that_cannot_be_are_named() {
     let message = |mixing: &Mixing| {
-        Loader::new(fields(3), Config::default())
+        Loader::builder(fields(3), Config::default())
             .unwrap()
-            .with_mixing(mixing)
+            .mixing(mixing.clone())
+            .build()
             .unwrap_err()
             .to_string()
     };
@@ -141,7 +145,8 @@ fn a_label_that_is_no_class_is_an_error_of_its_item() {
     let rows = View::from_vec(vec![0.0f32; 3]).reshape(&[3, 1]).unwrap();
     let fields = vec![Field::new("label", Arc::new(labels)), Field::new("rows", Arc::new(rows))];
     let config = Config { batch_size: 3, ..Config::default() };
-    let loader = Loader::new(fields, config).unwrap().with_mixing(&Mixing::new(mix_up())).unwrap();
+    let loader =
+        Loader::builder(fields, config).unwrap().mixing(Mixing::new(mix_up())).build().unwrap();
     let error = loader.epoch(0).unwrap().next().unwrap().unwrap_err();
     let Error::Item { field, item: 2, source } = error else { panic!("{error}") };
     assert_eq!(field, "label");

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use ndlens_core::View;
 use ndlens_loader::{
-    Batch, Config, Field, ItemNumbers, Loader, Remainder, Sampled, Selection, Shard, Shuffler,
-    Weights,
+    Batch, Config, Field, ItemNumbers, Loader, LoaderBuilder, Remainder, Sampled, Selection, Shard,
+    Shuffler, Weights,
 };
 use ndlens_transforms::Transform;
 
@@ -13,12 +13,12 @@ fn numbers(list: &[i64]) -> ItemNumbers {
     ItemNumbers::from_view(&View::from_vec(list.to_vec())).unwrap()
 }
 
-fn loader(config: Config) -> Loader {
+fn builder(config: Config) -> LoaderBuilder {
     let images = View::from_vec((0..40 * 36).map(|at| (at * 7 % 251) as u8).collect());
     let image = Field::new("image", Arc::new(images.reshape(&[40, 6, 6, 1]).unwrap()))
         .with_transforms(vec![Transform::random_crop(3, 3)]);
     let label = Field::new("label", Arc::new(View::from_vec((0..40i64).collect())));
-    Loader::new(vec![image, label], config).unwrap()
+    Loader::builder(vec![image, label], config).unwrap()
 }
 
 fn part_of(list: &[i64]) -> Selection {
@@ -39,7 +39,7 @@ const PART: [i64; 9] = [3, 38, 7, 21, 0, 11, 30, 5, 17];
 
 #[test]
 fn a_part_is_its_items_in_any_order_with_the_draws_of_those_items() {
-    let all = items(loader(Config::default()).epoch(4).unwrap());
+    let all = items(builder(Config::default()).build().unwrap().epoch(4).unwrap());
     for config in [
         Config::default(),
         Config { shuffle: true, ..Config::default() },
@@ -51,7 +51,7 @@ fn a_part_is_its_items_in_any_order_with_the_draws_of_those_items() {
             ..Config::default()
         },
     ] {
-        let part = loader(config).with_indices(part_of(&PART)).unwrap();
+        let part = builder(config).indices(part_of(&PART)).build().unwrap();
         let mut got = items(part.epoch(4).unwrap());
         assert!(got.iter().all(|(label, _)| PART.contains(label)));
         assert_eq!(got.iter().map(|(label, _)| *label).eq(PART), !config.shuffle);
@@ -64,19 +64,19 @@ fn a_part_is_its_items_in_any_order_with_the_draws_of_those_items() {
 
 #[test]
 fn ranks_weights_and_samplers_take_places_in_a_part() {
-    let part = || loader(Config::default()).with_indices(part_of(&PART)).unwrap();
+    let part = || builder(Config::default()).indices(part_of(&PART));
     let shard = |rank| Shard { rank, world_size: 2, remainder: Remainder::Keep };
-    assert_eq!(part().items_of(shard(1), 0).unwrap(), [38, 21, 11, 5]);
+    assert_eq!(part().build().unwrap().items_of(shard(1), 0).unwrap(), [38, 21, 11, 5]);
     let mut weights = [0.0; 9];
     weights[1] = 1.0;
-    let weighted = part().with_weights(Weights::new(&weights, true, Some(3)).unwrap()).unwrap();
+    let weighted = part().weights(Weights::new(&weights, true, Some(3)).unwrap()).build().unwrap();
     assert_eq!(weighted.items_of(Shard::default(), 0).unwrap(), [38; 3]);
     let forty = Weights::new(&[1.0; 40], true, None).unwrap();
     assert_eq!(
-        part().with_weights(forty).unwrap_err().to_string(),
+        part().weights(forty).build().unwrap_err().to_string(),
         "weights must be one for each item: got 40, expected 9"
     );
-    let sampled = part().with_sampler().unwrap();
+    let sampled = part().sampler().build().unwrap();
     let epoch = |list: &[i64]| {
         sampled.start_epoch_of(Sampled::Numbers(numbers(list)), Shard::default()).unwrap()
     };
@@ -90,19 +90,20 @@ fn ranks_weights_and_samplers_take_places_in_a_part() {
 
 #[test]
 fn a_part_that_is_none_is_refused_and_a_state_knows_its_part() {
-    let of = |list: &[i64]| loader(Config::default()).with_indices(part_of(list)).unwrap();
-    let none = loader(Config::default()).with_indices(part_of(&[])).unwrap_err();
+    let of = |list: &[i64]| builder(Config::default()).indices(part_of(list)).build().unwrap();
+    let none = builder(Config::default()).indices(part_of(&[])).build().unwrap_err();
     assert_eq!(none.to_string(), "indices choose no item");
     let more = Selection::range(39, 1, 2, 41).unwrap();
     assert_eq!(
-        loader(Config::default()).with_indices(more).unwrap_err().to_string(),
+        builder(Config::default()).indices(more).build().unwrap_err().to_string(),
         "index 40 at place 1 is out of bounds for 40 items"
     );
     let (one, other) = (of(&[1, 2, 3]), of(&[1, 2, 4]));
     other.load_state(&other.state()).unwrap();
     let message = other.load_state(&one.state()).unwrap_err().to_string();
     assert!(message.starts_with("this state is of another run: its indices: 3 "), "{message}");
-    let message = loader(Config::default()).load_state(&one.state()).unwrap_err().to_string();
+    let whole = builder(Config::default()).build().unwrap();
+    let message = whole.load_state(&one.state()).unwrap_err().to_string();
     assert!(message.ends_with("this loader's: all items"), "{message}");
 }
 
@@ -110,7 +111,7 @@ fn a_part_that_is_none_is_refused_and_a_state_knows_its_part() {
 fn an_epoch_has_as_many_items_as_it_is_told() {
     let of = |shuffle, samples| {
         let config = Config { shuffle, batch_size: 16, ..Config::default() };
-        loader(config).with_samples(samples).unwrap()
+        builder(config).samples(samples).build().unwrap()
     };
     let labels = |loader: &Loader| -> Vec<i64> {
         items(loader.epoch(1).unwrap()).into_iter().map(|(label, _)| label).collect()
@@ -129,7 +130,6 @@ fn an_epoch_has_as_many_items_as_it_is_told() {
     let all = items(of(true, 80).epoch(0).unwrap());
     let again = all[40..].iter().filter(|item| all[..40].contains(item)).count();
     assert!(again < 20, "{again} of 40 came again as they were");
-    let mut many = of(true, 5);
-    many = many.with_samples(200).unwrap();
+    let many = of(true, 200);
     assert_eq!(items(many.epoch(0).unwrap()).len(), 200);
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use ndlens_core::View;
 use ndlens_loader::{
-    Config, Epoch, Field, ItemNumbers, Loader, Remainder, Sampled, Sampling, Shard, State,
+    Config, Epoch, Field, ItemNumbers, Loader, Remainder, Sampled, Sampling, Shard, Shuffler, State,
 };
 
 /// Where a loader's items come from.
@@ -44,8 +44,9 @@ impl Rank {
         let field = Field::new("x", Arc::new(View::from_vec((0..items as i64).collect())));
         let config =
             Config { batch_size, drop_last, shuffle: from == From::Order, ..Config::default() };
-        let loader = Loader::new(vec![field], config).unwrap();
-        let loader = if from == From::Order { loader } else { loader.with_sampler().unwrap() };
+        let builder = Loader::builder(vec![field], config).unwrap();
+        let builder = if from == From::Order { builder } else { builder.sampler() };
+        let loader = builder.build().unwrap();
         Rank { loader, from, items, shard }
     }
 
@@ -218,7 +219,7 @@ fn workers_make_batches_of_what_is_read_for_them() {
     for num_workers in [0, 1, 3] {
         let config = Config { batch_size: 7, num_workers, prefetch_factor: 3, ..Config::default() };
         let field = Field::new("x", Arc::new(View::from_vec((0..1000i64).collect())));
-        let loader = Loader::new(vec![field], config).unwrap().with_sampler().unwrap();
+        let loader = Loader::builder(vec![field], config).unwrap().sampler().build().unwrap();
         let epoch =
             loader.start_epoch_of(Sampled::Read(Sampling::default()), Shard::default()).unwrap();
         let mut running = Running { epoch, unread: Some((0..1000).rev().collect()) };
@@ -238,7 +239,7 @@ fn a_batch_of_a_sampler_that_nobody_reads_is_an_error_and_not_a_wait() {
     for num_workers in [0, 2] {
         let field = Field::new("x", Arc::new(View::from_vec(vec![0i64; 10])));
         let config = Config { num_workers, ..Config::default() };
-        let loader = Loader::new(vec![field], config).unwrap().with_sampler().unwrap();
+        let loader = Loader::builder(vec![field], config).unwrap().sampler().build().unwrap();
         let mut epoch =
             loader.start_epoch_of(Sampled::Read(Sampling::default()), Shard::default()).unwrap();
         assert_eq!(
@@ -254,7 +255,7 @@ fn a_sampler_that_fails_is_not_at_its_end() {
     for num_workers in [0, 2] {
         let field = Field::new("x", Arc::new(View::from_vec((0..10i64).collect())));
         let config = Config { batch_size: 2, num_workers, ..Config::default() };
-        let loader = Loader::new(vec![field], config).unwrap().with_sampler().unwrap();
+        let loader = Loader::builder(vec![field], config).unwrap().sampler().build().unwrap();
         let mut epoch =
             loader.start_epoch_of(Sampled::Read(Sampling::default()), Shard::default()).unwrap();
         epoch.add(&[3, 4], None).unwrap();
@@ -275,7 +276,7 @@ fn a_batch_may_have_more_items_than_there_are_and_no_more_than_a_sampler_says() 
     let of = |expected| {
         let field = Field::new("x", Arc::new(View::from_vec(vec![7i64, 8])));
         let config = Config { batch_size: 6, ..Config::default() };
-        let loader = Loader::new(vec![field], config).unwrap().with_sampler().unwrap();
+        let loader = Loader::builder(vec![field], config).unwrap().sampler().build().unwrap();
         let sampling = Sampling { expected, ..Sampling::default() };
         loader.start_epoch_of(Sampled::Read(sampling), Shard::default()).unwrap()
     };
@@ -292,4 +293,19 @@ fn a_batch_may_have_more_items_than_there_are_and_no_more_than_a_sampler_says() 
         epoch.add(&[0], None).unwrap_err().to_string(),
         "the sampler gives more items than its length, 4"
     );
+}
+
+#[test]
+fn an_epoch_that_cannot_start_is_still_the_next_one() {
+    let field = Field::new("x", Arc::new(View::from_vec(vec![7i64, 8])));
+    let config = Config { shuffle: true, shuffler: Shuffler::Torch, ..Config::default() };
+    let builder = Loader::builder(vec![field], config).unwrap();
+    let loader = builder.samples(1 << 60).build().unwrap();
+    let state = State::new(5, 9, None, loader.basis()).unwrap();
+    for state in [None, Some(state)] {
+        state.iter().for_each(|state| loader.load_state(state).unwrap());
+        let before = (loader.next_start(), loader.state());
+        assert!(loader.start_epoch().unwrap_err().to_string().starts_with("cannot allocate"));
+        assert_eq!((loader.next_start(), loader.state()), before);
+    }
 }

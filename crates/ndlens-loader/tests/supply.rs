@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ndlens_core::{Buffer, View};
-use ndlens_loader::{Config, Epoch, Error, Field, Loader, Memory, Progress};
+use ndlens_loader::{BatchMemory, Config, Epoch, Error, Field, Loader, Progress};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Ten rows of two bytes, in batches of three; and their numbers.
-fn loader(num_workers: usize, memory: Memory) -> Loader {
+fn loader(num_workers: usize, memory: BatchMemory) -> Loader {
     let rows = View::from_vec((0..20u8).collect()).reshape(&[10, 2]).unwrap();
     let numbers = View::from_vec((0..10i64).collect());
     let config = Config { batch_size: 3, num_workers, memory, ..Config::default() };
@@ -41,8 +41,8 @@ fn supply(epoch: &Epoch) -> Vec<*mut u8> {
 #[test]
 fn batches_come_on_the_memory_that_was_supplied_in_its_order() {
     for workers in [0, 1, 3] {
-        let pooled = loader(workers, Memory::Pooled);
-        let loader = loader(workers, Memory::Supplied);
+        let pooled = loader(workers, BatchMemory::Pooled);
+        let loader = loader(workers, BatchMemory::Supplied);
         let mut epoch = loader.epoch(0).unwrap();
         assert_eq!(epoch.batch_bytes().collect::<Vec<_>>(), [6, 24]);
         assert_eq!(epoch.unsupplied(), if workers == 0 { 1 } else { 2 });
@@ -70,7 +70,7 @@ fn batches_come_on_the_memory_that_was_supplied_in_its_order() {
 #[test]
 fn a_batch_without_memory_is_an_error_and_nobody_waits_for_it() {
     for workers in [0, 2] {
-        let mut epoch = loader(workers, Memory::Supplied).epoch(0).unwrap();
+        let mut epoch = loader(workers, BatchMemory::Supplied).epoch(0).unwrap();
         supply(&epoch);
         assert!(epoch.next().unwrap().is_ok());
         let error = epoch.next().unwrap().unwrap_err();
@@ -86,7 +86,7 @@ fn a_batch_without_memory_is_an_error_and_nobody_waits_for_it() {
 
 #[test]
 fn workers_that_wait_for_memory_stop_with_their_epoch() {
-    let loader = loader(2, Memory::Supplied);
+    let loader = loader(2, BatchMemory::Supplied);
     drop(loader.epoch(0).unwrap());
     let epoch = loader.epoch(0).unwrap();
     supply(&epoch);
@@ -95,7 +95,7 @@ fn workers_that_wait_for_memory_stop_with_their_epoch() {
 
 #[test]
 fn memory_that_does_not_fit_is_refused() {
-    let epoch = loader(0, Memory::Supplied).epoch(0).unwrap();
+    let epoch = loader(0, BatchMemory::Supplied).epoch(0).unwrap();
     let (six, other) = (Buffer::zeroed(6).unwrap(), Buffer::zeroed(23).unwrap());
     // SAFETY: zeroed, and not touched here again.
     let error = unsafe { epoch.supply(vec![six.clone(), other]) }.unwrap_err();
@@ -114,7 +114,7 @@ fn memory_that_does_not_fit_is_refused() {
 #[test]
 fn only_what_is_handed_out_counts() {
     for workers in [0, 2] {
-        let loader = loader(workers, Memory::Pooled);
+        let loader = loader(workers, BatchMemory::Pooled);
         let mut epoch = loader.start_epoch().unwrap();
         let mut receipts = vec![];
         for _ in 0..2 {

@@ -1,4 +1,7 @@
 //! The one place where Rust's errors become Python's exceptions.
+//!
+//! Each error of our crates has a kind, each kind an exception. Both are a `match` over all cases, so
+//! a new variant or a new kind compiles only when it has one.
 
 use pyo3::exceptions::{
     PyBufferError, PyFileNotFoundError, PyIndexError, PyKeyError, PyKeyboardInterrupt,
@@ -8,7 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyType;
 
 use crate::optional::{self, Once};
-use ndlens::{kernels, loader, store, transforms};
+use ndlens::{ErrorKind, kernels, loader, store, transforms};
 
 /// An exception class of `ndlens.errors`, raised with a message.
 macro_rules! raise {
@@ -21,7 +24,29 @@ macro_rules! raise {
     }};
 }
 
-/// An error of one of our crates that knows its exception.
+/// The exception of a kind of error.
+fn exception(kind: ErrorKind, message: String) -> PyErr {
+    match kind {
+        ErrorKind::Value => PyValueError::new_err(message),
+        ErrorKind::Type => PyTypeError::new_err(message),
+        ErrorKind::Index => PyIndexError::new_err(message),
+        ErrorKind::Key => PyKeyError::new_err(message),
+        ErrorKind::NotFound => PyFileNotFoundError::new_err(message),
+        ErrorKind::Buffer => PyBufferError::new_err(message),
+        ErrorKind::CopyRequired => raise!("CopyRequired", message),
+        ErrorKind::ReadOnly => raise!("ReadOnlyError", message),
+        ErrorKind::Moved => raise!("MovedError", message),
+        ErrorKind::Truncated => raise!("TruncatedError", message),
+        ErrorKind::Format => raise!("FormatError", message),
+        ErrorKind::StaleHandle => raise!("StaleHandleError", message),
+        ErrorKind::OutOfMemory => PyMemoryError::new_err(message),
+        ErrorKind::System => PyOSError::new_err(message),
+        ErrorKind::Runtime => PyRuntimeError::new_err(message),
+        ErrorKind::Interrupted => PyKeyboardInterrupt::new_err(message),
+    }
+}
+
+/// An error of one of our crates, which knows its exception.
 pub(crate) trait Raise: std::fmt::Display {
     fn raise(&self) -> PyErr;
 }
@@ -39,177 +64,64 @@ impl<T, E: Raise> OrRaise<T> for Result<T, E> {
 
 impl Raise for ndlens::Error {
     fn raise(&self) -> PyErr {
-        use ndlens::Error as E;
-        let message = self.to_string();
-        match self {
-            E::IndexOutOfBounds { .. }
-            | E::TooManyIndices { .. }
-            | E::MultipleEllipses
-            | E::AxisOutOfBounds { .. } => PyIndexError::new_err(message),
-            E::CopyRequired { .. } => raise!("CopyRequired", message),
-            E::ReadOnly { .. } => raise!("ReadOnlyError", message),
-            E::UnsupportedDType { .. }
-            | E::ByteOrder { .. }
-            | E::UnknownDType { .. }
-            | E::AmbiguousDType { .. }
-            | E::DateTime { .. }
-            | E::DTypeMismatch { .. }
-            | E::PythonObjects { .. } => PyTypeError::new_err(message),
-            E::InvalidDLPack { .. } | E::OutOfBuffer { .. } => PyBufferError::new_err(message),
-            E::OutOfMemory { .. } => PyMemoryError::new_err(message),
-            E::Moved { .. } => raise!("MovedError", message),
-            E::Truncated { .. } | E::Damaged { .. } => raise!("TruncatedError", message),
-            E::Unavailable { .. } | E::Unwritable { .. } => PyOSError::new_err(message),
-            E::Interrupted => PyKeyboardInterrupt::new_err(message),
-            // ZeroStep, shapes, sizes, axes, windows, formats: a value that cannot be.
-            _ => PyValueError::new_err(message),
-        }
+        exception(self.kind(), self.to_string())
     }
-}
-
-impl Raise for store::Error {
-    fn raise(&self) -> PyErr {
-        use store::Error as E;
-        match self {
-            E::Map { source, .. } if is_shortage(source) => {
-                return PyMemoryError::new_err(self.to_string());
-            }
-            _ => {}
-        }
-        if let Some(io) = self.io() {
-            return match (io.raw_os_error(), self.path()) {
-                // With an errno, OSError picks its own subclass, such as FileNotFoundError.
-                (Some(errno), Some(path)) => {
-                    PyOSError::new_err((errno, self.message(errno), path.as_os_str().to_owned()))
-                }
-                _ => PyOSError::new_err(self.to_string()),
-            };
-        }
-        let message = self.to_string();
-        match self {
-            E::UnknownMode { .. }
-            | E::CopyOfFile
-            | E::RawShape { .. }
-            | E::ArchiveInPlace { .. }
-            | E::BadPattern { .. }
-            | E::NoShards
-            | E::UnknownSuffix { .. }
-            | E::ReservedName { .. }
-            | E::ReservedKey { .. }
-            | E::UnreadableHeader { .. }
-            | E::BadName { .. }
-            | E::OtherContents { .. }
-            | E::NothingToShare { .. } => PyValueError::new_err(message),
-            E::NoMatch { .. } => PyFileNotFoundError::new_err(message),
-            E::NoSuchArray { .. } => PyKeyError::new_err(message),
-            E::WrongContents { .. }
-            | E::Unsavable { .. }
-            | E::NoMetadata { .. }
-            | E::IsRagged { .. } => PyTypeError::new_err(message),
-            E::SharedMemoryExhausted { .. } => PyMemoryError::new_err(message),
-            E::SharedMemory { source, .. } | E::SharedMemoryRefused { source, .. }
-                if is_shortage(source) =>
-            {
-                PyMemoryError::new_err(message)
-            }
-            E::SharedMemory { .. }
-            | E::NameLock { .. }
-            | E::NameHidden { .. }
-            | E::NoProcesses { .. }
-            | E::TooManyMaps { .. } => PyOSError::new_err(message),
-            E::SharedMemoryGone { .. }
-            | E::SharedMemoryRefused { .. }
-            | E::SharedMemoryHidden { .. }
-            | E::FileChanged { .. }
-            | E::FileReplaced { .. } => raise!("StaleHandleError", message),
-            E::Core(error) => error.raise(),
-            _ => raise!("FormatError", message),
-        }
-    }
-}
-
-/// What an `OSError` says beside the number and the path: the system's words, and ours where we
-/// know more.
-trait SystemMessage {
-    fn message(&self, errno: i32) -> String;
-}
-
-impl SystemMessage for store::Error {
-    fn message(&self, errno: i32) -> String {
-        // Rust's words for the number, which Python says in its own.
-        let rusts = std::io::Error::from_raw_os_error(errno).to_string();
-        let path = self.path().map(|path| format!("{}: ", path.display())).unwrap_or_default();
-        let text = self.to_string().replace(&rusts, &os_message(errno));
-        text.strip_prefix(&path).map(str::to_owned).unwrap_or(text)
-    }
-}
-
-/// Whether the system said no for lack of memory or addresses.
-fn is_shortage(error: &std::io::Error) -> bool {
-    use std::io::ErrorKind;
-    matches!(
-        error.kind(),
-        ErrorKind::OutOfMemory | ErrorKind::StorageFull | ErrorKind::FileTooLarge
-    )
-}
-
-/// `os.strerror`.
-fn os_message(errno: i32) -> String {
-    Python::attach(|py| optional::get(py, "os", "strerror")?.call1((errno,))?.extract())
-        .unwrap_or_default()
 }
 
 impl Raise for kernels::Error {
     fn raise(&self) -> PyErr {
-        match self {
-            kernels::Error::View(source) => source.raise(),
-            _ => PyValueError::new_err(self.to_string()),
-        }
+        exception(self.kind(), self.to_string())
     }
 }
 
 impl Raise for transforms::Error {
     fn raise(&self) -> PyErr {
-        use transforms::Error as E;
-        let message = self.to_string();
-        match self {
-            E::Field { source, .. } => {
-                Python::attach(|py| PyErr::from_type(source.raise().get_type(py), message))
+        exception(self.kind(), self.to_string())
+    }
+}
+
+impl Raise for store::Error {
+    fn raise(&self) -> PyErr {
+        let errno = self.io().and_then(std::io::Error::raw_os_error);
+        match (self.kind(), errno, self.path()) {
+            // By the number `OSError` picks a class of its own, such as `FileNotFoundError`.
+            (ErrorKind::System, Some(errno), Some(path)) => {
+                let message = system_message(self, errno);
+                PyOSError::new_err((errno, message, path.as_os_str().to_owned()))
             }
-            E::InTransform { source, .. } => {
-                Python::attach(|py| PyErr::from_type(source.raise().get_type(py), message))
-            }
-            E::Core(source) => source.raise(),
-            E::Kernels(source) => source.raise(),
-            _ => PyValueError::new_err(message),
+            (kind, ..) => exception(kind, self.to_string()),
         }
     }
 }
 
 impl Raise for loader::Error {
     fn raise(&self) -> PyErr {
-        use loader::Error as E;
-        let message = self.to_string();
         match self {
-            E::Item { source, .. } | E::Field { source, .. } => {
-                // The class says what went wrong, the message also where.
-                Python::attach(|py| PyErr::from_type(source.raise().get_type(py), message))
+            // Which has more to say than a message.
+            loader::Error::Store(source) => source.raise(),
+            // The class says what went wrong, the message also where.
+            loader::Error::Item { source, .. } | loader::Error::Field { source, .. } => {
+                Python::attach(|py| PyErr::from_type(source.raise().get_type(py), self.to_string()))
             }
-            E::Core(source) => source.raise(),
-            E::Kernels(source) => source.raise(),
-            E::Transforms(source) => source.raise(),
-            E::Store(source) => source.raise(),
-            E::ItemNumbersMask | E::ItemNumbersDType { .. } => PyTypeError::new_err(message),
-            E::NoSuchIndex { .. }
-            | E::SelectionShape { .. }
-            | E::SelectionDType { .. }
-            | E::MaskLength { .. } => PyIndexError::new_err(message),
-            E::WorkerPanicked { .. } | E::Spawn { .. } | E::Forked | E::SenderGone { .. } => {
-                PyRuntimeError::new_err(message)
-            }
-            _ => PyValueError::new_err(message),
+            other => exception(other.kind(), other.to_string()),
         }
     }
+}
+
+/// What an `OSError` says beside the number and the path: the system's words, and ours where we
+/// know more.
+fn system_message(error: &store::Error, errno: i32) -> String {
+    // Rust's words for the number, which Python says in its own.
+    let rusts = std::io::Error::from_raw_os_error(errno).to_string();
+    let path = error.path().map(|path| format!("{}: ", path.display())).unwrap_or_default();
+    let text = error.to_string().replace(&rusts, &os_message(errno));
+    text.strip_prefix(&path).map(str::to_owned).unwrap_or(text)
+}
+
+/// `os.strerror`.
+fn os_message(errno: i32) -> String {
+    Python::attach(|py| optional::get(py, "os", "strerror")?.call1((errno,))?.extract())
+        .unwrap_or_default()
 }
 
 /// The same error, saying where it happened: before its message, or in a note where its class takes

@@ -1,7 +1,12 @@
 //! What processes say to each other, as bytes: handles, manifests, dtypes.
 
+use std::fmt;
+use std::marker::PhantomData;
+
 use ndlens_core::{DType, room};
 use postcard::ser_flavors::Flavor;
+use serde::de::{Deserializer, SeqAccess, Visitor};
+use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -34,6 +39,60 @@ impl DTypeName {
     }
 }
 
+/// A list with an entry for each array. It is read if there is memory for it, and else says that
+/// there is none: serde's own lists end the process then, and serde's errors cannot say why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct List<T>(ndlens_core::Result<Vec<T>>);
+
+impl<T> List<T> {
+    pub(crate) fn new(list: Vec<T>) -> Self {
+        List(Ok(list))
+    }
+
+    /// # Errors
+    ///
+    /// [`ndlens_core::Error::OutOfMemory`] if there was no memory for the list.
+    pub(crate) fn into_vec(self) -> ndlens_core::Result<Vec<T>> {
+        self.0
+    }
+}
+
+impl<T: Serialize> Serialize for List<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // A list that failed is never sent.
+        self.0.as_deref().unwrap_or_default().serialize(serializer)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Sequence<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Sequence<T> {
+            type Value = List<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<List<T>, A::Error> {
+                let mut list = Ok(vec![]);
+                // Also after it failed, since what follows the list stands behind it.
+                while let Some(element) = sequence.next_element()? {
+                    list = list.and_then(|mut list| {
+                        room::push(&mut list, element)?;
+                        Ok(list)
+                    });
+                }
+                Ok(List(list))
+            }
+        }
+
+        deserializer.deserialize_seq(Sequence(PhantomData))
+    }
+}
+
+/// As bytes to send. For what has an entry for each array there is [`try_to_bytes`].
 pub(crate) fn to_bytes(value: &impl Serialize) -> Vec<u8> {
     // It fails for sequences of unknown length and maps, which nothing here has.
     postcard::to_stdvec(value).unwrap_or_default()
@@ -75,4 +134,20 @@ pub(crate) fn from_bytes<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T> {
         return Err(damaged(format!("{} bytes after its end", rest.len())));
     }
     Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_without_memory_says_so_and_leaves_what_follows_it() {
+        let failed = List::<u8>(Err(ndlens_core::Error::OutOfMemory { len_bytes: 3 }));
+        assert_eq!(failed.into_vec(), Err(ndlens_core::Error::OutOfMemory { len_bytes: 3 }));
+        let names = ["a", "", "b"].map(str::to_owned).to_vec();
+        let bytes = try_to_bytes(&(List::new(names.clone()), 7u64)).unwrap();
+        assert_eq!(bytes, to_bytes(&(&names, 7u64)));
+        let (list, after): (List<String>, u64) = from_bytes(&bytes).unwrap();
+        assert_eq!((list.into_vec().unwrap(), after), (names, 7));
+    }
 }

@@ -1,5 +1,7 @@
 //! Everything that can go wrong with transforms, one variant each.
 
+use ndlens_core::ErrorKind;
+
 /// `Result` with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -222,6 +224,57 @@ pub enum Error {
     /// From the kernels.
     #[error(transparent)]
     Kernels(#[from] ndlens_kernels::Error),
+}
+
+impl Error {
+    /// What kind of failure it is.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Error::ShapesDiffer { .. }
+            | Error::Probability { .. }
+            | Error::BadInterval { .. }
+            | Error::Sigma { .. }
+            | Error::NotFloat { .. }
+            | Error::StatisticsLength { .. }
+            | Error::ZeroStd { .. }
+            | Error::CropTooLarge { .. }
+            | Error::EmptyCrop { .. }
+            | Error::PaddingTooLarge { .. }
+            | Error::FillLength { .. }
+            | Error::FillValue { .. }
+            | Error::ResizeTarget { .. }
+            | Error::Range { .. }
+            | Error::QuarterTurns { .. }
+            | Error::NotSquare { .. }
+            | Error::MixAlpha { .. }
+            | Error::NoClasses { .. }
+            | Error::NoMix
+            | Error::ClassesDiffer { .. }
+            | Error::ChoiceWeights { .. }
+            | Error::NoSuchField { .. }
+            | Error::UnclearMix { .. }
+            | Error::MixedTwice { .. }
+            | Error::MixedSizes { .. }
+            | Error::NumClassesNeeded
+            | Error::OtherClasses { .. }
+            | Error::NoLabels { .. }
+            | Error::NoSuchClass { .. }
+            | Error::Params { .. }
+            | Error::ParamsText { .. }
+            | Error::Drawn { .. }
+            | Error::ItemShape { .. }
+            | Error::JointDraws { .. }
+            | Error::JointOrder { .. }
+            | Error::JointSizes { .. }
+            | Error::UnknownChannels { .. }
+            | Error::UnclearChannels { .. }
+            | Error::ChannelsFirstTwice => ErrorKind::Value,
+            Error::Field { source, .. } => source.kind(),
+            Error::InTransform { source, .. } => source.kind(),
+            Error::Core(source) => source.kind(),
+            Error::Kernels(source) => source.kind(),
+        }
+    }
 }
 
 /// The transform that makes floats of a dtype. Images of 8 and 16 bits are scaled, numbers of other

@@ -3,6 +3,7 @@
 mod axes;
 pub(crate) mod dims;
 pub(crate) mod index;
+pub(crate) mod runs;
 mod shape;
 
 use crate::error::{Error, Result};

@@ -10,18 +10,21 @@ pub(crate) mod message;
 pub(crate) mod ring;
 mod slot_state;
 
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 use ndlens_core::{Buffer, DType, Layout, View};
-use ndlens_transforms::Scratch;
+use ndlens_kernels::Stores;
+use ndlens_transforms::Stream;
 
+use crate::compiled::{CompiledField, compile};
+use crate::config::Values;
 use crate::dataset::message::{Block, Place, arrange};
 use crate::dataset::ring::Ring;
-use crate::epoch::plan::reading;
+use crate::epoch::make_items::{ItemBatch, make_items};
 use crate::error::{Error, Result};
-use crate::loader::{Compiled, Draws, Field, Values, compile};
+use crate::field::Field;
 use crate::memory::pool::Pool;
-use crate::memory::store_policy::Storing;
+use crate::memory::store_policy::StorePolicy;
 
 /// What the draws for an item are made of, beside the item and its field's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +62,7 @@ impl Part {
 /// Fields that give batches of any items.
 #[derive(Debug)]
 pub struct Gather {
-    fields: Arc<Vec<Compiled>>,
+    fields: Vec<CompiledField>,
     items: usize,
     /// Memory of batches that stay in this process, by its size, what was used last at the end.
     pools: Mutex<Vec<Pool>>,
@@ -80,7 +83,7 @@ impl Gather {
     ///
     /// As [`Loader::new`](crate::Loader::new).
     pub fn new(fields: Vec<Field>, seed: u64) -> Result<Self> {
-        let (fields, items) = compile(fields, seed, 1, Values::Computed)?;
+        let (fields, items) = compile(fields, seed, Values::Computed)?;
         Ok(Gather { fields, items, pools: Mutex::default() })
     }
 
@@ -96,7 +99,7 @@ impl Gather {
 
     /// Each field's name and the dtype that its transforms end in.
     pub fn dtypes(&self) -> impl Iterator<Item = (&str, &DType)> {
-        self.fields.iter().map(|field| (field.name.as_str(), field.program.dtype()))
+        self.fields.iter().map(|field| (field.name.as_str(), field.pipeline.dtype()))
     }
 
     /// A batch in new memory: one view for each field.
@@ -156,7 +159,7 @@ impl Gather {
     fn layouts(&self, items: usize) -> impl Iterator<Item = Result<(&DType, Layout)>> {
         self.fields
             .iter()
-            .map(move |field| Ok((field.program.dtype(), field.program.batch_layout(items)?)))
+            .map(move |field| Ok((field.pipeline.dtype(), field.pipeline.batch_layout(items)?)))
     }
 
     /// The bytes of each field of a batch.
@@ -195,49 +198,63 @@ impl Gather {
         {
             return Err(Error::NoSuchItem { got: got.to_string(), place, items: self.items });
         }
-        let mut scratch = Scratch::default();
-        let _reading = reading(&self.fields);
-        for (field, part) in self.fields.iter().zip(parts) {
-            let block = &blocks[part.block];
-            let nbytes = field.program.nbytes();
-            let stores = Storing::Auto.of(nbytes * items.len());
-            let complete = field.source.is_complete();
-            if let Some(take) = field.take.as_ref().filter(|_| complete) {
-                // SAFETY: the whole part, which lies in the block; the caller has it alone.
-                let destination = unsafe {
-                    let start = block.as_ptr().as_ptr().add(part.layout.offset());
-                    std::slice::from_raw_parts_mut(start, items.len() * nbytes)
-                };
-                field.take_items(take, items, destination, stores)?;
-                if let Some((_, error)) = field.first_lost(complete, items) {
-                    return Err(error);
-                }
-                continue;
-            }
-            let stream = match randomness {
-                Randomness::Epoch(_) => field.stream,
-                Randomness::Nonce(nonce) => field.stream_of(nonce),
-            };
-            for (row, &item) in items.iter().enumerate() {
-                let round = match randomness {
-                    Randomness::Epoch(epoch) => epoch,
-                    // A sampler may give an item twice.
-                    Randomness::Nonce(_) => row as u32,
-                };
-                let draws = Draws { stream, epoch: round, item: item as u64 };
-                // SAFETY: row `row` of the part, which lies in the block; the caller has it alone.
-                let destination = unsafe {
-                    let start = block.as_ptr().as_ptr().add(part.layout.offset() + row * nbytes);
-                    std::slice::from_raw_parts_mut(start, nbytes)
-                };
-                field
-                    .make(item, complete, draws, destination, stores, &mut scratch)
-                    .map_err(|error| field.fail(item, error))?;
-            }
-            if let Some((_, error)) = field.first_lost(complete, items) {
-                return Err(error);
-            }
+        let stream = |field: &CompiledField| match randomness {
+            Randomness::Epoch(_) => field.stream,
+            Randomness::Nonce(nonce) => field.stream_of(nonce),
+        };
+        let streams: Vec<Stream> = self.fields.iter().map(stream).collect();
+        let batch =
+            GatheredBatch { fields: &self.fields, items, randomness, streams, parts, blocks };
+        // SAFETY: the rows of the parts, which lie in the blocks; the caller has them alone.
+        unsafe { make_items(&self.fields, &batch, 0..items.len()) }.map_err(|failure| failure.error)
+    }
+}
+
+/// A batch of items that the caller chose.
+struct GatheredBatch<'a> {
+    fields: &'a [CompiledField],
+    items: &'a [usize],
+    randomness: Randomness,
+    /// The stream of each field's random draws.
+    streams: Vec<Stream>,
+    parts: &'a [Part],
+    blocks: &'a [Buffer],
+}
+
+// SAFETY: `bytes` gives a range of the field's part.
+unsafe impl ItemBatch for GatheredBatch<'_> {
+    fn items(&self, row: usize, items: &mut [usize]) -> Option<(usize, Error)> {
+        items.copy_from_slice(&self.items[row..row + items.len()]);
+        None
+    }
+
+    fn stream(&self, field: usize) -> Stream {
+        self.streams[field]
+    }
+
+    fn draws_as(&self, row: usize, item: usize) -> (u32, u64) {
+        match self.randomness {
+            Randomness::Epoch(epoch) => (epoch, item as u64),
+            // A sampler may give an item twice.
+            Randomness::Nonce(_) => (row as u32, item as u64),
         }
-        Ok(())
+    }
+
+    fn stores(&self, field: usize) -> Stores {
+        StorePolicy::Auto.of(self.fields[field].pipeline.nbytes() * self.items.len())
+    }
+
+    fn check(&self, _: usize, _: &[u8], _: &[usize]) -> Option<(usize, Error)> {
+        None
+    }
+
+    unsafe fn bytes(&self, field: usize, start: usize, len: usize) -> &mut [u8] {
+        let part = &self.parts[field];
+        let block = &self.blocks[part.block];
+        // SAFETY: a range of the part, which lies in the block; the caller has it alone.
+        unsafe {
+            let start = block.as_ptr().as_ptr().add(part.layout.offset() + start);
+            std::slice::from_raw_parts_mut(start, len)
+        }
     }
 }

@@ -21,8 +21,8 @@ use std::sync::Arc;
 
 use ndlens_core::room::with_room_for;
 
+use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::loader::Config;
 use crate::order::shard::{Remainder, Shard};
 use crate::resume::note::Note;
 use crate::source::selection::Selection;

@@ -22,7 +22,7 @@
 //!    batches before it, and ends the epoch. Of several errors in a batch the one of its first item
 //!    comes out, whatever the threads did. Labels that cannot be mixed are errors of their items.
 //! 4. A panic in a worker is such an error.
-//! 5. Where batch memory is [`Supplied`](crate::Memory::Supplied), a batch begins only once there
+//! 5. Where batch memory is [`Supplied`](crate::BatchMemory::Supplied), a batch begins only once there
 //!    is memory for it, and whoever waits for one without having supplied it gets an error: a
 //!    worker that waits for memory never keeps the taker waiting.
 //! 6. Where items come from a sampler, the same holds of its items, which the consumer reads.
@@ -35,248 +35,36 @@
 #![expect(unsafe_code, reason = "cuts batch memory into disjoint pieces; see UNSAFE.md")]
 pub(crate) mod chunks;
 pub(crate) mod feed;
+pub(crate) mod make_items;
+pub(crate) mod mixture;
 pub(crate) mod plan;
+mod window;
+mod workers;
 
-use std::collections::VecDeque;
 use std::mem;
-use std::ops::Range;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use ndlens_core::Buffer;
-use ndlens_transforms::Scratch;
+use ndlens_transforms::mixing::Mixer;
 
 use crate::batch::{Batch, Receipt};
+use crate::compiled::CompiledField;
+use crate::config::Config;
 use crate::epoch::chunks::Chunks;
 use crate::epoch::feed::Feed;
-use crate::epoch::plan::{Failure, Making, Plan, Stage, exceeds_memory};
+use crate::epoch::mixture::{Mixture, softened};
+use crate::epoch::plan::{Making, Plan, Stage, exceeds_memory};
+use crate::epoch::window::{InFlight, Window};
+use crate::epoch::workers::Shared;
 use crate::error::{Error, Result};
-use crate::loader::{Compiled, Config};
-use crate::memory::external::{Memory, Supply, slabs};
-use crate::mix::{Mixer, Mixture};
+use crate::memory::batch_pools::BatchPools;
+use crate::memory::external::{BatchMemory, slabs};
 use crate::order::ItemOrder;
 use crate::order::shard::Shard;
 use crate::resume::note::Note;
 use crate::resume::position::Tracker;
-use crate::sync::{Builder, Condvar, JoinHandle, Mutex, MutexGuard};
-
-/// A batch in the window.
-#[derive(Debug)]
-struct InFlight {
-    making: Arc<Making>,
-    stage: Stage,
-    /// The first row, or piece of the mixing, that nobody has claimed.
-    unclaimed: usize,
-    /// Chunks claimed and not finished.
-    working: usize,
-    /// The error of the first row that has one.
-    failure: Option<Box<Failure>>,
-}
-
-impl InFlight {
-    /// The rows or pieces of this stage.
-    fn work(&self) -> usize {
-        match self.stage {
-            Stage::Items => self.making.places.len(),
-            Stage::Mixing => self.making.mixture.as_ref().map_or(0, Mixture::pieces),
-        }
-    }
-
-    fn is_done(&self) -> bool {
-        let last =
-            self.stage == Stage::Mixing || self.making.mixture.is_none() || self.failure.is_some();
-        last && self.working == 0 && self.unclaimed == self.work()
-    }
-
-    /// Goes on to the mixing where all items are made; says whether it did, and there is something
-    /// to mix.
-    fn advance(&mut self) -> bool {
-        let made = self.stage == Stage::Items && self.working == 0 && self.unclaimed == self.work();
-        if !made || self.making.mixture.is_none() || self.failure.is_some() {
-            return false;
-        }
-        (self.stage, self.unclaimed) = (Stage::Mixing, 0);
-        self.work() > 0
-    }
-}
-
-#[derive(Debug, Default)]
-struct State {
-    /// Begun and not taken; the front is batch `taken`.
-    window: VecDeque<InFlight>,
-    taken: usize,
-    supply: Supply,
-    /// Where items come from, if it is no order that is known.
-    feed: Option<Feed>,
-    stop: bool,
-}
-
-#[derive(Debug)]
-struct Shared {
-    plan: Plan,
-    prefetch: usize,
-    state: Mutex<State>,
-    /// Signalled when there may be something to claim.
-    work: Condvar,
-    /// Signalled when the front of the window is done.
-    done: Condvar,
-}
-
-struct Claim {
-    batch: usize,
-    making: Arc<Making>,
-    stage: Stage,
-    range: Range<usize>,
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // Panics of the work are caught outside the lock; nothing panics while it is held.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The number of batches; of more than there can be where a sampler has not ended.
-    fn batches(&self, state: &State) -> usize {
-        state.feed.as_ref().map_or(self.plan.batches, |feed| feed.batches().unwrap_or(usize::MAX))
-    }
-
-    /// The first place that no rank has taken once each has taken this many batches; None where
-    /// that is all.
-    fn reached(&self, state: &State, batches: usize) -> Option<usize> {
-        state.feed.as_ref().map_or_else(|| self.plan.reached(batches), |feed| feed.reached(batches))
-    }
-
-    /// What counts the batch that was taken last.
-    fn receipt(&self, state: &State, tracker: &Arc<Tracker>, note: Option<Note>) -> Receipt {
-        let reached = self.reached(state, state.taken);
-        // With the last batch of all ranks the sampler is at its end.
-        let ended = state.feed.as_ref().filter(|feed| reached.is_none() && feed.is_whole());
-        let note = ended.map_or(note, Feed::end_note);
-        Receipt { tracker: Arc::clone(tracker), reached, note }
-    }
-
-    /// The next chunk of the oldest batch that has one, of so many items at most, beginning a batch
-    /// if there is room for it.
-    fn claim(&self, state: &mut State, most: usize) -> Option<Claim> {
-        let mut at = state.window.iter().position(|batch| batch.unclaimed < batch.work());
-        if at.is_none() && state.window.len() < self.prefetch && self.may_begin(state) {
-            let batch = state.taken + state.window.len();
-            if batch < self.batches(state) {
-                let (making, failure) =
-                    match self.plan.begin(batch, &mut state.supply, state.feed.as_mut()) {
-                        Ok(Some(making)) => (making, None),
-                        Ok(None) => return None,
-                        Err(error) => {
-                            let making = Making {
-                                slabs: vec![],
-                                places: 0..0,
-                                fed: None,
-                                note: None,
-                                mixture: None,
-                            };
-                            (making, Some(Box::new(Failure { row: 0, error })))
-                        }
-                    };
-                let failed = failure.is_some();
-                state.window.push_back(InFlight {
-                    making: Arc::new(making),
-                    stage: Stage::Items,
-                    unclaimed: 0,
-                    working: 0,
-                    failure,
-                });
-                if failed {
-                    self.done.notify_all();
-                    return None;
-                }
-                at = Some(state.window.len() - 1);
-            }
-        }
-        let at = at?;
-        let in_flight = &mut state.window[at];
-        let (start, stage) = (in_flight.unclaimed, in_flight.stage);
-        let count = if stage == Stage::Items {
-            self.plan.chunks.next(in_flight.work() - start).min(most)
-        } else {
-            1
-        };
-        let range = start..start + count;
-        in_flight.unclaimed = range.end;
-        in_flight.working += 1;
-        Some(Claim { batch: state.taken + at, making: Arc::clone(&in_flight.making), stage, range })
-    }
-
-    /// Whether a batch may begin beside those in the window: beside the first of an epoch only
-    /// where that costs it no time.
-    fn may_begin(&self, state: &State) -> bool {
-        state.taken > 0
-            || state.window.front().is_none_or(InFlight::is_done)
-            || self.plan.has_memory()
-    }
-
-    /// A chunk for whoever waits for the batch that is due: one of that batch, or while others have
-    /// the last of it, a short one of the next.
-    fn claim_meanwhile(&self, state: &mut State) -> Option<Claim> {
-        let due_has_work = state.window.front().is_none_or(|due| due.unclaimed < due.work());
-        if due_has_work {
-            self.claim(state, usize::MAX)
-        } else {
-            self.claim(state, self.plan.chunks.short()?)
-        }
-    }
-
-    /// What a worker does.
-    fn work(&self) {
-        let mut scratch = Scratch::default();
-        let mut state = self.lock();
-        while !state.stop {
-            if let Some(claim) = self.claim(&mut state, usize::MAX) {
-                drop(state);
-                state = self.make(claim, &mut scratch);
-            } else {
-                state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
-            }
-        }
-    }
-
-    /// Makes what was claimed, and returns with the lock.
-    fn make(&self, claim: Claim, scratch: &mut Scratch) -> MutexGuard<'_, State> {
-        let Claim { batch, making, stage, range } = claim;
-        // SAFETY: a claim moves `unclaimed` past its rows or pieces under the lock, so no other
-        // claim has any of them. Pieces are claimed once all rows are made, which was seen under
-        // the lock too.
-        let failure = unsafe { self.plan.work_caught(batch, &making, stage, range, scratch) }.err();
-        // Before the batch can be done: whoever finishes it must hold the only claim on its memory.
-        drop(making);
-        let mut state = self.lock();
-        let at = batch - state.taken;
-        let in_flight = &mut state.window[at];
-        in_flight.working -= 1;
-        if let Some(failure) = failure {
-            // Chunks are claimed in order, so all rows before a failed one are made or being made.
-            in_flight.unclaimed = in_flight.work();
-            if in_flight.failure.as_ref().is_none_or(|other| failure.row < other.row) {
-                in_flight.failure = Some(failure);
-            }
-        }
-        let advanced = in_flight.advance();
-        let due = at == 0 && in_flight.is_done();
-        if !(advanced || due) {
-            return state;
-        }
-        // Whoever is woken wants the lock.
-        drop(state);
-        if at == 0 {
-            self.done.notify_all();
-        }
-        // There are pieces to mix for those who found nothing to claim, or room beside the first
-        // batch.
-        if advanced || batch == 0 {
-            self.work.notify_all();
-        }
-        self.lock()
-    }
-}
+use crate::sync::{Builder, JoinHandle, Mutex};
 
 /// What [`Epoch::next_within`] found.
 #[derive(Debug)]
@@ -289,22 +77,13 @@ pub enum Progress {
     Finished,
 }
 
-/// The batches of one epoch, in order. An iterator; after an error it is over.
-#[derive(Debug)]
-pub struct Epoch {
-    shared: Arc<Shared>,
-    workers: Vec<JoinHandle<()>>,
-    process: u32,
-    tracker: Option<Arc<Tracker>>,
-    /// Of the thread that takes batches, which makes them where there are no workers.
-    scratch: Scratch,
-}
-
-/// What part of what epoch to run.
+/// What part of which epoch to run, and what its batches are made of.
 #[derive(Debug)]
 pub(crate) struct Course {
+    pub(crate) fields: Arc<Vec<CompiledField>>,
+    pub(crate) pools: Arc<BatchPools>,
     pub(crate) epoch: u32,
-    pub(crate) order: Items,
+    pub(crate) items: ItemsFrom,
     pub(crate) shard: Shard,
     pub(crate) start: usize,
     pub(crate) tracker: Option<Tracker>,
@@ -314,33 +93,39 @@ pub(crate) struct Course {
 
 /// Where the items of an epoch come from.
 #[derive(Debug)]
-pub(crate) enum Items {
+pub(crate) enum ItemsFrom {
     /// An order that is known.
     Order(ItemOrder),
     /// A sampler, while it is read.
     Feed(Feed),
 }
 
+/// The batches of one epoch, in order. An iterator; after an error it is over.
+#[derive(Debug)]
+pub struct Epoch {
+    shared: Arc<Shared>,
+    workers: Vec<JoinHandle<()>>,
+    process: u32,
+    tracker: Option<Arc<Tracker>>,
+}
+
 impl Epoch {
-    pub(crate) fn start(
-        fields: Arc<Vec<Compiled>>,
-        config: &Config,
-        course: Course,
-    ) -> Result<Self> {
-        let Course { epoch, order, shard, start, tracker, mixer } = course;
+    pub(crate) fn start(config: &Config, course: Course) -> Result<Self> {
+        let Course { fields, pools, mixer, epoch, items, shard, start, tracker } = course;
         let tracker = tracker.map(Arc::new);
-        let (order, feed) = match order {
-            Items::Order(order) => (order, None),
-            Items::Feed(feed) => (ItemOrder::InTurn(start), Some(feed)),
+        let (order, feed) = match items {
+            ItemsFrom::Order(order) => (order, None),
+            ItemsFrom::Feed(feed) => (ItemOrder::InTurn(start), Some(feed)),
         };
         let items = shard.share(order.len() - start);
         let batch_size =
             feed.as_ref().map_or_else(|| config.batch_size.min(items.max(1)), Feed::batch_size);
-        let item_bytes = fields.iter().map(|field| field.program.nbytes()).sum::<usize>();
+        let item_bytes = fields.iter().map(|field| field.pipeline.nbytes()).sum::<usize>();
         let prefetches = exceeds_memory(&fields);
         let plan = Plan {
             prefetches,
             fields,
+            pools,
             order,
             shard,
             epoch,
@@ -353,17 +138,15 @@ impl Epoch {
             return_params: config.return_params,
             mixer,
             chunks: Chunks::new(item_bytes, config.num_workers + 1),
-            storing: config.storing,
+            stores: config.stores,
             memory: config.memory,
         };
         let prefetch = config.prefetch_factor;
         let (work, done) = Default::default();
-        let state = Mutex::new(State { feed, ..State::default() });
-        let scratch = Scratch::default();
-        let shared = Arc::new(Shared { plan, prefetch, state, work, done });
+        let window = Mutex::new(Window { feed, ..Window::default() });
+        let shared = Arc::new(Shared { plan, prefetch, window, work, done });
         // From here on, an early return stops the workers that did start.
-        let mut epoch =
-            Epoch { shared, workers: vec![], process: std::process::id(), tracker, scratch };
+        let mut epoch = Epoch { shared, workers: vec![], process: std::process::id(), tracker };
         for worker in 0..config.num_workers {
             let shared = Arc::clone(&epoch.shared);
             let thread = Builder::new().name(format!("ndlens-{worker}"));
@@ -382,19 +165,19 @@ impl Epoch {
 
     /// How many batches could be begun now if there were memory for them: how often to
     /// [`supply`](Self::supply) it before the next batch is asked for. 0 where memory is
-    /// [`Memory::Pooled`].
+    /// [`BatchMemory::Pooled`].
     pub fn unsupplied(&self) -> usize {
         let plan = &self.shared.plan;
-        if plan.memory == Memory::Pooled || self.is_forked() {
+        if plan.memory == BatchMemory::Pooled || self.is_forked() {
             return 0;
         }
-        let state = self.shared.lock();
+        let window = self.shared.lock();
         let ahead = if self.workers.is_empty() { 1 } else { self.shared.prefetch };
-        let batches = self.shared.batches(&state);
-        if state.stop || state.taken == batches {
+        let batches = self.shared.batches(&window);
+        if window.stop || window.taken == batches {
             0
         } else {
-            (state.taken + ahead).min(batches).saturating_sub(state.supply.batches)
+            (window.taken + ahead).min(batches).saturating_sub(window.supply.batches)
         }
     }
 
@@ -405,10 +188,10 @@ impl Epoch {
         if self.is_forked() {
             return 0;
         }
-        let state = self.shared.lock();
+        let window = self.shared.lock();
         let ahead = if self.workers.is_empty() { 1 } else { self.shared.prefetch };
-        match &state.feed {
-            Some(feed) if !state.stop => feed.to_read(state.taken.saturating_add(ahead)),
+        match &window.feed {
+            Some(feed) if !window.stop => feed.to_read(window.taken.saturating_add(ahead)),
             _ => 0,
         }
     }
@@ -461,11 +244,11 @@ impl Epoch {
         if self.is_forked() {
             return None;
         }
-        let state = self.shared.lock();
-        if state.stop || state.taken != self.shared.batches(&state) {
+        let window = self.shared.lock();
+        if window.stop || window.taken != self.shared.batches(&window) {
             return None;
         }
-        let feed = state.feed.as_ref();
+        let feed = window.feed.as_ref();
         if feed.is_some_and(|feed| !feed.is_whole()) {
             return None;
         }
@@ -476,9 +259,10 @@ impl Epoch {
     /// The bytes of a batch of each field.
     pub fn batch_bytes(&self) -> impl ExactSizeIterator<Item = usize> {
         let plan = &self.shared.plan;
-        plan.fields.iter().enumerate().map(|(place, field)| {
-            let soft = plan.mixer.as_ref().and_then(|mixer| mixer.batch_bytes(place));
-            soft.unwrap_or(field.pool.slab_bytes())
+        let softened = plan.mixer.as_deref().and_then(softened);
+        plan.pools.fields().iter().enumerate().map(move |(place, pool)| {
+            let probabilities = plan.pools.probabilities().filter(|_| softened == Some(place));
+            probabilities.unwrap_or(pool).slab_bytes()
         })
     }
 
@@ -511,15 +295,15 @@ impl Epoch {
         if self.is_forked() {
             return Some(0);
         }
-        let state = self.shared.lock();
-        if state.stop {
+        let window = self.shared.lock();
+        if window.stop {
             return Some(0);
         }
-        let batches = match &state.feed {
+        let batches = match &window.feed {
             Some(feed) => feed.expected_batches()?,
             None => self.shared.plan.batches,
         };
-        Some(batches.saturating_sub(state.taken))
+        Some(batches.saturating_sub(window.taken))
     }
 
     /// The next batch, waiting for the workers no longer than `patience`, which counts as handed
@@ -573,21 +357,21 @@ impl Epoch {
     pub fn pass_over(&mut self) -> Result<Option<Vec<usize>>> {
         assert!(self.workers.is_empty(), "workers make every batch");
         let plan = &self.shared.plan;
-        let state = &mut *self.shared.lock();
-        let batch = state.taken;
-        if state.stop || batch == self.shared.batches(state) {
+        let window = &mut *self.shared.lock();
+        let batch = window.taken;
+        if window.stop || batch == self.shared.batches(window) {
             return Ok(None);
         }
-        let (items, note) = match state.feed.as_mut() {
+        let (items, note) = match window.feed.as_mut() {
             Some(feed) => {
                 let fed = feed.take()?.ok_or(Error::NotRead { batch })?;
                 (fed.items, fed.note)
             }
             None => (plan.items_of(batch)?, None),
         };
-        state.taken += 1;
+        window.taken += 1;
         if let Some(tracker) = &self.tracker {
-            self.shared.receipt(state, tracker, note).hand_out();
+            self.shared.receipt(window, tracker, note).hand_out();
         }
         Ok(Some(items))
     }
@@ -601,11 +385,11 @@ impl Epoch {
     pub fn batch_at(&mut self, number: usize) -> Option<Result<Batch>> {
         assert!(self.workers.is_empty(), "workers make batches in order");
         {
-            let state = &mut *self.shared.lock();
-            assert!(state.feed.is_none(), "a sampler gives batches in order");
-            state.taken = number.min(self.shared.plan.batches);
+            let window = &mut *self.shared.lock();
+            assert!(window.feed.is_none(), "a sampler gives batches in order");
+            window.taken = number.min(self.shared.plan.batches);
             // An error before this batch was of another.
-            state.stop = false;
+            window.stop = false;
         }
         match self.make_here() {
             Progress::Batch(batch) => Some(batch),
@@ -629,17 +413,17 @@ impl Epoch {
     }
 
     fn make_here(&mut self) -> Progress {
-        let Epoch { shared, scratch, tracker, .. } = self;
+        let Epoch { shared, tracker, .. } = self;
         let plan = &shared.plan;
         let (batch, begun, is_read) = {
-            let state = &mut *shared.lock();
-            let batch = state.taken;
-            if state.stop || batch == shared.batches(state) {
+            let window = &mut *shared.lock();
+            let batch = window.taken;
+            if window.stop || batch == shared.batches(window) {
                 return Progress::Finished;
             }
-            state.taken += 1;
-            let is_read = state.feed.as_ref().is_none_or(Feed::has_batch);
-            (batch, plan.begin(batch, &mut state.supply, state.feed.as_mut()), is_read)
+            window.taken += 1;
+            let is_read = window.feed.as_ref().is_none_or(Feed::has_batch);
+            (batch, plan.begin(batch, &mut window.supply, window.feed.as_mut()), is_read)
         };
         let made = begun.and_then(|making| {
             let making = making.ok_or(if is_read {
@@ -651,7 +435,7 @@ impl Epoch {
             for (stage, count) in [(Stage::Items, making.places.len()), (Stage::Mixing, pieces)] {
                 // SAFETY: the batch was begun here, and nobody else knows of it; its items are made
                 // before it is mixed.
-                unsafe { plan.work_caught(batch, &making, stage, 0..count, scratch) }
+                unsafe { plan.work_caught(batch, &making, stage, 0..count) }
                     .map_err(|failure| failure.error)?;
             }
             Epoch::finish(shared, tracker.as_ref(), making)
@@ -668,46 +452,50 @@ impl Epoch {
         let plan = &shared.plan;
         // A year is for ever, and there is such an instant.
         let deadline = Instant::now() + patience.min(Duration::from_hours(24 * 365));
-        let mut state = shared.lock();
+        let mut window = shared.lock();
         loop {
-            if state.taken == shared.batches(&state) || state.stop {
+            if window.taken == shared.batches(&window) || window.stop {
                 return Progress::Finished;
             }
-            if state.window.front().is_some_and(InFlight::is_done) {
+            if window.batches.front().is_some_and(InFlight::is_done) {
                 break;
             }
-            if state.window.is_empty() && state.feed.as_ref().is_some_and(|feed| !feed.has_batch())
+            if window.batches.is_empty()
+                && window.feed.as_ref().is_some_and(|feed| !feed.has_batch())
             {
-                state.stop = true;
-                return Progress::Batch(Err(Error::NotRead { batch: state.taken }));
+                window.stop = true;
+                return Progress::Batch(Err(Error::NotRead { batch: window.taken }));
             }
-            if plan.memory == Memory::Supplied && state.supply.batches == state.taken {
-                state.stop = true;
-                return Progress::Batch(Err(Error::NotSupplied { batch: state.taken }));
+            if plan.memory == BatchMemory::Supplied && window.supply.batches == window.taken {
+                window.stop = true;
+                return Progress::Batch(Err(Error::NotSupplied { batch: window.taken }));
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Progress::Pending;
             }
-            if let Some(claim) = shared.claim_meanwhile(&mut state) {
-                drop(state);
-                state = shared.make(claim, &mut self.scratch);
-            } else if state.window.front().is_some_and(InFlight::is_done) {
+            if let Some(claim) = shared.claim_meanwhile(&mut window) {
+                drop(window);
+                window = shared.make(claim);
+            } else if window.batches.front().is_some_and(InFlight::is_done) {
                 // It could not begin.
                 break;
             } else {
-                state =
-                    shared.done.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+                window = shared
+                    .done
+                    .wait_timeout(window, left)
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .0;
             }
         }
-        let Some(InFlight { making, failure, .. }) = state.window.pop_front() else {
+        let Some(InFlight { making, failure, .. }) = window.batches.pop_front() else {
             return Progress::Pending;
         };
-        state.taken += 1;
+        window.taken += 1;
         if failure.is_some() {
-            state.stop = true;
+            window.stop = true;
         }
-        drop(state);
+        drop(window);
         self.shared.work.notify_all();
         if let Some(failure) = failure {
             return Progress::Batch(Err(failure.error));

@@ -11,43 +11,30 @@ use std::sync::Arc;
 use ndlens_core::View;
 use ndlens_core::room::{self, Text, with_room_for};
 use ndlens_kernels::Stores;
-use ndlens_store::Reading;
-use ndlens_transforms::Scratch;
+use ndlens_transforms::Stream;
+use ndlens_transforms::mixing::Mixer;
 
 use crate::batch::Batch;
+use crate::compiled::CompiledField;
 use crate::epoch::chunks::Chunks;
 use crate::epoch::feed::{Fed, Feed};
+use crate::epoch::make_items::{Failure, ItemBatch, make_items, with_scratch};
+use crate::epoch::mixture::{Mixture, softened};
 use crate::error::{Error, Result};
-use crate::loader::{Compiled, Draws};
-use crate::memory::external::{Memory, Supply};
-use crate::memory::pool::Slab;
-use crate::memory::store_policy::Storing;
-use crate::mix::{Mixer, Mixture};
+use crate::memory::batch_pools::BatchPools;
+use crate::memory::external::{BatchMemory, Supply};
+use crate::memory::pool::{Pool, Slab};
+use crate::memory::store_policy::StorePolicy;
 use crate::order::ItemOrder;
 use crate::order::item_numbers::NO_ITEM;
 use crate::order::shard::Shard;
 use crate::resume::note::Note;
 
-/// Items numbered at a time: their numbers stay in the first-level cache, and are enough to look
-/// ahead.
-const MAX_BLOCK_ITEMS: usize = 1024;
-
-/// Guards this thread while it reads items, if bytes of some may go missing meanwhile.
-pub(crate) fn reading(fields: &[Compiled]) -> Option<Reading> {
-    fields.iter().any(|field| field.source.can_shrink()).then(Reading::begin)
-}
-
-/// The error of a batch, and the row it happened in.
-#[derive(Debug)]
-pub(crate) struct Failure {
-    pub(crate) row: usize,
-    pub(crate) error: Error,
-}
-
 /// What to make, the same for all threads.
 #[derive(Debug)]
 pub(crate) struct Plan {
-    pub(crate) fields: Arc<Vec<Compiled>>,
+    pub(crate) fields: Arc<Vec<CompiledField>>,
+    pub(crate) pools: Arc<BatchPools>,
     pub(crate) order: ItemOrder,
     pub(crate) shard: Shard,
     pub(crate) epoch: u32,
@@ -65,8 +52,8 @@ pub(crate) struct Plan {
     pub(crate) chunks: Chunks,
     pub(crate) return_params: bool,
     pub(crate) mixer: Option<Arc<Mixer>>,
-    pub(crate) storing: Storing,
-    pub(crate) memory: Memory,
+    pub(crate) stores: StorePolicy,
+    pub(crate) memory: BatchMemory,
     /// Whether items are asked for before they are read: the data does not fit memory, so most of
     /// them are not there.
     pub(crate) prefetches: bool,
@@ -74,7 +61,7 @@ pub(crate) struct Plan {
 
 /// Whether what fields map is more than the memory that is left, of which the system's cache of
 /// files is a part.
-pub(crate) fn exceeds_memory(fields: &[Compiled]) -> bool {
+pub(crate) fn exceeds_memory(fields: &[CompiledField]) -> bool {
     let mapped = fields.iter().map(|field| field.source.mapped_bytes() as u64).sum::<u64>();
     mapped > 0 && mapped > ndlens_store::available_bytes()
 }
@@ -107,10 +94,10 @@ impl Plan {
             return Ok(None);
         }
         let mut slabs = match self.memory {
-            Memory::Pooled => {
-                self.fields.iter().map(|field| field.pool.lease()).collect::<Result<_>>()?
+            BatchMemory::Pooled => {
+                self.pools.fields().iter().map(Pool::lease).collect::<Result<_>>()?
             }
-            Memory::Supplied => match supply.take() {
+            BatchMemory::Supplied => match supply.take() {
                 Some(slabs) => slabs,
                 None => return Ok(None),
             },
@@ -131,15 +118,19 @@ impl Plan {
         };
         let begin = |mixer: &Arc<Mixer>| {
             let drawn = mixer.draw(self.epoch, place as u64);
-            // Probabilities are what is handed out, so they come on what was supplied, and the
-            // labels they are made of do not.
-            let soft = match mixer.softened() {
-                Some(labels) if self.memory == Memory::Supplied => {
-                    Some(mem::replace(&mut slabs[labels], self.fields[labels].pool.lease()?))
+            let probabilities = match (softened(mixer), self.memory) {
+                (None, BatchMemory::Pooled | BatchMemory::Supplied) => None,
+                (Some(_), BatchMemory::Pooled) => {
+                    self.pools.probabilities().map(Pool::lease).transpose()?
                 }
-                _ => None,
+                // Probabilities are what is handed out, so they are written on supplied memory, and
+                // the labels that they are made of are not.
+                (Some(labels), BatchMemory::Supplied) => {
+                    let slab = self.pools.fields()[labels].lease()?;
+                    Some(mem::replace(&mut slabs[labels], slab))
+                }
             };
-            mixer.begin(&self.fields, drawn, places.len(), soft)
+            Mixture::new(mixer, &self.fields, drawn, places.len(), probabilities)
         };
         let mixture = self.mixer.as_ref().map(begin).transpose()?;
         Ok(Some(Making { slabs, places, fed, note, mixture }))
@@ -147,9 +138,9 @@ impl Plan {
 
     /// Whether a batch can begin without memory from the system.
     pub(crate) fn has_memory(&self) -> bool {
-        self.memory == Memory::Supplied || {
-            let soft = self.mixer.as_ref().is_none_or(|mixer| mixer.has_memory());
-            soft && self.fields.iter().all(|field| field.pool.has_free())
+        match self.memory {
+            BatchMemory::Supplied => true,
+            BatchMemory::Pooled => self.pools.have_free(),
         }
     }
 
@@ -158,113 +149,12 @@ impl Plan {
     /// # Safety
     ///
     /// No other thread makes any of these rows.
-    unsafe fn make(
-        &self,
-        making: &Making,
-        rows: Range<usize>,
-        scratch: &mut Scratch,
-    ) -> Result<(), Box<Failure>> {
+    unsafe fn make(&self, making: &Making, rows: Range<usize>) -> Result<(), Box<Failure>> {
         if self.prefetches {
             self.prefetch(making, &rows);
         }
-        let _reading = reading(&self.fields);
-        // One look at each source for all rows; only where bytes are missing, one for each item.
-        let complete: Vec<bool> =
-            self.fields.iter().map(|field| field.source.is_complete()).collect();
-        let mut items = [0; MAX_BLOCK_ITEMS];
-        for start in rows.clone().step_by(MAX_BLOCK_ITEMS) {
-            let mut block = start..(start + MAX_BLOCK_ITEMS).min(rows.end);
-            let none = self.items(making, start, &mut items[..block.len()]);
-            // Items from one that is none on no longer matter.
-            block.end = none.as_ref().map_or(block.end, |(place, _)| start + place);
-            let items = &mut items[..block.len()];
-            let mut alone = false;
-            // The first label that is no class, of those taken many at once.
-            let mut outside: Option<(usize, Error)> = None;
-            for (at, ((field, slab), &complete)) in
-                self.fields.iter().zip(&making.slabs).zip(&complete).enumerate()
-            {
-                let Some(take) = field.take.as_ref().filter(|_| complete) else {
-                    alone = true;
-                    continue;
-                };
-                let nbytes = take.row_bytes();
-                // SAFETY: the rows of a block are one piece, and this thread alone makes them.
-                let destination = unsafe { slab.piece(block.start * nbytes, block.len() * nbytes) };
-                field
-                    .take_items(take, items, destination, self.stores(at, nbytes))
-                    .map_err(|error| Box::new(Failure { row: block.start, error }))?;
-                outside = outside.or(self.check_labels(at, destination, items));
-            }
-            let mut failed = None;
-            if alone {
-                // Items from there on no longer matter.
-                let rows = block.start
-                    ..outside.as_ref().map_or(block.end, |(place, _)| block.start + place);
-                // SAFETY: passed on.
-                failed = unsafe { self.make_each(making, rows, items, &complete, scratch) }.err();
-            }
-            let lost = |(field, &complete): (&Compiled, &bool)| field.first_lost(complete, items);
-            let lost = self.fields.iter().zip(&complete).filter_map(lost);
-            let first = lost.chain(outside).chain(none).min_by_key(|&(place, _)| place);
-            let first =
-                first.map(|(place, error)| Box::new(Failure { row: block.start + place, error }));
-            if let Some(first) = failed.into_iter().chain(first).min_by_key(|failure| failure.row) {
-                return Err(first);
-            }
-        }
-        Ok(())
-    }
-
-    /// Makes, one after another, the items of those fields that cannot be taken many at once.
-    ///
-    /// # Safety
-    ///
-    /// As [`make`](Self::make).
-    unsafe fn make_each(
-        &self,
-        making: &Making,
-        rows: Range<usize>,
-        items: &[usize],
-        complete: &[bool],
-        scratch: &mut Scratch,
-    ) -> Result<(), Box<Failure>> {
-        for (row, &item) in rows.zip(items) {
-            let draws_as = self.draws_as(making, row, item);
-            for (at, ((field, slab), &complete)) in
-                self.fields.iter().zip(&making.slabs).zip(complete).enumerate()
-            {
-                if field.take.is_some() && complete {
-                    continue;
-                }
-                let nbytes = field.program.nbytes();
-                let stores = self.stores(at, nbytes);
-                let draws = Draws { stream: field.stream, epoch: self.epoch, item: draws_as };
-                // SAFETY: each row is a piece of its own, and this thread alone makes it.
-                let destination = unsafe { slab.piece(row * nbytes, nbytes) };
-                let made = field.make(item, complete, draws, destination, stores, scratch);
-                made.map_err(|error| Box::new(Failure { row, error: field.fail(item, error) }))?;
-                if let Some((_, error)) = self.check_labels(at, destination, &[item]) {
-                    return Err(Box::new(Failure { row, error }));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// How to write items of so many bytes, of the field at `at`.
-    fn stores(&self, at: usize, nbytes: usize) -> Stores {
-        // What is read again at once stays in the cache.
-        let mixed = self.mixer.as_ref().is_some_and(|mixer| mixer.mixes(at));
-        let storing =
-            if mixed && self.storing == Storing::Auto { Storing::Cached } else { self.storing };
-        storing.of(nbytes * self.batch_size)
-    }
-
-    /// The first of these items, just made of the field at `at`, that is a label and cannot be
-    /// mixed.
-    fn check_labels(&self, at: usize, made: &[u8], items: &[usize]) -> Option<(usize, Error)> {
-        self.mixer.as_ref().and_then(|mixer| mixer.check_labels(&self.fields, at, made, items))
+        // SAFETY: passed on; rows of a claim are rows of the batch.
+        unsafe { make_items(&self.fields, &PlannedBatch { plan: self, making }, rows) }
     }
 
     /// Asks for the items at these rows of the next batch, and for those of the first.
@@ -293,15 +183,10 @@ impl Plan {
     /// # Safety
     ///
     /// All items of the batch are made, and no other thread does any of these pieces.
-    unsafe fn mix(
-        &self,
-        making: &Making,
-        pieces: Range<usize>,
-        scratch: &mut Scratch,
-    ) -> Result<(), Box<Failure>> {
+    unsafe fn mix(&self, making: &Making, pieces: Range<usize>) -> Result<(), Box<Failure>> {
         let Some(mixture) = &making.mixture else { return Ok(()) };
         // SAFETY: passed on.
-        unsafe { mixture.mix(&self.fields, &making.slabs, pieces, scratch) }
+        with_scratch(|scratch| unsafe { mixture.mix(&self.fields, &making.slabs, pieces, scratch) })
             .map_err(|error| Box::new(Failure { row: 0, error }))
     }
 
@@ -309,22 +194,21 @@ impl Plan {
     ///
     /// # Safety
     ///
-    /// As for the one that `stage` says.
+    /// As for the one that `stage` names.
     pub(crate) unsafe fn work_caught(
         &self,
         batch: usize,
         making: &Making,
         stage: Stage,
         range: Range<usize>,
-        scratch: &mut Scratch,
     ) -> Result<(), Box<Failure>> {
         let row = range.start;
         // SAFETY: passed on. After a panic the rows are never handed out, so it does not matter
         // what is in them.
         let done = catch_unwind(AssertUnwindSafe(|| unsafe {
             match stage {
-                Stage::Items => self.make(making, range, scratch),
-                Stage::Mixing => self.mix(making, range, scratch),
+                Stage::Items => self.make(making, range),
+                Stage::Mixing => self.mix(making, range),
             }
         }));
         done.unwrap_or_else(|panic| {
@@ -373,9 +257,9 @@ impl Plan {
     pub(crate) fn finish(&self, making: Making) -> Result<Batch> {
         let rows = making.places.len();
         let params = self.return_params.then(|| self.params(&making)).transpose()?;
-        let wrap = |(field, slab): (&Compiled, Slab)| {
-            let dtype = field.program.dtype().clone();
-            let layout = field.program.batch_layout(rows)?;
+        let wrap = |(field, slab): (&CompiledField, Slab)| {
+            let dtype = field.pipeline.dtype().clone();
+            let layout = field.pipeline.batch_layout(rows)?;
             Ok(View::new(slab.freeze(), layout, dtype)?)
         };
         let mut views =
@@ -383,7 +267,9 @@ impl Plan {
         let mut mixed = None;
         if let (Some(mixer), Some(mixture)) = (&self.mixer, making.mixture) {
             mixed = self.return_params.then(|| mixer.params_to_json(mixture.drawn()).to_string());
-            if let (Some(labels), Some(view)) = (mixer.softened(), mixture.probabilities(mixer)?) {
+            if let (Some(labels), Some(view)) =
+                (softened(mixer), mixture.into_probabilities(mixer)?)
+            {
                 views[labels] = view;
             }
         }
@@ -396,13 +282,13 @@ impl Plan {
         if let Some((_, error)) = self.items(making, 0, &mut items) {
             return Err(error);
         }
-        let of_field = |field: &Compiled| {
+        let of_field = |field: &CompiledField| {
             let of_item = |(row, &item): (usize, &usize)| -> Result<serde_json::Value> {
                 let draws_as = self.draws_as(making, row, item);
                 let drawn = field.source.item(item).map_err(Error::from).and_then(|image| {
-                    Ok(field.program.draw(field.stream, self.epoch, draws_as, image.shape())?)
+                    Ok(field.pipeline.draw(field.stream, self.epoch, draws_as, image.shape())?)
                 });
-                Ok(field.program.params_to_json(&drawn.map_err(|error| field.fail(item, error))?))
+                Ok(field.pipeline.params_to_json(&drawn.map_err(|error| field.fail(item, error))?))
             };
             let mut text = Text::default();
             for item in items.iter().enumerate() {
@@ -413,6 +299,49 @@ impl Plan {
             Ok(text.into_string())
         };
         self.fields.iter().map(of_field).collect()
+    }
+}
+
+/// A batch of an epoch whose items are to be made.
+struct PlannedBatch<'a> {
+    plan: &'a Plan,
+    making: &'a Making,
+}
+
+// SAFETY: `bytes` gives a piece of the field's slab.
+unsafe impl ItemBatch for PlannedBatch<'_> {
+    fn items(&self, row: usize, items: &mut [usize]) -> Option<(usize, Error)> {
+        self.plan.items(self.making, row, items)
+    }
+
+    fn stream(&self, field: usize) -> Stream {
+        self.plan.fields[field].stream
+    }
+
+    fn draws_as(&self, row: usize, item: usize) -> (u32, u64) {
+        (self.plan.epoch, self.plan.draws_as(self.making, row, item))
+    }
+
+    fn stores(&self, field: usize) -> Stores {
+        let Plan { mixer, stores, fields, batch_size, .. } = self.plan;
+        // What is read again at once stays in the cache.
+        let is_mixed = mixer.as_ref().is_some_and(|mixer| mixer.mixes(field));
+        let stores =
+            if is_mixed && *stores == StorePolicy::Auto { StorePolicy::Cached } else { *stores };
+        stores.of(fields[field].pipeline.nbytes() * batch_size)
+    }
+
+    /// The first label that is not a class, if the labels are mixed.
+    fn check(&self, field: usize, made: &[u8], items: &[usize]) -> Option<(usize, Error)> {
+        let mixer = self.plan.mixer.as_ref().filter(|mixer| softened(mixer) == Some(field))?;
+        let field = &self.plan.fields[field];
+        let (at, error) = mixer.first_bad_label(made, field.pipeline.dtype())?;
+        Some((at, field.fail(items[at], error.into())))
+    }
+
+    unsafe fn bytes(&self, field: usize, start: usize, len: usize) -> &mut [u8] {
+        // SAFETY: passed on.
+        unsafe { self.making.slabs[field].piece(start, len) }
     }
 }
 

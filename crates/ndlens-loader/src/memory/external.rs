@@ -15,7 +15,7 @@ use crate::memory::pool::Slab;
 
 /// Where batch memory comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Memory {
+pub enum BatchMemory {
     /// From pools of the loader's own.
     #[default]
     Pooled,

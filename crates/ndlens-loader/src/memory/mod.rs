@@ -1,5 +1,11 @@
-//! Memory of batches.
+//! The memory of batches.
+//!
+//! - `pool.rs`: memory that is leased, written, handed out and given back.
+//! - `batch_pools.rs`: the pools of a loader's fields.
+//! - `external.rs`: memory that the consumer brings along.
+//! - `store_policy.rs`: whether batches are written through the cache.
 
+pub(crate) mod batch_pools;
 pub(crate) mod external;
 pub(crate) mod pool;
 pub(crate) mod store_policy;

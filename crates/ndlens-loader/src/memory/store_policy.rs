@@ -22,7 +22,7 @@ const USUAL_CACHE_BYTES: usize = 1 << 20;
 
 /// How batches are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Storing {
+pub enum StorePolicy {
     /// Past the cache where a batch is larger than that of a few cores, unless it is mixed next.
     #[default]
     Auto,
@@ -34,7 +34,7 @@ pub enum Storing {
     Cached,
 }
 
-impl Storing {
+impl StorePolicy {
     /// By its name: "auto", "stream" or "cached".
     ///
     /// # Errors
@@ -42,9 +42,9 @@ impl Storing {
     /// [`Error::UnknownStores`].
     pub fn from_name(name: &str) -> Result<Self> {
         match name {
-            "auto" => Ok(Storing::Auto),
-            "stream" => Ok(Storing::Stream),
-            "cached" => Ok(Storing::Cached),
+            "auto" => Ok(StorePolicy::Auto),
+            "stream" => Ok(StorePolicy::Stream),
+            "cached" => Ok(StorePolicy::Cached),
             _ => Err(Error::UnknownStores { got: name.to_owned() }),
         }
     }
@@ -52,9 +52,9 @@ impl Storing {
     /// How to write a batch of so many bytes.
     pub(crate) fn of(self, batch_bytes: usize) -> Stores {
         let stream = match self {
-            Storing::Auto => batch_bytes >= cache_bytes().saturating_mul(MIN_STREAM_CACHES),
-            Storing::Stream => true,
-            Storing::Cached => false,
+            StorePolicy::Auto => batch_bytes >= cache_bytes().saturating_mul(MIN_STREAM_CACHES),
+            StorePolicy::Stream => true,
+            StorePolicy::Cached => false,
         };
         if stream { Stores::Stream } else { Stores::Cached }
     }
@@ -89,10 +89,10 @@ mod tests {
 
     #[test]
     fn large_batches_are_written_past_the_cache_unless_told_otherwise() {
-        assert_eq!(Storing::Auto.of(1 << 10), Stores::Cached);
-        assert_eq!(Storing::Auto.of(1 << 40), Stores::Stream);
-        assert_eq!(Storing::Stream.of(1), Stores::Stream);
-        assert_eq!(Storing::Cached.of(1 << 40), Stores::Cached);
+        assert_eq!(StorePolicy::Auto.of(1 << 10), Stores::Cached);
+        assert_eq!(StorePolicy::Auto.of(1 << 40), Stores::Stream);
+        assert_eq!(StorePolicy::Stream.of(1), Stores::Stream);
+        assert_eq!(StorePolicy::Cached.of(1 << 40), Stores::Cached);
     }
 
     #[test]

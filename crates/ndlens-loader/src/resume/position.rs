@@ -107,8 +107,9 @@ impl Position {
 
     /// The epoch to begin, and its first place, which is now in hand; `note` is what a state keeps
     /// there, if it is more than was kept before.
-    pub(crate) fn begin(self: &Arc<Self>, note: Option<Note>) -> (u32, usize, Tracker) {
+    pub(crate) fn begin(self: &Arc<Self>, note: Option<Note>) -> Begun {
         let mut stand = self.lock();
+        let before = stand.clone();
         let previewed = stand.previewed();
         // Once a resumed epoch is over, or left after more than a look, the run goes on as any
         // other.
@@ -121,10 +122,11 @@ impl Position {
         let next =
             self.set_next(&mut stand, Point { epoch: epoch.wrapping_add(1), place: 0, note: None });
         let in_hand = stand.in_hand.replace(begun);
-        let tracker = Tracker { position: Arc::clone(self), run: stand.run, epoch };
+        let run = stand.run;
         drop(stand);
         drop((next, in_hand));
-        (epoch, start, tracker)
+        let tracker = Tracker { position: Arc::clone(self), run, epoch };
+        Begun { epoch, start, tracker, undo: Undo { position: Arc::clone(self), run, before } }
     }
 
     /// What is begun next.
@@ -158,6 +160,39 @@ impl Position {
         let next = self.set_next(&mut stand, point);
         drop(stand);
         drop((next, in_hand));
+    }
+}
+
+/// An epoch that is begun.
+#[derive(Debug)]
+pub(crate) struct Begun {
+    pub(crate) epoch: u32,
+    /// The first place of its order.
+    pub(crate) start: usize,
+    pub(crate) tracker: Tracker,
+    pub(crate) undo: Undo,
+}
+
+/// Where a loader stood before an epoch began.
+#[derive(Debug)]
+pub(crate) struct Undo {
+    position: Arc<Position>,
+    run: u64,
+    before: Stand,
+}
+
+impl Undo {
+    /// The epoch could not start: goes back to where the loader stood, unless another epoch began
+    /// meanwhile.
+    pub(crate) fn undo(self) {
+        let Undo { position, run, before } = self;
+        let mut stand = position.lock();
+        if stand.run == run {
+            position.own(std::process::id()).next_epoch.store(before.next.epoch, Ordering::Relaxed);
+            let after = mem::replace(&mut *stand, before);
+            drop(stand);
+            drop(after);
+        }
     }
 }
 
@@ -213,7 +248,7 @@ mod tests {
     #[test]
     fn what_threads_say_out_of_turn_does_not_go_back() {
         let position = Arc::new(Position::default());
-        let (_, _, tracker) = position.begin(None);
+        let Begun { tracker, .. } = position.begin(None);
         tracker.reached(Some(20), None);
         tracker.reached(Some(10), None);
         assert_eq!(position.get(), at(0, 20));
@@ -226,7 +261,7 @@ mod tests {
     fn what_is_kept_goes_with_its_place_and_from_an_end_to_the_next_beginning() {
         let position = Arc::new(Position::default());
         let [begin, middle, end] = [1, 2, 3].map(Note::new);
-        let (_, _, tracker) = position.begin(Some(begin.clone()));
+        let Begun { tracker, .. } = position.begin(Some(begin.clone()));
         assert_eq!(position.get(), Point { note: Some(begin), ..at(0, 0) });
         tracker.reached(Some(4), Some(middle.clone()));
         assert_eq!(position.get(), Point { note: Some(middle), ..at(0, 4) });
@@ -243,34 +278,34 @@ mod tests {
     fn a_look_at_a_resumed_epoch_leaves_the_rest_of_it() {
         let position = Arc::new(Position::default());
         position.set(at(3, 40));
-        let (epoch, start, tracker) = position.begin(None);
+        let Begun { epoch, start, tracker, .. } = position.begin(None);
         assert_eq!((epoch, start), (3, 40));
         tracker.reached(Some(44), None);
         assert_eq!((position.next(), position.get()), (at(3, 44), at(3, 44)));
         // A second look, which takes nothing; setting the epoch that is resumed changes nothing.
         position.set_next_epoch(3);
         drop(position.begin(None));
-        let (epoch, start, tracker) = position.begin(None);
+        let Begun { epoch, start, tracker, .. } = position.begin(None);
         assert_eq!((epoch, start), (3, 44));
         tracker.reached(Some(48), None);
         tracker.reached(Some(52), None);
         // Left after more than a look, as any epoch may be.
-        assert_eq!((position.next(), position.begin(None).0), (at(4, 0), 4));
+        assert_eq!((position.next(), position.begin(None).epoch), (at(4, 0), 4));
     }
 
     #[test]
     fn only_a_resumed_epoch_is_gone_on_with() {
         let position = Arc::new(Position::default());
-        position.begin(None).2.reached(Some(4), None);
-        assert_eq!(position.begin(None).0, 1);
+        position.begin(None).tracker.reached(Some(4), None);
+        assert_eq!(position.begin(None).epoch, 1);
         position.set(at(7, 8));
-        position.begin(None).2.reached(None, None);
+        position.begin(None).tracker.reached(None, None);
         assert_eq!(position.next(), at(8, 0));
-        position.begin(None).2.reached(Some(4), None);
+        position.begin(None).tracker.reached(Some(4), None);
         assert_eq!(position.next(), at(9, 0));
         position.set(at(7, 8));
         position.set_next_epoch(2);
-        assert_eq!(position.begin(None).0, 2);
+        assert_eq!(position.begin(None).epoch, 2);
     }
 
     #[test]

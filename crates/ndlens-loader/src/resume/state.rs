@@ -43,6 +43,25 @@ pub struct Basis {
 }
 
 impl State {
+    /// A state of numbers that may have been written anywhere.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::StateNumber`] for an epoch that is not below 2**32, a number of items that no
+    /// epoch has, or a negative number.
+    pub fn new(epoch: i128, start: i128, note: Option<Note>, basis: Basis) -> Result<Self> {
+        let in_range = |key, got: i128, most: u64| match u64::try_from(got) {
+            Ok(number) if number <= most => Ok(number),
+            Ok(_) | Err(_) => Err(Error::StateNumber { key, got, most }),
+        };
+        Ok(State {
+            epoch: in_range("epoch", epoch, u32::MAX.into())? as u32,
+            start: in_range("items_done", start, isize::MAX as u64)? as usize,
+            note,
+            basis,
+        })
+    }
+
     /// Whether a loader of this basis, with so many places in an epoch's order if that is known,
     /// can go on from here.
     ///
@@ -78,5 +97,35 @@ impl State {
             return Err(Error::StateBeyondEnd { start: self.start, items: places });
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_that_no_state_has_is_named_with_its_range() {
+        let basis = || Basis {
+            items: 10,
+            shuffle: false,
+            order: "in turn".to_owned(),
+            indices: None,
+            seed: 0,
+            fields: vec![],
+        };
+        let state = |epoch, start| State::new(epoch, start, None, basis());
+        assert_eq!(state(u32::MAX.into(), 7).map(|state| state.epoch).unwrap(), u32::MAX);
+        let message = |epoch, start| state(epoch, start).unwrap_err().to_string();
+        assert_eq!(
+            message(1 << 40, 0),
+            "the state's epoch must be between 0 and 4294967295, got 1099511627776"
+        );
+        assert_eq!(message(-1, 0), "the state's epoch must be between 0 and 4294967295, got -1");
+        assert_eq!(
+            message(0, -3),
+            format!("the state's items_done must be between 0 and {}, got -3", isize::MAX)
+        );
+        assert!(state(0, i128::MAX).is_err());
     }
 }

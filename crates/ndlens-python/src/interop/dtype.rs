@@ -12,13 +12,18 @@ use crate::interop::buffer::BufferExport;
 use crate::interop::dlpack;
 use crate::optional;
 
-/// The name of a dtype: `"float32"`, `"<f4"`, `"f4"`, `torch.float32`, `numpy.float32` and
-/// `numpy.dtype("float32")` are all "float32".
+/// The name of a dtype, however it is given.
 ///
-/// What has no name keeps its buffer format: `">f4"` is ">f".
+/// `"float32"`, `"<f4"`, `"f4"`, `torch.float32`, `numpy.float32` and `numpy.dtype("float32")` are
+/// all "float32". A dtype without a name keeps its buffer format: `">f4"` is ">f".
 ///
-/// Raises `TypeError` for what is no dtype of ndlens, and for a name with two meanings: "float" is
-/// 64 bits to NumPy and 32 to torch.
+/// Args:
+///     `dtype`: A name, a format of the buffer protocol, a NumPy or a torch dtype, or a Python
+///         type.
+///
+/// Raises:
+///     `TypeError`: ndlens has no such dtype, or the name has two meanings: "float" is 64 bits to
+///         NumPy and 32 to torch.
 ///
 /// >>> import ndlens as nl
 /// >>> nl.dtype_name("<f4"), nl.dtype_name("half"), nl.dtype_name(float)

@@ -27,16 +27,19 @@ pub(crate) fn numpy_here(py: Python<'_>) -> PyResult<Consumer> {
     Ok(Consumer::NumPy { ml_dtypes: is_installed(py, Optional::MlDtypes)? })
 }
 
-/// Whether handing `obj` to a target copies, why, and what to do about it. The target is "torch",
-/// "numpy", "jax" or "memoryview"; `obj` is anything `nl.view` takes.
+/// Says whether handing an object to a target copies, why, and what to do about it.
 ///
-/// `print` it for plain sentences; `zero_copy` is True where the target looks at the same memory.
+/// `print` it for plain sentences; `zero_copy` is True if the target uses the same memory.
+///
+/// Args:
+///     `obj`: Anything `nl.view` takes.
+///     `target`: "torch", "numpy", "jax" or "memoryview".
+///
+/// Raises:
+///     `ValueError`: `target` is another word.
 ///
 /// >>> import ndlens as nl
 /// >>> v = nl.view(bytearray(6)).reshape(2, 3)
-/// >>> print(nl.explain(v[:, ::-1], "torch"))
-/// torch cannot take this view: torch() would need a copy: axis 1 has the negative stride -1; call
-/// .copy() first.
 /// >>> nl.explain(v[:, ::-1], "numpy").zero_copy
 /// True
 #[pyfunction]
@@ -53,7 +56,7 @@ pub(crate) struct PyExplanation(Explanation);
 
 #[pymethods]
 impl PyExplanation {
-    /// Whether the target looks at the same memory.
+    /// Whether the target uses the same memory.
     #[getter]
     fn zero_copy(&self) -> bool {
         self.0.is_zero_copy()
@@ -70,11 +73,14 @@ impl PyExplanation {
 
 #[pymethods]
 impl PyView {
-    /// A `numpy.ndarray` on the same memory. Nothing is copied; a read-only view gives a read-only
-    /// array.
+    /// A `numpy.ndarray` on the same memory; nothing is copied.
     ///
-    /// bfloat16 and the 8-bit floats become the dtypes of the package `ml_dtypes`. Raises
-    /// `BufferError` where it is not installed, `ImportError` without NumPy.
+    /// A read-only view gives a read-only array. bfloat16 and the 8-bit floats become the dtypes of
+    /// the package `ml_dtypes`.
+    ///
+    /// Raises:
+    ///     `ImportError`: NumPy is not installed.
+    ///     `BufferError`: `ml_dtypes` is needed and not installed.
     pub(crate) fn numpy<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
         let _inside = exit::enter(py);
@@ -111,12 +117,17 @@ impl PyView {
         optional::get(slf.py(), "numpy", "array")?.call((array,), Some(&arguments))
     }
 
-    /// A `torch.Tensor` on the same memory, strides and all. Nothing is copied.
+    /// A `torch.Tensor` on the same memory, with the same strides; nothing is copied.
     ///
-    /// Raises `CopyRequired` for negative strides, which torch does not have, and `ReadOnlyError`
-    /// for a read-only view, since torch would write to it: open files with `mode="c"`, `copy()`
-    /// first, or pass `readonly="allow"` and never write to the tensor. Raises `TypeError` where
-    /// torch has no such dtype, `ImportError` without PyTorch.
+    /// Args:
+    ///     `readonly`: "allow" for a tensor of a read-only view, which must never be written to.
+    ///
+    /// Raises:
+    ///     `CopyRequired`: A stride is negative, which torch does not have.
+    ///     `ReadOnlyError`: The view is read-only, and torch would write to it: open files with
+    ///         `mode="c"`, call `copy()` first, or give `readonly="allow"`.
+    ///     `TypeError`: torch has no such dtype.
+    ///     `ImportError`: PyTorch is not installed.
     #[pyo3(signature = (*, readonly = None))]
     fn torch<'py>(
         &self,

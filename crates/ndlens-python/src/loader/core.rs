@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use ndlens::View;
 use ndlens::loader::{
-    Config, Epoch, Error, Loader, Memory, Remainder, Sampled, Shard, Shuffler, Storing, Weights,
+    BatchMemory, Config, Epoch, Error, Loader, LoaderBuilder, Remainder, Sampled, Shard, Shuffler,
+    StorePolicy, Weights,
 };
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -75,25 +76,24 @@ fn check_order(order: &OrderOptions<'_>) -> Result<(), Error> {
     }
 }
 
-/// The loader with the order that the options say.
-fn ordered(loader: Loader, order: &OrderOptions<'_>) -> PyResult<Loader> {
-    let mut loader = loader;
+/// The builder of a loader with the order that the options say.
+fn ordered(mut builder: LoaderBuilder, order: &OrderOptions<'_>) -> PyResult<LoaderBuilder> {
     if let Some(indices) = &order.indices {
-        let indices = extract_indices(indices, loader.items())?;
-        loader = loader.with_indices(indices).or_raise()?;
+        let indices = extract_indices(indices, builder.items())?;
+        builder = builder.indices(indices);
     }
     let samples = order.num_samples.map(|samples| samples.0);
     match (&order.weights, order.sampled, samples) {
         (Some(weights), ..) => {
             let weights = extract_weights(weights, order.replacement, samples)?;
-            loader.with_weights(weights).or_raise()
+            Ok(builder.weights(weights))
         }
         (None, true, Some(_)) => Err(PyValueError::new_err(
             "the sampler says how many items an epoch has: leave out num_samples",
         )),
-        (None, true, None) => loader.with_sampler().or_raise(),
-        (None, false, Some(samples)) => loader.with_samples(samples).or_raise(),
-        (None, false, None) => Ok(loader),
+        (None, true, None) => Ok(builder.sampler()),
+        (None, false, Some(samples)) => Ok(builder.samples(samples)),
+        (None, false, None) => Ok(builder),
     }
 }
 
@@ -120,16 +120,16 @@ impl PyLoader {
                 remainder: Remainder::from_name(&ranks.remainder).or_raise()?,
                 ..Shard::default()
             },
-            storing: Storing::from_name(&batches.stores).or_raise()?,
+            stores: StorePolicy::from_name(&batches.stores).or_raise()?,
             memory: destination.memory(),
             values: destination.values(),
         };
         let (structure, fields) = extract_fields(&fields)?;
-        let loader = ordered(Loader::new(fields, config).or_raise()?, &order)?;
-        let loader = match extract_mixing(&mixing, &structure)? {
-            Some(mixing) => loader.with_mixing(&mixing).or_raise()?,
-            None => loader,
-        };
+        let mut builder = ordered(Loader::builder(fields, config).or_raise()?, &order)?;
+        if let Some(mixing) = extract_mixing(&mixing, &structure)? {
+            builder = builder.mixing(mixing);
+        }
+        let loader = builder.build().or_raise()?;
         kind.check_fields(py, loader.dtypes())?;
         let wire = destination.wire(py, &loader)?;
         Ok(PyLoader {
@@ -176,7 +176,7 @@ impl PyLoader {
     /// Whether batches are made in pinned memory.
     #[getter]
     fn pin_memory(&self) -> bool {
-        self.loader.config().memory == Memory::Supplied
+        self.loader.config().memory == BatchMemory::Supplied
     }
 
     /// Whether a last batch of fewer items is left out.

@@ -1,7 +1,7 @@
 //! Where batches go: `pin_memory=` and `device=` of a loader.
 
 use ndlens::kernels::Step;
-use ndlens::loader::{Loader, Memory, Values};
+use ndlens::loader::{BatchMemory, Loader, Values};
 use ndlens::transforms::Deferred;
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::PyValueError;
@@ -33,8 +33,8 @@ impl<'py> Destination<'py> {
     }
 
     /// Where the memory of batches comes from.
-    pub(crate) fn memory(&self) -> Memory {
-        if self.pins { Memory::Supplied } else { Memory::Pooled }
+    pub(crate) fn memory(&self) -> BatchMemory {
+        if self.pins { BatchMemory::Supplied } else { BatchMemory::Pooled }
     }
 
     /// Who computes values that come last.

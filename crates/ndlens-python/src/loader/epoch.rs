@@ -21,8 +21,9 @@ use crate::structure::Structure;
 /// How long to wait for a batch before looking for Ctrl-C.
 const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// The batches of one epoch; what `iter(loader)` gives. The epoch begins when its first batch is
-/// asked for.
+/// The batches of one epoch: the iterator that `iter(loader)` gives.
+///
+/// The epoch begins when its first batch is asked for.
 #[pyclass(frozen, name = "Epoch", module = "ndlens")]
 pub(crate) struct PyEpoch {
     /// What begins the epoch; None once it has begun.

@@ -24,12 +24,11 @@ use crate::store::shards::PyShards;
 use crate::view::element;
 use crate::view::object::PyView;
 
-/// Items for `nl.Loader` and `nl.torch.Dataset` that are no rows of one view, or some rows of one:
-/// what `nl.windows`, `nl.ragged` and `nl.subset` give.
+/// Items for `nl.Loader` and `nl.torch.Dataset` that are not the rows of one view.
 ///
-/// `items[i]` is item i as a view, which copies nothing (an element, where items have no axes).
-/// `items[a:b:c]`, and `items[index]` with an array of integers or booleans, are other items. They
-/// pickle as their views do.
+/// `nl.windows`, `nl.ragged` and `nl.subset` make them. `items[i]` is item i as a view, which
+/// copies nothing (an element, if items have no axes). `items[a:b:c]`, and `items[index]` with an
+/// array of integers or booleans, are other items. They pickle as their views do.
 #[pyclass(frozen, name = "Items", module = "ndlens")]
 pub(crate) struct PyItems {
     base: Base,
@@ -164,8 +163,7 @@ impl PyItems {
         PyView::new(view).into_bound_py_any(py)
     }
 
-    /// The number of items, then the size of each of their axes, with None for axes in which items
-    /// differ.
+    /// The number of items, then the size of each of their axes; None where items differ.
     #[getter]
     fn shape<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         let sizes = self.shape_of_items().map(|shape| shape.sizes().collect::<Vec<_>>());
@@ -177,7 +175,7 @@ impl PyItems {
         )
     }
 
-    /// The shape of each item, with None for axes in which items differ.
+    /// The size of each axis of an item; None where items differ.
     #[getter]
     fn item_shape<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         let sizes = self.shape_of_items().map(|shape| shape.sizes().collect::<Vec<_>>());
@@ -200,8 +198,9 @@ impl PyItems {
         Ok(PyView::new(places.or_raise()?.1))
     }
 
-    /// The element of `data` that each item starts at: int64, of shape (items,). None where items
-    /// do not lie in one packed view.
+    /// The first element of each item in `data`: int64, of shape (items,).
+    ///
+    /// None if items do not lie in one packed view.
     #[getter]
     fn offsets(&self, py: Python<'_>) -> PyResult<Option<PyView>> {
         let Base::Ragged(ragged, places) = &self.base else { return Ok(None) };
@@ -215,14 +214,14 @@ impl PyItems {
         chosen.map(|offsets| Some(PyView::new(offsets))).or_raise()
     }
 
-    /// The packed view of one axis that all items lie in; None where they do not.
+    /// The packed view of one axis that all items lie in; None if there is no such view.
     #[getter]
     fn data(&self) -> Option<PyView> {
         let Base::Ragged(ragged, _) = &self.base else { return None };
         ragged.as_packed().map(|(flat, ..)| PyView::new(flat.clone()))
     }
 
-    /// The name of the elements' dtype.
+    /// The name of the elements' type, as `View.dtype`.
     #[getter]
     fn dtype(&self) -> String {
         self.source.dtype().to_string()

@@ -3,7 +3,7 @@
 use std::mem;
 use std::sync::{Arc, Mutex};
 
-use ndlens::loader::{Epoch, Memory, Shard};
+use ndlens::loader::{BatchMemory, Epoch, Shard};
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -26,7 +26,7 @@ impl PyLoader {
     fn __iter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         let (py, own) = (slf.py(), slf.get());
         let config = own.loader.config();
-        let pinned = config.memory == Memory::Supplied;
+        let pinned = config.memory == BatchMemory::Supplied;
         let epoch =
             PyEpoch::new(slf.clone().unbind(), Arc::clone(&own.structure), own.output, pinned);
         let epoch = epoch.into_bound_py_any(py)?;

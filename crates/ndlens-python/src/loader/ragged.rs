@@ -53,18 +53,21 @@ fn extract_shapes(shapes: &Bound<'_, PyAny>) -> PyResult<Shapes> {
     Ok(found)
 }
 
-/// Items of different sizes but one dtype, rank and number of channels, such as images of (height,
-/// width, channels).
+/// Items of different sizes but one dtype, rank and number of channels.
 ///
-/// Either `items` is a list of views, each an item; or `shapes`, of shape (N, rank), says that N
-/// items lie in `items`, a packed view of one axis: item i in C order from element `offsets[i]` on.
-/// Without `offsets` they lie one after another; N + 1 offsets also say where each must end.
+/// Such as images of shape (height, width, channels). `nl.Loader` takes them if a transform makes
+/// one size of them, and `nl.windows` takes them as series.
 ///
-/// `nl.Loader` takes them where a transform makes one size of them, and `nl.windows` takes them as
-/// series.
+/// Args:
+///     `items`: A list of views, each an item; or, with `shapes`, a packed view of one axis that
+///         they lie in.
+///     `offsets`: The first element of each item, of shape (N,); N + 1 also say where each must
+///         end. None if items lie one after another.
+///     `shapes`: The shape of each item, of shape (N, rank).
 ///
-/// Raises `ValueError` for items that differ in more than their first two axes or do not lie within
-/// their memory, and names the first.
+/// Raises:
+///     `ValueError`: Items differ in more than their first two axes, or do not lie within their
+///         memory; the error names the first.
 ///
 /// >>> import ndlens as nl
 /// >>> images = nl.ragged(bytes(range(10)), shapes=[(2, 3), (2, 2)])

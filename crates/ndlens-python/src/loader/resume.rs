@@ -5,6 +5,7 @@ use pyo3::exceptions::{PyKeyError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use crate::error::OrRaise;
 use crate::loader::sampling::note_from_python;
 
 pub(crate) fn to_dict<'py>(py: Python<'py>, state: &State) -> PyResult<Bound<'py, PyDict>> {
@@ -46,5 +47,6 @@ pub(crate) fn from_dict(
         fields: get("fields")?.extract()?,
     };
     let note = note_from_python(note);
-    Ok(State { epoch: get("epoch")?.extract()?, start: get("items_done")?.extract()?, note, basis })
+    let (epoch, start) = (get("epoch")?.extract()?, get("items_done")?.extract()?);
+    State::new(epoch, start, note, basis).or_raise()
 }

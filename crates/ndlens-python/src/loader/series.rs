@@ -28,28 +28,37 @@ const NAN_LOOK_BYTES: usize = 256 << 20;
 /// Bytes that are searched between two looks for Ctrl-C.
 const NAN_PIECE_BYTES: usize = 64 << 20;
 
-/// Windows of `size` steps of one series of shape (steps, ..) or of several, `step` apart, none of
-/// which crosses from one series or group to the next: items of shape (size, ..). With a `horizon`,
-/// a pair: the windows, and the `horizon` steps that follow each, after a `gap`, as two fields of a
-/// loader.
+/// Windows of one series or of several, as items for a loader.
 ///
-/// A series is divided by the `lengths` of its groups, which add up to its steps, or by `ids`: for
-/// each step what it belongs to, a number, a string or anything that can be hashed. Steps of one id
-/// stand together. (`groups` are lengths, or offsets from 0 to the number of steps, where they
-/// cannot be taken for ids.) A series or group that is too short for a window with its gap and
-/// horizon has none. Nothing is copied, and no window is listed: memory grows with the number of
-/// groups.
+/// No window crosses from one series or group to the next, and a series or group that is too short
+/// for a window with its gap and horizon has none. Nothing is copied, and no window is listed:
+/// memory grows with the number of groups.
 ///
-/// `target` names columns of a series of shape (steps, columns, ..): the horizon has only these.
-/// One column is no axis then: items are of shape (horizon,).
+/// Args:
+///     `series`: A series of shape (steps, ...), or a list of them.
+///     `size`: Steps in a window.
+///     `step`: Steps from the start of one window to the next.
+///     `horizon`: Steps that follow each window, after the gap, as a second field.
+///     `groups`: `lengths`, or offsets from 0 to the number of steps, if they cannot be taken for
+///         `ids`.
+///     `lengths`: Steps of each group, which add up to those of the series.
+///     `ids`: For each step what it belongs to: a number, a string or anything that can be hashed.
+///         Steps of one id stand together.
+///     `gap`: Steps between a window and its horizon.
+///     `target`: Columns of the horizon, of a series of shape (steps, columns, ...). One column is
+///         not an axis: items are of shape (horizon,).
+///     `where`: A boolean for each window, or for each step (of all series one after another)
+///         whether a window may start there.
+///     `skip_nan`: Whether windows that hold NaN, or whose horizon does, are left out. If not, a
+///         warning names the first such window in the first 256 MiB of the series.
 ///
-/// `where` filters windows: a boolean for each window, or for each step (of all series one after
-/// another) whether a window may start there. `skip_nan` leaves out windows that hold NaN, or whose
-/// horizon does. Without it, the first such window in the first 256 MiB of the series is named by a
-/// warning.
+/// Returns:
+///     Items of shape (size, ...). With a `horizon`, a pair: the windows, and the horizons of shape
+///     (horizon, ...).
 ///
-/// Raises `ValueError` where sizes are 0, series differ in dtype or shape of a step, groups do not
-/// divide the series, ids are scattered, or no window fits or is left.
+/// Raises:
+///     `ValueError`: A size is 0, series differ in dtype or shape of a step, groups do not divide
+///         the series, ids are scattered, or no window fits or is left.
 ///
 /// >>> import ndlens as nl
 /// >>> past, future = nl.windows(bytes(range(9)), 3, horizon=1, ids=list("aaaaabbbb"))

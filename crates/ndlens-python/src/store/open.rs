@@ -23,31 +23,40 @@ use crate::optional;
 use crate::store::shards::PyShards;
 use crate::view::object::PyView;
 
-/// Opens arrays in files, mapped, not read: one as a view, several by name as a mapping of views.
+/// Opens arrays in files, mapped, not read.
 ///
 /// - `.npy` (format versions 1 to 3, C or Fortran order) is a `View`.
 /// - `.safetensors` and `.npz` are `nl.Arrays`, a read-only `Mapping` from names to views of one
 ///   map of the file. An `.npz` member that is compressed cannot be mapped.
-/// - With a `dtype`, any file, an `.npy` too, is raw bytes of it (whatever `View.reinterpret`
-///   takes) from byte `offset` on, of `shape`, in which one size may be -1, and which is (-1,) by
-///   default; with `strides`, in bytes, they lie as those say. Nothing need be aligned.
+/// - With a `dtype`, any file, an `.npy` too, is a `View` of raw bytes.
 /// - A pattern such as "shards/*.npy", or a list of paths, is one array in several files,
 ///   `nl.Shards`; of `.safetensors` files, it is `nl.Arrays` by the names of all. Files that a
-///   pattern matches are in natural order: 2 before 10. A path that leads to a file is no pattern.
+///   pattern matches are in natural order: 2 before 10. A path that leads to a file is not a
+///   pattern.
 /// - "model.safetensors.index.json" is `nl.Arrays` of the files that the index names.
 /// - Items of different sizes that `nl.save` saved are `nl.Items` again: all of a file, or one of
 ///   its names.
 ///
-/// `mode` says what a write does: "c" (the default) copies the touched page, so that memory is
-/// writable and the file stays as it is; "r" refuses; "r+" writes to the file, which an `.npz`
-/// archive with its checksums does not allow. `copy=True` reads each array into memory of its own
-/// instead of mapping it, when it is first asked for, and decompresses it if need be. A map holds
-/// no descriptor; an `nl.Arrays` that is read holds one.
+/// A map holds no descriptor; an `nl.Arrays` that is read holds one.
 ///
-/// Raises `OSError` (such as `FileNotFoundError`) where a file cannot be opened, `FormatError`
-/// where it is damaged, of no format that is read, or not as the others of a pattern; `ValueError`
-/// for another mode or a shape that is none; `MemoryError` for a copy, or a map, that there is no
-/// memory for.
+/// Args:
+///     `path`: A path, a pattern, or a list of paths.
+///     `mode`: What a write does. "c" copies the touched page, so that memory is writable and the
+///         file stays as it is; "r" refuses; "r+" writes to the file, which an `.npz` archive with
+///         its checksums does not allow.
+///     `copy`: Whether each array is read into memory of its own instead of mapped, when it is
+///         first asked for, and decompressed if need be.
+///     `shape`: Shape of raw bytes; one size may be -1. By default (-1,).
+///     `dtype`: Dtype of raw bytes: whatever `View.reinterpret` takes.
+///     `offset`: First byte of raw bytes. It need not be aligned.
+///     `strides`: Strides of raw bytes, in bytes; None if they are packed in C order.
+///
+/// Raises:
+///     `OSError`: A file cannot be opened, such as `FileNotFoundError`.
+///     `FormatError`: A file is damaged, of a format that is not read, or unlike the others of a
+///         pattern.
+///     `ValueError`: `mode` is another word, or `shape` is no shape.
+///     `MemoryError`: There is not enough memory for a copy or a map.
 #[pyfunction]
 #[pyo3(
     signature = (path, mode = None, *more, copy = false, shape = None, dtype = None, offset = 0, strides = None),
@@ -215,28 +224,31 @@ pub(crate) fn arrays_of_handle<'py>(py: Python<'py>, handle: &[u8]) -> PyResult<
     wrap(py, arrays)
 }
 
-/// Saves an array as `.npy` or a dict of arrays as `.safetensors`, as the path ends.
+/// Saves an array as `.npy`, or a dict of arrays as `.safetensors`, as the path ends.
 ///
-/// `obj` is anything `nl.view` takes, an `nl.Shards`, an `nl.Items`, or a mapping from strings to
-/// views and items. A `.npy` is in Fortran order where the array lies so, otherwise in C order.
-/// Elements are written in pieces, without a second copy of the array. Items of different sizes are
-/// saved as three tensors of a `.safetensors` (elements, offsets and shapes) with a note that
-/// `nl.open` reads.
+/// Elements are written in pieces, without a second copy of the array. A `.npy` is in Fortran order
+/// if the array is, otherwise in C order. Items of different sizes are saved as three tensors of a
+/// `.safetensors` (elements, offsets and shapes) with a note that `nl.open` reads.
 ///
-/// `metadata` are strings that a `.safetensors` holds beside its arrays, such as the `{"format":
-/// "pt"}` that transformers asks for; by default those of the `nl.Arrays` that is saved, and none
-/// of anything else.
-///
-/// Whoever looks sees the old file or the whole new one, also after a crash; on an error nothing is
-/// left behind. Views of the old file stay as they are, so an array can be saved to the file it
-/// comes from. The new file has the owner, group, permissions, ACL and extended attributes of the
-/// old one, and is the user's alone until it is whole. What `open(path, "w")` refuses is refused: a
-/// file without write permission is not replaced. Other hard links of the old file keep the old
+/// A reader sees the old file or the whole new one, also after a crash; on an error nothing is left
+/// behind. Views of the old file stay as they are, so an array can be saved to the file it comes
+/// from. The new file has the owner, group, permissions, ACL and extended attributes of the old
+/// one, and only its user can read it until it is whole. What `open(path, "w")` refuses is refused:
+/// a file without write permission is not replaced. Other hard links of the old file keep the old
 /// contents.
 ///
-/// Raises `OSError` where the file cannot be written, or its owner or attributes not be kept;
-/// `TypeError` for a dtype that the format has no name for, and for what is not what the format
-/// holds; `ValueError` for a path that ends otherwise.
+/// Args:
+///     `path`: Path that ends in `.npy` or `.safetensors`.
+///     `obj`: Anything `nl.view` takes, an `nl.Shards`, an `nl.Items`, or a mapping from strings to
+///         views and items.
+///     `metadata`: Strings that a `.safetensors` holds beside its arrays, such as the
+///         `{"format": "pt"}` that transformers asks for. By default those of the `nl.Arrays` that
+///         is saved, and none of anything else.
+///
+/// Raises:
+///     `OSError`: The file cannot be written, or its owner or attributes cannot be kept.
+///     `TypeError`: The format has no name for a dtype, or does not hold such an object.
+///     `ValueError`: The path ends otherwise.
 ///
 /// >>> import os, tempfile
 /// >>> import ndlens as nl
@@ -315,21 +327,23 @@ fn named_items(items: &Bound<'_, PyItems>) -> Named {
     Named::Items(Arc::new(SavedItems::new(items.get().source())))
 }
 
-/// From now on, reading a mapped file that somebody has shortened gives zeros where its pages are
-/// lost, instead of ending the process with SIGBUS: whoever reads, ndlens, NumPy or torch, in any
-/// thread of this process or of one forked from it later.
+/// Makes reads of a mapped file that has become shorter give zeros instead of SIGBUS.
 ///
-/// Zeros pass for data, so this is not the default, and whoever reads memory itself must ask
-/// afterwards: `view.verify()` raises `TruncatedError` where anything was lost. What ndlens reads
-/// (`copy`, `tolist`, `v[3]`, ...) it asks by itself. An `nl.Loader` and an `nl.torch.Dataset` need
-/// no call: their own reads of views of `nl.open` are guarded in any case.
+/// From now on, in any thread of this process or of one forked from it later, for any reader:
+/// ndlens, NumPy or torch. Without it the system ends the process.
+///
+/// Zeros pass for data, so this is not the default, and code that reads memory itself must ask
+/// afterwards: `view.verify()` raises `TruncatedError` if anything was lost. ndlens asks for what
+///     it
+/// reads (`copy`, `tolist`, `v[3]`, ...). An `nl.Loader` and an `nl.torch.Dataset` need no call:
+/// their own reads of views of `nl.open` are guarded in any case.
 ///
 /// Writes are not guarded: one through "r+" that does not reach the file, since the disk is full,
 /// is the signal it was, and never lost in silence. `view[...] = ..` and `view.fill` ask for room
 /// first, and raise `OSError`.
 ///
-/// A view that met lost pages is damaged: all that ndlens does with it raises, also where the file
-/// has grown back. Open it again.
+/// A view that met lost pages is damaged: all that ndlens does with it raises, also if the file has
+/// grown back. Open it again.
 ///
 /// It handles SIGBUS, and passes on what is not about a mapped file of ndlens. Call it again after
 /// something else took the signal, such as `faulthandler.enable()`; otherwise a second call does

@@ -14,13 +14,13 @@ use crate::lists;
 use crate::optional;
 use crate::view::object::{PyView, tuple};
 
-/// One array in several files, cut along axis 0: items of one shape and dtype, in the order of the
-/// files; made by `nl.open` of a pattern or of a list. `nl.Loader` and `nl.torch.Dataset` take it
-/// as a field.
+/// One array in several files, cut along axis 0.
 ///
-/// `s[i]` is item i as a view of its file (an element, where items have no axes), `s[a:b:c]` other
-/// shards of the same memory, and `s[index]`, with an array of integers or booleans, `nl.Items`.
-/// Nothing is copied. It pickles to the handles of its shards.
+/// `nl.open` of a pattern or a list of paths makes it. Its items have one shape and dtype and are
+/// in the order of the files. `nl.Loader` and `nl.torch.Dataset` take it as a field. `s[i]` is item
+/// i as a view of its file (an element, if items have no axes), `s[a:b:c]` other shards of the same
+/// memory, and `s[index]`, with an array of integers or booleans, `nl.Items`. Nothing is copied. It
+/// pickles to the handles of its shards.
 #[pyclass(frozen, name = "Shards", module = "ndlens", weakref)]
 pub(crate) struct PyShards(Shards);
 
@@ -54,7 +54,7 @@ pub(crate) fn shards_of_views(views: &Bound<'_, PyAny>) -> PyResult<PyShards> {
 
 #[pymethods]
 impl PyShards {
-    /// The size of each axis, of all shards together.
+    /// The number of items of all shards together, then the shape of an item.
     #[getter]
     fn shape<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         tuple(py, &self.0.shape())
@@ -66,7 +66,7 @@ impl PyShards {
         self.0.shape().len()
     }
 
-    /// What the elements are, as `View.dtype`.
+    /// The name of the elements' type, as `View.dtype`.
     #[getter]
     fn dtype<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
         PyString::new(py, self.0.dtype().name())

@@ -24,24 +24,28 @@ use crate::view::object::PyView;
 /// The first and the longest pause between two looks for a name, during which Ctrl-C waits.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(50));
 
-/// Copies arrays to shared memory, once, and gives views of it. Sent to other processes, by pickle
-/// in any form, such a view is some hundred bytes, and shows the same memory there.
+/// Copies arrays to shared memory, once, and gives views of it.
 ///
-/// `obj` is anything `nl.view` takes, or a dict, tuple or list of such, which comes back as it
-/// came, all in one block of memory (one descriptor). Ragged items and windows come back as such,
-/// on copies of what they are of; shards and subsets as one array. The copies are writable,
-/// C-contiguous and start at multiples of 64 bytes. The memory is freed with the last view on it,
-/// in whatever process, however that ends; nothing can be left behind. It does not need /dev/shm.
+/// Sent to other processes, by pickle in any form, such a view is some hundred bytes, and is a view
+/// of the same memory there. Ragged items and windows come back as such, on copies of what they are
+/// of; shards and subsets as one array. The copies are writable, C-contiguous and start at
+/// multiples of 64 bytes, all in one block of memory (one descriptor). The memory is freed with the
+/// last view on it, in whatever process, however that ends; nothing is left behind. It does not
+/// need /dev/shm.
 ///
-/// With a `name`, all processes of one user on one machine that share it see one copy: the first
-/// creates it, the others wait until it is filled (at most `timeout` seconds; None: as long as it
-/// takes) and give the same memory, whatever they would have shared. `obj` may then also be a
-/// function without arguments that returns the arrays; only the process that creates calls it. Keys
-/// of a dict must be strings.
+/// Args:
+///     `obj`: Anything `nl.view` takes, or a dict, tuple or list of such, which comes back in the
+///         same structure. With a `name` also a function without arguments that returns the arrays;
+///         only the process that creates calls it. Keys of a dict are strings then.
+///     `name`: Name under which all processes of one user on one machine see one copy: the first
+///         creates it, the others wait until it is filled and give the same memory, whatever they
+///         would have shared.
+///     `timeout`: Seconds that the others wait; None for any time.
 ///
-/// Raises `MemoryError` where there is not as much memory, and what `nl.view` raises; with a name
-/// also `ValueError` for a bad one and where it is taken for arrays of another structure, shape or
-/// dtype, and `TimeoutError`.
+/// Raises:
+///     `MemoryError`: There is not enough memory.
+///     `ValueError`: The name is bad, or taken for arrays of another structure, shape or dtype.
+///     `TimeoutError`: The copy is not filled in time.
 ///
 /// >>> import ndlens as nl
 /// >>> shared = nl.share({"x": bytearray(6), "y": b"ab"})
@@ -99,13 +103,18 @@ pub(crate) fn share<'py>(
     }
 }
 
-/// What another process of this user shares under a name, as it was shared there; waits until
-/// somebody does, at most `timeout` seconds (None: as long as it takes).
+/// The arrays that another process of this user shares under a name, in their structure.
 ///
-/// The memory lives as long as anyone holds it, also where the process that created it is gone.
-/// Changes are seen by all.
+/// The memory lives as long as any process holds it, also if the process that created it is gone.
+/// All see changes.
 ///
-/// Raises `TimeoutError` where nobody shares it, `ValueError` for a bad name.
+/// Args:
+///     `name`: Name that was given to `nl.share`.
+///     `timeout`: Seconds to wait until it is shared; None for any time.
+///
+/// Raises:
+///     `TimeoutError`: No process shares it in time.
+///     `ValueError`: The name is bad.
 ///
 /// >>> import ndlens as nl
 /// >>> mine = nl.share(bytearray(4), name="attach-example")
@@ -132,10 +141,15 @@ pub(crate) fn attach<'py>(
     }
 }
 
-/// A zeroed array on shared memory, to fill in place; as `nl.share` gives it otherwise.
+/// An array of zeros in shared memory, to fill in place; otherwise as `nl.share` gives it.
 ///
-/// Raises `MemoryError` where there is not as much memory, `TypeError` for a dtype ndlens has no
-/// name for.
+/// Args:
+///     `shape`: Size of each axis.
+///     `dtype`: A name, a NumPy or a torch dtype.
+///
+/// Raises:
+///     `MemoryError`: There is not enough memory.
+///     `TypeError`: ndlens has no such dtype.
 ///
 /// >>> import ndlens as nl
 /// >>> nl.empty_shared((2, 3), "float32")

@@ -16,14 +16,13 @@ use crate::view::object::{PyView, tuple};
 
 #[pymethods]
 impl PyView {
-    /// The size of each axis.
+    /// The number of elements along each axis.
     #[getter]
     fn shape<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         tuple(py, self.view()?.shape())
     }
 
-    /// The bytes from one element to the next along each axis; negative where the axis runs
-    /// backwards.
+    /// The bytes from one element to the next along each axis; negative for a reversed axis.
     #[getter]
     fn strides<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         tuple(py, self.view()?.strides())
@@ -35,15 +34,17 @@ impl PyView {
         Ok(self.view()?.ndim())
     }
 
-    /// What the elements are: NumPy's name, such as "float32", or the buffer format where NumPy has
-    /// no one-word name.
+    /// The name of the elements' type, as NumPy's, such as "float32".
+    ///
+    /// If NumPy has no one-word name for it, the format of the buffer protocol.
     #[getter]
     fn dtype<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyString>> {
         Ok(PyString::new(py, self.view()?.dtype().name()))
     }
 
-    /// The buffer protocol's format (PEP 3118, the `struct` module's letters), or None where it has
-    /// none.
+    /// The format of the buffer protocol (PEP 3118), in letters of the `struct` module.
+    ///
+    /// None if it has none for these elements.
     #[getter]
     fn format(&self) -> PyResult<Option<String>> {
         Ok(self.view()?.dtype().format().and_then(|format| format.to_str().ok()).map(str::to_owned))
@@ -73,33 +74,32 @@ impl PyView {
         Ok(self.view()?.is_read_only())
     }
 
-    /// Whether the elements lie packed, the last index fastest.
+    /// Whether the elements are packed in C order: the last index changes fastest.
     #[getter]
     fn c_contiguous(&self) -> PyResult<bool> {
         Ok(self.view()?.is_contiguous(Order::C))
     }
 
-    /// Whether the elements lie packed, the first index fastest.
+    /// Whether the elements are packed in Fortran order: the first index changes fastest.
     #[getter]
     fn f_contiguous(&self) -> PyResult<bool> {
         Ok(self.view()?.is_contiguous(Order::F))
     }
 
-    /// Whether the elements lie packed in either order.
+    /// Whether the elements are packed in C or Fortran order.
     #[getter]
     fn contiguous(&self) -> PyResult<bool> {
         Ok(self.c_contiguous()? || self.f_contiguous()?)
     }
 
-    /// `()`, as a `memoryview` has it: elements are at strides, never behind pointers.
+    /// `()`, as a `memoryview` has it: no element is behind a pointer (PEP 3118).
     #[getter]
     fn suboffsets<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         self.view()?;
         Ok(PyTuple::empty(py))
     }
 
-    /// The object whose buffer this is a view of; None where the memory is not a Python object's
-    /// buffer.
+    /// The object whose buffer this is a view of; None if the memory is of no such object.
     #[getter]
     pub(crate) fn obj(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
         Ok(unwatched(self.view()?.buffer())
@@ -107,32 +107,39 @@ impl PyView {
             .and_then(|export| export.exporter(py)))
     }
 
-    /// Raises `TruncatedError` where the bytes of this view are not all there: the mapped file has
-    /// become shorter, or was when somebody read it after `nl.guard_truncation()`. Other memory is
-    /// always there.
+    /// Raises `TruncatedError` if bytes of this view are lost.
     ///
-    /// Ask before a read to learn of it early, and after one by NumPy or torch to know that what
-    /// was read is what was in the file.
+    /// They are lost if the mapped file has become shorter, or was when it was read after
+    /// `nl.guard_truncation()`. Other memory is never lost. Call it before a read to learn of a
+    /// loss early, and after a read by NumPy or torch to know that what was read is in the file.
+    ///
+    /// Raises:
+    ///     `TruncatedError`: Bytes of the view are lost.
     fn verify(&self) -> PyResult<()> {
         self.view()?.verify().or_raise()
     }
 
-    /// Asks the system to read the pages of a mapped file from this view's first element to its
-    /// last, and does not wait for them.
+    /// Asks the system to read this view's pages of a mapped file, without waiting.
     ///
-    /// Other memory is there already: nothing happens. Raises `OSError` where the system says no.
+    /// From the view's first element to its last (`madvise`, MADV_WILLNEED). Nothing happens for
+    /// other memory.
+    ///
+    /// Raises:
+    ///     `OSError`: The system refuses.
     fn prefetch(&self, py: Python<'_>) -> PyResult<()> {
         let view = self.view()?;
         exit::detach(py, || view.prefetch()).or_raise()
     }
 
-    /// Frees the memory that holds the pages of a mapped file from this view's first element to its
-    /// last, in this process and in the system's cache of files; they are read again when they are
-    /// needed.
+    /// Frees the memory that caches this view's pages of a mapped file.
     ///
-    /// What was written to them is kept. The system keeps pages that other processes use, and those
-    /// it has yet to write. Other memory is no cache: nothing happens. Raises `OSError` where the
-    /// system says no.
+    /// From the view's first element to its last, in this process and in the system's cache of
+    /// files; they are read again when they are needed. What was written to them is kept. The
+    /// system keeps pages that other processes use, and those it has yet to write. Nothing happens
+    /// for other memory.
+    ///
+    /// Raises:
+    ///     `OSError`: The system refuses.
     fn drop_cache(&self, py: Python<'_>) -> PyResult<()> {
         let view = self.view()?;
         exit::detach(py, || view.drop_cache()).or_raise()
@@ -143,11 +150,13 @@ impl PyView {
         Ok(PyView::new(self.view()?.to_read_only()))
     }
 
-    /// Gives up this view's claim on its memory, so that its owner can be resized or closed if no
-    /// other holds it.
+    /// Gives up this view's claim on its memory.
     ///
-    /// Anything else done with the view then raises `ValueError`. Views, arrays and tensors made of
-    /// it keep their own claims. Raises `BufferError` while a consumer holds this view's buffer.
+    /// If no other view, array or tensor holds it, its owner can then be resized or closed.
+    /// Anything else done with this view raises `ValueError`.
+    ///
+    /// Raises:
+    ///     `BufferError`: A consumer holds this view's buffer.
     fn release(&self) -> PyResult<()> {
         // Relaxed: a number for the message.
         let released =

@@ -9,25 +9,27 @@ use crate::interop::import::{extract_elements, extract_view};
 use crate::interop::tensor_memory::extract_lasting_view;
 use crate::view::object::PyView;
 
-/// A view of any object that exports a buffer (`bytes`, `bytearray`, `array.array`, `mmap`,
-/// `memoryview`, a NumPy array, ...), speaks DLPack on the CPU (a `torch.Tensor`, a JAX array, ...)
-/// or has an `__array_interface__` (a `PIL.Image`, which gives its pixels as bytes) or
-/// `__array_struct__`. Nothing is copied.
+/// A view of any object that gives its memory; nothing is copied.
 ///
-/// The view has the object's shape, strides and dtype, and is read-only if the object is. While the
-/// view, or anything made of it, lives, the object's memory is held: a `bytearray` cannot be
-/// resized, an `mmap` not closed.
+/// The object exports a buffer (PEP 3118: `bytes`, `bytearray`, `array.array`, `mmap`,
+/// `memoryview`, a NumPy array), speaks DLPack on the CPU (a `torch.Tensor`, a JAX array), or has
+/// an `__array_interface__` (a `PIL.Image`, which gives its pixels as bytes) or `__array_struct__`.
+/// The view has the object's shape, strides and dtype. While the view, or anything made of it,
+/// lives, the object's memory is held: a `bytearray` cannot be resized, an `mmap` not closed.
 ///
-/// `readonly=True` makes the view read-only in any case; `readonly=False` raises `ReadOnlyError`
-/// where it would be.
+/// Args:
+///     `obj`: The object.
+///     `readonly`: True for a read-only view; False to refuse read-only memory; None for the
+///         object's own.
+///     `copy`: None to copy if there is no memory to use: of a tensor with the negative or the
+///         conjugate bit set, or an object that NumPy makes an array of (`__array__`: a pandas
+///         column, an h5py data set). True to copy in any case.
 ///
-/// `copy=None` copies where there is no memory to look at: a tensor with the negative or the
-/// conjugate bit set, or an object that NumPy makes an array of (`__array__`: a pandas column, an
-/// h5py data set). `copy=True` always copies.
-///
-/// Raises `TypeError` for other objects, with what to call instead, and `BufferError` where the
-/// object will not give its memory, or where that is only a part of what the object means: a masked
-/// array, an array with a unit, a sparse tensor.
+/// Raises:
+///     `TypeError`: The object has no memory to view; the error says what to call instead.
+///     `BufferError`: The object does not give its memory, or its memory is only a part of what it
+///         means: a masked array, an array with a unit, a sparse tensor.
+///     `ReadOnlyError`: `readonly=False`, and the memory is read-only.
 ///
 /// >>> import ndlens as nl
 /// >>> pixels = bytearray(range(6))
@@ -64,12 +66,16 @@ pub(crate) fn view(
     }
 }
 
-/// Whether some byte belongs to an element of both: exact, as `np.shares_memory`. Takes anything
-/// `nl.view` takes.
+/// Whether some byte belongs to an element of both objects: exact, as `np.shares_memory`.
+///
+/// Args:
+///     `a`: Anything `nl.view` takes.
+///     `b`: Likewise.
 ///
 /// >>> import ndlens as nl
 /// >>> pixels = nl.view(bytearray(12)).reshape(4, 3)
-/// >>> nl.shares_memory(pixels[:, 0], pixels[:, 1]), nl.may_share_memory(pixels[:, 0], pixels[:, 1])
+/// >>> red, green = pixels[:, 0], pixels[:, 1]
+/// >>> nl.shares_memory(red, green), nl.may_share_memory(red, green)
 /// (False, True)
 #[pyfunction]
 #[pyo3(signature = (a, b, /))]
@@ -82,8 +88,13 @@ pub(crate) fn shares_memory(
     Ok(exit::detach(py, || a.shares_memory(&b)))
 }
 
-/// Whether the memory between the outermost elements of the two overlaps: quick, and true more
-/// often than `shares_memory`.
+/// Whether the memory between the outermost elements of two objects overlaps.
+///
+/// Quick, and true more often than `shares_memory`; as `np.may_share_memory`.
+///
+/// Args:
+///     `a`: Anything `nl.view` takes.
+///     `b`: Likewise.
 #[pyfunction]
 #[pyo3(signature = (a, b, /))]
 pub(crate) fn may_share_memory(a: &Bound<'_, PyAny>, b: &Bound<'_, PyAny>) -> PyResult<bool> {

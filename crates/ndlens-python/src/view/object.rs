@@ -19,11 +19,11 @@ use pyo3::types::PyTuple;
 
 use crate::view::claim::{Claim, Look};
 
-/// An N-dimensional view of memory that something else owns; made by `nl.view` and `nl.open`.
+/// An N-dimensional view of memory that another object owns.
 ///
-/// `v[...]`, `permute`, `flip`, `windows` and `reshape` give views of the same memory and never
-/// copy. `numpy`, `torch`, the buffer protocol and DLPack hand it on without a copy. `copy`,
-/// `tobytes` and `tolist` copy.
+/// `nl.view` and `nl.open` make views. `v[...]`, `permute`, `flip`, `windows`, `reshape` and the
+/// like give views of the same memory and never copy. `numpy`, `torch`, the buffer protocol
+/// (PEP 3118) and DLPack hand it on without a copy. `copy`, `take`, `tobytes` and `tolist` copy.
 ///
 /// >>> import ndlens as nl
 /// >>> v = nl.view(bytearray(range(24))).reshape(2, 3, 4)

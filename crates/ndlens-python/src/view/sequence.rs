@@ -110,8 +110,14 @@ impl PyView {
         PyView::__iter__(Bound::new(py, backwards)?)
     }
 
-    /// The elements packed into new memory, writable and aligned to 64 bytes, in C order ("C"),
-    /// Fortran order ("F") or whichever they are packed in ("A").
+    /// The elements packed in new memory, writable and aligned to 64 bytes.
+    ///
+    /// Args:
+    ///     `order`: "C" order, Fortran order ("F"), or the one that they are packed in ("A").
+    ///
+    /// Raises:
+    ///     `MemoryError`: There is not enough memory.
+    ///     `TruncatedError`: Bytes of the view are lost.
     #[pyo3(signature = (order = "C"))]
     fn copy(&self, py: Python<'_>, order: &str) -> PyResult<PyView> {
         let view = self.view()?.clone();
@@ -119,8 +125,9 @@ impl PyView {
         interrupt::detached(py, || view.copy(order)).map(PyView::new)
     }
 
-    /// This view if its elements are packed in C order, else a copy, as `np.ascontiguousarray`.
-    /// (`contiguous` is what a `memoryview` calls the flag.)
+    /// This view if its elements are packed in C order, else a copy.
+    ///
+    /// As `np.ascontiguousarray`. (`contiguous` is `memoryview`'s name of the flag.)
     fn ascontiguous(slf: Bound<'_, Self>) -> PyResult<Bound<'_, Self>> {
         if slf.get().view()?.is_contiguous(Order::C) {
             return Ok(slf);
@@ -129,10 +136,18 @@ impl PyView {
         Bound::new(slf.py(), copy)
     }
 
-    /// The elements at the given places of an axis, in their order, packed into new memory:
-    /// `np.take`.
+    /// The elements at the given places of an axis, in their order, packed in new memory.
     ///
-    /// `indices` are integers, or anything `nl.view` takes with integer elements, of rank 1.
+    /// As `np.take`.
+    ///
+    /// Args:
+    ///     `indices`: Integers, or anything `nl.view` takes of integers, of shape (n,); negative
+    ///         ones count from the end.
+    ///     `axis`: Axis along which elements are taken.
+    ///
+    /// Raises:
+    ///     `IndexError`: A place is out of bounds, or the view has no such axis.
+    ///     `TypeError`: `indices` are not integers.
     #[pyo3(signature = (indices, axis = 0))]
     fn take(&self, py: Python<'_>, indices: &Bound<'_, PyAny>, axis: isize) -> PyResult<PyView> {
         let places: Vec<isize> = match extract_elements(indices) {
@@ -148,8 +163,11 @@ impl PyView {
         interrupt::detached(py, || view.take(&places, axis)).map(PyView::new)
     }
 
-    /// The elements' bytes, in C order ("C", the default), Fortran order ("F"), or whichever they
-    /// are packed in ("A").
+    /// The bytes of the elements.
+    ///
+    /// Args:
+    ///     `order`: "C" order (the default), Fortran order ("F"), or the one that they are packed
+    ///         in ("A").
     #[pyo3(signature = (order = None))]
     fn tobytes<'py>(&self, py: Python<'py>, order: Option<&str>) -> PyResult<Bound<'py, PyBytes>> {
         let view = self.view()?;
@@ -161,12 +179,17 @@ impl PyView {
         lists::bytes_of(py, &view)
     }
 
-    /// The elements as nested lists of Python numbers; a view of rank 0 gives its element.
+    /// The elements as nested lists of Python numbers.
+    ///
+    /// A view of rank 0 gives its element.
     fn tolist<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         element::nested_lists(py, &*self.view()?)
     }
 
-    /// The element of a view that has just one, as a Python number.
+    /// The only element, as a Python number.
+    ///
+    /// Raises:
+    ///     `ValueError`: The view has no element, or several.
     fn item<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let view = self.view()?;
         if view.len() != 1 {
@@ -186,7 +209,11 @@ impl PyView {
         py.get_type::<PyFloat>().call1((self.item(py)?,))
     }
 
-    /// The elements' bytes, in C order, as hexadecimal digits; parameters as `bytes.hex`.
+    /// The bytes of the elements in C order as hexadecimal digits, as `bytes.hex`.
+    ///
+    /// Args:
+    ///     `sep`: Character between groups of bytes.
+    ///     `bytes_per_sep`: Bytes in a group, counted from the right; from the left if negative.
     #[pyo3(signature = (sep = None, bytes_per_sep = 1))]
     fn hex<'py>(
         &self,
@@ -201,11 +228,16 @@ impl PyView {
         }
     }
 
-    /// The same bytes under another format of the `struct` module, as `memoryview.cast`: to or from
-    /// a format of one byte, of a view that is packed in C order, to shape `shape` or to one axis.
-    /// A dtype stands for its format.
+    /// The same bytes in another format of the `struct` module, as `memoryview.cast`.
     ///
-    /// Raises `TypeError` for all that cannot be cast, as `memoryview` does.
+    /// To or from a format of one byte, of a view that is packed in C order.
+    ///
+    /// Args:
+    ///     `format`: A letter of the `struct` module, or a dtype that has one.
+    ///     `shape`: Shape of the result; None for one axis.
+    ///
+    /// Raises:
+    ///     `TypeError`: `memoryview` would not cast it either.
     #[pyo3(signature = (format, shape = None))]
     fn cast(
         &self,
@@ -318,8 +350,15 @@ impl PyView {
         Ok(hash)
     }
 
-    /// The first place along axis 0, from `start` and before `stop`, that holds `value`;
-    /// `ValueError` if none does.
+    /// The first place along axis 0 that holds `value`, as `memoryview.index`.
+    ///
+    /// Args:
+    ///     `value`: Number to look for.
+    ///     `start`: First place that is looked at.
+    ///     `stop`: Place before which the search ends.
+    ///
+    /// Raises:
+    ///     `ValueError`: No place holds it.
     #[pyo3(signature = (value, start = None, stop = None, /))]
     fn index(
         slf: &Bound<'_, Self>,
@@ -340,7 +379,7 @@ impl PyView {
         Err(PyValueError::new_err("value is not in the view"))
     }
 
-    /// How many places along axis 0 hold `value`.
+    /// The number of places along axis 0 that hold `value`, as `memoryview.count`.
     #[pyo3(signature = (value, /))]
     fn count(slf: &Bound<'_, Self>, value: &Bound<'_, PyAny>) -> PyResult<usize> {
         // The iterator looks for Ctrl-C.
@@ -348,7 +387,7 @@ impl PyView {
     }
 }
 
-/// What `iter(view)` gives.
+/// The iterator that `iter(view)` gives.
 #[pyclass(frozen, name = "ViewIterator", module = "ndlens")]
 pub(crate) struct PyViewIterator {
     view: Py<PyView>,

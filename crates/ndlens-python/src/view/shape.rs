@@ -35,17 +35,27 @@ fn wrap(
 
 #[pymethods]
 impl PyView {
-    /// Axes in another order, as `torch.permute`: axis i of the result is axis `axes[i]` of this
-    /// view.
+    /// The view with its axes in another order, as `torch.permute`.
     ///
-    /// Raises `ValueError` unless each axis is named once, `IndexError` for an axis that is not
-    /// there.
+    /// Args:
+    ///     `*axes`: Each axis once; axis i of the result is axis `axes[i]` of this view.
+    ///
+    /// Raises:
+    ///     `ValueError`: An axis is missing or named twice.
+    ///     `IndexError`: The view has no such axis.
     #[pyo3(signature = (*axes))]
     fn permute(&self, axes: &Bound<'_, PyTuple>) -> PyResult<PyView> {
         self.view()?.permute(&numbers(axes)?).map(PyView::new).or_raise()
     }
 
-    /// The given axes, or all of them, run backwards, by negative strides.
+    /// The view with the given axes, or all of them, reversed by negative strides.
+    ///
+    /// Args:
+    ///     `*axes`: Axes to reverse; all if none is given.
+    ///
+    /// Raises:
+    ///     `ValueError`: An axis is named twice.
+    ///     `IndexError`: The view has no such axis.
     #[pyo3(signature = (*axes))]
     fn flip(&self, axes: &Bound<'_, PyTuple>) -> PyResult<PyView> {
         let axes = if axes.is_empty() {
@@ -56,9 +66,19 @@ impl PyView {
         self.view()?.flip(&axes).map(PyView::new).or_raise()
     }
 
-    /// Runs of `size` elements along `axis`, one from every `step`-th start: shape (N, F) gives (1
-    /// + (N - size) // step, size, F) for axis 0. The windows overlap in memory where `step <
-    /// size`.
+    /// Windows of `size` elements along an axis, one from every `step`-th start.
+    ///
+    /// Shape (N, F) gives (1 + (N - size) // step, size, F) for axis 0. The windows overlap in
+    /// memory if `step < size`.
+    ///
+    /// Args:
+    ///     `size`: Elements in a window.
+    ///     `step`: Elements from one start to the next.
+    ///     `axis`: Axis along which windows are taken.
+    ///
+    /// Raises:
+    ///     `ValueError`: `size` or `step` is not positive, or `size` is larger than the axis.
+    ///     `IndexError`: The view has no such axis.
     ///
     /// >>> import ndlens as nl
     /// >>> nl.view(bytes(range(5))).windows(3).tolist()
@@ -72,23 +92,27 @@ impl PyView {
         self.view()?.windows(size, step, axis).map(PyView::new).or_raise()
     }
 
-    /// The same elements in C order under another shape; one size may be -1.
+    /// The same elements in C order in another shape; never copies.
     ///
-    /// Never copies: raises `CopyRequired` where no strides give this shape, `ValueError` where the
-    /// sizes do not match.
+    /// Args:
+    ///     `*shape`: Size of each axis; one may be -1 for what is left.
+    ///
+    /// Raises:
+    ///     `CopyRequired`: No strides give this shape.
+    ///     `ValueError`: The sizes do not match.
     #[pyo3(signature = (*shape))]
     fn reshape(&self, shape: &Bound<'_, PyTuple>) -> PyResult<PyView> {
         self.view()?.reshape(&numbers(shape)?).map(PyView::new).or_raise()
     }
 
-    /// The axes in reverse order.
+    /// The view with its axes in reverse order.
     #[getter(T)]
     pub(crate) fn reversed_axes(&self) -> PyResult<PyView> {
         let axes: Vec<isize> = (0..self.view()?.ndim() as isize).rev().collect();
         self.view()?.permute(&axes).map(PyView::new).or_raise()
     }
 
-    /// The last two axes exchanged: each matrix transposed.
+    /// The view with its last two axes exchanged: each matrix transposed.
     #[getter(mT)]
     fn transposed_matrices(&self) -> PyResult<PyView> {
         if self.view()?.ndim() < 2 {
@@ -97,7 +121,14 @@ impl PyView {
         self.swapaxes(-2, -1)
     }
 
-    /// As `permute`; without axes, as `T`.
+    /// The view with its axes in another order, as `permute`; without axes, as `T`.
+    ///
+    /// Args:
+    ///     `*axes`: Each axis once, or none.
+    ///
+    /// Raises:
+    ///     `ValueError`: An axis is missing or named twice.
+    ///     `IndexError`: The view has no such axis.
     #[pyo3(signature = (*axes))]
     fn transpose(&self, axes: &Bound<'_, PyTuple>) -> PyResult<PyView> {
         if axes.is_empty() || axes.len() == 1 && axes.get_item(0)?.is_none() {
@@ -106,14 +137,24 @@ impl PyView {
         self.permute(axes)
     }
 
-    /// Two axes exchanged.
+    /// The view with two axes exchanged, as `np.swapaxes`.
+    ///
+    /// Raises:
+    ///     `IndexError`: The view has no such axis.
     #[pyo3(signature = (axis1, axis2, /))]
     fn swapaxes(&self, axis1: isize, axis2: isize) -> PyResult<PyView> {
         self.view()?.swapaxes(axis1, axis2).map(PyView::new).or_raise()
     }
 
-    /// The axis or axes `source` at the places `destination`, the others in their order:
-    /// `np.moveaxis`.
+    /// The view with some axes moved to other places, as `np.moveaxis`.
+    ///
+    /// Args:
+    ///     `source`: Axis or axes to move.
+    ///     `destination`: Places of these axes in the result. The other axes keep their order.
+    ///
+    /// Raises:
+    ///     `ValueError`: An axis is named twice, or `source` and `destination` are not as many.
+    ///     `IndexError`: The view has no such axis.
     fn moveaxis(
         &self,
         source: &Bound<'_, PyAny>,
@@ -124,24 +165,47 @@ impl PyView {
     }
 
     /// The elements along one axis, in C order; never copies, as `reshape(-1)`.
+    ///
+    /// Raises:
+    ///     `CopyRequired`: No single stride leads from each element to the next.
     fn ravel(&self) -> PyResult<PyView> {
         self.view()?.reshape(&[-1]).map(PyView::new).or_raise()
     }
 
-    /// Without the given axis or axes of size 1, or without all of them.
+    /// The view without the given axes of size 1, or without all of them.
+    ///
+    /// Args:
+    ///     `axis`: Axis or axes to drop; None for all of size 1.
+    ///
+    /// Raises:
+    ///     `ValueError`: An axis is not of size 1.
+    ///     `IndexError`: The view has no such axis.
     #[pyo3(signature = (axis = None))]
     fn squeeze(&self, axis: Option<&Bound<'_, PyAny>>) -> PyResult<PyView> {
         let axes = axis.map(one_or_more).transpose()?;
         self.view()?.squeeze(axes.as_deref()).map(PyView::new).or_raise()
     }
 
-    /// New axes of size 1 at the given place or places of the result.
+    /// The view with new axes of size 1.
+    ///
+    /// Args:
+    ///     `axis`: Place or places of the new axes in the result.
+    ///
+    /// Raises:
+    ///     `IndexError`: The result has no such axis.
     fn expand_dims(&self, axis: &Bound<'_, PyAny>) -> PyResult<PyView> {
         self.view()?.expand_dims(&one_or_more(axis)?).map(PyView::new).or_raise()
     }
 
-    /// The same elements under a larger shape, axes of size 1 repeated by a stride of 0; read-only,
-    /// as in NumPy.
+    /// The same elements in a larger shape, with axes of size 1 repeated by a stride of 0.
+    ///
+    /// The result is read-only, as `np.broadcast_to` gives it.
+    ///
+    /// Args:
+    ///     `*shape`: Size of each axis.
+    ///
+    /// Raises:
+    ///     `ValueError`: The shapes do not broadcast.
     ///
     /// >>> import ndlens as nl
     /// >>> nl.view(b"abc").broadcast_to(2, 3).tobytes()
@@ -158,12 +222,29 @@ impl PyView {
     }
 
     /// The elements whose indices along two axes differ by `offset`, along a new last axis.
+    ///
+    /// Args:
+    ///     `offset`: Index along `axis2` less index along `axis1`.
+    ///     `axis1`: First axis of the planes.
+    ///     `axis2`: Second axis of the planes.
+    ///
+    /// Raises:
+    ///     `ValueError`: The two axes are the same.
+    ///     `IndexError`: The view has no such axis.
     #[pyo3(signature = (offset = 0, axis1 = 0, axis2 = 1))]
     fn diagonal(&self, offset: isize, axis1: isize, axis2: isize) -> PyResult<PyView> {
         self.view()?.diagonal(offset, axis1, axis2).map(PyView::new).or_raise()
     }
 
-    /// An axis in so many equal pieces, or cut at the given places: `np.split`.
+    /// The view cut along an axis, as `np.split`.
+    ///
+    /// Args:
+    ///     `indices_or_sections`: Number of equal pieces, or the places of the cuts.
+    ///     `axis`: Axis that is cut.
+    ///
+    /// Raises:
+    ///     `ValueError`: The axis does not divide into equal pieces.
+    ///     `IndexError`: The view has no such axis.
     #[pyo3(signature = (indices_or_sections, axis = 0))]
     fn split<'py>(
         &self,
@@ -180,17 +261,25 @@ impl PyView {
         wrap(py, view.split_at(&places, axis).or_raise()?)
     }
 
-    /// The view at each place of an axis: `torch.unbind`.
+    /// The view at each place of an axis, as `torch.unbind`.
+    ///
+    /// Raises:
+    ///     `IndexError`: The view has no such axis.
     #[pyo3(signature = (axis = 0))]
     fn unbind<'py>(&self, py: Python<'py>, axis: isize) -> PyResult<Bound<'py, PyList>> {
         let view = self.view()?.clone();
         wrap(py, view.unbind(axis).or_raise()?)
     }
 
-    /// The same bytes as elements of another dtype, as `ndarray.view`: the last axis must hold a
-    /// whole number of them.
+    /// The same bytes as elements of another dtype, as `ndarray.view`; never copies.
     ///
-    /// Never copies: raises `CopyRequired` where the last axis is not packed.
+    /// Args:
+    ///     `dtype`: A name, a format of the buffer protocol, a NumPy or a torch dtype.
+    ///
+    /// Raises:
+    ///     `ValueError`: The last axis does not hold a whole number of elements.
+    ///     `CopyRequired`: The last axis is not packed.
+    ///     `TypeError`: ndlens has no such dtype.
     fn reinterpret(&self, dtype: &Bound<'_, PyAny>) -> PyResult<PyView> {
         self.view()?.reinterpret(extract_dtype(dtype)?).map(PyView::new).or_raise()
     }

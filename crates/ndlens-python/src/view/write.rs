@@ -31,13 +31,17 @@ impl PyView {
     }
 
     /// Writes one number to every place.
+    ///
+    /// Raises:
+    ///     `ReadOnlyError`: The view is read-only.
+    ///     `OSError`: There is no room for the pages in a file that is opened with "r+".
     fn fill(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
         let view = self.view()?.clone();
         fill(&view, value)
     }
 }
 
-/// Writes one number to every place.
+/// Writes one number to all of `target`.
 fn fill(target: &View, number: &Bound<'_, PyAny>) -> PyResult<()> {
     let element = element::pack(target.dtype(), number)?;
     interrupt::detached(number.py(), || target.fill(&element))

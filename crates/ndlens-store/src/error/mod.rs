@@ -1,5 +1,6 @@
 //! Everything that can go wrong between a path and a view, one variant each.
 
+mod kind;
 mod text;
 
 use std::io;

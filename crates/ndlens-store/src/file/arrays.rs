@@ -112,18 +112,18 @@ impl Arrays {
             let file = ArrayFile::of(file, path, len, mode, format, load)?;
             return Arrays::new(path, vec![file], None, load);
         }
-        let Checkpoint { files, tensors } = Checkpoint::read(&file, path, len)?;
+        let Checkpoint { files, names, places } = Checkpoint::read(&file, path, len)?;
         let files = files.iter().map(|path| ArrayFile::open(path, mode, load));
         let files = room::try_list_of(files)?;
-        for (name, file) in &tensors {
-            let file = &files[*file as usize];
+        for (name, &place) in names.iter().zip(&places) {
+            let file = &files[place as usize];
             if file.find(name).is_none() {
-                let (name, file) = (name.clone(), file.path().to_owned());
+                let (name, file) = (name.to_owned(), file.path().to_owned());
                 let problem = IndexProblem::NoTensor { name, file };
                 return Err(Error::BadIndex { path: path.to_owned(), problem });
             }
         }
-        let merged = Merged::chosen(path, &files, &tensors)?;
+        let merged = Merged::chosen(path, &files, names, places)?;
         Arrays::new(path, files, Some(merged), load)
     }
 
@@ -160,8 +160,8 @@ impl Arrays {
 
     fn take_note(&mut self, text: &str) -> Result<()> {
         let bad = |problem| Error::BadNote { path: self.path.clone(), problem };
-        let note = Note::parse(text).map_err(bad)?;
-        for (name, Parts { data, offsets, shapes }) in &note.ragged {
+        let note = Note::parse(text)?.map_err(bad)?;
+        for (name, Parts { data, offsets, shapes }) in note.ragged.iter() {
             for part in [data, offsets, shapes] {
                 if self.find(part).is_none() {
                     return Err(bad(format!(
@@ -169,12 +169,12 @@ impl Arrays {
                     )));
                 }
                 let set = (part == data).then(|| name.clone());
-                if self.parts.insert(part.clone(), set).is_some() {
+                if room::insert_key(&mut self.parts, part.clone(), set)?.is_some() {
                     return Err(bad(format!("tensor {part:?} is in two sets")));
                 }
             }
         }
-        if let Some(name) = note.ragged.keys().find(|&name| self.contains(name)) {
+        if let Some(name) = note.ragged.names().find(|&name| self.contains(name)) {
             return Err(bad(format!("set {name:?} has the name of a tensor")));
         }
         self.note = Some(note);
@@ -363,12 +363,12 @@ impl Arrays {
     pub(crate) fn of_files(
         path: &Path,
         files: Vec<ArrayFile>,
-        chosen: Option<&[(String, u32)]>,
+        chosen: Option<(NameList, Vec<u32>)>,
     ) -> Result<Self> {
         let merged = match (chosen, &files[..]) {
             (None, [] | [_]) => None,
             (None, files) => Some(Merged::all(files)?),
-            (Some(chosen), files) => Some(Merged::chosen(path, files, chosen)?),
+            (Some((names, places)), files) => Some(Merged::chosen(path, files, names, places)?),
         };
         Arrays::new(path, files, merged, false)
     }
@@ -396,21 +396,19 @@ impl Merged {
     }
 
     /// These names, each of the file at its place; `path` is the index that says so.
-    fn chosen(path: &Path, files: &[ArrayFile], tensors: &[(String, u32)]) -> Result<Self> {
-        let mut names = NameList::default();
-        for (name, _) in tensors {
-            names.push(name)?;
-        }
+    fn chosen(
+        path: &Path,
+        files: &[ArrayFile],
+        mut names: NameList,
+        places: Vec<u32>,
+    ) -> Result<Self> {
         if let Some(name) = names.index()? {
             return Err(Error::DuplicateName { path: path.to_owned(), name: name.to_owned() });
         }
-        let mut all = (0u32..)
+        let all = (0u32..)
             .zip(files)
             .flat_map(|(place, file)| file.names().map(move |name| (name, place)));
-        let complete = tensors.iter().all(|(name, place)| all.next() == Some((name, *place)));
-        let complete = complete && all.next().is_none();
-        drop(all);
-        let files = room::list_of(tensors.iter().map(|(_, place)| *place))?;
-        Ok(Merged { names, files, complete })
+        let complete = all.eq(names.iter().zip(places.iter().copied()));
+        Ok(Merged { names, files: places, complete })
     }
 }

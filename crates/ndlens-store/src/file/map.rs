@@ -391,11 +391,15 @@ impl Owner for MappedFile {
         matches!(&self.memory, Memory::Mapped(map) if map.is_protected)
     }
 
+    fn may_lack_room(&self) -> bool {
+        self.mode == MapMode::ReadWrite && matches!(self.memory, Memory::Mapped(_))
+    }
+
     /// A page of a hole takes its place on the disk when it is written to, and it is a signal if
     /// there is none left.
     fn prepare_write(&self, bytes: Range<usize>) -> ndlens_core::Result<()> {
         let Memory::Mapped(map) = &self.memory else { return Ok(()) };
-        if self.mode != MapMode::ReadWrite {
+        if !self.may_lack_room() {
             return Ok(());
         }
         match map.advise(bytes, libc::MADV_POPULATE_WRITE) {

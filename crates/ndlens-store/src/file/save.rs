@@ -19,6 +19,7 @@ use ndlens_core::{DType, Index, Order, View, ViewRef, room, s};
 use crate::error::{Error, Result};
 use crate::file::replacement::Replacement;
 use crate::file::shards::Shards;
+use crate::format::json_text::JsonText;
 use crate::format::npy::header as npy_header;
 use crate::format::ragged_note::{self, Note, Parts};
 use crate::format::safetensors::header::{self as safetensors_header, Column};
@@ -202,16 +203,19 @@ fn save_columns(
         return Err(Error::ReservedKey { path: path.to_owned(), key: ragged_note::KEY });
     }
     let sets = arrays.iter().filter(|(_, named)| matches!(named, Named::Items(_)));
-    let note = Note::new(whole, sets.map(|(name, _)| name.clone()));
+    let note = Note::new(whole, sets.map(|(name, _)| name.as_str()))?;
     let mut all = room::with_room_for(metadata.len() + 1)?;
     all.extend_from_slice(metadata);
     if !note.ragged.is_empty() {
-        let text = note
-            .to_text()
-            .map_err(|source| Error::Io { path: path.to_owned(), source: source.into() })?;
+        let mut text = JsonText { bytes: vec![], path };
+        text.value(&note)?;
+        // JSON is UTF-8.
+        let text = String::from_utf8(text.bytes).unwrap_or_default();
         all.push((ragged_note::KEY.to_owned(), text));
     }
-    let mut columns: Vec<(Column, Source)> = room::with_room_for(arrays.len())?;
+    // A set is three tensors.
+    let mut columns: Vec<(Column, Source)> =
+        room::with_room_for(arrays.len() + 2 * note.ragged.len())?;
     for (name, named) in arrays {
         let column = |name: &str, view: &View| {
             (
@@ -237,20 +241,19 @@ fn save_columns(
                 let rows = items.len() as isize;
                 columns
                     .push(column(&shapes, &View::from_vec(sizes).reshape(&[rows, rank as isize])?));
-                // A set without a name of its own in the file has none beside it either.
-                if arrays
-                    .iter()
-                    .any(|(other, named)| other == name && matches!(named, Named::Array(_)))
-                {
-                    return Err(Error::DuplicateName { path: path.to_owned(), name: name.clone() });
-                }
             }
         }
     }
-    let mut names = room::list_of(columns.iter().map(|(column, _)| &column.name))?;
+    let mut names = room::list_of(columns.iter().map(|(column, _)| column.name.as_str()))?;
     names.sort_unstable();
-    if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
-        return Err(Error::DuplicateName { path: path.to_owned(), name: twice[0].clone() });
+    let own = arrays.iter().filter(|(_, named)| matches!(named, Named::Array(_)));
+    let mut own_names = room::list_of(own.map(|(name, _)| name.as_str()))?;
+    own_names.sort_unstable();
+    let twice = names.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0]);
+    // A set's own name is not in the file, and no array may have it beside the set.
+    let hidden = || note.ragged.names().find(|name| own_names.binary_search(name).is_ok());
+    if let Some(name) = twice.or_else(hidden) {
+        return Err(Error::DuplicateName { path: path.to_owned(), name: name.to_owned() });
     }
     let (header, order) =
         safetensors_header::header(path, columns.iter().map(|(column, _)| column), &all)?;

@@ -20,6 +20,7 @@ use serde::de::{DeserializeSeed, Deserializer};
 
 use crate::error::{Error, IndexProblem, Result};
 use crate::format::json_pairs::StringPairs;
+use crate::format::names::NameList;
 use crate::os::reading::{Section, read_fully};
 
 /// The longest index that is read, as long as the longest header of a `.safetensors`.
@@ -30,35 +31,54 @@ const MAX_INDEX_BYTES: u64 = 100_000_000;
 pub(crate) struct Checkpoint {
     /// In the order in which they are first named.
     pub(crate) files: Vec<PathBuf>,
-    /// The name of a tensor, and the place of its file.
-    pub(crate) tensors: Vec<(String, u32)>,
+    pub(crate) names: NameList,
+    /// For each name, the place of its tensor's file.
+    pub(crate) places: Vec<u32>,
 }
 
 #[derive(Deserialize)]
 struct Index {
-    weight_map: WeightMap,
+    weight_map: MaybeWeightMap,
 }
 
 /// Names of tensors and of files.
+#[derive(Default)]
 struct WeightMap {
     files: Vec<String>,
-    tensors: Vec<(String, u32)>,
+    /// The place of each file.
+    by_name: HashMap<String, u32>,
+    names: NameList,
+    places: Vec<u32>,
 }
 
-impl<'de> Deserialize<'de> for WeightMap {
+/// The names, or that there is no memory for them, which JSON's errors cannot say.
+struct MaybeWeightMap(ndlens_core::Result<WeightMap>);
+
+impl WeightMap {
+    fn push(&mut self, tensor: &str, file: String) -> ndlens_core::Result<()> {
+        let place = if let Some(&place) = self.by_name.get(&file) {
+            place
+        } else {
+            let place = self.files.len() as u32;
+            room::push(&mut self.files, file.clone())?;
+            room::insert_key(&mut self.by_name, file, place)?;
+            place
+        };
+        self.names.push(tensor)?;
+        room::push(&mut self.places, place)
+    }
+}
+
+impl<'de> Deserialize<'de> for MaybeWeightMap {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (mut files, mut tensors) = (vec![], vec![]);
-        let mut places: HashMap<String, u32> = HashMap::new();
-        let take = |tensor, file| {
-            let next = files.len() as u32;
-            let place = *places.entry(file).or_insert_with_key(|file| {
-                files.push(file.clone());
-                next
-            });
-            tensors.push((tensor, place));
+        let (mut map, mut pushed) = (WeightMap::default(), Ok(()));
+        let take = |tensor: String, file| {
+            if pushed.is_ok() {
+                pushed = map.push(&tensor, file);
+            }
         };
         StringPairs { expected: "an object of names of files", take }.deserialize(deserializer)?;
-        Ok(WeightMap { files, tensors })
+        Ok(MaybeWeightMap(pushed.map(|()| map)))
     }
 }
 
@@ -91,8 +111,8 @@ impl Checkpoint {
             }
             Ok(directory.join(name))
         };
-        let WeightMap { files, tensors } = index.weight_map;
-        let files = files.into_iter().map(file).collect::<Result<_>>()?;
-        Ok(Checkpoint { files, tensors })
+        let WeightMap { files, names, places, .. } = index.weight_map.0?;
+        let files = room::try_list_of(files.into_iter().map(file))?;
+        Ok(Checkpoint { files, names, places })
     }
 }

@@ -15,6 +15,7 @@
 
 pub(crate) mod checkpoint;
 pub(crate) mod json_pairs;
+pub(crate) mod json_text;
 pub(crate) mod names;
 pub(crate) mod npy;
 pub(crate) mod npz;

@@ -20,7 +20,6 @@
 //! Writing in place would leave a checksum that every other reader takes for damage, so `"r+"` is
 //! refused.
 
-use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read};
@@ -60,11 +59,9 @@ impl ReaderAt for Bounded<'_> {
     }
 }
 
-/// One member, as the directory has it.
-#[derive(Debug)]
-struct Member {
-    /// Its name, suffix and all, within the archive's path.
-    path: PathBuf,
+/// What the directory says of one member, in few bytes: there may be millions.
+#[derive(Debug, Clone, Copy)]
+struct Entry {
     /// Its bytes in the file.
     start: u64,
     end: u64,
@@ -74,14 +71,24 @@ struct Member {
     method: CompressionMethod,
 }
 
+const _: () = assert!(size_of::<Entry>() <= 32);
+
 /// The members of an archive, in the directory's order.
 #[derive(Debug)]
 pub(crate) struct Members {
-    all: Vec<Member>,
-    /// Their names, without `.npy`, each once.
-    names: NameList,
-    /// For each name, the place of its member.
-    places: Vec<usize>,
+    archive: PathBuf,
+    entries: Vec<Entry>,
+    /// The name of each entry, suffix and all.
+    files: NameList,
+    /// The places of the entries that are arrays, each of another name; a name is where it is first.
+    arrays: Vec<u32>,
+    /// The same, in the order of their names.
+    by_name: Vec<u32>,
+}
+
+/// The name of an array, of the name of its file; whether the two are the same.
+fn array_name(file: &str) -> (&str, bool) {
+    file.strip_suffix(SUFFIX).map_or((file, true), |name| (name, false))
 }
 
 fn bad(path: &Path, problem: MemberProblem) -> Error {
@@ -105,8 +112,7 @@ impl Members {
         let archive = ZipLocator::new().locate_in_reader(reader, &mut buffer, file_len);
         let archive = archive.map_err(|(_, source)| damaged(source))?;
         let mut local = room::repeated(0, MAX_CENTRAL_DIRECTORY_RECORD_SIZE)?;
-        let (mut members, mut order, mut count) = (vec![], vec![], 0);
-        let mut chosen: HashMap<String, (usize, bool)> = HashMap::new();
+        let (mut members, mut files, mut count) = (vec![], NameList::default(), 0);
         let mut entries = archive.entries(&mut buffer);
         while let Some(entry) = entries.next_entry().map_err(damaged)? {
             count += 1;
@@ -115,104 +121,134 @@ impl Members {
             }
             let name = entry.file_path();
             let name = name.as_bytes();
-            let member_path = path_within(path, name);
+            let refused = |problem| Err(bad(&path_within(path, name), problem));
             let Ok(text) = std::str::from_utf8(name) else {
-                return Err(bad(&member_path, MemberProblem::NotUtf8));
+                return refused(MemberProblem::NotUtf8);
             };
             if entry.flags().is_encrypted() {
-                return Err(bad(&member_path, MemberProblem::Encrypted));
+                return refused(MemberProblem::Encrypted);
             }
             let found = archive.get_entry(entry.wayfinder()).map_err(damaged)?;
             let header = found.local_header(&mut local).map_err(damaged)?;
             if header.file_path().as_bytes() != name {
                 let got = header.file_path().as_bytes().to_vec();
-                return Err(bad(&member_path, MemberProblem::OtherName { got }));
+                return refused(MemberProblem::OtherName { got });
             }
             let (start, end) = found.compressed_data_range();
-            let short = text.strip_suffix(SUFFIX);
-            let (name, exact) = (short.unwrap_or(text), short.is_none());
-            match chosen.get_mut(name) {
-                Some((_, true)) if !exact => {}
-                Some(place) => *place = (members.len(), exact),
-                None => {
-                    room::push(&mut order, name.to_owned())?;
-                    room::insert_key(&mut chosen, name.to_owned(), (members.len(), exact))?;
-                }
-            }
-            let member = Member {
-                path: member_path,
+            let member = Entry {
                 start,
                 end,
                 size: entry.uncompressed_size_hint(),
                 checksum: entry.crc32(),
                 method: entry.compression_method(),
             };
+            files.push(text)?;
             room::push(&mut members, member)?;
         }
         if count != archive.entries_hint() {
             let expected = archive.entries_hint();
             return Err(Error::ArchiveEntries { path: path.to_owned(), got: count, expected });
         }
-        check_places(&members, archive.directory_offset())?;
-        let (mut names, mut places) = (NameList::default(), vec![]);
-        for name in &order {
-            names.push(name)?;
-            room::push(&mut places, chosen[name].0)?;
+        let (arrays, by_name) = choose(&files)?;
+        let archive_end = archive.directory_offset();
+        let members =
+            Members { archive: path.to_owned(), entries: members, files, arrays, by_name };
+        members.check_places(archive_end)?;
+        Ok(members)
+    }
+
+    /// Whether each member has bytes of its own, before the directory, and can be as large as it
+    /// says.
+    fn check_places(&self, directory: u64) -> Result<()> {
+        let refused = |at: usize, problem| Err(bad(&self.member(at).path, problem));
+        let mut by_start = room::list_of(0..self.entries.len())?;
+        by_start.sort_unstable_by_key(|&at| (self.entries[at].start, self.entries[at].end, at));
+        for &at in &by_start {
+            let Entry { start, end, size: got, method, .. } = self.entries[at];
+            if end > directory {
+                return refused(at, MemberProblem::Outside { start, end, got: directory });
+            }
+            let compressed = end - start;
+            let max = match method {
+                CompressionMethod::STORE if got != compressed => {
+                    return refused(at, MemberProblem::Size { got: compressed, expected: got });
+                }
+                CompressionMethod::DEFLATE => compressed.saturating_mul(MAX_EXPANSION),
+                _ => u64::MAX,
+            };
+            if got > max {
+                return refused(at, MemberProblem::Expansion { got, max, compressed });
+            }
         }
-        names.index()?;
-        Ok(Members { all: members, names, places })
+        for pair in by_start.windows(2) {
+            let (first, second) = (self.entries[pair[0]], self.entries[pair[1]]);
+            if second.start < first.end {
+                let with = self.member(pair[0]).path.display().to_string();
+                let (start, end) = (second.start, second.end);
+                return refused(pair[1], MemberProblem::Overlap { start, end, with });
+            }
+        }
+        Ok(())
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.names.len()
+        self.arrays.len()
     }
 
     /// The names, without `.npy`.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.names.iter()
+        self.arrays.iter().map(|&at| self.name(at))
     }
 
-    /// The place of a name, by which its member is asked for.
+    fn name(&self, at: u32) -> &str {
+        array_name(self.files.get(at as usize)).0
+    }
+
+    /// The place of the member that is the array of a name, by which it is asked for.
     pub(crate) fn find(&self, name: &str) -> Option<usize> {
-        self.names.find(name)
+        let at = self.by_name.binary_search_by(|&at| self.name(at).cmp(name)).ok()?;
+        Some(self.by_name[at] as usize)
     }
 
-    fn member(&self, at: usize) -> &Member {
-        &self.all[self.places[at]]
+    fn member(&self, at: usize) -> Member {
+        let path = path_within(&self.archive, self.files.get(at).as_bytes());
+        Member { path, entry: self.entries[at] }
     }
 
     /// The byte after the last that can be mapped.
     pub(crate) fn end(&self) -> usize {
-        let stored = self.all.iter().filter(|member| member.method == CompressionMethod::STORE);
+        let stored = self.entries.iter().filter(|member| member.method == CompressionMethod::STORE);
         stored.map(|member| member.end as usize).max().unwrap_or(0)
     }
 
     /// Where the array of the member at a place is in the archive's file, of which `mapped` is the
     /// start.
     pub(crate) fn place(&self, at: usize, mapped: &Buffer) -> Result<Placement> {
-        let Member { path, start, end, method, .. } = self.member(at);
-        if *method != CompressionMethod::STORE {
-            let problem = match *method {
+        let Member { path, entry } = self.member(at);
+        let path = &path;
+        let Entry { start, end, method, .. } = entry;
+        if method != CompressionMethod::STORE {
+            let problem = match method {
                 CompressionMethod::DEFLATE => MemberProblem::Compressed,
                 method => MemberProblem::Method { method },
             };
             return Err(bad(path, problem));
         }
-        let bytes = (*start as usize, (*end - *start) as usize);
+        let bytes = (start as usize, (end - start) as usize);
         let bytes =
             Placement::packed(DType::U8, &[bytes.1], Order::C, bytes.0)?.view(mapped.clone())?;
         let place = npy::read_placement(&mut ViewReader { bytes, at: 0 }, path, end - start)?;
         // Never: it ends where the member does, at most.
-        place.shifted(*start as usize).ok_or_else(|| {
-            bad(path, MemberProblem::Outside { start: *start, end: *end, got: usize::MAX as u64 })
-        })
+        place
+            .shifted(start as usize)
+            .ok_or_else(|| bad(path, MemberProblem::Outside { start, end, got: usize::MAX as u64 }))
     }
 
     /// The array of the member at a place, in memory of its own; its checksum is right.
     pub(crate) fn load(&self, at: usize, file: &File) -> Result<View> {
         let member = self.member(at);
-        let section = Section::new(file, member.start, member.end);
-        match member.method {
+        let section = Section::new(file, member.entry.start, member.entry.end);
+        match member.entry.method {
             CompressionMethod::STORE => member.read(section),
             CompressionMethod::DEFLATE => member.read(DeflateDecoder::new(section)),
             method => Err(bad(&member.path, MemberProblem::Method { method })),
@@ -222,8 +258,8 @@ impl Members {
     /// What the member at a place says of its array; nothing after its header is read.
     pub(crate) fn header(&self, at: usize, file: &File) -> Result<Placement> {
         let member = self.member(at);
-        let mut section = Section::new(file, member.start, member.end);
-        match member.method {
+        let mut section = Section::new(file, member.entry.start, member.entry.end);
+        match member.entry.method {
             CompressionMethod::STORE => member.header(&mut section),
             CompressionMethod::DEFLATE => member.header(&mut DeflateDecoder::new(section)),
             method => Err(bad(&member.path, MemberProblem::Method { method })),
@@ -231,31 +267,41 @@ impl Members {
     }
 }
 
+/// One member: where it is, and what the directory says of it.
+#[derive(Debug)]
+struct Member {
+    /// Its name, suffix and all, within the archive's path.
+    path: PathBuf,
+    entry: Entry,
+}
+
 impl Member {
     fn header(&self, decompressed: &mut impl Read) -> Result<Placement> {
-        npy::read_placement(decompressed, &self.path, self.size).map_err(|error| match error {
-            Error::Io { source, .. } => self.failed(source),
-            error => error,
-        })
+        npy::read_placement(decompressed, &self.path, self.entry.size).map_err(
+            |error| match error {
+                Error::Io { source, .. } => self.failed(source),
+                error => error,
+            },
+        )
     }
 
     fn read(&self, decompressed: impl Read) -> Result<View> {
         let path = &self.path;
-        let mut reader = CrcReader::new(decompressed.take(self.size));
+        let mut reader = CrcReader::new(decompressed.take(self.entry.size));
         let place = self.header(&mut reader)?;
         let failed = |source| self.failed(source);
-        let header = self.size - reader.get_ref().limit();
+        let header = self.entry.size - reader.get_ref().limit();
         let nbytes = place.nbytes();
         let mut bytes = Bytes::with_room(nbytes)?;
         bytes.fill(&mut reader, nbytes).map_err(failed)?;
         let rest = io::copy(&mut reader, &mut io::sink()).map_err(failed)?;
         let got = header + bytes.len() as u64 + rest;
-        if got != self.size {
-            return Err(bad(path, MemberProblem::Size { got, expected: self.size }));
+        if got != self.entry.size {
+            return Err(bad(path, MemberProblem::Size { got, expected: self.entry.size }));
         }
         let checksum = reader.crc().sum();
-        if checksum != self.checksum {
-            let expected = self.checksum;
+        if checksum != self.entry.checksum {
+            let expected = self.entry.checksum;
             return Err(bad(path, MemberProblem::Checksum { got: checksum, expected }));
         }
         let (buffer, offset) = bytes.into_buffer()?;
@@ -296,36 +342,39 @@ fn path_within(archive: &Path, name: &[u8]) -> PathBuf {
     path.into()
 }
 
-/// Whether each member has bytes of its own, before the directory, and can be as large as it says.
-fn check_places(members: &[Member], directory: u64) -> Result<()> {
-    let mut by_start: Vec<_> = members.iter().collect();
-    by_start.sort_by_key(|member| (member.start, member.end));
-    for member in &by_start {
-        let (start, end) = (member.start, member.end);
-        if end > directory {
-            return Err(bad(&member.path, MemberProblem::Outside { start, end, got: directory }));
-        }
-        let (compressed, got) = (end - start, member.size);
-        let max = match member.method {
-            CompressionMethod::STORE if got != compressed => {
-                return Err(bad(
-                    &member.path,
-                    MemberProblem::Size { got: compressed, expected: got },
-                ));
-            }
-            CompressionMethod::DEFLATE => compressed.saturating_mul(MAX_EXPANSION),
-            _ => u64::MAX,
-        };
-        if got > max {
-            return Err(bad(&member.path, MemberProblem::Expansion { got, max, compressed }));
+/// The places of the files that are arrays, in their order and in that of the arrays' names.
+fn choose(files: &NameList) -> ndlens_core::Result<(Vec<u32>, Vec<u32>)> {
+    let len_bytes = size_of::<u32>().saturating_mul(files.len());
+    let count =
+        u32::try_from(files.len()).map_err(|_| ndlens_core::Error::OutOfMemory { len_bytes })?;
+    let name = |at: u32| array_name(files.get(at as usize));
+    let mut by_name = room::list_of(0..count)?;
+    // Not a stable sort, which takes memory.
+    by_name.sort_unstable_by(|&a, &b| name(a).0.cmp(name(b).0).then(a.cmp(&b)));
+    // Each chosen place beside the first of its name.
+    let mut chosen: Vec<(u32, u32)> = room::with_room_for(by_name.len())?;
+    for same in by_name.chunk_by(|&a, &b| name(a).0 == name(b).0) {
+        let exact = same.iter().rev().find(|&&at| name(at).1);
+        if let (Some(&first), Some(&last)) = (same.first(), same.last()) {
+            chosen.push((first, *exact.unwrap_or(&last)));
         }
     }
-    for (first, second) in by_start.iter().zip(by_start.iter().skip(1)) {
-        if second.start < first.end {
-            let (start, end) = (second.start, second.end);
-            let with = first.path.display().to_string();
-            return Err(bad(&second.path, MemberProblem::Overlap { start, end, with }));
+    by_name.clear();
+    by_name.extend(chosen.iter().map(|(_, at)| at));
+    chosen.sort_unstable();
+    Ok((room::list_of(chosen.iter().map(|&(_, at)| at))?, by_name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_array_of_a_name_is_the_file_without_a_suffix_or_the_last() {
+        let mut files = NameList::default();
+        for name in ["b.npy", "a.npy", "b", "b.npy", "a.npy", "c", "c", ".npy"] {
+            files.push(name).unwrap();
         }
+        assert_eq!(choose(&files).unwrap(), (vec![2, 4, 6, 7], vec![7, 4, 2, 6]));
     }
-    Ok(())
 }

@@ -87,7 +87,7 @@ impl ViewHandle {
             let (handle, start) = (arena.handle()?, offset_in(&arena, buffer));
             let claim = block_of(buffer).map(Part::claim);
             let nursery = claim.and_then(Claim::nursery);
-            let ticket = if sent { transit::send(&arena, nursery) } else { None };
+            let ticket = if sent { transit::send(&arena, nursery)? } else { None };
             let block = claim.map(|claim| claim.name(sent));
             Memory::Shared { handle, start, len: buffer.len(), block, ticket }
         } else if let Some(file) = buffer.owner::<MappedFile>() {

@@ -27,7 +27,7 @@ use std::sync::Arc;
 use ndlens_core::{DType, Layout, Order, View, room};
 use serde::{Deserialize, Serialize};
 
-use crate::encoding::{DTypeName, from_bytes, try_to_bytes};
+use crate::encoding::{DTypeName, List, from_bytes, try_to_bytes};
 use crate::error::{Error, Result, is_shortage};
 use crate::shm::arena::Arena;
 use crate::shm::holders;
@@ -71,7 +71,7 @@ impl fmt::Display for Name {
 }
 
 /// How arrays came, and go out again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Structure {
     /// One array.
     Single,
@@ -85,7 +85,7 @@ pub enum Structure {
 
 /// What is shared under a name.
 #[derive(Debug)]
-pub struct Contents {
+pub struct NamedArrays {
     /// How the arrays came.
     pub structure: Structure,
     /// The arrays, on the shared memory.
@@ -96,7 +96,7 @@ pub struct Contents {
 #[derive(Debug)]
 pub enum Turn {
     /// It is shared: here it is.
-    Attached(Contents),
+    Attached(NamedArrays),
     /// Nobody shares it: create it.
     Create(Creation),
     /// Somebody is creating it: ask again.
@@ -141,12 +141,12 @@ pub fn take_turn(name: &Name) -> Result<Turn> {
 /// [`Error::DamagedHandle`] and [`Error::Core`] where the memory contradicts itself;
 /// [`Error::SharedMemory`] where this process cannot map it; [`Error::NoProcesses`] where `/proc`
 /// cannot be read, so that nobody knows.
-pub fn find(name: &Name) -> Result<Option<Contents>> {
+pub fn find(name: &Name) -> Result<Option<NamedArrays>> {
     let Some(arena) = find_arena(&name.label())? else {
         let unknown = |source| Error::NoProcesses { what: format!("the name {name}"), source };
         return holders::check().map(|()| None).map_err(unknown);
     };
-    Contents::of(&arena).map(Some)
+    NamedArrays::of(&arena).map(Some)
 }
 
 /// A ready arena that a process of this user holds under this label.
@@ -173,8 +173,31 @@ fn find_arena(label: &str) -> Result<Option<Arc<Arena>>> {
 /// What an arena holds.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Manifest {
-    structure: Structure,
-    arrays: Vec<(DTypeName, Vec<usize>, usize)>,
+    kind: Kind,
+    /// Of a dict; of anything else there are none.
+    names: List<String>,
+    /// The dtype of each array, its shape, and the byte of the arena at which it starts.
+    arrays: List<(DTypeName, Vec<usize>, usize)>,
+}
+
+/// What a [`Structure`] is, without names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+enum Kind {
+    Single,
+    Tuple,
+    List,
+    Dict,
+}
+
+impl Structure {
+    fn into_kind_and_names(self) -> (Kind, Vec<String>) {
+        match self {
+            Structure::Single => (Kind::Single, vec![]),
+            Structure::Tuple => (Kind::Tuple, vec![]),
+            Structure::List => (Kind::List, vec![]),
+            Structure::Dict(names) => (Kind::Dict, names),
+        }
+    }
 }
 
 impl Creation {
@@ -189,7 +212,9 @@ impl Creation {
         let places = plan.starts().zip(arrays);
         let arrays =
             places.map(|(start, (shape, dtype))| (DTypeName::of(dtype), shape.to_vec(), start));
-        let manifest = try_to_bytes(&Manifest { structure, arrays: room::list_of(arrays)? })?;
+        let arrays = List::new(room::list_of(arrays)?);
+        let (kind, names) = structure.into_kind_and_names();
+        let manifest = try_to_bytes(&Manifest { kind, names: List::new(names), arrays })?;
         check_manifest(manifest.len())?;
         let too_large = || ndlens_core::Error::SizeOverflow { shape: vec![plan.len], itemsize: 1 };
         let (start, end) = (plan.len, plan.len.checked_add(manifest.len()).ok_or_else(too_large)?);
@@ -240,7 +265,7 @@ impl Filling {
     }
 }
 
-impl Contents {
+impl NamedArrays {
     fn of(arena: &Arena) -> Result<Self> {
         // Any process of the user can make such memory, and say anything in it.
         let (start, len) = arena.manifest();
@@ -248,24 +273,29 @@ impl Contents {
         check_manifest(len)?;
         let bytes = View::new(buffer, Layout::contiguous(&[len], 1, Order::C)?, DType::U8)?
             .to_vec::<u8>()?;
-        let manifest: Manifest = from_bytes(&bytes)?;
+        let Manifest { kind, names, arrays } = from_bytes(&bytes)?;
+        let (names, arrays) = (names.into_vec()?, arrays.into_vec()?);
         let view = |(elements, shape, start): &(DTypeName, Vec<usize>, usize)| {
             let dtype = elements.dtype()?;
             let layout = Layout::contiguous(shape, dtype.itemsize(), Order::C)?;
             let buffer = arena.buffer(*start, layout.len() * dtype.itemsize())?;
             Result::Ok(View::new(buffer, layout, dtype)?)
         };
-        let views = room::try_list_of::<_, Error>(manifest.arrays.iter().map(view))?;
-        let expected = match &manifest.structure {
-            Structure::Single => 1,
-            Structure::Dict(names) => names.len(),
-            Structure::Tuple | Structure::List => views.len(),
+        let views = room::try_list_of::<_, Error>(arrays.iter().map(view))?;
+        let (structure, expected) = match kind {
+            Kind::Single => (Structure::Single, 1),
+            Kind::Tuple => (Structure::Tuple, views.len()),
+            Kind::List => (Structure::List, views.len()),
+            Kind::Dict => {
+                let expected = names.len();
+                (Structure::Dict(names), expected)
+            }
         };
         if views.len() != expected {
             let problem = format!("its manifest has {} arrays, expected {expected}", views.len());
             return Err(Error::DamagedHandle { problem });
         }
-        Ok(Contents { structure: manifest.structure, views })
+        Ok(NamedArrays { structure, views })
     }
 
     /// Whether these are arrays as they were to be shared: the same structure, shapes and dtypes.
@@ -274,12 +304,17 @@ impl Contents {
     ///
     /// [`Error::OtherContents`] where they are not.
     pub fn check(&self, name: &Name, structure: &Structure, views: &[View]) -> Result<()> {
-        let (got, expected) = (describe(&self.structure, &self.views), describe(structure, views));
-        if got == expected {
-            Ok(())
-        } else {
-            Err(Error::OtherContents { name: name.to_string(), got, expected })
+        let is_alike = |(got, expected): (&View, &View)| {
+            (got.dtype(), got.shape()) == (expected.dtype(), expected.shape())
+        };
+        if self.structure == *structure
+            && self.views.len() == views.len()
+            && self.views.iter().zip(views).all(is_alike)
+        {
+            return Ok(());
         }
+        let (got, expected) = (describe(&self.structure, &self.views), describe(structure, views));
+        Err(Error::OtherContents { name: name.to_string(), got, expected })
     }
 }
 
@@ -401,10 +436,14 @@ mod tests {
                 View::new(arena.buffer(100, bytes.len()).unwrap(), layout, DType::U8).unwrap();
             place.assign(&bytes).unwrap();
             arena.set_manifest(100, bytes.len());
-            Contents::of(&arena).map(|contents| contents.views.len())
+            NamedArrays::of(&arena).map(|contents| contents.views.len())
         };
         let array = |shape: &[usize], start| (DTypeName::of(&DType::U16), shape.to_vec(), start);
-        let manifest = |arrays| Manifest { structure: Structure::Single, arrays };
+        let manifest = |arrays| Manifest {
+            kind: Kind::Single,
+            names: List::new(vec![]),
+            arrays: List::new(arrays),
+        };
         assert_eq!(lie(&manifest(vec![array(&[50], 0)])).unwrap(), 1);
         assert!(lie(&manifest(vec![])).is_err());
         assert!(lie(&manifest(vec![array(&[50], 0), array(&[50], 0)])).is_err());
@@ -417,13 +456,13 @@ mod tests {
         let huge = Arena::create_sparse("ndlens", 1 << 40).unwrap();
         huge.set_manifest(0, 1 << 40);
         assert_eq!(
-            Contents::of(&huge).unwrap_err().to_string(),
+            NamedArrays::of(&huge).unwrap_err().to_string(),
             "damaged handle: its manifest has 1099511627776 bytes, expected at most 16777216: share fewer arrays"
         );
         let arena = Arena::create(100).unwrap();
         for (start, len) in [(0, 101), (usize::MAX, 1), (0, 0), (0, 100)] {
             arena.set_manifest(start, len);
-            assert!(Contents::of(&arena).is_err());
+            assert!(NamedArrays::of(&arena).is_err());
         }
     }
 

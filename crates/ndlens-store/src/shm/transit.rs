@@ -24,6 +24,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use ndlens_core::room;
 use serde::{Deserialize, Serialize};
 
 use crate::os::process::PerProcess;
@@ -64,14 +65,23 @@ fn word(sender: u32, received: u32) -> u64 {
 }
 
 /// Holds the arena, and what it is a nursery of, until the receiver of this message has it.
-pub(crate) fn send(arena: &Arc<Arena>, nursery: Option<Arc<Nursery>>) -> Option<Ticket> {
+///
+/// # Errors
+///
+/// [`ndlens_core::Error::OutOfMemory`] if there is no memory for its entry: then nothing is held.
+pub(crate) fn send(
+    arena: &Arc<Arena>,
+    nursery: Option<Arc<Nursery>>,
+) -> ndlens_core::Result<Option<Ticket>> {
     sweep();
     let mut parcels = PARCELS.lock();
     if let Some(parcel) = parcels.iter_mut().find(|parcel| Arc::ptr_eq(&parcel.arena, arena)) {
         parcel.sent += 1;
         parcel.last = Instant::now();
-        return parcel.ticket;
+        return Ok(parcel.ticket);
     }
+    // Before a word is taken, which would have to be given back.
+    room::reserve(&mut parcels, 1)?;
     let ticket = claim(arena.senders(), process::id());
     parcels.push(Parcel {
         arena: arena.clone(),
@@ -80,7 +90,7 @@ pub(crate) fn send(arena: &Arc<Arena>, nursery: Option<Arc<Nursery>>) -> Option<
         sent: 1,
         last: Instant::now(),
     });
-    ticket
+    Ok(ticket)
 }
 
 /// Says that a message has come.
@@ -140,7 +150,12 @@ impl Parcel {
 /// Lets go of what has come.
 pub(crate) fn sweep() {
     let now = Instant::now();
-    let done: Vec<Parcel> = PARCELS.lock().extract_if(.., |parcel| parcel.is_done(now)).collect();
+    let mut parcels = PARCELS.lock();
+    let count = parcels.iter().filter(|parcel| parcel.is_done(now)).count();
+    // Without memory for the list, what has come is held until there is some.
+    let Ok(mut done) = room::with_room_for::<Parcel>(count) else { return };
+    done.extend(parcels.extract_if(.., |parcel| parcel.is_done(now)).take(count));
+    drop(parcels);
     done.iter().for_each(Parcel::give_slot_back);
     // Not under the lock: to unmap much memory takes long.
     drop(done);
@@ -150,14 +165,16 @@ pub(crate) fn sweep() {
 /// frees it. What another process holds too does not need this one. Gives whether all has come.
 pub fn wait_for_receipts(timeout: Duration) -> bool {
     sweep();
-    let arenas: Vec<_> = PARCELS.lock().iter().map(|parcel| parcel.arena.clone()).collect();
+    // Without memory for the lists, no arena counts as held by others.
+    let arenas = room::list_of(PARCELS.lock().iter().map(|parcel| parcel.arena.clone()));
     let others =
         |arena: &Arena| holders::of_file(arena.device(), arena.inode(), Some(process::id()));
-    let safe: HashSet<ArenaId> = arenas
-        .into_iter()
-        .filter(|arena| others(arena).next().is_some())
-        .map(|arena| *arena.id())
-        .collect();
+    let mut safe: HashSet<ArenaId> = HashSet::new();
+    for arena in arenas.unwrap_or_default() {
+        if others(&arena).next().is_some() {
+            let _ = room::insert(&mut safe, *arena.id());
+        }
+    }
 
     let until = Instant::now() + timeout;
     let mut interval = Duration::from_millis(1);
@@ -187,7 +204,7 @@ mod tests {
     #[test]
     fn an_arena_is_held_until_it_was_received_as_often_as_sent() {
         let arena = Arena::create(10).unwrap();
-        let tickets = [send(&arena, None).unwrap(), send(&arena, None).unwrap()];
+        let tickets = [send(&arena, None).unwrap().unwrap(), send(&arena, None).unwrap().unwrap()];
         assert_eq!(tickets[0], tickets[1]);
         assert!(held(&arena));
         receive(&arena, tickets[0]);
@@ -196,7 +213,7 @@ mod tests {
         assert!(!held(&arena));
         assert!(arena.senders().iter().all(|slot| slot.load(Ordering::Relaxed) == 0));
         // And once more.
-        let ticket = send(&arena, None).unwrap();
+        let ticket = send(&arena, None).unwrap().unwrap();
         assert!(held(&arena));
         receive(&arena, ticket);
         assert!(!held(&arena));
@@ -205,7 +222,7 @@ mod tests {
     #[test]
     fn receipts_for_others_do_not_count() {
         let arena = Arena::create(10).unwrap();
-        let ticket = send(&arena, None).unwrap();
+        let ticket = send(&arena, None).unwrap().unwrap();
         receive(&arena, Ticket { sender: ticket.sender + 1, ..ticket });
         receive(&arena, Ticket { slot: ticket.slot + 1, ..ticket });
         receive(&arena, Ticket { slot: u8::MAX, ..ticket });
@@ -217,7 +234,7 @@ mod tests {
     #[test]
     fn nonsense_in_the_header_holds_nothing_for_good() {
         let arena = Arena::create(10).unwrap();
-        send(&arena, None).unwrap();
+        send(&arena, None).unwrap().unwrap();
         arena.senders().iter().for_each(|slot| slot.store(u64::MAX, Ordering::Relaxed));
         assert!(!held(&arena));
     }
@@ -225,7 +242,7 @@ mod tests {
     #[test]
     fn what_is_lost_is_let_go() {
         let arena = Arena::create(10).unwrap();
-        let ticket = send(&arena, None);
+        let ticket = send(&arena, None).unwrap();
         let parcel = Parcel { arena, _nursery: None, ticket, sent: 9, last: Instant::now() };
         assert!(!parcel.is_done(Instant::now() + LOST_AFTER / 2));
         assert!(parcel.is_done(Instant::now() + LOST_AFTER));

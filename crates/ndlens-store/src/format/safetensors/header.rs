@@ -1,13 +1,13 @@
 //! The header of a `.safetensors` file, as the crate that defines the format writes it: the other
 //! way of `mod.rs`.
 
-use std::io;
 use std::path::Path;
 
 use ndlens_core::{DType, room};
 use serde::Serialize;
 
 use crate::error::{Error, Result};
+use crate::format::json_text::JsonText;
 use crate::format::safetensors::dtype::{DTYPES, TensorDType};
 use crate::format::safetensors::{MAX_HEADER_BYTES, METADATA};
 
@@ -64,7 +64,7 @@ pub(crate) fn header<'a>(
     columns.sort_unstable_by(|(_, (a, a_dtype, _)), (_, (b, b_dtype, _))| {
         b_dtype.cmp(a_dtype).then(a.name.cmp(&b.name))
     });
-    let mut text = Text { bytes: vec![], path };
+    let mut text = JsonText { bytes: vec![], path };
     // The length of the header stands before it.
     text.add(&[0; size_of::<u64>()])?;
     text.add(b"{")?;
@@ -102,50 +102,6 @@ fn check_len(path: &Path, got: u64) -> Result<()> {
         return Ok(());
     }
     Err(Error::UnreadableHeader { path: path.to_owned(), got, max: MAX_HEADER_BYTES })
-}
-
-/// JSON that grows.
-struct Text<'a> {
-    bytes: Vec<u8>,
-    path: &'a Path,
-}
-
-impl Text<'_> {
-    fn key(&mut self, key: &str) -> Result<()> {
-        if !self.bytes.ends_with(b"{") {
-            self.add(b",")?;
-        }
-        self.value(key)?;
-        self.add(b":")
-    }
-
-    fn value(&mut self, value: &(impl Serialize + ?Sized)) -> Result<()> {
-        let path = self.path;
-        let len_bytes = self.bytes.len();
-        serde_json::to_writer(self, value).map_err(|error| match io::Error::from(error) {
-            error if error.kind() == io::ErrorKind::OutOfMemory => {
-                ndlens_core::Error::OutOfMemory { len_bytes }.into()
-            }
-            source => Error::Io { path: path.to_owned(), source },
-        })
-    }
-
-    fn add(&mut self, bytes: &[u8]) -> Result<()> {
-        room::reserve(&mut self.bytes, bytes.len())?;
-        self.bytes.extend_from_slice(bytes);
-        Ok(())
-    }
-}
-
-impl io::Write for Text<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.add(bytes).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 #[cfg(test)]

@@ -22,12 +22,11 @@ use std::ops::Range;
 
 use ndlens_core::{DType, Layout, Order, View};
 use ndlens_kernels::Blend;
-use ndlens_transforms::mixing::{DrawnMix, Region, soften};
+use ndlens_transforms::mixing::{DrawnMix, Mixer, Region, soften};
 use ndlens_transforms::{Pipeline, Scratch};
 
-use super::Mixer;
+use crate::compiled::CompiledField;
 use crate::error::Result;
-use crate::loader::Compiled;
 use crate::memory::pool::Slab;
 
 /// Bytes of a range that are mixed at a time: those of two items stay in the cache with room to
@@ -72,60 +71,62 @@ impl Task {
     }
 }
 
+/// The place of the field with labels, if its labels are numbers of classes, which become
+/// probabilities.
+pub(crate) fn softened(mixer: &Mixer) -> Option<usize> {
+    mixer.classes().map(|_| mixer.labels())
+}
+
 /// The mixing of one batch.
 #[derive(Debug)]
 pub(crate) struct Mixture {
     drawn: DrawnMix,
     items: usize,
     tasks: Vec<Task>,
-    /// The probabilities, where labels were numbers.
-    soft: Option<Slab>,
+    /// The memory of the probabilities, if labels become such.
+    probabilities: Option<Slab>,
 }
 
-impl Mixer {
-    /// What is to be done to a batch of so many items, for which this was drawn. Probabilities come
-    /// on `soft`, or on memory of the mixer's own.
-    pub(crate) fn begin(
-        &self,
-        fields: &[Compiled],
+impl Mixture {
+    /// What is to be done to a batch of so many items, for which this was drawn. Probabilities are
+    /// written on `probabilities`, if labels become such.
+    pub(crate) fn new(
+        mixer: &Mixer,
+        fields: &[CompiledField],
         drawn: DrawnMix,
         items: usize,
-        soft: Option<Slab>,
-    ) -> Result<Mixture> {
+        probabilities: Option<Slab>,
+    ) -> Result<Self> {
         let mut tasks = vec![];
-        for &place in self.plan.images() {
-            let program = &fields[place].program;
-            let nbytes = program.nbytes();
+        for &place in mixer.images() {
+            let pipeline = &fields[place].pipeline;
+            let nbytes = pipeline.nbytes();
             let (region, act) = if let (Some(cut), Some(image)) = (drawn.cut, fields[place].image())
             {
                 let region = Region::of_cut(cut, image);
                 (region, Act::Copy(region))
             } else {
-                blend_all(program, drawn)?
+                blend_all(pipeline, drawn)?
             };
             tasks.push(Task::of_region(place, nbytes, items, region, act));
         }
-        let (field, program) = (self.plan.labels(), &fields[self.plan.labels()].program);
-        let nbytes = program.nbytes();
-        if let Some((classes, _)) = self.soft {
+        let (field, pipeline) = (mixer.labels(), &fields[mixer.labels()].pipeline);
+        let nbytes = pipeline.nbytes();
+        if let Some(classes) = mixer.classes() {
             let step = (MIN_PIECE_BYTES / (classes * size_of::<f32>())).max(1);
             tasks.push(Task { field, nbytes, act: Act::Soften { classes }, step, extent: items });
         } else {
-            let (region, act) = blend_all(program, drawn)?;
+            let (region, act) = blend_all(pipeline, drawn)?;
             tasks.push(Task::of_region(field, nbytes, items, region, act));
         }
-        let soft = match &self.soft {
-            Some((_, pool)) if soft.is_none() => Some(pool.lease()?),
-            _ => soft,
-        };
-        Ok(Mixture { drawn, items, tasks, soft })
+        Ok(Mixture { drawn, items, tasks, probabilities })
     }
 }
 
-/// Mixes all of each item.
-fn blend_all(program: &Pipeline, drawn: DrawnMix) -> Result<(Region, Act)> {
-    let region = Region::whole(program.nbytes());
-    Ok((region, Act::Blend(region, Blend::new(program.dtype(), drawn.share)?)))
+/// The region that is all of an item, and its blending.
+fn blend_all(pipeline: &Pipeline, drawn: DrawnMix) -> Result<(Region, Act)> {
+    let region = Region::whole(pipeline.nbytes());
+    Ok((region, Act::Blend(region, Blend::new(pipeline.dtype(), drawn.share)?)))
 }
 
 impl Mixture {
@@ -137,7 +138,7 @@ impl Mixture {
     /// any of these pieces.
     pub(crate) unsafe fn mix(
         &self,
-        fields: &[Compiled],
+        fields: &[CompiledField],
         slabs: &[Slab],
         pieces: Range<usize>,
         scratch: &mut Scratch,
@@ -171,17 +172,17 @@ impl Mixture {
                     )?;
                 },
                 &Act::Soften { classes } => {
-                    let Some(soft) = &self.soft else { continue };
+                    let Some(probabilities) = &self.probabilities else { continue };
                     let row_bytes = classes * size_of::<f32>();
                     // SAFETY: the labels are made, and nobody writes them any more; this thread
                     // alone has these rows of probabilities.
                     let (labels, rows) = unsafe {
                         (
                             slab.written(0, task.nbytes * self.items),
-                            soft.piece(range.start * row_bytes, range.len() * row_bytes),
+                            probabilities.piece(range.start * row_bytes, range.len() * row_bytes),
                         )
                     };
-                    let dtype = fields[task.field].program.dtype();
+                    let dtype = fields[task.field].pipeline.dtype();
                     soften(labels, dtype, range, self.drawn.share, rows, row_bytes);
                 }
             }
@@ -199,11 +200,13 @@ impl Mixture {
         &self.drawn
     }
 
-    /// The batch of probabilities, of so many items, where labels were numbers.
-    pub(crate) fn probabilities(self, mixer: &Mixer) -> Result<Option<View>> {
-        let (Some(soft), Some((classes, _))) = (self.soft, &mixer.soft) else { return Ok(None) };
-        let layout = Layout::contiguous(&[self.items, *classes], size_of::<f32>(), Order::C)?;
-        Ok(Some(View::new(soft.freeze(), layout, DType::F32)?))
+    /// The batch of probabilities, if labels become such.
+    pub(crate) fn into_probabilities(self, mixer: &Mixer) -> Result<Option<View>> {
+        let (Some(slab), Some(classes)) = (self.probabilities, mixer.classes()) else {
+            return Ok(None);
+        };
+        let layout = Layout::contiguous(&[self.items, classes], size_of::<f32>(), Order::C)?;
+        Ok(Some(View::new(slab.freeze(), layout, DType::F32)?))
     }
 }
 

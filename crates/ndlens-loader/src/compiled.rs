@@ -1,0 +1,260 @@
+//! A field with its transforms compiled to a pipeline: how one of its items is made.
+
+use std::fmt;
+use std::sync::Arc;
+
+use ndlens_core::room;
+use ndlens_kernels::{Stores, Take};
+use ndlens_transforms::mixing::{Image, MixField};
+use ndlens_transforms::{Channels, Convention, Deferred, Pair, Pipeline, Scratch, Stream};
+
+use crate::config::Values;
+use crate::error::{Error, Result};
+use crate::field::Field;
+use crate::source::Source;
+
+/// Items that are looked up and copied at a time: their numbers stay in the first-level cache.
+const MAX_TAKEN_ITEMS: usize = 1024;
+
+/// A field with its pipeline.
+pub(crate) struct CompiledField {
+    pub(crate) name: String,
+    draws_as: String,
+    pub(crate) source: Arc<dyn Source>,
+    pub(crate) pipeline: Pipeline,
+    /// The place of the channels in an item of the source, before a transform moves them, if it is
+    /// known.
+    pub(crate) channels: Option<Channels>,
+    /// The field that this one draws together with, if an item may have another size in it.
+    joint: Option<Arc<Leader>>,
+    /// What the pipeline leaves to be done on the device, and the pipeline that leaves nothing.
+    deferred: Option<(Deferred, Pipeline)>,
+    /// The rows of the source, if they are packed and not transformed: many are copied at once.
+    pub(crate) take: Option<Take>,
+    /// The stream of random draws of the loader's seed.
+    pub(crate) stream: Stream,
+}
+
+impl fmt::Debug for CompiledField {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CompiledField")
+            .field("name", &self.name)
+            .field("pipeline", &self.pipeline)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The first of several fields that draw together.
+struct Leader {
+    name: String,
+    source: Arc<dyn Source>,
+    pipeline: Pipeline,
+}
+
+/// What the random draws for an item are a function of.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct DrawKey {
+    pub(crate) stream: Stream,
+    pub(crate) epoch: u32,
+    /// The number of the item, or a number that stands for it.
+    pub(crate) item: u64,
+}
+
+impl CompiledField {
+    /// Makes one item at `destination`. `complete` says that the source was just seen to have all
+    /// its bytes.
+    pub(crate) fn make(
+        &self,
+        item: usize,
+        complete: bool,
+        key: DrawKey,
+        destination: &mut [u8],
+        stores: Stores,
+        scratch: &mut Scratch,
+    ) -> Result<()> {
+        let source = self.source.item(item)?;
+        if !complete {
+            source.verify()?;
+        }
+        let DrawKey { stream, epoch, item: draws_as } = key;
+        let (buffer, drawn) =
+            (source.buffer(), self.pipeline.draw(stream, epoch, draws_as, source.shape())?);
+        if let Some(leader) = &self.joint {
+            let first = leader.source.item(item)?;
+            let first_drawn = leader.pipeline.draw(stream, epoch, draws_as, first.shape())?;
+            let names = Pair { first: &leader.name, field: &self.name };
+            let (own, first) = ((source.shape(), &drawn[..]), (first.shape(), &first_drawn[..]));
+            self.pipeline.check_sizes(own, &leader.pipeline, first, names)?;
+        }
+        self.pipeline.run(source, &drawn, destination, stores, scratch)?;
+        if buffer.is_damaged() {
+            self.source.item(item)?.verify()?;
+        }
+        Ok(())
+    }
+
+    /// Computes all values here, also those that would be deferred.
+    pub(crate) fn compute_values(&mut self) {
+        if let Some((_, whole)) = self.deferred.take() {
+            self.pipeline = whole;
+        }
+    }
+
+    /// What the pipeline leaves to be done on the device.
+    pub(crate) fn deferred(&self) -> Option<&Deferred> {
+        self.deferred.as_ref().map(|(deferred, _)| deferred)
+    }
+
+    /// The bytes of so many of its items in a batch.
+    pub(crate) fn batch_bytes(&self, items: usize) -> Result<usize> {
+        let layout = self.pipeline.batch_layout(items).map_err(|source| Error::Field {
+            field: self.name.clone(),
+            source: Box::new(source.into()),
+        })?;
+        Ok(layout.len() * self.pipeline.dtype().itemsize())
+    }
+
+    /// The layout of an image in an item of a batch; None if the item is not an image.
+    pub(crate) fn image(&self) -> Option<Image> {
+        self.pipeline.image(self.channels)
+    }
+
+    /// Whether an item of a batch has three axes, and nothing says which of them are height and
+    /// width.
+    pub(crate) fn channels_unclear(&self) -> bool {
+        let known = self.channels.is_some() || self.pipeline.turns_channels();
+        let likely = |shape| Channels::likely(shape, Convention::Ndlens);
+        let has_pixels = !self.pipeline.shape().contains(&0);
+        !known
+            && has_pixels
+            && self.pipeline.shape().len() == 3
+            && self.source.item_shape().and_then(likely).is_none()
+    }
+
+    /// What the mixing of batches needs to know of the field.
+    pub(crate) fn to_mix(&self) -> MixField<'_> {
+        MixField {
+            name: &self.name,
+            shape: self.pipeline.shape(),
+            dtype: self.pipeline.dtype(),
+            image: self.image(),
+            channels_unclear: self.channels_unclear(),
+        }
+    }
+
+    /// The stream of the field's draws for another seed.
+    pub(crate) fn stream_of(&self, seed: u64) -> Stream {
+        Stream::new(seed, &self.draws_as)
+    }
+
+    /// Of items that were just made, the place of the first one whose bytes are not all there, and
+    /// its error. `complete` says that the source had all bytes before the items were read.
+    ///
+    /// A file that ends inside a page reads as zeros from there to the end of the page, and no
+    /// signal reports that. So this is checked after the items are read.
+    pub(crate) fn first_lost(&self, complete: bool, items: &[usize]) -> Option<(usize, Error)> {
+        if complete && self.source.is_complete() {
+            return None;
+        }
+        let error = |item| self.source.item(item).and_then(|source| source.verify()).err();
+        items
+            .iter()
+            .copied()
+            .enumerate()
+            .find_map(|(place, item)| Some((place, self.fail(item, error(item)?.into()))))
+    }
+
+    /// Copies many items to `destination`, with the field's [`take`](Self::take).
+    pub(crate) fn take_items(
+        &self,
+        take: &Take,
+        items: &[usize],
+        destination: &mut [u8],
+        stores: Stores,
+    ) -> Result<()> {
+        let nbytes = take.row_bytes();
+        let mut rows = [0; MAX_TAKEN_ITEMS];
+        for (place, some) in items.chunks(MAX_TAKEN_ITEMS).enumerate() {
+            let rows = &mut rows[..some.len()];
+            rows.copy_from_slice(some);
+            self.source.to_rows(rows);
+            let start = place * MAX_TAKEN_ITEMS * nbytes;
+            take.rows(rows, &mut destination[start..start + some.len() * nbytes], stores)?;
+        }
+        Ok(())
+    }
+
+    /// An error of an item of this field.
+    pub(crate) fn fail(&self, item: usize, source: Error) -> Error {
+        Error::Item { field: self.name.clone(), item, source: Box::new(source) }
+    }
+}
+
+/// Fields of one length, compiled, and that length.
+pub(crate) fn compile(
+    fields: Vec<Field>,
+    seed: u64,
+    values: Values,
+) -> Result<(Vec<CompiledField>, usize)> {
+    let first = fields.first().ok_or(Error::NoFields)?;
+    let (first_name, items) = (first.name.clone(), first.source.len());
+    let compile = |field: Field| {
+        let Field { name, draws_as, source, transforms, channels } = field;
+        let Some(shape) = source.item_shape() else { return Err(Error::NoItems { field: name }) };
+        if source.len() != items {
+            let (first, first_len, len) = (first_name.clone(), items, source.len());
+            return Err(Error::UnequalLengths { first, first_len, field: name, len });
+        }
+        if items == 0 {
+            return Err(Error::EmptyDataset { field: name });
+        }
+        let in_field =
+            |source: Error| Error::Field { field: name.clone(), source: Box::new(source) };
+        let pipeline = Pipeline::compile(&transforms, shape, source.dtype())
+            .map_err(|error| in_field(error.into()))?;
+        let deferred = match values {
+            Values::Deferred => pipeline.defer_values().map_err(|error| in_field(error.into()))?,
+            Values::Computed => None,
+        };
+        let (pipeline, deferred) = match deferred {
+            Some((sent, deferred)) => (sent, Some((deferred, pipeline))),
+            None => (pipeline, None),
+        };
+        let take = source.rows().filter(|_| transforms.is_empty()).and_then(Take::new);
+        let stream = Stream::new(seed, &draws_as);
+        let joint = None;
+        Ok(CompiledField {
+            name,
+            draws_as,
+            source,
+            pipeline,
+            channels,
+            joint,
+            deferred,
+            take,
+            stream,
+        })
+    };
+    let mut fields = room::try_list_of(fields.into_iter().map(compile))?;
+    join(&mut fields)?;
+    Ok((fields, items))
+}
+
+/// Checks that fields which draw together draw the same numbers.
+fn join(fields: &mut [CompiledField]) -> Result<()> {
+    for place in 1..fields.len() {
+        let (before, rest) = fields.split_at_mut(place);
+        let field = &mut rest[0];
+        let Some(first) = before.iter().find(|first| first.draws_as == field.draws_as) else {
+            continue;
+        };
+        field
+            .pipeline
+            .check_joint(&first.pipeline, Pair { first: &first.name, field: &field.name })?;
+        if field.pipeline.sizes_may_part(&first.pipeline) {
+            let (name, source) = (first.name.clone(), Arc::clone(&first.source));
+            field.joint = Some(Arc::new(Leader { name, source, pipeline: first.pipeline.clone() }));
+        }
+    }
+    Ok(())
+}

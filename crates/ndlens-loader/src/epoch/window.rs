@@ -1,0 +1,62 @@
+//! The window of an epoch: batches that are begun and not yet taken, oldest first.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::epoch::feed::Feed;
+use crate::epoch::make_items::Failure;
+use crate::epoch::mixture::Mixture;
+use crate::epoch::plan::{Making, Stage};
+use crate::memory::external::Supply;
+
+/// A batch in the window.
+#[derive(Debug)]
+pub(super) struct InFlight {
+    pub(super) making: Arc<Making>,
+    pub(super) stage: Stage,
+    /// The first row, or piece of the mixing, that nobody has claimed.
+    pub(super) unclaimed: usize,
+    /// Chunks claimed and not finished.
+    pub(super) working: usize,
+    /// The error of the first row that has one.
+    pub(super) failure: Option<Box<Failure>>,
+}
+
+impl InFlight {
+    /// The rows or pieces of this stage.
+    pub(super) fn work(&self) -> usize {
+        match self.stage {
+            Stage::Items => self.making.places.len(),
+            Stage::Mixing => self.making.mixture.as_ref().map_or(0, Mixture::pieces),
+        }
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        let last =
+            self.stage == Stage::Mixing || self.making.mixture.is_none() || self.failure.is_some();
+        last && self.working == 0 && self.unclaimed == self.work()
+    }
+
+    /// Goes on to the mixing where all items are made; says whether it did, and there is something
+    /// to mix.
+    pub(super) fn advance(&mut self) -> bool {
+        let made = self.stage == Stage::Items && self.working == 0 && self.unclaimed == self.work();
+        if !made || self.making.mixture.is_none() || self.failure.is_some() {
+            return false;
+        }
+        (self.stage, self.unclaimed) = (Stage::Mixing, 0);
+        self.work() > 0
+    }
+}
+
+/// The batches that are begun and not yet taken, and what the next ones begin with.
+#[derive(Debug, Default)]
+pub(super) struct Window {
+    /// Begun and not taken; the front is batch `taken`.
+    pub(super) batches: VecDeque<InFlight>,
+    pub(super) taken: usize,
+    pub(super) supply: Supply,
+    /// Where items come from, if it is no order that is known.
+    pub(super) feed: Option<Feed>,
+    pub(super) stop: bool,
+}
