@@ -1,4 +1,4 @@
-"""The docstrings that editors show: every public name has one, in the stub or where it is written."""
+"""The docstrings that editors show: every public name has one, in the stub or in its module."""
 
 from __future__ import annotations
 
