@@ -69,7 +69,8 @@ fn tensors_that_are_not_where_they_should_be_are_refused() {
     bad_tensor("F32", "[2,3]", "[0,28]", "has 28 bytes, expected 24 for shape [2, 3] of F32");
     let at = |start: &str, end: &str, expected: usize| {
         format!(
-            "is at bytes {start}..{end} of the data, expected it to start at {expected}, where the one before ends"
+            "is at bytes {start}..{end} of the data, expected it to start at {expected}, where \
+             the one before ends"
         )
     };
     bad_tensor("F32", "[2,3]", "[4,28]", &at("4", "28", 0));
@@ -193,8 +194,8 @@ fn a_dtype_without_a_name_is_an_error_of_its_tensor_alone() {
     assert_eq!((pairs.dtype(), pairs.shape()), (&DType::F4E2M1FNx2, &[1][..]));
     for (dtype, shape, nbytes) in [("F6_E2M3", vec![2, 4], 6), ("X9", vec![2], 1)] {
         let expected = format!(
-            ": tensor \"{dtype}\" has dtype \"{dtype}\", which no view can show; .bytes(name) gives its bytes, \
-             .info(name) its shape"
+            ": tensor \"{dtype}\" has dtype \"{dtype}\", which no view can show; .bytes(name) \
+             gives its bytes, .info(name) its shape"
         );
         assert_says(&arrays.get(dtype).unwrap_err(), &path, &expected);
         assert_eq!(arrays.bytes(dtype).unwrap().shape(), [nbytes]);
@@ -214,8 +215,8 @@ fn elements_of_4_and_6_bits_fill_whole_bytes() {
     bad_tensor("F4", "[4]", "[0,3]", "has 3 bytes, expected 2 for shape [4] of F4");
     let header = format!("{{{}}}", tensor("w", "F4", "[2,3]", "[0,3]"));
     let (_directory, path) = file("odd.safetensors", &tensors(&header, 3));
-    let expected = ": tensor \"w\" has shape [2, 3] of F4, of which two are one element of a view: its last axis must be \
-                    even; .bytes(name) gives its bytes";
+    let expected = ": tensor \"w\" has shape [2, 3] of F4, of which two are one element of a \
+                    view: its last axis must be even; .bytes(name) gives its bytes";
     let arrays = Arrays::open(&path, MapMode::Read).unwrap();
     assert_says(&arrays.get("w").unwrap_err(), &path, expected);
     assert_eq!(arrays.bytes("w").unwrap().nbytes(), 3);
@@ -240,8 +241,8 @@ fn a_note_about_sets_that_the_file_does_not_bear_out_is_refused() {
     }
     let set = |name: &str, data: &str| {
         format!(
-            "{{\"version\": 1, \"ragged\": {{\"{name}\": {{\"data\": \"{data}\", \"offsets\": \"x.offsets\", \
-             \"shapes\": \"x.shapes\"}}}}}}"
+            "{{\"version\": 1, \"ragged\": {{\"{name}\": {{\"data\": \"{data}\", \"offsets\": \
+             \"x.offsets\", \"shapes\": \"x.shapes\"}}}}}}"
         )
     };
     noted("{}", "missing field `version` at line 1 column 2");
@@ -582,8 +583,8 @@ fn several_arrays_are_not_one_and_one_is_not_several() {
     assert_says(
         &error,
         &path,
-        ": holds arrays by name (\"w\"), expected a file of one array; take one of each file by its name: \
-         [nl.open(path)[NAME] for path in paths]",
+        ": holds arrays by name (\"w\"), expected a file of one array; take one of each file by \
+         its name: [nl.open(path)[NAME] for path in paths]",
     );
     let error = Arrays::open(&path, MapMode::ReadWrite).unwrap_err();
     assert!(matches!(error, Error::ArchiveInPlace { .. }));
@@ -637,8 +638,8 @@ fn raw_bytes_are_what_the_file_has_and_no_more() {
     );
     let none = |shape: &str| {
         format!(
-            "shape {shape} is none: sizes must be at least 0; one may be -1 where no strides are given and no other \
-             is 0"
+            "shape {shape} is none: sizes must be at least 0; one may be -1 where no strides are \
+             given and no other is 0"
         )
     };
     raw(&[-2], 0, None, &none("[-2]"));

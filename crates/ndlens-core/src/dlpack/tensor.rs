@@ -383,8 +383,8 @@ mod tests {
         let odd = View::new(Buffer::from_vec(vec![0u8; 5]), layout, DType::U16).unwrap();
         assert_eq!(
             odd.to_dlpack().unwrap_err().to_string(),
-            "DLPack export would need a copy: axis 0 has a stride of 3 bytes, not a multiple of the itemsize 2; \
-             call .copy() first"
+            "DLPack export would need a copy: axis 0 has a stride of 3 bytes, not a multiple of \
+             the itemsize 2; call .copy() first"
         );
         let record =
             View::zeros(&[2], DType::from_format("T{B:a:B:b:}", 2).unwrap(), Order::C).unwrap();

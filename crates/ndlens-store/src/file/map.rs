@@ -101,7 +101,7 @@ fn register(id: MappingId, file: MappedFile) -> Result<Arc<MappedFile>> {
 ///
 /// ```text
 ///  file     |header|......data......|whatever follows|
-///  buffer   |<-------- len -------->|                     nothing at all for an array without elements
+///  buffer   |<-------- len -------->|             empty for an array without elements
 /// ```
 #[derive(Debug)]
 pub struct MappedFile {
@@ -222,7 +222,7 @@ fn is_fault(error: &io::Error) -> bool {
 }
 
 impl MappedFile {
-    /// Maps the first `len` bytes of a file that [`open_regular`](crate::file::regular::open_regular) opened in the same mode.
+    /// Maps the first `len` bytes of a file that `open_regular` opened in the same mode.
     pub(crate) fn map(file: File, path: &Path, mode: MapMode, len: usize) -> Result<Buffer> {
         let id = random_bits().map_err(|source| Error::Io { path: path.to_owned(), source })?;
         Ok(MappedFile::map_as(id, file, path, mode, len)?.buffer())
@@ -436,7 +436,8 @@ impl Owner for MappedFile {
     }
 
     fn is_damaged(&self) -> bool {
-        matches!(&self.memory, Memory::Mapped(map) if map.guarded.as_ref().is_some_and(Guarded::is_damaged))
+        let Memory::Mapped(map) = &self.memory else { return false };
+        map.guarded.as_ref().is_some_and(Guarded::is_damaged)
     }
 }
 

@@ -2,9 +2,9 @@
 //! one was.
 //!
 //! ```text
-//!  create     .images.npy.x7kq2fab   beside the file that will be, on the same disk; nobody else may open it
+//!  create     .images.npy.x7kq2fab   beside the target, on the same disk, private
 //!  write      .images.npy.x7kq2fab
-//!  attributes .images.npy.x7kq2fab   owner, group, extended attributes with the ACL, permissions of the old file
+//!  attributes .images.npy.x7kq2fab   those of the old file: owner, group, ACL, permissions
 //!  fsync      .images.npy.x7kq2fab   it is on the disk
 //!  rename     images.npy             whoever looks sees the old file or the new one
 //!  fsync      the directory          the new name is on the disk

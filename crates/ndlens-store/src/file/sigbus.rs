@@ -8,7 +8,7 @@
 //! ```text
 //!  reader                     handler (same thread)
 //!  begin a Reading
-//!  read .. fault -----------> is it in one of MAPS, and is this thread guarded? no: to the handler that was there before
+//!  read .. fault -----------> is it in one of MAPS, and is this thread guarded? no: old handler
 //!       .. zeros <----------- mark the map; anonymous pages over the lost ones
 //!  end the Reading
 //!  damaged? then an error
@@ -302,6 +302,9 @@ fn this_thread() -> u64 {
     (process as u64) << 32 | thread as u64 & 0xffff_ffff
 }
 
+/// A handler that is told where a fault was.
+type InfoHandler = extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void);
+
 /// A handler that is not ours, in one word: its address, and whether it takes three arguments and
 /// is to be called once only.
 struct Previous(AtomicUsize);
@@ -348,11 +351,7 @@ impl Previous {
             address if word & TAKES_INFO != 0 => {
                 // SAFETY: `sigaction` gave this address, and the flag says that it is of such a
                 // function.
-                let handler = unsafe {
-                    mem::transmute::<usize, extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void)>(
-                        address,
-                    )
-                };
+                let handler = unsafe { mem::transmute::<usize, InfoHandler>(address) };
                 handler(signal, info, context);
             }
             address => {

@@ -197,7 +197,8 @@ mod tests {
     fn a_handle_to_what_is_not_there_any_more_says_so() {
         let handle = forget(&Arena::create(10).unwrap());
         let gone = format!(
-            "shared memory of process {} is gone: keep the view alive there until it has been unpickled here",
+            "shared memory of process {} is gone: keep the view alive there until it has been \
+             unpickled here",
             process::id()
         );
         assert_eq!(handle.open().unwrap_err().to_string(), gone);

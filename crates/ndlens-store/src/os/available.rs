@@ -134,7 +134,8 @@ mod tests {
 
     #[test]
     fn swap_counts_as_memory() {
-        let meminfo = "MemTotal:       100 kB\nMemAvailable:    50 kB\nSwapTotal: 20 kB\nSwapFree:        8 kB\n";
+        let meminfo = "MemTotal:       100 kB\nMemAvailable:    50 kB\nSwapTotal: 20 \
+                       kB\nSwapFree:        8 kB\n";
         assert_eq!(machine_bytes(meminfo), Some(58 * 1024));
         assert_eq!(machine_bytes("MemAvailable: 50 kB\n"), Some(50 * 1024));
         assert_eq!(machine_bytes("MemTotal: 100 kB\n"), None);

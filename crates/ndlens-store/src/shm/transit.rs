@@ -5,7 +5,7 @@
 //! arena that was sent until the receiver says, in the arena itself, that it has come:
 //!
 //! ```text
-//!  header.senders |  0  |pid 17, received 2|  0  | ..      one word for each process that has sent this arena
+//!  header.senders |  0  |pid 17, received 2|  0  | ..    a word for each sending process
 //! ```
 //!
 //! The sender knows how many it sent. It looks whenever it sends or shares something, and lets go
