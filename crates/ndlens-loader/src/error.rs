@@ -321,6 +321,7 @@ impl Error {
             | Error::UnknownRemainder { .. }
             | Error::UnknownStores { .. }
             | Error::StateMismatch { .. }
+            | Error::StateNumber { .. }
             | Error::StateBeyondEnd { .. }
             | Error::NoSuchItem { .. }
             | Error::NoIndices
