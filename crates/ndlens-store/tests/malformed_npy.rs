@@ -1,5 +1,5 @@
-//! Files that lie, each built by name and opened: the error is typed, has exactly this text, and
-//! comes at once.
+//! Malformed `.npy` files, each built by name and opened: the error is typed, has exactly this
+//! text, and comes at once.
 //!
 //! `cargo test -p ndlens-store --test malformed_npy`
 
