@@ -22,7 +22,7 @@ pub(crate) struct Compiler<'a> {
     shape: &'a [usize],
     steps: Vec<Step>,
     /// Steps on values that nothing has needed yet.
-    values: Vec<kernels::Step>,
+    values: Vec<kernels::MapStep>,
     /// The axis along which those tell elements apart, None if they do not.
     channel_axis: Option<usize>,
     /// The dtype that `values` start from.
@@ -209,14 +209,14 @@ impl Compiler<'_> {
     fn add_values(&mut self, transform: &Transform) -> Result<()> {
         match transform {
             Transform::ToDtype { dtype, scale } => {
-                self.values.push(kernels::Step::ToDtype { dtype: dtype.clone(), scale: *scale });
+                self.values.push(kernels::MapStep::ToDtype { dtype: dtype.clone(), scale: *scale });
             }
             Transform::Normalize { mean, std } => {
-                let step = kernels::Step::Normalize { mean: mean.clone(), std: std.clone() };
+                let step = kernels::MapStep::Normalize { mean: mean.clone(), std: std.clone() };
                 self.push_values(step, self.channels().map(|_| CHANNEL))?;
             }
             Transform::Standardize { mean, std } => {
-                let step = kernels::Step::Normalize { mean: mean.clone(), std: std.clone() };
+                let step = kernels::MapStep::Normalize { mean: mean.clone(), std: std.clone() };
                 self.push_values(step, self.shape.len().checked_sub(1))?;
             }
             _ => return Ok(()),
@@ -244,7 +244,7 @@ impl Compiler<'_> {
     }
 
     /// Adds a step whose values are told apart along `axis`, as those of the same map.
-    fn push_values(&mut self, step: kernels::Step, axis: Option<usize>) -> Result<()> {
+    fn push_values(&mut self, step: kernels::MapStep, axis: Option<usize>) -> Result<()> {
         if axis != self.channel_axis {
             self.settle_values()?;
             self.channel_axis = axis;

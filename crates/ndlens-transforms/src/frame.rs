@@ -21,7 +21,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use ndlens_core::{Buffer, DType, Layout, Order, ViewRef};
-use ndlens_kernels::{self as kernels, Finish, Resize, Stores, ValueMap};
+use ndlens_kernels::{self as kernels, Resize, ResizeOutput, Stores, ValueMap};
 use smallvec::SmallVec;
 
 use crate::error::Result;
@@ -95,7 +95,7 @@ pub(crate) struct Frame<'a> {
 #[derive(Debug)]
 struct Resized<'a> {
     resize: Resize,
-    window: kernels::Window,
+    window: kernels::ResizeWindow,
     /// Changes nothing, for those who want the resized image itself.
     unchanged: &'a ValueMap,
 }
@@ -220,7 +220,7 @@ impl<'a> Frame<'a> {
         // Apart from the blocks, of which one is read and one written.
         let mut weights = std::mem::take(&mut scratch.resize);
         let finish =
-            Finish { window, map: unchanged, channels_first: false, stores: Stores::Cached };
+            ResizeOutput { window, map: unchanged, channels_first: false, stores: Stores::Cached };
         let made = self.rewrite(scratch, &shape, self.dtype.clone(), |image, out| {
             Ok(resize.apply(&image, &finish, out, &mut weights)?)
         });
@@ -244,7 +244,7 @@ impl<'a> Frame<'a> {
         }
         if let Some(Resized { resize, window, .. }) = self.resize.take() {
             let mut weights = std::mem::take(&mut scratch.resize);
-            let finish = Finish { window, map, channels_first: axes.is_some(), stores };
+            let finish = ResizeOutput { window, map, channels_first: axes.is_some(), stores };
             let made = self
                 .view(scratch)
                 .and_then(|image| Ok(resize.apply(&image, &finish, destination, &mut weights)?));

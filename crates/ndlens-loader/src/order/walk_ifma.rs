@@ -19,6 +19,8 @@
 
 use std::arch::x86_64::*;
 
+use ndlens_kernels::{Isa, Level};
+
 use crate::order::feistel::{MIX_FACTORS, Network, ROUNDS};
 
 /// The longest half: the first product then has 52 bits, and the last is wanted up to bit 51.
@@ -33,11 +35,9 @@ const LANES: usize = 8;
 /// Where a walk's number stands, above its place.
 const OWNER_SHIFT: u32 = 2 * MAX_HALF_BITS;
 
-/// Whether this machine can walk through this network here.
-pub(crate) fn can_walk(network: &Network) -> bool {
-    network.right_bits <= MAX_HALF_BITS
-        && std::is_x86_feature_detected!("avx512f")
-        && std::is_x86_feature_detected!("avx512ifma")
+/// Whether this level has the instructions, and this network is small enough.
+pub(crate) fn can_walk(level: Level, network: &Network) -> bool {
+    level.isa() == Isa::Avx512 && network.right_bits <= MAX_HALF_BITS
 }
 
 /// A network in vectors.
