@@ -82,7 +82,7 @@ pub enum Error {
     /// Writable access to read-only bytes.
     #[error("{operation} needs writable memory, but the view is read-only; {hint}")]
     ReadOnly { operation: &'static str, hint: &'static str },
-    /// A hand-off to nobody we know.
+    /// A hand-off to an unknown consumer.
     #[error("unknown target {got:?}: expected \"torch\", \"numpy\", \"jax\" or \"memoryview\"")]
     UnknownConsumer { got: String },
     /// A dtype the other side has no name for.
@@ -94,7 +94,7 @@ pub enum Error {
          with NumPy: .astype(\"{native}\")"
     )]
     ByteOrder { target: &'static str, dtype: String, native: String },
-    /// A name that is no dtype's.
+    /// A name that no dtype has.
     #[error(
         "unknown dtype {got:?}, expected one of {}, or NumPy's code of one, such as \"<f4\"",
         dtype_names()
@@ -124,7 +124,7 @@ pub enum Error {
     /// A destination of the wrong size.
     #[error("destination has {got} bytes, expected {expected}")]
     DestinationSize { got: usize, expected: usize },
-    /// The allocator said no.
+    /// The allocator has no memory.
     #[error("cannot allocate {len_bytes} bytes")]
     OutOfMemory { len_bytes: usize },
     /// Work that its watch ended; see [`watched`](crate::watched).

@@ -1,5 +1,5 @@
 //! What the consumers of our memory cannot take, asked before they are handed it, and told to
-//! whoever asks.
+//! the caller.
 
 use std::fmt;
 use std::str::FromStr;

@@ -151,11 +151,11 @@ fn directories_that_lie_are_refused() {
     );
     bad(
         Member { local_name: b"x\n.npy".to_vec(), ..honest() },
-        "/w.npy: the directory calls it so, but before its data it is called \"x\\n.npy\"",
+        "/w.npy: before its data its name is \"x\\n.npy\", expected that of the directory",
     );
     bad(
         Member { name: b"/etc/passwd".to_vec(), ..honest() },
-        "//etc/passwd: the directory calls it so, but before its data it is called \"w.npy\"",
+        "//etc/passwd: before its data its name is \"w.npy\", expected that of the directory",
     );
     let len = honest().data.len();
     bad(Member { size: 7, ..honest() }, &format!("/w.npy: has {len} bytes, expected 7"));

@@ -19,13 +19,13 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A map mode that is none.
+    /// An unknown map mode.
     #[error("unknown mode {got:?}: expected \"r\", \"c\" or \"r+\"{}", DTypeHint(got))]
     UnknownMode { got: String },
-    /// The system said no.
+    /// The system refuses the operation.
     #[error("{path}: {source}{}", IoHint(source))]
     Io { path: PathBuf, source: io::Error },
-    /// The system made no map.
+    /// The system refuses the map.
     #[error("{path}: cannot map {len} bytes: {source}{}", MapHint(source, *mode))]
     Map { path: PathBuf, mode: MapMode, len: usize, source: io::Error },
     /// As many maps as there may be.
@@ -82,9 +82,9 @@ pub enum Error {
     /// Memory that was read cannot be the file's.
     #[error("mode \"r+\" writes to the file, which copy=True does not; expected \"r\" or \"c\"")]
     CopyOfFile,
-    /// Raw bytes in a shape that says too little, or what cannot be.
+    /// A shape of raw bytes that says too little, or that no array has.
     #[error(
-        "{path}: shape {shape:?} is none: sizes must be at least 0; one may be -1 where no \
+        "{path}: shape {shape:?} is not valid: sizes must be at least 0; one may be -1 where no \
          strides are given and no other is 0"
     )]
     RawShape { path: PathBuf, shape: Vec<isize> },
@@ -121,10 +121,10 @@ pub enum Error {
     /// Something about one member of an archive; the path is the archive's and then the member's.
     #[error("{path}: {problem}")]
     BadMember { path: PathBuf, problem: MemberProblem },
-    /// A pattern for nothing.
+    /// A pattern that matches no file.
     #[error("no file matches {pattern}")]
     NoMatch { pattern: PathBuf },
-    /// A pattern that is none.
+    /// A malformed pattern.
     #[error("bad pattern {pattern}: {source}")]
     BadPattern { pattern: PathBuf, source: glob::PatternError },
     /// An empty list of files.
@@ -210,16 +210,16 @@ pub enum Error {
     /// Less memory than was to be shared.
     #[error("cannot share {len_bytes} bytes: only {available} bytes of memory are available")]
     SharedMemoryExhausted { len_bytes: usize, available: u64 },
-    /// The system said no to shared memory.
+    /// The system refuses shared memory.
     #[error("cannot {operation} {len_bytes} bytes of shared memory: {source}")]
     SharedMemory { operation: &'static str, len_bytes: usize, source: io::Error },
-    /// Nobody holds the memory where the handle says.
+    /// No process holds the memory that the handle names.
     #[error(
         "shared memory of process {process} is gone: keep the view alive there until it has been \
          unpickled here"
     )]
     SharedMemoryGone { process: u32 },
-    /// The system said no to memory that another process holds.
+    /// The system refuses memory that another process holds.
     #[error("cannot open the shared memory of process {process}: {source}{}", IoHint(source))]
     SharedMemoryRefused { process: u32, source: io::Error },
     /// Memory of a process that lets no other look at its descriptors.
@@ -230,7 +230,7 @@ pub enum Error {
          copies of the arrays, or start it as the user that it runs as"
     )]
     SharedMemoryHidden { process: u32 },
-    /// Nobody can be found without `/proc`.
+    /// No process can be found without `/proc`.
     #[error(
         "cannot look for the shared memory of {what}: processes find each other's in /proc, and \
          /proc/self/fd cannot be read here: {source}"
@@ -266,7 +266,7 @@ pub enum Error {
     /// Other arrays than were to be shared.
     #[error("shared memory {name} holds {got}, expected {expected}")]
     OtherContents { name: String, got: String, expected: String },
-    /// No array, and so nobody who would hold what has the name.
+    /// No array, and so nothing that would hold the memory of the name.
     #[error("nothing to share under the name {name}: expected at least one array")]
     NothingToShare { name: String },
     /// The system has no lock for a name.
@@ -359,7 +359,7 @@ impl Error {
         }
     }
 
-    /// What the system said, if it was the system.
+    /// The error of the system, if this is one.
     pub fn io(&self) -> Option<&io::Error> {
         match self {
             Error::Io { source, .. }
@@ -529,8 +529,10 @@ pub enum MemberProblem {
     #[error("its name is not UTF-8")]
     NotUtf8,
     /// A name that differs from the one beside the data.
-    #[error("the directory calls it so, but before its data it is called \
-             \"{}\"", .got.escape_ascii())]
+    #[error(
+        "before its data its name is \"{}\", expected that of the directory",
+        .got.escape_ascii()
+    )]
     OtherName { got: Vec<u8> },
     /// Data that is not in the file, or where other data is.
     #[error("is at bytes {start}..{end}, which {with} has too")]

@@ -29,7 +29,7 @@
 //!
 //! - A file that someone else shortens takes its pages along: touching them is SIGBUS, but for
 //!   threads that are guarded (`sigbus.rs`). [`Owner::verify`] asks right before a long read, which
-//!   leaves a window; whoever can, should replace files rather than shorten them.
+//!   leaves a window; replace files rather than shorten them.
 //! - Of a file that was deleted or replaced since, whole pages that are lost are noticed, not the
 //!   end of the last one. Before Linux 5.14 nothing is.
 //! - A private page is private from the first write to it; until then it may show what others write
@@ -216,7 +216,7 @@ impl Drop for Map {
     }
 }
 
-/// What `madvise` says of pages that would have been a signal to touch.
+/// The error of `madvise` for pages that would be a signal to touch.
 fn is_fault(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EFAULT | libc::EHWPOISON))
 }

@@ -5,8 +5,9 @@
 //! on, and nothing is left behind. So there is no registry that could be wrong: the system is the
 //! registry.
 //!
-//! - The memory is a memfd that is called `ndlens:<name>`. Whoever looks for it looks at what files
-//!   the user's processes hold (`/proc/<pid>/fd`). It is there as long as anyone holds it.
+//! - The memory is a memfd that is called `ndlens:<name>`. A process that looks for it looks at
+//!   what files the user's processes hold (`/proc/<pid>/fd`). It is there as long as anyone holds
+//!   it.
 //! - It counts once its header says that it is ready, which is the last thing its creator does. One
 //!   whose creator died is never ready, and gone with its creator.
 //! - Who creates is who holds the `NameLock`, which goes with its process.
