@@ -413,7 +413,7 @@ def test_raw_bytes_pickle_to_a_handle(raw: Path) -> None:
             {"shape": (-1, -1)},
             ValueError,
             (
-                "{}: shape [-1, -1] is none: sizes must be at least 0; one may be -1 where no"
+                "{}: shape [-1, -1] is not valid: sizes must be at least 0; one may be -1 where no"
                 " strides are given and no other is 0"
             ),
         ),

@@ -629,7 +629,7 @@ impl<'a> ViewRef<'a> {
         let itemsize = self.dtype.itemsize();
         let packed = contiguous_strides(self.shape(), itemsize, Order::C);
         // SAFETY: the elements are readable by the invariant; packed they take the `nbytes` that
-        // the caller vouches for.
+        // the caller guarantees.
         unsafe {
             transfer(
                 self.shape(),

@@ -9,9 +9,9 @@
 //! | `ragged_note` | which tensors of a `.safetensors` are one set of items |
 //! | `raw` | bytes that the caller describes |
 //!
-//! `placement` is what all of them give: the place of an array's elements in its file. `names` holds
-//! millions of names in few bytes. A new format has a module here, a variant of [`Format`], and its
-//! first bytes in [`Format::of`].
+//! `placement` is what all of them give: the place of an array's elements in its file. `names`
+//! holds millions of names in few bytes. A new format has a module here, a variant of [`Format`],
+//! and its first bytes in [`Format::of`].
 
 pub(crate) mod checkpoint;
 pub(crate) mod json_pairs;

@@ -88,7 +88,8 @@ pub(crate) struct Members {
     entries: Vec<Entry>,
     /// The name of each entry, suffix and all.
     files: NameList,
-    /// The places of the entries that are arrays, each of another name; a name is where it is first.
+    /// The places of the entries that are arrays, each of another name, in the order in which the
+    /// names come first.
     arrays: Vec<u32>,
     /// The same, in the order of their names.
     by_name: Vec<u32>,
