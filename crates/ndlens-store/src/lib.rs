@@ -32,6 +32,7 @@ mod block;
 mod checkpoint;
 mod claims;
 mod descr;
+mod descriptor;
 mod error;
 mod error_text;
 mod file_handle;
