@@ -91,5 +91,5 @@ pub use blend::Blend;
 pub use colour::Adjustment;
 pub use error::{Error, Result};
 pub use resize::{Filter, Finish, Interpolation, Resize, Scratch, Window};
-pub use take::Take;
+pub use take::{Take, ask_for_element};
 pub use value::{Step, Stores, ValueMap};
