@@ -3,9 +3,9 @@
 //!
 //! - Geometry (crops, flips, quarter turns, padding, the order of axes) chooses elements, so it
 //!   becomes a layout: [`Frame`].
-//! - Values (conversion, normalisation) map each element, so they become one
-//!   [`ValueMap`], which commutes with geometry. It is applied in the last pass, or before the first
-//!   transform that needs the elements themselves.
+//! - Values (conversion, normalisation) map each element, so they become one [`ValueMap`], which
+//!   commutes with geometry. It is applied in the last pass, or before the first transform that
+//!   needs the elements themselves.
 //! - A resize makes a new image, in memory of the thread's own, or in the last pass.
 //! - What changes elements one by one, but differently (colours, erased rectangles, noise), changes
 //!   such an image in place, or the item's place in the batch if only the like comes after it.

@@ -106,7 +106,8 @@ pub trait Step: CloneStep + fmt::Debug + Send + Sync {
     /// draws nothing.
     fn choice(&self, size: Option<Size>) -> Option<Choice>;
 
-    /// Draws the parameters for an item, whose image has this size by now; None if it draws nothing.
+    /// Draws the parameters for an item, whose image has this size by now; None if it draws
+    /// nothing.
     ///
     /// # Errors
     ///

@@ -26,6 +26,7 @@ use std::sync::Arc;
 
 use ndlens_core::View;
 use ndlens_core::room::with_room_for;
+use ndlens_kernels::ask_for_element;
 
 use crate::error::{Error, Result};
 use crate::source::numbers::{each_integer, flags_of};
@@ -247,20 +248,16 @@ impl Selection {
             }
             Numbers::Near(near) => {
                 let (starts, offsets) = &**near;
+                for &place in &*places {
+                    ask_for_element(starts, place / BLOCK);
+                    ask_for_element(offsets, place);
+                }
                 for place in places {
                     *place = starts[*place / BLOCK] + usize::from(offsets[*place]);
                 }
             }
-            Numbers::Narrow(list) => {
-                for place in places {
-                    *place = list[*place] as usize;
-                }
-            }
-            Numbers::Wide(list) => {
-                for place in places {
-                    *place = list[*place] as usize;
-                }
-            }
+            Numbers::Narrow(list) => look_up(list, places, |number| number as usize),
+            Numbers::Wide(list) => look_up(list, places, |number| number as usize),
         }
     }
 
@@ -383,6 +380,16 @@ fn checked(numbers: impl Iterator<Item = usize>, items: usize) -> Result<()> {
     match numbers.enumerate().find(|&(_, number)| number >= items) {
         Some((place, got)) => Err(Error::NoSuchIndex { got: got as i128, place, items }),
         None => Ok(()),
+    }
+}
+
+/// Puts the number that a list has at each place where the place was.
+fn look_up<T: Copy>(list: &[T], places: &mut [usize], number: impl Fn(T) -> usize) {
+    for &place in &*places {
+        ask_for_element(list, place);
+    }
+    for place in places {
+        *place = number(list[*place]);
     }
 }
 

@@ -64,10 +64,10 @@ const REFUSED: &str = "ndlens views this tensor's memory, which torch would free
                        the tensor to shared memory: call share_memory_() before nl.view, or give \
                        nl.view a clone() of the tensor";
 
-/// A view that a storage holds.
+/// The memory of a view that a storage holds.
 #[pyclass(frozen, name = "_HeldMemory", module = "ndlens._ndlens")]
 struct HeldMemory {
-    _view: View,
+    _buffer: Buffer,
 }
 
 /// Has a tensor's storage hold the view that the tensor was made of.
@@ -75,7 +75,10 @@ pub(crate) fn hold(tensor: &Bound<'_, PyAny>, view: &View) -> PyResult<()> {
     let py = tensor.py();
     let _inside = exit::enter(py);
     let storage = tensor.call_method0(interned!(py, "untyped_storage"))?;
-    storage.setattr(interned!(py, HELD), Bound::new(py, HeldMemory { _view: view.clone() })?)
+    storage.setattr(
+        interned!(py, HELD),
+        Bound::new(py, HeldMemory { _buffer: view.buffer().clone() })?,
+    )
 }
 
 /// Any object `nl.view` takes, as a view that lasts: where it is a tensor's memory, it is there as
