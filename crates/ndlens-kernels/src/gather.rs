@@ -171,8 +171,8 @@ impl Copy<'_> {
         }
     }
 
-    /// As [`fixed`](Self::fixed), with registers twice as wide where the machine has AVX2: half as
-    /// many instructions a row, so the processor sees more rows ahead.
+    /// As [`fixed`](Self::fixed), with the registers of AVX2 if the machine has it: half as many
+    /// instructions a row, so the processor sees more rows ahead.
     ///
     /// # Safety
     ///
@@ -292,6 +292,17 @@ fn ask_for(row: *const u8, len: usize) {
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = (row, len);
+}
+
+/// Has an element of a list fetched as far as the second level of the cache: a hint, also of a
+/// place that the list does not have. A caller that looks up many elements anywhere asks for all of
+/// them first.
+#[inline]
+pub fn ask_for_element<T>(list: &[T], place: usize) {
+    #[cfg(target_arch = "x86_64")]
+    ask_second_level(list.as_ptr().wrapping_add(place).cast());
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (list, place);
 }
 
 /// As [`ask_for`], as far as the second level of the cache, and with the line of the last byte.

@@ -15,8 +15,8 @@ use crate::order::walk_ifma;
 /// Walks at a time; their state stays in the first-level cache.
 const AT_ONCE: usize = 256;
 
-/// Lanes of the widest vector: so many walks are always stepped, and those that nobody asked for
-/// forgotten.
+/// Lanes of the widest vector: so many walks are always stepped, and the results of those beyond
+/// the places are not used.
 const LANES: usize = 8;
 
 /// Replaces each place by the first below `n` that its walk comes to.
