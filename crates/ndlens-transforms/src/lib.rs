@@ -1,9 +1,9 @@
 //! Transforms of items: crops, flips, colours, values, and batches mixed.
 //!
-//! A transform is one type behind the trait [`Step`]. All of it is in one file, with its family: its
-//! parameters, what is checked, what is drawn, what is done, its tests. A [`Pipeline`] is a list of
-//! them, compiled for items of one shape and dtype. All of this is pure functions of an item and of
-//! what was drawn for it: there are no threads, no pools and no files here.
+//! A transform is one type behind the trait [`Step`]. All of it is in one file, with its family:
+//! its parameters, what is checked, what is drawn, what is done, its tests. A [`Pipeline`] is a
+//! list of them, compiled for items of one shape and dtype. All of this is pure functions of an
+//! item and of what was drawn for it: there are no threads, no pools and no files here.
 //!
 //! ```text
 //!   (seed, field)         Stream            random.rs      Philox: numbers by their place

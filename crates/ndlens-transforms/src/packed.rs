@@ -73,8 +73,8 @@ impl Packed<'_> {
         [(1, 0), (len, 1)]
     }
 
-    /// Changes each element of a floating-point dtype, in the item's order; elements of other dtypes
-    /// stay as they are. Floats narrower than 64 bits become what computing with them as `f32`
+    /// Changes each element of a floating-point dtype, in the item's order; elements of other
+    /// dtypes stay as they are. Floats narrower than 64 bits become what computing with them as `f32`
     /// gives: twice 24 bits and two more are enough that rounding twice is rounding once.
     pub fn each(&mut self, mut f: impl FnMut(f64) -> f64) {
         macro_rules! each {
@@ -99,7 +99,7 @@ impl Packed<'_> {
                     .to_le_bytes());
             }
             DType::F32 => {
-                each!(4, |x| f64::from(f32::from_le_bytes(x)), |x| (x as f32).to_le_bytes())
+                each!(4, |x| f64::from(f32::from_le_bytes(x)), |x| (x as f32).to_le_bytes());
             }
             DType::F64 => each!(8, f64::from_le_bytes, f64::to_le_bytes),
             _ => {}

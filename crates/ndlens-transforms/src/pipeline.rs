@@ -4,8 +4,8 @@
 //! - Geometry (crops, flips, quarter turns, padding, the order of axes) chooses elements, so it
 //!   becomes a layout: [`Frame`].
 //! - Values (conversion, normalisation) map each element, so they become one
-//!   [`ValueMap`], which commutes with geometry. It is applied in the last pass, or before the first
-//!   transform that needs the elements themselves.
+//!   [`ValueMap`], which commutes with geometry. It is applied in the last pass, or before the
+//!   first transform that needs the elements themselves.
 //! - A resize makes a new image, in memory of the thread's own, or in the last pass.
 //! - What changes elements one by one, but differently (colours, erased rectangles, noise), changes
 //!   such an image in place, or the item's place in the batch if only the like comes after it.
@@ -19,7 +19,7 @@
 //! ```
 
 use ndlens_core::{DType, Layout, Order, ViewRef, room};
-use ndlens_kernels::{self as kernels, Stores, ValueMap};
+use ndlens_kernels::{self as kernels, Error as KernelsError, Stores, ValueMap};
 use smallvec::SmallVec;
 
 use crate::channels::Channels;
@@ -214,12 +214,11 @@ impl Compiler<'_> {
             self.channel_axis = axis;
         }
         self.values.push(map);
-        use kernels::Error as E;
         Err(match ValueMap::new(&self.dtype, self.channels_of_values(), &self.values) {
             Ok(_) => return Ok(()),
-            Err(E::NormalizeDType { got }) => Error::NotFloat { transform: name, got },
-            Err(E::ZeroStd { position }) => Error::ZeroStd { transform: name, position },
-            Err(E::StatisticsLength { name: what, got, expected }) => {
+            Err(KernelsError::NormalizeDType { got }) => Error::NotFloat { transform: name, got },
+            Err(KernelsError::ZeroStd { position }) => Error::ZeroStd { transform: name, position },
+            Err(KernelsError::StatisticsLength { name: what, got, expected }) => {
                 let hint = if along == Along::Channels && channels.is_none() {
                     format!(
                         ": items of shape {} have no axis of channels; Standardize takes one value \
