@@ -74,8 +74,8 @@ impl Packed<'_> {
     }
 
     /// Changes each element of a floating-point dtype, in the item's order; elements of other
-    /// dtypes stay as they are. Floats narrower than 64 bits become what computing with them as `f32`
-    /// gives: twice 24 bits and two more are enough that rounding twice is rounding once.
+    /// dtypes stay as they are. Floats narrower than 64 bits become what computing with them as
+    /// `f32` gives: twice 24 bits and two more are enough that rounding twice is rounding once.
     pub fn each(&mut self, mut f: impl FnMut(f64) -> f64) {
         macro_rules! each {
             ($size:literal, $read:expr, $write:expr) => {{
