@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use ndlens_core::DType;
 use ndlens_kernels::Adjustment::{self, Brightness, Contrast, Grayscale, Hue, Saturation};
+use ndlens_kernels::Isa;
 
 const SIZE: usize = 224;
 const WINDOW: Duration = Duration::from_millis(60);
@@ -23,7 +24,7 @@ fn main() -> Result<(), Failure> {
         return measure();
     }
     println!("{:<8} {:<8} {:<12} {:>10}", "isa", "dtype", "adjustment", "us/image");
-    for isa in ["scalar", "avx2", "avx512"] {
+    for isa in Isa::ALL.iter().map(|isa| isa.name()) {
         let status =
             Command::new(std::env::current_exe()?).arg("one").env("NDLENS_ISA", isa).status()?;
         if !status.success() {

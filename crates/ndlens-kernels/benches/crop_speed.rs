@@ -17,7 +17,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use ndlens_core::{DType, Layout, Order, View, ViewRef, s};
-use ndlens_kernels::{Step, Stores, ValueMap};
+use ndlens_kernels::{Isa, MapStep, Stores, ValueMap};
 
 const IMAGES: usize = 1000;
 const SIZE: usize = 512;
@@ -38,7 +38,7 @@ fn main() -> Result<(), Failure> {
     }
     let size = first.unwrap_or_else(|| "256".to_owned());
     println!("{:<8} {:<26} {:<8} {:>9}", "isa", "values", "stores", "img/s");
-    for isa in ["scalar", "avx2", "avx512"] {
+    for isa in Isa::ALL.iter().map(|isa| isa.name()) {
         let status = Command::new(std::env::current_exe()?)
             .args(["one", &size])
             .env("NDLENS_ISA", isa)
@@ -62,8 +62,8 @@ fn measure(size: usize) -> Result<(), Failure> {
         dtype,
     )?;
     let images = images.as_ref();
-    let to = |dtype, scale| Step::ToDtype { dtype, scale };
-    let normalize = Step::Normalize { mean: MEAN.to_vec(), std: STD.to_vec() };
+    let to = |dtype, scale| MapStep::ToDtype { dtype, scale };
+    let normalize = MapStep::Normalize { mean: MEAN.to_vec(), std: STD.to_vec() };
     let cases = [
         ("float32", vec![to(DType::F32, true)]),
         ("float32 normalised", vec![to(DType::F32, true), normalize.clone()]),
@@ -113,7 +113,7 @@ fn check(
     map: &ValueMap,
     images: &ViewRef<'_>,
     crop_size: usize,
-    steps: &[Step],
+    steps: &[MapStep],
     random: &mut Random,
 ) -> Result<(), Failure> {
     /// So far apart that no vector body knows how to gather them, and a table or a block makes

@@ -13,7 +13,7 @@
 use ndlens_core::{DType, View, s};
 use ndlens_kernels::Adjustment::{self, Brightness, Contrast, Grayscale, Hue, Saturation};
 use ndlens_kernels::{
-    Filter, Finish, Interpolation, Resize, Scratch, Step, Stores, Take, ValueMap,
+    Filter, Interpolation, MapStep, Resize, ResizeOutput, ResizeScratch, Stores, Take, ValueMap,
 };
 
 /// The image is SOURCE x SOURCE pixels of three channels, what is made of it SIZE x SIZE.
@@ -56,8 +56,8 @@ fn measured(run: &mut dyn FnMut() -> Outcome) -> Outcome {
 }
 
 fn kernels() -> Vec<(&'static str, Make)> {
-    let to = |dtype| vec![Step::ToDtype { dtype, scale: true }];
-    let normalized = |dtype| vec![Step::ToDtype { dtype, scale: true }, normalize()];
+    let to = |dtype| vec![MapStep::ToDtype { dtype, scale: true }];
+    let normalized = |dtype| vec![MapStep::ToDtype { dtype, scale: true }, normalize()];
     let filter = |interpolation, antialias| Filter { interpolation, antialias };
     let bilinear = filter(Interpolation::Bilinear, true);
     vec![
@@ -99,8 +99,8 @@ fn kernels() -> Vec<(&'static str, Make)> {
     ]
 }
 
-fn normalize() -> Step {
-    Step::Normalize { mean: vec![0.485, 0.456, 0.406], std: vec![0.229, 0.224, 0.225] }
+fn normalize() -> MapStep {
+    MapStep::Normalize { mean: vec![0.485, 0.456, 0.406], std: vec![0.229, 0.224, 0.225] }
 }
 
 fn all_four() -> Vec<Adjustment> {
@@ -115,7 +115,7 @@ enum Turn {
     MirroredChw,
 }
 
-fn map(dtype: DType, steps: Vec<Step>, turn: Turn) -> Make {
+fn map(dtype: DType, steps: Vec<MapStep>, turn: Turn) -> Make {
     Box::new(move || {
         let map = ValueMap::new(&dtype, 3, &steps)?;
         let range = || s(5..5 + SIZE as isize);
@@ -132,17 +132,18 @@ fn map(dtype: DType, steps: Vec<Step>, turn: Turn) -> Make {
     })
 }
 
-fn resize(dtype: DType, steps: Vec<Step>, filter: Filter) -> Make {
+fn resize(dtype: DType, steps: Vec<MapStep>, filter: Filter) -> Make {
     Box::new(move || {
         let map = ValueMap::new(&dtype, 3, &steps)?;
         let image = image(&dtype)?;
         let resize = Resize::new(SIZE, SIZE, 3, &dtype, filter)?;
         let mut out = Lines::new(ELEMENTS * map.dtype().itemsize());
-        let mut scratch = Scratch::default();
+        let mut scratch = ResizeScratch::default();
         let run = move || {
             let window = resize.whole();
-            let finish = Finish { window, map: &map, channels_first: true, stores: Stores::Stream };
-            resize.apply(&image.as_ref(), &finish, out.bytes(), &mut scratch)
+            let output =
+                ResizeOutput { window, map: &map, channels_first: true, stores: Stores::Stream };
+            resize.apply(&image.as_ref(), &output, out.bytes(), &mut scratch)
         };
         Ok(Kernel { elements: ELEMENTS, run: Box::new(run) })
     })

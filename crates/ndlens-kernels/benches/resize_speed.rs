@@ -21,7 +21,8 @@ use std::time::{Duration, Instant};
 use fast_image_resize as fir;
 use ndlens_core::{DType, Layout, Order, View, ViewRef, s};
 use ndlens_kernels::{
-    Filter, Finish, Interpolation, Resize, Scratch, Step, Stores, ValueMap, Window,
+    Filter, Interpolation, Isa, MapStep, Resize, ResizeOutput, ResizeScratch, ResizeWindow, Stores,
+    ValueMap,
 };
 
 const IMAGES: usize = 500;
@@ -40,7 +41,7 @@ fn main() -> Result<(), Failure> {
     }
     println!("{:<18} {:<9} {:<9} {:>7} {:>9}", "who", "isa", "filter", "img/s", "us/img");
     let mut checks = Vec::new();
-    for isa in ["scalar", "avx2", "avx512"] {
+    for isa in Isa::ALL.iter().map(|isa| isa.name()) {
         let output =
             Command::new(std::env::current_exe()?).arg("one").env("NDLENS_ISA", isa).output()?;
         let text = String::from_utf8(output.stdout)?;
@@ -78,8 +79,8 @@ fn measure() -> Result<(), Failure> {
     let images = View::new(view.buffer().clone(), layout, DType::U8)?;
     let images = images.as_ref();
     let steps = [
-        Step::ToDtype { dtype: DType::F32, scale: true },
-        Step::Normalize { mean: vec![0.485, 0.456, 0.406], std: vec![0.229, 0.224, 0.225] },
+        MapStep::ToDtype { dtype: DType::F32, scale: true },
+        MapStep::Normalize { mean: vec![0.485, 0.456, 0.406], std: vec![0.229, 0.224, 0.225] },
     ];
     let map = ValueMap::new(&DType::U8, 3, &steps)?;
     let filters = [
@@ -92,11 +93,11 @@ fn measure() -> Result<(), Failure> {
     let mut check = 0u64;
     for (name, interpolation, antialias) in filters {
         let resize = Resize::new(OUT, OUT, 3, &DType::U8, Filter { interpolation, antialias })?;
-        let mut scratch = Scratch::default();
+        let mut scratch = ResizeScratch::default();
         let mut one = |at: Crop, dst: &mut [u8], stores| -> Result<(), Failure> {
-            let window = Window { flip_horizontal: at.flip, ..resize.whole() };
-            let finish = Finish { window, map: &map, channels_first: true, stores };
-            Ok(resize.apply(&crop(&images, at)?, &finish, dst, &mut scratch)?)
+            let window = ResizeWindow { flip_horizontal: at.flip, ..resize.whole() };
+            let output = ResizeOutput { window, map: &map, channels_first: true, stores };
+            Ok(resize.apply(&crop(&images, at)?, &output, dst, &mut scratch)?)
         };
         let mut same = Random(1);
         let mut got = vec![0; ITEM];
@@ -145,18 +146,18 @@ fn measure_floats(isa: &str, mut check: u64, rows: &mut String) -> Result<u64, F
         View::from_vec(floats).reshape(&[FLOATS as isize, SIZE as isize, SIZE as isize, 3])?;
     let images = images.as_ref();
     let steps =
-        [Step::Normalize { mean: vec![0.485, 0.456, 0.406], std: vec![0.229, 0.224, 0.225] }];
+        [MapStep::Normalize { mean: vec![0.485, 0.456, 0.406], std: vec![0.229, 0.224, 0.225] }];
     let map = ValueMap::new(&DType::F32, 3, &steps)?;
     let filters = [("bilinear", Interpolation::Bilinear), ("bicubic", Interpolation::Bicubic)];
     for (name, interpolation) in filters {
         let resize =
             Resize::new(OUT, OUT, 3, &DType::F32, Filter { interpolation, antialias: true })?;
-        let mut scratch = Scratch::default();
+        let mut scratch = ResizeScratch::default();
         let mut one = |at: Crop, dst: &mut [u8], stores| -> Result<(), Failure> {
-            let window = Window { flip_horizontal: at.flip, ..resize.whole() };
-            let finish = Finish { window, map: &map, channels_first: true, stores };
+            let window = ResizeWindow { flip_horizontal: at.flip, ..resize.whole() };
+            let output = ResizeOutput { window, map: &map, channels_first: true, stores };
             let image = images.index(&[s((at.image % FLOATS) as isize)])?;
-            Ok(resize.apply(&image, &finish, dst, &mut scratch)?)
+            Ok(resize.apply(&image, &output, dst, &mut scratch)?)
         };
         let mut got = vec![0; ITEM];
         one(next_box(&mut Random(1)), &mut got, Stores::Cached)?;

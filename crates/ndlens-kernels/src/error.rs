@@ -84,9 +84,9 @@ pub enum Error {
     /// A mixture of elements that are not floats.
     #[error("elements of {got} cannot be mixed, expected float16, bfloat16, float32 or float64")]
     BlendDType { got: String },
-    /// `NDLENS_ISA` set to what is no instruction set.
-    #[error("NDLENS_ISA is {got:?}, expected scalar, avx2 or avx512")]
-    UnknownIsa { got: String },
+    /// `NDLENS_ISA` does not name an instruction set of this architecture.
+    #[error("NDLENS_ISA is {got:?}, expected {expected}")]
+    UnknownLevel { got: String, expected: String },
     /// What the view itself says.
     #[error(transparent)]
     View(#[from] ndlens_core::Error),
@@ -114,7 +114,7 @@ impl Error {
             | Error::ColourDType { .. }
             | Error::ColourChannels { .. }
             | Error::BlendDType { .. }
-            | Error::UnknownIsa { .. } => ErrorKind::Value,
+            | Error::UnknownLevel { .. } => ErrorKind::Value,
             Error::View(source) => source.kind(),
         }
     }

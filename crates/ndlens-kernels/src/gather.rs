@@ -23,11 +23,12 @@ use std::ptr;
 use ndlens_core::{Index, Order, View};
 
 use crate::error::{Error, Result};
-use crate::map::Stores;
 #[cfg(target_arch = "x86_64")]
 use crate::simd::level::Isa;
+use crate::simd::level::{Body, Level};
 #[cfg(target_arch = "x86_64")]
-use crate::simd::x86_64::vector;
+use crate::simd::stores::LINE;
+use crate::simd::stores::{Stores, fence};
 
 /// How many bytes to ask for ahead where rows are short: what one core draws from memory, some
 /// 20 GB/s, in four times its latency of 100 ns. They wait in the second level of the cache.
@@ -49,9 +50,6 @@ const FOUR_RUNS_BYTES: usize = 16 << 10;
 
 /// Rows to ask for ahead at most: beyond so many the processor forgets what it was asked for.
 const MAX_ROWS_AHEAD: usize = 48;
-
-/// What the cache fetches at once.
-const LINE: usize = 64;
 
 /// Shorter rows are always written through the cache: with so little to write in a row, memory that
 /// is written past it keeps waiting between reads from anywhere, and takes twice as long.
@@ -133,9 +131,8 @@ impl Take {
                 _ => copy.any(row_bytes, to),
             }
         }
-        #[cfg(target_arch = "x86_64")]
         if stream {
-            vector::fence();
+            fence();
         }
         Ok(())
     }
@@ -173,33 +170,17 @@ impl Copy<'_> {
         }
     }
 
-    /// As [`fixed`](Self::fixed), with registers twice as wide where the machine has AVX2: half as
-    /// many instructions a row, so the processor sees more rows ahead.
+    /// As [`fixed`](Self::fixed), with the registers of AVX2 if the machine has it: half as many
+    /// instructions a row, so the processor sees more rows ahead.
     ///
     /// # Safety
     ///
     /// As [`fixed`](Self::fixed).
     unsafe fn wide<const N: usize>(self, to: *mut u8) {
+        let level = Level::chosen().unwrap_or(Level::SCALAR);
         #[cfg(target_arch = "x86_64")]
-        if Isa::best() >= Isa::Avx2 {
-            // SAFETY: the machine has AVX2; the rest is passed on.
-            unsafe { self.fixed_with_avx2::<N>(to) };
-            return;
-        }
-        // SAFETY: passed on.
-        unsafe { self.fixed::<N>(to) };
-    }
-
-    /// The body of [`fixed`](Self::fixed), compiled for AVX2.
-    ///
-    /// # Safety
-    ///
-    /// As [`fixed`](Self::fixed), and the machine must have AVX2.
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx2")]
-    unsafe fn fixed_with_avx2<const N: usize>(self, to: *mut u8) {
-        // SAFETY: passed on.
-        unsafe { self.fixed::<N>(to) };
+        let level = level.at_most(Isa::Avx2);
+        level.run(Wide::<'_, N> { copy: self, to });
     }
 
     /// Asks for the rows that none before them asks for.
@@ -280,6 +261,22 @@ impl Copy<'_> {
     }
 }
 
+/// Rows of `N` bytes and where they go, as [`Copy::wide`] checked them.
+struct Wide<'a, const N: usize> {
+    copy: Copy<'a>,
+    to: *mut u8,
+}
+
+impl<const N: usize> Body for Wide<'_, N> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        // SAFETY: only `Copy::wide` makes one, and its caller guarantees what `fixed` asks for.
+        unsafe { self.copy.fixed::<N>(self.to) };
+    }
+}
+
 /// Has the first bytes of a row fetched. A hint, which may point anywhere.
 #[inline(always)]
 fn ask_for(row: *const u8, len: usize) {
@@ -291,6 +288,17 @@ fn ask_for(row: *const u8, len: usize) {
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = (row, len);
+}
+
+/// Has an element of a list fetched as far as the second level of the cache: a hint, also of a
+/// place that the list does not have. Who looks up many elements anywhere asks for all of them
+/// first.
+#[inline]
+pub fn ask_for_element<T>(list: &[T], place: usize) {
+    #[cfg(target_arch = "x86_64")]
+    ask_second_level(list.as_ptr().wrapping_add(place).cast());
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (list, place);
 }
 
 /// As [`ask_for`], as far as the second level of the cache, and with the line of the last byte.

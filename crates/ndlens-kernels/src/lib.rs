@@ -25,13 +25,13 @@
 //!
 //! ```
 //! use ndlens_core::{DType, View, s};
-//! use ndlens_kernels::{Step, Stores, ValueMap};
+//! use ndlens_kernels::{MapStep, Stores, ValueMap};
 //!
 //! let images = View::from_vec(vec![255u8; 8 * 8 * 3]).reshape(&[8, 8, 3])?;
 //! let crop = images.index(&[s(2..6), s(2..6)])?.permute(&[2, 0, 1])?;
 //! let steps = [
-//!     Step::ToDtype { dtype: DType::F32, scale: true },
-//!     Step::Normalize { mean: vec![0.5], std: vec![0.25] },
+//!     MapStep::ToDtype { dtype: DType::F32, scale: true },
+//!     MapStep::Normalize { mean: vec![0.5], std: vec![0.25] },
 //! ];
 //! let map = ValueMap::new(&DType::U8, 3, &steps)?;
 //! let mut bytes = vec![0; crop.len() * map.dtype().itemsize()];
@@ -44,6 +44,7 @@
     not(target_arch = "x86_64"),
     allow(
         dead_code,
+        unfulfilled_lint_expectations,
         reason = "what vector bodies are prepared with has no user where there is none"
     )
 )]
@@ -61,7 +62,9 @@ mod tests;
 
 pub use colour::Adjustment;
 pub use error::{Error, Result};
-pub use gather::Take;
-pub use map::{Step, Stores, ValueMap};
+pub use gather::{Take, ask_for_element};
+pub use map::{MapStep, ValueMap};
 pub use mix::Blend;
-pub use resize::{Filter, Finish, Interpolation, Resize, Scratch, Window};
+pub use resize::{Filter, Interpolation, Resize, ResizeOutput, ResizeScratch, ResizeWindow};
+pub use simd::level::{Body, Isa, Level};
+pub use simd::stores::Stores;

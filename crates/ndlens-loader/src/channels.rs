@@ -16,7 +16,7 @@ impl Field {
     ///
     /// # Errors
     ///
-    /// [`Error::NoChannelAxis`] where its items have no three axes.
+    /// [`Error::NoChannelAxis`] if its items have no three axes.
     pub fn with_channels(mut self, channels: Channels) -> Result<Self> {
         match self.source.item_shape() {
             Some(shape) if shape.most().len() != 3 => {
@@ -36,8 +36,8 @@ impl Field {
     ///
     /// # Errors
     ///
-    /// [`TransformsError::UnclearChannels`] where nothing says which axis is which, and a transform must
-    /// know.
+    /// [`TransformsError::UnclearChannels`] if nothing says which axis is which, and a transform
+    /// must know.
     pub fn arranged(mut self, channels: Option<Channels>, convention: Convention) -> Result<Self> {
         let to_image = convention == Convention::Torchvision { to_image: true };
         let Some(shape) = self.source.item_shape() else { return Ok(self) };

@@ -549,12 +549,14 @@ proptest! {
         } else {
             numbered(items, item_bytes)
         };
-        let config = Config { batch_size, shuffle, seed, drop_last, num_workers, prefetch_factor, ..Config::default() };
+        let config = Config { batch_size, shuffle, seed, drop_last, ..Config::default() };
+        let config = Config { num_workers, prefetch_factor, ..config };
         let loader = Loader::new(vec![Field::new("rows", Arc::new(rows.clone()))], config).unwrap();
         let order = shuffle.then(|| Permutation::new(seed, epoch, items as u64));
         let batches: Vec<_> = loader.epoch(epoch).unwrap().map(Result::unwrap).collect();
         let count = if drop_last { items / batch_size } else { items.div_ceil(batch_size) };
-        prop_assert_eq!((batches.len(), loader.len(), loader.is_empty()), (count, count, count == 0));
+        prop_assert_eq!((batches.len(), loader.len()), (count, count));
+        prop_assert_eq!(loader.is_empty(), count == 0);
         for (at, batch) in batches.iter().enumerate() {
             let places = at * batch_size..((at + 1) * batch_size).min(items);
             prop_assert_eq!(batch.views()[0].shape(), [places.len(), item_bytes]);
@@ -583,10 +585,12 @@ proptest! {
                 ChannelsFirst::default().boxed(),
             ];
             let field = Field::new("image", Arc::new(images.clone())).with_transforms(transforms);
-            let config = Config { batch_size, shuffle: true, seed, num_workers, prefetch_factor, ..Config::default() };
+            let config = Config { batch_size, shuffle: true, seed, ..Config::default() };
+            let config = Config { num_workers, prefetch_factor, ..config };
             Loader::new(vec![field], config).unwrap()
         };
-        let values = |batch: Result<Batch, Error>| batch.unwrap().views()[0].to_vec::<f32>().unwrap();
+        let values =
+            |batch: Result<Batch, Error>| batch.unwrap().views()[0].to_vec::<f32>().unwrap();
         let (alone, threaded) = (loader(0), loader(num_workers));
         for epoch in 0..2 {
             let alone: Vec<_> = alone.epoch(epoch).unwrap().map(values).collect();

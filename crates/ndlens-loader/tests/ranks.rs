@@ -150,7 +150,8 @@ fn a_state_of_another_run_is_refused_with_the_reason() {
     );
     assert_eq!(
         refused(&|state| state.basis.fields = vec!["x uint8 []".to_owned()]),
-        "this state is of another run: its fields: x uint8 []; this loader's: image uint8 [6, 6, 3], label int64 []"
+        "this state is of another run: its fields: x uint8 []; this loader's: image uint8 [6, 6, \
+         3], label int64 []"
     );
     assert_eq!(
         refused(&|state| state.start = 104),

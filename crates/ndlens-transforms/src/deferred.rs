@@ -15,9 +15,9 @@ use crate::pipeline::Pipeline;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Deferred {
     /// The maps of values, in their order.
-    pub steps: Vec<kernels::Step>,
+    pub steps: Vec<kernels::MapStep>,
     /// The axis of the batch, as it is handed out, along which the channels of
-    /// [`Normalize`](kernels::Step::Normalize) lie.
+    /// [`Normalize`](kernels::MapStep::Normalize) lie.
     pub channel_axis: Option<usize>,
 }
 
@@ -35,7 +35,7 @@ impl Pipeline {
             |dtype: &DType| matches!(dtype, DType::F16 | DType::Bf16 | DType::F32 | DType::F64);
         let steps = values.steps();
         let to_floats = steps.iter().all(|step| match step {
-            kernels::Step::ToDtype { dtype, .. } => is_float(dtype),
+            kernels::MapStep::ToDtype { dtype, .. } => is_float(dtype),
             _ => true,
         });
         if !to_floats || values.dtype().itemsize() <= values.source().itemsize() {

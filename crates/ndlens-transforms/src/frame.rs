@@ -22,7 +22,7 @@ use std::ops::Range;
 
 use ndlens_core::room::with_room_for;
 use ndlens_core::{Buffer, DType, Layout, Order, ViewRef};
-use ndlens_kernels::{self as kernels, Finish, Resize, Stores, ValueMap};
+use ndlens_kernels::{self as kernels, Resize, ResizeOutput, Stores, ValueMap};
 use smallvec::SmallVec;
 
 use crate::error::{Error, Result};
@@ -107,7 +107,7 @@ pub struct Frame<'a> {
 #[derive(Debug)]
 struct Resized<'a> {
     resize: Resize,
-    window: kernels::Window,
+    window: kernels::ResizeWindow,
     /// Maps each value to itself, where the resized image itself is read.
     unchanged: &'a ValueMap,
 }
@@ -281,7 +281,7 @@ impl<'a> Frame<'a> {
         // Apart from the blocks, of which one is read and one written.
         let mut weights = std::mem::take(&mut scratch.resize);
         let finish =
-            Finish { window, map: unchanged, channels_first: false, stores: Stores::Cached };
+            ResizeOutput { window, map: unchanged, channels_first: false, stores: Stores::Cached };
         let made = self.rewrite(scratch, &shape, self.dtype.clone(), |image, out| {
             Ok(resize.apply(&image, &finish, out, &mut weights)?)
         });
@@ -305,7 +305,7 @@ impl<'a> Frame<'a> {
         }
         if let Some(Resized { resize, window, .. }) = self.resize.take() {
             let mut weights = std::mem::take(&mut scratch.resize);
-            let finish = Finish { window, map, channels_first: axes.is_some(), stores };
+            let finish = ResizeOutput { window, map, channels_first: axes.is_some(), stores };
             let made = self
                 .view(scratch)
                 .and_then(|image| Ok(resize.apply(&image, &finish, destination, &mut weights)?));

@@ -3,9 +3,9 @@
 //!
 //! - Geometry (crops, flips, quarter turns, padding, the order of axes) chooses elements, so it
 //!   becomes a layout: [`Frame`].
-//! - Values (conversion, normalisation) map each element, so they become one
-//!   [`ValueMap`], which commutes with geometry. It is applied in the last pass, or before the
-//!   first transform that needs the elements themselves.
+//! - Values (conversion, normalisation) map each element, so they become one [`ValueMap`], which
+//!   commutes with geometry. It is applied in the last pass, or before the first transform that
+//!   needs the elements themselves.
 //! - A resize makes a new image, in memory of the thread's own, or in the last pass.
 //! - What changes elements one by one, but differently (colours, erased rectangles, noise), changes
 //!   such an image in place, or the item's place in the batch if only the like comes after it.
@@ -117,7 +117,7 @@ struct Compiler<'a> {
     items: ItemShape<'a>,
     stages: Vec<Stage>,
     /// Maps of values that nothing has needed yet.
-    values: Vec<kernels::Step>,
+    values: Vec<kernels::MapStep>,
     /// The axis along which those tell elements apart, None if they do not.
     channel_axis: Option<usize>,
     /// The dtype that `values` start from.
@@ -160,7 +160,7 @@ impl Pipeline {
 impl Compiler<'_> {
     fn add(&mut self, mut step: Box<dyn Step>) -> Result<()> {
         let dtype = self.values.iter().rev().find_map(|step| match step {
-            kernels::Step::ToDtype { dtype, .. } => Some(dtype.clone()),
+            kernels::MapStep::ToDtype { dtype, .. } => Some(dtype.clone()),
             _ => None,
         });
         let mut input = Input {
@@ -202,7 +202,12 @@ impl Compiler<'_> {
     }
 
     /// Adds a map of values, which can follow those before it if the kernels say so.
-    fn add_values(&mut self, name: &'static str, map: kernels::Step, along: Along) -> Result<()> {
+    fn add_values(
+        &mut self,
+        name: &'static str,
+        map: kernels::MapStep,
+        along: Along,
+    ) -> Result<()> {
         let channels = (self.items.most().len() == 3).then_some(CHANNEL);
         let axis = match along {
             Along::Nothing => self.channel_axis,

@@ -14,7 +14,7 @@ use crate::error::Result;
 pub struct Scratch {
     /// One is read while the other is written.
     pub(crate) blocks: [Block; 2],
-    pub(crate) resize: ndlens_kernels::Scratch,
+    pub(crate) resize: ndlens_kernels::ResizeScratch,
 }
 
 impl Scratch {

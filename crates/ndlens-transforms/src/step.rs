@@ -174,7 +174,7 @@ pub enum Axes {
 pub enum Effect {
     /// Maps each value by itself, so that it can be fused with what stands around it. It is never
     /// applied.
-    Values(kernels::Step, Along),
+    Values(kernels::MapStep, Along),
     /// Turns (height, width, channels) to (channels, height, width). It is never applied.
     Turn(MemoryFormat),
     /// Shows other pixels, or the same elsewhere: images of these sizes.

@@ -46,7 +46,7 @@ impl Step for ToDtype {
     }
 
     fn check(&mut self, _input: &mut Input<'_>) -> Result<Effect> {
-        let step = kernels::Step::ToDtype { dtype: self.dtype.clone(), scale: self.scale };
+        let step = kernels::MapStep::ToDtype { dtype: self.dtype.clone(), scale: self.scale };
         Ok(Effect::Values(step, Along::Nothing))
     }
 }
@@ -84,7 +84,7 @@ impl Step for Normalize {
     }
 
     fn check(&mut self, _input: &mut Input<'_>) -> Result<Effect> {
-        let step = kernels::Step::Normalize { mean: self.mean.clone(), std: self.std.clone() };
+        let step = kernels::MapStep::Normalize { mean: self.mean.clone(), std: self.std.clone() };
         Ok(Effect::Values(step, Along::Channels))
     }
 }
@@ -121,7 +121,7 @@ impl Step for Standardize {
     }
 
     fn check(&mut self, _input: &mut Input<'_>) -> Result<Effect> {
-        let step = kernels::Step::Normalize { mean: self.mean.clone(), std: self.std.clone() };
+        let step = kernels::MapStep::Normalize { mean: self.mean.clone(), std: self.std.clone() };
         Ok(Effect::Values(step, Along::Features))
     }
 }

@@ -14,34 +14,21 @@
 //! After each adjustment a `uint8` image is cut to whole numbers and a float image clamped to 0..1,
 //! as torchvision does.
 //!
-//! - `passes.rs`: passes over an image, compiled for each instruction set.
+//! - `adjustment.rs`: one change of colour.
+//! - `passes.rs`: passes over an image.
 //! - `planes.rs`: a block of pixels, and the arithmetic on it.
-//! - `tests.rs`: the oracle, one pixel at a time.
 
+mod adjustment;
 mod passes;
 pub(crate) mod planes;
 
 use ndlens_core::DType;
 
+use crate::colour::passes::run;
 use crate::error::{Error, Result};
-use crate::simd::level::Isa;
-use passes::run;
+use crate::simd::level::Level;
 
-/// One change of colour. Factors are torchvision's: 1 leaves an image as it is, 0 of a hue.
-#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
-#[non_exhaustive]
-pub enum Adjustment {
-    /// Every value times a factor.
-    Brightness(f64),
-    /// Away from the mean gray of the image, or towards it.
-    Contrast(f64),
-    /// Away from each pixel's gray, or towards it.
-    Saturation(f64),
-    /// The hue turned by so many circles, from -0.5 to 0.5.
-    Hue(f64),
-    /// Every channel the pixel's gray.
-    Grayscale,
-}
+pub use crate::colour::adjustment::Adjustment;
 
 impl Adjustment {
     /// Whether images of this dtype and number of channels can be adjusted.
@@ -73,23 +60,23 @@ impl Adjustment {
     /// # Errors
     ///
     /// As [`check`](Self::check); [`Error::DestinationSize`] where `pixels` are not whole pixels;
-    /// [`Error::UnknownIsa`].
+    /// [`Error::UnknownLevel`].
     pub fn apply(
         adjustments: &[Adjustment],
         pixels: &mut [u8],
         dtype: &DType,
         channels: usize,
     ) -> Result<()> {
-        Adjustment::apply_with_isa(adjustments, pixels, dtype, channels, Isa::chosen()?)
+        Adjustment::apply_at_level(adjustments, pixels, dtype, channels, Level::chosen()?)
     }
 
-    /// As [`apply`](Self::apply), for an instruction set that this machine has.
-    pub(crate) fn apply_with_isa(
+    /// As [`apply`](Self::apply), by the bodies of a level.
+    pub(crate) fn apply_at_level(
         adjustments: &[Adjustment],
         pixels: &mut [u8],
         dtype: &DType,
         channels: usize,
-        isa: Isa,
+        level: Level,
     ) -> Result<()> {
         Adjustment::check(dtype, channels)?;
         let pixel_bytes = dtype.itemsize() * channels;
@@ -98,16 +85,11 @@ impl Adjustment {
             return Err(Error::DestinationSize { got, expected });
         }
         match (dtype, channels) {
-            (DType::U8, 1) => run::<u8, 1>(adjustments, pixels, isa),
-            (DType::U8, _) => run::<u8, 3>(adjustments, pixels, isa),
-            (_, 1) => run::<f32, 1>(adjustments, pixels, isa),
-            (_, _) => run::<f32, 3>(adjustments, pixels, isa),
+            (DType::U8, 1) => run::<u8, 1>(adjustments, pixels, level),
+            (DType::U8, _) => run::<u8, 3>(adjustments, pixels, level),
+            (_, 1) => run::<f32, 1>(adjustments, pixels, level),
+            (_, _) => run::<f32, 3>(adjustments, pixels, level),
         }
         Ok(())
-    }
-
-    /// The mean that it needs to know is of the whole image.
-    pub(crate) fn needs_mean(self) -> bool {
-        matches!(self, Adjustment::Contrast(_))
     }
 }

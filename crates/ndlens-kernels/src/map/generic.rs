@@ -3,7 +3,7 @@
 //!
 //! One loop per stage over an array of floats is what compilers turn into vector code, and a
 //! handful of loops serves every combination of source, target and chain, which one loop per
-//! combination would not. They are compiled twice: for any machine, and for AVX2.
+//! combination would not.
 
 #![expect(unsafe_code, reason = "reads elements through raw pointers; see UNSAFE.md")]
 #![expect(
@@ -13,21 +13,20 @@
 
 use std::ptr;
 
-use half::slice::HalfFloatSliceExt;
-use half::{bf16, f16};
 use ndlens_core::DType;
 
 use crate::map::integer::{Integer, LIMIT_32, truncate_to_i64, truncate_to_u64};
-use crate::map::program::{Float, Op, Program, Stage};
-use crate::map::reference::of_channel;
-use crate::map::rows::{Row, Rows};
-use crate::simd::level::Isa;
+use crate::map::program::of_channel;
+use crate::map::program::{Float, MapProgram, Op, Stage};
+use crate::map::rows::{ElementRows, Group, Row};
+use crate::simd::half::{Bf16, F16, Half, write_bfloat16, write_float16};
+use crate::simd::level::{Body, Level};
 
 /// Elements of a block: 1 KiB of `f32`, and 2 KiB of `f64` and of integers.
 const LEN: usize = 256;
 
 /// A block on its way through the stages, in one of its arrays.
-struct Block {
+struct Block<const HALVES: bool> {
     /// Floats of up to 32 bits.
     single: [f32; LEN],
     double: [f64; LEN],
@@ -48,7 +47,7 @@ enum Place {
 
 impl Place {
     /// Where elements of `source` are loaded to: where the first stage wants integers, if it can.
-    fn of_source(program: &Program) -> Place {
+    fn of_source(program: &MapProgram) -> Place {
         match (Float::from_dtype(&program.source), program.stages.first()) {
             (Some(float), _) | (None, Some(&Stage::Float { dtype: float, .. })) => {
                 Place::of_float(float)
@@ -75,43 +74,73 @@ struct Channels {
 ///
 /// # Safety
 ///
-/// They must be readable and of the program's source. The machine must have the instructions of
-/// `isa`.
+/// They must be readable and of the program's source.
 pub(crate) unsafe fn run(
-    isa: Isa,
-    program: &Program,
+    level: Level,
+    program: &MapProgram,
     first: *const u8,
-    rows: &Rows,
+    rows: &ElementRows,
     dst: &mut [u8],
 ) {
-    #[cfg(target_arch = "x86_64")]
-    if isa >= Isa::Avx2 {
-        // SAFETY: passed on.
-        return unsafe { run_avx2(program, first, rows, dst) };
+    if program.has_halves() {
+        run_blocks::<true>(level, program, first, rows, dst);
+    } else {
+        run_blocks::<false>(level, program, first, rows, dst);
     }
-    let _ = isa;
-    let mut block = Block::new(program);
-    // SAFETY: by invariant 1 of `Rows` a row's elements are some of those that the caller vouches
-    // for.
-    rows.for_each(|row| unsafe { block.run(program, first, rows, row, dst) });
 }
 
-/// The same, compiled for vectors of twice the width.
-///
-/// # Safety
-///
-/// As [`run`].
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-unsafe fn run_avx2(program: &Program, first: *const u8, rows: &Rows, dst: &mut [u8]) {
-    let mut block = Block::new(program);
-    // SAFETY: as above.
-    rows.for_each(|row| unsafe { block.run(program, first, rows, row, dst) });
+/// As [`run`], with the code for floats of 16 bits or without: it makes the rest slower.
+fn run_blocks<const HALVES: bool>(
+    level: Level,
+    program: &MapProgram,
+    first: *const u8,
+    rows: &ElementRows,
+    dst: &mut [u8],
+) {
+    let block = Block::<HALVES>::new(program);
+    let mut blocks = Blocks { block, program, first, rows, dst };
+    // A closure is a function of its own, which would be compiled without the level's
+    // instructions. So it is each group of rows that runs at the level.
+    rows.for_each_group(|group| level.run(BlockRows { blocks: &mut blocks, group: &group }));
 }
 
-impl Block {
+/// Rows that go through the stages.
+///
+/// # Invariants
+///
+/// 1. The elements of `rows`, relative to `first`, are readable and of the program's source.
+struct Blocks<'a, const HALVES: bool> {
+    block: Block<HALVES>,
+    program: &'a MapProgram,
+    first: *const u8,
+    rows: &'a ElementRows,
+    dst: &'a mut [u8],
+}
+
+/// Some of the rows, block by block.
+struct BlockRows<'a, 'b, const HALVES: bool> {
+    blocks: &'a mut Blocks<'b, HALVES>,
+    group: &'a Group,
+}
+
+impl<const HALVES: bool> Body for BlockRows<'_, '_, HALVES> {
+    type Output = ();
+
     #[inline(always)]
-    fn new(program: &Program) -> Self {
+    fn run(self) {
+        let &mut Blocks { ref mut block, program, first, rows, ref mut dst } = self.blocks;
+        let group = *self.group;
+        for i in 0..group.count() {
+            // SAFETY: by invariant 1 of `ElementRows` the row's elements are some of those of
+            // invariant 1 of `Blocks`.
+            unsafe { block.run(program, first, rows, group.row(i), dst) }
+        }
+    }
+}
+
+impl<const HALVES: bool> Block<HALVES> {
+    #[inline(always)]
+    fn new(program: &MapProgram) -> Self {
         let place = Place::of_source(program);
         Block { single: [0.0; LEN], double: [0.0; LEN], integer: [0; LEN], place }
     }
@@ -124,9 +153,9 @@ impl Block {
     #[inline(always)]
     unsafe fn run(
         &mut self,
-        program: &Program,
+        program: &MapProgram,
         first: *const u8,
-        rows: &Rows,
+        rows: &ElementRows,
         row: Row,
         dst: &mut [u8],
     ) {
@@ -192,10 +221,8 @@ impl Block {
             DType::I32 => load!(i32, x => x as f32, x.into(), x.into()),
             DType::U64 => load!(u64, x => x as f32, x as f64, x.cast_signed()),
             DType::I64 => load!(i64, x => x as f32, x as f64, x),
-            DType::F16 => load!(u16, x => f16::from_bits(x).to_f32(), f16::from_bits(x).to_f64()),
-            DType::Bf16 => {
-                load!(u16, x => bf16::from_bits(x).to_f32(), bf16::from_bits(x).to_f64())
-            }
+            DType::F16 if HALVES => load!(u16, x => F16::widen(x), F16::widen(x).into()),
+            DType::Bf16 if HALVES => load!(u16, x => Bf16::widen(x), Bf16::widen(x).into()),
             DType::F32 => load!(f32, x => x, x.into()),
             DType::F64 => load!(f64, x => x as f32, x),
             _ => unreachable!("programs refuse {source}"),
@@ -286,7 +313,7 @@ impl Block {
     /// Gives up what `dtype` has no bits for.
     #[inline(always)]
     fn round(&mut self, dtype: Float, count: usize) {
-        if matches!(dtype, Float::F16 | Float::Bf16) {
+        if HALVES && matches!(dtype, Float::F16 | Float::Bf16) {
             self.single[..count].iter_mut().for_each(|x| *x = dtype.round_single(*x));
         }
     }
@@ -295,16 +322,8 @@ impl Block {
     #[inline(always)]
     fn store(&self, dtype: &DType, to: &mut [u8]) {
         match dtype {
-            DType::F16 => {
-                let mut halves = [f16::ZERO; LEN];
-                halves.convert_from_f32_slice(&self.single);
-                store(&halves, to, f16::to_le_bytes);
-            }
-            DType::Bf16 => {
-                let mut halves = [bf16::ZERO; LEN];
-                halves.convert_from_f32_slice(&self.single);
-                store(&halves, to, bf16::to_le_bytes);
-            }
+            DType::F16 if HALVES => write_float16(&self.single, to),
+            DType::Bf16 if HALVES => write_bfloat16(&self.single, to),
             DType::F32 => store(&self.single, to, f32::to_le_bytes),
             DType::F64 => store(&self.double, to, f64::to_le_bytes),
             DType::Bool | DType::U8 | DType::I8 => store(&self.integer, to, |x| [x as u8]),

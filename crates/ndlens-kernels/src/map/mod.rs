@@ -1,55 +1,28 @@
 //! Steps on values, compiled once and applied to millions of items.
 
-pub(crate) mod bodies;
+mod affine;
+mod bodies;
 mod generic;
 mod integer;
 #[cfg(target_arch = "x86_64")]
-pub(crate) mod packed;
+mod packed;
 pub(crate) mod program;
 mod reference;
 mod rows;
+mod step;
+mod table;
+mod vector;
 
 use ndlens_core::{DType, ViewRef};
 
 use crate::error::{Error, Result};
-use crate::map::bodies::{Affine, Body, Rounding};
-use crate::map::program::Program;
-use crate::simd::level::Isa;
+use crate::map::bodies::MapBodies;
+use crate::map::program::MapProgram;
+use crate::simd::affine::{Affine, Rounding};
+use crate::simd::level::Level;
+use crate::simd::stores::Stores;
 
-/// One step of a chain, with torchvision's meaning.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub enum Step {
-    /// `torchvision.transforms.v2.ToDtype`: to another dtype, with `scale` from the range of one to
-    /// that of the other.
-    ToDtype {
-        /// The dtype to convert to: `bool`, an integer, a float of 16 to 64 bits, or what the
-        /// elements are already.
-        dtype: DType,
-        /// Whether what stands for 1.0 (the largest of an integer dtype, 1.0 of a float) goes to
-        /// what does in the other dtype: integers to floats times its reciprocal, floats to
-        /// integers times it and 0.999, integers to integers by a shift.
-        scale: bool,
-    },
-    /// `torchvision.transforms.v2.Normalize`: minus the mean, divided by the standard deviation.
-    Normalize {
-        /// One value, or one for each channel.
-        mean: Vec<f64>,
-        /// One value, or one for each channel.
-        std: Vec<f64>,
-    },
-}
-
-/// How results are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stores {
-    /// Through the cache: for a consumer that reads them at once.
-    Cached,
-    /// Past the cache where a body has such stores (those in vector registers do) and rows of
-    /// results are whole lines of it: for more results than the cache holds. They are visible to
-    /// other threads once [`ValueMap::apply`] has returned, as those of plain stores are.
-    Stream,
-}
+pub use crate::map::step::MapStep;
 
 /// The channels of a row's elements.
 #[derive(Debug, Clone, Copy)]
@@ -78,10 +51,10 @@ pub(crate) enum RowChannels {
 /// 2^64 becomes 0. As `uint32` torch itself has several answers to what does not fit.
 #[derive(Debug, Clone)]
 pub struct ValueMap {
-    steps: Vec<Step>,
-    program: Program,
+    steps: Vec<MapStep>,
+    program: MapProgram,
     channels: usize,
-    body: Body,
+    bodies: MapBodies,
 }
 
 impl ValueMap {
@@ -96,25 +69,25 @@ impl ValueMap {
     ///
     /// [`Error::UnsupportedConversion`], [`Error::UnsafeScale`], [`Error::NoRange`],
     /// [`Error::NormalizeDType`], [`Error::StatisticsLength`], [`Error::ZeroStd`],
-    /// [`Error::UnknownIsa`].
-    pub fn new(source: &DType, channels: usize, steps: &[Step]) -> Result<ValueMap> {
-        ValueMap::with_isa(source, channels, steps, Isa::chosen()?)
+    /// [`Error::UnknownLevel`].
+    pub fn new(source: &DType, channels: usize, steps: &[MapStep]) -> Result<ValueMap> {
+        ValueMap::at_level(source, channels, steps, Level::chosen()?)
     }
 
-    /// As [`new`](Self::new), for an instruction set that this machine has.
-    pub(crate) fn with_isa(
+    /// As [`new`](Self::new), by the bodies of a level.
+    pub(crate) fn at_level(
         source: &DType,
         channels: usize,
-        steps: &[Step],
-        isa: Isa,
+        steps: &[MapStep],
+        level: Level,
     ) -> Result<ValueMap> {
-        let program = Program::new(source, channels, steps)?;
-        let body = Body::new(&program, channels, isa.min(Isa::best()));
-        Ok(ValueMap { steps: steps.to_vec(), program, channels, body })
+        let program = MapProgram::new(source, channels, steps)?;
+        let bodies = MapBodies::new(&program, channels, level);
+        Ok(ValueMap { steps: steps.to_vec(), program, channels, bodies })
     }
 
     /// What it was compiled from.
-    pub fn steps(&self) -> &[Step] {
+    pub fn steps(&self) -> &[MapStep] {
         &self.steps
     }
 
@@ -170,7 +143,7 @@ impl ValueMap {
         }
         if !src.layout().is_empty() {
             let channel_axis = channel_axis.filter(|_| self.program.tells_channels_apart());
-            self.body.run(&self.program, src, channel_axis, dst, stores)?;
+            self.bodies.run(&self.program, src, channel_axis, dst, stores)?;
         }
         Ok(())
     }
@@ -195,13 +168,13 @@ impl ValueMap {
             RowChannels::One(channel) => (channel, 1),
             RowChannels::All => (0, self.channels),
         };
-        self.body.run_packed(&self.program, src, channel, cycle, dst);
+        self.bodies.run_packed(&self.program, src, channel, cycle, dst);
     }
 
     /// What becomes of a `uint8` value, if that is affine and a `float32`, and whether channels
     /// differ in it.
     pub(crate) fn affine(&self) -> Option<(&Affine, bool)> {
-        let affine = self.body.affine().filter(|affine| affine.rounding == Rounding::Single);
+        let affine = self.bodies.affine().filter(|affine| affine.rounding == Rounding::Single);
         Some((affine?, self.program.tells_channels_apart()))
     }
 

@@ -5,48 +5,42 @@
 
 use ndlens_core::ViewRef;
 
-use crate::map::bodies::Table;
-use crate::map::rows::Rows;
-use crate::pixels::avx512::{Lookup, Pixels, Values, to_planes};
-use crate::simd::x86_64::vector;
-
-/// The most bytes of a pixel.
-pub(crate) const MAX_CHANNELS: usize = 4;
-
-/// How many rows ahead pixels are asked for: a crop's rows are too short for the processor to get
-/// far ahead in them by itself.
-pub(crate) const ROWS_AHEAD: isize = 4;
+use crate::map::rows::ElementRows;
+use crate::map::table::Table;
+use crate::pixels::avx512::{Mapping, Pixels, SplitTable, to_planes};
+use crate::pixels::{MAX_CHANNELS, ROWS_AHEAD};
+use crate::simd::stores::fence;
 
 /// Shorter rows of pixels take longer in a register that they do not fill than one by one.
 const MIN_ROW: usize = 8;
 
 /// Tables of results of one byte or two, each byte by itself, by channel.
 #[derive(Debug, Clone)]
-pub(crate) enum Lookups {
-    One(Vec<Lookup<1>>),
-    Two(Vec<Lookup<2>>),
+pub(crate) enum SplitTables {
+    One(Vec<SplitTable<1>>),
+    Two(Vec<SplitTable<2>>),
 }
 
-impl Lookups {
+impl SplitTables {
     /// None where results are of more bytes.
     pub(crate) fn new(table: &Table) -> Option<Self> {
-        fn by_byte<const SIZE: usize>(tables: &[[[u8; SIZE]; 256]]) -> Vec<Lookup<SIZE>> {
+        fn by_byte<const SIZE: usize>(tables: &[[[u8; SIZE]; 256]]) -> Vec<SplitTable<SIZE>> {
             tables
                 .iter()
                 .map(|table| std::array::from_fn(|at| table.map(|result| result[at])))
                 .collect()
         }
         match table {
-            Table::One(tables) => Some(Lookups::One(by_byte(tables))),
-            Table::Two(tables) => Some(Lookups::Two(by_byte(tables))),
+            Table::One(tables) => Some(SplitTables::One(by_byte(tables))),
+            Table::Two(tables) => Some(SplitTables::Two(by_byte(tables))),
             Table::Four(_) | Table::Eight(_) => None,
         }
     }
 
-    pub(crate) fn values(&self) -> Values<'_> {
+    pub(crate) fn mapping(&self) -> Mapping<'_> {
         match self {
-            Lookups::One(tables) => Values::One(tables),
-            Lookups::Two(tables) => Values::Two(tables),
+            SplitTables::One(tables) => Mapping::One(tables),
+            SplitTables::Two(tables) => Mapping::Two(tables),
         }
     }
 }
@@ -58,16 +52,16 @@ impl Lookups {
 /// The machine must have the instructions of [`to_planes`], and the map must be for the channels of
 /// the rows. Their elements, relative to `first`, must be readable and of one byte.
 pub(crate) unsafe fn map_rows(
-    values: Values<'_>,
+    mapping: Mapping<'_>,
     first: *const u8,
-    rows: &Rows,
+    rows: &ElementRows,
     dst: &mut [u8],
     stream: bool,
 ) -> bool {
     if rows.cycle != 1 || rows.stride_bytes.unsigned_abs() != 1 {
         return false;
     }
-    let (mirrored, size) = (rows.stride_bytes < 0, values.size());
+    let (mirrored, size) = (rows.stride_bytes < 0, mapping.size());
     rows.for_each(|row| {
         let lowest = if mirrored { row.offset - (row.count as isize - 1) } else { row.offset };
         let pixels = Pixels {
@@ -85,10 +79,10 @@ pub(crate) unsafe fn map_rows(
         let to = &mut dst[row.at * size..][..row.count * size];
         // SAFETY: a row's elements are readable, and stand side by side from the lowest on; the
         // caller vouches for the rest.
-        unsafe { to_planes(values, pixels, to, stream) };
+        unsafe { to_planes(mapping, pixels, to, stream) };
     });
     if stream {
-        vector::fence();
+        fence();
     }
     true
 }
@@ -101,7 +95,7 @@ pub(crate) unsafe fn map_rows(
 /// The machine must have the instructions of [`to_planes`], and the map must be for the view's
 /// channels.
 pub(crate) unsafe fn map_pixels(
-    values: Values<'_>,
+    mapping: Mapping<'_>,
     src: &ViewRef<'_>,
     apart: bool,
     dst: &mut [u8],
@@ -137,9 +131,9 @@ pub(crate) unsafe fn map_pixels(
         apart,
     };
     // SAFETY: these are the view's elements, which are readable; the caller vouches for the rest.
-    unsafe { to_planes(values, pixels, dst, stream) };
+    unsafe { to_planes(mapping, pixels, dst, stream) };
     if stream {
-        vector::fence();
+        fence();
     }
     true
 }

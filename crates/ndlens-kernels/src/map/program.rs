@@ -2,15 +2,15 @@
 //!
 //! torch computes element-wise operations on half-width floats in `f32` and rounds each result, so
 //! "the dtype at this point" decides both how an operation is computed and how its result is
-//! rounded. A [`Program`] has that resolved: every [`Stage`] names its dtype, and its operands are
-//! already rounded to it, as `torch.as_tensor(mean, dtype=image.dtype)` rounds them.
+//! rounded. A [`MapProgram`] has that resolved: every [`Stage`] names its dtype, and its operands
+//! are already rounded to it, as `torch.as_tensor(mean, dtype=image.dtype)` rounds them.
 
-use half::{bf16, f16};
 use ndlens_core::DType;
 
 use crate::error::{Error, Result};
-use crate::map::Step;
 use crate::map::integer::Integer;
+use crate::map::step::MapStep;
+use crate::simd::half::{Bf16, F16, Half};
 
 /// The dtypes that are computed with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +46,7 @@ pub(crate) enum Op {
 
 /// What happens to each element between its source and its destination.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Program {
+pub(crate) struct MapProgram {
     pub(crate) source: DType,
     pub(crate) dtype: DType,
     pub(crate) stages: Vec<Stage>,
@@ -76,27 +76,27 @@ impl Float {
     /// The nearest value of this dtype, which is not `F64`.
     pub(crate) fn round_single(self, value: f32) -> f32 {
         match self {
-            Float::F16 => f16::from_f32(value).to_f32(),
-            Float::Bf16 => bf16::from_f32(value).to_f32(),
+            Float::F16 => F16::round(value),
+            Float::Bf16 => Bf16::round(value),
             Float::F32 | Float::F64 => value,
         }
     }
 }
 
-impl Program {
+impl MapProgram {
     /// Resolves steps, one after the other, for elements of `source`.
     ///
     /// # Errors
     ///
     /// As [`ValueMap::new`](crate::ValueMap::new).
-    pub(crate) fn new(source: &DType, channels: usize, steps: &[Step]) -> Result<Self> {
+    pub(crate) fn new(source: &DType, channels: usize, steps: &[MapStep]) -> Result<Self> {
         let mut program =
-            Program { source: source.clone(), dtype: source.clone(), stages: Vec::new() };
+            MapProgram { source: source.clone(), dtype: source.clone(), stages: Vec::new() };
         for step in steps {
             match step {
-                Step::ToDtype { dtype, .. } if *dtype == program.dtype => {}
-                Step::ToDtype { dtype, scale } => program.push_to_dtype(dtype, *scale)?,
-                Step::Normalize { mean, std } => program.push_normalize(channels, mean, std)?,
+                MapStep::ToDtype { dtype, .. } if *dtype == program.dtype => {}
+                MapStep::ToDtype { dtype, scale } => program.push_to_dtype(dtype, *scale)?,
+                MapStep::Normalize { mean, std } => program.push_normalize(channels, mean, std)?,
             }
         }
         Ok(program)
@@ -180,6 +180,17 @@ impl Program {
         Ok(())
     }
 
+    /// Whether floats of 16 bits are read, computed with or written.
+    pub(crate) fn has_halves(&self) -> bool {
+        let is_half = |float| matches!(float, Float::F16 | Float::Bf16);
+        let ends = [&self.source, &self.dtype];
+        ends.into_iter().filter_map(Float::from_dtype).any(is_half)
+            || self.stages.iter().any(|stage| match stage {
+                Stage::Float { dtype, .. } => is_half(*dtype),
+                Stage::Integer { .. } => false,
+            })
+    }
+
     /// Whether channels differ in what is done to them.
     pub(crate) fn tells_channels_apart(&self) -> bool {
         self.stages.iter().any(|stage| match stage {
@@ -210,4 +221,9 @@ fn too_wide(float: Float, integer: Integer) -> bool {
         (float, integer),
         (Float::F32, Integer::I32 | Integer::I64) | (Float::F64, Integer::I64)
     )
+}
+
+/// The value of a channel, where one value may serve all.
+pub(crate) fn of_channel(values: &[f64], channel: usize) -> f64 {
+    values[if values.len() == 1 { 0 } else { channel }]
 }

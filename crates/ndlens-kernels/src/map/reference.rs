@@ -1,10 +1,10 @@
 //! The oracle: one element at a time, as torch's documentation would say it. Every fast body is
 //! measured against it, and the tables of one-byte sources are made by it.
 
-use half::{bf16, f16};
 use ndlens_core::DType;
 
-use crate::map::program::{Float, Op, Program, Stage};
+use crate::map::program::{Float, MapProgram, Op, Stage, of_channel};
+use crate::simd::half::{Bf16, F16, Half};
 
 /// An element between two stages. Every float that is computed with is exact in an `f64`, every
 /// integer in an `i128`, also shifted.
@@ -14,7 +14,7 @@ enum Number {
     Float(f64),
 }
 
-impl Program {
+impl MapProgram {
     /// What becomes of one element of channel `channel`: `element` in, `out` out, little-endian.
     ///
     /// # Panics
@@ -30,10 +30,10 @@ impl Program {
             // The lowest bytes come first.
             (Number::Integer(value), _) => out.copy_from_slice(&value.to_le_bytes()[..out.len()]),
             (Number::Float(value), DType::F16) => {
-                out.copy_from_slice(&f16::from_f32(value as f32).to_le_bytes());
+                out.copy_from_slice(&F16::narrow(F16::round(value as f32)).to_le_bytes());
             }
             (Number::Float(value), DType::Bf16) => {
-                out.copy_from_slice(&bf16::from_f32(value as f32).to_le_bytes());
+                out.copy_from_slice(&Bf16::narrow(Bf16::round(value as f32)).to_le_bytes());
             }
             (Number::Float(value), DType::F32) => {
                 out.copy_from_slice(&(value as f32).to_le_bytes())
@@ -93,11 +93,6 @@ impl Float {
     }
 }
 
-/// The value of a channel, where one value may serve all.
-pub(crate) fn of_channel(values: &[f64], channel: usize) -> f64 {
-    values[if values.len() == 1 { 0 } else { channel }]
-}
-
 fn read(dtype: &DType, element: &[u8]) -> Number {
     macro_rules! number {
         ($kind:ident, $rust:ty) => {
@@ -105,6 +100,12 @@ fn read(dtype: &DType, element: &[u8]) -> Number {
                 <$rust>::from_le_bytes(element.try_into().expect("itemsize bytes")).into(),
             )
         };
+    }
+    macro_rules! half {
+        ($half:ty) => {{
+            let bits = u16::from_le_bytes(element.try_into().expect("itemsize bytes"));
+            Number::Float(<$half>::widen(bits).into())
+        }};
     }
     match dtype {
         DType::Bool => Number::Integer((element[0] != 0).into()),
@@ -116,8 +117,8 @@ fn read(dtype: &DType, element: &[u8]) -> Number {
         DType::I32 => number!(Integer, i32),
         DType::U64 => number!(Integer, u64),
         DType::I64 => number!(Integer, i64),
-        DType::F16 => number!(Float, f16),
-        DType::Bf16 => number!(Float, bf16),
+        DType::F16 => half!(F16),
+        DType::Bf16 => half!(Bf16),
         DType::F32 => number!(Float, f32),
         DType::F64 => number!(Float, f64),
         _ => unreachable!("programs refuse {dtype}"),

@@ -34,13 +34,14 @@ struct Axis {
 ///
 /// # Invariants
 ///
-/// 1. [`for_each`](Rows::for_each) visits each element once: its rows hold `count` elements that
+/// 1. [`for_each`](ElementRows::for_each) visits each element once, and so do the groups of
+///    [`for_each_group`](ElementRows::for_each_group): their rows hold `count` elements that
 ///    stand `stride_bytes` apart from `offset` on, relative to the view's first element, and go to
 ///    `at..at + count` of the packed elements.
 /// 2. Where `cycle` is above 1, a row starts at channel 0 and runs through channels `0..cycle`
 ///    again and again.
 #[derive(Debug)]
-pub(crate) struct Rows {
+pub(crate) struct ElementRows {
     /// Outer axes, the last the outermost.
     outer: Vec<Axis>,
     count: usize,
@@ -65,7 +66,7 @@ pub(crate) struct Row {
     pub(crate) count: usize,
 }
 
-impl Rows {
+impl ElementRows {
     /// The rows of a view that has elements. `channel_axis` is None where channels need not be told
     /// apart.
     pub(crate) fn new(shape: &[usize], strides: &[isize], channel_axis: Option<usize>) -> Self {
@@ -107,7 +108,7 @@ impl Rows {
         let chunk = if interleaved.is_some() && cycle == 1 { CHUNK } else { usize::MAX };
         let next = outer.get(usize::from(interleaved.is_some()));
         let ahead_bytes = next.map_or(0, |axis| axis.stride_bytes.wrapping_mul(ROWS_AHEAD));
-        Rows {
+        ElementRows {
             outer,
             count: row.count,
             chunk,
@@ -122,7 +123,7 @@ impl Rows {
     /// again where `cycle` is above 1.
     pub(crate) fn single(count: usize, itemsize: usize, channel: usize, cycle: usize) -> Self {
         let stride_bytes = itemsize as isize;
-        Rows {
+        ElementRows {
             outer: Vec::new(),
             count,
             chunk: usize::MAX,
@@ -150,6 +151,11 @@ impl Rows {
 
     /// Visits all rows.
     pub(crate) fn for_each(&self, mut visit: impl FnMut(Row)) {
+        self.for_each_group(|group| (0..group.count()).for_each(|i| visit(group.row(i))));
+    }
+
+    /// Visits all rows, those over the same bytes together.
+    pub(crate) fn for_each_group(&self, mut visit: impl FnMut(Group)) {
         let (fastest, outer) = match self.outer.split_first() {
             Some((&fastest, outer)) => (fastest, outer),
             None => (Axis::ONE, &[][..]),
@@ -160,16 +166,37 @@ impl Rows {
                 // The last chunk takes the rest, so that no row is shorter than `shortest`.
                 let left = self.count - done;
                 let count = if left / 2 < self.chunk { left } else { self.chunk };
-                let row = Row {
+                let first = Row {
                     offset: start.offset + done as isize * self.stride_bytes,
                     at: start.at + done,
                     count,
                     ..start
                 };
-                (0..fastest.count).for_each(|i| visit(row.moved(fastest, i)));
+                visit(Group { first, axis: fastest });
                 done += count;
             }
         });
+    }
+}
+
+/// Rows that are visited one after another: along the axis that is visited fastest.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Group {
+    first: Row,
+    axis: Axis,
+}
+
+impl Group {
+    /// The rows of the group.
+    #[inline]
+    pub(crate) fn count(&self) -> usize {
+        self.axis.count
+    }
+
+    /// The row at place `i` of the group.
+    #[inline]
+    pub(crate) fn row(&self, i: usize) -> Row {
+        self.first.moved(self.axis, i)
     }
 }
 
@@ -179,6 +206,7 @@ impl Axis {
 }
 
 impl Row {
+    #[inline]
     fn moved(self, axis: Axis, i: usize) -> Row {
         Row {
             offset: self.offset + i as isize * axis.stride_bytes,

@@ -18,7 +18,8 @@
 
 use std::arch::x86_64::*;
 
-use crate::simd::level::Isa;
+use crate::pixels::scalar::JOINED;
+use crate::simd::level::avx2;
 
 /// Splits a row of pixels, as many as the second argument says, into planes that stand as many
 /// bytes apart as the last argument says. The third says how far from a pixel to fetch what is
@@ -31,17 +32,14 @@ use crate::simd::level::Isa;
 pub(crate) type Split = unsafe fn(*const u8, usize, isize, *mut u8, usize);
 
 /// The body for pixels of this many bytes, if there is one.
-pub(crate) fn split(isa: Isa, channels: usize) -> Option<Split> {
-    Some(match (isa, channels) {
-        (Isa::Avx2, 2) => avx2_split::<2>,
-        (Isa::Avx2, 3) => avx2_split::<3>,
-        (Isa::Avx2, 4) => avx2_split::<4>,
-        _ => return None,
-    })
+pub(crate) fn split(channels: usize) -> Option<Split> {
+    match channels {
+        2 => Some(avx2_split::<2>),
+        3 => Some(avx2_split::<3>),
+        4 => Some(avx2_split::<4>),
+        _ => None,
+    }
 }
-
-/// The pixels of a block that [`Join`] writes at once.
-pub(crate) const JOINED: usize = 16;
 
 /// Joins planes, which stand as many bytes apart as the second argument says, to pixels.
 ///
@@ -52,45 +50,48 @@ pub(crate) const JOINED: usize = 16;
 pub(crate) type Join = unsafe fn(*const u8, usize, &mut [u8]);
 
 /// The body for pixels of this many bytes, if there is one.
-pub(crate) fn join(isa: Isa, channels: usize) -> Option<Join> {
-    Some(match (isa, channels) {
-        (Isa::Scalar, _) => return None,
-        (_, 2) => avx2_join::<2>,
-        (_, 3) => avx2_join::<3>,
-        (_, 4) => avx2_join::<4>,
-        _ => return None,
-    })
+pub(crate) fn join(channels: usize) -> Option<Join> {
+    match channels {
+        2 => Some(avx2_join::<2>),
+        3 => Some(avx2_join::<3>),
+        4 => Some(avx2_join::<4>),
+        _ => None,
+    }
 }
 
-/// # Safety
-///
-/// As [`Join`].
-#[target_feature(enable = "avx2")]
-unsafe fn avx2_join<const C: usize>(planes: *const u8, plane: usize, pixels: &mut [u8]) {
-    /// For each store and channel, the bytes of the channel that the store takes; 0x80 takes none.
-    const fn shuffles<const C: usize>() -> [[[u8; JOINED]; C]; C] {
-        let mut shuffles = [[[0x80; JOINED]; C]; C];
-        let mut at = 0;
-        while at < JOINED * C {
-            shuffles[at / JOINED][at % C][at % JOINED] = (at / C) as u8;
-            at += 1;
-        }
-        shuffles
-    }
-    let shuffles = const { shuffles::<C>() };
-    for (block, pixels) in pixels.chunks_exact_mut(JOINED * C).enumerate() {
-        for (to, shuffles) in pixels.chunks_exact_mut(JOINED).zip(&shuffles) {
-            let mut bytes = _mm_setzero_si128();
-            for (channel, shuffle) in shuffles.iter().enumerate() {
-                // SAFETY: the arrays are as long as a register; the caller vouches for the planes.
-                bytes = unsafe {
-                    let shuffle = _mm_loadu_si128(shuffle.as_ptr().cast());
-                    let from = _mm_loadu_si128(planes.add(channel * plane + block * JOINED).cast());
-                    _mm_or_si128(bytes, _mm_shuffle_epi8(from, shuffle))
-                };
+avx2! {
+    /// # Safety
+    ///
+    /// As [`Join`].
+    unsafe fn avx2_join<const C: usize>(planes: *const u8, plane: usize, pixels: &mut [u8]) {
+        /// For each store and channel, the bytes of the channel that the store takes; 0x80 takes
+        /// none.
+        const fn shuffles<const C: usize>() -> [[[u8; JOINED]; C]; C] {
+            let mut shuffles = [[[0x80; JOINED]; C]; C];
+            let mut at = 0;
+            while at < JOINED * C {
+                shuffles[at / JOINED][at % C][at % JOINED] = (at / C) as u8;
+                at += 1;
             }
-            // SAFETY: the chunk is as long as a register.
-            unsafe { _mm_storeu_si128(to.as_mut_ptr().cast(), bytes) };
+            shuffles
+        }
+        let shuffles = const { shuffles::<C>() };
+        for (block, pixels) in pixels.chunks_exact_mut(JOINED * C).enumerate() {
+            for (to, shuffles) in pixels.chunks_exact_mut(JOINED).zip(&shuffles) {
+                let mut bytes = _mm_setzero_si128();
+                for (channel, shuffle) in shuffles.iter().enumerate() {
+                    // SAFETY: the arrays are as long as a register; the caller vouches for the
+                    // planes.
+                    bytes = unsafe {
+                        let shuffle = _mm_loadu_si128(shuffle.as_ptr().cast());
+                        let from =
+                            _mm_loadu_si128(planes.add(channel * plane + block * JOINED).cast());
+                        _mm_or_si128(bytes, _mm_shuffle_epi8(from, shuffle))
+                    };
+                }
+                // SAFETY: the chunk is as long as a register.
+                unsafe { _mm_storeu_si128(to.as_mut_ptr().cast(), bytes) };
+            }
         }
     }
 }
@@ -98,35 +99,36 @@ unsafe fn avx2_join<const C: usize>(planes: *const u8, plane: usize, pixels: &mu
 /// The pixels of a block, and the bytes of a load.
 const LEN: usize = 16;
 
-/// # Safety
-///
-/// As [`Split`].
-#[target_feature(enable = "avx2")]
-unsafe fn avx2_split<const C: usize>(
-    from: *const u8,
-    width: usize,
-    ahead: isize,
-    planes: *mut u8,
-    plane: usize,
-) {
-    if width < LEN {
-        for at in 0..width * C {
-            // SAFETY: this is a byte of the caller's pixels, and goes to its plane.
-            unsafe { *planes.add(at % C * plane + at / C) = *from.add(at) };
+avx2! {
+    /// # Safety
+    ///
+    /// As [`Split`].
+    unsafe fn avx2_split<const C: usize>(
+        from: *const u8,
+        width: usize,
+        ahead: isize,
+        planes: *mut u8,
+        plane: usize,
+    ) {
+        if width < LEN {
+            for at in 0..width * C {
+                // SAFETY: this is a byte of the caller's pixels, and goes to its plane.
+                unsafe { *planes.add(at % C * plane + at / C) = *from.add(at) };
+            }
+            return;
         }
-        return;
-    }
-    let row = Avx2Row::<C> { from, width, ahead, planes, plane };
-    for x in (0..width).step_by(16 * LEN) {
-        // Each block has instructions of its own; why, `BLOCKS` of `avx512.rs` says.
-        macro_rules! blocks {
-            ($($block:literal)*) => {
-                // SAFETY: this function has the instructions; the caller vouches for the row, which
-                // is at least a block.
-                unsafe { $(row.block(x + $block * LEN);)* }
-            };
+        let row = Avx2Row::<C> { from, width, ahead, planes, plane };
+        for x in (0..width).step_by(16 * LEN) {
+            // Each block has instructions of its own; why, `BLOCKS` of `avx512.rs` says.
+            macro_rules! blocks {
+                ($($block:literal)*) => {
+                    // SAFETY: this function has the instructions; the caller vouches for the row,
+                    // which is at least a block.
+                    unsafe { $(row.block(x + $block * LEN);)* }
+                };
+            }
+            blocks!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
         }
-        blocks!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
     }
 }
 

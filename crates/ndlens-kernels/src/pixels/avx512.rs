@@ -32,10 +32,11 @@
 
 use std::arch::x86_64::*;
 
-use crate::map::bodies::Affine;
-use crate::simd::x86_64::half::Single;
-use crate::simd::x86_64::vector::arithmetic::{BY_INVERSE, DIVIDE, SCALE};
-use crate::simd::x86_64::vector::{Avx512, Constants, Vector};
+use crate::simd::affine::arithmetic::{BY_INVERSE, DIVIDE, SCALE};
+use crate::simd::affine::{Affine, Constants};
+use crate::simd::level::avx512;
+use crate::simd::vector::{Single, Vector};
+use crate::simd::x86_64::vector::Avx512;
 
 /// The elements of a block, and the bytes of a register and of a line of the cache.
 pub(crate) const BLOCK: usize = 64;
@@ -52,7 +53,7 @@ const BLOCKS: usize = 4;
 ///
 /// The method needs AVX-512 F, BW, VL and VBMI, and the map must have been made for this channel,
 /// counted from that of the pixels' first byte.
-pub(crate) trait Map: Copy {
+pub(crate) trait MapBytes: Copy {
     /// The bytes of a result.
     const SIZE: usize;
     /// As many registers.
@@ -67,21 +68,21 @@ pub(crate) trait Map: Copy {
 pub(crate) struct Same;
 
 /// The results of all 256 bytes, each byte of them by itself, the lowest first.
-pub(crate) type Lookup<const SIZE: usize> = [[u8; 256]; SIZE];
+pub(crate) type SplitTable<const SIZE: usize> = [[u8; 256]; SIZE];
 
 /// One for each channel.
 #[derive(Clone, Copy)]
-pub(crate) struct LookUp<'a, const SIZE: usize>(pub(crate) &'a [Lookup<SIZE>]);
+pub(crate) struct LookedUp<'a, const SIZE: usize>(pub(crate) &'a [SplitTable<SIZE>]);
 
-/// `float32`, scaled and normalised as [`arithmetic`](crate::simd::x86_64::vector::arithmetic) says; of up to 4
-/// channels.
+/// `float32`, scaled and normalised as [`arithmetic`](crate::simd::affine::arithmetic) says; of up
+/// to 4 channels.
 #[derive(Clone, Copy)]
 pub(crate) struct Compute<const ARITHMETIC: u8> {
     scale: __m512,
     constants: [Constants<Avx512>; 4],
 }
 
-impl Map for Same {
+impl MapBytes for Same {
     const SIZE: usize = 1;
     type Results = [__m512i; 1];
 
@@ -93,7 +94,7 @@ impl Map for Same {
 
 /// # Safety
 ///
-/// As [`Map::map`].
+/// As [`MapBytes::map`].
 #[inline(always)]
 unsafe fn looked_up(table: &[u8; 256], elements: __m512i) -> __m512i {
     // SAFETY: the table is four registers long.
@@ -106,7 +107,7 @@ unsafe fn looked_up(table: &[u8; 256], elements: __m512i) -> __m512i {
     }
 }
 
-impl Map for LookUp<'_, 1> {
+impl MapBytes for LookedUp<'_, 1> {
     const SIZE: usize = 1;
     type Results = [__m512i; 1];
 
@@ -117,7 +118,7 @@ impl Map for LookUp<'_, 1> {
     }
 }
 
-impl Map for LookUp<'_, 2> {
+impl MapBytes for LookedUp<'_, 2> {
     const SIZE: usize = 2;
     type Results = [__m512i; 2];
 
@@ -150,7 +151,7 @@ impl<const ARITHMETIC: u8> Compute<ARITHMETIC> {
     }
 }
 
-impl<const ARITHMETIC: u8> Map for Compute<ARITHMETIC> {
+impl<const ARITHMETIC: u8> MapBytes for Compute<ARITHMETIC> {
     const SIZE: usize = 4;
     type Results = [__m512i; 4];
 
@@ -223,58 +224,69 @@ pub(crate) struct Pixels {
 
 /// Which map.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Values<'a> {
+pub(crate) enum Mapping<'a> {
     Same,
-    One(&'a [Lookup<1>]),
-    Two(&'a [Lookup<2>]),
+    One(&'a [SplitTable<1>]),
+    Two(&'a [SplitTable<2>]),
     /// To `float32`.
     Floats(&'a Affine),
 }
 
-impl Values<'_> {
+impl Mapping<'_> {
     /// The bytes of a result.
     pub(crate) fn size(self) -> usize {
         match self {
-            Values::Same | Values::One(_) => 1,
-            Values::Two(_) => 2,
-            Values::Floats(_) => 4,
+            Mapping::Same | Mapping::One(_) => 1,
+            Mapping::Two(_) => 2,
+            Mapping::Floats(_) => 4,
         }
     }
 }
 
-/// Writes what becomes of each byte to planes, one for each byte of a pixel: past the cache if
-/// `stream` says so and rows are whole lines, and a [`fence`](crate::simd::x86_64::vector::fence) must follow then
-/// before another thread may read them.
-///
-/// # Panics
-///
-/// Where `to` has not just the room for the planes, or these not for the pixels, or pixels are not
-/// 1 to 4 bytes. Sizes must not overflow.
-///
-/// # Safety
-///
-/// The machine must have AVX-512 F, BW, VL and VBMI. All pixels must be readable, and the map made
-/// for their channels.
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi")]
-pub(crate) unsafe fn to_planes(values: Values<'_>, pixels: Pixels, to: &mut [u8], stream: bool) {
-    // SAFETY: passed on.
-    unsafe {
-        match values {
-            Values::Same => by_channels(Same, pixels, to, stream),
-            Values::One(tables) => {
-                by_channels(LookUp(&tables[pixels.channel..]), pixels, to, stream)
-            }
-            Values::Two(tables) => {
-                by_channels(LookUp(&tables[pixels.channel..]), pixels, to, stream)
-            }
-            Values::Floats(affine) => {
-                match affine.normalize.as_ref().map(|normalize| normalize.by_inverse) {
-                    None => by_channels(Compute::<SCALE>::new(affine, pixels), pixels, to, stream),
-                    Some(true) => {
-                        by_channels(Compute::<BY_INVERSE>::new(affine, pixels), pixels, to, stream)
-                    }
-                    Some(false) => {
-                        by_channels(Compute::<DIVIDE>::new(affine, pixels), pixels, to, stream)
+avx512! {
+    /// Writes what becomes of each byte to planes, one for each byte of a pixel: past the cache if
+    /// `stream` says so and rows are whole lines, and a [`fence`](crate::simd::stores::fence) must
+    /// follow then before another thread may read them.
+    ///
+    /// # Panics
+    ///
+    /// Where `to` has not just the room for the planes, or these not for the pixels, or pixels are
+    /// not 1 to 4 bytes. Sizes must not overflow.
+    ///
+    /// # Safety
+    ///
+    /// The machine must have AVX-512 F, BW, VL and VBMI. All pixels must be readable, and the map
+    /// made for their channels.
+    pub(crate) unsafe fn to_planes(
+        mapping: Mapping<'_>,
+        pixels: Pixels,
+        to: &mut [u8],
+        stream: bool,
+    ) {
+        // SAFETY: passed on.
+        unsafe {
+            match mapping {
+                Mapping::Same => by_channels(Same, pixels, to, stream),
+                Mapping::One(tables) => {
+                    by_channels(LookedUp(&tables[pixels.channel..]), pixels, to, stream)
+                }
+                Mapping::Two(tables) => {
+                    by_channels(LookedUp(&tables[pixels.channel..]), pixels, to, stream)
+                }
+                Mapping::Floats(affine) => {
+                    match affine.normalize.as_ref().map(|normalize| normalize.by_inverse) {
+                        None => {
+                            by_channels(Compute::<SCALE>::new(affine, pixels), pixels, to, stream)
+                        }
+                        Some(true) => by_channels(
+                            Compute::<BY_INVERSE>::new(affine, pixels),
+                            pixels,
+                            to,
+                            stream,
+                        ),
+                        Some(false) => {
+                            by_channels(Compute::<DIVIDE>::new(affine, pixels), pixels, to, stream)
+                        }
                     }
                 }
             }
@@ -282,55 +294,62 @@ pub(crate) unsafe fn to_planes(values: Values<'_>, pixels: Pixels, to: &mut [u8]
     }
 }
 
-/// # Safety
-///
-/// As [`to_planes`].
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi")]
-unsafe fn by_channels<M: Map>(map: M, pixels: Pixels, to: &mut [u8], stream: bool) {
-    // SAFETY: passed on.
-    unsafe {
-        match pixels.channels {
-            1 => all_rows::<M, 1>(map, pixels, to, stream),
-            2 => all_rows::<M, 2>(map, pixels, to, stream),
-            3 => all_rows::<M, 3>(map, pixels, to, stream),
-            4 => all_rows::<M, 4>(map, pixels, to, stream),
-            channels => panic!("pixels of {channels} bytes"),
+avx512! {
+    /// # Safety
+    ///
+    /// As [`to_planes`].
+    unsafe fn by_channels<M: MapBytes>(map: M, pixels: Pixels, to: &mut [u8], stream: bool) {
+        // SAFETY: passed on.
+        unsafe {
+            match pixels.channels {
+                1 => all_rows::<M, 1>(map, pixels, to, stream),
+                2 => all_rows::<M, 2>(map, pixels, to, stream),
+                3 => all_rows::<M, 3>(map, pixels, to, stream),
+                4 => all_rows::<M, 4>(map, pixels, to, stream),
+                channels => panic!("pixels of {channels} bytes"),
+            }
         }
     }
 }
 
-/// # Safety
-///
-/// As [`to_planes`].
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi")]
-unsafe fn all_rows<M: Map, const C: usize>(map: M, pixels: Pixels, to: &mut [u8], stream: bool) {
-    let row_bytes = pixels.width * M::SIZE;
-    let plane_bytes = pixels.plane * M::SIZE;
-    assert!(pixels.plane >= pixels.height * pixels.width && to.len() == C * plane_bytes);
-    let to = to.as_mut_ptr();
-    // A line that is streamed in part, or lies beside one that goes through the cache, costs more
-    // than caching all. So rows are whole lines, or there is but one, whose ends are written
-    // otherwise.
-    let in_lines =
-        pixels.height == 1 || row_bytes.is_multiple_of(BLOCK) && to.addr().is_multiple_of(BLOCK);
-    let planes_start_alike = C == 1 || plane_bytes.is_multiple_of(BLOCK);
-    let row = Row::<M, C> {
-        map,
-        pixels,
-        plane_bytes,
-        stream: stream && in_lines && planes_start_alike && to.addr().is_multiple_of(M::SIZE),
-    };
-    for y in 0..pixels.height {
-        // SAFETY: the caller vouches for the pixels; there is room for the planes.
-        unsafe {
-            let from = pixels.from.wrapping_offset(pixels.row_stride * y as isize);
-            row.run(from, to.add(y * row_bytes));
+avx512! {
+    /// # Safety
+    ///
+    /// As [`to_planes`].
+    unsafe fn all_rows<M: MapBytes, const C: usize>(
+        map: M,
+        pixels: Pixels,
+        to: &mut [u8],
+        stream: bool,
+    ) {
+        let row_bytes = pixels.width * M::SIZE;
+        let plane_bytes = pixels.plane * M::SIZE;
+        assert!(pixels.plane >= pixels.height * pixels.width && to.len() == C * plane_bytes);
+        let to = to.as_mut_ptr();
+        // A line that is streamed in part, or lies beside one that goes through the cache, costs
+        // more than caching all. So rows are whole lines, or there is but one, whose ends are
+        // written otherwise.
+        let in_lines = pixels.height == 1
+            || row_bytes.is_multiple_of(BLOCK) && to.addr().is_multiple_of(BLOCK);
+        let planes_start_alike = C == 1 || plane_bytes.is_multiple_of(BLOCK);
+        let row = Row::<M, C> {
+            map,
+            pixels,
+            plane_bytes,
+            stream: stream && in_lines && planes_start_alike && to.addr().is_multiple_of(M::SIZE),
+        };
+        for y in 0..pixels.height {
+            // SAFETY: the caller vouches for the pixels; there is room for the planes.
+            unsafe {
+                let from = pixels.from.wrapping_offset(pixels.row_stride * y as isize);
+                row.run(from, to.add(y * row_bytes));
+            }
         }
     }
 }
 
 /// What is done to each row of pixels of `C` bytes.
-struct Row<M: Map, const C: usize> {
+struct Row<M: MapBytes, const C: usize> {
     map: M,
     pixels: Pixels,
     /// From a channel's results to the next's.
@@ -340,7 +359,7 @@ struct Row<M: Map, const C: usize> {
 
 // All of these need the instructions, a readable row from `from` on, and room for its results from
 // `to` on, in each plane. No closures: they cannot be told to be inlined.
-impl<M: Map, const C: usize> Row<M, C> {
+impl<M: MapBytes, const C: usize> Row<M, C> {
     /// All of it. Streaming stores want whole lines; so what is not one at a row's ends is written
     /// by masked stores.
     #[inline(always)]
@@ -375,11 +394,12 @@ impl<M: Map, const C: usize> Row<M, C> {
         }
     }
 
-    #[inline(never)]
-    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi")]
-    unsafe fn part(&self, from: *const u8, to: *mut u8, x: usize, count: usize) {
-        // SAFETY: passed on.
-        unsafe { self.map::<false>(from, to, x, count) }
+    avx512! {
+        #[inline(never)]
+        unsafe fn part(&self, from: *const u8, to: *mut u8, x: usize, count: usize) {
+            // SAFETY: passed on.
+            unsafe { self.map::<false>(from, to, x, count) }
+        }
     }
 
     /// Pixels `x..x + count`, which are a block if `WHOLE`, and less otherwise.

@@ -1,6 +1,190 @@
 //! Interleaved pixels of bytes to planes, and back.
+//!
+//! ```text
+//!  pixels   RGBRGBRGB..   split ->   plane R  RRR..
+//!                         <- join    plane G  GGG..
+//!                                    plane B  BBB..
+//! ```
+//!
+//! - `scalar.rs`: pixels of any strides and number of channels.
+//! - `avx2.rs`: pixels of 2 to 4 bytes side by side, split and joined.
+//! - `avx512.rs`: the same, split and mapped on the way.
+
+#![expect(unsafe_code, reason = "calls bodies with raw pointers; see UNSAFE.md")]
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx512;
+mod scalar;
+
+use std::ptr;
+
+use ndlens_core::room;
+
+use crate::error::Result;
+#[cfg(target_arch = "x86_64")]
+use crate::pixels::avx512::{Mapping, Pixels, to_planes};
+use crate::simd::level::{Isa, Level};
+
+/// The most bytes of a pixel that registers split.
+pub(crate) const MAX_CHANNELS: usize = 4;
+
+/// How many rows ahead pixels are asked for: a crop's rows are too short for the processor to get
+/// far ahead in them by itself.
+pub(crate) const ROWS_AHEAD: isize = 4;
+
+/// Planes have room for a row of pixels, rounded up to a multiple of this.
+pub(crate) const BLOCK: usize = 64;
+
+/// How many pixels are joined from planes at once.
+pub(crate) const JOINED: usize = scalar::JOINED;
+
+/// A row of pixels of bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PixelRow {
+    /// The first channel of the first pixel.
+    pub(crate) from: *const u8,
+    /// The pixels of the row.
+    pub(crate) width: usize,
+    /// The channels of a pixel.
+    pub(crate) channels: usize,
+    /// Bytes from a pixel to the next.
+    pub(crate) pixel: isize,
+    /// Bytes from a channel to the next.
+    pub(crate) channel: isize,
+    /// Bytes from this row to the next: a hint, which may be anything.
+    pub(crate) row_stride: isize,
+}
+
+/// Whether a level has registers that split pixels of so many bytes side by side.
+pub(crate) fn has_split(level: Level, channels: usize) -> bool {
+    let is_vector = match level.isa() {
+        Isa::Scalar => false,
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2 | Isa::Avx512 => true,
+        #[cfg(target_arch = "aarch64")]
+        Isa::Neon => false,
+    };
+    is_vector && (2..=MAX_CHANNELS).contains(&channels)
+}
+
+impl PixelRow {
+    /// Splits the row into planes, `plane` bytes apart. Between them anything may be written.
+    ///
+    /// # Panics
+    ///
+    /// Where `planes` is not `plane` bytes for each channel, or these are fewer than the width,
+    /// rounded up to a multiple of [`BLOCK`].
+    ///
+    /// # Safety
+    ///
+    /// Every channel of every pixel must be a readable byte, apart from the planes.
+    pub(crate) unsafe fn split(self, level: Level, planes: &mut [u8], plane: usize) {
+        assert!(planes.len() == plane * self.channels);
+        assert!(plane >= self.width.next_multiple_of(BLOCK));
+        if self.pixel == 1 {
+            for (channel, to) in planes.chunks_exact_mut(plane).enumerate() {
+                let from = self.from.wrapping_offset(self.channel * channel as isize);
+                // SAFETY: these are the bytes of a channel, which the caller guarantees; the plane
+                // is exclusive and as long.
+                unsafe { ptr::copy_nonoverlapping(from, to.as_mut_ptr(), self.width) };
+            }
+            return;
+        }
+        if self.channel == 1 && self.pixel == self.channels as isize {
+            // SAFETY: the pixels lie side by side; the caller guarantees that they are readable,
+            // and the planes were just measured.
+            if unsafe { self.split_in_registers(level, planes, plane) } {
+                return;
+            }
+        }
+        for (channel, to) in planes.chunks_exact_mut(plane).enumerate() {
+            let from = self.from.wrapping_offset(self.channel * channel as isize);
+            // SAFETY: passed on, for one channel.
+            unsafe { scalar::split(from, self.pixel, self.width, to) };
+        }
+    }
+
+    /// Splits the row by the level's body, if it has one for pixels of so many bytes.
+    ///
+    /// # Safety
+    ///
+    /// The pixels must lie side by side and be readable; the planes must be as
+    /// [`split`](Self::split) wants them.
+    #[cfg(target_arch = "x86_64")]
+    unsafe fn split_in_registers(self, level: Level, planes: &mut [u8], plane: usize) -> bool {
+        let ahead = self.row_stride.wrapping_mul(ROWS_AHEAD);
+        // SAFETY: the bodies are the level's, so the machine has their instructions by invariant 1
+        // of `Level`. The caller guarantees pixels and planes.
+        unsafe {
+            match level.isa() {
+                Isa::Avx512 if self.channels <= MAX_CHANNELS => {
+                    let pixels = Pixels {
+                        from: self.from,
+                        row_stride: 0,
+                        ahead,
+                        height: 1,
+                        width: self.width,
+                        plane,
+                        mirrored: false,
+                        channels: self.channels,
+                        channel: 0,
+                        apart: false,
+                    };
+                    to_planes(Mapping::Same, pixels, planes, false);
+                    true
+                }
+                Isa::Avx2 => match avx2::split(self.channels) {
+                    Some(split) => {
+                        split(self.from, self.width, ahead, planes.as_mut_ptr(), plane);
+                        true
+                    }
+                    None => false,
+                },
+                Isa::Scalar | Isa::Avx512 => false,
+            }
+        }
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    unsafe fn split_in_registers(self, _: Level, _: &mut [u8], _: usize) -> bool {
+        false
+    }
+}
+
+/// Joins planes of bytes, `plane` bytes apart, to `width` pixels, rounded up to a multiple of
+/// [`JOINED`].
+///
+/// # Errors
+///
+/// [`ndlens_core::Error::OutOfMemory`].
+///
+/// # Panics
+///
+/// Where the planes have not as many bytes, the last of them included.
+pub(crate) fn join(
+    level: Level,
+    planes: &[u8],
+    plane: usize,
+    width: usize,
+    channels: usize,
+    pixels: &mut Vec<u8>,
+) -> Result<()> {
+    let joined = width.next_multiple_of(JOINED);
+    room::resize(pixels, joined * channels, 0)?;
+    #[cfg(target_arch = "x86_64")]
+    if level > Level::SCALAR
+        && let Some(join) = avx2::join(channels)
+    {
+        assert!(planes.len() >= (channels - 1) * plane + joined);
+        // SAFETY: the level is AVX2 or better, which the machine has by invariant 1 of `Level`. The
+        // pixels are whole blocks; as many bytes are there from the last plane on, and so from
+        // each.
+        unsafe { join(planes.as_ptr(), plane, pixels) };
+        return Ok(());
+    }
+    let _ = level;
+    scalar::join(planes, plane, width, channels, pixels);
+    Ok(())
+}

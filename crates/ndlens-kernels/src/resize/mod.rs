@@ -15,139 +15,58 @@
 //! ```
 
 mod bytes;
+mod filter;
 mod floats;
 mod nearest;
+mod output;
 #[cfg(test)]
 pub(crate) mod reference;
-pub(crate) mod source;
+mod source;
 pub(crate) mod taps;
-
-use std::ops::Range;
 
 use ndlens_core::{DType, ViewRef};
 
 use crate::error::{Error, Result};
-use crate::map::{Stores, ValueMap};
-use crate::resize::bytes::Rows;
+use crate::resize::bytes::ByteRows;
 use crate::resize::floats::FloatRows;
 use crate::resize::nearest::NearestRows;
-use crate::resize::source::Source;
-use crate::resize::taps::Taps;
-use crate::simd::level::Isa;
+use crate::resize::source::SourceImage;
+use crate::resize::taps::AxisTaps;
+use crate::simd::level::Level;
+
+pub use crate::resize::filter::{Filter, Interpolation};
+pub use crate::resize::output::{ResizeOutput, ResizeWindow};
 
 /// From this size on, `f32` no longer tells positions apart.
 const SIZE_LIMIT: usize = 1 << 24;
-
-/// How values between pixels are found, with the meaning of torchvision's `InterpolationMode`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Interpolation {
-    /// The pixel at or before the position: torch's `"nearest"`, which is a little off, as
-    /// `OpenCV`'s is.
-    Nearest,
-    /// The pixel whose centre is nearest: torch's `"nearest-exact"`, and Pillow's.
-    NearestExact,
-    /// A line through two neighbours.
-    Bilinear,
-    /// A cubic through four neighbours; a = -0.5 with antialias, -0.75 without, as in torch.
-    Bicubic,
-}
-
-impl Interpolation {
-    /// By torchvision's name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Some(match name {
-            "nearest" => Interpolation::Nearest,
-            "nearest-exact" => Interpolation::NearestExact,
-            "bilinear" => Interpolation::Bilinear,
-            "bicubic" => Interpolation::Bicubic,
-            _ => return None,
-        })
-    }
-
-    /// torchvision's name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Interpolation::Nearest => "nearest",
-            Interpolation::NearestExact => "nearest-exact",
-            Interpolation::Bilinear => "bilinear",
-            Interpolation::Bicubic => "bicubic",
-        }
-    }
-
-    /// Whether pixels are copied, of whatever dtype.
-    fn copies(self) -> bool {
-        matches!(self, Interpolation::Nearest | Interpolation::NearestExact)
-    }
-}
-
-/// What a resized pixel is computed from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Filter {
-    /// How values between pixels are found.
-    pub interpolation: Interpolation,
-    /// Whether a smaller image takes all pixels into account, by a filter as much wider as the
-    /// image gets smaller. It means nothing to the nearest pixel.
-    pub antialias: bool,
-}
-
-/// The part of a resized image that is written, and in which direction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Window {
-    /// The first row.
-    pub top: usize,
-    /// The first column.
-    pub left: usize,
-    /// How many rows.
-    pub height: usize,
-    /// How many columns.
-    pub width: usize,
-    /// Whether the last row of the window is written first.
-    pub flip_vertical: bool,
-    /// Whether the last column of the window is written first.
-    pub flip_horizontal: bool,
-}
-
-/// What becomes of resized pixels on their way into the destination.
-#[derive(Debug, Clone, Copy)]
-pub struct Finish<'a> {
-    /// Which of them, and in which direction: [`Resize::whole`] for all.
-    pub window: Window,
-    /// What each value becomes.
-    pub map: &'a ValueMap,
-    /// Whether the destination is (channels, height, width) rather than (height, width, channels).
-    pub channels_first: bool,
-    /// How results are written.
-    pub stores: Stores,
-}
 
 /// Memory that resizing needs beside source and destination: weights and some rows. Each thread
 /// keeps one and hands it to every call, so that calls allocate nothing once sizes have been seen,
 /// and weights of the same sizes are kept.
 #[derive(Debug, Default)]
-pub struct Scratch {
-    pub(crate) vertical: Taps,
-    pub(crate) horizontal: Taps,
-    pub(crate) rows: Rows,
-    pub(crate) floats: FloatRows,
-    pub(crate) nearest: NearestRows,
+pub struct ResizeScratch {
+    taps: AxisTaps,
+    bytes: ByteRows,
+    floats: FloatRows,
+    nearest: NearestRows,
 }
 
 /// A resize of images of any size to one size.
 ///
 /// ```
 /// use ndlens_core::{DType, View, s};
-/// use ndlens_kernels::{Filter, Finish, Interpolation, Resize, Scratch, Step, Stores, ValueMap, Window};
+/// use ndlens_kernels::{Filter, Interpolation, MapStep, Resize, ResizeOutput, ResizeScratch, ResizeWindow, Stores, ValueMap};
 ///
 /// let image = View::from_vec(vec![255u8; 40 * 30 * 3]).reshape(&[40, 30, 3])?;
 /// let filter = Filter { interpolation: Interpolation::Bilinear, antialias: true };
 /// let resize = Resize::new(8, 8, 3, &DType::U8, filter)?;
-/// let map = ValueMap::new(&DType::U8, 3, &[Step::ToDtype { dtype: DType::F32, scale: true }])?;
-/// let window = Window { flip_horizontal: true, ..resize.whole() };
-/// let finish = Finish { window, map: &map, channels_first: true, stores: Stores::Cached };
+/// let map = ValueMap::new(&DType::U8, 3, &[MapStep::ToDtype { dtype: DType::F32, scale: true }])?;
+/// let window = ResizeWindow { flip_horizontal: true, ..resize.whole() };
+/// let output = ResizeOutput { window, map: &map, channels_first: true, stores: Stores::Cached };
 /// let mut bytes = vec![0; 3 * 8 * 8 * 4];
-/// let mut scratch = Scratch::default();
+/// let mut scratch = ResizeScratch::default();
 /// let crop = image.index(&[s(5..25), s(7..30)])?;
-/// resize.apply(&crop.as_ref(), &finish, &mut bytes, &mut scratch)?;
+/// resize.apply(&crop.as_ref(), &output, &mut bytes, &mut scratch)?;
 /// assert_eq!(bytes[..4], 1.0f32.to_le_bytes());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -171,12 +90,12 @@ pub struct Scratch {
 /// channels, channels last.
 #[derive(Debug, Clone)]
 pub struct Resize {
-    pub(crate) height: usize,
-    pub(crate) width: usize,
-    pub(crate) channels: usize,
-    pub(crate) dtype: DType,
-    pub(crate) filter: Filter,
-    pub(crate) isa: Isa,
+    height: usize,
+    width: usize,
+    channels: usize,
+    dtype: DType,
+    filter: Filter,
+    level: Level,
 }
 
 impl Resize {
@@ -201,7 +120,14 @@ impl Resize {
             let (interpolation, got) = (filter.interpolation.name(), dtype.to_string());
             return Err(Error::ResizeDType { interpolation, got });
         }
-        Ok(Resize { height, width, channels, dtype: dtype.clone(), filter, isa: Isa::chosen()? })
+        let level = Level::chosen()?;
+        Ok(Resize { height, width, channels, dtype: dtype.clone(), filter, level })
+    }
+
+    /// The same resize by the bodies of another level.
+    #[cfg(test)]
+    pub(crate) fn at_level(self, level: Level) -> Resize {
+        Resize { level, ..self }
     }
 
     /// The rows of the resized image.
@@ -225,13 +151,20 @@ impl Resize {
     }
 
     /// All of the resized image, as it is.
-    pub fn whole(&self) -> Window {
+    pub fn whole(&self) -> ResizeWindow {
         let (height, width) = (self.height, self.width);
-        Window { top: 0, left: 0, height, width, flip_vertical: false, flip_horizontal: false }
+        ResizeWindow {
+            top: 0,
+            left: 0,
+            height,
+            width,
+            flip_vertical: false,
+            flip_horizontal: false,
+        }
     }
 
     /// Resizes `src`, an image of shape (h, w) or (h, w, channels) of any size and strides, and
-    /// writes what `finish` says becomes of it packed to `dst`: (height, width, channels) or
+    /// writes what `output` says becomes of it packed to `dst`: (height, width, channels) or
     /// (channels, height, width) of the window.
     ///
     /// Sources whose channels lie side by side, in pixels side by side in either direction, are
@@ -247,25 +180,32 @@ impl Resize {
     pub fn apply(
         &self,
         src: &ViewRef<'_>,
-        finish: &Finish<'_>,
+        output: &ResizeOutput<'_>,
         dst: &mut [u8],
-        scratch: &mut Scratch,
+        scratch: &mut ResizeScratch,
     ) -> Result<()> {
-        self.check(src, finish, dst)?;
+        self.check(src, output, dst)?;
         if dst.is_empty() {
             return Ok(());
         }
-        let [height, width] = [src.shape()[0], src.shape()[1]];
-        scratch.vertical.prepare(height, self.height, self.filter, &self.dtype)?;
-        scratch.horizontal.prepare(width, self.width, self.filter, &self.dtype)?;
+        let (from, to) = ([src.shape()[0], src.shape()[1]], [self.height, self.width]);
+        let ResizeScratch { taps, bytes, floats, nearest } = scratch;
+        taps.prepare(from, to, self.filter, &self.dtype)?;
+        let (level, channels) = (self.level, self.channels);
         match self.dtype {
-            DType::U8 => bytes::run(self, &Source::new(src), finish, dst, scratch),
-            DType::F32 => floats::run(self, &Source::new(src), finish, dst, scratch),
-            _ => nearest::run(self, src, finish, dst, scratch),
+            DType::U8 => {
+                let source = SourceImage::new(src);
+                bytes::run(level, channels, &source, output, dst, taps, bytes)
+            }
+            DType::F32 => {
+                let source = SourceImage::new(src);
+                floats::run(level, channels, &source, output, dst, taps, floats)
+            }
+            _ => nearest::run(channels, src, output, dst, taps, nearest),
         }
     }
 
-    fn check(&self, src: &ViewRef<'_>, finish: &Finish<'_>, dst: &[u8]) -> Result<()> {
+    fn check(&self, src: &ViewRef<'_>, output: &ResizeOutput<'_>, dst: &[u8]) -> Result<()> {
         if *src.dtype() != self.dtype {
             let (got, expected) = (src.dtype().to_string(), self.dtype.to_string());
             return Err(Error::SourceDType { got, expected });
@@ -281,13 +221,13 @@ impl Resize {
         if src.shape()[..2].iter().any(|size| !(1..SIZE_LIMIT).contains(size)) {
             return Err(resize_shape(src.shape()));
         }
-        let map = finish.map;
+        let map = output.map;
         if *map.source() != self.dtype {
             let (got, expected) = (map.source().to_string(), self.dtype.to_string());
             return Err(Error::MapSource { got, expected });
         }
         map.check_channels(self.channels)?;
-        let window = &finish.window;
+        let window = &output.window;
         for (axis, range, size) in
             [("vertical", window.rows(), self.height), ("horizontal", window.columns(), self.width)]
         {
@@ -309,15 +249,5 @@ fn resize_shape(shape: &[usize]) -> Error {
     Error::ResizeShape {
         got: shape.to_vec(),
         expected: "(height, width) or (height, width, channels)",
-    }
-}
-
-impl Window {
-    pub(crate) fn rows(&self) -> Range<usize> {
-        self.top..self.top.saturating_add(self.height)
-    }
-
-    pub(crate) fn columns(&self) -> Range<usize> {
-        self.left..self.left.saturating_add(self.width)
     }
 }

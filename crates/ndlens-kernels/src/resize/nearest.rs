@@ -8,7 +8,8 @@ use ndlens_core::ViewRef;
 
 use crate::error::Result;
 use crate::map::RowChannels;
-use crate::resize::{Finish, Resize, Scratch};
+use crate::resize::output::ResizeOutput;
+use crate::resize::taps::AxisTaps;
 
 /// Memory that is used again for the next image.
 #[derive(Debug, Default)]
@@ -21,20 +22,22 @@ pub(crate) struct NearestRows {
 
 /// Picks pixels and maps them, row by row. The taps of both axes are prepared.
 pub(crate) fn run(
-    resize: &Resize,
+    channels: usize,
     src: &ViewRef<'_>,
-    finish: &Finish<'_>,
+    output: &ResizeOutput<'_>,
     dst: &mut [u8],
-    scratch: &mut Scratch,
+    taps: &AxisTaps,
+    rows: &mut NearestRows,
 ) -> Result<()> {
-    let Scratch { vertical, horizontal, nearest: NearestRows { source, row }, .. } = scratch;
-    let (itemsize, channels) = (resize.dtype.itemsize(), resize.channels);
-    let (window, map) = (&finish.window, finish.map);
+    let AxisTaps { vertical, horizontal } = taps;
+    let NearestRows { source, row } = rows;
+    let itemsize = src.dtype().itemsize();
+    let (window, map) = (&output.window, output.map);
     let pixel_bytes = itemsize * channels;
     let columns = &horizontal.starts[window.columns()];
     let row_bytes = window.width * map.dtype().itemsize();
     source.resize(src.shape()[1] * pixel_bytes, 0);
-    row.resize(window.width * if finish.channels_first { itemsize } else { pixel_bytes }, 0);
+    row.resize(window.width * if output.channels_first { itemsize } else { pixel_bytes }, 0);
     let mut read = None;
     for (y, &from) in vertical.starts[window.rows()].iter().enumerate() {
         let place = if window.flip_vertical { window.height - 1 - y } else { y };
@@ -42,7 +45,7 @@ pub(crate) fn run(
             src.narrow(0, from as usize, 1)?.read_into(source)?;
             read = Some(from);
         }
-        if finish.channels_first {
+        if output.channels_first {
             for channel in 0..channels {
                 pick(
                     source,

@@ -4,8 +4,9 @@
 use ndlens_core::{DType, ViewRef};
 
 use crate::error::Result;
-use crate::resize::taps::Taps;
-use crate::resize::{Finish, Resize};
+use crate::resize::filter::Filter;
+use crate::resize::output::ResizeOutput;
+use crate::resize::taps::{AxisTaps, Taps};
 
 /// The value of a weighted sum of bytes.
 fn weigh_bytes(taps: &Taps, i: usize, byte: impl Fn(usize) -> u8) -> u8 {
@@ -31,27 +32,29 @@ fn weigh_floats(taps: &Taps, i: usize, float: impl Fn(usize) -> f32) -> f32 {
 
 /// Reads, resizes and maps, one value at a time.
 pub(crate) fn run(
-    resize: &Resize,
+    size: [usize; 2],
+    filter: Filter,
     src: &ViewRef<'_>,
-    finish: &Finish<'_>,
+    output: &ResizeOutput<'_>,
     dst: &mut [u8],
 ) -> Result<()> {
-    let (height, width, channels) = (src.shape()[0], src.shape()[1], resize.channels);
-    let (mut vertical, mut horizontal) = (Taps::default(), Taps::default());
-    vertical.prepare(height, resize.height, resize.filter, &resize.dtype)?;
-    horizontal.prepare(width, resize.width, resize.filter, &resize.dtype)?;
+    let (height, width) = (src.shape()[0], src.shape()[1]);
+    let channels = src.shape().get(2).copied().unwrap_or(1);
+    let (dtype, mut taps) = (src.dtype(), AxisTaps::default());
+    taps.prepare([height, width], size, filter, dtype)?;
+    let AxisTaps { vertical, horizontal } = taps;
     let mut bytes = vec![0; src.nbytes()];
     src.read_into(&mut bytes)?;
-    let itemsize = resize.dtype.itemsize();
-    let (rows, columns) = (finish.window.rows(), finish.window.columns());
-    let out_size = finish.map.dtype().itemsize();
+    let itemsize = dtype.itemsize();
+    let (rows, columns) = (output.window.rows(), output.window.columns());
+    let out_size = output.map.dtype().itemsize();
     for (y, row) in rows.clone().enumerate() {
-        let y = if finish.window.flip_vertical { rows.len() - 1 - y } else { y };
+        let y = if output.window.flip_vertical { rows.len() - 1 - y } else { y };
         for (x, column) in columns.clone().enumerate() {
-            let x = if finish.window.flip_horizontal { columns.len() - 1 - x } else { x };
+            let x = if output.window.flip_horizontal { columns.len() - 1 - x } else { x };
             for channel in 0..channels {
                 let at = |y: usize, x: usize| ((y * width + x) * channels + channel) * itemsize;
-                let value = match resize.dtype {
+                let value = match dtype {
                     DType::U8 => vec![weigh_bytes(&vertical, row, |y| {
                         weigh_bytes(&horizontal, column, |x| bytes[at(y, x)])
                     })],
@@ -65,12 +68,12 @@ pub(crate) fn run(
                     .to_le_bytes()
                     .to_vec(),
                 };
-                let place = if finish.channels_first {
+                let place = if output.channels_first {
                     (channel * rows.len() + y) * columns.len() + x
                 } else {
                     (y * columns.len() + x) * channels + channel
                 };
-                finish.map.map_element(&value, channel, &mut dst[place * out_size..][..out_size]);
+                output.map.map_element(&value, channel, &mut dst[place * out_size..][..out_size]);
             }
         }
     }

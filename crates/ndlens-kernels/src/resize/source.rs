@@ -8,18 +8,13 @@
 
 use std::marker::PhantomData;
 use std::ops::Range;
-use std::ptr;
 
 use ndlens_core::ViewRef;
 
+use crate::pixels::PixelRow;
 use crate::resize::floats::columns::{Column, LANES};
-use crate::simd::level::Isa;
-#[cfg(target_arch = "x86_64")]
-use crate::{
-    map::packed::{MAX_CHANNELS, ROWS_AHEAD},
-    pixels::avx2,
-    pixels::avx512::{Pixels, Values, to_planes},
-};
+use crate::simd::level::Level;
+use crate::simd::stores::prefetch;
 
 /// Where the pixels of an image are.
 ///
@@ -28,7 +23,7 @@ use crate::{
 /// 1. Pixel (y, x) of channel c is a readable element, `itemsize` bytes at `first + y * row + x *
 ///    pixel + c * channel`, for all of the image.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Source<'a> {
+pub(crate) struct SourceImage<'a> {
     view: PhantomData<&'a ViewRef<'a>>,
     first: *const u8,
     pub(crate) height: usize,
@@ -42,7 +37,7 @@ pub(crate) struct Source<'a> {
     pub(crate) mirrored: bool,
 }
 
-impl<'a> Source<'a> {
+impl<'a> SourceImage<'a> {
     /// The pixels of a view of shape (h, w) or (h, w, channels).
     pub(crate) fn new(view: &'a ViewRef<'a>) -> Self {
         let (shape, strides) = (view.shape(), view.strides());
@@ -50,7 +45,7 @@ impl<'a> Source<'a> {
         let channels = shape.get(2).copied().unwrap_or(1);
         let channel = if channels == 1 { itemsize as isize } else { strides[2] };
         let (height, width) = (shape[0], shape[1]);
-        let mut source = Source {
+        let mut source = SourceImage {
             view: PhantomData,
             first: view.as_ptr(),
             height,
@@ -77,73 +72,19 @@ impl<'a> Source<'a> {
     ///
     /// # Panics
     ///
-    /// Where `planes` is not `plane` bytes for each channel, or these are fewer than the width,
-    /// rounded up to a multiple of
-    /// 64. The elements must be bytes.
-    pub(crate) fn split(&self, isa: Isa, y: usize, planes: &mut [u8], plane: usize) {
+    /// As [`PixelRow::split`], and where there is no such row. The elements must be bytes.
+    pub(crate) fn split(&self, level: Level, y: usize, planes: &mut [u8], plane: usize) {
         assert!(self.itemsize == 1 && y < self.height);
-        assert!(planes.len() == plane * self.channels && plane >= self.width.next_multiple_of(64));
-        let from = self.first.wrapping_offset(self.row * y as isize);
-        if self.pixel == 1 {
-            for (channel, to) in planes.chunks_exact_mut(plane).enumerate() {
-                let from = from.wrapping_offset(self.channel * channel as isize);
-                // SAFETY: by invariant 1 these are the bytes of a row; the plane is exclusive and
-                // as long.
-                unsafe { ptr::copy_nonoverlapping(from, to.as_mut_ptr(), self.width) };
-            }
-            return;
-        }
-        #[cfg(target_arch = "x86_64")]
-        if self.channel == 1
-            && self.pixel == self.channels as isize
-            && self.channels <= MAX_CHANNELS
-        {
-            // Rows further down are fetched meanwhile: a row of a crop is too short for the
-            // processor to notice.
-            let ahead = self.row.wrapping_mul(ROWS_AHEAD);
-            // SAFETY: `Isa` says that the machine has the instructions. By invariant 1 the row is
-            // `width` pixels of `channels` bytes side by side, and readable; the planes were just
-            // measured.
-            unsafe {
-                if isa == Isa::Avx512 {
-                    return to_planes(
-                        Values::Same,
-                        self.row_pixels(from, ahead, plane),
-                        planes,
-                        false,
-                    );
-                }
-                if let Some(split) = avx2::split(isa, self.channels) {
-                    return split(from, self.width, ahead, planes.as_mut_ptr(), plane);
-                }
-            }
-        }
-        let _ = isa;
-        for (channel, to) in planes.chunks_exact_mut(plane).enumerate() {
-            let from = from.wrapping_offset(self.channel * channel as isize);
-            for (x, to) in to[..self.width].iter_mut().enumerate() {
-                // SAFETY: by invariant 1 this is a byte of the row.
-                *to = unsafe { from.wrapping_offset(self.pixel * x as isize).read() };
-            }
-        }
-    }
-
-    /// The row at `from`, for the body that splits it into planes.
-    #[cfg(target_arch = "x86_64")]
-    fn row_pixels(&self, from: *const u8, ahead: isize, plane: usize) -> Pixels {
-        let (width, channels) = (self.width, self.channels);
-        Pixels {
-            from,
-            row_stride: 0,
-            ahead,
-            height: 1,
-            width,
-            plane,
-            mirrored: false,
-            channels,
-            channel: 0,
-            apart: false,
-        }
+        let row = PixelRow {
+            from: self.first.wrapping_offset(self.row * y as isize),
+            width: self.width,
+            channels: self.channels,
+            pixel: self.pixel,
+            channel: self.channel,
+            row_stride: self.row,
+        };
+        // SAFETY: by invariant 1 every channel of the row's pixels is a readable byte.
+        unsafe { row.split(level, planes, plane) };
     }
 
     /// Reads channels of row `y`, of `float32` elements, into lanes of columns from `lane` on, one
@@ -227,15 +168,4 @@ unsafe fn read_pixels<const N: usize>(
             column[lane..lane + N].copy_from_slice(&pixel);
         }
     }
-}
-
-/// Asks for the line of the cache that a byte is in, wherever that may be.
-fn prefetch(byte: *const u8) {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: a prefetch touches no memory that a program could notice, and every x86-64 has it.
-    unsafe {
-        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(byte.cast());
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = byte;
 }

@@ -9,7 +9,7 @@
 use ndlens_core::{DType, room};
 
 use crate::error::Result;
-use crate::resize::{Filter, Interpolation};
+use crate::resize::filter::{Filter, Interpolation};
 
 /// The most fraction bits of a weight: 255 times the sum of the weights must fit an `i32`.
 const MAX_PRECISION: u32 = 22;
@@ -43,6 +43,28 @@ pub(crate) struct Taps {
     /// The fraction bits of `fixed`.
     pub(crate) precision: u32,
     weights: Vec<f64>,
+}
+
+/// The taps of both axes of an image.
+#[derive(Debug, Default)]
+pub(crate) struct AxisTaps {
+    pub(crate) vertical: Taps,
+    pub(crate) horizontal: Taps,
+}
+
+impl AxisTaps {
+    /// Computes the taps that resize images of so many rows and columns, unless they are there
+    /// already.
+    pub(crate) fn prepare(
+        &mut self,
+        from: [usize; 2],
+        to: [usize; 2],
+        filter: Filter,
+        dtype: &DType,
+    ) -> Result<()> {
+        self.vertical.prepare(from[0], to[0], filter, dtype)?;
+        self.horizontal.prepare(from[1], to[1], filter, dtype)
+    }
 }
 
 impl Taps {

@@ -1,76 +1,293 @@
-//! Which instructions this machine has, asked once.
+//! Which instructions this machine has, and the one way to a body that needs them.
 //!
-//! The environment variable `NDLENS_ISA` forces a lower instruction set than the best one:
-//! `scalar`, `avx2` or `avx512`. It is read once, with the first map. Asking for more than the
-//! machine has gives what it has; an unknown name is an error, since a typing mistake would
-//! otherwise time the wrong code.
+//! A [`Level`] is an instruction set that this machine has: it is made by asking the machine, once.
+//! So whoever holds a level may call the bodies of that level. The environment variable
+//! `NDLENS_ISA` asks for a lower level than the best one, by its name. It is read once. A higher
+//! level than the machine has gives the best one. An unknown name is an error, since a typing
+//! mistake would otherwise time the wrong code.
+//!
+//! A body comes in one of three kinds:
+//!
+//! | a body | is written | and reached by |
+//! |---|---|---|
+//! | in plain Rust | once; compilers make vector code of it | [`Level::run`] |
+//! | over registers | once, over the traits of `vector.rs` | `vector_body!` |
+//! | of one instruction set | for that alone | `avx2!` or `avx512!`, and a look at [`Level::isa`] |
+//!
+//! All three compile a body with the same features, those of the one list below. An instruction set
+//! is added here, and as an implementation of the traits of `vector.rs`. Levels of different
+//! architectures are never compared, since a build has those of its own architecture only.
+
+#![expect(unsafe_code, reason = "calls bodies compiled for instruction sets; see UNSAFE.md")]
 
 use std::sync::OnceLock;
 
 use crate::error::{Error, Result};
 
-/// An instruction set with bodies of its own, the better the later.
+/// An instruction set of this architecture with bodies of its own, the better the later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Isa {
-    /// What every machine has.
+pub enum Isa {
+    /// What every machine of the architecture has.
     Scalar,
     /// AVX2, FMA and F16C: 8 floats at once.
+    #[cfg(target_arch = "x86_64")]
     Avx2,
-    /// AVX-512 F, BW, VL and VBMI: 16 floats at once, bytes shuffled across the whole register.
+    /// AVX-512 F, BW, DQ, VL, IFMA and VBMI: 16 floats at once, bytes shuffled across the whole
+    /// register. Every processor with VBMI has IFMA.
+    #[cfg(target_arch = "x86_64")]
     Avx512,
+    /// NEON: 4 floats at once.
+    #[cfg(target_arch = "aarch64")]
+    Neon,
+}
+
+/// The features of each instruction set, probed for and compiled with: `$has` asks the machine for
+/// them, and `$compiled!` compiles functions with them.
+#[cfg(target_arch = "x86_64")]
+macro_rules! x86_64_features {
+    ($d:tt $($compiled:ident, $has:ident: [$($feature:tt)+];)+) => {$(
+        fn $has() -> bool {
+            $(std::is_x86_feature_detected!($feature))&&+
+        }
+
+        macro_rules! $compiled {
+            ($d($d function:tt)+) => {
+                #[target_feature($(enable = $feature),+)]
+                $d($d function)+
+            };
+        }
+        pub(crate) use $compiled;
+    )+};
+}
+
+#[cfg(target_arch = "x86_64")]
+x86_64_features! { $
+    avx2, has_avx2: ["avx2" "fma" "f16c"];
+    avx512, has_avx512: [
+        "avx2" "fma" "f16c" "avx512f" "avx512bw" "avx512dq" "avx512vl" "avx512ifma" "avx512vbmi"
+    ];
 }
 
 impl Isa {
-    /// The best this machine has.
-    pub(crate) fn best() -> Isa {
-        static BEST: OnceLock<Isa> = OnceLock::new();
-        *BEST.get_or_init(|| {
+    /// All of this architecture, the better the later.
+    #[cfg(target_arch = "x86_64")]
+    pub const ALL: &[Isa] = &[Isa::Scalar, Isa::Avx2, Isa::Avx512];
+    /// All of this architecture, the better the later.
+    #[cfg(target_arch = "aarch64")]
+    pub const ALL: &[Isa] = &[Isa::Scalar, Isa::Neon];
+    /// All of this architecture.
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    pub const ALL: &[Isa] = &[Isa::Scalar];
+
+    /// Its name, as `NDLENS_ISA` has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Isa::Scalar => "scalar",
             #[cfg(target_arch = "x86_64")]
-            {
-                let avx2 = std::is_x86_feature_detected!("avx2")
-                    && std::is_x86_feature_detected!("fma")
-                    && std::is_x86_feature_detected!("f16c");
-                let avx512 = std::is_x86_feature_detected!("avx512f")
-                    && std::is_x86_feature_detected!("avx512bw")
-                    && std::is_x86_feature_detected!("avx512vl")
-                    && std::is_x86_feature_detected!("avx512vbmi");
-                if avx2 && avx512 {
-                    return Isa::Avx512;
+            Isa::Avx2 => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => "avx512",
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon => "neon",
+        }
+    }
+
+    fn from_name(name: &str) -> Result<Isa> {
+        let named = Isa::ALL.iter().find(|isa| isa.name() == name);
+        named.copied().ok_or_else(|| {
+            let names: Vec<&str> = Isa::ALL.iter().map(|isa| isa.name()).collect();
+            let expected = match names.split_last() {
+                Some((last, others)) if !others.is_empty() => {
+                    format!("{} or {last}", others.join(", "))
                 }
-                if avx2 {
-                    return Isa::Avx2;
-                }
-            }
-            Isa::Scalar
+                _ => names.concat(),
+            };
+            Error::UnknownLevel { got: name.to_owned(), expected }
         })
     }
 
-    /// The best this machine has and `NDLENS_ISA` allows.
+    /// Whether the machine has it.
+    fn is_here(self) -> bool {
+        match self {
+            Isa::Scalar => true,
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => has_avx2(),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => has_avx512(),
+            // Every machine that Rust's aarch64 targets are for has it.
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon => true,
+        }
+    }
+}
+
+/// An instruction set that this machine has.
+///
+/// # Invariants
+///
+/// 1. The machine has all features of the instruction set. They include those of the instruction
+///    sets before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Level(Isa);
+
+impl Level {
+    /// What every machine of the architecture has.
+    pub const SCALAR: Level = Level(Isa::Scalar);
+
+    /// All levels of this machine, the better the later.
+    pub fn all() -> impl Iterator<Item = Level> {
+        let best = Level::best();
+        Isa::ALL.iter().copied().map(Level).take_while(move |level| *level <= best)
+    }
+
+    /// The best level of this machine.
+    pub fn best() -> Level {
+        static BEST: OnceLock<Level> = OnceLock::new();
+        *BEST.get_or_init(|| {
+            let here = Isa::ALL.iter().copied().take_while(|isa| isa.is_here());
+            here.last().map_or(Level::SCALAR, Level)
+        })
+    }
+
+    /// The best level of this machine that `NDLENS_ISA` allows.
     ///
     /// # Errors
     ///
-    /// [`Error::UnknownIsa`].
-    pub(crate) fn chosen() -> Result<Isa> {
-        static CHOSEN: OnceLock<Result<Isa>> = OnceLock::new();
+    /// [`Error::UnknownLevel`].
+    pub fn chosen() -> Result<Level> {
+        static CHOSEN: OnceLock<Result<Level>> = OnceLock::new();
         CHOSEN
             .get_or_init(|| match std::env::var_os("NDLENS_ISA") {
-                None => Ok(Isa::best()),
+                None => Ok(Level::best()),
                 Some(name) => {
-                    Isa::from_name(&name.to_string_lossy()).map(|isa| isa.min(Isa::best()))
+                    Isa::from_name(&name.to_string_lossy()).map(|isa| Level::best().at_most(isa))
                 }
             })
             .clone()
     }
 
-    fn from_name(name: &str) -> Result<Isa> {
-        match name {
-            "scalar" => Ok(Isa::Scalar),
-            "avx2" => Ok(Isa::Avx2),
-            "avx512" => Ok(Isa::Avx512),
-            _ => Err(Error::UnknownIsa { got: name.to_owned() }),
+    /// This level, or that of a lower instruction set.
+    #[must_use]
+    pub fn at_most(self, isa: Isa) -> Level {
+        Level(self.0.min(isa))
+    }
+
+    /// The instruction set.
+    pub fn isa(self) -> Isa {
+        self.0
+    }
+
+    /// Runs a body that is compiled for each level.
+    #[inline]
+    pub fn run<B: Body>(self, body: B) -> B::Output {
+        match self.0 {
+            Isa::Scalar => body.run(),
+            // SAFETY: by invariant 1 the machine has the features that the function is compiled
+            // with.
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => unsafe { run_with_avx2(body) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => unsafe { run_with_avx512(body) },
+            // Compilers use NEON in all code for this architecture.
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon => body.run(),
         }
     }
 }
+
+/// A body in plain Rust: a loop that compilers make vector code of. Its fields are its arguments.
+///
+/// ```
+/// use ndlens_kernels::{Body, Level};
+///
+/// struct Double<'a>(&'a mut [f32]);
+///
+/// impl Body for Double<'_> {
+///     type Output = ();
+///
+///     #[inline(always)]
+///     fn run(self) {
+///         self.0.iter_mut().for_each(|x| *x *= 2.0);
+///     }
+/// }
+///
+/// let mut values = [1.0, 2.0, 3.0];
+/// Level::chosen()?.run(Double(&mut values));
+/// assert_eq!(values, [2.0, 4.0, 6.0]);
+/// # Ok::<(), ndlens_kernels::Error>(())
+/// ```
+pub trait Body {
+    /// What it returns.
+    type Output;
+
+    /// The body. It must be `#[inline(always)]`, and what it calls must be inlined too: a function
+    /// that is not inlined is compiled without the level's features.
+    fn run(self) -> Self::Output;
+}
+
+#[cfg(target_arch = "x86_64")]
+avx2! {
+    fn run_with_avx2<B: Body>(body: B) -> B::Output {
+        body.run()
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+avx512! {
+    fn run_with_avx512<B: Body>(body: B) -> B::Output {
+        body.run()
+    }
+}
+
+/// Defines a function that picks the body of a level: from one that is written over registers, a
+/// function for each level that has them. The generics of the body, its register aside, stand in
+/// brackets, with their bounds and without.
+///
+/// The function that is picked is unsafe to call: beside what the body asks for, the machine must
+/// have the level's features. A [`Level`] guarantees that.
+macro_rules! vector_body {
+    (
+        $(#[$meta:meta])*
+        $vis:vis fn $name:ident[$($bounds:tt)*][$($generics:tt)*] -> $kind:ty;
+        $body:ident($($argument:ident: $type:ty),* $(,)?)
+    ) => {
+        $(#[$meta])*
+        $vis fn $name<$($bounds)*>(level: $crate::simd::level::Level) -> Option<$kind> {
+            use $crate::simd::level::Isa;
+            match level.isa() {
+                Isa::Scalar => None,
+                #[cfg(target_arch = "x86_64")]
+                Isa::Avx2 => {
+                    use $crate::simd::x86_64::vector::Avx2;
+                    $crate::simd::level::avx2! {
+                        unsafe fn compiled<$($bounds)*>($($argument: $type),*) {
+                            // SAFETY: the caller guarantees what the body asks for; this function
+                            // has the register's instructions.
+                            unsafe { $body::<Avx2, $($generics)*>($($argument),*) }
+                        }
+                    }
+                    Some(compiled::<$($generics)*>)
+                }
+                #[cfg(target_arch = "x86_64")]
+                Isa::Avx512 => {
+                    use $crate::simd::x86_64::vector::Avx512;
+                    $crate::simd::level::avx512! {
+                        unsafe fn compiled<$($bounds)*>($($argument: $type),*) {
+                            // SAFETY: as above.
+                            unsafe { $body::<Avx512, $($generics)*>($($argument),*) }
+                        }
+                    }
+                    Some(compiled::<$($generics)*>)
+                }
+                // Its registers have no implementation of the traits yet.
+                #[cfg(target_arch = "aarch64")]
+                Isa::Neon => None,
+            }
+        }
+    };
+}
+pub(crate) use vector_body;
 
 #[cfg(test)]
 mod tests {
@@ -78,9 +295,24 @@ mod tests {
 
     #[test]
     fn an_instruction_set_is_asked_for_by_name() {
-        assert_eq!(Isa::from_name("avx2"), Ok(Isa::Avx2));
-        let error = Isa::from_name("sse").unwrap_err();
-        assert_eq!(error.to_string(), "NDLENS_ISA is \"sse\", expected scalar, avx2 or avx512");
-        assert!(Isa::chosen().unwrap() <= Isa::best());
+        for &isa in Isa::ALL {
+            assert_eq!(Isa::from_name(isa.name()), Ok(isa));
+        }
+        let error = Isa::from_name("sse").unwrap_err().to_string();
+        #[cfg(target_arch = "x86_64")]
+        assert_eq!(error, "NDLENS_ISA is \"sse\", expected scalar, avx2 or avx512");
+        #[cfg(target_arch = "aarch64")]
+        assert_eq!(error, "NDLENS_ISA is \"sse\", expected scalar or neon");
+        assert!(Level::chosen().unwrap() <= Level::best());
+    }
+
+    #[test]
+    fn every_level_up_to_the_best_is_one_of_the_machine() {
+        let levels: Vec<Level> = Level::all().collect();
+        assert!(levels.is_sorted());
+        assert_eq!((levels[0], levels[levels.len() - 1]), (Level::SCALAR, Level::best()));
+        for &isa in Isa::ALL {
+            assert!(levels.contains(&Level::best().at_most(isa)));
+        }
     }
 }

@@ -7,7 +7,7 @@ use ndlens_core::DType;
 
 use crate::colour::Adjustment::{self, Brightness, Contrast, Grayscale, Hue, Saturation};
 use crate::colour::planes::LEN;
-use crate::simd::level::Isa;
+use crate::simd::level::Level;
 
 /// An image between two adjustments: pixels of one or three values, `bound` the largest.
 struct Oracle {
@@ -108,8 +108,6 @@ fn bytes(count: usize) -> Vec<u8> {
     (0..count).map(|i| if i / 30 % 3 == 0 { 127 + next() % 2 * 128 } else { next() }).collect()
 }
 
-const ISAS: [Isa; 3] = [Isa::Scalar, Isa::Avx2, Isa::Avx512];
-
 fn cases() -> Vec<Vec<Adjustment>> {
     let mut cases = vec![vec![], vec![Grayscale]];
     for factor in [0.0, 0.3, 0.999, 1.0, 1.7, 40.0] {
@@ -134,13 +132,13 @@ fn check_bytes(bytes: &[u8], channels: usize, adjustments: &[Adjustment]) {
         oracle.adjust(adjustment);
     }
     let expected: Vec<u8> = oracle.pixels.concat().iter().map(|&x| x as u8).collect();
-    for isa in ISAS {
+    for level in Level::all() {
         let mut got = bytes.to_vec();
-        Adjustment::apply_with_isa(adjustments, &mut got, &DType::U8, channels, isa).unwrap();
+        Adjustment::apply_at_level(adjustments, &mut got, &DType::U8, channels, level).unwrap();
         assert_eq!(
             got,
             expected,
-            "{adjustments:?}, {isa:?}, {} x {channels}",
+            "{adjustments:?}, {level:?}, {} x {channels}",
             bytes.len() / channels
         );
     }
@@ -172,15 +170,18 @@ fn every_body_adjusts_floats_as_the_oracle_does() {
             for &adjustment in &adjustments {
                 oracle.adjust(adjustment);
             }
-            for isa in ISAS {
+            for level in Level::all() {
                 let mut got: Vec<u8> = floats.iter().flat_map(|x| x.to_le_bytes()).collect();
-                Adjustment::apply_with_isa(&adjustments, &mut got, &DType::F32, channels, isa)
+                Adjustment::apply_at_level(&adjustments, &mut got, &DType::F32, channels, level)
                     .unwrap();
                 for (got, expected) in
                     got.as_chunks::<4>().0.iter().zip(oracle.pixels.iter().flatten())
                 {
                     let got = f32::from_le_bytes(*got);
-                    assert!((got - expected).abs() <= tolerance, "{adjustments:?}, {isa:?}: {got}");
+                    assert!(
+                        (got - expected).abs() <= tolerance,
+                        "{adjustments:?}, {level:?}: {got}"
+                    );
                 }
             }
         }
@@ -191,11 +192,13 @@ fn every_body_adjusts_floats_as_the_oracle_does() {
 fn every_body_does_the_same_with_numbers_beyond_all_bounds() {
     let floats = [f32::NAN, f32::INFINITY, -1.0, 1e38, f32::NEG_INFINITY, 0.0].repeat(3);
     for adjustments in cases().into_iter().chain(extremes()) {
-        let results = ISAS.map(|isa| {
-            let mut got: Vec<u8> = floats.iter().flat_map(|x| x.to_le_bytes()).collect();
-            Adjustment::apply_with_isa(&adjustments, &mut got, &DType::F32, 3, isa).unwrap();
-            got.as_chunks().0.iter().map(|&x| f32::from_le_bytes(x)).collect::<Vec<_>>()
-        });
+        let results: Vec<Vec<f32>> = Level::all()
+            .map(|level| {
+                let mut got: Vec<u8> = floats.iter().flat_map(|x| x.to_le_bytes()).collect();
+                Adjustment::apply_at_level(&adjustments, &mut got, &DType::F32, 3, level).unwrap();
+                got.as_chunks().0.iter().map(|&x| f32::from_le_bytes(x)).collect()
+            })
+            .collect();
         let same = |a: f32, b: f32| a == b || a.is_nan() && b.is_nan();
         for result in &results[1..] {
             assert!(
@@ -251,16 +254,16 @@ fn extreme_parameters_do_to_floats_what_the_oracle_does() {
             for &adjustment in &adjustments {
                 oracle.adjust(adjustment);
             }
-            for isa in ISAS {
+            for level in Level::all() {
                 let mut got: Vec<u8> = floats.iter().flat_map(|x| x.to_le_bytes()).collect();
-                Adjustment::apply_with_isa(&adjustments, &mut got, &DType::F32, channels, isa)
+                Adjustment::apply_at_level(&adjustments, &mut got, &DType::F32, channels, level)
                     .unwrap();
                 for (got, expected) in
                     got.as_chunks::<4>().0.iter().zip(oracle.pixels.iter().flatten())
                 {
                     let got = f32::from_le_bytes(*got);
                     let same = got.is_nan() && expected.is_nan() || (got - expected).abs() <= 1e-5;
-                    assert!(same, "{adjustments:?}, {isa:?}: {got}, {expected}");
+                    assert!(same, "{adjustments:?}, {level:?}: {got}, {expected}");
                 }
             }
         }

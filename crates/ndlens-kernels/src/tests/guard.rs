@@ -8,10 +8,11 @@ use std::sync::Arc;
 
 use ndlens_core::{Access, Buffer, DType, Layout, Owner, View};
 
+use crate::simd::level::Level;
 use crate::tests::map::check_map;
 use crate::tests::resize::{FILTERS, byte_steps, check_resize};
-use crate::tests::{ISAS, bytes, normalize, to};
-use crate::{Scratch, Stores, Take, ValueMap};
+use crate::tests::{bytes, normalize, to};
+use crate::{ResizeScratch, Stores, Take, ValueMap};
 
 pub(crate) const PAGE: usize = 4096;
 
@@ -139,8 +140,8 @@ fn no_row_is_read_beyond_its_bytes() {
 }
 
 fn check_copy(view: &View) {
-    for isa in ISAS {
-        let map = ValueMap::with_isa(&DType::U8, 1, &[], isa).unwrap();
+    for level in Level::all() {
+        let map = ValueMap::at_level(&DType::U8, 1, &[], level).unwrap();
         let mut out = vec![0; view.len()];
         map.apply(&view.as_ref(), None, &mut out, Stores::Stream).unwrap();
         assert!(out == view.to_vec::<u8>().unwrap());
@@ -150,7 +151,7 @@ fn check_copy(view: &View) {
 #[test]
 fn no_resize_reads_a_byte_outside_the_image() {
     let buffer = Fenced::page();
-    let mut scratch = Scratch::default();
+    let mut scratch = ResizeScratch::default();
     for (height, channels, most) in [(3, 3, 70), (2, 1, 70), (2, 2, 67), (2, 4, 67), (1, 3, 300)] {
         for width in (1..=most).step_by(if most > 100 { 37 } else { 1 }) {
             let row = width * channels;
@@ -188,7 +189,7 @@ fn no_resize_reads_a_byte_outside_the_image() {
 #[test]
 fn no_resize_of_floats_reads_a_byte_outside_the_image() {
     let buffer = Fenced::page();
-    let mut scratch = Scratch::default();
+    let mut scratch = ResizeScratch::default();
     for (height, channels, most) in
         [(3, 3, 60), (2, 1, 60), (7, 2, 60), (1, 3, 300), (2, 4, 60), (2, 5, 60)]
     {

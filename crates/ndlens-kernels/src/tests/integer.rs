@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use crate::tests::map::check_map;
 use crate::tests::{FLOATS, NUMBERS, normalize, packed, to};
-use crate::{Step, Stores, ValueMap};
+use crate::{MapStep, Stores, ValueMap};
 
 fn is_float(dtype: &DType) -> bool {
     FLOATS.contains(dtype)
@@ -111,7 +111,7 @@ fn bytes_go_through_floats_and_come_back_as_they_were() {
     for through in
         [&[DType::F32][..], &[DType::F64], &[DType::I16], &[DType::I64, DType::U16, DType::I32]]
     {
-        let mut steps: Vec<Step> = through.iter().map(|dtype| to(dtype, true)).collect();
+        let mut steps: Vec<MapStep> = through.iter().map(|dtype| to(dtype, true)).collect();
         steps.push(to(&DType::U8, true));
         let map = ValueMap::new(&DType::U8, 1, &steps).unwrap();
         let mut out = vec![0; 256];

@@ -6,15 +6,14 @@
 use ndlens_core::{Buffer, DType, Index, Layout, Order, View, s};
 use proptest::prelude::*;
 
-use crate::map::program::Program;
-use crate::tests::{
-    FLOATS, ISAS, NUMBERS, Placement, STORES, bytes, check, fnv, normalize, packed, to,
-};
-use crate::{Error, Step, Stores, ValueMap};
+use crate::map::program::MapProgram;
+use crate::simd::level::Level;
+use crate::tests::{FLOATS, NUMBERS, Placement, STORES, bytes, check, fnv, normalize, packed, to};
+use crate::{Error, MapStep, Stores, ValueMap};
 
 /// What the oracle makes of a view: each element by itself.
-fn oracle(view: &View, channel_axis: Option<usize>, channels: usize, steps: &[Step]) -> Vec<u8> {
-    let program = Program::new(view.dtype(), channels, steps).unwrap();
+fn oracle(view: &View, channel_axis: Option<usize>, channels: usize, steps: &[MapStep]) -> Vec<u8> {
+    let program = MapProgram::new(view.dtype(), channels, steps).unwrap();
     let inner: usize = channel_axis.map_or(1, |axis| view.shape()[axis + 1..].iter().product());
     let itemsize = program.dtype.itemsize();
     let mut out = vec![0; view.len() * itemsize];
@@ -35,7 +34,12 @@ fn oracle(view: &View, channel_axis: Option<usize>, channels: usize, steps: &[St
 }
 
 /// Applies the steps with both kinds of store, at several alignments of the destination.
-pub(crate) fn check_map(view: &View, channel_axis: Option<usize>, channels: usize, steps: &[Step]) {
+pub(crate) fn check_map(
+    view: &View,
+    channel_axis: Option<usize>,
+    channels: usize,
+    steps: &[MapStep],
+) {
     let placements: Vec<Placement> = STORES
         .into_iter()
         .flat_map(|stores| [0, 4, 28, 1, 2].map(|misaligned| (stores, misaligned)))
@@ -43,17 +47,17 @@ pub(crate) fn check_map(view: &View, channel_axis: Option<usize>, channels: usiz
     let expected = oracle(view, channel_axis, channels, steps);
     let dtype = ValueMap::new(view.dtype(), channels, steps).unwrap().dtype().clone();
     let context = (view.layout(), view.dtype(), steps);
-    check(&expected, &dtype, &placements, &context, |isa, stores, out| {
-        let map = ValueMap::with_isa(view.dtype(), channels, steps, isa).unwrap();
+    check(&expected, &dtype, &placements, &context, |level, stores, out| {
+        let map = ValueMap::at_level(view.dtype(), channels, steps, level).unwrap();
         map.apply(&view.as_ref(), channel_axis, out, stores).unwrap();
     });
 }
 
 /// The chains of the vector bodies: scaled or not, by inverse, and by division; to floats of both
 /// widths, rounded once or each time.
-pub(crate) fn byte_chains(channels: usize) -> Vec<Vec<Step>> {
-    let awkward = Step::Normalize { mean: vec![f64::from(1e-40f32)], std: vec![1e-39] };
-    let endless = Step::Normalize { mean: vec![0.5], std: vec![f64::NAN] };
+pub(crate) fn byte_chains(channels: usize) -> Vec<Vec<MapStep>> {
+    let awkward = MapStep::Normalize { mean: vec![f64::from(1e-40f32)], std: vec![1e-39] };
+    let endless = MapStep::Normalize { mean: vec![0.5], std: vec![f64::NAN] };
     let single = [
         vec![to(&DType::F32, true)],
         vec![to(&DType::F32, false), normalize(channels)],
@@ -226,8 +230,8 @@ fn without_a_step_every_dtype_passes_through() {
             assert!(map.is_identity() && *map.dtype() == dtype);
             let mut expected = vec![0; view.nbytes()];
             view.read_into(&mut expected).unwrap();
-            for isa in ISAS {
-                let map = ValueMap::with_isa(&dtype, 2, &[], isa).unwrap();
+            for level in Level::all() {
+                let map = ValueMap::at_level(&dtype, 2, &[], level).unwrap();
                 for stores in STORES {
                     for misaligned in [0, 1, 63] {
                         let mut out = vec![0; expected.len() + misaligned];
@@ -259,8 +263,10 @@ fn a_division_by_its_inverse_has_the_bits_of_a_division() {
     // Every std has its chance to round badly; the map finds out which do.
     for i in 1..200 {
         let std = vec![f64::from(i) * 0.005_13];
-        let steps =
-            [to(&DType::F32, i % 2 == 0), Step::Normalize { mean: vec![0.1 * f64::from(i)], std }];
+        let steps = [
+            to(&DType::F32, i % 2 == 0),
+            MapStep::Normalize { mean: vec![0.1 * f64::from(i)], std },
+        ];
         check_map(&packed(&[256], DType::U8), None, 1, &steps);
     }
 }
@@ -324,11 +330,11 @@ fn results_are_torchs_to_the_bit() {
             (&three, Some(0), 3, vec![to(&target, true), normalize(3)], normalised),
         ];
         for (view, axis, channels, steps, expected) in chains {
-            for isa in ISAS {
-                let map = ValueMap::with_isa(&source, channels, &steps, isa).unwrap();
+            for level in Level::all() {
+                let map = ValueMap::at_level(&source, channels, &steps, level).unwrap();
                 let mut out = vec![0; view.len() * target.itemsize()];
                 map.apply(&view.as_ref(), axis, &mut out, Stores::Cached).unwrap();
-                assert_eq!(fnv(&out), expected, "{source} to {target}, {steps:?}, {isa:?}");
+                assert_eq!(fnv(&out), expected, "{source} to {target}, {steps:?}, {level:?}");
             }
         }
     }
@@ -381,7 +387,7 @@ fn any_byte_but_zero_is_true() {
 
 #[test]
 fn each_error_says_what_was_got_and_expected() {
-    let text = |source: &DType, channels, steps: &[Step]| {
+    let text = |source: &DType, channels, steps: &[MapStep]| {
         ValueMap::new(source, channels, steps).unwrap_err().to_string()
     };
     assert_eq!(
@@ -401,9 +407,9 @@ fn each_error_says_what_was_got_and_expected() {
         "normalize got 2 values of mean, expected 1 or 3"
     );
     assert_eq!(text(&DType::F32, 1, &[normalize(2)]), "normalize got 2 values of mean, expected 1");
-    let step = Step::Normalize { mean: vec![0.0], std: vec![] };
+    let step = MapStep::Normalize { mean: vec![0.0], std: vec![] };
     assert_eq!(text(&DType::F32, 3, &[step]), "normalize got 0 values of std, expected 1 or 3");
-    let step = Step::Normalize { mean: vec![0.0], std: vec![1.0, -0.0, 1.0] };
+    let step = MapStep::Normalize { mean: vec![0.0], std: vec![1.0, -0.0, 1.0] };
     assert_eq!(
         text(&DType::F32, 3, &[step]),
         "normalize needs a std other than 0, got 0 at position 1"

@@ -11,10 +11,9 @@ mod resize;
 
 use ndlens_core::{Buffer, DType, Layout, Order, View};
 
-use crate::simd::level::Isa;
-use crate::{Step, Stores};
+use crate::simd::level::Level;
+use crate::{MapStep, Stores};
 
-pub(crate) const ISAS: [Isa; 3] = [Isa::Scalar, Isa::Avx2, Isa::Avx512];
 pub(crate) const STORES: [Stores; 2] = [Stores::Cached, Stores::Stream];
 pub(crate) const NUMBERS: [DType; 13] = [
     DType::Bool,
@@ -35,13 +34,13 @@ pub(crate) const FLOATS: [DType; 4] = [DType::F16, DType::Bf16, DType::F32, DTyp
 const MEAN: [f64; 5] = [0.485, 0.456, 0.406, 0.5, 0.25];
 const STD: [f64; 5] = [0.229, 0.224, 0.225, -3.0, 1e-3];
 
-pub(crate) fn to(dtype: &DType, scale: bool) -> Step {
-    Step::ToDtype { dtype: dtype.clone(), scale }
+pub(crate) fn to(dtype: &DType, scale: bool) -> MapStep {
+    MapStep::ToDtype { dtype: dtype.clone(), scale }
 }
 
-pub(crate) fn normalize(channels: usize) -> Step {
+pub(crate) fn normalize(channels: usize) -> MapStep {
     let values = |values: &[f64]| values.iter().copied().cycle().take(channels).collect();
-    Step::Normalize { mean: values(&MEAN), std: values(&STD) }
+    MapStep::Normalize { mean: values(&MEAN), std: values(&STD) }
 }
 
 /// Bytes in which every value of one byte occurs, and wider numbers of every magnitude.
@@ -96,17 +95,17 @@ pub(crate) fn check(
     dtype: &DType,
     placements: &[Placement],
     context: &dyn std::fmt::Debug,
-    mut body: impl FnMut(Isa, Stores, &mut [u8]),
+    mut body: impl FnMut(Level, Stores, &mut [u8]),
 ) {
     const FILL: u8 = 0xa5;
     const MARGIN: usize = 64;
-    for isa in ISAS {
+    for level in Level::all() {
         for &(stores, misaligned) in placements {
             let mut out = vec![FILL; expected.len() + 4 * MARGIN];
             let start = MARGIN + out[MARGIN..].as_ptr().align_offset(64) + misaligned;
             let end = start + expected.len();
-            body(isa, stores, &mut out[start..end]);
-            let context = (isa, stores, misaligned, context);
+            body(level, stores, &mut out[start..end]);
+            let context = (level, stores, misaligned, context);
             assert_same(&out[start..end], expected, dtype, &context);
             assert!(
                 out[..start].iter().chain(&out[end..]).all(|&byte| byte == FILL),

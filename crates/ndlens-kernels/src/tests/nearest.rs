@@ -3,16 +3,25 @@
 use ndlens_core::{DType, Index, View, s};
 use proptest::prelude::*;
 
-use crate::{Filter, Finish, Interpolation, Resize, Scratch, Step, Stores, ValueMap, Window};
+use crate::{
+    Filter, Interpolation, MapStep, Resize, ResizeOutput, ResizeScratch, ResizeWindow, Stores,
+    ValueMap,
+};
 
 const BOTH: [Interpolation; 2] = [Interpolation::Nearest, Interpolation::NearestExact];
 
-fn apply(view: &View, resize: &Resize, window: Window, steps: &[Step], first: bool) -> Vec<u8> {
+fn apply(
+    view: &View,
+    resize: &Resize,
+    window: ResizeWindow,
+    steps: &[MapStep],
+    first: bool,
+) -> Vec<u8> {
     let map = ValueMap::new(view.dtype(), resize.channels(), steps).unwrap();
     let mut out =
         vec![0; window.height * window.width * resize.channels() * map.dtype().itemsize()];
-    let finish = Finish { window, map: &map, channels_first: first, stores: Stores::Cached };
-    resize.apply(&view.as_ref(), &finish, &mut out, &mut Scratch::default()).unwrap();
+    let output = ResizeOutput { window, map: &map, channels_first: first, stores: Stores::Cached };
+    resize.apply(&view.as_ref(), &output, &mut out, &mut ResizeScratch::default()).unwrap();
     out
 }
 
@@ -40,7 +49,7 @@ proptest! {
         let of = |dtype: &DType| Resize::new(to_height, to_width, channels, dtype, filter).unwrap();
         let resize = of(&DType::F32);
         let (top, left) = (to_height / 3, to_width / 4);
-        let window = Window {
+        let window = ResizeWindow {
             top, left, height: to_height - top, width: to_width - left, flip_vertical, flip_horizontal,
         };
         let picked = apply(&floats, &resize, window, &[], first);
@@ -73,8 +82,8 @@ fn picked_elements_go_through_the_map() {
     let filter = Filter { interpolation: Interpolation::Nearest, antialias: false };
     let resize = Resize::new(1, 2, 3, &DType::I64, filter).unwrap();
     let steps = [
-        Step::ToDtype { dtype: DType::F64, scale: false },
-        Step::Normalize { mean: vec![0.0, 1.0, 2.0], std: vec![1.0, 2.0, 4.0] },
+        MapStep::ToDtype { dtype: DType::F64, scale: false },
+        MapStep::Normalize { mean: vec![0.0, 1.0, 2.0], std: vec![1.0, 2.0, 4.0] },
     ];
     let expected = |order: [usize; 6]| -> Vec<u8> {
         order

@@ -6,10 +6,11 @@ use proptest::prelude::*;
 
 use crate::resize::reference;
 use crate::resize::taps::Taps;
-use crate::simd::level::Isa;
-use crate::tests::{ISAS, bytes, check, fnv, normalize, packed, to};
+use crate::simd::level::Level;
+use crate::tests::{bytes, check, fnv, normalize, packed, to};
 use crate::{
-    Error, Filter, Finish, Interpolation, Resize, Scratch, Step, Stores, ValueMap, Window,
+    Error, Filter, Interpolation, MapStep, Resize, ResizeOutput, ResizeScratch, ResizeWindow,
+    Stores, ValueMap,
 };
 
 pub(crate) const FILTERS: [Filter; 6] = [
@@ -47,8 +48,8 @@ const SIZES: [[usize; 4]; 20] = [
 
 /// What becomes of resized bytes: themselves, affine floats with and without statistics, by a
 /// division, by a table, by blocks.
-pub(crate) fn byte_steps(channels: usize) -> Vec<Vec<Step>> {
-    let awkward = Step::Normalize { mean: vec![f64::from(1e-40f32)], std: vec![1e-39] };
+pub(crate) fn byte_steps(channels: usize) -> Vec<Vec<MapStep>> {
+    let awkward = MapStep::Normalize { mean: vec![f64::from(1e-40f32)], std: vec![1e-39] };
     vec![
         vec![],
         vec![to(&DType::F32, true)],
@@ -60,9 +61,15 @@ pub(crate) fn byte_steps(channels: usize) -> Vec<Vec<Step>> {
     ]
 }
 
-fn resize(size: [usize; 2], channels: usize, dtype: &DType, filter: Filter, isa: Isa) -> Resize {
+fn resize(
+    size: [usize; 2],
+    channels: usize,
+    dtype: &DType,
+    filter: Filter,
+    level: Level,
+) -> Resize {
     let resize = Resize::new(size[0], size[1], channels, dtype, filter).unwrap();
-    Resize { isa: isa.min(Isa::best()), ..resize }
+    resize.at_level(level)
 }
 
 fn channels_of(view: &View) -> usize {
@@ -75,26 +82,25 @@ pub(crate) fn check_resize(
     view: &View,
     size: [usize; 2],
     filter: Filter,
-    window: Option<Window>,
-    steps: &[Step],
-    scratch: &mut Scratch,
+    window: Option<ResizeWindow>,
+    steps: &[MapStep],
+    scratch: &mut ResizeScratch,
 ) {
     let placements = [(Stores::Cached, 1), (Stores::Stream, 0), (Stores::Stream, 4)];
     let (dtype, channels) = (view.dtype(), channels_of(view));
     let map = ValueMap::new(dtype, channels, steps).unwrap();
-    let window = window.unwrap_or(resize(size, channels, dtype, filter, Isa::best()).whole());
+    let window = window.unwrap_or(resize(size, channels, dtype, filter, Level::best()).whole());
     for channels_first in [true, false] {
-        let finish = Finish { window, map: &map, channels_first, stores: Stores::Cached };
+        let output = ResizeOutput { window, map: &map, channels_first, stores: Stores::Cached };
         let len = window.height * window.width * channels * map.dtype().itemsize();
         let mut expected = vec![0; len];
-        let scalar = resize(size, channels, dtype, filter, Isa::Scalar);
-        reference::run(&scalar, &view.as_ref(), &finish, &mut expected).unwrap();
-        let context = (finish, view.layout(), size, filter);
-        check(&expected, map.dtype(), &placements, &context, |isa, stores, out| {
-            let resize = resize(size, channels, dtype, filter, isa);
-            let map = ValueMap::with_isa(dtype, channels, steps, isa).unwrap();
-            let finish = Finish { map: &map, stores, ..finish };
-            resize.apply(&view.as_ref(), &finish, out, scratch).unwrap();
+        reference::run(size, filter, &view.as_ref(), &output, &mut expected).unwrap();
+        let context = (output, view.layout(), size, filter);
+        check(&expected, map.dtype(), &placements, &context, |level, stores, out| {
+            let resize = resize(size, channels, dtype, filter, level);
+            let map = ValueMap::at_level(dtype, channels, steps, level).unwrap();
+            let output = ResizeOutput { map: &map, stores, ..output };
+            resize.apply(&view.as_ref(), &output, out, scratch).unwrap();
         });
     }
 }
@@ -174,17 +180,19 @@ fn resized_bytes_are_torchs_to_the_bit() {
     for ([height, width, to_height, to_width], hashes) in KNOWN {
         let image = packed(&[height, width, 3], DType::U8);
         for (filter, expected) in FILTERS.into_iter().zip(hashes) {
-            for isa in ISAS {
-                let resize = resize([to_height, to_width], 3, &DType::U8, filter, isa);
+            for level in Level::all() {
+                let resize = resize([to_height, to_width], 3, &DType::U8, filter, level);
                 let map = ValueMap::new(&DType::U8, 3, &[]).unwrap();
-                let finish = Finish {
+                let output = ResizeOutput {
                     window: resize.whole(),
                     map: &map,
                     channels_first: false,
                     stores: Stores::Cached,
                 };
                 let mut out = vec![0; to_height * to_width * 3];
-                resize.apply(&image.as_ref(), &finish, &mut out, &mut Scratch::default()).unwrap();
+                resize
+                    .apply(&image.as_ref(), &output, &mut out, &mut ResizeScratch::default())
+                    .unwrap();
                 assert_eq!(fnv(&out), expected, "{height} x {width}, {resize:?}");
             }
         }
@@ -193,7 +201,7 @@ fn resized_bytes_are_torchs_to_the_bit() {
 
 #[test]
 fn bytes_are_resized_alike_in_every_body_size_and_number_of_channels() {
-    let mut scratch = Scratch::default();
+    let mut scratch = ResizeScratch::default();
     for [height, width, to_height, to_width] in SIZES {
         for channels in [1, 2, 3, 4, 5] {
             // A crop of a wider image; and of no channel axis.
@@ -220,7 +228,7 @@ fn bytes_are_resized_alike_in_every_body_size_and_number_of_channels() {
 
 #[test]
 fn what_becomes_of_resized_values_does_not_depend_on_the_filter() {
-    let mut scratch = Scratch::default();
+    let mut scratch = ResizeScratch::default();
     for channels in 1..=4 {
         for steps in byte_steps(channels) {
             let image = packed(&[23, 50, channels], DType::U8);
@@ -232,7 +240,7 @@ fn what_becomes_of_resized_values_does_not_depend_on_the_filter() {
 
 #[test]
 fn a_source_of_any_strides_is_read_as_it_says() {
-    let mut scratch = Scratch::default();
+    let mut scratch = ResizeScratch::default();
     let rgba = packed(&[21, 70, 4], DType::U8);
     let reversed = Index::Slice { start: None, stop: None, step: -1 };
     let second = Index::Slice { start: None, stop: None, step: 2 };
@@ -267,7 +275,7 @@ fn a_source_of_any_strides_is_read_as_it_says() {
 
 #[test]
 fn a_window_is_that_part_of_the_resized_image() {
-    let mut scratch = Scratch::default();
+    let mut scratch = ResizeScratch::default();
     let image = packed(&[40, 90, 3], DType::U8);
     let size = [32, 48];
     for mirrored in [image.clone(), image.flip(&[1]).unwrap()] {
@@ -277,7 +285,8 @@ fn a_window_is_that_part_of_the_resized_image() {
             for [top, left, height, width] in
                 [[0, 0, 32, 48], [4, 9, 24, 24], [31, 47, 1, 1], [0, 13, 5, 35]]
             {
-                let window = Window { top, left, height, width, flip_vertical, flip_horizontal };
+                let window =
+                    ResizeWindow { top, left, height, width, flip_vertical, flip_horizontal };
                 for filter in FILTERS {
                     check_resize(
                         &mirrored,
@@ -291,7 +300,7 @@ fn a_window_is_that_part_of_the_resized_image() {
             }
         }
     }
-    let empty = Window {
+    let empty = ResizeWindow {
         top: 3,
         left: 3,
         height: 0,
@@ -306,13 +315,13 @@ fn a_window_is_that_part_of_the_resized_image() {
 fn a_window_may_start_at_a_row_that_lies_on_one_of_the_source() {
     // Of three rows of the result one is a row of the source, and those beside it are computed from
     // its neighbours too.
-    let mut scratch = Scratch::default();
+    let mut scratch = ResizeScratch::default();
     let image = packed(&[13, 11, 1], DType::U8);
     for size in [[39, 33], [65, 11]] {
         for filter in FILTERS {
             for top in 0..size[0] {
                 let height = (size[0] - top).min(4);
-                let window = Window {
+                let window = ResizeWindow {
                     top,
                     left: top % 11,
                     height,
@@ -345,7 +354,7 @@ fn taps_go_on_from_row_to_row() {
 
 #[test]
 fn floats_are_resized_as_the_oracle_says() {
-    let mut scratch = Scratch::default();
+    let mut scratch = ResizeScratch::default();
     let chains = |channels| {
         vec![
             vec![],
@@ -370,10 +379,10 @@ fn floats_are_resized_as_the_oracle_says() {
 
 #[test]
 fn floats_of_any_number_of_channels_keep_them() {
-    let mut scratch = Scratch::default();
+    let mut scratch = ResizeScratch::default();
     for channels in [2, 4, 5, 8, 9, 16, 17, 35] {
         let image = packed(&[23, 19, channels], DType::F32);
-        let part = Window {
+        let part = ResizeWindow {
             top: 1,
             left: 2,
             height: 5,
@@ -420,10 +429,10 @@ fn what_cannot_be_resized_is_refused() {
     );
 
     let resize = Resize::new(4, 5, 3, &DType::U8, filter).unwrap();
-    let apply = |view: &View, map: &ValueMap, window: Window, len: usize| {
-        let finish = Finish { window, map, channels_first: true, stores: Stores::Cached };
+    let apply = |view: &View, map: &ValueMap, window: ResizeWindow, len: usize| {
+        let output = ResizeOutput { window, map, channels_first: true, stores: Stores::Cached };
         let error = resize
-            .apply(&view.as_ref(), &finish, &mut vec![0; len], &mut Scratch::default())
+            .apply(&view.as_ref(), &output, &mut vec![0; len], &mut ResizeScratch::default())
             .unwrap_err();
         error.to_string()
     };
@@ -449,12 +458,12 @@ fn what_cannot_be_resized_is_refused() {
         "view has 1 channels, expected 3"
     );
     assert_eq!(apply(&image, &map, whole, 59), "destination has 59 bytes, expected 60");
-    let outside = Window { left: 3, width: 4, ..whole };
+    let outside = ResizeWindow { left: 3, width: 4, ..whole };
     assert_eq!(
         apply(&image, &map, outside, 48),
         "window 3..7 of the horizontal axis is out of bounds for a resized image of 5"
     );
-    let outside = Window { top: usize::MAX, ..whole };
+    let outside = ResizeWindow { top: usize::MAX, ..whole };
     let start = usize::MAX;
     let error = Error::ResizeWindow { axis: "vertical", start, end: usize::MAX, size: 4 };
     assert_eq!(apply(&image, &map, outside, 60), error.to_string());
@@ -472,7 +481,7 @@ fn a_resize_is_shared_between_threads_and_a_scratch_goes_to_one() {
     fn shareable<T: Send + Sync + Clone + std::fmt::Debug>() {}
     fn sendable<T: Send + Default>() {}
     shareable::<Resize>();
-    sendable::<Scratch>();
+    sendable::<ResizeScratch>();
 }
 
 proptest! {
@@ -507,9 +516,9 @@ proptest! {
             (start, 1 + (b * (size - start - 1) as f64) as usize)
         };
         let ((top, height), (left, width)) = (range(size.0, part.0, part.1), range(size.1, part.2, part.3));
-        let window = Window { top, left, height, width, flip_vertical: flips.0, flip_horizontal: flips.1 };
+        let window = ResizeWindow { top, left, height, width, flip_vertical: flips.0, flip_horizontal: flips.1 };
         let steps = if floats { vec![normalize(channels)] } else { byte_steps(channels)[steps].clone() };
-        let mut scratch = Scratch::default();
+        let mut scratch = ResizeScratch::default();
         check_resize(&view, [size.0, size.1], FILTERS[filter], None, &steps, &mut scratch);
         check_resize(&view, [size.0, size.1], FILTERS[filter], Some(window), &steps, &mut scratch);
     }

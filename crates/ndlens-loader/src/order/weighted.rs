@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use ndlens_core::room::with_room_for;
 use ndlens_core::{DType, View};
-use ndlens_kernels::{Step, Stores, ValueMap};
+use ndlens_kernels::{MapStep, Stores, ValueMap};
 use ndlens_transforms::Stream;
 
 use crate::error::{Error, Result};
@@ -45,7 +45,7 @@ impl Weights {
     ///
     /// [`Error::BadWeight`] for one that is negative, infinite or no number; [`Error::NoWeight`]
     /// where all are 0; [`Error::ZeroSetting`]; [`Error::TooManySamples`] for more without
-    /// replacement than have a weight above 0; [`Error::Core`] where there is no memory for a
+    /// replacement than have a weight above 0; [`Error::Core`] if there is no memory for a
     /// table.
     pub fn new(weights: &[f64], replacement: bool, samples: Option<usize>) -> Result<Self> {
         let bad = |weight: &f64| !weight.is_finite() || *weight < 0.0;
@@ -88,7 +88,7 @@ impl Weights {
         let &[items] = weights.shape() else {
             return Err(Error::WeightsShape { got: weights.shape().to_vec() });
         };
-        let to_f64 = [Step::ToDtype { dtype: DType::F64, scale: false }];
+        let to_f64 = [MapStep::ToDtype { dtype: DType::F64, scale: false }];
         let map = ValueMap::new(weights.dtype(), 1, &to_f64)?;
         let mut numbers = with_room_for::<f64>(items)?;
         let mut bytes = [0; 1024 * size_of::<f64>()];

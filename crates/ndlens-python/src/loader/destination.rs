@@ -1,6 +1,6 @@
 //! Where batches go: `pin_memory=` and `device=` of a loader.
 
-use ndlens::kernels::Step;
+use ndlens::kernels::MapStep;
 use ndlens::loader::{BatchMemory, Loader, Values};
 use ndlens::transforms::Deferred;
 use pyo3::IntoPyObjectExt;
@@ -60,10 +60,9 @@ impl<'py> Destination<'py> {
 
 /// Steps with their arguments, and the axis of the channels.
 fn to_python<'py>(py: Python<'py>, deferred: &Deferred) -> PyResult<Bound<'py, PyAny>> {
-    let step = |step: &Step| match step {
-        Step::ToDtype { dtype, scale } => (dtype.to_string(), *scale).into_bound_py_any(py),
-        Step::Normalize { mean, std } => (mean.clone(), std.clone()).into_bound_py_any(py),
-        other => Err(PyValueError::new_err(format!("{other:?} is not computed on a device"))),
+    let step = |step: &MapStep| match step {
+        MapStep::ToDtype { dtype, scale } => (dtype.to_string(), *scale).into_bound_py_any(py),
+        MapStep::Normalize { mean, std } => (mean.clone(), std.clone()).into_bound_py_any(py),
     };
     let steps = deferred.steps.iter().map(step).collect::<PyResult<Vec<_>>>()?;
     (steps, deferred.channel_axis).into_bound_py_any(py)

@@ -6,14 +6,14 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyInt, PyList, PyString, PyTuple, PyType};
 
 use crate::error::{OrRaise, in_place};
-use crate::optional;
+use crate::provided;
 
 /// A list of transforms, ours or torchvision's, and whose they are.
 pub(crate) fn extract_list(
     transforms: &Bound<'_, PyAny>,
 ) -> PyResult<(Vec<Box<dyn Step>>, Convention)> {
     let py = transforms.py();
-    let lowered = optional::get(py, "ndlens._torchvision", "lowered")?.call1((transforms,))?;
+    let lowered = provided::LOWERED.get(py)?.call1((transforms,))?;
     let (transforms, torchvisions, to_image): (Bound<'_, PyAny>, bool, bool) = lowered.extract()?;
     let convention =
         if torchvisions { Convention::Torchvision { to_image } } else { Convention::Ndlens };
@@ -41,9 +41,7 @@ fn is_ours(object: &Bound<'_, PyAny>) -> bool {
 /// Whether these are the transforms of one field, and not lists of them, one for each of several
 /// fields.
 pub(crate) fn is_one_list(transforms: &Bound<'_, PyAny>) -> PyResult<bool> {
-    optional::get(transforms.py(), "ndlens._torchvision", "is_one_list")?
-        .call1((transforms,))?
-        .extract()
+    provided::IS_ONE_LIST.get(transforms.py())?.call1((transforms,))?.extract()
 }
 
 /// A transform of `ndlens.transforms`: the one that Rust knows by the name of the class, of the

@@ -15,11 +15,10 @@
 //! from some loads side by side; and where that would be too many, each lane has enough taps to
 //! fill registers of its own: those are the long lanes.
 
-use std::ops::Range;
-
 use ndlens_core::room;
 
 use crate::error::Result;
+use crate::resize::output::ColumnOrder;
 use crate::resize::taps::Taps;
 
 /// The taps of a long lane are padded to a multiple of this.
@@ -36,7 +35,7 @@ const ZERO: u32 = 0x80;
 
 /// Registers of an instruction set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Register {
+pub(crate) struct LaneLayout {
     /// How many sums of 32 bits it holds.
     pub(crate) lanes: usize,
     /// How many loads fill it, each for as many of the lanes, and each of as many bytes.
@@ -49,16 +48,14 @@ pub(crate) struct Register {
     pub(crate) windows: usize,
 }
 
-/// In which order the resized pixels of an axis are written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Order {
-    /// Which of them.
-    pub(crate) range: Range<usize>,
-    /// Whether the last comes first.
-    pub(crate) flip: bool,
-    /// How many source pixels there are, if they are read from the last to the first.
-    pub(crate) mirrored: Option<usize>,
-}
+/// Filters one plane of an upper and a lower row: a word for each lane.
+///
+/// # Safety
+///
+/// The machine must have the body's instructions, the lanes must have been built for its registers,
+/// the rows must have [`PADDING`] bytes behind the pixels that the lanes are of, and the words must
+/// be as many as there are lanes.
+pub(crate) type FilterBody = unsafe fn(&Lanes, &[u8], &[u8], &mut [u32]);
 
 /// The lanes of a row.
 ///
@@ -91,13 +88,18 @@ pub(crate) struct Lanes {
 
 impl Lanes {
     /// Lays out the taps of a row's pixels in the order in which they are written.
-    pub(crate) fn build(&mut self, taps: &Taps, order: &Order, register: Register) -> Result<()> {
+    pub(crate) fn build(
+        &mut self,
+        taps: &Taps,
+        order: &ColumnOrder,
+        layout: LaneLayout,
+    ) -> Result<()> {
         self.precision = taps.precision;
-        self.groups = order.range.len().div_ceil(register.lanes);
+        self.groups = order.range.len().div_ceil(layout.lanes);
         self.starts.clear();
         self.counts.clear();
-        room::reserve(&mut self.starts, self.groups * register.lanes)?;
-        room::reserve(&mut self.counts, self.groups * register.lanes)?;
+        room::reserve(&mut self.starts, self.groups * layout.lanes)?;
+        room::reserve(&mut self.counts, self.groups * layout.lanes)?;
         for lane in 0..order.range.len() {
             let i = order.pixel(lane);
             let (start, count) = (taps.starts[i], taps.counts[i]);
@@ -106,13 +108,13 @@ impl Lanes {
             self.counts.push(count);
         }
         let last = *self.starts.last().expect("a row has a pixel");
-        self.starts.resize(self.groups * register.lanes, last);
-        self.counts.resize(self.groups * register.lanes, 0);
+        self.starts.resize(self.groups * layout.lanes, last);
+        self.counts.resize(self.groups * layout.lanes, 0);
         let most = self.counts.iter().max().map_or(1, |&count| count as usize);
         self.pairs = 0;
-        if register.load_bytes > 0 && self.find_bases(register)? {
+        if layout.load_bytes > 0 && self.find_bases(layout)? {
             self.pairs = most.div_ceil(2);
-            self.shuffle(taps, order, register)
+            self.shuffle(taps, order, layout)
         } else {
             self.stride = most.next_multiple_of(LONG);
             self.lengthen(taps, order)
@@ -120,24 +122,24 @@ impl Lanes {
     }
 
     /// Where loads start, and how many side by side are needed. False if they would be too many.
-    fn find_bases(&mut self, register: Register) -> Result<bool> {
+    fn find_bases(&mut self, layout: LaneLayout) -> Result<bool> {
         self.bases.clear();
-        room::reserve(&mut self.bases, self.groups * register.loads)?;
+        room::reserve(&mut self.bases, self.groups * layout.loads)?;
         self.windows = 1;
-        let per_load = register.lanes / register.loads;
+        let per_load = layout.lanes / layout.loads;
         for (starts, counts) in self.starts.chunks(per_load).zip(self.counts.chunks(per_load)) {
             let base = *starts.iter().min().expect("a chunk has an element");
             let end =
                 starts.iter().zip(counts).map(|(start, count)| start + count).max().unwrap_or(base);
-            self.windows = self.windows.max(((end - base) as usize).div_ceil(register.load_bytes));
+            self.windows = self.windows.max(((end - base) as usize).div_ceil(layout.load_bytes));
             self.bases.push(base);
         }
-        Ok(self.windows <= register.windows)
+        Ok(self.windows <= layout.windows)
     }
 
-    fn shuffle(&mut self, taps: &Taps, order: &Order, register: Register) -> Result<()> {
-        let (lanes, pairs) = (register.lanes, self.pairs);
-        let mask = register.load_bytes as u32 - 1;
+    fn shuffle(&mut self, taps: &Taps, order: &ColumnOrder, layout: LaneLayout) -> Result<()> {
+        let (lanes, pairs) = (layout.lanes, self.pairs);
+        let mask = layout.load_bytes as u32 - 1;
         self.masks.clear();
         if self.windows > 1 {
             room::resize(&mut self.masks, self.groups * pairs * self.windows, 0)?;
@@ -148,7 +150,7 @@ impl Lanes {
         room::resize(&mut self.weights, self.groups * pairs * lanes, 0)?;
         for (lane, &start) in self.starts.iter().enumerate() {
             let (group, at) = (lane / lanes, lane % lanes);
-            let offset = start - self.bases[lane / (lanes / register.loads)];
+            let offset = start - self.bases[lane / (lanes / layout.loads)];
             let weights =
                 if lane < order.range.len() { taps.fixed_of(order.pixel(lane)) } else { &[] };
             let weight = |tap: usize| {
@@ -164,7 +166,7 @@ impl Lanes {
                 let byte = offset + 2 * pair as u32;
                 if self.windows > 1 {
                     for (byte, bit) in [(byte, 4 * at), (byte + 1, 4 * at + 2)] {
-                        let window = byte as usize / register.load_bytes;
+                        let window = byte as usize / layout.load_bytes;
                         if window < self.windows {
                             self.masks[(group * pairs + pair) * self.windows + window] |= 1 << bit;
                         }
@@ -179,7 +181,7 @@ impl Lanes {
         Ok(())
     }
 
-    fn lengthen(&mut self, taps: &Taps, order: &Order) -> Result<()> {
+    fn lengthen(&mut self, taps: &Taps, order: &ColumnOrder) -> Result<()> {
         self.long.clear();
         room::resize(&mut self.long, self.starts.len() * self.stride, 0)?;
         for (lane, to) in
@@ -192,12 +194,5 @@ impl Lanes {
             }
         }
         Ok(())
-    }
-}
-
-impl Order {
-    /// The pixel that is written at `place`.
-    pub(crate) fn pixel(&self, place: usize) -> usize {
-        if self.flip { self.range.end - 1 - place } else { self.range.start + place }
     }
 }

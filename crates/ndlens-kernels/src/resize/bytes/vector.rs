@@ -1,32 +1,21 @@
-//! Vector bodies of resizing for x86-64: each written once over [`Words`], for AVX2 and for
-//! AVX-512.
+//! The filters of bytes over registers, and which body a level has.
 
-#![expect(unsafe_code, reason = "CPU intrinsics and raw pointers; see UNSAFE.md")]
+#![expect(unsafe_code, reason = "bodies over registers and raw pointers; see UNSAFE.md")]
 #![expect(
     clippy::inline_always,
-    reason = "what is not inlined into a body has not its instructions enabled and passes registers through memory"
+    reason = "a function that is not inlined into a body is compiled without its instructions"
 )]
-#![allow(clippy::wildcard_imports, reason = "intrinsics carry their own prefix")]
 
-use std::arch::x86_64::*;
-
-use crate::map::bodies::Affine;
-use crate::resize::bytes::Stack;
-use crate::resize::bytes::lanes::{Lanes, Register, WINDOWS};
+#[cfg(target_arch = "x86_64")]
+use crate::resize::bytes::lanes::WINDOWS;
+use crate::resize::bytes::lanes::{FilterBody, LaneLayout, Lanes};
+use crate::resize::bytes::ring::Stack;
+#[cfg(target_arch = "x86_64")]
 use crate::resize::bytes::x86_64;
-use crate::simd::level::Isa;
-use crate::simd::x86_64::half::{Halves, Single};
-use crate::simd::x86_64::vector::arithmetic::{BY_INVERSE, DIVIDE, SCALE};
-use crate::simd::x86_64::vector::{Avx2, Avx512, Constants};
-
-/// Filters one plane of an upper and a lower row: a word for each lane.
-///
-/// # Safety
-///
-/// The machine must have the body's instructions, the lanes must have been built for its
-/// [`register`], the rows must have [`PADDING`](crate::resize::bytes::lanes::PADDING) bytes behind the
-/// pixels that the lanes are of, and the words must be as many as there are lanes.
-pub(crate) type Filter = unsafe fn(&Lanes, &[u8], &[u8], &mut [u32]);
+use crate::simd::affine::arithmetic::{BY_INVERSE, DIVIDE, SCALE};
+use crate::simd::affine::{Affine, Constants};
+use crate::simd::level::{Isa, Level, vector_body};
+use crate::simd::vector::{Single, Words};
 
 /// Sums a stack's words from the first on to bytes, as many as there are in its second argument.
 ///
@@ -34,7 +23,7 @@ pub(crate) type Filter = unsafe fn(&Lanes, &[u8], &[u8], &mut [u32]);
 ///
 /// The machine must have the body's instructions; the stack must have as many words from each start
 /// on, and they must be a multiple of the lanes.
-pub(crate) type Bytes = unsafe fn(&Stack<'_>, &mut [u8]);
+pub(crate) type BytesBody = unsafe fn(&Stack<'_>, &mut [u8]);
 
 /// Sums a stack's words from the second argument on, and maps them to the little-endian `f32`s of
 /// the fifth, past the cache if the sixth says so and they are aligned. The fourth argument is the
@@ -45,109 +34,71 @@ pub(crate) type Bytes = unsafe fn(&Stack<'_>, &mut [u8]);
 /// The machine must have the body's instructions; the stack must have as many words, rounded up to
 /// whole registers, from each start plus the second argument on; the affine's values must have been
 /// made for the channel.
-pub(crate) type Floats = unsafe fn(&Stack<'_>, usize, &Affine, usize, &mut [u8], bool);
+pub(crate) type FloatsBody = unsafe fn(&Stack<'_>, usize, &Affine, usize, &mut [u8], bool);
 
-/// The registers that bodies expect.
-pub(crate) fn register(isa: Isa) -> Option<Register> {
-    match isa {
+/// The registers that a level's bodies expect.
+pub(crate) fn lane_layout(level: Level) -> Option<LaneLayout> {
+    match level.isa() {
         Isa::Scalar => None,
-        Isa::Avx2 => Some(Register { lanes: 8, loads: 2, load_bytes: 16, windows: 1 }),
-        Isa::Avx512 => Some(Register { lanes: 16, loads: 1, load_bytes: 64, windows: WINDOWS }),
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2 => Some(LaneLayout { lanes: 8, loads: 2, load_bytes: 16, windows: 1 }),
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512 => Some(LaneLayout { lanes: 16, loads: 1, load_bytes: 64, windows: WINDOWS }),
+        #[cfg(target_arch = "aarch64")]
+        Isa::Neon => None,
     }
 }
 
-/// The body for these lanes, if there is one.
-pub(crate) fn filter(isa: Isa, lanes: &Lanes) -> Option<Filter> {
-    Some(match (isa, lanes.pairs) {
-        (Isa::Scalar, _) => return None,
-        (_, 0) => x86_64::filter_long,
-        (Isa::Avx2, 1) => avx2_filter::<1>,
-        (Isa::Avx2, 2) => avx2_filter::<2>,
-        (Isa::Avx2, 3) => avx2_filter::<3>,
-        (Isa::Avx2, _) => avx2_filter::<0>,
-        (Isa::Avx512, _) if lanes.windows > 1 => x86_64::avx512_filter_windows(lanes.windows),
-        (Isa::Avx512, 1) => avx512_filter::<1>,
-        (Isa::Avx512, 2) => avx512_filter::<2>,
-        (Isa::Avx512, 3) => avx512_filter::<3>,
-        (Isa::Avx512, _) => avx512_filter::<0>,
-    })
-}
-
-/// The body that makes bytes, if there is one.
-pub(crate) fn bytes(isa: Isa) -> Option<Bytes> {
-    match isa {
-        Isa::Scalar => None,
-        Isa::Avx2 => Some(avx2_bytes),
-        Isa::Avx512 => Some(avx512_bytes),
+/// The body for these lanes, if the level has one.
+pub(crate) fn filter(level: Level, lanes: &Lanes) -> Option<FilterBody> {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(far) = x86_64::filter_far(level, lanes) {
+        return Some(far);
+    }
+    match lanes.pairs {
+        0 => None,
+        1 => compiled_filter::<1>(level),
+        2 => compiled_filter::<2>(level),
+        3 => compiled_filter::<3>(level),
+        _ => compiled_filter::<0>(level),
     }
 }
 
-/// The body that makes floats of these values, if there is one.
-pub(crate) fn floats(isa: Isa, affine: &Affine) -> Option<Floats> {
-    let by_inverse = affine.normalize.as_ref().map(|normalize| normalize.by_inverse);
-    Some(match (isa, by_inverse) {
-        (Isa::Scalar, _) => return None,
-        (Isa::Avx2, None) => avx2_floats::<SCALE>,
-        (Isa::Avx2, Some(true)) => avx2_floats::<BY_INVERSE>,
-        (Isa::Avx2, Some(false)) => avx2_floats::<DIVIDE>,
-        (Isa::Avx512, None) => avx512_floats::<SCALE>,
-        (Isa::Avx512, Some(true)) => avx512_floats::<BY_INVERSE>,
-        (Isa::Avx512, Some(false)) => avx512_floats::<DIVIDE>,
-    })
+/// The body that makes floats of these values, if the level has one.
+pub(crate) fn floats(level: Level, affine: &Affine) -> Option<FloatsBody> {
+    match affine.normalize.as_ref().map(|normalize| normalize.by_inverse) {
+        None => compiled_floats::<SCALE>(level),
+        Some(true) => compiled_floats::<BY_INVERSE>(level),
+        Some(false) => compiled_floats::<DIVIDE>(level),
+    }
 }
 
-/// Defines the entries of one instruction set.
-macro_rules! entries {
-    ($words:ty, $features:literal, $filter:ident, $bytes:ident, $floats:ident) => {
-        /// # Safety
-        ///
-        /// As [`Filter`].
-        #[target_feature(enable = $features)]
-        unsafe fn $filter<const PAIRS: usize>(
-            lanes: &Lanes,
-            upper: &[u8],
-            lower: &[u8],
-            words: &mut [u32],
-        ) {
-            // SAFETY: the caller vouches for the same; this function has the instructions.
-            unsafe { filter_lanes::<$words, PAIRS>(lanes, upper, lower, words) }
-        }
-
-        /// # Safety
-        ///
-        /// As [`Bytes`].
-        #[target_feature(enable = $features)]
-        unsafe fn $bytes(stack: &Stack<'_>, to: &mut [u8]) {
-            // SAFETY: as above.
-            unsafe { sum_to_bytes::<$words>(stack, to) }
-        }
-
-        /// # Safety
-        ///
-        /// As [`Floats`].
-        #[target_feature(enable = $features)]
-        unsafe fn $floats<const ARITHMETIC: u8>(
-            stack: &Stack<'_>,
-            first: usize,
-            affine: &Affine,
-            channel: usize,
-            to: &mut [u8],
-            stream: bool,
-        ) {
-            // SAFETY: as above.
-            unsafe {
-                sum_to_floats::<$words, ARITHMETIC>(stack, first, affine, channel, to, stream)
-            }
-        }
-    };
+vector_body! {
+    fn compiled_filter[const PAIRS: usize][PAIRS] -> FilterBody;
+    filter_lanes(lanes: &Lanes, upper: &[u8], lower: &[u8], words: &mut [u32])
 }
 
-entries! { Avx2, "avx2,fma", avx2_filter, avx2_bytes, avx2_floats }
-entries! { Avx512, "avx2,fma,avx512f,avx512bw,avx512vl,avx512vbmi", avx512_filter, avx512_bytes, avx512_floats }
+vector_body! {
+    /// The body that makes bytes, if the level has one.
+    pub(crate) fn bytes[][] -> BytesBody;
+    sum_to_bytes(stack: &Stack<'_>, to: &mut [u8])
+}
+
+vector_body! {
+    fn compiled_floats[const ARITHMETIC: u8][ARITHMETIC] -> FloatsBody;
+    sum_to_floats(
+        stack: &Stack<'_>,
+        first: usize,
+        affine: &Affine,
+        channel: usize,
+        to: &mut [u8],
+        stream: bool,
+    )
+}
 
 /// # Safety
 ///
-/// As [`Filter`], with `V`'s instructions. `PAIRS` must be the lanes' pairs, or 0. It must be
+/// As [`FilterBody`], with `V`'s instructions. `PAIRS` must be the lanes' pairs, or 0. It must be
 /// inlined into a function that has the instructions enabled.
 #[inline(always)]
 unsafe fn filter_lanes<V: Words, const PAIRS: usize>(
@@ -168,7 +119,7 @@ unsafe fn filter_lanes<V: Words, const PAIRS: usize>(
         let (mut bases, mut shuffles, mut weights) =
             (lanes.bases.as_ptr(), lanes.shuffles.as_ptr(), lanes.weights.as_ptr());
         let half = V::splat_word(1 << lanes.precision >> 1);
-        let shift = _mm_cvtsi32_si128(lanes.precision as i32);
+        let shift = V::shift(lanes.precision);
         for group in 0..lanes.groups {
             let (above, below) = (V::load_window(upper, bases), V::load_window(lower, bases));
             let (mut sum_above, mut sum_below) = (half, half);
@@ -196,7 +147,7 @@ unsafe fn filter_lanes<V: Words, const PAIRS: usize>(
 unsafe fn sum<V: Words, const N: usize>(
     stack: &Stack<'_>,
     x: usize,
-    shift: __m128i,
+    shift: V::Shift,
 ) -> [V::Ints; N] {
     // SAFETY: by invariant 1 of `Stack` there are as many weights as starts; the caller vouches for
     // the words.
@@ -222,7 +173,8 @@ unsafe fn sum<V: Words, const N: usize>(
 
 /// # Safety
 ///
-/// As [`Bytes`], with `V`'s instructions. It must be inlined into a function that has them enabled.
+/// As [`BytesBody`], with `V`'s instructions. It must be inlined into a function that has them
+/// enabled.
 #[inline(always)]
 unsafe fn sum_to_bytes<V: Words>(stack: &Stack<'_>, to: &mut [u8]) {
     const N: usize = 4;
@@ -230,7 +182,7 @@ unsafe fn sum_to_bytes<V: Words>(stack: &Stack<'_>, to: &mut [u8]) {
     // SAFETY: `x` stays within `count`, a multiple of the lanes, for whose words the caller
     // vouches.
     unsafe {
-        let shift = _mm_cvtsi32_si128(stack.precision as i32);
+        let shift = V::shift(stack.precision);
         let mut x = 0;
         while x + N * V::LANES <= count {
             let sums = sum::<V, N>(stack, x, shift);
@@ -251,7 +203,7 @@ unsafe fn sum_to_bytes<V: Words>(stack: &Stack<'_>, to: &mut [u8]) {
 
 /// # Safety
 ///
-/// As [`Floats`], with `V`'s instructions. It must be inlined into a function that has them
+/// As [`FloatsBody`], with `V`'s instructions. It must be inlined into a function that has them
 /// enabled.
 #[expect(clippy::cast_ptr_alignment, reason = "no store but the streaming ones needs alignment")]
 #[inline(always)]
@@ -273,7 +225,7 @@ unsafe fn sum_to_floats<V: Words, const ARITHMETIC: u8>(
     unsafe {
         let constants = Constants::<V>::new::<ARITHMETIC, false>(affine, channel);
         let scale = V::splat(affine.scale);
-        let shift = _mm_cvtsi32_si128(stack.precision as i32);
+        let shift = V::shift(stack.precision);
         let mut x = 0;
         while x + N * V::LANES <= count {
             let sums = sum::<V, N>(stack, first + x, shift);
@@ -302,140 +254,6 @@ unsafe fn sum_to_floats<V: Words, const ARITHMETIC: u8>(
                 V::store(to.add(x), value);
             }
             x += V::LANES;
-        }
-    }
-}
-
-/// A register of words of 32 bits.
-///
-/// # Safety
-///
-/// All methods need the machine to have the implementor's instructions. Those with pointers need
-/// them valid for a register, or for what they say.
-trait Words: Halves {
-    type Ints: Copy;
-    /// How many loads fill a window; [`Register::loads`].
-    const LOADS: usize;
-
-    /// The bytes that the lanes of a group are picked from: of a row, from the bases on.
-    unsafe fn load_window(row: *const u8, bases: *const u32) -> Self::Ints;
-    /// For each lane two of its load's bytes, as numbers of 16 bits.
-    unsafe fn pick(window: Self::Ints, shuffle: Self::Ints) -> Self::Ints;
-    unsafe fn load_words(from: *const u32) -> Self::Ints;
-    unsafe fn store_words(to: *mut u32, words: Self::Ints);
-    unsafe fn splat_word(word: i32) -> Self::Ints;
-    /// Adds to each lane the products of its halves.
-    unsafe fn add_products(sum: Self::Ints, a: Self::Ints, b: Self::Ints) -> Self::Ints;
-    /// Shifted right and brought into 0..=255.
-    unsafe fn to_bytes(sum: Self::Ints, shift: __m128i) -> Self::Ints;
-    /// The first one's numbers in the lower halves, the second one's in the upper.
-    unsafe fn join(lower: Self::Ints, upper: Self::Ints) -> Self::Ints;
-    unsafe fn to_floats(words: Self::Ints) -> Self::Floats;
-    /// The lowest byte of each lane; `to` must be valid for as many bytes.
-    unsafe fn store_low_bytes(to: *mut u8, words: Self::Ints);
-}
-
-/// The methods of [`Words`] that are the same intrinsics at another width.
-macro_rules! plain {
-    ($ints:ty, $floats:ty, $load:ident, $store:ident, $splat:ident, $add:ident, $multiply:ident, $shift:ident, $max:ident,
-    $min:ident, $or:ident, $left:ident, $to_floats:ident) => {
-        #[inline(always)]
-        unsafe fn load_words(from: *const u32) -> $ints {
-            // SAFETY: the caller vouches for a register's words; they need not be aligned.
-            unsafe { $load(from.cast()) }
-        }
-        #[inline(always)]
-        unsafe fn store_words(to: *mut u32, words: $ints) {
-            // SAFETY: the caller vouches for a register's words; they need not be aligned.
-            unsafe { $store(to.cast(), words) }
-        }
-        #[inline(always)]
-        unsafe fn splat_word(word: i32) -> $ints {
-            // SAFETY: touches no memory; the caller vouches for the instruction.
-            unsafe { $splat(word) }
-        }
-        #[inline(always)]
-        unsafe fn add_products(sum: $ints, a: $ints, b: $ints) -> $ints {
-            // SAFETY: as `splat_word`.
-            unsafe { $add(sum, $multiply(a, b)) }
-        }
-        #[inline(always)]
-        unsafe fn to_bytes(sum: $ints, shift: __m128i) -> $ints {
-            // SAFETY: as `splat_word`.
-            unsafe { $min($max($shift(sum, shift), $splat(0)), $splat(255)) }
-        }
-        #[inline(always)]
-        unsafe fn join(lower: $ints, upper: $ints) -> $ints {
-            // SAFETY: as `splat_word`.
-            unsafe { $or(lower, $left::<16>(upper)) }
-        }
-        #[inline(always)]
-        unsafe fn to_floats(words: $ints) -> $floats {
-            // SAFETY: as `splat_word`.
-            unsafe { $to_floats(words) }
-        }
-    };
-}
-
-impl Words for Avx512 {
-    type Ints = __m512i;
-    const LOADS: usize = 1;
-
-    plain! { __m512i, __m512, _mm512_loadu_si512, _mm512_storeu_si512, _mm512_set1_epi32, _mm512_add_epi32,
-    _mm512_madd_epi16, _mm512_sra_epi32, _mm512_max_epi32, _mm512_min_epi32, _mm512_or_si512, _mm512_slli_epi32,
-    _mm512_cvtepi32_ps }
-
-    #[inline(always)]
-    unsafe fn load_window(row: *const u8, bases: *const u32) -> __m512i {
-        // SAFETY: the caller vouches for a base and 64 bytes from it on.
-        unsafe { _mm512_loadu_si512(row.add(*bases as usize).cast()) }
-    }
-    #[inline(always)]
-    unsafe fn pick(window: __m512i, shuffle: __m512i) -> __m512i {
-        /// Every second byte is 0.
-        const LOWER: __mmask64 = 0x5555_5555_5555_5555;
-        // SAFETY: touches no memory; the caller vouches for the instruction.
-        unsafe { _mm512_maskz_permutexvar_epi8(LOWER, shuffle, window) }
-    }
-    #[inline(always)]
-    unsafe fn store_low_bytes(to: *mut u8, words: __m512i) {
-        // SAFETY: the caller vouches for 16 bytes.
-        unsafe { _mm_storeu_si128(to.cast(), _mm512_cvtepi32_epi8(words)) }
-    }
-}
-
-impl Words for Avx2 {
-    type Ints = __m256i;
-    const LOADS: usize = 2;
-
-    plain! { __m256i, __m256, _mm256_loadu_si256, _mm256_storeu_si256, _mm256_set1_epi32, _mm256_add_epi32,
-    _mm256_madd_epi16, _mm256_sra_epi32, _mm256_max_epi32, _mm256_min_epi32, _mm256_or_si256, _mm256_slli_epi32,
-    _mm256_cvtepi32_ps }
-
-    #[inline(always)]
-    unsafe fn load_window(row: *const u8, bases: *const u32) -> __m256i {
-        // SAFETY: the caller vouches for two bases and 16 bytes from each on.
-        unsafe {
-            let lower = _mm_loadu_si128(row.add(*bases as usize).cast());
-            let upper = _mm_loadu_si128(row.add(*bases.add(1) as usize).cast());
-            _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(lower), upper)
-        }
-    }
-    #[inline(always)]
-    unsafe fn pick(window: __m256i, shuffle: __m256i) -> __m256i {
-        // SAFETY: touches no memory; the caller vouches for the instruction. 0x80 in a shuffle
-        // makes a 0.
-        unsafe { _mm256_shuffle_epi8(window, shuffle) }
-    }
-    #[inline(always)]
-    unsafe fn store_low_bytes(to: *mut u8, words: __m256i) {
-        // SAFETY: the caller vouches for 8 bytes.
-        unsafe {
-            let halves = _mm_packs_epi32(
-                _mm256_castsi256_si128(words),
-                _mm256_extracti128_si256::<1>(words),
-            );
-            _mm_storel_epi64(to.cast(), _mm_packus_epi16(halves, halves));
         }
     }
 }

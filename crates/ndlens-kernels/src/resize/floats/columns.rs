@@ -15,15 +15,14 @@
 //!
 //! Vertically the lanes are the pixels of a row, which have the same weights as they are.
 
-#![expect(unsafe_code, reason = "calls bodies compiled for instruction sets; see UNSAFE.md")]
 #![expect(
     clippy::inline_always,
     reason = "what is not inlined into a body has not its instructions enabled"
 )]
 
-use crate::resize::bytes::lanes::Order;
+use crate::resize::output::ColumnOrder;
 use crate::resize::taps::Taps;
-use crate::simd::level::Isa;
+use crate::simd::level::{Body, Level};
 
 /// The floats of a column: a register of AVX-512, two of AVX2.
 pub(crate) const LANES: usize = 16;
@@ -34,69 +33,68 @@ pub(crate) const BLOCK: usize = 64;
 /// One float of each of the lanes.
 pub(crate) type Column = [f32; LANES];
 
-/// The filters of an instruction set.
-macro_rules! dispatch {
-    ($(#[$doc:meta])* $name:ident, $avx2:ident, $avx512:ident, $body:ident, $($argument:ident: $kind:ty),*) => {
-        $(#[$doc])*
-        pub(crate) fn $name(isa: Isa, $($argument: $kind),*) {
-            match isa.min(Isa::best()) {
-                // SAFETY: `best` says that the machine has the body's instructions.
-                #[cfg(target_arch = "x86_64")]
-                Isa::Avx512 => unsafe { $avx512($($argument),*) },
-                // SAFETY: as above.
-                #[cfg(target_arch = "x86_64")]
-                Isa::Avx2 => unsafe { $avx2($($argument),*) },
-                _ => $body($($argument),*),
-            }
-        }
-
-        #[cfg(target_arch = "x86_64")]
-        #[target_feature(enable = "avx2")]
-        fn $avx2($($argument: $kind),*) {
-            $body($($argument),*);
-        }
-
-        #[cfg(target_arch = "x86_64")]
-        #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vl")]
-        fn $avx512($($argument: $kind),*) {
-            $body($($argument),*);
-        }
-    };
+/// Filters columns: one result for each place of the order.
+pub(crate) fn filter(
+    level: Level,
+    taps: &Taps,
+    order: &ColumnOrder,
+    columns: &[Column],
+    to: &mut [Column],
+) {
+    level.run(FilterColumns { taps, order, columns, to });
 }
 
-dispatch! {
-    /// Filters columns: one result for each place of the order.
-    filter, avx2_filter, avx512_filter, filter_columns,
-    taps: &Taps, order: &Order, columns: &[Column], to: &mut [Column]
+/// Sums rows of the ring, each of `to.len()` floats, times their weights.
+///
+/// # Panics
+///
+/// Where there is a slot beyond the ring, or `to` is no multiple of [`BLOCK`].
+pub(crate) fn sum(level: Level, weights: &[f32], slots: &[u32], ring: &[f32], to: &mut [f32]) {
+    level.run(SumRows { weights, slots, ring, to });
 }
 
-dispatch! {
-    /// Sums rows of the ring, each of `to.len()` floats, times their weights.
-    ///
-    /// # Panics
-    ///
-    /// Where there is a slot beyond the ring, or `to` is no multiple of [`BLOCK`].
-    sum, avx2_sum, avx512_sum, sum_rows,
-    weights: &[f32], slots: &[u32], ring: &[f32], to: &mut [f32]
+struct FilterColumns<'a> {
+    taps: &'a Taps,
+    order: &'a ColumnOrder,
+    columns: &'a [Column],
+    to: &'a mut [Column],
 }
 
-#[inline(always)]
-fn filter_columns(taps: &Taps, order: &Order, columns: &[Column], to: &mut [Column]) {
-    for (place, to) in to.iter_mut().enumerate() {
-        let i = order.pixel(place);
-        let weighted = taps.single_of(i).iter().zip(&columns[taps.starts[i] as usize..]);
-        *to = weigh(weighted);
+impl Body for FilterColumns<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let FilterColumns { taps, order, columns, to } = self;
+        for (place, to) in to.iter_mut().enumerate() {
+            let i = order.pixel(place);
+            let weighted = taps.single_of(i).iter().zip(&columns[taps.starts[i] as usize..]);
+            *to = weigh(weighted);
+        }
     }
 }
 
-#[inline(always)]
-fn sum_rows(weights: &[f32], slots: &[u32], ring: &[f32], to: &mut [f32]) {
-    let len = to.len();
-    let (blocks, rest) = to.as_chunks_mut::<BLOCK>();
-    assert!(rest.is_empty());
-    for (i, to) in blocks.iter_mut().enumerate() {
-        let block = |&slot: &u32| &ring.as_chunks::<BLOCK>().0[slot as usize * (len / BLOCK) + i];
-        *to = weigh(weights.iter().zip(slots.iter().map(block)));
+struct SumRows<'a> {
+    weights: &'a [f32],
+    slots: &'a [u32],
+    ring: &'a [f32],
+    to: &'a mut [f32],
+}
+
+impl Body for SumRows<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let SumRows { weights, slots, ring, to } = self;
+        let len = to.len();
+        let (blocks, rest) = to.as_chunks_mut::<BLOCK>();
+        assert!(rest.is_empty());
+        for (i, to) in blocks.iter_mut().enumerate() {
+            let block =
+                |&slot: &u32| &ring.as_chunks::<BLOCK>().0[slot as usize * (len / BLOCK) + i];
+            *to = weigh(weights.iter().zip(slots.iter().map(block)));
+        }
     }
 }
 

@@ -12,11 +12,11 @@ use ndlens_core::room;
 
 use crate::error::Result;
 use crate::map::RowChannels;
-use crate::resize::bytes::lanes::Order;
 use crate::resize::floats::columns::{BLOCK, Column, LANES};
-use crate::resize::source::Source;
-use crate::resize::taps::Taps;
-use crate::resize::{Finish, Resize, Scratch};
+use crate::resize::output::{ColumnOrder, ResizeOutput};
+use crate::resize::source::SourceImage;
+use crate::resize::taps::{AxisTaps, Taps};
+use crate::simd::level::Level;
 
 /// Memory that is used again for the next image.
 #[derive(Debug, Default)]
@@ -80,16 +80,19 @@ impl Groups {
 
 /// Resizes an image of floats; sizes and dtypes fit, and there is something to write.
 pub(crate) fn run(
-    resize: &Resize,
-    source: &Source<'_>,
-    finish: &Finish<'_>,
+    level: Level,
+    channels: usize,
+    source: &SourceImage<'_>,
+    output: &ResizeOutput<'_>,
     dst: &mut [u8],
-    scratch: &mut Scratch,
+    taps: &AxisTaps,
+    floats: &mut FloatRows,
 ) -> Result<()> {
-    let Scratch { vertical, horizontal, floats, .. } = scratch;
-    let window = &finish.window;
-    let order = Order { range: window.columns(), flip: window.flip_horizontal, mirrored: None };
-    let groups = Groups::new(resize.channels, window.width);
+    let AxisTaps { vertical, horizontal } = taps;
+    let window = &output.window;
+    let order =
+        ColumnOrder { range: window.columns(), flip: window.flip_horizontal, mirrored: None };
+    let groups = Groups::new(channels, window.width);
     let len = groups.len();
     // Beside the rows that one is computed from, those that were filtered with the last of them.
     let most = window.rows().map(|row| vertical.counts[row] as usize).max().unwrap_or(1);
@@ -108,12 +111,12 @@ pub(crate) fn run(
                 floats.slots[y] = (count % slots) as u32;
                 y
             }));
-            fill(resize, source, groups, horizontal, &order, &batch, floats)?;
+            fill(level, source, groups, horizontal, &order, &batch, floats)?;
         }
         let FloatRows { ring, slots, row, bytes, .. } = floats;
-        columns::sum(resize.isa, vertical.single_of(i), &slots[start..end], ring, row);
+        columns::sum(level, vertical.single_of(i), &slots[start..end], ring, row);
         let place = if window.flip_vertical { window.height - 1 - place } else { place };
-        write(finish, groups, row, place, bytes, dst)?;
+        write(output, groups, row, place, bytes, dst)?;
     }
     Ok(())
 }
@@ -133,11 +136,11 @@ fn needed_rows(vertical: &Taps, rows: Range<usize>) -> impl Iterator<Item = usiz
 
 /// Filters rows of the source into their slots.
 fn fill(
-    resize: &Resize,
-    source: &Source<'_>,
+    level: Level,
+    source: &SourceImage<'_>,
     groups: Groups,
     horizontal: &Taps,
-    order: &Order,
+    order: &ColumnOrder,
     rows: &[usize],
     floats: &mut FloatRows,
 ) -> Result<()> {
@@ -148,7 +151,7 @@ fn fill(
         for (i, &y) in rows.iter().enumerate() {
             source.read_columns(y, groups.channels_of(group), i * groups.size, columns);
         }
-        columns::filter(resize.isa, horizontal, order, columns, resized);
+        columns::filter(level, horizontal, order, columns, resized);
         for (i, &y) in rows.iter().enumerate() {
             let at = slots[y] as usize * groups.len() + group * groups.size * groups.width;
             let to = &mut ring[at..][..groups.size * groups.width];
@@ -173,18 +176,18 @@ fn spread<const SIZE: usize>(columns: &[Column], i: usize, to: &mut [f32]) {
 
 /// Writes what becomes of a resized row to row `place` of the destination.
 fn write(
-    finish: &Finish<'_>,
+    output: &ResizeOutput<'_>,
     groups: Groups,
     row: &[f32],
     place: usize,
     bytes: &mut Vec<u8>,
     dst: &mut [u8],
 ) -> Result<()> {
-    let (window, map) = (&finish.window, finish.map);
+    let (window, map) = (&output.window, output.map);
     let (width, channels, itemsize) = (window.width, groups.channels, map.dtype().itemsize());
     room::resize(bytes, channels * width * size_of::<f32>(), 0)?;
     let elements = bytes.as_chunks_mut().0;
-    if finish.channels_first {
+    if output.channels_first {
         for (channel, elements) in elements.chunks_exact_mut(width).enumerate() {
             let plane = groups.channel(row, channel);
             elements.iter_mut().zip(plane).for_each(|(to, value)| *to = value.to_le_bytes());

@@ -1,10 +1,7 @@
-//! What a register of floats is stored as: itself, or floats of half its width.
+//! Registers of floats of 16 bits.
 //!
-//! torch computes with half-width floats in `f32` and rounds each result. Where a chain is
-//! half-width from its start, so does its body, by going to the half and back; where it becomes so
-//! at its end, the last result alone is rounded. AVX-512 has an instruction for bfloat16, but it
-//! takes denormals for zeros, so there the low bits are rounded off by an addition: to the nearest,
-//! to the even one of two.
+//! AVX-512 has an instruction for bfloat16, but it takes denormals for zeros. So the low bits are
+//! rounded off by an addition: to the nearest, to the even one of two.
 //!
 //! ```text
 //!  f32       s eeeeeeee mmmmmmm llllllllllllllll
@@ -15,123 +12,15 @@
 #![expect(unsafe_code, reason = "CPU intrinsics and raw pointers; see UNSAFE.md")]
 #![expect(
     clippy::inline_always,
-    reason = "what is not inlined into a body has not its instructions enabled and passes registers through memory"
+    reason = "a function that is not inlined into a body is compiled without its instructions"
 )]
 #![allow(clippy::wildcard_imports, reason = "intrinsics carry their own prefix")]
 
 use std::arch::x86_64::*;
 use std::ptr;
 
-use crate::simd::x86_64::vector::{Avx2, Avx512, Vector};
-
-/// A kind of result.
-///
-/// # Safety
-///
-/// All methods need the machine to have `V`'s instructions, and pointers valid for what they say.
-pub(crate) trait Form {
-    /// The bytes of a result.
-    const SIZE: usize;
-
-    /// What an operation's result is, if it is not the last.
-    unsafe fn round<V: Halves>(floats: V::Floats) -> V::Floats;
-    /// A register's results; `to` need not be aligned.
-    unsafe fn store<V: Halves>(to: *mut u8, floats: V::Floats);
-    /// Past the cache; `to` must be aligned to a register of results.
-    unsafe fn stream<V: Halves>(to: *mut u8, floats: V::Floats);
-    /// Lanes `start..end` to results `start..end` of `to`; touches nothing else.
-    unsafe fn store_lanes<V: Halves>(to: *mut u8, floats: V::Floats, start: usize, end: usize);
-}
-
-/// `float32`.
-pub(crate) struct Single;
-
-/// `float16`, rounded after `EACH` operation or only after the last.
-pub(crate) struct Float16<const EACH: bool>;
-
-/// `bfloat16`, likewise.
-pub(crate) struct Bfloat16<const EACH: bool>;
-
-impl Form for Single {
-    const SIZE: usize = 4;
-
-    #[inline(always)]
-    unsafe fn round<V: Halves>(floats: V::Floats) -> V::Floats {
-        floats
-    }
-    #[inline(always)]
-    unsafe fn store<V: Halves>(to: *mut u8, floats: V::Floats) {
-        // SAFETY: the caller vouches for the instructions and the room.
-        unsafe { V::store(to.cast(), floats) }
-    }
-    #[inline(always)]
-    unsafe fn stream<V: Halves>(to: *mut u8, floats: V::Floats) {
-        // SAFETY: as above, and for the alignment.
-        unsafe { V::stream(to.cast(), floats) }
-    }
-    #[inline(always)]
-    unsafe fn store_lanes<V: Halves>(to: *mut u8, floats: V::Floats, start: usize, end: usize) {
-        // SAFETY: as above.
-        unsafe { V::store_lanes(to.cast(), floats, start, end) }
-    }
-}
-
-/// A half-width form: by what a register becomes halves, and what it is when it has been one.
-macro_rules! half_width {
-    ($form:ident, $narrow:ident, $round:ident) => {
-        impl<const EACH: bool> Form for $form<EACH> {
-            const SIZE: usize = 2;
-
-            #[inline(always)]
-            unsafe fn round<V: Halves>(floats: V::Floats) -> V::Floats {
-                // SAFETY: arithmetic on registers.
-                if EACH { unsafe { V::$round(floats) } } else { floats }
-            }
-            #[inline(always)]
-            unsafe fn store<V: Halves>(to: *mut u8, floats: V::Floats) {
-                // SAFETY: the caller vouches for the instructions and the room.
-                unsafe { V::store_halves(to, V::$narrow(floats)) }
-            }
-            #[inline(always)]
-            unsafe fn stream<V: Halves>(to: *mut u8, floats: V::Floats) {
-                // SAFETY: as above, and for the alignment.
-                unsafe { V::stream_halves(to, V::$narrow(floats)) }
-            }
-            #[inline(always)]
-            unsafe fn store_lanes<V: Halves>(
-                to: *mut u8,
-                floats: V::Floats,
-                start: usize,
-                end: usize,
-            ) {
-                // SAFETY: as above.
-                unsafe { V::store_half_lanes(to, V::$narrow(floats), start, end) }
-            }
-        }
-    };
-}
-
-half_width!(Float16, to_float16, round_to_float16);
-half_width!(Bfloat16, to_bfloat16, round_to_bfloat16);
-
-/// A register of floats as half-width ones.
-///
-/// # Safety
-///
-/// As [`Vector`]; no float that becomes a `bfloat16` may be NaN.
-pub(crate) trait Halves: Vector {
-    type Halves: Copy;
-
-    unsafe fn to_float16(floats: Self::Floats) -> Self::Halves;
-    unsafe fn round_to_float16(floats: Self::Floats) -> Self::Floats;
-    unsafe fn to_bfloat16(floats: Self::Floats) -> Self::Halves;
-    unsafe fn round_to_bfloat16(floats: Self::Floats) -> Self::Floats;
-    unsafe fn store_halves(to: *mut u8, halves: Self::Halves);
-    /// Past the cache; `to` must be aligned to the register.
-    unsafe fn stream_halves(to: *mut u8, halves: Self::Halves);
-    /// Lanes `start..end` to halves `start..end` of `to`; touches nothing else.
-    unsafe fn store_half_lanes(to: *mut u8, halves: Self::Halves, start: usize, end: usize);
-}
+use crate::simd::vector::Halves;
+use crate::simd::x86_64::vector::{Avx2, Avx512};
 
 /// All but the 16 bits that a bfloat16 has, and the half of its last place less a bit.
 const UPPER: i32 = 0xffff_0000u32.cast_signed();

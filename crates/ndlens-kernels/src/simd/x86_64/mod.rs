@@ -1,4 +1,5 @@
-//! Registers of x86-64.
+//! Registers of AVX2 and AVX-512, by what is in them: floats, floats of 16 bits, integers.
 
 pub(crate) mod half;
 pub(crate) mod vector;
+pub(crate) mod words;

@@ -1,0 +1,97 @@
+//! How results are written: through the cache, or past it; and lines asked for ahead.
+//!
+//! A store past the cache fills a line that goes to memory in one piece. A line that is streamed in
+//! part, or lies beside one that goes through the cache, costs more than caching all. So bodies
+//! stream whole lines only. A [`fence`] must follow before another thread may read them.
+
+#![expect(unsafe_code, reason = "stores and prefetches by raw pointers; see UNSAFE.md")]
+
+use crate::simd::level::Level;
+
+/// How results are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stores {
+    /// Through the cache: for a consumer that reads them at once.
+    Cached,
+    /// Past the cache where a body has such stores (those in vector registers do) and rows of
+    /// results are whole lines of it: for more results than the cache holds. They are visible to
+    /// other threads once the call that writes them has returned, as those of plain stores are.
+    Stream,
+}
+
+/// The bytes of a line of the cache.
+pub(crate) const LINE: usize = 64;
+
+/// Makes streaming stores visible to threads that synchronise with this one afterwards.
+pub(crate) fn fence() {
+    // SAFETY: every x86-64 has SSE.
+    #[cfg(target_arch = "x86_64")]
+    unsafe {
+        std::arch::x86_64::_mm_sfence();
+    }
+}
+
+/// Asks for the line of the cache that a byte is in. A hint: the byte may be anywhere.
+#[expect(clippy::inline_always, reason = "one instruction")]
+#[inline(always)]
+pub(crate) fn prefetch(byte: *const u8) {
+    // SAFETY: a prefetch touches no memory that a program could notice, and every x86-64 has it.
+    #[cfg(target_arch = "x86_64")]
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(byte.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = byte;
+}
+
+/// A copy past the cache, as many bytes as the second argument has. A [`fence`] must follow before
+/// another thread may read them.
+///
+/// # Safety
+///
+/// The machine must have the body's instructions. As many bytes must be readable at the first
+/// argument, apart from the second.
+pub(crate) type StreamCopy = unsafe fn(*const u8, &mut [u8]);
+
+/// The body of a level, if it has one.
+pub(crate) fn stream_copy(level: Level) -> Option<StreamCopy> {
+    #[cfg(target_arch = "x86_64")]
+    if level > Level::SCALAR {
+        return Some(x86_64::avx2_copy);
+    }
+    let _ = level;
+    None
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86_64 {
+    use std::arch::x86_64::{_mm256_loadu_si256, _mm256_stream_si256};
+    use std::ptr;
+
+    use super::LINE;
+    use crate::simd::level::avx2;
+
+    avx2! {
+        /// # Safety
+        ///
+        /// As [`StreamCopy`](super::StreamCopy).
+        pub(super) unsafe fn avx2_copy(from: *const u8, to: &mut [u8]) {
+            let (count, to) = (to.len(), to.as_mut_ptr());
+            let head = to.align_offset(LINE).min(count);
+            // SAFETY: `x` never exceeds `count`, and lines are only written where one fits; from
+            // `head` on, each is aligned.
+            unsafe {
+                ptr::copy_nonoverlapping(from, to, head);
+                let mut x = head;
+                while x + LINE <= count {
+                    let low = _mm256_loadu_si256(from.add(x).cast());
+                    let high = _mm256_loadu_si256(from.add(x + LINE / 2).cast());
+                    _mm256_stream_si256(to.add(x).cast(), low);
+                    _mm256_stream_si256(to.add(x + LINE / 2).cast(), high);
+                    x += LINE;
+                }
+                ptr::copy_nonoverlapping(from.add(x), to.add(x), count - x);
+            }
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! What a register can do, whatever the instruction set: the traits that bodies are written over.
+//!
+//! A body over these traits is written once. An instruction set gets it by implementing the three
+//! traits for a type of its own: [`Vector`] is a register of floats, [`Halves`] the same as floats
+//! of 16 bits, [`Words`] one of 32-bit integers. A [`Form`] says what results are stored as.
+//!
+//! torch computes with half-width floats in `f32` and rounds each result. Where a chain is
+//! half-width from its start, so does its body, by going to the half and back; where it becomes so
+//! at its end, the last result alone is rounded.
+
+#![expect(unsafe_code, reason = "methods that need instructions and pointers; see UNSAFE.md")]
+#![expect(
+    clippy::inline_always,
+    reason = "a function that is not inlined into a body is compiled without its instructions"
+)]
+
+use std::ops::RangeInclusive;
+
+/// The distances of bytes, in either direction, that registers are shuffled by.
+pub(crate) const STRIDES: RangeInclusive<usize> = 1..=4;
+
+/// A register of floats and what the body does with it.
+///
+/// # Safety
+///
+/// All methods need the machine to have the implementor's instructions. Those with pointers need
+/// them valid for what they say.
+pub(crate) trait Vector: Copy {
+    const LANES: usize;
+    type Floats: Copy;
+    type Shuffle: Copy;
+
+    /// How the bytes of a block get to their lanes, for a stride among [`STRIDES`] or minus one.
+    unsafe fn shuffle(stride: isize) -> Self::Shuffle;
+    /// A block's bytes as floats. Reads from the block's lowest element, at `from`, to its highest
+    /// and not beyond.
+    unsafe fn load_bytes(from: *const u8, shuffle: &Self::Shuffle) -> Self::Floats;
+    unsafe fn splat(value: f32) -> Self::Floats;
+    unsafe fn load(from: *const f32) -> Self::Floats;
+    unsafe fn mul(a: Self::Floats, b: Self::Floats) -> Self::Floats;
+    unsafe fn sub(a: Self::Floats, b: Self::Floats) -> Self::Floats;
+    unsafe fn div(a: Self::Floats, b: Self::Floats) -> Self::Floats;
+    /// a * b + c.
+    unsafe fn mul_add(a: Self::Floats, b: Self::Floats, c: Self::Floats) -> Self::Floats;
+    /// c - a * b.
+    unsafe fn negated_mul_add(a: Self::Floats, b: Self::Floats, c: Self::Floats) -> Self::Floats;
+    unsafe fn store(to: *mut f32, floats: Self::Floats);
+    /// Past the cache; `to` must be aligned to the register.
+    unsafe fn stream(to: *mut f32, floats: Self::Floats);
+    /// Lanes `start..end` to `to + start..to + end`; touches nothing else.
+    unsafe fn store_lanes(to: *mut f32, floats: Self::Floats, start: usize, end: usize);
+}
+
+/// The strides that have a shuffle, from -4 to 4.
+pub(crate) const SHUFFLES: usize = 2 * *STRIDES.end() + 1;
+
+/// Where a stride's shuffle stands.
+#[inline(always)]
+pub(crate) const fn shuffle_index(stride: isize) -> usize {
+    (stride + *STRIDES.end() as isize) as usize
+}
+
+/// The byte of a lane, counted from the block's lowest element.
+pub(crate) const fn byte_of_lane(lane: usize, lanes: usize, stride: isize) -> usize {
+    let element = if stride > 0 { lane } else { lanes - 1 - lane };
+    element * stride.unsigned_abs()
+}
+
+/// A register of floats as half-width ones.
+///
+/// # Safety
+///
+/// As [`Vector`]; no float that becomes a `bfloat16` may be NaN.
+pub(crate) trait Halves: Vector {
+    type Halves: Copy;
+
+    unsafe fn to_float16(floats: Self::Floats) -> Self::Halves;
+    unsafe fn round_to_float16(floats: Self::Floats) -> Self::Floats;
+    unsafe fn to_bfloat16(floats: Self::Floats) -> Self::Halves;
+    unsafe fn round_to_bfloat16(floats: Self::Floats) -> Self::Floats;
+    unsafe fn store_halves(to: *mut u8, halves: Self::Halves);
+    /// Past the cache; `to` must be aligned to the register.
+    unsafe fn stream_halves(to: *mut u8, halves: Self::Halves);
+    /// Lanes `start..end` to halves `start..end` of `to`; touches nothing else.
+    unsafe fn store_half_lanes(to: *mut u8, halves: Self::Halves, start: usize, end: usize);
+}
+
+/// A register of words of 32 bits.
+///
+/// # Safety
+///
+/// All methods need the machine to have the implementor's instructions. Those with pointers need
+/// them valid for a register, or for what they say.
+pub(crate) trait Words: Halves {
+    type Ints: Copy;
+    /// By how many bits to shift, as the instruction wants it.
+    type Shift: Copy;
+    /// How many loads fill a window; [`Register::loads`].
+    const LOADS: usize;
+
+    /// The bytes that the lanes of a group are picked from: of a row, from the bases on.
+    unsafe fn load_window(row: *const u8, bases: *const u32) -> Self::Ints;
+    /// For each lane two of its load's bytes, as numbers of 16 bits.
+    unsafe fn pick(window: Self::Ints, shuffle: Self::Ints) -> Self::Ints;
+    unsafe fn load_words(from: *const u32) -> Self::Ints;
+    unsafe fn store_words(to: *mut u32, words: Self::Ints);
+    unsafe fn splat_word(word: i32) -> Self::Ints;
+    /// Adds to each lane the products of its halves.
+    unsafe fn add_products(sum: Self::Ints, a: Self::Ints, b: Self::Ints) -> Self::Ints;
+    unsafe fn shift(bits: u32) -> Self::Shift;
+    /// Shifted right and brought into 0..=255.
+    unsafe fn to_bytes(sum: Self::Ints, shift: Self::Shift) -> Self::Ints;
+    /// The first one's numbers in the lower halves, the second one's in the upper.
+    unsafe fn join(lower: Self::Ints, upper: Self::Ints) -> Self::Ints;
+    unsafe fn to_floats(words: Self::Ints) -> Self::Floats;
+    /// The lowest byte of each lane; `to` must be valid for as many bytes.
+    unsafe fn store_low_bytes(to: *mut u8, words: Self::Ints);
+}
+
+/// A kind of result.
+///
+/// # Safety
+///
+/// All methods need the machine to have `V`'s instructions, and pointers valid for what they say.
+pub(crate) trait Form {
+    /// The bytes of a result.
+    const SIZE: usize;
+
+    /// What an operation's result is, if it is not the last.
+    unsafe fn round<V: Halves>(floats: V::Floats) -> V::Floats;
+    /// A register's results; `to` need not be aligned.
+    unsafe fn store<V: Halves>(to: *mut u8, floats: V::Floats);
+    /// Past the cache; `to` must be aligned to a register of results.
+    unsafe fn stream<V: Halves>(to: *mut u8, floats: V::Floats);
+    /// Lanes `start..end` to results `start..end` of `to`; touches nothing else.
+    unsafe fn store_lanes<V: Halves>(to: *mut u8, floats: V::Floats, start: usize, end: usize);
+}
+
+/// `float32`.
+pub(crate) struct Single;
+
+/// `float16`, rounded after `EACH` operation or only after the last.
+pub(crate) struct Float16<const EACH: bool>;
+
+/// `bfloat16`, likewise.
+pub(crate) struct Bfloat16<const EACH: bool>;
+
+impl Form for Single {
+    const SIZE: usize = 4;
+
+    #[inline(always)]
+    unsafe fn round<V: Halves>(floats: V::Floats) -> V::Floats {
+        floats
+    }
+    #[inline(always)]
+    unsafe fn store<V: Halves>(to: *mut u8, floats: V::Floats) {
+        // SAFETY: the caller vouches for the instructions and the room.
+        unsafe { V::store(to.cast(), floats) }
+    }
+    #[inline(always)]
+    unsafe fn stream<V: Halves>(to: *mut u8, floats: V::Floats) {
+        // SAFETY: as above, and for the alignment.
+        unsafe { V::stream(to.cast(), floats) }
+    }
+    #[inline(always)]
+    unsafe fn store_lanes<V: Halves>(to: *mut u8, floats: V::Floats, start: usize, end: usize) {
+        // SAFETY: as above.
+        unsafe { V::store_lanes(to.cast(), floats, start, end) }
+    }
+}
+
+/// A half-width form: by what a register becomes halves, and what it is when it has been one.
+macro_rules! half_width {
+    ($form:ident, $narrow:ident, $round:ident) => {
+        impl<const EACH: bool> Form for $form<EACH> {
+            const SIZE: usize = 2;
+
+            #[inline(always)]
+            unsafe fn round<V: Halves>(floats: V::Floats) -> V::Floats {
+                // SAFETY: arithmetic on registers.
+                if EACH { unsafe { V::$round(floats) } } else { floats }
+            }
+            #[inline(always)]
+            unsafe fn store<V: Halves>(to: *mut u8, floats: V::Floats) {
+                // SAFETY: the caller vouches for the instructions and the room.
+                unsafe { V::store_halves(to, V::$narrow(floats)) }
+            }
+            #[inline(always)]
+            unsafe fn stream<V: Halves>(to: *mut u8, floats: V::Floats) {
+                // SAFETY: as above, and for the alignment.
+                unsafe { V::stream_halves(to, V::$narrow(floats)) }
+            }
+            #[inline(always)]
+            unsafe fn store_lanes<V: Halves>(
+                to: *mut u8,
+                floats: V::Floats,
+                start: usize,
+                end: usize,
+            ) {
+                // SAFETY: as above.
+                unsafe { V::store_half_lanes(to, V::$narrow(floats), start, end) }
+            }
+        }
+    };
+}
+
+half_width!(Float16, to_float16, round_to_float16);
+half_width!(Bfloat16, to_bfloat16, round_to_bfloat16);
