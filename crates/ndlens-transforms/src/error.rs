@@ -16,7 +16,8 @@ pub enum Error {
         if *images {
             "a transform is needed that makes them one size, by cropping or resizing"
         } else {
-            "take windows of one length of them, nl.windows(items, size), or pad them to one length first; crops and resizes are \
+            "take windows of one length of them, nl.windows(items, size), or pad them to one \
+             length first; crops and resizes are \
              for images of (height, width, channels)"
         }
     )]
@@ -26,7 +27,8 @@ pub enum Error {
     Probability { transform: &'static str, p: f64 },
     /// An interval that has no numbers, or numbers that are none for it.
     #[error(
-        "{transform}: {name} must go from a number to one that is no lower, {expected}; got {low} to {high}"
+        "{transform}: {name} must go from a number to one that is no lower, {expected}; got {low} \
+         to {high}"
     )]
     BadInterval {
         transform: &'static str,
@@ -64,7 +66,8 @@ pub enum Error {
     ZeroStd { transform: &'static str, position: usize },
     /// A crop that does not fit.
     #[error(
-        "{transform}({height}, {width}) is larger than the image, which has height {image_height} and width {image_width}"
+        "{transform}({height}, {width}) is larger than the image, which has height {image_height} \
+         and width {image_width}"
     )]
     CropTooLarge {
         transform: &'static str,
@@ -78,7 +81,8 @@ pub enum Error {
     EmptyCrop { transform: &'static str, height: usize, width: usize },
     /// A padding that mirrors more than there is.
     #[error(
-        "{transform}: padding {padding:?} (left, top, right, bottom) mirrors more than the image has, which is {height} high and {width} wide"
+        "{transform}: padding {padding:?} (left, top, right, bottom) mirrors more than the image \
+         has, which is {height} high and {width} wide"
     )]
     PaddingTooLarge { transform: &'static str, padding: [usize; 4], height: usize, width: usize },
     /// A fill for another number of channels.
@@ -91,13 +95,15 @@ pub enum Error {
     FillValue { transform: &'static str, value: f64, dtype: String },
     /// A size to resize to that is none.
     #[error(
-        "Resize: size must be the shorter side, (height, width), or None with a max_size, and max_size, which goes with the \
+        "Resize: size must be the shorter side, (height, width), or None with a max_size, and \
+         max_size, which goes with the \
          shorter side, above it; got size {size} and max_size {max_size}"
     )]
     ResizeTarget { size: String, max_size: String },
     /// A range that is none.
     #[error(
-        "{transform}: {parameter} must be two positive numbers, the first no more than the second, got ({low}, {high})"
+        "{transform}: {parameter} must be two positive numbers, the first no more than the \
+         second, got ({low}, {high})"
     )]
     Range { transform: &'static str, parameter: &'static str, low: f64, high: f64 },
     /// Turns that are none.
@@ -105,7 +111,8 @@ pub enum Error {
     QuarterTurns { got: Vec<u8> },
     /// A turn that would change the shape of some items.
     #[error(
-        "{transform} by 90 or 270 degrees needs a square image, got height {height} and width {width}; crop it first"
+        "{transform} by 90 or 270 degrees needs a square image, got height {height} and width \
+         {width}; crop it first"
     )]
     NotSquare { transform: &'static str, height: usize, width: usize },
     /// A parameter of the beta distribution that is none.
@@ -122,7 +129,8 @@ pub enum Error {
     ClassesDiffer { first: String, other: String },
     /// Probabilities that are none.
     #[error(
-        "RandomChoice: p must be one number from 0 on for each of {expected} transforms, not all of them 0, got {got:?}"
+        "RandomChoice: p must be one number from 0 on for each of {expected} transforms, not all \
+         of them 0, got {got:?}"
     )]
     ChoiceWeights { got: Vec<f64>, expected: usize },
     /// A place where no field is.
@@ -131,7 +139,9 @@ pub enum Error {
     /// Fields that do not say what they are.
     #[error(
         "cannot tell which field holds the {what} to mix: {}; name it with mix_{what}{}",
-        if candidates.is_empty() { "none looks like it".to_owned() } else { format!("{candidates:?} could") },
+        if candidates.is_empty() { "none looks like it".to_owned() } else {
+            format!("{candidates:?} could")
+        },
         if *unnumbered { ", and if it holds numbers of classes, give num_classes" } else { "" }
     )]
     UnclearMix { what: &'static str, candidates: Vec<String>, unnumbered: bool },
@@ -140,7 +150,8 @@ pub enum Error {
     MixedTwice { field: String },
     /// Images that one rectangle does not fit.
     #[error(
-        "CutMix needs images of one height and width: field {first:?} has {first_size:?}, field {field:?} has {size:?}"
+        "CutMix needs images of one height and width: field {first:?} has {first_size:?}, field \
+         {field:?} has {size:?}"
     )]
     MixedSizes { first: String, first_size: [usize; 2], field: String, size: [usize; 2] },
     /// Numbers of classes, and nobody knows how many there are.
@@ -151,11 +162,15 @@ pub enum Error {
     OtherClasses { got: usize, expected: usize },
     /// Labels that are none.
     #[error(
-        "labels must be integers of shape [], the numbers of classes, or floats of shape [classes], got {dtype} of shape {shape:?}"
+        "labels must be integers of shape [], the numbers of classes, or floats of shape \
+         [classes], got {dtype} of shape {shape:?}"
     )]
     NoLabels { dtype: String, shape: Vec<usize> },
     /// A label that names no class.
-    #[error("label {label} is no class: num_classes is {classes}, so labels are from 0 to {}", classes - 1)]
+    #[error(
+        "label {label} is no class: num_classes is {classes}, so labels are from 0 to {}",
+        classes - 1
+    )]
     NoSuchClass { label: i128, classes: usize },
     /// Parameters for another list of transforms.
     #[error("parameters of {transform}: {reason}")]
@@ -176,7 +191,8 @@ pub enum Error {
     },
     /// Fields that draw together from different choices.
     #[error(
-        "fields {first:?} and {field:?} are joint, but {transform} draws from {} for {first:?} and from {} for \
+        "fields {first:?} and {field:?} are joint, but {transform} draws from {} for {first:?} \
+         and from {} for \
          {field:?}: give both the same, or leave one of them out of joint",
         choices[0],
         choices[1]
@@ -184,7 +200,8 @@ pub enum Error {
     JointDraws { transform: &'static str, first: String, field: String, choices: Box<[String; 2]> },
     /// Fields that draw together and do it in another order.
     #[error(
-        "fields {first:?} and {field:?} are joint, but what they draw together comes in different orders: {} for {first:?} and \
+        "fields {first:?} and {field:?} are joint, but what they draw together comes in different \
+         orders: {} for {first:?} and \
          {} for {field:?}",
         orders[0].join(", "),
         orders[1].join(", ")
@@ -192,7 +209,8 @@ pub enum Error {
     JointOrder { first: String, field: String, orders: Box<[Vec<&'static str>; 2]> },
     /// An item of different sizes in fields that draw together.
     #[error(
-        "fields {first:?} and {field:?} are joint, but {transform} draws of images of {expected:?} for {first:?} and of {got:?} \
+        "fields {first:?} and {field:?} are joint, but {transform} draws of images of \
+         {expected:?} for {first:?} and of {got:?} \
          for {field:?}, (height, width): they must be of one size"
     )]
     JointSizes {
@@ -207,8 +225,10 @@ pub enum Error {
     UnknownChannels { got: String },
     /// An image whose axes may be either way.
     #[error(
-        "{transform} must know which axes of items of shape {got} are height and width: say channels=\"first\" if they are \
-         (channels, height, width), or volumes of (depth, height, width); say channels=\"last\" if they are (height, width, \
+        "{transform} must know which axes of items of shape {got} are height and width: say \
+         channels=\"first\" if they are \
+         (channels, height, width), or volumes of (depth, height, width); say channels=\"last\" \
+         if they are (height, width, \
          channels)"
     )]
     UnclearChannels { transform: &'static str, got: String },

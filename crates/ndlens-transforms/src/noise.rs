@@ -184,15 +184,18 @@ mod tests {
     fn all_elements_have_one_factor_or_each_feature_has_its_own() {
         let factor = Interval { low: 2.0, high: 3.0 };
         let made = floats(&[RandomScale { factor, per_feature: false }.boxed()], &[1.0; 6], 3);
-        assert!(made.iter().all(|&x| x == made[0]) && (2.0..=3.0).contains(&made[0]));
+        assert_eq!(made, [made[0]; 6]);
+        assert!((2.0..=3.0).contains(&made[0]));
         let made = floats(&[RandomScale { factor, per_feature: true }.boxed()], &[1.0; 6], 3);
-        assert!(made[..3] == made[3..] && made[0] != made[1]);
+        assert_eq!(made[..3], made[3..]);
+        assert_ne!(made[..2], [made[0]; 2]);
     }
 
     #[test]
     fn noise_is_another_number_for_each_element_and_needs_floats() {
         let made = floats(&[RandomJitter { sigma: 0.5 }.boxed()], &[0.0; 6], 3);
-        assert!(made.iter().all(|x| x.abs() < 3.4) && made[0] != made[1]);
+        assert!(made.iter().all(|x| x.abs() < 3.4));
+        assert_ne!(made, [made[0]; 6]);
         assert_eq!(
             message(&[RandomJitter { sigma: 0.5 }.boxed()], &[3]),
             "RandomJitter needs a floating-point dtype, got uint8; put ToDtype(\"float32\", \

@@ -99,7 +99,7 @@ impl Packed<'_> {
                     .to_le_bytes());
             }
             DType::F32 => {
-                each!(4, |x| f64::from(f32::from_le_bytes(x)), |x| (x as f32).to_le_bytes())
+                each!(4, |x| f64::from(f32::from_le_bytes(x)), |x| (x as f32).to_le_bytes());
             }
             DType::F64 => each!(8, f64::from_le_bytes, f64::to_le_bytes),
             _ => {}

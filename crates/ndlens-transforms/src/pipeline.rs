@@ -19,7 +19,7 @@
 //! ```
 
 use ndlens_core::{DType, Layout, Order, ViewRef, room};
-use ndlens_kernels::{self as kernels, Stores, ValueMap};
+use ndlens_kernels::{self as kernels, Error as KernelsError, Stores, ValueMap};
 use smallvec::SmallVec;
 
 use crate::channels::Channels;
@@ -219,12 +219,11 @@ impl Compiler<'_> {
             self.channel_axis = axis;
         }
         self.values.push(map);
-        use kernels::Error as E;
         Err(match ValueMap::new(&self.dtype, self.channels_of_values(), &self.values) {
             Ok(_) => return Ok(()),
-            Err(E::NormalizeDType { got }) => Error::NotFloat { transform: name, got },
-            Err(E::ZeroStd { position }) => Error::ZeroStd { transform: name, position },
-            Err(E::StatisticsLength { name: what, got, expected }) => {
+            Err(KernelsError::NormalizeDType { got }) => Error::NotFloat { transform: name, got },
+            Err(KernelsError::ZeroStd { position }) => Error::ZeroStd { transform: name, position },
+            Err(KernelsError::StatisticsLength { name: what, got, expected }) => {
                 let hint = if along == Along::Channels && channels.is_none() {
                     format!(
                         ": items of shape {} have no axis of channels; Standardize takes one value \

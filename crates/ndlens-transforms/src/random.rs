@@ -62,6 +62,7 @@ impl Stream {
     }
 
     /// A stream of its own for a part of what draws, told from others by its [`label`].
+    #[must_use]
     pub fn child(self, label: u64) -> Self {
         let block = philox([label as u32, (label >> 32) as u32, 0, 1], self.key);
         Stream { key: [block[0], block[1]] }

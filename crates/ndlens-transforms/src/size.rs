@@ -25,6 +25,7 @@ impl Size {
     }
 
     /// The size with so many pixels more to the left, top, right and bottom.
+    #[must_use]
     pub fn padded(self, [left, top, right, bottom]: [usize; 4]) -> Self {
         let sum = |size: usize, a: usize, b: usize| size.saturating_add(a).saturating_add(b);
         Size { height: sum(self.height, top, bottom), width: sum(self.width, left, right) }
@@ -87,6 +88,7 @@ impl Sizes {
     }
 
     /// What each size between these becomes, where a larger one becomes no smaller one.
+    #[must_use]
     pub fn map(self, of: impl Fn(Size) -> Size) -> Self {
         Sizes { least: of(self.least), most: of(self.most) }
     }

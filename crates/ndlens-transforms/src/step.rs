@@ -48,7 +48,8 @@ use crate::size::{Size, Sizes};
 ///         Ok(Effect::InPlace { channels_first: true })
 ///     }
 ///     fn choice(&self, _size: Option<Size>) -> Option<Choice> {
-///         Some(Choice { text: "p = 0.5".to_owned(), of: ChoiceOf::Values, kinds: &[Kind::Applied] })
+///         let text = "p = 0.5".to_owned();
+///         Some(Choice { text, of: ChoiceOf::Values, kinds: &[Kind::Applied] })
 ///     }
 ///     fn draw(&self, item: ItemStream, _size: Size) -> Result<Option<Drawn>> {
 ///         Ok(Some(Drawn::Applied(item.draws().chance(0.5))))

@@ -130,6 +130,10 @@ class BatchTransform(Fixed):
 class Transform(Fixed):
     """The base class of all transforms of items."""
 
+    def _arguments(self) -> dict[str, Any]:
+        """The fields as the transform of this name in Rust takes them."""
+        return dict(zip(self._field_names, self._values(), strict=True))
+
     def _shown(self) -> tuple[str, ...]:
         """The fields that differ from their defaults."""
         missing = object()

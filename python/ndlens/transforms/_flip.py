@@ -8,6 +8,10 @@ from collections.abc import Iterable
 from ._arguments import probability
 from ._base import Transform
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 __all__ = ["RandomHorizontalFlip", "RandomQuarterTurn", "RandomVerticalFlip"]
 
 
@@ -60,3 +64,7 @@ class RandomQuarterTurn(Transform):
         if not given or any(degree % 90 for degree in given):
             raise ValueError(f"degrees must be multiples of 90, got {given}")
         self._set(degrees=given)
+
+    def _arguments(self) -> dict[str, Any]:
+        # Python's integers may be larger than those of Rust.
+        return {"degrees": tuple(degree % 360 for degree in self.degrees)}

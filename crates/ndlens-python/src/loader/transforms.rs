@@ -3,7 +3,7 @@
 use ndlens::transforms::{Argument, Convention, Error, Step, by_name};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyInt, PyList, PyString, PyTuple, PyType};
+use pyo3::types::{PyBool, PyDict, PyInt, PyList, PyString, PyTuple, PyType};
 
 use crate::error::{OrRaise, in_place};
 use crate::provided;
@@ -61,15 +61,14 @@ fn extract(transform: &Bound<'_, PyAny>) -> PyResult<Box<dyn Step>> {
     if !is_ours(transform) {
         return unknown();
     }
-    let fields: Vec<String> = match transform.getattr_opt("_field_names")? {
-        Some(names) => names.extract()?,
+    let arguments = match transform.getattr_opt("_arguments")? {
+        Some(arguments) => arguments.call0()?.cast_into::<PyDict>()?,
         None => return unknown(),
     };
-    let argument = |name: String| {
-        let value = transform.getattr(name.as_str())?;
-        PyResult::Ok((name, extract_argument(&value)?))
+    let argument = |(name, value): (Bound<'_, PyAny>, Bound<'_, PyAny>)| {
+        PyResult::Ok((name.extract()?, extract_argument(&value)?))
     };
-    let arguments = fields.into_iter().map(argument).collect::<PyResult<_>>()?;
+    let arguments = arguments.iter().map(argument).collect::<PyResult<_>>()?;
     match by_name(&class.name()?.to_cow()?, arguments) {
         Err(Error::UnknownTransform { .. }) => unknown(),
         made => made.or_raise(),

@@ -102,11 +102,14 @@ mod tests {
     proptest! {
         #[test]
         fn a_rectangle_is_its_bytes_in_their_order_however_it_is_cut_into_pieces(
-            planes in 1usize..4, height in 1usize..6, width in 1usize..6, pixel_bytes in 1usize..4, piece in 1usize..20,
+            planes in 1usize..4, height in 1usize..6, width in 1usize..6,
+            pixel_bytes in 1usize..4, piece in 1usize..20,
             corners in (0usize..6, 0usize..6, 0usize..6, 0usize..6),
         ) {
-            let (x, y) = ((corners.0.min(width), corners.1.min(width)), (corners.2.min(height), corners.3.min(height)));
-            let cut = Cut { left: x.0.min(x.1), right: x.0.max(x.1), top: y.0.min(y.1), bottom: y.0.max(y.1) };
+            let x = (corners.0.min(width), corners.1.min(width));
+            let y = (corners.2.min(height), corners.3.min(height));
+            let (left, right) = (x.0.min(x.1), x.0.max(x.1));
+            let cut = Cut { left, right, top: y.0.min(y.1), bottom: y.0.max(y.1) };
             let region = Region::of_cut(cut, Image { planes, height, width, pixel_bytes });
             let mut expected = vec![];
             for plane in 0..planes {
@@ -117,7 +120,8 @@ mod tests {
                 }
             }
             prop_assert_eq!(region.nbytes(), expected.len());
-            let pieces = (0..region.nbytes()).step_by(piece).map(|at| at..(at + piece).min(region.nbytes()));
+            let starts = (0..region.nbytes()).step_by(piece);
+            let pieces = starts.map(|at| at..(at + piece).min(region.nbytes()));
             let got: Vec<usize> = pieces.flat_map(|places| region.runs(places)).flatten().collect();
             prop_assert_eq!(got, expected);
         }
