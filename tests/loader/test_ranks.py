@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import re
+import sys
 from collections.abc import Callable, Iterable
 from itertools import islice
 from pathlib import Path
@@ -115,6 +116,14 @@ def test_a_state_is_small_and_says_where_the_run_stands() -> None:
             "this state is of another run: its shuffle: false; this loader's: true",
         ),
         ({"items_done": 104}, "this state says that 104 of 103 items are done"),
+        (
+            {"items_done": -1},
+            f"the state's items_done must be between 0 and {sys.maxsize}, got -1",
+        ),
+        (
+            {"epoch": 2**40},
+            "the state's epoch must be between 0 and 4294967295, got 1099511627776",
+        ),
     ],
 )
 def test_a_state_that_does_not_fit_is_refused_with_the_reason(

@@ -42,7 +42,7 @@ impl Batch {
 
     /// What was drawn, where [`Config::return_params`](crate::Config::return_params) asks for it:
     /// for each field a JSON array with an object for each item, as
-    /// [`Program::params_to_json`](crate::Program::params_to_json) gives it.
+    /// [`Pipeline::params_to_json`](ndlens_transforms::Pipeline::params_to_json) gives it.
     pub fn params(&self) -> Option<&[String]> {
         self.params.as_deref()
     }

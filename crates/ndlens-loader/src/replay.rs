@@ -13,8 +13,8 @@ use crate::field::Field;
 ///
 /// # Errors
 ///
-/// [`Error::ParamsLength`], [`Error::Params`]; [`Error::NoItems`]; [`Error::Item`]; what
-/// [`Pipeline::compile`] says.
+/// [`Error::ParamsLength`]; [`Error::Transforms`] for parameters of other transforms;
+/// [`Error::NoItems`]; [`Error::Item`]; what [`Pipeline::compile`] says.
 pub fn replay(field: &Field, params: &str) -> Result<View> {
     let (name, source) = (field.name(), field.source());
     let Some(shape) = source.item_shape() else {

@@ -303,7 +303,9 @@ fn an_epoch_that_cannot_start_is_still_the_next_one() {
     let loader = builder.samples(1 << 60).build().unwrap();
     let state = State::new(5, 9, None, loader.basis()).unwrap();
     for state in [None, Some(state)] {
-        state.iter().for_each(|state| loader.load_state(state).unwrap());
+        if let Some(state) = &state {
+            loader.load_state(state).unwrap();
+        }
         let before = (loader.next_start(), loader.state());
         assert!(loader.start_epoch().unwrap_err().to_string().starts_with("cannot allocate"));
         assert_eq!((loader.next_start(), loader.state()), before);
