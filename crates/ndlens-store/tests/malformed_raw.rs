@@ -49,8 +49,8 @@ fn raw_bytes_are_what_the_file_has_and_no_more() {
     );
     let none = |shape: &str| {
         format!(
-            "shape {shape} is not valid: sizes must be at least 0; one may be -1 where no strides are \
-             given and no other is 0"
+            "shape {shape} is not valid: sizes must be at least 0; one may be -1 where no strides \
+             are given and no other is 0"
         )
     };
     raw(&[-2], 0, None, &none("[-2]"));
