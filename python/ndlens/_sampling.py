@@ -424,6 +424,6 @@ def _refuse_unreadable(sampler: Any) -> None:
         for item in sampler[:_LOOKED_AT]:
             if isinstance(item, bool) or type(item).__name__ == "bool_":
                 raise TypeError(
-                    "sampler: bools are no item numbers: a mask goes to indices=, and "
+                    "sampler: bools are not item numbers: a mask goes to indices=, and "
                     "np.flatnonzero(mask) is a list of items"
                 )

@@ -179,9 +179,9 @@ class Named:
 @pytest.mark.parametrize(
     ("item", "text"),
     [
-        (True, "the sampler gave a bool: bools are no item numbers"),
-        (np.bool_(True), "the sampler gave a bool: bools are no item numbers"),
-        (torch.tensor(True), "the sampler gave a bool: bools are no item numbers"),
+        (True, "the sampler gave a bool: bools are not item numbers"),
+        (np.bool_(True), "the sampler gave a bool: bools are not item numbers"),
+        (torch.tensor(True), "the sampler gave a bool: bools are not item numbers"),
         (1.0, "the sampler must give item numbers from 0 on, got 1.0"),
         ("1", "the sampler must give item numbers from 0 on, got '1'"),
         (2**70, f"the sampler must give item numbers from 0 on, got {2**70}"),

@@ -64,7 +64,7 @@ fn extract_number(giver: &str, item: &Bound<'_, PyAny>) -> PyResult<i64> {
         || item.getattr_opt("dtype")?.is_some_and(|dtype| dtype.to_string().contains("bool"));
     if is_bool {
         return Err(PyTypeError::new_err(format!(
-            "{giver} gave a bool: bools are no item numbers; a mask goes to indices=, and \
+            "{giver} gave a bool: bools are not item numbers; a mask goes to indices=, and \
              np.flatnonzero(mask) is a list of items"
         )));
     }
