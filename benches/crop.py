@@ -9,12 +9,12 @@ themselves. Nothing consumes the batches, so this is the most a training loop co
 lie in memory: reading files is not part of it.
 
 Against whom.
-  ndlens N workers        nl.Loader(num_workers=N); whoever takes batches makes them too while it
+  ndlens N workers        nl.Loader(num_workers=N); the consumer makes batches, too, while it
                           waits, with 0 alone, so that one thread is 0 workers, and N workers on
                           more than N cores are N + 1 threads
   DataLoader N workers    torch's, with a Dataset of NumPy slices; workers are forked, and kept
                           between epochs
-  hand loop               what one writes who distrusts loaders: copy_ into one batch, used again
+  hand loop               a loop without a loader: copy_ into one batch, which is used again
                           and again. Each batch overwrites the one before, which the loaders never
                           do
   numba, ring of 8        a loop over all pixels, compiled, in two threads, into one of eight

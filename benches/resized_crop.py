@@ -2,8 +2,7 @@
 
 What it shows. How many images a second each contestant makes of 512x512x3 u8: a random part of 8 to
 100 % of the area, resized to 224x224, flipped half of the time, converted to float32, normalised,
-from HWC to CHW, gathered in batches of 32, in shuffled order: what nearly everyone trains on
-ImageNet with.
+from HWC to CHW, gathered in batches of 32, in shuffled order: the usual training of ImageNet.
 
 Against whom.
   ndlens N workers        nl.Loader(num_workers=N); the thread that takes batches helps, and with 0

@@ -11,7 +11,7 @@ overwrite one batch, again and again, which is as cheap as they can be made; tor
 turn.
 
 Against whom.
-  ndlens                  nl.Loader(num_workers=2); whoever takes batches helps while it waits,
+  ndlens                  nl.Loader(num_workers=2); the consumer helps while it waits,
                           which on more than two cores makes three threads
   ndlens, index array     the same with sampler=order, an array of int64 such as the others are
                           given

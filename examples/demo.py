@@ -143,7 +143,7 @@ def write_to_a_mapped_file(path: Path) -> None:
 
 
 class ZeroCopyImageDataset(torch.utils.data.Dataset[torch.Tensor]):
-    """The dataset everyone writes: a random crop, channels first, scaled to 0..1."""
+    """The usual dataset: a random crop, channels first, scaled to 0..1."""
 
     def __init__(self, images: Images) -> None:
         self.view = nl.view(images)

@@ -7,7 +7,7 @@
 """
 
 from . import _exit as _exit
-from . import _foreign as _foreign
+from . import _provided as _provided
 from . import transforms
 from ._arrays import Arrays
 from ._ndlens import (

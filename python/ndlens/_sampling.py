@@ -262,6 +262,7 @@ class Source:
             TypeError: The state holds a sampler's own state, and this sampler has none.
         """
         state = state or {}
+        _check_kinds(state)
         if "epoch" in state and hasattr(self._sampler, "set_epoch"):
             self._sampler.set_epoch(state["epoch"])
         if "items" in state and self._numbers is None:
@@ -324,6 +325,25 @@ class Source:
         return (
             "this state holds that of a sampler with state_dict and load_state_dict, and "
             f"{_name(self._sampler)} has none: give the sampler that the run had"
+        )
+
+
+# What a state holds of a sampler, by the class of each value.
+_KINDS = {"name": str, "epoch": int, "digest": str, "items": list, "of": str}
+
+
+def _check_kinds(state: dict[str, Any]) -> None:
+    """Refuses values that no state of ndlens has."""
+    for key, kind in _KINDS.items():
+        if key in state and not isinstance(state[key], kind):
+            raise TypeError(
+                f"the state's sampler must hold a value of class {kind.__name__} as {key!r}, "
+                f"got {state[key]!r}"
+            )
+    if "state" in state and state.get("of") not in ("sampler", "iterator"):
+        raise ValueError(
+            'the state\'s sampler must say "sampler" or "iterator" as \'of\', '
+            f"got {state.get('of')!r}"
         )
 
 

@@ -140,7 +140,7 @@ def test_all_views_are_views_of_one_map(tensors: Path, archive: Path) -> None:
         assert nl.open(path)["weight"][0, 0] == 0
 
 
-def test_a_map_holds_no_descriptor_and_is_gone_with_the_last_view(tensors: Path) -> None:
+def test_a_map_holds_one_descriptor_at_most_and_is_gone_with_the_last_view(tensors: Path) -> None:
     def held() -> tuple[int, bool]:
         descriptors = len(list(Path("/proc/self/fd").iterdir()))
         return descriptors, str(tensors) in Path("/proc/self/maps").read_text()
@@ -149,10 +149,12 @@ def test_a_map_holds_no_descriptor_and_is_gone_with_the_last_view(tensors: Path)
     before, _ = held()
     arrays = nl.open(tensors)
     views = [arrays["weight"], arrays["bias"]]
-    assert held() == (before, True)
+    descriptors, is_mapped = held()
+    assert descriptors <= before + 1
+    assert is_mapped
     del arrays
     assert views[0][1, 2] == 5
-    assert held() == (before, True)
+    assert held() == (descriptors, True)
     del views
     gc.collect()
     assert held() == (before, False)
@@ -413,7 +415,7 @@ def test_raw_bytes_pickle_to_a_handle(raw: Path) -> None:
             {"shape": (-1, -1)},
             ValueError,
             (
-                "{}: shape [-1, -1] is none: sizes must be at least 0; one may be -1 where no"
+                "{}: shape [-1, -1] is not valid: sizes must be at least 0; one may be -1 where no"
                 " strides are given and no other is 0"
             ),
         ),

@@ -185,7 +185,8 @@ class DeviceEpoch(Iterator[Any]):
         self._looks_ahead = looks_ahead
         self._sent: deque[_Sent | Exception] = deque()
         self._over = False
-        self._lock = threading.Lock()
+        # A sampler that asks for a batch comes here again, and is refused by the epoch.
+        self._lock = threading.RLock()
 
     def __next__(self) -> Any:
         with self._lock:

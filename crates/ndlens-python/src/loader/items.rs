@@ -32,7 +32,7 @@ use crate::view::object::PyView;
 #[pyclass(frozen, name = "Items", module = "ndlens")]
 pub(crate) struct PyItems {
     base: Base,
-    /// Which items of the base; all, where there is none.
+    /// Which items of the base; None for all.
     selection: Option<Py<PySelection>>,
     source: Arc<dyn Source>,
 }
@@ -44,7 +44,7 @@ pub(crate) enum Base {
     Shards(Shards),
     /// With the lengths of groups, and whether items are what follows the windows.
     Windows(Arc<Windows>, Option<View>, bool),
-    /// With offsets and shapes, where all lie in one view.
+    /// With offsets and shapes, if all lie in one view.
     Ragged(Arc<Ragged>, Option<(View, View)>),
 }
 
