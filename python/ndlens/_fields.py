@@ -29,8 +29,8 @@ def _looks(field: Any) -> tuple[Any, Any] | None:
 def check_fields(fields: Any) -> None:
     """Refuses a list of items in place of fields.
 
-    A list of eight or more arrays of one type, shape and dtype is one if they have several axes, or more
-    arrays than each has rows. A tuple of them is taken for fields.
+    A list of eight or more arrays of one type, shape and dtype is one if they have several axes, or
+    if there are more arrays than each has rows. A tuple of them is taken for fields.
 
     Raises:
         ValueError: `fields` is such a list.

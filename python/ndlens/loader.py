@@ -273,7 +273,7 @@ class Loader(_OfBatches[_Batch_co]):
     >>> [batch.tolist() for batch in loader]
     [[0, 1], [2, 3], [4]]
     >>> loader
-    <ndlens.Loader 5 items: items uint8 (); 3 batches of 2, order in turn, epoch 1; rank 0 of 1;
+    <ndlens.Loader 5 items: items uint8 []; 3 batches of 2, order in turn, epoch 1; rank 0 of 1;
     num_workers=0>
     """
 

@@ -12,7 +12,7 @@ from types import ModuleType
 import pytest
 
 import ndlens as nl
-from ndlens import _ndlens, errors, transforms
+from ndlens import _ndlens, _typing, errors, transforms
 
 STUB = Path(nl.__file__).with_name("_ndlens.pyi")
 Documentable = ast.FunctionDef | ast.ClassDef
@@ -125,4 +125,11 @@ def test_the_loader_documents_each_of_its_keywords_in_their_order() -> None:
     doc = inspect.getdoc(nl.Loader) or ""
     arguments = doc.split("Args:\n")[1].split("\n\n")[0]
     named = re.findall(r"^    (\w+): ", arguments, re.MULTILINE)
-    assert sorted(named) == sorted(inspect.signature(nl.Loader).parameters)
+    assert named == list(inspect.signature(nl.Loader).parameters)
+
+
+def test_checkers_know_each_keyword_of_the_loader() -> None:
+    keywords = list(inspect.signature(nl.Loader).parameters)[1:]
+    # These two say what a batch is, and are in the overloads.
+    rest = [name for name in keywords if name not in ("output", "return_params")]
+    assert list(_typing.Settings.__annotations__) == rest
