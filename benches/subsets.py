@@ -23,6 +23,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +31,7 @@ import numpy.typing as npt
 import ndlens as nl
 
 
-def loader(rows: object) -> nl.Loader:
+def loader(rows: Any) -> nl.Loader:
     return nl.Loader(rows, batch_size=8192, shuffle=True, drop_last=True, output="numpy")
 
 

@@ -7,7 +7,7 @@
 """
 
 from . import _exit as _exit
-from . import _foreign as _foreign
+from . import _provided as _provided
 from . import transforms
 from ._arrays import Arrays
 from ._ndlens import (
@@ -90,10 +90,28 @@ def __dir__() -> list[str]:
     return sorted({*globals(), "torch"})
 
 
+# Names that other libraries have for what is here.
+_ELSEWHERE = {
+    "DataLoader": (
+        "nl.Loader(fields, batch_size=..) makes batches; "
+        "nl.torch.Dataset is for torch's own DataLoader"
+    ),
+    "Dataset": "nl.torch.Dataset is for torch's DataLoader; nl.Loader takes arrays",
+    "array": "nl.view(obj) is a view of an array, without a copy",
+    "asarray": "nl.view(obj) is a view of an array, without a copy",
+    "from_dlpack": "nl.view(obj) takes what speaks DLPack",
+    "frombuffer": "nl.view(obj) takes what has a buffer",
+    "load": "nl.open(path) opens arrays in files",
+    "memmap": "nl.open(path, dtype=.., shape=..) opens raw bytes in a file",
+    "random_split": "nl.split(fields, [0.8, 0.2]) cuts a data set in parts",
+}
+
+
 def __getattr__(name: str) -> "_typing.Any":
-    # torch is optional and slow to import: only whoever says nl.torch needs it.
+    # torch is optional and slow to import: only code that says nl.torch needs it.
     if name == "torch":
         import importlib
 
         return importlib.import_module("ndlens.torch")
-    raise AttributeError(f"module 'ndlens' has no attribute {name!r}")
+    hint = f": {_ELSEWHERE[name]}" if name in _ELSEWHERE else ""
+    raise AttributeError(f"module 'ndlens' has no attribute {name!r}{hint}")

@@ -1,4 +1,4 @@
-"""Arrays in a file by name, with the face of a dict."""
+"""The arrays of a file by name."""
 
 from __future__ import annotations
 
@@ -12,15 +12,22 @@ if TYPE_CHECKING:
 
 
 class Arrays(Mapping[str, View]):
-    """The arrays in a `.npz` or `.safetensors` file, by name: a read-only mapping, which `nl.open` gives.
+    """The arrays of a `.npz` or `.safetensors` file by name: a read-only mapping.
 
-    An array is looked up when it is asked for; all views are views of one map of the file, and an
-    array that cannot be a view is an error of its own. Names are in the order of the file, and
-    those of an `.npz` without ".npy", as NumPy has them. Items of different sizes, which `nl.save`
-    saved, come as `nl.Items`.
+    `nl.open` makes it. An array is looked up when it is asked for. All views are views of one map
+    of the file, and an array that cannot be a view raises when it is asked for. Names are in the
+    order of the file; those of an `.npz` are without ".npy", as NumPy has them. Items of different
+    sizes that `nl.save` saved are `nl.Items`.
 
-    It pickles to a handle of the file, or where it was opened with `copy=True` to the arrays
-    themselves.
+    It pickles to a handle of the file; if it was opened with `copy=True`, to the arrays themselves.
+
+    >>> import os, tempfile
+    >>> import ndlens as nl
+    >>> path = os.path.join(tempfile.mkdtemp(), "model.safetensors")
+    >>> nl.save(path, {"weight": nl.view(bytes(6)).reshape(2, 3)})
+    >>> model = nl.open(path)
+    >>> list(model), model["weight"].shape, model.info("weight")
+    (['weight'], (2, 3), ('U8', (2, 3)))
     """
 
     __slots__ = ("_file", "_metadata", "_path")
@@ -34,32 +41,59 @@ class Arrays(Mapping[str, View]):
 
     @property
     def path(self) -> str:
-        """The file, as it was named when it was opened."""
+        """The path of the file, as it was given to `nl.open`."""
         return self._path
 
     @property
     def metadata(self) -> dict[str, str]:
-        """The strings that a `.safetensors` holds beside its arrays, such as `{"format": "pt"}`; a dict of your own."""
+        """The strings that a `.safetensors` holds beside its arrays, such as `{"format": "pt"}`.
+
+        A new dict each time.
+        """
         if self._metadata is None:
             self._metadata = self._file.metadata() if isinstance(self._file, _ArrayFile) else {}
         return dict(self._metadata)
 
     def bytes(self, name: str) -> View:
-        """The bytes of an array as they are in the file, whatever its dtype: also where no view can show it."""
+        """The bytes of an array as they are in the file: uint8, of shape (bytes,).
+
+        Also of an array whose dtype no view has.
+
+        Args:
+            name: Name of the array.
+
+        Raises:
+            KeyError: The file has no array of this name.
+            FormatError: The array is damaged.
+        """
         if isinstance(self._file, _ArrayFile):
             return self._file.array_bytes(name)
         view: View = self._file[name]
         return view.reinterpret("uint8")
 
     def info(self, name: str) -> tuple[str, tuple[int, ...]]:
-        """The dtype and the shape of an array, as the file has them: in a `.safetensors` ("F6_E2M3", (2, 4))."""
+        """The dtype and the shape of an array, as the file has them.
+
+        Such as ("F6_E2M3", (2, 4)) in a `.safetensors`.
+
+        Args:
+            name: Name of the array.
+
+        Raises:
+            KeyError: The file has no array of this name.
+        """
         if isinstance(self._file, _ArrayFile):
             return self._file.info(name)
         view: View = self._file[name]
         return view.dtype, view.shape
 
     def __getitem__(self, name: str) -> Any:
-        """Gives the array of this name; raises `KeyError` where there is none, `FormatError` where it is damaged."""
+        """The array of this name.
+
+        Raises:
+            KeyError: The file has no array of this name.
+            FormatError: The array is damaged.
+        """
         if not isinstance(name, str):
             raise KeyError(name)
         return self._file[name]

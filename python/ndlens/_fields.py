@@ -1,4 +1,4 @@
-"""Fields as what a loader reads, which is also how they travel to other processes."""
+"""Fields as sources, which a loader reads and other processes are sent."""
 
 from __future__ import annotations
 
@@ -13,13 +13,50 @@ if TYPE_CHECKING:
 Source: TypeAlias = _ndlens.View | _ndlens.Shards | _ndlens.Items
 
 
+# Fewer arrays of one shape and dtype in a list are taken for fields.
+_LEAST_ITEMS = 8
+
+
+def _looks(field: Any) -> tuple[Any, Any] | None:
+    """The shape and the dtype of an array; the size and the mode of a PIL image."""
+    shape = getattr(field, "shape", None)
+    if shape is None:
+        size, mode = getattr(field, "size", None), getattr(field, "mode", None)
+        return (size, mode) if isinstance(size, tuple) and mode is not None else None
+    return (tuple(shape), getattr(field, "dtype", None)) if isinstance(shape, tuple) else None
+
+
+def check_fields(fields: Any) -> None:
+    """Refuses a list of items in place of fields.
+
+    A list of eight or more arrays of one type, shape and dtype is one if they have several axes, or more
+    arrays than each has rows. A tuple of them is taken for fields.
+
+    Raises:
+        ValueError: `fields` is such a list.
+    """
+    if not isinstance(fields, list) or len(fields) < _LEAST_ITEMS:
+        return
+    kind, first = type(fields[0]), _looks(fields[0])
+    if first is None or not first[0]:
+        return
+    if any(type(field) is not kind or _looks(field) != first for field in fields):
+        return
+    shape, dtype = first
+    if len(shape) > 1 or len(fields) > shape[0]:
+        raise ValueError(
+            f"fields is a list of {len(fields)} arrays, each of shape {shape} and {dtype}, which "
+            "look like items: give numpy.stack(items), or tuple(fields) if each is a field"
+        )
+
+
 def as_source(field: Any) -> Source:
-    """A field as shards or items, where it is such, else as a view."""
+    """A field as shards or items if it is such, else as a view."""
     return field if isinstance(field, _ndlens.Shards | _ndlens.Items) else _ndlens.view(field)
 
 
 def as_sources(fields: Any) -> Any:
-    """One field, a tuple or a dict of them; a list comes as a tuple, and any other mapping as a dict."""
+    """Each field as a source: of a list a tuple of them, of any mapping a dict."""
     if isinstance(fields, Mapping):
         return {name: as_source(field) for name, field in fields.items()}
     return tuple(map(as_source, fields)) if isinstance(fields, tuple | list) else as_source(fields)

@@ -1,6 +1,6 @@
-"""What `nl.view` has to know of other libraries' objects: which are more than their memory, and what has none.
+"""Other libraries' objects: which mean more than their memory says, and which have none.
 
-Nothing is imported here: an object's library has been imported by whoever made the object.
+Nothing is imported here: the code that made an object has imported its library.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def refuse(what: str, why: str, hint: str) -> BufferError:
 
 
 def check_whole(exporter: Any) -> None:
-    """Raises `BufferError` where a buffer is only a part of what its object means.
+    """Raises `BufferError` if a buffer is only a part of what its object means.
 
     Masked arrays, arrays with a unit and scalars that count time are such objects.
     """
@@ -57,7 +57,10 @@ def check_whole(exporter: Any) -> None:
 
 
 def unexported(array: Any) -> str | None:
-    """Why NumPy exports no buffer of an array, and what to do about it; None where the reason is unknown."""
+    """Why NumPy exports no buffer of an array, and what to do about it.
+
+    None if the reason is unknown.
+    """
     dtype: Any = getattr(array, "dtype", None)
     kind = getattr(dtype, "kind", None)
     if kind in ("M", "m"):
@@ -80,7 +83,7 @@ def unexported(array: Any) -> str | None:
 
 
 def strided(tensor: Any, copies: bool) -> Any:
-    """What to ask for a DLPack capsule in place of `tensor`: itself, or with `copies` a tensor that is computed.
+    """The tensor to ask for a DLPack capsule: `tensor`, or with `copies` one that is computed.
 
     PyTorch's exporter looks at some of what a tensor can be beside its memory, and each version at
     other things. Other libraries' objects are theirs to judge.
@@ -209,7 +212,10 @@ NAMED: Final[set[Any]] = set()
 
 
 def check_dtype(dtype: Any) -> None:
-    """Raises `TypeError` for a dtype of torch that views do not have; DLPack has other names for some of them."""
+    """Raises `TypeError` for a dtype of torch that views do not have.
+
+    DLPack has other names for some of them.
+    """
     try:
         dtype_name(dtype)
     except TypeError:
@@ -224,7 +230,7 @@ def check_dtype(dtype: Any) -> None:
 
 
 def check_storage(tensor: Any) -> None:
-    """Raises `BufferError` where a tensor's storage was freed or cut, so that its elements are not there."""
+    """Raises `BufferError` if a tensor's storage was freed or cut, and its elements with it."""
     if tensor.numel() == 0:
         return
     if tensor.is_contiguous():
@@ -269,8 +275,12 @@ SUGGESTIONS: Final = {
     "jax.PRNGKeyArray": "jax.random.key_data(key) has its numbers",
     "ndlens.Dataset": "give the fields that it was made of",
     "ndlens.Arrays": "take one of its arrays by name",
-    "ndlens.Items": "numpy.stack([item.numpy() for item in items]) is an array of items of one size",
-    "ndlens.Shards": "numpy.concatenate([shard.numpy() for shard in shards.shards]) is an array of it",
+    "ndlens.Items": (
+        "numpy.stack([item.numpy() for item in items]) is an array of items of one size"
+    ),
+    "ndlens.Shards": (
+        "numpy.concatenate([shard.numpy() for shard in shards.shards]) is an array of it"
+    ),
     "ndlens.Loader": "give the fields that it was made of",
     "torch.Subset": "nl.subset(fields, indices) takes some items of arrays",
     "torch.TensorDataset": "give its tensors: dataset.tensors",
@@ -294,7 +304,10 @@ SUGGESTIONS: Final = {
 
 
 def suggestion(obj: Any) -> tuple[str, str | None]:
-    """The name of an object's class, as its users know it, and what to do with an object that is no array."""
+    """The name of an object's class, and what to do with an object that is not an array.
+
+    The name is the one that its users know.
+    """
     kind = type(obj)
     package = kind.__module__.partition(".")[0]
     name = kind.__qualname__ if package == "builtins" else f"{package}.{kind.__qualname__}"

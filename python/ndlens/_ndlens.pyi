@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Literal, NoReturn, SupportsIndex, TypeAlias, f
 
 import numpy as np
 from torch import Tensor
+from torch import dtype as TorchDType
 from typing_extensions import CapsuleType
 
 from ._arrays import Arrays
@@ -139,6 +140,9 @@ class View:
     def __getitem__(self, key: SupportsIndex | tuple[SupportsIndex, ...], /) -> Any: ...
     @overload
     def __getitem__(self, key: tuple[_Index, ...], /) -> View: ...
+    # Raises. So `nl.open(path)["name"]`, which may be an array of `nl.Arrays`, is not an error.
+    @overload
+    def __getitem__(self, key: str, /) -> NoReturn: ...
     def __setitem__(self, key: _Key, value: Any, /) -> None: ...
     def __delitem__(self, key: _Key, /) -> NoReturn: ...
     def __enter__(self) -> View: ...
@@ -821,8 +825,19 @@ def may_share_memory(a: Any, b: Any, /) -> bool:
         b: Likewise.
     """
 
-# A list of paths is one array in shards, or the arrays of several `.safetensors` by name. A path
-# leads mostly to one array. The checker cannot know, so narrow by isinstance(.., nl.Arrays).
+# A path leads mostly to one array, and a list of paths to one array in shards. A checker cannot
+# know: `assert isinstance(opened, nl.Arrays)` tells it.
+@overload
+def open(
+    path: list[Any] | tuple[_Path, ...],
+    mode: Literal["r", "c", "r+"] = "c",
+    *,
+    copy: bool = False,
+    shape: SupportsIndex | Sequence[SupportsIndex] | None = None,
+    dtype: str | type | np.dtype[Any] | TorchDType,
+    offset: int = 0,
+    strides: Sequence[SupportsIndex] | None = None,
+) -> Shards: ...
 @overload
 def open(
     path: list[Any] | tuple[_Path, ...],
@@ -1109,3 +1124,4 @@ def _receive_batch(
     structure: Any,
     /,
 ) -> Any: ...
+def _provide(**objects: Any) -> None: ...

@@ -1,9 +1,9 @@
-"""Which of several processes this one is, asked when an epoch begins.
+"""The rank of this process, looked up when an epoch begins.
 
-Trusted, in this order: what the user gave; torch.distributed's group, where one is up; a complete
-pair of one launcher's variables. Those are `RANK` and `WORLD_SIZE` of torchrun; Slurm's, inside a
+The first of these decides: what the user gave; torch.distributed's group, if one is up; a complete
+pair of one launcher's variables. These are `RANK` and `WORLD_SIZE` of torchrun; Slurm's, inside a
 step of srun; Open MPI's; PMI's. A world size without a rank, as Lightning's launcher sets it, is
-half of an answer: an epoch does not begin with it, since every process would read everything.
+incomplete: an epoch does not begin with it, since every process would read everything.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 
 # Steps of Slurm that are no steps of srun: "batch", "extern", "interactive".
 _FIRST_RESERVED_STEP = 0xFFFF_FFF0
-# Names that Slurm gives to jobs where somebody sits at a shell of one task.
+# Names that Slurm gives to jobs with an interactive shell of one task.
 _SHELLS = ("bash", "interactive")
 
 
@@ -39,16 +39,15 @@ ALONE = Ranks(0, 1)
 
 
 class RankSource:
-    """Says which rank this process is.
+    """The rank of this process, given or looked up.
 
     Args:
         rank: What the user gave, with `world_size`; None to ask.
         world_size: What the user gave.
-        alone: What is taken where nothing was given, without asking: each process has all of what
-            there is.
+        alone: Whether each process reads all items if nothing was given, without a look-up.
 
     Raises:
-        ValueError: Only one of the two is given, or they make no sense.
+        ValueError: Only one of the two is given, or `rank` is not below `world_size`.
     """
 
     def __init__(self, rank: int | None, world_size: int | None, *, alone: bool) -> None:
@@ -65,7 +64,7 @@ class RankSource:
             self._given = Ranks(rank, world_size)
 
     def known(self) -> Ranks:
-        """What is known now, for a length or a repr: rank 0 where only the world size is known."""
+        """The ranks as known now; rank 0 if only the world size is known."""
         if self._given is not None:
             return self._given
         return (
@@ -75,7 +74,7 @@ class RankSource:
         )
 
     def take(self) -> tuple[Ranks, Callable[[], None] | None]:
-        """The ranks of an epoch that begins, and what says later whether it still is that rank.
+        """The ranks of an epoch that begins, and a function that raises if they change later.
 
         Raises:
             ValueError: The environment knows a world size and no rank, or the other way round.
@@ -93,13 +92,13 @@ class RankSource:
 
 
 def _check(taken: Ranks) -> None:
-    """Raises where a group came up during an epoch, and says otherwise."""
+    """Raises `RuntimeError` if a group came up during an epoch and has other ranks."""
     group = _of_group()
     if group is not None and group != taken:
         raise RuntimeError(
-            f"this epoch began as rank {taken.rank} of {taken.world_size}, and torch.distributed now says rank "
-            f"{group.rank} of {group.world_size}: call init_process_group before the first batch, or give rank= and "
-            "world_size="
+            f"this epoch began as rank {taken.rank} of {taken.world_size}, and torch.distributed "
+            f"now says rank {group.rank} of {group.world_size}: call init_process_group before the "
+            "first batch, or give rank= and world_size="
         )
 
 
@@ -137,7 +136,7 @@ def _of_slurm(environ: Mapping[str, str]) -> Ranks | None:
 
 
 def _of_launcher(environ: Mapping[str, str]) -> Ranks | None:
-    """A complete pair of one launcher's."""
+    """The ranks of a complete pair of one launcher's variables."""
     torchrun = _pair(environ, "RANK", "WORLD_SIZE")
     if torchrun is not None:
         return torchrun
@@ -165,7 +164,8 @@ def _refuse_half(environ: Mapping[str, str]) -> None:
             (f"WORLD_SIZE={world_size}", "RANK") if rank is None else (f"RANK={rank}", "WORLD_SIZE")
         )
         raise ValueError(
-            f"the environment says {known} and no {unknown}, so what this process is to read is unknown: call "
-            f"torch.distributed.init_process_group before the first batch, set {unknown}, or give rank= and "
-            "world_size=; rank=0, world_size=1 reads everything in each process"
+            f"the environment says {known} and no {unknown}, so what this process is to read is "
+            "unknown: call torch.distributed.init_process_group before the first batch, set "
+            f"{unknown}, or give rank= and world_size=; rank=0, world_size=1 reads everything in "
+            "each process"
         )

@@ -1,16 +1,15 @@
-"""What an epoch begins with: which rank this process is, and what a sampler gives.
+"""The rank and the sampler of an epoch, looked up when it begins.
 
 A sampler is read while the epoch runs, as far ahead as batches are made ahead, so it may be endless
-and need no length. An array of item numbers, or a range, is not read at all: the loader takes the
-numbers from where they lie.
+and need no length. An array of item numbers, or a range, is not read at all: the loader uses the
+numbers in place.
 
 A state says how far an epoch has come, and of the sampler
-- its own state, where it or its iterator has `state_dict` and `load_state_dict` (the protocol of
+- its own state, if it or its iterator has `state_dict` and `load_state_dict` (the protocol of
   torchdata),
-- or the items themselves, where the user asked for it (`sampler_state="list"`),
-- else a digest of the items that it gave. A run goes on where the sampler gives them again, as a
-  list does, or a `DistributedSampler` of the same epoch; where it gives others, resuming is
-  refused.
+- or the items themselves, if the user asked for it (`sampler_state="list"`),
+- else a digest of the items that it gave. A run is resumed if the sampler gives them again, as a
+  list does, or a `DistributedSampler` of the same epoch; if it gives others, resuming is refused.
 """
 
 from __future__ import annotations
@@ -28,9 +27,9 @@ if TYPE_CHECKING:
 
 # The digest of no items.
 _NOTHING = "0" * 16
-# So many of the first items are kept for ranks that come short, which take them again.
+# The number of first items that are kept for short ranks, which take them again.
 _HEAD = 1 << 16
-# As many elements of a list are looked at for bools before it is used.
+# The number of elements of a list that are checked for bools before it is used.
 _LOOKED_AT = 1000
 
 
@@ -107,7 +106,10 @@ class _Replayed:
 
 
 class Source:
-    """What a loader asks when an epoch begins, when its length is asked for, and when a state is written or loaded."""
+    """The ranks and the sampler of a loader.
+
+    The loader asks when an epoch begins, for its length, and when a state is written or loaded.
+    """
 
     def __init__(
         self,
@@ -126,28 +128,33 @@ class Source:
         self._replayed: _Replayed | None = None
         # The items of the epoch in hand, where they are kept, or of the one to be resumed.
         self._list: Any = None
-        # Whether the sampler is to be brought where a loaded state says.
+        # Whether the next epoch restores the sampler's own state.
         self._restores = False
         self._digested = (0, _NOTHING)
-        # Malformed variables are found out early.
+        # Malformed variables raise early.
         ranks.known()
         if sampler is not None and self._numbers is None:
             _refuse_unreadable(sampler)
 
     def ranks(self) -> Ranks:
-        """What is known of them now."""
+        """The ranks as known now."""
         return self._ranks.known()
 
     def places(self) -> int:
-        """How many items the sampler gives.
+        """The number of items that the sampler gives.
 
         Raises:
-            TypeError: It does not say.
+            TypeError: The sampler has no length.
         """
         return len(self._sampler if self._numbers is None else self._numbers)
 
     def begin(self, place: int, note: dict[str, Any] | None) -> Begun:
-        """What an epoch is made with that goes on from a place, where a state keeps `note` of the sampler."""
+        """The ranks and items of an epoch.
+
+        Args:
+            place: Place of its order from which it goes on.
+            note: What a state keeps of the sampler, if it is resumed.
+        """
         ranks, watch = self._ranks.take()
         if self._sampler is None:
             return Begun(ranks, watch)
@@ -164,8 +171,9 @@ class Source:
     def _read_list(self) -> Any:
         if _len_of(self._sampler) is None:
             raise TypeError(
-                f'sampler_state="list" keeps the items of an epoch, and {_name(self._sampler)} has no len, so it '
-                "may be endless: give it a __len__, or leave out sampler_state"
+                'sampler_state="list" keeps the items of an epoch, and '
+                f"{_name(self._sampler)} has no len, so it may be endless: give it a __len__, or "
+                "leave out sampler_state"
             )
         count, _, numbers = _ndlens._read_numbers(iter(self._sampler), None, 2**63 - 1)
         self._ended(count)
@@ -205,8 +213,8 @@ class Source:
         if note["of"] == "iterator":
             snapshot.stateful.load_state_dict(copy.deepcopy(note["state"]))
         if place == 0:
-            # At the end of an epoch some samplers still stand there, and give nothing more; others
-            # begin the next.
+            # In a state of the end of an epoch some samplers give nothing more; others begin the
+            # next.
             first = list(itertools.islice(iterator, 1))
             if first:
                 iterator = itertools.chain(first, iterator)
@@ -223,8 +231,9 @@ class Source:
     def _ended(self, count: int) -> None:
         if count == 0 and self._gave and not _len_of(self._sampler):
             raise ValueError(
-                f"the sampler, {_name(self._sampler)}, gave items in an epoch before and gives none in this one: it "
-                "can be read once. Give a list, or an object whose __iter__ begins anew"
+                f"the sampler, {_name(self._sampler)}, gave items in an epoch before and gives "
+                "none in this one: it can be read once. Give a list, or an object whose __iter__ "
+                "begins anew"
             )
         self._gave = self._gave or count > 0
 
@@ -245,14 +254,15 @@ class Source:
         return state | note
 
     def load(self, state: dict[str, Any] | None, place: int) -> dict[str, Any] | None:
-        """Takes what a state says of the sampler, and gives what the loader keeps of it.
+        """Loads what a state says of the sampler, and returns what the loader keeps of it.
 
         Raises:
-            ValueError: The sampler does not give again what was done, or the state says nothing of
-                it.
-            TypeError: The state holds that of a sampler, and this one has none.
+            ValueError: The sampler does not give the same items again, or the state says nothing
+                of them.
+            TypeError: The state holds a sampler's own state, and this sampler has none.
         """
         state = state or {}
+        _check_kinds(state)
         if "epoch" in state and hasattr(self._sampler, "set_epoch"):
             self._sampler.set_epoch(state["epoch"])
         if "items" in state and self._numbers is None:
@@ -272,8 +282,8 @@ class Source:
     def _check_replay(self, state: dict[str, Any], place: int) -> None:
         if "digest" not in state and "items" not in state:
             raise ValueError(
-                f"this state says that {place} items of an epoch are done and nothing of the sampler that gave them; "
-                "begin the epoch anew with loader.set_epoch"
+                f"this state says that {place} items of an epoch are done and nothing of the "
+                "sampler that gave them; begin the epoch anew with loader.set_epoch"
             )
         if self._numbers is None:
             self._replayed = self._replay(place, state["digest"])
@@ -303,22 +313,42 @@ class Source:
 
     def _gives_others(self, place: int) -> str:
         return (
-            f"the sampler, {_name(self._sampler)}, does not give again the {place} items that this state says are "
-            "done, so the run would repeat some and lose others. Set it up as it was (its seed, generator and epoch) "
-            "before load_state_dict; or, in the run that writes states, give a sampler with state_dict and "
-            'load_state_dict (such as torchdata.stateful_dataloader.sampler.RandomSampler), sampler_state="list", or '
-            "shuffle=True in place of a sampler"
+            f"the sampler, {_name(self._sampler)}, does not give again the {place} items that this "
+            "state says are done, so the run would repeat some and lose others. Set it up as it "
+            "was (its seed, generator and epoch) before load_state_dict; or, in the run that "
+            "writes states, give a sampler with state_dict and load_state_dict (such as "
+            "torchdata.stateful_dataloader.sampler.RandomSampler), "
+            'sampler_state="list", or shuffle=True in place of a sampler'
         )
 
     def _has_no_state(self) -> str:
         return (
-            f"this state holds that of a sampler with state_dict and load_state_dict, and {_name(self._sampler)} has "
-            "none: give the sampler that the run had"
+            "this state holds that of a sampler with state_dict and load_state_dict, and "
+            f"{_name(self._sampler)} has none: give the sampler that the run had"
+        )
+
+
+# What a state holds of a sampler, by the class of each value.
+_KINDS = {"name": str, "epoch": int, "digest": str, "items": list, "of": str}
+
+
+def _check_kinds(state: dict[str, Any]) -> None:
+    """Refuses values that no state of ndlens has."""
+    for key, kind in _KINDS.items():
+        if key in state and not isinstance(state[key], kind):
+            raise TypeError(
+                f"the state's sampler must hold a value of class {kind.__name__} as {key!r}, "
+                f"got {state[key]!r}"
+            )
+    if "state" in state and state.get("of") not in ("sampler", "iterator"):
+        raise ValueError(
+            'the state\'s sampler must say "sampler" or "iterator" as \'of\', '
+            f"got {state.get('of')!r}"
         )
 
 
 class _Snapshot:
-    """The state of a sampler, or of its iterator, as it stands when it is asked for."""
+    """The state of a sampler, or of its iterator, at the time of the call."""
 
     def __init__(self, of: Literal["sampler", "iterator"], stateful: Any) -> None:
         self.of = of
@@ -386,13 +416,14 @@ def _refuse_unreadable(sampler: Any) -> None:
     is_iterator = hasattr(type(sampler), "__next__") and iter(sampler) is sampler
     if is_iterator and not isinstance(sampler, itertools.cycle):
         raise TypeError(
-            f"sampler is a {_name(sampler)}, which can be read once: every epoch after the first would be empty. Give "
-            "a list, as list(sampler), or an object of a class whose __iter__ begins anew"
+            f"sampler is a {_name(sampler)}, which can be read once: every epoch after the first "
+            "would be empty. Give a list, as list(sampler), or an object of a class whose __iter__ "
+            "begins anew"
         )
     if isinstance(sampler, list | tuple):
         for item in sampler[:_LOOKED_AT]:
             if isinstance(item, bool) or type(item).__name__ == "bool_":
                 raise TypeError(
-                    "sampler: bools are no item numbers: a mask goes to indices=, and np.flatnonzero(mask) is a list "
-                    "of items"
+                    "sampler: bools are no item numbers: a mask goes to indices=, and "
+                    "np.flatnonzero(mask) is a list of items"
                 )

@@ -1,11 +1,11 @@
-"""Views on their way to another process.
+"""Views that are sent to another process.
 
-A pickled view of shared memory is a handle, and holds nothing: who drops the view after sending it
-frees the memory before it is received. A pickler cannot be asked where a pickle goes, but
-multiprocessing has one of its own for messages, and so has loky. They are told here to hold what
-they send until it is received.
+A pickled view of shared memory is a handle and keeps no memory alive: a sender that drops the view
+frees the memory before it is received. A pickler does not say where a pickle goes, but
+multiprocessing has a pickler for messages, and so has loky. Here they are set up to hold what they
+send until it is received.
 
-Neither is imported for it: each is looked for when a view is made that could be sent.
+Neither is imported for it: each is looked up when a view is made that could be sent.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _PICKLERS = (
     "loky.backend.reduction",
 )
 
-# How long a worker that is done waits for what it sent to be received: long enough for a busy
-# receiver, short enough for one who joins the worker first. Seconds.
+# Seconds that a finished worker waits for what it sent to be received: long enough for a busy
+# receiver, short enough for a receiver that joins the worker first.
 _PATIENCE = 10.0
 
-# Picklers made before their module was told do not know yet. Seconds: more than it takes to pickle
-# a message.
+# Seconds for which picklers made before the registration may be at work: more than it takes to
+# pickle a message.
 _LATE = 1.0
 
 _registered: set[str] = set()
@@ -39,9 +39,13 @@ _waits_at_exit = -1
 
 
 def register(late: bool = False) -> bool:
-    """Tells the picklers that are imported; gives whether one may be at work that was not told.
+    """Registers with the picklers that are imported.
 
-    `late` says that a view is being pickled now.
+    Args:
+        late: Whether a view is being pickled now.
+
+    Returns:
+        Whether a pickler may be at work that was made before the registration.
     """
     global _late_until
     for name in _PICKLERS:
@@ -58,10 +62,9 @@ def register(late: bool = False) -> bool:
 
 
 def _wait_at_exit() -> None:
-    """Lets a worker that is done live until what it sent is received: its memory goes with it.
+    """Makes a finished worker wait until what it sent is received: its memory ends with it.
 
-    To be said before the worker is done: what is in queues then is pickled when it is too late to
-    say so.
+    It must be called before the worker finishes: what is in queues then is pickled too late.
     """
     global _registered_for_forks, _waits_at_exit
     if _waits_at_exit == os.getpid() or "multiprocessing.reduction" not in _registered:
@@ -70,8 +73,8 @@ def _wait_at_exit() -> None:
 
     if not _registered_for_forks:
         _registered_for_forks = True
-        # A worker begins with it, however it was started; what waits at its exit must be said
-        # after.
+        # Called when a worker begins, however it was started; finalizers must be registered after
+        # it.
         util.register_after_fork(sys.modules[__name__], lambda _: _wait_at_exit())
     if process.parent_process() is not None:
         _waits_at_exit = os.getpid()

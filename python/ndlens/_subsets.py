@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
 from . import _ndlens
-from ._fields import as_source
+from ._fields import as_source, check_fields
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def _named(fields: Any) -> list[tuple[Any, Any]] | None:
-    """Fields by their keys or places; None where there is one without a name."""
+    """Fields by their keys or places; None for one field, which has no name."""
     if isinstance(fields, Mapping):
         return list(fields.items())
     if isinstance(fields, tuple | list):
@@ -23,7 +23,8 @@ def _named(fields: Any) -> list[tuple[Any, Any]] | None:
 
 
 def _sources(fields: Any) -> tuple[Any, int]:
-    """The fields as what a loader takes, in the same structure, and their number of items."""
+    """The fields as sources in the same structure, and their number of items."""
+    check_fields(fields)
     named = _named(fields)
     if named is None:
         source = as_source(fields)
@@ -71,20 +72,22 @@ def _select(sources: Any, index: Any) -> Any:
 def subset(fields: Any, indices: Any, /) -> Any:
     """Some items of every field, in the order of `indices`, without a copy.
 
-    `fields` is what `nl.Loader` takes: one view (or `nl.Shards` or `nl.Items`), a tuple or a dict
-    of them. What comes back has the same structure and is taken by `nl.Loader`, `nl.torch.Dataset`,
-    `nl.share` and `nl.subset` again.
+    Args:
+        fields: As for `nl.Loader`: one view (or `nl.Shards` or `nl.Items`), a tuple or a dict of
+            them.
+        indices: A selection as in NumPy: a slice; integers in a list, an array, a tensor or a
+            pandas index, negative ones from the end, also one several times; or a boolean for each
+            item. Those of scikit-learn's `KFold` and its relatives are such.
 
-    `indices` selects as in NumPy: a slice; integers in a list, an array, a tensor or a pandas
-    index, negative ones from the end, the same one several times if you like; or a boolean for each
-    item. Those that scikit-learn's `KFold` and its relatives give are such. A slice of a view is a
-    view, of shards shards; all else are `nl.Items`.
+    Returns:
+        The items in the structure of `fields`, for `nl.Loader`, `nl.torch.Dataset`, `nl.share` and
+        `nl.subset`: of a slice of a view a view, of shards shards, otherwise `nl.Items`. They
+        pickle to the fields and the indices: three numbers if they are evenly spaced, a bit for
+        each item if they ascend, four bytes each otherwise.
 
-    It pickles to its fields and its indices: three numbers where they are evenly spaced, a bit for
-    each item where they ascend, four bytes each otherwise.
-
-    Raises `ValueError` for fields of different lengths, `IndexError` for indices that are out of
-    bounds or none.
+    Raises:
+        ValueError: Fields have different lengths.
+        IndexError: An index is out of bounds, or there is none.
 
     >>> import ndlens as nl
     >>> train = nl.subset({"x": bytes(range(10)), "y": bytes(range(10, 20))}, [7, -1, 0])
@@ -109,20 +112,26 @@ def split(
 ) -> tuple[Any, ...]:
     """Cuts a data set in parts, such as `[0.8, 0.2]` for training and validation, without a copy.
 
-    `fields` is what `nl.Loader` takes, and each part is what `nl.subset` gives: the same structure.
-    `parts` are fractions that add up to 1, or numbers of items that add up to all. Which items a
-    part gets is a pure function of `seed`; in a part they stand in the order of the data.
+    Windows of a series overlap, so split the series, and take windows of each part.
 
-    `groups` says for each item what it belongs to, such as a patient: no group is divided, and
-    sizes are met as nearly as groups allow. `stratify` says for each item its class: each part gets
-    its share of every class. Both are numbers, strings or anything that can be hashed, in an array
-    or a list.
+    Args:
+        fields: As for `nl.Loader`.
+        parts: Fractions that add up to 1, or numbers of items that add up to all.
+        seed: The source of randomness. The items of a part are a pure function of it, and are in
+            the order of the data.
+        groups: For each item what it belongs to, such as a patient: no group is divided, and sizes
+            are met as nearly as groups allow. Numbers, strings or anything that can be hashed, in
+            an array or a list.
+        stratify: For each item its class, likewise: each part gets its share of every class.
+        shuffle: False for parts that follow one another in the data: the first 80 % of a series and
+            the rest of it.
 
-    With `shuffle=False` parts follow one another in the data: the first 80 % of a series and the
-    rest of it. Windows of a series overlap, so split the series, and take windows of each part.
+    Returns:
+        The parts, each as `nl.subset` gives it.
 
-    Raises `ValueError` where parts do not add up, a part would get nothing, there is not one group
-    or class for each item, or a class has fewer items than there are parts.
+    Raises:
+        ValueError: Parts do not add up, a part would be empty, there is not one group or class for
+            each item, or a class has fewer items than there are parts.
 
     >>> import ndlens as nl
     >>> train, validation = nl.split({"x": bytes(10), "y": bytes(10)}, [0.8, 0.2], seed=7)

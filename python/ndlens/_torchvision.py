@@ -1,6 +1,6 @@
-"""torchvision's own transforms, read as ours: a `v2.Compose` as it is, or a list of what is in one.
+"""torchvision's transforms as ours: a `v2.Compose`, or a list of v2 transforms.
 
-A transform is known by its class, and torchvision is not imported for it.
+A transform is recognised by its class's name and module; torchvision is not imported for it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def _nothing(_: Any) -> None:
     return None
 
 
-# What each class of torchvision.transforms.v2 is here.
+# Our transform for each class of torchvision.transforms.v2.
 _KNOWN: dict[str, Callable[[Any], T.Transform | None]] = {
     "CenterCrop": lambda t: T.CenterCrop(t.size),
     "ColorJitter": lambda t: T.ColorJitter(t.brightness, t.contrast, t.saturation, t.hue),
@@ -72,7 +72,7 @@ _MAKES_IMAGES = {"ToImage", "ToTensor"}
 _MODULE = "torchvision.transforms.v2"
 
 
-# What each of its classes that mix batches is here.
+# Our transform for each of its classes that mix batches.
 _MIXES: dict[str, Callable[..., T.BatchTransform]] = {"CutMix": T.CutMix, "MixUp": T.MixUp}
 
 
@@ -107,7 +107,7 @@ def _flattened(transforms: Any, place: str) -> Iterable[tuple[Any, str]]:
 
 
 def is_one_list(transforms: Any) -> bool:
-    """Whether these are the transforms of one field, and not lists of them, one for each of several fields."""
+    """Whether these are the transforms of one field, not lists of them for several fields."""
     if _is_torchvisions(transforms) or isinstance(transforms, T.Transform):
         return True
     members = list(transforms)
@@ -119,10 +119,14 @@ def is_one_list(transforms: Any) -> bool:
 
 
 def lowered(transforms: Any) -> tuple[Any, bool, bool]:
-    """Our transforms for a list or a `Compose` of torchvision's; what has none of them comes back as it is.
+    """Our transforms for a list or a `Compose` of torchvision's.
 
-    Beside it, whether any is torchvision's, whose images are channels-first, and whether one makes
-    images of arrays. Raises `TypeError` for a transform that cannot be compiled, and says which.
+    Returns:
+        The list, or `transforms` if it has none of torchvision's; whether any is torchvision's,
+        whose images are channels-first; and whether one makes images of arrays.
+
+    Raises:
+        TypeError: A transform cannot be compiled; the error says which.
     """
     if isinstance(transforms, list | tuple):
         for number, step in enumerate(transforms):
@@ -152,7 +156,8 @@ def _lowered_mix(mix: Any, place: str) -> T.BatchTransform:
         raise TypeError(f"{place} must be MixUp, CutMix or a RandomChoice of them, got {name}")
     if getattr(mix._labels_getter, "__name__", "") != "_find_labels_default_heuristic":
         raise TypeError(
-            f"{place}: torchvision's {name}: a labels_getter cannot be compiled; say mix_labels instead"
+            f"{place}: torchvision's {name}: a labels_getter cannot be compiled; "
+            "say mix_labels instead"
         )
     try:
         return _MIXES[name](mix.num_classes, mix.alpha)
@@ -161,10 +166,10 @@ def _lowered_mix(mix: Any, place: str) -> T.BatchTransform:
 
 
 def lowered_mix(mix: Any) -> tuple[list[T.BatchTransform], list[float] | None]:
-    """What mixes batches, ours or torchvision's: the ways to choose from, and how likely each is.
+    """Our transforms for what mixes batches, and the probability of each in proportion.
 
-    Raises `TypeError` for what mixes no batches, and for a torchvision transform with a
-    `labels_getter` of its own.
+    Raises:
+        TypeError: `mix` does not mix batches, or is of torchvision and has a `labels_getter`.
     """
     if isinstance(mix, T.RandomChoice) or (
         _is_torchvisions(mix) and type(mix).__name__ == "RandomChoice"

@@ -1,25 +1,43 @@
-"""What ndlens raises where no built-in exception says it."""
+"""The exceptions of ndlens, for what no built-in exception says."""
 
 
 class CopyRequired(BufferError, ValueError):
-    """An operation that never copies would have to: the message says why, and what to call instead."""
+    """An operation that never copies would have to.
+
+    The message says why, and what to call instead.
+    """
 
 
 class ReadOnlyError(BufferError, TypeError):
-    """Something that writes was given read-only memory: the message says how to get writable memory."""
+    """Memory to write to is read-only.
+
+    The message says how to get writable memory.
+    """
 
 
 class FormatError(ValueError):
-    """A file or a pickle is damaged or not of a kind ndlens reads: the message names it and what is wrong with it."""
+    """A file or a pickle is damaged or not of a format that ndlens reads.
+
+    The message names the file and says what is wrong with it.
+    """
 
 
 class TruncatedError(OSError):
-    """A mapped file has become shorter, or was when it was read: the message names it, and in a loader the item."""
+    """A mapped file has become shorter, or was when it was read.
+
+    The message names the file, and in a loader the item.
+    """
 
 
 class MovedError(BufferError):
-    """The memory that a view was made of has moved, as torch moves a tensor to shared memory: view the tensor again."""
+    """The memory of a view has moved, as torch moves a tensor to shared memory.
+
+    Make another view of the tensor.
+    """
 
 
 class StaleHandleError(OSError):
-    """What a pickled view names is not there any more: its owner's process is gone, or its file has changed."""
+    """The memory or file that a pickled view names is gone.
+
+    The process that owned it has ended, or the file has changed.
+    """

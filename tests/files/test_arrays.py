@@ -19,6 +19,7 @@ from safetensors.numpy import save_file as save_numpy
 from safetensors.torch import load_file, save_file
 from tests.helpers.buffers import pointer
 from tests.helpers.loading import succeeds
+from tests.helpers.opened import open_arrays
 from tests.helpers.programs import total
 from tests.helpers.samples import DTYPES
 from torch.multiprocessing import get_context
@@ -65,7 +66,7 @@ def addresses(view: nl.View) -> tuple[int, int]:
 
 def test_ipython_completes_the_names_of_arrays(tensors: Path, archive: Path) -> None:
     for path in (tensors, archive):
-        arrays = nl.open(path)
+        arrays = open_arrays(path)
         assert arrays._ipython_key_completions_() == list(arrays)
 
 
@@ -128,7 +129,7 @@ def test_a_stored_npz_is_a_mapping_of_its_members_mapped_in_place(mode: Any, arc
 
 def test_all_views_are_views_of_one_map(tensors: Path, archive: Path) -> None:
     for path in (tensors, archive):
-        arrays = nl.open(path)
+        arrays = open_arrays(path)
         views = list(arrays.values())
         lowest = min(addresses(view)[0] for view in views if view.nbytes)
         highest = max(addresses(view)[1] for view in views)
@@ -139,7 +140,7 @@ def test_all_views_are_views_of_one_map(tensors: Path, archive: Path) -> None:
         assert nl.open(path)["weight"][0, 0] == 0
 
 
-def test_a_map_holds_no_descriptor_and_is_gone_with_the_last_view(tensors: Path) -> None:
+def test_a_map_holds_one_descriptor_at_most_and_is_gone_with_the_last_view(tensors: Path) -> None:
     def held() -> tuple[int, bool]:
         descriptors = len(list(Path("/proc/self/fd").iterdir()))
         return descriptors, str(tensors) in Path("/proc/self/maps").read_text()
@@ -148,10 +149,12 @@ def test_a_map_holds_no_descriptor_and_is_gone_with_the_last_view(tensors: Path)
     before, _ = held()
     arrays = nl.open(tensors)
     views = [arrays["weight"], arrays["bias"]]
-    assert held() == (before, True)
+    descriptors, is_mapped = held()
+    assert descriptors <= before + 1
+    assert is_mapped
     del arrays
     assert views[0][1, 2] == 5
-    assert held() == (before, True)
+    assert held() == (descriptors, True)
     del views
     gc.collect()
     assert held() == (before, False)
@@ -284,7 +287,7 @@ def test_members_are_found_by_the_names_numpy_gives_them(tmp_path: Path) -> None
         for name in ["folder/ü.npy", "no suffix", "arr_10.npy"]:
             with file.open(name, "w") as member:
                 np.save(member, np.arange(3))
-    arrays = nl.open(path)
+    arrays = open_arrays(path)
     assert list(arrays) == ["folder/ü", "no suffix", "arr_10"]
     assert [view.tolist() for view in arrays.values()] == [[0, 1, 2]] * 3
 
@@ -333,7 +336,7 @@ def test_another_process_sees_the_same_file(start: str, tensors: Path) -> None:
 
 def test_a_loader_takes_a_file_of_fields(tmp_path: Path) -> None:
     nl.save(tmp_path / "data.safetensors", {"x": np.arange(10).reshape(5, 2), "y": np.arange(5)})
-    batches = list(nl.Loader(nl.open(tmp_path / "data.safetensors"), batch_size=3))
+    batches = list(nl.Loader(open_arrays(tmp_path / "data.safetensors"), batch_size=3))
     assert [batch["x"].tolist() for batch in batches] == [
         [[0, 1], [2, 3], [4, 5]],
         [[6, 7], [8, 9]],
@@ -412,7 +415,7 @@ def test_raw_bytes_pickle_to_a_handle(raw: Path) -> None:
             {"shape": (-1, -1)},
             ValueError,
             (
-                "{}: shape [-1, -1] is none: sizes must be at least 0; one may be -1 where no"
+                "{}: shape [-1, -1] is not valid: sizes must be at least 0; one may be -1 where no"
                 " strides are given and no other is 0"
             ),
         ),

@@ -24,6 +24,7 @@ from hypothesis.extra import numpy as npst
 from safetensors.numpy import load_file as load_numpy
 from safetensors.torch import load_file
 from tests.helpers.loading import succeeds
+from tests.helpers.opened import open_arrays
 from tests.helpers.samples import DTYPES, RECORDS, SIMPLE, filled
 
 import ndlens as nl
@@ -173,7 +174,7 @@ def test_a_mapping_of_anything_that_is_a_view_is_saved(tmp_path: Path) -> None:
 def test_the_data_is_aligned_for_every_dtype(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     nl.save(path, {f"{name}": np.zeros(3, name) for name in ["u1", "c8", "f8", "i2", "?", "f4"]})
-    for view in nl.open(path).values():
+    for view in open_arrays(path).values():
         assert view.__array_interface__["data"][0] % view.itemsize == 0
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from safetensors import safe_open
 from safetensors.numpy import load_file
+from tests.helpers.opened import open_arrays
 from tests.helpers.programs import run
 
 import ndlens as nl
@@ -39,6 +40,7 @@ def test_items_alone_come_back_as_items(path: Path) -> None:
     expected = images()
     nl.save(path, nl.ragged(expected))
     for items in (nl.open(path), nl.open(path, "r"), nl.open(path, copy=True)):
+        assert isinstance(items, nl.Items)
         assert same(items, expected)
         assert items.item_shape == (None, None, 3)
         assert same(pickle.loads(pickle.dumps(items)), expected)
@@ -58,7 +60,7 @@ def test_items_among_arrays_have_their_name(path: Path) -> None:
         {"image": nl.ragged(expected), "label": labels, "word": nl.ragged(words)},
         metadata={"a": "b"},
     )
-    arrays = nl.open(path)
+    arrays = open_arrays(path)
     assert sorted(arrays) == ["image", "label", "word"]
     assert len(arrays) == 3
     assert "image" in arrays

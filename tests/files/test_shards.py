@@ -60,6 +60,7 @@ def test_files_are_one_array_in_the_natural_order_of_their_names(
 
 def test_items_are_views_of_the_mapped_files(directory: Path) -> None:
     shards = nl.open(str(directory / "part-*.npy"))
+    assert isinstance(shards, nl.Shards)
     item = shards[5]
     assert isinstance(item, nl.View)
     assert pointer(item) == pointer(shards.shards[2][1])
@@ -276,6 +277,7 @@ def test_numpy_makes_no_array_of_an_object_of_them(
     directory: Path, images: np.ndarray[Any, Any]
 ) -> None:
     shards = nl.open(directory / "part-*.npy")
+    assert isinstance(shards, nl.Shards)
     with pytest.raises(
         TypeError,
         match=r"^shards lie in 11 files, and one array of them would be a copy: numpy\.conc",

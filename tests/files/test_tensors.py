@@ -14,6 +14,7 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+from tests.helpers.opened import open_arrays
 from tests.helpers.programs import run, total
 from torch.multiprocessing import get_context
 
@@ -35,16 +36,16 @@ def write(path: Path, header: str, data: bytes) -> None:
 
 def test_metadata_is_what_safetensors_saved(path: Path) -> None:
     save_file({"x": torch.ones(3)}, path, metadata={"format": "pt", "größe": '"1"\n', "": "empty"})
-    arrays = nl.open(path)
+    arrays = open_arrays(path)
     assert arrays.metadata == {"format": "pt", "größe": '"1"\n', "": "empty"}
     arrays.metadata["format"] = "other"
     assert arrays.metadata["format"] == "pt"
     assert "__metadata__" not in arrays
     assert pickle.loads(pickle.dumps(arrays)).metadata == arrays.metadata
-    copy = nl.open(path, copy=True)
+    copy = open_arrays(path, copy=True)
     assert pickle.loads(pickle.dumps(copy)).metadata == copy.metadata == arrays.metadata
     np.savez(path.with_name("x.npz"), x=np.zeros(1))
-    assert nl.open(path.with_name("x.npz")).metadata == {}
+    assert open_arrays(path.with_name("x.npz")).metadata == {}
 
 
 def test_metadata_is_written_as_safetensors_writes_it(path: Path) -> None:
@@ -52,7 +53,7 @@ def test_metadata_is_written_as_safetensors_writes_it(path: Path) -> None:
         nl.save(path, {"x": np.arange(3.0)}, metadata=metadata)
         with safe_open(path, "pt") as file:
             assert (file.metadata() or {}) == metadata
-        assert list(nl.open(path).metadata.items()) == list(metadata.items())
+        assert list(open_arrays(path).metadata.items()) == list(metadata.items())
         assert load_file(path)["x"].tolist() == [0, 1, 2]
     ours = path.with_name("ours.safetensors")
     tensors = {
@@ -69,11 +70,11 @@ def test_what_is_saved_of_a_file_keeps_its_metadata(path: Path) -> None:
     save_file({"x": torch.ones(3)}, path, metadata={"format": "pt", "step": "3"})
     other = path.with_name("other.safetensors")
     nl.save(other, nl.open(path))
-    assert nl.open(other).metadata == {"format": "pt", "step": "3"}
+    assert open_arrays(other).metadata == {"format": "pt", "step": "3"}
     nl.save(other, nl.open(path), metadata={"step": "4"})
-    assert nl.open(other).metadata == {"step": "4"}
+    assert open_arrays(other).metadata == {"step": "4"}
     nl.save(other, dict(nl.open(path)))
-    assert nl.open(other).metadata == {}
+    assert open_arrays(other).metadata == {}
 
 
 @pytest.mark.parametrize(
@@ -104,12 +105,12 @@ def test_metadata_that_cannot_be_is_refused(
 def test_metadata_may_be_null_and_is_nothing_else_but_an_object_of_strings(path: Path) -> None:
     tensor = '"x": {"dtype": "U8", "shape": [3], "data_offsets": [0, 3]}'
     write(path, f'{{"__metadata__": null, {tensor}}}', b"abc")
-    assert nl.open(path).metadata == {}
+    assert open_arrays(path).metadata == {}
     assert nl.open(path)["x"].tobytes() == b"abc"
     with safe_open(path, "np") as file:
         assert file.metadata() is None
     write(path, f'{{"__metadata__": {{"a": "1", "b": "2", "a": "3"}}, {tensor}}}', b"abc")
-    assert nl.open(path).metadata == {"a": "3", "b": "2"}
+    assert open_arrays(path).metadata == {"a": "3", "b": "2"}
     for wrong in ("3", "[]", '{"a": 1}', '{"a": null}', '"a"', '{"a": {"b": "c"}}'):
         write(path, f'{{"__metadata__": {wrong}, {tensor}}}', b"abc")
         with pytest.raises(
@@ -147,7 +148,7 @@ def test_every_dtype_that_safetensors_saves_of_torch_is_opened_and_saved(path: P
 def test_floats_of_4_bits_are_pairs_as_torch_has_them(path: Path) -> None:
     tensor = torch.arange(12, dtype=torch.uint8).view(torch.float4_e2m1fn_x2).reshape(3, 4)
     save_file({"x": tensor}, path)
-    arrays = nl.open(path)
+    arrays = open_arrays(path)
     assert arrays.info("x") == ("F4", (3, 8))
     view = arrays["x"]
     assert (view.dtype, view.shape, view.itemsize) == ("float4_e2m1fn_x2", (3, 4), 1)
@@ -167,7 +168,7 @@ def test_floats_of_6_bits_and_dtypes_to_come_are_had_by_name_and_bytes(path: Pat
         "x": {"dtype": "U8", "shape": [1], "data_offsets": [9, 10]},
     }
     write(path, json.dumps(header), bytes(range(10)))
-    for arrays in (nl.open(path), nl.open(path, copy=True)):
+    for arrays in (open_arrays(path), open_arrays(path, copy=True)):
         assert list(arrays) == ["six", "new", "x"]
         assert arrays["x"].tolist() == [9]
         assert arrays.info("six") == ("F6_E2M3", (2, 4))
@@ -186,7 +187,7 @@ def test_floats_of_6_bits_and_dtypes_to_come_are_had_by_name_and_bytes(path: Pat
         with pytest.raises(KeyError):
             arrays.bytes("nothing")
     np.savez(path.with_name("x.npz"), x=np.arange(3, dtype="i2"))
-    archive = nl.open(path.with_name("x.npz"))
+    archive = open_arrays(path.with_name("x.npz"))
     assert archive.info("x") == ("int16", (3,))
     assert archive.bytes("x").tobytes() == np.arange(3, dtype="i2").tobytes()
 

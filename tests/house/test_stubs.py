@@ -1,4 +1,4 @@
-"""The docstrings that editors show: every public name has one, in the stub or in its module."""
+"""Docstrings: every public name has one, and help and the stub agree."""
 
 from __future__ import annotations
 

@@ -127,4 +127,4 @@ def test_readers_of_bytes_read_a_view() -> None:
     with pytest.raises(BufferError, match="asked for without strides"):
         io.BytesIO().write(strided)
     with pytest.raises((BufferError, TypeError), match="read"):
-        io.BytesIO(bytes(8)).readinto(nl.view(bytes(8))[...])
+        io.BytesIO(bytes(8)).readinto(nl.view(bytes(8))[...])  # type: ignore[arg-type]

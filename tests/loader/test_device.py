@@ -14,8 +14,8 @@ import pytest
 import torch
 
 import ndlens as nl
-from ndlens.torch import _device
 from ndlens import transforms as T
+from ndlens.torch import _device
 
 EMPTY = torch.empty
 

@@ -164,7 +164,7 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
         lambda: np.asarray(nl.ragged(IMAGES)),
         TypeError,
         (
-            f"{len(IMAGES)} items are no array: index them, as in numpy.stack([item.numpy() for"
+            f"{len(IMAGES)} items are not an array: index them, as in numpy.stack([item.numpy() for"
             " item in items])"
         ),
     ),
@@ -190,7 +190,7 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
         lambda: nl.ragged(bytes(10), shapes=[(4,), (7,)]),
         ValueError,
         (
-            "item 1 of shape [7] starts at element 4 and does not end by element 10, where its room"
+            "item 1 of shape [7] starts at element 4 and does not end by element 10, where its memory"
             " ends"
         ),
     ),

@@ -418,7 +418,7 @@ def test_a_setting_given_by_position_is_refused_with_what_to_type() -> None:
         " batch_size=64"
     )
     with pytest.raises(TypeError) as raised:
-        nl.Loader(np.zeros((4, 2)), 64)  # type: ignore[call-arg]
+        nl.Loader(np.zeros((4, 2)), 64)  # type: ignore[call-overload]
     assert str(raised.value) == text
 
 

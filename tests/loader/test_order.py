@@ -62,6 +62,17 @@ def test_weights_are_numbers_in_a_list_or_in_anything_that_shows_them() -> None:
         assert loader_of(weights=weights).indices(0).tolist() == expected
 
 
+def test_weights_may_be_a_column_of_a_table() -> None:
+    pandas = pytest.importorskip("pandas")
+    column = pandas.Series(WEIGHTS, index=[f"row {i}" for i in range(len(WEIGHTS))])
+    fields = np.arange(len(WEIGHTS))
+    loaders = [
+        nl.Loader(fields, weights=weights, output="numpy") for weights in (column, list(WEIGHTS))
+    ]
+    first, second = ([int(batch[0]) for batch in loader] for loader in loaders)
+    assert first == second
+
+
 def test_draws_are_the_same_for_any_threads_and_differ_between_epochs_and_seeds() -> None:
     for replacement, num_samples in ((True, 500), (False, 50)):
         settings = {"weights": WEIGHTS, "replacement": replacement, "num_samples": num_samples}

@@ -382,3 +382,106 @@ def test_ranks_with_fewer_batches_keep_step_as_in_the_report() -> None:
         resumed.load_state_dict(ranks[7].state_dict())
         seen += order(resumed)
     assert sorted(seen) == list(range(103))
+
+
+BAD_STATES: list[tuple[str, Any, type[Exception], str]] = [
+    (
+        "epoch",
+        2**40,
+        ValueError,
+        f"the state's epoch must be between 0 and {2**32 - 1}, got {2**40}",
+    ),
+    ("epoch", None, TypeError, "the state's epoch must be an integer, got None"),
+    (
+        "items_done",
+        -1,
+        ValueError,
+        f"the state's items_done must be between 0 and {2**63 - 1}, got -1",
+    ),
+    (
+        "items",
+        2**70,
+        ValueError,
+        f"the state's items must be between 0 and 2**64 - 1, got {2**70}",
+    ),
+    ("seed", "0", TypeError, "the state's seed must be an integer, got '0'"),
+    ("shuffle", 2, TypeError, "the state's shuffle must be True or False, got 2"),
+    ("order", 3, TypeError, "the state's order must be a string, got 3"),
+    ("indices", 3, TypeError, "the state's indices must be a string, got 3"),
+    ("fields", [3], TypeError, "the state's fields must be a list of strings, got [3]"),
+    (
+        "version",
+        2**70,
+        ValueError,
+        f"the state's version must be between 0 and 2**32 - 1, got {2**70}",
+    ),
+    ("sampler", 3, TypeError, "the state's sampler must be a dict, got 3"),
+    (
+        "sampler",
+        {"items": 3},
+        TypeError,
+        "the state's sampler must hold a value of class list as 'items', got 3",
+    ),
+    (
+        "sampler",
+        {"digest": 3},
+        TypeError,
+        "the state's sampler must hold a value of class str as 'digest', got 3",
+    ),
+    (
+        "sampler",
+        {"state": {}},
+        ValueError,
+        'the state\'s sampler must say "sampler" or "iterator" as \'of\', got None',
+    ),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "kind", "text"), BAD_STATES)
+def test_a_value_that_no_state_has_is_refused_by_its_key(
+    key: str, value: Any, kind: type[Exception], text: str
+) -> None:
+    loader = loader_of([3, 1, 2])
+    with pytest.raises(kind) as raised:
+        loader.load_state_dict(loader.state_dict() | {key: value})
+    assert type(raised.value) is kind
+    assert str(raised.value) == text
+    # Nothing of it was taken.
+    assert order(loader) == [3, 1, 2]
+
+
+def test_a_sampler_that_asks_its_own_epoch_for_a_batch_is_an_error() -> None:
+    class Asking:
+        def __init__(self, ask: Callable[[Any], Any]) -> None:
+            self.ask = ask
+            self.epoch: Any = None
+
+        def __iter__(self) -> Iterator[int]:
+            yield 1
+            self.ask(self.epoch)
+            yield 2
+
+    for ask in (next, len):
+        for num_workers in (0, 2):
+            sampler = Asking(ask)
+            loader = loader_of(sampler, batch_size=1, num_workers=num_workers)
+            sampler.epoch = iter(loader)
+            with pytest.raises(RuntimeError, match=r"^the sampler of this epoch asked the epoch"):
+                list(sampler.epoch)
+            # Another epoch of the loader is none of it.
+            sampler.epoch = iter(nl.Loader(LABELS, output="numpy"))
+            assert order(loader) == [1, 2]
+
+
+def test_a_sampler_that_asks_its_own_epoch_as_it_begins_is_an_error() -> None:
+    class Asking:
+        epoch: Any = None
+
+        def __iter__(self) -> Iterator[int]:
+            next(self.epoch)
+            return iter([1, 2])
+
+    sampler = Asking()
+    sampler.epoch = iter(loader_of(sampler))
+    with pytest.raises(RuntimeError, match=r"^the sampler of this epoch asked the epoch"):
+        next(sampler.epoch)

@@ -215,7 +215,7 @@ def test_a_negative_number_is_no_item() -> None:
 
 
 MASK = (
-    "bools are no item numbers: a mask goes to indices=, and np.flatnonzero(mask) is a list of"
+    "bools are not item numbers: a mask goes to indices=, and np.flatnonzero(mask) is a list of"
     " items"
 )
 ONCE = ", which can be read once: every epoch after the first would be empty. Give a list"

@@ -519,7 +519,7 @@ def test_damaged_bytes_of_a_selection_are_refused() -> None:
     selection = nl._ndlens._Selection([3, 1, 7], 9)
     maker, (packed, items) = selection.__reduce__()
     assert len(maker(packed, items)) == 3
-    with pytest.raises(ValueError, match=r"^these 5 bytes are no selection of items$"):
+    with pytest.raises(ValueError, match=r"^these 5 bytes are not a selection of items$"):
         maker(b"\x09" + packed[1:5], items)
     with pytest.raises(IndexError, match=r"^index 7 at place 2 is out of bounds for 5 items$"):
         maker(packed, 5)

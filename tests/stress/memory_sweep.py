@@ -45,11 +45,6 @@ ENOUGH = 1 << 30
 # mend.
 EXCEPTIONS = {
     (
-        "open: shards by a glob",
-        "SIGABRT",
-    ): "the crate glob lists a folder before it gives the first name",
-    ("share: a dict by name", "SIGABRT"): "serde makes the list of names that a manifest holds",
-    (
         "Loader: ",
         "exit code 127",
     ): "glibc ends the process where a new thread has no memory for its locals",

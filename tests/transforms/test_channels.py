@@ -335,3 +335,13 @@ def test_turning_copies_nothing_and_fields_without_transforms_stay_as_they_are()
     assert np.array_equal(batch_of(items, None, channels="first", output="numpy"), items)
     assert np.array_equal(batch_of(items, None, channels="last", output="numpy"), items)
     assert np.array_equal(batch_of(items, [], channels="first", output="numpy"), items)
+
+
+@pytest.mark.parametrize("shape", [(3, 32, 40), (28, 28)])
+def test_a_loader_and_its_state_show_items_as_they_were_given(shape: Any) -> None:
+    items = np.zeros((5, *shape), np.uint8)
+    transforms = v2.Compose([v2.ToImage(), v2.CenterCrop(8)])
+    loader = nl.Loader(items, transforms=transforms, channels="first" if len(shape) == 3 else None)
+    sizes = ", ".join(map(str, shape))
+    assert loader.state_dict()["fields"] == [f"items uint8 [{sizes}]"]
+    assert f"[{sizes}]" in repr(loader)

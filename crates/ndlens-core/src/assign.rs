@@ -160,7 +160,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn assignment_writes_those_elements_and_no_other_byte(to in any_layout(), from in any_layout()) {
+        fn assignment_writes_those_elements_and_no_other_byte(
+            to in any_layout(),
+            from in any_layout(),
+        ) {
             let shape: Vec<_> = to.shape().to_vec();
             let memory = |layout: Layout| {
                 let bytes: Vec<u8> = (0..LARGEST).map(|i| (i * 7 + i / 251) as u8).collect();
@@ -169,7 +172,10 @@ mod tests {
             let (target, source) = (memory(to.clone()), memory(from.clone()));
             let whole = |view: &View| {
                 let layout = Layout::contiguous(&[LARGEST / 2], 2, Order::C).unwrap();
-                View::new(view.buffer().clone(), layout, DType::U16).unwrap().to_vec::<u16>().unwrap()
+                View::new(view.buffer().clone(), layout, DType::U16)
+                    .unwrap()
+                    .to_vec::<u16>()
+                    .unwrap()
             };
             let mut expected = whole(&target);
             match from.broadcast_to(&shape, 2) {
@@ -186,18 +192,25 @@ mod tests {
         }
 
         #[test]
-        fn taking_places_is_indexing_each(layout in any_layout(), places in prop::collection::vec(-5isize..5, 0..6), axis in 0usize..4) {
-            let view = View::new(Buffer::from_vec((0..=255).cycle().take(LARGEST).collect::<Vec<u8>>()), layout, DType::U16).unwrap();
+        fn taking_places_is_indexing_each(
+            layout in any_layout(),
+            places in prop::collection::vec(-5isize..5, 0..6),
+            axis in 0usize..4,
+        ) {
+            let bytes: Vec<u8> = (0..=255).cycle().take(LARGEST).collect();
+            let view = View::new(Buffer::from_vec(bytes), layout, DType::U16).unwrap();
             let taken = view.take(&places, axis as isize);
             let Some(&size) = view.shape().get(axis) else {
                 prop_assert!(taken.is_err());
                 return Ok(());
             };
-            prop_assert_eq!(taken.is_ok(), places.iter().all(|&place| (-(size as isize)..size as isize).contains(&place)));
+            let bounds = -(size as isize)..size as isize;
+            prop_assert_eq!(taken.is_ok(), places.iter().all(|place| bounds.contains(place)));
             let Ok(taken) = taken else { return Ok(()) };
             for (k, &place) in places.iter().enumerate() {
                 let along = |at: isize| [vec![s(..); axis], vec![Index::At(at)]].concat();
-                let one = |view: &View, at| view.index(&along(at)).unwrap().to_vec::<u16>().unwrap();
+                let one =
+                    |view: &View, at| view.index(&along(at)).unwrap().to_vec::<u16>().unwrap();
                 prop_assert_eq!(one(&taken, k as isize), one(&view, place));
             }
         }
@@ -222,7 +235,8 @@ mod tests {
         let message = |result: Result<()>| result.unwrap_err().to_string();
         assert_eq!(
             message(view.to_read_only().assign(&view)),
-            "assignment needs writable memory, but the view is read-only; call .copy() for memory of your own"
+            "assignment needs writable memory, but the view is read-only; call .copy() for memory \
+             of your own"
         );
         assert_eq!(
             message(view.assign(&counting(&[4]))),

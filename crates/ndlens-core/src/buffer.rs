@@ -90,7 +90,7 @@ pub trait Owner: Any + Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`Error::Unavailable`] where the system says no.
+    /// [`Error::Unavailable`] where the system refuses.
     fn prefetch(&self, bytes: Range<usize>) -> Result<()> {
         let _ = bytes;
         Ok(())
@@ -101,7 +101,7 @@ pub trait Owner: Any + Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`Error::Unavailable`] where the system says no.
+    /// [`Error::Unavailable`] where the system refuses.
     fn drop_cache(&self, bytes: Range<usize>) -> Result<()> {
         let _ = bytes;
         Ok(())

@@ -60,8 +60,8 @@ pub enum Error {
     UnequalSplit { size: usize, sections: usize },
     /// Bytes that are no whole number of other elements.
     #[error(
-        "cannot show elements of {itemsize} bytes in shape {shape:?} as elements of {new_itemsize} bytes: \
-         the last axis is no whole number of them"
+        "cannot show elements of {itemsize} bytes in shape {shape:?} as elements of \
+         {new_itemsize} bytes: the last axis is no whole number of them"
     )]
     Reinterpret { shape: Vec<usize>, itemsize: usize, new_itemsize: usize },
     /// More axes than [`MAX_NDIM`](crate::MAX_NDIM).
@@ -82,7 +82,7 @@ pub enum Error {
     /// Writable access to read-only bytes.
     #[error("{operation} needs writable memory, but the view is read-only; {hint}")]
     ReadOnly { operation: &'static str, hint: &'static str },
-    /// A hand-off to nobody we know.
+    /// A hand-off to an unknown consumer.
     #[error("unknown target {got:?}: expected \"torch\", \"numpy\", \"jax\" or \"memoryview\"")]
     UnknownConsumer { got: String },
     /// A dtype the other side has no name for.
@@ -94,7 +94,7 @@ pub enum Error {
          with NumPy: .astype(\"{native}\")"
     )]
     ByteOrder { target: &'static str, dtype: String, native: String },
-    /// A name that is no dtype's.
+    /// A name that no dtype has.
     #[error(
         "unknown dtype {got:?}, expected one of {}, or NumPy's code of one, such as \"<f4\"",
         dtype_names()
@@ -114,7 +114,8 @@ pub enum Error {
     DTypeMismatch { got: String, expected: String },
     /// Elements that are references.
     #[error(
-        "elements of format {format:?} are Python objects, whose references ndlens cannot count; convert them first"
+        "elements of format {format:?} are Python objects, whose references ndlens cannot count; \
+         convert them first"
     )]
     PythonObjects { format: String },
     /// A format string that is not PEP 3118.
@@ -123,7 +124,7 @@ pub enum Error {
     /// A destination of the wrong size.
     #[error("destination has {got} bytes, expected {expected}")]
     DestinationSize { got: usize, expected: usize },
-    /// The allocator said no.
+    /// The allocator has no memory.
     #[error("cannot allocate {len_bytes} bytes")]
     OutOfMemory { len_bytes: usize },
     /// Work that its watch ended; see [`watched`](crate::watched).
@@ -139,8 +140,8 @@ pub enum Error {
     Truncated { path: String, got: u64, expected: u64 },
     /// Some of the bytes behind a view were not there when they were read.
     #[error(
-        "{path}: pages were lost while mapped and read as zeros: the file was truncated, or the disk is full or failing; \
-         open it again"
+        "{path}: pages were lost while mapped and read as zeros: the file was truncated, or the \
+         disk is full or failing; open it again"
     )]
     Damaged { path: String },
     /// The bytes behind a view are no longer those that it was made of.
@@ -148,7 +149,8 @@ pub enum Error {
     Moved { cause: &'static str },
     /// Bytes of a file that cannot be written.
     #[error(
-        "{path}: cannot be written: the disk is full or failing, or the file was truncated; nothing was written"
+        "{path}: cannot be written: the disk is full or failing, or the file was truncated; \
+         nothing was written"
     )]
     Unwritable { path: String },
     /// The bytes behind a view can no longer be asked about.
@@ -245,12 +247,14 @@ impl fmt::Display for CopyReason {
             CopyReason::FractionalStride { axis, stride_bytes, itemsize } => {
                 write!(
                     f,
-                    "axis {axis} has a stride of {stride_bytes} bytes, not a multiple of the itemsize {itemsize}"
+                    "axis {axis} has a stride of {stride_bytes} bytes, not a multiple of the \
+                     itemsize {itemsize}"
                 )
             }
             CopyReason::UnpackedAxis { axis, stride_bytes, itemsize } => write!(
                 f,
-                "axis {axis} has a stride of {stride_bytes} bytes, so its elements of {itemsize} bytes are not packed"
+                "axis {axis} has a stride of {stride_bytes} bytes, so its elements of {itemsize} \
+                 bytes are not packed"
             ),
             CopyReason::IncompatibleShape { shape, strides, target } => {
                 write!(

@@ -1,5 +1,5 @@
 //! What the consumers of our memory cannot take, asked before they are handed it, and told to
-//! whoever asks.
+//! the caller.
 
 use std::fmt;
 use std::str::FromStr;
@@ -136,12 +136,13 @@ impl View {
             return Ok(());
         }
         let hint = if self.buffer().is_protected() {
-            "open the file with copy=True, call .copy() first, or pass readonly=\"allow\" and never write to the tensor: \
-             here a write ends the process, since there was no memory to set aside for a private map (`ulimit -d`, \
-             vm.overcommit_memory)"
+            "open the file with copy=True, call .copy() first, or pass readonly=\"allow\" and \
+             never write to the tensor: \
+             here a write ends the process, since there was no memory to set aside for a private \
+             map (`ulimit -d`, vm.overcommit_memory)"
         } else {
-            "open the file with mode=\"c\" (copy-on-write), call .copy() first, or pass readonly=\"allow\" and never write \
-             to the tensor"
+            "open the file with mode=\"c\" (copy-on-write), call .copy() first, or pass \
+             readonly=\"allow\" and never write to the tensor"
         };
         Err(Error::ReadOnly { operation: "torch()", hint })
     }
@@ -180,7 +181,8 @@ impl View {
             Consumer::Jax => {
                 if self.is_read_only() {
                     obstacles.push(
-                        "it asks for DLPack without a version, which cannot say read-only; call .copy()"
+                        "it asks for DLPack without a version, which cannot say read-only; call \
+                         .copy()"
                             .into(),
                     );
                 }
@@ -193,7 +195,8 @@ impl View {
                 let misaligned = self.as_ptr().addr() % ALIGNMENT;
                 if misaligned != 0 && !self.is_empty() {
                     copies.push(format!(
-                        "its first element is {misaligned} bytes past a multiple of {ALIGNMENT}; .copy() starts at one"
+                        "its first element is {misaligned} bytes past a multiple of {ALIGNMENT}; \
+                         .copy() starts at one"
                     ));
                 }
                 if matches!(self.dtype(), DType::I64 | DType::U64 | DType::F64 | DType::C128) {
@@ -234,7 +237,8 @@ mod tests {
         let read_only = view.to_read_only();
         assert_eq!(
             read_only.check_torch(false).unwrap_err().to_string(),
-            "torch() needs writable memory, but the view is read-only; open the file with mode=\"c\" (copy-on-write), \
+            "torch() needs writable memory, but the view is read-only; open the file with \
+             mode=\"c\" (copy-on-write), \
              call .copy() first, or pass readonly=\"allow\" and never write to the tensor"
         );
         assert_eq!(read_only.check_torch(true), Ok(()));
@@ -250,7 +254,8 @@ mod tests {
         );
         assert_eq!(
             say(&view.flip(&[1]).unwrap(), Consumer::Torch),
-            "torch cannot take this view: torch() would need a copy: axis 1 has the negative stride -4; call .copy() first."
+            "torch cannot take this view: torch() would need a copy: axis 1 has the negative \
+             stride -4; call .copy() first."
         );
         assert!(
             view.flip(&[1]).unwrap().explain(Consumer::NumPy { ml_dtypes: false }).is_zero_copy()
@@ -258,11 +263,13 @@ mod tests {
         assert!(view.permute(&[1, 0]).unwrap().explain(Consumer::Jax).is_zero_copy());
         assert_eq!(
             say(&view.index(&[s(..), s(1..3)]).unwrap(), Consumer::Jax),
-            "jax cannot take this view: its elements have gaps, repeat or run backwards; call .copy() first."
+            "jax cannot take this view: its elements have gaps, repeat or run backwards; call \
+             .copy() first."
         );
         assert_eq!(
             say(&view.index(&[s(1)]).unwrap(), Consumer::Jax),
-            "jax copies: its first element is 24 bytes past a multiple of 64; .copy() starts at one."
+            "jax copies: its first element is 24 bytes past a multiple of 64; .copy() starts at \
+             one."
         );
         let half = View::zeros(&[2], DType::Bf16, Order::C).unwrap();
         assert_eq!(
@@ -276,7 +283,8 @@ mod tests {
         assert!(half.explain(Consumer::NumPy { ml_dtypes: true }).is_zero_copy());
         assert_eq!(
             "tensorflow".parse::<Consumer>().unwrap_err().to_string(),
-            "unknown target \"tensorflow\": expected \"torch\", \"numpy\", \"jax\" or \"memoryview\""
+            "unknown target \"tensorflow\": expected \"torch\", \"numpy\", \"jax\" or \
+             \"memoryview\""
         );
     }
 }

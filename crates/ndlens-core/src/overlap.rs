@@ -121,6 +121,8 @@ fn gcd(a: i128, b: i128) -> i128 {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
     use crate::samples::{LARGEST, any_layout};
     use crate::{Buffer, DType, Layout, Order, s};
@@ -128,10 +130,17 @@ mod tests {
 
     proptest! {
         #[test]
-        fn views_share_memory_where_a_byte_is_in_both(a in any_layout(), b in any_layout(), shift in 0usize..40) {
+        fn views_share_memory_where_a_byte_is_in_both(
+            a in any_layout(),
+            b in any_layout(),
+            shift in 0usize..40,
+        ) {
             let buffer = Buffer::zeroed(LARGEST + 40).unwrap();
-            let shifted = Layout::new(b.shape(), b.strides(), b.offset() + shift, 2, LARGEST + 40).unwrap();
-            let bytes = |layout: &Layout| layout.offsets().flat_map(|at| [at, at + 1]).collect::<std::collections::HashSet<_>>();
+            let shifted =
+                Layout::new(b.shape(), b.strides(), b.offset() + shift, 2, LARGEST + 40).unwrap();
+            let bytes = |layout: &Layout| {
+                layout.offsets().flat_map(|at| [at, at + 1]).collect::<HashSet<_>>()
+            };
             let expected = !bytes(&a).is_disjoint(&bytes(&shifted));
             let a = View::new(buffer.clone(), a, DType::U16).unwrap();
             let b = View::new(buffer, shifted, DType::U16).unwrap();

@@ -67,7 +67,7 @@ pub(crate) unsafe fn transfer(
             let to = to.wrapping_offset((done as isize).wrapping_mul(write));
             // SAFETY: `from` and `to` stand at the elements of the multi-index `(index, done)`, of
             // which `part` more follow in the row, `read` and `write` bytes apart; the caller
-            // vouches for all of them.
+            // guarantees all of them.
             unsafe { transfer_row((from, read), (to, write), part, itemsize) };
             meter.count_row(part, itemsize, packed)?;
             done += part;
@@ -113,7 +113,7 @@ unsafe fn transfer_row(
         count: usize,
     ) {
         for i in 0..count as isize {
-            // SAFETY: the caller vouches for `count` elements on both sides; neither need be
+            // SAFETY: the caller guarantees `count` elements on both sides; neither need be
             // aligned.
             unsafe {
                 let element = ptr::read_unaligned(from.wrapping_offset(i * read).cast::<T>());
@@ -122,7 +122,7 @@ unsafe fn transfer_row(
         }
     }
     let packed = itemsize as isize;
-    // SAFETY: each arm passes on what the caller vouches for, with T as long as an element.
+    // SAFETY: each arm passes on what the caller guarantees, with T as long as an element.
     unsafe {
         match itemsize {
             _ if read == packed && write == packed => {

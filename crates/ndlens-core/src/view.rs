@@ -130,6 +130,24 @@ impl View {
         self.layout.is_contiguous(self.itemsize(), order)
     }
 
+    /// The order in which the elements lie packed; C order if they do in both, or in neither.
+    ///
+    /// ```
+    /// use ndlens_core::{Order, View};
+    ///
+    /// let rows = View::from_vec(vec![0u8; 6]).reshape(&[2, 3])?;
+    /// assert_eq!(rows.packed_order(), Order::C);
+    /// assert_eq!(rows.permute(&[1, 0])?.packed_order(), Order::F);
+    /// # Ok::<(), ndlens_core::Error>(())
+    /// ```
+    pub fn packed_order(&self) -> Order {
+        if self.is_contiguous(Order::F) && !self.is_contiguous(Order::C) {
+            Order::F
+        } else {
+            Order::C
+        }
+    }
+
     /// The first element. Valid for reads at every offset the layout reaches, while a clone of this
     /// view lives.
     pub fn as_ptr(&self) -> *mut u8 {
@@ -611,7 +629,7 @@ impl<'a> ViewRef<'a> {
         let itemsize = self.dtype.itemsize();
         let packed = contiguous_strides(self.shape(), itemsize, Order::C);
         // SAFETY: the elements are readable by the invariant; packed they take the `nbytes` that
-        // the caller vouches for.
+        // the caller guarantees.
         unsafe {
             transfer(
                 self.shape(),

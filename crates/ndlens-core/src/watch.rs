@@ -1,6 +1,6 @@
 //! Long work that may be told to stop.
 //!
-//! A copy of a view that repeats one byte 2^40 times takes an hour. Whoever starts such work on a
+//! A copy of a view that repeats one byte 2^40 times takes an hour. Code that starts such work on a
 //! thread may give it a watch, a function that is asked every 50 ms or so whether the work shall
 //! end; it then ends in [`Error::Interrupted`]. Threads without a watch, such as a loader's
 //! workers, never ask.

@@ -290,6 +290,17 @@ fn ask_for(row: *const u8, len: usize) {
     let _ = (row, len);
 }
 
+/// Has an element of a list fetched as far as the second level of the cache: a hint, also of a
+/// place that the list does not have. Who looks up many elements anywhere asks for all of them
+/// first.
+#[inline]
+pub fn ask_for_element<T>(list: &[T], place: usize) {
+    #[cfg(target_arch = "x86_64")]
+    ask_second_level(list.as_ptr().wrapping_add(place).cast());
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (list, place);
+}
+
 /// As [`ask_for`], as far as the second level of the cache, and with the line of the last byte.
 /// Large arrays of NumPy begin 16 bytes after a line does, so each of their rows ends in one line
 /// more.

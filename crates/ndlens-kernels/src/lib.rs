@@ -62,7 +62,7 @@ mod tests;
 
 pub use colour::Adjustment;
 pub use error::{Error, Result};
-pub use gather::Take;
+pub use gather::{Take, ask_for_element};
 pub use map::{MapStep, ValueMap};
 pub use mix::Blend;
 pub use resize::{Filter, Interpolation, Resize, ResizeOutput, ResizeScratch, ResizeWindow};

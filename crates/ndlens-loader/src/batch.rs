@@ -21,7 +21,7 @@ pub struct Batch {
 #[derive(Debug, Clone)]
 pub struct Receipt {
     pub(crate) tracker: Arc<Tracker>,
-    /// The first place of the order that is then not handed out; None where all is.
+    /// The first place of the order that is then not handed out; None if all is.
     pub(crate) reached: Option<usize>,
     /// What a state keeps then.
     pub(crate) note: Option<Note>,
@@ -55,7 +55,7 @@ impl Batch {
         self.mixed.as_deref()
     }
 
-    /// What counts it as handed out; None where its epoch does not count, as one of
+    /// What counts it as handed out; None if its epoch does not count, as one of
     /// [`Loader::epoch`](crate::Loader::epoch).
     pub fn receipt(&self) -> Option<&Receipt> {
         self.receipt.as_ref()

@@ -55,8 +55,8 @@ impl Loader {
     }
 }
 
-/// The parts of a [`Loader`] beside its fields and settings. [`build`](Self::build) checks that they
-/// go together, and sizes the memory of batches once.
+/// The parts of a [`Loader`] beside its fields and settings. [`build`](Self::build) checks that
+/// they go together, and sizes the memory of batches once.
 #[derive(Debug)]
 pub struct LoaderBuilder {
     fields: Vec<CompiledField>,
@@ -104,8 +104,8 @@ impl LoaderBuilder {
 
     /// Batches that are mixed once their items are made: images with their neighbours, and labels
     /// in the same proportion. Labels that are integers of shape (items,) come as `f32`
-    /// probabilities of shape (items, classes); a label that is not a class is an error of its item.
-    /// Values are computed before batches are mixed, also with [`Values::Deferred`].
+    /// probabilities of shape (items, classes); a label that is not a class is an error of its
+    /// item. Values are computed before batches are mixed, also with [`Values::Deferred`].
     ///
     /// ```
     /// use std::sync::Arc;
@@ -115,7 +115,8 @@ impl LoaderBuilder {
     ///
     /// let rows = View::from_vec((0..12).map(|i| i as f32).collect()).reshape(&[4, 3])?;
     /// let labels = View::from_vec(vec![0i64, 1, 2, 1]);
-    /// let fields = vec![Field::new("rows", Arc::new(rows)), Field::new("label", Arc::new(labels))];
+    /// let rows = Field::new("rows", Arc::new(rows));
+    /// let fields = vec![rows, Field::new("label", Arc::new(labels))];
     /// let config = Config { batch_size: 4, return_params: true, ..Config::default() };
     /// let mixing = Mixing::new(Mix::MixUp { num_classes: Some(3), alpha: 0.4 });
     /// let loader = Loader::builder(fields, config)?.mixing(mixing).build()?;

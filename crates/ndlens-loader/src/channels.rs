@@ -3,7 +3,9 @@
 //! Where the channels are is what the user says, or what the shape of the items tells:
 //! [`Channels`] has the table.
 
-use ndlens_transforms::{Channels, Convention, Error as TransformsError, Transform};
+use ndlens_transforms::{
+    Axes, Channels, ChannelsFirst, Convention, Error as TransformsError, Step,
+};
 
 use crate::error::{Error, Result};
 use crate::field::Field;
@@ -14,7 +16,7 @@ impl Field {
     ///
     /// # Errors
     ///
-    /// [`Error::NoChannelAxis`] where its items have no three axes.
+    /// [`Error::NoChannelAxis`] if its items have no three axes.
     pub fn with_channels(mut self, channels: Channels) -> Result<Self> {
         match self.source.item_shape() {
             Some(shape) if shape.most().len() != 3 => {
@@ -34,8 +36,8 @@ impl Field {
     ///
     /// # Errors
     ///
-    /// [`TransformsError::UnclearChannels`] where nothing says which axis is which, and a transform must
-    /// know.
+    /// [`TransformsError::UnclearChannels`] if nothing says which axis is which, and a transform
+    /// must know.
     pub fn arranged(mut self, channels: Option<Channels>, convention: Convention) -> Result<Self> {
         let to_image = convention == Convention::Torchvision { to_image: true };
         let Some(shape) = self.source.item_shape() else { return Ok(self) };
@@ -44,17 +46,17 @@ impl Field {
             3 => {}
             _ => return Ok(self),
         }
-        let needing =
-            self.transforms.iter().find(|transform| transform.needs_axes(shape, convention));
-        let needing = needing.map(Transform::name).or(to_image.then_some("ToImage"));
+        let mut transforms = self.transforms.iter();
+        let needing = transforms.find(|step| step.axes(shape, convention) != Axes::Alike);
+        let needing = needing.map(|step| step.name()).or(to_image.then_some("ToImage"));
         let is_torchvisions = convention != Convention::Ndlens;
         let channels = match (channels, needing) {
             (Some(said), _) => said,
             (None, None) => return Ok(self),
             (None, Some(transform)) => {
                 let told_first = Channels::told_by(shape) == Some(Channels::First);
-                // Who turns images says how they were. Those without pixels have nothing that could
-                // be wrong.
+                // A list that turns images says how they were. Images without pixels cannot be
+                // turned wrongly.
                 let said = || {
                     let is_last = self.turns() && !told_first || shape.most().contains(&0);
                     is_last.then_some(Channels::Last)
@@ -86,15 +88,15 @@ impl Field {
 
     /// Whether a transform turns (height, width, channels) to (channels, height, width).
     fn turns(&self) -> bool {
-        let turns = |transform: &Transform| {
-            matches!(transform, Transform::ChannelsFirst | Transform::ChannelsLastFormat)
-        };
-        self.transforms.iter().any(turns)
+        self.source.item_shape().is_some_and(|items| {
+            let mut transforms = self.transforms.iter();
+            transforms.any(|step| step.axes(items, Convention::Ndlens) == Axes::Turned)
+        })
     }
 
     fn turn_back(&mut self) {
         if !self.turns() {
-            self.transforms.push(Transform::ChannelsFirst);
+            self.transforms.push(ChannelsFirst::default().boxed());
         }
     }
 }

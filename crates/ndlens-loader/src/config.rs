@@ -5,7 +5,7 @@ use crate::memory::store_policy::StorePolicy;
 use crate::order::shard::Shard;
 use crate::order::shuffler::Shuffler;
 
-/// Where values are computed that need more memory afterwards, such as floats made of bytes.
+/// If values are computed that need more memory afterwards, such as floats made of bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Values {
     /// In the loader.
@@ -40,9 +40,9 @@ pub struct Config {
     pub shard: Shard,
     /// Whether batches are written through the cache.
     pub stores: StorePolicy,
-    /// Where batch memory comes from.
+    /// If batch memory comes from.
     pub memory: BatchMemory,
-    /// Where values are computed that need more memory afterwards.
+    /// If values are computed that need more memory afterwards.
     /// [`Loader::deferred`](crate::Loader::deferred) says what is left to be done.
     pub values: Values,
 }

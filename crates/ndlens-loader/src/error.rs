@@ -1,4 +1,4 @@
-//! Everything that can go wrong with a loader, one variant each.
+//! The errors of this crate, one variant for each way to fail.
 
 use ndlens_core::Access;
 
@@ -12,10 +12,10 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 #[expect(missing_docs, reason = "the fields are named by the message above them")]
 pub enum Error {
-    /// No source.
+    /// A loader without fields.
     #[error("a loader needs at least one field")]
     NoFields,
-    /// No item.
+    /// A field without items.
     #[error("the data set is empty: field {field:?} has no items")]
     EmptyDataset { field: String },
     /// A view of rank 0.
@@ -27,13 +27,13 @@ pub enum Error {
     /// A setting of 0 that must be positive.
     #[error("{name} must be at least 1, got 0")]
     ZeroSetting { name: &'static str },
-    /// A rank that there is not.
+    /// A rank that is not below `world_size`.
     #[error("rank must be below world_size, got rank {rank} of {world_size}")]
     NoSuchRank { rank: usize, world_size: usize },
-    /// A word for what is left over that is none.
+    /// An unknown name of a remainder.
     #[error("unknown remainder {got:?}: expected \"pad\", \"drop\" or \"keep\"")]
     UnknownRemainder { got: String },
-    /// A word for how to write batches that is none.
+    /// An unknown name of a store policy.
     #[error("unknown stores {got:?}: expected \"auto\", \"stream\" or \"cached\"")]
     UnknownStores { got: String },
     /// A state of another run.
@@ -45,141 +45,148 @@ pub enum Error {
     /// A number in a state that no run gets to.
     #[error("the state's {key} must be between 0 and {most}, got {got}")]
     StateNumber { key: &'static str, got: i128, most: u64 },
-    /// An order that names an item that there is not.
+    /// A number of a sampler that is not an item.
     #[error("the sampler gave item {got} at place {place}, but there are {items} items")]
     NoSuchItem { got: String, place: usize, items: usize },
     /// A part of the data set without items.
     #[error("indices choose no item")]
     NoIndices,
-    /// Item numbers that are no list.
+    /// Item numbers of more or fewer than one axis.
     #[error("item numbers must be of shape (items,), got {got:?}")]
     ItemNumbersShape { got: Vec<usize> },
     /// Bools where item numbers are expected.
     #[error(
-        "bools are no item numbers: a mask goes to indices=, and np.flatnonzero(mask) is a list of items"
+        "bools are not item numbers: a mask goes to indices=, and np.flatnonzero(mask) is a list \
+         of items"
     )]
     ItemNumbersMask,
-    /// Item numbers that are no integers.
+    /// Item numbers that are not integers.
     #[error("item numbers must be integers, got {got}; convert them with .astype(\"int64\")")]
     ItemNumbersDType { got: String },
-    /// A sampler that gives more than it said, where memory was set aside by what it said.
+    /// A sampler that gives more items than its length, by which memory was allocated.
     #[error("the sampler gives more items than its length, {expected}")]
     SamplerLength { expected: usize },
-    /// A batch is due whose items were never read.
+    /// A batch is due whose items were not read from the sampler.
     #[error("batch {batch} has no items: read the sampler before the batch is asked for")]
     NotRead { batch: usize },
-    /// A word for whose orders that is none.
+    /// An unknown name of a shuffler.
     #[error("unknown order {got:?}: expected \"ndlens\" or \"torch\"")]
     UnknownShuffler { got: String },
-    /// Two that say what comes when.
+    /// Two settings that both say the order.
     #[error("{first} and {second} exclude each other: both say the order")]
     TwoOrders { first: &'static str, second: &'static str },
-    /// Weights that are no list.
+    /// Weights of more or fewer than one axis.
     #[error("weights must be of shape (items,), got {got:?}")]
     WeightsShape { got: Vec<usize> },
     /// More or fewer weights than items.
     #[error("weights must be one for each item: got {got}, expected {expected}")]
     WeightsLength { got: usize, expected: usize },
-    /// A weight that is none.
+    /// A weight that is negative, infinite or NaN.
     #[error("item {item} has weight {got}: weights must be finite numbers, 0 or more")]
     BadWeight { got: f64, item: usize },
-    /// Nothing that may be drawn.
+    /// Weights that are all 0.
     #[error("all weights are 0: there is nothing to draw")]
     NoWeight,
-    /// Draws that leave nothing to draw.
+    /// More draws without replacement than items with a weight.
     #[error("cannot draw {samples} items without replacement: {weighty} have a weight above 0")]
     TooManySamples { samples: usize, weighty: usize },
-    /// Nothing to take windows of.
+    /// Windows of no series.
     #[error("there is no series to take windows of")]
     NoSeries,
     /// A series without steps.
     #[error("series {series} has no axis: its view has rank 0")]
     SeriesShape { series: usize },
-    /// Series of different things.
+    /// Series whose steps differ in dtype or shape.
     #[error("series {series} has steps of {got}, but series 0 of {expected}")]
     UnequalSeries { series: usize, got: String, expected: String },
-    /// Groups of what is grouped.
+    /// Groups of several series, which are groups already.
     #[error("groups divide one series, got {series} series, which are groups already")]
     GroupsOfSeveral { series: usize },
     /// Lengths of groups that are not those of the series.
     #[error(
-        "lengths must add up to the {steps} steps of the series: got {lengths} that add up to {sum}{}",
+        "lengths must add up to the {steps} steps of the series: got {lengths} that add up to \
+         {sum}{}",
         if lengths == steps { "; if they are the id of each step, type ids=" } else { "" }
     )]
     LengthsSum { lengths: usize, sum: usize, steps: usize },
-    /// Groups that mean two things.
+    /// Groups that may be lengths or ids.
     #[error(
-        "groups are unclear: {steps} numbers for a series of {steps} steps could be the lengths of groups or the id of each \
+        "groups are unclear: {steps} numbers for a series of {steps} steps could be the lengths \
+         of groups or the id of each \
          step: type lengths= or ids="
     )]
     GroupsUnclear { steps: usize },
-    /// A gap before nothing.
+    /// A gap without a horizon.
     #[error("a gap of {gap} steps lies before a horizon: give horizon= too")]
     GapWithoutHorizon { gap: usize },
-    /// Targets of other steps.
+    /// Targets whose steps are not those of the series.
     #[error("targets must have the steps of their series: got {got:?}, expected {expected:?}")]
     TargetSteps { got: Vec<usize>, expected: Vec<usize> },
-    /// Columns of what has none.
+    /// Columns of a series without columns.
     #[error("target names columns of a series of shape (steps, columns, ..), got shape {got:?}")]
     NoColumns { got: Vec<usize> },
-    /// Columns that no view shows alone.
+    /// Columns that one view cannot show.
     #[error(
-        "target must be one column or evenly spaced ones, which a view can show, got {got:?}: put them side by side, or take each \
+        "target must be one column or evenly spaced ones, which a view can show, got {got:?}: put \
+         them side by side, or take each \
          as a field of its own"
     )]
     TargetColumns { got: Vec<usize> },
-    /// A filter of something else.
+    /// A filter whose length fits neither windows nor steps.
     #[error(
-        "a filter of windows is one boolean for each of {windows} windows or for each of {steps} steps, got {got}"
+        "a filter of windows is one boolean for each of {windows} windows or for each of {steps} \
+         steps, got {got}"
     )]
     WindowMask { got: usize, windows: usize, steps: usize },
-    /// A filter that takes everything.
+    /// A filter that leaves no window.
     #[error("no window is left: all {windows} are filtered out or hold NaN")]
     NoWindowLeft { windows: usize },
-    /// Elements that may be NaN for all we know.
+    /// Elements of a format whose NaN is unknown.
     #[error(
         "cannot tell NaN among elements of format {dtype}; convert them to a float of this machine"
     )]
     NanOfOpaque { dtype: String },
-    /// Groups that do not divide the series.
+    /// Groups that do not add up to the series.
     #[error(
-        "groups must be lengths that add up to the {steps} steps of the series or offsets from 0 to {steps}: got \
+        "groups must be lengths that add up to the {steps} steps of the series or offsets from 0 \
+         to {steps}: got \
          {groups} numbers that add up to {sum}"
     )]
     BadGroups { groups: usize, sum: usize, steps: usize },
-    /// Windows longer than all there is.
+    /// Windows that are longer than every series.
     #[error(
-        "no window fits: a window of {size}{} and a horizon of {horizon} need {} steps, but the longest series or group has {longest}",
+        "no window fits: a window of {size}{} and a horizon of {horizon} need {} steps, but the \
+         longest series or group has {longest}",
         if *gap > 0 { format!(", a gap of {gap}") } else { String::new() },
         size.saturating_add(*gap).saturating_add(*horizon)
     )]
     NoWindow { size: usize, gap: usize, horizon: usize, longest: usize },
-    /// Items that differ in more than their first two sizes.
+    /// Items that differ in more than their first two axes.
     #[error("item {item} has {got}, but those before it {expected}: only axes 0 and 1 may differ")]
     UnequalItems { item: usize, got: String, expected: String },
-    /// Shapes that are no table.
+    /// Shapes that are not a table of integers.
     #[error("shapes must be integers of shape (items, rank), got {dtype} of shape {got:?}")]
     ShapesTable { dtype: String, got: Vec<usize> },
     /// A size or a place below 0.
     #[error("{name} must be integers from 0 on, got {got} at place {place}")]
     NegativeNumber { name: &'static str, got: i128, place: usize },
-    /// Lists of numbers that are no list.
+    /// Numbers of more or fewer than one axis.
     #[error("{name} must be integers of one axis, got {dtype} of shape {got:?}")]
     NumbersShape { name: &'static str, dtype: String, got: Vec<usize> },
-    /// A number of an item that there is not.
+    /// An index that is out of bounds.
     #[error("index {got} at place {place} is out of bounds for {items} items")]
     NoSuchIndex { got: i128, place: usize, items: usize },
     /// Indices along more than one axis.
     #[error("items are selected along one axis, got indices of shape {got:?}")]
     SelectionShape { got: Vec<usize> },
-    /// Indices that are none.
+    /// Indices that are neither integers nor booleans.
     #[error("items are selected by integers or booleans, got {got}")]
     SelectionDType { got: String },
     /// A mask of another length.
     #[error("a boolean index needs one value for each of {items} items, got {got}")]
     MaskLength { got: usize, items: usize },
-    /// A selection that was damaged on its way.
-    #[error("these {len} bytes are no selection of items")]
+    /// Bytes that are not a selection.
+    #[error("these {len} bytes are not a selection of items")]
     SelectionBytes { len: usize },
     /// Labels of more than one axis.
     #[error("{name} must be of one axis, got shape {got:?}")]
@@ -190,45 +197,48 @@ pub enum Error {
     /// More or fewer ids than steps.
     #[error("ids must be one for each of the {expected} steps of the series, got {got}")]
     IdsLength { got: usize, expected: usize },
-    /// A label that stands for none.
+    /// A missing label.
     #[error("{name}: the one at place {place} is missing (NaN)")]
     MissingLabel { name: &'static str, place: usize },
-    /// More kinds of labels than can be counted.
+    /// More different labels than a 32-bit number counts.
     #[error("there are more than {} different labels", u32::MAX)]
     TooManyLabels,
-    /// A series that is scattered.
+    /// A series whose steps do not stand together.
     #[error(
-        "ids: the one at step {place} is that of steps {first} to {last} again, after others: a series must stand together and \
-         in order; sort it first, as with order = numpy.argsort(ids, kind=\"stable\"), series[order] and ids[order]"
+        "ids: the one at step {place} is that of steps {first} to {last} again, after others: a \
+         series must stand together and \
+         in order; sort it first, as with order = numpy.argsort(ids, kind=\"stable\"), \
+         series[order] and ids[order]"
     )]
     LabelAgain { place: usize, first: usize, last: usize },
-    /// Parts of nothing.
+    /// A split into no parts.
     #[error("a split needs at least one part")]
     NoParts,
-    /// Fractions that are none of a whole.
+    /// Fractions that do not add up to 1.
     #[error(
         "fractions of parts must be above 0 and add up to 1, got {got:?}, which add up to {}",
         (sum * 1e6).round() / 1e6
     )]
     PartFractions { got: Vec<f64>, sum: f64 },
-    /// Sizes of parts of something else.
+    /// Sizes of parts that do not add up to the items.
     #[error("sizes of parts must add up to the {items} items, got {got:?}, which add up to {sum}")]
     PartCounts { got: Vec<usize>, sum: usize, items: usize },
-    /// A part that gets nothing.
+    /// A part without items.
     #[error("part {part} would have none of {items} items")]
     EmptyPart { part: usize, items: usize },
-    /// A class that not every part can have some of.
+    /// A class with fewer items than parts.
     #[error(
         "stratify: {count} {} the label of item {item}, and each of {parts} parts needs one",
         if *count == 1 { "item has" } else { "items have" }
     )]
     RareLabel { item: usize, count: usize, parts: usize },
-    /// Classes where there is no chance.
+    /// A stratified split that is not shuffled.
     #[error(
-        "stratify needs a shuffled split: in the order of the data, parts have the classes that stand there"
+        "stratify needs a shuffled split: in the order of the data, parts have the classes that \
+         stand there"
     )]
     OrderedClasses,
-    /// Memory for ragged items that is not one run of elements.
+    /// Memory of ragged items that is not one run of elements.
     #[error(
         "items must lie in a packed view of one axis, got shape {shape:?} with strides {strides:?}"
     )]
@@ -236,45 +246,46 @@ pub enum Error {
     /// More or fewer offsets than items.
     #[error("offsets must be {items} or {} for {items} items, got {got}", items + 1)]
     OffsetsLength { got: usize, items: usize },
-    /// An item that reaches beyond its memory.
+    /// An item that ends beyond its memory.
     #[error(
-        "item {item} of shape {shape:?} starts at element {start} and does not end by element {limit}, where its room ends"
+        "item {item} of shape {shape:?} starts at element {start} and does not end by element \
+         {limit}, where its memory ends"
     )]
     ItemOutOfFlat { item: usize, shape: Vec<usize>, start: usize, limit: usize },
     /// Parameters for another number of items.
     #[error("got the parameters of {got} items for {items} items")]
     ParamsLength { got: usize, items: usize },
-    /// Channels of items that have no three axes.
+    /// Channels of items that do not have three axes.
     #[error(
-        "channels={channels:?} is of images with three axes, got items of shape {got}; leave it out for this field"
+        "channels={channels:?} is of images with three axes, got items of shape {got}; leave it \
+         out for this field"
     )]
     NoChannelAxis { channels: &'static str, got: String },
-    /// Something about one field.
+    /// An error of one field.
     #[error("field {field:?}: {source}")]
     Field { field: String, source: Box<Error> },
-    /// Something while one item was made.
+    /// An error of one item.
     #[error("field {field:?}, item {item}: {source}")]
     Item { field: String, item: usize, source: Box<Error> },
-    /// A bug of ours or of a source, contained.
+    /// A panic while a batch was made.
     #[error("making batch {batch} panicked: {message}")]
     WorkerPanicked { batch: usize, message: String },
-    /// The system gives no thread.
+    /// The system refuses to start a thread.
     #[error("cannot start worker thread {worker}: {message}")]
     Spawn { worker: usize, message: String },
-    /// An epoch that crossed a fork; its threads stayed in the parent.
+    /// An epoch that was copied by a fork; its threads are in the parent.
     #[error(
-        "this epoch was started before a fork and its worker threads are in the parent; start a new one here"
+        "this epoch was started before a fork and its worker threads are in the parent; start a \
+         new one here"
     )]
     Forked,
-    /// A batch is due whose memory was never supplied.
-    #[error(
-        "batch {batch} has no memory: where it is supplied, supply it before the batch is asked for"
-    )]
+    /// A batch is due whose memory was not supplied.
+    #[error("batch {batch} has no memory: supply memory before the batch is asked for")]
     NotSupplied {
         /// Its number in the epoch.
         batch: usize,
     },
-    /// Memory that was supplied for a batch and does not fit it.
+    /// Supplied memory that does not fit a batch.
     #[error("cannot make a batch in buffers of (bytes, access) {got:?}, expected {expected:?}")]
     Supply {
         /// Bytes and access of each buffer.
@@ -282,28 +293,29 @@ pub enum Error {
         /// Those that a batch of each field has.
         expected: Vec<(usize, Access)>,
     },
-    /// A batch that another process made, damaged on its way.
+    /// A batch of another process that is damaged.
     #[error("damaged batch: a field lies in block {got}, of {blocks}")]
     NoSuchBlock { got: usize, blocks: usize },
-    /// A batch whose memory went with the process that made it. In torch's words, as it is torch
-    /// that starts them.
+    /// A batch whose memory is gone with the process that made it. The text is torch's, since torch
+    /// starts these processes.
     #[error(
-        "DataLoader worker (pid {process}) exited unexpectedly, and a batch that it had sent is gone with it"
+        "DataLoader worker (pid {process}) exited unexpectedly, and a batch that it had sent is \
+         gone with it"
     )]
     SenderGone { process: u32 },
-    /// A batch that another process made and somebody has.
+    /// A batch of another process that was received before.
     #[error("this batch was received before: what a worker sends is unpickled once")]
     AlreadyReceived,
-    /// From shared memory.
+    /// An error of shared memory.
     #[error(transparent)]
     Store(#[from] ndlens_store::Error),
-    /// From the transforms.
+    /// An error of the transforms.
     #[error(transparent)]
     Transforms(#[from] ndlens_transforms::Error),
-    /// From the core.
+    /// An error of the core.
     #[error(transparent)]
     Core(#[from] ndlens_core::Error),
-    /// From the kernels.
+    /// An error of the kernels.
     #[error(transparent)]
     Kernels(#[from] ndlens_kernels::Error),
 }
@@ -313,6 +325,7 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Error::NoFields
+            | Error::StateNumber { .. }
             | Error::EmptyDataset { .. }
             | Error::NoItems { .. }
             | Error::UnequalLengths { .. }
@@ -321,7 +334,6 @@ impl Error {
             | Error::UnknownRemainder { .. }
             | Error::UnknownStores { .. }
             | Error::StateMismatch { .. }
-            | Error::StateNumber { .. }
             | Error::StateBeyondEnd { .. }
             | Error::NoSuchItem { .. }
             | Error::NoIndices

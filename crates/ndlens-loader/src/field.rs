@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use ndlens_transforms::{Channels, Transform};
+use ndlens_transforms::{Channels, Step};
 
 use crate::source::Source;
 
@@ -13,7 +13,7 @@ pub struct Field {
     /// The name that the field's random draws are made of.
     pub(crate) draws_as: String,
     pub(crate) source: Arc<dyn Source>,
-    pub(crate) transforms: Vec<Transform>,
+    pub(crate) transforms: Vec<Box<dyn Step>>,
     /// The place of the channels in an item, if it is known.
     pub(crate) channels: Option<Channels>,
 }
@@ -25,7 +25,7 @@ impl Field {
         Field { draws_as: name.clone(), name, source, transforms: vec![], channels: None }
     }
 
-    /// The same field with the random draws of another field. A [`Transform`] of a kind that both
+    /// The same field with the random draws of another field. A transform of a kind that both
     /// fields have draws the same numbers for both, so that an image and its mask are cropped and
     /// flipped alike.
     #[must_use]
@@ -44,13 +44,13 @@ impl Field {
     }
 
     /// The transforms of the items.
-    pub(crate) fn transforms(&self) -> &[Transform] {
+    pub(crate) fn transforms(&self) -> &[Box<dyn Step>] {
         &self.transforms
     }
 
     /// The same field with transforms for its items.
     #[must_use]
-    pub fn with_transforms(self, transforms: Vec<Transform>) -> Self {
+    pub fn with_transforms(self, transforms: Vec<Box<dyn Step>>) -> Self {
         Field { transforms, ..self }
     }
 }

@@ -1,49 +1,42 @@
-//! Batches out of views: which items, in what order, made how, by which thread, into whose memory.
+//! Batches of items of views: in a computed order, transformed, made by threads, in memory that is
+//! used again.
 //!
-//! A [`Loader`] takes items along axis 0 of its sources, one row per batch place, and writes each
-//! item once, straight into its place in the batch: cropped, flipped, converted, normalised and
-//! with its axes reordered in one pass.
+//! A [`Loader`] takes items along axis 0 of its sources, one for each row of a batch, and writes
+//! each item once, straight into its row: cropped, flipped, converted, normalised and with its axes
+//! reordered in one pass.
 //!
-//! - `order.rs`, `walk.rs`: which item comes k-th in an epoch, a pure function of (seed, epoch, k);
-//!   many at once.
-//! - `weights.rs`, `torch_order.rs`: orders drawn by weights; torch's orders.
-//! - `laps.rs`: epochs of any number of items.
-//! - `item_numbers.rs`, `feed.rs`, `digest.rs`: what a sampler gives: numbers where they lie, or
-//!   while they come; whether it gives them again.
-//! - `shard.rs`: which of them each rank takes.
-//! - `position.rs`, `state.rs`, `note.rs`: how far a run has come, and how another goes on from
-//!   there.
-//! - `channels.rs`: the axes of items in the order in which transforms take them.
-//! - `mix/`: whole batches mixed in their own memory.
-//! - `pool.rs`: batch memory, leased and given back.
-//! - `storing.rs`: whether batches are written through the cache.
-//! - `engine.rs`: threads, prefetch, shutdown.
-//! - `source.rs`, `windows.rs`, `ragged.rs`: where items come from; windows of several series;
-//!   items of different sizes.
-//! - `selection.rs`, `subset.rs`, `split.rs`: some items of a source; parts of a data set.
-//! - `numbers.rs`, `labels.rs`, `nan.rs`: what is read of views of numbers: indices and sizes;
-//!   labels; steps with NaN.
-//! - `loader.rs`: the face.
-//! - `replay.rs`: transforms with parameters that were drawn before.
-//! - `gather.rs`, `ring.rs`: batches of items that somebody else chooses; memory for them between
-//!   processes.
+//! ```text
+//!  loader, builder     fields and settings, and the epochs of their batches
+//!    dataset/          batches of items that torch's DataLoader asks for
+//!    epoch/            which thread makes which part of which batch; the making of items
+//!      memory/         the memory of batches, leased and given back
+//!      compiled        a field with its transforms compiled: how one item is made
+//!        field         a source, a name and a list of transforms
+//!          source/     where items come from: views, files, windows, ragged items, subsets
+//!      order/          which item comes k-th in an epoch, and which of them a rank takes
+//!      resume/         how far a run has come, and how another goes on from there
+//! ```
 //!
-//! Threads only change who does the work, never what comes out: batches are bit-identical for any
-//! number of them.
+//! Every file uses files below it only. Transforms themselves, and the random numbers that they
+//! draw, are [`ndlens_transforms`].
+//!
+//! The number of threads changes which thread does the work, and never the result: batches are
+//! bit-identical for any number of threads.
 //!
 //! ```
 //! use std::sync::Arc;
 //! use ndlens_core::{DType, View};
 //! use ndlens_loader::{Config, Field, Loader};
-//! use ndlens_transforms::Transform;
+//! use ndlens_transforms::{ChannelsFirst, RandomCrop, Step, ToDtype};
 //!
 //! let images = View::from_vec(vec![128u8; 10 * 8 * 8 * 3]).reshape(&[10, 8, 8, 3])?;
 //! let field = Field::new("image", Arc::new(images)).with_transforms(vec![
-//!     Transform::random_crop(4, 4),
-//!     Transform::ToDtype { dtype: DType::F32, scale: true },
-//!     Transform::ChannelsFirst,
+//!     RandomCrop::new(4, 4).boxed(),
+//!     ToDtype { dtype: DType::F32, scale: true }.boxed(),
+//!     ChannelsFirst::default().boxed(),
 //! ]);
-//! let loader = Loader::new(vec![field], Config { batch_size: 4, shuffle: true, num_workers: 2, ..Config::default() })?;
+//! let config = Config { batch_size: 4, shuffle: true, num_workers: 2, ..Config::default() };
+//! let loader = Loader::new(vec![field], config)?;
 //! let batches: Vec<_> = loader.epoch(0)?.collect::<Result<_, _>>()?;
 //! assert_eq!(batches.len(), 3);
 //! assert_eq!(batches[0].views()[0].shape(), [4, 3, 4, 4]);

@@ -107,7 +107,7 @@ impl Loader {
         })
     }
 
-    /// For each field, what is left to be done to its batches: nothing but where [`Config::values`]
+    /// For each field, what is left to be done to its batches: nothing unless [`Config::values`]
     /// says so.
     pub fn deferred(&self) -> impl Iterator<Item = Option<&Deferred>> {
         self.fields.iter().map(CompiledField::deferred)
@@ -123,7 +123,7 @@ impl Loader {
     ///
     /// # Errors
     ///
-    /// [`Error::Spawn`] where the system gives no thread; [`Error::Core`] where it gives no memory
+    /// [`Error::Spawn`] if the system gives no thread; [`Error::Core`] if it gives no memory
     /// for an order that is a list.
     pub fn epoch(&self, epoch: u32) -> Result<Epoch> {
         let items = ItemsFrom::Order(self.order(epoch)?);
@@ -159,7 +159,7 @@ impl Loader {
     ///
     /// # Errors
     ///
-    /// As [`start_epoch_as`](Self::start_epoch_as); [`Error::StateBeyondEnd`] where a state said
+    /// As [`start_epoch_as`](Self::start_epoch_as); [`Error::StateBeyondEnd`] if a state said
     /// that more is done than there is.
     pub fn start_epoch_of(&self, sampled: Sampled, shard: Shard) -> Result<Epoch> {
         shard.check()?;
@@ -308,7 +308,7 @@ impl Loader {
     ///
     /// # Errors
     ///
-    /// [`Error::Core`] where there is no memory for one that is a list.
+    /// [`Error::Core`] if there is no memory for one that is a list.
     pub fn order(&self, epoch: u32) -> Result<ItemOrder> {
         let (seed, items) = (self.config.seed, self.items_to_choose_from());
         if let Some(weights) = &self.weights {
@@ -370,7 +370,7 @@ impl Loader {
         (epoch, place, note)
     }
 
-    /// Where the epoch started last stands, counting the batches that were handed out.
+    /// If the epoch started last stands, counting the batches that were handed out.
     pub fn state(&self) -> State {
         let Point { epoch, place: start, note } = self.position.get();
         State { epoch, start, note, basis: self.basis() }
@@ -412,7 +412,7 @@ impl Loader {
     /// What its orders and draws are made of.
     pub fn basis(&self) -> Basis {
         let field = |field: &CompiledField| {
-            let shape = field.source.item_shape().unwrap_or_else(|| ItemShape::fixed(&[]));
+            let shape = field.source.given_shape().unwrap_or_else(|| ItemShape::fixed(&[]));
             let selected =
                 field.source.fingerprint().map(|number| format!(" selected {number:016x}"));
             format!(

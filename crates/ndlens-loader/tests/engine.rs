@@ -12,7 +12,10 @@ use ndlens_core::{DType, View, ViewRef};
 use ndlens_loader::{
     Batch, Config, Epoch, Error, Field, Loader, Permutation, PoolUse, Progress, Source,
 };
-use ndlens_transforms::{ItemShape, Transform};
+use ndlens_transforms::{
+    ChannelsFirst, ItemShape, Normalize, RandomCrop, RandomHorizontalFlip, RandomVerticalFlip,
+    Step, ToDtype,
+};
 use proptest::prelude::*;
 
 const WORKERS: [usize; 4] = [0, 1, 2, 7];
@@ -546,12 +549,14 @@ proptest! {
         } else {
             numbered(items, item_bytes)
         };
-        let config = Config { batch_size, shuffle, seed, drop_last, num_workers, prefetch_factor, ..Config::default() };
+        let config = Config { batch_size, shuffle, seed, drop_last, ..Config::default() };
+        let config = Config { num_workers, prefetch_factor, ..config };
         let loader = Loader::new(vec![Field::new("rows", Arc::new(rows.clone()))], config).unwrap();
         let order = shuffle.then(|| Permutation::new(seed, epoch, items as u64));
         let batches: Vec<_> = loader.epoch(epoch).unwrap().map(Result::unwrap).collect();
         let count = if drop_last { items / batch_size } else { items.div_ceil(batch_size) };
-        prop_assert_eq!((batches.len(), loader.len(), loader.is_empty()), (count, count, count == 0));
+        prop_assert_eq!((batches.len(), loader.len()), (count, count));
+        prop_assert_eq!(loader.is_empty(), count == 0);
         for (at, batch) in batches.iter().enumerate() {
             let places = at * batch_size..((at + 1) * batch_size).min(items);
             prop_assert_eq!(batch.views()[0].shape(), [places.len(), item_bytes]);
@@ -572,18 +577,20 @@ proptest! {
         let images = numbered(items, 90 * 100 * 3).reshape(&[items as isize, 90, 100, 3]).unwrap();
         let loader = |num_workers| {
             let transforms = vec![
-                Transform::random_crop(height, width),
-                Transform::RandomHorizontalFlip { p: 0.5 },
-                Transform::RandomVerticalFlip { p: 0.5 },
-                Transform::ToDtype { dtype: DType::F32, scale: true },
-                Transform::Normalize { mean: vec![0.4, 0.5, 0.6], std: vec![0.2, 0.3, 0.4] },
-                Transform::ChannelsFirst,
+                RandomCrop::new(height, width).boxed(),
+                RandomHorizontalFlip { p: 0.5 }.boxed(),
+                RandomVerticalFlip { p: 0.5 }.boxed(),
+                ToDtype { dtype: DType::F32, scale: true }.boxed(),
+                Normalize { mean: vec![0.4, 0.5, 0.6], std: vec![0.2, 0.3, 0.4] }.boxed(),
+                ChannelsFirst::default().boxed(),
             ];
             let field = Field::new("image", Arc::new(images.clone())).with_transforms(transforms);
-            let config = Config { batch_size, shuffle: true, seed, num_workers, prefetch_factor, ..Config::default() };
+            let config = Config { batch_size, shuffle: true, seed, ..Config::default() };
+            let config = Config { num_workers, prefetch_factor, ..config };
             Loader::new(vec![field], config).unwrap()
         };
-        let values = |batch: Result<Batch, Error>| batch.unwrap().views()[0].to_vec::<f32>().unwrap();
+        let values =
+            |batch: Result<Batch, Error>| batch.unwrap().views()[0].to_vec::<f32>().unwrap();
         let (alone, threaded) = (loader(0), loader(num_workers));
         for epoch in 0..2 {
             let alone: Vec<_> = alone.epoch(epoch).unwrap().map(values).collect();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ndlens_core::{DType, View};
 use ndlens_loader::{Batch, Config, Error, Field, Loader};
-use ndlens_transforms::{Error as TransformsError, Mix, Mixing, Transform};
+use ndlens_transforms::{ChannelsFirst, Error as TransformsError, Mix, Mixing, Step, ToDtype};
 
 const CLASSES: usize = 5;
 
@@ -23,10 +23,10 @@ fn fields(items: usize) -> Vec<Field> {
     let bytes = (0..items * PIXELS).map(|at| (at / PIXELS) as u8).collect();
     let images = View::from_vec(bytes).reshape(&[items as isize, 90, 70, 3]).unwrap();
     let labels: Vec<i64> = (0..items).map(|item| (item % CLASSES) as i64).collect();
-    let to_float = Transform::ToDtype { dtype: DType::F32, scale: false };
+    let to_float = ToDtype { dtype: DType::F32, scale: false }.boxed();
     vec![
         Field::new("image", Arc::new(images))
-            .with_transforms(vec![to_float, Transform::ChannelsFirst]),
+            .with_transforms(vec![to_float, ChannelsFirst::default().boxed()]),
         Field::new("label", Arc::new(View::from_vec(labels))),
     ]
 }

@@ -7,7 +7,7 @@ use ndlens_loader::{
     Batch, Config, Field, ItemNumbers, Loader, LoaderBuilder, Remainder, Sampled, Selection, Shard,
     Shuffler, Weights,
 };
-use ndlens_transforms::Transform;
+use ndlens_transforms::{RandomCrop, Step};
 
 fn numbers(list: &[i64]) -> ItemNumbers {
     ItemNumbers::from_view(&View::from_vec(list.to_vec())).unwrap()
@@ -16,7 +16,7 @@ fn numbers(list: &[i64]) -> ItemNumbers {
 fn builder(config: Config) -> LoaderBuilder {
     let images = View::from_vec((0..40 * 36).map(|at| (at * 7 % 251) as u8).collect());
     let image = Field::new("image", Arc::new(images.reshape(&[40, 6, 6, 1]).unwrap()))
-        .with_transforms(vec![Transform::random_crop(3, 3)]);
+        .with_transforms(vec![RandomCrop::new(3, 3).boxed()]);
     let label = Field::new("label", Arc::new(View::from_vec((0..40i64).collect())));
     Loader::builder(vec![image, label], config).unwrap()
 }

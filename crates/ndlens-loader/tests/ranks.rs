@@ -8,7 +8,7 @@ use ndlens_core::{DType, View};
 use ndlens_loader::{
     Batch, Config, Error, Field, ItemNumbers, Loader, Remainder, Sampled, Shard, State,
 };
-use ndlens_transforms::Transform;
+use ndlens_transforms::{RandomCrop, RandomHorizontalFlip, Step, ToDtype};
 
 const ITEMS: usize = 103;
 
@@ -19,9 +19,9 @@ fn images() -> View {
 
 fn loader(rank: usize, world_size: usize, remainder: Remainder, num_workers: usize) -> Loader {
     let image = Field::new("image", Arc::new(images())).with_transforms(vec![
-        Transform::random_crop(4, 4),
-        Transform::RandomHorizontalFlip { p: 0.5 },
-        Transform::ToDtype { dtype: DType::F32, scale: true },
+        RandomCrop::new(4, 4).boxed(),
+        RandomHorizontalFlip { p: 0.5 }.boxed(),
+        ToDtype { dtype: DType::F32, scale: true }.boxed(),
     ]);
     let label = Field::new("label", Arc::new(View::from_vec((0..ITEMS as i64).collect())));
     let shard = Shard { rank, world_size, remainder };
@@ -150,7 +150,8 @@ fn a_state_of_another_run_is_refused_with_the_reason() {
     );
     assert_eq!(
         refused(&|state| state.basis.fields = vec!["x uint8 []".to_owned()]),
-        "this state is of another run: its fields: x uint8 []; this loader's: image uint8 [6, 6, 3], label int64 []"
+        "this state is of another run: its fields: x uint8 []; this loader's: image uint8 [6, 6, \
+         3], label int64 []"
     );
     assert_eq!(
         refused(&|state| state.start = 104),

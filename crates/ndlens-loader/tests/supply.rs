@@ -77,7 +77,7 @@ fn a_batch_without_memory_is_an_error_and_nobody_waits_for_it() {
         assert!(matches!(error, Error::NotSupplied { batch: 1 }));
         assert_eq!(
             error.to_string(),
-            "batch 1 has no memory: where it is supplied, supply it before the batch is asked for"
+            "batch 1 has no memory: supply memory before the batch is asked for"
         );
         assert!(epoch.next().is_none());
         assert_eq!(epoch.unsupplied(), 0);
@@ -101,7 +101,8 @@ fn memory_that_does_not_fit_is_refused() {
     let error = unsafe { epoch.supply(vec![six.clone(), other]) }.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "cannot make a batch in buffers of (bytes, access) [(6, ReadWrite), (23, ReadWrite)], expected [(6, ReadWrite), (24, \
+        "cannot make a batch in buffers of (bytes, access) [(6, ReadWrite), (23, ReadWrite)], \
+         expected [(6, ReadWrite), (24, \
          ReadWrite)]"
     );
     let read_only = View::from_vec(vec![0u8; 24]).to_read_only().buffer().clone();

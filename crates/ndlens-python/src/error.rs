@@ -1,11 +1,12 @@
 //! The one place where Rust's errors become Python's exceptions.
 //!
-//! Each error of our crates has a kind, each kind an exception. Both are a `match` over all cases, so
-//! a new variant or a new kind compiles only when it has one.
+//! Each error of our crates has a kind, each kind an exception. Both are a `match` over all cases:
+//! a new variant compiles when it has a kind, a new kind when it has an exception.
 
 use pyo3::exceptions::{
-    PyBufferError, PyFileNotFoundError, PyIndexError, PyKeyError, PyKeyboardInterrupt,
-    PyMemoryError, PyNotImplementedError, PyOSError, PyRuntimeError, PyTypeError, PyValueError,
+    PyAttributeError, PyBufferError, PyFileNotFoundError, PyIndexError, PyKeyError,
+    PyKeyboardInterrupt, PyMemoryError, PyNotImplementedError, PyOSError, PyRuntimeError,
+    PyTypeError, PyValueError,
 };
 use pyo3::prelude::*;
 use pyo3::types::PyType;
@@ -22,6 +23,11 @@ macro_rules! raise {
             Err(error) => error,
         })
     }};
+}
+
+/// The error for a name that objects of a class do not have, with what to write instead.
+pub(crate) fn no_attribute(class: &str, name: &str, hint: &str) -> PyErr {
+    PyAttributeError::new_err(format!("'ndlens.{class}' object has no attribute '{name}'{hint}"))
 }
 
 /// The exception of a kind of error.
@@ -99,7 +105,7 @@ impl Raise for loader::Error {
         match self {
             // Which has more to say than a message.
             loader::Error::Store(source) => source.raise(),
-            // The class says what went wrong, the message also where.
+            // The class is that of the cause; the message also names the field and the item.
             loader::Error::Item { source, .. } | loader::Error::Field { source, .. } => {
                 Python::attach(|py| PyErr::from_type(source.raise().get_type(py), self.to_string()))
             }
@@ -108,8 +114,7 @@ impl Raise for loader::Error {
     }
 }
 
-/// What an `OSError` says beside the number and the path: the system's words, and ours where we
-/// know more.
+/// The text of an `OSError` beside the number and the path: the system's words, then ours.
 fn system_message(error: &store::Error, errno: i32) -> String {
     // Rust's words for the number, which Python says in its own.
     let rusts = std::io::Error::from_raw_os_error(errno).to_string();
@@ -124,8 +129,8 @@ fn os_message(errno: i32) -> String {
         .unwrap_or_default()
 }
 
-/// The same error, saying where it happened: before its message, or in a note where its class takes
-/// more than a message.
+/// The same error with a place before its message, or in a note if its class takes more than a
+/// message.
 pub(crate) fn in_place(py: Python<'_>, place: &str, error: PyErr) -> PyErr {
     let message = format!("{place}: {}", error.value(py));
     if let Ok(named) = error.get_type(py).call1((message,)) {

@@ -1,16 +1,16 @@
-//! Threads that are in here when the interpreter ends.
+//! Threads that run this crate's code when the interpreter ends.
 //!
 //! Until Python 3.13, a daemon thread that asks for the interpreter once it is ending is ended by
 //! `pthread_exit`, which unwinds its stack. Rust's frames cannot be unwound so: the process aborts.
 //! So no daemon thread may wait for the interpreter in here by then:
 //!
 //! ```text
-//!  daemon thread   ..| detached: works      | gate closed: parks until the process is gone
-//!  main thread     ..exit handlers..| gate closes: waits until the threads that are inside have left | interpreter ends
+//!  daemon thread  ..| works detached | gate is closed: parks until the process is gone
+//!  main thread    ..exit handlers.. | gate closes: waits for threads inside | interpreter ends
 //! ```
 //!
 //! A thread is *inside* while it could have to wait for the interpreter below a frame of ours:
-//! where we call Python, and where we come back from work that was done detached.
+//! while we call Python, and while we return from work that was done detached.
 //!
 //! # Rationale
 //!
@@ -51,7 +51,7 @@ thread_local! {
     static ENDS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// What a thread-local cell holds; where the thread is being torn down, what it would hold.
+/// The value of a thread-local cell; the default if the thread is being torn down.
 fn of<T: Copy + Default>(cell: &'static thread::LocalKey<Cell<T>>) -> T {
     cell.try_with(Cell::get).unwrap_or_default()
 }
@@ -63,7 +63,7 @@ fn set<T>(cell: &'static thread::LocalKey<Cell<T>>, value: T) {
 
 /// Comes in, if the gate is open; a thread comes in before it asks for the interpreter.
 fn try_come_in() -> bool {
-    // SeqCst, as in `close`: of the two, who comes in second sees what the other did.
+    // SeqCst, as in `close`: whichever of the two runs second sees what the other did.
     INSIDE.fetch_add(1, Ordering::SeqCst);
     if CLOSED.load(Ordering::SeqCst) && !of(&ENDS) {
         go_out();
@@ -86,7 +86,7 @@ fn park() -> ! {
 #[must_use]
 pub(crate) struct Inside(PhantomData<*mut ()>);
 
-/// Says that Python will be called from here. Does not return where the interpreter is ending.
+/// Says that Python will be called from here. Does not return if the interpreter is ending.
 pub(crate) fn enter(py: Python<'_>) -> Inside {
     let depth = of(&DEPTH);
     if depth == 0 && !try_come_in() {
@@ -107,7 +107,7 @@ impl Drop for Inside {
     }
 }
 
-/// [`Python::detach`], which does not come back where the interpreter is ending.
+/// [`Python::detach`], which does not return if the interpreter is ending.
 pub(crate) fn detach<T: Send>(py: Python<'_>, work: impl Send + FnOnce() -> T) -> T {
     /// Still detached when it is dropped.
     struct Back;
@@ -144,17 +144,17 @@ pub(crate) fn detach<T: Send>(py: Python<'_>, work: impl Send + FnOnce() -> T) -
     result
 }
 
-/// A lock that another thread may hold while it waits for the interpreter; waits for it detached,
-/// and comes back with it.
+/// A lock that another thread may hold while it waits for the interpreter. This thread waits for it
+/// detached.
 ///
-/// Who waits counts as inside. Where the holder has parked, it waits for good, and the end for it
-/// as long as it is patient.
+/// A waiting thread counts as inside. If the holder has parked, it waits for good, and the end of
+/// the interpreter waits for it until its patience is over.
 pub(crate) fn lock<'lock, T>(py: Python<'_>, mutex: &'lock Mutex<T>) -> MutexGuard<'lock, T> {
     let _inside = enter(py);
     mutex.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Runs what needs the interpreter, from any thread, attached or not; does nothing where the
+/// Runs what needs the interpreter, from any thread, attached or not; does nothing if the
 /// interpreter is ending or gone, since with it goes the code that would free anything.
 pub(crate) fn attach(work: impl FnOnce(Python<'_>)) {
     if try_come_in() {
@@ -163,8 +163,8 @@ pub(crate) fn attach(work: impl FnOnce(Python<'_>)) {
     }
 }
 
-/// The gate. `atexit` holds it and nobody else: its `note_exit` is called as a handler, and it
-/// closes when all handlers are done and let go of.
+/// The gate. Only `atexit` holds it: its `note_exit` is called as a handler, and it closes when all
+/// handlers are done and dropped.
 #[pyclass(name = "_Gate", module = "ndlens._ndlens")]
 pub(crate) struct Gate {
     is_exit: bool,
@@ -177,7 +177,7 @@ impl Gate {
         Gate { is_exit: false }
     }
 
-    /// Says that the handlers run; where they are only forgotten, nothing ends.
+    /// Says that the handlers run: if they are only dropped, nothing ends.
     fn note_exit(&mut self) {
         self.is_exit = true;
     }
@@ -191,7 +191,7 @@ impl Drop for Gate {
     }
 }
 
-/// Lets nobody in any more, and waits until all are out.
+/// Lets no other thread in, and waits until all are out.
 fn close() {
     set(&ENDS, true);
     CLOSED.store(true, Ordering::SeqCst);

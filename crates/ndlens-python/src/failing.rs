@@ -35,7 +35,7 @@ unsafe impl GlobalAlloc for Failing {
         if Self::fails(layout.size()) {
             return std::ptr::null_mut();
         }
-        // SAFETY: passed on as the caller vouches for it.
+        // SAFETY: passed on; the caller guarantees the same.
         unsafe { System.alloc(layout) }
     }
 
@@ -43,7 +43,7 @@ unsafe impl GlobalAlloc for Failing {
         if Self::fails(layout.size()) {
             return std::ptr::null_mut();
         }
-        // SAFETY: passed on as the caller vouches for it.
+        // SAFETY: passed on; the caller guarantees the same.
         unsafe { System.alloc_zeroed(layout) }
     }
 
@@ -51,12 +51,12 @@ unsafe impl GlobalAlloc for Failing {
         if size > layout.size() && Self::fails(size) {
             return std::ptr::null_mut();
         }
-        // SAFETY: passed on as the caller vouches for it; what `alloc` gave is the system's.
+        // SAFETY: passed on; the caller guarantees the same; what `alloc` gave is the system's.
         unsafe { System.realloc(block, layout, size) }
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // SAFETY: passed on as the caller vouches for it; what `alloc` gave is the system's.
+        // SAFETY: passed on; the caller guarantees the same; what `alloc` gave is the system's.
         unsafe { System.dealloc(block, layout) }
     }
 }

@@ -11,6 +11,7 @@ mod interrupt;
 mod lists;
 mod loader;
 mod optional;
+mod provided;
 mod store;
 mod structure;
 mod view;
@@ -34,7 +35,7 @@ fn _ndlens(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(view::constructor::may_share_memory, module)?)?;
     module.add_class::<store::shards::PyShards>()?;
     module.add_function(wrap_pyfunction!(store::open::open, module)?)?;
-    module.add_function(wrap_pyfunction!(store::open::save, module)?)?;
+    module.add_function(wrap_pyfunction!(store::save::save, module)?)?;
     module.add_function(wrap_pyfunction!(store::open::guard_truncation, module)?)?;
     module.add_function(wrap_pyfunction!(store::share::share, module)?)?;
     module.add_function(wrap_pyfunction!(store::share::empty_shared, module)?)?;
@@ -56,9 +57,9 @@ fn _ndlens(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module
         .setattr("_digest_numbers", wrap_pyfunction!(loader::sampling::digest_numbers, module)?)?;
     module.setattr("_read_numbers", wrap_pyfunction!(loader::sampling::read_numbers, module)?)?;
-    module.setattr("_ArrayFile", module.py().get_type::<store::open::PyArrayFile>())?;
+    module.setattr("_ArrayFile", module.py().get_type::<store::arrays::PyArrayFile>())?;
     module
-        .setattr("_arrays_of_handle", wrap_pyfunction!(store::open::arrays_of_handle, module)?)?;
+        .setattr("_arrays_of_handle", wrap_pyfunction!(store::arrays::arrays_of_handle, module)?)?;
     module
         .setattr("_shards_of_views", wrap_pyfunction!(store::shards::shards_of_views, module)?)?;
     module.setattr("_receive_batch", wrap_pyfunction!(loader::dataset::receive_batch, module)?)?;
@@ -77,6 +78,7 @@ fn _ndlens(module: &Bound<'_, PyModule>) -> PyResult<()> {
         "_wait_for_receipts",
         wrap_pyfunction!(store::pickle::wait_for_receipts, module)?,
     )?;
+    module.setattr("_provide", wrap_pyfunction!(provided::provide, module)?)?;
     module.setattr("_Gate", module.py().get_type::<exit::Gate>())?;
     module.setattr("_forget_threads", wrap_pyfunction!(exit::forget_threads, module)?)?;
     Ok(())

@@ -1,8 +1,8 @@
-//! Lists and numbers that there may be no memory for, out to Python and in from it.
+//! Lists and numbers out to Python and in from it, with a `MemoryError` if there is no memory.
 //!
-//! `PyO3`'s own conversions panic where Python has no memory for an object, and end the process
-//! where Rust has none for a list. Whatever grows with the data goes through here instead: it ends
-//! in `MemoryError`, and looks for Ctrl-C.
+//! `PyO3`'s own conversions panic if Python has no memory for an object, and end the process if
+//! Rust has none for a list. Lists that grow with the data go through here instead. Long loops
+//! check for Ctrl-C.
 
 #![expect(unsafe_code, reason = "makes objects as CPython's C API does; see UNSAFE.md")]
 
@@ -21,7 +21,7 @@ use crate::optional;
 /// Elements between two looks for Ctrl-C.
 pub(crate) const LOOK: usize = 1 << 14;
 
-/// A list of so many items.
+/// A list of these items, all of which an iterator of known length gives.
 pub(crate) fn list_of<'py>(
     py: Python<'py>,
     items: impl ExactSizeIterator<Item = PyResult<Bound<'py, PyAny>>>,
@@ -50,7 +50,7 @@ pub(crate) fn list_of<'py>(
     Ok(list)
 }
 
-/// A tuple of so many items.
+/// A tuple of these items.
 pub(crate) fn tuple_of<'py>(
     py: Python<'py>,
     items: impl ExactSizeIterator<Item = PyResult<Bound<'py, PyAny>>>,
@@ -87,7 +87,7 @@ pub(crate) fn bytes_of<'py>(py: Python<'py>, view: &View) -> PyResult<Bound<'py,
 
 /// Numbers that become Python's.
 pub(crate) trait Number: Copy {
-    /// Raises `MemoryError` where there is no memory for it.
+    /// The number as an object; `MemoryError` if there is no memory for it.
     fn object(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>>;
 }
 
@@ -174,7 +174,7 @@ pub(crate) fn extract_each<'py, T>(
     Ok(list)
 }
 
-/// A list that is an argument: `Vec<T>`, but a `MemoryError` where there is no memory for it.
+/// A list that is an argument: a `Vec<T>`, or `MemoryError` if there is no memory for it.
 pub(crate) struct List<T>(pub(crate) Vec<T>);
 
 impl<'py, T> FromPyObject<'_, 'py> for List<T>
@@ -204,7 +204,8 @@ where
     Ok(list)
 }
 
-/// What a mapping holds, apart from it: looking at a value may run code that changes the mapping.
+/// Keys and values of a mapping, copied out of it: reading a value may run code that changes the
+/// mapping.
 pub(crate) fn pairs<'py>(
     mapping: &Bound<'py, PyMapping>,
 ) -> PyResult<Vec<(Bound<'py, PyAny>, Bound<'py, PyAny>)>> {

@@ -1,4 +1,4 @@
-//! What other modules have, looked up where it is before it is imported.
+//! Objects of other modules: looked up in a module that is loaded, before it is imported.
 //!
 //! An import holds locks that belong to the thread. A child that is forked meanwhile cannot import
 //! that module: it waits for a thread that is not there. So nothing is imported in here that is
@@ -16,7 +16,7 @@ use pyo3::types::{PyDict, PyMapping, PyRange, PyRangeMethods, PySequence, PyStri
 
 use crate::exit;
 
-/// A module that is imported already; None where it is not, or is hidden by a None in its place.
+/// A module that is imported already; None if it is not, or if None hides it in `sys.modules`.
 pub(crate) fn loaded<'py>(py: Python<'py>, name: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
     static SYS: OnceLock<Py<PyModule>> = OnceLock::new();
     let sys = if let Some(sys) = SYS.get() {
@@ -34,7 +34,7 @@ pub(crate) fn loaded<'py>(py: Python<'py>, name: &str) -> PyResult<Option<Bound<
     Ok(found.filter(|module| !module.is_none()))
 }
 
-/// Something of a module, which is imported where it has to be.
+/// An object of a module, which is imported if it is not loaded.
 pub(crate) fn get<'py>(py: Python<'py>, module: &str, name: &str) -> PyResult<Bound<'py, PyAny>> {
     // Another thread may be half-way through importing it: then it is waited for.
     if let Some(found) = loaded(py, module)?
@@ -67,7 +67,7 @@ pub(crate) fn needs<'py>(
     imported?.getattr(name)
 }
 
-/// Something of a module that is looked up once.
+/// An object of a module, looked up once.
 pub(crate) struct Once {
     module: &'static str,
     name: &'static str,
@@ -89,7 +89,7 @@ impl Once {
     }
 }
 
-/// Something of Python's that is looked up once.
+/// An object of a module, looked up once for each place in the code.
 macro_rules! once {
     ($py:expr, $module:literal, $name:literal) => {{
         static OBJECT: $crate::optional::Once = $crate::optional::Once::new($module, $name);

@@ -1,5 +1,5 @@
-//! The structure of fields: one view, a tuple of them or a dict. Batches and whatever else is given
-//! or returned for each field have the same.
+//! The structure of fields: one view, a tuple of them or a dict. Batches, and all
+//! that is given or returned for each field, have the same structure.
 
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;

@@ -2,15 +2,15 @@
 
 use std::fmt;
 
-/// Who sees what is written.
+/// Where writes go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum MapMode {
-    /// Nobody writes.
+    /// Writes are refused.
     Read,
-    /// This process alone; the file stays as it is.
+    /// Writes stay in this process; the file stays as it is.
     #[default]
     CopyOnWrite,
-    /// Everyone: writes go to the file.
+    /// Writes go to the file.
     ReadWrite,
 }
 

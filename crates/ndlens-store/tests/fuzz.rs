@@ -133,7 +133,8 @@ proptest! {
     fn random_words_of_the_grammar_never_panic(
         words in proptest::collection::vec(
             proptest::sample::select(vec![
-                "{", "}", "[", "]", "(", ")", ",", ":", "'descr'", "'shape'", "'fortran_order'", "True", "False", "1",
+                "{", "}", "[", "]", "(", ")", ",", ":", "'descr'", "'shape'", "'fortran_order'",
+                "True", "False", "1",
                 "-1", "99999999999", "'<f4'", "'|V4'", "'|O'", "''", "'a'", "'\\x41'", " ", "\\",
             ]),
             0..40,
@@ -155,8 +156,10 @@ proptest! {
     fn random_words_of_a_header_of_tensors_never_panic(
         words in proptest::collection::vec(
             proptest::sample::select(vec![
-                "{", "}", "[", "]", ",", ":", "\"a\"", "\"dtype\"", "\"shape\"", "\"data_offsets\"", "\"F32\"", "\"F4\"",
-                "\"__metadata__\"", "0", "1", "-1", "8", "18446744073709551615", "\"a\":{\"dtype\":\"U8\",\"shape\":[",
+                "{", "}", "[", "]", ",", ":", "\"a\"", "\"dtype\"", "\"shape\"",
+                "\"data_offsets\"", "\"F32\"", "\"F4\"",
+                "\"__metadata__\"", "0", "1", "-1", "8", "18446744073709551615",
+                "\"a\":{\"dtype\":\"U8\",\"shape\":[",
                 "],\"data_offsets\":[0,8]}", "null",
             ]),
             0..30,
@@ -168,7 +171,9 @@ proptest! {
     }
 
     #[test]
-    fn random_bytes_after_the_magics_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+    fn random_bytes_after_the_magics_never_panic(
+        bytes in proptest::collection::vec(any::<u8>(), 0..300),
+    ) {
         open_arrays(".npz", &[b"PK\x03\x04", &bytes[..]].concat());
         open_arrays(".npz", &[b"PK\x05\x06", &bytes[..]].concat());
         open_arrays(".safetensors", &bytes);
@@ -177,7 +182,9 @@ proptest! {
     #[test]
     fn raw_bytes_described_at_random_never_panic(
         shape in proptest::collection::vec(prop_oneof![-3isize..9, any::<isize>()], 0..5),
-        strides in proptest::option::of(proptest::collection::vec(prop_oneof![-9isize..9, any::<isize>()], 0..5)),
+        strides in proptest::option::of(
+            proptest::collection::vec(prop_oneof![-9isize..9, any::<isize>()], 0..5)
+        ),
         offset in prop_oneof![0usize..120, any::<usize>()],
     ) {
         let file = tempfile::NamedTempFile::new().unwrap();
@@ -185,7 +192,9 @@ proptest! {
         let raw = Some(Raw { shape, dtype: DType::U16, offset, strides });
         for mode in [MapMode::Read, MapMode::ReadWrite] {
             match (Options { mode, raw: raw.clone(), ..Options::default() }).open(file.path()) {
-                Ok(Opened::Array(view)) if view.nbytes() < 1 << 20 => drop(view.copy(Order::C).unwrap()),
+                Ok(Opened::Array(view)) if view.nbytes() < 1 << 20 => {
+                    drop(view.copy(Order::C).unwrap());
+                }
                 Ok(_) => {}
                 Err(error) => assert_eq!(error.path(), Some(file.path())),
             }

@@ -148,9 +148,21 @@ fn strings_and_raw_bytes_pass_through() {
 
 #[test]
 fn records_pass_through_with_their_holes() {
-    let view = numpy_wrote(b"\x93NUMPY\x01\0\xb6\0", b"{'descr': [('a', '|u1'), ('', '|V7'), ('b', '<f8'), ('c', '>i2', (2, 2))], 'fortran_order': False, 'shape': (1,), }", 66, b"\x01\0\0\0\0\0\x80?\0\0\0\0\0\0\x04@\0\x01\0\x02\0\x03\0\x04");
+    let view = numpy_wrote(
+        b"\x93NUMPY\x01\0\xb6\0",
+        b"{'descr': [('a', '|u1'), ('', '|V7'), ('b', '<f8'), ('c', '>i2', (2, 2))], \
+          'fortran_order': False, 'shape': (1,), }",
+        66,
+        b"\x01\0\0\0\0\0\x80?\0\0\0\0\0\0\x04@\0\x01\0\x02\0\x03\0\x04",
+    );
     assert_eq!(format(&view), ("T{<B:a:7x<d:b:(2,2)>h:c:}", 24));
-    let view = numpy_wrote(b"\x93NUMPY\x01\0\xb6\0", b"{'descr': [('a', [('b', '|u1'), ('c', '<f8')]), ('d', '<U3'), ('e', '|S2'), ('v', '|V3')], 'fortran_order': False, 'shape': (2,), }", 50, b"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0");
+    let view = numpy_wrote(
+        b"\x93NUMPY\x01\0\xb6\0",
+        b"{'descr': [('a', [('b', '|u1'), ('c', '<f8')]), ('d', '<U3'), ('e', '|S2'), \
+          ('v', '|V3')], 'fortran_order': False, 'shape': (2,), }",
+        50,
+        &[0; 52],
+    );
     assert_eq!(format(&view), ("T{T{<B:b:<d:c:}:a:<3w:d:<2s:e:<3x:v:}", 26));
     let view = numpy_wrote(
         b"\x93NUMPY\x01\0v\0",

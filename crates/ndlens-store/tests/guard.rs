@@ -59,8 +59,8 @@ fn lost_pages_read_as_zeros_and_mark_their_map_for_good() {
         resize(&path, 100_128);
         other.verify().unwrap();
         let expected = format!(
-            "{}: pages were lost while mapped and read as zeros: the file was truncated, or the disk is full or failing; \
-             open it again",
+            "{}: pages were lost while mapped and read as zeros: the file was truncated, or the \
+             disk is full or failing; open it again",
             path.display()
         );
         assert_eq!(view.verify().unwrap_err().to_string(), expected);

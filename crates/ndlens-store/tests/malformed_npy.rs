@@ -1,5 +1,5 @@
-//! Files that lie, each built by name and opened: the error is typed, has exactly this text, and
-//! comes at once.
+//! Malformed `.npy` files, each built by name and opened: the error is typed, has exactly this
+//! text, and comes at once.
 //!
 //! `cargo test -p ndlens-store --test malformed_npy`
 
@@ -72,7 +72,8 @@ fn files_of_other_formats_are_named_by_their_first_bytes() {
     refused("half_magic.npy", b"\x93NUM", &not("\\x93NUM"));
     let neither = |got: &str| {
         format!(
-            "not a .npy, .npz or .safetensors file: it starts with \"{got}\"; for raw bytes say their dtype"
+            "not a .npy, .npz or .safetensors file: it starts with \"{got}\"; for raw bytes say \
+             their dtype"
         )
     };
     refused("empty", b"", &neither(""));
@@ -134,7 +135,8 @@ fn a_valid_file_cut_anywhere_says_what_is_missing() {
                 Error::Truncated { .. } => {
                     assert!(len >= start);
                     let expected = format!(
-                        "{}: truncated: file has {len} bytes, expected at least {} for shape [2, 3]",
+                        "{}: truncated: file has {len} bytes, expected at least {} for shape [2, \
+                         3]",
                         path.display(),
                         whole.len()
                     );
@@ -315,18 +317,20 @@ fn elements_no_view_can_show_are_refused_by_name() {
     refused(
         "pickle.npy",
         &descr("'|O'"),
-        "dtype \"|O\" holds Python objects (pickle); convert before saving, for example with arr.astype(\"float32\")",
+        "dtype \"|O\" holds Python objects (pickle); convert before saving, for example with \
+         arr.astype(\"float32\")",
     );
     refused(
         "pickle_in_a_record.npy",
         &descr("[('a', [('b', '|O')])]"),
-        "field \"a.b\": dtype \"|O\" holds Python objects (pickle); convert before saving, for example with \
-         arr.astype(\"float32\")",
+        "field \"a.b\": dtype \"|O\" holds Python objects (pickle); convert before saving, for \
+         example with arr.astype(\"float32\")",
     );
     refused(
         "time.npy",
         &descr("'<M8[ns]'"),
-        "dtype \"<M8[ns]\" is a date or time, which the buffer protocol cannot say; save arr.view(\"int64\")",
+        "dtype \"<M8[ns]\" is a date or time, which the buffer protocol cannot say; save \
+         arr.view(\"int64\")",
     );
     refused("long_double.npy", &descr("'<f16'"), "dtype \"<f16\" is not one ndlens knows");
     refused(
@@ -337,12 +341,14 @@ fn elements_no_view_can_show_are_refused_by_name() {
     refused(
         "format_injection.npy",
         &descr("[('a:<f:b', '<f4')]"),
-        "field \"a:<f:b\": dtype has a field name with ':' or NUL, which the buffer protocol cannot say",
+        "field \"a:<f:b\": dtype has a field name with ':' or NUL, which the buffer protocol \
+         cannot say",
     );
     refused(
         "nul.npy",
         &descr("[('a\\x00', '<f4')]"),
-        "field \"a\\0\": dtype has a field name with ':' or NUL, which the buffer protocol cannot say",
+        "field \"a\\0\": dtype has a field name with ':' or NUL, which the buffer protocol cannot \
+         say",
     );
     refused(
         "same.npy",

@@ -15,12 +15,11 @@
 //! | anything else | asks | asks |
 //!
 //! Ours are documented to take (height, width, channels), so they ask only where that is not the
-//! likely reading. A list with [`Transform::ChannelsFirst`] says that the channels are last before
+//! likely reading. A list with `ChannelsFirst` says that the channels are last before
 //! it, unless the shape tells that they are first.
 
 use crate::error::{Error, Result};
 use crate::item_shape::ItemShape;
-use crate::transform::Transform;
 
 /// Where the channels of an image of three axes are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -34,7 +33,7 @@ pub enum Channels {
 /// Whose conventions a list of transforms follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Convention {
-    /// Ours: images are (height, width, channels) until [`Transform::ChannelsFirst`].
+    /// Ours: images are (height, width, channels) until `ChannelsFirst`.
     Ndlens,
     /// torchvision's: images are (channels, height, width).
     Torchvision {
@@ -87,66 +86,6 @@ impl Channels {
             [_, _, Some(_)] if is_image(c, a, b) => Some(Channels::Last),
             [Some(_), _, _] if is_image(a, b, c) => Some(Channels::First),
             _ => None,
-        }
-    }
-}
-
-impl Transform {
-    /// Its name in Python.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Transform::RandomCrop { .. } => "RandomCrop",
-            Transform::CenterCrop { .. } => "CenterCrop",
-            Transform::Crop { .. } => "Crop",
-            Transform::Resize { .. } => "Resize",
-            Transform::RandomResizedCrop { .. } => "RandomResizedCrop",
-            Transform::Pad { .. } => "Pad",
-            Transform::RandomHorizontalFlip { .. } => "RandomHorizontalFlip",
-            Transform::RandomVerticalFlip { .. } => "RandomVerticalFlip",
-            Transform::RandomQuarterTurn { .. } => "RandomQuarterTurn",
-            Transform::ToDtype { .. } => "ToDtype",
-            Transform::Normalize { .. } => "Normalize",
-            Transform::ColorJitter { .. } => "ColorJitter",
-            Transform::RandomGrayscale { .. } => "RandomGrayscale",
-            Transform::RandomErasing { .. } => "RandomErasing",
-            Transform::Standardize { .. } => "Standardize",
-            Transform::RandomScale { .. } => "RandomScale",
-            Transform::RandomJitter { .. } => "RandomJitter",
-            Transform::ChannelsFirst | Transform::ChannelsLastFormat => "ChannelsFirst",
-        }
-    }
-
-    /// Whether it does something else along one axis of items of this shape than along another.
-    pub fn needs_axes(&self, shape: ItemShape<'_>, convention: Convention) -> bool {
-        let of_features = convention != Convention::Ndlens;
-        match self {
-            Transform::RandomCrop { .. }
-            | Transform::CenterCrop { .. }
-            | Transform::Crop { .. }
-            | Transform::Resize { .. }
-            | Transform::RandomResizedCrop { .. }
-            | Transform::Pad { .. }
-            | Transform::RandomHorizontalFlip { .. }
-            | Transform::RandomVerticalFlip { .. }
-            | Transform::RandomQuarterTurn { .. }
-            | Transform::ColorJitter { .. }
-            | Transform::RandomGrayscale { .. }
-            | Transform::RandomErasing { .. }
-            | Transform::ChannelsFirst
-            | Transform::ChannelsLastFormat => true,
-            Transform::Normalize { mean, std } => {
-                let several = [mean.len(), std.len()].into_iter().filter(|&len| len > 1);
-                let fits = |axis: usize, len: usize| shape.most().get(axis) == Some(&len);
-                // As many as the last axis has, and not the first: so it is the channels'.
-                several.into_iter().any(|len| of_features || fits(0, len) || !fits(2, len))
-            }
-            // Features are along the last axis, whatever it is; which axis that is in torchvision's
-            // order is not said.
-            Transform::Standardize { mean, std } => {
-                of_features && (mean.len() > 1 || std.len() > 1)
-            }
-            Transform::RandomScale { per_feature, .. } => of_features && *per_feature,
-            Transform::ToDtype { .. } | Transform::RandomJitter { .. } => false,
         }
     }
 }

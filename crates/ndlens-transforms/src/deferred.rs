@@ -1,12 +1,12 @@
-//! Values that are computed later, by whoever gets the batches.
+//! Values that are computed later, by the consumer of the batches.
 //!
-//! Bytes that become floats get four times as large. Where batches go over a bus to a device that
+//! Bytes that become floats get four times as large. If batches go over a bus to a device that
 //! computes faster than the bus carries, it is cheaper to send the bytes and to compute there. Only
-//! the last pass can be left to others: what comes before it chooses elements, and what comes after
-//! it draws.
+//! the last pass can be left to the consumer: what comes before it chooses elements, and what comes
+//! after it is random.
 
 use ndlens_core::DType;
-use ndlens_kernels::{self as kernels, ValueMap};
+use ndlens_kernels as kernels;
 
 use crate::error::Result;
 use crate::pipeline::Pipeline;
@@ -14,7 +14,7 @@ use crate::pipeline::Pipeline;
 /// What is left to be done to the values of a batch.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Deferred {
-    /// In this order.
+    /// The maps of values, in their order.
     pub steps: Vec<kernels::MapStep>,
     /// The axis of the batch, as it is handed out, along which the channels of
     /// [`Normalize`](kernels::MapStep::Normalize) lie.
@@ -30,39 +30,35 @@ impl Pipeline {
     /// [`Error::Kernels`](crate::Error::Kernels) where the instruction set that the environment
     /// names is unknown.
     pub fn defer_values(&self) -> Result<Option<(Pipeline, Deferred)>> {
-        let (from, to) = (self.values.source(), self.values.dtype());
-        let steps = self.values.steps();
+        let Some(values) = self.last_values() else { return Ok(None) };
         let is_float =
             |dtype: &DType| matches!(dtype, DType::F16 | DType::Bf16 | DType::F32 | DType::F64);
+        let steps = values.steps();
         let to_floats = steps.iter().all(|step| match step {
             kernels::MapStep::ToDtype { dtype, .. } => is_float(dtype),
             _ => true,
         });
-        if !self.finishing.is_empty() || !to_floats || to.itemsize() <= from.itemsize() {
+        if !to_floats || values.dtype().itemsize() <= values.source().itemsize() {
             return Ok(None);
         }
-        // Batches have one more axis, and may be seen with the channels elsewhere than they are
-        // written.
-        let seen = |axis: usize| match axis + 1 {
-            3 if self.channels_last_format => 1,
-            axis if self.channels_last_format => axis + 1,
-            axis => axis,
-        };
-        let deferred =
-            Deferred { steps: steps.to_vec(), channel_axis: self.channel_axis.map(seen) };
-        let values = ValueMap::new(from, 1, &[])?;
-        let nbytes = self.nbytes / to.itemsize() * from.itemsize();
-        Ok(Some((Pipeline { values, nbytes, ..self.clone() }, deferred)))
+        let channel_axis = self.batch_axis_of_values();
+        let deferred = Deferred { steps: steps.to_vec(), channel_axis };
+        Ok(Some((self.without_values()?, deferred)))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transform::{Interval, Transform};
+    use crate::crop::RandomCrop;
+    use crate::erase::{Erasure, RandomErasing};
+    use crate::interval::Interval;
+    use crate::layout::ChannelsFirst;
+    use crate::step::{MemoryFormat, Step};
+    use crate::values::{Normalize, ToDtype};
 
     fn defer(
-        transforms: &[Transform],
+        transforms: &[Box<dyn Step>],
         shape: &[usize],
         dtype: &DType,
     ) -> Option<(DType, Deferred)> {
@@ -73,21 +69,22 @@ mod tests {
         Some((sent.dtype().clone(), deferred))
     }
 
-    fn to(dtype: DType) -> Transform {
-        Transform::ToDtype { dtype, scale: true }
+    fn to(dtype: DType) -> Box<dyn Step> {
+        ToDtype { dtype, scale: true }.boxed()
     }
 
-    fn normalize() -> Transform {
-        Transform::Normalize { mean: vec![0.5; 3], std: vec![0.25; 3] }
+    fn normalize() -> Box<dyn Step> {
+        Normalize { mean: vec![0.5; 3], std: vec![0.25; 3] }.boxed()
     }
 
     #[test]
     fn values_that_get_larger_are_left_to_the_consumer() {
-        let crop = Transform::random_crop(2, 2);
+        let crop = RandomCrop::new(2, 2).boxed();
         let list = [crop.clone(), to(DType::F32), normalize()];
         let (dtype, deferred) = defer(&list, &[4, 5, 3], &DType::U8).unwrap();
         assert_eq!((dtype, deferred.channel_axis, deferred.steps.len()), (DType::U8, Some(3), 2));
-        for turned in [Transform::ChannelsFirst, Transform::ChannelsLastFormat] {
+        for memory_format in [MemoryFormat::Contiguous, MemoryFormat::ChannelsLast] {
+            let turned = ChannelsFirst { memory_format }.boxed();
             // Wherever the turn stands: axes are named by where they are in memory.
             for at in 0..=3 {
                 let mut list = list.to_vec();
@@ -104,12 +101,8 @@ mod tests {
         assert_eq!(defer(&[], &[7], &DType::U8), None);
         assert_eq!(defer(&[to(DType::F32)], &[7], &DType::F32), None);
         assert_eq!(defer(&[normalize()], &[4, 5, 3], &DType::F32), None);
-        let erase = Transform::RandomErasing {
-            p: 1.0,
-            scale: Interval { low: 0.1, high: 0.2 },
-            ratio: Interval { low: 1.0, high: 1.0 },
-            value: crate::Erasure::Values(vec![0.0]),
-        };
+        let (scale, ratio) = (Interval { low: 0.1, high: 0.2 }, Interval { low: 1.0, high: 1.0 });
+        let erase = RandomErasing::new(1.0, scale, ratio, Erasure::Values(vec![0.0])).boxed();
         assert_eq!(defer(&[to(DType::F32), erase], &[4, 5, 3], &DType::U8), None);
     }
 }

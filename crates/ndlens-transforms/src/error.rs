@@ -215,6 +215,30 @@ pub enum Error {
     /// `ChannelsFirst` twice.
     #[error("ChannelsFirst comes twice: the channels are first already")]
     ChannelsFirstTwice,
+    /// An argument that a transform does not take so.
+    #[error("{transform}: {name} must be {expected}, got {got}")]
+    Argument { transform: &'static str, name: &'static str, expected: &'static str, got: String },
+    /// An argument that a transform needs.
+    #[error("{transform} needs {name}")]
+    MissingArgument { transform: &'static str, name: &'static str },
+    /// An argument that a transform does not have.
+    #[error("{transform} has no argument {name:?}")]
+    UnknownArgument { transform: &'static str, name: String },
+    /// A name of no transform.
+    #[error("there is no transform {name:?}")]
+    UnknownTransform { name: String },
+    /// A transform that was checked as a change in place and moves pixels.
+    #[error("a transform that changes elements in place must not move or replace them")]
+    NotInPlace,
+    /// A transform that the pipeline fuses with others, applied by itself.
+    #[error("{transform} is fused with the transforms around it and never applied by itself")]
+    Fused { transform: &'static str },
+    /// A transform that is applied before it was checked.
+    #[error("{transform} must be checked before it is applied")]
+    NotChecked { transform: &'static str },
+    /// A random transform that drew nothing.
+    #[error("{transform} says what it draws from, but drew nothing")]
+    DrewNothing { transform: &'static str },
     /// Something about one field.
     #[error("field {field:?}: {source}")]
     Field { field: String, source: Box<Error> },
@@ -269,6 +293,14 @@ impl Error {
             | Error::UnknownChannels { .. }
             | Error::UnclearChannels { .. }
             | Error::ChannelsFirstTwice => ErrorKind::Value,
+            Error::Argument { .. }
+            | Error::MissingArgument { .. }
+            | Error::UnknownArgument { .. }
+            | Error::UnknownTransform { .. } => ErrorKind::Type,
+            Error::NotInPlace
+            | Error::Fused { .. }
+            | Error::NotChecked { .. }
+            | Error::DrewNothing { .. } => ErrorKind::Runtime,
             Error::Field { source, .. } => source.kind(),
             Error::InTransform { source, .. } => source.kind(),
             Error::Core(source) => source.kind(),

@@ -20,20 +20,31 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use ndlens_core::room::with_room_for;
 use ndlens_core::{Buffer, DType, Layout, Order, ViewRef};
 use ndlens_kernels::{self as kernels, Resize, ResizeOutput, Stores, ValueMap};
 use smallvec::SmallVec;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::fill::Fill;
+use crate::packed::Packed;
+use crate::params::Rectangle;
 use crate::scratch::{Block, Scratch};
-use crate::sizes::Size;
-use crate::transform::{CHANNEL, Fill, HEIGHT, Padding, WIDTH};
-use ndlens_core::room::with_room_for;
+use crate::size::{CHANNEL, HEIGHT, Size, WIDTH};
+
+/// What an image is made of.
+#[derive(Debug)]
+enum Base<'a> {
+    /// An item, which is only read.
+    Item(ViewRef<'a>),
+    /// What was written for an item in its place in the batch.
+    Written { bytes: &'a mut [u8], channels_first: bool },
+}
 
 /// Where the pixels are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
-    Item,
+    Base,
     Block(usize),
 }
 
@@ -77,10 +88,11 @@ enum Seen {
     Fill(usize),
 }
 
-/// An image of (height, width, ..), or an item of any shape that no image transform touches.
+/// An image of (height, width, ..) on its way, or an item of any shape that no image transform
+/// touches.
 #[derive(Debug)]
-pub(crate) struct Frame<'a> {
-    item: ViewRef<'a>,
+pub struct Frame<'a> {
+    base: Base<'a>,
     place: Place,
     layout: Layout,
     dtype: DType,
@@ -91,23 +103,51 @@ pub(crate) struct Frame<'a> {
     windows: SmallVec<[Window<'a>; 1]>,
 }
 
-/// An image that is made only when its last reader is known.
+/// A resize that is done when the reader of its result is known.
 #[derive(Debug)]
 struct Resized<'a> {
     resize: Resize,
     window: kernels::ResizeWindow,
-    /// Changes nothing, for those who want the resized image itself.
+    /// Maps each value to itself, where the resized image itself is read.
     unchanged: &'a ValueMap,
 }
 
 impl<'a> Frame<'a> {
     pub(crate) fn new(item: ViewRef<'a>) -> Self {
         let (layout, dtype) = (item.layout().clone(), item.dtype().clone());
-        Frame { item, place: Place::Item, layout, dtype, resize: None, windows: SmallVec::new() }
+        Frame::of(Base::Item(item), layout, dtype)
+    }
+
+    /// What was written for an item, in C order, of this shape with the channels last.
+    pub(crate) fn written(
+        bytes: &'a mut [u8],
+        shape: &[usize],
+        dtype: &DType,
+        channels_first: bool,
+    ) -> Result<Self> {
+        let layout = Layout::contiguous(shape, dtype.itemsize(), Order::C)?;
+        Ok(Frame::of(Base::Written { bytes, channels_first }, layout, dtype.clone()))
+    }
+
+    fn of(base: Base<'a>, layout: Layout, dtype: DType) -> Self {
+        Frame { base, place: Place::Base, layout, dtype, resize: None, windows: SmallVec::new() }
+    }
+
+    /// Checks that pixels may move: those that were written in the batch may not.
+    fn movable(&self) -> Result<()> {
+        match self.base {
+            Base::Item(_) => Ok(()),
+            Base::Written { .. } => Err(Error::NotInPlace),
+        }
+    }
+
+    /// The dtype of the elements.
+    pub fn dtype(&self) -> &DType {
+        &self.dtype
     }
 
     /// The size of what is in sight.
-    pub(crate) fn size(&self) -> Size {
+    pub fn size(&self) -> Size {
         match (self.windows.last(), &self.resize) {
             (Some(&Window { height, width, .. }), _) => Size { height, width },
             (None, Some(Resized { window, .. })) => {
@@ -117,20 +157,19 @@ impl<'a> Frame<'a> {
         }
     }
 
-    /// The channels of a pixel.
-    pub(crate) fn channels(&self) -> usize {
+    /// The number of channels of a pixel.
+    pub fn channels(&self) -> usize {
         self.layout.shape().get(CHANNEL).copied().unwrap_or(1)
     }
 
-    /// Keeps a rectangle of what is in sight.
-    pub(crate) fn crop(
-        &mut self,
-        top: usize,
-        left: usize,
-        height: usize,
-        width: usize,
-    ) -> Result<()> {
-        let (mut top, mut left) = (top, left);
+    /// Keeps a rectangle of what is in sight, which must lie in it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotInPlace`], [`Error::Core`].
+    pub fn crop(&mut self, rectangle: Rectangle) -> Result<()> {
+        self.movable()?;
+        let Rectangle { mut top, mut left, height, width } = rectangle;
         while let Some(window) = self.windows.last_mut() {
             (window.top, window.left) = (window.top + top as isize, window.left + left as isize);
             (window.height, window.width) = (height, width);
@@ -154,8 +193,14 @@ impl<'a> Frame<'a> {
         Ok(())
     }
 
-    /// Looks beyond the edges: so many pixels to the left, top, right and bottom.
-    pub(crate) fn pad(&mut self, sides: [usize; 4], fill: &'a Fill) -> Result<()> {
+    /// Looks beyond the edges: so many pixels to the left, top, right and bottom. `fill` must be
+    /// [prepared](crate::Input::prepare).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotInPlace`]; [`Error::Core`] where the size does not fit the address space.
+    pub fn pad(&mut self, sides: [usize; 4], fill: &'a Fill) -> Result<()> {
+        self.movable()?;
         if sides == [0; 4] {
             return Ok(());
         }
@@ -167,8 +212,13 @@ impl<'a> Frame<'a> {
         Ok(())
     }
 
-    /// Exchanges the ends of an axis.
-    pub(crate) fn flip(&mut self, axis: usize) -> Result<()> {
+    /// Exchanges the ends of an axis: 0 is the height, 1 the width.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotInPlace`], [`Error::Core`].
+    pub fn flip(&mut self, axis: usize) -> Result<()> {
+        self.movable()?;
         for window in &mut self.windows {
             let (start, count, size) = window.along(axis);
             let flipped = size as isize - (start + count as isize);
@@ -188,7 +238,12 @@ impl<'a> Frame<'a> {
     }
 
     /// Turns by 90 degrees, counter-clockwise: the right edge becomes the top.
-    pub(crate) fn turn(&mut self, scratch: &mut Scratch) -> Result<()> {
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotInPlace`]; [`Error::Core`] and [`Error::Kernels`] where the image that is to be
+    /// turned cannot be made.
+    pub fn turn(&mut self, scratch: &mut Scratch) -> Result<()> {
         self.settle_resize(scratch)?;
         self.flip(WIDTH)?;
         self.layout = self.layout.swapaxes(HEIGHT as isize, WIDTH as isize)?;
@@ -200,13 +255,19 @@ impl<'a> Frame<'a> {
         Ok(())
     }
 
-    /// Resizes, once somebody wants the pixels.
-    pub(crate) fn resize(
+    /// Resizes the image, when its pixels are read first. `unchanged` maps each value to itself.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotInPlace`]; [`Error::Core`] and [`Error::Kernels`] where the image that is to be
+    /// resized cannot be made.
+    pub fn resize(
         &mut self,
         resize: Resize,
         unchanged: &'a ValueMap,
         scratch: &mut Scratch,
     ) -> Result<()> {
+        self.movable()?;
         self.settle(scratch)?;
         let window = resize.whole();
         self.resize = Some(Resized { resize, window, unchanged });
@@ -266,7 +327,12 @@ impl<'a> Frame<'a> {
         if self.resize.is_some() {
             // Of a resized image only what is in sight is made.
             let (own_rows, own_columns) = (own_part(&mut rows), own_part(&mut columns));
-            self.crop(own_rows.start, own_columns.start, own_rows.len(), own_columns.len())?;
+            self.crop(Rectangle {
+                top: own_rows.start,
+                left: own_columns.start,
+                height: own_rows.len(),
+                width: own_columns.len(),
+            })?;
             self.settle_resize(scratch)?;
         }
         let mut shape = self.layout.shape().to_vec();
@@ -302,7 +368,8 @@ impl<'a> Frame<'a> {
                 let mut mapped = vec![0; channels * map.dtype().itemsize()];
                 let pixel = ViewRef::new(&pixel, layout, &self.dtype)?;
                 map.apply(&pixel, channel_axis, &mut mapped, Stores::Cached)?;
-                window.fill = Cow::Owned(Fill { mode: window.fill.mode, pixel: mapped });
+                window.fill =
+                    Cow::Owned(Fill { mode: window.fill.mode, values: vec![], pixel: mapped });
             }
         }
         let shape = self.layout.shape().to_vec();
@@ -311,9 +378,26 @@ impl<'a> Frame<'a> {
         })
     }
 
-    /// Writes an image anew: `write` reads the old one and writes all bytes of the new one, packed
-    /// in C order.
-    pub(crate) fn rewrite(
+    /// Makes another image: `write` reads the old one and writes all bytes of the new one, of this
+    /// shape and dtype, packed in C order.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotInPlace`]; [`Error::Core`] and [`Error::Kernels`] where an image cannot be made;
+    /// those of `write`.
+    pub fn replace(
+        &mut self,
+        scratch: &mut Scratch,
+        shape: &[usize],
+        dtype: DType,
+        write: impl FnOnce(ViewRef<'_>, &mut [u8]) -> Result<()>,
+    ) -> Result<()> {
+        self.settle(scratch)?;
+        self.rewrite(scratch, shape, dtype, write)
+    }
+
+    /// [`replace`](Self::replace) for an image of which all is in sight.
+    fn rewrite(
         &mut self,
         scratch: &mut Scratch,
         shape: &[usize],
@@ -332,17 +416,25 @@ impl<'a> Frame<'a> {
         Ok(())
     }
 
-    /// Changes an image where it stands, packed in C order; copies it first where it is somebody
-    /// else's.
-    pub(crate) fn change(
+    /// Changes elements in place, which must be asked for [where the transform is
+    /// checked](crate::Effect::InPlace). An item is copied first.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Core`] and [`Error::Kernels`] where the image cannot be made; those of `change`.
+    pub fn change(
         &mut self,
         scratch: &mut Scratch,
-        change: impl FnOnce(&[usize], &DType, &mut [u8]) -> Result<()>,
+        change: impl FnOnce(Packed<'_>) -> Result<()>,
     ) -> Result<()> {
+        if let Base::Written { bytes, channels_first } = &mut self.base {
+            let (shape, dtype) = (self.layout.shape(), &self.dtype);
+            return change(Packed { bytes, shape, dtype, channels_first: *channels_first });
+        }
         self.settle(scratch)?;
         let packed =
             self.layout.is_contiguous(self.dtype.itemsize(), Order::C) && self.layout.offset() == 0;
-        if self.place == Place::Item || !packed {
+        if self.place == Place::Base || !packed {
             let shape = self.layout.shape().to_vec();
             self.rewrite(
                 scratch,
@@ -353,7 +445,9 @@ impl<'a> Frame<'a> {
         }
         let Place::Block(at) = self.place else { return Ok(()) };
         let nbytes = self.layout.len() * self.dtype.itemsize();
-        change(self.layout.shape(), &self.dtype, scratch.blocks[at].bytes_mut(nbytes)?)
+        let bytes = scratch.blocks[at].bytes_mut(nbytes)?;
+        let (shape, dtype) = (self.layout.shape(), &self.dtype);
+        change(Packed { bytes, shape, dtype, channels_first: false })
     }
 
     /// The image, of which all is in sight.
@@ -364,15 +458,18 @@ impl<'a> Frame<'a> {
         );
         match self.place {
             Place::Block(at) => self.view_in(&scratch.blocks[at]),
-            Place::Item => self.view_in(&scratch.blocks[0]),
+            Place::Base => self.view_in(&scratch.blocks[0]),
         }
     }
 
-    /// `block` is what the image stands in, unless that is the item.
+    /// The image; `block` is what it stands in, unless that is the item.
     fn view_in<'s>(&'s self, block: &'s Block) -> Result<ViewRef<'s>> {
-        match self.place {
-            Place::Item => Ok(ViewRef::new(self.item.buffer(), self.layout.clone(), &self.dtype)?),
-            Place::Block(_) => block.view(self.layout.clone(), &self.dtype),
+        match (self.place, &self.base) {
+            (Place::Base, Base::Item(item)) => {
+                Ok(ViewRef::new(item.buffer(), self.layout.clone(), &self.dtype)?)
+            }
+            (Place::Base, Base::Written { .. }) => Err(Error::NotInPlace),
+            (Place::Block(_), _) => block.view(self.layout.clone(), &self.dtype),
         }
     }
 }
@@ -456,27 +553,4 @@ fn look_beyond(
 
 fn fill_pixels(pixels: &mut [u8], pixel: &[u8]) {
     pixels.chunks_exact_mut(pixel.len().max(1)).for_each(|to| to.copy_from_slice(pixel));
-}
-
-impl Padding {
-    /// Which of `size` places a place on or beyond the edges shows; None where it shows the fill.
-    fn source(self, at: isize, size: usize) -> Option<usize> {
-        let size = size as isize;
-        let inside = (0..size).contains(&at);
-        let place = match self {
-            _ if inside => at,
-            Padding::Constant => return None,
-            Padding::Edge => at.clamp(0, size - 1),
-            Padding::Reflect if size == 1 => 0,
-            Padding::Reflect => {
-                let at = at.rem_euclid(2 * (size - 1));
-                if at < size { at } else { 2 * (size - 1) - at }
-            }
-            Padding::Symmetric => {
-                let at = at.rem_euclid(2 * size);
-                if at < size { at } else { 2 * size - 1 - at }
-            }
-        };
-        Some(place as usize)
-    }
 }

@@ -1,63 +1,93 @@
-//! A list of transforms, compiled to one pipeline that makes an item in as few passes as it can,
-//! most often one.
+//! Transforms of items: crops, flips, colours, values, and batches mixed.
 //!
-//! Three kinds of transforms:
+//! A transform is one type behind the trait [`Step`]. All of it is in one file, with its family:
+//! its parameters, what is checked, what is drawn, what is done, its tests. A [`Pipeline`] is a
+//! list of them, compiled for items of one shape and dtype. All of this is pure functions of an
+//! item and of what was drawn for it: there are no threads, no pools and no files here.
 //!
-//! - Geometry (crops, flips, quarter turns, padding, the order of axes) chooses elements, so it
-//!   becomes a layout.
-//! - Values (conversion, normalisation) map each element, so they become one
-//!   [`ValueMap`](ndlens_kernels::ValueMap), which commutes with geometry.
-//! - What needs more than an element at once (resizing) makes a new image, in memory of the
-//!   thread's own.
-//! - What changes elements one by one, but differently (colours, erased rectangles, noise), changes
-//!   such an image in place, or the item's place in the batch where nothing comes after it.
-//!
-//! A pipeline narrows and turns the item's layout and lets the last pass read through it, writing
-//! each element once. Only what cannot be fused is made in between.
+//! ```text
+//!   (seed, field)         Stream            random.rs      Philox: numbers by their place
+//!     (epoch, item)         Draws
+//!          |  draw
+//!       DrawnList                           params.rs      typed; as JSON by replay.rs
+//!          |  run   <- item                 frame.rs       where its pixels are
+//!     bytes of the batch                    packed.rs      elements changed in place
+//! ```
 //!
 //! Names, parameters and their meaning are those of `torchvision.transforms.v2`, but items are
 //! channels-last, as images are in memory: (height, width) or (height, width, channels).
-//! [`Transform::ChannelsFirst`] turns them for the model.
+//! [`ChannelsFirst`] turns them for the model.
 //!
-//! - `channels.rs`: where the channels of an image are.
-//! - `compile.rs`: the list to a pipeline.
-//! - `pipeline.rs`: the pipeline's steps, drawing for them and running them.
-//! - `deferred.rs`: values that are left to whoever gets the batches.
-//! - `drawn.rs`, `params.rs`: what was drawn, and that as text.
-//! - `sizes.rs`: how large images become.
-//! - `frame.rs`: an image on its way.
-//! - `joint.rs`: whether fields that draw together draw the same thing.
-//! - `augment.rs`: what colours, erased rectangles, scales and noise are drawn from.
-//! - `packed.rs`: changes in place.
+//! | what | file |
+//! |---|---|
+//! | a transform | `crop.rs`, `pad.rs`, `flip.rs`, `resize.rs`, `colour.rs`, `erase.rs`, `noise.rs`, `values.rs`, `layout.rs` |
+//! | what all are | `step.rs`; what comes to one where it is checked: `input.rs`; what it is applied to: `frame.rs`, `packed.rs` |
+//! | what they share | `size.rs`, `interval.rs`, `fill.rs`, `scratch.rs` |
+//! | a list of them | `pipeline.rs`; without its last values: `deferred.rs`; fields that draw together: `joint.rs` |
+//! | by name, for Python | `arguments.rs`, `registry.rs` |
+//! | where channels are | `channels.rs`, `item_shape.rs` |
+//! | whole batches | `mixing/` |
+//!
+//! A new transform is a type in a family's file, with its line in the family's `CONSTRUCTORS`.
 
-mod augment;
+mod arguments;
 mod channels;
-mod compile;
+mod colour;
+mod crop;
 mod deferred;
-mod drawn;
+mod erase;
 mod error;
+mod fill;
+mod flip;
 mod frame;
+mod input;
+mod interval;
 mod item_shape;
 mod joint;
+mod layout;
 pub mod mixing;
+mod noise;
 mod packed;
+mod pad;
 mod params;
 mod pipeline;
 mod random;
+mod registry;
+mod replay;
+mod resize;
 mod scratch;
-mod sizes;
-mod transform;
+mod size;
+mod step;
+#[cfg(test)]
+mod testing;
+mod values;
 
+pub use arguments::Argument;
 pub use channels::{Channels, Convention};
+pub use colour::{ColorJitter, RandomGrayscale};
+pub use crop::{CenterCrop, Crop, RandomCrop};
 pub use deferred::Deferred;
-pub use drawn::{Drawn, DrawnList};
+pub use erase::{Erasure, RandomErasing};
 pub use error::{Error, Result};
+pub use fill::{Fill, Padding};
+pub use flip::{RandomHorizontalFlip, RandomQuarterTurn, RandomVerticalFlip};
+pub use frame::Frame;
+pub use input::Input;
+pub use interval::Interval;
 pub use item_shape::ItemShape;
 pub use joint::Pair;
+pub use layout::ChannelsFirst;
 pub use mixing::{Mix, Mixing};
-pub use params::split_params;
+pub use noise::{RandomJitter, RandomScale};
+pub use packed::Packed;
+pub use pad::Pad;
+pub use params::{Drawn, DrawnList, Erased, Kind, Rectangle};
 pub use pipeline::Pipeline;
-pub use random::{Draws, Noise, Stream, label};
+pub use random::{Draws, ItemStream, Noise, Stream, label};
+pub use registry::{by_name, names};
+pub use replay::split_params;
+pub use resize::{RandomResizedCrop, Resize, Target};
 pub use scratch::Scratch;
-pub use sizes::Target;
-pub use transform::{Erasure, Filling, Interval, Padding, Transform};
+pub use size::{Size, Sizes};
+pub use step::{Along, Axes, Choice, ChoiceOf, CloneStep, Effect, MemoryFormat, Step};
+pub use values::{Normalize, Standardize, ToDtype};

@@ -1,23 +1,21 @@
-//! Changes in place: elements packed in C order, in a thread's own memory or in the item's place in
-//! the batch.
+//! Elements that are changed in place: packed in C order, in a thread's own memory or in the item's
+//! place in the batch.
 //!
-//! What is last in a list of transforms runs on the batch itself, where the channels may already
-//! come first. So elements are counted in the order in which the item has them, (height, width,
-//! channels), whatever their order in memory: what is drawn for an element is the same wherever
-//! `ChannelsFirst` stands.
+//! The last transforms of a list run on the batch itself, where the channels may already come
+//! first. So elements are counted in the order of the item, (height, width, channels), whatever
+//! their order in memory: what is drawn for an element does not depend on where `ChannelsFirst`
+//! stands in the list.
 
 use half::{bf16, f16};
 use ndlens_core::DType;
-use ndlens_kernels::Adjustment;
 
-use crate::drawn::Drawn;
-use crate::error::{Error, Result};
-use crate::pipeline::Act;
+use crate::params::Rectangle;
 use crate::random::Noise;
-use crate::transform::{CHANNEL, HEIGHT, WIDTH};
+use crate::size::{CHANNEL, HEIGHT, WIDTH};
 
-/// Elements to change.
-pub(crate) struct Packed<'a> {
+/// The elements of an item, to be changed in place.
+#[derive(Debug)]
+pub struct Packed<'a> {
     pub(crate) bytes: &'a mut [u8],
     /// The item's shape, the channels last.
     pub(crate) shape: &'a [usize],
@@ -26,96 +24,48 @@ pub(crate) struct Packed<'a> {
     pub(crate) channels_first: bool,
 }
 
-/// A rectangle of an image.
-#[derive(Clone, Copy)]
-struct Rectangle {
-    top: usize,
-    left: usize,
-    height: usize,
-    width: usize,
-}
-
-impl Act {
-    /// Whether this can run on elements where they are, with the channels first or last.
-    pub(crate) fn is_in_place(&self, channels_first: bool) -> bool {
-        match self {
-            Act::Erase { .. } | Act::Scale { .. } | Act::Jitter { .. } => true,
-            Act::Colour(_) | Act::Grayscale { .. } => !channels_first,
-            _ => false,
-        }
-    }
-}
-
 impl Packed<'_> {
-    /// Does what was drawn.
-    pub(crate) fn change(mut self, name: &'static str, act: &Act, drawn: &Drawn) -> Result<()> {
-        let not_drawn = || Error::Drawn { transform: name };
-        match (act, drawn) {
-            (Act::Colour(_), Drawn::Adjusted(adjustments)) => {
-                let adjustments: Vec<_> = adjustments.iter().copied().flatten().collect();
-                self.adjust(&adjustments)
-            }
-            (Act::Grayscale { .. }, Drawn::Applied(true)) => self.adjust(&[Adjustment::Grayscale]),
-            (Act::Erase { pixel, .. }, &Drawn::Erased { top, left, height, width, noise }) => {
-                let fits = |start: usize, count: usize, axis: usize| {
-                    start.checked_add(count).is_some_and(|end| end <= self.shape[axis])
-                };
-                if !fits(top, height, HEIGHT) || !fits(left, width, WIDTH) {
-                    return Err(not_drawn());
-                }
-                let rectangle = Rectangle { top, left, height, width };
-                match pixel {
-                    Some(pixel) => self.fill(rectangle, pixel),
-                    None => self.fill_with(rectangle, noise),
-                }
-                Ok(())
-            }
-            // A whole number is read as turns.
-            (Act::Scale { per_feature: false, .. }, &Drawn::QuarterTurns(factor)) => {
-                self.change(name, act, &Drawn::Factor(factor.into()))
-            }
-            (Act::Scale { .. }, &Drawn::Factor(factor)) => {
-                let factor = self.rounded(factor);
-                self.each(|x| x * factor);
-                Ok(())
-            }
-            (Act::Scale { factor, .. }, &Drawn::Noise(noise)) => {
-                let (low, high) = (factor.low, factor.high);
-                let mut numbers = noise.uniforms();
-                let features = self.shape.last().copied().unwrap_or(1);
-                let factors: Vec<f64> = (0..features)
-                    .map(|_| self.rounded(low + (high - low) * numbers.next().unwrap_or(0.0)))
-                    .collect();
-                let mut factors = factors.iter().cycle();
-                self.each(|x| factors.next().map_or(x, |factor| x * factor));
-                Ok(())
-            }
-            (&Act::Jitter { sigma }, &Drawn::Noise(noise)) => {
-                let (sigma, mut normals) = (sigma, noise.normals());
-                self.each(|x| x + sigma * normals.next().unwrap_or(0.0));
-                Ok(())
-            }
-            (Act::Grayscale { .. } | Act::Erase { .. }, Drawn::Applied(false)) => Ok(()),
-            _ => Err(not_drawn()),
-        }
+    /// The item's shape, the channels last.
+    pub fn shape(&self) -> &[usize] {
+        self.shape
     }
 
-    fn adjust(&mut self, adjustments: &[Adjustment]) -> Result<()> {
-        let channels = self.shape.get(CHANNEL).copied().unwrap_or(1);
-        Ok(Adjustment::apply(adjustments, self.bytes, self.dtype, channels)?)
+    /// The dtype of the elements.
+    pub fn dtype(&self) -> &DType {
+        self.dtype
     }
 
-    /// The factor as a tensor of this dtype is multiplied by it: half-width floats are computed
-    /// with as `f32`.
-    fn rounded(&self, factor: f64) -> f64 {
-        if *self.dtype == DType::F64 { factor } else { f64::from(factor as f32) }
+    /// The number of channels of a pixel.
+    pub fn channels(&self) -> usize {
+        self.shape.get(CHANNEL).copied().unwrap_or(1)
+    }
+
+    /// The elements in the order in which they lie in memory: (height, width, channels), or
+    /// (channels, height, width) if [`is_channels_first`](Self::is_channels_first).
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        self.bytes
+    }
+
+    /// Whether the channels come first in memory.
+    pub fn is_channels_first(&self) -> bool {
+        self.channels_first
+    }
+
+    /// Checks that a rectangle lies in the image.
+    pub(crate) fn has(&self, rectangle: Rectangle) -> bool {
+        let fits = |start: usize, count: usize, axis: usize| {
+            let end = start.checked_add(count);
+            end.zip(self.shape.get(axis)).is_some_and(|(end, &size)| end <= size)
+        };
+        let Rectangle { top, left, height, width } = rectangle;
+        fits(top, height, HEIGHT) && fits(left, width, WIDTH)
     }
 
     /// Where elements are in memory: outer and inner loop over the item's order, and how far apart
     /// each has its elements.
     fn loops(&self) -> [(usize, usize); 2] {
         let itemsize = self.dtype.itemsize();
-        let channels = self.shape.get(CHANNEL).copied().unwrap_or(1).max(1);
+        let channels = self.channels().max(1);
         let len = self.bytes.len() / itemsize;
         if self.channels_first {
             return [(len / channels, 1), (channels, len / channels)];
@@ -123,10 +73,10 @@ impl Packed<'_> {
         [(1, 0), (len, 1)]
     }
 
-    /// Changes each element, in the item's order. What comes out of floats narrower than 64 bits is
-    /// what computing with them as `f32` gives: twice 24 bits and two more are enough that rounding
-    /// twice is rounding once.
-    fn each(&mut self, mut f: impl FnMut(f64) -> f64) {
+    /// Changes each element of a floating-point dtype, in the item's order; elements of other
+    /// dtypes stay as they are. Floats narrower than 64 bits become what computing with them as
+    /// `f32` gives: twice 24 bits and two more are enough that rounding twice is rounding once.
+    pub fn each(&mut self, mut f: impl FnMut(f64) -> f64) {
         macro_rules! each {
             ($size:literal, $read:expr, $write:expr) => {{
                 let [(outer, outer_step), (inner, inner_step)] = self.loops();
@@ -157,7 +107,7 @@ impl Packed<'_> {
     }
 
     /// Sets the pixels of a rectangle.
-    fn fill(&mut self, rectangle: Rectangle, pixel: &[u8]) {
+    pub(crate) fn fill(&mut self, rectangle: Rectangle, pixel: &[u8]) {
         let itemsize = self.dtype.itemsize();
         if self.channels_first {
             for (channel, element) in pixel.chunks(itemsize).enumerate() {
@@ -181,9 +131,9 @@ impl Packed<'_> {
 
     /// Sets the elements of a rectangle to normal numbers, in the order of (height, width,
     /// channels).
-    fn fill_with(&mut self, rectangle: Rectangle, noise: Noise) {
+    pub(crate) fn fill_with(&mut self, rectangle: Rectangle, noise: Noise) {
         let itemsize = self.dtype.itemsize();
-        let channels = self.shape.get(CHANNEL).copied().unwrap_or(1);
+        let channels = self.channels();
         let (height, width) = (self.shape[HEIGHT], self.shape[WIDTH]);
         let mut normals = noise.normals();
         for y in rectangle.top..rectangle.top + rectangle.height {

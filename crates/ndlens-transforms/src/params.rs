@@ -1,108 +1,182 @@
-//! Drawn parameters as text, to be told to users and taken back: one JSON object for each item.
+//! The parameters of one random transform for one item, before anything is done with them.
+//!
+//! Drawing and applying are apart, so that a user can be told the parameters of a batch, and can
+//! apply them again to other items. A parameter is a variant of [`Drawn`] from where it is drawn to
+//! where it is applied. As JSON it has no tag of its own: it stands under the name of its
+//! transform, and the transform's [`Kind`]s say how it is read, so that nothing is guessed:
 //!
 //! ```text
-//!  {"RandomCrop": {"top": 3, "left": 0, "height": 8, "width": 8}, "RandomHorizontalFlip": true, "RandomCrop.1": {..}}
+//!  RandomCrop            [Rectangle]           {"top": 3, "left": 0, "height": 8, "width": 8}
+//!  RandomErasing         [Applied, Erased]     false, or {"top": .., "noise": {..}}
+//!  RandomScale           [Factor]              1.25, or 2
 //! ```
 
-use std::fmt;
+use ndlens_kernels::Adjustment;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use smallvec::SmallVec;
 
-use ndlens_core::room;
-use serde::Deserializer;
-use serde::de::{IgnoredAny, SeqAccess, Visitor};
-use serde_json::value::RawValue;
-use serde_json::{Map, Value};
+use crate::random::Noise;
 
-use crate::drawn::{Drawn, DrawnList};
-use crate::error::{Error, Result};
-use crate::pipeline::Pipeline;
-
-/// The parts of a JSON array of objects, as text: what is made of one is dropped before the next is
-/// read.
-///
-/// # Errors
-///
-/// [`Error::ParamsText`] for any other text; [`Error::Core`] where there is no memory.
-pub fn split_params(text: &str) -> Result<Vec<&RawValue>> {
-    struct Parts;
-
-    impl<'de> Visitor<'de> for Parts {
-        type Value = ndlens_core::Result<Vec<&'de RawValue>>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a sequence")
-        }
-
-        fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<Self::Value, A::Error> {
-            let mut list = vec![];
-            while let Some(part) = parts.next_element()? {
-                if let Err(error) = room::push(&mut list, part) {
-                    // The rest is read all the same, since a parser that stops says that the text
-                    // is wrong.
-                    while parts.next_element::<IgnoredAny>()?.is_some() {}
-                    return Ok(Err(error));
-                }
-            }
-            Ok(Ok(list))
-        }
-    }
-
-    let mut json = serde_json::Deserializer::from_str(text);
-    let parts = json.deserialize_seq(Parts).and_then(|parts| json.end().map(|()| parts));
-    Ok(parts.map_err(|error| Error::ParamsText { message: error.to_string() })??)
+/// A rectangle of an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rectangle {
+    /// The first row.
+    pub top: usize,
+    /// The first column.
+    pub left: usize,
+    /// Rows.
+    pub height: usize,
+    /// Columns.
+    pub width: usize,
 }
 
-impl Pipeline {
-    /// Parameters from one of [`split_params`]' texts, as
-    /// [`params_from_json`](Self::params_from_json) reads them.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::ParamsText`], [`Error::Params`].
-    pub fn params_from_text(&self, text: &RawValue) -> Result<DrawnList> {
-        let params: Map<String, Value> = serde_json::from_str(text.get())
-            .map_err(|error| Error::ParamsText { message: error.to_string() })?;
-        self.params_from_json(&params)
-    }
+/// A rectangle of an image that is overwritten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Erased {
+    /// The rectangle.
+    #[serde(flatten)]
+    pub rectangle: Rectangle,
+    /// The numbers that it is overwritten with, if they are random.
+    pub noise: Noise,
+}
 
-    /// The names of the random transforms; those of a kind after its first are numbered.
-    fn random_names(&self) -> Vec<String> {
-        let mut names: Vec<String> = vec![];
-        for name in self.random() {
-            let before = names.iter().filter(|other| other.split('.').next() == Some(name)).count();
-            names.push(if before == 0 { name.to_owned() } else { format!("{name}.{before}") });
+/// The parameters of one random transform for one item.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Drawn {
+    /// Whether the transform is applied.
+    Applied(bool),
+    /// The rectangle that a crop keeps, of the image with its padding.
+    Rectangle(Rectangle),
+    /// A rectangle that is overwritten.
+    Erased(Erased),
+    /// Changes of colour, in their order.
+    Adjusted([Option<Adjustment>; 4]),
+    /// The number of counter-clockwise turns by 90 degrees.
+    QuarterTurns(u8),
+    /// The factor of all elements.
+    Factor(f64),
+    /// A random number for each element or feature.
+    Noise(Noise),
+    /// What a transform of the user's own draws.
+    Custom(Box<Value>),
+}
+
+/// The kinds of parameters, one for each variant of [`Drawn`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the variants are those of `Drawn`")]
+pub enum Kind {
+    Applied,
+    Rectangle,
+    Erased,
+    Adjusted,
+    QuarterTurns,
+    Factor,
+    Noise,
+    Custom,
+}
+
+impl Kind {
+    /// All kinds but [`Custom`](Kind::Custom), which any JSON is.
+    const BUILT_IN: [Kind; 7] = [
+        Kind::Applied,
+        Kind::Rectangle,
+        Kind::Erased,
+        Kind::Adjusted,
+        Kind::QuarterTurns,
+        Kind::Factor,
+        Kind::Noise,
+    ];
+
+    /// A parameter of this kind; None where the JSON is none.
+    fn read(self, json: &Value) -> Option<Drawn> {
+        match self {
+            Kind::Applied => json.as_bool().map(Drawn::Applied),
+            Kind::Rectangle => Rectangle::deserialize(json).ok().map(Drawn::Rectangle),
+            Kind::Erased => Erased::deserialize(json).ok().map(Drawn::Erased),
+            Kind::Adjusted => Deserialize::deserialize(json).ok().map(Drawn::Adjusted),
+            Kind::QuarterTurns => Deserialize::deserialize(json).ok().map(Drawn::QuarterTurns),
+            Kind::Factor => json.as_f64().map(Drawn::Factor),
+            Kind::Noise => Noise::deserialize(json).ok().map(Drawn::Noise),
+            Kind::Custom => Some(Drawn::Custom(Box::new(json.clone()))),
         }
-        names
     }
+}
 
-    /// The parameters of an item by the names of their transforms.
-    pub fn params_to_json(&self, drawn: &[Drawn]) -> Value {
-        let values = drawn.iter().map(|drawn| serde_json::to_value(drawn).unwrap_or(Value::Null));
-        Value::Object(self.random_names().into_iter().zip(values).collect())
-    }
+/// A JSON value that no parameter is read from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unreadable {
+    /// It is the parameter of another transform.
+    OfAnother,
+    /// It is the parameter of no transform.
+    OfNone,
+}
 
-    /// What [`params_to_json`](Self::params_to_json) gave for a pipeline of the same random
-    /// transforms.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Params`] where a transform has none, or others than it draws.
-    pub fn params_from_json(&self, params: &Map<String, Value>) -> Result<DrawnList> {
-        let names = self.random_names();
-        if let Some(other) = params.keys().find(|key| !names.contains(key)) {
-            return Err(Error::Params {
-                transform: other.clone(),
-                reason: "there is no such random transform",
-            });
-        }
-        let drawn = |name: String| {
-            let reason = "there are none";
-            let value = params
-                .get(&name)
-                .ok_or_else(|| Error::Params { transform: name.clone(), reason })?;
-            let reason = "they are not as it draws them";
-            serde_json::from_value(value.clone())
-                .map_err(|_| Error::Params { transform: name, reason })
+impl Drawn {
+    /// The parameter as JSON.
+    pub fn to_json(&self) -> Value {
+        let json = match self {
+            Drawn::Applied(applied) => return Value::Bool(*applied),
+            Drawn::Rectangle(rectangle) => serde_json::to_value(rectangle),
+            Drawn::Erased(erased) => serde_json::to_value(erased),
+            Drawn::Adjusted(adjustments) => serde_json::to_value(adjustments),
+            Drawn::QuarterTurns(turns) => serde_json::to_value(turns),
+            Drawn::Factor(factor) => serde_json::to_value(factor),
+            Drawn::Noise(noise) => serde_json::to_value(noise),
+            Drawn::Custom(value) => return Value::clone(value),
         };
-        names.into_iter().map(drawn).collect()
+        json.unwrap_or(Value::Null)
+    }
+
+    /// A parameter of one of these kinds, the first that the JSON is of.
+    pub(crate) fn from_json(json: &Value, kinds: &[Kind]) -> Result<Drawn, Unreadable> {
+        let read = kinds.iter().find_map(|kind| kind.read(json));
+        read.ok_or_else(|| {
+            let of_another = Kind::BUILT_IN.iter().any(|kind| kind.read(json).is_some());
+            if of_another { Unreadable::OfAnother } else { Unreadable::OfNone }
+        })
+    }
+}
+
+/// One entry for each random transform, in their order.
+pub type DrawnList = SmallVec<[Drawn; 4]>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Stream;
+    use serde_json::json;
+
+    #[test]
+    fn every_kind_of_parameter_is_read_as_what_it_was_written_from() {
+        let rectangle = Rectangle { top: 1, left: 2, height: 3, width: 4 };
+        let noise = Stream::new(3, "noise").noise(1, 2);
+        let adjustments =
+            [Some(Adjustment::Hue(0.25)), None, Some(Adjustment::Contrast(1.5)), None];
+        let parameters = [
+            (Kind::Applied, Drawn::Applied(true)),
+            (Kind::Rectangle, Drawn::Rectangle(rectangle)),
+            (Kind::Erased, Drawn::Erased(Erased { rectangle, noise })),
+            (Kind::Adjusted, Drawn::Adjusted(adjustments)),
+            (Kind::QuarterTurns, Drawn::QuarterTurns(3)),
+            (Kind::Factor, Drawn::Factor(2.0)),
+            (Kind::Noise, Drawn::Noise(noise)),
+            (Kind::Custom, Drawn::Custom(Box::new(json!({"angle": 12})))),
+        ];
+        for (kind, drawn) in parameters {
+            assert_eq!(Drawn::from_json(&drawn.to_json(), &[kind]), Ok(drawn));
+        }
+        assert_eq!(Drawn::from_json(&json!(2), &[Kind::Factor]), Ok(Drawn::Factor(2.0)));
+        assert_eq!(Drawn::from_json(&json!(2), &[Kind::QuarterTurns]), Ok(Drawn::QuarterTurns(2)));
+        let expected = json!({"top": 1, "left": 2, "height": 3, "width": 4});
+        assert_eq!(Drawn::Rectangle(rectangle).to_json().to_string(), expected.to_string());
+    }
+
+    #[test]
+    fn a_parameter_of_another_kind_is_not_taken_for_one() {
+        let read = |json| Drawn::from_json(&json, &[Kind::Rectangle]);
+        assert_eq!(read(json!(true)), Err(Unreadable::OfAnother));
+        assert_eq!(read(json!("left")), Err(Unreadable::OfNone));
     }
 }

@@ -1,128 +1,348 @@
-//! What a list of transforms becomes: drawing for an item, then making it.
+//! A list of transforms as one pipeline that makes an item in as few passes as it can, most often
+//! one. This file alone knows what is fused:
+//!
+//! - Geometry (crops, flips, quarter turns, padding, the order of axes) chooses elements, so it
+//!   becomes a layout: [`Frame`].
+//! - Values (conversion, normalisation) map each element, so they become one [`ValueMap`], which
+//!   commutes with geometry. It is applied in the last pass, or before the first transform that
+//!   needs the elements themselves.
+//! - A resize makes a new image, in memory of the thread's own, or in the last pass.
+//! - What changes elements one by one, but differently (colours, erased rectangles, noise), changes
+//!   such an image in place, or the item's place in the batch if only the like comes after it.
+//!
+//! ```text
+//!  list      RandomCrop  ToDtype  Normalize  RandomHorizontalFlip  ChannelsFirst  RandomErasing
+//!                |          \______/                |                  |              |
+//!  pipeline   layout           |                 layout             layout           |
+//!                 \____________|____________________|__________________/              |
+//!                       one pass: each element read once, written once     in place, in the batch
+//! ```
 
-use ndlens_core::{DType, Layout, Order, ViewRef};
-use ndlens_kernels::{Filter, Resize, Stores, ValueMap};
+use ndlens_core::{DType, Layout, Order, ViewRef, room};
+use ndlens_kernels::{self as kernels, Stores, ValueMap};
 use smallvec::SmallVec;
 
-use crate::augment;
 use crate::channels::Channels;
-use crate::drawn::{Drawn, DrawnList};
 use crate::error::{Error, Result};
 use crate::frame::Frame;
-use crate::mixing::Image;
-use crate::packed::Packed;
-use crate::random::Stream;
+use crate::input::Input;
+use crate::item_shape::ItemShape;
+use crate::mixing::region::Image;
+use crate::params::{Drawn, DrawnList, Kind};
+use crate::random::{ItemStream, Stream, label};
 use crate::scratch::Scratch;
-use crate::sizes::{Area, Size, Target, half_to_even};
-use crate::transform::{Fill, Interval};
+use crate::size::{CHANNEL, HEIGHT, Size, Sizes, WIDTH};
+use crate::step::{Along, Choice, Effect, MemoryFormat, Step};
 
 /// Transforms compiled for items of one shape and dtype.
 #[derive(Debug, Clone)]
 pub struct Pipeline {
-    pub(crate) steps: Vec<Step>,
+    stages: Vec<Stage>,
     /// Changes in place of what the last pass wrote.
-    pub(crate) finishing: Vec<Step>,
+    finishing: Vec<Applied>,
     /// The last pass, through which everything before it is read.
-    pub(crate) values: ValueMap,
+    values: ValueMap,
     /// The order of the output's axes, where it is not the item's.
-    pub(crate) axes: Option<[isize; 3]>,
+    axes: Option<[isize; 3]>,
     /// Whether what is written with the channels last is seen with the channels first.
-    pub(crate) channels_last_format: bool,
+    channels_last_format: bool,
     /// The channel's place in the output.
-    pub(crate) channel_axis: Option<usize>,
-    pub(crate) shape: Vec<usize>,
+    channel_axis: Option<usize>,
+    shape: Vec<usize>,
     /// The bytes of an item, which fit the address space.
-    pub(crate) nbytes: usize,
+    nbytes: usize,
 }
 
-/// One step, in order.
+/// What is done before the last pass, in order.
 #[derive(Debug, Clone)]
-pub(crate) struct Step {
-    /// The transform it comes from, for errors and for parameters.
-    pub(crate) name: &'static str,
-    /// What tells its random numbers from those of other steps.
-    pub(crate) label: u64,
-    /// The least and the most that images are that come to it.
-    pub(crate) sees: (Size, Size),
-    pub(crate) act: Act,
+enum Stage {
+    /// Values that a transform after them needs, mapped on the way.
+    Values { map: ValueMap, channel_axis: Option<usize> },
+    /// A transform that is applied by itself.
+    Applied(Applied),
 }
 
-/// What a step does.
+/// A transform that is applied by itself.
 #[derive(Debug, Clone)]
-pub(crate) enum Act {
-    RandomCrop {
-        height: usize,
-        width: usize,
-        padding: [usize; 4],
-        pad_if_needed: bool,
-        fill: Fill,
-    },
-    CenterCrop {
-        height: usize,
-        width: usize,
-        fill: Fill,
-    },
-    Crop {
-        top: usize,
-        left: usize,
-        height: usize,
-        width: usize,
-    },
-    Pad {
-        padding: [usize; 4],
-        fill: Fill,
-    },
-    Resize {
-        target: Target,
-        filter: Filter,
-        unchanged: ValueMap,
-    },
-    RandomResizedCrop {
-        area: Area,
-        height: usize,
-        width: usize,
-        filter: Filter,
-        unchanged: ValueMap,
-    },
-    Flip {
-        axis: usize,
-        p: f64,
-    },
-    QuarterTurn {
-        turns: Vec<u8>,
-    },
-    Colour(Colours),
-    Grayscale {
-        p: f64,
-    },
-    /// Without a pixel, normal numbers.
-    Erase {
-        p: f64,
-        scale: Interval,
-        ratio: Interval,
-        pixel: Option<Vec<u8>>,
-    },
-    Scale {
-        factor: Interval,
-        per_feature: bool,
-    },
-    Jitter {
-        sigma: f64,
-    },
-    /// Values that something after them needs, made on the way.
-    Values {
-        map: ValueMap,
-        channel_axis: Option<usize>,
-    },
+pub(crate) struct Applied {
+    step: Box<dyn Step>,
+    /// What tells its random numbers from those of other transforms.
+    label: u64,
+    /// The sizes of the images that come to it.
+    sees: Sizes,
+    /// Whether it draws parameters.
+    is_random: bool,
+    /// Whether it changes elements in place, and takes them with the channels first.
+    in_place: Option<bool>,
 }
 
-/// What colours are changed by.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Colours {
-    pub(crate) brightness: Option<Interval>,
-    pub(crate) contrast: Option<Interval>,
-    pub(crate) saturation: Option<Interval>,
-    pub(crate) hue: Option<Interval>,
+impl Applied {
+    pub(crate) fn name(&self) -> &'static str {
+        self.step.name()
+    }
+
+    pub(crate) fn label(&self) -> u64 {
+        self.label
+    }
+
+    /// The one size of the images that come to it, if they are of one size.
+    pub(crate) fn one_size(&self) -> Option<Size> {
+        self.sees.as_one()
+    }
+
+    /// What it draws from, for images of this size.
+    pub(crate) fn choice(&self, size: Option<Size>) -> Option<Choice> {
+        self.step.choice(size)
+    }
+
+    /// The kinds of parameters that it draws.
+    pub(crate) fn kinds(&self) -> &'static [Kind] {
+        self.step.choice(None).map_or(&[], |choice| choice.kinds)
+    }
+
+    fn apply<'a, 'd>(
+        &'a self,
+        drawn: &mut impl Iterator<Item = &'d Drawn>,
+        frame: &mut Frame<'a>,
+        scratch: &mut Scratch,
+    ) -> Result<()> {
+        let drawn = if self.is_random { drawn.next() } else { None };
+        self.step.apply(drawn, frame, scratch)
+    }
+}
+
+/// A pipeline being compiled.
+struct Compiler<'a> {
+    /// The shape of the items, of which only height and width may differ from item to item.
+    items: ItemShape<'a>,
+    stages: Vec<Stage>,
+    /// Maps of values that nothing has needed yet.
+    values: Vec<kernels::MapStep>,
+    /// The axis along which those tell elements apart, None if they do not.
+    channel_axis: Option<usize>,
+    /// The dtype that `values` start from.
+    dtype: DType,
+    /// The sizes of images after the transforms so far.
+    sizes: Sizes,
+    turn: Option<MemoryFormat>,
+}
+
+impl Pipeline {
+    /// Compiles `transforms` for items of the given shape and dtype. Where items differ in height
+    /// and width, a transform must make them one size.
+    ///
+    /// # Errors
+    ///
+    /// What [`Step::check`] says of a transform; [`Error::ShapesDiffer`]; [`Error::NotFloat`],
+    /// [`Error::ZeroStd`], [`Error::StatisticsLength`] and [`Error::InTransform`] where values
+    /// cannot be mapped so; [`Error::Core`] where an item that comes out does not fit the address
+    /// space.
+    pub fn compile<'a>(
+        transforms: &[Box<dyn Step>],
+        shape: impl Into<ItemShape<'a>>,
+        dtype: &DType,
+    ) -> Result<Self> {
+        let items = shape.into();
+        let mut compiler = Compiler {
+            items,
+            stages: vec![],
+            values: vec![],
+            channel_axis: (items.most().len() == 3).then_some(CHANNEL),
+            dtype: dtype.clone(),
+            sizes: Sizes { least: Size::of(items.least()), most: Size::of(items.most()) },
+            turn: None,
+        };
+        transforms.iter().try_for_each(|transform| compiler.add(transform.clone()))?;
+        compiler.finish()
+    }
+}
+
+impl Compiler<'_> {
+    fn add(&mut self, mut step: Box<dyn Step>) -> Result<()> {
+        let dtype = self.values.iter().rev().find_map(|step| match step {
+            kernels::MapStep::ToDtype { dtype, .. } => Some(dtype.clone()),
+            _ => None,
+        });
+        let mut input = Input {
+            items: self.items,
+            sizes: self.sizes,
+            stored: self.dtype.clone(),
+            dtype: dtype.unwrap_or_else(|| self.dtype.clone()),
+            turned: self.turn.is_some(),
+            needs_elements: false,
+        };
+        let effect = step.check(&mut input)?;
+        let needs_elements = input.needs_elements;
+        let (sizes, in_place) = match effect {
+            Effect::Values(map, along) => return self.add_values(step.name(), map, along),
+            Effect::Turn(format) => {
+                self.settle_by_place()?;
+                self.turn = Some(format);
+                return Ok(());
+            }
+            Effect::Image(sizes) => (sizes, None),
+            Effect::InPlace { channels_first } => (self.sizes, Some(channels_first)),
+        };
+        if needs_elements || in_place.is_some() {
+            self.settle_values()?;
+        }
+        self.settle_by_place()?;
+        let is_same =
+            |stage: &&Stage| matches!(stage, Stage::Applied(own) if own.name() == step.name());
+        let occurrence = self.stages.iter().filter(is_same).count();
+        let applied = Applied {
+            label: label(step.name(), occurrence as u64),
+            sees: self.sizes,
+            is_random: step.choice(None).is_some(),
+            in_place,
+            step,
+        };
+        self.sizes = sizes;
+        Ok(room::push(&mut self.stages, Stage::Applied(applied))?)
+    }
+
+    /// Adds a map of values, which can follow those before it if the kernels say so.
+    fn add_values(
+        &mut self,
+        name: &'static str,
+        map: kernels::MapStep,
+        along: Along,
+    ) -> Result<()> {
+        let channels = (self.items.most().len() == 3).then_some(CHANNEL);
+        let axis = match along {
+            Along::Nothing => self.channel_axis,
+            Along::Channels => channels,
+            Along::Features => self.items.most().len().checked_sub(1),
+        };
+        if axis != self.channel_axis {
+            self.settle_values()?;
+            self.channel_axis = axis;
+        }
+        self.values.push(map);
+        use kernels::Error as E;
+        Err(match ValueMap::new(&self.dtype, self.channels_of_values(), &self.values) {
+            Ok(_) => return Ok(()),
+            Err(E::NormalizeDType { got }) => Error::NotFloat { transform: name, got },
+            Err(E::ZeroStd { position }) => Error::ZeroStd { transform: name, position },
+            Err(E::StatisticsLength { name: what, got, expected }) => {
+                let hint = if along == Along::Channels && channels.is_none() {
+                    format!(
+                        ": items of shape {} have no axis of channels; Standardize takes one value \
+                         for each feature of the last axis",
+                        self.items
+                    )
+                } else {
+                    String::new()
+                };
+                Error::StatisticsLength { transform: name, name: what, got, expected, hint }
+            }
+            Err(source) => Error::InTransform { transform: name, source: Box::new(source) },
+        })
+    }
+
+    /// Has the values so far mapped before whatever comes next.
+    fn settle_values(&mut self) -> Result<()> {
+        if self.values.is_empty() {
+            return Ok(());
+        }
+        let map = self.map()?;
+        self.dtype = map.dtype().clone();
+        let values = Stage::Values { map, channel_axis: self.channel_axis };
+        Ok(room::push(&mut self.stages, values)?)
+    }
+
+    /// What tells elements apart by their place in the image comes before what moves them.
+    fn settle_by_place(&mut self) -> Result<()> {
+        match self.channel_axis {
+            Some(HEIGHT | WIDTH) => self.settle_values(),
+            _ => Ok(()),
+        }
+    }
+
+    /// The values so far as one map.
+    fn map(&mut self) -> Result<ValueMap> {
+        let steps = std::mem::take(&mut self.values);
+        Ok(ValueMap::new(&self.dtype, self.channels_of_values(), &steps)?)
+    }
+
+    /// How many are told apart by their values so far.
+    fn channels_of_values(&self) -> usize {
+        match self.channel_axis {
+            None => 1,
+            Some(HEIGHT) => self.sizes.least.height,
+            Some(WIDTH) => self.sizes.least.width,
+            Some(axis) => self.items.most()[axis],
+        }
+    }
+
+    fn finish(mut self) -> Result<Pipeline> {
+        let channels_first = self.turn == Some(MemoryFormat::Contiguous);
+        let others = self.items.sizes().skip(CHANNEL);
+        let Some(size) = self.sizes.as_one().filter(|_| others.into_iter().all(|s| s.is_some()))
+        else {
+            let images = self.items.most().len() == 3;
+            return Err(Error::ShapesDiffer { got: self.items.to_string(), images });
+        };
+        let mut finishing = vec![];
+        if self.values.is_empty() {
+            while let Some(applied) = self.last_in_place(channels_first) {
+                finishing.push(applied);
+            }
+            finishing.reverse();
+        }
+        let (values, axis) = match self.stages.pop_if(|stage| matches!(stage, Stage::Values { .. }))
+        {
+            // What was made for them is the last pass now.
+            Some(Stage::Values { map, channel_axis }) if self.values.is_empty() => {
+                (map, channel_axis)
+            }
+            other => {
+                self.stages.extend(other);
+                (self.map()?, self.channel_axis)
+            }
+        };
+        let channel_axis = if channels_first { axis.map(|_| 0) } else { axis };
+        let mut shape = self.items.most().to_vec();
+        if shape.len() >= 2 {
+            (shape[HEIGHT], shape[WIDTH]) = (size.height, size.width);
+        }
+        if channels_first {
+            shape.rotate_right(1);
+        }
+        let axes = channels_first.then_some([CHANNEL, HEIGHT, WIDTH].map(|axis| axis as isize));
+        let nbytes = item_bytes(&shape, values.dtype().itemsize())?;
+        let channels_last_format = self.turn == Some(MemoryFormat::ChannelsLast);
+        let stages = self.stages;
+        Ok(Pipeline {
+            stages,
+            finishing,
+            values,
+            axes,
+            channels_last_format,
+            channel_axis,
+            shape,
+            nbytes,
+        })
+    }
+
+    /// Takes the last transform, if it can change what was written in the batch.
+    fn last_in_place(&mut self, channels_first: bool) -> Option<Applied> {
+        let can = |stage: &mut Stage| match stage {
+            Stage::Values { .. } => false,
+            Stage::Applied(Applied { in_place, .. }) => {
+                in_place.is_some_and(|takes_channels_first| takes_channels_first || !channels_first)
+            }
+        };
+        match self.stages.pop_if(can)? {
+            Stage::Applied(applied) => Some(applied),
+            Stage::Values { .. } => None,
+        }
+    }
+}
+
+/// The bytes of an item, if there can be as many.
+fn item_bytes(shape: &[usize], itemsize: usize) -> Result<usize> {
+    Ok(Layout::contiguous(shape, itemsize, Order::C)?.len() * itemsize)
 }
 
 impl Pipeline {
@@ -177,18 +397,65 @@ impl Pipeline {
         self.nbytes
     }
 
-    /// The random transforms, in the order of what [`draw`](Self::draw) gives.
+    /// The names of the random transforms, in the order of what [`draw`](Self::draw) gives.
     pub fn random(&self) -> impl Iterator<Item = &'static str> {
-        self.drawing_steps().map(|step| step.name)
+        self.drawing().map(Applied::name)
     }
 
-    /// Those, as steps.
-    pub(crate) fn drawing_steps(&self) -> impl Iterator<Item = &Step> {
-        self.all_steps().filter(|step| step.act.is_random())
+    /// The random transforms.
+    pub(crate) fn drawing(&self) -> impl Iterator<Item = &Applied> {
+        self.applied().filter(|applied| applied.is_random)
     }
 
-    pub(crate) fn all_steps(&self) -> impl Iterator<Item = &Step> {
-        self.steps.iter().chain(&self.finishing)
+    /// All transforms that are applied by themselves.
+    fn applied(&self) -> impl Iterator<Item = &Applied> {
+        let of_stage = |stage| match stage {
+            &Stage::Values { .. } => None,
+            Stage::Applied(applied) => Some(applied),
+        };
+        self.stages.iter().filter_map(of_stage).chain(&self.finishing)
+    }
+
+    /// The last map of values; None where something comes after it.
+    pub(crate) fn last_values(&self) -> Option<&ValueMap> {
+        self.finishing.is_empty().then_some(&self.values)
+    }
+
+    /// The axis of a batch, as it is handed out, along which its last map of values tells elements
+    /// apart.
+    pub(crate) fn batch_axis_of_values(&self) -> Option<usize> {
+        // Batches have one more axis, and may be seen with the channels elsewhere than they are
+        // written.
+        self.channel_axis.map(|axis| match axis + 1 {
+            3 if self.channels_last_format => 1,
+            axis if self.channels_last_format => axis + 1,
+            axis => axis,
+        })
+    }
+
+    /// The same without its last map of values, which nothing comes after.
+    pub(crate) fn without_values(&self) -> Result<Self> {
+        let values = ValueMap::new(self.values.source(), 1, &[])?;
+        let nbytes = self.nbytes / self.dtype().itemsize() * values.dtype().itemsize();
+        Ok(Pipeline { values, nbytes, ..self.clone() })
+    }
+
+    /// The sizes of the image as it comes to each random transform.
+    pub(crate) fn sizes(
+        &self,
+        shape: &[usize],
+        drawn: &[Drawn],
+    ) -> SmallVec<[(&Applied, Size); 4]> {
+        let (mut size, mut drawn) = (Size::of(shape), drawn.iter());
+        let mut sizes = SmallVec::new();
+        for applied in self.applied() {
+            let own = if applied.is_random { drawn.next() } else { None };
+            if own.is_some() {
+                sizes.push((applied, size));
+            }
+            size = applied.step.size_after(size, own);
+        }
+        sizes
     }
 
     /// Draws for an item of this shape: a pure function of the stream, the epoch and the item. The
@@ -206,11 +473,15 @@ impl Pipeline {
     ) -> Result<DrawnList> {
         let mut drawn = DrawnList::new();
         let mut size = Size::of(shape);
-        for step in self.all_steps() {
-            if step.act.is_random() {
-                drawn.push(step.draw(stream.child(step.label), epoch, item, size)?);
+        for Applied { step, label, is_random, .. } in self.applied() {
+            let mut own = None;
+            if *is_random {
+                let stream = ItemStream::new(stream.child(*label), epoch, item);
+                let name = step.name();
+                drawn.push(step.draw(stream, size)?.ok_or(Error::DrewNothing { transform: name })?);
+                own = drawn.last();
             }
-            size = step.resized(size, drawn.last());
+            size = step.size_after(size, own);
         }
         Ok(drawn)
     }
@@ -232,18 +503,20 @@ impl Pipeline {
         let mut drawn = drawn.iter();
         // What is read again at once stays in the cache.
         let stores = if self.finishing.is_empty() { stores } else { Stores::Cached };
-        if self.steps.is_empty() && self.axes.is_none() {
+        if self.stages.is_empty() && self.axes.is_none() {
             self.values.apply(&item, self.channel_axis, destination, stores)?;
-            return self.finish(drawn, destination);
+            return self.finish(drawn, destination, scratch);
         }
         let mut frame = Frame::new(item);
-        for step in &self.steps {
-            let drawn = if step.act.is_random() { drawn.next() } else { None };
-            step.run(drawn, &mut frame, scratch)?;
+        for stage in &self.stages {
+            match stage {
+                Stage::Values { map, channel_axis } => frame.map(map, *channel_axis, scratch)?,
+                Stage::Applied(applied) => applied.apply(&mut drawn, &mut frame, scratch)?,
+            }
         }
         let axes = self.axes.as_ref().map(<[isize; 3]>::as_slice);
         frame.finish(&self.values, self.channel_axis, axes, destination, stores, scratch)?;
-        self.finish(drawn, destination)
+        self.finish(drawn, destination, scratch)
     }
 
     /// Changes what was written.
@@ -251,6 +524,7 @@ impl Pipeline {
         &self,
         mut drawn: impl Iterator<Item = &'d Drawn>,
         destination: &mut [u8],
+        scratch: &mut Scratch,
     ) -> Result<()> {
         if self.finishing.is_empty() {
             return Ok(());
@@ -260,183 +534,90 @@ impl Pipeline {
         if channels_first {
             shape.rotate_left(1);
         }
-        for step in &self.finishing {
-            let drawn = drawn.next().ok_or(Error::Drawn { transform: step.name })?;
-            let packed =
-                Packed { bytes: destination, shape: &shape, dtype: self.dtype(), channels_first };
-            packed.change(step.name, &step.act, drawn)?;
-        }
-        Ok(())
+        let mut frame = Frame::written(destination, &shape, self.dtype(), channels_first)?;
+        self.finishing.iter().try_for_each(|applied| applied.apply(&mut drawn, &mut frame, scratch))
     }
 }
 
-impl Act {
-    pub(crate) fn is_random(&self) -> bool {
-        matches!(
-            self,
-            Act::RandomCrop { .. }
-                | Act::RandomResizedCrop { .. }
-                | Act::Flip { .. }
-                | Act::QuarterTurn { .. }
-        ) || self.is_in_place(false)
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crop::{CenterCrop, Crop, RandomCrop};
+    use crate::fill::Fill;
+    use crate::flip::RandomHorizontalFlip;
+    use crate::pad::Pad;
+    use crate::params::Rectangle;
+    use crate::resize::{Resize, Target};
+    use crate::testing::{image, message};
+    use crate::values::ToDtype;
+    use ndlens_kernels::{Filter, Interpolation};
 
-impl Step {
-    /// Draws for an image of this size, from a stream of the step's own.
-    fn draw(&self, stream: Stream, epoch: u32, item: u64, size: Size) -> Result<Drawn> {
-        let mut draws = stream.draws(epoch, item);
-        Ok(match &self.act {
-            Act::RandomCrop { height, width, .. } => {
-                let padded = size.padded(self.padding(size));
-                padded.fits(self.name, *height, *width)?;
-                let top = draws.below((padded.height - height) as u64 + 1) as usize;
-                let left = draws.below((padded.width - width) as u64 + 1) as usize;
-                Drawn::Rectangle { top, left, height: *height, width: *width }
-            }
-            Act::RandomResizedCrop { area, .. } => {
-                size.fits(self.name, 1, 1)?;
-                area.draw(&mut draws, size)
-            }
-            Act::Flip { p, .. } => Drawn::Applied(draws.chance(*p)),
-            Act::QuarterTurn { turns } => {
-                Drawn::QuarterTurns(turns[draws.below(turns.len() as u64) as usize])
-            }
-            act => augment::draw(act, stream, epoch, item, size).unwrap_or(Drawn::Applied(true)),
-        })
+    #[test]
+    fn an_item_beyond_the_address_space_is_refused_where_it_is_compiled() {
+        let side = isize::MAX as usize / 4;
+        let pad = Pad { padding: [0, 0, side, side], fill: Fill::default() }.boxed();
+        let error = message(&[pad], &[8, 8]);
+        let side = side + 8;
+        assert_eq!(
+            error,
+            format!("shape [{side}, {side}] with 1-byte elements does not fit the address space")
+        );
+        let wider = ToDtype { dtype: DType::F64, scale: false }.boxed();
+        let error = message(&[wider], &[1 << 61]);
+        assert_eq!(
+            error,
+            "shape [2305843009213693952] with 8-byte elements does not fit the address space"
+        );
     }
 
-    /// What an image of this size is padded with.
-    fn padding(&self, size: Size) -> [usize; 4] {
-        match &self.act {
-            Act::Pad { padding, .. } => *padding,
-            Act::RandomCrop { height, width, padding, pad_if_needed, .. } => {
-                if *pad_if_needed {
-                    size.needed_padding(*padding, *height, *width)
-                } else {
-                    *padding
+    #[test]
+    fn no_size_overflows_whatever_it_is_added_to() {
+        // Debug builds panic where a sum overflows.
+        let image = image(4, 5, 3);
+        let huge = [1 << 40, (1 << 62) - 1, 1 << 62, (1 << 62) + 1, (1 << 63) - 1, usize::MAX];
+        let pad = |n| Pad { padding: [n; 4], fill: Fill::default() }.boxed();
+        let crop = |n, padding, pad_if_needed| {
+            RandomCrop { padding: [padding; 4], pad_if_needed, ..RandomCrop::new(n, n) }.boxed()
+        };
+        let rectangle =
+            |top, left, height, width| Crop { rectangle: Rectangle { top, left, height, width } };
+        let filter = Filter { interpolation: Interpolation::Nearest, antialias: true };
+        let resize = |target| Resize::new(target, filter).boxed();
+        let mut made = 0;
+        for n in huge {
+            let steps = [
+                pad(n),
+                crop(n, 0, true),
+                crop(n, n, true),
+                crop(3, n, false),
+                crop(3, n, true),
+                CenterCrop::new(n, n).boxed(),
+                rectangle(n, n, n, n).boxed(),
+                rectangle(1, 0, n, 1).boxed(),
+                resize(Target::Exactly { height: n, width: 1 }),
+                resize(Target::Shorter { size: n, max_size: None }),
+                resize(Target::Shorter { size: 1, max_size: Some(n) }),
+                resize(Target::Longer { size: n }),
+            ];
+            for first in &steps {
+                for second in &steps {
+                    let flip = RandomHorizontalFlip { p: 1.0 }.boxed();
+                    let last = CenterCrop::new(2, 2).boxed();
+                    let list = [first.clone(), flip, second.clone(), last];
+                    let Ok(pipeline) = Pipeline::compile(&list, image.shape(), image.dtype())
+                    else {
+                        continue;
+                    };
+                    let mut out = vec![0; pipeline.nbytes()];
+                    let drawn = pipeline.draw(Stream::new(0, "image"), 0, 0, image.shape());
+                    let made_one = drawn.and_then(|drawn| {
+                        let mut scratch = Scratch::default();
+                        pipeline.run(image.as_ref(), &drawn, &mut out, Stores::Cached, &mut scratch)
+                    });
+                    made += usize::from(made_one.is_ok());
                 }
             }
-            Act::CenterCrop { height, width, .. } => {
-                let (rows, columns) =
-                    (height.saturating_sub(size.height), width.saturating_sub(size.width));
-                [columns / 2, rows / 2, columns.div_ceil(2), rows.div_ceil(2)]
-            }
-            _ => [0; 4],
         }
+        assert!(made > 0);
     }
-
-    /// The size of an image of this size after this step.
-    pub(crate) fn resized(&self, size: Size, drawn: Option<&Drawn>) -> Size {
-        match &self.act {
-            &Act::RandomCrop { height, width, .. }
-            | &Act::CenterCrop { height, width, .. }
-            | &Act::Crop { height, width, .. }
-            | &Act::RandomResizedCrop { height, width, .. } => Size { height, width },
-            Act::Resize { target, .. } => target.of(size),
-            Act::Pad { padding, .. } => size.padded(*padding),
-            Act::QuarterTurn { .. } => match drawn {
-                Some(Drawn::QuarterTurns(1 | 3)) => Size { height: size.width, width: size.height },
-                _ => size,
-            },
-            _ => size,
-        }
-    }
-
-    /// The range of sizes of images of such a range after this step.
-    pub(crate) fn resized_range(&self, least: Size, most: Size) -> (Size, Size) {
-        match &self.act {
-            Act::Resize { target, .. } if least != most => target.range(),
-            _ => (self.resized(least, None), self.resized(most, None)),
-        }
-    }
-
-    fn run<'a>(
-        &'a self,
-        drawn: Option<&Drawn>,
-        frame: &mut Frame<'a>,
-        scratch: &mut Scratch,
-    ) -> Result<()> {
-        let size = frame.size();
-        match (&self.act, drawn) {
-            (
-                Act::RandomCrop { fill, height: own_height, width: own_width, .. },
-                Some(&Drawn::Rectangle { top, left, height, width }),
-            ) if (height, width) == (*own_height, *own_width) => {
-                let padding = self.padding(size);
-                // Parameters may come from elsewhere.
-                let (bottom, right) = (top.saturating_add(height), left.saturating_add(width));
-                size.padded(padding).fits(self.name, bottom, right)?;
-                frame.pad(padding, fill)?;
-                frame.crop(top, left, height, width)
-            }
-            (Act::CenterCrop { height, width, fill }, _) => {
-                let padding = self.padding(size);
-                let padded = size.padded(padding);
-                frame.pad(padding, fill)?;
-                let (top, left) =
-                    (half_to_even(padded.height - height), half_to_even(padded.width - width));
-                frame.crop(top, left, *height, *width)
-            }
-            (&Act::Crop { top, left, height, width }, _) => {
-                size.fits(self.name, top.saturating_add(height), left.saturating_add(width))?;
-                frame.crop(top, left, height, width)
-            }
-            (Act::Resize { target, filter, unchanged }, _) => {
-                let size = target.of(size);
-                let resize = resize_to(self.name, size, unchanged, frame.channels(), *filter)?;
-                frame.resize(resize, unchanged, scratch)
-            }
-            (
-                &Act::RandomResizedCrop {
-                    height: to_height,
-                    width: to_width,
-                    filter,
-                    ref unchanged,
-                    ..
-                },
-                Some(&Drawn::Rectangle { top, left, height, width }),
-            ) => {
-                size.fits(self.name, top.saturating_add(height), left.saturating_add(width))?;
-                frame.crop(top, left, height, width)?;
-                let size = Size { height: to_height, width: to_width };
-                let resize = resize_to(self.name, size, unchanged, frame.channels(), filter)?;
-                frame.resize(resize, unchanged, scratch)
-            }
-            (Act::Pad { padding, fill }, _) => frame.pad(*padding, fill),
-            (Act::Flip { axis, .. }, Some(Drawn::Applied(applied))) => {
-                if *applied {
-                    frame.flip(*axis)
-                } else {
-                    Ok(())
-                }
-            }
-            (Act::QuarterTurn { turns: own }, Some(Drawn::QuarterTurns(turns)))
-                if own.contains(turns) =>
-            {
-                (0..*turns).try_for_each(|_| frame.turn(scratch))
-            }
-            (Act::Values { map, channel_axis }, _) => frame.map(map, *channel_axis, scratch),
-            (act, Some(Drawn::Applied(false))) if act.is_in_place(false) => Ok(()),
-            (act, Some(drawn)) if act.is_in_place(false) => {
-                frame.change(scratch, |shape, dtype, bytes| {
-                    let packed = Packed { bytes, shape, dtype, channels_first: false };
-                    packed.change(self.name, act, drawn)
-                })
-            }
-            (_, _) => Err(Error::Drawn { transform: self.name }),
-        }
-    }
-}
-
-/// `unchanged` says of which dtype.
-pub(crate) fn resize_to(
-    transform: &'static str,
-    size: Size,
-    unchanged: &ValueMap,
-    channels: usize,
-    filter: Filter,
-) -> Result<Resize> {
-    Resize::new(size.height, size.width, channels, unchanged.source(), filter)
-        .map_err(|source| Error::InTransform { transform, source: Box::new(source) })
 }

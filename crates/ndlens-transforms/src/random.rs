@@ -136,6 +136,31 @@ impl Draws {
     }
 }
 
+/// The random numbers of one item for one transform.
+#[derive(Debug, Clone, Copy)]
+pub struct ItemStream {
+    stream: Stream,
+    epoch: u32,
+    item: u64,
+}
+
+impl ItemStream {
+    /// The numbers of a stream for one item in one epoch.
+    pub fn new(stream: Stream, epoch: u32, item: u64) -> Self {
+        ItemStream { stream, epoch, item }
+    }
+
+    /// A sequence of numbers, the same each time.
+    pub fn draws(self) -> Draws {
+        self.stream.draws(self.epoch, self.item)
+    }
+
+    /// Numbers for the elements of the item, apart from its [`draws`](Self::draws).
+    pub fn noise(self) -> Noise {
+        self.stream.noise(self.epoch, self.item)
+    }
+}
+
 /// As many random numbers as an item has elements: a pure function of (seed, name of the stream,
 /// epoch, item) and of the element's place, with a period of 2^34 elements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

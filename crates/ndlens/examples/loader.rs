@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use ndlens::loader::{Batch, Config, Field, Loader};
 use ndlens::store::{self, MapMode};
-use ndlens::transforms::Transform;
+use ndlens::transforms::{
+    ChannelsFirst, Normalize, RandomCrop, RandomHorizontalFlip, Step, ToDtype,
+};
 use ndlens::{DType, View};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -21,11 +23,11 @@ const STD: [f64; 3] = [0.229, 0.224, 0.225];
 fn loader_of(path: &Path) -> Result<Loader> {
     let images = store::open(path, MapMode::Read)?;
     let field = Field::new("image", Arc::new(images)).with_transforms(vec![
-        Transform::random_crop(32, 32),
-        Transform::RandomHorizontalFlip { p: 0.5 },
-        Transform::ToDtype { dtype: DType::F32, scale: true },
-        Transform::Normalize { mean: MEAN.to_vec(), std: STD.to_vec() },
-        Transform::ChannelsFirst,
+        RandomCrop::new(32, 32).boxed(),
+        RandomHorizontalFlip { p: 0.5 }.boxed(),
+        ToDtype { dtype: DType::F32, scale: true }.boxed(),
+        Normalize { mean: MEAN.to_vec(), std: STD.to_vec() }.boxed(),
+        ChannelsFirst::default().boxed(),
     ]);
     let config =
         Config { batch_size: 16, shuffle: true, seed: 7, num_workers: 2, ..Config::default() };

@@ -5,15 +5,18 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any, Literal, SupportsIndex
+from typing import TYPE_CHECKING, Any, Generic, SupportsIndex, cast, overload
 
 import torch
 from torch.utils.data import default_collate, get_worker_info
+from typing_extensions import TypeVar  # torch needs it, too
 
 from .. import _ndlens
-from .._fields import as_sources
+from .._fields import as_sources, check_fields
 from .._options import DatasetOptions, FieldOptions
-from ..transforms import Transform
+
+if TYPE_CHECKING:
+    from .._typing import Channels, Field, Joint, Transforms
 
 __all__ = ["Dataset", "collate"]
 
@@ -29,7 +32,7 @@ def _row(batch: Any, row: int) -> Any:
 
 
 class _Fetched(Sequence[Any]):
-    """A batch that was fetched and is not collated: to `collate` a batch, to any other function its samples."""
+    """A batch that is fetched and not collated: a batch for `collate`, samples for others."""
 
     def __init__(self, made: Any, size: int) -> None:
         self.made = made
@@ -54,10 +57,13 @@ class _Fetched(Sequence[Any]):
 
 
 def collate(samples: Any) -> Any:
-    """Hands on what a `Dataset` fetched: the batch it made. The `collate_fn` for its `DataLoader`.
+    """The batch that a `Dataset` fetched: the `collate_fn` for its `DataLoader`.
 
-    In a worker process the batch stands in shared memory and goes to the main process as a handle.
-    What another data set fetched, a list of samples, is collated as torch does by default.
+    In a worker process the batch is in shared memory and goes to the main process as a handle. The
+    samples of another data set are collated as torch does by default.
+
+    Args:
+        samples: What the data set fetched.
     """
     if isinstance(samples, _Fetched):
         return samples.made
@@ -66,19 +72,21 @@ def collate(samples: Any) -> Any:
     return samples
 
 
-class Dataset(torch.utils.data.Dataset[Any]):
-    """A map-style data set over views, for `torch.utils.data.DataLoader` with `collate_fn=nl.torch.collate`.
+_Key = TypeVar("_Key")
+_Sample_co = TypeVar("_Sample_co", covariant=True, default=Any)
 
-    `fields`, `transforms`, `joint` and `channels` are those of `nl.Loader`: one view (or
-    `nl.Shards` or `nl.Items`), a tuple or a dict of them, lists of transforms in the same
-    structure, the fields that draw the same, and where the channels of images are. A batch is made
-    in one pass, each sample read once and written once into its place; in a worker process into
-    shared memory that is used again when the main process has dropped the last tensor on it. Each
-    field has memory of its own (of more than eight large fields the smaller ones share), so keeping
-    labels does not keep images. Kept batches take no descriptors. Without `collate`, torch's own
-    default collates the samples, rightly but more slowly.
 
-    Data travels to workers as views pickle: files by their path, what `nl.share` gave by a handle,
+class Dataset(torch.utils.data.Dataset[_Sample_co], Generic[_Sample_co]):
+    """A map-style data set over views, for torch's own `DataLoader`.
+
+    Give the `DataLoader` `collate_fn=nl.torch.collate`. A batch is made in one pass, each sample
+    read once and written once into its place; in a worker process into shared memory that is used
+    again when the main process has dropped the last tensor on it. Each field has memory of its own
+    (of more than eight large fields the smaller ones share), so keeping labels does not keep
+    images. Kept batches take no descriptors. Without `collate`, torch's own default collates the
+    samples, correctly but more slowly.
+
+    Data goes to workers as views pickle: files by their path, what `nl.share` gave by a handle,
     anything else by value.
 
     Random draws. After `set_epoch(e)` they are a pure function of the seed, the epoch, the item and
@@ -88,26 +96,64 @@ class Dataset(torch.utils.data.Dataset[Any]):
     draw the same, persistent workers or not.
 
     Batches are mixed by torchvision's own `v2.MixUp` and `v2.CutMix`, on what the `DataLoader`
-    gives; a worker cannot know a batch's place in the order, which the draws of
-    `nl.Loader(mix=...)` are made of.
+    gives; a worker cannot know a batch's place in the order, from which `nl.Loader(mix=...)` draws.
 
-    Raises `ValueError` and `TypeError` as `nl.Loader`, `IndexError` for items that are not there.
+    Args:
+        fields: As for `nl.Loader`: one view (or `nl.Shards` or `nl.Items`), a tuple or a mapping of
+            them.
+        transforms: Lists of `ndlens.transforms` in the structure of `fields`, as for `nl.Loader`.
+        joint: Fields that draw the same, as for `nl.Loader`.
+        channels: The place of the channels of images, as for `nl.Loader`.
+        seed: The source of all randomness after `set_epoch`.
+
+    Raises:
+        ValueError: As for `nl.Loader`.
+        TypeError: As for `nl.Loader`.
+        IndexError: An item that is asked for does not exist.
     """
 
+    @overload
+    def __init__(
+        self: Dataset[dict[_Key, torch.Tensor]],
+        fields: Mapping[_Key, Any],
+        transforms: Transforms | None = None,
+        *,
+        joint: Joint | None = None,
+        channels: Channels | None = None,
+        seed: int = 0,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Dataset[tuple[torch.Tensor, ...]],
+        fields: tuple[Any, ...] | list[Any],
+        transforms: Transforms | None = None,
+        *,
+        joint: Joint | None = None,
+        channels: Channels | None = None,
+        seed: int = 0,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Dataset[torch.Tensor],
+        fields: Field,
+        transforms: Transforms | None = None,
+        *,
+        joint: Joint | None = None,
+        channels: Channels | None = None,
+        seed: int = 0,
+    ) -> None: ...
     def __init__(
         self,
         fields: Any,
-        transforms: Sequence[Transform]
-        | Sequence[Sequence[Transform] | None]
-        | Mapping[Any, Sequence[Transform] | None]
-        | None = None,
+        transforms: Transforms | None = None,
         *,
-        joint: Sequence[Any] | None = None,
-        channels: Literal["first", "last"] | Sequence[Any] | Mapping[Any, Any] | None = None,
+        joint: Joint | None = None,
+        channels: Channels | None = None,
         seed: int = 0,
     ) -> None:
+        check_fields(fields)
         fields = as_sources(fields)
-        # Where workers see it change.
+        # In memory that workers share.
         epoch = _ndlens.empty_shared((1,), "int64")
         epoch[0] = _NO_EPOCH
         self._set_up(fields, transforms, joint, seed, epoch, channels)
@@ -139,13 +185,20 @@ class Dataset(torch.utils.data.Dataset[Any]):
         self._set_up(*arguments)
 
     def set_epoch(self, epoch: int) -> None:
-        """Makes `epoch` the one that draws are made of, also in workers that run already."""
+        """Makes `epoch` the one that random draws depend on, also in workers that run already.
+
+        Args:
+            epoch: From 0 to 2**32 - 1.
+
+        Raises:
+            ValueError: `epoch` is out of range.
+        """
         if not 0 <= epoch < 2**32:
             raise ValueError(f"epoch must be between 0 and 2**32 - 1, got {epoch}")
         self._epoch[0] = epoch
 
     def __len__(self) -> int:
-        """Gives the number of items."""
+        """The number of items."""
         return len(self._gatherer)
 
     def _draws(self) -> tuple[int | None, int]:
@@ -162,14 +215,17 @@ class Dataset(torch.utils.data.Dataset[Any]):
             raise IndexError(f"item {operator.index(index)} of a data set of {len(self)}")
         return item
 
-    def __getitem__(self, index: SupportsIndex | Sequence[SupportsIndex]) -> Any:
-        """Gives one sample; of several indices, as a `BatchSampler` used as `sampler` gives them, a batch."""
+    # A batch has the type of a sample: the same structure of tensors.
+    def __getitem__(self, index: SupportsIndex | Sequence[SupportsIndex]) -> _Sample_co:
+        """One sample; for several indices, as of a `BatchSampler` used as `sampler`, a batch."""
         if isinstance(index, Sequence):
-            return self._gatherer.batch([self._item(i) for i in index], *self._draws())
-        return _row(self._gatherer.batch([self._item(index)], *self._draws()), 0)
+            batch = self._gatherer.batch([self._item(i) for i in index], *self._draws())
+            return cast(_Sample_co, batch)
+        batch = self._gatherer.batch([self._item(index)], *self._draws())
+        return cast(_Sample_co, _row(batch, 0))
 
     def __getitems__(self, indices: Sequence[SupportsIndex]) -> Sequence[Any]:
-        """Makes the batch of these items, for `collate` to hand on."""
+        """The batch of these items, for `collate`."""
         items = [self._item(index) for index in indices]
         make = self._gatherer.batch if get_worker_info() is None else self._gatherer.batch_to_send
         return _Fetched(make(items, *self._draws()), len(items))

@@ -1,4 +1,4 @@
-"""Batches on their way to a device: pinned memory, a stream of their own, and values that are computed there."""
+"""Batches on a device: pinned memory, a stream of their own, and values computed there."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ import torch
 if TYPE_CHECKING:
     from .._ndlens import Epoch
 
-# What `nl.Loader` leaves to be done to a field's values: steps with their arguments, and the axis
-# of the channels.
+# The steps that `nl.Loader` leaves to the device, with their arguments, and the axis of the
+# channels.
 _Step: TypeAlias = tuple[str, bool] | tuple[list[float], list[float]]
 _Deferred: TypeAlias = tuple[list[_Step], int | None]
 
 
 def pins(pin_memory: bool, device: torch.device | None) -> bool:
-    """Whether batches are made in pinned memory: where it is asked for or useful, and there is any."""
+    """Whether batches are made in pinned memory: if it is asked for or useful, and there is any."""
     accelerator = torch.accelerator.current_accelerator(check_available=True)
     if accelerator is None and pin_memory:
         warnings.warn(
-            "pin_memory=True has no effect: torch finds no accelerator, for which memory could be pinned",
+            "pin_memory=True has no effect: torch finds no accelerator, "
+            "for which memory could be pinned",
             # Past this function, the two named destination, core_of, and the two of
             # Loader.__init__.
             stacklevel=7,
@@ -38,7 +39,7 @@ def pins(pin_memory: bool, device: torch.device | None) -> bool:
 
 
 def resolve(device: Any) -> torch.device | None:
-    """The device that batches go to; None for the CPU's memory, where they are made."""
+    """The device that batches go to; None for the CPU's memory, in which they are made."""
     wanted: torch.device = torch.device(device)
     accelerator: torch.device | None = torch.accelerator.current_accelerator(check_available=True)
     if accelerator is not None and wanted.type == accelerator.type:
@@ -48,7 +49,8 @@ def resolve(device: Any) -> torch.device | None:
             return torch.device(wanted.type, torch.accelerator.current_device_index())
         if index >= torch.accelerator.device_count():
             raise ValueError(
-                f"device is {str(wanted)!r}, but torch finds {torch.accelerator.device_count()} of these"
+                f"device is {str(wanted)!r}, but torch finds "
+                f"{torch.accelerator.device_count()} of these"
             )
         return wanted
     if wanted.type == "cpu":
@@ -74,21 +76,21 @@ def destination(pin_memory: bool, device: Any) -> Destination:
 
 
 class _Sent(NamedTuple):
-    """A batch on its way."""
+    """A batch that is being copied."""
 
     parts: list[torch.Tensor]
-    # What is copied from, until it is copied.
+    # The sources of the copies, until these are done.
     pinned: list[torch.Tensor]
-    # None where it has arrived.
+    # None if the copies are done.
     event: torch.Event | None
-    # What was drawn for it, where that is asked for.
+    # What was drawn for it, if the loader returns that.
     drawn: list[Any]
-    # What counts it as handed out.
+    # Counts the batch as handed out.
     receipt: Any
 
 
 class Wire:
-    """Copies batches to a device and computes there what was left to do, beside what the device does meanwhile."""
+    """Copies batches to a device and computes their values there, on a stream of its own."""
 
     def __init__(self, device: torch.device, deferred: Sequence[_Deferred | None]) -> None:
         self.device = device
@@ -103,27 +105,27 @@ class Wire:
         return DeviceEpoch(epoch, self, looks_ahead)
 
     def send(self, parts: list[torch.Tensor], drawn: list[Any], receipt: Any) -> _Sent:
-        """Puts a batch on its way."""
+        """Starts to copy a batch."""
         if self._stream is None:
             return _Sent(self._copy(parts), parts, None, drawn, receipt)
-        # A stream keeps on itself what to go back to.
+        # A stream keeps in itself which one to go back to.
         with self._lock, self._stream:
             there = self._copy(parts)
         return _Sent(there, parts, self._stream.record_event(), drawn, receipt)
 
     def receive(self, sent: _Sent) -> list[torch.Tensor]:
-        """Gives a batch that was sent: whatever the current stream does from here on finds it there."""
+        """The parts of a batch that was sent, ready for the current stream."""
         if sent.event is not None:
             current = torch.accelerator.current_stream(self.device)
             current.wait_event(sent.event)
             for part in sent.parts:
-                # Made by one stream and used by another: its memory is free when that is done too.
+                # One stream makes it and another uses it: its memory is free after both.
                 part.record_stream(current)
         return sent.parts
 
     def _copy(self, parts: list[torch.Tensor]) -> list[torch.Tensor]:
-        # Only what is pinned may be copied later: of other memory the copy would not say when it
-        # has read it.
+        # Only pinned memory may be copied asynchronously: of other memory the copy does not say
+        # when it has read it.
         later = self._stream is not None
         there = [part.to(self.device, non_blocking=later) for part in parts]
         values = zip(self._deferred, there, strict=True)
@@ -131,7 +133,7 @@ class Wire:
 
 
 class _Values:
-    """What `ToDtype` and `Normalize` do, by torch's own operations: to the bit what `nl.Loader` does."""
+    """`ToDtype` and `Normalize` by torch's operations, bit-equal to what `nl.Loader` computes."""
 
     def __init__(self, device: torch.device, steps: list[_Step], channel_axis: int | None) -> None:
         self._device = device
@@ -175,7 +177,7 @@ def _to_dtype(part: torch.Tensor, dtype: torch.dtype, scale: bool) -> torch.Tens
 
 
 class DeviceEpoch(Iterator[Any]):
-    """The batches of one epoch on a device. The next one is on its way while one is used."""
+    """The batches of one epoch on a device. The next one is copied while one is used."""
 
     def __init__(self, epoch: Epoch, wire: Wire, looks_ahead: bool) -> None:
         self._epoch: Any = epoch
@@ -183,7 +185,8 @@ class DeviceEpoch(Iterator[Any]):
         self._looks_ahead = looks_ahead
         self._sent: deque[_Sent | Exception] = deque()
         self._over = False
-        self._lock = threading.Lock()
+        # A sampler that asks for a batch comes here again, and is refused by the epoch.
+        self._lock = threading.RLock()
 
     def __next__(self) -> Any:
         with self._lock:
@@ -203,7 +206,7 @@ class DeviceEpoch(Iterator[Any]):
 
     @contextmanager
     def _or_over(self) -> Iterator[None]:
-        """Ends the epoch with whatever ends this, also Ctrl-C, since a batch that was taken would be passed over."""
+        """Ends the epoch on any exception, also Ctrl-C: a batch that was taken would be lost."""
         try:
             yield
         except BaseException:
@@ -222,7 +225,7 @@ class DeviceEpoch(Iterator[Any]):
         except StopIteration:
             return
         except Exception as error:
-            # It comes when its batch is due.
+            # It is raised when its batch is due.
             self._sent.append(error)
             return
         if taken is None:

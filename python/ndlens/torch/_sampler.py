@@ -1,4 +1,4 @@
-"""A loader's order as torch's frameworks know it: a sampler, a batch sampler, and the data set that they index."""
+"""A loader's order for torch's frameworks: a sampler, a batch sampler, and their data set."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ class Loader(Protocol):
 
 
 class LoaderSampler(DistributedSampler[int]):
-    """The items that a loader's rank takes, epoch by epoch: as places in the part of the data set where it has one.
+    """The items that a loader's rank takes, epoch by epoch.
 
-    `set_epoch` is the loader's. Lightning, Accelerate and Ray Train look for a `DistributedSampler`
-    in a loader: where they find one they leave the sharding to it and tell it each epoch. The
-    loader does not read from it.
+    They are places in the loader's part of the data set, if it has one. `set_epoch` is the
+    loader's. Lightning, Accelerate and Ray Train look for a `DistributedSampler` in a loader: if
+    they find one, they leave the sharding to it and set its epoch. The loader does not read it.
     """
 
     def __init__(self, loader: Loader) -> None:
@@ -57,29 +57,28 @@ class LoaderSampler(DistributedSampler[int]):
         self.loader.set_epoch(epoch)
 
     def __iter__(self) -> Iterator[int]:
-        """Gives the numbers of the epoch to come, which the loader's `dataset` knows its items by."""
+        """The items of the next epoch, by their numbers in the loader's `dataset`."""
         return iter(self.loader._core._places(self.loader.epoch))
 
     def __len__(self) -> int:
-        """Gives how many they are."""
+        """The number of items."""
         return self.num_samples
 
 
 class InTurnSampler(LoaderSampler, SequentialSampler):
-    """The sampler of a loader whose items come in turn, by which frameworks see that nothing is shuffled."""
+    """The sampler of a loader that does not shuffle, which frameworks recognise by its class."""
 
 
 def sampler_of(loader: Loader) -> LoaderSampler:
-    """The sampler of a loader that was given none."""
+    """The sampler of a loader that was made without one."""
     in_turn = loader.state_dict()["order"] == "in turn"
     return InTurnSampler(loader) if in_turn else LoaderSampler(loader)
 
 
 class Planned(list[int]):
-    """The items of a batch that a loader's order holds, and which it is: the `number`-th from place `start` on.
+    """The items of a batch of a loader's order: the `number`-th batch from place `start` on.
 
-    Wrappers of batch samplers add items to a list that they were given. So it knows whether it
-    still is as planned.
+    Wrappers of batch samplers change such lists. So it knows whether it still is as planned.
     """
 
     def __init__(
@@ -107,13 +106,13 @@ class Planned(list[int]):
         return self._digest == self._digest_now()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Travels to worker processes as what it was made of."""
+        """Pickles to its arguments."""
         own = (self.number, self.epoch, self.start, self.rank, self.world_size, self._digest)
         return Planned, (list(self), *own)
 
 
 class LoaderBatchSampler(BatchSampler):
-    """The batches of a loader's next epoch, or of what is left of a resumed one, as lists of items.
+    """The batches of a loader's next epoch, or of the rest of a resumed one, as lists of items.
 
     Iterating it runs that epoch: the loader goes on with the one after it.
     """
@@ -129,7 +128,7 @@ class LoaderBatchSampler(BatchSampler):
         self.loader.set_epoch(epoch)
 
     def __iter__(self) -> Iterator[list[int]]:
-        """Gives the batches. The epoch begins when the first is asked for."""
+        """The batches. The epoch begins when the first is asked for."""
         plan = self.loader._core._plan()
         for number, items in enumerate(iter(plan._pass_over, None)):
             course = plan._course()
@@ -138,15 +137,15 @@ class LoaderBatchSampler(BatchSampler):
             yield Planned(items, number, *course)
 
     def __len__(self) -> int:
-        """Gives the number of batches in a whole epoch."""
+        """The number of batches in a whole epoch."""
         return len(self.loader)
 
 
 class LoaderDataset(Dataset):
-    """A loader's data set: its items, and its batches to the bit where its batch sampler plans them.
+    """A loader's data set: its items, and the batches of its batch sampler, bit-equal.
 
     Item i is item i of the loader's fields, or of the part of them that `indices` chose. Its draws
-    are the loader's, in the epoch that the loader runs next or that a planned batch is of.
+    are the loader's, in the loader's next epoch or the epoch of a planned batch.
     """
 
     def __init__(
@@ -179,7 +178,7 @@ class LoaderDataset(Dataset):
         super().__setstate__(arguments)
 
     def _core(self) -> Any:
-        # Of this process: a fork may copy locks that a thread of the parent holds. It is asked for
+        # One for each process: a fork may copy locks that a thread of the parent holds. It makes
         # batches of any rank.
         process = os.getpid()
         if process not in self._cores:
@@ -188,25 +187,27 @@ class LoaderDataset(Dataset):
         return self._cores[process]
 
     def __len__(self) -> int:
-        """Gives the number of items that the loader chooses from."""
+        """The number of items that the loader chooses from."""
         return int(self._core()._items_to_choose_from())
 
     def __getitem__(self, index: SupportsIndex | Sequence[SupportsIndex]) -> Any:
-        """Gives one sample; of several indices, a batch."""
+        """One sample; for several indices, a batch."""
         if isinstance(index, Sequence):
             return self._made(index)
         return _row(self._made([index]), 0)
 
     def __getitems__(self, indices: Sequence[SupportsIndex]) -> Sequence[Any]:
-        """Makes the batch of these items, for `collate` to hand on.
+        """The batch of these items, for `collate`.
 
         Raises:
-            TypeError: The loader mixes batches, and these are not one of its batch sampler's.
+            TypeError: The loader mixes batches, and these items are not a batch of its batch
+                sampler.
         """
         if self._settings["mix"] is not None and not isinstance(indices, Planned):
             raise TypeError(
-                "mix= mixes the batches of loader.batch_sampler, and these items are not one of them: iterate the "
-                "nl.Loader instead of its dataset, or give the DataLoader batch_sampler=loader.batch_sampler"
+                "mix= mixes the batches of loader.batch_sampler, and these items are not one of "
+                "them: iterate the nl.Loader instead of its dataset, or give the DataLoader "
+                "batch_sampler=loader.batch_sampler"
             )
         return _Fetched(self._made(indices), len(indices))
 
@@ -223,8 +224,8 @@ class LoaderDataset(Dataset):
                     else "where a batch of batch_sampler was changed"
                 )
                 raise TypeError(
-                    f"{where}, mix= is the loader's own: iterate the nl.Loader instead of its dataset, and resume by "
-                    "load_state_dict"
+                    f"{where}, mix= is the loader's own: iterate the nl.Loader instead of its "
+                    "dataset, and resume by load_state_dict"
                 )
             return self._core()._batch_of(indices.epoch, list(indices))
         epoch, _ = self._draws()

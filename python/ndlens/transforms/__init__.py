@@ -57,3 +57,17 @@ __all__ = [
 
 # Where users find them.
 Compose.__module__ = replay.__module__ = __name__
+
+# torchvision's names for what has another one here.
+_ELSEWHERE = {
+    "Lambda": "transforms are compiled; what they cannot do goes before or after the loader",
+    "PILToTensor": "ChannelsFirst() turns (height, width, channels) to (channels, height, width)",
+    "RandomRotation": "RandomQuarterTurn() turns by multiples of 90 degrees",
+    "ToImage": "ChannelsFirst() turns (height, width, channels) to (channels, height, width)",
+    "ToTensor": 'write ToDtype("float32", scale=True), ChannelsFirst()',
+}
+
+
+def __getattr__(name: str) -> object:
+    hint = f": {_ELSEWHERE[name]}" if name in _ELSEWHERE else ""
+    raise AttributeError(f"module 'ndlens.transforms' has no attribute {name!r}{hint}")

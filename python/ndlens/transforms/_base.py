@@ -7,12 +7,17 @@ it is imported, which takes longer than all other imports of ndlens together.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dataclasses import Field
-    from typing import Any, ClassVar, Self
+    from typing import Any, ClassVar, Self, dataclass_transform
+else:
+
+    def dataclass_transform(**_: object) -> Callable[[type], type]:
+        return lambda cls: cls
+
 
 __all__ = ["BatchTransform", "Compose", "Fixed", "Transform"]
 
@@ -44,12 +49,13 @@ def _fields_of(cls: type[Fixed]) -> dict[str, Field[Any]]:
 
 
 class _DataclassFields:
-    """Shows a class to `dataclasses.fields`, `replace`, `asdict` and `is_dataclass` as one of theirs."""
+    """Makes `dataclasses.fields`, `replace`, `asdict` and `is_dataclass` work for a class."""
 
     def __get__(self, _fixed: Fixed | None, cls: type[Fixed]) -> dict[str, Field[Any]]:
         return _fields_of(cls)
 
 
+@dataclass_transform(frozen_default=True)
 class Fixed:
     """An object of the fields that its classes annotate, which do not change."""
 

@@ -104,6 +104,7 @@ class Normalize(_Statistics):
         TypeError: `mean` or `std` is left out, or is no number.
     """
 
+    __init__ = _Statistics.__init__  # not one of the fields' types, as checkers would have it
     _what_to_give = f"numbers for each channel, or one for all. ImageNet's are {_IMAGENET}"
 
 
@@ -121,6 +122,7 @@ class Standardize(_Statistics):
         TypeError: `mean` or `std` is left out, or is no number.
     """
 
+    __init__ = _Statistics.__init__
     _what_to_give = (
         "numbers for each feature of the last axis, or one for all, "
         "such as mean=x.mean(axis=0), std=x.std(axis=0)"

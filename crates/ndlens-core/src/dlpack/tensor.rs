@@ -190,7 +190,7 @@ unsafe fn prototype(tensor: &DLTensor) -> Result<(DType, Dims<usize>)> {
     if tensor.shape.is_null() {
         return Err(invalid("shape is null"));
     }
-    // SAFETY: not null, and the caller vouches for `ndim` sizes.
+    // SAFETY: not null, and the caller guarantees `ndim` sizes.
     let sizes = unsafe { slice::from_raw_parts(tensor.shape, ndim) };
     let shape = sizes.iter().map(|&n| usize::try_from(n).map_err(|_| invalid("shape is negative")));
     Ok((dtype, shape.collect::<Result<_>>()?))
@@ -234,7 +234,7 @@ unsafe fn import<M: Managed>(managed: NonNull<M>) -> Result<View> {
         NonNull::new(start)
             .ok_or(invalid("data is null or its elements leave the address space"))?
     };
-    // SAFETY: the producer vouches for the elements, which span exactly these bytes, until its
+    // SAFETY: the producer guarantees the elements, which span exactly these bytes, until its
     // deleter runs, which is when `owner` drops.
     let buffer = unsafe { Buffer::from_raw(base, below + above, access, Arc::new(owner)) };
     View::new(buffer, Layout { shape, strides, offset: below }, dtype)
@@ -246,7 +246,7 @@ impl View {
         element_strides(self).map(drop)
     }
 
-    /// This view as a DLPack tensor on the same memory. Whoever gets it calls its deleter once, on
+    /// This view as a DLPack tensor on the same memory. The receiver calls its deleter once, on
     /// any thread.
     ///
     /// # Errors
@@ -383,8 +383,8 @@ mod tests {
         let odd = View::new(Buffer::from_vec(vec![0u8; 5]), layout, DType::U16).unwrap();
         assert_eq!(
             odd.to_dlpack().unwrap_err().to_string(),
-            "DLPack export would need a copy: axis 0 has a stride of 3 bytes, not a multiple of the itemsize 2; \
-             call .copy() first"
+            "DLPack export would need a copy: axis 0 has a stride of 3 bytes, not a multiple of \
+             the itemsize 2; call .copy() first"
         );
         let record =
             View::zeros(&[2], DType::from_format("T{B:a:B:b:}", 2).unwrap(), Order::C).unwrap();

@@ -1,10 +1,10 @@
 //! What the elements are, and what everyone else calls them.
 //!
-//! `table.rs` is the one place that knows the names: ours (which are NumPy's), the buffer protocol's
-//! ([PEP 3118](https://peps.python.org/pep-3118/) and `struct`), the array interface's and `.npy`'s
-//! typestr, and [DLPack](https://dmlc.github.io/dlpack/latest/c_api.html)'s codes. A format that is
-//! not in it, such as a record or a big-endian number, passes through as [`DType::Opaque`]: it can
-//! be sliced and handed back, not computed with.
+//! `table.rs` is the one place that knows the names: ours (which are NumPy's), the buffer
+//! protocol's ([PEP 3118](https://peps.python.org/pep-3118/) and `struct`), the array interface's
+//! and `.npy`'s typestr, and [DLPack](https://dmlc.github.io/dlpack/latest/c_api.html)'s codes. A
+//! format that is not in it, such as a record or a big-endian number, passes through as
+//! [`DType::Opaque`]: it can be sliced and handed back, not computed with.
 
 mod element;
 mod name;

@@ -236,20 +236,23 @@ mod tests {
         for (spelling, message) in [
             (
                 "float",
-                "dtype \"float\" is float64 to NumPy and float32 to torch; say \"float64\" or \"float32\"",
+                "dtype \"float\" is float64 to NumPy and float32 to torch; say \"float64\" or \
+                 \"float32\"",
             ),
             (
                 "torch.int",
-                "dtype \"torch.int\" is int64 to NumPy and int32 to torch; say \"int64\" or \"int32\"",
+                "dtype \"torch.int\" is int64 to NumPy and int32 to torch; say \"int64\" or \
+                 \"int32\"",
             ),
             (
                 "<l",
-                "dtype \"<l\" is 8 bytes to NumPy and 4 to the struct module; say \"<i8\" or \"<i4\"",
+                "dtype \"<l\" is 8 bytes to NumPy and 4 to the struct module; say \"<i8\" or \
+                 \"<i4\"",
             ),
             (
                 "<M8[ns]",
-                "<M8[ns] counts time, which no buffer has a format for; view the integers that count it: \
-                 array.view(\"i8\")",
+                "<M8[ns] counts time, which no buffer has a format for; view the integers that \
+                 count it: array.view(\"i8\")",
             ),
         ] {
             assert_eq!(DType::parse(spelling).unwrap_err().to_string(), message);

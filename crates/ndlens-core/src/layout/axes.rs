@@ -222,7 +222,11 @@ mod tests {
         }
 
         #[test]
-        fn moving_axes_moves_each_elements_index(layout in any_layout(), from in 0usize..4, to in 0usize..4) {
+        fn moving_axes_moves_each_elements_index(
+            layout in any_layout(),
+            from in 0usize..4,
+            to in 0usize..4,
+        ) {
             let moved = layout.moveaxis(&[from as isize], &[to as isize]);
             prop_assert_eq!(moved.is_ok(), from < layout.ndim() && to < layout.ndim());
             let Ok(moved) = moved else { return Ok(()) };
@@ -254,7 +258,10 @@ mod tests {
         }
 
         #[test]
-        fn a_diagonal_holds_the_elements_with_that_distance(layout in any_layout(), offset in -4isize..5) {
+        fn a_diagonal_holds_the_elements_with_that_distance(
+            layout in any_layout(),
+            offset in -4isize..5,
+        ) {
             let Ok(diagonal) = layout.diagonal(offset, 0, -1) else {
                 prop_assert!(layout.ndim() < 2);
                 return Ok(());
@@ -263,7 +270,9 @@ mod tests {
             let mut expected: Vec<_> = elements(&layout)
                 .into_iter()
                 .filter(|(index, _)| index[last] as isize - index[0] as isize == offset)
-                .map(|(index, place)| ([&index[1..last], &[index[0].min(index[last])]].concat(), place))
+                .map(|(index, place)| {
+                    ([&index[1..last], &[index[0].min(index[last])]].concat(), place)
+                })
                 .collect();
             expected.sort();
             prop_assert_eq!(elements(&diagonal), expected);

@@ -161,7 +161,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn dims_are_the_list_a_vector_would_be(steps in prop::collection::vec((0usize..4, any::<u16>()), 0..60)) {
+        fn dims_are_the_list_a_vector_would_be(
+            steps in prop::collection::vec((0usize..4, any::<u16>()), 0..60),
+        ) {
             let (mut dims, mut vec) = (Dims::<u16>::new(), vec![]);
             for (kind, number) in steps {
                 match kind {

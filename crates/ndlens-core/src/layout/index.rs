@@ -266,7 +266,10 @@ mod tests {
         }
 
         #[test]
-        fn indexing_each_axis_selects_those_elements(layout in any_layout(), slices in prop::collection::vec(any_slice(), 4)) {
+        fn indexing_each_axis_selects_those_elements(
+            layout in any_layout(),
+            slices in prop::collection::vec(any_slice(), 4),
+        ) {
             let slices = &slices[..layout.ndim()];
             let chosen: Vec<Vec<usize>> = slices.iter().zip(layout.shape()).map(|(index, &size)| {
                 let Index::Slice { start, stop, step } = *index else { unreachable!() };
@@ -289,7 +292,11 @@ mod tests {
         }
 
         #[test]
-        fn chains_stay_inside_the_buffer(layout in any_layout(), slices in prop::collection::vec(any_slice(), 4), at in -3isize..3) {
+        fn chains_stay_inside_the_buffer(
+            layout in any_layout(),
+            slices in prop::collection::vec(any_slice(), 4),
+            at in -3isize..3,
+        ) {
             let fits = |layout: &Layout| layout.check(2, LARGEST).is_ok();
             let narrowed = layout.index(&slices[..layout.ndim()]).unwrap();
             prop_assert!(fits(&narrowed));

@@ -222,13 +222,23 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_reshape_without_a_copy_keeps_every_element_in_its_order(layout in any_layout(), split in 1usize..5) {
+        fn a_reshape_without_a_copy_keeps_every_element_in_its_order(
+            layout in any_layout(),
+            split in 1usize..5,
+        ) {
             let n = layout.len();
             let split = if n.is_multiple_of(split) { split } else { 1 };
-            for shape in [vec![-1], vec![split as isize, -1], vec![-1, split as isize], vec![1, n as isize, 1]] {
+            for shape in [
+                vec![-1],
+                vec![split as isize, -1],
+                vec![-1, split as isize],
+                vec![1, n as isize, 1],
+            ] {
                 match layout.reshape(&shape, 2) {
                     Ok(out) => prop_assert!(out.offsets().eq(layout.offsets())),
-                    Err(Error::CopyRequired { .. }) => prop_assert!(!layout.is_contiguous(2, Order::C)),
+                    Err(Error::CopyRequired { .. }) => {
+                        prop_assert!(!layout.is_contiguous(2, Order::C));
+                    }
                     Err(Error::ReshapeSize { .. }) => prop_assert_eq!(n, 0),
                     Err(other) => prop_assert!(false, "{}", other),
                 }
@@ -238,7 +248,12 @@ mod tests {
         }
 
         #[test]
-        fn windows_show_each_run_of_elements(layout in any_layout(), size in 1usize..4, step in 1usize..4, axis in 0usize..4) {
+        fn windows_show_each_run_of_elements(
+            layout in any_layout(),
+            size in 1usize..4,
+            step in 1usize..4,
+            axis in 0usize..4,
+        ) {
             let out = layout.windows(size, step, axis as isize, 2);
             prop_assert_eq!(out.is_ok(), layout.shape().get(axis).is_some_and(|&n| n >= size));
             let Ok(out) = out else { return Ok(()) };
@@ -252,17 +267,22 @@ mod tests {
 
         #[test]
         fn broadcasting_repeats_elements_and_adds_axes(layout in any_layout(), front in 0usize..3) {
-            let shape: Vec<_> = std::iter::once(front).chain(layout.shape().iter().map(|&n| if n == 1 { 3 } else { n })).collect();
+            let larger = layout.shape().iter().map(|&n| if n == 1 { 3 } else { n });
+            let shape: Vec<_> = std::iter::once(front).chain(larger).collect();
             let out = layout.broadcast_to(&shape, 2).unwrap();
             let all: std::collections::HashMap<_, _> = elements(&layout).into_iter().collect();
             for (index, place) in elements(&out) {
-                let source: Vec<_> = index[1..].iter().zip(layout.shape()).map(|(&i, &n)| if n == 1 { 0 } else { i }).collect();
+                let pairs = index[1..].iter().zip(layout.shape());
+                let source: Vec<_> = pairs.map(|(&i, &n)| if n == 1 { 0 } else { i }).collect();
                 prop_assert_eq!(all[&source], place);
             }
         }
 
         #[test]
-        fn pieces_of_a_split_hold_all_elements_once(layout in any_layout(), places in prop::collection::vec(0isize..6, 0..4)) {
+        fn pieces_of_a_split_hold_all_elements_once(
+            layout in any_layout(),
+            places in prop::collection::vec(0isize..6, 0..4),
+        ) {
             let mut places = places;
             places.sort_unstable();
             let pieces = layout.split_at(&places, -1);
@@ -302,7 +322,8 @@ mod tests {
         let turned = layout.permute(&[1, 0]).unwrap();
         assert_eq!(
             message(&turned, &[6]),
-            "reshape would need a copy: no strides lay shape [6] over shape [3, 2] with strides [1, 3]; call .copy() first"
+            "reshape would need a copy: no strides lay shape [6] over shape [3, 2] with strides \
+             [1, 3]; call .copy() first"
         );
     }
 
@@ -323,12 +344,13 @@ mod tests {
         );
         assert_eq!(
             layout.reinterpret(4, 8).unwrap_err().to_string(),
-            "cannot show elements of 4 bytes in shape [2, 3] as elements of 8 bytes: the last axis is no whole number of them"
+            "cannot show elements of 4 bytes in shape [2, 3] as elements of 8 bytes: the last \
+             axis is no whole number of them"
         );
         assert_eq!(
             layout.permute(&[1, 0]).unwrap().reinterpret(4, 2).unwrap_err().to_string(),
-            "reinterpret would need a copy: axis 1 has a stride of 12 bytes, so its elements of 4 bytes are not packed; \
-             call .copy() first"
+            "reinterpret would need a copy: axis 1 has a stride of 12 bytes, so its elements of 4 \
+             bytes are not packed; call .copy() first"
         );
         assert_eq!(layout.reinterpret(4, 2).unwrap().shape(), [2, 6]);
     }

@@ -2,8 +2,8 @@
 //!
 //! torch computes element-wise operations on half-width floats in `f32` and rounds each result, so
 //! "the dtype at this point" decides both how an operation is computed and how its result is
-//! rounded. A [`MapProgram`] has that resolved: every [`Stage`] names its dtype, and its operands are
-//! already rounded to it, as `torch.as_tensor(mean, dtype=image.dtype)` rounds them.
+//! rounded. A [`MapProgram`] has that resolved: every [`Stage`] names its dtype, and its operands
+//! are already rounded to it, as `torch.as_tensor(mean, dtype=image.dtype)` rounds them.
 
 use ndlens_core::DType;
 

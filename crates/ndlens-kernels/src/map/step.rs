@@ -4,7 +4,6 @@ use ndlens_core::DType;
 
 /// One step of a chain, with torchvision's meaning.
 #[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
 pub enum MapStep {
     /// `torchvision.transforms.v2.ToDtype`: to another dtype, with `scale` from the range of one to
     /// that of the other.

@@ -64,7 +64,8 @@ avx2! {
     ///
     /// As [`Join`].
     unsafe fn avx2_join<const C: usize>(planes: *const u8, plane: usize, pixels: &mut [u8]) {
-        /// For each store and channel, the bytes of the channel that the store takes; 0x80 takes none.
+        /// For each store and channel, the bytes of the channel that the store takes; 0x80 takes
+        /// none.
         const fn shuffles<const C: usize>() -> [[[u8; JOINED]; C]; C] {
             let mut shuffles = [[[0x80; JOINED]; C]; C];
             let mut at = 0;
@@ -79,7 +80,8 @@ avx2! {
             for (to, shuffles) in pixels.chunks_exact_mut(JOINED).zip(&shuffles) {
                 let mut bytes = _mm_setzero_si128();
                 for (channel, shuffle) in shuffles.iter().enumerate() {
-                    // SAFETY: the arrays are as long as a register; the caller vouches for the planes.
+                    // SAFETY: the arrays are as long as a register; the caller vouches for the
+                    // planes.
                     bytes = unsafe {
                         let shuffle = _mm_loadu_si128(shuffle.as_ptr().cast());
                         let from =
@@ -120,8 +122,8 @@ avx2! {
             // Each block has instructions of its own; why, `BLOCKS` of `avx512.rs` says.
             macro_rules! blocks {
                 ($($block:literal)*) => {
-                    // SAFETY: this function has the instructions; the caller vouches for the row, which
-                    // is at least a block.
+                    // SAFETY: this function has the instructions; the caller vouches for the row,
+                    // which is at least a block.
                     unsafe { $(row.block(x + $block * LEN);)* }
                 };
             }

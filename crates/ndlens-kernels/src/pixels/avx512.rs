@@ -74,8 +74,8 @@ pub(crate) type SplitTable<const SIZE: usize> = [[u8; 256]; SIZE];
 #[derive(Clone, Copy)]
 pub(crate) struct LookedUp<'a, const SIZE: usize>(pub(crate) &'a [SplitTable<SIZE>]);
 
-/// `float32`, scaled and normalised as [`arithmetic`](crate::simd::affine::arithmetic) says; of up to 4
-/// channels.
+/// `float32`, scaled and normalised as [`arithmetic`](crate::simd::affine::arithmetic) says; of up
+/// to 4 channels.
 #[derive(Clone, Copy)]
 pub(crate) struct Compute<const ARITHMETIC: u8> {
     scale: __m512,
@@ -245,18 +245,18 @@ impl Mapping<'_> {
 
 avx512! {
     /// Writes what becomes of each byte to planes, one for each byte of a pixel: past the cache if
-    /// `stream` says so and rows are whole lines, and a [`fence`](crate::simd::stores::fence) must follow then
-    /// before another thread may read them.
+    /// `stream` says so and rows are whole lines, and a [`fence`](crate::simd::stores::fence) must
+    /// follow then before another thread may read them.
     ///
     /// # Panics
     ///
-    /// Where `to` has not just the room for the planes, or these not for the pixels, or pixels are not
-    /// 1 to 4 bytes. Sizes must not overflow.
+    /// Where `to` has not just the room for the planes, or these not for the pixels, or pixels are
+    /// not 1 to 4 bytes. Sizes must not overflow.
     ///
     /// # Safety
     ///
-    /// The machine must have AVX-512 F, BW, VL and VBMI. All pixels must be readable, and the map made
-    /// for their channels.
+    /// The machine must have AVX-512 F, BW, VL and VBMI. All pixels must be readable, and the map
+    /// made for their channels.
     pub(crate) unsafe fn to_planes(
         mapping: Mapping<'_>,
         pixels: Pixels,
@@ -326,9 +326,9 @@ avx512! {
         let plane_bytes = pixels.plane * M::SIZE;
         assert!(pixels.plane >= pixels.height * pixels.width && to.len() == C * plane_bytes);
         let to = to.as_mut_ptr();
-        // A line that is streamed in part, or lies beside one that goes through the cache, costs more
-        // than caching all. So rows are whole lines, or there is but one, whose ends are written
-        // otherwise.
+        // A line that is streamed in part, or lies beside one that goes through the cache, costs
+        // more than caching all. So rows are whole lines, or there is but one, whose ends are
+        // written otherwise.
         let in_lines = pixels.height == 1
             || row_bytes.is_multiple_of(BLOCK) && to.addr().is_multiple_of(BLOCK);
         let planes_start_alike = C == 1 || plane_bytes.is_multiple_of(BLOCK);

@@ -1,7 +1,7 @@
 //! Batches as messages to another process: which fields lie in which block, and blocks as bytes.
 //!
-//! Whoever keeps one field of a batch keeps its block. So a small field is not to lie in the block
-//! of a large one:
+//! A process that keeps one field of a batch keeps its block. So a small field is not to lie in the
+//! block of a large one:
 //!
 //! ```text
 //!  fields, by size       where they lie
@@ -32,7 +32,7 @@ const SLOTS_MAX: usize = 8;
 const BYTES: u8 = 0;
 const SLOT: u8 = 1;
 
-/// Where a field lies: the number of its block, and where it starts there.
+/// If a field lies: the number of its block, and where it starts there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) block: usize,
@@ -116,7 +116,7 @@ impl Block {
     ///
     /// # Errors
     ///
-    /// As [`Slot::receive`]; [`Error::Core`] where there is no memory.
+    /// As [`Slot::receive`]; [`Error::Core`] if there is no memory.
     pub fn receive(message: &[u8]) -> Result<Buffer> {
         match message.split_first() {
             Some((&BYTES, content)) => {

@@ -1,10 +1,10 @@
-//! Batches of items that somebody else chooses, made by the caller: what a `DataLoader` of torch
+//! Batches of items that the caller chooses, made on its own thread: what a `DataLoader` of torch
 //! asks a data set for.
 //!
-//! Each field has memory of its own, so that whoever keeps the labels does not keep the images; on
-//! the way to another process it is one of few blocks, as `message.rs` has it.
+//! Each field has memory of its own, so that a consumer which keeps the labels does not keep the
+//! images; on the way to another process it is one of few blocks, as `message.rs` has it.
 
-#![expect(unsafe_code, reason = "writes rows of memory that nobody else has seen; see UNSAFE.md")]
+#![expect(unsafe_code, reason = "writes rows of memory that nothing else has seen; see UNSAFE.md")]
 
 pub(crate) mod message;
 pub(crate) mod ring;
@@ -38,7 +38,7 @@ pub enum Randomness {
 /// One field of a batch in one of its blocks.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Part {
-    /// Where its elements are: items, then an item's own axes.
+    /// If its elements are: items, then an item's own axes.
     pub layout: Layout,
     /// What they are.
     pub dtype: DType,
@@ -106,13 +106,13 @@ impl Gather {
     ///
     /// # Errors
     ///
-    /// [`Error::NoSuchItem`], [`Error::Item`], and [`Error::Core`] where there is no memory.
+    /// [`Error::NoSuchItem`], [`Error::Item`], and [`Error::Core`] if there is no memory.
     pub fn batch(&self, items: &[usize], randomness: Randomness) -> Result<Vec<View>> {
         let sizes = self.sizes(items.len())?;
         let blocks = sizes.iter().map(|&size| self.block(size)).collect::<Result<Vec<_>>>()?;
         let places: Vec<_> = (0..sizes.len()).map(|block| Place { block, offset: 0 }).collect();
         let parts = self.parts(items.len(), &places)?;
-        // SAFETY: the blocks were just leased, so nobody else sees them.
+        // SAFETY: the blocks were just leased, so nothing else sees them.
         unsafe { self.make(items, randomness, &parts, &blocks) }?;
         parts.iter().map(|part| part.view(&blocks)).collect()
     }
@@ -121,7 +121,7 @@ impl Gather {
     ///
     /// # Errors
     ///
-    /// As [`batch`](Self::batch); [`Error::Store`] where there is no shared memory.
+    /// As [`batch`](Self::batch); [`Error::Store`] if there is no shared memory.
     pub fn batch_in(
         &self,
         ring: &Ring,
@@ -133,12 +133,12 @@ impl Gather {
         let blocks = blocks.into_iter().map(|(len, is_slot)| Block::new(ring, len, is_slot));
         let blocks = blocks.collect::<Result<Vec<_>>>()?;
         let buffers: Vec<_> = blocks.iter().map(Block::buffer).collect();
-        // SAFETY: memory that is new, or a slot that was just leased, is seen by nobody else.
+        // SAFETY: memory that is new, or a slot that was just leased, is seen by nothing else.
         unsafe { self.make(items, randomness, &parts, &buffers) }?;
         Ok((parts, blocks))
     }
 
-    /// Memory that nobody else sees: used before, where there is some of this size. Fresh memory of
+    /// Memory that nothing else sees: used before, if there is some of this size. Fresh memory of
     /// any size between what is kept, such as labels, would leave the heap in pieces.
     fn block(&self, len_bytes: usize) -> Result<Buffer> {
         // A fork may have copied it locked.
@@ -185,7 +185,7 @@ impl Gather {
     ///
     /// # Safety
     ///
-    /// The blocks are as many and as long as the parts need, and nobody else reads or writes them
+    /// The blocks are as many and as long as the parts need, and nothing else reads or writes them
     /// meanwhile.
     unsafe fn make(
         &self,

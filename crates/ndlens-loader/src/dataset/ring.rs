@@ -4,14 +4,15 @@
 //! A slot is an arena of shared memory; one word of its header says whose turn it is, as `turn.rs`
 //! has it.
 //!
-//! A slot is used again for what it is not much too large for, so that nobody who keeps a small
-//! batch keeps a large slot. Slots that came back and are not asked for any more are given up. A
-//! slot whose message was lost comes back when later ones have gone round for an hour; a message
-//! that waits in its queue meanwhile, however long, is not lost, since no later one overtakes it.
+//! A slot is used again for what it is not much too large for, so that a process which keeps a
+//! small batch keeps a large slot. Slots that came back and are not asked for any more are given
+//! up. A slot whose message was lost comes back when later ones have gone round for an hour; a
+//! message that waits in its queue meanwhile, however long, is not lost, since no later one
+//! overtakes it.
 //!
-//! A slot costs the worker a descriptor, which another process opens it by. Whoever receives it
-//! needs none: a map stays without. So where many batches are kept, the worker gives up slots that
-//! others have: they are theirs alone then, and free when they are done. All are gone with the
+//! A slot costs the worker a descriptor, which another process opens it by. A process that receives
+//! it needs none: a map stays without. So where many batches are kept, the worker gives up slots
+//! that others have: they are theirs alone then, and free when they are done. All are gone with the
 //! worker, but for those that another process still looks at.
 
 #![expect(unsafe_code, reason = "lends the memory of slots; see UNSAFE.md")]
@@ -134,12 +135,12 @@ impl Ring {
         self.process == std::process::id()
     }
 
-    /// A slot of at least `len` bytes that nobody uses: one that came back and is less than twice
+    /// A slot of at least `len` bytes that is not in use: one that came back and is less than twice
     /// as long, or a new one.
     ///
     /// # Errors
     ///
-    /// [`Error::Store`] where there is no memory, or no descriptor.
+    /// [`Error::Store`] if there is no memory, or no descriptor.
     pub fn lease(&self, len: usize) -> Result<Arc<Slot>> {
         self.lease_at(len, Instant::now())
     }
@@ -243,7 +244,7 @@ impl Slot {
     ///
     /// # Errors
     ///
-    /// [`Error::SenderGone`], [`Error::AlreadyReceived`]; [`Error::Store`] where the system says
+    /// [`Error::SenderGone`], [`Error::AlreadyReceived`]; [`Error::Store`] if the system says
     /// no.
     pub fn receive(message: &[u8]) -> Result<Arc<Self>> {
         // What is too short for a lease is no handle either.
@@ -251,7 +252,7 @@ impl Slot {
         let (arena, lease) = (Handle::from_bytes(handle)?.open_map(), u64::from_le_bytes(*lease));
         let arena = arena.map_err(|error| match error {
             StoreError::SharedMemoryGone { process } => Error::SenderGone { process },
-            // Nobody but root may look at what was a process's, until its parent has asked how it
+            // Only root may look at what was a process's, until its parent has asked how it
             // ended.
             StoreError::SharedMemoryRefused { process, .. } if !is_running(process) => {
                 Error::SenderGone { process }
@@ -271,7 +272,7 @@ impl Drop for Slot {
     }
 }
 
-/// Whether a process has not ended. Where nobody can tell, it has not.
+/// Whether a process has not ended. If that cannot be found out, it has not.
 fn is_running(process: u32) -> bool {
     match std::fs::read_to_string(format!("/proc/{process}/stat")) {
         // After its name, which may be anything in brackets.
@@ -395,7 +396,7 @@ mod tests {
         let (begin, late) = (Instant::now(), Instant::now() + 3 * LOST_AFTER);
         let waiting: Vec<_> =
             (0..5).map(|_| ring.lease_at(10, begin).unwrap().send().unwrap()).collect();
-        // Nobody took anything for hours; now they come one after the other, as they were sent.
+        // Nothing was taken for hours; now they come one after the other, as they were sent.
         for message in waiting {
             drop(ring.lease_at(10, late).unwrap());
             drop(Slot::receive(&message).unwrap());
@@ -435,7 +436,7 @@ mod tests {
         let mut kept = vec![];
         for batch in 0..300 {
             let slot = ring.lease(10).unwrap();
-            // SAFETY: within the slot, which nobody else has.
+            // SAFETY: within the slot, which nothing else has.
             unsafe { Slot::buffer(&slot).as_ptr().cast::<u16>().write(batch) };
             let message = slot.send().unwrap();
             drop(slot);
@@ -444,10 +445,8 @@ mod tests {
         assert_eq!(ring.len(), SLOTS_MAX);
         for (batch, slot) in kept.iter().enumerate() {
             // SAFETY: within the slot, which is not written any more.
-            assert_eq!(
-                usize::from(unsafe { Slot::buffer(slot).as_ptr().cast::<u16>().read() }),
-                batch
-            );
+            let got = unsafe { Slot::buffer(slot).as_ptr().cast::<u16>().read() };
+            assert_eq!(usize::from(got), batch);
         }
         // What is on its way is not given up.
         let sent: Vec<_> = (0..100).map(|_| ring.lease(10).unwrap().send().unwrap()).collect();

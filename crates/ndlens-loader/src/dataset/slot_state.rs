@@ -45,7 +45,7 @@ pub(crate) struct Turn {
 }
 
 impl Turn {
-    /// Whether nobody has the memory.
+    /// Whether the memory is free.
     pub(crate) fn is_free(word: &impl Word) -> bool {
         // Acquire: what was read there was read before it came back.
         word.get(Ordering::Acquire) % TURNS == FREE
@@ -60,7 +60,7 @@ impl Turn {
 
     /// Makes memory free whose message will not come; nothing where it has come meanwhile.
     pub(crate) fn take_back(self, word: &impl Word) {
-        // Relaxed: nobody has read what is there.
+        // Relaxed: nothing has read what is there.
         word.change(self.word(), Turn { whose: FREE, ..self }.word(), Ordering::Relaxed);
     }
 
@@ -70,24 +70,24 @@ impl Turn {
         word.get(Ordering::Relaxed) % TURNS == TAKEN
     }
 
-    /// Takes free memory to fill it; None where it is not free. Only its owner leases, from one
+    /// Takes free memory to fill it; None if it is not free. Only its owner leases, from one
     /// thread at a time.
     pub(crate) fn lease(word: &impl Word) -> Option<Self> {
         // Acquire: as in `is_free`.
         let lease = Some(word.get(Ordering::Acquire)).filter(|was| was % TURNS == FREE)? / TURNS;
         let filling = Turn { lease: lease.wrapping_add(1), whose: FILLING };
         let free = Turn { lease, whose: FREE };
-        // Relaxed: nobody reads what is there before it is sent.
+        // Relaxed: nothing reads what is there before it is sent.
         word.change(free.word(), filling.word(), Ordering::Relaxed).then_some(filling)
     }
 
     /// Lets another process receive it. It changes nothing where that was done before.
     pub(crate) fn send(self, word: &impl Word) {
-        // Release: what was written is there for whoever receives it.
+        // Release: what was written is there for the process that receives it.
         word.change(self.word(), Turn { whose: SENT, ..self }.word(), Ordering::Release);
     }
 
-    /// Takes what was sent under this number of a lease; None where somebody has, or it was another
+    /// Takes what was sent under this number of a lease; None if somebody has, or it was another
     /// lease.
     pub(crate) fn receive(word: &impl Word, lease: u64) -> Option<Self> {
         let (sent, taken) = (Turn { lease, whose: SENT }, Turn { lease, whose: TAKEN });
@@ -143,7 +143,7 @@ mod in_every_order {
             Arc::new(Memory { word, place: UnsafeCell::new(()), batch: AtomicU64::new(0) })
         }
 
-        /// Leases, fills and sends it; None where it is not free.
+        /// Leases, fills and sends it; None if it is not free.
         fn fill(&self, batch: u64) -> Option<u64> {
             let turn = Turn::lease(&self.word)?;
             self.place.with_mut(|_| self.batch.store(batch, Ordering::Relaxed));

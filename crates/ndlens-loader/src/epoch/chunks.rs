@@ -40,7 +40,7 @@ impl Chunks {
         (left / self.parts).clamp(self.least, self.most).min(left)
     }
 
-    /// The items of the least chunk, which somebody who waits for other things may make; None where
+    /// The items of the least chunk, which a thread that waits for something else may make; None if
     /// that is a single item, which may be large and take any time.
     pub(crate) fn short(&self) -> Option<usize> {
         (self.least > 1).then_some(self.least)

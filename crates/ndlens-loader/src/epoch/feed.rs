@@ -1,6 +1,6 @@
 //! The items of an epoch while they come, as a sampler gives them, and what of them is this rank's.
 //!
-//! A sampler may be endless, may not know its length, and belongs to somebody else's runtime, which
+//! A sampler may be endless, may not know its length, and belongs to the caller's runtime, which
 //! workers cannot call. So the consumer reads it before it asks for a batch, as far as batches may
 //! be begun ([`Epoch::to_read`](crate::Epoch::to_read)). Reads end with a batch of all ranks, so
 //! that ranks which have taken as many batches have read as much:
@@ -137,7 +137,7 @@ impl Feed {
         self.batch_size.saturating_mul(self.shard.world_size)
     }
 
-    /// How many numbers to read next so that this many batches can begin; 0 where they can already,
+    /// How many numbers to read next so that this many batches can begin; 0 if they can already,
     /// or the sampler has ended.
     pub(crate) fn to_read(&self, batches: usize) -> usize {
         if self.end.is_some() {
@@ -304,7 +304,7 @@ impl Feed {
         })
     }
 
-    /// The first place that no rank has taken once each has taken this many batches; None where
+    /// The first place that no rank has taken once each has taken this many batches; None if
     /// that is all.
     pub(crate) fn reached(&self, batches: usize) -> Option<usize> {
         let is_over = match &self.end {

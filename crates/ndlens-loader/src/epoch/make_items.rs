@@ -95,7 +95,7 @@ pub(crate) unsafe fn make_items(
     for start in rows.clone().step_by(MAX_BLOCK_ITEMS) {
         let mut block = start..(start + MAX_BLOCK_ITEMS).min(rows.end);
         let none = batch.items(start, &mut items[..block.len()]);
-        // Items from one that is none on no longer matter.
+        // Items from that place on no longer matter.
         block.end = none.as_ref().map_or(block.end, |(place, _)| start + place);
         let items = &items[..block.len()];
         // SAFETY: the rows of a block are some of `rows`, for which the caller guarantees the rest.

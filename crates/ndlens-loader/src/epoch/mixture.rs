@@ -174,7 +174,7 @@ impl Mixture {
                 &Act::Soften { classes } => {
                     let Some(probabilities) = &self.probabilities else { continue };
                     let row_bytes = classes * size_of::<f32>();
-                    // SAFETY: the labels are made, and nobody writes them any more; this thread
+                    // SAFETY: the labels are made, and are no longer written; this thread
                     // alone has these rows of probabilities.
                     let (labels, rows) = unsafe {
                         (
@@ -230,7 +230,7 @@ unsafe fn roll(
         let last = scratch.bytes_mut(block.len())?;
         let mut at = 0;
         for run in region.runs(block.clone()) {
-            // SAFETY: a run of the last item, which nobody writes now.
+            // SAFETY: a run of the last item, which is not written now.
             let bytes = unsafe { slab.written((items - 1) * nbytes + run.start, run.len()) };
             last[at..at + run.len()].copy_from_slice(bytes);
             at += run.len();

@@ -1,18 +1,22 @@
-//! Threads that make batches ahead of the one who takes them.
+//! An epoch: threads make its batches ahead of the consumer.
 //!
 //! An [`Epoch`] makes batches `0..n` in order. With workers, at most `prefetch` batches are begun
-//! and not yet taken; they stand in a window, oldest first. A batch is cut into chunks of items;
-//! each worker claims the next chunk of the oldest batch that has one left, so that all hurry the
-//! batch that is wanted first. For the same reason no batch is begun beside the first where that
-//! takes memory from the system, which may be slow to find it. Without workers the caller makes
-//! each batch when it asks for it.
+//! and not yet taken; they stand in a window, oldest first. A batch is cut into chunks of items.
+//! Each worker claims the next chunk of the oldest batch that has one left, so that all work on the
+//! batch that is wanted first. For the same reason no batch is begun beside the first one if that
+//! takes memory from the system, which may be slow. Without workers, the consumer makes each batch
+//! when it asks for it.
 //!
-//! Who waits for a batch works too, instead of sleeping: at chunks of that batch, and while others
-//! have the last of these at short ones of the next.
+//! A consumer that waits for a batch works instead of sleeping: at chunks of that batch, and, while
+//! workers have the last of these, at short chunks of the next one.
 //!
-//! Where batches are mixed, a batch has two stages: once all its items are made, its mixing is cut
-//! into pieces that are claimed as chunks are. Until the last item is made, workers go on with the
-//! batch after it.
+//! If batches are mixed, a batch has two stages: once all its items are made, its mixing is cut
+//! into pieces, which are claimed as chunks are. Until the last item is made, workers go on with
+//! the next batch.
+//!
+//! - `plan.rs`: what a batch is made of. `make_items.rs`: its items. `mixture.rs`: its mixing.
+//! - `chunks.rs`: how a batch is cut. `window.rs`: the batches that are begun.
+//! - `workers.rs`: what threads claim and do. `feed.rs`: the items that a sampler gives.
 //!
 //! # The rules of a clean end
 //!
@@ -22,10 +26,10 @@
 //!    batches before it, and ends the epoch. Of several errors in a batch the one of its first item
 //!    comes out, whatever the threads did. Labels that cannot be mixed are errors of their items.
 //! 4. A panic in a worker is such an error.
-//! 5. Where batch memory is [`Supplied`](crate::BatchMemory::Supplied), a batch begins only once there
-//!    is memory for it, and whoever waits for one without having supplied it gets an error: a
-//!    worker that waits for memory never keeps the taker waiting.
-//! 6. Where items come from a sampler, the same holds of its items, which the consumer reads.
+//! 5. If batch memory is [`BatchMemory::Supplied`], a batch begins only once there is memory for
+//!    it. A consumer that waits for a batch without having supplied its memory gets an error: a
+//!    worker that waits for memory never keeps the consumer waiting.
+//! 6. If items come from a sampler, the same holds of its items, which the consumer reads.
 //! 7. A batch is mixed when all its items are made without an error, each piece once, and handed
 //!    out when all pieces are done. Mixing reads and writes batch memory only: no source, so
 //!    nothing that a signal could meet.
@@ -91,7 +95,7 @@ pub(crate) struct Course {
     pub(crate) mixer: Option<Arc<Mixer>>,
 }
 
-/// Where the items of an epoch come from.
+/// If the items of an epoch come from.
 #[derive(Debug)]
 pub(crate) enum ItemsFrom {
     /// An order that is known.
@@ -164,7 +168,7 @@ impl Epoch {
     }
 
     /// How many batches could be begun now if there were memory for them: how often to
-    /// [`supply`](Self::supply) it before the next batch is asked for. 0 where memory is
+    /// [`supply`](Self::supply) it before the next batch is asked for. 0 if memory is
     /// [`BatchMemory::Pooled`].
     pub fn unsupplied(&self) -> usize {
         let plan = &self.shared.plan;
@@ -182,7 +186,7 @@ impl Epoch {
     }
 
     /// How many numbers of the sampler to read now, so that all batches that there is room for can
-    /// begin: until it is 0, before the next batch is asked for. Always 0 where items come from an
+    /// begin: until it is 0, before the next batch is asked for. Always 0 if items come from an
     /// order that is known.
     pub fn to_read(&self) -> usize {
         if self.is_forked() {
@@ -211,7 +215,7 @@ impl Epoch {
     ///
     /// # Errors
     ///
-    /// [`Error::StateBeyondEnd`] where it had less than a state said was done; [`Error::Forked`].
+    /// [`Error::StateBeyondEnd`] if it had less than a state said was done; [`Error::Forked`].
     pub fn end_sampler(&self, note: Option<Note>) -> Result<()> {
         self.with_feed(|feed| feed.end(note))
     }
@@ -271,13 +275,13 @@ impl Epoch {
     ///
     /// # Errors
     ///
-    /// [`Error::Supply`] where the buffers are not writable and of the sizes that
+    /// [`Error::Supply`] if the buffers are not writable and of the sizes that
     /// [`batch_bytes`](Self::batch_bytes) says; [`Error::Forked`].
     ///
     /// # Safety
     ///
-    /// The memory must be initialised, and nobody else may touch it until the batch on it came out
-    /// or the epoch was dropped.
+    /// The memory must be initialised, and nothing else may access it until the batch on it came
+    /// out or the epoch was dropped.
     pub unsafe fn supply(&self, buffers: Vec<Buffer>) -> Result<()> {
         if self.is_forked() {
             return Err(Error::Forked);
@@ -289,7 +293,7 @@ impl Epoch {
         Ok(())
     }
 
-    /// The number of batches not yet taken; None where a sampler does not say how many it is good
+    /// The number of batches not yet taken; None if a sampler does not say how many it is good
     /// for.
     pub fn remaining(&self) -> Option<usize> {
         if self.is_forked() {
@@ -309,9 +313,9 @@ impl Epoch {
     /// The next batch, waiting for the workers no longer than `patience`, which counts as handed
     /// out.
     ///
-    /// Whoever waits helps to make it: a chunk that was begun is finished, also beyond `patience`;
-    /// none is begun where that is zero. Without workers the batch is made here and now, however
-    /// long it takes.
+    /// A consumer that waits helps to make it: a chunk that was begun is finished, also beyond
+    /// `patience`; none is begun where that is zero. Without workers the batch is made here and
+    /// now, however long it takes.
     pub fn next_within(&mut self, patience: Duration) -> Progress {
         let progress = self.take_within(patience);
         match &progress {
@@ -348,12 +352,12 @@ impl Epoch {
     ///
     /// # Errors
     ///
-    /// [`Error::NotRead`] where a sampler was not read as far; what makes the batch's items no
+    /// [`Error::NotRead`] if a sampler was not read as far; what makes the batch's items no
     /// items.
     ///
     /// # Panics
     ///
-    /// Where the epoch has workers.
+    /// If the epoch has workers.
     pub fn pass_over(&mut self) -> Result<Option<Vec<usize>>> {
         assert!(self.workers.is_empty(), "workers make every batch");
         let plan = &self.shared.plan;
@@ -376,12 +380,12 @@ impl Epoch {
         Ok(Some(items))
     }
 
-    /// Makes the `number`-th batch, whichever were made before; None where there is none. Of an
+    /// Makes the `number`-th batch, whichever were made before; None if there is none. Of an
     /// epoch without workers whose order is known.
     ///
     /// # Panics
     ///
-    /// Where the epoch has workers, or reads a sampler.
+    /// If the epoch has workers, or reads a sampler.
     pub fn batch_at(&mut self, number: usize) -> Option<Result<Batch>> {
         assert!(self.workers.is_empty(), "workers make batches in order");
         {
@@ -433,8 +437,8 @@ impl Epoch {
             })?;
             let pieces = making.mixture.as_ref().map_or(0, Mixture::pieces);
             for (stage, count) in [(Stage::Items, making.places.len()), (Stage::Mixing, pieces)] {
-                // SAFETY: the batch was begun here, and nobody else knows of it; its items are made
-                // before it is mixed.
+                // SAFETY: the batch was begun here, and nothing else knows of it; its items are
+                // made before it is mixed.
                 unsafe { plan.work_caught(batch, &making, stage, 0..count) }
                     .map_err(|failure| failure.error)?;
             }

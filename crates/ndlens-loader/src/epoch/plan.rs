@@ -82,7 +82,7 @@ impl Plan {
         Ok(items)
     }
 
-    /// Begins a batch; None where its memory is to be supplied, or its items are to be read, and is
+    /// Begins a batch; None if its memory is to be supplied, or its items are to be read, and is
     /// not there.
     pub(crate) fn begin(
         &self,
@@ -218,7 +218,7 @@ impl Plan {
     }
 
     /// The items of a batch from a row on, as many as there is room for; the place of the first
-    /// that is none, and its error.
+    /// that is not an item, and its error.
     fn items(&self, making: &Making, row: usize, items: &mut [usize]) -> Option<(usize, Error)> {
         if let Some(Listed { items: fed, .. }) = &making.fed {
             items.copy_from_slice(&fed[row..row + items.len()]);
@@ -245,7 +245,7 @@ impl Plan {
         self.order.draws_as(self.shard.place(self.start, k, self.order.len()), item)
     }
 
-    /// The first place that no rank has taken once each has taken this many batches; None where
+    /// The first place that no rank has taken once each has taken this many batches; None if
     /// that is all.
     pub(crate) fn reached(&self, batches: usize) -> Option<usize> {
         let left = self.order.len() - self.start;

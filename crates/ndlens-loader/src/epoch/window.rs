@@ -14,7 +14,7 @@ use crate::memory::external::Supply;
 pub(super) struct InFlight {
     pub(super) making: Arc<Making>,
     pub(super) stage: Stage,
-    /// The first row, or piece of the mixing, that nobody has claimed.
+    /// The first row, or piece of the mixing, that is not claimed.
     pub(super) unclaimed: usize,
     /// Chunks claimed and not finished.
     pub(super) working: usize,
@@ -56,7 +56,7 @@ pub(super) struct Window {
     pub(super) batches: VecDeque<InFlight>,
     pub(super) taken: usize,
     pub(super) supply: Supply,
-    /// Where items come from, if it is no order that is known.
+    /// If items come from, if it is no order that is known.
     pub(super) feed: Option<Feed>,
     pub(super) stop: bool,
 }

@@ -1,5 +1,5 @@
-//! What the threads of an epoch share, and what a worker does: it claims the next chunk of work, and
-//! does it.
+//! What the threads of an epoch share, and what a worker does: it claims the next chunk of work
+//! and does it.
 
 #![expect(unsafe_code, reason = "claims rows of a batch for one thread; see UNSAFE.md")]
 
@@ -44,7 +44,7 @@ impl Shared {
         window.feed.as_ref().map_or(self.plan.batches, |feed| feed.batches().unwrap_or(usize::MAX))
     }
 
-    /// The first place that no rank has taken once each has taken this many batches; None where
+    /// The first place that no rank has taken once each has taken this many batches; None if
     /// that is all.
     pub(super) fn reached(&self, window: &Window, batches: usize) -> Option<usize> {
         window
@@ -131,8 +131,8 @@ impl Shared {
             || self.plan.has_memory()
     }
 
-    /// A chunk for whoever waits for the batch that is due: one of that batch, or while others have
-    /// the last of it, a short one of the next.
+    /// A chunk for the consumer that waits for the batch that is due: one of that batch, or, while
+    /// workers have the last of it, a short one of the next.
     pub(super) fn claim_meanwhile(&self, window: &mut Window) -> Option<Claim> {
         let due_has_work = window.batches.front().is_none_or(|due| due.unclaimed < due.work());
         if due_has_work {
@@ -162,7 +162,7 @@ impl Shared {
         // claim has any of them. Pieces are claimed once all rows are made, which was seen under
         // the lock too.
         let failure = unsafe { self.plan.work_caught(batch, &making, stage, range) }.err();
-        // Before the batch can be done: whoever finishes it must hold the only claim on its memory.
+        // Before the batch can be done: the thread that finishes it must hold the only reference.
         drop(making);
         let mut window = self.lock();
         let at = batch - window.taken;
@@ -180,7 +180,7 @@ impl Shared {
         if !(advanced || due) {
             return window;
         }
-        // Whoever is woken wants the lock.
+        // A thread that is woken takes the lock.
         drop(window);
         if at == 0 {
             self.done.notify_all();

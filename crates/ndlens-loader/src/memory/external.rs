@@ -1,8 +1,7 @@
-//! Batch memory that whoever takes the batches brings along, such as memory pinned for a GPU.
+//! Batch memory that the consumer supplies, such as memory pinned for a GPU.
 //!
-//! Pinning is a matter of somebody else's runtime, and workers call nobody. So they do not ask for
-//! such memory: the taker, who may ask his runtime, sees to it that there is some before he asks
-//! for a batch.
+//! Pinning takes the runtime of another library, which workers cannot call. So workers do not
+//! allocate such memory: the consumer supplies it before it asks for a batch.
 
 #![expect(unsafe_code, reason = "takes over foreign memory to be written; see UNSAFE.md")]
 
@@ -13,13 +12,13 @@ use ndlens_core::{Access, Buffer};
 use crate::error::{Error, Result};
 use crate::memory::pool::Slab;
 
-/// Where batch memory comes from.
+/// If batch memory comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum BatchMemory {
     /// From pools of the loader's own.
     #[default]
     Pooled,
-    /// From whoever takes the batches, by [`Epoch::supply`](crate::Epoch::supply).
+    /// From the consumer, by [`Epoch::supply`](crate::Epoch::supply).
     Supplied,
 }
 
@@ -48,7 +47,7 @@ impl Supply {
 ///
 /// # Safety
 ///
-/// The memory must be initialised, and nobody else may touch it until the slab is dropped or
+/// The memory must be initialised, and nothing else may access it until the slab is dropped or
 /// frozen.
 pub(crate) unsafe fn slabs(
     buffers: Vec<Buffer>,

@@ -82,7 +82,7 @@ impl Pool {
         !self.0.is_foreign() && !self.0.lock().free.is_empty()
     }
 
-    /// Frees slabs that nobody uses, but for so many.
+    /// Frees the slabs that are not in use, except for so many.
     pub(crate) fn keep_free(&self, most: usize) {
         if self.0.is_foreign() {
             return;
@@ -146,17 +146,17 @@ impl Drop for Lease {
     }
 }
 
-/// Memory being written: nobody else can see it.
+/// Memory that is being written, and that nothing else can see.
 #[derive(Debug)]
 pub(crate) struct Slab(Lease);
 
 impl Slab {
-    /// Memory that somebody else gives for one batch; it goes back to them when the batch dies.
+    /// Memory that the caller lends for one batch; it goes back when the batch is dropped.
     ///
     /// # Safety
     ///
-    /// The memory must be initialised and writable, and nobody else may touch it until the slab is
-    /// dropped or frozen.
+    /// The memory must be initialised and writable, and nothing else may access it until the slab
+    /// is dropped or frozen.
     pub(crate) unsafe fn supplied(memory: Buffer) -> Self {
         Slab(Lease { memory: Some(memory), home: Weak::new() })
     }
@@ -180,7 +180,7 @@ impl Slab {
             start.checked_add(len).is_some_and(|end| end <= memory.len()),
             "a piece lies in its slab"
         );
-        // SAFETY: in bounds, initialised (slabs start zeroed, or whoever supplied one says so),
+        // SAFETY: in bounds, initialised (slabs start zeroed, or the supplier guarantees it),
         // alive as long as self; a lease is the only one on its memory, and the caller keeps pieces
         // apart.
         unsafe { slice::from_raw_parts_mut(memory.as_ptr().as_ptr().add(start), len) }
@@ -190,14 +190,14 @@ impl Slab {
     ///
     /// # Safety
     ///
-    /// Nobody writes them while the slice lives.
+    /// Nothing writes them while the slice lives.
     pub(crate) unsafe fn written(&self, start: usize, len: usize) -> &[u8] {
         let memory = self.memory();
         assert!(
             start.checked_add(len).is_some_and(|end| end <= memory.len()),
             "a piece lies in its slab"
         );
-        // SAFETY: as for `piece`, with no writer, for which the caller vouches.
+        // SAFETY: as for `piece`, with no writer, which the caller guarantees.
         unsafe { slice::from_raw_parts(memory.as_ptr().as_ptr().add(start), len) }
     }
 
@@ -239,9 +239,9 @@ impl Owner for Mapping {}
 
 #[cfg(target_os = "linux")]
 impl Mapping {
-    /// `len` bytes from a multiple of [`HUGE_PAGE`] on; None where the kernel has no room.
+    /// `len` bytes from a multiple of [`HUGE_PAGE`] on; None if the kernel has no room.
     fn of(len: usize) -> Option<Buffer> {
-        // Room to move the start; pages that nobody touches take no memory.
+        // Room to move the start; pages that are not touched take no memory.
         let mapped =
             len.checked_add(HUGE_PAGE).filter(|&mapped| isize::try_from(mapped).is_ok())?;
         let (access, kind) =
@@ -257,7 +257,7 @@ impl Mapping {
         // work of making its pages. SAFETY: `len` bytes within the mapping, since `first` is less
         // than a huge page beyond its start. It is advice, changes no contents and may be refused.
         unsafe { libc::madvise(first.cast(), len, libc::MADV_HUGEPAGE) };
-        // SAFETY: `len` zeroed bytes within the mapping, which lives in the owner; nobody else has
+        // SAFETY: `len` zeroed bytes within the mapping, which lives in the owner; nothing else has
         // seen them.
         NonNull::new(first)
             .map(|first| unsafe { Buffer::from_raw(first, len, Access::ReadWrite, owner) })
@@ -336,7 +336,7 @@ mod tests {
         unsafe { slab.piece(0, 64) }.fill(7);
         let buffer = slab.freeze();
         drop(pool);
-        // SAFETY: byte 63 of 64, which nobody writes.
+        // SAFETY: byte 63 of 64, which nothing writes.
         assert_eq!(unsafe { *buffer.as_ptr().as_ptr().add(63) }, 7);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A batch that is larger than the cache pushes everything else out of it, itself included, and
 //! each of its lines is read before it is overwritten. Written past the cache it does neither; but
-//! whoever reads a small batch at once then waits for memory.
+//! a consumer that reads a small batch at once then waits for memory.
 
 use std::fs;
 use std::path::Path;

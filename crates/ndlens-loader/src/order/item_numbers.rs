@@ -1,7 +1,7 @@
 //! Item numbers where they lie: an array of integers of any width and stride, or a range. Nothing
 //! is copied, and nothing is made for each.
 //!
-//! Whoever owns the array may write to it at any time, so a number is checked each time it is read.
+//! The owner of the array may write to it at any time, so a number is checked each time it is read.
 
 #![expect(unsafe_code, reason = "reads elements through a raw pointer; see UNSAFE.md")]
 
@@ -47,7 +47,7 @@ impl ItemNumbers {
     /// # Errors
     ///
     /// [`Error::ItemNumbersShape`], [`Error::ItemNumbersMask`], [`Error::ItemNumbersDType`];
-    /// [`Error::Core`] where a file that the view shows has become shorter.
+    /// [`Error::Core`] if a file that the view shows has become shorter.
     pub fn from_view(view: &View) -> Result<Self> {
         let &[len] = view.shape() else {
             return Err(Error::ItemNumbersShape { got: view.shape().to_vec() });
@@ -88,7 +88,7 @@ impl ItemNumbers {
     ///
     /// # Panics
     ///
-    /// Where the place is not below [`len`](Self::len).
+    /// If the place is not below [`len`](Self::len).
     pub fn at(&self, place: usize) -> i128 {
         assert!(place < self.len, "place {place} of {} item numbers", self.len);
         match &self.kind {
@@ -114,7 +114,7 @@ impl ItemNumbers {
         }
     }
 
-    /// The item at a place, of `items` there are; [`NO_ITEM`] for a number that is none.
+    /// The item at a place, of `items` there are; [`NO_ITEM`] for a number that is not an item.
     pub(crate) fn item(&self, place: usize, items: usize) -> usize {
         usize::try_from(self.at(place)).ok().filter(|&item| item < items).unwrap_or(NO_ITEM)
     }
@@ -220,7 +220,8 @@ mod tests {
         );
         assert_eq!(
             message(&View::from_vec(vec![1u8]).reinterpret(DType::Bool).unwrap()),
-            "bools are no item numbers: a mask goes to indices=, and np.flatnonzero(mask) is a list of items"
+            "bools are not item numbers: a mask goes to indices=, and np.flatnonzero(mask) is a \
+             list of items"
         );
     }
 }

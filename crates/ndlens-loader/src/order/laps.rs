@@ -51,7 +51,7 @@ impl Laps {
     ///
     /// # Panics
     ///
-    /// Where a place is not below [`len`](Self::len).
+    /// If a place is not below [`len`](Self::len).
     pub fn replace(&self, places: &mut [usize]) {
         let (items, samples) = (self.items, self.samples);
         assert!(

@@ -89,7 +89,7 @@ impl ItemOrder {
     ///
     /// # Panics
     ///
-    /// Where it is not.
+    /// If it is not.
     pub fn at(&self, place: usize) -> usize {
         match self {
             ItemOrder::InTurn(_) => place,
@@ -130,7 +130,7 @@ impl ItemOrder {
         }
     }
 
-    /// What stands for the item in the random draws for it: its number, but where an epoch takes
+    /// What stands for the item in the random draws for it: its number, unless an epoch takes
     /// items several times, one that is different each time. A rare item that is drawn often would
     /// else look the same whenever it comes.
     pub fn draws_as(&self, place: usize, item: usize) -> u64 {
@@ -149,14 +149,16 @@ impl ItemOrder {
     ///
     /// # Panics
     ///
-    /// Where a place is not below [`len`](Self::len).
+    /// If a place is not below [`len`](Self::len).
     pub fn replace(&self, places: &mut [usize]) {
         match self {
             ItemOrder::InTurn(_) => {}
             ItemOrder::Shuffled(permutation) => permutation.replace(places),
             ItemOrder::Listed(items) => places.iter_mut().for_each(|place| *place = items[*place]),
             ItemOrder::Drawn(drawing) => {
-                places.iter_mut().for_each(|place| *place = drawing.at(*place))
+                for place in places {
+                    *place = drawing.at(*place);
+                }
             }
             ItemOrder::Laps(laps) => laps.replace(places),
             ItemOrder::Numbered(numbers, items) => numbers.replace(places, *items),

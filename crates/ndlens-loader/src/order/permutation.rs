@@ -66,7 +66,7 @@ impl Permutation {
     ///
     /// # Panics
     ///
-    /// Where `k` is not.
+    /// If `k` is not.
     pub fn at(&self, k: u64) -> u64 {
         assert!(k < self.n, "place {k} of an order of {} items", self.n);
         match &self.kind {
@@ -89,7 +89,7 @@ impl Permutation {
     ///
     /// # Panics
     ///
-    /// Where one is not below n.
+    /// If one is not below n.
     pub fn replace(&self, places: &mut [usize]) {
         let n = self.n as usize;
         assert!(

@@ -70,7 +70,7 @@ impl Twister {
 ///
 /// # Errors
 ///
-/// [`Error::Core`](crate::Error::Core) where there is no memory for the list.
+/// [`Error::Core`](crate::Error::Core) if there is no memory for the list.
 pub(crate) fn randperm(seed: u64, epoch: u32, n: usize, samples: usize) -> Result<Vec<usize>> {
     let mut twister = Twister::new(seed.wrapping_add(u64::from(epoch)) as u32);
     let shuffle = if n < MANY { shuffle } else { shuffle_inside_out };

@@ -15,8 +15,8 @@ use crate::order::walk_ifma;
 /// Walks at a time; their state stays in the first-level cache.
 const AT_ONCE: usize = 256;
 
-/// Lanes of the widest vector: so many walks are always stepped, and those that nobody asked for
-/// forgotten.
+/// Lanes of the widest vector: so many walks are always stepped, and the results of those beyond
+/// the places are not used.
 const LANES: usize = 8;
 
 /// Replaces each place by the first below `n` that its walk comes to.
@@ -97,7 +97,12 @@ mod tests {
         #[test]
         fn walks_side_by_side_end_where_each_would_alone(
             keys: [u64; 8],
-            n in prop_oneof![1025usize..100_000, Just(1 << 40), Just((1 << 40) + 1), 1usize << 30..1 << 44],
+            n in prop_oneof![
+                1025usize..100_000,
+                Just(1 << 40),
+                Just((1 << 40) + 1),
+                1usize << 30..1 << 44,
+            ],
             len in 0usize..3000,
         ) {
             let network = Network::new(n as u64, keys);

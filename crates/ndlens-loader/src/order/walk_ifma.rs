@@ -7,7 +7,7 @@
 //!
 //! ```text
 //!  x ^ x >> 30        =  r ^ K              K = key ^ key >> 30, as r has no bit from 30 on
-//!  (r ^ K) * C1       =  A + q * C1         K's high bits times C1 in A; q = r ^ K's low bits, 20 of them
+//!  (r ^ K) * C1       =  A + q * C1         A: K's high bits times C1; q: 20 low bits of r ^ K
 //!                     =  A + q * (C1 mod 2^32) + (q * (C1 / 2^32) << 32)
 //!  z * C2, and >> 31  :  only bits 0..51 of the product matter, which those of z and of C2 make
 //! ```
@@ -32,7 +32,7 @@ const AT_ONCE: usize = 1024;
 /// The lanes of a vector.
 const LANES: usize = 8;
 
-/// Where a walk's number stands, above its place.
+/// If a walk's number stands, above its place.
 const OWNER_SHIFT: u32 = 2 * MAX_HALF_BITS;
 
 /// Whether this level has the instructions, and this network is small enough.

@@ -45,7 +45,7 @@ impl Weights {
     ///
     /// [`Error::BadWeight`] for one that is negative, infinite or no number; [`Error::NoWeight`]
     /// where all are 0; [`Error::ZeroSetting`]; [`Error::TooManySamples`] for more without
-    /// replacement than have a weight above 0; [`Error::Core`] where there is no memory for a
+    /// replacement than have a weight above 0; [`Error::Core`] if there is no memory for a
     /// table.
     pub fn new(weights: &[f64], replacement: bool, samples: Option<usize>) -> Result<Self> {
         let bad = |weight: &f64| !weight.is_finite() || *weight < 0.0;

@@ -1,6 +1,6 @@
 //! Whether two lists of numbers are the same, from eight bytes each.
 //!
-//! No protection against somebody who wants two lists to agree: a run that resumes asks whether a
+//! It does not protect against an adversary. A run that resumes checks with it whether a
 //! sampler gives again what it gave.
 
 use std::fmt;

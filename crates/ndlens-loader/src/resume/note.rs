@@ -1,5 +1,4 @@
-//! What a state keeps for somebody else, such as the state of a sampler that the loader knows
-//! nothing of.
+//! What a state keeps for the caller, such as the state of a sampler, which the loader cannot read.
 
 use std::any::Any;
 use std::fmt;
@@ -10,12 +9,12 @@ use std::sync::Arc;
 pub struct Note(Arc<dyn Any + Send + Sync>);
 
 impl Note {
-    /// What stands in it.
+    /// A note that holds this value.
     pub fn new(value: impl Any + Send + Sync) -> Self {
         Note(Arc::new(value))
     }
 
-    /// What stands in it, if it is of this type.
+    /// The value, if it is of this type.
     pub fn get<T: Any + Send + Sync>(&self) -> Option<&T> {
         self.0.downcast_ref()
     }

@@ -98,7 +98,7 @@ impl Position {
     }
 
     /// Makes it what is begun next, and gives what was, for the caller to drop without the lock:
-    /// what a note keeps may be somebody else's, whose end may come back here.
+    /// a note may hold the caller's object, whose drop may call back into this position.
     #[must_use]
     fn set_next(&self, stand: &mut Stand, next: Point) -> Point {
         self.own(std::process::id()).next_epoch.store(next.epoch, Ordering::Relaxed);
@@ -145,7 +145,7 @@ impl Position {
         }
     }
 
-    /// Where to go on from.
+    /// If to go on from.
     pub(crate) fn get(&self) -> Point {
         let stand = self.lock();
         stand.in_hand.as_ref().unwrap_or(&stand.next).clone()
@@ -173,7 +173,7 @@ pub(crate) struct Begun {
     pub(crate) undo: Undo,
 }
 
-/// Where a loader stood before an epoch began.
+/// If a loader stood before an epoch began.
 #[derive(Debug)]
 pub(crate) struct Undo {
     position: Arc<Position>,
@@ -205,7 +205,7 @@ pub(crate) struct Tracker {
 }
 
 impl Tracker {
-    /// All places before `place` are taken; None where all are. Threads that share an epoch may say
+    /// All places before `place` are taken; None if all are. Threads that share an epoch may say
     /// so out of turn: it only goes on.
     pub(crate) fn reached(&self, place: Option<usize>, note: Option<Note>) {
         let mut stand = self.position.lock();

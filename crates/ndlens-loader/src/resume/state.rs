@@ -1,8 +1,8 @@
-//! Where a run stands, in a few words that any rank can write and any number of ranks can go on
-//! from.
+//! The state of a run: a few numbers that any rank can write, and that any number of ranks can
+//! resume from.
 //!
-//! An order is a function of the seed and the epoch, so a run is resumed by saying how far into the
-//! order it has come: nothing is replayed. What the order depends on is said too, and a loader that
+//! An order is a function of the seed and the epoch. So a state says how far into the order the run
+//! has come, and nothing is replayed. It also says what the order depends on, and a loader that
 //! would give another order refuses the state.
 
 use crate::error::{Error, Result};
@@ -18,7 +18,7 @@ pub struct State {
     pub epoch: u32,
     /// The first place of the epoch's order that no rank has taken.
     pub start: usize,
-    /// What is kept there for whoever reads a sampler.
+    /// What is kept there for the code that reads a sampler.
     pub note: Option<Note>,
     /// What the order was made of.
     pub basis: Basis,

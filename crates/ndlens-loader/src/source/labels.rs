@@ -26,7 +26,7 @@ pub struct Labels {
 }
 
 impl Labels {
-    /// Labels that are the elements of a view of one axis, equal where their bytes are; None where
+    /// Labels that are the elements of a view of one axis, equal where their bytes are; None if
     /// they are floats of a kind whose equal numbers may have other bytes. Errors call them `name`.
     ///
     /// # Errors
@@ -86,7 +86,7 @@ impl Labels {
     ///
     /// # Errors
     ///
-    /// [`Error::TooManyLabels`]; [`Error::Core`] where there is no memory.
+    /// [`Error::TooManyLabels`]; [`Error::Core`] if there is no memory.
     pub fn push(&mut self, code: Option<u32>) -> Result<u32> {
         let code = if let Some(code) = code {
             code
@@ -136,7 +136,7 @@ impl Labels {
     ///
     /// # Errors
     ///
-    /// [`Error::LabelAgain`] where a label comes again after others; [`Error::Core`] where there is
+    /// [`Error::LabelAgain`] if a label comes again after others; [`Error::Core`] if there is
     /// no memory.
     pub fn runs(&self) -> Result<Vec<usize>> {
         let mut lengths = with_room_for::<usize>(self.first.len())?;
@@ -192,8 +192,10 @@ mod tests {
         assert_eq!(runs(vec![]).unwrap(), [0usize; 0]);
         assert_eq!(
             runs(vec![4, 4, 9, 4]).unwrap_err().to_string(),
-            "ids: the one at step 3 is that of steps 0 to 1 again, after others: a series must stand together and in order; sort it \
-             first, as with order = numpy.argsort(ids, kind=\"stable\"), series[order] and ids[order]"
+            "ids: the one at step 3 is that of steps 0 to 1 again, after others: a series must \
+             stand together and in order; sort it \
+             first, as with order = numpy.argsort(ids, kind=\"stable\"), series[order] and \
+             ids[order]"
         );
     }
 }

@@ -33,8 +33,13 @@ pub trait Source: Send + Sync {
         self.len() == 0
     }
 
-    /// The shape of each item; None where there is nothing to take items from.
+    /// The shape of each item; None if there is nothing to take items from.
     fn item_shape(&self) -> Option<ItemShape<'_>>;
+
+    /// The shape of each item as the user gave it, before its axes were put in another order.
+    fn given_shape(&self) -> Option<ItemShape<'_>> {
+        self.item_shape()
+    }
 
     /// What the elements are.
     fn dtype(&self) -> &DType;
@@ -215,6 +220,10 @@ impl Source for Rearranged {
 
     fn item_shape(&self) -> Option<ItemShape<'_>> {
         Some(ItemShape::between(&self.least, &self.most))
+    }
+
+    fn given_shape(&self) -> Option<ItemShape<'_>> {
+        self.source.given_shape()
     }
 
     fn dtype(&self) -> &DType {

@@ -1,8 +1,8 @@
 //! Steps of series that hold NaN: a model that is given one learns nothing from there on, and does
 //! not say why.
 //!
-//! A series may be larger than memory, so the search goes on piece by piece, and whoever runs it
-//! looks up between two pieces.
+//! A series may be larger than memory, so the search goes on piece by piece, and the caller may
+//! stop it between two pieces.
 
 use ndlens_core::{DType, View, room};
 
@@ -46,11 +46,11 @@ pub struct NanSearch {
 }
 
 impl NanSearch {
-    /// None where the elements are no floats, so that there is nothing to find.
+    /// None if the elements are no floats, so that there is nothing to find.
     ///
     /// # Errors
     ///
-    /// [`Error::NanOfOpaque`] where only the producer of the elements knows what they are.
+    /// [`Error::NanOfOpaque`] if only the producer of the elements knows what they are.
     pub fn new(series: &[View]) -> Result<Option<Self>> {
         let Some(first) = series.first() else { return Ok(None) };
         let Some(is_nan) = nan_test(first.dtype())? else { return Ok(None) };
@@ -66,7 +66,7 @@ impl NanSearch {
     ///
     /// # Errors
     ///
-    /// [`Error::Core`] where the series cannot be read or there is no memory for the list.
+    /// [`Error::Core`] if the series cannot be read or there is no memory for the list.
     pub fn advance(&mut self, mut bytes: usize) -> Result<bool> {
         while let Some(series) = self.series.get(self.next.0) {
             if self.found.found.len() <= self.next.0 {

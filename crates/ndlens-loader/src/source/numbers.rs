@@ -14,7 +14,7 @@ const BLOCK_BYTES: usize = 64 << 10;
 ///
 /// # Errors
 ///
-/// What `use_element` says, at once; [`Error::Core`] where the view cannot be read.
+/// What `use_element` says, at once; [`Error::Core`] if the view cannot be read.
 pub(crate) fn each_element(
     view: &View,
     mut use_element: impl FnMut(&[u8]) -> Result<()>,
@@ -38,7 +38,7 @@ pub(crate) fn each_element(
     Ok(view.verify()?)
 }
 
-/// Calls `use_number` with each integer of `view`, in order; None where its elements are none.
+/// Calls `use_number` with each integer of `view`, in order; None if its elements are not integers.
 ///
 /// # Errors
 ///
@@ -72,12 +72,12 @@ pub(crate) fn each_integer(
     .map(Some)
 }
 
-/// The integers of `view`, from 0 on, as sizes or places; None where its elements are no integers.
+/// The integers of `view`, from 0 on, as sizes or places; None if its elements are no integers.
 /// Errors call it `name`.
 ///
 /// # Errors
 ///
-/// [`Error::NegativeNumber`]; [`Error::Core`] where there is no memory for the list.
+/// [`Error::NegativeNumber`]; [`Error::Core`] if there is no memory for the list.
 pub(crate) fn numbers_of(view: &View, name: &'static str) -> Result<Option<Vec<usize>>> {
     let mut numbers = with_room_for::<usize>(view.len())?;
     let read = each_integer(view, |number| {
@@ -97,7 +97,7 @@ pub(crate) fn numbers_of(view: &View, name: &'static str) -> Result<Option<Vec<u
 ///
 /// # Errors
 ///
-/// [`Error::Core`] where there is no memory for it.
+/// [`Error::Core`] if there is no memory for it.
 pub fn view_of_sizes(sizes: impl ExactSizeIterator<Item = usize>) -> Result<View> {
     let mut numbers = with_room_for(sizes.len())?;
     numbers.extend(sizes.map(|size| size as i64));
@@ -108,7 +108,7 @@ pub fn view_of_sizes(sizes: impl ExactSizeIterator<Item = usize>) -> Result<View
 ///
 /// # Errors
 ///
-/// [`Error::Core`] where the view cannot be read or there is no memory for the list.
+/// [`Error::Core`] if the view cannot be read or there is no memory for the list.
 pub fn flags_of(view: &View) -> Result<Vec<bool>> {
     let mut flags = with_room_for(view.nbytes())?;
     each_element(view, |bytes| {
@@ -122,7 +122,7 @@ pub fn flags_of(view: &View) -> Result<Vec<bool>> {
 ///
 /// # Errors
 ///
-/// [`Error::NumbersShape`] for another view, [`Error::NegativeNumber`]; [`Error::Core`] where there
+/// [`Error::NumbersShape`] for another view, [`Error::NegativeNumber`]; [`Error::Core`] if there
 /// is no memory for the list.
 pub fn sizes_of(view: &View, name: &'static str) -> Result<Vec<usize>> {
     let numbers = if view.ndim() == 1 { numbers_of(view, name)? } else { None };

@@ -14,7 +14,7 @@ use crate::source::Source;
 use crate::source::numbers::view_of_sizes;
 use crate::source::ragged::Shapes;
 
-/// Where items of a source lie once they are packed.
+/// If items of a source lie once they are packed.
 #[derive(Debug)]
 pub struct Packing {
     offsets: Vec<i64>,
@@ -27,7 +27,7 @@ impl Packing {
     ///
     /// # Errors
     ///
-    /// [`Error::Core`] where an item cannot be looked at, all are more than an array can hold, or
+    /// [`Error::Core`] if an item cannot be looked at, all are more than an array can hold, or
     /// there is no memory for the list.
     pub fn of(source: &dyn Source) -> Result<Self> {
         let (items, rank) =
@@ -79,7 +79,7 @@ impl Packing {
     ///
     /// # Errors
     ///
-    /// [`Error::Core`] where an item cannot be read.
+    /// [`Error::Core`] if an item cannot be read.
     pub fn copy_to(&self, source: &dyn Source, flat: &View) -> Result<()> {
         for (item, ends) in self.offsets.windows(2).enumerate() {
             let range = Index::from(ends[0] as isize..ends[1] as isize);
@@ -93,7 +93,7 @@ impl Packing {
 ///
 /// # Errors
 ///
-/// [`Error::Core`] where an item cannot be read.
+/// [`Error::Core`] if an item cannot be read.
 pub fn copy_rows(source: &dyn Source, rows: &View) -> Result<()> {
     (0..source.len()).try_for_each(|item| {
         let row = rows.index(&[Index::At(item as isize)])?;
@@ -112,7 +112,7 @@ fn copy_item(source: &dyn Source, item: usize, target: &View) -> Result<()> {
 ///
 /// # Errors
 ///
-/// [`Error::Core`] where there is no memory for the lists.
+/// [`Error::Core`] if there is no memory for the lists.
 pub fn places_of(starts: &[usize], shapes: &Shapes) -> Result<(View, View)> {
     let table = [starts.len() as isize, shapes.rank() as isize];
     let sizes = view_of_sizes(shapes.sizes().iter().copied())?.reshape(&table)?;

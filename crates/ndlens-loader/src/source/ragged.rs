@@ -39,7 +39,7 @@ impl Ragged {
     /// # Errors
     ///
     /// [`Error::UnequalItems`] for items of another dtype or rank, or with other axes from axis 2
-    /// on; [`Error::Core`] where there is no memory for the list of buffers.
+    /// on; [`Error::Core`] if there is no memory for the list of buffers.
     pub fn of_views(views: Vec<View>) -> Result<Self> {
         let kind = |view: &View| format!("{} of rank {}", view.dtype(), view.ndim());
         let mut bounds = Bounds::default();
@@ -101,7 +101,7 @@ impl Ragged {
         Ok(Ragged { items: Items::Packed { flat: flat.into(), starts, shapes }, least, most })
     }
 
-    /// Where all lie in one view: that view, the element of it that each starts at, and their
+    /// If all lie in one view: that view, the element of it that each starts at, and their
     /// shapes.
     pub fn as_packed(&self) -> Option<(&View, &[usize], &Shapes)> {
         match &self.items {
@@ -151,7 +151,7 @@ impl Shapes {
     ///
     /// # Errors
     ///
-    /// [`Error::Core`] where there is none.
+    /// [`Error::Core`] if there is none.
     pub fn reserve(&mut self, items: usize, rank: usize) -> Result<()> {
         Ok(room::reserve(&mut self.sizes, items.saturating_mul(rank))?)
     }
@@ -160,8 +160,8 @@ impl Shapes {
     ///
     /// # Errors
     ///
-    /// [`Error::UnequalItems`] where it has another rank than those before it or other sizes from
-    /// axis 2 on; [`Error::Core`] where there is no memory for it.
+    /// [`Error::UnequalItems`] if it has another rank than those before it or other sizes from
+    /// axis 2 on; [`Error::Core`] if there is no memory for it.
     pub fn push(&mut self, shape: &[usize]) -> Result<()> {
         self.bounds.take(self.items, shape)?;
         room::reserve(&mut self.sizes, shape.len())?;
@@ -194,7 +194,7 @@ impl Shapes {
     ///
     /// # Panics
     ///
-    /// Where it is not.
+    /// If it is not.
     pub fn get(&self, item: usize) -> &[usize] {
         let rank = self.rank();
         &self.sizes[item * rank..(item + 1) * rank]
@@ -362,27 +362,27 @@ mod tests {
         let out = "and does not end by element";
         assert_eq!(
             packed(None, &[&[4], &[7]]),
-            format!("item 1 of shape [7] starts at element 4 {out} 10, where its room ends")
+            format!("item 1 of shape [7] starts at element 4 {out} 10, where its memory ends")
         );
         assert_eq!(
             packed(Some(&[0, 3, 10]), &[&[4], &[4]]),
-            format!("item 0 of shape [4] starts at element 0 {out} 3, where its room ends")
+            format!("item 0 of shape [4] starts at element 0 {out} 3, where its memory ends")
         );
         assert_eq!(
             packed(Some(&[11]), &[&[0]]),
-            format!("item 0 of shape [0] starts at element 11 {out} 10, where its room ends")
+            format!("item 0 of shape [0] starts at element 11 {out} 10, where its memory ends")
         );
         assert_eq!(
             packed(Some(&[usize::MAX]), &[&[2]]),
             format!(
-                "item 0 of shape [2] starts at element {} {out} 10, where its room ends",
+                "item 0 of shape [2] starts at element {} {out} 10, where its memory ends",
                 usize::MAX
             )
         );
         assert_eq!(
             packed(None, &[&[usize::MAX, 2]]),
             format!(
-                "item 0 of shape [{}, 2] starts at element 0 {out} 10, where its room ends",
+                "item 0 of shape [{}, 2] starts at element 0 {out} 10, where its memory ends",
                 usize::MAX
             )
         );
@@ -396,7 +396,8 @@ mod tests {
         );
         assert_eq!(
             packed(None, &[&[1, 1, 3], &[1, 1, 1]]),
-            "item 1 has shape [1, 1, 1], but those before it [1, 1, 3]: only axes 0 and 1 may differ"
+            "item 1 has shape [1, 1, 1], but those before it [1, 1, 3]: only axes 0 and 1 may \
+             differ"
         );
         let flat = numbered(8).flip(&[0]).unwrap();
         assert_eq!(
@@ -406,7 +407,8 @@ mod tests {
         let floats = View::from_vec(vec![0f32; 2]);
         assert_eq!(
             Ragged::of_views(vec![numbered(3), floats]).unwrap_err().to_string(),
-            "item 1 has float32 of rank 1, but those before it uint8 of rank 1: only axes 0 and 1 may differ"
+            "item 1 has float32 of rank 1, but those before it uint8 of rank 1: only axes 0 and 1 \
+             may differ"
         );
     }
 }

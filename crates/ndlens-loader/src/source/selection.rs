@@ -26,6 +26,7 @@ use std::sync::Arc;
 
 use ndlens_core::View;
 use ndlens_core::room::with_room_for;
+use ndlens_kernels::ask_for_element;
 
 use crate::error::{Error, Result};
 use crate::source::numbers::{each_integer, flags_of};
@@ -48,7 +49,7 @@ pub struct Selection(Numbers);
 enum Numbers {
     /// `first`, `first + step`, and so on; none is below 0.
     Range { first: usize, step: isize, count: usize },
-    /// Where a block starts, and how far beyond that each item is.
+    /// If a block starts, and how far beyond that each item is.
     Near(Arc<(Vec<usize>, Vec<u8>)>),
     /// Vectors, because making a shared slice of one would need as much memory again.
     Narrow(Arc<Vec<u32>>),
@@ -80,11 +81,11 @@ impl Selection {
     ///
     /// # Errors
     ///
-    /// [`Error::Core`] where there is no memory for the list.
+    /// [`Error::Core`] if there is no memory for the list.
     ///
     /// # Panics
     ///
-    /// Where there are fewer than `count`.
+    /// If there are fewer than `count`.
     pub(crate) fn of(
         mut numbers: impl Iterator<Item = usize> + Clone,
         count: usize,
@@ -134,7 +135,7 @@ impl Selection {
     /// # Errors
     ///
     /// [`Error::SelectionShape`], [`Error::SelectionDType`], [`Error::NoSuchIndex`],
-    /// [`Error::MaskLength`]; [`Error::Core`] where there is no memory for the list.
+    /// [`Error::MaskLength`]; [`Error::Core`] if there is no memory for the list.
     ///
     /// ```
     /// use ndlens_core::View;
@@ -178,7 +179,7 @@ impl Selection {
     ///
     /// # Errors
     ///
-    /// [`Error::Core`] where there is no memory for the list.
+    /// [`Error::Core`] if there is no memory for the list.
     pub fn of_flags(chosen: &[bool]) -> Result<Self> {
         let count = chosen.iter().filter(|&&chosen| chosen).count();
         let numbers =
@@ -205,7 +206,7 @@ impl Selection {
     pub fn as_range(&self) -> Option<(usize, isize, usize)> {
         match self.0 {
             Numbers::Range { first, step, count } => Some((first, step, count)),
-            _ => None,
+            Numbers::Near(_) | Numbers::Narrow(_) | Numbers::Wide(_) => None,
         }
     }
 
@@ -213,7 +214,7 @@ impl Selection {
     ///
     /// # Panics
     ///
-    /// Where it is not.
+    /// If it is not.
     pub fn at(&self, place: usize) -> usize {
         match &self.0 {
             Numbers::Range { first, step, count } => {
@@ -230,7 +231,7 @@ impl Selection {
     ///
     /// # Panics
     ///
-    /// Where a place is not below [`len`](Self::len).
+    /// If a place is not below [`len`](Self::len).
     pub fn replace(&self, places: &mut [usize]) {
         match &self.0 {
             Numbers::Range { first, step, count } => {
@@ -247,16 +248,16 @@ impl Selection {
             }
             Numbers::Near(near) => {
                 let (starts, offsets) = &**near;
+                for &place in &*places {
+                    ask_for_element(starts, place / BLOCK);
+                    ask_for_element(offsets, place);
+                }
                 for place in places {
                     *place = starts[*place / BLOCK] + usize::from(offsets[*place]);
                 }
             }
-            Numbers::Narrow(list) => {
-                places.iter_mut().for_each(|place| *place = list[*place] as usize)
-            }
-            Numbers::Wide(list) => {
-                places.iter_mut().for_each(|place| *place = list[*place] as usize)
-            }
+            Numbers::Narrow(list) => look_up(list, places, |number| number as usize),
+            Numbers::Wide(list) => look_up(list, places, |number| number as usize),
         }
     }
 
@@ -270,7 +271,7 @@ impl Selection {
     ///
     /// # Errors
     ///
-    /// [`Error::Core`] where there is no memory for the list.
+    /// [`Error::Core`] if there is no memory for the list.
     pub fn select(&self, inner: &Selection, items: usize) -> Result<Self> {
         Selection::of(inner.iter().map(|place| self.at(place)), inner.len(), items)
     }
@@ -289,7 +290,7 @@ impl Selection {
     ///
     /// # Errors
     ///
-    /// [`Error::Core`] where there is no memory for them.
+    /// [`Error::Core`] if there is no memory for them.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         if let Numbers::Range { first, step, count } = self.0 {
             let numbers = [first as u64, step as u64, count as u64];
@@ -300,7 +301,8 @@ impl Selection {
             Numbers::Near(_) => {
                 u32::try_from(last).is_err() || self.iter().any(|item| u32::try_from(item).is_err())
             }
-            _ => matches!(self.0, Numbers::Wide(_)),
+            Numbers::Range { .. } | Numbers::Narrow(_) => false,
+            Numbers::Wide(_) => true,
         };
         let list_len = self.len() * if wide { size_of::<u64>() } else { size_of::<u32>() };
         let span = last.wrapping_sub(first).wrapping_add(1);
@@ -332,8 +334,8 @@ impl Selection {
     ///
     /// # Errors
     ///
-    /// [`Error::SelectionBytes`] for anything else; [`Error::NoSuchIndex`] where there are fewer
-    /// items; [`Error::Core`] where there is no memory for the list.
+    /// [`Error::SelectionBytes`] for anything else; [`Error::NoSuchIndex`] if there are fewer
+    /// items; [`Error::Core`] if there is no memory for the list.
     pub fn from_bytes(bytes: &[u8], items: usize) -> Result<Self> {
         let damaged = || Error::SelectionBytes { len: bytes.len() };
         let (&kind, rest) = bytes.split_first().ok_or_else(damaged)?;
@@ -381,6 +383,16 @@ fn checked(numbers: impl Iterator<Item = usize>, items: usize) -> Result<()> {
     }
 }
 
+/// Puts the number that a list has at each place where the place was.
+fn look_up<T: Copy>(list: &[T], places: &mut [usize], number: impl Fn(T) -> usize) {
+    for &place in &*places {
+        ask_for_element(list, place);
+    }
+    for place in places {
+        *place = number(list[*place]);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -422,7 +434,8 @@ mod tests {
                 let mut damaged = bytes.clone();
                 damaged[at] ^= 0x41;
                 if let Ok(selection) = Selection::from_bytes(&damaged, items) {
-                    prop_assert!(selection.len() > 1 << 20 || selection.iter().all(|item| item < items));
+                    let is_long = selection.len() > 1 << 20;
+                    prop_assert!(is_long || selection.iter().all(|item| item < items));
                 }
                 if let Ok(selection) = Selection::from_bytes(&bytes[..at], items) {
                     prop_assert!(selection.iter().all(|item| item < items));
@@ -529,7 +542,7 @@ mod tests {
         );
         assert_eq!(
             Selection::from_bytes(&[9, 0], 9).unwrap_err().to_string(),
-            "these 2 bytes are no selection of items"
+            "these 2 bytes are not a selection of items"
         );
     }
 }

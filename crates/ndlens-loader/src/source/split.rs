@@ -79,7 +79,7 @@ impl Sizes {
 ///
 /// [`Error::NoParts`], [`Error::PartCounts`], [`Error::PartFractions`], [`Error::EmptyPart`];
 /// [`Error::LabelsLength`]; [`Error::RareLabel`] for a class that has fewer items than there are
-/// parts; [`Error::OrderedClasses`] for classes without a seed; [`Error::Core`] where there is no
+/// parts; [`Error::OrderedClasses`] for classes without a seed; [`Error::Core`] if there is no
 /// memory for the list of items.
 ///
 /// ```
@@ -379,7 +379,8 @@ mod tests {
             |fractions: &[f64]| message(Sizes::Fractions(fractions.to_vec()), seeded(0));
         assert_eq!(
             fractions(&[0.8, 0.1]),
-            "fractions of parts must be above 0 and add up to 1, got [0.8, 0.1], which add up to 0.9"
+            "fractions of parts must be above 0 and add up to 1, got [0.8, 0.1], which add up to \
+             0.9"
         );
         assert_eq!(
             fractions(&[1.5, -0.5]),
@@ -415,7 +416,8 @@ mod tests {
         );
         assert_eq!(
             message(halves(), Dealing { classes: Some(&one), ..Dealing::default() }),
-            "stratify needs a shuffled split: in the order of the data, parts have the classes that stand there"
+            "stratify needs a shuffled split: in the order of the data, parts have the classes \
+             that stand there"
         );
     }
 }

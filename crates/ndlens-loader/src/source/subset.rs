@@ -43,8 +43,8 @@ impl Subset {
     ///
     /// # Errors
     ///
-    /// [`Error::NoSuchIndex`](crate::Error::NoSuchIndex) where it names one that there is not;
-    /// [`Error::Core`](crate::Error::Core) where an item cannot be looked at.
+    /// [`Error::NoSuchIndex`](crate::Error::NoSuchIndex) if a number is out of bounds;
+    /// [`Error::Core`](crate::Error::Core) if an item cannot be looked at.
     pub fn new(source: Arc<dyn Source>, selection: Selection) -> crate::Result<Self> {
         let items = source.len();
         if let Some((place, got)) = selection.iter().enumerate().find(|&(_, item)| item >= items) {
@@ -64,7 +64,7 @@ impl Subset {
         Ok(Subset { source, selection, sizes, fingerprint: OnceLock::new() })
     }
 
-    /// Where its items come from.
+    /// If its items come from.
     pub fn source(&self) -> &Arc<dyn Source> {
         &self.source
     }

@@ -78,7 +78,7 @@ impl Windows {
     ///
     /// [`Error::NoSeries`], [`Error::SeriesShape`], [`Error::UnequalSeries`],
     /// [`Error::GroupsOfSeveral`], [`Error::LengthsSum`], [`Error::ZeroSetting`],
-    /// [`Error::GapWithoutHorizon`], [`Error::NoWindow`]; [`Error::Core`] where there is no memory
+    /// [`Error::GapWithoutHorizon`], [`Error::NoWindow`]; [`Error::Core`] if there is no memory
     /// for the list of groups.
     pub fn new(series: Vec<View>, lengths: Option<&[usize]>, span: Span) -> Result<Self> {
         for (name, value) in [("window size", span.size), ("window step", span.step)] {
@@ -190,7 +190,7 @@ impl Windows {
     ///
     /// # Errors
     ///
-    /// [`Error::Core`] where there is no memory for the list.
+    /// [`Error::Core`] if there is no memory for the list.
     pub fn all_flags(&self) -> Result<Vec<bool>> {
         let mut flags = with_room_for(self.len)?;
         flags.resize(self.len, true);
@@ -202,7 +202,7 @@ impl Windows {
     ///
     /// # Errors
     ///
-    /// [`Error::WindowMask`] for a mask of another length; [`Error::Core`] where there is no memory
+    /// [`Error::WindowMask`] for a mask of another length; [`Error::Core`] if there is no memory
     /// for the list.
     pub fn flags_of(&self, mask: &[bool]) -> Result<Vec<bool>> {
         let steps: usize = self.series.iter().map(|view| view.shape()[0]).sum();
@@ -286,11 +286,11 @@ impl Windows {
         (group, group.start + (index - group.first) * self.span.step)
     }
 
-    /// Those whose flag is set; None where all are.
+    /// Those whose flag is set; None if all are.
     ///
     /// # Errors
     ///
-    /// [`Error::NoWindowLeft`] where none is; [`Error::Core`] where there is no memory for the
+    /// [`Error::NoWindowLeft`] if none is; [`Error::Core`] if there is no memory for the
     /// list.
     pub fn selected(&self, flags: &[bool]) -> Result<Option<Selection>> {
         if flags.iter().all(|&flag| flag) {
@@ -367,7 +367,7 @@ fn rows_of(series: &[View], offset: usize, size: usize) -> Option<View> {
 /// # Errors
 ///
 /// [`Error::NoColumns`] for a series of steps without axes, [`Error::TargetColumns`] for columns
-/// that no view shows alone; [`Error::Core`] for a column that there is not.
+/// that no view shows alone; [`Error::Core`] for a column that does not exist.
 pub fn columns_of(series: &View, columns: &Columns) -> Result<View> {
     if series.ndim() < 2 {
         return Err(Error::NoColumns { got: series.shape().to_vec() });
@@ -401,7 +401,7 @@ pub enum Columns {
 ///
 /// # Errors
 ///
-/// [`Error::GroupsUnclear`] where they could be the id of each step too; [`Error::BadGroups`] where
+/// [`Error::GroupsUnclear`] if they could be the id of each step too; [`Error::BadGroups`] if
 /// they are neither.
 pub fn lengths_of_groups(steps: usize, groups: Vec<usize>) -> Result<Vec<usize>> {
     if groups.len() == steps {
@@ -558,7 +558,8 @@ mod tests {
         assert_eq!(several.flags_of(&starts).unwrap(), [false, false, false, true]);
         assert_eq!(
             windows.flags_of(&[true; 5]).unwrap_err().to_string(),
-            "a filter of windows is one boolean for each of 3 windows or for each of 12 steps, got 5"
+            "a filter of windows is one boolean for each of 3 windows or for each of 12 steps, \
+             got 5"
         );
         assert!(windows.selected(&[true; 3]).unwrap().is_none());
         assert_eq!(
@@ -618,15 +619,18 @@ mod tests {
         );
         assert_eq!(
             message(vec![series(0, 3)], Some(&[7, 7, 8]), span(1, 1, 0)),
-            "lengths must add up to the 3 steps of the series: got 3 that add up to 22; if they are the id of each step, type ids="
+            "lengths must add up to the 3 steps of the series: got 3 that add up to 22; if they \
+             are the id of each step, type ids="
         );
         assert_eq!(
             message(vec![series(0, 3), series(0, 4)], None, span(3, 1, 2)),
-            "no window fits: a window of 3 and a horizon of 2 need 5 steps, but the longest series or group has 4"
+            "no window fits: a window of 3 and a horizon of 2 need 5 steps, but the longest \
+             series or group has 4"
         );
         assert_eq!(
             message(vec![series(0, 3)], None, Span { size: 1, step: 1, gap: 1, horizon: 2 }),
-            "no window fits: a window of 1, a gap of 1 and a horizon of 2 need 4 steps, but the longest series or group has 3"
+            "no window fits: a window of 1, a gap of 1 and a horizon of 2 need 4 steps, but the \
+             longest series or group has 3"
         );
         let scalar = series(0, 1).reshape(&[]).unwrap();
         assert_eq!(
@@ -659,7 +663,8 @@ mod tests {
             |series: &View, columns| columns_of(series, &columns).unwrap_err().to_string();
         assert_eq!(
             message(&table, some(&[0, 1, 3])),
-            "target must be one column or evenly spaced ones, which a view can show, got [0, 1, 3]: put them side by side, or \
+            "target must be one column or evenly spaced ones, which a view can show, got [0, 1, \
+             3]: put them side by side, or \
              take each as a field of its own"
         );
         assert_eq!(
@@ -676,13 +681,15 @@ mod tests {
     fn groups_that_can_be_read_two_ways_or_none_say_what_to_type() {
         let message =
             |groups: &[usize]| lengths_of_groups(6, groups.to_vec()).unwrap_err().to_string();
-        let unclear = "6 numbers for a series of 6 steps could be the lengths of groups or the id of each step: type lengths= or ids=";
+        let unclear = "6 numbers for a series of 6 steps could be the lengths of groups or the id \
+        of each step: type lengths= or ids=";
         for ids in [[1; 6], [0, 0, 1, 1, 2, 2], [7, 7, 8, 8, 9, 9]] {
             assert_eq!(message(&ids), format!("groups are unclear: {unclear}"));
         }
         assert_eq!(
             message(&[1, 1]),
-            "groups must be lengths that add up to the 6 steps of the series or offsets from 0 to 6: got 2 numbers that add up to 2"
+            "groups must be lengths that add up to the 6 steps of the series or offsets from 0 to \
+             6: got 2 numbers that add up to 2"
         );
         assert_eq!(lengths_of_groups(6, vec![0, 6]).unwrap(), [0, 6]);
         assert_eq!(lengths_of_groups(6, vec![0, 2, 2, 6]).unwrap(), [2, 0, 4]);

@@ -1,4 +1,4 @@
-//! Buffers in, through CPython's buffer protocol (PEP 3118).
+//! Buffers in, through the buffer protocol of `CPython` (PEP 3118).
 
 #![expect(unsafe_code, reason = "takes buffers through CPython's C API; see UNSAFE.md")]
 
@@ -55,7 +55,7 @@ impl Drop for BufferExport {
     fn drop(&mut self) {
         // SAFETY: the buffer was filled by PyObject_GetBuffer and is released here only.
         attached(|_| unsafe { ffi::PyBuffer_Release(self.0.as_ptr()) });
-        // SAFETY: `take` made it of a box; nobody points to it any more, or nobody will look.
+        // SAFETY: `take` made it of a box; no pointer to it is left, or none will be followed.
         drop(unsafe { Box::from_raw(self.0.as_ptr()) });
     }
 }
@@ -102,7 +102,8 @@ impl BufferExport {
         };
         if suboffsets.is_some_and(|offsets| offsets.iter().any(|&offset| offset >= 0)) {
             return Err(PyBufferError::new_err(
-                "buffer has sub-offsets (a PIL-style array of pointers): its elements are not at strides; copy it first",
+                "buffer has sub-offsets (a PIL-style array of pointers): its elements are not at \
+                 strides; copy it first",
             ));
         }
         let format = if buffer.format.is_null() {
@@ -139,7 +140,7 @@ impl BufferExport {
             None => return Err(bad_export("buf is null")),
         };
         let base = NonNull::new(base).ok_or_else(|| bad_export("elements start at address 0"))?;
-        // SAFETY: the exporter vouches for its elements, which span these bytes, until
+        // SAFETY: the exporter guarantees its elements, which span these bytes, until
         // PyBuffer_Release, which is when the owner drops; a writable export may be written.
         let buffer = unsafe { Buffer::from_raw(base, below + above, access, Arc::new(self)) };
         View::new(buffer, layout, dtype).or_raise()
@@ -156,6 +157,6 @@ fn bad_export(what: &'static str) -> PyErr {
 ///
 /// `array` must be null or point to `len` numbers that live for `'a`.
 unsafe fn numbers<'a>(array: *const ffi::Py_ssize_t, len: usize) -> Option<&'a [ffi::Py_ssize_t]> {
-    // SAFETY: the caller vouches for a pointer that is not null.
+    // SAFETY: the caller guarantees a pointer that is not null.
     (!array.is_null()).then(|| unsafe { slice::from_raw_parts(array, len) })
 }

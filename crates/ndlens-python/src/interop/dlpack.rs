@@ -46,7 +46,7 @@ pub(crate) fn export<'py>(
     if max_version.is_some_and(|(major, _)| major >= DLPACK_VERSION.major) {
         let mut tensor = versioned(py, view)?;
         if copied.is_some() {
-            // SAFETY: fresh, and nobody else has seen it.
+            // SAFETY: the tensor is new, and no other code has a pointer to it.
             unsafe { tensor.as_mut() }.flags |= DLPACK_FLAG_IS_COPIED;
         }
         // SAFETY: the destructor frees the tensor unless a consumer has taken it and renamed the
@@ -76,7 +76,7 @@ pub(crate) fn export<'py>(
 /// A tensor for consumers of DLPack 1.0 and later.
 ///
 /// PyTorch 2.9 to 2.12 asks for the same version as NumPy does, and ends the process at a negative
-/// stride. So where it is imported, nobody gets one.
+/// stride. So no consumer gets one while such a PyTorch is imported.
 pub(crate) fn versioned(
     py: Python<'_>,
     view: &View,
@@ -99,18 +99,17 @@ fn torch_aborts(py: Python<'_>) -> PyResult<bool> {
     let version = version.str()?;
     let version = version.to_cow()?;
     let mut numbers = version.split('.').map(str::parse::<u32>);
-    Ok(
-        matches!((numbers.next(), numbers.next()), (Some(Ok(major)), Some(Ok(minor))) if (major, minor) < (2, 13)),
-    )
+    let (major, minor) = (numbers.next(), numbers.next());
+    Ok(matches!((major, minor), (Some(Ok(major)), Some(Ok(minor))) if (major, minor) < (2, 13)))
 }
 
-/// The pointer in a capsule of this name; None where it was taken, and so renamed.
+/// The pointer in a capsule of this name; None if a consumer took it and renamed the capsule.
 ///
 /// # Safety
 ///
 /// `capsule` must be a capsule, and the thread attached.
 unsafe fn untaken<T>(capsule: *mut ffi::PyObject, name: &CStr) -> Option<NonNull<T>> {
-    // SAFETY: the caller vouches for the capsule; IsValid sets no exception, and guards GetPointer.
+    // SAFETY: the caller guarantees a capsule; IsValid sets no exception, and guards GetPointer.
     unsafe {
         if ffi::PyCapsule_IsValid(capsule, name.as_ptr()) == 0 {
             return None;
@@ -209,7 +208,7 @@ fn is_of_old_producer(py: Python<'_>, error: &PyErr) -> PyResult<bool> {
 ///
 /// `capsule` must be a capsule.
 unsafe fn rename(py: Python<'_>, capsule: *mut ffi::PyObject, name: &'static CStr) -> PyResult<()> {
-    // SAFETY: the caller vouches for the capsule; the name is static, as capsules need it.
+    // SAFETY: the caller guarantees a capsule; the name is static, as capsules need it.
     if unsafe { ffi::PyCapsule_SetName(capsule, name.as_ptr()) } < 0 {
         Err(PyErr::fetch(py))
     } else {

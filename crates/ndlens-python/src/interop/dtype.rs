@@ -76,7 +76,7 @@ fn number(class: &Bound<'_, PyType>) -> Option<DType> {
 fn of_numpy(dtype: &Bound<'_, PyAny>) -> PyResult<DType> {
     let py = dtype.py();
     let name: String = dtype.getattr("name")?.extract()?;
-    // By name where that says all: `ml_dtypes`' have no typestr of their own.
+    // By name if that says all: `ml_dtypes`' have no typestr of their own.
     if dtype.getattr("isnative")?.is_truthy()?
         && let Some(named) = DType::from_name(&name)
     {

@@ -61,7 +61,8 @@ pub(crate) unsafe fn fill(
     // Without strides the consumer reads on as if the elements were packed in C order.
     if !asks(ffi::PyBUF_STRIDES) && !view.is_contiguous(Order::C) {
         return Err(PyBufferError::new_err(
-            "view is not C-contiguous and the buffer was asked for without strides; call .copy() first",
+            "view is not C-contiguous and the buffer was asked for without strides; call .copy() \
+             first",
         ));
     }
     let format = format(view)?;

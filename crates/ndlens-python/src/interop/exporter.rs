@@ -1,4 +1,4 @@
-//! A view of an object that exports a buffer, where the buffer is all that the object means.
+//! A view of an object that exports a buffer, unless the object means more than its buffer.
 
 use ndlens::{DType, View};
 use pyo3::prelude::*;

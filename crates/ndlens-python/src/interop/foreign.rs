@@ -1,4 +1,4 @@
-//! Objects of other libraries, as `ndlens._foreign` knows them: which are more than their memory.
+//! Objects of other libraries that mean more than their memory, such as masked arrays.
 
 use std::sync::OnceLock;
 
@@ -7,27 +7,27 @@ use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyMemoryView, PyType};
 
 use crate::exit;
-use crate::optional;
 use crate::optional::interned;
+use crate::provided::{self, Provided};
 
 /// Whether elements may be computed or read to new memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Copies {
     /// The view shows the object's own memory.
     Never,
-    /// The view shows memory of its own where the elements lie nowhere yet.
+    /// The view shows new memory if the elements lie nowhere yet.
     WhereNeeded,
 }
 
-fn call<'py, A>(py: Python<'py>, name: &str, arguments: A) -> PyResult<Bound<'py, PyAny>>
+fn call<'py, A>(py: Python<'py>, function: &Provided, arguments: A) -> PyResult<Bound<'py, PyAny>>
 where
     A: pyo3::call::PyCallArgs<'py>,
 {
     let _inside = exit::enter(py);
-    optional::get(py, "ndlens._foreign", name)?.call1(arguments)
+    function.get(py)?.call1(arguments)
 }
 
-/// Whether the memory of objects of this class is all that they are.
+/// Whether objects of this class mean no more than their memory.
 pub(crate) fn is_plain(class: &Bound<'_, PyType>) -> bool {
     static NDARRAY: OnceLock<Py<PyType>> = OnceLock::new();
     let py = class.py();
@@ -60,12 +60,12 @@ pub(crate) fn check_whole(origin: &Bound<'_, PyAny>) -> PyResult<()> {
     if is_plain(&origin.get_type()) {
         return Ok(());
     }
-    call(origin.py(), "check_whole", (origin,)).map(drop)
+    call(origin.py(), &provided::CHECK_WHOLE, (origin,)).map(drop)
 }
 
 /// What to ask for a DLPack capsule in place of an object.
 pub(crate) fn strided<'py>(obj: &Bound<'py, PyAny>, copies: Copies) -> PyResult<Bound<'py, PyAny>> {
-    call(obj.py(), "strided", (obj, copies == Copies::WhereNeeded))
+    call(obj.py(), &provided::STRIDED, (obj, copies == Copies::WhereNeeded))
 }
 
 /// Whether an object is a `torch.Tensor` and of no subclass.
@@ -80,13 +80,13 @@ pub(crate) fn storage<'py>(tensor: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Py
     if is_torch(tensor) {
         return tensor.call_method0(interned!(tensor.py(), "untyped_storage"));
     }
-    call(tensor.py(), "storage", (tensor,))
+    call(tensor.py(), &provided::STORAGE, (tensor,))
 }
 
-/// A better reason why an array exports no buffer, where there is one.
+/// A better reason why an array exports no buffer, if there is one.
 pub(crate) fn unexported(array: &Bound<'_, PyAny>, error: PyErr) -> PyErr {
     let reason: PyResult<Option<String>> =
-        call(array.py(), "unexported", (array,)).and_then(|reason| reason.extract());
+        call(array.py(), &provided::UNEXPORTED, (array,)).and_then(|reason| reason.extract());
     match reason {
         Ok(Some(reason)) => PyBufferError::new_err(reason),
         _ => error,
@@ -95,13 +95,14 @@ pub(crate) fn unexported(array: &Bound<'_, PyAny>, error: PyErr) -> PyErr {
 
 /// The error for an object that is no array, with what to do about it.
 pub(crate) fn no_array(obj: &Bound<'_, PyAny>) -> PyErr {
-    let told = call(obj.py(), "suggestion", (obj,));
+    let told = call(obj.py(), &provided::SUGGESTION, (obj,));
     let (name, hint): (String, Option<String>) = match told.and_then(|told| told.extract()) {
         Ok(told) => told,
         Err(error) => return error,
     };
     let hint = hint.map_or_else(String::new, |hint| format!("; {hint}"));
     PyTypeError::new_err(format!(
-        "nl.view needs an object with the buffer protocol, DLPack or __array_interface__, got {name}{hint}"
+        "nl.view needs an object with the buffer protocol, DLPack or __array_interface__, got \
+         {name}{hint}"
     ))
 }

@@ -102,7 +102,7 @@ impl PyView {
         asarray.call1((bits,))?.call_method1("view", (extension,))
     }
 
-    /// What NumPy asks for where the buffer protocol cannot help: the same array, or the reason why
+    /// The same array, for NumPy if the buffer protocol has no format for it; or the reason why
     /// there is none.
     #[pyo3(signature = (dtype = None, copy = None))]
     fn __array__<'py>(

@@ -1,5 +1,5 @@
-//! Python objects in: whatever exports a buffer, speaks DLPack or has an array interface becomes a
-//! view, and stays alive as long as one.
+//! Python objects in: an object that exports a buffer, speaks DLPack or has an array interface
+//! becomes a view, which keeps the object alive.
 
 use ndlens::View;
 use pyo3::exceptions::PyBufferError;
@@ -17,8 +17,8 @@ pub(crate) fn extract_view(obj: &Bound<'_, PyAny>) -> PyResult<View> {
     extract(obj, Copies::Never)
 }
 
-/// The same where elements are only read: also objects whose elements must be computed, or which
-/// only NumPy can make an array of.
+/// The same if elements are only read: also objects whose elements must be computed, or that only
+/// NumPy can make an array of.
 pub(crate) fn extract_elements(obj: &Bound<'_, PyAny>) -> PyResult<View> {
     extract(obj, Copies::WhereNeeded)
 }

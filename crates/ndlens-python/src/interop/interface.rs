@@ -1,8 +1,8 @@
 //! Objects in through the array interface, version 3: a dict (`__array_interface__`) or a C struct
-//! in a capsule (`__array_struct__`) that says where an array is.
+//! in a capsule (`__array_struct__`) that describes an array.
 //!
-//! Both are taken at their word for memory at an address, as everyone must who reads them;
-//! everything else in them is checked, and elements in a buffer are looked for only inside of it.
+//! That there is memory at the address they name cannot be checked, by any consumer. All else is
+//! checked, and elements in a buffer must lie inside of it.
 
 #![expect(unsafe_code, reason = "claims memory at an address it is told; see UNSAFE.md")]
 
@@ -155,7 +155,7 @@ fn dtype_of_typestr(typestr: &str) -> PyResult<DType> {
 }
 
 impl Elements {
-    /// The strides in bytes, those of packed elements where none were told.
+    /// The strides in bytes, those of packed elements if the interface has none.
     fn strides(&self) -> PyResult<Vec<isize>> {
         if let Some(strides) = &self.strides {
             return Ok(strides.clone());
@@ -196,7 +196,7 @@ impl Elements {
             start.ok_or_else(nowhere)?
         };
         let owner = Kept(Some(owner.unbind()));
-        // SAFETY: the object vouches for the elements, which span exactly these bytes, as long as
+        // SAFETY: the object guarantees the elements, which span exactly these bytes, as long as
         // it lives, which is as long as the owner does.
         let buffer = unsafe { Buffer::from_raw(base, below + above, access, Arc::new(owner)) };
         let layout =
@@ -266,7 +266,7 @@ pub(crate) fn import_struct(obj: &Bound<'_, PyAny>, capsule: &Bound<'_, PyAny>) 
         let sizes = unsafe { slice::from_raw_parts(told.shape, ndim) };
         let sizes: Result<_, _> = sizes.iter().map(|&n| usize::try_from(n)).collect();
         shape = sizes.map_err(|_| bad_struct("shape is negative"))?;
-        // SAFETY: where it is not null, it has `nd` strides.
+        // SAFETY: if it is not null, it has `nd` strides.
         strides = (!told.strides.is_null())
             .then(|| unsafe { slice::from_raw_parts(told.strides, ndim) }.to_vec());
     }

@@ -3,13 +3,18 @@
 //! | file | protocol | direction |
 //! |---|---|---|
 //! | `import.rs` | the first protocol that an object speaks | in |
+//! | `buffer.rs` | the buffer protocol (PEP 3118), as CPython has it | in |
+//! | `exporter.rs` | objects that export a buffer, if that is all they mean | in |
 //! | `interface.rs` | `__array_interface__`, `__array_struct__` | in |
-//! | `foreign.rs` | objects that are more than their memory | in |
+//! | `foreign.rs` | objects that mean more than their memory | in |
 //! | `dtype.rs` | dtypes by name, or as objects of NumPy, torch and Python | in |
-//! | `dlpack.rs`, `exchange.rs` | DLPack: capsules, and its table of C functions | both |
-//! | `tensor_memory.rs` | memory of torch tensors, kept where torch frees it | both |
-//! | `export.rs` | the buffer protocol (PEP 3118) | out |
-//! | `handoff.rs` | the methods of `View` for NumPy, torch, JAX, and `nl.explain` | out |
+//! | `dlpack.rs` | DLPack capsules | both |
+//! | `torch_table.rs` | torch's DLPack table of C functions | both |
+//! | `exchange.rs` | DLPack's table of C functions, of `View` | both |
+//! | `tensor_memory.rs` | memory of torch tensors, kept when torch frees it | both |
+//! | `tensor.rs` | a view as a `torch.Tensor` | out |
+//! | `export.rs` | the buffer protocol, of `View` | out |
+//! | `handoff.rs` | the methods of `View` for NumPy, torch and JAX; `nl.explain` | out |
 
 pub(crate) mod buffer;
 pub(crate) mod dlpack;

@@ -60,13 +60,14 @@ const HELD: &str = "_ndlens_memory";
 /// The bases of an array that are looked at for a tensor.
 const BASES_MAX: usize = 8;
 
-const REFUSED: &str = "ndlens views this tensor's memory, which torch would free when it moves the tensor to shared \
-                       memory: call share_memory_() before nl.view, or give nl.view a clone() of the tensor";
+const REFUSED: &str = "ndlens views this tensor's memory, which torch would free when it moves \
+                       the tensor to shared memory: call share_memory_() before nl.view, or give \
+                       nl.view a clone() of the tensor";
 
-/// A view that a storage holds.
+/// The memory of a view that a storage holds.
 #[pyclass(frozen, name = "_HeldMemory", module = "ndlens._ndlens")]
 struct HeldMemory {
-    _view: View,
+    _buffer: Buffer,
 }
 
 /// Has a tensor's storage hold the view that the tensor was made of.
@@ -74,7 +75,10 @@ pub(crate) fn hold(tensor: &Bound<'_, PyAny>, view: &View) -> PyResult<()> {
     let py = tensor.py();
     let _inside = exit::enter(py);
     let storage = tensor.call_method0(interned!(py, "untyped_storage"))?;
-    storage.setattr(interned!(py, HELD), Bound::new(py, HeldMemory { _view: view.clone() })?)
+    storage.setattr(
+        interned!(py, HELD),
+        Bound::new(py, HeldMemory { _buffer: view.buffer().clone() })?,
+    )
 }
 
 /// Any object `nl.view` takes, as a view that lasts: where it is a tensor's memory, it is there as
@@ -143,8 +147,9 @@ impl Watch {
     }
 
     fn check(&self) -> ndlens::Result<()> {
-        let cause = "torch moved the tensor's memory after this view was made (share_memory_(), a queue and a worker's \
-                     arguments do that): make the view again, or share the tensor first";
+        let cause = "torch moved the tensor's memory after this view was made (share_memory_(), a \
+                     queue and a worker's arguments do that): make the view again, or share the \
+                     tensor first";
         if self.is_moved() { Err(ndlens::Error::Moved { cause }) } else { Ok(()) }
     }
 

@@ -19,7 +19,7 @@ pub(crate) const NEEDS_TORCH: &str = "View.torch() needs PyTorch: pip install to
 /// The name of a capsule that holds such a table.
 pub(crate) const NAME: &CStr = c"dlpack_exchange_api";
 
-/// torch's class of tensors, and its table where it has one that we can read.
+/// torch's class of tensors, and its table if it has one of a known version.
 fn torch_tables(
     py: Python<'_>,
 ) -> PyResult<&'static (Py<PyAny>, Option<&'static DLPackExchangeAPI>)> {
@@ -41,7 +41,7 @@ fn torch_tables(
     Ok(TORCH.get_or_init(|| (tensor.unbind(), table)))
 }
 
-/// A view of a tensor through torch's table; None where this torch has none that we can read, and
+/// A view of a tensor through torch's table; None if this torch has none of a known version, and
 /// for subclasses, which have a say in what they export.
 ///
 /// What a tensor is beside its memory must have been refused before: the table does not look.
@@ -63,15 +63,15 @@ pub(crate) fn from_torch(obj: &Bound<'_, PyAny>) -> PyResult<Option<View>> {
     unsafe { View::from_dlpack(tensor) }.or_raise().map(Some)
 }
 
-/// A `torch.Tensor` on the same memory through torch's table; None where this torch has none that
-/// we can read.
+/// A `torch.Tensor` on the same memory through torch's table; None if this torch has none of a
+/// known version.
 ///
 /// What torch cannot hold must have been refused before.
 pub(crate) fn torch<'py>(py: Python<'py>, view: &View) -> PyResult<Option<Bound<'py, PyAny>>> {
     let (_, Some(table)) = torch_tables(py)? else { return Ok(None) };
     let tensor = view.to_dlpack().or_raise()?;
     let mut object = ptr::null_mut();
-    // SAFETY: the tensor is fresh, and torch's from here on, also where it fails; we are attached.
+    // SAFETY: the tensor is fresh, and torch's from here on, also if it fails; we are attached.
     let status =
         unsafe { (table.managed_tensor_to_py_object_no_sync)(tensor.as_ptr(), &raw mut object) };
     if status != 0 {

@@ -21,7 +21,7 @@ pub(crate) fn of_views<'py>(
     structure.wrap(py, views.into_iter().map(|view| output.wrap(py, view)))
 }
 
-/// What was drawn for a batch, where that is asked for.
+/// What was drawn for a batch, if the loader returns it.
 pub(crate) fn drawn_for<'py>(
     py: Python<'py>,
     structure: &Structure,

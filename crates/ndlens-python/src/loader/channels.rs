@@ -78,7 +78,8 @@ pub(crate) fn extract_channels(
 fn word(channels: &Bound<'_, PyAny>) -> PyResult<Channels> {
     let word = channels.cast::<PyString>().map_err(|_| {
         PyTypeError::new_err(format!(
-            "channels must be \"first\" or \"last\", or one of them for each field in the structure of fields, got {channels:?}"
+            "channels must be \"first\" or \"last\", or one of them for each field in the \
+             structure of fields, got {channels:?}"
         ))
     })?;
     Channels::from_name(&word.to_cow()?).or_raise()

@@ -14,7 +14,7 @@ use pyo3::{PyTraverseError, PyVisit};
 
 use crate::error::{OrRaise, in_place};
 use crate::exit;
-use crate::interop::import::extract_view;
+use crate::interop::import::extract_elements;
 use crate::loader::destination::Destination;
 use crate::loader::fields::extract_fields;
 use crate::loader::mixing::extract_mixing;
@@ -37,7 +37,7 @@ pub(crate) struct PyLoader {
     pub(crate) source: Py<PyAny>,
     /// Whether there is a sampler.
     pub(crate) is_sampled: bool,
-    /// An `ndlens.torch._device.Wire`, where batches go to a device.
+    /// An `ndlens.torch._device.Wire`, if batches go to a device.
     pub(crate) wire: Option<Py<PyAny>>,
     /// The epoch that batches were last asked of by number.
     pub(crate) planned: Mutex<Option<(Planned, Epoch)>>,
@@ -58,7 +58,7 @@ fn extract_weights(
             crate::lists::extract_all(weights).map_err(|error| in_place(py, "weights", error))?;
         return exit::detach(py, || Weights::new(&numbers, replacement, samples)).or_raise();
     }
-    let view = extract_view(weights).map_err(|error| in_place(py, "weights", error))?;
+    let view = extract_elements(weights).map_err(|error| in_place(py, "weights", error))?;
     exit::detach(py, || Weights::from_view(&view, replacement, samples)).or_raise()
 }
 
@@ -100,9 +100,11 @@ fn ordered(mut builder: LoaderBuilder, order: &OrderOptions<'_>) -> PyResult<Loa
 #[pymethods]
 impl PyLoader {
     #[new]
-    fn new(py: Python<'_>, options: LoaderOptions<'_>) -> PyResult<Self> {
+    fn new(options: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let py = options.py();
         let _inside = exit::enter(py);
-        let LoaderOptions { fields, order, ranks, batches, output, mixing } = options;
+        // Here: of an argument that is extracted, errors would name "options".
+        let LoaderOptions { fields, order, ranks, batches, output, mixing } = options.extract()?;
         let kind = Output::extract(py, output.output.as_deref())?;
         let destination = Destination::extract(&output, kind)?;
         check_order(&order).or_raise()?;
@@ -209,7 +211,7 @@ impl PyLoader {
         self.numbers_of(py, &self.loader, epoch)
     }
 
-    /// As `indices`, as places in the part of the data set where the loader is of one.
+    /// As `indices`, but places in `indices=` if the loader has it.
     #[pyo3(name = "_places")]
     fn places_of(&self, py: Python<'_>, epoch: u32) -> PyResult<PyView> {
         self.numbers_of(py, &self.loader.planner(), epoch)
@@ -235,10 +237,10 @@ impl PyLoader {
     /// version, and says what.
     fn load_state_dict(&self, state_dict: &Bound<'_, PyDict>) -> PyResult<()> {
         let py = state_dict.py();
-        let mut state = resume::from_dict(state_dict, None)?;
+        let mut state = resume::from_dict(state_dict)?;
         self.loader.check_state(&state).or_raise()?;
         if self.is_sampled {
-            let of_sampler = state_dict.get_item("sampler")?;
+            let of_sampler = resume::of_sampler(state_dict)?;
             let kept = self.source.bind(py).call_method1("load", (of_sampler, state.start))?;
             state.note = note_from_python(Some(kept).filter(|kept| !kept.is_none()));
         }
@@ -271,7 +273,7 @@ pub(crate) struct Begun {
     pub(crate) epoch: Epoch,
     /// The sampler that it reads.
     pub(crate) reading: Option<Reading>,
-    /// What says whether it still is the rank that it began as; None where that was given.
+    /// Checks that the rank is still that of the beginning; None if the rank was given.
     pub(crate) watch: Option<Py<PyAny>>,
 }
 

@@ -33,7 +33,9 @@ fn randomness(epoch: Option<u32>, nonce: u64) -> Randomness {
 #[expect(clippy::needless_pass_by_value, reason = "extracted lists")]
 impl PyGatherer {
     #[new]
-    fn new(py: Python<'_>, options: DatasetOptions<'_>) -> PyResult<Self> {
+    fn new(options: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let py = options.py();
+        let options: DatasetOptions<'_> = options.extract()?;
         let (structure, fields) = extract_fields(&options.fields)?;
         let gather = Gather::new(fields, options.seed.0).or_raise()?;
         Output::Torch.check_fields(py, gather.dtypes())?;

@@ -63,7 +63,6 @@ fn to_python<'py>(py: Python<'py>, deferred: &Deferred) -> PyResult<Bound<'py, P
     let step = |step: &MapStep| match step {
         MapStep::ToDtype { dtype, scale } => (dtype.to_string(), *scale).into_bound_py_any(py),
         MapStep::Normalize { mean, std } => (mean.clone(), std.clone()).into_bound_py_any(py),
-        other => Err(PyValueError::new_err(format!("{other:?} is not computed on a device"))),
     };
     let steps = deferred.steps.iter().map(step).collect::<PyResult<Vec<_>>>()?;
     (steps, deferred.channel_axis).into_bound_py_any(py)

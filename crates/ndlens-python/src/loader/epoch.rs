@@ -1,11 +1,13 @@
 //! The iterator of a loader's batches.
 
+use std::cell::RefCell;
+use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError, TryLockResult};
 use std::time::Duration;
 
 use ndlens::loader::{Batch, Epoch, Error, Progress, Receipt};
-use pyo3::exceptions::{PyStopIteration, PyTypeError};
+use pyo3::exceptions::{PyRuntimeError, PyStopIteration, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::{PyTraverseError, PyVisit};
 
@@ -17,6 +19,39 @@ use crate::loader::output::Output;
 use crate::loader::pinned::{Fresh, Pinned};
 use crate::loader::sampling::Reading;
 use crate::structure::Structure;
+
+thread_local! {
+    /// The epochs that this thread takes a batch of, one inside the other.
+    static TAKING: RefCell<Vec<usize>> = const { RefCell::new(vec![]) };
+}
+
+/// That this thread takes a batch of an epoch; until it is dropped.
+///
+/// Taking one runs the sampler's code. If that asked the same epoch for a batch, it would wait for
+/// locks that its own thread holds.
+struct Taking;
+
+impl Taking {
+    fn begin(epoch: &PyEpoch) -> PyResult<Self> {
+        let place = ptr::from_ref(epoch).addr();
+        TAKING.with_borrow_mut(|taking| {
+            if taking.contains(&place) {
+                return Err(PyRuntimeError::new_err(
+                    "the sampler of this epoch asked the epoch itself for a batch or for its \
+                     length: give it an iterator of its own, iter(loader)",
+                ));
+            }
+            taking.push(place);
+            Ok(Taking)
+        })
+    }
+}
+
+impl Drop for Taking {
+    fn drop(&mut self) {
+        TAKING.with_borrow_mut(Vec::pop);
+    }
+}
 
 /// How long to wait for a batch before looking for Ctrl-C.
 const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
@@ -33,7 +68,7 @@ pub(crate) struct PyEpoch {
     process: u32,
     structure: Arc<Structure>,
     output: Output,
-    /// What batches are made on, where they are made in pinned memory.
+    /// The tensors that batches are made on, if they are made in pinned memory.
     pinned: Option<Pinned>,
     /// The sampler that is read, once the epoch has begun.
     reading: OnceLock<Reading>,
@@ -45,7 +80,7 @@ pub(crate) struct PyEpoch {
     end: OnceLock<Receipt>,
 }
 
-/// A batch's parts, one for each field; what was drawn for it, where that is asked for; and what
+/// A batch's parts, one for each field; what was drawn for it, if the loader returns it; and what
 /// counts it.
 type Taken<'py> = (Vec<Bound<'py, PyAny>>, Vec<Bound<'py, PyAny>>, PyReceipt);
 
@@ -108,11 +143,12 @@ impl PyEpoch {
         }
     }
 
-    /// Passes over the next batch and counts it as handed out: its items; None where the epoch is
+    /// Passes over the next batch and counts it as handed out: its items; None if the epoch is
     /// over. Of an epoch that `_Loader._plan` gave.
     #[pyo3(name = "_pass_over")]
     fn pass_over(&self, py: Python<'_>) -> PyResult<Option<Vec<usize>>> {
         let _inside = exit::enter(py);
+        let _taking = Taking::begin(self)?;
         self.begin(py)?;
         self.look_at_rank(py)?;
         let reading = self.reading.get().filter(|_| self.process == std::process::id());
@@ -180,6 +216,7 @@ impl PyEpoch {
     /// Batches not yet taken.
     fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
         let _inside = exit::enter(py);
+        let _taking = Taking::begin(self)?;
         if let Some(Some(loader)) = self.lock_loader(py).as_deref() {
             return loader.get().next_batches(py);
         }
@@ -244,6 +281,7 @@ impl PyEpoch {
 
     /// The next batch, if it comes so soon.
     fn take_within(&self, py: Python<'_>, patience: Duration) -> PyResult<Progress> {
+        let _taking = Taking::begin(self)?;
         self.begin(py)?;
         self.look_at_rank(py)?;
         // Threads that share an epoch take turns: what one supplied, another would take.
@@ -323,7 +361,7 @@ impl PyEpoch {
         Ok((parts, drawn, receipt))
     }
 
-    /// What begins the epoch, or None where a thread that held it at a fork stayed in the parent.
+    /// What begins the epoch, or None if a thread that held it at a fork stayed in the parent.
     fn lock_loader(&self, py: Python<'_>) -> Option<MutexGuard<'_, Option<Py<PyLoader>>>> {
         if self.process == std::process::id() {
             // Waits detached: the thread that begins the epoch runs Python.
@@ -332,7 +370,7 @@ impl PyEpoch {
         unless_held(self.loader.try_lock())
     }
 
-    /// The epoch, or None where a thread that held it at a fork stayed in the parent, and so will
+    /// The epoch, or None if a thread that held it at a fork stayed in the parent, and so will
     /// never let go.
     fn lock(&self) -> Option<MutexGuard<'_, Option<Epoch>>> {
         if self.process == std::process::id() {

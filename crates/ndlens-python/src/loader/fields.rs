@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ndlens::loader::{Field, Source};
-use ndlens::transforms::{Convention, Transform};
+use ndlens::transforms::{Convention, Step};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyMapping, PyTuple};
@@ -20,7 +20,7 @@ use crate::store::shards::PyShards;
 use crate::structure::Structure;
 
 /// A list of transforms, and whose they are.
-type TransformList = (Vec<Transform>, Convention);
+type TransformList = (Vec<Box<dyn Step>>, Convention);
 
 /// What errors of a field's transforms start with.
 fn transforms_of(name: &str) -> String {
@@ -84,8 +84,8 @@ fn extract_transforms(
             };
             let given = given.ok_or_else(|| {
                 PyTypeError::new_err(format!(
-                    "transforms must hold one list or None for each of {} fields, since fields is a sequence: \
-                     transforms=([..], None)",
+                    "transforms must hold one list or None for each of {} fields, since fields is \
+                     a sequence: transforms=([..], None)",
                     names.len()
                 ))
             })?;
@@ -107,8 +107,8 @@ fn extract_transforms(
             let given = transforms.cast::<PyDict>().map_err(|_| {
                 let first = names.first().map_or("", |(name, _)| name);
                 PyTypeError::new_err(format!(
-                    "transforms must be a dict of lists, since fields is a dict: name the fields that a list is for, \
-                     transforms={{{first:?}: [..]}}"
+                    "transforms must be a dict of lists, since fields is a dict: name the fields \
+                     that a list is for, transforms={{{first:?}: [..]}}"
                 ))
             })?;
             let py = given.py();

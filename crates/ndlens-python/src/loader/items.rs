@@ -14,7 +14,7 @@ use pyo3::exceptions::{PyIndexError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PySlice, PyTuple};
 
-use crate::error::OrRaise;
+use crate::error::{OrRaise, no_attribute};
 use crate::exit;
 use crate::interop::tensor_memory::extract_lasting_view;
 use crate::lists;
@@ -32,7 +32,7 @@ use crate::view::object::PyView;
 #[pyclass(frozen, name = "Items", module = "ndlens")]
 pub(crate) struct PyItems {
     base: Base,
-    /// Which items of the base; all, where there is none.
+    /// Which items of the base; None for all.
     selection: Option<Py<PySelection>>,
     source: Arc<dyn Source>,
 }
@@ -44,7 +44,7 @@ pub(crate) enum Base {
     Shards(Shards),
     /// With the lengths of groups, and whether items are what follows the windows.
     Windows(Arc<Windows>, Option<View>, bool),
-    /// With offsets and shapes, where all lie in one view.
+    /// With offsets and shapes, if all lie in one view.
     Ragged(Arc<Ragged>, Option<(View, View)>),
 }
 
@@ -107,6 +107,15 @@ impl PyItems {
     fn shape_of_items(&self) -> Option<ItemShape<'_>> {
         self.source.item_shape()
     }
+
+    /// What makes a NumPy array of items of one size.
+    fn how_to_stack(&self) -> &'static str {
+        if self.shape_of_items().is_some_and(|shape| shape.most().is_empty()) {
+            "numpy.array(list(items))"
+        } else {
+            "numpy.stack([item.numpy() for item in items])"
+        }
+    }
 }
 
 #[pymethods]
@@ -122,13 +131,21 @@ impl PyItems {
         _args: &Bound<'_, PyTuple>,
         _kwargs: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
-        let items = self.source.len();
-        let elements = self.shape_of_items().is_some_and(|shape| shape.most().is_empty());
-        let how =
-            if elements { "array(list(items))" } else { "stack([item.numpy() for item in items])" };
+        let (items, how) = (self.source.len(), self.how_to_stack());
         Err(PyTypeError::new_err(format!(
-            "{items} items are no array: index them, as in numpy.{how}"
+            "{items} items are not an array: index them, as in {how}"
         )))
+    }
+
+    /// Called for a name that items do not have: says what to write instead of a view's methods.
+    fn __getattr__(&self, name: &str) -> PyResult<()> {
+        let how = match name {
+            "numpy" => self.how_to_stack(),
+            "torch" => "torch.stack([item.torch() for item in items])",
+            _ => return Err(no_attribute("Items", name, "")),
+        };
+        let hint = format!(": items may differ in size; if they do not, {how} is an array of them");
+        Err(no_attribute("Items", name, &hint))
     }
 
     fn __iter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {

@@ -40,7 +40,7 @@ impl PyLoader {
         }
     }
 
-    /// The next epoch, for one who passes over its batches.
+    /// The next epoch, for a caller that passes over its batches.
     #[pyo3(name = "_plan")]
     fn plan(&self, py: Python<'_>) -> PyResult<PyEpoch> {
         let planner = PyLoader {
@@ -56,7 +56,7 @@ impl PyLoader {
     }
 
     /// The `number`-th batch that a rank takes of an epoch from place `start` on; a `ValueError`
-    /// where there is none.
+    /// if there is none.
     #[pyo3(name = "_batch")]
     fn batch<'py>(
         &self,

@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 
 use crate::loader::options::MixingOptions;
-use crate::optional;
+use crate::provided;
 use crate::structure::Structure;
 
 impl MixingOptions<'_> {
@@ -29,7 +29,7 @@ pub(crate) fn extract_mixing(
     let MixingOptions { mix: Some(mix), mix_images: images, mix_labels: labels } = options else {
         return Ok(None);
     };
-    let lowered = optional::get(mix.py(), "ndlens._torchvision", "lowered_mix")?.call1((mix,))?;
+    let lowered = provided::LOWERED_MIX.get(mix.py())?.call1((mix,))?;
     let (mixes, weights): (Vec<Bound<'_, PyAny>>, Option<Vec<f64>>) = lowered.extract()?;
     let mut mixing =
         Mixing::choice(mixes.iter().map(extract_mix).collect::<PyResult<_>>()?, weights);

@@ -1,4 +1,19 @@
 //! `nl.Loader`, `nl.torch.Dataset` and the items that they take.
+//!
+//! | file | what it has |
+//! |---|---|
+//! | `options.rs` | the keywords of both, in groups |
+//! | `fields.rs` | fields in, with their transforms |
+//! | `transforms.rs`, `channels.rs`, `joint.rs`, `mixing.rs` | what a keyword says of the fields |
+//! | `core.rs` | the loader: its making, its ranks, its states |
+//! | `iteration.rs`, `epoch.rs` | its batches, by iterating and by number; the iterator |
+//! | `sampling.rs`, `resume.rs` | what a sampler gives; a state as a dict |
+//! | `output.rs`, `batch.rs`, `params.rs` | tensors or arrays; a batch; what was drawn for it |
+//! | `pinned.rs`, `destination.rs` | batches in pinned memory; batches to a device |
+//! | `dataset.rs` | batches for torch's `DataLoader`, also to other processes |
+//! | `items.rs` | `nl.Items` and `nl.subset` |
+//! | `ragged.rs`, `series.rs`, `splits.rs` | `nl.ragged`, `nl.windows`, `nl.split` |
+//! | `selection.rs` | indices, masks and labels in |
 
 pub(crate) mod batch;
 pub(crate) mod channels;

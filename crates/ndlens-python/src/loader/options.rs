@@ -12,8 +12,8 @@
 //!
 //! A group is any object with an attribute for each of its options. An error names the option.
 //!
-//! To add a keyword: a parameter of `Loader.__init__`, an attribute of a group there, a field of the
-//! same group here.
+//! A new keyword is a parameter of `Loader.__init__`, an attribute of a group in `_options.py`, and
+//! a field of the same group here.
 
 use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;

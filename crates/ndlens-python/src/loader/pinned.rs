@@ -18,7 +18,7 @@ use crate::exit;
 use crate::interop::dlpack;
 use crate::optional;
 
-/// A tensor and where its memory begins.
+/// The address of a tensor's memory, and the tensor.
 type Tensor = (usize, Py<PyAny>);
 
 /// The tensors of batches that are not handed out yet, one for each field.
@@ -28,17 +28,17 @@ pub(crate) struct Pinned {
     turn: Mutex<()>,
 }
 
-/// Tensors that nobody has seen yet, and their memory.
+/// New tensors, to which no other code has a reference, and their memory.
 pub(crate) struct Fresh {
     tensors: Vec<Tensor>,
     memory: Untouched,
 }
 
-/// The memory of tensors that are kept, and that nobody has seen yet.
+/// The memory of such tensors once they are kept.
 pub(crate) struct Untouched(Vec<Buffer>);
 
 impl Fresh {
-    /// Allocates pinned tensors of so many bytes.
+    /// Allocates pinned tensors of these sizes, in bytes.
     pub(crate) fn allocate(py: Python<'_>, sizes: &[usize]) -> PyResult<Self> {
         let empty = optional::get(py, "torch", "empty")?;
         let keywords = PyDict::new(py);

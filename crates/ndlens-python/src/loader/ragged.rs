@@ -89,7 +89,8 @@ pub(crate) fn ragged(
         if !items.is_instance_of::<PyList>() && !items.is_instance_of::<PyTuple>() {
             let kind = items.get_type().fully_qualified_name()?;
             return Err(PyTypeError::new_err(format!(
-                "ragged takes a list of views, each an item, or packed elements with the shapes of items, got one {kind}"
+                "ragged takes a list of views, each an item, or packed elements with the shapes \
+                 of items, got one {kind}"
             )));
         }
         return packed_items(Ragged::of_views(extract_views(items, "item")?).or_raise()?);

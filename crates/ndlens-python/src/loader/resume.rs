@@ -1,12 +1,11 @@
-//! A run's state as a dict.
+//! A run's state as a dict. An error names the key that it is about.
 
 use ndlens::loader::{Basis, STATE_VERSION, State};
-use pyo3::exceptions::{PyKeyError, PyValueError};
+use pyo3::exceptions::{PyKeyError, PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::error::OrRaise;
-use crate::loader::sampling::note_from_python;
 
 pub(crate) fn to_dict<'py>(py: Python<'py>, state: &State) -> PyResult<Bound<'py, PyDict>> {
     let dict = PyDict::new(py);
@@ -24,29 +23,80 @@ pub(crate) fn to_dict<'py>(py: Python<'py>, state: &State) -> PyResult<Bound<'py
     Ok(dict)
 }
 
-/// A state; `note` is what to keep of its sampler.
-pub(crate) fn from_dict(
-    dict: &Bound<'_, PyDict>,
-    note: Option<Bound<'_, PyAny>>,
-) -> PyResult<State> {
-    let get = |key| {
-        dict.get_item(key)?.ok_or_else(|| PyKeyError::new_err(format!("the state has no {key:?}")))
-    };
-    let version: u32 = get("version")?.extract()?;
+/// A state, without what it keeps of its sampler.
+pub(crate) fn from_dict(dict: &Bound<'_, PyDict>) -> PyResult<State> {
+    let state = Keys(dict);
+    let version: u32 = state.integer("version", "2**32 - 1")?;
     if version != STATE_VERSION {
         return Err(PyValueError::new_err(format!(
             "the state is of version {version}, this ndlens reads version {STATE_VERSION}"
         )));
     }
     let basis = Basis {
-        items: get("items")?.extract()?,
-        shuffle: get("shuffle")?.extract()?,
-        order: get("order")?.extract()?,
-        indices: dict.get_item("indices")?.map(|indices| indices.extract()).transpose()?,
-        seed: get("seed")?.extract()?,
-        fields: get("fields")?.extract()?,
+        items: state.integer("items", "2**64 - 1")?,
+        shuffle: state.value("shuffle", "True or False")?,
+        order: state.value("order", "a string")?,
+        indices: dict
+            .get_item("indices")?
+            .map(|indices| extract("indices", &indices, "a string"))
+            .transpose()?,
+        seed: state.integer("seed", "2**64 - 1")?,
+        fields: state.value("fields", "a list of strings")?,
     };
-    let note = note_from_python(note);
-    let (epoch, start) = (get("epoch")?.extract()?, get("items_done")?.extract()?);
-    State::new(epoch, start, note, basis).or_raise()
+    let epoch = state.integer("epoch", "2**32 - 1")?;
+    let start = state.integer("items_done", "2**64 - 1")?;
+    State::new(epoch, start, None, basis).or_raise()
+}
+
+/// What a state keeps of its sampler, if anything.
+pub(crate) fn of_sampler<'py>(dict: &Bound<'py, PyDict>) -> PyResult<Option<Bound<'py, PyDict>>> {
+    let kept = dict.get_item("sampler")?.filter(|kept| !kept.is_none());
+    kept.map(|kept| match kept.cast_into::<PyDict>() {
+        Ok(kept) => Ok(kept),
+        Err(error) => Err(refused("sampler", &error.into_inner(), "a dict")),
+    })
+    .transpose()
+}
+
+/// The keys of a state that must be there.
+struct Keys<'a, 'py>(&'a Bound<'py, PyDict>);
+
+impl<'py> Keys<'_, 'py> {
+    fn get(&self, key: &str) -> PyResult<Bound<'py, PyAny>> {
+        let value = self.0.get_item(key)?;
+        value.ok_or_else(|| PyKeyError::new_err(format!("the state has no {key:?}")))
+    }
+
+    fn value<T: for<'a> FromPyObject<'a, 'py>>(&self, key: &str, expected: &str) -> PyResult<T> {
+        extract(key, &self.get(key)?, expected)
+    }
+
+    /// An integer from 0 to `most`.
+    fn integer<T>(&self, key: &str, most: &str) -> PyResult<T>
+    where
+        T: for<'a> FromPyObject<'a, 'py, Error = PyErr>,
+    {
+        let value = self.get(key)?;
+        value.extract().map_err(|error: PyErr| {
+            if error.is_instance_of::<PyOverflowError>(value.py()) {
+                PyValueError::new_err(format!(
+                    "the state's {key} must be between 0 and {most}, got {value}"
+                ))
+            } else {
+                refused(key, &value, "an integer")
+            }
+        })
+    }
+}
+
+fn extract<'py, T: for<'a> FromPyObject<'a, 'py>>(
+    key: &str,
+    value: &Bound<'py, PyAny>,
+    expected: &str,
+) -> PyResult<T> {
+    value.extract().map_err(|_| refused(key, value, expected))
+}
+
+fn refused(key: &str, value: &Bound<'_, PyAny>, expected: &str) -> PyErr {
+    PyTypeError::new_err(format!("the state's {key} must be {expected}, got {value:?}"))
 }

@@ -1,12 +1,12 @@
-//! What samplers give: numbers where they lie, and iterators that are read while an epoch runs.
+//! What samplers give: numbers in memory, and iterators that are read while an epoch runs.
 //!
 //! Which rank this is and what a sampler has to say is asked in `ndlens/_sampling.py`, when an
 //! epoch begins.
 
 use std::sync::{Mutex, MutexGuard};
 
-use ndlens::View;
-use ndlens::loader::{Digest, Epoch, Error, ItemNumbers, Note, Sampled, Sampling, Selection};
+use ndlens::loader::{Digest, Epoch, ItemNumbers, Note, Sampled, Sampling, Selection};
+use ndlens::{View, room};
 use pyo3::exceptions::{PyException, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyInt, PyIterator, PyList, PyRange, PyTuple};
@@ -64,8 +64,8 @@ fn extract_number(giver: &str, item: &Bound<'_, PyAny>) -> PyResult<i64> {
         || item.getattr_opt("dtype")?.is_some_and(|dtype| dtype.to_string().contains("bool"));
     if is_bool {
         return Err(PyTypeError::new_err(format!(
-            "{giver} gave a bool: bools are no item numbers; a mask goes to indices=, and np.flatnonzero(mask) is a \
-             list of items"
+            "{giver} gave a bool: bools are no item numbers; a mask goes to indices=, and \
+             np.flatnonzero(mask) is a list of items"
         )));
     }
     from_0_on(item.extract())
@@ -84,7 +84,7 @@ pub(crate) fn extract_numbers(object: &Bound<'_, PyAny>) -> PyResult<ItemNumbers
     ItemNumbers::from_view(&extract_view(object)?).or_raise()
 }
 
-/// `indices=`: what a slice, a range, or a list or array of integers or bools selects of so many
+/// `indices=`: what a slice, a range, or a list or array of integers or bools selects of `items`
 /// items.
 pub(crate) fn extract_indices(object: &Bound<'_, PyAny>, items: usize) -> PyResult<Selection> {
     let py = object.py();
@@ -141,7 +141,7 @@ fn parse_digest(text: &str) -> PyResult<Digest> {
 }
 
 /// Reads as many numbers from an iterator as are asked for, or all; gives how many there were,
-/// their digest and, where they are to be kept, the numbers: int64, of shape (numbers,).
+/// their digest and, of the first `keep`, the numbers: int64, of shape (numbers,).
 #[pyfunction]
 #[pyo3(signature = (iterator, count, keep, /))]
 pub(crate) fn read_numbers(
@@ -155,7 +155,7 @@ pub(crate) fn read_numbers(
         let Some(number) = next_number(&mut iterator, read)? else { break };
         digest.add(number);
         if read < keep {
-            push(&mut kept, number)?;
+            room::push(&mut kept, number).or_raise()?;
         }
         read += 1;
     }
@@ -173,25 +173,14 @@ fn next_number(iterator: &mut Bound<'_, PyIterator>, read: usize) -> PyResult<Op
     iterator.next().map(|item| extract_number("the sampler", &item?)).transpose()
 }
 
-/// Adds to a list, or says that there is no memory for it.
-fn push(numbers: &mut Vec<i64>, number: i64) -> PyResult<()> {
-    if numbers.len() == numbers.capacity() {
-        let len_bytes = numbers.len().saturating_mul(2 * size_of::<i64>());
-        let error = |_| Error::Core(ndlens::Error::OutOfMemory { len_bytes });
-        numbers.try_reserve(numbers.len().max(64)).map_err(error).or_raise()?;
-    }
-    numbers.push(number);
-    Ok(())
-}
-
 /// An iterator of a sampler, while it is read. `ndlens/_sampling.py` says what its attributes are.
 #[derive(Debug)]
 pub(crate) struct Reading {
     iterator: Py<PyIterator>,
-    /// Gives what a state keeps of the sampler as it stands; None where that is a digest of what it
-    /// gave.
+    /// Gives what a state keeps of the sampler as it stands; None if that is a digest of the items
+    /// it gave.
     snapshot: Option<Py<PyAny>>,
-    /// Is told how many items came, once there are no more.
+    /// Is called with the number of items when there are no more.
     ended: Py<PyAny>,
     progress: Mutex<Progress>,
     /// Held while a thread reads and takes a batch: what one read, another would take.
@@ -289,12 +278,12 @@ impl Reading {
         }
     }
 
-    /// The next numbers, so many or all that are left.
+    /// The next `count` numbers, or all that are left.
     fn some(&self, py: Python<'_>, count: usize) -> PyResult<Vec<i64>> {
         let (mut numbers, mut iterator) = (vec![], self.iterator.bind(py).clone());
         while numbers.len() < count {
             let Some(number) = next_number(&mut iterator, numbers.len())? else { break };
-            push(&mut numbers, number)?;
+            room::push(&mut numbers, number).or_raise()?;
         }
         let mut progress = self.lock(py);
         progress.read += numbers.len();

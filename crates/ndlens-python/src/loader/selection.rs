@@ -2,7 +2,7 @@
 //! steps.
 
 use ndlens::loader::{Labels, Selection, flags_of, sizes_of};
-use ndlens::{View, loader};
+use ndlens::{View, loader, room};
 use pyo3::exceptions::{PyIndexError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyList, PySlice, PyString, PyTuple};
@@ -33,7 +33,8 @@ type Packed<'py> = (Bound<'py, PyBytes>, usize);
 
 #[pymethods]
 impl PySelection {
-    /// What selects, of so many items: a slice, or a list, array or view of integers or booleans.
+    /// What `index` selects of `items` items: a slice, or a list, array or view of integers or
+    /// booleans.
     #[new]
     fn of(index: &Bound<'_, PyAny>, items: usize) -> PyResult<Self> {
         Ok(PySelection::new(extract_selection(index, items)?, items))
@@ -131,7 +132,8 @@ fn bad_index(index: &Bound<'_, PyAny>) -> PyErr {
         kind.push_str(": of what numpy.nonzero and numpy.where give, take [0]");
     }
     PyIndexError::new_err(format!(
-        "items are selected by an integer, a slice, or a list or an array of integers or booleans, not {kind}"
+        "items are selected by an integer, a slice, or a list or an array of integers or \
+         booleans, not {kind}"
     ))
 }
 
@@ -152,7 +154,7 @@ fn view_of_numbers(numbers: &Bound<'_, PyAny>) -> PyResult<Option<View>> {
     Ok(array.and_then(|array| extract_view(&array).ok()))
 }
 
-/// A list of integers, or of booleans; None where one is neither.
+/// A list of integers, or of booleans; None if an item is neither.
 fn view_of_list(list: &Bound<'_, PyAny>) -> PyResult<Option<View>> {
     let text = list.is_instance_of::<PyString>() || list.is_instance_of::<PyBytes>();
     let Some(items) = list.try_iter().ok().filter(|_| !text && list.len().is_ok()) else {
@@ -163,9 +165,9 @@ fn view_of_list(list: &Bound<'_, PyAny>) -> PyResult<Option<View>> {
         let item = item?;
         if let Ok(value) = item.extract::<bool>() {
             // NumPy's too.
-            push(&mut booleans, u8::from(value))?;
+            room::push(&mut booleans, u8::from(value)).or_raise()?;
         } else if let Some(number) = number(&item)? {
-            push(&mut numbers, number)?;
+            room::push(&mut numbers, number).or_raise()?;
         } else {
             return Ok(None);
         }
@@ -192,19 +194,6 @@ fn number(item: &Bound<'_, PyAny>) -> PyResult<Option<i64>> {
         }
         Err(_) => Ok(None),
     }
-}
-
-/// Adds to a list that there may be no memory for.
-fn push<T>(list: &mut Vec<T>, item: T) -> PyResult<()> {
-    if list.len() == list.capacity() {
-        let more = list.len().max(64);
-        let len_bytes = (list.len() + more) * size_of::<T>();
-        list.try_reserve_exact(more)
-            .map_err(|_| ndlens::Error::OutOfMemory { len_bytes })
-            .or_raise()?;
-    }
-    list.push(item);
-    Ok(())
 }
 
 /// Sizes or places, from 0 on: a list of integers, or anything of them that `nl.view` takes.

@@ -22,7 +22,7 @@ use crate::loader::selection::{
 use crate::store::shards::PyShards;
 use crate::view::object::PyView;
 
-/// Bytes of series that are searched for NaN where nobody asked for it: some 50 ms of work.
+/// Bytes of series that are searched for NaN if the caller did not ask: some 50 ms of work.
 const NAN_LOOK_BYTES: usize = 256 << 20;
 
 /// Bytes that are searched between two looks for Ctrl-C.
@@ -65,10 +65,14 @@ const NAN_PIECE_BYTES: usize = 64 << 20;
 /// >>> [(p.tolist(), f.tolist()) for p, f in zip(past, future)]
 /// [([0, 1, 2], [3]), ([1, 2, 3], [4]), ([5, 6, 7], [8])]
 #[pyfunction]
-#[pyo3(signature = (series, size, step = 1, horizon = 0, groups = None, *, lengths = None, ids = None, gap = 0, target = None,
-    r#where = None, skip_nan = false),
-    text_signature = "(series, size, step=1, horizon=0, groups=None, *, lengths=None, ids=None, gap=0, target=None, \
-        where=None, skip_nan=False)")]
+#[pyo3(
+    signature = (
+        series, size, step = 1, horizon = 0, groups = None, *, lengths = None, ids = None, gap = 0,
+        target = None, r#where = None, skip_nan = false
+    ),
+    text_signature = "(series, size, step=1, horizon=0, groups=None, *, lengths=None, ids=None, \
+                      gap=0, target=None, where=None, skip_nan=False)"
+)]
 #[expect(clippy::too_many_arguments, reason = "Python's keywords")]
 pub(crate) fn windows<'py>(
     py: Python<'py>,
@@ -153,15 +157,16 @@ fn extract_series(series: &Bound<'_, PyAny>) -> PyResult<Vec<View>> {
     if let Ok(shards) = series.cast::<PyShards>() {
         let files = shards.get().views().len();
         return Err(PyTypeError::new_err(format!(
-            "no window is a view of two files, and this series lies in {files}: nl.windows(shards.shards, ..) takes each as a \
-             series of its own"
+            "no window is a view of two files, and this series lies in {files}: \
+             nl.windows(shards.shards, ..) takes each as a series of its own"
         )));
     }
     let Ok(items) = series.cast::<PyItems>() else { return extract_views(series, "series") };
     if matches!(items.get().base(), Base::View(_) | Base::Shards(_)) {
         return Err(PyValueError::new_err(
-            "these items are rows of one array, steps and not series: take windows of the array and nl.subset of \
-             them, or parts in order, nl.split(.., shuffle=False); nl.windows(list(items), ..) takes each as a series",
+            "these items are rows of one array, steps and not series: take windows of the array \
+             and nl.subset of them, or parts in order, nl.split(.., shuffle=False); \
+             nl.windows(list(items), ..) takes each as a series",
         ));
     }
     let source = items.get().source();
@@ -218,7 +223,8 @@ fn extract_columns(series: &View, target: &Bound<'_, PyAny>) -> PyResult<View> {
     let columns = series.shape().get(1).copied().unwrap_or(0);
     if target.is_instance_of::<PyString>() {
         return Err(PyTypeError::new_err(format!(
-            "target takes columns by their numbers, got {0}: of a pandas frame, frame.columns.get_loc({0}) is one",
+            "target takes columns by their numbers, got {0}: of a pandas frame, \
+             frame.columns.get_loc({0}) is one",
             target.repr()?
         )));
     }
@@ -280,7 +286,8 @@ fn leave_out_nan(
         let place =
             if past.series().len() > 1 { format!(" of series {series}") } else { String::new() };
         let message = format!(
-            "windows hold NaN, first {what} {window}, at step {step}{place}; skip_nan=True leaves such windows out"
+            "windows hold NaN, first {what} {window}, at step {step}{place}; skip_nan=True leaves \
+             such windows out"
         );
         let message = std::ffi::CString::new(message)?;
         PyErr::warn(py, &py.get_type::<PyUserWarning>(), &message, 1)?;
@@ -288,8 +295,8 @@ fn leave_out_nan(
     Ok(())
 }
 
-/// The steps with NaN in the first bytes of series; None where elements are no floats. Ctrl-C is
-/// looked for meanwhile.
+/// The steps with NaN in the first bytes of series; None if elements are no floats. Checks for
+/// Ctrl-C meanwhile.
 fn nan_steps(
     py: Python<'_>,
     series: &[View],

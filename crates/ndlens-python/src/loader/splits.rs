@@ -24,7 +24,8 @@ pub(crate) fn split(
         (Err(_), Ok(fractions)) => Sizes::Fractions(fractions),
         _ => {
             return Err(PyTypeError::new_err(format!(
-                "parts must be a list of fractions, such as [0.8, 0.2], or of numbers of items, got {parts:?}"
+                "parts must be a list of fractions, such as [0.8, 0.2], or of numbers of items, \
+                 got {parts:?}"
             )));
         }
     };

@@ -1,7 +1,20 @@
 //! Arrays in files and in shared memory, and views on their way to other processes.
+//!
+//! | file | what it has |
+//! |---|---|
+//! | `path.rs` | paths in |
+//! | `open.rs` | `nl.open`, `nl.guard_truncation` |
+//! | `save.rs` | `nl.save` |
+//! | `arrays.rs` | what is behind `nl.Arrays` |
+//! | `shards.rs`, `shard_items.rs` | `nl.Shards`: the class, and its indexing |
+//! | `share.rs`, `share_items.rs` | `nl.share`, `nl.attach`, `nl.empty_shared`; items in them |
+//! | `pickle.rs`, `senders.rs` | views to bytes and back; picklers of messages |
 
+pub(crate) mod arrays;
 pub(crate) mod open;
+pub(crate) mod path;
 pub(crate) mod pickle;
+pub(crate) mod save;
 pub(crate) mod senders;
 pub(crate) mod shard_items;
 pub(crate) mod shards;

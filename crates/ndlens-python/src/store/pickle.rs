@@ -1,10 +1,9 @@
-//! Pickling: a handle where the memory can be found from another process, the elements' bytes where
-//! it cannot.
+//! Pickling: a handle if another process can find the memory, otherwise the elements' bytes.
 
 use std::time::Duration;
 
+use ndlens::View;
 use ndlens::store::{self, Packed, ViewHandle};
-use ndlens::{Order, View};
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyDict, PyTuple};
 
@@ -49,7 +48,7 @@ pub(crate) fn reduce_sent<'py>(view: &Bound<'py, PyView>) -> PyResult<Bound<'py,
     reduce(py, &view, BUFFER_PROTOCOL - 1, true)
 }
 
-/// Waits until what was sent is received, at most so many seconds, and at most an hour.
+/// Waits until what was sent is received: at most `seconds`, and at most an hour.
 #[pyfunction]
 #[pyo3(name = "_wait_for_receipts", signature = (seconds, /))]
 pub(crate) fn wait_for_receipts(py: Python<'_>, seconds: f64) -> PyResult<bool> {
@@ -102,8 +101,6 @@ impl PyView {
     /// Memory of its own.
     fn __deepcopy__(&self, py: Python<'_>, _memo: &Bound<'_, PyDict>) -> PyResult<PyView> {
         let view = self.view()?.clone();
-        let fortran = view.is_contiguous(Order::F) && !view.is_contiguous(Order::C);
-        let order = if fortran { Order::F } else { Order::C };
-        exit::detach(py, || view.copy(order)).map(PyView::new).or_raise()
+        exit::detach(py, || view.copy(view.packed_order())).map(PyView::new).or_raise()
     }
 }

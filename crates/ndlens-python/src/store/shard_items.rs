@@ -50,7 +50,8 @@ impl PyShards {
                 Ok(Bound::new(py, PyShards::new(part))?.into_any())
             }
             _ => Err(PyIndexError::new_err(
-                "shards are indexed by one integer, slice or array of indices; index the item further",
+                "shards are indexed by one integer, slice or array of indices; index the item \
+                 further",
             )),
         })
     }

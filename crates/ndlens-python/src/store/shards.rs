@@ -9,7 +9,7 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
 
-use crate::error::OrRaise;
+use crate::error::{OrRaise, no_attribute};
 use crate::lists;
 use crate::optional;
 use crate::view::object::{PyView, tuple};
@@ -101,6 +101,17 @@ impl PyShards {
             "shards lie in {files} files, and one array of them would be a copy: \
              numpy.concatenate([shard.numpy() for shard in shards.shards])"
         )))
+    }
+
+    /// Called for a name that shards do not have: says what to write instead of a view's methods.
+    fn __getattr__(&self, name: &str) -> PyResult<()> {
+        let how = match name {
+            "numpy" => "numpy.concatenate([shard.numpy() for shard in shards.shards])",
+            "torch" => "torch.cat([shard.torch() for shard in shards.shards])",
+            _ => return Err(no_attribute("Shards", name, "")),
+        };
+        let hint = format!(": shards lie in several files; {how} is a copy of them in one array");
+        Err(no_attribute("Shards", name, &hint))
     }
 
     fn __reduce__<'py>(

@@ -123,7 +123,10 @@ pub(crate) fn share<'py>(
 /// >>> mine[0]
 /// 7
 #[pyfunction]
-#[pyo3(signature = (name, /, *, timeout = Some(60.0)), text_signature = "(name, /, *, timeout=60.0)")]
+#[pyo3(
+    signature = (name, /, *, timeout = Some(60.0)),
+    text_signature = "(name, /, *, timeout=60.0)"
+)]
 pub(crate) fn attach<'py>(
     py: Python<'py>,
     name: &str,
@@ -183,7 +186,7 @@ pub(crate) fn duration(name: &str, seconds: f64) -> PyResult<Duration> {
     Ok(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
 }
 
-/// Asks again and again, detached, until there is an answer; None where there is none in time.
+/// Asks repeatedly, detached, until there is an answer; None if there is none in time.
 fn wait<T: Send>(
     py: Python<'_>,
     timeout: Option<f64>,
@@ -224,9 +227,9 @@ impl Arrays {
     fn extract(obj: &Bound<'_, PyAny>) -> PyResult<Self> {
         let (keys, views) = Keys::extract(obj, |array| match extract_part(array)? {
             Part::View(view) => Ok(view),
-            _ => Err(PyTypeError::new_err(
-                "items are several arrays, which have no name together: share them without name=, or share their series, or \
-                 their data, offsets and shapes",
+            Part::Rows(_) | Part::Ragged(_) | Part::Windows(..) => Err(PyTypeError::new_err(
+                "items are several arrays, which have no name together: share them without name=, \
+                 or share their series, or their data, offsets and shapes",
             )),
         })?;
         Ok(Arrays { keys, views })

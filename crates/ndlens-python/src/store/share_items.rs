@@ -76,7 +76,7 @@ impl Plan {
                 (other.as_ptr(), other.layout(), other.dtype())
                     == (view.as_ptr(), view.layout(), view.dtype())
             }
-            _ => false,
+            Filling::Rows(_) | Filling::Packed(..) => false,
         };
         match self.fillings.iter().position(same) {
             Some(place) => Ok(place),
@@ -119,11 +119,8 @@ pub(crate) fn share(py: Python<'_>, parts: Vec<Part>) -> PyResult<Vec<Bound<'_, 
                 let packing = exit::detach(py, || Packing::of(&**source)).or_raise()?;
                 let (offsets, shapes) = packing.places().or_raise()?;
                 let dtype = source.dtype().clone();
+                let len = packing.len();
                 let filling = Filling::Packed(Arc::clone(source), packing);
-                let len = match &filling {
-                    Filling::Packed(_, packing) => packing.len(),
-                    _ => 0,
-                };
                 Places::Ragged {
                     flat: plan.add(vec![len], dtype, filling)?,
                     offsets: plan.add_view(&offsets)?,
@@ -147,7 +144,7 @@ pub(crate) fn share(py: Python<'_>, parts: Vec<Part>) -> PyResult<Vec<Bound<'_, 
                 Filling::View(view) => target.assign(view).or_raise()?,
                 Filling::Rows(source) => copy_rows(&**source, target).or_raise()?,
                 Filling::Packed(source, packing) => {
-                    packing.copy_to(&**source, target).or_raise()?
+                    packing.copy_to(&**source, target).or_raise()?;
                 }
             }
         }

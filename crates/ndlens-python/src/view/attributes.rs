@@ -121,7 +121,7 @@ impl PyView {
 
     /// Asks the system to read this view's pages of a mapped file, without waiting.
     ///
-    /// From the view's first element to its last (`madvise`, MADV_WILLNEED). Nothing happens for
+    /// From the view's first element to its last (`madvise`, `MADV_WILLNEED`). Nothing happens for
     /// other memory.
     ///
     /// Raises:

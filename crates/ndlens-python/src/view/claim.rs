@@ -1,10 +1,10 @@
-//! A view that can be given up, but not while anyone looks at it.
+//! A view that can be given up, but not while it is read.
 //!
 //! `View.release()` ends a view's claim on its memory while other threads, or code further down
-//! this thread's stack, may be looking at it. So whoever looks is counted, a buffer export as long
-//! as it lives, and a claim that is looked at is not released. The count is one atomic number: it
+//! this thread's stack, may be reading it. So readers are counted, a buffer export for as long as
+//! it lives, and a claim with readers is not released. The count is one atomic number: it
 //! costs half of what `PyO3`'s borrow flags do, and a slice, which is the most frequent look of
-//! all, needs none where the interpreter runs one thread at a time.
+//! all, needs none if the interpreter runs one thread at a time.
 
 #![expect(unsafe_code, reason = "lends what a count protects; see UNSAFE.md")]
 
@@ -15,14 +15,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use ndlens::View;
 use pyo3::prelude::*;
 
-/// Set in the count where there is nothing to look at: not yet, or no more.
+/// Set in the count if there is no view: before it is filled in, and after its release.
 const CLOSED: usize = 1 << (usize::BITS - 1);
 
 /// What a Python object holds of its memory.
 ///
 /// # Invariant
 ///
-/// While `looks` has [`CLOSED`] set, only the one who set it, or who made the claim, touches
+/// While `looks` has [`CLOSED`] set, only the thread that set it, or that made the claim, touches
 /// `view`; while it has not, `view` is `Some` and is only read.
 pub(crate) struct Claim {
     looks: AtomicUsize,
@@ -54,17 +54,17 @@ impl Claim {
     ///
     /// # Safety
     ///
-    /// The claim comes from [`closed`](Self::closed), and nobody else opens it.
+    /// The claim comes from [`closed`](Self::closed), and no other code opens it.
     #[inline]
     pub(crate) unsafe fn open<E>(
         &self,
         fill: impl FnOnce(&mut Option<View>) -> Result<(), E>,
     ) -> Result<(), E> {
-        // SAFETY: closed, so by the invariant only we, who open it, touch the view.
+        // SAFETY: closed, so by the invariant only this function touches the view.
         let view = unsafe { &mut *self.view.get() };
         fill(view)?;
         if view.is_some() {
-            // Release: whoever sees it open sees what was filled in.
+            // Release: a thread that sees it open sees what was filled in.
             self.looks.store(0, Ordering::Release);
         }
         Ok(())
@@ -99,16 +99,16 @@ impl Claim {
         if self.looks.load(Ordering::Relaxed) & CLOSED != 0 {
             return None;
         }
-        // SAFETY: the claim is open, and nobody can release it before `look` is over, so it is only
-        // read.
+        // SAFETY: the claim is open, and no thread can release it before `look` is over, so it is
+        // only read.
         unsafe { (*self.view.get()).as_ref() }.map(look)
     }
 
-    /// Ends the claim, and gives what it held; None where it had ended before.
+    /// Ends the claim, and gives what it held; None if it had ended before.
     pub(crate) fn release(&self) -> Result<Option<View>, InUse> {
         // Acquire: looks that are over are over for us too.
         match self.looks.compare_exchange(0, CLOSED, Ordering::Acquire, Ordering::Relaxed) {
-            // SAFETY: we set CLOSED, and nobody was looking.
+            // SAFETY: we set CLOSED, and the count was 0.
             Ok(_) => Ok(unsafe { (*self.view.get()).take() }),
             Err(looks) if looks & CLOSED != 0 => Ok(None),
             Err(_) => Err(InUse),

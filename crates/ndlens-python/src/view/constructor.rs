@@ -41,7 +41,10 @@ use crate::view::object::PyView;
 ///     ...
 /// BufferError: Existing exports of data: object cannot be re-sized
 #[pyfunction]
-#[pyo3(signature = (obj, /, *, readonly = None, copy = Some(false)), text_signature = "(obj, /, *, readonly=None, copy=False)")]
+#[pyo3(
+    signature = (obj, /, *, readonly = None, copy = Some(false)),
+    text_signature = "(obj, /, *, readonly=None, copy=False)"
+)]
 pub(crate) fn view(
     obj: &Bound<'_, PyAny>,
     readonly: Option<bool>,

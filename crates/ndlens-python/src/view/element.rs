@@ -14,8 +14,8 @@ use crate::lists::{self, Number, list_of};
 /// Bytes of elements that are packed at once on the way to lists.
 const BLOCK_BYTES: usize = 1 << 20;
 
-/// The element at a place of a view of rank 1, where it is there and of one of the most common
-/// dtypes: what iteration gives.
+/// The element at a place of a view of rank 1, if it exists and has one of the most common dtypes:
+/// what iteration gives.
 ///
 /// Not a `Result`, which is as large as an exception, and moving it would take longer than making a
 /// number.
@@ -79,7 +79,7 @@ pub(crate) fn nested_lists<'py>(py: Python<'py>, view: &View) -> PyResult<Bound<
 
 /// Whether the elements of two views of one shape are equal as Python's numbers are.
 ///
-/// Raises `NotImplementedError` where either's are no numbers to Python.
+/// Raises `NotImplementedError` if the elements of either are no Python numbers.
 pub(crate) fn equal_as_numbers(py: Python<'_>, view: &View, other: &View) -> PyResult<bool> {
     let is_large = |count: usize| {
         view.nbytes().max(other.nbytes()) > BLOCK_BYTES && (count > 1 || view.ndim() > 1)
@@ -287,7 +287,7 @@ fn complex(value: &Bound<'_, PyAny>) -> PyResult<(f64, f64)> {
     }
 }
 
-/// A number that is real. NumPy's complex scalars give their real part to who asks for a float.
+/// A number that is real. NumPy's complex scalars convert to a float by their real part.
 fn real(value: &Bound<'_, PyAny>) -> PyResult<f64> {
     if !value.is_instance_of::<PyFloat>() && is_complex(value)? {
         return Err(PyTypeError::new_err("a complex number"));

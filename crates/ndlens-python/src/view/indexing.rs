@@ -42,7 +42,7 @@ impl PyView {
         unsafe { self.claim.glance(py, View::ndim) }.ok_or_else(released)
     }
 
-    /// Basic indexing, written where the new object has its view.
+    /// Basic indexing, written in place, to the view of the new object.
     #[inline]
     fn slice<'py>(slf: &Bound<'py, Self>, key: &[Index]) -> PyResult<Bound<'py, PyAny>> {
         // The object first: making one may run the collector, and that may run any Python code.
@@ -53,7 +53,7 @@ impl PyView {
                 unsafe { slf.get().claim.glance(slf.py(), |view| view.index_into(key, slot)) };
             indexed.ok_or_else(released)?.or_raise()
         };
-        // SAFETY: the object was just made closed, and nobody else knows of it.
+        // SAFETY: the object was just made closed, and no other code has a reference to it.
         unsafe { object.get().claim.open(fill) }?;
         Ok(object.into_any())
     }

@@ -39,7 +39,7 @@ pub(crate) fn with_key<R>(
     use_key(&indices)
 }
 
-/// The integers of a key that names one element of a view of so many axes: `v[1, 2]` does, `v[1, 2,
+/// The integers of a key that names one element of a view of `ndim` axes: `v[1, 2]` does, `v[1, 2,
 /// ...]` is a view on it.
 pub(crate) fn element_of(key: &Key, ndim: usize) -> Option<SmallVec<[isize; 6]>> {
     let integers = key.iter().map(|index| if let Index::At(at) = index { Some(*at) } else { None });
@@ -67,8 +67,9 @@ fn push_index(indices: &mut Key, item: &Bound<'_, PyAny>) -> PyResult<()> {
     }
     if selects_by_copying(item)? {
         return Err(PyIndexError::new_err(format!(
-            "indexing with a {} selects by copying, and views never copy: index with integers, slices, ... and None; \
-             v.take(indices) copies, and nl.subset(v, indices) gives items for a loader without a copy",
+            "indexing with a {} selects by copying, and views never copy: index with integers, \
+             slices, ... and None; v.take(indices) copies, and nl.subset(v, indices) gives items \
+             for a loader without a copy",
             item.get_type().name()?
         )));
     }
@@ -117,7 +118,7 @@ fn fitting(item: &Bound<'_, PyAny>) -> Option<isize> {
     }
     // SAFETY: the object is an integer.
     let number = unsafe { ffi::PyLong_AsSsize_t(item.as_ptr()) };
-    // Also what it says with an exception where the integer does not fit.
+    // -1 with an exception also means that the integer does not fit.
     if number == -1 && PyErr::take(item.py()).is_some() { None } else { Some(number) }
 }
 

@@ -1,4 +1,4 @@
-//! New `View` objects, made where their views will be.
+//! The class `View`, and new objects of it, made in the place that their views will have.
 //!
 //! `Bound::new` makes an object and then moves a value into it, and it makes it as `object.__new__`
 //! does: with a tuple of no arguments, zeroed, and shown to the collector. For a slice, whose work
@@ -36,7 +36,7 @@ pub(crate) struct PyView {
     pub(crate) claim: Claim,
     /// Buffers that consumers hold: each is a look at the claim, kept.
     pub(crate) exports: AtomicUsize,
-    /// The hash that was given out, which stays also where the view is released; [`NO_HASH`]
+    /// The hash that was given out, which stays if the view is released; [`NO_HASH`]
     /// before.
     pub(crate) hash: AtomicIsize,
 }
@@ -49,7 +49,7 @@ impl PyView {
         PyView::of(Claim::new(view))
     }
 
-    /// A view that nobody has looked at yet.
+    /// A view without exports or a hash.
     pub(crate) fn of(claim: Claim) -> Self {
         PyView { claim, exports: AtomicUsize::new(0), hash: AtomicIsize::new(NO_HASH) }
     }

@@ -24,11 +24,7 @@ fn order(view: &View, name: Option<&str>) -> PyResult<Order> {
     match name.unwrap_or("C") {
         "C" => Ok(Order::C),
         "F" => Ok(Order::F),
-        "A" => Ok(if view.is_contiguous(Order::F) && !view.is_contiguous(Order::C) {
-            Order::F
-        } else {
-            Order::C
-        }),
+        "A" => Ok(view.packed_order()),
         other => Err(PyValueError::new_err(format!(
             "unknown order {other:?}: expected \"C\", \"F\" or \"A\""
         ))),

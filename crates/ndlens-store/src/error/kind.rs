@@ -37,6 +37,7 @@ impl Error {
             | Error::SeveralArrays { .. }
             | Error::SharedName { .. }
             | Error::GitLfsPointer { .. }
+            | Error::TorchPickle { .. }
             | Error::BadIndex { .. }
             | Error::BadNote { .. }
             | Error::DuplicateName { .. }

@@ -19,43 +19,51 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A map mode that is none.
+    /// An unknown map mode.
     #[error("unknown mode {got:?}: expected \"r\", \"c\" or \"r+\"{}", DTypeHint(got))]
     UnknownMode { got: String },
-    /// The system said no.
+    /// The system refuses the operation.
     #[error("{path}: {source}{}", IoHint(source))]
     Io { path: PathBuf, source: io::Error },
-    /// The system made no map.
+    /// The system refuses the map.
     #[error("{path}: cannot map {len} bytes: {source}{}", MapHint(source, *mode))]
     Map { path: PathBuf, mode: MapMode, len: usize, source: io::Error },
     /// As many maps as there may be.
     #[error(
-        "{path}: {most} files are mapped already, as many as ndlens maps in a process; open with mode \"r\" or \"c\", \
-         which read the others, or raise vm.max_map_count"
+        "{path}: {most} files are mapped already, as many as ndlens maps in a process; open with \
+         mode \"r\" or \"c\", which read the others, or raise vm.max_map_count"
     )]
     TooManyMaps { path: PathBuf, most: usize },
     /// A directory, FIFO, socket or device.
     #[error("{path}: not a regular file but {kind}")]
     NotRegular { path: PathBuf, kind: &'static str },
     /// A file of another format.
-    #[error("{path}: not a .npy file: it starts with \"{}\", expected \"\\x93NUMPY\"", .got.escape_ascii())]
+    #[error("{path}: not a .npy file: it starts with \"{}\", expected \
+             \"\\x93NUMPY\"", .got.escape_ascii())]
     NotNpy { path: PathBuf, got: Vec<u8> },
     /// A file that is of none of the formats.
     #[error(
-        "{path}: not a .npy, .npz or .safetensors file: it starts with \"{}\"; for raw bytes say their dtype",
+        "{path}: not a .npy, .npz or .safetensors file: it starts with \"{}\"; for raw bytes say \
+         their dtype",
         .got.escape_ascii()
     )]
     UnknownFormat { path: PathBuf, got: Vec<u8> },
+    /// A file of `torch.save`, which holds a pickle.
+    #[error(
+        "{path}: a file of torch.save, which pickles what it holds; load it with torch.load, and save its tensors \
+         with nl.save(\"model.safetensors\", tensors), which nl.open maps"
+    )]
+    TorchPickle { path: PathBuf },
     /// A file of arrays where one array is wanted.
     #[error(
-        "{path}: holds arrays by name ({has}), expected a file of one array; take one of each file by its name: \
-         [nl.open(path)[NAME] for path in paths]"
+        "{path}: holds arrays by name ({has}), expected a file of one array; take one of each \
+         file by its name: [nl.open(path)[NAME] for path in paths]"
     )]
     SeveralArrays { path: PathBuf, has: Names },
     /// Two files of a checkpoint that have an array of one name.
     #[error(
-        "{path}: has an array {}, as {first} has, expected other names in each file; open each by itself: \
-         [nl.open(path)[{name:?}] for path in paths]",
+        "{path}: has an array {}, as {first} has, expected other names in each file; open each by \
+         itself: [nl.open(path)[{name:?}] for path in paths]",
         Shown(name)
     )]
     SharedName { path: PathBuf, name: String, first: PathBuf },
@@ -80,15 +88,16 @@ pub enum Error {
     /// Memory that was read cannot be the file's.
     #[error("mode \"r+\" writes to the file, which copy=True does not; expected \"r\" or \"c\"")]
     CopyOfFile,
-    /// Raw bytes in a shape that says too little, or what cannot be.
+    /// A shape of raw bytes that says too little, or that no array has.
     #[error(
-        "{path}: shape {shape:?} is none: sizes must be at least 0; one may be -1 where no strides are given \
-         and no other is 0"
+        "{path}: shape {shape:?} is not valid: sizes must be at least 0; one may be -1 where no \
+         strides are given and no other is 0"
     )]
     RawShape { path: PathBuf, shape: Vec<isize> },
     /// Raw bytes that are no whole number of rows.
     #[error(
-        "{path}: {got} bytes from byte {offset} on are no multiple of {expected}, which shape {shape:?} needs"
+        "{path}: {got} bytes from byte {offset} on are no multiple of {expected}, which shape \
+         {shape:?} needs"
     )]
     RawRemainder { path: PathBuf, offset: usize, got: u64, expected: usize, shape: Vec<isize> },
     /// Raw elements that are not all in the file.
@@ -111,17 +120,17 @@ pub enum Error {
     ArchiveEntries { path: PathBuf, got: u64, expected: u64 },
     /// An archive that cannot be written in place.
     #[error(
-        "{path}: mode \"r+\" would leave the archive's checksums wrong; open with mode=\"c\", or save the arrays \
-         as .npy or .safetensors"
+        "{path}: mode \"r+\" would leave the archive's checksums wrong; open with mode=\"c\", or \
+         save the arrays as .npy or .safetensors"
     )]
     ArchiveInPlace { path: PathBuf },
     /// Something about one member of an archive; the path is the archive's and then the member's.
     #[error("{path}: {problem}")]
     BadMember { path: PathBuf, problem: MemberProblem },
-    /// A pattern for nothing.
+    /// A pattern that matches no file.
     #[error("no file matches {pattern}")]
     NoMatch { pattern: PathBuf },
-    /// A pattern that is none.
+    /// A malformed pattern.
     #[error("bad pattern {pattern}: {source}")]
     BadPattern { pattern: PathBuf, source: glob::PatternError },
     /// An empty list of files.
@@ -159,13 +168,14 @@ pub enum Error {
     NoNewFile { path: PathBuf, source: io::Error },
     /// A new file that would be another user's or group's.
     #[error(
-        "{path}: it belongs to user {user} and group {group}, and a file in its place would not: {source}; remove it \
-         first, or save under another name"
+        "{path}: it belongs to user {user} and group {group}, and a file in its place would not: \
+         {source}; remove it first, or save under another name"
     )]
     OwnerLost { path: PathBuf, user: u32, group: u32, source: io::Error },
     /// A new file that would lack an attribute.
     #[error(
-        "{path}: its extended attribute {name:?} cannot be kept: {source}; remove it first, or save under another name"
+        "{path}: its extended attribute {name:?} cannot be kept: {source}; remove it first, or \
+         save under another name"
     )]
     AttributeLost { path: PathBuf, name: String, source: io::Error },
     /// Elements that a format has no name for.
@@ -182,8 +192,8 @@ pub enum Error {
     HeaderTooLong { path: PathBuf, got: u64, max: u64 },
     /// A header that nobody would read.
     #[error(
-        "{path}: names, shapes and metadata take a header of {got} bytes, expected at most {max}, which is as much as \
-         readers take; save the arrays to several files"
+        "{path}: names, shapes and metadata take a header of {got} bytes, expected at most {max}, \
+         which is as much as readers take; save the arrays to several files"
     )]
     UnreadableHeader { path: PathBuf, got: u64, max: u64 },
     /// A file that ends inside its header.
@@ -206,35 +216,38 @@ pub enum Error {
     /// Less memory than was to be shared.
     #[error("cannot share {len_bytes} bytes: only {available} bytes of memory are available")]
     SharedMemoryExhausted { len_bytes: usize, available: u64 },
-    /// The system said no to shared memory.
+    /// The system refuses shared memory.
     #[error("cannot {operation} {len_bytes} bytes of shared memory: {source}")]
     SharedMemory { operation: &'static str, len_bytes: usize, source: io::Error },
-    /// Nobody holds the memory where the handle says.
+    /// No process holds the memory that the handle names.
     #[error(
-        "shared memory of process {process} is gone: keep the view alive there until it has been unpickled here"
+        "shared memory of process {process} is gone: keep the view alive there until it has been \
+         unpickled here"
     )]
     SharedMemoryGone { process: u32 },
-    /// The system said no to memory that another process holds.
+    /// The system refuses memory that another process holds.
     #[error("cannot open the shared memory of process {process}: {source}{}", IoHint(source))]
     SharedMemoryRefused { process: u32, source: io::Error },
     /// Memory of a process that lets no other look at its descriptors.
     #[error(
-        "cannot open the shared memory of process {process}: it is not dumpable (prctl PR_SET_DUMPABLE, or another user \
-         since it was started), so no other process can look into its /proc/{process}/fd; send copies of the arrays, or \
-         start it as the user that it runs as"
+        "cannot open the shared memory of process {process}: it is not dumpable (prctl \
+         PR_SET_DUMPABLE, or another user \
+         since it was started), so no other process can look into its /proc/{process}/fd; send \
+         copies of the arrays, or start it as the user that it runs as"
     )]
     SharedMemoryHidden { process: u32 },
-    /// Nobody can be found without `/proc`.
+    /// No process can be found without `/proc`.
     #[error(
-        "cannot look for the shared memory of {what}: processes find each other's in /proc, and /proc/self/fd cannot be \
-         read here: {source}"
+        "cannot look for the shared memory of {what}: processes find each other's in /proc, and \
+         /proc/self/fd cannot be read here: {source}"
     )]
     NoProcesses { what: String, source: io::Error },
     /// A name that no other process could find.
     #[error(
-        "cannot share under the name {name}: this process is not dumpable (prctl PR_SET_DUMPABLE, or another user since \
-         it was started), so no other process can look into its /proc/{process}/fd; share from a process that is, or \
-         without a name before forking"
+        "cannot share under the name {name}: this process is not dumpable (prctl PR_SET_DUMPABLE, \
+         or another user since \
+         it was started), so no other process can look into its /proc/{process}/fd; share from a \
+         process that is, or without a name before forking"
     )]
     NameHidden { name: String, process: u32 },
     /// Bytes that are not a handle.
@@ -247,8 +260,8 @@ pub enum Error {
     FileChanged { path: PathBuf, what: &'static str, got: i128, expected: i128 },
     /// A mapped file that no path leads to.
     #[error(
-        "{path}: the file was replaced or deleted since it was opened, so no other process can open it; \
-         call .copy() first"
+        "{path}: the file was replaced or deleted since it was opened, so no other process can \
+         open it; call .copy() first"
     )]
     FileReplaced { path: PathBuf },
     /// A name that cannot be looked for.
@@ -259,7 +272,7 @@ pub enum Error {
     /// Other arrays than were to be shared.
     #[error("shared memory {name} holds {got}, expected {expected}")]
     OtherContents { name: String, got: String, expected: String },
-    /// No array, and so nobody who would hold what has the name.
+    /// No array, and so nothing that would hold the memory of the name.
     #[error("nothing to share under the name {name}: expected at least one array")]
     NothingToShare { name: String },
     /// The system has no lock for a name.
@@ -301,6 +314,7 @@ impl Error {
             | Error::SeveralArrays { path, .. }
             | Error::SharedName { path, .. }
             | Error::GitLfsPointer { path }
+            | Error::TorchPickle { path }
             | Error::BadIndex { path, .. }
             | Error::BadNote { path, .. }
             | Error::IsRagged { path, .. }
@@ -352,7 +366,7 @@ impl Error {
         }
     }
 
-    /// What the system said, if it was the system.
+    /// The error of the system, if this is one.
     pub fn io(&self) -> Option<&io::Error> {
         match self {
             Error::Io { source, .. }
@@ -422,7 +436,8 @@ pub enum HeaderProblem {
 pub enum DTypeProblem {
     /// Pickled objects, not bytes.
     #[error(
-        "{} holds Python objects (pickle); convert before saving, for example with arr.astype(\"float32\")",
+        "{} holds Python objects (pickle); convert before saving, for example with \
+         arr.astype(\"float32\")",
         Shown(descr)
     )]
     PythonObjects { descr: String },
@@ -465,7 +480,8 @@ pub enum TensorProblem {
     DType { dtype: String },
     /// Floats of 4 bits, of which one is left over.
     #[error(
-        "has shape {shape:?} of F4, of which two are one element of a view: its last axis must be even; .bytes(name) gives its bytes"
+        "has shape {shape:?} of F4, of which two are one element of a view: its last axis must be \
+         even; .bytes(name) gives its bytes"
     )]
     OddPairs { shape: Vec<usize> },
     /// Elements that are no whole number of bytes.
@@ -473,7 +489,8 @@ pub enum TensorProblem {
     Bits { shape: Vec<usize>, dtype: &'static str },
     /// A gap before it, or bytes of another.
     #[error(
-        "is at bytes {start}..{end} of the data, expected it to start at {expected}, where the one before ends"
+        "is at bytes {start}..{end} of the data, expected it to start at {expected}, where the \
+         one before ends"
     )]
     Place { start: usize, end: usize, expected: usize },
     /// More or fewer bytes than its shape needs.
@@ -496,7 +513,8 @@ pub enum IndexProblem {
     #[error("it names the file {}, expected one beside it", Shown(file))]
     Outside { file: String },
     /// A tensor that is not where it should be.
-    #[error("it says that tensor {} is in {}, which has none of that name", Shown(name), .file.display())]
+    #[error("it says that tensor {} is in {}, which has none of that \
+             name", Shown(name), .file.display())]
     NoTensor { name: String, file: PathBuf },
 }
 
@@ -518,7 +536,10 @@ pub enum MemberProblem {
     #[error("its name is not UTF-8")]
     NotUtf8,
     /// A name that differs from the one beside the data.
-    #[error("the directory calls it so, but before its data it is called \"{}\"", .got.escape_ascii())]
+    #[error(
+        "before its data its name is \"{}\", expected that of the directory",
+        .got.escape_ascii()
+    )]
     OtherName { got: Vec<u8> },
     /// Data that is not in the file, or where other data is.
     #[error("is at bytes {start}..{end}, which {with} has too")]

@@ -26,9 +26,13 @@ impl fmt::Display for IoHint<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0.raw_os_error() {
             Some(libc::EMFILE) => f.write_str(
-                "; this process has as many descriptors as `ulimit -n` allows: raise it, or close some of them",
+                "; this process has as many descriptors as `ulimit -n` allows: raise it, or close \
+                 some of them",
             ),
-            Some(libc::ENFILE) => f.write_str("; all processes together have as many as fs.file-max allows"),
+            Some(libc::ENFILE) => f.write_str(
+                "; all processes together have as many as \
+                                               fs.file-max allows",
+            ),
             _ => Ok(()),
         }
     }
@@ -41,8 +45,8 @@ impl fmt::Display for MapHint<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.0.raw_os_error(), self.1) {
             (Some(libc::ENOMEM), MapMode::CopyOnWrite) => f.write_str(
-                "; mode \"c\" needs as much memory where `ulimit -d` or vm.overcommit_memory says so: open with \
-                 mode \"r\", which needs none",
+                "; mode \"c\" needs as much memory where `ulimit -d` or vm.overcommit_memory says \
+                 so: open with mode \"r\", which needs none",
             ),
             (Some(libc::ENOMEM), _) => {
                 f.write_str("; `ulimit -v` or vm.max_map_count leaves no addresses for them")

@@ -21,14 +21,14 @@ use crate::mode::MapMode;
 use crate::os::reading::Section;
 
 #[derive(Debug)]
-enum Contents {
+enum Directory {
     Tensors(Tensors),
     Members(Members),
 }
 
 /// Where arrays come from.
 #[derive(Debug)]
-enum Source {
+enum Backing {
     Mapped(Buffer),
     Read(File, MapMode),
 }
@@ -37,8 +37,8 @@ enum Source {
 #[derive(Debug)]
 pub(crate) struct ArrayFile {
     path: PathBuf,
-    contents: Contents,
-    source: Source,
+    directory: Directory,
+    backing: Backing,
 }
 
 impl ArrayFile {
@@ -64,13 +64,13 @@ impl ArrayFile {
         if format == Format::Npz && mode == MapMode::ReadWrite {
             return Err(Error::ArchiveInPlace { path: path.to_owned() });
         }
-        let contents = Contents::read(&file, path, len, format)?;
-        let source = if load {
-            Source::Read(file, mode)
+        let directory = Directory::read(&file, path, len, format)?;
+        let backing = if load {
+            Backing::Read(file, mode)
         } else {
-            Source::Mapped(MappedFile::map(file, path, mode, contents.end())?)
+            Backing::Mapped(MappedFile::map(file, path, mode, directory.end())?)
         };
-        Ok(ArrayFile { path: path.to_owned(), contents, source })
+        Ok(ArrayFile { path: path.to_owned(), directory, backing })
     }
 
     /// The arrays of a file that is mapped already.
@@ -78,15 +78,15 @@ impl ArrayFile {
         let path = mapped.path().to_owned();
         let file = mapped.open()?;
         let len = file.metadata().map_err(|source| Error::Io { path: path.clone(), source })?.len();
-        let contents = Contents::read(&file, &path, len, Format::of(&file, &path, len)?)?;
-        Ok(ArrayFile { path, contents, source: Source::Mapped(mapped.buffer()) })
+        let directory = Directory::read(&file, &path, len, Format::of(&file, &path, len)?)?;
+        Ok(ArrayFile { path, directory, backing: Backing::Mapped(mapped.buffer()) })
     }
 
     /// The map of the file; None if arrays are read.
     pub(crate) fn mapped(&self) -> Option<&MappedFile> {
-        match &self.source {
-            Source::Mapped(buffer) => buffer.owner::<MappedFile>(),
-            Source::Read(..) => None,
+        match &self.backing {
+            Backing::Mapped(buffer) => buffer.owner::<MappedFile>(),
+            Backing::Read(..) => None,
         }
     }
 
@@ -95,46 +95,46 @@ impl ArrayFile {
     }
 
     pub(crate) fn len(&self) -> usize {
-        match &self.contents {
-            Contents::Tensors(tensors) => tensors.len(),
-            Contents::Members(members) => members.len(),
+        match &self.directory {
+            Directory::Tensors(tensors) => tensors.len(),
+            Directory::Members(members) => members.len(),
         }
     }
 
     /// The names: those of a `.safetensors` as its tensors follow each other, those of an `.npz` as
     /// in its directory.
     pub(crate) fn names(&self) -> Box<dyn Iterator<Item = &str> + '_> {
-        match &self.contents {
-            Contents::Tensors(tensors) => Box::new(tensors.names()),
-            Contents::Members(members) => Box::new(members.names()),
+        match &self.directory {
+            Directory::Tensors(tensors) => Box::new(tensors.names()),
+            Directory::Members(members) => Box::new(members.names()),
         }
     }
 
     /// The place of an array, by which it is asked for.
     pub(crate) fn find(&self, name: &str) -> Option<usize> {
-        match &self.contents {
-            Contents::Tensors(tensors) => tensors.find(name),
-            Contents::Members(members) => members.find(name),
+        match &self.directory {
+            Directory::Tensors(tensors) => tensors.find(name),
+            Directory::Members(members) => members.find(name),
         }
     }
 
     /// The array at a place: a view of the map, or one that is read now.
     pub(crate) fn get(&self, at: usize, name: &str) -> Result<View> {
-        match (&self.contents, &self.source) {
-            (Contents::Tensors(tensors), _) => {
+        match (&self.directory, &self.backing) {
+            (Directory::Tensors(tensors), _) => {
                 self.view(&tensors.place(at).map_err(|problem| {
                     let (path, name) = (self.path.clone(), name.to_owned());
                     Error::BadTensor { path, name, problem: Box::new(problem) }
                 })?)
             }
-            (Contents::Members(members), Source::Mapped(buffer)) => {
+            (Directory::Members(members), Backing::Mapped(buffer)) => {
                 let _reading = Reading::begin();
                 let place = members.place(at, buffer);
                 // What the map says of itself says more than what came of reading it.
                 buffer.verify()?;
                 place?.view(buffer.clone())
             }
-            (Contents::Members(members), Source::Read(file, _)) => {
+            (Directory::Members(members), Backing::Read(file, _)) => {
                 members.load(at, file).map(|view| self.as_opened(view))
             }
         }
@@ -142,14 +142,14 @@ impl ArrayFile {
 
     /// The bytes of the array at a place, whatever it holds.
     pub(crate) fn bytes(&self, at: usize, name: &str) -> Result<View> {
-        match &self.contents {
-            Contents::Tensors(tensors) => {
+        match &self.directory {
+            Directory::Tensors(tensors) => {
                 self.view(&tensors.bytes_place(at).map_err(|problem| {
                     let (path, name) = (self.path.clone(), name.to_owned());
                     Error::BadTensor { path, name, problem: Box::new(problem) }
                 })?)
             }
-            Contents::Members(_) => {
+            Directory::Members(_) => {
                 let view = self.get(at, name)?;
                 Ok(view.reinterpret(ndlens_core::DType::U8)?)
             }
@@ -158,17 +158,17 @@ impl ArrayFile {
 
     /// The dtype and the shape of the array at a place, as the file has them.
     pub(crate) fn info(&self, at: usize, name: &str) -> Result<(String, Vec<usize>)> {
-        match &self.contents {
-            Contents::Tensors(tensors) => {
+        match &self.directory {
+            Directory::Tensors(tensors) => {
                 Ok((tensors.dtype_name(at).to_owned(), tensors.shape(at).to_vec()))
             }
-            Contents::Members(members) => {
-                let (dtype, shape) = match &self.source {
-                    Source::Mapped(_) => {
+            Directory::Members(members) => {
+                let (dtype, shape) = match &self.backing {
+                    Backing::Mapped(_) => {
                         let view = self.get(at, name)?;
                         (view.dtype().clone(), view.shape().to_vec())
                     }
-                    Source::Read(file, _) => {
+                    Backing::Read(file, _) => {
                         let header = members.header(at, file)?;
                         (header.dtype().clone(), header.shape().to_vec())
                     }
@@ -179,9 +179,9 @@ impl ArrayFile {
     }
 
     fn view(&self, place: &Placement) -> Result<View> {
-        match &self.source {
-            Source::Mapped(buffer) => place.view(buffer.clone()),
-            Source::Read(file, _) => place.read(file, &self.path).map(|view| self.as_opened(view)),
+        match &self.backing {
+            Backing::Mapped(buffer) => place.view(buffer.clone()),
+            Backing::Read(file, _) => place.read(file, &self.path).map(|view| self.as_opened(view)),
         }
     }
 
@@ -190,30 +190,30 @@ impl ArrayFile {
     }
 
     fn is_read_only(&self) -> bool {
-        match &self.source {
-            Source::Mapped(buffer) => buffer.access() == Access::ReadOnly,
-            Source::Read(_, mode) => *mode == MapMode::Read,
+        match &self.backing {
+            Backing::Mapped(buffer) => buffer.access() == Access::ReadOnly,
+            Backing::Read(_, mode) => *mode == MapMode::Read,
         }
     }
 
     /// The strings that the file holds beside its arrays.
     pub(crate) fn metadata(&self) -> Result<Vec<(String, String)>> {
-        match &self.contents {
-            Contents::Tensors(tensors) => tensors.metadata(),
-            Contents::Members(_) => Ok(vec![]),
+        match &self.directory {
+            Directory::Tensors(tensors) => tensors.metadata(),
+            Directory::Members(_) => Ok(vec![]),
         }
     }
 
     /// One of them.
     pub(crate) fn metadata_of(&self, key: &str) -> Option<String> {
-        match &self.contents {
-            Contents::Tensors(tensors) => tensors.metadata_of(key),
-            Contents::Members(_) => None,
+        match &self.directory {
+            Directory::Tensors(tensors) => tensors.metadata_of(key),
+            Directory::Members(_) => None,
         }
     }
 }
 
-impl Contents {
+impl Directory {
     fn read(file: &File, path: &Path, len: u64, format: Format) -> Result<Self> {
         match format {
             Format::Npy | Format::Index => Err(Error::WrongContents {
@@ -222,9 +222,9 @@ impl Contents {
                 holds: if format == Format::Npy { "one array" } else { "the names of other files" },
                 got: "a file where arrays by name are wanted",
             }),
-            Format::Npz => Members::read(file, path, len).map(Contents::Members),
+            Format::Npz => Members::read(file, path, len).map(Directory::Members),
             Format::Safetensors => {
-                Tensors::read(Section::new(file, 0, len), path, len).map(Contents::Tensors)
+                Tensors::read(Section::new(file, 0, len), path, len).map(Directory::Tensors)
             }
         }
     }
@@ -232,8 +232,8 @@ impl Contents {
     /// The byte after the last to map.
     fn end(&self) -> usize {
         match self {
-            Contents::Tensors(tensors) => tensors.end(),
-            Contents::Members(members) => members.end(),
+            Directory::Tensors(tensors) => tensors.end(),
+            Directory::Members(members) => members.end(),
         }
     }
 }

@@ -20,7 +20,7 @@
 //! permission, which takes nothing; `"c"` is refused, by an error that names `"r"`.
 //! [`MappedFile::is_protected`] tells the fallback.
 //!
-//! No descriptor is kept: `origin.rs` finds the file again. The number of maps is limited too
+//! Few descriptors are kept: `origin.rs` finds the file again. The number of maps is limited too
 //! (`vm.max_map_count`), for the process as a whole, so we take three quarters at most, and the
 //! files beyond are read into memory. Their views differ in nothing else: they pickle to handles as
 //! those of maps do.
@@ -29,7 +29,7 @@
 //!
 //! - A file that someone else shortens takes its pages along: touching them is SIGBUS, but for
 //!   threads that are guarded (`sigbus.rs`). [`Owner::verify`] asks right before a long read, which
-//!   leaves a window; whoever can, should replace files rather than shorten them.
+//!   leaves a window; replace files rather than shorten them.
 //! - Of a file that was deleted or replaced since, whole pages that are lost are noticed, not the
 //!   end of the last one. Before Linux 5.14 nothing is.
 //! - A private page is private from the first write to it; until then it may show what others write
@@ -101,7 +101,7 @@ fn register(id: MappingId, file: MappedFile) -> Result<Arc<MappedFile>> {
 ///
 /// ```text
 ///  file     |header|......data......|whatever follows|
-///  buffer   |<-------- len -------->|                     nothing at all for an array without elements
+///  buffer   |<-------- len -------->|             empty for an array without elements
 /// ```
 #[derive(Debug)]
 pub struct MappedFile {
@@ -216,13 +216,13 @@ impl Drop for Map {
     }
 }
 
-/// What `madvise` says of pages that would have been a signal to touch.
+/// The error of `madvise` for pages that would be a signal to touch.
 fn is_fault(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EFAULT | libc::EHWPOISON))
 }
 
 impl MappedFile {
-    /// Maps the first `len` bytes of a file that [`open_regular`](crate::file::regular::open_regular) opened in the same mode.
+    /// Maps the first `len` bytes of a file that `open_regular` opened in the same mode.
     pub(crate) fn map(file: File, path: &Path, mode: MapMode, len: usize) -> Result<Buffer> {
         let id = random_bits().map_err(|source| Error::Io { path: path.to_owned(), source })?;
         Ok(MappedFile::map_as(id, file, path, mode, len)?.buffer())
@@ -436,7 +436,8 @@ impl Owner for MappedFile {
     }
 
     fn is_damaged(&self) -> bool {
-        matches!(&self.memory, Memory::Mapped(map) if map.guarded.as_ref().is_some_and(Guarded::is_damaged))
+        let Memory::Mapped(map) = &self.memory else { return false };
+        map.guarded.as_ref().is_some_and(Guarded::is_damaged)
     }
 }
 

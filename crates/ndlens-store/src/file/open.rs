@@ -19,7 +19,7 @@ use crate::os::reading::Section;
 /// How to open what a path leads to.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Options {
-    /// Who sees what is written.
+    /// Where writes go.
     pub mode: MapMode,
     /// Whether the arrays are read into memory of their own, and not mapped.
     pub copy: bool,

@@ -2,11 +2,11 @@
 //! one was.
 //!
 //! ```text
-//!  create     .images.npy.x7kq2fab   beside the file that will be, on the same disk; nobody else may open it
+//!  create     .images.npy.x7kq2fab   beside the target, on the same disk, private
 //!  write      .images.npy.x7kq2fab
-//!  attributes .images.npy.x7kq2fab   owner, group, extended attributes with the ACL, permissions of the old file
+//!  attributes .images.npy.x7kq2fab   those of the old file: owner, group, ACL, permissions
 //!  fsync      .images.npy.x7kq2fab   it is on the disk
-//!  rename     images.npy             whoever looks sees the old file or the new one
+//!  rename     images.npy             a reader sees the old file or the new one
 //!  fsync      the directory          the new name is on the disk
 //! ```
 //!
@@ -45,7 +45,7 @@ const TRIES: usize = 16;
 /// The attribute that is an ACL, which a new file may inherit from its directory.
 const ACL: &CStr = c"system.posix_acl_access";
 
-/// Attributes that say something of a file's contents or give rights to whoever runs it.
+/// Attributes that say something of a file's contents or give rights to the user who runs it.
 const NOT_KEPT: [&CStr; 3] = [c"security.capability", c"security.ima", c"security.evm"];
 
 /// A file that is removed again unless it takes its place.
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn bits_that_give_rights_to_whoever_runs_a_file_are_not_kept() {
+    fn bits_that_give_rights_to_the_user_who_runs_a_file_are_not_kept() {
         for (mode, kept) in
             [(0o104_755, 0o755), (0o102_755, 0o755), (0o102_644, 0o2644), (0o101_604, 0o1604)]
         {

@@ -1,9 +1,9 @@
 //! Arrays into files that are there whole or not at all.
 //!
-//! Whoever has the old file mapped keeps it: it is another file, without a name now. So an array
-//! can be saved to the file that it is a view of. An error on the way removes what was written;
-//! what a killed process leaves starts with a dot. `replacement.rs` says what of the old file is
-//! kept.
+//! A process that has the old file mapped keeps it: it is another file, without a name now. So an
+//! array can be saved to the file that it is a view of. An error on the way removes what was
+//! written; what a killed process leaves starts with a dot. `replacement.rs` says what of the old
+//! file is kept.
 //!
 //! Elements are written in pieces of a megabyte, gathered from wherever they lie, so that no second
 //! copy of an array is made.
@@ -138,9 +138,7 @@ pub fn save(path: &Path, contents: &Contents, metadata: &[(String, String)]) -> 
 pub fn save_npy(path: &Path, parts: &[View]) -> Result<()> {
     let [first, ..] = parts else { return Err(Error::NoShards) };
     let (shape, order) = match parts {
-        [view] if view.is_contiguous(Order::F) && !view.is_contiguous(Order::C) => {
-            (view.shape().to_vec(), Order::F)
-        }
+        [view] if view.packed_order() == Order::F => (view.shape().to_vec(), Order::F),
         [view] => (view.shape().to_vec(), Order::C),
         several => (Shards::of(room::list_of(several.iter().cloned())?)?.shape(), Order::C),
     };
@@ -214,7 +212,7 @@ fn save_columns(
         all.push((ragged_note::KEY.to_owned(), text));
     }
     // A set is three tensors.
-    let mut columns: Vec<(Column, Source)> =
+    let mut columns: Vec<(Column, Elements)> =
         room::with_room_for(arrays.len() + 2 * note.ragged.len())?;
     for (name, named) in arrays {
         let column = |name: &str, view: &View| {
@@ -224,7 +222,7 @@ fn save_columns(
                     dtype: view.dtype().clone(),
                     shape: view.shape().to_vec(),
                 },
-                Source::View(view.clone()),
+                Elements::View(view.clone()),
             )
         };
         match named {
@@ -236,7 +234,7 @@ fn save_columns(
                 let rank = items.ndim();
                 let dtype = items.dtype().clone();
                 let items_column = Column { name: data, dtype, shape: vec![elements] };
-                columns.push((items_column, Source::Items(Arc::clone(items))));
+                columns.push((items_column, Elements::Items(Arc::clone(items))));
                 columns.push(column(&offsets, &View::from_vec(starts)));
                 let rows = items.len() as isize;
                 columns
@@ -260,8 +258,8 @@ fn save_columns(
     replace(path, |file| {
         file.write(&header)?;
         order.into_iter().try_for_each(|at| match &columns[at].1 {
-            Source::View(view) => file.write_elements(view),
-            Source::Items(items) => (0..items.len()).try_for_each(|at| {
+            Elements::View(view) => file.write_elements(view),
+            Elements::Items(items) => (0..items.len()).try_for_each(|at| {
                 let item = items.item(at)?;
                 let view =
                     View::new(item.buffer().clone(), item.layout().clone(), item.dtype().clone())?;
@@ -272,7 +270,7 @@ fn save_columns(
 }
 
 /// What a column's elements come from.
-enum Source {
+enum Elements {
     View(View),
     Items(Arc<dyn Items>),
 }

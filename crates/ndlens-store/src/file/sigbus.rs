@@ -8,7 +8,7 @@
 //! ```text
 //!  reader                     handler (same thread)
 //!  begin a Reading
-//!  read .. fault -----------> is it in one of MAPS, and is this thread guarded? no: to the handler that was there before
+//!  read .. fault -----------> is it in one of MAPS, and is this thread guarded? no: old handler
 //!       .. zeros <----------- mark the map; anonymous pages over the lost ones
 //!  end the Reading
 //!  damaged? then an error
@@ -29,7 +29,7 @@
 //!
 //! It takes no lock and no memory: all it looks at is atomic, and it calls only what POSIX lets
 //! handlers call, such as `stat`, and `mmap`, a bare system call. Signals that are not about a map
-//! of ours go to the handler that was there before. Whoever puts a handler in place of ours
+//! of ours go to the handler that was there before. Code that puts a handler in place of ours
 //! (`faulthandler.enable`, a `DataLoader`'s worker) finds it replaced when the next `Reading`
 //! begins, and is asked first from then on; should it ask us in turn, or raise the signal again,
 //! the one before us both is asked.
@@ -179,7 +179,7 @@ impl Guarded {
         let index = MAPS[first..].iter().position(claim).map(|index| first + index);
         let index = index.or_else(|| MAPS[..first].iter().position(claim))?;
         FIRST_FREE.store(index + 1, Ordering::Relaxed);
-        // Relaxed: whoever reads the map was given it after this, in whatever way.
+        // Relaxed: a thread that reads the map was given it after this, in whatever way.
         MAPS_USED.fetch_max(index + 1, Ordering::Relaxed);
         Some(Guarded(index))
     }
@@ -187,9 +187,9 @@ impl Guarded {
     /// Whether lost pages of the map were replaced, before anything that this thread has read of it
     /// until now.
     pub(crate) fn is_damaged(&self) -> bool {
-        // Acquire: the mark is looked at after what was read before. Whoever read zeros did so
-        // after the handler had set the mark: it is set before the pages are replaced, and both the
-        // system call and the processor's walk to the new page are in between.
+        // Acquire: the mark is looked at after what was read before. A thread that read zeros did
+        // so after the handler had set the mark: it is set before the pages are replaced, and both
+        // the system call and the processor's walk to the new page are in between.
         fence(Ordering::Acquire);
         MAPS[self.0].damaged.load(Ordering::Relaxed)
     }
@@ -216,11 +216,11 @@ impl Slot {
             Ordering::Relaxed,
         );
         if claimed.is_ok() {
-            // Release: whoever reads something of the change and then the version finds it odd or
-            // higher.
+            // Release: a thread that reads something of the change and then the version finds it
+            // odd or higher.
             fence(Ordering::Release);
             change();
-            // Release: whoever reads this version reads all of the change.
+            // Release: a thread that reads this version reads all of the change.
             self.version.store(version + 2, Ordering::Release);
         }
         claimed.is_ok()
@@ -285,7 +285,7 @@ impl Drop for Reading {
 }
 
 /// Guards all threads of this process, and of those forked from it, from now on: a read of lost
-/// pages, by whomever, gives zeros and marks the map as damaged. Whoever reads must look at the
+/// pages, by any code, gives zeros and marks the map as damaged. The reader must look at the
 /// mark ([`View::verify`](ndlens_core::View::verify)), or takes zeros for data.
 ///
 /// Puts the handler in place again, if somebody else's is.
@@ -301,6 +301,9 @@ fn this_thread() -> u64 {
     let (process, thread) = unsafe { (libc::getpid(), libc::syscall(libc::SYS_gettid)) };
     (process as u64) << 32 | thread as u64 & 0xffff_ffff
 }
+
+/// A handler that is told where a fault was.
+type InfoHandler = extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void);
 
 /// A handler that is not ours, in one word: its address, and whether it takes three arguments and
 /// is to be called once only.
@@ -348,11 +351,7 @@ impl Previous {
             address if word & TAKES_INFO != 0 => {
                 // SAFETY: `sigaction` gave this address, and the flag says that it is of such a
                 // function.
-                let handler = unsafe {
-                    mem::transmute::<usize, extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void)>(
-                        address,
-                    )
-                };
+                let handler = unsafe { mem::transmute::<usize, InfoHandler>(address) };
                 handler(signal, info, context);
             }
             address => {
@@ -387,7 +386,7 @@ fn install() {
         AFTER.set(&there);
         on_bus_error_asking_after
     } else {
-        // Whoever sets the default has taken back what was there before.
+        // Code that sets the default has taken back what was there before.
         BEFORE.set(&there);
         on_bus_error
     };

@@ -2,8 +2,8 @@
 //! them.
 //!
 //! ```text
-//!  model.safetensors.index.json       {"metadata": {"total_size": 16060522496}, "weight_map": {"lm_head.weight":
-//!  model-00001-of-00004.safetensors      "model-00004-of-00004.safetensors", ..}}
+//!  model.safetensors.index.json       {"metadata": {"total_size": 16060522496}, "weight_map":
+//!  model-00001-of-00004.safetensors    {"lm_head.weight": "model-00004-of-00004.safetensors", ..}}
 //!  ..
 //! ```
 //!

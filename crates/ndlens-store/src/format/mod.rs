@@ -9,9 +9,9 @@
 //! | `ragged_note` | which tensors of a `.safetensors` are one set of items |
 //! | `raw` | bytes that the caller describes |
 //!
-//! `placement` is what all of them give: the place of an array's elements in its file. `names` holds
-//! millions of names in few bytes. A new format has a module here, a variant of [`Format`], and its
-//! first bytes in [`Format::of`].
+//! `placement` is what all of them give: the place of an array's elements in its file. `names`
+//! holds millions of names in few bytes. A new format has a module here, a variant of [`Format`],
+//! and its first bytes in [`Format::of`].
 
 pub(crate) mod checkpoint;
 pub(crate) mod json_pairs;
@@ -44,15 +44,36 @@ pub(crate) enum Format {
 /// What a file starts with that Git LFS left in the place of the real one.
 const LFS_POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
 
+/// Bytes of a file that are looked at.
+const START_BYTES: usize = 256;
+
+/// Suffixes of files that `torch.save` writes, by habit.
+const TORCH_SUFFIXES: [&str; 4] = ["pt", "pth", "bin", "ckpt"];
+
+/// Whether a file that starts so was written by `torch.save`: an archive whose first member is a
+/// pickle, or before PyTorch 1.6 a pickle alone.
+fn is_torch_pickle(start: &[u8], path: &Path) -> bool {
+    let named = || {
+        TORCH_SUFFIXES
+            .iter()
+            .any(|suffix| path.extension().is_some_and(|its| its.eq_ignore_ascii_case(suffix)))
+    };
+    // The opcode PROTO of Python's pickles, and the protocol.
+    let is_pickle = matches!(start, [0x80, 2..=5, ..]) && named();
+    is_pickle || npz::first_member(start).is_some_and(|name| name.ends_with(b"/data.pkl"))
+}
+
 impl Format {
     pub(crate) fn of(file: &File, path: &Path, file_len: u64) -> Result<Self> {
         let io = |source| Error::Io { path: path.to_owned(), source };
-        let mut start = [0; LFS_POINTER.len()];
+        let mut start = [0; START_BYTES];
         let there = read_fully(&mut Section::new(file, 0, file_len), &mut start).map_err(io)?;
         let start = &start[..there];
         let named = |suffix| path.extension().is_some_and(|its| its.eq_ignore_ascii_case(suffix));
-        if start == LFS_POINTER {
+        if start.starts_with(LFS_POINTER) {
             Err(Error::GitLfsPointer { path: path.to_owned() })
+        } else if is_torch_pickle(start, path) {
+            Err(Error::TorchPickle { path: path.to_owned() })
         } else if npz::MAGICS.iter().any(|magic| start.starts_with(magic)) {
             Ok(Format::Npz)
         } else if start.starts_with(npy::MAGIC) {

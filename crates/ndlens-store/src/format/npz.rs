@@ -41,6 +41,14 @@ use crate::os::reading::Section;
 /// The first bytes of a zip archive: a file in it, or the end of an empty one.
 pub(crate) const MAGICS: [&[u8]; 2] = [b"PK\x03\x04", b"PK\x05\x06"];
 
+/// The name of the first member of an archive that starts so, by its local header (APPNOTE.TXT
+/// 4.3.7); None where it is not in these bytes.
+pub(crate) fn first_member(start: &[u8]) -> Option<&[u8]> {
+    let rest = start.strip_prefix(b"PK\x03\x04")?;
+    let len = u16::from_le_bytes(rest.get(22..24)?.try_into().ok()?);
+    rest.get(26..26 + usize::from(len))
+}
+
 /// What NumPy adds to a name.
 const SUFFIX: &str = ".npy";
 
@@ -80,7 +88,8 @@ pub(crate) struct Members {
     entries: Vec<Entry>,
     /// The name of each entry, suffix and all.
     files: NameList,
-    /// The places of the entries that are arrays, each of another name; a name is where it is first.
+    /// The places of the entries that are arrays, each of another name, in the order in which the
+    /// names come first.
     arrays: Vec<u32>,
     /// The same, in the order of their names.
     by_name: Vec<u32>,

@@ -6,7 +6,8 @@
 //!  "image.offsets"  (items + 1,) I64: where each starts, in elements, and where the last ends
 //!  "image.shapes"   (items, rank) I64
 //!
-//!  "__metadata__": {"ndlens": "{\"version\": 1, \"ragged\": {\"image\": {\"data\": \"image.data\", ..}}}"}
+//!  "__metadata__": {"ndlens":
+//!    "{\"version\": 1, \"ragged\": {\"image\": {\"data\": \"image.data\", ..}}}"}
 //! ```
 //!
 //! Readers that know nothing of the note see the three tensors.

@@ -1,4 +1,4 @@
-//! Files of bytes that say nothing of themselves: whoever opens one says what they are.
+//! Files of bytes without a header: the caller says what they are.
 
 use std::path::Path;
 

@@ -8,8 +8,8 @@
 //! # Limitations
 //!
 //! - The process must live, and hold the arena, when the handle is opened; or else another must
-//!   hold it, which is found by looking at all of the user's processes. Whoever opened it can make
-//!   a handle of its own.
+//!   hold it, which is found by looking at all of the user's processes. A process that opened it
+//!   can make a handle of its own.
 //! - Processes must be of one user, or the opener privileged, and see each other's `/proc`: those
 //!   in two containers do not, unless the containers share their process ids.
 
@@ -80,7 +80,7 @@ impl Handle {
     ///
     /// [`Error::SharedMemoryGone`] where the process that made the handle is gone, or holds the
     /// arena no more, and no other does; [`Error::SharedMemoryRefused`] and
-    /// [`Error::SharedMemoryHidden`] where the system says no; [`Error::NoProcesses`] where `/proc`
+    /// [`Error::SharedMemoryHidden`] where the system refuses; [`Error::NoProcesses`] where `/proc`
     /// cannot be read.
     pub fn open(&self) -> Result<Arc<Arena>> {
         self.open_as(true)
@@ -197,7 +197,8 @@ mod tests {
     fn a_handle_to_what_is_not_there_any_more_says_so() {
         let handle = forget(&Arena::create(10).unwrap());
         let gone = format!(
-            "shared memory of process {} is gone: keep the view alive there until it has been unpickled here",
+            "shared memory of process {} is gone: keep the view alive there until it has been \
+             unpickled here",
             process::id()
         );
         assert_eq!(handle.open().unwrap_err().to_string(), gone);
@@ -217,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_found_with_whoever_holds_it_where_the_maker_of_the_handle_is_gone() {
+    fn memory_is_found_at_any_holder_if_the_maker_of_the_handle_is_gone() {
         let arena = Arena::create(10).unwrap();
         let right = forget(&arena);
         for elsewhere in [

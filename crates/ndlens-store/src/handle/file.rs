@@ -209,8 +209,8 @@ mod tests {
         assert_eq!(
             FileHandle::of(buffer.owner().unwrap()).unwrap_err().to_string(),
             format!(
-                "{}: the file was replaced or deleted since it was opened, so no other process can open it; \
-                 call .copy() first",
+                "{}: the file was replaced or deleted since it was opened, so no other process \
+                 can open it; call .copy() first",
                 path.display()
             )
         );

@@ -36,7 +36,7 @@ use crate::shm::transit::{self, Ticket};
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ViewHandle {
-    memory: Memory,
+    memory: MemoryHandle,
     dtype: DTypeName,
     shape: Vec<usize>,
     strides: Vec<isize>,
@@ -45,7 +45,7 @@ pub struct ViewHandle {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-enum Memory {
+enum MemoryHandle {
     Shared {
         handle: Handle,
         /// The buffer, within the arena.
@@ -89,9 +89,9 @@ impl ViewHandle {
             let nursery = claim.and_then(Claim::nursery);
             let ticket = if sent { transit::send(&arena, nursery)? } else { None };
             let block = claim.map(|claim| claim.name(sent));
-            Memory::Shared { handle, start, len: buffer.len(), block, ticket }
+            MemoryHandle::Shared { handle, start, len: buffer.len(), block, ticket }
         } else if let Some(file) = buffer.owner::<MappedFile>() {
-            Memory::File(FileHandle::of(file)?)
+            MemoryHandle::File(FileHandle::of(file)?)
         } else {
             return Ok(None);
         };
@@ -129,7 +129,7 @@ impl ViewHandle {
     pub fn open(&self) -> Result<View> {
         let dtype = self.dtype.dtype()?;
         let buffer = match &self.memory {
-            Memory::Shared { handle, start, len, block, ticket } => {
+            MemoryHandle::Shared { handle, start, len, block, ticket } => {
                 let arena = handle.open()?;
                 let block = match block {
                     Some(name) => Some(block::open(&arena, *name).ok_or_else(|| handle.gone())?),
@@ -144,7 +144,7 @@ impl ViewHandle {
                     None => arena.buffer(*start, *len)?,
                 }
             }
-            Memory::File(file) => file.open()?.buffer(),
+            MemoryHandle::File(file) => file.open()?.buffer(),
         };
         let layout =
             Layout::new(&self.shape, &self.strides, self.offset, dtype.itemsize(), buffer.len())?;

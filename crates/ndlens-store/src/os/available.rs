@@ -1,7 +1,7 @@
 //! How much memory can still be had, asked before it is taken.
 //!
 //! Shared memory is taken page by page. Where the machine, or the control group a container runs
-//! in, has no more, the system does not say no: it ends a process. So whoever takes much looks
+//! in, has no more, the system does not say no: it ends a process. So code that takes much looks
 //! first. The answer is the system's estimate and can be late; it is asked again for every piece,
 //! so that it is never late by much.
 
@@ -134,7 +134,8 @@ mod tests {
 
     #[test]
     fn swap_counts_as_memory() {
-        let meminfo = "MemTotal:       100 kB\nMemAvailable:    50 kB\nSwapTotal: 20 kB\nSwapFree:        8 kB\n";
+        let meminfo = "MemTotal:       100 kB\nMemAvailable:    50 kB\nSwapTotal: 20 \
+                       kB\nSwapFree:        8 kB\n";
         assert_eq!(machine_bytes(meminfo), Some(58 * 1024));
         assert_eq!(machine_bytes("MemAvailable: 50 kB\n"), Some(50 * 1024));
         assert_eq!(machine_bytes("MemTotal: 100 kB\n"), None);

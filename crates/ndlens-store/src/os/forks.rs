@@ -1,7 +1,7 @@
 //! How often this process has forked.
 //!
-//! A fork copies every claim on shared memory, and nobody counts the copies. Whoever gives memory
-//! back asks whether there was a fork since the claim was made.
+//! A fork copies every claim on shared memory, and nobody counts the copies. A process that gives
+//! memory back asks whether there was a fork since the claim was made.
 
 #![expect(unsafe_code, reason = "registers what runs around a fork; see UNSAFE.md")]
 
@@ -19,7 +19,7 @@ pub(crate) fn count() -> u64 {
         libc::pthread_atfork(Some(around_fork), Some(around_fork), Some(around_fork));
     });
     // Relaxed: who drops the last claim on something made before a fork has seen that fork, in its
-    // own thread or by way of whoever handed the claim over.
+    // own thread or by way of the thread that handed the claim over.
     FORKS.load(Ordering::Relaxed)
 }
 

@@ -21,8 +21,8 @@
 //!
 //! # Limitations
 //!
-//! - Whoever holds the file may punch holes into it, as its creator does where no array is any
-//!   more. They read as zeros; nothing breaks.
+//! - A process that holds the file may punch holes into it, as its creator does where no array is
+//!   any more. They read as zeros; nothing breaks.
 //! - Huge pages are the system's decision (`/sys/kernel/mm/transparent_hugepage/shmem_enabled`).
 
 #![expect(unsafe_code, reason = "maps memory that other processes write; see UNSAFE.md")]
@@ -183,7 +183,7 @@ impl Arena {
     /// # Errors
     ///
     /// [`Error::SharedMemoryExhausted`] where there is not as much memory; [`Error::SharedMemory`]
-    /// where the system says no.
+    /// where the system refuses.
     pub fn create(len: usize) -> Result<Arc<Self>> {
         let arena = Arena::create_sparse("ndlens", len)?;
         arena.reserve(0, len)?;
@@ -362,7 +362,7 @@ impl Arena {
         Error::Core(ndlens_core::Error::OutOfBuffer { start, end, len: self.len() })
     }
 
-    /// The arena as whoever holds it has it.
+    /// The arena as its holders have it.
     pub(crate) fn to_arc(&self) -> Option<Arc<Self>> {
         self.this.upgrade()
     }
@@ -378,7 +378,7 @@ impl Arena {
             self.mapping.map.as_ptr().wrapping_add(DATA_START + at).cast::<[AtomicU64; 3]>();
         // SAFETY: within the map, which lives as long as `self`, and at a multiple of 64 bytes.
         // Atomics may hold any bits, and may be changed by other processes. Only a handle that lies
-        // leads to bytes of an array instead of a header, which whoever lied reads as torn.
+        // leads to bytes of an array instead of a header, which the liar reads as torn values.
         Some(BlockHeader::of(unsafe { &*start }))
     }
 
@@ -406,7 +406,7 @@ impl Arena {
     /// Words for processes to agree by, all 0 at first; they are no part of the bytes that are
     /// handed out.
     ///
-    /// Other processes of the user can store anything in them: whoever reads one must be ready for
+    /// Other processes of the user can store anything in them: a reader must be ready for
     /// any number.
     pub fn words(&self) -> &[AtomicU64; ARENA_WORDS] {
         &self.header().words
@@ -417,7 +417,7 @@ impl Arena {
     }
 
     pub(crate) fn set_ready(&self) {
-        // Release: whoever sees it sees what was written before, arrays and manifest.
+        // Release: a process that sees it sees what was written before, arrays and manifest.
         self.header().ready.store(1, Ordering::Release);
     }
 
@@ -459,8 +459,8 @@ pub(crate) fn replace_descriptor(arena: &Arena, file: &File) -> File {
     use std::os::fd::{AsRawFd, FromRawFd};
 
     let descriptor = arena.file().unwrap().as_raw_fd();
-    // SAFETY: both descriptors are open. The arena no longer closes this one, so it is whoever's
-    // gets it.
+    // SAFETY: both descriptors are open. The arena no longer closes this one, so it belongs to the
+    // caller, which gets it.
     unsafe {
         assert_eq!(libc::dup2(file.as_raw_fd(), descriptor), descriptor);
         File::from_raw_fd(descriptor)

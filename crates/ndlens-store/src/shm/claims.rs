@@ -70,8 +70,8 @@ impl<'a> Claims<'a> {
     /// Changes the counts of a block that lives; false where it does not.
     fn change(self, flags: u64, counts: impl Fn(Counts) -> Counts) -> bool {
         let tag = self.tag();
-        // AcqRel: what a holder read and wrote comes before its claim ends, and so before whoever
-        // sees the claim gone gives the bytes to others.
+        // AcqRel: what a holder read and wrote comes before its claim ends, and so before the
+        // process that sees the claim gone gives the bytes to others.
         let changed = self.word.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |was| {
             let lives = was >> TAG_SHIFT == tag >> TAG_SHIFT && was & DEAD == 0;
             lives.then(|| {

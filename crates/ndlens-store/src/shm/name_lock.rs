@@ -130,7 +130,8 @@ extern "C" fn after_fork_in_child() {
     open_gate();
 }
 
-/// What forks do with locks is tested in `tests/processes/test_named.py`, where a fork copies no other test.
+/// What forks do with locks is tested in `tests/processes/test_named.py`, where a fork copies no
+/// other test.
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,15 +5,16 @@
 //! on, and nothing is left behind. So there is no registry that could be wrong: the system is the
 //! registry.
 //!
-//! - The memory is a memfd that is called `ndlens:<name>`. Whoever looks for it looks at what files
-//!   the user's processes hold (`/proc/<pid>/fd`). It is there as long as anyone holds it.
+//! - The memory is a memfd that is called `ndlens:<name>`. A process that looks for it looks at
+//!   what files the user's processes hold (`/proc/<pid>/fd`). It is there as long as anyone holds
+//!   it.
 //! - It counts once its header says that it is ready, which is the last thing its creator does. One
 //!   whose creator died is never ready, and gone with its creator.
 //! - Who creates is who holds the `NameLock`, which goes with its process.
 //!
 //! ```text
 //!  rank 0   look: nothing   lock   look: nothing   create, fill, ready   unlock
-//!  rank 1   look: nothing   no lock: wait ......................................   look: there   attach
+//!  rank 1   look: nothing   no lock: wait ................................   look: there   attach
 //! ```
 //!
 //! The arena says what is in it in a manifest after the arrays: how they came (one, a tuple, a
@@ -235,8 +236,8 @@ impl Creation {
     ///
     /// # Errors
     ///
-    /// As [`share`](crate::shm::share); [`Error::NothingToShare`] where there is no array, which is what
-    /// holds the memory.
+    /// As [`share`](crate::shm::share); [`Error::NothingToShare`] where there is no array, which is
+    /// what holds the memory.
     pub fn share(self, structure: Structure, views: &[View]) -> Result<Vec<View>> {
         if views.is_empty() {
             return Err(Error::NothingToShare { name: self.name.to_string() });
@@ -457,7 +458,8 @@ mod tests {
         huge.set_manifest(0, 1 << 40);
         assert_eq!(
             NamedArrays::of(&huge).unwrap_err().to_string(),
-            "damaged handle: its manifest has 1099511627776 bytes, expected at most 16777216: share fewer arrays"
+            "damaged handle: its manifest has 1099511627776 bytes, expected at most 16777216: \
+             share fewer arrays"
         );
         let arena = Arena::create(100).unwrap();
         for (start, len) in [(0, 101), (usize::MAX, 1), (0, 0), (0, 100)] {
@@ -476,7 +478,8 @@ mod tests {
         }
         assert_eq!(
             Name::new("a b").unwrap_err().to_string(),
-            "bad name \"a b\": expected 1 to 64 ASCII letters, digits, dots, hyphens and underscores"
+            "bad name \"a b\": expected 1 to 64 ASCII letters, digits, dots, hyphens and \
+             underscores"
         );
     }
 }

@@ -68,7 +68,7 @@ struct Nurseries(Vec<Weak<Nursery>>);
 ///
 /// - [`Error::SharedMemoryExhausted`](crate::Error::SharedMemoryExhausted) where there is not as
 ///   much memory;
-/// - [`Error::SharedMemory`](crate::Error::SharedMemory) where the system says no;
+/// - [`Error::SharedMemory`](crate::Error::SharedMemory) where the system refuses;
 /// - [`Error::Core`](crate::Error::Core) for shapes that no array can have.
 pub fn empty_shared(arrays: &[(&[usize], DType)]) -> Result<Vec<View>> {
     let plan = Plan::new(arrays)?;

@@ -5,7 +5,7 @@
 //! arena that was sent until the receiver says, in the arena itself, that it has come:
 //!
 //! ```text
-//!  header.senders |  0  |pid 17, received 2|  0  | ..      one word for each process that has sent this arena
+//!  header.senders |  0  |pid 17, received 2|  0  | ..    a word for each sending process
 //! ```
 //!
 //! The sender knows how many it sent. It looks whenever it sends or shares something, and lets go
@@ -15,7 +15,7 @@
 //!
 //! - What is lost on the way, in a queue nobody reads or with a worker that was killed, is held for
 //!   an hour.
-//! - Whoever sends to one process a message that two receive, lets go too early for the second.
+//! - A sender of one message that two processes receive lets go too early for the second.
 
 use std::collections::HashSet;
 use std::process;
@@ -161,8 +161,9 @@ pub(crate) fn sweep() {
     drop(done);
 }
 
-/// Waits until what this process has sent has come, and no longer than this: whoever exits first
-/// frees it. What another process holds too does not need this one. Gives whether all has come.
+/// Waits until what this process has sent has come, and no longer than this: a sender that exits
+/// first frees it. What another process holds too does not need this one. Gives whether all has
+/// come.
 pub fn wait_for_receipts(timeout: Duration) -> bool {
     sweep();
     // Without memory for the lists, no arena counts as held by others.

@@ -2,9 +2,9 @@
 
 use ndlens_core::DType;
 
-use super::Mix;
-use super::region::Image;
 use crate::error::{Error, Result};
+use crate::mixing::mix::Mix;
+use crate::mixing::region::Image;
 
 /// What an image is called in errors.
 const IMAGE: &str = "(height, width) or (height, width, channels), with at least one pixel";

@@ -2,7 +2,18 @@
 
 use std::ops::Range;
 
-use super::draw::Cut;
+/// Columns `left..right` of rows `top..bottom`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cut {
+    /// The first column.
+    pub left: usize,
+    /// The first row.
+    pub top: usize,
+    /// The first column after it.
+    pub right: usize,
+    /// The first row after it.
+    pub bottom: usize,
+}
 
 /// How an image lies in memory: planes of rows of pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

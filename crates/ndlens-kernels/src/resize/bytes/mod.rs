@@ -173,9 +173,9 @@ impl<'a> Writer<'a> {
                 let to = &mut dst[at..][..width * itemsize];
                 let statistics = if apart { channel } else { 0 };
                 // SAFETY: the body is the level's, so the machine has its instructions by invariant
-                // 1 of `Level`. By invariant 1 of `Stack` each pair has `out_plane` words from the channel's first on, the row's
-                // width rounded up to whole registers. The affine's values were made for as many
-                // channels: `apply` compared them.
+                // 1 of `Level`. By invariant 1 of `Stack` each pair has `out_plane` words from the
+                // channel's first on, the row's width rounded up to whole registers. The affine's
+                // values were made for as many channels: `apply` compared them.
                 unsafe { floats(stack, channel * plane, affine, statistics, to, self.stream) };
             }
             return Ok(());

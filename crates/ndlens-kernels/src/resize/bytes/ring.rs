@@ -1,4 +1,5 @@
-//! The ring of resized rows, two by two: which pairs a row is computed from, and with which weights.
+//! The ring of resized rows, two by two: which pairs a row is computed from, and with which
+//! weights.
 
 use crate::resize::taps::Taps;
 

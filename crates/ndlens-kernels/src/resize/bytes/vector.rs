@@ -173,7 +173,8 @@ unsafe fn sum<V: Words, const N: usize>(
 
 /// # Safety
 ///
-/// As [`BytesBody`], with `V`'s instructions. It must be inlined into a function that has them enabled.
+/// As [`BytesBody`], with `V`'s instructions. It must be inlined into a function that has them
+/// enabled.
 #[inline(always)]
 unsafe fn sum_to_bytes<V: Words>(stack: &Stack<'_>, to: &mut [u8]) {
     const N: usize = 4;

@@ -39,8 +39,9 @@ avx512! {
         let half = _mm512_set1_epi32(1 << lanes.precision >> 1);
         let (zero, most) = (_mm512_setzero_si512(), _mm512_set1_epi32(255));
         for (group, words) in words.chunks_exact_mut(LANES).enumerate() {
-            // SAFETY: by invariant 2 of `Lanes` each group has a base, a pixel of the row, behind which
-            // are PADDING bytes; and a register of shuffles and weights, and W masks, for each pair.
+            // SAFETY: by invariant 2 of `Lanes` each group has a base, a pixel of the row, behind
+            // which are PADDING bytes; and a register of shuffles and weights, and W masks, for
+            // each pair.
             unsafe {
                 let base = *lanes.bases.as_ptr().add(group) as usize;
                 let load = |row: &[u8], window: usize| {
@@ -106,8 +107,8 @@ avx2! {
         for (lane, word) in words.iter_mut().enumerate() {
             let start = lanes.starts[lane] as usize;
             // SAFETY: by invariant 3 of `Lanes` there are `stride` weights, a multiple of LONG, of
-            // which none but zeros reach beyond the row; so less than LONG bytes beyond it are read,
-            // and there are PADDING.
+            // which none but zeros reach beyond the row; so less than LONG bytes beyond it are
+            // read, and there are PADDING.
             let [above, below] = unsafe {
                 const { assert!(LONG == 16 && LONG < PADDING) };
                 let weights = lanes.long.as_ptr().add(lane * lanes.stride);

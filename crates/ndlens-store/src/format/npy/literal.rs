@@ -296,7 +296,8 @@ mod tests {
             Value::Str("it's \"x\"\\\n\té漢😀".into())
         );
         assert_eq!(value(b"'\xe9'"), Value::Str("é".into()));
-        assert_eq!(parse("'é'".as_bytes(), Encoding::Utf8).unwrap().value, Value::Str("é".into()));
+        let parsed = parse("'é'".as_bytes(), Encoding::Utf8).unwrap();
+        assert_eq!(parsed.value, Value::Str("é".into()));
     }
 
     #[test]

@@ -14,8 +14,8 @@
 //!
 //! # Rationale
 //!
-//! The header is read through the file, not through the map: whoever changes the file meanwhile
-//! changes neither what was checked nor memory we hold a reference to.
+//! The header is read through the file, not through the map: a process that changes the file
+//! meanwhile changes neither what was checked nor memory we hold a reference to.
 
 pub(crate) mod descr;
 pub(crate) mod header;

@@ -46,7 +46,8 @@ pub(crate) fn header<'a>(
             name: Some(column.name.clone()),
             dtype: column.dtype.to_string(),
             hint: if column.dtype.swapped().is_some() {
-                "it has big-endian byte order; convert it first, with NumPy: .astype(x.dtype.newbyteorder(\"=\"))"
+                "it has big-endian byte order; convert it first, with NumPy: \
+                 .astype(x.dtype.newbyteorder(\"=\"))"
             } else {
                 "convert it, or save its bytes: view.reinterpret(\"uint8\")"
             },
@@ -114,8 +115,8 @@ mod tests {
         check_len(path, MAX_HEADER_BYTES).unwrap();
         assert_eq!(
             check_len(path, MAX_HEADER_BYTES + 8).unwrap_err().to_string(),
-            "a.safetensors: names, shapes and metadata take a header of 100000008 bytes, expected at most 100000000, \
-             which is as much as readers take; save the arrays to several files"
+            "a.safetensors: names, shapes and metadata take a header of 100000008 bytes, expected \
+             at most 100000000, which is as much as readers take; save the arrays to several files"
         );
     }
 }

@@ -1,0 +1,112 @@
+//! The parameters of an item as JSON, for users: one object with an entry for each random
+//! transform, by its name.
+//!
+//! ```text
+//!  {"RandomCrop": {"top": 3, "left": 0, "height": 8, "width": 8},
+//!   "RandomHorizontalFlip": true,
+//!   "RandomCrop.1": {..}}
+//! ```
+//!
+//! The transform says what kinds of parameters its entry can be: see [`crate::params`].
+
+use std::fmt;
+
+use ndlens_core::room;
+use serde::Deserializer;
+use serde::de::{IgnoredAny, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use crate::error::{Error, Result};
+use crate::params::{Drawn, DrawnList, Unreadable};
+use crate::pipeline::{Applied, Pipeline};
+
+/// The parts of a JSON array of objects, as text: what is made of one is dropped before the next is
+/// read.
+///
+/// # Errors
+///
+/// [`Error::ParamsText`] for any other text; [`Error::Core`] where there is no memory.
+pub fn split_params(text: &str) -> Result<Vec<&RawValue>> {
+    struct Parts;
+
+    impl<'de> Visitor<'de> for Parts {
+        type Value = ndlens_core::Result<Vec<&'de RawValue>>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a sequence")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<Self::Value, A::Error> {
+            let mut list = vec![];
+            while let Some(part) = parts.next_element()? {
+                if let Err(error) = room::push(&mut list, part) {
+                    // The rest is read all the same, since a parser that stops says that the text
+                    // is wrong.
+                    while parts.next_element::<IgnoredAny>()?.is_some() {}
+                    return Ok(Err(error));
+                }
+            }
+            Ok(Ok(list))
+        }
+    }
+
+    let mut json = serde_json::Deserializer::from_str(text);
+    let parts = json.deserialize_seq(Parts).and_then(|parts| json.end().map(|()| parts));
+    Ok(parts.map_err(|error| Error::ParamsText { message: error.to_string() })??)
+}
+
+impl Pipeline {
+    /// Parameters from one of [`split_params`]' texts, as
+    /// [`params_from_json`](Self::params_from_json) reads them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ParamsText`], [`Error::Params`].
+    pub fn params_from_text(&self, text: &RawValue) -> Result<DrawnList> {
+        let params: Map<String, Value> = serde_json::from_str(text.get())
+            .map_err(|error| Error::ParamsText { message: error.to_string() })?;
+        self.params_from_json(&params)
+    }
+
+    /// The names of the random transforms; those of a kind after its first are numbered.
+    fn random_names(&self) -> Vec<String> {
+        let mut names: Vec<String> = vec![];
+        for name in self.random() {
+            let before = names.iter().filter(|other| other.split('.').next() == Some(name)).count();
+            names.push(if before == 0 { name.to_owned() } else { format!("{name}.{before}") });
+        }
+        names
+    }
+
+    /// The parameters of an item by the names of their transforms.
+    pub fn params_to_json(&self, drawn: &[Drawn]) -> Value {
+        let values = drawn.iter().map(Drawn::to_json);
+        Value::Object(self.random_names().into_iter().zip(values).collect())
+    }
+
+    /// What [`params_to_json`](Self::params_to_json) gave for a pipeline of the same random
+    /// transforms.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Params`] and [`Error::Drawn`] where a transform has none, or others than it draws.
+    pub fn params_from_json(&self, params: &Map<String, Value>) -> Result<DrawnList> {
+        let names = self.random_names();
+        if let Some(other) = params.keys().find(|key| !names.contains(key)) {
+            return Err(Error::Params {
+                transform: other.clone(),
+                reason: "there is no such random transform",
+            });
+        }
+        let drawn = |(name, applied): (String, &Applied)| {
+            let refuse = |transform, reason| Error::Params { transform, reason };
+            let Some(json) = params.get(&name) else { return Err(refuse(name, "there are none")) };
+            Drawn::from_json(json, applied.kinds()).map_err(|why| match why {
+                Unreadable::OfAnother => Error::Drawn { transform: applied.name() },
+                Unreadable::OfNone => refuse(name, "they are not as it draws them"),
+            })
+        };
+        names.into_iter().zip(self.drawing()).map(drawn).collect()
+    }
+}

@@ -1,0 +1,18 @@
+"""What the compiled half calls of this package, handed over once: it imports none of it by name."""
+
+from __future__ import annotations
+
+from . import _arrays, _foreign, _ndlens, _sending, _torchvision
+
+_ndlens._provide(
+    Arrays=_arrays.Arrays,
+    check_whole=_foreign.check_whole,
+    is_one_list=_torchvision.is_one_list,
+    lowered=_torchvision.lowered,
+    lowered_mix=_torchvision.lowered_mix,
+    register_senders=_sending.register,
+    storage=_foreign.storage,
+    strided=_foreign.strided,
+    suggestion=_foreign.suggestion,
+    unexported=_foreign.unexported,
+)
