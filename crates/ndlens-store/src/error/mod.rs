@@ -50,8 +50,8 @@ pub enum Error {
     UnknownFormat { path: PathBuf, got: Vec<u8> },
     /// A file of `torch.save`, which holds a pickle.
     #[error(
-        "{path}: a file of torch.save, which pickles what it holds; load it with torch.load, and save its tensors \
-         with nl.save(\"model.safetensors\", tensors), which nl.open maps"
+        "{path}: a file of torch.save, which pickles what it holds; load it with torch.load, and \
+         save its tensors with nl.save(\"model.safetensors\", tensors), which nl.open maps"
     )]
     TorchPickle { path: PathBuf },
     /// A file of arrays where one array is wanted.
