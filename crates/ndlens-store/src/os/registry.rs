@@ -41,7 +41,11 @@ impl<T> Registry<T> {
         }
         room::insert_key(&mut self.entries, id, Weak::new())?;
         let value = make();
-        self.entries.insert(id, Arc::downgrade(&value));
+        // In its place: another `insert` would make room for one entry more, which may end the
+        // process.
+        if let Some(entry) = self.entries.get_mut(&id) {
+            *entry = Arc::downgrade(&value);
+        }
         Ok(value)
     }
 
