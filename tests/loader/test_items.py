@@ -190,8 +190,8 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
         lambda: nl.ragged(bytes(10), shapes=[(4,), (7,)]),
         ValueError,
         (
-            "item 1 of shape [7] starts at element 4 and does not end by element 10, where its memory"
-            " ends"
+            "item 1 of shape [7] starts at element 4 and does not end by element 10, where its "
+            "memory ends"
         ),
     ),
     (
