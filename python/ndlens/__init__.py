@@ -80,7 +80,7 @@ __all__ = [
 # Importing typing would take longer than importing ndlens.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import typing as _typing
+    from typing import Any as _Any
 
     from . import torch as torch
 del TYPE_CHECKING
@@ -107,7 +107,7 @@ _ELSEWHERE = {
 }
 
 
-def __getattr__(name: str) -> "_typing.Any":
+def __getattr__(name: str) -> "_Any":
     # torch is optional and slow to import: only code that says nl.torch needs it.
     if name == "torch":
         import importlib

@@ -12,7 +12,8 @@ from types import ModuleType
 import pytest
 
 import ndlens as nl
-from ndlens import _ndlens, _typing, errors, transforms
+from ndlens import _ndlens, errors, transforms
+from ndlens._typing import Settings
 
 STUB = Path(nl.__file__).with_name("_ndlens.pyi")
 Documentable = ast.FunctionDef | ast.ClassDef
@@ -132,4 +133,4 @@ def test_checkers_know_each_keyword_of_the_loader() -> None:
     keywords = list(inspect.signature(nl.Loader).parameters)[1:]
     # These two say what a batch is, and are in the overloads.
     rest = [name for name in keywords if name not in ("output", "return_params")]
-    assert list(_typing.Settings.__annotations__) == rest
+    assert list(Settings.__annotations__) == rest
