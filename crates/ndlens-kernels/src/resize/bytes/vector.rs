@@ -222,9 +222,9 @@ unsafe fn sum_to_floats<V: Words, const ARITHMETIC: u8>(
     let count = to.len() / size_of::<f32>();
     let stream = stream && to.as_ptr().addr().is_multiple_of(V::LANES * size_of::<f32>());
     let to = to.as_mut_ptr().cast::<f32>();
-    // SAFETY: `x` stays below `count`, and the caller guarantees the words up to it, rounded up to a
-    // register; only lanes below `count` are stored. Streaming stores are aligned: the first is, as
-    // was just compared, and a register is as long as the alignment.
+    // SAFETY: `x` stays below `count`, and the caller guarantees the words up to it, rounded up to
+    // a register; only lanes below `count` are stored. Streaming stores are aligned: the first is,
+    // as was just compared, and a register is as long as the alignment.
     unsafe {
         let constants = Constants::<V>::new::<ARITHMETIC, false>(affine, channel);
         let scale = V::splat(affine.scale);
