@@ -311,13 +311,20 @@ pub enum Error {
     Store(#[from] ndlens_store::Error),
     /// An error of the transforms.
     #[error(transparent)]
-    Transforms(#[from] ndlens_transforms::Error),
+    Transforms(Box<ndlens_transforms::Error>),
     /// An error of the core.
     #[error(transparent)]
     Core(#[from] ndlens_core::Error),
     /// An error of the kernels.
     #[error(transparent)]
     Kernels(#[from] ndlens_kernels::Error),
+}
+
+/// In a box, since it is larger than all others.
+impl From<ndlens_transforms::Error> for Error {
+    fn from(error: ndlens_transforms::Error) -> Self {
+        Error::Transforms(Box::new(error))
+    }
 }
 
 impl Error {

@@ -151,5 +151,5 @@ fn a_label_that_is_no_class_is_an_error_of_its_item() {
     let Error::Item { field, item: 2, source } = error else { panic!("{error}") };
     assert_eq!(field, "label");
     let Error::Transforms(source) = *source else { panic!("{source}") };
-    assert!(matches!(source, TransformsError::NoSuchClass { label: 5, classes: CLASSES }));
+    assert!(matches!(*source, TransformsError::NoSuchClass { label: 5, classes: CLASSES }));
 }

@@ -36,7 +36,7 @@ impl Pipeline {
         let steps = values.steps();
         let to_floats = steps.iter().all(|step| match step {
             kernels::MapStep::ToDtype { dtype, .. } => is_float(dtype),
-            _ => true,
+            kernels::MapStep::Normalize { .. } => true,
         });
         if !to_floats || values.dtype().itemsize() <= values.source().itemsize() {
             return Ok(None);

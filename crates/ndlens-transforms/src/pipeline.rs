@@ -161,7 +161,7 @@ impl Compiler<'_> {
     fn add(&mut self, mut step: Box<dyn Step>) -> Result<()> {
         let dtype = self.values.iter().rev().find_map(|step| match step {
             kernels::MapStep::ToDtype { dtype, .. } => Some(dtype.clone()),
-            _ => None,
+            kernels::MapStep::Normalize { .. } => None,
         });
         let mut input = Input {
             items: self.items,

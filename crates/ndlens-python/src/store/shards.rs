@@ -110,7 +110,8 @@ impl PyShards {
             "torch" => "torch.cat([shard.torch() for shard in shards.shards])",
             _ => return Err(no_attribute("Shards", name, "")),
         };
-        let hint = format!(": shards lie in several files; {how} is a copy of them in one array");
+        let files = self.0.views().len();
+        let hint = format!(": shards lie in {files} files; {how} is a copy of them in one array");
         Err(no_attribute("Shards", name, &hint))
     }
 
