@@ -1,7 +1,7 @@
 //! Objects of other modules: looked up in a module that is loaded, before it is imported.
 //!
 //! An import holds locks that belong to the thread. A child that is forked meanwhile cannot import
-//! that module: it waits for a thread that is not there. So nothing is imported in here that is
+//! that module: it waits for a thread that it does not have. So this module imports nothing that is
 //! imported already, our own modules come with `import ndlens`, and what is looked up once is not
 //! looked up under a lock.
 
@@ -164,7 +164,7 @@ pub(crate) fn is_installed(py: Python<'_>, module: Optional) -> PyResult<bool> {
     Ok(found)
 }
 
-/// What need not be installed.
+/// Packages that need not be installed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Optional {
     Torch,

@@ -1,4 +1,5 @@
-//! What the package's Python provides to the compiled half, handed over when `ndlens` is imported.
+//! Functions and classes that the package's Python code hands to this crate when `ndlens` is
+//! imported.
 //!
 //! Python imports `_ndlens` and never the other way round: this crate knows no module of the
 //! package by name, except that of the exceptions. `ndlens/_provided.py` hands over what is listed

@@ -13,7 +13,7 @@ pub(crate) fn extract_buffer(obj: &Bound<'_, PyAny>) -> PyResult<View> {
     view_of(obj, BufferExport::take(obj))
 }
 
-/// A view of a buffer that was taken of `obj`, or of the array behind one that has no format.
+/// A view of a buffer that was taken of `obj`, or of the array behind a buffer without a format.
 pub(crate) fn view_of(obj: &Bound<'_, PyAny>, taken: PyResult<BufferExport>) -> PyResult<View> {
     match taken {
         Ok(export) => {
@@ -44,7 +44,7 @@ fn extension_array(obj: &Bound<'_, PyAny>) -> PyResult<Option<View>> {
     let Some(dtype) = name.extract::<String>().ok().and_then(|name| DType::from_name(&name)) else {
         return Ok(None);
     };
-    // NumPy's own `view` shares memory. That of others may copy.
+    // NumPy's own `view` shares memory. The `view` of another class may copy.
     let (Some(carrier), true) = (dtype.carrier(), obj.hasattr("__array_interface__")?) else {
         return Ok(None);
     };

@@ -1,4 +1,4 @@
-//! Which fields draw the same, as `joint=` says it.
+//! Fields that draw the same: the argument `joint`.
 
 use ndlens::loader::Field;
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -63,5 +63,5 @@ fn is_sequence(object: &Bound<'_, PyAny>) -> bool {
 }
 
 fn known((key, place): (&Bound<'_, PyAny>, Option<usize>)) -> PyResult<usize> {
-    place.ok_or_else(|| PyValueError::new_err(format!("joint names {key:?}, which is no field")))
+    place.ok_or_else(|| PyValueError::new_err(format!("joint names {key:?}, which is not a field")))
 }

@@ -83,7 +83,7 @@ impl Pinned {
         fresh.memory
     }
 
-    /// The tensors that this batch was made on, as what its views are.
+    /// The tensors that this batch was made on, with the shapes and strides of its views.
     pub(crate) fn take<'py>(
         &self,
         py: Python<'py>,

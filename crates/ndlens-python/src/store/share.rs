@@ -21,7 +21,7 @@ use crate::store::shards::PyShards;
 use crate::store::share_items::{self, Part};
 use crate::view::object::PyView;
 
-/// The first and the longest pause between two looks for a name, during which Ctrl-C waits.
+/// The first and the longest pause between two look-ups of a name, during which Ctrl-C waits.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(50));
 
 /// Copies arrays to shared memory, once, and gives views of it.
@@ -209,13 +209,13 @@ fn wait<T: Send>(
     }
 }
 
-/// Arrays, and how they came.
+/// Arrays, and the structure they were given in.
 struct Arrays {
     keys: Keys,
     views: Vec<View>,
 }
 
-/// How arrays came and go.
+/// Structure of the arrays that are given and returned.
 enum Keys {
     Single,
     Tuple,
@@ -248,7 +248,7 @@ fn extract_part(array: &Bound<'_, PyAny>) -> PyResult<Part> {
 }
 
 impl Keys {
-    /// What `extract_one` makes of each array.
+    /// The keys, and the result of `extract_one` for each array.
     fn extract<T>(
         obj: &Bound<'_, PyAny>,
         extract_one: impl Fn(&Bound<'_, PyAny>) -> PyResult<T>,
