@@ -138,7 +138,7 @@ pub(crate) fn in_place(py: Python<'_>, place: &str, error: PyErr) -> PyErr {
         named.set_cause(py, Some(error));
         return named;
     }
-    // A note that cannot be added is no reason to lose the error.
+    // If the note cannot be added, the error is kept without it.
     let _ = error.value(py).call_method1("add_note", (place,));
     error
 }

@@ -36,7 +36,7 @@ use std::time::{Duration, Instant};
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
 
-/// How long the interpreter waits for threads that are inside.
+/// Longest time that the interpreter waits for threads that are inside.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Threads that are inside.
@@ -148,7 +148,7 @@ pub(crate) fn detach<T: Send>(py: Python<'_>, work: impl Send + FnOnce() -> T) -
 /// A lock that another thread may hold while it waits for the interpreter. This thread waits for it
 /// detached.
 ///
-/// A waiting thread counts as inside. If the holder has parked, it waits for good, and the end of
+/// A waiting thread counts as inside. If the holder has parked, it waits forever, and the end of
 /// the interpreter waits for it until the timeout.
 pub(crate) fn lock<'lock, T>(py: Python<'_>, mutex: &'lock Mutex<T>) -> MutexGuard<'lock, T> {
     let _inside = enter(py);

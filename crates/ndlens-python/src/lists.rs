@@ -118,7 +118,7 @@ pub(crate) fn complex(py: Python<'_>, real: f64, imaginary: f64) -> PyResult<Bou
 
 /// These bytes.
 pub(crate) fn plain_bytes<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyAny>> {
-    // SAFETY: the bytes are there; what is not null is a new object, which is ours.
+    // SAFETY: the bytes are a live slice; what is not null is a new object, which is ours.
     unsafe {
         let object = ffi::PyBytes_FromStringAndSize(bytes.as_ptr().cast(), bytes.len() as isize);
         Bound::from_owned_ptr_or_err(py, object)
@@ -127,7 +127,8 @@ pub(crate) fn plain_bytes<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<
 
 /// This text.
 pub(crate) fn string<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyAny>> {
-    // SAFETY: the bytes are there, and UTF-8; what is not null is a new string, which is ours.
+    // SAFETY: the bytes are a live slice, and UTF-8; what is not null is a new string, which is
+    // ours.
     unsafe {
         let object = ffi::PyUnicode_FromStringAndSize(text.as_ptr().cast(), text.len() as isize);
         Bound::from_owned_ptr_or_err(py, object)
@@ -149,7 +150,7 @@ pub(crate) fn collect<T>(elements: impl IntoIterator<Item = PyResult<T>>) -> PyR
     Ok(list)
 }
 
-/// What an iterable gives, extracted.
+/// The items of an iterable, extracted.
 pub(crate) fn extract_all<'py, T>(items: &Bound<'py, PyAny>) -> PyResult<Vec<T>>
 where
     T: for<'a> FromPyObject<'a, 'py>,
@@ -157,7 +158,7 @@ where
     extract_each(items, |item| item.extract::<T>().map_err(Into::into))
 }
 
-/// What an iterable gives, each as `extract` makes it.
+/// The items of an iterable, each as `extract` makes it.
 pub(crate) fn extract_each<'py, T>(
     items: &Bound<'py, PyAny>,
     mut extract: impl FnMut(&Bound<'py, PyAny>) -> PyResult<T>,

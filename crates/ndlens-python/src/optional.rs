@@ -120,7 +120,7 @@ impl Interned {
 }
 
 /// A name as Python's string, made once. `pyo3::intern` lets other threads run while it holds a
-/// lock, and a child that one of them forks then waits for the lock for good.
+/// lock, and a child that one of them forks then waits for the lock forever.
 macro_rules! interned {
     ($py:expr, $text:expr) => {{
         static NAME: $crate::optional::Interned = $crate::optional::Interned::new($text);

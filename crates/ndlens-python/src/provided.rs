@@ -38,7 +38,7 @@ macro_rules! provided {
 provided! {
     /// The class `nl.Arrays`.
     ARRAYS = "Arrays";
-    /// Tells the picklers of messages about views.
+    /// Registers views with the picklers of messages.
     REGISTER_SENDERS = "register_senders";
     /// Refuses the buffer of an object whose memory is only a part of what it means.
     CHECK_WHOLE = "check_whole";
@@ -48,7 +48,7 @@ provided! {
     STORAGE = "storage";
     /// Why an array exports no buffer.
     UNEXPORTED = "unexported";
-    /// What to call instead for an object that is no array.
+    /// The function that names the call for an object that is not an array.
     SUGGESTION = "suggestion";
     /// torchvision's transforms as ours.
     LOWERED = "lowered";

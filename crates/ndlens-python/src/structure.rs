@@ -5,7 +5,7 @@ use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
-/// How fields came and batches go: one view, a tuple, or a dict.
+/// Structure of the fields and of their batches: one view, a tuple, or a dict.
 #[derive(Debug)]
 pub(crate) enum Structure {
     Single,

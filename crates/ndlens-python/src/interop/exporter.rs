@@ -21,7 +21,7 @@ pub(crate) fn view_of(obj: &Bound<'_, PyAny>, taken: PyResult<BufferExport>) -> 
             let origin = origin(exporter.into_bound(obj.py()))?;
             check_whole(&origin)?;
             let view = export.into_view()?;
-            // Of one record NumPy does not say whether it is padded, and cannot read its own
+            // For one record, NumPy does not say whether it is padded, and cannot read its own
             // format.
             let is_record = view.len() <= 1 && view.dtype().name().starts_with("T{");
             match if is_record { origin.getattr_opt("dtype")? } else { None } {

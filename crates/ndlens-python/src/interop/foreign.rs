@@ -92,7 +92,7 @@ pub(crate) fn unexported(array: &Bound<'_, PyAny>, error: PyErr) -> PyErr {
     }
 }
 
-/// The error for an object that is no array, with what to do about it.
+/// The error for an object that is not an array, with what to do about it.
 pub(crate) fn no_array(obj: &Bound<'_, PyAny>) -> PyErr {
     let told = call(obj.py(), &provided::SUGGESTION, (obj,));
     let (name, hint): (String, Option<String>) = match told.and_then(|told| told.extract()) {

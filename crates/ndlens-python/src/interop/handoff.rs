@@ -50,7 +50,7 @@ pub(crate) fn explain(obj: &Bound<'_, PyAny>, target: &str) -> PyResult<PyExplan
     Ok(PyExplanation(extract_view(obj)?.explain(consumer)))
 }
 
-/// What `nl.explain` says: sentences to print.
+/// The answer of `nl.explain`: sentences to print.
 #[pyclass(frozen, name = "Explanation", module = "ndlens")]
 pub(crate) struct PyExplanation(Explanation);
 

@@ -4,7 +4,7 @@
 //! No consumer can check that there is memory at the address they name. All else is checked, and
 //! elements in a buffer must be inside it.
 
-#![expect(unsafe_code, reason = "claims memory at an address it is told; see UNSAFE.md")]
+#![expect(unsafe_code, reason = "claims memory at an address from an object; see UNSAFE.md")]
 
 use std::ffi::{c_char, c_int, c_void};
 use std::ptr::NonNull;

@@ -16,7 +16,7 @@
 //! # Rationale
 //!
 //! The second claim is `torch._lazy_clone`, which makes the old pointer a counted one, for clones
-//! that copy on write. No clone of it is ever written, and none is left where nothing was moved.
+//! that copy on write. No clone of it is ever written, and none is left if nothing was moved.
 //! torch has it for memory of its own allocator only. Other memory, such as NumPy's, would be
 //! freed, so moving it is an error while a view lives, as resizing a `bytearray` is.
 //!
@@ -240,7 +240,7 @@ fn bytes_of<'py>(storage: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     let py = storage.py();
     let keywords = PyDict::new(py);
     keywords.set_item(interned!(py, "dtype"), optional::get(py, "torch", "uint8")?)?;
-    // Whatever the default device is.
+    // On the CPU, for any default device.
     keywords.set_item(interned!(py, "device"), interned!(py, "cpu"))?;
     let bytes = optional::get(py, "torch", "empty")?.call((0,), Some(&keywords))?;
     bytes.call_method1(interned!(py, "set_"), (storage,))
@@ -288,7 +288,7 @@ impl Mover {
             return run();
         };
         let before = address()?;
-        // What is shared already stays where it is.
+        // A storage that is shared already is not moved.
         let held = if is_shared()? { None } else { second_claim(&storage)? };
         if held.is_none() && !is_shared()? {
             return Err(PyBufferError::new_err(REFUSED));

@@ -41,7 +41,7 @@ fn groups(joint: &Bound<'_, PyAny>, structure: &Structure) -> PyResult<Vec<Vec<u
     let members: Vec<Bound<'_, PyAny>> = joint.try_iter()?.collect::<PyResult<_>>()?;
     let places: Vec<Option<usize>> =
         members.iter().map(|key| structure.place(key)).collect::<PyResult<_>>()?;
-    // One group, unless what it holds are no keys but groups.
+    // One group, unless it holds groups instead of keys.
     if places.iter().any(Option::is_some) || !members.iter().all(is_sequence) {
         return Ok(vec![members.iter().zip(places).map(known).collect::<PyResult<_>>()?]);
     }

@@ -295,7 +295,7 @@ fn leave_out_nan(
     Ok(())
 }
 
-/// The steps with NaN in the first bytes of series; None if elements are no floats. Checks for
+/// The steps with NaN in the first bytes of series; None if elements are not floats. Checks for
 /// Ctrl-C meanwhile.
 fn nan_steps(
     py: Python<'_>,

@@ -39,7 +39,7 @@ use crate::view::object::PyView;
 ///     `copy`: Whether each array is read into memory of its own instead of mapped, when it is
 ///         first asked for, and decompressed if need be.
 ///     `shape`: Shape of raw bytes; one size may be -1. By default (-1,).
-///     `dtype`: Dtype of raw bytes: whatever `View.reinterpret` takes.
+///     `dtype`: Dtype of raw bytes: any that `View.reinterpret` takes.
 ///     `offset`: First byte of raw bytes. It need not be aligned.
 ///     `strides`: Strides of raw bytes, in bytes; None if they are packed in C order.
 ///
@@ -47,7 +47,7 @@ use crate::view::object::PyView;
 ///     `OSError`: A file cannot be opened, such as `FileNotFoundError`.
 ///     `FormatError`: A file is damaged, of a format that is not read, or unlike the others of a
 ///         pattern.
-///     `ValueError`: `mode` is another word, or `shape` is no shape.
+///     `ValueError`: `mode` is another word, or `shape` is not a shape.
 ///     `MemoryError`: There is not enough memory for a copy or a map.
 #[pyfunction]
 #[pyo3(
@@ -139,8 +139,8 @@ fn sizes(shape: &Bound<'_, PyAny>) -> PyResult<Vec<isize>> {
 /// their own reads of views of `nl.open` are guarded in any case.
 ///
 /// Writes are not guarded: a write through "r+" that does not reach the file, since the disk is
-/// full, is a signal as before, and is never lost in silence. `view[...] = ..` and `view.fill` ask
-/// for room first, and raise `OSError`.
+/// full, is a signal as before, and is never lost without an error. `view[...] = ..` and
+/// `view.fill` ask for room first, and raise `OSError`.
 ///
 /// A view that met lost pages is damaged: all that ndlens does with it raises, also if the file has
 /// grown back. Open it again.

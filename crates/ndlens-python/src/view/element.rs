@@ -278,7 +278,7 @@ fn complex(value: &Bound<'_, PyAny>) -> PyResult<(f64, f64)> {
     if let Ok(number) = value.cast::<PyComplex>() {
         return Ok((number.real(), number.imag()));
     }
-    // NumPy's complex64 is no `complex`, but becomes one.
+    // NumPy's complex64 is not a `complex`, but converts to one.
     match value.getattr_opt("__complex__")? {
         Some(convert) => {
             let number = convert.call0()?;

@@ -64,7 +64,7 @@ impl PyView {
     /// NumPy's basic indexing: integers, slices of any step, `...` and None, fewer than there are
     /// axes if you like.
     ///
-    /// Gives a view on the same memory, or the element itself where integers name one.
+    /// Gives a view on the same memory, or the element itself if integers name one.
     fn __getitem__<'py>(
         slf: &Bound<'py, Self>,
         py: Python<'py>,

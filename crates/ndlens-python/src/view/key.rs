@@ -84,8 +84,8 @@ fn push_index(indices: &mut Key, item: &Bound<'_, PyAny>) -> PyResult<()> {
     )))
 }
 
-/// What NumPy calls advanced indexing: sequences, arrays with axes, and booleans, which are masks
-/// also where Python calls them integers.
+/// Whether a key is NumPy's advanced indexing: sequences, arrays with axes, and booleans, which are
+/// masks although Python counts them as integers.
 pub(crate) fn selects_by_copying(item: &Bound<'_, PyAny>) -> PyResult<bool> {
     if item.is_instance_of::<PyBool>() {
         return Ok(true);

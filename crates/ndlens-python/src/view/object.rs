@@ -71,7 +71,7 @@ pub(crate) fn tuple<'py, T: IntoPyObject<'py> + Copy>(
     PyTuple::new(py, numbers.iter().copied())
 }
 
-/// How `PyO3` lays out the objects of a frozen class with weak references.
+/// The layout of `PyO3` for objects of a frozen class with weak references.
 #[repr(C)]
 struct Object {
     head: ffi::PyObject,
