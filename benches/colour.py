@@ -1,7 +1,7 @@
 """ColorJitter beside torchvision's, in one thread, on 64 images of 224 x 224 x 3.
 
-Both sides take images out of an array one by one and change them with factors of their own, drawn
-from the same intervals. Rounds of the two alternate, and figures are medians of them.
+Both sides take images out of an array one by one and change them with their own factors, drawn from
+the same intervals. Rounds of the two alternate, and figures are medians of them.
 
     python benches/colour.py
 """
@@ -32,7 +32,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 
 def seconds(run: Callable[[], None]) -> float:
-    """How long one call takes."""
+    """Seconds of one call."""
     start = time.perf_counter()
     run()
     return time.perf_counter() - start
@@ -60,7 +60,7 @@ def measure(items: np.ndarray[Any, Any], settings: dict[str, Any]) -> tuple[floa
         for image in planar:
             jitter(image)
 
-    # The first of each warms up.
+    # The first call of each warms up.
     ours()
     theirs()
     rounds = [(seconds(ours), seconds(theirs)) for _ in range(ROUNDS)]

@@ -1,14 +1,14 @@
 """Random crops of images in memory, made into batches: ndlens beside torch.
 
-What it shows. How many images a second each contestant crops (256x256 at a random place of
+What it shows. The images a second that each contestant crops (256x256 at a random place of
 512x512x3 u8), turns from HWC to CHW, converts to float32, divides by 255 and gathers in batches of
-32, in shuffled order; how much memory it needs beyond the images, how much of that is batches (what
-the loader's pool says it has), and how many milliseconds pass in a fresh process from making a
-loader to its first batch. The same for batches of float16, bfloat16 and, not divided, of the bytes
-themselves. Nothing consumes the batches, so this is the most a training loop could get. The images
-lie in memory: reading files is not part of it.
+32, in shuffled order; the memory it needs beyond the images, the part of that in batches (by the
+size of the loader's pool), and the milliseconds in a fresh process from making a loader to its
+first batch. The same for batches of float16, bfloat16 and, not divided, of the bytes themselves.
+Nothing consumes the batches, so this is the most a training loop could get. The images are in
+memory: reading files is not part of it.
 
-Against whom.
+Compared with.
   ndlens N workers        nl.Loader(num_workers=N); the consumer makes batches, too, while it
                           waits, with 0 alone, so that one thread is 0 workers, and N workers on
                           more than N cores are N + 1 threads
@@ -20,19 +20,19 @@ Against whom.
   numba, ring of 8        a loop over all pixels, compiled, in two threads, into one of eight
                           batches, used in turn; each is overwritten seven batches later. Numba has
                           no 16-bit floats on the CPU
-  memory, N threads       no loader: what memory takes in N threads, written past the cache from one
-                          row that stays in it, in as many batches of the same size and in huge
-                          pages as ndlens has (crates/ndlens-kernels/benches/memory_limit.rs)
+  memory, N threads       no loader: the bytes that memory takes in N threads, written past the
+                          cache from one row that stays in it, in as many batches of the same
+                          size and in huge pages as ndlens has
+                          (crates/ndlens-kernels/benches/memory_limit.rs)
 
 How. First the batches of each contestant are checked: dtype, shape, and that every sample is a crop
 of a source image, exact to the dtype's last place, each image once an epoch. Then the contestants
 take turns for some rounds, each turn alone in a fresh interpreter; a figure is the median of its
 turns. In a turn it first runs with its memory sampled: the highest PSS of the process and its
 workers, less what the process had when only the images were there. Then, warm and unobserved, it is
-timed over whole epochs. First batches are those of processes of their own: how long they take
-depends on where the machine finds memory, on a virtual one most of all, so the least and the most
-are printed too. The share of memory's limit is the median over rounds of the two rates in one
-round.
+timed over whole epochs. First batches are made in separate processes. Their time depends on where
+the machine finds memory, most of all on a virtual machine, so the least and the most are printed
+too. The share of memory's limit is the median over rounds of the two rates in one round.
 
     python benches/crop.py [--rounds 5] [--images 1000] [--seconds 1.0] [--output float32] [--first]
                             [--quick]
@@ -85,9 +85,9 @@ SLABS = 4
 BUSY = 0.5
 
 Images = npt.NDArray[np.uint8]
-# What an epoch is asked of: each iteration is one.
+# Type of a contestant's loader: each iteration is an epoch.
 Batches = Iterable[torch.Tensor]
-# What a turn found, by name.
+# The figures of a turn, by name.
 Figures = dict[str, float]
 
 
@@ -204,7 +204,7 @@ CONTESTANTS: dict[str, Callable[[Images, torch.dtype], Batches]] = {
     "hand loop": HandLoop,
     "numba, ring of 8": NumbaRing,
 }
-# How many threads write, and which contestant has as many.
+# The number of threads that write, and the contestant with as many.
 LIMITS = {"memory, 2 threads": (2, SUBJECT), "memory, 1 thread": (1, "ndlens 0 workers")}
 
 
@@ -241,7 +241,7 @@ def random_images(count: int) -> Images:
 
 
 def check(name: str, dtype: torch.dtype) -> None:
-    """Finds each sample of an epoch in the images, by search: the slow way that cannot be wrong."""
+    """Finds each sample of an epoch in the images, by exhaustive search."""
     images = random_images(2 * BATCH)
     haystacks = [image.tobytes() for image in images]
     seen = []
@@ -291,7 +291,7 @@ def pss_bytes(process: psutil.Process) -> int:
 class PeakMemory:
     """Samples the PSS of this process and its children from a thread while the `with` block runs.
 
-    Extra is what is more than when it was made.
+    The extra is the PSS above that at its construction.
     """
 
     INTERVAL_SECONDS = 0.02
@@ -320,7 +320,7 @@ class PeakMemory:
 
 
 def run_epochs(batches: Batches, at_least_seconds: float) -> float:
-    """Runs whole epochs for at least so long; returns images per second."""
+    """Runs whole epochs for at least `at_least_seconds`; returns images per second."""
     images, start = 0, time.perf_counter()
     while (seconds := time.perf_counter() - start) < at_least_seconds:
         for batch in batches:
@@ -329,7 +329,7 @@ def run_epochs(batches: Batches, at_least_seconds: float) -> float:
 
 
 def run_contestant(name: str, dtype: torch.dtype, count: int, seconds: float) -> None:
-    """In the fresh interpreter: measures one contestant and prints what it found as JSON."""
+    """In the fresh interpreter: measures one contestant and prints its figures as JSON."""
     images = random_images(count)
     memory = PeakMemory()
     batches = CONTESTANTS[name](images, dtype)
@@ -416,7 +416,7 @@ def print_table(output: str, found: dict[str, list[Figures]]) -> None:
 
 
 def print_firsts(rounds: int, count: int) -> None:
-    """How long each contestant takes to its first batch, in turn."""
+    """Prints the time of each contestant to its first batch, in turn."""
     found: dict[str, list[float]] = {name: [] for name in FIRSTS}
     for _ in range(rounds):
         for name, results in found.items():
@@ -432,17 +432,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument(
-        "--images", type=int, default=1000, help="how many images of 786 kB lie in memory"
+        "--images", type=int, default=1000, help="number of images of 786 kB in memory"
     )
     parser.add_argument(
-        "--seconds", type=float, default=1.0, help="how long at least each measurement takes"
+        "--seconds", type=float, default=1.0, help="least seconds of each measurement"
     )
     parser.add_argument("--output", choices=TABLES, help="only batches of this dtype")
     parser.add_argument(
         "--quick", action="store_true", help="a look, not a measurement: 1 round, 200 images"
     )
     parser.add_argument("--contestant", choices=CONTESTANTS, help=argparse.SUPPRESS)
-    parser.add_argument("--first", action="store_true", help="only how soon the first batch comes")
+    parser.add_argument("--first", action="store_true", help="only the time to the first batch")
     parser.add_argument("--check", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.quick:

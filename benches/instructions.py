@@ -1,15 +1,15 @@
-"""How many instructions each kernel takes: what a busy machine cannot blur.
+"""Instructions of each kernel: a figure that does not depend on the load of the machine.
 
 What it shows. For each kernel the instructions per element it writes, counted by valgrind's
-callgrind: the same number each time, however busy the machine. It says nothing of memory, but a
-kernel that got slower by its own doing shows here. Beside each count stands how far it is from the
+callgrind: the same number each time, however busy the machine. It does not measure memory, but a
+kernel that became slower by its own code shows here. Beside each count is its change against the
 committed one in benches/instructions.json.
 
-Against whom. The counts of the last commit that wrote them. Another compiler makes other code, so
-it is named.
+Compared with. The counts of the last commit that wrote them. Another compiler makes other code, so
+its name is printed.
 
 How. crates/ndlens-kernels/benches/instructions.rs runs one kernel on one image; callgrind collects
-inside its function `measured` alone. Valgrind knows no AVX-512: NDLENS_ISA asks for the AVX2
+inside its function `measured` alone. Valgrind does not run AVX-512: NDLENS_ISA asks for the AVX2
 bodies, and for those that every machine has.
 
     python benches/instructions.py [--write]
@@ -29,7 +29,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 BASELINE = ROOT / "benches/instructions.json"
 ISAS = ("avx2", "scalar")
-# Less is another compiler's mood, or another C library's memcpy.
+# A smaller change comes from another compiler, or another C library's memcpy.
 WORTH_A_LOOK = 0.01
 
 # By kernel, then by instruction set.
@@ -37,7 +37,7 @@ Counts = dict[str, dict[str, float]]
 
 
 def output(*command: str, **environment: str) -> tuple[str, str]:
-    """What a command prints, to either stream."""
+    """The output of a command, of both streams."""
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, env={**os.environ, **environment}
     )
@@ -46,7 +46,7 @@ def output(*command: str, **environment: str) -> tuple[str, str]:
 
 
 def build() -> str:
-    """Builds the program that runs kernels, and gives its path: cargo alone knows its name."""
+    """Builds the program that runs kernels, and gives its path, which cargo prints."""
     which = ("--package", "ndlens-kernels", "--bench", "instructions")
     command = ("cargo", "build", "--release", *which, "--message-format", "json")
     built = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT)
@@ -95,7 +95,7 @@ def print_table(counts: Counts, baseline: dict[str, Any]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--write", action="store_true", help="make what is found the new baseline")
+    parser.add_argument("--write", action="store_true", help="make these counts the new baseline")
     arguments = parser.parse_args()
     if shutil.which("valgrind") is None:
         print("Instructions per element: left out, since valgrind is not installed")

@@ -1,9 +1,9 @@
 """MixUp and CutMix of whole batches: ndlens in the loader beside torchvision's on the same batches.
 
 What it shows. Random crops of 256 x 256 of images of 512 x 512 x 3 bytes in memory, to float32
-channels first, shuffled, in batches of 32, with labels of ten classes, two threads: how many images
-a second come without mixing, with `mix=` in the loader, and with torchvision's transform applied to
-the loader's batches, as a collate function would. torchvision has as many threads. Contestants take
+channels first, shuffled, in batches of 32, with labels of ten classes, two threads: the images a
+second without mixing, with `mix=` in the loader, and with torchvision's transform applied to the
+loader's batches, as a collate function would. torchvision has as many threads. Contestants take
 turns; figures are medians of their turns.
 
     python benches/mixing.py [--rounds 5] [--images 600] [--seconds 0.5]
@@ -27,7 +27,7 @@ import ndlens as nl
 from ndlens import transforms as T
 
 SIZE, CROP, BATCH, CLASSES, THREADS = 512, 256, 32, 10, 2
-# Others on the machine slow torch's threads most, which wait for each other.
+# Other processes on the machine slow torch's threads most, since these wait for each other.
 BUSY = 0.5
 
 MIXES: dict[str, tuple[T.BatchTransform, Any]] = {
@@ -51,7 +51,7 @@ def loader(fields: Any, mix: T.BatchTransform | None = None, **settings: Any) ->
 
 
 def check(fields: Any) -> None:
-    """What ndlens mixes is what torchvision makes of the same batches with the same parameters."""
+    """Checks that torchvision makes the same of the same batches with the same parameters."""
     for mix, theirs in MIXES.values():
         mixing, plain = loader(fields, mix, return_params=True), loader(fields)
         for (batch, _, drawn), before in zip(mixing, plain, strict=True):
@@ -64,7 +64,7 @@ def check(fields: Any) -> None:
 
 
 def rate(batches: nl.Loader, seconds: float, mix: Callable[..., Any] | None = None) -> float:
-    """Images a second, over whole epochs for at least so long."""
+    """Images a second, over whole epochs for at least `seconds`."""
     images, start = 0, time.perf_counter()
     while (taken := time.perf_counter() - start) < seconds:
         for batch in batches:
@@ -78,11 +78,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument(
-        "--images", type=int, default=600, help="how many images of 786 kB lie in memory"
+        "--images", type=int, default=600, help="number of images of 786 kB in memory"
     )
-    parser.add_argument(
-        "--seconds", type=float, default=0.5, help="how long at least each turn takes"
-    )
+    parser.add_argument("--seconds", type=float, default=0.5, help="least seconds of each turn")
     arguments = parser.parse_args()
     torch.set_num_threads(THREADS)
     if (load := os.getloadavg()[0]) > BUSY:

@@ -1,9 +1,9 @@
-"""What a file larger than memory costs before the first batch is there.
+"""The time and memory from opening a file larger than memory to its first batch.
 
 The file is a sparse `.npy` of 50 GB, images of 256 x 256 x 3 bytes. ndlens opens it and gives the
 first batch of a shuffled epoch; beside it `np.load(mmap_mode="r")` under torch's `DataLoader`,
 which also shuffles. Each runs in a process of its own, five times, and the medians are printed; the
-memory is the process's peak, and what of it is above the peak after its imports.
+memory is the process's peak, and the part of it above the peak after its imports.
 
 Wanted: opened in less than 5 ms, the first batch in less than 50 ms, less than 200 MB in all.
 """
@@ -76,7 +76,7 @@ def peak_megabytes() -> float:
 
 
 def measure(way: str, path: str) -> dict[str, float]:
-    """In a process of its own."""
+    """Measures in a separate process."""
     opens, first = WAYS[way]()
     before = peak_megabytes()
     start = time.perf_counter()
@@ -114,7 +114,7 @@ def main() -> None:
         print(
             f"{'':34}{'open, ms':>10}{'first batch, ms':>17}{'peak, MB':>10}{'of it added, MB':>17}"
         )
-        # All ways in turn, so that whatever else the machine does strikes each of them.
+        # All ways in turn, so that other load on the machine affects each of them.
         runs: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}
         for _ in range(RUNS):
             for way, found in runs.items():

@@ -1,10 +1,10 @@
-"""Orders of large data sets: what they cost in time, memory and state, beside torch's samplers.
+"""Orders of large data sets: their time, memory and state, beside torch's samplers.
 
-What it shows. Making an epoch's order ready, for the first batch and for one half-way through the
-epoch, as a run that is resumed does; how large the state is that it is resumed from; and how much
-memory the order takes.
+What it shows. The time to make an epoch's order ready, for the first batch and for one half-way
+through the epoch, as a resumed run does; the size of the state that it is resumed from; and the
+memory of the order.
 
-Against whom.
+Compared with.
   ndlens                 nl.Loader(shuffle=True): the order is computed place by place
   ndlens order="torch"   torch's order, bit for bit: a list
   ndlens weights         nl.Loader(weights=...), with replacement
@@ -86,18 +86,18 @@ def distributed_sampler(count: int) -> Callable[[], list[int]]:
 
 
 def peak_growth(contestant: str, count: int) -> int:
-    """Bytes by which a process of its own grows when it makes the first batch's order."""
+    """Bytes by which a separate process grows when it makes the first batch's order."""
     command = [sys.executable, __file__, "--measure", contestant, "--items", str(count)]
     return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
 def measure(contestant: str, count: int) -> None:
     def peak() -> int:
-        # Not getrusage's, which a process has from the one that started it.
+        # Not that of getrusage, which a process inherits from its parent.
         lines = Path("/proc/self/status").read_text().splitlines()
         return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
 
-    # Everything that is loaded or allocated once.
+    # Warms up all that is loaded or allocated once.
     next(iter(loader_of(BATCH, shuffle=True)))
     torch.randperm(10, generator=torch.Generator().manual_seed(1)).tolist()
     before = peak()

@@ -1,18 +1,18 @@
 """Random resized crops of images in memory, normalised, in batches, beside torchvision and OpenCV.
 
-What it shows. How many images a second each contestant makes of 512x512x3 u8: a random part of 8 to
+What it shows. The images a second that each contestant makes of 512x512x3 u8: a random part of 8 to
 100 % of the area, resized to 224x224, flipped half of the time, converted to float32, normalised,
 from HWC to CHW, gathered in batches of 32, in shuffled order: the usual training of ImageNet.
 
-Against whom.
+Compared with.
   ndlens N workers        nl.Loader(num_workers=N); the thread that takes batches helps, and with 0
                           is the only one. Bilinear, antialiased, bytes within a level of
                           torchvision's
   torchvision v2          its RandomResizedCrop and so on, antialiased, on each image, stacked; in
                           one process
   OpenCV N threads        cv2.resize of a slice, INTER_LINEAR, which is *not* antialiased and so
-                          reads far less where the image gets smaller; then NumPy into one batch,
-                          used again. cv2 does not hold the GIL. What one writes who wants it fast
+                          reads far less if the image gets smaller; then NumPy into one batch,
+                          used again. cv2 does not hold the GIL. A common way to make it fast
 
 How. First each contestant's batches are checked: dtype, shape, and that their values are those of
 images normalised. Then the contestants take turns, each turn timed over whole epochs; a figure is
@@ -136,7 +136,7 @@ CONTESTANTS: dict[str, Callable[[Images], Batches]] = {
 
 
 def smooth_images(count: int) -> Images:
-    """Images that look the same before and after they are resized: gradients, another in each."""
+    """Images that look the same before and after a resize: gradients, a different one in each."""
     ramp = np.linspace(0, 255, SIZE)
     plane = (ramp[:, None] + ramp[None, :]) / 2
     colours = np.random.default_rng().uniform(0.3, 1, (count, 1, 1, 3))
@@ -152,7 +152,7 @@ def check(make: Callable[[Images], Batches]) -> None:
         pixels = batch * torch.tensor(STD)[:, None, None] + torch.tensor(MEAN)[:, None, None]
         assert pixels.min() > -0.01
         assert pixels.amax((2, 3)).max() <= most.max() + 0.01
-        # Between neighbours there is no more than a step of the gradient, whatever was resized.
+        # Neighbours differ by at most a step of the gradient, for any resized part.
         assert pixels.diff(dim=3).abs().max() < 0.02
         assert pixels.diff(dim=2).abs().max() < 0.02
         assert 0.2 < pixels.mean() < 0.5
@@ -170,10 +170,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument(
-        "--images", type=int, default=512, help="how many images of 786 kB lie in memory"
+        "--images", type=int, default=512, help="number of images of 786 kB in memory"
     )
     parser.add_argument(
-        "--seconds", type=float, default=1.5, help="how long at least each measurement takes"
+        "--seconds", type=float, default=1.5, help="least seconds of each measurement"
     )
     parser.add_argument(
         "--quick", action="store_true", help="a look, not a measurement: 1 round, 128 images"

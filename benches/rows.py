@@ -1,20 +1,18 @@
 """Rows and windows of arrays in memory, gathered into batches, beside torch, NumPy and numba.
 
-What it shows. How many rows a second each contestant gathers in shuffled order into batches, where
-nothing is done to them but copying: the floor under training on feature matrices and time series.
-Three tasks:
+What it shows. The rows a second that each contestant gathers in shuffled order into batches by
+copying alone: the least cost of training on feature matrices and time series. Three tasks:
   rows of 64 and of 256 bytes     8,192 of a matrix of float32, a batch
   windows of 512 steps            256 of a series of 5,000,000 steps of 16 float32, overlapping, a
                                   batch of 8 MiB
-ndlens computes its order and hands out batches that are yours; the others are given theirs and
-overwrite one batch, again and again, which is as cheap as they can be made; torch also four in
-turn.
+ndlens computes its order and hands out batches that the caller owns. The others are given their
+order and overwrite one batch, again and again, which is as cheap as they can be made; torch also
+overwrites four in turn.
 
-Against whom.
+Compared with.
   ndlens                  nl.Loader(num_workers=2); the consumer helps while it waits,
                           which on more than two cores makes three threads
-  ndlens, index array     the same with sampler=order, an array of int64 such as the others are
-                          given
+  ndlens, index array     the same with sampler=order, an array of int64, as the others are given
   torch index_select      torch.index_select(x, 0, order, out=batch), two threads; windows are an
                           as_strided tensor
   torch, ring of 4        the same into four batches in turn, as many as ndlens has: one that is
@@ -27,7 +25,7 @@ Ratios are of ndlens, and in the last column of ndlens with an index array, to t
 
 How. All in one process and on the same memory. Each contestant's batches are checked first, all of
 an epoch for ndlens: each row as it is in the data, each item once. Then they take turns for some
-rounds, each turn at least so many seconds of epochs or batches; a contestant counts with its median
+rounds, each turn at least `--seconds` of epochs or batches; a contestant counts with its median
 turn. On a machine that others use, --cpu-time counts the processor's seconds instead, each
 contestant with one thread of work (ndlens without workers).
 
@@ -63,13 +61,13 @@ GatherInto = Callable[[Items, Floats], object]
 class Clock(NamedTuple):
     now: Callable[[], float]
     threads: int
-    # Those of ndlens beside the one that takes batches.
+    # Threads of ndlens beside the one that takes batches.
     workers: int
 
 
 class Reference(NamedTuple):
     gather: GatherInto
-    # How many batches it fills in turn.
+    # The number of batches it fills in turn.
     ring: int = 1
 
 
@@ -80,7 +78,7 @@ CPU = Clock(time.process_time, threads=1, workers=0)
 class Task(NamedTuple):
     name: str
     series: Floats
-    # How many rows of it are an item; 0 for single rows.
+    # Rows of an item; 0 for single rows.
     window: int
     batch_size: int
 
@@ -93,7 +91,7 @@ class Task(NamedTuple):
         return np.empty((self.batch_size, *self.view.shape[1:]), np.float32)
 
     def pick(self, items: Items) -> Floats:
-        """The slow way that cannot be wrong."""
+        """The rows of the items, picked one by one."""
         if self.window:
             return np.stack([self.series[item : item + self.window] for item in items])
         return np.stack([self.series[item] for item in items])
@@ -134,7 +132,7 @@ def references(task: Task) -> dict[str, Reference]:
         "torch, ring of 4": Reference(torch_gather, ring=4),
     }
     if task.window:
-        # No NumPy: take would pack all windows first, which is 153 GB.
+        # Without NumPy: take would pack all windows first, which is 153 GB.
         return both | {
             "numba": Reference(lambda items, batch: numba_windows(task.series, items, batch))
         }
@@ -192,7 +190,7 @@ def check(task: Task) -> None:
 
 
 def time_loader(batches: nl.Loader, clock: Clock, seconds: float) -> float:
-    """Items a second. Starting an epoch, threads and all, is part of it."""
+    """Items a second. The start of an epoch and of its threads is part of the time."""
     done, start = 0, clock.now()
     while True:
         for batch in batches:
@@ -204,14 +202,14 @@ def time_loader(batches: nl.Loader, clock: Clock, seconds: float) -> float:
 def time_gather(task: Task, reference: Reference, clock: Clock, seconds: float) -> float:
     ring = [task.empty_batch() for _ in range(reference.ring)]
     for batch in ring:
-        # Its pages are not found at the expense of the first turn.
+        # Touches its pages, so that the first turn does not pay for them.
         batch.fill(1)
     done, chosen, batches = 0, order(task), itertools.cycle(ring)
     start = clock.now()
     while (spent := clock.now() - start) < seconds:
         items = next(chosen, None)
         if items is None:
-            # To shuffle is not counted against them.
+            # The time of the shuffle is not counted.
             paused = clock.now()
             chosen = order(task)
             start += clock.now() - paused
@@ -265,14 +263,12 @@ def tasks(rows: int) -> Iterator[Task]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument(
-        "--seconds", type=float, default=0.5, help="how long at least each turn takes"
-    )
+    parser.add_argument("--seconds", type=float, default=0.5, help="least seconds of each turn")
     parser.add_argument("--rows", type=int, default=5_000_000)
     parser.add_argument(
         "--cpu-time", action="store_true", help="one thread each, seconds of the processor"
     )
-    parser.add_argument("--task", choices="CD", help="only this one")
+    parser.add_argument("--task", choices="CD", help="only this task")
     parser.add_argument(
         "--quick",
         action="store_true",

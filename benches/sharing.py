@@ -4,7 +4,7 @@ What it shows. 400 MB of images, read by four worker processes: the private memo
 written, above that of a worker that has only imported the same modules; the time from
 `iter(loader)` to the first batch; and images per second over an epoch.
 
-Against whom. The same crops as float32, channels first, from a `Dataset` that indexes an ndarray,
+Compared with. The same crops as float32, channels first, from a `Dataset` that indexes an ndarray,
 an np.memmap held open, or a tensor in torch's shared memory; nl.torch.Dataset over shared memory
 and over a mapped file.
 
@@ -43,7 +43,7 @@ METHODS = ("fork", "spawn", "forkserver")
 
 
 class Crops(torch.utils.data.Dataset[torch.Tensor]):
-    """The centre of each image as float32, channels first: what anyone would write."""
+    """The centre of each image as float32, channels first, written the usual way."""
 
     def __init__(self, images: Any) -> None:
         self.images = images
@@ -58,7 +58,7 @@ class Crops(torch.utils.data.Dataset[torch.Tensor]):
 
 
 class Nothing(torch.utils.data.Dataset[int]):
-    """Workers over this have imported what the others have, and no more."""
+    """Workers over this have only imported the same modules as the others."""
 
     def __len__(self) -> int:
         return ITEMS
@@ -99,12 +99,12 @@ def private_dirty_mb(pid: int) -> float:
 
 
 def start_worker(_: int) -> None:
-    """Has the worker import what main has, whatever the start method."""
+    """Has the worker import the modules of main, for any start method."""
     assert get_worker_info() is not None
 
 
 def run_one(contestant: str, method: str, path: Path) -> dict[str, float]:
-    """One epoch in this process: its figures."""
+    """Runs one epoch in this process and returns its figures."""
     dataset = dataset_of(contestant, path)
     ours = contestant.startswith("nl.")
     loader: DataLoader[Any] = DataLoader(

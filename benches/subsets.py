@@ -1,19 +1,18 @@
-"""Rows of a subset beside rows of a view of as many: what it costs to look up which rows they are.
+"""Rows of a subset beside rows of a view of as many: the cost of the look-up of their numbers.
 
 What it shows. A subset keeps the numbers of its items, and every item of a shuffled epoch is looked
-up there. Where rows are short, a look-up that leaves the caches takes as long as a part of the row.
-Each task gathers rows of so many bytes, of a matrix of float32, in shuffled order into batches of
-8,192, by the calling thread alone.
+up there. If rows are short, a look-up that leaves the caches takes as long as a part of the row.
+Each task gathers rows of one size, of a matrix of float32, in shuffled order into batches of 8,192,
+by the calling thread alone.
 
-Against whom. An `nl.Loader` over as many rows that lie together (`whole`), to which 1.00 is the
-speed of:
-  split       those that `nl.split(.., [0.8, 0.2])` takes for training
+Compared with. An `nl.Loader` over as many contiguous rows (`whole`), whose speed is 1.00, for:
+  split       the rows that `nl.split(.., [0.8, 0.2])` takes for training
   range       every item, as a range of numbers
   permuted    as many, in a random order
 
 How. Batches are checked first. Then all take turns for some rounds, and each counts with its median
-turn. Time is that of the processor, so that others on the machine count as little as they can; they
-share its caches all the same.
+turn. Time is the processor's, so that other processes on the machine count as little as possible;
+they still share its caches.
 
     python benches/subsets.py [--rounds 9] [--seconds 0.3] [--rows 3000000]
 """
@@ -53,9 +52,7 @@ def nanoseconds(batches: nl.Loader, seconds: float) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument(
-        "--seconds", type=float, default=0.3, help="how long at least each turn takes"
-    )
+    parser.add_argument("--seconds", type=float, default=0.3, help="least seconds of each turn")
     parser.add_argument("--rows", type=int, default=3_000_000)
     arguments = parser.parse_args()
     rng = np.random.default_rng(0)

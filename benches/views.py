@@ -1,15 +1,15 @@
 """Taking a view and handing it to torch: ndlens beside NumPy and torch.
 
 What it shows. The nanoseconds of one slice of an array of images, and of handing such a slice to
-torch without a copy. Both happen once per sample in a Dataset, so they are the floor under every
+torch without a copy. Both happen once per sample in a Dataset, so they are the least cost of every
 loader written in Python. Also: an element, iteration and lists, the time that `import ndlens`
 takes, and the memory that a slice of 1 GB costs.
 
-Against whom. NumPy's and torch's own indexing of the same memory; torch.from_dlpack and
+Compared with. NumPy's and torch's own indexing of the same memory; torch.from_dlpack and
 torch.from_numpy of the same slice as an ndarray; memoryview for elements, iteration and lists.
 
 How. All in one process; the contestants take turns, and each turn times some thousand calls,
-several times. A turn counts with its median, a contestant with its best turn: noise only ever adds.
+several times. A turn counts with its median, a contestant with its best turn: noise only adds time.
 Before they are timed, the results are checked to show the same elements at the same address.
 
     python benches/views.py [--turns 9] [--quick]
@@ -37,7 +37,7 @@ Images = npt.NDArray[np.uint8]
 class Contestant(NamedTuple):
     name: str
     statement: str
-    # What `x` is in the statement.
+    # The object `x` in the statement.
     x: Any
 
 
@@ -117,7 +117,7 @@ def measure_import(turns: int) -> None:
 
 
 def measure_slice() -> None:
-    """Prints what slicing and handing on most of 1 GB costs in memory."""
+    """Prints the memory that slicing and handing on most of 1 GB takes."""
     view = nl.view(np.zeros(1 << 30, np.uint8)).reshape(1024, 1024, 1024)
     process = psutil.Process()
     before = process.memory_info().rss

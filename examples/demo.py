@@ -1,12 +1,12 @@
 """From photographs in an array to a trained network; each hand-off is checked for copies.
 
-This is the story people want to hear about memoryview, NumPy and PyTorch: slice a batch of images
-without copying, hand the slice to torch without copying, augment and batch it with almost no extra
-memory. With CPython's memoryview it ends at the slice. Here it runs to the end.
+The steps: slice a batch of images without copying, hand the slice to torch without copying, augment
+and batch it with almost no extra memory. CPython's memoryview ends at the slice. ndlens does all of
+them.
 
-That memory is shared is not asserted but tried: both sides must have the same address, and each
-must read what the other writes. The photographs and the handwritten digits come with scikit-image
-and scikit-learn; nothing is downloaded. What the demo makes goes to demo/.
+Shared memory is tested, not only claimed: both sides must have the same address, and each must read
+what the other writes. The photographs and the handwritten digits come with scikit-image and
+scikit-learn; nothing is downloaded. The demo writes its results to demo/.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def show_where_memoryview_stops(images: Images) -> None:
     heading("A crop of every image: memoryview and torch")
 
     def slice_memoryview() -> object:
-        # mypy knows, too.
+        # mypy knows it too.
         return memoryview(images)[:, 128:384, 128:384, :]  # type: ignore[arg-type, index]
 
     def slice_and_frombuffer() -> object:
@@ -115,7 +115,7 @@ def hand_slices_to_torch(images: Images) -> None:
 
 
 def show_what_would_copy(images: Images) -> None:
-    heading("A mirrored crop: torch cannot walk backwards, so ndlens asks")
+    heading("A mirrored crop: torch has no negative strides, so ndlens asks")
     mirrored = nl.view(images)[:, 128:384, 383:127:-1, :]
     corner = (0, 128, 383, 0)
     row("mirrored = nl.view(images)[:, 128:384, 383:127:-1, :]", f"strides {mirrored.strides}")
@@ -281,7 +281,7 @@ def prove(
 ) -> str:
     """Says whether `other` shares the memory of `images`, its first element being `images[index]`.
 
-    Exits unless the address, a write through `images` and a write through `other` all say what is
+    Exits unless the address, a write through `images` and a write through `other` all show what is
     expected.
     """
     address = images.ctypes.data + sum(
@@ -309,7 +309,7 @@ def prove(
 
 
 def error_of(action: Callable[[], object], expected: type[Exception] = Exception) -> str:
-    """Runs what must fail and returns how it did."""
+    """Runs a function that must fail and returns its error."""
     try:
         action()
     except expected as error:

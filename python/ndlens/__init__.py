@@ -90,7 +90,7 @@ def __dir__() -> list[str]:
     return sorted({*globals(), "torch"})
 
 
-# Names that other libraries have for what is here.
+# Names of other libraries, and what ndlens has for each.
 _ELSEWHERE = {
     "DataLoader": (
         "nl.Loader(fields, batch_size=..) makes batches; "

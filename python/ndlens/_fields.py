@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 Source: TypeAlias = _ndlens.View | _ndlens.Shards | _ndlens.Items
 
 
-# Fewer arrays of one shape and dtype in a list are taken for fields.
+# A list of fewer arrays of one shape and dtype is a list of fields.
 _LEAST_ITEMS = 8
 
 
@@ -29,8 +29,9 @@ def _looks(field: Any) -> tuple[Any, Any] | None:
 def check_fields(fields: Any) -> None:
     """Refuses a list of items in place of fields.
 
-    A list of eight or more arrays of one type, shape and dtype is one if they have several axes, or
-    if there are more arrays than each has rows. A tuple of them is taken for fields.
+    A list of eight or more arrays of one type, shape and dtype is a list of items if they have
+    several axes, or if there are more arrays than each has rows. A tuple of them is taken for
+    fields.
 
     Raises:
         ValueError: `fields` is such a list.
@@ -51,12 +52,12 @@ def check_fields(fields: Any) -> None:
 
 
 def as_source(field: Any) -> Source:
-    """A field as shards or items if it is such, else as a view."""
+    """A field as it is if it is shards or items, else as a view."""
     return field if isinstance(field, _ndlens.Shards | _ndlens.Items) else _ndlens.view(field)
 
 
 def as_sources(fields: Any) -> Any:
-    """Each field as a source: of a list a tuple of them, of any mapping a dict."""
+    """Each field as a source: a tuple for a list, a dict for any mapping."""
     if isinstance(fields, Mapping):
         return {name: as_source(field) for name, field in fields.items()}
     return tuple(map(as_source, fields)) if isinstance(fields, tuple | list) else as_source(fields)

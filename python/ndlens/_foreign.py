@@ -1,4 +1,4 @@
-"""Other libraries' objects: which mean more than their memory says, and which have none.
+"""Other libraries' objects that mean more than their memory, or have no memory to view.
 
 Nothing is imported here: the code that made an object has imported its library.
 """
@@ -85,8 +85,8 @@ def unexported(array: Any) -> str | None:
 def strided(tensor: Any, copies: bool) -> Any:
     """The tensor to ask for a DLPack capsule: `tensor`, or with `copies` one that is computed.
 
-    PyTorch's exporter looks at some of what a tensor can be beside its memory, and each version at
-    other things. Other libraries' objects are theirs to judge.
+    A tensor can mean more than its memory. PyTorch's exporter checks some of the ways, and each
+    version checks others. Objects of other libraries are left to those libraries.
 
     Raises:
         BufferError: The tensor's elements are not what its memory holds.
@@ -98,13 +98,13 @@ def strided(tensor: Any, copies: bool) -> Any:
         return tensor
     if type(tensor) is kind:
         return _strided(torch, tensor, copies)
-    # What is looked at are the tensor's own properties, whatever a subclass makes of them.
+    # The checks read the properties of `torch.Tensor` itself, also if a subclass changes them.
     with torch._C.DisableTorchFunction():  # type: ignore[union-attr]
         return _strided(torch, tensor, copies)
 
 
 def storage(tensor: Any) -> Any:
-    """The storage of a `torch.Tensor`, whatever a subclass makes of its methods."""
+    """The storage of a `torch.Tensor`, also if a subclass changes its methods."""
     torch = sys.modules["torch"]
     with torch._C.DisableTorchFunction():
         return torch.Tensor.untyped_storage(tensor)
@@ -180,7 +180,7 @@ def _strided(torch: Any, tensor: Any, copies: bool) -> Any:
 
 
 def check_jax(array: Any) -> None:
-    """Raises `BufferError` for an array of JAX that stands for one, or stood for one."""
+    """Raises `BufferError` for a tracer of JAX, or an array of JAX that was deleted."""
     jax = sys.modules.get("jax")
     # While JAX is being imported it has none of its classes.
     array_type = getattr(jax, "Array", None)
@@ -193,21 +193,21 @@ def check_jax(array: Any) -> None:
         raise refuse(
             "an array of JAX",
             "was deleted or donated, and has no data",
-            "view it while it is there",
+            "view it before that",
         )
 
 
 DISPATCHED: Final = {
     "AsyncCollectiveTensor": "call .wait()",
     "DTensor": "call .to_local() for this rank's part, or .full_tensor()",
-    "FakeTensor": "it stands for a tensor that is not there: view that one",
+    "FakeTensor": "it stands for another tensor: view that one",
     "FunctionalTensor": "call nl.view outside of the function that is transformed",
     "MaskedTensor": "call .to_tensor(value)",
     "NestedTensor": "call .to_padded_tensor(padding), or give its parts to nl.ragged",
 }
 
 
-# The dtypes of torch that have been looked up and are dtypes of ours.
+# The dtypes of torch that were looked up and that ndlens has.
 NAMED: Final[set[Any]] = set()
 
 
@@ -248,11 +248,11 @@ def check_storage(tensor: Any) -> None:
         )
 
 
-# What is no array
+# Objects that are not arrays
 
 NUMPY: Final = "numpy.asarray(..) makes an array of it"
 READ: Final = "read it with [...]"
-# By the package of the class and its name; by the package alone for all others of it.
+# By the package of the class and its name; by the package alone for its other classes.
 SUGGESTIONS: Final = {
     "pandas": "call .to_numpy()",
     "polars": "call .to_numpy()",
@@ -306,7 +306,7 @@ SUGGESTIONS: Final = {
 def suggestion(obj: Any) -> tuple[str, str | None]:
     """The name of an object's class, and what to do with an object that is not an array.
 
-    The name is the one that its users know.
+    The name is the public one.
     """
     kind = type(obj)
     package = kind.__module__.partition(".")[0]

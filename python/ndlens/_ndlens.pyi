@@ -572,7 +572,7 @@ class Shards:
 
 @final
 class Explanation:
-    """What `nl.explain` says: sentences to print."""
+    """The answer of `nl.explain`: sentences to print."""
 
     @property
     def zero_copy(self) -> bool:
@@ -613,7 +613,7 @@ class Items:
     def __iter__(self) -> Iterator[Any]: ...
     @overload
     def __getitem__(self, key: slice | Sequence[int] | Sequence[bool], /) -> Items: ...
-    # An array of indices gives Items, an integer a View or, where items have no axes, a number.
+    # An array of indices gives Items, an integer a View or, if items have no axes, a number.
     @overload
     def __getitem__(self, key: Any, /) -> Any: ...
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]: ...
@@ -633,12 +633,12 @@ class Items:
     def offsets(self) -> View | None:
         """The first element of each item in `data`: int64, of shape (items,).
 
-        None if items do not lie in one packed view.
+        None if the items are not in one packed view.
         """
 
     @property
     def data(self) -> View | None:
-        """The packed view of one axis that all items lie in; None if there is no such view."""
+        """The packed view of one axis that holds all items; None if there is no such view."""
 
     @property
     def dtype(self) -> str:
@@ -722,15 +722,15 @@ def ragged(items: Any, offsets: Any = None, shapes: Any = None) -> Items:
     one size of them, and `nl.windows` takes them as series.
 
     Args:
-        items: A list of views, each an item; or, with `shapes`, a packed view of one axis that they
-            lie in.
+        items: A list of views, each an item; or, with `shapes`, a packed view of one axis that
+            holds them.
         offsets: The first element of each item, of shape (N,); N + 1 also say where each must end.
-            None if items lie one after another.
+            None if each item follows the one before.
         shapes: The shape of each item, of shape (N, rank).
 
     Raises:
-        ValueError: Items differ in more than their first two axes, or do not lie within their
-            memory; the error names the first.
+        ValueError: Items differ in more than their first two axes, or reach beyond their memory;
+            the error names the first.
 
     >>> import ndlens as nl
     >>> images = nl.ragged(bytes(range(10)), shapes=[(2, 3), (2, 2)])
@@ -873,7 +873,7 @@ def open(
         copy: Whether each array is read into memory of its own instead of mapped, when it is first
             asked for, and decompressed if need be.
         shape: Shape of raw bytes; one size may be -1. By default (-1,).
-        dtype: Dtype of raw bytes: whatever `View.reinterpret` takes.
+        dtype: Dtype of raw bytes: any that `View.reinterpret` takes.
         offset: First byte of raw bytes. It need not be aligned.
         strides: Strides of raw bytes, in bytes; None if they are packed in C order.
 
@@ -881,7 +881,7 @@ def open(
         OSError: A file cannot be opened, such as `FileNotFoundError`.
         FormatError: A file is damaged, of a format that is not read, or unlike the others of a
             pattern.
-        ValueError: `mode` is another word, or `shape` is no shape.
+        ValueError: `mode` is another word, or `shape` is not a shape.
         MemoryError: There is not enough memory for a copy or a map.
     """
 
@@ -934,8 +934,8 @@ def save(path: _Path, obj: Any, /, *, metadata: Mapping[str, str] | None = None)
 def guard_truncation() -> None:
     """Makes reads of a mapped file that has become shorter give zeros instead of SIGBUS.
 
-    From now on, in any thread of this process or of one forked from it later, for any reader:
-    ndlens, NumPy or torch. Without it the system ends the process.
+    It holds from now on, in any thread of this process or of a process forked from it later, for
+    any reader: ndlens, NumPy or torch. Without it the system ends the process.
 
     Zeros pass for data, so this is not the default, and code that reads memory itself must ask
     afterwards: `view.verify()` raises `TruncatedError` if anything was lost. ndlens asks for what
@@ -943,16 +943,16 @@ def guard_truncation() -> None:
     reads (`copy`, `tolist`, `v[3]`, ...). An `nl.Loader` and an `nl.torch.Dataset` need no call:
     their own reads of views of `nl.open` are guarded in any case.
 
-    Writes are not guarded: one through "r+" that does not reach the file, since the disk is full,
-    is the signal it was, and never lost in silence. `view[...] = ..` and `view.fill` ask for room
-    first, and raise `OSError`.
+    Writes are not guarded: a write through "r+" that does not reach the file, since the disk is
+    full, is a signal as before, and is never lost without an error. `view[...] = ..` and
+    `view.fill` ask for room first, and raise `OSError`.
 
     A view that met lost pages is damaged: all that ndlens does with it raises, also if the file has
     grown back. Open it again.
 
-    It handles SIGBUS, and passes on what is not about a mapped file of ndlens. Call it again after
-    something else took the signal, such as `faulthandler.enable()`; otherwise a second call does
-    nothing.
+    It handles SIGBUS, and passes on signals that are not about a mapped file of ndlens. Call it
+    again after another handler was installed, as by `faulthandler.enable()`; otherwise a second
+    call does nothing.
 
     >>> import ndlens as nl
     >>> nl.guard_truncation()
@@ -983,7 +983,7 @@ def share(obj: Any, /, *, name: str | None = None, timeout: float | None = None)
     of the same memory there. Ragged items and windows come back as such, on copies of what they are
     of; shards and subsets as one array. The copies are writable, C-contiguous and start at
     multiples of 64 bytes, all in one block of memory (one descriptor). The memory is freed with the
-    last view on it, in whatever process, however that ends; nothing is left behind. It does not
+    last view on it, in any process, also if that is killed; nothing is left behind. It does not
     need /dev/shm.
 
     Args:
@@ -991,8 +991,8 @@ def share(obj: Any, /, *, name: str | None = None, timeout: float | None = None)
             same structure. With a `name` also a function without arguments that returns the arrays;
             only the process that creates calls it. Keys of a dict are strings then.
         name: Name under which all processes of one user on one machine see one copy: the first
-            creates it, the others wait until it is filled and give the same memory, whatever they
-            would have shared.
+            creates it, the others wait until it is filled and give the same memory in place of
+            their own arrays.
         timeout: Seconds that the others wait; None for any time.
 
     Raises:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     @dataclass_transform(kw_only_default=True, frozen_default=True)
     class _Options:
-        """Made of keywords, one for each option."""
+        """A group of options, made of keywords, one for each."""
 
 else:
     # A class of `typing.NamedTuple` or `dataclasses` would be compiled at each import of ndlens.
@@ -28,7 +28,7 @@ class FieldOptions(_Options):
 
 
 class OrderOptions(_Options):
-    """Which items an epoch has, in which order."""
+    """The items of an epoch, and their order."""
 
     shuffle: bool
     seed: int
@@ -48,7 +48,7 @@ class RankOptions(_Options):
 
 
 class BatchOptions(_Options):
-    """How large batches are and who makes them."""
+    """Size of batches, and the threads that make them."""
 
     batch_size: int
     drop_last: bool
@@ -59,7 +59,7 @@ class BatchOptions(_Options):
 
 
 class OutputOptions(_Options):
-    """What batches are, and in which memory."""
+    """Type of the batches, and their memory."""
 
     output: Literal["torch", "numpy", "view"] | None
     pin_memory: bool
@@ -69,7 +69,7 @@ class OutputOptions(_Options):
 
 
 class MixingOptions(_Options):
-    """What is mixed of a whole batch."""
+    """Mixing of whole batches."""
 
     mix: Any
     mix_images: Any
@@ -77,7 +77,7 @@ class MixingOptions(_Options):
 
 
 class LoaderOptions(_Options):
-    """What a loader is made of."""
+    """Options of a loader."""
 
     fields: FieldOptions
     order: OrderOptions
@@ -88,7 +88,7 @@ class LoaderOptions(_Options):
 
 
 class DatasetOptions(_Options):
-    """What a data set of torch's is made of."""
+    """Options of an `ndlens.torch.Dataset`."""
 
     fields: FieldOptions
     seed: int

@@ -1,4 +1,4 @@
-"""What the compiled half calls of this package, handed over once: it imports none of it by name."""
+"""Functions and classes for the compiled half, which imports none: handed over once, by name."""
 
 from __future__ import annotations
 

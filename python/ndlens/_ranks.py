@@ -1,6 +1,6 @@
 """The rank of this process, looked up when an epoch begins.
 
-The first of these decides: what the user gave; torch.distributed's group, if one is up; a complete
+The first of these decides: the arguments; torch.distributed's group, if one is up; a complete
 pair of one launcher's variables. These are `RANK` and `WORLD_SIZE` of torchrun; Slurm's, inside a
 step of srun; Open MPI's; PMI's. A world size without a rank, as Lightning's launcher sets it, is
 incomplete: an epoch does not begin with it, since every process would read everything.
@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 
-# Steps of Slurm that are no steps of srun: "batch", "extern", "interactive".
+# Steps of Slurm that are not steps of srun: "batch", "extern", "interactive".
 _FIRST_RESERVED_STEP = 0xFFFF_FFF0
 # Names that Slurm gives to jobs with an interactive shell of one task.
 _SHELLS = ("bash", "interactive")
@@ -42,8 +42,8 @@ class RankSource:
     """The rank of this process, given or looked up.
 
     Args:
-        rank: What the user gave, with `world_size`; None to ask.
-        world_size: What the user gave.
+        rank: The rank that the user gave, with `world_size`; None for a look-up.
+        world_size: The world size that the user gave.
         alone: Whether each process reads all items if nothing was given, without a look-up.
 
     Raises:
@@ -130,7 +130,7 @@ def _of_slurm(environ: Mapping[str, str]) -> Ranks | None:
     is_step = step.isdecimal() and int(step) < _FIRST_RESERVED_STEP
     if not is_step or environ.get("SLURM_JOB_NAME") in _SHELLS:
         return None
-    # Of the step, which may be smaller than the job.
+    # The tasks of the step, which may be smaller than the job.
     tasks = "SLURM_STEP_NUM_TASKS" if "SLURM_STEP_NUM_TASKS" in environ else "SLURM_NTASKS"
     return _pair(environ, "SLURM_PROCID", tasks)
 
@@ -145,7 +145,7 @@ def _of_launcher(environ: Mapping[str, str]) -> Ranks | None:
         _pair(environ, "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
         _pair(environ, "PMI_RANK", "PMI_SIZE"),
     )
-    # What half a pair says must agree.
+    # Half a pair must agree with it.
     world_size, rank = _number(environ, "WORLD_SIZE"), _number(environ, "RANK")
     for ranks in others:
         if (
@@ -164,7 +164,7 @@ def _refuse_half(environ: Mapping[str, str]) -> None:
             (f"WORLD_SIZE={world_size}", "RANK") if rank is None else (f"RANK={rank}", "WORLD_SIZE")
         )
         raise ValueError(
-            f"the environment says {known} and no {unknown}, so what this process is to read is "
+            f"the environment says {known} and no {unknown}, so the items of this process are "
             "unknown: call torch.distributed.init_process_group before the first batch, set "
             f"{unknown}, or give rank= and world_size=; rank=0, world_size=1 reads everything in "
             "each process"

@@ -4,7 +4,7 @@ A sampler is read while the epoch runs, as far ahead as batches are made ahead, 
 and need no length. An array of item numbers, or a range, is not read at all: the loader uses the
 numbers in place.
 
-A state says how far an epoch has come, and of the sampler
+A state says how far an epoch has come. Of the sampler it keeps
 - its own state, if it or its iterator has `state_dict` and `load_state_dict` (the protocol of
   torchdata),
 - or the items themselves, if the user asked for it (`sampler_state="list"`),
@@ -39,12 +39,13 @@ class Reading:
 
     Args:
         iterator: Gives the items.
-        snapshot: Gives what a state keeps of the sampler as it stands; None if that is a digest.
+        snapshot: Gives the sampler's present state for a state of the loader; None if that keeps a
+            digest.
         ended: Is called with the number of items when there are no more.
         expected: The number of items, if the sampler has a length.
         head: The first items that the sampler gave before, if the epoch is resumed.
         digest: The digest of all items that it gave before.
-        note: What a state keeps before the first batch.
+        note: The part of a state about the sampler before the first batch.
     """
 
     __slots__ = ("digest", "ended", "expected", "head", "iterator", "note", "snapshot")
@@ -69,12 +70,12 @@ class Reading:
 
 
 class Begun:
-    """What an epoch is made with.
+    """The ranks and the items of an epoch that begins.
 
     Args:
-        ranks: Which process of how many this is.
-        watch: Raises if that changes; None if it cannot.
-        numbers: The items, if they can be taken from where they lie.
+        ranks: The rank and the world size.
+        watch: Raises if they change; None if they cannot.
+        numbers: The items, if the loader can use them in place.
         reading: The sampler's iterator, if they cannot.
     """
 
@@ -94,7 +95,7 @@ class Begun:
 
 
 class _Replayed:
-    """An iterator that gave again what a state says was done."""
+    """An iterator that gave again the items that a state says are done."""
 
     __slots__ = ("digest", "head", "iterator", "place")
 
@@ -123,10 +124,10 @@ class Source:
         self._sampler = sampler
         self._keeps_list = sampler_state == "list"
         self._numbers = None if sampler is None else _numbers_of(sampler)
-        # Whether an epoch gave anything yet.
+        # Whether an epoch has given an item.
         self._gave = False
         self._replayed: _Replayed | None = None
-        # The items of the epoch in hand, where they are kept, or of the one to be resumed.
+        # The items of the present epoch, if they are kept, or of the epoch to be resumed.
         self._list: Any = None
         # Whether the next epoch restores the sampler's own state.
         self._restores = False
@@ -153,7 +154,7 @@ class Source:
 
         Args:
             place: Place of its order from which it goes on.
-            note: What a state keeps of the sampler, if it is resumed.
+            note: The part of a state about the sampler, if it is resumed.
         """
         ranks, watch = self._ranks.take()
         if self._sampler is None:
@@ -213,8 +214,8 @@ class Source:
         if note["of"] == "iterator":
             snapshot.stateful.load_state_dict(copy.deepcopy(note["state"]))
         if place == 0:
-            # In a state of the end of an epoch some samplers give nothing more; others begin the
-            # next.
+            # In a state of the end of an epoch some samplers give no more items; others begin the
+            # next epoch.
             first = list(itertools.islice(iterator, 1))
             if first:
                 iterator = itertools.chain(first, iterator)
@@ -240,7 +241,7 @@ class Source:
     # States.
 
     def state(self, note: dict[str, Any] | None, place: int) -> dict[str, Any]:
-        """What a state says of the sampler, at a place of its epoch."""
+        """The part of a state about the sampler, at a place of its epoch."""
         state: dict[str, Any] = {"name": _name(self._sampler)}
         epoch = getattr(self._sampler, "epoch", None)
         if hasattr(self._sampler, "set_epoch") and isinstance(epoch, int):
@@ -254,11 +255,11 @@ class Source:
         return state | note
 
     def load(self, state: dict[str, Any] | None, place: int) -> dict[str, Any] | None:
-        """Loads what a state says of the sampler, and returns what the loader keeps of it.
+        """Loads the part of a state about the sampler, and returns the loader's part of it.
 
         Raises:
             ValueError: The sampler does not give the same items again, or the state says nothing
-                of them.
+                about them.
             TypeError: The state holds a sampler's own state, and this sampler has none.
         """
         state = state or {}
@@ -295,7 +296,7 @@ class Source:
             raise ValueError(self._gives_others(place))
 
     def _replay(self, place: int, digest: str) -> _Replayed:
-        """Reads the sampler up to a place, and checks that it gives again what it gave."""
+        """Reads the sampler up to a place, and checks that it gives the same items again."""
         iterator = iter(self._sampler)
         count, read, head = _ndlens._read_numbers(iterator, place, _HEAD)
         if (count, read) != (place, digest):
@@ -328,7 +329,7 @@ class Source:
         )
 
 
-# What a state holds of a sampler, by the class of each value.
+# The keys of a state's part about the sampler, and the class of each value.
 _KINDS = {"name": str, "epoch": int, "digest": str, "items": list, "of": str}
 
 
@@ -377,7 +378,7 @@ def _len_of(sampler: Any) -> int | None:
 
 
 def _numbers_of(sampler: Any) -> Any:
-    """A range, or a view of an array; None for what is to be iterated.
+    """A range, or a view of an array; None for an object that is to be iterated.
 
     Raises:
         TypeError: It holds bools or floats.
@@ -404,7 +405,7 @@ def _numbers_of(sampler: Any) -> Any:
 
 
 def _refuse_unreadable(sampler: Any) -> None:
-    """Refuses what cannot be iterated, what can be iterated only once, and bools."""
+    """Refuses objects that cannot be iterated or can be iterated only once, and bools."""
     if isinstance(sampler, type):
         raise TypeError(
             f"sampler must be an iterable of item numbers, got the class {sampler.__name__}"

@@ -77,7 +77,7 @@ def subset(fields: Any, indices: Any, /) -> Any:
             them.
         indices: A selection as in NumPy: a slice; integers in a list, an array, a tensor or a
             pandas index, negative ones from the end, also one several times; or a boolean for each
-            item. Those of scikit-learn's `KFold` and its relatives are such.
+            item. scikit-learn's `KFold` and the like give such integers.
 
     Returns:
         The items in the structure of `fields`, for `nl.Loader`, `nl.torch.Dataset`, `nl.share` and
@@ -119,10 +119,10 @@ def split(
         parts: Fractions that add up to 1, or numbers of items that add up to all.
         seed: The source of randomness. The items of a part are a pure function of it, and are in
             the order of the data.
-        groups: For each item what it belongs to, such as a patient: no group is divided, and sizes
+        groups: The group of each item, such as a patient: no group is divided, and sizes
             are met as nearly as groups allow. Numbers, strings or anything that can be hashed, in
             an array or a list.
-        stratify: For each item its class, likewise: each part gets its share of every class.
+        stratify: The class of each item, likewise: each part gets its share of every class.
         shuffle: False for parts that follow one another in the data: the first 80 % of a series and
             the rest of it.
 
@@ -144,7 +144,7 @@ def split(
         )
     if shuffle and seed is None:
         raise TypeError(
-            "seed must be an integer, got None: shuffle=False cuts the data as it stands"
+            "seed must be an integer, got None: shuffle=False cuts the data in its order"
         )
     sources, items = _sources(fields)
     selections = _ndlens._split(items, list(parts), seed if shuffle else None, groups, stratify)

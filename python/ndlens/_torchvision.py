@@ -66,13 +66,13 @@ _KNOWN: dict[str, Callable[[Any], T.Transform | None]] = {
     "ToTensor": lambda _: T.ToDtype("float32", scale=True),
 }
 
-# Those that make a (channels, height, width) image of an array.
+# The classes that make a (channels, height, width) image of an array.
 _MAKES_IMAGES = {"ToImage", "ToTensor"}
 
 _MODULE = "torchvision.transforms.v2"
 
 
-# Our transform for each of its classes that mix batches.
+# Our transform for each class of torchvision that mixes batches.
 _MIXES: dict[str, Callable[..., T.BatchTransform]] = {"CutMix": T.CutMix, "MixUp": T.MixUp}
 
 
@@ -166,7 +166,7 @@ def _lowered_mix(mix: Any, place: str) -> T.BatchTransform:
 
 
 def lowered_mix(mix: Any) -> tuple[list[T.BatchTransform], list[float] | None]:
-    """Our transforms for what mixes batches, and the probability of each in proportion.
+    """Our transforms for a mixing of batches, and the probability of each in proportion.
 
     Raises:
         TypeError: `mix` does not mix batches, or is of torchvision and has a `labels_getter`.

@@ -29,12 +29,12 @@ class _HasInterface(Protocol):
     def __array_interface__(self) -> dict[str, Any]: ...
 
 
-# One field. No tuple, list or mapping is such, so that checkers tell them apart.
+# One field. A tuple, list or mapping is not one field, so that checkers tell them apart.
 Field: TypeAlias = View | Shards | Items | Buffer | _HasArray | _HasDLPack | _HasInterface
 
 # The transforms of a field: ours, or torchvision's v2, which are callable.
 _Steps: TypeAlias = Sequence[Transform | Callable[..., Any]] | Callable[..., Any]
-# Those of all fields, in their structure.
+# The transforms of all fields, in their structure.
 Transforms: TypeAlias = _Steps | Sequence[_Steps | None] | Mapping[Any, _Steps | None]
 
 Joint: TypeAlias = Sequence[Any]

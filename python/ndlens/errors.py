@@ -1,4 +1,4 @@
-"""The exceptions of ndlens, for what no built-in exception says."""
+"""The exceptions of ndlens, for errors without a built-in exception."""
 
 
 class CopyRequired(BufferError, ValueError):

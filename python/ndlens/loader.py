@@ -46,7 +46,7 @@ else:
     _Batch_co = object()
 
     class _OfBatches:
-        # What `typing.Generic` gives, without importing typing.
+        # The method that `typing.Generic` gives, without an import of typing.
         __class_getitem__ = classmethod(GenericAlias)
 
 
@@ -98,7 +98,7 @@ def _held(fields: Any) -> Any:
 
 
 def _torch_side(what: str) -> Any:
-    """The module of what frameworks read; only code that reads it imports torch."""
+    """The module of the attributes that frameworks read; only their use imports torch."""
     try:
         from .torch import _sampler
     except ModuleNotFoundError as error:
@@ -185,18 +185,18 @@ class Loader(_OfBatches[_Batch_co]):
         transforms: Lists of `ndlens.transforms` in the structure of `fields`; None leaves a field
             as it is. Also a torchvision `v2.Compose` or a list of v2 transforms.
         joint: Fields that draw the same, such as ("image", "mask"), or several such groups. If two
-            of them have a random transform of a kind (the n-th of it), it draws the same for both,
-            with any other transforms around it. So an image and a mask of one size are cropped and
-            flipped alike. Fields that would draw differently, by other parameters, sizes or another
-            order, are a `ValueError`; `docs/joint.md` has the rule.
+            of them have an n-th random transform of one kind, it draws the same for both, with any
+            other transforms around it. So an image and a mask of one size are cropped and flipped
+            alike. Fields that would draw differently, by other parameters, sizes or another order,
+            are a `ValueError`; `docs/joint.md` has the rule.
         channels: The place of the channels of images with three axes: "first" for (channels,
             height, width), as torch has them, "last" for (height, width, channels). One word for
             all fields, or one for each in the structure of `fields`. Items of channels-first images
             come out channels-first, with torchvision's transforms and with ours. Without it the
             shape must tell, and a transform that treats axes differently raises `ValueError` if it
             does not: `docs/channels.md` says which shapes do.
-        return_params: Whether batches are (batch, params). `params` says what was drawn, in the
-            structure of the fields: for each field a list with a dict for each item, of random
+        return_params: Whether batches are (batch, params). `params` holds the drawn parameters in
+            the structure of the fields: for each field a list with a dict for each item, of random
             transforms by their names. `ndlens.transforms.replay` does it again. With `mix` batches
             are (batch, params, mixed).
         output: Type of the parts of a batch: "torch", "numpy" or "view". By default torch if it is
@@ -213,8 +213,8 @@ class Loader(_OfBatches[_Batch_co]):
         sampler: An iterable of item numbers, such as a torch `Sampler`, a list, an array or a
             range. Each epoch takes what iterating it gives, in that order. It is read while the
             epoch runs, as far ahead as batches are made ahead, so it may be endless; arrays are not
-            copied. It says what this process takes, so `rank` and `world_size` are 0 and 1 unless
-            they are given.
+            copied. It gives the items of this process, so `rank` and `world_size` are 0 and 1
+            unless they are given.
         sampler_state: What a state keeps of the sampler: "auto" or "list". "auto" asks the sampler,
             or its iterator, for its `state_dict`. If it has none, a state keeps a digest of the
             items done, and a run is resumed if the sampler gives them again. "list" reads an
@@ -245,13 +245,13 @@ class Loader(_OfBatches[_Batch_co]):
             torchvision's v2: mixes each batch once its items are made. Draws are a pure function of
             `seed`, the epoch and the place of the batch's first item in the order. Labels of shape
             (n,) become float32 of shape (n, classes); a label that is not a class is a `ValueError`
-            that names its item. `mixed` is what was drawn, as `{"MixUp": {"lam": 0.3}}` or
+            that names its item. `mixed` holds the drawn parameters, as `{"MixUp": {"lam": 0.3}}` or
             `{"CutMix": {"lam": 0.5, "box": [x1, y1, x2, y2], "lam_adjusted": 0.6}}`.
         mix_images: The field of the images, or a tuple of them: keys of the dict or places in the
             tuple. By default the only one that has axes and no labels. All other fields stay as
             they are.
-        mix_labels: The field of the labels. By default the only one that could be, or of several
-            the one with "label" in its name.
+        mix_labels: The field of the labels. By default the only field that could hold labels, or of
+            several the one with "label" in its name.
         pin_memory: Whether batches are made in memory that torch has pinned for its accelerator, so
             that `batch.to(device, non_blocking=True)` copies while the program goes on. Nothing is
             copied for it, and the memory goes back to torch's own pool. Without an accelerator it
@@ -277,7 +277,7 @@ class Loader(_OfBatches[_Batch_co]):
     num_workers=0>
     """
 
-    # Where users find it, and where it is pickled from.
+    # The module that users and pickles import it from.
     __module__ = "ndlens"
 
     if TYPE_CHECKING:
@@ -473,8 +473,8 @@ class Loader(_OfBatches[_Batch_co]):
         """The batches of the next epoch, or the rest of the one that `load_state_dict` loaded.
 
         The epoch begins when its first batch is asked for: an iterator that is dropped unused takes
-        none. After `load_state_dict`, an iterator that is left after one batch does not count: the
-        next one goes on with the epoch.
+        no epoch. After `load_state_dict`, an iterator that is left after one batch does not count:
+        the next one goes on with the epoch.
         """
         return iter(self._core)
 
@@ -506,7 +506,7 @@ class Loader(_OfBatches[_Batch_co]):
         if not 0 <= epoch < 2**32:
             raise ValueError(f"epoch must be between 0 and 2**32 - 1, got {epoch}")
         self._core.set_epoch(epoch)
-        # As a DistributedSampler's, which shuffles by it.
+        # As the epoch of a DistributedSampler, which shuffles by it.
         if hasattr(self._settings["sampler"], "set_epoch"):
             self._settings["sampler"].set_epoch(epoch)
 

@@ -280,7 +280,7 @@ def test_numpy_makes_no_array_of_an_object_of_them(
     assert isinstance(shards, nl.Shards)
     with pytest.raises(
         TypeError,
-        match=r"^shards lie in 11 files, and one array of them would be a copy: numpy\.conc",
+        match=r"^shards are in 11 files, and one array of them would be a copy: numpy\.conc",
     ):
         np.asarray(shards)
     assert np.array_equal(np.concatenate([shard.numpy() for shard in shards.shards]), images)

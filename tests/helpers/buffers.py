@@ -42,7 +42,7 @@ class PyBuffer(ctypes.Structure):
     ]
 
 
-# Functions of our own: those of `ctypes.pythonapi` are shared with all who set their types.
+# Own functions: those of `ctypes.pythonapi` are shared with all code that sets their types.
 _python = ctypes.PyDLL(None)
 get_buffer = _python.PyObject_GetBuffer
 get_buffer.argtypes = [ctypes.py_object, ctypes.POINTER(PyBuffer), c_int]
@@ -57,7 +57,7 @@ memoryview_from_buffer.restype = ctypes.py_object
 
 @contextmanager
 def request(obj: Any, flags: int) -> Iterator[PyBuffer]:
-    """What `obj` answers to a request for its buffer; raises what it raises."""
+    """The answer of `obj` to a request for its buffer; raises its error."""
     buffer = PyBuffer()
     get_buffer(obj, ctypes.byref(buffer), flags)
     try:
@@ -67,7 +67,7 @@ def request(obj: Any, flags: int) -> Iterator[PyBuffer]:
 
 
 def pointer(obj: Any) -> int:
-    """The address of the first element of whatever exports a buffer."""
+    """The address of the first element of an object that exports a buffer."""
     with request(obj, FULL_RO) as buffer:
         return int(buffer.buf or 0)
 

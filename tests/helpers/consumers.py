@@ -12,7 +12,7 @@ import ndlens as nl
 
 # torch does not list it among its typed names.
 from_dlpack = torch.from_dlpack  # type: ignore[attr-defined]
-# What exports a buffer is not typed as such before Python 3.12.
+# Objects that export a buffer have no type for it before Python 3.12.
 memory: Any = memoryview
 
 CONSUMERS: dict[str, Callable[[nl.View], Any]] = {

@@ -1,4 +1,4 @@
-"""Objects that only say where an array is."""
+"""Objects that only describe an array."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Photographs, and batches made of them, held against torchvision."""
+"""Photographs, and batches made of them, for comparison with torchvision."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def channels_first(image: Any) -> torch.Tensor:
 
 
 def bits(tensor: torch.Tensor) -> torch.Tensor:
-    """To compare also the sign of zeros, and NaNs."""
+    """The bits of the elements, which also tell the sign of zeros and NaNs apart."""
     return tensor.contiguous().view(
         {2: torch.int16, 4: torch.int32, 8: torch.int64}[tensor.itemsize]
     )

@@ -1,4 +1,4 @@
-"""Every way in to ndlens: those that copy nothing, and those that copy."""
+"""Every function of ndlens that takes arrays: those that copy nothing, and those that copy."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from tests.helpers.strategies import Array, fill
 
 import ndlens as nl
 
-# What to do to a view of shape (4, 5, 6), and to an array of that shape.
+# Operations on a view of shape (4, 5, 6), and on an array of that shape.
 LAYOUTS: dict[str, Callable[[Any], Any]] = {
     "contiguous": lambda x: x,
     "sliced": lambda x: x[1:, ::2, 1:5:3],

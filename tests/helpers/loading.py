@@ -1,4 +1,4 @@
-"""What the tests of the loader share: pictures, transforms, programs of their own."""
+"""Images, transforms and programs that the tests of the loader share."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def pictures(n: int = 50, height: int = 24, width: int = 31, seed: int = 0) -> n
 
 
 def run_python(program: str, *args: str, timeout: float = 30) -> subprocess.CompletedProcess[str]:
-    """In a process of its own, where a signal that kills is seen and a hang is ended."""
+    """Runs code in a separate process: a signal that kills it is reported, and a hang is ended."""
     return subprocess.run(
         [sys.executable, "-W", "ignore", "-c", textwrap.dedent(program), *args],
         capture_output=True,
@@ -62,7 +62,7 @@ def workers_alive() -> int:
 
 
 def eventually(done: Callable[[], bool]) -> bool:
-    """Whether it becomes true within a second."""
+    """Whether a condition becomes true within a second."""
     end = time.monotonic() + 1
     while not done():
         if time.monotonic() > end:

@@ -1,4 +1,4 @@
-"""Views, and objects to make views of, that something is wrong with."""
+"""Views, and objects to make views of, each with a mistake."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.helpers.strategies import Array
 
 import ndlens as nl
 
-# What descriptions point into, for as long as the tests run.
+# The memory that descriptions point into, kept as long as the tests run.
 KEPT: list[Any] = []
 
 
@@ -58,7 +58,7 @@ def damaged() -> nl.View:
 
 
 def moved() -> nl.View:
-    """A view of a tensor that torch has moved since."""
+    """A view of a tensor that torch moved afterwards."""
     tensor = torch.arange(6)
     view = nl.view(tensor)
     tensor.share_memory_()
@@ -66,7 +66,7 @@ def moved() -> nl.View:
 
 
 def exporter(**fields: Any) -> memoryview:
-    """Twenty-four bytes described as `fields` say."""
+    """Twenty-four bytes with the description `fields`."""
     memory = (ctypes.c_uint8 * 24)()
     buffer = buffers.PyBuffer(buf=ctypes.addressof(memory), len=24, readonly=0, **fields)
     view: memoryview = buffers.memoryview_from_buffer(ctypes.byref(buffer))
@@ -75,7 +75,7 @@ def exporter(**fields: Any) -> memoryview:
 
 
 class Producer:
-    """Whatever `change` makes of a DLPack tensor of shape (2, 3)."""
+    """A producer of a DLPack tensor of shape (2, 3), modified by `change`."""
 
     def __init__(self, change: Callable[[buffers.DLTensor], None]) -> None:
         source = nl.view(np.zeros((2, 3), "f4"))

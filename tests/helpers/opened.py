@@ -1,4 +1,4 @@
-"""Files opened as what a test knows them to be."""
+"""Files opened as the type that a test expects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What NumPy does with an array is what ndlens must do with a view of it, memory and all."""
+"""NumPy as the oracle: ndlens must do with a view of an array what NumPy does with the array."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NUMBER_DTYPES = [np.dtype(code) for code in NUMBERS]
 
 
 def assert_same(view: nl.View, array: Array) -> None:
-    """`view` is to ndlens what `array` is to NumPy: the same elements of the same memory."""
+    """Checks that `view` shows what `array` shows: the same elements of the same memory."""
     back = view.numpy()
     assert (view.shape, back.shape) == (array.shape, array.shape)
     assert (view.ndim, view.size, view.itemsize, view.nbytes) == (
@@ -40,7 +40,7 @@ def assert_same(view: nl.View, array: Array) -> None:
 def assert_same_element(value: Any, element: Any) -> None:
     expected = element.item()
     assert type(value) is type(expected)
-    # Not a number equals nothing, but is what both must say.
+    # NaN equals nothing, but both must give it.
     assert value == expected or (value != value and expected != expected)
 
 
@@ -56,7 +56,7 @@ def has_step_zero(item: object) -> bool:
 
 
 def memory_of(array: Array) -> Any:
-    """All bytes between the outermost elements, those of no element too."""
+    """All bytes between the outermost elements, also bytes of no element."""
     low, high = np.lib.array_utils.byte_bounds(array)
     return (ctypes.c_char * (high - low if array.size else 0)).from_address(low)
 
@@ -110,14 +110,14 @@ def walk(array: Array, chain: list[Step], note: Callable[[str], object]) -> None
         if isinstance(expected, Exception):
             note(f"{step.name}: refused")
             if step.name == "reinterpret" and isinstance(got, nl.View):
-                # NumPy wants the stride of the last axis also where nobody walks it, and one size
+                # NumPy requires the stride of the last axis also if no index uses it, and one size
                 # to divide the other.
                 sizes = sorted((array.itemsize, got.itemsize))
                 assert array.size == 0 or array.shape[-1] == 1 or sizes[1] % sizes[0]
                 continue
             assert isinstance(got, IndexError | ValueError), (got, expected)
-            # An axis error is both classes to NumPy. A step with two things wrong may be told
-            # either.
+            # NumPy's axis error is of both classes. A step with two mistakes may raise either
+            # error.
             kind = ValueError if isinstance(got, nl.CopyRequired) else type(got)
             assert isinstance(expected, kind) or has_two_mistakes(step), (got, expected)
             continue
@@ -128,10 +128,10 @@ def walk(array: Array, chain: list[Step], note: Callable[[str], object]) -> None
             else:
                 assert isinstance(got, NotImplementedError)
             return
-        # NumPy puts a copy elsewhere, so bounds tell it from a view.
+        # NumPy's copy has other memory, so its bounds tell it from a view.
         copied = expected.size > 0 and not np.may_share_memory(expected, array)
         if step.name == "take" and isinstance(got, IndexError) and array.size == 0:
-            # NumPy does not look at the places where there is nothing to take.
+            # NumPy does not check the places if there is nothing to take.
             continue
         if step.name in COPIES:
             assert isinstance(got, nl.View), (got, expected)
@@ -165,5 +165,5 @@ def walk(array: Array, chain: list[Step], note: Callable[[str], object]) -> None
 
 
 def has_two_mistakes(step: Step) -> bool:
-    """Two axes that are not there are also too few; NumPy says that first."""
+    """Whether a step may have two mistakes: two missing axes are also too few axes to NumPy."""
     return step.name == "diagonal" or any(has_step_zero(item) for item in step.items)

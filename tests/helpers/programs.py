@@ -25,7 +25,7 @@ def run_file(
     """As `run`, from a file in `directory`, which spawned processes can import."""
     program = directory / "program.py"
     program.write_text(textwrap.dedent(script))
-    # HOME: some libraries leave things there.
+    # HOME: some libraries write files there.
     environment = os.environ | {"HOME": str(directory)}
     command = [sys.executable, "-W", "error", str(program), *arguments]
     done = subprocess.run(
@@ -106,7 +106,7 @@ class Peer:
 
 
 def arenas_held(pid: int | str = "self", label: str = "") -> int:
-    """How many descriptors of shared memory a process holds."""
+    """The number of descriptors of shared memory that a process holds."""
     held = 0
     for descriptor in Path(f"/proc/{pid}/fd").iterdir():
         try:
@@ -117,5 +117,5 @@ def arenas_held(pid: int | str = "self", label: str = "") -> int:
 
 
 def total(arrays: nl.Arrays, weight: nl.View, queue: Any) -> None:
-    """Runs in another process: what it sees of a file goes into the queue."""
+    """Runs in another process, and puts what it reads of a file into the queue."""
     queue.put((float(arrays["weight"].numpy().sum()), weight.tolist(), arrays["weight"].readonly))

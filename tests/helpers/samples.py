@@ -9,7 +9,7 @@ import torch
 
 Array = np.ndarray[Any, Any]
 
-# What torch saves.
+# Arrays that torch saves.
 DTYPES = [
     torch.bool,
     torch.uint8,
@@ -32,7 +32,7 @@ DTYPES = [
     torch.float8_e8m0fnu,
 ]
 
-# What NumPy saves.
+# Arrays that NumPy saves.
 SIMPLE = ["?", *"bBhHiIqQefdFD", "S1", "S7", "U1", "U5"]
 RECORDS: list[Any] = [
     [("x", "<f4"), ("y", "<i8")],

@@ -1,4 +1,4 @@
-"""Arrays as NumPy users have them, and chains of things they do to them, for hypothesis.
+"""Arrays as NumPy users have them, and chains of operations on them, for hypothesis.
 
 A step of a chain is drawn without knowing the array it will meet; `fit` then turns it into
 arguments for that array, so that most are valid and some are not. Drawn this way, chains are cheap
@@ -21,11 +21,11 @@ import ndlens as nl
 
 Array: TypeAlias = npt.NDArray[Any]
 
-# What has a Python value when an element is named: every dtype of ndlens' table that NumPy has too,
-# and numbers in the other byte order.
+# Dtypes whose elements have a Python value: every dtype of ndlens' table that NumPy has too, and
+# numbers in the other byte order.
 NUMBERS = ["?", "b", "B", "h", "H", "i", "I", "l", "L", "q", "Q", "e", "f", "d", "F", "D"]
 NUMBERS += [">i2", ">u4", ">i8", ">f2", ">f4", ">f8", ">c8"]
-# What passes through as it is.
+# Dtypes whose elements pass through as they are.
 OPAQUE: list[Any] = [
     *["g", "S5", "U3"],
     [("x", "<f4"), ("y", "<i2"), ("z", "i1"), ("flag", "?")],
@@ -33,12 +33,12 @@ OPAQUE: list[Any] = [
 ]
 DTYPES = [np.dtype(code) for code in NUMBERS + OPAQUE]
 
-# The most elements a chain may come to show.
+# Upper bound of the elements that a chain may show.
 MOST_ELEMENTS = 4096
 
 
 def fill(dtype: np.dtype[Any], count: int, seed: int) -> Array:
-    """`count` elements of random bytes; of random bits where only 0 and 1 are values."""
+    """`count` elements of random bytes; of random bits if only 0 and 1 are values."""
     raw = np.random.default_rng(seed).bytes(count * dtype.itemsize)
     if dtype == np.dtype("?"):
         raw = bytes(byte & 1 for byte in raw)
@@ -65,7 +65,7 @@ def lay_out(dtype: np.dtype[Any], axes: list[tuple[int, int]], seed: int) -> Arr
         zeroed = [0 if step == 0 else s for (_, step), s in zip(axes, array.strides, strict=True)]
         array = np.lib.stride_tricks.as_strided(array, shape, zeroed)
     else:
-        # Zero strides as they usually come: read-only.
+        # Zero strides in their usual form: read-only.
         array = np.broadcast_to(array, shape)
     return array.transpose(shuffled(len(axes), seed))
 
@@ -95,14 +95,14 @@ items = st.one_of(
 
 @dataclass(frozen=True)
 class Step:
-    """One thing to do to a view and to an array; the numbers mean what `fit` makes of them."""
+    """One operation on a view and on an array; `fit` turns the numbers into arguments."""
 
     name: str
     items: tuple[Any, ...] = ()
     seed: int = 0
 
     def fit(self, array: Array) -> tuple[Callable[[nl.View], Any], Callable[[Array], Any]]:
-        """What to do to a view like `array`, and NumPy's way of saying it."""
+        """The operation on a view like `array`, and the same one in NumPy."""
         match self.name:
             case "index":
                 key = fit_key(self.items, array.shape)
@@ -180,7 +180,7 @@ Fitted: TypeAlias = tuple[Callable[[nl.View], Any], Callable[[Array], Any]]
 
 
 def some_axis(ndim: int, choose: random.Random) -> int:
-    """Mostly an axis of as many, counted from either end."""
+    """Mostly an existing axis, counted from either end."""
     return (
         choose.randrange(-ndim, ndim) if ndim and choose.random() < 0.95 else choose.choice([8, -9])
     )
@@ -284,12 +284,12 @@ def fit_selection(name: str, array: Array, choose: random.Random) -> Fitted:
             other = fill(array.dtype, array.size, choose.randrange(100)).reshape(array.shape)[part]
             if choose.random() < 0.3:
                 return (lambda v: v.__setitem__(key, other)), (lambda a: a.__setitem__(key, other))
-            # Onto itself: what is written is still to be read.
+            # Onto itself: bytes are written that are still to be read.
             return (lambda v: v.__setitem__(key, v[part])), (lambda a: a.__setitem__(key, a[part]))
 
 
 def diagonal(array: Array, offset: int, axis1: int, axis2: int) -> Array:
-    """`np.diagonal`, writable where the array is."""
+    """`np.diagonal`, writable if the array is."""
     expected = np.diagonal(array, offset, axis1, axis2)
     start = np.moveaxis(array, (axis1, axis2), (-2, -1))[..., max(-offset, 0) :, max(offset, 0) :]
     return np.lib.stride_tricks.as_strided(start, expected.shape, expected.strides)

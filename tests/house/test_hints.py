@@ -134,7 +134,7 @@ def test_shards_say_how_they_become_one_array(tmp_path: Any) -> None:
         _ = shards.torch  # type: ignore[union-attr]  # what is asked for
     stacked = "torch.cat([shard.torch() for shard in shards.shards])"
     assert str(caught.value) == (
-        "'ndlens.Shards' object has no attribute 'torch': shards lie in 2 files; "
+        "'ndlens.Shards' object has no attribute 'torch': shards are in 2 files; "
         f"{stacked} is a copy of them in one array"
     )
     assert eval(stacked, {"torch": torch, "shards": shards}).shape == (4, 3)

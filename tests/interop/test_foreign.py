@@ -161,7 +161,7 @@ OTHER: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
         BufferError,
         (
             "a FakeTensor computes its elements (__torch_dispatch__): its memory does not hold"
-            " them; it stands for a tensor that is not there: view that one"
+            " them; it stands for another tensor: view that one"
         ),
     ),
     "masked": (

@@ -236,6 +236,6 @@ def test_complex_scalars_keep_their_imaginary_part_or_are_refused() -> None:
             view[0] = 0
     for dtype in ("f2", "f4", "f8"):
         view = nl.view(np.zeros(1, dtype))
-        with pytest.raises(TypeError, match=r"^a complex64 is no element of dtype float"):
+        with pytest.raises(TypeError, match=r"^a complex64 is not an element of dtype float"):
             view[0] = np.complex64(1 + 2j)
         assert view[0] == 0

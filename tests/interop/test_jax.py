@@ -104,7 +104,7 @@ def test_an_array_that_is_not_there_is_refused_with_the_reason() -> None:
         nl.view(deleted)
     assert (
         str(gone.value)
-        == "an array of JAX was deleted or donated, and has no data; view it while it is there"
+        == "an array of JAX was deleted or donated, and has no data; view it before that"
     )
     key = jax.random.key(0)
     with pytest.raises(

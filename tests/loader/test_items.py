@@ -207,7 +207,7 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (
         lambda: nl.ragged(bytes(4), offsets=[0]),
         TypeError,
-        "offsets say where items of given shapes lie: give shapes too",
+        "offsets are the places of items of given shapes: give shapes too",
     ),
     (
         lambda: nl.ragged(bytes(4), shapes=[4]),

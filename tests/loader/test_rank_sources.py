@@ -94,7 +94,7 @@ def test_half_a_pair_is_an_error_when_an_epoch_begins(
     # Before that, what is known.
     assert (len(loader), loader.rank) == (-(-10 // int(environ.get("WORLD_SIZE", "1"))), 0)
     with pytest.raises(
-        ValueError, match=f"^the environment says {text}, so what this process is to read"
+        ValueError, match=f"^the environment says {text}, so the items of this process"
     ) as raised:
         list(loader)
     assert "rank=0, world_size=1 reads everything in each process" in str(raised.value)

@@ -414,7 +414,7 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (
         lambda: nl.split(ROWS, [0.8, 0.2], seed=None),  # type: ignore[arg-type]
         TypeError,
-        "seed must be an integer, got None: shuffle=False cuts the data as it stands",
+        "seed must be an integer, got None: shuffle=False cuts the data in its order",
     ),
     (
         lambda: nl.subset(ROWS, "train"),

@@ -394,7 +394,7 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
         lambda: nl.windows(nl._ndlens._shards_of_views([nl.view(TABLE)] * 2), 3),
         TypeError,
         (
-            "no window is a view of two files, and this series lies in 2: nl.windows(shards.shards,"
+            "no window is a view of two files, and this series is in 2: nl.windows(shards.shards,"
             " ..) takes each as a series of its own"
         ),
     ),

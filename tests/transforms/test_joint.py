@@ -75,8 +75,8 @@ def test_torchs_data_set_draws_the_same_for_them_too(epoch: int | None) -> None:
             TypeError,
             "joint must be a tuple of fields that draw the same, or a list of such tuples",
         ),
-        (("image", "depth"), ValueError, "joint names 'depth', which is no field"),
-        ([("image", "depth")], ValueError, "joint names 'depth', which is no field"),
+        (("image", "depth"), ValueError, "joint names 'depth', which is not a field"),
+        ([("image", "depth")], ValueError, "joint names 'depth', which is not a field"),
         ([("image", "mask"), ("mask",)], ValueError, 'joint names field "mask" twice'),
     ],
 )

@@ -183,7 +183,7 @@ CASTS: list[tuple[Callable[[Any], Any], type[Exception], str]] = [
         TypeError,
         "cannot cast between two non-byte formats, int32 and h",
     ),
-    (lambda v: v.cast("d"), TypeError, "12 bytes are no whole number of elements of 8 bytes"),
+    (lambda v: v.cast("d"), TypeError, "12 bytes are not a whole number of elements of 8 bytes"),
     (lambda v: v.cast("h", [4]), TypeError, "6 elements do not fit shape [4]"),
 ]
 

@@ -90,7 +90,7 @@ impl Raise for store::Error {
     fn raise(&self) -> PyErr {
         let errno = self.io().and_then(std::io::Error::raw_os_error);
         match (self.kind(), errno, self.path()) {
-            // By the number `OSError` picks a class of its own, such as `FileNotFoundError`.
+            // `OSError` picks a subclass by the number, such as `FileNotFoundError`.
             (ErrorKind::System, Some(errno), Some(path)) => {
                 let message = system_message(self, errno);
                 PyOSError::new_err((errno, message, path.as_os_str().to_owned()))
@@ -103,7 +103,7 @@ impl Raise for store::Error {
 impl Raise for loader::Error {
     fn raise(&self) -> PyErr {
         match self {
-            // Which has more to say than a message.
+            // This class holds more than a message.
             loader::Error::Store(source) => source.raise(),
             // The class is that of the cause; the message also names the field and the item.
             loader::Error::Item { source, .. } | loader::Error::Field { source, .. } => {
@@ -114,9 +114,9 @@ impl Raise for loader::Error {
     }
 }
 
-/// The text of an `OSError` beside the number and the path: the system's words, then ours.
+/// The text of an `OSError` beside the number and the path: the system's text, then ours.
 fn system_message(error: &store::Error, errno: i32) -> String {
-    // Rust's words for the number, which Python says in its own.
+    // Rust's text for the number; Python has its own.
     let rusts = std::io::Error::from_raw_os_error(errno).to_string();
     let path = error.path().map(|path| format!("{}: ", path.display())).unwrap_or_default();
     let text = error.to_string().replace(&rusts, &os_message(errno));
@@ -138,12 +138,12 @@ pub(crate) fn in_place(py: Python<'_>, place: &str, error: PyErr) -> PyErr {
         named.set_cause(py, Some(error));
         return named;
     }
-    // A note that cannot be added is no reason to lose the error.
+    // If the note cannot be added, the error is kept without it.
     let _ = error.value(py).call_method1("add_note", (place,));
     error
 }
 
-/// What ndlens can show but not turn into a Python number.
+/// The error for an element that has no Python number.
 pub(crate) fn no_python_value(dtype: &ndlens::DType) -> PyErr {
     PyNotImplementedError::new_err(format!(
         "no Python value for dtype {dtype}; use .numpy() or .tobytes()"

@@ -1,27 +1,28 @@
 //! Threads that run this crate's code when the interpreter ends.
 //!
-//! Until Python 3.13, a daemon thread that asks for the interpreter once it is ending is ended by
-//! `pthread_exit`, which unwinds its stack. Rust's frames cannot be unwound so: the process aborts.
-//! So no daemon thread may wait for the interpreter in here by then:
+//! Up to Python 3.13, a daemon thread
+//! that asks for the interpreter while it is ending is ended by `pthread_exit`, which unwinds its
+//! stack. Rust's frames cannot be unwound in that way: the process aborts. So no daemon thread may
+//! wait for the interpreter in this crate by then:
 //!
 //! ```text
 //!  daemon thread  ..| works detached | gate is closed: parks until the process is gone
 //!  main thread    ..exit handlers.. | gate closes: waits for threads inside | interpreter ends
 //! ```
 //!
-//! A thread is *inside* while it could have to wait for the interpreter below a frame of ours:
-//! while we call Python, and while we return from work that was done detached.
+//! A thread is *inside* while it may have to wait for the interpreter below a frame of ours: while
+//! we call Python, and while we return from detached work.
 //!
 //! # Rationale
 //!
-//! Exit handlers run last come, first served, and may wait for daemon threads, as multiprocessing
-//! waits for those that feed its queues. So the gate closes after the last handler: the interpreter
-//! then lets go of what handlers hold, and one of ours holds the gate.
+//! Exit handlers run in reverse order of their registration, and may wait for daemon threads, as
+//! multiprocessing waits for those that feed its queues. So the gate closes after the last handler:
+//! the interpreter then drops what handlers hold, and one of our handlers holds the gate.
 //!
 //! # Limitations
 //!
-//! - Code of the user's that we call and that does not return keeps its thread inside. After a
-//!   while we go on without it.
+//! - User code that we call and that does not return keeps its thread inside. After a timeout the
+//!   interpreter ends without it.
 
 #![expect(clippy::disallowed_methods, reason = "what they are disallowed for is done here")]
 
@@ -35,17 +36,17 @@ use std::time::{Duration, Instant};
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
 
-/// How long the interpreter waits for threads that are inside.
+/// Longest time that the interpreter waits for threads that are inside.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Threads that are inside.
 static INSIDE: AtomicUsize = AtomicUsize::new(0);
 
-/// Whether no other thread than the one that ends the interpreter may come in.
+/// Whether only the thread that ends the interpreter may enter.
 static CLOSED: AtomicBool = AtomicBool::new(false);
 
 thread_local! {
-    /// How many calls of this thread are inside, one below the other.
+    /// Nested calls of this thread that are inside.
     static DEPTH: Cell<usize> = const { Cell::new(0) };
     /// Whether this thread ends the interpreter.
     static ENDS: Cell<bool> = const { Cell::new(false) };
@@ -61,7 +62,7 @@ fn set<T>(cell: &'static thread::LocalKey<Cell<T>>, value: T) {
     let _ = cell.try_with(|cell| cell.set(value));
 }
 
-/// Comes in, if the gate is open; a thread comes in before it asks for the interpreter.
+/// Enters if the gate is open; a thread enters before it asks for the interpreter.
 fn try_come_in() -> bool {
     // SeqCst, as in `close`: whichever of the two runs second sees what the other did.
     INSIDE.fetch_add(1, Ordering::SeqCst);
@@ -82,15 +83,15 @@ fn park() -> ! {
     }
 }
 
-/// That this thread is inside; until it is dropped.
+/// Guard: this thread is inside until it is dropped.
 #[must_use]
 pub(crate) struct Inside(PhantomData<*mut ()>);
 
-/// Says that Python will be called from here. Does not return if the interpreter is ending.
+/// Enters before a call of Python. Does not return if the interpreter is ending.
 pub(crate) fn enter(py: Python<'_>) -> Inside {
     let depth = of(&DEPTH);
     if depth == 0 && !try_come_in() {
-        // Without the interpreter, which others need to end it.
+        // Detached: other threads need the interpreter to end it.
         py.detach(|| park());
     }
     set(&DEPTH, depth + 1);
@@ -147,15 +148,15 @@ pub(crate) fn detach<T: Send>(py: Python<'_>, work: impl Send + FnOnce() -> T) -
 /// A lock that another thread may hold while it waits for the interpreter. This thread waits for it
 /// detached.
 ///
-/// A waiting thread counts as inside. If the holder has parked, it waits for good, and the end of
-/// the interpreter waits for it until its patience is over.
+/// A waiting thread counts as inside. If the holder has parked, it waits forever, and the end of
+/// the interpreter waits for it until the timeout.
 pub(crate) fn lock<'lock, T>(py: Python<'_>, mutex: &'lock Mutex<T>) -> MutexGuard<'lock, T> {
     let _inside = enter(py);
     mutex.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Runs what needs the interpreter, from any thread, attached or not; does nothing if the
-/// interpreter is ending or gone, since with it goes the code that would free anything.
+/// interpreter is ending or gone: the code that would free anything is gone with it.
 pub(crate) fn attach(work: impl FnOnce(Python<'_>)) {
     if try_come_in() {
         Python::try_attach(work);
@@ -177,7 +178,7 @@ impl Gate {
         Gate { is_exit: false }
     }
 
-    /// Says that the handlers run: if they are only dropped, nothing ends.
+    /// Notes that the handlers run: if they are only dropped, the interpreter is not ending.
     fn note_exit(&mut self) {
         self.is_exit = true;
     }
@@ -191,7 +192,7 @@ impl Drop for Gate {
     }
 }
 
-/// Lets no other thread in, and waits until all are out.
+/// Closes the gate, and waits until no thread is inside.
 fn close() {
     set(&ENDS, true);
     CLOSED.store(true, Ordering::SeqCst);
@@ -205,7 +206,7 @@ fn close() {
     });
 }
 
-/// In a forked child: the other threads that were inside are not there.
+/// Resets the count in a forked child, which has none of the other threads that were inside.
 #[pyfunction]
 #[pyo3(name = "_forget_threads")]
 pub(crate) fn forget_threads() {

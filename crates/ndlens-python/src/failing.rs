@@ -1,7 +1,6 @@
-//! An allocator that fails once, when it is told to: how `make memory-sweep` tries every list of
-//! ndlens.
+//! An allocator that fails once, on request, for `make memory-sweep`, which tests every list.
 //!
-//! Only a build with the feature `failing-allocator` has it. No build that is published does.
+//! Only a build with the feature `failing-allocator` has it. No published build does.
 
 #![expect(unsafe_code, reason = "is a global allocator; see UNSAFE.md")]
 
@@ -10,11 +9,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use pyo3::prelude::*;
 
-/// Allocations below this size count for nothing.
+/// Size below which allocations are not counted.
 static LEAST_BYTES: AtomicUsize = AtomicUsize::new(usize::MAX);
 /// Allocations of that size so far.
 static COUNT: AtomicUsize = AtomicUsize::new(0);
-/// Which of them fails.
+/// Number of the allocation that fails.
 static FAILING: AtomicUsize = AtomicUsize::new(usize::MAX);
 
 /// The system's allocator, which fails as the statics above say.
@@ -22,7 +21,7 @@ struct Failing;
 
 impl Failing {
     fn fails(bytes: usize) -> bool {
-        // Relaxed: one number each, and which of two threads counts first is nobody's promise.
+        // Relaxed: each is one number, and the order in which two threads count does not matter.
         bytes >= LEAST_BYTES.load(Ordering::Relaxed)
             && COUNT.fetch_add(1, Ordering::Relaxed) == FAILING.load(Ordering::Relaxed)
     }
@@ -64,7 +63,7 @@ unsafe impl GlobalAlloc for Failing {
 #[global_allocator]
 static ALLOCATOR: Failing = Failing;
 
-/// Makes allocation number `nth`, from 0 on, of those that are at least so large fail.
+/// Makes allocation number `nth`, from 0 on, of those of at least `least_bytes` fail.
 #[pyfunction]
 #[pyo3(name = "_fail_allocation", signature = (nth, least_bytes, /))]
 pub(crate) fn fail_allocation(nth: usize, least_bytes: usize) {
@@ -73,7 +72,7 @@ pub(crate) fn fail_allocation(nth: usize, least_bytes: usize) {
     LEAST_BYTES.store(least_bytes, Ordering::Relaxed);
 }
 
-/// How many were that large since, after which none fails.
+/// The number of allocations that were that large since. After the call none fails.
 #[pyfunction]
 #[pyo3(name = "_count_allocations")]
 pub(crate) fn count_allocations() -> usize {

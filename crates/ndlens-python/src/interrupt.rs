@@ -9,7 +9,7 @@ use crate::error::OrRaise;
 use crate::exit;
 
 thread_local! {
-    /// What a signal's handler raised while this thread was asked whether to go on.
+    /// The exception of a signal's handler, raised while this thread checked for signals.
     static RAISED: RefCell<Option<PyErr>> = const { RefCell::new(None) };
 }
 

@@ -1,6 +1,7 @@
-//! The Python face of ndlens: extract, detach, call, wrap.
+//! The Python classes and functions of ndlens: each extracts its arguments, detaches, calls and
+//! wraps.
 //!
-//! Nothing here decides anything about arrays; an `if` about the domain belongs into a crate below.
+//! This crate decides nothing about arrays; an `if` about the domain belongs in a crate below.
 
 mod error;
 mod exit;

@@ -18,10 +18,10 @@ use crate::error::OrRaise;
 use crate::interrupt;
 use crate::optional;
 
-/// Elements between two looks for Ctrl-C.
+/// Elements between two checks for Ctrl-C.
 pub(crate) const LOOK: usize = 1 << 14;
 
-/// A list of these items, all of which an iterator of known length gives.
+/// A list of the items of an iterator of known length.
 pub(crate) fn list_of<'py>(
     py: Python<'py>,
     items: impl ExactSizeIterator<Item = PyResult<Bound<'py, PyAny>>>,
@@ -36,9 +36,9 @@ pub(crate) fn list_of<'py>(
         if place % LOOK as isize == LOOK as isize - 1 {
             py.check_signals()?;
         }
-        // SAFETY: the list is alive; the item's reference is given away, which it takes whether it
-        // succeeds or not. A place that is not there is its error. Places that are not yet filled
-        // are null, which lists may hold while they are made.
+        // SAFETY: the list is alive; the call takes the item's reference, whether it succeeds or
+        // not. A place beyond the list is an error of the call. Places that are not yet filled are
+        // null, which a list may hold while it is made.
         if unsafe { ffi::PyList_SetItem(list.as_ptr(), place, item?.into_ptr()) } < 0 {
             return Err(PyErr::fetch(py));
         }
@@ -67,15 +67,15 @@ pub(crate) fn bytes_of<'py>(py: Python<'py>, view: &View) -> PyResult<Bound<'py,
     let nbytes = view.nbytes();
     // No view has more bytes than an `isize` counts.
     //
-    // SAFETY: what is not null is a new object, which is ours; without contents it has room for so
-    // many bytes.
+    // SAFETY: what is not null is a new object, which is ours; without contents it has room for
+    // `nbytes` bytes.
     let bytes = unsafe {
         let bytes = ffi::PyBytes_FromStringAndSize(ptr::null(), nbytes as isize);
         Bound::from_owned_ptr_or_err(py, bytes)?
     };
-    // SAFETY: `PyBytes_FromStringAndSize` gives `bytes` and nothing else. Nobody else knows of it
-    // before it is returned, so its `nbytes` bytes are ours to write; as `MaybeUninit` they may be
-    // anything.
+    // SAFETY: `PyBytes_FromStringAndSize` gives `bytes` and nothing else. No other code has a
+    // reference to it before it is returned, so its `nbytes` bytes are ours to write; as
+    // `MaybeUninit` they may be anything.
     let room = unsafe {
         let start = ffi::PyBytes_AsString(bytes.as_ptr()).cast();
         std::slice::from_raw_parts_mut(start, nbytes)
@@ -85,7 +85,7 @@ pub(crate) fn bytes_of<'py>(py: Python<'py>, view: &View) -> PyResult<Bound<'py,
     Ok(unsafe { bytes.cast_into_unchecked() })
 }
 
-/// Numbers that become Python's.
+/// Numbers that become Python objects.
 pub(crate) trait Number: Copy {
     /// The number as an object; `MemoryError` if there is no memory for it.
     fn object(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>>;
@@ -118,7 +118,7 @@ pub(crate) fn complex(py: Python<'_>, real: f64, imaginary: f64) -> PyResult<Bou
 
 /// These bytes.
 pub(crate) fn plain_bytes<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyAny>> {
-    // SAFETY: the bytes are there; what is not null is a new object, which is ours.
+    // SAFETY: the bytes are a live slice; what is not null is a new object, which is ours.
     unsafe {
         let object = ffi::PyBytes_FromStringAndSize(bytes.as_ptr().cast(), bytes.len() as isize);
         Bound::from_owned_ptr_or_err(py, object)
@@ -127,15 +127,16 @@ pub(crate) fn plain_bytes<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<
 
 /// This text.
 pub(crate) fn string<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyAny>> {
-    // SAFETY: the bytes are there, and UTF-8; what is not null is a new string, which is ours.
+    // SAFETY: the bytes are a live slice, and UTF-8; what is not null is a new string, which is
+    // ours.
     unsafe {
         let object = ffi::PyUnicode_FromStringAndSize(text.as_ptr().cast(), text.len() as isize);
         Bound::from_owned_ptr_or_err(py, object)
     }
 }
 
-/// Whether an error says that an object is not what was looked for, rather than that memory or
-/// patience ran out.
+/// Whether an error says that an object is not of the expected kind, and not that memory ran out or
+/// that the user interrupted.
 pub(crate) fn is_refusal(py: Python<'_>, error: &PyErr) -> bool {
     error.is_instance_of::<PyException>(py) && !error.is_instance_of::<PyMemoryError>(py)
 }
@@ -149,7 +150,7 @@ pub(crate) fn collect<T>(elements: impl IntoIterator<Item = PyResult<T>>) -> PyR
     Ok(list)
 }
 
-/// What an iterable gives, extracted.
+/// The items of an iterable, extracted.
 pub(crate) fn extract_all<'py, T>(items: &Bound<'py, PyAny>) -> PyResult<Vec<T>>
 where
     T: for<'a> FromPyObject<'a, 'py>,
@@ -157,12 +158,12 @@ where
     extract_each(items, |item| item.extract::<T>().map_err(Into::into))
 }
 
-/// What an iterable gives, each as `extract` makes it.
+/// The items of an iterable, each as `extract` makes it.
 pub(crate) fn extract_each<'py, T>(
     items: &Bound<'py, PyAny>,
     mut extract: impl FnMut(&Bound<'py, PyAny>) -> PyResult<T>,
 ) -> PyResult<Vec<T>> {
-    // What has no length grows as it comes.
+    // Without a known length, the list grows item by item.
     let mut list = room::with_room_for(items.len().unwrap_or(0)).or_raise()?;
     for item in items.try_iter()? {
         let item = extract(&item?)?;

@@ -1,7 +1,7 @@
 //! Objects of other modules: looked up in a module that is loaded, before it is imported.
 //!
 //! An import holds locks that belong to the thread. A child that is forked meanwhile cannot import
-//! that module: it waits for a thread that is not there. So nothing is imported in here that is
+//! that module: it waits for a thread that it does not have. So this module imports nothing that is
 //! imported already, our own modules come with `import ndlens`, and what is looked up once is not
 //! looked up under a lock.
 
@@ -120,7 +120,7 @@ impl Interned {
 }
 
 /// A name as Python's string, made once. `pyo3::intern` lets other threads run while it holds a
-/// lock, and a child that one of them forks then waits for the lock for good.
+/// lock, and a child that one of them forks then waits for the lock forever.
 macro_rules! interned {
     ($py:expr, $text:expr) => {{
         static NAME: $crate::optional::Interned = $crate::optional::Interned::new($text);
@@ -164,7 +164,7 @@ pub(crate) fn is_installed(py: Python<'_>, module: Optional) -> PyResult<bool> {
     Ok(found)
 }
 
-/// What need not be installed.
+/// Packages that need not be installed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Optional {
     Torch,

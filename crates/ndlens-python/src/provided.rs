@@ -1,4 +1,5 @@
-//! What the package's Python provides to the compiled half, handed over when `ndlens` is imported.
+//! Functions and classes that the package's Python code hands to this crate when `ndlens` is
+//! imported.
 //!
 //! Python imports `_ndlens` and never the other way round: this crate knows no module of the
 //! package by name, except that of the exceptions. `ndlens/_provided.py` hands over what is listed
@@ -37,7 +38,7 @@ macro_rules! provided {
 provided! {
     /// The class `nl.Arrays`.
     ARRAYS = "Arrays";
-    /// Tells the picklers of messages about views.
+    /// Registers views with the picklers of messages.
     REGISTER_SENDERS = "register_senders";
     /// Refuses the buffer of an object whose memory is only a part of what it means.
     CHECK_WHOLE = "check_whole";
@@ -47,7 +48,7 @@ provided! {
     STORAGE = "storage";
     /// Why an array exports no buffer.
     UNEXPORTED = "unexported";
-    /// What to call instead for an object that is no array.
+    /// The function that names the call for an object that is not an array.
     SUGGESTION = "suggestion";
     /// torchvision's transforms as ours.
     LOWERED = "lowered";

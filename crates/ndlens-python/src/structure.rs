@@ -5,7 +5,7 @@ use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
-/// How fields came and batches go: one view, a tuple, or a dict.
+/// Structure of the fields and of their batches: one view, a tuple, or a dict.
 #[derive(Debug)]
 pub(crate) enum Structure {
     Single,
@@ -35,7 +35,7 @@ impl Structure {
         }
     }
 
-    /// Which field a key is of: a key of a dict, a place in a tuple.
+    /// The field that a key names: a key of a dict, or a place in a tuple.
     pub(crate) fn place(&self, key: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
         match self {
             Structure::Single => Ok(None),
@@ -60,7 +60,7 @@ impl Structure {
         }
     }
 
-    /// What [`to_key`](Self::to_key) says.
+    /// The key of [`to_key`](Self::to_key).
     pub(crate) fn from_key(key: &Bound<'_, PyAny>) -> Self {
         match key.cast::<PyList>() {
             Ok(keys) => Structure::Dict(keys.iter().map(Bound::unbind).collect()),

@@ -32,7 +32,7 @@ def _row(batch: Any, row: int) -> Any:
 
 
 class _Fetched(Sequence[Any]):
-    """A batch that is fetched and not collated: a batch for `collate`, samples for others."""
+    """A fetched batch: `collate` takes it as a batch, other functions as samples."""
 
     def __init__(self, made: Any, size: int) -> None:
         self.made = made
@@ -91,9 +91,9 @@ class Dataset(torch.utils.data.Dataset[_Sample_co], Generic[_Sample_co]):
 
     Random draws. After `set_epoch(e)` they are a pure function of the seed, the epoch, the item and
     the field, the same for any number of workers, and those of an `nl.Loader` of this seed. Before
-    it, each batch draws one number from torch's own generator in the process that makes it, and
-    everything from that: so draws follow `torch.manual_seed`, and no two workers, epochs or batches
-    draw the same, persistent workers or not.
+    it, each batch draws one number from torch's own generator in the process that makes it, and all
+    other draws follow from that number: so draws follow `torch.manual_seed`, and no two workers,
+    epochs or batches draw the same, persistent workers or not.
 
     Batches are mixed by torchvision's own `v2.MixUp` and `v2.CutMix`, on what the `DataLoader`
     gives; a worker cannot know a batch's place in the order, from which `nl.Loader(mix=...)` draws.
@@ -234,5 +234,5 @@ class Dataset(torch.utils.data.Dataset[_Sample_co], Generic[_Sample_co]):
         return f"<ndlens.torch.Dataset items={len(self)}>"
 
 
-# Where users find them, and pickles look for them.
+# The module that users and pickles import them from.
 Dataset.__module__ = collate.__module__ = __name__.rpartition(".")[0]

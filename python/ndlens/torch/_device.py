@@ -22,7 +22,7 @@ _Deferred: TypeAlias = tuple[list[_Step], int | None]
 
 
 def pins(pin_memory: bool, device: torch.device | None) -> bool:
-    """Whether batches are made in pinned memory: if it is asked for or useful, and there is any."""
+    """Whether batches are made in pinned memory: if asked for or useful, and torch can pin any."""
     accelerator = torch.accelerator.current_accelerator(check_available=True)
     if accelerator is None and pin_memory:
         warnings.warn(
@@ -43,7 +43,7 @@ def resolve(device: Any) -> torch.device | None:
     wanted: torch.device = torch.device(device)
     accelerator: torch.device | None = torch.accelerator.current_accelerator(check_available=True)
     if accelerator is not None and wanted.type == accelerator.type:
-        # An Optional, whatever torch's stubs say.
+        # An Optional, although torch's stubs say otherwise.
         index: Any = wanted.index
         if index is None:
             return torch.device(wanted.type, torch.accelerator.current_device_index())
@@ -60,16 +60,16 @@ def resolve(device: Any) -> torch.device | None:
 
 
 class Destination(NamedTuple):
-    """Where batches go."""
+    """The destination of batches."""
 
-    # Makes a wire to the device of what is left to be done there; None for the CPU.
+    # Makes a wire to the device from the steps that are left to it; None for the CPU.
     connect: Callable[[Sequence[_Deferred | None]], Wire] | None
     # Whether batches are made in pinned memory.
     pins: bool
 
 
 def destination(pin_memory: bool, device: Any) -> Destination:
-    """Where batches go with these keywords of a loader."""
+    """The destination of batches with these keywords of a loader."""
     resolved = None if device is None else resolve(device)
     connect = None if resolved is None else functools.partial(Wire, resolved)
     return Destination(connect, pins(pin_memory, resolved))
@@ -83,7 +83,7 @@ class _Sent(NamedTuple):
     pinned: list[torch.Tensor]
     # None if the copies are done.
     event: torch.Event | None
-    # What was drawn for it, if the loader returns that.
+    # The parameters drawn for it, if the loader returns them.
     drawn: list[Any]
     # Counts the batch as handed out.
     receipt: Any
@@ -108,7 +108,7 @@ class Wire:
         """Starts to copy a batch."""
         if self._stream is None:
             return _Sent(self._copy(parts), parts, None, drawn, receipt)
-        # A stream keeps in itself which one to go back to.
+        # A stream object stores the stream to go back to.
         with self._lock, self._stream:
             there = self._copy(parts)
         return _Sent(there, parts, self._stream.record_event(), drawn, receipt)
@@ -124,8 +124,8 @@ class Wire:
         return sent.parts
 
     def _copy(self, parts: list[torch.Tensor]) -> list[torch.Tensor]:
-        # Only pinned memory may be copied asynchronously: of other memory the copy does not say
-        # when it has read it.
+        # Only pinned memory may be copied asynchronously: a copy of other memory does not tell when
+        # it has read it.
         later = self._stream is not None
         there = [part.to(self.device, non_blocking=later) for part in parts]
         values = zip(self._deferred, there, strict=True)
@@ -185,7 +185,7 @@ class DeviceEpoch(Iterator[Any]):
         self._looks_ahead = looks_ahead
         self._sent: deque[_Sent | Exception] = deque()
         self._over = False
-        # A sampler that asks for a batch comes here again, and is refused by the epoch.
+        # A sampler that asks for a batch calls this again, and the epoch refuses it.
         self._lock = threading.RLock()
 
     def __next__(self) -> Any:
@@ -225,7 +225,7 @@ class DeviceEpoch(Iterator[Any]):
         except StopIteration:
             return
         except Exception as error:
-            # It is raised when its batch is due.
+            # The error is raised when its batch is due.
             self._sent.append(error)
             return
         if taken is None:

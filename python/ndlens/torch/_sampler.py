@@ -13,7 +13,7 @@ from ._dataset import Dataset, _Fetched, _row
 
 
 class Loader(Protocol):
-    """What is asked of a loader here; `nl.Loader` has it."""
+    """The methods and attributes of a loader that this module uses."""
 
     _core: _ndlens._Loader
 
@@ -78,7 +78,7 @@ def sampler_of(loader: Loader) -> LoaderSampler:
 class Planned(list[int]):
     """The items of a batch of a loader's order: the `number`-th batch from place `start` on.
 
-    Wrappers of batch samplers change such lists. So it knows whether it still is as planned.
+    Wrappers of batch samplers change such lists. So the list tells whether it is still as planned.
     """
 
     def __init__(
@@ -97,12 +97,12 @@ class Planned(list[int]):
         self._digest = self._digest_now() if digest is None else digest
 
     def _digest_now(self) -> int:
-        # Of integers it is the same in every process.
+        # A hash of integers is the same in every process.
         return hash(tuple(self))
 
     @property
     def is_as_planned(self) -> bool:
-        """Whether no item was added, taken or moved since."""
+        """Whether no item was added, removed or moved since."""
         return self._digest == self._digest_now()
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -158,7 +158,7 @@ class LoaderDataset(Dataset):
         own = {name: settings[name] for name in ("joint", "seed", "channels")}
         super().__init__(fields, settings["transforms"], **own)
         self._make_core = make_core
-        # Batches are made by torch's processes, one after another, in memory of theirs.
+        # torch's processes make batches, one after another, in their own memory.
         self._settings = settings | {
             "device": None,
             "pin_memory": False,

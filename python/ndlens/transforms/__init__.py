@@ -55,10 +55,10 @@ __all__ = [
     "replay",
 ]
 
-# Where users find them.
+# The module that users import them from.
 Compose.__module__ = replay.__module__ = __name__
 
-# torchvision's names for what has another one here.
+# torchvision's names for transforms that have another name in ndlens.
 _ELSEWHERE = {
     "Lambda": "transforms are compiled; what they cannot do goes before or after the loader",
     "PILToTensor": "ChannelsFirst() turns (height, width, channels) to (channels, height, width)",

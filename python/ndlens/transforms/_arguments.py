@@ -10,14 +10,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, SupportsFloat
 
-# The largest number that an axis is addressed by.
+# The largest index or size of an axis.
 _LARGEST = 2**63 - 1
 _PADDING_MODES = ("constant", "edge", "reflect", "symmetric")
 _INTERPOLATIONS = ("nearest", "nearest-exact", "bilinear", "bicubic")
 
 
 def check_addressable(name: str, *numbers: int) -> None:
-    """Refuse numbers that no axis is addressed by.
+    """Refuse numbers above the largest index or size of an axis.
 
     Raises:
         ValueError: A number is above 2**63 - 1.

@@ -1,4 +1,4 @@
-"""What transforms are made of: parameters that are set once, compared and shown.
+"""Base classes of transforms: parameters that are set once, compared and shown.
 
 `Fixed` gives what `dataclass(frozen=True)` gives. `dataclasses` compiles each class's methods when
 it is imported, which takes longer than all other imports of ndlens together.
@@ -29,7 +29,7 @@ def _fields_of(cls: type[Fixed]) -> dict[str, Field[Any]]:
     """The fields of a class as `dataclasses` describes them.
 
     Raises:
-        AttributeError: `dataclasses` is not imported, so it is not `dataclasses` that asks.
+        AttributeError: `dataclasses` is not imported, so the caller is another module.
     """
     dataclasses = sys.modules.get("dataclasses")
     if dataclasses is None:
@@ -73,7 +73,7 @@ class Fixed:
         cls._field_names = (*cls._field_names, *own)
         # For `match`; mypy reserves the name.
         type.__setattr__(cls, "__match_args__", cls._field_names)
-        # Where users find it, and pickles look for it.
+        # The module that users and pickles import it from.
         if cls.__module__.startswith(f"{_PACKAGE}._"):
             cls.__module__ = _PACKAGE
 
@@ -124,7 +124,7 @@ class Fixed:
 
 
 class BatchTransform(Fixed):
-    """The base class of what mixes batches: for `nl.Loader(..., mix=...)`."""
+    """The base class of transforms that mix batches: for `nl.Loader(..., mix=...)`."""
 
 
 class Transform(Fixed):
@@ -154,7 +154,7 @@ def Compose(transforms: Iterable[Any]) -> list[Any]:  # noqa: N802  # torchvisio
         A list of transforms.
 
     Raises:
-        TypeError: `transforms` is one transform, or one of them is none.
+        TypeError: `transforms` is one transform, or an entry is not a transform.
 
     >>> from ndlens import transforms as T
     >>> T.Compose([T.RandomCrop(224), T.RandomHorizontalFlip()])

@@ -17,7 +17,7 @@ __all__ = ["ColorJitter", "RandomGrayscale"]
 def _factors(
     name: str, value: SupportsFloat | Iterable[SupportsFloat] | None, center: float
 ) -> tuple[float, float] | None:
-    """The interval of factors around `center` that one number or a pair says.
+    """The interval of factors around `center`, from one number or a pair.
 
     None if it changes nothing.
     """

@@ -21,7 +21,7 @@ class RandomErasing(Transform):
         p: Probability, from 0 to 1.
         scale: Lower and upper bound of the rectangle's area, as a fraction of the image's.
         ratio: Lower and upper bound of the rectangle's height over its width.
-        value: What it is overwritten with: one number, one for each channel, or "random" for normal
+        value: New value of the pixels: one number, one for each channel, or "random" for normal
             numbers of mean 0 and variance 1, which need a floating-point dtype.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What a loader does to whole batches; `ndlens.transforms` has the names."""
+"""Transforms of whole batches by a loader; `ndlens.transforms` has the names."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class CutMix(_Mix):
     """A rectangle of each image taken from the item before it, and labels mixed in proportion.
 
     One rectangle for each batch: `lam` comes from Beta(alpha, alpha), the middle is uniform, the
-    sides are `sqrt(1 - lam)` of the image's, and what would reach beyond its edges is cut off;
+    sides are `sqrt(1 - lam)` of the image's, and the part beyond its edges is cut off;
     labels are mixed by the area that is left. Images are (height, width) or (height, width,
     channels), or what `ChannelsFirst` makes of them, of any dtype; labels as for `MixUp`. Bit-equal
     to torchvision's `CutMix` with the same `lam` and rectangle.
@@ -75,7 +75,7 @@ class CutMix(_Mix):
 class RandomChoice(BatchTransform):
     """Each batch mixed by one of `transforms`.
 
-    A loader says what is wrong with `transforms` or `p`.
+    A loader checks `transforms` and `p`, and raises their errors.
 
     Args:
         transforms: `MixUp` and `CutMix`, of ndlens or torchvision.

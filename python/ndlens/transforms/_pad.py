@@ -1,4 +1,4 @@
-"""More image around images."""
+"""Padding around images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Random transforms done again."""
+"""Random transforms applied again."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def replay(
 ) -> View:
     """Does `transforms` to the rows of `items` with parameters that were drawn before.
 
-    So a mask is cropped as an image was.
+    For example, a mask is cropped as its image was.
 
     Args:
         transforms: The transforms, as a loader takes them.

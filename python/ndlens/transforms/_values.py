@@ -28,10 +28,10 @@ class ToDtype(Transform):
     uint64: a `ValueError` when the loader is made.
 
     To an integer, floats are truncated towards zero, and what does not fit keeps its low bits: -1.0
-    becomes 255 as uint8. A float beyond 32 bits (64 for uint8, uint32 and 64-bit dtypes), or NaN,
-    is what torch leaves open. Here it is what torch gives on x86-64: 0 in dtypes of up to 16 bits
-    and uint32, the lowest int32 and int64; as uint64 0 from 2^64 on and otherwise 2^63. As bool all
-    but 0 is true, NaN too.
+    becomes 255 as uint8. torch leaves open the result for a float beyond 32 bits (64 for uint8,
+    uint32 and 64-bit dtypes) and for NaN. ndlens gives the result of torch on x86-64: 0 in dtypes
+    of up to 16 bits and uint32, the lowest int32 and int64; as uint64 0 from 2^64 on and otherwise
+    2^63. As bool every value but 0 is true, NaN too.
 
     Args:
         dtype: bool, an integer, or a float of 16 to 64 bits: a name, a torch or a NumPy dtype.

@@ -36,10 +36,11 @@ unsafe impl Sync for BufferExport {}
 impl Owner for BufferExport {}
 
 /// Runs what needs the interpreter, from any thread, attached or not; does nothing once the
-/// interpreter is ending, since with it goes the code that would free anything.
+/// interpreter is ending: the code that would free anything is gone with it.
 ///
-/// `PyO3` counts a thread as attached that some C code below it has detached: torch frees tensors
-/// so, and a tensor may hold the last claim on a Python object. Only the interpreter itself knows.
+/// `PyO3` counts a thread as attached also if C code below it has detached it: torch frees tensors
+/// in that state, and a tensor may hold the last claim on a Python object. Only the interpreter
+/// knows the state.
 pub(crate) fn attached(release: impl FnOnce(Python<'_>)) {
     exit::attach(|py| {
         // SAFETY: there is an interpreter, and the two calls enclose what needs it.
@@ -67,8 +68,7 @@ impl BufferExport {
         unsafe { Bound::from_borrowed_ptr_or_opt(py, self.0.as_ref().obj) }.map(Bound::unbind)
     }
 
-    /// Asks for everything and for nothing more than reading: strides of any sign, the format,
-    /// sub-offsets.
+    /// Asks for a buffer to read, of any kind: strides of any sign, the format, sub-offsets.
     pub(crate) fn take(obj: &Bound<'_, PyAny>) -> PyResult<Self> {
         let buffer = NonNull::from(Box::leak(Box::new(ffi::Py_buffer::new())));
         // SAFETY: `buffer` is an empty Py_buffer and does not move while it is filled or used.

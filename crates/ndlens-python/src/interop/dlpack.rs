@@ -157,9 +157,9 @@ pub(crate) fn import(obj: &Bound<'_, PyAny>) -> PyResult<View> {
         result => result?,
     };
     let capsule = capsule.as_ptr();
-    // SAFETY: both names are asked of whatever object came back; `untaken` says None for anything
-    // that is no capsule of that name. A capsule is renamed before its tensor is taken over, so one
-    // of the two frees it, once.
+    // SAFETY: both names are asked of the object that came back; `untaken` gives None for any
+    // object that is not a capsule of that name. A capsule is renamed before its tensor is taken
+    // over, so one of the two frees it, once.
     unsafe {
         if let Some(tensor) = untaken::<DLManagedTensorVersioned>(capsule, VERSIONED) {
             let version = tensor.as_ref().version;
@@ -183,8 +183,8 @@ pub(crate) fn import(obj: &Bound<'_, PyAny>) -> PyResult<View> {
 /// Whether `__dlpack__` failed because it is from before DLPack 1.0 and has no keyword
 /// `max_version`.
 ///
-/// A producer's own `TypeError` is none of that: to ask again without a version would lose what
-/// only a versioned tensor can say, that it is read-only.
+/// A producer's own `TypeError` is another error: a second request without a version would lose the
+/// read-only flag, which only a versioned tensor has.
 fn is_of_old_producer(py: Python<'_>, error: &PyErr) -> PyResult<bool> {
     if !error.is_instance_of::<PyTypeError>(py) {
         return Ok(false);
@@ -196,8 +196,8 @@ fn is_of_old_producer(py: Python<'_>, error: &PyErr) -> PyResult<bool> {
     {
         return Ok(true);
     }
-    // A call that its target does not take fails before a line of it runs. C extensions (the second
-    // is pybind11's and nanobind's message) need not name the keyword.
+    // A call with arguments that the target does not take fails before a line of the target runs. C
+    // extensions (the second is pybind11's and nanobind's message) need not name the keyword.
     let refused = ["takes no keyword", "incompatible function arguments"];
     Ok(error.traceback(py).is_none() && refused.iter().any(|words| message.contains(words)))
 }

@@ -76,7 +76,7 @@ fn number(class: &Bound<'_, PyType>) -> Option<DType> {
 fn of_numpy(dtype: &Bound<'_, PyAny>) -> PyResult<DType> {
     let py = dtype.py();
     let name: String = dtype.getattr("name")?.extract()?;
-    // By name if that says all: `ml_dtypes`' have no typestr of their own.
+    // By name if the name is enough: dtypes of `ml_dtypes` have no typestr of their own.
     if dtype.getattr("isnative")?.is_truthy()?
         && let Some(named) = DType::from_name(&name)
     {
@@ -92,12 +92,12 @@ fn of_numpy(dtype: &Bound<'_, PyAny>) -> PyResult<DType> {
             "{dtype} is an array of elements, which belongs in the shape; give its base dtype"
         )));
     }
-    // NumPy says itself what the elements look like, of several: of one record it does not say that
-    // it is packed.
+    // NumPy gives the format of an array of several elements. For one record its format does not
+    // say that the record is packed.
     let elements = optional::get(py, "numpy", "empty")?.call1((2, dtype))?;
     let view = match BufferExport::take(&elements) {
         Ok(export) => export.into_view()?,
-        // Elements without a buffer format; NumPy says why it has no tensor of them either.
+        // Elements without a buffer format; NumPy's error says why.
         Err(_) => dlpack::import(&elements)?,
     };
     Ok(view.dtype().clone())

@@ -37,7 +37,7 @@ pub(crate) unsafe fn fill(
     if buffer.is_null() {
         return Err(PyBufferError::new_err("no buffer to fill"));
     }
-    // SAFETY: not null, so the caller's struct, which may hold anything yet.
+    // SAFETY: not null, so the caller's struct, whose contents may be uninitialised.
     unsafe { (&raw mut (*buffer).obj).write(ptr::null_mut()) };
     let asks = |flag: c_int| flags & flag == flag;
 

@@ -13,7 +13,7 @@ pub(crate) fn extract_buffer(obj: &Bound<'_, PyAny>) -> PyResult<View> {
     view_of(obj, BufferExport::take(obj))
 }
 
-/// A view of a buffer that was taken of `obj`, or of the array behind one that has no format.
+/// A view of a buffer that was taken of `obj`, or of the array behind a buffer without a format.
 pub(crate) fn view_of(obj: &Bound<'_, PyAny>, taken: PyResult<BufferExport>) -> PyResult<View> {
     match taken {
         Ok(export) => {
@@ -21,7 +21,7 @@ pub(crate) fn view_of(obj: &Bound<'_, PyAny>, taken: PyResult<BufferExport>) -> 
             let origin = origin(exporter.into_bound(obj.py()))?;
             check_whole(&origin)?;
             let view = export.into_view()?;
-            // Of one record NumPy does not say whether it is padded, and cannot read its own
+            // For one record, NumPy does not say whether it is padded, and cannot read its own
             // format.
             let is_record = view.len() <= 1 && view.dtype().name().starts_with("T{");
             match if is_record { origin.getattr_opt("dtype")? } else { None } {
@@ -44,7 +44,7 @@ fn extension_array(obj: &Bound<'_, PyAny>) -> PyResult<Option<View>> {
     let Some(dtype) = name.extract::<String>().ok().and_then(|name| DType::from_name(&name)) else {
         return Ok(None);
     };
-    // NumPy's own `view` shares memory. That of others may copy.
+    // NumPy's own `view` shares memory. The `view` of another class may copy.
     let (Some(carrier), true) = (dtype.carrier(), obj.hasattr("__array_interface__")?) else {
         return Ok(None);
     };

@@ -15,7 +15,7 @@ use crate::provided::{self, Provided};
 pub(crate) enum Copies {
     /// The view shows the object's own memory.
     Never,
-    /// The view shows new memory if the elements lie nowhere yet.
+    /// The view shows new memory if the elements are not in memory yet.
     WhereNeeded,
 }
 
@@ -27,7 +27,7 @@ where
     function.get(py)?.call1(arguments)
 }
 
-/// Whether objects of this class mean no more than their memory.
+/// Whether the memory of objects of this class is all that they mean.
 pub(crate) fn is_plain(class: &Bound<'_, PyType>) -> bool {
     static NDARRAY: OnceLock<Py<PyType>> = OnceLock::new();
     let py = class.py();
@@ -39,14 +39,13 @@ pub(crate) fn is_plain(class: &Bound<'_, PyType>) -> bool {
     }
     let is_ndarray = class.fully_qualified_name().is_ok_and(|name| name == "numpy.ndarray");
     if is_ndarray {
-        // Where another thread was first, it is the same class.
+        // If another thread was first, it stored the same class.
         let _ = NDARRAY.set(class.clone().unbind());
     }
     is_ndarray
 }
 
-/// The object that exports a buffer in the end: that of a `memoryview`, which means what its object
-/// does.
+/// The object that exports a buffer: for a `memoryview`, the object behind it.
 pub(crate) fn origin(exporter: Bound<'_, PyAny>) -> PyResult<Bound<'_, PyAny>> {
     let mut exporter = exporter;
     while let Ok(memory) = exporter.cast::<PyMemoryView>() {
@@ -63,12 +62,12 @@ pub(crate) fn check_whole(origin: &Bound<'_, PyAny>) -> PyResult<()> {
     call(origin.py(), &provided::CHECK_WHOLE, (origin,)).map(drop)
 }
 
-/// What to ask for a DLPack capsule in place of an object.
+/// The object to ask for a DLPack capsule in place of this one.
 pub(crate) fn strided<'py>(obj: &Bound<'py, PyAny>, copies: Copies) -> PyResult<Bound<'py, PyAny>> {
     call(obj.py(), &provided::STRIDED, (obj, copies == Copies::WhereNeeded))
 }
 
-/// Whether an object is a `torch.Tensor` and of no subclass.
+/// Whether the class of an object is `torch.Tensor`, and not a subclass.
 pub(crate) fn is_torch(obj: &Bound<'_, PyAny>) -> bool {
     let class = obj.get_type();
     class.name().is_ok_and(|name| name == "Tensor")
@@ -93,7 +92,7 @@ pub(crate) fn unexported(array: &Bound<'_, PyAny>, error: PyErr) -> PyErr {
     }
 }
 
-/// The error for an object that is no array, with what to do about it.
+/// The error for an object that is not an array, with what to do about it.
 pub(crate) fn no_array(obj: &Bound<'_, PyAny>) -> PyErr {
     let told = call(obj.py(), &provided::SUGGESTION, (obj,));
     let (name, hint): (String, Option<String>) = match told.and_then(|told| told.extract()) {

@@ -1,4 +1,4 @@
-//! Out to other libraries.
+//! Views out to other libraries.
 
 #![expect(unsafe_code, reason = "implements the buffer protocol's slots; see UNSAFE.md")]
 
@@ -22,7 +22,7 @@ use crate::interop::tensor_memory::check_in_place;
 use crate::optional::{self, Optional, is_installed, needs};
 use crate::view::object::{PyView, tuple};
 
-/// NumPy, with the dtypes it has here.
+/// NumPy, with the dtypes that are installed for it.
 pub(crate) fn numpy_here(py: Python<'_>) -> PyResult<Consumer> {
     Ok(Consumer::NumPy { ml_dtypes: is_installed(py, Optional::MlDtypes)? })
 }
@@ -50,7 +50,7 @@ pub(crate) fn explain(obj: &Bound<'_, PyAny>, target: &str) -> PyResult<PyExplan
     Ok(PyExplanation(extract_view(obj)?.explain(consumer)))
 }
 
-/// What `nl.explain` says: sentences to print.
+/// The answer of `nl.explain`: sentences to print.
 #[pyclass(frozen, name = "Explanation", module = "ndlens")]
 pub(crate) struct PyExplanation(Explanation);
 
@@ -89,7 +89,7 @@ impl PyView {
         check_in_place(&view)?;
         let Some(carrier) = view.dtype().carrier() else {
             if view.dtype().format().is_none() {
-                // NumPy would ask for `__array__` next, which comes here again.
+                // NumPy would ask for `__array__` next, which calls this method again.
                 numpy_here(py)?.check_dtype(view.dtype()).or_raise()?;
             }
             return asarray.call1((slf,));
@@ -216,7 +216,7 @@ impl PyView {
     ) -> PyResult<()> {
         let view = slf.get().view()?;
         check_in_place(&view)?;
-        // SAFETY: passed on. What the struct points to stays, since the look at it goes on.
+        // SAFETY: passed on. What the struct points to stays, since the look at the view goes on.
         unsafe { export::fill(slf, &view, buffer, flags) }?;
         // Relaxed: a number for a message.
         slf.get().exports.fetch_add(1, Ordering::Relaxed);

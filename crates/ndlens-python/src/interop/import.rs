@@ -12,7 +12,7 @@ use crate::interop::foreign::{Copies, is_plain, is_torch, no_array, strided};
 use crate::interop::{dlpack, interface, torch_table};
 use crate::view::object::PyView;
 
-/// Any object `view` takes, without a copy.
+/// A view of any object that `nl.view` takes, without a copy.
 pub(crate) fn extract_view(obj: &Bound<'_, PyAny>) -> PyResult<View> {
     extract(obj, Copies::Never)
 }

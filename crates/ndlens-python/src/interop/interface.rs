@@ -1,10 +1,10 @@
 //! Objects in through the array interface, version 3: a dict (`__array_interface__`) or a C struct
 //! in a capsule (`__array_struct__`) that describes an array.
 //!
-//! That there is memory at the address they name cannot be checked, by any consumer. All else is
-//! checked, and elements in a buffer must lie inside of it.
+//! No consumer can check that there is memory at the address they name. All else is checked, and
+//! elements in a buffer must be inside it.
 
-#![expect(unsafe_code, reason = "claims memory at an address it is told; see UNSAFE.md")]
+#![expect(unsafe_code, reason = "claims memory at an address from an object; see UNSAFE.md")]
 
 use std::ffi::{c_char, c_int, c_void};
 use std::ptr::NonNull;
@@ -32,13 +32,14 @@ impl Owner for Kept {}
 impl Drop for Kept {
     fn drop(&mut self) {
         let object = self.0.take();
-        // Any thread may come here. Once the interpreter is gone, so is all it could free: leak.
+        // Any thread may drop the owner. Once the interpreter is gone, so is all it could free:
+        // leak.
         let mut object = std::mem::ManuallyDrop::new(object);
         attached(|_| drop(object.take()));
     }
 }
 
-/// What either form says of the elements.
+/// Description of the elements, the same for both forms.
 struct Elements {
     dtype: DType,
     shape: Vec<usize>,
@@ -53,12 +54,12 @@ fn bad_struct(what: &str) -> PyErr {
     PyTypeError::new_err(format!("invalid __array_struct__: {what}"))
 }
 
-/// An entry that is there and not None.
+/// An entry that exists and is not None.
 fn entry<'py>(interface: &Bound<'py, PyDict>, name: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
     Ok(interface.get_item(name)?.filter(|value| !value.is_none()))
 }
 
-/// Whether the elements lie in the buffer that the object itself exports.
+/// Whether the elements are in the buffer that the object itself exports.
 pub(crate) fn is_of_own_buffer(interface: &Bound<'_, PyAny>) -> PyResult<bool> {
     match interface.cast::<PyDict>() {
         Ok(interface) => Ok(interface.contains("typestr")? && entry(interface, "data")?.is_none()),
@@ -103,7 +104,7 @@ pub(crate) fn import(obj: &Bound<'_, PyAny>, interface: &Bound<'_, PyAny>) -> Py
     elements.in_buffer(&data, offset)
 }
 
-/// The dtype, shape and strides that an interface's dict tells.
+/// The dtype, shape and strides in an interface's dict.
 fn elements(interface: &Bound<'_, PyDict>) -> PyResult<Elements> {
     let needed =
         |name: &str| entry(interface, name)?.ok_or_else(|| bad(&format!("it has no {name:?}")));
@@ -177,7 +178,7 @@ impl Elements {
         View::new(bytes.buffer().clone(), layout, self.dtype).or_raise()
     }
 
-    /// A view of elements from `address` on, which are there as long as `owner` lives.
+    /// A view of elements from `address` on, which exist as long as `owner` lives.
     fn at_address(
         self,
         owner: Bound<'_, PyAny>,
@@ -208,7 +209,7 @@ impl Elements {
 /// NumPy's `PyArrayInterface`.
 #[repr(C)]
 struct ArrayStruct {
-    /// 2, to tell whether it is one.
+    /// The number 2, by which a consumer recognises the struct.
     two: c_int,
     nd: c_int,
     typekind: c_char,
@@ -217,12 +218,12 @@ struct ArrayStruct {
     shape: *const isize,
     strides: *const isize,
     data: *mut c_void,
-    /// What `descr` is in the dict, if a flag says so.
+    /// The dict's `descr`, if the flag for it is set.
     descr: *mut ffi::PyObject,
 }
 
-/// Flags of the struct: the byte order is this machine's; the memory may be written; `descr` is
-/// there.
+/// Flags of the struct: the byte order is this machine's; the memory may be written; the struct has
+/// a `descr`.
 const NATIVE: c_int = 0x200;
 const WRITABLE: c_int = 0x400;
 const HAS_DESCR: c_int = 0x800;

@@ -8,7 +8,7 @@ use crate::interop::dlpack::export;
 use crate::interop::{tensor_memory, torch_table};
 use crate::optional::needs;
 
-/// `View.torch`: a tensor on the same memory, which stays as long as anything shows it.
+/// `View.torch`: a tensor on the same memory, which is kept as long as any object shows it.
 pub(crate) fn torch<'py>(
     py: Python<'py>,
     view: &View,

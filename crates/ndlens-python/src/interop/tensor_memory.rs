@@ -1,24 +1,24 @@
-//! The memory of torch tensors, kept where torch lets go of it.
+//! The memory of torch tensors, kept if torch frees it.
 //!
 //! All tensors on one memory share a storage, and so do the arrays made of them. `share_memory_()`,
 //! a queue and the arguments of a spawned process move a storage: torch copies it to shared memory,
-//! swaps the pointer and frees the old memory, whoever looks at it. DLPack has no word against
-//! that. So:
+//! swaps the pointer and frees the old memory, also while a view shows it. DLPack has no means to
+//! prevent that. So:
 //!
-//! - A tensor that is made of a view has the view in its storage's `__dict__` too. The memory goes
-//!   back when both are gone, the pointer, which torch frees when it moves the storage, and the
-//!   storage, which lives as long as any tensor, array or capsule that was made of this one.
+//! - A tensor that is made of a view has the view in its storage's `__dict__` too. The memory is
+//!   given back when both are gone: the pointer, which torch frees when it moves the storage, and
+//!   the storage, which lives as long as any tensor, array or capsule that was made of this tensor.
 //! - A view that is made of a tensor holds the storage, and a [`Watch`] stands in the storage's
 //!   `__dict__` before the two methods that move it. It takes a second claim on the old memory
-//!   before torch moves on, and marks the views as moved: they go on to be valid memory, and raise
-//!   when they are read.
+//!   before torch moves the storage, and marks the views as moved: their memory stays valid, and
+//!   they raise when they are read.
 //!
 //! # Rationale
 //!
 //! The second claim is `torch._lazy_clone`, which makes the old pointer a counted one, for clones
-//! that copy on write. No clone of it is ever written, and none is left where nothing was moved.
-//! torch has it for memory of its own allocator only; what else it was given (by NumPy, say) would
-//! be freed, so moving that is an error while a view lives, as it is to resize a `bytearray`.
+//! that copy on write. No clone of it is ever written, and none is left if nothing was moved.
+//! torch has it for memory of its own allocator only. Other memory, such as NumPy's, would be
+//! freed, so moving it is an error while a view lives, as resizing a `bytearray` is.
 //!
 //! # Limitations
 //!
@@ -54,10 +54,10 @@ use crate::view::object::PyView;
 /// The methods of a storage that move it.
 const MOVERS: [&str; 2] = ["_share_fd_cpu_", "_share_filename_cpu_"];
 
-/// What a storage's `__dict__` has a view by.
+/// The key of a view in a storage's `__dict__`.
 const HELD: &str = "_ndlens_memory";
 
-/// The bases of an array that are looked at for a tensor.
+/// Number of bases of an array that are searched for a tensor.
 const BASES_MAX: usize = 8;
 
 const REFUSED: &str = "ndlens views this tensor's memory, which torch would free when it moves \
@@ -81,8 +81,8 @@ pub(crate) fn hold(tensor: &Bound<'_, PyAny>, view: &View) -> PyResult<()> {
     )
 }
 
-/// Any object `nl.view` takes, as a view that lasts: where it is a tensor's memory, it is there as
-/// long as the view is.
+/// A view of any object that `nl.view` takes, whose memory lasts as long as the view, also if it is
+/// a tensor's.
 pub(crate) fn extract_lasting_view(obj: &Bound<'_, PyAny>) -> PyResult<View> {
     let _inside = exit::enter(obj.py());
     let view = extract_view(obj)?;
@@ -98,8 +98,8 @@ pub(crate) fn extract_lasting_view(obj: &Bound<'_, PyAny>) -> PyResult<View> {
     View::new(buffer, view.layout().clone(), view.dtype().clone()).or_raise()
 }
 
-/// Fails where the view's memory is no longer that of the tensor it was made of: to be asked before
-/// it is handed on.
+/// Fails if the view's memory is no longer that of the tensor it was made of. Checked before a view
+/// is handed on.
 pub(crate) fn check_in_place(view: &View) -> PyResult<()> {
     match view.buffer().owner::<Watched>() {
         Some(watched) => watched.watch.check().or_raise(),
@@ -107,7 +107,7 @@ pub(crate) fn check_in_place(view: &View) -> PyResult<()> {
     }
 }
 
-/// The buffer that a view was made of, where it is a tensor's.
+/// The buffer that a view was made of, if it is a tensor's.
 pub(crate) fn unwatched(buffer: &Buffer) -> &Buffer {
     buffer.owner::<Watched>().map_or(buffer, |watched| &watched.buffer)
 }
@@ -133,7 +133,7 @@ impl Owner for Watched {
     }
 }
 
-/// What the views of one storage share.
+/// State that the views of one storage share.
 struct Watch {
     moved: AtomicBool,
     /// The storage, and the memory that it had.
@@ -142,7 +142,7 @@ struct Watch {
 
 impl Watch {
     fn is_moved(&self) -> bool {
-        // Acquire: what was there before it was moved was read before, see `Mover`.
+        // Acquire: if it is false, what was read before was read before the move; see `Mover`.
         self.moved.load(Ordering::Acquire)
     }
 
@@ -161,13 +161,13 @@ impl Watch {
 impl Drop for Watch {
     fn drop(&mut self) {
         let held = std::mem::take(self.held.get_mut().unwrap_or_else(PoisonError::into_inner));
-        // Leaked where the interpreter is gone.
+        // Leaked if the interpreter is gone.
         let mut held = std::mem::ManuallyDrop::new(held);
         attached(|_| drop(std::mem::take(&mut *held)));
     }
 }
 
-/// The watch over the tensor that an object is, or is made of; None where there is none.
+/// The watch over the tensor that an object is, or is made of; None if there is none.
 fn watch_over(obj: &Bound<'_, PyAny>) -> PyResult<Option<Arc<Watch>>> {
     let py = obj.py();
     let Some(tensor) = tensor_class(py)? else { return Ok(None) };
@@ -183,11 +183,11 @@ fn watch_over(obj: &Bound<'_, PyAny>) -> PyResult<Option<Arc<Watch>>> {
             let view = view.get().view()?;
             return Ok(view.buffer().owner::<Watched>().map(|watched| Arc::clone(&watched.watch)));
         }
-        // Of other classes, whose attributes may do anything, neither is asked.
+        // Not for other classes: their attributes may run any code.
         let next = if base.cast::<PyMemoryView>().is_ok() {
             base.getattr(interned!(py, "obj"))?
         } else if is_plain(&base.get_type()) {
-            // An array, which would make an interface to say that it has one.
+            // Not for an array, which would build an interface only to say that it has one.
             base.getattr(interned!(py, "base"))?
         } else if base.hasattr(interned!(py, "__array_interface__"))? {
             base.getattr_opt(interned!(py, "base"))?.unwrap_or_else(|| py.None().into_bound(py))
@@ -215,7 +215,7 @@ fn tensor_class(py: Python<'_>) -> PyResult<Option<&Bound<'_, PyType>>> {
     Ok(Some(CLASS.get_or_init(|| class).bind(py)))
 }
 
-/// The watch over a storage: the one that stands there, or a new one.
+/// The watch over a storage: the existing one, or a new one.
 fn watch_storage(storage: &Bound<'_, PyAny>) -> PyResult<Arc<Watch>> {
     let py = storage.py();
     let attributes = storage.getattr(interned!(py, "__dict__"))?.cast_into::<PyDict>()?;
@@ -240,7 +240,7 @@ fn bytes_of<'py>(storage: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     let py = storage.py();
     let keywords = PyDict::new(py);
     keywords.set_item(interned!(py, "dtype"), optional::get(py, "torch", "uint8")?)?;
-    // Whatever the default device is.
+    // On the CPU, for any default device.
     keywords.set_item(interned!(py, "device"), interned!(py, "cpu"))?;
     let bytes = optional::get(py, "torch", "empty")?.call((0,), Some(&keywords))?;
     bytes.call_method1(interned!(py, "set_"), (storage,))
@@ -256,7 +256,7 @@ fn prevent_resizing(storage: &Bound<'_, PyAny>) -> PyResult<()> {
     Ok(())
 }
 
-/// Stands before a method that moves a storage.
+/// Replaces a method that moves a storage, and calls it.
 #[pyclass(frozen, name = "_Mover", module = "ndlens._ndlens")]
 struct Mover {
     method: &'static str,
@@ -288,7 +288,7 @@ impl Mover {
             return run();
         };
         let before = address()?;
-        // What is shared already stays where it is.
+        // A storage that is shared already is not moved.
         let held = if is_shared()? { None } else { second_claim(&storage)? };
         if held.is_none() && !is_shared()? {
             return Err(PyBufferError::new_err(REFUSED));
@@ -318,13 +318,13 @@ fn unwatch(storage: &Bound<'_, PyAny>) -> PyResult<()> {
     Ok(())
 }
 
-/// Something that holds the memory that a storage has now; None where torch has no way.
+/// An object that holds the memory that a storage has now; None if torch cannot make one.
 fn second_claim<'py>(storage: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
     let py = storage.py();
     if let Some(held) = storage.getattr_opt(interned!(py, HELD))? {
         return Ok(Some(held));
     }
     let bytes = bytes_of(storage)?;
-    // It fails for memory that is not of torch's own allocator.
+    // The clone fails for memory that is not of torch's own allocator.
     Ok(optional::get(py, "torch", "_lazy_clone")?.call1((bytes,)).ok())
 }

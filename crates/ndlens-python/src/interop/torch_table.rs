@@ -42,9 +42,9 @@ fn torch_tables(
 }
 
 /// A view of a tensor through torch's table; None if this torch has none of a known version, and
-/// for subclasses, which have a say in what they export.
+/// for subclasses, which decide what they export.
 ///
-/// What a tensor is beside its memory must have been refused before: the table does not look.
+/// The caller refuses tensors that are more than their memory first: the table does not check.
 pub(crate) fn from_torch(obj: &Bound<'_, PyAny>) -> PyResult<Option<View>> {
     let py = obj.py();
     let (class, table) = torch_tables(py)?;
@@ -66,7 +66,7 @@ pub(crate) fn from_torch(obj: &Bound<'_, PyAny>) -> PyResult<Option<View>> {
 /// A `torch.Tensor` on the same memory through torch's table; None if this torch has none of a
 /// known version.
 ///
-/// What torch cannot hold must have been refused before.
+/// The caller refuses views that torch cannot hold first.
 pub(crate) fn torch<'py>(py: Python<'py>, view: &View) -> PyResult<Option<Bound<'py, PyAny>>> {
     let (_, Some(table)) = torch_tables(py)? else { return Ok(None) };
     let tensor = view.to_dlpack().or_raise()?;

@@ -21,7 +21,7 @@ pub(crate) fn of_views<'py>(
     structure.wrap(py, views.into_iter().map(|view| output.wrap(py, view)))
 }
 
-/// What was drawn for a batch, if the loader returns it.
+/// The parameters drawn for a batch, if the loader returns them.
 pub(crate) fn drawn_for<'py>(
     py: Python<'py>,
     structure: &Structure,
@@ -51,7 +51,7 @@ pub(crate) fn wrapped<'py>(
     Ok(PyTuple::new(py, iter::once(batch).chain(drawn).collect::<Vec<_>>())?.into_any())
 }
 
-/// A batch as it is handed out, with what was drawn for it.
+/// A batch as it is handed out, with the parameters drawn for it.
 pub(crate) fn handed_out<'py>(
     py: Python<'py>,
     structure: &Structure,

@@ -1,4 +1,4 @@
-//! Where the channels of images are, as `channels=` says it.
+//! The place of the channels of images: the argument `channels`.
 
 use ndlens::loader::{Error, Field};
 use ndlens::transforms::{Channels, Convention};
@@ -9,14 +9,14 @@ use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 use crate::error::{OrRaise, in_place};
 use crate::structure::Structure;
 
-/// What is said of one field.
+/// The place of the channels of one field, as it was given.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Said {
-    /// Nothing.
+    /// Not given.
     Nothing,
-    /// Of all fields, which are not all images.
+    /// One word for all fields, some of which may not be images.
     OfAll(Channels),
-    /// Of this one.
+    /// A word for this field.
     OfField(Channels),
 }
 
@@ -33,7 +33,8 @@ impl Said {
     }
 }
 
-/// What is said of each field: one word for all, or one for each in the fields' own structure.
+/// The place of the channels for each field: one word for all, or one for each in the fields' own
+/// structure.
 pub(crate) fn extract_channels(
     channels: Option<&Bound<'_, PyAny>>,
     structure: &Structure,

@@ -33,17 +33,17 @@ pub(crate) struct PyLoader {
     pub(crate) loader: Loader,
     pub(crate) structure: Arc<Structure>,
     pub(crate) output: Output,
-    /// An `ndlens._sampling.Source`: which rank this is, and what its sampler gives.
+    /// An `ndlens._sampling.Source`: the rank, and the items that its sampler gives.
     pub(crate) source: Py<PyAny>,
     /// Whether there is a sampler.
     pub(crate) is_sampled: bool,
     /// An `ndlens.torch._device.Wire`, if batches go to a device.
     pub(crate) wire: Option<Py<PyAny>>,
-    /// The epoch that batches were last asked of by number.
+    /// The epoch of which batches were last asked by number.
     pub(crate) planned: Mutex<Option<(Planned, Epoch)>>,
 }
 
-/// An epoch, its first place, a rank and of how many.
+/// An epoch, its first place, a rank and the world size.
 pub(crate) type Planned = (u32, usize, usize, usize);
 
 /// Weights as numbers in a list, or in anything `nl.view` takes.
@@ -62,7 +62,7 @@ fn extract_weights(
     exit::detach(py, || Weights::from_view(&view, replacement, samples)).or_raise()
 }
 
-/// Checks that one option says the order.
+/// Checks that at most one option sets the order.
 fn check_order(order: &OrderOptions<'_>) -> Result<(), Error> {
     let given = [
         ("shuffle", order.shuffle),
@@ -76,7 +76,7 @@ fn check_order(order: &OrderOptions<'_>) -> Result<(), Error> {
     }
 }
 
-/// The builder of a loader with the order that the options say.
+/// The builder of a loader with the order that the options set.
 fn ordered(mut builder: LoaderBuilder, order: &OrderOptions<'_>) -> PyResult<LoaderBuilder> {
     if let Some(indices) = &order.indices {
         let indices = extract_indices(indices, builder.items())?;
@@ -103,7 +103,7 @@ impl PyLoader {
     fn new(options: &Bound<'_, PyAny>) -> PyResult<Self> {
         let py = options.py();
         let _inside = exit::enter(py);
-        // Here: of an argument that is extracted, errors would name "options".
+        // Extracted in the body: errors about an extracted argument would name "options".
         let LoaderOptions { fields, order, ranks, batches, output, mixing } = options.extract()?;
         let kind = Output::extract(py, output.output.as_deref())?;
         let destination = Destination::extract(&output, kind)?;
@@ -187,13 +187,13 @@ impl PyLoader {
         self.loader.config().drop_last
     }
 
-    /// Which of the processes that share the data this is.
+    /// Number of this process among those that share the data.
     #[getter]
     fn rank(&self, py: Python<'_>) -> PyResult<usize> {
         Ok(self.shard(py)?.rank)
     }
 
-    /// How many processes share the data.
+    /// Number of processes that share the data.
     #[getter]
     fn world_size(&self, py: Python<'_>) -> PyResult<usize> {
         Ok(self.shard(py)?.world_size)
@@ -217,7 +217,7 @@ impl PyLoader {
         self.numbers_of(py, &self.loader.planner(), epoch)
     }
 
-    /// Where the run stands, counting batches that were handed out: a dict of numbers and strings,
+    /// The state of the run, counting batches that were handed out: a dict of numbers and strings,
     /// under 1 KB for any usual number of fields. Ranks that have taken as many batches write the
     /// same.
     fn state_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
@@ -230,11 +230,11 @@ impl PyLoader {
         Ok(dict)
     }
 
-    /// Goes on from a state, with any number of ranks and threads and any batch size: the next
-    /// `for` loop runs what was left of its epoch, each item once.
+    /// Resumes a run from a state, with any number of ranks and threads and any batch size: the
+    /// next `for` loop runs the rest of its epoch, each item once.
     ///
-    /// Raises `ValueError` where the data, the seed or `shuffle` differ, or for a state of another
-    /// version, and says what.
+    /// Raises `ValueError` if the data, the seed or `shuffle` differ, or for a state of another
+    /// version. The error names the difference.
     fn load_state_dict(&self, state_dict: &Bound<'_, PyDict>) -> PyResult<()> {
         let py = state_dict.py();
         let mut state = resume::from_dict(state_dict)?;
@@ -247,8 +247,8 @@ impl PyLoader {
         self.loader.load_state(&state).or_raise()
     }
 
-    /// Bytes of all batch memory: being made, waiting, kept by you, and free for the next batch. It
-    /// grows while you keep batches, and only then.
+    /// Bytes of all batch memory: being made, waiting, kept by the caller, and free for the next
+    /// batch. It grows only while the caller keeps batches.
     #[getter]
     fn pool_nbytes(&self) -> usize {
         self.loader.pool_use().bytes
@@ -268,7 +268,7 @@ impl PyLoader {
     }
 }
 
-/// An epoch, and what it is made with.
+/// An epoch, and the objects it is made with.
 pub(crate) struct Begun {
     pub(crate) epoch: Epoch,
     /// The sampler that it reads.
@@ -278,7 +278,7 @@ pub(crate) struct Begun {
 }
 
 impl PyLoader {
-    /// Which rank this is, as far as that is known now.
+    /// The rank and the world size, as far as they are known now.
     fn shard(&self, py: Python<'_>) -> PyResult<Shard> {
         let _inside = exit::enter(py);
         self.shard_of(&self.source.bind(py).call_method0("ranks")?)
@@ -296,7 +296,7 @@ impl PyLoader {
         Ok(shard)
     }
 
-    /// What this rank takes in an epoch of a loader: int64, of shape (items,).
+    /// The items that this rank takes in an epoch of a loader: int64, of shape (items,).
     fn numbers_of(&self, py: Python<'_>, loader: &Loader, epoch: u32) -> PyResult<PyView> {
         let shard = self.shard(py)?;
         let items = exit::detach(py, || {
@@ -316,7 +316,7 @@ impl PyLoader {
         self.source.call_method0(py, "places")?.extract(py)
     }
 
-    /// Begins the next epoch: the one place where one does.
+    /// Begins the next epoch. No other function begins one.
     pub(crate) fn begin_epoch(&self, py: Python<'_>) -> PyResult<Begun> {
         let _inside = exit::enter(py);
         let (_, start, note) = self.loader.next_start();

@@ -1,4 +1,5 @@
-//! Batches of items that torch's `DataLoader` asks for; what `ndlens.torch.Dataset` is made of.
+//! Batches of items that torch's `DataLoader` asks for: the compiled half of
+//! `ndlens.torch.Dataset`.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -61,7 +62,7 @@ impl PyGatherer {
         batch::of_views(py, &self.structure, Output::Torch, views)
     }
 
-    /// A batch in memory that it can be handed on in to another process.
+    /// A batch in memory that another process can receive.
     #[pyo3(signature = (items, epoch, nonce))]
     fn batch_to_send(
         &self,
@@ -134,7 +135,7 @@ impl PySentBatch {
     }
 }
 
-/// A part of a batch on its way: the name of its dtype, its block, its offset there in bytes,
+/// A part of a sent batch: the name of its dtype, its block, its offset there in bytes,
 /// shape, and strides in bytes.
 type SentPart = (String, usize, usize, Vec<usize>, Vec<isize>);
 

@@ -1,4 +1,4 @@
-//! Where batches go: `pin_memory=` and `device=` of a loader.
+//! The destination of batches: `pin_memory=` and `device=` of a loader.
 
 use ndlens::kernels::MapStep;
 use ndlens::loader::{BatchMemory, Loader, Values};
@@ -13,7 +13,7 @@ use crate::loader::output::Output;
 /// An `ndlens.torch._device.Destination`, or none.
 #[derive(Default)]
 pub(crate) struct Destination<'py> {
-    /// Makes a wire to a device of what the loader leaves to be computed there; None for the CPU.
+    /// Makes a wire to a device from the steps that are left to it; None for the CPU.
     connect: Option<Bound<'py, PyAny>>,
     /// Whether batches are made in pinned memory.
     pins: bool,
@@ -32,18 +32,18 @@ impl<'py> Destination<'py> {
         Ok(Destination { connect, pins })
     }
 
-    /// Where the memory of batches comes from.
+    /// Source of the memory of batches.
     pub(crate) fn memory(&self) -> BatchMemory {
         if self.pins { BatchMemory::Supplied } else { BatchMemory::Pooled }
     }
 
-    /// Who computes values that come last.
+    /// Whether the loader computes the last steps of values or leaves them to the device.
     pub(crate) fn values(&self) -> Values {
         if self.connect.is_some() { Values::Deferred } else { Values::Computed }
     }
 
-    /// An `ndlens.torch._device.Wire`, which sends batches to the device and computes there what
-    /// the loader left.
+    /// An `ndlens.torch._device.Wire`, which sends batches to the device and computes there the
+    /// steps that the loader left.
     pub(crate) fn wire(
         self,
         py: Python<'py>,

@@ -25,7 +25,7 @@ thread_local! {
     static TAKING: RefCell<Vec<usize>> = const { RefCell::new(vec![]) };
 }
 
-/// That this thread takes a batch of an epoch; until it is dropped.
+/// Guard: this thread takes a batch of an epoch until it is dropped.
 ///
 /// Taking one runs the sampler's code. If that asked the same epoch for a batch, it would wait for
 /// locks that its own thread holds.
@@ -53,7 +53,7 @@ impl Drop for Taking {
     }
 }
 
-/// How long to wait for a batch before looking for Ctrl-C.
+/// Time to wait for a batch between two checks for Ctrl-C.
 const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// The batches of one epoch: the iterator that `iter(loader)` gives.
@@ -61,7 +61,7 @@ const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
 /// The epoch begins when its first batch is asked for.
 #[pyclass(frozen, name = "Epoch", module = "ndlens")]
 pub(crate) struct PyEpoch {
-    /// What begins the epoch; None once it has begun.
+    /// The loader, which begins the epoch; None once it has begun.
     loader: Mutex<Option<Py<PyLoader>>>,
     /// None before it begins, and once it is over: its threads are gone by then.
     epoch: Mutex<Option<Epoch>>,
@@ -72,19 +72,19 @@ pub(crate) struct PyEpoch {
     pinned: Option<Pinned>,
     /// The sampler that is read, once the epoch has begun.
     reading: OnceLock<Reading>,
-    /// What says whether it still is the rank that it began as, unless that was given; and how
-    /// often it is to be asked.
+    /// A function that raises if the rank has changed since the epoch began; unset if the rank was
+    /// given.
     watch: OnceLock<Py<PyAny>>,
     taken: AtomicU64,
-    /// What counts the end, once all batches came.
+    /// Receipt that counts the end, set after the last batch.
     end: OnceLock<Receipt>,
 }
 
-/// A batch's parts, one for each field; what was drawn for it, if the loader returns it; and what
-/// counts it.
+/// A batch's parts, one for each field; the parameters drawn for it, if the loader returns them;
+/// and its receipt.
 type Taken<'py> = (Vec<Bound<'py, PyAny>>, Vec<Bound<'py, PyAny>>, PyReceipt);
 
-/// What counts a batch as handed out.
+/// Counts a batch as handed out.
 #[pyclass(frozen, name = "_Receipt", module = "ndlens")]
 pub(crate) struct PyReceipt(Option<Receipt>);
 
@@ -119,8 +119,8 @@ impl PyEpoch {
         }
     }
 
-    /// The parts of the next batch, what was drawn for it and what counts it, before they go
-    /// further; None if it is not there and we do not wait.
+    /// The parts of the next batch, the parameters drawn for it and its receipt, for a caller that
+    /// hands it on; None if it is not made yet and `wait` is false.
     #[pyo3(name = "_take", signature = (*, wait))]
     fn take<'py>(&self, py: Python<'py>, wait: bool) -> PyResult<Option<Taken<'py>>> {
         let _inside = exit::enter(py);
@@ -143,8 +143,8 @@ impl PyEpoch {
         }
     }
 
-    /// Passes over the next batch and counts it as handed out: its items; None if the epoch is
-    /// over. Of an epoch that `_Loader._plan` gave.
+    /// Passes over the next batch, counts it as handed out and gives its items; None if the epoch
+    /// is over. For an epoch that `_Loader._plan` gave.
     #[pyo3(name = "_pass_over")]
     fn pass_over(&self, py: Python<'_>) -> PyResult<Option<Vec<usize>>> {
         let _inside = exit::enter(py);
@@ -180,7 +180,7 @@ impl PyEpoch {
         Ok(passed)
     }
 
-    /// Which epoch it is, its first place, its rank and of how many, once it has begun.
+    /// The number of the epoch, its first place, its rank and the world size, once it has begun.
     #[pyo3(name = "_course")]
     fn course(&self, py: Python<'_>) -> Option<(u32, usize, usize, usize)> {
         let course = |epoch: &Epoch| {
@@ -190,7 +190,7 @@ impl PyEpoch {
         exit::detach(py, || self.lock().and_then(|epoch| epoch.as_ref().map(course)))
     }
 
-    /// A batch of these parts, in the structure of the fields, and what was drawn for it.
+    /// A batch of these parts, in the structure of the fields, and the parameters drawn for it.
     #[pyo3(name = "_wrap")]
     fn wrap<'py>(
         &self,
@@ -203,7 +203,7 @@ impl PyEpoch {
 
     /// A sampler may hold an iterator of its loader.
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        // Who holds the lock has a reference to this iterator, so nothing is collected.
+        // The holder of the lock has a reference to this iterator, so nothing is collected.
         if let Ok(loader) = self.loader.try_lock() {
             visit.call(&*loader)?;
         }
@@ -220,7 +220,7 @@ impl PyEpoch {
         if let Some(Some(loader)) = self.lock_loader(py).as_deref() {
             return loader.get().next_batches(py);
         }
-        // Detached: a thread that holds the epoch may need the interpreter before it lets go.
+        // Detached: a thread that holds the epoch may need the interpreter before it releases it.
         let left = || {
             self.lock().and_then(|epoch| epoch.as_ref().map(Epoch::remaining)).unwrap_or(Some(0))
         };
@@ -256,7 +256,7 @@ impl PyEpoch {
         let Some(begins) = loader.take() else { return Ok(()) };
         let Begun { epoch, reading, watch } = begins.get().begin_epoch(py)?;
         exit::detach(py, || self.lock().map(|mut own| *own = Some(epoch)));
-        // Set once: the loader is gone from here.
+        // Set once: the iterator no longer has the loader.
         if let Some(reading) = reading {
             drop(self.reading.set(reading));
         }
@@ -271,7 +271,7 @@ impl PyEpoch {
         exit::detach(py, || self.end.get().inspect(|end| end.hand_out()));
     }
 
-    /// Asks, ever more rarely, whether this still is the rank that the epoch began as.
+    /// Checks, ever more rarely, that the rank is still the one that the epoch began with.
     fn look_at_rank(&self, py: Python<'_>) -> PyResult<()> {
         let Some(watch) = self.watch.get() else { return Ok(()) };
         // Relaxed: it does not matter which thread asks.
@@ -279,7 +279,7 @@ impl PyEpoch {
         if taken.is_power_of_two() { watch.call0(py).map(drop) } else { Ok(()) }
     }
 
-    /// The next batch, if it comes so soon.
+    /// The next batch, if it comes in this time.
     fn take_within(&self, py: Python<'_>, patience: Duration) -> PyResult<Progress> {
         let _taking = Taking::begin(self)?;
         self.begin(py)?;
@@ -306,8 +306,8 @@ impl PyEpoch {
             {
                 let _ = self.end.set(end);
             }
-            // In this order: what an epoch frees may need the interpreter, for which its holder may
-            // wait for us.
+            // In this order: an epoch that is freed may need the interpreter, and the thread that
+            // has the interpreter may wait for this lock.
             drop(epoch);
             drop(ended);
             progress
@@ -320,14 +320,14 @@ impl PyEpoch {
         }
     }
 
-    /// Brings memory for the batches that can be begun.
+    /// Supplies memory for the batches that can be begun.
     fn supply(&self, py: Python<'_>, pinned: &Pinned) -> PyResult<()> {
         let needs = |epoch: &Epoch| (epoch.unsupplied(), epoch.batch_bytes().collect::<Vec<_>>());
         let (batches, sizes) =
             exit::detach(py, || self.lock().and_then(|epoch| epoch.as_ref().map(needs)))
                 .unwrap_or_default();
         for _ in 0..batches {
-            // Known before a batch can come on it.
+            // Kept before a batch can be made on it.
             let fresh = pinned.keep(Fresh::allocate(py, &sizes)?);
             exit::detach(py, || match self.lock().as_deref() {
                 Some(Some(epoch)) => fresh.give(epoch),
@@ -338,7 +338,7 @@ impl PyEpoch {
         Ok(())
     }
 
-    /// As [`parts`](Self::parts); without them the epoch is over, since the batch is lost.
+    /// As [`parts`](Self::parts). An error ends the epoch, since the batch is lost.
     fn parts_or_end<'py>(&self, py: Python<'py>, batch: Batch) -> PyResult<Taken<'py>> {
         let parts = self.parts(py, batch);
         if parts.is_err() {
@@ -347,7 +347,7 @@ impl PyEpoch {
         parts
     }
 
-    /// The parts of a batch, what was drawn for it, and what counts it.
+    /// The parts of a batch, the parameters drawn for it, and its receipt.
     fn parts<'py>(&self, py: Python<'py>, batch: Batch) -> PyResult<Taken<'py>> {
         let receipt = PyReceipt(batch.receipt().cloned());
         let drawn = drawn_for(py, &self.structure, &batch)?;
@@ -361,7 +361,8 @@ impl PyEpoch {
         Ok((parts, drawn, receipt))
     }
 
-    /// What begins the epoch, or None if a thread that held it at a fork stayed in the parent.
+    /// The loader, which begins the epoch, or None if a thread that held it at a fork stayed in the
+    /// parent.
     fn lock_loader(&self, py: Python<'_>) -> Option<MutexGuard<'_, Option<Py<PyLoader>>>> {
         if self.process == std::process::id() {
             // Waits detached: the thread that begins the epoch runs Python.
@@ -370,8 +371,8 @@ impl PyEpoch {
         unless_held(self.loader.try_lock())
     }
 
-    /// The epoch, or None if a thread that held it at a fork stayed in the parent, and so will
-    /// never let go.
+    /// The epoch, or None if a thread that held it at a fork stayed in the parent, and will never
+    /// release it.
     fn lock(&self) -> Option<MutexGuard<'_, Option<Epoch>>> {
         if self.process == std::process::id() {
             return Some(self.epoch.lock().unwrap_or_else(PoisonError::into_inner));

@@ -1,4 +1,4 @@
-//! How fields come in, with their transforms, and how batches of them go out.
+//! Fields in, with their transforms, and batches of them out.
 
 use std::sync::Arc;
 
@@ -19,10 +19,10 @@ use crate::loader::transforms;
 use crate::store::shards::PyShards;
 use crate::structure::Structure;
 
-/// A list of transforms, and whose they are.
+/// A list of transforms, and the library they are of.
 type TransformList = (Vec<Box<dyn Step>>, Convention);
 
-/// What errors of a field's transforms start with.
+/// First words of errors about a field's transforms.
 fn transforms_of(name: &str) -> String {
     format!("transforms of field {name:?}")
 }
@@ -30,7 +30,7 @@ fn transforms_of(name: &str) -> String {
 /// A field by its name.
 type Named = (String, Arc<dyn Source>);
 
-/// The fields by name, and how they came.
+/// The fields by name, and their structure.
 fn extract_sources(fields: &Bound<'_, PyAny>) -> PyResult<(Structure, Vec<Named>)> {
     let of_field = |name: &str, source: &Bound<'_, PyAny>| {
         if let Ok(shards) = source.cast::<PyShards>() {
@@ -127,7 +127,7 @@ fn extract_transforms(
     }
 }
 
-/// The fields with their transforms, and how they came.
+/// The fields with their transforms, and their structure.
 pub(crate) fn extract_fields(options: &FieldOptions<'_>) -> PyResult<(Structure, Vec<Field>)> {
     let FieldOptions { fields, transforms, joint, channels } = options;
     let py = fields.py();

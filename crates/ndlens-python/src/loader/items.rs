@@ -1,4 +1,4 @@
-//! `nl.Items`: items that are no rows of one view, or some rows of one; and `nl.subset` of one
+//! `nl.Items`: items that are not the rows of one view, or some rows of one; and `nl.subset` of one
 //! field.
 
 use std::sync::Arc;
@@ -32,25 +32,25 @@ use crate::view::object::PyView;
 #[pyclass(frozen, name = "Items", module = "ndlens")]
 pub(crate) struct PyItems {
     base: Base,
-    /// Which items of the base; None for all.
+    /// Selected items of the base; None for all.
     selection: Option<Py<PySelection>>,
     source: Arc<dyn Source>,
 }
 
-/// What items are taken of, so that the same can be made again.
+/// The source of items, kept so that pickles can make the same items again.
 #[derive(Clone)]
 pub(crate) enum Base {
     View(View),
     Shards(Shards),
     /// With the lengths of groups, and whether items are what follows the windows.
     Windows(Arc<Windows>, Option<View>, bool),
-    /// With offsets and shapes, if all lie in one view.
+    /// With offsets and shapes, if all are in one view.
     Ragged(Arc<Ragged>, Option<(View, View)>),
 }
 
 impl Base {
-    /// Packed items whose places are read of views that are then kept: a pickle of them is a pickle
-    /// of these.
+    /// Packed items whose places are read from views. The views are kept: a pickle of the items is
+    /// a pickle of them.
     pub(crate) fn packed(flat: View, offsets: View, shapes: View) -> PyResult<Self> {
         let starts = sizes_of(&offsets, "offsets").or_raise()?;
         let ragged = Ragged::packed(flat, Some(&starts), Shapes::from_view(&shapes).or_raise()?)
@@ -108,7 +108,7 @@ impl PyItems {
         self.source.item_shape()
     }
 
-    /// What makes a NumPy array of items of one size.
+    /// The expression that makes a NumPy array of items of one size.
     fn how_to_stack(&self) -> &'static str {
         if self.shape_of_items().is_some_and(|shape| shape.most().is_empty()) {
             "numpy.array(list(items))"
@@ -124,7 +124,7 @@ impl PyItems {
         self.source.len()
     }
 
-    /// NumPy would make an array of a single object of them.
+    /// Refuses: NumPy would make an array of one object of the items.
     #[pyo3(signature = (*_args, **_kwargs))]
     fn __array__(
         &self,
@@ -137,7 +137,7 @@ impl PyItems {
         )))
     }
 
-    /// Called for a name that items do not have: says what to write instead of a view's methods.
+    /// Called for a name that items do not have: names what to write instead of a view's methods.
     fn __getattr__(&self, name: &str) -> PyResult<()> {
         let how = match name {
             "numpy" => self.how_to_stack(),
@@ -154,7 +154,7 @@ impl PyItems {
 
     /// Item `key`, or some items: of a slice, or of an array of integers or booleans.
     ///
-    /// Raises `IndexError` for an item that is not there and for other keys.
+    /// Raises `IndexError` for a number that is not an item and for other keys.
     fn __getitem__<'py>(
         &self,
         py: Python<'py>,
@@ -217,7 +217,7 @@ impl PyItems {
 
     /// The first element of each item in `data`: int64, of shape (items,).
     ///
-    /// None if items do not lie in one packed view.
+    /// None if the items are not in one packed view.
     #[getter]
     fn offsets(&self, py: Python<'_>) -> PyResult<Option<PyView>> {
         let Base::Ragged(ragged, places) = &self.base else { return Ok(None) };
@@ -231,7 +231,7 @@ impl PyItems {
         chosen.map(|offsets| Some(PyView::new(offsets))).or_raise()
     }
 
-    /// The packed view of one axis that all items lie in; None if there is no such view.
+    /// The packed view of one axis that holds all items; None if there is no such view.
     #[getter]
     fn data(&self) -> Option<PyView> {
         let Base::Ragged(ragged, _) = &self.base else { return None };
@@ -282,7 +282,7 @@ impl PyItems {
                 let places = (PyView::new(offsets.clone()), PyView::new(shapes.clone()));
                 ("ragged", (flat, places.0, places.1).into_pyobject(py)?)
             }
-            // These are never without a selection.
+            // Rows of a view or of shards always have a selection.
             Base::View(view) => ("view", (PyView::new(view.clone()),).into_pyobject(py)?),
             Base::Shards(shards) => {
                 ("_shards_of_views", (views(shards.views())?,).into_pyobject(py)?)
@@ -328,7 +328,7 @@ pub(crate) fn subset<'py>(
             .select(py, extract_selection(index, items.source.len())?)?
             .into_bound_py_any(py);
     }
-    // A slice of what has slices is of its own kind.
+    // A slice of a view or of shards is of the same kind.
     let is_slice = index.is_instance_of::<PySlice>();
     let (base, len) = if let Ok(shards) = field.cast::<PyShards>() {
         if is_slice {

@@ -21,8 +21,8 @@ fn no_batch(number: usize) -> PyErr {
 
 #[pymethods]
 impl PyLoader {
-    /// The next epoch, or what is left of the one that `load_state_dict` told of. It begins with
-    /// its first batch.
+    /// The next epoch, or the rest of the one that `load_state_dict` loaded. It begins with its
+    /// first batch.
     fn __iter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         let (py, own) = (slf.py(), slf.get());
         let config = own.loader.config();
@@ -31,7 +31,7 @@ impl PyLoader {
             PyEpoch::new(slf.clone().unbind(), Arc::clone(&own.structure), own.output, pinned);
         let epoch = epoch.into_bound_py_any(py)?;
         match &own.wire {
-            // Without workers, looking ahead would make the next batch before this one is used.
+            // Without workers, a look ahead would make the next batch before this one is used.
             Some(wire) => {
                 let _inside = exit::enter(py);
                 wire.bind(py).call_method1("epoch", (epoch, config.num_workers > 0))
@@ -100,9 +100,9 @@ impl PyLoader {
 }
 
 impl PyLoader {
-    /// Keeps an epoch that batches are asked of by number, and gives what was kept. Whoever is in
-    /// another's way does without: nobody waits for a lock that a fork may have copied, and threads
-    /// make batches side by side.
+    /// Keeps an epoch of which batches are asked by number, and gives the one that was kept. A
+    /// thread that finds the lock held keeps nothing: no thread waits for a lock that a fork may
+    /// have copied, and threads make batches side by side.
     fn swap_planned(&self, planned: Option<(Planned, Epoch)>) -> Option<(Planned, Epoch)> {
         match self.planned.try_lock() {
             Ok(mut kept) => mem::replace(&mut *kept, planned),

@@ -1,4 +1,4 @@
-//! Which fields draw the same, as `joint=` says it.
+//! Fields that draw the same: the argument `joint`.
 
 use ndlens::loader::Field;
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -41,7 +41,7 @@ fn groups(joint: &Bound<'_, PyAny>, structure: &Structure) -> PyResult<Vec<Vec<u
     let members: Vec<Bound<'_, PyAny>> = joint.try_iter()?.collect::<PyResult<_>>()?;
     let places: Vec<Option<usize>> =
         members.iter().map(|key| structure.place(key)).collect::<PyResult<_>>()?;
-    // One group, unless what it holds are no keys but groups.
+    // One group, unless it holds groups instead of keys.
     if places.iter().any(Option::is_some) || !members.iter().all(is_sequence) {
         return Ok(vec![members.iter().zip(places).map(known).collect::<PyResult<_>>()?]);
     }
@@ -63,5 +63,5 @@ fn is_sequence(object: &Bound<'_, PyAny>) -> bool {
 }
 
 fn known((key, place): (&Bound<'_, PyAny>, Option<usize>)) -> PyResult<usize> {
-    place.ok_or_else(|| PyValueError::new_err(format!("joint names {key:?}, which is no field")))
+    place.ok_or_else(|| PyValueError::new_err(format!("joint names {key:?}, which is not a field")))
 }

@@ -1,4 +1,4 @@
-//! How batches are mixed, as `mix=`, `mix_images=` and `mix_labels=` say it.
+//! The mixing of batches: the arguments `mix`, `mix_images` and `mix_labels`.
 
 use ndlens::transforms::{Mix, Mixing};
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -10,7 +10,7 @@ use crate::provided;
 use crate::structure::Structure;
 
 impl MixingOptions<'_> {
-    /// Refuses what says how to mix where nothing is mixed.
+    /// Refuses `mix_images` and `mix_labels` without `mix`.
     pub(crate) fn check(&self) -> PyResult<()> {
         if self.mix.is_none() && (self.mix_images.is_some() || self.mix_labels.is_some()) {
             return Err(PyValueError::new_err(
@@ -69,6 +69,6 @@ fn places(images: &Bound<'_, PyAny>, structure: &Structure) -> PyResult<Vec<usiz
 
 fn known(argument: &str, key: &Bound<'_, PyAny>, place: Option<usize>) -> PyResult<usize> {
     place.ok_or_else(|| {
-        PyValueError::new_err(format!("{argument} names {key:?}, which is no field"))
+        PyValueError::new_err(format!("{argument} names {key:?}, which is not a field"))
     })
 }

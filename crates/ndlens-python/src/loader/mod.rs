@@ -1,14 +1,14 @@
 //! `nl.Loader`, `nl.torch.Dataset` and the items that they take.
 //!
-//! | file | what it has |
+//! | file | contents |
 //! |---|---|
 //! | `options.rs` | the keywords of both, in groups |
 //! | `fields.rs` | fields in, with their transforms |
-//! | `transforms.rs`, `channels.rs`, `joint.rs`, `mixing.rs` | what a keyword says of the fields |
-//! | `core.rs` | the loader: its making, its ranks, its states |
-//! | `iteration.rs`, `epoch.rs` | its batches, by iterating and by number; the iterator |
-//! | `sampling.rs`, `resume.rs` | what a sampler gives; a state as a dict |
-//! | `output.rs`, `batch.rs`, `params.rs` | tensors or arrays; a batch; what was drawn for it |
+//! | `transforms.rs`, `channels.rs`, `joint.rs`, `mixing.rs` | keywords about the fields |
+//! | `core.rs` | the loader: its construction, its ranks, its states |
+//! | `iteration.rs`, `epoch.rs` | its batches, by iteration and by number; the iterator |
+//! | `sampling.rs`, `resume.rs` | items of a sampler; a state as a dict |
+//! | `output.rs`, `batch.rs`, `params.rs` | tensors or arrays; a batch; its drawn parameters |
 //! | `pinned.rs`, `destination.rs` | batches in pinned memory; batches to a device |
 //! | `dataset.rs` | batches for torch's `DataLoader`, also to other processes |
 //! | `items.rs` | `nl.Items` and `nl.subset` |

@@ -20,7 +20,7 @@ use pyo3::prelude::*;
 
 use crate::optional::interned;
 
-/// What an option's value becomes.
+/// Type that an option's value is extracted as.
 trait FromOption<'py>: Sized {
     fn from_option(name: &'static str, value: &Bound<'py, PyAny>) -> PyResult<Self>;
 }
@@ -152,11 +152,11 @@ groups! {
         transforms: Option<Bound<'py, PyAny>>,
         /// Groups of fields that draw the same.
         joint: Option<Bound<'py, PyAny>>,
-        /// Where the channels of images are.
+        /// The place of the channels of images.
         channels: Option<Bound<'py, PyAny>>,
     }
 
-    /// Which items an epoch has, in which order.
+    /// The items of an epoch, and their order.
     struct OrderOptions<'py> {
         /// Whether each epoch has an order of its own.
         shuffle: bool,
@@ -178,13 +178,14 @@ groups! {
 
     /// The processes that share the data.
     struct RankOptions<'py> {
-        /// An `ndlens._sampling.Source`: the rank of this process, and what its sampler gives.
+        /// An `ndlens._sampling.Source`: the rank of this process, and the items that its sampler
+        /// gives.
         source: Bound<'py, PyAny>,
-        /// What becomes of items that the ranks do not divide.
+        /// Treatment of items that the ranks do not divide.
         remainder: String,
     }
 
-    /// How large batches are and who makes them.
+    /// Size of batches, and the threads that make them.
     struct BatchOptions {
         /// Items in a batch.
         batch_size: Count<1>,
@@ -194,15 +195,15 @@ groups! {
         num_workers: Count<0>,
         /// Batches made ahead at most.
         prefetch_factor: Count<1>,
-        /// How batches are written to memory.
+        /// Way in which batches are written to memory.
         stores: String,
-        /// Whether batches come with what was drawn for them.
+        /// Whether batches come with the parameters drawn for them.
         return_params: bool,
     }
 
-    /// What batches are, and in which memory.
+    /// Type of the batches, and their memory.
     struct OutputOptions<'py> {
-        /// What the parts of a batch are.
+        /// Type of the parts of a batch.
         output: Option<String>,
         /// Whether pinned memory is asked for.
         pin_memory: bool,
@@ -213,7 +214,7 @@ groups! {
         destination: Bound<'py, PyAny>,
     }
 
-    /// What is mixed of a whole batch.
+    /// Mixing of whole batches.
     struct MixingOptions<'py> {
         /// `MixUp`, `CutMix` or a choice of them.
         mix: Option<Bound<'py, PyAny>>,
@@ -223,7 +224,7 @@ groups! {
         mix_labels: Option<Bound<'py, PyAny>>,
     }
 
-    /// What a loader is made of.
+    /// Options of a loader.
     struct LoaderOptions<'py> {
         fields: FieldOptions<'py>,
         order: OrderOptions<'py>,
@@ -233,7 +234,7 @@ groups! {
         mixing: MixingOptions<'py>,
     }
 
-    /// What a data set of torch's is made of.
+    /// Options of an `ndlens.torch.Dataset`.
     struct DatasetOptions<'py> {
         fields: FieldOptions<'py>,
         /// The source of all randomness.

@@ -1,4 +1,4 @@
-//! What the parts of a batch are: tensors, arrays or views.
+//! The type of the parts of a batch: tensors, arrays or views.
 
 use ndlens::{Consumer, DType, View};
 use pyo3::IntoPyObjectExt;
@@ -11,7 +11,7 @@ use crate::interop::tensor;
 use crate::optional::{Optional, is_installed};
 use crate::view::object::PyView;
 
-/// What a batch's views become.
+/// Type that the views of a batch become.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Output {
     Torch,
@@ -34,7 +34,7 @@ impl Output {
         }
     }
 
-    /// Whether batches of this dtype can be handed out so, known before the first.
+    /// Checks, before the first batch, that batches of this dtype can be handed out as this type.
     pub(crate) fn check(self, py: Python<'_>, dtype: &DType) -> PyResult<()> {
         match self {
             Output::Torch => Consumer::Torch.check_dtype(dtype).or_raise(),

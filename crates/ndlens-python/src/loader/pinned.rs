@@ -2,7 +2,7 @@
 //!
 //! torch frees such memory only once the copies from it that are under way are done, and keeps it
 //! for the next tensor: a pool that knows of streams. So a batch goes out as the very tensor that
-//! torch made, and comes back to torch, not to us.
+//! torch made, and goes back to torch, not to this crate.
 
 #![expect(unsafe_code, reason = "makes batches on the memory of tensors; see UNSAFE.md")]
 
@@ -43,7 +43,7 @@ impl Fresh {
         let empty = optional::get(py, "torch", "empty")?;
         let keywords = PyDict::new(py);
         keywords.set_item("dtype", optional::get(py, "torch", "uint8")?)?;
-        // Whatever the default device is.
+        // On the CPU, for any default device.
         keywords.set_item("device", "cpu")?;
         keywords.set_item("pin_memory", true)?;
         let (mut tensors, mut buffers) = (vec![], vec![]);
@@ -83,7 +83,7 @@ impl Pinned {
         fresh.memory
     }
 
-    /// The tensors that this batch was made on, as what its views are.
+    /// The tensors that this batch was made on, with the shapes and strides of its views.
     pub(crate) fn take<'py>(
         &self,
         py: Python<'py>,

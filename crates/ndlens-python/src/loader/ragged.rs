@@ -60,14 +60,14 @@ fn extract_shapes(shapes: &Bound<'_, PyAny>) -> PyResult<Shapes> {
 ///
 /// Args:
 ///     `items`: A list of views, each an item; or, with `shapes`, a packed view of one axis that
-///         they lie in.
+///         holds them.
 ///     `offsets`: The first element of each item, of shape (N,); N + 1 also say where each must
-///         end. None if items lie one after another.
+///         end. None if each item follows the one before.
 ///     `shapes`: The shape of each item, of shape (N, rank).
 ///
 /// Raises:
-///     `ValueError`: Items differ in more than their first two axes, or do not lie within their
-///         memory; the error names the first.
+///     `ValueError`: Items differ in more than their first two axes, or reach beyond their memory;
+///         the error names the first.
 ///
 /// >>> import ndlens as nl
 /// >>> images = nl.ragged(bytes(range(10)), shapes=[(2, 3), (2, 2)])
@@ -83,7 +83,7 @@ pub(crate) fn ragged(
     let Some(shapes) = shapes else {
         if offsets.is_some() {
             return Err(PyTypeError::new_err(
-                "offsets say where items of given shapes lie: give shapes too",
+                "offsets are the places of items of given shapes: give shapes too",
             ));
         }
         if !items.is_instance_of::<PyList>() && !items.is_instance_of::<PyTuple>() {

@@ -23,7 +23,7 @@ pub(crate) fn to_dict<'py>(py: Python<'py>, state: &State) -> PyResult<Bound<'py
     Ok(dict)
 }
 
-/// A state, without what it keeps of its sampler.
+/// A state, without its part about the sampler.
 pub(crate) fn from_dict(dict: &Bound<'_, PyDict>) -> PyResult<State> {
     let state = Keys(dict);
     let version: u32 = state.integer("version", "2**32 - 1")?;
@@ -48,7 +48,7 @@ pub(crate) fn from_dict(dict: &Bound<'_, PyDict>) -> PyResult<State> {
     State::new(epoch, start, None, basis).or_raise()
 }
 
-/// What a state keeps of its sampler, if anything.
+/// The part of a state about the sampler, if there is one.
 pub(crate) fn of_sampler<'py>(dict: &Bound<'py, PyDict>) -> PyResult<Option<Bound<'py, PyDict>>> {
     let kept = dict.get_item("sampler")?.filter(|kept| !kept.is_none());
     kept.map(|kept| match kept.cast_into::<PyDict>() {

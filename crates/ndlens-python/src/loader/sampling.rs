@@ -1,7 +1,6 @@
-//! What samplers give: numbers in memory, and iterators that are read while an epoch runs.
+//! Items of samplers: numbers in memory, and iterators that are read while an epoch runs.
 //!
-//! Which rank this is and what a sampler has to say is asked in `ndlens/_sampling.py`, when an
-//! epoch begins.
+//! `ndlens/_sampling.py` looks up the rank and asks the sampler, when an epoch begins.
 
 use std::sync::{Mutex, MutexGuard};
 
@@ -19,13 +18,13 @@ use crate::lists;
 use crate::loader::selection::extract_selection;
 use crate::view::object::PyView;
 
-/// How many items an iterator gives between two looks for Ctrl-C. One in C would never look.
+/// Items of an iterator between two checks for Ctrl-C. An iterator in C makes no checks.
 const SIGNAL_ITEMS: usize = 1 << 10;
 
-/// How many it gives between two moments for other threads. One in C would never let them run.
+/// Items of an iterator between two moments for other threads. An iterator in C lets none run.
 const TURN_ITEMS: usize = 1 << 16;
 
-/// What a state keeps for a sampler, as a dict that Python made.
+/// The part of a state about a sampler, as a dict that Python made.
 struct Kept(Py<PyAny>);
 
 /// As a dict for Python: {"digest": ..}, or what was kept.
@@ -140,8 +139,8 @@ fn parse_digest(text: &str) -> PyResult<Digest> {
     })
 }
 
-/// Reads as many numbers from an iterator as are asked for, or all; gives how many there were,
-/// their digest and, of the first `keep`, the numbers: int64, of shape (numbers,).
+/// Reads as many numbers from an iterator as are asked for, or all. Gives their count, their digest
+/// and the first `keep` of them: int64, of shape (numbers,).
 #[pyfunction]
 #[pyo3(signature = (iterator, count, keep, /))]
 pub(crate) fn read_numbers(
@@ -173,17 +172,18 @@ fn next_number(iterator: &mut Bound<'_, PyIterator>, read: usize) -> PyResult<Op
     iterator.next().map(|item| extract_number("the sampler", &item?)).transpose()
 }
 
-/// An iterator of a sampler, while it is read. `ndlens/_sampling.py` says what its attributes are.
+/// An iterator of a sampler, while it is read. `ndlens/_sampling.py` documents the attributes.
 #[derive(Debug)]
 pub(crate) struct Reading {
     iterator: Py<PyIterator>,
-    /// Gives what a state keeps of the sampler as it stands; None if that is a digest of the items
-    /// it gave.
+    /// Gives the sampler's present state for a state of the loader; None if that keeps a digest of
+    /// the items it gave.
     snapshot: Option<Py<PyAny>>,
     /// Is called with the number of items when there are no more.
     ended: Py<PyAny>,
     progress: Mutex<Progress>,
-    /// Held while a thread reads and takes a batch: what one read, another would take.
+    /// Held while a thread reads and takes a batch: another thread would take the batch of this
+    /// reading.
     turn: Mutex<()>,
 }
 
@@ -195,7 +195,7 @@ struct Progress {
 }
 
 impl Reading {
-    /// The reading of an epoch that begins, and what the loader is told of it.
+    /// The reading of an epoch that begins, and the loader's half of it.
     pub(crate) fn begin(begun: &Bound<'_, PyAny>) -> PyResult<(Self, Sampled)> {
         let py = begun.py();
         let field = |name: &str| begun.getattr(name);
@@ -224,7 +224,7 @@ impl Reading {
         Ok((reading, Sampled::Read(sampling)))
     }
 
-    /// Visits what it holds, for the collector of cycles.
+    /// Visits the objects it holds, for the collector of cycles.
     pub(crate) fn visit(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.iterator)?;
         visit.call(&self.snapshot)?;
@@ -240,8 +240,8 @@ impl Reading {
         exit::lock(py, &self.turn)
     }
 
-    /// Reads for all batches that can be begun. What a sampler raises comes when its batch is due;
-    /// what ends programs, such as Ctrl-C, comes at once.
+    /// Reads for all batches that can be begun. An error of the sampler is raised when its batch is
+    /// due; an exception that ends programs, such as Ctrl-C, is raised at once.
     pub(crate) fn read<'a, F>(&self, py: Python<'_>, lock: F) -> PyResult<()>
     where
         F: Fn() -> Option<MutexGuard<'a, Option<Epoch>>> + Sync,
@@ -294,7 +294,7 @@ impl Reading {
         Ok(numbers)
     }
 
-    /// What a state keeps of the sampler as it stands.
+    /// The part of a state about the sampler, as it is now.
     fn note(&self, py: Python<'_>) -> PyResult<Option<Note>> {
         match &self.snapshot {
             Some(snapshot) => Ok(note_from_python(Some(snapshot.bind(py).call0()?))),
@@ -302,7 +302,7 @@ impl Reading {
         }
     }
 
-    /// What the sampler raised, once all batches before it came.
+    /// The error of the sampler, once all batches before it were taken.
     pub(crate) fn take_failure(&self, py: Python<'_>) -> Option<PyErr> {
         self.lock(py).failure.take()
     }

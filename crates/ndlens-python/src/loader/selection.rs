@@ -13,7 +13,7 @@ use crate::interop::import::extract_view;
 use crate::optional;
 use crate::view::key::{integer, selects_by_copying};
 
-/// Which items of a source are meant; what several fields of a subset share, also on their way to
+/// Selected items of a source. Several fields of a subset share it, also when they are sent to
 /// another process.
 #[pyclass(frozen, name = "_Selection", module = "ndlens._ndlens")]
 pub(crate) struct PySelection {
@@ -65,7 +65,7 @@ pub(crate) fn selection_of_bytes(
     Ok(PySelection::new(selection, items))
 }
 
-/// Those of `items` items that an index selects: a slice, a list or tuple of integers or booleans,
+/// The selection, of `items` items, by an index: a slice, a list or tuple of integers or booleans,
 /// or anything of them that `nl.view` takes. Negative numbers count from the end.
 pub(crate) fn extract_selection(index: &Bound<'_, PyAny>, items: usize) -> PyResult<Selection> {
     let py = index.py();
@@ -82,7 +82,7 @@ pub(crate) fn extract_selection(index: &Bound<'_, PyAny>, items: usize) -> PyRes
     exit::detach(py, || Selection::from_view(&view, items)).or_raise()
 }
 
-/// What stands between the brackets of items: one of them, or some.
+/// A key in the brackets of items: one item, or some.
 pub(crate) enum ItemKey {
     At(isize),
     Some(Selection),
@@ -141,7 +141,7 @@ fn name_of_type(object: &Bound<'_, PyAny>) -> String {
     object.get_type().name().map_or_else(|_| "?".to_owned(), |name| name.to_string())
 }
 
-/// What `nl.view` takes, or what has a `to_numpy` that gives it, as a pandas index has.
+/// An object that `nl.view` takes, or that has a `to_numpy`, as a pandas index has.
 fn view_of_numbers(numbers: &Bound<'_, PyAny>) -> PyResult<Option<View>> {
     let text = numbers.is_instance_of::<PyString>() || numbers.is_instance_of::<PyBytes>();
     if text || numbers.is_instance_of::<PyList>() || numbers.is_instance_of::<PyTuple>() {
@@ -182,7 +182,7 @@ fn view_of_list(list: &Bound<'_, PyAny>) -> PyResult<Option<View>> {
     }
 }
 
-/// An integer; one that fits no address as one that is out of bounds anywhere.
+/// An integer; one that fits no address becomes one that is out of bounds anywhere.
 fn number(item: &Bound<'_, PyAny>) -> PyResult<Option<i64>> {
     if !item.hasattr("__index__")? {
         return Ok(None);
@@ -252,7 +252,8 @@ pub(crate) fn extract_labels(labels: &Bound<'_, PyAny>, name: &'static str) -> P
     for (place, label) in labels.try_iter().map_err(|error| in_place(py, name, error))?.enumerate()
     {
         let label = label?;
-        // What is not equal to itself, as NaN, or does not say, as pandas.NA, stands for no label.
+        // A value that is not equal to itself, as NaN, or whose comparison fails, as that of
+        // pandas.NA, is not a label.
         let known = label.eq(&label).unwrap_or(false);
         if !known {
             return Err(loader::Error::MissingLabel { name, place }).or_raise();

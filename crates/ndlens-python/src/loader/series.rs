@@ -25,7 +25,7 @@ use crate::view::object::PyView;
 /// Bytes of series that are searched for NaN if the caller did not ask: some 50 ms of work.
 const NAN_LOOK_BYTES: usize = 256 << 20;
 
-/// Bytes that are searched between two looks for Ctrl-C.
+/// Bytes that are searched between two checks for Ctrl-C.
 const NAN_PIECE_BYTES: usize = 64 << 20;
 
 /// Windows of one series or of several, as items for a loader.
@@ -130,7 +130,7 @@ pub(crate) fn windows<'py>(
     }
 }
 
-/// One of the two that `windows` gives, as it was pickled.
+/// One of the two fields that `windows` gives, from its pickle.
 #[pyfunction]
 #[pyo3(name = "_windows_part", signature = (series, span, lengths, future, /))]
 pub(crate) fn windows_part(
@@ -157,7 +157,7 @@ fn extract_series(series: &Bound<'_, PyAny>) -> PyResult<Vec<View>> {
     if let Ok(shards) = series.cast::<PyShards>() {
         let files = shards.get().views().len();
         return Err(PyTypeError::new_err(format!(
-            "no window is a view of two files, and this series lies in {files}: \
+            "no window is a view of two files, and this series is in {files}: \
              nl.windows(shards.shards, ..) takes each as a series of its own"
         )));
     }
@@ -177,7 +177,7 @@ fn extract_series(series: &Bound<'_, PyAny>) -> PyResult<Vec<View>> {
     lists::collect((0..source.len()).map(item))
 }
 
-/// The lengths of groups, however they were given.
+/// The lengths of groups, in any form they can be given in.
 fn extract_lengths(
     series: &[View],
     groups: Option<&Bound<'_, PyAny>>,
@@ -256,7 +256,7 @@ fn leave_out_nan(
     let look = if skip { usize::MAX } else { NAN_LOOK_BYTES };
     let Some(in_past) = nan_steps(py, past.series(), look, skip)? else { return Ok(()) };
     let own = match future {
-        // Where there are no targets, the horizon is of the same series.
+        // Without targets, the horizon is of the same series.
         Some(future) if !future.shares_series(past) => nan_steps(py, future.series(), look, skip)?,
         _ => None,
     };
@@ -295,7 +295,7 @@ fn leave_out_nan(
     Ok(())
 }
 
-/// The steps with NaN in the first bytes of series; None if elements are no floats. Checks for
+/// The steps with NaN in the first bytes of series; None if elements are not floats. Checks for
 /// Ctrl-C meanwhile.
 fn nan_steps(
     py: Python<'_>,
@@ -304,7 +304,7 @@ fn nan_steps(
     must: bool,
 ) -> PyResult<Option<NanSteps>> {
     let search = match NanSearch::new(series) {
-        // Nobody asked.
+        // The caller did not ask for a search.
         Err(Error::NanOfOpaque { .. }) if !must => None,
         search => search.or_raise()?,
     };

@@ -8,7 +8,7 @@ use pyo3::types::{PyBool, PyDict, PyInt, PyList, PyString, PyTuple, PyType};
 use crate::error::{OrRaise, in_place};
 use crate::provided;
 
-/// A list of transforms, ours or torchvision's, and whose they are.
+/// A list of transforms, ours or torchvision's, and the library they are of.
 pub(crate) fn extract_list(
     transforms: &Bound<'_, PyAny>,
 ) -> PyResult<(Vec<Box<dyn Step>>, Convention)> {
@@ -44,8 +44,8 @@ pub(crate) fn is_one_list(transforms: &Bound<'_, PyAny>) -> PyResult<bool> {
     provided::IS_ONE_LIST.get(transforms.py())?.call1((transforms,))?.extract()
 }
 
-/// A transform of `ndlens.transforms`: the one that Rust knows by the name of the class, of the
-/// object's fields.
+/// A transform of `ndlens.transforms`: the Rust transform of the class's name, with the object's
+/// fields.
 fn extract(transform: &Bound<'_, PyAny>) -> PyResult<Box<dyn Step>> {
     let class = transform.get_type();
     let unknown = || {

@@ -1,4 +1,4 @@
-//! What is behind `nl.Arrays`: arrays of a file by name.
+//! The compiled half of `nl.Arrays`: arrays of a file by name.
 
 use ndlens::store::{self, Arrays, RaggedParts};
 use pyo3::IntoPyObjectExt;
@@ -39,7 +39,7 @@ pub(crate) fn wrap(py: Python<'_>, arrays: Arrays) -> PyResult<Bound<'_, PyAny>>
     provided::ARRAYS.get(py)?.call1((PyArrayFile(arrays), path.into_os_string()))
 }
 
-/// What is behind `nl.Arrays`: a file of arrays that have names.
+/// The compiled half of `nl.Arrays`: a file of arrays that have names.
 #[pyclass(frozen, name = "_ArrayFile", module = "ndlens._ndlens")]
 pub(crate) struct PyArrayFile(Arrays);
 

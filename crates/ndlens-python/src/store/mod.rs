@@ -1,11 +1,11 @@
 //! Arrays in files and in shared memory, and views on their way to other processes.
 //!
-//! | file | what it has |
+//! | file | contents |
 //! |---|---|
-//! | `path.rs` | paths in |
+//! | `path.rs` | paths, extracted |
 //! | `open.rs` | `nl.open`, `nl.guard_truncation` |
 //! | `save.rs` | `nl.save` |
-//! | `arrays.rs` | what is behind `nl.Arrays` |
+//! | `arrays.rs` | the compiled half of `nl.Arrays` |
 //! | `shards.rs`, `shard_items.rs` | `nl.Shards`: the class, and its indexing |
 //! | `share.rs`, `share_items.rs` | `nl.share`, `nl.attach`, `nl.empty_shared`; items in them |
 //! | `pickle.rs`, `senders.rs` | views to bytes and back; picklers of messages |

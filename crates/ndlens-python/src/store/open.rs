@@ -39,7 +39,7 @@ use crate::view::object::PyView;
 ///     `copy`: Whether each array is read into memory of its own instead of mapped, when it is
 ///         first asked for, and decompressed if need be.
 ///     `shape`: Shape of raw bytes; one size may be -1. By default (-1,).
-///     `dtype`: Dtype of raw bytes: whatever `View.reinterpret` takes.
+///     `dtype`: Dtype of raw bytes: any that `View.reinterpret` takes.
 ///     `offset`: First byte of raw bytes. It need not be aligned.
 ///     `strides`: Strides of raw bytes, in bytes; None if they are packed in C order.
 ///
@@ -47,7 +47,7 @@ use crate::view::object::PyView;
 ///     `OSError`: A file cannot be opened, such as `FileNotFoundError`.
 ///     `FormatError`: A file is damaged, of a format that is not read, or unlike the others of a
 ///         pattern.
-///     `ValueError`: `mode` is another word, or `shape` is no shape.
+///     `ValueError`: `mode` is another word, or `shape` is not a shape.
 ///     `MemoryError`: There is not enough memory for a copy or a map.
 #[pyfunction]
 #[pyo3(
@@ -111,7 +111,7 @@ pub(crate) fn open<'py>(
     }
 }
 
-/// A mode; what stands in its place is often a dtype.
+/// A mode. A frequent mistake is a dtype in its place.
 fn extract_mode(mode: &Bound<'_, PyAny>) -> PyResult<MapMode> {
     match mode.cast::<PyString>() {
         Ok(mode) => mode.to_cow()?.parse().or_raise(),
@@ -130,24 +130,24 @@ fn sizes(shape: &Bound<'_, PyAny>) -> PyResult<Vec<isize>> {
 
 /// Makes reads of a mapped file that has become shorter give zeros instead of SIGBUS.
 ///
-/// From now on, in any thread of this process or of one forked from it later, for any reader:
-/// ndlens, NumPy or torch. Without it the system ends the process.
+/// It holds from now on, in any thread of this process or of a process forked from it later, for
+/// any reader: ndlens, NumPy or torch. Without it the system ends the process.
 ///
 /// Zeros pass for data, so this is not the default, and code that reads memory itself must ask
 /// afterwards: `view.verify()` raises `TruncatedError` if anything was lost. ndlens asks for what
 /// it reads (`copy`, `tolist`, `v[3]`, ...). An `nl.Loader` and an `nl.torch.Dataset` need no call:
 /// their own reads of views of `nl.open` are guarded in any case.
 ///
-/// Writes are not guarded: one through "r+" that does not reach the file, since the disk is full,
-/// is the signal it was, and never lost in silence. `view[...] = ..` and `view.fill` ask for room
-/// first, and raise `OSError`.
+/// Writes are not guarded: a write through "r+" that does not reach the file, since the disk is
+/// full, is a signal as before, and is never lost without an error. `view[...] = ..` and
+/// `view.fill` ask for room first, and raise `OSError`.
 ///
 /// A view that met lost pages is damaged: all that ndlens does with it raises, also if the file has
 /// grown back. Open it again.
 ///
-/// It handles SIGBUS, and passes on what is not about a mapped file of ndlens. Call it again after
-/// something else took the signal, such as `faulthandler.enable()`; otherwise a second call does
-/// nothing.
+/// It handles SIGBUS, and passes on signals that are not about a mapped file of ndlens. Call it
+/// again after another handler was installed, as by `faulthandler.enable()`; otherwise a second
+/// call does nothing.
 ///
 /// >>> import ndlens as nl
 /// >>> nl.guard_truncation()

@@ -1,4 +1,4 @@
-//! Paths in.
+//! Paths, extracted.
 
 use std::path::PathBuf;
 

@@ -15,7 +15,7 @@ use crate::store::senders::register_senders;
 use crate::store::share;
 use crate::view::object::PyView;
 
-/// From this on, pickle can leave buffers out of the stream (PEP 574).
+/// First protocol of pickle that can leave buffers out of the stream (PEP 574).
 const BUFFER_PROTOCOL: i32 = 5;
 
 /// The view that a handle is to.
@@ -44,11 +44,11 @@ pub(crate) fn reduce_sent<'py>(view: &Bound<'py, PyView>) -> PyResult<Bound<'py,
     let py = view.py();
     let _inside = exit::enter(py);
     let view = view.borrow().view()?.clone();
-    // What pickles messages has no way to send buffers apart.
+    // Picklers of messages cannot send buffers apart.
     reduce(py, &view, BUFFER_PROTOCOL - 1, true)
 }
 
-/// Waits until what was sent is received: at most `seconds`, and at most an hour.
+/// Waits until all that was sent is received: at most `seconds`, and at most an hour.
 #[pyfunction]
 #[pyo3(name = "_wait_for_receipts", signature = (seconds, /))]
 pub(crate) fn wait_for_receipts(py: Python<'_>, seconds: f64) -> PyResult<bool> {
@@ -87,18 +87,18 @@ impl PyView {
     fn __reduce_ex__<'py>(&self, py: Python<'py>, protocol: i32) -> PyResult<Bound<'py, PyTuple>> {
         let _inside = exit::enter(py);
         let view = self.view()?.clone();
-        // Where multiprocessing has come since it was last looked for, this may be the first
-        // message that it sends.
+        // If multiprocessing was imported since the last look-up, this may be the first message
+        // that it sends.
         let sent = register_senders(py, true)?;
         reduce(py, &view, protocol, sent)
     }
 
-    /// The same memory, as `copy.copy` has it of every view.
+    /// A view of the same memory, for `copy.copy`.
     fn __copy__(&self) -> PyResult<PyView> {
         Ok(PyView::new(self.view()?.clone()))
     }
 
-    /// Memory of its own.
+    /// A view of new memory, for `copy.deepcopy`.
     fn __deepcopy__(&self, py: Python<'_>, _memo: &Bound<'_, PyDict>) -> PyResult<PyView> {
         let view = self.view()?.clone();
         exit::detach(py, || view.copy(view.packed_order())).map(PyView::new).or_raise()

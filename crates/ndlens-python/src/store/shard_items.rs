@@ -1,4 +1,4 @@
-//! Items of shards: what stands in their brackets.
+//! Items of shards: indexing by brackets.
 
 use ndlens::Index;
 use pyo3::IntoPyObjectExt;
@@ -23,7 +23,7 @@ impl PyShards {
 
     /// Item `key`, or some items: of a slice, or of an array of integers or booleans.
     ///
-    /// Raises `IndexError` for an item that is not there and for other keys.
+    /// Raises `IndexError` for a number that is not an item and for other keys.
     fn __getitem__<'py>(
         &self,
         py: Python<'py>,

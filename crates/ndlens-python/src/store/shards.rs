@@ -43,7 +43,7 @@ impl PyShards {
     }
 }
 
-/// These views as one, as they were pickled.
+/// The shards that were pickled as these views.
 #[pyfunction]
 #[pyo3(name = "_shards_of_views", signature = (views, /))]
 pub(crate) fn shards_of_views(views: &Bound<'_, PyAny>) -> PyResult<PyShards> {
@@ -89,7 +89,7 @@ impl PyShards {
         self.0.len()
     }
 
-    /// NumPy would make an array of a single object of them.
+    /// Refuses: NumPy would make an array of one object of the shards.
     #[pyo3(signature = (*_args, **_kwargs))]
     fn __array__(
         &self,
@@ -98,12 +98,12 @@ impl PyShards {
     ) -> PyResult<()> {
         let files = self.0.views().len();
         Err(PyTypeError::new_err(format!(
-            "shards lie in {files} files, and one array of them would be a copy: \
+            "shards are in {files} files, and one array of them would be a copy: \
              numpy.concatenate([shard.numpy() for shard in shards.shards])"
         )))
     }
 
-    /// Called for a name that shards do not have: says what to write instead of a view's methods.
+    /// Called for a name that shards do not have: names what to write instead of a view's methods.
     fn __getattr__(&self, name: &str) -> PyResult<()> {
         let how = match name {
             "numpy" => "numpy.concatenate([shard.numpy() for shard in shards.shards])",
@@ -111,7 +111,7 @@ impl PyShards {
             _ => return Err(no_attribute("Shards", name, "")),
         };
         let files = self.0.views().len();
-        let hint = format!(": shards lie in {files} files; {how} is a copy of them in one array");
+        let hint = format!(": shards are in {files} files; {how} is a copy of them in one array");
         Err(no_attribute("Shards", name, &hint))
     }
 

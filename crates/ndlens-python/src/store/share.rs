@@ -21,7 +21,7 @@ use crate::store::shards::PyShards;
 use crate::store::share_items::{self, Part};
 use crate::view::object::PyView;
 
-/// The first and the longest pause between two looks for a name, during which Ctrl-C waits.
+/// The first and the longest pause between two look-ups of a name, during which Ctrl-C waits.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(50));
 
 /// Copies arrays to shared memory, once, and gives views of it.
@@ -30,7 +30,7 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_m
 /// of the same memory there. Ragged items and windows come back as such, on copies of what they are
 /// of; shards and subsets as one array. The copies are writable, C-contiguous and start at
 /// multiples of 64 bytes, all in one block of memory (one descriptor). The memory is freed with the
-/// last view on it, in whatever process, however that ends; nothing is left behind. It does not
+/// last view on it, in any process, also if that is killed; nothing is left behind. It does not
 /// need /dev/shm.
 ///
 /// Args:
@@ -38,8 +38,8 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_m
 ///         same structure. With a `name` also a function without arguments that returns the arrays;
 ///         only the process that creates calls it. Keys of a dict are strings then.
 ///     `name`: Name under which all processes of one user on one machine see one copy: the first
-///         creates it, the others wait until it is filled and give the same memory, whatever they
-///         would have shared.
+///         creates it, the others wait until it is filled and give the same memory in place of
+///         their own arrays.
 ///     `timeout`: Seconds that the others wait; None for any time.
 ///
 /// Raises:
@@ -209,13 +209,13 @@ fn wait<T: Send>(
     }
 }
 
-/// Arrays, and how they came.
+/// Arrays, and the structure they were given in.
 struct Arrays {
     keys: Keys,
     views: Vec<View>,
 }
 
-/// How arrays came and go.
+/// Structure of the arrays that are given and returned.
 enum Keys {
     Single,
     Tuple,
@@ -248,7 +248,7 @@ fn extract_part(array: &Bound<'_, PyAny>) -> PyResult<Part> {
 }
 
 impl Keys {
-    /// What `extract_one` makes of each array.
+    /// The keys, and the result of `extract_one` for each array.
     fn extract<T>(
         obj: &Bound<'_, PyAny>,
         extract_one: impl Fn(&Bound<'_, PyAny>) -> PyResult<T>,

@@ -1,6 +1,6 @@
-//! Items and shards on shared memory: what `nl.share` makes of fields that are no views.
+//! Items and shards on shared memory, for fields of `nl.share` that are not views.
 //!
-//! Everything that is shared together lies in one arena. What that takes is collected first, from
+//! Everything that is shared together is in one arena. The arrays for it are collected first, from
 //! all fields:
 //!
 //! | field | arrays | comes back as |
@@ -47,7 +47,7 @@ impl Part {
     }
 }
 
-/// An array to be made, and of what.
+/// An array to be made, and its source.
 enum Filling {
     View(View),
     Rows(Arc<dyn Source>),
@@ -87,7 +87,7 @@ impl Plan {
     }
 }
 
-/// Which of the arrays a field is made of.
+/// The arrays that a field is made of.
 enum Places {
     One(usize),
     Ragged { flat: usize, offsets: usize, shapes: usize },
@@ -100,7 +100,7 @@ pub(crate) fn share(py: Python<'_>, parts: Vec<Part>) -> PyResult<Vec<Bound<'_, 
     let mut places = vec![];
     for part in &parts {
         let place = match part {
-            // Views that were given twice are two, as they always were.
+            // A view that was given twice gives two arrays.
             Part::View(view) => {
                 let (shape, dtype) = (view.shape().to_vec(), view.dtype().clone());
                 Places::One(plan.add(shape, dtype, Filling::View(view.clone()))?)

@@ -1,4 +1,4 @@
-//! What a view says of itself; its claim on its memory, and the end of it.
+//! Attributes of a view; its claim on its memory, and the end of the claim.
 
 use std::sync::atomic::Ordering;
 

@@ -2,9 +2,9 @@
 //!
 //! `View.release()` ends a view's claim on its memory while other threads, or code further down
 //! this thread's stack, may be reading it. So readers are counted, a buffer export for as long as
-//! it lives, and a claim with readers is not released. The count is one atomic number: it
-//! costs half of what `PyO3`'s borrow flags do, and a slice, which is the most frequent look of
-//! all, needs none if the interpreter runs one thread at a time.
+//! it lives, and a claim with readers is not released. The count is one atomic number: it costs
+//! half of what `PyO3`'s borrow flags do. A slice, the most frequent look, needs no count if the
+//! interpreter runs one thread at a time.
 
 #![expect(unsafe_code, reason = "lends what a count protects; see UNSAFE.md")]
 
@@ -18,7 +18,7 @@ use pyo3::prelude::*;
 /// Set in the count if there is no view: before it is filled in, and after its release.
 const CLOSED: usize = 1 << (usize::BITS - 1);
 
-/// What a Python object holds of its memory.
+/// The claim of a Python object on its memory.
 ///
 /// # Invariant
 ///
@@ -36,7 +36,7 @@ unsafe impl Sync for Claim {}
 /// A look at a view, which is not released meanwhile.
 pub(crate) struct Look<'a>(&'a Claim);
 
-/// Why a claim is not released.
+/// Reason why a claim is not released.
 pub(crate) struct InUse;
 
 impl Claim {
@@ -50,7 +50,8 @@ impl Claim {
         Claim { looks: AtomicUsize::new(CLOSED), view: UnsafeCell::new(None) }
     }
 
-    /// Fills a claim that was made closed, in place: a view is large enough that moving it shows.
+    /// Fills a claim that was made closed, in place: a move of a view, which is large, takes
+    /// measurable time.
     ///
     /// # Safety
     ///
@@ -123,7 +124,7 @@ impl Claim {
 }
 
 impl Look<'_> {
-    /// Goes on looking until [`Claim::end_look`].
+    /// Keeps the look until [`Claim::end_look`].
     pub(crate) fn keep(self) {
         std::mem::forget(self);
     }

@@ -14,8 +14,8 @@ use crate::lists::{self, Number, list_of};
 /// Bytes of elements that are packed at once on the way to lists.
 const BLOCK_BYTES: usize = 1 << 20;
 
-/// The element at a place of a view of rank 1, if it exists and has one of the most common dtypes:
-/// what iteration gives.
+/// The element at a place of a view of rank 1, if it exists and has one of the most common dtypes,
+/// for iteration.
 ///
 /// Not a `Result`, which is as large as an exception, and moving it would take longer than making a
 /// number.
@@ -79,7 +79,7 @@ pub(crate) fn nested_lists<'py>(py: Python<'py>, view: &View) -> PyResult<Bound<
 
 /// Whether the elements of two views of one shape are equal as Python's numbers are.
 ///
-/// Raises `NotImplementedError` if the elements of either are no Python numbers.
+/// Raises `NotImplementedError` if the elements of either are not Python numbers.
 pub(crate) fn equal_as_numbers(py: Python<'_>, view: &View, other: &View) -> PyResult<bool> {
     let is_large = |count: usize| {
         view.nbytes().max(other.nbytes()) > BLOCK_BYTES && (count > 1 || view.ndim() > 1)
@@ -121,7 +121,7 @@ fn nest<'py>(
     list_of(py, items).map(Bound::into_any)
 }
 
-/// A list of the most common numbers, which are so made without a look at the dtype for each.
+/// A list of numbers of a common dtype, without a match on the dtype for each.
 fn numbers<'py>(
     py: Python<'py>,
     dtype: &DType,
@@ -143,7 +143,7 @@ fn numbers<'py>(
     })
 }
 
-/// The element that `bytes` hold; they are as long as one.
+/// The element that `bytes` hold. They are as long as one element.
 fn element<'py>(py: Python<'py>, dtype: &DType, bytes: &[u8]) -> PyResult<Bound<'py, PyAny>> {
     macro_rules! number {
         ($type:ty) => {
@@ -199,7 +199,9 @@ pub(crate) fn pack(dtype: &DType, value: &Bound<'_, PyAny>) -> PyResult<SmallVec
             return error;
         }
         match value.get_type().name() {
-            Ok(name) => PyTypeError::new_err(format!("a {name} is no element of dtype {dtype}")),
+            Ok(name) => {
+                PyTypeError::new_err(format!("a {name} is not an element of dtype {dtype}"))
+            }
             Err(error) => error,
         }
     };
@@ -256,7 +258,7 @@ pub(crate) fn pack(dtype: &DType, value: &Bound<'_, PyAny>) -> PyResult<SmallVec
                 &[byte] => SmallVec::from_slice(&[byte]),
                 other => {
                     return Err(PyValueError::new_err(format!(
-                        "{} bytes are no element of dtype c",
+                        "{} bytes are not an element of dtype c",
                         other.len()
                     )));
                 }
@@ -276,7 +278,7 @@ fn complex(value: &Bound<'_, PyAny>) -> PyResult<(f64, f64)> {
     if let Ok(number) = value.cast::<PyComplex>() {
         return Ok((number.real(), number.imag()));
     }
-    // NumPy's complex64 is no `complex`, but becomes one.
+    // NumPy's complex64 is not a `complex`, but converts to one.
     match value.getattr_opt("__complex__")? {
         Some(convert) => {
             let number = convert.call0()?;

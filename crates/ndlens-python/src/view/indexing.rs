@@ -1,4 +1,4 @@
-//! Basic indexing: elements and views at what stands in a view's brackets.
+//! Basic indexing: elements and views for the keys in a view's brackets.
 
 #![expect(
     unsafe_code,
@@ -14,7 +14,7 @@ use crate::view::key::{element_of, integer, with_key};
 use crate::view::object::{PyView, closed_beside, released};
 
 impl PyView {
-    /// What is at a place of axis 0: an element, or a view.
+    /// The element or the view at a place of axis 0.
     #[inline]
     pub(crate) fn at<'py>(slf: &Bound<'py, Self>, place: isize) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
@@ -27,7 +27,7 @@ impl PyView {
         }
     }
 
-    /// As [`at`](Self::at), whatever the elements and the rank.
+    /// As [`at`](Self::at), for any elements and any rank.
     fn part_at<'py>(slf: &Bound<'py, Self>, place: isize) -> PyResult<Bound<'py, PyAny>> {
         let view = slf.get();
         if view.rank(slf.py())? != 1 {
@@ -64,7 +64,7 @@ impl PyView {
     /// NumPy's basic indexing: integers, slices of any step, `...` and None, fewer than there are
     /// axes if you like.
     ///
-    /// Gives a view on the same memory, or the element itself where integers name one.
+    /// Gives a view on the same memory, or the element itself if integers name one.
     fn __getitem__<'py>(
         slf: &Bound<'py, Self>,
         py: Python<'py>,

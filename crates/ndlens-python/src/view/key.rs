@@ -1,4 +1,4 @@
-//! What stands between the brackets of `v[...]`, extracted.
+//! Keys in the brackets of `v[...]`, extracted.
 
 #![expect(unsafe_code, reason = "reads slices and integers through CPython's C API; see UNSAFE.md")]
 
@@ -17,8 +17,8 @@ pub(crate) type Key = SmallVec<[Index; 6]>;
 
 /// The parts of `key`, and what `use_key` makes of them.
 ///
-/// The key is lent, not returned: it is the largest thing an index operation touches, and moving it
-/// would show.
+/// The key is lent, not returned: it is the largest value of an index operation, and a move of it
+/// takes measurable time.
 pub(crate) fn with_key<R>(
     key: &Bound<'_, PyAny>,
     use_key: impl FnOnce(&Key) -> PyResult<R>,
@@ -46,8 +46,9 @@ pub(crate) fn element_of(key: &Key, ndim: usize) -> Option<SmallVec<[isize; 6]>>
     if key.len() == ndim { integers.collect() } else { None }
 }
 
-/// Pushed where it is found to be what it is: an `Index` that was returned would be read back
-/// before it is out of the store buffer, and that wait would be the largest part of the work.
+/// Pushes an item's index in the branch that recognises the item. An `Index` that was returned
+/// would be read back before it is out of the store buffer, and that wait would be the largest part
+/// of the work.
 #[inline]
 fn push_index(indices: &mut Key, item: &Bound<'_, PyAny>) -> PyResult<()> {
     if let Ok(slice) = item.cast::<PySlice>() {
@@ -83,8 +84,8 @@ fn push_index(indices: &mut Key, item: &Bound<'_, PyAny>) -> PyResult<()> {
     )))
 }
 
-/// What NumPy calls advanced indexing: sequences, arrays with axes, and booleans, which are masks
-/// also where Python calls them integers.
+/// Whether a key is NumPy's advanced indexing: sequences, arrays with axes, and booleans, which are
+/// masks although Python counts them as integers.
 pub(crate) fn selects_by_copying(item: &Bound<'_, PyAny>) -> PyResult<bool> {
     if item.is_instance_of::<PyBool>() {
         return Ok(true);
@@ -101,7 +102,7 @@ pub(crate) fn selects_by_copying(item: &Bound<'_, PyAny>) -> PyResult<bool> {
     Ok(!text && item.cast::<PySequence>().is_ok())
 }
 
-/// A key that is one integer, the most frequent one there is.
+/// A key that is one integer, the most frequent key.
 #[inline]
 pub(crate) fn integer(key: &Bound<'_, PyAny>) -> PyResult<Option<isize>> {
     match fitting(key) {
@@ -162,13 +163,13 @@ fn push_slice(indices: &mut Key, slice: &Bound<'_, PySlice>) -> PyResult<()> {
     unpack_slice(indices, slice)
 }
 
-/// A bound that is missing, or an integer that fits an index, which is nearly every one.
+/// A bound that is missing, or an integer that fits an index, as nearly every bound does.
 #[inline]
 fn plain_bound(bound: Borrowed<'_, '_, PyAny>, missing: isize) -> Option<isize> {
     if bound.is_none() { Some(missing) } else { fitting(&bound) }
 }
 
-/// Any slice, by Python's rules for what is no integer and what fits no index.
+/// Any slice, by Python's rules for bounds that are not integers or do not fit an index.
 fn unpack_slice(indices: &mut Key, slice: &Bound<'_, PySlice>) -> PyResult<()> {
     let (mut start, mut stop, mut step) = (0, 0, 0);
     // SAFETY: `slice` is a slice object and the three pointers are to live integers.

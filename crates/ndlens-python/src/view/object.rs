@@ -2,8 +2,8 @@
 //!
 //! `Bound::new` makes an object and then moves a value into it, and it makes it as `object.__new__`
 //! does: with a tuple of no arguments, zeroed, and shown to the collector. For a slice, whose work
-//! is a dozen additions, that is most of the time. So the object is allocated as it is and its few
-//! words that say "nothing here yet" are written in place.
+//! is a dozen additions, that is most of the time. So the object is allocated without them, and its
+//! few words that say "empty" are written in place.
 
 #![expect(unsafe_code, reason = "makes objects as CPython's C API does; see UNSAFE.md")]
 
@@ -36,8 +36,7 @@ pub(crate) struct PyView {
     pub(crate) claim: Claim,
     /// Buffers that consumers hold: each is a look at the claim, kept.
     pub(crate) exports: AtomicUsize,
-    /// The hash that was given out, which stays if the view is released; [`NO_HASH`]
-    /// before.
+    /// The hash, kept after the view is released; [`NO_HASH`] until it is first computed.
     pub(crate) hash: AtomicIsize,
 }
 
@@ -72,7 +71,7 @@ pub(crate) fn tuple<'py, T: IntoPyObject<'py> + Copy>(
     PyTuple::new(py, numbers.iter().copied())
 }
 
-/// How `PyO3` lays out the objects of a frozen class with weak references.
+/// The layout of `PyO3` for objects of a frozen class with weak references.
 #[repr(C)]
 struct Object {
     head: ffi::PyObject,
@@ -95,11 +94,11 @@ pub(crate) fn closed_beside<'py>(like: &Bound<'py, PyView>) -> PyResult<Bound<'p
     if object.is_null() {
         return Err(PyErr::fetch(py));
     }
-    // The collector is not told: all that such an object refers to and a collector could see is its
-    // class.
+    // The object is not tracked by the collector: its class is the only object that it refers to
+    // and a collector could see.
     //
     // SAFETY: `object` is `size_of::<Object>()` new bytes, of which the head is initialised; these
-    // are the rest. Nobody else knows of it, so it is ours to hand out.
+    // are the rest. No other code has a reference to it, so it is ours to return.
     unsafe {
         (&raw mut (*object).view).write(empty);
         (&raw mut (*object).weak_references).write(ptr::null_mut());

@@ -1,4 +1,4 @@
-//! What a `memoryview` and a sequence have.
+//! The methods of a `memoryview` and of a sequence.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -52,7 +52,7 @@ fn clamped(number: &Bound<'_, PyAny>) -> PyResult<isize> {
     }
 }
 
-/// Looks for Ctrl-C at some of the rounds of a loop that runs no Python code.
+/// Checks for Ctrl-C in some rounds of a loop that runs no Python code.
 #[inline]
 fn look(py: Python<'_>, round: usize) -> PyResult<()> {
     if round % LOOK == LOOK - 1 { py.check_signals() } else { Ok(()) }
@@ -260,7 +260,7 @@ impl PyView {
         let dtype = DType::from_format(letter, itemsize).or_raise()?;
         if !view.nbytes().is_multiple_of(itemsize) {
             return refuse(format!(
-                "{} bytes are no whole number of elements of {itemsize} bytes",
+                "{} bytes are not a whole number of elements of {itemsize} bytes",
                 view.nbytes()
             ));
         }
@@ -296,7 +296,7 @@ impl PyView {
             _ => return Ok(py.NotImplemented()),
         };
         let other = match extract_view(other) {
-            // A tensor whose elements must be computed has them all the same.
+            // A tensor whose elements must be computed is compared too.
             Err(error) if error.is_instance_of::<PyBufferError>(py) => extract_elements(other),
             result => result,
         };
@@ -310,7 +310,7 @@ impl PyView {
             // Numbers of different dtypes are equal as Python's numbers are.
             None if view.shape() != other.shape() => false,
             None => match element::equal_as_numbers(py, &view, &other) {
-                // What is no number to Python equals none.
+                // An element that is not a Python number equals no number.
                 Err(error) if error.is_instance_of::<PyNotImplementedError>(py) => false,
                 equal => equal?,
             },
@@ -337,7 +337,7 @@ impl PyView {
         ) {
             return Err(PyValueError::new_err("hashing is restricted to formats 'B', 'b' or 'c'"));
         }
-        // The hash of memory that something else may write would not stay.
+        // The hash would change with memory that other code may write.
         if let Some(exporter) = self.obj(py)? {
             exporter.bind(py).hash()?;
         }
@@ -378,7 +378,7 @@ impl PyView {
     /// The number of places along axis 0 that hold `value`, as `memoryview.count`.
     #[pyo3(signature = (value, /))]
     fn count(slf: &Bound<'_, Self>, value: &Bound<'_, PyAny>) -> PyResult<usize> {
-        // The iterator looks for Ctrl-C.
+        // The iterator checks for Ctrl-C.
         slf.try_iter()?.try_fold(0, |count, item| Ok(count + usize::from(item?.eq(value)?)))
     }
 }
@@ -398,8 +398,8 @@ impl PyViewIterator {
     }
 
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        // Relaxed, and in two steps: threads that share an iterator get places that are there,
-        // perhaps the same one.
+        // Relaxed, and in two steps: threads that share an iterator get existing places, perhaps
+        // the same one.
         let place = self.next.load(Ordering::Relaxed);
         if place >= self.end {
             return Ok(None);

@@ -62,7 +62,7 @@ fn write(target: &View, value: &Bound<'_, PyAny>) -> PyResult<()> {
         {
             interrupt::detached(value.py(), || target.assign(&source))
         }
-        // An array that is refused, rather than a number of another class.
+        // The error is about the array, not about a number of another class.
         Some(Err(error)) if error.is_instance_of::<PyBufferError>(value.py()) => Err(error),
         _ => fill(target, value),
     }
