@@ -174,12 +174,12 @@ fn a_dtype_without_a_name_is_an_error_of_its_tensor_alone() {
 
 #[test]
 fn elements_of_4_and_6_bits_fill_whole_bytes() {
-    bad_tensor("F4", "[3]", "[0,2]", "has shape [3] of F4, which is no whole number of bytes");
+    bad_tensor("F4", "[3]", "[0,2]", "has shape [3] of F4, which is not a whole number of bytes");
     bad_tensor(
         "F6_E3M2",
         "[5]",
         "[0,4]",
-        "has shape [5] of F6_E3M2, which is no whole number of bytes",
+        "has shape [5] of F6_E3M2, which is not a whole number of bytes",
     );
     bad_tensor("F4", "[4]", "[0,3]", "has 3 bytes, expected 2 for shape [4] of F4");
     let header = format!("{{{}}}", tensor("w", "F4", "[2,3]", "[0,3]"));
