@@ -1,5 +1,5 @@
-//! What a loader promises whatever its threads do: the same batches, errors at their place, clean
-//! ends, bounded memory.
+//! The guarantees of a loader with any number of threads: the same batches, errors at their place,
+//! clean ends, bounded memory.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -263,7 +263,7 @@ fn a_panic_without_workers_is_an_error_of_its_batch_too() {
     panicking(0, 1);
 }
 
-/// A door that is shut until it is opened, and counts who waits before it.
+/// A door that is shut until it is opened, and counts the threads that wait at it.
 #[derive(Default)]
 struct Door {
     open: Mutex<bool>,
@@ -305,7 +305,7 @@ fn an_epoch_dropped_while_workers_work_waits_for_the_items_in_hand_and_no_others
             Loader::new(vec![Field::new("rows", source)], config(50, num_workers)).unwrap();
         let mut epoch = loader.epoch(0).unwrap();
         eventually("all workers work", || door.waiting.load(Ordering::SeqCst) == num_workers);
-        // Whoever waited would help, and stand before the door too.
+        // A consumer that waited would help, and wait at the door too.
         assert!(matches!(epoch.next_within(Duration::ZERO), Progress::Pending));
 
         let (says_dropped, dropped) = channel();

@@ -1,4 +1,4 @@
-//! No bytes make a panic: whatever a file holds, it opens or says why not.
+//! No bytes cause a panic: any file opens or gives an error.
 
 use std::fs;
 use std::io::Write;

@@ -1,9 +1,9 @@
 //! Reads of mapped files that become shorter meanwhile: an error, not SIGBUS.
 //!
-//! The pages of a file that is cut short are gone at once, also from maps of it, and who touches
-//! one of them is sent SIGBUS, which ends the process. No look at the size beforehand closes that
-//! window. So a handler puts zeros where the lost pages were and marks the map as damaged; the
-//! reader goes on, looks at the mark when it is done, and throws away what it read:
+//! The pages of a file that is truncated are lost at once, also from its maps. A thread that
+//! accesses one of them gets SIGBUS, which ends the process. A check of the size beforehand does
+//! not close that window. So a handler replaces the lost pages by zeros and marks the map as
+//! damaged. The reader goes on, checks the mark at the end, and discards the data:
 //!
 //! ```text
 //!  reader                     handler (same thread)
@@ -15,8 +15,8 @@
 //! ```
 //!
 //! Guarded are the threads that hold a [`Reading`], as those of a loader do, and after
-//! [`guard_all_threads`] all. A thread that is not guarded gets its SIGBUS as before, since nobody
-//! would look at the mark and zeros would pass for data.
+//! [`guard_all_threads`] all. A thread that is not guarded gets its SIGBUS as before, since it does
+//! not check the mark and would take zeros for data.
 //!
 //! # Writes
 //!
@@ -27,9 +27,9 @@
 //!
 //! # The handler
 //!
-//! It takes no lock and no memory: all it looks at is atomic, and it calls only what POSIX lets
-//! handlers call, such as `stat`, and `mmap`, a bare system call. Signals that are not about a map
-//! of ours go to the handler that was there before. Code that puts a handler in place of ours
+//! It takes no lock and no memory. It reads only atomics, and calls only functions that POSIX
+//! allows in handlers, such as `stat`, and `mmap`, a bare system call. Signals that are not about a
+//! map of ours go to the handler that was there before. Code that puts a handler in place of ours
 //! (`faulthandler.enable`, a `DataLoader`'s worker) finds it replaced when the next `Reading`
 //! begins, and is asked first from then on; should it ask us in turn, or raise the signal again,
 //! the one before us both is asked.
@@ -42,10 +42,11 @@
 //! - Pages that were replaced are so for the whole process, and for good: the map is damaged until
 //!   it is dropped, and all that ndlens reads of it is an error, also where the file has grown
 //!   back. What was changed in memory in lost pages is lost.
-//! - The end of the last page of a shortened file reads as zeros without any signal; only a look at
-//!   the size after the read tells.
+//! - The end of the last page of a shortened file reads as zeros without any signal; only a check
+//!   of the size after the read detects that.
 //! - A file on hugetlbfs has larger pages than we put in place of them: its SIGBUS is passed on.
-//! - A system call given lost memory fails with EFAULT; that is no signal, and nothing is marked.
+//! - A system call given lost memory fails with EFAULT; that is not a signal, and the map is not
+//!   marked.
 
 #![expect(unsafe_code, reason = "handles a signal and replaces pages of maps; see UNSAFE.md")]
 
@@ -132,10 +133,10 @@ static ALL: AtomicBool = AtomicBool::new(false);
 /// Bytes of a page, from when the handler is in place; nothing calls it before.
 static PAGE_BYTES: AtomicUsize = AtomicUsize::new(4096);
 
-/// Who handled SIGBUS before we ever did.
+/// The handler of SIGBUS before ours was first in place.
 static BEFORE: Previous = Previous(AtomicUsize::new(libc::SIG_DFL));
 
-/// Who put a handler in place of ours, and was replaced again.
+/// The handler that was put in place of ours, and was replaced again.
 static AFTER: Previous = Previous(AtomicUsize::new(libc::SIG_DFL));
 
 /// The thread and the address of the signal that [`AFTER`] was asked about last.
@@ -288,7 +289,7 @@ impl Drop for Reading {
 /// pages, by any code, gives zeros and marks the map as damaged. The reader must look at the
 /// mark ([`View::verify`](ndlens_core::View::verify)), or takes zeros for data.
 ///
-/// Puts the handler in place again, if somebody else's is.
+/// Puts the handler in place again, if another one is.
 pub fn guard_all_threads() {
     install();
     // Relaxed: the threads that rely on it learn of this call in ways that order more.
@@ -472,7 +473,7 @@ fn is_new(code: c_int, address: usize) -> bool {
     !asked
 }
 
-/// What the thread did to the memory that is not there.
+/// The kind of access to the lost memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Access {
     Read,
