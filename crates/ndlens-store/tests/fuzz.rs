@@ -12,7 +12,7 @@ fn open_bytes(bytes: &[u8]) -> Result<View, Error> {
     fs::write(file.path(), bytes).unwrap();
     let opened = open(file.path(), MapMode::Read);
     match &opened {
-        // What opens can be read to its last element.
+        // An array that opens can be read to its last element.
         Ok(view) => drop(view.copy(Order::C).unwrap()),
         Err(error) => {
             let path = file.path().to_str().unwrap();

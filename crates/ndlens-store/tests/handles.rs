@@ -94,7 +94,7 @@ proptest! {
 }
 
 #[test]
-fn memory_that_nobody_else_can_find_has_no_handle() {
+fn memory_that_no_other_process_can_find_has_no_handle() {
     assert!(ViewHandle::of(&numbers()).unwrap().is_none());
 }
 

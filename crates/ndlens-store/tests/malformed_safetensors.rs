@@ -33,7 +33,7 @@ fn bad_tensor(dtype: &str, shape: &str, offsets: &str, expected: &str) {
 }
 
 #[test]
-fn tensors_that_are_not_where_they_should_be_are_refused() {
+fn misplaced_tensors_are_refused() {
     bad_tensor("F32", "[2,3]", "[0,20]", "has 20 bytes, expected 24 for shape [2, 3] of F32");
     bad_tensor("F32", "[2,3]", "[0,28]", "has 28 bytes, expected 24 for shape [2, 3] of F32");
     let at = |start: &str, end: &str, expected: usize| {
@@ -192,7 +192,7 @@ fn elements_of_4_and_6_bits_fill_whole_bytes() {
 }
 
 #[test]
-fn a_note_about_sets_that_the_file_does_not_bear_out_is_refused() {
+fn a_note_that_does_not_fit_its_file_is_refused() {
     #[track_caller]
     fn noted(note: &str, expected: &str) {
         let text = serde_json::to_string(note).unwrap();

@@ -213,8 +213,8 @@ impl Mixture {
 ///
 /// # Safety
 ///
-/// The slab has so many items of `nbytes`, in which the region lies; nothing else reads or writes
-/// the range.
+/// The slab has `items` items of `nbytes` bytes, which contain the region; nothing else reads or
+/// writes the range.
 unsafe fn roll(
     slab: &Slab,
     nbytes: usize,

@@ -9,7 +9,7 @@ pub enum Shuffler {
     #[default]
     Ndlens,
     /// The order of `torch.utils.data.RandomSampler` and `DistributedSampler`: a list of 8 bytes an
-    /// item, made anew each epoch.
+    /// item, made for each epoch.
     Torch,
 }
 

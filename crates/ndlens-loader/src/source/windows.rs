@@ -109,7 +109,7 @@ impl Windows {
         let mut groups = with_room_for(lengths.map_or(series.len(), <[usize]>::len))?;
         let (mut len, mut longest, mut at) = (0usize, 0, (0, 0));
         for (series, steps) in parts {
-            // Groups of one series follow one another; another series starts anew.
+            // Groups of one series follow one another; the next series starts at its first step.
             let start = if series == at.0 { at.1 } else { 0 };
             at = (series, start + steps);
             longest = longest.max(steps);

@@ -194,7 +194,7 @@ impl Map {
         self.memory.as_mut_ptr().addr()
     }
 
-    /// What the system says to an advice about a range of the map, which starts with a page.
+    /// Advises the system about a range of the map, which starts with a page.
     fn advise(&self, bytes: Range<usize>, advice: i32) -> io::Result<()> {
         if bytes.is_empty() {
             return Ok(());

@@ -92,7 +92,7 @@ impl Origin {
     ///
     /// # Errors
     ///
-    /// Those of the system about the file.
+    /// The system's errors about the file.
     pub(crate) fn of(file: File, path: &Path) -> io::Result<Self> {
         let identity = FileIdentity::of(&file.metadata()?);
         let absolute = std::path::absolute(path)?;
@@ -133,7 +133,7 @@ impl Origin {
     ///
     /// # Errors
     ///
-    /// Those of the system about a descriptor that is kept.
+    /// The system's errors about a descriptor that is kept.
     pub(crate) fn size(&self, address: usize) -> io::Result<Option<u64>> {
         if let Some(file) = &self.kept {
             return file.metadata().map(|metadata| Some(metadata.len()));

@@ -69,16 +69,16 @@ pub const MAPS_MAX: usize = 1 << 16;
 pub const READINGS_MAX: usize = 512;
 
 /// `si_code` of a fault at a page that a map has and its file has not (`asm-generic/siginfo.h`).
-/// What else SIGBUS may say, as broken memory and unaligned access, is nothing that other pages
-/// would mend.
+/// Other causes of SIGBUS, such as broken memory and unaligned access, cannot be repaired by other
+/// pages.
 const BUS_ADRERR: c_int = 2;
 
 /// A map, as the handler finds it.
 ///
 /// # Invariants
 ///
-/// 1. `version` is even while nothing changes, and only grows. Who makes it odd is the only one to
-///    change the rest until it is even again.
+/// 1. `version` is even while nothing changes, and only grows. Only the thread that makes it odd
+///    changes the rest until it is even again.
 /// 2. A slot is free where `end` is 0. From registration to drop, the map is there and `path`
 ///    points to a C string.
 struct Slot {
@@ -123,8 +123,8 @@ static MAPS_USED: AtomicUsize = AtomicUsize::new(0);
 /// A slot below which none is free, most of the time: where to look for one first.
 static FIRST_FREE: AtomicUsize = AtomicUsize::new(0);
 
-/// The threads that hold a [`Reading`], as [`this_thread`] names them; 0 is nobody. What a fork
-/// copies of other threads names none of the child's.
+/// The threads that hold a [`Reading`], as [`this_thread`] names them; 0 is no thread. Entries of
+/// other threads that a fork copies name no thread of the child.
 static READINGS: [AtomicU64; READINGS_MAX] = [const { AtomicU64::new(0) }; READINGS_MAX];
 
 /// Whether all threads are guarded.
@@ -150,8 +150,8 @@ static INSTALLING: PerProcess<bool> = PerProcess::new(|installed| *installed);
 pub(crate) struct Guarded(usize);
 
 impl Guarded {
-    /// Lets the handler find the map of a file at `start..start + len`; None where [`MAPS_MAX`]
-    /// others are there. `shared` says that writes go to the file. The origin must outlive the
+    /// Lets the handler find the map of a file at `start..start + len`; None if there are
+    /// [`MAPS_MAX`] others. `shared` means that writes go to the file. The origin must outlive the
     /// claim.
     pub(crate) fn register(
         start: usize,
@@ -199,7 +199,7 @@ impl Guarded {
 impl Drop for Guarded {
     fn drop(&mut self) {
         let slot = &MAPS[self.0];
-        // Relaxed: nobody else changes a slot that is taken.
+        // Relaxed: no other thread changes a slot that is taken.
         let version = slot.version.load(Ordering::Relaxed);
         slot.change(version, || slot.end.store(0, Ordering::Relaxed));
         FIRST_FREE.fetch_min(self.0, Ordering::Relaxed);
@@ -227,8 +227,8 @@ impl Slot {
         claimed.is_ok()
     }
 
-    /// What it says, if a page begins in its range. A slot that changes meanwhile is not the one of
-    /// a map that somebody reads.
+    /// Its contents, if a page begins in its range. A slot that changes meanwhile is not that of a
+    /// map that a thread reads.
     fn around(&self, page: usize) -> Option<Found> {
         // Acquire and the fence: what is read in between is of one version, if that is the same
         // before and after.
@@ -303,7 +303,7 @@ fn this_thread() -> u64 {
     (process as u64) << 32 | thread as u64 & 0xffff_ffff
 }
 
-/// A handler that is told where a fault was.
+/// A handler that gets the address of a fault.
 type InfoHandler = extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void);
 
 /// A handler that is not ours, in one word: its address, and whether it takes three arguments and
@@ -424,8 +424,8 @@ extern "C" fn on_bus_error(signal: c_int, info: *mut libc::siginfo_t, context: *
     unsafe { handle(signal, info, context, false) };
 }
 
-/// The handler that is put in place of another one, which had replaced the first. Who took that
-/// one's place puts it back, or calls it, without asking for the other again.
+/// The handler that is put in place of another one, which had replaced the first. The code that
+/// replaced that one puts it back, or calls it, without a query for the present one.
 extern "C" fn on_bus_error_asking_after(
     signal: c_int,
     info: *mut libc::siginfo_t,
@@ -502,13 +502,14 @@ unsafe fn access_of(context: *mut c_void) -> Access {
     }
 }
 
-/// Puts zeros where an address is, if it is in a map of ours that a guarded thread reads.
+/// Replaces the page of an address by zeros, if it is in one of our maps that a guarded thread
+/// reads.
 fn repair(address: usize, access: Access) -> bool {
     let page_bytes = PAGE_BYTES.load(Ordering::Relaxed);
     let page = address & !(page_bytes - 1);
     // Relaxed: see `register`.
     let maps = &MAPS[..MAPS_USED.load(Ordering::Relaxed).min(MAPS_MAX)];
-    // This thread reads the map, so somebody holds it, and its slot stands still.
+    // This thread reads the map, so the map is held and its slot does not change.
     let found = maps.iter().find_map(|slot| Some((slot, slot.around(page)?)));
     let Some((slot, found)) = found else { return false };
     // Relaxed: an entry of this thread was written by it.
@@ -527,8 +528,7 @@ fn repair(address: usize, access: Access) -> bool {
     }
     // Before the pages are replaced; see `is_damaged`.
     slot.damaged.store(true, Ordering::SeqCst);
-    // All that the file lost, in one go, where it is shorter. Otherwise, as on a full disk, this
-    // page.
+    // All lost pages at once, if the file is shorter. Otherwise, as on a full disk, this page.
     is_past_end && replace(page, found.end, found.shared)
         || replace(page, page + page_bytes, found.shared)
 }

@@ -40,7 +40,7 @@ pub(crate) fn check() -> io::Result<()> {
 pub(crate) fn is_hidden(process: u32) -> bool {
     let directory = PathBuf::from(format!("/proc/{process}"));
     let user = rustix::process::geteuid().as_raw();
-    // What is in the directory of a process that is not dumpable belongs to the superuser.
+    // The files in the directory of a process that is not dumpable belong to the superuser.
     let owner = fs::metadata(directory.join("fd")).map(|metadata| metadata.uid());
     let status = fs::read_to_string(directory.join("status")).unwrap_or_default();
     let runs_as = status
