@@ -354,7 +354,8 @@ impl Epoch {
     ///
     /// # Errors
     ///
-    /// [`Error::NotRead`] if the sampler was not read for this batch; [`Error::NoSuchItem`].
+    /// [`Error::NotRead`] if the sampler was not read for this batch; [`Error::Core`] if there is
+    /// no memory for the list.
     ///
     /// # Panics
     ///

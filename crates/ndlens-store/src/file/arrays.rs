@@ -127,8 +127,8 @@ impl Arrays {
         Arrays::new(path, files, Some(merged), load)
     }
 
-    /// The arrays of several files, each of which has other names. `path` names the arrays in
-    /// errors.
+    /// The arrays of several files, each of which has other names. `path` is the path that is shown
+    /// for them.
     ///
     /// # Errors
     ///

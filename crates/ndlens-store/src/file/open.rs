@@ -71,7 +71,7 @@ impl Options {
     }
 
     /// Opens the files of a list: those of one array as [`Shards`], `.safetensors` as [`Arrays`] by
-    /// the names of all; `path` names the arrays in errors.
+    /// the names of all; `path` is the path that is shown for the arrays.
     ///
     /// # Errors
     ///

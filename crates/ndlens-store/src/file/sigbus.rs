@@ -391,8 +391,8 @@ fn install() {
         BEFORE.set(&there);
         on_bus_error
     };
-    // What is blocked while the other handler runs is while ours does, since it may call it. The
-    // thread's signal stack is used where it has one, for a fault in a thread with little stack
+    // Signals that the other handler blocks are blocked while ours runs, since ours may call it.
+    // The thread's signal stack is used if it has one, for a fault in a thread with little stack
     // left.
     let mut ours = there;
     ours.sa_sigaction = ours_to_be as *const () as usize;

@@ -130,8 +130,8 @@ extern "C" fn after_fork_in_child() {
     open_gate();
 }
 
-/// The locks of forks are tested in `tests/processes/test_named.py`, where a fork copies no
-/// other test.
+/// The effect of forks on locks is tested in `tests/processes/test_named.py`, where a fork copies
+/// no other test.
 #[cfg(test)]
 mod tests {
     use super::*;
