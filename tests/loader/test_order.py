@@ -241,12 +241,12 @@ REFUSED: list[tuple[dict[str, Any], type[Exception], str]] = [
     (
         {"weights": WEIGHTS, "shuffle": True},
         ValueError,
-        "shuffle and weights exclude each other: both say the order",
+        "shuffle and weights exclude each other: both give the order",
     ),
     (
         {"weights": WEIGHTS, "sampler": [1]},
         ValueError,
-        "sampler and weights exclude each other: both say the order",
+        "sampler and weights exclude each other: both give the order",
     ),
     ({"order": "jax"}, ValueError, 'unknown order "jax": expected "ndlens" or "torch"'),
 ]

@@ -315,7 +315,7 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (
         lambda: nl.windows(TABLE, 1, gap=2),
         ValueError,
-        "a gap of 2 steps lies before a horizon: give horizon= too",
+        "a gap of 2 steps needs a horizon: give horizon= too",
     ),
     (
         lambda: nl.windows(TABLE, 1, target=2),

@@ -1,4 +1,4 @@
-//! What comes out: a batch, and what counts it.
+//! A batch, and the receipt that counts it as handed out.
 
 use std::sync::Arc;
 
@@ -7,7 +7,8 @@ use ndlens_core::View;
 use crate::resume::note::Note;
 use crate::resume::position::Tracker;
 
-/// One batch: a view for each field, of shape (items, ..). It is yours until you drop it.
+/// One batch: a view for each field, of shape (items, ..). The loader does not write to it again
+/// while a view of it exists.
 #[derive(Debug, Clone)]
 pub struct Batch {
     pub(crate) views: Vec<View>,
@@ -16,14 +17,14 @@ pub struct Batch {
     pub(crate) receipt: Option<Receipt>,
 }
 
-/// What tells the loader that a batch was handed out, apart from the batch, or that an epoch came
-/// to its end.
+/// A receipt for a batch, or for the end of an epoch. Counting it tells the loader that the batch
+/// was handed out or the end was reached.
 #[derive(Debug, Clone)]
 pub struct Receipt {
     pub(crate) tracker: Arc<Tracker>,
-    /// The first place of the order that is then not handed out; None if all is.
+    /// The first place of the order that is not handed out afterwards; None if all places are.
     pub(crate) reached: Option<usize>,
-    /// What a state keeps then.
+    /// The note that a state keeps afterwards.
     pub(crate) note: Option<Note>,
 }
 
@@ -40,22 +41,23 @@ impl Batch {
         &self.views
     }
 
-    /// What was drawn, where [`Config::return_params`](crate::Config::return_params) asks for it:
-    /// for each field a JSON array with an object for each item, as
+    /// The parameters drawn for the items, if
+    /// [`Config::return_params`](crate::Config::return_params) is set: for each field a JSON array
+    /// with an object for each item, as
     /// [`Pipeline::params_to_json`](ndlens_transforms::Pipeline::params_to_json) gives it.
     pub fn params(&self) -> Option<&[String]> {
         self.params.as_deref()
     }
 
-    /// What was drawn to mix the batch, where
-    /// [`Config::return_params`](crate::Config::return_params) asks for it and it was mixed: a JSON
-    /// object with the name of what mixed it and its parameters, as `{"MixUp": {"lam": 0.25}}` or
-    /// `{"CutMix": {"lam": 0.5, "box": [x1, y1, x2, y2], "lam_adjusted": 0.6}}`.
+    /// The parameters drawn to mix the batch, if it was mixed and
+    /// [`Config::return_params`](crate::Config::return_params) is set: a JSON object with the name
+    /// of the mixing and its parameters, as `{"MixUp": {"lam": 0.25}}` or `{"CutMix": {"lam": 0.5,
+    /// "box": [x1, y1, x2, y2], "lam_adjusted": 0.6}}`.
     pub fn mixed(&self) -> Option<&str> {
         self.mixed.as_deref()
     }
 
-    /// What counts it as handed out; None if its epoch does not count, as one of
+    /// The receipt that counts it as handed out; None if its epoch does not count, such as one of
     /// [`Loader::epoch`](crate::Loader::epoch).
     pub fn receipt(&self) -> Option<&Receipt> {
         self.receipt.as_ref()

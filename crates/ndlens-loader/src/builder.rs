@@ -1,5 +1,5 @@
-//! How a loader is built: everything is collected first, then checked together, and the memory of
-//! batches is sized once.
+//! The builder of a loader: it collects all parts, checks them together, and sizes the memory of
+//! batches once.
 
 use std::sync::Arc;
 
@@ -25,13 +25,14 @@ impl Loader {
         Loader::builder(fields, config)?.build()
     }
 
-    /// Compiles the fields' transforms, and checks them and the settings.
+    /// A builder of a loader of these fields. It compiles their transforms, and checks them and the
+    /// settings.
     ///
     /// # Errors
     ///
     /// [`Error::NoFields`], [`Error::NoItems`], [`Error::EmptyDataset`], [`Error::UnequalLengths`],
-    /// [`Error::ZeroSetting`], [`Error::NoSuchRank`], and [`Error::Field`] with what is wrong with
-    /// a field's transforms.
+    /// [`Error::ZeroSetting`], [`Error::NoSuchRank`], and [`Error::Field`] for transforms that do
+    /// not fit a field.
     pub fn builder(fields: Vec<Field>, config: Config) -> Result<LoaderBuilder> {
         for (name, value) in
             [("batch_size", config.batch_size), ("prefetch_factor", config.prefetch_factor)]
@@ -56,7 +57,7 @@ impl Loader {
 }
 
 /// The parts of a [`Loader`] beside its fields and settings. [`build`](Self::build) checks that
-/// they go together, and sizes the memory of batches once.
+/// they fit each other, and sizes the memory of batches once.
 #[derive(Debug)]
 pub struct LoaderBuilder {
     fields: Vec<CompiledField>,
@@ -75,16 +76,16 @@ impl LoaderBuilder {
         self.items
     }
 
-    /// A part of the data set: the items with these numbers, in this order unless something else
-    /// says one. Orders, weights and samplers are then of places in that list; random draws and
-    /// errors are of the items themselves.
+    /// A part of the data set: the items with these numbers, in this order unless another setting
+    /// gives one. Orders, weights and samplers then give places in that list; random draws and
+    /// errors use the item numbers themselves.
     #[must_use]
     pub fn indices(self, indices: Selection) -> Self {
         LoaderBuilder { indices: Some(indices), ..self }
     }
 
-    /// Epochs of so many items, for all ranks together: the first items of an order, or all of them
-    /// and more, each further lap in an order of its own.
+    /// Epochs of `samples` items, for all ranks together. Fewer than the data set has are the first
+    /// items of an order; more are several laps, each in an order of its own.
     #[must_use]
     pub fn samples(self, samples: usize) -> Self {
         LoaderBuilder { samples: Some(samples), ..self }
@@ -96,7 +97,7 @@ impl LoaderBuilder {
         LoaderBuilder { weights: Some(weights), ..self }
     }
 
-    /// Items from a sampler, which [`Loader::start_epoch_of`] is given.
+    /// Items from a sampler, passed to [`Loader::start_epoch_of`].
     #[must_use]
     pub fn sampler(self) -> Self {
         LoaderBuilder { is_sampled: true, ..self }
@@ -140,7 +141,7 @@ impl LoaderBuilder {
     /// # Errors
     ///
     /// [`Error::NoIndices`] for a part without items; [`Error::NoSuchIndex`] for a part of more
-    /// items than there are; [`Error::ZeroSetting`]; [`Error::TwoOrders`] if two things say the
+    /// items than there are; [`Error::ZeroSetting`]; [`Error::TwoOrders`] if two settings give an
     /// order; [`Error::WeightsLength`]; [`Error::Transforms`] if fields cannot be mixed;
     /// [`Error::Field`] and [`Error::Core`] for batches larger than any memory.
     pub fn build(self) -> Result<Loader> {
@@ -164,8 +165,8 @@ impl LoaderBuilder {
             mixer = Some(Arc::new(Mixer::new(&mixing, &to_mix, config.seed)?));
         }
         let places = weights.as_ref().map(Weights::samples).or(samples).unwrap_or(choices);
-        // A sampler may give any number of items; epochs of more than there are get pools of their
-        // own.
+        // A sampler may give any number of items; an epoch of more than the data set has gets pools
+        // of its own.
         let most = config.batch_size.min(if is_sampled { items } else { places });
         let pools = BatchPools::new(&fields, mixer.as_deref(), most)?;
         Ok(Loader {
@@ -199,7 +200,7 @@ impl LoaderBuilder {
         }
     }
 
-    /// Whether one thing at most says the order of so many items to choose from.
+    /// Checks that at most one setting gives an order of `choices` items.
     fn check_order(&self, choices: usize) -> Result<()> {
         if self.samples == Some(0) {
             return Err(Error::ZeroSetting { name: "num_samples" });

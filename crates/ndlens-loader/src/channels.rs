@@ -1,7 +1,7 @@
 //! The axes of a field's items in the order in which its transforms take them.
 //!
-//! Where the channels are is what the user says, or what the shape of the items tells:
-//! [`Channels`] has the table.
+//! The user says which axis holds the channels, or the shape of the items shows it: [`Channels`]
+//! has the table.
 
 use ndlens_transforms::{
     Axes, Channels, ChannelsFirst, Convention, Error as TransformsError, Step,
@@ -12,11 +12,11 @@ use crate::field::Field;
 use crate::source::{Rearrangement, rearranged};
 
 impl Field {
-    /// The same field, of images whose channels are known to be there.
+    /// The same field, of images with their channels on this axis.
     ///
     /// # Errors
     ///
-    /// [`Error::NoChannelAxis`] if its items have no three axes.
+    /// [`Error::NoChannelAxis`] if its items do not have three axes.
     pub fn with_channels(mut self, channels: Channels) -> Result<Self> {
         match self.source.item_shape() {
             Some(shape) if shape.most().len() != 3 => {
@@ -31,13 +31,13 @@ impl Field {
     }
 
     /// The same field with the axes of its items in the order in which its transforms take them,
-    /// and what comes out in the order in which the items were: with `channels` first, they are
-    /// turned twice. torchvision's images come out with the channels first.
+    /// and the results in the order of the items: with `channels` first, the axes are reordered
+    /// twice. With torchvision's convention, the results have the channels first.
     ///
     /// # Errors
     ///
-    /// [`TransformsError::UnclearChannels`] if nothing says which axis is which, and a transform
-    /// must know.
+    /// [`TransformsError::UnclearChannels`] if a transform depends on the axes and it is unknown
+    /// which is which.
     pub fn arranged(mut self, channels: Option<Channels>, convention: Convention) -> Result<Self> {
         let to_image = convention == Convention::Torchvision { to_image: true };
         let Some(shape) = self.source.item_shape() else { return Ok(self) };
@@ -55,8 +55,8 @@ impl Field {
             (None, None) => return Ok(self),
             (None, Some(transform)) => {
                 let told_first = Channels::told_by(shape) == Some(Channels::First);
-                // A list that turns images says how they were. Images without pixels cannot be
-                // turned wrongly.
+                // A list that reorders axes says how they were. Images without pixels cannot be
+                // reordered wrongly.
                 let said = || {
                     let is_last = self.turns() && !told_first || shape.most().contains(&0);
                     is_last.then_some(Channels::Last)
@@ -79,14 +79,14 @@ impl Field {
         Ok(self)
     }
 
-    /// With the axes of its items in another order, and channels-first images out of them.
+    /// The same field with the axes of its items in another order, and with channels-first results.
     fn turned(mut self, rearrangement: Rearrangement) -> Result<Self> {
         self.source = rearranged(self.source, rearrangement)?;
         self.turn_back();
         Ok(self)
     }
 
-    /// Whether a transform turns (height, width, channels) to (channels, height, width).
+    /// Whether a transform reorders (height, width, channels) to (channels, height, width).
     fn turns(&self) -> bool {
         self.source.item_shape().is_some_and(|items| {
             let mut transforms = self.transforms.iter();

@@ -1,4 +1,4 @@
-//! A field with its transforms compiled to a pipeline: how one of its items is made.
+//! A field with its transforms compiled to a pipeline, which makes its items.
 
 use std::fmt;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ pub(crate) struct CompiledField {
     pub(crate) channels: Option<Channels>,
     /// The field that this one draws together with, if an item may have another size in it.
     joint: Option<Arc<Leader>>,
-    /// What the pipeline leaves to be done on the device, and the pipeline that leaves nothing.
+    /// The steps that the pipeline leaves to the device, and the pipeline that leaves none.
     deferred: Option<(Deferred, Pipeline)>,
     /// The rows of the source, if they are packed and not transformed: many are copied at once.
     pub(crate) take: Option<Take>,
@@ -51,7 +51,7 @@ struct Leader {
     pipeline: Pipeline,
 }
 
-/// What the random draws for an item are a function of.
+/// The arguments that the random draws for an item are a function of.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct DrawKey {
     pub(crate) stream: Stream,
@@ -61,8 +61,8 @@ pub(crate) struct DrawKey {
 }
 
 impl CompiledField {
-    /// Makes one item at `destination`. `complete` says that the source was just seen to have all
-    /// its bytes.
+    /// Makes one item at `destination`. `complete` means that the source had all its bytes just
+    /// before.
     pub(crate) fn make(
         &self,
         item: usize,
@@ -100,12 +100,12 @@ impl CompiledField {
         }
     }
 
-    /// What the pipeline leaves to be done on the device.
+    /// The steps that the pipeline leaves to the device.
     pub(crate) fn deferred(&self) -> Option<&Deferred> {
         self.deferred.as_ref().map(|(deferred, _)| deferred)
     }
 
-    /// The bytes of so many of its items in a batch.
+    /// The bytes of `items` of its items in a batch.
     pub(crate) fn batch_bytes(&self, items: usize) -> Result<usize> {
         let layout = self.pipeline.batch_layout(items).map_err(|source| Error::Field {
             field: self.name.clone(),
@@ -119,7 +119,7 @@ impl CompiledField {
         self.pipeline.image(self.channels)
     }
 
-    /// Whether an item of a batch has three axes, and nothing says which of them are height and
+    /// Whether an item of a batch has three axes, and it is unknown which of them are height and
     /// width.
     pub(crate) fn channels_unclear(&self) -> bool {
         let known = self.channels.is_some() || self.pipeline.turns_channels();
@@ -131,7 +131,7 @@ impl CompiledField {
             && self.source.item_shape().and_then(likely).is_none()
     }
 
-    /// What the mixing of batches needs to know of the field.
+    /// The facts about the field that the mixing of batches needs.
     pub(crate) fn to_mix(&self) -> MixField<'_> {
         MixField {
             name: &self.name,
@@ -147,11 +147,11 @@ impl CompiledField {
         Stream::new(seed, &self.draws_as)
     }
 
-    /// Of items that were just made, the place of the first one whose bytes are not all there, and
-    /// its error. `complete` says that the source had all bytes before the items were read.
+    /// The place, among items that were just made, of the first one with missing bytes, and its
+    /// error. `complete` means that the source had all bytes before the items were read.
     ///
     /// A file that ends inside a page reads as zeros from there to the end of the page, and no
-    /// signal reports that. So this is checked after the items are read.
+    /// signal reports that. So the check follows the reads.
     pub(crate) fn first_lost(&self, complete: bool, items: &[usize]) -> Option<(usize, Error)> {
         if complete && self.source.is_complete() {
             return None;

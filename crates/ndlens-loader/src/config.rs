@@ -5,13 +5,14 @@ use crate::memory::store_policy::StorePolicy;
 use crate::order::shard::Shard;
 use crate::order::shuffler::Shuffler;
 
-/// If values are computed that need more memory afterwards, such as floats made of bytes.
+/// The place where values are computed that take more memory than their source, such as floats made
+/// of bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Values {
     /// In the loader.
     #[default]
     Computed,
-    /// On the device that the batches go to, if the values are the last step of an item's
+    /// On the device that receives the batches, if the values are the last step of an item's
     /// transforms.
     Deferred,
 }
@@ -21,29 +22,31 @@ pub enum Values {
 pub struct Config {
     /// Number of items in a batch.
     pub batch_size: usize,
-    /// Whether each epoch has an order of its own.
+    /// Whether each epoch has its own random order.
     pub shuffle: bool,
     /// The algorithm that shuffles.
     pub shuffler: Shuffler,
     /// Seed of all random numbers.
     pub seed: u64,
-    /// Whether a last batch of fewer items is dropped.
+    /// Whether a last batch with fewer items is dropped.
     pub drop_last: bool,
     /// Number of worker threads. The consumer helps them while it waits for a batch; with 0
     /// workers, the consumer makes each batch itself.
     pub num_workers: usize,
-    /// Most batches that are begun and not yet taken. (torch counts these for each worker.)
+    /// Maximum number of batches that are begun and not yet taken. (torch counts these for each
+    /// worker.)
     pub prefetch_factor: usize,
     /// Whether batches hold the parameters that were drawn for their items.
     pub return_params: bool,
-    /// The rank of this loader among those that share the data, unless an epoch is given another.
+    /// The rank of this loader among those that share the data. An epoch may be started for another
+    /// one.
     pub shard: Shard,
     /// Whether batches are written through the cache.
     pub stores: StorePolicy,
-    /// If batch memory comes from.
+    /// Source of batch memory.
     pub memory: BatchMemory,
-    /// If values are computed that need more memory afterwards.
-    /// [`Loader::deferred`](crate::Loader::deferred) says what is left to be done.
+    /// The place where values are computed that take more memory than their source.
+    /// [`Loader::deferred`](crate::Loader::deferred) gives the steps that are left.
     pub values: Values,
 }
 

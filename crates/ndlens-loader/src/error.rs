@@ -7,7 +7,7 @@ use ndlens_core::ErrorKind;
 /// `Result` with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What was asked for, what was found, and where.
+/// A failure, with the value that was got, the value that was expected, and the place.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 #[expect(missing_docs, reason = "the fields are named by the message above them")]
@@ -39,10 +39,10 @@ pub enum Error {
     /// A state of another run.
     #[error("this state is of another run: its {what}: {got}; this loader's: {expected}")]
     StateMismatch { what: &'static str, got: String, expected: String },
-    /// A state that says more is done than there is.
+    /// A state that is beyond the last item.
     #[error("this state says that {start} of {items} items are done")]
     StateBeyondEnd { start: usize, items: usize },
-    /// A number in a state that no run gets to.
+    /// A number in a state that is out of range.
     #[error("the state's {key} must be between 0 and {most}, got {got}")]
     StateNumber { key: &'static str, got: i128, most: u64 },
     /// A number of a sampler that is not an item.
@@ -63,17 +63,17 @@ pub enum Error {
     /// Item numbers that are not integers.
     #[error("item numbers must be integers, got {got}; convert them with .astype(\"int64\")")]
     ItemNumbersDType { got: String },
-    /// A sampler that gives more items than its length, by which memory was allocated.
+    /// A sampler that gives more items than its length. Memory was allocated for that length.
     #[error("the sampler gives more items than its length, {expected}")]
     SamplerLength { expected: usize },
-    /// A batch is due whose items were not read from the sampler.
+    /// A batch that is due, and the sampler was not read for its items.
     #[error("batch {batch} has no items: read the sampler before the batch is asked for")]
     NotRead { batch: usize },
     /// An unknown name of a shuffler.
     #[error("unknown order {got:?}: expected \"ndlens\" or \"torch\"")]
     UnknownShuffler { got: String },
-    /// Two settings that both say the order.
-    #[error("{first} and {second} exclude each other: both say the order")]
+    /// Two settings that both give an order.
+    #[error("{first} and {second} exclude each other: both give the order")]
     TwoOrders { first: &'static str, second: &'static str },
     /// Weights of more or fewer than one axis.
     #[error("weights must be of shape (items,), got {got:?}")]
@@ -99,17 +99,17 @@ pub enum Error {
     /// Series whose steps differ in dtype or shape.
     #[error("series {series} has steps of {got}, but series 0 of {expected}")]
     UnequalSeries { series: usize, got: String, expected: String },
-    /// Groups of several series, which are groups already.
+    /// Groups with several series, each of which is a group already.
     #[error("groups divide one series, got {series} series, which are groups already")]
     GroupsOfSeveral { series: usize },
-    /// Lengths of groups that are not those of the series.
+    /// Lengths of groups that do not add up to the series.
     #[error(
         "lengths must add up to the {steps} steps of the series: got {lengths} that add up to \
          {sum}{}",
         if lengths == steps { "; if they are the id of each step, type ids=" } else { "" }
     )]
     LengthsSum { lengths: usize, sum: usize, steps: usize },
-    /// Groups that may be lengths or ids.
+    /// Groups that could be lengths or ids.
     #[error(
         "groups are unclear: {steps} numbers for a series of {steps} steps could be the lengths \
          of groups or the id of each \
@@ -117,7 +117,7 @@ pub enum Error {
     )]
     GroupsUnclear { steps: usize },
     /// A gap without a horizon.
-    #[error("a gap of {gap} steps lies before a horizon: give horizon= too")]
+    #[error("a gap of {gap} steps needs a horizon: give horizon= too")]
     GapWithoutHorizon { gap: usize },
     /// Targets whose steps are not those of the series.
     #[error("targets must have the steps of their series: got {got:?}, expected {expected:?}")]
@@ -141,7 +141,7 @@ pub enum Error {
     /// A filter that leaves no window.
     #[error("no window is left: all {windows} are filtered out or hold NaN")]
     NoWindowLeft { windows: usize },
-    /// Elements of a format whose NaN is unknown.
+    /// Elements of a format with an unknown representation of NaN.
     #[error(
         "cannot tell NaN among elements of format {dtype}; convert them to a float of this machine"
     )]
@@ -203,7 +203,7 @@ pub enum Error {
     /// More different labels than a 32-bit number counts.
     #[error("there are more than {} different labels", u32::MAX)]
     TooManyLabels,
-    /// A series whose steps do not stand together.
+    /// An id whose steps are not next to each other.
     #[error(
         "ids: the one at step {place} is that of steps {first} to {last} again, after others: a \
          series must stand together and \
@@ -238,7 +238,7 @@ pub enum Error {
          stand there"
     )]
     OrderedClasses,
-    /// Memory of ragged items that is not one run of elements.
+    /// Memory of ragged items that is not packed along one axis.
     #[error(
         "items must lie in a packed view of one axis, got shape {shape:?} with strides {strides:?}"
     )]
@@ -279,7 +279,7 @@ pub enum Error {
          new one here"
     )]
     Forked,
-    /// A batch is due whose memory was not supplied.
+    /// A batch that is due, and no memory was supplied for it.
     #[error("batch {batch} has no memory: supply memory before the batch is asked for")]
     NotSupplied {
         /// Its number in the epoch.
@@ -290,13 +290,13 @@ pub enum Error {
     Supply {
         /// Bytes and access of each buffer.
         got: Vec<(usize, Access)>,
-        /// Those that a batch of each field has.
+        /// Bytes and access that each field's batch needs.
         expected: Vec<(usize, Access)>,
     },
     /// A batch of another process that is damaged.
     #[error("damaged batch: a field lies in block {got}, of {blocks}")]
     NoSuchBlock { got: usize, blocks: usize },
-    /// A batch whose memory is gone with the process that made it. The text is torch's, since torch
+    /// A batch whose memory was lost when its process ended. The text is torch's, since torch
     /// starts these processes.
     #[error(
         "DataLoader worker (pid {process}) exited unexpectedly, and a batch that it had sent is \
@@ -328,7 +328,7 @@ impl From<ndlens_transforms::Error> for Error {
 }
 
 impl Error {
-    /// What kind of failure it is.
+    /// The kind of the failure.
     pub fn kind(&self) -> ErrorKind {
         match self {
             Error::NoFields

@@ -10,7 +10,7 @@ use crate::source::Source;
 /// One column of the data set: a source, a name, and the transforms of its items.
 pub struct Field {
     pub(crate) name: String,
-    /// The name that the field's random draws are made of.
+    /// The name that seeds the field's random draws.
     pub(crate) draws_as: String,
     pub(crate) source: Arc<dyn Source>,
     pub(crate) transforms: Vec<Box<dyn Step>>,

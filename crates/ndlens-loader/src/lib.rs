@@ -1,5 +1,5 @@
-//! Batches of items of views: in a computed order, transformed, made by threads, in memory that is
-//! used again.
+//! Batches of items of views. Worker threads make them in a computed order, apply the transforms,
+//! and reuse the memory.
 //!
 //! A [`Loader`] takes items along axis 0 of its sources, one for each row of a batch, and writes
 //! each item once, straight into its row: cropped, flipped, converted, normalised and with its axes
@@ -7,20 +7,20 @@
 //!
 //! ```text
 //!  loader, builder     fields and settings, and the epochs of their batches
-//!    dataset/          batches of items that torch's DataLoader asks for
-//!    epoch/            which thread makes which part of which batch; the making of items
+//!    dataset/          batches for torch's DataLoader
+//!    epoch/            the division of batches among threads; the making of items
 //!      memory/         the memory of batches, leased and given back
-//!      compiled        a field with its transforms compiled: how one item is made
+//!      compiled        a field with its transforms compiled to a pipeline
 //!        field         a source, a name and a list of transforms
-//!          source/     where items come from: views, files, windows, ragged items, subsets
-//!      order/          which item comes k-th in an epoch, and which of them a rank takes
-//!      resume/         how far a run has come, and how another goes on from there
+//!          source/     the items: views, files, windows, ragged items, subsets
+//!      order/          the k-th item of an epoch, and the items of a rank
+//!      resume/         the state of a run, and how another run resumes from it
 //! ```
 //!
-//! Every file uses files below it only. Transforms themselves, and the random numbers that they
-//! draw, are [`ndlens_transforms`].
+//! Every file uses files below it only. The transforms and their random numbers are in
+//! [`ndlens_transforms`].
 //!
-//! The number of threads changes which thread does the work, and never the result: batches are
+//! The number of threads does not change the result: batches are
 //! bit-identical for any number of threads.
 //!
 //! ```

@@ -34,16 +34,16 @@ use crate::source::selection::Selection;
 #[derive(Debug, Clone)]
 pub(crate) struct Chosen {
     pub(crate) items: Arc<Selection>,
-    /// What tells it from other parts.
+    /// A digest of its item numbers.
     pub(crate) fingerprint: u64,
 }
 
-/// What a sampler gives for an epoch.
+/// The items of an epoch, from a sampler.
 #[derive(Debug)]
 pub enum Sampled {
-    /// These numbers.
+    /// All numbers, known at once.
     Numbers(ItemNumbers),
-    /// What is read while the epoch runs: see [`Epoch::to_read`].
+    /// Numbers that are read while the epoch runs: see [`Epoch::to_read`].
     Read(Sampling),
 }
 
@@ -60,8 +60,8 @@ pub struct Loader {
     pub(crate) samples: Option<usize>,
     pub(crate) is_sampled: bool,
     pub(crate) position: Arc<Position>,
-    /// Whether its epochs only say which items come, as places in the part of the data set where
-    /// there is one.
+    /// Whether its epochs only give item numbers. With a part of the data set, these are places in
+    /// that part.
     pub(crate) plans: bool,
 }
 
@@ -71,19 +71,19 @@ impl Loader {
         self.subset.as_ref().map_or(self.items, |subset| subset.items.len())
     }
 
-    /// The number of batches in an epoch, for the rank that the settings say.
+    /// The number of batches in an epoch, for the rank in the settings.
     pub fn len(&self) -> usize {
         self.batches_of(self.config.shard, self.places())
     }
 
     /// The number of places in an epoch's order, for all ranks together: of items, or of draws by
-    /// weights. A sampler has its own.
+    /// weights. A sampler has a number of its own.
     pub fn places(&self) -> usize {
         let samples = self.weights.as_ref().map(Weights::samples).or(self.samples);
         samples.unwrap_or_else(|| self.items_to_choose_from())
     }
 
-    /// The number of batches, for this rank, in an epoch of so many places.
+    /// The number of batches, for this rank, in an epoch of `places` places.
     pub fn batches_of(&self, shard: Shard, places: usize) -> usize {
         self.config.batches(shard.share(places))
     }
@@ -107,19 +107,19 @@ impl Loader {
         })
     }
 
-    /// For each field, what is left to be done to its batches: nothing unless [`Config::values`]
-    /// says so.
+    /// For each field, the steps that its batches still need; None unless [`Config::values`] defers
+    /// them.
     pub fn deferred(&self) -> impl Iterator<Item = Option<&Deferred>> {
         self.fields.iter().map(CompiledField::deferred)
     }
 
-    /// How it batches.
+    /// The settings.
     pub fn config(&self) -> &Config {
         &self.config
     }
 
-    /// Starts an epoch. Each has its own order, where shuffled, and its own random draws; several
-    /// may run at once.
+    /// Starts an epoch. Each epoch has its own random draws and, if shuffled, its own order.
+    /// Several may run at once.
     ///
     /// # Errors
     ///
@@ -130,8 +130,8 @@ impl Loader {
         Epoch::start(&self.config, self.course(epoch, items))
     }
 
-    /// Starts the epoch after the one started last, or what is left of the one that a [`State`]
-    /// says. Its batches count for [`state`](Self::state) as they are handed out.
+    /// Starts the epoch after the one started last, or the rest of the one in a loaded [`State`].
+    /// Its batches count for [`state`](Self::state) as they are handed out.
     ///
     /// # Errors
     ///
@@ -140,11 +140,11 @@ impl Loader {
         self.start_epoch_as(self.config.shard)
     }
 
-    /// As [`start_epoch`](Self::start_epoch), for a rank that is known only now.
+    /// As [`start_epoch`](Self::start_epoch), for this rank instead of the one in the settings.
     ///
     /// # Errors
     ///
-    /// As [`start_epoch`](Self::start_epoch); what [`Shard::check`] says.
+    /// As [`start_epoch`](Self::start_epoch); those of [`Shard::check`].
     pub fn start_epoch_as(&self, shard: Shard) -> Result<Epoch> {
         shard.check()?;
         self.start_counted(shard, None, |epoch, _| {
@@ -154,13 +154,13 @@ impl Loader {
         })
     }
 
-    /// As [`start_epoch_as`](Self::start_epoch_as), for what a sampler gives: ranks deal its items
-    /// out among themselves.
+    /// As [`start_epoch_as`](Self::start_epoch_as), with the items of a sampler, which are divided
+    /// among the ranks.
     ///
     /// # Errors
     ///
-    /// As [`start_epoch_as`](Self::start_epoch_as); [`Error::StateBeyondEnd`] if a state said
-    /// that more is done than there is.
+    /// As [`start_epoch_as`](Self::start_epoch_as); [`Error::StateBeyondEnd`] if the loaded state
+    /// is beyond the last item.
     pub fn start_epoch_of(&self, sampled: Sampled, shard: Shard) -> Result<Epoch> {
         shard.check()?;
         let (places, note) = match &sampled {
@@ -188,9 +188,9 @@ impl Loader {
         })
     }
 
-    /// A loader that begins the epochs of this one in its stead, and passes their batches over
-    /// instead of making them: for [`Epoch::pass_over`], which then gives places in the part of the
-    /// data set where this loader is of one.
+    /// A loader that begins the epochs of this one and makes none of their batches: for
+    /// [`Epoch::pass_over`]. If this loader is of a part of the data set, the items are places in
+    /// that part.
     #[must_use]
     pub fn planner(&self) -> Self {
         Loader {
@@ -208,12 +208,12 @@ impl Loader {
         }
     }
 
-    /// An epoch of a rank from a place of its order on, which counts for no state and has no
-    /// workers: for [`Epoch::batch_at`].
+    /// An epoch of a rank from a place of its order on. It has no workers and does not change the
+    /// state: for [`Epoch::batch_at`].
     ///
     /// # Errors
     ///
-    /// As [`epoch`](Self::epoch); what [`Shard::check`] says; [`Error::StateBeyondEnd`].
+    /// As [`epoch`](Self::epoch); those of [`Shard::check`]; [`Error::StateBeyondEnd`].
     pub fn epoch_from(&self, epoch: u32, shard: Shard, start: usize) -> Result<Epoch> {
         shard.check()?;
         let order = self.order(epoch)?;
@@ -226,8 +226,8 @@ impl Loader {
         Epoch::start(&config, course)
     }
 
-    /// One batch of these items, as places in the part of the data set where the loader is of one,
-    /// with the draws of an epoch; it is not mixed, and counts for no state.
+    /// One batch of these items, with the draws of an epoch. It is not mixed and does not change
+    /// the state. If the loader is of a part of the data set, `places` are places in that part.
     ///
     /// # Errors
     ///
@@ -260,7 +260,7 @@ impl Loader {
         }
     }
 
-    /// Pools for batches of so many items: a batch may have more than there are items.
+    /// Pools for batches of at most `most` items; a batch may have more items than the data set.
     fn pools_for(&self, most: usize) -> Result<Arc<BatchPools>> {
         if most <= self.pools.items() {
             return Ok(Arc::clone(&self.pools));
@@ -268,7 +268,7 @@ impl Loader {
         Ok(Arc::new(BatchPools::new(&self.fields, self.mixer.as_deref(), most)?))
     }
 
-    /// All of an epoch of this loader's rank, which counts for no state.
+    /// All of an epoch of this loader's rank; it does not change the state.
     fn course(&self, epoch: u32, items: ItemsFrom) -> Course {
         Course {
             fields: Arc::clone(&self.fields),
@@ -282,9 +282,9 @@ impl Loader {
         }
     }
 
-    /// Starts the epoch that is next, whose batches count for the state; `items` gives its items
-    /// and the number of its places, from its number and its first place. If it cannot start, it is
-    /// still the next one.
+    /// Starts the next epoch, whose batches count for the state. `items` gives its items and the
+    /// number of its places, from its number and its first place. If it cannot start, it stays the
+    /// next one.
     fn start_counted(
         &self,
         shard: Shard,
@@ -308,7 +308,7 @@ impl Loader {
     ///
     /// # Errors
     ///
-    /// [`Error::Core`] if there is no memory for one that is a list.
+    /// [`Error::Core`] if there is no memory for an order that is a list.
     pub fn order(&self, epoch: u32) -> Result<ItemOrder> {
         let (seed, items) = (self.config.seed, self.items_to_choose_from());
         if let Some(weights) = &self.weights {
@@ -352,36 +352,36 @@ impl Loader {
     }
 
     /// The number of batches, for this rank, in the epoch that [`start_epoch`](Self::start_epoch)
-    /// starts, where its order has so many places: fewer than [`batches_of`](Self::batches_of)
-    /// where it goes on from a state.
+    /// starts, if its order has `places` places: fewer than [`batches_of`](Self::batches_of) if it
+    /// goes on from a state.
     pub fn next_batches_of(&self, shard: Shard, places: usize) -> usize {
         self.batches_of(shard, places.saturating_sub(self.position.next().place))
     }
 
-    /// Makes `epoch` the one that [`start_epoch`](Self::start_epoch) starts; from its start on,
-    /// unless it is the one that a state says.
+    /// Makes `epoch` the one that [`start_epoch`](Self::start_epoch) starts. It starts at its first
+    /// place, unless it is the epoch of the loaded state.
     pub fn set_epoch(&self, epoch: u32) {
         self.position.set_next_epoch(epoch);
     }
 
-    /// The epoch that is started next, its first place, and what a state keeps there.
+    /// The epoch that is started next, its first place, and the note that a state keeps there.
     pub fn next_start(&self) -> (u32, usize, Option<Note>) {
         let Point { epoch, place, note } = self.position.next();
         (epoch, place, note)
     }
 
-    /// If the epoch started last stands, counting the batches that were handed out.
+    /// The state of the epoch started last, counting the batches that were handed out.
     pub fn state(&self) -> State {
         let Point { epoch, place: start, note } = self.position.get();
         State { epoch, start, note, basis: self.basis() }
     }
 
-    /// Makes [`start_epoch`](Self::start_epoch) go on from a state, which any rank wrote, of as
-    /// many ranks as there were.
+    /// Makes [`start_epoch`](Self::start_epoch) go on from a state. Any rank of any number of ranks
+    /// may have written it.
     ///
     /// # Errors
     ///
-    /// What [`State::check`] says.
+    /// As [`State::check`].
     pub fn load_state(&self, state: &State) -> Result<()> {
         self.check_state(state)?;
         self.position.set(Point {
@@ -392,11 +392,11 @@ impl Loader {
         Ok(())
     }
 
-    /// Whether [`load_state`](Self::load_state) takes this state.
+    /// Checks that [`load_state`](Self::load_state) accepts this state.
     ///
     /// # Errors
     ///
-    /// What [`State::check`] says.
+    /// As [`State::check`].
     pub fn check_state(&self, state: &State) -> Result<()> {
         state.check(&self.basis(), (!self.is_sampled).then(|| self.places()))
     }
@@ -409,7 +409,7 @@ impl Loader {
         }
     }
 
-    /// What its orders and draws are made of.
+    /// The basis of its orders and draws.
     pub fn basis(&self) -> Basis {
         let field = |field: &CompiledField| {
             let shape = field.source.given_shape().unwrap_or_else(|| ItemShape::fixed(&[]));

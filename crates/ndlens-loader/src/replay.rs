@@ -1,4 +1,4 @@
-//! Transforms done again with parameters that were drawn before.
+//! Transforms applied again with parameters that were drawn before.
 
 use ndlens_core::room::with_room_for;
 use ndlens_core::{Buffer, View};
@@ -14,7 +14,7 @@ use crate::field::Field;
 /// # Errors
 ///
 /// [`Error::ParamsLength`]; [`Error::Transforms`] for parameters of other transforms;
-/// [`Error::NoItems`]; [`Error::Item`]; what [`Pipeline::compile`] says.
+/// [`Error::NoItems`]; [`Error::Item`]; the errors of [`Pipeline::compile`].
 pub fn replay(field: &Field, params: &str) -> Result<View> {
     let (name, source) = (field.name(), field.source());
     let Some(shape) = source.item_shape() else {

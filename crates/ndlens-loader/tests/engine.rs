@@ -1,5 +1,5 @@
-//! What a loader promises whatever its threads do: the same batches, errors at their place, clean
-//! ends, bounded memory.
+//! The guarantees of a loader with any number of threads: the same batches, errors at their place,
+//! clean ends, bounded memory.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -166,7 +166,7 @@ fn a_loader_starts_a_new_epoch_after_one_that_failed() {
 }
 
 #[test]
-fn of_several_errors_in_a_batch_that_of_the_first_item_comes_out() {
+fn several_errors_in_a_batch_give_that_of_the_first_item() {
     for num_workers in WORKERS {
         for item_bytes in [1, BIG_ITEM] {
             let source = scripted(10, item_bytes, |index| match index {
@@ -191,7 +191,7 @@ fn of_several_errors_in_a_batch_that_of_the_first_item_comes_out() {
 }
 
 #[test]
-fn of_several_fields_that_fail_that_of_the_first_item_comes_out() {
+fn several_fields_that_fail_give_the_error_of_the_first_item() {
     for num_workers in WORKERS {
         for item_bytes in [1, BIG_ITEM] {
             let failing =
@@ -263,7 +263,7 @@ fn a_panic_without_workers_is_an_error_of_its_batch_too() {
     panicking(0, 1);
 }
 
-/// A door that is shut until it is opened, and counts who waits before it.
+/// A door that is shut until it is opened, and counts the threads that wait at it.
 #[derive(Default)]
 struct Door {
     open: Mutex<bool>,
@@ -305,7 +305,7 @@ fn an_epoch_dropped_while_workers_work_waits_for_the_items_in_hand_and_no_others
             Loader::new(vec![Field::new("rows", source)], config(50, num_workers)).unwrap();
         let mut epoch = loader.epoch(0).unwrap();
         eventually("all workers work", || door.waiting.load(Ordering::SeqCst) == num_workers);
-        // Whoever waited would help, and stand before the door too.
+        // A consumer that waited would help, and wait at the door too.
         assert!(matches!(epoch.next_within(Duration::ZERO), Progress::Pending));
 
         let (says_dropped, dropped) = channel();
@@ -373,7 +373,7 @@ fn no_more_than_prefetch_factor_batches_are_begun_ahead() {
 }
 
 #[test]
-fn no_memory_is_looked_for_beside_that_of_the_first_batch() {
+fn no_batch_that_needs_new_memory_begins_beside_the_first() {
     for num_workers in [2, 7] {
         let door = Arc::new(Door::default());
         let its_door = Arc::clone(&door);
@@ -440,7 +440,7 @@ fn waiting_for_each_other(threads: usize, num_workers: usize) -> Loader {
 fn workers_share_one_batch_of_big_items() {
     let loader = waiting_for_each_other(2, 2);
     let mut epoch = loader.epoch(0).unwrap();
-    // Nobody waits, so nobody helps.
+    // The consumer does not wait, so it does not help.
     let mut progress = Progress::Pending;
     eventually("the workers are done", || {
         progress = epoch.next_within(Duration::ZERO);
@@ -450,7 +450,7 @@ fn workers_share_one_batch_of_big_items() {
 }
 
 #[test]
-fn who_waits_for_a_batch_helps_to_make_it() {
+fn a_consumer_that_waits_for_a_batch_helps_to_make_it() {
     for num_workers in [1, 3] {
         let loader = waiting_for_each_other(num_workers + 1, num_workers);
         assert!(loader.epoch(0).unwrap().next().unwrap().is_ok(), "{num_workers} workers");
@@ -472,7 +472,7 @@ fn memory_comes_back_when_batches_are_dropped_and_grows_while_they_are_kept() {
                 drop(batch.unwrap());
             }
             let after = loader.pool_use();
-            // The window, the batch in the user's hand, and none that nobody has.
+            // The window and the user's batch, and no other.
             assert!(after.slabs <= 2 * (2 + 1), "{num_workers} workers: {after:?}");
             // A worker may begin a batch between the two slabs of the one that is dropped.
             let (wide, narrow) = (after.bytes / 400, after.bytes % 400 / 4);
@@ -517,7 +517,7 @@ fn many_epochs_may_run_at_once_and_end_anywhere() {
     }
 }
 
-/// What a batch must be, worked out the slow way.
+/// The expected batch, computed item by item.
 fn oracle(rows: &View, order: Option<&Permutation>, places: Range<usize>) -> Vec<u8> {
     let mut out = vec![];
     for place in places {

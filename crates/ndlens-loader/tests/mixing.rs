@@ -66,7 +66,7 @@ fn batches_are_the_same_for_any_number_of_threads() {
 }
 
 #[test]
-fn a_pixel_is_so_much_of_two_images_as_their_labels_say() {
+fn pixels_are_mixed_in_the_proportion_of_their_labels() {
     for batch in loader(&Mixing::new(mix_up()), 2).epoch(0).unwrap() {
         let batch = batch.unwrap();
         let (images, labels) = (floats(&batch, 0), floats(&batch, 1));
@@ -114,7 +114,7 @@ fn what_is_drawn_depends_on_the_place_in_the_order_and_not_on_the_batch_size() {
 }
 
 #[test]
-fn settings_that_cannot_be_are_named() {
+fn invalid_settings_are_named() {
     let message = |mixing: &Mixing| {
         Loader::builder(fields(3), Config::default())
             .unwrap()
@@ -140,7 +140,7 @@ fn settings_that_cannot_be_are_named() {
 }
 
 #[test]
-fn a_label_that_is_no_class_is_an_error_of_its_item() {
+fn a_label_that_is_not_a_class_is_an_error_of_its_item() {
     let labels = View::from_vec(vec![0u16, 4, 5]);
     let rows = View::from_vec(vec![0.0f32; 3]).reshape(&[3, 1]).unwrap();
     let fields = vec![Field::new("label", Arc::new(labels)), Field::new("rows", Arc::new(rows))];

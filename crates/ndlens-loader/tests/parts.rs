@@ -89,7 +89,7 @@ fn ranks_weights_and_samplers_take_places_in_a_part() {
 }
 
 #[test]
-fn a_part_that_is_none_is_refused_and_a_state_knows_its_part() {
+fn a_part_that_is_empty_or_out_of_bounds_is_refused_and_a_state_knows_its_part() {
     let of = |list: &[i64]| builder(Config::default()).indices(part_of(list)).build().unwrap();
     let none = builder(Config::default()).indices(part_of(&[])).build().unwrap_err();
     assert_eq!(none.to_string(), "indices choose no item");
@@ -108,7 +108,7 @@ fn a_part_that_is_none_is_refused_and_a_state_knows_its_part() {
 }
 
 #[test]
-fn an_epoch_has_as_many_items_as_it_is_told() {
+fn an_epoch_has_the_given_number_of_items() {
     let of = |shuffle, samples| {
         let config = Config { shuffle, batch_size: 16, ..Config::default() };
         builder(config).samples(samples).build().unwrap()
@@ -126,7 +126,7 @@ fn an_epoch_has_as_many_items_as_it_is_told() {
     assert_ne!(second, whole);
     second.sort_unstable();
     assert_eq!(second, (0..40).collect::<Vec<_>>());
-    // An item that comes again is augmented anew.
+    // An item that occurs again has new random draws.
     let all = items(of(true, 80).epoch(0).unwrap());
     let again = all[40..].iter().filter(|item| all[..40].contains(item)).count();
     assert!(again < 20, "{again} of 40 came again as they were");

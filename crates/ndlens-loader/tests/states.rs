@@ -12,7 +12,7 @@ use ndlens_loader::{
     Config, Epoch, Field, ItemNumbers, Loader, Remainder, Sampled, Sampling, Shard, Shuffler, State,
 };
 
-/// Where a loader's items come from.
+/// The source of a loader's items.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum From {
     Order,
@@ -50,7 +50,7 @@ impl Rank {
         Rank { loader, from, items, shard }
     }
 
-    /// What a sampler gives: the items from the last on.
+    /// The numbers of the sampler: the items from the last on.
     fn numbers(&self) -> Vec<i64> {
         (0..self.items as i64).rev().collect()
     }
@@ -91,14 +91,14 @@ impl Running {
     }
 }
 
-/// How often each item came.
+/// The count of each item.
 fn count(seen: &mut [u32], batch: Vec<i64>) {
     for item in batch {
         seen[item as usize] += 1;
     }
 }
 
-/// What ranks that go on from a state to the end of its epoch take.
+/// The items of ranks that go on from a state to the end of its epoch.
 fn rest(
     of: impl Fn(Shard) -> Rank,
     world_size: usize,
@@ -235,7 +235,7 @@ fn workers_make_batches_of_what_is_read_for_them() {
 }
 
 #[test]
-fn a_batch_of_a_sampler_that_nobody_reads_is_an_error_and_not_a_wait() {
+fn a_batch_of_a_sampler_that_is_not_read_is_an_error_and_not_a_wait() {
     for num_workers in [0, 2] {
         let field = Field::new("x", Arc::new(View::from_vec(vec![0i64; 10])));
         let config = Config { num_workers, ..Config::default() };

@@ -29,7 +29,7 @@ fn bytes(view: &View) -> Vec<u8> {
     bytes
 }
 
-/// Supplies memory for one batch and says where it is.
+/// Supplies memory for one batch and returns its address.
 fn supply(epoch: &Epoch) -> Vec<*mut u8> {
     let buffers: Vec<_> = epoch.batch_bytes().map(|len| Buffer::zeroed(len).unwrap()).collect();
     let places = buffers.iter().map(|buffer| buffer.as_ptr().as_ptr()).collect();
@@ -68,7 +68,7 @@ fn batches_come_on_the_memory_that_was_supplied_in_its_order() {
 }
 
 #[test]
-fn a_batch_without_memory_is_an_error_and_nobody_waits_for_it() {
+fn a_batch_without_memory_is_an_error_and_not_a_wait() {
     for workers in [0, 2] {
         let mut epoch = loader(workers, BatchMemory::Supplied).epoch(0).unwrap();
         supply(&epoch);
@@ -113,7 +113,7 @@ fn memory_that_does_not_fit_is_refused() {
 }
 
 #[test]
-fn only_what_is_handed_out_counts() {
+fn only_batches_that_are_handed_out_count() {
     for workers in [0, 2] {
         let loader = loader(workers, BatchMemory::Pooled);
         let mut epoch = loader.start_epoch().unwrap();

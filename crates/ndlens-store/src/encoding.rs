@@ -1,4 +1,4 @@
-//! What processes say to each other, as bytes: handles, manifests, dtypes.
+//! Messages between processes as bytes: handles, manifests, dtypes.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -39,8 +39,8 @@ impl DTypeName {
     }
 }
 
-/// A list with an entry for each array. It is read if there is memory for it, and else says that
-/// there is none: serde's own lists end the process then, and serde's errors cannot say why.
+/// A list with an entry for each array. If there is no memory to read it, it holds that error:
+/// serde's own lists end the process then, and serde's errors cannot carry the reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct List<T>(ndlens_core::Result<Vec<T>>);
 
@@ -51,7 +51,7 @@ impl<T> List<T> {
 
     /// # Errors
     ///
-    /// [`ndlens_core::Error::OutOfMemory`] if there was no memory for the list.
+    /// [`ndlens_core::Error::OutOfMemory`] if there is no memory for the list.
     pub(crate) fn into_vec(self) -> ndlens_core::Result<Vec<T>> {
         self.0
     }
@@ -77,7 +77,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<List<T>, A::Error> {
                 let mut list = Ok(vec![]);
-                // Also after it failed, since what follows the list stands behind it.
+                // Also after a failure, since other values follow the list.
                 while let Some(element) = sequence.next_element()? {
                     list = list.and_then(|mut list| {
                         room::push(&mut list, element)?;
@@ -92,13 +92,13 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
     }
 }
 
-/// As bytes to send. For what has an entry for each array there is [`try_to_bytes`].
+/// A value as bytes to send. Values with an entry for each array use [`try_to_bytes`].
 pub(crate) fn to_bytes(value: &impl Serialize) -> Vec<u8> {
-    // It fails for sequences of unknown length and maps, which nothing here has.
+    // It fails for maps and for sequences of unknown length, which no value here has.
     postcard::to_stdvec(value).unwrap_or_default()
 }
 
-/// As [`to_bytes`], of what has an entry for each array.
+/// As [`to_bytes`], for values with an entry for each array.
 ///
 /// # Errors
 ///

@@ -1,13 +1,13 @@
-//! Arrays in files as ndlens views, nothing read before it is looked at.
+//! Arrays in files as ndlens views. Elements are read only when they are used.
 //!
 //! An array on disk is often larger than memory, and most of a run touches a small part of it.
 //! [`open`] reads the header of a `.npy` file, maps the rest, and gives a
-//! [`View`](ndlens_core::View): pages come in as elements are read, and the system takes them back
-//! when it needs the memory. [`Arrays`] are those of an `.npz` or `.safetensors` file by name,
-//! [`Shards`] one array in several files, [`Raw`] bytes that say nothing of themselves;
-//! [`Options::open`] is the door to all. What a file says is checked before anything is mapped; one
-//! that lies about itself gives a typed [`Error`] with its path, never a panic and never a large
-//! allocation. [`save`] writes files that are there whole or not at all.
+//! [`View`](ndlens_core::View): the system loads pages as elements are read, and takes them back
+//! when it needs the memory. [`Arrays`] are the arrays of an `.npz` or `.safetensors` file by name,
+//! [`Shards`] one array in several files, [`Raw`] bytes without a header. [`Options::open`] opens
+//! all of them. A header is checked before the file is mapped. A header that is wrong gives a typed
+//! [`Error`] with the path, never a panic and never a large allocation. [`save`] replaces a file
+//! whole or not at all.
 //!
 //! ```
 //! use ndlens_store::{MapMode, open};

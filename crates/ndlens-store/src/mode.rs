@@ -1,8 +1,8 @@
-//! How a file is mapped, which errors say too.
+//! The mode in which a file is mapped.
 
 use std::fmt;
 
-/// Where writes go.
+/// Mode of a map: the destination of writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum MapMode {
     /// Writes are refused.

@@ -1,4 +1,4 @@
-//! No bytes make a panic: whatever a file holds, it opens or says why not.
+//! No bytes cause a panic: any file opens or gives an error.
 
 use std::fs;
 use std::io::Write;
@@ -12,7 +12,7 @@ fn open_bytes(bytes: &[u8]) -> Result<View, Error> {
     fs::write(file.path(), bytes).unwrap();
     let opened = open(file.path(), MapMode::Read);
     match &opened {
-        // What opens can be read to its last element.
+        // An array that opens can be read to its last element.
         Ok(view) => drop(view.copy(Order::C).unwrap()),
         Err(error) => {
             let path = file.path().to_str().unwrap();

@@ -85,7 +85,7 @@ fn many_threads_may_meet_the_same_loss() {
                     for _ in 0..20 {
                         let _reading = Reading::begin();
                         let bytes = raw(&view);
-                        // Zeros are told, whoever of the threads met them first; but for those in
+                        // Zeros are reported, whichever thread read them first, except for those in
                         // the last page of a file.
                         let told = view.buffer().is_damaged() || view.verify().is_err();
                         assert!(told || bytes.iter().all(|&byte| byte == 1));

@@ -1,4 +1,4 @@
-//! Handles and packed views: what goes in comes out, and what comes from strangers does no harm.
+//! Handles and packed views: a round trip gives the same view, and forged bytes do no harm.
 
 use ndlens_core::{Buffer, DType, Layout, Order, View, s};
 use ndlens_store::{Error, Handle, Packed, ViewHandle, share};
@@ -94,7 +94,7 @@ proptest! {
 }
 
 #[test]
-fn memory_that_nobody_else_can_find_has_no_handle() {
+fn memory_that_no_other_process_can_find_has_no_handle() {
     assert!(ViewHandle::of(&numbers()).unwrap().is_none());
 }
 

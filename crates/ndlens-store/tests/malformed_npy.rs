@@ -41,7 +41,7 @@ fn descr(descr: &str) -> Vec<u8> {
     framed(&header(descr, "False", "(2,)"))
 }
 
-/// What opening says, without the path it begins with.
+/// The error of opening, without the path at its start.
 fn message(path: &Path, mode: MapMode) -> String {
     let error = open(path, mode).unwrap_err();
     assert_eq!(error.path(), Some(path));
@@ -88,7 +88,7 @@ fn files_of_other_formats_are_named_by_their_first_bytes() {
 }
 
 #[test]
-fn what_is_no_regular_file_is_refused_without_waiting() {
+fn files_that_are_not_regular_are_refused_without_waiting() {
     let directory = tempfile::tempdir().unwrap();
     let fifo = directory.path().join("fifo.npy");
     assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
@@ -151,7 +151,7 @@ fn a_valid_file_cut_anywhere_says_what_is_missing() {
 }
 
 #[test]
-fn a_header_length_that_lies_is_not_believed() {
+fn a_wrong_header_length_is_refused() {
     let header = header("'<f4'", "False", "(2,)");
     let (bytes, len) = (header.as_bytes(), header.len());
     refused(

@@ -23,7 +23,7 @@ struct Member {
     size: u32,
     checksum: u32,
     compressed: u32,
-    /// Where the directory says its header is, if not where it is.
+    /// The place of its header in the directory, if that is wrong.
     offset: Option<u32>,
 }
 
@@ -102,7 +102,7 @@ fn honest() -> Member {
     stored("w.npy", npy("(2, 3)", 24))
 }
 
-/// What one member says when it is asked for, mapped and loaded; None where it can be had.
+/// The error of one member, mapped and loaded; None if it can be read.
 #[track_caller]
 fn asked(member: &Member, mapped: Option<&str>, loaded: Option<&str>) {
     let (_directory, path) = file("lie.npz", &zip(std::slice::from_ref(member)));
@@ -142,7 +142,7 @@ fn the_archive_that_the_others_differ_from_opens() {
 }
 
 #[test]
-fn directories_that_lie_are_refused() {
+fn wrong_directories_are_refused() {
     let bad = |member: Member, expected: &str| refused("lie.npz", &zip(&[member]), expected);
     bad(Member { flags: 1, ..honest() }, "/w.npy: is encrypted");
     bad(
@@ -177,7 +177,7 @@ fn directories_that_lie_are_refused() {
         Member { offset: Some(1), ..honest() },
         ": damaged archive: invalid signature: expected 0x04034b50, got 0x1404034b",
     );
-    // In the place where an archive beyond 4 GB says what does not fit: where the member is.
+    // In the field for values that do not fit in an archive beyond 4 GB: the place of the member.
     let mut far = zip(&[Member { offset: Some(u32::MAX), ..honest() }]);
     let directory = far.len() - 22 - 46 - honest().name.len();
     far[directory + 30] = 12;
@@ -260,7 +260,7 @@ fn bombs_are_refused_before_anything_is_allocated() {
 }
 
 #[test]
-fn members_that_are_damaged_or_no_arrays_do_not_stand_before_the_others() {
+fn members_that_are_damaged_or_not_arrays_do_not_block_the_others() {
     let honest_checksum = honest().checksum;
     let sum = format!("has the checksum {honest_checksum:08x}, expected 00000007");
     asked(&Member { checksum: 7, ..honest() }, None, Some(&sum));

@@ -33,7 +33,7 @@ fn bad_tensor(dtype: &str, shape: &str, offsets: &str, expected: &str) {
 }
 
 #[test]
-fn tensors_that_are_not_where_they_should_be_are_refused() {
+fn misplaced_tensors_are_refused() {
     bad_tensor("F32", "[2,3]", "[0,20]", "has 20 bytes, expected 24 for shape [2, 3] of F32");
     bad_tensor("F32", "[2,3]", "[0,28]", "has 28 bytes, expected 24 for shape [2, 3] of F32");
     let at = |start: &str, end: &str, expected: usize| {
@@ -174,12 +174,12 @@ fn a_dtype_without_a_name_is_an_error_of_its_tensor_alone() {
 
 #[test]
 fn elements_of_4_and_6_bits_fill_whole_bytes() {
-    bad_tensor("F4", "[3]", "[0,2]", "has shape [3] of F4, which is no whole number of bytes");
+    bad_tensor("F4", "[3]", "[0,2]", "has shape [3] of F4, which is not a whole number of bytes");
     bad_tensor(
         "F6_E3M2",
         "[5]",
         "[0,4]",
-        "has shape [5] of F6_E3M2, which is no whole number of bytes",
+        "has shape [5] of F6_E3M2, which is not a whole number of bytes",
     );
     bad_tensor("F4", "[4]", "[0,3]", "has 3 bytes, expected 2 for shape [4] of F4");
     let header = format!("{{{}}}", tensor("w", "F4", "[2,3]", "[0,3]"));
@@ -192,7 +192,7 @@ fn elements_of_4_and_6_bits_fill_whole_bytes() {
 }
 
 #[test]
-fn a_note_about_sets_that_the_file_does_not_bear_out_is_refused() {
+fn a_note_that_does_not_fit_its_file_is_refused() {
     #[track_caller]
     fn noted(note: &str, expected: &str) {
         let text = serde_json::to_string(note).unwrap();

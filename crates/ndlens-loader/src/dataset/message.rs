@@ -1,17 +1,17 @@
-//! Batches as messages to another process: which fields lie in which block, and blocks as bytes.
+//! Batches as messages to another process: the assignment of fields to blocks, and blocks as bytes.
 //!
-//! A process that keeps one field of a batch keeps its block. So a small field is not to lie in the
+//! A process that keeps one field of a batch keeps its block. So a small field does not share the
 //! block of a large one:
 //!
 //! ```text
-//!  fields, by size       where they lie
+//!  fields, by size       place
 //!  up to 2 KiB in all    in the message itself, as bytes
 //!  the largest seven     each in a slot of its own
 //!  those between         together in one slot
 //! ```
 //!
-//! A slot costs a descriptor while it is on its way. Where there is none left, its bytes go in the
-//! message, whatever they cost.
+//! A slot costs a descriptor while it is on its way. If none is left, its bytes go into the
+//! message, although they are slow.
 
 use std::sync::Arc;
 
@@ -21,26 +21,26 @@ use crate::dataset::ring::{Ring, Slot};
 use crate::error::{Error, Result};
 
 /// Bytes of fields in a message. A message up to 4096 bytes goes into a pipe whole or not at all,
-/// so that a process that is killed while it sends leaves no half of one, which the receiver would
-/// wait for the rest of; what is around the bytes needs room too.
+/// so a process that is killed while it sends leaves no half of a message, for whose rest the
+/// receiver would wait. The rest of the 4096 bytes is for what surrounds the fields.
 const MESSAGE_BYTES: usize = 2 << 10;
 
-/// Slots of a batch: each is opened and mapped by who receives it.
+/// Maximum number of slots of a batch: the receiver opens and maps each.
 const SLOTS_MAX: usize = 8;
 
-/// The first byte of a block that is sent.
+/// The first byte of a block that is sent as bytes.
 const BYTES: u8 = 0;
 const SLOT: u8 = 1;
 
-/// If a field lies: the number of its block, and where it starts there.
+/// The place of a field: the number of its block, and the byte at which it starts there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) block: usize,
     pub(crate) offset: usize,
 }
 
-/// How fields of these sizes are laid into blocks, and for each block its length and whether it is
-/// a slot.
+/// The places of fields of these sizes in blocks, and for each block its length and whether it is a
+/// slot.
 pub(crate) fn arrange(sizes: &[usize]) -> (Vec<Place>, Vec<(usize, bool)>) {
     let mut by_size: Vec<usize> = (0..sizes.len()).collect();
     by_size.sort_by_key(|&field| sizes[field]);
@@ -70,7 +70,7 @@ pub(crate) fn arrange(sizes: &[usize]) -> (Vec<Place>, Vec<(usize, bool)>) {
 /// Memory of a batch that goes to another process.
 #[derive(Debug)]
 pub enum Block {
-    /// Shared memory, of which a handle is sent.
+    /// Shared memory, which is sent as a handle.
     Slot(Arc<Slot>),
     /// Memory whose bytes are sent.
     Bytes(Buffer),
@@ -91,7 +91,7 @@ impl Block {
         }
     }
 
-    /// Its memory, which holds it.
+    /// Its memory, whose owner keeps it alive.
     pub fn buffer(&self) -> Buffer {
         match self {
             Block::Slot(slot) => Slot::buffer(slot),
@@ -99,7 +99,7 @@ impl Block {
         }
     }
 
-    /// What another process needs to [`receive`](Self::receive) it, once.
+    /// A message by which another process can [`receive`](Self::receive) it once.
     ///
     /// # Errors
     ///

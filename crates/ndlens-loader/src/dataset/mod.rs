@@ -1,8 +1,8 @@
-//! Batches of items that the caller chooses, made on its own thread: what a `DataLoader` of torch
-//! asks a data set for.
+//! Batches of items that the caller chooses, made on its own thread: the batches that torch's
+//! `DataLoader` asks a data set for.
 //!
 //! Each field has memory of its own, so that a consumer which keeps the labels does not keep the
-//! images; on the way to another process it is one of few blocks, as `message.rs` has it.
+//! images. In a message to another process, fields share few blocks; see `message.rs`.
 
 #![expect(unsafe_code, reason = "writes rows of memory that nothing else has seen; see UNSAFE.md")]
 
@@ -26,32 +26,33 @@ use crate::field::Field;
 use crate::memory::pool::Pool;
 use crate::memory::store_policy::StorePolicy;
 
-/// What the draws for an item are made of, beside the item and its field's name.
+/// The seed of the draws for an item, beside the item and its field's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Randomness {
-    /// The seed and this epoch: the draws of a [`Loader`](crate::Loader) of the same seed.
+    /// The data set's seed and this epoch: the draws of a [`Loader`](crate::Loader) of the same
+    /// seed.
     Epoch(u32),
-    /// This number, which comes from elsewhere and once only.
+    /// This number, which the caller uses only once.
     Nonce(u64),
 }
 
 /// One field of a batch in one of its blocks.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Part {
-    /// If its elements are: items, then an item's own axes.
+    /// The layout of its elements: items, then an item's own axes.
     pub layout: Layout,
-    /// What they are.
+    /// The dtype of its elements.
     pub dtype: DType,
     /// The number of the block.
     pub block: usize,
 }
 
 impl Part {
-    /// The view of it in its block.
+    /// The view of the field in its block.
     ///
     /// # Errors
     ///
-    /// What [`Layout::check`] says where the blocks are not of this batch.
+    /// As [`Layout::check`], if the blocks are not of this batch.
     pub fn view(&self, blocks: &[Buffer]) -> Result<View> {
         let none = || Error::NoSuchBlock { got: self.block, blocks: blocks.len() };
         let block = blocks.get(self.block).ok_or_else(none)?;
@@ -64,15 +65,16 @@ impl Part {
 pub struct Gather {
     fields: Vec<CompiledField>,
     items: usize,
-    /// Memory of batches that stay in this process, by its size, what was used last at the end.
+    /// Pools of memory for batches that stay in this process, one for each size, the last used at
+    /// the end.
     pools: Mutex<Vec<Pool>>,
 }
 
-/// Sizes of fields whose memory is used again, at least: those of a whole batch and of the last
+/// Minimum number of sizes whose memory is reused: those of fields in a whole batch and in the last
 /// one.
 const SIZES_MAX: usize = 8;
 
-/// Blocks of one size that wait to be used again.
+/// Maximum number of free blocks of one size.
 const FREE_MAX: usize = 4;
 
 impl Gather {
@@ -92,7 +94,7 @@ impl Gather {
         self.items
     }
 
-    /// Whether there is none.
+    /// Whether there is no item.
     pub fn is_empty(&self) -> bool {
         self.items == 0
     }
@@ -117,7 +119,7 @@ impl Gather {
         parts.iter().map(|part| part.view(&blocks)).collect()
     }
 
-    /// A batch in blocks that it can be sent to another process in.
+    /// A batch in blocks that can be sent to another process.
     ///
     /// # Errors
     ///
@@ -138,10 +140,10 @@ impl Gather {
         Ok((parts, blocks))
     }
 
-    /// Memory that nothing else sees: used before, if there is some of this size. Fresh memory of
-    /// any size between what is kept, such as labels, would leave the heap in pieces.
+    /// Memory that nothing else sees: a block used before, if one of this size is free. New blocks
+    /// of any size between memory that is kept, such as labels, would fragment the heap.
     fn block(&self, len_bytes: usize) -> Result<Buffer> {
-        // A fork may have copied it locked.
+        // A fork may have copied the lock while it was held.
         let Ok(mut pools) = self.pools.try_lock() else {
             return Ok(Pool::new(len_bytes).lease()?.freeze());
         };
@@ -155,14 +157,14 @@ impl Gather {
         Ok(slab?.freeze())
     }
 
-    /// The layouts of the fields of a batch of so many items.
+    /// The layouts of the fields of a batch of `items` items.
     fn layouts(&self, items: usize) -> impl Iterator<Item = Result<(&DType, Layout)>> {
         self.fields
             .iter()
             .map(move |field| Ok((field.pipeline.dtype(), field.pipeline.batch_layout(items)?)))
     }
 
-    /// The bytes of each field of a batch.
+    /// The number of bytes of each field of a batch.
     fn sizes(&self, items: usize) -> Result<Vec<usize>> {
         self.layouts(items)
             .map(|layout| layout.map(|(dtype, packed)| packed.len() * dtype.itemsize()))

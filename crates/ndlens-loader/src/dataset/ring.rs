@@ -1,19 +1,19 @@
 //! Batch memory between processes: a worker fills a slot, another process has it until its last
-//! view dies, and the worker fills it again.
+//! view is dropped, and the worker fills it again.
 //!
-//! A slot is an arena of shared memory; one word of its header says whose turn it is, as `turn.rs`
-//! has it.
+//! A slot is an arena of shared memory; one word of its header holds its state; see
+//! `slot_state.rs`.
 //!
-//! A slot is used again for what it is not much too large for, so that a process which keeps a
-//! small batch keeps a large slot. Slots that came back and are not asked for any more are given
-//! up. A slot whose message was lost comes back when later ones have gone round for an hour; a
-//! message that waits in its queue meanwhile, however long, is not lost, since no later one
-//! overtakes it.
+//! A slot is used again only for batches that are not much smaller, so that a process which keeps a
+//! small batch does not keep a large slot. Free slots that are not leased for long are given up. A
+//! slot whose message was lost becomes free again when later slots have come back for an hour. A
+//! message that waits in its queue, however long, is not lost, since no later one overtakes it.
 //!
-//! A slot costs the worker a descriptor, which another process opens it by. A process that receives
-//! it needs none: a map stays without. So where many batches are kept, the worker gives up slots
-//! that others have: they are theirs alone then, and free when they are done. All are gone with the
-//! worker, but for those that another process still looks at.
+//! A slot costs the worker a descriptor, by which another process opens it. A process that receives
+//! it needs none, since a map does not need its descriptor. So if many batches are kept, the worker
+//! gives up slots that other processes have. These then own the slots alone, and the memory is
+//! freed after their last use. When the worker ends, only slots that another process has mapped
+//! remain.
 
 #![expect(unsafe_code, reason = "lends the memory of slots; see UNSAFE.md")]
 
@@ -31,19 +31,21 @@ fn word(arena: &Arena) -> &AtomicU64 {
     &arena.words()[0]
 }
 
-/// A message that has not come by then is taken for lost, if enough later ones have come.
+/// A message that has not been received after this time counts as lost, if enough later ones have
+/// been.
 const LOST_AFTER: Duration = Duration::from_hours(1);
 
-/// Later ones, beside as many as there are slots, which may have been sent before.
+/// Number of these later ones, beyond the number of slots, which may have been sent before.
 const LATER: u64 = 64;
 
-/// Slots of one process beyond which those are given up that another process has: enough for all
-/// that is made ahead and in use in a training loop, and few beside the 256 descriptors that some
-/// systems give a process.
+/// Maximum number of slots of one process. Beyond it, slots that another process has are given up.
+/// It is enough for the batches that are made ahead and in use in a training loop, and small beside
+/// the 256 descriptors that some systems allow a process.
 const SLOTS_MAX: usize = 32;
 
-/// A free slot is given up when so many more were leased since its last lease than there are slots:
-/// many batches were kept for a while, or batches are smaller now.
+/// A free slot is given up when the number of leases since its last one exceeds the number of slots
+/// by this. Such slots are left over after many batches were kept for a while, or after batches
+/// became smaller.
 const LEASES_IDLE: usize = 200;
 
 /// The slots of one process.
@@ -55,21 +57,21 @@ pub struct Ring {
 
 #[derive(Debug, Default)]
 struct Slots {
-    /// By the lease that was their last, the oldest first.
+    /// Slots by their last lease, the oldest first.
     all: Vec<Place>,
     leases: usize,
-    /// How often a slot was leased that had come back.
+    /// Number of leases of slots that had come back.
     rounds: u64,
 }
 
-/// A slot as its ring sees it.
+/// A slot in the ring's list.
 #[derive(Debug)]
 struct Place {
     arena: Arc<Arena>,
     slot: Weak<Slot>,
     /// The number of its last lease.
     leased: usize,
-    /// A turn that was sent, and the time and the ring's rounds when it was first seen so.
+    /// A turn that was sent, and the time and the ring's rounds when the ring first saw it.
     sent: Option<(Turn, Instant, u64)>,
 }
 
@@ -105,13 +107,13 @@ impl Place {
 }
 
 impl Slots {
-    /// Gives up slots that were not asked for in a long time.
+    /// Gives up slots that were not leased in a long time.
     fn give_up_idle(&mut self) {
         let idle = LEASES_IDLE.saturating_add(self.all.len());
         self.all.retain(|place| self.leases - place.leased < idle || !place.is_free());
     }
 
-    /// Gives up slots that another process has, the oldest first, until so many are left.
+    /// Gives up slots that another process has, the oldest first, until `most` are left.
     fn give_up_taken(&mut self, most: usize) {
         let mut surplus = self.all.len().saturating_sub(most);
         self.all.retain(|place| {
@@ -129,14 +131,14 @@ impl Default for Ring {
 }
 
 impl Ring {
-    /// Whether this process made it. A forked child makes its own: two that fill one slot would be
-    /// one too many.
+    /// Whether this process made it. A forked child makes its own, since two processes must not
+    /// fill one slot.
     pub fn is_own(&self) -> bool {
         self.process == std::process::id()
     }
 
-    /// A slot of at least `len` bytes that is not in use: one that came back and is less than twice
-    /// as long, or a new one.
+    /// A slot of at least `len` bytes that is not in use: a free one that is less than twice as
+    /// long, or a new one.
     ///
     /// # Errors
     ///
@@ -155,7 +157,7 @@ impl Ring {
         let leased = slots.leases;
         loop {
             let fits = |place: &Place| (len..len.saturating_mul(2)).contains(&place.arena.len());
-            // Of those of one length the last, so that the others become idle.
+            // The last of several slots of one length, so that the others become idle.
             let back = slots
                 .all
                 .iter()
@@ -172,7 +174,7 @@ impl Ring {
                     slots.give_up_taken(0);
                     Arena::create(len)
                 })?;
-                // A new one is free, as its words are 0.
+                // A new slot is free, since its words are 0.
                 slots.all.push(Place { arena, slot: Weak::new(), leased, sent: None });
                 continue;
             };
@@ -197,25 +199,25 @@ impl Ring {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner).all.len()
     }
 
-    /// Whether there is none yet.
+    /// Whether there is no slot yet.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
-/// A slot in one process's hands. When they let go, it is free again, unless it was sent on.
+/// A slot that one process has. When the process drops it, it is free again, unless it was sent on.
 #[derive(Debug)]
 pub struct Slot {
     arena: Arc<Arena>,
     turn: Turn,
-    /// Whose it is: a fork copies it, and not its turn.
+    /// The process that has it: a fork copies this value, but the copy has no turn.
     process: u32,
 }
 
 impl Owner for Slot {}
 
 impl Slot {
-    /// Its memory, which holds the slot.
+    /// Its memory, whose owner is the slot.
     pub fn buffer(slot: &Arc<Self>) -> Buffer {
         let len = slot.arena.len();
         let all = slot.arena.buffer(0, len);
@@ -227,7 +229,7 @@ impl Slot {
         }
     }
 
-    /// What another process needs to [`receive`](Self::receive) it, once.
+    /// A message by which another process can [`receive`](Self::receive) it once.
     ///
     /// # Errors
     ///
@@ -244,16 +246,14 @@ impl Slot {
     ///
     /// # Errors
     ///
-    /// [`Error::SenderGone`], [`Error::AlreadyReceived`]; [`Error::Store`] if the system says
-    /// no.
+    /// [`Error::SenderGone`], [`Error::AlreadyReceived`]; [`Error::Store`] if the system refuses.
     pub fn receive(message: &[u8]) -> Result<Arc<Self>> {
-        // What is too short for a lease is no handle either.
+        // Bytes that are too short for a lease are not a handle either.
         let (handle, lease) = message.split_last_chunk().unwrap_or((message, &[0; 8]));
         let (arena, lease) = (Handle::from_bytes(handle)?.open_map(), u64::from_le_bytes(*lease));
         let arena = arena.map_err(|error| match error {
             StoreError::SharedMemoryGone { process } => Error::SenderGone { process },
-            // Only root may look at what was a process's, until its parent has asked how it
-            // ended.
+            // Until its parent has waited for it, only root may inspect a process that has ended.
             StoreError::SharedMemoryRefused { process, .. } if !is_running(process) => {
                 Error::SenderGone { process }
             }
@@ -272,10 +272,10 @@ impl Drop for Slot {
     }
 }
 
-/// Whether a process has not ended. If that cannot be found out, it has not.
+/// Whether a process is running; true if that is unknown.
 fn is_running(process: u32) -> bool {
     match std::fs::read_to_string(format!("/proc/{process}/stat")) {
-        // After its name, which may be anything in brackets.
+        // The state follows the name, which may be any text in brackets.
         Ok(stat) => !stat.rsplit(") ").next().is_some_and(|state| state.starts_with(['Z', 'X'])),
         Err(error) => error.kind() != std::io::ErrorKind::NotFound,
     }
@@ -285,7 +285,7 @@ fn is_running(process: u32) -> bool {
 mod tests {
     use super::*;
 
-    /// Which memory a message is about.
+    /// The part of a message that identifies its arena.
     fn arena(message: &[u8]) -> &[u8] {
         &message[..message.len() - 8]
     }
@@ -368,7 +368,7 @@ mod tests {
         assert!(Slot::receive(&message).is_ok());
     }
 
-    /// Sends a slot, receives it and lets go of it, so often.
+    /// Sends a slot, receives it and drops it, `times` times.
     fn go_round(ring: &Ring, times: u64, now: Instant) {
         for _ in 0..times {
             let message = ring.lease_at(10, now).unwrap().send().unwrap();
@@ -396,7 +396,7 @@ mod tests {
         let (begin, late) = (Instant::now(), Instant::now() + 3 * LOST_AFTER);
         let waiting: Vec<_> =
             (0..5).map(|_| ring.lease_at(10, begin).unwrap().send().unwrap()).collect();
-        // Nothing was taken for hours; now they come one after the other, as they were sent.
+        // No message was received for hours; now they come in the order of sending.
         for message in waiting {
             drop(ring.lease_at(10, late).unwrap());
             drop(Slot::receive(&message).unwrap());
@@ -448,7 +448,7 @@ mod tests {
             let got = unsafe { Slot::buffer(slot).as_ptr().cast::<u16>().read() };
             assert_eq!(usize::from(got), batch);
         }
-        // What is on its way is not given up.
+        // A slot that was sent and not received is not given up.
         let sent: Vec<_> = (0..100).map(|_| ring.lease(10).unwrap().send().unwrap()).collect();
         assert_eq!(ring.len(), 100);
         assert!(sent.iter().all(|message| Slot::receive(message).is_ok()));

@@ -1,5 +1,4 @@
-//! Whose turn it is with memory that goes between processes: one word, and the only ways it may
-//! change.
+//! The state of memory that is passed between processes: one word, and its only transitions.
 //!
 //! ```text
 //!  FREE --lease--> FILLING --send--> SENT --receive--> TAKEN --end--> FREE
@@ -7,8 +6,8 @@
 //!                     |  end, never sent: FREE again
 //! ```
 //!
-//! The word also counts how often the memory was leased, and a message says which of these it is
-//! about: one that is read again after the memory went round finds another count there.
+//! The word also counts the leases of the memory, and a message holds the count of its lease. A
+//! message that is read again after a later lease finds another count.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -17,13 +16,13 @@ const FILLING: u64 = 1;
 const SENT: u64 = 2;
 const TAKEN: u64 = 3;
 
-/// The word: the number of the lease times this, plus whose turn it is.
+/// The word is the number of the lease times this, plus the state.
 const TURNS: u64 = 4;
 
-/// An atomic number: std's, or that of loom, which tries every order of events.
+/// An atomic number: that of std, or that of loom, which tries every order of events.
 pub(crate) trait Word {
     fn get(&self, order: Ordering) -> u64;
-    /// Changes it if it is `from`.
+    /// Changes the number to `to` if it is `from`. Returns whether it was.
     fn change(&self, from: u64, to: u64, order: Ordering) -> bool;
 }
 
@@ -37,7 +36,7 @@ impl Word for AtomicU64 {
     }
 }
 
-/// One turn of one lease: what its holder may end.
+/// One state of one lease, which its holder may end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Turn {
     lease: u64,
@@ -47,24 +46,25 @@ pub(crate) struct Turn {
 impl Turn {
     /// Whether the memory is free.
     pub(crate) fn is_free(word: &impl Word) -> bool {
-        // Acquire: what was read there was read before it came back.
+        // Acquire: all reads of the memory came before its return.
         word.get(Ordering::Acquire) % TURNS == FREE
     }
 
-    /// What was sent and not received yet, if that is where the memory is.
+    /// The lease that was sent and not received yet, if the memory is in that state.
     pub(crate) fn sent(word: &impl Word) -> Option<Self> {
         // Relaxed: only compared; `take_back` looks again.
         let was = word.get(Ordering::Relaxed);
         (was % TURNS == SENT).then_some(Turn { lease: was / TURNS, whose: SENT })
     }
 
-    /// Makes memory free whose message will not come; nothing where it has come meanwhile.
+    /// Frees memory whose message was lost. It changes nothing if the message was received
+    /// meanwhile.
     pub(crate) fn take_back(self, word: &impl Word) {
         // Relaxed: nothing has read what is there.
         word.change(self.word(), Turn { whose: FREE, ..self }.word(), Ordering::Relaxed);
     }
 
-    /// Whether another process has received the memory and not let go of it.
+    /// Whether another process has received the memory and not given it back.
     pub(crate) fn is_taken(word: &impl Word) -> bool {
         // Relaxed: nothing is read there for it.
         word.get(Ordering::Relaxed) % TURNS == TAKEN
@@ -81,28 +81,27 @@ impl Turn {
         word.change(free.word(), filling.word(), Ordering::Relaxed).then_some(filling)
     }
 
-    /// Lets another process receive it. It changes nothing where that was done before.
+    /// Lets another process receive it. It changes nothing if it was sent before.
     pub(crate) fn send(self, word: &impl Word) {
-        // Release: what was written is there for the process that receives it.
+        // Release: the process that receives it sees what was written.
         word.change(self.word(), Turn { whose: SENT, ..self }.word(), Ordering::Release);
     }
 
-    /// Takes what was sent under this number of a lease; None if somebody has, or it was another
-    /// lease.
+    /// Receives the memory of this lease; None if it was received before, or the lease is another.
     pub(crate) fn receive(word: &impl Word, lease: u64) -> Option<Self> {
         let (sent, taken) = (Turn { lease, whose: SENT }, Turn { lease, whose: TAKEN });
         // Acquire: see `send`.
         word.change(sent.word(), taken.word(), Ordering::Acquire).then_some(taken)
     }
 
-    /// Ends this turn, so that the memory is free; not where it was sent on, and is somebody
-    /// else's.
+    /// Ends this turn, so that the memory is free. It changes nothing if it was sent on and is
+    /// another process's.
     pub(crate) fn end(self, word: &impl Word) {
-        // Release: what was read there was read before.
+        // Release: all reads of the memory come before its return.
         word.change(self.word(), Turn { whose: FREE, ..self }.word(), Ordering::Release);
     }
 
-    /// What a message says.
+    /// The number of the lease, for a message.
     pub(crate) fn number(self) -> u64 {
         self.lease
     }
@@ -129,10 +128,10 @@ mod in_every_order {
         }
     }
 
-    /// Memory whose races loom sees, and its word.
+    /// Memory whose races loom detects, and its word.
     struct Memory {
         word: loom::sync::atomic::AtomicU64,
-        /// Tells loom who is at the batch, when.
+        /// Reports accesses of the batch to loom.
         place: UnsafeCell<()>,
         batch: AtomicU64,
     }
@@ -148,12 +147,12 @@ mod in_every_order {
             let turn = Turn::lease(&self.word)?;
             self.place.with_mut(|_| self.batch.store(batch, Ordering::Relaxed));
             turn.send(&self.word);
-            // As a slot does that was sent when it is dropped.
+            // As the drop of a slot that was sent.
             turn.end(&self.word);
             Some(turn.number())
         }
 
-        /// Receives, reads and lets go of it.
+        /// Receives, reads and gives it back.
         fn read(&self, lease: u64) -> Option<u64> {
             let turn = Turn::receive(&self.word, lease)?;
             let batch = self.place.with(|_| self.batch.load(Ordering::Relaxed));
@@ -166,8 +165,8 @@ mod in_every_order {
     fn memory_is_filled_again_only_once_it_was_read() {
         loom::model(|| {
             let memory = Memory::new();
-            // It was there before the message, so that nothing but the word tells it what was
-            // written.
+            // The thread starts before the message, so that only the word synchronises it with the
+            // writes.
             let reader = {
                 let memory = Arc::clone(&memory);
                 loom::thread::spawn(move || {

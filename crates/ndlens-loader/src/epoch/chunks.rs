@@ -1,19 +1,19 @@
-//! How a batch is cut into chunks, of which a thread makes one at a time.
+//! The division of a batch into chunks. A thread makes one chunk at a time.
 //!
-//! Large ones first, since each costs a lock, and smaller ones to the end of the batch, so that all
-//! threads end with it at about the same time: guided self-scheduling (Polychronopoulos and Kuck,
-//! "Guided Self-Scheduling: A Practical Scheduling Scheme for Parallel Supercomputers", 1987),
-//! between two bounds.
+//! Large chunks come first, since each takes a lock. Smaller ones follow towards the end of the
+//! batch, so that all threads finish it at about the same time: guided self-scheduling
+//! (Polychronopoulos and Kuck, "Guided Self-Scheduling: A Practical Scheduling Scheme for Parallel
+//! Supercomputers", 1987), between two bounds.
 
-/// A chunk is at least so many bytes of output, so that claiming it, a lock and a few stores, does
-/// not show.
+/// Minimum bytes of output of a chunk. Its claim, a lock and a few stores, is then a negligible
+/// part of its time.
 const MIN_BYTES: usize = 256 << 10;
 
-/// And at most so many, if it is more than an item: its lock is then some hundredth of it, and
-/// larger ones would only end less evenly.
+/// Maximum bytes of output of a chunk of several items. Its claim is then about a hundredth of its
+/// time, and larger chunks would only finish less evenly.
 const MAX_BYTES: usize = 1 << 20;
 
-/// The part of what is left that a chunk is, for each thread.
+/// Number of chunks for each thread into which the rest of a batch is divided.
 const PARTS_PER_THREAD: usize = 2;
 
 /// The sizes of chunks.
@@ -25,7 +25,7 @@ pub(crate) struct Chunks {
 }
 
 impl Chunks {
-    /// For items of so many bytes, and threads that make them.
+    /// The sizes for items of `item_bytes` bytes, made by `threads` threads.
     pub(crate) fn new(item_bytes: usize, threads: usize) -> Self {
         let items = |bytes: usize| (bytes / item_bytes.max(1)).max(1);
         Chunks {
@@ -35,13 +35,13 @@ impl Chunks {
         }
     }
 
-    /// The items of the next chunk, where so many of a batch are left.
+    /// The number of items of the next chunk, if `left` items of a batch are left.
     pub(crate) fn next(&self, left: usize) -> usize {
         (left / self.parts).clamp(self.least, self.most).min(left)
     }
 
-    /// The items of the least chunk, which a thread that waits for something else may make; None if
-    /// that is a single item, which may be large and take any time.
+    /// The number of items of the smallest chunk, which a waiting thread may make; None if that is
+    /// a single item, which may be large and take any time.
     pub(crate) fn short(&self) -> Option<usize> {
         (self.least > 1).then_some(self.least)
     }

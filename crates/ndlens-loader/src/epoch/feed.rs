@@ -1,4 +1,4 @@
-//! The items of an epoch while they come, as a sampler gives them, and what of them is this rank's.
+//! The items of an epoch that reads a sampler, and the division of these items among ranks.
 //!
 //! A sampler may be endless, may not know its length, and belongs to the caller's runtime, which
 //! workers cannot call. So the consumer reads it before it asks for a batch, as far as batches may
@@ -13,8 +13,8 @@
 //!           passed  batch 0         batch 1         batch 2
 //! ```
 //!
-//! What the ranks leave over is dealt out as in `shard.rs`: `Pad` takes the first places again, of
-//! which as many are kept as there are ranks; `Drop` takes a place only once all ranks have one.
+//! Items that are left over are dealt out as in `shard.rs`. `Pad` takes the first places again, so
+//! as many of these are kept as there are ranks. `Drop` takes a place only once all ranks have one.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -27,34 +27,34 @@ use crate::order::shard::{Remainder, Shard};
 use crate::resume::note::Note;
 use crate::source::selection::Selection;
 
-/// What is known of a sampler before it is read.
+/// The facts that are known about a sampler before it is read.
 #[derive(Debug, Clone, Default)]
 pub struct Sampling {
-    /// How many items an epoch has, where the sampler says.
+    /// The number of items of an epoch, if the sampler has a length.
     pub expected: Option<usize>,
-    /// Whether the sampler itself goes on from the place that a state says. Else it starts anew,
-    /// and what comes before that place is passed over.
+    /// Whether the sampler itself goes on from the place of a state. Otherwise it starts again, and
+    /// the items before that place are skipped.
     pub resumes: bool,
-    /// Of one that goes on, the first numbers that it gave, as far as they are known: ranks that
-    /// come short take them again.
+    /// The first numbers of a sampler that goes on, as far as they are known: ranks with fewer
+    /// items take them again.
     pub head: Vec<i64>,
-    /// What a state keeps until a batch is handed out.
+    /// The note that a state keeps until a batch is handed out.
     pub note: Option<Note>,
 }
 
-/// How a sampler ended.
+/// The end of a sampler.
 #[derive(Debug)]
 enum End {
-    /// It has no more items; what a state keeps then.
+    /// It has no more items. The note is the one that a state keeps then.
     Whole(Option<Note>),
     /// It failed.
     Failed,
 }
 
-/// Items that were read and not begun.
+/// Items that were read and are not in a batch yet.
 #[derive(Debug)]
 pub(crate) struct Feed {
-    /// Of a part of the data set, the items that places in it are.
+    /// The items of a part of the data set, by their places in it.
     subset: Option<Arc<Selection>>,
     items: usize,
     shard: Shard,
@@ -62,22 +62,23 @@ pub(crate) struct Feed {
     batch_size: usize,
     drop_last: bool,
     expected: Option<usize>,
-    /// Whether `batch_size` is what it is because no more items were expected.
+    /// Whether `batch_size` was reduced to the number of expected items.
     is_cut: bool,
-    /// Places read.
+    /// Number of places read.
     read: usize,
-    /// The first that were read, as many as there are ranks.
+    /// The first items that were read, as many as there are ranks.
     head: Vec<usize>,
     own: VecDeque<usize>,
-    /// With `Drop`, what is this rank's once each rank has one.
+    /// With `Drop`, the item that this rank takes once each rank has one.
     held: Option<usize>,
-    /// For each batch that was read and not begun, what a state keeps once it is handed out.
+    /// For each batch that was read and not begun, the note that a state keeps once it is handed
+    /// out.
     notes: VecDeque<Option<Note>>,
     begun: usize,
     end: Option<End>,
 }
 
-/// The items of a batch, and what a state keeps once it is handed out.
+/// The items of a batch, and the note that a state keeps once it is handed out.
 pub(crate) struct Fed {
     pub(crate) items: Vec<usize>,
     pub(crate) place: usize,
@@ -96,7 +97,7 @@ impl Feed {
         if let Some(expected) = sampling.expected.filter(|&expected| start > expected) {
             return Err(Error::StateBeyondEnd { start, items: expected });
         }
-        // A batch may have more items than there are. Memory is for as many as can come.
+        // A batch may have more items than the data set. Memory is for as many as can come.
         let most = match sampling.expected {
             Some(expected) if config.batch_size > items => {
                 shard.largest_share(expected).max(items).max(1)
@@ -132,13 +133,13 @@ impl Feed {
         self.batch_size
     }
 
-    /// Places of a batch of all ranks.
+    /// The number of places of a batch of all ranks.
     fn round(&self) -> usize {
         self.batch_size.saturating_mul(self.shard.world_size)
     }
 
-    /// How many numbers to read next so that this many batches can begin; 0 if they can already,
-    /// or the sampler has ended.
+    /// The number of item numbers to read next so that `batches` batches can begin; 0 if they can
+    /// already, or the sampler has ended.
     pub(crate) fn to_read(&self, batches: usize) -> usize {
         if self.end.is_some() {
             return 0;
@@ -147,14 +148,14 @@ impl Feed {
             return self.start - self.read;
         }
         let (read, round) = (self.read - self.start, self.round());
-        // The last batch waits for the end, so that what a state keeps of the sampler then is what
-        // it is at its end.
+        // The last batch waits for the end, so that a state then keeps the sampler's note at its
+        // end.
         let rounds = batches.saturating_add(usize::from(self.expects_end_after(batches)));
         if read >= round.saturating_mul(rounds) { 0 } else { round - read % round }
     }
 
-    /// Whether this many batches are all, by what the sampler said. One that gives more than it
-    /// said is not at its end.
+    /// Whether the sampler ends after `batches` batches, by its length. A sampler that gives more
+    /// than its length is not at its end.
     fn expects_end_after(&self, batches: usize) -> bool {
         let left = self
             .expected
@@ -163,8 +164,8 @@ impl Feed {
         left.is_some_and(|left| self.shard.is_over(batches, left, self.batch_size, self.drop_last))
     }
 
-    /// Takes what was read, no more than [`to_read`](Self::to_read) says; all of it or, after an
-    /// error, nothing.
+    /// Adds numbers that were read, at most as many as [`to_read`](Self::to_read) gives; after an
+    /// error, none of them.
     pub(crate) fn add(&mut self, numbers: &[i64], note: Option<Note>) -> Result<()> {
         let item = |number: i64| {
             usize::try_from(number).ok().filter(|&item| item < self.items_to_choose_from())
@@ -214,12 +215,12 @@ impl Feed {
         Ok(())
     }
 
-    /// How many numbers a sampler chooses from.
+    /// The number of items that a sampler chooses from.
     fn items_to_choose_from(&self) -> usize {
         self.subset.as_ref().map_or(self.items, |subset| subset.len())
     }
 
-    /// The sampler has no more.
+    /// Ends the sampler, which has no more items.
     pub(crate) fn end(&mut self, note: Option<Note>) -> Result<()> {
         if self.end.is_some() {
             return Ok(());
@@ -239,18 +240,18 @@ impl Feed {
         Ok(())
     }
 
-    /// The sampler failed: batches that were read whole come, and no other.
+    /// Ends a sampler that failed: only batches that were read whole come.
     pub(crate) fn fail(&mut self) {
         self.own.truncate(self.own.len() / self.batch_size * self.batch_size);
         self.end = Some(End::Failed);
     }
 
-    /// Whether the sampler came to its end.
+    /// Whether the sampler reached its end.
     pub(crate) fn is_whole(&self) -> bool {
         matches!(self.end, Some(End::Whole(_)))
     }
 
-    /// What a state keeps at the end.
+    /// The note that a state keeps at the end.
     pub(crate) fn end_note(&self) -> Option<Note> {
         match &self.end {
             Some(End::Whole(note)) => note.clone(),
@@ -258,7 +259,7 @@ impl Feed {
         }
     }
 
-    /// Whether there is all that the next batch is made of.
+    /// Whether all items of the next batch are there.
     pub(crate) fn has_batch(&self) -> bool {
         self.own.len() >= self.batch_size
             || (self.end.is_some() && !self.drop_last && !self.own.is_empty())
@@ -273,7 +274,7 @@ impl Feed {
         let mut items = with_room_for(count)?;
         items.extend(self.own.drain(..count));
         let place = self.start + self.begun * self.round() + self.shard.rank;
-        // Only a batch at the very end can begin with what is taken again.
+        // Only the last batch can begin with items that are taken again.
         let place =
             if self.end.is_some() && place >= self.read { place % self.read.max(1) } else { place };
         self.begun += 1;
@@ -285,14 +286,14 @@ impl Feed {
         self.own.iter().take(self.batch_size).copied()
     }
 
-    /// How many batches there are, once that is known.
+    /// The number of batches, once it is known.
     pub(crate) fn batches(&self) -> Option<usize> {
         self.end.as_ref()?;
         let (left, size) = (self.own.len(), self.batch_size);
         Some(self.begun + if self.drop_last { left / size } else { left.div_ceil(size) })
     }
 
-    /// How many batches there will be, as far as anybody said.
+    /// The expected number of batches, if the sampler has a length.
     pub(crate) fn expected_batches(&self) -> Option<usize> {
         self.batches().or_else(|| {
             let left = self.shard.share(self.expected?.checked_sub(self.start)?);
@@ -304,8 +305,8 @@ impl Feed {
         })
     }
 
-    /// The first place that no rank has taken once each has taken this many batches; None if
-    /// that is all.
+    /// The first place that no rank has taken once each has taken this many batches; None if none
+    /// is left.
     pub(crate) fn reached(&self, batches: usize) -> Option<usize> {
         let is_over = match &self.end {
             Some(End::Whole(_)) => {

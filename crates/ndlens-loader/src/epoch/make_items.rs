@@ -1,5 +1,5 @@
-//! The items of a batch, made in its memory: the one loop that a loader's batches and those of a
-//! data set go through.
+//! The items of a batch, made in its memory: the one loop for the batches of a loader and of a data
+//! set.
 //!
 //! Fields whose items are packed rows are copied many at a time; all others are made item by item,
 //! by their pipelines.
@@ -16,8 +16,8 @@ use ndlens_transforms::{Scratch, Stream};
 use crate::compiled::{CompiledField, DrawKey};
 use crate::error::{Error, Result};
 
-/// Items numbered at a time: their numbers stay in the first-level cache, and are enough to look
-/// ahead.
+/// Number of items whose numbers are computed at a time: these stay in the first-level cache, and
+/// are enough to look ahead.
 const MAX_BLOCK_ITEMS: usize = 1024;
 
 /// The error of a batch, and the row that it happened in.
@@ -40,14 +40,14 @@ pub(crate) unsafe trait ItemBatch {
     /// The stream of random draws of a field.
     fn stream(&self, field: usize) -> Stream;
 
-    /// The epoch and the number that the random draws for the item in a row are made of.
+    /// The epoch and the number that seed the random draws for the item in a row.
     fn draws_as(&self, row: usize, item: usize) -> (u32, u64);
 
-    /// How the rows of a field are written.
+    /// The way to write the rows of a field.
     fn stores(&self, field: usize) -> Stores;
 
-    /// Of items of a field that were just made, the place of the first one that the batch cannot
-    /// use, and its error.
+    /// The place, among items of a field that were just made, of the first one that the batch
+    /// cannot use, and its error.
     fn check(&self, field: usize, made: &[u8], items: &[usize]) -> Option<(usize, Error)>;
 
     /// `len` bytes of a field of the batch from byte `start` on.
@@ -65,15 +65,15 @@ fn guard(fields: &[CompiledField]) -> Option<Reading> {
     fields.iter().any(|field| field.source.can_shrink()).then(Reading::begin)
 }
 
-/// Lends the scratch memory of this thread. It grows to the largest image that was on its way, and
-/// is freed when the thread ends.
+/// Lends the scratch memory of this thread. It grows to the largest image that was made, and is
+/// freed when the thread ends.
 pub(crate) fn with_scratch<R>(work: impl FnOnce(&mut Scratch) -> R) -> R {
     thread_local! {
         static SCRATCH: RefCell<Scratch> = RefCell::default();
     }
     SCRATCH.with(|scratch| match scratch.try_borrow_mut() {
         Ok(mut scratch) => work(&mut scratch),
-        // A source that itself makes a batch while it is read.
+        // A source that makes a batch itself while it is read.
         Err(_) => work(&mut Scratch::default()),
     })
 }
@@ -89,7 +89,7 @@ pub(crate) unsafe fn make_items(
     rows: Range<usize>,
 ) -> Result<(), Box<Failure>> {
     let _reading = guard(fields);
-    // One look at each source for all rows; only if bytes are missing, one look for each item.
+    // One check of each source for all rows; only if bytes are missing, one check for each item.
     let complete: Vec<bool> = fields.iter().map(|field| field.source.is_complete()).collect();
     let mut items = [0; MAX_BLOCK_ITEMS];
     for start in rows.clone().step_by(MAX_BLOCK_ITEMS) {

@@ -1,8 +1,8 @@
-//! The work of mixing a batch, in pieces that threads can do in any order.
+//! The mixing of a batch, in pieces that threads can do in any order.
 //!
 //! A piece is a range of an item's bytes, the same in all items. It is mixed from the last item
-//! down to the first, so that each finds its neighbour as it was, and the first finds what the last
-//! was in memory of the thread's own:
+//! down to the first, so that each item is mixed with its unmixed neighbour. The thread keeps a
+//! copy of the last item, for the first one:
 //!
 //! ```text
 //!            range
@@ -12,8 +12,8 @@
 //!  item 3  ..|####|..   <- remembered, then mixed with item 2
 //! ```
 //!
-//! So a batch is mixed where it is, each byte read once and written once where a range of two items
-//! stays in the cache, and no two pieces share a byte. Labels that are numbers of classes become
+//! So a batch is mixed in place, and no two pieces share a byte. Each byte is read once and written
+//! once if a range of two items stays in the cache. Labels that are numbers of classes become
 //! probabilities in memory of their own: a piece of them is a range of items.
 
 #![expect(unsafe_code, reason = "cuts batch memory into disjoint pieces; see UNSAFE.md")]
@@ -29,21 +29,20 @@ use crate::compiled::CompiledField;
 use crate::error::Result;
 use crate::memory::pool::Slab;
 
-/// Bytes of a range that are mixed at a time: those of two items stay in the cache with room to
-/// spare.
+/// Bytes of a range that are mixed at a time: those of two items stay in the cache.
 const BLOCK_BYTES: usize = 16 << 10;
 
-/// A piece reads at least so many bytes in all, so that claiming it does not show.
+/// Minimum bytes that a piece reads. Its claim is then a negligible part of its time.
 const MIN_PIECE_BYTES: usize = 256 << 10;
 
-/// What is done to one field.
+/// The mixing of one field.
 #[derive(Debug)]
 enum Act {
-    /// Each element becomes so much of it and so much of its neighbour.
+    /// Each element becomes a weighted sum of itself and its neighbour.
     Blend(Region, Blend),
     /// Each element becomes its neighbour.
     Copy(Region),
-    /// Numbers of so many classes become probabilities.
+    /// Numbers of `classes` classes become probabilities.
     Soften { classes: usize },
 }
 
@@ -54,7 +53,7 @@ struct Task {
     /// Bytes of one of its items.
     nbytes: usize,
     act: Act,
-    /// How much of `extent` is a piece.
+    /// The part of `extent` in a piece.
     step: usize,
     /// The bytes of a region, or the number of items.
     extent: usize,
@@ -88,8 +87,8 @@ pub(crate) struct Mixture {
 }
 
 impl Mixture {
-    /// What is to be done to a batch of so many items, for which this was drawn. Probabilities are
-    /// written on `probabilities`, if labels become such.
+    /// The mixing of a batch of `items` items with these draws. If labels become probabilities,
+    /// these are written on `probabilities`.
     pub(crate) fn new(
         mixer: &Mixer,
         fields: &[CompiledField],
@@ -190,12 +189,12 @@ impl Mixture {
         Ok(())
     }
 
-    /// How many pieces there are.
+    /// The number of pieces.
     pub(crate) fn pieces(&self) -> usize {
         self.tasks.iter().map(Task::pieces).sum()
     }
 
-    /// What was drawn.
+    /// The draws.
     pub(crate) fn drawn(&self) -> &DrawnMix {
         &self.drawn
     }
@@ -214,8 +213,8 @@ impl Mixture {
 ///
 /// # Safety
 ///
-/// The slab has so many items of `nbytes`, in which the region lies; nothing else reads or writes
-/// the range.
+/// The slab has `items` items of `nbytes` bytes, which contain the region; nothing else reads or
+/// writes the range.
 unsafe fn roll(
     slab: &Slab,
     nbytes: usize,

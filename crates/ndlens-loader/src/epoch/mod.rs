@@ -3,38 +3,39 @@
 //! An [`Epoch`] makes batches `0..n` in order. With workers, at most `prefetch` batches are begun
 //! and not yet taken; they stand in a window, oldest first. A batch is cut into chunks of items.
 //! Each worker claims the next chunk of the oldest batch that has one left, so that all work on the
-//! batch that is wanted first. For the same reason no batch is begun beside the first one if that
-//! takes memory from the system, which may be slow. Without workers, the consumer makes each batch
-//! when it asks for it.
+//! batch that is due first. For the same reason no batch is begun beside the first one if it needs
+//! memory from the system, which may be slow. Without workers, the consumer makes each batch when
+//! it asks for it.
 //!
-//! A consumer that waits for a batch works instead of sleeping: at chunks of that batch, and, while
-//! workers have the last of these, at short chunks of the next one.
+//! A consumer that waits for a batch makes chunks of that batch instead of sleeping. While workers
+//! make the last of these, it makes short chunks of the next batch.
 //!
-//! If batches are mixed, a batch has two stages: once all its items are made, its mixing is cut
-//! into pieces, which are claimed as chunks are. Until the last item is made, workers go on with
+//! If batches are mixed, a batch has two stages. Once all its items are made, its mixing is cut
+//! into pieces, which threads claim like chunks. Until the last item is made, workers go on with
 //! the next batch.
 //!
-//! - `plan.rs`: what a batch is made of. `make_items.rs`: its items. `mixture.rs`: its mixing.
-//! - `chunks.rs`: how a batch is cut. `window.rs`: the batches that are begun.
-//! - `workers.rs`: what threads claim and do. `feed.rs`: the items that a sampler gives.
+//! - `plan.rs`: the parts of a batch. `make_items.rs`: its items. `mixture.rs`: its mixing.
+//! - `chunks.rs`: its division into chunks. `window.rs`: the batches that are begun.
+//! - `workers.rs`: the work of threads. `feed.rs`: the items of a sampler.
 //!
 //! # The rules of a clean end
 //!
-//! 1. Dropping an epoch stops it: workers finish the chunk in hand, take no other, and are joined.
-//! 2. Batches that were handed out stay valid; batches that were not give their memory back.
-//! 3. An error stops the batch it is in; it comes out of `next` when that batch is due, after all
-//!    batches before it, and ends the epoch. Of several errors in a batch the one of its first item
-//!    comes out, whatever the threads did. Labels that cannot be mixed are errors of their items.
-//! 4. A panic in a worker is such an error.
+//! 1. Dropping an epoch stops it: workers finish their current chunk, take no other, and are
+//!    joined.
+//! 2. Batches that were handed out stay valid. The memory of all others is given back.
+//! 3. An error stops its batch. `next` returns it when that batch is due, after all batches before
+//!    it, and the epoch ends. If a batch has several errors, `next` returns that of the first item,
+//!    whatever the threads did. Labels that cannot be mixed are errors of their items.
+//! 4. A panic in a worker is an error of this kind.
 //! 5. If batch memory is [`BatchMemory::Supplied`], a batch begins only once there is memory for
 //!    it. A consumer that waits for a batch without having supplied its memory gets an error: a
 //!    worker that waits for memory never keeps the consumer waiting.
 //! 6. If items come from a sampler, the same holds of its items, which the consumer reads.
 //! 7. A batch is mixed when all its items are made without an error, each piece once, and handed
-//!    out when all pieces are done. Mixing reads and writes batch memory only: no source, so
-//!    nothing that a signal could meet.
-//! 8. In a process forked while an epoch runs, that epoch has no workers: `next` says so, and
-//!    dropping it there touches neither locks nor threads, which belong to the parent.
+//!    out when all pieces are done. Mixing reads and writes batch memory only, not a source, so a
+//!    lost page of a file cannot raise a signal there.
+//! 8. In a process forked while an epoch runs, that epoch has no workers: `next` returns an error,
+//!    and dropping the epoch there touches neither locks nor threads, which belong to the parent.
 
 #![expect(unsafe_code, reason = "cuts batch memory into disjoint pieces; see UNSAFE.md")]
 pub(crate) mod chunks;
@@ -70,18 +71,18 @@ use crate::resume::note::Note;
 use crate::resume::position::Tracker;
 use crate::sync::{Builder, JoinHandle, Mutex};
 
-/// What [`Epoch::next_within`] found.
+/// The result of [`Epoch::next_within`].
 #[derive(Debug)]
 pub enum Progress {
-    /// A batch, or why there is none.
+    /// A batch, or the error that ends the epoch.
     Batch(Result<Batch>),
-    /// Not yet.
+    /// No batch is ready yet.
     Pending,
     /// The epoch is over.
     Finished,
 }
 
-/// What part of which epoch to run, and what its batches are made of.
+/// The part of an epoch to run, and the parts of its batches.
 #[derive(Debug)]
 pub(crate) struct Course {
     pub(crate) fields: Arc<Vec<CompiledField>>,
@@ -91,11 +92,11 @@ pub(crate) struct Course {
     pub(crate) shard: Shard,
     pub(crate) start: usize,
     pub(crate) tracker: Option<Tracker>,
-    /// How its batches are mixed.
+    /// The mixing of its batches.
     pub(crate) mixer: Option<Arc<Mixer>>,
 }
 
-/// If the items of an epoch come from.
+/// The source of an epoch's item numbers.
 #[derive(Debug)]
 pub(crate) enum ItemsFrom {
     /// An order that is known.
@@ -104,7 +105,7 @@ pub(crate) enum ItemsFrom {
     Feed(Feed),
 }
 
-/// The batches of one epoch, in order. An iterator; after an error it is over.
+/// The batches of one epoch, in order. It is an iterator, which ends after an error.
 #[derive(Debug)]
 pub struct Epoch {
     shared: Arc<Shared>,
@@ -162,13 +163,13 @@ impl Epoch {
         Ok(epoch)
     }
 
-    /// Rule 8: the workers stayed behind in another process.
+    /// Rule 8: the workers are in another process.
     fn is_forked(&self) -> bool {
         !self.workers.is_empty() && self.process != std::process::id()
     }
 
-    /// How many batches could be begun now if there were memory for them: how often to
-    /// [`supply`](Self::supply) it before the next batch is asked for. 0 if memory is
+    /// The number of batches that could begin now if they had memory. The caller
+    /// [`supply`](Self::supply)s memory as often before it asks for the next batch. 0 with
     /// [`BatchMemory::Pooled`].
     pub fn unsupplied(&self) -> usize {
         let plan = &self.shared.plan;
@@ -185,9 +186,9 @@ impl Epoch {
         }
     }
 
-    /// How many numbers of the sampler to read now, so that all batches that there is room for can
-    /// begin: until it is 0, before the next batch is asked for. Always 0 if items come from an
-    /// order that is known.
+    /// The number of item numbers to read from the sampler now, so that all batches in the window
+    /// can begin. The caller reads until it is 0 before it asks for the next batch. It is always 0
+    /// if the order is known.
     pub fn to_read(&self) -> usize {
         if self.is_forked() {
             return 0;
@@ -200,28 +201,29 @@ impl Epoch {
         }
     }
 
-    /// Takes numbers that the sampler gave, no more than [`to_read`](Self::to_read) says, and what
-    /// a state keeps once all of them are handed out.
+    /// Adds numbers of the sampler, at most as many as [`to_read`](Self::to_read) gives, and the
+    /// note that a state keeps once all of them are handed out.
     ///
     /// # Errors
     ///
-    /// [`Error::NoSuchItem`], [`Error::SamplerLength`], and then nothing was taken;
+    /// [`Error::NoSuchItem`], [`Error::SamplerLength`], and then no number was added;
     /// [`Error::Forked`].
     pub fn add(&self, numbers: &[i64], note: Option<Note>) -> Result<()> {
         self.with_feed(|feed| feed.add(numbers, note))
     }
 
-    /// Says that the sampler has no more, and what a state keeps then.
+    /// Ends the sampler, which has no more items. A state then keeps `note`.
     ///
     /// # Errors
     ///
-    /// [`Error::StateBeyondEnd`] if it had less than a state said was done; [`Error::Forked`].
+    /// [`Error::StateBeyondEnd`] if it had fewer items than the loaded state counts as done;
+    /// [`Error::Forked`].
     pub fn end_sampler(&self, note: Option<Note>) -> Result<()> {
         self.with_feed(|feed| feed.end(note))
     }
 
-    /// Says that the sampler failed: batches that were read whole still come, and then the epoch is
-    /// over, and not at its end.
+    /// Ends a sampler that failed. Batches that were read whole still come; then the epoch stops
+    /// without reaching its end.
     ///
     /// # Errors
     ///
@@ -242,8 +244,8 @@ impl Epoch {
         changed
     }
 
-    /// What counts the end of the epoch, once all its batches were taken without an error. A rank
-    /// with fewer batches than others is at the end when it has asked for one more.
+    /// The receipt for the end of the epoch, once all its batches were taken without an error. A
+    /// rank with fewer batches than others is at the end when it has asked for one more.
     pub fn end(&self) -> Option<Receipt> {
         if self.is_forked() {
             return None;
@@ -260,7 +262,7 @@ impl Epoch {
         Some(Receipt { tracker: Arc::clone(self.tracker.as_ref()?), reached: None, note })
     }
 
-    /// The bytes of a batch of each field.
+    /// The bytes of each field's batch.
     pub fn batch_bytes(&self) -> impl ExactSizeIterator<Item = usize> {
         let plan = &self.shared.plan;
         let softened = plan.mixer.as_deref().and_then(softened);
@@ -270,8 +272,8 @@ impl Epoch {
         })
     }
 
-    /// Gives memory for the next batch that has none, a buffer for each field; batches come on what
-    /// was supplied first, in order. It is dropped when the batch is.
+    /// Supplies memory for the next batch that has none, a buffer for each field. Batches use the
+    /// buffers in the order in which they were supplied, and drop them with their last view.
     ///
     /// # Errors
     ///
@@ -280,8 +282,8 @@ impl Epoch {
     ///
     /// # Safety
     ///
-    /// The memory must be initialised, and nothing else may access it until the batch on it came
-    /// out or the epoch was dropped.
+    /// The memory must be initialised, and nothing else may access it until the batch on it was
+    /// returned or the epoch was dropped.
     pub unsafe fn supply(&self, buffers: Vec<Buffer>) -> Result<()> {
         if self.is_forked() {
             return Err(Error::Forked);
@@ -293,8 +295,7 @@ impl Epoch {
         Ok(())
     }
 
-    /// The number of batches not yet taken; None if a sampler does not say how many it is good
-    /// for.
+    /// The number of batches not yet taken; None if a sampler has no length.
     pub fn remaining(&self) -> Option<usize> {
         if self.is_forked() {
             return Some(0);
@@ -310,12 +311,12 @@ impl Epoch {
         Some(batches.saturating_sub(window.taken))
     }
 
-    /// The next batch, waiting for the workers no longer than `patience`, which counts as handed
-    /// out.
+    /// The next batch, which counts as handed out. It waits for the workers no longer than
+    /// `patience`.
     ///
-    /// A consumer that waits helps to make it: a chunk that was begun is finished, also beyond
-    /// `patience`; none is begun where that is zero. Without workers the batch is made here and
-    /// now, however long it takes.
+    /// A consumer that waits helps to make the batch. It finishes a chunk that it began, also
+    /// beyond `patience`, and begins none if `patience` is zero. Without workers, the batch is made
+    /// in this call, however long it takes.
     pub fn next_within(&mut self, patience: Duration) -> Progress {
         let progress = self.take_within(patience);
         match &progress {
@@ -326,8 +327,9 @@ impl Epoch {
         progress
     }
 
-    /// As [`next_within`](Self::next_within), for a caller that sends batches further before it
-    /// hands them out: the batch's [`Receipt`] counts it, and [`end`](Self::end) the end.
+    /// As [`next_within`](Self::next_within), for a caller that sends batches on before it hands
+    /// them out. The batch's [`Receipt`] then counts the batch, and that of [`end`](Self::end) the
+    /// end.
     pub fn take_within(&mut self, patience: Duration) -> Progress {
         if self.is_forked() {
             return Progress::Batch(Err(Error::Forked));
@@ -335,7 +337,7 @@ impl Epoch {
         if self.workers.is_empty() { self.make_here() } else { self.wait(patience) }
     }
 
-    /// What was made, as a batch that counts.
+    /// A batch of what was made, with its receipt.
     fn finish(
         shared: &Shared,
         tracker: Option<&Arc<Tracker>>,
@@ -347,13 +349,13 @@ impl Epoch {
         Ok(batch)
     }
 
-    /// Passes over the next batch without making it, and counts it as handed out: its items; None
-    /// where the epoch is over. Of an epoch without workers.
+    /// Skips the next batch, which is not made, and counts it as handed out. Returns its items, or
+    /// None if the epoch is over. Only for an epoch without workers.
     ///
     /// # Errors
     ///
-    /// [`Error::NotRead`] if a sampler was not read as far; what makes the batch's items no
-    /// items.
+    /// [`Error::NotRead`] if the sampler was not read for this batch; [`Error::Core`] if there is
+    /// no memory for the list.
     ///
     /// # Panics
     ///
@@ -380,8 +382,8 @@ impl Epoch {
         Ok(Some(items))
     }
 
-    /// Makes the `number`-th batch, whichever were made before; None if there is none. Of an
-    /// epoch without workers whose order is known.
+    /// Makes the `number`-th batch, independent of the batches made before; None if there is no
+    /// such batch. Only for an epoch without workers whose order is known.
     ///
     /// # Panics
     ///
@@ -392,7 +394,7 @@ impl Epoch {
             let window = &mut *self.shared.lock();
             assert!(window.feed.is_none(), "a sampler gives batches in order");
             window.taken = number.min(self.shared.plan.batches);
-            // An error before this batch was of another.
+            // An earlier error was of another batch.
             window.stop = false;
         }
         match self.make_here() {
@@ -401,17 +403,17 @@ impl Epoch {
         }
     }
 
-    /// Which epoch it is.
+    /// The number of the epoch.
     pub fn number(&self) -> u32 {
         self.shared.plan.epoch
     }
 
-    /// The place of the order that it starts at.
+    /// The place of the order at which it starts.
     pub fn first_place(&self) -> usize {
         self.shared.plan.start
     }
 
-    /// The rank that it is of.
+    /// The rank that takes its items.
     pub fn shard(&self) -> Shard {
         self.shared.plan.shard
     }
@@ -454,7 +456,7 @@ impl Epoch {
     fn wait(&mut self, patience: Duration) -> Progress {
         let shared = &*self.shared;
         let plan = &shared.plan;
-        // A year is for ever, and there is such an instant.
+        // A year stands for no limit: its instant can be represented.
         let deadline = Instant::now() + patience.min(Duration::from_hours(24 * 365));
         let mut window = shared.lock();
         loop {
@@ -482,7 +484,7 @@ impl Epoch {
                 drop(window);
                 window = shared.make(claim);
             } else if window.batches.front().is_some_and(InFlight::is_done) {
-                // It could not begin.
+                // The batch could not begin.
                 break;
             } else {
                 window = shared

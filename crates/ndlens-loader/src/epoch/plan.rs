@@ -1,5 +1,5 @@
-//! What an epoch makes, and how: its batches' items, their memory, the work in any piece of it. No
-//! threads here: `engine.rs` says who does which piece, and when.
+//! The plan of an epoch: the items of its batches, their memory, and the work of each piece.
+//! `workers.rs` assigns pieces to threads.
 
 #![expect(unsafe_code, reason = "cuts batch memory into disjoint pieces; see UNSAFE.md")]
 
@@ -30,7 +30,7 @@ use crate::order::item_numbers::NO_ITEM;
 use crate::order::shard::Shard;
 use crate::resume::note::Note;
 
-/// What to make, the same for all threads.
+/// The plan of an epoch, shared by all threads.
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) fields: Arc<Vec<CompiledField>>,
@@ -40,12 +40,12 @@ pub(crate) struct Plan {
     pub(crate) epoch: u32,
     /// The place of the order that the epoch starts at.
     pub(crate) start: usize,
-    /// The number of items, of those from there on, that this rank takes. This, the order and the
-    /// number of batches say nothing where items come from a [`Feed`].
+    /// The number of items from there on that this rank takes. If items come from a [`Feed`], this,
+    /// the order and the number of batches are not used.
     pub(crate) items: usize,
-    /// Items in a batch, no more than this rank takes in all.
+    /// Items in a batch, at most as many as this rank takes in all.
     pub(crate) batch_size: usize,
-    /// Items in a batch as the settings say, the same for all ranks.
+    /// Items in a batch by the settings, the same for all ranks.
     pub(crate) full_batch_size: usize,
     pub(crate) drop_last: bool,
     pub(crate) batches: usize,
@@ -54,20 +54,19 @@ pub(crate) struct Plan {
     pub(crate) mixer: Option<Arc<Mixer>>,
     pub(crate) stores: StorePolicy,
     pub(crate) memory: BatchMemory,
-    /// Whether items are asked for before they are read: the data does not fit memory, so most of
-    /// them are not there.
+    /// Whether items are prefetched: the data does not fit memory, so most items are not there.
     pub(crate) prefetches: bool,
 }
 
-/// Whether what fields map is more than the memory that is left, of which the system's cache of
-/// files is a part.
+/// Whether the mapped bytes of the fields are more than the available memory, which includes the
+/// system's cache of files.
 pub(crate) fn exceeds_memory(fields: &[CompiledField]) -> bool {
     let mapped = fields.iter().map(|field| field.source.mapped_bytes() as u64).sum::<u64>();
     mapped > 0 && mapped > ndlens_store::available_bytes()
 }
 
 impl Plan {
-    /// Which of this rank's items batch `batch` takes.
+    /// The places, among this rank's items, of those of batch `batch`.
     pub(crate) fn places(&self, batch: usize) -> Range<usize> {
         let start = batch.saturating_mul(self.batch_size);
         start..start.saturating_add(self.batch_size).min(self.items)
@@ -82,8 +81,7 @@ impl Plan {
         Ok(items)
     }
 
-    /// Begins a batch; None if its memory is to be supplied, or its items are to be read, and is
-    /// not there.
+    /// Begins a batch; None if its memory was not supplied or its items were not read yet.
     pub(crate) fn begin(
         &self,
         batch: usize,
@@ -123,8 +121,8 @@ impl Plan {
                 (Some(_), BatchMemory::Pooled) => {
                     self.pools.probabilities().map(Pool::lease).transpose()?
                 }
-                // Probabilities are what is handed out, so they are written on supplied memory, and
-                // the labels that they are made of are not.
+                // The probabilities are handed out, so they are written on supplied memory. Their
+                // labels are not.
                 (Some(labels), BatchMemory::Supplied) => {
                     let slab = self.pools.fields()[labels].lease()?;
                     Some(mem::replace(&mut slabs[labels], slab))
@@ -157,7 +155,7 @@ impl Plan {
         unsafe { make_items(&self.fields, &PlannedBatch { plan: self, making }, rows) }
     }
 
-    /// Asks for the items at these rows of the next batch, and for those of the first.
+    /// Prefetches the items at these rows of the next batch, and for the first batch also its own.
     fn prefetch(&self, making: &Making, rows: &Range<usize>) {
         let ask = |item: usize| self.fields.iter().for_each(|field| field.source.prefetch(item));
         if let Some(Listed { items, ahead }) = &making.fed {
@@ -203,8 +201,8 @@ impl Plan {
         range: Range<usize>,
     ) -> Result<(), Box<Failure>> {
         let row = range.start;
-        // SAFETY: passed on. After a panic the rows are never handed out, so it does not matter
-        // what is in them.
+        // SAFETY: passed on. After a panic the rows are never handed out, so their contents do not
+        // matter.
         let done = catch_unwind(AssertUnwindSafe(|| unsafe {
             match stage {
                 Stage::Items => self.make(making, range),
@@ -236,7 +234,7 @@ impl Plan {
         Some((at, self.order.no_such_item(self.shard.place(self.start, first + at, all))?))
     }
 
-    /// What stands in its draws for the item at a row of a batch.
+    /// The number that seeds the draws for the item at a row of a batch.
     fn draws_as(&self, making: &Making, row: usize, item: usize) -> u64 {
         if making.fed.is_some() {
             return item as u64;
@@ -245,8 +243,8 @@ impl Plan {
         self.order.draws_as(self.shard.place(self.start, k, self.order.len()), item)
     }
 
-    /// The first place that no rank has taken once each has taken this many batches; None if
-    /// that is all.
+    /// The first place that no rank has taken once each has taken this many batches; None if none
+    /// is left.
     pub(crate) fn reached(&self, batches: usize) -> Option<usize> {
         let left = self.order.len() - self.start;
         let over = self.shard.is_over(batches, left, self.full_batch_size, self.drop_last);
@@ -276,7 +274,7 @@ impl Plan {
         Ok(Batch { views, params, mixed, receipt: None })
     }
 
-    /// What is drawn for items: the same whenever it is asked.
+    /// The parameters drawn for items; each call gives the same.
     fn params(&self, making: &Making) -> Result<Vec<String>> {
         let mut items = room::repeated(0, making.places.len())?;
         if let Some((_, error)) = self.items(making, 0, &mut items) {
@@ -324,7 +322,7 @@ unsafe impl ItemBatch for PlannedBatch<'_> {
 
     fn stores(&self, field: usize) -> Stores {
         let Plan { mixer, stores, fields, batch_size, .. } = self.plan;
-        // What is read again at once stays in the cache.
+        // Memory that is read again at once stays in the cache.
         let is_mixed = mixer.as_ref().is_some_and(|mixer| mixer.mixes(field));
         let stores =
             if is_mixed && *stores == StorePolicy::Auto { StorePolicy::Cached } else { *stores };
@@ -350,26 +348,26 @@ unsafe impl ItemBatch for PlannedBatch<'_> {
 pub(crate) struct Making {
     pub(crate) slabs: Vec<Slab>,
     pub(crate) places: Range<usize>,
-    /// Its items, where they come from a [`Feed`]; else the order has them.
+    /// Its items, if they come from a [`Feed`]; otherwise the order has them.
     pub(crate) fed: Option<Listed>,
-    /// What a state keeps once it is handed out.
+    /// The note that a state keeps once it is handed out.
     pub(crate) note: Option<Note>,
     pub(crate) mixture: Option<Mixture>,
 }
 
-/// The items of a batch, and those of the next, as far as they are known and of any use.
+/// The items of a batch, and those of the next, if they are known and used.
 #[derive(Debug)]
 pub(crate) struct Listed {
     items: Vec<usize>,
     ahead: Vec<usize>,
 }
 
-/// What a batch waits for.
+/// The stage of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stage {
-    /// Its items.
+    /// Its items are made.
     Items,
-    /// Its mixing, once all items are made.
+    /// All items are made, and it is mixed.
     Mixing,
 }
 

@@ -37,8 +37,7 @@ impl InFlight {
         last && self.working == 0 && self.unclaimed == self.work()
     }
 
-    /// Goes on to the mixing where all items are made; says whether it did, and there is something
-    /// to mix.
+    /// Goes on to the mixing if all items are made. Returns whether it did and has pieces to mix.
     pub(super) fn advance(&mut self) -> bool {
         let made = self.stage == Stage::Items && self.working == 0 && self.unclaimed == self.work();
         if !made || self.making.mixture.is_none() || self.failure.is_some() {
@@ -49,14 +48,14 @@ impl InFlight {
     }
 }
 
-/// The batches that are begun and not yet taken, and what the next ones begin with.
+/// The batches that are begun and not yet taken, and the memory and items for the next ones.
 #[derive(Debug, Default)]
 pub(super) struct Window {
-    /// Begun and not taken; the front is batch `taken`.
+    /// Batches that are begun and not taken; the front is batch `taken`.
     pub(super) batches: VecDeque<InFlight>,
     pub(super) taken: usize,
     pub(super) supply: Supply,
-    /// If items come from, if it is no order that is known.
+    /// The items of a sampler, if the order is not known.
     pub(super) feed: Option<Feed>,
     pub(super) stop: bool,
 }

@@ -1,5 +1,5 @@
-//! What the threads of an epoch share, and what a worker does: it claims the next chunk of work
-//! and does it.
+//! The state that the threads of an epoch share, and the loop of a worker: it claims the next chunk
+//! of work and does it.
 
 #![expect(unsafe_code, reason = "claims rows of a batch for one thread; see UNSAFE.md")]
 
@@ -39,13 +39,13 @@ impl Shared {
         self.window.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The number of batches; of more than there can be where a sampler has not ended.
+    /// The number of batches; `usize::MAX` while a sampler has not ended.
     pub(super) fn batches(&self, window: &Window) -> usize {
         window.feed.as_ref().map_or(self.plan.batches, |feed| feed.batches().unwrap_or(usize::MAX))
     }
 
-    /// The first place that no rank has taken once each has taken this many batches; None if
-    /// that is all.
+    /// The first place that no rank has taken once each has taken this many batches; None if none
+    /// is left.
     pub(super) fn reached(&self, window: &Window, batches: usize) -> Option<usize> {
         window
             .feed
@@ -53,7 +53,7 @@ impl Shared {
             .map_or_else(|| self.plan.reached(batches), |feed| feed.reached(batches))
     }
 
-    /// What counts the batch that was taken last.
+    /// The receipt for the batch that was taken last.
     pub(super) fn receipt(
         &self,
         window: &Window,
@@ -67,7 +67,7 @@ impl Shared {
         Receipt { tracker: Arc::clone(tracker), reached, note }
     }
 
-    /// The next chunk of the oldest batch that has one, of so many items at most, beginning a batch
+    /// The next chunk of the oldest batch that has one, of `most` items at most. It begins a batch
     /// if there is room for it.
     pub(super) fn claim(&self, window: &mut Window, most: usize) -> Option<Claim> {
         let mut at = window.batches.iter().position(|batch| batch.unclaimed < batch.work());
@@ -123,8 +123,8 @@ impl Shared {
         })
     }
 
-    /// Whether a batch may begin beside those in the window: beside the first of an epoch only
-    /// where that costs it no time.
+    /// Whether a batch may begin beside those in the window: beside the first of an epoch only if
+    /// that does not delay the first.
     pub(super) fn may_begin(&self, window: &Window) -> bool {
         window.taken > 0
             || window.batches.front().is_none_or(InFlight::is_done)
@@ -132,7 +132,7 @@ impl Shared {
     }
 
     /// A chunk for the consumer that waits for the batch that is due: one of that batch, or, while
-    /// workers have the last of it, a short one of the next.
+    /// workers make the last of it, a short one of the next.
     pub(super) fn claim_meanwhile(&self, window: &mut Window) -> Option<Claim> {
         let due_has_work = window.batches.front().is_none_or(|due| due.unclaimed < due.work());
         if due_has_work {
@@ -142,7 +142,7 @@ impl Shared {
         }
     }
 
-    /// What a worker does.
+    /// The loop of a worker.
     pub(super) fn work(&self) {
         let mut window = self.lock();
         while !window.stop {
@@ -155,7 +155,7 @@ impl Shared {
         }
     }
 
-    /// Makes what was claimed, and returns with the lock.
+    /// Does the claimed work, and returns with the lock.
     pub(super) fn make(&self, claim: Claim) -> MutexGuard<'_, Window> {
         let Claim { batch, making, stage, range } = claim;
         // SAFETY: a claim moves `unclaimed` past its rows or pieces under the lock, so no other
@@ -180,12 +180,12 @@ impl Shared {
         if !(advanced || due) {
             return window;
         }
-        // A thread that is woken takes the lock.
+        // A thread that wakes up takes the lock.
         drop(window);
         if at == 0 {
             self.done.notify_all();
         }
-        // There are pieces to mix for those who found nothing to claim, or room beside the first
+        // Threads that found nothing to claim now have pieces to mix, or room beside the first
         // batch.
         if advanced || batch == 0 {
             self.work.notify_all();

@@ -7,7 +7,7 @@ use crate::compiled::CompiledField;
 use crate::error::Result;
 use crate::memory::pool::{Pool, PoolUse};
 
-/// Pools for batches of at most so many items.
+/// Pools for batches of at most `items` items.
 #[derive(Debug)]
 pub(crate) struct BatchPools {
     /// The most items of a batch.

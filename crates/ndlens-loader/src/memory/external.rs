@@ -1,7 +1,7 @@
 //! Batch memory that the consumer supplies, such as memory pinned for a GPU.
 //!
-//! Pinning takes the runtime of another library, which workers cannot call. So workers do not
-//! allocate such memory: the consumer supplies it before it asks for a batch.
+//! Pinning needs the runtime of another library, which workers cannot call. So the consumer
+//! allocates such memory. It supplies it before it asks for a batch.
 
 #![expect(unsafe_code, reason = "takes over foreign memory to be written; see UNSAFE.md")]
 
@@ -12,13 +12,13 @@ use ndlens_core::{Access, Buffer};
 use crate::error::{Error, Result};
 use crate::memory::pool::Slab;
 
-/// If batch memory comes from.
+/// Source of batch memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum BatchMemory {
-    /// From pools of the loader's own.
+    /// The loader's own pools.
     #[default]
     Pooled,
-    /// From the consumer, by [`Epoch::supply`](crate::Epoch::supply).
+    /// The consumer, by [`Epoch::supply`](crate::Epoch::supply).
     Supplied,
 }
 
@@ -26,7 +26,7 @@ pub enum BatchMemory {
 #[derive(Debug, Default)]
 pub(crate) struct Supply {
     waiting: VecDeque<Vec<Slab>>,
-    /// For how many batches there was any, begun or not.
+    /// Number of batches that were supplied with memory, begun or not.
     pub(crate) batches: usize,
 }
 
@@ -37,7 +37,7 @@ impl Supply {
         self.batches += 1;
     }
 
-    /// The memory that the next batch begins with.
+    /// Takes the memory for the next batch.
     pub(crate) fn take(&mut self) -> Option<Vec<Slab>> {
         self.waiting.pop_front()
     }

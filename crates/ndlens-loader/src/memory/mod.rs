@@ -2,7 +2,7 @@
 //!
 //! - `pool.rs`: memory that is leased, written, handed out and given back.
 //! - `batch_pools.rs`: the pools of a loader's fields.
-//! - `external.rs`: memory that the consumer brings along.
+//! - `external.rs`: memory that the consumer supplies.
 //! - `store_policy.rs`: whether batches are written through the cache.
 
 pub(crate) mod batch_pools;

@@ -1,9 +1,9 @@
-//! Batch memory: leased, written, handed out, and given back when the last view or tensor on it
-//! dies.
+//! Batch memory: leased, written, handed out, and given back when the last view or tensor on it is
+//! dropped.
 //!
-//! Fresh pages cost several times the work of filling them, so slabs are made of huge ones where
-//! that can be, kept and used again. A slab is never reused while anything can still see it: keep
-//! ten batches and there are ten slabs.
+//! New pages cost several times the work of filling them, so slabs are kept and reused, and consist
+//! of huge pages if possible. A slab is not reused while a view of it exists: a user who keeps ten
+//! batches keeps ten slabs.
 //!
 //! ```text
 //!            lease              freeze                  last view dropped
@@ -30,7 +30,8 @@ pub(crate) struct Pool(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     slab_bytes: usize,
-    /// Whose lock it is: a fork may copy it locked, for good.
+    /// The process that made the lock. A fork may copy it while it is held; the copy is then never
+    /// released.
     process: u32,
     state: Mutex<State>,
 }
@@ -42,13 +43,13 @@ struct State {
     slabs: usize,
 }
 
-/// How much memory a pool has, and how much of it is out.
+/// The memory of a pool, and the part of it that is leased.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct PoolUse {
     /// Slabs that exist, one for each batch that is being made, waiting, kept by the user, or free
     /// for the next.
     pub slabs: usize,
-    /// Those being written or kept.
+    /// Slabs that are being written or kept.
     pub leased: usize,
     /// Bytes of all slabs.
     pub bytes: usize,
@@ -82,7 +83,7 @@ impl Pool {
         !self.0.is_foreign() && !self.0.lock().free.is_empty()
     }
 
-    /// Frees the slabs that are not in use, except for so many.
+    /// Frees the slabs that are not in use, except for `most` of them.
     pub(crate) fn keep_free(&self, most: usize) {
         if self.0.is_foreign() {
             return;
@@ -120,13 +121,12 @@ impl Shared {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing panics while it holds the lock; were it so, a list of free slabs has no broken
-        // state.
+        // No code panics while it holds the lock; and a list of free slabs has no broken state.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The claim on a slab; dropping it gives the slab back, or frees it where the pool is gone.
+/// The claim on a slab; dropping it gives the slab back, or frees it if the pool is gone.
 #[derive(Debug)]
 struct Lease {
     memory: Option<Buffer>,
@@ -137,7 +137,7 @@ impl Owner for Lease {}
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        // Elsewhere the memory is freed, as one process of the two has no use for it.
+        // In another process the memory is freed, since that process has no pool for it.
         if let (Some(memory), Some(home)) = (self.memory.take(), self.home.upgrade())
             && !home.is_foreign()
         {
@@ -146,7 +146,7 @@ impl Drop for Lease {
     }
 }
 
-/// Memory that is being written, and that nothing else can see.
+/// Memory that is being written, without any other reference to it.
 #[derive(Debug)]
 pub(crate) struct Slab(Lease);
 
@@ -221,12 +221,12 @@ fn allocate(len: usize) -> Result<Buffer> {
     Ok(Buffer::zeroed(len)?)
 }
 
-/// What x86-64 maps at once where it can.
+/// Size of a huge page of x86-64.
 #[cfg(target_os = "linux")]
 const HUGE_PAGE: usize = 2 << 20;
 
-/// Memory of a large slab, in huge pages where the kernel gives them, which saves faults when it is
-/// first written and look-ups in the table of pages from then on.
+/// Memory of a large slab, in huge pages if the kernel gives them. These save faults when it is
+/// first written and look-ups in the page table from then on.
 #[cfg(target_os = "linux")]
 #[derive(Debug)]
 struct Mapping {
@@ -253,9 +253,10 @@ impl Mapping {
         }
         let owner = Arc::new(Mapping { start: start.expose_provenance(), len: mapped });
         let first = start.cast::<u8>().map_addr(|address| address.next_multiple_of(HUGE_PAGE));
-        // Not populated here, where others wait for the lock: the threads that write it share the
-        // work of making its pages. SAFETY: `len` bytes within the mapping, since `first` is less
-        // than a huge page beyond its start. It is advice, changes no contents and may be refused.
+        // Not populated here, while other threads wait for the lock: the threads that write it
+        // share the work of making its pages. SAFETY: `len` bytes within the mapping, since `first`
+        // is less than a huge page beyond its start. It is advice, changes no contents and may be
+        // refused.
         unsafe { libc::madvise(first.cast(), len, libc::MADV_HUGEPAGE) };
         // SAFETY: `len` zeroed bytes within the mapping, which lives in the owner; nothing else has
         // seen them.

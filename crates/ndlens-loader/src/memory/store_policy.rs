@@ -1,8 +1,8 @@
 //! Whether batches are written through the cache or past it.
 //!
 //! A batch that is larger than the cache pushes everything else out of it, itself included, and
-//! each of its lines is read before it is overwritten. Written past the cache it does neither; but
-//! a consumer that reads a small batch at once then waits for memory.
+//! each of its lines is read before it is overwritten. A batch that is written past the cache has
+//! neither cost. But a consumer that then reads a small batch at once waits for memory.
 
 use std::fs;
 use std::path::Path;
@@ -12,21 +12,21 @@ use ndlens_kernels::Stores;
 
 use crate::error::{Error, Result};
 
-/// Batches of so many second-level caches, and larger ones, are written past the cache. That cache
-/// is a core's own, so its size means the same on a virtual machine, which is told of a third level
-/// that it shares with strangers.
+/// Batches of at least this many second-level caches are written past the cache. The second level
+/// belongs to one core, so its size is meaningful on a virtual machine too. The third level is
+/// shared with other machines there.
 const MIN_STREAM_CACHES: usize = 4;
 
-/// For machines that do not say how large their second-level cache is.
+/// The size for machines that do not report that of their second-level cache.
 const USUAL_CACHE_BYTES: usize = 1 << 20;
 
-/// How batches are written.
+/// The way to write batches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum StorePolicy {
-    /// Past the cache where a batch is larger than that of a few cores, unless it is mixed next.
+    /// Past the cache if a batch is larger than that of a few cores, unless it is mixed next.
     #[default]
     Auto,
-    /// Past the cache, whatever their size: for a consumer that copies them elsewhere, or looks at
+    /// Past the cache, whatever their size: for a consumer that copies them elsewhere, or reads
     /// them later.
     Stream,
     /// Through the cache, whatever their size: for a consumer that reads them at once, on a machine
@@ -49,7 +49,7 @@ impl StorePolicy {
         }
     }
 
-    /// How to write a batch of so many bytes.
+    /// The way to write a batch of `batch_bytes` bytes.
     pub(crate) fn of(self, batch_bytes: usize) -> Stores {
         let stream = match self {
             StorePolicy::Auto => batch_bytes >= cache_bytes().saturating_mul(MIN_STREAM_CACHES),
@@ -60,20 +60,20 @@ impl StorePolicy {
     }
 }
 
-/// The bytes of a second-level cache, asked once.
+/// The bytes of a second-level cache, read once.
 fn cache_bytes() -> usize {
     static BYTES: OnceLock<usize> = OnceLock::new();
     if let Some(&bytes) = BYTES.get() {
         return bytes;
     }
-    // Not while others wait: a fork could copy that.
+    // Not while other threads wait: a fork could copy that state.
     let bytes =
         second_level(Path::new("/sys/devices/system/cpu/cpu0/cache")).unwrap_or(USUAL_CACHE_BYTES);
     *BYTES.get_or_init(|| bytes)
 }
 
-/// What Linux says of a CPU's caches: for each a folder with its level and its size, such as
-/// "1024K".
+/// The size of the second-level cache that Linux reports. Each cache of a CPU has a folder with its
+/// level and its size, such as "1024K".
 fn second_level(caches: &Path) -> Option<usize> {
     let mut folders = fs::read_dir(caches).ok()?.filter_map(|folder| Some(folder.ok()?.path()));
     let read = |folder: &Path, file: &str| fs::read_to_string(folder.join(file)).ok();

@@ -1,8 +1,8 @@
 //! Draws in proportion to weights, each in constant time: Walker's alias method, with the tables of
 //! Vose ("A linear algorithm for generating random numbers with a given distribution", 1991).
 //!
-//! Every item is a column of height 1 that holds its own weight, topped up with that of one other
-//! item; a draw is a column and a height:
+//! Every item is a column of height 1 that holds its own weight, filled up with that of one other
+//! item. A draw is a column and a height:
 //!
 //! ```text
 //!  weights 1 3 4, scaled to a mean of 1:  0.375 1.125 1.5
@@ -31,7 +31,7 @@ struct Column {
 }
 
 /// The columns of all items.
-// Not `Arc<[T]>`, which is another copy, made without asking whether there is memory for it.
+// Not `Arc<[T]>`: making it copies the columns, in an allocation that cannot fail with an error.
 #[derive(Debug, Clone)]
 pub(crate) struct AliasTable(Arc<Vec<Column>>);
 
@@ -63,7 +63,7 @@ impl AliasDraws {
         self.samples
     }
 
-    /// The number of items that have a weight.
+    /// The number of items.
     pub(crate) fn items(&self) -> usize {
         self.table.0.len()
     }
@@ -101,7 +101,7 @@ fn columns(weights: &[f64], heaviest: f64) -> Result<Vec<Column>> {
             light.push(donor);
         }
     }
-    // What is left over is full but for rounding.
+    // The columns that are left over are full except for rounding.
     for item in light.into_iter().chain(heavy) {
         columns[item].keep = if weights[item] > 0.0 { 1.0 } else { 0.0 };
     }

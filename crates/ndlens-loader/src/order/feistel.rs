@@ -19,7 +19,7 @@ impl Network {
         ((1 << self.left_bits) - 1, (1 << self.right_bits) - 1)
     }
 
-    /// That of `n` items, more than one.
+    /// The network of `n` items, more than one.
     pub(crate) fn new(n: u64, keys: [u64; ROUNDS]) -> Self {
         let bits = u64::BITS - (n - 1).leading_zeros();
         Network { left_bits: bits / 2, right_bits: bits - bits / 2, keys }

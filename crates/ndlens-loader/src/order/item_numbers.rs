@@ -1,5 +1,5 @@
-//! Item numbers where they lie: an array of integers of any width and stride, or a range. Nothing
-//! is copied, and nothing is made for each.
+//! Item numbers in the memory of the caller: an array of integers of any width and stride, or a
+//! range. Nothing is copied, and no object is made for a number.
 //!
 //! The owner of the array may write to it at any time, so a number is checked each time it is read.
 
@@ -10,10 +10,10 @@ use ndlens_core::{DType, Order, View};
 use crate::error::{Error, Result};
 use crate::resume::digest::Digest;
 
-/// What stands for a number that is no item: no data set has so many.
+/// The value for a number that is out of bounds. No data set has this many items.
 pub(crate) const NO_ITEM: usize = usize::MAX;
 
-/// Numbers of items, one after another.
+/// A sequence of item numbers.
 #[derive(Debug, Clone)]
 pub struct ItemNumbers {
     kind: Kind,
@@ -42,7 +42,7 @@ enum Integer {
 }
 
 impl ItemNumbers {
-    /// Those that a view of shape (items,) shows, of any integer dtype.
+    /// The numbers of a view of shape (items,), of any integer dtype.
     ///
     /// # Errors
     ///
@@ -64,7 +64,8 @@ impl ItemNumbers {
             DType::Bool => return Err(Error::ItemNumbersMask),
             other => return Err(Error::ItemNumbersDType { got: other.to_string() }),
         };
-        // A file that is cut short while it is mapped would be a signal in the middle of an epoch.
+        // A file that is truncated while it is mapped would raise a signal in the middle of an
+        // epoch.
         let view = if view.buffer().can_shrink() { view.copy(Order::C)? } else { view.clone() };
         Ok(ItemNumbers { kind: Kind::Array { view, integer }, len })
     }
@@ -74,12 +75,12 @@ impl ItemNumbers {
         ItemNumbers { kind: Kind::Range { first, step }, len }
     }
 
-    /// How many.
+    /// The number of item numbers.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether there is none.
+    /// Whether there is no number.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -114,12 +115,12 @@ impl ItemNumbers {
         }
     }
 
-    /// The item at a place, of `items` there are; [`NO_ITEM`] for a number that is not an item.
+    /// The item at a place; [`NO_ITEM`] if its number is not below `items`.
     pub(crate) fn item(&self, place: usize, items: usize) -> usize {
         usize::try_from(self.at(place)).ok().filter(|&item| item < items).unwrap_or(NO_ITEM)
     }
 
-    /// Puts the item at each place where the place was, or [`NO_ITEM`].
+    /// Replaces each place by its item, or by [`NO_ITEM`].
     pub(crate) fn replace(&self, places: &mut [usize], items: usize) {
         if let Kind::Array { view, integer: Integer::I64 } = &self.kind {
             assert!(
@@ -133,7 +134,7 @@ impl ItemNumbers {
                 let number = unsafe {
                     from.wrapping_offset(*place as isize * stride).cast::<i64>().read_unaligned()
                 };
-                // Negative numbers are larger than any.
+                // As `u64`, negative numbers are out of bounds.
                 *place = if (number as u64) < items as u64 { number as usize } else { NO_ITEM };
             }
             return;
@@ -143,7 +144,7 @@ impl ItemNumbers {
         }
     }
 
-    /// The error of a place whose number is none of `items` items.
+    /// The error of a place whose number is not below `items`.
     pub(crate) fn no_such_item(&self, place: usize, items: usize) -> Error {
         Error::NoSuchItem { got: self.at(place).to_string(), place, items }
     }

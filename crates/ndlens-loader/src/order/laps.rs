@@ -1,5 +1,6 @@
 //! An epoch of any number of items: lap after lap through all of them, the last one cut short, each
-//! shuffled lap in an order of its own. Computed, as one lap is: nothing is stored but the first.
+//! shuffled lap in an order of its own. They are computed as one lap is: only the first lap is
+//! stored.
 
 use crate::order::permutation::Permutation;
 
@@ -19,7 +20,7 @@ struct Shuffled {
 }
 
 impl Laps {
-    /// `samples` places of `items` items as they are.
+    /// `samples` places of `items` items in the order of the data.
     pub fn in_turn(items: usize, samples: usize) -> Self {
         Laps { items, samples, shuffled: None }
     }
@@ -41,13 +42,12 @@ impl Laps {
         self.samples == 0
     }
 
-    /// Which lap a place is in.
+    /// The lap of a place.
     pub(crate) fn lap(&self, place: usize) -> u64 {
         (place / self.items) as u64
     }
 
-    /// Puts the item at each place where the place was. Places of one lap side by side share the
-    /// work of its order.
+    /// Replaces each place by its item. Adjacent places of one lap share the work of its order.
     ///
     /// # Panics
     ///

@@ -1,11 +1,11 @@
-//! Which item comes k-th in an epoch.
+//! The order of an epoch: its k-th item.
 //!
 //! - `permutation.rs`, `feistel.rs`, `walk.rs`: a shuffled epoch, computed item by item.
-//! - `torch.rs`: torch's shuffled epochs. `shuffler.rs`: which of the two.
+//! - `torch.rs`: torch's shuffled epochs. `shuffler.rs`: the choice between the two.
 //! - `weighted.rs`, `alias.rs`: items drawn in proportion to weights.
-//! - `laps.rs`: epochs of more or fewer items than there are.
-//! - `item_numbers.rs`: the numbers that a sampler gives.
-//! - `shard.rs`: which places each rank takes.
+//! - `laps.rs`: epochs of more or fewer items than the data set.
+//! - `item_numbers.rs`: the numbers of a sampler.
+//! - `shard.rs`: the places that each rank takes.
 
 pub(crate) mod alias;
 pub(crate) mod feistel;
@@ -30,26 +30,26 @@ use crate::order::permutation::Permutation;
 use crate::order::weighted::{WeightedDraws, Weights};
 use crate::source::selection::Selection;
 
-/// The bit from which on the number of a lap stands in what the draws for its items are made of. No
-/// data set has so many items that laps could meet.
+/// The number of a lap starts at this bit of the number that seeds the draws for its items. No data
+/// set has enough items for two laps to share a number.
 const LAP_BITS: u32 = 48;
 
-/// The items of an epoch, in the order they come.
+/// The items of an epoch, in order.
 #[derive(Debug, Clone)]
 pub enum ItemOrder {
-    /// All `n`, as they are.
+    /// All `n`, in the order of the data.
     InTurn(usize),
     /// All, shuffled.
     Shuffled(Permutation),
-    /// These, as torch shuffles them, or weights chose them.
+    /// A list: items shuffled by torch's algorithm, or drawn by weights without replacement.
     Listed(Arc<Vec<usize>>),
-    /// Drawn by weights, each draw from all.
+    /// Items drawn by weights, each draw from all.
     Drawn(AliasDraws),
-    /// More or fewer than there are.
+    /// More or fewer items than the data set.
     Laps(Laps),
-    /// Those of a sampler's numbers, each of which may be none of so many items.
+    /// The numbers of a sampler, and the number of items. A number may be out of bounds.
     Numbered(ItemNumbers, usize),
-    /// Those of a part of the data set: an order of places in that list.
+    /// Items of a part of the data set: an order of places in that list.
     Within(Box<ItemOrder>, Arc<Selection>),
 }
 
@@ -84,12 +84,12 @@ impl ItemOrder {
         self.len() == 0
     }
 
-    /// The item at a place, which is below [`len`](Self::len); `usize::MAX` where a sampler's
-    /// number is no item.
+    /// The item at a place, which is below [`len`](Self::len); `usize::MAX` if a sampler's number
+    /// is out of bounds.
     ///
     /// # Panics
     ///
-    /// If it is not.
+    /// If it is not below `len`.
     pub fn at(&self, place: usize) -> usize {
         match self {
             ItemOrder::InTurn(_) => place,
@@ -104,7 +104,7 @@ impl ItemOrder {
         }
     }
 
-    /// The error of a place that [`at`](Self::at) says is none of the items.
+    /// The error of a place for which [`at`](Self::at) gives no item.
     pub(crate) fn no_such_item(&self, place: usize) -> Option<Error> {
         match self {
             ItemOrder::Numbered(numbers, items) => Some(numbers.no_such_item(place, *items)),
@@ -117,7 +117,7 @@ impl ItemOrder {
         }
     }
 
-    /// Whether places may be none of the items.
+    /// Whether [`at`](Self::at) may give no item.
     pub(crate) fn is_unchecked(&self) -> bool {
         match self {
             ItemOrder::Numbered(..) => true,
@@ -130,9 +130,9 @@ impl ItemOrder {
         }
     }
 
-    /// What stands for the item in the random draws for it: its number, unless an epoch takes
-    /// items several times, one that is different each time. A rare item that is drawn often would
-    /// else look the same whenever it comes.
+    /// The number that seeds the random draws for the item. It is the item's number; if an epoch
+    /// takes items several times, it differs each time. Otherwise an item that is drawn often would
+    /// look the same each time.
     pub fn draws_as(&self, place: usize, item: usize) -> u64 {
         match self {
             ItemOrder::Drawn(drawing) => (drawing.items() as u64).wrapping_add(place as u64),
@@ -145,7 +145,7 @@ impl ItemOrder {
         }
     }
 
-    /// As [`at`](Self::at), for many: puts the item at each place where the place was.
+    /// As [`at`](Self::at), for many places: replaces each place by its item.
     ///
     /// # Panics
     ///

@@ -1,16 +1,17 @@
 //! A shuffled epoch: a permutation of `0..n`, computed item by item in constant memory.
 //!
-//! Nothing is stored, so a run resumes at any place at once, and every rank agrees. For more than
-//! [`TABLE_MAX`] items the permutation is a Feistel network on the next power of two, walked until
-//! it lands below n (Black and Rogaway, "Ciphers with arbitrary finite domains", 2002). For fewer
-//! items, where a network of so few bits would favour some orders, it is a Fisher-Yates table.
+//! Nothing is stored, so a run resumes at any place at once, and every rank has the same order. For
+//! more than [`TABLE_MAX`] items the permutation is a Feistel network on the next power of two,
+//! walked until it lands below n (Black and Rogaway, "Ciphers with arbitrary finite domains",
+//! 2002). For fewer items, where a network of so few bits would favour some orders, it is a
+//! Fisher-Yates table.
 
 use ndlens_transforms::{Stream, label};
 
 use crate::order::feistel::Network;
 use crate::order::walk::walk_all;
 
-/// The most items whose order is a table: it takes 2 KiB then.
+/// Maximum number of items whose order is a table, which then takes 2 KiB.
 const TABLE_MAX: u64 = 1024;
 
 /// The name of the stream that orders are drawn from. A field of this name would share the stream,
@@ -62,11 +63,11 @@ impl Permutation {
         self.n as usize
     }
 
-    /// The item that comes k-th; `k` is below n.
+    /// The k-th item; `k` is below n.
     ///
     /// # Panics
     ///
-    /// If `k` is not.
+    /// If it is not below n.
     pub fn at(&self, k: u64) -> u64 {
         assert!(k < self.n, "place {k} of an order of {} items", self.n);
         match &self.kind {
@@ -85,11 +86,11 @@ impl Permutation {
         }
     }
 
-    /// As [`at`](Self::at), for many: puts the item that comes k-th where k was.
+    /// As [`at`](Self::at), for many places: replaces each k by the k-th item.
     ///
     /// # Panics
     ///
-    /// If one is not below n.
+    /// If a place is not below n.
     pub fn replace(&self, places: &mut [usize]) {
         let n = self.n as usize;
         assert!(
@@ -134,8 +135,8 @@ mod tests {
 
     #[test]
     fn each_place_is_equally_likely_for_each_item() {
-        // Where item 0 of n lands, over many epochs, in 16 equal parts: chi-squared with 15 degrees
-        // of freedom; 37.7 is exceeded once in a thousand seeds, and these are fixed.
+        // The place of item 0 of n, over many epochs, in 16 equal parts: chi-squared with 15
+        // degrees of freedom; 37.7 is exceeded once in a thousand seeds, and these are fixed.
         for n in [16u64, 1600, 100_000, 10_000_019, 1_000_000_000_039] {
             let mut counts = [0u32; 16];
             for epoch in 0..16_000 {

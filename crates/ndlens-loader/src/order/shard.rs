@@ -1,11 +1,11 @@
-//! Who gets what: the items of an epoch, dealt out to ranks.
+//! The division of an epoch's items among ranks.
 //!
-//! All ranks agree on one order. From place `start` of it on, rank r of w takes the places `start +
-//! r`, `start + r + w`, and so on: after each rank has taken k items, the next k * w places are
-//! taken and no other. So one number says how far a run has come, and it can go on from there with
-//! any number of ranks.
+//! All ranks have the same order. From place `start` of it on, rank r of w takes the places `start
+//! + r`, `start + r + w`, and so on: after each rank has taken k items, the next k * w places are
+//! taken and no other. So one number is the progress of a run, and any number of ranks can resume
+//! it.
 //!
-//! What is left over when the ranks do not divide the items is a choice, [`Remainder`]. Ten items
+//! [`Remainder`] chooses the ranks of the items that are left over. Ten items
 //! in order, four ranks:
 //!
 //! ```text
@@ -17,19 +17,19 @@
 //!
 //! `Pad` and `Drop` are `torch.utils.data.DistributedSampler` with `drop_last` false and true. A
 //! batch is cut from a rank's own items, and [`Config::drop_last`](crate::Config::drop_last) drops
-//! a last one that is not full, on each rank alike unless they `Keep`.
+//! a last one that is not full: on all ranks or on none, except with `Keep`.
 
 use crate::error::{Error, Result};
 
-/// What becomes of the items that the number of ranks leaves over.
+/// The use of the items that are left over if the number of ranks does not divide that of items.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Remainder {
-    /// Ranks that come short take items from the start of the order again.
+    /// Ranks with fewer items take items from the start of the order again.
     #[default]
     Pad,
     /// No rank takes them.
     Drop,
-    /// The first ranks take one more than the others.
+    /// The first ranks take one item more than the others.
     Keep,
 }
 
@@ -52,23 +52,23 @@ impl Remainder {
 /// One rank of several, each of which runs a loader over the same data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shard {
-    /// Which of them, from 0 on.
+    /// Number of this rank, from 0 on.
     pub rank: usize,
-    /// How many there are.
+    /// Number of ranks.
     pub world_size: usize,
-    /// What becomes of items that are left over.
+    /// Use of the items that are left over.
     pub remainder: Remainder,
 }
 
 impl Default for Shard {
-    /// The only one.
+    /// The only rank.
     fn default() -> Self {
         Shard { rank: 0, world_size: 1, remainder: Remainder::default() }
     }
 }
 
 impl Shard {
-    /// Whether there is such a rank.
+    /// Checks that `rank` is below `world_size`.
     ///
     /// # Errors
     ///
@@ -83,7 +83,7 @@ impl Shard {
         Ok(())
     }
 
-    /// How many items this rank takes where so many are left for all.
+    /// The number of items that this rank takes if `left` items are left for all.
     pub fn share(&self, left: usize) -> usize {
         match self.remainder {
             Remainder::Pad => left.div_ceil(self.world_size),
@@ -94,7 +94,7 @@ impl Shard {
         }
     }
 
-    /// How many items the rank takes that takes most.
+    /// The largest number of items that a rank takes.
     pub(crate) fn largest_share(&self, left: usize) -> usize {
         Shard { rank: 0, ..*self }.share(left)
     }
@@ -102,9 +102,9 @@ impl Shard {
     /// Whether an epoch is over for all ranks once each has taken this many batches of what was
     /// left: no rank has another.
     ///
-    /// A rank that has fewer than others, as with `Keep`, is not further than they are: its end
-    /// counts as a batch of no items. So ranks that have taken as many batches say the same of the
-    /// epoch.
+    /// A rank with fewer batches than others, as with `Keep`, is not further than they are: its end
+    /// counts as a batch of no items. So ranks that have taken as many batches give the same
+    /// answer.
     pub(crate) fn is_over(
         &self,
         batches: usize,
@@ -209,7 +209,8 @@ mod tests {
                         if over[0] {
                             continue;
                         }
-                        // Each rank has taken all its batches, or as many; none was cut short.
+                        // Each rank has taken all its batches, or as many as the others; none was
+                        // cut short.
                         let mut seen = vec![0; items];
                         let mut reached = vec![];
                         for shard in shards.clone() {

@@ -1,15 +1,15 @@
-//! The two ways to shuffle.
+//! The two algorithms that shuffle.
 
 use crate::error::{Error, Result};
 
-/// Whose orders shuffled epochs have.
+/// The algorithm that shuffles epochs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Shuffler {
-    /// Ours: computed, not stored.
+    /// The order of ndlens: computed, not stored.
     #[default]
     Ndlens,
-    /// `torch.utils.data.RandomSampler`'s and `DistributedSampler`'s: a list of 8 bytes an item,
-    /// made anew each epoch.
+    /// The order of `torch.utils.data.RandomSampler` and `DistributedSampler`: a list of 8 bytes an
+    /// item, made for each epoch.
     Torch,
 }
 

@@ -1,10 +1,10 @@
 //! torch's shuffled orders, bit for bit: `torch.randperm` of a CPU generator, which `RandomSampler`
 //! and `DistributedSampler` give.
 //!
-//! A run that was begun with torch's samplers goes on here with the very same batches, and two
-//! implementations of a training loop can be compared step by step. The price is that the order is
-//! a list, made anew each epoch: 8 bytes an item and about a tenth of a microsecond, where the
-//! order that is ndlens's own costs nothing.
+//! A run that was begun with torch's samplers goes on here with the same batches, and two
+//! implementations of a training loop can be compared step by step. The order is then a list that
+//! is made for each epoch. It takes 8 bytes and about a tenth of a microsecond an item; the order
+//! of ndlens takes neither.
 //!
 //! torch shuffles in place (Fisher and Yates) with numbers of the Mersenne Twister (Matsumoto and
 //! Nishimura, "Mersenne Twister: a 623-dimensionally equidistributed uniform pseudo-random number
@@ -14,12 +14,12 @@ use ndlens_core::room::with_room_for;
 
 use crate::error::Result;
 
-/// Numbers of the twister's state.
+/// Length of the twister's state, in numbers.
 const STATE: usize = 624;
-/// How far apart the two are that make a new one.
+/// Distance of the two numbers that a new one is computed from.
 const SHIFT: usize = 397;
 
-/// From so many items on torch draws 64 bits for each and fills the list from inside out:
+/// From this number of items on torch draws 64 bits for each and fills the list from inside out:
 /// `UINT32_MAX / 20`.
 const MANY: usize = u32::MAX as usize / 20;
 
@@ -65,7 +65,7 @@ impl Twister {
     }
 }
 
-/// The first `samples` of `torch.randperm(n, generator=generator)`, again and again, with
+/// The first `samples` numbers of successive `torch.randperm(n, generator=generator)`, with
 /// `generator = torch.Generator().manual_seed(seed + epoch)`.
 ///
 /// # Errors

@@ -32,7 +32,7 @@ const AT_ONCE: usize = 1024;
 /// The lanes of a vector.
 const LANES: usize = 8;
 
-/// Where a walk's number stands, above its place.
+/// First bit of a walk's number, above its place.
 const OWNER_SHIFT: u32 = 2 * MAX_HALF_BITS;
 
 /// A network in vectors.

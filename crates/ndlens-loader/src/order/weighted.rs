@@ -1,11 +1,12 @@
-//! Items drawn in proportion to weights: rare ones often, worthless ones never.
+//! Items drawn in proportion to weights.
 //!
 //! With replacement, the k-th draw is a function of (seed, epoch, k), computed by `alias.rs`.
 //!
 //! Without replacement, an epoch is drawn at once: each item gets a key, exponentially distributed
-//! with its weight as the rate, and items come by ascending key (Efraimidis and Spirakis, "Weighted
-//! random sampling with a reservoir", 2006). That is as if each were drawn from those left. Keys
-//! are compared by their logarithms, which neither overflow nor vanish for any two weights.
+//! with its weight as the rate, and items are taken by ascending key (Efraimidis and Spirakis,
+//! "Weighted random sampling with a reservoir", 2006). The result is distributed as if each item
+//! were drawn from those left. Keys are compared by their logarithms, which neither overflow nor
+//! vanish for any two weights.
 
 use std::sync::Arc;
 
@@ -18,11 +19,11 @@ use crate::error::{Error, Result};
 use crate::order::alias::{AliasDraws, AliasTable};
 use crate::order::feistel::mix;
 
-/// The stream that draws are made of. A field of this name would share it, but draws for items of
-/// its own.
+/// The name of the stream that draws come from. A field of this name would share the stream, but
+/// draws for items of its own.
 const STREAM: &str = "weights";
 
-/// A weight for each item, and how to draw by them.
+/// A weight for each item, and the way to draw by them.
 #[derive(Debug, Clone)]
 pub struct Weights {
     kind: Kind,
@@ -34,7 +35,7 @@ pub struct Weights {
 #[derive(Debug, Clone)]
 enum Kind {
     WithReplacement(AliasTable),
-    /// The natural logarithm of each weight; -inf of 0.
+    /// The natural logarithm of each weight; -inf for 0.
     WithoutReplacement(Arc<Vec<f64>>),
 }
 
@@ -43,9 +44,9 @@ impl Weights {
     ///
     /// # Errors
     ///
-    /// [`Error::BadWeight`] for one that is negative, infinite or no number; [`Error::NoWeight`]
-    /// where all are 0; [`Error::ZeroSetting`]; [`Error::TooManySamples`] for more without
-    /// replacement than have a weight above 0; [`Error::Core`] if there is no memory for a
+    /// [`Error::BadWeight`] for a weight that is negative, infinite or NaN; [`Error::NoWeight`] if
+    /// all are 0; [`Error::ZeroSetting`]; [`Error::TooManySamples`] for more draws without
+    /// replacement than items with a weight above 0; [`Error::Core`] if there is no memory for a
     /// table.
     pub fn new(weights: &[f64], replacement: bool, samples: Option<usize>) -> Result<Self> {
         let bad = |weight: &f64| !weight.is_finite() || *weight < 0.0;
@@ -71,19 +72,19 @@ impl Weights {
             logarithms.extend(weights.iter().map(|&weight| natural_logarithm(weight)));
             Kind::WithoutReplacement(Arc::new(logarithms))
         };
-        // Adding 0 makes -0 the 0 that it weighs.
+        // Adding 0 turns -0 into 0, which has the same weight.
         let checksum = weights.iter().fold(weights.len() as u64, |sum, weight| {
             mix(sum.wrapping_add(1).rotate_left(32) ^ (weight + 0.0).to_bits())
         });
         Ok(Weights { kind, items: weights.len(), samples, checksum })
     }
 
-    /// As [`new`](Self::new), for the numbers that a view of shape (items,) shows.
+    /// As [`new`](Self::new), for the numbers of a view of shape (items,).
     ///
     /// # Errors
     ///
     /// As [`new`](Self::new); [`Error::WeightsShape`], and [`Error::Kernels`] for elements that are
-    /// no numbers.
+    /// not numbers.
     pub fn from_view(weights: &View, replacement: bool, samples: Option<usize>) -> Result<Self> {
         let &[items] = weights.shape() else {
             return Err(Error::WeightsShape { got: weights.shape().to_vec() });
@@ -103,7 +104,7 @@ impl Weights {
         Weights::new(&numbers, replacement, samples)
     }
 
-    /// The number of items there are weights for.
+    /// The number of items, which is that of weights.
     pub fn items(&self) -> usize {
         self.items
     }
@@ -133,13 +134,13 @@ impl Weights {
 
 /// The draws of an epoch by weights.
 pub(crate) enum WeightedDraws {
-    /// Each draw is from all items, and computed.
+    /// Each draw is from all items, and is computed.
     WithReplacement(AliasDraws),
-    /// The items, in the order in which they are drawn.
+    /// The list of items, in the order of the draws.
     WithoutReplacement(Vec<usize>),
 }
 
-/// In a few words what the draws are made of, beside the seed.
+/// The values that the draws depend on, beside the seed, in a few words.
 impl std::fmt::Display for Weights {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let how = match self.kind {
@@ -178,10 +179,10 @@ fn drawn_without_replacement(
 }
 
 /// The logarithm of a finite number from 0 on, by additions, multiplications and divisions only:
-/// `f64::ln` is the C library's, and two machines of one run must not differ in the last bit, which
-/// could exchange two items.
+/// `f64::ln` is the C library's, and two machines of one run must not differ in the last bit, since
+/// that could exchange two items.
 fn natural_logarithm(x: f64) -> f64 {
-    /// What makes every subnormal number normal.
+    /// The factor that makes every subnormal number normal.
     const NORMAL: f64 = (1u64 << 54) as f64;
     if x <= 0.0 {
         return f64::NEG_INFINITY;
@@ -208,7 +209,7 @@ fn natural_logarithm(x: f64) -> f64 {
 mod tests {
     use super::*;
 
-    /// Chi-squared, over the degrees of freedom, of how often each item came.
+    /// Chi-squared, over the degrees of freedom, of the counts of items.
     fn chi_squared(counts: &[u32], expected: &[f64]) -> f64 {
         let sum: f64 = counts
             .iter()
@@ -294,7 +295,7 @@ mod tests {
             let without = Weights::new(&[weight, 0.0, weight], false, Some(2)).unwrap();
             assert!(matches!(epoch(&without, 0, 0)[..], [0, 2] | [2, 0]));
         }
-        // One that outweighs all others together.
+        // One weight above the sum of all others.
         let weights = Weights::new(&[1e-300, 1e300, 1e-300], false, Some(3)).unwrap();
         assert_eq!(epoch(&weights, 0, 0)[0], 1);
     }
@@ -310,7 +311,7 @@ mod tests {
                     let mut sorted = drawn.clone();
                     sorted.sort_unstable();
                     assert_eq!(sorted, [0, 2, 3, 4], "{all:?}");
-                    // Two that are 10^20 times as heavy as two others come first.
+                    // Two items that are 10^20 times as heavy as two others come first.
                     let heavy = if a.abs_diff(b) < 2 {
                         continue;
                     } else {
@@ -321,8 +322,8 @@ mod tests {
                         "{all:?}: {drawn:?}"
                     );
                 }
-                // With replacement the lighter ones are as good as never drawn, and what weighs
-                // nothing never is.
+                // With replacement the lighter items are almost never drawn, and items of weight 0
+                // never.
                 let with = epoch(&Weights::new(&all, true, Some(200)).unwrap(), 3, 0);
                 assert!(with.iter().all(|&item| item != 1), "{all:?}");
             }

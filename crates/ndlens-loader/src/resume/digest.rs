@@ -1,13 +1,13 @@
-//! Whether two lists of numbers are the same, from eight bytes each.
+//! A digest of eight bytes, to compare lists of numbers.
 //!
-//! It does not protect against an adversary. A run that resumes checks with it whether a
-//! sampler gives again what it gave.
+//! It does not protect against an adversary. A run that resumes checks with it that a sampler gives
+//! the same numbers again.
 
 use std::fmt;
 
 use crate::order::feistel::mix;
 
-/// Of a list that grows.
+/// The digest of a list that grows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Digest(u64);
 
@@ -17,7 +17,7 @@ impl Digest {
         self.0 = mix(self.0.wrapping_add(1).rotate_left(32) ^ number as u64);
     }
 
-    /// One that was written down, as it is displayed.
+    /// The digest of its displayed form.
     pub fn from_hex(text: &str) -> Option<Self> {
         (text.len() == 16).then(|| u64::from_str_radix(text, 16).ok().map(Digest)).flatten()
     }

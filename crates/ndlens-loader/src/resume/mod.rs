@@ -1,4 +1,4 @@
-//! How far a run has come, and how another goes on from there.
+//! The state of a run, and how another run resumes from it.
 
 pub(crate) mod digest;
 pub(crate) mod note;

@@ -1,10 +1,11 @@
-//! What a state keeps for the caller, such as the state of a sampler, which the loader cannot read.
+//! A value that a state keeps for the caller, such as the state of a sampler. The loader does not
+//! read it.
 
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
-/// Anything, shared.
+/// A shared value of any type.
 #[derive(Clone)]
 pub struct Note(Arc<dyn Any + Send + Sync>);
 
@@ -21,7 +22,7 @@ impl Note {
 }
 
 impl PartialEq for Note {
-    /// Whether both are the very same.
+    /// Whether both hold the same allocation.
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }

@@ -1,9 +1,10 @@
-//! Where a loader stands: the epoch in hand, how far it has come, and the epoch after it.
+//! The position of a loader: the epoch in hand, its first place that is not taken, and the next
+//! epoch.
 //!
 //! Several epochs may run at once; the one begun last is the one in hand.
 //!
-//! A fork may copy the lock while a thread that stays behind holds it, for good. So a forked
-//! process has a position of its own, which starts from what the fork left.
+//! A fork may copy the lock while another thread holds it; the copy is then never released. So a
+//! forked process has a position of its own, which starts from the values that the fork copied.
 
 use std::mem;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -11,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 
 use crate::resume::note::Note;
 
-/// A place in the order of an epoch, and what a state keeps there.
+/// A place in the order of an epoch, and the note that a state keeps there.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Point {
     pub(crate) epoch: u32,
@@ -23,7 +24,7 @@ pub(crate) struct Point {
 struct Stand {
     /// Epochs begun, and states loaded: tells the epoch in hand from older ones.
     run: u64,
-    /// The epoch in hand and the first place of its order that is not taken, until all of it is.
+    /// The epoch in hand and the first place of its order that is not taken; None once all are.
     in_hand: Option<Point>,
     /// Batches of the epoch in hand that were handed out since it began here.
     handed_out: usize,
@@ -34,28 +35,28 @@ struct Stand {
 }
 
 impl Stand {
-    /// What a look at a resumed epoch left of it: where at most one batch was taken since the state
-    /// was loaded, the next iterator goes on with the epoch. A preview of a batch would else lose
-    /// the rest.
+    /// The rest of a resumed epoch after a preview. If at most one batch was taken since the state
+    /// was loaded, the next iterator goes on with the epoch; otherwise a preview of one batch would
+    /// lose the rest.
     fn previewed(&self) -> Option<Point> {
         self.in_hand.clone().filter(|_| self.resumed && self.handed_out <= 1)
     }
 
-    /// What is begun next.
+    /// The point that begins next.
     fn upcoming(&self) -> Point {
         self.previewed().unwrap_or_else(|| self.next.clone())
     }
 }
 
-/// Shared by a loader and its epochs.
+/// The position that a loader and its epochs share.
 #[derive(Debug)]
 pub(crate) struct Position {
     process: u32,
     stand: Mutex<Stand>,
     /// The epoch to begin next, for a forked process that finds the lock held.
     next_epoch: AtomicU32,
-    /// That of a process forked from this one; the process itself never looks at it, so no fork
-    /// finds it half made.
+    /// The position of a process forked from this one. The process itself never reads it, so no
+    /// fork finds it half made.
     forked: OnceLock<Box<Position>>,
 }
 
@@ -71,7 +72,7 @@ impl Position {
         Position { process, stand: Mutex::new(stand), next_epoch, forked: OnceLock::new() }
     }
 
-    /// That of a process.
+    /// The position of a process.
     fn own(&self, process: u32) -> &Self {
         if self.process == process {
             return self;
@@ -79,7 +80,7 @@ impl Position {
         self.forked.get_or_init(|| Box::new(Position::of(process, self.left()))).own(process)
     }
 
-    /// What a fork left.
+    /// The values that a fork copied.
     fn left(&self) -> Stand {
         match self.stand.try_lock() {
             Ok(stand) => stand.clone(),
@@ -97,21 +98,21 @@ impl Position {
         self.own(std::process::id()).stand.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes it what is begun next, and gives what was, for the caller to drop without the lock:
-    /// a note may hold the caller's object, whose drop may call back into this position.
+    /// Sets the point to begin next, and returns the old one. The caller drops that without the
+    /// lock: a note may hold the caller's object, whose drop may call back into this position.
     #[must_use]
     fn set_next(&self, stand: &mut Stand, next: Point) -> Point {
         self.own(std::process::id()).next_epoch.store(next.epoch, Ordering::Relaxed);
         mem::replace(&mut stand.next, next)
     }
 
-    /// The epoch to begin, and its first place, which is now in hand; `note` is what a state keeps
-    /// there, if it is more than was kept before.
+    /// The epoch to begin, and its first place, which is now in hand; `note` is the note that a
+    /// state keeps there, if it replaces the one before.
     pub(crate) fn begin(self: &Arc<Self>, note: Option<Note>) -> Begun {
         let mut stand = self.lock();
         let before = stand.clone();
         let previewed = stand.previewed();
-        // Once a resumed epoch is over, or left after more than a look, the run goes on as any
+        // Once a resumed epoch is over, or left after more than a preview, the run goes on as any
         // other.
         stand.resumed &= previewed.is_some() || stand.in_hand.is_none();
         stand.run += 1;
@@ -129,12 +130,12 @@ impl Position {
         Begun { epoch, start, tracker, undo: Undo { position: Arc::clone(self), run, before } }
     }
 
-    /// What is begun next.
+    /// The point that begins next.
     pub(crate) fn next(&self) -> Point {
         self.lock().upcoming()
     }
 
-    /// Makes `epoch` the one to begin next. One that is to be resumed is still resumed.
+    /// Makes `epoch` the one to begin next. An epoch that is to be resumed is still resumed.
     pub(crate) fn set_next_epoch(&self, epoch: u32) {
         let mut stand = self.lock();
         if stand.upcoming().epoch != epoch {
@@ -145,13 +146,13 @@ impl Position {
         }
     }
 
-    /// If to go on from.
+    /// The point to go on from.
     pub(crate) fn get(&self) -> Point {
         let stand = self.lock();
         stand.in_hand.as_ref().unwrap_or(&stand.next).clone()
     }
 
-    /// Goes on from there. Epochs that still run no longer count.
+    /// Sets the point to go on from. Epochs that still run no longer count.
     pub(crate) fn set(&self, point: Point) {
         let mut stand = self.lock();
         stand.run += 1;
@@ -173,7 +174,7 @@ pub(crate) struct Begun {
     pub(crate) undo: Undo,
 }
 
-/// If a loader stood before an epoch began.
+/// The position of a loader before an epoch began.
 #[derive(Debug)]
 pub(crate) struct Undo {
     position: Arc<Position>,
@@ -182,7 +183,7 @@ pub(crate) struct Undo {
 }
 
 impl Undo {
-    /// The epoch could not start: goes back to where the loader stood, unless another epoch began
+    /// Restores the position before an epoch that could not start, unless another epoch began
     /// meanwhile.
     pub(crate) fn undo(self) {
         let Undo { position, run, before } = self;
@@ -196,7 +197,7 @@ impl Undo {
     }
 }
 
-/// How an epoch says how far it has come.
+/// The progress of an epoch, reported to its loader.
 #[derive(Debug)]
 pub(crate) struct Tracker {
     position: Arc<Position>,
@@ -205,8 +206,8 @@ pub(crate) struct Tracker {
 }
 
 impl Tracker {
-    /// All places before `place` are taken; None if all are. Threads that share an epoch may say
-    /// so out of turn: it only goes on.
+    /// All places before `place` are taken; None if all are. Threads that share an epoch may report
+    /// in any order: the place only grows.
     pub(crate) fn reached(&self, place: Option<usize>, note: Option<Note>) {
         let mut stand = self.position.lock();
         if stand.run != self.run {
@@ -225,7 +226,7 @@ impl Tracker {
                     stand.handed_out += 1;
                     stand.resumed = false;
                 }
-                // What is kept at the end is where the next epoch begins.
+                // The note kept at the end belongs to the start of the next epoch.
                 if note.is_some() && stand.next.epoch == self.epoch.wrapping_add(1) {
                     mem::swap(&mut stand.next.note, &mut note);
                 }
@@ -282,14 +283,14 @@ mod tests {
         assert_eq!((epoch, start), (3, 40));
         tracker.reached(Some(44), None);
         assert_eq!((position.next(), position.get()), (at(3, 44), at(3, 44)));
-        // A second look, which takes nothing; setting the epoch that is resumed changes nothing.
+        // A second preview takes nothing; setting the epoch that is resumed changes nothing.
         position.set_next_epoch(3);
         drop(position.begin(None));
         let Begun { epoch, start, tracker, .. } = position.begin(None);
         assert_eq!((epoch, start), (3, 44));
         tracker.reached(Some(48), None);
         tracker.reached(Some(52), None);
-        // Left after more than a look, as any epoch may be.
+        // Left after more than a preview, as any epoch may be.
         assert_eq!((position.next(), position.begin(None).epoch), (at(4, 0), 4));
     }
 
@@ -314,7 +315,7 @@ mod tests {
         parent.set(at(3, 40));
         let child = parent.own(1);
         assert_eq!((child.process, child.left().next), (1, at(3, 40)));
-        // Each process has one of its own from then on.
+        // Each process has its own position from then on.
         parent.set(at(5, 0));
         assert_eq!(parent.own(1).left().next, at(3, 40));
         assert_eq!(parent.get(), at(5, 0));

@@ -1,9 +1,9 @@
 //! The state of a run: a few numbers that any rank can write, and that any number of ranks can
 //! resume from.
 //!
-//! An order is a function of the seed and the epoch. So a state says how far into the order the run
-//! has come, and nothing is replayed. It also says what the order depends on, and a loader that
-//! would give another order refuses the state.
+//! An order is a function of the seed and the epoch. So a state holds a place in the order, and
+//! nothing is replayed. It also holds the values that the order depends on, and a loader that would
+//! give another order refuses the state.
 
 use crate::error::{Error, Result};
 use crate::resume::note::Note;
@@ -11,39 +11,39 @@ use crate::resume::note::Note;
 /// The layout of [`State`] itself.
 pub const STATE_VERSION: u32 = 1;
 
-/// How far a run has come, counting batches that were handed out.
+/// The progress of a run, counting batches that were handed out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct State {
     /// The epoch to go on with.
     pub epoch: u32,
     /// The first place of the epoch's order that no rank has taken.
     pub start: usize,
-    /// What is kept there for the code that reads a sampler.
+    /// The note of the code that reads a sampler.
     pub note: Option<Note>,
-    /// What the order was made of.
+    /// The basis of the order.
     pub basis: Basis,
 }
 
-/// What an order and its draws are made of.
+/// The basis of an order and its draws: the values that they are a function of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Basis {
     /// The number of items.
     pub items: usize,
-    /// Whether each epoch has an order of its own.
+    /// Whether each epoch has its own random order.
     pub shuffle: bool,
-    /// What makes the order: "in turn", "ndlens", "torch", "sampler", or how many draws by which
-    /// weights.
+    /// Origin of the order: "in turn", "ndlens", "torch", "sampler", or the number of draws and
+    /// their weights.
     pub order: String,
-    /// Of a part of the data set, how many items it has, and a digest of them.
+    /// The number of items of a part of the data set, and a digest of them.
     pub indices: Option<String>,
-    /// What all randomness is made of.
+    /// The seed of all random numbers.
     pub seed: u64,
     /// Each field's name, dtype and item shape, as "image uint8 [512, 512, 3]".
     pub fields: Vec<String>,
 }
 
 impl State {
-    /// A state of numbers that may have been written anywhere.
+    /// A state of numbers from an untrusted source.
     ///
     /// # Errors
     ///
@@ -62,8 +62,8 @@ impl State {
         })
     }
 
-    /// Whether a loader of this basis, with so many places in an epoch's order if that is known,
-    /// can go on from here.
+    /// Checks that a loader of this basis can go on from here. `places` is the number of places in
+    /// an epoch's order, if known.
     ///
     /// # Errors
     ///

@@ -1,8 +1,7 @@
-//! Which items or steps are of one kind: an id for each step of a series, a group or a class for
-//! each item.
+//! Labels of items or steps: an id for each step of a series, a group or a class for each item.
 //!
-//! What a label is, a number or a name, does not matter here, only which are equal. So each gets a
-//! code, the number of different labels before it:
+//! Only the equality of labels matters here, not whether they are numbers or names. So each label
+//! gets a code, the number of different labels before it:
 //!
 //! ```text
 //!  labels  Oslo Oslo Bergen Oslo Bergen Bodø
@@ -26,13 +25,13 @@ pub struct Labels {
 }
 
 impl Labels {
-    /// Labels that are the elements of a view of one axis, equal where their bytes are; None if
+    /// Labels that are the elements of a view of one axis, equal if their bytes are; None if
     /// they are floats of a kind whose equal numbers may have other bytes. Errors call them `name`.
     ///
     /// # Errors
     ///
     /// [`Error::LabelsShape`], [`Error::MissingLabel`], [`Error::TooManyLabels`]; [`Error::Core`]
-    /// where there is no memory.
+    /// if there is no memory.
     pub fn from_view(view: &View, name: &'static str) -> Result<Option<Self>> {
         if view.ndim() != 1 {
             return Err(Error::LabelsShape { name, got: view.shape().to_vec() });
@@ -41,7 +40,7 @@ impl Labels {
         let mut codes: HashMap<Box<[u8]>, u32> = HashMap::new();
         let mut last: Option<(Box<[u8]>, u32)> = None;
         let mut add = |bytes: &[u8]| {
-            // Equal labels mostly stand together.
+            // Equal labels are mostly adjacent.
             if let Some((_, code)) = last.as_ref().filter(|(label, _)| **label == *bytes) {
                 return labels.push(Some(*code)).map(drop);
             }
@@ -50,7 +49,7 @@ impl Labels {
             last = Some((bytes.into(), code));
             Ok(())
         };
-        // Both zeros are equal, and a NaN is what stands for no label.
+        // Both zeros are equal, and a NaN is a missing label.
         macro_rules! add_floats {
             ($type:ty) => {{
                 let mut place = 0;
@@ -82,7 +81,7 @@ impl Labels {
         Ok(Some(labels))
     }
 
-    /// Adds a label that has this code, or None for one that was not seen before; gives its code.
+    /// Adds a label that has this code, or None for one that was not seen before. Returns its code.
     ///
     /// # Errors
     ///
@@ -99,22 +98,22 @@ impl Labels {
         Ok(code)
     }
 
-    /// How many labels.
+    /// The number of labels.
     pub fn len(&self) -> usize {
         self.codes.len()
     }
 
-    /// Whether there is none.
+    /// Whether there is no label.
     pub fn is_empty(&self) -> bool {
         self.codes.is_empty()
     }
 
-    /// How many different ones.
+    /// The number of different labels.
     pub fn kinds(&self) -> usize {
         self.first.len()
     }
 
-    /// The code of each.
+    /// The code of each label.
     pub(crate) fn codes(&self) -> &[u32] {
         &self.codes
     }

@@ -1,4 +1,4 @@
-//! Where items come from.
+//! The sources of items.
 
 pub(crate) mod labels;
 pub(crate) mod nan;
@@ -18,8 +18,8 @@ use ndlens_core::{Buffer, DType, Index, Result, View, ViewRef, room};
 use ndlens_store::Shards;
 use ndlens_transforms::ItemShape;
 
-/// The most files that are asked for all items at once: as many as take a small part of the time
-/// that a batch does.
+/// Maximum number of files that are checked at once for all items. To check as many takes a small
+/// part of the time of a batch.
 const MOST_ASKED: usize = 32;
 
 /// A sequence of items of one dtype and rank, such as a view, whose items are its rows along axis
@@ -41,29 +41,29 @@ pub trait Source: Send + Sync {
         self.item_shape()
     }
 
-    /// What the elements are.
+    /// The dtype of the elements.
     fn dtype(&self) -> &DType;
 
-    /// The view that has the items among its rows along axis 0, if one has: its rows may be read
-    /// without asking for each. Which row an item is says [`to_rows`](Self::to_rows).
+    /// The view that has the items among its rows along axis 0, if there is one: its rows may be
+    /// read without asking for each. [`to_rows`](Self::to_rows) gives the row of an item.
     fn rows(&self) -> Option<&View> {
         None
     }
 
-    /// Replaces numbers of items, all below [`len`](Self::len), by those of the rows of
-    /// [`rows`](Self::rows) that they are.
+    /// Replaces numbers of items, all below [`len`](Self::len), by the numbers of their rows in
+    /// [`rows`](Self::rows).
     fn to_rows(&self, items: &mut [usize]) {
         let _ = items;
     }
 
-    /// What tells this source from others of its length, such as another selection of the same
-    /// items: part of a run's state.
+    /// A digest that differs between sources of one length, such as two selections of the same
+    /// items. It is part of a run's state.
     fn fingerprint(&self) -> Option<u64> {
         None
     }
 
-    /// Whether the bytes of all items are there, asked right before items are read. Where not, or
-    /// where it would take longer to find out, each item is asked for its own; see
+    /// Whether the bytes of all items are there, asked right before items are read. If not, or if
+    /// the answer would take longer, each item is asked for its own bytes; see
     /// [`Owner::verify`](ndlens_core::Owner::verify).
     fn is_complete(&self) -> bool;
 
@@ -72,13 +72,13 @@ pub trait Source: Send + Sync {
         false
     }
 
-    /// Bytes of all items that are a file's and only come into memory when they are read.
+    /// Bytes of all items that are mapped from a file and come into memory only when they are read.
     fn mapped_bytes(&self) -> usize {
         0
     }
 
-    /// Asks for an item that will soon be read. Where it cannot be asked for, it is read when it
-    /// is.
+    /// Asks the system for an item that will soon be read. An item that cannot be requested is read
+    /// without this.
     fn prefetch(&self, index: usize) {
         let _ = index;
     }
@@ -87,7 +87,7 @@ pub trait Source: Send + Sync {
     ///
     /// # Errors
     ///
-    /// Whatever keeps the item from being read.
+    /// An error that keeps the item from being read.
     fn item(&self, index: usize) -> Result<ViewRef<'_>>;
 }
 
@@ -121,7 +121,7 @@ impl Source for View {
     }
 
     fn prefetch(&self, index: usize) {
-        // An item that cannot be had says so when it is read.
+        // The error of an item is reported when it is read.
         let _ = self.item(index).and_then(|item| item.prefetch());
     }
 

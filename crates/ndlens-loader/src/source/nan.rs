@@ -1,5 +1,5 @@
-//! Steps of series that hold NaN: a model that is given one learns nothing from there on, and does
-//! not say why.
+//! Steps of series that hold NaN. A model that gets a NaN learns nothing from then on, and reports
+//! no cause.
 //!
 //! A series may be larger than memory, so the search goes on piece by piece, and the caller may
 //! stop it between two pieces.
@@ -16,12 +16,12 @@ pub struct NanSteps {
 }
 
 impl NanSteps {
-    /// Those of a series; none of one that was not searched.
+    /// The steps of one series; none of a series that was not searched.
     pub(crate) fn of(&self, series: usize) -> &[usize] {
         self.found.get(series).map_or(&[], Vec::as_slice)
     }
 
-    /// Whether there is none.
+    /// Whether there is no step.
     pub fn is_empty(&self) -> bool {
         self.found.iter().all(Vec::is_empty)
     }
@@ -46,7 +46,7 @@ pub struct NanSearch {
 }
 
 impl NanSearch {
-    /// None if the elements are no floats, so that there is nothing to find.
+    /// A search; None if the elements are not floats, so that none can be NaN.
     ///
     /// # Errors
     ///
@@ -62,7 +62,7 @@ impl NanSearch {
         }))
     }
 
-    /// Searches about so many bytes more; whether there is more to search.
+    /// Searches about `bytes` bytes more. Returns whether there is more to search.
     ///
     /// # Errors
     ///
@@ -101,16 +101,16 @@ impl NanSearch {
         Ok(self.next.0 < self.series.len())
     }
 
-    /// What was found so far.
+    /// The steps found so far.
     pub fn into_found(self) -> NanSteps {
         self.found
     }
 }
 
-/// What tells NaN among elements of a dtype; None for integers.
+/// The test for NaN of a dtype; None for integers.
 fn nan_test(dtype: &DType) -> Result<Option<NanTest>> {
     // A float is NaN where its bits, without the sign, are more than those of infinity. `|` instead
-    // of `any`: no branch, so that the compiler takes many at once.
+    // of `any`: without a branch, the compiler tests several at once.
     macro_rules! above {
         ($bits:ty, $infinity:expr) => {
             Some(|bytes| {
@@ -177,7 +177,7 @@ mod tests {
             nan(DType::Bf16, &[0x7F80u16, 0xFFC0, 0x7E00].map(u16::to_ne_bytes).concat()),
             [1]
         );
-        // The definitions of the OCP and of the "FNUZ" formats, whose one NaN is what would be -0.
+        // The definitions of the OCP and of the "FNUZ" formats, whose one NaN has the bits of -0.
         assert_eq!(nan(DType::F8E4M3FN, &[0x7E, 0x7F, 0xFF, 0x80]), [1, 2]);
         assert_eq!(nan(DType::F8E5M2, &[0x7C, 0x7D, 0xFF, 0x80]), [1, 2]);
         assert_eq!(nan(DType::F8E4M3FNUZ, &[0x7F, 0x80, 0xFF]), [1]);

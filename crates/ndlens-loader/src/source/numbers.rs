@@ -1,5 +1,5 @@
-//! The elements of a view of one axis, one after another, read in blocks: what somebody hands in as
-//! indices, lengths or labels may be of any dtype and have any strides, and be long.
+//! The elements of a view of one axis, in order, read in blocks. The user's indices, lengths or
+//! labels may be long, of any dtype, and have any strides.
 
 use ndlens_core::room::with_room_for;
 use ndlens_core::{DType, View};
@@ -9,12 +9,12 @@ use crate::error::{Error, Result};
 /// Bytes that are read at a time.
 const BLOCK_BYTES: usize = 64 << 10;
 
-/// Calls `use_element` with the bytes of each element of `view`, in C order of axis 0; with those
-/// of each row, where there are more axes.
+/// Calls `use_element` with the bytes of each element of `view`, in C order of axis 0; with the
+/// bytes of each row, if there are more axes.
 ///
 /// # Errors
 ///
-/// What `use_element` says, at once; [`Error::Core`] if the view cannot be read.
+/// The first error of `use_element`; [`Error::Core`] if the view cannot be read.
 pub(crate) fn each_element(
     view: &View,
     mut use_element: impl FnMut(&[u8]) -> Result<()>,
@@ -34,7 +34,7 @@ pub(crate) fn each_element(
         part.read_into(&mut bytes)?;
         bytes.chunks_exact(row_bytes).try_for_each(&mut use_element)?;
     }
-    // Where pages of a file were lost meanwhile, zeros were read.
+    // Pages of a file that were lost meanwhile were read as zeros.
     Ok(view.verify()?)
 }
 
@@ -72,7 +72,7 @@ pub(crate) fn each_integer(
     .map(Some)
 }
 
-/// The integers of `view`, from 0 on, as sizes or places; None if its elements are no integers.
+/// The integers of `view`, from 0 on, as sizes or places; None if its elements are not integers.
 /// Errors call it `name`.
 ///
 /// # Errors
@@ -81,7 +81,7 @@ pub(crate) fn each_integer(
 pub(crate) fn numbers_of(view: &View, name: &'static str) -> Result<Option<Vec<usize>>> {
     let mut numbers = with_room_for::<usize>(view.len())?;
     let read = each_integer(view, |number| {
-        // What is larger than any address is out of bounds wherever it is used.
+        // A number above all addresses is out of bounds for every use.
         let size = usize::try_from(number.min(usize::MAX as i128));
         numbers.push(size.map_err(|_| Error::NegativeNumber {
             name,

@@ -14,7 +14,7 @@ use crate::source::Source;
 use crate::source::numbers::view_of_sizes;
 use crate::source::ragged::Shapes;
 
-/// If items of a source lie once they are packed.
+/// The places of a source's items after packing.
 #[derive(Debug)]
 pub struct Packing {
     offsets: Vec<i64>,
@@ -23,11 +23,11 @@ pub struct Packing {
 }
 
 impl Packing {
-    /// For all items of a source, in order.
+    /// The places of all items of a source, in order.
     ///
     /// # Errors
     ///
-    /// [`Error::Core`] if an item cannot be looked at, all are more than an array can hold, or
+    /// [`Error::Core`] if an item cannot be inspected, all together exceed an array, or
     /// there is no memory for the list.
     pub fn of(source: &dyn Source) -> Result<Self> {
         let (items, rank) =
@@ -55,7 +55,7 @@ impl Packing {
         self.offsets.last().map_or(0, |&end| end as usize)
     }
 
-    /// Whether there is none.
+    /// Whether there is no element.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -108,7 +108,7 @@ fn copy_item(source: &dyn Source, item: usize, target: &View) -> Result<()> {
     Ok(target.reshape(&shape)?.assign(&item)?)
 }
 
-/// As a packed source keeps them.
+/// Starts and shapes as views, in the form that a packed source has.
 ///
 /// # Errors
 ///

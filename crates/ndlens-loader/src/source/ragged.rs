@@ -1,7 +1,7 @@
-//! Items of different sizes: images as they were taken, sequences of any length.
+//! Items of different sizes: images at their original sizes, sequences of any length.
 //!
 //! Their first two axes may differ; dtype, rank and all other axes, such as channels, are the same.
-//! Either each is a view of its own, or all lie in one, such as a file of pixels:
+//! Either each item is a view of its own, or all are in one view, such as a file of pixels:
 //!
 //! ```text
 //!  offsets  0            24        36
@@ -34,7 +34,7 @@ enum Items {
 }
 
 impl Ragged {
-    /// Each view is an item.
+    /// Items that are views.
     ///
     /// # Errors
     ///
@@ -61,14 +61,15 @@ impl Ragged {
         })
     }
 
-    /// Item i starts at element `offsets[i]` of `flat` and has shape i of `shapes`, in C order.
-    /// Without `offsets`, items lie one after another. One offset more than items says where the
-    /// last ends, and each must then end where the next starts, or before.
+    /// Items in one view. Item i starts at element `offsets[i]` of `flat` and has shape i of
+    /// `shapes`, in C order. Without `offsets`, each item follows the one before. With one offset
+    /// more than items, the last offset is the end of the last item, and each item must end at or
+    /// before the start of the next one.
     ///
     /// # Errors
     ///
-    /// [`Error::FlatShape`], [`Error::OffsetsLength`], [`Error::ItemOutOfFlat`]; [`Error::Core`]
-    /// where there is no memory for the list of places.
+    /// [`Error::FlatShape`], [`Error::OffsetsLength`], [`Error::ItemOutOfFlat`]; [`Error::Core`] if
+    /// there is no memory for the list of places.
     pub fn packed(flat: View, offsets: Option<&[usize]>, shapes: Shapes) -> Result<Self> {
         if flat.ndim() != 1 || !flat.is_contiguous(Order::C) {
             let (shape, strides) = (flat.shape().to_vec(), flat.strides().to_vec());
@@ -101,7 +102,7 @@ impl Ragged {
         Ok(Ragged { items: Items::Packed { flat: flat.into(), starts, shapes }, least, most })
     }
 
-    /// If all lie in one view: that view, the element of it that each starts at, and their
+    /// If all items are in one view: that view, the element at which each item starts, and their
     /// shapes.
     pub fn as_packed(&self) -> Option<(&View, &[usize], &Shapes)> {
         match &self.items {
@@ -110,7 +111,7 @@ impl Ragged {
         }
     }
 
-    /// The views, where each item is one.
+    /// The views, if each item is one.
     pub fn as_views(&self) -> Option<&[View]> {
         match &self.items {
             Items::Apart { views, .. } => Some(views),
@@ -123,7 +124,7 @@ impl Ragged {
 /// since there may be millions.
 #[derive(Debug, Default)]
 pub struct Shapes {
-    /// One after another.
+    /// The sizes of all shapes, in order.
     sizes: Vec<usize>,
     items: usize,
     bounds: Bounds,
@@ -134,8 +135,8 @@ impl Shapes {
     ///
     /// # Errors
     ///
-    /// [`Error::ShapesTable`] for another view, [`Error::NegativeNumber`], and what
-    /// [`push`](Self::push) says.
+    /// [`Error::ShapesTable`] for another view, [`Error::NegativeNumber`], and the errors of
+    /// [`push`](Self::push).
     pub fn from_view(view: &View) -> Result<Self> {
         let table =
             || Error::ShapesTable { dtype: view.dtype().to_string(), got: view.shape().to_vec() };
@@ -147,11 +148,11 @@ impl Shapes {
         Ok(shapes)
     }
 
-    /// Makes room for so many of this rank.
+    /// Reserves memory for `items` shapes of this rank.
     ///
     /// # Errors
     ///
-    /// [`Error::Core`] if there is none.
+    /// [`Error::Core`] if there is no memory.
     pub fn reserve(&mut self, items: usize, rank: usize) -> Result<()> {
         Ok(room::reserve(&mut self.sizes, items.saturating_mul(rank))?)
     }
@@ -170,12 +171,12 @@ impl Shapes {
         Ok(())
     }
 
-    /// How many there are.
+    /// The number of shapes.
     pub fn len(&self) -> usize {
         self.items
     }
 
-    /// Whether there is none.
+    /// Whether there is no shape.
     pub fn is_empty(&self) -> bool {
         self.items == 0
     }
@@ -185,16 +186,16 @@ impl Shapes {
         self.bounds.most.len()
     }
 
-    /// All of them, one after another.
+    /// The sizes of all shapes, in order.
     pub(crate) fn sizes(&self) -> &[usize] {
         &self.sizes
     }
 
-    /// That of an item, below [`len`](Self::len).
+    /// The shape of an item, which is below [`len`](Self::len).
     ///
     /// # Panics
     ///
-    /// If it is not.
+    /// If it is not below `len`.
     pub fn get(&self, item: usize) -> &[usize] {
         let rank = self.rank();
         &self.sizes[item * rank..(item + 1) * rank]

@@ -1,4 +1,4 @@
-//! Items of any source as what the store saves one after the other.
+//! Items of any source in the form that the store saves.
 
 use std::fmt;
 use std::sync::Arc;

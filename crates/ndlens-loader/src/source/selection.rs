@@ -1,10 +1,10 @@
-//! Which items of a source are meant: what a slice, a list of numbers or a mask selects.
+//! A selection of items of a source, made by a slice, a list of numbers or a mask.
 //!
 //! A selection is looked up for every item of every epoch, in any order, and sent to every worker.
-//! So it is small in both places: a look-up that misses the caches costs as much as a short row.
-//! Items that are evenly spaced are three numbers. Ascending ones that are not far apart, such as
-//! the 80 % that a split takes, are a byte each, what they are beyond the first of their block; all
-//! others four bytes, as long as numbers fit:
+//! So it is small in memory and in messages: a look-up that misses the caches costs as much as a
+//! short row. Items that are evenly spaced are three numbers. Ascending ones that are not far
+//! apart, such as the 80 % that a split takes, take a byte each: the distance from the first item
+//! of their block. All others take four bytes, or eight if a number does not fit four:
 //!
 //! ```text
 //!  items    3 4 6 7 .. 40 | 41 43 44 ..      blocks of 32
@@ -12,8 +12,7 @@
 //!  offsets  0 1 3 4 .. 37 | 0  2  3  ..
 //! ```
 //!
-//! On the way, ascending items are one bit for each item of the span they lie in, where that is
-//! less:
+//! In a message, ascending items are a bit for each item of their span, if that takes fewer bytes:
 //!
 //! ```text
 //!  kind (1 byte) | range:  first, step, count
@@ -31,17 +30,17 @@ use ndlens_kernels::ask_for_element;
 use crate::error::{Error, Result};
 use crate::source::numbers::{each_integer, flags_of};
 
-/// The first byte of a selection on its way.
+/// The first byte of a selection in a message.
 const RANGE: u8 = 0;
 const BITS: u8 = 1;
 const NARROW: u8 = 2;
 const WIDE: u8 = 3;
 
-/// Items that share a start: as many as keep most of them within a byte of it where one in eight is
-/// selected, and their starts small beside them.
+/// Number of items that share a start. If one in eight is selected, most of a block are within a
+/// byte of its start; and the starts are small beside the offsets.
 const BLOCK: usize = 32;
 
-/// Numbers of items, in the order they come; one may come several times.
+/// Numbers of items, in order; a number may occur several times.
 #[derive(Debug, Clone)]
 pub struct Selection(Numbers);
 
@@ -49,9 +48,9 @@ pub struct Selection(Numbers);
 enum Numbers {
     /// `first`, `first + step`, and so on; none is below 0.
     Range { first: usize, step: isize, count: usize },
-    /// If a block starts, and how far beyond that each item is.
+    /// The start of each block, and the distance of each item from its block's start.
     Near(Arc<(Vec<usize>, Vec<u8>)>),
-    /// Vectors, because making a shared slice of one would need as much memory again.
+    /// A vector, because to make a shared slice of it would take as much memory again.
     Narrow(Arc<Vec<u32>>),
     /// See `Narrow`.
     Wide(Arc<Vec<u64>>),
@@ -62,7 +61,7 @@ impl Selection {
     ///
     /// # Errors
     ///
-    /// [`Error::NoSuchIndex`] for the first that is not.
+    /// [`Error::NoSuchIndex`] for the first that is not below `items`.
     pub fn range(first: usize, step: isize, count: usize, items: usize) -> Result<Self> {
         let outside = |place: usize| {
             let got = first as i128 + place as i128 * step as i128;
@@ -85,7 +84,7 @@ impl Selection {
     ///
     /// # Panics
     ///
-    /// If there are fewer than `count`.
+    /// If `numbers` gives fewer than `count`.
     pub(crate) fn of(
         mut numbers: impl Iterator<Item = usize> + Clone,
         count: usize,
@@ -129,8 +128,8 @@ impl Selection {
         }))
     }
 
-    /// Those of `items` items that a view of one axis names: integers, of which negative ones count
-    /// from the end, or a mask with one boolean for each item.
+    /// The items that a view of one axis selects from `items` items: integers, of which negative
+    /// ones count from the end, or a mask with one boolean for each item.
     ///
     /// # Errors
     ///
@@ -187,7 +186,7 @@ impl Selection {
         Selection::of(numbers, count, chosen.len())
     }
 
-    /// How many.
+    /// The number of selected items.
     pub fn len(&self) -> usize {
         match &self.0 {
             Numbers::Range { count, .. } => *count,
@@ -197,12 +196,12 @@ impl Selection {
         }
     }
 
-    /// Whether there is none.
+    /// Whether no item is selected.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The first, the step to the next and the count, where they are evenly spaced.
+    /// The first item, the step to the next and the count, if the items are evenly spaced.
     pub fn as_range(&self) -> Option<(usize, isize, usize)> {
         match self.0 {
             Numbers::Range { first, step, count } => Some((first, step, count)),
@@ -214,7 +213,7 @@ impl Selection {
     ///
     /// # Panics
     ///
-    /// If it is not.
+    /// If it is not below `len`.
     pub fn at(&self, place: usize) -> usize {
         match &self.0 {
             Numbers::Range { first, step, count } => {
@@ -227,7 +226,7 @@ impl Selection {
         }
     }
 
-    /// As [`at`](Self::at), for many: puts the number at each place where the place was.
+    /// As [`at`](Self::at), for many places: replaces each place by its number.
     ///
     /// # Panics
     ///
@@ -261,13 +260,13 @@ impl Selection {
         }
     }
 
-    /// All of them, in order.
+    /// All numbers, in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = usize> + Clone + '_ {
         (0..self.len()).map(|place| self.at(place))
     }
 
-    /// Of these items, those that `inner` selects; its numbers are below [`len`](Self::len). All
-    /// are below `items`.
+    /// The items that `inner` selects from these. Numbers of `inner` are below [`len`](Self::len),
+    /// and the results are below `items`.
     ///
     /// # Errors
     ///
@@ -276,7 +275,7 @@ impl Selection {
         Selection::of(inner.iter().map(|place| self.at(place)), inner.len(), items)
     }
 
-    /// Tells selections apart: equal ones have the same, on every machine.
+    /// A digest of the selection, the same on every machine.
     pub fn fingerprint(&self) -> u64 {
         // A multiplication and a rotation for each; the constant is 2^64 over the golden ratio, as
         // in Fibonacci hashing.
@@ -286,7 +285,7 @@ impl Selection {
         self.iter().fold(self.len() as u64, mix)
     }
 
-    /// As bytes, as few as this module's drawing has.
+    /// The selection as bytes, in the form that the module's documentation draws.
     ///
     /// # Errors
     ///
@@ -330,7 +329,7 @@ impl Selection {
         Ok(bytes)
     }
 
-    /// What [`to_bytes`](Self::to_bytes) gave; for a source of `items` items.
+    /// The selection of bytes from [`to_bytes`](Self::to_bytes), for a source of `items` items.
     ///
     /// # Errors
     ///
@@ -375,7 +374,7 @@ impl Selection {
     }
 }
 
-/// Whether all are below `items`.
+/// Checks that all numbers are below `items`.
 fn checked(numbers: impl Iterator<Item = usize>, items: usize) -> Result<()> {
     match numbers.enumerate().find(|&(_, number)| number >= items) {
         Some((place, got)) => Err(Error::NoSuchIndex { got: got as i128, place, items }),
@@ -383,7 +382,7 @@ fn checked(numbers: impl Iterator<Item = usize>, items: usize) -> Result<()> {
     }
 }
 
-/// Puts the number that a list has at each place where the place was.
+/// Replaces each place by the number at that place of a list.
 fn look_up<T: Copy>(list: &[T], places: &mut [usize], number: impl Fn(T) -> usize) {
     for &place in &*places {
         ask_for_element(list, place);
@@ -429,7 +428,7 @@ mod tests {
             let again = Selection::from_bytes(&bytes, items).unwrap();
             prop_assert_eq!(list(&again), numbers);
             prop_assert_eq!(again.fingerprint(), selection.fingerprint());
-            // Whatever the bytes, it is an error or a selection of items that there are.
+            // Any bytes give an error or a selection of existing items.
             for at in 0..bytes.len() {
                 let mut damaged = bytes.clone();
                 damaged[at] ^= 0x41;

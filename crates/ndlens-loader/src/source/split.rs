@@ -1,9 +1,8 @@
-//! A data set cut in parts, such as one for training and one for validation: who gets which item.
+//! The division of a data set into parts, such as one for training and one for validation.
 //!
-//! Parts have the sizes that were asked for. Groups are never divided, so that with groups sizes
-//! are met as nearly as the groups allow. With classes, each part has of each class as much as its
-//! share of all. In a part, items stand in the order of the data: reading goes forwards, and a part
-//! is sent as one bit an item.
+//! Parts have the requested sizes. Groups are never divided, so with groups the sizes are as near
+//! as the groups allow. With classes, each part has its share of every class. In a part, items are
+//! in the order of the data: reads go forwards, and a message has one bit for each item.
 
 use ndlens_core::room::with_room_for;
 
@@ -12,11 +11,11 @@ use crate::order::permutation::Permutation;
 use crate::source::labels::Labels;
 use crate::source::selection::Selection;
 
-/// Of a seed, another one, so that the order in which items are dealt out is none that a loader
-/// takes them in.
+/// The number that turns a seed into another one, so that items are dealt out in another order than
+/// a loader takes them in.
 const OF_SPLITS: u64 = 0x73_706C_6974;
 
-/// How large parts are to be.
+/// The sizes of parts.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Sizes {
     /// Fractions of all items, which add up to 1.
@@ -25,10 +24,10 @@ pub enum Sizes {
     Counts(Vec<usize>),
 }
 
-/// Who gets which item, beside the sizes of parts.
+/// The way to deal items out, beside the sizes of parts.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Dealing<'a> {
-    /// What chance is made of; None deals items out in their order.
+    /// Seed of the random order; None deals items out in their order.
     pub seed: Option<u64>,
     /// Items that must stay together.
     pub groups: Option<&'a Labels>,
@@ -37,7 +36,7 @@ pub struct Dealing<'a> {
 }
 
 impl Sizes {
-    /// The number of items in each part, of so many in all.
+    /// The number of items in each part, of `items` in all.
     fn counts(&self, items: usize) -> Result<Vec<usize>> {
         let counts = match self {
             Sizes::Counts(counts) => {
@@ -49,7 +48,8 @@ impl Sizes {
             }
             Sizes::Fractions(fractions) => {
                 let sum: f64 = fractions.iter().sum();
-                // Tenths and thirds are no binary fractions; a part that was forgotten is far more.
+                // Tenths and thirds are not binary fractions; a forgotten part makes a larger
+                // difference.
                 let is_whole = (sum - 1.0).abs() < 1e-6;
                 if !is_whole || fractions.iter().any(|&part| part.is_nan() || part <= 0.0) {
                     return Err(Error::PartFractions { got: fractions.clone(), sum });
@@ -137,7 +137,7 @@ fn part_list(items: usize) -> Result<Vec<u32>> {
     Ok(parts)
 }
 
-/// The first items of an order to the first part, and so on.
+/// Deals the first items of an order to the first part, the next ones to the second, and so on.
 fn deal_in_turn(items: usize, counts: &[usize], at: impl Fn(usize) -> usize) -> Result<Vec<u32>> {
     let mut parts = part_list(items)?;
     let mut start = 0;
@@ -148,9 +148,9 @@ fn deal_in_turn(items: usize, counts: &[usize], at: impl Fn(usize) -> usize) -> 
     Ok(parts)
 }
 
-/// Class by class, each item to the part that lags most behind its share of the items so far: so
-/// each part gets its share of every stretch of them, of each class among others, and in the end
-/// its size exactly.
+/// Deals items out class by class, each to the part that is furthest below its share of the items
+/// so far. So each part gets its share of every run of items, such as a class, and in the end
+/// exactly its size.
 fn deal_classes(
     counts: &[usize],
     classes: &Labels,
@@ -162,7 +162,7 @@ fn deal_classes(
         let (item, count) = (classes.first(code), class_counts[code]);
         return Err(Error::RareLabel { item, count, parts: counts.len() });
     }
-    // The items by class, those of a class in the order of chance.
+    // The items by class, and in random order within a class.
     let mut next = with_room_for(class_counts.len())?;
     next.extend(class_counts.iter().scan(0, |end, &count| {
         *end += count;
@@ -178,7 +178,7 @@ fn deal_classes(
     let mut parts = part_list(items)?;
     let mut given = vec![0usize; counts.len()];
     for (dealt, &item) in by_class.iter().enumerate() {
-        // In whole numbers, `items` times what a part lags behind.
+        // The deficit of a part, times `items`, which is an integer.
         let lag = |part: usize| {
             (dealt as i128 + 1) * counts[part] as i128 - given[part] as i128 * items as i128
         };
@@ -190,9 +190,9 @@ fn deal_classes(
     Ok(parts)
 }
 
-/// Group by group, large ones first and else in the order of chance, each to the part that it
-/// overfills least, and of those that it does not overfill to the one that is least full. Without a
-/// seed, in the order they come, so that parts follow one another.
+/// Deals groups out, large ones first and otherwise in random order. Each goes to the part that it
+/// overfills least, and among parts that it does not overfill to the least full. Without a seed,
+/// groups are dealt out in the order of the data, so that parts follow one another.
 fn deal_groups(
     counts: &[usize],
     groups: &Labels,
@@ -262,7 +262,7 @@ fn deal_groups(
     Ok(parts)
 }
 
-/// For each group, how many of its items are of each class that it has: (class, count).
+/// For each group, the number of its items of each class that it has: (class, count).
 fn members(groups: &Labels, classes: Option<&Labels>) -> Result<Vec<Vec<(usize, usize)>>> {
     let mut members: Vec<Vec<(usize, usize)>> = with_room_for(groups.kinds())?;
     members.resize(groups.kinds(), vec![]);

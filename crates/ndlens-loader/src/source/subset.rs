@@ -1,5 +1,5 @@
-//! Some items of a source, in an order of their own: the part of a data set that is for training, a
-//! fold of a cross-validation, the windows that a filter leaves. Nothing is copied.
+//! Some items of a source, in any order: the training part of a data set, a fold of a
+//! cross-validation, the windows that a filter leaves. Nothing is copied.
 
 use std::sync::{Arc, OnceLock};
 
@@ -27,7 +27,7 @@ use ndlens_transforms::ItemShape;
 pub struct Subset {
     source: Arc<dyn Source>,
     selection: Selection,
-    /// The least and the largest sizes of the selected items, where those of all items differ.
+    /// The least and the largest sizes of the selected items, if those of all items differ.
     sizes: Option<(Vec<usize>, Vec<usize>)>,
     fingerprint: OnceLock<u64>,
 }
@@ -39,12 +39,12 @@ impl std::fmt::Debug for Subset {
 }
 
 impl Subset {
-    /// The items of `source` that `selection`, which is of its items, names.
+    /// The items of `source` that `selection` names.
     ///
     /// # Errors
     ///
     /// [`Error::NoSuchIndex`](crate::Error::NoSuchIndex) if a number is out of bounds;
-    /// [`Error::Core`](crate::Error::Core) if an item cannot be looked at.
+    /// [`Error::Core`](crate::Error::Core) if an item cannot be inspected.
     pub fn new(source: Arc<dyn Source>, selection: Selection) -> crate::Result<Self> {
         let items = source.len();
         if let Some((place, got)) = selection.iter().enumerate().find(|&(_, item)| item >= items) {
@@ -64,12 +64,12 @@ impl Subset {
         Ok(Subset { source, selection, sizes, fingerprint: OnceLock::new() })
     }
 
-    /// If its items come from.
+    /// The source of its items.
     pub fn source(&self) -> &Arc<dyn Source> {
         &self.source
     }
 
-    /// Which they are.
+    /// The selection of items.
     pub fn selection(&self) -> &Selection {
         &self.selection
     }
@@ -112,7 +112,7 @@ impl Source for Subset {
         let part =
             |bytes: usize| bytes as u128 * self.len() as u128 / self.source.len().max(1) as u128;
         let mapped = self.source.mapped_bytes();
-        // An item that comes again is in memory already.
+        // An item that occurs again is in memory already.
         usize::try_from(part(mapped)).unwrap_or(mapped).min(mapped)
     }
 
@@ -122,7 +122,7 @@ impl Source for Subset {
 
     fn fingerprint(&self) -> Option<u64> {
         let own = *self.fingerprint.get_or_init(|| self.selection.fingerprint());
-        // Of a selection of a selection both count.
+        // A selection of a selection combines both digests.
         Some(self.source.fingerprint().map_or(own, |inner| own ^ inner.rotate_left(1)))
     }
 

@@ -8,10 +8,10 @@
 //!  2                        -     p p  f           the second group is too short
 //! ```
 //!
-//! With a gap, so many steps lie between a window and its horizon.
+//! A gap is a number of steps between a window and its horizon.
 //!
-//! Windows are numbered through all groups. Which steps one covers is arithmetic within its group,
-//! which a binary search finds: memory grows with the groups, not with the windows.
+//! Windows are numbered through all groups. A binary search finds the group of a window, and
+//! arithmetic gives its steps. So memory grows with the number of groups, not with that of windows.
 
 use std::sync::Arc;
 
@@ -24,12 +24,12 @@ use crate::source::nan::NanSteps;
 use crate::source::selection::Selection;
 use crate::source::{Source, all_there, buffers_of};
 
-/// How windows lie in a series, in steps.
+/// The layout of windows in a series, in steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
     /// Steps in a window.
     pub size: usize,
-    /// From the start of one window to that of the next.
+    /// Steps from the start of one window to that of the next.
     pub step: usize,
     /// Steps between a window and its horizon.
     pub gap: usize,
@@ -38,7 +38,7 @@ pub struct Span {
 }
 
 impl Span {
-    /// The steps that a window takes with all that belongs to it.
+    /// The steps of a window with its gap and horizon.
     pub fn needed(&self) -> usize {
         self.size.saturating_add(self.gap).saturating_add(self.horizon)
     }
@@ -54,25 +54,26 @@ struct Group {
     start: usize,
 }
 
-/// Items of shape (size, ..): windows of series of shape (steps, ..), or what follows them.
+/// Items of shape (size, ..): windows of series of shape (steps, ..), or the steps that follow
+/// them.
 #[derive(Debug, Clone)]
 pub struct Windows {
-    /// Vectors, because making a shared slice of one would need as much memory again.
+    /// A vector, because to make a shared slice of it would take as much memory again.
     series: Arc<Vec<View>>,
     buffers: Arc<Vec<Buffer>>,
     groups: Arc<Vec<Group>>,
     len: usize,
     span: Span,
-    /// From the start of a window to what is taken.
+    /// Steps from the start of a window to those that are taken.
     offset: usize,
     shape: Vec<usize>,
-    /// Of one series, what is taken from every step on: each item is a row of it.
+    /// For one series, a view with a row for each step: the steps that are taken from there. Each
+    /// item is a row of it.
     rows: Option<View>,
 }
 
 impl Windows {
-    /// Windows of each series; of one series, also of each of its groups, whose `lengths` these
-    /// are.
+    /// Windows of each series. A single series may be divided into groups of these `lengths`.
     ///
     /// # Errors
     ///
@@ -108,7 +109,7 @@ impl Windows {
         let mut groups = with_room_for(lengths.map_or(series.len(), <[usize]>::len))?;
         let (mut len, mut longest, mut at) = (0usize, 0, (0, 0));
         for (series, steps) in parts {
-            // Groups of one series follow one another; another series starts anew.
+            // Groups of one series follow one another; the next series starts at its first step.
             let start = if series == at.0 { at.1 } else { 0 };
             at = (series, start + steps);
             longest = longest.max(steps);
@@ -135,8 +136,9 @@ impl Windows {
         })
     }
 
-    /// The horizon of each window: that of window i is item i. With `targets`, it is taken of them:
-    /// other views of the same steps, one for each series, such as one of its columns.
+    /// The horizon of each window: that of window i is item i. With `targets`, it is taken from
+    /// them. They are other views of the same steps, one for each series, such as one of its
+    /// columns.
     ///
     /// # Errors
     ///
@@ -163,7 +165,7 @@ impl Windows {
         self.taking(Arc::new(series), self.offset, self.shape[0])
     }
 
-    /// So many steps of each window, from the `offset`-th on, of these series.
+    /// `size` steps of each window, from the `offset`-th on, of these series.
     fn taking(&self, series: Arc<Vec<View>>, offset: usize, size: usize) -> Result<Self> {
         let item = check_alike(&series)?;
         let steps = |series: &[View]| room::list_of(series.iter().map(|view| view.shape()[0]));
@@ -176,17 +178,17 @@ impl Windows {
         Ok(Windows { series, buffers, offset, shape, rows, ..self.clone() })
     }
 
-    /// Whether items are taken of the same views as those of another.
+    /// Whether its items are of the same views as those of `other`.
     pub fn shares_series(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.series, &other.series)
     }
 
-    /// How they lie.
+    /// The layout of the windows.
     pub fn span(&self) -> Span {
         self.span
     }
 
-    /// A flag for each window, set.
+    /// A set flag for each window.
     ///
     /// # Errors
     ///
@@ -210,8 +212,8 @@ impl Windows {
             return Err(Error::WindowMask { got: mask.len(), windows: self.len, steps });
         }
         let mut flags = with_room_for(self.len)?;
-        // Where both numbers are the same, a window starts at every step, and both meanings are
-        // one.
+        // If both numbers are the same, a window starts at every step, and both meanings are the
+        // same.
         if mask.len() == self.len {
             flags.extend_from_slice(mask);
             return Ok(flags);
@@ -229,8 +231,8 @@ impl Windows {
         Ok(flags)
     }
 
-    /// The first item that holds one of these steps, and the step; of those whose flag is set,
-    /// where there are flags.
+    /// The first item that holds one of these steps, and the step; if there are flags, only of
+    /// items whose flag is set.
     pub fn first_with(
         &self,
         steps: &NanSteps,
@@ -249,7 +251,7 @@ impl Windows {
         for series in 0..self.series.len() {
             for &step in steps.of(series) {
                 let Some(items) = self.items_with(SeriesStep { series, step }) else { continue };
-                // Ranges come in ascending order, so what is cleared already is passed over.
+                // Ranges are in ascending order, so flags that are cleared already are skipped.
                 let from = cleared.max(*items.start());
                 cleared = cleared.max(items.end() + 1);
                 flags[from.min(cleared)..cleared].fill(false);
@@ -281,12 +283,12 @@ impl Windows {
 
     /// The group of a window and the step that it starts at.
     fn start_of(&self, index: usize) -> (Group, usize) {
-        // The first group's first window is 0, so there is one at or before any.
+        // The first window of the first group is 0, so every window has a group at or before it.
         let group = self.groups[self.groups.partition_point(|group| group.first <= index) - 1];
         (group, group.start + (index - group.first) * self.span.step)
     }
 
-    /// Those whose flag is set; None if all are.
+    /// The windows whose flag is set; None if all are.
     ///
     /// # Errors
     ///
@@ -314,7 +316,7 @@ pub struct SeriesStep {
     pub step: usize,
 }
 
-/// The shape of a step, which all series have.
+/// Checks that all series have steps of one shape, and returns it.
 fn check_alike(series: &[View]) -> Result<&[usize]> {
     let first = series.first().ok_or(Error::NoSeries)?;
     let kind = |view: &View| (view.dtype().clone(), view.shape().get(1..).map(<[usize]>::to_vec));
@@ -334,7 +336,7 @@ fn check_alike(series: &[View]) -> Result<&[usize]> {
     Ok(&first.shape()[1..])
 }
 
-/// Whether lengths divide the one series.
+/// Checks that lengths divide the one series.
 fn check_lengths(series: &[View], lengths: &[usize]) -> Result<()> {
     if series.len() > 1 {
         return Err(Error::GroupsOfSeveral { series: series.len() });
@@ -352,8 +354,8 @@ fn sum_of(lengths: &[usize]) -> usize {
     lengths.iter().fold(0, |sum, &length| sum.saturating_add(length))
 }
 
-/// What is taken from each step of one series on, so many steps from the `offset`-th after it; None
-/// where that is no view.
+/// A view with a row for each step of one series: `size` steps from the `offset`-th after it. None
+/// if no view shows them.
 fn rows_of(series: &[View], offset: usize, size: usize) -> Option<View> {
     let [series] = series else { return None };
     let start = isize::try_from(offset).ok()?;
@@ -361,8 +363,8 @@ fn rows_of(series: &[View], offset: usize, size: usize) -> Option<View> {
     rest.windows(size, 1, 0).ok()
 }
 
-/// Columns of a series of shape (steps, columns, ..): one, which then is no axis, or several that
-/// are evenly spaced.
+/// Columns of a series of shape (steps, columns, ..): a single one, without its axis, or several
+/// that are evenly spaced.
 ///
 /// # Errors
 ///
@@ -387,17 +389,17 @@ pub fn columns_of(series: &View, columns: &Columns) -> Result<View> {
     Ok(series.index(&[Index::from(..), column])?)
 }
 
-/// Which columns of a series.
+/// Columns of a series.
 #[derive(Debug, Clone)]
 pub enum Columns {
-    /// This one; negative counts from the end.
+    /// One column; a negative number counts from the end.
     One(isize),
-    /// These.
+    /// Several columns.
     Some(Selection),
 }
 
-/// The lengths of groups of a series of so many steps that are given by them, or by their offsets
-/// from 0 to `steps`.
+/// The lengths of groups of a series of `steps` steps. `groups` are these lengths, or offsets from
+/// 0 to `steps`.
 ///
 /// # Errors
 ///
@@ -450,7 +452,7 @@ impl Source for Windows {
     }
 
     fn to_rows(&self, items: &mut [usize]) {
-        // All groups are of the one series that there are rows of.
+        // All groups are of the one series that has rows.
         for item in items {
             *item = self.start_of(*item).1;
         }
@@ -607,7 +609,7 @@ mod tests {
         );
         assert_eq!(
             message(vec![series(0, 3)], None, Span { size: 1, step: 1, gap: 2, horizon: 0 }),
-            "a gap of 2 steps lies before a horizon: give horizon= too"
+            "a gap of 2 steps needs a horizon: give horizon= too"
         );
         assert_eq!(
             message(vec![series(0, 3), series(0, 4)], Some(&[3]), span(1, 1, 0)),

@@ -7,7 +7,7 @@ use ndlens_core::ErrorKind;
 use crate::error::Error;
 
 impl Error {
-    /// What kind of failure it is.
+    /// The kind of the failure.
     pub fn kind(&self) -> ErrorKind {
         match self {
             Error::UnknownMode { .. }

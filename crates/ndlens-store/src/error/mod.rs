@@ -1,4 +1,4 @@
-//! Everything that can go wrong between a path and a view, one variant each.
+//! The errors of this crate, one variant for each way to fail.
 
 mod kind;
 mod text;
@@ -14,7 +14,7 @@ use crate::mode::MapMode;
 /// `Result` with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What was asked for, what was found, and in which file.
+/// A failure, with the value that was got, the value that was expected, and the file.
 #[expect(missing_docs, reason = "the fields are named by the message above them")]
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -28,7 +28,7 @@ pub enum Error {
     /// The system refuses the map.
     #[error("{path}: cannot map {len} bytes: {source}{}", MapHint(source, *mode))]
     Map { path: PathBuf, mode: MapMode, len: usize, source: io::Error },
-    /// As many maps as there may be.
+    /// A map beyond the maximum number of maps.
     #[error(
         "{path}: {most} files are mapped already, as many as ndlens maps in a process; open with \
          mode \"r\" or \"c\", which read the others, or raise vm.max_map_count"
@@ -54,7 +54,7 @@ pub enum Error {
          save its tensors with nl.save(\"model.safetensors\", tensors), which nl.open maps"
     )]
     TorchPickle { path: PathBuf },
-    /// A file of arrays where one array is wanted.
+    /// A file of arrays by name instead of one array.
     #[error(
         "{path}: holds arrays by name ({has}), expected a file of one array; take one of each \
          file by its name: [nl.open(path)[NAME] for path in paths]"
@@ -67,16 +67,16 @@ pub enum Error {
         Shown(name)
     )]
     SharedName { path: PathBuf, name: String, first: PathBuf },
-    /// What Git LFS left in the place of a file.
+    /// A pointer of Git LFS in the place of a file.
     #[error("{path}: a Git LFS pointer, not the file itself; fetch it with `git lfs pull`")]
     GitLfsPointer { path: PathBuf },
-    /// An index of a checkpoint that cannot be followed.
+    /// An index of a checkpoint that is malformed or does not fit its files.
     #[error("{path}: bad index: {problem}")]
     BadIndex { path: PathBuf, problem: IndexProblem },
-    /// A note about sets of items that the file does not bear out.
+    /// A note about sets of items that does not fit its file.
     #[error("{path}: bad note \"ndlens\" in the metadata: {problem}")]
     BadNote { path: PathBuf, problem: String },
-    /// A set of items where an array is wanted.
+    /// A set of items instead of one array.
     #[error("{path}: {} is a set of items of different sizes, not one array", Shown(name))]
     IsRagged { path: PathBuf, name: String },
     /// A name that no array in a file has.
@@ -85,16 +85,16 @@ pub enum Error {
     /// Two arrays of one name.
     #[error("{path}: has two arrays of the name {}", Shown(name))]
     DuplicateName { path: PathBuf, name: String },
-    /// Memory that was read cannot be the file's.
+    /// A copy in the mode that writes to the file.
     #[error("mode \"r+\" writes to the file, which copy=True does not; expected \"r\" or \"c\"")]
     CopyOfFile,
-    /// A shape of raw bytes that says too little, or that no array has.
+    /// A shape of raw bytes with an invalid size, or with two sizes that are unknown.
     #[error(
         "{path}: shape {shape:?} is not valid: sizes must be at least 0; one may be -1 where no \
          strides are given and no other is 0"
     )]
     RawShape { path: PathBuf, shape: Vec<isize> },
-    /// Raw bytes that are no whole number of rows.
+    /// Raw bytes that are not a whole number of rows.
     #[error(
         "{path}: {got} bytes from byte {offset} on are no multiple of {expected}, which shape \
          {shape:?} needs"
@@ -106,7 +106,7 @@ pub enum Error {
     /// A header that is not JSON, or not that of tensors.
     #[error("{path}: bad header: {source}")]
     BadJson { path: PathBuf, source: serde_json::Error },
-    /// A header that lies about a tensor.
+    /// A header that is wrong about a tensor.
     #[error("{path}: tensor {} {problem}", Shown(name))]
     BadTensor { path: PathBuf, name: String, problem: Box<TensorProblem> },
     /// A file that is not as long as its header says.
@@ -124,7 +124,8 @@ pub enum Error {
          save the arrays as .npy or .safetensors"
     )]
     ArchiveInPlace { path: PathBuf },
-    /// Something about one member of an archive; the path is the archive's and then the member's.
+    /// An error of one member of an archive; the path is that of the archive and then of the
+    /// member.
     #[error("{path}: {problem}")]
     BadMember { path: PathBuf, problem: MemberProblem },
     /// A pattern that matches no file.
@@ -151,16 +152,16 @@ pub enum Error {
         first: PathBuf,
         expected: Box<str>,
     },
-    /// A name that says no format to write.
+    /// A name without the suffix of a format.
     #[error("{path}: expected a name that ends in .npy or .safetensors")]
     UnknownSuffix { path: PathBuf },
-    /// One array where several are wanted, or the other way round.
+    /// One array for a format of several, or several for a format of one.
     #[error("{path}: {suffix} holds {holds}, got {got}")]
     WrongContents { path: PathBuf, suffix: &'static str, holds: &'static str, got: &'static str },
-    /// Strings for a format that has no place for them.
+    /// Metadata for a format that cannot hold it.
     #[error("{path}: metadata goes into .safetensors alone")]
     NoMetadata { path: PathBuf },
-    /// A key of the metadata that is ours.
+    /// A key of the metadata that ndlens reserves.
     #[error("{path}: metadata cannot have the key {key:?}, which says what ndlens saved")]
     ReservedKey { path: PathBuf, key: &'static str },
     /// A directory in which a file can be written but not replaced.
@@ -181,16 +182,16 @@ pub enum Error {
     /// Elements that a format has no name for.
     #[error("{path}: {}the format has no dtype {dtype}; {hint}", OfTensor(name.as_deref()))]
     Unsavable { path: PathBuf, name: Option<String>, dtype: String, hint: &'static str },
-    /// A name the format uses for itself.
+    /// A name that the format reserves.
     #[error("{path}: no tensor can have the name {name:?}")]
     ReservedName { path: PathBuf, name: &'static str },
-    /// A version NumPy has not defined.
+    /// A version that NumPy has not defined.
     #[error("{path}: .npy version {major}.{minor} is not one of 1.0, 2.0 and 3.0")]
     UnsupportedVersion { path: PathBuf, major: u8, minor: u8 },
-    /// A header larger than any honest one.
+    /// A header that is too long to read.
     #[error("{path}: header claims {got} bytes, expected at most {max}")]
     HeaderTooLong { path: PathBuf, got: u64, max: u64 },
-    /// A header that nobody would read.
+    /// A header to write that is too long for readers.
     #[error(
         "{path}: names, shapes and metadata take a header of {got} bytes, expected at most {max}, \
          which is as much as readers take; save the arrays to several files"
@@ -199,7 +200,7 @@ pub enum Error {
     /// A file that ends inside its header.
     #[error("{path}: truncated: file has {got} bytes, its header alone takes {expected}")]
     HeaderTruncated { path: PathBuf, got: u64, expected: u64 },
-    /// A header that is not the literal NumPy writes.
+    /// A header that is not the literal that NumPy writes.
     #[error("{path}: bad header at byte {at}: {problem}")]
     BadHeader { path: PathBuf, at: u64, problem: HeaderProblem },
     /// Elements that no view can have.
@@ -213,7 +214,7 @@ pub enum Error {
         "{path}: truncated: file has {got} bytes, expected at least {expected} for shape {shape:?}"
     )]
     Truncated { path: PathBuf, got: u64, expected: u64, shape: Vec<usize> },
-    /// Less memory than was to be shared.
+    /// Less available memory than the arrays to share.
     #[error("cannot share {len_bytes} bytes: only {available} bytes of memory are available")]
     SharedMemoryExhausted { len_bytes: usize, available: u64 },
     /// The system refuses shared memory.
@@ -228,7 +229,7 @@ pub enum Error {
     /// The system refuses memory that another process holds.
     #[error("cannot open the shared memory of process {process}: {source}{}", IoHint(source))]
     SharedMemoryRefused { process: u32, source: io::Error },
-    /// Memory of a process that lets no other look at its descriptors.
+    /// Memory of a process that hides its descriptors from others.
     #[error(
         "cannot open the shared memory of process {process}: it is not dumpable (prctl \
          PR_SET_DUMPABLE, or another user \
@@ -236,13 +237,13 @@ pub enum Error {
          copies of the arrays, or start it as the user that it runs as"
     )]
     SharedMemoryHidden { process: u32 },
-    /// No process can be found without `/proc`.
+    /// A search for processes without `/proc`.
     #[error(
         "cannot look for the shared memory of {what}: processes find each other's in /proc, and \
          /proc/self/fd cannot be read here: {source}"
     )]
     NoProcesses { what: String, source: io::Error },
-    /// A name that no other process could find.
+    /// A name in a process that hides its descriptors from others.
     #[error(
         "cannot share under the name {name}: this process is not dumpable (prctl PR_SET_DUMPABLE, \
          or another user since \
@@ -253,38 +254,38 @@ pub enum Error {
     /// Bytes that are not a handle.
     #[error("damaged handle: {problem}")]
     DamagedHandle { problem: String },
-    /// A handle to a file that is another now.
+    /// A handle to a file that has changed.
     #[error(
         "{path}: file has changed since it was opened: its {what} is {got}, expected {expected}"
     )]
     FileChanged { path: PathBuf, what: &'static str, got: i128, expected: i128 },
-    /// A mapped file that no path leads to.
+    /// A mapped file without a path.
     #[error(
         "{path}: the file was replaced or deleted since it was opened, so no other process can \
          open it; call .copy() first"
     )]
     FileReplaced { path: PathBuf },
-    /// A name that cannot be looked for.
+    /// A malformed name of shared memory.
     #[error(
         "bad name {name:?}: expected 1 to 64 ASCII letters, digits, dots, hyphens and underscores"
     )]
     BadName { name: String },
-    /// Other arrays than were to be shared.
+    /// A name that holds other arrays than those to share.
     #[error("shared memory {name} holds {got}, expected {expected}")]
     OtherContents { name: String, got: String, expected: String },
-    /// No array, and so nothing that would hold the memory of the name.
+    /// No array to share, so no view would keep the memory of the name.
     #[error("nothing to share under the name {name}: expected at least one array")]
     NothingToShare { name: String },
     /// The system has no lock for a name.
     #[error("cannot lock the name {name}: {source}")]
     NameLock { name: String, source: io::Error },
-    /// A gate of the core closed where this crate had already checked.
+    /// An error of the core.
     #[error(transparent)]
     Core(#[from] ndlens_core::Error),
 }
 
 impl Error {
-    /// The file this is about, if it is about one.
+    /// The file of the error, if it has one.
     pub fn path(&self) -> Option<&Path> {
         match self {
             Error::UnknownMode { .. }
@@ -355,7 +356,7 @@ impl Error {
         }
     }
 
-    /// Whether shared memory could not be had because the process, or the system, has no descriptor
+    /// Whether shared memory was refused because the process, or the system, has no descriptor
     /// left.
     pub fn is_out_of_descriptors(&self) -> bool {
         match self {
@@ -366,7 +367,7 @@ impl Error {
         }
     }
 
-    /// The error of the system, if this is one.
+    /// The system's error, if there is one.
     pub fn io(&self) -> Option<&io::Error> {
         match self {
             Error::Io { source, .. }
@@ -379,8 +380,8 @@ impl Error {
     }
 }
 
-/// Whether the system said no because memory, addresses or descriptors ran out, and not because
-/// there is nothing to have.
+/// Whether the system refused because memory, addresses or descriptors ran out, and not because the
+/// object does not exist.
 pub(crate) fn is_shortage(source: &io::Error) -> bool {
     source.kind() == io::ErrorKind::OutOfMemory || is_out_of_descriptors(source)
 }
@@ -392,24 +393,24 @@ fn is_out_of_descriptors(source: &io::Error) -> bool {
         .contains(&source.raw_os_error())
 }
 
-/// How a header fails to be a dict with the keys `descr`, `fortran_order` and `shape`.
+/// The reason why a header is not a dict with the keys `descr`, `fortran_order` and `shape`.
 #[expect(missing_docs, reason = "the fields are named by the message above them")]
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HeaderProblem {
-    /// Something else stands here.
+    /// Another token than expected.
     #[error("expected {expected}, got {got}")]
     Unexpected { expected: &'static str, got: String },
-    /// Brackets in brackets in brackets.
+    /// Too many nested brackets.
     #[error("nested deeper than {max} levels")]
     TooDeep { max: usize },
-    /// A quote without its partner.
+    /// A quote without its closing quote.
     #[error("string does not end")]
     UnterminatedString,
-    /// A backslash before something Python's `repr` does not write.
+    /// A backslash before a character that Python's `repr` does not escape.
     #[error("unknown escape in a string")]
     BadEscape,
-    /// A version 3 header that is not what it must be.
+    /// A version 3 header with invalid UTF-8.
     #[error("string is not UTF-8")]
     NotUtf8,
     /// A number beyond 63 bits.
@@ -418,18 +419,18 @@ pub enum HeaderProblem {
     /// A dimension below zero.
     #[error("dimension {got} is negative")]
     NegativeDimension { got: i64 },
-    /// A key of no meaning.
+    /// An unknown key.
     #[error("unknown key {}, expected \"descr\", \"fortran_order\" and \"shape\"", Shown(key))]
     UnknownKey { key: String },
-    /// A key that was already there.
+    /// A key that occurs twice.
     #[error("key {} appears twice", Shown(key))]
     DuplicateKey { key: String },
-    /// A key that is not there.
+    /// A missing key.
     #[error("key {key:?} is missing")]
     MissingKey { key: &'static str },
 }
 
-/// Why elements of this kind cannot be seen through a view.
+/// The reason why no view can show elements of this kind.
 #[expect(missing_docs, reason = "the fields are named by the message above them")]
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -450,7 +451,7 @@ pub enum DTypeProblem {
     /// A typestr that is not in the table.
     #[error("{} is not one ndlens knows", Shown(descr))]
     Unknown { descr: String },
-    /// Elements of no bytes, of which a file could claim any number.
+    /// Elements of 0 bytes. A header could claim any number of them.
     #[error("has elements of 0 bytes")]
     ZeroSize,
     /// Elements of more bytes than memory has addresses.
@@ -467,7 +468,7 @@ pub enum DTypeProblem {
     FieldName,
 }
 
-/// How a header contradicts itself, or us, about one tensor.
+/// The reason why a header is wrong or unsupported about one tensor.
 #[expect(missing_docs, reason = "the fields are named by the message above them")]
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -478,16 +479,16 @@ pub enum TensorProblem {
         Shown(dtype)
     )]
     DType { dtype: String },
-    /// Floats of 4 bits, of which one is left over.
+    /// An odd number of floats of 4 bits along the last axis.
     #[error(
         "has shape {shape:?} of F4, of which two are one element of a view: its last axis must be \
          even; .bytes(name) gives its bytes"
     )]
     OddPairs { shape: Vec<usize> },
-    /// Elements that are no whole number of bytes.
-    #[error("has shape {shape:?} of {dtype}, which is no whole number of bytes")]
+    /// Elements that are not a whole number of bytes.
+    #[error("has shape {shape:?} of {dtype}, which is not a whole number of bytes")]
     Bits { shape: Vec<usize>, dtype: &'static str },
-    /// A gap before it, or bytes of another.
+    /// A gap before the tensor, or an overlap with another one.
     #[error(
         "is at bytes {start}..{end} of the data, expected it to start at {expected}, where the \
          one before ends"
@@ -501,38 +502,38 @@ pub enum TensorProblem {
     Shape { source: Box<ndlens_core::Error> },
 }
 
-/// Why the files of a checkpoint cannot be found by its index.
+/// The reason why the files of a checkpoint cannot be found by its index.
 #[expect(missing_docs, reason = "the fields are named by the message above them")]
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum IndexProblem {
-    /// No index at all.
+    /// JSON that is not an index.
     #[error("{message}")]
     Json { message: String },
-    /// A file somewhere else.
+    /// A file in another directory.
     #[error("it names the file {}, expected one beside it", Shown(file))]
     Outside { file: String },
-    /// A tensor that is not where it should be.
+    /// A tensor that is not in its file.
     #[error("it says that tensor {} is in {}, which has none of that \
              name", Shown(name), .file.display())]
     NoTensor { name: String, file: PathBuf },
 }
 
-/// What keeps a member of an archive from being a view.
+/// The reason why a member of an archive cannot be a view.
 #[expect(missing_docs, reason = "the fields are named by the message above them")]
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum MemberProblem {
-    /// Bytes that are not there as they are in memory.
+    /// Compressed bytes, which cannot be mapped.
     #[error("is compressed, so it cannot be mapped; decompress it into memory with copy=True")]
     Compressed,
-    /// What numpy never writes.
+    /// A method of compression that NumPy never writes.
     #[error("is compressed by method {method}, expected deflate or none")]
     Method { method: rawzip::CompressionMethod },
     /// Bytes that need a password.
     #[error("is encrypted")]
     Encrypted,
-    /// A name that is no text.
+    /// A name that is not text.
     #[error("its name is not UTF-8")]
     NotUtf8,
     /// A name that differs from the one beside the data.
@@ -541,27 +542,27 @@ pub enum MemberProblem {
         .got.escape_ascii()
     )]
     OtherName { got: Vec<u8> },
-    /// Data that is not in the file, or where other data is.
+    /// Data that overlaps other data.
     #[error("is at bytes {start}..{end}, which {with} has too")]
     Overlap { start: u64, end: u64, with: String },
     /// Data beyond the end.
     #[error("is at bytes {start}..{end}, but the archive's directory starts at byte {got}")]
     Outside { start: u64, end: u64, got: u64 },
-    /// Bytes that are more or fewer than was said.
+    /// More or fewer bytes than the directory claims.
     #[error("has {got} bytes, expected {expected}")]
     Size { got: u64, expected: u64 },
-    /// A bomb, or a lie.
+    /// A size that deflate cannot reach.
     #[error("claims {got} bytes, but deflate cannot make more than {max} of {compressed}")]
     Expansion { got: u64, max: u64, compressed: u64 },
-    /// A checksum that says the bytes are not what they were.
+    /// A checksum that the bytes do not have.
     #[error("has the checksum {got:08x}, expected {expected:08x}")]
     Checksum { got: u32, expected: u32 },
-    /// Compressed bytes that are none.
+    /// Compressed bytes that are malformed.
     #[error("cannot be decompressed: {source}")]
     Damaged { source: io::Error },
 }
 
-/// What is wrong inside a header, before anyone says whose header it is.
+/// A flaw in a header, without the path of its file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Flaw {
     Header {
@@ -572,7 +573,7 @@ pub(crate) enum Flaw {
         field: Option<String>,
         problem: DTypeProblem,
     },
-    /// Nothing wrong, but no memory for what it says.
+    /// No memory for the contents of a valid header.
     Memory(ndlens_core::Error),
 }
 

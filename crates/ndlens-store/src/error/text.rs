@@ -1,4 +1,4 @@
-//! What messages are made of: names that are cut, hints about what to do.
+//! Parts of messages: shortened names, and hints at a remedy.
 
 use std::fmt;
 use std::io;
@@ -7,7 +7,7 @@ use ndlens_core::DType;
 
 use crate::mode::MapMode;
 
-/// What to type where a dtype stands in the place of a mode.
+/// The hint for a dtype that was passed as the mode.
 pub(crate) struct DTypeHint<'a>(pub(crate) &'a str);
 
 impl fmt::Display for DTypeHint<'_> {
@@ -19,7 +19,7 @@ impl fmt::Display for DTypeHint<'_> {
     }
 }
 
-/// What can be done about the system's no to a file.
+/// The hint for a file that the system refuses to open.
 pub(crate) struct IoHint<'a>(pub(crate) &'a io::Error);
 
 impl fmt::Display for IoHint<'_> {
@@ -38,7 +38,7 @@ impl fmt::Display for IoHint<'_> {
     }
 }
 
-/// What can be done where the system makes no map.
+/// The hint for a map that the system refuses.
 pub(crate) struct MapHint<'a>(pub(crate) &'a io::Error, pub(crate) MapMode);
 
 impl fmt::Display for MapHint<'_> {
@@ -59,11 +59,11 @@ impl fmt::Display for MapHint<'_> {
     }
 }
 
-/// The names of a file's arrays, as many as a message can show.
+/// The names of a file's arrays, the first of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Names {
     shown: Vec<String>,
-    /// How many there are besides.
+    /// Number of names that are not shown.
     more: usize,
 }
 
@@ -87,7 +87,7 @@ impl fmt::Display for Names {
     }
 }
 
-/// What a library says, as our messages begin.
+/// A library's message with a lower-case start, as in ours.
 pub(crate) fn lower_case(source: &impl fmt::Display) -> String {
     let text = source.to_string();
     let mut letters = text.chars();
@@ -103,7 +103,7 @@ impl fmt::Display for OfTensor<'_> {
     }
 }
 
-/// Text from a file, quoted, and cut where it would flood a terminal.
+/// Text from a file, quoted, and shortened if it is long.
 pub(crate) struct Shown<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Shown<'_> {

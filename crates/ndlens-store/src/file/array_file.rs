@@ -1,7 +1,7 @@
-//! One file of arrays that have names: a `.npz` or a `.safetensors`.
+//! One file of arrays by name: a `.npz` or a `.safetensors`.
 //!
-//! The file is mapped, and every view is a view of the map; or it is kept open, and an array is
-//! read when it is asked for.
+//! The file is mapped, and every view is a view of the map; or it is kept open, and each array is
+//! read on its first use.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -26,7 +26,7 @@ enum Directory {
     Members(Members),
 }
 
-/// Where arrays come from.
+/// The source of arrays.
 #[derive(Debug)]
 enum Backing {
     Mapped(Buffer),
@@ -110,7 +110,7 @@ impl ArrayFile {
         }
     }
 
-    /// The place of an array, by which it is asked for.
+    /// The place of an array, which other functions take.
     pub(crate) fn find(&self, name: &str) -> Option<usize> {
         match &self.directory {
             Directory::Tensors(tensors) => tensors.find(name),
@@ -130,7 +130,7 @@ impl ArrayFile {
             (Directory::Members(members), Backing::Mapped(buffer)) => {
                 let _reading = Reading::begin();
                 let place = members.place(at, buffer);
-                // What the map says of itself says more than what came of reading it.
+                // The map's own error is more precise than one of a read.
                 buffer.verify()?;
                 place?.view(buffer.clone())
             }
@@ -140,7 +140,7 @@ impl ArrayFile {
         }
     }
 
-    /// The bytes of the array at a place, whatever it holds.
+    /// The bytes of the array at a place, for any dtype.
     pub(crate) fn bytes(&self, at: usize, name: &str) -> Result<View> {
         match &self.directory {
             Directory::Tensors(tensors) => {
@@ -204,7 +204,7 @@ impl ArrayFile {
         }
     }
 
-    /// One of them.
+    /// The metadata string of one key.
     pub(crate) fn metadata_of(&self, key: &str) -> Option<String> {
         match &self.directory {
             Directory::Tensors(tensors) => tensors.metadata_of(key),

@@ -1,8 +1,8 @@
-//! Arrays by name: those of a `.npz` or a `.safetensors`, or of several `.safetensors` that are one
-//! checkpoint.
+//! Arrays by name: the arrays of a `.npz` or a `.safetensors`, or of a checkpoint in several
+//! `.safetensors`.
 //!
-//! There is one map of a file, and every view is a view of it. An array is looked up when it is
-//! asked for; until then nothing is known of it but its name, and with `.safetensors` its place.
+//! There is one map of a file, and every view is a view of it. An array is looked up on its first
+//! use. Until then only its name is known, and for `.safetensors` its place.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -39,12 +39,12 @@ use crate::mode::MapMode;
 pub struct Arrays {
     path: PathBuf,
     files: Vec<ArrayFile>,
-    /// Where there are several files.
+    /// The names of several files.
     merged: Option<Merged>,
     note: Option<Note>,
     /// The tensors that are parts of a set of items, and the set whose data each is.
     parts: HashMap<String, Option<String>>,
-    /// What was read, where the arrays are read and not mapped.
+    /// The arrays that were read, if arrays are not mapped.
     loaded: Option<Mutex<HashMap<String, View>>>,
 }
 
@@ -53,18 +53,18 @@ pub struct Arrays {
 struct Merged {
     names: NameList,
     files: Vec<u32>,
-    /// Whether they are all names of all files, in turn.
+    /// Whether they are all names of all files, in order.
     complete: bool,
 }
 
-/// The three arrays that a set of items is saved as.
+/// The three arrays of a set of items.
 #[derive(Debug, Clone)]
 pub struct RaggedParts {
     /// The items' elements, one item after the other, each in C order.
     pub data: View,
-    /// Where each item starts, in elements, and where the last ends.
+    /// The start of each item, in elements, and the end of the last.
     pub offsets: View,
-    /// The shape of each, one a row.
+    /// The shape of each item, one a row.
     pub shapes: View,
 }
 
@@ -73,7 +73,7 @@ impl Arrays {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`], [`Error::Map`] and [`Error::NotRegular`] where there is no file to map;
+    /// [`Error::Io`], [`Error::Map`] and [`Error::NotRegular`] if there is no file to map;
     /// [`Error::UnknownFormat`], [`Error::NotNpy`] and [`Error::GitLfsPointer`] for others;
     /// [`Error::HeaderTooLong`], [`Error::HeaderTruncated`], [`Error::BadJson`],
     /// [`Error::BadTensor`], [`Error::FileSize`], [`Error::DuplicateName`], [`Error::BadNote`] for
@@ -83,8 +83,8 @@ impl Arrays {
         Arrays::read(path, mode, false)
     }
 
-    /// Reads each array into memory of its own when it is first asked for, decompressed if need be.
-    /// The file stays open.
+    /// Reads each array into memory of its own on its first use, and decompresses it if it is
+    /// compressed. The file stays open.
     ///
     /// # Errors
     ///
@@ -99,7 +99,7 @@ impl Arrays {
         Arrays::of(file, path, len, mode, format, load)
     }
 
-    /// As [`open`](Self::open) or [`load`](Self::load), of a file of which the format is known.
+    /// As [`open`](Self::open) or [`load`](Self::load), for a file of a known format.
     pub(crate) fn of(
         file: File,
         path: &Path,
@@ -127,12 +127,12 @@ impl Arrays {
         Arrays::new(path, files, Some(merged), load)
     }
 
-    /// The arrays of several files, each of which has names of its own; `path` is what they are
-    /// shown as.
+    /// The arrays of several files, each of which has other names. `path` is the path that is shown
+    /// for them.
     ///
     /// # Errors
     ///
-    /// As [`open`](Self::open); [`Error::SharedName`] where two files have an array of one name.
+    /// As [`open`](Self::open); [`Error::SharedName`] if two files have an array of one name.
     pub(crate) fn open_several(
         path: &Path,
         paths: &[PathBuf],
@@ -149,7 +149,7 @@ impl Arrays {
         let loaded = load.then(Mutex::default);
         let (path, parts) = (path.to_owned(), HashMap::new());
         let mut arrays = Arrays { path, files, merged, note: None, parts, loaded };
-        // A note is about one file.
+        // A note describes one file.
         if let ([file], None) = (&arrays.files[..], &arrays.merged)
             && let Some(text) = file.metadata_of(ragged_note::KEY)
         {
@@ -191,7 +191,7 @@ impl Arrays {
     ///
     /// # Errors
     ///
-    /// [`Error::Core`] where there is no memory for the list.
+    /// [`Error::Core`] if there is no memory for the list.
     pub fn names(&self) -> Result<Vec<&str>> {
         Ok(room::list_of(self.each_name())?)
     }
@@ -207,7 +207,7 @@ impl Arrays {
         })
     }
 
-    /// How many arrays there are.
+    /// The number of arrays.
     pub fn len(&self) -> usize {
         let sets = self.note.as_ref().map_or(0, |note| note.ragged.len());
         let all = match &self.merged {
@@ -217,7 +217,7 @@ impl Arrays {
         all - self.parts.len() + sets
     }
 
-    /// Whether there is none.
+    /// Whether there is no array.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -252,13 +252,13 @@ impl Arrays {
         })
     }
 
-    /// The array of a name.
+    /// The array with this name.
     ///
     /// # Errors
     ///
-    /// [`Error::NoSuchArray`]; [`Error::BadTensor`] and [`Error::BadMember`] where it cannot be a
-    /// view; of a member of an `.npz` what [`open`](crate::file::open) says of a `.npy`;
-    /// [`Error::IsRagged`] for a set of items; what reading says where it is read.
+    /// [`Error::NoSuchArray`]; [`Error::BadTensor`] and [`Error::BadMember`] if it cannot be a
+    /// view; for a member of an `.npz` the errors of [`open`](crate::file::open) for a `.npy`;
+    /// [`Error::IsRagged`] for a set of items; the errors of a read if it is read.
     pub fn get(&self, name: &str) -> Result<View> {
         if self.set(name).is_some() {
             return Err(Error::IsRagged { path: self.path.clone(), name: name.to_owned() });
@@ -278,7 +278,7 @@ impl Arrays {
         Ok(lock().entry(name.to_owned()).or_insert(view).clone())
     }
 
-    /// The set of items of a name; None where the name is not that of a set.
+    /// The set of items with this name; None if the name is not that of a set.
     ///
     /// # Errors
     ///
@@ -290,13 +290,14 @@ impl Arrays {
         Ok(Some(RaggedParts { data, offsets, shapes }))
     }
 
-    /// The name of the set of items that is all that the file holds, if it was saved so.
+    /// The name of the set of items that was saved without a name, as the only contents of the
+    /// file.
     pub fn whole(&self) -> Option<&str> {
         self.note.as_ref()?.whole.as_deref()
     }
 
-    /// The bytes of an array as they are in the file, of one axis, whatever its dtype. Those of a
-    /// member of an `.npz` are its elements'.
+    /// The bytes of an array in the file, as one axis, for any dtype. The bytes of a member of an
+    /// `.npz` are those of its elements.
     ///
     /// # Errors
     ///
@@ -306,7 +307,7 @@ impl Arrays {
         file.bytes(at, name)
     }
 
-    /// The dtype and the shape of an array, as the file has them: also of one that no view can
+    /// The dtype and the shape of an array, as the file has them, also of an array that no view can
     /// show.
     ///
     /// # Errors
@@ -317,12 +318,12 @@ impl Arrays {
         file.info(at, name)
     }
 
-    /// The strings that the file holds beside its arrays; of several files those of all, where they
-    /// differ of the first.
+    /// The strings that the file holds beside its arrays; for several files those of all. If files
+    /// differ in a key, the first one counts.
     ///
     /// # Errors
     ///
-    /// [`Error::Core`] where there is no memory for the list.
+    /// [`Error::Core`] if there is no memory for the list.
     pub fn metadata(&self) -> Result<Vec<(String, String)>> {
         let mut all: Vec<(String, String)> = vec![];
         // The place of a key in the list, and that of the file that has it first.
@@ -333,7 +334,7 @@ impl Arrays {
                     continue;
                 }
                 match places.get(&key) {
-                    // A key that is there twice in one file has its last value, as JSON is usually
+                    // A key that occurs twice in one file has its last value, as JSON is usually
                     // read.
                     Some(&(at, first)) if first == number => all[at].1 = value,
                     Some(_) => {}
@@ -352,7 +353,7 @@ impl Arrays {
         &self.files
     }
 
-    /// The names, and the place of the file of each, where they are not all names of all files.
+    /// The names, and the place of each name's file, if they are not all names of all files.
     pub(crate) fn chosen(&self) -> Option<impl Iterator<Item = (&str, u32)>> {
         let merged = self.merged.as_ref().filter(|merged| !merged.complete)?;
         Some(merged.names.iter().zip(merged.files.iter().copied()))
@@ -395,7 +396,7 @@ impl Merged {
         Ok(Merged { names, files: places, complete: true })
     }
 
-    /// These names, each of the file at its place; `path` is the index that says so.
+    /// These names, each of the file at its place; `path` is the index that assigns them.
     fn chosen(
         path: &Path,
         files: &[ArrayFile],

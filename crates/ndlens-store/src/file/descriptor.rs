@@ -1,18 +1,18 @@
-//! Descriptors of mapped files that are kept, to ask for their sizes.
+//! Descriptors of mapped files that are kept, to read their sizes.
 //!
-//! Every read of an element asks whether the file is as long as it was. By path that takes three
+//! Every read of an element checks that the file is as long as it was. By path that takes three
 //! times as long as by descriptor, and a process has few descriptors. So the first maps keep
 //! theirs, a sixteenth of what `ulimit -n` allows and [`MOST`] at most, and the file of any other
-//! is asked for by path.
+//! map is found by path.
 //!
-//! A program that becomes a daemon closes descriptors that it does not know, and their numbers come
-//! to mean other files. So an answer counts only if it is of the same device and inode, and a
-//! descriptor that is of another file is not closed.
+//! A program that becomes a daemon closes descriptors that it does not know, and their numbers are
+//! then used for other files. So an answer counts only for the same device and inode, and a
+//! descriptor of another file is not closed.
 //!
 //! # Limitations
 //!
 //! - Locks of `fcntl` on a file end when the process closes any descriptor of it. They end when the
-//!   file is opened here by path, and where its descriptor is kept, with the last view too.
+//!   file is opened here by path. If its descriptor is kept, they also end with the last view.
 
 use std::fs::File;
 use std::os::fd::IntoRawFd;
@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustix::process::{Resource, getrlimit};
 
-/// The most descriptors that are kept.
+/// Maximum number of descriptors that are kept.
 const MOST: usize = 64;
 
 /// The part of the process's descriptors that may be kept.
@@ -39,7 +39,7 @@ pub(crate) struct Descriptor {
 }
 
 impl Descriptor {
-    /// Keeps a file, of this device and inode; closes it where enough are kept.
+    /// Keeps a file, of this device and inode; closes it if enough are kept.
     pub(crate) fn keep(file: File, of: (u64, u64)) -> Option<Self> {
         let limit = getrlimit(Resource::Nofile).current;
         let most = limit.map_or(MOST, |limit| MOST.min((limit / PART) as usize));
@@ -50,13 +50,13 @@ impl Descriptor {
         counted.is_ok().then(|| Descriptor { file: Some(file), of })
     }
 
-    /// The size of the file, if a name leads to it still.
+    /// The size of the file, if it still has a name.
     pub(crate) fn size(&self) -> Option<u64> {
         let stat = self.stat()?;
         (stat.st_nlink > 0).then_some(stat.st_size as u64)
     }
 
-    /// What the system says of the file; None where the number means another one now, or none.
+    /// The file's metadata; None if the number is now that of another file, or of none.
     fn stat(&self) -> Option<rustix::fs::Stat> {
         let stat = rustix::fs::fstat(self.file.as_ref()?).ok()?;
         ((stat.st_dev, stat.st_ino) == self.of).then_some(stat)
@@ -69,7 +69,7 @@ impl Drop for Descriptor {
         if self.stat().is_none()
             && let Some(file) = self.file.take()
         {
-            // Somebody else's now.
+            // Now the descriptor of other code.
             let _ = file.into_raw_fd();
         }
     }

@@ -8,32 +8,32 @@
 //!
 //! # Rationale
 //!
-//! `"r"` and `"c"` are the same mapping: private, with pages that the system lets anyone write.
-//! Only our [`Access::ReadOnly`] tells them apart. Pages without write permission would be the
-//! obvious choice for `"r"`, but a consumer that ignores the flag, as torch does, would then die of
-//! SIGSEGV; so it touches a private page, and the file is as safe as before. Such pages could all
-//! be written, so the system would set aside swap for the whole file; `MAP_NORESERVE` asks it not
-//! to.
+//! `"r"` and `"c"` are the same mapping: private, with pages that the system allows writes to. Only
+//! our [`Access::ReadOnly`] distinguishes them. Pages without write permission would be the obvious
+//! choice for `"r"`, but a consumer that ignores the flag, as torch does, would then die of
+//! SIGSEGV; with these it writes to a private page, and the file does not change. Such pages could
+//! all be written, so the system would set aside swap for the whole file; `MAP_NORESERVE` asks it
+//! not to.
 //!
-//! Some systems set it aside all the same: under `ulimit -d`, and where memory is never
+//! Some systems set swap aside nevertheless: under `ulimit -d`, and where memory is never
 //! overcommitted (`vm.overcommit_memory = 2`). There `"r"` falls back to a shared map without write
 //! permission, which takes nothing; `"c"` is refused, by an error that names `"r"`.
 //! [`MappedFile::is_protected`] tells the fallback.
 //!
-//! Few descriptors are kept: `origin.rs` finds the file again. The number of maps is limited too
-//! (`vm.max_map_count`), for the process as a whole, so we take three quarters at most, and the
-//! files beyond are read into memory. Their views differ in nothing else: they pickle to handles as
-//! those of maps do.
+//! Few descriptors are kept: `origin.rs` finds the file again. The number of maps of a process is
+//! limited too (`vm.max_map_count`), so this crate takes three quarters at most, and reads further
+//! files into memory. Their views differ in nothing else: they pickle to handles like those of
+//! maps.
 //!
 //! # Limitations
 //!
-//! - A file that someone else shortens takes its pages along: touching them is SIGBUS, but for
-//!   threads that are guarded (`sigbus.rs`). [`Owner::verify`] asks right before a long read, which
-//!   leaves a window; replace files rather than shorten them.
-//! - Of a file that was deleted or replaced since, whole pages that are lost are noticed, not the
-//!   end of the last one. Before Linux 5.14 nothing is.
-//! - A private page is private from the first write to it; until then it may show what others write
-//!   to the file.
+//! - If another process shortens a file, its pages are lost: an access to them is SIGBUS, except in
+//!   threads that are guarded (`sigbus.rs`). [`Owner::verify`] checks right before a long read,
+//!   which leaves a window; replace files rather than shorten them.
+//! - For a file that was deleted or replaced since, lost whole pages are detected, but not a lost
+//!   end of the last one. Before Linux 5.14 neither is.
+//! - A private page is private from the first write to it; until then it may show the writes of
+//!   other processes to the file.
 //! - A write in `"r+"` to a hole of a sparse file on a full disk is SIGBUS too. Our own writes ask
 //!   first ([`Owner::prepare_write`]).
 
@@ -74,14 +74,14 @@ impl FromStr for MapMode {
     }
 }
 
-/// What tells a mapping from every other, in all processes: 128 random bits.
+/// The unique id of a mapping, in all processes: 128 random bits.
 pub(crate) type MappingId = [u8; 16];
 
 /// The mappings of this process, for handles to find. A forked child has them too.
 pub(crate) static MAPPED: PerProcess<Registry<MappedFile>> = PerProcess::new(mem::take);
 
-/// Lets handles find a mapping; gives the one to use, which is another if two threads opened one
-/// handle.
+/// Registers a mapping for handles to find. Returns the one to use, which is another if two threads
+/// opened one handle.
 ///
 /// # Errors
 ///
@@ -97,7 +97,7 @@ fn register(id: MappingId, file: MappedFile) -> Result<Arc<MappedFile>> {
     }
 }
 
-/// The owner of bytes that are a file's: from its first byte to the last one an array needs.
+/// The owner of a file's bytes: from its first byte to the last one that an array needs.
 ///
 /// ```text
 ///  file     |header|......data......|whatever follows|
@@ -114,13 +114,13 @@ pub struct MappedFile {
 /// The bytes.
 #[derive(Debug)]
 enum Memory {
-    /// An array without elements needs none.
+    /// No memory, for an array without elements.
     Nothing,
     Mapped(Map),
-    /// Where there are as many maps as there may be.
+    /// Memory that the file was read into, if the maximum number of maps is reached.
     Read {
         buffer: Buffer,
-        /// The file's first byte, in the buffer.
+        /// The place of the file's first byte in the buffer.
         start: usize,
         len: usize,
     },
@@ -129,34 +129,33 @@ enum Memory {
 /// One map, which counts among [`MAPS`].
 #[derive(Debug)]
 struct Map {
-    /// None where too much is mapped. Before the map, since fields are dropped in order.
+    /// None if too many maps are guarded. Before the map, since fields are dropped in order.
     guarded: Option<Guarded>,
     memory: MmapRaw,
     /// Whether a write to the pages is SIGSEGV.
     is_protected: bool,
 }
 
-/// The maps that there are.
+/// The number of maps.
 static MAPS: AtomicUsize = AtomicUsize::new(0);
 
-/// The maps that we take at most: a quarter of what the process may have is left to others, such as
-/// allocators, and each is guarded.
+/// Maximum number of maps of this crate, each of which is guarded. A quarter of the process's maps
+/// is left to other code, such as allocators.
 fn maps_allowed() -> usize {
     static ALLOWED: OnceLock<usize> = OnceLock::new();
-    /// What Linux allows unless it is told otherwise.
+    /// The default of Linux.
     const DEFAULT: usize = 65_530;
     if let Some(&allowed) = ALLOWED.get() {
         return allowed;
     }
-    // Not while others wait: a fork could copy that.
+    // Not while other threads wait: a fork could copy that state.
     let said = fs::read_to_string("/proc/sys/vm/max_map_count").ok();
     let allowed = said.and_then(|text| text.trim().parse::<usize>().ok()).unwrap_or(DEFAULT);
     *ALLOWED.get_or_init(|| (allowed / 4 * 3).min(MAPS_MAX))
 }
 
 impl Map {
-    /// Maps the first `len` bytes, of which there is at least one; None where there are too many
-    /// maps.
+    /// Maps the first `len` bytes, of which there is at least one; None if there are too many maps.
     fn new(file: &File, mode: MapMode, len: usize) -> io::Result<Option<Self>> {
         // Relaxed: a count, which orders nothing.
         let counted = MAPS.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |maps| {
@@ -195,7 +194,7 @@ impl Map {
         self.memory.as_mut_ptr().addr()
     }
 
-    /// What the system says to an advice about a range of the map, which starts with a page.
+    /// Advises the system about a range of the map, which starts with a page.
     fn advise(&self, bytes: Range<usize>, advice: i32) -> io::Result<()> {
         if bytes.is_empty() {
             return Ok(());
@@ -216,7 +215,7 @@ impl Drop for Map {
     }
 }
 
-/// The error of `madvise` for pages that would be a signal to touch.
+/// The error of `madvise` for pages whose access would raise a signal.
 fn is_fault(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EFAULT | libc::EHWPOISON))
 }
@@ -247,7 +246,7 @@ impl MappedFile {
         register(id, file)
     }
 
-    /// All that is mapped.
+    /// All mapped bytes as a buffer.
     pub(crate) fn buffer(self: Arc<Self>) -> Buffer {
         let access = if self.mode == MapMode::Read { Access::ReadOnly } else { Access::ReadWrite };
         let start = match &self.memory {
@@ -266,17 +265,17 @@ impl MappedFile {
         unsafe { Buffer::from_raw(start, self.len(), access, self) }
     }
 
-    /// What handles call this mapping.
+    /// The id of this mapping in handles.
     pub(crate) fn id(&self) -> MappingId {
         self.id
     }
 
-    /// What the file was when it was mapped.
+    /// The identity of the file when it was mapped.
     pub(crate) fn identity(&self) -> &FileIdentity {
         self.origin.identity()
     }
 
-    /// The file, open for reading; [`Error::FileReplaced`] if it is not to be found.
+    /// The file, open for reading; [`Error::FileReplaced`] if it cannot be found.
     pub(crate) fn open(&self) -> Result<File> {
         self.origin.open(self.address()).map_err(|source| match source.kind() {
             io::ErrorKind::NotFound => Error::FileReplaced { path: self.path().to_owned() },
@@ -289,22 +288,22 @@ impl MappedFile {
         self.origin.current_path(self.address())
     }
 
-    /// Where the map starts, by which the system knows the file; 0 without one.
+    /// The address of the map, by which the system finds the file; 0 without a map.
     fn address(&self) -> usize {
         if let Memory::Mapped(map) = &self.memory { map.start() } else { 0 }
     }
 
-    /// The file, as it was named when it was opened.
+    /// The path as given when the file was opened.
     pub fn path(&self) -> &Path {
         self.origin.path()
     }
 
-    /// How it is mapped.
+    /// The mode of the map.
     pub fn mode(&self) -> MapMode {
         self.mode
     }
 
-    /// The bytes that are mapped, from the file's first on: 0 for an array without elements.
+    /// The number of mapped bytes, from the file's first on: 0 for an array without elements.
     pub fn len(&self) -> usize {
         match &self.memory {
             Memory::Nothing => 0,
@@ -318,7 +317,7 @@ impl MappedFile {
         self.len() == 0
     }
 
-    /// Whether the bytes were read into memory, as there are as many maps as there may be.
+    /// Whether the bytes were read into memory, since the maximum number of maps was reached.
     pub fn is_read(&self) -> bool {
         matches!(self.memory, Memory::Read { .. })
     }
@@ -366,7 +365,7 @@ impl Owner for MappedFile {
             Some(got) if got < expected => {
                 return Err(ndlens_core::Error::Truncated { path: path(), got, expected });
             }
-            // The last byte's page is there only if the file, wherever it is, reaches so far.
+            // The last byte's page exists only if the file reaches it.
             None if len > 0
                 && map
                     .advise(len - 1..len, libc::MADV_POPULATE_READ)
@@ -376,7 +375,7 @@ impl Owner for MappedFile {
             }
             _ => {}
         }
-        // Last: where the file still is shorter, to say so says more.
+        // Last: if the file is still shorter, that error is more precise.
         if self.is_damaged() {
             return Err(ndlens_core::Error::Damaged { path: path() });
         }
@@ -395,8 +394,8 @@ impl Owner for MappedFile {
         self.mode == MapMode::ReadWrite && matches!(self.memory, Memory::Mapped(_))
     }
 
-    /// A page of a hole takes its place on the disk when it is written to, and it is a signal if
-    /// there is none left.
+    /// A page of a hole gets space on the disk when it is written to. If there is none left, the
+    /// write raises a signal.
     fn prepare_write(&self, bytes: Range<usize>) -> ndlens_core::Result<()> {
         let Memory::Mapped(map) = &self.memory else { return Ok(()) };
         if !self.may_lack_room() {
@@ -421,8 +420,8 @@ impl Owner for MappedFile {
     }
 
     /// Two steps, since a page that is mapped here stays in the system's cache. `MADV_DONTNEED`
-    /// would be the obvious way to unmap it, and would throw away what was written to private
-    /// pages; `MADV_PAGEOUT` writes what must be kept and frees only the rest.
+    /// would be the obvious way to unmap it, but it discards writes to private pages;
+    /// `MADV_PAGEOUT` writes out what must be kept and frees only the rest.
     fn drop_cache(&self, bytes: Range<usize>) -> ndlens_core::Result<()> {
         let Memory::Mapped(map) = &self.memory else { return Ok(()) };
         // Systems before Linux 5.4 do not know it; mapped pages stay there until they are needed
@@ -448,11 +447,11 @@ impl MappedFile {
     }
 }
 
-/// What the system reads ahead at most in one go, where nobody has set it to more: it takes no
-/// notice of what is asked for beyond.
+/// Maximum number of bytes that the system reads ahead in one call by default. It ignores a request
+/// for more.
 const PREFETCH_BYTES: usize = 128 << 10;
 
-/// As aligned as what ndlens allocates.
+/// A type with the alignment of ndlens's allocations.
 #[repr(align(64))]
 struct Aligned;
 

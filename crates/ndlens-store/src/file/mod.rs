@@ -1,4 +1,4 @@
-//! Files: opened, mapped and guarded; arrays in them by name; files that are written whole.
+//! Files: opened, mapped and guarded; arrays in them by name; files that are replaced whole.
 
 pub(crate) mod array_file;
 pub(crate) mod arrays;

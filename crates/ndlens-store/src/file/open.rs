@@ -1,4 +1,4 @@
-//! From a path to what is there: one array, arrays by name, or one array in several files.
+//! Opens a path: one array, arrays by name, or one array in several files.
 
 use std::path::{Path, PathBuf};
 
@@ -16,18 +16,18 @@ use crate::format::raw::Raw;
 use crate::mode::MapMode;
 use crate::os::reading::Section;
 
-/// How to open what a path leads to.
+/// The options for opening a path.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Options {
-    /// Where writes go.
+    /// The mode of the map: the destination of writes.
     pub mode: MapMode,
-    /// Whether the arrays are read into memory of their own, and not mapped.
+    /// Whether the arrays are read into memory of their own instead of mapped.
     pub copy: bool,
-    /// What the bytes are, where the file does not say.
+    /// The description of raw bytes, for files without a header.
     pub raw: Option<Raw>,
 }
 
-/// What was opened.
+/// The result of opening a path.
 #[derive(Debug)]
 pub enum Opened {
     /// One array.
@@ -46,17 +46,17 @@ pub enum Opened {
 ///
 /// # Errors
 ///
-/// [`Error::Io`] and [`Error::NotRegular`] where there is no file to map; [`Error::UnknownFormat`],
+/// [`Error::Io`] and [`Error::NotRegular`] if there is no file to map; [`Error::UnknownFormat`],
 /// [`Error::NotNpy`], [`Error::SeveralArrays`] and [`Error::UnsupportedVersion`] for other formats;
 /// [`Error::HeaderTooLong`], [`Error::HeaderTruncated`], [`Error::BadHeader`], [`Error::Shape`] and
-/// [`Error::Truncated`] for damage; [`Error::UnsupportedDType`] for what no view can show.
+/// [`Error::Truncated`] for damage; [`Error::UnsupportedDType`] for elements that no view can show.
 pub fn open(path: &Path, mode: MapMode) -> Result<View> {
     Options { mode, ..Options::default() }.open_array(path)
 }
 
 impl Options {
     /// Opens the file of this name, or the files that this pattern matches, in the natural order of
-    /// their names. A path that leads to a file is no pattern.
+    /// their names. A path that leads to a file is not a pattern.
     ///
     /// # Errors
     ///
@@ -71,7 +71,7 @@ impl Options {
     }
 
     /// Opens the files of a list: those of one array as [`Shards`], `.safetensors` as [`Arrays`] by
-    /// the names of all; `path` is what the arrays are shown as.
+    /// the names of all; `path` is the path that is shown for the arrays.
     ///
     /// # Errors
     ///
@@ -129,7 +129,7 @@ impl Shards {
     ///
     /// # Errors
     ///
-    /// [`Error::NoShards`]; of each file what [`open`] says; [`Error::ShardRank`],
+    /// [`Error::NoShards`]; for each file those of [`open`]; [`Error::ShardRank`],
     /// [`Error::EmptyShard`], [`Error::ShardMismatch`].
     pub fn open(paths: &[impl AsRef<Path>], options: &Options) -> Result<Self> {
         let mut views: Vec<View> = room::with_room_for(paths.len())?;

@@ -1,21 +1,21 @@
 //! The file under a map, found again without a descriptor.
 //!
-//! A map needs no open file, and a process has far fewer descriptors than it may have maps. What
-//! still concerns the file (is it as long as it was?) is asked by path, and an answer counts only
-//! if the path leads to the same device and inode. The first maps keep their descriptors,
-//! `descriptor.rs`, which only saves time: what is said of their files is the same.
+//! A map needs no open file, and a process has far fewer descriptors than it may have maps. The
+//! file's length is read by path, and an answer counts only if the path leads to the same device
+//! and inode. The first maps keep their descriptors (`descriptor.rs`), which only saves time: the
+//! answers are the same.
 //!
 //! | the file, since it was opened | how it is found |
 //! |---|---|
-//! | is where it was | by its absolute path |
+//! | is at its old path | by its absolute path |
 //! | was moved | by the name that `/proc/self/maps` has for the map |
 //! | had no path when it was opened, as one of `memfd_create` | by its descriptor, which is kept in this case alone |
 //! | was replaced or deleted | not at all: [`Origin::size`] is None |
 //!
 //! `/proc/self/maps` has a line for each map, some milliseconds for ten thousand, and every read of
-//! an element asks. So a file that is not where it was is looked for there again only after a
-//! hundred times as long as the last look took, and 100 ms at least. Until then it is where that
-//! look found it, or nowhere.
+//! an element needs the answer. So the search for a file that has left its path is repeated only
+//! after a hundred times the duration of the last search, and 100 ms at least. Until then the
+//! result of the last search counts.
 
 use std::ffi::{CString, OsStr};
 use std::fs::{self, File, Metadata, OpenOptions};
@@ -30,7 +30,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::file::descriptor::Descriptor;
 
-/// Which file it was, and when.
+/// The identity of a file, with its size and time of change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct FileIdentity {
     pub(crate) device: u64,
@@ -51,48 +51,48 @@ impl FileIdentity {
         }
     }
 
-    /// Whether this is the same file, whatever it holds now.
+    /// Whether this is the same file, with any contents.
     fn is_file(&self, metadata: &Metadata) -> bool {
         (metadata.dev(), metadata.ino()) == (self.device, self.inode)
     }
 }
 
-/// Where a file was found, and which it was.
+/// The path and the identity of a mapped file.
 #[derive(Debug)]
 pub(crate) struct Origin {
-    /// As it was named.
+    /// The path as given.
     path: PathBuf,
-    /// The same, whatever the working directory becomes.
+    /// The absolute path, independent of the working directory.
     absolute: CString,
     identity: FileIdentity,
-    /// Of a file that no path leads to.
+    /// The descriptor of a file without a path.
     kept: Option<File>,
-    /// Of another, where there are few.
+    /// The descriptor of another file, while few are kept.
     descriptor: Option<Descriptor>,
-    /// The last look at the maps.
+    /// The last search in the maps.
     last: Mutex<Option<Look>>,
 }
 
-/// What the maps said.
+/// A search in the maps, and its result.
 #[derive(Debug)]
 struct Look {
     path: Option<PathBuf>,
-    /// When it is worth another look.
+    /// Earliest time of the next search.
     again: Instant,
 }
 
-/// The shortest time between two looks at the maps.
+/// Minimum time between two searches in the maps.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
-/// The most part of the time that looks take.
+/// Maximum part of the time that searches take.
 const LOOK_PART: u32 = 100;
 
 impl Origin {
-    /// The origin of an open file; closes it where its path suffices and enough are open.
+    /// The origin of an open file; closes it if its path suffices and enough are open.
     ///
     /// # Errors
     ///
-    /// Those of the system about the file.
+    /// The system's errors about the file.
     pub(crate) fn of(file: File, path: &Path) -> io::Result<Self> {
         let identity = FileIdentity::of(&file.metadata()?);
         let absolute = std::path::absolute(path)?;
@@ -113,7 +113,7 @@ impl Origin {
         })
     }
 
-    /// The file, as it was named when it was opened.
+    /// The path as given when the file was opened.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
@@ -123,17 +123,17 @@ impl Origin {
         &self.absolute
     }
 
-    /// What the file was when it was opened.
+    /// The identity of the file when it was opened.
     pub(crate) fn identity(&self) -> &FileIdentity {
         &self.identity
     }
 
-    /// The bytes that the file has now, whose map holds `address`; None if no path leads to it any
+    /// The present size of the file whose map holds `address`; None if no path leads to it any
     /// more.
     ///
     /// # Errors
     ///
-    /// Those of the system about a descriptor that is kept.
+    /// The system's errors about a descriptor that is kept.
     pub(crate) fn size(&self, address: usize) -> io::Result<Option<u64>> {
         if let Some(file) = &self.kept {
             return file.metadata().map(|metadata| Some(metadata.len()));
@@ -141,8 +141,7 @@ impl Origin {
         if let Some(size) = self.descriptor.as_ref().and_then(Descriptor::size) {
             return Ok(Some(size));
         }
-        // First without memory of its own: views are asked about whenever one of their elements is
-        // read.
+        // First without an allocation, since every read of an element calls this.
         match rustix::fs::stat(self.absolute.as_c_str()) {
             Ok(stat)
                 if (stat.st_dev, stat.st_ino) == (self.identity.device, self.identity.inode) =>
@@ -179,7 +178,8 @@ impl Origin {
             .or_else(|| self.look(address, self.last_look().as_deref_mut()))
     }
 
-    /// Where the maps say that it is, or said a moment ago; see the top of this file.
+    /// The path of the file in the maps, or the result of the last search; see the module's
+    /// documentation.
     fn locate_mapped(&self, address: usize) -> Option<(PathBuf, Metadata)> {
         let mut last = self.last_look();
         if let Some(Some(Look { path, again })) = last.as_deref() {
@@ -191,7 +191,7 @@ impl Origin {
         self.look(address, last.as_deref_mut())
     }
 
-    /// The last look; None while another thread looks, which a fork may have left behind.
+    /// The last search; None while another thread searches, which a fork may have left behind.
     fn last_look(&self) -> Option<MutexGuard<'_, Option<Look>>> {
         match self.last.try_lock() {
             Ok(last) => Some(last),
@@ -211,7 +211,7 @@ impl Origin {
         there
     }
 
-    /// The path and what is there, if that is the file.
+    /// The path and its metadata, if it leads to the file.
     fn there(&self, path: &Path) -> Option<(PathBuf, Metadata)> {
         let metadata =
             fs::metadata(path).ok().filter(|metadata| self.identity.is_file(metadata))?;
@@ -299,14 +299,14 @@ mod tests {
         let next_look = || origin.last.lock().unwrap().as_ref().map(|look| look.again);
         let look_again_at = |time| origin.last.lock().unwrap().as_mut().unwrap().again = time;
         assert_eq!((origin.size(0).unwrap(), next_look().is_some()), (None, true));
-        // As if the last look had taken long.
+        // As if the last search had taken long.
         let later = Instant::now() + Duration::from_hours(1);
         look_again_at(later);
         assert_eq!((origin.size(0).unwrap(), next_look()), (None, Some(later)));
         look_again_at(Instant::now());
         assert_eq!(origin.size(0).unwrap(), None);
         assert!(next_look().is_some_and(|again| again > Instant::now() && again < later));
-        // Who wants the file itself has it looked for.
+        // Opening the file itself starts a new search.
         look_again_at(later);
         assert_eq!((origin.current_path(0), next_look() == Some(later)), (None, false));
     }

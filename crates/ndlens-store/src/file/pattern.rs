@@ -1,4 +1,4 @@
-//! The files that a pattern matches, in the order in which people number them.
+//! The files that a pattern matches, in natural order.
 
 use std::cmp::Ordering;
 use std::fs::{self, DirEntry};
@@ -10,14 +10,15 @@ use ndlens_core::room;
 
 use crate::error::{Error, Result};
 
-/// How a part of a pattern matches a name: a wildcard stands for no dot at its start.
+/// The rules by which a part of a pattern matches a name: a wildcard does not match a dot at its
+/// start.
 const OPTIONS: MatchOptions = MatchOptions {
     case_sensitive: true,
     require_literal_separator: true,
     require_literal_leading_dot: true,
 };
 
-/// The files that a pattern matches, in the natural order of their names; None if the path is no
+/// The files that a pattern matches, in the natural order of their names; None if the path is not a
 /// pattern.
 ///
 /// # Errors
@@ -32,7 +33,7 @@ pub(crate) fn matches(pattern: &Path) -> Result<Option<Vec<PathBuf>>> {
         return Ok(None);
     }
     let bad = |source| Error::BadPattern { pattern: pattern.to_owned(), source };
-    // All of it first, whose errors count letters from its start.
+    // The whole pattern first, since its errors count letters from its start.
     Pattern::new(text).map_err(bad)?;
     let parts = text.split('/').filter(|part| !part.is_empty()).map(Part::of);
     let mut parts = room::try_list_of(parts.map(|part| part.map_err(bad)))?;
@@ -55,7 +56,7 @@ pub(crate) fn matches(pattern: &Path) -> Result<Option<Vec<PathBuf>>> {
     Ok(Some(paths))
 }
 
-/// What stands between two slashes of a pattern.
+/// A part of a pattern, between two slashes.
 #[derive(Debug)]
 enum Part<'a> {
     /// A name without wildcards.
@@ -78,8 +79,8 @@ impl<'a> Part<'a> {
 
 /// The paths below `root` that match all parts, in any order.
 ///
-/// The walk of the crate `glob` lists a directory into memory that it does not ask for; this one
-/// asks.
+/// The walk of the crate `glob` ends the process if there is no memory for a directory's list; this
+/// one returns an error.
 fn walk(root: &str, parts: &[Part<'_>]) -> Result<Vec<PathBuf>> {
     let (mut found, mut todo) = (vec![], vec![]);
     room::push(&mut todo, (PathBuf::from(root), 0))?;
@@ -118,7 +119,7 @@ fn walk(root: &str, parts: &[Part<'_>]) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Takes each entry of a directory; of anything else there is none.
+/// Calls `take` with each entry of a directory; other files have no entries.
 fn each_entry(path: &Path, mut take: impl FnMut(DirEntry) -> Result<()>) -> Result<()> {
     let listed = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     let io = |source| Error::Io { path: listed.to_owned(), source };
@@ -137,7 +138,7 @@ fn each_entry(path: &Path, mut take: impl FnMut(DirEntry) -> Result<()>) -> Resu
     Ok(())
 }
 
-/// The order in which people number files: runs of digits count as numbers, so that 2 is before 10.
+/// Natural order: runs of digits count as numbers, so that 2 is before 10.
 fn natural_order(mut a: &[u8], mut b: &[u8]) -> Ordering {
     let (whole_a, whole_b) = (a, b);
     while let (Some(&first_a), Some(&first_b)) = (a.first(), b.first()) {
@@ -155,7 +156,7 @@ fn natural_order(mut a: &[u8], mut b: &[u8]) -> Ordering {
     a.len().cmp(&b.len()).then(whole_a.cmp(whole_b))
 }
 
-/// Takes the digits at the start; gives them without leading zeros.
+/// Removes the digits at the start, and returns them without leading zeros.
 fn take_number<'a>(text: &mut &'a [u8]) -> &'a [u8] {
     let digits = text.iter().take_while(|letter| letter.is_ascii_digit()).count();
     let (number, rest) = text.split_at(digits);

@@ -1,4 +1,4 @@
-//! Regular files, and nothing else: opening a device can do things, and opening a FIFO blocks.
+//! Opens regular files only: opening a device can have effects, and opening a FIFO blocks.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -16,8 +16,8 @@ use crate::mode::MapMode;
 /// [`Error::Io`], [`Error::NotRegular`].
 pub(crate) fn open_regular(path: &Path, mode: MapMode) -> Result<(File, u64)> {
     let io = |source| Error::Io { path: path.to_owned(), source };
-    // Asked twice: before, since opening a device can do things; after, since it may be another
-    // file by then. A FIFO that slips in between does not block.
+    // Checked twice: before, since opening a device can have effects; after, since it may be
+    // another file by then. A FIFO that slips in between does not block.
     check(path, &fs::metadata(path).map_err(io)?)?;
     let mut options = OpenOptions::new();
     options.read(true).write(mode == MapMode::ReadWrite).custom_flags(libc::O_NONBLOCK);

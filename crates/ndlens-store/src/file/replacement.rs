@@ -1,5 +1,5 @@
-//! A new file that takes the place of an old one: private until it is whole, and then as the old
-//! one was.
+//! A new file that takes the place of an old one: private until it is whole, and then with the old
+//! one's attributes.
 //!
 //! ```text
 //!  create     .images.npy.x7kq2fab   beside the target, on the same disk, private
@@ -10,12 +10,12 @@
 //!  fsync      the directory          the new name is on the disk
 //! ```
 //!
-//! A new file where there was none has the permissions that `open` gives: those that the umask, or
-//! the directory's default ACL, leave. An owner that cannot be kept is an error, since a file that
-//! changes hands may gain readers or lose them.
+//! If there was no file, the new one has the permissions that `open` gives: those that the umask,
+//! or the directory's default ACL, leave. An owner that cannot be kept is an error, since a file of
+//! another owner may gain readers or lose them.
 //!
-//! As when the system writes to a file for somebody without privileges, set-uid and set-gid bits
-//! and capabilities are not kept. Other names of the old file (hard links) keep the old contents.
+//! Set-uid and set-gid bits and capabilities are not kept, as after a write by a user without
+//! privileges. Other names of the old file (hard links) keep the old contents.
 
 use std::ffi::{CStr, CString, OsStr, OsString};
 use std::fs::File;
@@ -30,33 +30,33 @@ use crate::error::{Error, Result};
 use crate::file::target::{Old, Target};
 use crate::os::ids::random_bits;
 
-/// What a new file may be, before the umask takes from it.
+/// Permissions of a new file, before the umask removes some.
 const NEW_FILE_MODE: Mode = Mode::from_raw_mode(0o666);
 
-/// The owner alone.
+/// Permissions for the owner alone.
 const PRIVATE_MODE: Mode = Mode::from_raw_mode(0o600);
 
-/// The longest name that Linux has, in bytes.
+/// Maximum length of a name on Linux, in bytes.
 const NAME_MAX: usize = 255;
 
-/// How often a name that is taken is tried again.
+/// Number of tries for a name that is not taken.
 const TRIES: usize = 16;
 
 /// The attribute that is an ACL, which a new file may inherit from its directory.
 const ACL: &CStr = c"system.posix_acl_access";
 
-/// Attributes that say something of a file's contents or give rights to the user who runs it.
+/// Attributes that describe a file's contents or give rights to the user that runs it.
 const NOT_KEPT: [&CStr; 3] = [c"security.capability", c"security.ima", c"security.evm"];
 
-/// A file that is removed again unless it takes its place.
+/// A new file, which is removed unless it replaces its target.
 #[derive(Debug)]
 pub(crate) struct Replacement<'a> {
     path: &'a Path,
     target: Target,
     file: File,
-    /// Its name until it is whole; None once it is in its place.
+    /// Its temporary name; None once it has replaced the target.
     temporary: Option<OsString>,
-    /// What it may be in the end.
+    /// Its final permissions.
     mode: Mode,
 }
 
@@ -65,8 +65,8 @@ impl<'a> Replacement<'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`], [`Error::NotRegular`]; [`Error::NoNewFile`] where there is a file that could
-    /// be written, in a directory that cannot.
+    /// [`Error::Io`], [`Error::NotRegular`]; [`Error::NoNewFile`] for a file that can be written,
+    /// in a directory that cannot.
     pub(crate) fn new(path: &'a Path) -> Result<Self> {
         let target = Target::of(path)?;
         let io = |error: Errno| Error::Io { path: path.to_owned(), source: error.into() };
@@ -84,7 +84,7 @@ impl<'a> Replacement<'a> {
         replacement.mode = if let Some(old) = &replacement.target.old {
             kept_mode(old.stat.st_mode)
         } else {
-            // Empty still, and as readable as it will be.
+            // The file is still empty, and already has its final readers.
             let stat = rustix::fs::fstat(&replacement.file).map_err(io)?;
             rustix::fs::fchmod(&replacement.file, PRIVATE_MODE).map_err(io)?;
             Mode::from_raw_mode(stat.st_mode & 0o7777)
@@ -96,7 +96,7 @@ impl<'a> Replacement<'a> {
         &self.file
     }
 
-    /// Puts the file in its place, when it is on the disk.
+    /// Syncs the file to the disk, and renames it to its target.
     ///
     /// # Errors
     ///
@@ -160,7 +160,7 @@ impl<'a> Replacement<'a> {
         for name in from.iter().filter(|name| !NOT_KEPT.contains(&name.as_c_str())) {
             let value = value(&old.file, name).map_err(|error| lost(name, error))?;
             let Some(value) = value else { continue };
-            // Labels of the system are there already where it gives them by itself.
+            // The system may have set its own labels already.
             if self::value(&self.file, name).is_ok_and(|there| there.as_ref() == Some(&value)) {
                 continue;
             }
@@ -175,19 +175,19 @@ impl<'a> Replacement<'a> {
 impl Drop for Replacement<'_> {
     fn drop(&mut self) {
         if let Some(temporary) = &self.temporary {
-            // What cannot be removed stays, under a name that starts with a dot.
+            // A file that cannot be removed stays, under a name that starts with a dot.
             let _ = rustix::fs::unlinkat(&self.target.directory, temporary, AtFlags::empty());
         }
     }
 }
 
-/// Permissions, but for what a write would take.
+/// Permissions, without those that a write removes.
 fn kept_mode(mode: u32) -> Mode {
     let group_runs = if mode & libc::S_IXGRP == 0 { 0 } else { libc::S_ISGID };
     Mode::from_raw_mode(mode & 0o7777 & !(libc::S_ISUID | group_runs))
 }
 
-/// A new file beside one of this name.
+/// A new file beside the one with this name.
 fn create(
     directory: &OwnedFd,
     name: &OsStr,
@@ -218,7 +218,7 @@ fn temporary_name(name: &OsStr, bits: [u8; 16], longest: usize) -> OsString {
     let random: String = bits[..8].iter().map(|byte| char::from(b'a' + byte % 26)).collect();
     let room = longest - random.len() - 2;
     let mut end = name.len().min(room);
-    // Not within a character, where the name is text.
+    // Not within a character, if the name is text.
     if let Some(text) = name.to_str() {
         while !text.is_char_boundary(end) {
             end -= 1;
@@ -231,7 +231,7 @@ fn temporary_name(name: &OsStr, bits: [u8; 16], longest: usize) -> OsString {
     temporary
 }
 
-/// The names of a file's extended attributes; none where the file system has none.
+/// The names of a file's extended attributes; none if the file system has none.
 fn names(file: &File) -> rustix::io::Result<Vec<CString>> {
     let list =
         grown(|| rustix::fs::flistxattr_query(file), |bytes| rustix::fs::flistxattr(file, bytes));
@@ -252,7 +252,7 @@ fn value(file: &File, name: &CStr) -> rustix::io::Result<Option<Vec<u8>>> {
     }
 }
 
-/// What a call writes to as many bytes as another says.
+/// The bytes that a call writes, in a buffer of the size that another call returns.
 fn grown(
     query: impl Fn() -> rustix::io::Result<usize>,
     call: impl Fn(&mut [u8]) -> rustix::io::Result<usize>,

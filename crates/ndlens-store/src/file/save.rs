@@ -1,12 +1,12 @@
-//! Arrays into files that are there whole or not at all.
+//! Saves arrays to files, which are replaced whole or not at all.
 //!
-//! A process that has the old file mapped keeps it: it is another file, without a name now. So an
-//! array can be saved to the file that it is a view of. An error on the way removes what was
-//! written; what a killed process leaves starts with a dot. `replacement.rs` says what of the old
-//! file is kept.
+//! A process that has the old file mapped keeps it, as a file without a name. So an array can be
+//! saved to the file that it is a view of. After an error the new file is removed. A killed process
+//! may leave a file whose name starts with a dot. `replacement.rs` lists the attributes of the old
+//! file that are kept.
 //!
-//! Elements are written in pieces of a megabyte, gathered from wherever they lie, so that no second
-//! copy of an array is made.
+//! Elements are written in pieces of a megabyte, gathered from any layout, so that no second copy
+//! of an array is made.
 
 use std::fmt;
 use std::fs::File;
@@ -24,7 +24,7 @@ use crate::format::npy::header as npy_header;
 use crate::format::ragged_note::{self, Note, Parts};
 use crate::format::safetensors::header::{self as safetensors_header, Column};
 
-/// How much is gathered before it is written: more than a write costs, and less than the
+/// Bytes that are gathered before a write: enough that the call's cost is small, and less than the
 /// second-level cache.
 const CHUNK_BYTES: usize = 1 << 20;
 
@@ -33,26 +33,26 @@ pub trait Items: Send + Sync {
     /// The number of items.
     fn len(&self) -> usize;
 
-    /// Whether there is none.
+    /// Whether there is no item.
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// What the elements are.
+    /// The dtype of the elements.
     fn dtype(&self) -> &DType;
 
-    /// The axes of each item.
+    /// The number of axes of each item.
     fn ndim(&self) -> usize;
 
     /// Item `index`, below `len`.
     ///
     /// # Errors
     ///
-    /// What a view of it says.
+    /// The errors of its view.
     fn item(&self, index: usize) -> ndlens_core::Result<ViewRef<'_>>;
 }
 
-/// What a name in a file stands for.
+/// The contents of a name in a file.
 #[derive(Clone)]
 pub enum Named {
     /// One array.
@@ -76,7 +76,7 @@ impl From<View> for Named {
     }
 }
 
-/// What to save.
+/// The contents to save.
 #[derive(Debug)]
 pub enum Contents {
     /// Items one after the other along axis 0; of one view, whatever its rank.
@@ -95,8 +95,8 @@ const WHOLE: &str = "items";
 ///
 /// # Errors
 ///
-/// [`Error::UnknownSuffix`], [`Error::WrongContents`], [`Error::NoMetadata`], and what [`save_npy`]
-/// or [`save_tensors`] says.
+/// [`Error::UnknownSuffix`], [`Error::WrongContents`], [`Error::NoMetadata`], and the errors of
+/// [`save_npy`] or [`save_tensors`].
 pub fn save(path: &Path, contents: &Contents, metadata: &[(String, String)]) -> Result<()> {
     let has = |suffix| path.extension().is_some_and(|its| its.eq_ignore_ascii_case(suffix));
     let wrong = |suffix, holds, got| {
@@ -124,8 +124,8 @@ pub fn save(path: &Path, contents: &Contents, metadata: &[(String, String)]) -> 
     }
 }
 
-/// Saves views as one array of a `.npy` file: in Fortran order where one view lies so, otherwise in
-/// C order.
+/// Saves views as one array of a `.npy` file: in Fortran order if a single view is in that order,
+/// otherwise in C order.
 ///
 /// Several must be items of one shape and dtype, and come one after the other along axis 0.
 ///
@@ -133,8 +133,8 @@ pub fn save(path: &Path, contents: &Contents, metadata: &[(String, String)]) -> 
 ///
 /// [`Error::Unsavable`] for a dtype that NumPy's format has no name for; [`Error::Io`],
 /// [`Error::NotRegular`], [`Error::NoNewFile`], [`Error::OwnerLost`] and [`Error::AttributeLost`]
-/// where no file can be written; what [`Shards::of`] says of several, and
-/// [`Owner::verify`](ndlens_core::Owner::verify) of what cannot be read.
+/// if no file can be written; the errors of [`Shards::of`] for several views, and of
+/// [`Owner::verify`](ndlens_core::Owner::verify) for elements that cannot be read.
 pub fn save_npy(path: &Path, parts: &[View]) -> Result<()> {
     let [first, ..] = parts else { return Err(Error::NoShards) };
     let (shape, order) = match parts {
@@ -248,7 +248,7 @@ fn save_columns(
     let mut own_names = room::list_of(own.map(|(name, _)| name.as_str()))?;
     own_names.sort_unstable();
     let twice = names.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0]);
-    // A set's own name is not in the file, and no array may have it beside the set.
+    // A set's own name is not a tensor in the file, but no array beside the set may have it.
     let hidden = || note.ragged.names().find(|name| own_names.binary_search(name).is_ok());
     if let Some(name) = twice.or_else(hidden) {
         return Err(Error::DuplicateName { path: path.to_owned(), name: name.to_owned() });
@@ -269,13 +269,13 @@ fn save_columns(
     })
 }
 
-/// What a column's elements come from.
+/// The source of a column's elements.
 enum Elements {
     View(View),
     Items(Arc<dyn Items>),
 }
 
-/// Where each item starts and the last ends, in elements; and all their sizes.
+/// The start of each item and the end of the last, in elements; and the sizes of all items.
 fn offsets_and_shapes(items: &dyn Items) -> Result<(Vec<i64>, Vec<i64>)> {
     let (mut starts, mut sizes, mut end) = (vec![], vec![], 0i64);
     room::push(&mut starts, 0)?;
@@ -298,7 +298,7 @@ fn offsets_and_shapes(items: &dyn Items) -> Result<(Vec<i64>, Vec<i64>)> {
 struct Writing<'a> {
     file: &'a File,
     path: &'a Path,
-    /// What was gathered and is not written yet, a chunk at most.
+    /// Gathered bytes that are not written yet, a chunk at most.
     chunk: Vec<u8>,
 }
 
@@ -314,8 +314,8 @@ impl Writing<'_> {
         Ok(())
     }
 
-    /// So many bytes more of the chunk; what is there is written where it would grow beyond a
-    /// chunk.
+    /// Memory for `nbytes` more bytes of the chunk. If it would grow beyond a chunk, its bytes are
+    /// written first.
     fn room_for(&mut self, nbytes: usize) -> Result<&mut [u8]> {
         if self.chunk.len().saturating_add(nbytes) > CHUNK_BYTES {
             self.flush()?;
@@ -343,7 +343,7 @@ impl Writing<'_> {
     }
 }
 
-/// Puts a file that `write` writes in the place of whatever is there.
+/// Replaces the file at `path` by one that `write` writes.
 fn replace(path: &Path, write: impl FnOnce(&mut Writing<'_>) -> Result<()>) -> Result<()> {
     let replacement = Replacement::new(path)?;
     let mut writing = Writing { file: replacement.file(), path, chunk: Vec::new() };

@@ -1,5 +1,5 @@
-//! One array in several files, cut along axis 0, as large data sets are written: read as one,
-//! nothing moved.
+//! One array in several files, divided along axis 0, as large data sets are written. It is read as
+//! one array, and nothing is copied.
 //!
 //! ```text
 //!  shard-0.npy (3, ..)   shard-1.npy (2, ..)   shard-2.npy (4, ..)
@@ -7,7 +7,7 @@
 //!              ends: 3           5                               9
 //! ```
 //!
-//! An item is in the first shard whose end lies behind it.
+//! An item is in the first shard whose end is above its number.
 
 use std::sync::Arc;
 
@@ -19,8 +19,8 @@ use crate::error::{Error, Result};
 ///
 /// # Invariant
 ///
-/// There is at least one, each of rank 1 or more, and all have one dtype and one shape but for axis
-/// 0.
+/// There is at least one, each of rank 1 or more, and all have one dtype and, except for axis 0,
+/// one shape.
 ///
 /// ```
 /// use ndlens_core::View;
@@ -49,8 +49,7 @@ impl Shards {
     ///
     /// # Errors
     ///
-    /// [`Error::NoShards`] for none; [`Error::Core`] where they are not items of one shape and
-    /// dtype.
+    /// [`Error::NoShards`] for none; [`Error::Core`] if their items differ in shape or dtype.
     pub fn of(views: Vec<View>) -> Result<Self> {
         let Some(first) = views.first() else { return Err(Error::NoShards) };
         let (mut ends, mut end) = (room::with_room_for(views.len())?, 0usize);
@@ -84,12 +83,12 @@ impl Shards {
         self.ends.last().copied().unwrap_or(0)
     }
 
-    /// Whether there is none.
+    /// Whether there is no item.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The shape of all of it: items, then an item's own.
+    /// The shape of the whole array: items, then an item's own.
     pub fn shape(&self) -> Vec<usize> {
         [&[self.len()], self.item_shape()].concat()
     }
@@ -99,7 +98,7 @@ impl Shards {
         &self.views[0].shape()[1..]
     }
 
-    /// What the elements are.
+    /// The dtype of the elements.
     pub fn dtype(&self) -> &DType {
         self.views[0].dtype()
     }
@@ -129,7 +128,7 @@ impl Shards {
         self.views[shard].index(&[Index::At(place)])
     }
 
-    /// The shard an item is in, and its place there.
+    /// The shard of an item, and its place there.
     ///
     /// # Errors
     ///
@@ -143,12 +142,12 @@ impl Shards {
         Ok((shard, (item - self.start(shard)) as isize))
     }
 
-    /// The item that is a shard's first.
+    /// The number of a shard's first item.
     fn start(&self, shard: usize) -> usize {
         shard.checked_sub(1).map_or(0, |before| self.ends[before])
     }
 
-    /// The items `start:stop:step`, as Python means it.
+    /// The items `start:stop:step`, with Python's meaning.
     ///
     /// # Errors
     ///
@@ -182,7 +181,7 @@ impl Shards {
     }
 }
 
-/// The first of the places that `start:stop:step` selects among `len`, and how many.
+/// The first of the places that `start:stop:step` selects among `len`, and their number.
 fn selected(
     len: usize,
     start: Option<isize>,

@@ -1,9 +1,9 @@
 //! Reads of mapped files that become shorter meanwhile: an error, not SIGBUS.
 //!
-//! The pages of a file that is cut short are gone at once, also from maps of it, and who touches
-//! one of them is sent SIGBUS, which ends the process. No look at the size beforehand closes that
-//! window. So a handler puts zeros where the lost pages were and marks the map as damaged; the
-//! reader goes on, looks at the mark when it is done, and throws away what it read:
+//! The pages of a file that is truncated are lost at once, also from its maps. A thread that
+//! accesses one of them gets SIGBUS, which ends the process. A check of the size beforehand does
+//! not close that window. So a handler replaces the lost pages by zeros and marks the map as
+//! damaged. The reader goes on, checks the mark at the end, and discards the data:
 //!
 //! ```text
 //!  reader                     handler (same thread)
@@ -15,8 +15,8 @@
 //! ```
 //!
 //! Guarded are the threads that hold a [`Reading`], as those of a loader do, and after
-//! [`guard_all_threads`] all. A thread that is not guarded gets its SIGBUS as before, since nobody
-//! would look at the mark and zeros would pass for data.
+//! [`guard_all_threads`] all. A thread that is not guarded gets its SIGBUS as before, since it does
+//! not check the mark and would take zeros for data.
 //!
 //! # Writes
 //!
@@ -27,9 +27,9 @@
 //!
 //! # The handler
 //!
-//! It takes no lock and no memory: all it looks at is atomic, and it calls only what POSIX lets
-//! handlers call, such as `stat`, and `mmap`, a bare system call. Signals that are not about a map
-//! of ours go to the handler that was there before. Code that puts a handler in place of ours
+//! It takes no lock and no memory. It reads only atomics, and calls only functions that POSIX
+//! allows in handlers, such as `stat`, and `mmap`, a bare system call. Signals that are not about a
+//! map of ours go to the handler that was there before. Code that puts a handler in place of ours
 //! (`faulthandler.enable`, a `DataLoader`'s worker) finds it replaced when the next `Reading`
 //! begins, and is asked first from then on; should it ask us in turn, or raise the signal again,
 //! the one before us both is asked.
@@ -42,10 +42,11 @@
 //! - Pages that were replaced are so for the whole process, and for good: the map is damaged until
 //!   it is dropped, and all that ndlens reads of it is an error, also where the file has grown
 //!   back. What was changed in memory in lost pages is lost.
-//! - The end of the last page of a shortened file reads as zeros without any signal; only a look at
-//!   the size after the read tells.
+//! - The end of the last page of a shortened file reads as zeros without any signal; only a check
+//!   of the size after the read detects that.
 //! - A file on hugetlbfs has larger pages than we put in place of them: its SIGBUS is passed on.
-//! - A system call given lost memory fails with EFAULT; that is no signal, and nothing is marked.
+//! - A system call given lost memory fails with EFAULT; that is not a signal, and the map is not
+//!   marked.
 
 #![expect(unsafe_code, reason = "handles a signal and replaces pages of maps; see UNSAFE.md")]
 
@@ -68,16 +69,16 @@ pub const MAPS_MAX: usize = 1 << 16;
 pub const READINGS_MAX: usize = 512;
 
 /// `si_code` of a fault at a page that a map has and its file has not (`asm-generic/siginfo.h`).
-/// What else SIGBUS may say, as broken memory and unaligned access, is nothing that other pages
-/// would mend.
+/// Other causes of SIGBUS, such as broken memory and unaligned access, cannot be repaired by other
+/// pages.
 const BUS_ADRERR: c_int = 2;
 
 /// A map, as the handler finds it.
 ///
 /// # Invariants
 ///
-/// 1. `version` is even while nothing changes, and only grows. Who makes it odd is the only one to
-///    change the rest until it is even again.
+/// 1. `version` is even while nothing changes, and only grows. Only the thread that makes it odd
+///    changes the rest until it is even again.
 /// 2. A slot is free where `end` is 0. From registration to drop, the map is there and `path`
 ///    points to a C string.
 struct Slot {
@@ -122,8 +123,8 @@ static MAPS_USED: AtomicUsize = AtomicUsize::new(0);
 /// A slot below which none is free, most of the time: where to look for one first.
 static FIRST_FREE: AtomicUsize = AtomicUsize::new(0);
 
-/// The threads that hold a [`Reading`], as [`this_thread`] names them; 0 is nobody. What a fork
-/// copies of other threads names none of the child's.
+/// The threads that hold a [`Reading`], as [`this_thread`] names them; 0 is no thread. Entries of
+/// other threads that a fork copies name no thread of the child.
 static READINGS: [AtomicU64; READINGS_MAX] = [const { AtomicU64::new(0) }; READINGS_MAX];
 
 /// Whether all threads are guarded.
@@ -132,10 +133,10 @@ static ALL: AtomicBool = AtomicBool::new(false);
 /// Bytes of a page, from when the handler is in place; nothing calls it before.
 static PAGE_BYTES: AtomicUsize = AtomicUsize::new(4096);
 
-/// Who handled SIGBUS before we ever did.
+/// The handler of SIGBUS before ours was first in place.
 static BEFORE: Previous = Previous(AtomicUsize::new(libc::SIG_DFL));
 
-/// Who put a handler in place of ours, and was replaced again.
+/// The handler that was put in place of ours, and was replaced again.
 static AFTER: Previous = Previous(AtomicUsize::new(libc::SIG_DFL));
 
 /// The thread and the address of the signal that [`AFTER`] was asked about last.
@@ -149,8 +150,8 @@ static INSTALLING: PerProcess<bool> = PerProcess::new(|installed| *installed);
 pub(crate) struct Guarded(usize);
 
 impl Guarded {
-    /// Lets the handler find the map of a file at `start..start + len`; None where [`MAPS_MAX`]
-    /// others are there. `shared` says that writes go to the file. The origin must outlive the
+    /// Lets the handler find the map of a file at `start..start + len`; None if there are
+    /// [`MAPS_MAX`] others. `shared` means that writes go to the file. The origin must outlive the
     /// claim.
     pub(crate) fn register(
         start: usize,
@@ -198,7 +199,7 @@ impl Guarded {
 impl Drop for Guarded {
     fn drop(&mut self) {
         let slot = &MAPS[self.0];
-        // Relaxed: nobody else changes a slot that is taken.
+        // Relaxed: no other thread changes a slot that is taken.
         let version = slot.version.load(Ordering::Relaxed);
         slot.change(version, || slot.end.store(0, Ordering::Relaxed));
         FIRST_FREE.fetch_min(self.0, Ordering::Relaxed);
@@ -226,8 +227,8 @@ impl Slot {
         claimed.is_ok()
     }
 
-    /// What it says, if a page begins in its range. A slot that changes meanwhile is not the one of
-    /// a map that somebody reads.
+    /// Its contents, if a page begins in its range. A slot that changes meanwhile is not that of a
+    /// map that a thread reads.
     fn around(&self, page: usize) -> Option<Found> {
         // Acquire and the fence: what is read in between is of one version, if that is the same
         // before and after.
@@ -288,7 +289,7 @@ impl Drop for Reading {
 /// pages, by any code, gives zeros and marks the map as damaged. The reader must look at the
 /// mark ([`View::verify`](ndlens_core::View::verify)), or takes zeros for data.
 ///
-/// Puts the handler in place again, if somebody else's is.
+/// Puts the handler in place again, if another one is.
 pub fn guard_all_threads() {
     install();
     // Relaxed: the threads that rely on it learn of this call in ways that order more.
@@ -302,7 +303,7 @@ fn this_thread() -> u64 {
     (process as u64) << 32 | thread as u64 & 0xffff_ffff
 }
 
-/// A handler that is told where a fault was.
+/// A handler that gets the address of a fault.
 type InfoHandler = extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void);
 
 /// A handler that is not ours, in one word: its address, and whether it takes three arguments and
@@ -390,8 +391,8 @@ fn install() {
         BEFORE.set(&there);
         on_bus_error
     };
-    // What is blocked while the other handler runs is while ours does, since it may call it. The
-    // thread's signal stack is used where it has one, for a fault in a thread with little stack
+    // Signals that the other handler blocks are blocked while ours runs, since ours may call it.
+    // The thread's signal stack is used if it has one, for a fault in a thread with little stack
     // left.
     let mut ours = there;
     ours.sa_sigaction = ours_to_be as *const () as usize;
@@ -423,8 +424,8 @@ extern "C" fn on_bus_error(signal: c_int, info: *mut libc::siginfo_t, context: *
     unsafe { handle(signal, info, context, false) };
 }
 
-/// The handler that is put in place of another one, which had replaced the first. Who took that
-/// one's place puts it back, or calls it, without asking for the other again.
+/// The handler that is put in place of another one, which had replaced the first. The code that
+/// replaced that one puts it back, or calls it, without a query for the present one.
 extern "C" fn on_bus_error_asking_after(
     signal: c_int,
     info: *mut libc::siginfo_t,
@@ -472,7 +473,7 @@ fn is_new(code: c_int, address: usize) -> bool {
     !asked
 }
 
-/// What the thread did to the memory that is not there.
+/// The kind of access to the lost memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Access {
     Read,
@@ -501,13 +502,14 @@ unsafe fn access_of(context: *mut c_void) -> Access {
     }
 }
 
-/// Puts zeros where an address is, if it is in a map of ours that a guarded thread reads.
+/// Replaces the page of an address by zeros, if it is in one of our maps that a guarded thread
+/// reads.
 fn repair(address: usize, access: Access) -> bool {
     let page_bytes = PAGE_BYTES.load(Ordering::Relaxed);
     let page = address & !(page_bytes - 1);
     // Relaxed: see `register`.
     let maps = &MAPS[..MAPS_USED.load(Ordering::Relaxed).min(MAPS_MAX)];
-    // This thread reads the map, so somebody holds it, and its slot stands still.
+    // This thread reads the map, so the map is held and its slot does not change.
     let found = maps.iter().find_map(|slot| Some((slot, slot.around(page)?)));
     let Some((slot, found)) = found else { return false };
     // Relaxed: an entry of this thread was written by it.
@@ -526,8 +528,7 @@ fn repair(address: usize, access: Access) -> bool {
     }
     // Before the pages are replaced; see `is_damaged`.
     slot.damaged.store(true, Ordering::SeqCst);
-    // All that the file lost, in one go, where it is shorter. Otherwise, as on a full disk, this
-    // page.
+    // All lost pages at once, if the file is shorter. Otherwise, as on a full disk, this page.
     is_past_end && replace(page, found.end, found.shared)
         || replace(page, page + page_bytes, found.shared)
 }

@@ -1,18 +1,19 @@
-//! Where a path leads to be written, as `open(path, "w")` would find it: links followed,
-//! permissions asked for.
+//! The target of a path that is written, as `open(path, "w")` would find it: links are followed,
+//! and permissions are checked.
 //!
-//! A file is saved by a new one that takes its place, which asks for less than writing to it does:
-//! a file that its user made read-only, and a link that somebody planted, would be replaced without
-//! a word. So what `open` refuses is refused here.
+//! A file is saved by a new one that replaces it, which needs fewer permissions than a write. A
+//! file that its user made read-only, or a link of an attacker, would be replaced without an error.
+//! So this module refuses what `open` refuses.
 //!
 //! | | `open(path, "w")` | here |
 //! |---|---|---|
 //! | a file without write permission, an immutable one | refuses | the file is opened for writing, and closed unchanged |
 //! | a link to nothing | makes the file that it names | likewise |
 //! | in a sticky directory a link, or a file, of another user | refuses (`fs.protected_symlinks`, `fs.protected_regular`) | likewise |
-//! | a directory, a device, a FIFO | | refused: nothing of them can be replaced |
+//! | a directory, a device, a FIFO | | refused: they cannot be replaced |
 //!
-//! Links are followed one by one, each by its descriptor, so that nobody exchanges one meanwhile.
+//! Links are followed one by one, each by its descriptor, so that no other process can exchange one
+//! meanwhile.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
@@ -26,7 +27,7 @@ use rustix::fs::{CWD, FileType, Mode, OFlags, Stat};
 use crate::error::{Error, Result};
 use crate::file::regular::kind_name;
 
-/// As many links as Linux follows.
+/// Maximum number of links that Linux follows.
 const LINKS_MAX: usize = 40;
 
 /// A place in a directory.
@@ -36,20 +37,20 @@ pub(crate) struct Target {
     /// Whether the directory can be synced; one that may not be read cannot.
     pub(crate) syncable: bool,
     pub(crate) name: OsString,
-    /// What is there.
+    /// The existing file.
     pub(crate) old: Option<Old>,
 }
 
 /// A regular file that may be written.
 #[derive(Debug)]
 pub(crate) struct Old {
-    /// Open for writing.
+    /// The file, open for writing.
     pub(crate) file: File,
     pub(crate) stat: Stat,
 }
 
-/// The system's rules for directories that everyone may write to, each file and link of which is
-/// its owner's.
+/// The system's rules for sticky directories, which every user may write to, but whose files and
+/// links belong to their owners.
 #[derive(Debug, Clone, Copy)]
 struct StickyRules {
     links: bool,
@@ -57,7 +58,7 @@ struct StickyRules {
 }
 
 impl StickyRules {
-    /// Those in force; the strictest where nothing says.
+    /// The rules in force; the strictest if they are unknown.
     fn of_system() -> Self {
         let level = |name| {
             let text = fs::read_to_string(format!("/proc/sys/fs/{name}")).ok();
@@ -134,7 +135,7 @@ impl Target {
                         let old = Some(Old { file: file.into(), stat });
                         return Ok(Target { directory, syncable, name, old });
                     }
-                    // Somebody put another there; it counts as a link that was followed.
+                    // Another process replaced it; this counts as a link that was followed.
                 }
                 kind => {
                     let kind = kind_name(kind).unwrap_or("another file");
@@ -146,7 +147,7 @@ impl Target {
     }
 }
 
-/// The last part of a path that can be a file's.
+/// The last part of a path, if it can be the name of a file.
 fn last_name(path: &Path) -> io::Result<&OsStr> {
     let bytes = path.as_os_str().as_bytes();
     let directory = bytes.ends_with(b"/") || bytes.ends_with(b"/.");
@@ -191,7 +192,7 @@ mod tests {
         // Also for the superuser, whose rights would let it through.
         assert!(on.refuse_link(&tmp, &theirs, 1) && on.refuse_file(&tmp, &theirs, 1));
         assert!(!on.refuse_link(&tmp, &mine, 7) && !on.refuse_file(&tmp, &mine, 7));
-        // The directory's owner has a say over what is in it.
+        // The owner of the directory may also own the files in it.
         let root_s = stat(0o777, 0);
         assert!(!on.refuse_link(&tmp, &root_s, 7) && !on.refuse_file(&tmp, &root_s, 7));
         let (plain, team) = (stat(0o40777, 0), stat(0o41775, 0));

@@ -7,8 +7,8 @@
 //!  ..
 //! ```
 //!
-//! Files are named relative to the index, and none may lie elsewhere: an index comes from
-//! strangers.
+//! Files are named relative to the index, and none may be in another directory: an index may come
+//! from an untrusted source.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -29,7 +29,7 @@ const MAX_INDEX_BYTES: u64 = 100_000_000;
 /// The files of a checkpoint, and the file of each tensor.
 #[derive(Debug, Default)]
 pub(crate) struct Checkpoint {
-    /// In the order in which they are first named.
+    /// The files, in the order in which they are first named.
     pub(crate) files: Vec<PathBuf>,
     pub(crate) names: NameList,
     /// For each name, the place of its tensor's file.
@@ -51,7 +51,7 @@ struct WeightMap {
     places: Vec<u32>,
 }
 
-/// The names, or that there is no memory for them, which JSON's errors cannot say.
+/// The names, or the error that there is no memory for them, which JSON's errors cannot carry.
 struct MaybeWeightMap(ndlens_core::Result<WeightMap>);
 
 impl WeightMap {
@@ -83,7 +83,7 @@ impl<'de> Deserialize<'de> for MaybeWeightMap {
 }
 
 impl Checkpoint {
-    /// What an index of `len` bytes says.
+    /// The contents of an index of `len` bytes.
     ///
     /// # Errors
     ///

@@ -6,7 +6,7 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
 
 /// Takes each pair of an object whose values are all strings.
 pub(crate) struct StringPairs<F> {
-    /// What the object is, for who gets something else.
+    /// Name of the object, for the error of another value.
     pub(crate) expected: &'static str,
     pub(crate) take: F,
 }
@@ -34,7 +34,7 @@ impl<'de, F: FnMut(String, String)> Visitor<'de> for StringPairs<F> {
     }
 }
 
-/// Takes each pair of a text that is such an object, and nothing after it.
+/// Calls `take` with each pair of a text that is such an object, with nothing after it.
 pub(crate) fn each_pair(text: &str, take: impl FnMut(String, String)) -> serde_json::Result<()> {
     let mut json = serde_json::Deserializer::from_str(text);
     StringPairs { expected: "an object of strings", take }.deserialize(&mut json)?;

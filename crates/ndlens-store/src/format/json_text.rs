@@ -1,4 +1,4 @@
-//! JSON that there may be no memory for.
+//! JSON text that reports an error if there is no memory for it.
 
 use std::io;
 use std::path::Path;
@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 
-/// JSON that grows, and is to go into the file at `path`.
+/// JSON text that grows, for the file at `path`.
 pub(crate) struct JsonText<'a> {
     pub(crate) bytes: Vec<u8>,
     pub(crate) path: &'a Path,

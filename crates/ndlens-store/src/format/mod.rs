@@ -1,15 +1,15 @@
-//! Formats of files: where in a file arrays are, and what they are. Nothing here maps or writes.
+//! Formats of files: the places, dtypes and shapes of their arrays. Nothing here maps or writes.
 //!
-//! | module | what it reads |
+//! | module | reads |
 //! |---|---|
 //! | `npy` | one array |
 //! | `npz` | arrays by name in an archive, the members of which are `.npy` files |
 //! | `safetensors` | arrays by name behind a header of JSON |
 //! | `checkpoint` | the index of a checkpoint in several `.safetensors` |
-//! | `ragged_note` | which tensors of a `.safetensors` are one set of items |
+//! | `ragged_note` | the note that groups tensors of a `.safetensors` into sets of items |
 //! | `raw` | bytes that the caller describes |
 //!
-//! `placement` is what all of them give: the place of an array's elements in its file. `names`
+//! All of them give a `placement`: the place of an array's elements in its file. `names`
 //! holds millions of names in few bytes. A new format has a module here, a variant of [`Format`],
 //! and its first bytes in [`Format::of`].
 
@@ -30,8 +30,8 @@ use std::path::Path;
 use crate::error::{Error, Result};
 use crate::os::reading::{Section, read_fully};
 
-/// What a file is, by its first bytes. `.safetensors` has none that are its own, so the name has a
-/// say there.
+/// The format of a file, by its first bytes. `.safetensors` has no magic bytes, so its name counts
+/// too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Format {
     Npy,
@@ -41,17 +41,17 @@ pub(crate) enum Format {
     Index,
 }
 
-/// What a file starts with that Git LFS left in the place of the real one.
+/// The first bytes of a pointer that Git LFS leaves in the place of a file.
 const LFS_POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
 
-/// Bytes of a file that are looked at.
+/// Number of bytes of a file that are inspected.
 const START_BYTES: usize = 256;
 
-/// Suffixes of files that `torch.save` writes, by habit.
+/// Usual suffixes of files of `torch.save`.
 const TORCH_SUFFIXES: [&str; 4] = ["pt", "pth", "bin", "ckpt"];
 
-/// Whether a file that starts so was written by `torch.save`: an archive whose first member is a
-/// pickle, or before PyTorch 1.6 a pickle alone.
+/// Whether a file with these first bytes was written by `torch.save`: an archive whose first member
+/// is a pickle, or before PyTorch 1.6 a pickle alone.
 fn is_torch_pickle(start: &[u8], path: &Path) -> bool {
     let named = || {
         TORCH_SUFFIXES

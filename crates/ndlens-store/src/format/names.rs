@@ -1,4 +1,4 @@
-//! Names of arrays, millions of them if need be, and the place of each.
+//! Names of arrays, up to millions of them, and the place of each.
 //!
 //! A header of 90 MB can hold 1.7 million names. As strings of their own in a map they would take
 //! several times the header's memory; here they take their letters and 12 bytes each.
@@ -10,7 +10,7 @@ use ndlens_core::{Error, room};
 /// Names in the order in which they were pushed.
 #[derive(Debug, Default)]
 pub(crate) struct NameList {
-    /// One after the other.
+    /// All names, concatenated.
     text: String,
     /// For each, the end of its text.
     ends: Vec<usize>,
@@ -44,7 +44,7 @@ impl NameList {
         (0..self.len()).map(|at| self.get(at))
     }
 
-    /// Lets names be found; gives the first that is there twice.
+    /// Sorts the names, so that `find` works. Returns the first that occurs twice.
     ///
     /// # Errors
     ///

@@ -4,21 +4,21 @@
 //!  |local header|weights.npy......|local header|bias.npy...|...|directory|end|
 //! ```
 //!
-//! A member that is stored is in the file as it is in memory, so it is mapped in place. One that is
-//! compressed is nowhere in memory until somebody decompresses it, which is a copy, and asked for.
+//! A stored member has the same bytes in the file as in memory, so it is mapped in place. A
+//! compressed member is decompressed into a copy if the caller asks for one.
 //!
 //! A member's errors name it as a path within the archive's: `data.npz/weights.npy: truncated: ..`.
 //!
 //! # Rationale
 //!
-//! What a directory says is checked when the archive is opened: each member has one name, the same
-//! in both places, and bytes of its own in the file. What a member says of itself is read when it
-//! is asked for, as NumPy does, so that one that no view can show does not stand before the others.
-//! A size that was claimed is allocated only if deflate can make so much of the compressed bytes
-//! that are there, and the machine has it.
+//! The directory is checked when the archive is opened: each member has one name, the same in both
+//! places, and its own bytes in the file. A member's header is read when the member is used, as
+//! NumPy does, so that a member that no view can show does not block the others. A claimed size is
+//! allocated only if deflate can make that many bytes of the compressed ones, and the machine has
+//! the memory.
 //!
-//! Writing in place would leave a checksum that every other reader takes for damage, so `"r+"` is
-//! refused.
+//! Writing in place would leave a wrong checksum, which every other reader reports as damage. So
+//! `"r+"` is refused.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -41,21 +41,21 @@ use crate::os::reading::Section;
 /// The first bytes of a zip archive: a file in it, or the end of an empty one.
 pub(crate) const MAGICS: [&[u8]; 2] = [b"PK\x03\x04", b"PK\x05\x06"];
 
-/// The name of the first member of an archive that starts so, by its local header (APPNOTE.TXT
-/// 4.3.7); None where it is not in these bytes.
+/// The name of the first member of an archive with these first bytes, by its local header
+/// (APPNOTE.TXT 4.3.7); None if it is not in these bytes.
 pub(crate) fn first_member(start: &[u8]) -> Option<&[u8]> {
     let rest = start.strip_prefix(b"PK\x03\x04")?;
     let len = u16::from_le_bytes(rest.get(22..24)?.try_into().ok()?);
     rest.get(26..26 + usize::from(len))
 }
 
-/// What NumPy adds to a name.
+/// The suffix that NumPy adds to a name.
 const SUFFIX: &str = ".npy";
 
-/// The most bytes that deflate makes of one: 258 of two bits, and a little for its tables.
+/// Maximum number of bytes that deflate makes of one: 258 of two bits, and a little for its tables.
 const MAX_EXPANSION: u64 = 1032;
 
-/// A file that ends where it ended when it was opened.
+/// A file with the length that it had when it was opened.
 struct Bounded<'a> {
     file: &'a File,
     len: u64,
@@ -67,7 +67,7 @@ impl ReaderAt for Bounded<'_> {
     }
 }
 
-/// What the directory says of one member, in few bytes: there may be millions.
+/// One member's entry in the directory, in few bytes: there may be millions.
 #[derive(Debug, Clone, Copy)]
 struct Entry {
     /// Its bytes in the file.
@@ -88,8 +88,8 @@ pub(crate) struct Members {
     entries: Vec<Entry>,
     /// The name of each entry, suffix and all.
     files: NameList,
-    /// The places of the entries that are arrays, each of another name, in the order in which the
-    /// names come first.
+    /// The places of the entries that are arrays, each with a different name, in the order in which
+    /// the names first occur.
     arrays: Vec<u32>,
     /// The same, in the order of their names.
     by_name: Vec<u32>,
@@ -107,7 +107,7 @@ fn bad(path: &Path, problem: MemberProblem) -> Error {
 impl Members {
     /// The members of an archive of `file_len` bytes.
     ///
-    /// Where two would have one name it is NumPy's choice: the one that has it without `.npy`,
+    /// If two would have one name, NumPy's choice counts: the one that has it without `.npy`,
     /// otherwise the last.
     pub(crate) fn read(file: &File, path: &Path, file_len: u64) -> Result<Self> {
         let damaged = |source: rawzip::Error| match source.into_kind() {
@@ -166,8 +166,8 @@ impl Members {
         Ok(members)
     }
 
-    /// Whether each member has bytes of its own, before the directory, and can be as large as it
-    /// says.
+    /// Checks that each member has its own bytes before the directory, and can be as large as it
+    /// claims.
     fn check_places(&self, directory: u64) -> Result<()> {
         let refused = |at: usize, problem| Err(bad(&self.member(at).path, problem));
         let mut by_start = room::list_of(0..self.entries.len())?;
@@ -230,8 +230,8 @@ impl Members {
         stored.map(|member| member.end as usize).max().unwrap_or(0)
     }
 
-    /// Where the array of the member at a place is in the archive's file, of which `mapped` is the
-    /// start.
+    /// The placement, in the archive's file, of the array of the member at a place. `mapped` is the
+    /// start of the file.
     pub(crate) fn place(&self, at: usize, mapped: &Buffer) -> Result<Placement> {
         let Member { path, entry } = self.member(at);
         let path = &path;
@@ -253,7 +253,7 @@ impl Members {
             .ok_or_else(|| bad(path, MemberProblem::Outside { start, end, got: usize::MAX as u64 }))
     }
 
-    /// The array of the member at a place, in memory of its own; its checksum is right.
+    /// The array of the member at a place, in memory of its own, with a verified checksum.
     pub(crate) fn load(&self, at: usize, file: &File) -> Result<View> {
         let member = self.member(at);
         let section = Section::new(file, member.entry.start, member.entry.end);
@@ -264,7 +264,7 @@ impl Members {
         }
     }
 
-    /// What the member at a place says of its array; nothing after its header is read.
+    /// The placement in the header of the member at a place; nothing after the header is read.
     pub(crate) fn header(&self, at: usize, file: &File) -> Result<Placement> {
         let member = self.member(at);
         let mut section = Section::new(file, member.entry.start, member.entry.end);
@@ -276,7 +276,7 @@ impl Members {
     }
 }
 
-/// One member: where it is, and what the directory says of it.
+/// One member: its place, and its entry in the directory.
 #[derive(Debug)]
 struct Member {
     /// Its name, suffix and all, within the archive's path.
@@ -317,7 +317,7 @@ impl Member {
         place.view_at(buffer, offset)
     }
 
-    /// What the system says is its own; the rest is about the bytes.
+    /// An error of the system stays one; any other is about the bytes.
     fn failed(&self, source: io::Error) -> Error {
         match source.raw_os_error() {
             Some(_) => Error::Io { path: self.path.clone(), source },
@@ -343,7 +343,7 @@ impl Read for ViewReader {
     }
 }
 
-/// A member's path, whatever its name: one that starts at the root would replace the archive's.
+/// A member's path, for any name: a name that starts at the root would replace the archive's path.
 fn path_within(archive: &Path, name: &[u8]) -> PathBuf {
     let mut path = OsString::from(archive);
     path.push("/");

@@ -1,4 +1,4 @@
-//! Where in a file an array is, before anything of it is mapped or read.
+//! The place of an array in a file, before it is mapped or read.
 
 use std::fs::File;
 use std::path::Path;
@@ -15,7 +15,7 @@ use crate::os::reading::{self, Section};
 ///          0          ^offset                               ^end
 /// ```
 ///
-/// An array without elements needs no byte, so it is at the start of none.
+/// The range of an array without elements is empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Placement {
     dtype: DType,
@@ -50,8 +50,8 @@ impl Placement {
         Ok(Placement { dtype, shape, strides, start: offset, offset, end })
     }
 
-    /// Elements at any strides, in bytes. The error is what [`Layout::reach`] says, or how many
-    /// bytes below the file's first they reach.
+    /// Elements at any strides, in bytes. The error is that of [`Layout::reach`], or the number of
+    /// bytes that they reach before the start of the file.
     pub(crate) fn strided(
         dtype: DType,
         shape: &[usize],
@@ -96,8 +96,7 @@ impl Placement {
         self.shape.iter().product::<usize>() * self.dtype.itemsize()
     }
 
-    /// The same elements, as far from the start of something that holds their file `by` bytes from
-    /// its own.
+    /// The placement in a container that has the file `by` bytes after its own start.
     pub(crate) fn shifted(self, by: usize) -> Option<Self> {
         match self.end {
             0 => Some(self),
@@ -110,12 +109,12 @@ impl Placement {
         }
     }
 
-    /// The array, read into memory of its own: packed, in Fortran order where it lies so in the
-    /// file.
+    /// The array, read into memory of its own: packed, in Fortran order if it is in that order in
+    /// the file.
     ///
     /// # Errors
     ///
-    /// [`Error::Truncated`] where the file has become shorter, [`Error::Io`],
+    /// [`Error::Truncated`] if the file has become shorter, [`Error::Io`],
     /// [`OutOfMemory`](ndlens_core::Error::OutOfMemory).
     pub(crate) fn read(&self, file: &File, path: &Path) -> Result<View> {
         let mut section = Section::new(file, self.start as u64, self.end as u64);

@@ -1,9 +1,9 @@
 //! Items of different sizes in a `.safetensors` file: three ordinary tensors, and a note in its
-//! metadata that says so.
+//! metadata that names them.
 //!
 //! ```text
 //!  "image.data"     (elements,)  the items, one after the other, each in C order
-//!  "image.offsets"  (items + 1,) I64: where each starts, in elements, and where the last ends
+//!  "image.offsets"  (items + 1,) I64: the start of each, in elements, and the end of the last
 //!  "image.shapes"   (items, rank) I64
 //!
 //!  "__metadata__": {"ndlens":
@@ -25,11 +25,11 @@ pub(crate) const KEY: &str = "ndlens";
 /// The version that is written, and the latest that is read.
 const VERSION: u32 = 1;
 
-/// What is one array to us, and is several tensors in the file.
+/// Sets of items, each of which is several tensors in the file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Note {
     version: u32,
-    /// The set that is all that the file holds, which was saved without a name.
+    /// The name of a set that was saved without one, and is the only contents of the file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) whole: Option<String>,
     #[serde(default)]
@@ -45,7 +45,7 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
-    /// Those of a set of this name.
+    /// The tensors of a set with this name.
     pub(crate) fn of(name: &str) -> Self {
         let part = |part| format!("{name}.{part}");
         Parts { data: part("data"), offsets: part("offsets"), shapes: part("shapes") }
@@ -56,7 +56,7 @@ impl Parts {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Sets {
     all: Vec<(String, Parts)>,
-    /// Why they are not all there, which JSON's errors cannot say.
+    /// The error of a list that is incomplete, which JSON's errors cannot carry.
     failed: Option<Box<ndlens_core::Error>>,
 }
 
@@ -132,7 +132,7 @@ impl Note {
         Ok(Note { version: VERSION, whole: whole.map(str::to_owned), ragged: Sets::new(sets) })
     }
 
-    /// The note of a file, or what is wrong with it.
+    /// The note of a file, or the problem with it.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! Files of bytes without a header: the caller says what they are.
+//! Files of bytes without a header: the caller describes the array.
 
 use std::path::Path;
 
@@ -7,28 +7,27 @@ use ndlens_core::{DType, Order};
 use crate::error::{Error, Result};
 use crate::format::placement::Placement;
 
-/// What the bytes of a file are.
+/// The array in the bytes of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Raw {
-    /// The size of each axis. One may be -1 where there are no strides: as large as the file
-    /// allows.
+    /// The size of each axis. Without strides, one may be -1: as large as the file allows.
     pub shape: Vec<isize>,
-    /// What the elements are.
+    /// The dtype of the elements.
     pub dtype: DType,
     /// The byte at which the first element starts; it need not be aligned.
     pub offset: usize,
-    /// The bytes from one element to the next along each axis; packed in C order without.
+    /// The bytes from one element to the next along each axis; None means packed in C order.
     pub strides: Option<Vec<isize>>,
 }
 
 impl Raw {
-    /// Where the elements are in a file of `file_len` bytes.
+    /// The place of the elements in a file of `file_len` bytes.
     ///
     /// # Errors
     ///
     /// [`Error::RawShape`] and [`Error::RawRemainder`] for a shape that the file cannot have,
-    /// [`Error::OutsideFile`] for elements that are not in it, [`Error::Shape`] for what no view
-    /// can have.
+    /// [`Error::OutsideFile`] for elements that are not in it, [`Error::Shape`] for a shape that no
+    /// view can have.
     pub(crate) fn place(&self, path: &Path, file_len: u64) -> Result<Placement> {
         let shape = self.sizes(path, file_len)?;
         let no_view = |source| Error::Shape { path: path.to_owned(), source: Box::new(source) };

@@ -1,15 +1,15 @@
-//! The way to an arena that another process holds.
+//! Handles of arenas that another process holds.
 //!
 //! A process that holds an arena has a descriptor of it, and the system shows a process's
 //! descriptors to other processes of the same user as `/proc/<pid>/fd/<number>`. So a handle is a
-//! process, a descriptor, and what tells the arena from every other file that may be there by the
-//! time somebody looks.
+//! process, a descriptor, and the identity of the arena, since another file may have that number
+//! when the handle is opened.
 //!
 //! # Limitations
 //!
-//! - The process must live, and hold the arena, when the handle is opened; or else another must
-//!   hold it, which is found by looking at all of the user's processes. A process that opened it
-//!   can make a handle of its own.
+//! - The process must live, and hold the arena, when the handle is opened; otherwise another must
+//!   hold it, which is found by a search through all of the user's processes. A process that opened
+//!   it can make its own handle.
 //! - Processes must be of one user, or the opener privileged, and see each other's `/proc`: those
 //!   in two containers do not, unless the containers share their process ids.
 
@@ -28,8 +28,8 @@ use crate::error::{Error, Result, is_shortage};
 use crate::shm::arena::{Arena, ArenaId};
 use crate::shm::holders;
 
-/// Where an [`Arena`] can be found: some 30 bytes that any process of the same user can open, while
-/// this one holds the arena.
+/// A handle of an [`Arena`]: some 30 bytes that any process of the same user can open while this
+/// one holds the arena.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Handle {
     process: u32,
@@ -44,7 +44,7 @@ impl Arena {
     ///
     /// # Errors
     ///
-    /// [`Error::SharedMemoryGone`] where somebody closed the arena's descriptor behind our back.
+    /// [`Error::SharedMemoryGone`] if other code in this process closed the arena's descriptor.
     pub fn handle(&self) -> Result<Handle> {
         let process = process::id();
         let file = self.file().ok_or(Error::SharedMemoryGone { process })?;
@@ -65,11 +65,11 @@ impl Handle {
         to_bytes(self)
     }
 
-    /// The handle that was sent.
+    /// The handle of bytes that were sent.
     ///
     /// # Errors
     ///
-    /// [`Error::DamagedHandle`] where it was something else.
+    /// [`Error::DamagedHandle`] for other bytes.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         from_bytes(bytes)
     }
@@ -78,9 +78,9 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// [`Error::SharedMemoryGone`] where the process that made the handle is gone, or holds the
-    /// arena no more, and no other does; [`Error::SharedMemoryRefused`] and
-    /// [`Error::SharedMemoryHidden`] where the system refuses; [`Error::NoProcesses`] where `/proc`
+    /// [`Error::SharedMemoryGone`] if the process that made the handle is gone or no longer holds
+    /// the arena, and no other process does; [`Error::SharedMemoryRefused`] and
+    /// [`Error::SharedMemoryHidden`] if the system refuses; [`Error::NoProcesses`] if `/proc`
     /// cannot be read.
     pub fn open(&self) -> Result<Arc<Arena>> {
         self.open_as(true)
@@ -102,19 +102,19 @@ impl Handle {
         {
             return Ok(arena);
         }
-        // By the number there may now be any file of any program, and opening some files does
-        // something.
+        // The number may now be that of any file of any program, and opening some files has
+        // effects.
         let mut refusal = match self.open_at(&self.path(), keeps_descriptor) {
             Ok(Some(arena)) => return Ok(arena),
             Ok(None) => None,
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => Some(error),
         };
-        // Who made the handle is gone; but others may hold the memory.
+        // The process that made the handle is gone, but others may hold the memory.
         for path in holders::of_file(self.device, self.inode, None) {
             match self.open_at(&path, keeps_descriptor) {
                 Ok(Some(arena)) => return Ok(arena),
-                // It is there, but this process cannot have it.
+                // It exists, but this process may not open it.
                 Err(error) if is_shortage(&error) => refusal = Some(error),
                 Ok(None) | Err(_) => {}
             }
@@ -130,12 +130,12 @@ impl Handle {
         })
     }
 
-    /// Why what it leads to cannot be had.
+    /// The error for an arena that cannot be opened.
     pub(crate) fn gone(&self) -> Error {
         Error::SharedMemoryGone { process: self.process }
     }
 
-    /// The arena, if that is what is there.
+    /// The arena, if the file is the one of the handle.
     fn open_at(&self, path: &Path, keeps_descriptor: bool) -> io::Result<Option<Arc<Arena>>> {
         if !self.is_inode(&fs::metadata(path)?) || !holders::is_ours(path) {
             return Ok(None);
@@ -160,7 +160,7 @@ impl Handle {
 mod tests {
     use super::*;
 
-    /// What a handle opens where its arena is not mapped yet, as in another process.
+    /// The arena that a handle opens if it is not mapped yet, as in another process.
     fn forget(arena: &Arena) -> Handle {
         let handle = arena.handle().unwrap();
         crate::shm::arena::forget(arena.id());
@@ -188,7 +188,7 @@ mod tests {
         arena.words()[3].store(42, std::sync::atomic::Ordering::Relaxed);
         assert_eq!(other.words()[3].load(std::sync::atomic::Ordering::Relaxed), 42);
         assert_eq!((other.id(), other.len()), (arena.id(), 10));
-        // It can be passed on, also where the first is gone.
+        // It can be passed on, also if the first process is gone.
         drop(arena);
         assert!(forget(&other).open().is_ok());
     }
@@ -205,7 +205,7 @@ mod tests {
 
         let arena = Arena::create(10).unwrap();
         let right = forget(&arena);
-        // An inode, a device and an id of something else.
+        // An inode, a device and an id of another file.
         let wrong = [
             Handle { inode: right.inode + 1, ..right.clone() },
             Handle { device: right.device + 1, ..right.clone() },

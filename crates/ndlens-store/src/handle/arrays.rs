@@ -1,5 +1,4 @@
-//! The way to arrays by name that another process has mapped: their files, and which names are
-//! meant.
+//! Handles of arrays by name that another process has mapped: their files and the chosen names.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -21,7 +20,7 @@ struct ArraysHandle {
     /// The bytes of the path, as it is shown.
     path: Vec<u8>,
     files: List<FileHandle>,
-    /// The tensors, if an index names others than the files hold.
+    /// The tensors, if an index chooses them.
     chosen: Option<List<(String, u32)>>,
 }
 
@@ -30,7 +29,7 @@ impl Arrays {
     ///
     /// # Errors
     ///
-    /// [`Error::FileReplaced`] and [`Error::Io`] if nobody else can open them.
+    /// [`Error::FileReplaced`] and [`Error::Io`] if no other process can open them.
     pub fn to_handle(&self) -> Result<Vec<u8>> {
         let handle = |file: &ArrayFile| {
             let read = || Error::FileReplaced { path: file.path().to_owned() };
@@ -48,8 +47,8 @@ impl Arrays {
     ///
     /// # Errors
     ///
-    /// [`Error::DamagedHandle`] if it is none, [`Error::FileChanged`] if a file is not what it was,
-    /// and what [`open`](Self::open) says.
+    /// [`Error::DamagedHandle`] for other bytes, [`Error::FileChanged`] if a file has changed, and
+    /// the errors of [`open`](Self::open).
     pub fn from_handle(handle: &[u8]) -> Result<Self> {
         let damaged = |problem: &str| Error::DamagedHandle { problem: problem.to_owned() };
         let ArraysHandle { path, files, chosen } = from_bytes(handle)?;

@@ -1,7 +1,7 @@
-//! The way to a file that another process has mapped: its path, and what it was.
+//! Handles of files that another process has mapped: the path and the identity of the file.
 //!
-//! A path may lead to another file by the time it is followed. So a handle says which file it meant
-//! (device and inode) and when (size and time of the last change), and opens no other.
+//! A path may lead to another file by the time it is followed. So a handle holds the file's device
+//! and inode, its size and the time of its last change, and opens no other file.
 //!
 //! Each mapping has an id of its own, by which a process finds it again: a handle that comes back
 //! to the process that made it, or to its forked children, gives the very same mapping, and in any
@@ -42,10 +42,10 @@ enum Mode {
 impl FileHandle {
     /// # Errors
     ///
-    /// [`Error::FileReplaced`] where no path leads to the file any more.
+    /// [`Error::FileReplaced`] if no path leads to the file any more.
     pub(crate) fn of(file: &MappedFile) -> Result<Self> {
-        // Where it is now: not as it was named, perhaps in another working directory, and wherever
-        // it was moved to since.
+        // The present path of the file: it may have been moved, or opened from another working
+        // directory.
         let replaced = || Error::FileReplaced { path: file.path().to_owned() };
         let path = file.current_path().ok_or_else(replaced)?;
         let mode = match file.mode() {
@@ -63,12 +63,12 @@ impl FileHandle {
         })
     }
 
-    /// The mapping: the one that is here already, or a new one.
+    /// The mapping: that of this process if there is one, otherwise a new one.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] and [`Error::NotRegular`] where there is no file to map,
-    /// [`Error::FileChanged`] where it is not what it was.
+    /// [`Error::Io`] and [`Error::NotRegular`] if there is no file to map, [`Error::FileChanged`]
+    /// if it has changed.
     pub(crate) fn open(&self) -> Result<Arc<MappedFile>> {
         let mode = match self.mode {
             Mode::Read => MapMode::Read,
@@ -92,8 +92,8 @@ impl FileHandle {
         MappedFile::map_as(self.id, file, &path, mode, self.len as usize)
     }
 
-    /// Whether the file is still what it was. What is written to the mapping of a file changes it;
-    /// such a file must only be as long as what is mapped.
+    /// Checks that the file has not changed. Writes to its mapping change a file; such a file must
+    /// only be as long as the mapping.
     fn check(&self, path: &Path, mode: MapMode, got: &FileIdentity) -> Result<()> {
         let expected = &self.identity;
         let changed = |what: &'static str, got: i128, expected: i128| {

@@ -1,4 +1,5 @@
-//! Ways for other processes to what this one has: an arena, a mapped file, arrays by name, a view.
+//! Handles by which other processes open memory of this one: an arena, a mapped file, arrays by
+//! name, a view.
 
 pub(crate) mod arena;
 pub(crate) mod arrays;

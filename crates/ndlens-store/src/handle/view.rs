@@ -1,4 +1,4 @@
-//! Views as bytes: where their memory is, or what is in it.
+//! Views as bytes: a handle of their memory, or its contents.
 //!
 //! | the memory | what is sent | what comes out |
 //! |---|---|---|
@@ -6,8 +6,7 @@
 //! | a mapped file | [`ViewHandle`]: path, identity, layout | a view of the file, mapped once in a process |
 //! | any other | [`Packed`]: shape, dtype and order; and the elements' bytes | a view of the bytes that came |
 //!
-//! Bytes from outside can say anything. All that comes out of them goes through the gates that
-//! every view goes through.
+//! Received bytes are not trusted. Views made of them pass the checks of every view.
 
 use ndlens_core::{Buffer, DType, Layout, Order, View};
 use serde::{Deserialize, Serialize};
@@ -51,7 +50,7 @@ enum MemoryHandle {
         /// The buffer, within the arena.
         start: usize,
         len: usize,
-        /// Of arenas that hold several arrays, each for itself.
+        /// The block of the array, in an arena that holds several, each with its own owner.
         block: Option<BlockName>,
         ticket: Option<Ticket>,
     },
@@ -59,12 +58,12 @@ enum MemoryHandle {
 }
 
 impl ViewHandle {
-    /// The handle of a view; None where its memory has none.
+    /// The handle of a view; None if its memory has none.
     ///
     /// # Errors
     ///
-    /// [`Error::FileReplaced`] and [`Error::Io`] of a mapped file that nobody else can open; what
-    /// [`Arena::handle`] says.
+    /// [`Error::FileReplaced`] and [`Error::Io`] for a mapped file that no other process can open;
+    /// the errors of [`Arena::handle`].
     ///
     /// [`Arena::handle`]: crate::Arena::handle
     pub fn of(view: &View) -> Result<Option<Self>> {
@@ -72,7 +71,7 @@ impl ViewHandle {
     }
 
     /// As [`of`](Self::of), for a message that one process will receive: shared memory is held here
-    /// until it has, or an hour has passed, even if nobody else holds it.
+    /// until that process has it, or an hour has passed, even if no other owner holds it.
     ///
     /// # Errors
     ///
@@ -110,11 +109,11 @@ impl ViewHandle {
         to_bytes(self)
     }
 
-    /// The handle that was sent.
+    /// The handle of bytes that were sent.
     ///
     /// # Errors
     ///
-    /// [`Error::DamagedHandle`] where it was something else.
+    /// [`Error::DamagedHandle`] for other bytes.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         from_bytes(bytes)
     }
@@ -123,9 +122,9 @@ impl ViewHandle {
     ///
     /// # Errors
     ///
-    /// What [`Handle::open`] says of shared memory; [`Error::FileChanged`], [`Error::Io`] and
-    /// [`Error::NotRegular`] of a file; [`Error::DamagedHandle`] and [`Error::Core`] where the
-    /// handle contradicts itself.
+    /// As [`Handle::open`] for shared memory; [`Error::FileChanged`], [`Error::Io`] and
+    /// [`Error::NotRegular`] for a file; [`Error::DamagedHandle`] and [`Error::Core`] if the handle
+    /// contradicts itself.
     pub fn open(&self) -> Result<View> {
         let dtype = self.dtype.dtype()?;
         let buffer = match &self.memory {
@@ -135,7 +134,7 @@ impl ViewHandle {
                     Some(name) => Some(block::open(&arena, *name).ok_or_else(|| handle.gone())?),
                     None => None,
                 };
-                // After the block is claimed: its sender then lets go of the arena.
+                // After the block is claimed: its sender then releases the arena.
                 if let Some(ticket) = ticket {
                     transit::receive(&arena, *ticket);
                 }
@@ -153,7 +152,7 @@ impl ViewHandle {
     }
 }
 
-/// What must be said of a view's elements so that their bytes alone make the view again.
+/// The shape, dtype and order of a view, which with the bytes of its elements make the view again.
 ///
 /// ```
 /// use ndlens_core::{Order, View};
@@ -174,12 +173,12 @@ pub struct Packed {
 }
 
 impl Packed {
-    /// What is to be said, and the bytes, as a view of rank 1: the view's own memory where its
-    /// elements lie packed in C or Fortran order, and a copy in C order otherwise.
+    /// The description of a view, and its bytes as a view of rank 1. The bytes are the view's own
+    /// memory if its elements are packed in C or Fortran order, and a copy in C order otherwise.
     ///
     /// # Errors
     ///
-    /// What [`View::copy`] says, and [`Owner::verify`](ndlens_core::Owner::verify).
+    /// As [`View::copy`] and [`Owner::verify`](ndlens_core::Owner::verify).
     pub fn of(view: &View) -> Result<(Self, View)> {
         let order = if view.is_contiguous(Order::C) { Order::C } else { Order::F };
         let packed = if view.is_contiguous(order) {
@@ -201,26 +200,26 @@ impl Packed {
         Ok((says, View::new(packed.buffer().clone(), layout, DType::U8)?))
     }
 
-    /// It as bytes to send.
+    /// The description as bytes to send.
     pub fn to_bytes(&self) -> Vec<u8> {
         to_bytes(self)
     }
 
-    /// What was sent.
+    /// The description of bytes that were sent.
     ///
     /// # Errors
     ///
-    /// [`Error::DamagedHandle`] where it was something else.
+    /// [`Error::DamagedHandle`] for other bytes.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         from_bytes(bytes)
     }
 
-    /// The view, over the memory of `bytes`: read-only where that is, or the view was that was
-    /// packed.
+    /// The view, over the memory of `bytes`. It is read-only if that memory is, or if the packed
+    /// view was.
     ///
     /// # Errors
     ///
-    /// [`Error::DamagedHandle`] and [`Error::Core`] where the bytes are not these elements'.
+    /// [`Error::DamagedHandle`] and [`Error::Core`] if the bytes do not fit the description.
     pub fn open(&self, bytes: &View) -> Result<View> {
         let dtype = self.dtype.dtype()?;
         let order = if self.fortran_order { Order::F } else { Order::C };

@@ -1,9 +1,9 @@
-//! How much memory can still be had, asked before it is taken.
+//! The available memory, read before memory is taken.
 //!
-//! Shared memory is taken page by page. Where the machine, or the control group a container runs
-//! in, has no more, the system does not say no: it ends a process. So code that takes much looks
-//! first. The answer is the system's estimate and can be late; it is asked again for every piece,
-//! so that it is never late by much.
+//! Shared memory is taken page by page. If the machine, or the control group of a container, has no
+//! more, the system does not refuse: it ends a process. So code that takes much memory checks
+//! first. The answer is the system's estimate and can be late. It is read again for every piece, so
+//! that it is never late by much.
 
 use std::fs::{self, File};
 use std::io;
@@ -14,8 +14,8 @@ use rustix::fs::FallocateFlags;
 
 use crate::error::Error;
 
-/// The bytes that could be taken now without any process being ended for it. Where nothing says, as
-/// many as there are numbers.
+/// The bytes that could be taken now without any process being ended for it. `u64::MAX` if that is
+/// unknown.
 pub fn available_bytes() -> u64 {
     let machine =
         fs::read_to_string("/proc/meminfo").ok().and_then(|meminfo| machine_bytes(&meminfo));
@@ -26,7 +26,7 @@ pub fn available_bytes() -> u64 {
     machine.unwrap_or(u64::MAX).min(group.unwrap_or(u64::MAX))
 }
 
-/// What `/proc/meminfo` says can be had: without swapping, and by swapping.
+/// The available bytes of `/proc/meminfo`: without swapping, and by swapping.
 fn machine_bytes(meminfo: &str) -> Option<u64> {
     let kibibytes = |name| {
         let line = meminfo.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
@@ -43,10 +43,10 @@ enum Version {
     Two,
 }
 
-/// The groups that `/proc/self/cgroup` says this process is in, and all above them, each of which
-/// may have a limit.
+/// The groups of this process in `/proc/self/cgroup`, and all groups above them, each of which may
+/// have a limit.
 ///
-/// In a container the path is sometimes the host's, which is not there; its top then is the
+/// In a container the path is sometimes the host's, which does not exist there; its top then is the
 /// container's own group.
 fn group_directories(groups: &str, mount: &Path) -> Vec<(PathBuf, Version)> {
     let mut directories = vec![];
@@ -66,8 +66,8 @@ fn group_directories(groups: &str, mount: &Path) -> Vec<(PathBuf, Version)> {
     directories
 }
 
-/// What a group's limit leaves, with the pages of files that the system would take back first; None
-/// without a limit.
+/// The bytes that a group's limit leaves, with the pages of files that the system would take back
+/// first; None without a limit.
 fn group_bytes(directory: &Path, version: Version) -> Option<u64> {
     let (limit, used, prefix) = match version {
         Version::One => ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_"),
@@ -75,7 +75,7 @@ fn group_bytes(directory: &Path, version: Version) -> Option<u64> {
     };
     let number =
         |name: &str| fs::read_to_string(directory.join(name)).ok()?.trim().parse::<u64>().ok();
-    // "max" is no number, and means no limit.
+    // "max" is not a number, and means no limit.
     let (limit, used) = (number(limit)?, number(used)?);
     let stat = fs::read_to_string(directory.join("memory.stat")).unwrap_or_default();
     let of_files: u64 = stat
@@ -87,10 +87,10 @@ fn group_bytes(directory: &Path, version: Version) -> Option<u64> {
     Some(limit.saturating_sub(used.saturating_sub(of_files)))
 }
 
-/// How much is set aside between two looks at how much there is.
+/// Bytes that are set aside between two checks of the available memory.
 const PIECE_BYTES: usize = 256 << 20;
 
-/// Why memory could not be set aside.
+/// The reason why memory could not be set aside.
 pub(crate) enum Shortage {
     Available(u64),
     System(io::Error),
@@ -107,11 +107,12 @@ impl Shortage {
     }
 }
 
-/// Sets aside pages for `len` bytes of a file, looking before each piece whether there are as many.
+/// Sets aside pages for `len` bytes of a file, with a check of the available memory before each
+/// piece.
 pub(crate) fn reserve(file: &File, offset: usize, len: usize) -> Result<(), Shortage> {
     let mut done = 0;
     while done < len {
-        // All that is left, not the next piece alone: to find out half-way would be late.
+        // All the rest, not the next piece alone: a shortage half-way would be found late.
         let available = available_bytes();
         if available < (len - done) as u64 {
             return Err(Shortage::Available(available));
@@ -120,7 +121,7 @@ pub(crate) fn reserve(file: &File, offset: usize, len: usize) -> Result<(), Shor
         let start = (offset + done) as u64;
         match rustix::fs::fallocate(file.as_fd(), FallocateFlags::empty(), start, piece as u64) {
             Ok(()) => done += piece,
-            // Nothing of the piece was kept.
+            // The system kept nothing of the piece.
             Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(Shortage::System(error.into())),
         }

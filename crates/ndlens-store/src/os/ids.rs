@@ -1,8 +1,8 @@
-//! Ids that nobody else has, on any machine: 128 random bits each.
+//! Unique ids, also across machines: 128 random bits each.
 
 use std::io;
 
-/// 128 bits that nobody else has.
+/// A unique id.
 pub(crate) fn random_bits() -> io::Result<[u8; 16]> {
     let mut bits = [0; 16];
     rustix::rand::getrandom(&mut bits[..], rustix::rand::GetRandomFlags::empty())?;

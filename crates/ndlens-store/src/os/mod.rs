@@ -1,5 +1,5 @@
-//! What the system gives: memory that is available, random bits, forks, state of a process, bytes
-//! read from files.
+//! Services of the system: available memory, random bits, forks, state of a process, reads of
+//! files.
 
 pub(crate) mod available;
 pub(crate) mod forks;

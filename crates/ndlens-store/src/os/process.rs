@@ -1,9 +1,9 @@
 //! State of a process that a fork must not break.
 //!
-//! A fork copies memory and one thread. A lock that another thread held stays locked in the child
-//! for good, and state that says "the next free byte is here" would be followed by parent and child
-//! both. So each process gets a lock of its own, the first time it asks; what is under it is made
-//! from the parent's, if the fork left that whole, or new.
+//! A fork copies memory and one thread. A lock that another thread held is never released in the
+//! child, and state such as the next free byte would be used by parent and child alike. So each
+//! process makes its own lock on first use. The value under it is made from the parent's, if the
+//! fork left that whole, and is new otherwise.
 
 #![expect(unsafe_code, reason = "follows a pointer to what is never freed; see UNSAFE.md")]
 
@@ -14,8 +14,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 /// A value and its lock, of which each process has its own.
 ///
-/// A process leaves what its parent had where it is: one value for each generation of forks is
-/// never freed.
+/// A process does not free its parent's value: one value for each generation of forks is never
+/// freed.
 pub(crate) struct PerProcess<T: 'static> {
     current: AtomicPtr<Slot<T>>,
     inherit: fn(&mut T) -> T,
@@ -27,15 +27,14 @@ struct Slot<T> {
 }
 
 impl<T: Default + Send> PerProcess<T> {
-    /// `inherit` makes a child's value of its copy of the parent's, which nobody will look at
-    /// again.
+    /// `inherit` makes a child's value of its copy of the parent's, which is not read again.
     pub(crate) const fn new(inherit: fn(&mut T) -> T) -> Self {
         PerProcess { current: AtomicPtr::new(ptr::null_mut()), inherit }
     }
 
     /// This process's value.
     pub(crate) fn lock(&self) -> MutexGuard<'static, T> {
-        // A value that a panic left behind is as whole as any: every change is one step.
+        // A panic leaves the value whole, since every change is one step.
         self.slot(process::id()).value.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -58,14 +57,14 @@ impl<T: Default + Send> PerProcess<T> {
                 process,
                 value: Mutex::new(value.unwrap_or_default()),
             }));
-            // Release: publishes the slot; Acquire is not needed where it fails, since the loop
+            // Release: publishes the slot; Acquire is not needed if it fails, since the loop
             // loads again.
             if self
                 .current
                 .compare_exchange(current, new, Ordering::Release, Ordering::Relaxed)
                 .is_err()
             {
-                // SAFETY: made above, and nobody has seen it.
+                // SAFETY: made above, and nothing else has a reference to it.
                 drop(unsafe { Box::from_raw(new) });
             }
         }
@@ -84,7 +83,8 @@ mod tests {
         // The parent's lock is free: the child goes on with a copy.
         STATE.slot(2).value.lock().unwrap().push(8);
         assert_eq!(*STATE.slot(2).value.lock().unwrap(), [7, 8]);
-        // It is held by a thread that is not there any more: the child starts anew.
+        // The lock is held by a thread that the child does not have: the child starts with a new
+        // value.
         let held = STATE.slot(2).value.lock().unwrap();
         assert!(STATE.slot(3).value.lock().unwrap().is_empty());
         drop(held);

@@ -1,4 +1,4 @@
-//! Bytes of a file, or of what is decompressed from one, in memory of their own.
+//! Bytes of a file, or of a decompressed member of one, in memory of their own.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -10,8 +10,8 @@ use ndlens_core::{ALIGNMENT, Buffer};
 use crate::error::{Error, Result};
 use crate::os::available::available_bytes;
 
-/// From this on, the system is asked whether there is so much memory. Below, to ask costs more than
-/// it saves.
+/// From this size on, the available memory is checked. Below it, the check costs more than it
+/// saves.
 const LARGE_BYTES: usize = 1 << 20;
 
 /// Bytes that start at a multiple of [`ALIGNMENT`].
@@ -23,7 +23,7 @@ pub(crate) struct Bytes {
 }
 
 impl Bytes {
-    /// Room for `nbytes`, and none of them yet.
+    /// Memory for `nbytes` bytes, still empty.
     ///
     /// # Errors
     ///
@@ -40,7 +40,7 @@ impl Bytes {
         Ok(Bytes { vec, offset })
     }
 
-    /// Reads until there are `nbytes` or no more.
+    /// Reads until there are `nbytes` bytes or the reader ends.
     pub(crate) fn fill(&mut self, reader: &mut impl Read, nbytes: usize) -> io::Result<()> {
         reader.take(nbytes as u64).read_to_end(&mut self.vec).map(|_| ())
     }
@@ -58,7 +58,7 @@ impl Bytes {
     }
 }
 
-/// The first `nbytes` that a reader has, or fewer where it has no more.
+/// The first `nbytes` that a reader has, or fewer if it has no more.
 ///
 /// # Errors
 ///
@@ -69,8 +69,8 @@ pub(crate) fn read_bytes(reader: &mut impl Read, path: &Path, nbytes: usize) -> 
     Ok(bytes)
 }
 
-/// A range of a file's bytes, read in turn. No position of the file's own is moved, so that several
-/// can be read at once.
+/// A range of a file's bytes, read in order. The file's own position does not change, so several
+/// ranges can be read at once.
 #[derive(Debug)]
 pub(crate) struct Section<'a> {
     file: &'a File,
@@ -88,7 +88,7 @@ impl Read for Section<'_> {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         let left = self.end.saturating_sub(self.at).min(bytes.len() as u64) as usize;
         if left == 0 {
-            // Not asked of the system, which refuses places that no file has.
+            // Without a call of the system, which refuses places beyond any file.
             return Ok(0);
         }
         let there = self.file.read_at(&mut bytes[..left], self.at)?;
@@ -97,7 +97,7 @@ impl Read for Section<'_> {
     }
 }
 
-/// Reads until `bytes` are full or there are no more; how many there were.
+/// Reads until `bytes` is full or the reader ends. Returns the number of bytes.
 pub(crate) fn read_fully(reader: &mut impl Read, bytes: &mut [u8]) -> io::Result<usize> {
     let mut there = 0;
     while there < bytes.len() {

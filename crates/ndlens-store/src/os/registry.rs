@@ -1,11 +1,11 @@
-//! What this process has mapped, by its id, so that nothing is mapped twice.
+//! The mappings of this process by their ids, so that none is made twice.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
 use ndlens_core::room;
 
-/// Values that somebody else owns, by ids of 128 random bits.
+/// Values by ids of 128 random bits. Their owners are elsewhere.
 #[derive(Debug)]
 pub(crate) struct Registry<T> {
     entries: HashMap<[u8; 16], Weak<T>>,
@@ -24,12 +24,12 @@ impl<T> Registry<T> {
         self.entries.get(id)?.upgrade()
     }
 
-    /// Adds what `make` makes, after there is room for its entry: a value that is dropped may ask
-    /// for the registry, which is locked.
+    /// Adds the value of `make`, after memory for its entry is reserved. So no value is dropped
+    /// here: its drop may use the registry, which is locked.
     ///
     /// # Errors
     ///
-    /// [`ndlens_core::Error::OutOfMemory`]; nothing is made then.
+    /// [`ndlens_core::Error::OutOfMemory`]; `make` is not called then.
     pub(crate) fn insert(
         &mut self,
         id: [u8; 16],
@@ -41,7 +41,7 @@ impl<T> Registry<T> {
         }
         room::insert_key(&mut self.entries, id, Weak::new())?;
         let value = make();
-        // In its place: another `insert` would make room for one entry more, which may end the
+        // In place: another `insert` would allocate one entry more, and a failure would end the
         // process.
         if let Some(entry) = self.entries.get_mut(&id) {
             *entry = Arc::downgrade(&value);

@@ -1,8 +1,7 @@
-//! Memory that several processes see.
+//! Memory that several processes share.
 //!
-//! An [`Arena`] is a file that is nowhere but in memory, a memfd: it has no name that could be left
-//! behind, does not need `/dev/shm`, and is gone with the last process that holds it, whatever ends
-//! that process.
+//! An [`Arena`] is a memfd, a file in memory without a path. It needs no `/dev/shm`, and is freed
+//! with the last process that holds it, whatever ends that process.
 //!
 //! ```text
 //!  0         one page        DATA_START                                   DATA_START + len
@@ -12,17 +11,16 @@
 //!
 //! # Rationale
 //!
-//! - The file is sealed: nobody, not even we, can make it shorter or longer, so no access to it is
-//!   ever a SIGBUS for a missing page at the end.
-//! - Its pages are set aside before they are handed out, in pieces, with a look at how much memory
-//!   there is before each: too little is an error here, not a signal at the first write.
-//! - It is mapped once in a process: a registry finds an arena by its id, however many handles to
-//!   it come in.
+//! - The file is sealed: no process, not even its creator, can change its length, so no access to
+//!   it is a SIGBUS for a missing page at the end.
+//! - Its pages are set aside before they are handed out, in pieces, with a check of the available
+//!   memory before each: too little is an error here, not a signal at the first write.
+//! - It is mapped once in a process: a registry finds an arena by its id for every further handle.
 //!
 //! # Limitations
 //!
-//! - A process that holds the file may punch holes into it, as its creator does where no array is
-//!   any more. They read as zeros; nothing breaks.
+//! - A process that holds the file may punch holes into it, as its creator does for bytes without
+//!   an array. They read as zeros; nothing breaks.
 //! - Huge pages are the system's decision (`/sys/kernel/mm/transparent_hugepage/shmem_enabled`).
 
 #![expect(unsafe_code, reason = "maps memory that other processes write; see UNSAFE.md")]
@@ -48,33 +46,33 @@ use crate::os::process::PerProcess;
 use crate::os::registry::Registry;
 use crate::shm::claims::BlockHeader;
 
-/// Where the bytes that are handed out start. What is before them is ours.
+/// Start of the bytes that are handed out. The bytes before it are the header.
 const DATA_START: usize = 4096;
 
-/// "ndlens", and two bytes no text has.
+/// "ndlens", and two bytes that do not occur in text.
 const MAGIC: u64 = u64::from_le_bytes(*b"ndlens\x93\x01");
 
-/// Of the header. A process with another one's ndlens must not misread it.
+/// Version of the header. A process with another version of ndlens must not misread it.
 const VERSION: u32 = 2;
 
-/// Memory is set aside and given back by pages of this size, wherever the system's are not larger.
+/// Memory is set aside and given back by pages of this size, unless the system's are larger.
 pub(crate) const PAGE: usize = 4096;
 
-/// For less, faults cost less than the call.
+/// Minimum size for populating pages: below it, faults cost less than the call.
 const POPULATE_BYTES: usize = 1 << 20;
 
-/// Processes that can have messages about one arena under way at once.
+/// Maximum number of processes that can have unreceived messages about one arena.
 pub(crate) const SENDERS: usize = 128;
 
 /// The number of [`Arena::words`].
 pub const ARENA_WORDS: usize = 256;
 
-/// No file has fewer: an arena that says so can be trusted to stay as it is.
+/// The seals of every arena: a file with these keeps its length.
 const SEALS: SealFlags = SealFlags::SHRINK.union(SealFlags::GROW);
 
-/// The first page. Other processes write to it too, and could write anything: what must hold is
-/// copied out and checked when the arena is mapped, and only numbers that may be anything are read
-/// later.
+/// The first page. Other processes write to it too, and could write any value. Values that must be
+/// valid are copied and checked when the arena is mapped; only values that may be arbitrary are
+/// read later.
 #[repr(C)]
 struct Header {
     magic: AtomicU64,
@@ -84,19 +82,18 @@ struct Header {
     id: [AtomicU64; 2],
     /// Bytes from `DATA_START` on.
     len: AtomicU64,
-    /// Where, among those bytes, it is written what arrays they hold; no bytes for an arena without
-    /// a name.
+    /// The place of the manifest among those bytes; an arena without a name has none.
     manifest_start: AtomicU64,
     manifest_len: AtomicU64,
     /// See `transit.rs`.
     senders: [AtomicU64; SENDERS],
-    /// The users' own.
+    /// Words for the users of the arena.
     words: [AtomicU64; ARENA_WORDS],
 }
 
 const _: () = assert!(size_of::<Header>() <= DATA_START);
 
-/// What tells an arena from every other, on every machine: 128 random bits.
+/// The unique id of an arena, across machines: 128 random bits.
 pub type ArenaId = [u8; 16];
 
 /// The arenas that are mapped in this process. A forked child has them mapped too.
@@ -118,7 +115,7 @@ static MAPPED: PerProcess<Registry<Arena>> = PerProcess::new(mem::take);
 pub struct Arena {
     mapping: Mapping,
     id: ArenaId,
-    /// For owners of its buffers, who hold an `Arc<dyn Owner>`, and want an `Arc<Arena>`.
+    /// For holders of an `Arc<dyn Owner>` that need an `Arc<Arena>`.
     this: Weak<Arena>,
 }
 
@@ -126,7 +123,7 @@ pub struct Arena {
 #[derive(Debug)]
 struct Mapping {
     map: MmapRaw,
-    /// None where the map is enough.
+    /// None if the map is enough.
     file: Option<File>,
     /// Bytes after the header.
     len: usize,
@@ -169,7 +166,7 @@ impl Drop for Mapping {
         if self.own_file().is_none()
             && let Some(file) = self.file.take()
         {
-            // It is not ours to close.
+            // The descriptor belongs to other code, which closes it.
             let _ = file.into_raw_fd();
         }
     }
@@ -182,8 +179,8 @@ impl Arena {
     ///
     /// # Errors
     ///
-    /// [`Error::SharedMemoryExhausted`] where there is not as much memory; [`Error::SharedMemory`]
-    /// where the system refuses.
+    /// [`Error::SharedMemoryExhausted`] if there is too little memory; [`Error::SharedMemory`] if
+    /// the system refuses.
     pub fn create(len: usize) -> Result<Arc<Self>> {
         let arena = Arena::create_sparse("ndlens", len)?;
         arena.reserve(0, len)?;
@@ -191,8 +188,8 @@ impl Arena {
         Ok(arena)
     }
 
-    /// As [`create`](Self::create), but not set aside yet, and not ready: both are the caller's to
-    /// do. `label` is what `/proc/<pid>/fd` and `/proc/<pid>/maps` show.
+    /// As [`create`](Self::create), but not set aside yet, and not ready: the caller does both.
+    /// `/proc/<pid>/fd` and `/proc/<pid>/maps` show `label`.
     pub(crate) fn create_sparse(label: &str, len: usize) -> Result<Arc<Self>> {
         let failed = |operation| {
             move |source: io::Error| Error::SharedMemory { operation, len_bytes: len, source }
@@ -218,9 +215,9 @@ impl Arena {
         let mapping = Mapping::new(file, len).map_err(failed("map"))?;
         let header = mapping.header();
         let [low, high] = halves(id);
-        // Relaxed: no other process knows of the arena before it gets a handle, which says nothing
-        // of memory order; it is by way of the kernel, which does. For a named one `ready` is
-        // stored last, with Release.
+        // Relaxed: no other process knows the arena before it gets a handle. A handle itself orders
+        // no memory, but the kernel passes it, and that does. For a named one `ready` is stored
+        // last, with Release.
         header.magic.store(MAGIC, Ordering::Relaxed);
         header.version.store(VERSION, Ordering::Relaxed);
         header.id[0].store(low, Ordering::Relaxed);
@@ -229,15 +226,16 @@ impl Arena {
         Ok(MAPPED.lock().insert(id, || mapping.into_arena(id))?)
     }
 
-    /// The arena that an open file is, mapped at most once in this process; None where the file is
-    /// no arena.
+    /// The arena that an open file is, mapped at most once in this process; None if the file is not
+    /// an arena.
     pub(crate) fn adopt(file: File) -> io::Result<Option<Arc<Self>>> {
         Arena::adopt_as(file, true)
     }
 
-    /// As [`adopt`](Self::adopt). A map needs no descriptor, but others find the arena by one.
+    /// As [`adopt`](Self::adopt). A map needs no descriptor, but other processes find the arena by
+    /// one.
     pub(crate) fn adopt_as(file: File, keeps_descriptor: bool) -> io::Result<Option<Arc<Self>>> {
-        // Only a memfd has seals, and with these it can be mapped without fear.
+        // Only a memfd has seals, and with these its map stays valid.
         let sealed = rustix::fs::fcntl_get_seals(&file).is_ok_and(|seals| seals.contains(SEALS));
         let file_len = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
         let Some(len) = file_len.checked_sub(DATA_START).filter(|_| sealed) else {
@@ -258,7 +256,7 @@ impl Arena {
         let id = joined([&header.id[0], &header.id[1]].map(|half| half.load(Ordering::Relaxed)));
         let mut mapped = MAPPED.lock();
         if let Some(there) = mapped.find(&id) {
-            // Two files of one id: somebody copied a header.
+            // Two files with one id: a process copied a header.
             return Ok(Some(there).filter(|there| there.is_inode(mapping.device, mapping.inode)));
         }
         let shortage = |_| io::Error::from(io::ErrorKind::OutOfMemory);
@@ -273,7 +271,7 @@ impl Arena {
     /// Sets memory aside for bytes that are about to be handed out, so that writing them cannot
     /// fail.
     pub(crate) fn reserve(&self, offset: usize, len: usize) -> Result<()> {
-        // What is mapped without its descriptor was set aside by who made it.
+        // Memory that is mapped without a descriptor was set aside by its creator.
         if self.mapping.file.is_none() {
             return Ok(());
         }
@@ -294,23 +292,23 @@ impl Arena {
         self.mapping.header()
     }
 
-    /// Bytes that can be handed out.
+    /// The number of bytes that can be handed out.
     pub fn len(&self) -> usize {
         self.mapping.len
     }
 
-    /// Whether there are none.
+    /// Whether there is no such byte.
     pub fn is_empty(&self) -> bool {
         self.mapping.len == 0
     }
 
-    /// What tells it from every other.
+    /// The unique id.
     pub fn id(&self) -> &ArenaId {
         &self.id
     }
 
-    /// The file that others find the arena by; None without a descriptor, and where somebody closed
-    /// it behind our back.
+    /// The file by which other processes find the arena; None without a descriptor, or if other
+    /// code closed it.
     pub(crate) fn file(&self) -> Option<&File> {
         self.mapping.own_file()
     }
@@ -333,13 +331,13 @@ impl Arena {
     ///
     /// # Errors
     ///
-    /// [`ndlens_core::Error::OutOfBuffer`] where they are not all there.
+    /// [`ndlens_core::Error::OutOfBuffer`] if they are out of bounds.
     pub fn buffer(&self, offset: usize, len: usize) -> Result<Buffer> {
         let owner = self.to_arc().ok_or_else(|| self.out(offset, len))?;
         self.buffer_of(offset, len, owner)
     }
 
-    /// As [`buffer`](Self::buffer), owned by what holds the arena.
+    /// As [`buffer`](Self::buffer), with an owner that holds the arena.
     pub(crate) fn buffer_of(
         &self,
         offset: usize,
@@ -362,12 +360,12 @@ impl Arena {
         Error::Core(ndlens_core::Error::OutOfBuffer { start, end, len: self.len() })
     }
 
-    /// The arena as its holders have it.
+    /// The arena as an `Arc`.
     pub(crate) fn to_arc(&self) -> Option<Arc<Self>> {
         self.this.upgrade()
     }
 
-    /// The header of the block at a byte of the arena's; None where there cannot be one.
+    /// The header of the block at a byte of the arena; None if no block can be there.
     pub(crate) fn block_header(&self, at: usize) -> Option<BlockHeader<'_>> {
         let fits = at.checked_add(size_of::<[AtomicU64; 3]>()).is_some_and(|end| end <= self.len());
         if !fits || !at.is_multiple_of(ALIGNMENT) {
@@ -377,12 +375,12 @@ impl Arena {
         let start =
             self.mapping.map.as_ptr().wrapping_add(DATA_START + at).cast::<[AtomicU64; 3]>();
         // SAFETY: within the map, which lives as long as `self`, and at a multiple of 64 bytes.
-        // Atomics may hold any bits, and may be changed by other processes. Only a handle that lies
-        // leads to bytes of an array instead of a header, which the liar reads as torn values.
+        // Atomics may hold any bits, and may be changed by other processes. Only a forged handle
+        // leads to bytes of an array instead of a header, and its sender then reads torn values.
         Some(BlockHeader::of(unsafe { &*start }))
     }
 
-    /// Makes bytes zeros that were handed out before, and that nobody has now.
+    /// Zeroes bytes that were handed out before, and that no process has now.
     pub(crate) fn zero(&self, offset: usize, len: usize) {
         if offset.checked_add(len).is_some_and(|end| end <= self.len()) {
             // SAFETY: within the map, which may be written; no reference is formed.
@@ -392,22 +390,21 @@ impl Arena {
         }
     }
 
-    /// Gives pages back to the system, where it can take them: they are zeros from then on, and not
+    /// Gives pages back to the system, if it can take them: they are zeros from then on, and not
     /// set aside.
     pub(crate) fn give_pages_back(&self, offset: usize, len: usize) -> bool {
         let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
         let start = (DATA_START + offset) as u64;
-        // Without a descriptor there is nothing to ask by: the pages stay until the arena goes.
+        // Without a descriptor they cannot be given back, and stay until the arena is freed.
         self.file().is_some_and(|file| {
             rustix::fs::fallocate(file.as_fd(), flags, start, len as u64).is_ok()
         })
     }
 
-    /// Words for processes to agree by, all 0 at first; they are no part of the bytes that are
+    /// Words by which processes synchronise, all 0 at first. They are not among the bytes that are
     /// handed out.
     ///
-    /// Other processes of the user can store anything in them: a reader must be ready for
-    /// any number.
+    /// Other processes of the user can store any value in them, so a reader must accept any number.
     pub fn words(&self) -> &[AtomicU64; ARENA_WORDS] {
         &self.header().words
     }
@@ -432,7 +429,7 @@ impl Arena {
         self.header().manifest_len.store(len as u64, Ordering::Relaxed);
     }
 
-    /// Where the manifest is, as the header says it; to be checked, as everything in it.
+    /// The place of the manifest in the header. The caller checks it, and the contents.
     pub(crate) fn manifest(&self) -> (usize, usize) {
         // Relaxed: `is_ready` came before.
         let number =
@@ -441,7 +438,7 @@ impl Arena {
     }
 }
 
-/// The byte of its arena's that a buffer starts at.
+/// The byte of its arena at which a buffer starts.
 pub(crate) fn offset_in(arena: &Arena, buffer: &Buffer) -> usize {
     buffer.as_ptr().as_ptr().addr() - arena.mapping.map.as_ptr().addr() - DATA_START
 }
@@ -452,8 +449,8 @@ pub(crate) fn forget(id: &ArenaId) {
     MAPPED.lock().forget(id);
 }
 
-/// Puts a file in the place of an arena's descriptor, as a program does that closes what it did not
-/// open; gives what is there now.
+/// Replaces an arena's descriptor by a file, like a program that closes descriptors of other code.
+/// Returns the new descriptor.
 #[cfg(test)]
 pub(crate) fn replace_descriptor(arena: &Arena, file: &File) -> File {
     use std::os::fd::{AsRawFd, FromRawFd};

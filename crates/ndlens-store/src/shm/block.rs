@@ -1,5 +1,5 @@
-//! A block of a nursery as the owner of buffers: what this process has of it, and what it tells the
-//! others.
+//! A block of a nursery as the owner of buffers: this process's claim on it, and the block's name
+//! for messages.
 
 use std::process;
 use std::sync::Arc;
@@ -42,32 +42,32 @@ impl<T: Send + Sync + 'static> Part<T> {
     }
 }
 
-/// Which block of an arena, as a message says it.
+/// The name of a block of an arena in a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct BlockName {
     at: usize,
     id: u64,
 }
 
-/// A claim on a block; it ends when the last buffer that it owns dies.
+/// A claim on a block; it ends when the last buffer that it owns is dropped.
 #[derive(Debug)]
 pub(crate) struct Claim {
     arena: Arc<Arena>,
     at: usize,
     id: u64,
-    /// Of the process that made the block.
+    /// The nursery and the place, in the process that made the block.
     created: Option<(Arc<Nursery>, Place)>,
-    /// Whether a message that names it is held until it has come.
+    /// Whether a message named it, and it is held until that message is received.
     is_sent: AtomicBool,
-    /// A fork copies the claim: the process that made it, and how often it had forked.
+    /// A fork copies the claim: the process that made it, and its number of forks then.
     process: u32,
     forks: u64,
 }
 
-/// What owns the buffers on a block.
+/// The owner of the buffers on a block.
 pub(crate) type Block = Part<Claim>;
 
-/// A new block of `len` bytes; None where the nursery has no room.
+/// A new block of `len` bytes; None if it does not fit the nursery.
 pub(crate) fn create(nursery: &Arc<Nursery>, len: usize) -> Result<Option<Arc<Block>>> {
     // Before the block is taken: a fork in between counts.
     let forks = forks::count();
@@ -85,7 +85,7 @@ pub(crate) fn create(nursery: &Arc<Nursery>, len: usize) -> Result<Option<Arc<Bl
     Ok(Some(Arc::new(Part::new(arena, claim))))
 }
 
-/// The block that a message names; None where it is gone.
+/// The block that a message names; None if it is gone.
 pub(crate) fn open(arena: &Arc<Arena>, name: BlockName) -> Option<Arc<Block>> {
     let forks = forks::count();
     if !arena.block_header(name.at)?.open(name.id) {
@@ -113,12 +113,12 @@ impl Claim {
         self.at + BLOCK_HEADER
     }
 
-    /// Whether its bytes are zeros because nobody had them before.
+    /// Whether its bytes were never used before, so that they are zeros.
     pub(crate) fn is_fresh(&self) -> bool {
         self.created.as_ref().is_some_and(|(_, place)| place.is_fresh)
     }
 
-    /// What to keep until a message about it has come.
+    /// The nursery to keep until a message about it is received.
     pub(crate) fn nursery(&self) -> Option<Arc<Nursery>> {
         self.created
             .as_ref()
@@ -126,11 +126,11 @@ impl Claim {
             .filter(|nursery| nursery.is_own())
     }
 
-    /// What a message or a plain pickle says of it, which counts as one claim; `sent` says that it
-    /// is a message.
+    /// Its name for a message or a plain pickle, which counts as one claim; `sent` means that it is
+    /// for a message.
     pub(crate) fn name(&self, sent: bool) -> BlockName {
         if sent {
-            // Relaxed: read where the claim ends, after all that was done with it.
+            // Relaxed: read when the claim ends, after all uses of it.
             self.is_sent.store(true, Ordering::Relaxed);
         }
         if let Some(claims) = self.claims() {
@@ -147,7 +147,7 @@ impl Drop for Claim {
         }
         let forked = self.forks != forks::count();
         if let Some((nursery, place)) = self.created.take() {
-            // Relaxed: the claim is dropped after all that was done with it.
+            // Relaxed: the claim is dropped after all uses of it.
             nursery.give_back(place, forked, self.is_sent.load(Ordering::Relaxed));
         } else if let Some(claims) = self.claims() {
             if forked {

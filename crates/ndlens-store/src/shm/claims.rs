@@ -1,13 +1,14 @@
-//! Who needs a block of shared memory: one word, in which every process that has the block counts.
+//! The claims on a block of shared memory: one word, in which every process that has the block
+//! counts.
 //!
 //! ```text
 //!  | tag 22 | dead 1 | lasting 1 | sent 20 | held 20 |
 //! ```
 //!
-//! - `held` counts the processes' buffers on the block, the creator's own aside.
-//! - `sent` counts the messages about it that are under way.
-//! - A lasting block is never given back alone. A fork copied somebody's claim, and nobody counts
-//!   the copy.
+//! - `held` counts the processes' buffers on the block, without the creator's own.
+//! - `sent` counts the messages about it that were not received yet.
+//! - A lasting block is not given back before its arena. A fork copied a claim on it, and the copy
+//!   is not counted.
 //! - A dead block was given back. Its bytes may be another block's.
 //!
 //! The tag is a part of the block's id. A late message about a dead block finds another tag, also
@@ -20,11 +21,11 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// A message that has not come by then is taken for lost.
+/// A message that has not been received after this time counts as lost.
 pub(crate) const LOST_AFTER: Duration = Duration::from_hours(1);
 
-/// What a plain pickle names is to be kept by who pickles it; a block that is not lives so long,
-/// since a slow opener is no reason to fail.
+/// A process that pickles a view must keep it. A block that is not kept still lives for this time,
+/// for a process that is slow to open it.
 pub(crate) const PICKLED_AFTER: Duration = Duration::from_secs(10);
 
 const COUNT_BITS: u32 = 20;
@@ -55,19 +56,19 @@ impl<'a> Claims<'a> {
         self.id << TAG_SHIFT
     }
 
-    /// A new block's: no claims but its creator's, which is not counted.
+    /// Starts the word of a new block: no claims but its creator's, which is not counted.
     pub(crate) fn begin(self) {
         // Relaxed: other processes learn of the block by messages, which order memory.
         self.word.store(self.tag(), Ordering::Relaxed);
     }
 
-    /// The word as it is, to be compared with what it becomes.
+    /// The present word, for a later comparison.
     pub(crate) fn snapshot(self) -> u64 {
         // Relaxed: only compared.
         self.word.load(Ordering::Relaxed)
     }
 
-    /// Changes the counts of a block that lives; false where it does not.
+    /// Changes the counts of a block that lives; false if it is dead.
     fn change(self, flags: u64, counts: impl Fn(Counts) -> Counts) -> bool {
         let tag = self.tag();
         // AcqRel: what a holder read and wrote comes before its claim ends, and so before the
@@ -77,7 +78,7 @@ impl<'a> Claims<'a> {
             lives.then(|| {
                 let counted = Counts { held: was & COUNT_MAX, sent: was >> COUNT_BITS & COUNT_MAX };
                 let Counts { held, sent } = counts(counted);
-                // A count that is full says nothing any more.
+                // A count that is full is no longer valid.
                 let full = if held >= COUNT_MAX || sent >= COUNT_MAX { LASTING } else { 0 };
                 let (held, sent) = (held.min(COUNT_MAX), sent.min(COUNT_MAX));
                 was & LASTING | tag | flags | full | sent << COUNT_BITS | held
@@ -86,13 +87,13 @@ impl<'a> Claims<'a> {
         changed.is_ok()
     }
 
-    /// A message about the block goes out. Nothing where the block is gone: who opens the message
-    /// learns it.
+    /// Counts a message about the block. It changes nothing if the block is gone: the process that
+    /// opens the message gets the error.
     pub(crate) fn send(self) {
         self.change(0, |was| Counts { sent: was.sent + 1, ..was });
     }
 
-    /// Claims the block for who has a message about it; false where it is gone.
+    /// Claims the block for the receiver of a message about it; false if it is gone.
     pub(crate) fn hold(self) -> bool {
         self.change(0, |was| Counts { held: was.held + 1, sent: was.sent.saturating_sub(1) })
     }
@@ -107,14 +108,14 @@ impl<'a> Claims<'a> {
         self.change(LASTING, |was| was);
     }
 
-    /// Declares the block dead where nobody claims it, and gives whether that was done. For its
-    /// creator alone.
+    /// Marks the block as dead if it has no claims. Returns whether it did. Only its creator calls
+    /// this.
     pub(crate) fn bury(self) -> bool {
         self.end(self.tag())
     }
 
     /// As [`bury`](Self::bury), for a block whose messages are lost: dead if the word is still
-    /// `seen`, which holds no claim but theirs.
+    /// `seen`, which has no claims but those of the messages.
     pub(crate) fn bury_lost(self, seen: u64) -> bool {
         seen & (COUNT_MAX | LASTING | DEAD) == 0 && self.end(seen)
     }
@@ -126,8 +127,8 @@ impl<'a> Claims<'a> {
     }
 }
 
-/// What stands before a block of a nursery; the claims are the first word. Other processes may
-/// write anything to it.
+/// The header before a block of a nursery; the claims are its first word. Other processes may write
+/// any value to it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct BlockHeader<'a> {
     pub(crate) claims: &'a AtomicU64,
@@ -149,7 +150,7 @@ impl<'a> BlockHeader<'a> {
 
     /// Claims the block if it is still the one of this id; see [`Claims::hold`].
     pub(crate) fn open(self, id: u64) -> bool {
-        // Relaxed: the claim is what decides, and its tag is a part of the id.
+        // Relaxed: the claim decides, and its tag is a part of the id.
         let opened = self.id.load(Ordering::Relaxed) == id && Claims::new(self.claims, id).hold();
         if opened {
             self.openings.fetch_add(1, Ordering::Relaxed);
@@ -157,7 +158,7 @@ impl<'a> BlockHeader<'a> {
         opened
     }
 
-    /// How often it was opened.
+    /// The number of times that it was opened.
     pub(crate) fn openings(self) -> u64 {
         // Relaxed: only compared.
         self.openings.load(Ordering::Relaxed)

@@ -1,13 +1,14 @@
-//! Who holds shared memory: what Linux shows of a user's processes.
+//! The processes that hold shared memory, found in `/proc`.
 //!
-//! `/proc/<pid>/fd/<number>` is a link that says what a descriptor is of, and can be opened to get
-//! at it, by processes of the same user. A process can end, and close what it holds, while we look:
-//! that is a "no", not an error.
+//! `/proc/<pid>/fd/<number>` is a link that names the file of a descriptor. Processes of the same
+//! user can open the file by it. A process may end, or close a descriptor, during the search: then
+//! it does not hold the memory, which is not an error.
 //!
 //! # Limitations
 //!
-//! - A process that is not dumpable shows its descriptors to the superuser only. One is so after
-//!   `prctl(PR_SET_DUMPABLE, 0)`, and after it changed its user, until it runs another program.
+//! - A process that is not dumpable shows its descriptors to the superuser only. A process is not
+//!   dumpable after `prctl(PR_SET_DUMPABLE, 0)`, and after it changed its user, until it runs
+//!   another program.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -15,11 +16,11 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process;
 
-/// What the links of our files in memory start with.
+/// The start of the links of ndlens's files in memory.
 const LABEL: &str = "/memfd:ndlens";
 
-/// Whether `/proc` shows processes, and among them this one: where it does not, that nobody holds
-/// something means nothing.
+/// Checks that `/proc` shows processes, and among them this one. If it does not, a search that
+/// finds no holder proves nothing.
 pub(crate) fn check() -> io::Result<()> {
     fs::read_dir("/proc/self/fd")?;
     // The `/proc` of other process ids, as in a container that did not mount its own.
@@ -39,7 +40,7 @@ pub(crate) fn check() -> io::Result<()> {
 pub(crate) fn is_hidden(process: u32) -> bool {
     let directory = PathBuf::from(format!("/proc/{process}"));
     let user = rustix::process::geteuid().as_raw();
-    // What is in the directory of a process that is not dumpable belongs to the superuser.
+    // The files in the directory of a process that is not dumpable belong to the superuser.
     let owner = fs::metadata(directory.join("fd")).map(|metadata| metadata.uid());
     let status = fs::read_to_string(directory.join("status")).unwrap_or_default();
     let runs_as = status
@@ -48,12 +49,12 @@ pub(crate) fn is_hidden(process: u32) -> bool {
     owner.is_ok_and(|owner| owner != user) && runs_as == Some(user)
 }
 
-/// Whether there is no process of this number. Without `/proc` nobody can say so.
+/// Whether there is no process with this number; false without `/proc`.
 pub(crate) fn is_gone(process: u32) -> bool {
     check().is_ok() && !Path::new("/proc").join(process.to_string()).exists()
 }
 
-/// Opens what `/proc/<pid>/fd` shows, for mapping.
+/// Opens a link of `/proc/<pid>/fd` for mapping.
 pub(crate) fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new()
         .read(true)
@@ -62,7 +63,7 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-/// Whether a path under `/proc/<pid>/fd` leads to a file of ours in memory.
+/// Whether a path under `/proc/<pid>/fd` leads to one of ndlens's files in memory.
 pub(crate) fn is_ours(descriptor: &Path) -> bool {
     fs::read_link(descriptor)
         .is_ok_and(|link| link.as_os_str().as_encoded_bytes().starts_with(LABEL.as_bytes()))
@@ -73,13 +74,12 @@ pub(crate) fn link(label: &str) -> PathBuf {
     PathBuf::from(format!("/memfd:{label} (deleted)"))
 }
 
-/// The descriptors of this user's processes, except those that `skip` names, whose links are as
-/// wanted.
+/// The descriptors of this user's processes, except those of `skip`, with the given link.
 pub(crate) fn descriptors(
     skip: Option<u32>,
     wanted: impl Fn(&Path) -> bool,
 ) -> impl Iterator<Item = PathBuf> {
-    // The effective user, since it is who can look at whose files.
+    // The effective user, since the system checks that one's access.
     let user = rustix::process::geteuid().as_raw();
     let skip = skip.map(|process| process.to_string());
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten().filter(move |entry| {
@@ -93,7 +93,7 @@ pub(crate) fn descriptors(
     descriptors.filter(move |path| fs::read_link(path).is_ok_and(|link| wanted(&link)))
 }
 
-/// The descriptors of this user's processes that are of one file of ours in memory.
+/// The descriptors of this user's processes that are of one of ndlens's files in memory.
 pub(crate) fn of_file(device: u64, inode: u64, skip: Option<u32>) -> impl Iterator<Item = PathBuf> {
     let ours = |link: &Path| link.as_os_str().as_encoded_bytes().starts_with(LABEL.as_bytes());
     descriptors(skip, ours).filter(move |path| {

@@ -1,4 +1,5 @@
-//! Shared memory: arenas, arrays on them, who holds them, and arenas that are found by name.
+//! Shared memory: arenas, arrays on them, the processes that hold them, and arenas that are found
+//! by name.
 
 pub(crate) mod arena;
 pub(crate) mod block;

@@ -1,15 +1,15 @@
-//! One process at a time may create what has a name.
+//! A lock on a name: one process at a time may create its memory.
 //!
-//! The lock is a socket that is bound to the name in Linux's abstract namespace: only one can be,
-//! nothing is on any disk, and the system takes it away with the process, however that ends.
+//! The lock is a socket that is bound to the name in Linux's abstract namespace: only one socket
+//! can be bound, no file is on disk, and the system removes it with the process, however that ends.
 //!
-//! A forked child would hold its parent's socket too, and outlive it: so the child closes it before
-//! it runs anything else.
+//! A forked child would hold its parent's socket too, and may outlive the parent. So the child
+//! closes the socket before it runs other code.
 //!
 //! # Limitations
 //!
-//! - Another user who binds the name first keeps it: names are only as private as the machine.
-//! - Processes in other network namespaces have locks of their own.
+//! - Another user of the machine can bind the name first, and keeps it then.
+//! - Processes in other network namespaces have separate locks.
 
 #![expect(unsafe_code, reason = "closes a descriptor in a forked child; see UNSAFE.md")]
 
@@ -22,7 +22,7 @@ use std::sync::Once;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::thread;
 
-/// Names that one process can be creating at once; one more waits.
+/// Maximum number of names that one process can create at once; a further one waits.
 const MOST_HELD: usize = 16;
 
 /// No descriptor.
@@ -46,7 +46,7 @@ pub(crate) struct NameLock {
 }
 
 impl NameLock {
-    /// The lock, or None where another holds it.
+    /// The lock, or None if another process or thread holds it.
     pub(crate) fn try_acquire(name: &str) -> io::Result<Option<Self>> {
         let address = SocketAddr::from_abstract_name(name)?;
         // SAFETY: the three functions do what may be done around a fork: they touch atomics, wait
@@ -60,7 +60,7 @@ impl NameLock {
         });
         close_gate();
         let acquired = (|| {
-            // Relaxed: the gate orders all that is done to `HELD`.
+            // Relaxed: the gate orders all accesses of `HELD`.
             let Some(place) = HELD.iter().position(|held| held.load(Ordering::Relaxed) == NONE)
             else {
                 return Ok(None);
@@ -130,8 +130,8 @@ extern "C" fn after_fork_in_child() {
     open_gate();
 }
 
-/// What forks do with locks is tested in `tests/processes/test_named.py`, where a fork copies no
-/// other test.
+/// The effect of forks on locks is tested in `tests/processes/test_named.py`, where a fork copies
+/// no other test.
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,24 +1,22 @@
 //! One copy of the data on a machine, found by name.
 //!
-//! All ranks of a machine say `share(name)` at once. One is to load the data, the others are to
-//! wait and see the same memory; and whichever of them is killed, at whatever moment, the others go
-//! on, and nothing is left behind. So there is no registry that could be wrong: the system is the
-//! registry.
+//! All ranks of a machine call `share(name)` at once. One loads the data, and the others wait and
+//! get the same memory. If any of them is killed, at any moment, the others go on, and no memory is
+//! left over. So there is no registry that could be wrong: the system is the registry.
 //!
-//! - The memory is a memfd that is called `ndlens:<name>`. A process that looks for it looks at
-//!   what files the user's processes hold (`/proc/<pid>/fd`). It is there as long as anyone holds
-//!   it.
-//! - It counts once its header says that it is ready, which is the last thing its creator does. One
-//!   whose creator died is never ready, and gone with its creator.
-//! - Who creates is who holds the `NameLock`, which goes with its process.
+//! - The memory is a memfd that is called `ndlens:<name>`. A process finds it among the files that
+//!   the user's processes hold (`/proc/<pid>/fd`). It exists as long as a process holds it.
+//! - It is valid once its header has the ready flag, which its creator sets last. If the creator
+//!   dies before, the memory is never ready, and is freed with its creator.
+//! - The holder of the `NameLock` creates it. The lock ends with its process.
 //!
 //! ```text
 //!  rank 0   look: nothing   lock   look: nothing   create, fill, ready   unlock
 //!  rank 1   look: nothing   no lock: wait ................................   look: there   attach
 //! ```
 //!
-//! The arena says what is in it in a manifest after the arrays: how they came (one, a tuple, a
-//! dict) and what each is.
+//! A manifest after the arrays describes them: their structure (one, a tuple, a dict), and the
+//! dtype and shape of each.
 
 use std::fmt;
 use std::fs;
@@ -38,10 +36,10 @@ use crate::shm::share::Plan;
 /// The longest name: it is part of a socket's address, which has 107 bytes.
 const MOST_NAME_BYTES: usize = 64;
 
-/// A manifest is no longer: some hundred thousand arrays.
+/// Maximum length of a manifest, for some hundred thousand arrays.
 const MANIFEST_BYTES_MAX: usize = 16 << 20;
 
-/// What shared memory on this machine is called: 1 to 64 ASCII letters, digits, dots, hyphens and
+/// The name of shared memory on this machine: 1 to 64 ASCII letters, digits, dots, hyphens and
 /// underscores.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Name(String);
@@ -71,7 +69,7 @@ impl fmt::Display for Name {
     }
 }
 
-/// How arrays came, and go out again.
+/// The structure of shared arrays.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Structure {
     /// One array.
@@ -84,39 +82,39 @@ pub enum Structure {
     Dict(Vec<String>),
 }
 
-/// What is shared under a name.
+/// The arrays that are shared under a name.
 #[derive(Debug)]
 pub struct NamedArrays {
-    /// How the arrays came.
+    /// The structure of the arrays.
     pub structure: Structure,
     /// The arrays, on the shared memory.
     pub views: Vec<View>,
 }
 
-/// What to do about a name.
+/// The next step for a name.
 #[derive(Debug)]
 pub enum Turn {
-    /// It is shared: here it is.
+    /// The name is shared, with these arrays.
     Attached(NamedArrays),
-    /// Nobody shares it: create it.
+    /// No process shares the name: the caller creates it.
     Create(Creation),
-    /// Somebody is creating it: ask again.
+    /// Another process is creating it: the caller tries again.
     Wait,
 }
 
-/// The right to create what has a name; given up on drop.
+/// The right to create the memory of a name; given up on drop.
 #[derive(Debug)]
 pub struct Creation {
     name: Name,
     _lock: NameLock,
 }
 
-/// Says what to do about a name; never waits.
+/// The next step for a name; it never waits.
 ///
 /// # Errors
 ///
-/// [`Error::NameLock`] where the system has no lock; [`Error::NameHidden`] where nobody could find
-/// what is created here; what [`find`] says.
+/// [`Error::NameLock`] if the system has no lock; [`Error::NameHidden`] if no other process could
+/// find the memory; the errors of [`find`].
 pub fn take_turn(name: &Name) -> Result<Turn> {
     if let Some(contents) = find(name)? {
         return Ok(Turn::Attached(contents));
@@ -125,7 +123,7 @@ pub fn take_turn(name: &Name) -> Result<Turn> {
     let lock = NameLock::try_acquire(&address)
         .map_err(|source| Error::NameLock { name: name.to_string(), source })?;
     let Some(lock) = lock else { return Ok(Turn::Wait) };
-    // It may have been created since it was looked for.
+    // It may have been created since the first search.
     Ok(match find(name)? {
         Some(contents) => Turn::Attached(contents),
         None if holders::is_hidden(process::id()) => {
@@ -135,13 +133,13 @@ pub fn take_turn(name: &Name) -> Result<Turn> {
     })
 }
 
-/// What is shared under a name, if anything is.
+/// The arrays that are shared under a name, if it is shared.
 ///
 /// # Errors
 ///
-/// [`Error::DamagedHandle`] and [`Error::Core`] where the memory contradicts itself;
-/// [`Error::SharedMemory`] where this process cannot map it; [`Error::NoProcesses`] where `/proc`
-/// cannot be read, so that nobody knows.
+/// [`Error::DamagedHandle`] and [`Error::Core`] if the memory contradicts itself;
+/// [`Error::SharedMemory`] if this process cannot map it; [`Error::NoProcesses`] if `/proc` cannot
+/// be read.
 pub fn find(name: &Name) -> Result<Option<NamedArrays>> {
     let Some(arena) = find_arena(&name.label())? else {
         let unknown = |source| Error::NoProcesses { what: format!("the name {name}"), source };
@@ -152,8 +150,8 @@ pub fn find(name: &Name) -> Result<Option<NamedArrays>> {
 
 /// A ready arena that a process of this user holds under this label.
 ///
-/// One that this process has no memory, addresses or descriptors for is an error: who took it for
-/// absent would wait for it without end, or create it twice.
+/// If this process has no memory, addresses or descriptors for it, that is an error: a caller that
+/// took it for absent would wait without end, or create it twice.
 fn find_arena(label: &str) -> Result<Option<Arc<Arena>>> {
     let wanted = holders::link(label);
     let mut shortage = None;
@@ -164,24 +162,24 @@ fn find_arena(label: &str) -> Result<Option<Arc<Arena>>> {
                 let len_bytes = fs::metadata(&path).map_or(0, |metadata| metadata.len() as usize);
                 shortage = Some(Error::SharedMemory { operation: "map", len_bytes, source });
             }
-            // It is being filled, or is no arena, or who held it is gone.
+            // It is being filled, or is not an arena, or its process has ended.
             Ok(_) | Err(_) => {}
         }
     }
     shortage.map_or(Ok(None), Err)
 }
 
-/// What an arena holds.
+/// The contents of an arena.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Manifest {
     kind: Kind,
-    /// Of a dict; of anything else there are none.
+    /// The names of a dict; empty for other structures.
     names: List<String>,
     /// The dtype of each array, its shape, and the byte of the arena at which it starts.
     arrays: List<(DTypeName, Vec<usize>, usize)>,
 }
 
-/// What a [`Structure`] is, without names.
+/// The kind of a [`Structure`], without names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Kind {
     Single,
@@ -202,7 +200,7 @@ impl Structure {
 }
 
 impl Creation {
-    /// Zeroed arrays of these shapes and dtypes, to be filled; nobody can attach them before
+    /// Zeroed arrays of these shapes and dtypes, to be filled; no process can attach them before
     /// [`publish`](Filling::publish).
     ///
     /// # Errors
@@ -232,12 +230,12 @@ impl Creation {
         })
     }
 
-    /// Copies arrays to shared memory, for all who wait for the name.
+    /// Copies arrays to shared memory, for all processes that wait for the name.
     ///
     /// # Errors
     ///
-    /// As [`share`](crate::shm::share); [`Error::NothingToShare`] where there is no array, which is
-    /// what holds the memory.
+    /// As [`share`](crate::shm::share); [`Error::NothingToShare`] without an array, since arrays
+    /// hold the memory.
     pub fn share(self, structure: Structure, views: &[View]) -> Result<Vec<View>> {
         if views.is_empty() {
             return Err(Error::NothingToShare { name: self.name.to_string() });
@@ -252,7 +250,7 @@ impl Creation {
     }
 }
 
-/// Named arrays that nobody else sees yet.
+/// Named arrays that are not published yet.
 struct Filling {
     arena: Arc<Arena>,
     views: Vec<View>,
@@ -268,7 +266,7 @@ impl Filling {
 
 impl NamedArrays {
     fn of(arena: &Arena) -> Result<Self> {
-        // Any process of the user can make such memory, and say anything in it.
+        // Any process of the user can make such memory, with any contents.
         let (start, len) = arena.manifest();
         let buffer = arena.buffer(start, len)?;
         check_manifest(len)?;
@@ -299,11 +297,11 @@ impl NamedArrays {
         Ok(NamedArrays { structure, views })
     }
 
-    /// Whether these are arrays as they were to be shared: the same structure, shapes and dtypes.
+    /// Checks that these have the structure, shapes and dtypes of the arrays to share.
     ///
     /// # Errors
     ///
-    /// [`Error::OtherContents`] where they are not.
+    /// [`Error::OtherContents`] if they do not.
     pub fn check(&self, name: &Name, structure: &Structure, views: &[View]) -> Result<()> {
         let is_alike = |(got, expected): (&View, &View)| {
             (got.dtype(), got.shape()) == (expected.dtype(), expected.shape())
@@ -329,7 +327,7 @@ fn check_manifest(len: usize) -> Result<()> {
     Err(Error::DamagedHandle { problem })
 }
 
-/// Structure, dtypes and shapes, for people, and to compare.
+/// Structure, dtypes and shapes as text, for messages and comparison.
 fn describe(structure: &Structure, views: &[View]) -> String {
     let arrays = views.iter().map(|view| format!("{} {:?}", view.dtype(), view.shape()));
     let listed = |arrays: &mut dyn Iterator<Item = String>| arrays.collect::<Vec<_>>().join(", ");
@@ -453,7 +451,7 @@ mod tests {
         {
             assert!(lie(&manifest(vec![array(shape, start)])).is_err(), "{shape:?} {start}");
         }
-        // Sparse: it takes addresses alone. Nothing is allocated for what it says.
+        // Sparse: it takes addresses alone. Its claims cause no allocation.
         let huge = Arena::create_sparse("ndlens", 1 << 40).unwrap();
         huge.set_manifest(0, 1 << 40);
         assert_eq!(

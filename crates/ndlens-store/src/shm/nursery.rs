@@ -1,16 +1,17 @@
-//! Room for many small blocks in one arena.
+//! An arena for many small blocks.
 //!
 //! ```text
 //!  |header|block a ....|header|block b|   free   |header|block c|      free      | len
 //! ```
 //!
-//! A block is given back when its creator and all others have let go of it, which [`Claims`] tell.
-//! Its place is used again, and pages that no block is on go back to the system. So a small array
-//! that lives, or a message that is lost, holds its own pages and none of what its neighbours had.
+//! A block is given back when its creator and all other processes have released it, which
+//! [`Claims`] count. Its place is used again, and pages without a block go back to the system. So a
+//! small array that is kept, or a message that is lost, holds its own pages and none of its
+//! neighbours'.
 //!
 //! # Limitations
 //!
-//! - Blocks that lived when the process forked stay until the arena goes.
+//! - Blocks that lived when the process forked stay until the arena is freed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process;
@@ -26,17 +27,18 @@ use crate::shm::claims::{Claims, LOST_AFTER, PICKLED_AFTER};
 /// A block's header, before its bytes.
 pub(crate) const BLOCK_HEADER: usize = ALIGNMENT;
 
-/// Memory that no block is on is kept up to this, since setting it aside again takes longer than
-/// using it.
+/// Maximum number of bytes without a block that are kept, since setting them aside again takes
+/// longer than using them.
 const SPARE_BYTES: usize = 4 << 20;
 
-/// Memory is set aside in pieces that grow with what is used from the first to the second of these.
+/// Memory is set aside in pieces. Their size grows with the used bytes from the first to the second
+/// of these.
 const RESERVE_BYTES: (usize, usize) = (4096, 1 << 20);
 
-/// Blocks whose creator has let go are looked through when there are as many more bytes of them.
+/// Blocks that their creator has released are searched again after this many further bytes of them.
 const AWAY_BYTES: usize = 1 << 20;
 
-/// An arena, and which of its bytes are free. It belongs to the process that made it.
+/// An arena, and a list of its free bytes. It belongs to the process that made it.
 #[derive(Debug)]
 pub(crate) struct Nursery {
     arena: Arc<Arena>,
@@ -44,7 +46,7 @@ pub(crate) struct Nursery {
     places: Mutex<Places>,
 }
 
-/// Where a block lies.
+/// The place of a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Place {
     /// Its header's first byte in the arena.
@@ -52,7 +54,7 @@ pub(crate) struct Place {
     /// Bytes, with the header.
     len: usize,
     pub(crate) id: u64,
-    /// Whether its bytes were never used before, and so are zeros.
+    /// Whether its bytes were never used before, so that they are zeros.
     pub(crate) is_fresh: bool,
 }
 
@@ -66,11 +68,11 @@ struct Places {
     reserved_bytes: usize,
     /// Bytes of blocks that are not free.
     used_bytes: usize,
-    /// Of these, what their creator has not let go of.
+    /// Bytes of blocks that their creator has not released.
     live_bytes: usize,
-    /// Bytes from here on were never used.
+    /// First byte of those that were never used.
     fresh_from: usize,
-    /// Set aside and not used: from so much on, pages are given back.
+    /// Number of unused bytes that are set aside, from which on pages are given back.
     trim_at: usize,
     away: Vec<Away>,
     away_bytes: usize,
@@ -78,7 +80,7 @@ struct Places {
     next_id: u64,
 }
 
-/// A block that its creator let go of and others may need.
+/// A block that its creator released and other processes may need.
 #[derive(Debug)]
 struct Away {
     place: Place,
@@ -91,8 +93,8 @@ struct Away {
 impl Nursery {
     /// # Errors
     ///
-    /// [`Error::SharedMemory`] where the system has no such file or addresses; [`Error::Core`]
-    /// where there is no memory to account for it.
+    /// [`Error::SharedMemory`] if the system gives no such file or addresses; [`Error::Core`] if
+    /// there is no memory for the lists.
     pub(crate) fn new(len: usize) -> Result<Self> {
         let arena = Arena::create_sparse("ndlens", len)?;
         arena.set_ready();
@@ -126,12 +128,12 @@ impl Nursery {
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Bytes of blocks that their creator has not let go of.
+    /// Bytes of blocks that their creator has not released.
     pub(crate) fn live_bytes(&self) -> usize {
         self.places().live_bytes
     }
 
-    /// A block of `len` bytes that are set aside; None where there is no room for it.
+    /// A block of `len` bytes that are set aside; None if it does not fit.
     ///
     /// # Errors
     ///
@@ -143,7 +145,7 @@ impl Nursery {
             return Ok(None);
         };
         if self.arena.file().is_none() {
-            // Somebody closed its descriptor: nobody else could find the block.
+            // Other code closed its descriptor, so no other process could find the block.
             return Ok(None);
         }
         let mut places = self.places();
@@ -159,7 +161,7 @@ impl Nursery {
         if let Err(error) = places.reserve(&self.arena, start, whole) {
             places.add_free(start, whole);
             return Err(match error {
-                // What was asked for, not what was to be set aside for it.
+                // The requested bytes, not those that were to be set aside.
                 Error::SharedMemoryExhausted { available, .. } => {
                     Error::SharedMemoryExhausted { len_bytes: len, available }
                 }
@@ -179,7 +181,7 @@ impl Nursery {
         Ok(Some(place))
     }
 
-    /// Its creator lets go of a block. `forked` says that a child may have a copy of the claim,
+    /// Releases a block of the creator. `forked` means that a child may have a copy of the claim,
     /// `is_sent` that a message named it.
     pub(crate) fn give_back(&self, place: Place, forked: bool, is_sent: bool) {
         let Some(header) = self.arena.block_header(place.at) else { return };
@@ -211,7 +213,7 @@ impl Drop for Nursery {
 }
 
 impl Places {
-    /// Takes free bytes: the smallest piece that is long enough, and of those the first.
+    /// Takes free bytes: the first of the smallest pieces that are long enough.
     fn find(&mut self, len: usize) -> Option<usize> {
         let &(found, start) = self.by_len.range((len, 0)..).next()?;
         self.by_len.remove(&(found, start));
@@ -251,7 +253,7 @@ impl Places {
         let from = first * PAGE;
         let reserve = |last: usize| arena.reserve(from, (last * PAGE).min(arena.len()) - from);
         if let Err(error) = reserve(last) {
-            // There may be memory for what is asked for, and not for what may be asked for next.
+            // There may be memory for the requested bytes, but not for the further ones.
             if last == pages.end {
                 return Err(error);
             }
@@ -273,7 +275,7 @@ impl Places {
         }
     }
 
-    /// Gives pages back that no block is on.
+    /// Gives pages without a block back.
     fn trim(&mut self, arena: &Arena) {
         for (&start, &len) in &self.free {
             let (first, last) = (start.div_ceil(PAGE), (start + len) / PAGE);
@@ -288,12 +290,11 @@ impl Places {
                 page += run.max(1);
             }
         }
-        // What is left lies on pages with blocks.
+        // The remaining bytes are on pages with blocks.
         self.trim_at = self.reserved_bytes.saturating_sub(self.used_bytes) + SPARE_BYTES;
     }
 
-    /// Takes blocks back that others have let go of meanwhile, or that were lost on the way to
-    /// them.
+    /// Takes blocks back that other processes have released meanwhile, or whose messages were lost.
     fn sweep(&mut self, arena: &Arena, now: Instant) {
         let back: Vec<Away> = self
             .away
@@ -304,7 +305,7 @@ impl Places {
                 if (word, openings) != (away.seen.0, away.seen.1) {
                     away.seen = (word, openings, now);
                 }
-                // Who opened it may have sent it on.
+                // The process that opened it may have sent it on.
                 let patience =
                     if away.is_sent || openings > 0 { LOST_AFTER } else { PICKLED_AFTER };
                 let lost = now.duration_since(away.seen.2) >= patience;
@@ -444,7 +445,7 @@ mod tests {
         let sweep = |after| nursery.places().sweep(&nursery.arena, Instant::now() + after);
         sweep(LOST_AFTER / 2);
         assert_eq!(nursery.take(LEN / 2).unwrap(), None);
-        // Somebody opened it and sent it on: it begins anew.
+        // A process opened it and sent it on: its time starts again.
         let header = nursery.arena.block_header(place.at).unwrap();
         assert!(header.open(place.id));
         claims(&nursery, &place).send();

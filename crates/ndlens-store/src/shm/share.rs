@@ -1,8 +1,8 @@
-//! Arrays on shared memory: where they are put, and how they get there.
+//! Arrays on shared memory: the choice of the arena, and the copy.
 //!
 //! An arena costs a descriptor, of which a process has some thousand, and a few microseconds. So
-//! arrays that are shared together lie in one arena, and arrays that are small, alone or beside
-//! what is shared already, lie in the blocks of a nursery.
+//! arrays that are shared together are in one arena. Arrays that are small, by themselves or
+//! relative to the memory shared already, are in blocks of a nursery.
 //!
 //! | one call shares | it goes to | descriptors |
 //! |---|---|---|
@@ -12,9 +12,9 @@
 //!
 //! # Rationale
 //!
-//! Both limits are absolute, and only bytes that live count: what was shared and dropped makes no
-//! later array "small". Larger blocks have nurseries of their own, so that a few bytes never stand
-//! between them and the end of their arena.
+//! Both limits are absolute, and only live bytes count: memory that was shared and dropped makes no
+//! later array "small". Larger blocks have their own nurseries, so that a few bytes never keep the
+//! arena of a large block.
 
 use std::sync::{Arc, Weak};
 
@@ -26,19 +26,20 @@ use crate::shm::arena::Arena;
 use crate::shm::block::{self, Block, Part};
 use crate::shm::nursery::Nursery;
 
-/// What is at most as large goes to a nursery.
+/// Maximum size of arrays that always go to a nursery.
 const SMALL_BYTES: usize = 1 << 20;
 
-/// What is at most this part of all that is shared and lives, too,
+/// Larger arrays go to a nursery if they are at most this part of all live shared bytes,
 const SMALL_PART: usize = 4;
 
 /// and at most this large.
 const MEDIUM_BYTES: usize = NURSERY_BYTES / 4;
 
-/// A nursery's room. It takes addresses, not memory.
+/// The size of a nursery. It takes addresses, not memory.
 const NURSERY_BYTES: usize = 64 << 20;
 
-/// Where arrays go; a forked child has nurseries of its own, since the parent goes on filling its.
+/// The arenas and nurseries of this process. A forked child has its own nurseries, since the parent
+/// goes on filling its.
 static SHARED: PerProcess<Shared> = PerProcess::new(|_| Shared::default());
 
 #[derive(Debug, Default)]
@@ -48,16 +49,16 @@ struct Shared {
     alone: Alone,
 }
 
-/// Arenas that hold what was shared by one call, and may live.
+/// Arenas of one call each, which may be gone.
 #[derive(Debug, Default)]
 struct Alone {
-    /// Each with the bytes that arrays are on.
+    /// Each arena, with the number of bytes of its arrays.
     arenas: Vec<(Weak<Arena>, usize)>,
-    /// As many as that are looked through for those that are gone.
+    /// Number of entries at which those of dropped arenas are removed.
     sweep_at: usize,
 }
 
-/// Nurseries for blocks of one kind, that may live; the one that was made last is asked first.
+/// Nurseries for blocks of one kind, which may be gone. The last one made is tried first.
 #[derive(Debug, Default)]
 struct Nurseries(Vec<Weak<Nursery>>);
 
@@ -66,8 +67,8 @@ struct Nurseries(Vec<Weak<Nursery>>);
 ///
 /// # Errors
 ///
-/// - [`Error::SharedMemoryExhausted`](crate::Error::SharedMemoryExhausted) where there is not as
-///   much memory;
+/// - [`Error::SharedMemoryExhausted`](crate::Error::SharedMemoryExhausted) if there is too little
+///   memory;
 /// - [`Error::SharedMemory`](crate::Error::SharedMemory) where the system refuses;
 /// - [`Error::Core`](crate::Error::Core) for shapes that no array can have.
 pub fn empty_shared(arrays: &[(&[usize], DType)]) -> Result<Vec<View>> {
@@ -82,7 +83,7 @@ pub fn empty_shared(arrays: &[(&[usize], DType)]) -> Result<Vec<View>> {
 ///
 /// # Errors
 ///
-/// As [`empty_shared`], and what [`Owner::verify`](ndlens_core::Owner::verify) says of the arrays.
+/// As [`empty_shared`], and as [`Owner::verify`](ndlens_core::Owner::verify) for the arrays.
 ///
 /// ```
 /// use ndlens_core::View;
@@ -106,11 +107,11 @@ pub fn share(views: &[View]) -> Result<Vec<View>> {
     Ok(shared)
 }
 
-/// Where arrays lie in an arena, from the byte on that they are given.
+/// The layout of arrays in an arena, relative to their first byte.
 #[derive(Debug)]
 pub(crate) struct Plan {
     arrays: Vec<(usize, Layout, DType)>,
-    /// Bytes of all.
+    /// Bytes of all arrays.
     pub(crate) len: usize,
 }
 
@@ -147,7 +148,7 @@ impl Plan {
     }
 }
 
-/// Bytes that are free and set aside.
+/// Free bytes that are set aside.
 enum Room {
     Block(Arc<Block>),
     Arena(Arc<Arena>),
@@ -201,7 +202,7 @@ fn find_room(len: usize) -> Result<Room> {
 }
 
 impl Shared {
-    /// Bytes of all arrays that live.
+    /// Bytes of all live arrays.
     fn live_bytes(&mut self) -> usize {
         self.alone.live_bytes() + self.small.live_bytes() + self.medium.live_bytes()
     }
@@ -227,8 +228,8 @@ impl Alone {
 }
 
 impl Nurseries {
-    /// A block of one that lives, or of a new one; None where there cannot be a new one: the
-    /// process has too few addresses, or may not make so long a file.
+    /// A block of a live nursery, or of a new one. None if no new one can be made: the process has
+    /// too few addresses, or may not make a file of that length.
     fn take(&mut self, len: usize) -> Result<Option<Arc<Block>>> {
         self.0.retain(|nursery| nursery.strong_count() > 0);
         for nursery in self.0.iter().rev().filter_map(Weak::upgrade) {
@@ -307,7 +308,7 @@ mod tests {
 
     #[test]
     fn many_large_arrays_take_few_arenas() {
-        // Sparse, as it were: nobody writes them, but all are set aside.
+        // The pages are set aside, although nothing writes them.
         let shape: &[usize] = &[SMALL_BYTES + 1];
         let shared: Vec<_> =
             (0..200).map(|_| empty_shared(&[(shape, DType::U8)]).unwrap().remove(0)).collect();
@@ -329,7 +330,7 @@ mod tests {
 
     #[test]
     fn what_was_dropped_makes_nothing_small() {
-        // It is all that lives, and would be small beside what came before.
+        // It is the only live array, and would be small relative to earlier ones.
         for _ in 0..8 {
             drop(empty_shared(&[(&[40 << 20], DType::U8)]).unwrap());
         }
@@ -341,7 +342,7 @@ mod tests {
 
     #[test]
     fn nothing_is_kept_of_arrays_that_were_dropped() {
-        // Each has an arena of its own, and is too large to be compared with what lives.
+        // Each has its own arena, and is too large for the relative limit.
         for _ in 0..40 {
             drop(empty_shared(&[(&[MEDIUM_BYTES + 1], DType::U8)]).unwrap());
         }

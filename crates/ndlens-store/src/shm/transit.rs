@@ -1,21 +1,21 @@
-//! Shared memory that is on its way to another process.
+//! Shared memory in messages to other processes.
 //!
-//! A handle holds nothing. Who sends one through a queue and then drops the view, as anyone does
-//! who returns a result, would free the memory before the receiver has it. So the sender holds an
-//! arena that was sent until the receiver says, in the arena itself, that it has come:
+//! A handle does not hold memory. A process that sends one through a queue and then drops the view,
+//! such as a worker that returns a result, would free the memory before the receiver has it. So the
+//! sender holds an arena that was sent until the receiver confirms the message in the arena itself:
 //!
 //! ```text
 //!  header.senders |  0  |pid 17, received 2|  0  | ..    a word for each sending process
 //! ```
 //!
-//! The sender knows how many it sent. It looks whenever it sends or shares something, and lets go
-//! where the numbers agree.
+//! The sender counts its messages. It compares the counts whenever it sends or shares an array, and
+//! releases the arena if they agree.
 //!
 //! # Limitations
 //!
-//! - What is lost on the way, in a queue nobody reads or with a worker that was killed, is held for
-//!   an hour.
-//! - A sender of one message that two processes receive lets go too early for the second.
+//! - The memory of a lost message, such as one in a queue without a reader or of a killed worker,
+//!   is held for an hour.
+//! - If two processes receive one message, the sender releases the memory too early for the second.
 
 use std::collections::HashSet;
 use std::process;
@@ -33,38 +33,38 @@ use crate::shm::claims::LOST_AFTER;
 use crate::shm::holders;
 use crate::shm::nursery::Nursery;
 
-/// Which word of the arena counts, and whose it must be.
+/// The place of the counting word in the arena, and the sender that it must have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Ticket {
     slot: u8,
     sender: u32,
 }
 
-/// An arena that was sent, and not yet received as often.
+/// An arena with messages that were not all received yet.
 #[derive(Debug)]
 struct Parcel {
     arena: Arc<Arena>,
-    /// Held too, so that new blocks go beside what is lost in it, and not to another arena.
+    /// Held too, so that new blocks go to the same arena as those of lost messages.
     _nursery: Option<Arc<Nursery>>,
-    /// None where all words are taken: held until it counts as lost.
+    /// None if all words are taken: the arena is held until its message counts as lost.
     ticket: Option<Ticket>,
     sent: u32,
     last: Instant,
 }
 
-/// What this process has under way. A forked child has nothing under way, and holds nothing for its
-/// parent.
+/// The messages of this process that were not received yet. A forked child starts with none, and
+/// holds no memory for its parent.
 static PARCELS: PerProcess<Vec<Parcel>> = PerProcess::new(|parent| {
     parent.clear();
     vec![]
 });
 
-/// A word: the sender in the upper half, how many were received in the lower.
+/// A word: the sender in the upper half, the number of received messages in the lower.
 fn word(sender: u32, received: u32) -> u64 {
     u64::from(sender) << 32 | u64::from(received)
 }
 
-/// Holds the arena, and what it is a nursery of, until the receiver of this message has it.
+/// Holds the arena, and its nursery if it has one, until the receiver of this message has it.
 ///
 /// # Errors
 ///
@@ -93,10 +93,10 @@ pub(crate) fn send(
     Ok(ticket)
 }
 
-/// Says that a message has come.
+/// Confirms a message.
 pub(crate) fn receive(arena: &Arena, ticket: Ticket) {
     let Some(slot) = arena.senders().get(usize::from(ticket.slot)) else { return };
-    // Relaxed: only the number counts. What was shared came by way of the kernel.
+    // Relaxed: only the number counts. The kernel orders the shared memory itself.
     let _ = slot.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |was| {
         let received = was as u32;
         (was == word(ticket.sender, received))
@@ -120,13 +120,13 @@ fn claim(slots: &[AtomicU64], sender: u32) -> Option<Ticket> {
 }
 
 impl Parcel {
-    /// Whether the receivers have it, or never will.
+    /// Whether all messages were received, or count as lost.
     fn is_done(&self, now: Instant) -> bool {
         let lost = now.duration_since(self.last) >= LOST_AFTER;
         let Some((slot, ticket)) = self.slot() else { return lost };
         // Relaxed: see `receive`.
         let was = slot.load(Ordering::Relaxed);
-        // Another number than ours: somebody wrote nonsense, and nobody will count for us any more.
+        // Another sender's number: a process overwrote the word, so later receipts are not counted.
         let received = was as u32;
         let counted = was == word(ticket.sender, received);
         !counted || received.wrapping_sub(self.sent) < u32::MAX / 2 || lost
@@ -147,12 +147,12 @@ impl Parcel {
     }
 }
 
-/// Lets go of what has come.
+/// Releases the arenas whose messages were received.
 pub(crate) fn sweep() {
     let now = Instant::now();
     let mut parcels = PARCELS.lock();
     let count = parcels.iter().filter(|parcel| parcel.is_done(now)).count();
-    // Without memory for the list, what has come is held until there is some.
+    // Without memory for the list, these arenas are held until there is some.
     let Ok(mut done) = room::with_room_for::<Parcel>(count) else { return };
     done.extend(parcels.extract_if(.., |parcel| parcel.is_done(now)).take(count));
     drop(parcels);
@@ -161,9 +161,9 @@ pub(crate) fn sweep() {
     drop(done);
 }
 
-/// Waits until what this process has sent has come, and no longer than this: a sender that exits
-/// first frees it. What another process holds too does not need this one. Gives whether all has
-/// come.
+/// Waits, no longer than `timeout`, until the messages of this process were received: a sender that
+/// exits first frees the memory. Memory that another process holds too does not need this process.
+/// Returns whether all messages were received.
 pub fn wait_for_receipts(timeout: Duration) -> bool {
     sweep();
     // Without memory for the lists, no arena counts as held by others.

@@ -1,4 +1,4 @@
-//! What the tests of malformed files share.
+//! Functions that the tests of malformed files share.
 
 #![allow(dead_code, reason = "each test uses what it needs")]
 
@@ -23,7 +23,7 @@ pub(crate) fn assert_says(error: &Error, path: &Path, expected: &str) {
     assert_eq!(rest.unwrap_or_else(|| panic!("no path in {text}")), expected);
 }
 
-/// What opening says, after the path.
+/// The error of opening, without the path.
 #[track_caller]
 pub(crate) fn refused(name: &str, bytes: &[u8], expected: &str) {
     let (_directory, path) = file(name, bytes);

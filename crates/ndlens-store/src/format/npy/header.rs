@@ -81,7 +81,7 @@ struct Element {
     is_padding: bool,
 }
 
-/// What is left to read of a format, and the byte order that was said last.
+/// The rest of a format to read, and its last byte order.
 struct Format<'a> {
     rest: &'a str,
     order: char,

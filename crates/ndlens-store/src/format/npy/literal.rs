@@ -13,7 +13,7 @@ use crate::error::{Flaw, HeaderProblem};
 /// the shape one each.
 const MAX_DEPTH: usize = 64;
 
-/// What bytes beyond ASCII mean.
+/// The meaning of bytes beyond ASCII.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Encoding {
     /// Versions 1 and 2, which may also have Python 2's `3L`.

@@ -9,13 +9,13 @@
 //! The header's length is a `u16` in version 1 and a `u32` in versions 2 and 3; its text is latin-1
 //! in versions 1 and 2 and UTF-8 in version 3. NumPy pads it so that the data is at a multiple of
 //! 64. The whole is mapped from byte 0, which is at the start of a page, so the data is as aligned
-//! in memory as it is in the file; data at an odd place is an unaligned view, no error. Bytes after
-//! the data are nobody's business, as in NumPy.
+//! in memory as it is in the file; data at an odd place gives an unaligned view, not an error.
+//! Bytes after the data are ignored, as in NumPy.
 //!
 //! # Rationale
 //!
 //! The header is read through the file, not through the map: a process that changes the file
-//! meanwhile changes neither what was checked nor memory we hold a reference to.
+//! meanwhile changes neither the checked header nor memory that this code holds a reference to.
 
 pub(crate) mod descr;
 pub(crate) mod header;
@@ -34,12 +34,12 @@ use crate::os::reading::read_fully;
 /// The first bytes of every `.npy` file.
 pub(crate) const MAGIC: &[u8; 6] = b"\x93NUMPY";
 
-/// The longest header that is read. A field of a record takes some 30 bytes, so this is room for
-/// 30,000 of them, a hundred times what NumPy reads without being asked to trust the file; parsed,
-/// it stays below 100 MB.
+/// The longest header that is read. A field of a record takes some 30 bytes, so this is enough for
+/// 30,000 of them, a hundred times NumPy's limit for files that it does not trust. The parsed
+/// header stays below 100 MB.
 const MAX_HEADER_BYTES: u64 = 1 << 20;
 
-/// What an array in a `.npy` file of `len` bytes is, and where its elements lie.
+/// The array in a `.npy` file of `len` bytes, and the place of its elements.
 ///
 /// `reader` stands at the file's first byte, and then at the data's.
 pub(crate) fn read_placement(reader: &mut impl Read, path: &Path, len: u64) -> Result<Placement> {
@@ -58,7 +58,7 @@ pub(crate) fn read_placement(reader: &mut impl Read, path: &Path, len: u64) -> R
     Ok(place)
 }
 
-/// What a header says, and the byte the data starts at.
+/// The values of a header, and the byte at which the data starts.
 fn read_header(reader: &mut impl Read, path: &Path, file_len: u64) -> Result<(usize, Header)> {
     let io = |source| Error::Io { path: path.to_owned(), source };
     let truncated = |got, expected| Error::HeaderTruncated { path: path.to_owned(), got, expected };
@@ -103,7 +103,7 @@ fn read_header(reader: &mut impl Read, path: &Path, file_len: u64) -> Result<(us
     Ok(((start + len) as usize, header))
 }
 
-/// The three things a header says.
+/// The three values of a header.
 #[derive(Debug, PartialEq, Eq)]
 struct Header {
     dtype: DType,

@@ -1,21 +1,21 @@
-//! The dtypes of `.safetensors`, and what our views call them.
+//! The dtypes of `.safetensors`, and those of the views.
 //!
 //! | in the file | a view |
 //! |---|---|
-//! | `F32`, `BF16`, `F8_E4M3`, .. | our dtype of the same elements |
-//! | `F4`, two elements in a byte | `float4_e2m1fn_x2`, as torch has it: half as many along the last axis |
-//! | `F6_E2M3`, `F6_E3M2`, and names of later versions | none: their bytes, as they are |
+//! | `F32`, `BF16`, `F8_E4M3`, .. | the dtype of the same elements |
+//! | `F4`, two elements in a byte | `float4_e2m1fn_x2`, as in torch: half as many along the last axis |
+//! | `F6_E2M3`, `F6_E3M2`, and names of later versions | none: only their bytes |
 
 use ndlens_core::DType;
 
-/// A dtype that the format has.
+/// A dtype of the format.
 #[derive(Debug)]
 pub(crate) struct TensorDType {
-    /// In the header.
+    /// Name in the header.
     pub(crate) name: &'static str,
-    /// Of one element.
+    /// Bits of one element.
     bits: usize,
-    /// What the elements of a view are.
+    /// The dtype of a view; None if no view can show the elements.
     pub(crate) view: Option<DType>,
 }
 
@@ -26,7 +26,8 @@ const fn row(name: &'static str, bits: usize, view: Option<DType>) -> TensorDTyp
     TensorDType { name, bits, view }
 }
 
-/// All of them, in the format's own order, the widest last, by which a file's tensors are laid out.
+/// All of them, in the format's order, with the widest last. It determines the order of tensors in
+/// a file.
 pub(crate) static DTYPES: [TensorDType; 22] = [
     row("BOOL", 8, Some(DType::Bool)),
     row("F4", 4, Some(PAIRS)),
@@ -53,24 +54,25 @@ pub(crate) static DTYPES: [TensorDType; 22] = [
 ];
 
 impl TensorDType {
-    /// The place in [`DTYPES`] of the one with this name.
+    /// The place in [`DTYPES`] of the dtype with this name.
     pub(crate) fn find(name: &str) -> Option<usize> {
         DTYPES.iter().position(|row| row.name == name)
     }
 
-    /// The place in [`DTYPES`] of the one whose views have this dtype.
+    /// The place in [`DTYPES`] of the dtype whose views have this one.
     pub(crate) fn of_view(dtype: &DType) -> Option<usize> {
         DTYPES.iter().position(|row| row.view.as_ref() == Some(dtype))
     }
 
-    /// The bytes of so many elements; None if they are no whole number, or do not fit the address
-    /// space.
+    /// The bytes of `elements` elements; None if they are not a whole number, or do not fit the
+    /// address space.
     pub(crate) fn nbytes(&self, elements: usize) -> Option<usize> {
         let bits = elements.checked_mul(self.bits)?;
         bits.is_multiple_of(8).then_some(bits / 8).filter(|&nbytes| isize::try_from(nbytes).is_ok())
     }
 
-    /// A view's shape, of a tensor's; None where pairs are not whole along the last axis.
+    /// The shape of a tensor's view; None if the last axis has an odd number of elements that are
+    /// stored in pairs.
     pub(crate) fn view_shape(&self, shape: &[usize]) -> Option<Vec<usize>> {
         let mut shape = shape.to_vec();
         if self.view == Some(PAIRS) {
@@ -83,7 +85,7 @@ impl TensorDType {
         Some(shape)
     }
 
-    /// A tensor's shape, of a view's; None where it does not fit.
+    /// The shape of a view's tensor; None if it does not fit.
     pub(crate) fn tensor_shape(&self, view: &[usize]) -> Option<Vec<usize>> {
         let mut shape = view.to_vec();
         if self.view == Some(PAIRS) {

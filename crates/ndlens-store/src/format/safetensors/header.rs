@@ -1,5 +1,5 @@
-//! The header of a `.safetensors` file, as the crate that defines the format writes it: the other
-//! way of `mod.rs`.
+//! The header of a `.safetensors` file, written as by the crate that defines the format. `mod.rs`
+//! reads it.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ use crate::format::safetensors::{MAX_HEADER_BYTES, METADATA};
 /// Headers are padded to this with spaces, so that the data is aligned.
 const HEADER_ALIGNMENT: usize = 8;
 
-/// An array to be, as its views have it.
+/// An array to write, with the dtype and shape of its view.
 #[derive(Debug)]
 pub(crate) struct Column {
     pub(crate) name: String,
@@ -29,8 +29,8 @@ struct Info<'a> {
     data_offsets: (usize, usize),
 }
 
-/// The start of a file that holds these, up to its data, and the places of the columns as they
-/// follow.
+/// The start of a file with these columns, up to its data, and the places of the columns in the
+/// order of their data.
 ///
 /// # Errors
 ///
@@ -61,12 +61,12 @@ pub(crate) fn header<'a>(
     };
     let columns = columns.enumerate().map(|(at, column)| Ok((at, dtype_of(column)?)));
     let mut columns = room::try_list_of::<_, Error>(columns)?;
-    // The format's own order: the widest first, so that each is aligned. No two have one name.
+    // The format's order: the widest first, so that each is aligned. No two have one name.
     columns.sort_unstable_by(|(_, (a, a_dtype, _)), (_, (b, b_dtype, _))| {
         b_dtype.cmp(a_dtype).then(a.name.cmp(&b.name))
     });
     let mut text = JsonText { bytes: vec![], path };
-    // The length of the header stands before it.
+    // The length of the header comes first.
     text.add(&[0; size_of::<u64>()])?;
     text.add(b"{")?;
     if !metadata.is_empty() {
@@ -97,7 +97,7 @@ pub(crate) fn header<'a>(
     Ok((bytes, order))
 }
 
-/// Refuses what no reader would take.
+/// Refuses a header that is too long for readers.
 fn check_len(path: &Path, got: u64) -> Result<()> {
     if got <= MAX_HEADER_BYTES {
         return Ok(());

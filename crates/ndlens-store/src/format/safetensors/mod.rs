@@ -6,15 +6,15 @@
 //! ```
 //!
 //! [The format](https://github.com/huggingface/safetensors#format) has neither gaps nor overlaps
-//! nor bytes after the last tensor, so that nothing can hide in a file; one that has is refused. A
-//! dtype that no view has is an error of its tensor alone, whose bytes can be had.
+//! nor bytes after the last tensor, so that a file has no hidden bytes; other files are refused. A
+//! dtype that no view has is an error of its tensor alone, and its bytes are still available.
 //!
 //! # Rationale
 //!
-//! The `safetensors` crate reads a header out of a `&[u8]` of the whole file, which may not be
-//! formed over a map: others can change those bytes. It also takes 16 times a header's memory. So
-//! the header is read through the file, and what it says is kept in a few vectors, in the header's
-//! own order.
+//! The `safetensors` crate reads a header out of a `&[u8]` of the whole file, which is not allowed
+//! over a map: other processes can change those bytes. It also takes 16 times a header's memory. So
+//! the header is read through the file, and its entries are kept in a few vectors, in the header's
+//! order.
 
 mod dtype;
 pub(crate) mod header;
@@ -42,19 +42,19 @@ const LENGTH_BYTES: u64 = 8;
 /// The longest header the format allows.
 pub(crate) const MAX_HEADER_BYTES: u64 = 100_000_000;
 
-/// The key that is no tensor's.
+/// The key that is not a tensor's.
 pub(crate) const METADATA: &str = "__metadata__";
 
 /// More axes than any view has, so that the error of a shape is the core's.
 const MAX_SIZES: usize = 1024;
 
-/// Whether a file that starts so is one.
+/// Whether a file with these first bytes is a `.safetensors`.
 pub(crate) fn is_start(bytes: &[u8; 9]) -> bool {
     let [length @ .., brace] = *bytes;
     brace == b'{' && u64::from_le_bytes(length) <= MAX_HEADER_BYTES
 }
 
-/// What a header says of one tensor.
+/// A header's entry for one tensor.
 #[derive(Debug, Deserialize)]
 struct Tensor<'a> {
     #[serde(borrow)]
@@ -98,25 +98,25 @@ impl<'de> Deserialize<'de> for Sizes {
 struct Entry {
     /// A place in [`DTYPES`], or beyond them one in `others`.
     dtype: usize,
-    /// The end of its sizes among all.
+    /// The end of its sizes in the list of all sizes.
     sizes_end: usize,
     start: usize,
     end: usize,
 }
 
-/// What a header says, in its order.
+/// The entries of a header, in its order.
 #[derive(Debug, Default)]
 struct Header {
     names: NameList,
     entries: Vec<Entry>,
     sizes: Vec<usize>,
-    /// Names of dtypes that we do not know.
+    /// Names of unknown dtypes.
     others: NameList,
     /// The text of an object of strings.
     metadata: Option<Box<str>>,
 }
 
-/// Fills a header; keeps the core's error where there is no memory, which JSON's cannot say.
+/// Fills a header; keeps the core's error if there is no memory, which JSON's errors cannot carry.
 struct Filling<'a> {
     header: &'a mut Header,
     failed: &'a mut Option<ndlens_core::Error>,
@@ -239,7 +239,7 @@ fn copied(text: &str) -> ndlens_core::Result<Box<str>> {
 #[derive(Debug)]
 pub(crate) struct Tensors {
     header: Header,
-    /// Places in the header, as the tensors follow each other in the file.
+    /// Places in the header, in the order of the tensors in the file.
     order: Vec<u32>,
     data_start: usize,
     end: usize,
@@ -278,7 +278,7 @@ impl Tensors {
         if let Some(name) = header.names.index()? {
             return Err(Error::DuplicateName { path: path.to_owned(), name: name.to_owned() });
         }
-        // As many as names, which are counted so.
+        // As many as names, whose count fits.
         let mut order = room::list_of(0..header.entries.len() as u32)?;
         order.sort_unstable_by_key(|&at| {
             let entry = &header.entries[at as usize];
@@ -320,27 +320,27 @@ impl Tensors {
         self.order.len()
     }
 
-    /// The names, as their tensors follow each other.
+    /// The names, in the order of the tensors in the file.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.order.iter().map(|&at| self.header.names.get(at as usize))
     }
 
-    /// The place of a tensor in the header, by which it is asked about.
+    /// The place of a tensor in the header, which other functions take.
     pub(crate) fn find(&self, name: &str) -> Option<usize> {
         self.header.names.find(name)
     }
 
-    /// Its dtype, as the header has it.
+    /// The name of its dtype in the header.
     pub(crate) fn dtype_name(&self, at: usize) -> &str {
         self.header.dtype_name(at)
     }
 
-    /// Its shape, as the header has it.
+    /// Its shape in the header.
     pub(crate) fn shape(&self, at: usize) -> &[usize] {
         self.header.shape(at)
     }
 
-    /// Where a tensor is in the file.
+    /// The place of a tensor in the file.
     pub(crate) fn place(&self, at: usize) -> Result<Placement, TensorProblem> {
         let no_view = || TensorProblem::DType { dtype: self.dtype_name(at).to_owned() };
         let row = DTYPES.get(self.header.entries[at].dtype).ok_or_else(no_view)?;
@@ -353,7 +353,7 @@ impl Tensors {
             .map_err(|source| TensorProblem::Shape { source: Box::new(source) })
     }
 
-    /// Where a tensor's bytes are in the file, whatever it holds.
+    /// The place of a tensor's bytes in the file, for any dtype.
     pub(crate) fn bytes_place(&self, at: usize) -> Result<Placement, TensorProblem> {
         let Entry { start, end, .. } = self.header.entries[at];
         Placement::packed(DType::U8, &[end - start], Order::C, self.data_start + start)
@@ -364,7 +364,7 @@ impl Tensors {
     ///
     /// # Errors
     ///
-    /// [`Error::Core`] where there is no memory for the list.
+    /// [`Error::Core`] if there is no memory for the list.
     pub(crate) fn metadata(&self) -> Result<Vec<(String, String)>> {
         let (mut pairs, mut pushed) = (vec![], Ok(()));
         self.each_metadata(|key, value| {
@@ -376,7 +376,7 @@ impl Tensors {
         Ok(pairs)
     }
 
-    /// One of them.
+    /// The metadata string of one key.
     pub(crate) fn metadata_of(&self, key: &str) -> Option<String> {
         // Most files have none.
         self.header.metadata.as_deref().filter(|text| text.contains(key))?;
@@ -418,7 +418,7 @@ impl Header {
         DTYPES.get(dtype).map_or_else(|| self.others.get(dtype - DTYPES.len()), |row| row.name)
     }
 
-    /// The bytes a tensor takes; None where only a reader that knows its dtype can say.
+    /// The bytes of a tensor; None if its dtype is unknown.
     fn nbytes(&self, at: usize) -> Result<Option<usize>, TensorProblem> {
         let Some(row) = DTYPES.get(self.entries[at].dtype) else { return Ok(None) };
         let shape = self.shape(at);
