@@ -17,7 +17,7 @@ struct Term {
 }
 
 impl View {
-    /// The addresses from the first byte of any element to the end of the last; None without
+    /// The addresses from the first byte of all elements to the end of the last; None without
     /// elements.
     fn span(&self) -> Option<(i128, i128)> {
         if self.is_empty() || self.itemsize() == 0 {
@@ -33,13 +33,13 @@ impl View {
         Some((low, high))
     }
 
-    /// Whether the memory between the two views' outermost elements overlaps: quick, and true more
-    /// often than [`shares_memory`](View::shares_memory). `np.may_share_memory`.
+    /// Whether the address ranges of the two views overlap: `np.may_share_memory`. It is fast, and
+    /// true more often than [`shares_memory`](View::shares_memory).
     pub fn may_share_memory(&self, other: &View) -> bool {
         matches!((self.span(), other.span()), (Some(a), Some(b)) if a.0 < b.1 && b.0 < a.1)
     }
 
-    /// Whether some byte belongs to an element of both: exact. `np.shares_memory`.
+    /// Whether some byte belongs to an element of both: `np.shares_memory`. It is exact.
     pub fn shares_memory(&self, other: &View) -> bool {
         let (Some((low, high)), Some((other_low, other_high))) = (self.span(), other.span()) else {
             return false;
@@ -94,7 +94,7 @@ fn reaches(terms: &[Term], target: i128) -> bool {
         return false;
     }
     if divisor == 0 {
-        // Nothing is left to add.
+        // No term is left.
         return target % coefficient == 0 && (least..=most).contains(&(target / coefficient));
     }
     // What is left must be a multiple of the divisor; the values of this unknown for which it is
