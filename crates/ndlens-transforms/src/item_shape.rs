@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// The shape of all items, or the sizes between which each of their axes lies.
+/// The shape of all items, or the range of the size of each axis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ItemShape<'a> {
     least: &'a [usize],

@@ -73,7 +73,7 @@ impl DType {
             Some(_) => Err(bad()),
             None if format.is_empty() => Err(bad()),
             None => {
-                // Characters are the same whatever mark of an order is before them.
+                // Characters are the same in every byte order.
                 let format = if code == "c" { code } else { format };
                 // A byte more, for the NUL that ends it.
                 let mut text = room::with_room_for(format.len() + 1)?;

@@ -157,7 +157,7 @@ impl Avx2Shuffle {
     const fn starts(stride: isize) -> [usize; 2] {
         let len = if Avx2Shuffle::is_long(stride) { 16 } else { 8 };
         let second = (7 * stride.unsigned_abs() + 1).saturating_sub(len);
-        // Backwards, the lower lanes want the block's end.
+        // Backwards, the lower lanes need the end of the block.
         if stride > 0 { [0, second] } else { [second, 0] }
     }
 
