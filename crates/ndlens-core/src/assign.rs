@@ -38,8 +38,7 @@ impl View {
 
     /// Writes the elements of `source`, broadcast to this view's shape, to this view's memory:
     /// `v[...] = source`.
-    ///
-    /// Where the two overlap, the result is as if the source had been copied first.
+    /// If the two overlap, the result is the same as if the source had been copied first.
     ///
     /// # Errors
     ///

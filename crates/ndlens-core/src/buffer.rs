@@ -297,7 +297,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_ndlens_allocates_is_aligned_and_zeroed() {
+    fn allocated_memory_is_aligned_and_zeroed() {
         for len in [0, 1, 63, 64, 65, 4096] {
             let buffer = Buffer::zeroed(len).unwrap();
             assert_eq!(buffer.as_ptr().as_ptr() as usize % ALIGNMENT, 0);

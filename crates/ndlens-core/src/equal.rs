@@ -12,7 +12,7 @@ use crate::watch::Meter;
 /// Bytes of each view that are compared at once.
 const BLOCK_BYTES: usize = 1 << 16;
 
-/// The bits of a float that decide equality where bytes alone do not: two zeros are equal, and a
+/// The bits of a float that decide equality if bytes alone do not: two zeros are equal, and a
 /// NaN is not.
 struct FloatBits {
     /// Bytes of one float; a complex number is two.

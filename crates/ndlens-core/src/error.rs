@@ -9,7 +9,7 @@ use crate::layout::dims::MAX_NDIM;
 /// `Result` with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// An error of a view: the request, the values found, and where.
+/// An error of a view, with the request, the values found and their place.
 #[expect(missing_docs, reason = "the fields are named by the message above them")]
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -1,7 +1,7 @@
 //! Whether two views touch a common byte.
 //!
 //! The bytes of a view are `start + sum(stride_i * x_i) + u` with `0 <= x_i < n_i` and `0 <= u <
-//! itemsize`. Two views share one where two such sums are equal: a linear Diophantine equation with
+//! itemsize`. Two views share a byte if two such sums are equal: a linear Diophantine equation with
 //! bounded unknowns. It is solved by depth-first search from the largest coefficient down, each
 //! step limited to what the smaller ones can still reach and to what their greatest common divisor
 //! divides. That is exponential for contrived strides, as it must be (the problem is NP-complete),
@@ -97,7 +97,7 @@ fn reaches(terms: &[Term], target: i128) -> bool {
         // No term is left.
         return target % coefficient == 0 && (least..=most).contains(&(target / coefficient));
     }
-    // What is left must be a multiple of the divisor; the values of this unknown for which it is
+    // The rest must be a multiple of the divisor; the values of this unknown for which it is
     // repeat with `period`.
     let period = divisor / gcd(divisor, coefficient);
     let Some(first) =
@@ -130,7 +130,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn views_share_memory_where_a_byte_is_in_both(
+        fn views_share_memory_if_a_byte_is_in_both(
             a in any_layout(),
             b in any_layout(),
             shift in 0usize..40,

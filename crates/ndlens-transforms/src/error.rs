@@ -5,7 +5,7 @@ use ndlens_core::ErrorKind;
 /// `Result` with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// An error of a transform: the request, the values found, and where.
+/// An error of a transform, with the request, the values found and their place.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 #[expect(missing_docs, reason = "the fields are named by the message above them")]

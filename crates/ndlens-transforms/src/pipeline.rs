@@ -554,7 +554,7 @@ mod tests {
     use ndlens_kernels::{Filter, Interpolation};
 
     #[test]
-    fn an_item_beyond_the_address_space_is_refused_where_it_is_compiled() {
+    fn an_item_beyond_the_address_space_is_refused_when_it_is_compiled() {
         let side = isize::MAX as usize / 4;
         let pad = Pad { padding: [0, 0, side, side], fill: Fill::default() }.boxed();
         let error = message(&[pad], &[8, 8]);
@@ -573,7 +573,7 @@ mod tests {
 
     #[test]
     fn no_sum_of_sizes_overflows() {
-        // Debug builds panic where a sum overflows.
+        // Debug builds panic if a sum overflows.
         let image = image(4, 5, 3);
         let huge = [1 << 40, (1 << 62) - 1, 1 << 62, (1 << 62) + 1, (1 << 63) - 1, usize::MAX];
         let pad = |n| Pad { padding: [n; 4], fill: Fill::default() }.boxed();

@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn formats_are_equal_where_they_describe_the_same_elements() {
+    fn formats_of_the_same_elements_are_equal() {
         let dtype = |format| DType::from_format(format, 12).unwrap();
         assert_eq!(dtype("=3w"), dtype("3w"));
         assert_ne!(dtype(">3w"), dtype("3w"));

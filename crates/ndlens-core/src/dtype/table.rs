@@ -136,8 +136,8 @@ const fn row(
     }
 }
 
-/// Every dtype that has a name. C `long` is the buffer protocol's 64-bit integer where it has 64
-/// bits, as in NumPy.
+/// Every dtype that has a name. C `long` is the buffer protocol's 64-bit integer if it has 64 bits,
+/// as in NumPy.
 pub(crate) static TABLE: [DTypeRow; 21] = [
     row(DType::Bool, "bool", 1, Some(c"?"), Some("|b1"), DLDataType::BOOL),
     row(DType::U8, "uint8", 1, Some(c"B"), Some("|u1"), DLDataType::UINT),

@@ -65,7 +65,7 @@ pub fn s(index: impl Into<Index>) -> Index {
     index.into()
 }
 
-/// Where a slice starts and how many elements it takes from an axis of `size`: Python's
+/// The start of a slice and the number of elements that it takes from an axis of `size`: Python's
 /// `slice.indices`.
 fn slice_extent(
     start: Option<isize>,
@@ -193,7 +193,7 @@ impl Layout {
                     let (size, stride) = (self.shape[axis], self.strides[axis]);
                     let (first, count) = slice_extent(start, stop, step, size);
                     offset = offset.wrapping_add_signed(first.wrapping_mul(stride));
-                    // Overflows only where at most one element is left, and its stride is never
+                    // This overflows only if at most one element is left, whose stride is never
                     // walked.
                     out.shape.push(count);
                     out.strides.push(stride.wrapping_mul(step));
@@ -212,7 +212,7 @@ impl Layout {
         }
         out.shape.extend_from_slice(&self.shape[axis..]);
         out.strides.extend_from_slice(&self.strides[axis..]);
-        // Where an element is left the sum is the place of the first, which is in the buffer.
+        // If an element is left, the sum is the place of the first one, which is in the buffer.
         out.offset = if out.is_empty() { self.offset } else { offset };
         Ok(())
     }
@@ -233,7 +233,7 @@ mod tests {
             .prop_map(|(start, stop, step)| Index::Slice { start, stop, step })
     }
 
-    /// What a slice selects, by walking it the way the Python reference describes.
+    /// The indices that a slice selects, by a walk as the Python reference describes it.
     fn walk_slice(
         start: Option<isize>,
         stop: Option<isize>,

@@ -168,7 +168,7 @@ impl MapBodies {
         };
         let (apart, stream) = (channel_axis == Some(0), stores == Stores::Stream);
         match mapping {
-            // SAFETY: there is a mapping where the level is AVX-512, which the machine has by
+            // SAFETY: there is a mapping only if the level is AVX-512, which the machine has by
             // invariant 1 of `Level`. Channels that differ are the view's, which were counted.
             Some(mapping) if apart || channel_axis.is_none() => unsafe {
                 map_pixels(mapping, src, apart, dst, stream)
@@ -214,10 +214,10 @@ impl MapBodies {
             let least = if self.affine.is_some() { MIN_LOOKED_UP } else { BLOCK };
             let tables = self.split_tables.as_ref().filter(|_| rows.shortest() >= least);
             if let Some(mapping) = tables.map(SplitTables::mapping) {
-                // SAFETY: there are split tables where the level is AVX-512, which the machine has
-                // by invariant 1 of `Level`. The caller guarantees the elements; what has a table
-                // is of one byte. `ValueMap::apply` compares the number of the map's channels with
-                // the axis.
+                // SAFETY: there are split tables only if the level is AVX-512, which the machine
+                // has by invariant 1 of `Level`. The caller guarantees the elements; what has a
+                // table is of one byte. `ValueMap::apply` compares the number of the map's channels
+                // with the axis.
                 if unsafe { map_rows(mapping, first, rows, dst, stream(mapping.size())) } {
                     return true;
                 }

@@ -132,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_does_not_fit_wraps_and_what_is_too_large_becomes_what_the_table_says() {
+    fn large_numbers_wrap_and_larger_ones_follow_the_table() {
         use Integer::{Bool, I8, I16, I32, I64, U8, U16, U32, U64};
         let all = [Bool, U8, I8, U16, I16, U32, I32, U64, I64];
         let of = |value: f64| all.map(|integer| integer.truncate(value));

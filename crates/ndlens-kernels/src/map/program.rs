@@ -26,8 +26,8 @@ pub(crate) enum Float {
 pub(crate) enum Stage {
     /// A float, by an operation computed in `dtype`.
     Float { dtype: Float, op: Op },
-    /// An integer: a float truncated, or an integer shifted to the left, or to the right where
-    /// `shift` is negative, and cut to its width.
+    /// An integer: a float truncated, or an integer shifted to the left, or to the right if `shift`
+    /// is negative, and cut to its width.
     Integer { dtype: Integer, shift: i32 },
 }
 

@@ -47,7 +47,7 @@ pub(crate) struct ByteRow {
 /// The machine must have the body's instructions. Each of the row's elements, as many as floats fit
 /// the destination, must be readable, with all bytes between; there must be at least [`MAX_LANES`];
 /// the stride must be among [`STRIDES`], or minus one. The affine's values must have been made for
-/// more than `channel` channels, and for `cycle` of them where that is above 1.
+/// more than `channel` channels, and for `cycle` of them if that is above 1.
 pub(crate) type RowBody = unsafe fn(&Affine, ByteRow, &mut [u8], bool);
 
 /// The body of a level for these values, if it has one.

@@ -111,9 +111,9 @@ impl<'a> SourceImage<'a> {
         let ahead =
             self.row.wrapping_mul((LANES / channels.len().next_power_of_two().min(LANES)) as isize);
         let next = from.wrapping_offset(stride * (self.width as isize - 1));
-        // SAFETY: by invariant 1 `N` channels from the first asked for on are elements of every
-        // pixel, where they lie side by side; and so is the first channel of the next pixel, which
-        // is all that is read beyond three.
+        // SAFETY: by invariant 1 the `N` channels from the first requested one on are elements of
+        // every pixel, and adjacent if `side_by_side` is true. So is the first channel of the next
+        // pixel, the only float that is read beyond three.
         unsafe {
             match channels.len() {
                 1 => return read_pixels::<1>(from, stride, ahead, lane, columns),

@@ -231,7 +231,7 @@ fn extremes() -> Vec<Vec<Adjustment>> {
 }
 
 #[test]
-fn extreme_parameters_do_to_bytes_what_the_oracle_does() {
+fn extreme_parameters_change_bytes_as_the_oracle_does() {
     for channels in [1, 3] {
         let bytes = bytes((LEN + 77) * channels);
         for adjustments in extremes() {
@@ -241,7 +241,7 @@ fn extreme_parameters_do_to_bytes_what_the_oracle_does() {
 }
 
 #[test]
-fn extreme_parameters_do_to_floats_what_the_oracle_does() {
+fn extreme_parameters_change_floats_as_the_oracle_does() {
     // Far from each mean, which is summed in another order.
     let values = [0.0f32, 0.125, 1.0];
     for channels in [1, 3] {

@@ -15,8 +15,8 @@ pub enum Mix {
         /// Both parameters of the beta distribution.
         alpha: f64,
     },
-    /// A rectangle of the neighbour in the image, of 1 - lam of its area where it does not reach
-    /// beyond the edges, and labels in proportion to the visible areas: Yun et al., "`CutMix`:
+    /// A rectangle of the neighbour in the image, of 1 - lam of its area unless it reaches beyond
+    /// the edges, and labels in proportion to the visible areas: Yun et al., "`CutMix`:
     /// Regularization strategy to train strong classifiers with localizable features", ICCV 2019,
     /// arXiv:1905.04899.
     CutMix {

@@ -138,7 +138,7 @@ pub(crate) struct Avx2;
 pub(crate) struct Avx2Shuffle {
     /// For each byte of a half, the byte of that half's load it comes from; 0x80 makes a 0.
     bytes: __m256i,
-    /// Where the loads of the lower and the upper half start.
+    /// Starts of the loads of the lower and the upper half.
     starts: [usize; 2],
     /// Whether a half is loaded as 16 bytes, or as 8.
     long: bool,
