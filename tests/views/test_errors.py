@@ -314,7 +314,7 @@ TABLE: list[tuple[str | None, Callable[[], Any], type[Exception], str]] = [
         ValueError,
         (
             "cannot show elements of 1 bytes in shape [3] as elements of 2 bytes: the last axis is"
-            " no whole number of them"
+            " not a whole number of them"
         ),
     ),
     (

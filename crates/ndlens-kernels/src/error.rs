@@ -76,7 +76,7 @@ pub enum Error {
         "window {start}..{end} of the {axis} axis is out of bounds for a resized image of {size}"
     )]
     ResizeWindow { axis: &'static str, start: usize, end: usize, size: usize },
-    /// A map of another dtype than the resized one.
+    /// A map of another dtype than that of the resized image.
     #[error("value map is of {got}, expected {expected}, the dtype of the resized image")]
     MapSource { got: String, expected: String },
     /// A change of colours of another dtype.

@@ -39,7 +39,7 @@ struct Axis {
 ///    [`for_each_group`](ElementRows::for_each_group): their rows hold `count` elements that
 ///    stand `stride_bytes` apart from `offset` on, relative to the view's first element, and go to
 ///    `at..at + count` of the packed elements.
-/// 2. Where `cycle` is above 1, a row starts at channel 0 and has channels `0..cycle` in turn.
+/// 2. If `cycle` is above 1, a row starts at channel 0 and has channels `0..cycle` in turn.
 #[derive(Debug)]
 pub(crate) struct ElementRows {
     /// Outer axes; the last is the outermost.
