@@ -55,10 +55,10 @@ def test_a_hand_off_that_is_said_to_share_shares_and_any_other_is_refused(
 
 
 def test_explanations_are_sentences_that_say_why_and_what_to_do() -> None:
-    assert str(nl.explain(BASE, "torch")) == "Zero-copy: view.torch() looks at the same memory."
+    assert str(nl.explain(BASE, "torch")) == "Zero-copy: view.torch() uses the same memory."
     assert (
         repr(nl.explain(BASE, "numpy"))
-        == "<ndlens.Explanation: Zero-copy: view.numpy() looks at the same memory.>"
+        == "<ndlens.Explanation: Zero-copy: view.numpy() uses the same memory.>"
     )
     both = nl.explain(BASE.toreadonly()[::-1], "torch")
     assert (

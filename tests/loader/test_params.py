@@ -108,9 +108,12 @@ def test_fields_of_a_tuple_have_theirs_in_a_tuple() -> None:
         ([{}], "got the parameters of 1 items for 2 items"),
         ([{}, {}], "parameters of RandomCrop: there are none"),
         ([{"RandomCrop": True}] * 2, "RandomCrop: these parameters were not drawn for it"),
-        ([{"RandomCrop": "left"}] * 2, "parameters of RandomCrop: they are not as it draws them"),
+        (
+            [{"RandomCrop": "left"}] * 2,
+            "parameters of RandomCrop: they are not of a kind that it draws",
+        ),
         ([{"RandomFlip": True}] * 2, "parameters of RandomFlip: there is no such random transform"),
-        ([3, 4], "the parameters are no list of dicts with numbers: invalid type: integer `3`"),
+        ([3, 4], "the parameters are not a list of dicts with numbers: invalid type: integer `3`"),
     ],
 )
 def test_parameters_that_do_not_fit_are_refused(params: Any, message: str) -> None:

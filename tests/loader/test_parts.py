@@ -122,7 +122,7 @@ def test_errors_name_the_items_themselves() -> None:
     labels[17] = 5
     fields = {"image": IMAGES.astype("f4"), "label": labels}
     loader = nl.Loader(fields, indices=[1, 17, 2], batch_size=3, mix=T.MixUp(num_classes=3))
-    with pytest.raises(ValueError, match=r'^field "label", item 17: label 5 is no class'):
+    with pytest.raises(ValueError, match=r'^field "label", item 17: label 5 is not a class'):
         list(loader)
 
 

@@ -139,7 +139,7 @@ def test_its_parameters_are_shown() -> None:
     [
         (
             T.RandomErasing(value=0.5),
-            "RandomErasing: fill 0.5 is no uint8, which the image has at this point",
+            "RandomErasing: fill 0.5 is not a value of uint8, the dtype of the image at this point",
         ),
         (
             T.RandomErasing(value=(1, 2)),

@@ -173,8 +173,8 @@ def test_fields_that_would_draw_apart_are_refused(image: Any, mask: Any, message
         nl.Loader(FIELDS, transforms={"image": image, "mask": mask}, joint=("image", "mask"))
     assert (
         str(error.value)
-        == f'fields "image" and "mask" are joint, but {message}: give both the same, or leave one'
-        " of them out of joint"
+        == f'fields "image" and "mask" are joint, but {message}: give both the same, or remove one'
+        " of them from joint"
     )
     nl.Loader(FIELDS, transforms={"image": image, "mask": mask})
     with pytest.raises(ValueError, match="are joint"):

@@ -434,10 +434,10 @@ REFUSED: list[tuple[Any, Any, dict[str, Any], type[Exception], str]] = [
         "of shape [classes], "
         "got bool of shape []"),
     (T.CutMix(4), {"image": IMAGES, "label": IMAGES}, {}, ValueError,
-        "cannot tell which field holds the labels to mix: none looks like it; name it with "
+        "cannot tell which field holds the labels to mix: no field looks like it; name it with "
         "mix_labels"),
     (T.MixUp(), FIELDS, {}, ValueError,
-        "cannot tell which field holds the labels to mix: none looks like it; name it with "
+        "cannot tell which field holds the labels to mix: no field looks like it; name it with "
         "mix_labels, and if it holds "
         "numbers of classes, give num_classes"),
     (T.CutMix(4), {"image": IMAGES, "a": LABELS, "b": LABELS}, {}, ValueError,
@@ -447,10 +447,10 @@ REFUSED: list[tuple[Any, Any, dict[str, Any], type[Exception], str]] = [
         'cannot tell which field holds the images to mix: ["image", "mask"] could; name it with '
         "mix_images"),
     (T.CutMix(4), LABELS, {}, ValueError,
-        "cannot tell which field holds the images to mix: none looks like it; name it with "
+        "cannot tell which field holds the images to mix: no field looks like it; name it with "
         "mix_images"),
     (T.CutMix(4), FIELDS, {"mix_images": ()}, ValueError,
-        "cannot tell which field holds the images to mix: none looks like it; name it with "
+        "cannot tell which field holds the images to mix: no field looks like it; name it with "
         "mix_images"),
     (T.CutMix(4), FIELDS, {"mix_images": "img"}, ValueError,
         "mix_images names 'img', which is not a field"),
@@ -459,9 +459,9 @@ REFUSED: list[tuple[Any, Any, dict[str, Any], type[Exception], str]] = [
     (T.CutMix(4), FIELDS, {"mix_labels": 1}, ValueError,
         "mix_labels names 1, which is not a field"),
     (T.CutMix(4), FIELDS, {"mix_images": ("image", "image")}, ValueError,
-        'field "image" is named twice among what is to be mixed'),
+        'field "image" is named twice among the fields to mix'),
     (T.CutMix(4), FIELDS, {"mix_images": "label", "mix_labels": "label"}, ValueError,
-        'field "label" is named twice among what is to be mixed'),
+        'field "label" is named twice among the fields to mix'),
     (T.CutMix(4), {"a": IMAGES, "b": IMAGES[:, 2:], "label": LABELS},
         {"mix_images": ("a", "b")}, ValueError,
         'CutMix needs images of one height and width: field "a" has [96, 96], field "b" has [94, '
@@ -562,8 +562,8 @@ def test_a_label_that_is_no_class_is_an_error_of_its_item(
     with pytest.raises(ValueError, match=r"^field") as raised:
         next(batches)
     text = (
-        f'field "label", item 7: label {label} is no class: num_classes is 10, so labels are from 0'
-        " to 9"
+        f'field "label", item 7: label {label} is not a class: num_classes is 10, so labels are'
+        " from 0 to 9"
     )
     assert str(raised.value) == text
     assert list(batches) == []
@@ -601,5 +601,5 @@ def test_labels_in_several_files_are_checked_item_by_item(tmp_path: Path) -> Non
     mixing = nl.Loader((IMAGES, shards), batch_size=6, mix=T.CutMix(CLASSES))
     batches = iter(mixing)
     next(batches)
-    with pytest.raises(ValueError, match=r'^field "1", item 8: label 9[0-9] is no class'):
+    with pytest.raises(ValueError, match=r'^field "1", item 8: label 9[0-9] is not a class'):
         next(batches)

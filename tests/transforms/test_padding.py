@@ -139,7 +139,10 @@ def test_every_quarter_turn_comes() -> None:
             ),
         ),
         (T.Pad(1, fill=(1, 2)), "Pad: fill has 2 values, expected 1 or one for each of 3 channels"),
-        (T.Pad(1, fill=0.5), "Pad: fill 0.5 is no uint8, which the image has at this point"),
+        (
+            T.Pad(1, fill=0.5),
+            "Pad: fill 0.5 is not a value of uint8, the dtype of the image at this point",
+        ),
         (
             T.Crop(1, 0, 41, 1),
             "Crop(42, 1) is larger than the image, which has height 41 and width 58",

@@ -294,7 +294,7 @@ TABLE: list[tuple[str | None, Callable[[], Any], type[Exception], str]] = [
         "SqueezeSize",
         lambda: matrix().squeeze(0),
         ValueError,
-        "cannot squeeze axis 0 of size 4: only axes of size 1 can go",
+        "cannot squeeze axis 0 of size 4: only axes of size 1 can be removed",
     ),
     (
         "Broadcast",
@@ -314,7 +314,7 @@ TABLE: list[tuple[str | None, Callable[[], Any], type[Exception], str]] = [
         ValueError,
         (
             "cannot show elements of 1 bytes in shape [3] as elements of 2 bytes: the last axis is"
-            " no whole number of them"
+            " not a whole number of them"
         ),
     ),
     (

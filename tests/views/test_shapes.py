@@ -239,7 +239,7 @@ ERRORS: list[tuple[Callable[[Any], Any], type[Exception], str]] = [
     (
         lambda v: v.squeeze(0),
         ValueError,
-        "cannot squeeze axis 0 of size 2: only axes of size 1 can go",
+        "cannot squeeze axis 0 of size 2: only axes of size 1 can be removed",
     ),
     (lambda v: v.squeeze(3), IndexError, "axis 3 is out of bounds for view of dimension 3"),
     (lambda v: v.squeeze((0, 0)), ValueError, "repeated axis 0 in [0, 0]"),
@@ -288,7 +288,7 @@ ERRORS: list[tuple[Callable[[Any], Any], type[Exception], str]] = [
         ValueError,
         (
             "cannot show elements of 8 bytes in shape [2, 3, 3] as elements of 16 bytes: "
-            "the last axis is no whole number of them"
+            "the last axis is not a whole number of them"
         ),
     ),
     (

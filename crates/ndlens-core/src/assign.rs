@@ -9,11 +9,11 @@ use crate::transfer::transfer;
 use crate::view::View;
 use crate::watch::Meter;
 
-/// A write asks for the room of a whole range at once if no more than so many times its bytes lie
-/// there.
+/// A write requests the room of a whole range at once if the range is at most this many times as
+/// long as the written bytes.
 const GAPS_ASKED_FOR: usize = 4;
 
-/// Otherwise it asks for the pages that it touches: smaller gaps lie on the pages of elements.
+/// Otherwise it requests the pages that it touches; smaller gaps are on the pages of elements.
 const PAGE_BYTES: usize = 4096;
 
 impl View {
@@ -38,13 +38,12 @@ impl View {
 
     /// Writes the elements of `source`, broadcast to this view's shape, to this view's memory:
     /// `v[...] = source`.
-    ///
-    /// Where the two overlap, the result is as if the source had been copied first.
+    /// If the two overlap, the result is the same as if the source had been copied first.
     ///
     /// # Errors
     ///
     /// [`Error::ReadOnly`], [`Error::DTypeMismatch`], [`Error::Broadcast`]; [`Error::OutOfMemory`]
-    /// where an overlap needs a copy; what [`Owner::verify`](crate::Owner::verify) says of either
+    /// if an overlap needs a copy; the errors of [`Owner::verify`](crate::Owner::verify) of either
     /// side.
     pub fn assign(&self, source: &View) -> Result<()> {
         self.check_writable("assignment")?;
@@ -79,8 +78,8 @@ impl View {
     ///
     /// # Errors
     ///
-    /// [`Error::ReadOnly`]; [`Error::DestinationSize`] where `element` is not one element long;
-    /// what [`Owner::verify`](crate::Owner::verify) says.
+    /// [`Error::ReadOnly`]; [`Error::DestinationSize`] if `element` is not one element long; the
+    /// errors of [`Owner::verify`](crate::Owner::verify).
     pub fn fill(&self, element: &[u8]) -> Result<()> {
         self.check_writable("fill")?;
         if element.len() != self.itemsize() {
@@ -109,7 +108,7 @@ impl View {
     /// # Errors
     ///
     /// [`Error::IndexOutOfBounds`] for a place outside `-size..size`, [`Error::AxisOutOfBounds`],
-    /// [`Error::OutOfMemory`]; what [`Owner::verify`](crate::Owner::verify) says.
+    /// [`Error::OutOfMemory`]; the errors of [`Owner::verify`](crate::Owner::verify).
     pub fn take(&self, places: &[isize], axis: isize) -> Result<View> {
         self.buffer().verify()?;
         let axis = self.layout().normalize_axis(axis)?;
@@ -118,7 +117,7 @@ impl View {
         shape[axis] = places.len();
         let taken = View::zeros(&shape, self.dtype().clone(), Order::C)?;
         let mut meter = Meter::default();
-        // One place of either side, with the axis still there but of size 1.
+        // One place of either side; the axis stays, with size 1.
         shape[axis] = 1;
         for (k, &place) in places.iter().enumerate() {
             let from_start = if place < 0 { place.wrapping_add(size as isize) } else { place };
@@ -230,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn writes_that_cannot_be_say_why() {
+    fn refused_writes_say_why() {
         let view = counting(&[2, 3]);
         let message = |result: Result<()>| result.unwrap_err().to_string();
         assert_eq!(

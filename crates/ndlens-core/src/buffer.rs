@@ -1,14 +1,14 @@
-//! Whose bytes, how many, and may they be written.
+//! A range of bytes, its owner, and whether it may be written.
 //!
 //! A [`Buffer`] is a range of memory together with the [`Owner`] that keeps it valid. The owner may
 //! be anything: a heap block, a mapped file, a Python object held by its buffer export, a batch
-//! leased from a pool. Cloning a buffer clones the claim, never the bytes.
+//! leased from a pool. A clone of a buffer shares the owner and copies no bytes.
 //!
 //! # Rationale
 //!
-//! The bytes may belong to Python, to another process or to a file, and may change while we look.
-//! So no reference to them is ever formed: reads and writes go through raw pointers, and a torn
-//! value is the worst that can happen.
+//! The bytes may belong to Python, to another process or to a file, and may change during a read.
+//! So no reference to them is ever formed: reads and writes use raw pointers, and the worst outcome
+//! is a torn value.
 
 #![expect(unsafe_code, reason = "holds and allocates raw memory; see UNSAFE.md")]
 
@@ -22,10 +22,10 @@ use std::sync::Arc;
 use crate::dtype::Element;
 use crate::error::{Error, Result};
 
-/// Bytes ndlens allocates start at a multiple of this: one cache line, and one AVX-512 register.
+/// Alignment of the memory that ndlens allocates: one cache line, and one AVX-512 register.
 pub const ALIGNMENT: usize = 64;
 
-/// May the bytes be written through this buffer?
+/// Whether the bytes may be written through the buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
     /// Reads only.
@@ -34,14 +34,14 @@ pub enum Access {
     ReadWrite,
 }
 
-/// What keeps a buffer's bytes valid: they live until the last clone of the owner is dropped.
+/// The owner of a buffer's bytes, which stay valid until its last clone is dropped.
 ///
 /// The drop may run on any thread.
 pub trait Owner: Any + Send + Sync {
-    /// Checks that the first `len` bytes are still there, right before a long read, and that none
-    /// was found missing before.
+    /// Checks, before a long read, that the first `len` bytes still exist and that no earlier read
+    /// found any missing.
     ///
-    /// Memory cannot shrink, so the default agrees; a mapped file looks at its size.
+    /// Memory cannot shrink, so the default succeeds. A mapped file checks its size.
     ///
     /// # Errors
     ///
@@ -51,31 +51,31 @@ pub trait Owner: Any + Send + Sync {
         Ok(())
     }
 
-    /// Whether bytes may go missing while they are read, so that a reader wants a guard.
+    /// Whether bytes may go missing while they are read, so that a reader needs a guard.
     fn can_shrink(&self) -> bool {
         false
     }
 
-    /// Whether bytes went missing under a guarded read, before anything this thread has read until
-    /// now: what was read then may be zeros, and [`verify`](Self::verify) fails. Costs next to
-    /// nothing, to be asked after every read.
+    /// Whether bytes have gone missing during a guarded read, up to what this thread has read so
+    /// far. Such a read may have returned zeros, and [`verify`](Self::verify) fails. The check is
+    /// cheap enough for every read.
     fn is_damaged(&self) -> bool {
         false
     }
 
-    /// Whether a write to the bytes ends the process, also one by a consumer that takes no notice
-    /// of [`Access`].
+    /// Whether a write to the bytes ends the process, also a write by a consumer that ignores
+    /// [`Access`].
     fn is_protected(&self) -> bool {
         false
     }
 
-    /// Whether [`prepare_write`](Self::prepare_write) is to be asked before bytes are written.
+    /// Whether [`prepare_write`](Self::prepare_write) must be called before bytes are written.
     fn may_lack_room(&self) -> bool {
         false
     }
 
-    /// Makes sure that bytes can be written, right before they are. Memory always can; a file may
-    /// have holes, and the disk no room to fill them.
+    /// Ensures, right before a write, that the bytes can be written. Memory can always be written;
+    /// a file may have holes, and the disk may lack the room to fill them.
     ///
     /// # Errors
     ///
@@ -85,30 +85,28 @@ pub trait Owner: Any + Send + Sync {
         Ok(())
     }
 
-    /// Asks for bytes that will soon be read to be brought into memory, and does not wait for them.
-    /// Memory is there already.
+    /// Requests bytes that will soon be read, without waiting until they are in memory. The default
+    /// does nothing.
     ///
     /// # Errors
-    ///
-    /// [`Error::Unavailable`] where the system refuses.
+    /// [`Error::Unavailable`] if the system refuses.
     fn prefetch(&self, bytes: Range<usize>) -> Result<()> {
         let _ = bytes;
         Ok(())
     }
 
-    /// Lets go of the memory that only keeps bytes which can be had again, such as a file's. What
-    /// was written is never lost.
+    /// Releases memory whose bytes can be loaded again, such as those of a file. Written bytes are
+    /// never lost.
     ///
     /// # Errors
-    ///
-    /// [`Error::Unavailable`] where the system refuses.
+    /// [`Error::Unavailable`] if the system refuses.
     fn drop_cache(&self, bytes: Range<usize>) -> Result<()> {
         let _ = bytes;
         Ok(())
     }
 }
 
-/// A range of bytes and the claim that keeps it alive.
+/// A range of bytes and the owner that keeps it valid.
 ///
 /// ```text
 ///  ptr                       ptr + len
@@ -141,7 +139,7 @@ impl fmt::Debug for Buffer {
 }
 
 impl Buffer {
-    /// Lays a claim on foreign memory.
+    /// A buffer of foreign memory.
     ///
     /// # Safety
     ///
@@ -158,7 +156,7 @@ impl Buffer {
         Buffer { ptr, len, access, owner }
     }
 
-    /// Takes a vector's memory as it is; nothing is copied.
+    /// A buffer of a vector's memory, without a copy.
     pub fn from_vec<T: Element>(vec: Vec<T>) -> Self {
         let len = size_of_val(vec.as_slice());
         let mut owner = VecOwner(vec);
@@ -172,7 +170,7 @@ impl Buffer {
     ///
     /// # Errors
     ///
-    /// [`Error::OutOfMemory`] where the allocator has no such block.
+    /// [`Error::OutOfMemory`] if the allocator has no such block.
     pub fn zeroed(len: usize) -> Result<Self> {
         let out_of_memory = Error::OutOfMemory { len_bytes: len };
         let Ok(block) = AllocLayout::from_size_align(len.max(1), ALIGNMENT) else {
@@ -199,7 +197,7 @@ impl Buffer {
         self.len
     }
 
-    /// Whether there is no byte.
+    /// Whether the buffer has no bytes.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -220,7 +218,7 @@ impl Buffer {
         (self.owner.as_ref() as &dyn Any).downcast_ref()
     }
 
-    /// Asks the owner whether the first `len` bytes are still there.
+    /// Asks the owner whether the first `len` bytes still exist.
     pub(crate) fn verify_start(&self, len: usize) -> Result<()> {
         self.owner.verify(len)
     }
@@ -256,16 +254,15 @@ impl Buffer {
         self.owner.drop_cache(bytes)
     }
 
-    /// After a read: fails where what was read may be zeros in place of bytes that went missing.
+    /// Fails, after a read, if it may have returned zeros in place of bytes that went missing.
     pub(crate) fn verify_read(&self) -> Result<()> {
         if self.is_damaged() { self.verify() } else { Ok(()) }
     }
 
-    /// Asks the owner whether all bytes are still there.
+    /// Asks the owner whether all bytes still exist.
     ///
     /// # Errors
-    ///
-    /// What [`Owner::verify`] says.
+    /// The errors of [`Owner::verify`].
     pub fn verify(&self) -> Result<()> {
         self.verify_start(self.len)
     }
@@ -300,7 +297,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_ndlens_allocates_is_aligned_and_zeroed() {
+    fn allocated_memory_is_aligned_and_zeroed() {
         for len in [0, 1, 63, 64, 65, 4096] {
             let buffer = Buffer::zeroed(len).unwrap();
             assert_eq!(buffer.as_ptr().as_ptr() as usize % ALIGNMENT, 0);

@@ -1,7 +1,7 @@
 //! Whether two views hold the same elements.
 //!
-//! Elements are compared as numbers, so that -0.0 equals 0.0 and NaN equals nothing; of formats
-//! that are not numbers to us the bytes are compared.
+//! Elements are compared as numbers, so -0.0 equals 0.0 and NaN equals nothing. Opaque formats are
+//! compared by their bytes.
 
 use crate::dtype::DType;
 use crate::error::Result;
@@ -9,20 +9,21 @@ use crate::room;
 use crate::view::{View, ViewRef};
 use crate::watch::Meter;
 
-/// Bytes of either view that are compared at once.
+/// Bytes of each view that are compared at once.
 const BLOCK_BYTES: usize = 1 << 16;
 
-/// The bits of a float that decide equality: where two zeros, or a NaN, make bytes lie.
+/// The bits of a float that decide equality if bytes alone do not: two zeros are equal, and a
+/// NaN is not.
 struct FloatBits {
     /// Bytes of one float; a complex number is two.
     size: usize,
     sign: u64,
     is_nan: fn(u64) -> bool,
-    /// The bits of each, where several have `size` together.
+    /// The bits of each float, if several together have `size` bytes.
     parts: &'static [u64],
 }
 
-/// One float has all bits.
+/// The bits of a single float.
 const WHOLE: &[u64] = &[u64::MAX];
 
 impl FloatBits {
@@ -77,9 +78,9 @@ impl FloatBits {
 
 /// Two views of one shape, compared block by block.
 struct Comparison<'a> {
-    /// That of both, in this machine's byte order.
+    /// Dtype of both, in this machine's byte order.
     dtype: &'a DType,
-    /// Which of the two has the other byte order.
+    /// Whether each of the two has the other byte order.
     swapped: [bool; 2],
     floats: Option<FloatBits>,
     own: Vec<u8>,
@@ -95,8 +96,8 @@ impl Comparison<'_> {
         if nbytes <= self.own.len() {
             return self.block(own, other, nbytes);
         }
-        // Larger than one element, so there is an axis left, and larger than nothing, so it has a
-        // size.
+        // The part is larger than one element, so an axis is left; it is not empty, so the axis has
+        // a size.
         let size = own.shape()[axis];
         let count = self.own.len() / (nbytes / size);
         for start in (0..size).step_by(count.max(1)) {
@@ -126,13 +127,13 @@ impl Comparison<'_> {
 }
 
 impl View {
-    /// Whether the two have the same shape and equal elements; None where their dtypes differ in
-    /// more than byte order.
+    /// Whether the two have the same shape and equal elements; None if their dtypes differ in more
+    /// than byte order.
     ///
     /// # Errors
     ///
-    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory); what
-    /// [`Owner::verify`](crate::Owner::verify) says of either.
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory); the errors of
+    /// [`Owner::verify`](crate::Owner::verify) of either.
     pub fn equals(&self, other: &View) -> Result<Option<bool>> {
         let (own, others) = (self.dtype().swapped(), other.dtype().swapped());
         let dtype = own.as_ref().unwrap_or(self.dtype());
@@ -163,8 +164,8 @@ impl View {
     ///
     /// # Errors
     ///
-    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory); what
-    /// [`Owner::verify`](crate::Owner::verify) says.
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory); the errors of
+    /// [`Owner::verify`](crate::Owner::verify).
     pub fn packed_bytes(&self) -> Result<Vec<u8>> {
         let mut bytes = room::repeated(0, self.nbytes())?;
         self.read_into(&mut bytes)?;

@@ -1,4 +1,4 @@
-//! Everything that can go wrong with a view, one variant each.
+//! The errors of a view, one variant for each kind of failure.
 
 use crate::error_kind::ErrorKind;
 use std::fmt;
@@ -9,7 +9,7 @@ use crate::layout::dims::MAX_NDIM;
 /// `Result` with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What was asked for, what was found, and where.
+/// An error of a view, with the request, the values found and their place.
 #[expect(missing_docs, reason = "the fields are named by the message above them")]
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -35,7 +35,7 @@ pub enum Error {
     /// `permute` with the wrong number of axes.
     #[error("axes don't match view: got {got} axes, expected {expected}")]
     AxesMismatch { got: usize, expected: usize },
-    /// A window of no element, or windows that do not move.
+    /// A window without elements, or a step of 0 between windows.
     #[error("window {name} must be at least 1, got {got}")]
     EmptyWindow { name: &'static str, got: isize },
     /// A window that does not fit its axis.
@@ -50,7 +50,7 @@ pub enum Error {
     )]
     ReshapeShape { shape: Vec<isize> },
     /// A squeeze of an axis that holds more or fewer than one element.
-    #[error("cannot squeeze axis {axis} of size {size}: only axes of size 1 can go")]
+    #[error("cannot squeeze axis {axis} of size {size}: only axes of size 1 can be removed")]
     SqueezeSize { axis: usize, size: usize },
     /// A shape that another does not broadcast to.
     #[error("cannot broadcast shape {from:?} to shape {to:?}")]
@@ -58,10 +58,10 @@ pub enum Error {
     /// A split into pieces of different size.
     #[error("cannot split an axis of size {size} into {sections} equal pieces")]
     UnequalSplit { size: usize, sections: usize },
-    /// Bytes that are no whole number of other elements.
+    /// Bytes that are not a whole number of the new elements.
     #[error(
         "cannot show elements of {itemsize} bytes in shape {shape:?} as elements of \
-         {new_itemsize} bytes: the last axis is no whole number of them"
+         {new_itemsize} bytes: the last axis is not a whole number of them"
     )]
     Reinterpret { shape: Vec<usize>, itemsize: usize, new_itemsize: usize },
     /// More axes than [`MAX_NDIM`](crate::MAX_NDIM).
@@ -85,22 +85,22 @@ pub enum Error {
     /// A hand-off to an unknown consumer.
     #[error("unknown target {got:?}: expected \"torch\", \"numpy\", \"jax\" or \"memoryview\"")]
     UnknownConsumer { got: String },
-    /// A dtype the other side has no name for.
+    /// A dtype that the consumer has no name for.
     #[error("{target} has no dtype for {dtype}{}", way_out(target, .dtype))]
     UnsupportedDType { target: &'static str, dtype: String },
-    /// Numbers in the other byte order, which the other side has no name for.
+    /// Numbers in the other byte order, which the consumer has no name for.
     #[error(
         "{target} has no dtype for {dtype}, numbers in big-endian byte order; convert them first, \
          with NumPy: .astype(\"{native}\")"
     )]
     ByteOrder { target: &'static str, dtype: String, native: String },
-    /// A name that no dtype has.
+    /// An unknown name of a dtype.
     #[error(
         "unknown dtype {got:?}, expected one of {}, or NumPy's code of one, such as \"<f4\"",
         dtype_names()
     )]
     UnknownDType { got: String },
-    /// A name that is two dtypes'.
+    /// A name of two dtypes.
     #[error("dtype {got:?} is {meanings}; say {instead}")]
     AmbiguousDType { got: String, meanings: &'static str, instead: &'static str },
     /// Dates and times.
@@ -109,10 +109,10 @@ pub enum Error {
          array.view(\"i8\")"
     )]
     DateTime { dtype: String },
-    /// Elements read as what they are not.
+    /// Elements read as another dtype than theirs.
     #[error("view has dtype {got}, expected {expected}")]
     DTypeMismatch { got: String, expected: String },
-    /// Elements that are references.
+    /// Elements that are references to Python objects.
     #[error(
         "elements of format {format:?} are Python objects, whose references ndlens cannot count; \
          convert them first"
@@ -130,21 +130,21 @@ pub enum Error {
     /// Work that its watch ended; see [`watched`](crate::watched).
     #[error("interrupted")]
     Interrupted,
-    /// A tensor from the other side that cannot be what it says.
+    /// A tensor of another library whose fields contradict each other.
     #[error("invalid DLPack tensor: {what}")]
     InvalidDLPack { what: &'static str },
-    /// The bytes behind a view are no longer all there.
+    /// Some bytes behind a view no longer exist.
     #[error(
         "{path}: file has {got} bytes, expected at least {expected}: it was truncated while mapped"
     )]
     Truncated { path: String, got: u64, expected: u64 },
-    /// Some of the bytes behind a view were not there when they were read.
+    /// Some bytes behind a view did not exist when they were read.
     #[error(
         "{path}: pages were lost while mapped and read as zeros: the file was truncated, or the \
          disk is full or failing; open it again"
     )]
     Damaged { path: String },
-    /// The bytes behind a view are no longer those that it was made of.
+    /// The bytes behind a view were moved elsewhere by their owner.
     #[error("the memory of this view was moved: {cause}")]
     Moved { cause: &'static str },
     /// Bytes of a file that cannot be written.
@@ -153,7 +153,7 @@ pub enum Error {
          nothing was written"
     )]
     Unwritable { path: String },
-    /// The bytes behind a view can no longer be asked about.
+    /// The state of the bytes behind a view is unknown.
     #[error("{path}: {message}")]
     Unavailable { path: String, message: String },
 }
@@ -164,7 +164,7 @@ fn dtype_names() -> String {
     names.join(", ")
 }
 
-/// What to do about a format that torch has no dtype for, as far as it is a common one.
+/// The remedy for a common format that torch has no dtype for; empty for other formats.
 fn way_out(target: &str, format: &str) -> &'static str {
     let kind = format.trim_start_matches(|c: char| "<>=@!^".contains(c) || c.is_ascii_digit());
     match kind {
@@ -180,7 +180,7 @@ fn way_out(target: &str, format: &str) -> &'static str {
 }
 
 impl Error {
-    /// What kind of failure it is.
+    /// The kind of the failure.
     pub fn kind(&self) -> ErrorKind {
         match self {
             Error::IndexOutOfBounds { .. }
@@ -223,16 +223,16 @@ impl Error {
     }
 }
 
-/// Why bytes would have to move.
+/// The reason why bytes would have to move.
 #[expect(missing_docs, reason = "axis, stride and itemsize say what they are")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CopyReason {
-    /// The other side cannot walk backwards.
+    /// The consumer has no negative strides.
     NegativeStride { axis: usize, stride_bytes: isize },
-    /// The other side counts strides in elements.
+    /// The consumer counts strides in elements.
     FractionalStride { axis: usize, stride_bytes: isize, itemsize: usize },
-    /// Elements that should lie next to each other do not.
+    /// Elements that must be packed have gaps between them.
     UnpackedAxis { axis: usize, stride_bytes: isize, itemsize: usize },
     /// No strides give these elements this shape.
     IncompatibleShape { shape: Vec<usize>, strides: Vec<isize>, target: Vec<usize> },

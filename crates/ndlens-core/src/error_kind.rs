@@ -1,10 +1,10 @@
-//! What kinds of failures there are, in all crates.
+//! The kinds of failures, of all crates.
 
-/// The kind of an error, whatever crate it comes from.
+/// The kind of an error of any crate.
 ///
-/// Each error gives one, by a `match` over all of its variants beside them: a new variant does not
-/// compile before it has a kind. Callers decide by it what to do; the Python package has an
-/// exception for each, by a `match` over all of these.
+/// Each error type maps its variants to kinds by an exhaustive `match`, so a new variant does not
+/// compile without a kind. Callers use the kind to decide what to do. The Python package maps each
+/// kind to an exception by an exhaustive `match`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ErrorKind {
     /// A value that is not allowed, such as a shape, a size or a name.
@@ -13,29 +13,29 @@ pub enum ErrorKind {
     Type,
     /// An index that is out of bounds or is no index.
     Index,
-    /// A key that nothing has.
+    /// An unknown key.
     Key,
-    /// A file or pattern that leads nowhere.
+    /// A file that does not exist, or a pattern that matches no file.
     NotFound,
     /// Memory that cannot be handed over.
     Buffer,
-    /// Elements that only a copy could give.
+    /// Elements that only a copy can provide.
     CopyRequired,
     /// A write to memory that is read-only.
     ReadOnly,
-    /// Memory that its owner moved elsewhere.
+    /// Memory that its owner has moved.
     Moved,
-    /// A file that has become shorter while it was mapped.
+    /// A file that became shorter while it was mapped.
     Truncated,
     /// A file or message that is damaged or of an unknown format.
     Format,
     /// A handle to memory or to a file that is gone or has changed.
     StaleHandle,
-    /// No memory.
+    /// The allocator has no memory.
     OutOfMemory,
-    /// The operating system refused.
+    /// The operating system refused a request.
     System,
-    /// A thread or process that is gone or cannot be.
+    /// A thread or process that has ended or cannot be started.
     Runtime,
     /// A signal ended the work.
     Interrupted,

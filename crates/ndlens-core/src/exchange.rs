@@ -1,5 +1,4 @@
-//! What the consumers of our memory cannot take, asked before they are handed it, and told to
-//! the caller.
+//! The limits of the consumers of views, checked before a hand-off and explained to the caller.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,7 +9,7 @@ use crate::error::{CopyReason, Error, Result};
 use crate::layout::Order;
 use crate::view::View;
 
-/// Someone views are handed to.
+/// A library that views are handed to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Consumer {
@@ -23,8 +22,8 @@ pub enum Consumer {
         ml_dtypes: bool,
     },
     /// JAX on the CPU, through DLPack without a version. It takes packed memory with its axes in
-    /// any order, and copies what does not start at a multiple of 64 bytes, and what it has no
-    /// 64-bit dtype for (seen of JAX 0.10).
+    /// any order. It copies memory that does not start at a multiple of 64 bytes, and 64-bit
+    /// elements for which it has no dtype (observed with JAX 0.10).
     Jax,
     /// `memoryview`, through the buffer protocol. It takes every layout.
     MemoryView,
@@ -56,7 +55,7 @@ impl fmt::Display for Consumer {
 }
 
 impl Consumer {
-    /// The same consumer, where the package `ml_dtypes` is installed.
+    /// The same consumer with the package `ml_dtypes`, if that is installed.
     #[must_use]
     pub fn with_ml_dtypes(self, installed: bool) -> Self {
         match self {
@@ -86,19 +85,19 @@ impl Consumer {
     }
 }
 
-/// Whether a hand-off copies, why, and what to do about it; as sentences through `Display`.
+/// Whether a hand-off copies, why, and how to avoid it. `Display` gives sentences.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Explanation {
     consumer: Consumer,
     call: &'static str,
-    /// What is in the way, and what to do.
+    /// Obstacles, each with its remedy.
     obstacles: Vec<String>,
-    /// What makes the consumer copy of its own accord.
+    /// Reasons why the consumer itself copies.
     copies: Vec<String>,
 }
 
 impl Explanation {
-    /// Whether the consumer looks at the same memory.
+    /// Whether the consumer uses the same memory.
     pub fn is_zero_copy(&self) -> bool {
         self.obstacles.is_empty() && self.copies.is_empty()
     }
@@ -108,7 +107,7 @@ impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Explanation { consumer, call, obstacles, copies } = self;
         match (&obstacles[..], &copies[..]) {
-            ([], []) => write!(f, "Zero-copy: {call} looks at the same memory."),
+            ([], []) => write!(f, "Zero-copy: {call} uses the same memory."),
             ([], copies) => write!(f, "{consumer} copies: {}.", copies.join("; ")),
             (obstacles, _) => {
                 write!(f, "{consumer} cannot take this view: {}.", obstacles.join("; "))
@@ -118,8 +117,9 @@ impl fmt::Display for Explanation {
 }
 
 impl View {
-    /// Whether PyTorch can hold this view: it has no negative strides, and no read-only tensors: it
-    /// ignores DLPack's flag, and a write goes through. `allow_read_only` takes that risk.
+    /// Whether PyTorch can hold this view. PyTorch has no negative strides and no read-only
+    /// tensors: it ignores DLPack's flag, and a write reaches the memory. `allow_read_only` takes
+    /// that risk.
     ///
     /// # Errors
     ///
@@ -147,7 +147,7 @@ impl View {
         Err(Error::ReadOnly { operation: "torch()", hint })
     }
 
-    /// Whether every axis that is walked runs forwards, which `operation` needs.
+    /// Whether every axis of more than one element has a stride of 0 or more, as `operation` needs.
     ///
     /// # Errors
     ///
@@ -160,7 +160,7 @@ impl View {
         Err(Error::CopyRequired { operation, reason })
     }
 
-    /// Whether handing this view to `consumer` copies, why, and what to do about it.
+    /// Whether a hand-off of this view to `consumer` copies, why, and how to avoid it.
     pub fn explain(&self, consumer: Consumer) -> Explanation {
         let mut obstacles = vec![];
         let mut copies = vec![];
@@ -227,7 +227,7 @@ mod tests {
     use crate::layout::index::s;
 
     #[test]
-    fn torch_is_not_handed_what_it_would_misread() {
+    fn torch_gets_no_view_that_it_would_misread() {
         let view = View::from_vec(vec![1u8, 2, 3]);
         assert_eq!(view.check_torch(false), Ok(()));
         assert_eq!(
@@ -248,10 +248,7 @@ mod tests {
     fn explanations_are_sentences_that_say_what_to_do() {
         let view = View::zeros(&[4, 6], DType::F32, Order::C).unwrap();
         let say = |view: &View, consumer| view.explain(consumer).to_string();
-        assert_eq!(
-            say(&view, Consumer::Torch),
-            "Zero-copy: view.torch() looks at the same memory."
-        );
+        assert_eq!(say(&view, Consumer::Torch), "Zero-copy: view.torch() uses the same memory.");
         assert_eq!(
             say(&view.flip(&[1]).unwrap(), Consumer::Torch),
             "torch cannot take this view: torch() would need a copy: axis 1 has the negative \

@@ -2,11 +2,12 @@
 //!
 //! Three types carry everything:
 //!
-//! - [`Buffer`]: whose bytes, how many, and may they be written. It keeps its [`Owner`] alive.
-//! - [`Layout`]: where the elements are: shape, signed byte strides, offset.
-//! - [`DType`]: what the elements are.
+//! - [`Buffer`]: the bytes: their owner, their number, and whether they may be written. It keeps
+//!   its [`Owner`] alive.
+//! - [`Layout`]: the places of the elements: shape, signed byte strides, offset.
+//! - [`DType`]: the type of the elements.
 //!
-//! A [`View`] is the three together. Every operation that does not touch bytes is a function from
+//! A [`View`] consists of the three. Every operation that does not touch bytes is a function from
 //! `Layout` to `Layout`; nothing else computes an address. There is no I/O here, no thread and no
 //! Python.
 //!

@@ -1,7 +1,7 @@
 //! Whether two views touch a common byte.
 //!
 //! The bytes of a view are `start + sum(stride_i * x_i) + u` with `0 <= x_i < n_i` and `0 <= u <
-//! itemsize`. Two views share one where two such sums are equal: a linear Diophantine equation with
+//! itemsize`. Two views share a byte if two such sums are equal: a linear Diophantine equation with
 //! bounded unknowns. It is solved by depth-first search from the largest coefficient down, each
 //! step limited to what the smaller ones can still reach and to what their greatest common divisor
 //! divides. That is exponential for contrived strides, as it must be (the problem is NP-complete),
@@ -17,7 +17,7 @@ struct Term {
 }
 
 impl View {
-    /// The addresses from the first byte of any element to the end of the last; None without
+    /// The addresses from the first byte of all elements to the end of the last; None without
     /// elements.
     fn span(&self) -> Option<(i128, i128)> {
         if self.is_empty() || self.itemsize() == 0 {
@@ -33,13 +33,13 @@ impl View {
         Some((low, high))
     }
 
-    /// Whether the memory between the two views' outermost elements overlaps: quick, and true more
-    /// often than [`shares_memory`](View::shares_memory). `np.may_share_memory`.
+    /// Whether the address ranges of the two views overlap: `np.may_share_memory`. It is fast, and
+    /// true more often than [`shares_memory`](View::shares_memory).
     pub fn may_share_memory(&self, other: &View) -> bool {
         matches!((self.span(), other.span()), (Some(a), Some(b)) if a.0 < b.1 && b.0 < a.1)
     }
 
-    /// Whether some byte belongs to an element of both: exact. `np.shares_memory`.
+    /// Whether some byte belongs to an element of both: `np.shares_memory`. It is exact.
     pub fn shares_memory(&self, other: &View) -> bool {
         let (Some((low, high)), Some((other_low, other_high))) = (self.span(), other.span()) else {
             return false;
@@ -94,10 +94,10 @@ fn reaches(terms: &[Term], target: i128) -> bool {
         return false;
     }
     if divisor == 0 {
-        // Nothing is left to add.
+        // No term is left.
         return target % coefficient == 0 && (least..=most).contains(&(target / coefficient));
     }
-    // What is left must be a multiple of the divisor; the values of this unknown for which it is
+    // The rest must be a multiple of the divisor; the values of this unknown for which it is
     // repeat with `period`.
     let period = divisor / gcd(divisor, coefficient);
     let Some(first) =
@@ -130,7 +130,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn views_share_memory_where_a_byte_is_in_both(
+        fn views_share_memory_if_a_byte_is_in_both(
             a in any_layout(),
             b in any_layout(),
             shift in 0usize..40,

@@ -1,14 +1,14 @@
-//! Lists as long as the data says, for which there may be no memory.
+//! Lists whose length depends on the data, with an error if memory runs out.
 //!
-//! `Vec::with_capacity`, `collect` and `push` end the process where there is none. Whatever grows
-//! with the data is made by these instead, and ends in [`Error::OutOfMemory`].
+//! `Vec::with_capacity`, `collect` and `push` end the process if memory runs out. Lists that grow
+//! with the data use these functions instead, which return [`Error::OutOfMemory`].
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, Hash};
 
 use crate::error::{Error, Result};
 
-/// An empty list with memory for so many elements.
+/// An empty list with memory for `count` elements.
 ///
 /// # Errors
 ///
@@ -20,7 +20,7 @@ pub fn with_room_for<T>(count: usize) -> Result<Vec<T>> {
     Ok(list)
 }
 
-/// Makes room for so many more elements, growing the list as `Vec::reserve` does.
+/// Makes room for `more` elements, growing the list as `Vec::reserve` does.
 ///
 /// # Errors
 ///
@@ -32,7 +32,7 @@ pub fn reserve<T>(list: &mut Vec<T>, more: usize) -> Result<()> {
     })
 }
 
-/// Makes a list so long, with `element` where it was shorter: `Vec::resize`.
+/// Makes a list `len` long, with copies of `element` at its new places: `Vec::resize`.
 ///
 /// # Errors
 ///
@@ -68,8 +68,7 @@ pub fn list_of<T>(elements: impl IntoIterator<Item = T>) -> Result<Vec<T>> {
 /// All elements of an iterator as a list, or the first error.
 ///
 /// # Errors
-///
-/// The first of the iterator; [`Error::OutOfMemory`].
+/// The first error of the iterator; [`Error::OutOfMemory`].
 pub fn try_list_of<T, E: From<Error>>(
     elements: impl IntoIterator<Item = Result<T, E>>,
 ) -> Result<Vec<T>, E> {
@@ -81,7 +80,7 @@ pub fn try_list_of<T, E: From<Error>>(
     Ok(list)
 }
 
-/// So many equal elements: `vec![element; count]`.
+/// `count` equal elements: `vec![element; count]`.
 ///
 /// # Errors
 ///
@@ -92,7 +91,7 @@ pub fn repeated<T: Clone>(element: T, count: usize) -> Result<Vec<T>> {
     Ok(list)
 }
 
-/// Adds an element to a set; whether it is new.
+/// Adds an element to a set, and returns whether it is new.
 ///
 /// # Errors
 ///
@@ -103,7 +102,7 @@ pub fn insert<T: Eq + Hash, S: BuildHasher>(set: &mut HashSet<T, S>, element: T)
     Ok(set.insert(element))
 }
 
-/// Adds a key with its value to a map; the value that it had before.
+/// Adds a key with its value to a map, and returns the previous value of the key.
 ///
 /// # Errors
 ///
@@ -123,7 +122,7 @@ pub fn insert_key<K: Eq + Hash, V, S: BuildHasher>(
 pub struct Text(String);
 
 impl Text {
-    /// Appends to it.
+    /// Appends a text.
     ///
     /// # Errors
     ///
@@ -140,17 +139,17 @@ impl Text {
         self.0.len()
     }
 
-    /// Leaves the first `len` bytes, which end where a character does.
+    /// Keeps the first `len` bytes, which must end with a whole character.
     pub fn truncate(&mut self, len: usize) {
         self.0.truncate(len);
     }
 
-    /// Whether nothing was appended.
+    /// Whether the text is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// What was appended.
+    /// The text.
     pub fn into_string(self) -> String {
         self.0
     }
@@ -161,7 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_that_no_memory_holds_is_an_error_that_says_its_size() {
+    fn a_list_larger_than_memory_is_an_error_that_says_its_size() {
         let message = |result: Result<Vec<u64>>| result.unwrap_err().to_string();
         assert_eq!(message(with_room_for(1 << 59)), "cannot allocate 4611686018427387904 bytes");
         assert_eq!(

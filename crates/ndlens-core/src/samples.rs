@@ -1,4 +1,4 @@
-//! Layouts for property tests, and the slow, obvious truth about them.
+//! Layouts for property tests, and a slow, simple enumeration of their elements.
 
 use proptest::prelude::*;
 

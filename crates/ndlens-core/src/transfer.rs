@@ -1,4 +1,4 @@
-//! Elements from one layout to another of the same shape.
+//! Copies of elements from one layout to another of the same shape.
 
 #![expect(unsafe_code, reason = "copies between raw pointers; see UNSAFE.md")]
 
@@ -10,8 +10,8 @@ use crate::watch::Meter;
 
 /// Copies each element of one layout to its place in another.
 ///
-/// Axes that both sides can walk with one stride are merged first, so that whatever can be one long
-/// copy is. `meter` counts what was moved, over several transfers where they are one work.
+/// Axes that both sides can walk with one stride are merged first, so that copies are as long as
+/// possible. `meter` counts the moved elements, over several transfers if they are one operation.
 ///
 /// # Errors
 ///
@@ -91,7 +91,7 @@ pub(crate) unsafe fn transfer(
     }
 }
 
-/// `count` elements, so many bytes apart on either side.
+/// Copies `count` elements with the given strides of either side.
 ///
 /// # Safety
 ///

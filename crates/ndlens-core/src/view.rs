@@ -14,13 +14,13 @@ use crate::room;
 use crate::transfer::transfer;
 use crate::watch::Meter;
 
-/// An N-dimensional view over memory that something else owns.
+/// An N-dimensional view of memory that an owner keeps valid.
 ///
 /// # Invariant
 ///
 /// The layout has passed [`Layout::check`] for this buffer's length and this dtype's itemsize, or
-/// comes from one that has. So every element's bytes are in the buffer, and the buffer's owner
-/// keeps them there.
+/// is derived from such a layout. So every element's bytes are in the buffer, and the buffer's
+/// owner keeps them valid.
 #[derive(Debug, Clone)]
 pub struct View {
     buffer: Buffer,
@@ -28,9 +28,9 @@ pub struct View {
     dtype: DType,
 }
 
-/// A view that borrows its buffer: what kernels read, made without touching a reference count.
+/// A view that borrows its buffer. Kernels read it; to make one touches no reference count.
 ///
-/// It carries [`View`]'s invariant.
+/// It has the invariant of [`View`].
 #[derive(Debug, Clone)]
 pub struct ViewRef<'a> {
     buffer: &'a Buffer,
@@ -39,17 +39,16 @@ pub struct ViewRef<'a> {
 }
 
 impl View {
-    /// The three together, through the gate.
+    /// A view of a buffer, checked by [`Layout::check`].
     ///
     /// # Errors
-    ///
-    /// What [`Layout::check`] says.
+    /// The errors of [`Layout::check`].
     pub fn new(buffer: Buffer, layout: Layout, dtype: DType) -> Result<Self> {
         layout.check(dtype.itemsize(), buffer.len())?;
         Ok(View { buffer, layout, dtype })
     }
 
-    /// A vector as a view of shape (len,); nothing is copied.
+    /// A view of a vector, of shape (len,), without a copy.
     pub fn from_vec<T: Element>(vec: Vec<T>) -> Self {
         let layout = Layout {
             shape: Dims::from_slice(&[vec.len()]),
@@ -59,7 +58,7 @@ impl View {
         View { buffer: Buffer::from_vec(vec), layout, dtype: T::DTYPE }
     }
 
-    /// New memory full of zeros, in the given order, aligned to [`ALIGNMENT`](crate::ALIGNMENT).
+    /// New memory of zeros, in the given order, aligned to [`ALIGNMENT`](crate::ALIGNMENT).
     ///
     /// # Errors
     ///
@@ -85,17 +84,17 @@ impl View {
         self.layout.ndim()
     }
 
-    /// What the elements are.
+    /// The type of the elements.
     pub fn dtype(&self) -> &DType {
         &self.dtype
     }
 
-    /// Where the elements are.
+    /// The places of the elements in the buffer.
     pub fn layout(&self) -> &Layout {
         &self.layout
     }
 
-    /// Whose bytes they are.
+    /// The buffer of the elements.
     pub fn buffer(&self) -> &Buffer {
         &self.buffer
     }
@@ -110,12 +109,12 @@ impl View {
         self.layout.len()
     }
 
-    /// Whether there is no element.
+    /// Whether the view has no elements.
     pub fn is_empty(&self) -> bool {
         self.layout.is_empty()
     }
 
-    /// Bytes of all elements, as many as a copy would take.
+    /// Bytes of all elements, which is the size of a copy.
     pub fn nbytes(&self) -> usize {
         self.len() * self.itemsize()
     }
@@ -125,12 +124,13 @@ impl View {
         self.buffer.access() == Access::ReadOnly
     }
 
-    /// Whether the elements lie packed in the given order.
+    /// Whether the elements are packed in the given order.
     pub fn is_contiguous(&self, order: Order) -> bool {
         self.layout.is_contiguous(self.itemsize(), order)
     }
 
-    /// The order in which the elements lie packed; C order if they do in both, or in neither.
+    /// The order in which the elements are packed; C order if they are packed in both, or in
+    /// neither.
     ///
     /// ```
     /// use ndlens_core::{Order, View};
@@ -148,13 +148,13 @@ impl View {
         }
     }
 
-    /// The first element. Valid for reads at every offset the layout reaches, while a clone of this
-    /// view lives.
+    /// A pointer to the first element. It is valid for reads at every offset that the layout
+    /// reaches, while a clone of this view lives.
     pub fn as_ptr(&self) -> *mut u8 {
         self.as_ref().as_ptr().cast_mut()
     }
 
-    /// The same view without its claim on the owner.
+    /// The same view, borrowed from this one.
     pub fn as_ref(&self) -> ViewRef<'_> {
         ViewRef { buffer: &self.buffer, layout: self.layout.clone(), dtype: &self.dtype }
     }
@@ -173,7 +173,7 @@ impl View {
         Ok(self.with_layout(self.layout.index(indices)?))
     }
 
-    /// As [`index`](Self::index), written where the result is wanted. After an error `out` is None.
+    /// As [`index`](Self::index), with the result written to `out`, which is None after an error.
     ///
     /// # Errors
     ///
@@ -338,32 +338,29 @@ impl View {
         View { buffer: self.buffer.to_read_only(), ..self.clone() }
     }
 
-    /// Asks the owner whether the bytes are all still there, and were whenever they were read; see
+    /// Asks the owner whether all bytes still exist, and existed whenever they were read; see
     /// [`Owner::verify`](crate::Owner::verify).
     ///
     /// # Errors
-    ///
-    /// What it says.
+    /// The errors of the owner's method.
     pub fn verify(&self) -> Result<()> {
         self.as_ref().verify()
     }
 
-    /// Asks for the bytes from the first element to the last to be brought into memory; see
+    /// Requests the bytes from the first element to the last, ahead of a read; see
     /// [`Owner::prefetch`](crate::Owner::prefetch).
     ///
     /// # Errors
-    ///
-    /// What it says.
+    /// The errors of the owner's method.
     pub fn prefetch(&self) -> Result<()> {
         self.as_ref().prefetch()
     }
 
-    /// Lets go of memory that only keeps a file's bytes, from the first element to the last; see
-    /// [`Owner::drop_cache`](crate::Owner::drop_cache).
+    /// Releases memory that can be loaded again from a file, from the first element to the last;
+    /// see [`Owner::drop_cache`](crate::Owner::drop_cache).
     ///
     /// # Errors
-    ///
-    /// What it says.
+    /// The errors of the owner's method.
     pub fn drop_cache(&self) -> Result<()> {
         self.buffer.drop_cache(self.layout.span(self.itemsize()))
     }
@@ -372,7 +369,7 @@ impl View {
     ///
     /// # Errors
     ///
-    /// [`Error::OutOfMemory`]; what [`Owner::verify`](crate::Owner::verify) says.
+    /// [`Error::OutOfMemory`]; the errors of [`Owner::verify`](crate::Owner::verify).
     pub fn copy(&self, order: Order) -> Result<Self> {
         self.buffer.verify()?;
         let copy = View::zeros(self.shape(), self.dtype.clone(), order)?;
@@ -382,7 +379,7 @@ impl View {
             source.layout.shape.reverse();
             source.layout.strides.reverse();
         }
-        // SAFETY: `copy` is `nbytes` bytes of fresh memory that nobody else has seen.
+        // SAFETY: `copy` is `nbytes` bytes of fresh memory that no other code has a pointer to.
         unsafe { source.copy_to(copy.as_ptr(), &mut Meter::default()) }?;
         self.buffer.verify_read()?;
         Ok(copy)
@@ -392,8 +389,8 @@ impl View {
     ///
     /// # Errors
     ///
-    /// [`Error::DTypeMismatch`] where they are not `T`s; [`Error::OutOfMemory`]; what
-    /// [`Owner::verify`](crate::Owner::verify) says.
+    /// [`Error::DTypeMismatch`] if they are not `T`s; [`Error::OutOfMemory`]; the errors of
+    /// [`Owner::verify`](crate::Owner::verify).
     pub fn to_vec<T: Element>(&self) -> Result<Vec<T>> {
         if self.dtype != T::DTYPE {
             return Err(Error::DTypeMismatch {
@@ -415,8 +412,8 @@ impl View {
 
     /// The element of a view of rank 1 at this index; a negative one counts from the end.
     ///
-    /// None where there is none: another rank, out of bounds, elements that are no `T`s, bytes that
-    /// the owner says are gone.
+    /// None if there is no such element: the rank is not 1, the index is out of bounds, the
+    /// elements are not `T`s, or the owner says that the bytes no longer exist.
     #[inline]
     pub fn get<T: Element>(&self, index: isize) -> Option<T> {
         let ([size], [stride]) = (self.shape(), self.strides()) else { return None };
@@ -430,12 +427,12 @@ impl View {
         Some(unsafe { self.buffer.as_ptr().add(offset).cast::<T>().read_unaligned() })
     }
 
-    /// The bytes of the element with these indices, one for each axis, into `destination`.
+    /// Copies the bytes of the element with these indices, one for each axis, to `destination`.
     ///
     /// # Errors
     ///
-    /// As [`Layout::element_offset`]; [`Error::DestinationSize`] where `destination` is not one
-    /// element long; what [`Owner::verify`](crate::Owner::verify) says.
+    /// As [`Layout::element_offset`]; [`Error::DestinationSize`] if `destination` is not one
+    /// element long; the errors of [`Owner::verify`](crate::Owner::verify).
     pub fn read_element(
         &self,
         indices: impl ExactSizeIterator<Item = isize>,
@@ -458,20 +455,20 @@ impl View {
         self.buffer.verify_read()
     }
 
-    /// The elements' bytes into `destination`, in C order.
+    /// Copies the elements' bytes to `destination`, in C order.
     ///
     /// # Errors
     ///
-    /// [`Error::DestinationSize`] where `destination` is not [`nbytes`](Self::nbytes) long; what
-    /// [`Owner::verify`](crate::Owner::verify) says.
+    /// [`Error::DestinationSize`] if `destination` is not [`nbytes`](Self::nbytes) long; the errors
+    /// of [`Owner::verify`](crate::Owner::verify).
     pub fn read_into(&self, destination: &mut [u8]) -> Result<()> {
         self.buffer.verify()?;
         self.as_ref().read_into(destination)?;
         self.buffer.verify_read()
     }
 
-    /// As [`read_into`](Self::read_into), into memory that was never written. After an error some
-    /// of it still was not.
+    /// As [`read_into`](Self::read_into), into uninitialised memory. After an error some of it is
+    /// still uninitialised.
     ///
     /// # Errors
     ///
@@ -484,30 +481,27 @@ impl View {
 }
 
 impl<'a> ViewRef<'a> {
-    /// Asks the owner whether these elements' bytes are still there.
+    /// Asks the owner whether these elements' bytes still exist.
     ///
     /// # Errors
-    ///
-    /// What [`Owner::verify`](crate::Owner::verify) says.
+    /// The errors of [`Owner::verify`](crate::Owner::verify).
     pub fn verify(&self) -> Result<()> {
         self.buffer.verify_start(self.layout.end(self.dtype.itemsize()))
     }
 
-    /// Asks for the bytes from the first element to the last to be brought into memory; see
+    /// Requests the bytes from the first element to the last, ahead of a read; see
     /// [`Owner::prefetch`](crate::Owner::prefetch).
     ///
     /// # Errors
-    ///
-    /// What it says.
+    /// The errors of the owner's method.
     pub fn prefetch(&self) -> Result<()> {
         self.buffer.prefetch(self.layout.span(self.dtype.itemsize()))
     }
 
-    /// A layout over a buffer, through the gate.
+    /// A view that borrows a buffer, checked by [`Layout::check`].
     ///
     /// # Errors
-    ///
-    /// What [`Layout::check`] says.
+    /// The errors of [`Layout::check`].
     pub fn new(buffer: &'a Buffer, layout: Layout, dtype: &'a DType) -> Result<Self> {
         layout.check(dtype.itemsize(), buffer.len())?;
         Ok(ViewRef { buffer, layout, dtype })
@@ -523,17 +517,17 @@ impl<'a> ViewRef<'a> {
         self.layout.strides()
     }
 
-    /// What the elements are.
+    /// The type of the elements.
     pub fn dtype(&self) -> &'a DType {
         self.dtype
     }
 
-    /// Where the elements are.
+    /// The places of the elements in the buffer.
     pub fn layout(&self) -> &Layout {
         &self.layout
     }
 
-    /// Whose bytes they are.
+    /// The buffer of the elements.
     pub fn buffer(&self) -> &'a Buffer {
         self.buffer
     }
@@ -543,7 +537,8 @@ impl<'a> ViewRef<'a> {
         self.layout.len() * self.dtype.itemsize()
     }
 
-    /// The first element. Valid for reads at every offset the layout reaches, for `'a`.
+    /// A pointer to the first element, valid for reads at every offset that the layout reaches, for
+    /// `'a`.
     pub fn as_ptr(&self) -> *const u8 {
         // SAFETY: the offset is within `0..=len` by invariant 3.
         unsafe { self.buffer.as_ptr().add(self.layout.offset) }.as_ptr()
@@ -585,17 +580,17 @@ impl<'a> ViewRef<'a> {
         Ok(ViewRef { layout: self.layout.narrow(axis, start, count)?, ..*self })
     }
 
-    /// The elements' bytes into `destination`, in C order.
+    /// Copies the elements' bytes to `destination`, in C order.
     ///
     /// # Errors
     ///
-    /// [`Error::DestinationSize`] where `destination` is not [`nbytes`](Self::nbytes) long.
+    /// [`Error::DestinationSize`] if `destination` is not [`nbytes`](Self::nbytes) long.
     pub fn read_into(&self, destination: &mut [u8]) -> Result<()> {
         self.read_counted(destination, &mut Meter::default())
     }
 
-    /// As [`read_into`](Self::read_into), into memory that was never written. After an error some
-    /// of it still was not.
+    /// As [`read_into`](Self::read_into), into uninitialised memory. After an error some of it is
+    /// still uninitialised.
     ///
     /// # Errors
     ///
@@ -609,7 +604,7 @@ impl<'a> ViewRef<'a> {
         unsafe { self.copy_to(destination.as_mut_ptr().cast(), &mut Meter::default()) }
     }
 
-    /// As [`read_into`](Self::read_into), as a part of longer work.
+    /// As [`read_into`](Self::read_into), as a part of a longer operation.
     pub(crate) fn read_counted(&self, destination: &mut [u8], meter: &mut Meter) -> Result<()> {
         if destination.len() != self.nbytes() {
             return Err(Error::DestinationSize { got: destination.len(), expected: self.nbytes() });
@@ -619,7 +614,7 @@ impl<'a> ViewRef<'a> {
         unsafe { self.copy_to(destination.as_mut_ptr(), meter) }
     }
 
-    /// The elements' bytes to `destination`, in C order.
+    /// Copies the elements' bytes to `destination`, in C order.
     ///
     /// # Safety
     ///
@@ -713,7 +708,7 @@ mod tests {
     }
 
     #[test]
-    fn get_gives_the_elements_that_are_there_and_none_where_there_is_none() {
+    fn get_gives_each_element_and_none_for_other_indices_and_dtypes() {
         let view = counting(&[5]).flip(&[0]).unwrap();
         let got: Vec<Option<u16>> = (-6..6).map(|index| view.get(index)).collect();
         let expected: Vec<_> = view.to_vec::<u16>().unwrap().into_iter().map(Some).collect();
@@ -741,7 +736,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_copy_ends_when_its_watch_says_so() {
+    fn a_long_copy_ends_when_its_watch_interrupts_it() {
         let endless = View::from_vec(vec![0u8]).broadcast_to(&[1 << 30, 3]).unwrap();
         let started = Instant::now();
         let copy = watched(|| true, || endless.copy(Order::C));

@@ -1,24 +1,24 @@
-//! Long work that may be told to stop.
+//! Long operations that can be interrupted.
 //!
-//! A copy of a view that repeats one byte 2^40 times takes an hour. Code that starts such work on a
-//! thread may give it a watch, a function that is asked every 50 ms or so whether the work shall
-//! end; it then ends in [`Error::Interrupted`]. Threads without a watch, such as a loader's
-//! workers, never ask.
+//! A copy of a view that repeats one byte 2^40 times takes an hour. A thread that starts such an
+//! operation can set a watch: a function that is called about every 50 ms and says whether the
+//! operation must end. If so, it ends with [`Error::Interrupted`]. Threads without a watch, such as
+//! the workers of a loader, never ask.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 
-/// How often the watch is asked.
+/// Time between two calls of the watch.
 pub(crate) const INTERVAL: Duration = Duration::from_millis(50);
-/// Work between two looks at the clock: 4 MB copied, or so many elements at strides, some ms of
-/// either.
+/// Work between two looks at the clock: 4 MB copied, or 65,536 elements with strides; each takes a
+/// few milliseconds.
 const LOOK_COST: usize = 1 << 16;
-/// Bytes copied in a row that cost what one element at a stride does.
+/// Contiguous bytes that take as long to copy as one element with a stride.
 const BYTES_OF_COST: usize = 64;
 
-/// Whether a thread's work shall end, and when that was asked last.
+/// The watch of a thread, and the time of its last call.
 #[derive(Clone, Copy)]
 struct Watch {
     is_interrupted: fn() -> bool,
@@ -29,10 +29,10 @@ thread_local! {
     static WATCH: Cell<Option<Watch>> = const { Cell::new(None) };
 }
 
-/// Does `work` on this thread, and ends it with [`Error::Interrupted`] once `is_interrupted` says
-/// so.
+/// Does `work` on this thread, which ends with [`Error::Interrupted`] once `is_interrupted` returns
+/// true.
 pub fn watched<R>(is_interrupted: fn() -> bool, work: impl FnOnce() -> R) -> R {
-    /// Puts back what was there, also where the work panics.
+    /// Restores the previous watch, also if the work panics.
     struct Before(Option<Watch>);
     impl Drop for Before {
         fn drop(&mut self) {
@@ -43,18 +43,18 @@ pub fn watched<R>(is_interrupted: fn() -> bool, work: impl FnOnce() -> R) -> R {
     work()
 }
 
-/// How much work was done since the watch was last asked.
+/// The work done since the last call of the watch.
 #[derive(Debug, Default)]
 pub(crate) struct Meter(usize);
 
 impl Meter {
-    /// The most elements of a row, so many bytes each, to be moved between two looks.
+    /// The largest number of elements of `itemsize` bytes to move between two looks at the clock.
     pub(crate) fn row_limit(itemsize: usize, packed: bool) -> usize {
         let cost_of_one = if packed { itemsize } else { itemsize + BYTES_OF_COST };
         (LOOK_COST * BYTES_OF_COST).div_ceil(cost_of_one.max(1))
     }
 
-    /// Counts a row of elements that were moved, and asks the watch if it is time.
+    /// Counts a row of moved elements, and calls the watch if it is due.
     #[inline]
     pub(crate) fn count_row(&mut self, count: usize, itemsize: usize, packed: bool) -> Result<()> {
         self.0 += 1 + count * itemsize / BYTES_OF_COST + if packed { 0 } else { count };
@@ -95,7 +95,7 @@ mod tests {
                 assert!(packed || most <= LOOK_COST);
                 let mut meter = Meter(0);
                 meter.count_row(most, itemsize, packed).unwrap();
-                // It looked, or will with the next row.
+                // The clock was read, or will be with the next row.
                 assert!(
                     meter.0 == 0 || meter.0 >= LOOK_COST / 2,
                     "{itemsize} {packed} {}",

@@ -1,4 +1,5 @@
-//! How fast colours change: a 224x224x3 image, `uint8` and `float32`, in place, on one thread.
+//! The speed of changes of colour: a 224x224x3 image, `uint8` and `float32`, in place, on one
+//! thread.
 //!
 //! Each instruction set runs in a process of its own, since `NDLENS_ISA` is read once. Figures are
 //! medians of nine windows. `benches/colour.py` has the same beside torchvision.

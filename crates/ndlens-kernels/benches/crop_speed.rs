@@ -1,11 +1,11 @@
-//! How fast crops become numbers: a 256x256x3 crop, or of another size, of a 512x512x3 `uint8`
-//! image, HWC to CHW, times 1/255 and, on request, normalised, as `float32` or a float of half its
-//! width, or as another integer; out of an array larger than the cache into a ring of eight batch
-//! buffers of 32, on one thread.
+//! The speed of crops that become numbers: a 256x256x3 crop, or of another size, of a 512x512x3
+//! `uint8` image, HWC to CHW, times 1/255 and, on request, normalised, as `float32` or a float of
+//! half its width, or as another integer; out of an array larger than the cache into a ring of
+//! eight batch buffers of 32, on one thread.
 //!
 //! `scalar` is the reference: a look-up in a table of 256 results for each channel. Each
 //! instruction set runs in a process of its own, since `NDLENS_ISA` is read once. `float32` crops
-//! are checked against the obvious loop, all others against the same steps on one element at a
+//! are checked against a simple loop, all others against the same steps on one element at a
 //! time, before anything is timed. Figures are medians of five windows of the time that the thread
 //! ran (Linux's schedstat), so that a busy machine shows little in them.
 //!
@@ -107,8 +107,7 @@ fn crop<'a>(
     Ok(crop.permute(&[2, 0, 1])?)
 }
 
-/// Compares crops with what the map makes of each element by itself; and `float32` with the obvious
-/// loop.
+/// Compares crops with the map of each element by itself, and `float32` with a simple loop.
 fn check(
     map: &ValueMap,
     images: &ViewRef<'_>,
@@ -116,8 +115,7 @@ fn check(
     steps: &[MapStep],
     random: &mut Random,
 ) -> Result<(), Failure> {
-    /// So far apart that no vector body knows how to gather them, and a table or a block makes
-    /// them.
+    /// A stride that no vector body supports, so that a table or a block computes the elements.
     const APART: usize = 8;
     let size = map.dtype().itemsize();
     let every_byte = View::from_vec((0u8..=255).flat_map(|byte| [byte; 3 * APART]).collect());
@@ -182,7 +180,7 @@ fn median_rate(
     Ok(rates[rates.len() / 2])
 }
 
-/// For how many nanoseconds this thread has run.
+/// Nanoseconds that this thread has run.
 fn time_run() -> Result<f64, Failure> {
     let line = std::fs::read_to_string("/proc/thread-self/schedstat")?;
     Ok(line.split(' ').next().ok_or("no schedstat")?.parse()?)

@@ -1,9 +1,9 @@
-//! One kernel, once, on the same image each time: what `benches/instructions.py` counts the
-//! instructions of.
+//! Runs of one kernel on the same image, whose instructions `benches/instructions.py` counts.
 //!
 //! Without an argument it lists the kernels. With a name it runs that one inside [`measured`],
-//! which callgrind is told to collect alone, after a first run that takes what a first run takes:
-//! memory, tables of weights, what the CPU has. Prints how many elements it wrote.
+//! which is all that callgrind collects, after a first run that does the work of a first run: it
+//! allocates memory, computes tables of weights and detects the CPU's features. Prints how many
+//! elements it wrote.
 //!
 //! ```text
 //! NDLENS_ISA=avx2 valgrind --tool=callgrind --toggle-collect='*measured*' \
@@ -24,7 +24,7 @@ const ELEMENTS: usize = SIZE * SIZE * 3;
 type Failure = Box<dyn std::error::Error>;
 type Outcome = Result<(), ndlens_kernels::Error>;
 
-/// What runs once, and how many elements that writes.
+/// A function to count, and the number of elements that it writes.
 struct Kernel {
     elements: usize,
     run: Box<dyn FnMut() -> Outcome>,
@@ -49,7 +49,7 @@ fn main() -> Result<(), Failure> {
     Ok(())
 }
 
-/// All that is counted. A call that stays one, so that there is a symbol to name.
+/// The counted part. It is never inlined, so that it has a symbol.
 #[inline(never)]
 fn measured(run: &mut dyn FnMut() -> Outcome) -> Outcome {
     run()
@@ -178,7 +178,7 @@ fn image(dtype: &DType) -> Result<View, Failure> {
     Ok(image.reshape(&[SOURCE as isize, SOURCE as isize, 3])?)
 }
 
-/// So many elements, any bytes or floats from 0 to 1.
+/// Elements of any bytes, or floats from 0 to 1.
 fn bytes(dtype: &DType, elements: usize) -> Vec<u8> {
     let mut state = 0x9e37_79b9_7f4a_7c15u64;
     let mut next = || {
@@ -195,7 +195,7 @@ fn bytes(dtype: &DType, elements: usize) -> Vec<u8> {
 }
 
 /// Bytes that start with a line of the cache, as a loader's do, so that the count does not depend
-/// on where memory happens to lie.
+/// on the address of memory.
 struct Lines {
     memory: Vec<u8>,
     len: usize,

@@ -1,10 +1,10 @@
-//! How fast this machine's memory takes batches that cost nothing to make: the limit of every
-//! loader.
+//! The rate at which this machine's memory takes batches that cost nothing to make: the limit of
+//! every loader.
 //!
 //! Each thread writes its part of one batch after another, past the cache, as the loader's kernels
-//! do; what it writes comes from one row that stays in the first-level cache. The batches lie in
-//! huge pages where the system gives them, as the loader's do, and are used in turn. Prints bytes a
-//! second.
+//! do; what it writes comes from one row that stays in the first-level cache. The batches are in
+//! huge pages if the system gives them, as those of the loader, and are used in turn. Prints bytes
+//! a second.
 //!
 //! The row has no zeros: some processors write lines of zeros several times as fast.
 //!
@@ -19,7 +19,7 @@ use memmap2::{Advice, MmapMut};
 use ndlens_core::View;
 use ndlens_kernels::{Stores, Take};
 
-/// A few rows are a piece of work between two looks at the clock, as large as a loader's.
+/// Bytes of a piece of work between two looks at the clock: a few rows, as in a loader.
 const ROW_BYTES: usize = 4096;
 const ROWS: usize = 64;
 const HUGE_PAGE: usize = 2 << 20;

@@ -1,4 +1,4 @@
-//! How fast random resized crops are made: boxes of 8 to 100 % of the area and 3/4 to 4/3 in shape
+//! The speed of random resized crops: boxes of 8 to 100 % of the area and 3/4 to 4/3 in shape
 //! out of 512x512x3 `uint8` images, to 224x224 by an antialiased bilinear filter, mirrored every
 //! other time, times 1/255, normalised, as planes of `float32`; out of an array larger than the
 //! cache into a ring of eight batch buffers of 32, on one thread.
@@ -249,7 +249,7 @@ fn median_rate(
     Ok(rates[rates.len() / 2])
 }
 
-/// For how many nanoseconds this thread has run.
+/// Nanoseconds that this thread has run.
 fn time_run() -> Result<f64, Failure> {
     let line = std::fs::read_to_string("/proc/thread-self/schedstat")?;
     Ok(line.split(' ').next().ok_or("no schedstat")?.parse()?)

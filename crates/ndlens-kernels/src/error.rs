@@ -1,11 +1,11 @@
-//! Everything that can go wrong with a value map, one variant each.
+//! The errors of kernels, one variant for each kind of failure.
 
 use ndlens_core::ErrorKind;
 
 /// `Result` with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What was asked for, what was found, and where.
+/// An error of a kernel, with the request, the values found and their place.
 #[expect(missing_docs, reason = "the fields are named by the message above them")]
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -19,7 +19,7 @@ pub enum Error {
          narrower integer, or convert with scale=False"
     )]
     UnsafeScale { from: String, to: String },
-    /// Integers scaled from or to what has no range of its own.
+    /// A scale from or to an integer dtype without a range.
     #[error(
         "cannot scale {from} to {to}: of the integers only uint8, int8, uint16, int16, int32 and \
          int64 have a range to scale; convert with scale=False"
@@ -37,7 +37,7 @@ pub enum Error {
         if *.expected <= 1 { "1".to_owned() } else { format!("1 or {expected}") }
     )]
     StatisticsLength { name: &'static str, got: usize, expected: usize },
-    /// A division by zero to come.
+    /// A standard deviation of 0, which would divide by zero.
     #[error("normalize needs a std other than 0, got 0 at position {position}")]
     ZeroStd { position: usize },
     /// A view of other elements than the map was compiled for.
@@ -52,7 +52,7 @@ pub enum Error {
     /// A view with another number of channels than the map was compiled for.
     #[error("view has {got} channels, expected {expected}")]
     ChannelCount { got: usize, expected: usize },
-    /// A resize to nothing, or of no channel.
+    /// A resize to an image without pixels or channels, or to one that is too large.
     #[error(
         "cannot resize to {height} x {width} in {channels} channels: each must be at least 1 and \
          below 2^24"
@@ -65,24 +65,24 @@ pub enum Error {
          of any dtype"
     )]
     ResizeDType { interpolation: &'static str, got: String },
-    /// A resize of what is no image.
+    /// A resize of a view that is not an image.
     #[error(
         "cannot resize a view of shape {got:?}, expected {expected}, each size at least 1 and \
          below 2^24"
     )]
     ResizeShape { got: Vec<usize>, expected: &'static str },
-    /// A part of the resized image that it does not have.
+    /// A window outside of the resized image.
     #[error(
         "window {start}..{end} of the {axis} axis is out of bounds for a resized image of {size}"
     )]
     ResizeWindow { axis: &'static str, start: usize, end: usize, size: usize },
-    /// A map of other elements than the resized ones.
-    #[error("value map is of {got}, expected {expected}, which is resized")]
+    /// A map of another dtype than that of the resized image.
+    #[error("value map is of {got}, expected {expected}, the dtype of the resized image")]
     MapSource { got: String, expected: String },
-    /// Colours of other elements.
+    /// A change of colours of another dtype.
     #[error("colours are changed of uint8 and float32 images, got {got}")]
     ColourDType { got: String },
-    /// Colours of something else than gray or red, green and blue.
+    /// A change of colours of another number of channels than 1 or 3.
     #[error("colours are changed of images with 1 or 3 channels, got {got}")]
     ColourChannels { got: usize },
     /// A mixture of elements that are not floats.
@@ -91,13 +91,13 @@ pub enum Error {
     /// `NDLENS_ISA` does not name an instruction set of this architecture.
     #[error("NDLENS_ISA is {got:?}, expected {expected}")]
     UnknownLevel { got: String, expected: String },
-    /// What the view itself says.
+    /// An error of the view.
     #[error(transparent)]
     View(#[from] ndlens_core::Error),
 }
 
 impl Error {
-    /// What kind of failure it is.
+    /// The kind of the failure.
     pub fn kind(&self) -> ErrorKind {
         match self {
             Error::UnsupportedConversion { .. }

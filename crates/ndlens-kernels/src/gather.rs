@@ -1,14 +1,14 @@
-//! Packed rows at any places, copied one after another.
+//! Copies of packed rows at any places, one after another.
 //!
-//! A row of some hundred bytes that lies anywhere in gigabytes takes longer to reach than to copy:
-//! it misses every cache, and its page the table of pages, and the processor cannot guess which
-//! comes next. But the list of places knows. So rows are asked for ahead of the copy, far enough
-//! that memory answers in time and near enough that the answer is still there:
+//! A row of a few hundred bytes at a random place in gigabytes takes longer to reach than to copy:
+//! it misses every cache, its page misses the TLB, and the processor cannot predict the next row.
+//! But the list of places is known. So rows are prefetched ahead of the copy, far enough that
+//! memory answers in time and near enough that the line is still in the cache:
 //!
 //! ```text
 //!  places     17  4  99  3  58  ..
 //!  copied      ^
-//!  asked for             ^        AHEAD_BYTES further on
+//!  prefetched            ^        AHEAD_BYTES further on
 //! ```
 
 #![expect(unsafe_code, reason = "copies from raw pointers; see UNSAFE.md")]
@@ -30,32 +30,32 @@ use crate::simd::level::{Body, Level};
 use crate::simd::stores::LINE;
 use crate::simd::stores::{Stores, fence};
 
-/// How many bytes to ask for ahead where rows are short: what one core draws from memory, some
-/// 20 GB/s, in four times its latency of 100 ns. They wait in the second level of the cache.
+/// Bytes to prefetch ahead for short rows: as many as one core reads from memory, at about 20 GB/s,
+/// in four times its latency of 100 ns. They wait in the second-level cache.
 const AHEAD_BYTES: usize = 8192;
 
-/// The same along a long row, where the processor sees for itself what comes next, but for its
-/// start and at the end of each page.
+/// The same for a long row, along which the processor itself prefetches, except at its start and at
+/// the end of each page.
 const AHEAD_ALONG_BYTES: usize = 1024;
 
-/// The same in each run of a row that is copied in two, as far as the second level of the cache.
+/// The same in each run of a row that is copied in two, into the second-level cache.
 const AHEAD_IN_RUN_BYTES: usize = 2048;
 
-/// Rows of so many bytes are copied in two runs: shorter ones end before a run is under way.
+/// Rows of these sizes are copied in two runs; in shorter rows a second run does not pay off.
 const TWO_RUNS_BYTES: Range<usize> = 2 * AHEAD_IN_RUN_BYTES..FOUR_RUNS_BYTES;
 
-/// Rows of so many bytes and longer ones are copied in four runs, each long enough for the
-/// processor to see by itself that it goes on; nothing needs to be asked for further ahead then.
+/// Rows of at least this many bytes are copied in four runs, each long enough for the processor's
+/// own prefetch; no further prefetch is needed.
 const FOUR_RUNS_BYTES: usize = 16 << 10;
 
-/// Rows to ask for ahead at most: beyond so many the processor forgets what it was asked for.
+/// The most rows to prefetch ahead: beyond these the processor drops requests.
 const MAX_ROWS_AHEAD: usize = 48;
 
-/// Shorter rows are always written through the cache: with so little to write in a row, memory that
-/// is written past it keeps waiting between reads from anywhere, and takes twice as long.
+/// Shorter rows are always written through the cache: short stores past the cache wait between
+/// reads of scattered memory, and take twice as long.
 const MIN_STREAM_ROW_BYTES: usize = 1024;
 
-/// The rows of a view, each packed in C order, to copy any of.
+/// The rows of a view, each packed in C order, any of which can be copied.
 #[derive(Debug, Clone)]
 pub struct Take {
     view: View,
@@ -65,8 +65,8 @@ pub struct Take {
 }
 
 impl Take {
-    /// The rows of `view` along axis 0; None where their elements are not packed, or there are
-    /// none.
+    /// The rows of `view` along axis 0; None if their elements are not packed, or there are no
+    /// rows.
     pub fn new(view: &View) -> Option<Self> {
         let (&count, &stride_bytes) = view.shape().first().zip(view.strides().first())?;
         let first = view.as_ref().index(&[Index::At(0)]).ok()?;
@@ -86,15 +86,15 @@ impl Take {
     }
 
     /// Copies the rows `items`, in this order, to `destination`; short ones through the cache,
-    /// whatever `stores` says.
+    /// for all values of `stores`.
     ///
-    /// Whether their bytes are still there is the caller's to ask, with
+    /// The caller checks that their bytes still exist, with
     /// [`Buffer::verify`](ndlens_core::Buffer::verify).
     ///
     /// # Errors
     ///
-    /// [`Error::DestinationSize`] where `destination` is not of just these rows; [`Error::View`]
-    /// for an item that is not below the number of rows; [`Error::UnknownLevel`].
+    /// [`Error::DestinationSize`] if `destination` does not have the size of these rows;
+    /// [`Error::View`] for an item that is not below the number of rows; [`Error::UnknownLevel`].
     pub fn rows(&self, items: &[usize], destination: &mut [u8], stores: Stores) -> Result<()> {
         let expected = items.len().saturating_mul(self.row_bytes);
         if destination.len() != expected {
@@ -139,7 +139,7 @@ impl Take {
     }
 }
 
-/// Rows that are there, and which of them to copy.
+/// Checked rows, and the places of those to copy.
 #[derive(Clone, Copy)]
 struct Copy<'a> {
     from: *const u8,
@@ -148,14 +148,14 @@ struct Copy<'a> {
 }
 
 impl Copy<'_> {
-    /// Where the row at a place of the list is; past the list, that of its last.
+    /// The row at a place of the list; past the list, its last row.
     #[inline(always)]
     fn row(&self, place: usize) -> *const u8 {
         let item = self.items[place.min(self.items.len() - 1)];
         self.from.wrapping_offset(self.stride_bytes.wrapping_mul(item as isize))
     }
 
-    /// Rows of a size that the compiler knows.
+    /// Copies rows of a size that the compiler knows.
     ///
     /// # Safety
     ///
@@ -172,7 +172,7 @@ impl Copy<'_> {
     }
 
     /// As [`fixed`](Self::fixed), with the registers of AVX2 if the machine has it: half as many
-    /// instructions a row, so the processor sees more rows ahead.
+    /// instructions for a row, so the processor looks more rows ahead.
     ///
     /// # Safety
     ///
@@ -183,13 +183,13 @@ impl Copy<'_> {
         level.run(Fixed::<N> { copy: self, to });
     }
 
-    /// Asks for the rows that none before them asks for.
+    /// Prefetches the first rows, which no earlier row prefetches.
     #[inline(always)]
     fn ask_for_first(self, rows: usize, len: usize) {
         (0..rows.min(self.items.len())).for_each(|place| ask_for_short(self.row(place), len));
     }
 
-    /// Rows of any size.
+    /// Copies rows of any size.
     ///
     /// # Safety
     ///
@@ -206,11 +206,11 @@ impl Copy<'_> {
         }
     }
 
-    /// Rows of any size, past the cache but for what is no whole line of the destination. A fence
+    /// Copies rows of any size, past the cache except for partial lines of the destination. A fence
     /// must follow.
     ///
-    /// A row is copied in `RUNS` at once, one line of each in turn: a core waits less for a row
-    /// that it has not yet seen to go on if it asks in several places.
+    /// A row is copied in `RUNS` runs at once, one line of each in turn: a core waits less for a
+    /// row whose prefetch has not started yet if it reads at several places.
     ///
     /// # Safety
     ///
@@ -249,7 +249,7 @@ impl Copy<'_> {
         }
     }
 
-    /// Where nothing is known of a way past the cache.
+    /// The same for architectures without known stores past the cache.
     ///
     /// # Safety
     ///
@@ -281,7 +281,7 @@ impl<const N: usize> Body for Fixed<'_, N> {
     }
 }
 
-/// Has the first bytes of a row fetched. A hint, which may point anywhere.
+/// Prefetches the first bytes of a row. This is a hint, so the pointer may be anything.
 #[inline(always)]
 fn ask_for(row: *const u8, len: usize) {
     #[cfg(target_arch = "x86_64")]
@@ -294,9 +294,9 @@ fn ask_for(row: *const u8, len: usize) {
     let _ = (row, len);
 }
 
-/// Has an element of a list fetched as far as the second level of the cache: a hint, also of a
-/// place that the list does not have. A caller that looks up many elements anywhere asks for all of
-/// them first.
+/// Prefetches an element of a list into the second-level cache. This is a hint, so the place may be
+/// outside of the list. A caller that looks up many scattered elements prefetches all of them
+/// first.
 #[inline]
 pub fn ask_for_element<T>(list: &[T], place: usize) {
     #[cfg(target_arch = "x86_64")]
@@ -305,7 +305,7 @@ pub fn ask_for_element<T>(list: &[T], place: usize) {
     let _ = (list, place);
 }
 
-/// As [`ask_for`], as far as the second level of the cache, and with the line of the last byte.
+/// As [`ask_for`], into the second-level cache, and with the line of the last byte.
 /// Large arrays of NumPy begin 16 bytes after a line does, so each of their rows ends in one line
 /// more.
 #[inline(always)]
@@ -323,8 +323,8 @@ fn ask_for_short(row: *const u8, len: usize) {
     ask_for(row, len);
 }
 
-/// As [`ask_for`] one line, as far as the second level of the cache: a core waits for more lines
-/// there than in the first.
+/// As [`ask_for`] for one line, into the second-level cache, for which a core has more pending
+/// lines than for the first.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
 fn ask_second_level(line: *const u8) {
@@ -363,7 +363,7 @@ mod tests {
         View::from_vec((0..len).map(|i| (i * 31 + i / 251) as u8).collect())
     }
 
-    /// One row after another, through the view.
+    /// The rows one after another, copied by the view.
     fn oracle(view: &View, items: &[usize]) -> Vec<u8> {
         let row = |&item: &usize| {
             view.index(&[Index::At(item as isize)]).unwrap().to_vec::<u8>().unwrap()
@@ -420,7 +420,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_packed_or_not_there_is_not_taken() {
+    fn views_without_packed_rows_are_refused() {
         assert!(
             Take::new(&numbered(12).reshape(&[3, 4]).unwrap().permute(&[1, 0]).unwrap()).is_none()
         );
@@ -434,7 +434,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_that_there_is_not_and_a_destination_of_another_size_are_refused() {
+    fn a_missing_row_and_a_destination_of_another_size_are_refused() {
         let take = Take::new(&numbered(12).reshape(&[3, 4]).unwrap()).unwrap();
         let message = |items: &[usize], len| {
             take.rows(items, &mut vec![0; len], Stores::Cached).unwrap_err().to_string()

@@ -1,18 +1,18 @@
-//! Bytes to bytes, fast: what ndlens views show, converted, normalised and packed in one pass.
+//! Fast kernels: the elements of views are converted, normalised and packed in one pass.
 //!
 //! A training pipeline reads an image as bytes, converts it to float, subtracts a mean, divides by
-//! a standard deviation and reorders its axes. Written as five array operations that is five trips
-//! through memory. Here geometry costs nothing, since crop, flip and permute are already in the
-//! layout of the [`ViewRef`](ndlens_core::ViewRef), and all arithmetic is one [`ValueMap`],
-//! compiled once: each element is read once, in the order that suits the cache, and written once,
-//! to where it belongs in C order.
+//! a standard deviation and reorders its axes. Five array operations read and write memory five
+//! times. Here geometry costs nothing, since crop, flip and permute are already in the layout of
+//! the [`ViewRef`](ndlens_core::ViewRef). All arithmetic is one [`ValueMap`], compiled once: each
+//! element is read once, in an order that suits the cache, and written once, to its place in C
+//! order.
 //!
 //! The results are bit for bit those of torchvision's `v2.ToDtype` and `v2.Normalize` on the CPU,
-//! whichever instruction set computes them; only a NaN may carry another payload.
+//! with every instruction set; only the payload of a NaN may differ.
 //!
-//! One folder or file is one operation; in it, one file is the bodies of one instruction set.
-//! `simd/` below them knows no operation: it has what this machine can do, the one way to pick a
-//! body ([`Level`]), registers, and floats of 16 bits.
+//! Each operation has a folder or a file; in a folder, each file has the bodies of one instruction
+//! set. `simd/` is common to all operations: it has the instruction sets of this machine, the one
+//! way to pick a body ([`Level`]), registers, and floats of 16 bits.
 //!
 //! | operation | any machine | any registers (AVX2, AVX-512) | AVX2 alone | AVX-512 alone |
 //! |---|---|---|---|---|
@@ -25,14 +25,13 @@
 //! | [`Take`] | `gather.rs`* | | | |
 //! | [`Blend`] | `mix.rs`* | | | |
 //!
-//! A file with * is plain Rust that is compiled for each level. Which body of a [`ValueMap`] runs,
-//! `map/mod.rs` says. A new instruction set implements the traits of `simd/vector.rs`, and has all
-//! bodies of the third column by that.
+//! A file with * is plain Rust that is compiled for each level. `map/mod.rs` says which body of a
+//! [`ValueMap`] runs. A new instruction set implements the traits of `simd/vector.rs`, which gives
+//! it all bodies of the third column.
 //!
-//! A [`Resize`] gives images of one size out of images of any size, in the same pass: its results
-//! are torchvision's too, to the bit for `uint8`. Where nothing is done to elements and rows are
-//! packed, [`Take`] copies any of them, one after another. A [`Blend`] mixes elements with others,
-//! in place.
+//! A [`Resize`] makes images of one size from images of any size, in the same pass. Its results are
+//! those of torchvision too, to the bit for `uint8`. [`Take`] copies any packed rows, one after
+//! another, without arithmetic. A [`Blend`] mixes elements with others, in place.
 //!
 //! ```
 //! use ndlens_core::{DType, View, s};
@@ -56,7 +55,7 @@
     allow(
         dead_code,
         unfulfilled_lint_expectations,
-        reason = "what vector bodies are prepared with has no user where there is none"
+        reason = "without vector bodies, the code that prepares them is unused"
     )
 )]
 

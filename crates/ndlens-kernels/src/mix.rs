@@ -1,6 +1,6 @@
-//! Two arrays of floats mixed into one, in place: what `MixUp` does to neighbours in a batch.
+//! Mixing of two arrays of floats, in place, as `MixUp` does with neighbours in a batch.
 //!
-//! torch computes `other.mul(1 - share).add_(own.mul(share))`, and so does this, to the bit: each
+//! The result is that of torch's `other.mul(1 - share).add_(own.mul(share))`, to the bit: each
 //! product and the sum are rounded to the dtype, and a share to `f32` for dtypes that are narrower
 //! than 64 bits. Plain loops without branches, which compilers turn into vector code of any width,
 //! are faster than memory for 32 and 64 bits and about as fast for 16.
@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::simd::half::{Bf16, F16, Half};
 use crate::simd::level::{Body, Level};
 
-/// How much of an element stays, beside so much of another.
+/// The shares of an element and of another in a mixture.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Blend {
     width: Width,
@@ -33,11 +33,11 @@ enum Width {
 }
 
 impl Blend {
-    /// Elements of which `share` stays, and the rest comes from others.
+    /// A blend that keeps `share` of each element, and takes the rest from another.
     ///
     /// # Errors
     ///
-    /// [`Error::BlendDType`] for elements that are no floats of 16 to 64 bits.
+    /// [`Error::BlendDType`] for elements that are not floats of 16 to 64 bits.
     pub fn new(dtype: &DType, share: f64) -> Result<Self> {
         let width = match dtype {
             DType::F16 => Width::Half,
@@ -95,7 +95,7 @@ impl Body for Mix<'_> {
     }
 }
 
-/// Products and the sum in `f32`, each rounded to the dtype.
+/// Computes products and the sum in `f32`, each rounded to the dtype.
 #[inline(always)]
 fn halves<H: Half>(own: &mut [u8], other: &[u8], share: f32, rest: f32) {
     for (own, other) in own.as_chunks_mut().0.iter_mut().zip(other.as_chunks().0) {
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_float_is_refused() {
+    fn elements_that_are_not_floats_are_refused() {
         let error = Blend::new(&DType::U8, 0.5).unwrap_err();
         assert_eq!(
             error.to_string(),

@@ -1,7 +1,6 @@
-//! Transforms by name, from values that another language hands over: what the fields of a
-//! transform's Python class become.
+//! The arguments of transforms that are made by name: the values of the fields of a Python class.
 //!
-//! Each transform reads its own arguments where it is defined, and its family lists it among its
+//! Each transform reads its own arguments in its own file, and its family lists it among its
 //! [`Constructor`]s.
 
 use ndlens_core::DType;
@@ -38,7 +37,7 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
-    /// An argument, which is then no longer among these.
+    /// Removes an argument and returns its value.
     pub(crate) fn take<T: FromArgument>(&mut self, name: &'static str) -> Result<T> {
         let transform = self.transform;
         let at = self.values.iter().position(|(own, _)| own == name);
@@ -50,12 +49,12 @@ impl Arguments {
         })
     }
 
-    /// The fill of a padding.
+    /// Takes the fill of a padding.
     pub(crate) fn take_fill(&mut self) -> Result<Fill> {
         Ok(Fill::new(self.take("padding_mode")?, self.take("fill")?))
     }
 
-    /// How values between pixels are found.
+    /// Takes the filter of a resize.
     pub(crate) fn take_filter(&mut self) -> Result<Filter> {
         Ok(Filter {
             interpolation: self.take("interpolation")?,
@@ -69,11 +68,11 @@ pub(crate) trait FromArguments: Step + Sized + 'static {
     /// The name of its Python class.
     const NAME: &'static str;
 
-    /// Takes all arguments that there are.
+    /// Takes all arguments of the transform.
     fn from_arguments(arguments: &mut Arguments) -> Result<Self>;
 }
 
-/// How one transform is made from its arguments.
+/// The function that makes one transform from its arguments.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Constructor {
     pub(crate) name: &'static str,
@@ -89,7 +88,7 @@ impl Constructor {
         }
     }
 
-    /// The transform of these arguments.
+    /// The transform with these arguments.
     pub(crate) fn make(&self, values: Vec<(String, Argument)>) -> Result<Box<dyn Step>> {
         let mut arguments = Arguments { transform: self.name, values };
         let made = (self.make)(&mut arguments)?;
@@ -100,12 +99,12 @@ impl Constructor {
     }
 }
 
-/// What an argument can be.
+/// A type that arguments are converted to.
 pub(crate) trait FromArgument: Sized {
-    /// What it must be, in words.
+    /// The accepted values in words.
     const EXPECTED: &'static str;
 
-    /// The value; None where the argument is none.
+    /// The value; None if the argument has another type.
     fn from_argument(argument: &Argument) -> Option<Self>;
 }
 

@@ -1,11 +1,10 @@
-//! Where the channels of an image are: what the user says, or what a shape alone tells.
+//! The order of an image's channels, from the user or from a shape alone.
 //!
 //! An item of three axes may be (height, width, channels), as images lie in memory, (channels,
-//! height, width), as torch has them, or a volume. A crop along the wrong axes raises nothing and
-//! ruins a training, so transforms that treat axes differently ask, unless the shape leaves one
-//! answer:
-//!
-//! | shape | with ours | with torchvision's |
+//! height, width), as torch has them, or a volume. A crop along the wrong axes raises no error and
+//! spoils a training. So transforms that treat axes differently need the order from the user,
+//! unless the shape allows one order only:
+//! | shape | ndlens's transforms | torchvision's |
 //! |---|---|---|
 //! | (a, b, 1) and (a, b, 3), a and b above 4 | last | last |
 //! | (a, b, 2) and (a, b, 4), a and b from 16 on | last | last |
@@ -14,14 +13,14 @@
 //! | items that differ in both of the first two axes | last | last |
 //! | anything else | asks | asks |
 //!
-//! Ours are documented to take (height, width, channels), so they ask only where that is not the
-//! likely reading. A list with `ChannelsFirst` says that the channels are last before
-//! it, unless the shape tells that they are first.
+//! ndlens's transforms are documented for (height, width, channels), so they ask only if that is
+//! not the likely order. A list with `ChannelsFirst` says that the channels are last before it,
+//! unless the shape shows that they are first.
 
 use crate::error::{Error, Result};
 use crate::item_shape::ItemShape;
 
-/// Where the channels of an image of three axes are.
+/// The place of the channels of an image of three axes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Channels {
     /// (channels, height, width).
@@ -30,12 +29,12 @@ pub enum Channels {
     Last,
 }
 
-/// Whose conventions a list of transforms follows.
+/// The convention that a list of transforms follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Convention {
-    /// Ours: images are (height, width, channels) until `ChannelsFirst`.
+    /// ndlens's convention: images are (height, width, channels) until `ChannelsFirst`.
     Ndlens,
-    /// torchvision's: images are (channels, height, width).
+    /// torchvision's convention: images are (channels, height, width).
     Torchvision {
         /// Whether a step makes images of arrays, which gives (height, width) a channel.
         to_image: bool,
@@ -43,11 +42,11 @@ pub enum Convention {
 }
 
 impl Channels {
-    /// By its name.
+    /// The order with this name.
     ///
     /// # Errors
     ///
-    /// [`Error::UnknownChannels`] for another.
+    /// [`Error::UnknownChannels`] for another name.
     pub fn from_name(name: &str) -> Result<Self> {
         match name {
             "first" => Ok(Channels::First),
@@ -56,8 +55,8 @@ impl Channels {
         }
     }
 
-    /// What the shape of three axes tells who takes images of this convention; None where it may be
-    /// either.
+    /// The likely order for a shape of three axes, with images of this convention; None if it may
+    /// be either.
     pub fn likely(shape: ItemShape<'_>, convention: Convention) -> Option<Self> {
         match (Channels::told_by(shape), shape.least(), convention) {
             (Some(Channels::First), _, Convention::Ndlens) => None,
@@ -68,12 +67,12 @@ impl Channels {
         }
     }
 
-    /// What the shape of three axes alone tells; None where it may be either.
+    /// The order that a shape of three axes alone shows; None if it may be either.
     pub fn told_by(shape: ItemShape<'_>) -> Option<Self> {
         let &[a, b, c] = shape.least() else { return None };
         let sizes: Vec<_> = shape.sizes().collect();
         let is_image = |channels: usize, height: usize, width: usize| {
-            // Fewer pixels than this to a side are as likely the channels of something else.
+            // Sides of fewer pixels than this may as well be channels.
             let least_side = match channels {
                 1 | 3 => 5,
                 2 | 4 => 16,
@@ -95,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_shape_tells_where_the_channels_are_only_where_it_can_be_nothing_else() {
+    fn a_shape_shows_the_channels_only_if_no_other_order_is_possible() {
         let told = |shape: &[usize]| Channels::told_by(ItemShape::fixed(shape));
         for image in [[480, 640, 3], [28, 28, 1], [5, 5, 3], [16, 16, 2], [64, 48, 4]] {
             assert_eq!(told(&image), Some(Channels::Last), "{image:?}");
@@ -120,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn our_own_transforms_take_the_last_axis_for_channels_where_it_is_small_and_the_smallest() {
+    fn own_transforms_take_a_small_smallest_last_axis_for_the_channels() {
         let likely =
             |shape: &[usize]| Channels::likely(ItemShape::fixed(shape), Convention::Ndlens);
         for image in [[4, 4, 3], [2, 3, 1], [9, 9, 2], [480, 640, 3]] {
@@ -134,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn items_that_differ_tell_by_the_axes_in_which_they_do() {
+    fn items_of_different_sizes_show_the_order_by_the_axes_that_differ() {
         let told =
             |least: &[usize], most: &[usize]| Channels::told_by(ItemShape::between(least, most));
         assert_eq!(told(&[2, 3, 12], &[9, 9, 12]), Some(Channels::Last));

@@ -19,8 +19,8 @@ use crate::step::{Axes, Choice, ChoiceOf, Effect, Step};
 pub(crate) const CONSTRUCTORS: &[Constructor] =
     &[Constructor::of::<ColorJitter>(), Constructor::of::<RandomGrayscale>()];
 
-/// Brightness, contrast, saturation and hue changed by factors drawn from intervals, in an order
-/// that is drawn too.
+/// Changes of brightness, contrast, saturation and hue by factors drawn from intervals, in a random
+/// order.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ColorJitter {
     /// Factors of every value, from 0 on.
@@ -124,7 +124,7 @@ impl Step for ColorJitter {
     }
 }
 
-/// Every channel the pixel's gray, with probability `p`.
+/// Replaces every channel with the pixel's gray, with probability `p`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RandomGrayscale {
     /// The probability of gray.

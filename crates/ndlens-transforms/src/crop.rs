@@ -17,16 +17,16 @@ use crate::step::{Axes, Choice, ChoiceOf, Effect, Step, draws_nothing, of_images
 pub(crate) const CONSTRUCTORS: &[Constructor] =
     &[Constructor::of::<RandomCrop>(), Constructor::of::<CenterCrop>(), Constructor::of::<Crop>()];
 
-/// A rectangle of the image, each position equally likely.
+/// A random rectangle of the image, uniform over all positions.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RandomCrop {
     /// Rows and columns to keep.
     pub size: Size,
     /// Pixels that the image is padded with first: to the left, top, right and bottom.
     pub padding: [usize; 4],
-    /// Whether an image that is still too small is padded by what is missing, on both sides.
+    /// Whether an image that is still too small is padded by the missing pixels, on both sides.
     pub pad_if_needed: bool,
-    /// What stands in the padding.
+    /// Fill of the padding.
     pub fill: Fill,
 }
 
@@ -41,8 +41,8 @@ impl RandomCrop {
         }
     }
 
-    /// What an image of this size is padded with. Padding by what is missing on both sides leaves
-    /// the crop a choice, as in torchvision.
+    /// The padding of an image of this size. The missing pixels are added on both sides, so the
+    /// crop still has a choice, as in torchvision.
     fn padding_of(&self, size: Size) -> [usize; 4] {
         if !self.pad_if_needed {
             return self.padding;
@@ -147,17 +147,17 @@ impl Step for RandomCrop {
 pub struct CenterCrop {
     /// Rows and columns to keep.
     pub size: Size,
-    /// What a smaller image is padded with.
+    /// Fill of the padding of a smaller image.
     fill: Fill,
 }
 
 impl CenterCrop {
-    /// A crop of so many rows and columns.
+    /// A crop of `height` rows and `width` columns.
     pub fn new(height: usize, width: usize) -> Self {
         CenterCrop { size: Size { height, width }, fill: Fill::default() }
     }
 
-    /// What an image of this size is padded with.
+    /// The padding of an image of this size.
     fn padding_of(&self, size: Size) -> [usize; 4] {
         let rows = self.size.height.saturating_sub(size.height);
         let columns = self.size.width.saturating_sub(size.width);
@@ -277,7 +277,7 @@ impl Step for Crop {
     }
 }
 
-/// Checks that an image of this size has this rectangle.
+/// Checks that an image of this size contains this rectangle.
 pub(crate) fn has(transform: &'static str, size: Size, rectangle: &Rectangle) -> Result<()> {
     let &Rectangle { top, left, height, width } = rectangle;
     size.fits(transform, top.saturating_add(height), left.saturating_add(width))
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn the_middle_is_where_torchvision_finds_it() {
+    fn the_middle_is_that_of_torchvision() {
         // torchvision.transforms.v2.functional.center_crop of 4, 5, 6, 7 rows to 2: int(round((h -
         // 2) / 2)).
         for (height, top) in [(4, 1), (5, 2), (6, 2), (7, 2), (3, 0)] {

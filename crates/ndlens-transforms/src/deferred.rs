@@ -1,9 +1,9 @@
-//! Values that are computed later, by the consumer of the batches.
+//! Maps of values that the consumer of the batches applies later.
 //!
-//! Bytes that become floats get four times as large. If batches go over a bus to a device that
-//! computes faster than the bus carries, it is cheaper to send the bytes and to compute there. Only
-//! the last pass can be left to the consumer: what comes before it chooses elements, and what comes
-//! after it is random.
+//! Bytes that become floats get four times as large. If batches are sent to a device that computes
+//! faster than the bus transfers, it is cheaper to send the bytes and to compute there. Only the
+//! last pass can be left to the consumer: earlier stages choose elements, and later ones are
+//! random.
 
 use ndlens_core::DType;
 use ndlens_kernels as kernels;
@@ -11,23 +11,23 @@ use ndlens_kernels as kernels;
 use crate::error::Result;
 use crate::pipeline::Pipeline;
 
-/// What is left to be done to the values of a batch.
+/// The maps of values that remain to be applied to a batch.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Deferred {
     /// The maps of values, in their order.
     pub steps: Vec<kernels::MapStep>,
-    /// The axis of the batch, as it is handed out, along which the channels of
-    /// [`Normalize`](kernels::MapStep::Normalize) lie.
+    /// The axis of the channels of [`Normalize`](kernels::MapStep::Normalize) in the batch, as the
+    /// consumer gets it.
     pub channel_axis: Option<usize>,
 }
 
 impl Pipeline {
-    /// This pipeline without its last pass over values, and what that pass does; None where values
-    /// would not get larger by it, or something comes after it.
+    /// This pipeline without its last pass over values, and the maps of that pass; None if the pass
+    /// does not enlarge values, or a transform follows it.
     ///
     /// # Errors
     ///
-    /// [`Error::Kernels`](crate::Error::Kernels) where the instruction set that the environment
+    /// [`Error::Kernels`](crate::Error::Kernels) if the instruction set that the environment
     /// names is unknown.
     pub fn defer_values(&self) -> Result<Option<(Pipeline, Deferred)>> {
         let Some(values) = self.last_values() else { return Ok(None) };
@@ -85,7 +85,8 @@ mod tests {
         assert_eq!((dtype, deferred.channel_axis, deferred.steps.len()), (DType::U8, Some(3), 2));
         for memory_format in [MemoryFormat::Contiguous, MemoryFormat::ChannelsLast] {
             let turned = ChannelsFirst { memory_format }.boxed();
-            // Wherever the turn stands: axes are named by where they are in memory.
+            // The place of the turn in the list does not matter: axes are numbered by their order
+            // in memory.
             for at in 0..=3 {
                 let mut list = list.to_vec();
                 list.insert(at, turned.clone());
@@ -97,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn values_that_do_not_or_are_needed_are_computed_here() {
+    fn other_values_are_computed_by_the_pipeline() {
         assert_eq!(defer(&[], &[7], &DType::U8), None);
         assert_eq!(defer(&[to(DType::F32)], &[7], &DType::F32), None);
         assert_eq!(defer(&[normalize()], &[4, 5, 3], &DType::F32), None);

@@ -16,7 +16,7 @@ use crate::step::{Axes, Choice, ChoiceOf, Effect, Step, of_images};
 /// The transforms of this family, by name.
 pub(crate) const CONSTRUCTORS: &[Constructor] = &[Constructor::of::<RandomErasing>()];
 
-/// What erased pixels become.
+/// The new values of erased pixels.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Erasure {
     /// One value for all channels, or one for each.
@@ -36,7 +36,7 @@ impl FromArgument for Erasure {
     }
 }
 
-/// A rectangle overwritten, with probability `p` (Zhong et al., "Random erasing data augmentation",
+/// Overwrites a rectangle, with probability `p` (Zhong et al., "Random erasing data augmentation",
 /// AAAI 2020).
 #[derive(Debug, Clone, PartialEq)]
 pub struct RandomErasing {
@@ -46,14 +46,14 @@ pub struct RandomErasing {
     pub scale: Interval,
     /// The rectangle's height over its width.
     pub ratio: Interval,
-    /// What the rectangle is overwritten with.
+    /// Values that overwrite the rectangle.
     pub value: Erasure,
-    /// The pixel of [`Erasure::Values`] in the image's dtype; known when that is.
+    /// The pixel of [`Erasure::Values`] in the image's dtype; known when the dtype is.
     pixel: Vec<u8>,
 }
 
 impl RandomErasing {
-    /// A rectangle of an area and a ratio in these intervals.
+    /// An erasing of rectangles with an area and a ratio in these intervals.
     pub fn new(p: f64, scale: Interval, ratio: Interval, value: Erasure) -> Self {
         RandomErasing { p, scale, ratio, value, pixel: vec![] }
     }
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rectangle_is_overwritten_wherever_the_channels_are() {
+    fn a_rectangle_is_overwritten_in_either_order_of_channels() {
         let erase = erasing(Erasure::Values(vec![101.0, 102.0, 103.0]));
         let (_, last) = run(std::slice::from_ref(&erase), &image(5, 5, 3), 4);
         let (_, first) = run(&[erase, ChannelsFirst::default().boxed()], &image(5, 5, 3), 4);

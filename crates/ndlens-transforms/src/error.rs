@@ -1,16 +1,16 @@
-//! Everything that can go wrong with transforms, one variant each.
+//! The errors of transforms, one variant for each kind of failure.
 
 use ndlens_core::ErrorKind;
 
 /// `Result` with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What was asked for, what was found, and where.
+/// An error of a transform, with the request, the values found and their place.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 #[expect(missing_docs, reason = "the fields are named by the message above them")]
 pub enum Error {
-    /// Items that make no batch.
+    /// Items of different shapes, which cannot form a batch.
     #[error(
         "items have different shapes, {got}, and a batch has one: {}",
         if *images {
@@ -22,10 +22,10 @@ pub enum Error {
         }
     )]
     ShapesDiffer { got: String, images: bool },
-    /// A probability that is none.
+    /// A probability outside 0 to 1.
     #[error("{transform}: p must be between 0 and 1, got {p}")]
     Probability { transform: &'static str, p: f64 },
-    /// An interval that has no numbers, or numbers that are none for it.
+    /// An empty interval, or one with numbers that the parameter cannot have.
     #[error(
         "{transform}: {name} must go from a number to one that is no lower, {expected}; got {low} \
          to {high}"
@@ -37,16 +37,16 @@ pub enum Error {
         high: f64,
         expected: &'static str,
     },
-    /// A standard deviation that is none.
+    /// A negative standard deviation, or one that is not a number.
     #[error("{transform}: sigma must be a number from 0 on, got {sigma}")]
     Sigma { transform: &'static str, sigma: f64 },
-    /// Fractions into integers.
+    /// A transform that needs floats, on integers.
     #[error(
         "{transform} needs a floating-point dtype, got {got}; put {} before it",
         to_floats(.got)
     )]
     NotFloat { transform: &'static str, got: String },
-    /// Values that a transform cannot compute so.
+    /// Values that the kernels cannot map as the transform asks.
     #[error("{transform}: {source}")]
     InTransform { transform: &'static str, source: Box<ndlens_kernels::Error> },
     /// A mean or std for another number of channels or features.
@@ -61,10 +61,10 @@ pub enum Error {
         expected: usize,
         hint: String,
     },
-    /// A division by zero to come.
+    /// A standard deviation of 0, which would divide by zero.
     #[error("{transform} needs a std other than 0, got 0 at position {position}")]
     ZeroStd { transform: &'static str, position: usize },
-    /// A crop that does not fit.
+    /// A crop larger than the image.
     #[error(
         "{transform}({height}, {width}) is larger than the image, which has height {image_height} \
          and width {image_width}"
@@ -76,10 +76,10 @@ pub enum Error {
         image_height: usize,
         image_width: usize,
     },
-    /// A crop of nothing.
+    /// A crop without rows or columns.
     #[error("{transform}({height}, {width}): a crop needs at least one row and one column")]
     EmptyCrop { transform: &'static str, height: usize, width: usize },
-    /// A padding that mirrors more than there is.
+    /// A padding that mirrors more pixels than the image has.
     #[error(
         "{transform}: padding {padding:?} (left, top, right, bottom) mirrors more than the image \
          has, which is {height} high and {width} wide"
@@ -91,22 +91,24 @@ pub enum Error {
     )]
     FillLength { transform: &'static str, got: usize, expected: usize },
     /// A fill that the elements cannot hold.
-    #[error("{transform}: fill {value} is no {dtype}, which the image has at this point")]
+    #[error(
+        "{transform}: fill {value} is not a value of {dtype}, the dtype of the image at this point"
+    )]
     FillValue { transform: &'static str, value: f64, dtype: String },
-    /// A size to resize to that is none.
+    /// An invalid target size of a resize.
     #[error(
         "Resize: size must be the shorter side, (height, width), or None with a max_size, and \
          max_size, which goes with the \
          shorter side, above it; got size {size} and max_size {max_size}"
     )]
     ResizeTarget { size: String, max_size: String },
-    /// A range that is none.
+    /// An invalid range.
     #[error(
         "{transform}: {parameter} must be two positive numbers, the first no more than the \
          second, got ({low}, {high})"
     )]
     Range { transform: &'static str, parameter: &'static str, low: f64, high: f64 },
-    /// Turns that are none.
+    /// Invalid numbers of quarter turns.
     #[error("RandomQuarterTurn: turns must be one or more of 0, 1, 2 and 3, got {got:?}")]
     QuarterTurns { got: Vec<u8> },
     /// A turn that would change the shape of some items.
@@ -115,73 +117,73 @@ pub enum Error {
          {width}; crop it first"
     )]
     NotSquare { transform: &'static str, height: usize, width: usize },
-    /// A parameter of the beta distribution that is none.
+    /// An invalid parameter of the beta distribution.
     #[error("{transform}: alpha must be a finite number above 0, got {alpha}")]
     MixAlpha { transform: &'static str, alpha: f64 },
-    /// Labels of nothing.
+    /// A number of classes of 0.
     #[error("{transform}: num_classes must be at least 1, got 0")]
     NoClasses { transform: &'static str },
-    /// A choice of nothing.
+    /// A choice among no transforms.
     #[error("RandomChoice needs at least one of MixUp and CutMix")]
     NoMix,
-    /// Labels that would have one shape in one batch and another in the next.
+    /// Transforms of a choice that would give labels of different shapes.
     #[error("the transforms of a RandomChoice must agree on num_classes, got {first} and {other}")]
     ClassesDiffer { first: String, other: String },
-    /// Probabilities that are none.
+    /// Invalid weights of a choice.
     #[error(
         "RandomChoice: p must be one number from 0 on for each of {expected} transforms, not all \
          of them 0, got {got:?}"
     )]
     ChoiceWeights { got: Vec<f64>, expected: usize },
-    /// A place where no field is.
+    /// A place without a field.
     #[error("there is no field {got} to mix, there are {fields}")]
     NoSuchField { got: usize, fields: usize },
-    /// Fields that do not say what they are.
+    /// Fields whose roles are unclear.
     #[error(
         "cannot tell which field holds the {what} to mix: {}; name it with mix_{what}{}",
-        if candidates.is_empty() { "none looks like it".to_owned() } else {
+        if candidates.is_empty() { "no field looks like it".to_owned() } else {
             format!("{candidates:?} could")
         },
         if *unnumbered { ", and if it holds numbers of classes, give num_classes" } else { "" }
     )]
     UnclearMix { what: &'static str, candidates: Vec<String>, unnumbered: bool },
     /// A field that would be mixed with itself.
-    #[error("field {field:?} is named twice among what is to be mixed")]
+    #[error("field {field:?} is named twice among the fields to mix")]
     MixedTwice { field: String },
-    /// Images that one rectangle does not fit.
+    /// Images of different sizes, which one rectangle does not fit.
     #[error(
         "CutMix needs images of one height and width: field {first:?} has {first_size:?}, field \
          {field:?} has {size:?}"
     )]
     MixedSizes { first: String, first_size: [usize; 2], field: String, size: [usize; 2] },
-    /// Numbers of classes, and nobody knows how many there are.
+    /// Labels that are numbers of classes, without the number of classes.
     #[error("labels are numbers of classes: num_classes must be given")]
     NumClassesNeeded,
     /// More or fewer probabilities than classes.
     #[error("labels are probabilities of {got} classes, but num_classes is {expected}")]
     OtherClasses { got: usize, expected: usize },
-    /// Labels that are none.
+    /// Labels of an unsuitable dtype or shape.
     #[error(
         "labels must be integers of shape [], the numbers of classes, or floats of shape \
          [classes], got {dtype} of shape {shape:?}"
     )]
     NoLabels { dtype: String, shape: Vec<usize> },
-    /// A label that names no class.
+    /// A label that is not the number of a class.
     #[error(
-        "label {label} is no class: num_classes is {classes}, so labels are from 0 to {}",
+        "label {label} is not a class: num_classes is {classes}, so labels are from 0 to {}",
         classes - 1
     )]
     NoSuchClass { label: i128, classes: usize },
     /// Parameters for another list of transforms.
     #[error("parameters of {transform}: {reason}")]
     Params { transform: String, reason: &'static str },
-    /// Parameters that are no text of ours.
-    #[error("the parameters are no list of dicts with numbers: {message}")]
+    /// Parameters in a text of another form.
+    #[error("the parameters are not a list of dicts with numbers: {message}")]
     ParamsText { message: String },
     /// Parameters that another list of transforms drew.
     #[error("{transform}: these parameters were not drawn for it")]
     Drawn { transform: &'static str },
-    /// An image transform on something else.
+    /// An image transform on items that are not images.
     #[error("{transform} needs items of shape {expected}, got {got:?}; {hint}")]
     ItemShape {
         transform: &'static str,
@@ -193,12 +195,12 @@ pub enum Error {
     #[error(
         "fields {first:?} and {field:?} are joint, but {transform} draws from {} for {first:?} \
          and from {} for \
-         {field:?}: give both the same, or leave one of them out of joint",
+         {field:?}: give both the same, or remove one of them from joint",
         choices[0],
         choices[1]
     )]
     JointDraws { transform: &'static str, first: String, field: String, choices: Box<[String; 2]> },
-    /// Fields that draw together and do it in another order.
+    /// Fields that draw together in different orders.
     #[error(
         "fields {first:?} and {field:?} are joint, but what they draw together comes in different \
          orders: {} for {first:?} and \
@@ -220,10 +222,10 @@ pub enum Error {
         expected: [usize; 2],
         got: [usize; 2],
     },
-    /// A word for where channels are that is none.
+    /// An unknown order of channels.
     #[error("channels must be \"first\" or \"last\", got {got:?}")]
     UnknownChannels { got: String },
-    /// An image whose axes may be either way.
+    /// An image whose order of axes is unclear.
     #[error(
         "{transform} must know which axes of items of shape {got} are height and width: say \
          channels=\"first\" if they are \
@@ -235,16 +237,16 @@ pub enum Error {
     /// `ChannelsFirst` twice.
     #[error("ChannelsFirst comes twice: the channels are first already")]
     ChannelsFirstTwice,
-    /// An argument that a transform does not take so.
+    /// An argument with a value that the transform does not accept.
     #[error("{transform}: {name} must be {expected}, got {got}")]
     Argument { transform: &'static str, name: &'static str, expected: &'static str, got: String },
-    /// An argument that a transform needs.
+    /// A missing argument.
     #[error("{transform} needs {name}")]
     MissingArgument { transform: &'static str, name: &'static str },
-    /// An argument that a transform does not have.
+    /// An unknown argument.
     #[error("{transform} has no argument {name:?}")]
     UnknownArgument { transform: &'static str, name: String },
-    /// A name of no transform.
+    /// An unknown name of a transform.
     #[error("there is no transform {name:?}")]
     UnknownTransform { name: String },
     /// A transform that was checked as a change in place and moves pixels.
@@ -256,22 +258,22 @@ pub enum Error {
     /// A transform that is applied before it was checked.
     #[error("{transform} must be checked before it is applied")]
     NotChecked { transform: &'static str },
-    /// A random transform that drew nothing.
-    #[error("{transform} says what it draws from, but drew nothing")]
+    /// A random transform that drew no parameters.
+    #[error("{transform} must draw parameters, but drew none")]
     DrewNothing { transform: &'static str },
-    /// Something about one field.
+    /// An error of one field.
     #[error("field {field:?}: {source}")]
     Field { field: String, source: Box<Error> },
-    /// From the core.
+    /// An error of the core.
     #[error(transparent)]
     Core(#[from] ndlens_core::Error),
-    /// From the kernels.
+    /// An error of the kernels.
     #[error(transparent)]
     Kernels(#[from] ndlens_kernels::Error),
 }
 
 impl Error {
-    /// What kind of failure it is.
+    /// The kind of the failure.
     pub fn kind(&self) -> ErrorKind {
         match self {
             Error::ShapesDiffer { .. }

@@ -1,4 +1,4 @@
-//! What stands beyond the edges of an image.
+//! The pixels beyond the edges of an image.
 
 use half::{bf16, f16};
 use ndlens_core::DType;
@@ -6,7 +6,7 @@ use ndlens_core::DType;
 use crate::error::{Error, Result};
 use crate::size::{Size, Sizes};
 
-/// What stands beyond the edges of an image: torchvision's `padding_mode`.
+/// The pixels beyond the edges of an image: torchvision's `padding_mode`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Padding {
     /// The same pixel everywhere.
@@ -32,8 +32,8 @@ impl Padding {
         })
     }
 
-    /// The place, of `size` places, that a place on or beyond the edges shows; None where it shows
-    /// the fill.
+    /// The place among `size` places that a place inside or beyond the edges shows; None if it
+    /// shows the fill.
     pub(crate) fn source(self, at: isize, size: usize) -> Option<usize> {
         let size = size as isize;
         let inside = (0..size).contains(&at);
@@ -55,14 +55,14 @@ impl Padding {
     }
 }
 
-/// What a padding is made of.
+/// The fill of a padding.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Fill {
-    /// How the padding follows from the image.
+    /// Mode of the padding.
     pub mode: Padding,
-    /// The pixel of [`Padding::Constant`]: one value for all channels, one for each, or none for 0.
+    /// Pixel of [`Padding::Constant`]: one value for all channels, one for each, or no value for 0.
     pub values: Vec<f64>,
-    /// That pixel in the image's dtype, of all channels; empty until it is known.
+    /// That pixel in the image's dtype, with all channels; empty until the dtype is known.
     pub(crate) pixel: Vec<u8>,
 }
 
@@ -77,7 +77,7 @@ impl Fill {
         self.mode == Padding::Constant
     }
 
-    /// Checks that the least of these images can be padded so.
+    /// Checks that the smallest of these images can be mirrored by this padding.
     pub(crate) fn check_mirrored(
         &self,
         transform: &'static str,
@@ -124,7 +124,7 @@ pub(crate) fn pixel_of(
     Ok(values.iter().map(bytes).collect::<Result<Vec<_>>>()?.concat())
 }
 
-/// A number as an element of a dtype, little-endian; None where the dtype has no such element.
+/// A number as an element of a dtype, little-endian; None if the dtype has no such element.
 #[expect(clippy::float_cmp, reason = "whether a number survives a cast is a question of equality")]
 #[expect(clippy::cast_lossless, reason = "for some of the integers it is not lossless")]
 fn number_bytes(dtype: &DType, value: f64) -> Option<Vec<u8>> {
@@ -169,7 +169,7 @@ mod tests {
         );
         assert_eq!(
             pixel(&[0.5]).unwrap_err().to_string(),
-            "Pad: fill 0.5 is no uint8, which the image has at this point"
+            "Pad: fill 0.5 is not a value of uint8, the dtype of the image at this point"
         );
     }
 }

@@ -83,16 +83,17 @@ macro_rules! flip {
 }
 
 flip! {
-    /// Left and right exchanged, with probability `p`.
+    /// Exchanges left and right, with probability `p`.
     RandomHorizontalFlip, "RandomHorizontalFlip", WIDTH
 }
 
 flip! {
-    /// Top and bottom exchanged, with probability `p`.
+    /// Exchanges top and bottom, with probability `p`.
     RandomVerticalFlip, "RandomVerticalFlip", HEIGHT
 }
 
-/// A counter-clockwise turn by one of these numbers of 90 degrees, each equally likely.
+/// A counter-clockwise turn by a multiple of 90 degrees, drawn from `turns` with equal
+/// probabilities.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RandomQuarterTurn {
     /// Numbers from 0 to 3; 1 and 3 need a square image.
@@ -174,7 +175,7 @@ mod tests {
     use crate::testing::{image, message, run};
 
     #[test]
-    fn flips_and_channels_first_move_elements_where_they_belong() {
+    fn flips_and_channels_first_move_elements_to_their_places() {
         let image = image(2, 2, 3);
         let (shape, out) = run(
             &[

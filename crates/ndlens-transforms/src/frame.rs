@@ -1,21 +1,21 @@
-//! An image on its way through a pipeline: where its pixels are, and what part of them, or beyond
-//! them, is in sight.
+//! An image in a pipeline: the place of its pixels, and the visible part of the image and of its
+//! padding.
 //!
-//! Crops and flips only change where to look. A padded image is one that is looked at beyond its
-//! edges:
+//! Crops and flips only move the window through which the image is seen. The window of a padded
+//! image reaches beyond its edges:
 //!
 //! ```text
 //!             left < 0
 //!          +---|----------+          Pad moves the window's corner out and its far corner too,
 //!     top  |   +-------+  |          RandomCrop moves it in again,
-//!     < 0  |   | image |  |          and only what is in sight at the end is ever made.
+//!     < 0  |   | image |  |          and only the pixels visible at the end are made.
 //!          |   +-------+  |
 //!          +--------------+  window
 //! ```
 //!
-//! A padded image that is padded again is seen through two windows, and so on. Each place of what
-//! is in sight is followed through the windows, from the outermost to the image, or to the fill of
-//! the first window that it lies beyond: so an image in between, however large, is never made.
+//! A padded image that is padded again is seen through two windows, and so on. Each visible place
+//! is followed through the windows, from the outermost to the image, or to the fill of the first
+//! window whose source it is outside of. So an intermediate image, however large, is never made.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -32,23 +32,23 @@ use crate::params::Rectangle;
 use crate::scratch::{Block, Scratch};
 use crate::size::{CHANNEL, HEIGHT, Size, WIDTH};
 
-/// What an image is made of.
+/// The memory of an image.
 #[derive(Debug)]
 enum Base<'a> {
     /// An item, which is only read.
     Item(ViewRef<'a>),
-    /// What was written for an item in its place in the batch.
+    /// The output item, in its place in the batch.
     Written { bytes: &'a mut [u8], channels_first: bool },
 }
 
-/// Where the pixels are.
+/// The memory of the pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
     Base,
     Block(usize),
 }
 
-/// What is in sight of what is beneath, relative to its first pixel.
+/// The visible part of the image or window beneath, relative to its first pixel.
 #[derive(Debug, Clone)]
 struct Window<'a> {
     top: isize,
@@ -56,12 +56,12 @@ struct Window<'a> {
     height: usize,
     width: usize,
     beneath: Size,
-    /// What is beyond the edges of what is beneath.
+    /// The fill beyond the edges of the image beneath.
     fill: Cow<'a, Fill>,
 }
 
 impl Window<'_> {
-    /// Where it starts along an axis, how far it goes, and the size of what is beneath.
+    /// The start and the length of the window along an axis, and the size of the image beneath.
     fn along(&self, axis: usize) -> (isize, usize, usize) {
         if axis == HEIGHT {
             (self.top, self.height, self.beneath.height)
@@ -70,7 +70,7 @@ impl Window<'_> {
         }
     }
 
-    /// Whether nothing beyond the edges is in sight.
+    /// Whether the window has no padding.
     fn is_within(&self) -> bool {
         [HEIGHT, WIDTH].into_iter().all(|axis| {
             let (start, count, size) = self.along(axis);
@@ -79,7 +79,7 @@ impl Window<'_> {
     }
 }
 
-/// What is seen at a place along an axis.
+/// The source of a visible place along an axis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Seen {
     /// This place of the image.
@@ -88,7 +88,7 @@ enum Seen {
     Fill(usize),
 }
 
-/// An image of (height, width, ..) on its way, or an item of any shape that no image transform
+/// An image of (height, width, ..) in a pipeline, or an item of any shape that no image transform
 /// touches.
 #[derive(Debug)]
 pub struct Frame<'a> {
@@ -96,10 +96,10 @@ pub struct Frame<'a> {
     place: Place,
     layout: Layout,
     dtype: DType,
-    /// What the image is still to be resized to, and what part of that is in sight.
+    /// A resize that is not done yet, and the visible part of its result.
     resize: Option<Resized<'a>>,
-    /// What the image is seen through, the innermost first; none where all of it and nothing else
-    /// is in sight.
+    /// The windows through which the image is seen, the innermost first; none if exactly the image
+    /// is visible.
     windows: SmallVec<[Window<'a>; 1]>,
 }
 
@@ -108,7 +108,7 @@ pub struct Frame<'a> {
 struct Resized<'a> {
     resize: Resize,
     window: kernels::ResizeWindow,
-    /// Maps each value to itself, where the resized image itself is read.
+    /// Maps each value to itself, for readers of the resized image itself.
     unchanged: &'a ValueMap,
 }
 
@@ -118,7 +118,7 @@ impl<'a> Frame<'a> {
         Frame::of(Base::Item(item), layout, dtype)
     }
 
-    /// What was written for an item, in C order, of this shape with the channels last.
+    /// An output item, written in C order, of this shape with the channels last.
     pub(crate) fn written(
         bytes: &'a mut [u8],
         shape: &[usize],
@@ -133,7 +133,7 @@ impl<'a> Frame<'a> {
         Frame { base, place: Place::Base, layout, dtype, resize: None, windows: SmallVec::new() }
     }
 
-    /// Checks that pixels may move: those that were written in the batch may not.
+    /// Checks that pixels may move: pixels in the batch may not.
     fn movable(&self) -> Result<()> {
         match self.base {
             Base::Item(_) => Ok(()),
@@ -146,7 +146,7 @@ impl<'a> Frame<'a> {
         &self.dtype
     }
 
-    /// The size of what is in sight.
+    /// The size of the visible image.
     pub fn size(&self) -> Size {
         match (self.windows.last(), &self.resize) {
             (Some(&Window { height, width, .. }), _) => Size { height, width },
@@ -162,7 +162,7 @@ impl<'a> Frame<'a> {
         self.layout.shape().get(CHANNEL).copied().unwrap_or(1)
     }
 
-    /// Keeps a rectangle of what is in sight, which must lie in it.
+    /// Keeps a rectangle of the visible image, which must contain it.
     ///
     /// # Errors
     ///
@@ -176,7 +176,7 @@ impl<'a> Frame<'a> {
             if !window.is_within() {
                 return Ok(());
             }
-            // What is in sight is a rectangle of what is beneath.
+            // The visible image is a rectangle of the image beneath.
             (top, left) = (window.top as usize, window.left as usize);
             self.windows.pop();
         }
@@ -193,12 +193,12 @@ impl<'a> Frame<'a> {
         Ok(())
     }
 
-    /// Looks beyond the edges: so many pixels to the left, top, right and bottom. `fill` must be
+    /// Adds padding: pixels to the left, top, right and bottom. `fill` must be
     /// [prepared](crate::Input::prepare).
     ///
     /// # Errors
     ///
-    /// [`Error::NotInPlace`]; [`Error::Core`] where the size does not fit the address space.
+    /// [`Error::NotInPlace`]; [`Error::Core`] if the size does not fit the address space.
     pub fn pad(&mut self, sides: [usize; 4], fill: &'a Fill) -> Result<()> {
         self.movable()?;
         if sides == [0; 4] {
@@ -212,7 +212,7 @@ impl<'a> Frame<'a> {
         Ok(())
     }
 
-    /// Exchanges the ends of an axis: 0 is the height, 1 the width.
+    /// Flips an axis: 0 is the height, 1 the width.
     ///
     /// # Errors
     ///
@@ -241,8 +241,8 @@ impl<'a> Frame<'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::NotInPlace`]; [`Error::Core`] and [`Error::Kernels`] where the image that is to be
-    /// turned cannot be made.
+    /// [`Error::NotInPlace`]; [`Error::Core`] and [`Error::Kernels`] if the image to turn cannot be
+    /// made.
     pub fn turn(&mut self, scratch: &mut Scratch) -> Result<()> {
         self.settle_resize(scratch)?;
         self.flip(WIDTH)?;
@@ -255,12 +255,12 @@ impl<'a> Frame<'a> {
         Ok(())
     }
 
-    /// Resizes the image, when its pixels are read first. `unchanged` maps each value to itself.
+    /// Resizes the image, once its pixels are read. `unchanged` maps each value to itself.
     ///
     /// # Errors
     ///
-    /// [`Error::NotInPlace`]; [`Error::Core`] and [`Error::Kernels`] where the image that is to be
-    /// resized cannot be made.
+    /// [`Error::NotInPlace`]; [`Error::Core`] and [`Error::Kernels`] if the image to resize cannot
+    /// be made.
     pub fn resize(
         &mut self,
         resize: Resize,
@@ -278,7 +278,8 @@ impl<'a> Frame<'a> {
         let Some(Resized { resize, window, unchanged }) = self.resize.take() else { return Ok(()) };
         let mut shape = self.layout.shape().to_vec();
         (shape[HEIGHT], shape[WIDTH]) = (window.height, window.width);
-        // Apart from the blocks, of which one is read and one written.
+        // The weights are taken out: the blocks of `scratch` are borrowed, one to read and one to
+        // write.
         let mut weights = std::mem::take(&mut scratch.resize);
         let finish =
             ResizeOutput { window, map: unchanged, channels_first: false, stores: Stores::Cached };
@@ -289,8 +290,8 @@ impl<'a> Frame<'a> {
         made
     }
 
-    /// Writes what `map` makes of the image to `destination`, packed; with the channels first if
-    /// said so.
+    /// Writes the image, mapped by `map`, to `destination`, packed, with its axes in the order of
+    /// `axes`.
     pub(crate) fn finish(
         mut self,
         map: &ValueMap,
@@ -317,7 +318,7 @@ impl<'a> Frame<'a> {
         Ok(map.apply(&image, channel_axis, destination, stores)?)
     }
 
-    /// Makes what is not made yet: a resized image, what is in sight beyond the edges.
+    /// Makes the parts of the image that are still pending: a resize, and visible padding.
     pub(crate) fn settle(&mut self, scratch: &mut Scratch) -> Result<()> {
         if self.windows.is_empty() {
             return self.settle_resize(scratch);
@@ -325,7 +326,7 @@ impl<'a> Frame<'a> {
         let windows = std::mem::take(&mut self.windows);
         let (mut rows, mut columns) = (follow(&windows, HEIGHT)?, follow(&windows, WIDTH)?);
         if self.resize.is_some() {
-            // Of a resized image only what is in sight is made.
+            // Only the visible part of a resized image is made.
             let (own_rows, own_columns) = (own_part(&mut rows), own_part(&mut columns));
             self.crop(Rectangle {
                 top: own_rows.start,
@@ -342,8 +343,8 @@ impl<'a> Frame<'a> {
         })
     }
 
-    /// Maps all values. Where more is in sight than the image has pixels, the image and the fills
-    /// are mapped, and what is in sight is still not made.
+    /// Maps all values. If more pixels are visible than the image has, only the image and the fills
+    /// are mapped, and the visible image is still not made.
     pub(crate) fn map(
         &mut self,
         map: &ValueMap,
@@ -354,7 +355,7 @@ impl<'a> Frame<'a> {
             height: resized.window.height,
             width: resized.window.width,
         });
-        // What is told apart by its place is not told apart beyond the edges.
+        // A map that distinguishes elements by their place cannot map a fill.
         let by_place = matches!(channel_axis, Some(HEIGHT | WIDTH));
         if by_place || self.size().pixels() <= base.pixels() {
             self.settle(scratch)?;
@@ -383,7 +384,7 @@ impl<'a> Frame<'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::NotInPlace`]; [`Error::Core`] and [`Error::Kernels`] where an image cannot be made;
+    /// [`Error::NotInPlace`]; [`Error::Core`] and [`Error::Kernels`] if an image cannot be made;
     /// those of `write`.
     pub fn replace(
         &mut self,
@@ -396,7 +397,7 @@ impl<'a> Frame<'a> {
         self.rewrite(scratch, shape, dtype, write)
     }
 
-    /// [`replace`](Self::replace) for an image of which all is in sight.
+    /// [`replace`](Self::replace), for an image that is visible as a whole.
     fn rewrite(
         &mut self,
         scratch: &mut Scratch,
@@ -416,12 +417,12 @@ impl<'a> Frame<'a> {
         Ok(())
     }
 
-    /// Changes elements in place, which must be asked for [where the transform is
-    /// checked](crate::Effect::InPlace). An item is copied first.
+    /// Changes elements in place. The check of the transform must return
+    /// [`Effect::InPlace`](crate::Effect::InPlace). An item is copied first.
     ///
     /// # Errors
     ///
-    /// [`Error::Core`] and [`Error::Kernels`] where the image cannot be made; those of `change`.
+    /// [`Error::Core`] and [`Error::Kernels`] if the image cannot be made; those of `change`.
     pub fn change(
         &mut self,
         scratch: &mut Scratch,
@@ -450,7 +451,7 @@ impl<'a> Frame<'a> {
         change(Packed { bytes, shape, dtype, channels_first: false })
     }
 
-    /// The image, of which all is in sight.
+    /// The image, which is visible as a whole.
     fn view<'s>(&'s self, scratch: &'s Scratch) -> Result<ViewRef<'s>> {
         debug_assert!(
             self.windows.is_empty(),
@@ -462,7 +463,7 @@ impl<'a> Frame<'a> {
         }
     }
 
-    /// The image; `block` is what it stands in, unless that is the item.
+    /// The image; `block` is its memory, unless the image is the item.
     fn view_in<'s>(&'s self, block: &'s Block) -> Result<ViewRef<'s>> {
         match (self.place, &self.base) {
             (Place::Base, Base::Item(item)) => {
@@ -474,7 +475,7 @@ impl<'a> Frame<'a> {
     }
 }
 
-/// What is seen at each place along an axis of the outermost window.
+/// The source of each place along an axis of the outermost window.
 fn follow(windows: &[Window<'_>], axis: usize) -> Result<Vec<Seen>> {
     let Some((outermost, inner)) = windows.split_last() else { return Ok(vec![]) };
     let (start, count, _) = outermost.along(axis);
@@ -484,7 +485,7 @@ fn follow(windows: &[Window<'_>], axis: usize) -> Result<Vec<Seen>> {
         for (number, window) in windows.iter().enumerate().rev() {
             let (_, _, size) = window.along(axis);
             let Some(place) = window.fill.mode.source(at, size) else { return Seen::Fill(number) };
-            // What is beneath is what another window shows, or the image.
+            // Beneath is another window, or the image.
             at = place as isize + if number == 0 { 0 } else { inner[number - 1].along(axis).0 };
         }
         Seen::Image(at as usize)
@@ -492,11 +493,11 @@ fn follow(windows: &[Window<'_>], axis: usize) -> Result<Vec<Seen>> {
     Ok(seen)
 }
 
-/// The part of an axis of the image that is seen, from whose start on places are then counted.
+/// The visible part of an axis of the image. Places are then counted from its start.
 fn own_part(seen: &mut [Seen]) -> Range<usize> {
     let own = |seen: &Seen| if let Seen::Image(at) = seen { Some(*at) } else { None };
     let places = || seen.iter().filter_map(own);
-    // Of an image that is not seen, one place will do.
+    // An image that is not visible keeps one place.
     let part = places().min().unwrap_or(0)..places().max().map_or(1, |last| last + 1);
     for seen in seen {
         if let Seen::Image(at) = seen {
@@ -506,7 +507,7 @@ fn own_part(seen: &mut [Seen]) -> Range<usize> {
     part
 }
 
-/// Writes what is seen of an image through windows that reach beyond its edges.
+/// Writes the visible part of an image and its padding, through its windows.
 fn look_beyond(
     image: &ViewRef<'_>,
     windows: &[Window<'_>],
@@ -518,7 +519,7 @@ fn look_beyond(
     if out.is_empty() {
         return Ok(());
     }
-    // Neighbours that are neighbours in the image, too, or of one fill, come in one piece.
+    // Places that are neighbours in the image too, or of one fill, are written in one piece.
     let pieces: Vec<&[Seen]> = columns
         .chunk_by(|a, b| match (a, b) {
             (Seen::Image(a), Seen::Image(b)) => a + 1 == *b,
@@ -534,7 +535,7 @@ fn look_beyond(
         for piece in &pieces {
             let (pixels, after) = rest.split_at_mut(piece.len() * pixel_bytes);
             rest = after;
-            // Of two windows that a pixel lies beyond, the outer one is met first.
+            // If both the row and the column are in a fill, that of the outer window applies.
             let fill = match (*row, piece[0]) {
                 (Seen::Fill(a), Seen::Fill(b)) => a.max(b),
                 (Seen::Fill(number), _) | (_, Seen::Fill(number)) => number,

@@ -1,4 +1,4 @@
-//! What comes to a transform where it is checked: the sizes, axes and dtype of all items.
+//! The input of a transform at its check: the sizes, axes and dtype of all items.
 
 use std::ops::RangeInclusive;
 
@@ -9,7 +9,7 @@ use crate::fill::{Fill, pixel_of};
 use crate::item_shape::ItemShape;
 use crate::size::{CHANNEL, Size, Sizes};
 
-/// What comes to a transform, of all items.
+/// The properties of all items that a transform gets.
 #[derive(Debug)]
 pub struct Input<'a> {
     /// The shape of the items, of which only height and width change from transform to transform.
@@ -19,7 +19,7 @@ pub struct Input<'a> {
     pub(crate) stored: DType,
     /// The dtype after them.
     pub(crate) dtype: DType,
-    /// Whether a transform before turned the channels to the front.
+    /// Whether an earlier transform moved the channels to the front.
     pub(crate) turned: bool,
     /// Whether the transform needs the elements themselves, so that values are mapped before it.
     pub(crate) needs_elements: bool,
@@ -41,8 +41,8 @@ impl Input<'_> {
         self.items.most().get(CHANNEL).copied().filter(|_| self.ndim() == 3)
     }
 
-    /// The dtype of the elements, for a transform that reads or writes them: what maps values
-    /// before it is done before it, and not fused with what comes after.
+    /// The dtype of the elements, for a transform that reads or writes them. Earlier maps of values
+    /// are applied before the transform, and not fused with later ones.
     pub fn elements(&mut self) -> &DType {
         self.needs_elements = true;
         &self.dtype
@@ -66,7 +66,7 @@ impl Input<'_> {
         self.has_axes(transform, 3..=3)
     }
 
-    /// Checks that the channels were not turned to the front before.
+    /// Checks that no earlier transform moved the channels to the front.
     pub(crate) fn check_not_turned(&self) -> Result<()> {
         if self.turned { Err(Error::ChannelsFirstTwice) } else { Ok(()) }
     }
@@ -99,7 +99,7 @@ impl Input<'_> {
         }
     }
 
-    /// Checks that an image of this size can be looked at.
+    /// Checks that places in an image of this size can be counted.
     ///
     /// # Errors
     ///
@@ -108,7 +108,7 @@ impl Input<'_> {
         size.addressable(&self.stored).map(drop)
     }
 
-    /// A pixel of one value for all channels, or one for each, as elements that the transform
+    /// A pixel of one value for all channels, or one for each, in the dtype that the transform
     /// writes.
     ///
     /// # Errors
@@ -136,7 +136,7 @@ impl Input<'_> {
             fill.pixel = self.pixel(transform, &fill.values)?;
             return Ok(());
         }
-        // The others show pixels of the image, whose values can be mapped later.
+        // Other paddings show pixels of the image, whose values can be mapped later.
         fill.check_mirrored(transform, self.sizes, padding)
     }
 }

@@ -35,7 +35,7 @@ impl Interval {
         expected: &'static str,
     ) -> Result<()> {
         let Interval { low, high } = self;
-        // NaN is in no range.
+        // NaN is outside of every range.
         if range.contains(&low) && range.contains(&high) && low <= high {
             return Ok(());
         }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// The shape of all items, or the sizes between which each of their axes lies.
+/// The shape of all items, or the range of the size of each axis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ItemShape<'a> {
     least: &'a [usize],
@@ -16,12 +16,12 @@ impl<'a> From<&'a [usize]> for ItemShape<'a> {
 }
 
 impl<'a> ItemShape<'a> {
-    /// Of items that all have this shape.
+    /// The shape of items that all have this shape.
     pub fn fixed(shape: &'a [usize]) -> Self {
         ItemShape { least: shape, most: shape }
     }
 
-    /// Of items of between these sizes, axis by axis, as many in both.
+    /// The shape of items whose axes are between these sizes. Both lists have the same length.
     pub fn between(least: &'a [usize], most: &'a [usize]) -> Self {
         debug_assert_eq!(least.len(), most.len());
         ItemShape { least, most }
@@ -37,18 +37,18 @@ impl<'a> ItemShape<'a> {
         self.most
     }
 
-    /// The size of each axis; None where items differ.
+    /// The size of each axis; None for an axis in which items differ.
     pub fn sizes(self) -> impl ExactSizeIterator<Item = Option<usize>> {
         self.least.iter().zip(self.most).map(|(&least, &most)| (least == most).then_some(most))
     }
 
-    /// The shape, where all items have the same.
+    /// The shape, if all items have the same.
     pub fn as_fixed(self) -> Option<&'a [usize]> {
         (self.least == self.most).then_some(self.most)
     }
 }
 
-/// As "[480, 640, 3]" or "[240..480, 320..640, 3]".
+/// For example "[480, 640, 3]" or "[240..480, 320..640, 3]".
 impl fmt::Display for ItemShape<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let size = |(least, most): (&usize, &usize)| {

@@ -1,34 +1,34 @@
-//! Fields that draw together: whether what they draw is the same thing.
+//! Checks that fields that draw together draw the same choices.
 //!
 //! The n-th transform of a kind has one stream of random numbers in all fields that draw together.
-//! The same numbers are the same rectangle only where they are drawn from the same choice, and they
-//! show the same pixels only where what moves pixels comes in the same order. So of each transform
-//! that two fields share
+//! The same numbers give the same rectangle only if they are drawn from the same choice. The
+//! rectangle shows the same pixels only if the transforms that move pixels come in the same order.
+//! So for each transform that two fields share:
 //!
 //! 1. the parameters that it draws by are equal: `p`, `scale`, `ratio`, the size of a crop and the
 //!    like;
-//! 2. the images that come to it are of one size, if it draws a rectangle of them;
+//! 2. its input images are of one size, if it draws a rectangle of them;
 //! 3. it comes in the same order as the others that they share and that move pixels.
 //!
-//! What one of them does not have may stand anywhere: a change of colour, or a resize to one size
-//! of what was cropped. Where items differ in size, 2 can only be seen when an item is made.
+//! A transform of one field alone may be anywhere in the list: a change of colour, or a resize of
+//! crops to one size. If items differ in size, 2 can only be checked when an item is made.
 
 use crate::error::{Error, Result};
 use crate::params::Drawn;
 use crate::pipeline::{Applied, Pipeline};
 use crate::step::{Choice, ChoiceOf};
 
-/// The names of two fields that draw together.
+/// Names of two fields that draw together.
 #[derive(Debug, Clone, Copy)]
 pub struct Pair<'a> {
-    /// The first of them.
+    /// Name of the first field.
     pub first: &'a str,
-    /// The other.
+    /// Name of the other field.
     pub field: &'a str,
 }
 
 impl Pipeline {
-    /// Whether it draws together with `first`, whose stream it has.
+    /// Checks that the pipeline can draw together with `first`, whose stream it uses.
     ///
     /// # Errors
     ///
@@ -79,8 +79,8 @@ impl Pipeline {
         })
     }
 
-    /// Whether the images are of one size in both fields where a rectangle was drawn for this item,
-    /// of this shape and drawn so.
+    /// Checks that each transform that drew a rectangle for this item had images of one size in
+    /// both fields.
     ///
     /// # Errors
     ///
@@ -111,7 +111,7 @@ impl Pipeline {
         Ok(())
     }
 
-    /// The random transforms that both have, the n-th of a kind.
+    /// The random transforms of both fields, paired by kind and number.
     fn shared<'a>(
         &'a self,
         first: &'a Pipeline,
@@ -124,7 +124,7 @@ impl Pipeline {
     }
 }
 
-/// Whether what it draws is one of these.
+/// Whether its choice is of one of these kinds.
 fn chooses(applied: &Applied, of: &[ChoiceOf]) -> bool {
     applied.choice(None).is_some_and(|choice| of.contains(&choice.of))
 }

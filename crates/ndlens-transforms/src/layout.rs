@@ -25,7 +25,7 @@ impl FromArgument for MemoryFormat {
 /// (height, width, channels) to (channels, height, width), in memory or in shape alone.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ChannelsFirst {
-    /// How the image lies in memory afterwards.
+    /// Order of the result in memory.
     pub memory_format: MemoryFormat,
 }
 

@@ -1,9 +1,9 @@
-//! Transforms of items: crops, flips, colours, values, and batches mixed.
+//! Transforms of items: crops, flips, colours, values, and mixed batches.
 //!
-//! A transform is one type behind the trait [`Step`]. All of it is in one file, with its family:
-//! its parameters, what is checked, what is drawn, what is done, its tests. A [`Pipeline`] is a
-//! list of them, compiled for items of one shape and dtype. All of this is pure functions of an
-//! item and of what was drawn for it: there are no threads, no pools and no files here.
+//! A transform is one type that implements the trait [`Step`]. One file has all of it, with its
+//! family: its parameters, checks, random draws, application and tests. A [`Pipeline`] is a list of
+//! transforms, compiled for items of one shape and dtype. All functions are pure functions of an
+//! item and of its drawn parameters: the crate has no threads, no pools and no files.
 //!
 //! ```text
 //!   (seed, field)         Stream            random.rs      Philox: numbers by their place
@@ -17,18 +17,17 @@
 //! Names, parameters and their meaning are those of `torchvision.transforms.v2`, but items are
 //! channels-last, as images are in memory: (height, width) or (height, width, channels).
 //! [`ChannelsFirst`] turns them for the model.
-//!
-//! | what | file |
+//! | content | file |
 //! |---|---|
 //! | a transform | `crop.rs`, `pad.rs`, `flip.rs`, `resize.rs`, `colour.rs`, `erase.rs`, `noise.rs`, `values.rs`, `layout.rs` |
-//! | what all are | `step.rs`; what comes to one where it is checked: `input.rs`; what it is applied to: `frame.rs`, `packed.rs` |
-//! | what they share | `size.rs`, `interval.rs`, `fill.rs`, `scratch.rs` |
-//! | a list of them | `pipeline.rs`; without its last values: `deferred.rs`; fields that draw together: `joint.rs` |
-//! | by name, for Python | `arguments.rs`, `registry.rs` |
-//! | where channels are | `channels.rs`, `item_shape.rs` |
+//! | the trait of all transforms | `step.rs`; its input at the check: `input.rs`; the image that it is applied to: `frame.rs`, `packed.rs` |
+//! | shared types | `size.rs`, `interval.rs`, `fill.rs`, `scratch.rs` |
+//! | a list of transforms | `pipeline.rs`; without its last values: `deferred.rs`; fields that draw together: `joint.rs` |
+//! | transforms by name, for Python | `arguments.rs`, `registry.rs` |
+//! | the order of channels | `channels.rs`, `item_shape.rs` |
 //! | whole batches | `mixing/` |
 //!
-//! A new transform is a type in a family's file, with its line in the family's `CONSTRUCTORS`.
+//! A new transform is a type in the file of a family, with a line in the family's `CONSTRUCTORS`.
 
 mod arguments;
 mod channels;

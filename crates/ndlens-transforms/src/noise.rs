@@ -19,12 +19,12 @@ use crate::step::{Axes, Choice, ChoiceOf, Effect, Step};
 pub(crate) const CONSTRUCTORS: &[Constructor] =
     &[Constructor::of::<RandomScale>(), Constructor::of::<RandomJitter>()];
 
-/// Elements times a factor drawn from an interval.
+/// Multiplies elements by a factor drawn from an interval.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RandomScale {
-    /// The interval of factors.
+    /// Interval of factors.
     pub factor: Interval,
-    /// Whether each feature along the last axis has a factor of its own.
+    /// Whether each feature along the last axis has its own factor.
     pub per_feature: bool,
 }
 
@@ -45,8 +45,7 @@ impl Step for RandomScale {
     }
 
     fn axes(&self, _items: ItemShape<'_>, convention: Convention) -> Axes {
-        // Features are along the last axis, whatever it is; which axis that is in torchvision's
-        // order is not said.
+        // Features are along the last axis; torchvision's order does not say which axis that is.
         if self.per_feature && convention != Convention::Ndlens { Axes::Known } else { Axes::Alike }
     }
 
@@ -107,13 +106,13 @@ impl Step for RandomScale {
     }
 }
 
-/// The factor as torch multiplies a tensor of this dtype by it: floats of 16 bits are computed as
+/// The factor as torch rounds it for a tensor of this dtype: floats of 16 bits are computed as
 /// `f32`.
 fn rounded(factor: f64, dtype: &DType) -> f64 {
     if *dtype == DType::F64 { factor } else { f64::from(factor as f32) }
 }
 
-/// Elements plus a normal number of its own for each.
+/// Adds a normal number to each element, drawn for each separately.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RandomJitter {
     /// The standard deviation of the numbers.
@@ -146,7 +145,7 @@ impl Step for RandomJitter {
     }
 
     fn choice(&self, _size: Option<Size>) -> Option<Choice> {
-        // Normal numbers, of which each field takes as much as its sigma says.
+        // The draw is standard normal numbers, which each field multiplies by its sigma.
         Some(Choice { text: String::new(), of: ChoiceOf::Values, kinds: &[Kind::Noise] })
     }
 
@@ -181,7 +180,7 @@ mod tests {
     use crate::testing::{floats, message};
 
     #[test]
-    fn all_elements_have_one_factor_or_each_feature_has_its_own() {
+    fn all_elements_share_a_factor_or_each_feature_has_its_own() {
         let factor = Interval { low: 2.0, high: 3.0 };
         let made = floats(&[RandomScale { factor, per_feature: false }.boxed()], &[1.0; 6], 3);
         assert_eq!(made, [made[0]; 6]);

@@ -1,10 +1,10 @@
-//! Elements that are changed in place: packed in C order, in a thread's own memory or in the item's
-//! place in the batch.
+//! Elements that are changed in place: packed in C order, in the scratch memory of a thread or in
+//! the item's place in the batch.
 //!
 //! The last transforms of a list run on the batch itself, where the channels may already come
-//! first. So elements are counted in the order of the item, (height, width, channels), whatever
-//! their order in memory: what is drawn for an element does not depend on where `ChannelsFirst`
-//! stands in the list.
+//! first. So elements are counted in the order of the item, (height, width, channels), in any order
+//! in memory: the random number of an element does not depend on the place of `ChannelsFirst` in
+//! the list.
 
 use half::{bf16, f16};
 use ndlens_core::DType;
@@ -40,7 +40,7 @@ impl Packed<'_> {
         self.shape.get(CHANNEL).copied().unwrap_or(1)
     }
 
-    /// The elements in the order in which they lie in memory: (height, width, channels), or
+    /// The elements in their order in memory: (height, width, channels), or
     /// (channels, height, width) if [`is_channels_first`](Self::is_channels_first).
     pub fn bytes_mut(&mut self) -> &mut [u8] {
         self.bytes
@@ -51,7 +51,7 @@ impl Packed<'_> {
         self.channels_first
     }
 
-    /// Checks that a rectangle lies in the image.
+    /// Whether the image contains a rectangle.
     pub(crate) fn has(&self, rectangle: Rectangle) -> bool {
         let fits = |start: usize, count: usize, axis: usize| {
             let end = start.checked_add(count);
@@ -61,8 +61,8 @@ impl Packed<'_> {
         fits(top, height, HEIGHT) && fits(left, width, WIDTH)
     }
 
-    /// Where elements are in memory: outer and inner loop over the item's order, and how far apart
-    /// each has its elements.
+    /// The places of elements in memory, as an outer and an inner loop over the item's order: the
+    /// count and the distance of each.
     fn loops(&self) -> [(usize, usize); 2] {
         let itemsize = self.dtype.itemsize();
         let channels = self.channels().max(1);

@@ -1,4 +1,4 @@
-//! Padding: more image around the image.
+//! Padding: more pixels around an image.
 
 use crate::arguments::{Arguments, Constructor, FromArguments};
 use crate::channels::Convention;
@@ -15,12 +15,12 @@ use crate::step::{Axes, Effect, Step, draws_nothing};
 /// The transforms of this family, by name.
 pub(crate) const CONSTRUCTORS: &[Constructor] = &[Constructor::of::<Pad>()];
 
-/// More image around the image.
+/// Adds pixels around the image.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pad {
     /// Pixels to the left, top, right and bottom.
     pub padding: [usize; 4],
-    /// What stands in the padding.
+    /// Fill of the padding.
     pub fill: Fill,
 }
 

@@ -1,9 +1,8 @@
-//! The parameters of one random transform for one item, before anything is done with them.
+//! The parameters of one random transform for one item.
 //!
-//! Drawing and applying are apart, so that a user can be told the parameters of a batch, and can
-//! apply them again to other items. A parameter is a variant of [`Drawn`] from where it is drawn to
-//! where it is applied. As JSON it has no tag of its own: it stands under the name of its
-//! transform, and the transform's [`Kind`]s say how it is read, so that nothing is guessed:
+//! Drawing and applying are separate, so that a user can read the parameters of a batch, and can
+//! apply them again to other items. A parameter is a variant of [`Drawn`]. Its JSON has no tag: its
+//! key is the name of its transform, and the [`Kind`]s of the transform say how it is read:
 //!
 //! ```text
 //!  RandomCrop            [Rectangle]           {"top": 3, "left": 0, "height": 8, "width": 8}
@@ -37,7 +36,7 @@ pub struct Erased {
     /// The rectangle.
     #[serde(flatten)]
     pub rectangle: Rectangle,
-    /// The numbers that it is overwritten with, if they are random.
+    /// The numbers that overwrite it, if they are random.
     pub noise: Noise,
 }
 
@@ -59,7 +58,7 @@ pub enum Drawn {
     Factor(f64),
     /// A random number for each element or feature.
     Noise(Noise),
-    /// What a transform of the user's own draws.
+    /// The parameters of a transform that the user defines.
     Custom(Box<Value>),
 }
 
@@ -78,7 +77,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// All kinds but [`Custom`](Kind::Custom), which any JSON is.
+    /// All kinds but [`Custom`](Kind::Custom), which accepts any JSON.
     const BUILT_IN: [Kind; 7] = [
         Kind::Applied,
         Kind::Rectangle,
@@ -89,7 +88,7 @@ impl Kind {
         Kind::Noise,
     ];
 
-    /// A parameter of this kind; None where the JSON is none.
+    /// A parameter of this kind; None if the JSON is not of this kind.
     fn read(self, json: &Value) -> Option<Drawn> {
         match self {
             Kind::Applied => json.as_bool().map(Drawn::Applied),
@@ -104,7 +103,7 @@ impl Kind {
     }
 }
 
-/// A JSON value that no parameter is read from.
+/// The reason why a JSON value is not a parameter of a transform.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unreadable {
     /// It is the parameter of another transform.
@@ -129,7 +128,7 @@ impl Drawn {
         json.unwrap_or(Value::Null)
     }
 
-    /// A parameter of one of these kinds, the first that the JSON is of.
+    /// A parameter of the first of these kinds that fits the JSON.
     pub(crate) fn from_json(json: &Value, kinds: &[Kind]) -> Result<Drawn, Unreadable> {
         let read = kinds.iter().find_map(|kind| kind.read(json));
         read.ok_or_else(|| {
@@ -149,7 +148,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn every_kind_of_parameter_is_read_as_what_it_was_written_from() {
+    fn every_kind_of_parameter_is_read_as_it_was_written() {
         let rectangle = Rectangle { top: 1, left: 2, height: 3, width: 4 };
         let noise = Stream::new(3, "noise").noise(1, 2);
         let adjustments =

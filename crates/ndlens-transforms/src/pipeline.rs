@@ -1,14 +1,14 @@
-//! A list of transforms as one pipeline that makes an item in as few passes as it can, most often
-//! one. This file alone knows what is fused:
+//! A list of transforms as one pipeline, which makes an item in as few passes as possible, most
+//! often one. This file alone decides which transforms are fused:
 //!
 //! - Geometry (crops, flips, quarter turns, padding, the order of axes) chooses elements, so it
 //!   becomes a layout: [`Frame`].
 //! - Values (conversion, normalisation) map each element, so they become one [`ValueMap`], which
-//!   commutes with geometry. It is applied in the last pass, or before the first transform that
-//!   needs the elements themselves.
-//! - A resize makes a new image, in memory of the thread's own, or in the last pass.
-//! - What changes elements one by one, but differently (colours, erased rectangles, noise), changes
-//!   such an image in place, or the item's place in the batch if only the like comes after it.
+//!   commutes with geometry. The map is applied in the last pass, or before the first transform
+//!   that needs the elements themselves.
+//! - A resize makes a new image, in the scratch memory of the thread, or in the last pass.
+//! - Transforms that change elements in place (colours, erased rectangles, noise) change such an
+//!   image, or the item's place in the batch if only transforms of this kind follow.
 //!
 //! ```text
 //!  list      RandomCrop  ToDtype  Normalize  RandomHorizontalFlip  ChannelsFirst  RandomErasing
@@ -38,13 +38,13 @@ use crate::step::{Along, Choice, Effect, MemoryFormat, Step};
 #[derive(Debug, Clone)]
 pub struct Pipeline {
     stages: Vec<Stage>,
-    /// Changes in place of what the last pass wrote.
+    /// Transforms that change the result of the last pass in place.
     finishing: Vec<Applied>,
-    /// The last pass, through which everything before it is read.
+    /// The map of the last pass.
     values: ValueMap,
-    /// The order of the output's axes, where it is not the item's.
+    /// The order of the output's axes, if it is not that of the item.
     axes: Option<[isize; 3]>,
-    /// Whether what is written with the channels last is seen with the channels first.
+    /// Whether the output is written with the channels last and shown with the channels first.
     channels_last_format: bool,
     /// The channel's place in the output.
     channel_axis: Option<usize>,
@@ -53,10 +53,10 @@ pub struct Pipeline {
     nbytes: usize,
 }
 
-/// What is done before the last pass, in order.
+/// One of the stages before the last pass.
 #[derive(Debug, Clone)]
 enum Stage {
-    /// Values that a transform after them needs, mapped on the way.
+    /// A map of values, applied because a later transform needs its results.
     Values { map: ValueMap, channel_axis: Option<usize> },
     /// A transform that is applied by itself.
     Applied(Applied),
@@ -66,9 +66,9 @@ enum Stage {
 #[derive(Debug, Clone)]
 pub(crate) struct Applied {
     step: Box<dyn Step>,
-    /// What tells its random numbers from those of other transforms.
+    /// The label that separates its random numbers from those of other transforms.
     label: u64,
-    /// The sizes of the images that come to it.
+    /// The sizes of its input images.
     sees: Sizes,
     /// Whether it draws parameters.
     is_random: bool,
@@ -85,12 +85,12 @@ impl Applied {
         self.label
     }
 
-    /// The one size of the images that come to it, if they are of one size.
+    /// The size of its input images, if they are of one size.
     pub(crate) fn one_size(&self) -> Option<Size> {
         self.sees.as_one()
     }
 
-    /// What it draws from, for images of this size.
+    /// The choice that it draws from, for images of this size.
     pub(crate) fn choice(&self, size: Option<Size>) -> Option<Choice> {
         self.step.choice(size)
     }
@@ -116,9 +116,9 @@ struct Compiler<'a> {
     /// The shape of the items, of which only height and width may differ from item to item.
     items: ItemShape<'a>,
     stages: Vec<Stage>,
-    /// Maps of values that nothing has needed yet.
+    /// Maps of values that no transform has needed yet.
     values: Vec<kernels::MapStep>,
-    /// The axis along which those tell elements apart, None if they do not.
+    /// The axis along which those maps distinguish elements; None if they do not.
     channel_axis: Option<usize>,
     /// The dtype that `values` start from.
     dtype: DType,
@@ -128,15 +128,14 @@ struct Compiler<'a> {
 }
 
 impl Pipeline {
-    /// Compiles `transforms` for items of the given shape and dtype. Where items differ in height
-    /// and width, a transform must make them one size.
+    /// Compiles `transforms` for items of the given shape and dtype. If items differ in height and
+    /// width, a transform must make them one size.
     ///
     /// # Errors
     ///
-    /// What [`Step::check`] says of a transform; [`Error::ShapesDiffer`]; [`Error::NotFloat`],
-    /// [`Error::ZeroStd`], [`Error::StatisticsLength`] and [`Error::InTransform`] where values
-    /// cannot be mapped so; [`Error::Core`] where an item that comes out does not fit the address
-    /// space.
+    /// The errors of [`Step::check`]; [`Error::ShapesDiffer`]; [`Error::NotFloat`],
+    /// [`Error::ZeroStd`], [`Error::StatisticsLength`] and [`Error::InTransform`] if the kernels
+    /// cannot map the values; [`Error::Core`] if an output item does not fit the address space.
     pub fn compile<'a>(
         transforms: &[Box<dyn Step>],
         shape: impl Into<ItemShape<'a>>,
@@ -201,7 +200,7 @@ impl Compiler<'_> {
         Ok(room::push(&mut self.stages, Stage::Applied(applied))?)
     }
 
-    /// Adds a map of values, which can follow those before it if the kernels say so.
+    /// Adds a map of values, if the kernels accept it after those before it.
     fn add_values(
         &mut self,
         name: &'static str,
@@ -239,7 +238,7 @@ impl Compiler<'_> {
         })
     }
 
-    /// Has the values so far mapped before whatever comes next.
+    /// Adds a stage that maps the values so far, before the next transform.
     fn settle_values(&mut self) -> Result<()> {
         if self.values.is_empty() {
             return Ok(());
@@ -250,7 +249,8 @@ impl Compiler<'_> {
         Ok(room::push(&mut self.stages, values)?)
     }
 
-    /// What tells elements apart by their place in the image comes before what moves them.
+    /// Adds a stage for maps that distinguish elements by their place in the image, before a
+    /// transform that moves pixels.
     fn settle_by_place(&mut self) -> Result<()> {
         match self.channel_axis {
             Some(HEIGHT | WIDTH) => self.settle_values(),
@@ -264,7 +264,7 @@ impl Compiler<'_> {
         Ok(ValueMap::new(&self.dtype, self.channels_of_values(), &steps)?)
     }
 
-    /// How many are told apart by their values so far.
+    /// The number of channels that the maps so far distinguish.
     fn channels_of_values(&self) -> usize {
         match self.channel_axis {
             None => 1,
@@ -291,7 +291,7 @@ impl Compiler<'_> {
         }
         let (values, axis) = match self.stages.pop_if(|stage| matches!(stage, Stage::Values { .. }))
         {
-            // What was made for them is the last pass now.
+            // The map that was made for the removed transforms becomes the last pass.
             Some(Stage::Values { map, channel_axis }) if self.values.is_empty() => {
                 (map, channel_axis)
             }
@@ -324,7 +324,7 @@ impl Compiler<'_> {
         })
     }
 
-    /// Takes the last transform, if it can change what was written in the batch.
+    /// Removes and returns the last transform, if it can change the written item in the batch.
     fn last_in_place(&mut self, channels_first: bool) -> Option<Applied> {
         let can = |stage: &mut Stage| match stage {
             Stage::Values { .. } => false,
@@ -339,18 +339,18 @@ impl Compiler<'_> {
     }
 }
 
-/// The bytes of an item, if there can be as many.
+/// The bytes of an item, if they fit the address space.
 fn item_bytes(shape: &[usize], itemsize: usize) -> Result<usize> {
     Ok(Layout::contiguous(shape, itemsize, Order::C)?.len() * itemsize)
 }
 
 impl Pipeline {
-    /// Where the elements of a batch of so many items are, that many times [`nbytes`](Self::nbytes)
-    /// being written one after another.
+    /// The layout of a batch of this many items, each of [`nbytes`](Self::nbytes) bytes, one after
+    /// another.
     ///
     /// # Errors
     ///
-    /// [`Error::Core`] where that is more than there can be.
+    /// [`Error::Core`] if the batch does not fit the address space.
     pub fn batch_layout(&self, items: usize) -> Result<Layout> {
         let shape: SmallVec<[usize; 5]> =
             std::iter::once(items).chain(self.shape.iter().copied()).collect();
@@ -358,24 +358,24 @@ impl Pipeline {
         Ok(if self.channels_last_format { layout.permute(&[0, 3, 1, 2])? } else { layout })
     }
 
-    /// The shape of what is written for an item, in C order.
+    /// The shape of an output item, as it is written in C order.
     pub fn shape(&self) -> &[usize] {
         &self.shape
     }
 
-    /// The dtype of what comes out.
+    /// The dtype of an output item.
     pub fn dtype(&self) -> &DType {
         self.values.dtype()
     }
 
-    /// Whether it turns (height, width, channels) to (channels, height, width), in memory or in
-    /// shape.
+    /// Whether the pipeline turns (height, width, channels) to (channels, height, width), in memory
+    /// or in shape.
     pub fn turns_channels(&self) -> bool {
         self.axes.is_some() || self.channels_last_format
     }
 
-    /// How an image lies in what is written for an item, where `channels` is what is known of items
-    /// that are not turned; None where that is no image.
+    /// The arrangement of an output image in memory; None if the output is not an image. `channels`
+    /// says where the channels are, if the pipeline does not turn items.
     pub fn image(&self, channels: Option<Channels>) -> Option<Image> {
         let itemsize = self.dtype().itemsize();
         let in_planes = match channels {
@@ -391,12 +391,12 @@ impl Pipeline {
         Some(Image { planes, height, width, pixel_bytes: channels * itemsize })
     }
 
-    /// Bytes of what comes out.
+    /// Bytes of an output item.
     pub fn nbytes(&self) -> usize {
         self.nbytes
     }
 
-    /// The names of the random transforms, in the order of what [`draw`](Self::draw) gives.
+    /// The names of the random transforms, in the order of the parameters of [`draw`](Self::draw).
     pub fn random(&self) -> impl Iterator<Item = &'static str> {
         self.drawing().map(Applied::name)
     }
@@ -415,15 +415,15 @@ impl Pipeline {
         self.stages.iter().filter_map(of_stage).chain(&self.finishing)
     }
 
-    /// The last map of values; None where something comes after it.
+    /// The last map of values; None if a transform comes after it.
     pub(crate) fn last_values(&self) -> Option<&ValueMap> {
         self.finishing.is_empty().then_some(&self.values)
     }
 
-    /// The axis of a batch, as it is handed out, along which its last map of values tells elements
-    /// apart.
+    /// The axis of a batch, as the caller gets it, along which its last map of values distinguishes
+    /// elements.
     pub(crate) fn batch_axis_of_values(&self) -> Option<usize> {
-        // Batches have one more axis, and may be seen with the channels elsewhere than they are
+        // Batches have one more axis, and may be shown with the channels elsewhere than they are
         // written.
         self.channel_axis.map(|axis| match axis + 1 {
             3 if self.channels_last_format => 1,
@@ -432,14 +432,14 @@ impl Pipeline {
         })
     }
 
-    /// The same without its last map of values, which nothing comes after.
+    /// The same pipeline without its last map of values, which no transform follows.
     pub(crate) fn without_values(&self) -> Result<Self> {
         let values = ValueMap::new(self.values.source(), 1, &[])?;
         let nbytes = self.nbytes / self.dtype().itemsize() * values.dtype().itemsize();
         Ok(Pipeline { values, nbytes, ..self.clone() })
     }
 
-    /// The sizes of the image as it comes to each random transform.
+    /// The size of the input image of each random transform.
     pub(crate) fn sizes(
         &self,
         shape: &[usize],
@@ -457,12 +457,13 @@ impl Pipeline {
         sizes
     }
 
-    /// Draws for an item of this shape: a pure function of the stream, the epoch and the item. The
-    /// n-th transform of a kind draws the same numbers, whatever other transforms stand around it.
+    /// Draws the parameters for an item of this shape: a pure function of the stream, the epoch and
+    /// the item. The n-th transform of a kind draws the same numbers, whatever the other transforms
+    /// are.
     ///
     /// # Errors
     ///
-    /// [`Error::CropTooLarge`] where the item is too small.
+    /// [`Error::CropTooLarge`] if the item is too small.
     pub fn draw(
         &self,
         stream: Stream,
@@ -485,12 +486,13 @@ impl Pipeline {
         Ok(drawn)
     }
 
-    /// Makes one item from what was drawn for it, packed in C order, into `destination`.
+    /// Writes one item, with these parameters, to `destination`, packed in C order.
     ///
     /// # Errors
     ///
-    /// [`Error::Drawn`] where `drawn` is not what [`draw`](Self::draw) gives; [`Error::Core`] or
-    /// [`Error::Kernels`] where the item or the destination is not of the size compiled for.
+    /// [`Error::Drawn`] if `drawn` has other parameters than [`draw`](Self::draw) gives;
+    /// [`Error::Core`] or [`Error::Kernels`] if the item or the destination is not of the compiled
+    /// size.
     pub fn run(
         &self,
         item: ViewRef<'_>,
@@ -500,7 +502,7 @@ impl Pipeline {
         scratch: &mut Scratch,
     ) -> Result<()> {
         let mut drawn = drawn.iter();
-        // What is read again at once stays in the cache.
+        // Elements that are read again at once stay in the cache.
         let stores = if self.finishing.is_empty() { stores } else { Stores::Cached };
         if self.stages.is_empty() && self.axes.is_none() {
             self.values.apply(&item, self.channel_axis, destination, stores)?;
@@ -518,7 +520,7 @@ impl Pipeline {
         self.finish(drawn, destination, scratch)
     }
 
-    /// Changes what was written.
+    /// Applies the transforms in place to the written item.
     fn finish<'d>(
         &self,
         mut drawn: impl Iterator<Item = &'d Drawn>,
@@ -552,7 +554,7 @@ mod tests {
     use ndlens_kernels::{Filter, Interpolation};
 
     #[test]
-    fn an_item_beyond_the_address_space_is_refused_where_it_is_compiled() {
+    fn an_item_beyond_the_address_space_is_refused_when_it_is_compiled() {
         let side = isize::MAX as usize / 4;
         let pad = Pad { padding: [0, 0, side, side], fill: Fill::default() }.boxed();
         let error = message(&[pad], &[8, 8]);
@@ -570,8 +572,8 @@ mod tests {
     }
 
     #[test]
-    fn no_size_overflows_whatever_it_is_added_to() {
-        // Debug builds panic where a sum overflows.
+    fn no_sum_of_sizes_overflows() {
+        // Debug builds panic if a sum overflows.
         let image = image(4, 5, 3);
         let huge = [1 << 40, (1 << 62) - 1, 1 << 62, (1 << 62) + 1, (1 << 63) - 1, usize::MAX];
         let pad = |n| Pad { padding: [n; 4], fill: Fill::default() }.boxed();

@@ -2,8 +2,8 @@
 //!
 //! Philox4x32-10 (Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC
 //! 2011) turns a key and a counter into 128 random bits. A stream's key is made of the seed and the
-//! stream's name; with (epoch, item) in the counter, each item has numbers of its own that no other
-//! item, field, thread or rank can disturb, and that need no state.
+//! stream's name; with (epoch, item) in the counter, each item has its own numbers, which need no
+//! state and do not depend on other items, fields, threads or ranks.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +12,7 @@ const MULTIPLIERS: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
 /// fractions.
 const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
 
-/// What takes 32 random bits to [0, 1).
+/// The factor from 32 random bits to [0, 1).
 const TO_UNIT: f64 = 1.0 / (1u64 << 32) as f64;
 
 /// Ten rounds of Philox4x32.
@@ -40,20 +40,20 @@ fn fnv_1a(name: &str) -> u64 {
     })
 }
 
-/// The n-th of this name among the parts of something that draws.
+/// The label of the n-th part with this name.
 pub fn label(name: &str, n: u64) -> u64 {
     fnv_1a(name).wrapping_add(n)
 }
 
-/// What draws independently of everything else, such as a field: its name and the seed, made into a
-/// key.
+/// A source of independent random numbers, such as those of a field. Its key is made of its name
+/// and the seed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stream {
     key: [u32; 2],
 }
 
 impl Stream {
-    /// The stream of this name.
+    /// The stream with this name.
     pub fn new(seed: u64, name: &str) -> Self {
         let hash = fnv_1a(name);
         let counter = [hash as u32, (hash >> 32) as u32, name.len() as u32, 0];
@@ -61,7 +61,7 @@ impl Stream {
         Stream { key: [block[0], block[1]] }
     }
 
-    /// A stream of its own for a part of what draws, told from others by its [`label`].
+    /// An independent stream for a part, which has this [`label`].
     #[must_use]
     pub fn child(self, label: u64) -> Self {
         let block = philox([label as u32, (label >> 32) as u32, 0, 1], self.key);
@@ -74,12 +74,13 @@ impl Stream {
         Draws { key: self.key, counter, block: [0; 4], used: 4 }
     }
 
-    /// Numbers for the elements of one item in one epoch, apart from its [`draws`](Self::draws).
+    /// Numbers for the elements of one item in one epoch, independent of its
+    /// [`draws`](Self::draws).
     pub fn noise(self, epoch: u32, item: u64) -> Noise {
         Noise { key: self.child(label("noise", 0)).key, epoch, item }
     }
 
-    /// 128 bits of the stream, apart from all draws.
+    /// 128 bits of the stream, independent of all draws.
     pub fn block(self, epoch: u32, n: u64, index: u32) -> [u32; 4] {
         // Draws count blocks up from 0; these come down from the top.
         philox([u32::MAX - index, epoch, n as u32, (n >> 32) as u32], self.key)
@@ -112,8 +113,8 @@ impl Draws {
         u64::from(self.next_u32()) << 32 | u64::from(self.next_u32())
     }
 
-    /// One of `0..n`, each equally likely; `n` is at least 1. Lemire's method ("Fast random integer
-    /// generation in an interval", 2019).
+    /// One of `0..n`, with equal probabilities; `n` is at least 1. Lemire's method ("Fast random
+    /// integer generation in an interval", 2019).
     pub fn below(&mut self, n: u64) -> u64 {
         debug_assert!(n > 0);
         loop {
@@ -156,7 +157,7 @@ impl ItemStream {
         self.stream.draws(self.epoch, self.item)
     }
 
-    /// Numbers for the elements of the item, apart from its [`draws`](Self::draws).
+    /// Numbers for the elements of the item, independent of its [`draws`](Self::draws).
     pub fn noise(self) -> Noise {
         self.stream.noise(self.epoch, self.item)
     }
@@ -222,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn an_items_numbers_depend_on_all_four_and_on_nothing_else() {
+    fn the_numbers_of_an_item_depend_on_all_four_values_alone() {
         let first = |seed, name, epoch, item| Stream::new(seed, name).draws(epoch, item).next_u64();
         let reference = first(1, "image", 2, 3);
         assert_eq!(first(1, "image", 2, 3), reference);
@@ -252,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn noise_has_the_moments_of_its_distribution_and_is_apart_from_draws() {
+    fn noise_has_the_moments_of_its_distribution_and_is_independent_of_draws() {
         let stream = Stream::new(3, "series");
         let moment = |numbers: &[f64], power| {
             numbers.iter().map(|x| x.powi(power)).sum::<f64>() / numbers.len() as f64

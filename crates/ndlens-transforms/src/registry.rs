@@ -23,7 +23,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     FAMILIES.iter().copied().flatten().map(|constructor| constructor.name)
 }
 
-/// The transform of this name with these arguments: the fields of its Python class.
+/// The transform with this name and these arguments, which are the fields of its Python class.
 ///
 /// # Errors
 ///

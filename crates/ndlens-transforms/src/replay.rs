@@ -7,7 +7,7 @@
 //!   "RandomCrop.1": {..}}
 //! ```
 //!
-//! The transform says what kinds of parameters its entry can be: see [`crate::params`].
+//! The kinds of the transform say how its entry is read: see [`crate::params`].
 
 use std::fmt;
 
@@ -21,12 +21,11 @@ use crate::error::{Error, Result};
 use crate::params::{Drawn, DrawnList, Unreadable};
 use crate::pipeline::{Applied, Pipeline};
 
-/// The parts of a JSON array of objects, as text: what is made of one is dropped before the next is
-/// read.
+/// The objects of a JSON array, each as its text, so that they can be parsed one at a time.
 ///
 /// # Errors
 ///
-/// [`Error::ParamsText`] for any other text; [`Error::Core`] where there is no memory.
+/// [`Error::ParamsText`] for any other text; [`Error::Core`] if there is no memory.
 pub fn split_params(text: &str) -> Result<Vec<&RawValue>> {
     struct Parts;
 
@@ -41,8 +40,7 @@ pub fn split_params(text: &str) -> Result<Vec<&RawValue>> {
             let mut list = vec![];
             while let Some(part) = parts.next_element()? {
                 if let Err(error) = room::push(&mut list, part) {
-                    // The rest is read all the same, since a parser that stops says that the text
-                    // is wrong.
+                    // The rest is read too, since the parser reports an early stop as wrong text.
                     while parts.next_element::<IgnoredAny>()?.is_some() {}
                     return Ok(Err(error));
                 }
@@ -69,7 +67,7 @@ impl Pipeline {
         self.params_from_json(&params)
     }
 
-    /// The names of the random transforms; those of a kind after its first are numbered.
+    /// The names of the random transforms, numbered from the second of a kind on.
     fn random_names(&self) -> Vec<String> {
         let mut names: Vec<String> = vec![];
         for name in self.random() {
@@ -85,12 +83,12 @@ impl Pipeline {
         Value::Object(self.random_names().into_iter().zip(values).collect())
     }
 
-    /// What [`params_to_json`](Self::params_to_json) gave for a pipeline of the same random
-    /// transforms.
+    /// The parameters from the JSON of [`params_to_json`](Self::params_to_json), of a pipeline with
+    /// the same random transforms.
     ///
     /// # Errors
     ///
-    /// [`Error::Params`] and [`Error::Drawn`] where a transform has none, or others than it draws.
+    /// [`Error::Params`] and [`Error::Drawn`] if a transform has no entry, or one of another kind.
     pub fn params_from_json(&self, params: &Map<String, Value>) -> Result<DrawnList> {
         let names = self.random_names();
         if let Some(other) = params.keys().find(|key| !names.contains(key)) {
@@ -104,7 +102,7 @@ impl Pipeline {
             let Some(json) = params.get(&name) else { return Err(refuse(name, "there are none")) };
             Drawn::from_json(json, applied.kinds()).map_err(|why| match why {
                 Unreadable::OfAnother => Error::Drawn { transform: applied.name() },
-                Unreadable::OfNone => refuse(name, "they are not as it draws them"),
+                Unreadable::OfNone => refuse(name, "they are not of a kind that it draws"),
             })
         };
         names.into_iter().zip(self.drawing()).map(drawn).collect()

@@ -1,4 +1,4 @@
-//! Resizing: an image of another size, of all of the image or of a random part.
+//! Resizing of an image, or of a random part of it, to another size.
 
 use ndlens_kernels::{self as kernels, Filter, ValueMap};
 
@@ -20,7 +20,7 @@ use crate::step::{Axes, Choice, ChoiceOf, Effect, Step, draws_nothing, of_images
 pub(crate) const CONSTRUCTORS: &[Constructor] =
     &[Constructor::of::<Resize>(), Constructor::of::<RandomResizedCrop>()];
 
-/// The size that an image is resized to, as torchvision's `Resize` says it.
+/// The size that an image is resized to, with the meaning of torchvision's `Resize`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target {
     /// This height and width.
@@ -47,7 +47,8 @@ pub enum Target {
 }
 
 impl Target {
-    /// As torchvision's parameters say it: `size` is None, the shorter side, or height and width.
+    /// A target from torchvision's parameters: `size` is None, the shorter side, or height and
+    /// width.
     ///
     /// # Errors
     ///
@@ -70,7 +71,7 @@ impl Target {
         }
     }
 
-    /// The least and the most that images of any sizes become.
+    /// The least and the largest size of resized images.
     fn range(self) -> Sizes {
         let square = |side| Size { height: side, width: side };
         match self {
@@ -85,7 +86,7 @@ impl Target {
         }
     }
 
-    /// The size that an image of this size becomes. Rounds as torchvision's
+    /// The resized size of an image of this size, rounded as in torchvision's
     /// `_compute_resized_output_size`.
     fn of(self, Size { height, width }: Size) -> Size {
         let (short, long) = (height.min(width), height.max(width));
@@ -113,14 +114,14 @@ impl Target {
     }
 }
 
-/// An image of another size.
+/// Resizes an image to another size.
 #[derive(Debug, Clone)]
 pub struct Resize {
-    /// The size that the image becomes.
+    /// Target size.
     pub target: Target,
-    /// How values between pixels are found.
+    /// Filter that computes values between pixels.
     pub filter: Filter,
-    /// Maps each value to itself; known when the dtype is.
+    /// Map of each value to itself; known when the dtype is.
     unchanged: Option<ValueMap>,
 }
 
@@ -176,7 +177,7 @@ impl Step for Resize {
     }
 }
 
-/// A random part of the image, of random area and ratio, resized.
+/// Resizes a random part of the image, of random area and ratio.
 #[derive(Debug, Clone)]
 pub struct RandomResizedCrop {
     /// Rows and columns to resize to.
@@ -185,9 +186,9 @@ pub struct RandomResizedCrop {
     pub scale: Interval,
     /// The part's width over its height.
     pub ratio: Interval,
-    /// How values between pixels are found.
+    /// Filter that computes values between pixels.
     pub filter: Filter,
-    /// Maps each value to itself; known when the dtype is.
+    /// Map of each value to itself; known when the dtype is.
     unchanged: Option<ValueMap>,
 }
 
@@ -251,7 +252,7 @@ impl Step for RandomResizedCrop {
         input.is_image(Self::NAME)?;
         input.sizes().least.fits(Self::NAME, 1, 1)?;
         for (parameter, Interval { low, high }) in [("scale", self.scale), ("ratio", self.ratio)] {
-            // NaN is in no range either.
+            // NaN is outside of every range too.
             if !(low > 0.0 && low <= high && high.is_finite()) {
                 return Err(Error::Range { transform: Self::NAME, parameter, low, high });
             }
@@ -292,8 +293,8 @@ impl Step for RandomResizedCrop {
     }
 }
 
-/// Checks that images that come in can be resized to this size, and gives the map that leaves each
-/// of their values as it is.
+/// Checks that input images can be resized to this size, and returns the map of each value to
+/// itself.
 fn unchanged(
     transform: &'static str,
     input: &mut Input<'_>,

@@ -1,4 +1,4 @@
-//! Memory for images on their way from one pass to the next, kept by a thread from item to item.
+//! Memory for intermediate images between passes, which a thread keeps from item to item.
 
 #![expect(unsafe_code, reason = "lends its memory as bytes to write; see UNSAFE.md")]
 
@@ -8,32 +8,31 @@ use ndlens_core::{Buffer, DType, Layout, ViewRef};
 
 use crate::error::Result;
 
-/// What one thread needs to make items. It grows to the largest image that was on its way, and
-/// stays.
+/// Memory that one thread needs to make items. It grows to the largest intermediate image, and does
+/// not shrink.
 #[derive(Debug, Default)]
 pub struct Scratch {
-    /// One is read while the other is written.
+    /// Two blocks: one is read while the other is written.
     pub(crate) blocks: [Block; 2],
     pub(crate) resize: ndlens_kernels::ResizeScratch,
 }
 
 impl Scratch {
-    /// `len` bytes to be overwritten, for work between items. What they hold is lost when an item
-    /// is made.
+    /// `len` bytes to overwrite, for use between items. Making an item overwrites them.
     ///
     /// # Errors
     ///
-    /// [`Error::Core`](crate::Error::Core) where there is no memory.
+    /// [`Error::Core`](crate::Error::Core) if there is no memory.
     pub fn bytes_mut(&mut self, len: usize) -> Result<&mut [u8]> {
         self.blocks[0].bytes_mut(len)
     }
 }
 
-/// Memory that nobody else has.
+/// Memory that no other code has.
 ///
 /// # Invariant
 ///
-/// 1. The buffer was allocated here, and no clone of it leaves: whoever reads it borrows the block.
+/// 1. The buffer was allocated here, and no clone of it leaves: every reader borrows the block.
 #[derive(Debug)]
 pub(crate) struct Block(Buffer);
 
@@ -44,20 +43,20 @@ impl Default for Block {
 }
 
 impl Block {
-    /// The first `len` bytes, to be overwritten.
+    /// The first `len` bytes, to overwrite.
     pub(crate) fn bytes_mut(&mut self, len: usize) -> Result<&mut [u8]> {
         if self.0.len() < len {
-            // The old one is freed before more is asked for.
+            // The old buffer is freed before a larger one is allocated.
             *self = Block::default();
             self.0 = Buffer::zeroed(len.checked_next_power_of_two().unwrap_or(len))?;
         }
         // SAFETY: the buffer has at least `len` bytes, written when it was zeroed. By invariant 1
-        // all that read it borrow the block, which is borrowed mutably here for as long as the
+        // all readers borrow the block, which is borrowed mutably here for as long as the
         // slice lives.
         Ok(unsafe { slice::from_raw_parts_mut(self.0.as_ptr().as_ptr(), len) })
     }
 
-    /// What was written, as a view.
+    /// The written bytes as a view.
     pub(crate) fn view<'a>(&'a self, layout: Layout, dtype: &'a DType) -> Result<ViewRef<'a>> {
         Ok(ViewRef::new(&self.0, layout, dtype)?)
     }

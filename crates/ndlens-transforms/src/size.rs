@@ -24,7 +24,7 @@ impl Size {
         Size { height: axis(HEIGHT), width: axis(WIDTH) }
     }
 
-    /// The size with so many pixels more to the left, top, right and bottom.
+    /// The size with more pixels to the left, top, right and bottom.
     #[must_use]
     pub fn padded(self, [left, top, right, bottom]: [usize; 4]) -> Self {
         let sum = |size: usize, a: usize, b: usize| size.saturating_add(a).saturating_add(b);
@@ -36,7 +36,7 @@ impl Size {
         self.height.saturating_mul(self.width)
     }
 
-    /// The size itself, if places around an image of it can be counted.
+    /// The same size, if places around an image of this size can be counted.
     pub(crate) fn addressable(self, dtype: &DType) -> Result<Self> {
         let Size { height, width } = self;
         // Places on both sides of the edges are counted in an isize.
@@ -47,7 +47,7 @@ impl Size {
         Ok(self)
     }
 
-    /// Checks that an image of this size has so many rows and columns.
+    /// Checks that an image of this size has at least these rows and columns.
     ///
     /// # Errors
     ///
@@ -67,7 +67,7 @@ impl Size {
     }
 }
 
-/// The sizes between which all images are: the least and the most of height and width.
+/// The range of the sizes of all images: the least and the largest height and width.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sizes {
     /// The least height and width.
@@ -82,12 +82,13 @@ impl Sizes {
         Sizes { least: size, most: size }
     }
 
-    /// The one size of all images; None where they may differ.
+    /// The one size of all images; None if they may differ.
     pub fn as_one(self) -> Option<Size> {
         (self.least == self.most).then_some(self.most)
     }
 
-    /// What each size between these becomes, where a larger one becomes no smaller one.
+    /// The range of the results of `of`, a function whose result grows with the size or stays the
+    /// same.
     #[must_use]
     pub fn map(self, of: impl Fn(Size) -> Size) -> Self {
         Sizes { least: of(self.least), most: of(self.most) }

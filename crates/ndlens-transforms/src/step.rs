@@ -1,13 +1,13 @@
-//! A transform: one type behind one trait.
+//! The trait of transforms.
 //!
 //! ```text
-//!  check   once, for all items:  what comes to it -> what it does to that, or why it cannot
+//!  check   once, for all items:  its input        -> its effect, or an error
 //!  draw    once for each item:   random numbers   -> its parameters
-//!  apply   once for each item:   parameters       -> the image, changed
+//!  apply   once for each item:   its parameters   -> the changed image
 //! ```
 //!
-//! A step is a pure function of the item and what was drawn for it. It has no state that an item
-//! leaves behind, so any thread may make any item.
+//! A step is a pure function of the item and of its drawn parameters. It keeps no state from item
+//! to item, so any thread may make any item.
 
 use std::fmt;
 
@@ -25,7 +25,7 @@ use crate::size::{Size, Sizes};
 
 /// A transform of items.
 ///
-/// All methods but [`boxed`](Step::boxed) are required: what a transform does not have, it says.
+/// All methods but [`boxed`](Step::boxed) are required.
 ///
 /// ```
 /// use ndlens_core::{DType, View};
@@ -92,27 +92,26 @@ pub trait Step: CloneStep + fmt::Debug + Send + Sync {
     /// The name in errors and parameters.
     fn name(&self) -> &'static str;
 
-    /// What the transform must know of the axes of items of this shape.
+    /// The knowledge of the axes that the transform needs, for items of this shape.
     fn axes(&self, items: ItemShape<'_>, convention: Convention) -> Axes;
 
-    /// Checks the transform for what comes to it, prepares what it needs for that, and says what it
-    /// does.
+    /// Checks the transform for its input, prepares it, and returns its effect.
     ///
     /// # Errors
     ///
-    /// Whatever keeps it from being applied to these items.
+    /// An error if the transform cannot be applied to these items.
     fn check(&mut self, input: &mut Input<'_>) -> Result<Effect>;
 
-    /// What the transform draws from for images of this size, or of different sizes; None if it
-    /// draws nothing.
+    /// The choice that the transform draws from, for images of this size, or of different sizes if
+    /// the size is None; None if it draws nothing.
     fn choice(&self, size: Option<Size>) -> Option<Choice>;
 
-    /// Draws the parameters for an item, whose image has this size by now; None if it draws
-    /// nothing.
+    /// Draws the parameters for an item, whose image has this size at this point; None if the
+    /// transform draws nothing.
     ///
     /// # Errors
     ///
-    /// [`Error::CropTooLarge`](crate::Error::CropTooLarge) where the image is too small.
+    /// [`Error::CropTooLarge`](crate::Error::CropTooLarge) if the image is too small.
     fn draw(&self, item: ItemStream, size: Size) -> Result<Option<Drawn>>;
 
     /// The size of an image of this size after the transform.
@@ -122,8 +121,8 @@ pub trait Step: CloneStep + fmt::Debug + Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`Error::Drawn`](crate::Error::Drawn) where `drawn` is not what [`draw`](Self::draw) gives;
-    /// whatever else keeps the image from being made.
+    /// [`Error::Drawn`](crate::Error::Drawn) if `drawn` has other parameters than
+    /// [`draw`](Self::draw) gives; other errors if the image cannot be made.
     fn apply<'a>(
         &'a self,
         drawn: Option<&Drawn>,
@@ -131,7 +130,7 @@ pub trait Step: CloneStep + fmt::Debug + Send + Sync {
         scratch: &mut Scratch,
     ) -> Result<()>;
 
-    /// The transform as one of a list.
+    /// The transform in a box, as an item of a list.
     fn boxed(self) -> Box<dyn Step>
     where
         Self: Sized + 'static,
@@ -140,9 +139,9 @@ pub trait Step: CloneStep + fmt::Debug + Send + Sync {
     }
 }
 
-/// Clones a transform of a type that is not known: every [`Step`] that is `Clone` has it.
+/// Clones a boxed transform. Every [`Step`] that is `Clone` implements it.
 pub trait CloneStep {
-    /// A clone in a box.
+    /// A boxed clone.
     fn clone_step(&self) -> Box<dyn Step>;
 }
 
@@ -158,36 +157,35 @@ impl Clone for Box<dyn Step> {
     }
 }
 
-/// What a transform must know of the axes of an item.
+/// The knowledge that a transform needs of the axes of an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Axes {
     /// Nothing: it treats all axes alike.
     Alike,
-    /// Which axes are height and width, and which has the channels.
+    /// The axes of height, width and channels.
     Known,
     /// The same, and the channels come first after it.
     Turned,
 }
 
-/// What a checked transform does.
+/// The effect of a checked transform.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
-    /// Maps each value by itself, so that it can be fused with what stands around it. It is never
-    /// applied.
+    /// Maps each value by itself, so that it can be fused with the transforms around it. It is
+    /// never applied.
     Values(kernels::MapStep, Along),
     /// Turns (height, width, channels) to (channels, height, width). It is never applied.
     Turn(MemoryFormat),
-    /// Shows other pixels, or the same elsewhere: images of these sizes.
+    /// Shows other pixels, or the same pixels elsewhere, in images of these sizes.
     Image(Sizes),
-    /// Changes elements in place, by [`Frame::change`] alone; also where the channels come first in
-    /// memory, if it says so.
+    /// Changes elements in place, by [`Frame::change`] alone.
     InPlace {
-        /// Whether it takes elements with the channels first.
+        /// Whether it accepts elements with the channels first in memory.
         channels_first: bool,
     },
 }
 
-/// The axis along which a map of values tells elements apart.
+/// The axis along which a map of values distinguishes elements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Along {
     /// None: all elements are mapped alike.
@@ -198,7 +196,7 @@ pub enum Along {
     Features,
 }
 
-/// How an image that is seen as (channels, height, width) lies in memory.
+/// The order in memory of an image that is shown as (channels, height, width).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum MemoryFormat {
     /// In this order.
@@ -208,25 +206,24 @@ pub enum MemoryFormat {
     ChannelsLast,
 }
 
-/// What a random transform draws from. Transforms of two fields that draw together must draw from
-/// the same.
+/// The choice that a random transform draws from. Transforms of two fields that draw together must
+/// draw from the same choice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Choice {
     /// The choice in words, such as "p = 0.5"; the same words mean the same choice.
     pub text: String,
-    /// What is drawn.
+    /// The kind of the choice.
     pub of: ChoiceOf,
-    /// The kinds of parameters that are drawn; as JSON, a parameter is the first of them that it
-    /// can be.
+    /// The kinds of the parameters. A JSON value is read as the first kind that fits.
     pub kinds: &'static [Kind],
 }
 
-/// What a random transform draws.
+/// The kind of a choice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChoiceOf {
     /// Values of elements: its order among others does not matter.
     Values,
-    /// How pixels move.
+    /// A movement of pixels.
     Moves,
     /// A rectangle of the image, whose size matters.
     Rectangle,

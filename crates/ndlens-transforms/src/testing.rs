@@ -1,4 +1,4 @@
-//! What the tests of the families share.
+//! Helpers for the tests of the families.
 
 use ndlens_core::{DType, View};
 use ndlens_kernels::Stores;
@@ -25,14 +25,14 @@ pub(crate) fn run(transforms: &[Box<dyn Step>], image: &View, item: u64) -> (Vec
     (pipeline.shape().to_vec(), out)
 }
 
-/// What becomes of rows of three numbers.
+/// The result for rows of three numbers.
 pub(crate) fn floats(transforms: &[Box<dyn Step>], numbers: &[f32], item: u64) -> Vec<f32> {
     let rows = View::from_vec(numbers.to_vec()).reshape(&[-1, 3]).unwrap();
     let (_, bytes) = run(transforms, &rows, item);
     bytes.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect()
 }
 
-/// Why these transforms do not take items of `uint8` of this shape.
+/// The error of these transforms for items of `uint8` of this shape.
 pub(crate) fn message(transforms: &[Box<dyn Step>], shape: &[usize]) -> String {
     Pipeline::compile(transforms, shape, &DType::U8).unwrap_err().to_string()
 }

@@ -17,12 +17,12 @@ pub(crate) const CONSTRUCTORS: &[Constructor] = &[
     Constructor::of::<Standardize>(),
 ];
 
-/// Elements of another dtype.
+/// Converts elements to another dtype.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ToDtype {
     /// The dtype to convert to.
     pub dtype: DType,
-    /// Whether the range of integers becomes 0 to 1, and the other way round.
+    /// Whether the range of integers is mapped to 0 to 1, and back.
     pub scale: bool,
 }
 
@@ -54,9 +54,9 @@ impl Step for ToDtype {
 /// `(x - mean) / std`, for each channel or for all.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Normalize {
-    /// One mean, or one for each channel.
+    /// Mean for all channels, or one for each.
     pub mean: Vec<f64>,
-    /// One standard deviation, or one for each channel.
+    /// Standard deviation for all channels, or one for each.
     pub std: Vec<f64>,
 }
 
@@ -78,7 +78,8 @@ impl Step for Normalize {
     fn axes(&self, items: ItemShape<'_>, convention: Convention) -> Axes {
         let several = [self.mean.len(), self.std.len()].into_iter().filter(|&len| len > 1);
         let fits = |axis: usize, len: usize| items.most().get(axis) == Some(&len);
-        // As many as the last axis has, and not the first: so it is the channels'.
+        // Statistics of as many values as axis 2 is long, and not axis 0, are those of the
+        // channels.
         let unclear = |len| convention != Convention::Ndlens || fits(0, len) || !fits(2, len);
         if several.into_iter().any(unclear) { Axes::Known } else { Axes::Alike }
     }
@@ -92,9 +93,9 @@ impl Step for Normalize {
 /// `(x - mean) / std`, for each feature along the last axis or for all; for items of any rank.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Standardize {
-    /// One mean, or one for each feature.
+    /// Mean for all features, or one for each.
     pub mean: Vec<f64>,
-    /// One standard deviation, or one for each feature.
+    /// Standard deviation for all features, or one for each.
     pub std: Vec<f64>,
 }
 
@@ -114,8 +115,7 @@ impl Step for Standardize {
     }
 
     fn axes(&self, _items: ItemShape<'_>, convention: Convention) -> Axes {
-        // Features are along the last axis, whatever it is; which axis that is in torchvision's
-        // order is not said.
+        // Features are along the last axis; torchvision's order does not say which axis that is.
         let several = self.mean.len() > 1 || self.std.len() > 1;
         if several && convention != Convention::Ndlens { Axes::Known } else { Axes::Alike }
     }

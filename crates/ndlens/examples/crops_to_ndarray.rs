@@ -1,7 +1,7 @@
 //! Crops of photographs between `ndarray` and ndlens.
 //!
 //! An `ndarray` becomes a view without a copy. A crop of a view is a view of the same memory; a
-//! crop that goes back to `ndarray` is copied once, in the layout that it is wanted in.
+//! crop that goes back to `ndarray` is copied once, to the desired layout.
 //!
 //! `cargo run --release -p ndlens --example crops_to_ndarray`
 
@@ -10,7 +10,7 @@ use ndlens::{View, s};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-/// A view on the memory of an array in C order, which it owns from now on.
+/// A view of the memory of an array in C order. The view owns the array.
 fn view_of(array: Array4<u8>) -> Result<View> {
     let shape: Vec<isize> = array.shape().iter().map(|&size| size as isize).collect();
     let (elements, offset) = array.into_raw_vec_and_offset();

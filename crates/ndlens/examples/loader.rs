@@ -34,7 +34,7 @@ fn loader_of(path: &Path) -> Result<Loader> {
     Ok(Loader::new(vec![field], config)?)
 }
 
-/// What stands for a step of training: the mean of a batch.
+/// The mean of a batch, in place of a step of training.
 fn train(batch: &Batch) -> Result<f32> {
     let values = batch.views()[0].to_vec::<f32>()?;
     Ok(values.iter().sum::<f32>() / values.len() as f32)

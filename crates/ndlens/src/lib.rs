@@ -1,8 +1,8 @@
-//! The zero-copy road from arrays to tensors.
+//! Zero-copy views of arrays in memory and in files, and loaders that make batches of them.
 //!
-//! This crate is the Rust face of ndlens. The views of [`ndlens_core`] stand at its root; [`store`]
-//! opens files as views, [`kernels`] converts what views show, and [`loader`] streams augmented
-//! batches out of them.
+//! This crate is the Rust interface of ndlens. Its root has the views of [`ndlens_core`]. [`store`]
+//! opens files as views, [`kernels`] converts the elements of views, and [`loader`] makes augmented
+//! batches of them.
 //!
 //! ```
 //! use ndlens::{View, s};
@@ -14,11 +14,11 @@
 //! ```
 
 pub use ndlens_core::*;
-/// What converts elements, fast.
+/// Fast conversion of elements.
 pub use ndlens_kernels as kernels;
-/// Batches out of views.
+/// Loaders that make batches of views.
 pub use ndlens_loader as loader;
-/// Arrays in files.
+/// Views of arrays in files.
 pub use ndlens_store as store;
-/// What items become: crops, flips, colours, values, and batches mixed.
+/// Transforms of items: crops, flips, colours, values, and mixed batches.
 pub use ndlens_transforms as transforms;

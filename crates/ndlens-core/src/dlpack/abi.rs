@@ -1,5 +1,5 @@
-//! The structs of [DLPack](https://dmlc.github.io/dlpack/latest/c_api.html) 1.x, and of the
-//! unversioned protocol before it, as C has them.
+//! The C structs of [DLPack](https://dmlc.github.io/dlpack/latest/c_api.html) 1.x and of the
+//! earlier protocol without versions.
 
 #![expect(unsafe_code, reason = "declares a C ABI; see UNSAFE.md")]
 
@@ -11,26 +11,26 @@ pub const DLPACK_VERSION: DLPackVersion = DLPackVersion { major: 1, minor: 3 };
 /// `DLPACK_FLAG_BITMASK_READ_ONLY`: the consumer must not write.
 pub const DLPACK_FLAG_READ_ONLY: u64 = 1;
 
-/// `DLPACK_FLAG_BITMASK_IS_COPIED`: the memory is the consumer's alone.
+/// `DLPACK_FLAG_BITMASK_IS_COPIED`: the memory belongs to the consumer alone.
 pub const DLPACK_FLAG_IS_COPIED: u64 = 2;
 
 /// `DLPackVersion`.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DLPackVersion {
-    /// Breaking changes of the ABI.
+    /// Number of breaking changes of the ABI.
     pub major: u32,
-    /// Additions.
+    /// Number of additions to it.
     pub minor: u32,
 }
 
-/// `DLDevice`: where the memory is.
+/// `DLDevice`: the device of the memory.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DLDevice {
     /// `DLDeviceType`.
     pub device_type: i32,
-    /// Which of them.
+    /// Number of the device among those of its type.
     pub device_id: i32,
 }
 
@@ -38,14 +38,14 @@ impl DLDevice {
     /// `kDLCPU`, device 0.
     pub const CPU: DLDevice = DLDevice { device_type: 1, device_id: 0 };
 
-    /// Whether it is memory of the host that its programs may touch: `kDLCPU`, and `kDLCUDAHost`
-    /// and `kDLROCMHost`, which is pinned for a GPU and otherwise like any other.
+    /// Whether programs of the host may access the memory: `kDLCPU`, and `kDLCUDAHost` and
+    /// `kDLROCMHost`, which are host memory pinned for a GPU.
     pub fn is_host(self) -> bool {
         matches!(self.device_type, 1 | 3 | 11)
     }
 }
 
-/// `DLDataType`: code, bits, and lanes of a vector type (1 for all we know).
+/// `DLDataType`: code, bits, and lanes of a vector type (1 for all dtypes of ndlens).
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DLDataType {
@@ -79,11 +79,11 @@ impl DLDataType {
 pub struct DLTensor {
     /// The memory.
     pub data: *mut c_void,
-    /// Where it is.
+    /// The device of the memory.
     pub device: DLDevice,
     /// The number of axes.
     pub ndim: i32,
-    /// What the elements are.
+    /// The type of the elements.
     pub dtype: DLDataType,
     /// `ndim` sizes.
     pub shape: *mut i64,
@@ -93,15 +93,15 @@ pub struct DLTensor {
     pub byte_offset: u64,
 }
 
-/// `DLManagedTensorVersioned`: a tensor that knows how to be freed, since DLPack 1.0.
+/// `DLManagedTensorVersioned`: a tensor with its deleter, since DLPack 1.0.
 #[repr(C)]
 #[derive(Debug)]
 pub struct DLManagedTensorVersioned {
-    /// What the producer wrote.
+    /// The version that the producer wrote.
     pub version: DLPackVersion,
-    /// The producer's own.
+    /// Data of the producer.
     pub manager_ctx: *mut c_void,
-    /// Frees this struct and the claim on the memory.
+    /// Frees this struct and releases the memory.
     pub deleter: Option<unsafe extern "C" fn(*mut DLManagedTensorVersioned)>,
     /// `DLPACK_FLAG_BITMASK_*`.
     pub flags: u64,
@@ -115,13 +115,13 @@ pub struct DLManagedTensorVersioned {
 pub struct DLManagedTensor {
     /// The array.
     pub dl_tensor: DLTensor,
-    /// The producer's own.
+    /// Data of the producer.
     pub manager_ctx: *mut c_void,
-    /// Frees this struct and the claim on the memory.
+    /// Frees this struct and releases the memory.
     pub deleter: Option<unsafe extern "C" fn(*mut DLManagedTensor)>,
 }
 
-/// `DLPackExchangeAPIHeader`: the part of the table that stays.
+/// `DLPackExchangeAPIHeader`: the part of the table that is the same in all versions.
 #[repr(C)]
 #[derive(Debug)]
 pub struct DLPackExchangeAPIHeader {
@@ -131,7 +131,7 @@ pub struct DLPackExchangeAPIHeader {
     pub prev_api: *mut DLPackExchangeAPIHeader,
 }
 
-/// `DLPackExchangeAPI`: a library's C functions for handing tensors over without a capsule, since
+/// `DLPackExchangeAPI`: a library's C functions to hand over tensors without a capsule, since
 /// DLPack 1.2. Each returns 0, or -1 after having set an error.
 #[repr(C)]
 #[derive(Debug)]

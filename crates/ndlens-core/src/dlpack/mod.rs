@@ -1,5 +1,5 @@
-//! [DLPack](https://dmlc.github.io/dlpack/latest/c_api.html): how libraries hand tensors to each
-//! other in one process. `abi` has the C structs; `tensor` makes views of them, and them of views.
+//! [DLPack](https://dmlc.github.io/dlpack/latest/c_api.html): the exchange of tensors between
+//! libraries in one process. `abi` has the C structs; `tensor` converts between them and views.
 
 pub(crate) mod abi;
 mod tensor;

@@ -3,9 +3,8 @@
 //! before it.
 //!
 //! An exported tensor is one heap block: the C struct first, then the shape and strides it points
-//! to, then the view that keeps the memory alive. Its deleter frees the block, and touches nothing
-//! else; what the view's owner does on drop is the owner's business. So the deleter may run on any
-//! thread.
+//! to, then the view that keeps the memory alive. Its deleter frees the block and touches nothing
+//! else. The view's owner may be dropped on any thread, so the deleter may run on any thread.
 
 #![expect(unsafe_code, reason = "speaks a C ABI; see UNSAFE.md")]
 
@@ -24,7 +23,7 @@ use crate::layout::dims::{Dims, MAX_NDIM};
 use crate::layout::{Layout, Order, contiguous_strides};
 use crate::view::View;
 
-/// The two managed structs, as far as an exporter and an importer care.
+/// The parts of the two managed structs that an exporter and an importer need.
 trait Managed: Sized + 'static {
     fn wrap(tensor: DLTensor, read_only: bool) -> Self;
     fn tensor(&mut self) -> &mut DLTensor;
@@ -143,7 +142,7 @@ fn export<M: Managed>(view: &View) -> Result<NonNull<M>> {
     }
 }
 
-/// The claim on a tensor someone else made.
+/// The owner of a tensor that another library made.
 struct Import<M: Managed>(NonNull<M>);
 
 impl<M: Managed> Owner for Import<M> {}
@@ -165,7 +164,7 @@ impl<M: Managed> Drop for Import<M> {
     }
 }
 
-/// What the elements of a tensor are, and how many there are along each axis.
+/// The dtype of a tensor's elements, and the size of each axis.
 ///
 /// # Safety
 ///
@@ -203,7 +202,7 @@ unsafe fn import<M: Managed>(managed: NonNull<M>) -> Result<View> {
     let invalid = |what| Error::InvalidDLPack { what };
     // From here on every return frees the tensor, as a consumer must.
     let mut owner = Import(managed);
-    // SAFETY: the caller hands over a live tensor that nobody else uses.
+    // SAFETY: the caller hands over a live tensor that no other code uses.
     let managed = unsafe { owner.0.as_mut() };
     let access = managed.access();
     let tensor = managed.tensor();
@@ -241,7 +240,7 @@ unsafe fn import<M: Managed>(managed: NonNull<M>) -> Result<View> {
 }
 
 impl View {
-    /// Whether every stride is a whole number of elements.
+    /// Whether every stride is a multiple of the itemsize.
     pub(crate) fn check_dlpack_strides(&self) -> Result<()> {
         element_strides(self).map(drop)
     }
@@ -251,14 +250,14 @@ impl View {
     ///
     /// # Errors
     ///
-    /// [`Error::UnsupportedDType`] for an opaque format; [`Error::CopyRequired`] where a stride is
+    /// [`Error::UnsupportedDType`] for an opaque format; [`Error::CopyRequired`] if a stride is
     /// not a whole number of elements.
     pub fn to_dlpack(&self) -> Result<NonNull<DLManagedTensorVersioned>> {
         export(self)
     }
 
-    /// The same for consumers from before DLPack 1.0, which know no read-only tensors. Few of them
-    /// know negative strides, and PyTorch 2.12 ends the process at one.
+    /// The same for consumers from before DLPack 1.0, which have no read-only tensors. Few of them
+    /// accept negative strides, and PyTorch 2.12 ends the process at one.
     ///
     /// # Errors
     ///
@@ -274,8 +273,8 @@ impl View {
         export(self)
     }
 
-    /// New memory full of zeros for the dtype, shape and device of `tensor`, whose other fields do
-    /// not matter.
+    /// New memory of zeros with the dtype, shape and device of `tensor`, whose other fields do not
+    /// matter.
     ///
     /// # Errors
     ///
@@ -290,7 +289,8 @@ impl View {
         View::zeros(&shape, dtype, Order::C)
     }
 
-    /// A view on a tensor someone else made. The tensor is taken over, also where this fails.
+    /// A view of a tensor that another library made. The function takes over the tensor, also if it
+    /// fails.
     ///
     /// # Errors
     ///
@@ -300,7 +300,7 @@ impl View {
     /// # Safety
     ///
     /// `managed` must be a live tensor of major version 1 whose pointers are null or as DLPack
-    /// says, that nobody else will free, and whose deleter may run on any thread.
+    /// says, that no other code will free, and whose deleter may run on any thread.
     pub unsafe fn from_dlpack(managed: NonNull<DLManagedTensorVersioned>) -> Result<View> {
         // SAFETY: passed on.
         unsafe { import(managed) }
@@ -378,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn what_dlpack_cannot_say_is_refused() {
+    fn views_beyond_dlpack_are_refused() {
         let layout = Layout::new(&[2], &[3], 0, 2, 5).unwrap();
         let odd = View::new(Buffer::from_vec(vec![0u8; 5]), layout, DType::U16).unwrap();
         assert_eq!(
@@ -394,7 +394,7 @@ mod tests {
         );
     }
 
-    /// Memory that says when it is freed.
+    /// An owner that records when it is dropped.
     struct Flag(Arc<std::sync::atomic::AtomicBool>);
     impl Owner for Flag {}
     impl Drop for Flag {
@@ -418,7 +418,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tensor_that_lies_is_refused_and_freed() {
+    fn an_inconsistent_tensor_is_refused_and_freed() {
         type Lie = fn(&mut DLTensor);
         let lies: [(Lie, &str); 7] = [
             (|t| t.ndim = -1, "invalid DLPack tensor: ndim is negative"),

@@ -6,14 +6,14 @@ use crate::dtype::table::DType;
 
 /// A Rust type that is the element of a [`DType`] and for which every bit pattern is a value.
 ///
-/// `bool` is not one: the byte 2, which foreign memory may hold, is no `bool`.
+/// `bool` is not such a type: foreign memory may hold the byte 2, which is not a `bool`.
 ///
 /// # Safety
 ///
 /// The type must be as long as an element of [`DTYPE`](Self::DTYPE), have no padding, and take
 /// every bit pattern.
 pub unsafe trait Element: Copy + Send + Sync + 'static {
-    /// The dtype whose elements these are.
+    /// The dtype whose element the type is.
     const DTYPE: DType;
 }
 

@@ -1,10 +1,10 @@
-//! What the elements are, and what everyone else calls them.
+//! The types of elements, and their names in other libraries.
 //!
-//! `table.rs` is the one place that knows the names: ours (which are NumPy's), the buffer
+//! `table.rs` is the one place with the names: those of ndlens (which are NumPy's), the buffer
 //! protocol's ([PEP 3118](https://peps.python.org/pep-3118/) and `struct`), the array interface's
 //! and `.npy`'s typestr, and [DLPack](https://dmlc.github.io/dlpack/latest/c_api.html)'s codes. A
-//! format that is not in it, such as a record or a big-endian number, passes through as
-//! [`DType::Opaque`]: it can be sliced and handed back, not computed with.
+//! format that is not in the table, such as a record or a big-endian number, becomes
+//! [`DType::Opaque`]. Views of it can be sliced and handed back, but not computed with.
 
 mod element;
 mod name;
@@ -22,17 +22,17 @@ use crate::room;
 impl DType {
     /// The dtype of a PEP 3118 format with elements of `itemsize` bytes.
     ///
-    /// One native or little-endian letter that is in the table gives its dtype; everything else
-    /// passes through opaque.
+    /// One native or little-endian letter that is in the table gives its dtype; every other format
+    /// becomes opaque.
     ///
     /// # Errors
     ///
-    /// [`Error::BadFormat`] where the itemsize contradicts the letter, or the format is empty or
-    /// holds a NUL; [`Error::PythonObjects`] for references to Python objects, alone or in a
-    /// record: a copy of their bytes would not count as a reference.
+    /// [`Error::BadFormat`] if the itemsize contradicts the letter, or the format is empty or holds
+    /// a NUL; [`Error::PythonObjects`] for references to Python objects, alone or in a record: a
+    /// copy of their bytes would not count as references.
     pub fn from_format(format: &str, itemsize: usize) -> Result<DType> {
         let bad = || Error::BadFormat { format: format.to_owned(), itemsize };
-        // Names of a record's fields stand between colons; what is left are the letters.
+        // Names of a record's fields are between colons; the rest are the letters.
         if format.split(':').step_by(2).any(|letters| letters.contains('O')) {
             return Err(Error::PythonObjects { format: format.to_owned() });
         }
@@ -73,7 +73,7 @@ impl DType {
             Some(_) => Err(bad()),
             None if format.is_empty() => Err(bad()),
             None => {
-                // Characters are the same whatever mark of an order is before them.
+                // Characters are the same in every byte order.
                 let format = if code == "c" { code } else { format };
                 // A byte more, for the NUL that ends it.
                 let mut text = room::with_room_for(format.len() + 1)?;
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_in_the_table_passes_through() {
+    fn formats_that_are_not_in_the_table_become_opaque() {
         for (format, itemsize) in
             [(">f", 4), ("T{<f:x:<i:y:}", 8), ("5w", 20), ("g", 16), ("c", 1), ("8x", 8)]
         {
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn formats_are_equal_where_they_describe_the_same_elements() {
+    fn formats_of_the_same_elements_are_equal() {
         let dtype = |format| DType::from_format(format, 12).unwrap();
         assert_eq!(dtype("=3w"), dtype("3w"));
         assert_ne!(dtype(">3w"), dtype("3w"));

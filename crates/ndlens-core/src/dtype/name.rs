@@ -1,6 +1,5 @@
 //! From a name to a dtype: every spelling that NumPy and torch agree on.
-//!
-//! | spelling | examples | whose |
+//! | spelling | examples | used by |
 //! |---|---|---|
 //! | a name | `float32`, `bfloat16`, `torch.float32` | NumPy, `ml_dtypes`, torch |
 //! | another name of the same | `half`, `double`, `long`, `bool_` | NumPy, torch |
@@ -48,7 +47,7 @@ impl DType {
     /// # Errors
     ///
     /// [`Error::UnknownDType`]; [`Error::AmbiguousDType`] for a name with two meanings;
-    /// [`Error::DateTime`] and [`Error::PythonObjects`] for what no view can show.
+    /// [`Error::DateTime`] and [`Error::PythonObjects`] for elements that no view can have.
     ///
     /// ```
     /// use ndlens_core::DType;
@@ -143,7 +142,7 @@ impl DType {
         DType::from_format(&format!("{order}{count}{letter}"), itemsize)
     }
 
-    /// The typestr of the array interface, in whichever byte order, if there is one.
+    /// The typestr of the array interface, in the byte order of the elements, if there is one.
     pub fn to_typestr(&self) -> Option<String> {
         match self.swapped() {
             Some(native) => native.typestr().map(|typestr| format!(">{}", &typestr[1..])),
@@ -151,7 +150,8 @@ impl DType {
         }
     }
 
-    /// The same numbers in this machine's byte order, for numbers in the other; None for all else.
+    /// The dtype of the same numbers in this machine's byte order, for numbers in the other order;
+    /// None for other dtypes.
     pub fn swapped(&self) -> Option<DType> {
         let DType::Opaque(_) = self else { return None };
         let letters = self.name().strip_prefix(['>', '!'])?;
@@ -167,7 +167,7 @@ impl DType {
         elements.chunks_exact_mut(self.itemsize() / parts).for_each(<[u8]>::reverse);
     }
 
-    /// The error where `target` has no dtype for this one, with what to do about it.
+    /// The error for a `target` that has no dtype for this one, with its remedy.
     pub fn unsupported_by(&self, target: &'static str) -> Error {
         match self.swapped() {
             Some(native) => {
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_name_becomes_a_format() {
+    fn dtypes_without_a_name_become_formats() {
         for (spelling, format, itemsize) in [
             (">f4", ">f", 4),
             (">f", ">f", 4),
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_dtype_is_refused_with_what_to_say_instead() {
+    fn unknown_names_are_refused_with_a_replacement() {
         for (spelling, message) in [
             (
                 "float",
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_in_the_other_byte_order_are_those_of_a_dtype_with_their_bytes_reversed() {
+    fn numbers_in_the_other_byte_order_are_the_native_ones_with_bytes_reversed() {
         for row in DType::table() {
             let Some(format) = row.format.filter(|_| row.itemsize > 1) else { continue };
             let format = format.to_str().unwrap().replace('l', "q").replace('L', "Q");

@@ -1,4 +1,4 @@
-//! The dtypes, and the one table of what everyone calls them.
+//! The dtypes, and the one table of their names.
 
 use std::ffi::{CStr, CString};
 use std::fmt;
@@ -51,17 +51,17 @@ pub enum DType {
     F8E5M2FNUZ,
     /// 8-bit scale factor of the OCP microscaling formats: a power of two.
     F8E8M0FNU,
-    /// Two OCP 4-bit floats in a byte, the first in its lower half: what torch has as one element.
+    /// Two OCP 4-bit floats in a byte, the first in its lower half, as one element, as in torch.
     F4E2M1FNx2,
-    /// A PEP 3118 format that passes through as it is.
+    /// A PEP 3118 format that is kept as it is.
     Opaque(Arc<OpaqueFormat>),
 }
 
-/// A format string and the size of what it describes.
+/// A format string and the size of its element.
 ///
-/// Two are equal where they describe the same elements. Native order is little-endian order here
-/// and padding has a letter of its own, so the marks of native order and alignment do not count:
-/// NumPy sets them by where an array happens to lie.
+/// Two are equal if they describe the same elements. Native order is little-endian order here and
+/// padding has a letter of its own, so the marks of native order and alignment do not count: NumPy
+/// sets them by the address of an array.
 #[derive(Debug, Clone)]
 pub struct OpaqueFormat {
     pub(super) format: CString,
@@ -69,7 +69,8 @@ pub struct OpaqueFormat {
 }
 
 impl OpaqueFormat {
-    /// The letters that count: all in the names of a record's fields, which stand between colons.
+    /// The letters that count. In the names of a record's fields, which are between colons, all
+    /// count.
     fn letters(&self) -> impl Iterator<Item = u8> + '_ {
         let mut named = false;
         self.format.to_bytes().iter().copied().filter_map(move |letter| {
@@ -103,9 +104,9 @@ impl Hash for OpaqueFormat {
 /// One row of the table.
 #[derive(Debug)]
 pub struct DTypeRow {
-    /// The dtype this row is about.
+    /// The dtype of the row.
     pub dtype: DType,
-    /// NumPy's and `ml_dtypes`' name, and ours.
+    /// Name in NumPy, in `ml_dtypes` and in ndlens.
     pub name: &'static str,
     /// Bytes of one element.
     pub itemsize: usize,
@@ -135,8 +136,8 @@ const fn row(
     }
 }
 
-/// Every dtype that has a name. C `long` is the buffer protocol's 64-bit integer where it has 64
-/// bits, as in NumPy.
+/// Every dtype that has a name. C `long` is the buffer protocol's 64-bit integer if it has 64 bits,
+/// as in NumPy.
 pub(crate) static TABLE: [DTypeRow; 21] = [
     row(DType::Bool, "bool", 1, Some(c"?"), Some("|b1"), DLDataType::BOOL),
     row(DType::U8, "uint8", 1, Some(c"B"), Some("|u1"), DLDataType::UINT),
@@ -192,8 +193,7 @@ impl DType {
 
     /// This dtype's row; an opaque format has none.
     pub(super) fn row(&self) -> Option<&'static DTypeRow> {
-        // The variants stand in the table's order, which a test holds; a match compiles to one
-        // load.
+        // The variants are in the table's order, which a test checks; a match compiles to one load.
         let at = match self {
             DType::Bool => 0,
             DType::U8 => 1,
@@ -246,11 +246,12 @@ impl DType {
         }
     }
 
-    /// Unsigned integers of the same bits, for a dtype that has no buffer format. NumPy knows such
-    /// dtypes as extensions, whose arrays (`ml_dtypes`') look at the memory of integer ones.
+    /// Unsigned integers of the same bits, for a dtype that has no buffer format. NumPy has such
+    /// dtypes as extensions, whose arrays (those of `ml_dtypes`) can share the memory of arrays of
+    /// integers.
     pub fn carrier(&self) -> Option<DType> {
         match (self.format(), self.itemsize()) {
-            // No package has pairs as one element.
+            // No package has a dtype of pairs.
             _ if *self == DType::F4E2M1FNx2 => None,
             (None, 1) => Some(DType::U8),
             (None, 2) => Some(DType::U16),
@@ -274,7 +275,7 @@ impl DType {
         TABLE.iter().find(|row| row.name == name).map(|row| row.dtype.clone())
     }
 
-    /// The dtype DLPack means by this.
+    /// The dtype of a DLPack type.
     pub fn from_dlpack(dtype: DLDataType) -> Option<DType> {
         TABLE.iter().find(|row| row.dlpack == dtype).map(|row| row.dtype.clone())
     }

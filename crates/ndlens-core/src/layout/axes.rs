@@ -1,4 +1,4 @@
-//! Layout to layout: axes in another order or direction, fewer or more of them.
+//! Operations from layout to layout: axes in another order or direction, fewer or more of them.
 
 use crate::error::{Error, Result};
 use crate::layout::dims::Dims;
@@ -55,7 +55,7 @@ impl Layout {
         })
     }
 
-    /// The given axes run backwards: `np.flip`, by negative strides.
+    /// The given axes reversed, by negative strides: `np.flip`.
     ///
     /// # Errors
     ///
@@ -90,7 +90,7 @@ impl Layout {
     ///
     /// # Errors
     ///
-    /// [`Error::AxesMismatch`] where there are not as many of both; [`Error::AxisOutOfBounds`],
+    /// [`Error::AxesMismatch`] if the two have different lengths; [`Error::AxisOutOfBounds`],
     /// [`Error::RepeatedAxis`].
     pub fn moveaxis(&self, from: &[isize], to: &[isize]) -> Result<Layout> {
         if from.len() != to.len() {
@@ -175,11 +175,11 @@ impl Layout {
         Ok(out)
     }
 
-    /// `count` elements along `axis` from `start` on; what a crop does to one axis.
+    /// `count` elements along `axis` from `start` on: a crop along one axis.
     ///
     /// # Errors
     ///
-    /// [`Error::AxisOutOfBounds`], and [`Error::IndexOutOfBounds`] where the range leaves the axis.
+    /// [`Error::AxisOutOfBounds`], and [`Error::IndexOutOfBounds`] if the range leaves the axis.
     pub fn narrow(&self, axis: usize, start: usize, count: usize) -> Result<Layout> {
         let axis = self.normalize_axis(axis as isize)?;
         let size = self.shape[axis];
@@ -305,7 +305,7 @@ mod tests {
         assert_eq!(layout.squeeze(Some(&[-1])).unwrap().shape(), [1, 3]);
         assert_eq!(
             layout.squeeze(Some(&[1])).unwrap_err().to_string(),
-            "cannot squeeze axis 1 of size 3: only axes of size 1 can go"
+            "cannot squeeze axis 1 of size 3: only axes of size 1 can be removed"
         );
     }
 }

@@ -1,23 +1,23 @@
-//! One number per axis, in place for the ranks that occur.
+//! One number for each axis, without a heap block for common ranks.
 //!
-//! Every index operation makes two of these, so they must cost nothing: up to [`INLINE`] numbers
-//! are copied as one block of fixed size, which the compiler turns into a few vector moves. More go
-//! to a heap block that holds any rank there is.
+//! Every index operation makes two of these lists, so they must be cheap. Up to [`INLINE`] numbers
+//! are copied as one block of fixed size, which the compiler turns into a few vector moves. Longer
+//! lists use a heap block with room for every rank.
 
 use std::ops::{Deref, DerefMut};
 
 /// The most axes a layout has: NumPy's limit and the buffer protocol's (`PyBUF_MAX_NDIM`).
 pub const MAX_NDIM: usize = 64;
 
-/// Six hold a batch of video clips, (N, T, H, W, C), and one more.
+/// Six are enough for a batch of video clips, (N, T, H, W, C), and one more axis.
 const INLINE: usize = 6;
 
-/// A short list of numbers, at most [`MAX_NDIM`]; to put in more is a bug, and panics.
+/// A short list of at most [`MAX_NDIM`] numbers. More numbers are a bug, and cause a panic.
 #[derive(Debug, Clone)]
 pub(crate) struct Dims<T: Copy + Default> {
     len: usize,
     inline: [T; INLINE],
-    /// Holds all numbers once there are more than fit in place.
+    /// All numbers, once there are more than `INLINE`.
     heap: Option<Box<[T; MAX_NDIM]>>,
 }
 
@@ -48,7 +48,7 @@ impl<T: Copy + Default> Dims<T> {
         self.heap = None;
     }
 
-    /// Becomes all of `numbers` but the first, of which there is one.
+    /// Takes all of `numbers` but the first. `numbers` is not empty.
     #[inline]
     pub(crate) fn set_rest(&mut self, numbers: &Self) {
         self.clear();
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn every_rank_there_is_fits() {
+    fn every_rank_fits() {
         assert_eq!(Dims::from_elem(3, MAX_NDIM).len(), MAX_NDIM);
         assert_eq!((0..MAX_NDIM).collect::<Dims<_>>().last(), Some(&(MAX_NDIM - 1)));
     }

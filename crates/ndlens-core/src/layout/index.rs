@@ -1,10 +1,9 @@
-//! Layout to layout: what stands between the brackets of `v[...]`.
+//! Operations from layout to layout: the items between the brackets of `v[...]`.
 //!
-//! This file, `axes.rs` and `shape.rs` hold every way of choosing among elements that are already
-//! there. Nothing in them reads a byte, and nothing outside them moves an offset. Each operation
-//! selects a subset of the elements it was given, or shows some of them twice, so invariant 3 of
-//! [`Layout`] carries over. Layouts without elements keep their offset where it is: there is
-//! nothing to point at, and nowhere to run out of the buffer.
+//! This file, `axes.rs` and `shape.rs` have all operations that choose among existing elements.
+//! They read no bytes, and no other file changes an offset. Each operation selects a subset of its
+//! elements, or shows some of them twice, so the result keeps invariant 3 of [`Layout`]. A layout
+//! without elements keeps its offset, which therefore stays in the buffer.
 
 use std::ops::{Range, RangeFrom, RangeFull, RangeTo};
 
@@ -14,7 +13,7 @@ use crate::layout::{Layout, check_rank};
 /// One item between the brackets of `v[...]`: NumPy's basic indexing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Index {
-    /// One element along an axis; the axis goes. Negative counts from the end.
+    /// One element along an axis, which is removed. A negative index counts from the end.
     At(isize),
     /// `start:stop:step`, with Python's meaning of missing and out-of-range bounds.
     Slice {
@@ -25,7 +24,7 @@ pub enum Index {
         /// Distance between elements; not 0.
         step: isize,
     },
-    /// As many full slices as axes are left.
+    /// A full slice for each axis that no other item indexes.
     Ellipsis,
     /// A new axis of size 1.
     NewAxis,
@@ -61,12 +60,12 @@ impl From<RangeTo<isize>> for Index {
     }
 }
 
-/// Shortens `Index::from`: `s(1..4)`, `s(..)`, `s(2)`.
+/// Short for `Index::from`: `s(1..4)`, `s(..)`, `s(2)`.
 pub fn s(index: impl Into<Index>) -> Index {
     index.into()
 }
 
-/// Where a slice starts and how many elements it takes from an axis of `size`: Python's
+/// The start of a slice and the number of elements that it takes from an axis of `size`: Python's
 /// `slice.indices`.
 fn slice_extent(
     start: Option<isize>,
@@ -111,7 +110,8 @@ impl Layout {
     ///
     /// # Errors
     ///
-    /// [`Error::IndexOutOfBounds`]; [`Error::TooManyIndices`] where there is not one for each axis.
+    /// [`Error::IndexOutOfBounds`]; [`Error::TooManyIndices`] if there is not one index for each
+    /// axis.
     pub fn element_offset(&self, indices: impl ExactSizeIterator<Item = isize>) -> Result<usize> {
         if indices.len() != self.ndim() {
             return Err(Error::TooManyIndices { ndim: self.ndim(), got: indices.len() });
@@ -135,14 +135,14 @@ impl Layout {
         }
     }
 
-    /// As [`index`](Self::index), written where the result is wanted: a layout is large enough that
-    /// moving it shows. After an error `out` has no elements.
+    /// As [`index`](Self::index), with the result written to `out`, since moving a layout costs
+    /// time. After an error `out` has no elements.
     #[inline]
     pub(crate) fn index_into(&self, indices: &[Index], out: &mut Layout) -> Result<()> {
         if let [Index::At(at)] = *indices
             && self.ndim() > 0
         {
-            // The most frequent index there is, without a loop over axes.
+            // The most frequent index, without a loop over axes.
             let first = (self.place(at, 0)? as isize).wrapping_mul(self.strides[0]);
             out.shape.set_rest(&self.shape);
             out.strides.set_rest(&self.strides);
@@ -193,7 +193,7 @@ impl Layout {
                     let (size, stride) = (self.shape[axis], self.strides[axis]);
                     let (first, count) = slice_extent(start, stop, step, size);
                     offset = offset.wrapping_add_signed(first.wrapping_mul(stride));
-                    // Overflows only where at most one element is left, and its stride is never
+                    // This overflows only if at most one element is left, whose stride is never
                     // walked.
                     out.shape.push(count);
                     out.strides.push(stride.wrapping_mul(step));
@@ -212,7 +212,7 @@ impl Layout {
         }
         out.shape.extend_from_slice(&self.shape[axis..]);
         out.strides.extend_from_slice(&self.strides[axis..]);
-        // Where an element is left the sum is the place of the first, which is in the buffer.
+        // If an element is left, the sum is the place of the first one, which is in the buffer.
         out.offset = if out.is_empty() { self.offset } else { offset };
         Ok(())
     }
@@ -233,7 +233,7 @@ mod tests {
             .prop_map(|(start, stop, step)| Index::Slice { start, stop, step })
     }
 
-    /// What a slice selects, by walking it the way the Python reference describes.
+    /// The indices that a slice selects, by a walk as the Python reference describes it.
     fn walk_slice(
         start: Option<isize>,
         stop: Option<isize>,
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_elements_stays_where_it_was() {
+    fn a_layout_without_elements_keeps_its_offset() {
         let layout = Layout::new(&[4, 5], &[-5, 1], 15, 1, 20).unwrap();
         for key in [&[s(2), s(3..3)][..], &[s(9..), s(4)], &[Index::Ellipsis, s(5..)]] {
             assert_eq!(layout.index(key).unwrap().offset(), 15);

@@ -1,4 +1,4 @@
-//! Where the elements are.
+//! The places of elements in a buffer.
 
 mod axes;
 pub(crate) mod dims;
@@ -9,12 +9,12 @@ mod shape;
 use crate::error::{Error, Result};
 use crate::layout::dims::{Dims, MAX_NDIM};
 
-/// Which index runs fastest in memory.
+/// The index that changes fastest in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
-    /// The last, as in C.
+    /// The last index, as in C.
     C,
-    /// The first, as in Fortran.
+    /// The first index, as in Fortran.
     F,
 }
 
@@ -32,12 +32,12 @@ pub enum Order {
 /// 1. `shape` and `strides` have the same length, at most [`MAX_NDIM`].
 /// 2. The number of elements, and that times the itemsize, fit an `isize`, with axes of size 0
 ///    counted as 1.
-/// 3. Every byte of every element lies in `0..len` of the buffer the layout was checked against; a
-///    layout without elements has its offset in `0..=len`.
+/// 3. Every byte of every element is in `0..len` of the buffer that the layout was checked against;
+///    a layout without elements has its offset in `0..=len`.
 ///
-/// [`Layout::check`] is the one gate: what comes from outside passes it. Every operation in
-/// `index.rs`, `axes.rs` and `shape.rs` selects among the elements that are there, so it keeps the
-/// invariants and needs no second look.
+/// [`Layout::check`] is the one check of layouts from outside. Every operation in `index.rs`,
+/// `axes.rs` and `shape.rs` selects among the elements of a checked layout, so it keeps the
+/// invariants and needs no second check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
     pub(crate) shape: Dims<usize>,
@@ -46,11 +46,11 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// A layout as its numbers say, checked against a buffer of `len` bytes.
+    /// A layout of these numbers, checked against a buffer of `len` bytes.
     ///
     /// # Errors
     ///
-    /// What [`Layout::check`] says, and [`Error::RankMismatch`].
+    /// The errors of [`Layout::check`], and [`Error::RankMismatch`].
     pub fn new(
         shape: &[usize],
         strides: &[isize],
@@ -86,17 +86,17 @@ impl Layout {
         Ok(layout)
     }
 
-    /// No elements, anywhere.
+    /// A layout without elements.
     pub(crate) fn vacant() -> Self {
         Layout { shape: Dims::from_elem(0, 1), strides: Dims::from_elem(0, 1), offset: 0 }
     }
 
-    /// The gate: do the invariants hold for a buffer of `len` bytes and elements of `itemsize`?
+    /// Checks the invariants for a buffer of `len` bytes and elements of `itemsize` bytes.
     ///
     /// # Errors
     ///
-    /// [`Error::SizeOverflow`] for invariant 2, [`Error::OutOfBuffer`] for 3; 1 holds for every
-    /// layout there is.
+    /// [`Error::SizeOverflow`] for invariant 2, [`Error::OutOfBuffer`] for 3; invariant 1 holds for
+    /// every layout.
     pub fn check(&self, itemsize: usize, len: usize) -> Result<()> {
         self.check_size(itemsize)?;
         let (start, end) = self.extent(itemsize);
@@ -106,7 +106,7 @@ impl Layout {
         Ok(())
     }
 
-    /// Invariant 2; the bytes that the elements take when packed.
+    /// Checks invariant 2, and returns the bytes that the elements take when packed.
     fn check_size(&self, itemsize: usize) -> Result<usize> {
         // Elements of no bytes are counted too.
         let mut bytes = itemsize.max(1);
@@ -143,19 +143,18 @@ impl Layout {
         self.extent(itemsize).1 as usize
     }
 
-    /// From the first byte that elements touch to the one after the last; empty where there is no
-    /// element.
+    /// From the first byte that elements touch to the one after the last; empty without elements.
     pub(crate) fn span(&self, itemsize: usize) -> std::ops::Range<usize> {
         let (start, end) = self.extent(itemsize);
         if self.is_empty() { 0..0 } else { start as usize..end as usize }
     }
 
-    /// For foreign memory that gives a pointer to its first element: how far elements reach below
-    /// and above it.
+    /// How many bytes elements reach below and above the first one, for foreign memory with a
+    /// pointer to its first element.
     ///
     /// # Errors
     ///
-    /// As [`Layout::check`], where the reach does not fit the address space.
+    /// As [`Layout::check`], if the reach does not fit the address space.
     pub fn reach(shape: &[usize], strides: &[isize], itemsize: usize) -> Result<(usize, usize)> {
         if shape.len() != strides.len() {
             return Err(Error::RankMismatch { shape: shape.len(), strides: strides.len() });
@@ -199,13 +198,13 @@ impl Layout {
         self.shape.iter().product()
     }
 
-    /// Whether there is no element.
+    /// Whether the layout has no elements.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.shape.contains(&0)
     }
 
-    /// Whether the elements lie packed in the given order. Axes of size 1 and empty layouts do not
+    /// Whether the elements are packed in the given order. Axes of size 1 and empty layouts do not
     /// matter, as in NumPy.
     pub fn is_contiguous(&self, itemsize: usize, order: Order) -> bool {
         if self.is_empty() {
@@ -225,7 +224,7 @@ impl Layout {
     }
 
     /// The same elements in the same order with as few axes as possible: neighbours that one stride
-    /// can walk are merged, axes of size 1 dropped. What kernels loop over.
+    /// can walk are merged, and axes of size 1 are dropped. Kernels loop over this layout.
     #[must_use]
     pub fn coalesced(&self) -> Self {
         let mut merged = Layout { shape: Dims::new(), strides: Dims::new(), offset: self.offset };
@@ -251,7 +250,7 @@ impl Layout {
         merged
     }
 
-    /// The byte offset of every element, the last index fastest. The slow, obvious way to walk a
+    /// The byte offset of every element, the last index fastest: the slow, simple way to walk a
     /// layout.
     pub fn offsets(&self) -> impl Iterator<Item = usize> + '_ {
         let mut index: Dims<usize> = Dims::from_elem(0, self.ndim());
@@ -276,7 +275,7 @@ impl Layout {
     }
 }
 
-/// The part of invariant 1 that comes before a layout can be made.
+/// Checks the rank, the part of invariant 1 that must hold before a layout can be made.
 pub(crate) fn check_rank(ndim: usize) -> Result<()> {
     if ndim > MAX_NDIM { Err(Error::TooManyDimensions { got: ndim }) } else { Ok(()) }
 }
@@ -301,7 +300,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_gate_names_the_bytes_that_are_not_there() {
+    fn the_check_names_the_bytes_outside_the_buffer() {
         let error = Layout::new(&[3], &[-4], 4, 4, 16).unwrap_err();
         assert_eq!(error.to_string(), "layout reaches bytes -4..8 of a buffer of 16 bytes");
         let error = Layout::new(&[2, 3], &[12, 4], 0, 4, 23).unwrap_err();
@@ -309,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn the_gate_survives_numbers_at_the_edge() {
+    fn the_check_survives_extreme_numbers() {
         for shape in [vec![usize::MAX], vec![1 << 40, 1 << 40], vec![0, usize::MAX], vec![2; 64]] {
             let strides = vec![isize::MIN; shape.len()];
             assert!(matches!(

@@ -1,4 +1,4 @@
-//! The bytes that the elements of a layout touch, in runs.
+//! The bytes of a layout's elements, as runs.
 //!
 //! ```text
 //!  |a a a|..gap..|a a a|..................|a a a|..gap..|a a a|
@@ -10,19 +10,19 @@ use std::ops::Range;
 use crate::layout::Layout;
 use crate::layout::dims::Dims;
 
-/// Ranges of bytes that hold all elements, and besides them gaps up to a size.
+/// Ranges of bytes that contain all elements, and gaps between them up to a size.
 #[derive(Debug)]
 pub(crate) struct Runs {
-    /// The next one; None after the last.
+    /// The next range; None after the last.
     next: Option<Range<usize>>,
-    /// How many follow each other along each axis, and how far apart; the last axis changes first.
+    /// Number and distance of the ranges along each axis; the last axis changes first.
     counts: Dims<usize>,
     strides: Dims<usize>,
     index: Dims<usize>,
 }
 
 impl Runs {
-    /// The runs of a layout that lies in its buffer.
+    /// The runs of a layout that was checked against its buffer.
     pub(crate) fn new(layout: &Layout, itemsize: usize, gap: usize) -> Self {
         let (mut counts, mut strides) = (Dims::new(), Dims::new());
         let start = layout.span(itemsize).start;

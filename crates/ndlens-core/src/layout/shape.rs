@@ -1,4 +1,4 @@
-//! Layout to layout: the same elements under another shape.
+//! Operations from layout to layout: the same elements in another shape.
 
 use crate::error::{CopyReason, Error, Result};
 use crate::layout::dims::Dims;
@@ -7,7 +7,7 @@ use crate::layout::{Layout, Order, check_rank, contiguous_strides};
 
 impl Layout {
     /// `size` consecutive elements along `axis`, from every `step`-th start: axis `axis` becomes
-    /// (number of windows, `size`). Windows overlap in memory where `step < size`.
+    /// (number of windows, `size`). Windows overlap in memory if `step < size`.
     ///
     /// Shape (N, F) gives (1 + (N - size) / step, size, F) for axis 0; compare
     /// `np.lib.stride_tricks.sliding_window_view`, which puts the window last.
@@ -45,13 +45,13 @@ impl Layout {
         Ok(out)
     }
 
-    /// The same elements in C order under another shape, where strides can express it; one
-    /// dimension may be -1.
+    /// The same elements in C order in another shape, if strides can express it; one dimension may
+    /// be -1.
     ///
     /// # Errors
     ///
     /// [`Error::ReshapeShape`], [`Error::ReshapeSize`], [`Error::TooManyDimensions`], and
-    /// [`Error::CopyRequired`] where the elements would have to move.
+    /// [`Error::CopyRequired`] if the elements would have to move.
     pub fn reshape(&self, shape: &[isize], itemsize: usize) -> Result<Layout> {
         check_rank(shape.len())?;
         let target = self.complete_shape(shape)?;
@@ -72,7 +72,7 @@ impl Layout {
         Ok(out)
     }
 
-    /// The target of a reshape with its -1 worked out.
+    /// The target of a reshape, with the size in place of -1.
     fn complete_shape(&self, shape: &[isize]) -> Result<Dims<usize>> {
         let elements = self.len();
         let unknowns = shape.iter().filter(|&&n| n == -1).count();
@@ -93,8 +93,8 @@ impl Layout {
         Ok(shape.iter().map(|&n| if n == -1 { unknown } else { n as usize }).collect())
     }
 
-    /// Strides that walk this layout's elements in C order under `shape`, of as many elements, at
-    /// least two.
+    /// Strides that walk this layout's elements in C order in `shape`, which has as many elements,
+    /// at least two.
     ///
     /// The coalesced layout is a sequence of runs, each walked by one stride. The target's axes
     /// must split every run without crossing into the next; from the last axis backwards, each axis
@@ -119,7 +119,7 @@ impl Layout {
         Some(strides)
     }
 
-    /// The same elements shown under a larger shape, axes of size 1 repeated by a stride of 0:
+    /// The same elements in a larger shape, with axes of size 1 repeated by a stride of 0:
     /// `np.broadcast_to`.
     ///
     /// # Errors
@@ -168,7 +168,7 @@ impl Layout {
         self.index(&indices)
     }
 
-    /// An axis in so many equal pieces: `np.split` with a number.
+    /// An axis in `sections` equal pieces: `np.split` with a number.
     ///
     /// # Errors
     ///
@@ -190,8 +190,8 @@ impl Layout {
     ///
     /// # Errors
     ///
-    /// [`Error::Reinterpret`] where the last axis is no whole number of new elements, or there is
-    /// none; [`Error::CopyRequired`] where it is not packed.
+    /// [`Error::Reinterpret`] if there is no last axis, or its bytes are not a whole number of new
+    /// elements; [`Error::CopyRequired`] if it is not packed.
     pub fn reinterpret(&self, itemsize: usize, new_itemsize: usize) -> Result<Layout> {
         if itemsize == new_itemsize {
             return Ok(self.clone());
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn windows_refuse_what_is_not_a_window() {
+    fn impossible_windows_are_refused() {
         let layout = Layout::contiguous(&[10, 2], 1, Order::C).unwrap();
         let message =
             |size, step, axis| layout.windows(size, step, axis, 1).unwrap_err().to_string();
@@ -345,7 +345,7 @@ mod tests {
         assert_eq!(
             layout.reinterpret(4, 8).unwrap_err().to_string(),
             "cannot show elements of 4 bytes in shape [2, 3] as elements of 8 bytes: the last \
-             axis is no whole number of them"
+             axis is not a whole number of them"
         );
         assert_eq!(
             layout.permute(&[1, 0]).unwrap().reinterpret(4, 2).unwrap_err().to_string(),

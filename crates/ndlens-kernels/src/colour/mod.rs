@@ -2,9 +2,8 @@
 //! `adjust_contrast`, `adjust_saturation`, `adjust_hue` and `rgb_to_grayscale`.
 //!
 //! torchvision makes each of them in several passes over float images. Here a block of pixels is
-//! taken apart into planes of `f32`, goes through all adjustments while it is in the first-level
-//! cache, and is put together again. Only a contrast needs a look at the whole image before, for
-//! its mean:
+//! split into planes of `f32`, goes through all adjustments while it is in the first-level cache,
+//! and is joined again. Only a contrast needs an earlier pass over the whole image, for its mean:
 //!
 //! ```text
 //!  [Saturation, Contrast, Hue]    pass 1: Saturation, and the sum of the grays
@@ -31,7 +30,7 @@ use crate::simd::level::Level;
 pub use crate::colour::adjustment::Adjustment;
 
 impl Adjustment {
-    /// Whether images of this dtype and number of channels can be adjusted.
+    /// Checks that images of this dtype and number of channels can be adjusted.
     ///
     /// # Errors
     ///
@@ -46,20 +45,20 @@ impl Adjustment {
         Ok(())
     }
 
-    /// Changes an image by all of `adjustments`, one after the other. `pixels` are packed, the
-    /// channels (1, or red, green and blue) of a pixel side by side. With one channel, saturation,
-    /// hue and grayscale change nothing.
+    /// Changes an image by all of `adjustments`, one after the other. `pixels` are packed, with the
+    /// channels (1, or red, green and blue) of a pixel adjacent. With one channel, saturation, hue
+    /// and grayscale change nothing.
     ///
     /// # Rationale
     ///
     /// A `uint8` image comes out bit for bit as torchvision makes it on a CPU with fused
-    /// multiply-add, if its grays sum to less than 2^24 where a contrast looks at them, which those
-    /// of 256 x 256 pixels always do; beyond, torch's own sum rounds, and a value may differ by one
+    /// multiply-add, if the grays that a contrast sums are less than 2^24 in all, as those of 256 x
+    /// 256 pixels always are. Beyond that torch's own sum rounds, and a value may differ by one
     /// level. A `float32` image differs in the last bits of a contrast's mean only.
     ///
     /// # Errors
     ///
-    /// As [`check`](Self::check); [`Error::DestinationSize`] where `pixels` are not whole pixels;
+    /// As [`check`](Self::check); [`Error::DestinationSize`] if `pixels` are not whole pixels;
     /// [`Error::UnknownLevel`].
     pub fn apply(
         adjustments: &[Adjustment],

@@ -11,14 +11,14 @@ use crate::colour::adjustment::Adjustment;
 use crate::colour::planes::{Element, LEN, Planes};
 use crate::simd::level::{Body, Level};
 
-/// Passes over the image, each up to the next adjustment that needs a mean.
+/// Makes passes over the image, each up to the next adjustment that needs a mean.
 pub(crate) fn run<E: Element, const CHANNELS: usize>(
     adjustments: &[Adjustment],
     pixels: &mut [u8],
     level: Level,
 ) {
     let count = pixels.len() / (size_of::<E>() * CHANNELS);
-    // `own` counts the adjustment at the head of the rest whose mean is known.
+    // `own` is 1 if the first adjustment of the rest has its mean, and 0 otherwise.
     let (mut rest, mut mean, mut own) = (adjustments, 0.0, 0);
     loop {
         let next = rest.iter().skip(own).position(|adjustment| adjustment.needs_mean());
@@ -44,7 +44,7 @@ struct Pass<'a> {
     sums: bool,
 }
 
-/// A pass and the image that it changes. Gives the sum of the grays, if it was asked for.
+/// A pass and the image that it changes. It returns the sum of the grays, if that is requested.
 struct PassOver<'a, E, const CHANNELS: usize> {
     pass: Pass<'a>,
     pixels: &'a mut [u8],

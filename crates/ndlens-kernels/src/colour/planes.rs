@@ -1,7 +1,7 @@
 //! A block of pixels, a plane of `f32` for each channel, and torchvision's arithmetic on it.
 //!
-//! Every loop is over whole planes of fixed length, without a branch in it, which is what compilers
-//! turn into vector code. What is multiplied and added is fused where torch fuses it, since that
+//! Every loop is over whole planes of fixed length, without a branch, so that compilers turn it
+//! into vector code. Multiplications and additions are fused if torch fuses them, since that
 //! decides the last bit.
 
 #![expect(
@@ -14,7 +14,7 @@ use std::marker::PhantomData;
 /// Pixels of a block: 3 KiB of planes. A multiple of every vector's lanes.
 pub(crate) const LEN: usize = 256;
 
-/// Sums that are kept apart, so that each can be a vector's lane.
+/// Separate sums, so that each can be a vector's lane.
 const LANES: usize = 16;
 
 /// torchvision's weights of red, green and blue in a gray.
@@ -23,18 +23,18 @@ const GRAY: [f32; 3] = [0.2989, 0.587, 0.114];
 /// One channel of a block.
 type Plane = [f32; LEN];
 
-/// What images are made of.
+/// The element of an image.
 pub(crate) trait Element: Copy {
     /// The largest value: torchvision's `_max_value`.
     const BOUND: f32;
-    /// What takes values to 0..1.
+    /// The factor from values to 0..1.
     const TO_UNIT: f32;
 
     fn load<const CHANNELS: usize>(block: &[u8], planes: &mut [Plane; CHANNELS]);
     fn store<const CHANNELS: usize>(planes: &[Plane; CHANNELS], block: &mut [u8]);
-    /// From 0..1.
+    /// The value for a number from 0..1.
     fn from_unit(x: f32) -> f32;
-    /// As the element's dtype would hold a value of 0 to `BOUND`.
+    /// A value of 0 to `BOUND`, rounded as the element's dtype rounds it.
     fn cut(x: f32) -> f32;
 }
 
@@ -73,7 +73,7 @@ impl Element for u8 {
 
     #[inline(always)]
     fn cut(x: f32) -> f32 {
-        // No number is 0, as where torchvision casts.
+        // NaN becomes 0, as in torchvision's cast.
         let x = if x > 0.0 { x } else { 0.0 };
         x.floor()
     }
@@ -207,14 +207,14 @@ impl<E: Element, const CHANNELS: usize> Planes<E, CHANNELS> {
         sums.iter().map(|&sum| f64::from(sum)).sum()
     }
 
-    /// None where there is only one channel.
+    /// None for images of one channel.
     #[inline(always)]
     fn colours(&mut self) -> Option<&mut [Plane; 3]> {
         self.planes.as_mut_slice().try_into().ok()
     }
 }
 
-/// To 0..=bound; a NaN stays one.
+/// Clamps to 0..=bound; NaN stays NaN.
 #[inline(always)]
 fn clamp(x: f32, bound: f32) -> f32 {
     let x = if x < 0.0 { 0.0 } else { x };
@@ -262,7 +262,7 @@ fn turned([red, green, blue]: [f32; 3], shift: f32) -> [f32; 3] {
     let falling = clamp((1.0 - part) * most, 1.0);
     let rising = clamp((part + rest) * most, 1.0);
     let low = clamp(rest * most, 1.0);
-    // A hue just below 1 may come to six sixths, which is none; nor is one that is no number.
+    // A hue just below 1 may round up to six sixths, which counts as 0; so does NaN.
     let sextant = if sextant < 6.0 { sextant } else { 0.0 };
     let choose = |first, second, third, fourth, fifth, sixth| {
         let upper = if sextant < 4.0 {

@@ -1,4 +1,4 @@
-//! Which chains of stages are scale and normalise, and nothing else.
+//! The chains of stages that consist of scale and normalise only.
 
 use ndlens_core::DType;
 
@@ -17,7 +17,7 @@ pub(crate) fn affine(program: &MapProgram, channels: usize) -> Option<Affine> {
     let mut ops = program.stages.iter().map(op).collect::<Option<Vec<_>>>()?;
     let computed = ops.first()?.0;
     let (last, op) = *ops.last()?;
-    // Where only the end is half-width, only the end is rounded.
+    // If only the end is half-width, only the end is rounded.
     if *op == Op::Cast && ops.len() > 1 && computed == Float::F32 {
         ops.pop();
     }

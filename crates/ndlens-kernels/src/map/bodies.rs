@@ -1,4 +1,4 @@
-//! Which body a map runs by: the safe face of the fast ones.
+//! The choice of a map's body, and the safe interface of the fast bodies.
 
 #![expect(unsafe_code, reason = "calls bodies with raw pointers; see UNSAFE.md")]
 
@@ -25,20 +25,20 @@ use crate::simd::level::Level;
 use crate::simd::stores::{LINE, Stores, fence, stream_copy};
 use crate::simd::vector::STRIDES;
 
-/// Rows of fewer pixels are not worth splitting in registers.
+/// Splitting in registers does not pay off for rows of fewer pixels.
 const MIN_SPLIT: usize = 16;
 
-/// Shorter rows of results that are affine are computed, and shorter ones of others than `BLOCK`
-/// are looked up one by one.
+/// Shorter rows are computed if their results are affine. Of other results, rows shorter than
+/// `BLOCK` are looked up one by one.
 #[cfg(target_arch = "x86_64")]
 const MIN_LOOKED_UP: usize = 1024;
 
-/// What was prepared when the map was compiled.
+/// The bodies that were prepared when the map was compiled.
 #[derive(Debug, Clone)]
 pub(crate) struct MapBodies {
     level: Level,
     table: Option<Table>,
-    /// The table, where there is a body that looks up in registers.
+    /// The table, if there is a body that looks up in registers.
     #[cfg(target_arch = "x86_64")]
     split_tables: Option<SplitTables>,
     affine: Option<Affine>,
@@ -60,8 +60,8 @@ impl MapBodies {
         }
     }
 
-    /// Writes what becomes of the elements of `src`, of which there are some, to `dst`, which has
-    /// room for just them. `channel_axis` is None where channels need not be told apart.
+    /// Writes the results for the elements of `src`, which is not empty, to `dst`, which has their
+    /// exact size. `channel_axis` is None if channels need not be distinguished.
     pub(crate) fn run(
         &self,
         program: &MapProgram,
@@ -87,9 +87,9 @@ impl MapBodies {
         Ok(())
     }
 
-    /// Writes what becomes of a row of packed elements to `dst`, which has room for just them. They
-    /// are of channel `channel`, or of channels `0..cycle` again and again where `cycle` is above
-    /// 1; of channel 0 where channels need not be told apart.
+    /// Writes the results for a row of packed elements to `dst`, which has their exact size. The
+    /// elements are of channel `channel`, or of channels `0..cycle` in turn if `cycle` is above 1,
+    /// or of channel 0 if channels need not be distinguished.
     pub(crate) fn run_packed(
         &self,
         program: &MapProgram,
@@ -107,7 +107,7 @@ impl MapBodies {
         unsafe { self.run_rows(program, src.as_ptr(), &rows, dst, Stores::Cached) };
     }
 
-    /// What becomes of a `uint8` value, if that is affine.
+    /// The result for a `uint8` value, if the map is affine.
     pub(crate) fn affine(&self) -> Option<&Affine> {
         self.affine.as_ref()
     }
@@ -138,7 +138,7 @@ impl MapBodies {
         }
     }
 
-    /// What becomes of bytes side by side, if there is a body for that and the machine has its
+    /// The mapping of adjacent bytes, if there is a body for it and the machine has its
     /// instructions.
     #[cfg(target_arch = "x86_64")]
     fn mapping(&self) -> Option<Mapping<'_>> {
@@ -168,7 +168,7 @@ impl MapBodies {
         };
         let (apart, stream) = (channel_axis == Some(0), stores == Stores::Stream);
         match mapping {
-            // SAFETY: there is a mapping where the level is AVX-512, which the machine has by
+            // SAFETY: there is a mapping only if the level is AVX-512, which the machine has by
             // invariant 1 of `Level`. Channels that differ are the view's, which were counted.
             Some(mapping) if apart || channel_axis.is_none() => unsafe {
                 map_pixels(mapping, src, apart, dst, stream)
@@ -210,14 +210,14 @@ impl MapBodies {
         };
         #[cfg(target_arch = "x86_64")]
         {
-            // Looking up has nothing to win where floats are computed, until rows are long.
+            // A look-up is not faster than computed floats, unless rows are long.
             let least = if self.affine.is_some() { MIN_LOOKED_UP } else { BLOCK };
             let tables = self.split_tables.as_ref().filter(|_| rows.shortest() >= least);
             if let Some(mapping) = tables.map(SplitTables::mapping) {
-                // SAFETY: there are split tables where the level is AVX-512, which the machine has
-                // by invariant 1 of `Level`. The caller guarantees the elements; what has a table
-                // is of one byte. `ValueMap::apply` compares the number of the map's channels with
-                // the axis.
+                // SAFETY: there are split tables only if the level is AVX-512, which the machine
+                // has by invariant 1 of `Level`. The caller guarantees the elements; what has a
+                // table is of one byte. `ValueMap::apply` compares the number of the map's channels
+                // with the axis.
                 if unsafe { map_rows(mapping, first, rows, dst, stream(mapping.size())) } {
                     return true;
                 }
@@ -269,7 +269,7 @@ impl MapBodies {
         let mirrored = pixel < 0;
         let lowest = if mirrored { pixel * (width as isize - 1) } else { 0 };
         let plane = width.next_multiple_of(pixels::BLOCK);
-        // Without memory for a row of planes, by a body that needs none.
+        // Without memory for a row of planes, a body that needs none runs.
         let Ok(mut planes) = room::repeated(0, channels * plane) else { return false };
         for y in 0..height {
             let from = src.as_ptr().wrapping_offset(lowest).wrapping_offset(row * y as isize);
@@ -294,7 +294,7 @@ impl MapBodies {
         true
     }
 
-    /// Copies past the cache, if the elements lie in long rows and the level has such a copy.
+    /// Copies past the cache, if the elements are in long rows and the level has such a copy.
     fn stream_copy(&self, src: &ViewRef<'_>, dst: &mut [u8]) -> bool {
         /// A row shorter than this is mostly head and tail, which go through the cache.
         const MIN_ROW_BYTES: usize = 1024;

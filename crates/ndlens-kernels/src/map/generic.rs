@@ -1,9 +1,8 @@
-//! Any chain on any dtype: rows are read in blocks, and each stage passes over a block while it
-//! stays in the first-level cache.
+//! The body for any chain on any dtype: rows are read in blocks, and each stage passes over a block
+//! while it stays in the first-level cache.
 //!
-//! One loop per stage over an array of floats is what compilers turn into vector code, and a
-//! handful of loops serves every combination of source, target and chain, which one loop per
-//! combination would not.
+//! Compilers turn one loop over an array of floats for each stage into vector code. A few loops
+//! serve all combinations of source, target and chain, instead of one loop for each combination.
 
 #![expect(unsafe_code, reason = "reads elements through raw pointers; see UNSAFE.md")]
 #![expect(
@@ -25,7 +24,7 @@ use crate::simd::level::{Body, Level};
 /// Elements of a block: 1 KiB of `f32`, and 2 KiB of `f64` and of integers.
 const LEN: usize = 256;
 
-/// A block on its way through the stages, in one of its arrays.
+/// A block in the middle of the stages, in one of its arrays.
 struct Block<const HALVES: bool> {
     /// Floats of up to 32 bits.
     single: [f32; LEN],
@@ -41,12 +40,13 @@ enum Place {
     Single,
     Double,
     Signed,
-    /// In that of integers, as `uint64`.
+    /// In the array of integers, as `uint64`.
     Unsigned,
 }
 
 impl Place {
-    /// Where elements of `source` are loaded to: where the first stage wants integers, if it can.
+    /// The place that elements of `source` are loaded to: that of integers if the source has
+    /// integers and the first stage is not one of floats.
     fn of_source(program: &MapProgram) -> Place {
         match (Float::from_dtype(&program.source), program.stages.first()) {
             (Some(float), _) | (None, Some(&Stage::Float { dtype: float, .. })) => {
@@ -69,8 +69,8 @@ struct Channels {
     cycle: usize,
 }
 
-/// Writes what becomes of the elements of `rows`, relative to `first`, to `dst`, which has room for
-/// just them.
+/// Writes the results for the elements of `rows`, relative to `first`, to `dst`, which has their
+/// exact size.
 ///
 /// # Safety
 ///
@@ -89,7 +89,7 @@ pub(crate) unsafe fn run(
     }
 }
 
-/// As [`run`], with the code for floats of 16 bits or without: it makes the rest slower.
+/// As [`run`], with or without the code for floats of 16 bits, which makes the rest slower.
 fn run_blocks<const HALVES: bool>(
     level: Level,
     program: &MapProgram,
@@ -117,7 +117,7 @@ struct Blocks<'a, const HALVES: bool> {
     dst: &'a mut [u8],
 }
 
-/// Some of the rows, block by block.
+/// Maps some of the rows, block by block.
 struct BlockRows<'a, 'b, const HALVES: bool> {
     blocks: &'a mut Blocks<'b, HALVES>,
     group: &'a Group,
@@ -286,8 +286,7 @@ impl<const HALVES: bool> Block<HALVES> {
         self.place = place;
     }
 
-    /// Makes integers of whatever there is: shifted, if there were integers, and cut to their
-    /// width.
+    /// Converts the elements to integers, cut to their width. Integers are shifted first.
     #[inline(always)]
     fn cut(&mut self, dtype: Integer, shift: i32, count: usize) {
         let integer = &mut self.integer[..count];
@@ -324,7 +323,7 @@ impl<const HALVES: bool> Block<HALVES> {
         self.place = if dtype == Integer::U64 { Place::Unsigned } else { Place::Signed };
     }
 
-    /// Gives up what `dtype` has no bits for.
+    /// Rounds to `dtype`.
     #[inline(always)]
     fn round(&mut self, dtype: Float, count: usize) {
         if HALVES && matches!(dtype, Float::F16 | Float::Bf16) {

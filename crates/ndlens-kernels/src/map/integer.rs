@@ -1,19 +1,18 @@
 //! Numbers as integers of a given width: torch's casts, with what C leaves undefined defined.
 //!
 //! A float is truncated towards zero and an integer keeps its low bits, so -1 becomes 255 as
-//! `uint8`. C has no answer for a float whose truncation does not fit, and none for NaN, nor has
-//! torch a promise; what a CPU does differs. Here it is what torch gives on x86-64, wherever torch
-//! agrees with itself there: the float becomes an integer of 32 or 64 bits first, the lowest one if
-//! it does not fit or is no number, and that keeps its low bits.
-//!
-//! | to | by way of | NaN, infinity and what is as large become |
+//! `uint8`. C leaves undefined the cast of NaN and of a float whose truncation does not fit, torch
+//! promises nothing, and CPUs differ. Here the result is that of torch on x86-64, wherever torch is
+//! consistent there. The float first becomes an integer of 32 or 64 bits, the lowest one if it is
+//! NaN or does not fit. That integer keeps its low bits.
+//! | to | by way of | result for NaN, infinity and numbers as large |
 //! |---|---|---|
 //! | `bool` | | true, as all but 0 does |
 //! | `uint8` | `int64` | 0 |
 //! | `int8`, `uint16`, `int16` | `int32` | 0 |
 //! | `int32`, `int64` | themselves | the lowest number |
 //! | `uint32` | `int64` | 0 |
-//! | `uint64` | `int64`, and 2^63 more from there on | 2^63; from 2^64 on 0 |
+//! | `uint64` | `int64`, and 2^63 more from 2^63 on | 2^63; from 2^64 on 0 |
 
 use ndlens_core::DType;
 
@@ -32,7 +31,7 @@ pub(crate) enum Integer {
 }
 
 impl Integer {
-    /// This dtype, if it is one of integers.
+    /// This dtype, if its elements are integers.
     pub(crate) fn from_dtype(dtype: &DType) -> Option<Integer> {
         Some(match dtype {
             DType::Bool => Integer::Bool,
@@ -48,8 +47,8 @@ impl Integer {
         })
     }
 
-    /// torchvision's `_max_value`: the number that stands for 1.0. It knows none of `bool`,
-    /// `uint32` and `uint64`.
+    /// torchvision's `_max_value`: the number for 1.0. torchvision has none for `bool`, `uint32`
+    /// and `uint64`.
     pub(crate) fn max_value(self) -> f64 {
         match self {
             Integer::U8 => 255.0,
@@ -63,7 +62,7 @@ impl Integer {
         }
     }
 
-    /// torchvision's `_num_value_bits`: the bits of the largest number; None where torchvision has
+    /// torchvision's `_num_value_bits`: the bits of the largest number; None if torchvision has
     /// none.
     pub(crate) fn value_bits(self) -> Option<i32> {
         match self {
@@ -92,7 +91,7 @@ impl Integer {
         }
     }
 
-    /// What a float becomes, by the table above.
+    /// The integer for a float, by the table above.
     pub(crate) fn truncate(self, value: f64) -> i128 {
         match self {
             Integer::Bool => (value != 0.0).into(),
@@ -119,7 +118,7 @@ pub(crate) fn truncate_to_i64(value: f64) -> i64 {
     if value.abs() < LIMIT_64 { value as i64 } else { i64::MIN }
 }
 
-/// Numbers below 2^63 as those of an `i64`; those above are 2^63 and what is more.
+/// Numbers below 2^63 are truncated as an `i64`; larger ones are 2^63 plus the truncated rest.
 pub(crate) fn truncate_to_u64(value: f64) -> u64 {
     if value >= LIMIT_64 {
         truncate_to_i64(value - LIMIT_64) as u64 ^ (1 << 63)
@@ -133,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_does_not_fit_wraps_and_what_is_too_large_becomes_what_the_table_says() {
+    fn large_numbers_wrap_and_larger_ones_follow_the_table() {
         use Integer::{Bool, I8, I16, I32, I64, U8, U16, U32, U64};
         let all = [Bool, U8, I8, U16, I16, U32, I32, U64, I64];
         let of = |value: f64| all.map(|integer| integer.truncate(value));

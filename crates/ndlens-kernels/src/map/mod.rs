@@ -1,19 +1,19 @@
-//! Steps on values, compiled once and applied to millions of items.
+//! Maps of values: steps that are compiled once and applied to millions of items.
 //!
-//! The first of these bodies that is for the source and the chain runs (`bodies.rs`):
+//! The first of these bodies that fits the source and the chain runs (`bodies.rs`):
 //!
 //! 1. Pixels of 2 to 4 bytes, to planes: no step; any chain to 8 or 16 bits; `uint8` to `float32`.
 //!    AVX-512 splits, maps and writes them in one pass (`packed.rs`).
-//! 2. No step: a copy, past the cache where that is asked for.
-//! 3. Rows of bytes side by side, long enough: results of 8 or 16 bits, looked up in registers of
+//! 2. No step: a copy, past the cache if that is requested.
+//! 3. Long rows of adjacent bytes: results of 8 or 16 bits, looked up in registers of
 //!    AVX-512 (`packed.rs`).
-//! 4. `uint8` that stand 1 to 4 bytes apart, to floats of 16 or 32 bits, scaled or not, normalised
+//! 4. `uint8` with strides of 1 to 4 bytes, to floats of 16 or 32 bits, scaled or not, normalised
 //!    or not: computed in registers (`vector.rs`).
 //! 5. Elements of one byte: a table of 256 results for each channel (`table.rs`).
 //! 6. Anything: blocks that stay in the first-level cache (`generic.rs`).
 //!
-//! `reference.rs` defines what each element becomes. The tables are made by it, and every body is
-//! compared with it.
+//! `reference.rs` defines the result for each element. It computes the tables, and the tests
+//! compare every body with it.
 
 mod affine;
 mod bodies;
@@ -42,9 +42,9 @@ pub use crate::map::step::MapStep;
 /// The channels of a row's elements.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum RowChannels {
-    /// All are of this one.
+    /// All are of this channel.
     One(usize),
-    /// Channels follow each other again and again.
+    /// Channels `0..n` follow each other in turn.
     All,
 }
 
@@ -53,17 +53,17 @@ pub(crate) enum RowChannels {
 /// # Rationale
 ///
 /// Results are bit for bit torch's. For `uint8` the division of `Normalize` is done by multiply,
-/// residual, correct wherever that gives the very bits of a division for all 256 inputs of every
-/// channel, which is tried out when the map is compiled; and by a division where not.
+/// residual, correct if that gives the bits of a division for all 256 inputs of every
+/// channel, which is tested when the map is compiled, and by a division otherwise.
 ///
 /// # Limitations
 ///
-/// Which NaN comes out of a NaN is not promised. A `bool` element is true if its byte is not 0.
-/// Integers keep their low bits where a narrower dtype cannot hold them, and so do floats,
-/// truncated towards zero. A float that not even 32 bits hold (64 for `uint8`, `uint32` and 64-bit
-/// targets), or NaN, for which C has no answer, becomes what it does for torch on x86-64: 0, the
-/// lowest `int32` or `int64`; as `uint64` NaN and what is below -2^63 become 2^63, what is above
-/// 2^64 becomes 0. As `uint32` torch itself has several answers to what does not fit.
+/// The payload of a NaN is not specified. A `bool` element is true if its byte is not 0. Integers
+/// keep their low bits if a narrower dtype cannot hold them, and so do floats, truncated towards
+/// zero. NaN, and a float that does not fit 32 bits (64 for `uint8`, `uint32` and 64-bit targets),
+/// are undefined in C and become what they are for torch on x86-64: 0, or the lowest `int32` or
+/// `int64`. As `uint64`, NaN and numbers below -2^63 become 2^63, and numbers above 2^64 become 0.
+/// As `uint32`, torch itself is not consistent for numbers that do not fit.
 #[derive(Debug, Clone)]
 pub struct ValueMap {
     steps: Vec<MapStep>,
@@ -101,17 +101,17 @@ impl ValueMap {
         Ok(ValueMap { steps: steps.to_vec(), program, channels, bodies })
     }
 
-    /// What it was compiled from.
+    /// The steps that the map was compiled from.
     pub fn steps(&self) -> &[MapStep] {
         &self.steps
     }
 
-    /// The dtype of what is read.
+    /// The dtype of the source.
     pub fn source(&self) -> &DType {
         &self.program.source
     }
 
-    /// The dtype of what is written.
+    /// The dtype of the results.
     pub fn dtype(&self) -> &DType {
         &self.program.dtype
     }
@@ -121,16 +121,16 @@ impl ValueMap {
         self.program.stages.is_empty()
     }
 
-    /// Reads the elements of `src` in C order of its axes, and writes what becomes of them packed
-    /// to `dst`.
+    /// Reads the elements of `src` in C order of its axes, and writes their results to `dst`,
+    /// packed.
     ///
-    /// `channel_axis` is the axis of `src` along which the channels lie, None if there is none.
+    /// `channel_axis` is the axis of `src` that has the channels; None if there is no such axis.
     ///
     /// # Errors
     ///
-    /// [`Error::SourceDType`]; [`Error::ChannelAxisOutOfBounds`]; [`Error::ChannelCount`] where
-    /// channels differ in what is done to them and `src` has another number of them;
-    /// [`Error::DestinationSize`] where `dst` is not elements times `dtype().itemsize()` long.
+    /// [`Error::SourceDType`]; [`Error::ChannelAxisOutOfBounds`]; [`Error::ChannelCount`] if the
+    /// map treats channels differently and `src` has another number of channels;
+    /// [`Error::DestinationSize`] if `dst` is not elements times `dtype().itemsize()` long.
     pub fn apply(
         &self,
         src: &ViewRef<'_>,
@@ -150,8 +150,8 @@ impl ValueMap {
                 .ok_or(Error::ChannelAxisOutOfBounds { axis, ndim: src.shape().len() })?,
         };
         self.check_channels(channels)?;
-        // The layout's own gate has found that this product fits for the source; a wider result may
-        // not.
+        // The check of the layout guarantees that this product fits for the source; a wider result
+        // may not fit.
         let expected = src.layout().len().saturating_mul(self.dtype().itemsize());
         if dst.len() != expected {
             return Err(Error::DestinationSize { got: dst.len(), expected });
@@ -163,7 +163,7 @@ impl ValueMap {
         Ok(())
     }
 
-    /// Whether this many channels can be mapped.
+    /// Checks that this many channels can be mapped.
     ///
     /// # Errors
     ///
@@ -175,8 +175,8 @@ impl ValueMap {
         Ok(())
     }
 
-    /// Writes what becomes of a row of packed elements, of one channel or of all in turn, to `dst`,
-    /// which has room for just them.
+    /// Writes the results for a row of packed elements, of one channel or of all in turn, to `dst`,
+    /// which has their exact size.
     pub(crate) fn apply_packed(&self, src: &[u8], channels: RowChannels, dst: &mut [u8]) {
         let (channel, cycle) = match channels {
             _ if !self.program.tells_channels_apart() => (0, 1),
@@ -186,14 +186,14 @@ impl ValueMap {
         self.bodies.run_packed(&self.program, src, channel, cycle, dst);
     }
 
-    /// What becomes of a `uint8` value, if that is affine and a `float32`, and whether channels
-    /// differ in it.
+    /// The map of a `uint8` value, if it is affine and gives `float32`, and whether channels
+    /// differ.
     pub(crate) fn affine(&self) -> Option<(&Affine, bool)> {
         let affine = self.bodies.affine().filter(|affine| affine.rounding == Rounding::Single);
         Some((affine?, self.program.tells_channels_apart()))
     }
 
-    /// What becomes of one element.
+    /// Writes the result for one element.
     #[cfg(test)]
     pub(crate) fn map_element(&self, element: &[u8], channel: usize, out: &mut [u8]) {
         if self.is_identity() {

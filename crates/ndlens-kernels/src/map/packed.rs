@@ -1,5 +1,4 @@
-//! Bytes side by side, be they of one channel or pixels: which views and rows are that, for the
-//! body that takes them in one pass.
+//! Adjacent bytes, of one channel or of pixels: the views and rows that the one-pass body accepts.
 
 #![expect(unsafe_code, reason = "calls a vector body; see UNSAFE.md")]
 
@@ -11,7 +10,7 @@ use crate::pixels::avx512::{Mapping, Pixels, SplitTable, to_planes};
 use crate::pixels::{MAX_CHANNELS, ROWS_AHEAD};
 use crate::simd::stores::fence;
 
-/// Shorter rows of pixels take longer in a register that they do not fill than one by one.
+/// Shorter rows of pixels take longer in a partly filled register than one pixel at a time.
 const MIN_ROW: usize = 8;
 
 /// Tables of results of one byte or two, each byte by itself, by channel.
@@ -22,7 +21,7 @@ pub(crate) enum SplitTables {
 }
 
 impl SplitTables {
-    /// None where results are of more bytes.
+    /// The tables of a map; None if its results have more than two bytes.
     pub(crate) fn new(table: &Table) -> Option<Self> {
         fn by_byte<const SIZE: usize>(tables: &[[[u8; SIZE]; 256]]) -> Vec<SplitTable<SIZE>> {
             tables
@@ -45,7 +44,7 @@ impl SplitTables {
     }
 }
 
-/// Maps rows of one channel each, if their bytes are side by side; says whether they were.
+/// Maps rows of one channel each, if their bytes are adjacent. Returns whether they are.
 ///
 /// # Safety
 ///
@@ -87,8 +86,8 @@ pub(crate) unsafe fn map_rows(
     true
 }
 
-/// Maps interleaved pixels of bytes to planes, if that is what a view of shape (channels, height,
-/// width) is; says whether it was. `apart` says whether channels differ in what is done to them.
+/// Maps interleaved pixels of bytes to planes, if a view of shape (channels, height, width) has
+/// such pixels. Returns whether it has. `apart` says whether the map treats channels differently.
 ///
 /// # Safety
 ///
@@ -108,7 +107,7 @@ pub(crate) unsafe fn map_pixels(
     };
     let interleaved =
         src.dtype().itemsize() == 1 && channel_stride == 1 && stride.unsigned_abs() == channels;
-    // Rows that follow each other are one.
+    // Consecutive rows are mapped as one.
     let joined = stride.checked_mul(width as isize) == Some(row_stride);
     let (height, width) = if joined { (1, height * width) } else { (height, width) };
     if !interleaved || !(2..=MAX_CHANNELS).contains(&channels) || width < MIN_ROW {

@@ -1,8 +1,8 @@
-//! Steps as arithmetic: which number, which operation, which operands.
+//! Steps as arithmetic: the numbers, the operations and their operands.
 //!
 //! torch computes element-wise operations on half-width floats in `f32` and rounds each result, so
 //! "the dtype at this point" decides both how an operation is computed and how its result is
-//! rounded. A [`MapProgram`] has that resolved: every [`Stage`] names its dtype, and its operands
+//! rounded. A [`MapProgram`] resolves this: every [`Stage`] names its dtype, and its operands
 //! are already rounded to it, as `torch.as_tensor(mean, dtype=image.dtype)` rounds them.
 
 use ndlens_core::DType;
@@ -12,7 +12,7 @@ use crate::map::integer::Integer;
 use crate::map::step::MapStep;
 use crate::simd::half::{Bf16, F16, Half};
 
-/// The dtypes that are computed with.
+/// The dtypes of arithmetic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Float {
     F16,
@@ -21,30 +21,30 @@ pub(crate) enum Float {
     F64,
 }
 
-/// What an element is after one operation.
+/// The form of an element after one operation.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Stage {
     /// A float, by an operation computed in `dtype`.
     Float { dtype: Float, op: Op },
-    /// An integer: a float truncated, or an integer shifted to the left, or to the right where
-    /// `shift` is negative, and cut to its width.
+    /// An integer: a float truncated, or an integer shifted to the left, or to the right if `shift`
+    /// is negative, and cut to its width.
     Integer { dtype: Integer, shift: i32 },
 }
 
-/// What is done to a float. Operands are exact in an `f64`.
+/// An operation on a float. Operands are exact in an `f64`.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Op {
-    /// Becomes the stage's dtype.
+    /// Converts to the stage's dtype.
     Cast,
-    /// Times an `f32`, or an `f64` where the dtype is one.
+    /// Multiplies by an `f32`, or by an `f64` if that is the dtype.
     Scale(f64),
-    /// Minus the channel's value; one value serves all channels.
+    /// Subtracts the channel's value; a single value serves all channels.
     Sub(Vec<f64>),
-    /// Divided by the channel's value; one value serves all channels.
+    /// Divides by the channel's value; a single value serves all channels.
     Div(Vec<f64>),
 }
 
-/// What happens to each element between its source and its destination.
+/// The operations on each element between its source and its destination.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct MapProgram {
     pub(crate) source: DType,
@@ -53,7 +53,7 @@ pub(crate) struct MapProgram {
 }
 
 impl Float {
-    /// This dtype, if it is one that is computed with.
+    /// This dtype, if it is one of arithmetic.
     pub(crate) fn from_dtype(dtype: &DType) -> Option<Float> {
         match dtype {
             DType::F16 => Some(Float::F16),
@@ -64,8 +64,7 @@ impl Float {
         }
     }
 
-    /// The nearest value of this dtype. The half-width floats are reached by way of `f32`, as in
-    /// torch.
+    /// The nearest value of this dtype. Half-width floats are rounded by way of `f32`, as in torch.
     pub(crate) fn round(self, value: f64) -> f64 {
         match self {
             Float::F64 => value,
@@ -120,7 +119,7 @@ impl MapProgram {
         match (source, target) {
             (_, Number::Float(dtype)) => {
                 self.stages.push(Stage::Float { dtype, op: Op::Cast });
-                // Times 1 changes nothing; torch does it for bool, uint32 and uint64.
+                // A factor of 1 changes nothing; torch uses it for bool, uint32 and uint64.
                 if let Number::Integer(source) = source
                     && scale
                     && source.max_value() > 1.0
@@ -133,8 +132,8 @@ impl MapProgram {
                     return Err(Error::UnsafeScale { from: from.to_string(), to: to.to_string() });
                 }
                 if scale {
-                    // Almost a whole step more than the largest, so that each number gets an equal
-                    // part of 0..1.
+                    // Almost a whole step above the largest number, so that each number gets an
+                    // equal part of 0..1.
                     self.push_scale(float, integer.max_value() + 1.0 - 1e-3);
                 }
                 self.stages.push(Stage::Integer { dtype: integer, shift: 0 });
@@ -152,7 +151,7 @@ impl MapProgram {
         Ok(())
     }
 
-    /// Times a number, which torch rounds to an `f32` for all but `f64`.
+    /// A factor, which torch rounds to `f32` for all dtypes but `f64`.
     fn push_scale(&mut self, dtype: Float, factor: f64) {
         let factor = if dtype == Float::F64 { factor } else { f64::from(factor as f32) };
         self.stages.push(Stage::Float { dtype, op: Op::Scale(factor) });
@@ -191,7 +190,7 @@ impl MapProgram {
             })
     }
 
-    /// Whether channels differ in what is done to them.
+    /// Whether the operations differ between channels.
     pub(crate) fn tells_channels_apart(&self) -> bool {
         self.stages.iter().any(|stage| match stage {
             Stage::Float { op: Op::Sub(values) | Op::Div(values), .. } => values.len() > 1,
@@ -200,7 +199,7 @@ impl MapProgram {
     }
 }
 
-/// The dtypes that are converted.
+/// The dtypes that can be converted.
 #[derive(Debug, Clone, Copy)]
 enum Number {
     Float(Float),
@@ -214,8 +213,8 @@ impl Number {
     }
 }
 
-/// Whether torchvision finds that an integer has more digits than a float that is to be scaled to
-/// its range.
+/// Whether an integer has more digits than a float that is scaled to its range, by torchvision's
+/// rule.
 fn too_wide(float: Float, integer: Integer) -> bool {
     matches!(
         (float, integer),
@@ -223,7 +222,7 @@ fn too_wide(float: Float, integer: Integer) -> bool {
     )
 }
 
-/// The value of a channel, where one value may serve all.
+/// The value of a channel; a single value serves all channels.
 pub(crate) fn of_channel(values: &[f64], channel: usize) -> f64 {
     values[if values.len() == 1 { 0 } else { channel }]
 }

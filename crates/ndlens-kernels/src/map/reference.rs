@@ -1,13 +1,13 @@
-//! The oracle: one element at a time, as torch's documentation would say it. Every fast body is
-//! measured against it, and the tables of one-byte sources are made by it.
+//! The oracle: one element at a time, as torch's documentation defines it. Every fast body is
+//! compared with it, and it computes the tables of one-byte sources.
 
 use ndlens_core::DType;
 
 use crate::map::program::{Float, MapProgram, Op, Stage, of_channel};
 use crate::simd::half::{Bf16, F16, Half};
 
-/// An element between two stages. Every float that is computed with is exact in an `f64`, every
-/// integer in an `i128`, also shifted.
+/// An element between two stages. Every float of arithmetic is exact in an `f64`, and every integer
+/// in an `i128`, also after a shift.
 #[derive(Debug, Clone, Copy)]
 enum Number {
     Integer(i128),
@@ -15,11 +15,11 @@ enum Number {
 }
 
 impl MapProgram {
-    /// What becomes of one element of channel `channel`: `element` in, `out` out, little-endian.
+    /// Writes the result for `element`, of channel `channel`, to `out`; both are little-endian.
     ///
     /// # Panics
     ///
-    /// Where `element` or `out` has not the size of its dtype, or the program has no stage for a
+    /// If `element` or `out` has not the size of its dtype, or the program has no stage for a
     /// dtype that is not a number.
     pub(crate) fn map_element(&self, element: &[u8], channel: usize, out: &mut [u8]) {
         let mut number = read(&self.source, element);
@@ -27,7 +27,7 @@ impl MapProgram {
             number = stage.compute(number, channel);
         }
         match (number, &self.dtype) {
-            // The lowest bytes come first.
+            // The first bytes are the lowest.
             (Number::Integer(value), _) => out.copy_from_slice(&value.to_le_bytes()[..out.len()]),
             (Number::Float(value), DType::F16) => {
                 out.copy_from_slice(&F16::narrow(F16::round(value as f32)).to_le_bytes());

@@ -1,9 +1,9 @@
-//! In which order to visit the elements of a view.
+//! The order in which the elements of a view are visited.
 //!
-//! The destination is packed in C order, but nothing says that it must be filled in that order.
-//! Where the source is interleaved, as pixels are, filling plane after plane would fetch every
-//! source byte from memory once per plane. So elements are visited in rows, along the last axis,
-//! and the rows in the order in which the source stays in cache:
+//! The destination is packed in C order, but may be filled in any order. If the source is
+//! interleaved, as pixels are, filling plane after plane would fetch every source byte from memory
+//! once for each plane. So elements are visited in rows, along the last axis, and the rows in the
+//! order in which the source stays in cache:
 //!
 //! ```text
 //!  source (H, W, C)       seen as (C, H, W): rows have stride C, and the outer axis C has stride 1
@@ -16,12 +16,13 @@
 /// every vector's lanes.
 const CHUNK: usize = 4096;
 
-/// How many rows of the source to fetch ahead: crops are narrower than a page, so the processor's
-/// own prefetch, which stops at pages, sees too little of them to learn from. Two rows of 256
-/// pixels take about as long as a line from memory.
+/// Number of rows of the source to fetch ahead: crops are narrower than a page, so the processor's
+/// own prefetch, which stops at pages, does not learn their pattern. Two rows of 256 pixels take
+/// about as long as a line from memory.
 const ROWS_AHEAD: isize = 2;
 
-/// One axis: how many, how far apart in the source, in the destination, and in channels.
+/// One axis: the number of elements, and their distance in the source, in the destination, and in
+/// channels.
 #[derive(Debug, Clone, Copy)]
 struct Axis {
     count: usize,
@@ -38,11 +39,10 @@ struct Axis {
 ///    [`for_each_group`](ElementRows::for_each_group): their rows hold `count` elements that
 ///    stand `stride_bytes` apart from `offset` on, relative to the view's first element, and go to
 ///    `at..at + count` of the packed elements.
-/// 2. Where `cycle` is above 1, a row starts at channel 0 and runs through channels `0..cycle`
-///    again and again.
+/// 2. If `cycle` is above 1, a row starts at channel 0 and has channels `0..cycle` in turn.
 #[derive(Debug)]
 pub(crate) struct ElementRows {
-    /// Outer axes, the last the outermost.
+    /// Outer axes; the last is the outermost.
     outer: Vec<Axis>,
     count: usize,
     chunk: usize,
@@ -50,14 +50,14 @@ pub(crate) struct ElementRows {
     channel: usize,
     /// Bytes from one element of a row to the next.
     pub(crate) stride_bytes: isize,
-    /// After how many elements of a row the channels repeat; 1 if a row is of one channel.
+    /// Number of elements of a row after which the channels repeat; 1 if a row is of one channel.
     pub(crate) cycle: usize,
-    /// Bytes from a row to one that will be visited soon, other bytes of the source: a hint, which
-    /// may point anywhere.
+    /// Bytes from a row to a later row with other bytes of the source. It is a hint, so it may
+    /// point anywhere.
     pub(crate) ahead_bytes: isize,
 }
 
-/// A row: where it is, where it goes, which channel it starts with.
+/// A row: its place in the source, its place in the destination, and its first channel.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Row {
     pub(crate) offset: isize,
@@ -67,8 +67,8 @@ pub(crate) struct Row {
 }
 
 impl ElementRows {
-    /// The rows of a view that has elements. `channel_axis` is None where channels need not be told
-    /// apart.
+    /// The rows of a view that has elements. `channel_axis` is None if channels need not be
+    /// distinguished.
     pub(crate) fn new(shape: &[usize], strides: &[isize], channel_axis: Option<usize>) -> Self {
         let mut axes: Vec<Axis> = Vec::with_capacity(shape.len() + 1);
         let mut step = 1;
@@ -119,8 +119,8 @@ impl ElementRows {
         }
     }
 
-    /// A single row of packed elements: of channel `channel`, or of channels `0..cycle` again and
-    /// again where `cycle` is above 1.
+    /// A single row of packed elements: of channel `channel`, or of channels `0..cycle` in turn if
+    /// `cycle` is above 1.
     pub(crate) fn single(count: usize, itemsize: usize, channel: usize, cycle: usize) -> Self {
         let stride_bytes = itemsize as isize;
         ElementRows {
@@ -134,7 +134,7 @@ impl ElementRows {
         }
     }
 
-    /// The elements of the shortest row that is visited.
+    /// The number of elements of the shortest row.
     pub(crate) fn shortest(&self) -> usize {
         self.count.min(self.chunk)
     }
@@ -144,7 +144,8 @@ impl ElementRows {
         self.outer.is_empty()
     }
 
-    /// Whether each row has a multiple of so many elements, which divide [`CHUNK`].
+    /// Whether the number of elements of each row is a multiple of the given number, which divides
+    /// [`CHUNK`].
     pub(crate) fn are_multiples(&self, elements: usize) -> bool {
         self.count.is_multiple_of(elements)
     }
@@ -154,7 +155,7 @@ impl ElementRows {
         self.for_each_group(|group| (0..group.count()).for_each(|i| visit(group.row(i))));
     }
 
-    /// Visits all rows, those over the same bytes together.
+    /// Visits all rows, with rows over the same bytes together.
     pub(crate) fn for_each_group(&self, mut visit: impl FnMut(Group)) {
         let (fastest, outer) = match self.outer.split_first() {
             Some((&fastest, outer)) => (fastest, outer),
@@ -179,7 +180,7 @@ impl ElementRows {
     }
 }
 
-/// Rows that are visited one after another: along the axis that is visited fastest.
+/// Rows that are visited one after another, along the fastest axis.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Group {
     first: Row,

@@ -7,8 +7,7 @@ use std::ptr;
 use crate::map::program::MapProgram;
 use crate::map::rows::ElementRows;
 
-/// Beyond this many channels with values of their own, tables would not stay in the second-level
-/// cache.
+/// For more channels with separate values, tables would not stay in the second-level cache.
 const MAX_TABLES: usize = 64;
 
 /// All results of one-byte elements, by channel and byte, by the size of a result.
@@ -21,7 +20,8 @@ pub(crate) enum Table {
 }
 
 impl Table {
-    /// Asks the oracle about every byte of every channel, if elements are of one byte.
+    /// Computes the results of all bytes of all channels by the oracle, if elements are of one
+    /// byte.
     pub(crate) fn new(program: &MapProgram, channels: usize) -> Option<Self> {
         let itemsizes = (program.source.itemsize(), program.dtype.itemsize());
         if program.stages.is_empty() || channels > MAX_TABLES {

@@ -1,9 +1,9 @@
-//! Scale and normalise bytes in registers.
+//! Scaling and normalising of bytes in registers.
 //!
-//! A row of bytes that stand 1 to 4 apart, in either direction, is read as a block of one
+//! A row of bytes with a stride of 1 to 4, in either direction, is read as a block of one
 //! register's lanes at a time: the bytes from the block's first element to its last, and none
-//! beyond, are loaded and shuffled so that each lane gets its own. So interleaved and planar,
-//! mirrored and not are one body with another shuffle:
+//! beyond, are loaded and shuffled so that each lane gets its own. So one body serves interleaved,
+//! planar and mirrored bytes, with different shuffles:
 //!
 //! ```text
 //!  stride 3     |R..R..R..R..|      stride -3    |..R..R..R..R|
@@ -26,16 +26,16 @@ use crate::simd::level::{Level, vector_body};
 use crate::simd::stores::prefetch;
 use crate::simd::vector::{Bfloat16, Float16, Form, Halves, Single, Vector};
 
-/// Bytes on their way into one row of floats.
+/// A row of bytes that becomes a row of floats.
 #[derive(Clone, Copy)]
 pub(crate) struct ByteRow {
     pub(crate) from: *const u8,
     pub(crate) stride: isize,
     /// The channel of the first element.
     pub(crate) channel: usize,
-    /// After how many elements the channels repeat; 1 if all are of one channel.
+    /// Number of elements after which the channels repeat; 1 if all are of one channel.
     pub(crate) cycle: usize,
-    /// How far from an element to fetch what is needed soon; may point anywhere.
+    /// Distance from an element to the byte to prefetch, which may be anywhere.
     pub(crate) ahead_bytes: isize,
 }
 
@@ -47,7 +47,7 @@ pub(crate) struct ByteRow {
 /// The machine must have the body's instructions. Each of the row's elements, as many as floats fit
 /// the destination, must be readable, with all bytes between; there must be at least [`MAX_LANES`];
 /// the stride must be among [`STRIDES`], or minus one. The affine's values must have been made for
-/// more than `channel` channels, and for `cycle` of them where that is above 1.
+/// more than `channel` channels, and for `cycle` of them if that is above 1.
 pub(crate) type RowBody = unsafe fn(&Affine, ByteRow, &mut [u8], bool);
 
 /// The body of a level for these values, if it has one.
@@ -173,7 +173,7 @@ impl<V: Halves> Blocks<V> {
         x: usize,
         channel: usize,
     ) -> V::Floats {
-        // The end of the block that has the lowest address.
+        // The end of the block with the lowest address.
         let low = if self.row.stride > 0 { x } else { x + V::LANES - 1 };
         // SAFETY: the caller guarantees the elements and the channel.
         unsafe {

@@ -21,9 +21,9 @@ use std::arch::x86_64::*;
 use crate::pixels::scalar::JOINED;
 use crate::simd::level::avx2;
 
-/// Splits a row of pixels, as many as the second argument says, into planes that stand as many
-/// bytes apart as the last argument says. The third says how far from a pixel to fetch what is
-/// needed soon; that may be anywhere.
+/// Splits a row of pixels into planes. The second argument is the number of pixels, the last the
+/// bytes from a plane to the next. The third is the distance from a pixel to the byte to prefetch,
+/// which may be anywhere.
 ///
 /// # Safety
 ///
@@ -41,7 +41,7 @@ pub(crate) fn split(channels: usize) -> Option<Split> {
     }
 }
 
-/// Joins planes, which stand as many bytes apart as the second argument says, to pixels.
+/// Joins planes to pixels. The second argument is the bytes from a plane to the next.
 ///
 /// # Safety
 ///
@@ -119,7 +119,7 @@ avx2! {
         }
         let row = Avx2Row::<C> { from, width, ahead, planes, plane };
         for x in (0..width).step_by(16 * LEN) {
-            // Each block has instructions of its own; why, `BLOCKS` of `avx512.rs` says.
+            // Each block has separate instructions; `BLOCKS` of `avx512.rs` gives the reason.
             macro_rules! blocks {
                 ($($block:literal)*) => {
                     // SAFETY: this function has the instructions; the caller guarantees the row,

@@ -1,8 +1,8 @@
-//! The AVX-512 bodies for bytes, 64 at once: bytes of one channel side by side, and pixels of 2 to
-//! 4 of them that become planes.
+//! The AVX-512 bodies for bytes, 64 at once: adjacent bytes of one channel, and pixels of 2 to 4
+//! bytes that become planes.
 //!
-//! Pixels are loaded once, split in registers, mapped there and written, so that there is nothing
-//! to wait for but memory:
+//! Pixels are loaded once, split in registers, mapped there and written, so that memory is the only
+//! limit:
 //!
 //! ```text
 //!  loads    RGBRGBRG BRGBRGBR GBRGBRGB
@@ -10,13 +10,13 @@
 //!  mapped   R1 R2 R3 R4 ...             G1 G2 ... B1 B2 ...    each to the row of its plane
 //! ```
 //!
-//! Whatever the map, a byte has 256 results. Of a byte or two they are looked up: VBMI looks up in
-//! two registers, 128 bytes, so there are two look-ups, and an element's highest bit says which one
-//! counts. Floats are computed.
+//! A byte has 256 results in every map. Results of one or two bytes are looked up: VBMI looks up in
+//! two registers, 128 bytes, so there are two look-ups, and an element's highest bit selects one.
+//! Floats are computed.
 //!
-//! Results of several bytes come out of a register in parts. Which element stands where before
-//! costs nothing, as a shuffle puts all of them somewhere anyway; so it is such that the parts are
-//! whole, and backwards where pixels are mirrored:
+//! Results of several bytes come out of a register in parts. The order of the elements before that
+//! costs nothing, since a shuffle moves all of them anyway. The order is such that the parts are
+//! whole, and reversed for mirrored pixels:
 //!
 //! ```text
 //!  two bytes   elements 0..8 32..40 | 8..16 40..48 | ..
@@ -43,13 +43,14 @@ use crate::simd::x86_64::vector::Avx512;
 /// The elements of a block, and the bytes of a register and of a line of the cache.
 pub(crate) const BLOCK: usize = 64;
 
-/// The blocks of a row of pixels that have instructions of their own. The processor learns for each
-/// load how far apart it reads, and fetches that far ahead. A load that goes along a row learns the
-/// distance of blocks, and behind a row's end fetches what nobody wants, which takes a third of the
-/// time of reading a crop; one that reads once in a row learns the distance of rows, and is right.
+/// The number of blocks of a row of pixels that have separate instructions. The processor learns
+/// for each load how far apart it reads, and fetches that far ahead. A load that goes along a row
+/// learns the distance of blocks, and behind a row's end fetches unused lines, which takes a third
+/// of the time of reading a crop. A load that reads once in a row learns the distance of rows, and
+/// fetches the right lines.
 const BLOCKS: usize = 4;
 
-/// What becomes of bytes.
+/// A map of bytes.
 ///
 /// # Safety
 ///
@@ -61,18 +62,18 @@ pub(crate) trait MapBytes: Copy {
     /// As many registers.
     type Results: AsRef<[__m512i]>;
 
-    /// The results of 64 elements, which stand in the [order] of results of so many bytes.
+    /// The results of 64 elements, which are in the [order] of results of this many bytes.
     unsafe fn map(&self, elements: __m512i, channel: usize) -> Self::Results;
 }
 
-/// Nothing happens to them.
+/// The identity.
 #[derive(Clone, Copy)]
 pub(crate) struct Same;
 
-/// The results of all 256 bytes, each byte of them by itself, the lowest first.
+/// The results of all 256 bytes, split into their bytes, the lowest first.
 pub(crate) type SplitTable<const SIZE: usize> = [[u8; 256]; SIZE];
 
-/// One for each channel.
+/// Look-ups in the tables, one for each channel.
 #[derive(Clone, Copy)]
 pub(crate) struct LookedUp<'a, const SIZE: usize>(pub(crate) &'a [SplitTable<SIZE>]);
 
@@ -179,8 +180,8 @@ impl<const ARITHMETIC: u8> MapBytes for Compute<ARITHMETIC> {
     }
 }
 
-/// For each byte of a register of channel 0, the byte of a block's loads that it takes, where
-/// pixels are so many bytes.
+/// For each byte of a register of channel 0, the byte of a block's loads that it takes, for pixels
+/// of this many bytes.
 const fn order(pixel_bytes: usize, size: usize, mirrored: bool) -> [u8; BLOCK] {
     let mut order = [0; BLOCK];
     let mut at = 0;
@@ -197,34 +198,34 @@ const fn order(pixel_bytes: usize, size: usize, mirrored: bool) -> [u8; BLOCK] {
     order
 }
 
-/// The lowest bits, so many, or all.
+/// A mask of the lowest `bits` bits, or of all.
 #[inline(always)]
 const fn lowest(bits: usize) -> __mmask64 {
     if bits < BLOCK { (1 << bits) - 1 } else { !0 }
 }
 
-/// Pixels of bytes side by side: rows of them, or one row of a single channel.
+/// Adjacent pixels of bytes: rows of them, or one row of a single channel.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pixels {
     /// The lowest byte of the first row.
     pub(crate) from: *const u8,
     pub(crate) row_stride: isize,
-    /// How far from a byte to fetch what is needed soon; that may be anywhere.
+    /// Distance from a byte to the byte to prefetch, which may be anywhere.
     pub(crate) ahead: isize,
     pub(crate) height: usize,
     pub(crate) width: usize,
-    /// The elements from one plane to the next: those of all rows, or more.
+    /// Number of elements from one plane to the next: those of all rows, or more.
     pub(crate) plane: usize,
-    /// Whether a row's pixels are read from the last to the first.
+    /// Whether the pixels of a row are read from the last to the first.
     pub(crate) mirrored: bool,
     /// The bytes of a pixel, from 1 to 4.
     pub(crate) channels: usize,
-    /// The channel of its first byte, and whether the next is that of the next channel.
+    /// Channel of the first byte of a pixel, and whether the next byte is of the next channel.
     pub(crate) channel: usize,
     pub(crate) apart: bool,
 }
 
-/// Which map.
+/// The kind of a map.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Mapping<'a> {
     Same,
@@ -246,14 +247,14 @@ impl Mapping<'_> {
 }
 
 avx512! {
-    /// Writes what becomes of each byte to planes, one for each byte of a pixel: past the cache if
-    /// `stream` says so and rows are whole lines, and a [`fence`](crate::simd::stores::fence) must
-    /// follow then before another thread may read them.
+    /// Writes the result of each byte to planes, one for each byte of a pixel. It writes past the
+    /// cache if `stream` is true and rows are whole lines. A [`fence`](crate::simd::stores::fence)
+    /// must follow then before another thread may read the planes.
     ///
     /// # Panics
     ///
-    /// Where `to` has not just the room for the planes, or these not for the pixels, or pixels are
-    /// not 1 to 4 bytes. Sizes must not overflow.
+    /// If `to` has another size than the planes, or the planes have no room for the pixels, or
+    /// pixels are not 1 to 4 bytes. Sizes must not overflow.
     ///
     /// # Safety
     ///
@@ -328,9 +329,9 @@ avx512! {
         let plane_bytes = pixels.plane * M::SIZE;
         assert!(pixels.plane >= pixels.height * pixels.width && to.len() == C * plane_bytes);
         let to = to.as_mut_ptr();
-        // A line that is streamed in part, or lies beside one that goes through the cache, costs
-        // more than caching all. So rows are whole lines, or there is but one, whose ends are
-        // written otherwise.
+        // A line that is streamed in part, or next to a line that is written through the cache,
+        // costs more than caching all lines. So rows are whole lines, or there is one row, whose
+        // ends are written by masked stores.
         let in_lines = pixels.height == 1
             || row_bytes.is_multiple_of(BLOCK) && to.addr().is_multiple_of(BLOCK);
         let planes_start_alike = C == 1 || plane_bytes.is_multiple_of(BLOCK);
@@ -350,11 +351,11 @@ avx512! {
     }
 }
 
-/// What is done to each row of pixels of `C` bytes.
+/// The operation on each row of pixels of `C` bytes.
 struct Row<M: MapBytes, const C: usize> {
     map: M,
     pixels: Pixels,
-    /// From a channel's results to the next's.
+    /// Bytes from the results of a channel to those of the next.
     plane_bytes: usize,
     stream: bool,
 }
@@ -362,8 +363,8 @@ struct Row<M: MapBytes, const C: usize> {
 // All of these need the instructions, a readable row from `from` on, and room for its results from
 // `to` on, in each plane. No closures: they cannot be told to be inlined.
 impl<M: MapBytes, const C: usize> Row<M, C> {
-    /// All of it. Streaming stores want whole lines; so what is not one at a row's ends is written
-    /// by masked stores.
+    /// Maps the row. Streaming stores need whole lines, so the ends of a row are written by masked
+    /// stores.
     #[inline(always)]
     unsafe fn run(&self, from: *const u8, to: *mut u8) {
         let head = if self.stream { (BLOCK - to.addr() % BLOCK) % BLOCK / M::SIZE } else { 0 };
@@ -383,7 +384,7 @@ impl<M: MapBytes, const C: usize> Row<M, C> {
         }
     }
 
-    /// Pixels `x..x + BLOCK`, or as many of them as there are.
+    /// Maps pixels `x..x + BLOCK`, or those up to the end of the row.
     #[inline(always)]
     unsafe fn block(&self, from: *const u8, to: *mut u8, x: usize) {
         // SAFETY: these pixels are the row's.
@@ -404,7 +405,7 @@ impl<M: MapBytes, const C: usize> Row<M, C> {
         }
     }
 
-    /// Pixels `x..x + count`, which are a block if `WHOLE`, and less otherwise.
+    /// Maps pixels `x..x + count`, which are a block if `WHOLE`, and fewer otherwise.
     #[inline(always)]
     unsafe fn map<const WHOLE: bool>(&self, from: *const u8, to: *mut u8, x: usize, count: usize) {
         let start = if self.pixels.mirrored { self.pixels.width - x - count } else { x };
@@ -430,7 +431,7 @@ impl<M: MapBytes, const C: usize> Row<M, C> {
             let mut order =
                 _mm512_loadu_si512(orders[usize::from(self.pixels.mirrored)].as_ptr().cast());
             if !WHOLE && self.pixels.mirrored {
-                // The last of fewer pixels is nearer to the first.
+                // With fewer pixels, the last one is nearer to the first.
                 order = _mm512_sub_epi8(order, _mm512_set1_epi8(((BLOCK - count) * C) as i8));
             }
             for channel in 0..C {
@@ -441,7 +442,7 @@ impl<M: MapBytes, const C: usize> Row<M, C> {
                     if C == 2 {
                         lower
                     } else {
-                        // The highest bit tells the loads apart: the first two, or those after.
+                        // The highest bit selects the loads: the first two, or those after.
                         let upper = _mm512_permutex2var_epi8(loads[2], order, loads[3]);
                         _mm512_mask_blend_epi8(_mm512_movepi8_mask(order), lower, upper)
                     }
@@ -451,7 +452,7 @@ impl<M: MapBytes, const C: usize> Row<M, C> {
                 for (i, &register) in results.as_ref().iter().enumerate() {
                     let left =
                         if WHOLE { BLOCK } else { (count * M::SIZE).saturating_sub(i * BLOCK) };
-                    // A store of nothing would still fetch a line, which the next row is about to
+                    // A store with an empty mask would still fetch a line, which the next row will
                     // stream.
                     if left == 0 {
                         break;

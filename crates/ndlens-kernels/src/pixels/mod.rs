@@ -7,7 +7,7 @@
 //! ```
 //!
 //! - `scalar.rs`: pixels of any strides and number of channels.
-//! - `avx2.rs`: pixels of 2 to 4 bytes side by side, split and joined.
+//! - `avx2.rs`: adjacent pixels of 2 to 4 bytes, split and joined.
 //! - `avx512.rs`: the same, split and mapped on the way.
 
 #![expect(unsafe_code, reason = "calls bodies with raw pointers; see UNSAFE.md")]
@@ -30,14 +30,14 @@ use crate::simd::level::{Isa, Level};
 /// The most bytes of a pixel that registers split.
 pub(crate) const MAX_CHANNELS: usize = 4;
 
-/// How many rows ahead pixels are asked for: a crop's rows are too short for the processor to get
-/// far ahead in them by itself.
+/// Number of rows ahead that pixels are prefetched: the rows of a crop are too short for the
+/// processor's own prefetch.
 pub(crate) const ROWS_AHEAD: isize = 4;
 
 /// Planes have room for a row of pixels, rounded up to a multiple of this.
 pub(crate) const BLOCK: usize = 64;
 
-/// How many pixels are joined from planes at once.
+/// Number of pixels that are joined from planes at once.
 pub(crate) const JOINED: usize = scalar::JOINED;
 
 /// A row of pixels of bytes.
@@ -57,7 +57,7 @@ pub(crate) struct PixelRow {
     pub(crate) row_stride: isize,
 }
 
-/// Whether a level has registers that split pixels of so many bytes side by side.
+/// Whether a level has registers that split adjacent pixels of `channels` bytes.
 pub(crate) fn has_split(level: Level, channels: usize) -> bool {
     let is_vector = match level.isa() {
         Isa::Scalar => false,
@@ -70,11 +70,11 @@ pub(crate) fn has_split(level: Level, channels: usize) -> bool {
 }
 
 impl PixelRow {
-    /// Splits the row into planes, `plane` bytes apart. Between them anything may be written.
+    /// Splits the row into planes, `plane` bytes apart. The bytes between them may be overwritten.
     ///
     /// # Panics
     ///
-    /// Where `planes` is not `plane` bytes for each channel, or these are fewer than the width,
+    /// If `planes` is not `plane` bytes for each channel, or these are fewer than the width,
     /// rounded up to a multiple of [`BLOCK`].
     ///
     /// # Safety
@@ -106,12 +106,12 @@ impl PixelRow {
         }
     }
 
-    /// Splits the row by the level's body, if it has one for pixels of so many bytes.
+    /// Splits the row by the level's body, if it has one for pixels of this many bytes.
     ///
     /// # Safety
     ///
     /// The pixels must lie side by side and be readable; the planes must be as
-    /// [`split`](Self::split) wants them.
+    /// [`split`](Self::split) needs them.
     #[cfg(target_arch = "x86_64")]
     unsafe fn split_in_registers(self, level: Level, planes: &mut [u8], plane: usize) -> bool {
         let ahead = self.row_stride.wrapping_mul(ROWS_AHEAD);
@@ -162,7 +162,7 @@ impl PixelRow {
 ///
 /// # Panics
 ///
-/// Where the planes have not as many bytes, the last of them included.
+/// If the planes do not have as many bytes as the pixels need, including the last plane.
 pub(crate) fn join(
     level: Level,
     planes: &[u8],

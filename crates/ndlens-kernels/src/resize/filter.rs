@@ -1,10 +1,10 @@
-//! Which filter a resize uses.
+//! The filter of a resize.
 
-/// How values between pixels are found, with the meaning of torchvision's `InterpolationMode`.
+/// The computation of values between pixels, with the meaning of torchvision's `InterpolationMode`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Interpolation {
-    /// The pixel at or before the position: torch's `"nearest"`, which is a little off, as
-    /// `OpenCV`'s is.
+    /// The pixel at or before the position: torch's `"nearest"`, which has a small offset, like
+    /// that of `OpenCV`.
     Nearest,
     /// The pixel whose centre is nearest: torch's `"nearest-exact"`, and Pillow's.
     NearestExact,
@@ -15,7 +15,7 @@ pub enum Interpolation {
 }
 
 impl Interpolation {
-    /// By torchvision's name.
+    /// The interpolation with this name in torchvision.
     pub fn from_name(name: &str) -> Option<Self> {
         Some(match name {
             "nearest" => Interpolation::Nearest,
@@ -26,7 +26,7 @@ impl Interpolation {
         })
     }
 
-    /// torchvision's name.
+    /// Its name in torchvision.
     pub fn name(self) -> &'static str {
         match self {
             Interpolation::Nearest => "nearest",
@@ -36,18 +36,18 @@ impl Interpolation {
         }
     }
 
-    /// Whether pixels are copied, of whatever dtype.
+    /// Whether pixels of any dtype are copied.
     pub(crate) fn copies(self) -> bool {
         matches!(self, Interpolation::Nearest | Interpolation::NearestExact)
     }
 }
 
-/// What a resized pixel is computed from.
+/// The filter of a resize.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Filter {
-    /// How values between pixels are found.
+    /// Computation of values between pixels.
     pub interpolation: Interpolation,
-    /// Whether a smaller image takes all pixels into account, by a filter as much wider as the
-    /// image gets smaller. It means nothing to the nearest pixel.
+    /// Whether all pixels count if the image gets smaller, by a filter that is wider in proportion.
+    /// The nearest pixel ignores it.
     pub antialias: bool,
 }

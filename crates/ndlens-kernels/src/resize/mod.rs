@@ -1,9 +1,9 @@
-//! Images of one size out of images of any size: the face of resizing.
+//! Resizing: images of one size from images of any size.
 //!
-//! A random resized crop reads another box of each image and writes the same size every time. Done
-//! by the book that is a crop, a horizontal pass into an intermediate image, a vertical pass into
-//! another, a flip, a conversion and a reordering of axes. [`Resize`] does it in one pass: rows of
-//! the source go through the horizontal filter into a ring of as many rows as the vertical filter
+//! A random resized crop reads another box of each image and writes the same size every time. The
+//! usual steps are a crop, a horizontal pass into an intermediate image, a vertical pass into
+//! another, a flip, a conversion and a reordering of axes. [`Resize`] needs one pass: rows of the
+//! source go through the horizontal filter into a ring of as many rows as the vertical filter
 //! needs, and each row that the vertical filter makes goes at once through the value map to its
 //! place in the destination.
 //!
@@ -37,12 +37,12 @@ use crate::simd::level::Level;
 pub use crate::resize::filter::{Filter, Interpolation};
 pub use crate::resize::output::{ResizeOutput, ResizeWindow};
 
-/// From this size on, `f32` no longer tells positions apart.
+/// From this size on, `f32` no longer distinguishes positions.
 const SIZE_LIMIT: usize = 1 << 24;
 
-/// Memory that resizing needs beside source and destination: weights and some rows. Each thread
-/// keeps one and hands it to every call, so that calls allocate nothing once sizes have been seen,
-/// and weights of the same sizes are kept.
+/// Memory of resizing beside source and destination: weights and some rows. Each thread keeps one
+/// and passes it to every call, so that later calls of the same sizes allocate nothing and reuse
+/// the weights.
 #[derive(Debug, Default)]
 pub struct ResizeScratch {
     taps: AxisTaps,
@@ -77,18 +77,18 @@ pub struct ResizeScratch {
 /// Results are those of torchvision's `resize` and `resized_crop` on CPU tensors. For `uint8` that
 /// is fixed-point arithmetic with 16-bit weights and as many fraction bits as the largest weight of
 /// an axis leaves, rounded to `uint8` after the horizontal pass and again after the vertical pass.
-/// As it is all integers, every body gives the same bits. A flip comes after the resize and costs
-/// nothing.
+/// The arithmetic uses integers only, so every body gives the same bits. A flip comes after the
+/// resize and costs nothing.
 ///
 /// # Limitations
 ///
 /// `float32` results agree with torch's up to the order of additions. An axis that keeps its size
-/// is not filtered. Where [`NearestExact`](Interpolation::NearestExact) lies halfway between two
-/// pixels, torch itself prefers one or the other by the number of channels and the size; this is
-/// its preference for images of 1 to 3 channels and more than 128 rows and columns in all.
-/// `float32` results of a single column are what torch's are meant to be: its antialias (2.15)
-/// filters all rows of such a column with the weights of the first, unless the source has several
-/// channels, channels last.
+/// is not filtered. If a position of [`NearestExact`](Interpolation::NearestExact) is halfway
+/// between two pixels, torch's choice depends on the number of channels and the size. This crate
+/// has torch's choice for images of 1 to 3 channels and more than 128 rows and columns in all.
+/// `float32` results of a single column differ from torch's: its antialias (2.15) wrongly filters
+/// all rows of such a column with the weights of the first, unless the source has several channels,
+/// channels last.
 #[derive(Debug, Clone)]
 pub struct Resize {
     height: usize,
@@ -146,12 +146,12 @@ impl Resize {
         self.channels
     }
 
-    /// The dtype of what is read, and of what a value map gets.
+    /// The dtype of the source, and of the input of a value map.
     pub fn dtype(&self) -> &DType {
         &self.dtype
     }
 
-    /// All of the resized image, as it is.
+    /// The window of the whole resized image, not flipped.
     pub fn whole(&self) -> ResizeWindow {
         let (height, width) = (self.height, self.width);
         ResizeWindow {
@@ -165,18 +165,17 @@ impl Resize {
     }
 
     /// Resizes `src`, an image of shape (h, w) or (h, w, channels) of any size and strides, and
-    /// writes what `output` says becomes of it packed to `dst`: (height, width, channels) or
-    /// (channels, height, width) of the window.
+    /// writes the `output` of it to `dst`, packed: (height, width, channels) or (channels, height,
+    /// width) of the window.
     ///
-    /// Sources whose channels lie side by side, in pixels side by side in either direction, are
-    /// read fastest.
+    /// Sources with adjacent channels and adjacent pixels, in either direction, are read fastest.
     ///
     /// # Errors
     ///
     /// [`Error::SourceDType`], [`Error::ResizeShape`], [`Error::ChannelCount`] for another source
     /// than the resize was made for; [`Error::MapSource`] for a map of another dtype,
     /// [`Error::ChannelCount`] for one of another number of channels; [`Error::ResizeWindow`];
-    /// [`Error::DestinationSize`] where `dst` has not just the bytes of the window;
+    /// [`Error::DestinationSize`] if `dst` has another size than the window;
     /// [`ndlens_core::Error::OutOfMemory`].
     pub fn apply(
         &self,

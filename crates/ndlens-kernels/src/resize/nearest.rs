@@ -1,8 +1,8 @@
-//! Resizing by the nearest pixel: elements of any dtype, copied and not computed with.
+//! Resizing by the nearest pixel: elements of any dtype, which are copied without arithmetic.
 //!
-//! Masks hold numbers of classes and of instances, in whatever integer they were made. torch itself
-//! takes them through `float32`, which has no odd numbers beyond 2^24; a copy is exact for all of
-//! them, and the same where torch is exact.
+//! Masks have numbers of classes and of instances, in any integer dtype. torch itself converts them
+//! to `float32`, which has no odd numbers beyond 2^24. A copy is exact for all numbers, and the
+//! same as torch's result if that is exact.
 
 use ndlens_core::ViewRef;
 
@@ -11,7 +11,7 @@ use crate::map::RowChannels;
 use crate::resize::output::ResizeOutput;
 use crate::resize::taps::AxisTaps;
 
-/// Memory that is used again for the next image.
+/// Memory that is reused for the next image.
 #[derive(Debug, Default)]
 pub(crate) struct NearestRows {
     /// A row of the source.
@@ -68,7 +68,7 @@ pub(crate) fn run(
     Ok(())
 }
 
-/// Copies `len` bytes, from byte `offset` of a pixel on, of each of these pixels.
+/// Copies `len` bytes of each of these pixels, from byte `offset` of the pixel on.
 fn pick(
     source: &[u8],
     columns: &[u32],
@@ -85,7 +85,7 @@ fn pick(
             }
         };
     }
-    // A length that is known is a load and a store.
+    // A copy of a known length is a load and a store.
     match len {
         1 => of!(1),
         2 => of!(2),

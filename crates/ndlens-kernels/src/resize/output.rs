@@ -1,20 +1,20 @@
-//! What is written of a resized image, where, and in which order.
+//! The part of a resized image that is written, and the order in which it is written.
 
 use std::ops::Range;
 
 use crate::map::ValueMap;
 use crate::simd::stores::Stores;
 
-/// The part of a resized image that is written, and in which direction.
+/// The part of a resized image that is written, and its direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ResizeWindow {
-    /// The first row.
+    /// First row.
     pub top: usize,
-    /// The first column.
+    /// First column.
     pub left: usize,
-    /// How many rows.
+    /// Number of rows.
     pub height: usize,
-    /// How many columns.
+    /// Number of columns.
     pub width: usize,
     /// Whether the last row of the window is written first.
     pub flip_vertical: bool,
@@ -22,16 +22,16 @@ pub struct ResizeWindow {
     pub flip_horizontal: bool,
 }
 
-/// What becomes of resized pixels on their way into the destination.
+/// The output of a resize: the written window, its values and its layout.
 #[derive(Debug, Clone, Copy)]
 pub struct ResizeOutput<'a> {
-    /// Which of them, and in which direction: [`Resize::whole`](crate::Resize::whole) for all.
+    /// Window that is written: [`Resize::whole`](crate::Resize::whole) for the whole image.
     pub window: ResizeWindow,
-    /// What each value becomes.
+    /// Map of each value.
     pub map: &'a ValueMap,
     /// Whether the destination is (channels, height, width) rather than (height, width, channels).
     pub channels_first: bool,
-    /// How results are written.
+    /// Kind of the stores.
     pub stores: Stores,
 }
 
@@ -45,14 +45,14 @@ impl ResizeWindow {
     }
 }
 
-/// In which order the resized pixels of an axis are written.
+/// The order in which the resized pixels of an axis are written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ColumnOrder {
-    /// Which of them.
+    /// The written pixels.
     pub(crate) range: Range<usize>,
-    /// Whether the last comes first.
+    /// Whether the last pixel comes first.
     pub(crate) flip: bool,
-    /// How many source pixels there are, if they are read from the last to the first.
+    /// Number of source pixels, if they are read from the last to the first.
     pub(crate) mirrored: Option<usize>,
 }
 

@@ -1,5 +1,4 @@
-//! The oracle: one resized value at a time, as the definition has it. Every fast body is measured
-//! against it.
+//! The oracle: one resized value at a time, by the definition. Every fast body is compared with it.
 
 use ndlens_core::{DType, ViewRef};
 

@@ -1,8 +1,8 @@
-//! Rows of a source of any strides: bytes split into one plane for each channel, floats side by
-//! side in columns.
+//! Rows of a source of any strides: bytes are split into one plane for each channel, floats are
+//! adjacent in columns.
 //!
-//! The horizontal filters then know one kind of row only, whatever the number of channels and
-//! wherever they lie. Source memory is touched nowhere else.
+//! So the horizontal filters have one kind of row, for any number and strides of channels. No other
+//! file touches source memory.
 
 #![expect(unsafe_code, reason = "reads pixels through raw pointers; see UNSAFE.md")]
 
@@ -16,7 +16,7 @@ use crate::resize::floats::columns::{Column, LANES};
 use crate::simd::level::Level;
 use crate::simd::stores::prefetch;
 
-/// Where the pixels of an image are.
+/// The places of the pixels of an image.
 ///
 /// # Invariants
 ///
@@ -53,12 +53,12 @@ impl<'a> SourceImage<'a> {
             channels,
             itemsize,
             row: strides[0],
-            // The stride of one pixel means nothing.
+            // The stride of a single pixel has no meaning.
             pixel: if width == 1 { (channels * itemsize) as isize } else { strides[1] },
             channel,
             mirrored: false,
         };
-        // Planes of bytes are read forwards; that the pixels run backwards is a matter of taps.
+        // Planes of bytes are read forwards; the taps account for reversed pixels.
         if itemsize == 1 && channel == 1 && source.pixel == -(channels as isize) {
             source.first = source.first.wrapping_offset(source.pixel * (width as isize - 1));
             source.pixel = -source.pixel;
@@ -67,12 +67,12 @@ impl<'a> SourceImage<'a> {
         source
     }
 
-    /// Splits row `y` into planes of bytes, `plane` bytes apart. Between them anything may be
-    /// written.
+    /// Splits row `y` into planes of bytes, `plane` bytes apart. The bytes between them may be
+    /// overwritten.
     ///
     /// # Panics
     ///
-    /// As [`PixelRow::split`], and where there is no such row. The elements must be bytes.
+    /// As [`PixelRow::split`], and if there is no such row. The elements must be bytes.
     pub(crate) fn split(&self, level: Level, y: usize, planes: &mut [u8], plane: usize) {
         assert!(self.itemsize == 1 && y < self.height);
         let row = PixelRow {
@@ -88,12 +88,11 @@ impl<'a> SourceImage<'a> {
     }
 
     /// Reads channels of row `y`, of `float32` elements, into lanes of columns from `lane` on, one
-    /// column for each pixel. What is in the lanes beyond them, up to a power of two, may be
-    /// anything.
+    /// column for each pixel. The lanes beyond them, up to a power of two, have unspecified values.
     ///
     /// # Panics
     ///
-    /// Where there are not as many columns, lanes, channels or rows. The elements must be
+    /// If there are fewer columns, lanes, channels or rows. The elements must be
     /// `float32`.
     pub(crate) fn read_columns(
         &self,
@@ -108,13 +107,13 @@ impl<'a> SourceImage<'a> {
         let from = self.first.wrapping_offset(self.row * y as isize).wrapping_offset(first);
         let side_by_side = self.channel == size_of::<f32>() as isize;
         let stride = self.pixel;
-        // Rows further down are fetched meanwhile: those that share columns with none of these.
+        // Rows further down, which share no columns with these, are prefetched meanwhile.
         let ahead =
             self.row.wrapping_mul((LANES / channels.len().next_power_of_two().min(LANES)) as isize);
         let next = from.wrapping_offset(stride * (self.width as isize - 1));
-        // SAFETY: by invariant 1 `N` channels from the first asked for on are elements of every
-        // pixel, where they lie side by side; and so is the first channel of the next pixel, which
-        // is all that is read beyond three.
+        // SAFETY: by invariant 1 the `N` channels from the first requested one on are elements of
+        // every pixel, and adjacent if `side_by_side` is true. So is the first channel of the next
+        // pixel, the only float that is read beyond three.
         unsafe {
             match channels.len() {
                 1 => return read_pixels::<1>(from, stride, ahead, lane, columns),
@@ -141,7 +140,7 @@ impl<'a> SourceImage<'a> {
     }
 }
 
-/// Reads `N` floats of each pixel into as many lanes, and asks for those `ahead` bytes further.
+/// Reads `N` floats of each pixel into as many lanes, and prefetches those `ahead` bytes further.
 ///
 /// # Safety
 ///

@@ -1,10 +1,10 @@
-//! From which pixels of an axis, and with which weights, each resized pixel is computed.
+//! Taps: the pixels of an axis, and their weights, from which each resized pixel is computed.
 //!
 //! This is torch's arithmetic, step by step: positions are of pixel centres; with antialias the
-//! filter gets as much wider as the axis gets shorter; weights are normalised to a sum of 1. For
-//! `uint8` they are computed in `f64` and become 16-bit integers with as many fraction bits as the
-//! largest of the axis leaves room for; for `float32` they are computed in `f32`. Which of two
-//! neighbours a rounding error prefers is so the same as in torch.
+//! filter gets wider in proportion as the axis gets shorter; weights are normalised to a sum of 1.
+//! For `uint8` they are computed in `f64` and become 16-bit integers with as many fraction bits as
+//! the largest of the axis leaves room for; for `float32` they are computed in `f32`. So a rounding
+//! error selects the same of two neighbours as in torch.
 
 use ndlens_core::{DType, room};
 
@@ -14,7 +14,7 @@ use crate::resize::filter::{Filter, Interpolation};
 /// The most fraction bits of a weight: 255 times the sum of the weights must fit an `i32`.
 const MAX_PRECISION: u32 = 22;
 
-/// What an axis was prepared for.
+/// The parameters that an axis was prepared for.
 #[derive(Debug, Clone, PartialEq)]
 struct Key {
     from: usize,
@@ -53,8 +53,7 @@ pub(crate) struct AxisTaps {
 }
 
 impl AxisTaps {
-    /// Computes the taps that resize images of so many rows and columns, unless they are there
-    /// already.
+    /// Computes the taps for images of these sizes, unless they are already computed.
     pub(crate) fn prepare(
         &mut self,
         from: [usize; 2],
@@ -68,7 +67,7 @@ impl AxisTaps {
 }
 
 impl Taps {
-    /// Computes the taps that resize `from` pixels to `to`, unless they are there already.
+    /// Computes the taps that resize `from` pixels to `to`, unless they are already computed.
     pub(crate) fn prepare(
         &mut self,
         from: usize,
@@ -118,7 +117,7 @@ impl Taps {
         let scale = round::<SINGLE>(from as f64 / to as f64);
         match (filter.interpolation, filter.antialias) {
             _ if from == to => self.pick(to, |i| i),
-            // torch computes these positions in f32, whatever the dtype.
+            // torch computes these positions in f32 for every dtype.
             (Interpolation::Nearest, _) if to == 2 * from => self.pick(to, |i| i / 2),
             (Interpolation::Nearest, _) => {
                 let scale = from as f32 / to as f32;
@@ -156,8 +155,8 @@ impl Taps {
         Ok(1.0)
     }
 
-    /// With antialias: all pixels under a filter of `half` pixels to either side, more where the
-    /// axis gets shorter.
+    /// Computes taps with antialias: all pixels under a filter of `half` pixels to either side,
+    /// more if the axis gets shorter.
     fn spread<const SINGLE: bool>(
         &mut self,
         from: usize,
@@ -175,7 +174,7 @@ impl Taps {
         let mut largest = 0.0f64;
         for (i, weights) in self.weights.chunks_exact_mut(stride).enumerate() {
             let center = round::<SINGLE>(scale * (i as f64 + 0.5));
-            // To usize is towards 0, and to 0 from below.
+            // The cast to usize rounds towards 0, and gives 0 for negative numbers.
             let start = ((round::<SINGLE>(center - support) + 0.5) as usize).min(from - 1);
             let end = ((round::<SINGLE>(center + support) + 0.5) as usize).min(from);
             let count = end.saturating_sub(start).clamp(1, stride);
@@ -197,8 +196,8 @@ impl Taps {
         Ok(largest)
     }
 
-    /// Without antialias: `half` pixels to either side. Weights of pixels outside go to the
-    /// outermost inside.
+    /// Computes taps without antialias: `half` pixels to either side. Weights of pixels outside are
+    /// added to the outermost pixel inside.
     fn point<const SINGLE: bool>(
         &mut self,
         from: usize,
@@ -214,11 +213,11 @@ impl Taps {
         let last = from as i64 - 1;
         let mut largest = 0.0f64;
         for (i, weights) in self.weights.chunks_exact_mut(stride).enumerate() {
-            // One rounding: torch is compiled to fused multiply-adds. In f64 a difference as small
-            // changes nothing.
+            // This rounds once: torch is compiled to fused multiply-adds. In f64 such a small
+            // difference changes nothing.
             let position = round::<SINGLE>(scale * (i as f64 + 0.5) - 0.5);
             let position = if half == 1 { position.max(0.0) } else { position };
-            // torch takes the floor in f32 also where the rest is f64.
+            // torch takes the floor in f32 even if the rest is f64.
             let index = ((position as f32).floor() as i64).min(last);
             let fraction = round::<SINGLE>(position - index as f64).clamp(0.0, 1.0);
             let first = index - half as i64 + 1;
@@ -234,7 +233,7 @@ impl Taps {
                 }
                 let weight = filter(round::<SINGLE>((j + 1) as f64 - half as f64 - fraction));
                 weights[at] = round::<SINGLE>(weights[at] + weight);
-                // Of the running sums, as torch has it.
+                // The weights are differences of the running sums, as in torch.
                 largest = largest.max(weights[at]);
                 at += 1;
             }
@@ -244,7 +243,7 @@ impl Taps {
         Ok(largest)
     }
 
-    /// Makes 16-bit integers of the weights, and leaves out those at either end that have become 0.
+    /// Rounds the weights to 16-bit integers, and drops those at either end that become 0.
     fn fix(&mut self, largest: f64) -> Result<()> {
         let fits = |precision: u32| {
             ((0.5 + largest * f64::from(1u32 << (precision + 1))) as i64) < 1 << 15
@@ -262,9 +261,9 @@ impl Taps {
         Ok(())
     }
 
-    /// Leaves out taps of weight 0 at either end, where invariant 3 allows it. A position on a
-    /// pixel's very centre has one tap, those around it have more: by itself it would start later
-    /// than the next.
+    /// Drops taps of weight 0 at either end, if invariant 3 allows it. A position at the exact
+    /// centre of a pixel has one tap, and its neighbours have more: without invariant 3 it would
+    /// start later than the next.
     fn trim(&mut self) {
         let mut next_start = u32::MAX;
         for (i, weights) in self.fixed.chunks_exact_mut(self.stride).enumerate().rev() {
@@ -289,8 +288,8 @@ impl Taps {
     }
 }
 
-/// What torch's arithmetic in `f32` or in `f64` leaves of a result. Rounding an exact operation's
-/// `f64` result to `f32` gives the very bits of the operation in `f32`.
+/// A result, rounded as torch's arithmetic in `f32` or in `f64` rounds it. The `f64` result of a
+/// basic operation, rounded to `f32`, has the bits of the operation in `f32`.
 fn round<const SINGLE: bool>(value: f64) -> f64 {
     if SINGLE { f64::from(value as f32) } else { value }
 }
@@ -301,7 +300,7 @@ fn line<const SINGLE: bool>(x: f64) -> f64 {
 }
 
 /// The filter of bicubic interpolation: R. Keys, "Cubic convolution interpolation for digital image
-/// processing", with his a = -0.5 where antialias is asked for, as in Pillow, and -0.75 otherwise,
+/// processing", with his a = -0.5 with antialias, as in Pillow, and -0.75 otherwise,
 /// as in `OpenCV`.
 fn cubic<const SINGLE: bool, const ANTIALIAS: bool>(x: f64) -> f64 {
     let a = if ANTIALIAS { -0.5 } else { -0.75 };

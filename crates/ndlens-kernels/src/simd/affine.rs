@@ -1,7 +1,7 @@
-//! Scale and normalise: `(x * scale - mean) / std`, as numbers and in registers.
+//! Scaling and normalising: `(x * scale - mean) / std`, as numbers and in registers.
 //!
-//! The division is done by multiply, residual, correct wherever that gives the very bits of a
-//! division for every input.
+//! The division is done by multiply, residual, correct if that gives the bits of a division for
+//! every input.
 
 #![expect(unsafe_code, reason = "arithmetic on registers; see UNSAFE.md")]
 #![expect(
@@ -12,7 +12,8 @@
 use crate::simd::half::{Bf16, F16, Half};
 use crate::simd::vector::{Form, Halves, Vector};
 
-/// The most lanes of a vector, and so how far [`Affine`]'s cyclic values reach beyond one cycle.
+/// The most lanes of a vector, which is also how far [`Affine`]'s cyclic values reach beyond one
+/// cycle.
 pub(crate) const MAX_LANES: usize = 16;
 
 /// `(x * scale - mean) / std` in `f32`, for `uint8` x.
@@ -23,8 +24,8 @@ pub(crate) struct Affine {
     pub(crate) normalize: Option<Normalize>,
 }
 
-/// What results are rounded to: only the last, or that of `each` operation. None of a bfloat16 is
-/// NaN.
+/// Rounding of the results: only of the last, or of `each` operation. No result that becomes a
+/// bfloat16 is NaN.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rounding {
     Single,
@@ -32,7 +33,7 @@ pub(crate) enum Rounding {
     Bfloat16 { each: bool },
 }
 
-/// Values by channel. Each vector goes on cyclically for [`MAX_LANES`] more values, so that a
+/// Values by channel. Each vector continues cyclically for [`MAX_LANES`] more values, so that a
 /// register can be loaded from any channel on.
 #[derive(Debug, Clone)]
 pub(crate) struct Normalize {
@@ -43,7 +44,7 @@ pub(crate) struct Normalize {
     pub(crate) by_inverse: bool,
 }
 
-/// How a row is computed.
+/// The computation of a row.
 pub(crate) mod arithmetic {
     pub(crate) const SCALE: u8 = 0;
     pub(crate) const BY_INVERSE: u8 = 1;
@@ -57,7 +58,7 @@ impl Rounding {
         if self == Rounding::Single { 4 } else { 2 }
     }
 
-    /// The last result.
+    /// Rounding of the last result.
     fn last(self, value: f32) -> f32 {
         match self {
             Rounding::Single => value,
@@ -66,7 +67,7 @@ impl Rounding {
         }
     }
 
-    /// Those before it.
+    /// Rounding of the results before it.
     fn each(self, value: f32) -> f32 {
         match self {
             Rounding::Float16 { each: true } | Rounding::Bfloat16 { each: true } => {
@@ -80,7 +81,7 @@ impl Rounding {
 }
 
 impl Normalize {
-    /// None where results are NaN that cannot be rounded.
+    /// The affine map; None if results are NaN, which cannot be rounded.
     pub(crate) fn new(
         scale: f32,
         mean: &[f64],
@@ -113,7 +114,7 @@ impl Normalize {
     }
 }
 
-/// What a block is normalised with.
+/// The values that normalise a block.
 #[derive(Clone, Copy)]
 pub(crate) struct Constants<V: Vector> {
     mean: V::Floats,
@@ -122,7 +123,7 @@ pub(crate) struct Constants<V: Vector> {
 }
 
 impl<V: Halves> Constants<V> {
-    /// Those of one channel, or `CYCLIC` from that channel on.
+    /// The values of one channel, or, if `CYCLIC`, of the channels from that one on.
     ///
     /// # Safety
     ///

@@ -1,7 +1,7 @@
-//! Floats of 16 bits, computed with as `f32`: widened, rounded and narrowed here alone.
+//! Floats of 16 bits, with arithmetic as `f32`: this file widens, rounds and narrows them.
 //!
-//! There are no branches, so that compilers make vector code of loops over them. Registers that
-//! have instructions for it do the same in `x86_64/half.rs`.
+//! The functions have no branches, so that compilers turn loops over them into vector code.
+//! `x86_64/half.rs` does the same with the instructions of registers.
 
 #![expect(
     clippy::inline_always,
@@ -11,13 +11,12 @@
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 
-/// Floats of 16 bits, computed with as `f32`: without branches, so that loops over them become
-/// vector code.
+/// A float of 16 bits, with arithmetic as `f32`.
 pub(crate) trait Half {
     fn widen(bits: u16) -> f32;
-    /// The nearest that has 16 bits; halfway, the even one.
+    /// The nearest float of 16 bits; of two equally near ones, the even one.
     fn round(wide: f32) -> f32;
-    /// The bits of one that was rounded.
+    /// The bits of a rounded float.
     fn narrow(rounded: f32) -> u16;
 }
 
@@ -37,7 +36,7 @@ impl Half for F16 {
     fn widen(bits: u16) -> f32 {
         const EXPONENT: u32 = 0x7c00;
         let bits = u32::from(bits);
-        // Subnormal numbers become normal by it.
+        // Subnormal numbers become normal by this factor.
         let scaled = f32::from_bits((bits & 0x7fff) << 13) * two_to(112);
         let infinite = if bits & EXPONENT == EXPONENT { f32::INFINITY.to_bits() } else { 0 };
         f32::from_bits(scaled.to_bits() | infinite | (bits & 0x8000) << 16)
@@ -47,8 +46,8 @@ impl Half for F16 {
     fn round(wide: f32) -> f32 {
         let (sign, magnitude) = (wide.to_bits() & SIGN, f32::from_bits(wide.to_bits() & !SIGN));
         // A power of two whose last bit is worth what the last bit of the float16 would be: adding
-        // it rounds to that. Below 2^-14 that is the same for all; from 2^16 on nothing is left to
-        // round.
+        // it rounds to that. Below 2^-14 that power is the same for all; from 2^16 on there is no
+        // bit to round.
         let exponent = (magnitude.to_bits() >> 23).clamp(127 - 14, 127 + 16);
         let magic = f32::from_bits((exponent + 13) << 23);
         let rounded = magnitude + magic - magic;
@@ -59,7 +58,7 @@ impl Half for F16 {
     #[inline(always)]
     fn narrow(rounded: f32) -> u16 {
         let scaled = f32::from_bits(rounded.to_bits() & !SIGN) * two_to(-112);
-        // Infinity comes out as more.
+        // The bits of infinity are larger here, and become those of infinity.
         let finite = (scaled.to_bits() >> 13).min(0x7c00);
         let bits = if rounded.is_nan() { 0x7e00 } else { finite };
         (bits | (rounded.to_bits() & SIGN) >> 16) as u16
@@ -89,8 +88,8 @@ impl Half for Bf16 {
     }
 }
 
-/// Writes the float16 next to each float, as many as there is room for. The instruction for it is
-/// used wherever the machine has it.
+/// Writes the nearest float16 of each float, as many as `to` has room for, by the machine's
+/// instruction if it has one.
 #[inline(always)]
 pub(crate) fn write_float16<const N: usize>(from: &[f32; N], to: &mut [u8]) {
     let mut halves = [f16::ZERO; N];
@@ -100,7 +99,7 @@ pub(crate) fn write_float16<const N: usize>(from: &[f32; N], to: &mut [u8]) {
     }
 }
 
-/// Writes the bfloat16 next to each float, as many as there is room for.
+/// Writes the nearest bfloat16 of each float, as many as `to` has room for.
 #[inline(always)]
 pub(crate) fn write_bfloat16<const N: usize>(from: &[f32; N], to: &mut [u8]) {
     for (to, &wide) in to.as_chunks_mut().0.iter_mut().zip(from) {
@@ -126,8 +125,7 @@ mod tests {
                 "{bits:x}"
             );
         }
-        // All exponents, and around all ties: the 13 or 16 bits that are given up, near none, half
-        // and all.
+        // All exponents, and around all ties: the 13 or 16 dropped bits, near none, half and all.
         for upper in 0..=u32::from(u16::MAX) {
             for lower in [
                 0, 1, 0xfff, 0x1000, 0x1001, 0x1fff, 0x3000, 0x5000, 0x7fff, 0x8000, 0x8001, 0xffff,

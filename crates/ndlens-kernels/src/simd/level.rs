@@ -1,18 +1,17 @@
-//! Which instructions this machine has, and the one way to a body that needs them.
+//! The instruction sets of this machine, and the one way to the bodies that need them.
 //!
-//! A [`Level`] is an instruction set that this machine has: it is made by asking the machine, once.
+//! A [`Level`] is an instruction set that this machine has: it is made by one query of the machine.
 //! So code that holds a level may call the bodies of that level. The environment variable
-//! `NDLENS_ISA` asks for a lower level than the best one, by its name. It is read once. A higher
-//! level than the machine has gives the best one. An unknown name is an error, since a typing
-//! mistake would otherwise time the wrong code.
+//! `NDLENS_ISA` selects a lower level than the best one, by its name. It is read once. A level that
+//! the machine does not have gives the best one. An unknown name is an error, since a typing
+//! mistake would otherwise run the wrong code.
 //!
 //! A body comes in one of three kinds:
-//!
-//! | a body | is written | and reached by |
+//! | body | source | called by |
 //! |---|---|---|
 //! | in plain Rust | once; compilers make vector code of it | [`Level::run`] |
 //! | over registers | once, over the traits of `vector.rs` | `vector_body!` |
-//! | of one instruction set | for that alone | `avx2!` or `avx512!`, and a look at [`Level::isa`] |
+//! | of one instruction set | for that alone | `avx2!` or `avx512!`, by [`Level::isa`] |
 //!
 //! All three compile a body with the same features, those of the one list below. An instruction set
 //! is added here, and as an implementation of the traits of `vector.rs`. Levels of different
@@ -24,10 +23,10 @@ use std::sync::OnceLock;
 
 use crate::error::{Error, Result};
 
-/// An instruction set of this architecture with bodies of its own, the better the later.
+/// An instruction set of this architecture with separate bodies, in ascending order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Isa {
-    /// What every machine of the architecture has.
+    /// The instructions that every machine of the architecture has.
     Scalar,
     /// AVX2, FMA and F16C: 8 floats at once.
     #[cfg(target_arch = "x86_64")]
@@ -41,8 +40,8 @@ pub enum Isa {
     Neon,
 }
 
-/// The features of each instruction set, probed for and compiled with: `$has` asks the machine for
-/// them, and `$compiled!` compiles functions with them.
+/// The features of each instruction set: `$has` queries the machine for them, and `$compiled!`
+/// compiles functions with them.
 #[cfg(target_arch = "x86_64")]
 macro_rules! x86_64_features {
     ($d:tt $($compiled:ident, $has:ident: [$($feature:tt)+];)+) => {$(
@@ -69,17 +68,17 @@ x86_64_features! { $
 }
 
 impl Isa {
-    /// All of this architecture, the better the later.
+    /// All instruction sets of this architecture, in ascending order.
     #[cfg(target_arch = "x86_64")]
     pub const ALL: &[Isa] = &[Isa::Scalar, Isa::Avx2, Isa::Avx512];
-    /// All of this architecture, the better the later.
+    /// All instruction sets of this architecture, in ascending order.
     #[cfg(target_arch = "aarch64")]
     pub const ALL: &[Isa] = &[Isa::Scalar, Isa::Neon];
-    /// All of this architecture.
+    /// All instruction sets of this architecture.
     #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     pub const ALL: &[Isa] = &[Isa::Scalar];
 
-    /// Its name, as `NDLENS_ISA` has it.
+    /// Its name in `NDLENS_ISA`.
     pub fn name(self) -> &'static str {
         match self {
             Isa::Scalar => "scalar",
@@ -114,7 +113,7 @@ impl Isa {
             Isa::Avx2 => has_avx2(),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512 => has_avx512(),
-            // Every machine that Rust's aarch64 targets are for has it.
+            // All machines of Rust's aarch64 targets have it.
             #[cfg(target_arch = "aarch64")]
             Isa::Neon => true,
         }
@@ -131,10 +130,10 @@ impl Isa {
 pub struct Level(Isa);
 
 impl Level {
-    /// What every machine of the architecture has.
+    /// The instructions that every machine of the architecture has.
     pub const SCALAR: Level = Level(Isa::Scalar);
 
-    /// All levels of this machine, the better the later.
+    /// All levels of this machine, in ascending order.
     pub fn all() -> impl Iterator<Item = Level> {
         let best = Level::best();
         Isa::ALL.iter().copied().map(Level).take_while(move |level| *level <= best)
@@ -196,7 +195,7 @@ impl Level {
     }
 }
 
-/// A body in plain Rust: a loop that compilers make vector code of. Its fields are its arguments.
+/// A body in plain Rust: a loop that compilers turn into vector code. Its fields are its arguments.
 ///
 /// ```
 /// use ndlens_kernels::{Body, Level};
@@ -218,11 +217,11 @@ impl Level {
 /// # Ok::<(), ndlens_kernels::Error>(())
 /// ```
 pub trait Body {
-    /// What it returns.
+    /// Return value of the body.
     type Output;
 
-    /// The body. It must be `#[inline(always)]`, and what it calls must be inlined too: a function
-    /// that is not inlined is compiled without the level's features.
+    /// Runs the body. It must be `#[inline(always)]`, and the functions that it calls must be
+    /// inlined too: a function that is not inlined is compiled without the level's features.
     fn run(self) -> Self::Output;
 }
 
@@ -241,11 +240,11 @@ avx512! {
 }
 
 /// Defines a function that picks the body of a level: from one that is written over registers, a
-/// function for each level that has them. The generics of the body, its register aside, stand in
-/// brackets, with their bounds and without.
+/// function for each level that has them. The generics of the body, except its register, are in
+/// brackets, with and without their bounds.
 ///
-/// The function that is picked is unsafe to call: beside what the body asks for, the machine must
-/// have the level's features. A [`Level`] guarantees that.
+/// The function that is picked is unsafe to call: beside the requirements of the body, the machine
+/// must have the level's features. A [`Level`] guarantees that.
 macro_rules! vector_body {
     (
         $(#[$meta:meta])*
@@ -262,8 +261,8 @@ macro_rules! vector_body {
                     use $crate::simd::x86_64::vector::Avx2;
                     $crate::simd::level::avx2! {
                         unsafe fn compiled<$($bounds)*>($($argument: $type),*) {
-                            // SAFETY: the caller guarantees what the body asks for; this function
-                            // has the register's instructions.
+                            // SAFETY: the caller guarantees the requirements of the body; this
+                            // function has the register's instructions.
                             unsafe { $body::<Avx2, $($generics)*>($($argument),*) }
                         }
                     }
@@ -294,7 +293,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_instruction_set_is_asked_for_by_name() {
+    fn an_instruction_set_is_selected_by_name() {
         for &isa in Isa::ALL {
             assert_eq!(Isa::from_name(isa.name()), Ok(isa));
         }

@@ -1,11 +1,12 @@
-//! The ground that every operation stands on. It knows no operation.
+//! The base of all operations. It has no operation itself.
 //!
-//! - `level.rs`: which instructions this machine has, and the one way to a body that needs them.
-//! - `vector.rs`: what a register can do; `x86_64/` has the registers of AVX2 and AVX-512. Those of
-//!   another architecture go into a folder beside it.
-//! - `affine.rs`: scale and normalise, as numbers and in registers.
+//! - `level.rs`: the instruction sets of this machine, and the one way to the bodies that need
+//!   them.
+//! - `vector.rs`: the operations of a register; `x86_64/` has the registers of AVX2 and AVX-512.
+//!   Registers of another architecture go into a folder beside it.
+//! - `affine.rs`: scaling and normalising, as numbers and in registers.
 //! - `half.rs`: floats of 16 bits, one at a time.
-//! - `stores.rs`: stores past the cache, and lines asked for ahead.
+//! - `stores.rs`: stores past the cache, and prefetches.
 
 pub(crate) mod affine;
 pub(crate) mod half;

@@ -1,25 +1,25 @@
-//! How results are written: through the cache, or past it; and lines asked for ahead.
+//! Stores through the cache or past it, and prefetches.
 //!
 //! A store past the cache fills a line that goes to memory in one piece. A line that is streamed in
-//! part, or lies beside one that goes through the cache, costs more than caching all. So bodies
-//! stream whole lines only. A [`fence`] must follow before another thread may read them.
+//! part, or next to a line that is written through the cache, costs more than caching all lines. So
+//! bodies stream whole lines only. A [`fence`] must follow before another thread may read them.
 
 #![expect(unsafe_code, reason = "stores and prefetches by raw pointers; see UNSAFE.md")]
 
 use crate::simd::level::Level;
 
-/// How results are written.
+/// The kind of stores that write results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stores {
     /// Through the cache: for a consumer that reads them at once.
     Cached,
-    /// Past the cache where a body has such stores (those in vector registers do) and rows of
-    /// results are whole lines of it: for more results than the cache holds. They are visible to
-    /// other threads once the call that writes them has returned, as those of plain stores are.
+    /// Past the cache, if a body has such stores (those over vector registers have) and rows of
+    /// results are whole cache lines: for more results than the cache holds. Results are visible to
+    /// other threads once the call that writes them has returned, like those of plain stores.
     Stream,
 }
 
-/// The bytes of a line of the cache.
+/// Bytes of a cache line.
 pub(crate) const LINE: usize = 64;
 
 /// Makes streaming stores visible to threads that synchronise with this one afterwards.
@@ -31,7 +31,7 @@ pub(crate) fn fence() {
     }
 }
 
-/// Asks for the line of the cache that a byte is in. A hint: the byte may be anywhere.
+/// Prefetches the cache line of a byte. This is a hint, so the byte may be anywhere.
 #[expect(clippy::inline_always, reason = "one instruction")]
 #[inline(always)]
 pub(crate) fn prefetch(byte: *const u8) {
@@ -44,8 +44,8 @@ pub(crate) fn prefetch(byte: *const u8) {
     let _ = byte;
 }
 
-/// A copy past the cache, as many bytes as the second argument has. A [`fence`] must follow before
-/// another thread may read them.
+/// A copy past the cache, of as many bytes as the second argument has. A [`fence`] must follow
+/// before another thread may read them.
 ///
 /// # Safety
 ///

@@ -1,12 +1,12 @@
-//! What a register can do, whatever the instruction set: the traits that bodies are written over.
+//! The operations of registers of all instruction sets: the traits over which bodies are written.
 //!
 //! A body over these traits is written once. An instruction set gets it by implementing the three
 //! traits for a type of its own: [`Vector`] is a register of floats, [`Halves`] the same as floats
-//! of 16 bits, [`Words`] one of 32-bit integers. A [`Form`] says what results are stored as.
+//! of 16 bits, [`Words`] one of 32-bit integers. A [`Form`] is the format of stored results.
 //!
-//! torch computes with half-width floats in `f32` and rounds each result. Where a chain is
-//! half-width from its start, so does its body, by going to the half and back; where it becomes so
-//! at its end, the last result alone is rounded.
+//! torch computes with half-width floats in `f32` and rounds each result. If a chain is half-width
+//! from its start, its body rounds each result to the half and back. If it becomes half-width at
+//! its end, only the last result is rounded.
 
 #![expect(unsafe_code, reason = "methods that need instructions and pointers; see UNSAFE.md")]
 #![expect(
@@ -16,10 +16,10 @@
 
 use std::ops::RangeInclusive;
 
-/// The distances of bytes, in either direction, that registers are shuffled by.
+/// The strides of bytes, in either direction, for which registers have shuffles.
 pub(crate) const STRIDES: RangeInclusive<usize> = 1..=4;
 
-/// A register of floats and what the body does with it.
+/// A register of floats and its operations.
 ///
 /// # Safety
 ///
@@ -30,7 +30,7 @@ pub(crate) trait Vector: Copy {
     type Floats: Copy;
     type Shuffle: Copy;
 
-    /// How the bytes of a block get to their lanes, for a stride among [`STRIDES`] or minus one.
+    /// The shuffle of a block's bytes to their lanes, for a stride among [`STRIDES`] or minus one.
     unsafe fn shuffle(stride: isize) -> Self::Shuffle;
     /// A block's bytes as floats. Reads from the block's lowest element, at `from`, to its highest
     /// and not beyond.
@@ -54,7 +54,7 @@ pub(crate) trait Vector: Copy {
 /// The strides that have a shuffle, from -4 to 4.
 pub(crate) const SHUFFLES: usize = 2 * *STRIDES.end() + 1;
 
-/// Where a stride's shuffle stands.
+/// The place of a stride's shuffle.
 #[inline(always)]
 pub(crate) const fn shuffle_index(stride: isize) -> usize {
     (stride + *STRIDES.end() as isize) as usize
@@ -66,7 +66,7 @@ pub(crate) const fn byte_of_lane(lane: usize, lanes: usize, stride: isize) -> us
     element * stride.unsigned_abs()
 }
 
-/// A register of floats as half-width ones.
+/// A register of floats as half-width floats.
 ///
 /// # Safety
 ///
@@ -93,14 +93,14 @@ pub(crate) trait Halves: Vector {
 /// them valid for a register, or for what they say.
 pub(crate) trait Words: Halves {
     type Ints: Copy;
-    /// By how many bits to shift, as the instruction wants it.
+    /// The number of bits to shift, in the form that the instruction needs.
     type Shift: Copy;
-    /// How many loads fill a window; [`Register::loads`].
+    /// The number of loads that fill a window; [`Register::loads`].
     const LOADS: usize;
 
-    /// The bytes that the lanes of a group are picked from: of a row, from the bases on.
+    /// Loads the bytes of a row, from the bases on, from which the lanes of a group are picked.
     unsafe fn load_window(row: *const u8, bases: *const u32) -> Self::Ints;
-    /// For each lane two of its load's bytes, as numbers of 16 bits.
+    /// Picks for each lane two bytes of its load, as numbers of 16 bits.
     unsafe fn pick(window: Self::Ints, shuffle: Self::Ints) -> Self::Ints;
     unsafe fn load_words(from: *const u32) -> Self::Ints;
     unsafe fn store_words(to: *mut u32, words: Self::Ints);
@@ -108,9 +108,10 @@ pub(crate) trait Words: Halves {
     /// Adds to each lane the products of its halves.
     unsafe fn add_products(sum: Self::Ints, a: Self::Ints, b: Self::Ints) -> Self::Ints;
     unsafe fn shift(bits: u32) -> Self::Shift;
-    /// Shifted right and brought into 0..=255.
+    /// Shifts right and clamps to 0..=255.
     unsafe fn to_bytes(sum: Self::Ints, shift: Self::Shift) -> Self::Ints;
-    /// The first one's numbers in the lower halves, the second one's in the upper.
+    /// The numbers of the first register in the lower halves, those of the second in the upper
+    /// halves.
     unsafe fn join(lower: Self::Ints, upper: Self::Ints) -> Self::Ints;
     unsafe fn to_floats(words: Self::Ints) -> Self::Floats;
     /// The lowest byte of each lane; `to` must be valid for as many bytes.
@@ -126,7 +127,7 @@ pub(crate) trait Form {
     /// The bytes of a result.
     const SIZE: usize;
 
-    /// What an operation's result is, if it is not the last.
+    /// Rounds the result of an operation that is not the last.
     unsafe fn round<V: Halves>(floats: V::Floats) -> V::Floats;
     /// A register's results; `to` need not be aligned.
     unsafe fn store<V: Halves>(to: *mut u8, floats: V::Floats);
@@ -169,7 +170,7 @@ impl Form for Single {
     }
 }
 
-/// A half-width form: by what a register becomes halves, and what it is when it has been one.
+/// A half-width form: the methods that narrow a register to halves, and that round it to halves.
 macro_rules! half_width {
     ($form:ident, $narrow:ident, $round:ident) => {
         impl<const EACH: bool> Form for $form<EACH> {

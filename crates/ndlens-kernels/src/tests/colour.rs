@@ -1,5 +1,5 @@
-//! Every body meets the oracle: torchvision's formulas, one pixel at a time, with its own branches
-//! and dtypes.
+//! Comparison of every body with the oracle: torchvision's formulas, one pixel at a time, with its
+//! own branches and dtypes.
 
 #![expect(clippy::float_cmp, reason = "bodies and oracle agree to the bit")]
 
@@ -104,7 +104,7 @@ fn bytes(count: usize) -> Vec<u8> {
             state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 56) as u8
     };
-    // Grays and pixels of few values are where the branches are.
+    // The branches concern grays and pixels of few values.
     (0..count).map(|i| if i / 30 % 3 == 0 { 127 + next() % 2 * 128 } else { next() }).collect()
 }
 
@@ -189,7 +189,7 @@ fn every_body_adjusts_floats_as_the_oracle_does() {
 }
 
 #[test]
-fn every_body_does_the_same_with_numbers_beyond_all_bounds() {
+fn every_body_agrees_on_numbers_beyond_all_bounds() {
     let floats = [f32::NAN, f32::INFINITY, -1.0, 1e38, f32::NEG_INFINITY, 0.0].repeat(3);
     for adjustments in cases().into_iter().chain(extremes()) {
         let results: Vec<Vec<f32>> = Level::all()
@@ -209,8 +209,8 @@ fn every_body_does_the_same_with_numbers_beyond_all_bounds() {
     }
 }
 
-/// Parameters that nobody draws and anybody can replay: out of range, and infinite as `f32` or at
-/// all.
+/// Parameters that are never drawn, but that a user can replay: out of range, infinite as `f32`, or
+/// infinite.
 fn extremes() -> Vec<Vec<Adjustment>> {
     let factors = [0.0, -0.0, -1.0, 1e-300, 1e-45, 1e30, -1e30, 1e300, -1e300, f64::MAX, f64::MIN];
     let shifts =
@@ -231,7 +231,7 @@ fn extremes() -> Vec<Vec<Adjustment>> {
 }
 
 #[test]
-fn extreme_parameters_do_to_bytes_what_the_oracle_does() {
+fn extreme_parameters_change_bytes_as_the_oracle_does() {
     for channels in [1, 3] {
         let bytes = bytes((LEN + 77) * channels);
         for adjustments in extremes() {
@@ -241,13 +241,13 @@ fn extreme_parameters_do_to_bytes_what_the_oracle_does() {
 }
 
 #[test]
-fn extreme_parameters_do_to_floats_what_the_oracle_does() {
+fn extreme_parameters_change_floats_as_the_oracle_does() {
     // Far from each mean, which is summed in another order.
     let values = [0.0f32, 0.125, 1.0];
     for channels in [1, 3] {
         let floats: Vec<f32> =
             bytes((LEN + 77) * channels).iter().map(|&x| values[usize::from(x) % 3]).collect();
-        // One at a time: infinity times 0 is no number, and what hue that has nothing defines.
+        // One at a time: infinity times 0 is NaN, whose hue is undefined.
         for adjustments in extremes().into_iter().filter(|adjustments| adjustments.len() == 1) {
             let pixels = floats.chunks(channels).map(<[f32]>::to_vec).collect();
             let mut oracle = Oracle { pixels, bound: 1.0 };
@@ -271,7 +271,7 @@ fn extreme_parameters_do_to_floats_what_the_oracle_does() {
 }
 
 #[test]
-fn what_cannot_be_adjusted_says_why() {
+fn refused_images_say_why() {
     let message = |dtype, channels, len: usize| {
         Adjustment::apply(&[Grayscale], &mut vec![0; len], &dtype, channels)
             .unwrap_err()

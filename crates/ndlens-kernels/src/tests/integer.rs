@@ -1,5 +1,5 @@
-//! Integers as targets: every body meets the oracle, over all pairs of dtypes and over random
-//! chains.
+//! Integers as targets: comparison of every body with the oracle, over all pairs of dtypes and over
+//! random chains.
 
 use ndlens_core::{Buffer, DType, Layout, Order, View};
 use proptest::prelude::*;
@@ -24,7 +24,7 @@ fn scales(from: &DType, to: &DType) -> bool {
     }
 }
 
-/// Floats around everything that integers end at, and numbers that none holds.
+/// Floats around the limits of all integers, and numbers outside of all integers.
 fn edges(dtype: &DType) -> View {
     let mut values =
         vec![f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.0, -0.0, 1e300, f64::MIN_POSITIVE];

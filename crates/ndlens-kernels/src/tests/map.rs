@@ -1,5 +1,5 @@
-//! Every body of a map meets the reference, over one table of cases and over random ones; and the
-//! reference meets torch.
+//! Comparison of every body of a map with the reference, over one table of cases and over random
+//! ones, and of the reference with torch.
 
 #![expect(unsafe_code, reason = "the reference reads bytes the plain way")]
 
@@ -11,7 +11,7 @@ use crate::simd::level::Level;
 use crate::tests::{FLOATS, NUMBERS, Placement, STORES, bytes, check, fnv, normalize, packed, to};
 use crate::{Error, MapStep, Stores, ValueMap};
 
-/// What the oracle makes of a view: each element by itself.
+/// The oracle's results for a view, one element at a time.
 fn oracle(view: &View, channel_axis: Option<usize>, channels: usize, steps: &[MapStep]) -> Vec<u8> {
     let program = MapProgram::new(view.dtype(), channels, steps).unwrap();
     let inner: usize = channel_axis.map_or(1, |axis| view.shape()[axis + 1..].iter().product());
@@ -260,7 +260,7 @@ fn a_division_by_its_inverse_has_the_bits_of_a_division() {
     let imagenet = [to(&DType::F32, true), normalize(3)];
     let view = packed(&[256, 3], DType::U8);
     check_map(&view, Some(1), 3, &imagenet);
-    // Every std has its chance to round badly; the map finds out which do.
+    // Any std may round badly; the map finds those that do.
     for i in 1..200 {
         let std = vec![f64::from(i) * 0.005_13];
         let steps = [
@@ -364,7 +364,7 @@ fn elements(dtype: &DType) -> View {
 }
 
 #[test]
-fn the_way_to_a_half_leads_through_single_precision_as_in_torch() {
+fn halves_are_rounded_by_way_of_single_precision_as_in_torch() {
     // Rounded at once this would be the next half up.
     let view = View::from_vec(vec![1.0 + 2f64.powi(-11) + 2f64.powi(-40)]);
     let map = ValueMap::new(&DType::F64, 1, &[to(&DType::F16, false)]).unwrap();

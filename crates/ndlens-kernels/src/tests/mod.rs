@@ -1,5 +1,5 @@
-//! Every body meets the reference, at every level of this machine: over one table of cases and over
-//! random ones. The reference meets torch.
+//! Comparison of every body with the reference, at every level of this machine, over one table of
+//! cases and over random ones. The reference is compared with torch.
 
 mod colour;
 #[cfg(target_os = "linux")]
@@ -85,11 +85,11 @@ pub(crate) fn assert_same(
     }
 }
 
-/// A kind of store, and how many bytes the results lie behind a line of the cache.
+/// A kind of store, and the distance in bytes of the results from the start of a cache line.
 pub(crate) type Placement = (Stores, usize);
 
 /// The one check: runs a body at every level of this machine, with its results at several places,
-/// compares them with the reference's, and looks at the bytes before and after them.
+/// compares them with those of the reference, and checks the bytes before and after them.
 pub(crate) fn check(
     expected: &[u8],
     dtype: &DType,

@@ -28,8 +28,8 @@ fn apply(
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
-    /// Integers of 64 bits that tell their place meet the same resize of `float32`, which tells
-    /// it too.
+    /// Compares a resize of 64-bit integers that are their places with the same resize of
+    /// `float32`.
     #[test]
     fn the_nearest_pixels_of_any_dtype_are_those_of_floats(
         (height, width, channels) in (1usize..40, 1usize..40, 1usize..5),
@@ -69,7 +69,7 @@ proptest! {
                 prop_assert_eq!(apply(&ints, &of(ints.dtype()), window, &[], first), expected);
             }};
         }
-        // No float has these.
+        // No float has these values.
         meets!(i64, |&place| (1i64 << 62) + i64::from(place));
         meets!(u64, |&place| u64::MAX - u64::from(place));
         meets!(i32, |&place| i32::MIN + 1 + place as i32);

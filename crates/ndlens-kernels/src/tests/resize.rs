@@ -1,5 +1,5 @@
-//! Every body of resizing meets the oracle, over one table of cases and over random ones; and the
-//! oracle meets torch.
+//! Comparison of every body of resizing with the oracle, over one table of cases and over random
+//! ones, and of the oracle with torch.
 
 use ndlens_core::{Buffer, DType, Index, Layout, View, s};
 use proptest::prelude::*;
@@ -22,7 +22,7 @@ pub(crate) const FILTERS: [Filter; 6] = [
     Filter { interpolation: Interpolation::Bicubic, antialias: true },
 ];
 
-/// An image's height and width, and what it is resized to.
+/// The height and width of an image, before and after a resize.
 const SIZES: [[usize; 4]; 20] = [
     [1, 1, 1, 1],
     [1, 1, 9, 40],
@@ -46,7 +46,7 @@ const SIZES: [[usize; 4]; 20] = [
     [4, 700, 3, 50],
 ];
 
-/// What becomes of resized bytes: themselves, affine floats with and without statistics, by a
+/// The maps of resized bytes: the identity, affine floats with and without statistics, by a
 /// division, by a table, by blocks.
 pub(crate) fn byte_steps(channels: usize) -> Vec<Vec<MapStep>> {
     let awkward = MapStep::Normalize { mean: vec![f64::from(1e-40f32)], std: vec![1e-39] };
@@ -107,8 +107,8 @@ pub(crate) fn check_resize(
 
 #[test]
 fn resized_bytes_are_torchs_to_the_bit() {
-    /// A size, what it is resized to, and FNV-1a hashes of the bytes that torch 2.15 and
-    /// torchvision 0.29.2 make of three channels of `bytes` by each of `FILTERS`.
+    /// A size, its resized size, and FNV-1a hashes of the bytes that torch 2.15 and torchvision
+    /// 0.29.2 give for three channels of `bytes` by each of `FILTERS`.
     const KNOWN: [([usize; 4], [u64; 6]); 6] = [
         (
             [1, 1, 3, 5],
@@ -227,7 +227,7 @@ fn bytes_are_resized_alike_in_every_body_size_and_number_of_channels() {
 }
 
 #[test]
-fn what_becomes_of_resized_values_does_not_depend_on_the_filter() {
+fn the_map_of_resized_values_does_not_depend_on_the_filter() {
     let mut scratch = ResizeScratch::default();
     for channels in 1..=4 {
         for steps in byte_steps(channels) {
@@ -312,7 +312,7 @@ fn a_window_is_that_part_of_the_resized_image() {
 }
 
 #[test]
-fn a_window_may_start_at_a_row_that_lies_on_one_of_the_source() {
+fn a_window_may_start_at_a_row_that_equals_a_source_row() {
     // Of three rows of the result one is a row of the source, and those beside it are computed from
     // its neighbours too.
     let mut scratch = ResizeScratch::default();
@@ -336,7 +336,7 @@ fn a_window_may_start_at_a_row_that_lies_on_one_of_the_source() {
 }
 
 #[test]
-fn taps_go_on_from_row_to_row() {
+fn taps_never_go_back_from_row_to_row() {
     for from in 1..60 {
         for to in 1..70 {
             for filter in FILTERS {
@@ -365,7 +365,7 @@ fn floats_are_resized_as_the_oracle_says() {
     };
     for [height, width, to_height, to_width] in SIZES {
         for channels in [1, 3] {
-            // Any bytes are floats: some are infinite, some no numbers.
+            // Any bytes are floats; some are infinite or NaN.
             let image = packed(&[height, width, channels], DType::F32);
             let flipped = image.flip(&[0, 1]).unwrap();
             for (i, filter) in FILTERS.into_iter().enumerate() {
@@ -409,7 +409,7 @@ fn floats_of_any_number_of_channels_keep_them() {
 }
 
 #[test]
-fn what_cannot_be_resized_is_refused() {
+fn images_that_cannot_be_resized_are_refused() {
     let filter = FILTERS[3];
     let new = |height, width, channels, dtype| {
         Resize::new(height, width, channels, &dtype, filter).unwrap_err().to_string()
@@ -470,7 +470,7 @@ fn what_cannot_be_resized_is_refused() {
     let floats = ValueMap::new(&DType::F32, 3, &[]).unwrap();
     assert_eq!(
         apply(&image, &floats, whole, 240),
-        "value map is of float32, expected uint8, which is resized"
+        "value map is of float32, expected uint8, the dtype of the resized image"
     );
     let two = ValueMap::new(&DType::U8, 2, &[to(&DType::F32, true), normalize(2)]).unwrap();
     assert_eq!(apply(&image, &two, whole, 240), "view has 3 channels, expected 2");

@@ -8,7 +8,7 @@
 
 use crate::random::Draws;
 
-/// One of Beta(alpha, alpha); from 0 to 1, both of which a small alpha gives.
+/// A number of Beta(alpha, alpha), from 0 to 1. A small alpha gives exactly 0 and 1 too.
 pub(super) fn draw(alpha: f64, draws: &mut Draws) -> f64 {
     let boosted = if alpha < 1.0 { alpha + 1.0 } else { alpha };
     let mut difference = log_gamma(boosted, draws) - log_gamma(boosted, draws);
@@ -18,7 +18,8 @@ pub(super) fn draw(alpha: f64, draws: &mut Draws) -> f64 {
     1.0 / (1.0 + (-difference).exp())
 }
 
-/// The logarithm of one of Gamma(shape), less that of (shape - 1/3), for a shape of 1 or more.
+/// The logarithm of a number of Gamma(shape), less the logarithm of (shape - 1/3), for a shape of 1
+/// or more.
 fn log_gamma(shape: f64, draws: &mut Draws) -> f64 {
     let d = shape - 1.0 / 3.0;
     let c = 1.0 / (9.0 * d).sqrt();
@@ -30,7 +31,7 @@ fn log_gamma(shape: f64, draws: &mut Draws) -> f64 {
         }
         let log_v = 3.0 * base.ln();
         let log_u = log_uniform(draws);
-        // The quick test is exact too: it holds only where the other would.
+        // The quick test is exact too: it passes only if the other test passes.
         if log_u.exp() < 1.0 - 0.0331 * x.powi(4)
             || log_u < 0.5 * x * x + d * (1.0 - base.powi(3) + log_v)
         {
@@ -44,7 +45,7 @@ fn log_uniform(draws: &mut Draws) -> f64 {
     (1.0 - draws.uniform()).ln()
 }
 
-/// Of mean 0 and variance 1 (Box and Muller, 1958).
+/// A normal number of mean 0 and variance 1 (Box and Muller, 1958).
 fn normal(draws: &mut Draws) -> f64 {
     let radius = (-2.0 * log_uniform(draws)).sqrt();
     radius * (draws.uniform() * std::f64::consts::TAU).cos()
@@ -86,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn they_are_distributed_as_they_should_be_where_that_has_a_formula() {
+    fn numbers_are_distributed_as_the_known_formulas_say() {
         // Beta(1, 1) is uniform, Beta(1/2, 1/2) the arcsine distribution, Beta(2, 2) has a cubic.
         // Kolmogorov and Smirnov's distance of 40,000 numbers exceeds 0.0125 once in 100,000 seeds.
         let cases: [(f64, &dyn Fn(f64) -> f64); 3] = [

@@ -1,4 +1,4 @@
-//! Which fields hold images and which labels, and whether they can be mixed.
+//! The fields of images and of labels, and whether they can be mixed.
 
 use ndlens_core::DType;
 
@@ -6,10 +6,10 @@ use crate::error::{Error, Result};
 use crate::mixing::mix::Mix;
 use crate::mixing::region::Image;
 
-/// What an image is called in errors.
+/// The description of an image in errors.
 const IMAGE: &str = "(height, width) or (height, width, channels), with at least one pixel";
 
-/// A field as it comes to be mixed: what is written of each of its items.
+/// A field to mix: the properties of its output items.
 #[derive(Debug, Clone, Copy)]
 pub struct MixField<'a> {
     /// The field's name.
@@ -18,9 +18,9 @@ pub struct MixField<'a> {
     pub shape: &'a [usize],
     /// The dtype of its elements.
     pub dtype: &'a DType,
-    /// How an image lies in it; None where it is no image.
+    /// The arrangement of an image in memory; None if items are not images.
     pub image: Option<Image>,
-    /// Whether it has three axes, and nothing says which of them are height and width.
+    /// Whether items have three axes of unknown order.
     pub channels_unclear: bool,
 }
 
@@ -43,8 +43,8 @@ fn is_float(dtype: &DType) -> bool {
     matches!(dtype, DType::F16 | DType::Bf16 | DType::F32 | DType::F64)
 }
 
-/// Whether a field could hold labels: numbers of classes, where it is known how many there are, or
-/// as many probabilities.
+/// Whether a field could hold labels: numbers of classes, if the number of classes is known, or as
+/// many probabilities.
 fn may_be_labels(field: &MixField<'_>, num_classes: Option<usize>) -> bool {
     let (shape, dtype) = (field.shape, field.dtype);
     match shape {
@@ -54,8 +54,8 @@ fn may_be_labels(field: &MixField<'_>, num_classes: Option<usize>) -> bool {
     }
 }
 
-/// The places of the fields with images and of that with labels: those named, else the only ones
-/// there can be.
+/// The places of the fields with images and of the field with labels: the named fields, or else the
+/// only possible ones.
 pub(super) fn find(
     fields: &[MixField<'_>],
     images: Option<&[usize]>,
@@ -113,7 +113,8 @@ fn only(
     Ok(place)
 }
 
-/// The height and width of the images, where rectangles are cut, if these ways can mix them.
+/// The height and width of the images, if rectangles are cut. Fails if these ways cannot mix the
+/// images.
 pub(super) fn check_images(
     fields: &[MixField<'_>],
     images: &[usize],
@@ -153,8 +154,7 @@ pub(super) fn check_images(
     Ok(first.map(|(_, size)| size))
 }
 
-/// How many classes there are, where labels are their numbers; None where they are probabilities
-/// already.
+/// The number of classes, if labels are their numbers; None if they are probabilities already.
 pub(super) fn classes(field: &MixField<'_>, num_classes: Option<usize>) -> Result<Option<usize>> {
     let (shape, dtype) = (field.shape, field.dtype);
     let in_field = |source| Error::Field { field: field.name.to_owned(), source: Box::new(source) };

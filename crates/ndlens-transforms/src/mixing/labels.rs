@@ -1,10 +1,10 @@
-//! Labels that are numbers of classes, and the probabilities that they become.
+//! Labels that are numbers of classes, and their conversion to probabilities.
 
 use std::ops::Range;
 
 use ndlens_core::DType;
 
-/// The numbers that labels are, packed.
+/// The labels as packed integers.
 fn numbers<'a>(labels: &'a [u8], dtype: &DType) -> Box<dyn Iterator<Item = i128> + 'a> {
     macro_rules! numbers {
         ($rust:ty) => {
@@ -24,13 +24,13 @@ fn numbers<'a>(labels: &'a [u8], dtype: &DType) -> Box<dyn Iterator<Item = i128>
     }
 }
 
-/// The first of these labels, and its place, that is not the number of a class.
+/// The place and the value of the first label that is not the number of a class.
 pub(super) fn first_outside(labels: &[u8], dtype: &DType, classes: usize) -> Option<(usize, i128)> {
     numbers(labels, dtype).enumerate().find(|&(_, label)| !(0..classes as i128).contains(&label))
 }
 
-/// Writes the probabilities of these items: so much for their own class, the rest for that of their
-/// neighbour. The sum is torch's, of the two rounded shares.
+/// Writes the probabilities of these items: `share` for their own class, the rest for the class of
+/// their neighbour. The sum is that of torch, of the two rounded shares.
 pub fn soften(
     labels: &[u8],
     dtype: &DType,
@@ -48,7 +48,7 @@ pub fn soften(
         let entries = row.as_chunks_mut().0;
         let neighbour = if item == 0 { count - 1 } else { item - 1 };
         for (class, share) in [(label(neighbour), other_share), (label(item), own_share)] {
-            // Labels were found to be classes when they were made.
+            // Labels were checked to be classes when they were made.
             if let Some(entry) =
                 class.and_then(|class| entries.get_mut(usize::try_from(class).ok()?))
             {

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 
-/// What becomes of a batch.
+/// A way of mixing a batch.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum Mix {
@@ -10,13 +10,13 @@ pub enum Mix {
     /// Zhang, Cisse, Dauphin and Lopez-Paz, "mixup: Beyond empirical risk minimization", ICLR 2018,
     /// arXiv:1710.09412.
     MixUp {
-        /// The number of classes; None where labels are probabilities already.
+        /// The number of classes; None if labels are probabilities already.
         num_classes: Option<usize>,
         /// Both parameters of the beta distribution.
         alpha: f64,
     },
-    /// A rectangle of the neighbour in the image, of 1 - lam of its area where it does not reach
-    /// beyond the edges, and labels in proportion to what is seen: Yun et al., "`CutMix`:
+    /// A rectangle of the neighbour in the image, of 1 - lam of its area unless it reaches beyond
+    /// the edges, and labels in proportion to the visible areas: Yun et al., "`CutMix`:
     /// Regularization strategy to train strong classifiers with localizable features", ICCV 2019,
     /// arXiv:1905.04899.
     CutMix {
@@ -57,7 +57,7 @@ impl Mix {
     }
 }
 
-/// How batches are mixed, and which of their fields.
+/// The ways of mixing batches, and the mixed fields.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mixing {
     pub(crate) mixes: Vec<Mix>,
@@ -67,26 +67,26 @@ pub struct Mixing {
 }
 
 impl Mixing {
-    /// Every batch in this way.
+    /// Mixes every batch in this way.
     pub fn new(mix: Mix) -> Self {
         Mixing::choice(vec![mix], None)
     }
 
-    /// Each batch in one of these ways, drawn with probabilities in proportion to `weights`, or all
-    /// equally likely.
+    /// Mixes each batch in one of these ways, drawn with probabilities in proportion to `weights`,
+    /// or with equal probabilities.
     pub fn choice(mixes: Vec<Mix>, weights: Option<Vec<f64>>) -> Self {
         Mixing { mixes, weights, images: None, labels: None }
     }
 
-    /// The same, of the images in these fields, by their place; by default in the only field that
+    /// The same, with the images in the fields at these places. The default is the only field that
     /// has axes and no labels.
     #[must_use]
     pub fn of_images(self, fields: Vec<usize>) -> Self {
         Mixing { images: Some(fields), ..self }
     }
 
-    /// The same, with the labels in this field, by its place; by default in the only one that could
-    /// hold labels, or of several in the one whose name has "label" in it.
+    /// The same, with the labels in the field at this place. The default is the only field that
+    /// could hold labels, or, of several, the one with "label" in its name.
     #[must_use]
     pub fn with_labels(self, field: usize) -> Self {
         Mixing { labels: Some(field), ..self }

@@ -1,4 +1,4 @@
-//! A mixing checked against the fields, and what it draws for a batch.
+//! A mixing checked against the fields, and its draws for a batch.
 
 use ndlens_core::DType;
 use serde_json::{Value, json};
@@ -10,11 +10,11 @@ use crate::mixing::region::Cut;
 use crate::mixing::{beta, labels};
 use crate::random::{Stream, label};
 
-/// One of the ways, with its random numbers.
+/// A way of mixing, with its random numbers.
 #[derive(Debug, Clone)]
 struct MixStream {
     mix: Mix,
-    /// Those of a kind after its first are numbered.
+    /// Name of the way, numbered from the second of a kind on.
     name: String,
     stream: Stream,
 }
@@ -22,13 +22,13 @@ struct MixStream {
 /// The parameters of one batch.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct DrawnMix {
-    /// Which of the mixer's choices.
+    /// Place among the mixer's choices.
     choice: usize,
-    /// What the beta distribution gave.
+    /// Number of the beta distribution.
     lam: f64,
-    /// What comes from the neighbour; without it, a part of every element.
+    /// Rectangle of the neighbour; None if all elements are mixed.
     pub cut: Option<Cut>,
-    /// How much of a batch's items is their own.
+    /// Share of an item's own elements.
     pub share: f64,
 }
 
@@ -37,24 +37,25 @@ pub struct DrawnMix {
 pub struct Mixer {
     choices: Vec<MixStream>,
     weights: Vec<f64>,
-    /// Which of the choices is drawn from.
+    /// Random numbers that select a choice.
     stream: Stream,
     images: Vec<usize>,
-    /// The height and width of the images, where rectangles are cut.
+    /// Height and width of the images, if rectangles are cut.
     size: Option<[usize; 2]>,
     labels: usize,
-    /// The number of classes, where labels are their numbers.
+    /// Number of classes, if labels are their numbers.
     classes: Option<usize>,
 }
 
 impl Mixer {
-    /// Checks all that can be checked before the first batch.
+    /// Checks a mixing against the fields, before the first batch.
     ///
     /// # Errors
     ///
     /// [`Error::MixAlpha`], [`Error::NoClasses`], [`Error::NoMix`], [`Error::ClassesDiffer`],
-    /// [`Error::ChoiceWeights`]; where the fields cannot be mixed so, [`Error::NoSuchField`],
-    /// [`Error::UnclearMix`], [`Error::MixedTwice`], [`Error::MixedSizes`] and [`Error::Field`].
+    /// [`Error::ChoiceWeights`]; for fields that cannot be mixed in these ways,
+    /// [`Error::NoSuchField`], [`Error::UnclearMix`], [`Error::MixedTwice`], [`Error::MixedSizes`]
+    /// and [`Error::Field`].
     pub fn new(mixing: &Mixing, fields: &[MixField<'_>], seed: u64) -> Result<Self> {
         let Mixing { mixes, weights, images, labels } = mixing;
         mixes.iter().try_for_each(|mix| mix.check())?;
@@ -101,7 +102,7 @@ impl Mixer {
         self.labels
     }
 
-    /// The number of classes, where labels are their numbers and become probabilities.
+    /// The number of classes, if labels are their numbers and become probabilities.
     pub fn classes(&self) -> Option<usize> {
         self.classes
     }
@@ -111,8 +112,8 @@ impl Mixer {
         place == self.labels || self.images.contains(&place)
     }
 
-    /// The first of these labels, and its place, that is not the number of a class; None where
-    /// labels are probabilities.
+    /// The place and the value of the first label that is not the number of a class; None if labels
+    /// are probabilities.
     pub fn first_bad_label(&self, labels: &[u8], dtype: &DType) -> Option<(usize, Error)> {
         let classes = self.classes?;
         let (at, label) = labels::first_outside(labels, dtype, classes)?;
@@ -128,8 +129,7 @@ impl Mixer {
         let (Mix::CutMix { .. }, Some([height, width])) = (mix, self.size) else {
             return DrawnMix { choice, lam, cut: None, share: lam };
         };
-        // As torchvision has it: the middle is uniform, and what would reach beyond the edges is
-        // cut off.
+        // As in torchvision: the middle is uniform, and the rectangle is cut off at the edges.
         let (x, y) = (draws.below(width as u64) as usize, draws.below(height as u64) as usize);
         let half = |side: usize| (0.5 * (1.0 - lam).sqrt() * side as f64) as usize;
         let (half_width, half_height) = (half(width), half(height));
@@ -148,12 +148,13 @@ impl Mixer {
             }
             left -= weight;
         }
-        // Sums are rounded: the last that can be.
+        // Sums are rounded, so the default is the last choice with a weight.
         self.weights.iter().rposition(|&weight| weight > 0.0).unwrap_or(0)
     }
 
-    /// The parameters of a batch by the name of what mixes it: `{"MixUp": {"lam": 0.3}}`, or for
-    /// `CutMix` lam, the box as (x1, y1, x2, y2) and `lam_adjusted`, what is left outside of it.
+    /// The parameters of a batch by the name of its way of mixing: `{"MixUp": {"lam": 0.3}}`, or
+    /// for `CutMix` lam, the box as (x1, y1, x2, y2) and `lam_adjusted`, the share of the image
+    /// outside of it.
     pub fn params_to_json(&self, drawn: &DrawnMix) -> Value {
         let lam = drawn.lam;
         let params = match drawn.cut {

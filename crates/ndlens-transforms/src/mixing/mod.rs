@@ -1,4 +1,4 @@
-//! Whole batches mixed, once all their items are there: images with their neighbours, and their
+//! Mixing of whole batches, once all their items are made: images with their neighbours, and their
 //! labels in the same proportion.
 //!
 //! A network that sees parts of two images and is told how much of each learns smoother borders
@@ -7,15 +7,15 @@
 //! `roll(1, 0)`; all items of a batch in one proportion. Names, parameters and results are those of
 //! `torchvision.transforms.v2`.
 //!
-//! What is drawn for a batch is a pure function of (seed, epoch, the place of its first item in the
-//! order, kind of transform and place among its kind), so that it is the same for any number of
-//! threads, and after going on from a state.
+//! The parameters of a batch are a pure function of (seed, epoch, the place of its first item in
+//! the order, kind of transform and place among its kind). So they are the same for any number of
+//! threads, and after a loader resumes from a state.
 //!
-//! - `mix.rs`: the ways of mixing, and which fields are mixed.
-//! - `mixer.rs`: a mixing checked against the fields; what is drawn for a batch, and that as JSON.
-//! - `fields.rs`: which fields hold images and which labels, and whether they can be mixed.
+//! - `mix.rs`: the ways of mixing, and the mixed fields.
+//! - `mixer.rs`: a mixing checked against the fields; its draws for a batch, also as JSON.
+//! - `fields.rs`: the fields of images and of labels, and whether they can be mixed.
 //! - `beta.rs`: random numbers of the beta distribution.
-//! - `labels.rs`: labels that are numbers of classes, and the probabilities that they become.
+//! - `labels.rs`: labels that are numbers of classes, and their conversion to probabilities.
 //! - `region.rs`: the bytes of an item that are mixed.
 
 mod beta;

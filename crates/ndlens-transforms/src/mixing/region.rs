@@ -1,4 +1,4 @@
-//! The bytes of an item that are mixed: all of them, or those of a rectangle, which are runs.
+//! The bytes of an item that are mixed: all bytes, or the runs of a rectangle.
 
 use std::ops::Range;
 
@@ -15,10 +15,10 @@ pub struct Cut {
     pub bottom: usize,
 }
 
-/// How an image lies in memory: planes of rows of pixels.
+/// The arrangement of an image in memory: planes of rows of pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Image {
-    /// One for each channel, or one for all.
+    /// Number of planes: one for each channel, or one for all.
     pub planes: usize,
     /// Rows.
     pub height: usize,
@@ -38,7 +38,7 @@ pub struct Image {
 pub struct Region {
     start: usize,
     run_bytes: usize,
-    /// Runs in a plane.
+    /// Number of runs in a plane.
     rows: usize,
     row_bytes: usize,
     planes: usize,
@@ -76,7 +76,7 @@ impl Region {
         self.run_bytes * self.rows * self.planes
     }
 
-    /// Where in an item those bytes are that have these places among the bytes of all runs.
+    /// The places in an item of a range of the bytes of all runs.
     pub fn runs(&self, places: Range<usize>) -> impl Iterator<Item = Range<usize>> + use<> {
         let region = *self;
         let mut at = places.start;
@@ -101,7 +101,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_rectangle_is_its_bytes_in_their_order_however_it_is_cut_into_pieces(
+        fn any_pieces_of_a_rectangle_are_its_bytes_in_order(
             planes in 1usize..4, height in 1usize..6, width in 1usize..6,
             pixel_bytes in 1usize..4, piece in 1usize..20,
             corners in (0usize..6, 0usize..6, 0usize..6, 0usize..6),

@@ -1,8 +1,8 @@
-//! The taps of an axis as registers want them.
+//! The taps of an axis in the form that registers need.
 //!
-//! Neighbouring resized pixels need neighbouring source pixels, each a few. Where a register's
-//! lanes need no more bytes of a row than one load has, that load and a shuffle for every two taps
-//! put each lane's pixels where they are multiplied:
+//! Neighbouring resized pixels need a few neighbouring source pixels each. If a register's lanes
+//! need no more bytes of a row than one load has, that load and a shuffle for every two taps move
+//! each lane's pixels to their place:
 //!
 //! ```text
 //!  load      a b c d e f g h ..
@@ -12,9 +12,9 @@
 //!  taps 2,3  c d   d e   f g   g h
 //! ```
 //!
-//! Where an image gets so much smaller that lanes are too far apart for one load, they are picked
-//! from some loads side by side; and where that would be too many, each lane has enough taps to
-//! fill registers of its own: those are the long lanes.
+//! If an image gets so much smaller that lanes are too far apart for one load, they are picked from
+//! several adjacent loads. If that would be too many loads, each lane has enough taps to fill
+//! separate registers: those are the long lanes.
 
 use ndlens_core::room;
 
@@ -25,27 +25,28 @@ use crate::resize::taps::Taps;
 /// The taps of a long lane are padded to a multiple of this.
 pub(crate) const LONG: usize = 16;
 
-/// The most loads side by side.
+/// The most adjacent loads.
 pub(crate) const WINDOWS: usize = 4;
 
-/// The bytes that may be read after the last pixel of a row: no loads side by side are longer.
+/// Number of bytes that may be read after the last pixel of a row: adjacent loads are not longer.
 pub(crate) const PADDING: usize = 64 * WINDOWS;
 
 /// A byte of a shuffle that makes a 0.
 const ZERO: u32 = 0x80;
 
-/// Registers of an instruction set.
+/// Properties of the registers of an instruction set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LaneLayout {
-    /// How many sums of 32 bits it holds.
+    /// Number of 32-bit sums in a register.
     pub(crate) lanes: usize,
-    /// How many loads fill it, each for as many of the lanes, and each of as many bytes.
+    /// Number of loads that fill a register, each for an equal part of the lanes, and each of the
+    /// same length.
     pub(crate) loads: usize,
-    /// The bytes of a load, a power of 2 up to 64; 0 if there is no shuffle, so that all lanes are
+    /// Bytes of a load, a power of 2 up to 64; 0 if there is no shuffle, so that all lanes are
     /// long.
     pub(crate) load_bytes: usize,
-    /// How many loads side by side lanes can be picked from, up to [`WINDOWS`]; more than 1 only
-    /// where `loads` is 1.
+    /// Number of adjacent loads from which lanes can be picked, up to [`WINDOWS`]; more than 1 only
+    /// if `loads` is 1.
     pub(crate) windows: usize,
 }
 
@@ -74,12 +75,12 @@ pub(crate) struct Lanes {
     pub(crate) starts: Vec<u32>,
     pub(crate) long: Vec<i16>,
     pub(crate) precision: u32,
-    /// How many of a lane's weights are not padding.
+    /// Number of a lane's weights without padding.
     pub(crate) counts: Vec<u32>,
 }
 
 impl Lanes {
-    /// Lays out the taps of a row's pixels in the order in which they are written.
+    /// Arranges the taps of a row's pixels in the order in which the pixels are written.
     pub(crate) fn build(
         &mut self,
         taps: &Taps,
@@ -113,7 +114,8 @@ impl Lanes {
         }
     }
 
-    /// Where loads start, and how many side by side are needed. False if they would be too many.
+    /// Computes the starts of the loads, and how many adjacent loads are needed. False if they
+    /// would be too many.
     fn find_bases(&mut self, layout: LaneLayout) -> Result<bool> {
         self.bases.clear();
         room::reserve(&mut self.bases, self.groups * layout.loads)?;
@@ -164,7 +166,7 @@ impl Lanes {
                         }
                     }
                 }
-                // What is beyond the loads is multiplied by 0, and may as well wrap around.
+                // Bytes beyond the loads are multiplied by 0, so their indices may wrap around.
                 self.shuffles[place] =
                     (byte & mask) | ZERO << 8 | ((byte + 1) & mask) << 16 | ZERO << 24;
                 self.weights[place] = weight(2 * pair) | weight(2 * pair + 1) << 16;

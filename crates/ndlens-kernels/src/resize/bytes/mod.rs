@@ -2,9 +2,9 @@
 //! vertical filter out of it, and through the value map into the destination.
 //!
 //! The ring holds rows two by two: for each resized pixel of a channel one word, with the upper
-//! row's value in its lower half. That is how a multiplication of pairs wants its operands, so the
-//! vertical filter is a load and a multiplication for every two rows. Where a filter starts with
-//! the second row of a pair, the first has weight 0.
+//! row's value in its lower half. A multiplication of pairs needs its operands in this form, so the
+//! vertical filter is a load and a multiplication for every two rows. If a filter starts with the
+//! second row of a pair, the first has weight 0.
 
 #![expect(unsafe_code, reason = "calls vector bodies; see UNSAFE.md")]
 
@@ -28,10 +28,10 @@ use crate::simd::affine::Affine;
 use crate::simd::level::Level;
 use crate::simd::stores::{Stores, fence};
 
-/// The lanes where there are no registers.
+/// The lanes without registers.
 const SCALAR: LaneLayout = LaneLayout { lanes: 16, loads: 1, load_bytes: 0, windows: 0 };
 
-/// Memory that is used again for the next image.
+/// Memory that is reused for the next image.
 #[derive(Debug, Default)]
 pub(crate) struct ByteRows {
     lanes: Lanes,
@@ -39,7 +39,7 @@ pub(crate) struct ByteRows {
     planes: Vec<u8>,
     /// Pairs of rows, resized horizontally.
     ring: Vec<u32>,
-    /// Where in the ring the pairs of a resized row begin, and their weights.
+    /// Starts of the pairs of a resized row in the ring, and their weights.
     starts: Vec<usize>,
     weights: Vec<u32>,
     /// A resized row: planes, and interleaved.
@@ -47,7 +47,7 @@ pub(crate) struct ByteRows {
     pixels: Vec<u8>,
 }
 
-/// Resizes an image of bytes; sizes and dtypes fit, and there is something to write.
+/// Resizes an image of bytes. The caller has checked sizes and dtypes, and the window is not empty.
 pub(crate) fn run(
     level: Level,
     channels: usize,
@@ -77,8 +77,7 @@ pub(crate) fn run(
     let row_words = channels * out_plane;
     let slots = most_pairs(vertical, window.rows());
     room::resize(ring, slots * row_words, 0)?;
-    // A block of pixels is joined from whole loads, also where it is wider than the registers of
-    // sums.
+    // A block of pixels is joined from whole loads, also if it is wider than the registers of sums.
     room::resize(bytes, row_words + JOINED, 0)?;
 
     let mut writer = Writer::new(level, output, channels, out_plane, pixels);
@@ -110,7 +109,7 @@ pub(crate) fn run(
     Ok(())
 }
 
-/// Where resized rows go.
+/// The output of resized rows.
 struct Writer<'a> {
     level: Level,
     map: &'a ValueMap,
@@ -146,7 +145,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Makes one row of the stack and writes what becomes of it to row `place` of the destination.
+    /// Computes one row of the stack and writes its results to row `place` of the destination.
     fn write(
         &mut self,
         stack: &Stack<'_>,
@@ -192,7 +191,7 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// The sums of all words of a row, as bytes.
+    /// Sums all words of a row to bytes.
     fn sum(&self, stack: &Stack<'_>, bytes: &mut [u8]) {
         if let Some(sum) = vector::bytes(self.level) {
             // SAFETY: the body is the level's, so the machine has its instructions by invariant 1
@@ -206,7 +205,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Makes what was streamed visible to other threads.
+    /// Makes streamed results visible to other threads.
     fn finish(&self) {
         if self.stream {
             fence();

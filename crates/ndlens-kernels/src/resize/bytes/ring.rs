@@ -1,9 +1,8 @@
-//! The ring of resized rows, two by two: which pairs a row is computed from, and with which
-//! weights.
+//! The ring of resized rows, two by two: the pairs from which a row is computed, and their weights.
 
 use crate::resize::taps::Taps;
 
-/// Pairs of rows and their weights: what becomes one row.
+/// Pairs of rows and their weights, from which one row is computed.
 ///
 /// # Invariants
 ///
@@ -44,7 +43,7 @@ pub(crate) fn sum_word(stack: &Stack<'_>, x: usize) -> u8 {
     to_byte(sum, stack.precision) as u8
 }
 
-/// Both products of the halves, added.
+/// The sum of both products of the halves.
 fn multiply_pair(word: u32, weights: u32) -> i32 {
     let half = |word: u32, shift: u32| i32::from((word >> shift) as i16);
     half(word, 0) * half(weights, 0) + half(word, 16) * half(weights, 16)

@@ -1,4 +1,4 @@
-//! The filters of bytes over registers, and which body a level has.
+//! The filters of bytes over registers, and the body of each level.
 
 #![expect(unsafe_code, reason = "bodies over registers and raw pointers; see UNSAFE.md")]
 #![expect(

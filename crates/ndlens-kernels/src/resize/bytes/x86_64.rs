@@ -1,4 +1,4 @@
-//! Horizontal filters for x86-64 where an image gets so much smaller that a register's lanes are
+//! Horizontal filters for x86-64, for images that get so much smaller that a register's lanes are
 //! not in one load.
 
 #![expect(unsafe_code, reason = "CPU intrinsics and raw pointers; see UNSAFE.md")]
@@ -15,7 +15,7 @@ pub(crate) fn filter_far(level: Level, lanes: &Lanes) -> Option<FilterBody> {
     match (level.isa(), lanes.pairs, lanes.windows) {
         (Isa::Scalar, ..) => None,
         (_, 0, _) => Some(filter_long),
-        // One load has all, or the only one that there is.
+        // One load has all lanes, or is the only one.
         (_, _, 0 | 1) | (Isa::Avx2, ..) => None,
         (Isa::Avx512, _, 2) => Some(filter_windows::<2>),
         (Isa::Avx512, _, 3) => Some(filter_windows::<3>),

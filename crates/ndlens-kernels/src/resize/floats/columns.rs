@@ -1,9 +1,9 @@
-//! Floats that share a weight, side by side: what the filters of `float32` images run over.
+//! Columns: adjacent floats that share a weight, on which the filters of `float32` images work.
 //!
-//! A sum goes from its first tap to its last, or it has other bits; so no vector may hold several
-//! taps of one sum. But all rows of an image have the same horizontal weights, and all channels. So
-//! some rows of the source are turned into columns, one for each pixel of a row, and every weight
-//! is multiplied with a whole column, which compilers make vectors of:
+//! A sum must go from its first tap to its last to have the right bits, so no vector may have
+//! several taps of one sum. But all rows and channels of an image have the same horizontal weights.
+//! So some rows of the source are turned into columns, one for each pixel of a row. Every weight is
+//! multiplied with a whole column, which compilers turn into vector code:
 //!
 //! ```text
 //!  source, 3 channels      columns of 16 lanes, 4 for each row
@@ -27,13 +27,14 @@ use crate::simd::level::{Body, Level};
 /// The floats of a column: a register of AVX-512, two of AVX2.
 pub(crate) const LANES: usize = 16;
 
-/// What is summed in registers at once of a row. Rows are as long as a multiple of it.
+/// Number of floats of a row that are summed in registers at once. Rows are padded to a multiple of
+/// it.
 pub(crate) const BLOCK: usize = 64;
 
 /// One float of each of the lanes.
 pub(crate) type Column = [f32; LANES];
 
-/// Filters columns: one result for each place of the order.
+/// Filters columns, with one result for each place of the order.
 pub(crate) fn filter(
     level: Level,
     taps: &Taps,
@@ -48,7 +49,7 @@ pub(crate) fn filter(
 ///
 /// # Panics
 ///
-/// Where there is a slot beyond the ring, or `to` is no multiple of [`BLOCK`].
+/// If there is a slot beyond the ring, or `to` is no multiple of [`BLOCK`].
 pub(crate) fn sum(level: Level, weights: &[f32], slots: &[u32], ring: &[f32], to: &mut [f32]) {
     level.run(SumRows { weights, slots, ring, to });
 }

@@ -1,7 +1,7 @@
-//! One pass over an image of `float32`: as that over bytes, with floats in the ring.
+//! One pass over an image of `float32`: the same as for bytes, with floats in the ring.
 //!
-//! Sums go from the first tap to the last, which is torch's order within an axis. Rows are filtered
-//! horizontally some at once, as columns (see `columns.rs`): those that the next rows of the
+//! Sums go from the first tap to the last, which is torch's order within an axis. Several rows are
+//! filtered horizontally at once, as columns (see `columns.rs`): the rows that the next rows of the
 //! result need, which are not always neighbours.
 
 pub(crate) mod columns;
@@ -18,13 +18,13 @@ use crate::resize::source::SourceImage;
 use crate::resize::taps::{AxisTaps, Taps};
 use crate::simd::level::Level;
 
-/// Memory that is used again for the next image.
+/// Memory that is reused for the next image.
 #[derive(Debug, Default)]
 pub(crate) struct FloatRows {
-    /// Rows of the source, as columns, and what they are resized to.
+    /// Rows of the source, as columns, and their resized pixels.
     columns: Vec<Column>,
     resized: Vec<Column>,
-    /// Rows, resized horizontally, and in which slot each row of the source is.
+    /// Rows, resized horizontally, and the slot of each row of the source.
     ring: Vec<f32>,
     slots: Vec<u32>,
     /// A resized row, and its bytes as they are mapped.
@@ -32,8 +32,8 @@ pub(crate) struct FloatRows {
     bytes: Vec<u8>,
 }
 
-/// How the channels of a row's pixels lie in the ring: in groups, one after another, of as many
-/// channels as share a column with those of other rows.
+/// The arrangement of the channels of a row's pixels in the ring: in groups, one after another, of
+/// as many channels as share a column with those of other rows.
 ///
 /// ```text
 ///   3 channels   | RGB- RGB- RGB- .. |
@@ -79,7 +79,8 @@ impl Groups {
     }
 }
 
-/// Resizes an image of floats; sizes and dtypes fit, and there is something to write.
+/// Resizes an image of floats. The caller has checked sizes and dtypes, and the window is not
+/// empty.
 pub(crate) fn run(
     level: Level,
     channels: usize,
@@ -95,7 +96,7 @@ pub(crate) fn run(
         ColumnOrder { range: window.columns(), flip: window.flip_horizontal, mirrored: None };
     let groups = Groups::new(channels, window.width);
     let len = groups.len();
-    // Beside the rows that one is computed from, those that were filtered with the last of them.
+    // The ring has the rows of one result, and the rows that were filtered with the last of them.
     let most = window.rows().map(|row| vertical.counts[row] as usize).max().unwrap_or(1);
     let slots = most + groups.rows() - 1;
     room::resize(&mut floats.ring, slots * len, 0.0)?;
@@ -122,8 +123,8 @@ pub(crate) fn run(
     Ok(())
 }
 
-/// The rows of the source that a range of rows is computed from, each once. They go up, by
-/// invariant 3 of [`Taps`].
+/// The rows of the source from which a range of rows is computed, each once. They are in ascending
+/// order, by invariant 3 of [`Taps`].
 fn needed_rows(vertical: &Taps, rows: Range<usize>) -> impl Iterator<Item = usize> {
     let mut next = 0;
     rows.flat_map(move |i| {
@@ -175,7 +176,7 @@ fn spread<const SIZE: usize>(columns: &[Column], i: usize, to: &mut [f32]) {
     }
 }
 
-/// Writes what becomes of a resized row to row `place` of the destination.
+/// Writes the results of a resized row to row `place` of the destination.
 fn write(
     output: &ResizeOutput<'_>,
     groups: Groups,

@@ -1,7 +1,7 @@
 //! Registers of floats of 16 bits.
 //!
-//! AVX-512 has an instruction for bfloat16, but it takes denormals for zeros. So the low bits are
-//! rounded off by an addition: to the nearest, to the even one of two.
+//! AVX-512 has an instruction for bfloat16, but it treats denormals as zeros. So an addition rounds
+//! off the low bits: to the nearest, or to the even one of two equally near.
 //!
 //! ```text
 //!  f32       s eeeeeeee mmmmmmm llllllllllllllll
@@ -70,7 +70,7 @@ impl Halves for Avx512 {
     }
 }
 
-/// The bits of floats that are rounded to bfloat16, with whatever is below.
+/// The bits of floats that are rounded to bfloat16, with unspecified lower bits.
 ///
 /// # Safety
 ///

@@ -1,4 +1,4 @@
-//! Registers of AVX2 and AVX-512, by what is in them: floats, floats of 16 bits, integers.
+//! Registers of AVX2 and AVX-512, by their content: floats, floats of 16 bits, integers.
 
 pub(crate) mod half;
 pub(crate) mod vector;

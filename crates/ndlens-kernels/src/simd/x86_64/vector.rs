@@ -138,7 +138,7 @@ pub(crate) struct Avx2;
 pub(crate) struct Avx2Shuffle {
     /// For each byte of a half, the byte of that half's load it comes from; 0x80 makes a 0.
     bytes: __m256i,
-    /// Where the loads of the lower and the upper half start.
+    /// Starts of the loads of the lower and the upper half.
     starts: [usize; 2],
     /// Whether a half is loaded as 16 bytes, or as 8.
     long: bool,
@@ -157,7 +157,7 @@ impl Avx2Shuffle {
     const fn starts(stride: isize) -> [usize; 2] {
         let len = if Avx2Shuffle::is_long(stride) { 16 } else { 8 };
         let second = (7 * stride.unsigned_abs() + 1).saturating_sub(len);
-        // Backwards, the lower lanes want the block's end.
+        // Backwards, the lower lanes need the end of the block.
         if stride > 0 { [0, second] } else { [second, 0] }
     }
 
