@@ -20,7 +20,7 @@
 //! permission, which takes nothing; `"c"` is refused, by an error that names `"r"`.
 //! [`MappedFile::is_protected`] tells the fallback.
 //!
-//! Few descriptors are kept: `origin.rs` finds the file again. The number of maps is limited too
+//! No descriptor is kept: `origin.rs` finds the file again. The number of maps is limited too
 //! (`vm.max_map_count`), for the process as a whole, so we take three quarters at most, and the
 //! files beyond are read into memory. Their views differ in nothing else: they pickle to handles as
 //! those of maps do.
