@@ -1,4 +1,4 @@
-"""Maps need no descriptor: any number of files can be open; and other limits."""
+"""Maps hold no descriptor: any number of files can be open; and other limits."""
 
 from __future__ import annotations
 
@@ -66,36 +66,13 @@ def test_the_limit_of_descriptors_is_named_where_it_is_reached(path: Path) -> No
     assert run(script, str(path)) == (0, text, "")
 
 
-@pytest.mark.parametrize("kept", [0, 64])
-def test_one_of_many_files_and_one_that_keeps_its_descriptor_say_the_same_of_their_file(
-    kept: int, path: Path
-) -> None:
+def test_descriptors_of_a_program_that_closes_all_stay_open_and_are_not_asked(path: Path) -> None:
     script = """
-    import os, sys
-    import ndlens as nl
-    path, others = sys.argv[1], [nl.open(sys.argv[1]) for _ in range(64 - int(sys.argv[2]))]
-    before = len(os.listdir("/proc/self/fd"))
-    view = nl.open(path, "r")
-    assert len(os.listdir("/proc/self/fd")) == before + (len(others) < 64)
-    os.truncate(path, 5000)
-    try:
-        view[-1]
-    except nl.TruncatedError as error:
-        print(str(error).rpartition("/")[2])
-    """
-    text = (
-        "array.npy: file has 5000 bytes, expected at least 10128: it was truncated while mapped\n"
-    )
-    assert run(script, str(path), str(kept)) == (0, text, "")
-
-
-def test_a_descriptor_that_became_another_file_s_is_neither_asked_nor_closed(path: Path) -> None:
-    script = """
-    import os, sys
+    import gc, os, sys
     import ndlens as nl
     view = nl.open(sys.argv[1], "r")
     os.closerange(3, 100)
-    others = [os.open("/dev/null", os.O_RDONLY) for _ in range(20)]
+    others = [os.open(name, os.O_RDONLY) for name in (sys.argv[1], "/dev/null") * 20]
     assert view[15] == 15
     os.truncate(sys.argv[1], 5000)
     try:
@@ -103,9 +80,40 @@ def test_a_descriptor_that_became_another_file_s_is_neither_asked_nor_closed(pat
     except nl.TruncatedError:
         print("truncated")
     del view
+    gc.collect()
     assert all(os.fstat(other) for other in others)
     """
     assert run(script, str(path)) == (0, "truncated\n", "")
+
+
+def test_a_lock_on_a_file_outlives_the_views_of_it(path: Path) -> None:
+    script = """
+    import fcntl, gc, os, sys
+    import ndlens as nl
+
+    def is_locked():
+        child = os.fork()
+        if child == 0:
+            with open(sys.argv[1], "r+b") as file:
+                try:
+                    fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except OSError:
+                    os._exit(1)
+                os._exit(0)
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
+
+    file = open(sys.argv[1], "r+b")
+    views = [nl.open(sys.argv[1], mode) for mode in ("r", "c", "r+")]
+    fcntl.lockf(file, fcntl.LOCK_EX)
+    assert is_locked()
+    assert [view[15] for view in views] == [15] * 3
+    assert is_locked()
+    del views
+    gc.collect()
+    print(is_locked())
+    file.close()
+    """
+    assert run(script, str(path)) == (0, "True\n", "")
 
 
 # Truncation, without a descriptor.

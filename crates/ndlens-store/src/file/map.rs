@@ -20,7 +20,7 @@
 //! permission, which takes nothing; `"c"` is refused, by an error that names `"r"`.
 //! [`MappedFile::is_protected`] tells the fallback.
 //!
-//! Few descriptors are kept: `origin.rs` finds the file again. The number of maps of a process is
+//! No descriptor is kept: `origin.rs` finds the file again. The number of maps of a process is
 //! limited too (`vm.max_map_count`), so this crate takes three quarters at most, and reads further
 //! files into memory. Their views differ in nothing else: they pickle to handles like those of
 //! maps.

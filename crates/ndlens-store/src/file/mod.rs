@@ -2,7 +2,6 @@
 
 pub(crate) mod array_file;
 pub(crate) mod arrays;
-pub(crate) mod descriptor;
 pub(crate) mod map;
 pub(crate) mod open;
 pub(crate) mod origin;

@@ -2,8 +2,7 @@
 //!
 //! A map needs no open file, and a process has far fewer descriptors than it may have maps. The
 //! file's length is read by path, and an answer counts only if the path leads to the same device
-//! and inode. The first maps keep their descriptors (`descriptor.rs`), which only saves time: the
-//! answers are the same.
+//! and inode.
 //!
 //! | the file, since it was opened | how it is found |
 //! |---|---|
@@ -27,8 +26,6 @@ use std::sync::{Mutex, MutexGuard, TryLockError};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
-
-use crate::file::descriptor::Descriptor;
 
 /// The identity of a file, with its size and time of change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,8 +64,6 @@ pub(crate) struct Origin {
     identity: FileIdentity,
     /// The descriptor of a file without a path.
     kept: Option<File>,
-    /// The descriptor of another file, while few are kept.
-    descriptor: Option<Descriptor>,
     /// The last search in the maps.
     last: Mutex<Option<Look>>,
 }
@@ -88,7 +83,7 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 const LOOK_PART: u32 = 100;
 
 impl Origin {
-    /// The origin of an open file; closes it if its path suffices and enough are open.
+    /// The origin of an open file; closes it if its path suffices.
     ///
     /// # Errors
     ///
@@ -98,19 +93,8 @@ impl Origin {
         let absolute = std::path::absolute(path)?;
         let found = fs::metadata(&absolute).is_ok_and(|metadata| identity.is_file(&metadata));
         let absolute = CString::new(absolute.into_os_string().into_vec())?;
-        let (kept, descriptor) = if found {
-            (None, Descriptor::keep(file, (identity.device, identity.inode)))
-        } else {
-            (Some(file), None)
-        };
-        Ok(Origin {
-            path: path.to_owned(),
-            absolute,
-            identity,
-            kept,
-            descriptor,
-            last: Mutex::default(),
-        })
+        let kept = (!found).then_some(file);
+        Ok(Origin { path: path.to_owned(), absolute, identity, kept, last: Mutex::default() })
     }
 
     /// The path as given when the file was opened.
@@ -137,9 +121,6 @@ impl Origin {
     pub(crate) fn size(&self, address: usize) -> io::Result<Option<u64>> {
         if let Some(file) = &self.kept {
             return file.metadata().map(|metadata| Some(metadata.len()));
-        }
-        if let Some(size) = self.descriptor.as_ref().and_then(Descriptor::size) {
-            return Ok(Some(size));
         }
         // First without an allocation, since every read of an element calls this.
         match rustix::fs::stat(self.absolute.as_c_str()) {

@@ -1,8 +1,10 @@
 //! The files that a pattern matches, in natural order.
 
 use std::cmp::Ordering;
+use std::ffi::OsStr;
 use std::fs::{self, DirEntry};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use glob::{MatchOptions, Pattern, PatternError};
@@ -38,7 +40,7 @@ pub(crate) fn matches(pattern: &Path) -> Result<Option<Vec<PathBuf>>> {
     let parts = text.split('/').filter(|part| !part.is_empty()).map(Part::of);
     let mut parts = room::try_list_of(parts.map(|part| part.map_err(bad)))?;
     parts.dedup_by(|next, last| matches!((next, last), (Part::AnyDepth, Part::AnyDepth)));
-    let mut paths = walk(if text.starts_with('/') { "/" } else { "" }, &parts)?;
+    let mut paths = walk(if text.starts_with('/') { "/" } else { "." }, &parts)?;
     if text.ends_with('/') {
         paths.retain(|path| path.is_dir());
     }
@@ -77,53 +79,93 @@ impl<'a> Part<'a> {
     }
 }
 
+/// A path that a walk has reached.
+struct Reached {
+    path: PathBuf,
+    /// The number of parts that it has matched.
+    matched: usize,
+    /// The number of directories that led to it by parts `**`.
+    depth: usize,
+}
+
 /// The paths below `root` that match all parts, in any order.
 ///
-/// The walk of the crate `glob` ends the process if there is no memory for a directory's list; this
-/// one returns an error.
+/// The walk of the crate `glob` lists a directory into memory that it does not ask for; this one
+/// asks. It also ends if links lead in circles: `**` does not enter a directory that it is in.
 fn walk(root: &str, parts: &[Part<'_>]) -> Result<Vec<PathBuf>> {
     let (mut found, mut todo) = (vec![], vec![]);
-    room::push(&mut todo, (PathBuf::from(root), 0))?;
-    while let Some((path, at)) = todo.pop() {
-        let Some(part) = parts.get(at) else {
+    // The directories, entered by `**`, that lead to the path in hand. The walk goes down before it
+    // goes on, so the first `depth` of them are those of any path in `todo`.
+    let mut entered = vec![];
+    room::push(&mut todo, Reached { path: PathBuf::from(root), matched: 0, depth: 0 })?;
+    while let Some(Reached { path, matched, depth }) = todo.pop() {
+        let Some(part) = parts.get(matched) else {
             room::push(&mut found, path)?;
             continue;
         };
+        let next = |path| Reached { path, matched: matched + 1, depth };
         match part {
             Part::Name(name) => {
-                let next = path.join(name);
-                if fs::metadata(&next).is_ok() {
-                    room::push(&mut todo, (next, at + 1))?;
+                let path = join(&path, name.as_ref());
+                // A link that leads nowhere is a match.
+                if fs::symlink_metadata(&path).is_ok() {
+                    room::push(&mut todo, next(path))?;
                 }
             }
             Part::Names(pattern) => each_entry(&path, |entry| {
                 let name = entry.file_name();
                 if name.to_str().is_some_and(|name| pattern.matches_with(name, OPTIONS)) {
-                    room::push(&mut todo, (path.join(name), at + 1))?;
+                    room::push(&mut todo, next(join(&path, &name)))?;
                 }
                 Ok(())
             })?,
             Part::AnyDepth => {
+                let Some(directory) = directory_of(&path) else { continue };
+                entered.truncate(depth);
+                room::push(&mut entered, directory)?;
+                let depth = entered.len();
+                let is_last = matched + 1 == parts.len();
                 each_entry(&path, |entry| {
-                    let name = entry.file_name();
-                    let next = path.join(&name);
-                    if !name.as_encoded_bytes().starts_with(b".") && next.is_dir() {
-                        room::push(&mut todo, (next, at))?;
+                    let (name, kind) = (entry.file_name(), entry.file_type());
+                    let may_be_one = kind.is_ok_and(|kind| kind.is_dir() || kind.is_symlink());
+                    if !may_be_one || name.as_encoded_bytes().starts_with(b".") {
+                        return Ok(());
                     }
-                    Ok(())
+                    let path = join(&path, &name);
+                    if directory_of(&path).is_none_or(|inner| entered.contains(&inner)) {
+                        return Ok(());
+                    }
+                    if is_last {
+                        room::push(&mut found, path.clone())?;
+                    }
+                    room::push(&mut todo, Reached { path, matched, depth }).map_err(Error::from)
                 })?;
-                room::push(&mut todo, (path, at + 1))?;
+                // A last `**` matches the directories below the one that it starts from.
+                if !is_last {
+                    let matched = matched + 1;
+                    room::push(&mut todo, Reached { path, matched, depth })?;
+                }
             }
         }
     }
     Ok(found)
 }
 
-/// Calls `take` with each entry of a directory; other files have no entries.
+/// The path of an entry; that of one in the working directory is its name.
+fn join(directory: &Path, name: &OsStr) -> PathBuf {
+    if directory == Path::new(".") { PathBuf::from(name) } else { directory.join(name) }
+}
+
+/// The device and inode of a directory; None for anything else.
+fn directory_of(path: &Path) -> Option<(u64, u64)> {
+    let metadata = fs::metadata(path).ok().filter(fs::Metadata::is_dir)?;
+    Some((metadata.dev(), metadata.ino()))
+}
+
+/// Takes each entry of a directory; of anything else there is none.
 fn each_entry(path: &Path, mut take: impl FnMut(DirEntry) -> Result<()>) -> Result<()> {
-    let listed = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-    let io = |source| Error::Io { path: listed.to_owned(), source };
-    let entries = match fs::read_dir(listed) {
+    let io = |source| Error::Io { path: path.to_owned(), source };
+    let entries = match fs::read_dir(path) {
         Ok(entries) => entries,
         Err(error)
             if matches!(error.kind(), io::ErrorKind::NotADirectory | io::ErrorKind::NotFound) =>
@@ -167,56 +209,178 @@ fn take_number<'a>(text: &mut &'a [u8]) -> &'a [u8] {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsString;
+
     use super::*;
 
-    /// Files of these names below a directory; the paths that a pattern matches, without it.
-    fn matched(names: &[&str], pattern: &str) -> Vec<String> {
+    /// A directory of files of these names, empty.
+    fn directory_of_files(names: &[&str]) -> tempfile::TempDir {
         let directory = tempfile::tempdir().unwrap();
         for name in names {
             let path = directory.path().join(name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, "").unwrap();
         }
-        let inside = |path: PathBuf| {
-            path.strip_prefix(directory.path()).unwrap().to_str().unwrap().to_owned()
-        };
-        match matches(&directory.path().join(pattern)) {
-            Ok(paths) => paths.unwrap().into_iter().map(inside).collect(),
+        directory
+    }
+
+    /// The paths that a pattern matches.
+    fn matched(pattern: &Path) -> Vec<PathBuf> {
+        match matches(pattern) {
+            Ok(paths) => paths.unwrap(),
             Err(Error::NoMatch { .. }) => vec![],
             Err(error) => panic!("{error}"),
         }
     }
 
+    /// The paths below a directory that a pattern matches, without the directory.
+    fn matched_below(directory: &Path, pattern: &str) -> Vec<String> {
+        let inside =
+            |path: PathBuf| path.strip_prefix(directory).unwrap().to_str().map(String::from);
+        matched(&directory.join(pattern)).into_iter().map(|path| inside(path).unwrap()).collect()
+    }
+
+    /// The paths, as they are spelled, that the crate `glob` finds, each once.
+    fn found_by_glob(pattern: &str) -> Vec<OsString> {
+        let paths = glob::glob_with(pattern, OPTIONS).unwrap();
+        let mut paths: Vec<_> = paths.map(|path| path.unwrap().into_os_string()).collect();
+        paths.sort();
+        paths.dedup();
+        paths
+    }
+
+    #[track_caller]
+    fn assert_as_glob(pattern: &str) {
+        let paths = matched(Path::new(pattern)).into_iter().map(PathBuf::into_os_string);
+        let mut paths: Vec<_> = paths.collect();
+        paths.sort();
+        assert_eq!(paths, found_by_glob(pattern), "{pattern}");
+    }
+
     #[test]
-    fn patterns_match_what_the_crate_glob_says() {
-        let names = [
+    fn patterns_match_what_the_crate_glob_finds() {
+        // So deep that `..` stays inside.
+        let outside = directory_of_files(&[
+            "o/o/a.npy",
+            "o/o/b.npy",
+            "o/o/c.txt",
+            "o/o/.h.npy",
+            "o/o/d/a.npy",
+            "o/o/d/e/a.npy",
+            "o/o/d/e/e/b.npy",
+            "o/o/d/.g/a.npy",
+            "o/o/.g/a.npy",
+            "o/o/e/a.npy",
+            "o/o/[x].npy",
+        ]);
+        let directory = outside.path().join("o/o");
+        for (target, link) in [("d/e", "l"), ("a.npy", "la.npy"), ("nowhere", "dangling.npy")] {
+            std::os::unix::fs::symlink(target, directory.join(link)).unwrap();
+        }
+        let directory = directory.to_str().unwrap();
+        let parts = [
+            "*",
+            "**",
+            "?",
+            "[de]",
+            "[[]x].npy",
+            "*.npy",
+            "d",
+            "e",
+            "l",
+            ".g",
+            ".",
+            "..",
             "a.npy",
-            "b.npy",
-            "c.txt",
-            ".d.npy",
-            "d/a.npy",
-            "d/e/a.npy",
-            "d/e/f/b.npy",
-            ".g/a.npy",
-            "[x].npy",
+            "dangling.npy",
+            "nothing",
         ];
-        for (pattern, expected) in [
-            ("*.npy", &["[x].npy", "a.npy", "b.npy"][..]),
-            ("?.*", &["a.npy", "b.npy", "c.txt"]),
-            ("[ab].npy", &["a.npy", "b.npy"]),
-            ("[[]x].npy", &["[x].npy"]),
-            (".*.npy", &[".d.npy"]),
-            ("*/a.npy", &["d/a.npy"]),
-            ("**/a.npy", &["a.npy", "d/a.npy", "d/e/a.npy"]),
-            ("d/**/*.npy", &["d/a.npy", "d/e/a.npy", "d/e/f/b.npy"]),
-            ("**/e/**/*.npy", &["d/e/a.npy", "d/e/f/b.npy"]),
-            ("**/**/f/*", &["d/e/f/b.npy"]),
-            ("*/e/../*.npy", &["d/e/../a.npy"]),
-            ("*.npy/*", &[]),
-            ("nothing/*.npy", &[]),
-            ("*.npy/", &[]),
+        // What the crate never finds below `**`, and here is found.
+        let differs = |parts: &[&str]| {
+            parts.windows(2).any(|pair| pair[0] == "**" && pair[1].starts_with('.'))
+        };
+        let mut compared = 0;
+        let mut compare = |parts: &[&str]| {
+            let pattern = parts.join("/");
+            if pattern.contains(['*', '?', '[']) && !differs(parts) {
+                assert_as_glob(&format!("{directory}/{pattern}"));
+                assert_as_glob(&format!("{directory}/{pattern}/"));
+                compared += 2;
+            }
+        };
+        for first in parts {
+            compare(&[first]);
+            for second in parts {
+                compare(&[first, second]);
+                for third in parts {
+                    compare(&[first, second, third]);
+                }
+            }
+        }
+        assert!(compared > 4000, "{compared}");
+        for pattern in ["d//*.npy", "**/e/**/*.npy", "**/**/e/**", "d/**/**/*/", "*/e/../*.npy"] {
+            assert_as_glob(&format!("{directory}/{pattern}"));
+        }
+    }
+
+    #[test]
+    fn paths_below_the_working_directory_are_spelled_as_the_crate_glob_spells_them() {
+        // That of this crate's tests.
+        for pattern in [
+            "*",
+            "**",
+            "**/",
+            "./*",
+            "./src/*.rs",
+            "src/*/../*.rs",
+            "./**/mod.rs",
+            "*/./*.rs",
+            "src//*.rs",
+            "../*/Cargo.toml",
+            "src/**",
+            "**/file/**",
+            "././*",
+            "./?rc/**/*.rs",
         ] {
-            assert_eq!(matched(&names, pattern), expected, "{pattern}");
+            assert_as_glob(pattern);
+        }
+    }
+
+    #[test]
+    fn a_name_that_begins_with_a_dot_is_matched_where_the_pattern_has_the_dot() {
+        let directory = directory_of_files(&[".h.npy", "a.npy", "d/.g/a.npy", ".g/a.npy"]);
+        for (pattern, expected) in [
+            ("*.npy", &["a.npy"][..]),
+            ("?h.npy", &[]),
+            ("[.]h.npy", &[]),
+            (".*.npy", &[".h.npy"]),
+            (".?/a.npy", &[".g/a.npy"]),
+            ("**/.g/a.npy", &[".g/a.npy", "d/.g/a.npy"]),
+            // Neither `.` nor `..`, which are no entries.
+            ("d/.*/a.npy", &["d/.g/a.npy"]),
+        ] {
+            assert_eq!(matched_below(directory.path(), pattern), expected, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn links_that_lead_in_circles_are_followed_once() {
+        let directory = directory_of_files(&["a.npy", "d/a.npy", "d/e/a.npy"]);
+        for (target, link) in [(".", "self"), (".", "self2"), ("..", "d/up"), ("../..", "d/e/up")] {
+            std::os::unix::fs::symlink(target, directory.path().join(link)).unwrap();
+        }
+        for (pattern, expected) in [
+            ("**/a.npy", &["a.npy", "d/a.npy", "d/e/a.npy"][..]),
+            ("**/*.npy", &["a.npy", "d/a.npy", "d/e/a.npy"]),
+            ("**", &["d", "d/e"]),
+            ("**/**/e/**/a.npy", &["d/e/a.npy"]),
+            ("**/up/a.npy", &["d/e/up/a.npy", "d/up/a.npy"]),
+            // Links that the pattern names.
+            ("self/*.npy", &["self/a.npy"]),
+            ("self/**/a.npy", &["self/a.npy", "self/d/a.npy", "self/d/e/a.npy"]),
+            ("d/up/d/*.npy", &["d/up/d/a.npy"]),
+        ] {
+            assert_eq!(matched_below(directory.path(), pattern), expected, "{pattern}");
         }
     }
 
