@@ -108,9 +108,12 @@ impl Arrays {
         format: Format,
         load: bool,
     ) -> Result<Self> {
-        if format != Format::Index {
-            let file = ArrayFile::of(file, path, len, mode, format, load)?;
-            return Arrays::new(path, vec![file], None, load);
+        match format {
+            Format::Npy | Format::Npz | Format::Safetensors => {
+                let file = ArrayFile::of(file, path, len, mode, format, load)?;
+                return Arrays::new(path, vec![file], None, load);
+            }
+            Format::Index => {}
         }
         let Checkpoint { files, names, places } = Checkpoint::read(&file, path, len)?;
         let files = files.iter().map(|path| ArrayFile::open(path, mode, load));

@@ -93,7 +93,7 @@ impl Options {
         } else {
             match Format::of(&file, path, len)? {
                 Format::Npy => npy::read_placement(&mut Section::new(&file, 0, len), path, len)?,
-                format => {
+                format @ (Format::Npz | Format::Safetensors | Format::Index) => {
                     let arrays = Arrays::of(file, path, len, self.mode, format, self.copy);
                     return arrays.map(Opened::Arrays);
                 }
