@@ -142,8 +142,10 @@ def test_shards_say_how_they_become_one_array(tmp_path: Any) -> None:
 
 LISTS: dict[str, list[Any]] = {
     "images": [np.zeros((12, 12, 3), "u1") for _ in range(8)],
-    "tensors": [torch.zeros(12, 12) for _ in range(8)],
-    "views": [nl.view(bytes(9)).reshape(3, 3) for _ in range(8)],
+    "tall images": [np.zeros((8192, 2, 1), "u1")] * 8,
+    "images with alpha": [np.zeros((64, 9, 4), "f4")] * 8,
+    "channels-first images": [torch.zeros(3, 12, 12)] * 8,
+    "grey images": [torch.zeros(12, 12)] * 13,
     "rows": [np.zeros(16) for _ in range(17)],
 }
 
@@ -173,8 +175,40 @@ def test_a_list_that_may_be_fields_is_taken_for_them() -> None:
     for fields in (
         [np.zeros(16) for _ in range(16)],  # columns of a table
         [np.zeros((12, 12)) for _ in range(7)],
+        [np.zeros((1000, 4))] * 8,  # features
+        [np.zeros((8, 4))] * 8,
+        [torch.zeros(12, 12)] * 12,
+        [np.zeros((8193, 6, 3))] * 8,  # a longer first axis counts items
+        [np.zeros((12, 6, 5))] * 8,
+        [nl.view(bytes(9)).reshape(3, 3)] * 8,
+        [nl.view(bytes(144)).reshape(4, 12, 3)] * 8,
+        [nl.windows(np.zeros(4), 3)] * 8,
         [np.zeros((12, 12)) for _ in range(8)] + [np.zeros(12)],
         [np.zeros((12, 12), dtype) for dtype in ("u1", "f4") for _ in range(4)],
     ):
         loader = nl.Loader(fields, output="numpy", batch_size=2)
         assert len(next(iter(loader))) == len(fields)
+
+
+@pytest.mark.parametrize("shape", [(0,), (0, 4), (0, 12, 3)])
+def test_a_list_of_empty_arrays_is_an_empty_data_set(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="empty"):
+        nl.Loader([np.zeros(shape)] * 8)
+
+
+def test_a_list_of_ragged_fields_is_taken_for_fields() -> None:
+    loader = nl.Loader([nl.ragged([np.zeros(3), np.zeros(3)])] * 8, output="numpy", batch_size=2)
+    assert len(next(iter(loader))) == 8
+
+
+def test_annotations_are_resolved_with_the_names_of_typing() -> None:
+    functions = [nl.split, nl.subset, nl.Arrays.__getitem__, T.Compose]
+    functions += [vars(T)[name].__init__ for name in T.__all__ if isinstance(vars(T)[name], type)]
+    for function in functions:
+        typing.get_type_hints(function, vars(typing))
+    from ndlens import _typing
+
+    names = vars(typing) | vars(_typing)
+    assert typing.get_type_hints(nl.Loader.__init__, names)["shuffle"] is bool
+    assert "num_workers" in inspect.signature(nl.Loader, globals=names, eval_str=True).parameters
+    typing.get_type_hints(T.replay, names)
