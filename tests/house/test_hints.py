@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import re
+import typing
 from typing import Any
 
 import numpy as np
@@ -74,6 +76,31 @@ def test_compose_takes_transforms() -> None:
         T.Compose(T.RandomCrop(2))  # type: ignore[arg-type]  # what is refused
     with pytest.raises(TypeError, match=r"^Compose takes transforms, got None: leave it out$"):
         T.Compose([T.RandomCrop(2), None])
+    from torchvision.transforms import v2
+
+    flip = v2.RandomHorizontalFlip()
+    assert T.Compose([flip, [v2.Compose([flip])]])[0] is flip
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ("ab", "Compose takes a list of transforms, got 'ab'"),
+        (3, "Compose takes a list of transforms, got 3"),
+        ({"x": []}, "Compose takes a list of transforms, got {'x': []}"),
+        (["ab"], "Compose takes transforms, got 'ab'"),
+        ([[3]], "Compose takes transforms, got 3"),
+        ([len], "Compose takes transforms, got <built-in function len>"),
+        (
+            [T.ChannelsFirst],
+            "Compose takes transforms, got the class ChannelsFirst: ChannelsFirst(..)",
+        ),
+    ],
+)
+def test_compose_refuses_what_is_no_transform(given: Any, text: str) -> None:
+    with pytest.raises(TypeError) as caught:
+        T.Compose(given)
+    assert str(caught.value) == text
 
 
 IMAGENET = "mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)"

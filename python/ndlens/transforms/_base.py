@@ -7,7 +7,7 @@ it is imported, which takes longer than all other imports of ndlens together.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -183,12 +183,19 @@ def Compose(transforms: Iterable[Any]) -> list[Any]:  # noqa: N802  # torchvisio
         raise TypeError(
             f"Compose takes a list of transforms, got {name}: put it in one, [{name}(..)]"
         )
+    if isinstance(transforms, str | bytes | Mapping) or not isinstance(transforms, Iterable):
+        raise TypeError(f"Compose takes a list of transforms, got {transforms!r}")
     steps: list[Any] = []
     for step in transforms:
-        if step is None:
-            raise TypeError("Compose takes transforms, got None: leave it out")
         if isinstance(step, list | tuple):
             steps.extend(Compose(step))
+        elif isinstance(step, type):
+            raise TypeError(
+                f"Compose takes transforms, got the class {step.__name__}: {step.__name__}(..)"
+            )
+        elif not isinstance(step, Fixed) and type(step).__module__.split(".")[0] != "torchvision":
+            hint = ": leave it out" if step is None else ""
+            raise TypeError(f"Compose takes transforms, got {step!r}{hint}")
         else:
             steps.append(step)
     return steps
