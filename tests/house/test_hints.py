@@ -137,6 +137,35 @@ def test_statistics_that_are_missing_say_what_to_give(
     assert str(caught.value) == text
 
 
+@pytest.mark.parametrize("kind", [T.Normalize, T.Standardize, T.MixUp, T.CutMix])
+def test_a_keyword_that_there_is_not_names_the_class_and_the_keyword(kind: Any) -> None:
+    with pytest.raises(TypeError) as caught:
+        kind(zz=1)
+    name = kind.__name__
+    assert str(caught.value) == f"{name}.__init__() got an unexpected keyword argument 'zz'"
+    with pytest.raises(TypeError, match=rf"^{name}.__init__\(\) takes .* 4 were given$"):
+        kind(1, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("keyword", "hint"),
+    [
+        ("transform", "give transforms=, a list for each field"),
+        ("target_transform", "give transforms=, a list for each field"),
+        ("batch_size", "give it to the DataLoader"),
+    ],
+)
+def test_keywords_of_other_data_sets_say_what_to_give(keyword: str, hint: str) -> None:
+    dataset: Any = nl.torch.Dataset
+    with pytest.raises(TypeError) as caught:
+        dataset(bytes(4), **{keyword: None})
+    assert str(caught.value) == (
+        f"Dataset.__init__() got an unexpected keyword argument {keyword!r}: {hint}"
+    )
+    with pytest.raises(TypeError, match=r"unexpected keyword argument 'zz'$"):
+        dataset(bytes(4), zz=None)
+
+
 def test_items_say_how_they_become_one_array() -> None:
     items = nl.ragged([np.zeros((2, 3), "u1"), np.zeros((2, 3), "u1")])
     with pytest.raises(AttributeError) as caught:
