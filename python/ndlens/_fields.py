@@ -15,6 +15,9 @@ Source: TypeAlias = _ndlens.View | _ndlens.Shards | _ndlens.Items
 
 # A list of fewer arrays of one shape and dtype is a list of fields.
 _LEAST_ITEMS = 8
+# The channels of images, and an upper bound of their heights: a longer axis counts items.
+_CHANNELS = (1, 3, 4)
+_MOST_ROWS = 8192
 
 
 def _looks(field: Any) -> tuple[Any, Any] | None:
@@ -26,25 +29,34 @@ def _looks(field: Any) -> tuple[Any, Any] | None:
     return (tuple(shape), getattr(field, "dtype", None)) if isinstance(shape, tuple) else None
 
 
+def _are_items(arrays: int, shape: tuple[int, ...]) -> bool:
+    """Whether this many arrays of one shape are items."""
+    if not shape or shape[0] == 0:
+        return False
+    is_image = len(shape) == 3 and shape[-1] in _CHANNELS and shape[0] <= _MOST_ROWS
+    return arrays > shape[0] or is_image
+
+
 def check_fields(fields: Any) -> None:
     """Refuses a list of items in place of fields.
 
-    A list of eight or more arrays of one type, shape and dtype is a list of items if they have
-    several axes, or if there are more arrays than each has rows. A tuple of them is taken for
-    fields.
+    A list of eight or more arrays of one type, shape and dtype is a list of items if there are more
+    arrays than each has rows, or if they have the shape of images: (height, width, channels) of 1,
+    3 or 4 channels and at most 8192 rows, or PIL's own. A tuple of them is taken for fields, and so
+    are views, shards and items of ndlens.
 
     Raises:
         ValueError: `fields` is such a list.
     """
     if not isinstance(fields, list) or len(fields) < _LEAST_ITEMS:
         return
-    kind, first = type(fields[0]), _looks(fields[0])
-    if first is None or not first[0]:
+    if isinstance(fields[0], _ndlens.View | _ndlens.Shards | _ndlens.Items):
         return
-    if any(type(field) is not kind or _looks(field) != first for field in fields):
+    kind, first = type(fields[0]), _looks(fields[0])
+    if first is None or any(type(field) is not kind or _looks(field) != first for field in fields):
         return
     shape, dtype = first
-    if len(shape) > 1 or len(fields) > shape[0]:
+    if not hasattr(fields[0], "shape") or _are_items(len(fields), shape):
         raise ValueError(
             f"fields is a list of {len(fields)} arrays, each of shape {shape} and {dtype}, which "
             "look like items: give numpy.stack(items), or tuple(fields) if each is a field"

@@ -13,6 +13,7 @@ from types import GenericAlias
 
 from . import _ndlens
 from ._fields import as_sources, check_fields
+from ._keywords import refuse_elsewhere
 from ._options import (
     BatchOptions,
     FieldOptions,
@@ -142,12 +143,7 @@ def _one_positional(init: _Init) -> _Init:
                 f"Loader takes one positional argument, fields, got {len(args)}: "
                 "give the others by name, such as batch_size=64"
             )
-        for name in kwargs:
-            if name in _ELSEWHERE:
-                raise TypeError(
-                    f"Loader.__init__() got an unexpected keyword argument {name!r}: "
-                    f"{_ELSEWHERE[name]}"
-                )
+        refuse_elsewhere("Loader", kwargs, _ELSEWHERE)
         init(self, *args, **kwargs)
 
     return checked  # type: ignore[return-value]  # of the same signature

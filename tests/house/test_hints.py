@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import re
+import typing
 from typing import Any
 
 import numpy as np
@@ -74,6 +76,31 @@ def test_compose_takes_transforms() -> None:
         T.Compose(T.RandomCrop(2))  # type: ignore[arg-type]  # what is refused
     with pytest.raises(TypeError, match=r"^Compose takes transforms, got None: leave it out$"):
         T.Compose([T.RandomCrop(2), None])
+    from torchvision.transforms import v2
+
+    flip = v2.RandomHorizontalFlip()
+    assert T.Compose([flip, [v2.Compose([flip])]])[0] is flip
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ("ab", "Compose takes a list of transforms, got 'ab'"),
+        (3, "Compose takes a list of transforms, got 3"),
+        ({"x": []}, "Compose takes a list of transforms, got {'x': []}"),
+        (["ab"], "Compose takes transforms, got 'ab'"),
+        ([[3]], "Compose takes transforms, got 3"),
+        ([len], "Compose takes transforms, got <built-in function len>"),
+        (
+            [T.ChannelsFirst],
+            "Compose takes transforms, got the class ChannelsFirst: ChannelsFirst(..)",
+        ),
+    ],
+)
+def test_compose_refuses_what_is_no_transform(given: Any, text: str) -> None:
+    with pytest.raises(TypeError) as caught:
+        T.Compose(given)
+    assert str(caught.value) == text
 
 
 IMAGENET = "mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)"
@@ -110,6 +137,35 @@ def test_statistics_that_are_missing_say_what_to_give(
     assert str(caught.value) == text
 
 
+@pytest.mark.parametrize("kind", [T.Normalize, T.Standardize, T.MixUp, T.CutMix])
+def test_a_keyword_that_there_is_not_names_the_class_and_the_keyword(kind: Any) -> None:
+    with pytest.raises(TypeError) as caught:
+        kind(zz=1)
+    name = kind.__name__
+    assert str(caught.value) == f"{name}.__init__() got an unexpected keyword argument 'zz'"
+    with pytest.raises(TypeError, match=rf"^{name}.__init__\(\) takes .* 4 were given$"):
+        kind(1, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("keyword", "hint"),
+    [
+        ("transform", "give transforms=, a list for each field"),
+        ("target_transform", "give transforms=, a list for each field"),
+        ("batch_size", "give it to the DataLoader"),
+    ],
+)
+def test_keywords_of_other_data_sets_say_what_to_give(keyword: str, hint: str) -> None:
+    dataset: Any = nl.torch.Dataset
+    with pytest.raises(TypeError) as caught:
+        dataset(bytes(4), **{keyword: None})
+    assert str(caught.value) == (
+        f"Dataset.__init__() got an unexpected keyword argument {keyword!r}: {hint}"
+    )
+    with pytest.raises(TypeError, match=r"unexpected keyword argument 'zz'$"):
+        dataset(bytes(4), zz=None)
+
+
 def test_items_say_how_they_become_one_array() -> None:
     items = nl.ragged([np.zeros((2, 3), "u1"), np.zeros((2, 3), "u1")])
     with pytest.raises(AttributeError) as caught:
@@ -142,8 +198,10 @@ def test_shards_say_how_they_become_one_array(tmp_path: Any) -> None:
 
 LISTS: dict[str, list[Any]] = {
     "images": [np.zeros((12, 12, 3), "u1") for _ in range(8)],
-    "tensors": [torch.zeros(12, 12) for _ in range(8)],
-    "views": [nl.view(bytes(9)).reshape(3, 3) for _ in range(8)],
+    "tall images": [np.zeros((8192, 2, 1), "u1")] * 8,
+    "images with alpha": [np.zeros((64, 9, 4), "f4")] * 8,
+    "channels-first images": [torch.zeros(3, 12, 12)] * 8,
+    "grey images": [torch.zeros(12, 12)] * 13,
     "rows": [np.zeros(16) for _ in range(17)],
 }
 
@@ -173,8 +231,40 @@ def test_a_list_that_may_be_fields_is_taken_for_them() -> None:
     for fields in (
         [np.zeros(16) for _ in range(16)],  # columns of a table
         [np.zeros((12, 12)) for _ in range(7)],
+        [np.zeros((1000, 4))] * 8,  # features
+        [np.zeros((8, 4))] * 8,
+        [torch.zeros(12, 12)] * 12,
+        [np.zeros((8193, 6, 3))] * 8,  # a longer first axis counts items
+        [np.zeros((12, 6, 5))] * 8,
+        [nl.view(bytes(9)).reshape(3, 3)] * 8,
+        [nl.view(bytes(144)).reshape(4, 12, 3)] * 8,
+        [nl.windows(np.zeros(4), 3)] * 8,
         [np.zeros((12, 12)) for _ in range(8)] + [np.zeros(12)],
         [np.zeros((12, 12), dtype) for dtype in ("u1", "f4") for _ in range(4)],
     ):
         loader = nl.Loader(fields, output="numpy", batch_size=2)
         assert len(next(iter(loader))) == len(fields)
+
+
+@pytest.mark.parametrize("shape", [(0,), (0, 4), (0, 12, 3)])
+def test_a_list_of_empty_arrays_is_an_empty_data_set(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="empty"):
+        nl.Loader([np.zeros(shape)] * 8)
+
+
+def test_a_list_of_ragged_fields_is_taken_for_fields() -> None:
+    loader = nl.Loader([nl.ragged([np.zeros(3), np.zeros(3)])] * 8, output="numpy", batch_size=2)
+    assert len(next(iter(loader))) == 8
+
+
+def test_annotations_are_resolved_with_the_names_of_typing() -> None:
+    functions = [nl.split, nl.subset, nl.Arrays.__getitem__, T.Compose]
+    functions += [vars(T)[name].__init__ for name in T.__all__ if isinstance(vars(T)[name], type)]
+    for function in functions:
+        typing.get_type_hints(function, vars(typing))
+    from ndlens import _typing
+
+    names = vars(typing) | vars(_typing)
+    assert typing.get_type_hints(nl.Loader.__init__, names)["shuffle"] is bool
+    assert "num_workers" in inspect.signature(nl.Loader, globals=names, eval_str=True).parameters
+    typing.get_type_hints(T.replay, names)

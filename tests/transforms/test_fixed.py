@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import pickle
+from typing import Any
 
 import pytest
 from tests.helpers.programs import run
@@ -59,12 +60,61 @@ def test_a_transform_matches_a_pattern() -> None:
             assert (top, left, height) == (0, 1, 2)
 
 
-def test_a_class_of_a_user_keeps_its_module() -> None:
-    class Mine(T.Transform):
-        p: float = 0.5
+def test_a_class_of_a_user_keeps_its_module_and_the_fields_of_its_base() -> None:
+    class Mine(T.RandomHorizontalFlip):
+        note: str = "a"
 
     assert Mine.__module__ == __name__
-    assert Mine.__match_args__ == ("p",)
+    assert vars(Mine).get("__match_args__") is None  # that of its base
+    mine = Mine(0.2)
+    object.__setattr__(mine, "note", "b")
+    assert (mine, hash(mine), repr(mine)) == (Mine(0.2), hash(Mine(0.2)), "Mine(p=0.2)")
+    assert dataclasses.asdict(mine) == {"p": 0.2}
+    assert dataclasses.replace(mine, p=0.3) == Mine(0.3)
+    assert mine != T.RandomHorizontalFlip(0.2)
+
+
+def test_a_class_of_a_user_can_be_a_dataclass() -> None:
+    @dataclasses.dataclass(frozen=True)
+    class Mine(T.RandomHorizontalFlip):
+        note: str = ""
+
+    mine = Mine(0.2, note="a")
+    assert repr(mine).endswith("Mine(p=0.2, note='a')")
+    assert (mine, hash(mine)) == (Mine(0.2, "a"), hash(Mine(0.2, "a")))
+    assert mine != Mine(0.2)
+    assert (Mine.__match_args__, Mine.__module__) == (("p", "note"), __name__)
+    assert dataclasses.asdict(mine) == {"p": 0.2, "note": "a"}
+    assert dataclasses.replace(mine, note="b") == Mine(0.2, "b")
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        mine.note = "b"  # type: ignore[misc]  # what is refused
+    # The fields of the base are checked as by its own `__init__`.
+    with pytest.raises(ValueError, match=r"^p must be between 0 and 1, got 2$"):
+        Mine(2)
+    with pytest.raises(TypeError, match="cannot inherit non-frozen dataclass from a frozen one"):
+        dataclasses.dataclass(type("Thawed", (T.RandomHorizontalFlip,), {}))
+
+
+@pytest.mark.parametrize("transform", EACH, ids=lambda t: type(t).__name__)
+def test_a_dataclass_of_any_transform_brings_its_fields_into_form(transform: T.Transform) -> None:
+    made: type[Any] = dataclasses.dataclass(frozen=True)(type("Mine", (type(transform),), {}))
+    assert vars(made(**vars(transform))) == vars(transform)
+
+
+def test_a_dataclass_of_the_base_class_has_the_fields_of_its_own() -> None:
+    @dataclasses.dataclass(frozen=True)
+    class Mine(T.Transform):
+        p: float
+
+    assert [field.name for field in dataclasses.fields(Mine(0.5))] == ["p"]
+
+
+def test_a_dataclass_of_a_crop_takes_one_number_for_a_size() -> None:
+    @dataclasses.dataclass(frozen=True)
+    class Mine(T.RandomCrop):
+        note: str = ""
+
+    assert Mine(4).size == (4, 4)  # type: ignore[arg-type]  # as its base takes it
 
 
 def test_without_dataclasses_transforms_are_fixed_all_the_same() -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property, wraps
 from typing import TYPE_CHECKING, Any, Generic, SupportsIndex, cast, overload
 
 import torch
@@ -13,6 +13,7 @@ from typing_extensions import TypeVar  # torch needs it, too
 
 from .. import _ndlens
 from .._fields import as_sources, check_fields
+from .._keywords import refuse_elsewhere
 from .._options import DatasetOptions, FieldOptions
 
 if TYPE_CHECKING:
@@ -74,6 +75,33 @@ def collate(samples: Any) -> Any:
 
 _Key = TypeVar("_Key")
 _Sample_co = TypeVar("_Sample_co", covariant=True, default=Any)
+
+
+_Init = TypeVar("_Init", bound=Callable[..., None])
+
+_GIVE_TO_DATA_LOADER = "give it to the DataLoader"
+# Keywords of other data sets and of `DataLoader`.
+_ELSEWHERE = {
+    "batch_size": _GIVE_TO_DATA_LOADER,
+    "collate_fn": _GIVE_TO_DATA_LOADER,
+    "drop_last": _GIVE_TO_DATA_LOADER,
+    "num_workers": _GIVE_TO_DATA_LOADER,
+    "sampler": _GIVE_TO_DATA_LOADER,
+    "shuffle": _GIVE_TO_DATA_LOADER,
+    "target_transform": "give transforms=, a list for each field",
+    "transform": "give transforms=, a list for each field",
+}
+
+
+def _without_elsewhere(init: _Init) -> _Init:
+    """Say what to type for keywords of other data sets."""
+
+    @wraps(init)
+    def checked(self: Dataset[Any], *args: Any, **kwargs: Any) -> None:
+        refuse_elsewhere("Dataset", kwargs, _ELSEWHERE)
+        init(self, *args, **kwargs)
+
+    return cast(_Init, checked)
 
 
 class Dataset(torch.utils.data.Dataset[_Sample_co], Generic[_Sample_co]):
@@ -142,6 +170,7 @@ class Dataset(torch.utils.data.Dataset[_Sample_co], Generic[_Sample_co]):
         channels: Channels | None = None,
         seed: int = 0,
     ) -> None: ...
+    @_without_elsewhere
     def __init__(
         self,
         fields: Any,

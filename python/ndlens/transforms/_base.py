@@ -7,7 +7,7 @@ it is imported, which takes longer than all other imports of ndlens together.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,18 +22,18 @@ else:
 __all__ = ["BatchTransform", "Compose", "Fixed", "Transform"]
 
 _PACKAGE = __name__.rpartition(".")[0]
-_as_dataclasses: dict[type, dict[str, Field[Any]]] = {}
+_as_dataclasses: dict[type, type] = {}
 
 
-def _fields_of(cls: type[Fixed]) -> dict[str, Field[Any]]:
-    """The fields of a class as `dataclasses` describes them.
+def _as_dataclass(cls: type[Fixed], attribute: str) -> Any:
+    """An attribute that `dataclasses` would give a class.
 
     Raises:
         AttributeError: `dataclasses` is not imported, so the caller is another module.
     """
     dataclasses = sys.modules.get("dataclasses")
     if dataclasses is None:
-        raise AttributeError("__dataclass_fields__")
+        raise AttributeError(attribute)
     if cls not in _as_dataclasses:
         described = [
             (
@@ -43,30 +43,44 @@ def _fields_of(cls: type[Fixed]) -> dict[str, Field[Any]]:
             )
             for name in cls._field_names
         ]
-        made = dataclasses.make_dataclass(cls.__name__, described)
-        _as_dataclasses[cls] = made.__dataclass_fields__
-    return _as_dataclasses[cls]
+        _as_dataclasses[cls] = dataclasses.make_dataclass(
+            cls.__name__, described, init=False, repr=False, frozen=True
+        )
+    return getattr(_as_dataclasses[cls], attribute)
 
 
-class _DataclassFields:
-    """Makes `dataclasses.fields`, `replace`, `asdict` and `is_dataclass` work for a class."""
+class _OfDataclass:
+    """An attribute by which `dataclasses` knows its classes, made when it is asked for."""
 
-    def __get__(self, _fixed: Fixed | None, cls: type[Fixed]) -> dict[str, Field[Any]]:
-        return _fields_of(cls)
+    def __set_name__(self, _owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, _fixed: Fixed | None, cls: type[Fixed]) -> Any:
+        return _as_dataclass(cls, self._name)
 
 
 @dataclass_transform(frozen_default=True)
 class Fixed:
-    """An object of the fields that its classes annotate, which do not change."""
+    """An object of the fields that its classes annotate, which do not change.
 
-    _field_names: ClassVar[tuple[str, ...]] = ()
+    As with dataclasses, annotations of a class of a user are fields only if the class is decorated
+    with `dataclass(frozen=True)`.
+    """
+
     if TYPE_CHECKING:
+        _field_names: ClassVar[tuple[str, ...]]
         __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
     else:
-        __dataclass_fields__ = _DataclassFields()
+        _field_names = ()
+        # For `dataclasses.fields`, `replace`, `asdict` and `is_dataclass`.
+        __dataclass_fields__ = _OfDataclass()
+        # For `dataclass` on a subclass.
+        __dataclass_params__ = _OfDataclass()
 
     def __init_subclass__(cls) -> None:
-        """List the fields of the class after those of its base, and give it the public module."""
+        """Give a class of this package its fields, after those of its base, and public module."""
+        if not cls.__module__.startswith(f"{_PACKAGE}._"):
+            return
         own = tuple(
             name for name in cls.__annotations__ if name[0] != "_" and name not in cls._field_names
         )
@@ -74,8 +88,12 @@ class Fixed:
         # For `match`; mypy reserves the name.
         type.__setattr__(cls, "__match_args__", cls._field_names)
         # The module that users and pickles import it from.
-        if cls.__module__.startswith(f"{_PACKAGE}._"):
-            cls.__module__ = _PACKAGE
+        cls.__module__ = _PACKAGE
+
+    def __post_init__(self) -> None:
+        """Check the fields of a subclass whose `__init__` is that of `dataclass`."""
+        ours: Any = next(base for base in type(self).__mro__ if "_field_names" in vars(base))
+        ours.__init__(self, **{name: getattr(self, name) for name in self._field_names})
 
     @classmethod
     def _annotation(cls, name: str) -> Any:
@@ -165,12 +183,19 @@ def Compose(transforms: Iterable[Any]) -> list[Any]:  # noqa: N802  # torchvisio
         raise TypeError(
             f"Compose takes a list of transforms, got {name}: put it in one, [{name}(..)]"
         )
+    if isinstance(transforms, str | bytes | Mapping) or not isinstance(transforms, Iterable):
+        raise TypeError(f"Compose takes a list of transforms, got {transforms!r}")
     steps: list[Any] = []
     for step in transforms:
-        if step is None:
-            raise TypeError("Compose takes transforms, got None: leave it out")
         if isinstance(step, list | tuple):
             steps.extend(Compose(step))
+        elif isinstance(step, type):
+            raise TypeError(
+                f"Compose takes transforms, got the class {step.__name__}: {step.__name__}(..)"
+            )
+        elif not isinstance(step, Fixed) and type(step).__module__.split(".")[0] != "torchvision":
+            hint = ": leave it out" if step is None else ""
+            raise TypeError(f"Compose takes transforms, got {step!r}{hint}")
         else:
             steps.append(step)
     return steps

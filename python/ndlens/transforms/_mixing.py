@@ -50,6 +50,9 @@ class MixUp(_Mix):
         ValueError: `num_classes` is below 1, or `alpha` is not finite and above 0.
     """
 
+    def __init__(self, num_classes: int | None = None, alpha: float = 1.0) -> None:
+        super().__init__(num_classes, alpha)
+
 
 class CutMix(_Mix):
     """A rectangle of each image taken from the item before it, and labels mixed in proportion.
@@ -70,6 +73,9 @@ class CutMix(_Mix):
     Raises:
         ValueError: `num_classes` is below 1, or `alpha` is not finite and above 0.
     """
+
+    def __init__(self, num_classes: int | None = None, alpha: float = 1.0) -> None:
+        super().__init__(num_classes, alpha)
 
 
 class RandomChoice(BatchTransform):

@@ -54,6 +54,8 @@ def _says_what_to_give(init: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(init)
     def checked(self: _Statistics, *args: Any, **kwargs: Any) -> None:
         given = dict(zip(("mean", "std"), args, strict=False)) | kwargs
+        if len(args) > 2 or not given.keys() <= {"mean", "std"}:
+            init(self, *args, **kwargs)  # Python's own error
         name = type(self).__name__
         for argument, value in given.items():
             if isinstance(value, str):
@@ -68,12 +70,12 @@ def _says_what_to_give(init: Callable[..., None]) -> Callable[..., None]:
 
 
 class _Statistics(Transform):
-    _what_to_give: ClassVar[str]
+    if TYPE_CHECKING:
+        _what_to_give: ClassVar[str]
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
-    @_says_what_to_give
     def __init__(
         self,
         mean: SupportsFloat | Iterable[SupportsFloat],
@@ -104,8 +106,15 @@ class Normalize(_Statistics):
         TypeError: `mean` or `std` is left out, or is no number.
     """
 
-    __init__ = _Statistics.__init__  # not one of the fields' types, as checkers would have it
     _what_to_give = f"numbers for each channel, or one for all. ImageNet's are {_IMAGENET}"
+
+    @_says_what_to_give
+    def __init__(
+        self,
+        mean: SupportsFloat | Iterable[SupportsFloat],
+        std: SupportsFloat | Iterable[SupportsFloat],
+    ) -> None:
+        super().__init__(mean, std)
 
 
 class Standardize(_Statistics):
@@ -122,8 +131,15 @@ class Standardize(_Statistics):
         TypeError: `mean` or `std` is left out, or is no number.
     """
 
-    __init__ = _Statistics.__init__
     _what_to_give = (
         "numbers for each feature of the last axis, or one for all, "
         "such as mean=x.mean(axis=0), std=x.std(axis=0)"
     )
+
+    @_says_what_to_give
+    def __init__(
+        self,
+        mean: SupportsFloat | Iterable[SupportsFloat],
+        std: SupportsFloat | Iterable[SupportsFloat],
+    ) -> None:
+        super().__init__(mean, std)

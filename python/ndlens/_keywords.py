@@ -1,0 +1,24 @@
+"""Errors for keywords that other libraries have in the place of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+
+def refuse_elsewhere(name: str, given: Iterable[str], elsewhere: Mapping[str, str]) -> None:
+    """Refuse keywords of other libraries, and say what to give instead.
+
+    Args:
+        name: Name of the class that is called.
+        given: Keywords of the call.
+        elsewhere: What to give instead of each keyword of other libraries.
+
+    Raises:
+        TypeError: One of the keywords is another library's.
+    """
+    for keyword in given:
+        if keyword in elsewhere:
+            raise TypeError(
+                f"{name}.__init__() got an unexpected keyword argument {keyword!r}: "
+                f"{elsewhere[keyword]}"
+            )
