@@ -345,3 +345,36 @@ def test_a_loader_and_its_state_show_items_as_they_were_given(shape: Any) -> Non
     sizes = ", ".join(map(str, shape))
     assert loader.state_dict()["fields"] == [f"items uint8 [{sizes}]"]
     assert f"[{sizes}]" in repr(loader)
+
+
+@pytest.mark.parametrize("shape", ["[3, 32, 40]", "[32, 40, 3]"])
+def test_a_state_says_the_shape_as_given_or_as_older_states_with_the_channels_last(
+    shape: str,
+) -> None:
+    items = images((3, 32, 40), 20)
+    loader = nl.Loader(
+        items,
+        batch_size=4,
+        transforms=[T.CenterCrop(8)],
+        channels="first",
+        shuffle=True,
+        seed=3,
+        output="numpy",
+    )
+    state = {
+        "version": 1,
+        "epoch": 1,
+        "items_done": 8,
+        "items": 20,
+        "shuffle": True,
+        "order": "ndlens",
+        "seed": 3,
+        "fields": [f"items uint8 {shape}"],
+    }
+    loader.set_epoch(1)
+    whole = list(loader)
+    loader.load_state_dict(state)
+    assert loader.state_dict() == {**state, "fields": ["items uint8 [3, 32, 40]"]}
+    assert np.array_equal(np.concatenate(list(loader)), np.concatenate(whole[2:]))
+    with pytest.raises(ValueError, match=r"its fields: items uint8 \[40, 32, 3\]; this loader's"):
+        loader.load_state_dict({**state, "fields": ["items uint8 [40, 32, 3]"]})

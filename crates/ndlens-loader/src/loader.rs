@@ -398,7 +398,16 @@ impl Loader {
     ///
     /// As [`State::check`].
     pub fn check_state(&self, state: &State) -> Result<()> {
-        state.check(&self.basis(), (!self.is_sampled).then(|| self.places()))
+        let mut own = self.basis();
+        // Older states of this version say the shape with the channels last.
+        let spellings = own.fields.iter_mut().zip(&state.basis.fields).zip(self.fields.iter());
+        for ((own, theirs), field) in spellings {
+            let ordered = described(field, field.source.item_shape());
+            if *theirs == ordered {
+                *own = ordered;
+            }
+        }
+        state.check(&own, (!self.is_sampled).then(|| self.places()))
     }
 
     fn order_name(&self) -> &'static str {
@@ -411,17 +420,7 @@ impl Loader {
 
     /// The basis of its orders and draws.
     pub fn basis(&self) -> Basis {
-        let field = |field: &CompiledField| {
-            let shape = field.source.given_shape().unwrap_or_else(|| ItemShape::fixed(&[]));
-            let selected =
-                field.source.fingerprint().map(|number| format!(" selected {number:016x}"));
-            format!(
-                "{} {} {shape}{}",
-                field.name,
-                field.source.dtype(),
-                selected.unwrap_or_default()
-            )
-        };
+        let field = |field: &CompiledField| described(field, field.source.given_shape());
         Basis {
             items: self.items,
             shuffle: self.config.shuffle,
@@ -443,4 +442,12 @@ impl Loader {
     pub fn pool_use(&self) -> PoolUse {
         self.pools.usage()
     }
+}
+
+/// A field in a state, with the shape of its items.
+fn described(field: &CompiledField, shape: Option<ItemShape<'_>>) -> String {
+    let shape = shape.unwrap_or_else(|| ItemShape::fixed(&[]));
+    let selected = field.source.fingerprint().map(|number| format!(" selected {number:016x}"));
+    let (name, dtype) = (&field.name, field.source.dtype());
+    format!("{name} {dtype} {shape}{}", selected.unwrap_or_default())
 }

@@ -89,20 +89,20 @@ impl Packed<'_> {
                 }
             }};
         }
-        match self.dtype {
-            DType::F16 => {
+        let Some(float) = Float::of(self.dtype) else { return };
+        match float {
+            Float::F16 => {
                 each!(2, |x| f16::from_le_bytes(x).to_f64(), |x| f16::from_f32(x as f32)
                     .to_le_bytes());
             }
-            DType::Bf16 => {
+            Float::Bf16 => {
                 each!(2, |x| bf16::from_le_bytes(x).to_f64(), |x| bf16::from_f32(x as f32)
                     .to_le_bytes());
             }
-            DType::F32 => {
+            Float::F32 => {
                 each!(4, |x| f64::from(f32::from_le_bytes(x)), |x| (x as f32).to_le_bytes());
             }
-            DType::F64 => each!(8, f64::from_le_bytes, f64::to_le_bytes),
-            _ => {}
+            Float::F64 => each!(8, f64::from_le_bytes, f64::to_le_bytes),
         }
     }
 
@@ -129,9 +129,10 @@ impl Packed<'_> {
         row.chunks_exact_mut(element.len().max(1)).for_each(|to| to.copy_from_slice(element));
     }
 
-    /// Sets the elements of a rectangle to normal numbers, in the order of (height, width,
-    /// channels).
+    /// Sets the elements of a rectangle, of a floating-point dtype, to normal numbers, in the order
+    /// of (height, width, channels); elements of other dtypes stay as they are.
     pub(crate) fn fill_with(&mut self, rectangle: Rectangle, noise: Noise) {
+        let Some(float) = Float::of(self.dtype) else { return };
         let itemsize = self.dtype.itemsize();
         let channels = self.channels();
         let (height, width) = (self.shape[HEIGHT], self.shape[WIDTH]);
@@ -145,18 +146,58 @@ impl Packed<'_> {
                         (y * width + x) * channels + channel
                     };
                     let number = normals.next().unwrap_or(0.0);
-                    write_float(self.dtype, number, &mut self.bytes[at * itemsize..][..itemsize]);
+                    float.write(number, &mut self.bytes[at * itemsize..][..itemsize]);
                 }
             }
         }
     }
 }
 
-fn write_float(dtype: &DType, number: f64, to: &mut [u8]) {
-    match dtype {
-        DType::F16 => to.copy_from_slice(&f16::from_f32(number as f32).to_le_bytes()),
-        DType::Bf16 => to.copy_from_slice(&bf16::from_f32(number as f32).to_le_bytes()),
-        DType::F32 => to.copy_from_slice(&(number as f32).to_le_bytes()),
-        _ => to.copy_from_slice(&number.to_le_bytes()),
+/// The dtypes that transforms compute with.
+#[derive(Debug, Clone, Copy)]
+enum Float {
+    F16,
+    Bf16,
+    F32,
+    F64,
+}
+
+impl Float {
+    /// This dtype, if it is one of them.
+    fn of(dtype: &DType) -> Option<Float> {
+        match dtype {
+            DType::F16 => Some(Float::F16),
+            DType::Bf16 => Some(Float::Bf16),
+            DType::F32 => Some(Float::F32),
+            DType::F64 => Some(Float::F64),
+            DType::Bool
+            | DType::U8
+            | DType::I8
+            | DType::U16
+            | DType::I16
+            | DType::U32
+            | DType::I32
+            | DType::U64
+            | DType::I64
+            | DType::C64
+            | DType::C128
+            | DType::F8E4M3FN
+            | DType::F8E5M2
+            | DType::F8E4M3FNUZ
+            | DType::F8E5M2FNUZ
+            | DType::F8E8M0FNU
+            | DType::F4E2M1FNx2
+            | DType::Opaque(_) => None,
+        }
+    }
+
+    /// Writes a number as an element.
+    fn write(self, number: f64, to: &mut [u8]) {
+        match self {
+            Float::F16 => to.copy_from_slice(&f16::from_f32(number as f32).to_le_bytes()),
+            Float::Bf16 => to.copy_from_slice(&bf16::from_f32(number as f32).to_le_bytes()),
+            Float::F32 => to.copy_from_slice(&(number as f32).to_le_bytes()),
+            Float::F64 => to.copy_from_slice(&number.to_le_bytes()),
+        }
     }
 }

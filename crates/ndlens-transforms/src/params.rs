@@ -144,6 +144,7 @@ pub type DrawnList = SmallVec<[Drawn; 4]>;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::interval::Interval;
     use crate::random::Stream;
     use serde_json::json;
 
@@ -170,6 +171,18 @@ mod tests {
         assert_eq!(Drawn::from_json(&json!(2), &[Kind::QuarterTurns]), Ok(Drawn::QuarterTurns(2)));
         let expected = json!({"top": 1, "left": 2, "height": 3, "width": 4});
         assert_eq!(Drawn::Rectangle(rectangle).to_json().to_string(), expected.to_string());
+    }
+
+    #[test]
+    fn a_factor_is_read_from_text_to_the_last_bit() {
+        let stream = Stream::new(3, "factors");
+        for item in 0..1000 {
+            let drawn =
+                Drawn::Factor(Interval { low: 0.5, high: 1.5 }.draw(&mut stream.draws(0, item)));
+            let text = drawn.to_json().to_string();
+            let json = serde_json::from_str(&text).unwrap();
+            assert_eq!(Drawn::from_json(&json, &[Kind::Factor]), Ok(drawn), "{text}");
+        }
     }
 
     #[test]

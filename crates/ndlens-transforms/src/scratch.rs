@@ -18,7 +18,13 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// `len` bytes to overwrite, for use between items. Making an item overwrites them.
+    /// The bytes that it holds for images on their way.
+    pub fn nbytes(&self) -> usize {
+        self.blocks.iter().map(|block| block.0.len()).sum()
+    }
+
+    /// `len` bytes to be overwritten, for work between items. What they hold is lost when an item
+    /// is made.
     ///
     /// # Errors
     ///

@@ -9,7 +9,6 @@ use crate::dlpack::abi::DLDataType;
 
 /// The type of one element.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub enum DType {
     /// One byte, 0 or 1.
     Bool,

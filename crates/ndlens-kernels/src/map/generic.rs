@@ -52,8 +52,23 @@ impl Place {
             (Some(float), _) | (None, Some(&Stage::Float { dtype: float, .. })) => {
                 Place::of_float(float)
             }
-            _ if program.source == DType::U64 => Place::Unsigned,
-            _ => Place::Signed,
+            (None, Some(Stage::Integer { .. }) | None) => {
+                match Integer::from_dtype(&program.source) {
+                    Some(Integer::U64) => Place::Unsigned,
+                    Some(
+                        Integer::Bool
+                        | Integer::U8
+                        | Integer::I8
+                        | Integer::U16
+                        | Integer::I16
+                        | Integer::U32
+                        | Integer::I32
+                        | Integer::I64,
+                    )
+                    // Programs have sources of numbers only.
+                    | None => Place::Signed,
+                }
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use ndlens_core::{DType, ViewRef};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::resize::filter::Filter;
 use crate::resize::output::ResizeOutput;
 use crate::resize::taps::{AxisTaps, Taps};
@@ -57,7 +57,7 @@ pub(crate) fn run(
                     DType::U8 => vec![weigh_bytes(&vertical, row, |y| {
                         weigh_bytes(&horizontal, column, |x| bytes[at(y, x)])
                     })],
-                    _ => weigh_floats(&vertical, row, |y| {
+                    DType::F32 => weigh_floats(&vertical, row, |y| {
                         weigh_floats(&horizontal, column, |x| {
                             f32::from_le_bytes(
                                 *bytes[at(y, x)..].first_chunk().expect("four bytes"),
@@ -66,6 +66,10 @@ pub(crate) fn run(
                     })
                     .to_le_bytes()
                     .to_vec(),
+                    other => {
+                        let (interpolation, got) = (filter.interpolation.name(), other.to_string());
+                        return Err(Error::ResizeDType { interpolation, got });
+                    }
                 };
                 let place = if output.channels_first {
                     (channel * rows.len() + y) * columns.len() + x

@@ -40,14 +40,16 @@ pub enum Isa {
     Neon,
 }
 
-/// The features of each instruction set: `$has` queries the machine for them, and `$compiled!`
-/// compiles functions with them.
+/// The features of each instruction set, probed for and compiled with: `$has` asks the machine for
+/// them, `$compiled!` compiles functions with them, and `$list` is their names.
 #[cfg(target_arch = "x86_64")]
 macro_rules! x86_64_features {
-    ($d:tt $($compiled:ident, $has:ident: [$($feature:tt)+];)+) => {$(
+    ($d:tt $($compiled:ident, $has:ident, $list:ident: [$($feature:tt)+];)+) => {$(
         fn $has() -> bool {
             $(std::is_x86_feature_detected!($feature))&&+
         }
+
+        const $list: &[&str] = &[$($feature),+];
 
         macro_rules! $compiled {
             ($d($d function:tt)+) => {
@@ -61,8 +63,8 @@ macro_rules! x86_64_features {
 
 #[cfg(target_arch = "x86_64")]
 x86_64_features! { $
-    avx2, has_avx2: ["avx2" "fma" "f16c"];
-    avx512, has_avx512: [
+    avx2, has_avx2, AVX2_FEATURES: ["avx2" "fma" "f16c"];
+    avx512, has_avx512, AVX512_FEATURES: [
         "avx2" "fma" "f16c" "avx512f" "avx512bw" "avx512dq" "avx512ifma" "avx512vl" "avx512vbmi"
     ];
 }
@@ -89,6 +91,39 @@ impl Isa {
             #[cfg(target_arch = "aarch64")]
             Isa::Neon => "neon",
         }
+    }
+
+    /// The features that it has beside those of every machine of the architecture, as
+    /// `#[target_feature]` calls them.
+    pub const fn features(self) -> &'static [&'static str] {
+        match self {
+            Isa::Scalar => &[],
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => AVX2_FEATURES,
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => AVX512_FEATURES,
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon => &[],
+        }
+    }
+
+    /// Whether a feature is one of [`features`](Self::features). A function that is compiled with
+    /// features in another crate asserts this of each when it is compiled.
+    pub const fn has_feature(self, name: &str) -> bool {
+        let (features, name) = (self.features(), name.as_bytes());
+        let mut at = 0;
+        while at < features.len() {
+            let feature = features[at].as_bytes();
+            let mut same = 0;
+            while same < name.len() && same < feature.len() && name[same] == feature[same] {
+                same += 1;
+            }
+            if same == name.len() && same == feature.len() {
+                return true;
+            }
+            at += 1;
+        }
+        false
     }
 
     fn from_name(name: &str) -> Result<Isa> {
@@ -303,6 +338,18 @@ mod tests {
         #[cfg(target_arch = "aarch64")]
         assert_eq!(error, "NDLENS_ISA is \"sse\", expected scalar or neon");
         assert!(Level::chosen().unwrap() <= Level::best());
+    }
+
+    #[test]
+    fn an_instruction_set_has_the_features_of_its_list() {
+        for &isa in Isa::ALL {
+            assert!(isa.features().iter().all(|feature| isa.has_feature(feature)));
+            for other in ["", "avx", "avx51", "avx512", "avx512f,avx512ifma", "avx512fp16"] {
+                assert!(!isa.has_feature(other));
+            }
+        }
+        #[cfg(target_arch = "x86_64")]
+        assert!(Isa::Avx512.has_feature("avx512ifma") && !Isa::Avx2.has_feature("avx512ifma"));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use std::sync::Mutex;
 
 use ndlens_core::{Buffer, DType, Layout, View};
 use ndlens_kernels::Stores;
-use ndlens_transforms::Stream;
+use ndlens_transforms::{Scratch, Stream};
 
 use crate::compiled::{CompiledField, compile};
 use crate::config::Values;
@@ -68,6 +68,8 @@ pub struct Gather {
     /// Pools of memory for batches that stay in this process, one for each size, the last used at
     /// the end.
     pools: Mutex<Vec<Pool>>,
+    /// What items are made with: one for each thread that made some at the same time as others.
+    scratches: Mutex<Vec<Scratch>>,
 }
 
 /// Minimum number of sizes whose memory is reused: those of fields in a whole batch and in the last
@@ -86,7 +88,7 @@ impl Gather {
     /// As [`Loader::new`](crate::Loader::new).
     pub fn new(fields: Vec<Field>, seed: u64) -> Result<Self> {
         let (fields, items) = compile(fields, seed, Values::Computed)?;
-        Ok(Gather { fields, items, pools: Mutex::default() })
+        Ok(Gather { fields, items, pools: Mutex::default(), scratches: Mutex::default() })
     }
 
     /// The number of items.
@@ -207,8 +209,15 @@ impl Gather {
         let streams: Vec<Stream> = self.fields.iter().map(stream).collect();
         let batch =
             GatheredBatch { fields: &self.fields, items, randomness, streams, parts, blocks };
+        // A fork may have copied it locked.
+        let kept = self.scratches.try_lock().ok().and_then(|mut scratches| scratches.pop());
+        let mut scratch = kept.unwrap_or_default();
         // SAFETY: the rows of the parts, which lie in the blocks; the caller has them alone.
-        unsafe { make_items(&self.fields, &batch, 0..items.len()) }.map_err(|failure| failure.error)
+        let made = unsafe { make_items(&self.fields, &batch, 0..items.len(), &mut scratch) };
+        if let Ok(mut scratches) = self.scratches.try_lock() {
+            scratches.push(scratch);
+        }
+        made.map_err(|failure| failure.error)
     }
 }
 
@@ -258,5 +267,38 @@ unsafe impl ItemBatch for GatheredBatch<'_> {
             let start = block.as_ptr().as_ptr().add(part.layout.offset() + start);
             std::slice::from_raw_parts_mut(start, len)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use ndlens_transforms::{RandomCrop, RandomJitter, Step, ToDtype};
+
+    use super::*;
+
+    #[test]
+    fn scratch_memory_is_used_again_and_goes_with_the_data_set() {
+        let gather = || {
+            let images =
+                View::from_vec(vec![7u8; 2 * 64 * 64 * 3]).reshape(&[2, 64, 64, 3]).unwrap();
+            let field = Field::new("image", Arc::new(images)).with_transforms(vec![
+                ToDtype { dtype: DType::F32, scale: true }.boxed(),
+                RandomJitter { sigma: 0.5 }.boxed(),
+                RandomCrop::new(8, 8).boxed(),
+            ]);
+            Gather::new(vec![field], 0).unwrap()
+        };
+        let sizes = |gather: &Gather| {
+            gather.scratches.lock().unwrap().iter().map(Scratch::nbytes).collect::<Vec<_>>()
+        };
+        let used = gather();
+        used.batch(&[0], Randomness::Epoch(0)).unwrap();
+        let after_one = sizes(&used);
+        assert!(after_one.len() == 1 && after_one[0] > 0);
+        used.batch(&[1, 0], Randomness::Epoch(0)).unwrap();
+        assert_eq!(sizes(&used), after_one);
+        assert!(sizes(&gather()).is_empty());
     }
 }

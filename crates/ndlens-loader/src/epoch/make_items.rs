@@ -6,7 +6,6 @@
 
 #![expect(unsafe_code, reason = "writes rows of batch memory; see UNSAFE.md")]
 
-use std::cell::RefCell;
 use std::ops::Range;
 
 use ndlens_kernels::Stores;
@@ -65,20 +64,10 @@ fn guard(fields: &[CompiledField]) -> Option<Reading> {
     fields.iter().any(|field| field.source.can_shrink()).then(Reading::begin)
 }
 
-/// Lends the scratch memory of this thread. It grows to the largest image that was made, and is
-/// freed when the thread ends.
-pub(crate) fn with_scratch<R>(work: impl FnOnce(&mut Scratch) -> R) -> R {
-    thread_local! {
-        static SCRATCH: RefCell<Scratch> = RefCell::default();
-    }
-    SCRATCH.with(|scratch| match scratch.try_borrow_mut() {
-        Ok(mut scratch) => work(&mut scratch),
-        // A source that makes a batch itself while it is read.
-        Err(_) => work(&mut Scratch::default()),
-    })
-}
-
 /// Makes the items at `rows` of a batch. The error is that of the first item that has one.
+///
+/// The scratch memory grows to the largest image that was on its way. A worker frees it when it
+/// ends, an epoch or a data set when it is dropped.
 ///
 /// # Safety
 ///
@@ -87,6 +76,7 @@ pub(crate) unsafe fn make_items(
     fields: &[CompiledField],
     batch: &impl ItemBatch,
     rows: Range<usize>,
+    scratch: &mut Scratch,
 ) -> Result<(), Box<Failure>> {
     let _reading = guard(fields);
     // One check of each source for all rows; only if bytes are missing, one check for each item.
@@ -99,7 +89,7 @@ pub(crate) unsafe fn make_items(
         block.end = none.as_ref().map_or(block.end, |(place, _)| start + place);
         let items = &items[..block.len()];
         // SAFETY: the rows of a block are some of `rows`, for which the caller guarantees the rest.
-        unsafe { make_block(fields, batch, block, items, &complete) }?;
+        unsafe { make_block(fields, batch, block, items, &complete, scratch) }?;
         if let Some((place, error)) = none {
             return Err(Box::new(Failure { row: start + place, error }));
         }
@@ -118,6 +108,7 @@ unsafe fn make_block(
     block: Range<usize>,
     items: &[usize],
     complete: &[bool],
+    scratch: &mut Scratch,
 ) -> Result<(), Box<Failure>> {
     let mut one_by_one = false;
     // The first item that the batch cannot use, of those copied many at a time.
@@ -139,8 +130,9 @@ unsafe fn make_block(
     if one_by_one {
         // Items from the first unusable one on no longer matter.
         let end = unusable.as_ref().map_or(block.end, |(place, _)| block.start + place);
+        let rows = block.start..end;
         // SAFETY: some of the rows, for which the caller guarantees the rest.
-        failed = unsafe { make_each(fields, batch, block.start..end, items, complete) }.err();
+        failed = unsafe { make_each(fields, batch, rows, items, complete, scratch) }.err();
     }
     let lost = |(field, &complete): (&CompiledField, &bool)| field.first_lost(complete, items);
     let lost = fields.iter().zip(complete).filter_map(lost);
@@ -163,25 +155,24 @@ unsafe fn make_each(
     rows: Range<usize>,
     items: &[usize],
     complete: &[bool],
+    scratch: &mut Scratch,
 ) -> Result<(), Box<Failure>> {
-    with_scratch(|scratch| {
-        for (row, &item) in rows.zip(items) {
-            let (epoch, draws_as) = batch.draws_as(row, item);
-            for (at, (field, &complete)) in fields.iter().zip(complete).enumerate() {
-                if field.take.is_some() && complete {
-                    continue;
-                }
-                let nbytes = field.pipeline.nbytes();
-                let key = DrawKey { stream: batch.stream(at), epoch, item: draws_as };
-                // SAFETY: each row is a piece of its own, and this thread alone makes it.
-                let destination = unsafe { batch.bytes(at, row * nbytes, nbytes) };
-                let made = field.make(item, complete, key, destination, batch.stores(at), scratch);
-                made.map_err(|error| Box::new(Failure { row, error: field.fail(item, error) }))?;
-                if let Some((_, error)) = batch.check(at, destination, &[item]) {
-                    return Err(Box::new(Failure { row, error }));
-                }
+    for (row, &item) in rows.zip(items) {
+        let (epoch, draws_as) = batch.draws_as(row, item);
+        for (at, (field, &complete)) in fields.iter().zip(complete).enumerate() {
+            if field.take.is_some() && complete {
+                continue;
+            }
+            let nbytes = field.pipeline.nbytes();
+            let key = DrawKey { stream: batch.stream(at), epoch, item: draws_as };
+            // SAFETY: each row is a piece of its own, and this thread alone makes it.
+            let destination = unsafe { batch.bytes(at, row * nbytes, nbytes) };
+            let made = field.make(item, complete, key, destination, batch.stores(at), scratch);
+            made.map_err(|error| Box::new(Failure { row, error: field.fail(item, error) }))?;
+            if let Some((_, error)) = batch.check(at, destination, &[item]) {
+                return Err(Box::new(Failure { row, error }));
             }
         }
-        Ok(())
-    })
+    }
+    Ok(())
 }

@@ -51,6 +51,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use ndlens_core::Buffer;
+use ndlens_transforms::Scratch;
 use ndlens_transforms::mixing::Mixer;
 
 use crate::batch::{Batch, Receipt};
@@ -112,6 +113,8 @@ pub struct Epoch {
     workers: Vec<JoinHandle<()>>,
     process: u32,
     tracker: Option<Arc<Tracker>>,
+    /// What the consumer makes items with.
+    scratch: Scratch,
 }
 
 impl Epoch {
@@ -151,7 +154,13 @@ impl Epoch {
         let window = Mutex::new(Window { feed, ..Window::default() });
         let shared = Arc::new(Shared { plan, prefetch, window, work, done });
         // From here on, an early return stops the workers that did start.
-        let mut epoch = Epoch { shared, workers: vec![], process: std::process::id(), tracker };
+        let mut epoch = Epoch {
+            shared,
+            workers: vec![],
+            process: std::process::id(),
+            tracker,
+            scratch: Scratch::default(),
+        };
         for worker in 0..config.num_workers {
             let shared = Arc::clone(&epoch.shared);
             let thread = Builder::new().name(format!("ndlens-{worker}"));
@@ -334,7 +343,11 @@ impl Epoch {
         if self.is_forked() {
             return Progress::Batch(Err(Error::Forked));
         }
-        if self.workers.is_empty() { self.make_here() } else { self.wait(patience) }
+        let progress = if self.workers.is_empty() { self.make_here() } else { self.wait(patience) };
+        if matches!(progress, Progress::Finished) {
+            self.scratch = Scratch::default();
+        }
+        progress
     }
 
     /// A batch of what was made, with its receipt.
@@ -419,7 +432,7 @@ impl Epoch {
     }
 
     fn make_here(&mut self) -> Progress {
-        let Epoch { shared, tracker, .. } = self;
+        let Epoch { shared, tracker, scratch, .. } = self;
         let plan = &shared.plan;
         let (batch, begun, is_read) = {
             let window = &mut *shared.lock();
@@ -441,7 +454,7 @@ impl Epoch {
             for (stage, count) in [(Stage::Items, making.places.len()), (Stage::Mixing, pieces)] {
                 // SAFETY: the batch was begun here, and nothing else knows of it; its items are
                 // made before it is mixed.
-                unsafe { plan.work_caught(batch, &making, stage, 0..count) }
+                unsafe { plan.work_caught(batch, &making, stage, 0..count, scratch) }
                     .map_err(|failure| failure.error)?;
             }
             Epoch::finish(shared, tracker.as_ref(), making)
@@ -454,7 +467,7 @@ impl Epoch {
 
     /// Waits for the batch that is due, and helps to make it meanwhile.
     fn wait(&mut self, patience: Duration) -> Progress {
-        let shared = &*self.shared;
+        let Epoch { shared, scratch, .. } = self;
         let plan = &shared.plan;
         // A year stands for no limit: its instant can be represented.
         let deadline = Instant::now() + patience.min(Duration::from_hours(24 * 365));
@@ -482,7 +495,7 @@ impl Epoch {
             }
             if let Some(claim) = shared.claim_meanwhile(&mut window) {
                 drop(window);
-                window = shared.make(claim);
+                window = shared.make(claim, scratch);
             } else if window.batches.front().is_some_and(InFlight::is_done) {
                 // The batch could not begin.
                 break;
@@ -546,5 +559,33 @@ impl Drop for Epoch {
             // A worker's panics are caught where they happen; there is nothing left to report.
             drop(worker.join());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ndlens_core::{DType, View};
+    use ndlens_transforms::{RandomCrop, RandomJitter, Step, ToDtype};
+
+    use super::*;
+    use crate::field::Field;
+    use crate::loader::Loader;
+
+    #[test]
+    fn an_epoch_frees_the_consumers_scratch_memory_at_its_end_and_begins_with_none() {
+        let images = View::from_vec(vec![7u8; 2 * 64 * 64 * 3]).reshape(&[2, 64, 64, 3]).unwrap();
+        let field = Field::new("image", Arc::new(images)).with_transforms(vec![
+            ToDtype { dtype: DType::F32, scale: true }.boxed(),
+            RandomJitter { sigma: 0.5 }.boxed(),
+            RandomCrop::new(8, 8).boxed(),
+        ]);
+        let config = Config { batch_size: 1, num_workers: 0, ..Config::default() };
+        let loader = Loader::builder(vec![field], config).unwrap().build().unwrap();
+        let mut epoch = loader.start_epoch().unwrap();
+        epoch.next().unwrap().unwrap();
+        assert_ne!(epoch.scratch.nbytes(), 0);
+        assert_eq!(loader.start_epoch().unwrap().scratch.nbytes(), 0);
+        assert_eq!(epoch.by_ref().count(), 1);
+        assert_eq!(epoch.scratch.nbytes(), 0);
     }
 }

@@ -11,14 +11,14 @@ use std::sync::Arc;
 use ndlens_core::View;
 use ndlens_core::room::{self, Text, with_room_for};
 use ndlens_kernels::Stores;
-use ndlens_transforms::Stream;
 use ndlens_transforms::mixing::Mixer;
+use ndlens_transforms::{Scratch, Stream};
 
 use crate::batch::Batch;
 use crate::compiled::CompiledField;
 use crate::epoch::chunks::Chunks;
 use crate::epoch::feed::{Fed, Feed};
-use crate::epoch::make_items::{Failure, ItemBatch, make_items, with_scratch};
+use crate::epoch::make_items::{Failure, ItemBatch, make_items};
 use crate::epoch::mixture::{Mixture, softened};
 use crate::error::{Error, Result};
 use crate::memory::batch_pools::BatchPools;
@@ -147,12 +147,17 @@ impl Plan {
     /// # Safety
     ///
     /// No other thread makes any of these rows.
-    unsafe fn make(&self, making: &Making, rows: Range<usize>) -> Result<(), Box<Failure>> {
+    unsafe fn make(
+        &self,
+        making: &Making,
+        rows: Range<usize>,
+        scratch: &mut Scratch,
+    ) -> Result<(), Box<Failure>> {
         if self.prefetches {
             self.prefetch(making, &rows);
         }
         // SAFETY: passed on; rows of a claim are rows of the batch.
-        unsafe { make_items(&self.fields, &PlannedBatch { plan: self, making }, rows) }
+        unsafe { make_items(&self.fields, &PlannedBatch { plan: self, making }, rows, scratch) }
     }
 
     /// Prefetches the items at these rows of the next batch, and for the first batch also its own.
@@ -181,10 +186,15 @@ impl Plan {
     /// # Safety
     ///
     /// All items of the batch are made, and no other thread does any of these pieces.
-    unsafe fn mix(&self, making: &Making, pieces: Range<usize>) -> Result<(), Box<Failure>> {
+    unsafe fn mix(
+        &self,
+        making: &Making,
+        pieces: Range<usize>,
+        scratch: &mut Scratch,
+    ) -> Result<(), Box<Failure>> {
         let Some(mixture) = &making.mixture else { return Ok(()) };
         // SAFETY: passed on.
-        with_scratch(|scratch| unsafe { mixture.mix(&self.fields, &making.slabs, pieces, scratch) })
+        unsafe { mixture.mix(&self.fields, &making.slabs, pieces, scratch) }
             .map_err(|error| Box::new(Failure { row: 0, error }))
     }
 
@@ -199,14 +209,15 @@ impl Plan {
         making: &Making,
         stage: Stage,
         range: Range<usize>,
+        scratch: &mut Scratch,
     ) -> Result<(), Box<Failure>> {
         let row = range.start;
         // SAFETY: passed on. After a panic the rows are never handed out, so their contents do not
         // matter.
         let done = catch_unwind(AssertUnwindSafe(|| unsafe {
             match stage {
-                Stage::Items => self.make(making, range),
-                Stage::Mixing => self.mix(making, range),
+                Stage::Items => self.make(making, range, scratch),
+                Stage::Mixing => self.mix(making, range, scratch),
             }
         }));
         done.unwrap_or_else(|panic| {

@@ -6,6 +6,8 @@
 use std::ops::Range;
 use std::sync::{Arc, PoisonError};
 
+use ndlens_transforms::Scratch;
+
 use crate::batch::Receipt;
 use crate::epoch::feed::Feed;
 use crate::epoch::make_items::Failure;
@@ -144,24 +146,25 @@ impl Shared {
 
     /// The loop of a worker.
     pub(super) fn work(&self) {
+        let mut scratch = Scratch::default();
         let mut window = self.lock();
         while !window.stop {
             if let Some(claim) = self.claim(&mut window, usize::MAX) {
                 drop(window);
-                window = self.make(claim);
+                window = self.make(claim, &mut scratch);
             } else {
                 window = self.work.wait(window).unwrap_or_else(PoisonError::into_inner);
             }
         }
     }
 
-    /// Does the claimed work, and returns with the lock.
-    pub(super) fn make(&self, claim: Claim) -> MutexGuard<'_, Window> {
+    /// Makes what was claimed, and returns with the lock.
+    pub(super) fn make(&self, claim: Claim, scratch: &mut Scratch) -> MutexGuard<'_, Window> {
         let Claim { batch, making, stage, range } = claim;
         // SAFETY: a claim moves `unclaimed` past its rows or pieces under the lock, so no other
         // claim has any of them. Pieces are claimed once all rows are made, which was seen under
         // the lock too.
-        let failure = unsafe { self.plan.work_caught(batch, &making, stage, range) }.err();
+        let failure = unsafe { self.plan.work_caught(batch, &making, stage, range, scratch) }.err();
         // Before the batch can be done: the thread that finishes it must hold the only reference.
         drop(making);
         let mut window = self.lock();

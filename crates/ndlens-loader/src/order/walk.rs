@@ -29,7 +29,10 @@ pub(crate) fn walk_all(network: &Network, places: &mut [usize], n: usize) {
     }
     // AVX-512 multiplies 64 bits in eight lanes; what is below it has no such instruction.
     #[cfg(target_arch = "x86_64")]
-    let level = if level.isa() == Isa::Avx512 { level } else { Level::SCALAR };
+    let level = match level.isa() {
+        Isa::Scalar | Isa::Avx2 => Level::SCALAR,
+        Isa::Avx512 => level,
+    };
     walk_at_level(level, network, places, n);
 }
 

@@ -23,6 +23,12 @@ use ndlens_kernels::{Isa, Level};
 
 use crate::order::feistel::{MIX_FACTORS, Network, ROUNDS};
 
+// Where these were no features of the level, the call of `walk_in_vectors` would be unsound.
+const _: () = assert!(
+    Isa::Avx512.has_feature("avx512f") && Isa::Avx512.has_feature("avx512ifma"),
+    "functions of this file are compiled with features that the level does not have"
+);
+
 /// The longest half: the first product then has 52 bits, and the last is wanted up to bit 51.
 const MAX_HALF_BITS: u32 = 20;
 
@@ -107,13 +113,18 @@ impl Vectors {
 /// Replaces each place by the first below `n` that its walk comes to, if the level can walk through
 /// this network here; says whether it can. Places are below `n`.
 pub(crate) fn walk(level: Level, network: &Network, places: &mut [usize], n: usize) -> bool {
-    if network.right_bits > MAX_HALF_BITS || level.isa() != Isa::Avx512 {
+    if network.right_bits > MAX_HALF_BITS {
         return false;
     }
-    // SAFETY: the machine has the features of a level, and those of AVX-512 include this
-    // function's.
-    unsafe { walk_in_vectors(network, places, n) };
-    true
+    match level.isa() {
+        Isa::Scalar | Isa::Avx2 => false,
+        Isa::Avx512 => {
+            // SAFETY: the machine has the features of a level. Those of AVX-512 include this
+            // function's, as is asserted at the top of this file.
+            unsafe { walk_in_vectors(network, places, n) };
+            true
+        }
+    }
 }
 
 #[target_feature(enable = "avx512f,avx512ifma")]

@@ -32,6 +32,8 @@ struct Stand {
     resumed: bool,
     /// The epoch to begin next, and the place to begin it at.
     next: Point,
+    /// The epoch that was set as the next one since the last epoch began.
+    set_epoch: Option<u32>,
 }
 
 impl Stand {
@@ -45,6 +47,18 @@ impl Stand {
     /// The point that begins next.
     fn upcoming(&self) -> Point {
         self.previewed().unwrap_or_else(|| self.next.clone())
+    }
+
+    /// Makes `epoch` what is begun next, and gives what was if that changes it. One that is to be
+    /// resumed is still resumed.
+    #[must_use]
+    fn choose(&mut self, epoch: u32) -> Option<Point> {
+        self.set_epoch = Some(epoch);
+        if self.upcoming().epoch == epoch {
+            return None;
+        }
+        self.resumed = false;
+        Some(mem::replace(&mut self.next, Point { epoch, ..Point::default() }))
     }
 }
 
@@ -102,8 +116,14 @@ impl Position {
     /// lock: a note may hold the caller's object, whose drop may call back into this position.
     #[must_use]
     fn set_next(&self, stand: &mut Stand, next: Point) -> Point {
-        self.own(std::process::id()).next_epoch.store(next.epoch, Ordering::Relaxed);
-        mem::replace(&mut stand.next, next)
+        let before = mem::replace(&mut stand.next, next);
+        self.note_next(stand);
+        before
+    }
+
+    /// Keeps the epoch to begin next for a process that is forked while the lock is held.
+    fn note_next(&self, stand: &Stand) {
+        self.own(std::process::id()).next_epoch.store(stand.next.epoch, Ordering::Relaxed);
     }
 
     /// The epoch to begin, and its first place, which is now in hand; `note` is the note that a
@@ -117,6 +137,7 @@ impl Position {
         stand.resumed &= previewed.is_some() || stand.in_hand.is_none();
         stand.run += 1;
         stand.handed_out = 0;
+        stand.set_epoch = None;
         let mut begun = previewed.unwrap_or_else(|| stand.next.clone());
         begun.note = note.or(begun.note);
         let (epoch, start) = (begun.epoch, begun.place);
@@ -138,12 +159,10 @@ impl Position {
     /// Makes `epoch` the one to begin next. An epoch that is to be resumed is still resumed.
     pub(crate) fn set_next_epoch(&self, epoch: u32) {
         let mut stand = self.lock();
-        if stand.upcoming().epoch != epoch {
-            stand.resumed = false;
-            let before = self.set_next(&mut stand, Point { epoch, ..Point::default() });
-            drop(stand);
-            drop(before);
-        }
+        let before = stand.choose(epoch);
+        self.note_next(&stand);
+        drop(stand);
+        drop(before);
     }
 
     /// The point to go on from.
@@ -183,16 +202,17 @@ pub(crate) struct Undo {
 }
 
 impl Undo {
-    /// Restores the position before an epoch that could not start, unless another epoch began
-    /// meanwhile.
+    /// The epoch could not start: goes back to where the loader stood, unless another epoch began
+    /// meanwhile or a state was loaded. An epoch that was set meanwhile is still the next one.
     pub(crate) fn undo(self) {
         let Undo { position, run, before } = self;
         let mut stand = position.lock();
         if stand.run == run {
-            position.own(std::process::id()).next_epoch.store(before.next.epoch, Ordering::Relaxed);
             let after = mem::replace(&mut *stand, before);
+            let next = after.set_epoch.and_then(|epoch| stand.choose(epoch));
+            position.note_next(&stand);
             drop(stand);
-            drop(after);
+            drop((after, next));
         }
     }
 }
@@ -307,6 +327,37 @@ mod tests {
         position.set(at(7, 8));
         position.set_next_epoch(2);
         assert_eq!(position.begin(None).epoch, 2);
+    }
+
+    #[test]
+    fn an_epoch_set_before_a_failed_start_is_undone_is_the_next_one() {
+        let position = Arc::new(Position::default());
+        position.set(at(3, 40));
+        position.begin(None).undo.undo();
+        assert_eq!((position.next(), position.get()), (at(3, 40), at(3, 40)));
+        for (epoch, expected) in [(3, at(3, 40)), (4, at(4, 0)), (9, at(9, 0))] {
+            position.set(at(3, 40));
+            let undo = position.begin(None).undo;
+            position.set_next_epoch(epoch);
+            undo.undo();
+            assert_eq!((position.next(), position.get()), (expected.clone(), expected));
+        }
+        // A look at a resumed epoch is over once another one is set.
+        position.set(at(3, 40));
+        position.begin(None).tracker.reached(Some(44), None);
+        let undo = position.begin(None).undo;
+        position.set_next_epoch(7);
+        undo.undo();
+        assert_eq!((position.next(), position.get()), (at(7, 0), at(3, 44)));
+        // An epoch set before the last one began counts no more.
+        let undo = position.begin(None).undo;
+        undo.undo();
+        assert_eq!(position.next(), at(7, 0));
+        // An epoch that began meanwhile, or a state that was loaded, stays.
+        let undo = position.begin(None).undo;
+        let _ = position.begin(None);
+        undo.undo();
+        assert_eq!(position.next(), at(9, 0));
     }
 
     #[test]

@@ -76,7 +76,17 @@ impl Labels {
             | DType::F8E4M3FNUZ
             | DType::F8E5M2FNUZ
             | DType::F8E8M0FNU => return Ok(None),
-            _ => each_element(view, add)?,
+            DType::Bool
+            | DType::U8
+            | DType::I8
+            | DType::U16
+            | DType::I16
+            | DType::U32
+            | DType::I32
+            | DType::U64
+            | DType::I64
+            | DType::F4E2M1FNx2
+            | DType::Opaque(_) => each_element(view, add)?,
         }
         Ok(Some(labels))
     }

@@ -20,7 +20,21 @@ fn numbers<'a>(labels: &'a [u8], dtype: &DType) -> Box<dyn Iterator<Item = i128>
         DType::I32 => numbers!(i32),
         DType::U64 => numbers!(u64),
         DType::I64 => numbers!(i64),
-        _ => Box::new(std::iter::empty()),
+        // Refused as labels that are numbers of classes.
+        DType::Bool
+        | DType::F16
+        | DType::Bf16
+        | DType::F32
+        | DType::F64
+        | DType::C64
+        | DType::C128
+        | DType::F8E4M3FN
+        | DType::F8E5M2
+        | DType::F8E4M3FNUZ
+        | DType::F8E5M2FNUZ
+        | DType::F8E8M0FNU
+        | DType::F4E2M1FNx2
+        | DType::Opaque(_) => Box::new(std::iter::empty()),
     }
 }
 
