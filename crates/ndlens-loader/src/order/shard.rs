@@ -1,9 +1,9 @@
 //! The division of an epoch's items among ranks.
 //!
-//! All ranks have the same order. From place `start` of it on, rank r of w takes the places `start
-//! + r`, `start + r + w`, and so on: after each rank has taken k items, the next k * w places are
-//! taken and no other. So one number is the progress of a run, and any number of ranks can resume
-//! it.
+//! All ranks have the same order. From place `start` of it on, rank r of w takes the places
+//! `start + r`, `start + r + w`, and so on: after each rank has taken k items, the next k * w
+//! places are taken and no other. So one number is the progress of a run, and any number of ranks
+//! can resume it.
 //!
 //! [`Remainder`] chooses the ranks of the items that are left over. Ten items
 //! in order, four ranks:
