@@ -106,7 +106,7 @@ impl Resize {
     /// # Errors
     ///
     /// [`Error::ResizeSize`]; [`Error::ResizeDType`] for anything but `uint8` and `float32`, unless
-    /// the nearest pixel is copied; [`Error::UnknownIsa`].
+    /// the nearest pixel is copied; [`Error::UnknownLevel`].
     pub fn new(
         height: usize,
         width: usize,

@@ -260,7 +260,7 @@ impl Arrays {
     /// # Errors
     ///
     /// [`Error::NoSuchArray`]; [`Error::BadTensor`] and [`Error::BadMember`] if it cannot be a
-    /// view; for a member of an `.npz` the errors of [`open`](crate::file::open) for a `.npy`;
+    /// view; for a member of an `.npz` the errors of [`open`](crate::open()) for a `.npy`;
     /// [`Error::IsRagged`] for a set of items; the errors of a read if it is read.
     pub fn get(&self, name: &str) -> Result<View> {
         if self.set(name).is_some() {

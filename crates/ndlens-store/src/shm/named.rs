@@ -234,7 +234,7 @@ impl Creation {
     ///
     /// # Errors
     ///
-    /// As [`share`](crate::shm::share); [`Error::NothingToShare`] without an array, since arrays
+    /// As [`share`](crate::share()); [`Error::NothingToShare`] without an array, since arrays
     /// hold the memory.
     pub fn share(self, structure: Structure, views: &[View]) -> Result<Vec<View>> {
         if views.is_empty() {
