@@ -58,6 +58,7 @@ def test_a_batch_made_again_from_its_parameters_is_the_same(num_workers: int) ->
             T.RandomScale(1, 2, per_feature=True),
             T.RandomJitter(2.0),
         ],
+        [T.ToDtype("float64"), T.RandomScale(0.5, 1.5), T.RandomJitter(0.1)],
     ],
 )
 def test_every_kind_of_parameter_can_be_told_and_done_again(transforms: list[T.Transform]) -> None:
