@@ -1,11 +1,12 @@
 //! Whether two views touch a common byte.
 //!
-//! The bytes of a view are `start + sum(stride_i * x_i) + u` with `0 <= x_i < n_i` and `0 <= u <
-//! itemsize`. Two views share a byte if two such sums are equal: a linear Diophantine equation with
-//! bounded unknowns. It is solved by depth-first search from the largest coefficient down, each
-//! step limited to what the smaller ones can still reach and to what their greatest common divisor
-//! divides. That is exponential for contrived strides, as it must be (the problem is NP-complete),
-//! and immediate for those that slicing makes. `np.shares_memory` answers the same question.
+//! The bytes of a view are `start + sum(stride_i * x_i) + u` with `0 <= x_i < n_i` and
+//! `0 <= u < itemsize`. Two views share a byte if two such sums are equal: a linear Diophantine
+//! equation with bounded unknowns. It is solved by depth-first search from the largest coefficient
+//! down, each step limited to what the smaller ones can still reach and to what their greatest
+//! common divisor divides. That is exponential for contrived strides, as it must be (the problem is
+//! NP-complete), and immediate for those that slicing makes. `np.shares_memory` answers the same
+//! question.
 
 use crate::view::View;
 

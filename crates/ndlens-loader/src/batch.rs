@@ -51,8 +51,8 @@ impl Batch {
 
     /// The parameters drawn to mix the batch, if it was mixed and
     /// [`Config::return_params`](crate::Config::return_params) is set: a JSON object with the name
-    /// of the mixing and its parameters, as `{"MixUp": {"lam": 0.25}}` or `{"CutMix": {"lam": 0.5,
-    /// "box": [x1, y1, x2, y2], "lam_adjusted": 0.6}}`.
+    /// of the mixing and its parameters, as `{"MixUp": {"lam": 0.25}}` or
+    /// `{"CutMix": {"lam": 0.5, "box": [x1, y1, x2, y2], "lam_adjusted": 0.6}}`.
     pub fn mixed(&self) -> Option<&str> {
         self.mixed.as_deref()
     }

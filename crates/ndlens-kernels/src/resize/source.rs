@@ -20,8 +20,8 @@ use crate::simd::stores::prefetch;
 ///
 /// # Invariants
 ///
-/// 1. Pixel (y, x) of channel c is a readable element, `itemsize` bytes at `first + y * row + x *
-///    pixel + c * channel`, for all of the image.
+/// 1. Pixel (y, x) of channel c is a readable element, `itemsize` bytes at
+///    `first + y * row + x * pixel + c * channel`, for all of the image.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SourceImage<'a> {
     view: PhantomData<&'a ViewRef<'a>>,

@@ -39,8 +39,8 @@ pub(crate) fn with_key<R>(
     use_key(&indices)
 }
 
-/// The integers of a key that names one element of a view of `ndim` axes: `v[1, 2]` does, `v[1, 2,
-/// ...]` is a view on it.
+/// The integers of a key that names one element of a view of `ndim` axes: `v[1, 2]` does,
+/// `v[1, 2, ...]` is a view on it.
 pub(crate) fn element_of(key: &Key, ndim: usize) -> Option<SmallVec<[isize; 6]>> {
     let integers = key.iter().map(|index| if let Index::At(at) = index { Some(*at) } else { None });
     if key.len() == ndim { integers.collect() } else { None }
