@@ -3,9 +3,9 @@
 The blocks of a file are one program, cut at the fences: a block sees the names of those before it.
 It runs in an empty directory.
 
-A block with a title, ```python title="train.py", is a file instead. The files of a page and the
-commands of its console blocks are a second test: each command must succeed and print what the block
-shows. A shown line of three dots stands for any lines.
+A block with a title, ```python title="train.py" or another language, is a file instead. The files
+of a page and the commands of its console blocks are a second test: each command must succeed and
+print what the block shows. Three dots stand for anything.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 import pytest
 
 FENCE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-TITLED = re.compile(r'^```python title="([\w.]+)"\n(.*?)^```$', re.MULTILINE | re.DOTALL)
+TITLED = re.compile(r'^```\w+ title="([\w.]+)"\n(.*?)^```$', re.MULTILINE | re.DOTALL)
 CONSOLE = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 

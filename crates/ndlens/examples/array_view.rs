@@ -1,8 +1,8 @@
 //! A view as an `ndarray::ArrayView`: the algorithms of `ndarray` on a crop of a mapped file.
 //!
-//! An `ArrayView` is a pointer, a shape and strides, and so is a view: nothing is copied, also where
-//! the crop has gaps. `ndarray` has two conditions of its own, aligned elements and strides that are
-//! not negative, which [`array_view`] checks.
+//! An `ArrayView` is a pointer, a shape and strides, and so is a view: nothing is copied, also
+//! where the crop has gaps. `ndarray` has two conditions of its own, aligned elements and strides
+//! that are not negative, which [`array_view`] checks.
 //!
 //! `cargo run --release -p ndlens --example array_view`
 
@@ -14,12 +14,13 @@ use ndlens::{Element, View, s};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-/// The elements of a view as an `ArrayView` of the same memory, for as long as the view is borrowed.
+/// The elements of a view as an `ArrayView` of the same memory, for as long as the view is
+/// borrowed.
 ///
 /// # Errors
 ///
-/// The elements are of another type or not aligned, or a stride is negative or not a whole number of
-/// elements.
+/// The elements are of another type or not aligned, or a stride is negative or not a whole number
+/// of elements.
 ///
 /// # Safety
 ///
