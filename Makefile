@@ -50,8 +50,9 @@ test: build ## Run all tests: Rust, Python, the examples in the documentation
 	cargo test --workspace
 	$(BIN)/pytest
 
+# Without --quiet, which hides warnings from --strict too.
 docs: ## Build the documentation as a site in site/, offline, and check every link of it
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	$(BIN)/python docs/_site/link_check.py site
 
 fuzz-layout: build ## Compare 100,000 random chains of operations with NumPy (about half a minute)
