@@ -21,6 +21,9 @@ from pathlib import Path
 
 import pytest
 
+# What mkdocs calls, which imports itself by other names.
+collect_ignore = ["docs/_site"]
+
 FENCE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 TITLED = re.compile(r'^```\w+ title="([\w.]+)"\n(.*?)^```$', re.MULTILINE | re.DOTALL)
 CONSOLE = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
