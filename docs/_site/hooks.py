@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import logging
 import posixpath
+import re
 from pathlib import Path, PurePosixPath
 from typing import Any
 from xml.etree.ElementTree import Element
 
+import names
 import repository
 from markdown import Extension, Markdown
 from markdown.treeprocessors import Treeprocessor
@@ -65,9 +67,9 @@ sources: dict[str, PurePosixPath] = {}
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Adds the extension, and puts the pages of folders into the navigation."""
+    """Adds our Markdown extensions, and puts the pages of folders into the navigation."""
     extensions: list[Any] = config.markdown_extensions
-    extensions.append(extension)
+    extensions += [extension, names.NameLinks()]
     config.nav = expanded(config.nav or [], Path(config.docs_dir))
     return config
 
@@ -114,7 +116,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         for file in files.documentation_pages()
         for path in repository.linked(source_of(file.src_uri), file.content_string)
     ]
-    for path in repository.closure(wanted):
+    for path in repository.closure([*wanted, *repository.modules()]):
         place = repository.place(path)
         # The links of a list of files are relative to the folder that it lists.
         sources[place] = path / "index.md" if (repository.ROOT / path).is_dir() else path
@@ -130,7 +132,21 @@ def source_of(src_uri: str) -> PurePosixPath:
 def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
     """Tells the extension whose links come next."""
     extension.page = page.file.src_uri
+    if page.is_homepage:
+        # On GitHub front matter would be a table above the text.
+        page.meta["hide"] = ["navigation", "toc"]
     return markdown
+
+
+def on_page_content(html: str, page: Page, files: Files, **_: Any) -> str:
+    """Leads the links of the reference to the lines of the sources."""
+
+    def line(match: re.Match[str]) -> str:
+        file = files.get_file_from_path(repository.place(PurePosixPath(match["path"])))
+        assert file is not None, match["path"]
+        return f'href="{file.url_relative_to(page.file)}#__codelineno-0-{match["line"]}"'
+
+    return repository.SOURCE_LINE.sub(line, html)
 
 
 def on_post_build(config: MkDocsConfig) -> None:

@@ -39,6 +39,8 @@ LANGUAGES = {
 }
 
 LINK = re.compile(r"\]\(\s*([^)\s#]+)")
+# As templates/ names a line of a file.
+SOURCE_LINE = re.compile(r'href="source:(?P<path>[^"#]+)#(?P<line>\d+)"')
 # Built or cached, not written.
 UNWRITTEN = {"__pycache__", ".so", ".pyc"}
 
@@ -85,6 +87,12 @@ def linked(page: PurePosixPath, markdown: str) -> Iterator[PurePosixPath]:
             continue
         if (ROOT / path).exists():
             yield path
+
+
+def modules() -> list[PurePosixPath]:
+    """The sources of the Python package, which the reference links to."""
+    files = (ROOT / "python").rglob("*.py")
+    return sorted(PurePosixPath(file.relative_to(ROOT)) for file in files)
 
 
 def closure(paths: Iterable[PurePosixPath]) -> list[PurePosixPath]:
