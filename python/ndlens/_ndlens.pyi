@@ -1041,8 +1041,8 @@ def guard_truncation() -> None:
     any reader: ndlens, NumPy or torch. Without it the system ends the process.
 
     Zeros pass for data, so this is not the default, and code that reads memory itself must ask
-    afterwards: `view.verify()` raises `TruncatedError` if anything was lost. ndlens asks for what it
-    reads (`copy`, `tolist`, `v[3]`, ...). An `nl.Loader` and an `nl.torch.Dataset` need no call:
+    afterwards: `view.verify()` raises `TruncatedError` if anything was lost. ndlens asks for what
+    it reads (`copy`, `tolist`, `v[3]`, ...). An `nl.Loader` and an `nl.torch.Dataset` need no call:
     their own reads of views of `nl.open` are guarded in any case.
 
     Writes are not guarded: a write through "r+" that does not reach the file, since the disk is

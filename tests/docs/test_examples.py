@@ -1,50 +1,48 @@
-"""The programs in examples: each asserts what it shows, and prints it.
-
-`examples/demo.py` is `make demo`. A program that cannot run here fails its test: it is not skipped.
-"""
+"""The examples in the stub: of the compiled half, which pytest cannot collect as a module."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import ast
+import doctest
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+import ndlens as nl
 
-# What each prints, which it prints only after it has asserted it.
-SHOWN = {
-    "c_function.py": ["ctypes: a crop (32, 32, 3)", "cffi: a crop (16, 64, 2)"],
-    "numba_function.py": [
-        "histogram of a crop, strides (192, 3, 1): nothing copied",
-        "a mirrored crop, strides (192, -3, 1), halved in place: the map shows it",
-        "a read-only view: numba refuses to write to it",
-    ],
-    "onnx_inference.py": [
-        "rows 16 to 80 of a frame, (1, 64, 128, 3): shared, onnxruntime reads the map",
-        "a square of a frame, (1, 64, 64, 3): 12288 bytes copied, once",
-        "6 crops as float32 in batches of 4: written once, each batch shared",
-    ],
-}
+STUB = Path(nl.__file__).with_name("_ndlens.pyi")
+FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
-@pytest.mark.parametrize("name", SHOWN)
-def test_the_example_runs_and_prints_what_it_shows(name: str, tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, EXAMPLES / name],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    lines = done.stdout.splitlines()
-    assert len(lines) == len(SHOWN[name])
-    for line, shown in zip(lines, SHOWN[name], strict=True):
-        assert line.startswith(shown)
+def examples(body: list[ast.stmt], prefix: str = "") -> Iterator[doctest.DocTest]:
+    """The examples of each docstring of a stub, with the lines where they stand."""
+    for node in body:
+        if not isinstance(node, ast.FunctionDef | ast.ClassDef):
+            continue
+        name = prefix + node.name
+        # Not cleaned: its lines are those of the file.
+        text = ast.get_docstring(node, clean=False)
+        if text is not None:
+            first = node.body[0].lineno - 1
+            test = doctest.DocTestParser().get_doctest(text, {}, name, str(STUB), first)
+            if test.examples:
+                yield test
+        if isinstance(node, ast.ClassDef):
+            yield from examples(node.body, f"{name}.")
 
 
-def test_every_example_has_a_test() -> None:
-    assert {path.name for path in EXAMPLES.glob("*.py")} == {*SHOWN, "demo.py"}
+EXAMPLES = list(examples(ast.parse(STUB.read_text()).body))
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda test: test.name)
+def test_an_example_of_the_stub_gives_what_it_shows(example: doctest.DocTest) -> None:
+    doctest.DebugRunner(optionflags=FLAGS).run(example)
+
+
+def test_examples_of_methods_are_found_with_their_lines() -> None:
+    by_name = {example.name: example for example in EXAMPLES}
+    assert {"View", "View.windows", "view", "save"} <= set(by_name)
+    windows = by_name["View.windows"]
+    line = STUB.read_text().splitlines()[(windows.lineno or 0) + windows.examples[0].lineno]
+    assert line.strip() == ">>> import ndlens as nl"
