@@ -1,7 +1,7 @@
-"""Links from names in code, such as `nl.view`, to the reference.
+"""Links from names in code, such as `nl.view` and `benches/crop.py`, to what they name.
 
 On GitHub and in `help` they are code alone. On the site each leads to the place that documents it,
-if there is one.
+if there is one, or to the file.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from xml.etree.ElementTree import Element
 
+import repository
 from markdown import Extension, Markdown
 from markdown.treeprocessors import Treeprocessor
 
@@ -31,8 +32,18 @@ def documented_as(code: str) -> str | None:
     return f"ndlens.{match['path']}" if first in CLASSES else None
 
 
+def link_of(code: str) -> Element | None:
+    """The element that leads from a piece of code to what it names, empty."""
+    name = documented_as(code)
+    if name is not None:
+        return Element("autoref", {"identifier": name, "optional": ""})
+    if repository.is_shown(code) or repository.is_page(code):
+        return Element("a", {"href": f"source:{code}"})
+    return None
+
+
 class Names(Treeprocessor):
-    """Wraps code that names something of ndlens in a reference, which may lead nowhere."""
+    """Wraps code that names something in a link. One to the reference may lead nowhere."""
 
     # After the step that makes elements of inline Markdown, which has priority 20.
     PRIORITY = 6
@@ -40,9 +51,8 @@ class Names(Treeprocessor):
     def run(self, root: Element) -> None:
         """Wrap the names of one page, or of one docstring."""
         for place, child in enumerate(list(root)):
-            name = documented_as(child.text or "") if child.tag == "code" else None
-            if name is not None:
-                reference = Element("autoref", {"identifier": name, "optional": ""})
+            reference = link_of(child.text or "") if child.tag == "code" else None
+            if reference is not None:
                 reference.tail, child.tail = child.tail, None
                 reference.append(child)
                 root[place] = reference

@@ -6,12 +6,15 @@ import sys
 from pathlib import Path, PurePosixPath
 
 import pytest
+from markdown import Markdown
 
 SITE = Path(__file__).parents[2] / "docs" / "_site"
 sys.path.insert(0, str(SITE))
 
 # They are on the path only now.
+import hooks  # noqa: E402
 import link_check  # noqa: E402
+import names  # noqa: E402
 import repository  # noqa: E402
 import stubs  # noqa: E402
 
@@ -53,6 +56,71 @@ def test_a_file_with_fences_is_shown_whole() -> None:
     page = repository.shown(PurePosixPath("README.md"))
     assert '\n````markdown linenums="1"\n# ndlens\n' in page
     assert page.endswith("\n````\n")
+
+
+@pytest.mark.parametrize(
+    ("code", "is_shown"),
+    [
+        ("docs/_site/hooks.py", False),
+        ("benches/nothing.py", False),
+        (".venv/bin/python", False),
+        ("Makefile", False),
+        ("tests/house/check.py", True),
+        ("python/ndlens/loader.py", True),
+    ],
+)
+def test_code_that_names_a_file_of_the_repository_is_known(code: str, is_shown: bool) -> None:
+    assert repository.is_shown(code) == is_shown
+    named = list(repository.linked(PurePosixPath("docs/files.md"), f"See `{code}`."))
+    assert named == ([PurePosixPath(code)] if is_shown else [])
+
+
+@pytest.mark.parametrize(
+    ("code", "name"),
+    [
+        ("nl.view", "ndlens.view"),
+        ("nl.view(obj)", "ndlens.view"),
+        ("nl.torch.Dataset", "ndlens.torch.Dataset"),
+        ("T.RandomCrop(8)", "ndlens.transforms.RandomCrop"),
+        ("ndlens.errors", "ndlens.errors"),
+        ("Loader.epoch", "ndlens.Loader.epoch"),
+        ("View.windows", "ndlens.View.windows"),
+        ("view.torch()", None),
+        ("np.take", None),
+        ("nl.open(a).shape", None),
+        ("nl", None),
+    ],
+)
+def test_code_that_names_something_of_ndlens_leads_to_the_reference(
+    code: str, name: str | None
+) -> None:
+    assert names.documented_as(code) == name
+
+
+def test_names_are_links_but_not_in_headings_links_and_programs() -> None:
+    text = "# `nl.view`\n\n`nl.open` [`nl.save`](x.md) `docs/files.md`\n\n    nl.share\n"
+    html = Markdown(extensions=[names.NameLinks()]).convert(text)
+    assert html == (
+        "<h1><code>nl.view</code></h1>\n"
+        '<p><autoref identifier="ndlens.open" optional=""><code>nl.open</code></autoref> '
+        '<a href="x.md"><code>nl.save</code></a> '
+        '<a href="source:docs/files.md"><code>docs/files.md</code></a></p>\n'
+        "<pre><code>nl.share\n</code></pre>"
+    )
+
+
+def test_a_folder_in_the_navigation_stands_for_its_other_pages(tmp_path: Path) -> None:
+    for name in ("a/2.md", "a/1.md", "a/3.md", "a/x.png", "b/1.md"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    nav = ["index.md", {"A": ["a/3.md", "a/"]}, {"B": "b/"}, {"C": ["none/"]}, {"D": "d.md"}]
+    assert hooks.expanded(nav, tmp_path) == [
+        "index.md",
+        {"A": ["a/3.md", "a/1.md", "a/2.md"]},
+        {"B": ["b/1.md"]},
+        {"C": []},
+        {"D": "d.md"},
+    ]
 
 
 INDEX = '<html><body id="top"><a href="other.html#there">x</a>{}</body></html>'
