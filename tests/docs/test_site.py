@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path, PurePosixPath
 
+import griffe
 import pytest
 from markdown import Markdown
 
@@ -177,3 +178,58 @@ def test_examples_of_a_docstring_are_a_section_at_its_end() -> None:
         "Sums.\n\nArgs:\n    x: A number.\n\nExamples:\n    >>> f(1)\n    1\n\n    >>> f(2)\n    2"
     )
     assert stubs.with_examples("No example.") == "No example."
+
+
+STUB = '''
+from typing import Any, NoReturn, TypeAlias, overload
+
+_Path: TypeAlias = str | bytes
+_Paths: TypeAlias = list[_Path] | None
+
+def before() -> None: ...
+@overload
+def open(path: _Path, mode: int = 0) -> str | Any:
+    """Opens.
+
+    Args:
+        path: A path.
+        mode: A mode.
+    """
+
+@overload
+def open(path: _Paths, mode: Any = 0, *more: int) -> list[str]: ...
+@overload
+def open(path: dict[str, int]) -> NoReturn: ...
+def after(*paths: _Path) -> None: ...
+'''
+
+
+def test_overloads_are_one_function_with_the_types_of_all_and_no_private_names(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "stubbed").mkdir()
+    (tmp_path / "stubbed" / "__init__.py").touch()
+    (tmp_path / "stubbed" / "native.pyi").write_text(STUB)
+    extensions = griffe.load_extensions(stubs.Stubs)
+    package = griffe.load("stubbed", search_paths=[tmp_path], extensions=extensions)
+    module = package["native"]
+    members = [name for name in module.members if name in ("before", "open", "after")]
+    assert members == ["before", "open", "after"]
+    opened = module["open"]
+    assert opened.docstring is not None
+    assert {one.name: str(one.annotation) for one in opened.parameters} == {
+        "path": "str | bytes | list[str | bytes] | None",
+        "mode": "Any",
+    }
+    shown = [
+        ([str(one.annotation) for one in overload.parameters], str(overload.returns))
+        for overload in opened.overloads
+    ]
+    assert shown == [
+        (["str | bytes", "int"], "str | Any"),
+        (["list[str | bytes] | None", "Any", "int"], "list[str]"),
+        (["dict[str, int]"], "NoReturn"),
+    ]
+    assert [(str(one.annotation), one.default) for one in module["after"].parameters] == [
+        ("str | bytes", None)
+    ]
