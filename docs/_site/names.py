@@ -15,8 +15,16 @@ from markdown.treeprocessors import Treeprocessor
 
 # As the documentation imports them.
 MODULES = {"nl": "ndlens", "ndlens": "ndlens", "T": "ndlens.transforms"}
-CLASSES = ("Arrays", "Items", "Loader", "Shards", "View")
-NAME = re.compile(r"(?P<path>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+)(?:\(.*\))?")
+CLASSES = {"Arrays", "Items", "Loader", "Shards", "View"}
+ERRORS = {
+    "CopyRequired",
+    "FormatError",
+    "MovedError",
+    "ReadOnlyError",
+    "StaleHandleError",
+    "TruncatedError",
+}
+NAME = re.compile(r"(?P<path>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)(?:\(.*\))?")
 # In these a name is a link already, or no place for one.
 CLOSED = {"a", "autoref", "pre", "h1", "h2", "h3", "h4", "h5", "h6"}
 
@@ -27,8 +35,10 @@ def documented_as(code: str) -> str | None:
     if match is None:
         return None
     first, _, rest = match["path"].partition(".")
-    if first in MODULES:
-        return f"{MODULES[first]}.{rest}"
+    if first in MODULES and rest:
+        return f"ndlens.errors.{rest}" if rest in ERRORS else f"{MODULES[first]}.{rest}"
+    if first in ERRORS and not rest:
+        return f"ndlens.errors.{first}"
     return f"ndlens.{match['path']}" if first in CLASSES else None
 
 

@@ -109,7 +109,10 @@ def private_types(mod: Module) -> dict[str, Expr]:
     return {
         name: member.value
         for name, member in mod.members.items()
-        if name.startswith("_") and isinstance(member, Attribute) and isinstance(member.value, Expr)
+        if name.startswith("_")
+        and isinstance(member, Attribute)
+        and str(member.annotation) == "TypeAlias"
+        and isinstance(member.value, Expr)
     }
 
 

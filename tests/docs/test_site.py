@@ -86,7 +86,11 @@ def test_code_that_names_a_file_of_the_repository_is_known(code: str, is_shown: 
         ("ndlens.errors", "ndlens.errors"),
         ("Loader.epoch", "ndlens.Loader.epoch"),
         ("View.windows", "ndlens.View.windows"),
+        ("View", "ndlens.View"),
+        ("nl.CopyRequired", "ndlens.errors.CopyRequired"),
+        ("CopyRequired", "ndlens.errors.CopyRequired"),
         ("view.torch()", None),
+        ("view", None),
         ("np.take", None),
         ("nl.open(a).shape", None),
         ("nl", None),
@@ -181,8 +185,9 @@ def test_examples_of_a_docstring_are_a_section_at_its_end() -> None:
 
 
 STUB = '''
-from typing import Any, NoReturn, TypeAlias, overload
+from typing import Any, NoReturn, TypeAlias, TypeVar, overload
 
+_Key = TypeVar("_Key")
 _Path: TypeAlias = str | bytes
 _Paths: TypeAlias = list[_Path] | None
 
@@ -200,7 +205,7 @@ def open(path: _Path, mode: int = 0) -> str | Any:
 def open(path: _Paths, mode: Any = 0, *more: int) -> list[str]: ...
 @overload
 def open(path: dict[str, int]) -> NoReturn: ...
-def after(*paths: _Path) -> None: ...
+def after(*paths: _Path) -> _Key: ...
 '''
 
 
@@ -233,3 +238,4 @@ def test_overloads_are_one_function_with_the_types_of_all_and_no_private_names(
     assert [(str(one.annotation), one.default) for one in module["after"].parameters] == [
         ("str | bytes", None)
     ]
+    assert str(module["after"].returns) == "_Key"
