@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import re
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -147,3 +148,13 @@ def test_the_page_of_commands_has_the_arguments_that_they_take() -> None:
     assert command_tables.PAGE.read_text() == command_tables.page(), (
         "run python docs/_site/command_tables.py --write"
     )
+
+
+def test_every_crate_must_document_its_public_items() -> None:
+    lints = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["lints"]
+    # clippy runs with `-D warnings`, which makes an error of it.
+    assert lints["rust"]["missing_docs"] == "warn"
+    crates = sorted((ROOT / "crates").glob("*/Cargo.toml"))
+    assert len(crates) > 1
+    for crate in crates:
+        assert tomllib.loads(crate.read_text())["lints"] == {"workspace": True}, crate
