@@ -13,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+# What mkdocs calls, which imports itself by other names.
+collect_ignore = ["docs/_site"]
+
 FENCE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 

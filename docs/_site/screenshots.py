@@ -19,7 +19,7 @@ from PIL import Image, ImageChops
 import ndlens as nl
 from ndlens import transforms as T
 
-IMAGES = Path(__file__).parent / "images"
+IMAGES = Path(__file__).parents[1] / "images"
 GROUND = {"light": "#ffffff", "dark": "#111418"}
 BYTES_MAX = 60_000
 SCALE = 1.5
