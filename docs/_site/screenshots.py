@@ -26,6 +26,7 @@ SCALE = 1.5
 
 
 def main() -> None:
+    """Make all pictures."""
     browser = shutil.which("chromium") or shutil.which("chromium-browser")
     if browser is None:
         sys.exit("no Chromium found: apt-get install chromium")
