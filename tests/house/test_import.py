@@ -185,3 +185,22 @@ def test_the_examples_of_the_compiled_half_run(path: str, doc: str) -> None:
     result = doctest.DocTestRunner(optionflags=flags).run(test, out=report.append)
     assert result.attempted > 0
     assert result.failed == 0, "".join(report)
+
+
+def test_an_interrupt_while_torch_is_imported_is_no_missing_torch() -> None:
+    script = """
+        import sys
+
+        class Interrupted:
+            def find_spec(self, name, path=None, target=None):
+                if name == "torch":
+                    raise KeyboardInterrupt
+
+        import ndlens as nl
+        sys.meta_path.insert(0, Interrupted())
+        try:
+            nl.view(bytearray(3)).torch()
+        except KeyboardInterrupt:
+            print("interrupted")
+    """
+    assert run(script) == (0, "interrupted\n", "")
