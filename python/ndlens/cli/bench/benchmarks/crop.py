@@ -20,10 +20,9 @@ Compared with.
   numba, ring of 8        a loop over all pixels, compiled, in two threads, into one of eight
                           batches, used in turn; each is overwritten seven batches later. Numba has
                           no 16-bit floats on the CPU
-  memory, N threads       no loader: the bytes that memory takes in N threads, written past the
-                          cache from one row that stays in it, in as many batches of the same
-                          size and in huge pages as ndlens has
-                          (crates/ndlens-kernels/benches/memory_limit.rs)
+  memory, N threads       the bytes that memory takes in N threads, written past the cache from one
+                          row that stays in it, in as many batches of the same size and in huge
+                          pages as ndlens has (`free_batches` in memory.py)
 
 How. First the batches of each contestant are checked: dtype, shape, and that every sample is a crop
 of a source image, exact to the dtype's last place, each image once an epoch. Then the contestants
@@ -34,65 +33,48 @@ timed over whole epochs. First batches are made in separate processes. Their tim
 the machine finds memory, most of all on a virtual machine, so the least and the most are printed
 too. The share of memory's limit is the median over rounds of the two rates in one round.
 
-    python benches/crop.py [--rounds 5] [--images 1000] [--seconds 1.0] [--output float32] [--first]
-                            [--quick]
+    ndlens bench crop        # or one of its contests, such as crop:float32, crop:first
 """
 
 from __future__ import annotations
 
-import argparse
-import contextlib
-import json
-import os
-import statistics
-import subprocess
-import sys
-import threading
-import time
-from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
-from typing import Any, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
-import psutil
-import torch
 
 import ndlens as nl
 from ndlens import transforms as T
 
-ROOT = Path(__file__).parents[1]
-MEMORY_LIMIT = (
-    "cargo",
-    "bench",
-    "--quiet",
-    "--package",
-    "ndlens-kernels",
-    "--bench",
-    "memory_limit",
-)
+from ..contest import Column, Contest, Figures, Ratio, beside
+from ..ground import Contestant, Ground, Settings, present, rate_of_epochs, seconds_of
+from ..memory import ROW_BYTES, PeakMemory, free_batches
+from ..peers import find, reason_without
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    import torch
+
+__all__ = ["CONTESTS", "FULL", "PEERS", "QUICK", "run"]
+
+CONTESTS = ("float32", "uint8", "float16", "bfloat16", "first")
+PEERS: tuple[str, ...] = ()
+FULL = Settings(rounds=5, seconds=1.0, size=1000, least=32)
+QUICK = Settings(rounds=1, seconds=0.3, size=200, least=32, quick=True)
 
 SIZE = 512
 CROP = 256
 BATCH = 32
 VALUES_PER_IMAGE = 3 * CROP * CROP
 SUBJECT = "ndlens 2 workers"
-# Two made ahead, one in use, one being given back.
-SLABS = 4
-# torch splits each copy among its threads, which spin until all are done: one that must wait for a
-# core stalls all.
-BUSY = 0.5
 
 Images = npt.NDArray[np.uint8]
-# Type of a contestant's loader: each iteration is an epoch.
-Batches = Iterable[torch.Tensor]
-# The figures of a turn, by name.
-Figures = dict[str, float]
 
 
-def ndlens_loader(images: Images, dtype: torch.dtype, workers: int) -> Batches:
-    scale = [T.ToDtype(name_of(dtype), scale=True)] if dtype.is_floating_point else []
+def ndlens_loader(images: Images, dtype: str, workers: int) -> nl.Loader[Any]:
+    scale = [] if dtype == "uint8" else [T.ToDtype(dtype, scale=True)]
     return nl.Loader(
         nl.view(images),
         batch_size=BATCH,
@@ -100,31 +82,34 @@ def ndlens_loader(images: Images, dtype: torch.dtype, workers: int) -> Batches:
         drop_last=True,
         num_workers=workers,
         transforms=[T.RandomCrop(CROP), *scale, T.ChannelsFirst()],
-        output="torch",
+        output="numpy" if find("torch") else "torch",
     )
 
 
-def name_of(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")
+class Crops:
+    """A data set of NumPy slices as tensors, for torch's `DataLoader`."""
 
+    def __init__(self, images: Images, dtype: str) -> None:
+        import torch
 
-class Crops(torch.utils.data.Dataset[torch.Tensor]):
-    def __init__(self, images: Images, dtype: torch.dtype) -> None:
-        self.images, self.dtype = images, dtype
+        self.torch, self.images, self.dtype = torch, images, getattr(torch, dtype)
 
     def __len__(self) -> int:
         return len(self.images)
 
     def __getitem__(self, index: int) -> torch.Tensor:
-        top, left = torch.randint(0, SIZE - CROP + 1, (2,)).tolist()
+        top, left = self.torch.randint(0, SIZE - CROP + 1, (2,)).tolist()
         crop = self.images[index, top : top + CROP, left : left + CROP, :]
-        values = torch.from_numpy(crop).permute(2, 0, 1)
+        values = self.torch.from_numpy(crop).permute(2, 0, 1)
         return values.to(self.dtype) / 255 if self.dtype.is_floating_point else values
 
 
-def torch_dataloader(images: Images, dtype: torch.dtype, workers: int) -> Batches:
-    return torch.utils.data.DataLoader(
-        Crops(images, dtype),
+def torch_dataloader(images: Images, dtype: str, workers: int) -> Iterable[torch.Tensor]:
+    from torch.utils.data import DataLoader
+
+    dataset: Any = Crops(images, dtype)
+    return DataLoader(
+        dataset,
         batch_size=BATCH,
         shuffle=True,
         drop_last=True,
@@ -135,14 +120,18 @@ def torch_dataloader(images: Images, dtype: torch.dtype, workers: int) -> Batche
 
 
 class HandLoop:
-    def __init__(self, images: Images, dtype: torch.dtype) -> None:
-        self.images = torch.from_numpy(images)
-        self.batch = torch.empty(BATCH, 3, CROP, CROP, dtype=dtype)
+    """Crops copied into one batch, again and again."""
+
+    def __init__(self, images: Images, dtype: str) -> None:
+        import torch
+
+        self.torch, self.images = torch, torch.from_numpy(images)
+        self.batch = torch.empty(BATCH, 3, CROP, CROP, dtype=getattr(torch, dtype))
 
     def __iter__(self) -> Iterator[torch.Tensor]:
-        order = torch.randperm(len(self.images))
+        order = self.torch.randperm(len(self.images))
         for chosen in order[: len(order) // BATCH * BATCH].split(BATCH):
-            corners = torch.randint(0, SIZE - CROP + 1, (BATCH, 2)).tolist()
+            corners = self.torch.randint(0, SIZE - CROP + 1, (BATCH, 2)).tolist()
             for place, index, (top, left) in zip(self.batch, chosen.tolist(), corners, strict=True):
                 place.copy_(
                     self.images[index, top : top + CROP, left : left + CROP].permute(2, 0, 1)
@@ -152,85 +141,77 @@ class HandLoop:
             yield self.batch
 
 
-@numba.njit(parallel=True, fastmath=True)
-def crop_to_floats(images: Images, chosen: Any, corners: Any, batch: Any) -> None:
-    for row in numba.prange(len(chosen)):
-        image, (top, left) = images[chosen[row]], corners[row]
-        for y in range(CROP):
-            for x in range(CROP):
-                for channel in range(3):
-                    batch[row, channel, y, x] = image[top + y, left + x, channel] * np.float32(
-                        1 / 255
-                    )
-
-
-@numba.njit(parallel=True)
-def crop_bytes(images: Images, chosen: Any, corners: Any, batch: Any) -> None:
-    for row in numba.prange(len(chosen)):
-        image, (top, left) = images[chosen[row]], corners[row]
-        for y in range(CROP):
-            for x in range(CROP):
-                for channel in range(3):
-                    batch[row, channel, y, x] = image[top + y, left + x, channel]
-
-
 class NumbaRing:
     """The fastest loop in Python: compiled, in two threads, into eight batches in turn."""
 
     BATCHES = 8
 
-    def __init__(self, images: Images, dtype: torch.dtype) -> None:
-        numba.set_num_threads(2)
+    def __init__(self, images: Images, dtype: str) -> None:
+        import numba
+
+        @numba.njit(parallel=True, fastmath=True)
+        def crop_to_floats(images: Images, chosen: Any, corners: Any, batch: Any) -> None:
+            for row in numba.prange(len(chosen)):
+                image, (top, left) = images[chosen[row]], corners[row]
+                for y in range(CROP):
+                    for x in range(CROP):
+                        for channel in range(3):
+                            batch[row, channel, y, x] = image[
+                                top + y, left + x, channel
+                            ] * np.float32(1 / 255)
+
+        @numba.njit(parallel=True)
+        def crop_bytes(images: Images, chosen: Any, corners: Any, batch: Any) -> None:
+            for row in numba.prange(len(chosen)):
+                image, (top, left) = images[chosen[row]], corners[row]
+                for y in range(CROP):
+                    for x in range(CROP):
+                        for channel in range(3):
+                            batch[row, channel, y, x] = image[top + y, left + x, channel]
+
+        numba.set_num_threads(min(2, numba.get_num_threads()))
         self.images = images
-        self.crop_all = crop_to_floats if dtype.is_floating_point else crop_bytes
-        self.ring = [np.zeros((BATCH, 3, CROP, CROP), name_of(dtype)) for _ in range(self.BATCHES)]
+        self.crop_all = crop_bytes if dtype == "uint8" else crop_to_floats
+        self.ring = [np.zeros((BATCH, 3, CROP, CROP), dtype) for _ in range(self.BATCHES)]
         self.random = np.random.default_rng()
 
-    def __iter__(self) -> Iterator[torch.Tensor]:
+    def __iter__(self) -> Iterator[npt.NDArray[Any]]:
         order = self.random.permutation(len(self.images))
         for number, start in enumerate(range(0, len(order) // BATCH * BATCH, BATCH)):
             corners = self.random.integers(0, SIZE - CROP + 1, (BATCH, 2))
             batch = self.ring[number % self.BATCHES]
             self.crop_all(self.images, order[start : start + BATCH], corners, batch)
-            yield torch.from_numpy(batch)
+            yield batch
 
 
-CONTESTANTS: dict[str, Callable[[Images, torch.dtype], Batches]] = {
-    SUBJECT: lambda images, dtype: ndlens_loader(images, dtype, 2),
-    "ndlens 1 worker": lambda images, dtype: ndlens_loader(images, dtype, 1),
-    "ndlens 0 workers": lambda images, dtype: ndlens_loader(images, dtype, 0),
-    "DataLoader 0 workers": lambda images, dtype: torch_dataloader(images, dtype, 0),
-    "DataLoader 2 workers": lambda images, dtype: torch_dataloader(images, dtype, 2),
-    "hand loop": HandLoop,
-    "numba, ring of 8": NumbaRing,
+CONTESTANTS = {
+    SUBJECT: Contestant(partial(ndlens_loader, workers=2)),
+    "ndlens 1 worker": Contestant(partial(ndlens_loader, workers=1)),
+    "ndlens 0 workers": Contestant(partial(ndlens_loader, workers=0)),
+    "DataLoader 0 workers": Contestant(partial(torch_dataloader, workers=0), ("torch",)),
+    "DataLoader 2 workers": Contestant(partial(torch_dataloader, workers=2), ("torch",)),
+    "hand loop": Contestant(HandLoop, ("torch",)),
+    "numba, ring of 8": Contestant(NumbaRing, ("numba",)),
 }
 # The number of threads that write, and the contestant with as many.
 LIMITS = {"memory, 2 threads": (2, SUBJECT), "memory, 1 thread": (1, "ndlens 0 workers")}
 
-
-class Table(NamedTuple):
-    dtype: torch.dtype
-    names: tuple[str, ...]
-
-
-FIRSTS = (SUBJECT, "ndlens 0 workers", "DataLoader 0 workers", "DataLoader 2 workers")
 FEW = (SUBJECT, "memory, 2 threads", "DataLoader 0 workers", "hand loop")
 TABLES = {
-    "float32": Table(
-        torch.float32,
-        (
-            SUBJECT,
-            "memory, 2 threads",
-            "ndlens 1 worker",
-            "ndlens 0 workers",
-            "memory, 1 thread",
-            *list(CONTESTANTS)[3:],
-        ),
+    "float32": (
+        SUBJECT,
+        "memory, 2 threads",
+        "ndlens 1 worker",
+        "ndlens 0 workers",
+        "memory, 1 thread",
+        *list(CONTESTANTS)[3:],
     ),
-    "uint8": Table(torch.uint8, (*FEW, "numba, ring of 8")),
-    "float16": Table(torch.float16, FEW),
-    "bfloat16": Table(torch.bfloat16, FEW),
+    "uint8": (*FEW, "numba, ring of 8"),
+    "float16": FEW,
+    "bfloat16": FEW,
 }
+FIRSTS = (SUBJECT, "ndlens 0 workers", "DataLoader 0 workers", "DataLoader 2 workers")
+FIRST = "first"
 
 
 def random_images(count: int) -> Images:
@@ -240,241 +221,178 @@ def random_images(count: int) -> Images:
     return words.view(np.uint8).reshape(count, SIZE, SIZE, 3)
 
 
-def check(name: str, dtype: torch.dtype) -> None:
+def nbytes_of(dtype: str) -> int:
+    """Bytes of one image of a batch."""
+    return VALUES_PER_IMAGE * {"uint8": 1, "float32": 4}.get(dtype, 2)
+
+
+def levels_and_bits(batch: Any, dtype: str) -> tuple[Images, npt.NDArray[Any]]:
+    """The pixels of a batch as the bytes that they came from, and its values as integers."""
+    bits = {"uint8": "uint8", "float32": "int32"}.get(dtype, "int16")
+    if isinstance(batch, np.ndarray):
+        values, words = batch.astype(np.float32), batch.view(bits)
+    else:
+        import torch
+
+        values, words = batch.float().numpy(), batch.view(getattr(torch, bits)).numpy()
+    if dtype == "uint8":
+        return words, words
+    return np.rint(values * 255).astype(np.uint8), words
+
+
+def expected_bits(crop: Images, dtype: str) -> npt.NDArray[Any]:
+    """A crop divided by 255, as integers."""
+    if dtype == "uint8":
+        return crop
+    if dtype != "bfloat16":
+        return (crop.astype(dtype) / np.dtype(dtype).type(255)).view(f"i{np.dtype(dtype).itemsize}")
+    import torch
+
+    bits: npt.NDArray[Any] = (torch.from_numpy(crop).bfloat16() / 255).view(torch.int16).numpy()
+    return bits
+
+
+def check(name: str, dtype: str) -> None:
     """Finds each sample of an epoch in the images, by exhaustive search."""
     images = random_images(2 * BATCH)
     haystacks = [image.tobytes() for image in images]
     seen = []
-    for batch in CONTESTANTS[name](images, dtype):
-        assert batch.dtype == dtype, batch.dtype
-        assert batch.shape == (BATCH, 3, CROP, CROP), batch.shape
-        for sample in batch:
-            levels = (
-                (sample.float() * 255).round().to(torch.uint8)
-                if dtype.is_floating_point
-                else sample
-            )
-            first_row = levels[:, 0].T.numpy().tobytes()
+    for batch in CONTESTANTS[name].make(images, dtype):
+        assert str(batch.dtype).removeprefix("torch.") == dtype, f"{name}: {batch.dtype}"
+        assert batch.shape == (BATCH, 3, CROP, CROP), f"{name}: {batch.shape}"
+        for sample in zip(*levels_and_bits(batch, dtype), strict=True):
+            levels, bits = sample
+            first_row = levels[:, 0].T.tobytes()
             index, start = next(
                 (i, at) for i, hay in enumerate(haystacks) if (at := hay.find(first_row)) >= 0
             )
             top, left = divmod(start // 3, SIZE)
-            crop = torch.from_numpy(images[index, top : top + CROP, left : left + CROP]).permute(
-                2, 0, 1
-            )
-            if dtype.is_floating_point:
-                # torch's x / 255 and torchvision's and ndlens' x * (1 / 255) differ in the last
-                # place.
-                places = torch.int32 if dtype.itemsize == 4 else torch.int16
-                expected = (crop.to(dtype) / 255).contiguous()
-                assert (sample.view(places) - expected.view(places)).abs().max() <= 1, (
-                    "wrong values"
-                )
-            else:
-                assert torch.equal(sample, crop), "wrong bytes"
+            crop = images[index, top : top + CROP, left : left + CROP].transpose(2, 0, 1)
+            expected = expected_bits(np.ascontiguousarray(crop), dtype)
+            # torch's x / 255 and torchvision's and ndlens' x * (1 / 255) differ in the last place.
+            most = 0 if dtype == "uint8" else 1
+            apart = np.abs(bits.astype(np.int64) - expected.astype(np.int64)).max()
+            assert apart <= most, f"{name}: wrong values"
             seen.append(index)
-    assert sorted(seen) == list(range(len(images))), "an epoch must show each image once"
+    assert sorted(seen) == list(range(len(images))), f"{name}: an epoch must show each image once"
 
 
-def pss_bytes(process: psutil.Process) -> int:
-    """Proportional set size of a process and its children: each shared page counts once."""
-    total = 0
-    for member in (process, *process.children(recursive=True)):
-        # A worker may end between being listed and being read.
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            for line in Path(f"/proc/{member.pid}/smaps_rollup").read_text().splitlines():
-                if line.startswith("Pss:"):
-                    total += int(line.split()[1]) * 1024
-    return total
+def load_peers(name: str) -> None:
+    """Imports what the contestant uses, so that no figure contains it."""
+    reason_without(("torch", *CONTESTANTS[name].peers))
 
 
-class PeakMemory:
-    """Samples the PSS of this process and its children from a thread while the `with` block runs.
-
-    The extra is the PSS above that at its construction.
-    """
-
-    INTERVAL_SECONDS = 0.02
-
-    def __init__(self) -> None:
-        self.process = psutil.Process()
-        self.peak = self.start = pss_bytes(self.process)
-
-    def __enter__(self) -> PeakMemory:
-        self.done = threading.Event()
-        self.thread = threading.Thread(target=self.sample)
-        self.thread.start()
-        return self
-
-    def sample(self) -> None:
-        while not self.done.wait(self.INTERVAL_SECONDS):
-            self.peak = max(self.peak, pss_bytes(self.process))
-
-    def __exit__(self, *_: object) -> None:
-        self.done.set()
-        self.thread.join()
-
-    @property
-    def extra(self) -> int:
-        return self.peak - self.start
-
-
-def run_epochs(batches: Batches, at_least_seconds: float) -> float:
-    """Runs whole epochs for at least `at_least_seconds`; returns images per second."""
-    images, start = 0, time.perf_counter()
-    while (seconds := time.perf_counter() - start) < at_least_seconds:
-        for batch in batches:
-            images += len(batch)
-    return images / seconds
-
-
-def run_contestant(name: str, dtype: torch.dtype, count: int, seconds: float) -> None:
-    """In the fresh interpreter: measures one contestant and prints its figures as JSON."""
+def run_contestant(name: str, dtype: str, count: int, seconds: float) -> Figures:
+    """In the fresh interpreter: measures one contestant."""
+    load_peers(name)
     images = random_images(count)
     memory = PeakMemory()
-    batches = CONTESTANTS[name](images, dtype)
+    batches = CONTESTANTS[name].make(images, dtype)
     with memory:
-        run_epochs(batches, seconds)
-    rate = run_epochs(batches, seconds)
-    pool = batches.pool_nbytes if isinstance(batches, nl.Loader) else 0
-    found = {
-        "images_per_second": rate,
-        "extra_bytes": memory.extra,
-        "pool_bytes": pool,
-    }
-    print(json.dumps(found))
-
-
-def make_first(name: str, dtype: torch.dtype, count: int) -> None:
-    """In a new interpreter: prints the milliseconds from making a loader to its first batch."""
-    images = random_images(count)
-    start = time.perf_counter()
-    next(iter(CONTESTANTS[name](images, dtype)))
-    print((time.perf_counter() - start) * 1e3)
-
-
-def in_fresh_interpreter(name: str, output: str, *options: str) -> str:
-    """Runs this file for one contestant and returns what it printed."""
-    command = [sys.executable, __file__, "--contestant", name, "--output", output, *options]
-    return subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout
-
-
-def image_bytes(dtype: torch.dtype) -> int:
-    return VALUES_PER_IMAGE * dtype.itemsize
-
-
-def memory_limit(name: str, dtype: torch.dtype, seconds: float) -> Figures:
-    threads, _ = LIMITS[name]
-    options = map(str, (threads, SLABS, BATCH * image_bytes(dtype), seconds))
-    command = [*MEMORY_LIMIT, "--", *options]
-    written = subprocess.run(
-        command, stdout=subprocess.PIPE, check=True, text=True, cwd=ROOT
-    ).stdout
-    return {"images_per_second": float(written) / image_bytes(dtype)}
-
-
-def run_rounds(output: str, rounds: int, count: int, seconds: float) -> dict[str, list[Figures]]:
-    """Lets the contestants take turns, so that a disturbance of the machine disturbs them all."""
-    table = TABLES[output]
-    found: dict[str, list[Figures]] = {name: [] for name in table.names}
-    for _ in range(rounds):
-        for name, results in found.items():
-            if name in LIMITS:
-                results.append(memory_limit(name, table.dtype, seconds))
-                continue
-            options = ("--images", str(count), "--seconds", str(seconds))
-            results.append(json.loads(in_fresh_interpreter(name, output, *options)))
+        rate_of_epochs(batches, seconds)
+    rate = rate_of_epochs(batches, seconds)
+    found = {"images_per_second": rate, "extra_bytes": float(memory.extra)}
+    if isinstance(batches, nl.Loader):
+        found["pool_bytes"] = float(batches.pool_nbytes)
     return found
 
 
-def print_table(output: str, found: dict[str, list[Figures]]) -> None:
-    def medians(figure: str) -> dict[str, float]:
-        return {
-            name: statistics.median(r.get(figure, 0) for r in results)
-            for name, results in found.items()
-        }
+def make_first(name: str, count: int) -> Figures:
+    """In a fresh interpreter: the milliseconds from making a loader to its first batch."""
+    load_peers(name)
+    images = random_images(count)
+    seconds = seconds_of(lambda: next(iter(CONTESTANTS[name].make(images, "float32"))))
+    return {"milliseconds": seconds * 1e3}
 
-    rates, memory = medians("images_per_second"), medians("extra_bytes")
-    pools = medians("pool_bytes")
-    header = f"{'images/s':>10}{'GB/s written':>14}{'extra MB':>10}{'batches MB':>12}"
-    print(f"{'to ' + output:<22}{header}   {SUBJECT} is")
-    for name, rate in rates.items():
-        written = rate * image_bytes(TABLES[output].dtype) / 1e9
-        ratio = "" if name == SUBJECT else f"{rates[SUBJECT] / rate:.2f} x as fast"
-        pool = f"{pools[name] / 1e6:.1f}" if pools[name] else ""
-        used = f"{memory[name] / 1e6:>10.1f}{pool:>12}"
-        used = f"{'':>22}" if name in LIMITS else used
-        print(f"{name:<22}{rate:>10,.0f}{written:>14.2f}{used}   {ratio}")
-    for limit, (_, name) in LIMITS.items():
-        if limit in found:
-            pairs = zip(found[name], found[limit], strict=True)
-            share = statistics.median(
-                ours["images_per_second"] / most["images_per_second"] for ours, most in pairs
+
+def memory_limit(name: str, dtype: str, seconds: float) -> Figures:
+    """In a fresh interpreter: the images a second that memory takes."""
+    batches = free_batches(LIMITS[name][0], BATCH * nbytes_of(dtype))
+    rate_of_epochs(batches, seconds)
+    # The rows of a batch that costs nothing are not images.
+    bytes_per_second = rate_of_epochs(batches, seconds) * ROW_BYTES
+    return {"images_per_second": bytes_per_second / nbytes_of(dtype)}
+
+
+def run(ground: Ground, settings: Settings) -> Iterator[Contest]:
+    """A contest for each dtype of batches, and one of first batches."""
+    names, absent = present(CONTESTANTS)
+    for dtype, wanted in TABLES.items():
+        # A look has the first alone.
+        if not settings.wants(dtype) or (
+            settings.quick and not settings.keys and dtype != "float32"
+        ):
+            continue
+        if dtype == "bfloat16" and (reason := find("torch")):
+            yield Contest(
+                dtype,
+                title(dtype, settings),
+                "images/s",
+                [],
+                {},
+                absent={"all": reason},
             )
-            print(f"{name}: {share:.0%} of the memory's limit")
-    print(flush=True)
+            continue
+        here = [name for name in wanted if name in names or name in LIMITS]
+        missing = {name: reason for name, reason in absent.items() if name in wanted}
+        yield crops(ground, settings, dtype, here, missing)
+    if settings.wants(FIRST):
+        here = [name for name in FIRSTS if name in names]
+        missing = {name: reason for name, reason in absent.items() if name in FIRSTS}
+        yield firsts(ground, settings, here, missing)
 
 
-def print_firsts(rounds: int, count: int) -> None:
-    """Prints the time of each contestant to its first batch, in turn."""
-    found: dict[str, list[float]] = {name: [] for name in FIRSTS}
-    for _ in range(rounds):
-        for name, results in found.items():
-            printed = in_fresh_interpreter(name, "float32", "--first", "--images", str(count))
-            results.append(float(printed))
-    print(f"{f'first of {rounds} processes':<22}{'ms':>10}{'least':>10}{'most':>10}")
-    for name, results in found.items():
-        median = statistics.median(results)
-        print(f"{name:<22}{median:>10.1f}{min(results):>10.1f}{max(results):>10.1f}")
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument(
-        "--images", type=int, default=1000, help="number of images of 786 kB in memory"
+def title(dtype: str, settings: Settings) -> str:
+    divided = "" if dtype == "uint8" else ", divided by 255"
+    return (
+        f"Random crops of {CROP} of {settings.size:,} images ({SIZE}, {SIZE}, 3) of bytes, to"
+        f" {dtype}, channels first{divided}, batches of {BATCH}, shuffled"
     )
-    parser.add_argument(
-        "--seconds", type=float, default=1.0, help="least seconds of each measurement"
+
+
+def crops(
+    ground: Ground, settings: Settings, dtype: str, names: list[str], absent: dict[str, str]
+) -> Contest:
+    contestants = [name for name in names if name not in LIMITS]
+    ground.each(
+        f"crop to {dtype}, checking",
+        contestants,
+        lambda name: ground.apart(check, name, dtype),
     )
-    parser.add_argument("--output", choices=TABLES, help="only batches of this dtype")
-    parser.add_argument(
-        "--quick", action="store_true", help="a look, not a measurement: 1 round, 200 images"
+    turns = {
+        name: partial(ground.apart, memory_limit, name, dtype, settings.seconds)
+        if name in LIMITS
+        else partial(ground.apart, run_contestant, name, dtype, settings.size, settings.seconds)
+        for name in names
+    }
+    return Contest(
+        dtype,
+        title(dtype, settings),
+        "images/s",
+        [
+            Column("images/s", "images_per_second"),
+            Column("GB/s written", "images_per_second", ".2f", nbytes_of(dtype) / 1e9),
+            Column("extra MB", "extra_bytes", ".1f", 1e-6),
+            Column("batches MB", "pool_bytes", ".1f", 1e-6),
+            Ratio(f"{SUBJECT} is", "images_per_second", subjects=beside(SUBJECT, names)),
+        ],
+        ground.rounds(f"crop to {dtype}", turns, settings.rounds),
+        limits={name: of for name, (_, of) in LIMITS.items() if name in names},
+        absent=absent,
     )
-    parser.add_argument("--contestant", choices=CONTESTANTS, help=argparse.SUPPRESS)
-    parser.add_argument("--first", action="store_true", help="only the time to the first batch")
-    parser.add_argument("--check", action="store_true", help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.quick:
-        arguments.rounds, arguments.images, arguments.seconds = 1, 200, 0.3
-    rounds, count, seconds = arguments.rounds, arguments.images, arguments.seconds
-
-    if arguments.contestant and arguments.check:
-        check(arguments.contestant, TABLES[arguments.output].dtype)
-    elif arguments.contestant and arguments.first:
-        make_first(arguments.contestant, TABLES[arguments.output].dtype, count)
-    elif arguments.contestant:
-        run_contestant(arguments.contestant, TABLES[arguments.output].dtype, count, seconds)
-    else:
-        subprocess.run([*MEMORY_LIMIT, "--no-run"], check=True, cwd=ROOT)
-        print(
-            f"Random crop {CROP} of {count} images ({SIZE},{SIZE},3) u8, HWC to CHW, floats / 255,"
-        )
-        print(f"batches of {BATCH}, shuffled; medians of {rounds}", flush=True)
-        if (load := os.getloadavg()[0]) > BUSY:
-            print(
-                f"others use this machine (load {load:.1f}): torch suffers most from that, do not"
-                " cite these ratios"
-            )
-        outputs = [arguments.output] if arguments.output else list(TABLES)
-        for output in [] if arguments.first else outputs:
-            for name in TABLES[output].names:
-                if name not in LIMITS:
-                    in_fresh_interpreter(name, output, "--check")
-            print_table(output, run_rounds(output, rounds, count, seconds))
-        if arguments.first or arguments.output is None:
-            print_firsts(2 * rounds - 1, count)
 
 
-if __name__ == "__main__":
-    main()
+def firsts(ground: Ground, settings: Settings, names: list[str], absent: dict[str, str]) -> Contest:
+    turns = {name: partial(ground.apart, make_first, name, settings.size) for name in names}
+    return Contest(
+        FIRST,
+        f"First batch of crops of float32 in a fresh process, of {settings.size:,} images",
+        "ms",
+        [
+            Column("ms", "milliseconds", ".1f"),
+            Column("least", "milliseconds", ".1f", statistic="least"),
+            Column("most", "milliseconds", ".1f", statistic="most"),
+        ],
+        ground.rounds("first batches", turns, 2 * settings.rounds - 1),
+        absent=absent,
+    )

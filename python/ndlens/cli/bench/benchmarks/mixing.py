@@ -6,37 +6,47 @@ second without mixing, with `mix=` in the loader, and with torchvision's transfo
 loader's batches, as a collate function would. torchvision has as many threads. Contestants take
 turns; figures are medians of their turns.
 
-    python benches/mixing.py [--rounds 5] [--images 600] [--seconds 0.5]
+    ndlens bench mixing
 """
 
 from __future__ import annotations
 
-import argparse
-import os
-import statistics
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torchvision.transforms import v2
 
 import ndlens as nl
 from ndlens import transforms as T
 
+from ..contest import Column, Contest, Figures, Ratio
+from ..ground import Ground, Settings
+from ..peers import reason_without
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["CONTESTS", "FULL", "PEERS", "QUICK", "run"]
+
+CONTESTS = ("images",)
+PEERS: tuple[str, ...] = ("torch",)
+FULL = Settings(rounds=5, seconds=0.5, size=600, least=96)
+QUICK = Settings(rounds=1, seconds=0.3, size=128, least=96, quick=True)
+
 SIZE, CROP, BATCH, CLASSES, THREADS = 512, 256, 32, 10, 2
-# Other processes on the machine slow torch's threads most, since these wait for each other.
-BUSY = 0.5
-
-MIXES: dict[str, tuple[T.BatchTransform, Any]] = {
-    "MixUp": (T.MixUp(CLASSES), v2.MixUp(num_classes=CLASSES)),
-    "CutMix": (T.CutMix(CLASSES), v2.CutMix(num_classes=CLASSES)),
-}
+NONE = "no mixing"
+MIXES: dict[str, T.BatchTransform] = {"MixUp": T.MixUp(CLASSES), "CutMix": T.CutMix(CLASSES)}
 
 
-def loader(fields: Any, mix: T.BatchTransform | None = None, **settings: Any) -> nl.Loader:
+def torchvision_mixes() -> dict[str, Any]:
+    from torchvision.transforms import v2
+
+    return {"MixUp": v2.MixUp(num_classes=CLASSES), "CutMix": v2.CutMix(num_classes=CLASSES)}
+
+
+def loader(fields: Any, mix: T.BatchTransform | None = None, **settings: Any) -> nl.Loader[Any]:
     steps = [T.RandomCrop(CROP), T.ToDtype("float32", scale=True), T.ChannelsFirst()]
     return nl.Loader(
         fields,
@@ -52,18 +62,21 @@ def loader(fields: Any, mix: T.BatchTransform | None = None, **settings: Any) ->
 
 def check(fields: Any) -> None:
     """Checks that torchvision makes the same of the same batches with the same parameters."""
-    for mix, theirs in MIXES.values():
+    import torch
+
+    for name, theirs in torchvision_mixes().items():
+        mix = MIXES[name]
         mixing, plain = loader(fields, mix, return_params=True), loader(fields)
         for (batch, _, drawn), before in zip(mixing, plain, strict=True):
             ((_, params),) = drawn.items()
             theirs.make_params = lambda _, params=params: params
             image, label = theirs(before["image"], before["label"])
-            assert torch.equal(batch["image"], image)
-            assert torch.equal(batch["label"], label)
+            assert torch.equal(batch["image"], image), f"{name}: other images than torchvision's"
+            assert torch.equal(batch["label"], label), f"{name}: other labels than torchvision's"
         del theirs.make_params
 
 
-def rate(batches: nl.Loader, seconds: float, mix: Callable[..., Any] | None = None) -> float:
+def rate(batches: nl.Loader[Any], seconds: float, mix: Callable[..., Any] | None = None) -> Figures:
     """Images a second, over whole epochs for at least `seconds`."""
     images, start = 0, time.perf_counter()
     while (taken := time.perf_counter() - start) < seconds:
@@ -71,50 +84,50 @@ def rate(batches: nl.Loader, seconds: float, mix: Callable[..., Any] | None = No
             if mix is not None:
                 mix(batch["image"], batch["label"])
             images += BATCH
-    return images / taken
+    return {"images_per_second": images / taken}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument(
-        "--images", type=int, default=600, help="number of images of 786 kB in memory"
-    )
-    parser.add_argument("--seconds", type=float, default=0.5, help="least seconds of each turn")
-    arguments = parser.parse_args()
+def run(ground: Ground, settings: Settings) -> Iterator[Contest]:
+    """One contest."""
+    if not settings.wants("images"):
+        return
+    import torch
+
     torch.set_num_threads(THREADS)
-    if (load := os.getloadavg()[0]) > BUSY:
-        print(f"others use this machine (load {load:.1f}): torch suffers most from that")
-
     words = np.random.default_rng().integers(
-        0, 2**64, arguments.images * SIZE * SIZE * 3 // 8, dtype=np.uint64
+        0, 2**64, settings.size * SIZE * SIZE * 3 // 8, dtype=np.uint64
     )
     images = words.view(np.uint8).reshape(-1, SIZE, SIZE, 3)
-    fields = {"image": images, "label": np.arange(len(images)) % CLASSES}
-    check({name: field[: 3 * BATCH] for name, field in fields.items()})
+    fields: dict[str, Any] = {"image": images, "label": np.arange(len(images)) % CLASSES}
+    reason = reason_without(("torchvision",))
+    if reason is None:
+        check({name: field[: 3 * BATCH] for name, field in fields.items()})
 
     plain = loader(fields)
-    turns: dict[str, Callable[[], float]] = {"no mixing": lambda: rate(plain, arguments.seconds)}
-    for name, (ours, theirs) in MIXES.items():
-        mixing = loader(fields, ours)
-        turns[f"{name}, ndlens"] = partial(rate, mixing, arguments.seconds)
-        turns[f"{name}, torchvision"] = partial(rate, plain, arguments.seconds, theirs)
-    found: dict[str, list[float]] = {name: [] for name in turns}
-    for _ in range(arguments.rounds):
-        for name, turn in turns.items():
-            found[name].append(turn())
-
-    medians = {name: statistics.median(rates) for name, rates in found.items()}
-    none = medians["no mixing"]
-    print(f"{'':<22}{'images/s':>10}{'mixing adds us/image':>23}   ndlens is")
-    for name, median in medians.items():
-        kind, _, who = name.partition(", ")
-        adds = "" if not who else f"{(1 / median - 1 / none) * 1e6:.0f}"
-        ratio = (
-            f"{medians[f'{kind}, ndlens'] / median:.1f} x as fast" if who == "torchvision" else ""
-        )
-        print(f"{name:<22}{median:>10,.0f}{adds:>23}   {ratio}")
-
-
-if __name__ == "__main__":
-    main()
+    turns: dict[str, Callable[[], Figures]] = {NONE: partial(rate, plain, settings.seconds)}
+    theirs = torchvision_mixes() if reason is None else {}
+    subjects = {}
+    for name, mix in MIXES.items():
+        turns[f"{name}, ndlens"] = partial(rate, loader(fields, mix), settings.seconds)
+        if name in theirs:
+            turns[f"{name}, torchvision"] = partial(rate, plain, settings.seconds, theirs[name])
+            subjects[f"{name}, torchvision"] = f"{name}, ndlens"
+    contest = Contest(
+        "images",
+        f"MixUp and CutMix of random crops of {CROP} of {settings.size:,} images, to float32,"
+        f" batches of {BATCH}, {THREADS} threads",
+        "images/s",
+        [
+            Column("images/s", "images_per_second"),
+            Column("mixing adds us/image", "added_us"),
+            Ratio("ndlens is", "images_per_second", "x as fast", ".1f", subjects=subjects),
+        ],
+        ground.rounds("mixing", turns, settings.rounds),
+        absent={} if reason is None else {"torchvision": reason},
+    )
+    rates = {name: contest.value(name, "images_per_second") for name in turns}
+    none = rates.pop(NONE)
+    for name, median in rates.items():
+        if none and median:
+            contest.derived[name] = {"added_us": (1 / median - 1 / none) * 1e6}
+    yield contest

@@ -16,40 +16,50 @@ How. Items are bytes that repeat one byte in memory, so that nothing but the ord
 contestant first gives the items after the half, and those of the two torch orders are compared.
 Then each is run a few times, in turns, in this process; a time is the median. The memory of 10^9
 items is the growth of the highest resident size, in a process of its own; torch's lists of Python
-integers are measured at a hundredth of that and scaled.
+integers are measured at a hundredth of that and scaled. (With another number of items, the memory
+is that of a hundred times as many.)
 
-    python benches/order.py [--items 10000000] [--rounds 3]
+    ndlens bench order       # or one of its contests: order:resume, order:memory
 """
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import json
-import statistics
-import subprocess
-import sys
-import time
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch.utils.data import DistributedSampler, RandomSampler
 
 import ndlens as nl
 
+from ..contest import Column, Contest, Figures, Ratio
+from ..ground import Contestant, Ground, Settings, present, seconds_of
+from ..memory import peak_bytes
+from ..peers import find
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+__all__ = ["CONTESTS", "FULL", "PEERS", "QUICK", "run"]
+
+CONTESTS = ("resume", "memory")
+PEERS: tuple[str, ...] = ()
+FULL = Settings(rounds=3, size=10_000_000, least=1000)
+QUICK = Settings(rounds=1, size=1_000_000, least=1000, quick=True)
+
 BATCH = 64
-LARGE = 1_000_000_000
+# The memory of an order is that of so many times as many items.
 SCALE = 100
+SUBJECT = "ndlens"
+TORCH_ORDER = "ndlens order=torch"
 
 
 def items_of(count: int) -> Any:
     return np.broadcast_to(np.uint8(0), (count,))
 
 
-def loader_of(count: int, **settings: Any) -> nl.Loader:
+def loader_of(count: int, **settings: Any) -> nl.Loader[Any]:
     return nl.Loader(items_of(count), batch_size=BATCH, seed=1, output="view", **settings)
 
 
@@ -66,6 +76,9 @@ def resumed(count: int, **settings: Any) -> Callable[[], list[int]]:
 
 
 def random_sampler(count: int) -> Callable[[], list[int]]:
+    import torch
+    from torch.utils.data import RandomSampler
+
     dataset: Any = range(count)
 
     def run() -> list[int]:
@@ -76,6 +89,8 @@ def random_sampler(count: int) -> Callable[[], list[int]]:
 
 
 def distributed_sampler(count: int) -> Callable[[], list[int]]:
+    from torch.utils.data import DistributedSampler
+
     dataset: Any = range(count)
 
     def run() -> list[int]:
@@ -85,81 +100,105 @@ def distributed_sampler(count: int) -> Callable[[], list[int]]:
     return run
 
 
-def peak_growth(contestant: str, count: int) -> int:
-    """Bytes by which a separate process grows when it makes the first batch's order."""
-    command = [sys.executable, __file__, "--measure", contestant, "--items", str(count)]
-    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-
-
-def measure(contestant: str, count: int) -> None:
-    def peak() -> int:
-        # Not that of getrusage, which a process inherits from its parent.
-        lines = Path("/proc/self/status").read_text().splitlines()
-        return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
-
+def peak_growth(contestant: str, count: int) -> Figures:
+    """In a fresh interpreter: its growth when it makes the first batch's order."""
     # Warms up all that is loaded or allocated once.
     next(iter(loader_of(BATCH, shuffle=True)))
-    torch.randperm(10, generator=torch.Generator().manual_seed(1)).tolist()
-    before = peak()
-    if contestant == "ndlens":
+    if find("torch") is None:
+        import torch
+
+        torch.randperm(10, generator=torch.Generator().manual_seed(1)).tolist()
+    if contestant == "RandomSampler":
+        random_sampler(2 * BATCH)()
+    before = peak_bytes()
+    if contestant == SUBJECT:
         next(iter(loader_of(count, shuffle=True)))
-    elif contestant == "ndlens order=torch":
+    elif contestant == TORCH_ORDER:
         next(iter(loader_of(count, shuffle=True, order="torch")))
     elif contestant == "RandomSampler":
-        random_sampler(2 * BATCH)()
+        import torch
+        from torch.utils.data import RandomSampler
+
         dataset: Any = range(count)
         next(iter(RandomSampler(dataset, generator=torch.Generator().manual_seed(1))))
-    print(peak() - before)
+    return {"bytes": float(peak_bytes() - before)}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--items", type=int, default=10_000_000)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--measure", help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    count = arguments.items
-    if arguments.measure:
-        measure(arguments.measure, count)
-        return
+def all_ones(count: int) -> Any:
+    return items_of(count) + np.uint8(1)
 
+
+RESUMING = {
+    SUBJECT: Contestant(partial(resumed, shuffle=True)),
+    "ndlens weights": Contestant(lambda count: resumed(count, weights=all_ones(count))),
+    TORCH_ORDER: Contestant(partial(resumed, shuffle=True, order="torch")),
+    "RandomSampler": Contestant(random_sampler, ("torch",)),
+    "DistributedSampler": Contestant(distributed_sampler, ("torch",)),
+}
+
+
+def check(count: int) -> None:
+    """All give the same items of torch's order after the half."""
     half = slice(count // 2, count // 2 + BATCH)
-    in_torch_order = loader_of(count, shuffle=True, order="torch").indices(0).numpy()[half].tolist()
-    assert in_torch_order == random_sampler(count)() == distributed_sampler(count)(), (
-        "the orders differ"
-    )
+    ours = loader_of(count, shuffle=True, order="torch").indices(0).numpy()[half].tolist()
+    assert ours == random_sampler(count)() == distributed_sampler(count)(), "the orders differ"
 
-    contestants: dict[str, Callable[[], list[int]]] = {
-        "ndlens": resumed(count, shuffle=True),
-        "ndlens weights": resumed(count, weights=items_of(count) + np.uint8(1)),
-        "ndlens order=torch": resumed(count, shuffle=True, order="torch"),
-        "RandomSampler": random_sampler(count),
-        "DistributedSampler": distributed_sampler(count),
-    }
-    seconds: dict[str, list[float]] = {name: [] for name in contestants}
-    for _ in range(arguments.rounds):
-        for name, run in contestants.items():
-            start = time.perf_counter()
-            run()
-            seconds[name].append(time.perf_counter() - start)
-    reference = statistics.median(seconds["ndlens"])
-    print(
-        f"A run is resumed half-way through {count:,} items, up to its first batch of {BATCH};"
-        " median, ms:"
-    )
-    for name, times in seconds.items():
-        median = statistics.median(times)
-        print(f"  {name:20} {median * 1e3:12.3f}   {median / reference:10.1f} x ndlens")
+
+def run(ground: Ground, settings: Settings) -> Iterator[Contest]:
+    """A contest of resuming, and one of memory."""
+    names, absent = present(RESUMING)
+    if settings.wants("resume"):
+        yield resuming(ground, settings, names, absent)
+    if settings.wants("memory"):
+        yield memory(ground, settings, absent)
+
+
+def resuming(
+    ground: Ground, settings: Settings, names: list[str], absent: dict[str, str]
+) -> Contest:
+    count = settings.size
+    if not absent:
+        ground.each("order, checking", ["all"], lambda _: check(count))
+    runs = {name: RESUMING[name].make(count) for name in names}
+
+    def turn(name: str) -> Figures:
+        return {"milliseconds": seconds_of(runs[name]) * 1e3}
 
     state = json.dumps(loader_of(count, shuffle=True).state_dict())
-    print(f"The state it is resumed from: {len(state)} bytes of JSON; the samplers have none.")
+    others = {name: SUBJECT for name in names if name != SUBJECT}
+    return Contest(
+        "resume",
+        f"A run is resumed half-way through {count:,} items, up to its first batch of {BATCH}",
+        "ms",
+        [
+            Column("ms", "milliseconds", ",.3f"),
+            Ratio("beside ndlens", "milliseconds", "x ndlens", ",.1f", "contestant", others),
+        ],
+        ground.rounds("order", {name: partial(turn, name) for name in names}, settings.rounds),
+        absent=absent,
+        notes=[
+            f"The state it is resumed from is {len(state)} bytes of JSON; the samplers have none."
+        ],
+    )
 
-    print(f"Memory for an order of {LARGE:,} items, MB:")
-    print(f"  {'ndlens':20} {peak_growth('ndlens', LARGE) / 1e6:12.2f}")
-    for name in ("ndlens order=torch", "RandomSampler"):
-        grown = peak_growth(name, LARGE // SCALE) * SCALE
-        print(f"  {name:20} {grown / 1e6:12.2f}   measured at {LARGE // SCALE:,} items and scaled")
 
-
-if __name__ == "__main__":
-    main()
+def memory(ground: Ground, settings: Settings, absent: dict[str, str]) -> Contest:
+    large = settings.size * SCALE
+    turns: dict[str, Callable[[], Figures]] = {
+        SUBJECT: lambda: ground.apart(peak_growth, SUBJECT, large)
+    }
+    for name in (TORCH_ORDER, "RandomSampler"):
+        if name not in absent:
+            turns[name] = partial(ground.apart, peak_growth, name, settings.size)
+    found = ground.rounds("memory of orders", turns, 1)
+    for name in turns.keys() - {SUBJECT}:
+        found[name] = [{"bytes": turn["bytes"] * SCALE} for turn in found[name]]
+    return Contest(
+        "memory",
+        f"Memory for an order of {large:,} items",
+        "MB",
+        [Column("MB", "bytes", ",.2f", 1e-6)],
+        found,
+        absent={name: reason for name, reason in absent.items() if name == "RandomSampler"},
+        notes=[f"Lists are measured at {settings.size:,} items and scaled."],
+    )
