@@ -32,7 +32,7 @@ from ndlens.cli.bench.memory import (
 LITTLE = ("--rounds", "1", "--seconds", "0.001")
 # Of each benchmark, contests that are small, and the least size.
 SMALL = {
-    "crop": ("crop:float32", "32"),
+    "crop": ("crop:float16", "32"),
     "resized_crop": ("resized_crop", "32"),
     "rows": ("rows:64", "8192"),
     "views": ("views", "20"),
@@ -43,6 +43,12 @@ SMALL = {
     "colour": ("colour:uint8", "16"),
     "mixing": ("mixing", "96"),
 }
+
+
+@pytest.fixture(autouse=True)
+def threads_that_do_not_wait_for_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """torch's threads spin until all are done, which takes long where tests run side by side."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
 
 def run_json(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, dict[str, Any]]:
@@ -91,7 +97,7 @@ def test_every_benchmark_runs_and_gives_each_contestant_a_figure(
         for contestant in contest["contestants"].values():
             assert len(contestant["turns"]) == 1
             assert all(value >= 0 for turn in contestant["turns"] for value in turn.values())
-            assert None not in contestant["summary"].values() or "pool" in str(contestant)
+            assert None not in contestant["summary"].values()
 
 
 def test_packages_that_are_not_here_are_named_with_what_to_type(

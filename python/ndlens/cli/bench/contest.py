@@ -140,10 +140,9 @@ class Contest:
             name: {
                 "turns": turns,
                 "summary": {
-                    f"{column.statistic}_{column.figure}": self.value(
-                        name, column.figure, column.statistic
-                    )
+                    f"{column.statistic}_{column.figure}": value
                     for column in figures
+                    if (value := self.value(name, column.figure, column.statistic)) is not None
                 },
                 "ratios": [
                     {
