@@ -12,7 +12,7 @@ use std::ptr::{self, NonNull};
 use std::slice;
 use std::sync::Arc;
 
-use crate::buffer::{Access, Buffer, Owner};
+use crate::buffer::{Access, Buffer, Description, Owner};
 use crate::dlpack::abi::{
     DLDataType, DLDevice, DLManagedTensor, DLManagedTensorVersioned, DLPACK_FLAG_READ_ONLY,
     DLPACK_VERSION, DLTensor,
@@ -145,7 +145,11 @@ fn export<M: Managed>(view: &View) -> Result<NonNull<M>> {
 /// The owner of a tensor that another library made.
 struct Import<M: Managed>(NonNull<M>);
 
-impl<M: Managed> Owner for Import<M> {}
+impl<M: Managed> Owner for Import<M> {
+    fn describe(&self) -> Description {
+        Description::new("tensor", "taken through DLPack; its library frees it")
+    }
+}
 
 // SAFETY: the struct is used again only by its deleter, which DLPack lets any thread call, once.
 unsafe impl<M: Managed> Send for Import<M> {}

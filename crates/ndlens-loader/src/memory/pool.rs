@@ -18,7 +18,7 @@ use std::ptr::NonNull;
 use std::slice;
 use std::sync::{Arc, PoisonError, Weak};
 
-use ndlens_core::{Access, Buffer, Owner};
+use ndlens_core::{Access, Buffer, Description, Owner};
 
 use crate::error::Result;
 use crate::sync::{Mutex, MutexGuard};
@@ -133,7 +133,15 @@ struct Lease {
     home: Weak<Shared>,
 }
 
-impl Owner for Lease {}
+impl Owner for Lease {
+    fn describe(&self) -> Description {
+        let detail = match self.home.upgrade() {
+            Some(_) => "of a loader, which makes a later batch in this memory",
+            None => "of a loader that is gone",
+        };
+        Description::new("batch", detail)
+    }
+}
 
 impl Drop for Lease {
     fn drop(&mut self) {

@@ -36,7 +36,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use memmap2::{Advice, MmapOptions, MmapRaw};
-use ndlens_core::{ALIGNMENT, Access, Buffer, Owner};
+use ndlens_core::{ALIGNMENT, Access, Buffer, Description, Owner};
 use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags};
 
 use crate::error::{Error, Result};
@@ -172,7 +172,11 @@ impl Drop for Mapping {
     }
 }
 
-impl Owner for Arena {}
+impl Owner for Arena {
+    fn describe(&self) -> Description {
+        Description::new("shared memory", format!("{} bytes in one block", self.len()))
+    }
+}
 
 impl Arena {
     /// `len` zeroed bytes of shared memory, all set aside.
