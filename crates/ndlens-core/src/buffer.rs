@@ -55,6 +55,11 @@ impl Description {
 ///
 /// The drop may run on any thread.
 pub trait Owner: Any + Send + Sync {
+    /// The owner in words, such as "memory of ndlens".
+    fn description(&self) -> String {
+        "foreign memory".to_owned()
+    }
+
     /// Checks, before a long read, that the first `len` bytes still exist and that no earlier read
     /// found any missing.
     ///
@@ -240,6 +245,7 @@ impl Buffer {
         (self.owner.as_ref() as &dyn Any).downcast_ref()
     }
 
+<<<<<<< HEAD
     /// What the owner is, in words.
     pub fn describe(&self) -> Description {
         self.owner.describe()
@@ -254,6 +260,11 @@ impl Buffer {
     /// Whether both buffers hold the same owner.
     pub fn has_owner_of(&self, other: &Buffer) -> bool {
         Arc::as_ptr(&self.owner).addr() == Arc::as_ptr(&other.owner).addr()
+=======
+    /// The owner in words; see [`Owner::description`].
+    pub fn owner_description(&self) -> String {
+        self.owner.description()
+>>>>>>> main
     }
 
     /// Asks the owner whether the first `len` bytes still exist.
@@ -308,14 +319,22 @@ impl Buffer {
 
 struct VecOwner<T>(Vec<T>);
 
-impl<T: Send + Sync + 'static> Owner for VecOwner<T> {}
+impl<T: Send + Sync + 'static> Owner for VecOwner<T> {
+    fn description(&self) -> String {
+        "memory of ndlens".to_owned()
+    }
+}
 
 struct HeapOwner {
     ptr: NonNull<u8>,
     block: AllocLayout,
 }
 
-impl Owner for HeapOwner {}
+impl Owner for HeapOwner {
+    fn description(&self) -> String {
+        "memory of ndlens".to_owned()
+    }
+}
 
 // SAFETY: the block is plain memory, freed once, by whichever thread drops the owner.
 unsafe impl Send for HeapOwner {}

@@ -146,8 +146,13 @@ fn export<M: Managed>(view: &View) -> Result<NonNull<M>> {
 struct Import<M: Managed>(NonNull<M>);
 
 impl<M: Managed> Owner for Import<M> {
+<<<<<<< HEAD
     fn describe(&self) -> Description {
         Description::new("tensor", "taken through DLPack; its library frees it")
+=======
+    fn description(&self) -> String {
+        "a DLPack tensor".to_owned()
+>>>>>>> main
     }
 }
 

@@ -215,8 +215,13 @@ pub struct Slot {
 }
 
 impl Owner for Slot {
+<<<<<<< HEAD
     fn describe(&self) -> Description {
         Description::new("batch", "in shared memory, of a worker of torch's DataLoader")
+=======
+    fn description(&self) -> String {
+        "shared memory of a batch".to_owned()
+>>>>>>> main
     }
 }
 

@@ -27,6 +27,7 @@ use crate::optional;
 /// A Python object that keeps memory alive by being alive.
 pub(crate) struct Kept(Option<Py<PyAny>>);
 
+<<<<<<< HEAD
 impl Kept {
     /// The object.
     pub(crate) fn object(&self, py: Python<'_>) -> Option<Py<PyAny>> {
@@ -37,6 +38,11 @@ impl Kept {
 impl Owner for Kept {
     fn describe(&self) -> Description {
         Description::new("object", "with an array interface")
+=======
+impl Owner for Kept {
+    fn description(&self) -> String {
+        "an object with an array interface".to_owned()
+>>>>>>> main
     }
 }
 

@@ -173,8 +173,13 @@ impl Drop for Mapping {
 }
 
 impl Owner for Arena {
+<<<<<<< HEAD
     fn describe(&self) -> Description {
         Description::new("shared memory", format!("{} bytes in one block", self.len()))
+=======
+    fn description(&self) -> String {
+        "shared memory".to_owned()
+>>>>>>> main
     }
 }
 

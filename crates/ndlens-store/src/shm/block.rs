@@ -24,9 +24,14 @@ pub(crate) struct Part<T> {
 }
 
 impl<T: Send + Sync + 'static> Owner for Part<T> {
+<<<<<<< HEAD
     fn describe(&self) -> Description {
         let detail = format!("a part of a block of {} bytes", self.arena.len());
         Description::new("shared memory", detail)
+=======
+    fn description(&self) -> String {
+        self.arena.description()
+>>>>>>> main
     }
 }
 
