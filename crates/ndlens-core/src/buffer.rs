@@ -34,6 +34,23 @@ pub enum Access {
     ReadWrite,
 }
 
+/// What an owner is, in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Description {
+    /// The kind of owner: "memory", "tensor", "file", "shared memory", "batch" or "object".
+    pub kind: &'static str,
+    /// More about this one, such as the path of a file.
+    pub detail: String,
+}
+
+impl Description {
+    /// An owner of this kind.
+    pub fn new(kind: &'static str, detail: impl Into<String>) -> Self {
+        Description { kind, detail: detail.into() }
+    }
+}
+
 /// The owner of a buffer's bytes, which stay valid until its last clone is dropped.
 ///
 /// The drop may run on any thread.
@@ -98,6 +115,11 @@ pub trait Owner: Any + Send + Sync {
     fn prefetch(&self, bytes: Range<usize>) -> Result<()> {
         let _ = bytes;
         Ok(())
+    }
+
+    /// What the owner is, for people who ask why memory is not freed.
+    fn describe(&self) -> Description {
+        Description::new("memory", "allocated by ndlens")
     }
 
     /// Releases memory whose bytes can be loaded again, such as those of a file. Written bytes are
@@ -223,9 +245,26 @@ impl Buffer {
         (self.owner.as_ref() as &dyn Any).downcast_ref()
     }
 
+<<<<<<< HEAD
+    /// What the owner is, in words.
+    pub fn describe(&self) -> Description {
+        self.owner.describe()
+    }
+
+    /// The number of buffers that hold the owner, this one among them: of views, of tensors and
+    /// exports that were made of them, of loaders.
+    pub fn claims(&self) -> usize {
+        Arc::strong_count(&self.owner)
+    }
+
+    /// Whether both buffers hold the same owner.
+    pub fn has_owner_of(&self, other: &Buffer) -> bool {
+        Arc::as_ptr(&self.owner).addr() == Arc::as_ptr(&other.owner).addr()
+=======
     /// The owner in words; see [`Owner::description`].
     pub fn owner_description(&self) -> String {
         self.owner.description()
+>>>>>>> main
     }
 
     /// Asks the owner whether the first `len` bytes still exist.

@@ -7,7 +7,7 @@ use std::ptr::NonNull;
 use std::slice;
 use std::sync::Arc;
 
-use ndlens::{Access, Buffer, DType, Layout, MAX_NDIM, Order, Owner, View};
+use ndlens::{Access, Buffer, DType, Description, Layout, MAX_NDIM, Order, Owner, View};
 use pyo3::exceptions::PyBufferError;
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -19,6 +19,12 @@ use crate::exit;
 pub(crate) fn exports_buffer(obj: &Bound<'_, PyAny>) -> bool {
     // SAFETY: the check reads the object's type and nothing else.
     unsafe { ffi::PyObject_CheckBuffer(obj.as_ptr()) != 0 }
+}
+
+/// The number of references to an object.
+pub(crate) fn references(obj: &Bound<'_, PyAny>) -> isize {
+    // SAFETY: the object is alive.
+    unsafe { ffi::Py_REFCNT(obj.as_ptr()) }
 }
 
 /// A buffer held through the buffer protocol (PEP 3118); released on drop.
@@ -33,7 +39,11 @@ unsafe impl Send for BufferExport {}
 // SAFETY: as above; `&BufferExport` gives nothing away.
 unsafe impl Sync for BufferExport {}
 
-impl Owner for BufferExport {}
+impl Owner for BufferExport {
+    fn describe(&self) -> Description {
+        Description::new("object", "that exports a buffer")
+    }
+}
 
 /// Runs what needs the interpreter, from any thread, attached or not; does nothing once the
 /// interpreter is ending: the code that would free anything is gone with it.

@@ -11,7 +11,7 @@ use std::ptr::NonNull;
 use std::slice;
 use std::sync::Arc;
 
-use ndlens::{Access, Buffer, DType, Error, Layout, MAX_NDIM, Order, Owner, View};
+use ndlens::{Access, Buffer, DType, Description, Error, Layout, MAX_NDIM, Order, Owner, View};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -25,11 +25,24 @@ use crate::lists;
 use crate::optional;
 
 /// A Python object that keeps memory alive by being alive.
-struct Kept(Option<Py<PyAny>>);
+pub(crate) struct Kept(Option<Py<PyAny>>);
 
+<<<<<<< HEAD
+impl Kept {
+    /// The object.
+    pub(crate) fn object(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.0.as_ref().map(|object| object.clone_ref(py))
+    }
+}
+
+impl Owner for Kept {
+    fn describe(&self) -> Description {
+        Description::new("object", "with an array interface")
+=======
 impl Owner for Kept {
     fn description(&self) -> String {
         "an object with an array interface".to_owned()
+>>>>>>> main
     }
 }
 

@@ -33,7 +33,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
-use ndlens::{Buffer, Owner, View};
+use ndlens::{Buffer, Description, Owner, View};
 use pyo3::exceptions::{PyBufferError, PyReferenceError};
 use pyo3::prelude::*;
 use pyo3::types::{
@@ -112,6 +112,13 @@ pub(crate) fn unwatched(buffer: &Buffer) -> &Buffer {
     buffer.owner::<Watched>().map_or(buffer, |watched| &watched.buffer)
 }
 
+/// The storage of the tensor that a view was made of, if it is a tensor's.
+pub(crate) fn storage_of(py: Python<'_>, buffer: &Buffer) -> Option<Py<PyAny>> {
+    let watched = buffer.owner::<Watched>()?;
+    let held = watched.watch.held.lock().unwrap_or_else(PoisonError::into_inner);
+    held.first().map(|storage| storage.clone_ref(py))
+}
+
 /// The owner of a view of a tensor's memory.
 struct Watched {
     buffer: Buffer,
@@ -126,6 +133,10 @@ impl Owner for Watched {
     fn verify(&self, _len: usize) -> ndlens::Result<()> {
         self.watch.check()?;
         self.buffer.verify()
+    }
+
+    fn describe(&self) -> Description {
+        self.buffer.describe()
     }
 
     fn can_shrink(&self) -> bool {

@@ -50,7 +50,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use memmap2::{MmapOptions, MmapRaw};
-use ndlens_core::{ALIGNMENT, Access, Buffer, Owner};
+use ndlens_core::{ALIGNMENT, Access, Buffer, Description, Owner};
 
 use crate::error::{Error, Result};
 use crate::file::origin::{FileIdentity, Origin};
@@ -391,6 +391,11 @@ impl Owner for MappedFile {
             return Err(ndlens_core::Error::Damaged { path: path() });
         }
         Ok(())
+    }
+
+    fn describe(&self) -> Description {
+        let how = if self.is_read() { "read" } else { "mapped" };
+        Description::new("file", format!("{}, {how}, mode {}", self.path().display(), self.mode))
     }
 
     fn can_shrink(&self) -> bool {

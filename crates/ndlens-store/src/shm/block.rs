@@ -1,17 +1,19 @@
 //! A block of a nursery as the owner of buffers: this process's claim on it, and the block's name
 //! for messages.
 
+use std::path::PathBuf;
 use std::process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ndlens_core::{Buffer, Owner};
+use ndlens_core::{Buffer, Description, Owner};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::os::forks;
 use crate::shm::arena::Arena;
 use crate::shm::claims::Claims;
+use crate::shm::holders;
 use crate::shm::nursery::{BLOCK_HEADER, Nursery, Place};
 
 /// A part of an arena that ends before it: the owner of buffers that hold both.
@@ -22,8 +24,14 @@ pub(crate) struct Part<T> {
 }
 
 impl<T: Send + Sync + 'static> Owner for Part<T> {
+<<<<<<< HEAD
+    fn describe(&self) -> Description {
+        let detail = format!("a part of a block of {} bytes", self.arena.len());
+        Description::new("shared memory", detail)
+=======
     fn description(&self) -> String {
         self.arena.description()
+>>>>>>> main
     }
 }
 
@@ -165,6 +173,20 @@ impl Drop for Claim {
 /// The block that a buffer is on, if it is on one.
 pub(crate) fn block_of(buffer: &Buffer) -> Option<&Block> {
     buffer.owner::<Block>()
+}
+
+/// The other processes of this user that hold the shared memory that a buffer is on, as far as the
+/// system shows them; None if the buffer is not on shared memory, or the system shows none.
+pub fn sharers(buffer: &Buffer) -> Option<Vec<u32>> {
+    let arena = arena_of(buffer)?;
+    holders::check().ok()?;
+    let descriptors = holders::of_file(arena.device(), arena.inode(), Some(process::id()));
+    // "/proc/<pid>/fd/<number>"
+    let process = |path: PathBuf| path.components().nth(2)?.as_os_str().to_str()?.parse().ok();
+    let mut processes: Vec<u32> = descriptors.filter_map(process).collect();
+    processes.sort_unstable();
+    processes.dedup();
+    Some(processes)
 }
 
 /// The arena that a buffer is on, if it is on one.
