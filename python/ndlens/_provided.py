@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import _arrays, _foreign, _ndlens, _sending, _torchvision
+from . import _arrays, _face, _foreign, _ndlens, _sending, _torchvision
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ def _holders(facts: dict[str, Any], search: bool) -> Holders:
 _ndlens._provide(
     Arrays=_arrays.Arrays,
     check_whole=_foreign.check_whole,
+    face=_face.face,
     holders=_holders,
     is_one_list=_torchvision.is_one_list,
     lowered=_torchvision.lowered,

@@ -50,7 +50,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use memmap2::{MmapOptions, MmapRaw};
-use ndlens_core::{ALIGNMENT, Access, Buffer, Description, Owner};
+use ndlens_core::{ALIGNMENT, Access, Buffer, Owner};
 
 use crate::error::{Error, Result};
 use crate::file::origin::{FileIdentity, Origin};
@@ -352,6 +352,21 @@ impl Memory {
 }
 
 impl Owner for MappedFile {
+    fn description(&self) -> String {
+        let how = match (&self.memory, self.mode) {
+            (Memory::Nothing, _) => "of no bytes",
+            (Memory::Read { .. }, _) => "read into memory",
+            (Memory::Mapped(_), MapMode::Read) => "mapped for reading",
+            (Memory::Mapped(_), MapMode::CopyOnWrite) => "mapped copy-on-write",
+            (Memory::Mapped(_), MapMode::ReadWrite) => "mapped for writing",
+        };
+        format!("file {}, {how}", self.path().display())
+    }
+
+    fn is_held_by_others(&self) -> bool {
+        false
+    }
+
     fn verify(&self, len: usize) -> ndlens_core::Result<()> {
         let Memory::Mapped(map) = &self.memory else { return Ok(()) };
         let path = || self.path().display().to_string();
@@ -380,11 +395,6 @@ impl Owner for MappedFile {
             return Err(ndlens_core::Error::Damaged { path: path() });
         }
         Ok(())
-    }
-
-    fn describe(&self) -> Description {
-        let how = if self.is_read() { "read" } else { "mapped" };
-        Description::new("file", format!("{}, {how}, mode {}", self.path().display(), self.mode))
     }
 
     fn can_shrink(&self) -> bool {
