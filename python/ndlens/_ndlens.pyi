@@ -130,6 +130,13 @@ class View:
 
     @property
     def __array_interface__(self) -> dict[str, Any]: ...
+    def _repr_html_(self) -> str:
+        """The view in HTML, for notebooks, with a drawing of where its elements lie in memory.
+
+        It reads no element.
+        """
+
+    def _memory(self) -> tuple[int, int, str, type | None, bool]: ...
     def __len__(self) -> int:
         """The size of axis 0.
 
@@ -628,6 +635,12 @@ class Shards:
     def shards(self) -> tuple[View, ...]:
         """Each shard as a view, in order."""
 
+    def _repr_html_(self) -> str:
+        """The shards in HTML, for notebooks: their files, one beside the other.
+
+        It reads no element.
+        """
+
     def __array__(self, *_args: Any, **_kwargs: Any) -> NoReturn: ...
     def __len__(self) -> int:
         """The number of items."""
@@ -679,6 +692,10 @@ class Epoch:
     """
 
     def __iter__(self) -> Epoch: ...
+    def _repr_html_(self) -> str:
+        """The epoch in HTML: what is left of it, and its fields, for notebooks."""
+
+    def _fields(self) -> tuple[Literal["to begin", "begun", "over"], list[dict[str, Any]]]: ...
     def __next__(self) -> Any:
         """The next batch. The caller waits until it is made, and helps."""
 
@@ -719,6 +736,9 @@ class Items:
     # An array of indices gives Items, an integer a View or, if items have no axes, a number.
     @overload
     def __getitem__(self, key: Any, /) -> Any: ...
+    def _repr_html_(self) -> str:
+        """The items in HTML: how many, and their sizes, for notebooks. It reads no element."""
+
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]: ...
     @property
     def shape(self) -> tuple[int | None, ...]:
@@ -1180,6 +1200,8 @@ class _Loader:
     def _items_to_choose_from(self) -> int: ...
     def _places(self, epoch: int) -> View: ...
     def _described(self) -> tuple[list[str], str]: ...
+    def _fields(self) -> list[dict[str, Any]]: ...
+    def _pool(self) -> tuple[int, int, int]: ...
     @property
     def batch_size(self) -> int: ...
     @property
@@ -1207,6 +1229,7 @@ class _Loader:
 class _Gatherer:
     def __new__(cls, options: DatasetOptions) -> _Gatherer: ...
     def __len__(self) -> int: ...
+    def _fields(self) -> list[dict[str, Any]]: ...
     def batch(self, items: Sequence[int], epoch: int | None, nonce: int) -> Any: ...
     def batch_to_send(self, items: Sequence[int], epoch: int | None, nonce: int) -> _SentBatch: ...
 
