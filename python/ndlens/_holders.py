@@ -87,33 +87,33 @@ def _number(count: int | None) -> str:
     return "?" if count is None else f"{count:,}"
 
 
-# By the kind of owner: claims on it that ndlens does not see.
-_OTHERS = {
-    "object": "other claims on the owner, such as arrays and variables of it",
-    "tensor": "other tensors on this memory: its library counts them",
-    "shared memory": "handles in messages and pickles that were not received yet",
-}
+# Claims that ndlens does not see.
+_OF_SHARED = "handles in messages and pickles that were not received yet"
+_OF_OBJECT = "other claims on the owner, such as arrays and variables of it"
+_OF_TENSOR = "other tensors on this memory: its library counts them"
 
 
 def holders(facts: dict[str, Any], search: bool) -> Holders:
     """The records of these facts, which the compiled half has about a view."""
     owner = facts["object"]
-    kind, detail, nbytes = facts["kind"], facts["detail"], facts["nbytes"]
-    what = f"{kind} {detail}" if owner is None else _described(owner)
+    nbytes = facts["nbytes"]
+    what = facts["owner"] if owner is None else _described(owner)
     records = [Holder("owner", 1, what)]
     claims = "views, and tensors, arrays and loaders made of them, that hold the owner"
     records.append(Holder("claims", facts["claims"], claims))
     exports = "buffers taken of this view, as by memoryview(view) and view.numpy()"
     records.append(Holder("exports", facts["exports"], exports))
-    if kind == "shared memory":
+    if facts["is_shared"]:
         processes = facts["processes"]
         if processes is None:
             records.append(Holder("processes", None, "/proc does not show other processes"))
         else:
             numbers = ": " + ", ".join(str(process) for process in processes) if processes else ""
             records.append(Holder("processes", len(processes), f"that hold the memory{numbers}"))
-    if kind in _OTHERS:
-        records.append(Holder("others", None, _OTHERS[kind]))
+    if facts["is_held_by_others"]:
+        of_object = _OF_TENSOR if owner is None else _OF_OBJECT
+        others = _OF_SHARED if facts["is_shared"] else of_object
+        records.append(Holder("others", None, others))
     if search:
         memory = range(facts["start"], facts["start"] + nbytes)
         found = _found(memory, owner, facts)

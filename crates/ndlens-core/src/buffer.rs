@@ -34,23 +34,6 @@ pub enum Access {
     ReadWrite,
 }
 
-/// What an owner is, in words.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Description {
-    /// The kind of owner: "memory", "tensor", "file", "shared memory", "batch" or "object".
-    pub kind: &'static str,
-    /// More about this one, such as the path of a file.
-    pub detail: String,
-}
-
-impl Description {
-    /// An owner of this kind.
-    pub fn new(kind: &'static str, detail: impl Into<String>) -> Self {
-        Description { kind, detail: detail.into() }
-    }
-}
-
 /// The owner of a buffer's bytes, which stay valid until its last clone is dropped.
 ///
 /// The drop may run on any thread.
@@ -117,9 +100,10 @@ pub trait Owner: Any + Send + Sync {
         Ok(())
     }
 
-    /// What the owner is, for people who ask why memory is not freed.
-    fn describe(&self) -> Description {
-        Description::new("memory", "allocated by ndlens")
+    /// Whether code that ndlens does not know may hold the memory too, so that it lives on without
+    /// this owner.
+    fn is_held_by_others(&self) -> bool {
+        true
     }
 
     /// Releases memory whose bytes can be loaded again, such as those of a file. Written bytes are
@@ -245,10 +229,9 @@ impl Buffer {
         (self.owner.as_ref() as &dyn Any).downcast_ref()
     }
 
-<<<<<<< HEAD
-    /// What the owner is, in words.
-    pub fn describe(&self) -> Description {
-        self.owner.describe()
+    /// The owner in words; see [`Owner::description`].
+    pub fn owner_description(&self) -> String {
+        self.owner.description()
     }
 
     /// The number of buffers that hold the owner, this one among them: of views, of tensors and
@@ -257,14 +240,9 @@ impl Buffer {
         Arc::strong_count(&self.owner)
     }
 
-    /// Whether both buffers hold the same owner.
-    pub fn has_owner_of(&self, other: &Buffer) -> bool {
-        Arc::as_ptr(&self.owner).addr() == Arc::as_ptr(&other.owner).addr()
-=======
-    /// The owner in words; see [`Owner::description`].
-    pub fn owner_description(&self) -> String {
-        self.owner.description()
->>>>>>> main
+    /// Whether memory may be held by others too; see [`Owner::is_held_by_others`].
+    pub fn is_held_by_others(&self) -> bool {
+        self.owner.is_held_by_others()
     }
 
     /// Asks the owner whether the first `len` bytes still exist.
@@ -323,6 +301,10 @@ impl<T: Send + Sync + 'static> Owner for VecOwner<T> {
     fn description(&self) -> String {
         "memory of ndlens".to_owned()
     }
+
+    fn is_held_by_others(&self) -> bool {
+        false
+    }
 }
 
 struct HeapOwner {
@@ -333,6 +315,10 @@ struct HeapOwner {
 impl Owner for HeapOwner {
     fn description(&self) -> String {
         "memory of ndlens".to_owned()
+    }
+
+    fn is_held_by_others(&self) -> bool {
+        false
     }
 }
 

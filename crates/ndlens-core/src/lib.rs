@@ -44,7 +44,7 @@ mod transfer;
 mod view;
 mod watch;
 
-pub use buffer::{ALIGNMENT, Access, Buffer, Description, Owner};
+pub use buffer::{ALIGNMENT, Access, Buffer, Owner};
 pub use dlpack::{
     DLDataType, DLDevice, DLManagedTensor, DLManagedTensorVersioned, DLPACK_FLAG_IS_COPIED,
     DLPACK_FLAG_READ_ONLY, DLPACK_VERSION, DLPackExchangeAPI, DLPackExchangeAPIHeader,

@@ -12,7 +12,7 @@ use std::ptr::{self, NonNull};
 use std::slice;
 use std::sync::Arc;
 
-use crate::buffer::{Access, Buffer, Description, Owner};
+use crate::buffer::{Access, Buffer, Owner};
 use crate::dlpack::abi::{
     DLDataType, DLDevice, DLManagedTensor, DLManagedTensorVersioned, DLPACK_FLAG_READ_ONLY,
     DLPACK_VERSION, DLTensor,
@@ -146,13 +146,8 @@ fn export<M: Managed>(view: &View) -> Result<NonNull<M>> {
 struct Import<M: Managed>(NonNull<M>);
 
 impl<M: Managed> Owner for Import<M> {
-<<<<<<< HEAD
-    fn describe(&self) -> Description {
-        Description::new("tensor", "taken through DLPack; its library frees it")
-=======
     fn description(&self) -> String {
         "a DLPack tensor".to_owned()
->>>>>>> main
     }
 }
 

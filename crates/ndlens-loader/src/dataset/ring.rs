@@ -21,7 +21,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use ndlens_core::{Access, Buffer, Description, Owner};
+use ndlens_core::{Access, Buffer, Owner};
 use ndlens_store::{Arena, Error as StoreError, Handle};
 
 use crate::dataset::slot_state::Turn;
@@ -215,13 +215,8 @@ pub struct Slot {
 }
 
 impl Owner for Slot {
-<<<<<<< HEAD
-    fn describe(&self) -> Description {
-        Description::new("batch", "in shared memory, of a worker of torch's DataLoader")
-=======
     fn description(&self) -> String {
         "shared memory of a batch".to_owned()
->>>>>>> main
     }
 }
 

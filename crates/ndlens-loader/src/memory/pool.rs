@@ -18,7 +18,7 @@ use std::ptr::NonNull;
 use std::slice;
 use std::sync::{Arc, PoisonError, Weak};
 
-use ndlens_core::{Access, Buffer, Description, Owner};
+use ndlens_core::{Access, Buffer, Owner};
 
 use crate::error::Result;
 use crate::sync::{Mutex, MutexGuard};
@@ -134,17 +134,12 @@ struct Lease {
 }
 
 impl Owner for Lease {
-<<<<<<< HEAD
-    fn describe(&self) -> Description {
-        let detail = match self.home.upgrade() {
-            Some(_) => "of a loader, which makes a later batch in this memory",
-            None => "of a loader that is gone",
-        };
-        Description::new("batch", detail)
-=======
     fn description(&self) -> String {
         "memory of a loader's batch".to_owned()
->>>>>>> main
+    }
+
+    fn is_held_by_others(&self) -> bool {
+        false
     }
 }
 

@@ -7,7 +7,7 @@ use std::ptr::NonNull;
 use std::slice;
 use std::sync::Arc;
 
-use ndlens::{Access, Buffer, DType, Description, Layout, MAX_NDIM, Order, Owner, View};
+use ndlens::{Access, Buffer, DType, Layout, MAX_NDIM, Order, Owner, View};
 use pyo3::exceptions::PyBufferError;
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -39,11 +39,7 @@ unsafe impl Send for BufferExport {}
 // SAFETY: as above; `&BufferExport` gives nothing away.
 unsafe impl Sync for BufferExport {}
 
-impl Owner for BufferExport {
-    fn describe(&self) -> Description {
-        Description::new("object", "that exports a buffer")
-    }
-}
+impl Owner for BufferExport {}
 
 /// Runs what needs the interpreter, from any thread, attached or not; does nothing once the
 /// interpreter is ending: the code that would free anything is gone with it.

@@ -11,7 +11,7 @@ use std::ptr::NonNull;
 use std::slice;
 use std::sync::Arc;
 
-use ndlens::{Access, Buffer, DType, Description, Error, Layout, MAX_NDIM, Order, Owner, View};
+use ndlens::{Access, Buffer, DType, Error, Layout, MAX_NDIM, Order, Owner, View};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -27,7 +27,6 @@ use crate::optional;
 /// A Python object that keeps memory alive by being alive.
 pub(crate) struct Kept(Option<Py<PyAny>>);
 
-<<<<<<< HEAD
 impl Kept {
     /// The object.
     pub(crate) fn object(&self, py: Python<'_>) -> Option<Py<PyAny>> {
@@ -36,13 +35,8 @@ impl Kept {
 }
 
 impl Owner for Kept {
-    fn describe(&self) -> Description {
-        Description::new("object", "with an array interface")
-=======
-impl Owner for Kept {
     fn description(&self) -> String {
         "an object with an array interface".to_owned()
->>>>>>> main
     }
 }
 

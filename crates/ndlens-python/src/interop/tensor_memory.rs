@@ -33,7 +33,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
-use ndlens::{Buffer, Description, Owner, View};
+use ndlens::{Buffer, Owner, View};
 use pyo3::exceptions::{PyBufferError, PyReferenceError};
 use pyo3::prelude::*;
 use pyo3::types::{
@@ -133,10 +133,6 @@ impl Owner for Watched {
     fn verify(&self, _len: usize) -> ndlens::Result<()> {
         self.watch.check()?;
         self.buffer.verify()
-    }
-
-    fn describe(&self) -> Description {
-        self.buffer.describe()
     }
 
     fn can_shrink(&self) -> bool {

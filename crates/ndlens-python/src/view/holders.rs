@@ -41,10 +41,9 @@ impl PyView {
         let own = slf.get();
         let view = own.view()?;
         let (buffer, below) = (view.buffer(), unwatched(view.buffer()));
-        let told = below.describe();
         let facts = PyDict::new(py);
-        facts.set_item("kind", told.kind)?;
-        facts.set_item("detail", told.detail)?;
+        facts.set_item("owner", below.owner_description())?;
+        facts.set_item("is_held_by_others", below.is_held_by_others())?;
         let object = match below.owner::<BufferExport>() {
             Some(export) => export.exporter(py),
             None => below.owner::<Kept>().and_then(|kept| kept.object(py)),
@@ -55,7 +54,9 @@ impl PyView {
         facts.set_item("claims", buffer.claims())?;
         // Relaxed: a number to show.
         facts.set_item("exports", own.exports.load(Ordering::Relaxed))?;
-        facts.set_item("processes", exit::detach(py, || sharers(below)))?;
+        let sharers = exit::detach(py, || sharers(below));
+        facts.set_item("is_shared", sharers.is_some())?;
+        facts.set_item("processes", sharers.and_then(Result::ok))?;
         drop(view);
         provided::HOLDERS.get(py)?.call1((facts, search))
     }

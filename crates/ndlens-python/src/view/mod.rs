@@ -18,11 +18,8 @@ pub(crate) mod attributes;
 pub(crate) mod claim;
 pub(crate) mod constructor;
 pub(crate) mod element;
-<<<<<<< HEAD
-pub(crate) mod holders;
-=======
 pub(crate) mod face;
->>>>>>> main
+pub(crate) mod holders;
 pub(crate) mod indexing;
 pub(crate) mod key;
 pub(crate) mod object;

@@ -50,7 +50,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use memmap2::{MmapOptions, MmapRaw};
-use ndlens_core::{ALIGNMENT, Access, Buffer, Description, Owner};
+use ndlens_core::{ALIGNMENT, Access, Buffer, Owner};
 
 use crate::error::{Error, Result};
 use crate::file::origin::{FileIdentity, Origin};
@@ -363,6 +363,10 @@ impl Owner for MappedFile {
         format!("file {}, {how}", self.path().display())
     }
 
+    fn is_held_by_others(&self) -> bool {
+        false
+    }
+
     fn verify(&self, len: usize) -> ndlens_core::Result<()> {
         let Memory::Mapped(map) = &self.memory else { return Ok(()) };
         let path = || self.path().display().to_string();
@@ -391,11 +395,6 @@ impl Owner for MappedFile {
             return Err(ndlens_core::Error::Damaged { path: path() });
         }
         Ok(())
-    }
-
-    fn describe(&self) -> Description {
-        let how = if self.is_read() { "read" } else { "mapped" };
-        Description::new("file", format!("{}, {how}, mode {}", self.path().display(), self.mode))
     }
 
     fn can_shrink(&self) -> bool {

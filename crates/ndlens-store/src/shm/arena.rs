@@ -36,7 +36,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use memmap2::{Advice, MmapOptions, MmapRaw};
-use ndlens_core::{ALIGNMENT, Access, Buffer, Description, Owner};
+use ndlens_core::{ALIGNMENT, Access, Buffer, Owner};
 use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags};
 
 use crate::error::{Error, Result};
@@ -173,13 +173,8 @@ impl Drop for Mapping {
 }
 
 impl Owner for Arena {
-<<<<<<< HEAD
-    fn describe(&self) -> Description {
-        Description::new("shared memory", format!("{} bytes in one block", self.len()))
-=======
     fn description(&self) -> String {
         "shared memory".to_owned()
->>>>>>> main
     }
 }
 

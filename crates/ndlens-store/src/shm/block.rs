@@ -1,12 +1,13 @@
 //! A block of a nursery as the owner of buffers: this process's claim on it, and the block's name
 //! for messages.
 
+use std::io;
 use std::path::PathBuf;
 use std::process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ndlens_core::{Buffer, Description, Owner};
+use ndlens_core::{Buffer, Owner};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
@@ -24,14 +25,8 @@ pub(crate) struct Part<T> {
 }
 
 impl<T: Send + Sync + 'static> Owner for Part<T> {
-<<<<<<< HEAD
-    fn describe(&self) -> Description {
-        let detail = format!("a part of a block of {} bytes", self.arena.len());
-        Description::new("shared memory", detail)
-=======
     fn description(&self) -> String {
         self.arena.description()
->>>>>>> main
     }
 }
 
@@ -176,17 +171,23 @@ pub(crate) fn block_of(buffer: &Buffer) -> Option<&Block> {
 }
 
 /// The other processes of this user that hold the shared memory that a buffer is on, as far as the
-/// system shows them; None if the buffer is not on shared memory, or the system shows none.
-pub fn sharers(buffer: &Buffer) -> Option<Vec<u32>> {
+/// system shows them; None if the buffer is not on shared memory.
+///
+/// # Errors
+///
+/// `/proc` does not show processes.
+pub fn sharers(buffer: &Buffer) -> Option<io::Result<Vec<u32>>> {
     let arena = arena_of(buffer)?;
-    holders::check().ok()?;
+    if let Err(error) = holders::check() {
+        return Some(Err(error));
+    }
     let descriptors = holders::of_file(arena.device(), arena.inode(), Some(process::id()));
     // "/proc/<pid>/fd/<number>"
     let process = |path: PathBuf| path.components().nth(2)?.as_os_str().to_str()?.parse().ok();
     let mut processes: Vec<u32> = descriptors.filter_map(process).collect();
     processes.sort_unstable();
     processes.dedup();
-    Some(processes)
+    Some(Ok(processes))
 }
 
 /// The arena that a buffer is on, if it is on one.
