@@ -3,11 +3,11 @@
 # pyproject.toml that the recipe needs. Each says what it installs, and how large that is:
 SIZE_build := 40 MB
 SIZE_demo := 6.1 GB, of which 5.8 GB are PyTorch: PyPI has it with CUDA
-SIZE_test := 6.8 GB, of which 5.8 GB are PyTorch: PyPI has it with CUDA
-SIZE_frameworks := 7.8 GB, of which 5.8 GB are PyTorch: PyPI has it with CUDA
+SIZE_test := 7.2 GB, of which 5.8 GB are PyTorch: PyPI has it with CUDA
+SIZE_frameworks := 8.2 GB, of which 5.8 GB are PyTorch: PyPI has it with CUDA
 SIZE_bench := 6.3 GB, of which 5.8 GB are PyTorch: PyPI has it with CUDA
 SIZE_docs := 150 MB
-SIZE_lint := 7.3 GB, of which 5.8 GB are PyTorch, whose types mypy reads
+SIZE_lint := 7.5 GB, of which 5.8 GB are PyTorch, whose types mypy reads
 
 # The first Python that runs (a pyenv shim may not), is new enough and can make a virtual
 # environment.
@@ -28,11 +28,11 @@ unexport CONDA_PREFIX PYTHONHOME PYTHONPATH
 # Two installations at once would write to one environment.
 .NOTPARALLEL:
 .PHONY: help demo test docs fuzz-layout memory-sweep soak exits loom lint bench instructions \
-	valgrind build clean
+	valgrind screenshots build clean
 .DEFAULT_GOAL := help
 
 # What each recipe needs; the table above says how much that is.
-demo: .venv/has-demo
+demo screenshots: .venv/has-demo
 fuzz-layout soak exits memory-sweep: .venv/has-test
 test: .venv/has-frameworks
 bench: .venv/has-bench
@@ -113,6 +113,12 @@ valgrind:
 		} >/dev/null 2>&1 || \
 			echo 'valgrind is not installed and could not be: no instructions are counted'; \
 	}
+
+screenshots: build ## Make the pictures in docs/images anew, with Chromium
+	@command -v chromium >/dev/null || { \
+		echo 'Installing chromium with apt-get: 600 MB'; \
+		apt-get install --yes --quiet chromium >/dev/null; }
+	$(BIN)/python docs/_site/screenshots.py
 
 build: ## Build the Python module in place; quick when nothing changed
 	$(BIN)/maturin develop --release --quiet

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import logging
 import posixpath
+import re
 from pathlib import Path, PurePosixPath
 from typing import Any
 from xml.etree.ElementTree import Element
 
+import names
 import repository
 from markdown import Extension, Markdown
 from markdown.treeprocessors import Treeprocessor
@@ -21,6 +23,10 @@ from mkdocs.structure.pages import Page
 
 # A warning under mkdocs' name fails a strict build.
 log = logging.getLogger("mkdocs.hooks.links")
+
+
+# Where elements name a file.
+ATTRIBUTES = {"a": "href", "img": "src"}
 
 
 class Links(Treeprocessor):
@@ -37,8 +43,9 @@ class Links(Treeprocessor):
         """Rewrite the links of one page."""
         here = self.extension.page
         source = source_of(here)
-        for element in root.iter("a"):
-            link, hash_mark, anchor = element.get("href", "").partition("#")
+        for element in root.iter():
+            attribute = ATTRIBUTES.get(element.tag, "")
+            link, hash_mark, anchor = element.get(attribute, "").partition("#")
             path = repository.target(source, link) if link else None
             if path is None:
                 continue
@@ -46,7 +53,7 @@ class Links(Treeprocessor):
                 log.warning("%s links to %s, and there is no %s", source, link, path)
                 continue
             there = posixpath.relpath(repository.place(path), posixpath.dirname(here) or ".")
-            element.set("href", there + hash_mark + anchor)
+            element.set(attribute, there + hash_mark + anchor)
 
 
 class RepositoryLinks(Extension):
@@ -65,9 +72,9 @@ sources: dict[str, PurePosixPath] = {}
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Adds the extension, and puts the pages of folders into the navigation."""
+    """Adds our Markdown extensions, and puts the pages of folders into the navigation."""
     extensions: list[Any] = config.markdown_extensions
-    extensions.append(extension)
+    extensions += [extension, names.NameLinks()]
     config.nav = expanded(config.nav or [], Path(config.docs_dir))
     return config
 
@@ -109,12 +116,11 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         if files.get_file_from_path(page) is None:
             files.append(File.generated(config, page, abs_src_path=str(repository.ROOT / name)))
             sources[page] = PurePosixPath(name)
-    wanted = [
-        path
-        for file in files.documentation_pages()
-        for path in repository.linked(source_of(file.src_uri), file.content_string)
-    ]
-    for path in repository.closure(wanted):
+    texts = {source_of(page.src_uri): page.content_string for page in files.documentation_pages()}
+    modules = repository.modules()
+    texts |= {path: (repository.ROOT / path).read_text() for path in modules}
+    wanted = [path for page, text in texts.items() for path in repository.linked(page, text)]
+    for path in repository.closure([*wanted, *modules]):
         place = repository.place(path)
         # The links of a list of files are relative to the folder that it lists.
         sources[place] = path / "index.md" if (repository.ROOT / path).is_dir() else path
@@ -130,7 +136,22 @@ def source_of(src_uri: str) -> PurePosixPath:
 def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
     """Tells the extension whose links come next."""
     extension.page = page.file.src_uri
+    if page.is_homepage:
+        # On GitHub front matter would be a table above the text.
+        page.meta["hide"] = ["navigation", "toc"]
     return markdown
+
+
+def on_page_content(html: str, page: Page, files: Files, **_: Any) -> str:
+    """Leads links to files, and to lines of the sources, to their pages."""
+
+    def line(match: re.Match[str]) -> str:
+        file = files.get_file_from_path(repository.place(PurePosixPath(match["path"])))
+        assert file is not None, match["path"]
+        anchor = f"#__codelineno-0-{match['line']}" if match["line"] else ""
+        return f'href="{file.url_relative_to(page.file)}{anchor}"'
+
+    return repository.SOURCE.sub(line, html)
 
 
 def on_post_build(config: MkDocsConfig) -> None:

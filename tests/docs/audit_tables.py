@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,7 +29,12 @@ SETTING = "setting"  # the sentences at the end
 def texts(report: Report) -> dict[str, str]:
     """What stands in each block."""
     tables = {table.name: markdown(table) for table in report.tables}
-    return tables | {SETTING: "".join(f"- {note}\n" for note in report.notes)}
+    return tables | {
+        SETTING: "".join(
+            textwrap.fill(note, 100, initial_indent="- ", subsequent_indent="  ") + "\n"
+            for note in report.notes
+        )
+    }
 
 
 def write(report: Report) -> Iterator[Path]:

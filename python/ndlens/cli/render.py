@@ -16,6 +16,7 @@ __all__ = ["FORMATS", "markdown", "render"]
 FORMATS = {"text": "tables", "markdown": "tables in Markdown", "json": "one JSON document"}
 
 MOST_ROWS_FOR_RICH = 1_000
+WIDTH = 100  # columns of a paragraph
 
 
 def render(report: Report, format: str, file: TextIO) -> None:
@@ -66,8 +67,12 @@ def _printable(table: Table) -> Table:
 
 def _paragraph(text: str, format: str) -> str:
     if format == "markdown":
-        return f"\n{text}\n"
-    return textwrap.fill(text, min(100, shutil.get_terminal_size().columns)) + "\n"
+        return f"\n{_filled(text, WIDTH)}\n"
+    return _filled(text, min(WIDTH, shutil.get_terminal_size().columns)) + "\n"
+
+
+def _filled(text: str, width: int) -> str:
+    return textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False)
 
 
 def _text(table: Table, file: TextIO) -> str:

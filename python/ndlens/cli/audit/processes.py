@@ -24,7 +24,6 @@ from .memory import family, held_bytes
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from multiprocessing.connection import Connection
-    from multiprocessing.context import BaseContext
     from multiprocessing.synchronize import Event
 
 __all__ = ["ARRAYS", "STARTS", "WORKERS", "measure", "story", "work"]
@@ -96,7 +95,7 @@ def story(start: str, array: str, nbytes: int, path: str) -> Iterator[dict[str, 
         yield {"pickled_bytes": _pickled_bytes(held)}
 
 
-def _round(context: BaseContext, array: Any) -> dict[str, Any]:
+def _round(context: Any, array: Any) -> dict[str, Any]:
     """Give `array` to workers; when each has read all of it, count the memory of everybody."""
     import os
 
@@ -106,7 +105,7 @@ def _round(context: BaseContext, array: Any) -> dict[str, Any]:
     workers, pipes = [], []
     for _ in range(WORKERS):
         receive, send = context.Pipe(duplex=False)
-        worker = context.Process(target=work, args=(array, send, release))  # type: ignore[attr-defined]
+        worker = context.Process(target=work, args=(array, send, release))
         worker.start()
         send.close()
         workers.append(worker)
