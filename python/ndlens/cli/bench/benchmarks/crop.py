@@ -244,11 +244,13 @@ def expected_bits(crop: Images, dtype: str) -> npt.NDArray[Any]:
     """A crop divided by 255, as integers."""
     if dtype == "uint8":
         return crop
+    bits: npt.NDArray[Any]
     if dtype != "bfloat16":
-        return (crop.astype(dtype) / np.dtype(dtype).type(255)).view(f"i{np.dtype(dtype).itemsize}")
+        bits = crop.astype(dtype) / np.dtype(dtype).type(255)
+        return bits.view(f"i{bits.itemsize}")
     import torch
 
-    bits: npt.NDArray[Any] = (torch.from_numpy(crop).bfloat16() / 255).view(torch.int16).numpy()
+    bits = (torch.from_numpy(crop).bfloat16() / 255).view(torch.int16).numpy()
     return bits
 
 
