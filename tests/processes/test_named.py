@@ -133,12 +133,12 @@ def test_arrays_items_and_shards_have_one_name_together(name: str, peers: list[P
 
 def test_items_that_differ_from_those_under_the_name_are_an_error(name: str) -> None:
     shared = nl.share([nl.ragged(RAGGED)], name=name)
-    with pytest.raises(ValueError) as raised:
-        nl.share([nl.ragged(RAGGED[:2])], name=name)
-    assert str(raised.value) == (
+    told = (
         f'shared memory "{name}" holds [4 items of 2 axes, 11 elements of uint8], expected [2 items'
         " of 2 axes, 10 elements of uint8]"
     )
+    with pytest.raises(ValueError, match=re.escape(told)):
+        nl.share([nl.ragged(RAGGED[:2])], name=name)
     with pytest.raises(ValueError, match=r"expected \[uint8 \[11\], int64 \[4\], int64 \[4, 2\]\]"):
         nl.share([np.zeros(11, "u1"), np.zeros(4, "i8"), np.zeros((4, 2), "i8")], name=name)
     del shared

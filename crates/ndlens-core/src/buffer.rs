@@ -38,6 +38,11 @@ pub enum Access {
 ///
 /// The drop may run on any thread.
 pub trait Owner: Any + Send + Sync {
+    /// The owner in words, such as "memory of ndlens".
+    fn description(&self) -> String {
+        "foreign memory".to_owned()
+    }
+
     /// Checks, before a long read, that the first `len` bytes still exist and that no earlier read
     /// found any missing.
     ///
@@ -93,6 +98,12 @@ pub trait Owner: Any + Send + Sync {
     fn prefetch(&self, bytes: Range<usize>) -> Result<()> {
         let _ = bytes;
         Ok(())
+    }
+
+    /// Whether code that ndlens does not know may hold the memory too, so that it lives on without
+    /// this owner.
+    fn is_held_by_others(&self) -> bool {
+        true
     }
 
     /// Releases memory whose bytes can be loaded again, such as those of a file. Written bytes are
@@ -218,6 +229,22 @@ impl Buffer {
         (self.owner.as_ref() as &dyn Any).downcast_ref()
     }
 
+    /// The owner in words; see [`Owner::description`].
+    pub fn owner_description(&self) -> String {
+        self.owner.description()
+    }
+
+    /// The number of buffers that hold the owner, this one among them: of views, of tensors and
+    /// exports that were made of them, of loaders.
+    pub fn claims(&self) -> usize {
+        Arc::strong_count(&self.owner)
+    }
+
+    /// Whether memory may be held by others too; see [`Owner::is_held_by_others`].
+    pub fn is_held_by_others(&self) -> bool {
+        self.owner.is_held_by_others()
+    }
+
     /// Asks the owner whether the first `len` bytes still exist.
     pub(crate) fn verify_start(&self, len: usize) -> Result<()> {
         self.owner.verify(len)
@@ -270,14 +297,30 @@ impl Buffer {
 
 struct VecOwner<T>(Vec<T>);
 
-impl<T: Send + Sync + 'static> Owner for VecOwner<T> {}
+impl<T: Send + Sync + 'static> Owner for VecOwner<T> {
+    fn description(&self) -> String {
+        "memory of ndlens".to_owned()
+    }
+
+    fn is_held_by_others(&self) -> bool {
+        false
+    }
+}
 
 struct HeapOwner {
     ptr: NonNull<u8>,
     block: AllocLayout,
 }
 
-impl Owner for HeapOwner {}
+impl Owner for HeapOwner {
+    fn description(&self) -> String {
+        "memory of ndlens".to_owned()
+    }
+
+    fn is_held_by_others(&self) -> bool {
+        false
+    }
+}
 
 // SAFETY: the block is plain memory, freed once, by whichever thread drops the owner.
 unsafe impl Send for HeapOwner {}

@@ -60,6 +60,7 @@ unsafe impl Sync for Slots {}
 
 impl<A> Reserve<A> {
     /// A reserve above an allocator.
+    #[expect(clippy::large_stack_arrays, reason = "it is evaluated into a static")]
     pub const fn new(inner: A) -> Self {
         Reserve {
             inner,

@@ -133,7 +133,15 @@ struct Lease {
     home: Weak<Shared>,
 }
 
-impl Owner for Lease {}
+impl Owner for Lease {
+    fn description(&self) -> String {
+        "memory of a loader's batch".to_owned()
+    }
+
+    fn is_held_by_others(&self) -> bool {
+        false
+    }
+}
 
 impl Drop for Lease {
     fn drop(&mut self) {

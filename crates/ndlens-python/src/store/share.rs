@@ -19,6 +19,7 @@ use crate::loader::items::PyItems;
 use crate::store::senders::register_senders;
 use crate::store::shards::PyShards;
 use crate::store::share_items::{self, Part, SharedFields};
+use crate::trace;
 use crate::view::object::PyView;
 
 /// The first and the longest pause between two look-ups of a name, during which Ctrl-C waits.
@@ -28,10 +29,10 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_m
 ///
 /// Sent to other processes, by pickle in any form, such a view is some hundred bytes, and is a view
 /// of the same memory there. Ragged items and windows come back as such, on copies of what they are
-/// of; shards and subsets as one array. Windows cannot be shared by name. The copies are writable, C-contiguous and start at
-/// multiples of 64 bytes, all in one block of memory (one descriptor). The memory is freed with the
-/// last view on it, in any process, also if that is killed; nothing is left behind. It does not
-/// need /dev/shm.
+/// of; shards and subsets as one array. Windows cannot be shared by name. The copies are writable,
+/// C-contiguous and start at multiples of 64 bytes, all in one block of memory (one descriptor).
+/// The memory is freed with the last view on it, in any process, also if that is killed; nothing is
+/// left behind. It does not need /dev/shm.
 ///
 /// Args:
 ///     `obj`: Anything `nl.view` takes, or a dict, tuple or list of such, which comes back in the
@@ -70,7 +71,9 @@ pub(crate) fn share<'py>(
         }
         let view = |part| if let Part::View(view) = part { Some(Ok(view)) } else { None };
         let views = lists::collect(parts.into_iter().filter_map(view))?;
-        let views = exit::detach(py, || store::share(&views)).or_raise()?;
+        let views = trace::copying(py, "nl.share", bytes_of(&views), || {
+            exit::detach(py, || store::share(&views)).or_raise()
+        })?;
         return keys.wrap(py, views);
     };
     let name = Name::new(name).or_raise()?;
@@ -91,11 +94,13 @@ pub(crate) fn share<'py>(
                 Some(made) => made,
                 None => NamedFields::extract(&obj.call0()?)?,
             };
-            let views = exit::detach(py, || {
-                made.outlined(|outline| {
-                    let filling = creation.allocate(outline).or_raise()?;
-                    made.fields.copy_to(filling.views())?;
-                    Ok(filling.publish())
+            let views = trace::copying(py, "nl.share", made.fields.nbytes(), || {
+                exit::detach(py, || {
+                    made.outlined(|outline| {
+                        let filling = creation.allocate(outline).or_raise()?;
+                        made.fields.copy_to(filling.views())?;
+                        Ok(filling.publish())
+                    })
                 })
             })?;
             let objects = made.fields.objects(py, &views)?;
@@ -351,6 +356,11 @@ impl Keys {
             }
         }
     }
+}
+
+/// Bytes of all elements.
+fn bytes_of(views: &[View]) -> usize {
+    views.iter().map(View::nbytes).sum()
 }
 
 /// The one array of one.

@@ -26,6 +26,7 @@ use crate::exit;
 use crate::lists;
 use crate::loader::items::{Base, PyItems};
 use crate::loader::selection::PySelection;
+use crate::trace;
 use crate::view::object::PyView;
 
 /// A field to be shared.
@@ -155,6 +156,14 @@ impl SharedFields {
         room::list_of(arrays).or_raise()
     }
 
+    /// Bytes of all arrays.
+    pub(crate) fn nbytes(&self) -> usize {
+        let nbytes = |(shape, dtype): &(Vec<usize>, DType)| {
+            shape.iter().fold(dtype.itemsize(), |product, &size| product.saturating_mul(size))
+        };
+        self.arrays.iter().map(nbytes).fold(0, usize::saturating_add)
+    }
+
     /// Copies the elements to arrays of these shapes and dtypes.
     pub(crate) fn copy_to(&self, views: &[View]) -> PyResult<()> {
         for (target, contents) in views.iter().zip(&self.contents) {
@@ -201,11 +210,11 @@ fn ragged(py: Python<'_>, flat: View, offsets: View, shapes: View) -> PyResult<B
 }
 
 /// What was shared under a name, each member as an object.
-pub(crate) fn objects_of<'py>(
-    py: Python<'py>,
+pub(crate) fn objects_of(
+    py: Python<'_>,
     members: Vec<Member>,
     views: Vec<View>,
-) -> PyResult<Vec<Bound<'py, PyAny>>> {
+) -> PyResult<Vec<Bound<'_, PyAny>>> {
     let mut views = views.into_iter();
     let object = |member| {
         let mut next = || views.next().ok_or_else(no_array);
@@ -220,10 +229,12 @@ pub(crate) fn objects_of<'py>(
 /// All fields, copied to shared memory, each as an object.
 pub(crate) fn share(py: Python<'_>, parts: Vec<Part>) -> PyResult<Vec<Bound<'_, PyAny>>> {
     let fields = SharedFields::new(py, parts)?;
-    let views = exit::detach(py, || {
-        let views = store::empty_shared(&fields.arrays()?).or_raise()?;
-        fields.copy_to(&views)?;
-        PyResult::Ok(views)
+    let views = trace::copying(py, "nl.share", fields.nbytes(), || {
+        exit::detach(py, || {
+            let views = store::empty_shared(&fields.arrays()?).or_raise()?;
+            fields.copy_to(&views)?;
+            Ok(views)
+        })
     })?;
     fields.objects(py, &views)
 }
