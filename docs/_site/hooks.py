@@ -25,6 +25,10 @@ from mkdocs.structure.pages import Page
 log = logging.getLogger("mkdocs.hooks.links")
 
 
+# Where elements name a file.
+ATTRIBUTES = {"a": "href", "img": "src"}
+
+
 class Links(Treeprocessor):
     """Leads links to files of the repository to their pages of the site."""
 
@@ -39,8 +43,9 @@ class Links(Treeprocessor):
         """Rewrite the links of one page."""
         here = self.extension.page
         source = source_of(here)
-        for element in root.iter("a"):
-            link, hash_mark, anchor = element.get("href", "").partition("#")
+        for element in root.iter():
+            attribute = ATTRIBUTES.get(element.tag, "")
+            link, hash_mark, anchor = element.get(attribute, "").partition("#")
             path = repository.target(source, link) if link else None
             if path is None:
                 continue
@@ -48,7 +53,7 @@ class Links(Treeprocessor):
                 log.warning("%s links to %s, and there is no %s", source, link, path)
                 continue
             there = posixpath.relpath(repository.place(path), posixpath.dirname(here) or ".")
-            element.set("href", there + hash_mark + anchor)
+            element.set(attribute, there + hash_mark + anchor)
 
 
 class RepositoryLinks(Extension):
@@ -111,12 +116,11 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         if files.get_file_from_path(page) is None:
             files.append(File.generated(config, page, abs_src_path=str(repository.ROOT / name)))
             sources[page] = PurePosixPath(name)
-    wanted = [
-        path
-        for file in files.documentation_pages()
-        for path in repository.linked(source_of(file.src_uri), file.content_string)
-    ]
-    for path in repository.closure([*wanted, *repository.modules()]):
+    texts = {source_of(page.src_uri): page.content_string for page in files.documentation_pages()}
+    modules = repository.modules()
+    texts |= {path: (repository.ROOT / path).read_text() for path in modules}
+    wanted = [path for page, text in texts.items() for path in repository.linked(page, text)]
+    for path in repository.closure([*wanted, *modules]):
         place = repository.place(path)
         # The links of a list of files are relative to the folder that it lists.
         sources[place] = path / "index.md" if (repository.ROOT / path).is_dir() else path
@@ -139,14 +143,15 @@ def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
 
 
 def on_page_content(html: str, page: Page, files: Files, **_: Any) -> str:
-    """Leads the links of the reference to the lines of the sources."""
+    """Leads links to files, and to lines of the sources, to their pages."""
 
     def line(match: re.Match[str]) -> str:
         file = files.get_file_from_path(repository.place(PurePosixPath(match["path"])))
         assert file is not None, match["path"]
-        return f'href="{file.url_relative_to(page.file)}#__codelineno-0-{match["line"]}"'
+        anchor = f"#__codelineno-0-{match['line']}" if match["line"] else ""
+        return f'href="{file.url_relative_to(page.file)}{anchor}"'
 
-    return repository.SOURCE_LINE.sub(line, html)
+    return repository.SOURCE.sub(line, html)
 
 
 def on_post_build(config: MkDocsConfig) -> None:

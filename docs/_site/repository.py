@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 
 ROOT = Path(__file__).parents[2]
 DOCS = PurePosixPath("docs")
-SOURCE = "source"
+PAGES = "source"
 
 # The documents at the root, and where the site has them.
 DOCUMENTS = {
@@ -39,8 +39,10 @@ LANGUAGES = {
 }
 
 LINK = re.compile(r"\]\(\s*([^)\s#]+)")
-# As templates/ names a line of a file.
-SOURCE_LINE = re.compile(r'href="source:(?P<path>[^"#]+)#(?P<line>\d+)"')
+# A path from the root, in code: `benches/crop.py`.
+NAMED = re.compile(r"`((?:[\w.-]+/)+[\w-]+\.\w+)`")
+# As `names.py` and templates/ name a file, or a line of it.
+SOURCE = re.compile(r'href="source:(?P<path>[^"#]+)(?:#(?P<line>\d+))?"')
 # Built or cached, not written.
 UNWRITTEN = {"__pycache__", ".so", ".pyc"}
 
@@ -75,8 +77,8 @@ def place(path: PurePosixPath) -> str:
     if path.is_relative_to(DOCS):
         return str(path.relative_to(DOCS))
     if (ROOT / path).is_dir():
-        return f"{SOURCE}/{path}/index.md"
-    return f"{SOURCE}/{path}.md"
+        return f"{PAGES}/{path}/index.md"
+    return f"{PAGES}/{path}.md"
 
 
 def linked(page: PurePosixPath, markdown: str) -> Iterator[PurePosixPath]:
@@ -87,12 +89,29 @@ def linked(page: PurePosixPath, markdown: str) -> Iterator[PurePosixPath]:
             continue
         if (ROOT / path).exists():
             yield path
+    for name in NAMED.findall(markdown):
+        if is_shown(name):
+            yield PurePosixPath(name)
+
+
+def is_shown(name: str) -> bool:
+    """Whether code is the name of a file beyond the documentation, from the root on."""
+    path = PurePosixPath(name)
+    if NAMED.fullmatch(f"`{name}`") is None or name.startswith(".") or path.is_relative_to(DOCS):
+        return False
+    return path.suffix in LANGUAGES and (ROOT / path).is_file()
 
 
 def modules() -> list[PurePosixPath]:
     """The sources of the Python package, which the reference links to."""
-    files = (ROOT / "python").rglob("*.py")
+    files = (file for suffix in ("py", "pyi") for file in (ROOT / "python").rglob(f"*.{suffix}"))
     return sorted(PurePosixPath(file.relative_to(ROOT)) for file in files)
+
+
+def is_page(name: str) -> bool:
+    """Whether code is the name of a page of the documentation, from the root on."""
+    path = PurePosixPath(name)
+    return path.suffix == ".md" and path.is_relative_to(DOCS) and (ROOT / path).is_file()
 
 
 def closure(paths: Iterable[PurePosixPath]) -> list[PurePosixPath]:

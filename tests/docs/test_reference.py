@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import re
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,23 @@ sys.path.insert(0, str(ROOT / "docs" / "_site"))
 import command_tables  # noqa: E402
 import stubs  # noqa: E402
 
-MODULES = ["ndlens", "ndlens.errors", "ndlens.torch", "ndlens.transforms"]
+MODULES = [
+    "ndlens",
+    "ndlens.errors",
+    "ndlens.testing",
+    "ndlens.torch",
+    "ndlens.transforms",
+]
 # What has a page of its own, which lists its names.
 PAGES = {"ndlens.transforms"}
 # Made by functions of ndlens alone.
-WITHOUT_CONSTRUCTOR = {"ndlens.Arrays"}
+WITHOUT_CONSTRUCTOR = {
+    "ndlens.Arrays",
+    "ndlens.Copies",
+    "ndlens.Copy",
+    "ndlens.Holder",
+    "ndlens.Holders",
+}
 
 SHOWN = [
     (page.name, name)
@@ -147,3 +160,13 @@ def test_the_page_of_commands_has_the_arguments_that_they_take() -> None:
     assert command_tables.PAGE.read_text() == command_tables.page(), (
         "run python docs/_site/command_tables.py --write"
     )
+
+
+def test_every_crate_must_document_its_public_items() -> None:
+    lints = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["lints"]
+    # clippy runs with `-D warnings`, which makes an error of it.
+    assert lints["rust"]["missing_docs"] == "warn"
+    crates = sorted((ROOT / "crates").glob("*/Cargo.toml"))
+    assert len(crates) > 1
+    for crate in crates:
+        assert tomllib.loads(crate.read_text())["lints"] == {"workspace": True}, crate
