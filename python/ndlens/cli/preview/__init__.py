@@ -37,16 +37,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--transforms",
-        default="",
         metavar="LIST",
         help="such as 'RandomCrop(256), RandomHorizontalFlip()', with v2.X for torchvision's; or "
         "MODULE:NAME or FILE.py:NAME, which imports your code",
     )
-    parser.add_argument("--count", type=int, default=_DEFAULT_COUNT, help="items (%(default)s)")
     parser.add_argument(
-        "--epochs", type=int, default=1, help="epochs, each beside the other (%(default)s)"
+        "--count", type=int, default=_DEFAULT_COUNT, metavar="N", help="the number of items"
     )
-    parser.add_argument("--seed", type=int, default=0, help="the loader's seed (%(default)s)")
+    parser.add_argument(
+        "--epochs", type=int, default=1, metavar="N", help="epochs, each beside the other"
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="the loader's seed")
     parser.add_argument("--shuffle", action="store_true", help="take the loader's shuffled order")
     parser.add_argument("--field", metavar="NAME", help="the array to show, of a file of several")
     parser.add_argument(
@@ -60,9 +61,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--side",
         type=int,
         default=_DEFAULT_SIDE,
-        help="pixels of the square that an image is fitted into (%(default)s)",
+        metavar="PIXELS",
+        help="side of the square that an image is fitted into",
     )
-    parser.add_argument("--out", default="preview.png", help="the picture (%(default)s)")
+    parser.add_argument("--out", default="preview.png", metavar="FILE", help="the picture")
 
 
 def run(arguments: argparse.Namespace, progress: Progress) -> Report:
@@ -80,7 +82,8 @@ def run(arguments: argparse.Namespace, progress: Progress) -> Report:
         number = getattr(arguments, name)
         if not least <= number <= most:
             raise Failure(f"--{name} must be from {least} to {most}, got {number}")
-    steps = transforms_of(arguments.transforms)
+    text = arguments.transforms or ""
+    steps = transforms_of(text)
     source = opened(arguments)
     rows = range(arguments.epochs)
     items: list[Item] = []
@@ -88,7 +91,7 @@ def run(arguments: argparse.Namespace, progress: Progress) -> Report:
         made_items(items, source, steps, epoch, arguments)
     header = [
         f"{arguments.path}, seed {arguments.seed}{', shuffled' if arguments.shuffle else ''}",
-        arguments.transforms or "no transforms",
+        text or "no transforms",
     ]
     sheet, notes = drawn_sheet(items, header, source.notes, arguments.side)
     try:
@@ -117,7 +120,7 @@ def _report(
         "out": arguments.out,
         "path": arguments.path,
         "seed": arguments.seed,
-        "transforms": arguments.transforms,
+        "transforms": arguments.transforms or "",
         "width": size[0],
         "height": size[1],
         "notes": notes,

@@ -47,6 +47,8 @@ def drawn_sheet(
     tiles = len(pictures[0])
     strip_width = tiles * side + (tiles - 1) * _GAP
     across = max(1, min(len(items), (_WIDTH + _BETWEEN) // (strip_width + _BETWEEN)))
+    # Rows are about equally full.
+    across = -(-len(items) // -(-len(items) // across))
     width = 2 * _MARGIN + across * (strip_width + _BETWEEN) - _BETWEEN
     head = _wrapped(header[0], bold, width - 2 * _MARGIN)
     steps = _wrapped(header[1], font, width - 2 * _MARGIN)
