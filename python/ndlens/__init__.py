@@ -45,10 +45,14 @@ from .loader import Loader
 
 __all__ = [
     "Arrays",
+    "Copies",
+    "Copy",
     "CopyRequired",
     "Epoch",
     "Explanation",
     "FormatError",
+    "Holder",
+    "Holders",
     "Items",
     "Loader",
     "MovedError",
@@ -72,6 +76,7 @@ __all__ = [
     "shares_memory",
     "split",
     "subset",
+    "trace",
     "transforms",
     "view",
     "windows",
@@ -82,12 +87,29 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any as _Any
 
+    from . import testing as testing
     from . import torch as torch
+    from ._holders import Holder as Holder
+    from ._holders import Holders as Holders
+    from ._trace import Copies as Copies
+    from ._trace import Copy as Copy
+    from ._trace import trace as trace
 del TYPE_CHECKING
+
+# What is imported when it is asked for: modules, since torch is optional and both are slow to
+# import, and names that a program needs only to look at itself, with the module of each.
+_MODULES = ("testing", "torch")
+_LATER = {
+    "Copies": "_trace",
+    "Copy": "_trace",
+    "Holder": "_holders",
+    "Holders": "_holders",
+    "trace": "_trace",
+}
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), "torch"})
+    return sorted({*globals(), *_MODULES, *_LATER})
 
 
 # Names of other libraries, and what ndlens has for each.
@@ -109,10 +131,14 @@ _ELSEWHERE = {
 
 
 def __getattr__(name: str) -> "_Any":
-    # torch is optional and slow to import: only code that says nl.torch needs it.
-    if name == "torch":
+    if name in _MODULES or name in _LATER:
         import importlib
 
-        return importlib.import_module("ndlens.torch")
+        module = importlib.import_module(f"ndlens.{_LATER.get(name, name)}")
+        if name in _MODULES:
+            return module
+        # A name of the package from now on, as those that are imported with it.
+        globals()[name] = getattr(module, name)
+        return globals()[name]
     hint = f": {_ELSEWHERE[name]}" if name in _ELSEWHERE else ""
     raise AttributeError(f"module 'ndlens' has no attribute {name!r}{hint}")

@@ -10,6 +10,7 @@ from torch import dtype as TorchDType
 from typing_extensions import CapsuleType
 
 from ._arrays import Arrays
+from ._holders import Holders
 from ._options import DatasetOptions, LoaderOptions
 
 _Index: TypeAlias = SupportsIndex | slice | EllipsisType | None
@@ -457,6 +458,25 @@ class View:
 
     def toreadonly(self) -> View:
         """The same view, read-only."""
+
+    def holders(self, *, search: bool = False) -> Holders:
+        """What keeps the bytes of this view alive: an `nl.Holders` to look at and to print.
+
+        The owner of the memory; how many views, tensors and loaders hold it through ndlens; how
+        many buffers are taken of this view, for which `release` waits; the other processes that
+        hold shared memory; and what ndlens cannot know.
+
+        Args:
+            search: Whether to look for views, arrays and tensors on this memory among all Python
+                objects, and to say where they are. That takes up to a second.
+
+        >>> import ndlens as nl
+        >>> view = nl.view(bytearray(6))
+        >>> row = view[2:]
+        >>> held = memoryview(view)
+        >>> [(holder.what, holder.count) for holder in view.holders()]
+        [('owner', 1), ('claims', 2), ('exports', 1), ('others', None)]
+        """
 
     def release(self) -> None:
         """Gives up this view's claim on its memory.
@@ -1172,6 +1192,15 @@ def _view_of_bytes(packed: bytes, buffer: Any, /) -> View: ...
 def _reduce_sent(view: View, /) -> tuple[Callable[..., View], tuple[Any, ...]]: ...
 def _wait_for_receipts(seconds: float, /) -> bool: ...
 def _forget_threads() -> None: ...
+
+_Extent: TypeAlias = tuple[int, int, bool]
+
+def _compare_memory(a: Any, b: Any, /) -> tuple[_Extent, _Extent, bool, bool]: ...
+def _extent(obj: Any, /) -> tuple[int, int] | None: ...
+def _write_through(a: Any, b: Any, /) -> bool | None: ...
+def _open_trace(ask: Callable[[str, int], None], note: Callable[[str, int], None], /) -> None: ...
+def _close_trace() -> None: ...
+def _copied(operation: str, nbytes: int, /) -> None: ...
 
 @final
 class _Gate:

@@ -4,10 +4,25 @@ from __future__ import annotations
 
 from . import _arrays, _face, _foreign, _ndlens, _sending, _torchvision
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ._holders import Holders
+
+
+def _holders(facts: dict[str, Any], search: bool) -> Holders:
+    # A program asks for it only to look at itself.
+    from . import _holders
+
+    return _holders.holders(facts, search)
+
+
 _ndlens._provide(
     Arrays=_arrays.Arrays,
     check_whole=_foreign.check_whole,
     face=_face.face,
+    holders=_holders,
     is_one_list=_torchvision.is_one_list,
     lowered=_torchvision.lowered,
     lowered_mix=_torchvision.lowered_mix,

@@ -21,11 +21,23 @@ sys.path.insert(0, str(ROOT / "docs" / "_site"))
 import command_tables  # noqa: E402
 import stubs  # noqa: E402
 
-MODULES = ["ndlens", "ndlens.errors", "ndlens.torch", "ndlens.transforms"]
+MODULES = [
+    "ndlens",
+    "ndlens.errors",
+    "ndlens.testing",
+    "ndlens.torch",
+    "ndlens.transforms",
+]
 # What has a page of its own, which lists its names.
 PAGES = {"ndlens.transforms"}
 # Made by functions of ndlens alone.
-WITHOUT_CONSTRUCTOR = {"ndlens.Arrays"}
+WITHOUT_CONSTRUCTOR = {
+    "ndlens.Arrays",
+    "ndlens.Copies",
+    "ndlens.Copy",
+    "ndlens.Holder",
+    "ndlens.Holders",
+}
 
 SHOWN = [
     (page.name, name)

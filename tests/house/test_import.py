@@ -107,7 +107,8 @@ def test_a_loader_falls_back_to_views_where_nothing_else_is_installed() -> None:
 def test_all_names_are_listed_and_there() -> None:
     public = {name for name in vars(nl) if not name.startswith("_")}
     # Submodules that an import leaves behind; users reach what is in them through the package.
-    assert public - {"cli", "errors", "loader", "torch"} | {"__version__"} == set(nl.__all__)
+    modules = {"cli", "errors", "loader", "testing", "torch"}
+    assert public - modules | {"__version__"} == set(nl.__all__)
     assert nl.__all__ == sorted(nl.__all__)
     assert {name for name in vars(_ndlens) if not name.startswith("_")} <= set(nl.__all__)
     defined = {

@@ -442,3 +442,12 @@ def test_a_chip_whose_memory_is_the_hosts_needs_no_stream(monkeypatch: pytest.Mo
     assert torch.equal(wire.receive(sent)[0], part)
     Accelerator(monkeypatch, "mps")
     assert not _device.pins(True, None)
+
+
+def test_a_trace_has_a_batch_and_its_copy_to_the_device(accelerator: Accelerator) -> None:
+    loader = nl.Loader(np.arange(6), batch_size=3, device="cpu:0")
+    with nl.trace() as copies:
+        assert len(list(loader)) == 2
+    noted = [(record.operation, record.nbytes, record.count) for record in copies]
+    assert noted == [("Loader batch", 48, 2), ("Loader batch to cpu:0", 48, 2)]
+    assert {record.filename for record in copies} == {__file__}

@@ -100,6 +100,12 @@ pub trait Owner: Any + Send + Sync {
         Ok(())
     }
 
+    /// Whether code that ndlens does not know may hold the memory too, so that it lives on without
+    /// this owner.
+    fn is_held_by_others(&self) -> bool {
+        true
+    }
+
     /// Releases memory whose bytes can be loaded again, such as those of a file. Written bytes are
     /// never lost.
     ///
@@ -228,6 +234,17 @@ impl Buffer {
         self.owner.description()
     }
 
+    /// The number of buffers that hold the owner, this one among them: of views, of tensors and
+    /// exports that were made of them, of loaders.
+    pub fn claims(&self) -> usize {
+        Arc::strong_count(&self.owner)
+    }
+
+    /// Whether memory may be held by others too; see [`Owner::is_held_by_others`].
+    pub fn is_held_by_others(&self) -> bool {
+        self.owner.is_held_by_others()
+    }
+
     /// Asks the owner whether the first `len` bytes still exist.
     pub(crate) fn verify_start(&self, len: usize) -> Result<()> {
         self.owner.verify(len)
@@ -284,6 +301,10 @@ impl<T: Send + Sync + 'static> Owner for VecOwner<T> {
     fn description(&self) -> String {
         "memory of ndlens".to_owned()
     }
+
+    fn is_held_by_others(&self) -> bool {
+        false
+    }
 }
 
 struct HeapOwner {
@@ -294,6 +315,10 @@ struct HeapOwner {
 impl Owner for HeapOwner {
     fn description(&self) -> String {
         "memory of ndlens".to_owned()
+    }
+
+    fn is_held_by_others(&self) -> bool {
+        false
     }
 }
 

@@ -28,6 +28,7 @@ compile_error!(
 
 mod assign;
 mod buffer;
+mod containment;
 mod dlpack;
 mod dtype;
 mod equal;

@@ -15,6 +15,7 @@ mod optional;
 mod provided;
 mod store;
 mod structure;
+mod trace;
 mod view;
 
 use pyo3::prelude::*;
@@ -80,6 +81,12 @@ fn _ndlens(module: &Bound<'_, PyModule>) -> PyResult<()> {
         wrap_pyfunction!(store::pickle::wait_for_receipts, module)?,
     )?;
     module.setattr("_provide", wrap_pyfunction!(provided::provide, module)?)?;
+    module.setattr("_compare_memory", wrap_pyfunction!(view::holders::compare_memory, module)?)?;
+    module.setattr("_extent", wrap_pyfunction!(view::holders::extent_of, module)?)?;
+    module.setattr("_write_through", wrap_pyfunction!(view::holders::write_through, module)?)?;
+    module.setattr("_open_trace", wrap_pyfunction!(trace::open_trace, module)?)?;
+    module.setattr("_close_trace", wrap_pyfunction!(trace::close_trace, module)?)?;
+    module.setattr("_copied", wrap_pyfunction!(trace::copied_by_python, module)?)?;
     module.setattr("_Gate", module.py().get_type::<exit::Gate>())?;
     module.setattr("_forget_threads", wrap_pyfunction!(exit::forget_threads, module)?)?;
     Ok(())

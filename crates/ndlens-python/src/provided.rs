@@ -38,6 +38,8 @@ macro_rules! provided {
 provided! {
     /// The class `nl.Arrays`.
     ARRAYS = "Arrays";
+    /// Makes an `nl.Holders` of the facts about a view's memory.
+    HOLDERS = "holders";
     /// Objects in HTML, for notebooks.
     FACE = "face";
     /// Registers views with the picklers of messages.

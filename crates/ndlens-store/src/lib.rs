@@ -51,6 +51,7 @@ pub use handle::view::{Packed, ViewHandle};
 pub use mode::MapMode;
 pub use os::available::available_bytes;
 pub use shm::arena::{ARENA_WORDS, Arena, ArenaId};
+pub use shm::block::sharers;
 pub use shm::named;
 pub use shm::share::{empty_shared, share};
 pub use shm::transit::wait_for_receipts;

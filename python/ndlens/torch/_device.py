@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import torch
 
+from .. import _ndlens
+
 if TYPE_CHECKING:
     from .._ndlens import Epoch
 
@@ -128,6 +130,8 @@ class Wire:
         # it has read it.
         later = self._stream is not None
         there = [part.to(self.device, non_blocking=later) for part in parts]
+        nbytes = sum(part.nbytes for part in parts)
+        _ndlens._copied(f"Loader batch to {self.device}", nbytes)
         values = zip(self._deferred, there, strict=True)
         return [part if compute is None else compute(part) for compute, part in values]
 

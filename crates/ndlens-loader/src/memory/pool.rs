@@ -137,6 +137,10 @@ impl Owner for Lease {
     fn description(&self) -> String {
         "memory of a loader's batch".to_owned()
     }
+
+    fn is_held_by_others(&self) -> bool {
+        false
+    }
 }
 
 impl Drop for Lease {

@@ -21,6 +21,12 @@ pub(crate) fn exports_buffer(obj: &Bound<'_, PyAny>) -> bool {
     unsafe { ffi::PyObject_CheckBuffer(obj.as_ptr()) != 0 }
 }
 
+/// The number of references to an object.
+pub(crate) fn references(obj: &Bound<'_, PyAny>) -> isize {
+    // SAFETY: the object is alive.
+    unsafe { ffi::Py_REFCNT(obj.as_ptr()) }
+}
+
 /// A buffer held through the buffer protocol (PEP 3118); released on drop.
 ///
 /// Exporters may point into the struct, so it stays where it was filled, and no reference but the

@@ -17,6 +17,7 @@ use pyo3::types::{IntoPyDict, PyCapsule};
 use crate::error::OrRaise;
 use crate::exit;
 use crate::optional;
+use crate::trace;
 
 const UNVERSIONED: &CStr = c"dltensor";
 const USED_UNVERSIONED: &CStr = c"used_dltensor";
@@ -38,7 +39,9 @@ pub(crate) fn export<'py>(
         )));
     }
     let copied = if copy == Some(true) {
-        Some(exit::detach(py, || view.copy(Order::C)).or_raise()?)
+        Some(trace::copying(py, "View.__dlpack__(copy=True)", view.nbytes(), || {
+            exit::detach(py, || view.copy(Order::C)).or_raise()
+        })?)
     } else {
         None
     };

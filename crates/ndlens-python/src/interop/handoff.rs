@@ -20,6 +20,7 @@ use crate::interop::import::extract_view;
 use crate::interop::tensor;
 use crate::interop::tensor_memory::check_in_place;
 use crate::optional::{self, Optional, is_installed, needs};
+use crate::trace;
 use crate::view::object::{PyView, tuple};
 
 /// NumPy, with the dtypes that are installed for it.
@@ -111,10 +112,21 @@ impl PyView {
         copy: Option<bool>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let _inside = exit::enter(slf.py());
+        let py = slf.py();
         let array = PyView::numpy(slf)?;
-        let arguments = [("copy", copy)].into_py_dict(slf.py())?;
+        let arguments = [("copy", copy)].into_py_dict(py)?;
         arguments.set_item("dtype", dtype)?;
-        optional::get(slf.py(), "numpy", "array")?.call((array,), Some(&arguments))
+        let make = optional::get(py, "numpy", "array")?;
+        let made = || make.call((array,), Some(&arguments));
+        // NumPy alone knows whether a dtype needs a copy.
+        let nbytes = |made: &Bound<'py, PyAny>| -> usize {
+            let view = extract_view(made).ok();
+            let own = slf.get().view().ok();
+            let is_copy =
+                view.as_ref().zip(own).is_some_and(|(made, own)| made.as_ptr() != own.as_ptr());
+            view.filter(|_| is_copy).map_or(0, |view| view.nbytes())
+        };
+        trace::copying_some(py, "View.__array__", made, nbytes)
     }
 
     /// A `torch.Tensor` on the same memory, with the same strides; nothing is copied.

@@ -6,10 +6,11 @@ use pyo3::exceptions::PyBufferError;
 use pyo3::prelude::*;
 
 use crate::exit;
-use crate::interop::buffer::{BufferExport, exports_buffer};
+use crate::interop::buffer::{BufferExport, exports_buffer, references};
 use crate::interop::exporter::{extract_buffer, view_of};
 use crate::interop::foreign::{Copies, is_plain, is_torch, no_array, strided};
 use crate::interop::{dlpack, interface, torch_table};
+use crate::trace;
 use crate::view::object::PyView;
 
 /// A view of any object that `nl.view` takes, without a copy.
@@ -59,6 +60,10 @@ fn extract(obj: &Bound<'_, PyAny>, copies: Copies) -> PyResult<View> {
     if copies == Copies::WhereNeeded && obj.hasattr("__array__")? {
         let array = obj.call_method0("__array__")?;
         if exports_buffer(&array) {
+            if trace::is_open() {
+                let operation = format!("{}.__array__", obj.get_type().name()?);
+                trace::copied(obj.py(), &operation, bytes_made(&array)?)?;
+            }
             return extract_buffer(&array);
         }
     }
@@ -69,5 +74,27 @@ fn extract(obj: &Bound<'_, PyAny>, copies: Copies) -> PyResult<View> {
 fn through_dlpack(obj: &Bound<'_, PyAny>, copies: Copies) -> PyResult<View> {
     let source = strided(obj, copies)?;
     let view = if is_torch(&source) { torch_table::from_torch(&source)? } else { None };
-    view.map_or_else(|| dlpack::import(&source), Ok)
+    let view = view.map_or_else(|| dlpack::import(&source), Ok)?;
+    if !source.is(obj) {
+        trace::copied(obj.py(), "resolved tensor", view.nbytes())?;
+    }
+    Ok(view)
+}
+
+/// Bytes of an array whose memory is new: no other object holds it or an array that it is of.
+fn bytes_made(array: &Bound<'_, PyAny>) -> PyResult<usize> {
+    let mut root = array.clone();
+    loop {
+        // By its array and by us; an object that is not an array shows memory of some other owner.
+        if references(&root) > 2 || !root.hasattr("base")? || !root.hasattr("flags")? {
+            return Ok(0);
+        }
+        let base = root.getattr("base")?;
+        if base.is_none() {
+            break;
+        }
+        root = base;
+    }
+    let is_own = root.getattr("flags")?.getattr("owndata")?.is_truthy()?;
+    if is_own { array.getattr("nbytes")?.extract() } else { Ok(0) }
 }

@@ -25,7 +25,14 @@ use crate::lists;
 use crate::optional;
 
 /// A Python object that keeps memory alive by being alive.
-struct Kept(Option<Py<PyAny>>);
+pub(crate) struct Kept(Option<Py<PyAny>>);
+
+impl Kept {
+    /// The object.
+    pub(crate) fn object(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.0.as_ref().map(|object| object.clone_ref(py))
+    }
+}
 
 impl Owner for Kept {
     fn description(&self) -> String {

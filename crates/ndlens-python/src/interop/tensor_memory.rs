@@ -112,6 +112,13 @@ pub(crate) fn unwatched(buffer: &Buffer) -> &Buffer {
     buffer.owner::<Watched>().map_or(buffer, |watched| &watched.buffer)
 }
 
+/// The storage of the tensor that a view was made of, if it is a tensor's.
+pub(crate) fn storage_of(py: Python<'_>, buffer: &Buffer) -> Option<Py<PyAny>> {
+    let watched = buffer.owner::<Watched>()?;
+    let held = watched.watch.held.lock().unwrap_or_else(PoisonError::into_inner);
+    held.first().map(|storage| storage.clone_ref(py))
+}
+
 /// The owner of a view of a tensor's memory.
 struct Watched {
     buffer: Buffer,

@@ -10,6 +10,10 @@ use pyo3::types::PyTuple;
 use crate::loader::output::Output;
 use crate::loader::params;
 use crate::structure::Structure;
+use crate::trace;
+
+/// The operation of a batch, which is a copy of its items.
+pub(crate) const BATCH: &str = "Loader batch";
 
 /// Views as the parts of a batch, one for each field.
 pub(crate) fn of_views<'py>(
@@ -59,10 +63,10 @@ pub(crate) fn handed_out<'py>(
     batch: Batch,
 ) -> PyResult<Bound<'py, PyAny>> {
     let drawn = drawn_for(py, structure, &batch)?;
-    let parts = batch
-        .into_views()
-        .into_iter()
-        .map(|view| output.wrap(py, view))
-        .collect::<PyResult<_>>()?;
+    let views = batch.into_views();
+    if trace::is_open() {
+        trace::copied(py, BATCH, views.iter().map(View::nbytes).sum())?;
+    }
+    let parts = views.into_iter().map(|view| output.wrap(py, view)).collect::<PyResult<_>>()?;
     wrapped(py, structure, parts, drawn)
 }

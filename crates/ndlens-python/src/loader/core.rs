@@ -25,6 +25,7 @@ use crate::loader::sampling::{
     Reading, extract_indices, extract_numbers, note_from_python, note_to_python,
 };
 use crate::structure::Structure;
+use crate::trace;
 use crate::view::object::PyView;
 
 /// The compiled half of `ndlens.Loader`, which documents what the arguments mean.
@@ -59,7 +60,9 @@ fn extract_weights(
         return exit::detach(py, || Weights::new(&numbers, replacement, samples)).or_raise();
     }
     let view = extract_elements(weights).map_err(|error| in_place(py, "weights", error))?;
-    exit::detach(py, || Weights::from_view(&view, replacement, samples)).or_raise()
+    trace::copying(py, "array of weights", view.nbytes(), || {
+        exit::detach(py, || Weights::from_view(&view, replacement, samples)).or_raise()
+    })
 }
 
 /// Checks that at most one option sets the order.

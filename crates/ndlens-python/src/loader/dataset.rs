@@ -17,6 +17,10 @@ use crate::loader::options::DatasetOptions;
 use crate::loader::output::Output;
 use crate::optional;
 use crate::structure::Structure;
+use crate::trace;
+
+/// The operation of a batch.
+const BATCH: &str = "nl.torch.Dataset batch";
 
 /// Makes batches of any items of fields, as torch tensors.
 #[pyclass(frozen, name = "_Gatherer", module = "ndlens._ndlens")]
@@ -57,8 +61,12 @@ impl PyGatherer {
         nonce: u64,
     ) -> PyResult<Bound<'py, PyAny>> {
         let _inside = exit::enter(py);
-        let views = exit::detach(py, || self.gather.batch(&items.0, randomness(epoch, nonce)))
-            .or_raise()?;
+        trace::before_any(py, BATCH)?;
+        let make = || {
+            exit::detach(py, || self.gather.batch(&items.0, randomness(epoch, nonce))).or_raise()
+        };
+        let nbytes = |views: &Vec<View>| views.iter().map(View::nbytes).sum();
+        let views = trace::copying_some(py, BATCH, make, nbytes)?;
         batch::of_views(py, &self.structure, Output::Torch, views)
     }
 
@@ -73,9 +81,15 @@ impl PyGatherer {
     ) -> PyResult<PySentBatch> {
         let _inside = exit::enter(py);
         let ring = self.ring();
-        let made =
-            exit::detach(py, || self.gather.batch_in(&ring, &items.0, randomness(epoch, nonce)));
-        let (parts, blocks) = made.or_raise()?;
+        trace::before_any(py, BATCH)?;
+        let make = || {
+            let made = || self.gather.batch_in(&ring, &items.0, randomness(epoch, nonce));
+            exit::detach(py, made).or_raise()
+        };
+        let nbytes = |(parts, _): &(Vec<Part>, _)| {
+            parts.iter().map(|part| part.layout.len() * part.dtype.itemsize()).sum()
+        };
+        let (parts, blocks) = trace::copying_some(py, BATCH, make, nbytes)?;
         Ok(PySentBatch { parts, blocks, structure: Arc::clone(&self.structure) })
     }
 }

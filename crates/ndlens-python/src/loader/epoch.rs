@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError, TryLockResult};
 use std::time::Duration;
 
+use ndlens::View;
 use ndlens::loader::{Batch, Epoch, Error, Progress, Receipt};
 use pyo3::exceptions::{PyRuntimeError, PyStopIteration, PyTypeError};
 use pyo3::prelude::*;
@@ -13,12 +14,13 @@ use pyo3::{PyTraverseError, PyVisit};
 
 use crate::error::OrRaise;
 use crate::exit;
-use crate::loader::batch::{drawn_for, wrapped};
+use crate::loader::batch::{BATCH, drawn_for, wrapped};
 use crate::loader::core::{Begun, PyLoader};
 use crate::loader::output::Output;
 use crate::loader::pinned::{Fresh, Pinned};
 use crate::loader::sampling::Reading;
 use crate::structure::Structure;
+use crate::trace;
 
 thread_local! {
     /// The epochs that this thread takes a batch of, one inside the other.
@@ -103,6 +105,7 @@ impl PyEpoch {
 
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let _inside = exit::enter(py);
+        trace::before_any(py, BATCH)?;
         loop {
             match self.take_within(py, SIGNAL_INTERVAL)? {
                 Progress::Batch(batch) => {
@@ -124,6 +127,7 @@ impl PyEpoch {
     #[pyo3(name = "_take", signature = (*, wait))]
     fn take<'py>(&self, py: Python<'py>, wait: bool) -> PyResult<Option<Taken<'py>>> {
         let _inside = exit::enter(py);
+        trace::before_any(py, BATCH)?;
         loop {
             let patience = if wait { SIGNAL_INTERVAL } else { Duration::ZERO };
             match self.take_within(py, patience)? {
@@ -371,6 +375,9 @@ impl PyEpoch {
         let receipt = PyReceipt(batch.receipt().cloned());
         let drawn = drawn_for(py, &self.structure, &batch)?;
         let views = batch.into_views();
+        if trace::is_open() {
+            trace::copied(py, BATCH, views.iter().map(View::nbytes).sum())?;
+        }
         let parts = match &self.pinned {
             Some(pinned) => pinned.take(py, &views)?,
             None => {

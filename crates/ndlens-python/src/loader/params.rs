@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ndlens::View;
 use ndlens::loader::{Field, replay as replay_field};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
@@ -14,6 +15,7 @@ use crate::loader::channels::{Said, extract_channels};
 use crate::loader::transforms::extract_list;
 use crate::optional;
 use crate::structure::Structure;
+use crate::trace;
 use crate::view::object::PyView;
 
 /// A list with a dict for each item, from its text.
@@ -41,5 +43,6 @@ pub(crate) fn replay(
         channels.first().copied().unwrap_or(Said::Nothing).arrange(field, convention).or_raise()?;
     let text = optional::get(py, "json", "dumps")?.call1((params,))?.cast_into::<PyString>()?;
     let text = text.to_cow()?;
-    exit::detach(py, || replay_field(&field, &text)).map(PyView::new).or_raise()
+    let make = || exit::detach(py, || replay_field(&field, &text)).or_raise();
+    trace::copying_some(py, "transforms.replay", make, View::nbytes).map(PyView::new)
 }

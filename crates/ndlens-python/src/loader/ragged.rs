@@ -12,6 +12,7 @@ use crate::interop::import::extract_view;
 use crate::interop::tensor_memory::extract_lasting_view;
 use crate::loader::items::{PyItems, packed_items};
 use crate::loader::selection::extract_sizes;
+use crate::trace;
 
 /// The views of a list, or one.
 pub(crate) fn extract_views(views: &Bound<'_, PyAny>, what: &str) -> PyResult<Vec<View>> {
@@ -36,10 +37,11 @@ fn extract_shapes(shapes: &Bound<'_, PyAny>) -> PyResult<Shapes> {
     };
     let is_list = shapes.is_instance_of::<PyList>() || shapes.is_instance_of::<PyTuple>();
     if !is_list && let Ok(view) = extract_view(shapes) {
-        return match exit::detach(py, || Shapes::from_view(&view)) {
+        let read = || match exit::detach(py, || Shapes::from_view(&view)) {
             Err(ndlens::loader::Error::ShapesTable { .. }) => Err(refuse()),
             shapes => shapes.or_raise(),
         };
+        return trace::copying(py, "array of shapes", view.nbytes(), read);
     }
     let mut found = Shapes::default();
     let rows = shapes.try_iter().map_err(|_| refuse())?;

@@ -16,6 +16,7 @@ use crate::exit;
 use crate::interop::import::extract_view;
 use crate::lists;
 use crate::loader::selection::extract_selection;
+use crate::trace;
 use crate::view::object::PyView;
 
 /// Items of an iterator between two checks for Ctrl-C. An iterator in C makes no checks.
@@ -80,7 +81,12 @@ pub(crate) fn extract_numbers(object: &Bound<'_, PyAny>) -> PyResult<ItemNumbers
         let numbers = lists::extract_each(object, |item| extract_number("the list", item))?;
         return ItemNumbers::from_view(&View::from_vec(numbers)).or_raise();
     }
-    ItemNumbers::from_view(&extract_view(object)?).or_raise()
+    let view = extract_view(object)?;
+    // Those of a file, which may become shorter, are copied.
+    let nbytes = if view.buffer().can_shrink() { view.nbytes() } else { 0 };
+    trace::copying(object.py(), "array of item numbers", nbytes, || {
+        ItemNumbers::from_view(&view).or_raise()
+    })
 }
 
 /// `indices=`: what a slice, a range, or a list or array of integers or bools selects of `items`

@@ -11,6 +11,7 @@ use crate::error::{OrRaise, in_place};
 use crate::exit;
 use crate::interop::import::extract_view;
 use crate::optional;
+use crate::trace;
 use crate::view::key::{integer, selects_by_copying};
 
 /// Selected items of a source. Several fields of a subset share it, also when they are sent to
@@ -75,11 +76,11 @@ pub(crate) fn extract_selection(index: &Bound<'_, PyAny>, items: usize) -> PyRes
     if let Ok(selection) = index.cast::<PySelection>() {
         return Ok(selection.get().selection.clone());
     }
-    let view = match view_of_numbers(index)? {
-        Some(view) => view,
-        None => view_of_list(index)?.ok_or_else(|| bad_index(index))?,
-    };
-    exit::detach(py, || Selection::from_view(&view, items)).or_raise()
+    let select = |view: View| exit::detach(py, || Selection::from_view(&view, items)).or_raise();
+    match view_of_numbers(index)? {
+        Some(view) => converted(py, "indices", view, select),
+        None => select(view_of_list(index)?.ok_or_else(|| bad_index(index))?),
+    }
 }
 
 /// A key in the brackets of items: one item, or some.
@@ -139,6 +140,19 @@ fn bad_index(index: &Bound<'_, PyAny>) -> PyErr {
 
 fn name_of_type(object: &Bound<'_, PyAny>) -> String {
     object.get_type().name().map_or_else(|_| "?".to_owned(), |name| name.to_string())
+}
+
+/// Reads an array of numbers, which the trace has under their name.
+fn converted<T>(
+    py: Python<'_>,
+    name: &str,
+    view: View,
+    read: impl FnOnce(View) -> PyResult<T>,
+) -> PyResult<T> {
+    if !trace::is_open() {
+        return read(view);
+    }
+    trace::copying(py, &format!("array of {name}"), view.nbytes(), || read(view))
 }
 
 /// An object that `nl.view` takes, or that has a `to_numpy`, as a pandas index has.
@@ -204,34 +218,36 @@ pub(crate) fn extract_sizes(
     let refuse =
         || PyTypeError::new_err(format!("{name} must be integers from 0 on, got {numbers:?}"));
     let is_boolean = |view: &View| *view.dtype() == ndlens::DType::Bool && !view.is_empty();
-    let view = match view_of_numbers(numbers)? {
-        Some(view) => view,
-        None => view_of_list(numbers)?.ok_or_else(refuse)?,
-    };
-    if is_boolean(&view) {
-        return Err(refuse());
-    }
-    match exit::detach(numbers.py(), || sizes_of(&view, name)) {
-        Err(loader::Error::NegativeNumber { .. } | loader::Error::NumbersShape { .. }) => {
-            Err(refuse())
+    let read = |view: View| {
+        if is_boolean(&view) {
+            return Err(refuse());
         }
-        sizes => sizes.or_raise(),
+        match exit::detach(numbers.py(), || sizes_of(&view, name)) {
+            Err(loader::Error::NegativeNumber { .. } | loader::Error::NumbersShape { .. }) => {
+                Err(refuse())
+            }
+            sizes => sizes.or_raise(),
+        }
+    };
+    match view_of_numbers(numbers)? {
+        Some(view) => converted(numbers.py(), name, view, read),
+        None => read(view_of_list(numbers)?.ok_or_else(refuse)?),
     }
 }
 
 /// A mask: one boolean for each, of a list or of anything that `nl.view` takes.
 pub(crate) fn extract_flags(mask: &Bound<'_, PyAny>, name: &str) -> PyResult<Vec<bool>> {
-    let view = match view_of_numbers(mask)? {
-        Some(view) => Some(view),
-        None => view_of_list(mask)?,
-    };
+    let array = view_of_numbers(mask)?;
+    let is_array = array.is_some();
+    let view = if is_array { array } else { view_of_list(mask)? };
     let view = view.filter(|view| *view.dtype() == ndlens::DType::Bool && view.ndim() == 1);
     let view = view.ok_or_else(|| {
         PyTypeError::new_err(format!(
             "{name} must be a list or an array of booleans, of one axis, got {mask:?}"
         ))
     })?;
-    exit::detach(mask.py(), || flags_of(&view)).or_raise()
+    let read = |view: View| exit::detach(mask.py(), || flags_of(&view)).or_raise();
+    if is_array { converted(mask.py(), name, view, read) } else { read(view) }
 }
 
 /// Labels of steps or items: numbers, strings or anything that can be hashed, of an array or of a
@@ -244,7 +260,9 @@ pub(crate) fn extract_labels(labels: &Bound<'_, PyAny>, name: &'static str) -> P
         )));
     }
     if let Some(view) = view_of_numbers(labels)?
-        && let Some(labels) = exit::detach(py, || Labels::from_view(&view, name)).or_raise()?
+        && let Some(labels) = converted(py, name, view, |view| {
+            exit::detach(py, || Labels::from_view(&view, name)).or_raise()
+        })?
     {
         return Ok(labels);
     }

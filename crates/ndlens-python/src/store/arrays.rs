@@ -1,5 +1,6 @@
 //! The compiled half of `nl.Arrays`: arrays of a file by name.
 
+use ndlens::View;
 use ndlens::store::{self, Arrays, RaggedParts};
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
@@ -11,13 +12,40 @@ use crate::lists;
 use crate::loader::items::PyItems;
 use crate::loader::ragged::ragged;
 use crate::provided;
+use crate::trace;
 use crate::view::object::PyView;
+
+/// The operation of a file that is read.
+pub(crate) const COPIED: &str = "nl.open(copy=True)";
+
+/// Bytes of all elements.
+fn nbytes_of(views: &[View]) -> usize {
+    views.iter().map(View::nbytes).sum()
+}
+
+/// Looks up an array or a set; if it is read now, the trace has it.
+fn reading<T>(
+    py: Python<'_>,
+    arrays: &Arrays,
+    name: &str,
+    get: impl FnOnce() -> PyResult<T>,
+    nbytes: impl FnOnce(&T) -> usize,
+) -> PyResult<T> {
+    if !trace::is_open() || !arrays.is_loaded() || arrays.is_read(name) {
+        return get();
+    }
+    trace::before_any(py, COPIED)?;
+    trace::copying_some(py, COPIED, get, nbytes)
+}
 
 /// The items of a set in a file.
 pub(crate) fn set_of(py: Python<'_>, arrays: &Arrays, name: &str) -> PyResult<Option<PyItems>> {
-    let Some(RaggedParts { data, offsets, shapes }) =
-        exit::detach(py, || arrays.ragged(name)).or_raise()?
-    else {
+    let get = || {
+        let parts = exit::detach(py, || arrays.ragged(name)).or_raise()?;
+        Ok(parts.map(|RaggedParts { data, offsets, shapes }| [data, offsets, shapes]))
+    };
+    let nbytes = |parts: &Option<[View; 3]>| parts.as_ref().map_or(0, |parts| nbytes_of(parts));
+    let Some([data, offsets, shapes]) = reading(py, arrays, name, get, nbytes)? else {
         return Ok(None);
     };
     let [data, offsets, shapes] =
@@ -48,10 +76,10 @@ impl PyArrayFile {
     fn __getitem__<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
         match set_of(py, &self.0, name)? {
             Some(items) => items.into_bound_py_any(py),
-            None => exit::detach(py, || self.0.get(name))
-                .map(PyView::new)
-                .or_raise()?
-                .into_bound_py_any(py),
+            None => {
+                let get = || exit::detach(py, || self.0.get(name)).or_raise();
+                PyView::new(reading(py, &self.0, name, get, View::nbytes)?).into_bound_py_any(py)
+            }
         }
     }
 
@@ -70,7 +98,10 @@ impl PyArrayFile {
     }
 
     fn array_bytes(&self, py: Python<'_>, name: &str) -> PyResult<PyView> {
-        exit::detach(py, || self.0.bytes(name)).map(PyView::new).or_raise()
+        let get = || exit::detach(py, || self.0.bytes(name)).or_raise();
+        // Bytes are read each time.
+        let nbytes = |view: &View| if self.0.is_loaded() { view.nbytes() } else { 0 };
+        trace::copying_some(py, COPIED, get, nbytes).map(PyView::new)
     }
 
     fn info<'py>(&self, py: Python<'py>, name: &str) -> PyResult<(String, Bound<'py, PyTuple>)> {

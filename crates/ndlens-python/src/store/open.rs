@@ -1,6 +1,9 @@
 //! `nl.open` and `nl.guard_truncation`.
 
-use ndlens::store::{self, MapMode, Opened, Options, Raw};
+use std::slice;
+
+use ndlens::View;
+use ndlens::store::{self, MapMode, MappedFile, Opened, Options, Raw};
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -10,9 +13,10 @@ use crate::error::OrRaise;
 use crate::exit;
 use crate::interop::dtype::extract_dtype;
 use crate::lists;
-use crate::store::arrays::{set_of, wrap};
+use crate::store::arrays::{COPIED, set_of, wrap};
 use crate::store::path::fsdecode;
 use crate::store::shards::PyShards;
+use crate::trace;
 use crate::view::object::PyView;
 
 /// Opens arrays in files, mapped, not read.
@@ -93,21 +97,43 @@ pub(crate) fn open<'py>(
         None => None,
     };
     let options = Options { mode, copy, raw };
-    let opened = if path.is_instance_of::<PyList>() || path.is_instance_of::<PyTuple>() {
-        let paths = lists::extract_each(path, fsdecode)?;
-        let label = paths.first().cloned().unwrap_or_default();
-        exit::detach(py, || options.open_several(&label, &paths))
-    } else {
-        let path = fsdecode(path)?;
-        exit::detach(py, || options.open(&path))
+    let opened = || {
+        if path.is_instance_of::<PyList>() || path.is_instance_of::<PyTuple>() {
+            let paths = lists::extract_each(path, fsdecode)?;
+            let label = paths.first().cloned().unwrap_or_default();
+            exit::detach(py, || options.open_several(&label, &paths)).or_raise()
+        } else {
+            let path = fsdecode(path)?;
+            exit::detach(py, || options.open(&path)).or_raise()
+        }
     };
-    match opened.or_raise()? {
+    let operation = if copy { COPIED } else { "nl.open" };
+    if copy {
+        trace::before_any(py, operation)?;
+    }
+    match trace::copying_some(py, operation, opened, |opened| bytes_read(opened, copy))? {
         Opened::Array(view) => PyView::new(view).into_bound_py_any(py),
         Opened::Arrays(arrays) => match arrays.whole() {
             Some(name) => set_of(py, &arrays, name)?.into_bound_py_any(py),
             None => wrap(py, arrays),
         },
         Opened::Shards(shards) => PyShards::new(shards).into_bound_py_any(py),
+    }
+}
+
+/// Bytes that were read and not mapped: of `copies`, or of files beyond the number of maps that the
+/// process may have. Arrays by name are copied when they are asked for.
+fn bytes_read(opened: &Opened, copies: bool) -> usize {
+    let of_views = |views: &[View]| {
+        let is_read = |view: &&View| {
+            copies || view.buffer().owner::<MappedFile>().is_some_and(MappedFile::is_read)
+        };
+        views.iter().filter(is_read).map(View::nbytes).sum()
+    };
+    match opened {
+        Opened::Array(view) => of_views(slice::from_ref(view)),
+        Opened::Shards(shards) => of_views(shards.views()),
+        Opened::Arrays(arrays) => arrays.read_bytes(),
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use ndlens::View;
 use ndlens::store::{self, Packed, ViewHandle};
+use ndlens::{Order, View};
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyDict, PyTuple};
 
@@ -13,10 +13,14 @@ use crate::interop::import::extract_view;
 use crate::optional::once;
 use crate::store::senders::register_senders;
 use crate::store::share;
+use crate::trace;
 use crate::view::object::PyView;
 
 /// First protocol of pickle that can leave buffers out of the stream (PEP 574).
 const BUFFER_PROTOCOL: i32 = 5;
+
+/// The operation of a pickle that holds elements, not a handle.
+const PICKLE: &str = "pickle of a View";
 
 /// The view that a handle is to.
 #[pyfunction]
@@ -68,7 +72,10 @@ fn reduce<'py>(
         let arguments = (PyBytes::new(py, &handle.to_bytes()),);
         return (once!(py, "ndlens._ndlens", "_view_of_handle")?, arguments).into_pyobject(py);
     }
-    let (packed, bytes) = exit::detach(py, || Packed::of(view)).or_raise()?;
+    let pack = || exit::detach(py, || Packed::of(view)).or_raise();
+    let is_packed = view.is_contiguous(Order::C) || view.is_contiguous(Order::F);
+    let (packed, bytes) =
+        trace::copying(py, PICKLE, if is_packed { 0 } else { view.nbytes() }, pack)?;
     let packed = PyBytes::new(py, &packed.to_bytes());
     let read_only = bytes.is_read_only();
     let bytes = Bound::new(py, PyView::new(bytes))?;
@@ -77,7 +84,7 @@ fn reduce<'py>(
     } else {
         let builtin =
             if read_only { py.get_type::<PyBytes>() } else { py.get_type::<PyByteArray>() };
-        builtin.call1((bytes,))?
+        trace::copying(py, PICKLE, view.nbytes(), || builtin.call1((bytes,)))?
     };
     (once!(py, "ndlens._ndlens", "_view_of_bytes")?, (packed, buffer)).into_pyobject(py)
 }
@@ -101,6 +108,8 @@ impl PyView {
     /// A view of new memory, for `copy.deepcopy`.
     fn __deepcopy__(&self, py: Python<'_>, _memo: &Bound<'_, PyDict>) -> PyResult<PyView> {
         let view = self.view()?.clone();
-        exit::detach(py, || view.copy(view.packed_order())).map(PyView::new).or_raise()
+        trace::copying(py, "copy.deepcopy(View)", view.nbytes(), || {
+            exit::detach(py, || view.copy(view.packed_order())).map(PyView::new).or_raise()
+        })
     }
 }

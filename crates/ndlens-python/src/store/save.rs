@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use ndlens::loader::SavedItems;
-use ndlens::room;
-use ndlens::store::{self, Contents, Named};
+use ndlens::store::{self, Contents, Items, Named};
+use ndlens::{View, room};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyMapping, PyTuple};
@@ -17,6 +17,7 @@ use crate::loader::items::PyItems;
 use crate::provided;
 use crate::store::path::fsdecode;
 use crate::store::shards::PyShards;
+use crate::trace;
 
 /// Saves an array as `.npy`, or a dict of arrays as `.safetensors`, as the path ends.
 ///
@@ -77,7 +78,26 @@ pub(crate) fn save(
         None if is_arrays(obj)? => extract_metadata(&obj.getattr("metadata")?)?,
         None => vec![],
     };
-    exit::detach(py, || store::save(&path, &contents, &metadata)).or_raise()
+    let nbytes = if trace::is_open() { bytes_of(&contents) } else { 0 };
+    trace::copying(py, "nl.save", nbytes, || {
+        exit::detach(py, || store::save(&path, &contents, &metadata)).or_raise()
+    })
+}
+
+/// Bytes of all elements.
+fn bytes_of(contents: &Contents) -> usize {
+    let of_items = |items: &dyn Items| {
+        (0..items.len()).filter_map(|place| items.item(place).ok()).map(|item| item.nbytes()).sum()
+    };
+    let of_named = |named: &Named| match named {
+        Named::Array(view) => view.nbytes(),
+        Named::Items(items) => of_items(&**items),
+    };
+    match contents {
+        Contents::Array(views) => views.iter().map(View::nbytes).sum(),
+        Contents::Items(items) => of_named(items),
+        Contents::Arrays(arrays) => arrays.iter().map(|(_, named)| of_named(named)).sum(),
+    }
 }
 
 fn is_arrays(obj: &Bound<'_, PyAny>) -> PyResult<bool> {

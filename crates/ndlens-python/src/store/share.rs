@@ -19,6 +19,7 @@ use crate::loader::items::PyItems;
 use crate::store::senders::register_senders;
 use crate::store::shards::PyShards;
 use crate::store::share_items::{self, Part};
+use crate::trace;
 use crate::view::object::PyView;
 
 /// The first and the longest pause between two look-ups of a name, during which Ctrl-C waits.
@@ -70,7 +71,9 @@ pub(crate) fn share<'py>(
         }
         let view = |part| if let Part::View(view) = part { Some(Ok(view)) } else { None };
         let views = lists::collect(parts.into_iter().filter_map(view))?;
-        let views = exit::detach(py, || store::share(&views)).or_raise()?;
+        let views = trace::copying(py, "nl.share", bytes_of(&views), || {
+            exit::detach(py, || store::share(&views)).or_raise()
+        })?;
         return keys.wrap(py, views);
     };
     let name = Name::new(name).or_raise()?;
@@ -93,7 +96,9 @@ pub(crate) fn share<'py>(
                 None => Arrays::extract(&obj.call0()?)?,
             };
             let structure = arrays.keys.structure(py)?;
-            let views = exit::detach(py, || creation.share(structure, &arrays.views)).or_raise()?;
+            let views = trace::copying(py, "nl.share", bytes_of(&arrays.views), || {
+                exit::detach(py, || creation.share(structure, &arrays.views)).or_raise()
+            })?;
             arrays.keys.wrap(py, views)
         }
         Some(Turn::Wait) | None => Err(PyTimeoutError::new_err(format!(
@@ -328,6 +333,11 @@ impl Keys {
             }
         }
     }
+}
+
+/// Bytes of all elements.
+fn bytes_of(views: &[View]) -> usize {
+    views.iter().map(View::nbytes).sum()
 }
 
 /// The one array of one.

@@ -24,6 +24,7 @@ use crate::exit;
 use crate::lists;
 use crate::loader::items::{Base, PyItems};
 use crate::loader::selection::PySelection;
+use crate::trace;
 use crate::view::object::PyView;
 
 /// A field to be shared.
@@ -135,7 +136,11 @@ pub(crate) fn share(py: Python<'_>, parts: Vec<Part>) -> PyResult<Vec<Bound<'_, 
         room::push(&mut places, place).or_raise()?;
     }
     let Plan { arrays, fillings } = plan;
-    let views = exit::detach(py, || {
+    let bytes_of = |(shape, dtype): &(Vec<usize>, DType)| {
+        shape.iter().fold(dtype.itemsize(), |bytes, &size| bytes.saturating_mul(size))
+    };
+    let nbytes = arrays.iter().map(bytes_of).sum();
+    let fill = || {
         let arrays = room::list_of(arrays.iter().map(|(shape, dtype)| (&shape[..], dtype.clone())))
             .or_raise()?;
         let views = store::empty_shared(&arrays).or_raise()?;
@@ -149,7 +154,8 @@ pub(crate) fn share(py: Python<'_>, parts: Vec<Part>) -> PyResult<Vec<Bound<'_, 
             }
         }
         PyResult::Ok(views)
-    })?;
+    };
+    let views = trace::copying(py, "nl.share", nbytes, || exit::detach(py, fill))?;
     let view = |place: usize| {
         views.get(place).cloned().ok_or_else(|| PyRuntimeError::new_err("an array was not shared"))
     };

@@ -14,6 +14,9 @@ use crate::interop::tensor_memory::unwatched;
 use crate::view::claim::InUse;
 use crate::view::object::{PyView, tuple};
 
+/// End of the error about buffers that are taken of a view.
+const HINT: &str = "; view.holders(search=True) says where";
+
 #[pymethods]
 impl PyView {
     /// The number of elements along each axis.
@@ -162,8 +165,8 @@ impl PyView {
         let released =
             self.claim.release().map_err(|InUse| match self.exports.load(Ordering::Relaxed) {
                 0 => PyBufferError::new_err("view is in use"),
-                1 => PyBufferError::new_err("view has 1 exported buffer"),
-                n => PyBufferError::new_err(format!("view has {n} exported buffers")),
+                1 => PyBufferError::new_err(format!("view has 1 exported buffer{HINT}")),
+                n => PyBufferError::new_err(format!("view has {n} exported buffers{HINT}")),
             })?;
         drop(released);
         Ok(())

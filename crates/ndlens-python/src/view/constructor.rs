@@ -7,6 +7,7 @@ use crate::error::OrRaise;
 use crate::exit;
 use crate::interop::import::{extract_elements, extract_view};
 use crate::interop::tensor_memory::extract_lasting_view;
+use crate::trace;
 use crate::view::object::PyView;
 
 /// A view of any object that gives its memory; nothing is copied.
@@ -55,7 +56,9 @@ pub(crate) fn view(
         None => extract_lasting_view(obj).or_else(|_| extract_elements(obj))?,
         Some(true) => {
             let view = extract_elements(obj)?;
-            exit::detach(obj.py(), || view.copy(Order::C)).or_raise()?
+            trace::copying(obj.py(), "nl.view(copy=True)", view.nbytes(), || {
+                exit::detach(obj.py(), || view.copy(Order::C)).or_raise()
+            })?
         }
     };
     match readonly {

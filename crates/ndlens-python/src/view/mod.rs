@@ -19,6 +19,7 @@ pub(crate) mod claim;
 pub(crate) mod constructor;
 pub(crate) mod element;
 pub(crate) mod face;
+pub(crate) mod holders;
 pub(crate) mod indexing;
 pub(crate) mod key;
 pub(crate) mod object;

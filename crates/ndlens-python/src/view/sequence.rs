@@ -16,6 +16,7 @@ use crate::interop::import::{extract_elements, extract_view};
 use crate::interrupt;
 use crate::lists::{self, LOOK};
 use crate::optional;
+use crate::trace;
 use crate::view::element;
 use crate::view::object::{NO_HASH, PyView};
 
@@ -56,6 +57,18 @@ fn clamped(number: &Bound<'_, PyAny>) -> PyResult<isize> {
 #[inline]
 fn look(py: Python<'_>, round: usize) -> PyResult<()> {
     if round % LOOK == LOOK - 1 { py.check_signals() } else { Ok(()) }
+}
+
+/// The elements packed in new memory, for this operation.
+fn packed(py: Python<'_>, view: &View, order: Order, operation: &str) -> PyResult<PyView> {
+    trace::copying(py, operation, view.nbytes(), || {
+        interrupt::detached(py, || view.copy(order)).map(PyView::new)
+    })
+}
+
+/// The elements' bytes in C order, for this operation.
+fn bytes_for<'py>(py: Python<'py>, view: &View, operation: &str) -> PyResult<Bound<'py, PyBytes>> {
+    trace::copying(py, operation, view.nbytes(), || lists::bytes_of(py, view))
 }
 
 /// A letter of the `struct` module and the bytes of its elements, for a letter or for a dtype that
@@ -118,17 +131,18 @@ impl PyView {
     fn copy(&self, py: Python<'_>, order: &str) -> PyResult<PyView> {
         let view = self.view()?.clone();
         let order = self::order(&view, Some(order))?;
-        interrupt::detached(py, || view.copy(order)).map(PyView::new)
+        packed(py, &view, order, "View.copy")
     }
 
     /// This view if its elements are packed in C order, else a copy.
     ///
     /// As `np.ascontiguousarray`. (`contiguous` is `memoryview`'s name of the flag.)
     fn ascontiguous(slf: Bound<'_, Self>) -> PyResult<Bound<'_, Self>> {
-        if slf.get().view()?.is_contiguous(Order::C) {
+        let view = slf.get().view()?.clone();
+        if view.is_contiguous(Order::C) {
             return Ok(slf);
         }
-        let copy = slf.get().copy(slf.py(), "C")?;
+        let copy = packed(slf.py(), &view, Order::C, "View.ascontiguous")?;
         Bound::new(slf.py(), copy)
     }
 
@@ -147,7 +161,9 @@ impl PyView {
     #[pyo3(signature = (indices, axis = 0))]
     fn take(&self, py: Python<'_>, indices: &Bound<'_, PyAny>, axis: isize) -> PyResult<PyView> {
         let places: Vec<isize> = match extract_elements(indices) {
-            Ok(places) => lists::extract_all(&element::nested_lists(py, &places)?)?,
+            Ok(places) => trace::copying(py, "array of indices", places.nbytes(), || {
+                lists::extract_all(&element::nested_lists(py, &places)?)
+            })?,
             Err(error) if error.is_instance_of::<PyBufferError>(py) => return Err(error),
             Err(_) => indices
                 .cast::<PySequence>()
@@ -156,7 +172,13 @@ impl PyView {
                 .map_err(|error: PyErr| bad_places(indices, error))?,
         };
         let view = self.view()?.clone();
-        interrupt::detached(py, || view.take(&places, axis)).map(PyView::new)
+        let sizes = view.shape().iter().enumerate();
+        let at = if axis < 0 { axis.wrapping_add_unsigned(view.ndim()) } else { axis };
+        let others = sizes.filter(|(other, _)| *other as isize != at).map(|(_, &size)| size);
+        let nbytes = others.fold(places.len() * view.itemsize(), usize::saturating_mul);
+        trace::copying(py, "View.take", nbytes, || {
+            interrupt::detached(py, || view.take(&places, axis)).map(PyView::new)
+        })
     }
 
     /// The bytes of the elements.
@@ -172,14 +194,15 @@ impl PyView {
             Order::F => Some(self.reversed_axes()?),
         };
         let view = turned.as_ref().map_or(Ok(view), PyView::view)?;
-        lists::bytes_of(py, &view)
+        bytes_for(py, &view, "View.tobytes")
     }
 
     /// The elements as nested lists of Python numbers.
     ///
     /// A view of rank 0 gives its element.
     fn tolist<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        element::nested_lists(py, &*self.view()?)
+        let view = self.view()?;
+        trace::copying(py, "View.tolist", view.nbytes(), || element::nested_lists(py, &view))
     }
 
     /// The only element, as a Python number.
@@ -217,7 +240,7 @@ impl PyView {
         sep: Option<&Bound<'py, PyAny>>,
         bytes_per_sep: isize,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let bytes = self.tobytes(py, None)?;
+        let bytes = bytes_for(py, &*self.view()?, "View.hex")?;
         match sep {
             Some(sep) => bytes.call_method1("hex", (sep, bytes_per_sep)),
             None => bytes.call_method0("hex"),
@@ -341,7 +364,7 @@ impl PyView {
         if let Some(exporter) = self.obj(py)? {
             exporter.bind(py).hash()?;
         }
-        let hash = self.tobytes(py, None)?.hash()?;
+        let hash = bytes_for(py, &view, "hash(View)")?.hash()?;
         self.hash.store(hash, Ordering::Relaxed);
         Ok(hash)
     }

@@ -8,6 +8,7 @@ use pyo3::types::{PyComplex, PyFloat, PyInt};
 use crate::error::OrRaise;
 use crate::interop::import::extract_elements;
 use crate::interrupt;
+use crate::trace;
 use crate::view::element;
 use crate::view::key::with_key;
 use crate::view::object::PyView;
@@ -60,7 +61,13 @@ fn write(target: &View, value: &Bound<'_, PyAny>) -> PyResult<()> {
             if source.ndim() > 0 && target.ndim() > 0
                 || source.ndim() == 0 && source.dtype() == target.dtype() =>
         {
-            interrupt::detached(value.py(), || target.assign(&source))
+            let py = value.py();
+            // Of elements that overlap, the source is copied first.
+            let first = if target.may_share_memory(&source) { source.nbytes() } else { 0 };
+            let nbytes = target.nbytes().saturating_add(first);
+            trace::copying(py, "View[...] = array", nbytes, || {
+                interrupt::detached(py, || target.assign(&source))
+            })
         }
         // The error is about the array, not about a number of another class.
         Some(Err(error)) if error.is_instance_of::<PyBufferError>(value.py()) => Err(error),

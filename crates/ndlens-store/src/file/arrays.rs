@@ -235,6 +235,20 @@ impl Arrays {
         self.loaded.is_some()
     }
 
+    /// Whether an array, or a set of items, was read already, if arrays are read and not mapped.
+    pub fn is_read(&self, name: &str) -> bool {
+        let name = self.set(name).map_or(name, |set| &set.data);
+        self.loaded.as_ref().is_some_and(|loaded| {
+            loaded.lock().unwrap_or_else(PoisonError::into_inner).contains_key(name)
+        })
+    }
+
+    /// Bytes of files that were read whole, since the process has as many maps as it may have.
+    pub fn read_bytes(&self) -> usize {
+        let mapped = self.files.iter().filter_map(ArrayFile::mapped);
+        mapped.filter(|file| file.is_read()).map(|file| file.len()).sum()
+    }
+
     fn set(&self, name: &str) -> Option<&Parts> {
         self.note.as_ref()?.ragged.get(name)
     }

@@ -363,6 +363,10 @@ impl Owner for MappedFile {
         format!("file {}, {how}", self.path().display())
     }
 
+    fn is_held_by_others(&self) -> bool {
+        false
+    }
+
     fn verify(&self, len: usize) -> ndlens_core::Result<()> {
         let Memory::Mapped(map) = &self.memory else { return Ok(()) };
         let path = || self.path().display().to_string();
