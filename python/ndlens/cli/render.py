@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, TextIO
 if TYPE_CHECKING:
     from .report import Report, Table
 
-__all__ = ["FORMATS", "render"]
+__all__ = ["FORMATS", "markdown", "render"]
 
 FORMATS = {"text": "tables", "markdown": "tables in Markdown", "json": "one JSON document"}
 
 MOST_ROWS_FOR_RICH = 1_000
+WIDTH = 100  # columns of a paragraph
 
 
 def render(report: Report, format: str, file: TextIO) -> None:
@@ -26,13 +27,25 @@ def render(report: Report, format: str, file: TextIO) -> None:
         return
     parts = []
     for table in report.tables:
+        if format == "markdown":
+            parts.append(markdown(table) + "\n")
+            continue
         table = _printable(table)
-        parts.append(_markdown(table) if format == "markdown" else _text(table, file))
+        parts.append(_text(table, file))
         parts += [_paragraph(note, format) for note in table.notes]
         parts.append("\n")
     parts += [_paragraph(_visible(note), format) for note in report.notes]
     encoding = file.encoding or "utf-8"
     file.write("".join(parts).encode(encoding, "backslashreplace").decode(encoding))
+
+
+def markdown(table: Table) -> str:
+    """A table in Markdown: its title, its rows, its notes."""
+    table = _printable(table)
+    lines = [table.columns, ["---"] * len(table.columns), *table.rows]
+    rows = ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]
+    notes = [_paragraph(note, "markdown") for note in table.notes]
+    return f"**{table.title}**\n\n" + "\n".join(rows) + "\n" + "".join(notes)
 
 
 def _visible(text: str) -> str:
@@ -54,14 +67,12 @@ def _printable(table: Table) -> Table:
 
 def _paragraph(text: str, format: str) -> str:
     if format == "markdown":
-        return f"\n{text}\n"
-    return textwrap.fill(text, min(100, shutil.get_terminal_size().columns)) + "\n"
+        return f"\n{_filled(text, WIDTH)}\n"
+    return _filled(text, min(WIDTH, shutil.get_terminal_size().columns)) + "\n"
 
 
-def _markdown(table: Table) -> str:
-    lines = [table.columns, ["---"] * len(table.columns), *table.rows]
-    rows = ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]
-    return f"**{table.title}**\n\n" + "\n".join(rows) + "\n"
+def _filled(text: str, width: int) -> str:
+    return textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False)
 
 
 def _text(table: Table, file: TextIO) -> str:

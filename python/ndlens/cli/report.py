@@ -20,6 +20,7 @@ class Table:
     columns: list[str]
     rows: list[list[str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)  # sentences below it
+    name: str = ""  # by which documents take it, if they do
 
 
 @dataclass

@@ -1,0 +1,74 @@
+"""How much memory processes hold, from the kernel: /proc/PID/smaps_rollup.
+
+PSS, the proportional set size, counts a page that n processes share as 1/n of a page for each, so
+the sum over processes counts every page once. Counted are anonymous pages and shared memory. The
+pages of mapped files are not: the system can drop them whenever it needs the room.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["ROLLUP", "available_bytes", "family", "held_bytes"]
+
+ROLLUP = Path("/proc/self/smaps_rollup")
+COUNTED = ("Pss_Anon", "Pss_Shmem")
+
+
+def held_bytes(pids: Iterable[int] | None = None) -> int | None:
+    """Bytes that processes hold together, of this one by default; None without the kernel's file.
+
+    A process that has ended holds nothing.
+    """
+    if not ROLLUP.exists():
+        return None
+    total = 0
+    for pid in [os.getpid()] if pids is None else pids:
+        try:
+            lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        entries = dict(line.split(":", 1) for line in lines[1:])
+        # Before Linux 5.4 there is only the sum, with the pages of files in it.
+        names = COUNTED if COUNTED[0] in entries else ("Pss",)
+        total += sum(int(entries[name].split()[0]) * 1024 for name in names)
+    return total
+
+
+def family(pid: int) -> list[int]:
+    """A process and all that descend from it."""
+    parents: dict[int, int] = {}
+    for directory in Path("/proc").iterdir():
+        if directory.name.isdigit():
+            try:
+                stat = (directory / "stat").read_text()
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            # The name in parentheses may hold anything; the parent is the second field after it.
+            parents[int(directory.name)] = int(stat.rpartition(")")[2].split()[1])
+    members = [pid]
+    for member in members:
+        members += [child for child, parent in parents.items() if parent == member]
+    return members
+
+
+def available_bytes() -> int | None:
+    """Memory that can be had without swapping: the system's, or what a container leaves."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return None
+    entries = dict(line.split(":", 1) for line in lines)
+    available = int(entries["MemAvailable"].split()[0]) * 1024
+    group = Path("/sys/fs/cgroup")
+    try:
+        limit = (group / "memory.max").read_text().strip()
+        used = int((group / "memory.current").read_text())
+    except (OSError, ValueError):
+        return available
+    return available if limit == "max" else min(available, int(limit) - used)
