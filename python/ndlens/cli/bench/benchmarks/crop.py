@@ -92,7 +92,8 @@ class Crops:
     def __init__(self, images: Images, dtype: str) -> None:
         import torch
 
-        self.torch, self.images, self.dtype = torch, images, getattr(torch, dtype)
+        self.torch: Any = torch
+        self.images, self.dtype = images, getattr(torch, dtype)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -101,7 +102,10 @@ class Crops:
         top, left = self.torch.randint(0, SIZE - CROP + 1, (2,)).tolist()
         crop = self.images[index, top : top + CROP, left : left + CROP, :]
         values = self.torch.from_numpy(crop).permute(2, 0, 1)
-        return values.to(self.dtype) / 255 if self.dtype.is_floating_point else values
+        crop_of_dtype: torch.Tensor = (
+            values.to(self.dtype) / 255 if self.dtype.is_floating_point else values
+        )
+        return crop_of_dtype
 
 
 def torch_dataloader(images: Images, dtype: str, workers: int) -> Iterable[torch.Tensor]:
@@ -125,7 +129,8 @@ class HandLoop:
     def __init__(self, images: Images, dtype: str) -> None:
         import torch
 
-        self.torch, self.images = torch, torch.from_numpy(images)
+        self.torch: Any = torch
+        self.images = torch.from_numpy(images)
         self.batch = torch.empty(BATCH, 3, CROP, CROP, dtype=getattr(torch, dtype))
 
     def __iter__(self) -> Iterator[torch.Tensor]:

@@ -81,7 +81,7 @@ class Torchvision:
         import torch
         from torchvision.transforms import v2
 
-        self.torch = torch
+        self.torch: Any = torch
         self.images = torch.from_numpy(images).permute(0, 3, 1, 2)
         self.transform = v2.Compose(
             [
@@ -104,7 +104,8 @@ class OpenCV:
         import cv2
 
         cv2.setNumThreads(0)
-        self.cv2, self.images = cv2, images
+        self.cv2: Any = cv2
+        self.images = images
         self.batch = np.empty((BATCH, 3, CROP, CROP), np.float32)
         self.pool = ThreadPoolExecutor(threads)
         self.random = np.random.default_rng()
