@@ -3,10 +3,11 @@
 # pyproject.toml that the recipe needs. Each says what it installs, and how large that is:
 SIZE_build := 40 MB
 SIZE_demo := 6.1 GB, of which 5.8 GB are PyTorch: PyPI has it with CUDA
-SIZE_test := 6.8 GB, of which 5.8 GB are PyTorch: PyPI has it with CUDA
-SIZE_frameworks := 7.8 GB, of which 5.8 GB are PyTorch: PyPI has it with CUDA
+SIZE_test := 7.2 GB, of which 5.8 GB are PyTorch: PyPI has it with CUDA
+SIZE_frameworks := 8.2 GB, of which 5.8 GB are PyTorch: PyPI has it with CUDA
 SIZE_bench := 6.3 GB, of which 5.8 GB are PyTorch: PyPI has it with CUDA
-SIZE_lint := 7.3 GB, of which 5.8 GB are PyTorch, whose types mypy reads
+SIZE_docs := 150 MB
+SIZE_lint := 7.5 GB, of which 5.8 GB are PyTorch, whose types mypy reads
 
 # The first Python that runs (a pyenv shim may not), is new enough and can make a virtual
 # environment.
@@ -26,8 +27,8 @@ unexport CONDA_PREFIX PYTHONHOME PYTHONPATH
 
 # Two installations at once would write to one environment.
 .NOTPARALLEL:
-.PHONY: help demo test fuzz-layout memory-sweep soak exits loom lint bench instructions valgrind \
-	build clean
+.PHONY: help demo test docs fuzz-layout memory-sweep soak exits loom lint bench instructions \
+	valgrind screenshots build clean
 .PHONY: fuzz fuzz-corpus asan leaks
 .DEFAULT_GOAL := help
 
@@ -35,11 +36,12 @@ unexport CONDA_PREFIX PYTHONHOME PYTHONPATH
 SECONDS ?= 60
 
 # What each recipe needs; the table above says how much that is.
-demo: .venv/has-demo
+demo screenshots: .venv/has-demo
 fuzz-layout soak exits leaks memory-sweep: .venv/has-test
 test: .venv/has-frameworks
 bench: .venv/has-bench
 lint: .venv/has-lint
+docs: .venv/has-docs
 build instructions: .venv/has-build
 
 help: ## List the recipes
@@ -58,6 +60,11 @@ fuzz: ## Give hostile bytes to every target for SECONDS each, with AddressSaniti
 
 fuzz-corpus: ## Make the corpora in fuzz/corpus anew, of all that make fuzz found
 	$(PYTHON) fuzz/run.py --merge
+
+# Without --quiet, which hides warnings from --strict too.
+docs: ## Build the documentation as a site in site/, offline, and check every link of it
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	$(BIN)/python docs/_site/link_check.py site
 
 fuzz-layout: build ## Compare 100,000 random chains of operations with NumPy (about half a minute)
 	$(BIN)/python tests/stress/fuzz_layout.py --structures 100000
@@ -121,11 +128,17 @@ valgrind:
 			echo 'valgrind is not installed and could not be: no instructions are counted'; \
 	}
 
+screenshots: build ## Make the pictures in docs/images anew, with Chromium
+	@command -v chromium >/dev/null || { \
+		echo 'Installing chromium with apt-get: 600 MB'; \
+		apt-get install --yes --quiet chromium >/dev/null; }
+	$(BIN)/python docs/_site/screenshots.py
+
 build: ## Build the Python module in place; quick when nothing changed
 	$(BIN)/maturin develop --release --quiet
 
 clean: ## Remove everything the recipes made, the virtual environment too
-	rm -rf .venv target fuzz/target demo python/ndlens/*.so
+	rm -rf .venv target fuzz/target demo site python/ndlens/*.so
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

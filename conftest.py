@@ -2,18 +2,31 @@
 
 The blocks of a file are one program, cut at the fences: a block sees the names of those before it.
 It runs in an empty directory.
+
+A block with a title, ```python title="train.py" or another language, is a file instead. The files
+of a page and the commands of its console blocks are a second test: each command must succeed and
+print what the block shows. Three dots stand for anything.
 """
 
 from __future__ import annotations
 
+import doctest
+import os
 import re
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+# What mkdocs calls, which imports itself by other names.
+collect_ignore = ["docs/_site"]
+
 FENCE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+TITLED = re.compile(r'^```\w+ title="([\w.]+)"\n(.*?)^```$', re.MULTILINE | re.DOTALL)
+CONSOLE = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
@@ -24,8 +37,11 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
 
 class MarkdownFile(pytest.File):
     def collect(self) -> Iterator[pytest.Item]:
-        if FENCE.search(self.path.read_text()):
+        text = self.path.read_text()
+        if FENCE.search(text):
             yield MarkdownProgram.from_parent(self, name="python")
+        if TITLED.search(text):
+            yield MarkdownConsole.from_parent(self, name="console")
 
 
 class MarkdownProgram(pytest.Item):
@@ -44,6 +60,39 @@ class MarkdownProgram(pytest.Item):
     ) -> object:
         excinfo.traceback = excinfo.traceback.cut(path=self.path)
         return super().repr_failure(excinfo)
+
+
+class MarkdownConsole(pytest.Item):
+    def runtest(self) -> None:
+        text = self.path.read_text()
+        commands = [command for block in CONSOLE.findall(text) for command in commands_of(block)]
+        assert commands, f"{self.path}: no console block runs the files of the page"
+        # The programs of this interpreter's environment, such as torchrun.
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        with tempfile.TemporaryDirectory() as directory:
+            for name, program in TITLED.findall(text):
+                Path(directory, name).write_text(program)
+            for command, shown in commands:
+                done = subprocess.run(
+                    command,
+                    shell=True,
+                    cwd=directory,
+                    env=os.environ | {"PATH": path},
+                    capture_output=True,
+                    text=True,
+                    timeout=100,
+                    check=False,
+                )
+                assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+                same = doctest.OutputChecker().check_output(shown, done.stdout, doctest.ELLIPSIS)
+                assert same, f"{command}\nprints:\n{done.stdout}\nand the page shows:\n{shown}"
+
+
+def commands_of(block: str) -> Iterator[tuple[str, str]]:
+    """The commands of a console block, each with the output that is shown below it."""
+    for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+        command, _, shown = part.partition("\n")
+        yield command, shown
 
 
 def keep_only_python(markdown: str) -> str:

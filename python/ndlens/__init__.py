@@ -100,6 +100,7 @@ _ELSEWHERE = {
     "array": "nl.view(obj) is a view of an array, without a copy",
     "asarray": "nl.view(obj) is a view of an array, without a copy",
     "from_dlpack": "nl.view(obj) takes what speaks DLPack",
+    "from_numpy": "nl.view(obj) is a view of an array, without a copy",
     "frombuffer": "nl.view(obj) takes what has a buffer",
     "load": "nl.open(path) opens arrays in files",
     "memmap": "nl.open(path, dtype=.., shape=..) opens raw bytes in a file",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
+from ._face import face
 from ._ndlens import View, _ArrayFile, _arrays_of_handle
 
 TYPE_CHECKING = False
@@ -111,6 +112,10 @@ class Arrays(Mapping[str, View]):
     def _ipython_key_completions_(self) -> list[str]:
         """The names that IPython and Jupyter offer after `arrays["`."""
         return list(self)
+
+    def _repr_html_(self) -> str:
+        """The arrays in HTML, for notebooks: what the file says of each. None is looked up."""
+        return face("arrays", self)
 
     def __reduce__(self) -> tuple[Callable[..., Arrays], tuple[Any, ...]]:
         handle = self._file.handle() if isinstance(self._file, _ArrayFile) else None

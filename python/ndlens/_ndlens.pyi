@@ -130,12 +130,43 @@ class View:
 
     @property
     def __array_interface__(self) -> dict[str, Any]: ...
-    def __len__(self) -> int: ...
-    def __iter__(self) -> ViewIterator: ...
+    def _repr_html_(self) -> str:
+        """The view in HTML, for notebooks, with a drawing of where its elements lie in memory.
+
+        It reads no element.
+        """
+
+    def _memory(self) -> tuple[int, int, str, type | None, bool]: ...
+    def __len__(self) -> int:
+        """The size of axis 0.
+
+        Raises:
+            TypeError: The view has no axes.
+        """
+
+    def __iter__(self) -> ViewIterator:
+        """The elements of a view of one axis; otherwise the views along axis 0.
+
+        Raises:
+            TypeError: The view has no axes.
+        """
+
     def __reversed__(self) -> ViewIterator: ...
     # Integers alone give a view or, if there is one for each axis, an element.
     @overload
-    def __getitem__(self, key: slice | EllipsisType | None, /) -> View: ...
+    def __getitem__(self, key: slice | EllipsisType | None, /) -> View:
+        """A view of a part of the elements, by NumPy's basic indexing; nothing is copied.
+
+        Integers for all axes give the element, as a Python number.
+
+        Args:
+            key: Integers, slices of any step, `...` and None, fewer than there are axes if need be.
+
+        Raises:
+            IndexError: An index is out of bounds, there are more than axes, or `key` is an array or
+                a list, which would copy: `take` does.
+        """
+
     @overload
     def __getitem__(self, key: SupportsIndex | tuple[SupportsIndex, ...], /) -> Any: ...
     @overload
@@ -143,17 +174,48 @@ class View:
     # Raises. So `nl.open(path)["name"]`, which may be an array of `nl.Arrays`, is not an error.
     @overload
     def __getitem__(self, key: str, /) -> NoReturn: ...
-    def __setitem__(self, key: _Key, value: Any, /) -> None: ...
+    def __setitem__(self, key: _Key, value: Any, /) -> None:
+        """Writes to every place that the key selects; nothing is converted.
+
+        If source and destination overlap, the result is as if the source were copied first.
+
+        Args:
+            key: As to read.
+            value: A number that the dtype holds, or anything `nl.view` takes of the same dtype, of
+                a shape that broadcasts.
+
+        Raises:
+            ReadOnlyError: The view is read-only.
+            TypeError: `value` has another dtype.
+            ValueError: The shapes do not broadcast, or the dtype does not hold the number.
+        """
+
     def __delitem__(self, key: _Key, /) -> NoReturn: ...
-    def __enter__(self) -> View: ...
+    def __enter__(self) -> View:
+        """The view itself; the end of the `with` block releases it."""
+
     def __exit__(self, *_exception: object) -> None: ...
-    def __eq__(self, other: object, /) -> bool: ...
+    def __eq__(self, other: object, /) -> bool:
+        """Whether the other object has the same shape and equal elements, in one bool.
+
+        Numbers of different dtypes are compared by value.
+
+        Args:
+            other: Anything `nl.view` takes; anything else is not equal.
+        """
+
     def __ne__(self, other: object, /) -> bool: ...
     def __lt__(self, other: object, /) -> bool: ...
     def __le__(self, other: object, /) -> bool: ...
     def __gt__(self, other: object, /) -> bool: ...
     def __ge__(self, other: object, /) -> bool: ...
-    def __hash__(self) -> int: ...
+    def __hash__(self) -> int:
+        """The hash of the bytes, equal to that of a `bytes` object with the same.
+
+        Raises:
+            ValueError: The view is writable, or of other elements than bytes.
+        """
+
     @overload
     def permute(self, *axes: int) -> View:
         """The view with its axes in another order, as `torch.permute`.
@@ -198,6 +260,10 @@ class View:
     def flip(self, axes: Sequence[int], /) -> View: ...
     def swapaxes(self, axis1: int, axis2: int, /) -> View:
         """The view with two axes exchanged, as `np.swapaxes`.
+
+        Args:
+            axis1: One axis.
+            axis2: The other.
 
         Raises:
             IndexError: The view has no such axis.
@@ -324,6 +390,9 @@ class View:
     def unbind(self, axis: int = 0) -> list[View]:
         """The view at each place of an axis, as `torch.unbind`.
 
+        Args:
+            axis: Axis that the views no longer have.
+
         Raises:
             IndexError: The view has no such axis.
         """
@@ -434,6 +503,9 @@ class View:
     def fill(self, value: Any) -> None:
         """Writes one number to every place.
 
+        Args:
+            value: A number that the dtype holds.
+
         Raises:
             ReadOnlyError: The view is read-only.
             OSError: There is no room for the pages in a file that is opened with "r+".
@@ -483,7 +555,11 @@ class View:
         """
 
     def count(self, value: Any, /) -> int:
-        """The number of places along axis 0 that hold `value`, as `memoryview.count`."""
+        """The number of places along axis 0 that hold `value`, as `memoryview.count`.
+
+        Args:
+            value: Number to look for.
+        """
 
     def numpy(self) -> np.ndarray[Any, Any]:
         """A `numpy.ndarray` on the same memory; nothing is copied.
@@ -559,11 +635,31 @@ class Shards:
     def shards(self) -> tuple[View, ...]:
         """Each shard as a view, in order."""
 
+    def _repr_html_(self) -> str:
+        """The shards in HTML, for notebooks: their files, one beside the other.
+
+        It reads no element.
+        """
+
     def __array__(self, *_args: Any, **_kwargs: Any) -> NoReturn: ...
-    def __len__(self) -> int: ...
-    def __iter__(self) -> Iterator[Any]: ...
+    def __len__(self) -> int:
+        """The number of items."""
+
+    def __iter__(self) -> Iterator[Any]:
+        """The items, as `s[i]` gives each."""
+
     @overload
-    def __getitem__(self, key: slice, /) -> Shards: ...
+    def __getitem__(self, key: slice, /) -> Shards:
+        """One item, or a part of the items; nothing is copied.
+
+        Args:
+            key: An integer for an item, a slice for shards of the same memory, an array or a list
+                of integers or booleans for `nl.Items`.
+
+        Raises:
+            IndexError: There is no such item.
+        """
+
     @overload
     def __getitem__(self, key: Sequence[int] | Sequence[bool], /) -> Items: ...
     # An array of indices gives Items, an integer a View or a number.
@@ -583,7 +679,9 @@ class ViewIterator:
     """The iterator that `iter(view)` gives."""
 
     def __iter__(self) -> ViewIterator: ...
-    def __next__(self) -> Any: ...
+    def __next__(self) -> Any:
+        """The next element of a view of one axis, or the next view along axis 0."""
+
     def __length_hint__(self) -> int: ...
 
 @final
@@ -594,8 +692,16 @@ class Epoch:
     """
 
     def __iter__(self) -> Epoch: ...
-    def __next__(self) -> Any: ...
-    def __len__(self) -> int: ...
+    def _repr_html_(self) -> str:
+        """The epoch in HTML: what is left of it, and its fields, for notebooks."""
+
+    def _fields(self) -> tuple[Literal["to begin", "begun", "over"], list[dict[str, Any]]]: ...
+    def __next__(self) -> Any:
+        """The next batch. The caller waits until it is made, and helps."""
+
+    def __len__(self) -> int:
+        """The number of batches that are still to come."""
+
     def _pass_over(self) -> list[int] | None: ...
     def _course(self) -> tuple[int, int, int, int] | None: ...
 
@@ -609,13 +715,30 @@ class Items:
     """
 
     def __array__(self, *_args: Any, **_kwargs: Any) -> NoReturn: ...
-    def __len__(self) -> int: ...
-    def __iter__(self) -> Iterator[Any]: ...
+    def __len__(self) -> int:
+        """The number of items."""
+
+    def __iter__(self) -> Iterator[Any]:
+        """The items, as `items[i]` gives each."""
+
     @overload
-    def __getitem__(self, key: slice | Sequence[int] | Sequence[bool], /) -> Items: ...
+    def __getitem__(self, key: slice | Sequence[int] | Sequence[bool], /) -> Items:
+        """One item, or a part of the items; nothing is copied.
+
+        Args:
+            key: An integer for an item; a slice, an array or a list of integers or booleans for
+                other items.
+
+        Raises:
+            IndexError: There is no such item.
+        """
+
     # An array of indices gives Items, an integer a View or, if items have no axes, a number.
     @overload
     def __getitem__(self, key: Any, /) -> Any: ...
+    def _repr_html_(self) -> str:
+        """The items in HTML: how many, and their sizes, for notebooks. It reads no element."""
+
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]: ...
     @property
     def shape(self) -> tuple[int | None, ...]:
@@ -939,8 +1062,7 @@ def guard_truncation() -> None:
 
     Zeros pass for data, so this is not the default, and code that reads memory itself must ask
     afterwards: `view.verify()` raises `TruncatedError` if anything was lost. ndlens asks for what
-        it
-    reads (`copy`, `tolist`, `v[3]`, ...). An `nl.Loader` and an `nl.torch.Dataset` need no call:
+    it reads (`copy`, `tolist`, `v[3]`, ...). An `nl.Loader` and an `nl.torch.Dataset` need no call:
     their own reads of views of `nl.open` are guarded in any case.
 
     Writes are not guarded: a write through "r+" that does not reach the file, since the disk is
@@ -1078,6 +1200,8 @@ class _Loader:
     def _items_to_choose_from(self) -> int: ...
     def _places(self, epoch: int) -> View: ...
     def _described(self) -> tuple[list[str], str]: ...
+    def _fields(self) -> list[dict[str, Any]]: ...
+    def _pool(self) -> tuple[int, int, int]: ...
     @property
     def batch_size(self) -> int: ...
     @property
@@ -1105,6 +1229,7 @@ class _Loader:
 class _Gatherer:
     def __new__(cls, options: DatasetOptions) -> _Gatherer: ...
     def __len__(self) -> int: ...
+    def _fields(self) -> list[dict[str, Any]]: ...
     def batch(self, items: Sequence[int], epoch: int | None, nonce: int) -> Any: ...
     def batch_to_send(self, items: Sequence[int], epoch: int | None, nonce: int) -> _SentBatch: ...
 

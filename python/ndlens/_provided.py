@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from . import _arrays, _foreign, _ndlens, _sending, _torchvision
+from . import _arrays, _face, _foreign, _ndlens, _sending, _torchvision
 
 _ndlens._provide(
     Arrays=_arrays.Arrays,
     check_whole=_foreign.check_whole,
+    face=_face.face,
     is_one_list=_torchvision.is_one_list,
     lowered=_torchvision.lowered,
     lowered_mix=_torchvision.lowered_mix,

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import GenericAlias
 
 from . import _ndlens
+from ._face import face
 from ._fields import as_sources, check_fields
 from ._keywords import refuse_elsewhere
 from ._options import (
@@ -680,6 +681,10 @@ class Loader(_OfBatches[_Batch_co]):
     def __deepcopy__(self, _memo: dict[int, Any]) -> Loader:
         """Copies the loader and its state, and shares the fields."""
         return copy.copy(self)
+
+    def _repr_html_(self) -> str:
+        """The fields, how they are made, the order and the memory in HTML, for notebooks."""
+        return face("loader", self)
 
     def __repr__(self) -> str:
         """The fields, batches, order, epoch and rank."""

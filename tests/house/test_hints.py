@@ -26,6 +26,7 @@ from ndlens import transforms as T
             "nl.torch.Dataset is for torch's own DataLoader",
         ),
         ("memmap", "nl.open(path, dtype=.., shape=..) opens raw bytes in a file"),
+        ("from_numpy", "nl.view(obj) is a view of an array, without a copy"),
     ],
 )
 def test_a_name_of_another_library_says_what_it_is_here(name: str, hint: str) -> None:

@@ -107,7 +107,7 @@ def test_a_loader_falls_back_to_views_where_nothing_else_is_installed() -> None:
 def test_all_names_are_listed_and_there() -> None:
     public = {name for name in vars(nl) if not name.startswith("_")}
     # Submodules that an import leaves behind; users reach what is in them through the package.
-    assert public - {"errors", "loader", "torch"} | {"__version__"} == set(nl.__all__)
+    assert public - {"cli", "errors", "loader", "torch"} | {"__version__"} == set(nl.__all__)
     assert nl.__all__ == sorted(nl.__all__)
     assert {name for name in vars(_ndlens) if not name.startswith("_")} <= set(nl.__all__)
     defined = {
@@ -185,3 +185,22 @@ def test_the_examples_of_the_compiled_half_run(path: str, doc: str) -> None:
     result = doctest.DocTestRunner(optionflags=flags).run(test, out=report.append)
     assert result.attempted > 0
     assert result.failed == 0, "".join(report)
+
+
+def test_an_interrupt_while_torch_is_imported_is_no_missing_torch() -> None:
+    script = """
+        import sys
+
+        class Interrupted:
+            def find_spec(self, name, path=None, target=None):
+                if name == "torch":
+                    raise KeyboardInterrupt
+
+        import ndlens as nl
+        sys.meta_path.insert(0, Interrupted())
+        try:
+            nl.view(bytearray(3)).torch()
+        except KeyboardInterrupt:
+            print("interrupted")
+    """
+    assert run(script) == (0, "interrupted\n", "")

@@ -38,6 +38,11 @@ pub enum Access {
 ///
 /// The drop may run on any thread.
 pub trait Owner: Any + Send + Sync {
+    /// The owner in words, such as "memory of ndlens".
+    fn description(&self) -> String {
+        "foreign memory".to_owned()
+    }
+
     /// Checks, before a long read, that the first `len` bytes still exist and that no earlier read
     /// found any missing.
     ///
@@ -218,6 +223,11 @@ impl Buffer {
         (self.owner.as_ref() as &dyn Any).downcast_ref()
     }
 
+    /// The owner in words; see [`Owner::description`].
+    pub fn owner_description(&self) -> String {
+        self.owner.description()
+    }
+
     /// Asks the owner whether the first `len` bytes still exist.
     pub(crate) fn verify_start(&self, len: usize) -> Result<()> {
         self.owner.verify(len)
@@ -270,14 +280,22 @@ impl Buffer {
 
 struct VecOwner<T>(Vec<T>);
 
-impl<T: Send + Sync + 'static> Owner for VecOwner<T> {}
+impl<T: Send + Sync + 'static> Owner for VecOwner<T> {
+    fn description(&self) -> String {
+        "memory of ndlens".to_owned()
+    }
+}
 
 struct HeapOwner {
     ptr: NonNull<u8>,
     block: AllocLayout,
 }
 
-impl Owner for HeapOwner {}
+impl Owner for HeapOwner {
+    fn description(&self) -> String {
+        "memory of ndlens".to_owned()
+    }
+}
 
 // SAFETY: the block is plain memory, freed once, by whichever thread drops the owner.
 unsafe impl Send for HeapOwner {}

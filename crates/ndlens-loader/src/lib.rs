@@ -59,6 +59,7 @@ mod order;
 mod replay;
 mod resume;
 mod source;
+mod summary;
 mod sync;
 
 pub use batch::{Batch, Receipt};
@@ -98,3 +99,4 @@ pub use source::selection::Selection;
 pub use source::split::{Dealing, Sizes, split};
 pub use source::subset::Subset;
 pub use source::windows::{Columns, SeriesStep, Span, Windows, columns_of, lengths_of_groups};
+pub use summary::FieldSummary;

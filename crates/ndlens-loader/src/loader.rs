@@ -11,7 +11,7 @@ use crate::batch::Batch;
 use crate::compiled::CompiledField;
 use crate::config::Config;
 use crate::epoch::feed::{Feed, Sampling};
-use crate::epoch::mixture::softened;
+use crate::epoch::mixture::{softened, summary_of};
 use crate::epoch::{Course, Epoch, ItemsFrom};
 use crate::error::{Error, Result};
 use crate::memory::batch_pools::BatchPools;
@@ -29,6 +29,7 @@ use crate::resume::note::Note;
 use crate::resume::position::{Begun, Point, Position};
 use crate::resume::state::{Basis, State};
 use crate::source::selection::Selection;
+use crate::summary::FieldSummary;
 
 /// A part of the data set.
 #[derive(Debug, Clone)]
@@ -436,6 +437,15 @@ impl Loader {
             seed: self.config.seed,
             fields: self.fields.iter().map(field).collect(),
         }
+    }
+
+    /// Its fields in words and numbers.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Core`] if there is no memory for the list.
+    pub fn summary(&self) -> Result<Vec<FieldSummary>> {
+        summary_of(&self.fields, self.mixer.as_deref())
     }
 
     /// The memory of batches, those being made, waiting, kept and free together.

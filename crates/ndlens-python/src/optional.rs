@@ -60,6 +60,10 @@ pub(crate) fn needs<'py>(
     }
     let _inside = exit::enter(py);
     let imported = py.import(module).map_err(|cause| {
+        // Ctrl-C, or no memory, says nothing of what is installed.
+        if !cause.is_instance_of::<PyImportError>(py) {
+            return cause;
+        }
         let error = PyImportError::new_err(why);
         error.set_cause(py, Some(cause));
         error

@@ -38,6 +38,8 @@ macro_rules! provided {
 provided! {
     /// The class `nl.Arrays`.
     ARRAYS = "Arrays";
+    /// Objects in HTML, for notebooks.
+    FACE = "face";
     /// Registers views with the picklers of messages.
     REGISTER_SENDERS = "register_senders";
     /// Refuses the buffer of an object whose memory is only a part of what it means.

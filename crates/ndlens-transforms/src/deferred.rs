@@ -10,6 +10,7 @@ use ndlens_kernels as kernels;
 
 use crate::error::Result;
 use crate::pipeline::Pipeline;
+use crate::stages::words_of;
 
 /// The maps of values that remain to be applied to a batch.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,6 +20,13 @@ pub struct Deferred {
     /// The axis of the channels of [`Normalize`](kernels::MapStep::Normalize) in the batch, as the
     /// consumer gets it.
     pub channel_axis: Option<usize>,
+}
+
+impl Deferred {
+    /// The maps of values in words, in their order.
+    pub fn words(&self) -> Vec<String> {
+        self.steps.iter().map(words_of).collect()
+    }
 }
 
 impl Pipeline {

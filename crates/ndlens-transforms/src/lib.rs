@@ -56,6 +56,7 @@ mod replay;
 mod resize;
 mod scratch;
 mod size;
+mod stages;
 mod step;
 #[cfg(test)]
 mod testing;
@@ -88,5 +89,6 @@ pub use replay::split_params;
 pub use resize::{RandomResizedCrop, Resize, Target};
 pub use scratch::Scratch;
 pub use size::{Size, Sizes};
+pub use stages::Stages;
 pub use step::{Along, Axes, Choice, ChoiceOf, CloneStep, Effect, MemoryFormat, Step};
 pub use values::{Normalize, Standardize, ToDtype};

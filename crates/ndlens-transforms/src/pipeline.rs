@@ -32,6 +32,7 @@ use crate::params::{Drawn, DrawnList, Kind};
 use crate::random::{ItemStream, Stream, label};
 use crate::scratch::Scratch;
 use crate::size::{CHANNEL, HEIGHT, Size, Sizes, WIDTH};
+use crate::stages::{Stages, words_of_map};
 use crate::step::{Along, Choice, Effect, MemoryFormat, Step};
 
 /// Transforms compiled for items of one shape and dtype.
@@ -394,6 +395,23 @@ impl Pipeline {
     /// Bytes of an output item.
     pub fn nbytes(&self) -> usize {
         self.nbytes
+    }
+
+    /// The work on an item, in words; see [`Stages`].
+    pub fn stages(&self) -> Stages {
+        let words = |stage: &Stage| match stage {
+            Stage::Values { map, .. } => words_of_map(map),
+            Stage::Applied(applied) => vec![applied.name().to_owned()],
+        };
+        let mut last = words_of_map(&self.values);
+        if self.turns_channels() {
+            last.push("ChannelsFirst".to_owned());
+        }
+        Stages {
+            before: self.stages.iter().flat_map(words).collect(),
+            last,
+            in_place: self.finishing.iter().map(|applied| applied.name().to_owned()).collect(),
+        }
     }
 
     /// The names of the random transforms, in the order of the parameters of [`draw`](Self::draw).

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 # Each is a module of this package.
-COMMANDS: tuple[str, ...] = ()
+COMMANDS: tuple[str, ...] = ("inspect",)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="ndlens", description="Zero-copy views and a loader without the GIL."
     )
     parser.add_argument("--version", action="version", version=f"ndlens {__version__}")
-    commands = parser.add_subparsers(metavar="command", required=True)
+    commands = parser.add_subparsers(metavar="command")
     for name in COMMANDS:
         module = importlib.import_module(f".{name}", __package__)
         command = commands.add_parser(name, help=module.SUMMARY, description=module.SUMMARY)
@@ -65,6 +66,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 )
         command.set_defaults(run=module.run)
     options = parser.parse_args(arguments)
+    if "run" not in options:
+        parser.print_help(sys.stderr)
+        return 2
     try:
         with Progress() as progress:
             report: Report = options.run(options, progress)
@@ -77,5 +81,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         render(report, options.format, sys.stdout)
         sys.stdout.flush()
     except BrokenPipeError:  # `ndlens inspect .. | head`
-        sys.stderr.close()
+        # What is left in the buffer must not fail once more when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return report.status

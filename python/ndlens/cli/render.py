@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import textwrap
+from dataclasses import replace
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
@@ -14,6 +15,8 @@ __all__ = ["FORMATS", "render"]
 
 FORMATS = {"text": "tables", "markdown": "tables in Markdown", "json": "one JSON document"}
 
+MOST_ROWS_FOR_RICH = 1_000
+
 
 def render(report: Report, format: str, file: TextIO) -> None:
     """Write `report` to `file` in one of `FORMATS`."""
@@ -21,13 +24,32 @@ def render(report: Report, format: str, file: TextIO) -> None:
         json.dump(report.data, file, indent=2)
         file.write("\n")
         return
+    parts = []
     for table in report.tables:
-        file.write(_markdown(table) if format == "markdown" else _text(table, file))
-        for note in table.notes:
-            file.write(_paragraph(note, format))
-        file.write("\n")
-    for note in report.notes:
-        file.write(_paragraph(note, format))
+        table = _printable(table)
+        parts.append(_markdown(table) if format == "markdown" else _text(table, file))
+        parts += [_paragraph(note, format) for note in table.notes]
+        parts.append("\n")
+    parts += [_paragraph(_visible(note), format) for note in report.notes]
+    encoding = file.encoding or "utf-8"
+    file.write("".join(parts).encode(encoding, "backslashreplace").decode(encoding))
+
+
+def _visible(text: str) -> str:
+    """`text` with escapes for what does not print: names in files could move the cursor."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text
+    )
+
+
+def _printable(table: Table) -> Table:
+    return replace(
+        table,
+        title=_visible(table.title),
+        rows=[[_visible(cell) for cell in row] for row in table.rows],
+        notes=[_visible(note) for note in table.notes],
+    )
 
 
 def _paragraph(text: str, format: str) -> str:
@@ -43,6 +65,10 @@ def _markdown(table: Table) -> str:
 
 
 def _text(table: Table, file: TextIO) -> str:
+    # A file or a pipe gets neither colours nor folded lines, and rich takes a millisecond for a
+    # row: there is nothing for it to do.
+    if not file.isatty() or len(table.rows) > MOST_ROWS_FOR_RICH:
+        return _plain(table)
     try:
         from rich.box import SIMPLE_HEAD
         from rich.console import Console
@@ -50,16 +76,15 @@ def _text(table: Table, file: TextIO) -> str:
         from rich.text import Text
     except ImportError:
         return _plain(table)
-    rich = RichTable(title=table.title, title_justify="left", box=SIMPLE_HEAD)
+    rich = RichTable(title=Text(table.title), title_justify="left", box=SIMPLE_HEAD)
     for column in table.columns:
-        rich.add_column(column, overflow="fold")
+        rich.add_column(Text(column), overflow="fold")
     for row in table.rows:
         rich.add_row(*map(Text, row))
-    # A file or a pipe is as wide as the table needs.
-    console = Console(file=file, width=None if file.isatty() else 400)
+    console = Console(file=file)
     with console.capture() as captured:
         console.print(rich)
-    return captured.get()
+    return "\n".join(line.rstrip() for line in captured.get().splitlines()) + "\n"
 
 
 def _plain(table: Table) -> str:

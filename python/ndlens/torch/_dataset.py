@@ -12,6 +12,7 @@ from torch.utils.data import default_collate, get_worker_info
 from typing_extensions import TypeVar  # torch needs it, too
 
 from .. import _ndlens
+from .._face import face
 from .._fields import as_sources, check_fields
 from .._keywords import refuse_elsewhere
 from .._options import DatasetOptions, FieldOptions
@@ -258,6 +259,10 @@ class Dataset(torch.utils.data.Dataset[_Sample_co], Generic[_Sample_co]):
         items = [self._item(index) for index in indices]
         make = self._gatherer.batch if get_worker_info() is None else self._gatherer.batch_to_send
         return _Fetched(make(items, *self._draws()), len(items))
+
+    def _repr_html_(self) -> str:
+        """The fields and how they are made in HTML, for notebooks."""
+        return face("dataset", self)
 
     def __repr__(self) -> str:
         return f"<ndlens.torch.Dataset items={len(self)}>"

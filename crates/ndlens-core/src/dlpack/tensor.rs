@@ -145,7 +145,11 @@ fn export<M: Managed>(view: &View) -> Result<NonNull<M>> {
 /// The owner of a tensor that another library made.
 struct Import<M: Managed>(NonNull<M>);
 
-impl<M: Managed> Owner for Import<M> {}
+impl<M: Managed> Owner for Import<M> {
+    fn description(&self) -> String {
+        "a DLPack tensor".to_owned()
+    }
+}
 
 // SAFETY: the struct is used again only by its deleter, which DLPack lets any thread call, once.
 unsafe impl<M: Managed> Send for Import<M> {}

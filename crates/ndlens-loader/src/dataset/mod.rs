@@ -21,10 +21,12 @@ use crate::config::Values;
 use crate::dataset::message::{Block, Place, arrange};
 use crate::dataset::ring::Ring;
 use crate::epoch::make_items::{ItemBatch, make_items};
+use crate::epoch::mixture::summary_of;
 use crate::error::{Error, Result};
 use crate::field::Field;
 use crate::memory::pool::Pool;
 use crate::memory::store_policy::StorePolicy;
+use crate::summary::FieldSummary;
 
 /// The seed of the draws for an item, beside the item and its field's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,6 +106,15 @@ impl Gather {
     /// Each field's name and the dtype that its transforms end in.
     pub fn dtypes(&self) -> impl Iterator<Item = (&str, &DType)> {
         self.fields.iter().map(|field| (field.name.as_str(), field.pipeline.dtype()))
+    }
+
+    /// Its fields in words and numbers.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Core`] if there is no memory for the list.
+    pub fn summary(&self) -> Result<Vec<FieldSummary>> {
+        summary_of(&self.fields, None)
     }
 
     /// A batch in new memory: one view for each field.

@@ -214,7 +214,11 @@ pub struct Slot {
     process: u32,
 }
 
-impl Owner for Slot {}
+impl Owner for Slot {
+    fn description(&self) -> String {
+        "shared memory of a batch".to_owned()
+    }
+}
 
 impl Slot {
     /// Its memory, whose owner is the slot.

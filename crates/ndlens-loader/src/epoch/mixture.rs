@@ -20,7 +20,7 @@
 
 use std::ops::Range;
 
-use ndlens_core::{DType, Layout, Order, View};
+use ndlens_core::{DType, Layout, Order, View, room};
 use ndlens_kernels::Blend;
 use ndlens_transforms::mixing::{DrawnMix, Mixer, Region, soften};
 use ndlens_transforms::{Pipeline, Scratch};
@@ -28,6 +28,7 @@ use ndlens_transforms::{Pipeline, Scratch};
 use crate::compiled::CompiledField;
 use crate::error::Result;
 use crate::memory::pool::Slab;
+use crate::summary::FieldSummary;
 
 /// Bytes of a range that are mixed at a time: those of two items stay in the cache.
 const BLOCK_BYTES: usize = 16 << 10;
@@ -74,6 +75,19 @@ impl Task {
 /// probabilities.
 pub(crate) fn softened(mixer: &Mixer) -> Option<usize> {
     mixer.classes().map(|_| mixer.labels())
+}
+
+/// Fields in words and numbers, of batches that are mixed so.
+pub(crate) fn summary_of(
+    fields: &[CompiledField],
+    mixer: Option<&Mixer>,
+) -> Result<Vec<FieldSummary>> {
+    let classes = |place| {
+        let mixer = mixer.filter(|&mixer| softened(mixer) == Some(place))?;
+        mixer.classes()
+    };
+    let summaries = fields.iter().enumerate().map(|(place, field)| field.summary(classes(place)));
+    room::try_list_of(summaries)
 }
 
 /// The mixing of one batch.

@@ -59,7 +59,7 @@ use crate::compiled::CompiledField;
 use crate::config::Config;
 use crate::epoch::chunks::Chunks;
 use crate::epoch::feed::Feed;
-use crate::epoch::mixture::{Mixture, softened};
+use crate::epoch::mixture::{Mixture, softened, summary_of};
 use crate::epoch::plan::{Making, Plan, Stage, exceeds_memory};
 use crate::epoch::window::{InFlight, Window};
 use crate::epoch::workers::Shared;
@@ -70,6 +70,7 @@ use crate::order::ItemOrder;
 use crate::order::shard::Shard;
 use crate::resume::note::Note;
 use crate::resume::position::Tracker;
+use crate::summary::FieldSummary;
 use crate::sync::{Builder, JoinHandle, Mutex};
 
 /// The result of [`Epoch::next_within`].
@@ -424,6 +425,16 @@ impl Epoch {
     /// The place of the order at which it starts.
     pub fn first_place(&self) -> usize {
         self.shared.plan.start
+    }
+
+    /// Its fields in words and numbers.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Core`] if there is no memory for the list.
+    pub fn summary(&self) -> Result<Vec<FieldSummary>> {
+        let plan = &self.shared.plan;
+        summary_of(&plan.fields, plan.mixer.as_deref())
     }
 
     /// The rank that takes its items.

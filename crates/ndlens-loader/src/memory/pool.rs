@@ -133,7 +133,11 @@ struct Lease {
     home: Weak<Shared>,
 }
 
-impl Owner for Lease {}
+impl Owner for Lease {
+    fn description(&self) -> String {
+        "memory of a loader's batch".to_owned()
+    }
+}
 
 impl Drop for Lease {
     fn drop(&mut self) {

@@ -27,7 +27,11 @@ use crate::optional;
 /// A Python object that keeps memory alive by being alive.
 struct Kept(Option<Py<PyAny>>);
 
-impl Owner for Kept {}
+impl Owner for Kept {
+    fn description(&self) -> String {
+        "an object with an array interface".to_owned()
+    }
+}
 
 impl Drop for Kept {
     fn drop(&mut self) {

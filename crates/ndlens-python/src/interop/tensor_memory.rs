@@ -119,6 +119,10 @@ struct Watched {
 }
 
 impl Owner for Watched {
+    fn description(&self) -> String {
+        "a torch tensor's storage".to_owned()
+    }
+
     fn verify(&self, _len: usize) -> ndlens::Result<()> {
         self.watch.check()?;
         self.buffer.verify()

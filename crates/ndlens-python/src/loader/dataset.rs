@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ndlens::loader::{Block, Gather, Part, Randomness, Ring};
+use ndlens::loader::{Block, FieldSummary, Gather, Part, Randomness, Ring};
 use ndlens::{Buffer, DType, Layout, View};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
@@ -81,6 +81,11 @@ impl PyGatherer {
 }
 
 impl PyGatherer {
+    /// Its fields in words and numbers.
+    pub(crate) fn summary(&self) -> PyResult<Vec<FieldSummary>> {
+        self.gather.summary().or_raise()
+    }
+
     fn ring(&self) -> Arc<Ring> {
         let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
         if !ring.is_own() {

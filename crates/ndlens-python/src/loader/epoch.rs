@@ -183,11 +183,10 @@ impl PyEpoch {
     /// The number of the epoch, its first place, its rank and the world size, once it has begun.
     #[pyo3(name = "_course")]
     fn course(&self, py: Python<'_>) -> Option<(u32, usize, usize, usize)> {
-        let course = |epoch: &Epoch| {
+        self.with_epoch(py, |epoch| {
             let shard = epoch.shard();
             (epoch.number(), epoch.first_place(), shard.rank, shard.world_size)
-        };
-        exit::detach(py, || self.lock().and_then(|epoch| epoch.as_ref().map(course)))
+        })
     }
 
     /// A batch of these parts, in the structure of the fields, and the parameters drawn for it.
@@ -248,6 +247,26 @@ impl PyEpoch {
             taken: AtomicU64::new(0),
             end: OnceLock::new(),
         }
+    }
+
+    /// A fact about the epoch, if it has begun and is not over.
+    pub(crate) fn with_epoch<T: Send>(
+        &self,
+        py: Python<'_>,
+        fact: impl FnOnce(&Epoch) -> T + Send,
+    ) -> Option<T> {
+        // Detached: a thread that holds the epoch may need the interpreter before it releases it.
+        exit::detach(py, || self.lock().and_then(|epoch| epoch.as_ref().map(fact)))
+    }
+
+    /// A fact about the loader, if the epoch has not begun.
+    pub(crate) fn with_loader<T>(
+        &self,
+        py: Python<'_>,
+        fact: impl FnOnce(&PyLoader) -> T,
+    ) -> Option<T> {
+        let loader = self.lock_loader(py)?;
+        loader.as_ref().map(|loader| fact(loader.get()))
     }
 
     /// Begins the epoch, once.

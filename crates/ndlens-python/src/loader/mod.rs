@@ -11,6 +11,7 @@
 //! | `output.rs`, `batch.rs`, `params.rs` | tensors or arrays; a batch; its drawn parameters |
 //! | `pinned.rs`, `destination.rs` | batches in pinned memory; batches to a device |
 //! | `dataset.rs` | batches for torch's `DataLoader`, also to other processes |
+//! | `face.rs` | what notebooks show |
 //! | `items.rs` | `nl.Items` and `nl.subset` |
 //! | `ragged.rs`, `series.rs`, `splits.rs` | `nl.ragged`, `nl.windows`, `nl.split` |
 //! | `selection.rs` | indices, masks and labels in |
@@ -21,6 +22,7 @@ pub(crate) mod core;
 pub(crate) mod dataset;
 pub(crate) mod destination;
 pub(crate) mod epoch;
+pub(crate) mod face;
 pub(crate) mod fields;
 pub(crate) mod items;
 pub(crate) mod iteration;

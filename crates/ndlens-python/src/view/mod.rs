@@ -6,6 +6,7 @@
 //! | `claim.rs` | a view that can be given up, but not while it is read |
 //! | `constructor.rs` | `nl.view`, `nl.shares_memory`, `nl.may_share_memory` |
 //! | `attributes.rs` | attributes of a view; `release` |
+//! | `face.rs` | what notebooks show |
 //! | `key.rs` | keys, extracted as indices |
 //! | `indexing.rs` | reading: `view[key]` |
 //! | `write.rs` | writing: `view[key] = value`, `fill` |
@@ -17,6 +18,7 @@ pub(crate) mod attributes;
 pub(crate) mod claim;
 pub(crate) mod constructor;
 pub(crate) mod element;
+pub(crate) mod face;
 pub(crate) mod indexing;
 pub(crate) mod key;
 pub(crate) mod object;

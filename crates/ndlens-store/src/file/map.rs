@@ -352,6 +352,17 @@ impl Memory {
 }
 
 impl Owner for MappedFile {
+    fn description(&self) -> String {
+        let how = match (&self.memory, self.mode) {
+            (Memory::Nothing, _) => "of no bytes",
+            (Memory::Read { .. }, _) => "read into memory",
+            (Memory::Mapped(_), MapMode::Read) => "mapped for reading",
+            (Memory::Mapped(_), MapMode::CopyOnWrite) => "mapped copy-on-write",
+            (Memory::Mapped(_), MapMode::ReadWrite) => "mapped for writing",
+        };
+        format!("file {}, {how}", self.path().display())
+    }
+
     fn verify(&self, len: usize) -> ndlens_core::Result<()> {
         let Memory::Mapped(map) = &self.memory else { return Ok(()) };
         let path = || self.path().display().to_string();

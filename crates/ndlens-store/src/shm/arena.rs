@@ -172,7 +172,11 @@ impl Drop for Mapping {
     }
 }
 
-impl Owner for Arena {}
+impl Owner for Arena {
+    fn description(&self) -> String {
+        "shared memory".to_owned()
+    }
+}
 
 impl Arena {
     /// `len` zeroed bytes of shared memory, all set aside.

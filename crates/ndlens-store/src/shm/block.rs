@@ -21,7 +21,11 @@ pub(crate) struct Part<T> {
     arena: Arc<Arena>,
 }
 
-impl<T: Send + Sync + 'static> Owner for Part<T> {}
+impl<T: Send + Sync + 'static> Owner for Part<T> {
+    fn description(&self) -> String {
+        self.arena.description()
+    }
+}
 
 impl<T: Send + Sync + 'static> Part<T> {
     pub(crate) fn new(arena: Arc<Arena>, claim: T) -> Self {
