@@ -37,7 +37,7 @@ SECONDS ?= 60
 
 # What each recipe needs; the table above says how much that is.
 demo screenshots: .venv/has-demo
-fuzz-layout soak exits leaks memory-sweep: .venv/has-test
+asan fuzz-layout soak exits leaks memory-sweep: .venv/has-test
 test: .venv/has-frameworks
 bench: .venv/has-bench
 lint: .venv/has-lint
@@ -74,6 +74,9 @@ soak: build ## Share, send and lose arrays for some minutes; shared memory must 
 
 exits: build ## End the interpreter in every way, five times each, and 200 times at any moment
 	$(BIN)/python -m tests.stress.exits --runs 5 --random 200
+
+asan: ## Run the tests of the crates, and the Python tests at the border, with AddressSanitizer
+	$(BIN)/python -m tests.stress.asan
 
 leaks: build ## Export, import and fail a million times; what is in use must stay flat
 	$(BIN)/python -m tests.stress.leaks --rounds 1000000

@@ -7,7 +7,7 @@
 use ndlens_core::{Index, Layout};
 
 /// More elements than this are not enumerated.
-pub(crate) const MOST: usize = 4096;
+pub(crate) const MOST: usize = 1024;
 
 /// A shape, and the place of each element in C order.
 #[derive(Debug, Clone, PartialEq, Eq)]
