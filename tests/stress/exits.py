@@ -30,6 +30,8 @@ BEGIN = """
     import ndlens as nl
     from ndlens import transforms as T
 
+    # A shell that starts programs in the background has them ignore Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     warnings.simplefilter("ignore", DeprecationWarning)
     x = np.zeros((64, 3000), "u1")
     images = np.zeros((64, 32, 32, 3), "u1")

@@ -31,11 +31,13 @@ HANGS_AFTER = 60
 AGAIN_AFTER = 5
 
 PROGRAM = """
-    import os, pickle, random, sys, threading, time, warnings
+    import os, pickle, random, signal, sys, threading, time, warnings
     import numpy as np
     import ndlens as nl
     from ndlens import transforms as T
 
+    # A shell that starts programs in the background has them ignore Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     warnings.simplefilter("ignore", DeprecationWarning)
     seed, directory, way, seconds = sys.argv[1:]
     chance, seconds = random.Random(int(seed)), float(seconds)
