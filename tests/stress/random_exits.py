@@ -87,17 +87,16 @@ PROGRAM = """
     batch = next(kept)
     if way == "os._exit":
         threading.Timer(seconds, os._exit, [7]).start()
-    print("at work", flush=True)
-    until = time.monotonic() + seconds
-    while way not in ("end", "sys.exit", "raise") or time.monotonic() < until:
-        try:
+    try:
+        print("at work", flush=True)
+        until = time.monotonic() + seconds
+        while way not in ("end", "sys.exit", "raise") or time.monotonic() < until:
             work()
-        except KeyboardInterrupt:
-            if way == "SIGINT":
-                raise
-            # The library goes on as before.
-            epoch(), save(), sent()
-            break
+    except KeyboardInterrupt:
+        if way == "SIGINT":
+            raise
+        # The library goes on as before.
+        epoch(), save(), sent()
     if way == "sys.exit":
         sys.exit(5)
     if way == "raise":
