@@ -27,13 +27,13 @@ unexport CONDA_PREFIX PYTHONHOME PYTHONPATH
 
 # Two installations at once would write to one environment.
 .NOTPARALLEL:
-.PHONY: help demo test docs fuzz-layout memory-sweep soak exits loom lint bench instructions \
+.PHONY: help demo test docs fuzz-layout memory-sweep soak exits loom lint bench audit instructions \
 	valgrind screenshots build clean
 .DEFAULT_GOAL := help
 
 # What each recipe needs; the table above says how much that is.
 demo screenshots: .venv/has-demo
-fuzz-layout soak exits memory-sweep: .venv/has-test
+audit fuzz-layout soak exits memory-sweep: .venv/has-test
 test: .venv/has-frameworks
 bench: .venv/has-bench
 lint: .venv/has-lint
@@ -99,6 +99,9 @@ bench: build valgrind ## Measure ndlens beside NumPy, numba, OpenCV and PyTorch;
 	$(BIN)/python benches/order.py
 	$(BIN)/python benches/colour.py
 	$(BIN)/python benches/mixing.py
+
+audit: build ## Measure which hand-offs copy, and put the tables into README.md and docs/audit.md
+	$(BIN)/python tests/docs/audit_tables.py
 
 instructions: valgrind ## Count each kernel's instructions and make the counts the new baseline
 	$(BIN)/python benches/instructions.py --write
