@@ -6,7 +6,7 @@ SIZE_demo := 6.1 GB, of which 5.8 GB are PyTorch: PyPI has it with CUDA
 SIZE_test := 7.2 GB, of which 5.8 GB are PyTorch: PyPI has it with CUDA
 SIZE_frameworks := 8.2 GB, of which 5.8 GB are PyTorch: PyPI has it with CUDA
 SIZE_bench := 6.3 GB, of which 5.8 GB are PyTorch: PyPI has it with CUDA
-SIZE_docs := 150 MB
+SIZE_docs := 170 MB
 SIZE_lint := 7.5 GB, of which 5.8 GB are PyTorch, whose types mypy reads
 
 # The first Python that runs (a pyenv shim may not), is new enough and can make a virtual

@@ -41,7 +41,10 @@ class MarkdownFile(pytest.File):
         if FENCE.search(text):
             yield MarkdownProgram.from_parent(self, name="python")
         if TITLED.search(text):
-            yield MarkdownConsole.from_parent(self, name="console")
+            console = MarkdownConsole.from_parent(self, name="console")
+            # Its commands start interpreters that import torch.
+            console.add_marker(pytest.mark.timeout(300))
+            yield console
 
 
 class MarkdownProgram(pytest.Item):

@@ -15,7 +15,7 @@ from markdown.treeprocessors import Treeprocessor
 
 # As the documentation imports them.
 MODULES = {"nl": "ndlens", "ndlens": "ndlens", "T": "ndlens.transforms"}
-CLASSES = {"Arrays", "Items", "Loader", "Shards", "View"}
+CLASSES = {"Arrays", "Copies", "Holders", "Items", "Loader", "Shards", "View"}
 ERRORS = {
     "CopyRequired",
     "FormatError",

@@ -6,6 +6,9 @@ scikit-image for its photographs.
 
 from __future__ import annotations
 
+import contextlib
+import io
+import os
 import shutil
 import subprocess
 import sys
@@ -14,10 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import skimage.data
 from PIL import Image, ImageChops
 
 import ndlens as nl
 from ndlens import transforms as T
+from ndlens.cli import main as ndlens_command
 
 IMAGES = Path(__file__).parents[1] / "images"
 GROUND = {"light": "#ffffff", "dark": "#111418"}
@@ -36,6 +41,13 @@ def main() -> None:
             for theme in GROUND:
                 picture = shot(browser, folder, obj._repr_html_(), theme)
                 save(picture, IMAGES / f"{name}-{theme}.png")
+        picture = sheet(folder)
+        path = IMAGES / "preview.webp"
+        for quality in (70, 60, 50, 40):
+            picture.save(path, quality=quality, method=6)
+            if path.stat().st_size <= BYTES_MAX:
+                break
+        print(f"{path.relative_to(Path.cwd())}: {picture.size}, {path.stat().st_size:,} bytes")
 
 
 def faces(folder: Path) -> dict[str, Any]:
@@ -59,6 +71,33 @@ def faces(folder: Path) -> dict[str, Any]:
     )
     _kept = next(iter(loader))
     return {"view": nl.view(images)[:, 128:384, 383:127:-1], "loader": loader}
+
+
+def sheet(folder: Path) -> Image.Image:
+    """A sheet of photographs that scikit-image has."""
+    photographs = folder / "photographs"
+    photographs.mkdir()
+    for name in (
+        *("astronaut.png", "chelsea.png", "coffee.png"),
+        *("motorcycle_left.png", "retina.jpg", "rocket.jpg"),
+    ):
+        shutil.copy(Path(skimage.data.__file__).parent / name, photographs)
+    arguments = [
+        *("preview", "photographs", "--count", "6", "--seed", "3", "--side", "176"),
+        *("--out", "sheet.png", "--json", "--transforms"),
+        'RandomResizedCrop(176), RandomHorizontalFlip(), ToDtype("float32", scale=True), '
+        "RandomErasing()",
+    ]
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            if ndlens_command(arguments) != 0:
+                sys.exit("ndlens preview failed")
+    finally:
+        os.chdir(before)
+    with Image.open(folder / "sheet.png") as image:
+        return image.convert("RGB")
 
 
 def shot(browser: str, folder: Path, html: str, theme: str) -> Image.Image:

@@ -1123,10 +1123,10 @@ def share(obj: Any, /, *, name: str | None = None, timeout: float | None = None)
 
     Sent to other processes, by pickle in any form, such a view is some hundred bytes, and is a view
     of the same memory there. Ragged items and windows come back as such, on copies of what they are
-    of; shards and subsets as one array. The copies are writable, C-contiguous and start at
-    multiples of 64 bytes, all in one block of memory (one descriptor). The memory is freed with the
-    last view on it, in any process, also if that is killed; nothing is left behind. It does not
-    need /dev/shm.
+    of; shards and subsets as one array. Windows cannot be shared by name. The copies are writable,
+    C-contiguous and start at multiples of 64 bytes, all in one block of memory (one descriptor).
+    The memory is freed with the last view on it, in any process, also if that is killed; nothing is
+    left behind. It does not need /dev/shm.
 
     Args:
         obj: Anything `nl.view` takes, or a dict, tuple or list of such, which comes back in the

@@ -29,3 +29,17 @@ def test_every_python_block_is_one_that_runs(page: Path) -> None:
     fences = re.findall(r"^[ \t]*```(?:py|Py).*$", page.read_text(), re.MULTILINE)
     runs = re.compile(r'```python(?: title="[\w.]+")?')
     assert [fence for fence in fences if not runs.fullmatch(fence)] == []
+
+
+def test_the_first_page_leads_to_every_page_that_is_read_for_itself() -> None:
+    first = (DOCS / "README.md").read_text()
+    folders = ("guides", "concepts", "from")
+    pages = [page for page in PAGES if page.parent == DOCS or page.parent.name in folders]
+    unlisted = [
+        str(page.relative_to(DOCS))
+        for page in pages
+        if page.is_relative_to(DOCS)
+        and page.name != "README.md"
+        and f"]({page.relative_to(DOCS)})" not in first
+    ]
+    assert unlisted == []

@@ -576,11 +576,11 @@ def test_shared_ragged_items_go_to_a_process_as_handles() -> None:
     np.testing.assert_array_equal(batch[:, 0, 0], np.arange(0, 200, 5))
 
 
-def test_items_have_no_name_together() -> None:
+def test_windows_are_not_shared_by_name() -> None:
     with pytest.raises(TypeError) as raised:
-        nl.share({"images": nl.ragged(RAGGED)}, name="ragged")
+        nl.share({"series": nl.windows(np.arange(9), 3)}, name="windows")
     assert (
         str(raised.value)
-        == "array 'images': items are several arrays, which have no name together: share them"
-        " without name=, or share their series, or their data, offsets and shapes"
+        == "array 'series': windows cannot be shared by name: share their series by name, and make"
+        " the windows of what comes back"
     )

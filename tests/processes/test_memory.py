@@ -30,6 +30,69 @@ def test_no_operation_ends_the_process_where_memory_is_short(groups: list[str]) 
     assert ", 0 failures" in swept.stdout
 
 
+EXHAUSTED = {
+    "arrays that are shared": "nl.share(arrays)",
+    "series of windows": "nl.windows(arrays, 5)",
+    "ragged items": "nl.ragged(arrays)",
+    "fields of a loader": "nl.Loader(named, batch_size=2)",
+    "saved arrays": "nl.save(path, named)",
+    "a pickle of windows": "pickle.dumps(windows)",
+    "pieces of a view": "nl.view(arrays[0]).split([5] * 100_000)",
+    "tensors of a file": "[file[name].shape for name in file]",
+}
+
+
+@pytest.mark.parametrize("name", EXHAUSTED)
+def test_many_small_things_where_no_byte_is_left_are_a_memory_error(
+    name: str, tmp_path: Path
+) -> None:
+    # The heap is full, down to its smallest blocks, so that what fails is an owner of one array,
+    # and not a list of all.
+    program = f"""
+        import ctypes, pickle, resource
+        import numpy as np
+        import ndlens as nl
+
+        libc = ctypes.CDLL(None)
+        libc.malloc.restype = ctypes.c_void_p
+        libc.malloc.argtypes = [ctypes.c_size_t]
+        libc.free.argtypes = [ctypes.c_void_p]
+        arrays = [np.zeros(10) for _ in range(3000)]
+        named = dict(zip(map(str, range(3000)), arrays))
+        windows = nl.windows(arrays, 5)
+        path = {str(tmp_path / "arrays.safetensors")!r}
+        nl.save(path, named)
+        file = nl.open(path)
+        blocks, place = [None] * 1_000_000, 0
+        # Free places in pools that stay: memory for Python's small objects.
+        spare = [bytes(k % 30 * 16) for k in range(120_000)]
+        for k in range(len(spare)):
+            if k // 30 % 2:
+                spare[k] = None
+        resource.setrlimit(resource.RLIMIT_AS, (1, resource.RLIM_INFINITY))
+        try:
+            for size in (1 << 20, 1 << 16, 1 << 12, 1 << 10, 256, 128, 64, 24):
+                while block := libc.malloc(size):
+                    blocks[place], place = block, place + 1
+        except MemoryError:
+            pass
+        shown = "no error"
+        try:
+            {EXHAUSTED[name]}
+        except MemoryError as error:
+            shown = "MemoryError"
+        for block in blocks:
+            if block is None:
+                break
+            libc.free(block)
+        print(shown)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout) == (0, "MemoryError\n"), done.stderr
+
+
 LONG = {
     "a copy of a view that repeats a byte": "large.copy()",
     "its bytes": "large.tobytes()",

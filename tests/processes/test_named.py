@@ -67,6 +67,97 @@ def test_what_is_shared_comes_out_as_it_went_in(name: str) -> None:
             nl.attach(name, timeout=0)
 
 
+RAGGED = [np.arange(h * w, dtype="u1").reshape(h, w) for h, w in [(2, 3), (4, 1), (1, 1), (3, 0)]]
+
+
+@pytest.mark.parametrize("kind", ["list", "packed", "subset", "empty", "numbers"])
+def test_items_of_different_sizes_have_a_name(name: str, kind: str) -> None:
+    items = {
+        "list": lambda: nl.ragged(RAGGED),
+        "packed": lambda: nl.ragged(np.arange(6), np.array([3, 0, 4]), np.array([[2], [1], [0]])),
+        "subset": lambda: nl.ragged(RAGGED)[[1, 3, 1]],
+        "empty": lambda: nl.ragged(np.zeros(0), shapes=np.zeros((0, 2), "i8")),
+        "numbers": lambda: nl.ragged([np.array(k, "f4") for k in range(3)]),
+    }[kind]()
+    shared = nl.share(items, name=name)
+    attached = nl.attach(name)
+    again = nl.share(items, name=name)
+    for found in (shared, attached, again):
+        assert isinstance(found, nl.Items)
+        assert (len(found), found.dtype) == (len(items), items.dtype)
+        assert [x.tolist() if kind != "numbers" else x for x in found] == [
+            x.tolist() if kind != "numbers" else x for x in items
+        ]
+    if items.dtype != "float64" and kind != "numbers":
+        shared[0][...] = 99
+        assert attached[0].tolist() == shared[0].tolist() == again[0].tolist()
+        assert np.unique(attached[0].numpy()).tolist() == [99]
+    del shared, attached, again, found
+    with pytest.raises(TimeoutError):
+        nl.attach(name, timeout=0)
+
+
+def test_arrays_items_and_shards_have_one_name_together(name: str, peers: list[Peer]) -> None:
+    labels = np.arange(4)
+    fields = {
+        "x": nl.ragged(RAGGED),
+        "y": labels,
+        "z": nl.view(labels)[::-1],
+        "w": nl.subset(labels, [3, 1]),
+    }
+    shared: Any = nl.share(fields, name=name)
+    assert list(shared) == list(fields)
+    assert [x.tolist() for x in shared["x"]] == [x.tolist() for x in RAGGED]
+    assert shared["z"].tolist() == [3, 2, 1, 0]
+    assert shared["w"].tolist() == [3, 1]
+    for peer in peers:
+        peer(f"found = nl.attach({name!r})")
+    assert {peer("found['x'].shapes.tolist()") for peer in peers} == {
+        "[[2, 3], [4, 1], [1, 1], [3, 0]]"
+    }
+    peers[0]("found['x'][1][0, 0] = 77; found['y'][2] = 55")
+    assert {peer("(found['x'][1].tolist(), found['y'].tolist())") for peer in peers} == {
+        "([[77], [1], [2], [3]], [0, 1, 55, 3])"
+    }
+    assert shared["x"][1].tolist()[0] == [77]
+    # The last holder of any part holds all.
+    del shared
+    peers[0]("part = found['x'][1]; del found")
+    for peer in peers[1:]:
+        peer("del found")
+    assert nl.attach(name)["y"].tolist() == [0, 1, 55, 3]
+    peers[0]("del part")
+    with pytest.raises(TimeoutError):
+        nl.attach(name, timeout=0)
+
+
+def test_items_that_differ_from_those_under_the_name_are_an_error(name: str) -> None:
+    shared = nl.share([nl.ragged(RAGGED)], name=name)
+    told = (
+        f'shared memory "{name}" holds [4 items of 2 axes, 11 elements of uint8], expected [2 items'
+        " of 2 axes, 10 elements of uint8]"
+    )
+    with pytest.raises(ValueError, match=re.escape(told)):
+        nl.share([nl.ragged(RAGGED[:2])], name=name)
+    with pytest.raises(ValueError, match=r"expected \[uint8 \[11\], int64 \[4\], int64 \[4, 2\]\]"):
+        nl.share([np.zeros(11, "u1"), np.zeros(4, "i8"), np.zeros((4, 2), "i8")], name=name)
+    del shared
+
+
+def test_items_that_a_function_loads_are_loaded_once(name: str, peers: list[Peer]) -> None:
+    for peer in peers:
+        peer("import time; import numpy as np; loads = []")
+        peer("items = nl.ragged([np.full(k, k, 'u2') for k in (3, 1, 2)])")
+        peer("load = lambda: loads.append(1) or time.sleep(0.3) or {'items': items}")
+        peer.say(f"shared = nl.share(load, name={name!r})")
+    assert {peer.answer() for peer in peers} == {"None"}
+    assert sorted(peer("loads") for peer in peers) == ["[1]", "[]", "[]"]
+    peers[0]("shared['items'][2][1] = 9")
+    assert {peer("[x.tolist() for x in shared['items']]") for peer in peers} == {
+        "[[3, 3, 3], [1], [2, 9]]"
+    }
+
+
 def test_only_the_first_creates_and_the_others_wait_for_it(name: str, peers: list[Peer]) -> None:
     for peer in peers:
         peer("import time; loads = []")

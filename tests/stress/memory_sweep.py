@@ -3,7 +3,7 @@
 Each runs in a process of its own, whose address space is limited to what it has and a margin.
 Margins go from one that nothing fits to one that all fits, so that each large allocation fails
 once. A build with the feature `failing-allocator` is stricter: in it each allocation of ndlens that
-is not small fails once.
+is not small fails once, and all allocations of any size fail from some places on.
 
     python tests/stress/memory_sweep.py --only sampler
     python tests/stress/memory_sweep.py --module target/release/lib_ndlens.so
@@ -36,6 +36,8 @@ MIB = 1 << 20
 MARGINS = [0, MIB // 4, *(MIB << k for k in range(9))]
 # What is smaller may be small and constant; CONTRIBUTING.md has the rule.
 SMALL_BYTES = 16 << 10
+# Places from which on every allocation fails, evenly over all that an operation makes.
+PLACES = 12
 SECONDS = 30
 # More than any operation needs that is not refused.
 ENOUGH = 1 << 30
@@ -133,6 +135,10 @@ def run(operation: Operation, names: dict[str, Any], limit: Callable[[], None]) 
             error.__traceback__ = None
             return shown if is_typed(error) or refused else f"!{shown}"
         finally:
+            count = getattr(sys.modules["ndlens._ndlens"], "_count_allocations", None)
+            if count is not None:
+                # From here on none fails.
+                count()
             unlimited = resource.getrlimit(resource.RLIMIT_AS)[1]
             resource.setrlimit(resource.RLIMIT_AS, (unlimited, unlimited))
         return f"result {names.get('result')!r}"[:300]
@@ -165,17 +171,24 @@ def failures(
         fail = partial(extension._fail_allocation, nth, SMALL_BYTES)
         outcome = attempt(operation, names, fail)
         yield f"allocation {nth}", outcome
+    count = count_allocations(operation, names, 0)
+    for nth in sorted({count * place // PLACES for place in range(PLACES)}):
+        fail = partial(extension._fail_allocation, nth, 0, lasting=True)
+        outcome = attempt(operation, names, fail)
+        yield f"allocation {nth} and all after it", outcome
 
 
-def count_allocations(operation: Operation, names: dict[str, Any]) -> int:
-    """How many allocations that are not small it makes."""
+def count_allocations(
+    operation: Operation, names: dict[str, Any], least_bytes: int = SMALL_BYTES
+) -> int:
+    """How many allocations of at least so many bytes it makes."""
     extension = sys.modules["ndlens._ndlens"]
     code = (
         f"try:\n{textwrap.indent(textwrap.dedent(operation.code), ' ')}\nexcept BaseException:"
         " pass\n"
     )
     counting = operation._replace(code=f"{code}result = nl._ndlens._count_allocations()")
-    outcome = attempt(counting, names, lambda: extension._fail_allocation(sys.maxsize, SMALL_BYTES))
+    outcome = attempt(counting, names, lambda: extension._fail_allocation(sys.maxsize, least_bytes))
     # One that ends the process has failed already.
     return int(outcome.text.removeprefix("result ")) if outcome.text.startswith("result ") else 0
 

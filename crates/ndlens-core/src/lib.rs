@@ -37,6 +37,7 @@ mod error_kind;
 mod exchange;
 mod layout;
 mod overlap;
+mod reserve;
 pub mod room;
 #[cfg(test)]
 mod samples;
@@ -57,5 +58,6 @@ pub use exchange::{Consumer, Explanation};
 pub use layout::dims::MAX_NDIM;
 pub use layout::index::{Index, s};
 pub use layout::{Layout, Order};
+pub use reserve::Reserve;
 pub use view::{View, ViewRef};
 pub use watch::watched;

@@ -2,11 +2,49 @@
 //!
 //! `Vec::with_capacity`, `collect` and `push` end the process if memory runs out. Lists that grow
 //! with the data use these functions instead, which return [`Error::OutOfMemory`].
+//!
+//! Each of them also asks whether a small allocation came from [`Reserve`](crate::Reserve), so that
+//! a loop that makes an `Arc` for each element ends with the same error.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, Hash};
+use std::hint::black_box;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::{Error, Result};
+
+/// Memory that must be there before a shortage is over: more than any block of the reserve.
+const ENOUGH_BYTES: usize = 64 << 10;
+
+/// Whether an allocation came from the reserve, and memory was not seen to be back since.
+static SHORT: AtomicBool = AtomicBool::new(false);
+
+/// Makes every function of this module fail until there is memory again.
+pub(crate) fn note_shortage() {
+    // Relaxed, as in `check`: a flag alone. The thread that sets it sees it, and others may later.
+    SHORT.store(true, Ordering::Relaxed);
+}
+
+/// Ends a loop that makes small allocations, if memory has run out.
+///
+/// # Errors
+///
+/// [`Error::OutOfMemory`].
+#[inline]
+pub fn check() -> Result<()> {
+    if SHORT.load(Ordering::Relaxed) { check_again() } else { Ok(()) }
+}
+
+#[cold]
+fn check_again() -> Result<()> {
+    let mut block = Vec::<u8>::new();
+    let there = block.try_reserve_exact(ENOUGH_BYTES);
+    // The compiler may leave out an allocation that nobody uses.
+    black_box(&mut block);
+    there.map_err(|_| Error::OutOfMemory { len_bytes: ENOUGH_BYTES })?;
+    SHORT.store(false, Ordering::Relaxed);
+    Ok(())
+}
 
 /// An empty list with memory for `count` elements.
 ///
@@ -14,6 +52,7 @@ use crate::error::{Error, Result};
 ///
 /// [`Error::OutOfMemory`].
 pub fn with_room_for<T>(count: usize) -> Result<Vec<T>> {
+    check()?;
     let mut list = Vec::new();
     list.try_reserve_exact(count)
         .map_err(|_| Error::OutOfMemory { len_bytes: count.saturating_mul(size_of::<T>()) })?;
@@ -26,6 +65,7 @@ pub fn with_room_for<T>(count: usize) -> Result<Vec<T>> {
 ///
 /// [`Error::OutOfMemory`].
 pub fn reserve<T>(list: &mut Vec<T>, more: usize) -> Result<()> {
+    check()?;
     list.try_reserve(more).map_err(|_| {
         let count = list.len().saturating_add(more);
         Error::OutOfMemory { len_bytes: count.saturating_mul(size_of::<T>()) }
@@ -49,6 +89,7 @@ pub fn resize<T: Clone>(list: &mut Vec<T>, len: usize, element: T) -> Result<()>
 ///
 /// [`Error::OutOfMemory`].
 pub fn push<T>(list: &mut Vec<T>, element: T) -> Result<()> {
+    check()?;
     if list.len() == list.capacity() {
         reserve(list, 1)?;
     }
@@ -97,6 +138,7 @@ pub fn repeated<T: Clone>(element: T, count: usize) -> Result<Vec<T>> {
 ///
 /// [`Error::OutOfMemory`].
 pub fn insert<T: Eq + Hash, S: BuildHasher>(set: &mut HashSet<T, S>, element: T) -> Result<bool> {
+    check()?;
     let len_bytes = (set.len() + 1).saturating_mul(size_of::<T>());
     set.try_reserve(1).map_err(|_| Error::OutOfMemory { len_bytes })?;
     Ok(set.insert(element))
@@ -112,6 +154,7 @@ pub fn insert_key<K: Eq + Hash, V, S: BuildHasher>(
     key: K,
     value: V,
 ) -> Result<Option<V>> {
+    check()?;
     let len_bytes = (map.len() + 1).saturating_mul(size_of::<(K, V)>());
     map.try_reserve(1).map_err(|_| Error::OutOfMemory { len_bytes })?;
     Ok(map.insert(key, value))
@@ -128,6 +171,7 @@ impl Text {
     ///
     /// [`Error::OutOfMemory`].
     pub fn push(&mut self, more: &str) -> Result<()> {
+        check()?;
         let len_bytes = self.0.len().saturating_add(more.len());
         self.0.try_reserve(more.len()).map_err(|_| Error::OutOfMemory { len_bytes })?;
         self.0.push_str(more);
@@ -172,6 +216,15 @@ mod tests {
             format!("cannot allocate {} bytes", 1usize << 63)
         );
         assert_eq!(message(list_of(0..1 << 59)), "cannot allocate 4611686018427387904 bytes");
+    }
+
+    #[test]
+    fn a_shortage_lasts_until_there_is_memory() {
+        // There is memory here: the first question ends it.
+        note_shortage();
+        assert_eq!(check(), Ok(()));
+        note_shortage();
+        assert_eq!(list_of([1, 2]).unwrap(), [1, 2]);
     }
 
     #[test]

@@ -1,12 +1,13 @@
-//! An allocator that fails once, on request, for `make memory-sweep`, which tests every list.
+//! An allocator that fails on request, for `make memory-sweep`, which tests every allocation.
 //!
 //! Only a build with the feature `failing-allocator` has it. No published build does.
 
 #![expect(unsafe_code, reason = "is a global allocator; see UNSAFE.md")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use ndlens::Reserve;
 use pyo3::prelude::*;
 
 /// Size below which allocations are not counted.
@@ -16,14 +17,21 @@ static COUNT: AtomicUsize = AtomicUsize::new(0);
 /// Number of the allocation that fails.
 static FAILING: AtomicUsize = AtomicUsize::new(usize::MAX);
 
+/// Whether those after it fail as well.
+static LASTING: AtomicBool = AtomicBool::new(false);
+
 /// The system's allocator, which fails as the statics above say.
 struct Failing;
 
 impl Failing {
     fn fails(bytes: usize) -> bool {
         // Relaxed: each is one number, and the order in which two threads count does not matter.
-        bytes >= LEAST_BYTES.load(Ordering::Relaxed)
-            && COUNT.fetch_add(1, Ordering::Relaxed) == FAILING.load(Ordering::Relaxed)
+        if bytes < LEAST_BYTES.load(Ordering::Relaxed) {
+            return false;
+        }
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let failing = FAILING.load(Ordering::Relaxed);
+        count == failing || (count > failing && LASTING.load(Ordering::Relaxed))
     }
 }
 
@@ -61,12 +69,14 @@ unsafe impl GlobalAlloc for Failing {
 }
 
 #[global_allocator]
-static ALLOCATOR: Failing = Failing;
+static ALLOCATOR: Reserve<Failing> = Reserve::new(Failing);
 
-/// Makes allocation number `nth`, from 0 on, of those of at least `least_bytes` fail.
+/// Makes allocation number `nth`, from 0 on, of those of at least `least_bytes` fail, and with
+/// `lasting` all that follow.
 #[pyfunction]
-#[pyo3(name = "_fail_allocation", signature = (nth, least_bytes, /))]
-pub(crate) fn fail_allocation(nth: usize, least_bytes: usize) {
+#[pyo3(name = "_fail_allocation", signature = (nth, least_bytes, /, lasting = false))]
+pub(crate) fn fail_allocation(nth: usize, least_bytes: usize, lasting: bool) {
+    LASTING.store(lasting, Ordering::Relaxed);
     COUNT.store(0, Ordering::Relaxed);
     FAILING.store(nth, Ordering::Relaxed);
     LEAST_BYTES.store(least_bytes, Ordering::Relaxed);

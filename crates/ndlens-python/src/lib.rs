@@ -20,6 +20,11 @@ mod view;
 
 use pyo3::prelude::*;
 
+/// Small allocations succeed where memory runs out, so that the operation can end with an error.
+#[cfg(not(feature = "failing-allocator"))]
+#[global_allocator]
+static ALLOCATOR: ndlens::Reserve = ndlens::Reserve::new(std::alloc::System);
+
 /// N-dimensional zero-copy views and batches; the compiled half of `ndlens`.
 #[pymodule(gil_used = false)]
 fn _ndlens(module: &Bound<'_, PyModule>) -> PyResult<()> {

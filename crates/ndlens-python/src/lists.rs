@@ -36,6 +36,7 @@ pub(crate) fn list_of<'py>(
         if place % LOOK as isize == LOOK as isize - 1 {
             py.check_signals()?;
         }
+        room::check().or_raise()?;
         // SAFETY: the list is alive; the call takes the item's reference, whether it succeeds or
         // not. A place beyond the list is an error of the call. Places that are not yet filled are
         // null, which a list may hold while it is made.

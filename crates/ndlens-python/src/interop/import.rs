@@ -1,10 +1,11 @@
 //! Python objects in: an object that exports a buffer, speaks DLPack or has an array interface
 //! becomes a view, which keeps the object alive.
 
-use ndlens::View;
+use ndlens::{View, room};
 use pyo3::exceptions::PyBufferError;
 use pyo3::prelude::*;
 
+use crate::error::OrRaise;
 use crate::exit;
 use crate::interop::buffer::{BufferExport, exports_buffer, references};
 use crate::interop::exporter::{extract_buffer, view_of};
@@ -26,6 +27,8 @@ pub(crate) fn extract_elements(obj: &Bound<'_, PyAny>) -> PyResult<View> {
 
 fn extract(obj: &Bound<'_, PyAny>, copies: Copies) -> PyResult<View> {
     let _inside = exit::enter(obj.py());
+    // Each of many objects has its own small owner.
+    room::check().or_raise()?;
     if let Ok(view) = obj.cast::<PyView>() {
         return Ok(view.get().view()?.clone());
     }

@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyInt, PyList, PyString, PyTuple, PyType};
 
 use crate::error::{OrRaise, in_place};
+use crate::lists;
 use crate::provided;
 
 /// A list of transforms, ours or torchvision's, and the library they are of.
@@ -87,7 +88,7 @@ fn extract_argument(value: &Bound<'_, PyAny>) -> PyResult<Argument> {
         value.extract().map(Argument::Text)
     } else if value.is_instance_of::<PyTuple>() || value.is_instance_of::<PyList>() {
         let values = value.try_iter()?.map(|value| extract_argument(&value?));
-        values.collect::<PyResult<_>>().map(Argument::List)
+        lists::collect(values).map(Argument::List)
     } else {
         value.extract().map(Argument::Float)
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ndlens::store::{self, Packed, ViewHandle};
-use ndlens::{Order, View};
+use ndlens::{Order, View, room};
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyDict, PyTuple};
 
@@ -67,6 +67,7 @@ fn reduce<'py>(
     protocol: i32,
     sent: bool,
 ) -> PyResult<Bound<'py, PyTuple>> {
+    room::check().or_raise()?;
     let handle = if sent { ViewHandle::sent(view) } else { ViewHandle::of(view) };
     if let Some(handle) = handle.or_raise()? {
         let arguments = (PyBytes::new(py, &handle.to_bytes()),);

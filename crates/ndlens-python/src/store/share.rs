@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use ndlens::View;
 use ndlens::store;
-use ndlens::store::named::{self, Name, Structure, Turn};
+use ndlens::store::named::{self, Member, Name, NamedArrays, Outline, Structure, Turn};
+use ndlens::{View, room};
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::{PyTimeoutError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -18,7 +18,7 @@ use crate::lists;
 use crate::loader::items::PyItems;
 use crate::store::senders::register_senders;
 use crate::store::shards::PyShards;
-use crate::store::share_items::{self, Part};
+use crate::store::share_items::{self, Part, SharedFields};
 use crate::trace;
 use crate::view::object::PyView;
 
@@ -29,10 +29,10 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_m
 ///
 /// Sent to other processes, by pickle in any form, such a view is some hundred bytes, and is a view
 /// of the same memory there. Ragged items and windows come back as such, on copies of what they are
-/// of; shards and subsets as one array. The copies are writable, C-contiguous and start at
-/// multiples of 64 bytes, all in one block of memory (one descriptor). The memory is freed with the
-/// last view on it, in any process, also if that is killed; nothing is left behind. It does not
-/// need /dev/shm.
+/// of; shards and subsets as one array. Windows cannot be shared by name. The copies are writable,
+/// C-contiguous and start at multiples of 64 bytes, all in one block of memory (one descriptor).
+/// The memory is freed with the last view on it, in any process, also if that is killed; nothing is
+/// left behind. It does not need /dev/shm.
 ///
 /// Args:
 ///     `obj`: Anything `nl.view` takes, or a dict, tuple or list of such, which comes back in the
@@ -77,29 +77,34 @@ pub(crate) fn share<'py>(
         return keys.wrap(py, views);
     };
     let name = Name::new(name).or_raise()?;
-    let made = if obj.is_callable() { None } else { Some(Arrays::extract(obj)?) };
-    let structure = made.as_ref().map(|arrays| arrays.keys.structure(py)).transpose()?;
+    let made = if obj.is_callable() { None } else { Some(NamedFields::extract(obj)?) };
     let turn = wait(py, timeout, &mut || match named::take_turn(&name) {
         Ok(Turn::Wait) => Ok(None),
         turn => turn.map(Some),
     })?;
     match turn {
         Some(Turn::Attached(contents)) => {
-            if let (Some(arrays), Some(structure)) = (&made, &structure) {
-                contents.check(&name, structure, &arrays.views).or_raise()?;
+            if let Some(made) = &made {
+                made.outlined(|outline| contents.check(&name, outline).or_raise())?;
             }
-            Keys::of(py, contents.structure)?.wrap(py, contents.views)
+            wrap_named(py, contents)
         }
         Some(Turn::Create(creation)) => {
-            let arrays = match made {
-                Some(arrays) => arrays,
-                None => Arrays::extract(&obj.call0()?)?,
+            let made = match made {
+                Some(made) => made,
+                None => NamedFields::extract(&obj.call0()?)?,
             };
-            let structure = arrays.keys.structure(py)?;
-            let views = trace::copying(py, "nl.share", bytes_of(&arrays.views), || {
-                exit::detach(py, || creation.share(structure, &arrays.views)).or_raise()
+            let views = trace::copying(py, "nl.share", made.fields.nbytes(), || {
+                exit::detach(py, || {
+                    made.outlined(|outline| {
+                        let filling = creation.allocate(outline).or_raise()?;
+                        made.fields.copy_to(filling.views())?;
+                        Ok(filling.publish())
+                    })
+                })
             })?;
-            arrays.keys.wrap(py, views)
+            let objects = made.fields.objects(py, &views)?;
+            made.keys.wrap_objects(py, objects)
         }
         Some(Turn::Wait) | None => Err(PyTimeoutError::new_err(format!(
             "another process is still creating the shared memory {name} after {} seconds",
@@ -141,7 +146,7 @@ pub(crate) fn attach<'py>(
     register_senders(py, false)?;
     let name = Name::new(name).or_raise()?;
     match wait(py, timeout, &mut || named::find(&name))? {
-        Some(contents) => Keys::of(py, contents.structure)?.wrap(py, contents.views),
+        Some(contents) => wrap_named(py, contents),
         None => Err(PyTimeoutError::new_err(format!(
             "no process of this user shares {name} after {} seconds",
             timeout.unwrap_or_default()
@@ -214,10 +219,12 @@ fn wait<T: Send>(
     }
 }
 
-/// Arrays, and the structure they were given in.
-struct Arrays {
+/// Fields that are to be shared by name, and the structure they were given in.
+struct NamedFields {
     keys: Keys,
-    views: Vec<View>,
+    structure: Structure,
+    members: Vec<Member>,
+    fields: SharedFields,
 }
 
 /// Structure of the arrays that are given and returned.
@@ -228,17 +235,33 @@ enum Keys {
     Dict(Vec<Py<PyAny>>),
 }
 
-impl Arrays {
+impl NamedFields {
     fn extract(obj: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let (keys, views) = Keys::extract(obj, |array| match extract_part(array)? {
-            Part::View(view) => Ok(view),
-            Part::Rows(_) | Part::Ragged(_) | Part::Windows(..) => Err(PyTypeError::new_err(
-                "items are several arrays, which have no name together: share them without name=, \
-                 or share their series, or their data, offsets and shapes",
-            )),
+        let py = obj.py();
+        let (keys, parts) = Keys::extract(obj, |array| {
+            let part = extract_part(array)?;
+            Ok((part.member()?, part))
         })?;
-        Ok(Arrays { keys, views })
+        let structure = keys.structure(py)?;
+        let mut members = room::with_room_for(parts.len()).or_raise()?;
+        let parts = parts.into_iter().map(|(member, part)| {
+            members.push(member);
+            Ok(part)
+        });
+        let parts = lists::collect(parts)?;
+        Ok(NamedFields { keys, structure, members, fields: SharedFields::new(py, parts)? })
     }
+
+    fn outlined<T>(&self, then: impl FnOnce(Outline<'_>) -> PyResult<T>) -> PyResult<T> {
+        let NamedFields { structure, members, .. } = self;
+        then(Outline { structure, members, arrays: &self.fields.arrays()? })
+    }
+}
+
+fn wrap_named(py: Python<'_>, contents: NamedArrays) -> PyResult<Bound<'_, PyAny>> {
+    let NamedArrays { structure, members, views } = contents;
+    let objects = share_items::objects_of(py, members, views)?;
+    Keys::of(py, structure)?.wrap_objects(py, objects)
 }
 
 /// An array, or items or shards, of which there may be several.

@@ -203,7 +203,9 @@ fn save_columns(
     let sets = arrays.iter().filter(|(_, named)| matches!(named, Named::Items(_)));
     let note = Note::new(whole, sets.map(|(name, _)| name.as_str()))?;
     let mut all = room::with_room_for(metadata.len() + 1)?;
-    all.extend_from_slice(metadata);
+    for pair in metadata {
+        room::push(&mut all, pair.clone())?;
+    }
     if !note.ragged.is_empty() {
         let mut text = JsonText { bytes: vec![], path };
         text.value(&note)?;
@@ -215,6 +217,7 @@ fn save_columns(
     let mut columns: Vec<(Column, Elements)> =
         room::with_room_for(arrays.len() + 2 * note.ragged.len())?;
     for (name, named) in arrays {
+        room::check()?;
         let column = |name: &str, view: &View| {
             (
                 Column {

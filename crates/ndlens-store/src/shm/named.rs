@@ -15,8 +15,8 @@
 //!  rank 1   look: nothing   no lock: wait ................................   look: there   attach
 //! ```
 //!
-//! A manifest after the arrays describes them: their structure (one, a tuple, a dict), and the
-//! dtype and shape of each.
+//! A manifest after the arrays describes them: their structure (one, a tuple, a dict), which of
+//! them make up a member of it, and the dtype and shape of each.
 
 use std::fmt;
 use std::fs;
@@ -82,12 +82,44 @@ pub enum Structure {
     Dict(Vec<String>),
 }
 
+/// What a member of a structure is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Member {
+    /// One array.
+    Array,
+    /// Items of different sizes: three arrays, which are their elements, offsets and shapes.
+    Ragged,
+}
+
+impl Member {
+    /// The number of arrays that it is made of.
+    pub const fn arrays(self) -> usize {
+        match self {
+            Member::Array => 1,
+            Member::Ragged => 3,
+        }
+    }
+}
+
+/// What is shared under a name, without elements: a structure, its members, and their arrays.
+#[derive(Debug, Clone, Copy)]
+pub struct Outline<'a> {
+    /// How the members are put together.
+    pub structure: &'a Structure,
+    /// The members, in order.
+    pub members: &'a [Member],
+    /// Shape and dtype of each member's arrays, one after another.
+    pub arrays: &'a [(&'a [usize], DType)],
+}
+
 /// The arrays that are shared under a name.
 #[derive(Debug)]
 pub struct NamedArrays {
-    /// The structure of the arrays.
+    /// The structure of the members.
     pub structure: Structure,
-    /// The arrays, on the shared memory.
+    /// The members, in order.
+    pub members: Vec<Member>,
+    /// Each member's arrays one after another, on the shared memory.
     pub views: Vec<View>,
 }
 
@@ -175,6 +207,7 @@ struct Manifest {
     kind: Kind,
     /// The names of a dict; empty for other structures.
     names: List<String>,
+    members: List<Member>,
     /// The dtype of each array, its shape, and the byte of the arena at which it starts.
     arrays: List<(DTypeName, Vec<usize>, usize)>,
 }
@@ -189,36 +222,44 @@ enum Kind {
 }
 
 impl Structure {
-    fn into_kind_and_names(self) -> (Kind, Vec<String>) {
+    fn kind_and_names(&self) -> (Kind, &[String]) {
         match self {
-            Structure::Single => (Kind::Single, vec![]),
-            Structure::Tuple => (Kind::Tuple, vec![]),
-            Structure::List => (Kind::List, vec![]),
+            Structure::Single => (Kind::Single, &[]),
+            Structure::Tuple => (Kind::Tuple, &[]),
+            Structure::List => (Kind::List, &[]),
             Structure::Dict(names) => (Kind::Dict, names),
         }
     }
 }
 
 impl Creation {
-    /// Zeroed arrays of these shapes and dtypes, to be filled; no process can attach them before
+    /// Zeroed arrays, to be filled; no process can attach them before
     /// [`publish`](Filling::publish).
     ///
     /// # Errors
     ///
-    /// As [`empty_shared`](crate::empty_shared).
-    fn allocate(self, structure: Structure, arrays: &[(&[usize], DType)]) -> Result<Filling> {
+    /// As [`empty_shared`](crate::empty_shared); [`Error::NothingToShare`] without an array, since
+    /// arrays hold the memory.
+    pub fn allocate(self, outline: Outline<'_>) -> Result<Filling> {
+        let Outline { structure, members, arrays } = outline;
+        if arrays.is_empty() {
+            return Err(Error::NothingToShare { name: self.name.to_string() });
+        }
         let plan = Plan::new(arrays)?;
         let places = plan.starts().zip(arrays);
         let arrays =
             places.map(|(start, (shape, dtype))| (DTypeName::of(dtype), shape.to_vec(), start));
         let arrays = List::new(room::list_of(arrays)?);
-        let (kind, names) = structure.into_kind_and_names();
-        let manifest = try_to_bytes(&Manifest { kind, names: List::new(names), arrays })?;
+        let (kind, names) = structure.kind_and_names();
+        let names = List::new(room::list_of(names.iter().cloned())?);
+        let members = List::new(room::list_of(members.iter().copied())?);
+        let manifest = try_to_bytes(&Manifest { kind, names, members, arrays })?;
         check_manifest(manifest.len())?;
         let too_large = || ndlens_core::Error::SizeOverflow { shape: vec![plan.len], itemsize: 1 };
         let (start, end) = (plan.len, plan.len.checked_add(manifest.len()).ok_or_else(too_large)?);
         let arena = Arena::create_sparse(&self.name.label(), end)?;
         arena.reserve(0, end)?;
+        arena.populate(0, start);
         let bytes = View::from_vec(manifest);
         let layout = Layout::contiguous(bytes.shape(), 1, Order::C)?;
         View::new(arena.buffer(start, end - start)?, layout, DType::U8)?.assign(&bytes)?;
@@ -234,15 +275,12 @@ impl Creation {
     ///
     /// # Errors
     ///
-    /// As [`share`](crate::share()); [`Error::NothingToShare`] without an array, since arrays
-    /// hold the memory.
-    pub fn share(self, structure: Structure, views: &[View]) -> Result<Vec<View>> {
-        if views.is_empty() {
-            return Err(Error::NothingToShare { name: self.name.to_string() });
-        }
+    /// As [`share`](crate::share()) and [`allocate`](Self::allocate).
+    pub fn share(self, structure: &Structure, views: &[View]) -> Result<Vec<View>> {
         let arrays = room::list_of(views.iter().map(|view| (view.shape(), view.dtype().clone())))?;
-        let filling = self.allocate(structure, &arrays)?;
-        filling.arena.populate(0, filling.arena.len());
+        let members = room::repeated(Member::Array, views.len())?;
+        let outline = Outline { structure, members: &members, arrays: &arrays };
+        let filling = self.allocate(outline)?;
         for (target, source) in filling.views.iter().zip(views) {
             target.assign(source)?;
         }
@@ -251,14 +289,21 @@ impl Creation {
 }
 
 /// Named arrays that are not published yet.
-struct Filling {
+#[derive(Debug)]
+pub struct Filling {
     arena: Arc<Arena>,
     views: Vec<View>,
     _creation: Creation,
 }
 
 impl Filling {
-    fn publish(self) -> Vec<View> {
+    /// The arrays, to be written.
+    pub fn views(&self) -> &[View] {
+        &self.views
+    }
+
+    /// Gives the arrays to all processes that wait for the name.
+    pub fn publish(self) -> Vec<View> {
         self.arena.set_ready();
         self.views
     }
@@ -272,8 +317,8 @@ impl NamedArrays {
         check_manifest(len)?;
         let bytes = View::new(buffer, Layout::contiguous(&[len], 1, Order::C)?, DType::U8)?
             .to_vec::<u8>()?;
-        let Manifest { kind, names, arrays } = from_bytes(&bytes)?;
-        let (names, arrays) = (names.into_vec()?, arrays.into_vec()?);
+        let Manifest { kind, names, members, arrays } = from_bytes(&bytes)?;
+        let (names, members, arrays) = (names.into_vec()?, members.into_vec()?, arrays.into_vec()?);
         let view = |(elements, shape, start): &(DTypeName, Vec<usize>, usize)| {
             let dtype = elements.dtype()?;
             let layout = Layout::contiguous(shape, dtype.itemsize(), Order::C)?;
@@ -283,37 +328,41 @@ impl NamedArrays {
         let views = room::try_list_of::<_, Error>(arrays.iter().map(view))?;
         let (structure, expected) = match kind {
             Kind::Single => (Structure::Single, 1),
-            Kind::Tuple => (Structure::Tuple, views.len()),
-            Kind::List => (Structure::List, views.len()),
+            Kind::Tuple => (Structure::Tuple, members.len()),
+            Kind::List => (Structure::List, members.len()),
             Kind::Dict => {
                 let expected = names.len();
                 (Structure::Dict(names), expected)
             }
         };
-        if views.len() != expected {
-            let problem = format!("its manifest has {} arrays, expected {expected}", views.len());
-            return Err(Error::DamagedHandle { problem });
+        let parts: usize = members.iter().map(|member| member.arrays()).sum();
+        for (what, got, expected) in
+            [("members", members.len(), expected), ("arrays", views.len(), parts)]
+        {
+            if got != expected {
+                let problem = format!("its manifest has {got} {what}, expected {expected}");
+                return Err(Error::DamagedHandle { problem });
+            }
         }
-        Ok(NamedArrays { structure, views })
+        Ok(NamedArrays { structure, members, views })
     }
 
-    /// Checks that these have the structure, shapes and dtypes of the arrays to share.
+    /// Checks that these have the structure, members, shapes and dtypes of what is to be shared.
     ///
     /// # Errors
     ///
     /// [`Error::OtherContents`] if they do not.
-    pub fn check(&self, name: &Name, structure: &Structure, views: &[View]) -> Result<()> {
-        let is_alike = |(got, expected): (&View, &View)| {
-            (got.dtype(), got.shape()) == (expected.dtype(), expected.shape())
-        };
-        if self.structure == *structure
-            && self.views.len() == views.len()
-            && self.views.iter().zip(views).all(is_alike)
+    pub fn check(&self, name: &Name, expected: Outline<'_>) -> Result<()> {
+        let arrays =
+            room::list_of(self.views.iter().map(|view| (view.shape(), view.dtype().clone())))?;
+        let got = Outline { structure: &self.structure, members: &self.members, arrays: &arrays };
+        if (got.structure, got.members, got.arrays)
+            == (expected.structure, expected.members, expected.arrays)
         {
             return Ok(());
         }
-        let (got, expected) = (describe(&self.structure, &self.views), describe(structure, views));
-        Err(Error::OtherContents { name: name.to_string(), got, expected })
+        let (name, got, expected) = (name.to_string(), describe(got), describe(expected));
+        Err(Error::OtherContents { name, got, expected })
     }
 }
 
@@ -327,17 +376,33 @@ fn check_manifest(len: usize) -> Result<()> {
     Err(Error::DamagedHandle { problem })
 }
 
-/// Structure, dtypes and shapes as text, for messages and comparison.
-fn describe(structure: &Structure, views: &[View]) -> String {
-    let arrays = views.iter().map(|view| format!("{} {:?}", view.dtype(), view.shape()));
-    let listed = |arrays: &mut dyn Iterator<Item = String>| arrays.collect::<Vec<_>>().join(", ");
-    match structure {
-        Structure::Single => listed(&mut { arrays }),
-        Structure::Tuple => format!("({})", listed(&mut { arrays })),
-        Structure::List => format!("[{}]", listed(&mut { arrays })),
+/// An outline as text, for messages.
+fn describe(outline: Outline<'_>) -> String {
+    let mut arrays = outline.arrays.iter();
+    let members = outline.members.iter().map(|member| {
+        let mut next =
+            || arrays.next().map_or((&[][..], ""), |(shape, dtype)| (*shape, dtype.name()));
+        match member {
+            Member::Array => {
+                let (shape, dtype) = next();
+                format!("{dtype} {shape:?}")
+            }
+            Member::Ragged => {
+                let ((elements, dtype), _, (shapes, _)) = (next(), next(), next());
+                let (items, rank) = (shapes.first().unwrap_or(&0), shapes.get(1).unwrap_or(&0));
+                let elements = elements.first().unwrap_or(&0);
+                format!("{items} items of {rank} axes, {elements} elements of {dtype}")
+            }
+        }
+    });
+    let listed = |members: &mut dyn Iterator<Item = String>| members.collect::<Vec<_>>().join(", ");
+    match outline.structure {
+        Structure::Single => listed(&mut { members }),
+        Structure::Tuple => format!("({})", listed(&mut { members })),
+        Structure::List => format!("[{}]", listed(&mut { members })),
         Structure::Dict(names) => {
             let mut pairs =
-                names.iter().zip(arrays).map(|(name, array)| format!("{name:?}: {array}"));
+                names.iter().zip(members).map(|(name, member)| format!("{name:?}: {member}"));
             format!("{{{}}}", listed(&mut pairs))
         }
     }
@@ -356,6 +421,14 @@ mod tests {
             Turn::Create(creation) => creation,
             other => panic!("{other:?}"),
         }
+    }
+
+    fn arrays(views: &[View]) -> Vec<(&[usize], DType)> {
+        views.iter().map(|view| (view.shape(), view.dtype().clone())).collect()
+    }
+
+    fn one<'a>(arrays: &'a [(&'a [usize], DType)]) -> Outline<'a> {
+        Outline { structure: &Structure::Single, members: &[Member::Array], arrays }
     }
 
     fn counting() -> View {
@@ -377,10 +450,12 @@ mod tests {
                 vec![counting(), counting().flip(&[0]).unwrap()]
             };
             assert!(find(&name).unwrap().is_none());
-            let shared = create(&name).share(structure.clone(), &sources).unwrap();
+            let shared = create(&name).share(&structure, &sources).unwrap();
             let Turn::Attached(found) = take_turn(&name).unwrap() else { panic!("it is shared") };
             assert_eq!(found.structure, structure);
-            found.check(&name, &structure, &sources).unwrap();
+            let (members, arrays) = (vec![Member::Array; sources.len()], arrays(&sources));
+            let outline = Outline { structure: &structure, members: &members, arrays: &arrays };
+            found.check(&name, outline).unwrap();
             for ((found, shared), source) in found.views.iter().zip(&shared).zip(&sources) {
                 assert_eq!(found.as_ptr(), shared.as_ptr());
                 assert_eq!(found.to_vec::<u16>().unwrap(), source.to_vec::<u16>().unwrap());
@@ -395,7 +470,7 @@ mod tests {
         let name = name("turns");
         let creation = create(&name);
         assert!(matches!(take_turn(&name).unwrap(), Turn::Wait));
-        let filling = creation.allocate(Structure::Single, &[(&[3], DType::U8)]).unwrap();
+        let filling = creation.allocate(one(&[(&[3], DType::U8)])).unwrap();
         assert!(matches!(take_turn(&name).unwrap(), Turn::Wait));
         assert!(find(&name).unwrap().is_none());
         let shared = filling.publish();
@@ -408,21 +483,51 @@ mod tests {
     fn a_creation_that_fails_leaves_the_name_free() {
         let name = name("fails");
         let huge: &[usize] = &[1 << 46];
-        assert!(create(&name).allocate(Structure::Single, &[(huge, DType::U8)]).is_err());
-        drop(create(&name).allocate(Structure::Single, &[(&[3], DType::U8)]).unwrap());
+        assert!(create(&name).allocate(one(&[(huge, DType::U8)])).is_err());
+        drop(create(&name).allocate(one(&[(&[3], DType::U8)])).unwrap());
         create(&name);
     }
 
     #[test]
     fn other_contents_than_expected_are_named_beside_them() {
         let name = name("other");
-        let shared = create(&name).share(Structure::Single, &[counting()]).unwrap();
+        let shared = create(&name).share(&Structure::Single, &[counting()]).unwrap();
         let structure = Structure::Dict(vec!["x".into()]);
         let found = find(&name).unwrap().unwrap();
+        let arrays = arrays(&shared);
+        let expected =
+            Outline { structure: &structure, members: &[Member::Array], arrays: &arrays };
         assert_eq!(
-            found.check(&name, &structure, &shared).unwrap_err().to_string(),
+            found.check(&name, expected).unwrap_err().to_string(),
             format!("shared memory {name} holds uint16 [2, 3], expected {{\"x\": uint16 [2, 3]}}")
         );
+    }
+
+    #[test]
+    fn items_of_different_sizes_are_three_arrays() {
+        let name = name("ragged");
+        let parts: [(&[usize], DType); 3] =
+            [(&[17], DType::U8), (&[4], DType::I64), (&[4, 2], DType::I64)];
+        let structure = Structure::Dict(vec!["a".into(), "r".into()]);
+        let members = [Member::Array, Member::Ragged];
+        let mut arrays = vec![(&[2usize, 3][..], DType::F32)];
+        arrays.extend(parts);
+        let outline = Outline { structure: &structure, members: &members, arrays: &arrays };
+        let shared = create(&name).allocate(outline).unwrap().publish();
+        let found = find(&name).unwrap().unwrap();
+        assert_eq!((&found.members[..], found.views.len()), (&members[..], 4));
+        found.check(&name, outline).unwrap();
+        let other = Outline { structure: &Structure::Single, ..one(&arrays[..1]) };
+        assert_eq!(
+            found.check(&name, other).unwrap_err().to_string(),
+            format!(
+                "shared memory {name} holds {{\"a\": float32 [2, 3], \"r\": 4 items of 2 axes, 17 \
+                 elements of uint8}}, expected float32 [2, 3]"
+            )
+        );
+        drop((shared, found));
+        let nothing = Outline { structure: &Structure::List, members: &[], arrays: &[] };
+        assert!(create(&name).allocate(nothing).is_err());
     }
 
     #[test]
@@ -441,6 +546,7 @@ mod tests {
         let manifest = |arrays| Manifest {
             kind: Kind::Single,
             names: List::new(vec![]),
+            members: List::new(vec![Member::Array]),
             arrays: List::new(arrays),
         };
         assert_eq!(lie(&manifest(vec![array(&[50], 0)])).unwrap(), 1);
