@@ -102,7 +102,6 @@ def _summary(results: dict[str, Any]) -> Table:
             "crop: extra RAM",
             "read-only map, written",
         ],
-        notes=[OPENED],
         name="summary",
     )
     for method, claim in RECIPE.items():
