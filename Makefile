@@ -6,7 +6,7 @@ SIZE_demo := 6.1 GB, of which 5.8 GB are PyTorch: PyPI has it with CUDA
 SIZE_test := 7.2 GB, of which 5.8 GB are PyTorch: PyPI has it with CUDA
 SIZE_frameworks := 8.2 GB, of which 5.8 GB are PyTorch: PyPI has it with CUDA
 SIZE_bench := 6.3 GB, of which 5.8 GB are PyTorch: PyPI has it with CUDA
-SIZE_docs := 150 MB
+SIZE_docs := 170 MB
 SIZE_lint := 7.5 GB, of which 5.8 GB are PyTorch, whose types mypy reads
 
 # The first Python that runs (a pyenv shim may not), is new enough and can make a virtual
@@ -89,16 +89,7 @@ lint: build ## Check format, lints, types, stubs, documentation, spelling, impor
 
 bench: build valgrind ## Measure ndlens beside NumPy, numba, OpenCV and PyTorch; takes its time
 	$(BIN)/python benches/instructions.py
-	$(BIN)/python benches/views.py
-	$(BIN)/python benches/crop.py
-	$(BIN)/python benches/resized_crop.py
-	$(BIN)/python benches/rows.py
-	$(BIN)/python benches/subsets.py
-	$(BIN)/python benches/sharing.py
-	$(BIN)/python benches/opening.py
-	$(BIN)/python benches/order.py
-	$(BIN)/python benches/colour.py
-	$(BIN)/python benches/mixing.py
+	$(BIN)/ndlens bench
 
 instructions: valgrind ## Count each kernel's instructions and make the counts the new baseline
 	$(BIN)/python benches/instructions.py --write

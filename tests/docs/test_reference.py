@@ -148,6 +148,13 @@ def test_every_member_of_a_class_is_in_what_the_reference_reads() -> None:
             assert {one for one in members if not one.startswith("_")} <= set(thing.members), name
 
 
+@pytest.mark.parametrize("name", sorted(WITHOUT_CONSTRUCTOR))
+def test_what_has_no_constructor_for_users_shows_none(name: str) -> None:
+    directives = "\n".join(page.read_text() for page in REFERENCE.glob("*.md"))
+    options = directives.split(f"::: {name}\n    options:\n")[1].split("\n\n")[0]
+    assert "merge_init_into_class: false" in options
+
+
 def test_a_function_of_overloads_alone_is_read_in_its_place() -> None:
     members = list(read("ndlens.View").members)
     assert members.index("permute") < members.index("swapaxes") < members.index("reshape")
