@@ -4,7 +4,8 @@
     python tests/house/check.py ndlens-kernels      # one crate, or `python` for the package
 
 The rules: no circle of imports between the files of a crate or of the Python package, no line of
-more than 100 columns, no file of more than 600 lines of code.
+more than 100 columns, no file of more than 600 lines of code, no name that two types of the
+workspace have.
 """
 
 from __future__ import annotations
@@ -32,6 +33,10 @@ MARGINS = {".rs", ".py", ".pyi", ".md", ".toml"}
 # What a fence in Markdown may hold that was not written but printed.
 WRITTEN = {"python", "rust", "toml", "make", "sh", "bash", "console"}
 TABLE = re.compile(r"\s*(//[/!]?|#)?\s*\|")
+# What other files can name: `pub`, `pub(crate)`, `pub(super)`, at any depth.
+TYPE = re.compile(r"^\s*pub(?:\([a-z: ]+\))? (?:unsafe )?(?:struct|enum|trait|union) (\w+)", re.M)
+# Each crate has its own, and one never imports another's without its crate.
+SHARED_NAMES = {"Error"}
 ADDRESS = re.compile(r"https?://\S+")
 
 
@@ -115,6 +120,17 @@ def files_beyond(root: Path, files: list[Path]) -> Iterator[str]:
             yield f"{file.relative_to(root)}: {count} lines of code, more than {LINES_OF_CODE}"
 
 
+def names_of_several(root: Path) -> Iterator[str]:
+    """The public and crate-wide types of Rust that have one name, with their files."""
+    files: dict[str, list[Path]] = {}
+    for file in sorted((root / "crates").glob("*/src/**/*.rs")):
+        for name in TYPE.findall(file.read_text()):
+            files.setdefault(name, []).append(file.relative_to(root))
+    for name, homes in files.items():
+        if len(homes) > 1 and name not in SHARED_NAMES:
+            yield f"{homes[0]}: {name} names a type of {', '.join(map(str, homes[1:]))} as well"
+
+
 def report(root: Path, rooms: list[str]) -> Iterator[str]:
     """What breaks a rule, in lines of text; of the whole repository if no room is named."""
     for room in rooms or [*crates(root), "python"]:
@@ -126,6 +142,8 @@ def report(root: Path, rooms: list[str]) -> Iterator[str]:
         files = [file for file in files if any(file.is_relative_to(home) for home in homes)]
     yield from lines_beyond(root, files)
     yield from files_beyond(root, files)
+    if not rooms:
+        yield from names_of_several(root)
 
 
 def main() -> int:

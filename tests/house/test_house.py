@@ -21,6 +21,10 @@ def test_no_line_ends_beyond_the_margin() -> None:
     assert list(check.lines_beyond(check.ROOT, FILES)) == []
 
 
+def test_no_two_types_have_one_name() -> None:
+    assert list(check.names_of_several(check.ROOT)) == []
+
+
 def test_no_file_is_longer_than_one_reads_in_a_sitting() -> None:
     assert list(check.files_beyond(check.ROOT, FILES)) == []
 
@@ -283,6 +287,19 @@ def test_a_line_beyond_the_margin_is_seen(
         f"{file}:{n}: {len(text.splitlines()[n - 1])} columns, more than 100" for n in lines
     ]
     assert list(check.lines_beyond(tmp_path, [path])) == expected
+
+
+def test_a_name_that_two_types_have_is_seen(tmp_path: Path) -> None:
+    write(
+        tmp_path / "crates",
+        {
+            "one/src/a.rs": "pub struct Kind;\nenum Part {}\npub(crate) trait Only {}\n",
+            "one/src/b.rs": "mod c {\n    pub(super) enum Kind {}\n}\npub enum Error {}\n",
+            "two/src/a.rs": "struct Part;\npub enum Error {}\n// pub struct Only\n",
+        },
+    )
+    found = list(check.names_of_several(tmp_path))
+    assert found == ["crates/one/src/a.rs: Kind names a type of crates/one/src/b.rs as well"]
 
 
 def test_lines_of_code_are_neither_blank_nor_comments(tmp_path: Path) -> None:

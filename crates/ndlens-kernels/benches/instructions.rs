@@ -13,7 +13,7 @@
 use ndlens_core::{DType, View, s};
 use ndlens_kernels::Adjustment::{self, Brightness, Contrast, Grayscale, Hue, Saturation};
 use ndlens_kernels::{
-    Filter, Interpolation, MapStep, Resize, ResizeOutput, ResizeScratch, Stores, Take, ValueMap,
+    Filter, Interpolation, MapStep, ResizeOutput, ResizeScratch, Resizer, Stores, Take, ValueMap,
 };
 
 /// The image is SOURCE x SOURCE pixels of three channels, what is made of it SIZE x SIZE.
@@ -136,7 +136,7 @@ fn resize(dtype: DType, steps: Vec<MapStep>, filter: Filter) -> Make {
     Box::new(move || {
         let map = ValueMap::new(&dtype, 3, &steps)?;
         let image = image(&dtype)?;
-        let resize = Resize::new(SIZE, SIZE, 3, &dtype, filter)?;
+        let resize = Resizer::new(SIZE, SIZE, 3, &dtype, filter)?;
         let mut out = Lines::new(ELEMENTS * map.dtype().itemsize());
         let mut scratch = ResizeScratch::default();
         let run = move || {

@@ -21,8 +21,8 @@ use std::time::{Duration, Instant};
 use fast_image_resize as fir;
 use ndlens_core::{DType, Layout, Order, View, ViewRef, s};
 use ndlens_kernels::{
-    Filter, Interpolation, Isa, MapStep, Resize, ResizeOutput, ResizeScratch, ResizeWindow, Stores,
-    ValueMap,
+    Filter, Interpolation, Isa, MapStep, ResizeOutput, ResizeScratch, ResizeWindow, Resizer,
+    Stores, ValueMap,
 };
 
 const IMAGES: usize = 500;
@@ -92,7 +92,7 @@ fn measure() -> Result<(), Failure> {
     let mut rows = String::new();
     let mut check = 0u64;
     for (name, interpolation, antialias) in filters {
-        let resize = Resize::new(OUT, OUT, 3, &DType::U8, Filter { interpolation, antialias })?;
+        let resize = Resizer::new(OUT, OUT, 3, &DType::U8, Filter { interpolation, antialias })?;
         let mut scratch = ResizeScratch::default();
         let mut one = |at: Crop, dst: &mut [u8], stores| -> Result<(), Failure> {
             let window = ResizeWindow { flip_horizontal: at.flip, ..resize.whole() };
@@ -151,7 +151,7 @@ fn measure_floats(isa: &str, mut check: u64, rows: &mut String) -> Result<u64, F
     let filters = [("bilinear", Interpolation::Bilinear), ("bicubic", Interpolation::Bicubic)];
     for (name, interpolation) in filters {
         let resize =
-            Resize::new(OUT, OUT, 3, &DType::F32, Filter { interpolation, antialias: true })?;
+            Resizer::new(OUT, OUT, 3, &DType::F32, Filter { interpolation, antialias: true })?;
         let mut scratch = ResizeScratch::default();
         let mut one = |at: Crop, dst: &mut [u8], stores| -> Result<(), Failure> {
             let window = ResizeWindow { flip_horizontal: at.flip, ..resize.whole() };

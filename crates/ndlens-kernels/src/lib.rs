@@ -18,9 +18,9 @@
 //! |---|---|---|---|---|
 //! | pixels of bytes to planes and back | `pixels/scalar.rs` | | `pixels/avx2.rs` | `pixels/avx512.rs`, mapped on the way |
 //! | [`ValueMap`] | `map/generic.rs`*, `map/table.rs` | `map/vector.rs` | | `map/packed.rs` |
-//! | [`Resize`] of bytes | `resize/bytes/mod.rs` | `resize/bytes/vector.rs` | `resize/bytes/x86_64.rs` | `resize/bytes/x86_64.rs` |
-//! | [`Resize`] of floats | `resize/floats/columns.rs`* | | | |
-//! | [`Resize`] by the nearest pixel | `resize/nearest.rs` | | | |
+//! | [`Resizer`] of bytes | `resize/bytes/mod.rs` | `resize/bytes/vector.rs` | `resize/bytes/x86_64.rs` | `resize/bytes/x86_64.rs` |
+//! | [`Resizer`] of floats | `resize/floats/columns.rs`* | | | |
+//! | [`Resizer`] by the nearest pixel | `resize/nearest.rs` | | | |
 //! | [`Adjustment`] of colours | `colour/passes.rs`* | | | |
 //! | [`Take`] | `gather.rs`* | | | |
 //! | [`Blend`] | `mix.rs`* | | | |
@@ -29,8 +29,8 @@
 //! [`ValueMap`] runs. A new instruction set implements the traits of `simd/vector.rs`, which gives
 //! it all bodies of the third column.
 //!
-//! A [`Resize`] makes images of one size from images of any size, in the same pass. Its results are
-//! those of torchvision too, to the bit for `uint8`. [`Take`] copies any packed rows, one after
+//! A [`Resizer`] makes images of one size from images of any size, in the same pass. Its results
+//! are those of torchvision too, to the bit for `uint8`. [`Take`] copies any packed rows, one after
 //! another, without arithmetic. A [`Blend`] mixes elements with others, in place.
 //!
 //! ```
@@ -75,6 +75,6 @@ pub use error::{Error, Result};
 pub use gather::{Take, ask_for_element};
 pub use map::{MapStep, ValueMap};
 pub use mix::Blend;
-pub use resize::{Filter, Interpolation, Resize, ResizeOutput, ResizeScratch, ResizeWindow};
+pub use resize::{Filter, Interpolation, ResizeOutput, ResizeScratch, ResizeWindow, Resizer};
 pub use simd::level::{Body, Isa, Level};
 pub use simd::stores::Stores;

@@ -177,16 +177,16 @@ pub(crate) fn extract_each<'py, T>(
 }
 
 /// A list that is an argument: a `Vec<T>`, or `MemoryError` if there is no memory for it.
-pub(crate) struct List<T>(pub(crate) Vec<T>);
+pub(crate) struct ListArgument<T>(pub(crate) Vec<T>);
 
-impl<'py, T> FromPyObject<'_, 'py> for List<T>
+impl<'py, T> FromPyObject<'_, 'py> for ListArgument<T>
 where
     T: for<'a> FromPyObject<'a, 'py>,
 {
     type Error = PyErr;
 
     fn extract(items: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
-        extract_all(&items).map(List)
+        extract_all(&items).map(ListArgument)
     }
 }
 

@@ -47,7 +47,7 @@ pub use file::shards::Shards;
 pub use file::sigbus::{MAPS_MAX, READINGS_MAX, Reading, guard_all_threads};
 pub use format::raw::Raw;
 pub use handle::arena::Handle;
-pub use handle::view::{Packed, ViewHandle};
+pub use handle::view::{PackedView, ViewHandle};
 pub use mode::MapMode;
 pub use os::available::available_bytes;
 pub use shm::arena::{ARENA_WORDS, Arena, ArenaId};

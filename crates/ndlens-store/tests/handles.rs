@@ -1,7 +1,7 @@
 //! Handles and packed views: a round trip gives the same view, and forged bytes do no harm.
 
 use ndlens_core::{Buffer, DType, Layout, Order, View, s};
-use ndlens_store::{Error, Handle, Packed, ViewHandle, share};
+use ndlens_store::{Error, Handle, PackedView, ViewHandle, share};
 use proptest::prelude::*;
 
 fn numbers() -> View {
@@ -47,11 +47,11 @@ proptest! {
     #[test]
     fn packed_bytes_give_the_same_elements(steps in prop::collection::vec(any::<u8>(), 0..8)) {
         let view = changed(&numbers(), &steps);
-        let (packed, raw) = Packed::of(&view).unwrap();
+        let (packed, raw) = PackedView::of(&view).unwrap();
         prop_assert_eq!((raw.dtype(), raw.nbytes()), (&DType::U8, view.nbytes()));
         let contiguous = view.is_contiguous(Order::C) || view.is_contiguous(Order::F);
         prop_assert_eq!(raw.shares_memory(&view), contiguous && !view.is_empty());
-        let again = Packed::from_bytes(&packed.to_bytes()).unwrap().open(&raw).unwrap();
+        let again = PackedView::from_bytes(&packed.to_bytes()).unwrap().open(&raw).unwrap();
         prop_assert_eq!((again.shape(), again.is_read_only()), (view.shape(), view.is_read_only()));
         prop_assert_eq!(bytes(&again), bytes(&view));
         // In any other memory of as many bytes, also at an odd place.
@@ -68,7 +68,7 @@ proptest! {
         if let Ok(view) = ViewHandle::from_bytes(&noise).and_then(|handle| handle.open()) {
             prop_assert!(view.layout().check(view.itemsize(), view.buffer().len()).is_ok());
         }
-        if let Ok(view) = Packed::from_bytes(&noise).and_then(|packed| packed.open(&memory)) {
+        if let Ok(view) = PackedView::from_bytes(&noise).and_then(|packed| packed.open(&memory)) {
             prop_assert!(view.layout().check(view.itemsize(), view.buffer().len()).is_ok());
         }
     }
@@ -105,7 +105,7 @@ fn opaque_formats_travel() {
     let records = View::new(Buffer::from_vec((0..24u8).collect()), layout, dtype.clone()).unwrap();
     let shared = share(std::slice::from_ref(&records)).unwrap().remove(0);
     let handle = ViewHandle::of(&shared).unwrap().unwrap();
-    let (packed, raw) = Packed::of(&records).unwrap();
+    let (packed, raw) = PackedView::of(&records).unwrap();
     for again in [handle.open().unwrap(), packed.open(&raw).unwrap()] {
         assert_eq!(again.dtype(), &dtype);
         assert_eq!(again.dtype().format(), dtype.format());

@@ -22,14 +22,14 @@ use std::ops::Range;
 
 use ndlens_core::room::with_room_for;
 use ndlens_core::{Buffer, DType, Layout, Order, ViewRef};
-use ndlens_kernels::{self as kernels, Resize, ResizeOutput, Stores, ValueMap};
+use ndlens_kernels::{self as kernels, ResizeOutput, Resizer, Stores, ValueMap};
 use smallvec::SmallVec;
 
 use crate::error::{Error, Result};
 use crate::fill::Fill;
 use crate::packed::Packed;
 use crate::params::Rectangle;
-use crate::scratch::{Block, Scratch};
+use crate::scratch::{Scratch, ScratchBlock};
 use crate::size::{CHANNEL, HEIGHT, Size, WIDTH};
 
 /// The memory of an image.
@@ -50,7 +50,7 @@ enum Place {
 
 /// The visible part of the image or window beneath, relative to its first pixel.
 #[derive(Debug, Clone)]
-struct Window<'a> {
+struct FrameWindow<'a> {
     top: isize,
     left: isize,
     height: usize,
@@ -60,7 +60,7 @@ struct Window<'a> {
     fill: Cow<'a, Fill>,
 }
 
-impl Window<'_> {
+impl FrameWindow<'_> {
     /// The start and the length of the window along an axis, and the size of the image beneath.
     fn along(&self, axis: usize) -> (isize, usize, usize) {
         if axis == HEIGHT {
@@ -100,13 +100,13 @@ pub struct Frame<'a> {
     resize: Option<Resized<'a>>,
     /// The windows through which the image is seen, the innermost first; none if exactly the image
     /// is visible.
-    windows: SmallVec<[Window<'a>; 1]>,
+    windows: SmallVec<[FrameWindow<'a>; 1]>,
 }
 
 /// A resize that is done when the reader of its result is known.
 #[derive(Debug)]
 struct Resized<'a> {
-    resize: Resize,
+    resize: Resizer,
     window: kernels::ResizeWindow,
     /// Maps each value to itself, for readers of the resized image itself.
     unchanged: &'a ValueMap,
@@ -149,7 +149,7 @@ impl<'a> Frame<'a> {
     /// The size of the visible image.
     pub fn size(&self) -> Size {
         match (self.windows.last(), &self.resize) {
-            (Some(&Window { height, width, .. }), _) => Size { height, width },
+            (Some(&FrameWindow { height, width, .. }), _) => Size { height, width },
             (None, Some(Resized { window, .. })) => {
                 Size { height: window.height, width: window.width }
             }
@@ -208,7 +208,7 @@ impl<'a> Frame<'a> {
         let Size { height, width } = beneath.padded(sides).addressable(&self.dtype)?;
         let [left, top, ..] = sides.map(|side| side as isize);
         let fill = Cow::Borrowed(fill);
-        self.windows.push(Window { top: -top, left: -left, height, width, beneath, fill });
+        self.windows.push(FrameWindow { top: -top, left: -left, height, width, beneath, fill });
         Ok(())
     }
 
@@ -263,7 +263,7 @@ impl<'a> Frame<'a> {
     /// be made.
     pub fn resize(
         &mut self,
-        resize: Resize,
+        resize: Resizer,
         unchanged: &'a ValueMap,
         scratch: &mut Scratch,
     ) -> Result<()> {
@@ -464,7 +464,7 @@ impl<'a> Frame<'a> {
     }
 
     /// The image; `block` is its memory, unless the image is the item.
-    fn view_in<'s>(&'s self, block: &'s Block) -> Result<ViewRef<'s>> {
+    fn view_in<'s>(&'s self, block: &'s ScratchBlock) -> Result<ViewRef<'s>> {
         match (self.place, &self.base) {
             (Place::Base, Base::Item(item)) => {
                 Ok(ViewRef::new(item.buffer(), self.layout.clone(), &self.dtype)?)
@@ -476,7 +476,7 @@ impl<'a> Frame<'a> {
 }
 
 /// The source of each place along an axis of the outermost window.
-fn follow(windows: &[Window<'_>], axis: usize) -> Result<Vec<Seen>> {
+fn follow(windows: &[FrameWindow<'_>], axis: usize) -> Result<Vec<Seen>> {
     let Some((outermost, inner)) = windows.split_last() else { return Ok(vec![]) };
     let (start, count, _) = outermost.along(axis);
     let mut seen = with_room_for(count)?;
@@ -510,7 +510,7 @@ fn own_part(seen: &mut [Seen]) -> Range<usize> {
 /// Writes the visible part of an image and its padding, through its windows.
 fn look_beyond(
     image: &ViewRef<'_>,
-    windows: &[Window<'_>],
+    windows: &[FrameWindow<'_>],
     rows: &[Seen],
     columns: &[Seen],
     out: &mut [u8],

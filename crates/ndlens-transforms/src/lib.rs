@@ -86,7 +86,7 @@ pub use pipeline::Pipeline;
 pub use random::{Draws, ItemStream, Noise, Stream, label};
 pub use registry::{by_name, names};
 pub use replay::split_params;
-pub use resize::{RandomResizedCrop, Resize, Target};
+pub use resize::{RandomResizedCrop, Resize, TargetSize};
 pub use scratch::Scratch;
 pub use size::{Size, Sizes};
 pub use stages::Stages;

@@ -566,7 +566,7 @@ mod tests {
     use crate::flip::RandomHorizontalFlip;
     use crate::pad::Pad;
     use crate::params::Rectangle;
-    use crate::resize::{Resize, Target};
+    use crate::resize::{Resize, TargetSize};
     use crate::testing::{image, message};
     use crate::values::ToDtype;
     use ndlens_kernels::{Filter, Interpolation};
@@ -613,10 +613,10 @@ mod tests {
                 CenterCrop::new(n, n).boxed(),
                 rectangle(n, n, n, n).boxed(),
                 rectangle(1, 0, n, 1).boxed(),
-                resize(Target::Exactly { height: n, width: 1 }),
-                resize(Target::Shorter { size: n, max_size: None }),
-                resize(Target::Shorter { size: 1, max_size: Some(n) }),
-                resize(Target::Longer { size: n }),
+                resize(TargetSize::Exactly { height: n, width: 1 }),
+                resize(TargetSize::Shorter { size: n, max_size: None }),
+                resize(TargetSize::Shorter { size: 1, max_size: Some(n) }),
+                resize(TargetSize::Longer { size: n }),
             ];
             for first in &steps {
                 for second in &steps {

@@ -22,7 +22,7 @@ pub(crate) const CONSTRUCTORS: &[Constructor] =
 
 /// The size that an image is resized to, with the meaning of torchvision's `Resize`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Target {
+pub enum TargetSize {
     /// This height and width.
     Exactly {
         /// Rows.
@@ -46,7 +46,7 @@ pub enum Target {
     },
 }
 
-impl Target {
+impl TargetSize {
     /// A target from torchvision's parameters: `size` is None, the shorter side, or height and
     /// width.
     ///
@@ -55,10 +55,12 @@ impl Target {
     /// [`Error::ResizeTarget`] for anything else.
     pub fn new(size: Option<&[usize]>, max_size: Option<usize>) -> Result<Self> {
         match (size, max_size) {
-            (Some(&[height, width]), None) => Ok(Target::Exactly { height, width }),
-            (Some(&[size]), None) => Ok(Target::Shorter { size, max_size }),
-            (Some(&[size]), Some(most)) if most > size => Ok(Target::Shorter { size, max_size }),
-            (None, Some(size)) => Ok(Target::Longer { size }),
+            (Some(&[height, width]), None) => Ok(TargetSize::Exactly { height, width }),
+            (Some(&[size]), None) => Ok(TargetSize::Shorter { size, max_size }),
+            (Some(&[size]), Some(most)) if most > size => {
+                Ok(TargetSize::Shorter { size, max_size })
+            }
+            (None, Some(size)) => Ok(TargetSize::Longer { size }),
             (size, max_size) => {
                 let none = || "None".to_owned();
                 let size = size.map_or_else(none, |size| {
@@ -75,12 +77,12 @@ impl Target {
     fn range(self) -> Sizes {
         let square = |side| Size { height: side, width: side };
         match self {
-            Target::Exactly { height, width } => Sizes::one(Size { height, width }),
-            Target::Longer { size } => Sizes { least: square(1), most: square(size) },
-            Target::Shorter { size, max_size: None } => {
+            TargetSize::Exactly { height, width } => Sizes::one(Size { height, width }),
+            TargetSize::Longer { size } => Sizes { least: square(1), most: square(size) },
+            TargetSize::Shorter { size, max_size: None } => {
                 Sizes { least: square(size), most: square(usize::MAX) }
             }
-            Target::Shorter { max_size: Some(most), .. } => {
+            TargetSize::Shorter { max_size: Some(most), .. } => {
                 Sizes { least: square(1), most: square(most) }
             }
         }
@@ -101,9 +103,9 @@ impl Target {
         let scaled =
             |size: usize, by: usize, over: usize| (size as f64 * by as f64 / over as f64) as usize;
         match self {
-            Target::Exactly { height, width } => Size { height, width },
-            Target::Longer { size } => of_sides(scaled(size, short, long), size),
-            Target::Shorter { size, max_size } => {
+            TargetSize::Exactly { height, width } => Size { height, width },
+            TargetSize::Longer { size } => of_sides(scaled(size, short, long), size),
+            TargetSize::Shorter { size, max_size } => {
                 let longer = scaled(size, long, short);
                 match max_size.filter(|&most| longer > most) {
                     Some(most) => of_sides(scaled(most, size, longer), most),
@@ -118,7 +120,7 @@ impl Target {
 #[derive(Debug, Clone)]
 pub struct Resize {
     /// Target size.
-    pub target: Target,
+    pub target: TargetSize,
     /// Filter that computes values between pixels.
     pub filter: Filter,
     /// Map of each value to itself; known when the dtype is.
@@ -127,7 +129,7 @@ pub struct Resize {
 
 impl Resize {
     /// A resize to this size.
-    pub fn new(target: Target, filter: Filter) -> Self {
+    pub fn new(target: TargetSize, filter: Filter) -> Self {
         Resize { target, filter, unchanged: None }
     }
 }
@@ -137,7 +139,7 @@ impl FromArguments for Resize {
 
     fn from_arguments(arguments: &mut Arguments) -> Result<Self> {
         let size: Option<Vec<usize>> = arguments.take("size")?;
-        let target = Target::new(size.as_deref(), arguments.take("max_size")?)?;
+        let target = TargetSize::new(size.as_deref(), arguments.take("max_size")?)?;
         Ok(Resize::new(target, arguments.take_filter()?))
     }
 }
@@ -329,8 +331,8 @@ fn prepare(
     unchanged: &ValueMap,
     channels: usize,
     filter: Filter,
-) -> Result<kernels::Resize> {
-    kernels::Resize::new(height, width, channels, unchanged.source(), filter)
+) -> Result<kernels::Resizer> {
+    kernels::Resizer::new(height, width, channels, unchanged.source(), filter)
         .map_err(|source| Error::InTransform { transform, source: Box::new(source) })
 }
 
@@ -345,7 +347,7 @@ mod tests {
     #[test]
     fn the_shorter_side_is_resized_and_the_longer_one_keeps_its_ratio() {
         let shape = |size: Option<&[usize]>, max_size| {
-            let target = Target::new(size, max_size).unwrap();
+            let target = TargetSize::new(size, max_size).unwrap();
             run(&[Resize::new(target, NEAREST).boxed()], &image(4, 10, 1), 0).0
         };
         assert_eq!(shape(Some(&[3, 5]), None), [3, 5, 1]);
@@ -353,7 +355,7 @@ mod tests {
         assert_eq!(shape(Some(&[2]), Some(4)), [1, 4, 1]);
         assert_eq!(shape(None, Some(5)), [2, 5, 1]);
         assert_eq!(
-            Target::new(Some(&[4]), Some(3)).unwrap_err().to_string(),
+            TargetSize::new(Some(&[4]), Some(3)).unwrap_err().to_string(),
             "Resize: size must be the shorter side, (height, width), or None with a max_size, and \
              max_size, which goes with the shorter side, above it; got size (4) and max_size 3"
         );

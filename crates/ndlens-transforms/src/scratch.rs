@@ -13,7 +13,7 @@ use crate::error::Result;
 #[derive(Debug, Default)]
 pub struct Scratch {
     /// Two blocks: one is read while the other is written.
-    pub(crate) blocks: [Block; 2],
+    pub(crate) blocks: [ScratchBlock; 2],
     pub(crate) resize: ndlens_kernels::ResizeScratch,
 }
 
@@ -40,20 +40,20 @@ impl Scratch {
 ///
 /// 1. The buffer was allocated here, and no clone of it leaves: every reader borrows the block.
 #[derive(Debug)]
-pub(crate) struct Block(Buffer);
+pub(crate) struct ScratchBlock(Buffer);
 
-impl Default for Block {
+impl Default for ScratchBlock {
     fn default() -> Self {
-        Block(Buffer::from_vec(Vec::<u8>::new()))
+        ScratchBlock(Buffer::from_vec(Vec::<u8>::new()))
     }
 }
 
-impl Block {
+impl ScratchBlock {
     /// The first `len` bytes, to overwrite.
     pub(crate) fn bytes_mut(&mut self, len: usize) -> Result<&mut [u8]> {
         if self.0.len() < len {
             // The old buffer is freed before a larger one is allocated.
-            *self = Block::default();
+            *self = ScratchBlock::default();
             self.0 = Buffer::zeroed(len.checked_next_power_of_two().unwrap_or(len))?;
         }
         // SAFETY: the buffer has at least `len` bytes, written when it was zeroed. By invariant 1

@@ -8,11 +8,11 @@
 use std::marker::PhantomData;
 
 use crate::colour::adjustment::Adjustment;
-use crate::colour::planes::{Element, LEN, Planes};
+use crate::colour::planes::{LEN, PlaneElement, Planes};
 use crate::simd::level::{Body, Level};
 
 /// Makes passes over the image, each up to the next adjustment that needs a mean.
-pub(crate) fn run<E: Element, const CHANNELS: usize>(
+pub(crate) fn run<E: PlaneElement, const CHANNELS: usize>(
     adjustments: &[Adjustment],
     pixels: &mut [u8],
     level: Level,
@@ -51,7 +51,7 @@ struct PassOver<'a, E, const CHANNELS: usize> {
     element: PhantomData<E>,
 }
 
-impl<E: Element, const CHANNELS: usize> Body for PassOver<'_, E, CHANNELS> {
+impl<E: PlaneElement, const CHANNELS: usize> Body for PassOver<'_, E, CHANNELS> {
     type Output = f64;
 
     #[inline(always)]

@@ -24,7 +24,7 @@ const GRAY: [f32; 3] = [0.2989, 0.587, 0.114];
 type Plane = [f32; LEN];
 
 /// The element of an image.
-pub(crate) trait Element: Copy {
+pub(crate) trait PlaneElement: Copy {
     /// The largest value: torchvision's `_max_value`.
     const BOUND: f32;
     /// The factor from values to 0..1.
@@ -38,7 +38,7 @@ pub(crate) trait Element: Copy {
     fn cut(x: f32) -> f32;
 }
 
-impl Element for u8 {
+impl PlaneElement for u8 {
     const BOUND: f32 = 255.0;
     const TO_UNIT: f32 = (1.0f64 / 255.0) as f32;
 
@@ -79,7 +79,7 @@ impl Element for u8 {
     }
 }
 
-impl Element for f32 {
+impl PlaneElement for f32 {
     const BOUND: f32 = 1.0;
     const TO_UNIT: f32 = 1.0;
 
@@ -121,7 +121,7 @@ pub(crate) struct Planes<E, const CHANNELS: usize> {
     element: PhantomData<E>,
 }
 
-impl<E: Element, const CHANNELS: usize> Planes<E, CHANNELS> {
+impl<E: PlaneElement, const CHANNELS: usize> Planes<E, CHANNELS> {
     #[inline(always)]
     pub(crate) fn new() -> Self {
         Planes { planes: [[0.0; LEN]; CHANNELS], element: PhantomData }

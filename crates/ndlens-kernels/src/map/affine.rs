@@ -3,7 +3,7 @@
 use ndlens_core::DType;
 
 use crate::map::program::{Float, MapProgram, Op, Stage};
-use crate::simd::affine::{Affine, Normalize, Rounding};
+use crate::simd::affine::{Affine, AffineNormalize, Rounding};
 
 /// This chain as one affine map, if it is one.
 pub(crate) fn affine(program: &MapProgram, channels: usize) -> Option<Affine> {
@@ -40,7 +40,7 @@ pub(crate) fn affine(program: &MapProgram, channels: usize) -> Option<Affine> {
     let normalize = match (ops.next(), ops.next(), ops.next()) {
         (None, ..) => None,
         (Some(Op::Sub(mean)), Some(Op::Div(std)), None) => {
-            Some(Normalize::new(scale, mean, std, rounding, channels)?)
+            Some(AffineNormalize::new(scale, mean, std, rounding, channels)?)
         }
         _ => return None,
     };

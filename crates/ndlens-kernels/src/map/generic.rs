@@ -79,7 +79,7 @@ impl Place {
 
 /// The channels of a block's elements.
 #[derive(Clone, Copy)]
-struct Channels {
+struct ChannelCycle {
     first: usize,
     cycle: usize,
 }
@@ -183,7 +183,7 @@ impl<const HALVES: bool> Block<HALVES> {
             // SAFETY: these are `count` of the row's elements, which the caller guarantees.
             unsafe { self.load(&program.source, from, rows.stride_bytes, count) };
             let channel = if rows.cycle > 1 { done % rows.cycle } else { row.channel };
-            let channels = Channels { first: channel, cycle: rows.cycle };
+            let channels = ChannelCycle { first: channel, cycle: rows.cycle };
             for (i, stage) in program.stages.iter().enumerate() {
                 // Between two stages; after the last, `store` rounds.
                 if i > 0
@@ -255,7 +255,7 @@ impl<const HALVES: bool> Block<HALVES> {
 
     /// An operation in a float.
     #[inline(always)]
-    fn compute(&mut self, dtype: Float, op: &Op, count: usize, channels: Channels) {
+    fn compute(&mut self, dtype: Float, op: &Op, count: usize, channels: ChannelCycle) {
         self.move_to(Place::of_float(dtype), count);
         if dtype == Float::F64 {
             let double = &mut self.double[..count];
@@ -381,7 +381,7 @@ fn truncate<T: Copy>(from: &[T], to: &mut [i64], dtype: Integer, wide: impl Fn(T
     }
 }
 
-impl Channels {
+impl ChannelCycle {
     /// Calls `f` with each element and its channel's value.
     #[inline(always)]
     fn each<T>(self, elements: &mut [T], values: &[f64], f: impl Fn(&mut T, f64)) {

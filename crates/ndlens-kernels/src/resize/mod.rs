@@ -2,7 +2,7 @@
 //!
 //! A random resized crop reads another box of each image and writes the same size every time. The
 //! usual steps are a crop, a horizontal pass into an intermediate image, a vertical pass into
-//! another, a flip, a conversion and a reordering of axes. [`Resize`] needs one pass: rows of the
+//! another, a flip, a conversion and a reordering of axes. [`Resizer`] needs one pass: rows of the
 //! source go through the horizontal filter into a ring of as many rows as the vertical filter
 //! needs, and each row that the vertical filter makes goes at once through the value map to its
 //! place in the destination.
@@ -90,7 +90,7 @@ pub struct ResizeScratch {
 /// all rows of such a column with the weights of the first, unless the source has several channels,
 /// channels last.
 #[derive(Debug, Clone)]
-pub struct Resize {
+pub struct Resizer {
     height: usize,
     width: usize,
     channels: usize,
@@ -99,7 +99,7 @@ pub struct Resize {
     level: Level,
 }
 
-impl Resize {
+impl Resizer {
     /// A resize to `height` x `width` of images of `dtype` with `channels` channels (1 if there is
     /// no channel axis).
     ///
@@ -113,7 +113,7 @@ impl Resize {
         channels: usize,
         dtype: &DType,
         filter: Filter,
-    ) -> Result<Resize> {
+    ) -> Result<Resizer> {
         if [height, width, channels].iter().any(|size| !(1..SIZE_LIMIT).contains(size)) {
             return Err(Error::ResizeSize { height, width, channels });
         }
@@ -122,13 +122,13 @@ impl Resize {
             return Err(Error::ResizeDType { interpolation, got });
         }
         let level = Level::chosen()?;
-        Ok(Resize { height, width, channels, dtype: dtype.clone(), filter, level })
+        Ok(Resizer { height, width, channels, dtype: dtype.clone(), filter, level })
     }
 
     /// The same resize by the bodies of another level.
     #[cfg(test)]
-    pub(crate) fn at_level(self, level: Level) -> Resize {
-        Resize { level, ..self }
+    pub(crate) fn at_level(self, level: Level) -> Resizer {
+        Resizer { level, ..self }
     }
 
     /// The rows of the resized image.

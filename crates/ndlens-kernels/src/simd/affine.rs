@@ -21,7 +21,7 @@ pub(crate) const MAX_LANES: usize = 16;
 pub(crate) struct Affine {
     pub(crate) rounding: Rounding,
     pub(crate) scale: f32,
-    pub(crate) normalize: Option<Normalize>,
+    pub(crate) normalize: Option<AffineNormalize>,
 }
 
 /// Rounding of the results: only of the last, or of `each` operation. No result that becomes a
@@ -36,7 +36,7 @@ pub(crate) enum Rounding {
 /// Values by channel. Each vector continues cyclically for [`MAX_LANES`] more values, so that a
 /// register can be loaded from any channel on.
 #[derive(Debug, Clone)]
-pub(crate) struct Normalize {
+pub(crate) struct AffineNormalize {
     pub(crate) mean: Vec<f32>,
     pub(crate) std: Vec<f32>,
     pub(crate) inverse: Vec<f32>,
@@ -80,7 +80,7 @@ impl Rounding {
     }
 }
 
-impl Normalize {
+impl AffineNormalize {
     /// The affine map; None if results are NaN, which cannot be rounded.
     pub(crate) fn new(
         scale: f32,
@@ -110,7 +110,7 @@ impl Normalize {
             }
         }
         let rounds = !matches!(rounding, Rounding::Bfloat16 { .. }) || numbers;
-        rounds.then_some(Normalize { mean, std, inverse, by_inverse })
+        rounds.then_some(AffineNormalize { mean, std, inverse, by_inverse })
     }
 }
 
@@ -136,11 +136,13 @@ impl<V: Halves> Constants<V> {
         // SAFETY: the caller guarantees the channel.
         unsafe {
             match &affine.normalize {
-                Some(Normalize { mean, std, inverse, .. }) if ARITHMETIC != SCALE => Constants {
-                    mean: Self::load::<CYCLIC>(mean, channel),
-                    std: Self::load::<CYCLIC>(std, channel),
-                    inverse: Self::load::<CYCLIC>(inverse, channel),
-                },
+                Some(AffineNormalize { mean, std, inverse, .. }) if ARITHMETIC != SCALE => {
+                    Constants {
+                        mean: Self::load::<CYCLIC>(mean, channel),
+                        std: Self::load::<CYCLIC>(std, channel),
+                        inverse: Self::load::<CYCLIC>(inverse, channel),
+                    }
+                }
                 _ => Constants { mean: V::splat(0.0), std: V::splat(1.0), inverse: V::splat(1.0) },
             }
         }

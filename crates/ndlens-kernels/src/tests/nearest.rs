@@ -4,7 +4,7 @@ use ndlens_core::{DType, Index, View, s};
 use proptest::prelude::*;
 
 use crate::{
-    Filter, Interpolation, MapStep, Resize, ResizeOutput, ResizeScratch, ResizeWindow, Stores,
+    Filter, Interpolation, MapStep, ResizeOutput, ResizeScratch, ResizeWindow, Resizer, Stores,
     ValueMap,
 };
 
@@ -12,7 +12,7 @@ const BOTH: [Interpolation; 2] = [Interpolation::Nearest, Interpolation::Nearest
 
 fn apply(
     view: &View,
-    resize: &Resize,
+    resize: &Resizer,
     window: ResizeWindow,
     steps: &[MapStep],
     first: bool,
@@ -46,7 +46,9 @@ proptest! {
             if backwards { view.index(&[s(..), reversed]).unwrap() } else { view }
         };
         let floats = view(View::from_vec(places.iter().map(|&place| place as f32).collect()));
-        let of = |dtype: &DType| Resize::new(to_height, to_width, channels, dtype, filter).unwrap();
+        let of = |dtype: &DType| {
+            Resizer::new(to_height, to_width, channels, dtype, filter).unwrap()
+        };
         let resize = of(&DType::F32);
         let (top, left) = (to_height / 3, to_width / 4);
         let window = ResizeWindow {
@@ -85,7 +87,7 @@ proptest! {
 fn picked_elements_go_through_the_map() {
     let view = View::from_vec((0..24i64).map(|i| i << 40).collect()).reshape(&[2, 4, 3]).unwrap();
     let filter = Filter { interpolation: Interpolation::Nearest, antialias: false };
-    let resize = Resize::new(1, 2, 3, &DType::I64, filter).unwrap();
+    let resize = Resizer::new(1, 2, 3, &DType::I64, filter).unwrap();
     let steps = [
         MapStep::ToDtype { dtype: DType::F64, scale: false },
         MapStep::Normalize { mean: vec![0.0, 1.0, 2.0], std: vec![1.0, 2.0, 4.0] },

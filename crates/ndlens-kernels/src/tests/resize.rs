@@ -9,7 +9,7 @@ use crate::resize::taps::Taps;
 use crate::simd::level::Level;
 use crate::tests::{bytes, check, fnv, normalize, packed, to};
 use crate::{
-    Error, Filter, Interpolation, MapStep, Resize, ResizeOutput, ResizeScratch, ResizeWindow,
+    Error, Filter, Interpolation, MapStep, ResizeOutput, ResizeScratch, ResizeWindow, Resizer,
     Stores, ValueMap,
 };
 
@@ -67,8 +67,8 @@ fn resize(
     dtype: &DType,
     filter: Filter,
     level: Level,
-) -> Resize {
-    let resize = Resize::new(size[0], size[1], channels, dtype, filter).unwrap();
+) -> Resizer {
+    let resize = Resizer::new(size[0], size[1], channels, dtype, filter).unwrap();
     resize.at_level(level)
 }
 
@@ -412,7 +412,7 @@ fn floats_of_any_number_of_channels_keep_them() {
 fn images_that_cannot_be_resized_are_refused() {
     let filter = FILTERS[3];
     let new = |height, width, channels, dtype| {
-        Resize::new(height, width, channels, &dtype, filter).unwrap_err().to_string()
+        Resizer::new(height, width, channels, &dtype, filter).unwrap_err().to_string()
     };
     assert_eq!(
         new(0, 5, 3, DType::U8),
@@ -428,7 +428,7 @@ fn images_that_cannot_be_resized_are_refused() {
          before it, or take interpolation=\"nearest\", which copies elements of any dtype"
     );
 
-    let resize = Resize::new(4, 5, 3, &DType::U8, filter).unwrap();
+    let resize = Resizer::new(4, 5, 3, &DType::U8, filter).unwrap();
     let apply = |view: &View, map: &ValueMap, window: ResizeWindow, len: usize| {
         let output = ResizeOutput { window, map, channels_first: true, stores: Stores::Cached };
         let error = resize
@@ -480,7 +480,7 @@ fn images_that_cannot_be_resized_are_refused() {
 fn a_resize_is_shared_between_threads_and_a_scratch_goes_to_one() {
     fn shareable<T: Send + Sync + Clone + std::fmt::Debug>() {}
     fn sendable<T: Send + Default>() {}
-    shareable::<Resize>();
+    shareable::<Resizer>();
     sendable::<ResizeScratch>();
 }
 

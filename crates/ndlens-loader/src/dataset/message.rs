@@ -34,18 +34,18 @@ const SLOT: u8 = 1;
 
 /// The place of a field: the number of its block, and the byte at which it starts there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct FieldPlace {
     pub(crate) block: usize,
     pub(crate) offset: usize,
 }
 
 /// The places of fields of these sizes in blocks, and for each block its length and whether it is a
 /// slot.
-pub(crate) fn arrange(sizes: &[usize]) -> (Vec<Place>, Vec<(usize, bool)>) {
+pub(crate) fn arrange(sizes: &[usize]) -> (Vec<FieldPlace>, Vec<(usize, bool)>) {
     let mut by_size: Vec<usize> = (0..sizes.len()).collect();
     by_size.sort_by_key(|&field| sizes[field]);
     let mut blocks: Vec<(usize, bool)> = vec![];
-    let mut places = vec![Place { block: 0, offset: 0 }; sizes.len()];
+    let mut places = vec![FieldPlace { block: 0, offset: 0 }; sizes.len()];
     let mut in_message = 0usize;
     let mut left = by_size.len();
     for field in by_size {
@@ -62,30 +62,30 @@ pub(crate) fn arrange(sizes: &[usize]) -> (Vec<Place>, Vec<(usize, bool)>) {
         let end = &mut blocks[block].0;
         let offset = end.next_multiple_of(ALIGNMENT);
         *end = offset.saturating_add(size);
-        places[field] = Place { block, offset };
+        places[field] = FieldPlace { block, offset };
     }
     (places, blocks)
 }
 
 /// Memory of a batch that goes to another process.
 #[derive(Debug)]
-pub enum Block {
+pub enum SentBlock {
     /// Shared memory, which is sent as a handle.
     Slot(Arc<Slot>),
     /// Memory whose bytes are sent.
     Bytes(Buffer),
 }
 
-impl Block {
+impl SentBlock {
     /// Memory of at least `len` bytes.
     pub(crate) fn new(ring: &Ring, len: usize, is_slot: bool) -> Result<Self> {
         if !is_slot {
-            return Ok(Block::Bytes(Buffer::zeroed(len)?));
+            return Ok(SentBlock::Bytes(Buffer::zeroed(len)?));
         }
         match ring.lease(len) {
-            Ok(slot) => Ok(Block::Slot(slot)),
+            Ok(slot) => Ok(SentBlock::Slot(slot)),
             Err(Error::Store(error)) if error.is_out_of_descriptors() => {
-                Ok(Block::Bytes(Buffer::zeroed(len)?))
+                Ok(SentBlock::Bytes(Buffer::zeroed(len)?))
             }
             Err(error) => Err(error),
         }
@@ -94,8 +94,8 @@ impl Block {
     /// Its memory, whose owner keeps it alive.
     pub fn buffer(&self) -> Buffer {
         match self {
-            Block::Slot(slot) => Slot::buffer(slot),
-            Block::Bytes(buffer) => buffer.clone(),
+            SentBlock::Slot(slot) => Slot::buffer(slot),
+            SentBlock::Bytes(buffer) => buffer.clone(),
         }
     }
 
@@ -106,8 +106,8 @@ impl Block {
     /// [`Error::Store`], [`Error::Core`].
     pub fn send(&self) -> Result<Vec<u8>> {
         let (tag, content) = match self {
-            Block::Slot(slot) => (SLOT, slot.send()?),
-            Block::Bytes(buffer) => (BYTES, bytes(buffer.clone())?.to_vec()?),
+            SentBlock::Slot(slot) => (SLOT, slot.send()?),
+            SentBlock::Bytes(buffer) => (BYTES, bytes(buffer.clone())?.to_vec()?),
         };
         Ok([&[tag], content.as_slice()].concat())
     }
@@ -179,9 +179,9 @@ mod tests {
     fn a_block_arrives_as_it_was_sent() {
         let ring = Ring::default();
         for is_slot in [false, true] {
-            let block = Block::new(&ring, 5, is_slot).unwrap();
+            let block = SentBlock::new(&ring, 5, is_slot).unwrap();
             bytes(block.buffer()).unwrap().fill(&[9]).unwrap();
-            let received = Block::receive(&block.send().unwrap()).unwrap();
+            let received = SentBlock::receive(&block.send().unwrap()).unwrap();
             assert_eq!(received.as_ptr().addr().get() % ALIGNMENT, 0);
             assert_eq!(
                 bytes(received).unwrap().to_vec::<u8>().unwrap(),
@@ -189,7 +189,7 @@ mod tests {
             );
         }
         assert_eq!(
-            Block::receive(b"").unwrap_err().to_string(),
+            SentBlock::receive(b"").unwrap_err().to_string(),
             "damaged handle: it is no block of a batch"
         );
     }

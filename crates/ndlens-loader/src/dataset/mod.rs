@@ -18,7 +18,7 @@ use ndlens_transforms::{Scratch, Stream};
 
 use crate::compiled::{CompiledField, compile};
 use crate::config::Values;
-use crate::dataset::message::{Block, Place, arrange};
+use crate::dataset::message::{FieldPlace, SentBlock, arrange};
 use crate::dataset::ring::Ring;
 use crate::epoch::make_items::{ItemBatch, make_items};
 use crate::epoch::mixture::summary_of;
@@ -40,7 +40,7 @@ pub enum Randomness {
 
 /// One field of a batch in one of its blocks.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Part {
+pub struct BatchPart {
     /// The layout of its elements: items, then an item's own axes.
     pub layout: Layout,
     /// The dtype of its elements.
@@ -49,7 +49,7 @@ pub struct Part {
     pub block: usize,
 }
 
-impl Part {
+impl BatchPart {
     /// The view of the field in its block.
     ///
     /// # Errors
@@ -125,7 +125,8 @@ impl Gather {
     pub fn batch(&self, items: &[usize], randomness: Randomness) -> Result<Vec<View>> {
         let sizes = self.sizes(items.len())?;
         let blocks = sizes.iter().map(|&size| self.block(size)).collect::<Result<Vec<_>>>()?;
-        let places: Vec<_> = (0..sizes.len()).map(|block| Place { block, offset: 0 }).collect();
+        let places: Vec<_> =
+            (0..sizes.len()).map(|block| FieldPlace { block, offset: 0 }).collect();
         let parts = self.parts(items.len(), &places)?;
         // SAFETY: the blocks were just leased, so nothing else sees them.
         unsafe { self.make(items, randomness, &parts, &blocks) }?;
@@ -142,12 +143,12 @@ impl Gather {
         ring: &Ring,
         items: &[usize],
         randomness: Randomness,
-    ) -> Result<(Vec<Part>, Vec<Block>)> {
+    ) -> Result<(Vec<BatchPart>, Vec<SentBlock>)> {
         let (places, blocks) = arrange(&self.sizes(items.len())?);
         let parts = self.parts(items.len(), &places)?;
-        let blocks = blocks.into_iter().map(|(len, is_slot)| Block::new(ring, len, is_slot));
+        let blocks = blocks.into_iter().map(|(len, is_slot)| SentBlock::new(ring, len, is_slot));
         let blocks = blocks.collect::<Result<Vec<_>>>()?;
-        let buffers: Vec<_> = blocks.iter().map(Block::buffer).collect();
+        let buffers: Vec<_> = blocks.iter().map(SentBlock::buffer).collect();
         // SAFETY: memory that is new, or a slot that was just leased, is seen by nothing else.
         unsafe { self.make(items, randomness, &parts, &buffers) }?;
         Ok((parts, blocks))
@@ -185,14 +186,15 @@ impl Gather {
     }
 
     /// The fields of a batch in their places.
-    fn parts(&self, items: usize, places: &[Place]) -> Result<Vec<Part>> {
-        let part = |(layout, &Place { block, offset }): (Result<(&DType, Layout)>, &Place)| {
-            let (dtype, packed) = layout?;
-            let end = offset.saturating_add(packed.len() * dtype.itemsize());
-            let layout =
-                Layout::new(packed.shape(), packed.strides(), offset, dtype.itemsize(), end)?;
-            Ok(Part { layout, dtype: dtype.clone(), block })
-        };
+    fn parts(&self, items: usize, places: &[FieldPlace]) -> Result<Vec<BatchPart>> {
+        let part =
+            |(layout, &FieldPlace { block, offset }): (Result<(&DType, Layout)>, &FieldPlace)| {
+                let (dtype, packed) = layout?;
+                let end = offset.saturating_add(packed.len() * dtype.itemsize());
+                let layout =
+                    Layout::new(packed.shape(), packed.strides(), offset, dtype.itemsize(), end)?;
+                Ok(BatchPart { layout, dtype: dtype.clone(), block })
+            };
         self.layouts(items).zip(places).map(part).collect()
     }
 
@@ -206,7 +208,7 @@ impl Gather {
         &self,
         items: &[usize],
         randomness: Randomness,
-        parts: &[Part],
+        parts: &[BatchPart],
         blocks: &[Buffer],
     ) -> Result<()> {
         if let Some((place, &got)) = items.iter().enumerate().find(|&(_, &item)| item >= self.items)
@@ -239,7 +241,7 @@ struct GatheredBatch<'a> {
     randomness: Randomness,
     /// The stream of each field's random draws.
     streams: Vec<Stream>,
-    parts: &'a [Part],
+    parts: &'a [BatchPart],
     blocks: &'a [Buffer],
 }
 

@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 use ndlens_core::{Access, Buffer, Owner};
 use ndlens_store::{Arena, Error as StoreError, Handle};
 
-use crate::dataset::slot_state::Turn;
+use crate::dataset::slot_state::SlotTurn;
 use crate::error::{Error, Result};
 
 fn word(arena: &Arena) -> &AtomicU64 {
@@ -72,7 +72,7 @@ struct Place {
     /// The number of its last lease.
     leased: usize,
     /// A turn that was sent, and the time and the ring's rounds when the ring first saw it.
-    sent: Option<(Turn, Instant, u64)>,
+    sent: Option<(SlotTurn, Instant, u64)>,
 }
 
 impl Place {
@@ -81,16 +81,16 @@ impl Place {
     }
 
     fn is_free(&self) -> bool {
-        self.is_unused_here() && Turn::is_free(word(&self.arena))
+        self.is_unused_here() && SlotTurn::is_free(word(&self.arena))
     }
 
     fn is_taken(&self) -> bool {
-        self.is_unused_here() && Turn::is_taken(word(&self.arena))
+        self.is_unused_here() && SlotTurn::is_taken(word(&self.arena))
     }
 
     /// Makes it free if its message is lost.
     fn forget_lost(&mut self, now: Instant, rounds: u64, slots: usize) {
-        let Some(turn) = Turn::sent(word(&self.arena)) else {
+        let Some(turn) = SlotTurn::sent(word(&self.arena)) else {
             self.sent = None;
             return;
         };
@@ -179,7 +179,7 @@ impl Ring {
                 continue;
             };
             let mut place = slots.all.remove(best);
-            let turn = Turn::lease(word(&place.arena));
+            let turn = SlotTurn::lease(word(&place.arena));
             let slot = turn.map(|turn| {
                 Arc::new(Slot { arena: Arc::clone(&place.arena), turn, process: self.process })
             });
@@ -209,7 +209,7 @@ impl Ring {
 #[derive(Debug)]
 pub struct Slot {
     arena: Arc<Arena>,
-    turn: Turn,
+    turn: SlotTurn,
     /// The process that has it: a fork copies this value, but the copy has no turn.
     process: u32,
 }
@@ -263,7 +263,7 @@ impl Slot {
             }
             error => Error::Store(error),
         })?;
-        let turn = Turn::receive(word(&arena), lease).ok_or(Error::AlreadyReceived)?;
+        let turn = SlotTurn::receive(word(&arena), lease).ok_or(Error::AlreadyReceived)?;
         Ok(Arc::new(Slot { arena, turn, process: std::process::id() }))
     }
 }

@@ -38,12 +38,12 @@ impl Word for AtomicU64 {
 
 /// One state of one lease, which its holder may end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Turn {
+pub(crate) struct SlotTurn {
     lease: u64,
     whose: u64,
 }
 
-impl Turn {
+impl SlotTurn {
     /// Whether the memory is free.
     pub(crate) fn is_free(word: &impl Word) -> bool {
         // Acquire: all reads of the memory came before its return.
@@ -54,14 +54,14 @@ impl Turn {
     pub(crate) fn sent(word: &impl Word) -> Option<Self> {
         // Relaxed: only compared; `take_back` looks again.
         let was = word.get(Ordering::Relaxed);
-        (was % TURNS == SENT).then_some(Turn { lease: was / TURNS, whose: SENT })
+        (was % TURNS == SENT).then_some(SlotTurn { lease: was / TURNS, whose: SENT })
     }
 
     /// Frees memory whose message was lost. It changes nothing if the message was received
     /// meanwhile.
     pub(crate) fn take_back(self, word: &impl Word) {
         // Relaxed: nothing has read what is there.
-        word.change(self.word(), Turn { whose: FREE, ..self }.word(), Ordering::Relaxed);
+        word.change(self.word(), SlotTurn { whose: FREE, ..self }.word(), Ordering::Relaxed);
     }
 
     /// Whether another process has received the memory and not given it back.
@@ -75,8 +75,8 @@ impl Turn {
     pub(crate) fn lease(word: &impl Word) -> Option<Self> {
         // Acquire: as in `is_free`.
         let lease = Some(word.get(Ordering::Acquire)).filter(|was| was % TURNS == FREE)? / TURNS;
-        let filling = Turn { lease: lease.wrapping_add(1), whose: FILLING };
-        let free = Turn { lease, whose: FREE };
+        let filling = SlotTurn { lease: lease.wrapping_add(1), whose: FILLING };
+        let free = SlotTurn { lease, whose: FREE };
         // Relaxed: nothing reads what is there before it is sent.
         word.change(free.word(), filling.word(), Ordering::Relaxed).then_some(filling)
     }
@@ -84,12 +84,12 @@ impl Turn {
     /// Lets another process receive it. It changes nothing if it was sent before.
     pub(crate) fn send(self, word: &impl Word) {
         // Release: the process that receives it sees what was written.
-        word.change(self.word(), Turn { whose: SENT, ..self }.word(), Ordering::Release);
+        word.change(self.word(), SlotTurn { whose: SENT, ..self }.word(), Ordering::Release);
     }
 
     /// Receives the memory of this lease; None if it was received before, or the lease is another.
     pub(crate) fn receive(word: &impl Word, lease: u64) -> Option<Self> {
-        let (sent, taken) = (Turn { lease, whose: SENT }, Turn { lease, whose: TAKEN });
+        let (sent, taken) = (SlotTurn { lease, whose: SENT }, SlotTurn { lease, whose: TAKEN });
         // Acquire: see `send`.
         word.change(sent.word(), taken.word(), Ordering::Acquire).then_some(taken)
     }
@@ -98,7 +98,7 @@ impl Turn {
     /// another process's.
     pub(crate) fn end(self, word: &impl Word) {
         // Release: all reads of the memory come before its return.
-        word.change(self.word(), Turn { whose: FREE, ..self }.word(), Ordering::Release);
+        word.change(self.word(), SlotTurn { whose: FREE, ..self }.word(), Ordering::Release);
     }
 
     /// The number of the lease, for a message.
@@ -144,7 +144,7 @@ mod in_every_order {
 
         /// Leases, fills and sends it; None if it is not free.
         fn fill(&self, batch: u64) -> Option<u64> {
-            let turn = Turn::lease(&self.word)?;
+            let turn = SlotTurn::lease(&self.word)?;
             self.place.with_mut(|_| self.batch.store(batch, Ordering::Relaxed));
             turn.send(&self.word);
             // As the drop of a slot that was sent.
@@ -154,7 +154,7 @@ mod in_every_order {
 
         /// Receives, reads and gives it back.
         fn read(&self, lease: u64) -> Option<u64> {
-            let turn = Turn::receive(&self.word, lease)?;
+            let turn = SlotTurn::receive(&self.word, lease)?;
             let batch = self.place.with(|_| self.batch.load(Ordering::Relaxed));
             turn.end(&self.word);
             Some(batch)

@@ -60,7 +60,7 @@ use crate::config::Config;
 use crate::epoch::chunks::Chunks;
 use crate::epoch::feed::Feed;
 use crate::epoch::mixture::{Mixture, softened, summary_of};
-use crate::epoch::plan::{Making, Plan, Stage, exceeds_memory};
+use crate::epoch::plan::{BatchStage, EpochPlan, Making, exceeds_memory};
 use crate::epoch::window::{InFlight, Window};
 use crate::epoch::workers::Shared;
 use crate::error::{Error, Result};
@@ -131,7 +131,7 @@ impl Epoch {
             feed.as_ref().map_or_else(|| config.batch_size.min(items.max(1)), Feed::batch_size);
         let item_bytes = fields.iter().map(|field| field.pipeline.nbytes()).sum::<usize>();
         let prefetches = exceeds_memory(&fields);
-        let plan = Plan {
+        let plan = EpochPlan {
             prefetches,
             fields,
             pools,
@@ -462,7 +462,9 @@ impl Epoch {
                 Error::NotRead { batch }
             })?;
             let pieces = making.mixture.as_ref().map_or(0, Mixture::pieces);
-            for (stage, count) in [(Stage::Items, making.places.len()), (Stage::Mixing, pieces)] {
+            for (stage, count) in
+                [(BatchStage::Items, making.places.len()), (BatchStage::Mixing, pieces)]
+            {
                 // SAFETY: the batch was begun here, and nothing else knows of it; its items are
                 // made before it is mixed.
                 unsafe { plan.work_caught(batch, &making, stage, 0..count, scratch) }

@@ -32,7 +32,7 @@ use crate::resume::note::Note;
 
 /// The plan of an epoch, shared by all threads.
 #[derive(Debug)]
-pub(crate) struct Plan {
+pub(crate) struct EpochPlan {
     pub(crate) fields: Arc<Vec<CompiledField>>,
     pub(crate) pools: Arc<BatchPools>,
     pub(crate) order: ItemOrder,
@@ -65,7 +65,7 @@ pub(crate) fn exceeds_memory(fields: &[CompiledField]) -> bool {
     mapped > 0 && mapped > ndlens_store::available_bytes()
 }
 
-impl Plan {
+impl EpochPlan {
     /// The places, among this rank's items, of those of batch `batch`.
     pub(crate) fn places(&self, batch: usize) -> Range<usize> {
         let start = batch.saturating_mul(self.batch_size);
@@ -207,7 +207,7 @@ impl Plan {
         &self,
         batch: usize,
         making: &Making,
-        stage: Stage,
+        stage: BatchStage,
         range: Range<usize>,
         scratch: &mut Scratch,
     ) -> Result<(), Box<Failure>> {
@@ -216,8 +216,8 @@ impl Plan {
         // matter.
         let done = catch_unwind(AssertUnwindSafe(|| unsafe {
             match stage {
-                Stage::Items => self.make(making, range, scratch),
-                Stage::Mixing => self.mix(making, range, scratch),
+                BatchStage::Items => self.make(making, range, scratch),
+                BatchStage::Mixing => self.mix(making, range, scratch),
             }
         }));
         done.unwrap_or_else(|panic| {
@@ -313,7 +313,7 @@ impl Plan {
 
 /// A batch of an epoch whose items are to be made.
 struct PlannedBatch<'a> {
-    plan: &'a Plan,
+    plan: &'a EpochPlan,
     making: &'a Making,
 }
 
@@ -332,7 +332,7 @@ unsafe impl ItemBatch for PlannedBatch<'_> {
     }
 
     fn stores(&self, field: usize) -> Stores {
-        let Plan { mixer, stores, fields, batch_size, .. } = self.plan;
+        let EpochPlan { mixer, stores, fields, batch_size, .. } = self.plan;
         // Memory that is read again at once stays in the cache.
         let is_mixed = mixer.as_ref().is_some_and(|mixer| mixer.mixes(field));
         let stores =
@@ -375,7 +375,7 @@ pub(crate) struct Listed {
 
 /// The stage of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stage {
+pub(crate) enum BatchStage {
     /// Its items are made.
     Items,
     /// All items are made, and it is mixed.

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use crate::epoch::feed::Feed;
 use crate::epoch::make_items::Failure;
 use crate::epoch::mixture::Mixture;
-use crate::epoch::plan::{Making, Stage};
+use crate::epoch::plan::{BatchStage, Making};
 use crate::memory::external::Supply;
 
 /// A batch in the window.
 #[derive(Debug)]
 pub(super) struct InFlight {
     pub(super) making: Arc<Making>,
-    pub(super) stage: Stage,
+    pub(super) stage: BatchStage,
     /// The first row, or piece of the mixing, that is not claimed.
     pub(super) unclaimed: usize,
     /// Chunks claimed and not finished.
@@ -26,24 +26,26 @@ impl InFlight {
     /// The rows or pieces of this stage.
     pub(super) fn work(&self) -> usize {
         match self.stage {
-            Stage::Items => self.making.places.len(),
-            Stage::Mixing => self.making.mixture.as_ref().map_or(0, Mixture::pieces),
+            BatchStage::Items => self.making.places.len(),
+            BatchStage::Mixing => self.making.mixture.as_ref().map_or(0, Mixture::pieces),
         }
     }
 
     pub(super) fn is_done(&self) -> bool {
-        let last =
-            self.stage == Stage::Mixing || self.making.mixture.is_none() || self.failure.is_some();
+        let last = self.stage == BatchStage::Mixing
+            || self.making.mixture.is_none()
+            || self.failure.is_some();
         last && self.working == 0 && self.unclaimed == self.work()
     }
 
     /// Goes on to the mixing if all items are made. Returns whether it did and has pieces to mix.
     pub(super) fn advance(&mut self) -> bool {
-        let made = self.stage == Stage::Items && self.working == 0 && self.unclaimed == self.work();
+        let made =
+            self.stage == BatchStage::Items && self.working == 0 && self.unclaimed == self.work();
         if !made || self.making.mixture.is_none() || self.failure.is_some() {
             return false;
         }
-        (self.stage, self.unclaimed) = (Stage::Mixing, 0);
+        (self.stage, self.unclaimed) = (BatchStage::Mixing, 0);
         self.work() > 0
     }
 }

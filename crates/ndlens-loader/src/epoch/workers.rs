@@ -11,7 +11,7 @@ use ndlens_transforms::Scratch;
 use crate::batch::Receipt;
 use crate::epoch::feed::Feed;
 use crate::epoch::make_items::Failure;
-use crate::epoch::plan::{Making, Plan, Stage};
+use crate::epoch::plan::{BatchStage, EpochPlan, Making};
 use crate::epoch::window::{InFlight, Window};
 use crate::resume::note::Note;
 use crate::resume::position::Tracker;
@@ -19,7 +19,7 @@ use crate::sync::{Condvar, Mutex, MutexGuard};
 
 #[derive(Debug)]
 pub(super) struct Shared {
-    pub(super) plan: Plan,
+    pub(super) plan: EpochPlan,
     pub(super) prefetch: usize,
     pub(super) window: Mutex<Window>,
     /// Signalled when there may be something to claim.
@@ -28,10 +28,10 @@ pub(super) struct Shared {
     pub(super) done: Condvar,
 }
 
-pub(super) struct Claim {
+pub(super) struct RowsClaim {
     batch: usize,
     making: Arc<Making>,
-    stage: Stage,
+    stage: BatchStage,
     range: Range<usize>,
 }
 
@@ -71,7 +71,7 @@ impl Shared {
 
     /// The next chunk of the oldest batch that has one, of `most` items at most. It begins a batch
     /// if there is room for it.
-    pub(super) fn claim(&self, window: &mut Window, most: usize) -> Option<Claim> {
+    pub(super) fn claim(&self, window: &mut Window, most: usize) -> Option<RowsClaim> {
         let mut at = window.batches.iter().position(|batch| batch.unclaimed < batch.work());
         if at.is_none() && window.batches.len() < self.prefetch && self.may_begin(window) {
             let batch = window.taken + window.batches.len();
@@ -94,7 +94,7 @@ impl Shared {
                 let failed = failure.is_some();
                 window.batches.push_back(InFlight {
                     making: Arc::new(making),
-                    stage: Stage::Items,
+                    stage: BatchStage::Items,
                     unclaimed: 0,
                     working: 0,
                     failure,
@@ -109,7 +109,7 @@ impl Shared {
         let at = at?;
         let in_flight = &mut window.batches[at];
         let (start, stage) = (in_flight.unclaimed, in_flight.stage);
-        let count = if stage == Stage::Items {
+        let count = if stage == BatchStage::Items {
             self.plan.chunks.next(in_flight.work() - start).min(most)
         } else {
             1
@@ -117,7 +117,7 @@ impl Shared {
         let range = start..start + count;
         in_flight.unclaimed = range.end;
         in_flight.working += 1;
-        Some(Claim {
+        Some(RowsClaim {
             batch: window.taken + at,
             making: Arc::clone(&in_flight.making),
             stage,
@@ -135,7 +135,7 @@ impl Shared {
 
     /// A chunk for the consumer that waits for the batch that is due: one of that batch, or, while
     /// workers make the last of it, a short one of the next.
-    pub(super) fn claim_meanwhile(&self, window: &mut Window) -> Option<Claim> {
+    pub(super) fn claim_meanwhile(&self, window: &mut Window) -> Option<RowsClaim> {
         let due_has_work = window.batches.front().is_none_or(|due| due.unclaimed < due.work());
         if due_has_work {
             self.claim(window, usize::MAX)
@@ -159,8 +159,8 @@ impl Shared {
     }
 
     /// Makes what was claimed, and returns with the lock.
-    pub(super) fn make(&self, claim: Claim, scratch: &mut Scratch) -> MutexGuard<'_, Window> {
-        let Claim { batch, making, stage, range } = claim;
+    pub(super) fn make(&self, claim: RowsClaim, scratch: &mut Scratch) -> MutexGuard<'_, Window> {
+        let RowsClaim { batch, making, stage, range } = claim;
         // SAFETY: a claim moves `unclaimed` past its rows or pieces under the lock, so no other
         // claim has any of them. Pieces are claimed once all rows are made, which was seen under
         // the lock too.

@@ -16,12 +16,12 @@ pub(crate) const NO_ITEM: usize = usize::MAX;
 /// A sequence of item numbers.
 #[derive(Debug, Clone)]
 pub struct ItemNumbers {
-    kind: Kind,
+    kind: NumbersKind,
     len: usize,
 }
 
 #[derive(Debug, Clone)]
-enum Kind {
+enum NumbersKind {
     /// `first`, `first + step`, and so on.
     Range { first: i64, step: i64 },
     /// A view of shape (len,) and of a dtype in [`Integer`].
@@ -67,12 +67,12 @@ impl ItemNumbers {
         // A file that is truncated while it is mapped would raise a signal in the middle of an
         // epoch.
         let view = if view.buffer().can_shrink() { view.copy(Order::C)? } else { view.clone() };
-        Ok(ItemNumbers { kind: Kind::Array { view, integer }, len })
+        Ok(ItemNumbers { kind: NumbersKind::Array { view, integer }, len })
     }
 
     /// `len` numbers from `first` on, each `step` more than the one before.
     pub fn range(first: i64, step: i64, len: usize) -> Self {
-        ItemNumbers { kind: Kind::Range { first, step }, len }
+        ItemNumbers { kind: NumbersKind::Range { first, step }, len }
     }
 
     /// The number of item numbers.
@@ -93,8 +93,10 @@ impl ItemNumbers {
     pub fn at(&self, place: usize) -> i128 {
         assert!(place < self.len, "place {place} of {} item numbers", self.len);
         match &self.kind {
-            Kind::Range { first, step } => i128::from(*first) + i128::from(*step) * place as i128,
-            Kind::Array { view, integer } => {
+            NumbersKind::Range { first, step } => {
+                i128::from(*first) + i128::from(*step) * place as i128
+            }
+            NumbersKind::Array { view, integer } => {
                 let at = view.as_ptr().wrapping_offset(place as isize * view.strides()[0]);
                 // SAFETY: the place is one of the view's, by the assertion above, and its element
                 // is in the buffer, by the invariant of views; the view holds the buffer. Any bytes
@@ -122,7 +124,7 @@ impl ItemNumbers {
 
     /// Replaces each place by its item, or by [`NO_ITEM`].
     pub(crate) fn replace(&self, places: &mut [usize], items: usize) {
-        if let Kind::Array { view, integer: Integer::I64 } = &self.kind {
+        if let NumbersKind::Array { view, integer: Integer::I64 } = &self.kind {
             assert!(
                 places.iter().all(|&place| place < self.len),
                 "a place that {} numbers do not have",

@@ -22,11 +22,11 @@ const STREAM: &str = "order";
 #[derive(Debug, Clone)]
 pub struct Permutation {
     n: u64,
-    kind: Kind,
+    kind: PermutationKind,
 }
 
 #[derive(Debug, Clone)]
-enum Kind {
+enum PermutationKind {
     Table(Vec<u16>),
     Network(Network),
 }
@@ -49,13 +49,13 @@ impl Permutation {
             for last in (1..table.len()).rev() {
                 table.swap(last, draws.below(last as u64 + 1) as usize);
             }
-            return Permutation { n, kind: Kind::Table(table) };
+            return Permutation { n, kind: PermutationKind::Table(table) };
         }
         let keys = std::array::from_fn(|round| {
             let block = stream.block(epoch, n, round as u32);
             u64::from(block[0]) << 32 | u64::from(block[1])
         });
-        Permutation { n, kind: Kind::Network(Network::new(n, keys)) }
+        Permutation { n, kind: PermutationKind::Network(Network::new(n, keys)) }
     }
 
     /// The number of items.
@@ -71,8 +71,8 @@ impl Permutation {
     pub fn at(&self, k: u64) -> u64 {
         assert!(k < self.n, "place {k} of an order of {} items", self.n);
         match &self.kind {
-            Kind::Table(table) => u64::from(table[k as usize]),
-            Kind::Network(network) => {
+            PermutationKind::Table(table) => u64::from(table[k as usize]),
+            PermutationKind::Network(network) => {
                 // The network permutes a range less than twice as long: fewer than two steps on
                 // average.
                 let mut at = k;
@@ -98,8 +98,12 @@ impl Permutation {
             "a place that an order of {n} items does not have"
         );
         match &self.kind {
-            Kind::Table(table) => places.iter_mut().for_each(|place| *place = table[*place].into()),
-            Kind::Network(network) => walk_all(network, places, n),
+            PermutationKind::Table(table) => {
+                for place in places {
+                    *place = table[*place].into();
+                }
+            }
+            PermutationKind::Network(network) => walk_all(network, places, n),
         }
     }
 }

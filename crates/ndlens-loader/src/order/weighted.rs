@@ -26,14 +26,14 @@ const STREAM: &str = "weights";
 /// A weight for each item, and the way to draw by them.
 #[derive(Debug, Clone)]
 pub struct Weights {
-    kind: Kind,
+    kind: WeightedKind,
     items: usize,
     samples: usize,
     checksum: u64,
 }
 
 #[derive(Debug, Clone)]
-enum Kind {
+enum WeightedKind {
     WithReplacement(AliasTable),
     /// The natural logarithm of each weight; -inf for 0.
     WithoutReplacement(Arc<Vec<f64>>),
@@ -66,11 +66,11 @@ impl Weights {
             return Err(Error::TooManySamples { samples, weighty });
         }
         let kind = if replacement {
-            Kind::WithReplacement(AliasTable::new(weights, heaviest)?)
+            WeightedKind::WithReplacement(AliasTable::new(weights, heaviest)?)
         } else {
             let mut logarithms = with_room_for(weights.len())?;
             logarithms.extend(weights.iter().map(|&weight| natural_logarithm(weight)));
-            Kind::WithoutReplacement(Arc::new(logarithms))
+            WeightedKind::WithoutReplacement(Arc::new(logarithms))
         };
         // Adding 0 turns -0 into 0, which has the same weight.
         let checksum = weights.iter().fold(weights.len() as u64, |sum, weight| {
@@ -122,10 +122,10 @@ impl Weights {
     pub(crate) fn draws(&self, seed: u64, epoch: u32) -> Result<WeightedDraws> {
         let stream = Stream::new(seed, STREAM);
         Ok(match &self.kind {
-            Kind::WithReplacement(table) => {
+            WeightedKind::WithReplacement(table) => {
                 WeightedDraws::WithReplacement(table.draws(stream, epoch, self.samples))
             }
-            Kind::WithoutReplacement(logarithms) => WeightedDraws::WithoutReplacement(
+            WeightedKind::WithoutReplacement(logarithms) => WeightedDraws::WithoutReplacement(
                 drawn_without_replacement(logarithms, self.samples, stream, epoch)?,
             ),
         })
@@ -144,8 +144,8 @@ pub(crate) enum WeightedDraws {
 impl std::fmt::Display for Weights {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let how = match self.kind {
-            Kind::WithReplacement(_) => "with",
-            Kind::WithoutReplacement(_) => "without",
+            WeightedKind::WithReplacement(_) => "with",
+            WeightedKind::WithoutReplacement(_) => "without",
         };
         write!(f, "{} by weights {:016x} {how} replacement", self.samples, self.checksum)
     }

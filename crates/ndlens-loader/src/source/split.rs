@@ -17,7 +17,7 @@ const OF_SPLITS: u64 = 0x73_706C_6974;
 
 /// The sizes of parts.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Sizes {
+pub enum PartSizes {
     /// Fractions of all items, which add up to 1.
     Fractions(Vec<f64>),
     /// Numbers of items, which add up to all.
@@ -35,18 +35,18 @@ pub struct Dealing<'a> {
     pub classes: Option<&'a Labels>,
 }
 
-impl Sizes {
+impl PartSizes {
     /// The number of items in each part, of `items` in all.
     fn counts(&self, items: usize) -> Result<Vec<usize>> {
         let counts = match self {
-            Sizes::Counts(counts) => {
+            PartSizes::Counts(counts) => {
                 let sum = counts.iter().fold(0usize, |sum, &count| sum.saturating_add(count));
                 if sum != items {
                     return Err(Error::PartCounts { got: counts.clone(), sum, items });
                 }
                 counts.clone()
             }
-            Sizes::Fractions(fractions) => {
+            PartSizes::Fractions(fractions) => {
                 let sum: f64 = fractions.iter().sum();
                 // Tenths and thirds are not binary fractions; a forgotten part makes a larger
                 // difference.
@@ -90,7 +90,7 @@ impl Sizes {
 /// assert_eq!(parts.iter().map(|part| part.len()).collect::<Vec<_>>(), [8, 2]);
 /// # Ok::<(), ndlens_loader::Error>(())
 /// ```
-pub fn split(items: usize, sizes: &Sizes, dealing: Dealing<'_>) -> Result<Vec<Selection>> {
+pub fn split(items: usize, sizes: &PartSizes, dealing: Dealing<'_>) -> Result<Vec<Selection>> {
     for (name, labels) in [("groups", dealing.groups), ("stratify", dealing.classes)] {
         if let Some(got) = labels.map(Labels::len).filter(|&len| len != items) {
             return Err(Error::LabelsLength { name, got, expected: items });
@@ -289,7 +289,7 @@ mod tests {
     }
 
     fn parts(items: usize, fractions: &[f64], dealing: Dealing<'_>) -> Vec<Vec<usize>> {
-        let parts = split(items, &Sizes::Fractions(fractions.to_vec()), dealing).unwrap();
+        let parts = split(items, &PartSizes::Fractions(fractions.to_vec()), dealing).unwrap();
         let parts: Vec<Vec<usize>> = parts.iter().map(|part| part.iter().collect()).collect();
         let mut all: Vec<usize> = parts.concat();
         all.sort_unstable();
@@ -372,11 +372,11 @@ mod tests {
 
     #[test]
     fn splits_that_cannot_be_say_why() {
-        let message = |sizes: Sizes, dealing: Dealing<'_>| {
+        let message = |sizes: PartSizes, dealing: Dealing<'_>| {
             split(10, &sizes, dealing).unwrap_err().to_string()
         };
         let fractions =
-            |fractions: &[f64]| message(Sizes::Fractions(fractions.to_vec()), seeded(0));
+            |fractions: &[f64]| message(PartSizes::Fractions(fractions.to_vec()), seeded(0));
         assert_eq!(
             fractions(&[0.8, 0.1]),
             "fractions of parts must be above 0 and add up to 1, got [0.8, 0.1], which add up to \
@@ -388,18 +388,18 @@ mod tests {
         );
         assert_eq!(fractions(&[0.99, 0.01]), "part 1 would have none of 10 items");
         assert_eq!(
-            message(Sizes::Counts(vec![]), seeded(0)),
+            message(PartSizes::Counts(vec![]), seeded(0)),
             "sizes of parts must add up to the 10 items, got [], which add up to 0"
         );
         assert_eq!(
-            split(0, &Sizes::Counts(vec![]), seeded(0)).unwrap_err().to_string(),
+            split(0, &PartSizes::Counts(vec![]), seeded(0)).unwrap_err().to_string(),
             "a split needs at least one part"
         );
         assert_eq!(
-            message(Sizes::Counts(vec![5, 6]), seeded(0)),
+            message(PartSizes::Counts(vec![5, 6]), seeded(0)),
             "sizes of parts must add up to the 10 items, got [5, 6], which add up to 11"
         );
-        let halves = || Sizes::Fractions(vec![0.5, 0.5]);
+        let halves = || PartSizes::Fractions(vec![0.5, 0.5]);
         let (short, rare) = (labels(0..9), labels((0..10).map(|item| i64::from(item == 7))));
         assert_eq!(
             message(halves(), Dealing { groups: Some(&short), ..seeded(0) }),

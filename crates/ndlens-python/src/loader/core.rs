@@ -22,7 +22,7 @@ use crate::loader::options::{LoaderOptions, OrderOptions, count};
 use crate::loader::output::Output;
 use crate::loader::resume;
 use crate::loader::sampling::{
-    Reading, extract_indices, extract_numbers, note_from_python, note_to_python,
+    SamplerReading, extract_indices, extract_numbers, note_from_python, note_to_python,
 };
 use crate::structure::Structure;
 use crate::trace;
@@ -272,10 +272,10 @@ impl PyLoader {
 }
 
 /// An epoch, and the objects it is made with.
-pub(crate) struct Begun {
+pub(crate) struct BegunEpoch {
     pub(crate) epoch: Epoch,
     /// The sampler that it reads.
-    pub(crate) reading: Option<Reading>,
+    pub(crate) reading: Option<SamplerReading>,
     /// Checks that the rank is still that of the beginning; None if the rank was given.
     pub(crate) watch: Option<Py<PyAny>>,
 }
@@ -320,7 +320,7 @@ impl PyLoader {
     }
 
     /// Begins the next epoch. No other function begins one.
-    pub(crate) fn begin_epoch(&self, py: Python<'_>) -> PyResult<Begun> {
+    pub(crate) fn begin_epoch(&self, py: Python<'_>) -> PyResult<BegunEpoch> {
         let _inside = exit::enter(py);
         let (_, start, note) = self.loader.next_start();
         let note = note_to_python(py, note.as_ref())?;
@@ -329,7 +329,7 @@ impl PyLoader {
         let watch = begun.getattr("watch")?.extract::<Option<Py<PyAny>>>()?;
         let (numbers, iterator) = (begun.getattr("numbers")?, begun.getattr("reading")?);
         let (epoch, reading) = if !iterator.is_none() {
-            let (reading, sampled) = Reading::begin(&iterator)?;
+            let (reading, sampled) = SamplerReading::begin(&iterator)?;
             (exit::detach(py, || self.loader.start_epoch_of(sampled, shard)), Some(reading))
         } else if !numbers.is_none() {
             let sampled = Sampled::Numbers(extract_numbers(&numbers)?);
@@ -338,7 +338,7 @@ impl PyLoader {
             // Making an order that is a list takes a while.
             (exit::detach(py, || self.loader.start_epoch_as(shard)), None)
         };
-        Ok(Begun { epoch: epoch.or_raise()?, reading, watch })
+        Ok(BegunEpoch { epoch: epoch.or_raise()?, reading, watch })
     }
 
     /// The number of batches of the epoch that begins next.

@@ -3,14 +3,14 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ndlens::loader::{Block, FieldSummary, Gather, Part, Randomness, Ring};
+use ndlens::loader::{BatchPart, FieldSummary, Gather, Randomness, Ring, SentBlock};
 use ndlens::{Buffer, DType, Layout, View};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 
 use crate::error::OrRaise;
 use crate::exit;
-use crate::lists::List;
+use crate::lists::ListArgument;
 use crate::loader::batch;
 use crate::loader::fields::extract_fields;
 use crate::loader::options::DatasetOptions;
@@ -56,7 +56,7 @@ impl PyGatherer {
     fn batch<'py>(
         &self,
         py: Python<'py>,
-        items: List<usize>,
+        items: ListArgument<usize>,
         epoch: Option<u32>,
         nonce: u64,
     ) -> PyResult<Bound<'py, PyAny>> {
@@ -75,7 +75,7 @@ impl PyGatherer {
     fn batch_to_send(
         &self,
         py: Python<'_>,
-        items: List<usize>,
+        items: ListArgument<usize>,
         epoch: Option<u32>,
         nonce: u64,
     ) -> PyResult<PySentBatch> {
@@ -86,7 +86,7 @@ impl PyGatherer {
             let made = || self.gather.batch_in(&ring, &items.0, randomness(epoch, nonce));
             exit::detach(py, made).or_raise()
         };
-        let nbytes = |(parts, _): &(Vec<Part>, _)| {
+        let nbytes = |(parts, _): &(Vec<BatchPart>, _)| {
             parts.iter().map(|part| part.layout.len() * part.dtype.itemsize()).sum()
         };
         let (parts, blocks) = trace::copying_some(py, BATCH, make, nbytes)?;
@@ -109,7 +109,7 @@ impl PyGatherer {
     }
 }
 
-fn views(parts: &[Part], blocks: &[Buffer]) -> PyResult<Vec<View>> {
+fn views(parts: &[BatchPart], blocks: &[Buffer]) -> PyResult<Vec<View>> {
     parts.iter().map(|part| part.view(blocks)).collect::<Result<_, _>>().or_raise()
 }
 
@@ -117,8 +117,8 @@ fn views(parts: &[Part], blocks: &[Buffer]) -> PyResult<Vec<View>> {
 /// gives the batch.
 #[pyclass(frozen, name = "_SentBatch", module = "ndlens._ndlens")]
 pub(crate) struct PySentBatch {
-    parts: Vec<Part>,
-    blocks: Vec<Block>,
+    parts: Vec<BatchPart>,
+    blocks: Vec<SentBlock>,
     structure: Arc<Structure>,
 }
 
@@ -127,7 +127,7 @@ impl PySentBatch {
     /// The batch, in this process.
     fn here<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let _inside = exit::enter(py);
-        let blocks: Vec<_> = self.blocks.iter().map(Block::buffer).collect();
+        let blocks: Vec<_> = self.blocks.iter().map(SentBlock::buffer).collect();
         batch::of_views(py, &self.structure, Output::Torch, views(&self.parts, &blocks)?)
     }
 
@@ -137,7 +137,7 @@ impl PySentBatch {
     ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
         let _inside = exit::enter(py);
         let receive = optional::get(py, "ndlens._ndlens", "_receive_batch")?;
-        let part = |part: &Part| {
+        let part = |part: &BatchPart| {
             let layout = &part.layout;
             (
                 part.dtype.name().to_owned(),
@@ -148,7 +148,7 @@ impl PySentBatch {
             )
         };
         let parts: Vec<_> = self.parts.iter().map(part).collect();
-        let block = |block: &Block| PyResult::Ok(PyBytes::new(py, &block.send().or_raise()?));
+        let block = |block: &SentBlock| PyResult::Ok(PyBytes::new(py, &block.send().or_raise()?));
         let blocks = self.blocks.iter().map(block).collect::<PyResult<Vec<_>>>()?;
         Ok((receive, (blocks, parts, self.structure.to_key(py)?).into_pyobject(py)?))
     }
@@ -169,14 +169,14 @@ pub(crate) fn receive_batch<'py>(
     structure: &Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let _inside = exit::enter(py);
-    let receive = |block: Bound<'_, PyBytes>| Block::receive(block.as_bytes());
+    let receive = |block: Bound<'_, PyBytes>| SentBlock::receive(block.as_bytes());
     let blocks = blocks.into_iter().map(receive).collect::<Result<Vec<_>, _>>().or_raise()?;
     let part = |(name, block, offset, shape, strides): SentPart| {
         let len_bytes = blocks.get(block).map_or(0, Buffer::len);
         let dtype = DType::parse(&name).or_raise()?;
         let layout =
             Layout::new(&shape, &strides, offset, dtype.itemsize(), len_bytes).or_raise()?;
-        PyResult::Ok(Part { layout, dtype, block })
+        PyResult::Ok(BatchPart { layout, dtype, block })
     };
     let parts = parts.into_iter().map(part).collect::<PyResult<Vec<_>>>()?;
     batch::of_views(py, &Structure::from_key(structure), Output::Torch, views(&parts, &blocks)?)

@@ -15,10 +15,10 @@ use pyo3::{PyTraverseError, PyVisit};
 use crate::error::OrRaise;
 use crate::exit;
 use crate::loader::batch::{BATCH, drawn_for, wrapped};
-use crate::loader::core::{Begun, PyLoader};
+use crate::loader::core::{BegunEpoch, PyLoader};
 use crate::loader::output::Output;
 use crate::loader::pinned::{Fresh, Pinned};
-use crate::loader::sampling::Reading;
+use crate::loader::sampling::SamplerReading;
 use crate::structure::Structure;
 use crate::trace;
 
@@ -73,7 +73,7 @@ pub(crate) struct PyEpoch {
     /// The tensors that batches are made on, if they are made in pinned memory.
     pinned: Option<Pinned>,
     /// The sampler that is read, once the epoch has begun.
-    reading: OnceLock<Reading>,
+    reading: OnceLock<SamplerReading>,
     /// A function that raises if the rank has changed since the epoch began; unset if the rank was
     /// given.
     watch: OnceLock<Py<PyAny>>,
@@ -277,7 +277,7 @@ impl PyEpoch {
     fn begin(&self, py: Python<'_>) -> PyResult<()> {
         let mut loader = self.lock_loader(py).ok_or(Error::Forked).or_raise()?;
         let Some(begins) = loader.take() else { return Ok(()) };
-        let Begun { epoch, reading, watch } = begins.get().begin_epoch(py)?;
+        let BegunEpoch { epoch, reading, watch } = begins.get().begin_epoch(py)?;
         exit::detach(py, || self.lock().map(|mut own| *own = Some(epoch)));
         // Set once: the iterator no longer has the loader.
         if let Some(reading) = reading {

@@ -180,7 +180,7 @@ fn next_number(iterator: &mut Bound<'_, PyIterator>, read: usize) -> PyResult<Op
 
 /// An iterator of a sampler, while it is read. `ndlens/_sampling.py` documents the attributes.
 #[derive(Debug)]
-pub(crate) struct Reading {
+pub(crate) struct SamplerReading {
     iterator: Py<PyIterator>,
     /// Gives the sampler's present state for a state of the loader; None if that keeps a digest of
     /// the items it gave.
@@ -200,7 +200,7 @@ struct Progress {
     failure: Option<PyErr>,
 }
 
-impl Reading {
+impl SamplerReading {
     /// The reading of an epoch that begins, and the loader's half of it.
     pub(crate) fn begin(begun: &Bound<'_, PyAny>) -> PyResult<(Self, Sampled)> {
         let py = begun.py();
@@ -211,7 +211,7 @@ impl Reading {
             digest: digest.as_deref().map_or(Ok(Digest::default()), parse_digest)?,
             failure: None,
         };
-        let reading = Reading {
+        let reading = SamplerReading {
             iterator: field("iterator")?.cast_into::<PyIterator>().map_err(PyErr::from)?.unbind(),
             snapshot: field("snapshot")?.extract()?,
             ended: field("ended")?.unbind(),

@@ -1,6 +1,6 @@
 //! The parts of `nl.split`.
 
-use ndlens::loader::{self, Dealing, Sizes};
+use ndlens::loader::{self, Dealing, PartSizes};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 
@@ -20,8 +20,8 @@ pub(crate) fn split(
     stratify: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<Vec<PySelection>> {
     let sizes = match (parts.extract(), parts.extract()) {
-        (Ok(counts), _) => Sizes::Counts(counts),
-        (Err(_), Ok(fractions)) => Sizes::Fractions(fractions),
+        (Ok(counts), _) => PartSizes::Counts(counts),
+        (Err(_), Ok(fractions)) => PartSizes::Fractions(fractions),
         _ => {
             return Err(PyTypeError::new_err(format!(
                 "parts must be a list of fractions, such as [0.8, 0.2], or of numbers of items, \

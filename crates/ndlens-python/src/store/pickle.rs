@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ndlens::store::{self, Packed, ViewHandle};
+use ndlens::store::{self, PackedView, ViewHandle};
 use ndlens::{Order, View, room};
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyDict, PyTuple};
@@ -37,7 +37,7 @@ pub(crate) fn view_of_handle(py: Python<'_>, handle: &[u8]) -> PyResult<PyView> 
 #[pyo3(name = "_view_of_bytes", signature = (packed, buffer, /))]
 pub(crate) fn view_of_bytes(packed: &[u8], buffer: &Bound<'_, PyAny>) -> PyResult<PyView> {
     let bytes = extract_view(buffer)?;
-    let view = Packed::from_bytes(packed).and_then(|packed| packed.open(&bytes)).or_raise()?;
+    let view = PackedView::from_bytes(packed).and_then(|packed| packed.open(&bytes)).or_raise()?;
     Ok(PyView::new(view))
 }
 
@@ -73,7 +73,7 @@ fn reduce<'py>(
         let arguments = (PyBytes::new(py, &handle.to_bytes()),);
         return (once!(py, "ndlens._ndlens", "_view_of_handle")?, arguments).into_pyobject(py);
     }
-    let pack = || exit::detach(py, || Packed::of(view)).or_raise();
+    let pack = || exit::detach(py, || PackedView::of(view)).or_raise();
     let is_packed = view.is_contiguous(Order::C) || view.is_contiguous(Order::F);
     let (packed, bytes) =
         trace::copying(py, PICKLE, if is_packed { 0 } else { view.nbytes() }, pack)?;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use ndlens::store;
-use ndlens::store::named::{self, Member, Name, NamedArrays, Outline, Structure, Turn};
+use ndlens::store::named::{self, Member, Name, NamedArrays, NamedStructure, Outline, Turn};
 use ndlens::{View, room};
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::{PyTimeoutError, PyTypeError, PyValueError};
@@ -18,7 +18,7 @@ use crate::lists;
 use crate::loader::items::PyItems;
 use crate::store::senders::register_senders;
 use crate::store::shards::PyShards;
-use crate::store::share_items::{self, Part, SharedFields};
+use crate::store::share_items::{self, SharedField, SharedFields};
 use crate::trace;
 use crate::view::object::PyView;
 
@@ -65,11 +65,11 @@ pub(crate) fn share<'py>(
     register_senders(py, false)?;
     let Some(name) = name else {
         let (keys, parts) = Keys::extract(obj, extract_part)?;
-        if parts.iter().any(|part| !matches!(part, Part::View(_))) {
+        if parts.iter().any(|part| !matches!(part, SharedField::View(_))) {
             let objects = share_items::share(py, parts)?;
             return keys.wrap_objects(py, objects);
         }
-        let view = |part| if let Part::View(view) = part { Some(Ok(view)) } else { None };
+        let view = |part| if let SharedField::View(view) = part { Some(Ok(view)) } else { None };
         let views = lists::collect(parts.into_iter().filter_map(view))?;
         let views = trace::copying(py, "nl.share", bytes_of(&views), || {
             exit::detach(py, || store::share(&views)).or_raise()
@@ -222,7 +222,7 @@ fn wait<T: Send>(
 /// Fields that are to be shared by name, and the structure they were given in.
 struct NamedFields {
     keys: Keys,
-    structure: Structure,
+    structure: NamedStructure,
     members: Vec<Member>,
     fields: SharedFields,
 }
@@ -265,14 +265,14 @@ fn wrap_named(py: Python<'_>, contents: NamedArrays) -> PyResult<Bound<'_, PyAny
 }
 
 /// An array, or items or shards, of which there may be several.
-fn extract_part(array: &Bound<'_, PyAny>) -> PyResult<Part> {
+fn extract_part(array: &Bound<'_, PyAny>) -> PyResult<SharedField> {
     if let Ok(items) = array.cast::<PyItems>() {
-        return Ok(Part::of_items(array.py(), items.get()));
+        return Ok(SharedField::of_items(array.py(), items.get()));
     }
     if let Ok(shards) = array.cast::<PyShards>() {
-        return Ok(Part::Rows(shards.get().source()));
+        return Ok(SharedField::Rows(shards.get().source()));
     }
-    extract_elements(array).map(Part::View)
+    extract_elements(array).map(SharedField::View)
 }
 
 impl Keys {
@@ -300,12 +300,12 @@ impl Keys {
         Ok((Keys::Dict(keys), parts))
     }
 
-    fn of(py: Python<'_>, structure: Structure) -> PyResult<Self> {
+    fn of(py: Python<'_>, structure: NamedStructure) -> PyResult<Self> {
         Ok(match structure {
-            Structure::Single => Keys::Single,
-            Structure::Tuple => Keys::Tuple,
-            Structure::List => Keys::List,
-            Structure::Dict(names) => {
+            NamedStructure::Single => Keys::Single,
+            NamedStructure::Tuple => Keys::Tuple,
+            NamedStructure::List => Keys::List,
+            NamedStructure::Dict(names) => {
                 let key = |name: String| lists::string(py, &name).map(Bound::unbind);
                 Keys::Dict(lists::collect(names.into_iter().map(key))?)
             }
@@ -313,11 +313,11 @@ impl Keys {
     }
 
     /// As other processes can read it.
-    fn structure(&self, py: Python<'_>) -> PyResult<Structure> {
+    fn structure(&self, py: Python<'_>) -> PyResult<NamedStructure> {
         Ok(match self {
-            Keys::Single => Structure::Single,
-            Keys::Tuple => Structure::Tuple,
-            Keys::List => Structure::List,
+            Keys::Single => NamedStructure::Single,
+            Keys::Tuple => NamedStructure::Tuple,
+            Keys::List => NamedStructure::List,
             Keys::Dict(keys) => {
                 let text = |key: &Py<PyAny>| {
                     key.bind(py).extract::<String>().map_err(|_| {
@@ -327,7 +327,7 @@ impl Keys {
                         ))
                     })
                 };
-                Structure::Dict(lists::collect(keys.iter().map(text))?)
+                NamedStructure::Dict(lists::collect(keys.iter().map(text))?)
             }
         })
     }

@@ -30,7 +30,7 @@ use crate::trace;
 use crate::view::object::PyView;
 
 /// A field to be shared.
-pub(crate) enum Part {
+pub(crate) enum SharedField {
     View(View),
     /// Rows of one shape.
     Rows(Arc<dyn Source>),
@@ -38,23 +38,26 @@ pub(crate) enum Part {
     Windows(Arc<Windows>, Option<View>, bool, Option<Py<PySelection>>),
 }
 
-impl Part {
+impl SharedField {
     pub(crate) fn of_items(py: Python<'_>, items: &PyItems) -> Self {
         match items.base() {
-            Base::Windows(windows, lengths, future) => {
-                Part::Windows(Arc::clone(windows), lengths.clone(), *future, items.selection(py))
-            }
-            Base::Ragged(..) => Part::Ragged(items.source()),
-            Base::View(_) | Base::Shards(_) => Part::Rows(items.source()),
+            Base::Windows(windows, lengths, future) => SharedField::Windows(
+                Arc::clone(windows),
+                lengths.clone(),
+                *future,
+                items.selection(py),
+            ),
+            Base::Ragged(..) => SharedField::Ragged(items.source()),
+            Base::View(_) | Base::Shards(_) => SharedField::Rows(items.source()),
         }
     }
 
     /// What the field is under a name.
     pub(crate) fn member(&self) -> PyResult<Member> {
         match self {
-            Part::View(_) | Part::Rows(_) => Ok(Member::Array),
-            Part::Ragged(_) => Ok(Member::Ragged),
-            Part::Windows(..) => Err(PyTypeError::new_err(
+            SharedField::View(_) | SharedField::Rows(_) => Ok(Member::Array),
+            SharedField::Ragged(_) => Ok(Member::Ragged),
+            SharedField::Windows(..) => Err(PyTypeError::new_err(
                 "windows cannot be shared by name: share their series by name, and make the \
                  windows of what comes back",
             )),
@@ -72,7 +75,7 @@ enum Contents {
 /// Fields, and the arrays that they become.
 #[derive(Default)]
 pub(crate) struct SharedFields {
-    parts: Vec<(Part, Places)>,
+    parts: Vec<(SharedField, Places)>,
     arrays: Vec<(Vec<usize>, DType)>,
     contents: Vec<Contents>,
     /// Series of windows, by address, shape, strides and dtype.
@@ -87,7 +90,7 @@ enum Places {
 }
 
 impl SharedFields {
-    pub(crate) fn new(py: Python<'_>, parts: Vec<Part>) -> PyResult<Self> {
+    pub(crate) fn new(py: Python<'_>, parts: Vec<SharedField>) -> PyResult<Self> {
         let mut fields = SharedFields::default();
         for part in parts {
             let places = fields.add_part(py, &part)?;
@@ -96,18 +99,18 @@ impl SharedFields {
         Ok(fields)
     }
 
-    fn add_part(&mut self, py: Python<'_>, part: &Part) -> PyResult<Places> {
+    fn add_part(&mut self, py: Python<'_>, part: &SharedField) -> PyResult<Places> {
         Ok(match part {
             // A view that was given twice gives two arrays.
-            Part::View(view) => Places::One(self.add_view(view)?),
-            Part::Rows(source) => {
+            SharedField::View(view) => Places::One(self.add_view(view)?),
+            SharedField::Rows(source) => {
                 let item =
                     source.item_shape().map(|shape| shape.most().to_vec()).unwrap_or_default();
                 let shape = [&[source.len()], &item[..]].concat();
                 let dtype = source.dtype().clone();
                 Places::One(self.add(shape, dtype, Contents::Rows(Arc::clone(source)))?)
             }
-            Part::Ragged(source) => {
+            SharedField::Ragged(source) => {
                 let packing = exit::detach(py, || Packing::of(&**source)).or_raise()?;
                 let (offsets, shapes) = packing.places().or_raise()?;
                 let dtype = source.dtype().clone();
@@ -120,7 +123,7 @@ impl SharedFields {
                     shapes: self.add_view(&shapes)?,
                 }
             }
-            Part::Windows(windows, ..) => {
+            SharedField::Windows(windows, ..) => {
                 let places = windows.series().iter().map(|series| self.place_of(series));
                 Places::Windows(lists::collect(places)?)
             }
@@ -185,13 +188,13 @@ impl SharedFields {
         views: &[View],
     ) -> PyResult<Vec<Bound<'py, PyAny>>> {
         let view = |place: usize| views.get(place).cloned().ok_or_else(no_array);
-        let object = |(part, places): (Part, Places)| match places {
+        let object = |(part, places): (SharedField, Places)| match places {
             Places::One(place) => PyView::new(view(place)?).into_bound_py_any(py),
             Places::Ragged { flat, offsets, shapes } => {
                 ragged(py, view(flat)?, view(offsets)?, view(shapes)?)
             }
             Places::Windows(places) => {
-                let Part::Windows(windows, lengths, future, selection) = part else {
+                let SharedField::Windows(windows, lengths, future, selection) = part else {
                     return Err(no_array());
                 };
                 let series = lists::collect(places.into_iter().map(view))?;
@@ -227,7 +230,7 @@ pub(crate) fn objects_of(
 }
 
 /// All fields, copied to shared memory, each as an object.
-pub(crate) fn share(py: Python<'_>, parts: Vec<Part>) -> PyResult<Vec<Bound<'_, PyAny>>> {
+pub(crate) fn share(py: Python<'_>, parts: Vec<SharedField>) -> PyResult<Vec<Bound<'_, PyAny>>> {
     let fields = SharedFields::new(py, parts)?;
     let views = trace::copying(py, "nl.share", fields.nbytes(), || {
         exit::detach(py, || {

@@ -18,7 +18,7 @@ use crate::file::regular::open_regular;
 use crate::format::Format;
 use crate::format::checkpoint::Checkpoint;
 use crate::format::names::NameList;
-use crate::format::ragged_note::{self, Note, Parts};
+use crate::format::ragged_note::{self, Parts, RaggedNote};
 use crate::mode::MapMode;
 
 /// The arrays in a file, by name.
@@ -42,7 +42,7 @@ pub struct Arrays {
     files: Vec<ArrayFile>,
     /// The names of several files.
     merged: Option<Merged>,
-    note: Option<Note>,
+    note: Option<RaggedNote>,
     /// The tensors that are parts of a set of items, and the set whose data each is.
     parts: HashMap<String, Option<String>>,
     /// The arrays that were read, if arrays are not mapped.
@@ -164,7 +164,7 @@ impl Arrays {
 
     fn take_note(&mut self, text: &str) -> Result<()> {
         let bad = |problem| Error::BadNote { path: self.path.clone(), problem };
-        let note = Note::parse(text)?.map_err(bad)?;
+        let note = RaggedNote::parse(text)?.map_err(bad)?;
         for (name, Parts { data, offsets, shapes }) in note.ragged.iter() {
             for part in [data, offsets, shapes] {
                 if self.find(part).is_none() {

@@ -105,7 +105,7 @@ fn register(id: MappingId, file: MappedFile) -> Result<Arc<MappedFile>> {
 /// ```
 #[derive(Debug)]
 pub struct MappedFile {
-    memory: Memory,
+    memory: FileMemory,
     origin: Origin,
     mode: MapMode,
     id: MappingId,
@@ -113,7 +113,7 @@ pub struct MappedFile {
 
 /// The bytes.
 #[derive(Debug)]
-enum Memory {
+enum FileMemory {
     /// No memory, for an array without elements.
     Nothing,
     Mapped(Map),
@@ -235,11 +235,11 @@ impl MappedFile {
         mode: MapMode,
         len: usize,
     ) -> Result<Arc<Self>> {
-        let memory = Memory::of(&file, path, mode, len)?;
+        let memory = FileMemory::of(&file, path, mode, len)?;
         let origin =
             Origin::of(file, path).map_err(|source| Error::Io { path: path.to_owned(), source })?;
         let mut file = MappedFile { memory, origin, mode, id };
-        if let Memory::Mapped(map) = &mut file.memory {
+        if let FileMemory::Mapped(map) = &mut file.memory {
             let shared = mode == MapMode::ReadWrite;
             map.guarded = Guarded::register(map.start(), map.memory.len(), shared, &file.origin);
         }
@@ -250,10 +250,10 @@ impl MappedFile {
     pub(crate) fn buffer(self: Arc<Self>) -> Buffer {
         let access = if self.mode == MapMode::Read { Access::ReadOnly } else { Access::ReadWrite };
         let start = match &self.memory {
-            Memory::Nothing => None,
-            Memory::Mapped(map) => NonNull::new(map.memory.as_mut_ptr()),
+            FileMemory::Nothing => None,
+            FileMemory::Mapped(map) => NonNull::new(map.memory.as_mut_ptr()),
             // SAFETY: `start` is at most the buffer's length.
-            Memory::Read { buffer, start, .. } => Some(unsafe { buffer.as_ptr().add(*start) }),
+            FileMemory::Read { buffer, start, .. } => Some(unsafe { buffer.as_ptr().add(*start) }),
         };
         // Without memory, any aligned address is the start of no bytes.
         let start = start.unwrap_or(NonNull::<Aligned>::dangling().cast());
@@ -290,7 +290,7 @@ impl MappedFile {
 
     /// The address of the map, by which the system finds the file; 0 without a map.
     fn address(&self) -> usize {
-        if let Memory::Mapped(map) = &self.memory { map.start() } else { 0 }
+        if let FileMemory::Mapped(map) = &self.memory { map.start() } else { 0 }
     }
 
     /// The path as given when the file was opened.
@@ -306,9 +306,9 @@ impl MappedFile {
     /// The number of mapped bytes, from the file's first on: 0 for an array without elements.
     pub fn len(&self) -> usize {
         match &self.memory {
-            Memory::Nothing => 0,
-            Memory::Mapped(map) => map.memory.len(),
-            Memory::Read { len, .. } => *len,
+            FileMemory::Nothing => 0,
+            FileMemory::Mapped(map) => map.memory.len(),
+            FileMemory::Read { len, .. } => *len,
         }
     }
 
@@ -319,19 +319,19 @@ impl MappedFile {
 
     /// Whether the bytes were read into memory, since the maximum number of maps was reached.
     pub fn is_read(&self) -> bool {
-        matches!(self.memory, Memory::Read { .. })
+        matches!(self.memory, FileMemory::Read { .. })
     }
 }
 
-impl Memory {
+impl FileMemory {
     fn of(file: &File, path: &Path, mode: MapMode, len: usize) -> Result<Self> {
         if len == 0 {
             // A mapping of no bytes is an error to the system.
-            return Ok(Memory::Nothing);
+            return Ok(FileMemory::Nothing);
         }
         let path = || path.to_owned();
         match Map::new(file, mode, len) {
-            Ok(Some(map)) => Ok(Memory::Mapped(map)),
+            Ok(Some(map)) => Ok(FileMemory::Mapped(map)),
             Ok(None) if mode == MapMode::ReadWrite => {
                 Err(Error::TooManyMaps { path: path(), most: maps_allowed() })
             }
@@ -341,7 +341,7 @@ impl Memory {
                 let got = bytes.len();
                 if got == len {
                     let (buffer, start) = bytes.into_buffer()?;
-                    return Ok(Memory::Read { buffer, start, len });
+                    return Ok(FileMemory::Read { buffer, start, len });
                 }
                 let (path, got, expected) = (path().display().to_string(), got as u64, len as u64);
                 Err(ndlens_core::Error::Truncated { path, got, expected }.into())
@@ -354,11 +354,11 @@ impl Memory {
 impl Owner for MappedFile {
     fn description(&self) -> String {
         let how = match (&self.memory, self.mode) {
-            (Memory::Nothing, _) => "of no bytes",
-            (Memory::Read { .. }, _) => "read into memory",
-            (Memory::Mapped(_), MapMode::Read) => "mapped for reading",
-            (Memory::Mapped(_), MapMode::CopyOnWrite) => "mapped copy-on-write",
-            (Memory::Mapped(_), MapMode::ReadWrite) => "mapped for writing",
+            (FileMemory::Nothing, _) => "of no bytes",
+            (FileMemory::Read { .. }, _) => "read into memory",
+            (FileMemory::Mapped(_), MapMode::Read) => "mapped for reading",
+            (FileMemory::Mapped(_), MapMode::CopyOnWrite) => "mapped copy-on-write",
+            (FileMemory::Mapped(_), MapMode::ReadWrite) => "mapped for writing",
         };
         format!("file {}, {how}", self.path().display())
     }
@@ -368,7 +368,7 @@ impl Owner for MappedFile {
     }
 
     fn verify(&self, len: usize) -> ndlens_core::Result<()> {
-        let Memory::Mapped(map) = &self.memory else { return Ok(()) };
+        let FileMemory::Mapped(map) = &self.memory else { return Ok(()) };
         let path = || self.path().display().to_string();
         let size = self.origin.size(map.start());
         let size = size.map_err(|e| ndlens_core::Error::Unavailable {
@@ -398,21 +398,21 @@ impl Owner for MappedFile {
     }
 
     fn can_shrink(&self) -> bool {
-        matches!(self.memory, Memory::Mapped(_))
+        matches!(self.memory, FileMemory::Mapped(_))
     }
 
     fn is_protected(&self) -> bool {
-        matches!(&self.memory, Memory::Mapped(map) if map.is_protected)
+        matches!(&self.memory, FileMemory::Mapped(map) if map.is_protected)
     }
 
     fn may_lack_room(&self) -> bool {
-        self.mode == MapMode::ReadWrite && matches!(self.memory, Memory::Mapped(_))
+        self.mode == MapMode::ReadWrite && matches!(self.memory, FileMemory::Mapped(_))
     }
 
     /// A page of a hole gets space on the disk when it is written to. If there is none left, the
     /// write raises a signal.
     fn prepare_write(&self, bytes: Range<usize>) -> ndlens_core::Result<()> {
-        let Memory::Mapped(map) = &self.memory else { return Ok(()) };
+        let FileMemory::Mapped(map) = &self.memory else { return Ok(()) };
         if !self.may_lack_room() {
             return Ok(());
         }
@@ -426,7 +426,7 @@ impl Owner for MappedFile {
     }
 
     fn prefetch(&self, bytes: Range<usize>) -> ndlens_core::Result<()> {
-        let Memory::Mapped(map) = &self.memory else { return Ok(()) };
+        let FileMemory::Mapped(map) = &self.memory else { return Ok(()) };
         let mut pieces = bytes.clone().step_by(PREFETCH_BYTES);
         pieces.try_for_each(|start| {
             let end = bytes.end.min(start + PREFETCH_BYTES);
@@ -438,7 +438,7 @@ impl Owner for MappedFile {
     /// would be the obvious way to unmap it, but it discards writes to private pages;
     /// `MADV_PAGEOUT` writes out what must be kept and frees only the rest.
     fn drop_cache(&self, bytes: Range<usize>) -> ndlens_core::Result<()> {
-        let Memory::Mapped(map) = &self.memory else { return Ok(()) };
+        let FileMemory::Mapped(map) = &self.memory else { return Ok(()) };
         // Systems before Linux 5.4 do not know it; mapped pages stay there until they are needed
         // for something else.
         let _ = map.advise(bytes.clone(), libc::MADV_PAGEOUT);
@@ -450,7 +450,7 @@ impl Owner for MappedFile {
     }
 
     fn is_damaged(&self) -> bool {
-        let Memory::Mapped(map) = &self.memory else { return false };
+        let FileMemory::Mapped(map) = &self.memory else { return false };
         map.guarded.as_ref().is_some_and(Guarded::is_damaged)
     }
 }

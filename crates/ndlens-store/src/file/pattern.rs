@@ -37,9 +37,11 @@ pub(crate) fn matches(pattern: &Path) -> Result<Option<Vec<PathBuf>>> {
     let bad = |source| Error::BadPattern { pattern: pattern.to_owned(), source };
     // The whole pattern first, since its errors count letters from its start.
     Pattern::new(text).map_err(bad)?;
-    let parts = text.split('/').filter(|part| !part.is_empty()).map(Part::of);
+    let parts = text.split('/').filter(|part| !part.is_empty()).map(PatternPart::of);
     let mut parts = room::try_list_of(parts.map(|part| part.map_err(bad)))?;
-    parts.dedup_by(|next, last| matches!((next, last), (Part::AnyDepth, Part::AnyDepth)));
+    parts.dedup_by(|next, last| {
+        matches!((next, last), (PatternPart::AnyDepth, PatternPart::AnyDepth))
+    });
     let mut paths = walk(if text.starts_with('/') { "/" } else { "." }, &parts)?;
     if text.ends_with('/') {
         paths.retain(|path| path.is_dir());
@@ -60,7 +62,7 @@ pub(crate) fn matches(pattern: &Path) -> Result<Option<Vec<PathBuf>>> {
 
 /// A part of a pattern, between two slashes.
 #[derive(Debug)]
-enum Part<'a> {
+enum PatternPart<'a> {
     /// A name without wildcards.
     Name(&'a str),
     /// A name with wildcards.
@@ -69,12 +71,12 @@ enum Part<'a> {
     AnyDepth,
 }
 
-impl<'a> Part<'a> {
+impl<'a> PatternPart<'a> {
     fn of(text: &'a str) -> Result<Self, PatternError> {
         match text {
-            "**" => Ok(Part::AnyDepth),
-            _ if !text.contains(['*', '?', '[']) => Ok(Part::Name(text)),
-            _ => Pattern::new(text).map(Part::Names),
+            "**" => Ok(PatternPart::AnyDepth),
+            _ if !text.contains(['*', '?', '[']) => Ok(PatternPart::Name(text)),
+            _ => Pattern::new(text).map(PatternPart::Names),
         }
     }
 }
@@ -92,7 +94,7 @@ struct Reached {
 ///
 /// The walk of the crate `glob` lists a directory into memory that it does not ask for; this one
 /// asks. It also ends if links lead in circles: `**` does not enter a directory that it is in.
-fn walk(root: &str, parts: &[Part<'_>]) -> Result<Vec<PathBuf>> {
+fn walk(root: &str, parts: &[PatternPart<'_>]) -> Result<Vec<PathBuf>> {
     let (mut found, mut todo) = (vec![], vec![]);
     // The directories, entered by `**`, that lead to the path in hand. The walk goes down before it
     // goes on, so the first `depth` of them are those of any path in `todo`.
@@ -105,21 +107,21 @@ fn walk(root: &str, parts: &[Part<'_>]) -> Result<Vec<PathBuf>> {
         };
         let next = |path| Reached { path, matched: matched + 1, depth };
         match part {
-            Part::Name(name) => {
+            PatternPart::Name(name) => {
                 let path = join(&path, name.as_ref());
                 // A link that leads nowhere is a match.
                 if fs::symlink_metadata(&path).is_ok() {
                     room::push(&mut todo, next(path))?;
                 }
             }
-            Part::Names(pattern) => each_entry(&path, |entry| {
+            PatternPart::Names(pattern) => each_entry(&path, |entry| {
                 let name = entry.file_name();
                 if name.to_str().is_some_and(|name| pattern.matches_with(name, OPTIONS)) {
                     room::push(&mut todo, next(join(&path, &name)))?;
                 }
                 Ok(())
             })?,
-            Part::AnyDepth => {
+            PatternPart::AnyDepth => {
                 let Some(directory) = directory_of(&path) else { continue };
                 entered.truncate(depth);
                 room::push(&mut entered, directory)?;

@@ -21,7 +21,7 @@ use crate::file::replacement::Replacement;
 use crate::file::shards::Shards;
 use crate::format::json_text::JsonText;
 use crate::format::npy::header as npy_header;
-use crate::format::ragged_note::{self, Note, Parts};
+use crate::format::ragged_note::{self, Parts, RaggedNote};
 use crate::format::safetensors::header::{self as safetensors_header, Column};
 
 /// Bytes that are gathered before a write: enough that the call's cost is small, and less than the
@@ -201,7 +201,7 @@ fn save_columns(
         return Err(Error::ReservedKey { path: path.to_owned(), key: ragged_note::KEY });
     }
     let sets = arrays.iter().filter(|(_, named)| matches!(named, Named::Items(_)));
-    let note = Note::new(whole, sets.map(|(name, _)| name.as_str()))?;
+    let note = RaggedNote::new(whole, sets.map(|(name, _)| name.as_str()))?;
     let mut all = room::with_room_for(metadata.len() + 1)?;
     for pair in metadata {
         room::push(&mut all, pair.clone())?;

@@ -475,7 +475,7 @@ fn is_new(code: c_int, address: usize) -> bool {
 
 /// The kind of access to the lost memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Access {
+enum FaultAccess {
     Read,
     Write,
     /// The processor does not say.
@@ -485,7 +485,7 @@ enum Access {
 /// # Safety
 ///
 /// Called by a handler, with its context.
-unsafe fn access_of(context: *mut c_void) -> Access {
+unsafe fn access_of(context: *mut c_void) -> FaultAccess {
     #[cfg(target_arch = "x86_64")]
     {
         /// The bit of a page fault's error code that says it was a write.
@@ -493,18 +493,18 @@ unsafe fn access_of(context: *mut c_void) -> Access {
         let context = context.cast::<libc::ucontext_t>();
         // SAFETY: a handler with SA_SIGINFO is given a whole context.
         let code = unsafe { (*context).uc_mcontext.gregs[libc::REG_ERR as usize] };
-        if code & WRITE == 0 { Access::Read } else { Access::Write }
+        if code & WRITE == 0 { FaultAccess::Read } else { FaultAccess::Write }
     }
     #[cfg(not(target_arch = "x86_64"))]
     {
         let _ = context;
-        Access::Unknown
+        FaultAccess::Unknown
     }
 }
 
 /// Replaces the page of an address by zeros, if it is in one of our maps that a guarded thread
 /// reads.
-fn repair(address: usize, access: Access) -> bool {
+fn repair(address: usize, access: FaultAccess) -> bool {
     let page_bytes = PAGE_BYTES.load(Ordering::Relaxed);
     let page = address & !(page_bytes - 1);
     // Relaxed: see `register`.
@@ -523,7 +523,9 @@ fn repair(address: usize, access: Access) -> bool {
     let is_past_end = found.file_len().is_some_and(|len| len <= (page - found.start) as u64);
     // A write that would not reach the file. Where the processor does not say, a page that the file
     // has is taken for one that was written.
-    if found.shared && (access == Access::Write || access == Access::Unknown && !is_past_end) {
+    if found.shared
+        && (access == FaultAccess::Write || access == FaultAccess::Unknown && !is_past_end)
+    {
         return false;
     }
     // Before the pages are replaced; see `is_damaged`.

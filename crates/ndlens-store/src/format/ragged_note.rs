@@ -27,7 +27,7 @@ const VERSION: u32 = 1;
 
 /// Sets of items, each of which is several tensors in the file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Note {
+pub(crate) struct RaggedNote {
     version: u32,
     /// The name of a set that was saved without one, and is the only contents of the file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -120,7 +120,7 @@ impl<'de> Deserialize<'de> for Sets {
     }
 }
 
-impl Note {
+impl RaggedNote {
     /// # Errors
     ///
     /// [`ndlens_core::Error::OutOfMemory`].
@@ -129,7 +129,11 @@ impl Note {
         names: impl Iterator<Item = &'a str>,
     ) -> ndlens_core::Result<Self> {
         let sets = room::list_of(names.map(|name| (name.to_owned(), Parts::of(name))))?;
-        Ok(Note { version: VERSION, whole: whole.map(str::to_owned), ragged: Sets::new(sets) })
+        Ok(RaggedNote {
+            version: VERSION,
+            whole: whole.map(str::to_owned),
+            ragged: Sets::new(sets),
+        })
     }
 
     /// The note of a file, or the problem with it.
@@ -151,7 +155,7 @@ impl Note {
                 "it is of version {version}, expected {VERSION}: a later ndlens wrote it"
             )));
         }
-        let mut note: Note = match serde_json::from_str(text) {
+        let mut note: RaggedNote = match serde_json::from_str(text) {
             Ok(note) => note,
             Err(error) => return Ok(Err(error.to_string())),
         };

@@ -4,20 +4,21 @@
 //! |---|---|---|
 //! | an [`Arena`](crate::Arena) | [`ViewHandle`]: a handle to it, and the layout | a view of the same memory |
 //! | a mapped file | [`ViewHandle`]: path, identity, layout | a view of the file, mapped once in a process |
-//! | any other | [`Packed`]: shape, dtype and order; and the elements' bytes | a view of the bytes that came |
+//! | any other | [`PackedView`]: shape, dtype and order; and the elements' bytes | a view of the bytes that came |
 //!
 //! Received bytes are not trusted. Views made of them pass the checks of every view.
 
-use ndlens_core::{Buffer, DType, Layout, Order, View};
+use ndlens_core::{Buffer, Layout, Order, View};
 use serde::{Deserialize, Serialize};
 
 use crate::encoding::{DTypeName, from_bytes, to_bytes};
 use crate::error::{Error, Result};
+use crate::file::array_file::bytes_of;
 use crate::file::map::MappedFile;
 use crate::handle::arena::Handle;
 use crate::handle::file::FileHandle;
 use crate::shm::arena::offset_in;
-use crate::shm::block::{self, BlockName, Claim, Part, arena_of, block_of};
+use crate::shm::block::{self, ArenaPart, BlockClaim, BlockName, arena_of, block_of};
 use crate::shm::transit::{self, Ticket};
 
 /// A view of shared memory or of a mapped file, as some hundred bytes.
@@ -84,8 +85,8 @@ impl ViewHandle {
         let buffer = view.buffer();
         let memory = if let Some(arena) = arena_of(buffer) {
             let (handle, start) = (arena.handle()?, offset_in(&arena, buffer));
-            let claim = block_of(buffer).map(Part::claim);
-            let nursery = claim.and_then(Claim::nursery);
+            let claim = block_of(buffer).map(ArenaPart::claim);
+            let nursery = claim.and_then(BlockClaim::nursery);
             let ticket = if sent { transit::send(&arena, nursery)? } else { None };
             let block = claim.map(|claim| claim.name(sent));
             MemoryHandle::Shared { handle, start, len: buffer.len(), block, ticket }
@@ -139,7 +140,7 @@ impl ViewHandle {
                     transit::receive(&arena, *ticket);
                 }
                 match block {
-                    Some(block) => Part::buffer(&block, *start, *len)?,
+                    Some(block) => ArenaPart::buffer(&block, *start, *len)?,
                     None => arena.buffer(*start, *len)?,
                 }
             }
@@ -165,14 +166,14 @@ impl ViewHandle {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Packed {
+pub struct PackedView {
     dtype: DTypeName,
     shape: Vec<usize>,
     fortran_order: bool,
     read_only: bool,
 }
 
-impl Packed {
+impl PackedView {
     /// The description of a view, and its bytes as a view of rank 1. The bytes are the view's own
     /// memory if its elements are packed in C or Fortran order, and a copy in C order otherwise.
     ///
@@ -189,15 +190,13 @@ impl Packed {
             if view.is_read_only() { copy.to_read_only() } else { copy }
         };
         let order = if packed.is_contiguous(Order::C) { Order::C } else { Order::F };
-        let says = Packed {
+        let says = PackedView {
             dtype: DTypeName::of(view.dtype()),
             shape: view.shape().to_vec(),
             fortran_order: order == Order::F,
             read_only: view.is_read_only(),
         };
-        let offset = if packed.is_empty() { 0 } else { packed.layout().offset() };
-        let layout = Layout::new(&[packed.nbytes()], &[1], offset, 1, packed.buffer().len())?;
-        Ok((says, View::new(packed.buffer().clone(), layout, DType::U8)?))
+        Ok((says, bytes_of(&packed)?))
     }
 
     /// The description as bytes to send.

@@ -15,24 +15,24 @@ use crate::os::forks;
 use crate::shm::arena::Arena;
 use crate::shm::claims::Claims;
 use crate::shm::holders;
-use crate::shm::nursery::{BLOCK_HEADER, Nursery, Place};
+use crate::shm::nursery::{BLOCK_HEADER, BlockPlace, Nursery};
 
 /// A part of an arena that ends before it: the owner of buffers that hold both.
 #[derive(Debug)]
-pub(crate) struct Part<T> {
+pub(crate) struct ArenaPart<T> {
     claim: T,
     arena: Arc<Arena>,
 }
 
-impl<T: Send + Sync + 'static> Owner for Part<T> {
+impl<T: Send + Sync + 'static> Owner for ArenaPart<T> {
     fn description(&self) -> String {
         self.arena.description()
     }
 }
 
-impl<T: Send + Sync + 'static> Part<T> {
+impl<T: Send + Sync + 'static> ArenaPart<T> {
     pub(crate) fn new(arena: Arc<Arena>, claim: T) -> Self {
-        Part { claim, arena }
+        ArenaPart { claim, arena }
     }
 
     pub(crate) fn arena(&self) -> &Arc<Arena> {
@@ -58,12 +58,12 @@ pub(crate) struct BlockName {
 
 /// A claim on a block; it ends when the last buffer that it owns is dropped.
 #[derive(Debug)]
-pub(crate) struct Claim {
+pub(crate) struct BlockClaim {
     arena: Arc<Arena>,
     at: usize,
     id: u64,
     /// The nursery and the place, in the process that made the block.
-    created: Option<(Arc<Nursery>, Place)>,
+    created: Option<(Arc<Nursery>, BlockPlace)>,
     /// Whether a message named it, and it is held until that message is received.
     is_sent: AtomicBool,
     /// A fork copies the claim: the process that made it, and its number of forks then.
@@ -72,7 +72,7 @@ pub(crate) struct Claim {
 }
 
 /// The owner of the buffers on a block.
-pub(crate) type Block = Part<Claim>;
+pub(crate) type Block = ArenaPart<BlockClaim>;
 
 /// A new block of `len` bytes; None if it does not fit the nursery.
 pub(crate) fn create(nursery: &Arc<Nursery>, len: usize) -> Result<Option<Arc<Block>>> {
@@ -80,7 +80,7 @@ pub(crate) fn create(nursery: &Arc<Nursery>, len: usize) -> Result<Option<Arc<Bl
     let forks = forks::count();
     let Some(place) = nursery.take(len)? else { return Ok(None) };
     let arena = Arc::clone(nursery.arena());
-    let claim = Claim {
+    let claim = BlockClaim {
         arena: Arc::clone(&arena),
         at: place.at,
         id: place.id,
@@ -89,7 +89,7 @@ pub(crate) fn create(nursery: &Arc<Nursery>, len: usize) -> Result<Option<Arc<Bl
         process: process::id(),
         forks,
     };
-    Ok(Some(Arc::new(Part::new(arena, claim))))
+    Ok(Some(Arc::new(ArenaPart::new(arena, claim))))
 }
 
 /// The block that a message names; None if it is gone.
@@ -98,7 +98,7 @@ pub(crate) fn open(arena: &Arc<Arena>, name: BlockName) -> Option<Arc<Block>> {
     if !arena.block_header(name.at)?.open(name.id) {
         return None;
     }
-    let claim = Claim {
+    let claim = BlockClaim {
         arena: Arc::clone(arena),
         at: name.at,
         id: name.id,
@@ -107,10 +107,10 @@ pub(crate) fn open(arena: &Arc<Arena>, name: BlockName) -> Option<Arc<Block>> {
         process: process::id(),
         forks,
     };
-    Some(Arc::new(Part::new(Arc::clone(arena), claim)))
+    Some(Arc::new(ArenaPart::new(Arc::clone(arena), claim)))
 }
 
-impl Claim {
+impl BlockClaim {
     fn claims(&self) -> Option<Claims<'_>> {
         Some(Claims::new(self.arena.block_header(self.at)?.claims, self.id))
     }
@@ -147,7 +147,7 @@ impl Claim {
     }
 }
 
-impl Drop for Claim {
+impl Drop for BlockClaim {
     fn drop(&mut self) {
         if self.process != process::id() {
             return;

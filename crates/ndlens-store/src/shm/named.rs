@@ -31,7 +31,7 @@ use crate::error::{Error, Result, is_shortage};
 use crate::shm::arena::Arena;
 use crate::shm::holders;
 use crate::shm::name_lock::NameLock;
-use crate::shm::share::Plan;
+use crate::shm::share::ArenaPlan;
 
 /// The longest name: it is part of a socket's address, which has 107 bytes.
 const MOST_NAME_BYTES: usize = 64;
@@ -71,7 +71,7 @@ impl fmt::Display for Name {
 
 /// The structure of shared arrays.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Structure {
+pub enum NamedStructure {
     /// One array.
     Single,
     /// Several, in order.
@@ -105,7 +105,7 @@ impl Member {
 #[derive(Debug, Clone, Copy)]
 pub struct Outline<'a> {
     /// How the members are put together.
-    pub structure: &'a Structure,
+    pub structure: &'a NamedStructure,
     /// The members, in order.
     pub members: &'a [Member],
     /// Shape and dtype of each member's arrays, one after another.
@@ -116,7 +116,7 @@ pub struct Outline<'a> {
 #[derive(Debug)]
 pub struct NamedArrays {
     /// The structure of the members.
-    pub structure: Structure,
+    pub structure: NamedStructure,
     /// The members, in order.
     pub members: Vec<Member>,
     /// Each member's arrays one after another, on the shared memory.
@@ -204,7 +204,7 @@ fn find_arena(label: &str) -> Result<Option<Arc<Arena>>> {
 /// The contents of an arena.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Manifest {
-    kind: Kind,
+    kind: StructureKind,
     /// The names of a dict; empty for other structures.
     names: List<String>,
     members: List<Member>,
@@ -212,22 +212,22 @@ struct Manifest {
     arrays: List<(DTypeName, Vec<usize>, usize)>,
 }
 
-/// The kind of a [`Structure`], without names.
+/// The kind of a [`NamedStructure`], without names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-enum Kind {
+enum StructureKind {
     Single,
     Tuple,
     List,
     Dict,
 }
 
-impl Structure {
-    fn kind_and_names(&self) -> (Kind, &[String]) {
+impl NamedStructure {
+    fn kind_and_names(&self) -> (StructureKind, &[String]) {
         match self {
-            Structure::Single => (Kind::Single, &[]),
-            Structure::Tuple => (Kind::Tuple, &[]),
-            Structure::List => (Kind::List, &[]),
-            Structure::Dict(names) => (Kind::Dict, names),
+            NamedStructure::Single => (StructureKind::Single, &[]),
+            NamedStructure::Tuple => (StructureKind::Tuple, &[]),
+            NamedStructure::List => (StructureKind::List, &[]),
+            NamedStructure::Dict(names) => (StructureKind::Dict, names),
         }
     }
 }
@@ -245,7 +245,7 @@ impl Creation {
         if arrays.is_empty() {
             return Err(Error::NothingToShare { name: self.name.to_string() });
         }
-        let plan = Plan::new(arrays)?;
+        let plan = ArenaPlan::new(arrays)?;
         let places = plan.starts().zip(arrays);
         let arrays =
             places.map(|(start, (shape, dtype))| (DTypeName::of(dtype), shape.to_vec(), start));
@@ -276,7 +276,7 @@ impl Creation {
     /// # Errors
     ///
     /// As [`share`](crate::share()) and [`allocate`](Self::allocate).
-    pub fn share(self, structure: &Structure, views: &[View]) -> Result<Vec<View>> {
+    pub fn share(self, structure: &NamedStructure, views: &[View]) -> Result<Vec<View>> {
         let arrays = room::list_of(views.iter().map(|view| (view.shape(), view.dtype().clone())))?;
         let members = room::repeated(Member::Array, views.len())?;
         let outline = Outline { structure, members: &members, arrays: &arrays };
@@ -327,12 +327,12 @@ impl NamedArrays {
         };
         let views = room::try_list_of::<_, Error>(arrays.iter().map(view))?;
         let (structure, expected) = match kind {
-            Kind::Single => (Structure::Single, 1),
-            Kind::Tuple => (Structure::Tuple, members.len()),
-            Kind::List => (Structure::List, members.len()),
-            Kind::Dict => {
+            StructureKind::Single => (NamedStructure::Single, 1),
+            StructureKind::Tuple => (NamedStructure::Tuple, members.len()),
+            StructureKind::List => (NamedStructure::List, members.len()),
+            StructureKind::Dict => {
                 let expected = names.len();
-                (Structure::Dict(names), expected)
+                (NamedStructure::Dict(names), expected)
             }
         };
         let parts: usize = members.iter().map(|member| member.arrays()).sum();
@@ -397,10 +397,10 @@ fn describe(outline: Outline<'_>) -> String {
     });
     let listed = |members: &mut dyn Iterator<Item = String>| members.collect::<Vec<_>>().join(", ");
     match outline.structure {
-        Structure::Single => listed(&mut { members }),
-        Structure::Tuple => format!("({})", listed(&mut { members })),
-        Structure::List => format!("[{}]", listed(&mut { members })),
-        Structure::Dict(names) => {
+        NamedStructure::Single => listed(&mut { members }),
+        NamedStructure::Tuple => format!("({})", listed(&mut { members })),
+        NamedStructure::List => format!("[{}]", listed(&mut { members })),
+        NamedStructure::Dict(names) => {
             let mut pairs =
                 names.iter().zip(members).map(|(name, member)| format!("{name:?}: {member}"));
             format!("{{{}}}", listed(&mut pairs))
@@ -428,7 +428,7 @@ mod tests {
     }
 
     fn one<'a>(arrays: &'a [(&'a [usize], DType)]) -> Outline<'a> {
-        Outline { structure: &Structure::Single, members: &[Member::Array], arrays }
+        Outline { structure: &NamedStructure::Single, members: &[Member::Array], arrays }
     }
 
     fn counting() -> View {
@@ -438,13 +438,13 @@ mod tests {
     #[test]
     fn what_is_shared_under_a_name_is_found_as_it_came() {
         for structure in [
-            Structure::Single,
-            Structure::Tuple,
-            Structure::List,
-            Structure::Dict(vec!["a".into(), "naïve".into()]),
+            NamedStructure::Single,
+            NamedStructure::Tuple,
+            NamedStructure::List,
+            NamedStructure::Dict(vec!["a".into(), "naïve".into()]),
         ] {
             let name = name("structures");
-            let sources = if structure == Structure::Single {
+            let sources = if structure == NamedStructure::Single {
                 vec![counting()]
             } else {
                 vec![counting(), counting().flip(&[0]).unwrap()]
@@ -491,8 +491,8 @@ mod tests {
     #[test]
     fn other_contents_than_expected_are_named_beside_them() {
         let name = name("other");
-        let shared = create(&name).share(&Structure::Single, &[counting()]).unwrap();
-        let structure = Structure::Dict(vec!["x".into()]);
+        let shared = create(&name).share(&NamedStructure::Single, &[counting()]).unwrap();
+        let structure = NamedStructure::Dict(vec!["x".into()]);
         let found = find(&name).unwrap().unwrap();
         let arrays = arrays(&shared);
         let expected =
@@ -508,7 +508,7 @@ mod tests {
         let name = name("ragged");
         let parts: [(&[usize], DType); 3] =
             [(&[17], DType::U8), (&[4], DType::I64), (&[4, 2], DType::I64)];
-        let structure = Structure::Dict(vec!["a".into(), "r".into()]);
+        let structure = NamedStructure::Dict(vec!["a".into(), "r".into()]);
         let members = [Member::Array, Member::Ragged];
         let mut arrays = vec![(&[2usize, 3][..], DType::F32)];
         arrays.extend(parts);
@@ -517,7 +517,7 @@ mod tests {
         let found = find(&name).unwrap().unwrap();
         assert_eq!((&found.members[..], found.views.len()), (&members[..], 4));
         found.check(&name, outline).unwrap();
-        let other = Outline { structure: &Structure::Single, ..one(&arrays[..1]) };
+        let other = Outline { structure: &NamedStructure::Single, ..one(&arrays[..1]) };
         assert_eq!(
             found.check(&name, other).unwrap_err().to_string(),
             format!(
@@ -526,7 +526,7 @@ mod tests {
             )
         );
         drop((shared, found));
-        let nothing = Outline { structure: &Structure::List, members: &[], arrays: &[] };
+        let nothing = Outline { structure: &NamedStructure::List, members: &[], arrays: &[] };
         assert!(create(&name).allocate(nothing).is_err());
     }
 
@@ -544,7 +544,7 @@ mod tests {
         };
         let array = |shape: &[usize], start| (DTypeName::of(&DType::U16), shape.to_vec(), start);
         let manifest = |arrays| Manifest {
-            kind: Kind::Single,
+            kind: StructureKind::Single,
             names: List::new(vec![]),
             members: List::new(vec![Member::Array]),
             arrays: List::new(arrays),

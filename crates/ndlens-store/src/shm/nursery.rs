@@ -48,7 +48,7 @@ pub(crate) struct Nursery {
 
 /// The place of a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct BlockPlace {
     /// Its header's first byte in the arena.
     pub(crate) at: usize,
     /// Bytes, with the header.
@@ -83,7 +83,7 @@ struct Places {
 /// A block that its creator released and other processes may need.
 #[derive(Debug)]
 struct Away {
-    place: Place,
+    place: BlockPlace,
     /// Whether a message named it, and not only a plain pickle.
     is_sent: bool,
     /// The claims as they were first seen, and when.
@@ -138,7 +138,7 @@ impl Nursery {
     /// # Errors
     ///
     /// [`Error::SharedMemoryExhausted`].
-    pub(crate) fn take(&self, len: usize) -> Result<Option<Place>> {
+    pub(crate) fn take(&self, len: usize) -> Result<Option<BlockPlace>> {
         let Some(whole) =
             BLOCK_HEADER.checked_add(len).and_then(|len| len.checked_next_multiple_of(ALIGNMENT))
         else {
@@ -172,7 +172,7 @@ impl Nursery {
         places.fresh_from = places.fresh_from.max(start + whole);
         places.used_bytes += whole;
         places.live_bytes += whole;
-        let place = Place { at: start, len: whole, id: places.next_id, is_fresh };
+        let place = BlockPlace { at: start, len: whole, id: places.next_id, is_fresh };
         places.next_id += 1;
         drop(places);
         if let Some(header) = self.arena.block_header(place.at) {
@@ -183,7 +183,7 @@ impl Nursery {
 
     /// Releases a block of the creator. `forked` means that a child may have a copy of the claim,
     /// `is_sent` that a message named it.
-    pub(crate) fn give_back(&self, place: Place, forked: bool, is_sent: bool) {
+    pub(crate) fn give_back(&self, place: BlockPlace, forked: bool, is_sent: bool) {
         let Some(header) = self.arena.block_header(place.at) else { return };
         let claims = Claims::new(header.claims, place.id);
         let mut places = self.places();
@@ -267,7 +267,7 @@ impl Places {
         Ok(())
     }
 
-    fn free(&mut self, arena: &Arena, place: Place) {
+    fn free(&mut self, arena: &Arena, place: BlockPlace) {
         self.used_bytes -= place.len;
         self.add_free(place.at, place.len);
         if self.reserved_bytes.saturating_sub(self.used_bytes) > self.trim_at {
@@ -331,7 +331,7 @@ mod tests {
         nursery.arena.file().unwrap().metadata().unwrap().blocks() as usize * 512
     }
 
-    fn claims<'a>(nursery: &'a Nursery, place: &Place) -> Claims<'a> {
+    fn claims<'a>(nursery: &'a Nursery, place: &BlockPlace) -> Claims<'a> {
         Claims::new(nursery.arena.block_header(place.at).unwrap().claims, place.id)
     }
 

@@ -23,7 +23,7 @@ use ndlens_core::{ALIGNMENT, Buffer, DType, Layout, Order, View, room};
 use crate::error::Result;
 use crate::os::process::PerProcess;
 use crate::shm::arena::Arena;
-use crate::shm::block::{self, Block, Part};
+use crate::shm::block::{self, ArenaPart, Block};
 use crate::shm::nursery::Nursery;
 
 /// Maximum size of arrays that always go to a nursery.
@@ -72,7 +72,7 @@ struct Nurseries(Vec<Weak<Nursery>>);
 /// - [`Error::SharedMemory`](crate::Error::SharedMemory) where the system refuses;
 /// - [`Error::Core`](crate::Error::Core) for shapes that no array can have.
 pub fn empty_shared(arrays: &[(&[usize], DType)]) -> Result<Vec<View>> {
-    let plan = Plan::new(arrays)?;
+    let plan = ArenaPlan::new(arrays)?;
     let room = find_room(plan.len)?;
     room.make_zeros(plan.len);
     plan.views(|offset, len| room.buffer(offset, len))
@@ -97,7 +97,7 @@ pub fn empty_shared(arrays: &[(&[usize], DType)]) -> Result<Vec<View>> {
 /// ```
 pub fn share(views: &[View]) -> Result<Vec<View>> {
     let arrays = room::list_of(views.iter().map(|view| (view.shape(), view.dtype().clone())))?;
-    let plan = Plan::new(&arrays)?;
+    let plan = ArenaPlan::new(&arrays)?;
     let room = find_room(plan.len)?;
     room.populate(plan.len);
     let shared = plan.views(|offset, len| room.buffer(offset, len))?;
@@ -109,15 +109,15 @@ pub fn share(views: &[View]) -> Result<Vec<View>> {
 
 /// The layout of arrays in an arena, relative to their first byte.
 #[derive(Debug)]
-pub(crate) struct Plan {
+pub(crate) struct ArenaPlan {
     arrays: Vec<(usize, Layout, DType)>,
     /// Bytes of all arrays.
     pub(crate) len: usize,
 }
 
-impl Plan {
+impl ArenaPlan {
     pub(crate) fn new(arrays: &[(&[usize], DType)]) -> Result<Self> {
-        let mut plan = Plan { arrays: room::with_room_for(arrays.len())?, len: 0 };
+        let mut plan = ArenaPlan { arrays: room::with_room_for(arrays.len())?, len: 0 };
         for (shape, dtype) in arrays {
             let itemsize = dtype.itemsize();
             let layout = Layout::contiguous(shape, itemsize, Order::C)?;
@@ -157,7 +157,7 @@ enum Room {
 impl Room {
     fn buffer(&self, offset: usize, len: usize) -> Result<Buffer> {
         match self {
-            Room::Block(block) => Part::buffer(block, block.claim().start() + offset, len),
+            Room::Block(block) => ArenaPart::buffer(block, block.claim().start() + offset, len),
             Room::Arena(arena) => arena.buffer(offset, len),
         }
     }
