@@ -89,16 +89,7 @@ lint: build ## Check format, lints, types, stubs, documentation, spelling, impor
 
 bench: build valgrind ## Measure ndlens beside NumPy, numba, OpenCV and PyTorch; takes its time
 	$(BIN)/python benches/instructions.py
-	$(BIN)/python benches/views.py
-	$(BIN)/python benches/crop.py
-	$(BIN)/python benches/resized_crop.py
-	$(BIN)/python benches/rows.py
-	$(BIN)/python benches/subsets.py
-	$(BIN)/python benches/sharing.py
-	$(BIN)/python benches/opening.py
-	$(BIN)/python benches/order.py
-	$(BIN)/python benches/colour.py
-	$(BIN)/python benches/mixing.py
+	$(BIN)/ndlens bench
 
 instructions: valgrind ## Count each kernel's instructions and make the counts the new baseline
 	$(BIN)/python benches/instructions.py --write

@@ -29,25 +29,36 @@ rounds, each turn at least `--seconds` of epochs or batches; a contestant counts
 turn. On a machine that others use, --cpu-time counts the processor's seconds instead, each
 contestant with one thread of work (ndlens without workers).
 
-    python benches/rows.py [--rounds 7] [--seconds 0.5] [--rows 5000000] [--cpu-time] [--quick]
+    ndlens bench rows        # or one of its contests: rows:64, rows:256, rows:windows
 """
 
 from __future__ import annotations
 
-import argparse
+import functools
 import itertools
-import os
-import statistics
 import time
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numba
 import numpy as np
 import numpy.typing as npt
-import torch
 
 import ndlens as nl
+
+from ..contest import Column, Contest, Figures, Ratio
+from ..ground import Contestant, Ground, Settings, present
+from ..peers import find
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["CONTESTS", "FULL", "PEERS", "QUICK", "run"]
+
+CONTESTS = ("64", "256", "windows")
+PEERS: tuple[str, ...] = ()
+FULL = Settings(rounds=7, seconds=0.5, size=5_000_000, least=8192)
+QUICK = Settings(rounds=3, seconds=0.2, size=500_000, least=8192, quick=True)
 
 SUBJECT = "ndlens"
 SAMPLED = "ndlens, index array"
@@ -76,6 +87,7 @@ CPU = Clock(time.process_time, threads=1, workers=0)
 
 
 class Task(NamedTuple):
+    key: str
     name: str
     series: Floats
     # Rows of an item; 0 for single rows.
@@ -97,52 +109,65 @@ class Task(NamedTuple):
         return np.stack([self.series[item] for item in items])
 
 
-@numba.njit(parallel=True)
-def numba_rows(data: Any, items: Any, batch: Any) -> None:
-    for row in numba.prange(len(items)):
-        item = items[row]
-        for column in range(data.shape[1]):
-            batch[row, column] = data[item, column]
+def torch_index_select(task: Task, ring: int = 1) -> Reference:
+    import torch
 
-
-@numba.njit(parallel=True)
-def numba_windows(series: Any, items: Any, batch: Any) -> None:
-    for row in numba.prange(len(items)):
-        item = items[row]
-        for step in range(batch.shape[1]):
-            for column in range(series.shape[1]):
-                batch[row, step, column] = series[item + step, column]
-
-
-def torch_take(task: Task) -> GatherInto:
     tensor = torch.from_numpy(task.series)
     if task.window:
         columns = task.series.shape[1]
         shape = (len(task.series) - task.window + 1, task.window, columns)
         tensor = tensor.as_strided(shape, (columns, columns, 1))
-    return lambda items, batch: torch.index_select(
-        tensor, 0, torch.from_numpy(items), out=torch.from_numpy(batch)
+    return Reference(
+        lambda items, batch: torch.index_select(
+            tensor, 0, torch.from_numpy(items), out=torch.from_numpy(batch)
+        ),
+        ring,
     )
 
 
-def references(task: Task) -> dict[str, Reference]:
-    torch_gather = torch_take(task)
-    both = {
-        "torch index_select": Reference(torch_gather),
-        "torch, ring of 4": Reference(torch_gather, ring=4),
-    }
-    if task.window:
-        # Without NumPy: take would pack all windows first, which is 153 GB.
-        return both | {
-            "numba": Reference(lambda items, batch: numba_windows(task.series, items, batch))
-        }
-    return both | {
-        # Without mode="clip", take makes a batch of its own first.
-        "numpy take": Reference(
-            lambda items, batch: np.take(task.series, items, axis=0, out=batch, mode="clip")
-        ),
-        "numba": Reference(lambda items, batch: numba_rows(task.series, items, batch)),
-    }
+def numpy_take(task: Task) -> Reference:
+    # Without mode="clip", take makes a batch of its own first.
+    return Reference(
+        lambda items, batch: np.take(task.series, items, axis=0, out=batch, mode="clip")
+    )
+
+
+@functools.cache
+def numba_loops() -> tuple[Any, Any]:
+    """Loops over rows and over windows, which are compiled when they first run."""
+    import numba
+
+    @numba.njit(parallel=True)
+    def rows(data: Any, items: Any, batch: Any) -> None:
+        for row in numba.prange(len(items)):
+            item = items[row]
+            for column in range(data.shape[1]):
+                batch[row, column] = data[item, column]
+
+    @numba.njit(parallel=True)
+    def windows(series: Any, items: Any, batch: Any) -> None:
+        for row in numba.prange(len(items)):
+            item = items[row]
+            for step in range(batch.shape[1]):
+                for column in range(series.shape[1]):
+                    batch[row, step, column] = series[item + step, column]
+
+    return rows, windows
+
+
+def numba_loop(task: Task) -> Reference:
+    gather = numba_loops()[bool(task.window)]
+    return Reference(lambda items, batch: gather(task.series, items, batch))
+
+
+REFERENCES = {
+    "torch index_select": Contestant(torch_index_select, ("torch",)),
+    "torch, ring of 4": Contestant(partial(torch_index_select, ring=4), ("torch",)),
+    "numpy take": Contestant(numpy_take),
+    "numba": Contestant(numba_loop, ("numba",)),
+}
+# Without NumPy: take would pack all windows first, which is 153 GB.
+NOT_FOR_WINDOWS = "numpy take"
 
 
 def loader(task: Task, workers: int, sampler: Items | None = None) -> nl.Loader:
@@ -153,7 +178,7 @@ def loader(task: Task, workers: int, sampler: Items | None = None) -> nl.Loader:
         sampler=sampler,
         drop_last=True,
         num_workers=workers,
-        output="torch",
+        output="numpy" if find("torch") else "torch",
     )
 
 
@@ -166,7 +191,7 @@ def batches_of(items: Items, batch_size: int) -> Iterator[Items]:
     return (items[start : start + batch_size] for start in starts)
 
 
-def check(task: Task) -> None:
+def check(task: Task, names: list[str]) -> None:
     """Each batch of an epoch over a part of the data, against rows picked one by one."""
     task = task._replace(series=task.series[: task.window + 10 * task.batch_size])
     batches = loader(task, 2)
@@ -175,17 +200,17 @@ def check(task: Task) -> None:
         "an epoch must show each item once"
     )
     for batch, chosen in zip(batches, batches_of(items, task.batch_size), strict=True):
-        assert np.array_equal(batch.numpy(), task.pick(chosen)), "ndlens gathers other rows"
+        assert np.array_equal(np.asarray(batch), task.pick(chosen)), "ndlens gathers other rows"
     for batch, chosen in zip(
         loader(task, 2, items), batches_of(items, task.batch_size), strict=True
     ):
-        assert np.array_equal(batch.numpy(), task.pick(chosen)), (
+        assert np.array_equal(np.asarray(batch), task.pick(chosen)), (
             "ndlens gathers other rows than the array says"
         )
     chosen = next(order(task))
-    for name, reference in references(task).items():
+    for name in names:
         batch = task.empty_batch()
-        reference.gather(chosen, batch)
+        REFERENCES[name].make(task).gather(chosen, batch)
         assert np.array_equal(batch, task.pick(chosen)), f"{name} gathers other rows"
 
 
@@ -219,33 +244,41 @@ def time_gather(task: Task, reference: Reference, clock: Clock, seconds: float) 
     return done / spent
 
 
-def measure(task: Task, clock: Clock, rounds: int, seconds: float) -> dict[str, float]:
+def measure(ground: Ground, task: Task, settings: Settings) -> Contest:
+    clock = CPU if settings.cpu_time else WALL
+    names, absent = present(REFERENCES)
+    if task.window:
+        names.remove(NOT_FOR_WINDOWS)
+    ground.each(f"rows {task.key}, checking", ["all"], lambda _: check(task, names))
+    permuted = np.random.default_rng().permutation(len(task.view))
     subjects = {
         SUBJECT: loader(task, clock.workers),
-        SAMPLED: loader(task, clock.workers, np.random.default_rng().permutation(len(task.view))),
+        SAMPLED: loader(task, clock.workers, permuted),
     }
-    others = references(task)
-    found: dict[str, list[float]] = {name: [] for name in (*subjects, *others)}
-    for _ in range(rounds):
-        for name, batches in subjects.items():
-            found[name].append(time_loader(batches, clock, seconds))
-        for name, reference in others.items():
-            found[name].append(time_gather(task, reference, clock, seconds))
-    return {name: statistics.median(rates) for name, rates in found.items()}
+    references = {name: REFERENCES[name].make(task) for name in names}
 
+    def turn(name: str) -> Figures:
+        if name in subjects:
+            rate = time_loader(subjects[name], clock, settings.seconds)
+        else:
+            rate = time_gather(task, references[name], clock, settings.seconds)
+        return {"items_per_second": rate}
 
-def print_table(task: Task, rates: dict[str, float]) -> None:
-    nbytes = task.view[0].nbytes
-    print(f"{task.name}, batches of {task.batch_size:,}")
-    for name, rate in rates.items():
-        ratio = ""
-        if name not in (SUBJECT, SAMPLED):
-            ratio = (
-                f"ndlens is {rates[SUBJECT] / rate:.2f} x as fast, with an array"
-                f" {rates[SAMPLED] / rate:.2f} x"
-            )
-        print(f"  {name:<20}{rate / 1e6:>10.3f} M/s{rate * nbytes / 1e9:>8.2f} GB/s   {ratio}")
-    print(flush=True)
+    turns = {name: partial(turn, name) for name in (*subjects, *references)}
+    return Contest(
+        task.key,
+        f"{task.name}, batches of {task.batch_size:,}"
+        + (", by the processor's time, one thread each" if settings.cpu_time else ""),
+        "million windows/s" if task.window else "million rows/s",
+        [
+            Column("M/s", "items_per_second", ".3f", 1e-6),
+            Column("GB/s", "items_per_second", ".2f", task.view[0].nbytes / 1e9),
+            Ratio("ndlens is", "items_per_second", subjects=dict.fromkeys(names, SUBJECT)),
+            Ratio("with an array", "items_per_second", subjects=dict.fromkeys(names, SAMPLED)),
+        ],
+        ground.rounds(f"rows {task.key}", turns, settings.rounds),
+        absent=absent,
+    )
 
 
 def random_floats(rows: int, columns: int) -> Floats:
@@ -254,41 +287,23 @@ def random_floats(rows: int, columns: int) -> Floats:
 
 def tasks(rows: int) -> Iterator[Task]:
     for nbytes in (64, 256):
-        yield Task(
-            f"D: rows of {nbytes} bytes of {rows:,}", random_floats(rows, nbytes // 4), 0, 8192
-        )
-    yield Task(f"C: windows (512, 16) of {rows:,} steps", random_floats(rows, 16), 512, 256)
+        data = random_floats(rows, nbytes // 4)
+        yield Task(str(nbytes), f"Rows of {nbytes} bytes of {rows:,}", data, 0, 8192)
+    series = random_floats(rows, 16)
+    yield Task("windows", f"Windows (512, 16) of {rows:,} steps", series, 512, 256)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=0.5, help="least seconds of each turn")
-    parser.add_argument("--rows", type=int, default=5_000_000)
-    parser.add_argument(
-        "--cpu-time", action="store_true", help="one thread each, seconds of the processor"
-    )
-    parser.add_argument("--task", choices="CD", help="only this task")
-    parser.add_argument(
-        "--quick",
-        action="store_true",
-        help="a look, not a measurement: 3 rounds, a tenth of the rows",
-    )
-    arguments = parser.parse_args()
-    if arguments.quick:
-        arguments.rounds, arguments.seconds, arguments.rows = 3, 0.2, arguments.rows // 10
-    clock = CPU if arguments.cpu_time else WALL
-    torch.set_num_threads(clock.threads)
-    numba.set_num_threads(clock.threads)
-    if clock is WALL and (load := os.getloadavg()[0]) > 0.5:
-        print(
-            f"others use this machine (load {load:.1f}): do not cite these ratios, use --cpu-time"
-        )
-    for task in tasks(arguments.rows):
-        if arguments.task in (None, task.name[0]):
-            check(task)
-            print_table(task, measure(task, clock, arguments.rounds, arguments.seconds))
+def run(ground: Ground, settings: Settings) -> Iterator[Contest]:
+    """A contest for rows of 64 and of 256 bytes, and one for windows."""
+    threads = (CPU if settings.cpu_time else WALL).threads
+    if find("torch") is None:
+        import torch
 
+        torch.set_num_threads(threads)
+    if find("numba") is None:
+        import numba
 
-if __name__ == "__main__":
-    main()
+        numba.set_num_threads(min(threads, numba.get_num_threads()))
+    for task in tasks(settings.size):
+        if settings.wants(task.key):
+            yield measure(ground, task, settings)

@@ -14,60 +14,78 @@ epoch, without that of batches, which all of them pass on in shared memory; the 
 workers. The file is on the disk before, since its dirty pages count too. A batch of each is checked
 against the array before its loader is timed.
 
-    python benches/sharing.py [--runs 3] [--quick]
+    ndlens bench sharing     # or one of its contests: sharing:fork, :spawn, :forkserver
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import statistics
-import subprocess
-import sys
-import tempfile
 import time
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch.utils.data import DataLoader, get_worker_info
 
 import ndlens as nl
 from ndlens import transforms as T
 
-ITEMS, SIZE, CROP, BATCH, WORKERS = 508, 512, 256, 32, 4
-CONTESTANTS = ("nl.share", "nl.open", "ndarray", "np.memmap", "shared tensor")
+from ..contest import Column, Contest, Figures, Ratio
+from ..ground import Ground, Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import torch
+
+__all__ = ["CONTESTS", "FULL", "PEERS", "QUICK", "run"]
+
+CONTESTS = ("fork", "spawn", "forkserver")
+PEERS: tuple[str, ...] = ("torch",)
+FULL = Settings(rounds=3, size=508, least=32)
+QUICK = Settings(rounds=1, size=508, least=32, quick=True)
+
+SIZE, CROP, BATCH, WORKERS = 512, 256, 32, 4
+BARE = "nothing"
+REFERENCE = "shared tensor"
+CONTESTANTS = ("nl.share", "nl.open", "ndarray", "np.memmap", REFERENCE)
 METHODS = ("fork", "spawn", "forkserver")
 
 
-class Crops(torch.utils.data.Dataset[torch.Tensor]):
+class Crops:
     """The centre of each image as float32, channels first, written the usual way."""
 
     def __init__(self, images: Any) -> None:
-        self.images = images
+        import torch
+
+        self.as_tensor, self.images = torch.as_tensor, images
 
     def __len__(self) -> int:
         return len(self.images)
 
     def __getitem__(self, index: int) -> torch.Tensor:
         low = (SIZE - CROP) // 2
-        crop = torch.as_tensor(self.images[index, low : low + CROP, low : low + CROP])
+        crop = self.as_tensor(self.images[index, low : low + CROP, low : low + CROP])
         return crop.permute(2, 0, 1).float() / 255
 
 
-class Nothing(torch.utils.data.Dataset[int]):
+class Nothing:
     """Workers over this have only imported the same modules as the others."""
 
+    def __init__(self, items: int) -> None:
+        self.items = items
+
     def __len__(self) -> int:
-        return ITEMS
+        return self.items
 
     def __getitem__(self, index: int) -> int:
         return index
 
 
-def dataset_of(contestant: str, path: Path) -> Any:
+def dataset_of(contestant: str, path: Path, items: int) -> Any:
+    import torch
+
     crop = [T.CenterCrop(CROP), T.ToDtype("float32", scale=True), T.ChannelsFirst()]
     match contestant:
         case "nl.share":
@@ -81,7 +99,7 @@ def dataset_of(contestant: str, path: Path) -> Any:
         case "shared tensor":
             return Crops(torch.from_numpy(np.load(path)).share_memory_())
         case _:
-            return Nothing()
+            return Nothing(items)
 
 
 def private_dirty_mb(pid: int) -> float:
@@ -99,13 +117,18 @@ def private_dirty_mb(pid: int) -> float:
 
 
 def start_worker(_: int) -> None:
-    """Has the worker import the modules of main, for any start method."""
+    """Has the worker import this module and torch, for any start method."""
+    from torch.utils.data import get_worker_info
+
     assert get_worker_info() is not None
 
 
-def run_one(contestant: str, method: str, path: Path) -> dict[str, float]:
-    """Runs one epoch in this process and returns its figures."""
-    dataset = dataset_of(contestant, path)
+def run_one(contestant: str, method: str, path: str, items: int) -> Figures:
+    """In a fresh interpreter: one epoch, and its figures."""
+    import torch
+    from torch.utils.data import DataLoader
+
+    dataset = dataset_of(contestant, Path(path), items)
     ours = contestant.startswith("nl.")
     loader: DataLoader[Any] = DataLoader(
         dataset,
@@ -116,10 +139,9 @@ def run_one(contestant: str, method: str, path: Path) -> dict[str, float]:
         collate_fn=nl.torch.collate if ours else None,
         persistent_workers=True,
     )
-    if contestant != "nothing":
+    if contestant != BARE:
         expected = Crops(np.array(np.load(path, mmap_mode="r")[:2]))
-        got = dataset[1]
-        assert torch.allclose(got, expected[1], atol=1e-6)
+        assert torch.allclose(dataset[1], expected[1], atol=1e-6), f"{contestant}: wrong values"
     start = time.perf_counter()
     batches = iter(loader)
     next(batches)
@@ -133,64 +155,49 @@ def run_one(contestant: str, method: str, path: Path) -> dict[str, float]:
     return {"dirty_mb": dirty, "first_ms": first * 1e3, "images_per_s": images / seconds}
 
 
-def run_apart(contestant: str, method: str, path: Path) -> dict[str, float]:
-    arguments = [sys.executable, __file__, "--one", contestant, method, str(path)]
-    figures: dict[str, float] = json.loads(
-        subprocess.run(arguments, check=True, capture_output=True, text=True).stdout.splitlines()[
-            -1
-        ]
+def run(ground: Ground, settings: Settings) -> Iterator[Contest]:
+    """A contest for each way to start a process."""
+    path = ground.folder / "images.npy"
+    shape = (settings.size, SIZE, SIZE, 3)
+    np.save(path, np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8))
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+    for method in METHODS:
+        if not settings.wants(method):
+            continue
+        turns = {
+            name: partial(ground.apart, run_one, name, method, str(path), settings.size)
+            for name in (BARE, *CONTESTANTS)
+        }
+        found = ground.rounds(f"sharing by {method}", turns, settings.rounds)
+        bare = statistics.median(turn["dirty_mb"] for turn in found[BARE])
+        yield contest_of(method, found, bare, settings)
+
+
+def contest_of(
+    method: str, found: dict[str, list[Figures]], bare: float, settings: Settings
+) -> Contest:
+    others = dict.fromkeys(CONTESTANTS, REFERENCE)
+    contest = Contest(
+        method,
+        f"{WORKERS} workers by {method}, {settings.size * SIZE * SIZE * 3 / 1e6:.0f} MB of images",
+        "images/s",
+        [
+            Column("images/s", "images_per_s"),
+            Ratio("x shared", "images_per_s", "", numerator="contestant", subjects=others),
+            Column("first batch, ms", "first_ms"),
+            Ratio("x shared", "first_ms", "", numerator="contestant", subjects=others),
+            Column("MB a worker", "own_mb", ".1f"),
+        ],
+        {name: turns for name, turns in found.items() if name != BARE},
+        ours=["nl.share", "nl.open"],
+        notes=[
+            f"A worker that has only imported the same modules has written {bare:.1f} MB; MB a"
+            " worker is what is above that."
+        ],
     )
-    return figures
-
-
-def medians(runs: list[dict[str, float]]) -> dict[str, float]:
-    return {name: statistics.median(run[name] for run in runs) for name in runs[0]}
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--quick", action="store_true", help="a look, not a measurement: 1 run")
-    parser.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.one:
-        contestant, method, path = arguments.one
-        print(json.dumps(run_one(contestant, method, Path(path))))
-        return
-    runs = 1 if arguments.quick else arguments.runs
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "images.npy"
-        images = np.random.default_rng(0).integers(0, 256, (ITEMS, SIZE, SIZE, 3), dtype=np.uint8)
-        np.save(path, images)
-        del images
-        with path.open("rb+") as file:
-            os.fsync(file.fileno())
-        for method in METHODS:
-            taken: dict[str, list[dict[str, float]]] = {
-                name: [] for name in ("nothing", *CONTESTANTS)
-            }
-            for _ in range(runs):
-                for name, runs_of in taken.items():
-                    runs_of.append(run_apart(name, method, path))
-            bare = medians(taken.pop("nothing"))["dirty_mb"]
-            figures_of = {name: medians(runs_of) for name, runs_of in taken.items()}
-            reference = figures_of["shared tensor"]
-            print(
-                f"\n{method}: {WORKERS} workers, {ITEMS * SIZE * SIZE * 3 / 1e6:.0f} MB, medians of"
-                f" {runs}"
-            )
-            print(
-                f"{'':<16}{'MB a worker':>12}{'first batch, ms':>18}{'x shared':>10}"
-                f"{'images/s':>11}{'x shared':>10}"
-            )
-            for name, figures in figures_of.items():
-                first, rate = figures["first_ms"], figures["images_per_s"]
-                print(
-                    f"{name:<16}{figures['dirty_mb'] - bare:>12.1f}"
-                    f"{first:>18.0f}{first / reference['first_ms']:>10.2f}"
-                    f"{rate:>11.0f}{rate / reference['images_per_s']:>10.2f}"
-                )
-
-
-if __name__ == "__main__":
-    main()
+    for name in CONTESTANTS:
+        dirty = contest.value(name, "dirty_mb")
+        if dirty is not None:
+            contest.derived[name] = {"own_mb": dirty - bare}
+    return contest

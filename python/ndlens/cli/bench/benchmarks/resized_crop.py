@@ -18,44 +18,52 @@ How. First each contestant's batches are checked: dtype, shape, and that their v
 images normalised. Then the contestants take turns, each turn timed over whole epochs; a figure is
 the median of its turns.
 
-    python benches/resized_crop.py [--rounds 5] [--images 512] [--seconds 1.5] [--quick]
+    ndlens bench resized_crop
 """
 
 from __future__ import annotations
 
-import argparse
-import os
-import statistics
-import time
-from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
-import torch
-from torchvision.transforms import v2
 
 import ndlens as nl
 from ndlens import transforms as T
 
+from ..contest import Column, Contest, Ratio, beside
+from ..ground import Contestant, Ground, Settings, present, rate_of_epochs
+from ..peers import find
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import torch
+
+__all__ = ["CONTESTS", "FULL", "PEERS", "QUICK", "run"]
+
+CONTESTS = ("float32",)
+PEERS: tuple[str, ...] = ()
+FULL = Settings(rounds=5, seconds=1.5, size=512, least=32)
+QUICK = Settings(rounds=1, seconds=0.5, size=128, least=32, quick=True)
+
 SIZE, CROP, BATCH = 512, 224, 32
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SUBJECT = "ndlens 2 workers"
-BUSY = 0.5
 
 Images = npt.NDArray[np.uint8]
-Batches = Iterable[torch.Tensor]
 
 
-def ndlens_loader(images: Images, workers: int) -> Batches:
+def ndlens_loader(images: Images, workers: int) -> nl.Loader[Any]:
     return nl.Loader(
         images,
         batch_size=BATCH,
         shuffle=True,
         drop_last=True,
         num_workers=workers,
-        output="torch",
+        output="numpy" if find("torch") else "torch",
         transforms=[
             T.RandomResizedCrop(CROP),
             T.RandomHorizontalFlip(),
@@ -67,7 +75,13 @@ def ndlens_loader(images: Images, workers: int) -> Batches:
 
 
 class Torchvision:
+    """Each image through torchvision's transforms, and a stack of them."""
+
     def __init__(self, images: Images) -> None:
+        import torch
+        from torchvision.transforms import v2
+
+        self.torch = torch
         self.images = torch.from_numpy(images).permute(0, 3, 1, 2)
         self.transform = v2.Compose(
             [
@@ -79,16 +93,19 @@ class Torchvision:
         )
 
     def __iter__(self) -> Iterator[torch.Tensor]:
-        for chosen in torch.randperm(len(self.images)).split(BATCH):
-            yield torch.stack([self.transform(self.images[i]) for i in chosen.tolist()])
+        for chosen in self.torch.randperm(len(self.images)).split(BATCH):
+            yield self.torch.stack([self.transform(self.images[i]) for i in chosen.tolist()])
 
 
 class OpenCV:
+    """A slice through cv2.resize in a pool of threads, and NumPy into one batch."""
+
     def __init__(self, images: Images, threads: int) -> None:
+        import cv2
+
         cv2.setNumThreads(0)
-        self.images = images
-        self.batch = torch.empty(BATCH, 3, CROP, CROP)
-        self.rows = self.batch.numpy()
+        self.cv2, self.images = cv2, images
+        self.batch = np.empty((BATCH, 3, CROP, CROP), np.float32)
         self.pool = ThreadPoolExecutor(threads)
         self.random = np.random.default_rng()
         self.scale = np.float32(1 / 255) / np.array(STD, np.float32)
@@ -97,11 +114,11 @@ class OpenCV:
     def make(self, task: tuple[int, int, tuple[int, int, int, int], bool]) -> None:
         row, image, (top, left, height, width), flip = task
         part = self.images[image, top : top + height, left : left + width]
-        resized = cv2.resize(part, (CROP, CROP), interpolation=cv2.INTER_LINEAR)
+        resized = self.cv2.resize(part, (CROP, CROP), interpolation=self.cv2.INTER_LINEAR)
         if flip:
             resized = resized[:, ::-1]
         for channel in range(3):
-            out = self.rows[row, channel]
+            out = self.batch[row, channel]
             np.multiply(resized[..., channel], self.scale[channel], out=out)
             np.subtract(out, self.shift[channel], out=out)
 
@@ -114,7 +131,7 @@ class OpenCV:
                 top, left = (int(self.random.integers(SIZE - side + 1)) for side in (height, width))
                 return top, left, height, width
 
-    def __iter__(self) -> Iterator[torch.Tensor]:
+    def __iter__(self) -> Iterator[npt.NDArray[np.float32]]:
         order = self.random.permutation(len(self.images))
         for start in range(0, len(order), BATCH):
             flips = self.random.random(BATCH) < 0.5
@@ -126,12 +143,12 @@ class OpenCV:
             yield self.batch
 
 
-CONTESTANTS: dict[str, Callable[[Images], Batches]] = {
-    "ndlens 0 workers": lambda images: ndlens_loader(images, 0),
-    SUBJECT: lambda images: ndlens_loader(images, 2),
-    "torchvision v2": Torchvision,
-    "OpenCV 1 thread": lambda images: OpenCV(images, 1),
-    "OpenCV 2 threads": lambda images: OpenCV(images, 2),
+CONTESTANTS = {
+    "ndlens 0 workers": Contestant(partial(ndlens_loader, workers=0)),
+    SUBJECT: Contestant(partial(ndlens_loader, workers=2)),
+    "torchvision v2": Contestant(Torchvision, ("torch", "torchvision")),
+    "OpenCV 1 thread": Contestant(partial(OpenCV, threads=1), ("cv2",)),
+    "OpenCV 2 threads": Contestant(partial(OpenCV, threads=2), ("cv2",)),
 }
 
 
@@ -143,69 +160,53 @@ def smooth_images(count: int) -> Images:
     return np.stack([np.rint(plane[..., None] * colour).astype(np.uint8) for colour in colours])
 
 
-def check(make: Callable[[Images], Batches]) -> None:
+def check(name: str) -> None:
     images = smooth_images(BATCH)
     most = images.max(axis=(1, 2)) / 255
-    for batch in make(images):
-        assert batch.dtype == torch.float32, batch.dtype
-        assert batch.shape == (BATCH, 3, CROP, CROP), batch.shape
-        pixels = batch * torch.tensor(STD)[:, None, None] + torch.tensor(MEAN)[:, None, None]
-        assert pixels.min() > -0.01
-        assert pixels.amax((2, 3)).max() <= most.max() + 0.01
+    for batch in CONTESTANTS[name].make(images):
+        values = np.asarray(batch)
+        assert values.dtype == np.float32, f"{name}: {values.dtype}"
+        assert values.shape == (BATCH, 3, CROP, CROP), f"{name}: {values.shape}"
+        pixels = values * np.array(STD)[:, None, None] + np.array(MEAN)[:, None, None]
+        assert pixels.min() > -0.01, f"{name}: values below those of the images"
+        assert pixels.max() <= most.max() + 0.01, f"{name}: values above those of the images"
         # Neighbours differ by at most a step of the gradient, for any resized part.
-        assert pixels.diff(dim=3).abs().max() < 0.02
-        assert pixels.diff(dim=2).abs().max() < 0.02
-        assert 0.2 < pixels.mean() < 0.5
+        for axis in (2, 3):
+            steps = np.abs(np.diff(pixels, axis=axis))
+            assert steps.max() < 0.02, f"{name}: no gradient along axis {axis}"
+        assert 0.2 < pixels.mean() < 0.5, f"{name}: another mean than that of the images"
 
 
-def images_per_second(batches: Batches, at_least_seconds: float) -> float:
-    images, start = 0, time.perf_counter()
-    while (seconds := time.perf_counter() - start) < at_least_seconds:
-        for batch in batches:
-            images += len(batch)
-    return images / seconds
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument(
-        "--images", type=int, default=512, help="number of images of 786 kB in memory"
-    )
-    parser.add_argument(
-        "--seconds", type=float, default=1.5, help="least seconds of each measurement"
-    )
-    parser.add_argument(
-        "--quick", action="store_true", help="a look, not a measurement: 1 round, 128 images"
-    )
-    arguments = parser.parse_args()
-    if arguments.quick:
-        arguments.rounds, arguments.images, arguments.seconds = 1, 128, 0.5
-    print(
-        f"RandomResizedCrop {CROP}, flip, normalise, of {arguments.images} images ({SIZE},{SIZE},3)"
-        " u8, batches of"
-    )
-    print(f"{BATCH}, shuffled; medians of {arguments.rounds}", flush=True)
-    if (load := os.getloadavg()[0]) > BUSY:
-        print(f"others use this machine (load {load:.1f}): do not cite these ratios")
-    for make in CONTESTANTS.values():
-        check(make)
+def run(ground: Ground, settings: Settings) -> Iterator[Contest]:
+    """One contest."""
+    key = "float32"
+    if not settings.wants(key):
+        return
+    names, absent = present(CONTESTANTS)
+    ground.each("resized crop, checking", names, check)
     images = np.random.default_rng().integers(
-        0, 256, (arguments.images, SIZE, SIZE, 3), dtype=np.uint8
+        0, 256, (settings.size, SIZE, SIZE, 3), dtype=np.uint8
     )
-    contestants = {name: make(images) for name, make in CONTESTANTS.items()}
-    found: dict[str, list[float]] = {name: [] for name in CONTESTANTS}
-    for batches in contestants.values():
-        images_per_second(batches, arguments.seconds / 3)
-    for _ in range(arguments.rounds):
-        for name, batches in contestants.items():
-            found[name].append(images_per_second(batches, arguments.seconds))
-    rates = {name: statistics.median(rates) for name, rates in found.items()}
-    print(f"{'':<22}{'images/s':>10}   {SUBJECT} is")
-    for name, rate in rates.items():
-        ratio = "" if name == SUBJECT else f"{rates[SUBJECT] / rate:.2f} x as fast"
-        print(f"{name:<22}{rate:>10,.0f}   {ratio}")
+    contestants = {name: CONTESTANTS[name].make(images) for name in names}
+    ground.each(
+        "resized crop, warming up",
+        names,
+        lambda name: rate_of_epochs(contestants[name], settings.seconds / 3),
+    )
+    turns = {name: partial(figures, contestants[name], settings.seconds) for name in names}
+    yield Contest(
+        key,
+        f"RandomResizedCrop {CROP}, flip, normalise, of {settings.size:,} images ({SIZE}, {SIZE},"
+        f" 3) of bytes, to float32, channels first, batches of {BATCH}, shuffled",
+        "images/s",
+        [
+            Column("images/s", "images_per_second"),
+            Ratio(f"{SUBJECT} is", "images_per_second", subjects=beside(SUBJECT, names)),
+        ],
+        ground.rounds("resized crop", turns, settings.rounds),
+        absent=absent,
+    )
 
 
-if __name__ == "__main__":
-    main()
+def figures(batches: Any, seconds: float) -> dict[str, float]:
+    return {"images_per_second": rate_of_epochs(batches, seconds)}

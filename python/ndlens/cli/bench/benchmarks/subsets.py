@@ -14,71 +14,86 @@ How. Batches are checked first. Then all take turns for some rounds, and each co
 turn. Time is the processor's, so that other processes on the machine count as little as possible;
 they still share its caches.
 
-    python benches/subsets.py [--rounds 9] [--seconds 0.3] [--rows 3000000]
+    ndlens bench subsets     # or one of its contests: subsets:64, subsets:256, subsets:1024
 """
 
 from __future__ import annotations
 
-import argparse
-import statistics
 import time
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 import ndlens as nl
 
+from ..contest import Column, Contest, Figures, Ratio
+from ..ground import Ground, Settings
 
-def loader(rows: Any) -> nl.Loader:
-    return nl.Loader(rows, batch_size=8192, shuffle=True, drop_last=True, output="numpy")
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["CONTESTS", "FULL", "PEERS", "QUICK", "run"]
+
+CONTESTS = ("64", "256", "1024")
+PEERS: tuple[str, ...] = ()
+FULL = Settings(rounds=9, seconds=0.3, size=3_000_000, least=200_000)
+QUICK = Settings(rounds=3, seconds=0.1, size=300_000, least=200_000, quick=True)
+BATCH = 8192
+
+
+def loader(rows: Any) -> nl.Loader[Any]:
+    return nl.Loader(rows, batch_size=BATCH, shuffle=True, drop_last=True, output="numpy")
 
 
 def check(rows: npt.NDArray[np.float32], chosen: npt.NDArray[np.int64]) -> None:
     batches = loader(nl.subset(rows, chosen))
-    expected = rows[chosen[batches.indices(0).numpy()[:8192]]]
+    expected = rows[chosen[batches.indices(0).numpy()[:BATCH]]]
     assert np.array_equal(next(iter(batches)), expected), "a subset gathers other rows"
 
 
-def nanoseconds(batches: nl.Loader, seconds: float) -> float:
+def nanoseconds(batches: nl.Loader[Any], seconds: float) -> Figures:
     done, start = 0, time.process_time()
     while True:
         for batch in batches:
             done += len(batch)
             if (spent := time.process_time() - start) >= seconds:
-                return spent / done * 1e9
+                return {"nanoseconds": spent / done * 1e9}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--seconds", type=float, default=0.3, help="least seconds of each turn")
-    parser.add_argument("--rows", type=int, default=3_000_000)
-    arguments = parser.parse_args()
+def run(ground: Ground, settings: Settings) -> Iterator[Contest]:
+    """A contest for each size of rows."""
     rng = np.random.default_rng(0)
     for nbytes in (64, 256, 1024):
-        count = arguments.rows * 64 // max(nbytes // 4, 64)
+        key = str(nbytes)
+        if not settings.wants(key):
+            continue
+        count = settings.size * 64 // max(nbytes // 4, 64)
         rows = rng.random((count, nbytes // 4), np.float32)
         train, _ = nl.split(rows, [0.8, 0.2])
         order = rng.permutation(count)[: len(train)]
-        check(rows, order)
-        check(rows, np.sort(order))
+        for chosen in (order, np.sort(order)):
+            check(rows, chosen)
         contestants = {
             "whole": loader(rows[: len(train)]),
             "split": loader(train),
             "range": loader(nl.subset(rows, np.arange(len(train)))),
             "permuted": loader(nl.subset(rows, order)),
         }
-        found: dict[str, list[float]] = {name: [] for name in contestants}
-        for _ in range(arguments.rounds):
-            for name, batches in contestants.items():
-                found[name].append(nanoseconds(batches, arguments.seconds))
-        medians = {name: statistics.median(times) for name, times in found.items()}
-        print(f"rows of {nbytes} bytes, {len(train):,} of {count:,}")
-        for name, taken in medians.items():
-            print(f"  {name:<10}{taken:>8.1f} ns a row   {medians['whole'] / taken:.2f} x as fast")
-        print(flush=True)
-
-
-if __name__ == "__main__":
-    main()
+        turns = {
+            name: partial(nanoseconds, batches, settings.seconds)
+            for name, batches in contestants.items()
+        }
+        names = list(turns)
+        yield Contest(
+            key,
+            f"Rows of {nbytes} bytes, {len(train):,} of {count:,}",
+            "ns a row",
+            [
+                Column("ns a row", "nanoseconds", ".1f"),
+                Ratio("beside whole", "nanoseconds", subjects=dict.fromkeys(names, "whole")),
+            ],
+            ground.rounds(f"subsets of rows of {nbytes}", turns, settings.rounds),
+            ours=names,
+        )
