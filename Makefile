@@ -27,9 +27,8 @@ unexport CONDA_PREFIX PYTHONHOME PYTHONPATH
 
 # Two installations at once would write to one environment.
 .NOTPARALLEL:
-.PHONY: help demo test docs fuzz-layout memory-sweep soak exits loom lint bench instructions \
-	valgrind screenshots build clean
-.PHONY: fuzz fuzz-corpus asan leaks
+.PHONY: help demo test docs fuzz fuzz-corpus fuzz-layout asan leaks memory-sweep soak exits loom \
+	lint bench audit instructions valgrind screenshots build clean
 .DEFAULT_GOAL := help
 
 # Seconds for each target of make fuzz.
@@ -37,7 +36,7 @@ SECONDS ?= 60
 
 # What each recipe needs; the table above says how much that is.
 demo screenshots: .venv/has-demo
-asan fuzz-layout soak exits leaks memory-sweep: .venv/has-test
+asan audit fuzz-layout soak exits leaks memory-sweep: .venv/has-test
 test: .venv/has-frameworks
 bench: .venv/has-bench
 lint: .venv/has-lint
@@ -107,6 +106,9 @@ lint: build ## Check format, lints, types, stubs, documentation, spelling, impor
 bench: build valgrind ## Measure ndlens beside NumPy, numba, OpenCV and PyTorch; takes its time
 	$(BIN)/python benches/instructions.py
 	$(BIN)/ndlens bench
+
+audit: build ## Measure which hand-offs copy, and put the tables into README.md and docs/audit.md
+	$(BIN)/python tests/docs/audit_tables.py
 
 instructions: valgrind ## Count each kernel's instructions and make the counts the new baseline
 	$(BIN)/python benches/instructions.py --write

@@ -43,7 +43,19 @@ impl Integer {
             DType::I32 => Integer::I32,
             DType::U64 => Integer::U64,
             DType::I64 => Integer::I64,
-            _ => return None,
+            DType::F16
+            | DType::Bf16
+            | DType::F32
+            | DType::F64
+            | DType::C64
+            | DType::C128
+            | DType::F8E4M3FN
+            | DType::F8E5M2
+            | DType::F8E4M3FNUZ
+            | DType::F8E5M2FNUZ
+            | DType::F8E8M0FNU
+            | DType::F4E2M1FNx2
+            | DType::Opaque(_) => return None,
         })
     }
 

@@ -60,7 +60,24 @@ impl Float {
             DType::Bf16 => Some(Float::Bf16),
             DType::F32 => Some(Float::F32),
             DType::F64 => Some(Float::F64),
-            _ => None,
+            DType::Bool
+            | DType::U8
+            | DType::I8
+            | DType::U16
+            | DType::I16
+            | DType::U32
+            | DType::I32
+            | DType::U64
+            | DType::I64
+            | DType::C64
+            | DType::C128
+            | DType::F8E4M3FN
+            | DType::F8E5M2
+            | DType::F8E4M3FNUZ
+            | DType::F8E5M2FNUZ
+            | DType::F8E8M0FNU
+            | DType::F4E2M1FNx2
+            | DType::Opaque(_) => None,
         }
     }
 

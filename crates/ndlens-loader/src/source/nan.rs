@@ -129,7 +129,16 @@ fn nan_test(dtype: &DType) -> Result<Option<NanTest>> {
         DType::F8E4M3FNUZ | DType::F8E5M2FNUZ => Some(|bytes| bytes.contains(&0x80)),
         DType::F8E8M0FNU => Some(|bytes| bytes.contains(&0xFF)),
         DType::Opaque(_) => return Err(Error::NanOfOpaque { dtype: dtype.to_string() }),
-        _ => None,
+        DType::Bool
+        | DType::U8
+        | DType::I8
+        | DType::U16
+        | DType::I16
+        | DType::U32
+        | DType::I32
+        | DType::U64
+        | DType::I64
+        | DType::F4E2M1FNx2 => None,
     })
 }
 

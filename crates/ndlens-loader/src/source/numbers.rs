@@ -67,7 +67,20 @@ pub(crate) fn each_integer(
         DType::I32 => each!(i32),
         DType::U64 => each!(u64),
         DType::I64 => each!(i64),
-        _ => return Ok(None),
+        DType::Bool
+        | DType::F16
+        | DType::Bf16
+        | DType::F32
+        | DType::F64
+        | DType::C64
+        | DType::C128
+        | DType::F8E4M3FN
+        | DType::F8E5M2
+        | DType::F8E4M3FNUZ
+        | DType::F8E5M2FNUZ
+        | DType::F8E8M0FNU
+        | DType::F4E2M1FNx2
+        | DType::Opaque(_) => return Ok(None),
     }
     .map(Some)
 }
