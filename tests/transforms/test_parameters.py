@@ -240,3 +240,15 @@ def test_a_compose_for_each_field_of_a_tuple_is_taken() -> None:
     ((images, labels),) = nl.Loader((IMAGES, np.arange(2)), batch_size=2, transforms=both)
     assert images.shape == (2, 3, 4, 4)
     assert labels.tolist() == [0, 1]
+
+
+def test_ctrl_c_while_transforms_are_read_is_raised_as_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupted(_self: T.Transform) -> dict[str, Any]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(T.RandomGrayscale, "_arguments", interrupted)
+    with pytest.raises(KeyboardInterrupt) as error:
+        nl.Loader(IMAGES, batch_size=1, transforms=[T.RandomGrayscale(0.5)])
+    assert (str(error.value), error.value.__cause__) == ("", None)

@@ -18,7 +18,7 @@ pub(crate) const WALKED: usize = 1 << 22;
 pub(crate) fn directory() -> TempDir {
     let memory = Path::new("/dev/shm");
     let home = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
-    tempfile::Builder::new().prefix("ndlens-fuzz-").tempdir_in(home).expect("a directory")
+    tempfile::Builder::new().prefix("hostile-").tempdir_in(home).expect("a directory")
 }
 
 /// A file of these bytes, in the directory.

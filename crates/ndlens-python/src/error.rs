@@ -4,7 +4,7 @@
 //! a new variant compiles when it has a kind, a new kind when it has an exception.
 
 use pyo3::exceptions::{
-    PyAttributeError, PyBufferError, PyFileNotFoundError, PyIndexError, PyKeyError,
+    PyAttributeError, PyBufferError, PyException, PyFileNotFoundError, PyIndexError, PyKeyError,
     PyKeyboardInterrupt, PyMemoryError, PyNotImplementedError, PyOSError, PyRuntimeError,
     PyTypeError, PyValueError,
 };
@@ -132,6 +132,10 @@ fn os_message(errno: i32) -> String {
 /// The same error with a place before its message, or in a note if its class takes more than a
 /// message.
 pub(crate) fn in_place(py: Python<'_>, place: &str, error: PyErr) -> PyErr {
+    // Ctrl-C comes at any place and is about none.
+    if !error.is_instance_of::<PyException>(py) {
+        return error;
+    }
     let message = format!("{place}: {}", error.value(py));
     if let Ok(named) = error.get_type(py).call1((message,)) {
         let named = PyErr::from_value(named);
