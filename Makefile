@@ -27,13 +27,16 @@ unexport CONDA_PREFIX PYTHONHOME PYTHONPATH
 
 # Two installations at once would write to one environment.
 .NOTPARALLEL:
-.PHONY: help demo test docs fuzz-layout memory-sweep soak exits loom lint bench instructions \
-	valgrind screenshots build clean
+.PHONY: help demo test docs fuzz fuzz-corpus fuzz-layout asan leaks memory-sweep soak exits loom \
+	lint bench audit instructions valgrind screenshots build clean
 .DEFAULT_GOAL := help
+
+# Seconds for each target of make fuzz.
+SECONDS ?= 60
 
 # What each recipe needs; the table above says how much that is.
 demo screenshots: .venv/has-demo
-fuzz-layout soak exits memory-sweep: .venv/has-test
+asan audit fuzz-layout soak exits leaks memory-sweep: .venv/has-test
 test: .venv/has-frameworks
 bench: .venv/has-bench
 lint: .venv/has-lint
@@ -50,6 +53,13 @@ test: build ## Run all tests: Rust, Python, the examples in the documentation
 	cargo test --workspace
 	$(BIN)/pytest
 
+fuzz: ## Give hostile bytes to every target for SECONDS each, with AddressSanitizer
+	@test -n "$(PYTHON)" || { echo 'make fuzz needs Python >= 3.11' >&2; exit 1; }
+	$(PYTHON) fuzz/run.py --seconds $(SECONDS)
+
+fuzz-corpus: ## Make the corpora in fuzz/corpus anew, of all that make fuzz found
+	$(PYTHON) fuzz/run.py --merge
+
 # Without --quiet, which hides warnings from --strict too.
 docs: ## Build the documentation as a site in site/, offline, and check every link of it
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
@@ -61,8 +71,14 @@ fuzz-layout: build ## Compare 100,000 random chains of operations with NumPy (ab
 soak: build ## Share, send and lose arrays for some minutes; shared memory must stay flat
 	$(BIN)/python -m tests.stress.soak_shared --rounds 50000
 
-exits: build ## End the interpreter in every way while ndlens is at work, five times each
-	$(BIN)/python -m tests.stress.exits --runs 5
+exits: build ## End the interpreter in every way, five times each, and 200 times at any moment
+	$(BIN)/python -m tests.stress.exits --runs 5 --random 200
+
+asan: ## Run the tests of the crates, and the Python tests at the border, with AddressSanitizer
+	$(BIN)/python -m tests.stress.asan
+
+leaks: build ## Export, import and fail a million times; what is in use must stay flat
+	$(BIN)/python -m tests.stress.leaks --rounds 1000000
 
 memory-sweep: build ## Run every operation where memory is limited, then where it runs out once
 	$(BIN)/python tests/stress/memory_sweep.py
@@ -89,16 +105,10 @@ lint: build ## Check format, lints, types, stubs, documentation, spelling, impor
 
 bench: build valgrind ## Measure ndlens beside NumPy, numba, OpenCV and PyTorch; takes its time
 	$(BIN)/python benches/instructions.py
-	$(BIN)/python benches/views.py
-	$(BIN)/python benches/crop.py
-	$(BIN)/python benches/resized_crop.py
-	$(BIN)/python benches/rows.py
-	$(BIN)/python benches/subsets.py
-	$(BIN)/python benches/sharing.py
-	$(BIN)/python benches/opening.py
-	$(BIN)/python benches/order.py
-	$(BIN)/python benches/colour.py
-	$(BIN)/python benches/mixing.py
+	$(BIN)/ndlens bench
+
+audit: build ## Measure which hand-offs copy, and put the tables into README.md and docs/audit.md
+	$(BIN)/python tests/docs/audit_tables.py
 
 instructions: valgrind ## Count each kernel's instructions and make the counts the new baseline
 	$(BIN)/python benches/instructions.py --write
@@ -124,7 +134,8 @@ build: ## Build the Python module in place; quick when nothing changed
 	$(BIN)/maturin develop --release --quiet
 
 clean: ## Remove everything the recipes made, the virtual environment too
-	rm -rf .venv target demo site .mypy_cache .pytest_cache .ruff_cache .hypothesis python/ndlens/*.so
+	rm -rf .venv target fuzz/target demo site python/ndlens/*.so
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The packages of a group, with those of the groups that it includes.

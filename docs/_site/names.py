@@ -1,4 +1,4 @@
-"""Links from names in code, such as `nl.view` and `benches/crop.py`, to what they name.
+"""Links from names in code, such as `nl.view` and `benches/instructions.py`, to what they name.
 
 On GitHub and in `help` they are code alone. On the site each leads to the place that documents it,
 if there is one, or to the file.

@@ -1,8 +1,8 @@
 """The repository as pages of the site: what the documentation links to beyond `docs/`.
 
-On GitHub a page links to `../ARCHITECTURE.md` or `../benches/crop.py` and finds the file. The site
-has them too: documents of the root as pages of their own, any other file as a page that shows it,
-and a folder as a list of its files. So every link works in both, and offline.
+On GitHub a page links to `../ARCHITECTURE.md` or `../benches/instructions.py` and finds the file.
+The site has them too: documents of the root as pages of their own, any other file as a page that
+shows it, and a folder as a list of its files. So every link works in both, and offline.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ LANGUAGES = {
 }
 
 LINK = re.compile(r"\]\(\s*([^)\s#]+)")
-# A path from the root, in code: `benches/crop.py`.
+# A path from the root, in code: `benches/instructions.py`.
 NAMED = re.compile(r"`((?:[\w.-]+/)+[\w-]+\.\w+)`")
 # As `names.py` and templates/ name a file, or a line of it.
 SOURCE = re.compile(r'href="source:(?P<path>[^"#]+)(?:#(?P<line>\d+))?"')

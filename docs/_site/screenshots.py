@@ -37,10 +37,10 @@ def main() -> None:
         sys.exit("no Chromium found: apt-get install chromium")
     with tempfile.TemporaryDirectory() as directory:
         folder = Path(directory)
-        for name, obj in faces(folder).items():
-            for theme in GROUND:
-                picture = shot(browser, folder, obj._repr_html_(), theme)
-                save(picture, IMAGES / f"{name}-{theme}.png")
+        shown = faces()
+        for name, theme in (("view", "light"), ("loader", "dark")):
+            picture = shot(browser, folder, shown[name]._repr_html_(), theme)
+            save(picture, IMAGES / f"{name}-{theme}.png")
         picture = sheet(folder)
         path = IMAGES / "preview.webp"
         for quality in (70, 60, 50, 40):
@@ -50,7 +50,7 @@ def main() -> None:
         print(f"{path.relative_to(Path.cwd())}: {picture.size}, {path.stat().st_size:,} bytes")
 
 
-def faces(folder: Path) -> dict[str, Any]:
+def faces() -> dict[str, Any]:
     """The objects whose faces are shown."""
     images = np.zeros((40, 512, 512, 3), np.uint8)
     loader = nl.Loader(

@@ -70,7 +70,8 @@ class Arrays(Mapping[str, View]):
         if isinstance(self._file, _ArrayFile):
             return self._file.array_bytes(name)
         view: View = self._file[name]
-        return view.reinterpret("uint8")
+        packed = view if view.c_contiguous else view.T
+        return packed.reshape(-1).reinterpret("uint8")
 
     def info(self, name: str) -> tuple[str, tuple[int, ...]]:
         """The dtype and the shape of an array, as the file has them.

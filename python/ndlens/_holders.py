@@ -99,7 +99,7 @@ def holders(facts: dict[str, Any], search: bool) -> Holders:
     nbytes = facts["nbytes"]
     what = facts["owner"] if owner is None else _described(owner)
     records = [Holder("owner", 1, what)]
-    claims = "views, and tensors, arrays and loaders made of them, that hold the owner"
+    claims = "views, and tensors and loaders made of them, that hold the owner"
     records.append(Holder("claims", facts["claims"], claims))
     exports = "buffers taken of this view, as by memoryview(view) and view.numpy()"
     records.append(Holder("exports", facts["exports"], exports))

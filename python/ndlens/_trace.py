@@ -8,6 +8,7 @@ task and what it starts.
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -72,8 +73,10 @@ class Copies(Sequence[Copy]):
         self._nbytes = 0
         # The operation and its place; the bytes and the number of copies.
         self._noted: dict[tuple[str, str, int, str], tuple[int, int]] = {}
-        # An asyncio task hands its context, and this trace, to the threads that it starts.
+        # An asyncio task hands its context, and this trace, to the threads that it starts. A fork
+        # copies the lock, perhaps while another thread holds it.
         self._lock = threading.Lock()
+        self._process = os.getpid()
 
     @property
     def nbytes(self) -> int:
@@ -97,12 +100,17 @@ class Copies(Sequence[Copy]):
         return json.dumps(self.to_dict(), indent=2)
 
     def _records(self) -> list[Copy]:
-        with self._lock:
+        with self._own_lock():
             noted = list(self._noted.items())
         return [
             Copy(operation, nbytes, count, filename, lineno, function)
             for (operation, filename, lineno, function), (nbytes, count) in noted
         ]
+
+    def _own_lock(self) -> threading.Lock:
+        if self._process != os.getpid():
+            self._lock, self._process = threading.Lock(), os.getpid()
+        return self._lock
 
     def _ask(self, operation: str, nbytes: int) -> None:
         limit = self._limit_bytes
@@ -115,7 +123,7 @@ class Copies(Sequence[Copy]):
 
     def _add(self, operation: str, nbytes: int, place: tuple[str, int, str]) -> None:
         key = (operation, *place)
-        with self._lock:
+        with self._own_lock():
             before, count = self._noted.get(key, (0, 0))
             self._noted[key] = (before + nbytes, count + 1)
             self._nbytes += nbytes

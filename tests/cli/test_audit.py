@@ -133,8 +133,8 @@ def test_the_report_ends_with_what_it_could_not_check(audited: Done) -> None:
     notes = tables.report(audited.data).notes
     assert notes[0].startswith("Measured in ")
     assert f"torch {torch.__version__}" in notes[0]
-    gpu = "to the GPU. Every array" if torch.cuda.is_available() else "to a GPU. torch finds none"
-    assert notes[1].startswith(f"Not checked: copies {gpu}")
+    gpu = "Every array was in main" if torch.cuda.is_available() else "torch finds none"
+    assert notes[1].startswith(f"Not checked: copies to a GPU. {gpu}")
     assert notes[2] == "Not checked, as asked: processes, epoch."
 
 
@@ -170,19 +170,24 @@ def test_the_tables_in_the_documents_are_those_of_the_program(
             assert without_figures(name, table) == without_figures(name, program[name]), name
 
 
+KEPT = "<!-- ndlens audit: epoch -->\nkept\n<!-- end -->\n"
+
+
 def test_blocks_of_a_document_are_replaced(
     audited: Done, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page = tmp_path / "page.md"
-    page.write_text("a\n<!-- ndlens audit: costs -->\nold\n<!-- end -->\nb\n")
+    page.write_text("a\n<!-- ndlens audit: costs -->\nold\n<!-- end -->\n" + KEPT)
     monkeypatch.setattr(audit_tables, "DOCUMENTS", (page,))
     report = tables.report(audited.data)
     assert list(audit_tables.write(report)) == [page]
+    assert list(audit_tables.write(report)) == []
     text = page.read_text()
     assert text.startswith("a\n<!-- ndlens audit: costs -->\n\n**What a hand-off costs")
     assert "old" not in text
-    assert text.endswith("<!-- end -->\nb\n")
-    (costs,) = audit_tables.published(page).values()
+    # What was not measured stays.
+    assert text.endswith("<!-- end -->\n" + KEPT)
+    costs = audit_tables.published(page)["costs"]
     assert [row[0] for row in costs] == ["method", *handoffs.METHODS]
 
 

@@ -27,8 +27,10 @@ SETTING = "setting"  # the sentences at the end
 
 
 def texts(report: Report) -> dict[str, str]:
-    """What stands in each block."""
+    """What stands in each block; the setting only of a whole audit."""
     tables = {table.name: markdown(table) for table in report.tables}
+    if set(report.data["parts"]) != set(audit.PARTS):
+        return tables
     return tables | {
         SETTING: "".join(
             textwrap.fill(note, 100, initial_indent="- ", subsequent_indent="  ") + "\n"
@@ -59,7 +61,7 @@ def published(document: Path) -> dict[str, list[list[str]]]:
     for _, name, text, _ in BLOCK.findall(document.read_text()):
         lines = [line for line in text.splitlines() if line.startswith("|")]
         rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-        if name != SETTING:
+        if lines:
             tables[name] = [rows[0], *rows[2:]]
     return tables
 

@@ -28,7 +28,7 @@ import stubs  # noqa: E402
         ("docs/files.md", "../ARCHITECTURE.md", "project/architecture.md"),
         ("ARCHITECTURE.md", "docs/decisions/README.md", "decisions/README.md"),
         ("ARCHITECTURE.md", "UNSAFE.md", "project/unsafe.md"),
-        ("docs/speed.md", "../benches/crop.py", "source/benches/crop.py.md"),
+        ("docs/speed.md", "../benches/instructions.py", "source/benches/instructions.py.md"),
         ("docs/speed.md", "../benches", "source/benches/index.md"),
     ],
 )

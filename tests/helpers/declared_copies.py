@@ -4,6 +4,13 @@ from __future__ import annotations
 
 # Bytes of all copies of one kind.
 COPIES: dict[str, dict[str, int]] = {
+    "View: a copy of an object": {"nl.view(copy=True)": 4_000_000},
+    "windows: ids, where": {"array of ids": 8_000_000, "array of where": 999_996},
+    "subset: an array, a mask, a list": {"array of indices": 9_000_000},
+    "split: fractions, groups, classes": {
+        "array of groups": 8_000_000,
+        "array of stratify": 8_000_000,
+    },
     "View: copy": {"View.copy": 4_000_000, "View.tobytes": 2_000_000},
     "View: ascontiguous": {"View.ascontiguous": 2_000_000},
     "View: take of a list": {"View.take": 2_400_000},
@@ -132,6 +139,9 @@ COPIES: dict[str, dict[str, int]] = {
 
 # Operations that copy no element. Those with a refusal raise before they would.
 NOTHING = {
+    "View: holders",
+    "View: an assertion about memory",
+    "View: an assertion about interleaved memory",
     "View: take of a huge range",
     "View: take of an endless iterable",
     "View: tolist of empty rows",

@@ -22,6 +22,7 @@ Documentable = ast.FunctionDef | ast.ClassDef
 MODULES: dict[str, ModuleType] = {
     "ndlens": nl,
     "ndlens.errors": errors,
+    "ndlens.testing": nl.testing,
     "ndlens.torch": nl.torch,
     "ndlens.transforms": transforms,
 }

@@ -25,7 +25,7 @@ NAMES = [operation.name for operation in OPERATIONS]
 
 # What a process grows by without a copy: code that is loaded at its first call. Each view is of
 # 2 to 4 MB.
-LITTLE = {"View": 3 << 19, "others": 3 << 20}
+LITTLE = {"View": 3 << 19, "others": 5 << 20}
 
 
 @pytest.fixture(scope="module")

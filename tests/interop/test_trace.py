@@ -403,3 +403,22 @@ def test_files_beyond_the_number_of_maps_are_read_and_noted(tmp_path: Path) -> N
             assert len(copies) == 2
     """
     assert run(script) == (0, "", "")
+
+
+def test_a_forked_child_goes_on_with_a_trace_of_its_own() -> None:
+    script = """
+        import os
+        import ndlens as nl
+        view = nl.view(bytes(4))
+        with nl.trace() as copies:
+            view.copy()
+            # As if another thread noted a copy while this one forks.
+            with copies._lock:
+                child = os.fork()
+                if child == 0:
+                    view.copy()
+                    os._exit(0 if copies.nbytes == 8 and len(copies) == 2 else 1)
+            assert os.waitpid(child, 0)[1] == 0
+        assert copies.nbytes == 4
+    """
+    assert run(script) == (0, "", "")

@@ -7,12 +7,20 @@ from pathlib import Path
 import pytest
 from tests.helpers.programs import run
 from tests.stress.exits import WAYS, end
+from tests.stress.random_exits import end_at_random
 
 
 @pytest.mark.parametrize("name", WAYS)
 def test_a_process_ends_cleanly(name: str, tmp_path: Path) -> None:
     # `make exits` runs each five times.
     assert end(WAYS[name], tmp_path) == ""
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_process_that_ends_at_any_moment_leaves_nothing_half_made(seed: int) -> None:
+    # `make exits` runs 200.
+    _, wrong = end_at_random(seed)
+    assert wrong == ""
 
 
 def test_a_gate_that_atexit_only_forgets_does_not_close() -> None:

@@ -1,8 +1,9 @@
 """Ends the interpreter in every way while ndlens is at work, and looks at how it ended.
 
-Each way is a program of its own, run several times: `python -m tests.stress.exits --runs 5`. A
-process that is ended by a signal it was not sent, that hangs, or that says anything on standard
-error but what the way is about fails.
+Each way is a program of its own, run several times: `python -m tests.stress.exits --runs 5`.
+`--random 200` adds programs that end at a random moment: `random_exits.py`. A process that is ended
+by a signal it was not sent, that hangs, or that says anything on standard error but what the way is
+about fails.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.stress.random_exits import end_many
+
 # Seconds, far more than any takes.
 HANGS_AFTER = 60
 
@@ -27,6 +30,8 @@ BEGIN = """
     import ndlens as nl
     from ndlens import transforms as T
 
+    # A shell that starts programs in the background has them ignore Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     warnings.simplefilter("ignore", DeprecationWarning)
     x = np.zeros((64, 3000), "u1")
     images = np.zeros((64, 32, 32, 3), "u1")
@@ -209,11 +214,11 @@ def end(way: Way, directory: Path) -> str:
     return ""
 
 
-def main(runs: int) -> int:
-    """Runs each way so often, and prints a line for each."""
-    failed = 0
+def main(runs: int, at_random: int, seed: int) -> int:
+    """Runs each way so often, and prints a line for each; then as many at random moments."""
+    failed = end_many(at_random, seed) if at_random else 0
     with tempfile.TemporaryDirectory() as directory:
-        for name, way in WAYS.items():
+        for name, way in WAYS.items() if runs else ():
             began = time.monotonic()
             wrong = [problem for _ in range(runs) if (problem := end(way, Path(directory)))]
             failed += len(wrong)
@@ -228,5 +233,8 @@ def main(runs: int) -> int:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=5)
-    sys.exit(main(parser.parse_args().runs))
+    parser.add_argument("--runs", type=int, default=5, help="of each way")
+    parser.add_argument("--random", type=int, default=0, help="programs that end at any moment")
+    parser.add_argument("--seed", type=int, default=0, help="of the first of them")
+    arguments = parser.parse_args()
+    sys.exit(main(arguments.runs, arguments.random, arguments.seed))

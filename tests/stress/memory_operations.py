@@ -179,6 +179,19 @@ VIEWS = [
     of_view("a key of a million new axes", "v[(None,) * 1_000_000]", refusal="ValueError"),
     of_view("sharing", "result = nl.shares_memory(v, s), nl.may_share_memory(v, s)"),
     of_view("memory of files", "v.verify(); v.prefetch(); v.drop_cache()\nresult = v.nbytes"),
+    of_view("a copy of an object", "result = nl.view(v.numpy(), copy=True).strides"),
+    of_view("holders", "result = [holder.what for holder in v.holders()]"),
+    of_view(
+        "an assertion about memory",
+        "nl.testing.assert_zero_copy(v, s, write=True)\nresult = v[0, 1]",
+        "nl.testing.assert_zero_copy(v, v)",
+    ),
+    of_view(
+        "an assertion about interleaved memory",
+        "nl.testing.assert_zero_copy(u, w[2_000_000:2_900_000:2])",
+        "u = w.windows(3, 2)\nnl.testing.assert_zero_copy(w, w)",
+        "AssertionError",
+    ),
     of_view("release", "u = v[1:]\nwith u: pass\nresult = repr(u)"),
     of_view(
         "an interface of a million axes",
@@ -363,6 +376,22 @@ ITEMS = [
         "Items: pickle",
         "result = len(pickle.loads(pickle.dumps(w)))",
         "w = nl.windows([np.arange(10) for _ in range(3000)], 5)",
+    ),
+    Operation(
+        "windows: ids, where",
+        "result = len(nl.windows(s, 5, ids=i)), len(nl.windows(s, 5, where=f))",
+        "s = np.arange(1_000_000)\ni = s // 1000\nf = np.ones(999_996, bool)",
+    ),
+    Operation(
+        "subset: an array, a mask, a list",
+        "result = [len(nl.subset(s, i)) for i in (a, a > 9, a.tolist())]",
+        "s = np.zeros(1_000_000)\na = np.arange(1_000_000)",
+    ),
+    Operation(
+        "split: fractions, groups, classes",
+        "result = [[len(p) for p in nl.split(s, [0.8, 0.2], seed=1, **k)] for k in ks]",
+        "s = np.zeros(1_000_000)\na = np.arange(1_000_000) // 1000\n"
+        "ks = [{}, {'groups': a}, {'stratify': a}]",
     ),
     Operation("Items: iteration", "result = len(list(w))", "w = nl.windows(np.arange(100_000), 5)"),
     Operation(

@@ -358,6 +358,17 @@ mod tests {
     }
 
     #[test]
+    fn each_buffer_that_holds_an_owner_is_a_claim() {
+        let buffer = Buffer::zeroed(8).unwrap();
+        assert_eq!(buffer.claims(), 1);
+        let others = [buffer.clone(), buffer.to_read_only()];
+        assert_eq!(buffer.claims(), 3);
+        drop(others);
+        assert_eq!(buffer.claims(), 1);
+        assert!(!buffer.is_held_by_others());
+    }
+
+    #[test]
     fn a_vector_is_taken_without_a_copy() {
         let vec = vec![1u32, 2, 3];
         let ptr = vec.as_ptr() as usize;

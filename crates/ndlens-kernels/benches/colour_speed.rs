@@ -2,7 +2,7 @@
 //! thread.
 //!
 //! Each instruction set runs in a process of its own, since `NDLENS_ISA` is read once. Figures are
-//! medians of nine windows. `benches/colour.py` has the same beside torchvision.
+//! medians of nine windows. `ndlens bench colour` has the same beside torchvision.
 //!
 //! ```text
 //! cargo bench -p ndlens-kernels --bench colour_speed

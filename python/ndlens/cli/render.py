@@ -87,13 +87,15 @@ def _text(table: Table, file: TextIO) -> str:
         from rich.text import Text
     except ImportError:
         return _plain(table)
-    rich = RichTable(title=Text(table.title), title_justify="left", box=SIMPLE_HEAD)
+    rich = RichTable(box=SIMPLE_HEAD)
     for column in table.columns:
         rich.add_column(Text(column), overflow="fold")
     for row in table.rows:
         rich.add_row(*map(Text, row))
     console = Console(file=file)
     with console.capture() as captured:
+        # Not as rich's title, which is folded to the width of the table.
+        console.print(Text(table.title, style="italic"), soft_wrap=True)
         console.print(rich)
     return "\n".join(line.rstrip() for line in captured.get().splitlines()) + "\n"
 

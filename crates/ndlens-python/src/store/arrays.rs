@@ -74,13 +74,11 @@ pub(crate) struct PyArrayFile(Arrays);
 #[pymethods]
 impl PyArrayFile {
     fn __getitem__<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
-        match set_of(py, &self.0, name)? {
-            Some(items) => items.into_bound_py_any(py),
-            None => {
-                let get = || exit::detach(py, || self.0.get(name)).or_raise();
-                PyView::new(reading(py, &self.0, name, get, View::nbytes)?).into_bound_py_any(py)
-            }
+        if let Some(items) = set_of(py, &self.0, name)? {
+            return items.into_bound_py_any(py);
         }
+        let get = || exit::detach(py, || self.0.get(name)).or_raise();
+        PyView::new(reading(py, &self.0, name, get, View::nbytes)?).into_bound_py_any(py)
     }
 
     fn __contains__(&self, name: &str) -> bool {

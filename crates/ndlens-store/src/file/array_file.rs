@@ -7,7 +7,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ndlens_core::{Access, Buffer, View};
+use ndlens_core::{Access, Buffer, DType, Layout, View};
 
 use crate::error::{Error, Result};
 use crate::file::map::MappedFile;
@@ -31,6 +31,13 @@ enum Directory {
 enum Backing {
     Mapped(Buffer),
     Read(File, MapMode),
+}
+
+/// The bytes of packed elements, in C or Fortran order, as they lie in memory: one axis.
+pub(crate) fn bytes_of(packed: &View) -> Result<View> {
+    let offset = if packed.is_empty() { 0 } else { packed.layout().offset() };
+    let layout = Layout::new(&[packed.nbytes()], &[1], offset, 1, packed.buffer().len())?;
+    Ok(View::new(packed.buffer().clone(), layout, DType::U8)?)
 }
 
 /// Arrays in one file.
@@ -149,10 +156,7 @@ impl ArrayFile {
                     Error::BadTensor { path, name, problem: Box::new(problem) }
                 })?)
             }
-            Directory::Members(_) => {
-                let view = self.get(at, name)?;
-                Ok(view.reinterpret(ndlens_core::DType::U8)?)
-            }
+            Directory::Members(_) => bytes_of(&self.get(at, name)?),
         }
     }
 

@@ -13,6 +13,7 @@ use ndlens_core::{View, room};
 
 use crate::error::{Error, IndexProblem, Result};
 use crate::file::array_file::ArrayFile;
+use crate::file::map::MappedFile;
 use crate::file::regular::open_regular;
 use crate::format::Format;
 use crate::format::checkpoint::Checkpoint;
@@ -246,7 +247,7 @@ impl Arrays {
     /// Bytes of files that were read whole, since the process has as many maps as it may have.
     pub fn read_bytes(&self) -> usize {
         let mapped = self.files.iter().filter_map(ArrayFile::mapped);
-        mapped.filter(|file| file.is_read()).map(|file| file.len()).sum()
+        mapped.filter(|file| file.is_read()).map(MappedFile::len).sum()
     }
 
     fn set(&self, name: &str) -> Option<&Parts> {

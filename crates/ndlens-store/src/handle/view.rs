@@ -8,11 +8,12 @@
 //!
 //! Received bytes are not trusted. Views made of them pass the checks of every view.
 
-use ndlens_core::{Buffer, DType, Layout, Order, View};
+use ndlens_core::{Buffer, Layout, Order, View};
 use serde::{Deserialize, Serialize};
 
 use crate::encoding::{DTypeName, from_bytes, to_bytes};
 use crate::error::{Error, Result};
+use crate::file::array_file::bytes_of;
 use crate::file::map::MappedFile;
 use crate::handle::arena::Handle;
 use crate::handle::file::FileHandle;
@@ -195,9 +196,7 @@ impl PackedView {
             fortran_order: order == Order::F,
             read_only: view.is_read_only(),
         };
-        let offset = if packed.is_empty() { 0 } else { packed.layout().offset() };
-        let layout = Layout::new(&[packed.nbytes()], &[1], offset, 1, packed.buffer().len())?;
-        Ok((says, View::new(packed.buffer().clone(), layout, DType::U8)?))
+        Ok((says, bytes_of(&packed)?))
     }
 
     /// The description as bytes to send.

@@ -17,6 +17,7 @@ import contextlib
 import gc
 import importlib
 import importlib.util
+import os
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
@@ -149,6 +150,8 @@ def row(name: str, cases: list[str], nbytes: int, path: str) -> Iterator[dict[st
     process that ends in between has answered by that.
     """
     method = METHODS[name]
+    # On a machine with a GPU JAX would copy every array to it, and take most of its memory.
+    os.environ["JAX_PLATFORMS"] = "cpu"
     for module in method.needs:
         importlib.import_module(module)
     numpy = _numpy() if installed("numpy") else None

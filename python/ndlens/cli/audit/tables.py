@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import re
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 import ndlens as nl
@@ -100,7 +102,6 @@ def _summary(results: dict[str, Any]) -> Table:
             "crop: extra RAM",
             "read-only map, written",
         ],
-        notes=[OPENED],
         name="summary",
     )
     for method, claim in RECIPE.items():
@@ -224,6 +225,10 @@ def _faults(results: dict[str, Any]) -> Iterator[str]:
 
 def _versions(results: dict[str, Any]) -> dict[str, Any]:
     versions: dict[str, Any] = {"ndlens": nl.__version__, "python": platform.python_version()}
+    for module in LIBRARIES:
+        with contextlib.suppress(PackageNotFoundError):
+            if module not in results["missing"]:
+                versions[module] = version(module)
     for row in results["handoffs"].values():
         versions |= row["versions"]
     return versions
@@ -250,11 +255,10 @@ def _unchecked(results: dict[str, Any]) -> Iterator[str]:
             f"Not checked: what needs {LIBRARIES[module]}, which is not installed "
             f"({', '.join(rows)})."
         )
-    gpu = _versions(results).get("gpu")
-    if gpu is False:
-        yield "Not checked: copies to a GPU. torch finds none on this machine."
-    elif gpu:
-        yield "Not checked: copies to the GPU. Every array here is in main memory."
+    here = "Every array was in main memory."
+    if _versions(results).get("gpu") is False:
+        here = "torch finds none on this machine."
+    yield f"Not checked: copies to a GPU. {here}"
     if not ROLLUP.exists():
         yield f"Not checked: memory. The system has no {ROLLUP}."
     for method, row in results["handoffs"].items():

@@ -6,6 +6,8 @@ Nothing is copied to find out: each is asked in the way that refuses to copy.
 from __future__ import annotations
 
 import importlib
+import os
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +59,9 @@ class Consumer:
 
 def consumers() -> list[Consumer]:
     """torch, NumPy and JAX, each as it is installed here. Imports them."""
+    if "jax" not in sys.modules:
+        # On a machine with a GPU JAX would take most of its memory, and nothing is asked of it.
+        os.environ["JAX_PLATFORMS"] = "cpu"
     return [
         _consumer("torch", "torch", _torch),
         _consumer("NumPy", "numpy", _numpy),
@@ -91,7 +96,7 @@ def _numpy(numpy: Any) -> Callable[[nl.View], int]:
 
 def _jax(jax: Any) -> Callable[[nl.View], int]:
     from_dlpack = importlib.import_module("jax.numpy").from_dlpack
-    processor = jax.devices("cpu")[0]  # the default may be a GPU, to which all is copied
+    processor = jax.devices("cpu")[0]
 
     def take(view: nl.View) -> int:
         address: int = from_dlpack(view, device=processor, copy=False).unsafe_buffer_pointer()

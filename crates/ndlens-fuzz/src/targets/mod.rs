@@ -1,0 +1,15 @@
+//! The targets, one in a file.
+
+pub(crate) mod checkpoint;
+pub(crate) mod copies;
+pub(crate) mod dlpack;
+pub(crate) mod formats;
+pub(crate) mod handles;
+pub(crate) mod index;
+pub(crate) mod layout;
+pub(crate) mod npy;
+pub(crate) mod npz;
+pub(crate) mod params;
+pub(crate) mod raw;
+pub(crate) mod safetensors;
+pub(crate) mod transforms;
