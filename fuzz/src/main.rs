@@ -7,11 +7,11 @@ use std::sync::OnceLock;
 use std::{env, process};
 
 use libfuzzer_sys::fuzz_target;
-use ndlens_fuzz::{TARGETS, Target};
+use ndlens_fuzz::{TARGETS, FuzzTarget};
 
 /// The chosen target. The process ends if there is none.
-fn target() -> &'static Target {
-    static TARGET: OnceLock<&Target> = OnceLock::new();
+fn target() -> &'static FuzzTarget {
+    static TARGET: OnceLock<&FuzzTarget> = OnceLock::new();
     TARGET.get_or_init(|| {
         let name = env::var("NDLENS_FUZZ").unwrap_or_default();
         if name.is_empty() {

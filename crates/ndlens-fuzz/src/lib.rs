@@ -1,8 +1,8 @@
 //! What must hold for hostile input, as functions of bytes.
 //!
 //! A fuzzer makes bytes, runs a function on them, and keeps those that reach new code. Each
-//! [`Target`] is such a function. It makes a request of the bytes (a file, a chain of indices, a
-//! DLPack tensor, a list of transforms), gives it to ndlens, and asserts what ndlens promises:
+//! [`FuzzTarget`] is such a function. It makes a request of the bytes (a file, a chain of indices,
+//! a DLPack tensor, a list of transforms), gives it to ndlens, and asserts what ndlens promises:
 //!
 //! - no panic: every failure is a typed error, which names the file if there is one;
 //! - the result is that of a slow, obvious oracle;
@@ -27,14 +27,14 @@ mod numbers;
 mod target;
 mod targets;
 
-pub use crate::target::Target;
+pub use crate::target::FuzzTarget;
 use crate::targets::{
     checkpoint, copies, dlpack, formats, handles, index, layout, npy, npz, params, raw,
     safetensors, transforms,
 };
 
 /// All targets.
-pub const TARGETS: &[Target] = &[
+pub const TARGETS: &[FuzzTarget] = &[
     npy::TARGET,
     npz::TARGET,
     safetensors::TARGET,
@@ -51,6 +51,6 @@ pub const TARGETS: &[Target] = &[
 ];
 
 /// The target of a name.
-pub fn find(name: &str) -> Option<&'static Target> {
+pub fn find(name: &str) -> Option<&'static FuzzTarget> {
     TARGETS.iter().find(|target| target.name == name)
 }

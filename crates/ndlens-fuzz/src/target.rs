@@ -2,7 +2,7 @@
 
 /// A function of bytes that panics if a promise is broken.
 #[derive(Debug, Clone, Copy)]
-pub struct Target {
+pub struct FuzzTarget {
     /// The name, which its corpus has too.
     pub name: &'static str,
     /// What is promised.

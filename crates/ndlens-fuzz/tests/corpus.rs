@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ndlens_fuzz::{TARGETS, Target};
+use ndlens_fuzz::{FuzzTarget, TARGETS};
 
 /// Bytes of all corpora together: they are in git.
 const MOST_BYTES: u64 = 200_000;
@@ -12,7 +12,7 @@ fn home() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz")
 }
 
-fn inputs(kind: &str, target: &Target) -> Vec<PathBuf> {
+fn inputs(kind: &str, target: &FuzzTarget) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(home().join(kind).join(target.name)) else { return vec![] };
     let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
     files.sort();

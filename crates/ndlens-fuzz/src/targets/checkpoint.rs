@@ -4,10 +4,10 @@ use ndlens_store::Opened;
 
 use crate::files::{self, MODES, names_its_file};
 use crate::memory;
-use crate::target::Target;
+use crate::target::FuzzTarget;
 use crate::targets::safetensors::framed;
 
-pub(crate) const TARGET: Target = Target {
+pub(crate) const TARGET: FuzzTarget = FuzzTarget {
     name: "checkpoint",
     promise: "an index gives the tensors that it names and its files have, and leads nowhere else",
     run,

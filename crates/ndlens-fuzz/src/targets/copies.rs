@@ -8,10 +8,10 @@ use ndlens_core::{Buffer, DType, Error, Layout, Order, View};
 
 use crate::grid::{self, Grid};
 use crate::numbers::{self, Small, integers, list};
-use crate::target::Target;
+use crate::target::FuzzTarget;
 use crate::targets::layout::{Operation, foreign};
 
-pub(crate) const TARGET: Target = Target {
+pub(crate) const TARGET: FuzzTarget = FuzzTarget {
     name: "copies",
     promise: "a copy has the elements and no other byte, also where the two sides overlap",
     run: |data| numbers::read(data, run),

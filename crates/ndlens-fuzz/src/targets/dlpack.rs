@@ -19,9 +19,9 @@ use ndlens_core::{
 use crate::files;
 use crate::grid::Grid;
 use crate::numbers::{self, Small, integers, list};
-use crate::target::Target;
+use crate::target::FuzzTarget;
 
-pub(crate) const TARGET: Target = Target {
+pub(crate) const TARGET: FuzzTarget = FuzzTarget {
     name: "dlpack",
     promise: "a tensor's elements are where its fields say, or it is refused; it is freed once",
     run: |data| numbers::read(data, run),

@@ -4,9 +4,9 @@
 use ndlens_core::{DType, Error};
 
 use crate::memory;
-use crate::target::Target;
+use crate::target::FuzzTarget;
 
-pub(crate) const TARGET: Target = Target {
+pub(crate) const TARGET: FuzzTarget = FuzzTarget {
     name: "formats",
     promise: "a name of a dtype means one dtype, which has that name again, or is refused",
     run,

@@ -7,15 +7,17 @@ use std::sync::OnceLock;
 
 use arbitrary::{Arbitrary, Result, Unstructured};
 use ndlens_core::{DType, Order, View, s};
-use ndlens_store::{Arrays, Error, Handle, MapMode, Packed, ViewHandle, save_safetensors, share};
+use ndlens_store::{
+    Arrays, Error, Handle, MapMode, PackedView, ViewHandle, save_safetensors, share,
+};
 
 use crate::files;
 use crate::memory;
 use crate::numbers::{self, list};
-use crate::target::Target;
+use crate::target::FuzzTarget;
 use crate::targets::npy;
 
-pub(crate) const TARGET: Target = Target {
+pub(crate) const TARGET: FuzzTarget = FuzzTarget {
     name: "handles",
     promise: "a damaged handle is an error, or a view within the memory that it leads to",
     run: |data| numbers::read(data, run),
@@ -104,8 +106,8 @@ fn run(u: &mut Unstructured<'_>) -> Result<()> {
         }
         4 => {
             let view = shared.flip(&[0]).expect("an axis");
-            let (packed, raw) = Packed::of(&view).expect("packed");
-            let same = Packed::from_bytes(&changed(packed.to_bytes(), &changes));
+            let (packed, raw) = PackedView::of(&view).expect("packed");
+            let same = PackedView::from_bytes(&changed(packed.to_bytes(), &changes));
             if let Some(again) = same.ok().and_then(|packed| opened(&packed, &raw)) {
                 assert!(!changes.is_empty() || again.equals(&view) == Ok(Some(true)));
             }
@@ -113,7 +115,7 @@ fn run(u: &mut Unstructured<'_>) -> Result<()> {
         _ => {
             let bytes = u.bytes(u.len())?;
             let raw = View::from_vec((0..64u8).collect());
-            if let Ok(packed) = memory::within(bytes.len(), 64, || Packed::from_bytes(bytes)) {
+            if let Ok(packed) = memory::within(bytes.len(), 64, || PackedView::from_bytes(bytes)) {
                 opened(&packed, &raw);
             }
         }
@@ -136,7 +138,7 @@ fn check(handle: &[u8], (view, genuine): (&View, bool)) {
     }
 }
 
-fn opened(packed: &Packed, raw: &View) -> Option<View> {
+fn opened(packed: &PackedView, raw: &View) -> Option<View> {
     let view = packed.open(raw).ok()?;
     // Elements are those bytes, in their order.
     let elements = files::walk(&view)?;

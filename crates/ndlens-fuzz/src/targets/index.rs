@@ -5,9 +5,9 @@ use ndlens_core::{Index, Layout, Order};
 
 use crate::grid::Grid;
 use crate::numbers::{self, Small, list};
-use crate::target::Target;
+use crate::target::FuzzTarget;
 
-pub(crate) const TARGET: Target = Target {
+pub(crate) const TARGET: FuzzTarget = FuzzTarget {
     name: "index",
     promise: "a chain of indices selects what Python's reference says, or is refused",
     run: |data| numbers::read(data, run),

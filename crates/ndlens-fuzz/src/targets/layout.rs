@@ -6,10 +6,10 @@ use ndlens_core::{Error, Index, Layout, MAX_NDIM};
 
 use crate::grid::{self, Grid};
 use crate::numbers::{self, Extent, Small, integers, list};
-use crate::target::Target;
+use crate::target::FuzzTarget;
 use crate::targets::index::indices;
 
-pub(crate) const TARGET: Target = Target {
+pub(crate) const TARGET: FuzzTarget = FuzzTarget {
     name: "layout",
     promise: "a chain of operations shows the elements that NumPy's would, or is refused",
     run: |data| numbers::read(data, run),

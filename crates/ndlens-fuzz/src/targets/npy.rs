@@ -8,9 +8,9 @@ use ndlens_store::{Error, Opened, save_npy};
 
 use crate::files::{self, MODES, names_its_file};
 use crate::memory;
-use crate::target::Target;
+use crate::target::FuzzTarget;
 
-pub(crate) const TARGET: Target = Target {
+pub(crate) const TARGET: FuzzTarget = FuzzTarget {
     name: "npy",
     promise: "a .npy file opens as the array its header describes, or is refused by name",
     run,

@@ -4,9 +4,9 @@ use ndlens_store::Arrays;
 
 use crate::files::{self, MODES, names_its_file};
 use crate::memory;
-use crate::target::Target;
+use crate::target::FuzzTarget;
 
-pub(crate) const TARGET: Target = Target {
+pub(crate) const TARGET: FuzzTarget = FuzzTarget {
     name: "npz",
     promise: "an archive's members open as their headers describe, mapped and read alike",
     run,

@@ -10,9 +10,9 @@ use ndlens_transforms::{
 };
 
 use crate::memory;
-use crate::target::Target;
+use crate::target::FuzzTarget;
 
-pub(crate) const TARGET: Target = Target {
+pub(crate) const TARGET: FuzzTarget = FuzzTarget {
     name: "params",
     promise: "parameters make the item that they describe, or are refused; no pixel is elsewhere",
     run,

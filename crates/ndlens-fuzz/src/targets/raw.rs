@@ -7,9 +7,9 @@ use ndlens_store::{MapMode, Opened, Options, Raw};
 use crate::files::{self, names_its_file};
 use crate::grid::{self, Grid};
 use crate::numbers::{self, Extent, integers, list};
-use crate::target::Target;
+use crate::target::FuzzTarget;
 
-pub(crate) const TARGET: Target = Target {
+pub(crate) const TARGET: FuzzTarget = FuzzTarget {
     name: "raw",
     promise: "a description is accepted if and only if every element is in the file",
     run: |data| numbers::read(data, run),

@@ -6,9 +6,9 @@ use safetensors::SafeTensors;
 
 use crate::files::{self, MODES, names_its_file};
 use crate::memory;
-use crate::target::Target;
+use crate::target::FuzzTarget;
 
-pub(crate) const TARGET: Target = Target {
+pub(crate) const TARGET: FuzzTarget = FuzzTarget {
     name: "safetensors",
     promise: "tensors are those that the safetensors crate reads, or the file is refused by name",
     run,

@@ -8,9 +8,9 @@ use ndlens_transforms::{Argument, Drawn, DrawnList, Pipeline, Scratch, Step, Str
 
 use crate::memory;
 use crate::numbers::{self, Extent, Real, Small, list};
-use crate::target::Target;
+use crate::target::FuzzTarget;
 
-pub(crate) const TARGET: Target = Target {
+pub(crate) const TARGET: FuzzTarget = FuzzTarget {
     name: "transforms",
     promise: "a compiled list makes what its steps make one by one, or is refused at the check",
     run: |data| numbers::read(data, run),
