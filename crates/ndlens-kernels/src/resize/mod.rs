@@ -55,12 +55,12 @@ pub struct ResizeScratch {
 ///
 /// ```
 /// use ndlens_core::{DType, View, s};
-/// use ndlens_kernels::{Filter, Interpolation, MapStep, Resize, Stores, ValueMap};
+/// use ndlens_kernels::{Filter, Interpolation, MapStep, Resizer, Stores, ValueMap};
 /// use ndlens_kernels::{ResizeOutput, ResizeScratch, ResizeWindow};
 ///
 /// let image = View::from_vec(vec![255u8; 40 * 30 * 3]).reshape(&[40, 30, 3])?;
 /// let filter = Filter { interpolation: Interpolation::Bilinear, antialias: true };
-/// let resize = Resize::new(8, 8, 3, &DType::U8, filter)?;
+/// let resize = Resizer::new(8, 8, 3, &DType::U8, filter)?;
 /// let map = ValueMap::new(&DType::U8, 3, &[MapStep::ToDtype { dtype: DType::F32, scale: true }])?;
 /// let window = ResizeWindow { flip_horizontal: true, ..resize.whole() };
 /// let output = ResizeOutput { window, map: &map, channels_first: true, stores: Stores::Cached };

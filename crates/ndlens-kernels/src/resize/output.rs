@@ -25,7 +25,7 @@ pub struct ResizeWindow {
 /// The output of a resize: the written window, its values and its layout.
 #[derive(Debug, Clone, Copy)]
 pub struct ResizeOutput<'a> {
-    /// Window that is written: [`Resize::whole`](crate::Resize::whole) for the whole image.
+    /// Window that is written: [`Resizer::whole`](crate::Resizer::whole) for the whole image.
     pub window: ResizeWindow,
     /// Map of each value.
     pub map: &'a ValueMap,

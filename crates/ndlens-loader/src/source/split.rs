@@ -83,10 +83,10 @@ impl PartSizes {
 /// memory for the list of items.
 ///
 /// ```
-/// use ndlens_loader::{Dealing, Sizes, split};
+/// use ndlens_loader::{Dealing, PartSizes, split};
 ///
 /// let dealing = Dealing { seed: Some(0), ..Dealing::default() };
-/// let parts = split(10, &Sizes::Fractions(vec![0.8, 0.2]), dealing)?;
+/// let parts = split(10, &PartSizes::Fractions(vec![0.8, 0.2]), dealing)?;
 /// assert_eq!(parts.iter().map(|part| part.len()).collect::<Vec<_>>(), [8, 2]);
 /// # Ok::<(), ndlens_loader::Error>(())
 /// ```

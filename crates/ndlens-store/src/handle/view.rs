@@ -157,11 +157,11 @@ impl ViewHandle {
 ///
 /// ```
 /// use ndlens_core::{Order, View};
-/// use ndlens_store::Packed;
+/// use ndlens_store::PackedView;
 ///
 /// let view = View::from_vec(vec![1.0f32, 2.0, 3.0]).flip(&[0])?;
-/// let (packed, bytes) = Packed::of(&view)?;
-/// let again = Packed::from_bytes(&packed.to_bytes())?.open(&bytes)?;
+/// let (packed, bytes) = PackedView::of(&view)?;
+/// let again = PackedView::from_bytes(&packed.to_bytes())?.open(&bytes)?;
 /// assert_eq!(again.to_vec::<f32>()?, [3.0, 2.0, 1.0]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
