@@ -195,9 +195,9 @@ def test_floats_of_6_bits_and_dtypes_to_come_are_had_by_name_and_bytes(path: Pat
 def test_the_bytes_of_a_member_are_one_axis_as_they_lie_in_the_file(tmp_path: Path) -> None:
     rows = np.arange(6, dtype="i2").reshape(2, 3)
     saved = {"scalar": np.array(3.5), "c": rows, "f": np.asfortranarray(rows), "none": rows[:0]}
-    np.savez(tmp_path / "x.npz", **saved)
+    np.savez(tmp_path / "x.npz", allow_pickle=False, **saved)
     archive = open_arrays(tmp_path / "x.npz")
-    read = nl.open(tmp_path / "x.npz", copy=True)
+    read: Any = nl.open(tmp_path / "x.npz", copy=True)
     for arrays in (archive, read, pickle.loads(pickle.dumps(read))):
         for name, array in saved.items():
             flat = arrays.bytes(name)
