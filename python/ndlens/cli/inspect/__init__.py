@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SUMMARY", "add_arguments", "run"]
 
-SUMMARY = "Show what is in files of arrays, and whether torch, NumPy and JAX take it uncopied."
+SUMMARY = "Show what is in files, and whether torch, NumPy and JAX take it without a copy."
 
 # A terminal shows so many arrays of a file; a checkpoint may have 10,000.
 ROWS_ON_A_TERMINAL = 60
