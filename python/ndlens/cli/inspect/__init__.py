@@ -169,9 +169,17 @@ def _reasons(facts: FileFacts, tried: list[dict[str, Taken]]) -> list[str]:
     return [
         f"{names[0]}: {reason}{_likewise(names[1:], len(arrays))}"
         if about_whom is None
-        else f"{about_whom}: {reason}{_about(names, len(arrays))}"
+        else f"{_said_of(about_whom, reason)}{_about(names, len(arrays))}"
         for (about_whom, _), (reason, names) in about.items()
     ]
+
+
+def _said_of(consumer: str, reason: str) -> str:
+    """`reason` with its subject once: some reasons begin with it, as `nl.explain` spells it."""
+    subject = f"{consumer.lower()} "
+    if reason.startswith(subject):
+        return f"{consumer} {reason.removeprefix(subject)}"
+    return f"{consumer}: {reason}"
 
 
 def _about(names: list[str], count: int) -> str:
