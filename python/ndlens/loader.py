@@ -136,7 +136,6 @@ _ELSEWHERE = {
 
 def _one_positional(init: _Init) -> _Init:
     """Says what to type for settings by position, or by the names of `DataLoader`."""
-
     keywords = ["fields", *(init.__kwdefaults__ or ())]
 
     @functools.wraps(init)
