@@ -38,7 +38,8 @@ _RULES = f"""
 {",".join(_SAYS_DARK)}{{{_DARK}}}
 {",".join(_SAYS_LIGHT)}{{{_LIGHT}}}
 .ndl{{background:var(--bg);color:var(--fg);
-font:13px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;max-width:780px;border:1px solid var(--line);border-radius:8px;margin:4px 0;overflow:hidden}}
+font:13px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;
+max-width:780px;border:1px solid var(--line);border-radius:8px;margin:4px 0;overflow:hidden}}
 .ndl *{{box-sizing:border-box}}
 .ndl code,.ndl .ndl-m{{font:12px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",
 monospace;background:none;color:inherit;padding:0;border:0;overflow-wrap:break-word}}
