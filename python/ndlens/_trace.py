@@ -117,8 +117,10 @@ class Copies(Sequence[Copy]):
         limit = self._limit_bytes
         if limit is not None and self._nbytes + nbytes > limit:
             so_far = f", after {_amount(self._nbytes)} of others" if self._nbytes else ""
+            # The compiled half asks for one byte where it does not know the number yet.
+            least = "at least " if nbytes == 1 else ""
             raise CopyRequired(
-                f"{operation} copies {_amount(nbytes)}{so_far}, and a trace with "
+                f"{operation} copies {least}{_amount(nbytes)}{so_far}, and a trace with "
                 f"limit_bytes={limit} is open"
             )
 

@@ -295,6 +295,22 @@ def test_only_photographs_that_are_shown_are_decoded(tmp_path: Path) -> None:
     assert "cannot identify image file" in done.errors
 
 
+def test_a_damaged_photograph_is_named_whatever_pillow_raises(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    noise = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(path)
+    # The chunk of pixels seems short, so the next one has no name: Pillow calls it a SyntaxError.
+    data = bytearray(path.read_bytes())
+    at = data.index(b"IDAT")
+    data[at - 4 : at] = (16).to_bytes(4, "big")
+    path.write_bytes(data)
+    with pytest.raises(SyntaxError), Image.open(path) as image:
+        image.load()
+    done = ndlens_here(tmp_path, "preview", "a.png")
+    assert (done.status, done.out) == (2, "")
+    assert done.errors.startswith("ndlens: a.png: broken PNG file")
+
+
 def test_a_list_in_a_file_or_a_module_of_the_user_is_imported(folder: Path) -> None:
     (folder / "augment_of_preview.py").write_text(
         "from ndlens import transforms as T\ntrain = [T.RandomCrop(32), T.RandomHorizontalFlip()]\n"
