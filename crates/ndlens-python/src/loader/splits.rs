@@ -20,9 +20,9 @@ pub(crate) fn split(
     groups: Option<&Bound<'_, PyAny>>,
     stratify: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<Vec<PySelection>> {
-    let sizes = if let Some(counts) = parts.extract().if_taken(py)? {
+    let sizes = if let Some(counts) = parts.extract::<Vec<usize>>().if_taken(py)? {
         PartSizes::Counts(counts)
-    } else if let Some(fractions) = parts.extract().if_taken(py)? {
+    } else if let Some(fractions) = parts.extract::<Vec<f64>>().if_taken(py)? {
         PartSizes::Fractions(fractions)
     } else {
         return Err(PyTypeError::new_err(format!(
