@@ -27,6 +27,8 @@ collect_ignore = ["docs/_site"]
 FENCE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 TITLED = re.compile(r'^```\w+ title="([\w.]+)"\n(.*?)^```$', re.MULTILINE | re.DOTALL)
 CONSOLE = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+# A name of shared memory, without its end quote.
+NAME = re.compile(r'nl\.(share\([^\n]*name=|attach\()"[\w-]+')
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
@@ -49,7 +51,7 @@ class MarkdownFile(pytest.File):
 
 class MarkdownProgram(pytest.Item):
     def runtest(self) -> None:
-        program = keep_only_python(self.path.read_text())
+        program = with_own_names(keep_only_python(self.path.read_text()))
         with (
             tempfile.TemporaryDirectory() as directory,
             pytest.MonkeyPatch.context() as monkeypatch,
@@ -74,7 +76,7 @@ class MarkdownConsole(pytest.Item):
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         with tempfile.TemporaryDirectory() as directory:
             for name, program in TITLED.findall(text):
-                Path(directory, name).write_text(program)
+                Path(directory, name).write_text(with_own_names(program))
             for command, shown in commands:
                 done = subprocess.run(
                     command,
@@ -105,3 +107,8 @@ def keep_only_python(markdown: str) -> str:
         program += "\n" * markdown.count("\n", end, block.start(1)) + block[1]
         end = block.end(1)
     return program
+
+
+def with_own_names(program: str) -> str:
+    """Gives shared memory names of this process, since two runs at once would find each other's."""
+    return NAME.sub(rf"\g<0>-{os.getpid()}", program)

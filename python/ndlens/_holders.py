@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gc
 import inspect
+import reprlib
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from types import FrameType
 from typing import Any, SupportsIndex, overload
@@ -128,13 +130,13 @@ def _described(owner: Any) -> str:
     name = f"{home}{kind.__qualname__}"
     if isinstance(owner, memoryview) and owner.obj is not None:
         return f"{name} of {_described(owner.obj)}"
-    shape, dtype = getattr(owner, "shape", None), getattr(owner, "dtype", None)
-    if isinstance(shape, tuple) and dtype is not None:
-        return f"{name} of shape {tuple(shape)}, {dtype}"
-    try:
+    # Code of the owner's class may raise anything.
+    with suppress(Exception):
+        shape, dtype = getattr(owner, "shape", None), getattr(owner, "dtype", None)
+        if isinstance(shape, tuple) and dtype is not None:
+            return f"{name} of shape {tuple(shape)}, {dtype}"
         return f"{name} of {len(owner):,} items"
-    except TypeError:
-        return name
+    return name
 
 
 def _package(kind: type) -> str:
@@ -208,13 +210,25 @@ def _is_on(thing: Any, memory: range, owner: Any, kinds: tuple[type, ...]) -> bo
 def _place(container: Any, thing: Any) -> str:
     """Where in a container an object is."""
     if isinstance(container, dict):
-        keys = [key for key, value in container.items() if value is thing]
-        name = container.get("__name__")
+        # A copy: other threads may change it meanwhile. By the methods of dict, since a class made
+        # from it may have its own.
+        keys = [key for key, value in list(dict.items(container)) if value is thing]
+        name = dict.get(container, "__name__")
         if keys and isinstance(keys[0], str) and isinstance(name, str) and name in sys.modules:
             return f"{name}.{keys[0]}"
-        return f"in a dict, at {keys[0]!r}" if keys else "in a dict"
+        return f"in a dict, at {_shown(keys[0])}" if keys else "in a dict"
     if isinstance(container, (list, tuple)):
-        at = next(place for place, value in enumerate(container) if value is thing)
-        return f"in a {type(container).__name__} of {len(container):,}, at {at}"
+        places = (place for place, value in enumerate(container) if value is thing)
+        at = next(places, None)
+        where = "" if at is None else f", at {at}"
+        return f"in a {type(container).__name__} of {len(container):,}{where}"
     kind = type(container).__qualname__
     return "by a buffer taken of it" if kind == "managedbuffer" else f"in a {kind}"
+
+
+def _shown(key: Any) -> str:
+    """A key of a dict in a few words; by its class where its own do not tell."""
+    if isinstance(key, (str, bytes, int, float, tuple)):
+        with suppress(Exception):
+            return reprlib.repr(key)
+    return f"a key of class {type(key).__qualname__}"

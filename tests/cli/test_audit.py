@@ -336,3 +336,29 @@ def test_memory_is_counted_once_for_all_that_share_it() -> None:
     available = memory.available_bytes()
     assert available is not None
     assert available > 0
+
+
+def test_a_copy_into_memory_that_was_freed_before_is_counted() -> None:
+    program = (
+        "import sys, numpy as np\n"
+        "from ndlens.cli.audit import memory\n"
+        "if sys.argv[1:]: memory.give_memory_back()\n"
+        "def copy(nbytes): return np.full(nbytes, 1, np.uint8)\n"
+        "kept = copy(24_000_000); wall = bytearray(1000); del kept; kept = copy(12_000_000)\n"
+        "wall = bytearray(1000); del kept\n"
+        "before = memory.held_bytes()\n"
+        "kept = copy(8_000_000)\n"
+        "print(memory.held_bytes() - before)\n"
+    )
+    for words, counted in ((("give",), True), ((), False)):
+        command = [sys.executable, "-c", program, *words]
+        extra = int(subprocess.run(command, capture_output=True, check=True).stdout)
+        assert (extra > 7_900_000) is counted, (words, extra)
+
+
+def test_memory_of_an_array_that_is_too_small_to_tell_is_not_called_none() -> None:
+    small = {"verdict": "copied", "seconds": 1.0, "nbytes": 400_000, "extra_bytes": 0}
+    assert tables._memory(small) == "under 1.0 MB"
+    assert tables._memory(small | {"nbytes": 4_000_000}) == "0"
+    assert tables._memory(small | {"extra_bytes": 1_600_000}) == "1.6 MB"
+    assert tables._memory(small | {"extra_bytes": None}) == "?"

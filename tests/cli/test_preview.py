@@ -295,6 +295,22 @@ def test_only_photographs_that_are_shown_are_decoded(tmp_path: Path) -> None:
     assert "cannot identify image file" in done.errors
 
 
+def test_a_damaged_photograph_is_named_whatever_pillow_raises(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    noise = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(path)
+    # The chunk of pixels seems short, so the next one has no name: Pillow calls it a SyntaxError.
+    data = bytearray(path.read_bytes())
+    at = data.index(b"IDAT")
+    data[at - 4 : at] = (16).to_bytes(4, "big")
+    path.write_bytes(data)
+    with pytest.raises(SyntaxError), Image.open(path) as image:
+        image.load()
+    done = ndlens_here(tmp_path, "preview", "a.png")
+    assert (done.status, done.out) == (2, "")
+    assert done.errors.startswith("ndlens: a.png: broken PNG file")
+
+
 def test_a_list_in_a_file_or_a_module_of_the_user_is_imported(folder: Path) -> None:
     (folder / "augment_of_preview.py").write_text(
         "from ndlens import transforms as T\ntrain = [T.RandomCrop(32), T.RandomHorizontalFlip()]\n"
@@ -306,10 +322,34 @@ def test_a_list_in_a_file_or_a_module_of_the_user_is_imported(folder: Path) -> N
     for place, message in (
         ("augment_of_preview:test", "augment_of_preview has no test"),
         ("none_such.py:test", "there is no file none_such.py"),
-        ("none_such:test", "cannot import none_such: No module named 'none_such'"),
+        (
+            "none_such:test",
+            "cannot import none_such: ModuleNotFoundError: No module named 'none_such'",
+        ),
     ):
         done = ndlens_here(folder, "preview", "images.npy", "--transforms", place)
         assert (done.status, done.errors) == (2, f"ndlens: --transforms: {message}\n")
+
+
+def test_a_file_of_the_user_finds_the_modules_beside_it(folder: Path) -> None:
+    beside = folder / "beside"
+    beside.mkdir()
+    (beside / "sides_of_preview.py").write_text("SIDE = 32\n")
+    (beside / "augment.py").write_text(
+        "import sides_of_preview\nfrom ndlens import transforms as T\n"
+        "train = [T.RandomCrop(sides_of_preview.SIDE)]\n"
+    )
+    previewed(folder, "images.npy", "--transforms", "beside/augment.py:train")
+
+
+@pytest.mark.parametrize("place", ["faulty_of_preview.py", "faulty_of_preview"])
+def test_what_the_code_of_the_user_raises_is_shown_with_its_line(folder: Path, place: str) -> None:
+    path = folder / "faulty_of_preview.py"
+    path.write_text("from ndlens import transforms as T\ntrain = [T.ToTensor()]\n")
+    done = ndlens_here(folder, "preview", "images.npy", "--transforms", f"{place}:train")
+    assert done.status == 2
+    assert done.errors.startswith(f"ndlens: --transforms: cannot import {place}: AttributeError: ")
+    assert done.errors.endswith("faulty_of_preview.py, line 2)\n")
 
 
 READ: dict[str, list[Any]] = {

@@ -216,3 +216,30 @@ def test_a_search_leaves_a_dict_of_locals_alone() -> None:
     mine = locals()
     view.holders(search=True)
     assert mine["view"] is view
+
+
+def test_owners_and_containers_with_code_of_their_own_are_described_all_the_same() -> None:
+    class Owner(bytearray):
+        def __len__(self) -> int:
+            raise RuntimeError("no length")
+
+        @property
+        def shape(self) -> tuple[int, ...]:
+            raise RuntimeError("no shape")
+
+    class Key:
+        def __repr__(self) -> str:
+            raise RuntimeError("no text")
+
+    class Table(dict[Any, Any]):
+        def items(self) -> Any:
+            raise RuntimeError("no items")
+
+    view = nl.view(Owner(8))
+    kept = [{Key(): view}, Table({"a" * 1000: view})]
+    holders = view.holders(search=True)
+    assert holders[0].detail.endswith("Owner")
+    found = [holder.detail for holder in holders if holder.what == "found"]
+    assert len(kept) == 2
+    assert any("in a dict, at a key of class " in place for place in found)
+    assert any("in a dict, at 'aaaa" in place and len(place) < 200 for place in found)

@@ -320,3 +320,26 @@ def test_faces_are_made_by_several_threads_at_once() -> None:
 def test_the_size_of_a_face_is_a_few_kilobytes() -> None:
     assert len(nl.view(IMAGES)[:, ::2]._repr_html_()) < 9000
     assert sys.getsizeof(style.STYLE) < 5000
+
+
+@pytest.mark.parametrize("colours", [style._LIGHT, style._DARK], ids=["light", "dark"])
+def test_text_stands_out_from_the_ground_that_the_card_brings(colours: str) -> None:
+    palette = dict(part.strip().split(":") for part in colours.split(";"))
+
+    def luminance(name: str) -> float:
+        channels = (int(palette[name][place : place + 2], 16) / 255 for place in (1, 3, 5))
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+        return sum(part * c for part, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+    for text, ground in (
+        *(("--fg", ground) for ground in ("--bg", "--soft")),
+        *(("--dim", ground) for ground in ("--bg", "--soft")),
+        ("--mark", "--bg"),
+        ("--chip-fg", "--chip"),
+        ("--warn-fg", "--warn"),
+    ):
+        low, high = sorted((luminance(text), luminance(ground)))
+        # Of WCAG 2.2, contrast of text at level AA.
+        assert (high + 0.05) / (low + 0.05) >= 4.5, (text, ground)
+    # A page that says nothing may be light where the system prefers dark.
+    assert ".ndl{background:var(--bg);color:var(--fg); " in style.STYLE

@@ -2,6 +2,7 @@
 
 Without a word from the page, the system's preference holds. JupyterLab, VS Code, Colab,
 mkdocs-material and Sphinx say whether they are light or dark, and what they say comes later here.
+The card has a ground of its own: a page that says nothing may be light on a dark system.
 Where a page removes styles, as GitHub does, tables remain.
 """
 
@@ -9,10 +10,10 @@ from __future__ import annotations
 
 __all__ = ["STYLE"]
 
-_LIGHT = """--fg:#1d2433;--dim:#5d6879;--line:#dfe4ec;--soft:#f4f6fa;--track:#e4e9f2;--on:#2f6fdf;
---mark:#c2410c;--chip:#eaf1fd;--chip-fg:#1d4fa8;--warn:#fdf0e6;--warn-fg:#9a3412"""
-_DARK = """--fg:#e4e8ef;--dim:#9aa6b8;--line:#363f4e;--soft:#202733;--track:#303a4a;--on:#6ea8ff;
---mark:#fb923c;--chip:#1f3050;--chip-fg:#a9c9ff;--warn:#43291a;--warn-fg:#fdba74"""
+_LIGHT = """--bg:#ffffff;--fg:#1d2433;--dim:#5d6879;--line:#dfe4ec;--soft:#f4f6fa;--track:#e4e9f2;
+--on:#2f6fdf;--mark:#c2410c;--chip:#eaf1fd;--chip-fg:#1d4fa8;--warn:#fdf0e6;--warn-fg:#9a3412"""
+_DARK = """--bg:#171c24;--fg:#e4e8ef;--dim:#9aa6b8;--line:#363f4e;--soft:#202733;--track:#303a4a;
+--on:#6ea8ff;--mark:#fb923c;--chip:#1f3050;--chip-fg:#a9c9ff;--warn:#43291a;--warn-fg:#fdba74"""
 
 _SAYS_DARK = (
     '[data-jp-theme-light="false"] .ndl',
@@ -36,7 +37,8 @@ _RULES = f"""
 @media(prefers-color-scheme:dark){{.ndl{{{_DARK}}}}}
 {",".join(_SAYS_DARK)}{{{_DARK}}}
 {",".join(_SAYS_LIGHT)}{{{_LIGHT}}}
-.ndl{{color:var(--fg);font:13px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;
+.ndl{{background:var(--bg);color:var(--fg);
+font:13px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;
 max-width:780px;border:1px solid var(--line);border-radius:8px;margin:4px 0;overflow:hidden}}
 .ndl *{{box-sizing:border-box}}
 .ndl code,.ndl .ndl-m{{font:12px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",

@@ -26,7 +26,7 @@ import ndlens as nl
 
 from .cases import CASES, Source, make_base, make_source
 from .child import run
-from .memory import held_bytes
+from .memory import give_memory_back, held_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -155,6 +155,7 @@ def row(name: str, cases: list[str], nbytes: int, path: str) -> Iterator[dict[st
     for module in method.needs:
         importlib.import_module(module)
     numpy = _numpy() if installed("numpy") else None
+    give_memory_back()
     yield {"versions": _versions(method)}
     small = make_base(0, numpy)
     with contextlib.suppress(Exception):  # told when it is measured
@@ -196,6 +197,7 @@ def _hand_off(method: Method, source: Source) -> dict[str, Any]:
         result = nl.view(result)  # a memoryview itself reads no big-endian numbers
     return {
         "seconds": seconds,
+        "nbytes": source.witness.nbytes,
         "extra_bytes": None if before is None or after is None else after - before,
         "shape_kept": tuple(result.shape) == tuple(source.witness.shape),
         "numbers_kept": (_read(result, 0), _read(result, -1)) == (11, 12),
@@ -255,8 +257,11 @@ def _write(result: Any, value: int) -> None:
 
 
 def _offered(method: Method, source: Source) -> Any:
-    """The object that a method was given; a file's map by ndlens is another than NumPy's."""
-    return source.view() if method.ours else source.array
+    """The object that a method was given: NumPy's, also to ndlens, so that its word is not taken.
+
+    A file's map by ndlens is another than NumPy's.
+    """
+    return source.view() if method.ours and source.path is not None else source.array
 
 
 def _address(array: Any) -> int:

@@ -2,11 +2,14 @@
 
 PSS, the proportional set size, counts a page that n processes share as 1/n of a page for each, so
 the sum over processes counts every page once. Counted are anonymous pages and shared memory. The
-pages of mapped files are not: the system can drop them whenever it needs the room.
+pages of mapped files are not: the system can drop them whenever it needs the room. Anonymous pages
+that are swapped out are.
 """
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,10 +17,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["ROLLUP", "available_bytes", "family", "held_bytes"]
+__all__ = ["ROLLUP", "available_bytes", "family", "give_memory_back", "held_bytes"]
 
 ROLLUP = Path("/proc/self/smaps_rollup")
-COUNTED = ("Pss_Anon", "Pss_Shmem")
+COUNTED = ("Pss_Anon", "Pss_Shmem", "SwapPss")
+# Of <malloc.h>: from which size on glibc maps a block by itself, and its value before any is freed.
+M_MMAP_THRESHOLD, MMAP_THRESHOLD_BYTES = -3, 128 << 10
 
 
 def held_bytes(pids: Iterable[int] | None = None) -> int | None:
@@ -36,8 +41,19 @@ def held_bytes(pids: Iterable[int] | None = None) -> int | None:
         entries = dict(line.split(":", 1) for line in lines[1:])
         # Before Linux 5.4 there is only the sum, with the pages of files in it.
         names = COUNTED if COUNTED[0] in entries else ("Pss",)
-        total += sum(int(entries[name].split()[0]) * 1024 for name in names)
+        total += sum(int(entries[name].split()[0]) * 1024 for name in names if name in entries)
     return total
+
+
+def give_memory_back() -> None:
+    """Have glibc give every freed array of this process back to the system at once.
+
+    By itself it keeps blocks of up to 32 MB once one is freed. A later copy into such a block would
+    seem to cost nothing.
+    """
+    # Another C library has no mallopt.
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD_BYTES)
 
 
 def family(pid: int) -> list[int]:

@@ -80,6 +80,9 @@ def _memory(outcome: dict[str, Any] | None) -> str:
     if outcome is None or "seconds" not in outcome:
         return _verdict(outcome)
     extra = outcome["extra_bytes"]
+    if extra is not None and max(abs(extra), outcome["nbytes"]) < NOISE_BYTES:
+        # Not 0: of so small an array a copy is not more.
+        return f"under {size_text(NOISE_BYTES)}"
     return "?" if extra is None else _extra(extra)
 
 

@@ -169,10 +169,10 @@ def _range(arrays: list[np.ndarray[Any, Any]]) -> tuple[tuple[float, float] | No
     if dtype in (np.uint8, np.bool_):
         return None, ""
     # Of half precision, and of integers beyond 2**53, nothing more is needed.
-    finite = [array[np.isfinite(array)] for array in (a.astype(np.float64) for a in arrays)]
-    finite = [array for array in finite if array.size]
-    low = min((float(array.min()) for array in finite), default=0.0)
-    high = max((float(array.max()) for array in finite), default=1.0)
+    # One image at a time: all of them as float64 would be eight times the memory of the batch.
+    ends = [_ends(array) for array in arrays]
+    low = min((end[0] for end in ends if end), default=0.0)
+    high = max((end[1] for end in ends if end), default=1.0)
     if dtype.kind == "f" and low >= 0 and high <= 1:
         return (0.0, 1.0), f"{dtype.name} from 0 to 1 is shown from black to white"
     if dtype.kind == "f" and low >= 0 and 1 < high <= 255:
@@ -182,6 +182,13 @@ def _range(arrays: list[np.ndarray[Any, Any]]) -> tuple[tuple[float, float] | No
         (low, high),
         f"{dtype.name} is shown by its range, from {low:.3g} (black) to {high:.3g} (white)",
     )
+
+
+def _ends(pixels: np.ndarray[Any, Any]) -> tuple[float, float] | None:
+    """The least and the greatest finite number; None if there is none."""
+    numbers = pixels.astype(np.float64)
+    numbers = numbers[np.isfinite(numbers)]
+    return (float(numbers.min()), float(numbers.max())) if numbers.size else None
 
 
 def _picture(pixels: np.ndarray[Any, Any], low_high: tuple[float, float] | None) -> Image.Image:

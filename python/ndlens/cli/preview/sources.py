@@ -139,7 +139,8 @@ def _photographs(paths: list[Path], arguments: argparse.Namespace) -> Source:
             try:
                 with Image.open(paths[number]) as image:
                     decoded[number] = np.asarray(image.convert("RGB"))
-            except (OSError, ValueError, Image.DecompressionBombError) as error:
+            # Of a damaged photograph Pillow raises anything, SyntaxError too.
+            except Exception as error:
                 raise Failure(f"{paths[number]}: {error}") from error
     # An item's draws depend on its number, so the others keep their places.
     other = next(iter(decoded.values()))

@@ -38,6 +38,7 @@ too. The share of memory's limit is the median over rounds of the two rates in o
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -198,14 +199,17 @@ CONTESTANTS = {
     "hand loop": Contestant(HandLoop, ("torch",)),
     "numba, ring of 8": Contestant(NumbaRing, ("numba",)),
 }
+# The threads that two workers make: with a core for each, the consumer is one more.
+THREADS = min(3, max(2, len(os.sched_getaffinity(0))))
+LIMIT = f"memory, {THREADS} threads"
 # The number of threads that write, and the contestant with as many.
-LIMITS = {"memory, 2 threads": (2, SUBJECT), "memory, 1 thread": (1, "ndlens 0 workers")}
+LIMITS = {LIMIT: (THREADS, SUBJECT), "memory, 1 thread": (1, "ndlens 0 workers")}
 
-FEW = (SUBJECT, "memory, 2 threads", "DataLoader 0 workers", "hand loop")
+FEW = (SUBJECT, LIMIT, "DataLoader 0 workers", "hand loop")
 TABLES = {
     "float32": (
         SUBJECT,
-        "memory, 2 threads",
+        LIMIT,
         "ndlens 1 worker",
         "ndlens 0 workers",
         "memory, 1 thread",

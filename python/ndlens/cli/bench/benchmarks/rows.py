@@ -10,8 +10,8 @@ order and overwrite one batch, again and again, which is as cheap as they can be
 overwrites four in turn.
 
 Compared with.
-  ndlens                  nl.Loader(num_workers=2); the consumer helps while it waits,
-                          which on more than two cores makes three threads
+  ndlens                  nl.Loader(num_workers=2) on two cores, where the consumer helps while it
+                          waits, and 1 on more, so that with it these are two threads
   ndlens, index array     the same with sampler=order, an array of int64, as the others are given
   torch index_select      torch.index_select(x, 0, order, out=batch), two threads; windows are an
                           as_strided tensor
@@ -36,6 +36,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import os
 import time
 from collections.abc import Callable
 from functools import partial
@@ -82,7 +83,9 @@ class Reference(NamedTuple):
     ring: int = 1
 
 
-WALL = Clock(time.perf_counter, threads=2, workers=2)
+# The thread that takes batches helps while it waits. With a core for each, two workers and it would
+# be three threads beside the two of the others.
+WALL = Clock(time.perf_counter, threads=2, workers=2 if len(os.sched_getaffinity(0)) <= 2 else 1)
 CPU = Clock(time.process_time, threads=1, workers=0)
 
 
