@@ -12,11 +12,13 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,6 +43,9 @@ FLAGS = [
 # Seconds for one input, and megabytes for the process.
 TIMEOUT = 20
 MEMORY = 3000
+
+# Lines of a finding that are printed.
+SHOWN = 40
 
 # ndlens handles SIGBUS itself, and an allocation that fails is an error, not the end.
 SANITIZER = "handle_sigbus=0:allocator_may_return_null=1:detect_stack_use_after_return=1"
@@ -76,7 +81,9 @@ def build() -> None:
     command += ["--target-dir", str(BUILT)]
     if subprocess.run(command, cwd=HOME, env=environment, check=False).returncode != 0:
         sys.exit("the fuzzer could not be built")
-    print(f"built in {time.monotonic() - began:.0f} s", flush=True)
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = used.ru_utime + used.ru_stime
+    print(f"built in {time.monotonic() - began:.0f} s, {cpu:.0f} s of CPU time", flush=True)
 
 
 def environment(target: str) -> dict[str, str]:
@@ -106,7 +113,7 @@ def run(name: str, max_len: int, seconds: int) -> Result:
     before = set(failed.iterdir())
     command = [str(PROGRAM), f"-max_total_time={seconds}", f"-max_len={max_len}"]
     command += [f"-timeout={TIMEOUT}", f"-rss_limit_mb={MEMORY}", "-print_final_stats=1"]
-    command += ["-handle_bus=0", f"-artifact_prefix={failed}/"]
+    command += ["-handle_bus=0", "-print_funcs=0", f"-artifact_prefix={failed}/"]
     words = HOME / "dictionaries" / f"{name}.dict"
     if words.is_file():
         command.append(f"-dict={words}")
@@ -140,7 +147,10 @@ def report(result: Result) -> None:
     lines = [
         line for line in result.log.splitlines() if not re.match(r"#\d+\s+(NEW|REDUCE|pulse)", line)
     ]
-    print("\n".join(lines[-40:]))
+    # From the panic's message or the sanitizer's finding on, not the frames of libFuzzer.
+    starts = (n for n, line in enumerate(lines) if re.search(r"panicked at|==ERROR: \w", line))
+    start = next(starts, max(0, len(lines) - SHOWN))
+    print("\n".join(line[:2000] for line in lines[start : start + SHOWN]))
     for finding in result.findings:
         path = finding.relative_to(ROOT)
         program = PROGRAM.relative_to(ROOT)
@@ -175,6 +185,7 @@ def merge(name: str, max_len: int) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=int, default=20, help="for each target")
+    parser.add_argument("--jobs", type=int, default=2, help="targets at a time")
     parser.add_argument("--merge", action="store_true", help="make the corpora anew and stop")
     parser.add_argument("names", nargs="*", help="targets; all if none is named")
     arguments = parser.parse_args()
@@ -188,10 +199,11 @@ def main() -> int:
             merge(name, known[name])
         return 0
     results = []
-    for name in chosen:
-        results.append(run(name, known[name], arguments.seconds))
-        if results[-1].status != 0:
-            report(results[-1])
+    with ThreadPoolExecutor(arguments.jobs) as pool:
+        for result in pool.map(lambda name: run(name, known[name], arguments.seconds), chosen):
+            results.append(result)
+            if result.status != 0:
+                report(result)
     print(f"\n{'target':12} {'executions':>11} {'coverage':>9} {'corpus':>14}  findings")
     for result in results:
         corpus = f"{result.inputs} / {result.size}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from tests.helpers.programs import run
 
 
@@ -13,3 +14,20 @@ def test_tens_of_thousands_of_exports_imports_and_errors_leave_nothing_in_use() 
         sys.exit("\\n".join(leaks(40_000, say=lambda line: None)) or 0)
     """
     assert run(script, timeout=110) == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    "leak",
+    ["lambda: kept.append(object())", "lambda: kept.append(nl.view(bytearray(1 << 12)))"],
+    ids=["blocks", "memory"],
+)
+def test_what_is_kept_is_found(leak: str) -> None:
+    script = f"""
+        import ndlens as nl
+        from tests.stress import leaks
+        kept = []
+        leaks.rounds = lambda directory: {{"kept": {leak}, "not kept": lambda: nl.view(bytes(9))}}
+        (line,) = leaks.leaks(2_000, say=lambda line: None)
+        assert "x kept" in line, line
+    """
+    assert run(script) == (0, "", "")

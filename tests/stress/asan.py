@@ -14,6 +14,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -48,6 +49,16 @@ OPTIONS = ":".join(
         "strict_string_checks=1",
     ]
 )
+
+
+# Reads behind its memory.
+PLANTED = """
+#[unsafe(no_mangle)]
+pub extern "C" fn read_at(place: usize) -> u8 {
+    let bytes = std::hint::black_box(vec![1u8; 16]);
+    unsafe { *bytes.as_ptr().add(place) }
+}
+"""
 
 
 def sanitized() -> dict[str, str]:
@@ -88,6 +99,27 @@ def runtime() -> str:
     return str(Path(found).resolve())
 
 
+def prove(environment: dict[str, str]) -> None:
+    """Ends the program unless a read behind the memory of a loaded library is found."""
+    with tempfile.TemporaryDirectory() as directory:
+        source, library = Path(directory, "planted.rs"), Path(directory, "planted.so")
+        source.write_text(PLANTED)
+        build = ["rustc", *sanitized()["RUSTFLAGS"].split(), "--crate-type=cdylib"]
+        build += [str(source), "-o", str(library)]
+        subprocess.run(build, check=True, env=sanitized())
+        for place, expected in (15, "read 1"), (16, "heap-buffer-overflow"):
+            program = f"import ctypes; print('read', ctypes.CDLL('{library}').read_at({place}))"
+            done = subprocess.run(
+                [sys.executable, "-c", program],
+                check=False,
+                capture_output=True,
+                text=True,
+                env=environment,
+            )
+            if expected not in done.stdout + done.stderr:
+                sys.exit(f"the sanitizer does not work in Python: no {expected!r}\n{done.stderr}")
+
+
 def python() -> int:
     """The Python tests, with a module that was built with the sanitizer."""
     preload = runtime()
@@ -109,6 +141,7 @@ def python() -> int:
         "PYTHONMALLOC": "malloc",
         "PYTHONPATH": str(package.parent),
     }
+    prove(environment)
     check = "import ndlens._ndlens as m, sys; sys.exit('target/asan' not in m.__file__)"
     if run([sys.executable, "-c", check], environment) != 0:
         return 1

@@ -132,18 +132,33 @@ fn os_message(errno: i32) -> String {
 /// The same error with a place before its message, or in a note if its class takes more than a
 /// message.
 pub(crate) fn in_place(py: Python<'_>, place: &str, error: PyErr) -> PyErr {
+    reworded(py, error, place, |message| format!("{place}: {message}"))
+}
+
+/// The same error with a hint after its message, or in a note if its class takes more than a
+/// message.
+pub(crate) fn with_hint(py: Python<'_>, error: PyErr, hint: &str) -> PyErr {
+    reworded(py, error, hint, |message| format!("{message}; {hint}"))
+}
+
+fn reworded(
+    py: Python<'_>,
+    error: PyErr,
+    note: &str,
+    reword: impl FnOnce(&dyn std::fmt::Display) -> String,
+) -> PyErr {
     // Ctrl-C comes at any place and is about none.
     if !error.is_instance_of::<PyException>(py) {
         return error;
     }
-    let message = format!("{place}: {}", error.value(py));
+    let message = reword(error.value(py));
     if let Ok(named) = error.get_type(py).call1((message,)) {
         let named = PyErr::from_value(named);
         named.set_cause(py, Some(error));
         return named;
     }
     // If the note cannot be added, the error is kept without it.
-    let _ = error.value(py).call_method1("add_note", (place,));
+    let _ = error.value(py).call_method1("add_note", (note,));
     error
 }
 

@@ -142,6 +142,23 @@ pub(crate) fn is_refusal(py: Python<'_>, error: &PyErr) -> bool {
     error.is_instance_of::<PyException>(py) && !error.is_instance_of::<PyMemoryError>(py)
 }
 
+/// What became of asking an object whether it is of some kind.
+pub(crate) trait Asked<T> {
+    /// What the object gave; None if it is not of the kind; any other error, such as Ctrl-C, as it
+    /// is.
+    fn if_taken(self, py: Python<'_>) -> PyResult<Option<T>>;
+}
+
+impl<T, E: Into<PyErr>> Asked<T> for Result<T, E> {
+    fn if_taken(self, py: Python<'_>) -> PyResult<Option<T>> {
+        match self.map_err(Into::into) {
+            Ok(taken) => Ok(Some(taken)),
+            Err(error) if is_refusal(py, &error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
 /// All elements of an iterator as a list, or the first error: `collect`.
 pub(crate) fn collect<T>(elements: impl IntoIterator<Item = PyResult<T>>) -> PyResult<Vec<T>> {
     let mut list = vec![];

@@ -1,6 +1,7 @@
 //! The structure of fields: one view, a tuple of them or a dict. Batches, and all
 //! that is given or returned for each field, have the same structure.
 
+use crate::lists::Asked;
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
@@ -39,7 +40,9 @@ impl Structure {
     pub(crate) fn place(&self, key: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
         match self {
             Structure::Single => Ok(None),
-            Structure::Tuple(fields) => Ok(key.extract().ok().filter(|place| place < fields)),
+            Structure::Tuple(fields) => {
+                Ok(key.extract().if_taken(key.py())?.filter(|place| place < fields))
+            }
             Structure::Dict(keys) => {
                 for (place, own) in keys.iter().enumerate() {
                     if own.bind(key.py()).eq(key)? {

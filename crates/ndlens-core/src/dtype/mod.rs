@@ -46,6 +46,12 @@ impl DType {
         // A single byte has no order, so a mark of the other order does not count.
         let code = match code {
             ">?" | ">b" | ">B" | ">c" | "!?" | "!b" | "!B" | "!c" => &code[1..],
+            // Numbers of a named byte order have standard sizes, and one letter for each.
+            ">l" | "!l" => ">i",
+            ">L" | "!L" => ">I",
+            ">P" | "!P" if LONG_IS_64 => ">Q",
+            ">F" | "!F" => ">Zf",
+            ">D" | "!D" => ">Zd",
             other => other,
         };
         let code = match code {
@@ -74,7 +80,7 @@ impl DType {
             None if format.is_empty() => Err(bad()),
             None => {
                 // Characters are the same in every byte order.
-                let format = if code == "c" { code } else { format };
+                let format = if code == "c" || code.starts_with('>') { code } else { format };
                 // A byte more, for the NUL that ends it.
                 let mut text = room::with_room_for(format.len() + 1)?;
                 text.extend_from_slice(format.as_bytes());
@@ -135,6 +141,17 @@ mod tests {
             assert_eq!(dtype(&format!("{order}B")), DType::U8, "{order}");
             assert_eq!(dtype(&format!("{order}?")), DType::Bool, "{order}");
             assert_eq!(dtype(&format!("{order}c")).name(), "c", "{order}");
+        }
+    }
+
+    #[test]
+    fn numbers_in_the_other_byte_order_have_one_letter() {
+        for (format, itemsize, letters) in
+            [(">l", 4, ">i"), ("!L", 4, ">I"), (">P", 8, ">Q"), ("!F", 8, ">Zf"), (">D", 16, ">Zd")]
+        {
+            let dtype = DType::from_format(format, itemsize).unwrap();
+            assert_eq!(dtype.format().unwrap().to_str(), Ok(letters));
+            assert_eq!(DType::from_typestr(&dtype.to_typestr().unwrap()), Ok(dtype));
         }
     }
 

@@ -181,7 +181,8 @@ impl Layout {
     ///
     /// [`Error::AxisOutOfBounds`], and [`Error::IndexOutOfBounds`] if the range leaves the axis.
     pub fn narrow(&self, axis: usize, start: usize, count: usize) -> Result<Layout> {
-        let axis = self.normalize_axis(axis as isize)?;
+        // An axis beyond `isize` is not one that counts from the end.
+        let axis = self.normalize_axis(isize::try_from(axis).unwrap_or(isize::MAX))?;
         let size = self.shape[axis];
         if start.checked_add(count).is_none_or(|end| end > size) {
             return Err(Error::IndexOutOfBounds {
@@ -206,6 +207,15 @@ mod tests {
     use crate::samples::{any_layout, elements};
     use proptest::prelude::*;
     use std::collections::HashMap;
+
+    #[test]
+    fn no_axis_is_so_large_that_it_counts_from_the_end() {
+        let layout = Layout::contiguous(&[2, 3], 1, Order::C).unwrap();
+        for axis in [2, usize::MAX, usize::MAX - 1] {
+            let error = layout.narrow(axis, 0, 1).unwrap_err();
+            assert!(matches!(error, Error::AxisOutOfBounds { .. }), "{axis}: {error}");
+        }
+    }
 
     proptest! {
         #[test]

@@ -10,7 +10,7 @@ use pyo3::types::{PyDict, PyList, PyMapping, PyTuple};
 
 use crate::error::{Raise, in_place};
 use crate::interop::tensor_memory::extract_lasting_view;
-use crate::lists::pairs;
+use crate::lists::{Asked, pairs};
 use crate::loader::channels::{Said, extract_channels};
 use crate::loader::items::PyItems;
 use crate::loader::joint::join_draws;
@@ -77,7 +77,8 @@ fn extract_transforms(
         )),
         Structure::Single => Ok(vec![list(&names[0], Some(transforms.clone()))?]),
         Structure::Tuple(_) => {
-            let given: Option<Vec<Bound<'_, PyAny>>> = transforms.extract().ok();
+            let given: Option<Vec<Bound<'_, PyAny>>> =
+                transforms.extract().if_taken(transforms.py())?;
             let given = match given {
                 Some(given) if !transforms::is_one_list(transforms)? => Some(given),
                 _ => None,
@@ -113,7 +114,11 @@ fn extract_transforms(
             })?;
             let py = given.py();
             for key in given.keys() {
-                if !keys.iter().any(|own| own.bind(py).eq(&key).unwrap_or(false)) {
+                let mut known = false;
+                for own in keys {
+                    known |= own.bind(py).eq(&key).if_taken(py)? == Some(true);
+                }
+                if !known {
                     let fields: Vec<_> = names.iter().map(|(name, _)| name).collect();
                     let message = format!(
                         "transforms names field {:?}, but the fields are {fields:?}",

@@ -18,6 +18,7 @@
 use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
+use crate::lists::{Asked, is_refusal};
 use crate::optional::interned;
 
 /// Type that an option's value is extracted as.
@@ -41,7 +42,7 @@ impl<'py, T: FromOption<'py>> FromOption<'py> for Option<T> {
 
 impl<'py> FromOption<'py> for bool {
     fn from_option(name: &'static str, value: &Bound<'py, PyAny>) -> PyResult<Self> {
-        value.extract().map_err(|_| {
+        value.extract().if_taken(value.py())?.ok_or_else(|| {
             PyTypeError::new_err(format!("{name} must be True or False, got {value:?}"))
         })
     }
@@ -79,6 +80,7 @@ pub(crate) fn count(name: &'static str, value: &Bound<'_, PyAny>, least: usize) 
                 )));
             }
         }
+        Err(error) if !is_refusal(value.py(), &error) => return Err(error),
         Err(_) => {
             let hint = if name == "batch_size" && value.is_none() {
                 "; a Loader always gives batches: with 1, batch[0] is the item"
@@ -106,8 +108,10 @@ impl<'py> FromOption<'py> for Seed {
                 PyValueError::new_err(format!(
                     "{name} must be between 0 and 2**64 - 1, got {value}"
                 ))
-            } else {
+            } else if is_refusal(value.py(), &error) {
                 PyTypeError::new_err(format!("{name} must be an integer, got {value:?}"))
+            } else {
+                error
             }
         })
     }

@@ -10,6 +10,7 @@ use crate::error::{OrRaise, in_place};
 use crate::exit;
 use crate::interop::import::extract_view;
 use crate::interop::tensor_memory::extract_lasting_view;
+use crate::lists::Asked;
 use crate::loader::items::{PyItems, packed_items};
 use crate::loader::selection::extract_sizes;
 use crate::trace;
@@ -36,7 +37,7 @@ fn extract_shapes(shapes: &Bound<'_, PyAny>) -> PyResult<Shapes> {
         ))
     };
     let is_list = shapes.is_instance_of::<PyList>() || shapes.is_instance_of::<PyTuple>();
-    if !is_list && let Ok(view) = extract_view(shapes) {
+    if !is_list && let Some(view) = extract_view(shapes).if_taken(py)? {
         let read = || match exit::detach(py, || Shapes::from_view(&view)) {
             Err(ndlens::loader::Error::ShapesTable { .. }) => Err(refuse()),
             shapes => shapes.or_raise(),
@@ -44,9 +45,9 @@ fn extract_shapes(shapes: &Bound<'_, PyAny>) -> PyResult<Shapes> {
         return trace::copying(py, "array of shapes", view.nbytes(), read);
     }
     let mut found = Shapes::default();
-    let rows = shapes.try_iter().map_err(|_| refuse())?;
+    let rows = shapes.try_iter().if_taken(py)?.ok_or_else(refuse)?;
     for (place, row) in rows.enumerate() {
-        let shape: Vec<usize> = row?.extract().map_err(|_| refuse())?;
+        let shape: Vec<usize> = row?.extract().if_taken(py)?.ok_or_else(refuse)?;
         if place == 0 {
             found.reserve(shapes.len().unwrap_or(0), shape.len()).or_raise()?;
         }

@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::error::OrRaise;
+use crate::lists::{Asked, is_refusal};
 
 pub(crate) fn to_dict<'py>(py: Python<'py>, state: &State) -> PyResult<Bound<'py, PyDict>> {
     let dict = PyDict::new(py);
@@ -82,6 +83,8 @@ impl<'py> Keys<'_, 'py> {
                 PyValueError::new_err(format!(
                     "the state's {key} must be between 0 and {most}, got {value}"
                 ))
+            } else if !is_refusal(value.py(), &error) {
+                error
             } else {
                 refused(key, &value, "an integer")
             }
@@ -94,7 +97,7 @@ fn extract<'py, T: for<'a> FromPyObject<'a, 'py>>(
     value: &Bound<'py, PyAny>,
     expected: &str,
 ) -> PyResult<T> {
-    value.extract().map_err(|_| refused(key, value, expected))
+    value.extract().if_taken(value.py())?.ok_or_else(|| refused(key, value, expected))
 }
 
 fn refused(key: &str, value: &Bound<'_, PyAny>, expected: &str) -> PyErr {

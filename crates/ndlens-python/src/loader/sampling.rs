@@ -14,7 +14,7 @@ use pyo3::{PyTraverseError, PyVisit};
 use crate::error::{OrRaise, in_place};
 use crate::exit;
 use crate::interop::import::extract_view;
-use crate::lists;
+use crate::lists::{self, Asked};
 use crate::loader::selection::extract_selection;
 use crate::trace;
 use crate::view::object::PyView;
@@ -55,8 +55,9 @@ fn extract_number(giver: &str, item: &Bound<'_, PyAny>) -> PyResult<i64> {
         let text = item.repr().map_or_else(|_| "an object".to_owned(), |repr| repr.to_string());
         PyTypeError::new_err(format!("{giver} must give item numbers from 0 on, got {text}{hint}"))
     };
-    let from_0_on =
-        |number: PyResult<i64>| number.ok().filter(|&number| number >= 0).ok_or_else(refuse);
+    let from_0_on = |number: PyResult<i64>| {
+        number.if_taken(item.py())?.filter(|&number| number >= 0).ok_or_else(refuse)
+    };
     if item.is_exact_instance_of::<PyInt>() {
         return from_0_on(item.extract());
     }

@@ -10,6 +10,7 @@ use pyo3::types::{PyBool, PyBytes, PyDict, PyList, PySlice, PyString, PyTuple};
 use crate::error::{OrRaise, in_place};
 use crate::exit;
 use crate::interop::import::extract_view;
+use crate::lists::Asked;
 use crate::optional;
 use crate::trace;
 use crate::view::key::{integer, selects_by_copying};
@@ -97,7 +98,8 @@ impl ItemKey {
         if key.is_instance_of::<PySlice>() || selects_by_copying(key)? {
             return extract_items(key, items).map(ItemKey::Some);
         }
-        key.extract().map(ItemKey::At).map_err(|_| bad_index(key))
+        let place = key.extract().if_taken(key.py())?;
+        place.map(ItemKey::At).ok_or_else(|| bad_index(key))
     }
 }
 
@@ -161,23 +163,27 @@ fn view_of_numbers(numbers: &Bound<'_, PyAny>) -> PyResult<Option<View>> {
     if text || numbers.is_instance_of::<PyList>() || numbers.is_instance_of::<PyTuple>() {
         return Ok(None);
     }
-    if let Ok(view) = extract_view(numbers) {
+    let py = numbers.py();
+    if let Some(view) = extract_view(numbers).if_taken(py)? {
         return Ok(Some(view));
     }
     let array = numbers.getattr_opt("to_numpy")?.map(|method| method.call0()).transpose()?;
-    Ok(array.and_then(|array| extract_view(&array).ok()))
+    let Some(array) = array else { return Ok(None) };
+    extract_view(&array).if_taken(py)
 }
 
 /// A list of integers, or of booleans; None if an item is neither.
 fn view_of_list(list: &Bound<'_, PyAny>) -> PyResult<Option<View>> {
     let text = list.is_instance_of::<PyString>() || list.is_instance_of::<PyBytes>();
-    let Some(items) = list.try_iter().ok().filter(|_| !text && list.len().is_ok()) else {
+    let py = list.py();
+    if text || list.len().if_taken(py)?.is_none() {
         return Ok(None);
-    };
+    }
+    let Some(items) = list.try_iter().if_taken(py)? else { return Ok(None) };
     let (mut numbers, mut booleans): (Vec<i64>, Vec<u8>) = (vec![], vec![]);
     for item in items {
         let item = item?;
-        if let Ok(value) = item.extract::<bool>() {
+        if let Some(value) = item.extract::<bool>().if_taken(py)? {
             // NumPy's too.
             room::push(&mut booleans, u8::from(value)).or_raise()?;
         } else if let Some(number) = number(&item)? {
@@ -206,7 +212,7 @@ fn number(item: &Bound<'_, PyAny>) -> PyResult<Option<i64>> {
         Err(error) if error.is_instance_of::<pyo3::exceptions::PyOverflowError>(item.py()) => {
             Ok(Some(if item.lt(0)? { i64::MIN } else { i64::MAX }))
         }
-        Err(_) => Ok(None),
+        Err(error) => Err(error).if_taken(item.py()),
     }
 }
 
@@ -272,8 +278,8 @@ pub(crate) fn extract_labels(labels: &Bound<'_, PyAny>, name: &'static str) -> P
         let label = label?;
         // A value that is not equal to itself, as NaN, or whose comparison fails, as that of
         // pandas.NA, is not a label.
-        let known = label.eq(&label).unwrap_or(false);
-        if !known {
+        let known = label.eq(&label).if_taken(py)?;
+        if known != Some(true) {
             return Err(loader::Error::MissingLabel { name, place }).or_raise();
         }
         let code = codes

@@ -11,9 +11,9 @@ use pyo3::exceptions::{PyTypeError, PyUserWarning, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyString};
 
-use crate::error::{OrRaise, in_place};
+use crate::error::{OrRaise, in_place, with_hint};
 use crate::exit;
-use crate::lists;
+use crate::lists::{self, Asked};
 use crate::loader::items::{Base, PyItems};
 use crate::loader::ragged::extract_views;
 use crate::loader::selection::{
@@ -203,9 +203,7 @@ fn extract_lengths(
     }
     if let Some(groups) = groups {
         let sizes = extract_sizes(groups, "groups").map_err(|error| {
-            let message =
-                format!("{}; the id of each step, of any kind, is ids=", error.value(groups.py()));
-            PyErr::from_type(error.get_type(groups.py()), message)
+            with_hint(groups.py(), error, "the id of each step, of any kind, is ids=")
         })?;
         return lengths_of_groups(steps, sizes).map(Some).or_raise();
     }
@@ -228,8 +226,8 @@ fn extract_columns(series: &View, target: &Bound<'_, PyAny>) -> PyResult<View> {
             target.repr()?
         )));
     }
-    let index = match target.extract::<isize>() {
-        Ok(column)
+    let index = match target.extract::<isize>().if_taken(target.py())? {
+        Some(column)
             if !target.is_instance_of::<PyBool>()
                 && target
                     .getattr_opt("shape")?

@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 
 use crate::error::OrRaise;
 use crate::exit;
+use crate::lists::Asked;
 use crate::loader::selection::{PySelection, extract_labels};
 
 /// Selections of `items` items, one for each part; see `nl.split`.
@@ -19,15 +20,15 @@ pub(crate) fn split(
     groups: Option<&Bound<'_, PyAny>>,
     stratify: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<Vec<PySelection>> {
-    let sizes = match (parts.extract(), parts.extract()) {
-        (Ok(counts), _) => PartSizes::Counts(counts),
-        (Err(_), Ok(fractions)) => PartSizes::Fractions(fractions),
-        _ => {
-            return Err(PyTypeError::new_err(format!(
-                "parts must be a list of fractions, such as [0.8, 0.2], or of numbers of items, \
-                 got {parts:?}"
-            )));
-        }
+    let sizes = if let Some(counts) = parts.extract::<Vec<usize>>().if_taken(py)? {
+        PartSizes::Counts(counts)
+    } else if let Some(fractions) = parts.extract::<Vec<f64>>().if_taken(py)? {
+        PartSizes::Fractions(fractions)
+    } else {
+        return Err(PyTypeError::new_err(format!(
+            "parts must be a list of fractions, such as [0.8, 0.2], or of numbers of items, got \
+             {parts:?}"
+        )));
     };
     let groups = groups.map(|groups| extract_labels(groups, "groups")).transpose()?;
     let classes = stratify.map(|labels| extract_labels(labels, "stratify")).transpose()?;

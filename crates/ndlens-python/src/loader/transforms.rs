@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyInt, PyList, PyString, PyTuple, PyType};
 
 use crate::error::{OrRaise, in_place};
-use crate::lists;
+use crate::lists::{self, Asked};
 use crate::provided;
 
 /// A list of transforms, ours or torchvision's, and the library they are of.
@@ -18,7 +18,7 @@ pub(crate) fn extract_list(
     let (transforms, torchvisions, to_image): (Bound<'_, PyAny>, bool, bool) = lowered.extract()?;
     let convention =
         if torchvisions { Convention::Torchvision { to_image } } else { Convention::Ndlens };
-    let several = transforms.try_iter().map_err(|_| {
+    let several = transforms.try_iter().if_taken(py)?.ok_or_else(|| {
         let kind =
             transforms.get_type().name().map_or_else(|_| "?".to_owned(), |name| name.to_string());
         let hint = if is_ours(&transforms) {

@@ -14,7 +14,7 @@ use crate::error::{OrRaise, in_place};
 use crate::exit;
 use crate::interop::dtype::extract_dtype;
 use crate::interop::import::extract_elements;
-use crate::lists;
+use crate::lists::{self, Asked};
 use crate::loader::items::PyItems;
 use crate::store::senders::register_senders;
 use crate::store::shards::PyShards;
@@ -177,9 +177,9 @@ pub(crate) fn empty_shared(
     let _inside = exit::enter(py);
     register_senders(py, false)?;
     let dtype = extract_dtype(dtype)?;
-    let shape: Vec<isize> = match shape.extract() {
-        Ok(size) => vec![size],
-        Err(_) => lists::extract_axes(shape)?,
+    let shape: Vec<isize> = match shape.extract().if_taken(py)? {
+        Some(size) => vec![size],
+        None => lists::extract_axes(shape)?,
     };
     let negative = |_| PyValueError::new_err(format!("shape must not be negative, got {shape:?}"));
     let sizes = shape.iter().map(|&size| usize::try_from(size)).collect::<Result<Vec<_>, _>>();

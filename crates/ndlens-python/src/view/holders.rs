@@ -13,6 +13,7 @@ use crate::interop::buffer::BufferExport;
 use crate::interop::import::extract_view;
 use crate::interop::interface::Kept;
 use crate::interop::tensor_memory::{storage_of, unwatched};
+use crate::lists::Asked;
 use crate::provided;
 use crate::view::object::PyView;
 
@@ -89,9 +90,9 @@ pub(crate) fn compare_memory(
 /// The addresses of an object's memory; None for an object that `nl.view` does not take.
 #[pyfunction]
 #[pyo3(name = "_extent", signature = (obj, /))]
-pub(crate) fn extent_of(obj: &Bound<'_, PyAny>) -> Option<(usize, usize)> {
-    let view = extract_view(obj).ok()?;
-    extent(&view).ok().map(|(start, end, _)| (start, end))
+pub(crate) fn extent_of(obj: &Bound<'_, PyAny>) -> PyResult<Option<(usize, usize)>> {
+    let Some(view) = extract_view(obj).if_taken(obj.py())? else { return Ok(None) };
+    Ok(extent(&view).if_taken(obj.py())?.map(|(start, end, _)| (start, end)))
 }
 
 /// Inverts the first byte of `b`, which is one of `a`, through either of them, reads it through the

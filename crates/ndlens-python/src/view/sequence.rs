@@ -164,7 +164,11 @@ impl PyView {
             Ok(places) => trace::copying(py, "array of indices", places.nbytes(), || {
                 lists::extract_all(&element::nested_lists(py, &places)?)
             })?,
-            Err(error) if error.is_instance_of::<PyBufferError>(py) => return Err(error),
+            Err(error)
+                if error.is_instance_of::<PyBufferError>(py) || !lists::is_refusal(py, &error) =>
+            {
+                return Err(error);
+            }
             Err(_) => indices
                 .cast::<PySequence>()
                 .map_err(PyErr::from)

@@ -7,22 +7,24 @@ use pyo3::types::{PyList, PyTuple};
 
 use crate::error::OrRaise;
 use crate::interop::dtype::extract_dtype;
-use crate::lists::{extract_all, extract_axes, list_of};
+use crate::lists::{Asked, extract_all, extract_axes, list_of};
 use crate::view::object::PyView;
 
 /// Numbers given one by one, `v.permute(2, 0, 1)`, or as one sequence, `v.permute((2, 0, 1))`.
 fn numbers(args: &Bound<'_, PyTuple>) -> PyResult<Vec<isize>> {
-    let several = if args.len() == 1 {
-        Some(args.get_item(0)?).filter(|arg| arg.try_iter().is_ok())
-    } else {
-        None
-    };
-    extract_axes(several.as_ref().unwrap_or(args.as_any()))
+    match args.get_item(0) {
+        Ok(several) if args.len() == 1 && is_iterable(&several)? => extract_axes(&several),
+        _ => extract_axes(args.as_any()),
+    }
+}
+
+fn is_iterable(object: &Bound<'_, PyAny>) -> PyResult<bool> {
+    Ok(object.try_iter().if_taken(object.py())?.is_some())
 }
 
 /// One number or several.
 fn one_or_more(numbers: &Bound<'_, PyAny>) -> PyResult<Vec<isize>> {
-    if numbers.try_iter().is_ok() { extract_axes(numbers) } else { Ok(vec![numbers.extract()?]) }
+    if is_iterable(numbers)? { extract_axes(numbers) } else { Ok(vec![numbers.extract()?]) }
 }
 
 /// A list of new views.

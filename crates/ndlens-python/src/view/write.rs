@@ -8,6 +8,7 @@ use pyo3::types::{PyComplex, PyFloat, PyInt};
 use crate::error::OrRaise;
 use crate::interop::import::extract_elements;
 use crate::interrupt;
+use crate::lists::is_refusal;
 use crate::trace;
 use crate::view::element;
 use crate::view::key::with_key;
@@ -70,7 +71,12 @@ fn write(target: &View, value: &Bound<'_, PyAny>) -> PyResult<()> {
             })
         }
         // The error is about the array, not about a number of another class.
-        Some(Err(error)) if error.is_instance_of::<PyBufferError>(value.py()) => Err(error),
+        Some(Err(error))
+            if error.is_instance_of::<PyBufferError>(value.py())
+                || !is_refusal(value.py(), &error) =>
+        {
+            Err(error)
+        }
         _ => fill(target, value),
     }
 }
