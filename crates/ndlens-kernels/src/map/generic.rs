@@ -26,6 +26,7 @@ const LEN: usize = 256;
 
 /// A block in the middle of the stages, in one of its arrays.
 struct Block<const HALVES: bool> {
+    level: Level,
     /// Floats of up to 32 bits.
     single: [f32; LEN],
     double: [f64; LEN],
@@ -112,7 +113,7 @@ fn run_blocks<const HALVES: bool>(
     rows: &ElementRows,
     dst: &mut [u8],
 ) {
-    let block = Block::<HALVES>::new(program);
+    let block = Block::<HALVES>::new(level, program);
     let mut blocks = Blocks { block, program, first, rows, dst };
     // A closure is a function of its own, which would be compiled without the level's
     // instructions. So it is each group of rows that runs at the level.
@@ -155,9 +156,9 @@ impl<const HALVES: bool> Body for BlockRows<'_, '_, HALVES> {
 
 impl<const HALVES: bool> Block<HALVES> {
     #[inline(always)]
-    fn new(program: &MapProgram) -> Self {
+    fn new(level: Level, program: &MapProgram) -> Self {
         let place = Place::of_source(program);
-        Block { single: [0.0; LEN], double: [0.0; LEN], integer: [0; LEN], place }
+        Block { level, single: [0.0; LEN], double: [0.0; LEN], integer: [0; LEN], place }
     }
 
     /// Takes a row through the stages, block by block.
@@ -350,7 +351,7 @@ impl<const HALVES: bool> Block<HALVES> {
     #[inline(always)]
     fn store(&self, dtype: &DType, to: &mut [u8]) {
         match dtype {
-            DType::F16 if HALVES => write_float16(&self.single, to),
+            DType::F16 if HALVES => write_float16(self.level, &self.single, to),
             DType::Bf16 if HALVES => write_bfloat16(&self.single, to),
             DType::F32 => store(&self.single, to, f32::to_le_bytes),
             DType::F64 => store(&self.double, to, f64::to_le_bytes),
