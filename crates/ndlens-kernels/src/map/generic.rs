@@ -250,7 +250,17 @@ impl<const HALVES: bool> Block<HALVES> {
             DType::Bf16 if HALVES => load!(u16, x => Bf16::widen(x), Bf16::widen(x).into()),
             DType::F32 => load!(f32, x => x, x.into()),
             DType::F64 => load!(f64, x => x as f32, x),
-            _ => unreachable!("programs refuse {source}"),
+            DType::F16
+            | DType::Bf16
+            | DType::C64
+            | DType::C128
+            | DType::F8E4M3FN
+            | DType::F8E5M2
+            | DType::F8E4M3FNUZ
+            | DType::F8E5M2FNUZ
+            | DType::F8E8M0FNU
+            | DType::F4E2M1FNx2
+            | DType::Opaque(_) => unreachable!("programs refuse {source}"),
         }
     }
 
@@ -358,7 +368,18 @@ impl<const HALVES: bool> Block<HALVES> {
             DType::Bool | DType::U8 | DType::I8 => store(&self.integer, to, |x| [x as u8]),
             DType::U16 | DType::I16 => store(&self.integer, to, |x| (x as u16).to_le_bytes()),
             DType::U32 | DType::I32 => store(&self.integer, to, |x| (x as u32).to_le_bytes()),
-            _ => store(&self.integer, to, i64::to_le_bytes),
+            DType::U64 | DType::I64 => store(&self.integer, to, i64::to_le_bytes),
+            DType::F16
+            | DType::Bf16
+            | DType::C64
+            | DType::C128
+            | DType::F8E4M3FN
+            | DType::F8E5M2
+            | DType::F8E4M3FNUZ
+            | DType::F8E5M2FNUZ
+            | DType::F8E8M0FNU
+            | DType::F4E2M1FNx2
+            | DType::Opaque(_) => unreachable!("programs refuse {dtype}"),
         }
     }
 }
