@@ -54,23 +54,28 @@ def _ndlens(images: Any, workers: int) -> Iterable[Any]:
     return loader
 
 
+class _Crops:
+    """The images as a data set of torch's, which needs only these two methods."""
+
+    def __init__(self, images: Any) -> None:
+        self.images = images
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> Any:
+        torch = importlib.import_module("torch")
+        top, left = torch.randint(0, IMAGE[0] - CROP + 1, (2,)).tolist()
+        crop = torch.from_numpy(self.images[index, top : top + CROP, left : left + CROP])
+        if torch.rand(()) < 0.5:
+            crop = crop.flip(1)
+        return crop.permute(2, 0, 1).to(torch.float32) / 255
+
+
 def _torch(images: Any, workers: int) -> Iterable[Any]:
-    torch = importlib.import_module("torch")
     data = importlib.import_module("torch.utils.data")
-
-    class Crops(data.Dataset):  # type: ignore[misc, name-defined]
-        def __len__(self) -> int:
-            return len(images)
-
-        def __getitem__(self, index: int) -> Any:
-            top, left = torch.randint(0, IMAGE[0] - CROP + 1, (2,)).tolist()
-            crop = torch.from_numpy(images[index, top : top + CROP, left : left + CROP])
-            if torch.rand(()) < 0.5:
-                crop = crop.flip(1)
-            return crop.permute(2, 0, 1).to(torch.float32) / 255
-
     loader: Iterable[Any] = data.DataLoader(
-        Crops(),
+        _Crops(images),
         batch_size=BATCH,
         shuffle=True,
         num_workers=workers,
