@@ -22,3 +22,26 @@ def refuse_elsewhere(name: str, given: Iterable[str], elsewhere: Mapping[str, st
                 f"{name}.__init__() got an unexpected keyword argument {keyword!r}: "
                 f"{elsewhere[keyword]}"
             )
+
+
+def refuse_misspelt(name: str, given: Iterable[str], known: Iterable[str]) -> None:
+    """Refuse keywords that are nearly one of ours, and say which.
+
+    Args:
+        name: Name of the class that is called.
+        given: Keywords of the call.
+        known: Keywords that it has.
+
+    Raises:
+        TypeError: A keyword is not known, and one that is looks like it.
+    """
+    known = set(known)
+    for keyword in given:
+        if keyword not in known:
+            import difflib
+
+            for near in difflib.get_close_matches(keyword, sorted(known), 1):
+                raise TypeError(
+                    f"{name}.__init__() got an unexpected keyword argument {keyword!r}: "
+                    f"did you mean {near}?"
+                )

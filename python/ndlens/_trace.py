@@ -8,6 +8,7 @@ task and what it starts.
 from __future__ import annotations
 
 import json
+import operator
 import os
 import sys
 import threading
@@ -115,7 +116,7 @@ class Copies(Sequence[Copy]):
     def _ask(self, operation: str, nbytes: int) -> None:
         limit = self._limit_bytes
         if limit is not None and self._nbytes + nbytes > limit:
-            so_far = f" beside {_amount(self._nbytes)} so far" if self._nbytes else ""
+            so_far = f", after {_amount(self._nbytes)} of others" if self._nbytes else ""
             # The compiled half asks for one byte where it does not know the number yet.
             least = "at least " if nbytes == 1 else ""
             raise CopyRequired(
@@ -209,6 +210,11 @@ def trace(*, limit_bytes: int | None = None) -> Iterator[Copies]:
     >>> [(copy.operation, copy.nbytes) for copy in copies]
     [('View.copy', 3)]
     """
+    if limit_bytes is not None:
+        try:
+            limit_bytes = operator.index(limit_bytes)
+        except TypeError:
+            raise TypeError(f"limit_bytes must be an integer, got {limit_bytes!r}") from None
     if limit_bytes is not None and limit_bytes < 0:
         raise ValueError(f"limit_bytes must be at least 0, got {limit_bytes}")
     copies = Copies(limit_bytes)

@@ -14,7 +14,7 @@ from types import GenericAlias
 from . import _ndlens
 from ._face import face
 from ._fields import as_sources, check_fields
-from ._keywords import refuse_elsewhere
+from ._keywords import refuse_elsewhere, refuse_misspelt
 from ._options import (
     BatchOptions,
     FieldOptions,
@@ -136,6 +136,7 @@ _ELSEWHERE = {
 
 def _one_positional(init: _Init) -> _Init:
     """Says what to type for settings by position, or by the names of `DataLoader`."""
+    keywords = ["fields", *(init.__kwdefaults__ or ())]
 
     @functools.wraps(init)
     def checked(self: Loader, *args: Any, **kwargs: Any) -> None:
@@ -145,6 +146,7 @@ def _one_positional(init: _Init) -> _Init:
                 "give the others by name, such as batch_size=64"
             )
         refuse_elsewhere("Loader", kwargs, _ELSEWHERE)
+        refuse_misspelt("Loader", kwargs, keywords)
         init(self, *args, **kwargs)
 
     return checked  # type: ignore[return-value]  # of the same signature

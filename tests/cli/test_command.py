@@ -109,6 +109,18 @@ def test_a_terminal_gets_the_same_words_in_colour(monkeypatch: pytest.MonkeyPatc
     assert words == re.sub("--+", "", PLAIN).split()
 
 
+def test_a_table_with_two_spaces_between_columns_is_not_folded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "64")
+    columns = ["aligned", "columns", "of_a", "table", "of", "nine", "values", "side", "by_side"]
+    file = Terminal()
+    render(Report([Table("title", columns, [columns])], {}), "text", file)
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", file.getvalue()).splitlines()
+    assert sum(line.split() == columns for line in lines) == 2
+
+
 def test_a_terminal_without_rich_gets_plain_text(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "rich.box", None)
     assert rendered("text", Terminal()) == PLAIN

@@ -107,6 +107,8 @@ def test_what_is_not_taken_has_its_reason(tmp_path: Path) -> None:
         "torch has no dtype for >i, numbers in big-endian byte order; "
         'convert them first, with NumPy: .astype("int32").'
     )
+    printed = ndlens_here(tmp_path, "inspect", "x.npz").out
+    assert "\ntorch has no dtype for >i, numbers in big-endian byte order; " in printed
     assert arrays["good"]["zero_copy"]["torch"] is True
     # In mode "r" torch would get memory that it must not write.
     read_only = arrays_of(tmp_path, "x.npz", "--mode", "r")["good"]

@@ -341,10 +341,34 @@ def test_a_list_in_a_file_or_a_module_of_the_user_is_imported(folder: Path) -> N
     for place, message in (
         ("augment_of_preview:test", "augment_of_preview has no test"),
         ("none_such.py:test", "there is no file none_such.py"),
-        ("none_such:test", "cannot import none_such: No module named 'none_such'"),
+        (
+            "none_such:test",
+            "cannot import none_such: ModuleNotFoundError: No module named 'none_such'",
+        ),
     ):
         done = ndlens_here(folder, "preview", "images.npy", "--transforms", place)
         assert (done.status, done.errors) == (2, f"ndlens: --transforms: {message}\n")
+
+
+def test_a_file_of_the_user_finds_the_modules_beside_it(folder: Path) -> None:
+    beside = folder / "beside"
+    beside.mkdir()
+    (beside / "sides_of_preview.py").write_text("SIDE = 32\n")
+    (beside / "augment.py").write_text(
+        "import sides_of_preview\nfrom ndlens import transforms as T\n"
+        "train = [T.RandomCrop(sides_of_preview.SIDE)]\n"
+    )
+    previewed(folder, "images.npy", "--transforms", "beside/augment.py:train")
+
+
+@pytest.mark.parametrize("place", ["faulty_of_preview.py", "faulty_of_preview"])
+def test_what_the_code_of_the_user_raises_is_shown_with_its_line(folder: Path, place: str) -> None:
+    path = folder / "faulty_of_preview.py"
+    path.write_text("from ndlens import transforms as T\ntrain = [T.ToTensor()]\n")
+    done = ndlens_here(folder, "preview", "images.npy", "--transforms", f"{place}:train")
+    assert done.status == 2
+    assert done.errors.startswith(f"ndlens: --transforms: cannot import {place}: AttributeError: ")
+    assert done.errors.endswith("faulty_of_preview.py, line 2)\n")
 
 
 READ: dict[str, list[Any]] = {

@@ -22,6 +22,7 @@ from ndlens.cli.report import Report
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = (ROOT / "README.md", ROOT / "docs" / "audit.md")
+TITLE_AS_HEADING = re.compile(r"(\n## (.+)\n\n<!-- ndlens audit: \w+ -->\n\n)\*\*\2\*\*\n\n")
 BLOCK = re.compile(r"(<!-- ndlens audit: (\w+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 SETTING = "setting"  # the sentences at the end
 
@@ -49,7 +50,7 @@ def write(report: Report) -> Iterator[Path]:
 
     for document in DOCUMENTS:
         old = document.read_text()
-        text = BLOCK.sub(block_now, old)
+        text = TITLE_AS_HEADING.sub(r"\1", BLOCK.sub(block_now, old))
         if text != old:
             document.write_text(text)
             yield document

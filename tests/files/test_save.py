@@ -376,6 +376,16 @@ def test_what_cannot_be_saved_says_why(
     assert not [*tmp_path.iterdir()]
 
 
+def test_the_order_of_arguments_of_torch_save_is_refused(tmp_path: Path) -> None:
+    save: Any = nl.save
+    for path in (tmp_path / "x.npy", str(tmp_path / "x.npy")):
+        with pytest.raises(TypeError) as raised:
+            save(np.zeros(3), path)
+        assert str(raised.value) == (
+            "nl.save takes the path first, nl.save(path, obj), got ndarray and then the path"
+        )
+
+
 def test_a_place_where_nothing_can_be_written_is_the_systems_error(tmp_path: Path) -> None:
     for name, kind in [("nowhere/x.npy", FileNotFoundError), ("file/x.npy", NotADirectoryError)]:
         (tmp_path / "file").touch()

@@ -185,7 +185,7 @@ def test_a_limit_counts_what_was_copied_before() -> None:
         with pytest.raises(nl.CopyRequired) as caught:
             view.copy()
     assert str(caught.value) == (
-        "View.copy copies 6 bytes beside 6 bytes so far, and a trace with limit_bytes=10 is open"
+        "View.copy copies 6 bytes, after 6 bytes of others, and a trace with limit_bytes=10 is open"
     )
 
 
@@ -195,6 +195,16 @@ def test_a_limit_is_not_negative() -> None:
         nl.trace(limit_bytes=-1),
     ):
         pass
+
+
+@pytest.mark.parametrize("limit", ["1", 1e6])
+def test_a_limit_is_an_integer(limit: Any) -> None:
+    with (
+        pytest.raises(TypeError) as caught,
+        nl.trace(limit_bytes=limit),
+    ):
+        pass
+    assert str(caught.value) == f"limit_bytes must be an integer, got {limit!r}"
 
 
 def test_nothing_is_written_where_a_limit_refuses(tmp_path: Path) -> None:

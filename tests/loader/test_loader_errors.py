@@ -154,7 +154,13 @@ REFUSED: list[tuple[Any, dict[str, Any], type[Exception], str]] = [
         IMAGES,
         {"workers": 2},
         TypeError,
-        "Loader.__init__() got an unexpected keyword argument 'workers'",
+        "Loader.__init__() got an unexpected keyword argument 'workers': did you mean num_workers?",
+    ),
+    (
+        IMAGES,
+        {"zz": 2},
+        TypeError,
+        "Loader.__init__() got an unexpected keyword argument 'zz'",
     ),
     (
         {"image": IMAGES, "label": IMAGES},

@@ -108,8 +108,26 @@ def test_a_number_that_cannot_be_is_refused_where_it_is_written(
 def test_a_word_is_no_number() -> None:
     with pytest.raises(TypeError, match=r"^p must be a number, got '0.5'$"):
         T.RandomHorizontalFlip("0.5")  # type: ignore[arg-type]
-    with pytest.raises(TypeError):
-        T.Crop(0.5, 0, 1, 1)  # type: ignore[arg-type]
+
+
+NO_INTEGERS: list[tuple[Callable[[Any], Any], str]] = [
+    (lambda value: T.Crop(0, value, 1, 1), "left"),
+    (lambda value: T.CenterCrop((4, value)), "size"),
+    (lambda value: T.Resize(value), "size"),
+    (lambda value: T.Resize(4, max_size=value), "max_size"),
+    (lambda value: T.Pad((1, value)), "padding"),
+    (lambda value: T.RandomQuarterTurn([90, value]), "degrees"),
+    (lambda value: T.MixUp(value), "num_classes"),
+]
+
+
+@pytest.mark.parametrize(("make_transform", "name"), NO_INTEGERS)
+def test_a_float_where_an_integer_belongs_is_refused_by_name(
+    make_transform: Callable[[Any], Any], name: str
+) -> None:
+    with pytest.raises(TypeError) as error:
+        make_transform(64.0)
+    assert str(error.value) == f"{name} must be an integer, got 64.0"
 
 
 TO_FLOAT = T.ToDtype("float32", scale=True)

@@ -526,9 +526,9 @@ def test_a_numpy_dtype_is_as_good_as_a_torch_one(dtype: Any) -> None:
         ((3, -1), ValueError, "size must be positive, got (3, -1)"),
         ((1, 2, 3), ValueError, "size must be an integer or (height, width), got (1, 2, 3)"),
         ([], ValueError, "size must be an integer or (height, width), got []"),
-        (2.5, TypeError, "'float' object cannot be interpreted as an integer"),
-        ("ab", TypeError, "'str' object cannot be interpreted as an integer"),
-        (None, TypeError, "'NoneType' object cannot be interpreted as an integer"),
+        (2.5, TypeError, "size must be an integer, got 2.5"),
+        ("ab", TypeError, "size must be an integer, got 'a'"),
+        (None, TypeError, "size must be an integer, got None"),
     ],
 )
 def test_a_size_that_is_none_is_refused_at_once(

@@ -71,6 +71,10 @@ fn main() -> Result<()> {
     if let Some(path) = std::env::args_os().nth(1) {
         return run(&PathBuf::from(path));
     }
+    run_with_a_file_of_its_own()
+}
+
+fn run_with_a_file_of_its_own() -> Result<()> {
     let directory = tempfile::tempdir()?;
     let path = directory.path().join("images.npy");
     let pixels = (0..100 * 48 * 48 * 3).map(|at: u32| (at.wrapping_mul(2_654_435_761) >> 24) as u8);
@@ -83,6 +87,7 @@ fn main() -> Result<()> {
 mod tests {
     #[test]
     fn it_runs() -> super::Result<()> {
-        super::main()
+        // The arguments of this process are those of the test runner.
+        super::run_with_a_file_of_its_own()
     }
 }

@@ -87,7 +87,8 @@ def _text(table: Table, file: TextIO) -> str:
         from rich.text import Text
     except ImportError:
         return _plain(table)
-    rich = RichTable(box=SIMPLE_HEAD)
+    # Two spaces between columns: what fits a pipe's line fits a terminal of the same width.
+    rich = RichTable(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for column in table.columns:
         rich.add_column(Text(column), overflow="fold")
     for row in table.rows:

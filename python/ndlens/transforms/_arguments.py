@@ -26,12 +26,24 @@ def check_addressable(name: str, *numbers: int) -> None:
         raise ValueError(f"{name} must be at most {_LARGEST}, got {max(numbers)}")
 
 
+def integer(name: str, value: Any) -> int:
+    """An integer of Python or of another library, and no float.
+
+    Raises:
+        TypeError: It is not an integer.
+    """
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be an integer, got {value!r}") from None
+
+
 def size_pair(size: int | Sequence[int]) -> tuple[int, int]:
     """(height, width) from one number or two, as torchvision takes them."""
     given = tuple(size) if isinstance(size, Iterable) else (size,)
     if len(given) not in (1, 2):
         raise ValueError(f"size must be an integer or (height, width), got {size!r}")
-    height, width = (operator.index(given[0]), operator.index(given[-1]))
+    height, width = (integer("size", given[0]), integer("size", given[-1]))
     if height < 1 or width < 1:
         raise ValueError(f"size must be positive, got {size!r}")
     check_addressable("size", height, width)
@@ -85,7 +97,8 @@ def padding_sides(padding: int | Sequence[int]) -> tuple[int, int, int, int]:
 
     From one number, two (left and right, top and bottom) or four.
     """
-    given = [operator.index(n) for n in (padding if isinstance(padding, Iterable) else (padding,))]
+    numbers = padding if isinstance(padding, Iterable) else (padding,)
+    given = [integer("padding", number) for number in numbers]
     if len(given) not in (1, 2, 4) or min(given) < 0:
         raise ValueError(f"padding must be 1, 2 or 4 numbers of pixels, got {padding!r}")
     check_addressable("padding", *given)

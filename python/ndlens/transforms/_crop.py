@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterable, Sequence
 
 from ._arguments import (
     check_addressable,
     floats,
+    integer,
     interpolation_name,
     padding_sides,
     positive_pair,
@@ -102,7 +102,7 @@ class Crop(Transform):
     def __init__(self, top: int, left: int, height: int, width: int) -> None:
         sides = (("top", top, 0), ("left", left, 0), ("height", height, 1), ("width", width, 1))
         for name, given, least in sides:
-            pixels = operator.index(given)
+            pixels = integer(name, given)
             if pixels < least:
                 raise ValueError(f"{name} must be at least {least}, got {pixels}")
             check_addressable(name, pixels)

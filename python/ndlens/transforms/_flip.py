@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterable
 
-from ._arguments import probability
+from ._arguments import integer, probability
 from ._base import Transform
 
 TYPE_CHECKING = False
@@ -60,7 +59,7 @@ class RandomQuarterTurn(Transform):
     degrees: tuple[int, ...]
 
     def __init__(self, degrees: Iterable[int] = (0, 90, 180, 270)) -> None:
-        given = tuple(operator.index(degree) for degree in degrees)
+        given = tuple(integer("degrees", degree) for degree in degrees)
         if not given or any(degree % 90 for degree in given):
             raise ValueError(f"degrees must be multiples of 90, got {given}")
         self._set(degrees=given)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Iterable, Sequence
 
+from ._arguments import integer
 from ._base import BatchTransform
 
 TYPE_CHECKING = False
@@ -21,7 +21,7 @@ class _Mix(BatchTransform):
 
     def __init__(self, num_classes: int | None = None, alpha: float = 1.0) -> None:
         if num_classes is not None:
-            num_classes = operator.index(num_classes)
+            num_classes = integer("num_classes", num_classes)
             if num_classes < 1:
                 raise ValueError(f"num_classes must be at least 1, got {num_classes}")
         alpha = float(alpha)

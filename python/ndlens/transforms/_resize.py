@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterable, Sequence
 
-from ._arguments import check_addressable, interpolation_name
+from ._arguments import check_addressable, integer, interpolation_name
 from ._base import Transform
 
 TYPE_CHECKING = False
@@ -50,14 +49,14 @@ class Resize(Transform):
     ) -> None:
         given = None if size is None else tuple(size) if isinstance(size, Iterable) else (size,)
         if given is not None:
-            given = tuple(map(operator.index, given))
+            given = tuple(integer("size", side) for side in given)
             if len(given) not in (1, 2) or min(given) < 1:
                 raise ValueError(
                     f"size must be a positive integer or (height, width), got {size!r}"
                 )
             check_addressable("size", *given)
         if max_size is not None:
-            max_size = operator.index(max_size)
+            max_size = integer("max_size", max_size)
             check_addressable("max_size", max_size)
         sides = 0 if given is None else len(given)
         least = given[0] + 1 if given is not None else 1

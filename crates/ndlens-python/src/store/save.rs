@@ -7,7 +7,7 @@ use ndlens::store::{self, Contents, Items, Named};
 use ndlens::{View, room};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyMapping, PyTuple};
+use pyo3::types::{PyBytes, PyMapping, PyString, PyTuple};
 
 use crate::error::{OrRaise, in_place};
 use crate::exit;
@@ -71,6 +71,13 @@ pub(crate) fn save(
             more.len() + 2
         )));
     }
+    // As `torch.save` takes them.
+    if is_path(obj)? && !is_path(path)? {
+        return Err(PyTypeError::new_err(format!(
+            "nl.save takes the path first, nl.save(path, obj), got {} and then the path",
+            path.get_type().name()?
+        )));
+    }
     let path = fsdecode(path)?;
     let contents = contents(obj)?;
     let metadata = match metadata {
@@ -82,6 +89,12 @@ pub(crate) fn save(
     trace::copying(py, "nl.save", nbytes, || {
         exit::detach(py, || store::save(&path, &contents, &metadata)).or_raise()
     })
+}
+
+fn is_path(obj: &Bound<'_, PyAny>) -> PyResult<bool> {
+    Ok(obj.is_instance_of::<PyString>()
+        || obj.is_instance_of::<PyBytes>()
+        || obj.hasattr("__fspath__")?)
 }
 
 /// Bytes of all elements.

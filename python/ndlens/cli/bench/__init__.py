@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SUMMARY", "add_arguments", "run"]
 
-SUMMARY = "measure ndlens beside the libraries that are installed"
+SUMMARY = "Measure ndlens beside the libraries that are installed."
 
 BENCHMARKS = (
     "crop",

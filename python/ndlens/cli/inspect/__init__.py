@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SUMMARY", "add_arguments", "run"]
 
-SUMMARY = "Show what is in files of arrays, and whether torch, NumPy and JAX take it uncopied."
+SUMMARY = "Show what is in files, and whether torch, NumPy and JAX take it without a copy."
 
 # A terminal shows so many arrays of a file; a checkpoint may have 10,000.
 ROWS_ON_A_TERMINAL = 60
@@ -169,9 +169,17 @@ def _reasons(facts: FileFacts, tried: list[dict[str, Taken]]) -> list[str]:
     return [
         f"{names[0]}: {reason}{_likewise(names[1:], len(arrays))}"
         if about_whom is None
-        else f"{about_whom}: {reason}{_about(names, len(arrays))}"
+        else f"{_said_of(about_whom, reason)}{_about(names, len(arrays))}"
         for (about_whom, _), (reason, names) in about.items()
     ]
+
+
+def _said_of(consumer: str, reason: str) -> str:
+    """`reason` with its subject once: some reasons begin with it, as `nl.explain` spells it."""
+    subject = f"{consumer.lower()} "
+    if reason.startswith(subject):
+        return f"{consumer} {reason.removeprefix(subject)}"
+    return f"{consumer}: {reason}"
 
 
 def _about(names: list[str], count: int) -> str:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SUMMARY", "add_arguments", "run"]
 
-SUMMARY = "Draw a sheet of what a loader would give, originals beside."
+SUMMARY = "Draw a picture of what a loader gives, beside the originals."
 
 _MOST = 400
 _MOST_PIXELS = 200_000_000  # of all tiles: a picture of 600 MB before it is packed

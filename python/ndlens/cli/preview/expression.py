@@ -14,6 +14,7 @@ import importlib.util
 import inspect
 import re
 import sys
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -222,8 +223,8 @@ def _of_module(module: str, name: str) -> Any:
             sys.path.insert(0, "")
         try:
             loaded = importlib.import_module(module)
-        except ImportError as error:
-            raise Failure(f"--transforms: cannot import {module}: {error}") from error
+        except Exception as error:
+            raise _failed_import(module, error) from error
     found: Any = loaded
     for attribute in name.split("."):
         if not hasattr(found, attribute):
@@ -235,9 +236,33 @@ def _of_module(module: str, name: str) -> Any:
 def _of_file(path: Path) -> ModuleType:
     if not path.is_file():
         raise Failure(f"--transforms: there is no file {path}")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    # As `python FILE.py` does: it finds the modules beside it.
+    folder = str(path.resolve().parent)
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    # A name of its own: the file may be called as a module that others import.
+    spec = importlib.util.spec_from_file_location(f"__preview_{path.stem}__", path)
     if spec is None or spec.loader is None:
         raise Failure(f"--transforms: {path} is not a Python file")
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    sys.modules[spec.name] = module  # where dataclasses look for it
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise _failed_import(str(path), error) from error
     return module
+
+
+def _failed_import(module: str, error: Exception) -> Failure:
+    """What the user's code raised, and where: the last line that is not of ndlens or Python."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not _passes_on(frame.filename)]
+    where = f" ({own[-1].filename}, line {own[-1].lineno})" if own else ""
+    what = f"{type(error).__name__}: {error}"
+    return Failure(f"--transforms: cannot import {module}: {what}{where}")
+
+
+def _passes_on(filename: str) -> bool:
+    """Whether a line of a traceback is of ndlens or of Python's import system."""
+    folders = (Path(T.__file__).parents[1], Path(importlib.__file__).parent)
+    return filename.startswith("<") or any(folder in Path(filename).parents for folder in folders)
