@@ -54,9 +54,9 @@ OPTIONS = ":".join(
 # Reads behind its memory.
 PLANTED = """
 #[unsafe(no_mangle)]
-pub extern "C" fn read_at(place: usize) -> u8 {
+pub extern "C" fn read_at(place: usize) -> u32 {
     let bytes = std::hint::black_box(vec![1u8; 16]);
-    unsafe { *bytes.as_ptr().add(place) }
+    u32::from(unsafe { *bytes.as_ptr().add(place) })
 }
 """
 
