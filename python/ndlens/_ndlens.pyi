@@ -997,7 +997,8 @@ def open(
     - `.npy` (format versions 1 to 3, C or Fortran order) is a `View`.
     - `.safetensors` and `.npz` are `nl.Arrays`, a read-only `Mapping` from names to views of one
       map of the file. An `.npz` member that is compressed cannot be mapped.
-    - With a `dtype`, any file, an `.npy` too, is a `View` of raw bytes.
+    - With a `dtype`, any file is a `View` of raw bytes. An `.npy`, `.npz` or `.safetensors` file
+      starts with a header, so it needs an `offset` as well, or a dtype of one byte.
     - A pattern such as "shards/*.npy", or a list of paths, is one array in several files,
       `nl.Shards`; of `.safetensors` files, it is `nl.Arrays` by the names of all. Files that a
       pattern matches are in natural order: 2 before 10. A path that leads to a file is not a

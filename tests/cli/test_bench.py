@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from ndlens.cli import main
 from ndlens.cli.bench.benchmarks import crop
 from ndlens.cli.bench.chart import DOTS_PER_INCH, draw
 from ndlens.cli.bench.contest import Column, Contest, Ratio, beside
-from ndlens.cli.bench.ground import rate_of_epochs
+from ndlens.cli.bench.ground import Ground, rate_of_epochs
 from ndlens.cli.bench.memory import (
     ROW_BYTES,
     PeakMemory,
@@ -368,3 +369,20 @@ def until(holds: Any) -> None:
             return
         time.sleep(0.1)
     raise AssertionError("a minute passed")
+
+
+def test_each_round_begins_with_another_contestant(tmp_path: Path) -> None:
+    told: list[tuple[Any, ...]] = []
+    taken: list[str] = []
+
+    def turn(name: str) -> dict[str, float]:
+        taken.append(name)
+        return {"turn": len(taken)}
+
+    turns = {name: partial(turn, name) for name in "abc"}
+    found = Ground(tmp_path, told.append).rounds("letters", turns, 4)
+    assert "".join(taken) == "abcbcacababc"
+    assert list(found) == ["a", "b", "c"]
+    assert [figures["turn"] for figures in found["b"]] == [2, 4, 9, 11]
+    assert told == [("steps", "letters", 12), *[("step",)] * 12]
+    assert Ground(tmp_path, told.append).rounds("none", {}, 2) == {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from torchvision.transforms import v2
 
 import ndlens as nl
 from ndlens import transforms as T
+from ndlens.cli import main
+from ndlens.cli.preview import sources
 from ndlens.cli.preview.expression import transforms_of
 from ndlens.cli.preview.words import drawn_text
 from ndlens.cli.report import Failure
@@ -295,6 +298,22 @@ def test_only_photographs_that_are_shown_are_decoded(tmp_path: Path) -> None:
     assert "cannot identify image file" in done.errors
 
 
+def test_photographs_that_are_too_large_together_say_how_many_fit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = photographs(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    three = 0
+    for path in paths[:3]:
+        with Image.open(path) as image:
+            three += 3 * image.width * image.height
+    monkeypatch.setattr(sources, "_MOST_DECODED_BYTES", three)
+    arguments = ["preview", "photographs", "--transforms", "CenterCrop(32)", "--count"]
+    assert main([*arguments, "3"]) == 0
+    with pytest.raises(Failure, match=r"^4 photographs are more than .* decoded: say --count 3$"):
+        sources.opened(Namespace(path="photographs", shuffle=False, seed=0, count=4, epochs=1))
+
+
 def test_a_damaged_photograph_is_named_whatever_pillow_raises(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     noise = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
@@ -468,6 +487,7 @@ MISTAKES = {
     ("images.npy", "--transforms", "RandomCrop(99)"): "larger than the image",
     ("images.npy", "--out", "x.nothing"): "cannot write x.nothing: unknown file extension",
     ("images.npy", "--out", "none/x.png"): "cannot write none/x.png",
+    ("images.npy", "--count", "8", "--epochs", "16", "--side", "2048"): "smaller --side, --count",
     ("series.npy",): "items of shape (5,) are not images: an array of shape (items, height,",
     (".",): "for arrays give a file, or a quoted pattern such as",
 }

@@ -428,6 +428,27 @@ def test_a_file_of_another_format_shows_how_it_starts(
     )
 
 
+@pytest.mark.parametrize("suffix", ["npy", "npz", "safetensors"])
+def test_a_header_is_not_taken_for_raw_numbers(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"x.{suffix}"
+    numbers = np.arange(4, dtype="f4")
+    if suffix == "npz":
+        np.savez(path, x=numbers)
+    else:
+        nl.save(path, numbers if suffix == "npy" else {"x": numbers})
+    with pytest.raises(ValueError, match="its first bytes are that header: open it without dtype"):
+        nl.open(path, dtype="f4")
+    size = path.stat().st_size
+    assert nl.open(path, dtype="u1").shape == (size,)
+    if suffix != "npz":  # the directory of an archive is behind its members
+        assert nl.open(path, dtype="f4", offset=size - 16).tolist() == [0, 1, 2, 3]
+
+
+def test_a_file_without_the_header_of_its_name_is_raw_bytes(tmp_path: Path) -> None:
+    (tmp_path / "x.npy").write_bytes(np.arange(4, dtype="f4").tobytes())
+    assert nl.open(tmp_path / "x.npy", dtype="f4").tolist() == [0, 1, 2, 3]
+
+
 def test_a_file_of_no_format_says_what_to_do_about_raw_bytes(path: Path) -> None:
     path = path.with_suffix(".bin")
     path.write_bytes(b"\0" * 20)

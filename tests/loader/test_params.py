@@ -96,6 +96,14 @@ def test_another_list_with_the_same_random_transforms_can_be_done_with_them() ->
     assert torch.equal(again.torch(), made[0][..., 0].long())
 
 
+def test_parameters_without_a_version_have_version_1() -> None:
+    transforms = [T.RandomCrop(9)]
+    (made,) = nl.Loader(IMAGES, batch_size=12, transforms=transforms, return_params=True)
+    batch, params = made
+    versioned = [{"version": 1, **item} for item in params]
+    assert torch.equal(T.replay(transforms, IMAGES, versioned).torch(), batch)
+
+
 def test_fields_of_a_tuple_have_theirs_in_a_tuple() -> None:
     batch, params = next(iter(loader((IMAGES, IMAGES), (AUGMENT, None))))
     assert isinstance(batch, tuple)
@@ -114,6 +122,12 @@ def test_fields_of_a_tuple_have_theirs_in_a_tuple() -> None:
             "parameters of RandomCrop: they are not of a kind that it draws",
         ),
         ([{"RandomFlip": True}] * 2, "parameters of RandomFlip: there is no such random transform"),
+        (
+            [{"RandomCrop": {}, "version": 2}] * 2,
+            "the parameters have version 2, and this ndlens reads version 1; draw them again with "
+            "it, or replay them with the ndlens that drew them",
+        ),
+        ([{"version": "1"}] * 2, 'the parameters have version "1", and this ndlens reads version'),
         ([3, 4], "the parameters are not a list of dicts with numbers: invalid type: integer `3`"),
     ],
 )

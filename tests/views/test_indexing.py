@@ -261,3 +261,14 @@ def test_a_negative_window_is_told_what_a_window_needs() -> None:
         view.windows(-1)
     with pytest.raises(ValueError, match=r"^window step must be at least 1, got -2$"):
         view.windows(2, -2)
+
+
+@pytest.mark.parametrize("tie", [1 + 2**-11, 2**-25, 3 * 2.0**-25, 65504 + 15.0, 1.5 + 2**-11])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_float16_is_the_nearest_one_to_a_number_beside_a_tie(tie: float, sign: int) -> None:
+    array = np.zeros(3, np.float16)
+    view = nl.view(array)
+    numbers = [sign * number for number in (np.nextafter(tie, 0), tie, np.nextafter(tie, 2 * tie))]
+    for i, number in enumerate(numbers):
+        view[i] = float(number)
+    np.testing.assert_array_equal(array, np.array(numbers).astype(np.float16))

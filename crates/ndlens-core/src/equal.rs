@@ -59,7 +59,16 @@ impl FloatBits {
             DType::F4E2M1FNx2 => {
                 FloatBits { size: 1, sign: 0x88, is_nan: |_| false, parts: &[0x0F, 0xF0] }
             }
-            _ => return None,
+            DType::Bool
+            | DType::U8
+            | DType::I8
+            | DType::U16
+            | DType::I16
+            | DType::U32
+            | DType::I32
+            | DType::U64
+            | DType::I64
+            | DType::Opaque(_) => return None,
         })
     }
 

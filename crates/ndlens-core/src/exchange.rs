@@ -60,7 +60,7 @@ impl Consumer {
     pub fn with_ml_dtypes(self, installed: bool) -> Self {
         match self {
             Consumer::NumPy { .. } => Consumer::NumPy { ml_dtypes: installed },
-            other => other,
+            Consumer::Torch | Consumer::Jax | Consumer::MemoryView => self,
         }
     }
 

@@ -72,7 +72,7 @@ impl<A> Reserve<A> {
     /// A block of the reserve; null if it has none that fits.
     #[cold]
     fn take(&self, layout: Layout) -> *mut u8 {
-        let count = layout.size().div_ceil(SLOT_BYTES).max(1);
+        let count = slots_of(layout.size());
         if count > SLOTS_OF_WORD || layout.align() > SLOT_BYTES {
             return ptr::null_mut();
         }
@@ -106,15 +106,19 @@ impl<A> Reserve<A> {
         (offset < BYTES).then_some(offset)
     }
 
-    /// Takes back the block at a byte of the reserve.
-    fn give(&self, offset: usize, layout: Layout) {
+    /// Takes back `count` slots side by side, from that at a byte of the reserve on; at least one.
+    fn give(&self, offset: usize, count: usize) {
         let slot = offset / SLOT_BYTES;
-        let count = layout.size().div_ceil(SLOT_BYTES).max(1);
         if let Some(word) = self.used.get(slot / SLOTS_OF_WORD) {
             // Release: see `take`.
             word.fetch_and(!(run(count) << (slot % SLOTS_OF_WORD)), Ordering::Release);
         }
     }
+}
+
+/// The slots of a block of so many bytes.
+fn slots_of(size: usize) -> usize {
+    size.div_ceil(SLOT_BYTES).max(1)
 }
 
 /// So many bits, from the lowest on; at most those of a word.
@@ -157,7 +161,16 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for Reserve<A> {
 
     #[inline]
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        if self.offset_of(block).is_none() {
+        if let Some(offset) = self.offset_of(block) {
+            let (had, needs) = (slots_of(layout.size()), slots_of(size));
+            // In place, also where the reserve is used up: to shrink a list must not fail.
+            if needs <= had {
+                if needs < had {
+                    self.give(offset + needs * SLOT_BYTES, had - needs);
+                }
+                return block;
+            }
+        } else {
             // SAFETY: passed on; the caller guarantees the same, and the block is the inner
             // allocator's.
             let grown = unsafe { self.inner.realloc(block, layout, size) };
@@ -183,7 +196,7 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for Reserve<A> {
     #[inline]
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         match self.offset_of(block) {
-            Some(offset) => self.give(offset, layout),
+            Some(offset) => self.give(offset, slots_of(layout.size())),
             // SAFETY: passed on; the caller guarantees the same, and the block is the inner
             // allocator's.
             None => unsafe { self.inner.dealloc(block, layout) },
@@ -282,6 +295,28 @@ mod tests {
             let zeros = reserve.alloc_zeroed(layout(5000));
             assert_eq!(zeros, grown.wrapping_sub(256));
             assert!((0..5000).all(|at| zeros.add(at).read() == 0));
+        }
+    }
+
+    #[test]
+    fn a_block_shrinks_in_place_where_the_reserve_is_used_up() {
+        let reserve = reserve();
+        let largest = SLOTS_OF_WORD * SLOT_BYTES;
+        // SAFETY: the sizes are not 0, and the block is ours, of the layouts it was made with.
+        unsafe {
+            let blocks: Vec<_> = (0..WORDS).map(|_| reserve.alloc(layout(largest))).collect();
+            assert!(reserve.alloc(layout(1)).is_null());
+            let block = blocks[3];
+            assert_eq!(reserve.realloc(block, layout(largest), 300), block);
+            assert_eq!(reserve.realloc(block, layout(300), 512), block);
+            // What it gave up is free: all but two slots of its word.
+            let rest = reserve.alloc(layout(largest - 512));
+            assert_eq!(rest, block.wrapping_add(512));
+            reserve.dealloc(block, layout(512));
+            assert_eq!(reserve.alloc(layout(512)), block);
+            reserve.dealloc(rest, layout(largest - 512));
+            reserve.dealloc(block, layout(512));
+            assert_eq!(reserve.used[3].load(Ordering::Relaxed), 0);
         }
     }
 

@@ -76,5 +76,6 @@ pub use gather::{Take, ask_for_element};
 pub use map::{MapStep, ValueMap};
 pub use mix::Blend;
 pub use resize::{Filter, Interpolation, ResizeOutput, ResizeScratch, ResizeWindow, Resizer};
+pub use simd::half::{Bf16, F16, Half};
 pub use simd::level::{Body, Isa, Level};
 pub use simd::stores::Stores;

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use ndlens_core::View;
+use ndlens_transforms::DrawnItems;
+use ndlens_transforms::mixing::{DrawnMix, Mixer};
 
 use crate::resume::note::Note;
 use crate::resume::position::Tracker;
@@ -12,9 +14,29 @@ use crate::resume::position::Tracker;
 #[derive(Debug, Clone)]
 pub struct Batch {
     pub(crate) views: Vec<View>,
-    pub(crate) params: Option<Vec<String>>,
-    pub(crate) mixed: Option<String>,
+    pub(crate) params: Option<Vec<DrawnItems>>,
+    pub(crate) mixed: Option<DrawnMixing>,
     pub(crate) receipt: Option<Receipt>,
+}
+
+/// The parameters drawn to mix a batch.
+#[derive(Debug, Clone)]
+pub struct DrawnMixing {
+    pub(crate) mixer: Arc<Mixer>,
+    pub(crate) drawn: DrawnMix,
+}
+
+impl DrawnMixing {
+    /// The parameters.
+    pub fn drawn(&self) -> &DrawnMix {
+        &self.drawn
+    }
+
+    /// A JSON object with the name of the mixing and its parameters, as `{"MixUp": {"lam": 0.25}}`
+    /// or `{"CutMix": {"lam": 0.5, "box": [x1, y1, x2, y2], "lam_adjusted": 0.6}}`.
+    pub fn to_json(&self) -> String {
+        self.mixer.params_to_json(&self.drawn).to_string()
+    }
 }
 
 /// A receipt for a batch, or for the end of an epoch. Counting it tells the loader that the batch
@@ -42,19 +64,15 @@ impl Batch {
     }
 
     /// The parameters drawn for the items, if
-    /// [`Config::return_params`](crate::Config::return_params) is set: for each field a JSON array
-    /// with an object for each item, as
-    /// [`Pipeline::params_to_json`](ndlens_transforms::Pipeline::params_to_json) gives it.
-    pub fn params(&self) -> Option<&[String]> {
+    /// [`Config::return_params`](crate::Config::return_params) is set, in the order of the fields.
+    pub fn params(&self) -> Option<&[DrawnItems]> {
         self.params.as_deref()
     }
 
     /// The parameters drawn to mix the batch, if it was mixed and
-    /// [`Config::return_params`](crate::Config::return_params) is set: a JSON object with the name
-    /// of the mixing and its parameters, as `{"MixUp": {"lam": 0.25}}` or
-    /// `{"CutMix": {"lam": 0.5, "box": [x1, y1, x2, y2], "lam_adjusted": 0.6}}`.
-    pub fn mixed(&self) -> Option<&str> {
-        self.mixed.as_deref()
+    /// [`Config::return_params`](crate::Config::return_params) is set.
+    pub fn mixed(&self) -> Option<&DrawnMixing> {
+        self.mixed.as_ref()
     }
 
     /// The receipt that counts it as handed out; None if its epoch does not count, such as one of

@@ -126,7 +126,7 @@ impl LoaderBuilder {
     /// let labels = batch.views()[1].to_vec::<f32>()?;
     /// assert_eq!(batch.views()[1].shape(), [4, 3]);
     /// assert!(labels.chunks(3).all(|row| (row.iter().sum::<f32>() - 1.0).abs() < 1e-6));
-    /// assert!(batch.mixed().unwrap().starts_with(r#"{"MixUp":{"lam":0."#));
+    /// assert!(batch.mixed().unwrap().to_json().starts_with(r#"{"MixUp":{"lam":0."#));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///

@@ -62,7 +62,7 @@ mod source;
 mod summary;
 mod sync;
 
-pub use batch::{Batch, Receipt};
+pub use batch::{Batch, DrawnMixing, Receipt};
 pub use builder::LoaderBuilder;
 pub use config::{Config, Values};
 pub use dataset::message::SentBlock;

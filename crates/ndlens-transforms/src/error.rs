@@ -177,6 +177,12 @@ pub enum Error {
     /// Parameters for another list of transforms.
     #[error("parameters of {transform}: {reason}")]
     Params { transform: String, reason: &'static str },
+    /// Parameters of an unknown version.
+    #[error(
+        "the parameters have version {got}, and this ndlens reads version {known}; draw them \
+         again with it, or replay them with the ndlens that drew them"
+    )]
+    ParamsVersion { got: String, known: u64 },
     /// Parameters in a text of another form.
     #[error("the parameters are not a list of dicts with numbers: {message}")]
     ParamsText { message: String },
@@ -306,6 +312,7 @@ impl Error {
             | Error::NoLabels { .. }
             | Error::NoSuchClass { .. }
             | Error::Params { .. }
+            | Error::ParamsVersion { .. }
             | Error::ParamsText { .. }
             | Error::Drawn { .. }
             | Error::ItemShape { .. }

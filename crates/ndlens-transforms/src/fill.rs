@@ -1,7 +1,7 @@
 //! The pixels beyond the edges of an image.
 
-use half::{bf16, f16};
 use ndlens_core::DType;
+use ndlens_kernels::{Bf16, F16, Half};
 
 use crate::error::{Error, Result};
 use crate::size::{Size, Sizes};
@@ -144,8 +144,8 @@ fn number_bytes(dtype: &DType, value: f64) -> Option<Vec<u8>> {
         DType::I32 => integer!(i32),
         DType::U64 => integer!(u64),
         DType::I64 => integer!(i64),
-        DType::F16 => Some(f16::from_f64(value).to_le_bytes().to_vec()),
-        DType::Bf16 => Some(bf16::from_f64(value).to_le_bytes().to_vec()),
+        DType::F16 => Some(F16::nearest_to_f64(value).to_le_bytes().to_vec()),
+        DType::Bf16 => Some(Bf16::nearest_to_f64(value).to_le_bytes().to_vec()),
         DType::F32 => Some((value as f32).to_le_bytes().to_vec()),
         DType::F64 => Some(value.to_le_bytes().to_vec()),
         other if value == 0.0 => Some(vec![0; other.itemsize()]),

@@ -410,7 +410,7 @@ impl<'a> Frame<'a> {
         let [first, second] = &mut scratch.blocks;
         let (read, write_to, at) = match self.place {
             Place::Block(0) => (&*first, second, 1),
-            _ => (&*second, first, 0),
+            Place::Base | Place::Block(_) => (&*second, first, 0),
         };
         write(self.view_in(read)?, write_to.bytes_mut(nbytes)?)?;
         (self.place, self.layout, self.dtype) = (Place::Block(at), layout, dtype);

@@ -85,7 +85,7 @@ pub use params::{Drawn, DrawnList, Erased, Kind, Rectangle};
 pub use pipeline::Pipeline;
 pub use random::{Draws, ItemStream, Noise, Stream, label};
 pub use registry::{by_name, names};
-pub use replay::split_params;
+pub use replay::{DrawnItems, split_params};
 pub use resize::{RandomResizedCrop, Resize, TargetSize};
 pub use scratch::Scratch;
 pub use size::{Size, Sizes};

@@ -6,8 +6,8 @@
 //! in memory: the random number of an element does not depend on the place of `ChannelsFirst` in
 //! the list.
 
-use half::{bf16, f16};
 use ndlens_core::DType;
+use ndlens_kernels::{Bf16, F16, Half};
 
 use crate::params::Rectangle;
 use crate::random::Noise;
@@ -92,12 +92,10 @@ impl Packed<'_> {
         let Some(float) = Float::of(self.dtype) else { return };
         match float {
             Float::F16 => {
-                each!(2, |x| f16::from_le_bytes(x).to_f64(), |x| f16::from_f32(x as f32)
-                    .to_le_bytes());
+                each!(2, widen::<F16>, narrow::<F16>);
             }
             Float::Bf16 => {
-                each!(2, |x| bf16::from_le_bytes(x).to_f64(), |x| bf16::from_f32(x as f32)
-                    .to_le_bytes());
+                each!(2, widen::<Bf16>, narrow::<Bf16>);
             }
             Float::F32 => {
                 each!(4, |x| f64::from(f32::from_le_bytes(x)), |x| (x as f32).to_le_bytes());
@@ -194,10 +192,18 @@ impl Float {
     /// Writes a number as an element.
     fn write(self, number: f64, to: &mut [u8]) {
         match self {
-            Float::F16 => to.copy_from_slice(&f16::from_f32(number as f32).to_le_bytes()),
-            Float::Bf16 => to.copy_from_slice(&bf16::from_f32(number as f32).to_le_bytes()),
+            Float::F16 => to.copy_from_slice(&narrow::<F16>(number)),
+            Float::Bf16 => to.copy_from_slice(&narrow::<Bf16>(number)),
             Float::F32 => to.copy_from_slice(&(number as f32).to_le_bytes()),
             Float::F64 => to.copy_from_slice(&number.to_le_bytes()),
         }
     }
+}
+
+fn widen<H: Half>(element: [u8; 2]) -> f64 {
+    H::widen(u16::from_le_bytes(element)).into()
+}
+
+fn narrow<H: Half>(number: f64) -> [u8; 2] {
+    H::nearest(number as f32).to_le_bytes()
 }

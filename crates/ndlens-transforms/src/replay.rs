@@ -8,10 +8,13 @@
 //! ```
 //!
 //! The kinds of the transform say how its entry is read: see [`crate::params`].
+//!
+//! An object may have the version of its form, as `"version": 1`. Without one it has version 1,
+//! the only one so far, and is written without one.
 
 use std::fmt;
 
-use ndlens_core::room;
+use ndlens_core::room::{self, Text};
 use serde::Deserializer;
 use serde::de::{IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
@@ -20,6 +23,52 @@ use serde_json::{Map, Value};
 use crate::error::{Error, Result};
 use crate::params::{Drawn, DrawnList, Unreadable};
 use crate::pipeline::{Applied, Pipeline};
+
+/// The version of the JSON of parameters that this code reads and writes.
+const VERSION: u64 = 1;
+
+/// The key of the version.
+const VERSION_KEY: &str = "version";
+
+/// The parameters drawn for the items of a batch, by the names of their transforms.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DrawnItems {
+    names: Vec<String>,
+    items: Vec<DrawnList>,
+}
+
+impl DrawnItems {
+    /// The names of the random transforms, numbered from the second of a kind on.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// The parameters of each item, one for each name.
+    pub fn items(&self) -> &[DrawnList] {
+        &self.items
+    }
+
+    /// A JSON array of the objects of [`Pipeline::params_to_json`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Core`] if there is no memory.
+    pub fn to_json(&self) -> Result<String> {
+        let mut text = Text::default();
+        for drawn in &self.items {
+            text.push(if text.is_empty() { "[" } else { ", " })?;
+            text.push(&object(&self.names, drawn).to_string())?;
+        }
+        text.push(if text.is_empty() { "[]" } else { "]" })?;
+        Ok(text.into_string())
+    }
+}
+
+/// The parameters of an item by these names.
+fn object(names: &[String], drawn: &[Drawn]) -> Value {
+    let values = drawn.iter().map(Drawn::to_json);
+    Value::Object(names.iter().cloned().zip(values).collect())
+}
 
 /// The objects of a JSON array, each as its text, so that they can be parsed one at a time.
 ///
@@ -79,8 +128,12 @@ impl Pipeline {
 
     /// The parameters of an item by the names of their transforms.
     pub fn params_to_json(&self, drawn: &[Drawn]) -> Value {
-        let values = drawn.iter().map(Drawn::to_json);
-        Value::Object(self.random_names().into_iter().zip(values).collect())
+        object(&self.random_names(), drawn)
+    }
+
+    /// The parameters of the items of a batch, each as [`draw`](Self::draw) gives them.
+    pub fn drawn_items(&self, items: Vec<DrawnList>) -> DrawnItems {
+        DrawnItems { names: self.random_names(), items }
     }
 
     /// The parameters from the JSON of [`params_to_json`](Self::params_to_json), of a pipeline with
@@ -88,10 +141,17 @@ impl Pipeline {
     ///
     /// # Errors
     ///
-    /// [`Error::Params`] and [`Error::Drawn`] if a transform has no entry, or one of another kind.
+    /// [`Error::Params`] and [`Error::Drawn`] if a transform has no entry, or one of another kind;
+    /// [`Error::ParamsVersion`].
     pub fn params_from_json(&self, params: &Map<String, Value>) -> Result<DrawnList> {
         let names = self.random_names();
-        if let Some(other) = params.keys().find(|key| !names.contains(key)) {
+        if let Some(version) = params.get(VERSION_KEY)
+            && version.as_u64() != Some(VERSION)
+        {
+            return Err(Error::ParamsVersion { got: version.to_string(), known: VERSION });
+        }
+        let mut keys = params.keys().filter(|key| *key != VERSION_KEY);
+        if let Some(other) = keys.find(|key| !names.contains(key)) {
             return Err(Error::Params {
                 transform: other.clone(),
                 reason: "there is no such random transform",

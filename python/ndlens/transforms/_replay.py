@@ -29,13 +29,14 @@ def replay(
         transforms: The transforms, as a loader takes them.
         items: Rows of shape (items, ...): anything `nl.view` takes.
         params: A dict for each item, as a loader with `return_params=True` gives them for these
-            transforms, or for others with the same random ones.
+            transforms, or for others with the same random ones. Its key "version" is that of the
+            form of the parameters; without it, and in this ndlens, it is 1.
         channels: As in `nl.Loader`.
 
     Returns:
         A view of shape (items, ...).
 
     Raises:
-        ValueError: Parameters do not fit the transforms or the items.
+        ValueError: Parameters do not fit the transforms or the items, or have an unknown version.
     """
     return _replay(transforms, items, list(params), channels)

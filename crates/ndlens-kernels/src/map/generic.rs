@@ -26,6 +26,7 @@ const LEN: usize = 256;
 
 /// A block in the middle of the stages, in one of its arrays.
 struct Block<const HALVES: bool> {
+    level: Level,
     /// Floats of up to 32 bits.
     single: [f32; LEN],
     double: [f64; LEN],
@@ -112,7 +113,7 @@ fn run_blocks<const HALVES: bool>(
     rows: &ElementRows,
     dst: &mut [u8],
 ) {
-    let block = Block::<HALVES>::new(program);
+    let block = Block::<HALVES>::new(level, program);
     let mut blocks = Blocks { block, program, first, rows, dst };
     // A closure is a function of its own, which would be compiled without the level's
     // instructions. So it is each group of rows that runs at the level.
@@ -155,9 +156,9 @@ impl<const HALVES: bool> Body for BlockRows<'_, '_, HALVES> {
 
 impl<const HALVES: bool> Block<HALVES> {
     #[inline(always)]
-    fn new(program: &MapProgram) -> Self {
+    fn new(level: Level, program: &MapProgram) -> Self {
         let place = Place::of_source(program);
-        Block { single: [0.0; LEN], double: [0.0; LEN], integer: [0; LEN], place }
+        Block { level, single: [0.0; LEN], double: [0.0; LEN], integer: [0; LEN], place }
     }
 
     /// Takes a row through the stages, block by block.
@@ -249,7 +250,17 @@ impl<const HALVES: bool> Block<HALVES> {
             DType::Bf16 if HALVES => load!(u16, x => Bf16::widen(x), Bf16::widen(x).into()),
             DType::F32 => load!(f32, x => x, x.into()),
             DType::F64 => load!(f64, x => x as f32, x),
-            _ => unreachable!("programs refuse {source}"),
+            DType::F16
+            | DType::Bf16
+            | DType::C64
+            | DType::C128
+            | DType::F8E4M3FN
+            | DType::F8E5M2
+            | DType::F8E4M3FNUZ
+            | DType::F8E5M2FNUZ
+            | DType::F8E8M0FNU
+            | DType::F4E2M1FNx2
+            | DType::Opaque(_) => unreachable!("programs refuse {source}"),
         }
     }
 
@@ -350,14 +361,25 @@ impl<const HALVES: bool> Block<HALVES> {
     #[inline(always)]
     fn store(&self, dtype: &DType, to: &mut [u8]) {
         match dtype {
-            DType::F16 if HALVES => write_float16(&self.single, to),
+            DType::F16 if HALVES => write_float16(self.level, &self.single, to),
             DType::Bf16 if HALVES => write_bfloat16(&self.single, to),
             DType::F32 => store(&self.single, to, f32::to_le_bytes),
             DType::F64 => store(&self.double, to, f64::to_le_bytes),
             DType::Bool | DType::U8 | DType::I8 => store(&self.integer, to, |x| [x as u8]),
             DType::U16 | DType::I16 => store(&self.integer, to, |x| (x as u16).to_le_bytes()),
             DType::U32 | DType::I32 => store(&self.integer, to, |x| (x as u32).to_le_bytes()),
-            _ => store(&self.integer, to, i64::to_le_bytes),
+            DType::U64 | DType::I64 => store(&self.integer, to, i64::to_le_bytes),
+            DType::F16
+            | DType::Bf16
+            | DType::C64
+            | DType::C128
+            | DType::F8E4M3FN
+            | DType::F8E5M2
+            | DType::F8E4M3FNUZ
+            | DType::F8E5M2FNUZ
+            | DType::F8E8M0FNU
+            | DType::F4E2M1FNx2
+            | DType::Opaque(_) => unreachable!("programs refuse {dtype}"),
         }
     }
 }

@@ -85,7 +85,7 @@ impl Float {
     pub(crate) fn round(self, value: f64) -> f64 {
         match self {
             Float::F64 => value,
-            single => f64::from(single.round_single(value as f32)),
+            Float::F16 | Float::Bf16 | Float::F32 => f64::from(self.round_single(value as f32)),
         }
     }
 

@@ -30,10 +30,10 @@ impl MapProgram {
             // The first bytes are the lowest.
             (Number::Integer(value), _) => out.copy_from_slice(&value.to_le_bytes()[..out.len()]),
             (Number::Float(value), DType::F16) => {
-                out.copy_from_slice(&F16::narrow(F16::round(value as f32)).to_le_bytes());
+                out.copy_from_slice(&F16::nearest(value as f32).to_le_bytes());
             }
             (Number::Float(value), DType::Bf16) => {
-                out.copy_from_slice(&Bf16::narrow(Bf16::round(value as f32)).to_le_bytes());
+                out.copy_from_slice(&Bf16::nearest(value as f32).to_le_bytes());
             }
             (Number::Float(value), DType::F32) => {
                 out.copy_from_slice(&(value as f32).to_le_bytes());

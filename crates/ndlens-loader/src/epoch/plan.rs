@@ -9,12 +9,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use ndlens_core::View;
-use ndlens_core::room::{self, Text, with_room_for};
+use ndlens_core::room::{self, with_room_for};
 use ndlens_kernels::Stores;
 use ndlens_transforms::mixing::Mixer;
-use ndlens_transforms::{Scratch, Stream};
+use ndlens_transforms::{DrawnItems, Scratch, Stream};
 
-use crate::batch::Batch;
+use crate::batch::{Batch, DrawnMixing};
 use crate::compiled::CompiledField;
 use crate::epoch::chunks::Chunks;
 use crate::epoch::feed::{Fed, Feed};
@@ -275,7 +275,9 @@ impl EpochPlan {
             self.fields.iter().zip(making.slabs).map(wrap).collect::<Result<Vec<_>>>()?;
         let mut mixed = None;
         if let (Some(mixer), Some(mixture)) = (&self.mixer, making.mixture) {
-            mixed = self.return_params.then(|| mixer.params_to_json(mixture.drawn()).to_string());
+            mixed = self
+                .return_params
+                .then(|| DrawnMixing { mixer: Arc::clone(mixer), drawn: *mixture.drawn() });
             if let (Some(labels), Some(view)) =
                 (softened(mixer), mixture.into_probabilities(mixer)?)
             {
@@ -286,26 +288,21 @@ impl EpochPlan {
     }
 
     /// The parameters drawn for items; each call gives the same.
-    fn params(&self, making: &Making) -> Result<Vec<String>> {
+    fn params(&self, making: &Making) -> Result<Vec<DrawnItems>> {
         let mut items = room::repeated(0, making.places.len())?;
         if let Some((_, error)) = self.items(making, 0, &mut items) {
             return Err(error);
         }
         let of_field = |field: &CompiledField| {
-            let of_item = |(row, &item): (usize, &usize)| -> Result<serde_json::Value> {
+            let mut drawn = with_room_for(items.len())?;
+            for (row, &item) in items.iter().enumerate() {
                 let draws_as = self.draws_as(making, row, item);
-                let drawn = field.source.item(item).map_err(Error::from).and_then(|image| {
+                let of_item = field.source.item(item).map_err(Error::from).and_then(|image| {
                     Ok(field.pipeline.draw(field.stream, self.epoch, draws_as, image.shape())?)
                 });
-                Ok(field.pipeline.params_to_json(&drawn.map_err(|error| field.fail(item, error))?))
-            };
-            let mut text = Text::default();
-            for item in items.iter().enumerate() {
-                text.push(if text.is_empty() { "[" } else { ", " })?;
-                text.push(&of_item(item)?.to_string())?;
+                drawn.push(of_item.map_err(|error| field.fail(item, error))?);
             }
-            text.push(if text.is_empty() { "[]" } else { "]" })?;
-            Ok(text.into_string())
+            Ok(field.pipeline.drawn_items(drawn))
         };
         self.fields.iter().map(of_field).collect()
     }

@@ -7,6 +7,7 @@ use ndlens::loader::Batch;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
+use crate::error::OrRaise;
 use crate::loader::output::Output;
 use crate::loader::params;
 use crate::structure::Structure;
@@ -32,12 +33,13 @@ pub(crate) fn drawn_for<'py>(
     batch: &Batch,
 ) -> PyResult<Vec<Bound<'py, PyAny>>> {
     let mut drawn = vec![];
-    if let Some(texts) = batch.params() {
-        let of_fields = texts.iter().map(|text| params::from_text(py, text));
+    if let Some(fields) = batch.params() {
+        let of_fields =
+            fields.iter().map(|items| params::from_text(py, &items.to_json().or_raise()?));
         drawn.push(structure.wrap(py, of_fields)?);
     }
     if let Some(mixed) = batch.mixed() {
-        drawn.push(params::from_text(py, mixed)?);
+        drawn.push(params::from_text(py, &mixed.to_json())?);
     }
     Ok(drawn)
 }

@@ -257,7 +257,9 @@ impl PyItems {
             let base = match &self.base {
                 Base::View(view) => PyView::new(view.clone()).into_bound_py_any(py)?,
                 Base::Shards(shards) => PyShards::new(shards.clone()).into_bound_py_any(py)?,
-                items => PyItems::of(items.clone(), None)?.into_bound_py_any(py)?,
+                items @ (Base::Windows(..) | Base::Ragged(..)) => {
+                    PyItems::of(items.clone(), None)?.into_bound_py_any(py)?
+                }
             };
             return Ok((
                 optional::get(py, "ndlens._ndlens", "_subset")?,

@@ -1,6 +1,6 @@
 //! One element, or all of them, as Python numbers.
 
-use half::{bf16, f16};
+use ndlens::kernels::{Bf16, F16, Half};
 use ndlens::{DType, Index, View};
 use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -160,8 +160,8 @@ fn element<'py>(py: Python<'py>, dtype: &DType, bytes: &[u8]) -> PyResult<Bound<
         DType::I32 => number!(i32),
         DType::U64 => number!(u64),
         DType::I64 => number!(i64),
-        DType::F16 => f16::from_ne_bytes(bytes.try_into()?).to_f32().object(py),
-        DType::Bf16 => bf16::from_ne_bytes(bytes.try_into()?).to_f32().object(py),
+        DType::F16 => F16::widen(u16::from_ne_bytes(bytes.try_into()?)).object(py),
+        DType::Bf16 => Bf16::widen(u16::from_ne_bytes(bytes.try_into()?)).object(py),
         DType::F32 => number!(f32),
         DType::F64 => number!(f64),
         DType::C64 => {
@@ -215,10 +215,10 @@ pub(crate) fn pack(dtype: &DType, value: &Bound<'_, PyAny>) -> PyResult<SmallVec
     }
     // A finite number that becomes infinite does not fit.
     macro_rules! rounded {
-        ($round:expr) => {{
+        ($round:expr, $widen:expr) => {{
             let number = real(value).map_err(misfit)?;
             let rounded = $round(number);
-            if number.is_finite() && !f64::from(rounded).is_finite() {
+            if number.is_finite() && !f64::from($widen(rounded)).is_finite() {
                 return Err(PyValueError::new_err(format!("{value} does not fit dtype {dtype}")));
             }
             rounded
@@ -241,9 +241,15 @@ pub(crate) fn pack(dtype: &DType, value: &Bound<'_, PyAny>) -> PyResult<SmallVec
         DType::I32 => number!(i32)?,
         DType::U64 => number!(u64)?,
         DType::I64 => number!(i64)?,
-        DType::F16 => SmallVec::from_slice(&rounded!(f16::from_f64).to_ne_bytes()),
-        DType::Bf16 => SmallVec::from_slice(&rounded!(bf16::from_f64).to_ne_bytes()),
-        DType::F32 => SmallVec::from_slice(&rounded!(|number| number as f32).to_ne_bytes()),
+        DType::F16 => {
+            SmallVec::from_slice(&rounded!(F16::nearest_to_f64, F16::widen).to_ne_bytes())
+        }
+        DType::Bf16 => {
+            SmallVec::from_slice(&rounded!(Bf16::nearest_to_f64, Bf16::widen).to_ne_bytes())
+        }
+        DType::F32 => {
+            SmallVec::from_slice(&rounded!(|number| number as f32, |rounded| rounded).to_ne_bytes())
+        }
         DType::F64 => SmallVec::from_slice(&real(value).map_err(misfit)?.to_ne_bytes()),
         DType::C64 | DType::C128 => {
             let (real, imaginary) = complex(value).map_err(misfit)?;

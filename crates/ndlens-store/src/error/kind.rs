@@ -13,6 +13,7 @@ impl Error {
             Error::UnknownMode { .. }
             | Error::CopyOfFile
             | Error::RawShape { .. }
+            | Error::RawHeader { .. }
             | Error::ArchiveInPlace { .. }
             | Error::BadPattern { .. }
             | Error::NoShards

@@ -94,6 +94,12 @@ pub enum Error {
          strides are given and no other is 0"
     )]
     RawShape { path: PathBuf, shape: Vec<isize> },
+    /// Raw elements that would be those of a file's header.
+    #[error(
+        "{path}: the file says its own dtype and shape, and its first bytes are that header: open \
+         it without dtype, or give the offset of the elements; dtype=\"u1\" gives all its bytes"
+    )]
+    RawHeader { path: PathBuf },
     /// Raw bytes that are not a whole number of rows.
     #[error(
         "{path}: {got} bytes from byte {offset} on are no multiple of {expected}, which shape \
@@ -322,6 +328,7 @@ impl Error {
             | Error::NoSuchArray { path, .. }
             | Error::DuplicateName { path, .. }
             | Error::RawShape { path, .. }
+            | Error::RawHeader { path }
             | Error::RawRemainder { path, .. }
             | Error::OutsideFile { path, .. }
             | Error::BadJson { path, .. }

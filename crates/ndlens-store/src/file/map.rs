@@ -179,7 +179,7 @@ impl Map {
             MapMode::Read if error.raw_os_error() == Some(libc::ENOMEM) => {
                 options.map_raw_read_only(file).map(|map| (map, true))
             }
-            _ => Err(error),
+            MapMode::Read | MapMode::CopyOnWrite | MapMode::ReadWrite => Err(error),
         });
         match map {
             Ok((map, is_protected)) => Ok(Some(Map { guarded: None, memory: map, is_protected })),

@@ -89,6 +89,7 @@ impl Options {
     fn open_file(&self, path: &Path) -> Result<Opened> {
         let (file, len) = open_regular(path, self.mode)?;
         let place = if let Some(raw) = &self.raw {
+            Format::check_raw(raw, &file, path, len)?;
             raw.place(path, len)?
         } else {
             match Format::of(&file, path, len)? {

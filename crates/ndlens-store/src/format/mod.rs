@@ -28,6 +28,7 @@ use std::fs::File;
 use std::path::Path;
 
 use crate::error::{Error, Result};
+use crate::format::raw::Raw;
 use crate::os::reading::{Section, read_fully};
 
 /// The format of a file, by its first bytes. `.safetensors` has no magic bytes, so its name counts
@@ -63,7 +64,33 @@ fn is_torch_pickle(start: &[u8], path: &Path) -> bool {
     is_pickle || npz::first_member(start).is_some_and(|name| name.ends_with(b"/data.pkl"))
 }
 
+/// Suffixes of the formats that say the dtype and shape of their arrays.
+const DESCRIBED_SUFFIXES: [&str; 3] = ["npy", "npz", "safetensors"];
+
 impl Format {
+    /// Refuses raw bytes that start with the header of a file: its numbers would be the header's.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::RawHeader`] for a file whose name and first bytes are those of a format, unless the
+    /// caller asks for single bytes or names the byte at which the elements start.
+    pub(crate) fn check_raw(raw: &Raw, file: &File, path: &Path, file_len: u64) -> Result<()> {
+        let is_named = DESCRIBED_SUFFIXES
+            .iter()
+            .any(|suffix| path.extension().is_some_and(|its| its.eq_ignore_ascii_case(suffix)));
+        if raw.offset != 0 || raw.dtype.itemsize() == 1 || !is_named {
+            return Ok(());
+        }
+        let io = |source| Error::Io { path: path.to_owned(), source };
+        let mut start = [0; START_BYTES];
+        let there = read_fully(&mut Section::new(file, 0, file_len), &mut start).map_err(io)?;
+        let start = &start[..there];
+        let has_header = start.starts_with(npy::MAGIC)
+            || npz::MAGICS.iter().any(|magic| start.starts_with(magic))
+            || start.first_chunk().is_some_and(safetensors::is_start);
+        if has_header { Err(Error::RawHeader { path: path.to_owned() }) } else { Ok(()) }
+    }
+
     pub(crate) fn of(file: &File, path: &Path, file_len: u64) -> Result<Self> {
         let io = |source| Error::Io { path: path.to_owned(), source };
         let mut start = [0; START_BYTES];

@@ -78,12 +78,17 @@ class Ground:
     def rounds(
         self, label: str, turns: Mapping[str, Callable[[], Figures]], rounds: int
     ) -> dict[str, list[Figures]]:
-        """The figures of each contestant in each round."""
+        """The figures of each contestant in each round.
+
+        Each round begins with another contestant, so that none always has the first turn.
+        """
         found: dict[str, list[Figures]] = {name: [] for name in turns}
         self._tell(("steps", label, rounds * len(turns)))
-        for _ in range(rounds):
-            for name, turn in turns.items():
-                found[name].append(turn())
+        names = list(turns)
+        for number in range(rounds):
+            first = number % max(len(names), 1)
+            for name in names[first:] + names[:first]:
+                found[name].append(turns[name]())
                 self._tell(("step",))
         return found
 

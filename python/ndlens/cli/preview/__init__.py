@@ -25,6 +25,7 @@ __all__ = ["SUMMARY", "add_arguments", "run"]
 SUMMARY = "Draw a picture of what a loader gives, beside the originals."
 
 _MOST = 400
+_MOST_PIXELS = 200_000_000  # of all tiles: a picture of 600 MB before it is packed
 _DEFAULT_COUNT = 8
 _DEFAULT_SIDE = 224
 
@@ -85,6 +86,12 @@ def run(arguments: argparse.Namespace, progress: Progress) -> Report:
     text = arguments.transforms or ""
     steps = transforms_of(text)
     source = opened(arguments)
+    pixels = min(arguments.count, len(source.array)) * (1 + arguments.epochs) * arguments.side**2
+    if pixels > _MOST_PIXELS:
+        raise Failure(
+            f"the sheet would have {pixels:,} pixels, more than {_MOST_PIXELS:,}: say a smaller "
+            "--side, --count or --epochs"
+        )
     rows = range(arguments.epochs)
     items: list[Item] = []
     for epoch in progress.of(rows, len(rows), "epochs"):

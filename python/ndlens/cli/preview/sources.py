@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import ndlens as nl
 
 from ..report import Failure
+from ..units import size_text
 
 if TYPE_CHECKING:
     import argparse
@@ -17,6 +18,7 @@ __all__ = ["Source", "opened"]
 
 _PHOTOGRAPHS = (*(".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"),)
 _NAMES_SHOWN = 12
+_MOST_DECODED_BYTES = 4_000_000_000  # all photographs of a sheet are in memory at once
 
 
 @dataclass
@@ -131,14 +133,23 @@ def _photographs(paths: list[Path], arguments: argparse.Namespace) -> Source:
         world_size=1,
         output="view",
     )
-    decoded = {}
+    decoded: dict[int, Any] = {}
+    nbytes = 0
     for epoch in range(arguments.epochs):
         for number in chosen.indices(epoch).tolist():
             if number in decoded:
                 continue
             try:
                 with Image.open(paths[number]) as image:
+                    nbytes += 3 * image.width * image.height
+                    if nbytes > _MOST_DECODED_BYTES and decoded:
+                        raise Failure(
+                            f"{len(decoded) + 1} photographs are more than "
+                            f"{size_text(_MOST_DECODED_BYTES)} decoded: say --count {len(decoded)}"
+                        )
                     decoded[number] = np.asarray(image.convert("RGB"))
+            except Failure:
+                raise
             # Of a damaged photograph Pillow raises anything, SyntaxError too.
             except Exception as error:
                 raise Failure(f"{paths[number]}: {error}") from error

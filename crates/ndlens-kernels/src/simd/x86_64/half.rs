@@ -19,12 +19,36 @@
 use std::arch::x86_64::*;
 use std::ptr;
 
+use crate::simd::level::{Isa, Level, avx2};
 use crate::simd::vector::Halves;
 use crate::simd::x86_64::vector::{Avx2, Avx512};
 
 /// All but the 16 bits that a bfloat16 has, and the half of its last place less a bit.
 const UPPER: i32 = 0xffff_0000u32.cast_signed();
 const HALF: i32 = 0x7fff;
+
+/// The bits of the nearest float16 of each float, at a level that has the instruction.
+#[inline(always)]
+pub(crate) fn nearest_float16<const N: usize>(level: Level, from: &[f32; N], to: &mut [u16; N]) {
+    assert!(level.isa() >= Isa::Avx2, "the level has no instruction for float16");
+    // SAFETY: by the check and invariant 1 of `Level`, the machine has the features of AVX2's
+    // level, with which the function is compiled.
+    unsafe { nearest_float16_avx2(from, to) }
+}
+
+avx2! {
+    #[inline]
+    fn nearest_float16_avx2<const N: usize>(from: &[f32; N], to: &mut [u16; N]) {
+        const { assert!(N.is_multiple_of(8)) };
+        for (to, from) in to.as_chunks_mut::<8>().0.iter_mut().zip(from.as_chunks::<8>().0) {
+            // SAFETY: both arrays have 8 elements; they need not be aligned.
+            unsafe {
+                let floats = _mm256_loadu_ps(from.as_ptr());
+                Avx2::store_halves(to.as_mut_ptr().cast(), Avx2::to_float16(floats));
+            }
+        }
+    }
+}
 
 impl Halves for Avx512 {
     type Halves = __m256i;

@@ -17,9 +17,9 @@ Compared with.
   hand loop               a loop without a loader: copy_ into one batch, which is used again
                           and again. Each batch overwrites the one before, which the loaders never
                           do
-  numba, ring of 8        a loop over all pixels, compiled, in two threads, into one of eight
-                          batches, used in turn; each is overwritten seven batches later. Numba has
-                          no 16-bit floats on the CPU
+  numba, ring of 8        a loop over all pixels, compiled, in as many threads as two workers make,
+                          into one of eight batches, used in turn; each is overwritten seven batches
+                          later. Numba has no 16-bit floats on the CPU
   memory, N threads       the bytes that memory takes in N threads, written past the cache from one
                           row that stays in it, in as many batches of the same size and in huge
                           pages as ndlens has (`free_batches` in memory.py)
@@ -148,7 +148,7 @@ class HandLoop:
 
 
 class NumbaRing:
-    """The fastest loop in Python: compiled, in two threads, into eight batches in turn."""
+    """The fastest loop in Python: compiled, in `THREADS` threads, into eight batches in turn."""
 
     BATCHES = 8
 
@@ -175,7 +175,7 @@ class NumbaRing:
                         for channel in range(3):
                             batch[row, channel, y, x] = image[top + y, left + x, channel]
 
-        numba.set_num_threads(min(2, numba.get_num_threads()))
+        numba.set_num_threads(min(THREADS, numba.get_num_threads()))
         self.images = images
         self.crop_all = crop_bytes if dtype == "uint8" else crop_to_floats
         self.ring = [np.zeros((BATCH, 3, CROP, CROP), dtype) for _ in range(self.BATCHES)]

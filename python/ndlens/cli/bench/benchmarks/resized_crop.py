@@ -9,7 +9,7 @@ Compared with.
                           is the only one. Bilinear, antialiased, bytes within a level of
                           torchvision's
   torchvision v2          its RandomResizedCrop and so on, antialiased, on each image, stacked; in
-                          one process
+                          one process, or in two forked workers of a DataLoader
   OpenCV N threads        cv2.resize of a slice, INTER_LINEAR, which is *not* antialiased and so
                           reads far less if the image gets smaller; then NumPy into one batch,
                           used again. cv2 does not hold the GIL. A common way to make it fast
@@ -38,7 +38,7 @@ from ..ground import Contestant, Ground, Settings, present, rate_of_epochs
 from ..peers import find
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     import torch
 
@@ -92,9 +92,30 @@ class Torchvision:
             ]
         )
 
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> torch.Tensor:
+        image: torch.Tensor = self.transform(self.images[index])
+        return image
+
     def __iter__(self) -> Iterator[torch.Tensor]:
-        for chosen in self.torch.randperm(len(self.images)).split(BATCH):
-            yield self.torch.stack([self.transform(self.images[i]) for i in chosen.tolist()])
+        for chosen in self.torch.randperm(len(self)).split(BATCH):
+            yield self.torch.stack([self[index] for index in chosen.tolist()])
+
+
+def torchvision_in_workers(images: Images) -> Iterable[torch.Tensor]:
+    from torch.utils.data import DataLoader
+
+    dataset: Any = Torchvision(images)
+    return DataLoader(
+        dataset,
+        batch_size=BATCH,
+        shuffle=True,
+        num_workers=2,
+        multiprocessing_context="fork",
+        persistent_workers=True,
+    )
 
 
 class OpenCV:
@@ -148,6 +169,7 @@ CONTESTANTS = {
     "ndlens 0 workers": Contestant(partial(ndlens_loader, workers=0)),
     SUBJECT: Contestant(partial(ndlens_loader, workers=2)),
     "torchvision v2": Contestant(Torchvision, ("torch", "torchvision")),
+    "torchvision v2, 2 workers": Contestant(torchvision_in_workers, ("torch", "torchvision")),
     "OpenCV 1 thread": Contestant(partial(OpenCV, threads=1), ("cv2",)),
     "OpenCV 2 threads": Contestant(partial(OpenCV, threads=2), ("cv2",)),
 }
