@@ -94,6 +94,7 @@ lint: build ## Check format, lints, types, stubs, documentation, spelling, impor
 	cargo clippy --version >/dev/null 2>&1 || rustup component add clippy rustfmt
 	cargo fmt --check
 	cargo clippy --workspace --all-targets -- -D warnings
+	cargo metadata --locked --format-version 1 --manifest-path fuzz/Cargo.toml >/dev/null
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --quiet
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
