@@ -155,6 +155,10 @@ impl DType {
     pub fn swapped(&self) -> Option<DType> {
         let DType::Opaque(_) = self else { return None };
         let letters = self.name().strip_prefix(['>', '!'])?;
+        // Two marks are no number's: the second would be read as if it were alone.
+        if letters.starts_with(['@', '=', '<', '>', '|', '!', '^']) {
+            return None;
+        }
         match DType::from_format(&format!("={letters}"), self.itemsize()) {
             Ok(DType::Opaque(_)) | Err(_) => None,
             Ok(number) => Some(number),
@@ -284,6 +288,9 @@ mod tests {
         }
         for other in [">3w", "T{>f:x:}", ">g", "5s"] {
             assert_eq!(DType::from_format(other, 12).unwrap().swapped(), None);
+        }
+        for twice in ["!!B", ">!b", ">>?"] {
+            assert_eq!(DType::from_format(twice, 1).unwrap().to_typestr(), None);
         }
         let mut bytes = [1, 2, 3, 4, 5, 6, 7, 8];
         DType::C64.swap_bytes(&mut bytes);
