@@ -51,14 +51,22 @@ const START_BYTES: usize = 256;
 /// Usual suffixes of files of `torch.save`.
 const TORCH_SUFFIXES: [&str; 4] = ["pt", "pth", "bin", "ckpt"];
 
+/// The first bytes of a file, and how many there are.
+fn read_start(file: &File, path: &Path, file_len: u64) -> Result<([u8; START_BYTES], usize)> {
+    let mut start = [0; START_BYTES];
+    let there = read_fully(&mut Section::new(file, 0, file_len), &mut start)
+        .map_err(|source| Error::Io { path: path.to_owned(), source })?;
+    Ok((start, there))
+}
+
+fn is_named(path: &Path, suffix: &str) -> bool {
+    path.extension().is_some_and(|its| its.eq_ignore_ascii_case(suffix))
+}
+
 /// Whether a file with these first bytes was written by `torch.save`: an archive whose first member
 /// is a pickle, or before PyTorch 1.6 a pickle alone.
 fn is_torch_pickle(start: &[u8], path: &Path) -> bool {
-    let named = || {
-        TORCH_SUFFIXES
-            .iter()
-            .any(|suffix| path.extension().is_some_and(|its| its.eq_ignore_ascii_case(suffix)))
-    };
+    let named = || TORCH_SUFFIXES.iter().any(|suffix| is_named(path, suffix));
     // The opcode PROTO of Python's pickles, and the protocol.
     let is_pickle = matches!(start, [0x80, 2..=5, ..]) && named();
     is_pickle || npz::first_member(start).is_some_and(|name| name.ends_with(b"/data.pkl"))
@@ -75,41 +83,44 @@ impl Format {
     /// [`Error::RawHeader`] for a file whose name and first bytes are those of a format, unless the
     /// caller asks for single bytes or names the byte at which the elements start.
     pub(crate) fn check_raw(raw: &Raw, file: &File, path: &Path, file_len: u64) -> Result<()> {
-        let is_named = DESCRIBED_SUFFIXES
-            .iter()
-            .any(|suffix| path.extension().is_some_and(|its| its.eq_ignore_ascii_case(suffix)));
-        if raw.offset != 0 || raw.dtype.itemsize() == 1 || !is_named {
+        let is_described = DESCRIBED_SUFFIXES.iter().any(|suffix| is_named(path, suffix));
+        if raw.offset != 0 || raw.dtype.itemsize() == 1 || !is_described {
             return Ok(());
         }
-        let io = |source| Error::Io { path: path.to_owned(), source };
-        let mut start = [0; START_BYTES];
-        let there = read_fully(&mut Section::new(file, 0, file_len), &mut start).map_err(io)?;
-        let start = &start[..there];
-        let has_header = start.starts_with(npy::MAGIC)
-            || npz::MAGICS.iter().any(|magic| start.starts_with(magic))
-            || start.first_chunk().is_some_and(safetensors::is_start);
-        if has_header { Err(Error::RawHeader { path: path.to_owned() }) } else { Ok(()) }
+        let (start, there) = read_start(file, path, file_len)?;
+        match Format::of_header(&start[..there]) {
+            Some(_) => Err(Error::RawHeader { path: path.to_owned() }),
+            None => Ok(()),
+        }
+    }
+
+    /// The format that the first bytes of a file tell by themselves.
+    fn of_header(start: &[u8]) -> Option<Self> {
+        if npz::MAGICS.iter().any(|magic| start.starts_with(magic)) {
+            Some(Format::Npz)
+        } else if start.starts_with(npy::MAGIC) {
+            Some(Format::Npy)
+        } else if start.first_chunk().is_some_and(safetensors::is_start) {
+            Some(Format::Safetensors)
+        } else {
+            None
+        }
     }
 
     pub(crate) fn of(file: &File, path: &Path, file_len: u64) -> Result<Self> {
-        let io = |source| Error::Io { path: path.to_owned(), source };
-        let mut start = [0; START_BYTES];
-        let there = read_fully(&mut Section::new(file, 0, file_len), &mut start).map_err(io)?;
+        let (start, there) = read_start(file, path, file_len)?;
         let start = &start[..there];
-        let named = |suffix| path.extension().is_some_and(|its| its.eq_ignore_ascii_case(suffix));
         if start.starts_with(LFS_POINTER) {
             Err(Error::GitLfsPointer { path: path.to_owned() })
         } else if is_torch_pickle(start, path) {
             Err(Error::TorchPickle { path: path.to_owned() })
-        } else if npz::MAGICS.iter().any(|magic| start.starts_with(magic)) {
-            Ok(Format::Npz)
-        } else if start.starts_with(npy::MAGIC) {
-            Ok(Format::Npy)
-        } else if named("safetensors") || start.first_chunk().is_some_and(safetensors::is_start) {
+        } else if let Some(format) = Format::of_header(start) {
+            Ok(format)
+        } else if is_named(path, "safetensors") {
             Ok(Format::Safetensors)
-        } else if named("json") && start.trim_ascii_start().starts_with(b"{") {
+        } else if is_named(path, "json") && start.trim_ascii_start().starts_with(b"{") {
             Ok(Format::Index)
-        } else if named("npy") {
+        } else if is_named(path, "npy") {
             // It says of what it is not.
             Ok(Format::Npy)
         } else {
