@@ -113,15 +113,14 @@ class Copies(Sequence[Copy]):
             self._lock, self._process = threading.Lock(), os.getpid()
         return self._lock
 
-    def _ask(self, operation: str, nbytes: int) -> None:
+    def _ask(self, operation: str, nbytes: int | None) -> None:
         limit = self._limit_bytes
-        if limit is not None and self._nbytes + nbytes > limit:
+        # Before its size is known, a copy is one byte at least.
+        if limit is not None and self._nbytes + (1 if nbytes is None else nbytes) > limit:
+            size = "at least 1 byte" if nbytes is None else _amount(nbytes)
             so_far = f", after {_amount(self._nbytes)} of others" if self._nbytes else ""
-            # The compiled half asks for one byte where it does not know the number yet.
-            least = "at least " if nbytes == 1 else ""
             raise CopyRequired(
-                f"{operation} copies {least}{_amount(nbytes)}{so_far}, and a trace with "
-                f"limit_bytes={limit} is open"
+                f"{operation} copies {size}{so_far}, and a trace with limit_bytes={limit} is open"
             )
 
     def _add(self, operation: str, nbytes: int, place: tuple[str, int, str]) -> None:
@@ -233,7 +232,7 @@ def open_traces() -> tuple[Copies, ...]:
     return _open.get()
 
 
-def _ask(operation: str, nbytes: int) -> None:
+def _ask(operation: str, nbytes: int | None) -> None:
     for copies in _open.get():
         copies._ask(operation, nbytes)
 

@@ -23,7 +23,7 @@ static FUNCTIONS: OnceLock<Functions> = OnceLock::new();
 
 /// Both are called with the operation and its bytes.
 struct Functions {
-    /// Raises if a trace does not allow the copy.
+    /// Raises if a trace does not allow the copy; the bytes are None before they are known.
     ask: Py<PyAny>,
     /// Notes the copy.
     note: Py<PyAny>,
@@ -82,27 +82,28 @@ pub(crate) fn copied(py: Python<'_>, operation: &str, nbytes: usize) -> PyResult
 /// Fails if a trace does not allow a copy of any size, before one whose size is not known yet.
 #[inline]
 pub(crate) fn before_any(py: Python<'_>, operation: &str) -> PyResult<()> {
-    if is_open() { ask(py, operation, 1) } else { Ok(()) }
+    if is_open() { call(py, |functions| &functions.ask, operation, None) } else { Ok(()) }
 }
 
 #[cold]
 fn ask(py: Python<'_>, operation: &str, nbytes: usize) -> PyResult<()> {
-    call(py, |functions| &functions.ask, operation, nbytes)
+    call(py, |functions| &functions.ask, operation, Some(nbytes))
 }
 
 #[cold]
 fn tell(py: Python<'_>, operation: &str, nbytes: usize) -> PyResult<()> {
-    call(py, |functions| &functions.note, operation, nbytes)
+    call(py, |functions| &functions.note, operation, Some(nbytes))
 }
 
+#[cold]
 fn call(
     py: Python<'_>,
     function: impl FnOnce(&Functions) -> &Py<PyAny>,
     operation: &str,
-    nbytes: usize,
+    nbytes: Option<usize>,
 ) -> PyResult<()> {
     // Nothing to copy, nothing to tell.
-    let Some(functions) = FUNCTIONS.get().filter(|_| nbytes > 0) else { return Ok(()) };
+    let Some(functions) = FUNCTIONS.get().filter(|_| nbytes != Some(0)) else { return Ok(()) };
     let _inside = exit::enter(py);
     function(functions).call1(py, (operation, nbytes)).map(drop)
 }
