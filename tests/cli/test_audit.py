@@ -18,6 +18,7 @@ from tests.helpers.commands import Done, environment, ndlens
 
 from ndlens.cli import audit
 from ndlens.cli.audit import cases, child, epoch, handoffs, memory, processes, tables
+from ndlens.cli.process_memory import _children_by_parent, _children_by_thread, family
 from ndlens.cli.report import Failure
 
 # The first test to ask for `audited` waits for thirteen processes.
@@ -332,10 +333,19 @@ def test_memory_is_counted_once_for_all_that_share_it() -> None:
     assert after is not None
     assert 49_000_000 < after - before < 60_000_000
     del held
-    assert os.getpid() in memory.family(os.getpid())
+    assert os.getpid() in family(os.getpid())
     available = memory.available_bytes()
     assert available is not None
     assert available > 0
+
+
+def test_both_ways_to_find_the_children_of_a_process_find_them() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as started:
+        for children in (_children_by_thread, _children_by_parent()):
+            assert started.pid in children(os.getpid())
+            assert children(started.pid) == []
+        assert started.pid in family(os.getpid())
+        started.communicate(b"\n")
 
 
 def test_a_copy_into_memory_that_was_freed_before_is_counted() -> None:

@@ -23,9 +23,10 @@ from typing import TYPE_CHECKING, Any
 import ndlens as nl
 from ndlens import transforms as T
 
+from ..process_memory import family
 from .cases import IMAGE, make_base
 from .child import run
-from .memory import family, held_bytes
+from .memory import held_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -1,9 +1,7 @@
-"""How much memory processes hold, from the kernel: /proc/PID/smaps_rollup.
+"""How much memory processes hold, by the kernel's PSS.
 
-PSS, the proportional set size, counts a page that n processes share as 1/n of a page for each, so
-the sum over processes counts every page once. Counted are anonymous pages and shared memory. The
-pages of mapped files are not: the system can drop them whenever it needs the room. Anonymous pages
-that are swapped out are.
+Counted are anonymous pages and shared memory. The pages of mapped files are not: the system can
+drop them whenever it needs the room. Anonymous pages that are swapped out are.
 """
 
 from __future__ import annotations
@@ -14,12 +12,13 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..process_memory import ROLLUP, rollup
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["ROLLUP", "available_bytes", "family", "give_memory_back", "held_bytes"]
+__all__ = ["available_bytes", "give_memory_back", "held_bytes"]
 
-ROLLUP = Path("/proc/self/smaps_rollup")
 COUNTED = ("Pss_Anon", "Pss_Shmem", "SwapPss")
 # Of <malloc.h>: from which size on glibc maps a block by itself, and its value before any is freed.
 M_MMAP_THRESHOLD, MMAP_THRESHOLD_BYTES = -3, 128 << 10
@@ -34,14 +33,10 @@ def held_bytes(pids: Iterable[int] | None = None) -> int | None:
         return None
     total = 0
     for pid in [os.getpid()] if pids is None else pids:
-        try:
-            lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        entries = dict(line.split(":", 1) for line in lines[1:])
+        entries = rollup(pid)
         # Before Linux 5.4 there is only the sum, with the pages of files in it.
         names = COUNTED if COUNTED[0] in entries else ("Pss",)
-        total += sum(int(entries[name].split()[0]) * 1024 for name in names if name in entries)
+        total += sum(entries.get(name, 0) for name in names)
     return total
 
 
@@ -54,23 +49,6 @@ def give_memory_back() -> None:
     # Another C library has no mallopt.
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD_BYTES)
-
-
-def family(pid: int) -> list[int]:
-    """A process and all that descend from it."""
-    parents: dict[int, int] = {}
-    for directory in Path("/proc").iterdir():
-        if directory.name.isdigit():
-            try:
-                stat = (directory / "stat").read_text()
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-            # The name in parentheses may hold anything; the parent is the second field after it.
-            parents[int(directory.name)] = int(stat.rpartition(")")[2].split()[1])
-    members = [pid]
-    for member in members:
-        members += [child for child, parent in parents.items() if parent == member]
-    return members
 
 
 def available_bytes() -> int | None:

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 import ndlens as nl
 
+from ..process_memory import family
 from .cases import IMAGE_BYTES, make_base
 from .child import run
-from .memory import family, held_bytes
+from .memory import held_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

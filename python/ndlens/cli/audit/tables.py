@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import ndlens as nl
 
+from ..process_memory import ROLLUP
 from ..report import Report, Table
 from ..units import size_text, time_text
 from .cases import CASES, COUNT_OF_MAPPED, IMAGE_BYTES
 from .handoffs import METHODS
-from .memory import ROLLUP
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import threading
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..process_memory import family, rollup
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from typing import Self
 
 __all__ = ["ROW_BYTES", "PeakMemory", "free_batches", "peak_bytes", "pss_bytes", "resident_bytes"]
@@ -18,26 +18,9 @@ __all__ = ["ROW_BYTES", "PeakMemory", "free_batches", "peak_bytes", "pss_bytes",
 ROW_BYTES = 4096
 
 
-def processes(pid: int) -> Iterator[int]:
-    """A process and all that it started, directly or not."""
-    yield pid
-    # A process may end between being listed and being read.
-    with suppress(FileNotFoundError, ProcessLookupError):
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            with suppress(FileNotFoundError, ProcessLookupError):
-                for child in (task / "children").read_text().split():
-                    yield from processes(int(child))
-
-
 def pss_bytes(pid: int) -> int:
     """Proportional set size of a process and its children: each shared page counts once."""
-    total = 0
-    for member in processes(pid):
-        with suppress(FileNotFoundError, ProcessLookupError):
-            for line in Path(f"/proc/{member}/smaps_rollup").read_text().splitlines():
-                if line.startswith("Pss:"):
-                    total += int(line.split()[1]) * 1024
-    return total
+    return sum(rollup(member).get("Pss", 0) for member in family(pid))
 
 
 def resident_bytes() -> int:
