@@ -354,6 +354,9 @@ def test_a_git_lfs_pointer_is_named_as_such(tmp_path: Path) -> None:
             str(raised.value)
             == f"{path}: a Git LFS pointer, not the file itself; fetch it with `git lfs pull`"
         )
+        # Its text is not taken for numbers either.
+        with pytest.raises(nl.FormatError, match="a Git LFS pointer"):
+            nl.open(path, dtype="u2", shape=(4,))
 
 
 # Large headers.

@@ -80,15 +80,22 @@ impl Format {
     ///
     /// # Errors
     ///
-    /// [`Error::RawHeader`] for a file whose name and first bytes are those of a format, unless the
-    /// caller asks for single bytes or names the byte at which the elements start.
+    /// [`Error::RawHeader`] for a file whose name and first bytes are those of a format, and
+    /// [`Error::GitLfsPointer`] for a pointer in the place of a file; unless the caller asks for
+    /// single bytes or names the byte at which the elements start.
     pub(crate) fn check_raw(raw: &Raw, file: &File, path: &Path, file_len: u64) -> Result<()> {
         let is_described = DESCRIBED_SUFFIXES.iter().any(|suffix| is_named(path, suffix));
-        if raw.offset != 0 || raw.dtype.itemsize() == 1 || !is_described {
+        // A pointer is short, so that only few files of other names are read here.
+        let is_short = file_len <= START_BYTES as u64;
+        if raw.offset != 0 || raw.dtype.itemsize() == 1 || !(is_described || is_short) {
             return Ok(());
         }
         let (start, there) = read_start(file, path, file_len)?;
-        match Format::of_header(&start[..there]) {
+        let start = &start[..there];
+        if start.starts_with(LFS_POINTER) {
+            return Err(Error::GitLfsPointer { path: path.to_owned() });
+        }
+        match Format::of_header(start).filter(|_| is_described) {
             Some(_) => Err(Error::RawHeader { path: path.to_owned() }),
             None => Ok(()),
         }

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Source", "opened"]
 
-_PHOTOGRAPHS = (*(".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"),)
+_PHOTOGRAPHS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
 _NAMES_SHOWN = 12
 _MOST_DECODED_BYTES = 4_000_000_000  # all photographs of a sheet are in memory at once
 
