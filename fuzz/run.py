@@ -4,7 +4,7 @@
 broken, and says how to run the input again. `--merge` makes the corpora that are in git anew, of
 what was found: as few inputs as reach the same code.
 
-The flags are those of cargo-fuzz, which this needs not. libFuzzer is C++: its crate compiles it.
+The flags are those of cargo-fuzz, which is not needed. libFuzzer is C++: its crate compiles it.
 """
 
 from __future__ import annotations
