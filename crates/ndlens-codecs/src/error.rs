@@ -1,0 +1,80 @@
+//! The errors of this crate.
+
+use crate::header::Coding;
+
+/// The result of an operation of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A reason why an image cannot be decoded.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The bytes are of no known format.
+    #[error("not a JPEG, PNG or WebP image: it begins with {first:02x?}")]
+    UnknownFormat {
+        /// Up to eight bytes.
+        first: Vec<u8>,
+    },
+    /// The image has too many pixels.
+    #[error("the image has {height} x {width} pixels, more than the limit of {limit}")]
+    TooLarge {
+        /// Rows.
+        height: usize,
+        /// Columns.
+        width: usize,
+        /// See [`Limits`](crate::Limits).
+        limit: u64,
+    },
+    /// The bytes end before the image does.
+    #[error("the {coding:?} image is truncated after {len} bytes")]
+    Truncated {
+        /// The format.
+        coding: Coding,
+        /// The number of bytes.
+        len: usize,
+    },
+    /// The bytes are not a valid image.
+    #[error("the {coding:?} image is damaged: {what}")]
+    Damaged {
+        /// The format.
+        coding: Coding,
+        /// The damage.
+        what: String,
+    },
+    /// The image uses a part of its format that is not decoded.
+    #[error("the {coding:?} image cannot be decoded: {what}")]
+    Unsupported {
+        /// The format.
+        coding: Coding,
+        /// The part of the format.
+        what: String,
+    },
+    /// A region that is not within the image, or does not start at a multiple of the scale.
+    #[error("the region {region:?} at scale 1/{step} is not one of an image of {height} x {width}")]
+    Region {
+        /// The region.
+        region: crate::Region,
+        /// The step of the scale.
+        step: usize,
+        /// Rows of the image.
+        height: usize,
+        /// Columns of the image.
+        width: usize,
+    },
+    /// The given memory is too small, or its rows are too short.
+    #[error("the pixels need rows of {row_bytes} bytes and {bytes} bytes in all, got {got}")]
+    Memory {
+        /// The least bytes of a row.
+        row_bytes: usize,
+        /// The least bytes.
+        bytes: usize,
+        /// The given bytes.
+        got: usize,
+    },
+    /// There is no memory.
+    #[error("no memory for {bytes} bytes")]
+    OutOfMemory {
+        /// The bytes that were asked for.
+        bytes: usize,
+    },
+}

@@ -1,0 +1,60 @@
+//! What the header of an encoded image says.
+
+/// The format of an encoded image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Coding {
+    /// JPEG: ITU-T T.81.
+    Jpeg,
+    /// PNG: W3C Portable Network Graphics, third edition.
+    Png,
+    /// WebP: RFC 9649.
+    WebP,
+}
+
+/// The type of a stored sample.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Depth {
+    /// At most 8 bits: uint8.
+    Eight,
+    /// 16 bits: uint16.
+    Sixteen,
+}
+
+/// The turn and the mirroring that show an image upright: EXIF 2.32, tag 0x0112.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Orientation {
+    /// 1: as stored.
+    #[default]
+    Upright,
+    /// 2: mirrored, left to right.
+    FlipHorizontal,
+    /// 3: by 180 degrees.
+    Rotate180,
+    /// 4: mirrored, top to bottom.
+    FlipVertical,
+    /// 5: mirrored at the diagonal from the top left.
+    Transpose,
+    /// 6: stored turned by 90 degrees counter-clockwise, so shown by turning it clockwise.
+    Rotate90,
+    /// 7: mirrored at the diagonal from the top right.
+    Transverse,
+    /// 8: stored turned by 90 degrees clockwise, so shown by turning it counter-clockwise.
+    Rotate270,
+}
+
+/// The header of an encoded image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Header {
+    /// The format.
+    pub coding: Coding,
+    /// Rows, as stored.
+    pub height: usize,
+    /// Columns, as stored.
+    pub width: usize,
+    /// Channels of a decoded pixel: 1 (grey), 2 (grey and alpha), 3 (RGB), 4 (RGBA or CMYK).
+    pub channels: usize,
+    /// The samples.
+    pub depth: Depth,
+    /// How the image is to be turned to be upright. Decoders do not turn it.
+    pub orientation: Orientation,
+}
