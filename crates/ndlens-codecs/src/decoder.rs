@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::header::Header;
 use crate::limits::Limits;
 use crate::mode::Mode;
-use crate::region::{Region, Scale};
+use crate::region::{DecodeRegion, Scale};
 
 /// Memory for pixels, with packed pixels in rows that may be further apart.
 #[derive(Debug)]
@@ -15,10 +15,10 @@ pub struct ImageMut<'a> {
     pub row_stride_bytes: usize,
 }
 
-/// Memory that one thread needs to decode images. It grows to what the largest image needs, and does
-/// not shrink.
+/// Memory that one thread needs to decode images. It grows to what the largest image needs, and
+/// does not shrink.
 #[derive(Debug, Default)]
-pub struct Scratch {}
+pub struct DecodeScratch {}
 
 /// An encoded image whose header was read.
 pub trait Decoder {
@@ -28,7 +28,7 @@ pub trait Decoder {
     /// Whether a region, or a scale, takes less work than the whole image at full size.
     fn decodes_parts(&self) -> bool;
 
-    /// Writes the pixels of a region at a scale: [`Region::size_at`] rows and columns, of
+    /// Writes the pixels of a region at a scale: [`DecodeRegion::size_at`] rows and columns, of
     /// [`Mode::pixel_bytes`] each, samples of 16 bits in the machine's byte order. The region lies
     /// within the image, and its first row and column are multiples of the scale's step.
     ///
@@ -38,11 +38,11 @@ pub trait Decoder {
     /// [`Error::Unsupported`], [`Error::OutOfMemory`]. What `out` holds then is unspecified.
     fn decode(
         &mut self,
-        region: Region,
+        region: DecodeRegion,
         scale: Scale,
         mode: Mode,
         out: ImageMut<'_>,
-        scratch: &mut Scratch,
+        scratch: &mut DecodeScratch,
     ) -> Result<()>;
 }
 

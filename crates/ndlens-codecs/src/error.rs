@@ -53,7 +53,7 @@ pub enum Error {
     #[error("the region {region:?} at scale 1/{step} is not one of an image of {height} x {width}")]
     Region {
         /// The region.
-        region: crate::Region,
+        region: crate::DecodeRegion,
         /// The step of the scale.
         step: usize,
         /// Rows of the image.

@@ -5,8 +5,8 @@
 //!                            decode(region, scale, mode, out) pixels of a part, in given memory
 //! ```
 //!
-//! [`open`] reads the header alone. A loader draws the parameters of an item from its size, and then
-//! decodes the region that a crop keeps.
+//! [`open`] reads the header alone. A loader draws the parameters of an item from its size, and
+//! then decodes the region that a crop keeps.
 //!
 //! No code here is unsafe. Bytes are hostile: each size is checked against [`Limits`] before memory
 //! is taken, and what cannot be decoded is an [`Error`].
@@ -20,9 +20,9 @@ mod limits;
 mod mode;
 mod region;
 
-pub use decoder::{Decoder, ImageMut, Scratch, open};
+pub use decoder::{DecodeScratch, Decoder, ImageMut, open};
 pub use error::{Error, Result};
 pub use header::{Coding, Depth, Header, Orientation};
 pub use limits::Limits;
 pub use mode::Mode;
-pub use region::{Region, Scale};
+pub use region::{DecodeRegion, Scale};

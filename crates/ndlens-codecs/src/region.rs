@@ -2,7 +2,7 @@
 
 /// A rectangle of an image as it is stored, in pixels of the full size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Region {
+pub struct DecodeRegion {
     /// The first row.
     pub top: usize,
     /// The first column.
@@ -39,7 +39,7 @@ impl Scale {
     }
 }
 
-impl Region {
+impl DecodeRegion {
     /// The rows and columns of the region at a scale. The region starts at a multiple of the
     /// scale's [`step`](Scale::step); its last row and column of pixels may stand for fewer pixels.
     pub fn size_at(self, scale: Scale) -> (usize, usize) {
