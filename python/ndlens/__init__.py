@@ -23,6 +23,7 @@ from ._ndlens import (
     empty_shared,
     explain,
     guard_truncation,
+    labels,
     may_share_memory,
     open,
     ragged,
@@ -57,6 +58,8 @@ __all__ = [
     "Loader",
     "MovedError",
     "ReadOnlyError",
+    "SampleKeys",
+    "Samples",
     "Shards",
     "StaleHandleError",
     "TruncatedError",
@@ -68,6 +71,7 @@ __all__ = [
     "empty_shared",
     "explain",
     "guard_truncation",
+    "labels",
     "may_share_memory",
     "open",
     "ragged",
@@ -91,6 +95,8 @@ if TYPE_CHECKING:
     from . import torch as torch
     from ._holders import Holder as Holder
     from ._holders import Holders as Holders
+    from ._samples import SampleKeys as SampleKeys
+    from ._samples import Samples as Samples
     from ._trace import Copies as Copies
     from ._trace import Copy as Copy
     from ._trace import trace as trace
@@ -104,6 +110,8 @@ _LATER = {
     "Copy": "_trace",
     "Holder": "_holders",
     "Holders": "_holders",
+    "SampleKeys": "_samples",
+    "Samples": "_samples",
     "trace": "_trace",
 }
 

@@ -30,7 +30,7 @@ mod targets;
 pub use crate::target::FuzzTarget;
 use crate::targets::{
     checkpoint, copies, dlpack, formats, handles, index, layout, npy, npz, params, raw,
-    safetensors, transforms,
+    safetensors, tar, transforms,
 };
 
 /// All targets.
@@ -38,6 +38,7 @@ pub const TARGETS: &[FuzzTarget] = &[
     npy::TARGET,
     npz::TARGET,
     safetensors::TARGET,
+    tar::TARGET,
     checkpoint::TARGET,
     raw::TARGET,
     handles::TARGET,

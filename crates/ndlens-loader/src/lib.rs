@@ -90,6 +90,7 @@ pub use resume::note::Note;
 pub use resume::state::{Basis, STATE_VERSION, State};
 pub use source::Source;
 pub use source::labels::Labels;
+pub use source::members::numbers_in_text;
 pub use source::nan::{NanSearch, NanSteps};
 pub use source::numbers::{flags_of, sizes_of, view_of_sizes};
 pub use source::packing::{Packing, copy_rows, places_of};

@@ -12,4 +12,5 @@ pub(crate) mod npz;
 pub(crate) mod params;
 pub(crate) mod raw;
 pub(crate) mod safetensors;
+pub(crate) mod tar;
 pub(crate) mod transforms;

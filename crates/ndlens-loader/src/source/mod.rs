@@ -1,6 +1,7 @@
 //! The sources of items.
 
 pub(crate) mod labels;
+pub(crate) mod members;
 pub(crate) mod nan;
 pub(crate) mod numbers;
 pub(crate) mod packing;

@@ -14,6 +14,7 @@
 //! | `face.rs` | what notebooks show |
 //! | `items.rs` | `nl.Items` and `nl.subset` |
 //! | `ragged.rs`, `series.rs`, `splits.rs` | `nl.ragged`, `nl.windows`, `nl.split` |
+//! | `labels.rs` | `nl.labels` |
 //! | `selection.rs` | indices, masks and labels in |
 
 pub(crate) mod batch;
@@ -27,6 +28,7 @@ pub(crate) mod fields;
 pub(crate) mod items;
 pub(crate) mod iteration;
 pub(crate) mod joint;
+pub(crate) mod labels;
 pub(crate) mod mixing;
 pub(crate) mod options;
 pub(crate) mod output;

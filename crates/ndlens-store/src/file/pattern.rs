@@ -11,6 +11,7 @@ use glob::{MatchOptions, Pattern, PatternError};
 use ndlens_core::room;
 
 use crate::error::{Error, Result};
+use crate::file::braces;
 
 /// The rules by which a part of a pattern matches a name: a wildcard does not match a dot at its
 /// start.
@@ -20,18 +21,38 @@ const OPTIONS: MatchOptions = MatchOptions {
     require_literal_leading_dot: true,
 };
 
-/// The files that a pattern matches, in the natural order of their names; None if the path is not a
-/// pattern.
+/// The files that a pattern matches, in the natural order of their names, and those of each name
+/// that braces stand for; None if the path is not a pattern.
 ///
 /// # Errors
 ///
-/// [`Error::BadPattern`], [`Error::NoMatch`]; [`Error::Io`] for a directory that cannot be listed;
-/// [`Error::Core`] if there is no memory for the list.
+/// [`Error::BadPattern`], [`Error::BadBraces`], [`Error::NoMatch`]; [`Error::Io`] for a directory
+/// that cannot be listed; [`Error::Core`] if there is no memory for the list.
 pub(crate) fn matches(pattern: &Path) -> Result<Option<Vec<PathBuf>>> {
-    let Some(text) = pattern.to_str().filter(|text| text.contains(['*', '?', '['])) else {
+    let Some(text) = pattern.to_str().filter(|text| text.contains(['*', '?', '[', '{'])) else {
         return Ok(None);
     };
     if fs::symlink_metadata(pattern).is_ok() {
+        return Ok(None);
+    }
+    let Some(names) = braces::expand(pattern, text)? else { return matches_of(pattern, text) };
+    let mut paths = vec![];
+    for name in &names {
+        match matches_of(Path::new(name), name)? {
+            Some(mut matched) => {
+                room::reserve(&mut paths, matched.len())?;
+                paths.append(&mut matched);
+            }
+            // A file that is named must be there, which its opening says.
+            None => room::push(&mut paths, PathBuf::from(name))?,
+        }
+    }
+    Ok(Some(paths))
+}
+
+/// As [`matches`], of a pattern without braces.
+fn matches_of(pattern: &Path, text: &str) -> Result<Option<Vec<PathBuf>>> {
+    if !text.contains(['*', '?', '[']) || fs::symlink_metadata(pattern).is_ok() {
         return Ok(None);
     }
     let bad = |source| Error::BadPattern { pattern: pattern.to_owned(), source };
