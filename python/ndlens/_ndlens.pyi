@@ -30,6 +30,7 @@ __all__ = [
     "empty_shared",
     "explain",
     "guard_truncation",
+    "labels",
     "may_share_memory",
     "open",
     "ragged",

@@ -60,7 +60,7 @@ fn archive(parts: &[Vec<u8>]) -> Vec<u8> {
 /// A record of PAX.
 fn record(key: &str, value: &str) -> String {
     let rest = key.len() + value.len() + 3;
-    let len = (rest..).find(|len| len - len.to_string().len() == rest).unwrap();
+    let len = (rest..rest + 9).find(|len| len - len.to_string().len() == rest).unwrap();
     format!("{len} {key}={value}\n")
 }
 
@@ -183,7 +183,7 @@ fn damaged_headers_are_refused() {
             "the header at byte 0 has a size that is not a number of 64 bits",
         );
     }
-    for records in ["x", "5 a=\n", "99 path=x\n", &record("size", "-1")] {
+    for records in ["x", "5 ab\n", "99 path=x\n", &record("size", "-1")] {
         refused(
             &archive(&[special(b'x', records.as_bytes()), member("a.txt", b"")]),
             "the PAX records of the header at byte 0 are malformed",
