@@ -37,10 +37,6 @@ impl Mode {
 
     /// Bytes of a pixel of an image with this header.
     pub fn pixel_bytes(self, header: &Header) -> usize {
-        let sample = match self.depth(header) {
-            Depth::Eight => 1,
-            Depth::Sixteen => 2,
-        };
-        self.channels(header) * sample
+        self.channels(header) * self.depth(header).bytes()
     }
 }
