@@ -19,6 +19,7 @@ from ._ndlens import (
     ViewIterator,
     __version__,
     attach,
+    decode_image,
     dtype_name,
     empty_shared,
     explain,
@@ -36,6 +37,7 @@ from ._subsets import split, subset
 from .errors import (
     CopyRequired,
     FormatError,
+    ImageError,
     MovedError,
     ReadOnlyError,
     StaleHandleError,
@@ -53,6 +55,8 @@ __all__ = [
     "FormatError",
     "Holder",
     "Holders",
+    "ImageError",
+    "ImageInfo",
     "Items",
     "Loader",
     "MovedError",
@@ -64,10 +68,12 @@ __all__ = [
     "ViewIterator",
     "__version__",
     "attach",
+    "decode_image",
     "dtype_name",
     "empty_shared",
     "explain",
     "guard_truncation",
+    "image_info",
     "may_share_memory",
     "open",
     "ragged",
@@ -91,6 +97,8 @@ if TYPE_CHECKING:
     from . import torch as torch
     from ._holders import Holder as Holder
     from ._holders import Holders as Holders
+    from ._images import ImageInfo as ImageInfo
+    from ._images import image_info as image_info
     from ._trace import Copies as Copies
     from ._trace import Copy as Copy
     from ._trace import trace as trace
@@ -104,6 +112,8 @@ _LATER = {
     "Copy": "_trace",
     "Holder": "_holders",
     "Holders": "_holders",
+    "ImageInfo": "_images",
+    "image_info": "_images",
     "trace": "_trace",
 }
 

@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use crate::header::Header;
 use crate::mode::Mode;
 use crate::region::{DecodeRegion, Scale};
+use crate::scratch::DecodeScratch;
 
 /// Memory for pixels, with packed pixels in rows that may be further apart.
 #[derive(Debug)]
@@ -12,16 +13,6 @@ pub struct ImageMut<'a> {
     pub bytes: &'a mut [u8],
     /// From the start of a row to that of the next one.
     pub row_stride_bytes: usize,
-}
-
-/// Memory that one thread needs to decode images. It grows to what the largest image needs, and
-/// does not shrink.
-#[derive(Debug, Default)]
-pub struct DecodeScratch {
-    /// A row, or an image of a decoder that has no regions.
-    pub(crate) pixels: Vec<u8>,
-    /// Pixels as stored, before they are turned upright.
-    pub(crate) stored: Vec<u8>,
 }
 
 impl ImageMut<'_> {

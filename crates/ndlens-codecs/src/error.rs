@@ -52,6 +52,12 @@ pub enum Error {
         /// The part of the format.
         what: String,
     },
+    /// The name of no mode.
+    #[error("mode is {got:?}, expected \"RGB\", \"L\", \"RGBA\" or \"unchanged\"")]
+    UnknownMode {
+        /// The name.
+        got: String,
+    },
     /// A region that is not within the image, or does not start at a multiple of the scale.
     #[error("the region {region:?} at scale 1/{step} is not one of an image of {height} x {width}")]
     Region {
@@ -99,7 +105,10 @@ impl Error {
             | Error::Truncated { .. }
             | Error::Damaged { .. }
             | Error::Unsupported { .. } => ErrorKind::Image,
-            Error::Region { .. } | Error::Scale { .. } | Error::Memory { .. } => ErrorKind::Value,
+            Error::UnknownMode { .. }
+            | Error::Region { .. }
+            | Error::Scale { .. }
+            | Error::Memory { .. } => ErrorKind::Value,
             Error::OutOfMemory { .. } => ErrorKind::OutOfMemory,
         }
     }

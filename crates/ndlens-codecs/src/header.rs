@@ -64,6 +64,22 @@ pub enum Orientation {
     Rotate270,
 }
 
+impl Orientation {
+    /// The value of the tag, 1 to 8.
+    pub fn tag(self) -> u8 {
+        match self {
+            Orientation::Upright => 1,
+            Orientation::FlipHorizontal => 2,
+            Orientation::Rotate180 => 3,
+            Orientation::FlipVertical => 4,
+            Orientation::Transpose => 5,
+            Orientation::Rotate90 => 6,
+            Orientation::Transverse => 7,
+            Orientation::Rotate270 => 8,
+        }
+    }
+}
+
 /// The header of an encoded image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Header {

@@ -36,14 +36,16 @@ mod orientation;
 mod png;
 mod region;
 mod samples;
+mod scratch;
 mod webp;
 
-pub use decoder::{DecodeScratch, Decoder, ImageMut};
+pub use decoder::{Decoder, ImageMut};
 pub use error::{Error, Result};
 pub use header::{Coding, Depth, Header, Orientation};
 pub use image::DecodedImage;
 pub use limits::Limits;
 pub use mode::Mode;
 pub use open::open;
-pub use orientation::decode_upright;
+pub use orientation::{AxisTurn, decode_upright};
 pub use region::{DecodeRegion, Scale};
+pub use scratch::DecodeScratch;

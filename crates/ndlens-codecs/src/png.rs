@@ -3,7 +3,7 @@
 //! Rows are decoded from the first to the last that the region needs, since each is coded as its
 //! difference to the one above; those outside of the region are not stored. So memory is a few
 //! rows, whatever the size of the image. Of an interlaced image, all seven passes are decoded, up
-//! to the last row of the last one.
+//! to the last row of the last one. Of an animation, the image before its other frames is decoded.
 //!
 //! Opening a file walks over all its chunks, without decompressing any, and refuses it if the last
 //! one is not there. Checksums are verified as far as the region reaches.
@@ -11,9 +11,9 @@
 use std::io::{Cursor, ErrorKind};
 
 use ::png::{BitDepth, ColorType, DecodeOptions, DecodingError, Limits as Allowed};
-use ::png::{Reader, Transformations};
+use ::png::{InterlaceInfo, Reader, Transformations};
 
-use crate::decoder::{DecodeScratch, Decoder, ImageMut, check_request};
+use crate::decoder::{Decoder, ImageMut, check_request};
 use crate::error::{Error, Result};
 use crate::exif;
 use crate::header::{Coding, Depth, Header, Orientation};
@@ -22,6 +22,7 @@ use crate::memory;
 use crate::mode::Mode;
 use crate::region::{DecodeRegion, Scale};
 use crate::samples::Samples;
+use crate::scratch::DecodeScratch;
 
 const CODING: Coding = Coding::Png;
 
@@ -58,13 +59,6 @@ pub(crate) fn open<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Box<dyn Decod
     let reader = read_info(bytes, limits)?;
     let info = reader.info();
     let (height, width) = (info.height as usize, info.width as usize);
-    // Of an animation, this is the first frame, or an image beside the frames. The standard wants
-    // it to be as large as the image.
-    if info.frame_control.is_some_and(|frame| frame.width != info.width || frame.height != info.height)
-    {
-        let what = "its first frame is smaller than the image".to_owned();
-        return Err(Error::Damaged { coding: CODING, what });
-    }
     let (colours, bits) = reader.output_color_type();
     let channels = match colours {
         ColorType::Grayscale => 1,
@@ -181,7 +175,7 @@ impl Decoder for PngImage<'_> {
         }
         if region.top + region.height == self.header.height {
             // The checksums of the end.
-            rows.next()?;
+            let _no_row = rows.read()?;
         }
         Ok(())
     }
@@ -198,7 +192,12 @@ struct Rows<'a, 'row> {
 impl Rows<'_, '_> {
     /// Decodes the next row into [`row`](Self::row).
     fn next(&mut self) -> Result<()> {
-        self.reader.read_row(self.row).map_err(|error| refusal(&error, self.len)).map(drop)
+        let more = || Error::Damaged { coding: CODING, what: "it has too few rows".to_owned() };
+        self.read()?.map(drop).ok_or_else(more)
+    }
+
+    fn read(&mut self) -> Result<Option<InterlaceInfo>> {
+        self.reader.read_row(self.row).map_err(|error| refusal(&error, self.len))
     }
 
     fn in_order(

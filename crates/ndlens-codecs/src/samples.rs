@@ -3,10 +3,8 @@
 //! The conversions are Pillow's: alpha is left out, grey is repeated, and grey of colours is ITU-R
 //! BT.601 in fixed point. Samples of 16 bits become their high byte, as Pillow makes those of RGB.
 
-use crate::decoder::ImageMut;
-use crate::header::{Depth, Header};
+use crate::header::Depth;
 use crate::mode::Mode;
-use crate::region::DecodeRegion;
 
 /// The pixels of a decoder: packed samples; those of 16 bits are big-endian, as PNG stores them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,25 +24,6 @@ impl Samples {
     /// Bytes of a pixel.
     pub(crate) fn pixel_bytes(self) -> usize {
         self.channels * self.depth.bytes()
-    }
-
-    /// Converts a region of a whole image of packed rows.
-    pub(crate) fn convert_region(
-        self,
-        pixels: &[u8],
-        header: &Header,
-        region: DecodeRegion,
-        mode: Mode,
-        mut out: ImageMut<'_>,
-    ) {
-        let row_bytes = header.width * self.pixel_bytes();
-        let first = region.left * self.pixel_bytes();
-        let out_bytes = region.width * mode.pixel_bytes(header);
-        for row in 0..region.height {
-            let start = (region.top + row) * row_bytes + first;
-            let pixels = &pixels[start..][..region.width * self.pixel_bytes()];
-            self.convert(pixels, mode, out.row(row, out_bytes));
-        }
     }
 
     /// Converts a row of pixels.
@@ -74,7 +53,7 @@ impl Samples {
 }
 
 /// Converts pixels of N bytes, given their red, green, blue and alpha.
-fn each<const N: usize>(
+pub(crate) fn each<const N: usize>(
     pixels: &[u8],
     mode: Mode,
     out: &mut [u8],

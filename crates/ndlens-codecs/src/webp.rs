@@ -25,7 +25,7 @@ mod present {
 
     use image_webp::{DecodingError, WebPDecoder};
 
-    use crate::decoder::{DecodeScratch, Decoder, ImageMut, check_request};
+    use crate::decoder::{Decoder, ImageMut, check_request};
     use crate::error::{Error, Result};
     use crate::exif;
     use crate::header::{Coding, Depth, Header, Orientation};
@@ -34,6 +34,7 @@ mod present {
     use crate::mode::Mode;
     use crate::region::{DecodeRegion, Scale};
     use crate::samples::Samples;
+    use crate::scratch::DecodeScratch;
 
     const CODING: Coding = Coding::WebP;
 
@@ -116,7 +117,7 @@ mod present {
             region: DecodeRegion,
             scale: Scale,
             mode: Mode,
-            out: ImageMut<'_>,
+            mut out: ImageMut<'_>,
             scratch: &mut DecodeScratch,
         ) -> Result<()> {
             check_request(&self.header, region, scale, mode, &out)?;
@@ -130,7 +131,13 @@ mod present {
             let pixels = memory::part(&mut scratch.pixels, bytes)?;
             let mut decoder = read(self.bytes)?;
             decoder.read_image(pixels).map_err(|error| refusal(&error, self.bytes.len()))?;
-            samples.convert_region(pixels, &self.header, region, mode, out);
+            let pixel_bytes = samples.pixel_bytes();
+            let out_bytes = region.width * mode.pixel_bytes(&self.header);
+            for row in 0..region.height {
+                let start = ((region.top + row) * width + region.left) * pixel_bytes;
+                let pixels = &pixels[start..][..region.width * pixel_bytes];
+                samples.convert(pixels, mode, out.row(row, out_bytes));
+            }
             Ok(())
         }
     }
