@@ -70,8 +70,9 @@ pub trait Decoder {
     ///
     /// # Errors
     ///
-    /// [`Error::Region`], [`Error::Memory`], [`Error::Scale`]; [`Error::Truncated`], [`Error::Damaged`],
-    /// [`Error::Unsupported`], [`Error::OutOfMemory`]. What `out` holds then is unspecified.
+    /// [`Error::Region`], [`Error::Memory`], [`Error::Scale`]; [`Error::Truncated`],
+    /// [`Error::Damaged`], [`Error::Unsupported`], [`Error::OutOfMemory`]. What `out` holds then is
+    /// unspecified.
     fn decode(
         &mut self,
         region: DecodeRegion,

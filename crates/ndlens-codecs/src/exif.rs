@@ -80,11 +80,11 @@ pub(crate) mod tests {
     use super::*;
 
     /// Metadata with one entry.
-    pub(crate) fn exif(little_endian: bool, kind: u16, count: u32, value: &[u8; 4]) -> Vec<u8> {
+    pub(crate) fn exif(little_endian: bool, kind: u16, count: u32, value: [u8; 4]) -> Vec<u8> {
         let u16 = |v: u16| if little_endian { v.to_le_bytes() } else { v.to_be_bytes() };
         let u32 = |v: u32| if little_endian { v.to_le_bytes() } else { v.to_be_bytes() };
         let start: &[u8] = if little_endian { b"II*\0" } else { b"MM\0*" };
-        let entry = [&u16(ORIENTATION)[..], &u16(kind), &u32(count), value].concat();
+        let entry = [&u16(ORIENTATION)[..], &u16(kind), &u32(count), &value].concat();
         [start, &u32(8), &u16(1), &entry, &u32(0)].concat()
     }
 
@@ -99,7 +99,7 @@ pub(crate) mod tests {
             (false, 3, [0, 6, 0, 0]),
             (false, 4, [0, 0, 0, 6]),
         ] {
-            let exif = exif(little_endian, kind, 1, &value);
+            let exif = exif(little_endian, kind, 1, value);
             assert_eq!(orientation(&exif), expected);
             assert_eq!(orientation(&[PREFIX, &exif].concat()), expected);
         }
@@ -107,18 +107,16 @@ pub(crate) mod tests {
 
     #[test]
     fn damaged_metadata_means_upright() {
-        let whole = exif(true, 3, 1, &[6, 0, 0, 0]);
+        let whole = exif(true, 3, 1, [6, 0, 0, 0]);
         for len in 0..whole.len() {
-            let expected = match len < 20 {
-                true => Orientation::Upright,
-                false => Orientation::Rotate90,
-            };
+            let is_there = len >= 20;
+            let expected = if is_there { Orientation::Rotate90 } else { Orientation::Upright };
             assert_eq!(orientation(&whole[..len]), expected, "of {len} bytes");
         }
-        assert_eq!(orientation(&exif(true, 3, 2, &[6, 0, 0, 0])), Orientation::Upright);
-        assert_eq!(orientation(&exif(true, 2, 1, &[6, 0, 0, 0])), Orientation::Upright);
+        assert_eq!(orientation(&exif(true, 3, 2, [6, 0, 0, 0])), Orientation::Upright);
+        assert_eq!(orientation(&exif(true, 2, 1, [6, 0, 0, 0])), Orientation::Upright);
         for value in [0, 9, 255] {
-            assert_eq!(orientation(&exif(true, 3, 1, &[value, 0, 0, 0])), Orientation::Upright);
+            assert_eq!(orientation(&exif(true, 3, 1, [value, 0, 0, 0])), Orientation::Upright);
         }
         // A list of entries that starts at the last byte of the address space.
         let far = [b"II*\0".as_slice(), &u32::MAX.to_le_bytes()].concat();

@@ -4,7 +4,7 @@ use ndlens_core::room;
 
 use crate::decoder::ImageMut;
 use crate::error::{Error, Result};
-use crate::header::Depth;
+use crate::header::{Depth, Orientation};
 use crate::limits::Limits;
 use crate::mode::Mode;
 use crate::open::open;
@@ -36,10 +36,8 @@ impl DecodedImage {
     pub fn decode(bytes: &[u8], mode: Mode, orient: bool, limits: &Limits) -> Result<Self> {
         let mut decoder = open(bytes, limits)?;
         let header = *decoder.header();
-        let (height, width) = match orient {
-            true => header.orientation.upright_size(header.height, header.width),
-            false => (header.height, header.width),
-        };
+        let orientation = if orient { header.orientation } else { Orientation::Upright };
+        let (height, width) = orientation.upright_size(header.height, header.width);
         let row_stride_bytes = width.saturating_mul(mode.pixel_bytes(&header));
         let len = row_stride_bytes.saturating_mul(height);
         let mut pixels = room::repeated(0, len).map_err(|_| Error::OutOfMemory { bytes: len })?;

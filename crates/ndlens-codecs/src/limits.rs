@@ -11,13 +11,13 @@ pub struct Limits {
 
 impl Limits {
     /// Refuses an image that is too large.
-    pub(crate) fn check(&self, height: usize, width: usize) -> Result<()> {
+    pub(crate) fn check(self, height: usize, width: usize) -> Result<()> {
         let limit = self.max_pixels;
         let pixels = (height as u64).checked_mul(width as u64);
-        match pixels.is_some_and(|pixels| pixels <= limit) {
-            true => Ok(()),
-            false => Err(Error::TooLarge { height, width, limit }),
+        if pixels.is_some_and(|pixels| pixels <= limit) {
+            return Ok(());
         }
+        Err(Error::TooLarge { height, width, limit })
     }
 }
 

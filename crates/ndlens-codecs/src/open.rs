@@ -17,11 +17,11 @@ const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
 /// [`Error::Unsupported`], [`Error::OutOfMemory`].
 pub fn open<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Box<dyn Decoder + 'a>> {
     if bytes.starts_with(JPEG) {
-        jpeg::open::open(bytes, limits)
+        jpeg::open::open(bytes, *limits)
     } else if bytes.starts_with(PNG) {
-        png::open(bytes, limits)
+        png::open(bytes, *limits)
     } else if bytes.len() >= 12 && bytes.starts_with(b"RIFF") && bytes[8..12] == *b"WEBP" {
-        webp::open(bytes, limits)
+        webp::open(bytes, *limits)
     } else {
         Err(Error::UnknownFormat { first: bytes[..bytes.len().min(8)].to_vec() })
     }

@@ -54,7 +54,7 @@ struct PngImage<'a> {
 }
 
 /// Reads the header of a PNG file, which begins with the signature.
-pub(crate) fn open<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Box<dyn Decoder + 'a>> {
+pub(crate) fn open<'a>(bytes: &'a [u8], limits: Limits) -> Result<Box<dyn Decoder + 'a>> {
     let orientation = walk(bytes)?;
     let reader = read_info(bytes, limits)?;
     let info = reader.info();
@@ -101,7 +101,7 @@ fn walk(bytes: &[u8]) -> Result<Orientation> {
 }
 
 /// Reads all chunks before the image data.
-fn read_info<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Reader<Cursor<&'a [u8]>>> {
+fn read_info(bytes: &[u8], limits: Limits) -> Result<Reader<Cursor<&[u8]>>> {
     let mut options = DecodeOptions::default();
     options.set_ignore_adler32(false);
     options.set_skip_ancillary_crc_failures(false);
@@ -163,7 +163,7 @@ impl Decoder for PngImage<'_> {
         let reader = match self.reader.take() {
             Some(reader) => reader,
             // The size was checked when the file was opened.
-            None => read_info(self.bytes, &Limits { max_pixels: u64::MAX })?,
+            None => read_info(self.bytes, Limits { max_pixels: u64::MAX })?,
         };
         let row_bytes = self.header.width * self.samples.pixel_bytes();
         let row = memory::part(&mut scratch.pixels, row_bytes)?;

@@ -13,7 +13,7 @@ mod absent {
     use crate::limits::Limits;
 
     /// Refuses a WebP file.
-    pub(crate) fn open<'a>(_: &'a [u8], _: &Limits) -> Result<Box<dyn Decoder + 'a>> {
+    pub(crate) fn open<'a>(_: &'a [u8], _: Limits) -> Result<Box<dyn Decoder + 'a>> {
         let what = "this build of ndlens-codecs is without the feature `webp`".to_owned();
         Err(Error::Unsupported { coding: Coding::WebP, what })
     }
@@ -49,7 +49,7 @@ mod present {
     }
 
     /// Reads the header of a WebP file, which begins with `RIFF` and has `WEBP` at byte 8.
-    pub(crate) fn open<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Box<dyn Decoder + 'a>> {
+    pub(crate) fn open<'a>(bytes: &'a [u8], limits: Limits) -> Result<Box<dyn Decoder + 'a>> {
         let truncated = Error::Truncated { coding: CODING, len: bytes.len() };
         let size: Option<[u8; 4]> = bytes.get(4..8).and_then(|size| size.try_into().ok());
         match size.map(u32::from_le_bytes) {

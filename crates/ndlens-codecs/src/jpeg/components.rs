@@ -31,13 +31,11 @@ impl Colours {
         let components = markers.frame.components();
         match components.len() {
             1 => Ok(Colours::Grey),
-            3 => Ok(match markers.adobe_transform {
-                _ if markers.jfif => Colours::YCbCr,
-                Some(0) => Colours::Rgb,
-                Some(_) => Colours::YCbCr,
-                None if components.iter().map(|component| component.id).eq(*b"RGB") => Colours::Rgb,
-                None => Colours::YCbCr,
-            }),
+            3 => {
+                let named_rgb = components.iter().map(|component| component.id).eq(*b"RGB");
+                let rgb = markers.adobe_transform.map_or(named_rgb, |transform| transform == 0);
+                Ok(if rgb && !markers.jfif { Colours::Rgb } else { Colours::YCbCr })
+            }
             4 => Ok(match markers.adobe_transform {
                 Some(2) => Colours::Ycck,
                 _ => Colours::Cmyk,
@@ -78,10 +76,10 @@ impl Colours {
                 let [red, green, blue] = rgb(*luma, *blue, *red);
                 [red, green, blue, 255]
             }),
-            (Colours::Cmyk, Mode::Unchanged) => each(pixels, mode, out, inverted),
-            (Colours::Ycck, Mode::Unchanged) => each(pixels, mode, out, ycck),
-            (Colours::Cmyk, _) => each(pixels, mode, out, |pixel| seen(inverted(pixel))),
-            (Colours::Ycck, _) => each(pixels, mode, out, |pixel| seen(ycck(pixel))),
+            (Colours::Cmyk, Mode::Unchanged) => each(pixels, mode, out, |pixel| inverted(*pixel)),
+            (Colours::Ycck, Mode::Unchanged) => each(pixels, mode, out, |pixel| ycck(*pixel)),
+            (Colours::Cmyk, _) => each(pixels, mode, out, |pixel| seen(inverted(*pixel))),
+            (Colours::Ycck, _) => each(pixels, mode, out, |pixel| seen(ycck(*pixel))),
         }
     }
 }
@@ -101,13 +99,13 @@ pub(crate) fn rgb(luma: u8, blue_difference: u8, red_difference: u8) -> [u8; 3] 
     .map(|sample| sample.clamp(0, 255) as u8)
 }
 
-fn inverted(pixel: &[u8; 4]) -> [u8; 4] {
+fn inverted(pixel: [u8; 4]) -> [u8; 4] {
     pixel.map(|sample| 255 - sample)
 }
 
 /// CMYK as Pillow shows it. libjpeg inverts the colours once, Pillow all four once more.
-fn ycck([luma, blue, red, black]: &[u8; 4]) -> [u8; 4] {
-    let [cyan, magenta, yellow] = rgb(*luma, *blue, *red);
+fn ycck([luma, blue, red, black]: [u8; 4]) -> [u8; 4] {
+    let [cyan, magenta, yellow] = rgb(luma, blue, red);
     [cyan, magenta, yellow, 255 - black]
 }
 
