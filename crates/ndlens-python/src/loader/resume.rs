@@ -66,7 +66,9 @@ impl<'py> Keys<'_, 'py> {
     fn get(&self, key: &str) -> PyResult<Bound<'py, PyAny>> {
         let value = self.0.get_item(key)?;
         value.ok_or_else(|| {
-            PyValueError::new_err(format!("the state has no {key:?}: give what state_dict() returned"))
+            PyValueError::new_err(format!(
+                "the state has no {key:?}: give what state_dict() returned"
+            ))
         })
     }
 
