@@ -1,10 +1,10 @@
-//! The trait of decoders, and the choice of one by the first bytes.
+//! The trait of decoders.
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::header::Header;
-use crate::limits::Limits;
 use crate::mode::Mode;
 use crate::region::{DecodeRegion, Scale};
+use crate::scratch::DecodeScratch;
 
 /// Memory for pixels, with packed pixels in rows that may be further apart.
 #[derive(Debug)]
@@ -14,11 +14,6 @@ pub struct ImageMut<'a> {
     /// From the start of a row to that of the next one.
     pub row_stride_bytes: usize,
 }
-
-/// Memory that one thread needs to decode images. It grows to what the largest image needs, and
-/// does not shrink.
-#[derive(Debug, Default)]
-pub struct DecodeScratch {}
 
 /// An encoded image whose header was read.
 pub trait Decoder {
@@ -34,8 +29,9 @@ pub trait Decoder {
     ///
     /// # Errors
     ///
-    /// [`Error::Region`], [`Error::Memory`]; [`Error::Truncated`], [`Error::Damaged`],
-    /// [`Error::Unsupported`], [`Error::OutOfMemory`]. What `out` holds then is unspecified.
+    /// [`Region`](crate::Error::Region), [`Memory`](crate::Error::Memory),
+    /// [`Truncated`](crate::Error::Truncated), [`Damaged`](crate::Error::Damaged),
+    /// [`Unsupported`](crate::Error::Unsupported), [`OutOfMemory`](crate::Error::OutOfMemory). What `out` holds then is unspecified.
     fn decode(
         &mut self,
         region: DecodeRegion,
@@ -44,15 +40,4 @@ pub trait Decoder {
         out: ImageMut<'_>,
         scratch: &mut DecodeScratch,
     ) -> Result<()>;
-}
-
-/// Reads the header of an encoded image.
-///
-/// # Errors
-///
-/// [`Error::UnknownFormat`], [`Error::TooLarge`], [`Error::Truncated`], [`Error::Damaged`],
-/// [`Error::Unsupported`].
-pub fn open<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Box<dyn Decoder + 'a>> {
-    let _ = limits;
-    Err(Error::UnknownFormat { first: bytes[..bytes.len().min(8)].to_vec() })
 }

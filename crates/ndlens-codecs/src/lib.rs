@@ -16,13 +16,18 @@
 mod decoder;
 mod error;
 mod header;
+mod jpeg;
 mod limits;
 mod mode;
+mod open;
 mod region;
+mod scratch;
 
-pub use decoder::{DecodeScratch, Decoder, ImageMut, open};
+pub use decoder::{Decoder, ImageMut};
 pub use error::{Error, Result};
 pub use header::{Coding, Depth, Header, Orientation};
 pub use limits::Limits;
 pub use mode::Mode;
+pub use open::open;
 pub use region::{DecodeRegion, Scale};
+pub use scratch::DecodeScratch;

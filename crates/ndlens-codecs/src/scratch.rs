@@ -1,0 +1,10 @@
+//! Memory that decoders reuse.
+
+use crate::jpeg::scratch::JpegScratch;
+
+/// Memory that one thread needs to decode images. It grows to what the largest image needs, and
+/// does not shrink.
+#[derive(Debug, Default)]
+pub struct DecodeScratch {
+    pub(crate) jpeg: JpegScratch,
+}
