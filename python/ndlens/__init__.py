@@ -19,6 +19,7 @@ from ._ndlens import (
     ViewIterator,
     __version__,
     attach,
+    decode_image,
     dtype_name,
     empty_shared,
     explain,
@@ -37,6 +38,7 @@ from ._subsets import split, subset
 from .errors import (
     CopyRequired,
     FormatError,
+    ImageError,
     MovedError,
     ReadOnlyError,
     StaleHandleError,
@@ -54,6 +56,8 @@ __all__ = [
     "FormatError",
     "Holder",
     "Holders",
+    "ImageError",
+    "ImageInfo",
     "Items",
     "Loader",
     "MovedError",
@@ -67,11 +71,13 @@ __all__ = [
     "ViewIterator",
     "__version__",
     "attach",
+    "decode_image",
     "dtype_name",
     "empty_shared",
     "explain",
     "guard_truncation",
     "labels",
+    "image_info",
     "may_share_memory",
     "open",
     "ragged",
@@ -97,6 +103,8 @@ if TYPE_CHECKING:
     from ._holders import Holders as Holders
     from ._samples import SampleKeys as SampleKeys
     from ._samples import Samples as Samples
+    from ._images import ImageInfo as ImageInfo
+    from ._images import image_info as image_info
     from ._trace import Copies as Copies
     from ._trace import Copy as Copy
     from ._trace import trace as trace
@@ -112,6 +120,8 @@ _LATER = {
     "Holders": "_holders",
     "SampleKeys": "_samples",
     "Samples": "_samples",
+    "ImageInfo": "_images",
+    "image_info": "_images",
     "trace": "_trace",
 }
 

@@ -47,6 +47,7 @@ pub use file::samples::{Missing, SampleField, Samples};
 pub use file::save::{Contents, Items, Named, save, save_npy, save_safetensors, save_tensors};
 pub use file::shards::Shards;
 pub use file::sigbus::{MAPS_MAX, READINGS_MAX, Reading, guard_all_threads};
+pub use file::whole::{ask_for_file, read_file};
 pub use format::raw::Raw;
 pub use handle::arena::Handle;
 pub use handle::view::{PackedView, ViewHandle};

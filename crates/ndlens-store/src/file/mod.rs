@@ -15,3 +15,4 @@ pub(crate) mod save;
 pub(crate) mod shards;
 pub(crate) mod sigbus;
 mod target;
+pub(crate) mod whole;
