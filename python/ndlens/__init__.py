@@ -76,8 +76,8 @@ __all__ = [
     "empty_shared",
     "explain",
     "guard_truncation",
-    "labels",
     "image_info",
+    "labels",
     "may_share_memory",
     "open",
     "ragged",
@@ -101,10 +101,10 @@ if TYPE_CHECKING:
     from . import torch as torch
     from ._holders import Holder as Holder
     from ._holders import Holders as Holders
-    from ._samples import SampleKeys as SampleKeys
-    from ._samples import Samples as Samples
     from ._images import ImageInfo as ImageInfo
     from ._images import image_info as image_info
+    from ._samples import SampleKeys as SampleKeys
+    from ._samples import Samples as Samples
     from ._trace import Copies as Copies
     from ._trace import Copy as Copy
     from ._trace import trace as trace
