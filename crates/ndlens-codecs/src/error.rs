@@ -78,3 +78,18 @@ pub enum Error {
         bytes: usize,
     },
 }
+
+impl Error {
+    /// The kind of the failure.
+    pub fn kind(&self) -> ndlens_core::ErrorKind {
+        match self {
+            Error::UnknownFormat { .. }
+            | Error::TooLarge { .. }
+            | Error::Truncated { .. }
+            | Error::Damaged { .. }
+            | Error::Unsupported { .. } => ndlens_core::ErrorKind::Format,
+            Error::Region { .. } | Error::Memory { .. } => ndlens_core::ErrorKind::Value,
+            Error::OutOfMemory { .. } => ndlens_core::ErrorKind::OutOfMemory,
+        }
+    }
+}
