@@ -81,7 +81,7 @@ impl TargetSize {
             TargetSize::Exactly { height, width } => Sizes::one(Size { height, width }),
             TargetSize::Longer { size } => Sizes { least: square(1), most: square(size), is_open },
             TargetSize::Shorter { size, max_size: None } => {
-                Sizes { least: square(size), most: square(usize::MAX), is_open: false }
+                Sizes { least: square(size), most: square(usize::MAX), is_open }
             }
             TargetSize::Shorter { max_size: Some(most), .. } => {
                 Sizes { least: square(1), most: square(most), is_open }
