@@ -264,6 +264,9 @@ pub enum Error {
     /// A list or a pattern of images that has none.
     #[error("there is no image: the list is empty")]
     NoImages,
+    /// A path that no file can have.
+    #[error("no path has a null byte, got {path:?}")]
+    NulInPath { path: String },
     /// Items that are no encoded images.
     #[error(
         "encoded images are items of bytes, uint8 of shape (bytes,), got {dtype} of shape {got}; \
@@ -439,6 +442,7 @@ impl Error {
             | Error::Supply { .. }
             | Error::NoSuchBlock { .. }
             | Error::NoImages
+            | Error::NulInPath { .. }
             | Error::OtherFormat { .. }
             | Error::ChannelsOfImages
             | Error::UnknownOnError { .. }

@@ -343,10 +343,11 @@ mod tests {
             }
             let mut image = Counted { orientation, ..Counted::new(height, width, channels) };
             let (shown, shape) = (image.shown(), image.shape());
-            let expected = run(&list, ItemShape::fixed(&shape), item, &shape, |pipeline, drawn, out, scratch| {
+            let fixed = ItemShape::fixed(&shape);
+            let expected = run(&list, fixed, item, &shape, |pipeline, drawn, out, scratch| {
                 pipeline.run(shown.as_ref(), drawn, out, Stores::Cached, scratch)
             });
-            let got = run(&list, ItemShape::fixed(&shape), item, &shape, |pipeline, drawn, out, scratch| {
+            let got = run(&list, fixed, item, &shape, |pipeline, drawn, out, scratch| {
                 pipeline.run_lazy(&mut image, drawn, out, Stores::Cached, scratch)
             });
             prop_assert_eq!(&got, &expected);

@@ -239,7 +239,8 @@ impl EpochPlan {
         Ok(())
     }
 
-    /// As [`make`](Self::make), [`compact`](Self::compact) or [`mix`](Self::mix), with a panic as an error of the batch.
+    /// As [`make`](Self::make), [`compact`](Self::compact) or [`mix`](Self::mix), with a panic as
+    /// an error of the batch.
     ///
     /// # Safety
     ///

@@ -6,10 +6,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use ndlens_core::room;
+use ndlens_core::room::{self, with_room_for};
 use ndlens_store::{ask_for_file, read_file};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::resume::digest::Digest;
 
 /// A sequence of encoded images.
@@ -88,7 +88,7 @@ impl ImageFiles {
     ///
     /// # Errors
     ///
-    /// [`Error::Core`] if there is no memory for the list.
+    /// [`Error::NulInPath`]; [`Error::Core`] if there is no memory for the list.
     pub fn new<P: AsRef<OsStr>>(paths: impl IntoIterator<Item = P>) -> Result<Self> {
         let mut files = ImageFiles::default();
         paths.into_iter().try_for_each(|path| files.push(path.as_ref()))?;
@@ -99,14 +99,45 @@ impl ImageFiles {
     ///
     /// # Errors
     ///
-    /// [`Error::Core`] if there is no memory for its path.
+    /// [`Error::NulInPath`]; [`Error::Core`] if there is no memory for its path.
     pub fn push(&mut self, path: impl AsRef<OsStr>) -> Result<()> {
         let path = path.as_ref().as_bytes();
+        if path.contains(&0) {
+            return Err(Error::NulInPath { path: String::from_utf8_lossy(path).into_owned() });
+        }
         room::reserve(&mut self.text, path.len())?;
         room::reserve(&mut self.ends, 1)?;
         self.text.extend_from_slice(path);
         self.ends.push(self.text.len());
         Ok(())
+    }
+
+    /// The files whose paths are joined in this text.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn of_joined(text: &[u8]) -> Result<Self> {
+        let mut files = ImageFiles::default();
+        let paths = text.split_inclusive(|byte| *byte == 0);
+        paths.into_iter().try_for_each(|path| {
+            files.push(OsStr::from_bytes(path.strip_suffix(&[0]).unwrap_or(path)))
+        })?;
+        Ok(files)
+    }
+
+    /// All paths in one text, each followed by a byte of 0, which no path has.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Core`] if there is no memory for it.
+    pub fn joined(&self) -> Result<Vec<u8>> {
+        let mut text = with_room_for(self.text.len() + self.ends.len())?;
+        for index in 0..self.ends.len() {
+            text.extend_from_slice(self.path(index).as_os_str().as_bytes());
+            text.push(0);
+        }
+        Ok(text)
     }
 
     /// The path of an image.
@@ -141,8 +172,8 @@ impl EncodedImages for ImageFiles {
         true
     }
 
-    /// Of the names of the files, without those of their directories: a run may go on where the data
-    /// lies elsewhere.
+    /// Of the names of the files, without those of their directories: a run may go on where the
+    /// data lies elsewhere.
     fn fingerprint(&self) -> Option<u64> {
         Some(*self.fingerprint.get_or_init(|| {
             let mut digest = Digest::default();
