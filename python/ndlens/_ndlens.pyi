@@ -28,6 +28,7 @@ __all__ = [
     "ViewIterator",
     "__version__",
     "attach",
+    "decode_image",
     "dtype_name",
     "empty_shared",
     "explain",
@@ -915,7 +916,7 @@ class Images:
         Raises:
             IndexError: There is no such image.
             OSError: The image cannot be read.
-            FormatError: It cannot be decoded. The error names its path, if it has one.
+            ImageError: It cannot be decoded. The error names its path, if it has one.
         """
 
     @overload
@@ -952,7 +953,7 @@ def images(
     orient: bool = False,
     max_pixels: int | None = None,
 ) -> Images:
-    """Encoded images, JPEG or PNG, that a loader decodes when it makes their batch.
+    """Encoded images, JPEG, PNG or WebP, that a loader decodes when it makes their batch.
 
     A loader draws the parameters of an image's transforms from the size in its header, and then
     decodes only the part that a crop keeps, where the format allows it. The height and the width of
@@ -1019,6 +1020,7 @@ class _Selection:
 
 def _selection_of_bytes(packed: bytes, items: int, /) -> _Selection: ...
 def _subset(field: Any, index: Any, /) -> View | Shards | Items | Images: ...
+def _image_header(source: Any, /) -> tuple[str, int, int, int, str, int]: ...
 def _split(
     items: int, parts: Any, seed: int | None, groups: Any, stratify: Any, /
 ) -> list[_Selection]: ...
@@ -1203,6 +1205,46 @@ def save(path: _Path, obj: Any, /, *, metadata: Mapping[str, str] | None = None)
     >>> nl.save(path, {"bias": nl.view(bytes(range(3)))}, metadata={"format": "pt"})
     >>> nl.open(path)["bias"].tolist(), nl.open(path).metadata
     ([0, 1, 2], {'format': 'pt'})
+    """
+
+def decode_image(
+    source: str | PathLike[str] | Any,
+    mode: Literal["RGB", "L", "RGBA", "unchanged"] = "RGB",
+    *,
+    orient: bool = False,
+    max_pixels: int | None = None,
+) -> View:
+    """Decodes a JPEG, PNG or WebP image, whose format its first bytes tell.
+
+    The view has memory of its own and shape (height, width, channels), also of grey images.
+
+    Args:
+        source: A path, or the encoded bytes: any object that `nl.view` takes, with elements of one
+            byte.
+        mode: The channels. "RGB", "L" (grey) and "RGBA" are uint8, converted as by Pillow: alpha is
+            left out or 255, grey is repeated, of 16 bits the upper 8 are kept. "L" of a JPEG of
+            luma and chroma is its luma, as in torchvision. "unchanged" has the channels and the
+            depth of the file: palettes as RGB or RGBA, 16 bits as uint16, CMYK as Pillow shows it.
+        orient: Whether the image is turned upright, as its EXIF orientation says.
+        max_pixels: The most pixels that are decoded; by default 178,956,970, as in Pillow. An image
+            that claims more is refused before memory is taken.
+
+    Raises:
+        ImageError: The image is damaged or truncated, has more pixels than `max_pixels`, or is of a
+            format or coding that is not decoded.
+        OSError: The file cannot be read, such as `FileNotFoundError`.
+        TypeError: `source` is neither a path nor bytes.
+        ValueError: `mode` is another word.
+        MemoryError: There is not enough memory for the pixels.
+
+    >>> import ndlens as nl
+    >>> png = bytes.fromhex(
+    ...     "89504e470d0a1a0a0000000d49484452000000020000000108020000007b"
+    ...     "40e8dd0000000d4944415478da63f8cf0004ff01070001ff3d7d8c490000"
+    ...     "000049454e44ae426082"
+    ... )
+    >>> nl.decode_image(png).tolist()
+    [[[255, 0, 0], [0, 0, 255]]]
     """
 
 def guard_truncation() -> None:

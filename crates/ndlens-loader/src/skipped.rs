@@ -167,6 +167,7 @@ pub(crate) fn is_of_item(error: &Error) -> bool {
         | ErrorKind::Moved
         | ErrorKind::Truncated
         | ErrorKind::Format
+        | ErrorKind::Image
         | ErrorKind::StaleHandle
         | ErrorKind::System => true,
     }

@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyType;
 
 use crate::optional::{self, Once};
-use ndlens::{ErrorKind, kernels, loader, store, transforms};
+use ndlens::{ErrorKind, codecs, kernels, loader, store, transforms};
 
 /// An exception class of `ndlens.errors`, raised with a message.
 macro_rules! raise {
@@ -44,6 +44,7 @@ fn exception(kind: ErrorKind, message: String) -> PyErr {
         ErrorKind::Moved => raise!("MovedError", message),
         ErrorKind::Truncated => raise!("TruncatedError", message),
         ErrorKind::Format => raise!("FormatError", message),
+        ErrorKind::Image => raise!("ImageError", message),
         ErrorKind::StaleHandle => raise!("StaleHandleError", message),
         ErrorKind::OutOfMemory => PyMemoryError::new_err(message),
         ErrorKind::System => PyOSError::new_err(message),
@@ -69,6 +70,12 @@ impl<T, E: Raise> OrRaise<T> for Result<T, E> {
 }
 
 impl Raise for ndlens::Error {
+    fn raise(&self) -> PyErr {
+        exception(self.kind(), self.to_string())
+    }
+}
+
+impl Raise for codecs::Error {
     fn raise(&self) -> PyErr {
         exception(self.kind(), self.to_string())
     }

@@ -44,25 +44,8 @@ pub trait LazyImage {
     /// The shape of the image as it is shown.
     fn shape(&self) -> [usize; 3] {
         let [height, width, channels] = self.stored_shape();
-        if is_transposed(self.orientation()) {
-            [width, height, channels]
-        } else {
-            [height, width, channels]
-        }
-    }
-}
-
-/// Whether rows are shown as columns.
-fn is_transposed(orientation: Orientation) -> bool {
-    match orientation {
-        Orientation::Upright
-        | Orientation::FlipHorizontal
-        | Orientation::Rotate180
-        | Orientation::FlipVertical => false,
-        Orientation::Transpose
-        | Orientation::Rotate90
-        | Orientation::Transverse
-        | Orientation::Rotate270 => true,
+        let (height, width) = self.orientation().upright_size(height, width);
+        [height, width, channels]
     }
 }
 
@@ -70,21 +53,11 @@ fn is_transposed(orientation: Orientation) -> bool {
 pub(crate) fn shown_layout(image: &dyn LazyImage) -> Result<Layout> {
     let stored = image.stored_shape();
     let layout = Layout::contiguous(&stored, image.dtype().itemsize(), Order::C)?;
-    let orientation = image.orientation();
+    let turn = image.orientation().turn();
     // The flips come before rows and columns are exchanged.
-    let (rows, columns) = match orientation {
-        Orientation::Upright | Orientation::Transpose => (false, false),
-        Orientation::FlipHorizontal | Orientation::Rotate270 => (false, true),
-        Orientation::FlipVertical | Orientation::Rotate90 => (true, false),
-        Orientation::Rotate180 | Orientation::Transverse => (true, true),
-    };
-    let layout = if rows { layout.flip(&[HEIGHT as isize])? } else { layout };
-    let layout = if columns { layout.flip(&[WIDTH as isize])? } else { layout };
-    Ok(if is_transposed(orientation) {
-        layout.swapaxes(HEIGHT as isize, WIDTH as isize)?
-    } else {
-        layout
-    })
+    let layout = if turn.rows_reversed { layout.flip(&[HEIGHT as isize])? } else { layout };
+    let layout = if turn.columns_reversed { layout.flip(&[WIDTH as isize])? } else { layout };
+    Ok(if turn.transposed { layout.swapaxes(HEIGHT as isize, WIDTH as isize)? } else { layout })
 }
 
 /// The rectangle of a stored image that contains the elements of `layout`, which shows a rectangle

@@ -11,7 +11,7 @@ use ndlens::loader::{
 use ndlens::store::files_of;
 use ndlens::{DType, View};
 use pyo3::IntoPyObjectExt;
-use pyo3::exceptions::{PyIndexError, PyIsADirectoryError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyIndexError, PyIsADirectoryError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
 
@@ -20,7 +20,6 @@ use crate::exit;
 use crate::interop::tensor_memory::extract_lasting_view;
 use crate::lists::{self, Asked, LOOK};
 use crate::loader::items::{PyItems, packed_items};
-use crate::loader::options::count;
 use crate::loader::ragged::extract_views;
 use crate::loader::selection::{ItemKey, PySelection};
 use crate::optional;
@@ -164,7 +163,7 @@ impl PyImages {
     /// Image `key`, decoded, or some images: of a slice, or of an array of integers or booleans.
     ///
     /// Raises `IndexError` for a number that is not an image and for other keys; `OSError` or
-    /// `FormatError`, with the path, for an image that cannot be read or decoded.
+    /// `ImageError`, with the path, for an image that cannot be read or decoded.
     fn __getitem__<'py>(
         &self,
         py: Python<'py>,
@@ -272,25 +271,6 @@ fn name_of(mode: Mode) -> &'static str {
     MODES.iter().find(|(_, known)| *known == mode).map_or("", |(name, _)| name)
 }
 
-fn extract_mode(mode: &Bound<'_, PyAny>) -> PyResult<Mode> {
-    let name: Option<String> = mode.extract().if_taken(mode.py())?;
-    let known = name.and_then(|name| MODES.iter().find(|(known, _)| **known == name));
-    known.map(|(_, mode)| *mode).ok_or_else(|| {
-        PyValueError::new_err(format!(
-            "mode must be \"RGB\", \"L\", \"RGBA\" or \"unchanged\", got {mode:?}"
-        ))
-    })
-}
-
-fn extract_limits(max_pixels: Option<&Bound<'_, PyAny>>) -> PyResult<Limits> {
-    match max_pixels {
-        Some(most) if !most.is_none() => {
-            Ok(Limits { max_pixels: count("max_pixels", most, 1)? as u64 })
-        }
-        _ => Ok(Limits::default()),
-    }
-}
-
 /// Items of bytes as the origin of images.
 fn origin_of_bytes(object: Bound<'_, PyAny>) -> PyResult<EncodedOrigin> {
     let source: Arc<dyn Source> = if let Ok(items) = object.cast::<PyItems>() {
@@ -367,7 +347,7 @@ fn extract_origin(source: &Bound<'_, PyAny>) -> PyResult<EncodedOrigin> {
     }
 }
 
-/// Encoded images, JPEG or PNG, that a loader decodes when it makes their batch.
+/// Encoded images, JPEG, PNG or WebP, that a loader decodes when it makes their batch.
 ///
 /// A loader draws the parameters of an image's transforms from the size in its header, and then
 /// decodes only the part that a crop keeps, where the format allows it. The height and the width of
@@ -397,19 +377,20 @@ fn extract_origin(source: &Bound<'_, PyAny>) -> PyResult<EncodedOrigin> {
 /// Files are opened when they are read, so a missing one is an error of its item.
 #[pyfunction]
 #[pyo3(
-    signature = (source, mode = None, *, orient = false, max_pixels = None),
+    signature = (source, mode = "RGB", *, orient = false, max_pixels = None),
     text_signature = "(source, mode='RGB', *, orient=False, max_pixels=None)"
 )]
 pub(crate) fn images(
     py: Python<'_>,
     source: &Bound<'_, PyAny>,
-    mode: Option<&Bound<'_, PyAny>>,
+    mode: &str,
     orient: bool,
-    max_pixels: Option<&Bound<'_, PyAny>>,
+    max_pixels: Option<u64>,
 ) -> PyResult<PyImages> {
     let _inside = exit::enter(py);
-    let mode = mode.map_or(Ok(Mode::default()), extract_mode)?;
-    let options = ImageOptions { mode, limits: extract_limits(max_pixels)?, orient };
+    let mode: Mode = mode.parse().or_raise()?;
+    let limits = max_pixels.map_or_else(Limits::default, |max_pixels| Limits { max_pixels });
+    let options = ImageOptions { mode, limits, orient };
     let origin = extract_origin(source)?;
     let encoded = origin.encoded();
     let images = exit::detach(py, || Images::new(encoded, options)).or_raise()?;
@@ -424,7 +405,7 @@ pub(crate) fn images(
 )]
 pub(crate) fn images_again(
     origin: &Bound<'_, PyAny>,
-    mode: &Bound<'_, PyAny>,
+    mode: &str,
     orient: bool,
     max_pixels: u64,
     channels: usize,
@@ -437,7 +418,8 @@ pub(crate) fn images_again(
         Err(_) => origin_of_bytes(origin.clone())?,
     };
     let depth = if sixteen { Depth::Sixteen } else { Depth::Eight };
-    let options = ImageOptions { mode: extract_mode(mode)?, limits: Limits { max_pixels }, orient };
+    let options =
+        ImageOptions { mode: mode.parse().or_raise()?, limits: Limits { max_pixels }, orient };
     let format = PixelFormat { channels, depth };
     let images = Images::of_format(origin.encoded(), options, format);
     PyImages::of(Arc::new(images), origin, None)

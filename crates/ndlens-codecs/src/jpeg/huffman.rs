@@ -1,0 +1,422 @@
+//! Huffman codes, as tables that answer by the next bits of the data.
+//!
+//! A decoder spends most of its time here, waiting for one table after the other: where a symbol
+//! starts is known only after the one before it. So each look into a table should answer as much as
+//! possible. A code and the bits of its value are answered at once if both are short, and so are two
+//! coefficients and the end of the block. If a block is skipped, the sum of bits is all that counts.
+
+use super::bits::{Bits, extend};
+use super::markers::damaged;
+use crate::error::{Error, Result};
+
+/// Bits that the tables of symbols are read by. A longer code is searched for.
+const SYMBOL_BITS: u32 = 9;
+/// Bits that the tables of coefficients are read by.
+pub(super) const AC_BITS: u32 = 11;
+
+/// A code of T.81, annex C: symbols by the next bits.
+#[derive(Debug, Clone)]
+pub(super) struct Code {
+    /// By the next bits: the length of the code, and its symbol in the low byte; 0 if it is longer.
+    short: [u16; 1 << SYMBOL_BITS],
+    /// By length: the first 16 bits that are beyond the codes of this length and the shorter ones.
+    limits: [u32; 17],
+    /// By length: what is added to a code to give the place of its symbol.
+    offsets: [i32; 17],
+    symbols: [u8; 256],
+}
+
+impl Code {
+    /// Reads 16 counts and the symbols.
+    fn new(table: &[u8]) -> Result<Code> {
+        let (counts, symbols) = table.split_first_chunk::<16>().ok_or_else(overfull)?;
+        if symbols.len() > 256 {
+            return Err(overfull());
+        }
+        let mut code = Code {
+            short: [0; 1 << SYMBOL_BITS],
+            limits: [0; 17],
+            offsets: [0; 17],
+            symbols: [0; 256],
+        };
+        code.symbols[..symbols.len()].copy_from_slice(symbols);
+        let (mut next, mut place) = (0_u32, 0_usize);
+        for (length, &count) in (1..=16_u32).zip(counts) {
+            let count = u32::from(count);
+            code.offsets[length as usize] = place as i32 - next as i32;
+            for _ in 0..count {
+                if next >= 1 << length {
+                    return Err(overfull());
+                }
+                if length <= SYMBOL_BITS {
+                    let spare = SYMBOL_BITS - length;
+                    let first = (next << spare) as usize;
+                    let entry = (length as u16) << 8 | u16::from(code.symbols[place]);
+                    code.short[first..first + (1 << spare)].fill(entry);
+                }
+                next += 1;
+                place += 1;
+            }
+            code.limits[length as usize] = next << (16 - length);
+            next <<= 1;
+        }
+        Ok(code)
+    }
+
+    /// The length and the symbol of the code that 16 bits begin with.
+    #[inline(always)]
+    fn find(&self, next: usize) -> Option<(u32, u8)> {
+        let entry = self.short[(next >> (16 - SYMBOL_BITS)) & ((1 << SYMBOL_BITS) - 1)];
+        if entry != 0 {
+            return Some((u32::from(entry >> 8), entry as u8));
+        }
+        self.find_long(next)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn find_long(&self, next: usize) -> Option<(u32, u8)> {
+        let length = (SYMBOL_BITS + 1..=16).find(|&n| (next as u32) < self.limits[n as usize])?;
+        let place = (next >> (16 - length)) as i32 + self.offsets[length as usize];
+        Some((length, self.symbols[usize::try_from(place).ok()? & 255]))
+    }
+
+    /// Reads a symbol, at most 16 bits.
+    #[inline(always)]
+    pub(super) fn symbol(&self, bits: &mut Bits<'_>) -> Result<u8> {
+        let (length, symbol) = self.find(bits.peek(16)).ok_or_else(no_code)?;
+        bits.consume(length);
+        Ok(symbol)
+    }
+}
+
+#[cold]
+fn overfull() -> Error {
+    damaged("a Huffman table has more codes than there are")
+}
+
+#[cold]
+fn no_code() -> Error {
+    damaged("its data has bits that are no Huffman code")
+}
+
+/// A table for DC differences. Symbols are sizes of magnitudes.
+#[derive(Debug, Clone)]
+pub(super) struct DcTable(Code);
+
+impl DcTable {
+    fn new(table: &[u8]) -> Result<DcTable> {
+        let code = Code::new(table)?;
+        if table[16..].iter().any(|&size| size > 15) {
+            return Err(damaged("a Huffman table has DC differences of more than 15 bits"));
+        }
+        Ok(DcTable(code))
+    }
+
+    /// Reads a difference, at most 31 bits.
+    #[inline(always)]
+    pub(super) fn difference(&self, bits: &mut Bits<'_>) -> Result<i32> {
+        let size = self.0.symbol(bits)?;
+        Ok(bits.magnitude(u32::from(size & 15)))
+    }
+}
+
+/// What the next bits of AC coefficients stand for, if they are short: one or two coefficients, or
+/// none, and perhaps the end of the block.
+///
+/// ```text
+///  bits  0..4   4..8         8            9          10..16        16..24  24..32
+///        length zeros before whether      whether    zeros before  the     the
+///        of all the second   there is a   the block  the first, or first   second
+///                            second       ends       TOO_LONG      value   value
+/// ```
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Coefficients(u32);
+
+impl Coefficients {
+    /// In place of zeros before the first. It leads beyond the block.
+    const TOO_LONG: Coefficients = Coefficients(63 << 10);
+
+    /// Bits of all.
+    #[inline(always)]
+    pub(super) fn length(self) -> u32 {
+        self.0 & 15
+    }
+
+    /// Zeros before the first coefficient.
+    #[inline(always)]
+    pub(super) fn first_zeros(self) -> usize {
+        (self.0 >> 10 & 63) as usize
+    }
+
+    /// Zeros between the first and the second coefficient.
+    #[inline(always)]
+    pub(super) fn second_zeros(self) -> usize {
+        (self.0 >> 4 & 15) as usize
+    }
+
+    /// 1 if there is a second coefficient.
+    #[inline(always)]
+    pub(super) fn has_second(self) -> usize {
+        (self.0 >> 8 & 1) as usize
+    }
+
+    /// Whether the block ends here.
+    #[inline(always)]
+    pub(super) fn ends(self) -> bool {
+        self.0 & 1 << 9 != 0
+    }
+
+    /// The first coefficient; 0 if the block ends before it.
+    #[inline(always)]
+    pub(super) fn first(self) -> i16 {
+        i16::from((self.0 >> 16) as i8)
+    }
+
+    /// The second coefficient; 0 if there is none.
+    #[inline(always)]
+    pub(super) fn second(self) -> i16 {
+        i16::from((self.0 >> 24) as i8)
+    }
+
+    /// The answer for the next [`AC_BITS`] bits.
+    fn new(code: &Code, next: u32) -> Coefficients {
+        let Some(first) = Coefficient::within(code, next, 0) else {
+            return Coefficients::TOO_LONG;
+        };
+        let Coefficient::Value { zeros, value, end } = first else {
+            return Coefficients(first.end() | 1 << 9);
+        };
+        let one = u32::from(zeros) << 10 | u32::from(value as u8) << 16;
+        match Coefficient::within(code, next, end) {
+            None => Coefficients(one | end),
+            Some(Coefficient::End { end }) => Coefficients(one | end | 1 << 9),
+            Some(Coefficient::Value { zeros, value, end }) => {
+                let two = one | u32::from(zeros) << 4 | 1 << 8 | u32::from(value as u8) << 24;
+                match Coefficient::within(code, next, end) {
+                    Some(Coefficient::End { end }) => Coefficients(two | end | 1 << 9),
+                    Some(Coefficient::Value { .. }) | None => Coefficients(two | end),
+                }
+            }
+        }
+    }
+}
+
+/// A symbol of AC coefficients with its value.
+enum Coefficient {
+    Value { zeros: u8, value: i8, end: u32 },
+    End { end: u32 },
+}
+
+impl Coefficient {
+    /// The symbol and the value that start after some of the next bits, if they end within them.
+    fn within(code: &Code, next: u32, start: u32) -> Option<Coefficient> {
+        let rest = (next << start) & ((1 << AC_BITS) - 1);
+        let (length, symbol) = code.find((rest as usize) << (16 - AC_BITS))?;
+        let (zeros, size) = (symbol >> 4, u32::from(symbol & 15));
+        let end = start + length + size;
+        if end > AC_BITS || symbol == 0xF0 {
+            return None;
+        }
+        if size == 0 {
+            return Some(Coefficient::End { end });
+        }
+        let raw = next >> (AC_BITS - end) & ((1 << size) - 1);
+        let value = i8::try_from(extend(raw as i32, size)).ok()?;
+        Some(Coefficient::Value { zeros, value, end })
+    }
+
+    fn end(&self) -> u32 {
+        match self {
+            Coefficient::Value { end, .. } | Coefficient::End { end } => *end,
+        }
+    }
+}
+
+/// How far the next bits of AC coefficients lead, for blocks that are skipped.
+///
+/// ```text
+///  bits  0..5            5..12         12
+///        length of all   coefficients  whether the block ends, which counts as a coefficient
+/// ```
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Stride(u16);
+
+impl Stride {
+    /// It leads beyond the block.
+    const TOO_LONG: Stride = Stride(127 << 5);
+
+    /// Bits of all.
+    #[inline(always)]
+    pub(super) fn length(self) -> u32 {
+        u32::from(self.0 & 31)
+    }
+
+    /// Coefficients of all.
+    #[inline(always)]
+    pub(super) fn coefficients(self) -> usize {
+        usize::from(self.0 >> 5 & 127)
+    }
+
+    /// Whether the block ends here.
+    #[inline(always)]
+    pub(super) fn ends(self) -> bool {
+        self.0 & 1 << 12 != 0
+    }
+
+    /// The answer for the next [`AC_BITS`] bits: all symbols whose codes are within them. The bits
+    /// of the last one's value may be beyond.
+    fn new(code: &Code, next: u32) -> Stride {
+        let (mut end, mut coefficients) = (0, 0);
+        while end < AC_BITS {
+            let rest = (next << end) & ((1 << AC_BITS) - 1);
+            let Some((length, symbol)) = code.find((rest as usize) << (16 - AC_BITS)) else {
+                break;
+            };
+            if end + length > AC_BITS {
+                break;
+            }
+            let (zeros, size) = (u16::from(symbol >> 4), u32::from(symbol & 15));
+            if size == 0 && zeros != 15 {
+                return Stride((end + length) as u16 | (coefficients + 1) << 5 | 1 << 12);
+            }
+            if coefficients + zeros + 1 > 63 {
+                break;
+            }
+            end += length + size;
+            coefficients += zeros + 1;
+        }
+        if end == 0 { Stride::TOO_LONG } else { Stride(end as u16 | coefficients << 5) }
+    }
+}
+
+/// A table for AC coefficients. Symbols are zeros before a coefficient, and the size of its
+/// magnitude.
+#[derive(Debug, Clone)]
+pub(super) struct AcTable {
+    code: Code,
+    coefficients: [Coefficients; 1 << AC_BITS],
+    strides: [Stride; 1 << AC_BITS],
+}
+
+impl AcTable {
+    fn new(table: &[u8]) -> Result<AcTable> {
+        let mut made = AcTable {
+            code: Code::new(table)?,
+            coefficients: [Coefficients::default(); 1 << AC_BITS],
+            strides: [Stride::default(); 1 << AC_BITS],
+        };
+        for next in 0..1 << AC_BITS {
+            made.coefficients[next as usize] = Coefficients::new(&made.code, next);
+            made.strides[next as usize] = Stride::new(&made.code, next);
+        }
+        Ok(made)
+    }
+
+    /// What the next bits stand for.
+    #[inline(always)]
+    pub(super) fn coefficients(&self, bits: &Bits<'_>) -> Coefficients {
+        self.coefficients[bits.peek(AC_BITS)]
+    }
+
+    /// How far the next bits lead.
+    #[inline(always)]
+    pub(super) fn stride(&self, bits: &Bits<'_>) -> Stride {
+        self.strides[bits.peek(AC_BITS)]
+    }
+
+    /// Reads a symbol and its value, at most 31 bits: zeros, and the value, which is 0 where 16
+    /// zeros are all. `None` if the block ends.
+    #[inline(always)]
+    pub(super) fn one(&self, bits: &mut Bits<'_>) -> Result<Option<(usize, i16)>> {
+        let symbol = self.code.symbol(bits)?;
+        let (zeros, size) = (usize::from(symbol >> 4), u32::from(symbol & 15));
+        if size == 0 && zeros != 15 {
+            return Ok(None);
+        }
+        let value = if size == 0 { 0 } else { bits.magnitude(size) };
+        Ok(Some((zeros, value as i16)))
+    }
+}
+
+/// Tables by the bytes of their segments. Most photographs have those of T.81, annex K.
+#[derive(Debug)]
+pub(super) struct Tables<T> {
+    made: Vec<Made<T>>,
+    uses: u64,
+}
+
+#[derive(Debug)]
+struct Made<T> {
+    segment: Vec<u8>,
+    last_use: u64,
+    table: T,
+}
+
+/// Tables of each kind that are kept. An image uses at most three.
+const KEPT: usize = 8;
+
+impl<T> Default for Tables<T> {
+    fn default() -> Self {
+        Tables { made: Vec::new(), uses: 0 }
+    }
+}
+
+impl<T: FromSegment> Tables<T> {
+    /// The place of the table of a segment, which is made if it is not there. Places that were
+    /// given for one image are not given anew for it.
+    pub(super) fn place(&mut self, segment: &[u8]) -> Result<usize> {
+        self.uses += 1;
+        let place = match self.made.iter().position(|made| made.segment == segment) {
+            Some(place) => place,
+            None => self.make(segment)?,
+        };
+        self.made[place].last_use = self.uses;
+        Ok(place)
+    }
+
+    /// The table at a place.
+    #[inline(always)]
+    pub(super) fn at(&self, place: usize) -> &T {
+        &self.made[place].table
+    }
+
+    fn make(&mut self, segment: &[u8]) -> Result<usize> {
+        let table = T::from_segment(segment)?;
+        let bytes = KEPT * size_of::<Made<T>>();
+        self.made
+            .try_reserve_exact(KEPT - self.made.len())
+            .map_err(|_| Error::OutOfMemory { bytes })?;
+        let mut owned = Vec::new();
+        owned
+            .try_reserve_exact(segment.len())
+            .map_err(|_| Error::OutOfMemory { bytes: segment.len() })?;
+        owned.extend_from_slice(segment);
+        let made = Made { segment: owned, last_use: 0, table };
+        if self.made.len() < KEPT {
+            self.made.push(made);
+            return Ok(self.made.len() - 1);
+        }
+        let oldest = (0..KEPT).min_by_key(|&place| self.made[place].last_use).unwrap_or(0);
+        self.made[oldest] = made;
+        Ok(oldest)
+    }
+}
+
+/// A table that is made of a segment.
+pub(super) trait FromSegment: Sized {
+    /// Makes it of 16 counts and the symbols.
+    fn from_segment(segment: &[u8]) -> Result<Self>;
+}
+
+impl FromSegment for DcTable {
+    fn from_segment(segment: &[u8]) -> Result<Self> {
+        DcTable::new(segment)
+    }
+}
+
+impl FromSegment for AcTable {
+    fn from_segment(segment: &[u8]) -> Result<Self> {
+        AcTable::new(segment)
+    }
+}

@@ -1,0 +1,158 @@
+//! Rows of pixels out of the strips of the components.
+
+use ndlens_kernels::{Body, Level};
+
+use super::colour;
+use super::geometry::{Plan, Plane, Upsampling};
+use super::strip::{Strip, fill};
+use super::upsample;
+use crate::error::Result;
+
+/// What pixels are made of, and what they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pixels {
+    /// The first component alone.
+    Grey,
+    /// The first component, three times.
+    GreyToRgb,
+    /// The first component, three times, and alpha.
+    GreyToRgba,
+    /// YCbCr to RGB.
+    YccToRgb,
+    /// YCbCr to RGB, and alpha.
+    YccToRgba,
+    /// RGB as it is.
+    Rgb,
+    /// RGB, and alpha.
+    Rgba,
+    /// RGB to grey.
+    RgbToGrey,
+}
+
+impl Pixels {
+    /// Components that are needed.
+    pub(super) fn components(self) -> usize {
+        match self {
+            Pixels::Grey | Pixels::GreyToRgb | Pixels::GreyToRgba => 1,
+            Pixels::YccToRgb
+            | Pixels::YccToRgba
+            | Pixels::Rgb
+            | Pixels::Rgba
+            | Pixels::RgbToGrey => 3,
+        }
+    }
+
+    /// Bytes of a pixel.
+    pub(super) fn bytes(self) -> usize {
+        match self {
+            Pixels::Grey | Pixels::RgbToGrey => 1,
+            Pixels::GreyToRgb | Pixels::YccToRgb | Pixels::Rgb => 3,
+            Pixels::GreyToRgba | Pixels::YccToRgba | Pixels::Rgba => 4,
+        }
+    }
+}
+
+/// Room for one row of each component, with as many samples as pixels.
+#[derive(Debug, Default)]
+pub(super) struct Rows {
+    upsampled: [Vec<u8>; 3],
+    sums: Vec<u16>,
+}
+
+impl Rows {
+    /// Makes room for the rows of a region.
+    pub(super) fn prepare(&mut self, plan: &Plan) -> Result<()> {
+        for (plane, upsampled) in plan.planes.iter().zip(&mut self.upsampled) {
+            fill(upsampled, plane.columns.len() * plane.expansion().0, &0)?;
+            fill(&mut self.sums, plane.columns.len(), &0)?;
+        }
+        Ok(())
+    }
+
+    /// Writes a row of pixels, by its number in the whole image.
+    pub(super) fn write(
+        &mut self,
+        level: Level,
+        plan: &Plan,
+        strips: &[Strip],
+        row: usize,
+        pixels: Pixels,
+        out: &mut [u8],
+    ) {
+        level.run(Write { rows: self, plan, strips, row, pixels, out });
+    }
+}
+
+struct Write<'a> {
+    rows: &'a mut Rows,
+    plan: &'a Plan,
+    strips: &'a [Strip],
+    row: usize,
+    pixels: Pixels,
+    out: &'a mut [u8],
+}
+
+impl Body for Write<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Rows { upsampled, sums } = self.rows;
+        let [first, second, third] = upsampled;
+        let row = |component: usize, upsampled| {
+            component_row(self.plan, self.strips, component, self.row, upsampled, sums)
+        };
+        let mut row = row;
+        let first = row(0, first);
+        if self.pixels.components() == 1 {
+            match self.pixels {
+                Pixels::GreyToRgb => colour::grey::<3>(first, self.out),
+                Pixels::GreyToRgba => colour::grey::<4>(first, self.out),
+                Pixels::Grey
+                | Pixels::YccToRgb
+                | Pixels::YccToRgba
+                | Pixels::Rgb
+                | Pixels::Rgba
+                | Pixels::RgbToGrey => self.out.copy_from_slice(first),
+            }
+            return;
+        }
+        let rows = [first, row(1, second), row(2, third)];
+        match self.pixels {
+            Pixels::YccToRgb => colour::ycc::<3>(rows, self.out),
+            Pixels::YccToRgba => colour::ycc::<4>(rows, self.out),
+            Pixels::Rgb => colour::rgb::<3>(rows, self.out),
+            Pixels::Rgba => colour::rgb::<4>(rows, self.out),
+            Pixels::RgbToGrey => colour::rgb_to_grey(rows, self.out),
+            Pixels::Grey | Pixels::GreyToRgb | Pixels::GreyToRgba => {}
+        }
+    }
+}
+
+/// The samples of a component for the pixels of a row.
+#[inline(always)]
+fn component_row<'a>(
+    plan: &Plan,
+    strips: &'a [Strip],
+    component: usize,
+    row: usize,
+    upsampled: &'a mut [u8],
+    sums: &mut [u16],
+) -> &'a [u8] {
+    let (plane, strip): (&Plane, &Strip) = (&plan.planes[component], &strips[component]);
+    let (across, down) = plane.expansion();
+    let start = plane.columns.start - plane.blocks.start * plane.size;
+    let samples = |row: usize| &strip.row(row)[start..start + plane.columns.len()];
+    let near = row / down;
+    let lower = row % 2 == 1;
+    let far = if lower { (near + 1).min(plane.height - 1) } else { near.saturating_sub(1) };
+    match plane.upsampling {
+        Upsampling::Full => return samples(near),
+        Upsampling::Columns => upsample::columns(samples(near), upsampled),
+        Upsampling::Rows => upsample::rows(samples(near), samples(far), lower, upsampled),
+        Upsampling::Both => upsample::both(samples(near), samples(far), sums, upsampled),
+        Upsampling::Replicate(..) => upsample::replicate(samples(near), across, upsampled),
+    }
+    let first = plan.columns.start - plane.columns.start * across;
+    &upsampled[first..first + plan.columns.len()]
+}

@@ -1,0 +1,17 @@
+//! Memory that decoding a JPEG takes, kept from image to image.
+
+use super::huffman::{AcTable, DcTable, Tables};
+use super::pixels::Rows;
+use super::strip::Strip;
+
+/// Buffers and tables of [`Baseline`](super::baseline::Baseline).
+#[derive(Debug, Default)]
+pub(crate) struct JpegScratch {
+    /// Of one interval of entropy-coded data.
+    pub(super) data: Vec<u8>,
+    pub(super) dc_tables: Tables<DcTable>,
+    pub(super) ac_tables: Tables<AcTable>,
+    /// A strip for each component.
+    pub(super) strips: [Strip; 3],
+    pub(super) rows: Rows,
+}
