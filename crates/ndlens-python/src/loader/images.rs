@@ -150,7 +150,10 @@ impl PyImages {
     /// Called for a name that images do not have: names what to write instead of a view's methods.
     fn __getattr__(&self, name: &str) -> PyResult<()> {
         let hint = match name {
-            "numpy" | "torch" => format!(": images[i].{name}() decodes one"),
+            "numpy" | "torch" => {
+                let images = self.source.len();
+                format!(": {images} images are decoded one by one: images[i].{name}()")
+            }
             _ => String::new(),
         };
         Err(no_attribute("Images", name, &hint))
