@@ -70,8 +70,7 @@ fn measure(folder: &str) -> Result<(), Failure> {
         .map(|entry| entry.map(|entry| entry.path()))
         .collect::<Result<_, _>>()?;
     files.sort();
-    let photographs: Vec<Vec<u8>> =
-        files.iter().map(std::fs::read).collect::<Result<_, _>>()?;
+    let photographs: Vec<Vec<u8>> = files.iter().map(std::fs::read).collect::<Result<_, _>>()?;
     let mut decoding = Decoding::default();
     let mut check = 0;
     for photograph in &photographs {
