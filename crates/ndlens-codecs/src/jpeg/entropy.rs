@@ -119,14 +119,11 @@ pub(super) fn read_block(
     group.set(0, lane, *last_dc as i16);
     let mut k = 1;
     loop {
-        bits.refill();
-        // As many as 56 bits are enough for.
+        // As many as 44 bits are enough for.
         for _ in 0..4 {
             let next = ac.coefficients(bits);
-            let first = k + next.first_zeros();
-            let second = first + 1 + next.second_zeros();
-            let end = second + next.has_second();
-            if end + next.ends() > 64 {
+            let end = k + next.places();
+            if end > 64 {
                 // The block is full; or its next code is long; or the bits stand for more than the
                 // block has left, so that the last of them belong to the next one.
                 if k == 64 {
@@ -146,13 +143,14 @@ pub(super) fn read_block(
             }
             bits.consume(next.length());
             // Where there is no second one, zero is written where the next one will be, if any.
-            group.set(second, lane, next.second());
-            group.set(first, lane, next.first());
+            group.set(end - next.back(), lane, next.second());
+            group.set(k + next.zeros(), lane, next.first());
             k = end;
-            if next.ends() != 0 {
+            if next.ends() {
                 return Ok(());
             }
         }
+        bits.refill();
     }
 }
 
@@ -167,8 +165,7 @@ pub(super) fn skip_block(
     *last_dc = last_dc.wrapping_add(dc.difference(bits)?);
     let mut k = 1;
     loop {
-        bits.refill();
-        // As many as 56 bits are enough for.
+        // As many as 44 bits are enough for.
         for _ in 0..2 {
             let stride = ac.stride(bits);
             let end = k + stride.coefficients();
@@ -193,5 +190,6 @@ pub(super) fn skip_block(
                 return Ok(());
             }
         }
+        bits.refill();
     }
 }
