@@ -34,6 +34,9 @@ fn _ndlens(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<interop::handoff::PyExplanation>()?;
     module.add_class::<loader::epoch::PyEpoch>()?;
     module.add_class::<loader::items::PyItems>()?;
+    module.add_class::<loader::images::PyImages>()?;
+    module.add_class::<loader::skipped::PySkipped>()?;
+    module.add_function(wrap_pyfunction!(loader::images::images, module)?)?;
     module.add_function(wrap_pyfunction!(loader::series::windows, module)?)?;
     module.add_function(wrap_pyfunction!(loader::ragged::ragged, module)?)?;
     module.add_function(wrap_pyfunction!(loader::labels::labels, module)?)?;
@@ -89,7 +92,8 @@ fn _ndlens(module: &Bound<'_, PyModule>) -> PyResult<()> {
         "_selection_of_bytes",
         wrap_pyfunction!(loader::selection::selection_of_bytes, module)?,
     )?;
-    module.setattr("_subset", wrap_pyfunction!(loader::items::subset, module)?)?;
+    module.setattr("_images_again", wrap_pyfunction!(loader::images::images_again, module)?)?;
+    module.setattr("_subset", wrap_pyfunction!(loader::subset::subset, module)?)?;
     module.setattr("_split", wrap_pyfunction!(loader::splits::split, module)?)?;
     module.setattr("_view_of_handle", wrap_pyfunction!(store::pickle::view_of_handle, module)?)?;
     module.setattr("_view_of_bytes", wrap_pyfunction!(store::pickle::view_of_bytes, module)?)?;

@@ -43,6 +43,7 @@ pub use error::{
 pub use file::arrays::{Arrays, RaggedParts};
 pub use file::map::MappedFile;
 pub use file::open::{Opened, Options, open};
+pub use file::pattern::files_of;
 pub use file::samples::{Missing, SampleField, Samples};
 pub use file::save::{Contents, Items, Named, save, save_npy, save_safetensors, save_tensors};
 pub use file::shards::Shards;

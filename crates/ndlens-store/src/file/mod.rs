@@ -6,7 +6,7 @@ mod braces;
 pub(crate) mod map;
 pub(crate) mod open;
 pub(crate) mod origin;
-mod pattern;
+pub(crate) mod pattern;
 pub(crate) mod regular;
 mod replacement;
 mod sample_index;
