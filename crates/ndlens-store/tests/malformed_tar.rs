@@ -8,7 +8,7 @@ mod harness;
 use std::fs;
 use std::path::Path;
 
-use ndlens_store::{Error, MapMode, Missing, Opened, Options, Samples};
+use ndlens_store::{Error, MapMode, Missing, Opened, Options, TarSamples};
 
 use crate::harness::{assert_says, file};
 
@@ -64,14 +64,14 @@ fn record(key: &str, value: &str) -> String {
     format!("{len} {key}={value}\n")
 }
 
-fn open(path: &Path, mode: MapMode) -> Result<Samples, Error> {
+fn open(path: &Path, mode: MapMode) -> Result<TarSamples, Error> {
     match (Options { mode, ..Options::default() }).open(path)? {
         Opened::Samples(samples) => Ok(samples),
         other => panic!("{other:?}"),
     }
 }
 
-fn read(samples: &Samples, field: &str) -> Vec<Vec<u8>> {
+fn read(samples: &TarSamples, field: &str) -> Vec<Vec<u8>> {
     let field = samples.field(field.as_bytes()).unwrap();
     let read = |index| {
         let item = field.item(index).unwrap();
@@ -324,7 +324,7 @@ fn a_sample_that_lacks_a_field_is_an_error_or_left_out() {
     // A field that is dropped later still leaves out what lacks it, also in another process.
     let text = kept.select(&both[1..], Missing::Raise).unwrap();
     assert_eq!(read(&text, "txt"), [&b"seven"[..], b"nine"]);
-    let same = Samples::from_handle(&text.to_handle().unwrap()).unwrap();
+    let same = TarSamples::from_handle(&text.to_handle().unwrap()).unwrap();
     assert_eq!(read(&same, "txt"), [&b"seven"[..], b"nine"]);
     assert_says(
         &samples.field(b"png").unwrap_err(),

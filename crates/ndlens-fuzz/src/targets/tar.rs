@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::time::SystemTime;
 
-use ndlens_store::{MapMode, Missing, Opened, Options, Samples};
+use ndlens_store::{MapMode, Missing, Opened, Options, TarSamples};
 
 use crate::files::{self, WALKED, names_its_file};
 use crate::memory;
@@ -58,7 +58,7 @@ fn run(data: &[u8]) {
 }
 
 /// Asserts that both have the same items, and that they are in the archive.
-fn check(walked: &Samples, indexed: &Samples, data: &[u8]) {
+fn check(walked: &TarSamples, indexed: &TarSamples, data: &[u8]) {
     assert_eq!(walked.len(), indexed.len());
     for sample in 0..walked.len() {
         assert_eq!(walked.key(sample), indexed.key(sample));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ndlens::store::{Missing, Samples};
+use ndlens::store::{Missing, TarSamples};
 use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
@@ -14,19 +14,19 @@ use crate::loader::items::{Base, PyItems};
 use crate::provided;
 
 /// An `nl.Samples`.
-pub(crate) fn wrap(py: Python<'_>, samples: Samples) -> PyResult<Bound<'_, PyAny>> {
+pub(crate) fn wrap(py: Python<'_>, samples: TarSamples) -> PyResult<Bound<'_, PyAny>> {
     provided::SAMPLES.get(py)?.call1((PySampleSet(samples),))
 }
 
 /// Items that are the members of one extension.
-fn items_of(py: Python<'_>, samples: &Samples, name: &[u8]) -> PyResult<PyItems> {
+fn items_of(py: Python<'_>, samples: &TarSamples, name: &[u8]) -> PyResult<PyItems> {
     let field = exit::detach(py, || samples.field(name)).or_raise()?;
     PyItems::of(Base::Members(Arc::new(field)), None)
 }
 
 /// The compiled half of `nl.Samples`. Names and keys are bytes.
 #[pyclass(frozen, name = "_SampleSet", module = "ndlens._ndlens")]
-pub(crate) struct PySampleSet(Samples);
+pub(crate) struct PySampleSet(TarSamples);
 
 impl PySampleSet {
     fn place(&self, index: usize) -> PyResult<usize> {
@@ -93,12 +93,12 @@ pub(crate) fn samples_of_handle<'py>(
     py: Python<'py>,
     handle: &[u8],
 ) -> PyResult<Bound<'py, PyAny>> {
-    wrap(py, exit::detach(py, || Samples::from_handle(handle)).or_raise()?)
+    wrap(py, exit::detach(py, || TarSamples::from_handle(handle)).or_raise()?)
 }
 
 /// The items of one field of the samples that a handle is to.
 #[pyfunction]
 #[pyo3(name = "_items_of_samples", signature = (handle, name, /))]
 pub(crate) fn items_of_samples(py: Python<'_>, handle: &[u8], name: &[u8]) -> PyResult<PyItems> {
-    items_of(py, &exit::detach(py, || Samples::from_handle(handle)).or_raise()?, name)
+    items_of(py, &exit::detach(py, || TarSamples::from_handle(handle)).or_raise()?, name)
 }

@@ -9,7 +9,7 @@ use crate::file::arrays::Arrays;
 use crate::file::map::MappedFile;
 use crate::file::pattern;
 use crate::file::regular::open_regular;
-use crate::file::samples::Samples;
+use crate::file::samples::TarSamples;
 use crate::file::shards::Shards;
 use crate::format::Format;
 use crate::format::npy;
@@ -38,7 +38,7 @@ pub enum Opened {
     /// One array in several files.
     Shards(Shards),
     /// Fields in tar archives.
-    Samples(Samples),
+    Samples(TarSamples),
 }
 
 /// Opens an array in a file, by the file's first bytes, whatever its name.
@@ -95,7 +95,7 @@ impl Options {
     }
 
     fn open_archives(&self, path: &Path, paths: &[PathBuf]) -> Result<Opened> {
-        Samples::open(path, paths, self.mode, self.copy).map(Opened::Samples)
+        TarSamples::open(path, paths, self.mode, self.copy).map(Opened::Samples)
     }
 
     fn open_file(&self, path: &Path) -> Result<Opened> {

@@ -27,8 +27,8 @@ const OPTIONS: MatchOptions = MatchOptions {
 ///
 /// # Errors
 ///
-/// [`Error::BadPattern`], [`Error::BadBraces`], [`Error::NoMatch`]; [`Error::Io`] for a directory that cannot be listed;
-/// [`Error::Core`] if there is no memory for the list.
+/// [`Error::BadPattern`], [`Error::BadBraces`], [`Error::NoMatch`]; [`Error::Io`] for a directory
+/// that cannot be listed; [`Error::Core`] if there is no memory for the list.
 pub(crate) fn matches(pattern: &Path) -> Result<Option<Vec<PathBuf>>> {
     let Some(text) = pattern.to_str().filter(|text| text.contains(['*', '?', '[', '{'])) else {
         return Ok(None);

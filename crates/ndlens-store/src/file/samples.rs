@@ -53,7 +53,7 @@ pub enum Missing {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone)]
-pub struct Samples {
+pub struct TarSamples {
     /// The path as it is shown.
     path: PathBuf,
     archives: Arc<Vec<Archive>>,
@@ -81,7 +81,7 @@ struct Chosen {
     kept: Option<Arc<Vec<Vec<u32>>>>,
 }
 
-/// What [`Samples::select`] was asked for.
+/// What [`TarSamples::select`] was asked for.
 #[derive(Debug)]
 pub(crate) struct FieldChoice {
     pub(crate) fields: Vec<Vec<u8>>,
@@ -98,7 +98,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-impl Samples {
+impl TarSamples {
     /// The samples of these archives; `path` is the path that is shown for them.
     ///
     /// # Errors
@@ -119,7 +119,7 @@ impl Samples {
             let buffer = MappedFile::map(file, path, mode, len as usize)?;
             Archive::new(path.clone(), buffer, table)
         });
-        Samples::of_archives(path, room::try_list_of(archives)?)
+        TarSamples::of_archives(path, room::try_list_of(archives)?)
     }
 
     /// The samples of archives that are mapped already.
@@ -129,7 +129,7 @@ impl Samples {
             let table = sample_index::read_or_make(&mapped.open()?, &path)?;
             Archive::new(path, mapped.buffer(), table)
         });
-        Samples::of_archives(path, room::try_list_of(archives)?)
+        TarSamples::of_archives(path, room::try_list_of(archives)?)
     }
 
     fn of_archives(path: &Path, archives: Vec<Archive>) -> Result<Self> {
@@ -139,7 +139,7 @@ impl Samples {
             ends.push(end);
         }
         let (archives, ends) = (Arc::new(archives), Arc::new(ends));
-        Ok(Samples { path: path.to_owned(), archives, chosen: None, ends })
+        Ok(TarSamples { path: path.to_owned(), archives, chosen: None, ends })
     }
 
     /// The path, or the pattern, that was opened.
@@ -263,7 +263,7 @@ impl Samples {
         room::push(&mut steps, Arc::new(FieldChoice { fields, missing }))?;
         let chosen = Some(Chosen { steps, kept });
         let (path, archives) = (self.path.clone(), Arc::clone(&self.archives));
-        Ok(Samples { path, archives, chosen, ends: Arc::new(ends) })
+        Ok(TarSamples { path, archives, chosen, ends: Arc::new(ends) })
     }
 
     /// The samples of an archive that are these.
@@ -348,7 +348,7 @@ impl Archive {
 /// The members of one extension: items of bytes, of shape (bytes,).
 #[derive(Debug)]
 pub struct SampleField {
-    samples: Samples,
+    samples: TarSamples,
     name: Vec<u8>,
     /// For each item, its first byte in its archive, and the number of its bytes.
     starts: Vec<u64>,
@@ -359,7 +359,7 @@ pub struct SampleField {
 
 impl SampleField {
     /// The samples of the items.
-    pub fn samples(&self) -> &Samples {
+    pub fn samples(&self) -> &TarSamples {
         &self.samples
     }
 

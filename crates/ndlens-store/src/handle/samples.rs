@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::encoding::{List, from_bytes, try_to_bytes};
 use crate::error::{Error, Result};
 use crate::file::map::MappedFile;
-use crate::file::samples::{Missing, Samples};
+use crate::file::samples::{Missing, TarSamples};
 use crate::handle::file::FileHandle;
 
 /// Archives, as any process can map them.
@@ -24,7 +24,7 @@ struct SamplesHandle {
     choices: Vec<(Vec<Vec<u8>>, bool)>,
 }
 
-impl Samples {
+impl TarSamples {
     /// A handle by which another process maps the same archives, as bytes.
     ///
     /// # Errors
@@ -54,7 +54,7 @@ impl Samples {
         let SamplesHandle { path, files, choices } = from_bytes(handle)?;
         let path = PathBuf::from(OsString::from_vec(path));
         let files = files.into_vec()?.into_iter().map(|file| file.open());
-        let mut samples = Samples::of_mapped(&path, room::try_list_of(files)?)?;
+        let mut samples = TarSamples::of_mapped(&path, room::try_list_of(files)?)?;
         for (fields, skips) in choices {
             let fields = room::list_of(fields.iter().map(Vec::as_slice))?;
             samples =
