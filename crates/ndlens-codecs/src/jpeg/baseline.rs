@@ -6,17 +6,15 @@
 //! restart markers before it are searched for their end alone; blocks beside it are read without
 //! their values; all that comes after the entropy-coded data is done for the region alone.
 
-use ndlens_kernels::{Body, Level};
+use ndlens_kernels::Level;
 
-use super::bits::Bits;
-use super::entropy::{Entropy, McuReader, read_block, skip_block};
+use super::entropy::Entropy;
 use super::geometry::{Plan, factors, is_regular};
-use super::huffman::{AcTable, DcTable};
 use super::intervals::Intervals;
 use super::markers::{Markers, damaged};
+use super::mcu::{Mcu, ReadRow};
 use super::pixels::Pixels;
 use super::scratch::JpegScratch;
-use super::strip::Strip;
 use crate::decoder::{Decoder, ImageMut};
 use crate::error::{Error, Result};
 use crate::header::{Coding, Header};
@@ -150,9 +148,10 @@ impl<'a> Baseline<'a> {
             what: error.to_string(),
         };
         let level = Level::chosen().map_err(unsupported)?;
-        let JpegScratch { data, dc_tables, ac_tables, strips, rows } = scratch;
+        let JpegScratch { data, dc_tables, ac_tables, groups, strips, rows } = scratch;
+        groups.clear();
         for (component, (plane, strip)) in plan.planes.iter().zip(&mut *strips).enumerate() {
-            strip.prepare(plane, &self.quantisation(component))?;
+            strip.prepare(plane, &self.quantisation(component), groups)?;
         }
         rows.prepare(plan)?;
         let mut places = [(0, 0); 3];
@@ -164,13 +163,11 @@ impl<'a> Baseline<'a> {
             );
         }
         let tables = places.map(|(dc, ac)| (dc_tables.at(dc), ac_tables.at(ac)));
-        let mut components = [Scanned { factors: (1, 1), tables: tables[0] }; 3];
-        for ((scanned, factors), tables) in
-            components.iter_mut().zip(factors(&self.markers.frame)).zip(tables)
-        {
-            *scanned = Scanned { factors, tables };
+        let mut mcu = Mcu::new(tables[0]);
+        for (component, factors) in factors(&self.markers.frame).enumerate() {
+            let needed = plan.planes.get(component).zip(strips.get(component));
+            mcu.push(component, factors, tables[component], needed);
         }
-        let components = &components[..self.markers.frame.components().len()];
         let intervals = Intervals::new(self.bytes, self.markers.data_start);
         let mut entropy = Entropy::new(intervals, self.markers.restart_interval, data);
         let row_bytes = plan.columns.len() * pixels.bytes();
@@ -179,9 +176,10 @@ impl<'a> Baseline<'a> {
             let first = mcu_row * plan.mcus_across + plan.mcu_columns.start;
             let skipped = first - done;
             done = first + plan.mcu_columns.len();
-            level.run(ReadRow { entropy: &mut entropy, components, plan, strips, skipped })?;
+            let columns = plan.mcu_columns.clone();
+            level.run(ReadRow { entropy: &mut entropy, mcu: &mcu, skipped, columns, groups })?;
             for strip in strips.iter_mut().take(plan.planes.len()) {
-                strip.transform(level, mcu_row);
+                strip.transform(level, groups, mcu_row);
             }
             let is_there = |row: usize| {
                 let mut planes = plan.planes.iter();
@@ -195,82 +193,6 @@ impl<'a> Baseline<'a> {
             }
         }
         entropy.finish()
-    }
-}
-
-/// A component of a scan: its blocks in an MCU, along a row and along a column, and its tables.
-#[derive(Clone, Copy)]
-struct Scanned<'a> {
-    factors: (usize, usize),
-    tables: (&'a DcTable, &'a AcTable),
-}
-
-/// Reads the blocks of an MCU row that are needed, past those before them.
-struct ReadRow<'a, 'b, 's> {
-    entropy: &'a mut Entropy<'b, 's>,
-    components: &'a [Scanned<'a>],
-    plan: &'a Plan,
-    strips: &'a mut [Strip; 3],
-    /// MCUs before them.
-    skipped: usize,
-}
-
-impl Body for ReadRow<'_, '_, '_> {
-    type Output = Result<()>;
-
-    #[inline(always)]
-    fn run(self) -> Result<()> {
-        let ReadRow { entropy, components, plan, strips, skipped } = self;
-        entropy.skip(skipped, &mut Past { components })?;
-        entropy.read(plan.mcu_columns.len(), &mut IntoStrips { components, plan, strips })
-    }
-}
-
-/// Goes past MCUs.
-struct Past<'a> {
-    components: &'a [Scanned<'a>],
-}
-
-impl McuReader for Past<'_> {
-    #[inline(always)]
-    fn read(&mut self, bits: &mut Bits<'_>, last_dc: &mut [i32; 3], _: usize) -> Result<()> {
-        for (scanned, last_dc) in self.components.iter().zip(last_dc) {
-            for _ in 0..scanned.factors.0 * scanned.factors.1 {
-                skip_block(bits, scanned.tables, last_dc)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Reads MCUs into strips.
-struct IntoStrips<'a> {
-    components: &'a [Scanned<'a>],
-    plan: &'a Plan,
-    strips: &'a mut [Strip; 3],
-}
-
-impl McuReader for IntoStrips<'_> {
-    #[inline(always)]
-    fn read(&mut self, bits: &mut Bits<'_>, last_dc: &mut [i32; 3], number: usize) -> Result<()> {
-        let column = self.plan.mcu_columns.start + number;
-        for (component, (scanned, last_dc)) in self.components.iter().zip(last_dc).enumerate() {
-            let Scanned { factors: (horizontal, vertical), tables } = *scanned;
-            let blocks = self.plan.planes.get(component).map_or(0..0, |plane| plane.blocks.clone());
-            for down in 0..vertical {
-                for across in 0..horizontal {
-                    let block = column * horizontal + across;
-                    if blocks.contains(&block) {
-                        let block = block - blocks.start;
-                        let group = self.strips[component].group(down, block);
-                        read_block(bits, tables, last_dc, group, block)?;
-                    } else {
-                        skip_block(bits, tables, last_dc)?;
-                    }
-                }
-            }
-        }
-        Ok(())
     }
 }
 

@@ -1,5 +1,6 @@
 //! Memory that decoding a JPEG takes, kept from image to image.
 
+use super::blocks::Group;
 use super::huffman::{AcTable, DcTable, Tables};
 use super::pixels::Rows;
 use super::strip::Strip;
@@ -11,6 +12,8 @@ pub(crate) struct JpegScratch {
     pub(super) data: Vec<u8>,
     pub(super) dc_tables: Tables<DcTable>,
     pub(super) ac_tables: Tables<AcTable>,
+    /// Blocks of one MCU row.
+    pub(super) groups: Vec<Group>,
     /// A strip for each component.
     pub(super) strips: [Strip; 3],
     pub(super) rows: Rows,
