@@ -277,6 +277,9 @@ impl Coefficient {
     }
 }
 
+/// Bits of a stride, at most.
+const MOST_STRIDE: u32 = 22;
+
 /// How far the next bits of AC coefficients lead, for blocks that are skipped.
 ///
 /// ```text
@@ -324,7 +327,7 @@ impl Stride {
             if size == 0 && zeros != 15 {
                 return Stride((end + length) as u16 | (coefficients + 1) << 6 | 1 << 13);
             }
-            if coefficients + zeros + 1 > 63 {
+            if coefficients + zeros + 1 > 63 || end + length + size > MOST_STRIDE {
                 break;
             }
             end += length + size;
