@@ -22,6 +22,7 @@ ERRORS = {
     "MovedError",
     "ReadOnlyError",
     "StaleHandleError",
+    "ImageError",
     "TruncatedError",
 }
 NAME = re.compile(r"(?P<path>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)(?:\(.*\))?")

@@ -13,16 +13,20 @@ from ._arrays import Arrays
 from ._ndlens import (
     Epoch,
     Explanation,
+    Images,
     Items,
     Shards,
+    Skipped,
     View,
     ViewIterator,
     __version__,
     attach,
+    decode_image,
     dtype_name,
     empty_shared,
     explain,
     guard_truncation,
+    images,
     may_share_memory,
     open,
     ragged,
@@ -36,6 +40,7 @@ from ._subsets import split, subset
 from .errors import (
     CopyRequired,
     FormatError,
+    ImageError,
     MovedError,
     ReadOnlyError,
     StaleHandleError,
@@ -53,21 +58,28 @@ __all__ = [
     "FormatError",
     "Holder",
     "Holders",
+    "ImageError",
+    "ImageInfo",
+    "Images",
     "Items",
     "Loader",
     "MovedError",
     "ReadOnlyError",
     "Shards",
+    "Skipped",
     "StaleHandleError",
     "TruncatedError",
     "View",
     "ViewIterator",
     "__version__",
     "attach",
+    "decode_image",
     "dtype_name",
     "empty_shared",
     "explain",
     "guard_truncation",
+    "image_info",
+    "images",
     "may_share_memory",
     "open",
     "ragged",
@@ -91,6 +103,8 @@ if TYPE_CHECKING:
     from . import torch as torch
     from ._holders import Holder as Holder
     from ._holders import Holders as Holders
+    from ._images import ImageInfo as ImageInfo
+    from ._images import image_info as image_info
     from ._trace import Copies as Copies
     from ._trace import Copy as Copy
     from ._trace import trace as trace
@@ -104,6 +118,8 @@ _LATER = {
     "Copy": "_trace",
     "Holder": "_holders",
     "Holders": "_holders",
+    "ImageInfo": "_images",
+    "image_info": "_images",
     "trace": "_trace",
 }
 

@@ -22,6 +22,14 @@ class FormatError(ValueError):
     """
 
 
+class ImageError(FormatError):
+    """An encoded image cannot be decoded.
+
+    It is damaged, truncated, larger than the limit, or of a format or coding that is not decoded.
+    The message names the file, if there is one, and says what is wrong with it.
+    """
+
+
 class TruncatedError(OSError):
     """A mapped file has become shorter, or was when it was read.
 

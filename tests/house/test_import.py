@@ -97,6 +97,19 @@ def test_what_torch_and_numpy_are_needed_for_says_so() -> None:
     """)
 
 
+def test_a_device_without_torch_says_what_to_install() -> None:
+    without_torch_and_numpy("""
+        for settings in ({"device": "cuda"}, {"pin_memory": True}):
+            try:
+                nl.Loader(bytes(4), batch_size=2, **settings)
+            except ImportError as error:
+                expected = "pin_memory and device need PyTorch: pip install torch"
+                assert str(error) == expected, error
+            else:
+                raise SystemExit(f"{settings} did not fail")
+    """)
+
+
 def test_a_loader_falls_back_to_views_where_nothing_else_is_installed() -> None:
     without_torch_and_numpy("""
         batches = list(nl.Loader(bytes(4), batch_size=2))

@@ -132,7 +132,9 @@ def test_a_state_that_does_not_fit_is_refused_with_the_reason(
     loader = loader_of()
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         loader.load_state_dict(loader.state_dict() | change)
-    with pytest.raises(KeyError, match='the state has no "epoch"'):
+    with pytest.raises(
+        ValueError, match='the state has no "epoch": give what state_dict\\(\\) returned'
+    ):
         loader.load_state_dict(
             {key: value for key, value in loader.state_dict().items() if key != "epoch"}
         )

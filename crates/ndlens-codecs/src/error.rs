@@ -1,6 +1,9 @@
 //! The errors of this crate.
 
+use ndlens_core::ErrorKind;
+
 use crate::header::Coding;
+use crate::region::DecodeRegion;
 
 /// The result of an operation of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -26,7 +29,7 @@ pub enum Error {
         limit: u64,
     },
     /// The bytes end before the image does.
-    #[error("the {coding:?} image is truncated after {len} bytes")]
+    #[error("the {coding} image is truncated after {len} bytes")]
     Truncated {
         /// The format.
         coding: Coding,
@@ -34,7 +37,7 @@ pub enum Error {
         len: usize,
     },
     /// The bytes are not a valid image.
-    #[error("the {coding:?} image is damaged: {what}")]
+    #[error("the {coding} image is damaged: {what}")]
     Damaged {
         /// The format.
         coding: Coding,
@@ -42,24 +45,38 @@ pub enum Error {
         what: String,
     },
     /// The image uses a part of its format that is not decoded.
-    #[error("the {coding:?} image cannot be decoded: {what}")]
+    #[error("the {coding} image cannot be decoded: {what}")]
     Unsupported {
         /// The format.
         coding: Coding,
         /// The part of the format.
         what: String,
     },
+    /// The name of no mode.
+    #[error("mode is {got:?}, expected \"RGB\", \"L\", \"RGBA\" or \"unchanged\"")]
+    UnknownMode {
+        /// The name.
+        got: String,
+    },
     /// A region that is not within the image, or does not start at a multiple of the scale.
     #[error("the region {region:?} at scale 1/{step} is not one of an image of {height} x {width}")]
     Region {
         /// The region.
-        region: crate::DecodeRegion,
+        region: DecodeRegion,
         /// The step of the scale.
         step: usize,
         /// Rows of the image.
         height: usize,
         /// Columns of the image.
         width: usize,
+    },
+    /// A scale that the decoder of the image does not have.
+    #[error("the {coding} decoder has no scale of 1/{step}: decode at full size and resize")]
+    Scale {
+        /// The format.
+        coding: Coding,
+        /// The step of the scale.
+        step: usize,
     },
     /// The given memory is too small, or its rows are too short.
     #[error("the pixels need rows of {row_bytes} bytes and {bytes} bytes in all, got {got}")]
@@ -77,4 +94,22 @@ pub enum Error {
         /// The bytes that were asked for.
         bytes: usize,
     },
+}
+
+impl Error {
+    /// The kind of the failure.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Error::UnknownFormat { .. }
+            | Error::TooLarge { .. }
+            | Error::Truncated { .. }
+            | Error::Damaged { .. }
+            | Error::Unsupported { .. } => ErrorKind::Image,
+            Error::UnknownMode { .. }
+            | Error::Region { .. }
+            | Error::Scale { .. }
+            | Error::Memory { .. } => ErrorKind::Value,
+            Error::OutOfMemory { .. } => ErrorKind::OutOfMemory,
+        }
+    }
 }

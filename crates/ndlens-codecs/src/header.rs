@@ -1,5 +1,7 @@
 //! What the header of an encoded image says.
 
+use std::fmt;
+
 /// The format of an encoded image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Coding {
@@ -11,6 +13,16 @@ pub enum Coding {
     WebP,
 }
 
+impl fmt::Display for Coding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Coding::Jpeg => "JPEG",
+            Coding::Png => "PNG",
+            Coding::WebP => "WebP",
+        })
+    }
+}
+
 /// The type of a stored sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Depth {
@@ -18,6 +30,16 @@ pub enum Depth {
     Eight,
     /// 16 bits: uint16.
     Sixteen,
+}
+
+impl Depth {
+    /// Bytes of a decoded sample.
+    pub fn bytes(self) -> usize {
+        match self {
+            Depth::Eight => 1,
+            Depth::Sixteen => 2,
+        }
+    }
 }
 
 /// The turn and the mirroring that show an image upright: EXIF 2.32, tag 0x0112.
@@ -40,6 +62,22 @@ pub enum Orientation {
     Transverse,
     /// 8: stored turned by 90 degrees clockwise, so shown by turning it counter-clockwise.
     Rotate270,
+}
+
+impl Orientation {
+    /// The value of the tag, 1 to 8.
+    pub fn tag(self) -> u8 {
+        match self {
+            Orientation::Upright => 1,
+            Orientation::FlipHorizontal => 2,
+            Orientation::Rotate180 => 3,
+            Orientation::FlipVertical => 4,
+            Orientation::Transpose => 5,
+            Orientation::Rotate90 => 6,
+            Orientation::Transverse => 7,
+            Orientation::Rotate270 => 8,
+        }
+    }
 }
 
 /// The header of an encoded image.

@@ -1,10 +1,24 @@
 //! Limits on images from unknown sources.
 
+use crate::error::{Error, Result};
+
 /// Limits that an image is checked against before memory is taken for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// The largest number of pixels of an image.
     pub max_pixels: u64,
+}
+
+impl Limits {
+    /// Refuses an image that is too large.
+    pub(crate) fn check(self, height: usize, width: usize) -> Result<()> {
+        let limit = self.max_pixels;
+        let pixels = (height as u64).checked_mul(width as u64);
+        if pixels.is_some_and(|pixels| pixels <= limit) {
+            return Ok(());
+        }
+        Err(Error::TooLarge { height, width, limit })
+    }
 }
 
 /// As Pillow's `Image.MAX_IMAGE_PIXELS` with its factor of two, from which on it raises

@@ -1,5 +1,8 @@
 //! The channels that pixels are decoded to.
 
+use std::str::FromStr;
+
+use crate::error::Error;
 use crate::header::{Depth, Header};
 
 /// The channels of decoded pixels, by Pillow's names.
@@ -14,6 +17,20 @@ pub enum Mode {
     Rgba,
     /// The channels and the depth of the file.
     Unchanged,
+}
+
+impl FromStr for Mode {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self, Error> {
+        match name {
+            "RGB" => Ok(Mode::Rgb),
+            "L" => Ok(Mode::L),
+            "RGBA" => Ok(Mode::Rgba),
+            "unchanged" => Ok(Mode::Unchanged),
+            _ => Err(Error::UnknownMode { got: name.to_owned() }),
+        }
+    }
 }
 
 impl Mode {
@@ -37,10 +54,6 @@ impl Mode {
 
     /// Bytes of a pixel of an image with this header.
     pub fn pixel_bytes(self, header: &Header) -> usize {
-        let sample = match self.depth(header) {
-            Depth::Eight => 1,
-            Depth::Sixteen => 2,
-        };
-        self.channels(header) * sample
+        self.channels(header) * self.depth(header).bytes()
     }
 }

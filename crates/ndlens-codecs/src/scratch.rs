@@ -7,4 +7,8 @@ use crate::jpeg::scratch::JpegScratch;
 #[derive(Debug, Default)]
 pub struct DecodeScratch {
     pub(crate) jpeg: JpegScratch,
+    /// A row, or an image of a decoder that has no regions.
+    pub(crate) pixels: Vec<u8>,
+    /// Pixels as stored, before they are turned upright.
+    pub(crate) stored: Vec<u8>,
 }

@@ -29,6 +29,8 @@ pub enum ErrorKind {
     Truncated,
     /// A file or message that is damaged or of an unknown format.
     Format,
+    /// An encoded image that is damaged, too large, or coded in a way that is not decoded.
+    Image,
     /// A handle to memory or to a file that is gone or has changed.
     StaleHandle,
     /// The allocator has no memory.

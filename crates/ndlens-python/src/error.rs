@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyType;
 
 use crate::optional::{self, Once};
-use ndlens::{ErrorKind, kernels, loader, store, transforms};
+use ndlens::{ErrorKind, codecs, kernels, loader, store, transforms};
 
 /// An exception class of `ndlens.errors`, raised with a message.
 macro_rules! raise {
@@ -44,6 +44,7 @@ fn exception(kind: ErrorKind, message: String) -> PyErr {
         ErrorKind::Moved => raise!("MovedError", message),
         ErrorKind::Truncated => raise!("TruncatedError", message),
         ErrorKind::Format => raise!("FormatError", message),
+        ErrorKind::Image => raise!("ImageError", message),
         ErrorKind::StaleHandle => raise!("StaleHandleError", message),
         ErrorKind::OutOfMemory => PyMemoryError::new_err(message),
         ErrorKind::System => PyOSError::new_err(message),
@@ -69,6 +70,12 @@ impl<T, E: Raise> OrRaise<T> for Result<T, E> {
 }
 
 impl Raise for ndlens::Error {
+    fn raise(&self) -> PyErr {
+        exception(self.kind(), self.to_string())
+    }
+}
+
+impl Raise for codecs::Error {
     fn raise(&self) -> PyErr {
         exception(self.kind(), self.to_string())
     }
@@ -106,8 +113,15 @@ impl Raise for loader::Error {
             // This class holds more than a message.
             loader::Error::Store(source) => source.raise(),
             // The class is that of the cause; the message also names the field and the item.
-            loader::Error::Item { source, .. } | loader::Error::Field { source, .. } => {
-                Python::attach(|py| PyErr::from_type(source.raise().get_type(py), self.to_string()))
+            loader::Error::Item { source, .. }
+            | loader::Error::Field { source, .. }
+            | loader::Error::Image { source, .. }
+            | loader::Error::NoItemLeft { first: source, .. } => {
+                // Of the value: an `OSError` picks its class when it is made.
+                Python::attach(|py| {
+                    let class = source.raise().value(py).get_type();
+                    PyErr::from_type(class, self.to_string())
+                })
             }
             other => exception(other.kind(), other.to_string()),
         }

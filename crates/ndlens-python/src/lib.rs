@@ -3,6 +3,7 @@
 //!
 //! This crate decides nothing about arrays; an `if` about the domain belongs in a crate below.
 
+mod codecs;
 mod error;
 mod exit;
 #[cfg(feature = "failing-allocator")]
@@ -33,6 +34,9 @@ fn _ndlens(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<interop::handoff::PyExplanation>()?;
     module.add_class::<loader::epoch::PyEpoch>()?;
     module.add_class::<loader::items::PyItems>()?;
+    module.add_class::<loader::images::PyImages>()?;
+    module.add_class::<loader::skipped::PySkipped>()?;
+    module.add_function(wrap_pyfunction!(loader::images::images, module)?)?;
     module.add_function(wrap_pyfunction!(loader::series::windows, module)?)?;
     module.add_function(wrap_pyfunction!(loader::ragged::ragged, module)?)?;
     module.add_function(wrap_pyfunction!(view::constructor::view, module)?)?;
@@ -40,6 +44,7 @@ fn _ndlens(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(interop::handoff::explain, module)?)?;
     module.add_function(wrap_pyfunction!(view::constructor::shares_memory, module)?)?;
     module.add_function(wrap_pyfunction!(view::constructor::may_share_memory, module)?)?;
+    module.add_function(wrap_pyfunction!(codecs::decode::decode_image, module)?)?;
     module.add_class::<store::shards::PyShards>()?;
     module.add_function(wrap_pyfunction!(store::open::open, module)?)?;
     module.add_function(wrap_pyfunction!(store::save::save, module)?)?;
@@ -64,6 +69,7 @@ fn _ndlens(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module
         .setattr("_digest_numbers", wrap_pyfunction!(loader::sampling::digest_numbers, module)?)?;
     module.setattr("_read_numbers", wrap_pyfunction!(loader::sampling::read_numbers, module)?)?;
+    module.setattr("_image_header", wrap_pyfunction!(codecs::decode::image_header, module)?)?;
     module.setattr("_ArrayFile", module.py().get_type::<store::arrays::PyArrayFile>())?;
     module
         .setattr("_arrays_of_handle", wrap_pyfunction!(store::arrays::arrays_of_handle, module)?)?;
@@ -76,7 +82,8 @@ fn _ndlens(module: &Bound<'_, PyModule>) -> PyResult<()> {
         "_selection_of_bytes",
         wrap_pyfunction!(loader::selection::selection_of_bytes, module)?,
     )?;
-    module.setattr("_subset", wrap_pyfunction!(loader::items::subset, module)?)?;
+    module.setattr("_images_again", wrap_pyfunction!(loader::images::images_again, module)?)?;
+    module.setattr("_subset", wrap_pyfunction!(loader::subset::subset, module)?)?;
     module.setattr("_split", wrap_pyfunction!(loader::splits::split, module)?)?;
     module.setattr("_view_of_handle", wrap_pyfunction!(store::pickle::view_of_handle, module)?)?;
     module.setattr("_view_of_bytes", wrap_pyfunction!(store::pickle::view_of_bytes, module)?)?;

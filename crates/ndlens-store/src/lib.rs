@@ -42,9 +42,11 @@ pub use error::{
 pub use file::arrays::{Arrays, RaggedParts};
 pub use file::map::MappedFile;
 pub use file::open::{Opened, Options, open};
+pub use file::pattern::files_of;
 pub use file::save::{Contents, Items, Named, save, save_npy, save_safetensors, save_tensors};
 pub use file::shards::Shards;
 pub use file::sigbus::{MAPS_MAX, READINGS_MAX, Reading, guard_all_threads};
+pub use file::whole::{ask_for_file, read_file};
 pub use format::raw::Raw;
 pub use handle::arena::Handle;
 pub use handle::view::{PackedView, ViewHandle};

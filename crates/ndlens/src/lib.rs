@@ -13,6 +13,8 @@
 //! # Ok::<(), ndlens::Error>(())
 //! ```
 
+/// Encoded images to pixels.
+pub use ndlens_codecs as codecs;
 pub use ndlens_core::*;
 /// Fast conversion of elements.
 pub use ndlens_kernels as kernels;

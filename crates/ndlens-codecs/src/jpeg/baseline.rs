@@ -205,6 +205,10 @@ impl Decoder for Baseline<'_> {
         true
     }
 
+    fn decodes_at(&self, _: Scale) -> bool {
+        true
+    }
+
     fn decode(
         &mut self,
         region: DecodeRegion,

@@ -1,7 +1,11 @@
-//! The decoder of regions of baseline JPEG, and the markers of all JPEG.
+//! JPEG: the markers, the decoder of regions of the common form, and zune-jpeg for the others.
 //!
 //! ```text
+//!  open        the choice of a decoder
 //!  markers     the segments of the file
+//!
+//!  whole       by zune-jpeg; components: samples to pixels
+//!
 //!  geometry    the blocks, samples and rows that a region needs
 //!  intervals   entropy-coded data without stuffed bytes -> bits -> huffman: symbols
 //!  entropy     block by block: into groups of sixteen, or past them; mcu: which of them
@@ -19,6 +23,7 @@ pub(crate) mod baseline;
 mod bits;
 mod blocks;
 mod colour;
+mod components;
 mod entropy;
 mod geometry;
 mod huffman;
@@ -26,8 +31,10 @@ mod idct;
 mod intervals;
 pub(crate) mod markers;
 mod mcu;
+pub(crate) mod open;
 mod pixels;
 mod reduced_idct;
 pub(crate) mod scratch;
 mod strip;
 mod upsample;
+mod whole;

@@ -24,7 +24,8 @@ impl<'py> Destination<'py> {
         if !options.pin_memory && options.device.is_none() {
             return Ok(Destination::default());
         }
-        if output != Output::Torch {
+        // Where no output was named, PyTorch may be missing, which the destination says.
+        if output != Output::Torch && options.output.is_some() {
             return Err(PyValueError::new_err("pin_memory and device are for output=\"torch\""));
         }
         let found = options.destination.call1((options.pin_memory, options.device.as_ref()))?;

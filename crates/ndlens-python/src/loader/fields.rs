@@ -12,6 +12,7 @@ use crate::error::{Raise, in_place};
 use crate::interop::tensor_memory::extract_lasting_view;
 use crate::lists::{Asked, pairs};
 use crate::loader::channels::{Said, extract_channels};
+use crate::loader::images::PyImages;
 use crate::loader::items::PyItems;
 use crate::loader::joint::join_draws;
 use crate::loader::options::FieldOptions;
@@ -38,6 +39,9 @@ fn extract_sources(fields: &Bound<'_, PyAny>) -> PyResult<(Structure, Vec<Named>
         }
         if let Ok(items) = source.cast::<PyItems>() {
             return Ok((name.to_owned(), items.get().source()));
+        }
+        if let Ok(images) = source.cast::<PyImages>() {
+            return Ok((name.to_owned(), images.get().source()));
         }
         let view = extract_lasting_view(source)
             .map_err(|error| in_place(source.py(), &format!("field {name:?}"), error))?;

@@ -1,5 +1,4 @@
-//! `nl.Items`: items that are not the rows of one view, or some rows of one; and `nl.subset` of one
-//! field.
+//! `nl.Items`: items that are not the rows of one view, or some rows of one.
 
 use std::sync::Arc;
 
@@ -12,13 +11,12 @@ use ndlens::transforms::ItemShape;
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::{PyIndexError, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::types::{PySlice, PyTuple};
+use pyo3::types::PyTuple;
 
 use crate::error::{OrRaise, no_attribute};
 use crate::exit;
-use crate::interop::tensor_memory::extract_lasting_view;
 use crate::lists;
-use crate::loader::selection::{ItemKey, PySelection, extract_selection};
+use crate::loader::selection::{ItemKey, PySelection};
 use crate::optional;
 use crate::store::shards::PyShards;
 use crate::view::element;
@@ -31,9 +29,9 @@ use crate::view::object::PyView;
 /// array of integers or booleans, are other items. They pickle as their views do.
 #[pyclass(frozen, name = "Items", module = "ndlens")]
 pub(crate) struct PyItems {
-    base: Base,
+    pub(crate) base: Base,
     /// Selected items of the base; None for all.
-    selection: Option<Py<PySelection>>,
+    pub(crate) selection: Option<Py<PySelection>>,
     source: Arc<dyn Source>,
 }
 
@@ -93,7 +91,7 @@ impl PyItems {
     }
 
     /// Some of these items.
-    fn select(&self, py: Python<'_>, chosen: Selection) -> PyResult<Self> {
+    pub(crate) fn select(&self, py: Python<'_>, chosen: Selection) -> PyResult<Self> {
         let items = self.base.source().len();
         let selection = match &self.selection {
             None => chosen,
@@ -310,49 +308,4 @@ pub(crate) fn packed_items(ragged: Ragged) -> PyResult<PyItems> {
         None => None,
     };
     PyItems::of(Base::Ragged(Arc::new(ragged), places), None)
-}
-
-/// Some items of one field; see `nl.subset`.
-#[pyfunction]
-#[pyo3(name = "_subset", signature = (field, index, /))]
-pub(crate) fn subset<'py>(
-    field: &Bound<'py, PyAny>,
-    index: &Bound<'py, PyAny>,
-) -> PyResult<Bound<'py, PyAny>> {
-    let py = field.py();
-    if let Ok(items) = field.cast::<PyItems>() {
-        let items = items.get();
-        if let (None, Ok(selection)) = (&items.selection, index.cast::<PySelection>()) {
-            return PyItems::of(items.base.clone(), Some(selection.clone().unbind()))?
-                .into_bound_py_any(py);
-        }
-        return items
-            .select(py, extract_selection(index, items.source.len())?)?
-            .into_bound_py_any(py);
-    }
-    // A slice of a view or of shards is of the same kind.
-    let is_slice = index.is_instance_of::<PySlice>();
-    let (base, len) = if let Ok(shards) = field.cast::<PyShards>() {
-        if is_slice {
-            return field.get_item(index);
-        }
-        let shards = shards.get().as_shards().clone();
-        let len = shards.len();
-        (Base::Shards(shards), len)
-    } else {
-        let view = extract_lasting_view(field)?;
-        if view.ndim() == 0 {
-            return Err(PyTypeError::new_err("a view of rank 0 has no items to take some of"));
-        }
-        if is_slice {
-            return Bound::new(py, PyView::new(view))?.get_item(index);
-        }
-        let len = view.shape()[0];
-        (Base::View(view), len)
-    };
-    let selection = match index.cast::<PySelection>() {
-        Ok(selection) => selection.clone().unbind(),
-        Err(_) => Py::new(py, PySelection::new(extract_selection(index, len)?, len))?,
-    };
-    PyItems::of(base, Some(selection))?.into_bound_py_any(py)
 }

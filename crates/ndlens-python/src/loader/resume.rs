@@ -1,7 +1,7 @@
 //! A run's state as a dict. An error names the key that it is about.
 
 use ndlens::loader::{Basis, STATE_VERSION, State};
-use pyo3::exceptions::{PyKeyError, PyOverflowError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -65,7 +65,11 @@ struct Keys<'a, 'py>(&'a Bound<'py, PyDict>);
 impl<'py> Keys<'_, 'py> {
     fn get(&self, key: &str) -> PyResult<Bound<'py, PyAny>> {
         let value = self.0.get_item(key)?;
-        value.ok_or_else(|| PyKeyError::new_err(format!("the state has no {key:?}")))
+        value.ok_or_else(|| {
+            PyValueError::new_err(format!(
+                "the state has no {key:?}: give what state_dict() returned"
+            ))
+        })
     }
 
     fn value<T: for<'a> FromPyObject<'a, 'py>>(&self, key: &str, expected: &str) -> PyResult<T> {

@@ -71,6 +71,7 @@ impl Error {
             Error::SharedMemoryGone { .. }
             | Error::SharedMemoryHidden { .. }
             | Error::FileChanged { .. }
+            | Error::ChangedMeanwhile { .. }
             | Error::FileReplaced { .. } => ErrorKind::StaleHandle,
             Error::Map { source, .. } | Error::SharedMemory { source, .. } => {
                 if is_of_memory(source) { ErrorKind::OutOfMemory } else { ErrorKind::System }

@@ -265,6 +265,9 @@ pub enum Error {
         "{path}: file has changed since it was opened: its {what} is {got}, expected {expected}"
     )]
     FileChanged { path: PathBuf, what: &'static str, got: i128, expected: i128 },
+    /// A file that became longer or shorter while it was read.
+    #[error("{path}: the file changed while it was read: got {got} bytes, expected {expected}")]
+    ChangedMeanwhile { path: PathBuf, got: u64, expected: u64 },
     /// A mapped file without a path.
     #[error(
         "{path}: the file was replaced or deleted since it was opened, so no other process can \
@@ -358,6 +361,7 @@ impl Error {
             | Error::UnsupportedDType { path, .. }
             | Error::Shape { path, .. }
             | Error::FileChanged { path, .. }
+            | Error::ChangedMeanwhile { path, .. }
             | Error::FileReplaced { path }
             | Error::Truncated { path, .. } => Some(path),
         }

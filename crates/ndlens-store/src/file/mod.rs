@@ -2,13 +2,15 @@
 
 pub(crate) mod array_file;
 pub(crate) mod arrays;
+mod braces;
 pub(crate) mod map;
 pub(crate) mod open;
 pub(crate) mod origin;
-mod pattern;
+pub(crate) mod pattern;
 pub(crate) mod regular;
 mod replacement;
 pub(crate) mod save;
 pub(crate) mod shards;
 pub(crate) mod sigbus;
 mod target;
+pub(crate) mod whole;

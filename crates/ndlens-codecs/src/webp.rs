@@ -1,0 +1,144 @@
+//! WebP: RFC 9649.
+
+#[cfg(not(feature = "webp"))]
+pub(crate) use absent::open;
+#[cfg(feature = "webp")]
+pub(crate) use present::open;
+
+#[cfg(not(feature = "webp"))]
+mod absent {
+    use crate::decoder::Decoder;
+    use crate::error::{Error, Result};
+    use crate::header::Coding;
+    use crate::limits::Limits;
+
+    /// Refuses a WebP file.
+    pub(crate) fn open<'a>(_: &'a [u8], _: Limits) -> Result<Box<dyn Decoder + 'a>> {
+        let what = "this build of ndlens-codecs is without the feature `webp`".to_owned();
+        Err(Error::Unsupported { coding: Coding::WebP, what })
+    }
+}
+
+#[cfg(feature = "webp")]
+mod present {
+    use std::io::{Cursor, ErrorKind};
+
+    use image_webp::{DecodingError, WebPDecoder};
+
+    use crate::decoder::{Decoder, ImageMut, check_request};
+    use crate::error::{Error, Result};
+    use crate::exif;
+    use crate::header::{Coding, Depth, Header, Orientation};
+    use crate::limits::Limits;
+    use crate::memory;
+    use crate::mode::Mode;
+    use crate::region::{DecodeRegion, Scale};
+    use crate::samples::Samples;
+    use crate::scratch::DecodeScratch;
+
+    const CODING: Coding = Coding::WebP;
+
+    /// Bytes that the crate holds for each pixel: planes of luma and chroma, or pixels of four
+    /// samples and the transforms' data, and those of an animation's frame and canvas.
+    const HELD_PER_PIXEL: usize = 12;
+
+    /// A WebP file whose chunks were found.
+    struct WebPImage<'a> {
+        bytes: &'a [u8],
+        header: Header,
+    }
+
+    /// Reads the header of a WebP file, which begins with `RIFF` and has `WEBP` at byte 8.
+    pub(crate) fn open<'a>(bytes: &'a [u8], limits: Limits) -> Result<Box<dyn Decoder + 'a>> {
+        let truncated = Error::Truncated { coding: CODING, len: bytes.len() };
+        let size: Option<[u8; 4]> = bytes.get(4..8).and_then(|size| size.try_into().ok());
+        match size.map(u32::from_le_bytes) {
+            Some(size) if (size as usize).saturating_add(8) <= bytes.len() => {}
+            _ => return Err(truncated),
+        }
+        let decoder = read(bytes)?;
+        let (width, height) = decoder.dimensions();
+        let (height, width) = (height as usize, width as usize);
+        limits.check(height, width)?;
+        let header = Header {
+            coding: CODING,
+            height,
+            width,
+            channels: if decoder.has_alpha() { 4 } else { 3 },
+            depth: Depth::Eight,
+            orientation: orientation(bytes),
+        };
+        Ok(Box::new(WebPImage { bytes, header }))
+    }
+
+    /// The orientation that the chunk `EXIF` says, found without a copy.
+    fn orientation(bytes: &[u8]) -> Orientation {
+        let mut rest = &bytes[12..];
+        while let Some(([_, _, _, _, size @ ..], after)) = rest.split_first_chunk::<8>() {
+            let len = u32::from_le_bytes(*size) as usize;
+            let data = &after[..len.min(after.len())];
+            if rest.starts_with(b"EXIF") {
+                return exif::orientation(data);
+            }
+            // Chunks of an odd size are padded.
+            rest = after.get(len.saturating_add(len % 2)..).unwrap_or_default();
+        }
+        Orientation::Upright
+    }
+
+    fn read(bytes: &[u8]) -> Result<WebPDecoder<Cursor<&[u8]>>> {
+        WebPDecoder::new(Cursor::new(bytes)).map_err(|error| refusal(&error, bytes.len()))
+    }
+
+    fn refusal(error: &DecodingError, len: usize) -> Error {
+        match error {
+            DecodingError::IoError(cause) if cause.kind() == ErrorKind::UnexpectedEof => {
+                Error::Truncated { coding: CODING, len }
+            }
+            DecodingError::UnsupportedFeature(what) => {
+                Error::Unsupported { coding: CODING, what: what.clone() }
+            }
+            // An enum of another crate, whose other variants are all damage.
+            _ => Error::Damaged { coding: CODING, what: error.to_string() },
+        }
+    }
+
+    impl Decoder for WebPImage<'_> {
+        fn header(&self) -> &Header {
+            &self.header
+        }
+
+        fn decodes_parts(&self) -> bool {
+            false
+        }
+
+        fn decode(
+            &mut self,
+            region: DecodeRegion,
+            scale: Scale,
+            mode: Mode,
+            mut out: ImageMut<'_>,
+            scratch: &mut DecodeScratch,
+        ) -> Result<()> {
+            check_request(&self.header, region, scale, mode, &out)?;
+            if scale != Scale::Full {
+                return Err(Error::Scale { coding: CODING, step: scale.step() });
+            }
+            let samples = Samples { channels: self.header.channels, depth: Depth::Eight };
+            let (height, width) = (self.header.height, self.header.width);
+            memory::ask_for(height * width * HELD_PER_PIXEL)?;
+            let bytes = height * width * samples.pixel_bytes();
+            let pixels = memory::part(&mut scratch.pixels, bytes)?;
+            let mut decoder = read(self.bytes)?;
+            decoder.read_image(pixels).map_err(|error| refusal(&error, self.bytes.len()))?;
+            let pixel_bytes = samples.pixel_bytes();
+            let out_bytes = region.width * mode.pixel_bytes(&self.header);
+            for row in 0..region.height {
+                let start = ((region.top + row) * width + region.left) * pixel_bytes;
+                let pixels = &pixels[start..][..region.width * pixel_bytes];
+                samples.convert(pixels, mode, out.row(row, out_bytes));
+            }
+            Ok(())
+        }
+    }
+}
