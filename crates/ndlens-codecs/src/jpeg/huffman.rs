@@ -28,7 +28,7 @@ pub(super) struct Code {
 
 impl Code {
     /// Reads 16 counts and the symbols.
-    fn new(table: &[u8]) -> Result<Code> {
+    pub(super) fn new(table: &[u8]) -> Result<Code> {
         let (counts, symbols) = table.split_first_chunk::<16>().ok_or_else(overfull)?;
         if symbols.len() > 256 {
             return Err(overfull());

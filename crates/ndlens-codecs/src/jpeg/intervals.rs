@@ -27,6 +27,11 @@ impl<'a> Intervals<'a> {
         Intervals { bytes, at: start, restart: 0 }
     }
 
+    /// Where the marker after the last interval is.
+    pub(super) fn end(&self) -> usize {
+        self.at
+    }
+
     /// The data of the interval that starts here, without stuffed bytes and with [`PADDING`].
     pub(super) fn read(&mut self, data: &mut Vec<u8>) -> Result<()> {
         data.clear();

@@ -131,7 +131,7 @@ impl Body for Write<'_> {
 
 /// The samples of a component for the pixels of a row.
 #[inline(always)]
-fn component_row<'a>(
+pub(super) fn component_row<'a>(
     plan: &Plan,
     strips: &'a [Strip],
     component: usize,
