@@ -125,86 +125,92 @@ impl DcTable {
 /// none, and perhaps the end of the block.
 ///
 /// ```text
-///  bits  0..4   4..8         8            9          10..16        16..24  24..32
-///        length zeros before whether      whether    zeros before  the     the
-///        of all the second   there is a   the block  the first, or first   second
-///                            second       ends       TOO_LONG      value   value
+///  bits  0..6    6..10         10          11        12..18            18..24      24..32
+///        length  zeros before  whether     whether   zeros before the  the second  the first
+///        of all  the second    there is a  the       first, or         value       value
+///                              second      block     TOO_LONG
+///                                          ends
 /// ```
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Coefficients(u32);
 
 impl Coefficients {
-    /// In place of zeros before the first. It leads beyond the block.
-    const TOO_LONG: Coefficients = Coefficients(63 << 10);
+    /// In place of zeros before the first: they lead beyond the block.
+    const TOO_LONG: Coefficients = Coefficients(63 << 12);
 
-    /// Bits of all.
+    /// Bits of all, in the lowest six bits.
     #[inline(always)]
     pub(super) fn length(self) -> u32 {
-        self.0 & 15
+        self.0
     }
 
     /// Zeros before the first coefficient.
     #[inline(always)]
     pub(super) fn first_zeros(self) -> usize {
-        (self.0 >> 10 & 63) as usize
+        (self.0 >> 12 & 63) as usize
     }
 
     /// Zeros between the first and the second coefficient.
     #[inline(always)]
     pub(super) fn second_zeros(self) -> usize {
-        (self.0 >> 4 & 15) as usize
+        (self.0 >> 6 & 15) as usize
     }
 
     /// 1 if there is a second coefficient.
     #[inline(always)]
     pub(super) fn has_second(self) -> usize {
-        (self.0 >> 8 & 1) as usize
+        (self.0 >> 10 & 1) as usize
     }
 
-    /// Whether the block ends here.
+    /// 1 if the block ends here.
     #[inline(always)]
-    pub(super) fn ends(self) -> bool {
-        self.0 & 1 << 9 != 0
+    pub(super) fn ends(self) -> usize {
+        (self.0 >> 11 & 1) as usize
     }
 
     /// The first coefficient; 0 if the block ends before it.
     #[inline(always)]
     pub(super) fn first(self) -> i16 {
-        i16::from((self.0 >> 16) as i8)
+        (self.0 as i32 >> 24) as i16
     }
 
     /// The second coefficient; 0 if there is none.
     #[inline(always)]
     pub(super) fn second(self) -> i16 {
-        i16::from((self.0 >> 24) as i8)
+        ((self.0 << 8) as i32 >> 26) as i16
     }
 
     /// The answer for the next [`AC_BITS`] bits.
     fn new(code: &Code, next: u32) -> Coefficients {
-        let Some(first) = Coefficient::within(code, next, 0) else {
-            return Coefficients::TOO_LONG;
-        };
-        let Coefficient::Value { zeros, value, end } = first else {
-            return Coefficients(first.end() | 1 << 9);
-        };
-        let one = u32::from(zeros) << 10 | u32::from(value as u8) << 16;
-        match Coefficient::within(code, next, end) {
-            None => Coefficients(one | end),
-            Some(Coefficient::End { end }) => Coefficients(one | end | 1 << 9),
+        const ENDS: u32 = 1 << 11;
+        let one = match Coefficient::within(code, next, 0) {
+            None => return Coefficients::TOO_LONG,
+            Some(Coefficient::End { end }) => return Coefficients(end | ENDS),
             Some(Coefficient::Value { zeros, value, end }) => {
-                let two = one | u32::from(zeros) << 4 | 1 << 8 | u32::from(value as u8) << 24;
-                match Coefficient::within(code, next, end) {
-                    Some(Coefficient::End { end }) => Coefficients(two | end | 1 << 9),
-                    Some(Coefficient::Value { .. }) | None => Coefficients(two | end),
-                }
+                (zeros << 12 | (value as u32) << 24, end)
             }
+        };
+        let two = match Coefficient::within(code, next, one.1) {
+            None => return Coefficients(one.0 | one.1),
+            Some(Coefficient::End { end }) => return Coefficients(one.0 | end | ENDS),
+            // Six bits are left for the second value.
+            Some(Coefficient::Value { value, .. }) if !(-32..32).contains(&value) => {
+                return Coefficients(one.0 | one.1);
+            }
+            Some(Coefficient::Value { zeros, value, end }) => {
+                (one.0 | zeros << 6 | 1 << 10 | (value as u32 & 63) << 18, end)
+            }
+        };
+        match Coefficient::within(code, next, two.1) {
+            Some(Coefficient::End { end }) => Coefficients(two.0 | end | ENDS),
+            Some(Coefficient::Value { .. }) | None => Coefficients(two.0 | two.1),
         }
     }
 }
 
 /// A symbol of AC coefficients with its value.
 enum Coefficient {
-    Value { zeros: u8, value: i8, end: u32 },
+    Value { zeros: u32, value: i32, end: u32 },
     End { end: u32 },
 }
 
@@ -213,7 +219,7 @@ impl Coefficient {
     fn within(code: &Code, next: u32, start: u32) -> Option<Coefficient> {
         let rest = (next << start) & ((1 << AC_BITS) - 1);
         let (length, symbol) = code.find((rest as usize) << (16 - AC_BITS))?;
-        let (zeros, size) = (symbol >> 4, u32::from(symbol & 15));
+        let (zeros, size) = (u32::from(symbol >> 4), u32::from(symbol & 15));
         let end = start + length + size;
         if end > AC_BITS || symbol == 0xF0 {
             return None;
@@ -222,21 +228,16 @@ impl Coefficient {
             return Some(Coefficient::End { end });
         }
         let raw = next >> (AC_BITS - end) & ((1 << size) - 1);
-        let value = i8::try_from(extend(raw as i32, size)).ok()?;
-        Some(Coefficient::Value { zeros, value, end })
-    }
-
-    fn end(&self) -> u32 {
-        match self {
-            Coefficient::Value { end, .. } | Coefficient::End { end } => *end,
-        }
+        let value = extend(raw as i32, size);
+        // Eight bits are there for it.
+        (-128..128).contains(&value).then_some(Coefficient::Value { zeros, value, end })
     }
 }
 
 /// How far the next bits of AC coefficients lead, for blocks that are skipped.
 ///
 /// ```text
-///  bits  0..5            5..12         12
+///  bits  0..6            6..13         13
 ///        length of all   coefficients  whether the block ends, which counts as a coefficient
 /// ```
 #[derive(Debug, Clone, Copy, Default)]
@@ -244,24 +245,24 @@ pub(super) struct Stride(u16);
 
 impl Stride {
     /// It leads beyond the block.
-    const TOO_LONG: Stride = Stride(127 << 5);
+    const TOO_LONG: Stride = Stride(127 << 6);
 
-    /// Bits of all.
+    /// Bits of all, in the lowest six bits.
     #[inline(always)]
     pub(super) fn length(self) -> u32 {
-        u32::from(self.0 & 31)
+        u32::from(self.0)
     }
 
     /// Coefficients of all.
     #[inline(always)]
     pub(super) fn coefficients(self) -> usize {
-        usize::from(self.0 >> 5 & 127)
+        usize::from(self.0 >> 6 & 127)
     }
 
     /// Whether the block ends here.
     #[inline(always)]
     pub(super) fn ends(self) -> bool {
-        self.0 & 1 << 12 != 0
+        self.0 & 1 << 13 != 0
     }
 
     /// The answer for the next [`AC_BITS`] bits: all symbols whose codes are within them. The bits
@@ -278,7 +279,7 @@ impl Stride {
             }
             let (zeros, size) = (u16::from(symbol >> 4), u32::from(symbol & 15));
             if size == 0 && zeros != 15 {
-                return Stride((end + length) as u16 | (coefficients + 1) << 5 | 1 << 12);
+                return Stride((end + length) as u16 | (coefficients + 1) << 6 | 1 << 13);
             }
             if coefficients + zeros + 1 > 63 {
                 break;
@@ -286,7 +287,7 @@ impl Stride {
             end += length + size;
             coefficients += zeros + 1;
         }
-        if end == 0 { Stride::TOO_LONG } else { Stride(end as u16 | coefficients << 5) }
+        if end == 0 { Stride::TOO_LONG } else { Stride(end as u16 | coefficients << 6) }
     }
 }
 

@@ -17,6 +17,11 @@
 //!  components  what the components are; their samples to pixels
 //! ```
 
+#![expect(
+    clippy::inline_always,
+    reason = "bodies for instruction sets must be inlined, and the loop over symbols is one function"
+)]
+
 mod bands;
 pub(crate) mod baseline;
 mod bits;

@@ -38,13 +38,13 @@ pub(super) fn read_all<'a>(
         let end = read_scan(bytes, &markers, components, data)?;
         match markers.next_scan(bytes, end)? {
             Some(next) => markers = next,
-            None => return complete(tables, first.frame.components().len()),
+            None => return complete(&tables, first.frame.components().len()),
         }
     }
     Err(damaged(format!("it has more than {MOST_SCANS} scans")))
 }
 
-fn complete(tables: [Option<[u16; 64]>; 4], count: usize) -> Result<Quantisation> {
+fn complete(tables: &[Option<[u16; 64]>; 4], count: usize) -> Result<Quantisation> {
     if let Some(missing) = tables.iter().take(count).position(Option::is_none) {
         return Err(damaged(format!("it has no scan of component {missing}")));
     }

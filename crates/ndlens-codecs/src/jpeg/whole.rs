@@ -7,7 +7,6 @@
 
 use ndlens_kernels::{Body, Level};
 
-use super::blocks::ZIGZAG;
 use super::coefficients::Coefficients;
 use super::components::Colours;
 use super::geometry::Plan;
@@ -84,15 +83,6 @@ fn check_sampling(frame: &Frame) -> Result<()> {
     Ok(())
 }
 
-/// A quantisation table row by row. Products wrap at 16 bits, so factors do.
-fn by_rows(table: &[u16; 64]) -> [i16; 64] {
-    let mut rows = [0; 64];
-    for (&place, &factor) in ZIGZAG.iter().zip(table) {
-        rows[usize::from(place)] = factor as i16;
-    }
-    rows
-}
-
 impl WholeJpeg<'_> {
     /// Components that the pixels of a mode are made of.
     fn needed(&self, mode: Mode) -> usize {
@@ -119,7 +109,8 @@ impl WholeJpeg<'_> {
         let level = Level::chosen().map_err(unsupported)?;
         let WholeScratch { coefficients, strips, rows, .. } = scratch;
         for ((plane, strip), table) in plan.planes.iter().zip(&mut *strips).zip(quantisation) {
-            strip.prepare(plane, &by_rows(table))?;
+            // Products wrap at 16 bits, so factors do.
+            strip.prepare(plane, &table.map(|factor| factor as i16))?;
         }
         for (plane, upsampled) in plan.planes.iter().zip(&mut rows.upsampled) {
             fill(upsampled, plane.columns.len() * plane.expansion().0, &0)?;
