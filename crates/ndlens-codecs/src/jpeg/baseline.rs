@@ -8,6 +8,7 @@
 
 use ndlens_kernels::Level;
 
+use super::components::Colours;
 use super::entropy::Entropy;
 use super::geometry::{Plan, factors, is_regular};
 use super::intervals::Intervals;
@@ -15,7 +16,7 @@ use super::markers::{Markers, damaged};
 use super::mcu::{Mcu, ReadRow};
 use super::pixels::Pixels;
 use super::scratch::JpegScratch;
-use crate::decoder::{Decoder, ImageMut};
+use crate::decoder::{Decoder, ImageMut, check_request};
 use crate::error::{Error, Result};
 use crate::header::{Coding, Header};
 use crate::mode::Mode;
@@ -31,31 +32,6 @@ pub(crate) struct Baseline<'a> {
     colours: Colours,
 }
 
-/// What the components are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Colours {
-    Grey,
-    Ycc,
-    Rgb,
-}
-
-impl Colours {
-    /// As libjpeg decides.
-    fn of(markers: &Markers<'_>) -> Colours {
-        let components = markers.frame.components();
-        if components.len() == 1 {
-            return Colours::Grey;
-        }
-        let named_rgb = components.iter().map(|component| component.id).eq(*b"RGB");
-        match markers.adobe_transform {
-            _ if markers.jfif => Colours::Ycc,
-            Some(0) => Colours::Rgb,
-            None if named_rgb => Colours::Rgb,
-            Some(_) | None => Colours::Ycc,
-        }
-    }
-}
-
 impl<'a> Baseline<'a> {
     /// The decoder of a file, whose markers are read and whose header is checked against limits.
     /// `None` if it is of another form.
@@ -67,12 +43,14 @@ impl<'a> Baseline<'a> {
         bytes: &'a [u8],
         markers: Markers<'a>,
         header: Header,
+        colours: Colours,
     ) -> Result<Option<Baseline<'a>>> {
         let (frame, scanned) = (&markers.frame, markers.scan.components());
+        let known = Pixels::of(colours, Mode::Rgb).is_some();
         let sequential = matches!(frame.process, 0xC0 | 0xC1) && frame.precision == 8;
         let count = frame.components().len();
         let in_order = scanned.iter().map(|component| component.component).eq(0..count);
-        if !sequential || !matches!(count, 1 | 3) || !in_order || !is_regular(frame) {
+        if !sequential || !known || !in_order || !is_regular(frame) {
             return Ok(None);
         }
         for scanned in scanned {
@@ -86,21 +64,7 @@ impl<'a> Baseline<'a> {
                 return Err(damaged("a quantisation table is missing"));
             }
         }
-        let colours = Colours::of(&markers);
         Ok(Some(Baseline { header, bytes, markers, colours }))
-    }
-
-    fn pixels(&self, mode: Mode) -> Pixels {
-        match (mode, self.colours) {
-            (Mode::L | Mode::Unchanged, Colours::Grey) | (Mode::L, Colours::Ycc) => Pixels::Grey,
-            (Mode::Rgb, Colours::Grey) => Pixels::GreyToRgb,
-            (Mode::Rgba, Colours::Grey) => Pixels::GreyToRgba,
-            (Mode::Rgb | Mode::Unchanged, Colours::Ycc) => Pixels::YccToRgb,
-            (Mode::Rgba, Colours::Ycc) => Pixels::YccToRgba,
-            (Mode::Rgb | Mode::Unchanged, Colours::Rgb) => Pixels::Rgb,
-            (Mode::Rgba, Colours::Rgb) => Pixels::Rgba,
-            (Mode::L, Colours::Rgb) => Pixels::RgbToGrey,
-        }
     }
 
     /// The quantisation table of a component, in the order of the zigzag. Products wrap at 16 bits,
@@ -109,31 +73,6 @@ impl<'a> Baseline<'a> {
         let place = self.markers.frame.components()[component].quantisation;
         let stored = self.markers.quantisation[place].unwrap_or([0; 64]);
         stored.map(|factor| factor as i16)
-    }
-
-    fn check(
-        &self,
-        region: DecodeRegion,
-        scale: Scale,
-        pixels: Pixels,
-        out: &ImageMut<'_>,
-    ) -> Result<()> {
-        let Header { height, width, .. } = self.header;
-        let step = scale.step();
-        let ends = |start: usize, len: usize, all: usize| {
-            start.is_multiple_of(step) && start.checked_add(len).is_some_and(|end| end <= all)
-        };
-        if !ends(region.top, region.height, height) || !ends(region.left, region.width, width) {
-            return Err(Error::Region { region, step, height, width });
-        }
-        let (rows, columns) = region.size_at(scale);
-        let row_bytes = columns * pixels.bytes();
-        let above = rows.saturating_sub(1).checked_mul(out.row_stride_bytes);
-        let bytes = above.and_then(|above| above.checked_add(row_bytes)).unwrap_or(usize::MAX);
-        if (rows > 1 && out.row_stride_bytes < row_bytes) || out.bytes.len() < bytes {
-            return Err(Error::Memory { row_bytes, bytes, got: out.bytes.len() });
-        }
-        Ok(())
     }
 
     fn decode_rows(
@@ -217,8 +156,11 @@ impl Decoder for Baseline<'_> {
         mut out: ImageMut<'_>,
         scratch: &mut DecodeScratch,
     ) -> Result<()> {
-        let pixels = self.pixels(mode);
-        self.check(region, scale, pixels, &out)?;
+        check_request(&self.header, region, scale, mode, &out)?;
+        let Some(pixels) = Pixels::of(self.colours, mode) else {
+            let what = format!("colours {:?} in one scan", self.colours);
+            return Err(Error::Unsupported { coding: Coding::Jpeg, what });
+        };
         if region.height == 0 || region.width == 0 {
             return Ok(());
         }
