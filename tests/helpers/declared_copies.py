@@ -247,6 +247,7 @@ NOTHING = {
 
 # Operations that take memory although they copy no element, and what it is.
 TAKES_MEMORY = {
+    "images: paths": "the paths as Python strings, and their text",
     "View: tolist of empty rows": "Python lists, one for each row",
     "View: cast to a shape of a million axes": "the lists and tuples that are given",
     "View: equality of dtypes": "Python numbers, for a block of elements at a time",

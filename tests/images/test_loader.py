@@ -47,8 +47,9 @@ def arrays(paths: list[str]) -> nl.Items:
 
 
 def batches(fields: Any, **settings: Any) -> list[Any]:
-    settings = {"batch_size": 5, "shuffle": True, "seed": 3, "output": "numpy"} | settings
-    return list(nl.Loader(fields, **settings))
+    of_all: Any = {"batch_size": 5, "shuffle": True, "seed": 3, "output": "numpy"}
+    loader: nl.Loader[Any] = nl.Loader(fields, **of_all | settings)
+    return list(loader)
 
 
 def assert_same(got: list[Any], expected: list[Any]) -> None:
@@ -184,9 +185,10 @@ def test_ranks_share_the_images_and_any_part_of_them(paths: list[str], arrays: n
         {"drop_last": True},
         {"order": "torch"},
     ):
-        settings = {"shuffle": not {"sampler", "weights"} & set(settings)} | settings
-        expected = batches(arrays, transforms=crop, channels="last", **settings)
-        assert_same(batches(nl.images(paths), transforms=crop, num_workers=1, **settings), expected)
+        shuffle = not {"sampler", "weights"} & set(settings)
+        more: Any = {"shuffle": shuffle} | settings
+        expected = batches(arrays, transforms=crop, channels="last", **more)
+        assert_same(batches(nl.images(paths), transforms=crop, num_workers=1, **more), expected)
     part = nl.subset(nl.images(paths), [9, 4, 11])
     expected = batches(nl.subset(arrays, [9, 4, 11]), transforms=crop, channels="last")
     assert_same(batches(part, transforms=crop), expected)

@@ -38,15 +38,16 @@ def paths(tmp_path: Path) -> list[str]:
 
 def loader(paths: list[str], **settings: Any) -> nl.Loader[Any]:
     fields = {"image": nl.images(paths), "number": np.arange(len(paths))}
-    settings = {
+    of_all: Any = {
         "batch_size": 5,
         "shuffle": True,
         "seed": 3,
         "transforms": {"image": CROP},
         "output": "numpy",
         "on_error": "skip",
-    } | settings
-    return nl.Loader(fields, **settings)
+    }
+    made: nl.Loader[Any] = nl.Loader(fields, **of_all | settings)
+    return made
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -89,7 +90,7 @@ def test_bad_images_are_left_out_of_their_batches(paths: list[str], workers: int
     good = [place for place in range(23) if place not in BAD]
     # The others are what they are in an epoch without bad ones.
     alone = loader(paths, indices=good, shuffle=False, num_workers=0)
-    by_item = {}
+    by_item: dict[int, Any] = {}
     for batch in alone:
         by_item |= dict(zip(batch["number"].tolist(), batch["image"], strict=True))
     for batch in made:
