@@ -22,6 +22,7 @@
 
 mod files;
 mod grid;
+mod images;
 mod memory;
 mod numbers;
 mod target;
@@ -29,8 +30,8 @@ mod targets;
 
 pub use crate::target::FuzzTarget;
 use crate::targets::{
-    checkpoint, copies, dlpack, formats, handles, index, layout, npy, npz, params, raw,
-    safetensors, transforms,
+    checkpoint, copies, dlpack, exif, formats, handles, index, jpeg, layout, npy, npz, params, png,
+    raw, safetensors, transforms, webp,
 };
 
 /// All targets.
@@ -48,6 +49,10 @@ pub const TARGETS: &[FuzzTarget] = &[
     formats::TARGET,
     transforms::TARGET,
     params::TARGET,
+    jpeg::TARGET,
+    png::TARGET,
+    webp::TARGET,
+    exif::TARGET,
 ];
 
 /// The target of a name.

@@ -6,10 +6,10 @@
 //! restart markers before it are searched for their end alone; blocks beside it are read without
 //! their values; all that comes after the entropy-coded data is done for the region alone.
 
-use ndlens_kernels::Level;
+use ndlens_kernels::{Body, Level};
 
-use super::blocks::ZIGZAG;
-use super::entropy::{Entropy, read_block, skip_block};
+use super::bits::Bits;
+use super::entropy::{Entropy, McuReader, read_block, skip_block};
 use super::geometry::{Plan, factors, is_regular};
 use super::huffman::{AcTable, DcTable};
 use super::intervals::Intervals;
@@ -105,15 +105,12 @@ impl<'a> Baseline<'a> {
         }
     }
 
-    /// The quantisation table of a component, row by row. Products wrap at 16 bits, so factors do.
+    /// The quantisation table of a component, in the order of the zigzag. Products wrap at 16 bits,
+    /// so factors do.
     fn quantisation(&self, component: usize) -> [i16; 64] {
         let place = self.markers.frame.components()[component].quantisation;
-        let mut table = [0; 64];
         let stored = self.markers.quantisation[place].unwrap_or([0; 64]);
-        for (&place, factor) in ZIGZAG.iter().zip(stored) {
-            table[usize::from(place)] = factor as i16;
-        }
-        table
+        stored.map(|factor| factor as i16)
     }
 
     fn check(
@@ -167,16 +164,22 @@ impl<'a> Baseline<'a> {
             );
         }
         let tables = places.map(|(dc, ac)| (dc_tables.at(dc), ac_tables.at(ac)));
-        let mut scan = Mcus::new(self.markers.frame.components().len(), plan, tables);
-        for (factors, component) in factors(&self.markers.frame).zip(&mut scan.factors) {
-            *component = factors;
+        let mut components = [Scanned { factors: (1, 1), tables: tables[0] }; 3];
+        for ((scanned, factors), tables) in
+            components.iter_mut().zip(factors(&self.markers.frame)).zip(tables)
+        {
+            *scanned = Scanned { factors, tables };
         }
+        let components = &components[..self.markers.frame.components().len()];
         let intervals = Intervals::new(self.bytes, self.markers.data_start);
         let mut entropy = Entropy::new(intervals, self.markers.restart_interval, data);
         let row_bytes = plan.columns.len() * pixels.bytes();
-        let mut row = plan.rows.start;
+        let (mut row, mut done) = (plan.rows.start, 0);
         for mcu_row in plan.mcu_rows.clone() {
-            scan.read_row(&mut entropy, mcu_row, strips)?;
+            let first = mcu_row * plan.mcus_across + plan.mcu_columns.start;
+            let skipped = first - done;
+            done = first + plan.mcu_columns.len();
+            level.run(ReadRow { entropy: &mut entropy, components, plan, strips, skipped })?;
             for strip in strips.iter_mut().take(plan.planes.len()) {
                 strip.transform(level, mcu_row);
             }
@@ -195,67 +198,78 @@ impl<'a> Baseline<'a> {
     }
 }
 
-/// The MCUs of a scan, of which some blocks are needed.
-struct Mcus<'a> {
-    plan: &'a Plan,
-    components: usize,
-    factors: [(usize, usize); 3],
-    tables: [(&'a DcTable, &'a AcTable); 3],
-    /// MCUs that were read or skipped.
-    done: usize,
+/// A component of a scan: its blocks in an MCU, along a row and along a column, and its tables.
+#[derive(Clone, Copy)]
+struct Scanned<'a> {
+    factors: (usize, usize),
+    tables: (&'a DcTable, &'a AcTable),
 }
 
-impl<'a> Mcus<'a> {
-    fn new(components: usize, plan: &'a Plan, tables: [(&'a DcTable, &'a AcTable); 3]) -> Mcus<'a> {
-        Mcus { plan, components, factors: [(1, 1); 3], tables, done: 0 }
-    }
+/// Reads the blocks of an MCU row that are needed, past those before them.
+struct ReadRow<'a, 'b, 's> {
+    entropy: &'a mut Entropy<'b, 's>,
+    components: &'a [Scanned<'a>],
+    plan: &'a Plan,
+    strips: &'a mut [Strip; 3],
+    /// MCUs before them.
+    skipped: usize,
+}
 
-    /// Reads the blocks of an MCU row that are needed, past those before them.
-    fn read_row(
-        &mut self,
-        entropy: &mut Entropy<'_, '_>,
-        mcu_row: usize,
-        strips: &mut [Strip; 3],
-    ) -> Result<()> {
-        let Mcus { plan, components, factors, tables, done } = *self;
-        let first = mcu_row * plan.mcus_across + plan.mcu_columns.start;
-        entropy.skip(first - done, |bits, last_dc, _| {
-            for component in 0..components {
-                let (horizontal, vertical) = factors[component];
-                for _ in 0..horizontal * vertical {
-                    skip_block(bits, tables[component], &mut last_dc[component])?;
-                }
+impl Body for ReadRow<'_, '_, '_> {
+    type Output = Result<()>;
+
+    #[inline(always)]
+    fn run(self) -> Result<()> {
+        let ReadRow { entropy, components, plan, strips, skipped } = self;
+        entropy.skip(skipped, &mut Past { components })?;
+        entropy.read(plan.mcu_columns.len(), &mut IntoStrips { components, plan, strips })
+    }
+}
+
+/// Goes past MCUs.
+struct Past<'a> {
+    components: &'a [Scanned<'a>],
+}
+
+impl McuReader for Past<'_> {
+    #[inline(always)]
+    fn read(&mut self, bits: &mut Bits<'_>, last_dc: &mut [i32; 3], _: usize) -> Result<()> {
+        for (scanned, last_dc) in self.components.iter().zip(last_dc) {
+            for _ in 0..scanned.factors.0 * scanned.factors.1 {
+                skip_block(bits, scanned.tables, last_dc)?;
             }
-            Ok(())
-        })?;
-        let count = plan.mcu_columns.len();
-        entropy.read(count, |bits, last_dc, number| {
-            let column = plan.mcu_columns.start + number;
-            for component in 0..components {
-                let (horizontal, vertical) = factors[component];
-                let (tables, last_dc) = (tables[component], &mut last_dc[component]);
-                let Some(plane) = plan.planes.get(component) else {
-                    for _ in 0..horizontal * vertical {
+        }
+        Ok(())
+    }
+}
+
+/// Reads MCUs into strips.
+struct IntoStrips<'a> {
+    components: &'a [Scanned<'a>],
+    plan: &'a Plan,
+    strips: &'a mut [Strip; 3],
+}
+
+impl McuReader for IntoStrips<'_> {
+    #[inline(always)]
+    fn read(&mut self, bits: &mut Bits<'_>, last_dc: &mut [i32; 3], number: usize) -> Result<()> {
+        let column = self.plan.mcu_columns.start + number;
+        for (component, (scanned, last_dc)) in self.components.iter().zip(last_dc).enumerate() {
+            let Scanned { factors: (horizontal, vertical), tables } = *scanned;
+            let blocks = self.plan.planes.get(component).map_or(0..0, |plane| plane.blocks.clone());
+            for down in 0..vertical {
+                for across in 0..horizontal {
+                    let block = column * horizontal + across;
+                    if blocks.contains(&block) {
+                        let block = block - blocks.start;
+                        let group = self.strips[component].group(down, block);
+                        read_block(bits, tables, last_dc, group, block)?;
+                    } else {
                         skip_block(bits, tables, last_dc)?;
                     }
-                    continue;
-                };
-                for down in 0..vertical {
-                    for across in 0..horizontal {
-                        let block = column * horizontal + across;
-                        if plane.blocks.contains(&block) {
-                            let block = block - plane.blocks.start;
-                            let group = strips[component].group(down, block);
-                            read_block(bits, tables, last_dc, group, block)?;
-                        } else {
-                            skip_block(bits, tables, last_dc)?;
-                        }
-                    }
                 }
             }
-            Ok(())
-        })?;
-        self.done = first + count;
+        }
         Ok(())
     }
 }

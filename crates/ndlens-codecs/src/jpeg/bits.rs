@@ -6,9 +6,10 @@ use super::intervals::PADDING;
 ///
 /// # Invariants
 ///
-/// 1. `count` is at most 63, and `held` holds `count` bits from its highest one down. Below them are
-///    bits of the bytes that come next, or zeros.
-/// 2. After [`refill`](Bits::refill), `count` is at least 56.
+/// 1. The lowest six bits of `count` are a number, and `held` holds so many bits from its highest
+///    one down. Below them are bits of the bytes that come next, or zeros. The other bits of
+///    `count` are of no meaning: lengths are subtracted with what stands beside them in tables.
+/// 2. After [`refill`](Bits::refill), the number is at least 56.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bits<'a> {
     bytes: &'a [u8],
@@ -39,11 +40,12 @@ impl<'a> Bits<'a> {
     /// Holds at least 56 bits. After the end of the data they are zeros.
     #[inline(always)]
     pub(super) fn refill(&mut self) {
-        let next = self.bytes.get(self.at..).and_then(|rest| rest.first_chunk::<8>());
+        let next = self.bytes.get(self.at..self.at.wrapping_add(8));
+        let next = next.and_then(|next| next.first_chunk::<8>());
         let word = next.map_or(0, |next| u64::from_be_bytes(*next));
-        self.held |= word >> self.count;
-        self.at += ((63 - self.count) / 8) as usize;
-        self.count |= 56;
+        self.held |= word >> (self.count & 63);
+        self.at += (!self.count >> 3 & 7) as usize;
+        self.count |= 0b11_1000;
     }
 
     /// The next bits, 1 to 32, as a number.
@@ -52,10 +54,10 @@ impl<'a> Bits<'a> {
         (self.held >> (64 - bits)) as usize
     }
 
-    /// Goes past bits. All those between two refills are at most 56.
+    /// Goes past bits, whose number is in the lowest six bits. All those between two refills are at
+    /// most 56.
     #[inline(always)]
     pub(super) fn consume(&mut self, bits: u32) {
-        debug_assert!(bits <= self.count);
         self.held <<= bits & 63;
         self.count = self.count.wrapping_sub(bits);
     }
@@ -72,7 +74,7 @@ impl<'a> Bits<'a> {
     /// Whether more bits were consumed than the data has.
     pub(super) fn overran(&self) -> bool {
         let data = self.bytes.len().saturating_sub(PADDING);
-        8 * self.at - self.count as usize > 8 * data
+        8 * self.at - (self.count & 63) as usize > 8 * data
     }
 }
 

@@ -7,29 +7,30 @@
 /// Blocks of a group.
 pub(super) const LANES: usize = 16;
 
-/// Sixteen blocks of a row, as they were coded: to be multiplied by the quantisation table.
+/// Sixteen blocks of a row, as they were coded: in the order of the zigzag, to be multiplied by the
+/// quantisation table.
 #[derive(Debug, Clone)]
 #[repr(align(64))]
 pub(super) struct Group {
-    /// By place in a block, row by row; and by block.
-    pub(super) coefficients: [[i16; LANES]; 64],
+    /// By place in the zigzag, and by block. The place after the last one is written and not read.
+    pub(super) coefficients: [[i16; LANES]; 65],
 }
 
 impl Group {
-    pub(super) const ZERO: Group = Group { coefficients: [[0; LANES]; 64] };
+    pub(super) const ZERO: Group = Group { coefficients: [[0; LANES]; 65] };
 
-    /// Sets a coefficient of a block, by its place in the zigzag. Places beyond the block are its
-    /// last one.
+    /// Sets a coefficient of a block, by its place in the zigzag.
     #[inline(always)]
     pub(super) fn set(&mut self, place: usize, lane: usize, value: i16) {
-        let place = usize::from(ZIGZAG[place & 127]);
-        self.coefficients[place & 63][lane & (LANES - 1)] = value;
+        if let Some(lanes) = self.coefficients.get_mut(place) {
+            lanes[lane % LANES] = value;
+        }
     }
 }
 
-/// The place in a block of the k-th coefficient, T.81 figure A.6; beyond the block, its last one.
-pub(super) const ZIGZAG: [u8; 128] = {
-    let mut places = [63; 128];
+/// The place in a block, row by row, of each coefficient of the zigzag. T.81, figure A.6.
+pub(super) const ZIGZAG: [u8; 64] = {
+    let mut places = [0; 64];
     let (mut row, mut column, mut k) = (0_u8, 0_u8, 0);
     while k < 64 {
         places[k] = 8 * row + column;
@@ -56,19 +57,28 @@ pub(super) const ZIGZAG: [u8; 128] = {
     places
 };
 
+/// The place in the zigzag of each coefficient, row by row.
+pub(super) const PLACES: [usize; 64] = {
+    let mut places = [0; 64];
+    let mut k = 0;
+    while k < 64 {
+        places[ZIGZAG[k] as usize] = k;
+        k += 1;
+    }
+    places
+};
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_zigzag_visits_each_place_once() {
-        let mut places: Vec<u8> = ZIGZAG[..64].to_vec();
+        let mut places = ZIGZAG;
         assert_eq!(places[..10], [0, 1, 8, 16, 9, 2, 3, 10, 17, 24]);
-        assert_eq!(
-            places[56..],
-            [58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63][8..]
-        );
+        assert_eq!(places[58..], [61, 54, 47, 55, 62, 63]);
         places.sort_unstable();
-        assert!(places.iter().copied().eq(0..64));
+        assert!(places.into_iter().eq(0..64));
+        assert!((0..64).all(|k| PLACES[usize::from(ZIGZAG[k])] == k));
     }
 }

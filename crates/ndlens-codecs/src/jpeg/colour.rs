@@ -6,38 +6,73 @@
 //!  B = Y + 1.772 (Cb - 128)
 //! ```
 //!
-//! The constants have 16 bits of fraction. Their integer parts are added apart here, so that the
-//! rest are numbers of 16 bits.
+//! The constants have 16 bits of fraction. Their integer parts are added apart, so that the rest are
+//! numbers of 16 bits. Conversion and interleaving are two loops: compilers make vectors of each.
 
-/// Writes pixels of 3 or 4 bytes.
+/// Samples that are converted at once.
+const CHUNK: usize = 32;
+
+/// Converts rows of Y, Cb, Cr to rows of R, G, B.
 #[inline(always)]
-pub(super) fn ycc<const BYTES: usize>(rows: [&[u8]; 3], out: &mut [u8]) {
-    let [luma, blue, red] = rows;
-    let pixels = out.chunks_exact_mut(BYTES);
-    for (((out, &luma), &blue), &red) in pixels.zip(luma).zip(blue).zip(red) {
-        let luma = i32::from(luma);
-        let (blue, red) = (i32::from(blue) - 128, i32::from(red) - 128);
-        let r = luma + red + ((26345 * red + 32768) >> 16);
-        let g = luma - red + ((-22554 * blue + 18734 * red + 32768) >> 16);
-        let b = luma + 2 * blue + ((-14942 * blue + 32768) >> 16);
-        write(out, [r, g, b].map(|value| value.clamp(0, 255) as u8));
+pub(super) fn ycc_to_rgb(ycc: [&[u8]; 3], rgb: [&mut [u8]; 3]) {
+    let [luma, blue, red] = ycc.map(<[u8]>::as_chunks::<CHUNK>);
+    let [r, g, b] = rgb.map(<[u8]>::as_chunks_mut::<CHUNK>);
+    let inputs = luma.0.iter().zip(blue.0).zip(red.0);
+    for (((luma, blue), red), ((r, g), b)) in inputs.zip(r.0.iter_mut().zip(g.0).zip(b.0)) {
+        convert([luma, blue, red], [r, g, b]);
+    }
+    let mut rest = [[0; CHUNK]; 3];
+    for (rest, from) in rest.iter_mut().zip([luma.1, blue.1, red.1]) {
+        rest[..from.len()].copy_from_slice(from);
+    }
+    let mut converted = [[0; CHUNK]; 3];
+    convert(rest.each_ref(), converted.each_mut());
+    for (from, to) in converted.iter().zip([r.1, g.1, b.1]) {
+        to.copy_from_slice(&from[..to.len()]);
     }
 }
 
-/// Writes pixels of 3 or 4 bytes from a row of each.
 #[inline(always)]
-pub(super) fn rgb<const BYTES: usize>(rows: [&[u8]; 3], out: &mut [u8]) {
-    let pixels = out.chunks_exact_mut(BYTES);
+fn convert(ycc: [&[u8; CHUNK]; 3], rgb: [&mut [u8; CHUNK]; 3]) {
+    let [r, g, b] = rgb;
+    for k in 0..CHUNK {
+        let [luma, blue, red] = ycc.map(|row| i16::from(row[k]));
+        let (blue, red) = (blue - 128, red - 128);
+        let green = -22554 * i32::from(blue) + 18734 * i32::from(red) + 32768;
+        r[k] = clamp(luma + red + times(red, 26345));
+        g[k] = clamp(luma - red + (green >> 16) as i16);
+        b[k] = clamp(luma + 2 * blue + times(blue, -14942));
+    }
+}
+
+/// A sample times a constant with 16 bits of fraction, rounded. The upper half of the product of
+/// numbers of 16 bits is one instruction, which twice the sample leaves a bit of fraction for.
+#[inline(always)]
+fn times(sample: i16, constant: i16) -> i16 {
+    let twice = (i32::from(2 * sample) * i32::from(constant)) >> 16;
+    (twice as i16 + 1) >> 1
+}
+
+#[inline(always)]
+fn clamp(value: i16) -> u8 {
+    value.clamp(0, 255) as u8
+}
+
+/// Writes pixels of a sample of each row.
+#[inline(always)]
+pub(super) fn interleave(rows: [&[u8]; 3], out: &mut [u8]) {
+    let pixels = out.as_chunks_mut::<3>().0.iter_mut();
     for (((out, &r), &g), &b) in pixels.zip(rows[0]).zip(rows[1]).zip(rows[2]) {
-        write(out, [r, g, b]);
+        *out = [r, g, b];
     }
 }
 
-/// Writes pixels of 3 or 4 bytes from a row of grey.
+/// Writes pixels of a sample of each row, and alpha.
 #[inline(always)]
-pub(super) fn grey<const BYTES: usize>(row: &[u8], out: &mut [u8]) {
-    for (out, &grey) in out.chunks_exact_mut(BYTES).zip(row) {
-        write(out, [grey; 3]);
+pub(super) fn interleave_opaque(rows: [&[u8]; 3], out: &mut [u8]) {
+    let pixels = out.as_chunks_mut::<4>().0.iter_mut();
+    for (((out, &r), &g), &b) in pixels.zip(rows[0]).zip(rows[1]).zip(rows[2]) {
+        *out = [r, g, b, 255];
     }
 }
 
@@ -47,13 +82,5 @@ pub(super) fn rgb_to_grey(rows: [&[u8]; 3], out: &mut [u8]) {
     for (((out, &r), &g), &b) in out.iter_mut().zip(rows[0]).zip(rows[1]).zip(rows[2]) {
         let [r, g, b] = [r, g, b].map(u32::from);
         *out = ((19595 * r + 38470 * g + 7471 * b + 0x8000) >> 16) as u8;
-    }
-}
-
-#[inline(always)]
-fn write(out: &mut [u8], rgb: [u8; 3]) {
-    out[..3].copy_from_slice(&rgb);
-    if let Some(alpha) = out.get_mut(3) {
-        *alpha = 255;
     }
 }

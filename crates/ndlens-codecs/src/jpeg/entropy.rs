@@ -23,6 +23,12 @@ pub(super) struct Entropy<'a, 's> {
     left: usize,
 }
 
+/// What is done with an MCU.
+pub(super) trait McuReader {
+    /// Reads the blocks of an MCU: by its number from 0 on, with the last DC coefficients.
+    fn read(&mut self, bits: &mut Bits<'_>, last_dc: &mut [i32; 3], number: usize) -> Result<()>;
+}
+
 impl<'a, 's> Entropy<'a, 's> {
     /// A reader from the first MCU on. The interval is 0 if there are no restarts.
     pub(super) fn new(intervals: Intervals<'a>, interval: usize, data: &'s mut Vec<u8>) -> Self {
@@ -38,14 +44,9 @@ impl<'a, 's> Entropy<'a, 's> {
         }
     }
 
-    /// Reads MCUs. The function is called for each, with its number from 0 on and the last DC
-    /// coefficients.
+    /// Reads MCUs.
     #[inline(always)]
-    pub(super) fn read(
-        &mut self,
-        count: usize,
-        mut mcu: impl FnMut(&mut Bits<'_>, &mut [i32; 3], usize) -> Result<()>,
-    ) -> Result<()> {
+    pub(super) fn read(&mut self, count: usize, reader: &mut impl McuReader) -> Result<()> {
         let mut done = 0;
         while done < count {
             self.restart_if_due()?;
@@ -56,7 +57,7 @@ impl<'a, 's> Entropy<'a, 's> {
             let run = self.left.min(count - done);
             let mut bits = Bits::new(self.data, self.place);
             for number in done..done + run {
-                mcu(&mut bits, &mut self.last_dc, number)?;
+                reader.read(&mut bits, &mut self.last_dc, number)?;
             }
             if bits.overran() {
                 return Err(damaged("its data ends within a block"));
@@ -69,15 +70,12 @@ impl<'a, 's> Entropy<'a, 's> {
     }
 
     /// Goes past MCUs; past those between two restarts without reading them.
-    pub(super) fn skip(
-        &mut self,
-        mut count: usize,
-        mut mcu: impl FnMut(&mut Bits<'_>, &mut [i32; 3], usize) -> Result<()>,
-    ) -> Result<()> {
+    #[inline(always)]
+    pub(super) fn skip(&mut self, mut count: usize, reader: &mut impl McuReader) -> Result<()> {
         while count > 0 {
             self.restart_if_due()?;
             if count < self.left {
-                return self.read(count, &mut mcu);
+                return self.read(count, reader);
             }
             if !self.is_read {
                 self.intervals.skip()?;
@@ -121,16 +119,16 @@ pub(super) fn read_block(
     group.set(0, lane, *last_dc as i16);
     let mut k = 1;
     loop {
-        bits.refill();
-        // As many as 56 bits are enough for.
+        // As many as 44 bits are enough for.
         for _ in 0..4 {
             let next = ac.coefficients(bits);
-            let first = k + next.first_zeros();
-            let second = first + 1 + next.second_zeros();
-            let end = second + next.has_second();
-            if end + usize::from(next.ends()) > 64 {
-                // A long code, or what the bits after the last coefficient would stand for if it
-                // were not the last.
+            let end = k + next.places();
+            if end > 64 {
+                // The block is full; or its next code is long; or the bits stand for more than the
+                // block has left, so that the last of them belong to the next one.
+                if k == 64 {
+                    return Ok(());
+                }
                 bits.refill();
                 let Some((zeros, value)) = ac.one(bits)? else {
                     return Ok(());
@@ -141,20 +139,18 @@ pub(super) fn read_block(
                 }
                 group.set(k, lane, value);
                 k += 1;
-                if k == 64 {
-                    return Ok(());
-                }
                 break;
             }
             bits.consume(next.length());
             // Where there is no second one, zero is written where the next one will be, if any.
-            group.set(second, lane, next.second());
-            group.set(first, lane, next.first());
+            group.set(end - next.back(), lane, next.second());
+            group.set(k + next.zeros(), lane, next.first());
             k = end;
-            if next.ends() | (k == 64) {
+            if next.ends() {
                 return Ok(());
             }
         }
+        bits.refill();
     }
 }
 
@@ -169,11 +165,15 @@ pub(super) fn skip_block(
     *last_dc = last_dc.wrapping_add(dc.difference(bits)?);
     let mut k = 1;
     loop {
-        bits.refill();
+        // As many as 44 bits are enough for.
         for _ in 0..2 {
             let stride = ac.stride(bits);
             let end = k + stride.coefficients();
             if end > 64 {
+                // As above.
+                if k == 64 {
+                    return Ok(());
+                }
                 bits.refill();
                 let Some((zeros, _)) = ac.one(bits)? else {
                     return Ok(());
@@ -182,16 +182,14 @@ pub(super) fn skip_block(
                 if k > 64 {
                     return Err(too_many());
                 }
-                if k == 64 {
-                    return Ok(());
-                }
                 break;
             }
             bits.consume(stride.length());
             k = end;
-            if stride.ends() | (k == 64) {
+            if stride.ends() {
                 return Ok(());
             }
         }
+        bits.refill();
     }
 }

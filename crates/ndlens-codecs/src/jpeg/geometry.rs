@@ -77,7 +77,8 @@ fn largest(frame: &Frame) -> (usize, usize) {
 pub(super) fn is_regular(frame: &Frame) -> bool {
     let (most_h, most_v) = largest(frame);
     let blocks: usize = factors(frame).map(|(h, v)| h * v).sum();
-    blocks <= 10 && factors(frame).all(|(h, v)| most_h % h == 0 && most_v % v == 0)
+    blocks <= 10
+        && factors(frame).all(|(h, v)| most_h.is_multiple_of(h) && most_v.is_multiple_of(v))
 }
 
 impl Plane {
@@ -88,8 +89,8 @@ impl Plane {
         // A component with fewer samples is reduced less, if that makes upsampling unnecessary.
         let mut size = least;
         while size < 8
-            && (most_h * least) % (horizontal * size * 2) == 0
-            && (most_v * least) % (vertical * size * 2) == 0
+            && (most_h * least).is_multiple_of(horizontal * size * 2)
+            && (most_v * least).is_multiple_of(vertical * size * 2)
         {
             size *= 2;
         }
@@ -166,8 +167,8 @@ impl Plan {
         let mut plan = Plan {
             planes: Vec::new(),
             mcus_across: frame.width.div_ceil(8 * most_h),
-            mcu_rows: usize::MAX..0,
-            mcu_columns: usize::MAX..0,
+            mcu_rows: 0..0,
+            mcu_columns: 0..0,
             columns: left..left + width,
             rows: top..top + height,
         };
@@ -189,6 +190,8 @@ impl Plan {
     }
 }
 
+/// Makes a range as large as to have all of another one too.
 fn cover(range: &mut Range<usize>, more: Range<usize>) {
-    *range = range.start.min(more.start)..range.end.max(more.end);
+    *range =
+        if range.is_empty() { more } else { range.start.min(more.start)..range.end.max(more.end) };
 }

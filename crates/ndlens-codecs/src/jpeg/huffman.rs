@@ -11,6 +11,8 @@ use crate::error::{Error, Result};
 
 /// Bits that the tables of symbols are read by. A longer code is searched for.
 const SYMBOL_BITS: u32 = 9;
+/// Bits that the tables of DC differences are read by.
+const DC_BITS: u32 = 10;
 /// Bits that the tables of coefficients are read by.
 pub(super) const AC_BITS: u32 = 11;
 
@@ -102,7 +104,15 @@ fn no_code() -> Error {
 
 /// A table for DC differences. Symbols are sizes of magnitudes.
 #[derive(Debug, Clone)]
-pub(super) struct DcTable(Code);
+pub(super) struct DcTable {
+    code: Code,
+    differences: [Difference; 1 << DC_BITS],
+}
+
+/// The difference that the next bits begin with, if it is short: its length in the lowest six bits,
+/// and its value in the high byte. Zero if it is longer.
+#[derive(Debug, Clone, Copy, Default)]
+struct Difference(u16);
 
 impl DcTable {
     fn new(table: &[u8]) -> Result<DcTable> {
@@ -110,14 +120,33 @@ impl DcTable {
         if table[16..].iter().any(|&size| size > 15) {
             return Err(damaged("a Huffman table has DC differences of more than 15 bits"));
         }
-        Ok(DcTable(code))
+        let mut differences = [Difference::default(); 1 << DC_BITS];
+        for (next, difference) in differences.iter_mut().enumerate() {
+            let Some((length, size)) = code.find(next << (16 - DC_BITS)) else { continue };
+            let end = length + u32::from(size);
+            if end <= DC_BITS {
+                let raw = next >> (DC_BITS - end) & ((1 << size) - 1);
+                let value = extend(raw as i32, size.into());
+                if (-128..128).contains(&value) {
+                    *difference = Difference(end as u16 | (value as u16) << 8);
+                }
+            }
+        }
+        Ok(DcTable { code, differences })
     }
 
-    /// Reads a difference, at most 31 bits.
+    /// Reads a difference, of bits that were refilled. At least 44 bits are held after it.
     #[inline(always)]
     pub(super) fn difference(&self, bits: &mut Bits<'_>) -> Result<i32> {
-        let size = self.0.symbol(bits)?;
-        Ok(bits.magnitude(u32::from(size & 15)))
+        let Difference(short) = self.differences[bits.peek(DC_BITS)];
+        if short != 0 {
+            bits.consume(u32::from(short));
+            return Ok(i32::from(short as i16 >> 8));
+        }
+        let size = self.code.symbol(bits)?;
+        let difference = bits.magnitude(u32::from(size & 15));
+        bits.refill();
+        Ok(difference)
     }
 }
 
@@ -125,86 +154,108 @@ impl DcTable {
 /// none, and perhaps the end of the block.
 ///
 /// ```text
-///  bits  0..4   4..8         8            9          10..16        16..24  24..32
-///        length zeros before whether      whether    zeros before  the     the
-///        of all the second   there is a   the block  the first, or first   second
-///                            second       ends       TOO_LONG      value   value
+///  bits  0..6    6..8         8..15         15        16..20      20..25  25..32
+///        length  places from  places        whether   zeros       the     the
+///        of all  the second   of all, or    the       before the  second  first
+///                to the end   TOO_LONG      block     first       value   value
+///                                           ends
 /// ```
+///
+/// The end of the block counts as a place, since it is not coded if the block is full. The second
+/// place is that after the first where there is no second coefficient.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Coefficients(u32);
 
 impl Coefficients {
-    /// In place of zeros before the first. It leads beyond the block.
-    const TOO_LONG: Coefficients = Coefficients(63 << 10);
+    /// The places lead beyond the block.
+    const TOO_LONG: Coefficients = Coefficients::new(0, 0, 0, 64, 0);
 
-    /// Bits of all.
+    const fn new(length: u32, zeros: u32, back: u32, places: u32, ends: u32) -> Coefficients {
+        Coefficients(length | back << 6 | places << 8 | ends << 15 | zeros << 16)
+    }
+
+    const fn with_values(self, first: i32, second: i32) -> Coefficients {
+        Coefficients(self.0 | (first as u32) << 25 | (second as u32 & 31) << 20)
+    }
+
+    /// Bits of all, in the lowest six bits.
     #[inline(always)]
     pub(super) fn length(self) -> u32 {
-        self.0 & 15
+        self.0
+    }
+
+    /// Places of all.
+    #[inline(always)]
+    pub(super) fn places(self) -> usize {
+        (self.0 >> 8 & 127) as usize
     }
 
     /// Zeros before the first coefficient.
     #[inline(always)]
-    pub(super) fn first_zeros(self) -> usize {
-        (self.0 >> 10 & 63) as usize
+    pub(super) fn zeros(self) -> usize {
+        (self.0 >> 16 & 15) as usize
     }
 
-    /// Zeros between the first and the second coefficient.
+    /// Places from the second coefficient to the end of all.
     #[inline(always)]
-    pub(super) fn second_zeros(self) -> usize {
-        (self.0 >> 4 & 15) as usize
-    }
-
-    /// 1 if there is a second coefficient.
-    #[inline(always)]
-    pub(super) fn has_second(self) -> usize {
-        (self.0 >> 8 & 1) as usize
+    pub(super) fn back(self) -> usize {
+        (self.0 >> 6 & 3) as usize
     }
 
     /// Whether the block ends here.
     #[inline(always)]
     pub(super) fn ends(self) -> bool {
-        self.0 & 1 << 9 != 0
+        self.0 & 1 << 15 != 0
     }
 
     /// The first coefficient; 0 if the block ends before it.
     #[inline(always)]
     pub(super) fn first(self) -> i16 {
-        i16::from((self.0 >> 16) as i8)
+        (self.0 as i32 >> 25) as i16
     }
 
     /// The second coefficient; 0 if there is none.
     #[inline(always)]
     pub(super) fn second(self) -> i16 {
-        i16::from((self.0 >> 24) as i8)
+        ((self.0 << 7) as i32 >> 27) as i16
     }
 
     /// The answer for the next [`AC_BITS`] bits.
-    fn new(code: &Code, next: u32) -> Coefficients {
-        let Some(first) = Coefficient::within(code, next, 0) else {
+    fn of(code: &Code, next: u32) -> Coefficients {
+        let (zeros, first, first_end) = match Coefficient::within(code, next, 0) {
+            None => return Coefficients::TOO_LONG,
+            // The place of the end stands for the first one too.
+            Some(Coefficient::End { end }) => return Coefficients::new(end, 0, 0, 1, 1),
+            Some(Coefficient::Value { zeros, value, end }) => (zeros, value, end),
+        };
+        if !(-64..64).contains(&first) {
             return Coefficients::TOO_LONG;
-        };
-        let Coefficient::Value { zeros, value, end } = first else {
-            return Coefficients(first.end() | 1 << 9);
-        };
-        let one = u32::from(zeros) << 10 | u32::from(value as u8) << 16;
-        match Coefficient::within(code, next, end) {
-            None => Coefficients(one | end),
-            Some(Coefficient::End { end }) => Coefficients(one | end | 1 << 9),
-            Some(Coefficient::Value { zeros, value, end }) => {
-                let two = one | u32::from(zeros) << 4 | 1 << 8 | u32::from(value as u8) << 24;
-                match Coefficient::within(code, next, end) {
-                    Some(Coefficient::End { end }) => Coefficients(two | end | 1 << 9),
-                    Some(Coefficient::Value { .. }) | None => Coefficients(two | end),
-                }
-            }
         }
+        let one = Coefficients::new(first_end, zeros, 0, zeros + 1, 0).with_values(first, 0);
+        let (between, second, second_end) = match Coefficient::within(code, next, first_end) {
+            None => return one,
+            Some(Coefficient::End { end }) => {
+                return Coefficients::new(end, zeros, 1, zeros + 2, 1).with_values(first, 0);
+            }
+            Some(Coefficient::Value { zeros, value, end }) => (zeros, value, end),
+        };
+        if !(-16..16).contains(&second) {
+            return one;
+        }
+        let places = zeros + 1 + between + 1;
+        let two = match Coefficient::within(code, next, second_end) {
+            Some(Coefficient::End { end }) => Coefficients::new(end, zeros, 2, places + 1, 1),
+            Some(Coefficient::Value { .. }) | None => {
+                Coefficients::new(second_end, zeros, 1, places, 0)
+            }
+        };
+        two.with_values(first, second)
     }
 }
 
 /// A symbol of AC coefficients with its value.
 enum Coefficient {
-    Value { zeros: u8, value: i8, end: u32 },
+    Value { zeros: u32, value: i32, end: u32 },
     End { end: u32 },
 }
 
@@ -213,7 +264,7 @@ impl Coefficient {
     fn within(code: &Code, next: u32, start: u32) -> Option<Coefficient> {
         let rest = (next << start) & ((1 << AC_BITS) - 1);
         let (length, symbol) = code.find((rest as usize) << (16 - AC_BITS))?;
-        let (zeros, size) = (symbol >> 4, u32::from(symbol & 15));
+        let (zeros, size) = (u32::from(symbol >> 4), u32::from(symbol & 15));
         let end = start + length + size;
         if end > AC_BITS || symbol == 0xF0 {
             return None;
@@ -222,21 +273,14 @@ impl Coefficient {
             return Some(Coefficient::End { end });
         }
         let raw = next >> (AC_BITS - end) & ((1 << size) - 1);
-        let value = i8::try_from(extend(raw as i32, size)).ok()?;
-        Some(Coefficient::Value { zeros, value, end })
-    }
-
-    fn end(&self) -> u32 {
-        match self {
-            Coefficient::Value { end, .. } | Coefficient::End { end } => *end,
-        }
+        Some(Coefficient::Value { zeros, value: extend(raw as i32, size), end })
     }
 }
 
 /// How far the next bits of AC coefficients lead, for blocks that are skipped.
 ///
 /// ```text
-///  bits  0..5            5..12         12
+///  bits  0..6            6..13         13
 ///        length of all   coefficients  whether the block ends, which counts as a coefficient
 /// ```
 #[derive(Debug, Clone, Copy, Default)]
@@ -244,24 +288,24 @@ pub(super) struct Stride(u16);
 
 impl Stride {
     /// It leads beyond the block.
-    const TOO_LONG: Stride = Stride(127 << 5);
+    const TOO_LONG: Stride = Stride(127 << 6);
 
-    /// Bits of all.
+    /// Bits of all, in the lowest six bits.
     #[inline(always)]
     pub(super) fn length(self) -> u32 {
-        u32::from(self.0 & 31)
+        u32::from(self.0)
     }
 
     /// Coefficients of all.
     #[inline(always)]
     pub(super) fn coefficients(self) -> usize {
-        usize::from(self.0 >> 5 & 127)
+        usize::from(self.0 >> 6 & 127)
     }
 
     /// Whether the block ends here.
     #[inline(always)]
     pub(super) fn ends(self) -> bool {
-        self.0 & 1 << 12 != 0
+        self.0 & 1 << 13 != 0
     }
 
     /// The answer for the next [`AC_BITS`] bits: all symbols whose codes are within them. The bits
@@ -278,7 +322,7 @@ impl Stride {
             }
             let (zeros, size) = (u16::from(symbol >> 4), u32::from(symbol & 15));
             if size == 0 && zeros != 15 {
-                return Stride((end + length) as u16 | (coefficients + 1) << 5 | 1 << 12);
+                return Stride((end + length) as u16 | (coefficients + 1) << 6 | 1 << 13);
             }
             if coefficients + zeros + 1 > 63 {
                 break;
@@ -286,7 +330,7 @@ impl Stride {
             end += length + size;
             coefficients += zeros + 1;
         }
-        if end == 0 { Stride::TOO_LONG } else { Stride(end as u16 | coefficients << 5) }
+        if end == 0 { Stride::TOO_LONG } else { Stride(end as u16 | coefficients << 6) }
     }
 }
 
@@ -307,7 +351,7 @@ impl AcTable {
             strides: [Stride::default(); 1 << AC_BITS],
         };
         for next in 0..1 << AC_BITS {
-            made.coefficients[next as usize] = Coefficients::new(&made.code, next);
+            made.coefficients[next as usize] = Coefficients::of(&made.code, next);
             made.strides[next as usize] = Stride::new(&made.code, next);
         }
         Ok(made)

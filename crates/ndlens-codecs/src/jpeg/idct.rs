@@ -6,7 +6,7 @@
 //! of two inputs wrap at 16 bits, and results of the first pass saturate there, as in the bodies of
 //! libjpeg-turbo for vectors. So values that no encoder makes give the same samples too.
 
-use super::blocks::{Group, LANES};
+use super::blocks::{Group, LANES, PLACES};
 
 /// Bits of fraction of the constants.
 pub(super) const CONSTANT_BITS: u32 = 13;
@@ -22,7 +22,7 @@ pub(super) fn idct(group: &mut Group, quantisation: &[i16; 64], out: &mut [u8], 
     let mut between = [[0; LANES]; 64];
     for column in 0..8 {
         let lines: Lines = std::array::from_fn(|row| {
-            let place = 8 * row + column;
+            let place = PLACES[8 * row + column];
             let factor = quantisation[place];
             group.coefficients[place].map(|coefficient| coefficient.wrapping_mul(factor))
         });

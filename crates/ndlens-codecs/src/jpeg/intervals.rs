@@ -85,27 +85,17 @@ impl<'a> Intervals<'a> {
     /// The bytes up to the next 0xFF that a marker or a stuffed zero follows, which is then here.
     fn next_run(&mut self) -> Result<std::ops::Range<usize>> {
         let start = self.at;
-        loop {
-            let found = memchr(0xFF, &self.bytes[self.at..]).map(|skipped| self.at + skipped);
-            let truncated = Error::Truncated { coding: Coding::Jpeg, len: self.bytes.len() };
-            let Some(place) = found.filter(|place| place + 1 < self.bytes.len()) else {
-                return Err(truncated);
-            };
-            self.at = place;
-            if self.bytes[place + 1] != 0xFF {
-                return Ok(start..place);
-            }
-            // A fill byte before a marker. It belongs to no data.
-            let mut end = place;
-            while self.bytes.get(end + 1) == Some(&0xFF) {
-                end += 1;
-            }
-            if end + 1 >= self.bytes.len() {
-                return Err(truncated);
-            }
-            self.at = end;
-            return Ok(start..place);
+        let found = memchr(0xFF, &self.bytes[start..]).map(|skipped| start + skipped);
+        let end = found.unwrap_or(self.bytes.len());
+        // Fill bytes before a marker belong to no data.
+        self.at = end;
+        while self.bytes.get(self.at + 1) == Some(&0xFF) {
+            self.at += 1;
         }
+        if self.at + 1 >= self.bytes.len() {
+            return Err(Error::Truncated { coding: Coding::Jpeg, len: self.bytes.len() });
+        }
+        Ok(start..end)
     }
 
     /// What follows the 0xFF that is here.

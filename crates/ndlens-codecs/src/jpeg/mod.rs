@@ -14,6 +14,11 @@
 //!  baseline    the loop over MCU rows
 //! ```
 
+#![expect(
+    clippy::inline_always,
+    reason = "bodies for instruction sets must be inlined, and the loop over symbols is one function"
+)]
+
 pub(crate) mod baseline;
 mod bits;
 mod blocks;

@@ -57,6 +57,7 @@ impl Pixels {
 pub(super) struct Rows {
     upsampled: [Vec<u8>; 3],
     sums: Vec<u16>,
+    rgb: [Vec<u8>; 3],
 }
 
 impl Rows {
@@ -65,6 +66,9 @@ impl Rows {
         for (plane, upsampled) in plan.planes.iter().zip(&mut self.upsampled) {
             fill(upsampled, plane.columns.len() * plane.expansion().0, &0)?;
             fill(&mut self.sums, plane.columns.len(), &0)?;
+        }
+        for rgb in &mut self.rgb {
+            fill(rgb, plan.columns.len(), &0)?;
         }
         Ok(())
     }
@@ -97,34 +101,29 @@ impl Body for Write<'_> {
 
     #[inline(always)]
     fn run(self) {
-        let Rows { upsampled, sums } = self.rows;
+        let Rows { upsampled, sums, rgb } = self.rows;
         let [first, second, third] = upsampled;
-        let row = |component: usize, upsampled| {
-            component_row(self.plan, self.strips, component, self.row, upsampled, sums)
-        };
-        let mut row = row;
-        let first = row(0, first);
-        if self.pixels.components() == 1 {
-            match self.pixels {
-                Pixels::GreyToRgb => colour::grey::<3>(first, self.out),
-                Pixels::GreyToRgba => colour::grey::<4>(first, self.out),
-                Pixels::Grey
-                | Pixels::YccToRgb
-                | Pixels::YccToRgba
-                | Pixels::Rgb
-                | Pixels::Rgba
-                | Pixels::RgbToGrey => self.out.copy_from_slice(first),
-            }
-            return;
+        let Write { plan, strips, row, .. } = self;
+        let first = component_row(plan, strips, 0, row, first, sums);
+        let mut rows = [first; 3];
+        if self.pixels.components() == 3 {
+            rows[1] = component_row(plan, strips, 1, row, second, sums);
+            rows[2] = component_row(plan, strips, 2, row, third, sums);
         }
-        let rows = [first, row(1, second), row(2, third)];
+        if matches!(self.pixels, Pixels::YccToRgb | Pixels::YccToRgba) {
+            let [r, g, b] = rgb.each_mut().map(|row| &mut row[..first.len()]);
+            colour::ycc_to_rgb(rows, [&mut *r, &mut *g, &mut *b]);
+            rows = [r, g, b];
+        }
         match self.pixels {
-            Pixels::YccToRgb => colour::ycc::<3>(rows, self.out),
-            Pixels::YccToRgba => colour::ycc::<4>(rows, self.out),
-            Pixels::Rgb => colour::rgb::<3>(rows, self.out),
-            Pixels::Rgba => colour::rgb::<4>(rows, self.out),
+            Pixels::Grey => self.out.copy_from_slice(first),
+            Pixels::GreyToRgb | Pixels::YccToRgb | Pixels::Rgb => {
+                colour::interleave(rows, self.out);
+            }
+            Pixels::GreyToRgba | Pixels::YccToRgba | Pixels::Rgba => {
+                colour::interleave_opaque(rows, self.out);
+            }
             Pixels::RgbToGrey => colour::rgb_to_grey(rows, self.out),
-            Pixels::Grey | Pixels::GreyToRgb | Pixels::GreyToRgba => {}
         }
     }
 }

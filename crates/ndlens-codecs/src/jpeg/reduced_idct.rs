@@ -2,7 +2,7 @@
 //!
 //! A sample is the mean of those of the full transform that it stands for: their sums, simplified.
 
-use super::blocks::{Group, LANES};
+use super::blocks::{Group, LANES, PLACES};
 use super::idct::{CONSTANT_BITS, PASS_BITS, round, sample, saturate, times};
 
 /// Transforms a group, and writes 4 rows of 4 samples for each block. The group is zero after it.
@@ -69,7 +69,7 @@ pub(super) fn idct_1x1(group: &mut Group, quantisation: &[i16; 64], out: &mut [u
 #[inline(always)]
 fn dequantised(group: &Group, quantisation: &[i16; 64], column: usize, lane: usize) -> [i16; 8] {
     std::array::from_fn(|row| {
-        let place = 8 * row + column;
+        let place = PLACES[8 * row + column];
         group.coefficients[place][lane].wrapping_mul(quantisation[place])
     })
 }

@@ -22,7 +22,7 @@ pub(super) struct Strip {
     mcu_height: usize,
     /// Samples along each side of a block.
     size: usize,
-    /// By place in a block, row by row.
+    /// By place in the zigzag.
     quantisation: Vec<i16>,
 }
 

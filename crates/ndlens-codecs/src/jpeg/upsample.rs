@@ -12,7 +12,7 @@ pub(super) fn columns(samples: &[u8], out: &mut [u8]) {
     out[0] = samples[0];
     out[2 * last + 1] = samples[last];
     // Pixels between two samples.
-    let between = out[1..2 * last + 1].chunks_exact_mut(2);
+    let between = out[1..=2 * last].chunks_exact_mut(2);
     for ((out, &left), &right) in between.zip(samples).zip(&samples[1..]) {
         let (left, right) = (u16::from(left), u16::from(right));
         out[0] = ((3 * left + right + 2) >> 2) as u8;
@@ -41,7 +41,7 @@ pub(super) fn both(near: &[u8], far: &[u8], sums: &mut [u16], out: &mut [u8]) {
     let out = &mut out[..2 * sums.len()];
     out[0] = ((4 * sums[0] + 8) >> 4) as u8;
     out[2 * last + 1] = ((4 * sums[last] + 7) >> 4) as u8;
-    let between = out[1..2 * last + 1].chunks_exact_mut(2);
+    let between = out[1..=2 * last].chunks_exact_mut(2);
     for ((out, &left), &right) in between.zip(&*sums).zip(&sums[1..]) {
         out[0] = ((3 * left + right + 7) >> 4) as u8;
         out[1] = ((3 * right + left + 8) >> 4) as u8;

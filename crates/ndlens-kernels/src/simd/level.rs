@@ -28,7 +28,7 @@ use crate::error::{Error, Result};
 pub enum Isa {
     /// The instructions that every machine of the architecture has.
     Scalar,
-    /// AVX2, FMA and F16C: 8 floats at once.
+    /// AVX2, FMA and F16C: 8 floats at once; BMI2: shifts by a number that is not fixed.
     #[cfg(target_arch = "x86_64")]
     Avx2,
     /// AVX-512 F, BW, DQ, IFMA, VL and VBMI: 16 floats at once, bytes shuffled across the whole
@@ -63,9 +63,9 @@ macro_rules! x86_64_features {
 
 #[cfg(target_arch = "x86_64")]
 x86_64_features! { $
-    avx2, has_avx2, AVX2_FEATURES: ["avx2" "fma" "f16c"];
+    avx2, has_avx2, AVX2_FEATURES: ["avx2" "fma" "f16c" "bmi1" "bmi2"];
     avx512, has_avx512, AVX512_FEATURES: [
-        "avx2" "fma" "f16c" "avx512f" "avx512bw" "avx512dq" "avx512ifma" "avx512vl" "avx512vbmi"
+        "avx2" "fma" "f16c" "bmi1" "bmi2" "avx512f" "avx512bw" "avx512dq" "avx512ifma" "avx512vl" "avx512vbmi"
     ];
 }
 

@@ -1,0 +1,136 @@
+//! Encoded images: what every decoder promises.
+
+use ndlens_codecs::{
+    Coding, DecodeRegion, DecodeScratch, Decoder, Error, Header, ImageMut, Limits, Mode, Scale,
+    open,
+};
+use ndlens_core::ErrorKind;
+
+use crate::memory;
+
+/// Few pixels, so that an input takes little time.
+const LIMITS: Limits = Limits { max_pixels: 1 << 14 };
+/// Memory that an image within the limits may claim, beside a multiple of its bytes: pixels, as
+/// they are stored and in every mode, and what a decoder holds.
+const MOST_BYTES: usize = 12 << 20;
+const PER_BYTE: usize = 8;
+
+const MODES: [Mode; 4] = [Mode::Rgb, Mode::L, Mode::Rgba, Mode::Unchanged];
+const SCALES: [Scale; 4] = [Scale::Full, Scale::Half, Scale::Quarter, Scale::Eighth];
+
+/// What is between the rows of an image.
+const GAP: usize = 5;
+const UNTOUCHED: u8 = 0xA5;
+
+/// The rows of a region, packed.
+pub(crate) fn decode(
+    decoder: &mut dyn Decoder,
+    region: DecodeRegion,
+    scale: Scale,
+    mode: Mode,
+    scratch: &mut DecodeScratch,
+) -> Result<Vec<u8>, Error> {
+    let (rows, columns) = region.size_at(scale);
+    let row_bytes = columns * mode.pixel_bytes(decoder.header());
+    let row_stride_bytes = row_bytes + GAP;
+    let mut bytes = vec![UNTOUCHED; rows * row_stride_bytes];
+    let out = ImageMut { bytes: &mut bytes, row_stride_bytes };
+    decoder.decode(region, scale, mode, out, scratch)?;
+    let mut packed = vec![];
+    for row in bytes.chunks_exact(row_stride_bytes) {
+        let (pixels, gap) = row.split_at(row_bytes);
+        packed.extend(pixels);
+        assert_eq!(gap, [UNTOUCHED; GAP], "a row is longer than it is");
+    }
+    Ok(packed)
+}
+
+pub(crate) fn whole(header: &Header) -> DecodeRegion {
+    DecodeRegion { top: 0, left: 0, height: header.height, width: header.width }
+}
+
+/// A part of a decoded image of packed rows.
+fn part(image: &[u8], row_bytes: usize, top: usize, left: usize, size: (usize, usize)) -> Vec<u8> {
+    let rows = image.chunks_exact(row_bytes.max(1)).skip(top).take(size.0);
+    rows.flat_map(|row| row[left..left + size.1].iter().copied()).collect()
+}
+
+/// Asserts that a failure is one of the image, and says so.
+fn is_of_the_image(error: &Error) {
+    assert_eq!(error.kind(), ErrorKind::Image, "{error}");
+    assert!(!error.to_string().is_empty());
+}
+
+/// Three regions of an image, which depend on its bytes.
+fn regions(bytes: &[u8], header: &Header, step: usize) -> Vec<DecodeRegion> {
+    let mut state = bytes.iter().fold(0x9E37_79B9_u64, |state, byte| {
+        (state ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01B3)
+    });
+    let mut below = |limit: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 33) as usize % limit
+    };
+    let mut region = || {
+        let top = below(header.height) / step * step;
+        let left = below(header.width) / step * step;
+        let height = below(header.height - top + 1);
+        DecodeRegion { top, left, height, width: below(header.width - left + 1) }
+    };
+    vec![region(), region(), region()]
+}
+
+/// Opens an image, if it is one, and asserts that each region at each scale is that part of the
+/// whole. Returns the header, and the pixels in RGB or why there are none.
+pub(crate) fn check(bytes: &[u8], coding: Coding) -> Option<(Header, Result<Vec<u8>, Error>)> {
+    let (checked, claimed) = memory::claimed(|| check_parts(bytes, coding));
+    let most = MOST_BYTES + PER_BYTE * bytes.len();
+    assert!(claimed <= most, "an image of {} bytes claims {claimed} bytes", bytes.len());
+    checked
+}
+
+fn check_parts(bytes: &[u8], coding: Coding) -> Option<(Header, Result<Vec<u8>, Error>)> {
+    let mut decoder = match open(bytes, &LIMITS) {
+        Ok(decoder) => decoder,
+        Err(error) => {
+            is_of_the_image(&error);
+            return None;
+        }
+    };
+    let header = *decoder.header();
+    assert_eq!(header.coding, coding);
+    assert!(header.height > 0 && header.width > 0 && (1..=4).contains(&header.channels));
+    assert!((header.height as u64) * (header.width as u64) <= LIMITS.max_pixels);
+    let mut scratch = DecodeScratch::default();
+    let rgb = decode(&mut *decoder, whole(&header), Scale::Full, Mode::Rgb, &mut scratch);
+    for mode in MODES {
+        for scale in SCALES {
+            if !decoder.decodes_at(scale) {
+                continue;
+            }
+            let step = scale.step();
+            let pixel_bytes = mode.pixel_bytes(&header);
+            let all = decode(&mut *decoder, whole(&header), scale, mode, &mut scratch);
+            let row_bytes = header.width.div_ceil(step) * pixel_bytes;
+            for region in regions(bytes, &header, step) {
+                let got = decode(&mut *decoder, region, scale, mode, &mut scratch);
+                let (rows, columns) = region.size_at(scale);
+                match (&all, got) {
+                    (Ok(all), got) => {
+                        let (top, left) = (region.top / step, region.left / step);
+                        let size = (rows, columns * pixel_bytes);
+                        let expected = part(all, row_bytes, top, left * pixel_bytes, size);
+                        let got = got.unwrap_or_else(|error| panic!("{region:?}: {error}"));
+                        assert!(got == expected, "{region:?} at {scale:?} in {mode:?}");
+                    }
+                    // The region may need less of the file than the whole.
+                    (Err(_), Ok(_)) => {}
+                    (Err(_), Err(error)) => is_of_the_image(&error),
+                }
+            }
+            if let Err(error) = all {
+                is_of_the_image(&error);
+            }
+        }
+    }
+    Some((header, rgb))
+}

@@ -1,0 +1,81 @@
+//! JPEG. Bytes as they are, or an image that they describe, which is encoded first.
+//!
+//! A damaged file may decode to anything, so pixels are compared with those of zune-jpeg where the
+//! file is one of an encoder.
+
+use arbitrary::{Arbitrary, Result, Unstructured};
+use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
+use ndlens_codecs::Coding;
+use zune_core::bytestream::ZCursor;
+use zune_core::options::DecoderOptions;
+use zune_jpeg::JpegDecoder;
+
+use crate::images;
+use crate::numbers;
+use crate::target::FuzzTarget;
+
+pub(crate) const TARGET: FuzzTarget = FuzzTarget {
+    name: "jpeg",
+    promise: "a region of a JPEG is that part of the whole, which is that of zune-jpeg",
+    run,
+    max_len: 2048,
+};
+
+const SAMPLINGS: [SamplingFactor; 9] = [
+    SamplingFactor::F_1_1,
+    SamplingFactor::F_2_1,
+    SamplingFactor::F_1_2,
+    SamplingFactor::F_2_2,
+    SamplingFactor::F_4_1,
+    SamplingFactor::F_4_2,
+    SamplingFactor::F_1_4,
+    SamplingFactor::F_2_4,
+    SamplingFactor::R_4_4_4,
+];
+
+/// How far two inverse DCTs, two triangle filters and two conversions to RGB may be apart. Both
+/// round; noise at the ends of the range makes most of it.
+const APART: u8 = 8;
+
+fn run(data: &[u8]) {
+    match data.split_first() {
+        Some((kind, data)) if kind % 2 == 1 => numbers::read(data, encoded),
+        Some((_, data)) => drop(images::check(data, Coding::Jpeg)),
+        None => {}
+    }
+}
+
+/// An image that an encoder wrote is decoded, and as by zune-jpeg.
+fn encoded(u: &mut Unstructured<'_>) -> Result<()> {
+    let (width, height) = (u.int_in_range(1..=70u16)?, u.int_in_range(1..=50u16)?);
+    let (colours, channels) =
+        *u.choose(&[(ColorType::Luma, 1), (ColorType::Rgb, 3), (ColorType::Cmyk, 4)])?;
+    let sampling = *u.choose(&SAMPLINGS)?;
+    let (progressive, optimized) = (u.arbitrary()?, u.arbitrary()?);
+    let (quality, restarts) = (u.int_in_range(1..=100u8)?, u.int_in_range(0..=9u16)?);
+    let noise: Vec<u8> = Vec::arbitrary(u)?;
+    let samples = usize::from(width) * usize::from(height) * channels;
+    let pixels: Vec<u8> = match noise.is_empty() {
+        true => vec![128; samples],
+        false => noise.into_iter().cycle().take(samples).collect(),
+    };
+    let mut bytes = vec![];
+    let mut encoder = Encoder::new(&mut bytes, quality);
+    encoder.set_sampling_factor(sampling);
+    encoder.set_progressive(progressive);
+    encoder.set_optimized_huffman_tables(optimized);
+    encoder.set_restart_interval(restarts);
+    encoder.encode(&pixels, width, height, colours).expect("an image of a valid size");
+    let (header, rgb) = images::check(&bytes, Coding::Jpeg).expect("a JPEG");
+    let rgb = rgb.expect("an image that can be decoded");
+    assert_eq!((header.width, header.height), (width.into(), height.into()));
+    assert_eq!(header.channels, channels);
+    if channels < 4 {
+        let options = DecoderOptions::default().set_strict_mode(true);
+        let mut decoder = JpegDecoder::new_with_options(ZCursor::new(&bytes), options);
+        let theirs = decoder.decode().expect("an image that zune-jpeg decodes");
+        let apart = rgb.iter().zip(&theirs).map(|(a, b)| a.abs_diff(*b)).max().unwrap_or(0);
+        assert!(rgb.len() == theirs.len() && apart <= APART, "{apart} apart");
+    }
+    Ok(())
+}
