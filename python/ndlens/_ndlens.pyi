@@ -729,7 +729,7 @@ class Epoch:
 
     @property
     def skipped(self) -> Skipped:
-        """The items that were left out of the batches taken so far, with `on_error="skip"`."""
+        """The items that were left out of the batches taken so far."""
 
     def _pass_over(self) -> list[int] | None: ...
     def _course(self) -> tuple[int, int, int, int] | None: ...
@@ -937,7 +937,7 @@ class Images:
 
     @property
     def mode(self) -> Literal["RGB", "L", "RGBA", "unchanged"]:
-        """The channels that images are decoded to."""
+        """The channels that images are decoded to: "RGB", "L", "RGBA" or "unchanged"."""
 
     @property
     def orient(self) -> bool:
@@ -1010,7 +1010,7 @@ class Skipped:
     def items(self) -> list[tuple[int, str | None, str]]:
         """The first 100 of them, as (item, name, error).
 
-        The number of the item, its path if it has one, or None, and the text of its error.
+        They are the number of the item, its path if it has one, or None, and the text of its error.
         """
 
 @final

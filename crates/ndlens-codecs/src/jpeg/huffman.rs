@@ -2,8 +2,9 @@
 //!
 //! A decoder spends most of its time here, waiting for one table after the other: where a symbol
 //! starts is known only after the one before it. So each look into a table should answer as much as
-//! possible. A code and the bits of its value are answered at once if both are short, and so are two
-//! coefficients and the end of the block. If a block is skipped, the sum of bits is all that counts.
+//! possible. A code and the bits of its value are answered at once if both are short, and so are
+//! two coefficients and the end of the block. If a block is skipped, the sum of bits is all that
+//! counts.
 
 use super::bits::{Bits, extend};
 use super::markers::damaged;
@@ -30,7 +31,7 @@ pub(super) struct Code {
 
 impl Code {
     /// Reads 16 counts and the symbols.
-    fn new(table: &[u8]) -> Result<Code> {
+    pub(super) fn new(table: &[u8]) -> Result<Code> {
         let (counts, symbols) = table.split_first_chunk::<16>().ok_or_else(overfull)?;
         if symbols.len() > 256 {
             return Err(overfull());
@@ -277,6 +278,9 @@ impl Coefficient {
     }
 }
 
+/// Bits of a stride, at most.
+const MOST_STRIDE: u32 = 22;
+
 /// How far the next bits of AC coefficients lead, for blocks that are skipped.
 ///
 /// ```text
@@ -324,7 +328,7 @@ impl Stride {
             if size == 0 && zeros != 15 {
                 return Stride((end + length) as u16 | (coefficients + 1) << 6 | 1 << 13);
             }
-            if coefficients + zeros + 1 > 63 {
+            if coefficients + zeros + 1 > 63 || end + length + size > MOST_STRIDE {
                 break;
             }
             end += length + size;
