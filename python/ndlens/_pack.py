@@ -180,13 +180,12 @@ def pack(
     return Packed(target, plan.total - len(skipped), skipped)
 
 
-def _with_bar(
-    blocks: list[tuple[int, int]], path: str, *, show: bool
-) -> Iterator[tuple[int, int]]:
+def _with_bar(blocks: list[tuple[int, int]], path: str, *, show: bool) -> Iterator[tuple[int, int]]:
     if not show:
         yield from blocks
         return
     from .cli.progress import Progress
 
     with Progress() as bar:
-        yield from bar.of(blocks, len(blocks), f"packing {os.path.basename(path)}")
+        name = path.rpartition("/")[2]
+        yield from bar.of(blocks, len(blocks), f"packing {name}")

@@ -92,7 +92,7 @@ class PackFile:
         self._path, self._folder = path, folder or "."
         self._data_path, self._journal_path = f"{hidden}.ndlens-pack", f"{hidden}.ndlens-journal"
         if os.path.lexists(path):
-            if os.path.exists(self._data_path) and os.path.samefile(path, self._data_path):
+            if self._is_named():
                 # A run was killed right after the file got its name.
                 self._remove_hidden()
             raise FileExistsError(17, "there is a file of this name; remove it first", path)
@@ -184,7 +184,7 @@ class PackFile:
             raise ValueError(f"images from {start} on, expected from {made.done} on")
         if made.dtype is not None and dtype not in (None, made.dtype):
             raise ValueError(f"images of one set have one dtype, got {dtype} after {made.dtype}")
-        self._data.write(data)
+        self._data.write(memoryview(data))  # type: ignore[arg-type]  # before Python 3.12
         self._data.flush()
         os.fdatasync(self._data.fileno())
         told = [str(one) if isinstance(one, Exception) else list(one) for one in outcomes]
@@ -251,6 +251,13 @@ class PackFile:
             if os.path.lexists(self._path):
                 raise
             os.rename(self._data_path, self._path)  # noqa: PTH104
+
+    def _is_named(self) -> bool:
+        """Whether the file of the path is the one under the hidden name."""
+        try:
+            return os.path.samestat(os.stat(self._path), os.stat(self._data_path))  # noqa: PTH116
+        except OSError:
+            return False
 
     def _remove_hidden(self) -> None:
         for path in (self._data_path, self._journal_path):

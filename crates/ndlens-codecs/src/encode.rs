@@ -40,9 +40,8 @@ mod tests {
     fn what_is_encoded_has_its_size_and_nearly_its_pixels() {
         for (channels, mode) in [(1, Mode::L), (3, Mode::Rgb)] {
             let shape = [37, 50, channels];
-            let pixels: Vec<u8> = (0..37 * 50)
-                .flat_map(|at| vec![(at / 50 * 3 + at % 50) as u8; channels])
-                .collect();
+            let pixels: Vec<u8> =
+                (0..37 * 50).flat_map(|at| vec![(at / 50 * 3 + at % 50) as u8; channels]).collect();
             let mut bytes = b"before".to_vec();
             encode_jpeg(&pixels, &shape, 95, &mut bytes).unwrap();
             let decoder = open(&bytes[6..], &Limits::default()).unwrap();

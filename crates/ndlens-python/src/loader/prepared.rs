@@ -19,7 +19,10 @@ use crate::view::object::PyView;
 /// The numbers of images in their source.
 fn places_of(images: &PyImages, range: Range<usize>) -> PyResult<Vec<usize>> {
     if range.end > images.source().len() {
-        return Err(PyIndexError::new_err(format!("images {range:?} of {}", images.source().len())));
+        return Err(PyIndexError::new_err(format!(
+            "images {range:?} of {}",
+            images.source().len()
+        )));
     }
     room::list_of(range.map(|index| images.place(index))).or_raise()
 }
