@@ -125,7 +125,7 @@ def jpegs() -> Iterator[Encoded]:
                     data = by_opencv(pixels, sampling, quality, progressive=progressive)
                     yield Encoded(form, f"{name}, quality {quality}", data)
         for progressive in (False, True):
-            more = {"progressive": progressive}
+            more: dict[str, Any] = {"progressive": progressive}
             restarts = by_pillow(image, quality=85, restart_marker_blocks=7, **more)
             form = "JPEG 4:2:0" + ", progressive" * progressive
             yield Encoded(form, f"{name}, restarts by blocks", restarts)
@@ -145,7 +145,7 @@ def cmyk_jpegs() -> Iterator[Encoded]:
         image = Image.fromarray(pixels)
         for progressive in (False, True):
             for subsampling in (0, 1, 2):
-                more = {"progressive": progressive, "subsampling": subsampling, "quality": 85}
+                more: dict[str, Any] = {"progressive": progressive, "subsampling": subsampling}
                 detail = f"{name}, subsampling {subsampling}, progressive {progressive}"
                 yield Encoded("JPEG, CMYK", detail, by_pillow(image.convert("CMYK"), **more))
                 yield Encoded("JPEG, YCCK", detail, ycck(image, **more))
