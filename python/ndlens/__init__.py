@@ -13,8 +13,10 @@ from ._arrays import Arrays
 from ._ndlens import (
     Epoch,
     Explanation,
+    Images,
     Items,
     Shards,
+    Skipped,
     View,
     ViewIterator,
     __version__,
@@ -24,6 +26,8 @@ from ._ndlens import (
     empty_shared,
     explain,
     guard_truncation,
+    images,
+    labels,
     may_share_memory,
     open,
     ragged,
@@ -57,11 +61,15 @@ __all__ = [
     "Holders",
     "ImageError",
     "ImageInfo",
+    "Images",
     "Items",
     "Loader",
     "MovedError",
     "ReadOnlyError",
+    "SampleKeys",
+    "Samples",
     "Shards",
+    "Skipped",
     "StaleHandleError",
     "TruncatedError",
     "View",
@@ -74,6 +82,8 @@ __all__ = [
     "explain",
     "guard_truncation",
     "image_info",
+    "images",
+    "labels",
     "may_share_memory",
     "open",
     "ragged",
@@ -99,6 +109,8 @@ if TYPE_CHECKING:
     from ._holders import Holders as Holders
     from ._images import ImageInfo as ImageInfo
     from ._images import image_info as image_info
+    from ._samples import SampleKeys as SampleKeys
+    from ._samples import Samples as Samples
     from ._trace import Copies as Copies
     from ._trace import Copy as Copy
     from ._trace import trace as trace
@@ -112,6 +124,8 @@ _LATER = {
     "Copy": "_trace",
     "Holder": "_holders",
     "Holders": "_holders",
+    "SampleKeys": "_samples",
+    "Samples": "_samples",
     "ImageInfo": "_images",
     "image_info": "_images",
     "trace": "_trace",

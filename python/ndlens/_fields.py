@@ -10,7 +10,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
-Source: TypeAlias = _ndlens.View | _ndlens.Shards | _ndlens.Items
+Source: TypeAlias = _ndlens.View | _ndlens.Shards | _ndlens.Items | _ndlens.Images
+
+# What a field may be beside a view.
+_OF_ITEMS = (_ndlens.Shards, _ndlens.Items, _ndlens.Images)
 
 
 # A list of fewer arrays of one shape and dtype is a list of fields.
@@ -50,7 +53,7 @@ def check_fields(fields: Any) -> None:
     """
     if not isinstance(fields, list) or len(fields) < _LEAST_ITEMS:
         return
-    if isinstance(fields[0], _ndlens.View | _ndlens.Shards | _ndlens.Items):
+    if isinstance(fields[0], (_ndlens.View, *_OF_ITEMS)):
         return
     kind, first = type(fields[0]), _looks(fields[0])
     if first is None or any(type(field) is not kind or _looks(field) != first for field in fields):
@@ -64,8 +67,8 @@ def check_fields(fields: Any) -> None:
 
 
 def as_source(field: Any) -> Source:
-    """A field as it is if it is shards or items, else as a view."""
-    return field if isinstance(field, _ndlens.Shards | _ndlens.Items) else _ndlens.view(field)
+    """A field as it is if it is shards, items or images, else as a view."""
+    return field if isinstance(field, _OF_ITEMS) else _ndlens.view(field)
 
 
 def as_sources(fields: Any) -> Any:

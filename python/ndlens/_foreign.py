@@ -278,6 +278,7 @@ SUGGESTIONS: Final = {
     "ndlens.Items": (
         "numpy.stack([item.numpy() for item in items]) is an array of items of one size"
     ),
+    "ndlens.Images": "images[i] decodes one image",
     "ndlens.Shards": (
         "numpy.concatenate([shard.numpy() for shard in shards.shards]) is an array of it"
     ),

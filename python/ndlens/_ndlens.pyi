@@ -20,8 +20,10 @@ _Path: TypeAlias = str | bytes | PathLike[str] | PathLike[bytes]
 __all__ = [
     "Epoch",
     "Explanation",
+    "Images",
     "Items",
     "Shards",
+    "Skipped",
     "View",
     "ViewIterator",
     "__version__",
@@ -31,6 +33,8 @@ __all__ = [
     "empty_shared",
     "explain",
     "guard_truncation",
+    "images",
+    "labels",
     "may_share_memory",
     "open",
     "ragged",
@@ -723,6 +727,10 @@ class Epoch:
     def __len__(self) -> int:
         """The number of batches that are still to come."""
 
+    @property
+    def skipped(self) -> Skipped:
+        """The items that were left out of the batches taken so far."""
+
     def _pass_over(self) -> list[int] | None: ...
     def _course(self) -> tuple[int, int, int, int] | None: ...
 
@@ -883,14 +891,137 @@ def ragged(items: Any, offsets: Any = None, shapes: Any = None) -> Items:
     """
 
 @final
+class Images:
+    """Encoded images, such as photographs, as a field of `nl.Loader` and `nl.torch.Dataset`.
+
+    `nl.images` makes them. `images[i]` decodes image i into a new view of shape (height, width,
+    channels). `images[a:b:c]`, and `images[index]` with an array of integers or booleans, are other
+    images, of which nothing is read. They pickle as their paths or bytes do, without pixels.
+    """
+
+    def __array__(self, *_args: Any, **_kwargs: Any) -> NoReturn: ...
+    def __len__(self) -> int:
+        """The number of images."""
+
+    def __iter__(self) -> Iterator[View]:
+        """The images, each decoded when it is asked for."""
+
+    @overload
+    def __getitem__(self, key: SupportsIndex, /) -> View:
+        """One image, decoded into new memory, or a part of the images.
+
+        Args:
+            key: An integer for an image; a slice, an array or a list of integers or booleans for
+                other images.
+
+        Raises:
+            IndexError: There is no such image.
+            OSError: The image cannot be read.
+            ImageError: It cannot be decoded. The error names its path, if it has one.
+        """
+
+    @overload
+    def __getitem__(self, key: Any, /) -> Images: ...
+    def __reduce__(self) -> tuple[Callable[..., Images], tuple[Any, ...]]: ...
+    @property
+    def shape(self) -> tuple[int | None, ...]:
+        """The number of images, then their `item_shape`."""
+
+    @property
+    def item_shape(self) -> tuple[int | None, ...]:
+        """(None, None, channels): height and width are those of each image."""
+
+    @property
+    def dtype(self) -> str:
+        """The name of the elements' type, as `View.dtype`."""
+
+    @property
+    def mode(self) -> Literal["RGB", "L", "RGBA", "unchanged"]:
+        """The channels that images are decoded to: "RGB", "L", "RGBA" or "unchanged"."""
+
+    @property
+    def orient(self) -> bool:
+        """Whether images are turned as their EXIF orientation says."""
+
+    @property
+    def paths(self) -> list[str] | None:
+        """The paths of the images; None if they are not in files of their own."""
+
+def images(
+    source: Any,
+    mode: Literal["RGB", "L", "RGBA", "unchanged"] = "RGB",
+    *,
+    orient: bool = False,
+    max_pixels: int | None = None,
+) -> Images:
+    """Encoded images, JPEG, PNG or WebP, that a loader decodes when it makes their batch.
+
+    A loader draws the parameters of an image's transforms from the size in its header, and then
+    decodes only the part that a crop keeps, where the format allows it. The height and the width of
+    items are unknown until they are read, so the transforms must end in one size: `Resize((h, w))`,
+    `RandomResizedCrop(n)`, `CenterCrop(n)` and the like. An image that a crop does not fit is an
+    error of its item, and so is one that cannot be read: `nl.Loader(.., on_error="skip")` leaves
+    such items out.
+
+    Args:
+        source: Paths, or encoded bytes. A string is a path or a pattern: `"photos/**/*.jpg"` are
+            the files that match, in natural order (2 before 10), `"{000..099}.png"` a hundred names
+            in their order. An iterable of paths is taken in its order. A list of bytes, `nl.ragged`
+            items of shape (bytes,), or rows of an array of uint8, are the bytes themselves.
+        mode: The channels: "RGB", uint8 of shape (height, width, 3); "L", grey, (height, width, 1);
+            "RGBA", (height, width, 4). "unchanged" are the channels and the depth, uint8 or uint16,
+            of the first image; another image that has others is an error of its item.
+        orient: Whether images are turned as their EXIF orientation says. By default they are not,
+            as in torchvision.
+        max_pixels: The most pixels of an image; a larger one is refused before memory is taken for
+            it. By default 178,956,970, as Pillow's limit.
+
+    Raises:
+        FileNotFoundError: No file matches the pattern.
+        ValueError: There is no image, or the mode is unknown.
+        TypeError: `source` has neither paths nor bytes.
+
+    Files are opened when they are read, so a missing one is an error of its item.
+
+    >>> import ndlens as nl
+    >>> nl.images(["cats/1.jpg", "dogs/1.jpg"])
+    <ndlens.Images items=2 item_shape=[?, ?, 3] dtype=uint8 mode="RGB">
+    """
+
+def _images_again(
+    origin: Any, mode: str, orient: bool, max_pixels: int, channels: int, sixteen: bool, /
+) -> Images: ...
+
+@final
+class Skipped:
+    """The items that an epoch left out of its batches, with `on_error="skip"`.
+
+    `len(skipped)` is their number. The batches are counted that were taken so far.
+    """
+
+    def __len__(self) -> int:
+        """The number of all items that were left out."""
+
+    @property
+    def count(self) -> int:
+        """The number of all items that were left out."""
+
+    @property
+    def items(self) -> list[tuple[int, str | None, str]]:
+        """The first 100 of them, as (item, name, error).
+
+        They are the number of the item, its path if it has one, or None, and the text of its error.
+        """
+
+@final
 class _Selection:
     def __new__(cls, index: Any, items: int) -> _Selection: ...
     def __len__(self) -> int: ...
     def __reduce__(self) -> tuple[Callable[..., _Selection], tuple[bytes, int]]: ...
 
 def _selection_of_bytes(packed: bytes, items: int, /) -> _Selection: ...
+def _subset(field: Any, index: Any, /) -> View | Shards | Items | Images: ...
 def _image_header(source: Any, /) -> tuple[str, int, int, int, str, int]: ...
-def _subset(field: Any, index: Any, /) -> View | Shards | Items: ...
 def _split(
     items: int, parts: Any, seed: int | None, groups: Any, stratify: Any, /
 ) -> list[_Selection]: ...
@@ -1005,6 +1136,8 @@ def open(
       `nl.Shards`; of `.safetensors` files, it is `nl.Arrays` by the names of all. Files that a
       pattern matches are in natural order: 2 before 10. A path that leads to a file is not a
       pattern.
+    - Tar archives in the layout of WebDataset are `nl.Samples`, a read-only `Mapping` from
+      extensions to `nl.Items` of bytes. What is in an archive is kept in a hidden file beside it.
     - "model.safetensors.index.json" is `nl.Arrays` of the files that the index names.
     - Items of different sizes that `nl.save` saved are `nl.Items` again: all of a file, or one of
       its names.
@@ -1115,6 +1248,27 @@ def decode_image(
     ... )
     >>> nl.decode_image(png).tolist()
     [[[255, 0, 0], [0, 0, 255]]]
+    """
+
+def labels(items: Items, /) -> View:
+    """The integers that are written in items of text, such as "7", as an array.
+
+    Labels in archives are text: `nl.labels(samples["cls"])`.
+
+    Args:
+        items: Items of bytes: a field of `nl.Samples`, ragged items, or some of them.
+
+    Returns:
+        View: int64, of shape (items,).
+
+    Raises:
+        TypeError: Items are not uint8 of rank 1.
+        ValueError: An item is not an integer in ASCII digits, with or without spaces around it; the
+            error names the first.
+
+    >>> import ndlens as nl
+    >>> nl.labels(nl.ragged([b"7", b" 12 "])).tolist()
+    [7, 12]
     """
 
 def guard_truncation() -> None:
@@ -1252,6 +1406,8 @@ class _Gate:
     def note_exit(self) -> None: ...
 
 def _arrays_of_handle(handle: bytes, /) -> Arrays: ...
+def _samples_of_handle(handle: bytes, /) -> Any: ...
+def _items_of_samples(handle: bytes, name: bytes, /) -> Items: ...
 def _shards_of_views(views: Sequence[View], /) -> Shards: ...
 
 @final
@@ -1264,6 +1420,20 @@ class _ArrayFile:
     def __len__(self) -> int: ...
     def __iter__(self) -> Iterator[str]: ...
     def handle(self) -> bytes | None: ...
+
+@final
+class _SampleSet:
+    def __len__(self) -> int: ...
+    @property
+    def path(self) -> str: ...
+    def archives(self) -> list[str]: ...
+    def fields(self) -> list[bytes]: ...
+    def has_field(self, name: bytes) -> bool: ...
+    def field(self, name: bytes) -> Items: ...
+    def key(self, index: int) -> bytes: ...
+    def archive_of(self, index: int) -> str: ...
+    def select(self, names: list[bytes], skip: bool) -> _SampleSet: ...
+    def handle(self) -> bytes: ...
 
 @final
 class _Loader:
@@ -1298,6 +1468,8 @@ class _Loader:
     def set_epoch(self, epoch: int) -> None: ...
     @property
     def pool_nbytes(self) -> int: ...
+    @property
+    def skipped(self) -> Skipped: ...
 
 @final
 class _Gatherer:

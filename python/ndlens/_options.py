@@ -56,6 +56,7 @@ class BatchOptions(_Options):
     prefetch_factor: int
     stores: Literal["auto", "stream", "cached"]
     return_params: bool
+    on_error: Literal["raise", "skip"]
 
 
 class OutputOptions(_Options):

@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol, TypeAlias, TypedDict
 
 from typing_extensions import Buffer
 
-from ._ndlens import Items, Shards, View
+from ._ndlens import Images, Items, Shards, View
 from .transforms import Transform
 
 __all__ = ["Channels", "Field", "Joint", "Settings", "Transforms"]
@@ -30,7 +30,7 @@ class _HasInterface(Protocol):
 
 
 # One field. A tuple, list or mapping is not one field, so that checkers tell them apart.
-Field: TypeAlias = View | Shards | Items | Buffer | _HasArray | _HasDLPack | _HasInterface
+Field: TypeAlias = View | Shards | Items | Images | Buffer | _HasArray | _HasDLPack | _HasInterface
 
 # The transforms of a field: ours, or torchvision's v2, which are callable.
 _Steps: TypeAlias = Sequence[Transform | Callable[..., Any]] | Callable[..., Any]
@@ -71,3 +71,4 @@ class Settings(TypedDict, total=False):
     mix_labels: Any
     pin_memory: bool
     device: Any
+    on_error: Literal["raise", "skip"]

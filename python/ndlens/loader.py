@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from typing_extensions import TypeVar
 
-    from ._ndlens import View
+    from ._ndlens import Skipped, View
     from ._typing import Channels, Field, Joint, Settings, Transforms
 
     _Init = TypeVar("_Init", bound=Callable[..., None])
@@ -67,7 +67,13 @@ def core_of(fields: Any, settings: Mapping[str, Any]) -> _ndlens._Loader:
     source = Source(ranks, sampler, settings["sampler_state"])
     order = of("shuffle", "seed", "order", "weights", "replacement", "num_samples", "indices")
     batches = of(
-        "batch_size", "drop_last", "num_workers", "prefetch_factor", "stores", "return_params"
+        "batch_size",
+        "drop_last",
+        "num_workers",
+        "prefetch_factor",
+        "stores",
+        "return_params",
+        "on_error",
     )
     output = of("output", "pin_memory", "device")
     options = LoaderOptions(
@@ -167,9 +173,10 @@ class Loader(_OfBatches[_Batch_co]):
 
     Args:
         fields: One array, or a tuple or a mapping of them: anything that `nl.view` takes,
-            `nl.Shards`, or what `nl.windows`, `nl.ragged` and `nl.subset` give. Item i of a field
-            is its row i along axis 0; all fields have as many. A list is taken for a tuple: of a
-            list of items make `numpy.stack(items)`, or `nl.ragged(items)` if their sizes differ.
+            `nl.Shards`, or what `nl.images`, `nl.windows`, `nl.ragged` and `nl.subset` give. Item i
+            of a field is its row i along axis 0; all fields have as many. A list is taken for a
+            tuple: of a list of items make `numpy.stack(items)`, or `nl.ragged(items)` if their
+            sizes differ.
         batch_size: Items in a batch.
         shuffle: Whether each epoch has an order of its own: a pure function of `seed` and the
             epoch.
@@ -260,6 +267,12 @@ class Loader(_OfBatches[_Batch_co]):
             one is used. Of images whose transforms end in `ToDtype` and `Normalize`, bytes are
             sent, and the device computes the floats, bit-equal to the CPU. A batch is then an
             ordinary tensor of the device.
+        on_error: Treatment of an item that cannot be read, decoded or transformed, such as a
+            truncated photograph. "raise" ends the epoch with its error. "skip" leaves it out of its
+            batch, in all fields: that batch is shorter, and the number of batches, their order,
+            states and the items of other ranks stay as they are. `skipped` has what was left out. A
+            batch of which no item is left is an error, and so are memory and file descriptors that
+            run out.
 
     Raises:
         ValueError: Fields have different lengths, there is no item, a crop is larger than the
@@ -313,6 +326,7 @@ class Loader(_OfBatches[_Batch_co]):
             mix_labels: Any = None,
             pin_memory: bool = False,
             device: Any = None,
+            on_error: Literal["raise", "skip"] = "raise",
         ) -> None: ...
         @overload
         def __init__(
@@ -428,6 +442,7 @@ class Loader(_OfBatches[_Batch_co]):
         mix_labels: Any = None,
         pin_memory: bool = False,
         device: Any = None,
+        on_error: Literal["raise", "skip"] = "raise",
     ) -> None:
         check_fields(fields)
         settings: dict[str, Any] = {
@@ -458,6 +473,7 @@ class Loader(_OfBatches[_Batch_co]):
             "mix_labels": mix_labels,
             "pin_memory": pin_memory,
             "device": device,
+            "on_error": on_error,
         }
         self._core = core_of(fields, settings)
         self._fields = _held(fields)
@@ -625,6 +641,14 @@ class Loader(_OfBatches[_Batch_co]):
             TypeError: The state holds a sampler's own state, and this sampler has none.
         """
         self._core.load_state_dict(state_dict)
+
+    @property
+    def skipped(self) -> Skipped:
+        """The items that the epoch begun last left out of its batches, with `on_error="skip"`.
+
+        The batches are counted that were taken so far.
+        """
+        return self._core.skipped
 
     @property
     def pool_nbytes(self) -> int:

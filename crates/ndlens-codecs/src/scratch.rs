@@ -1,7 +1,7 @@
 //! Memory that decoders reuse.
 
 use crate::jpeg::scratch::JpegScratch;
-use crate::jpeg::whole::WholeScratch;
+use crate::jpeg::scratch::WholeScratch;
 
 /// Memory that one thread needs to decode images. It grows to what the largest image needs, and
 /// does not shrink.

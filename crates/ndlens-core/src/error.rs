@@ -153,6 +153,11 @@ pub enum Error {
          nothing was written"
     )]
     Unwritable { path: String },
+    /// Encoded images where views are expected.
+    #[error(
+        "encoded images are no arrays: images[i] decodes one, and a loader decodes those of a batch"
+    )]
+    NotDecoded,
     /// The state of the bytes behind a view is unknown.
     #[error("{path}: {message}")]
     Unavailable { path: String, message: String },
@@ -213,7 +218,8 @@ impl Error {
             | Error::AmbiguousDType { .. }
             | Error::DateTime { .. }
             | Error::DTypeMismatch { .. }
-            | Error::PythonObjects { .. } => ErrorKind::Type,
+            | Error::PythonObjects { .. }
+            | Error::NotDecoded => ErrorKind::Type,
             Error::OutOfMemory { .. } => ErrorKind::OutOfMemory,
             Error::Interrupted => ErrorKind::Interrupted,
             Error::Truncated { .. } | Error::Damaged { .. } => ErrorKind::Truncated,

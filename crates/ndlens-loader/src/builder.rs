@@ -183,6 +183,7 @@ impl LoaderBuilder {
             samples,
             is_sampled,
             position: Arc::default(),
+            skipped: Arc::default(),
             plans: false,
         })
     }

@@ -18,6 +18,9 @@ impl Field {
     ///
     /// [`Error::NoChannelAxis`] if its items do not have three axes.
     pub fn with_channels(mut self, channels: Channels) -> Result<Self> {
+        if channels == Channels::First && self.source.encoded().is_some() {
+            return Err(Error::ChannelsOfImages);
+        }
         match self.source.item_shape() {
             Some(shape) if shape.most().len() != 3 => {
                 let channels = if channels == Channels::First { "first" } else { "last" };
@@ -39,6 +42,14 @@ impl Field {
     /// [`TransformsError::UnclearChannels`] if a transform depends on the axes and it is unknown
     /// which is which.
     pub fn arranged(mut self, channels: Option<Channels>, convention: Convention) -> Result<Self> {
+        let channels = if self.source.encoded().is_some() {
+            if channels == Some(Channels::First) {
+                return Err(Error::ChannelsOfImages);
+            }
+            Some(Channels::Last)
+        } else {
+            channels
+        };
         let to_image = convention == Convention::Torchvision { to_image: true };
         let Some(shape) = self.source.item_shape() else { return Ok(self) };
         match shape.most().len() {

@@ -6,12 +6,14 @@ use std::sync::Arc;
 use ndlens_core::room;
 use ndlens_kernels::{Stores, Take};
 use ndlens_transforms::mixing::{Image, MixField};
-use ndlens_transforms::{Channels, Convention, Deferred, Pair, Pipeline, Scratch, Stream};
+use ndlens_transforms::{Channels, Convention, Deferred, Drawn, LazyImage, Pair, Pipeline, Stream};
 
 use crate::config::Values;
 use crate::error::{Error, Result};
 use crate::field::Field;
-use crate::source::Source;
+use crate::scratch::{ItemScratch, Seen};
+use crate::source::images::Images;
+use crate::source::{Source, encoded_item};
 
 /// Items that are looked up and copied at a time: their numbers stay in the first-level cache.
 const MAX_TAKEN_ITEMS: usize = 1024;
@@ -19,6 +21,8 @@ const MAX_TAKEN_ITEMS: usize = 1024;
 /// A field with its pipeline.
 pub(crate) struct CompiledField {
     pub(crate) name: String,
+    /// Its place among the fields.
+    place: usize,
     draws_as: String,
     pub(crate) source: Arc<dyn Source>,
     pub(crate) pipeline: Pipeline,
@@ -47,6 +51,7 @@ impl fmt::Debug for CompiledField {
 /// The first of several fields that draw together.
 struct Leader {
     name: String,
+    place: usize,
     source: Arc<dyn Source>,
     pipeline: Pipeline,
 }
@@ -70,27 +75,88 @@ impl CompiledField {
         key: DrawKey,
         destination: &mut [u8],
         stores: Stores,
-        scratch: &mut Scratch,
+        scratch: &mut ItemScratch,
     ) -> Result<()> {
+        if let Some((images, index)) = encoded_item(&*self.source, item) {
+            images.source().read(index, &mut scratch.encoded)?;
+            return self
+                .decode(images, item, key, destination, stores, scratch)
+                .map_err(|error| images.fail(index, error));
+        }
         let source = self.source.item(item)?;
         if !complete {
             source.verify()?;
         }
-        let DrawKey { stream, epoch, item: draws_as } = key;
-        let (buffer, drawn) =
-            (source.buffer(), self.pipeline.draw(stream, epoch, draws_as, source.shape())?);
-        if let Some(leader) = &self.joint {
-            let first = leader.source.item(item)?;
-            let first_drawn = leader.pipeline.draw(stream, epoch, draws_as, first.shape())?;
-            let names = Pair { first: &leader.name, field: &self.name };
-            let (own, first) = ((source.shape(), &drawn[..]), (first.shape(), &first_drawn[..]));
-            self.pipeline.check_sizes(own, &leader.pipeline, first, names)?;
-        }
-        self.pipeline.run(source, &drawn, destination, stores, scratch)?;
+        let buffer = source.buffer();
+        let drawn = self.pipeline.draw(key.stream, key.epoch, key.item, source.shape())?;
+        self.check_size(item, key, source.shape(), &drawn, &scratch.seen)?;
+        self.pipeline.run(source, &drawn, destination, stores, &mut scratch.pixels)?;
         if buffer.is_damaged() {
             self.source.item(item)?.verify()?;
         }
         Ok(())
+    }
+
+    /// Makes one item of the encoded image that was read.
+    fn decode(
+        &self,
+        images: &Images,
+        item: usize,
+        key: DrawKey,
+        destination: &mut [u8],
+        stores: Stores,
+        scratch: &mut ItemScratch,
+    ) -> Result<()> {
+        let ItemScratch { pixels, encoded, decode, seen } = scratch;
+        let mut image = images.open(encoded, decode)?;
+        let shape = image.shape();
+        seen.note(self.place, item, shape);
+        let drawn = self.pipeline.draw(key.stream, key.epoch, key.item, &shape)?;
+        self.check_size(item, key, &shape, &drawn, seen)?;
+        Ok(self.pipeline.run_lazy(&mut image, &drawn, destination, stores, pixels)?)
+    }
+
+    /// Checks that an item has the size that it has in the field that this one draws together with.
+    fn check_size(
+        &self,
+        item: usize,
+        DrawKey { stream, epoch, item: draws_as }: DrawKey,
+        shape: &[usize],
+        drawn: &[Drawn],
+        seen: &Seen,
+    ) -> Result<()> {
+        let Some(leader) = &self.joint else { return Ok(()) };
+        let check = |first: &[usize]| -> Result<()> {
+            let first_drawn = leader.pipeline.draw(stream, epoch, draws_as, first)?;
+            let names = Pair { first: &leader.name, field: &self.name };
+            let (own, first) = ((shape, drawn), (first, &first_drawn[..]));
+            Ok(self.pipeline.check_sizes(own, &leader.pipeline, first, names)?)
+        };
+        match encoded_item(&*leader.source, item) {
+            Some((images, index)) => {
+                // It was made just before, unless it failed.
+                let first = seen.shape_of(leader.place, item);
+                let read = || images.with_image(index, |image| Ok(image.shape()));
+                check(&first.map_or_else(read, Ok)?)
+            }
+            None => check(leader.source.item(item)?.shape()),
+        }
+    }
+
+    /// The shape of an item that was decoded last.
+    pub(crate) fn decoded_shape(&self, item: usize, seen: &Seen) -> Option<[usize; 3]> {
+        seen.shape_of(self.place, item)
+    }
+
+    /// Whether its items are decoded when they are made.
+    pub(crate) fn is_encoded(&self) -> bool {
+        self.source.encoded().is_some()
+    }
+
+    /// The name of an item, if it is an encoded image that has one.
+    pub(crate) fn item_name(&self, item: usize) -> Option<String> {
+        let (images, index) = encoded_item(&*self.source, item)?;
+        images.source().name(index)
     }
 
     /// Computes all values here, also those that would be deferred.
@@ -147,21 +213,22 @@ impl CompiledField {
         Stream::new(seed, &self.draws_as)
     }
 
-    /// The place, among items that were just made, of the first one with missing bytes, and its
-    /// error. `complete` means that the source had all bytes before the items were read.
+    /// The places, among items that were just made, of those with missing bytes, and their errors.
+    /// `complete` means that the source had all bytes before the items were read.
     ///
     /// A file that ends inside a page reads as zeros from there to the end of the page, and no
     /// signal reports that. So the check follows the reads.
-    pub(crate) fn first_lost(&self, complete: bool, items: &[usize]) -> Option<(usize, Error)> {
-        if complete && self.source.is_complete() {
-            return None;
-        }
+    pub(crate) fn lost(
+        &self,
+        complete: bool,
+        items: &[usize],
+    ) -> impl Iterator<Item = (usize, Error)> {
+        let items = if complete && self.source.is_complete() { &[] } else { items };
         let error = |item| self.source.item(item).and_then(|source| source.verify()).err();
-        items
-            .iter()
-            .copied()
-            .enumerate()
-            .find_map(|(place, item)| Some((place, self.fail(item, error(item)?.into()))))
+        let lost = move |(place, &item): (usize, &usize)| {
+            Some((place, self.fail(item, error(item)?.into())))
+        };
+        items.iter().enumerate().filter_map(lost)
     }
 
     /// Copies many items to `destination`, with the field's [`take`](Self::take).
@@ -198,7 +265,7 @@ pub(crate) fn compile(
 ) -> Result<(Vec<CompiledField>, usize)> {
     let first = fields.first().ok_or(Error::NoFields)?;
     let (first_name, items) = (first.name.clone(), first.source.len());
-    let compile = |field: Field| {
+    let compile = |(place, field): (usize, Field)| {
         let Field { name, draws_as, source, transforms, channels } = field;
         let Some(shape) = source.item_shape() else { return Err(Error::NoItems { field: name }) };
         if source.len() != items {
@@ -225,6 +292,7 @@ pub(crate) fn compile(
         let joint = None;
         Ok(CompiledField {
             name,
+            place,
             draws_as,
             source,
             pipeline,
@@ -235,7 +303,7 @@ pub(crate) fn compile(
             stream,
         })
     };
-    let mut fields = room::try_list_of(fields.into_iter().map(compile))?;
+    let mut fields = room::try_list_of(fields.into_iter().enumerate().map(compile))?;
     join(&mut fields)?;
     Ok((fields, items))
 }
@@ -253,7 +321,8 @@ fn join(fields: &mut [CompiledField]) -> Result<()> {
             .check_joint(&first.pipeline, Pair { first: &first.name, field: &field.name })?;
         if field.pipeline.sizes_may_part(&first.pipeline) {
             let (name, source) = (first.name.clone(), Arc::clone(&first.source));
-            field.joint = Some(Arc::new(Leader { name, source, pipeline: first.pipeline.clone() }));
+            let (place, pipeline) = (first.place, first.pipeline.clone());
+            field.joint = Some(Arc::new(Leader { name, place, source, pipeline }));
         }
     }
     Ok(())

@@ -4,6 +4,7 @@ use crate::memory::external::BatchMemory;
 use crate::memory::store_policy::StorePolicy;
 use crate::order::shard::Shard;
 use crate::order::shuffler::Shuffler;
+use crate::skipped::OnError;
 
 /// The place where values are computed that take more memory than their source, such as floats made
 /// of bytes.
@@ -48,6 +49,8 @@ pub struct Config {
     /// The place where values are computed that take more memory than their source.
     /// [`Loader::deferred`](crate::Loader::deferred) gives the steps that are left.
     pub values: Values,
+    /// The treatment of an item that cannot be made.
+    pub on_error: OnError,
 }
 
 impl Default for Config {
@@ -65,6 +68,7 @@ impl Default for Config {
             stores: StorePolicy::default(),
             memory: BatchMemory::default(),
             values: Values::default(),
+            on_error: OnError::default(),
         }
     }
 }

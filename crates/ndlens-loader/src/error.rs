@@ -51,6 +51,15 @@ pub enum Error {
     /// A part of the data set without items.
     #[error("indices choose no item")]
     NoIndices,
+    /// Items that are not text.
+    #[error("expected items of text, uint8 of rank 1, got {dtype} of rank {rank}")]
+    NotText { dtype: String, rank: usize },
+    /// A text that is not an integer.
+    #[error(
+        "item {item} is \"{text}\", expected an integer in ASCII digits; \
+         bytes(items[{item}]).decode() is its text"
+    )]
+    NotANumber { item: usize, text: String },
     /// Item numbers of more or fewer than one axis.
     #[error("item numbers must be of shape (items,), got {got:?}")]
     ItemNumbersShape { got: Vec<usize> },
@@ -261,6 +270,39 @@ pub enum Error {
          out for this field"
     )]
     NoChannelAxis { channels: &'static str, got: String },
+    /// A list or a pattern of images that has none.
+    #[error("there is no image: the list is empty")]
+    NoImages,
+    /// A path that no file can have.
+    #[error("no path has a null byte, got {path:?}")]
+    NulInPath { path: String },
+    /// Items that are no encoded images.
+    #[error(
+        "encoded images are items of bytes, uint8 of shape (bytes,), got {dtype} of shape {got}; \
+         arrays of pixels go to the loader as they are"
+    )]
+    NotBytes { dtype: String, got: String },
+    /// An image with other channels or another depth than the first one.
+    #[error(
+        "the image has {got}, the first one {expected}: mode=\"RGB\" makes them alike, and so do \
+         \"L\" and \"RGBA\""
+    )]
+    OtherFormat { got: String, expected: String },
+    /// The channels of encoded images, which decoders put last.
+    #[error(
+        "channels=\"first\" is of arrays: encoded images are decoded to (height, width, \
+         channels); ChannelsFirst() at the end of the transforms turns them"
+    )]
+    ChannelsOfImages,
+    /// An unknown treatment of items that cannot be made.
+    #[error("unknown on_error {got:?}: expected \"raise\" or \"skip\"")]
+    UnknownOnError { got: String },
+    /// A batch of which every item was left out.
+    #[error("no item of batch {batch} is left: all {items} failed; the first: {first}")]
+    NoItemLeft { batch: usize, items: usize, first: Box<Error> },
+    /// An error of one encoded image.
+    #[error("{name}: {source}")]
+    Image { name: String, source: Box<Error> },
     /// An error of one field.
     #[error("field {field:?}: {source}")]
     Field { field: String, source: Box<Error> },
@@ -309,6 +351,9 @@ pub enum Error {
     /// An error of shared memory.
     #[error(transparent)]
     Store(#[from] ndlens_store::Error),
+    /// An image that cannot be decoded.
+    #[error(transparent)]
+    Codecs(#[from] ndlens_codecs::Error),
     /// An error of the transforms.
     #[error(transparent)]
     Transforms(Box<ndlens_transforms::Error>),
@@ -328,6 +373,17 @@ impl From<ndlens_transforms::Error> for Error {
 }
 
 impl Error {
+    /// The error of the operating system, if it is one.
+    pub fn io(&self) -> Option<&std::io::Error> {
+        match self {
+            Error::Store(source) => source.io(),
+            Error::Image { source, .. }
+            | Error::Field { source, .. }
+            | Error::Item { source, .. } => source.io(),
+            _ => None,
+        }
+    }
+
     /// The kind of the failure.
     pub fn kind(&self) -> ErrorKind {
         match self {
@@ -372,6 +428,7 @@ impl Error {
             | Error::UnequalItems { .. }
             | Error::ShapesTable { .. }
             | Error::NegativeNumber { .. }
+            | Error::NotANumber { .. }
             | Error::NumbersShape { .. }
             | Error::SelectionBytes { .. }
             | Error::LabelsShape { .. }
@@ -394,8 +451,16 @@ impl Error {
             | Error::NotSupplied { .. }
             | Error::Supply { .. }
             | Error::NoSuchBlock { .. }
+            | Error::NoImages
+            | Error::NulInPath { .. }
+            | Error::OtherFormat { .. }
+            | Error::ChannelsOfImages
+            | Error::UnknownOnError { .. }
             | Error::AlreadyReceived => ErrorKind::Value,
-            Error::ItemNumbersMask | Error::ItemNumbersDType { .. } => ErrorKind::Type,
+            Error::NotBytes { .. }
+            | Error::NotText { .. }
+            | Error::ItemNumbersMask
+            | Error::ItemNumbersDType { .. } => ErrorKind::Type,
             Error::NoSuchIndex { .. }
             | Error::SelectionShape { .. }
             | Error::SelectionDType { .. }
@@ -404,8 +469,11 @@ impl Error {
             | Error::Spawn { .. }
             | Error::Forked
             | Error::SenderGone { .. } => ErrorKind::Runtime,
-            Error::Field { source, .. } | Error::Item { source, .. } => source.kind(),
-
+            Error::NoItemLeft { first: source, .. }
+            | Error::Image { source, .. }
+            | Error::Field { source, .. }
+            | Error::Item { source, .. } => source.kind(),
+            Error::Codecs(source) => source.kind(),
             Error::Core(source) => source.kind(),
             Error::Kernels(source) => source.kind(),
             Error::Transforms(source) => source.kind(),

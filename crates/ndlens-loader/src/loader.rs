@@ -28,6 +28,7 @@ use crate::order::weighted::Weights;
 use crate::resume::note::Note;
 use crate::resume::position::{Begun, Point, Position};
 use crate::resume::state::{Basis, State};
+use crate::skipped::{LastSkipped, SkippedItems};
 use crate::source::selection::Selection;
 use crate::summary::FieldSummary;
 
@@ -61,6 +62,8 @@ pub struct Loader {
     pub(crate) samples: Option<usize>,
     pub(crate) is_sampled: bool,
     pub(crate) position: Arc<Position>,
+    /// The items that the epoch begun last left out.
+    pub(crate) skipped: Arc<LastSkipped>,
     /// Whether its epochs only give item numbers. With a part of the data set, these are places in
     /// that part.
     pub(crate) plans: bool,
@@ -205,6 +208,7 @@ impl Loader {
             samples: self.samples,
             is_sampled: self.is_sampled,
             position: Arc::clone(&self.position),
+            skipped: Arc::clone(&self.skipped),
             plans: true,
         }
     }
@@ -280,6 +284,7 @@ impl Loader {
             shard: self.config.shard,
             start: 0,
             tracker: None,
+            skipped: Arc::default(),
         }
     }
 
@@ -299,6 +304,9 @@ impl Loader {
             let course = Course { pools, shard, start, tracker, ..self.course(epoch, items) };
             Epoch::start(&self.config, course)
         });
+        if let Ok(epoch) = &started {
+            self.skipped.set(epoch.skip_record());
+        }
         if started.is_err() {
             undo.undo();
         }
@@ -446,6 +454,13 @@ impl Loader {
     /// [`Error::Core`] if there is no memory for the list.
     pub fn summary(&self) -> Result<Vec<FieldSummary>> {
         summary_of(&self.fields, self.mixer.as_deref())
+    }
+
+    /// The items that the epoch started last left out of the batches taken so far, with
+    /// [`OnError::Skip`](crate::OnError::Skip): one of [`start_epoch`](Self::start_epoch) and the
+    /// like.
+    pub fn skipped(&self) -> SkippedItems {
+        self.skipped.items()
     }
 
     /// The memory of batches, those being made, waiting, kept and free together.

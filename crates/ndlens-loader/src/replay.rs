@@ -3,10 +3,11 @@
 use ndlens_core::room::with_room_for;
 use ndlens_core::{Buffer, View};
 use ndlens_kernels::Stores;
-use ndlens_transforms::{Pipeline, Scratch, split_params};
+use ndlens_transforms::{LazyImage, Pipeline, Scratch, split_params};
 
 use crate::error::{Error, Result};
 use crate::field::Field;
+use crate::source::encoded_item;
 
 /// Makes all items of a field, in turn, with the parameters of one JSON array of
 /// [`params_to_json`](Pipeline::params_to_json)'s objects.
@@ -33,6 +34,12 @@ pub fn replay(field: &Field, params: &str) -> Result<View> {
     let rows = bytes.chunks_mut(pipeline.nbytes().max(1));
     for (item, (text, row)) in params.iter().zip(rows).enumerate() {
         let made = pipeline.params_from_text(text).map_err(Error::from).and_then(|drawn| {
+            if let Some((images, index)) = encoded_item(source, item) {
+                let run = |image: &mut dyn LazyImage| {
+                    Ok(pipeline.run_lazy(image, &drawn, row, Stores::Cached, &mut scratch)?)
+                };
+                return images.with_image(index, run);
+            }
             let image = source.item(item)?;
             Ok(pipeline.run(image, &drawn, row, Stores::Cached, &mut scratch)?)
         });

@@ -113,8 +113,15 @@ impl Raise for loader::Error {
             // This class holds more than a message.
             loader::Error::Store(source) => source.raise(),
             // The class is that of the cause; the message also names the field and the item.
-            loader::Error::Item { source, .. } | loader::Error::Field { source, .. } => {
-                Python::attach(|py| PyErr::from_type(source.raise().get_type(py), self.to_string()))
+            loader::Error::Item { source, .. }
+            | loader::Error::Field { source, .. }
+            | loader::Error::Image { source, .. }
+            | loader::Error::NoItemLeft { first: source, .. } => {
+                // Of the value: an `OSError` picks its class when it is made.
+                Python::attach(|py| {
+                    let class = source.raise().value(py).get_type();
+                    PyErr::from_type(class, self.to_string())
+                })
             }
             other => exception(other.kind(), other.to_string()),
         }

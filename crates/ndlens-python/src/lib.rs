@@ -34,8 +34,12 @@ fn _ndlens(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<interop::handoff::PyExplanation>()?;
     module.add_class::<loader::epoch::PyEpoch>()?;
     module.add_class::<loader::items::PyItems>()?;
+    module.add_class::<loader::images::PyImages>()?;
+    module.add_class::<loader::skipped::PySkipped>()?;
+    module.add_function(wrap_pyfunction!(loader::images::images, module)?)?;
     module.add_function(wrap_pyfunction!(loader::series::windows, module)?)?;
     module.add_function(wrap_pyfunction!(loader::ragged::ragged, module)?)?;
+    module.add_function(wrap_pyfunction!(loader::labels::labels, module)?)?;
     module.add_function(wrap_pyfunction!(view::constructor::view, module)?)?;
     module.add_class::<view::sequence::PyViewIterator>()?;
     module.add_function(wrap_pyfunction!(interop::handoff::explain, module)?)?;
@@ -72,6 +76,15 @@ fn _ndlens(module: &Bound<'_, PyModule>) -> PyResult<()> {
         .setattr("_arrays_of_handle", wrap_pyfunction!(store::arrays::arrays_of_handle, module)?)?;
     module
         .setattr("_shards_of_views", wrap_pyfunction!(store::shards::shards_of_views, module)?)?;
+    module.setattr("_SampleSet", module.py().get_type::<store::samples::PySampleSet>())?;
+    module.setattr(
+        "_samples_of_handle",
+        wrap_pyfunction!(store::samples::samples_of_handle, module)?,
+    )?;
+    module.setattr(
+        "_items_of_samples",
+        wrap_pyfunction!(store::samples::items_of_samples, module)?,
+    )?;
     module.setattr("_receive_batch", wrap_pyfunction!(loader::dataset::receive_batch, module)?)?;
     module.setattr("_windows_part", wrap_pyfunction!(loader::series::windows_part, module)?)?;
     module.setattr("_Selection", module.py().get_type::<loader::selection::PySelection>())?;
@@ -79,7 +92,8 @@ fn _ndlens(module: &Bound<'_, PyModule>) -> PyResult<()> {
         "_selection_of_bytes",
         wrap_pyfunction!(loader::selection::selection_of_bytes, module)?,
     )?;
-    module.setattr("_subset", wrap_pyfunction!(loader::items::subset, module)?)?;
+    module.setattr("_images_again", wrap_pyfunction!(loader::images::images_again, module)?)?;
+    module.setattr("_subset", wrap_pyfunction!(loader::subset::subset, module)?)?;
     module.setattr("_split", wrap_pyfunction!(loader::splits::split, module)?)?;
     module.setattr("_view_of_handle", wrap_pyfunction!(store::pickle::view_of_handle, module)?)?;
     module.setattr("_view_of_bytes", wrap_pyfunction!(store::pickle::view_of_bytes, module)?)?;

@@ -87,7 +87,8 @@ impl Step for RandomCrop {
             input.prepare(Self::NAME, &mut self.fill, self.padding)?;
         }
         if !self.pad_if_needed {
-            least.padded(self.padding).fits(Self::NAME, self.size.height, self.size.width)?;
+            let padded = input.sizes().map(|size| size.padded(self.padding));
+            padded.fit(Self::NAME, self.size.height, self.size.width)?;
         }
         Ok(Effect::Image(Sizes::one(self.size)))
     }
@@ -137,6 +138,7 @@ impl Step for RandomCrop {
         let padding = self.padding_of(frame.size());
         // Parameters may come from a user.
         has(Self::NAME, frame.size().padded(padding), rectangle)?;
+        self.fill.check_size(Self::NAME, frame.size(), self.padding)?;
         frame.pad(padding, &self.fill)?;
         frame.crop(*rectangle)
     }
@@ -258,7 +260,9 @@ impl Step for Crop {
     fn check(&mut self, input: &mut Input<'_>) -> Result<Effect> {
         input.is_image(Self::NAME)?;
         is_not_empty(Self::NAME, self.size())?;
-        has(Self::NAME, input.sizes().least, &self.rectangle)?;
+        if !input.sizes().is_open {
+            has(Self::NAME, input.sizes().least, &self.rectangle)?;
+        }
         Ok(Effect::Image(Sizes::one(self.size())))
     }
 

@@ -22,6 +22,12 @@ pub enum Error {
         }
     )]
     ShapesDiffer { got: String, images: bool },
+    /// Images of unknown sizes, which cannot form a batch.
+    #[error(
+        "images have sizes of their own, {got}, and a batch has one: end with a transform that \
+         makes them one size, such as Resize((224, 224)), RandomResizedCrop(224) or CenterCrop(224)"
+    )]
+    SizesUnknown { got: String },
     /// A probability outside 0 to 1.
     #[error("{transform}: p must be between 0 and 1, got {p}")]
     Probability { transform: &'static str, p: f64 },
@@ -117,6 +123,12 @@ pub enum Error {
          {width}; crop it first"
     )]
     NotSquare { transform: &'static str, height: usize, width: usize },
+    /// A turn of images of unknown sizes that would change the shape of some.
+    #[error(
+        "{transform} by 90 or 270 degrees needs square images, and these have sizes of their own; \
+         crop them first"
+    )]
+    SquareUnknown { transform: &'static str },
     /// An invalid parameter of the beta distribution.
     #[error("{transform}: alpha must be a finite number above 0, got {alpha}")]
     MixAlpha { transform: &'static str, alpha: f64 },
@@ -273,6 +285,9 @@ pub enum Error {
     /// An error of the core.
     #[error(transparent)]
     Core(#[from] ndlens_core::Error),
+    /// An image that cannot be decoded.
+    #[error(transparent)]
+    Codecs(#[from] ndlens_codecs::Error),
     /// An error of the kernels.
     #[error(transparent)]
     Kernels(#[from] ndlens_kernels::Error),
@@ -283,6 +298,8 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Error::ShapesDiffer { .. }
+            | Error::SizesUnknown { .. }
+            | Error::SquareUnknown { .. }
             | Error::Probability { .. }
             | Error::BadInterval { .. }
             | Error::Sigma { .. }
@@ -333,6 +350,7 @@ impl Error {
             Error::Field { source, .. } => source.kind(),
             Error::InTransform { source, .. } => source.kind(),
             Error::Core(source) => source.kind(),
+            Error::Codecs(source) => source.kind(),
             Error::Kernels(source) => source.kind(),
         }
     }

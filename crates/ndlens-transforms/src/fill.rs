@@ -4,7 +4,7 @@ use ndlens_core::DType;
 use ndlens_kernels::{Bf16, F16, Half};
 
 use crate::error::{Error, Result};
-use crate::size::{Size, Sizes};
+use crate::size::Size;
 
 /// The pixels beyond the edges of an image: torchvision's `padding_mode`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -77,16 +77,18 @@ impl Fill {
         self.mode == Padding::Constant
     }
 
-    /// Checks that the smallest of these images can be mirrored by this padding.
-    pub(crate) fn check_mirrored(
+    /// Checks that an image of this size can be mirrored by this padding, if it is mirrored.
+    pub(crate) fn check_size(
         &self,
         transform: &'static str,
-        sizes: Sizes,
+        size: Size,
         padding: [usize; 4],
     ) -> Result<()> {
-        let least = sizes.least;
-        least.fits(transform, 1, 1)?;
-        let Size { height, width } = least;
+        if self.is_constant() {
+            return Ok(());
+        }
+        size.fits(transform, 1, 1)?;
+        let Size { height, width } = size;
         let [left, top, right, bottom] = padding;
         let most = |size: usize| {
             if self.mode == Padding::Reflect { size.saturating_sub(1) } else { size }

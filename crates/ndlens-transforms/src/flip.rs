@@ -127,6 +127,9 @@ impl Step for RandomQuarterTurn {
         let Size { height, width } = input.sizes().least;
         let square = input.sizes().as_one().is_some() && height == width;
         if !square && self.turns.iter().any(|turns| turns % 2 == 1) {
+            if input.sizes().is_open {
+                return Err(Error::SquareUnknown { transform: Self::NAME });
+            }
             return Err(Error::NotSquare { transform: Self::NAME, height, width });
         }
         Ok(Effect::Image(input.sizes()))

@@ -18,6 +18,7 @@
 //! window whose source it is outside of. So an intermediate image, however large, is never made.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::ops::Range;
 
 use ndlens_core::room::with_room_for;
@@ -27,18 +28,33 @@ use smallvec::SmallVec;
 
 use crate::error::{Error, Result};
 use crate::fill::Fill;
+use crate::lazy::{LazyImage, shown_layout, visible};
 use crate::packed::Packed;
 use crate::params::Rectangle;
 use crate::scratch::{Scratch, ScratchBlock};
 use crate::size::{CHANNEL, HEIGHT, Size, WIDTH};
 
 /// The memory of an image.
-#[derive(Debug)]
 enum Base<'a> {
     /// An item, which is only read.
     Item(ViewRef<'a>),
+    /// An item whose pixels are made when they are read.
+    Lazy(&'a mut (dyn LazyImage + 'a)),
     /// The output item, in its place in the batch.
     Written { bytes: &'a mut [u8], channels_first: bool },
+}
+
+impl fmt::Debug for Base<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Base::Item(item) => f.debug_tuple("Item").field(item).finish(),
+            Base::Lazy(image) => f.debug_tuple("Lazy").field(&image.stored_shape()).finish(),
+            Base::Written { channels_first, .. } => f
+                .debug_struct("Written")
+                .field("channels_first", channels_first)
+                .finish_non_exhaustive(),
+        }
+    }
 }
 
 /// The memory of the pixels.
@@ -118,6 +134,12 @@ impl<'a> Frame<'a> {
         Frame::of(Base::Item(item), layout, dtype)
     }
 
+    /// An item whose pixels are made when they are read.
+    pub(crate) fn lazy(image: &'a mut (dyn LazyImage + 'a)) -> Result<Self> {
+        let (layout, dtype) = (shown_layout(image)?, image.dtype().clone());
+        Ok(Frame::of(Base::Lazy(image), layout, dtype))
+    }
+
     /// An output item, written in C order, of this shape with the channels last.
     pub(crate) fn written(
         bytes: &'a mut [u8],
@@ -136,9 +158,46 @@ impl<'a> Frame<'a> {
     /// Checks that pixels may move: pixels in the batch may not.
     fn movable(&self) -> Result<()> {
         match self.base {
-            Base::Item(_) => Ok(()),
+            Base::Item(_) | Base::Lazy(_) => Ok(()),
             Base::Written { .. } => Err(Error::NotInPlace),
         }
+    }
+
+    /// Whether no pixel of the image is made yet.
+    fn is_unmade(&self) -> bool {
+        self.place == Place::Base && matches!(self.base, Base::Lazy(_))
+    }
+
+    /// Makes the pixels that are visible, if they are not there.
+    fn make(&mut self, scratch: &mut Scratch) -> Result<()> {
+        if self.place != Place::Base {
+            return Ok(());
+        }
+        let Base::Lazy(image) = &mut self.base else { return Ok(()) };
+        let itemsize = self.dtype.itemsize();
+        let (rectangle, layout) = visible(&self.layout, image.stored_shape(), itemsize)?;
+        let nbytes = layout.len() * itemsize;
+        let out = scratch.blocks[0].bytes_mut(nbytes)?;
+        if nbytes > 0 {
+            image.read(rectangle, out)?;
+        }
+        (self.place, self.layout) = (Place::Block(0), layout);
+        Ok(())
+    }
+
+    /// Makes the pixels that are visible at `out`, if they are not there yet and need no change:
+    /// whether it did.
+    fn make_at(&mut self, out: &mut [u8]) -> Result<bool> {
+        let Base::Lazy(image) = &mut self.base else { return Ok(false) };
+        let itemsize = self.dtype.itemsize();
+        let (rectangle, layout) = visible(&self.layout, image.stored_shape(), itemsize)?;
+        let nbytes = layout.len() * itemsize;
+        let as_stored = layout.is_contiguous(itemsize, Order::C) && layout.offset() == 0;
+        if !as_stored || nbytes == 0 || nbytes != out.len() {
+            return Ok(false);
+        }
+        image.read(rectangle, out)?;
+        Ok(true)
     }
 
     /// The dtype of the elements.
@@ -304,6 +363,11 @@ impl<'a> Frame<'a> {
         if !self.windows.is_empty() {
             self.settle(scratch)?;
         }
+        let is_copied = self.resize.is_none() && axes.is_none() && map.steps().is_empty();
+        if is_copied && self.is_unmade() && self.make_at(destination)? {
+            return Ok(());
+        }
+        self.make(scratch)?;
         if let Some(Resized { resize, window, .. }) = self.resize.take() {
             let mut weights = std::mem::take(&mut scratch.resize);
             let finish = ResizeOutput { window, map, channels_first: axes.is_some(), stores };
@@ -325,8 +389,8 @@ impl<'a> Frame<'a> {
         }
         let windows = std::mem::take(&mut self.windows);
         let (mut rows, mut columns) = (follow(&windows, HEIGHT)?, follow(&windows, WIDTH)?);
-        if self.resize.is_some() {
-            // Only the visible part of a resized image is made.
+        if self.resize.is_some() || self.is_unmade() {
+            // Only the visible part of an image is made.
             let (own_rows, own_columns) = (own_part(&mut rows), own_part(&mut columns));
             self.crop(Rectangle {
                 top: own_rows.start,
@@ -405,6 +469,7 @@ impl<'a> Frame<'a> {
         dtype: DType,
         write: impl FnOnce(ViewRef<'_>, &mut [u8]) -> Result<()>,
     ) -> Result<()> {
+        self.make(scratch)?;
         let layout = Layout::contiguous(shape, dtype.itemsize(), Order::C)?;
         let nbytes = layout.len() * dtype.itemsize();
         let [first, second] = &mut scratch.blocks;
@@ -433,6 +498,7 @@ impl<'a> Frame<'a> {
             return change(Packed { bytes, shape, dtype, channels_first: *channels_first });
         }
         self.settle(scratch)?;
+        self.make(scratch)?;
         let packed =
             self.layout.is_contiguous(self.dtype.itemsize(), Order::C) && self.layout.offset() == 0;
         if self.place == Place::Base || !packed {
@@ -469,7 +535,7 @@ impl<'a> Frame<'a> {
             (Place::Base, Base::Item(item)) => {
                 Ok(ViewRef::new(item.buffer(), self.layout.clone(), &self.dtype)?)
             }
-            (Place::Base, Base::Written { .. }) => Err(Error::NotInPlace),
+            (Place::Base, Base::Lazy(_) | Base::Written { .. }) => Err(Error::NotInPlace),
             (Place::Block(_), _) => block.view(self.layout.clone(), &self.dtype),
         }
     }

@@ -137,6 +137,9 @@ impl Input<'_> {
             return Ok(());
         }
         // Other paddings show pixels of the image, whose values can be mapped later.
-        fill.check_mirrored(transform, self.sizes, padding)
+        if self.sizes.is_open {
+            return Ok(());
+        }
+        fill.check_size(transform, self.sizes.least, padding)
     }
 }

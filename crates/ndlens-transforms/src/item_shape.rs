@@ -7,6 +7,7 @@ use std::fmt;
 pub struct ItemShape<'a> {
     least: &'a [usize],
     most: &'a [usize],
+    is_open: bool,
 }
 
 impl<'a> From<&'a [usize]> for ItemShape<'a> {
@@ -18,13 +19,25 @@ impl<'a> From<&'a [usize]> for ItemShape<'a> {
 impl<'a> ItemShape<'a> {
     /// The shape of items that all have this shape.
     pub fn fixed(shape: &'a [usize]) -> Self {
-        ItemShape { least: shape, most: shape }
+        ItemShape { least: shape, most: shape, is_open: false }
     }
 
     /// The shape of items whose axes are between these sizes. Both lists have the same length.
     pub fn between(least: &'a [usize], most: &'a [usize]) -> Self {
         debug_assert_eq!(least.len(), most.len());
-        ItemShape { least, most }
+        ItemShape { least, most, is_open: false }
+    }
+
+    /// The shape of items whose sizes are unknown until they are read, such as encoded images: each
+    /// axis is between these sizes, which no item need have. Both lists have the same length.
+    pub fn open(least: &'a [usize], most: &'a [usize]) -> Self {
+        debug_assert_eq!(least.len(), most.len());
+        ItemShape { least, most, is_open: true }
+    }
+
+    /// Whether the sizes of items are unknown until they are read.
+    pub fn is_open(self) -> bool {
+        self.is_open
     }
 
     /// The least size of each axis.
@@ -48,11 +61,13 @@ impl<'a> ItemShape<'a> {
     }
 }
 
-/// For example "[480, 640, 3]" or "[240..480, 320..640, 3]".
+/// For example "[480, 640, 3]", "[240..480, 320..640, 3]" or, if sizes are unknown, "[?, ?, 3]".
 impl fmt::Display for ItemShape<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let size = |(least, most): (&usize, &usize)| {
-            if least == most { most.to_string() } else { format!("{least}..{most}") }
+        let size = |(least, most): (&usize, &usize)| match (least == most, self.is_open) {
+            (true, _) => most.to_string(),
+            (false, true) => "?".to_owned(),
+            (false, false) => format!("{least}..{most}"),
         };
         let sizes: Vec<_> = self.least.iter().zip(self.most).map(size).collect();
         write!(f, "[{}]", sizes.join(", "))

@@ -20,7 +20,7 @@
 //! | content | file |
 //! |---|---|
 //! | a transform | `crop.rs`, `pad.rs`, `flip.rs`, `resize.rs`, `colour.rs`, `erase.rs`, `noise.rs`, `values.rs`, `layout.rs` |
-//! | the trait of all transforms | `step.rs`; its input at the check: `input.rs`; the image that it is applied to: `frame.rs`, `packed.rs` |
+//! | the trait of all transforms | `step.rs`; its input at the check: `input.rs`; the image that it is applied to: `frame.rs`, `packed.rs`, `lazy.rs` |
 //! | shared types | `size.rs`, `interval.rs`, `fill.rs`, `scratch.rs` |
 //! | a list of transforms | `pipeline.rs`; without its last values: `deferred.rs`; fields that draw together: `joint.rs` |
 //! | transforms by name, for Python | `arguments.rs`, `registry.rs` |
@@ -44,6 +44,7 @@ mod interval;
 mod item_shape;
 mod joint;
 mod layout;
+mod lazy;
 pub mod mixing;
 mod noise;
 mod packed;
@@ -77,6 +78,7 @@ pub use interval::Interval;
 pub use item_shape::ItemShape;
 pub use joint::Pair;
 pub use layout::ChannelsFirst;
+pub use lazy::LazyImage;
 pub use mixing::{Mix, Mixing};
 pub use noise::{RandomJitter, RandomScale};
 pub use packed::Packed;

@@ -59,6 +59,7 @@ impl Step for Pad {
         frame: &mut Frame<'a>,
         _scratch: &mut Scratch,
     ) -> Result<()> {
+        self.fill.check_size(Self::NAME, frame.size(), self.padding)?;
         frame.pad(self.padding, &self.fill)
     }
 }

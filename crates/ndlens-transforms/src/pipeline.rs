@@ -27,6 +27,7 @@ use crate::error::{Error, Result};
 use crate::frame::Frame;
 use crate::input::Input;
 use crate::item_shape::ItemShape;
+use crate::lazy::LazyImage;
 use crate::mixing::region::Image;
 use crate::params::{Drawn, DrawnList, Kind};
 use crate::random::{ItemStream, Stream, label};
@@ -134,7 +135,8 @@ impl Pipeline {
     ///
     /// # Errors
     ///
-    /// The errors of [`Step::check`]; [`Error::ShapesDiffer`]; [`Error::NotFloat`],
+    /// The errors of [`Step::check`]; [`Error::ShapesDiffer`], [`Error::SizesUnknown`];
+    /// [`Error::NotFloat`],
     /// [`Error::ZeroStd`], [`Error::StatisticsLength`] and [`Error::InTransform`] if the kernels
     /// cannot map the values; [`Error::Core`] if an output item does not fit the address space.
     pub fn compile<'a>(
@@ -149,7 +151,11 @@ impl Pipeline {
             values: vec![],
             channel_axis: (items.most().len() == 3).then_some(CHANNEL),
             dtype: dtype.clone(),
-            sizes: Sizes { least: Size::of(items.least()), most: Size::of(items.most()) },
+            sizes: Sizes {
+                least: Size::of(items.least()),
+                most: Size::of(items.most()),
+                is_open: items.is_open(),
+            },
             turn: None,
         };
         transforms.iter().try_for_each(|transform| compiler.add(transform.clone()))?;
@@ -280,6 +286,9 @@ impl Compiler<'_> {
         let others = self.items.sizes().skip(CHANNEL);
         let Some(size) = self.sizes.as_one().filter(|_| others.into_iter().all(|s| s.is_some()))
         else {
+            if self.items.is_open() {
+                return Err(Error::SizesUnknown { got: self.items.to_string() });
+            }
             let images = self.items.most().len() == 3;
             return Err(Error::ShapesDiffer { got: self.items.to_string(), images });
         };
@@ -519,14 +528,45 @@ impl Pipeline {
         stores: Stores,
         scratch: &mut Scratch,
     ) -> Result<()> {
-        let mut drawn = drawn.iter();
-        // Elements that are read again at once stay in the cache.
-        let stores = if self.finishing.is_empty() { stores } else { Stores::Cached };
         if self.stages.is_empty() && self.axes.is_none() {
+            let stores = self.stores(stores);
             self.values.apply(&item, self.channel_axis, destination, stores)?;
-            return self.finish(drawn, destination, scratch);
+            return self.finish(drawn.iter(), destination, scratch);
         }
-        let mut frame = Frame::new(item);
+        self.run_frame(Frame::new(item), drawn, destination, stores, scratch)
+    }
+
+    /// As [`run`](Self::run), of an image whose pixels are made when they are read: the rectangle
+    /// that is visible where a transform first needs pixels, and no others.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run); those of [`LazyImage::read`].
+    pub fn run_lazy(
+        &self,
+        image: &mut dyn LazyImage,
+        drawn: &[Drawn],
+        destination: &mut [u8],
+        stores: Stores,
+        scratch: &mut Scratch,
+    ) -> Result<()> {
+        self.run_frame(Frame::lazy(image)?, drawn, destination, stores, scratch)
+    }
+
+    /// Elements that are read again at once stay in the cache.
+    fn stores(&self, stores: Stores) -> Stores {
+        if self.finishing.is_empty() { stores } else { Stores::Cached }
+    }
+
+    fn run_frame<'a>(
+        &'a self,
+        mut frame: Frame<'a>,
+        drawn: &[Drawn],
+        destination: &mut [u8],
+        stores: Stores,
+        scratch: &mut Scratch,
+    ) -> Result<()> {
+        let mut drawn = drawn.iter();
         for stage in &self.stages {
             match stage {
                 Stage::Values { map, channel_axis } => frame.map(map, *channel_axis, scratch)?,
@@ -534,6 +574,7 @@ impl Pipeline {
             }
         }
         let axes = self.axes.as_ref().map(<[isize; 3]>::as_slice);
+        let stores = self.stores(stores);
         frame.finish(&self.values, self.channel_axis, axes, destination, stores, scratch)?;
         self.finish(drawn, destination, scratch)
     }

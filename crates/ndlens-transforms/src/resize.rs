@@ -73,17 +73,18 @@ impl TargetSize {
         }
     }
 
-    /// The least and the largest size of resized images.
-    fn range(self) -> Sizes {
+    /// The least and the largest size of resized images. `is_open` says whether the sizes before
+    /// are unknown.
+    fn range(self, is_open: bool) -> Sizes {
         let square = |side| Size { height: side, width: side };
         match self {
             TargetSize::Exactly { height, width } => Sizes::one(Size { height, width }),
-            TargetSize::Longer { size } => Sizes { least: square(1), most: square(size) },
+            TargetSize::Longer { size } => Sizes { least: square(1), most: square(size), is_open },
             TargetSize::Shorter { size, max_size: None } => {
-                Sizes { least: square(size), most: square(usize::MAX) }
+                Sizes { least: square(size), most: square(usize::MAX), is_open }
             }
             TargetSize::Shorter { max_size: Some(most), .. } => {
-                Sizes { least: square(1), most: square(most) }
+                Sizes { least: square(1), most: square(most), is_open }
             }
         }
     }
@@ -160,7 +161,7 @@ impl Step for Resize {
         self.unchanged = Some(unchanged(Self::NAME, input, least, self.filter)?);
         Ok(Effect::Image(match input.sizes().as_one() {
             Some(size) => Sizes::one(self.target.of(size)),
-            None => self.target.range(),
+            None => self.target.range(input.sizes().is_open),
         }))
     }
 

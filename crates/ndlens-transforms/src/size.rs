@@ -74,12 +74,15 @@ pub struct Sizes {
     pub least: Size,
     /// The largest height and width.
     pub most: Size,
+    /// Whether the sizes are unknown until images are read. Then these are bounds that no image
+    /// need have, and each image is checked by itself when it is made.
+    pub is_open: bool,
 }
 
 impl Sizes {
     /// All images of one size.
     pub fn one(size: Size) -> Self {
-        Sizes { least: size, most: size }
+        Sizes { least: size, most: size, is_open: false }
     }
 
     /// The one size of all images; None if they may differ.
@@ -91,6 +94,15 @@ impl Sizes {
     /// same.
     #[must_use]
     pub fn map(self, of: impl Fn(Size) -> Size) -> Self {
-        Sizes { least: of(self.least), most: of(self.most) }
+        Sizes { least: of(self.least), most: of(self.most), ..self }
+    }
+
+    /// Checks that all images have at least these rows and columns, as far as it is known.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::CropTooLarge`].
+    pub fn fit(self, transform: &'static str, height: usize, width: usize) -> Result<()> {
+        if self.is_open { Ok(()) } else { self.least.fits(transform, height, width) }
     }
 }

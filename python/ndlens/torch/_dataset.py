@@ -87,6 +87,7 @@ _ELSEWHERE = {
     "collate_fn": _GIVE_TO_DATA_LOADER,
     "drop_last": _GIVE_TO_DATA_LOADER,
     "num_workers": _GIVE_TO_DATA_LOADER,
+    "on_error": "a DataLoader's batches have the items it asks for; nl.Loader leaves items out",
     "sampler": _GIVE_TO_DATA_LOADER,
     "shuffle": _GIVE_TO_DATA_LOADER,
     "target_transform": "give transforms=, a list for each field",

@@ -6,8 +6,9 @@
 //!  B = Y + 1.772 (Cb - 128)
 //! ```
 //!
-//! The constants have 16 bits of fraction. Their integer parts are added apart, so that the rest are
-//! numbers of 16 bits. Conversion and interleaving are two loops: compilers make vectors of each.
+//! The constants have 16 bits of fraction. Their integer parts are added apart, so that the rest
+//! are numbers of 16 bits. Conversion and interleaving are two loops: compilers make vectors of
+//! each.
 
 /// Samples that are converted at once.
 const CHUNK: usize = 32;

@@ -16,7 +16,7 @@ pub(super) struct Entropy<'a, 's> {
     place: BitPlace,
     is_read: bool,
     /// Of each component of the scan.
-    last_dc: [i32; 3],
+    last_dc: [i32; 4],
     /// MCUs between restarts, or more than there are.
     interval: usize,
     /// MCUs up to the next restart.
@@ -25,8 +25,8 @@ pub(super) struct Entropy<'a, 's> {
 
 /// What is done with an MCU.
 pub(super) trait McuReader {
-    /// Reads the blocks of an MCU: by its number from 0 on, with the last DC coefficients.
-    fn read(&mut self, bits: &mut Bits<'_>, last_dc: &mut [i32; 3], number: usize) -> Result<()>;
+    /// Reads the blocks of the next MCU, with the last DC coefficient of each component.
+    fn read(&mut self, bits: &mut Bits<'_>, last_dc: &mut [i32; 4]) -> Result<()>;
 }
 
 impl<'a, 's> Entropy<'a, 's> {
@@ -38,7 +38,7 @@ impl<'a, 's> Entropy<'a, 's> {
             data,
             place: BitPlace::default(),
             is_read: false,
-            last_dc: [0; 3],
+            last_dc: [0; 4],
             interval,
             left: interval,
         }
@@ -52,12 +52,12 @@ impl<'a, 's> Entropy<'a, 's> {
             self.restart_if_due()?;
             if !self.is_read {
                 self.intervals.read(self.data)?;
-                (self.is_read, self.place, self.last_dc) = (true, BitPlace::default(), [0; 3]);
+                (self.is_read, self.place, self.last_dc) = (true, BitPlace::default(), [0; 4]);
             }
             let run = self.left.min(count - done);
             let mut bits = Bits::new(self.data, self.place);
-            for number in done..done + run {
-                reader.read(&mut bits, &mut self.last_dc, number)?;
+            for _ in 0..run {
+                reader.read(&mut bits, &mut self.last_dc)?;
             }
             if bits.overran() {
                 return Err(damaged("its data ends within a block"));
@@ -119,14 +119,11 @@ pub(super) fn read_block(
     group.set(0, lane, *last_dc as i16);
     let mut k = 1;
     loop {
-        bits.refill();
-        // As many as 56 bits are enough for.
+        // As many as 44 bits are enough for.
         for _ in 0..4 {
             let next = ac.coefficients(bits);
-            let first = k + next.first_zeros();
-            let second = first + 1 + next.second_zeros();
-            let end = second + next.has_second();
-            if end + next.ends() > 64 {
+            let end = k + next.places();
+            if end > 64 {
                 // The block is full; or its next code is long; or the bits stand for more than the
                 // block has left, so that the last of them belong to the next one.
                 if k == 64 {
@@ -146,13 +143,14 @@ pub(super) fn read_block(
             }
             bits.consume(next.length());
             // Where there is no second one, zero is written where the next one will be, if any.
-            group.set(second, lane, next.second());
-            group.set(first, lane, next.first());
+            group.set(end - next.back(), lane, next.second());
+            group.set(k + next.zeros(), lane, next.first());
             k = end;
-            if next.ends() != 0 {
+            if next.ends() {
                 return Ok(());
             }
         }
+        bits.refill();
     }
 }
 
@@ -167,8 +165,7 @@ pub(super) fn skip_block(
     *last_dc = last_dc.wrapping_add(dc.difference(bits)?);
     let mut k = 1;
     loop {
-        bits.refill();
-        // As many as 56 bits are enough for.
+        // As many as 44 bits are enough for.
         for _ in 0..2 {
             let stride = ac.stride(bits);
             let end = k + stride.coefficients();
@@ -193,5 +190,6 @@ pub(super) fn skip_block(
                 return Ok(());
             }
         }
+        bits.refill();
     }
 }

@@ -192,6 +192,7 @@ impl Plan {
 
 /// Makes a range as large as to have all of another one too.
 fn cover(range: &mut Range<usize>, more: Range<usize>) {
-    *range =
-        if range.is_empty() { more } else { range.start.min(more.start)..range.end.max(more.end) };
+    let is_empty = range.start == range.end;
+    let start = if is_empty { more.start } else { range.start.min(more.start) };
+    *range = start..range.end.max(more.end);
 }

@@ -2,8 +2,9 @@
 //!
 //! A decoder spends most of its time here, waiting for one table after the other: where a symbol
 //! starts is known only after the one before it. So each look into a table should answer as much as
-//! possible. A code and the bits of its value are answered at once if both are short, and so are two
-//! coefficients and the end of the block. If a block is skipped, the sum of bits is all that counts.
+//! possible. A code and the bits of its value are answered at once if both are short, and so are
+//! two coefficients and the end of the block. If a block is skipped, the sum of bits is all that
+//! counts.
 
 use super::bits::{Bits, extend};
 use super::markers::damaged;
@@ -11,6 +12,8 @@ use crate::error::{Error, Result};
 
 /// Bits that the tables of symbols are read by. A longer code is searched for.
 const SYMBOL_BITS: u32 = 9;
+/// Bits that the tables of DC differences are read by.
+const DC_BITS: u32 = 10;
 /// Bits that the tables of coefficients are read by.
 pub(super) const AC_BITS: u32 = 11;
 
@@ -102,7 +105,15 @@ fn no_code() -> Error {
 
 /// A table for DC differences. Symbols are sizes of magnitudes.
 #[derive(Debug, Clone)]
-pub(super) struct DcTable(Code);
+pub(super) struct DcTable {
+    code: Code,
+    differences: [Difference; 1 << DC_BITS],
+}
+
+/// The difference that the next bits begin with, if it is short: its length in the lowest six bits,
+/// and its value in the high byte. Zero if it is longer.
+#[derive(Debug, Clone, Copy, Default)]
+struct Difference(u16);
 
 impl DcTable {
     fn new(table: &[u8]) -> Result<DcTable> {
@@ -110,14 +121,33 @@ impl DcTable {
         if table[16..].iter().any(|&size| size > 15) {
             return Err(damaged("a Huffman table has DC differences of more than 15 bits"));
         }
-        Ok(DcTable(code))
+        let mut differences = [Difference::default(); 1 << DC_BITS];
+        for (next, difference) in differences.iter_mut().enumerate() {
+            let Some((length, size)) = code.find(next << (16 - DC_BITS)) else { continue };
+            let end = length + u32::from(size);
+            if end <= DC_BITS {
+                let raw = next >> (DC_BITS - end) & ((1 << size) - 1);
+                let value = extend(raw as i32, size.into());
+                if (-128..128).contains(&value) {
+                    *difference = Difference(end as u16 | (value as u16) << 8);
+                }
+            }
+        }
+        Ok(DcTable { code, differences })
     }
 
-    /// Reads a difference, at most 31 bits.
+    /// Reads a difference, of bits that were refilled. At least 44 bits are held after it.
     #[inline(always)]
     pub(super) fn difference(&self, bits: &mut Bits<'_>) -> Result<i32> {
-        let size = self.0.symbol(bits)?;
-        Ok(bits.magnitude(u32::from(size & 15)))
+        let Difference(short) = self.differences[bits.peek(DC_BITS)];
+        if short != 0 {
+            bits.consume(u32::from(short));
+            return Ok(i32::from(short as i16 >> 8));
+        }
+        let size = self.code.symbol(bits)?;
+        let difference = bits.magnitude(u32::from(size & 15));
+        bits.refill();
+        Ok(difference)
     }
 }
 
@@ -125,18 +155,29 @@ impl DcTable {
 /// none, and perhaps the end of the block.
 ///
 /// ```text
-///  bits  0..6    6..10         10          11        12..18            18..24      24..32
-///        length  zeros before  whether     whether   zeros before the  the second  the first
-///        of all  the second    there is a  the       first, or         value       value
-///                              second      block     TOO_LONG
-///                                          ends
+///  bits  0..6    6..8         8..15         15        16..20      20..25  25..32
+///        length  places from  places        whether   zeros       the     the
+///        of all  the second   of all, or    the       before the  second  first
+///                to the end   TOO_LONG      block     first       value   value
+///                                           ends
 /// ```
+///
+/// The end of the block counts as a place, since it is not coded if the block is full. The second
+/// place is that after the first where there is no second coefficient.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Coefficients(u32);
 
 impl Coefficients {
-    /// In place of zeros before the first: they lead beyond the block.
-    const TOO_LONG: Coefficients = Coefficients(63 << 12);
+    /// The places lead beyond the block.
+    const TOO_LONG: Coefficients = Coefficients::new(0, 0, 0, 64, 0);
+
+    const fn new(length: u32, zeros: u32, back: u32, places: u32, ends: u32) -> Coefficients {
+        Coefficients(length | back << 6 | places << 8 | ends << 15 | zeros << 16)
+    }
+
+    const fn with_values(self, first: i32, second: i32) -> Coefficients {
+        Coefficients(self.0 | (first as u32) << 25 | (second as u32 & 31) << 20)
+    }
 
     /// Bits of all, in the lowest six bits.
     #[inline(always)]
@@ -144,67 +185,72 @@ impl Coefficients {
         self.0
     }
 
+    /// Places of all.
+    #[inline(always)]
+    pub(super) fn places(self) -> usize {
+        (self.0 >> 8 & 127) as usize
+    }
+
     /// Zeros before the first coefficient.
     #[inline(always)]
-    pub(super) fn first_zeros(self) -> usize {
-        (self.0 >> 12 & 63) as usize
+    pub(super) fn zeros(self) -> usize {
+        (self.0 >> 16 & 15) as usize
     }
 
-    /// Zeros between the first and the second coefficient.
+    /// Places from the second coefficient to the end of all.
     #[inline(always)]
-    pub(super) fn second_zeros(self) -> usize {
-        (self.0 >> 6 & 15) as usize
+    pub(super) fn back(self) -> usize {
+        (self.0 >> 6 & 3) as usize
     }
 
-    /// 1 if there is a second coefficient.
+    /// Whether the block ends here.
     #[inline(always)]
-    pub(super) fn has_second(self) -> usize {
-        (self.0 >> 10 & 1) as usize
-    }
-
-    /// 1 if the block ends here.
-    #[inline(always)]
-    pub(super) fn ends(self) -> usize {
-        (self.0 >> 11 & 1) as usize
+    pub(super) fn ends(self) -> bool {
+        self.0 & 1 << 15 != 0
     }
 
     /// The first coefficient; 0 if the block ends before it.
     #[inline(always)]
     pub(super) fn first(self) -> i16 {
-        (self.0 as i32 >> 24) as i16
+        (self.0 as i32 >> 25) as i16
     }
 
     /// The second coefficient; 0 if there is none.
     #[inline(always)]
     pub(super) fn second(self) -> i16 {
-        ((self.0 << 8) as i32 >> 26) as i16
+        ((self.0 << 7) as i32 >> 27) as i16
     }
 
     /// The answer for the next [`AC_BITS`] bits.
-    fn new(code: &Code, next: u32) -> Coefficients {
-        const ENDS: u32 = 1 << 11;
-        let one = match Coefficient::within(code, next, 0) {
+    fn of(code: &Code, next: u32) -> Coefficients {
+        let (zeros, first, first_end) = match Coefficient::within(code, next, 0) {
             None => return Coefficients::TOO_LONG,
-            Some(Coefficient::End { end }) => return Coefficients(end | ENDS),
-            Some(Coefficient::Value { zeros, value, end }) => {
-                (zeros << 12 | (value as u32) << 24, end)
-            }
+            // The place of the end stands for the first one too.
+            Some(Coefficient::End { end }) => return Coefficients::new(end, 0, 0, 1, 1),
+            Some(Coefficient::Value { zeros, value, end }) => (zeros, value, end),
         };
-        let two = match Coefficient::within(code, next, one.1) {
-            None => return Coefficients(one.0 | one.1),
-            Some(Coefficient::End { end }) => return Coefficients(one.0 | end | ENDS),
-            // Six bits are left for the second value.
-            Some(Coefficient::Value { value, .. }) if !(-32..32).contains(&value) => {
-                return Coefficients(one.0 | one.1);
-            }
-            Some(Coefficient::Value { zeros, value, end }) => {
-                (one.0 | zeros << 6 | 1 << 10 | (value as u32 & 63) << 18, end)
-            }
-        };
-        match Coefficient::within(code, next, two.1) {
-            Some(Coefficient::End { end }) => Coefficients(two.0 | end | ENDS),
-            Some(Coefficient::Value { .. }) | None => Coefficients(two.0 | two.1),
+        if !(-64..64).contains(&first) {
+            return Coefficients::TOO_LONG;
         }
+        let one = Coefficients::new(first_end, zeros, 0, zeros + 1, 0).with_values(first, 0);
+        let (between, second, second_end) = match Coefficient::within(code, next, first_end) {
+            None => return one,
+            Some(Coefficient::End { end }) => {
+                return Coefficients::new(end, zeros, 1, zeros + 2, 1).with_values(first, 0);
+            }
+            Some(Coefficient::Value { zeros, value, end }) => (zeros, value, end),
+        };
+        if !(-16..16).contains(&second) {
+            return one;
+        }
+        let places = zeros + 1 + between + 1;
+        let two = match Coefficient::within(code, next, second_end) {
+            Some(Coefficient::End { end }) => Coefficients::new(end, zeros, 2, places + 1, 1),
+            Some(Coefficient::Value { .. }) | None => {
+                Coefficients::new(second_end, zeros, 1, places, 0)
+            }
+        };
+        two.with_values(first, second)
     }
 }
 
@@ -228,11 +274,12 @@ impl Coefficient {
             return Some(Coefficient::End { end });
         }
         let raw = next >> (AC_BITS - end) & ((1 << size) - 1);
-        let value = extend(raw as i32, size);
-        // Eight bits are there for it.
-        (-128..128).contains(&value).then_some(Coefficient::Value { zeros, value, end })
+        Some(Coefficient::Value { zeros, value: extend(raw as i32, size), end })
     }
 }
+
+/// Bits of a stride, at most.
+const MOST_STRIDE: u32 = 22;
 
 /// How far the next bits of AC coefficients lead, for blocks that are skipped.
 ///
@@ -281,7 +328,7 @@ impl Stride {
             if size == 0 && zeros != 15 {
                 return Stride((end + length) as u16 | (coefficients + 1) << 6 | 1 << 13);
             }
-            if coefficients + zeros + 1 > 63 {
+            if coefficients + zeros + 1 > 63 || end + length + size > MOST_STRIDE {
                 break;
             }
             end += length + size;
@@ -308,7 +355,7 @@ impl AcTable {
             strides: [Stride::default(); 1 << AC_BITS],
         };
         for next in 0..1 << AC_BITS {
-            made.coefficients[next as usize] = Coefficients::new(&made.code, next);
+            made.coefficients[next as usize] = Coefficients::of(&made.code, next);
             made.strides[next as usize] = Stride::new(&made.code, next);
         }
         Ok(made)

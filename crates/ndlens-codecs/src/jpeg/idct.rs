@@ -1,10 +1,10 @@
 //! The inverse DCT of 8 x 8 blocks, equal to libjpeg's accurate one to the bit.
 //!
 //! It is the algorithm of C. Loeffler, A. Ligtenberg and G. Moschytz, "Practical fast 1-D DCT
-//! algorithms with 11 multiplications", ICASSP 1989, with 12 multiplications, in fixed point with 13
-//! bits, on the columns and then on the rows. Between the two, values have 2 bits of fraction. Sums
-//! of two inputs wrap at 16 bits, and results of the first pass saturate there, as in the bodies of
-//! libjpeg-turbo for vectors. So values that no encoder makes give the same samples too.
+//! algorithms with 11 multiplications", ICASSP 1989, with 12 multiplications, in fixed point with
+//! 13 bits, on the columns and then on the rows. Between the two, values have 2 bits of fraction.
+//! Sums of two inputs wrap at 16 bits, and results of the first pass saturate there, as in the
+//! bodies of libjpeg-turbo for vectors. So values that no encoder makes give the same samples too.
 
 use super::blocks::{Group, LANES, PLACES};
 

@@ -1,7 +1,7 @@
 //! The entropy-coded data of a scan, in the intervals between its restart markers.
 //!
-//! In the data, a byte 0xFF that is no marker is followed by a zero, which is left out here. So what
-//! reads bits never looks for markers, and finds the end of the data by its position alone.
+//! In the data, a byte 0xFF that is no marker is followed by a zero, which is left out here. So
+//! what reads bits never looks for markers, and finds the end of the data by its position alone.
 
 use memchr::memchr;
 

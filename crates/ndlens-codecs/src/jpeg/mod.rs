@@ -6,7 +6,7 @@
 //!
 //!  geometry    the blocks, samples and rows that a region needs
 //!  intervals   entropy-coded data without stuffed bytes -> bits -> huffman: symbols
-//!  entropy     MCU by MCU: blocks into groups of sixteen, or past them
+//!  entropy     block by block: into groups of sixteen, or past them; mcu: which of them
 //!  strip       idct, reduced_idct: the samples of one MCU row
 //!  pixels      upsample, colour: row by row into the given memory
 //!  baseline    the loop over MCU rows
@@ -35,6 +35,7 @@ mod huffman;
 mod idct;
 mod intervals;
 pub(crate) mod markers;
+mod mcu;
 pub(crate) mod open;
 mod pixels;
 mod reduced_idct;

@@ -25,7 +25,7 @@ pub(crate) fn open<'a>(bytes: &'a [u8], limits: Limits) -> Result<Box<dyn Decode
         depth: Depth::Eight,
         orientation: markers.exif.map_or(Orientation::Upright, exif::orientation),
     };
-    match Baseline::new(bytes, markers.clone(), header)? {
+    match Baseline::new(bytes, markers.clone(), header, colours)? {
         Some(decoder) => Ok(Box::new(decoder)),
         None => Ok(Box::new(WholeJpeg { bytes, header, markers, colours })),
     }

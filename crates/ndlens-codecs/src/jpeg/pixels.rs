@@ -3,10 +3,12 @@
 use ndlens_kernels::{Body, Level};
 
 use super::colour;
+use super::components::Colours;
 use super::geometry::{Plan, Plane, Upsampling};
 use super::strip::{Strip, fill};
 use super::upsample;
 use crate::error::Result;
+use crate::mode::Mode;
 
 /// What pixels are made of, and what they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +32,21 @@ pub(super) enum Pixels {
 }
 
 impl Pixels {
+    /// Those of a mode; `None` if the colours have four components.
+    pub(super) fn of(colours: Colours, mode: Mode) -> Option<Pixels> {
+        Some(match (colours, mode) {
+            (Colours::Grey, Mode::L | Mode::Unchanged) | (Colours::YCbCr, Mode::L) => Pixels::Grey,
+            (Colours::Grey, Mode::Rgb) => Pixels::GreyToRgb,
+            (Colours::Grey, Mode::Rgba) => Pixels::GreyToRgba,
+            (Colours::YCbCr, Mode::Rgb | Mode::Unchanged) => Pixels::YccToRgb,
+            (Colours::YCbCr, Mode::Rgba) => Pixels::YccToRgba,
+            (Colours::Rgb, Mode::L) => Pixels::RgbToGrey,
+            (Colours::Rgb, Mode::Rgb | Mode::Unchanged) => Pixels::Rgb,
+            (Colours::Rgb, Mode::Rgba) => Pixels::Rgba,
+            (Colours::Cmyk | Colours::Ycck, _) => return None,
+        })
+    }
+
     /// Components that are needed.
     pub(super) fn components(self) -> usize {
         match self {

@@ -2,6 +2,8 @@
 //!
 //! A sample is the mean of those of the full transform that it stands for: their sums, simplified.
 
+#![expect(clippy::needless_range_loop, reason = "a lane is a place in several arrays")]
+
 use super::blocks::{Group, LANES, PLACES};
 use super::idct::{CONSTANT_BITS, PASS_BITS, round, sample, saturate, times};
 

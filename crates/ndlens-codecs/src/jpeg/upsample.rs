@@ -1,8 +1,8 @@
 //! Rows of samples to rows of pixels: libjpeg's triangle filters, to the bit.
 //!
 //! A sample of a component with half the columns lies between two pixels. A pixel gets 3/4 of the
-//! nearer sample and 1/4 of the farther one, rounded up and down in turn. The ends of a row count as
-//! those of the image. Where they are not, the caller does not use the pixel there.
+//! nearer sample and 1/4 of the farther one, rounded up and down in turn. The ends of a row count
+//! as those of the image. Where they are not, the caller does not use the pixel there.
 
 /// Twice as many columns.
 #[inline(always)]

@@ -7,12 +7,13 @@
 
 use ndlens_kernels::{Body, Level};
 
-use super::coefficients::Coefficients;
+use super::blocks::LANES;
 use super::components::Colours;
 use super::geometry::Plan;
 use super::markers::{Frame, Markers};
 use super::pixels::component_row;
 use super::scans::{Quantisation, read_all};
+use super::scratch::{WholeRows, WholeScratch};
 use super::strip::{Strip, fill};
 use crate::decoder::{Decoder, ImageMut, check_request};
 use crate::error::{Error, Result};
@@ -30,23 +31,6 @@ pub(crate) struct WholeJpeg<'a> {
     pub(crate) header: Header,
     pub(crate) markers: Markers<'a>,
     pub(crate) colours: Colours,
-}
-
-/// Buffers of [`WholeJpeg`].
-#[derive(Debug, Default)]
-pub(crate) struct WholeScratch {
-    data: Vec<u8>,
-    coefficients: [Coefficients; 4],
-    strips: [Strip; 4],
-    rows: WholeRows,
-}
-
-/// Room for a row of each component, with as many samples as pixels, and for all of them.
-#[derive(Debug, Default)]
-struct WholeRows {
-    upsampled: [Vec<u8>; 4],
-    sums: Vec<u16>,
-    samples: Vec<u8>,
 }
 
 /// Refuses what no decoder here takes.
@@ -107,10 +91,11 @@ impl WholeJpeg<'_> {
             what: error.to_string(),
         };
         let level = Level::chosen().map_err(unsupported)?;
-        let WholeScratch { coefficients, strips, rows, .. } = scratch;
+        let WholeScratch { coefficients, groups, strips, rows, .. } = scratch;
+        groups.clear();
         for ((plane, strip), table) in plan.planes.iter().zip(&mut *strips).zip(quantisation) {
             // Products wrap at 16 bits, so factors do.
-            strip.prepare(plane, &table.map(|factor| factor as i16))?;
+            strip.prepare(plane, &table.map(|factor| factor as i16), groups)?;
         }
         for (plane, upsampled) in plan.planes.iter().zip(&mut rows.upsampled) {
             fill(upsampled, plane.columns.len() * plane.expansion().0, &0)?;
@@ -128,7 +113,7 @@ impl WholeJpeg<'_> {
                 for down in 0..plane.vertical {
                     for (place, across) in plane.blocks.clone().enumerate() {
                         let block = component.block(across, mcu_row * plane.vertical + down);
-                        let group = strip.group(down, place);
+                        let group = &mut groups[strip.first_group(down) + place / LANES];
                         // The group is zero.
                         for (k, &value) in
                             block.iter().enumerate().filter(|(_, value)| **value != 0)
@@ -137,7 +122,7 @@ impl WholeJpeg<'_> {
                         }
                     }
                 }
-                strip.transform(level, mcu_row);
+                strip.transform(level, groups, mcu_row);
             }
             let is_there = |row: usize| {
                 let mut planes = plan.planes.iter();

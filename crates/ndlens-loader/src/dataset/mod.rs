@@ -14,7 +14,7 @@ use std::sync::Mutex;
 
 use ndlens_core::{Buffer, DType, Layout, View};
 use ndlens_kernels::Stores;
-use ndlens_transforms::{Scratch, Stream};
+use ndlens_transforms::Stream;
 
 use crate::compiled::{CompiledField, compile};
 use crate::config::Values;
@@ -26,6 +26,7 @@ use crate::error::{Error, Result};
 use crate::field::Field;
 use crate::memory::pool::Pool;
 use crate::memory::store_policy::StorePolicy;
+use crate::scratch::ItemScratch;
 use crate::summary::FieldSummary;
 
 /// The seed of the draws for an item, beside the item and its field's name.
@@ -71,7 +72,7 @@ pub struct Gather {
     /// the end.
     pools: Mutex<Vec<Pool>>,
     /// What items are made with: one for each thread that made some at the same time as others.
-    scratches: Mutex<Vec<Scratch>>,
+    scratches: Mutex<Vec<ItemScratch>>,
 }
 
 /// Minimum number of sizes whose memory is reused: those of fields in a whole batch and in the last
@@ -304,7 +305,8 @@ mod tests {
             Gather::new(vec![field], 0).unwrap()
         };
         let sizes = |gather: &Gather| {
-            gather.scratches.lock().unwrap().iter().map(Scratch::nbytes).collect::<Vec<_>>()
+            let scratches = gather.scratches.lock().unwrap();
+            scratches.iter().map(|scratch| scratch.pixels.nbytes()).collect::<Vec<_>>()
         };
         let used = gather();
         used.batch(&[0], Randomness::Epoch(0)).unwrap();

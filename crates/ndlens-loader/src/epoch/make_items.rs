@@ -10,10 +10,12 @@ use std::ops::Range;
 
 use ndlens_kernels::Stores;
 use ndlens_store::Reading;
-use ndlens_transforms::{Scratch, Stream};
+use ndlens_transforms::Stream;
 
 use crate::compiled::{CompiledField, DrawKey};
 use crate::error::{Error, Result};
+use crate::scratch::ItemScratch;
+use crate::skipped::is_of_item;
 
 /// Number of items whose numbers are computed at a time: these stay in the first-level cache, and
 /// are enough to look ahead.
@@ -49,6 +51,18 @@ pub(crate) unsafe trait ItemBatch {
     /// cannot use, and its error.
     fn check(&self, field: usize, made: &[u8], items: &[usize]) -> Option<(usize, Error)>;
 
+    /// Notes the shape of an item that was decoded for a field.
+    fn note_shape(&self, field: usize, row: usize, shape: [usize; 3]) {
+        let _ = (field, row, shape);
+    }
+
+    /// Leaves an item out of the batch, because of an error that is its own; gives the error back
+    /// if the batch leaves none out.
+    fn skip(&self, field: usize, row: usize, item: usize, error: Error) -> Result<()> {
+        let _ = (field, row, item);
+        Err(error)
+    }
+
     /// `len` bytes of a field of the batch from byte `start` on.
     ///
     /// # Safety
@@ -76,7 +90,7 @@ pub(crate) unsafe fn make_items(
     fields: &[CompiledField],
     batch: &impl ItemBatch,
     rows: Range<usize>,
-    scratch: &mut Scratch,
+    scratch: &mut ItemScratch,
 ) -> Result<(), Box<Failure>> {
     let _reading = guard(fields);
     // One check of each source for all rows; only if bytes are missing, one check for each item.
@@ -108,7 +122,7 @@ unsafe fn make_block(
     block: Range<usize>,
     items: &[usize],
     complete: &[bool],
-    scratch: &mut Scratch,
+    scratch: &mut ItemScratch,
 ) -> Result<(), Box<Failure>> {
     let mut one_by_one = false;
     // The first item that the batch cannot use, of those copied many at a time.
@@ -134,8 +148,12 @@ unsafe fn make_block(
         // SAFETY: some of the rows, for which the caller guarantees the rest.
         failed = unsafe { make_each(fields, batch, rows, items, complete, scratch) }.err();
     }
-    let lost = |(field, &complete): (&CompiledField, &bool)| field.first_lost(complete, items);
-    let lost = fields.iter().zip(complete).filter_map(lost);
+    let lost = fields.iter().zip(complete).enumerate().filter_map(|(at, (field, &complete))| {
+        field.lost(complete, items).find_map(|(place, error)| {
+            let skipped = batch.skip(at, block.start + place, items[place], error);
+            skipped.err().map(|error| (place, error))
+        })
+    });
     let first = lost.chain(unusable).min_by_key(|&(place, _)| place);
     let first = first.map(|(place, error)| Box::new(Failure { row: block.start + place, error }));
     match failed.into_iter().chain(first).min_by_key(|failure| failure.row) {
@@ -155,9 +173,9 @@ unsafe fn make_each(
     rows: Range<usize>,
     items: &[usize],
     complete: &[bool],
-    scratch: &mut Scratch,
+    scratch: &mut ItemScratch,
 ) -> Result<(), Box<Failure>> {
-    for (row, &item) in rows.zip(items) {
+    'rows: for (row, &item) in rows.zip(items) {
         let (epoch, draws_as) = batch.draws_as(row, item);
         for (at, (field, &complete)) in fields.iter().zip(complete).enumerate() {
             if field.take.is_some() && complete {
@@ -168,7 +186,16 @@ unsafe fn make_each(
             // SAFETY: each row is a piece of its own, and this thread alone makes it.
             let destination = unsafe { batch.bytes(at, row * nbytes, nbytes) };
             let made = field.make(item, complete, key, destination, batch.stores(at), scratch);
-            made.map_err(|error| Box::new(Failure { row, error: field.fail(item, error) }))?;
+            if let Err(error) = made {
+                let may_skip = is_of_item(&error);
+                let error = field.fail(item, error);
+                let skipped = if may_skip { batch.skip(at, row, item, error) } else { Err(error) };
+                skipped.map_err(|error| Box::new(Failure { row, error }))?;
+                continue 'rows;
+            }
+            if let Some(shape) = field.decoded_shape(item, &scratch.seen) {
+                batch.note_shape(at, row, shape);
+            }
             if let Some((_, error)) = batch.check(at, destination, &[item]) {
                 return Err(Box::new(Failure { row, error }));
             }

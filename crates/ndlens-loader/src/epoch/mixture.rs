@@ -203,6 +203,16 @@ impl Mixture {
         Ok(())
     }
 
+    /// The same mixing of a batch of which `items` items are left.
+    pub(crate) fn of_fewer(
+        self,
+        mixer: &Mixer,
+        fields: &[CompiledField],
+        items: usize,
+    ) -> Result<Self> {
+        Mixture::new(mixer, fields, self.drawn, items, self.probabilities)
+    }
+
     /// The number of pieces.
     pub(crate) fn pieces(&self) -> usize {
         self.tasks.iter().map(Task::pieces).sum()

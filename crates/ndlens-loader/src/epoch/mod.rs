@@ -43,6 +43,7 @@ pub(crate) mod feed;
 pub(crate) mod make_items;
 pub(crate) mod mixture;
 pub(crate) mod plan;
+mod row_notes;
 mod window;
 mod workers;
 
@@ -51,7 +52,6 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use ndlens_core::Buffer;
-use ndlens_transforms::Scratch;
 use ndlens_transforms::mixing::Mixer;
 
 use crate::batch::{Batch, Receipt};
@@ -70,6 +70,8 @@ use crate::order::ItemOrder;
 use crate::order::shard::Shard;
 use crate::resume::note::Note;
 use crate::resume::position::Tracker;
+use crate::scratch::ItemScratch;
+use crate::skipped::{SkipRecord, SkippedItems};
 use crate::summary::FieldSummary;
 use crate::sync::{Builder, JoinHandle, Mutex};
 
@@ -96,6 +98,8 @@ pub(crate) struct Course {
     pub(crate) tracker: Option<Tracker>,
     /// The mixing of its batches.
     pub(crate) mixer: Option<Arc<Mixer>>,
+    /// The items that it leaves out.
+    pub(crate) skipped: Arc<SkipRecord>,
 }
 
 /// The source of an epoch's item numbers.
@@ -115,12 +119,12 @@ pub struct Epoch {
     process: u32,
     tracker: Option<Arc<Tracker>>,
     /// What the consumer makes items with.
-    scratch: Scratch,
+    scratch: ItemScratch,
 }
 
 impl Epoch {
     pub(crate) fn start(config: &Config, course: Course) -> Result<Self> {
-        let Course { fields, pools, mixer, epoch, items, shard, start, tracker } = course;
+        let Course { fields, pools, mixer, epoch, items, shard, start, tracker, skipped } = course;
         let tracker = tracker.map(Arc::new);
         let (order, feed) = match items {
             ItemsFrom::Order(order) => (order, None),
@@ -131,6 +135,9 @@ impl Epoch {
             feed.as_ref().map_or_else(|| config.batch_size.min(items.max(1)), Feed::batch_size);
         let item_bytes = fields.iter().map(|field| field.pipeline.nbytes()).sum::<usize>();
         let prefetches = exceeds_memory(&fields);
+        let threads = config.num_workers + 1;
+        // An image takes long to decode, whatever is left of it: each is a chunk of its own.
+        let decodes = fields.iter().any(CompiledField::is_encoded);
         let plan = EpochPlan {
             prefetches,
             fields,
@@ -146,21 +153,22 @@ impl Epoch {
             batches: config.batches(items),
             return_params: config.return_params,
             mixer,
-            chunks: Chunks::new(item_bytes, config.num_workers + 1),
+            chunks: Chunks::new(if decodes { usize::MAX } else { item_bytes }, threads),
             stores: config.stores,
             memory: config.memory,
+            on_error: config.on_error,
         };
         let prefetch = config.prefetch_factor;
         let (work, done) = Default::default();
         let window = Mutex::new(Window { feed, ..Window::default() });
-        let shared = Arc::new(Shared { plan, prefetch, window, work, done });
+        let shared = Arc::new(Shared { plan, prefetch, skipped, window, work, done });
         // From here on, an early return stops the workers that did start.
         let mut epoch = Epoch {
             shared,
             workers: vec![],
             process: std::process::id(),
             tracker,
-            scratch: Scratch::default(),
+            scratch: ItemScratch::default(),
         };
         for worker in 0..config.num_workers {
             let shared = Arc::clone(&epoch.shared);
@@ -346,7 +354,7 @@ impl Epoch {
         }
         let progress = if self.workers.is_empty() { self.make_here() } else { self.wait(patience) };
         if matches!(progress, Progress::Finished) {
-            self.scratch = Scratch::default();
+            self.scratch = ItemScratch::default();
         }
         progress
     }
@@ -358,6 +366,9 @@ impl Epoch {
         mut making: Making,
     ) -> Result<Batch> {
         let note = making.note.take();
+        if making.notes.has_skipped() {
+            shared.skipped.add(making.notes.skipped());
+        }
         let mut batch = shared.plan.finish(making)?;
         batch.receipt = tracker.map(|tracker| shared.receipt(&shared.lock(), tracker, note));
         Ok(batch)
@@ -427,6 +438,17 @@ impl Epoch {
         self.shared.plan.start
     }
 
+    /// The items that were left out of the batches taken so far, with
+    /// [`OnError::Skip`](crate::OnError::Skip).
+    pub fn skipped(&self) -> SkippedItems {
+        self.shared.skipped.items()
+    }
+
+    /// The record of these items, which stays when the epoch is dropped.
+    pub fn skip_record(&self) -> Arc<SkipRecord> {
+        Arc::clone(&self.shared.skipped)
+    }
+
     /// Its fields in words and numbers.
     ///
     /// # Errors
@@ -456,20 +478,23 @@ impl Epoch {
             (batch, plan.begin(batch, &mut window.supply, window.feed.as_mut()), is_read)
         };
         let made = begun.and_then(|making| {
-            let making = making.ok_or(if is_read {
+            let mut making = making.ok_or(if is_read {
                 Error::NotSupplied { batch }
             } else {
                 Error::NotRead { batch }
             })?;
-            let pieces = making.mixture.as_ref().map_or(0, Mixture::pieces);
-            for (stage, count) in
-                [(BatchStage::Items, making.places.len()), (BatchStage::Mixing, pieces)]
-            {
+            let mut work = |making: &Making, stage, count| {
                 // SAFETY: the batch was begun here, and nothing else knows of it; its items are
-                // made before it is mixed.
-                unsafe { plan.work_caught(batch, &making, stage, 0..count, scratch) }
-                    .map_err(|failure| failure.error)?;
+                // made before the rest.
+                unsafe { plan.work_caught(batch, making, stage, 0..count, scratch) }
+                    .map_err(|failure| failure.error)
+            };
+            work(&making, BatchStage::Items, making.places.len())?;
+            if making.notes.has_skipped() {
+                work(&making, BatchStage::Compacting, 1)?;
+                plan.fit_mixture(&mut making)?;
             }
+            work(&making, BatchStage::Mixing, making.mixture.as_ref().map_or(0, Mixture::pieces))?;
             Epoch::finish(shared, tracker.as_ref(), making)
         });
         if made.is_err() {
@@ -596,9 +621,9 @@ mod tests {
         let loader = Loader::builder(vec![field], config).unwrap().build().unwrap();
         let mut epoch = loader.start_epoch().unwrap();
         epoch.next().unwrap().unwrap();
-        assert_ne!(epoch.scratch.nbytes(), 0);
-        assert_eq!(loader.start_epoch().unwrap().scratch.nbytes(), 0);
+        assert_ne!(epoch.scratch.pixels.nbytes(), 0);
+        assert_eq!(loader.start_epoch().unwrap().scratch.pixels.nbytes(), 0);
         assert_eq!(epoch.by_ref().count(), 1);
-        assert_eq!(epoch.scratch.nbytes(), 0);
+        assert_eq!(epoch.scratch.pixels.nbytes(), 0);
     }
 }

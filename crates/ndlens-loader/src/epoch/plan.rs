@@ -12,7 +12,7 @@ use ndlens_core::View;
 use ndlens_core::room::{self, with_room_for};
 use ndlens_kernels::Stores;
 use ndlens_transforms::mixing::Mixer;
-use ndlens_transforms::{DrawnItems, Scratch, Stream};
+use ndlens_transforms::{DrawnItems, DrawnList, Stream};
 
 use crate::batch::{Batch, DrawnMixing};
 use crate::compiled::CompiledField;
@@ -20,6 +20,7 @@ use crate::epoch::chunks::Chunks;
 use crate::epoch::feed::{Fed, Feed};
 use crate::epoch::make_items::{Failure, ItemBatch, make_items};
 use crate::epoch::mixture::{Mixture, softened};
+use crate::epoch::row_notes::RowNotes;
 use crate::error::{Error, Result};
 use crate::memory::batch_pools::BatchPools;
 use crate::memory::external::{BatchMemory, Supply};
@@ -29,6 +30,8 @@ use crate::order::ItemOrder;
 use crate::order::item_numbers::NO_ITEM;
 use crate::order::shard::Shard;
 use crate::resume::note::Note;
+use crate::scratch::ItemScratch;
+use crate::skipped::{OnError, Skipped};
 
 /// The plan of an epoch, shared by all threads.
 #[derive(Debug)]
@@ -54,6 +57,7 @@ pub(crate) struct EpochPlan {
     pub(crate) mixer: Option<Arc<Mixer>>,
     pub(crate) stores: StorePolicy,
     pub(crate) memory: BatchMemory,
+    pub(crate) on_error: OnError,
     /// Whether items are prefetched: the data does not fit memory, so most items are not there.
     pub(crate) prefetches: bool,
 }
@@ -131,7 +135,8 @@ impl EpochPlan {
             Mixture::new(mixer, &self.fields, drawn, places.len(), probabilities)
         };
         let mixture = self.mixer.as_ref().map(begin).transpose()?;
-        Ok(Some(Making { slabs, places, fed, note, mixture }))
+        let notes = RowNotes::new(&self.fields, places.len(), self.on_error, self.return_params)?;
+        Ok(Some(Making { slabs, places, fed, note, mixture, notes }))
     }
 
     /// Whether a batch can begin without memory from the system.
@@ -151,7 +156,7 @@ impl EpochPlan {
         &self,
         making: &Making,
         rows: Range<usize>,
-        scratch: &mut Scratch,
+        scratch: &mut ItemScratch,
     ) -> Result<(), Box<Failure>> {
         if self.prefetches {
             self.prefetch(making, &rows);
@@ -190,15 +195,52 @@ impl EpochPlan {
         &self,
         making: &Making,
         pieces: Range<usize>,
-        scratch: &mut Scratch,
+        scratch: &mut ItemScratch,
     ) -> Result<(), Box<Failure>> {
         let Some(mixture) = &making.mixture else { return Ok(()) };
         // SAFETY: passed on.
-        unsafe { mixture.mix(&self.fields, &making.slabs, pieces, scratch) }
+        unsafe { mixture.mix(&self.fields, &making.slabs, pieces, &mut scratch.pixels) }
             .map_err(|error| Box::new(Failure { row: 0, error }))
     }
 
-    /// As [`make`](Self::make) or [`mix`](Self::mix), with a panic as an error of the batch.
+    /// Moves the rows that are kept to the start of a batch.
+    ///
+    /// # Safety
+    ///
+    /// All items of the batch are made, and no other thread reads or writes it.
+    unsafe fn compact(&self, batch: usize, making: &Making) -> Result<(), Box<Failure>> {
+        let failed = |error| Box::new(Failure { row: 0, error });
+        let rows = making.places.len();
+        let kept = making.notes.kept(rows).map_err(failed)?;
+        if kept.is_empty() {
+            return Err(failed(making.notes.nothing_left(batch, rows)));
+        }
+        for (field, slab) in self.fields.iter().zip(&making.slabs) {
+            let nbytes = field.pipeline.nbytes();
+            for (to, &from) in kept.iter().enumerate().filter(|&(to, &from)| to != from) {
+                // SAFETY: two rows of the batch, `to` below `from`; this thread has the batch
+                // alone, and `from` was made.
+                let (to, from) = unsafe {
+                    (slab.piece(to * nbytes, nbytes), slab.written(from * nbytes, nbytes))
+                };
+                to.copy_from_slice(from);
+            }
+        }
+        Ok(())
+    }
+
+    /// Fits the mixing of a batch to the rows that are left of it.
+    pub(crate) fn fit_mixture(&self, making: &mut Making) -> Result<()> {
+        let (Some(mixer), Some(mixture)) = (&self.mixer, making.mixture.take()) else {
+            return Ok(());
+        };
+        let items = making.notes.kept(making.places.len())?.len();
+        making.mixture = Some(mixture.of_fewer(mixer, &self.fields, items)?);
+        Ok(())
+    }
+
+    /// As [`make`](Self::make), [`compact`](Self::compact) or [`mix`](Self::mix), with a panic as
+    /// an error of the batch.
     ///
     /// # Safety
     ///
@@ -209,7 +251,7 @@ impl EpochPlan {
         making: &Making,
         stage: BatchStage,
         range: Range<usize>,
-        scratch: &mut Scratch,
+        scratch: &mut ItemScratch,
     ) -> Result<(), Box<Failure>> {
         let row = range.start;
         // SAFETY: passed on. After a panic the rows are never handed out, so their contents do not
@@ -217,6 +259,7 @@ impl EpochPlan {
         let done = catch_unwind(AssertUnwindSafe(|| unsafe {
             match stage {
                 BatchStage::Items => self.make(making, range, scratch),
+                BatchStage::Compacting => self.compact(batch, making),
                 BatchStage::Mixing => self.mix(making, range, scratch),
             }
         }));
@@ -264,8 +307,9 @@ impl EpochPlan {
     }
 
     pub(crate) fn finish(&self, making: Making) -> Result<Batch> {
-        let rows = making.places.len();
-        let params = self.return_params.then(|| self.params(&making)).transpose()?;
+        let kept = making.notes.kept(making.places.len())?;
+        let rows = kept.len();
+        let params = self.return_params.then(|| self.params(&making, &kept)).transpose()?;
         let wrap = |(field, slab): (&CompiledField, Slab)| {
             let dtype = field.pipeline.dtype().clone();
             let layout = field.pipeline.batch_layout(rows)?;
@@ -287,24 +331,33 @@ impl EpochPlan {
         Ok(Batch { views, params, mixed, receipt: None })
     }
 
-    /// The parameters drawn for items; each call gives the same.
-    fn params(&self, making: &Making) -> Result<Vec<DrawnItems>> {
+    /// The parameters drawn for the items in these rows; each call gives the same.
+    fn params(&self, making: &Making, kept: &[usize]) -> Result<Vec<DrawnItems>> {
         let mut items = room::repeated(0, making.places.len())?;
         if let Some((_, error)) = self.items(making, 0, &mut items) {
             return Err(error);
         }
-        let of_field = |field: &CompiledField| {
-            let mut drawn = with_room_for(items.len())?;
-            for (row, &item) in items.iter().enumerate() {
+        let of_field = |(at, field): (usize, &CompiledField)| {
+            let mut drawn = with_room_for(kept.len())?;
+            for &row in kept {
+                let item = items[row];
                 let draws_as = self.draws_as(making, row, item);
-                let of_item = field.source.item(item).map_err(Error::from).and_then(|image| {
-                    Ok(field.pipeline.draw(field.stream, self.epoch, draws_as, image.shape())?)
-                });
+                let draw = |shape: &[usize]| -> Result<DrawnList> {
+                    Ok(field.pipeline.draw(field.stream, self.epoch, draws_as, shape)?)
+                };
+                let of_item = match making.notes.shape(at, row) {
+                    Some(shape) => draw(&shape),
+                    None => field
+                        .source
+                        .item(item)
+                        .map_err(Error::from)
+                        .and_then(|image| draw(image.shape())),
+                };
                 drawn.push(of_item.map_err(|error| field.fail(item, error))?);
             }
             Ok(field.pipeline.drawn_items(drawn))
         };
-        self.fields.iter().map(of_field).collect()
+        self.fields.iter().enumerate().map(of_field).collect()
     }
 }
 
@@ -345,6 +398,15 @@ unsafe impl ItemBatch for PlannedBatch<'_> {
         Some((at, field.fail(items[at], error.into())))
     }
 
+    fn note_shape(&self, field: usize, row: usize, shape: [usize; 3]) {
+        self.making.notes.note_shape(field, row, shape);
+    }
+
+    fn skip(&self, field: usize, row: usize, item: usize, error: Error) -> Result<()> {
+        let name = self.plan.fields[field].item_name(item);
+        self.making.notes.skip(Skipped { row, field, item, name, error })
+    }
+
     unsafe fn bytes(&self, field: usize, start: usize, len: usize) -> &mut [u8] {
         // SAFETY: passed on.
         unsafe { self.making.slabs[field].piece(start, len) }
@@ -361,6 +423,7 @@ pub(crate) struct Making {
     /// The note that a state keeps once it is handed out.
     pub(crate) note: Option<Note>,
     pub(crate) mixture: Option<Mixture>,
+    pub(crate) notes: RowNotes,
 }
 
 /// The items of a batch, and those of the next, if they are known and used.
@@ -375,6 +438,8 @@ pub(crate) struct Listed {
 pub(crate) enum BatchStage {
     /// Its items are made.
     Items,
+    /// All items are made but some, and the others take their rows.
+    Compacting,
     /// All items are made, and it is mixed.
     Mixing,
 }

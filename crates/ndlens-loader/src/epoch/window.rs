@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::epoch::feed::Feed;
 use crate::epoch::make_items::Failure;
 use crate::epoch::mixture::Mixture;
-use crate::epoch::plan::{BatchStage, Making};
+use crate::epoch::plan::{BatchStage, EpochPlan, Making};
 use crate::memory::external::Supply;
 
 /// A batch in the window.
@@ -27,25 +27,40 @@ impl InFlight {
     pub(super) fn work(&self) -> usize {
         match self.stage {
             BatchStage::Items => self.making.places.len(),
+            BatchStage::Compacting => 1,
             BatchStage::Mixing => self.making.mixture.as_ref().map_or(0, Mixture::pieces),
         }
     }
 
     pub(super) fn is_done(&self) -> bool {
-        let last = self.stage == BatchStage::Mixing
-            || self.making.mixture.is_none()
-            || self.failure.is_some();
-        last && self.working == 0 && self.unclaimed == self.work()
+        let is_last = match self.stage {
+            BatchStage::Items => !self.making.notes.has_skipped() && self.making.mixture.is_none(),
+            BatchStage::Compacting => self.making.mixture.is_none(),
+            BatchStage::Mixing => true,
+        };
+        (is_last || self.failure.is_some()) && self.working == 0 && self.unclaimed == self.work()
     }
 
-    /// Goes on to the mixing if all items are made. Returns whether it did and has pieces to mix.
-    pub(super) fn advance(&mut self) -> bool {
-        let made =
-            self.stage == BatchStage::Items && self.working == 0 && self.unclaimed == self.work();
-        if !made || self.making.mixture.is_none() || self.failure.is_some() {
+    /// Goes on to the next stage if this one is over. Returns whether it did and has work to claim.
+    pub(super) fn advance(&mut self, plan: &EpochPlan) -> bool {
+        if self.working > 0 || self.unclaimed < self.work() || self.failure.is_some() {
             return false;
         }
-        (self.stage, self.unclaimed) = (BatchStage::Mixing, 0);
+        let next = match self.stage {
+            BatchStage::Items if self.making.notes.has_skipped() => BatchStage::Compacting,
+            BatchStage::Items | BatchStage::Compacting if self.making.mixture.is_some() => {
+                BatchStage::Mixing
+            }
+            BatchStage::Items | BatchStage::Compacting | BatchStage::Mixing => return false,
+        };
+        if self.stage == BatchStage::Compacting
+            && let Some(making) = Arc::get_mut(&mut self.making)
+            && let Err(error) = plan.fit_mixture(making)
+        {
+            self.failure = Some(Box::new(Failure { row: 0, error }));
+            return false;
+        }
+        (self.stage, self.unclaimed) = (next, 0);
         self.work() > 0
     }
 }

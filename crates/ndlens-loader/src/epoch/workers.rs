@@ -6,21 +6,24 @@
 use std::ops::Range;
 use std::sync::{Arc, PoisonError};
 
-use ndlens_transforms::Scratch;
-
 use crate::batch::Receipt;
 use crate::epoch::feed::Feed;
 use crate::epoch::make_items::Failure;
 use crate::epoch::plan::{BatchStage, EpochPlan, Making};
+use crate::epoch::row_notes::RowNotes;
 use crate::epoch::window::{InFlight, Window};
 use crate::resume::note::Note;
 use crate::resume::position::Tracker;
+use crate::scratch::ItemScratch;
+use crate::skipped::SkipRecord;
 use crate::sync::{Condvar, Mutex, MutexGuard};
 
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) plan: EpochPlan,
     pub(super) prefetch: usize,
+    /// The items that were left out of the batches taken so far.
+    pub(super) skipped: Arc<SkipRecord>,
     pub(super) window: Mutex<Window>,
     /// Signalled when there may be something to claim.
     pub(super) work: Condvar,
@@ -87,6 +90,7 @@ impl Shared {
                                 fed: None,
                                 note: None,
                                 mixture: None,
+                                notes: RowNotes::default(),
                             };
                             (making, Some(Box::new(Failure { row: 0, error })))
                         }
@@ -146,7 +150,7 @@ impl Shared {
 
     /// The loop of a worker.
     pub(super) fn work(&self) {
-        let mut scratch = Scratch::default();
+        let mut scratch = ItemScratch::default();
         let mut window = self.lock();
         while !window.stop {
             if let Some(claim) = self.claim(&mut window, usize::MAX) {
@@ -159,7 +163,11 @@ impl Shared {
     }
 
     /// Makes what was claimed, and returns with the lock.
-    pub(super) fn make(&self, claim: RowsClaim, scratch: &mut Scratch) -> MutexGuard<'_, Window> {
+    pub(super) fn make(
+        &self,
+        claim: RowsClaim,
+        scratch: &mut ItemScratch,
+    ) -> MutexGuard<'_, Window> {
         let RowsClaim { batch, making, stage, range } = claim;
         // SAFETY: a claim moves `unclaimed` past its rows or pieces under the lock, so no other
         // claim has any of them. Pieces are claimed once all rows are made, which was seen under
@@ -178,7 +186,7 @@ impl Shared {
                 in_flight.failure = Some(failure);
             }
         }
-        let advanced = in_flight.advance();
+        let advanced = in_flight.advance(&self.plan);
         let due = at == 0 && in_flight.is_done();
         if !(advanced || due) {
             return window;

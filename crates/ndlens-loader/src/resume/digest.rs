@@ -17,6 +17,11 @@ impl Digest {
         self.0 = mix(self.0.wrapping_add(1).rotate_left(32) ^ number as u64);
     }
 
+    /// The digest as a number.
+    pub(crate) fn value(self) -> u64 {
+        self.0
+    }
+
     /// The digest of its displayed form.
     pub fn from_hex(text: &str) -> Option<Self> {
         (text.len() == 16).then(|| u64::from_str_radix(text, 16).ok().map(Digest)).flatten()

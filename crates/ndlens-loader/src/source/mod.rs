@@ -1,6 +1,10 @@
 //! The sources of items.
 
+pub(crate) mod encoded;
+pub(crate) mod image_bytes;
+pub(crate) mod images;
 pub(crate) mod labels;
+pub(crate) mod members;
 pub(crate) mod nan;
 pub(crate) mod numbers;
 pub(crate) mod packing;
@@ -17,6 +21,8 @@ use std::sync::Arc;
 use ndlens_core::{Buffer, DType, Index, Result, View, ViewRef, room};
 use ndlens_store::Shards;
 use ndlens_transforms::ItemShape;
+
+use crate::source::images::Images;
 
 /// Maximum number of files that are checked at once for all items. To check as many takes a small
 /// part of the time of a batch.
@@ -51,9 +57,16 @@ pub trait Source: Send + Sync {
     }
 
     /// Replaces numbers of items, all below [`len`](Self::len), by the numbers of their rows in
-    /// [`rows`](Self::rows).
+    /// [`rows`](Self::rows), or of their images in [`encoded`](Self::encoded).
     fn to_rows(&self, items: &mut [usize]) {
         let _ = items;
+    }
+
+    /// The encoded images that have the items among theirs, if the items are decoded when they are
+    /// made: [`item`](Self::item) then fails. [`to_rows`](Self::to_rows) gives the number of an
+    /// item's image.
+    fn encoded(&self) -> Option<&Images> {
+        None
     }
 
     /// A digest that differs between sources of one length, such as two selections of the same
@@ -166,6 +179,57 @@ impl Source for Shards {
     }
 }
 
+impl Source for Images {
+    fn len(&self) -> usize {
+        self.source().len()
+    }
+
+    fn item_shape(&self) -> Option<ItemShape<'_>> {
+        Some(self.item_shape())
+    }
+
+    fn dtype(&self) -> &DType {
+        self.dtype()
+    }
+
+    fn encoded(&self) -> Option<&Images> {
+        Some(self)
+    }
+
+    fn fingerprint(&self) -> Option<u64> {
+        self.source().fingerprint()
+    }
+
+    /// Bytes are copied before they are decoded, and checked then.
+    fn is_complete(&self) -> bool {
+        true
+    }
+
+    fn can_shrink(&self) -> bool {
+        self.source().can_shrink()
+    }
+
+    fn mapped_bytes(&self) -> usize {
+        self.source().mapped_bytes()
+    }
+
+    fn prefetch(&self, index: usize) {
+        self.source().prefetch(index);
+    }
+
+    fn item(&self, _index: usize) -> Result<ViewRef<'_>> {
+        Err(ndlens_core::Error::NotDecoded)
+    }
+}
+
+/// The image that an item is decoded of, if it is encoded: all images, and its number.
+pub(crate) fn encoded_item(source: &dyn Source, item: usize) -> Option<(&Images, usize)> {
+    let images = source.encoded()?;
+    let mut row = [item];
+    source.to_rows(&mut row);
+    Some((images, row[0]))
+}
+
 /// The items of another source with their axes in another order. Nothing is copied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rearrangement {
@@ -236,6 +300,10 @@ impl Source for Rearranged {
 
     fn to_rows(&self, items: &mut [usize]) {
         self.source.to_rows(items);
+    }
+
+    fn encoded(&self) -> Option<&Images> {
+        self.source.encoded()
     }
 
     fn fingerprint(&self) -> Option<u64> {

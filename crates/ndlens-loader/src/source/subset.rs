@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use ndlens_core::{DType, Result, View, ViewRef};
 
 use crate::source::Source;
+use crate::source::images::Images;
 use crate::source::selection::Selection;
 use ndlens_transforms::ItemShape;
 
@@ -51,7 +52,7 @@ impl Subset {
             return Err(crate::Error::NoSuchIndex { got: got as i128, place, items });
         }
         let mut sizes: Option<(Vec<usize>, Vec<usize>)> = None;
-        if source.item_shape().is_some_and(|shape| shape.as_fixed().is_none()) {
+        if source.item_shape().is_some_and(|shape| shape.as_fixed().is_none() && !shape.is_open()) {
             for item in selection.iter() {
                 let item = source.item(item)?;
                 let (least, most) =
@@ -98,6 +99,10 @@ impl Source for Subset {
     fn to_rows(&self, items: &mut [usize]) {
         self.selection.replace(items);
         self.source.to_rows(items);
+    }
+
+    fn encoded(&self) -> Option<&Images> {
+        self.source.encoded()
     }
 
     fn is_complete(&self) -> bool {

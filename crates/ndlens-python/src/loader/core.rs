@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use ndlens::View;
 use ndlens::loader::{
-    BatchMemory, Config, Epoch, Error, Loader, LoaderBuilder, Remainder, Sampled, Shard, Shuffler,
-    StorePolicy, Weights,
+    BatchMemory, Config, Epoch, Error, Loader, LoaderBuilder, OnError, Remainder, Sampled, Shard,
+    Shuffler, StorePolicy, Weights,
 };
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -24,6 +24,7 @@ use crate::loader::resume;
 use crate::loader::sampling::{
     SamplerReading, extract_indices, extract_numbers, note_from_python, note_to_python,
 };
+use crate::loader::skipped::PySkipped;
 use crate::structure::Structure;
 use crate::trace;
 use crate::view::object::PyView;
@@ -128,6 +129,7 @@ impl PyLoader {
             stores: StorePolicy::from_name(&batches.stores).or_raise()?,
             memory: destination.memory(),
             values: destination.values(),
+            on_error: OnError::from_name(&batches.on_error).or_raise()?,
         };
         let (structure, fields) = extract_fields(&fields)?;
         let mut builder = ordered(Loader::builder(fields, config).or_raise()?, &order)?;
@@ -182,6 +184,12 @@ impl PyLoader {
     #[getter]
     fn pin_memory(&self) -> bool {
         self.loader.config().memory == BatchMemory::Supplied
+    }
+
+    /// The items that the epoch begun last left out so far.
+    #[getter]
+    fn skipped(&self, py: Python<'_>) -> PySkipped {
+        PySkipped(exit::detach(py, || self.loader.skipped()))
     }
 
     /// Whether a last batch of fewer items is left out.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError, Try
 use std::time::Duration;
 
 use ndlens::View;
-use ndlens::loader::{Batch, Epoch, Error, Progress, Receipt};
+use ndlens::loader::{Batch, Epoch, Error, Progress, Receipt, SkipRecord};
 use pyo3::exceptions::{PyRuntimeError, PyStopIteration, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::{PyTraverseError, PyVisit};
@@ -19,6 +19,7 @@ use crate::loader::core::{BegunEpoch, PyLoader};
 use crate::loader::output::Output;
 use crate::loader::pinned::{Fresh, Pinned};
 use crate::loader::sampling::SamplerReading;
+use crate::loader::skipped::PySkipped;
 use crate::structure::Structure;
 use crate::trace;
 
@@ -78,6 +79,8 @@ pub(crate) struct PyEpoch {
     /// given.
     watch: OnceLock<Py<PyAny>>,
     taken: AtomicU64,
+    /// The items that it leaves out, once it has begun.
+    skipped: OnceLock<Arc<SkipRecord>>,
     /// Receipt that counts the end, set after the last batch.
     end: OnceLock<Receipt>,
 }
@@ -216,6 +219,13 @@ impl PyEpoch {
         self.watch.get().map_or(Ok(()), |watch| visit.call(watch))
     }
 
+    /// The items that were left out of the batches taken so far.
+    #[getter]
+    fn skipped(&self, py: Python<'_>) -> PySkipped {
+        let items = || self.skipped.get().map(|record| record.items()).unwrap_or_default();
+        PySkipped(exit::detach(py, items))
+    }
+
     /// Batches not yet taken.
     fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
         let _inside = exit::enter(py);
@@ -249,6 +259,7 @@ impl PyEpoch {
             reading: OnceLock::new(),
             watch: OnceLock::new(),
             taken: AtomicU64::new(0),
+            skipped: OnceLock::new(),
             end: OnceLock::new(),
         }
     }
@@ -278,6 +289,7 @@ impl PyEpoch {
         let mut loader = self.lock_loader(py).ok_or(Error::Forked).or_raise()?;
         let Some(begins) = loader.take() else { return Ok(()) };
         let BegunEpoch { epoch, reading, watch } = begins.get().begin_epoch(py)?;
+        drop(self.skipped.set(epoch.skip_record()));
         exit::detach(py, || self.lock().map(|mut own| *own = Some(epoch)));
         // Set once: the iterator no longer has the loader.
         if let Some(reading) = reading {

@@ -1,5 +1,4 @@
-//! `nl.Items`: items that are not the rows of one view, or some rows of one; and `nl.subset` of one
-//! field.
+//! `nl.Items`: items that are not the rows of one view, or some rows of one.
 
 use std::sync::Arc;
 
@@ -7,18 +6,17 @@ use ndlens::View;
 use ndlens::loader::{
     Ragged, Selection, Shapes, Source, Subset, Windows, places_of, sizes_of, view_of_sizes,
 };
-use ndlens::store::Shards;
+use ndlens::store::{SampleField, Shards};
 use ndlens::transforms::ItemShape;
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::{PyIndexError, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::types::{PySlice, PyTuple};
+use pyo3::types::{PyBytes, PyTuple};
 
 use crate::error::{OrRaise, no_attribute};
 use crate::exit;
-use crate::interop::tensor_memory::extract_lasting_view;
 use crate::lists;
-use crate::loader::selection::{ItemKey, PySelection, extract_selection};
+use crate::loader::selection::{ItemKey, PySelection};
 use crate::optional;
 use crate::store::shards::PyShards;
 use crate::view::element;
@@ -26,14 +24,14 @@ use crate::view::object::PyView;
 
 /// Items for `nl.Loader` and `nl.torch.Dataset` that are not the rows of one view.
 ///
-/// `nl.windows`, `nl.ragged` and `nl.subset` make them. `items[i]` is item i as a view, which
-/// copies nothing (an element, if items have no axes). `items[a:b:c]`, and `items[index]` with an
-/// array of integers or booleans, are other items. They pickle as their views do.
+/// `nl.windows`, `nl.ragged`, `nl.subset` and `nl.open` make them. `items[i]` is item i as a view,
+/// which copies nothing (an element, if items have no axes). `items[a:b:c]`, and `items[index]`
+/// with an array of integers or booleans, are other items. They pickle as their views do.
 #[pyclass(frozen, name = "Items", module = "ndlens")]
 pub(crate) struct PyItems {
-    base: Base,
+    pub(crate) base: Base,
     /// Selected items of the base; None for all.
-    selection: Option<Py<PySelection>>,
+    pub(crate) selection: Option<Py<PySelection>>,
     source: Arc<dyn Source>,
 }
 
@@ -46,6 +44,8 @@ pub(crate) enum Base {
     Windows(Arc<Windows>, Option<View>, bool),
     /// With offsets and shapes, if all are in one view.
     Ragged(Arc<Ragged>, Option<(View, View)>),
+    /// Members of tar archives.
+    Members(Arc<SampleField>),
 }
 
 impl Base {
@@ -64,6 +64,7 @@ impl Base {
             Base::Shards(shards) => Arc::new(shards.clone()),
             Base::Windows(windows, ..) => Arc::<Windows>::clone(windows),
             Base::Ragged(ragged, _) => Arc::<Ragged>::clone(ragged),
+            Base::Members(field) => Arc::<SampleField>::clone(field),
         }
     }
 }
@@ -93,7 +94,7 @@ impl PyItems {
     }
 
     /// Some of these items.
-    fn select(&self, py: Python<'_>, chosen: Selection) -> PyResult<Self> {
+    pub(crate) fn select(&self, py: Python<'_>, chosen: Selection) -> PyResult<Self> {
         let items = self.base.source().len();
         let selection = match &self.selection {
             None => chosen,
@@ -257,7 +258,7 @@ impl PyItems {
             let base = match &self.base {
                 Base::View(view) => PyView::new(view.clone()).into_bound_py_any(py)?,
                 Base::Shards(shards) => PyShards::new(shards.clone()).into_bound_py_any(py)?,
-                items @ (Base::Windows(..) | Base::Ragged(..)) => {
+                items @ (Base::Windows(..) | Base::Ragged(..) | Base::Members(_)) => {
                     PyItems::of(items.clone(), None)?.into_bound_py_any(py)?
                 }
             };
@@ -283,6 +284,11 @@ impl PyItems {
                 let flat = ragged.as_packed().map(|(flat, ..)| PyView::new(flat.clone()));
                 let places = (PyView::new(offsets.clone()), PyView::new(shapes.clone()));
                 ("ragged", (flat, places.0, places.1).into_pyobject(py)?)
+            }
+            Base::Members(field) => {
+                let handle = field.samples().to_handle().or_raise()?;
+                let arguments = (PyBytes::new(py, &handle), PyBytes::new(py, field.name()));
+                ("_items_of_samples", arguments.into_pyobject(py)?)
             }
             // Rows of a view or of shards always have a selection.
             Base::View(view) => ("view", (PyView::new(view.clone()),).into_pyobject(py)?),
@@ -310,49 +316,4 @@ pub(crate) fn packed_items(ragged: Ragged) -> PyResult<PyItems> {
         None => None,
     };
     PyItems::of(Base::Ragged(Arc::new(ragged), places), None)
-}
-
-/// Some items of one field; see `nl.subset`.
-#[pyfunction]
-#[pyo3(name = "_subset", signature = (field, index, /))]
-pub(crate) fn subset<'py>(
-    field: &Bound<'py, PyAny>,
-    index: &Bound<'py, PyAny>,
-) -> PyResult<Bound<'py, PyAny>> {
-    let py = field.py();
-    if let Ok(items) = field.cast::<PyItems>() {
-        let items = items.get();
-        if let (None, Ok(selection)) = (&items.selection, index.cast::<PySelection>()) {
-            return PyItems::of(items.base.clone(), Some(selection.clone().unbind()))?
-                .into_bound_py_any(py);
-        }
-        return items
-            .select(py, extract_selection(index, items.source.len())?)?
-            .into_bound_py_any(py);
-    }
-    // A slice of a view or of shards is of the same kind.
-    let is_slice = index.is_instance_of::<PySlice>();
-    let (base, len) = if let Ok(shards) = field.cast::<PyShards>() {
-        if is_slice {
-            return field.get_item(index);
-        }
-        let shards = shards.get().as_shards().clone();
-        let len = shards.len();
-        (Base::Shards(shards), len)
-    } else {
-        let view = extract_lasting_view(field)?;
-        if view.ndim() == 0 {
-            return Err(PyTypeError::new_err("a view of rank 0 has no items to take some of"));
-        }
-        if is_slice {
-            return Bound::new(py, PyView::new(view))?.get_item(index);
-        }
-        let len = view.shape()[0];
-        (Base::View(view), len)
-    };
-    let selection = match index.cast::<PySelection>() {
-        Ok(selection) => selection.clone().unbind(),
-        Err(_) => Py::new(py, PySelection::new(extract_selection(index, len)?, len))?,
-    };
-    PyItems::of(base, Some(selection))?.into_bound_py_any(py)
 }

@@ -9,11 +9,14 @@
 //! | `iteration.rs`, `epoch.rs` | its batches, by iteration and by number; the iterator |
 //! | `sampling.rs`, `resume.rs` | items of a sampler; a state as a dict |
 //! | `output.rs`, `batch.rs`, `params.rs` | tensors or arrays; a batch; its drawn parameters |
+//! | `skipped.rs` | the items that an epoch left out |
 //! | `pinned.rs`, `destination.rs` | batches in pinned memory; batches to a device |
 //! | `dataset.rs` | batches for torch's `DataLoader`, also to other processes |
 //! | `face.rs` | what notebooks show |
-//! | `items.rs` | `nl.Items` and `nl.subset` |
+//! | `items.rs`, `subset.rs` | `nl.Items`; `nl.subset` |
+//! | `images.rs` | `nl.images` |
 //! | `ragged.rs`, `series.rs`, `splits.rs` | `nl.ragged`, `nl.windows`, `nl.split` |
+//! | `labels.rs` | `nl.labels` |
 //! | `selection.rs` | indices, masks and labels in |
 
 pub(crate) mod batch;
@@ -24,9 +27,11 @@ pub(crate) mod destination;
 pub(crate) mod epoch;
 pub(crate) mod face;
 pub(crate) mod fields;
+pub(crate) mod images;
 pub(crate) mod items;
 pub(crate) mod iteration;
 pub(crate) mod joint;
+pub(crate) mod labels;
 pub(crate) mod mixing;
 pub(crate) mod options;
 pub(crate) mod output;
@@ -37,5 +42,7 @@ pub(crate) mod resume;
 pub(crate) mod sampling;
 pub(crate) mod selection;
 pub(crate) mod series;
+pub(crate) mod skipped;
 pub(crate) mod splits;
+pub(crate) mod subset;
 pub(crate) mod transforms;

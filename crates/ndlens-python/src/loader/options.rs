@@ -203,6 +203,8 @@ groups! {
         stores: String,
         /// Whether batches come with the parameters drawn for them.
         return_params: bool,
+        /// Treatment of items that cannot be made.
+        on_error: String,
     }
 
     /// Type of the batches, and their memory.

@@ -2,12 +2,15 @@
 
 pub(crate) mod array_file;
 pub(crate) mod arrays;
+mod braces;
 pub(crate) mod map;
 pub(crate) mod open;
 pub(crate) mod origin;
-mod pattern;
+pub(crate) mod pattern;
 pub(crate) mod regular;
 mod replacement;
+mod sample_index;
+pub(crate) mod samples;
 pub(crate) mod save;
 pub(crate) mod shards;
 pub(crate) mod sigbus;

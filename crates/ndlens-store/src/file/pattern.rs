@@ -11,6 +11,7 @@ use glob::{MatchOptions, Pattern, PatternError};
 use ndlens_core::room;
 
 use crate::error::{Error, Result};
+use crate::file::braces::expand;
 
 /// The rules by which a part of a pattern matches a name: a wildcard does not match a dot at its
 /// start.
@@ -21,17 +22,47 @@ const OPTIONS: MatchOptions = MatchOptions {
 };
 
 /// The files that a pattern matches, in the natural order of their names; None if the path is not a
-/// pattern.
+/// pattern. Names of ranges and alternatives in braces, such as `s-{00..19}.npy`, are taken as they
+/// are, in their order.
 ///
 /// # Errors
 ///
-/// [`Error::BadPattern`], [`Error::NoMatch`]; [`Error::Io`] for a directory that cannot be listed;
-/// [`Error::Core`] if there is no memory for the list.
+/// [`Error::BadPattern`], [`Error::BadBraces`], [`Error::NoMatch`]; [`Error::Io`] for a directory
+/// that cannot be listed; [`Error::Core`] if there is no memory for the list.
 pub(crate) fn matches(pattern: &Path) -> Result<Option<Vec<PathBuf>>> {
-    let Some(text) = pattern.to_str().filter(|text| text.contains(['*', '?', '['])) else {
+    let Some(text) = pattern.to_str().filter(|text| text.contains(['*', '?', '[', '{'])) else {
         return Ok(None);
     };
     if fs::symlink_metadata(pattern).is_ok() {
+        return Ok(None);
+    }
+    let Some(patterns) = expand(pattern, text)? else { return matches_one(pattern, text) };
+    let mut paths = vec![];
+    for text in patterns {
+        match matches_one(Path::new(&text), &text)? {
+            Some(matched) => {
+                room::reserve(&mut paths, matched.len())?;
+                paths.extend(matched);
+            }
+            None => room::push(&mut paths, PathBuf::from(text))?,
+        }
+    }
+    Ok(Some(paths))
+}
+
+/// The files that a path or a pattern names: those of a pattern in natural order, those of braces
+/// in the order of the braces.
+///
+/// # Errors
+///
+/// [`Error::BadPattern`], [`Error::NoMatch`], [`Error::Io`], [`Error::Core`].
+pub fn files_of(path: &Path) -> Result<Vec<PathBuf>> {
+    Ok(matches(path)?.unwrap_or_else(|| vec![path.to_owned()]))
+}
+
+/// As [`matches`], of a pattern without braces.
+fn matches_one(pattern: &Path, text: &str) -> Result<Option<Vec<PathBuf>>> {
+    if !text.contains(['*', '?', '[']) || fs::symlink_metadata(pattern).is_ok() {
         return Ok(None);
     }
     let bad = |source| Error::BadPattern { pattern: pattern.to_owned(), source };

@@ -59,8 +59,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a");
         let mut bytes = vec![7; 100];
-        for contents in [&b"some bytes"[..], b"", &[1; 100_000]] {
-            fs::write(&path, contents).unwrap();
+        for contents in [b"some bytes".to_vec(), vec![], vec![1; 100_000]] {
+            fs::write(&path, &contents).unwrap();
             ask_for_file(&path);
             read_file(&path, &mut bytes).unwrap();
             assert_eq!(bytes, contents);
