@@ -18,7 +18,7 @@ use crate::target::FuzzTarget;
 
 pub(crate) const TARGET: FuzzTarget = FuzzTarget {
     name: "jpeg",
-    promise: "a region of a JPEG is that part of the whole, progressive or not, and as by zune-jpeg",
+    promise: "a region of a JPEG is that part of the whole, progressive or not",
     run,
     max_len: 2048,
 };
