@@ -27,6 +27,7 @@ from ._ndlens import (
     explain,
     guard_truncation,
     images,
+    labels,
     may_share_memory,
     open,
     ragged,
@@ -65,6 +66,8 @@ __all__ = [
     "Loader",
     "MovedError",
     "ReadOnlyError",
+    "SampleKeys",
+    "Samples",
     "Shards",
     "Skipped",
     "StaleHandleError",
@@ -80,6 +83,7 @@ __all__ = [
     "guard_truncation",
     "image_info",
     "images",
+    "labels",
     "may_share_memory",
     "open",
     "ragged",
@@ -105,6 +109,8 @@ if TYPE_CHECKING:
     from ._holders import Holders as Holders
     from ._images import ImageInfo as ImageInfo
     from ._images import image_info as image_info
+    from ._samples import SampleKeys as SampleKeys
+    from ._samples import Samples as Samples
     from ._trace import Copies as Copies
     from ._trace import Copy as Copy
     from ._trace import trace as trace
@@ -118,6 +124,8 @@ _LATER = {
     "Copy": "_trace",
     "Holder": "_holders",
     "Holders": "_holders",
+    "SampleKeys": "_samples",
+    "Samples": "_samples",
     "ImageInfo": "_images",
     "image_info": "_images",
     "trace": "_trace",

@@ -37,6 +37,8 @@ WITHOUT_CONSTRUCTOR = {
     "ndlens.Copy",
     "ndlens.Holder",
     "ndlens.Holders",
+    "ndlens.SampleKeys",
+    "ndlens.Samples",
 }
 
 SHOWN = [

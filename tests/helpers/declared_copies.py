@@ -66,6 +66,7 @@ COPIES: dict[str, dict[str, int]] = {
     "Items: pickle": {"pickle of a View": 240_000},
     "ragged: an array of shapes": {"array of shapes": 4_800_000},
     "ragged: offsets": {"array of shapes": 4_800_000, "array of offsets": 2_400_000},
+    "images: one": {"Images[i]": 360_000},
     "Loader: in turn": {"Loader batch": 1_000},
     "Loader: shuffled": {"Loader batch": 1_000},
     "Loader: shuffled, few": {"Loader batch": 80},
@@ -84,6 +85,8 @@ COPIES: dict[str, dict[str, int]] = {
     "Loader: sampler: huge": {"Loader batch": 9},
     "Loader: windows": {"Loader batch": 40_000},
     "Loader: ragged": {"Loader batch": 786_432},
+    "Loader: images": {"Loader batch": 2_860_032},
+    "Loader: images that are skipped": {"Loader batch": 2_860_032},
     "Loader: shards": {"Loader batch": 768},
     "Loader: many fields": {"Loader batch": 25_344},
     "Loader: joint": {"Loader batch": 153_600},
@@ -139,6 +142,7 @@ COPIES: dict[str, dict[str, int]] = {
 
 # Operations that copy no element. Those with a refusal raise before they would.
 NOTHING = {
+    "images: paths",
     "View: holders",
     "View: an assertion about memory",
     "View: an assertion about interleaved memory",
@@ -243,6 +247,7 @@ NOTHING = {
 
 # Operations that take memory although they copy no element, and what it is.
 TAKES_MEMORY = {
+    "images: paths": "the paths as Python strings, and their text",
     "View: tolist of empty rows": "Python lists, one for each row",
     "View: cast to a shape of a million axes": "the lists and tuples that are given",
     "View: equality of dtypes": "Python numbers, for a block of elements at a time",

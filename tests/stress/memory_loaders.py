@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.stress.memory_operation import SHARDS, Operation
+from tests.stress.memory_operation import PHOTOGRAPHS, SHARDS, Operation
 
 FIELD = (
     "f = np.broadcast_to(np.zeros(1, 'u1'), (1_000_000,))\nIMAGES = np.zeros((64, 40, 40, 3), 'u1')"
@@ -120,6 +120,19 @@ LOADERS = [
         "batch_size=64, channels='last', transforms=[T.Resize((64, 64))]",
         "r = nl.ragged([np.zeros((k + 1, 30, 3), 'u1') for k in range(64)])",
         fields="r",
+    ),
+    of_loader(
+        "images",
+        "batch_size=19, transforms=[T.RandomResizedCrop(224)]",
+        PHOTOGRAPHS + "i = nl.images(paths)",
+        fields="i",
+    ),
+    of_loader(
+        "images that are skipped",
+        "batch_size=20, transforms=[T.CenterCrop(224)], on_error='skip'",
+        PHOTOGRAPHS + "i = nl.images(paths)",
+        "result = next(iter(l)).shape, len(l.skipped)",
+        "i",
     ),
     of_loader("shards", "batch_size=64", SHARDS + "s = nl.open(paths)", fields="s"),
     of_loader(

@@ -15,6 +15,16 @@ class Operation(NamedTuple):
     """The name of the exception that the operation ends in, however much memory there is."""
 
 
+# Makes `paths`, of 20 photographs; the last is truncated.
+PHOTOGRAPHS = """
+from PIL import Image
+paths = [f"{k:02}.png" for k in range(20)]
+for path in paths:
+    Image.fromarray(np.arange(300 * 400 * 3).astype("u1").reshape(300, 400, 3)).save(path)
+with open(paths[-1], "r+b") as file:
+    file.truncate(100)
+"""
+
 # Makes `paths`, of 600 files with one array.
 SHARDS = """
 paths = []

@@ -7,7 +7,7 @@ without a limit.
 from __future__ import annotations
 
 from tests.stress.memory_loaders import DATASETS, LOADERS
-from tests.stress.memory_operation import SHARDS, Operation
+from tests.stress.memory_operation import PHOTOGRAPHS, SHARDS, Operation
 
 VIEW = (
     "v = nl.view(np.arange(1_000_000, dtype='i4').reshape(1000, 1000))\ns = v[:, ::2]\nw ="
@@ -393,6 +393,12 @@ ITEMS = [
         "s = np.zeros(1_000_000)\na = np.arange(1_000_000) // 1000\n"
         "ks = [{}, {'groups': a}, {'stratify': a}]",
     ),
+    Operation(
+        "images: paths",
+        "i = nl.images(paths)\nresult = len(i.paths), len(pickle.loads(pickle.dumps(i[::2])))",
+        "paths = [f'directory/{k}.jpg' for k in range(100_000)]",
+    ),
+    Operation("images: one", "result = nl.images(paths)[3].shape", PHOTOGRAPHS),
     Operation("Items: iteration", "result = len(list(w))", "w = nl.windows(np.arange(100_000), 5)"),
     Operation(
         "ragged: views",

@@ -27,7 +27,8 @@ def replay(
 
     Args:
         transforms: The transforms, as a loader takes them.
-        items: Rows of shape (items, ...): anything `nl.view` takes.
+        items: Rows of shape (items, ...), anything `nl.view` takes; or `nl.Items`, `nl.Shards` or
+            `nl.Images`.
         params: A dict for each item, as a loader with `return_params=True` gives them for these
             transforms, or for others with the same random ones. Its key "version" is that of the
             form of the parameters; without it, and in this ndlens, it is 1.

@@ -12,12 +12,10 @@ use crate::error::{Raise, in_place};
 use crate::interop::tensor_memory::extract_lasting_view;
 use crate::lists::{Asked, pairs};
 use crate::loader::channels::{Said, extract_channels};
-use crate::loader::images::PyImages;
-use crate::loader::items::PyItems;
+use crate::loader::images::items_of;
 use crate::loader::joint::join_draws;
 use crate::loader::options::FieldOptions;
 use crate::loader::transforms;
-use crate::store::shards::PyShards;
 use crate::structure::Structure;
 
 /// A list of transforms, and the library they are of.
@@ -34,14 +32,8 @@ type Named = (String, Arc<dyn Source>);
 /// The fields by name, and their structure.
 fn extract_sources(fields: &Bound<'_, PyAny>) -> PyResult<(Structure, Vec<Named>)> {
     let of_field = |name: &str, source: &Bound<'_, PyAny>| {
-        if let Ok(shards) = source.cast::<PyShards>() {
-            return PyResult::Ok((name.to_owned(), shards.get().source()));
-        }
-        if let Ok(items) = source.cast::<PyItems>() {
-            return Ok((name.to_owned(), items.get().source()));
-        }
-        if let Ok(images) = source.cast::<PyImages>() {
-            return Ok((name.to_owned(), images.get().source()));
+        if let Some(items) = items_of(source) {
+            return PyResult::Ok((name.to_owned(), items));
         }
         let view = extract_lasting_view(source)
             .map_err(|error| in_place(source.py(), &format!("field {name:?}"), error))?;

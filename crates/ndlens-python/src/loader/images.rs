@@ -274,14 +274,22 @@ fn name_of(mode: Mode) -> &'static str {
     MODES.iter().find(|(_, known)| *known == mode).map_or("", |(name, _)| name)
 }
 
+/// The items of an object that is no array; None for others.
+pub(crate) fn items_of(object: &Bound<'_, PyAny>) -> Option<Arc<dyn Source>> {
+    if let Ok(shards) = object.cast::<PyShards>() {
+        return Some(shards.get().source());
+    }
+    if let Ok(items) = object.cast::<PyItems>() {
+        return Some(items.get().source());
+    }
+    object.cast::<PyImages>().ok().map(|images| images.get().source())
+}
+
 /// Items of bytes as the origin of images.
 fn origin_of_bytes(object: Bound<'_, PyAny>) -> PyResult<EncodedOrigin> {
-    let source: Arc<dyn Source> = if let Ok(items) = object.cast::<PyItems>() {
-        items.get().source()
-    } else if let Ok(shards) = object.cast::<PyShards>() {
-        shards.get().source()
-    } else {
-        Arc::new(extract_lasting_view(&object)?)
+    let source = match items_of(&object) {
+        Some(items) => items,
+        None => Arc::new(extract_lasting_view(&object)?),
     };
     let bytes = Arc::new(ImageBytes::new(source).or_raise()?);
     Ok(EncodedOrigin::Bytes(object.unbind(), bytes))
@@ -340,7 +348,7 @@ fn extract_origin(source: &Bound<'_, PyAny>) -> PyResult<EncodedOrigin> {
     if source.is_instance_of::<PyList>() || source.is_instance_of::<PyTuple>() {
         return origin_of_items(source);
     }
-    if source.is_instance_of::<PyItems>() || source.is_instance_of::<PyShards>() {
+    if items_of(source).is_some() {
         return origin_of_bytes(source.clone());
     }
     let view = extract_lasting_view(source).if_taken(source.py())?;

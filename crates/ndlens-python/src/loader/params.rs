@@ -12,6 +12,7 @@ use crate::exit;
 use crate::interop::import::extract_view;
 use crate::lists;
 use crate::loader::channels::{Said, extract_channels};
+use crate::loader::images::items_of;
 use crate::loader::transforms::extract_list;
 use crate::optional;
 use crate::structure::Structure;
@@ -35,9 +36,12 @@ pub(crate) fn replay(
 ) -> PyResult<PyView> {
     let _inside = exit::enter(items.py());
     let py = items.py();
-    let items = extract_view(items)?;
+    let items = match items_of(items) {
+        Some(items) => items,
+        None => Arc::new(extract_view(items)?),
+    };
     let (transforms, convention) = extract_list(transforms)?;
-    let field = Field::new("items", Arc::new(items)).with_transforms(transforms);
+    let field = Field::new("items", items).with_transforms(transforms);
     let channels = extract_channels(channels, &Structure::Single, &["items"])?;
     let field =
         channels.first().copied().unwrap_or(Said::Nothing).arrange(field, convention).or_raise()?;

@@ -22,8 +22,9 @@ impl PySkipped {
         self.0.count
     }
 
-    /// The first 100 of them, as (item, name, error): the number of the item, its path if it has
-    /// one, or None, and the text of its error.
+    /// The first 100 of them, as (item, name, error).
+    ///
+    /// They are the number of the item, its path if it has one, or None, and the text of its error.
     #[getter]
     fn items<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let items = self.0.first.iter();
