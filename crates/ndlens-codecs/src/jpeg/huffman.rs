@@ -468,3 +468,95 @@ impl FromSegment for AcTable {
         AcTable::new(segment)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jpeg::bits::BitPlace;
+
+    /// A segment with so many codes of each length, for these symbols.
+    fn segment(counts: &[(usize, u8)], symbols: &[u8]) -> Vec<u8> {
+        let mut segment = vec![0; 16];
+        for &(length, count) in counts {
+            segment[length - 1] = count;
+        }
+        segment.extend(symbols);
+        segment
+    }
+
+    /// Places of all coefficients of a block, and the bits that it takes, one by one or by looks.
+    fn block(table: &AcTable, data: &[u8], by_strides: bool) -> (usize, usize) {
+        let mut bits = Bits::new(data, BitPlace::default());
+        let mut k = 1;
+        while k < 64 {
+            bits.refill();
+            let stride = table.stride(&bits);
+            if by_strides && k + stride.coefficients() <= 64 {
+                bits.consume(stride.length());
+                k += stride.coefficients();
+                if stride.ends() {
+                    k -= 1;
+                    break;
+                }
+                continue;
+            }
+            match table.one(&mut bits).unwrap() {
+                Some((zeros, _)) => k += zeros + 1,
+                None => break,
+            }
+        }
+        (k, bits.consumed())
+    }
+
+    #[test]
+    fn strides_lead_where_single_symbols_lead() {
+        // A code for any bits: short ones of the end and of 16 zeros, one of each length to 15, and
+        // two of 16 bits.
+        let symbols: Vec<u8> = [0x01, 0x00, 0x02, 0x11, 0xF0, 0x03, 0x0A, 0x21, 0x04]
+            .into_iter()
+            .chain((0x31..0x3C).chain([0x55]))
+            .collect();
+        let mut counts = vec![(2, 2), (3, 2), (4, 2), (5, 3), (16, 2)];
+        counts.extend((6..16).map(|length| (length, 1)));
+        let table = segment(&counts, &symbols);
+        let table = AcTable::new(&table).unwrap();
+        let mut random = 1_u32;
+        let mut compared = 0;
+        for _ in 0..20_000 {
+            let data: Vec<u8> = (0..120)
+                .map(|_| {
+                    random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                    (random >> 24) as u8
+                })
+                .collect();
+            let (one, other) = (block(&table, &data, false), block(&table, &data, true));
+            if one.0 <= 64 {
+                assert_eq!(one, other);
+                compared += 1;
+            }
+        }
+        assert!(compared > 10_000, "{compared}");
+    }
+
+    #[test]
+    fn a_code_with_more_symbols_than_there_are_codes_is_an_error() {
+        let table = segment(&[(1, 3)], &[1, 2, 3]);
+        let error = AcTable::new(&table).unwrap_err().to_string();
+        let expected = "the JPEG image is damaged: a Huffman table has more codes than there are";
+        assert_eq!(error, expected);
+        let error = DcTable::new(&segment(&[(1, 1)], &[16])).unwrap_err().to_string();
+        assert!(error.contains("DC differences of more than 15 bits"), "{error}");
+    }
+
+    #[test]
+    fn tables_are_kept_by_their_segments_and_the_longest_unused_is_left() {
+        let mut tables = Tables::<DcTable>::default();
+        let segments: Vec<_> = (0..=KEPT).map(|k| segment(&[(1, 1)], &[k as u8])).collect();
+        let first: Vec<_> =
+            segments[..KEPT].iter().map(|segment| tables.place(segment).unwrap()).collect();
+        assert_eq!(first, (0..KEPT).collect::<Vec<_>>());
+        assert_eq!(tables.place(&segments[0]).unwrap(), 0);
+        assert_eq!(tables.place(&segments[KEPT]).unwrap(), 1);
+        assert_eq!(tables.place(&segments[0]).unwrap(), 0);
+    }
+}
