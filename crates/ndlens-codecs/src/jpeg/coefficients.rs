@@ -1,12 +1,12 @@
 //! The coefficients of a whole image, which scans send in parts.
 
 use super::geometry::factors;
-use super::markers::Frame;
+use super::markers::JpegFrame;
 use crate::error::{Error, Result};
 
 /// The coefficients of a component: blocks in rows, of whole MCUs.
 #[derive(Debug, Default)]
-pub(super) struct Coefficients {
+pub(super) struct CoefficientPlane {
     /// 64 for each block, in the order of the zigzag.
     values: Vec<i16>,
     /// Blocks of a row, in whole MCUs.
@@ -19,7 +19,7 @@ pub(super) struct Coefficients {
     pub(super) vertical: usize,
 }
 
-impl Coefficients {
+impl CoefficientPlane {
     /// A block, by its place in a row and its row.
     pub(super) fn block(&self, across: usize, down: usize) -> &[i16; 64] {
         self.values[64 * (down * self.stride + across)..].first_chunk().unwrap_or(&[0; 64])
@@ -31,14 +31,14 @@ impl Coefficients {
 }
 
 /// MCUs of a row, and rows of MCUs.
-pub(super) fn mcus(frame: &Frame) -> (usize, usize) {
+pub(super) fn mcus(frame: &JpegFrame) -> (usize, usize) {
     let (horizontal, vertical) =
         factors(frame).fold((1, 1), |(h, v), own| (h.max(own.0), v.max(own.1)));
     (frame.width.div_ceil(8 * horizontal), frame.height.div_ceil(8 * vertical))
 }
 
 /// Makes room for all coefficients of an image, which are zero.
-pub(super) fn prepare(components: &mut [Coefficients; 4], frame: &Frame) -> Result<()> {
+pub(super) fn prepare(components: &mut [CoefficientPlane; 4], frame: &JpegFrame) -> Result<()> {
     let (across, down) = mcus(frame);
     let (most_h, most_v) = factors(frame).fold((1, 1), |(h, v), own| (h.max(own.0), v.max(own.1)));
     for (component, (horizontal, vertical)) in components.iter_mut().zip(factors(frame)) {

@@ -19,7 +19,7 @@
 
 #![expect(
     clippy::inline_always,
-    reason = "bodies for instruction sets must be inlined, and the loop over symbols is one function"
+    reason = "bodies for instruction sets must be inlined, and so must the loop over symbols"
 )]
 
 mod bands;
