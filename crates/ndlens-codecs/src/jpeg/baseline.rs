@@ -14,7 +14,7 @@ use super::geometry::{Plan, factors, is_regular};
 use super::intervals::Intervals;
 use super::markers::{Markers, damaged};
 use super::mcu::{Mcu, ReadRow};
-use super::pixels::Pixels;
+use super::pixels::PixelForm;
 use super::scratch::JpegScratch;
 use crate::decoder::{Decoder, ImageMut, check_request};
 use crate::error::{Error, Result};
@@ -46,7 +46,7 @@ impl<'a> Baseline<'a> {
         colours: Colours,
     ) -> Result<Option<Baseline<'a>>> {
         let (frame, scanned) = (&markers.frame, markers.scan.components());
-        let known = Pixels::of(colours, Mode::Rgb).is_some();
+        let known = PixelForm::of(colours, Mode::Rgb).is_some();
         let sequential = matches!(frame.process, 0xC0 | 0xC1) && frame.precision == 8;
         let count = frame.components().len();
         let in_order = scanned.iter().map(|component| component.component).eq(0..count);
@@ -78,7 +78,7 @@ impl<'a> Baseline<'a> {
     fn decode_rows(
         &self,
         plan: &Plan,
-        pixels: Pixels,
+        pixels: PixelForm,
         out: &mut ImageMut<'_>,
         scratch: &mut JpegScratch,
     ) -> Result<()> {
@@ -157,7 +157,7 @@ impl Decoder for Baseline<'_> {
         scratch: &mut DecodeScratch,
     ) -> Result<()> {
         check_request(&self.header, region, scale, mode, &out)?;
-        let Some(pixels) = Pixels::of(self.colours, mode) else {
+        let Some(pixels) = PixelForm::of(self.colours, mode) else {
             let what = format!("colours {:?} in one scan", self.colours);
             return Err(Error::Unsupported { coding: Coding::Jpeg, what });
         };

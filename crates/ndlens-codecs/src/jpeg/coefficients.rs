@@ -1,7 +1,7 @@
 //! The coefficients of a whole image, which scans send in parts.
 
 use super::geometry::factors;
-use super::markers::Frame;
+use super::markers::JpegFrame;
 use crate::error::{Error, Result};
 
 /// The coefficients of a component: blocks in rows, of whole MCUs.
@@ -31,14 +31,14 @@ impl CoefficientPlane {
 }
 
 /// MCUs of a row, and rows of MCUs.
-pub(super) fn mcus(frame: &Frame) -> (usize, usize) {
+pub(super) fn mcus(frame: &JpegFrame) -> (usize, usize) {
     let (horizontal, vertical) =
         factors(frame).fold((1, 1), |(h, v), own| (h.max(own.0), v.max(own.1)));
     (frame.width.div_ceil(8 * horizontal), frame.height.div_ceil(8 * vertical))
 }
 
 /// Makes room for all coefficients of an image, which are zero.
-pub(super) fn prepare(components: &mut [CoefficientPlane; 4], frame: &Frame) -> Result<()> {
+pub(super) fn prepare(components: &mut [CoefficientPlane; 4], frame: &JpegFrame) -> Result<()> {
     let (across, down) = mcus(frame);
     let (most_h, most_v) = factors(frame).fold((1, 1), |(h, v), own| (h.max(own.0), v.max(own.1)));
     for (component, (horizontal, vertical)) in components.iter_mut().zip(factors(frame)) {

@@ -1,7 +1,7 @@
 //! MCUs of a scan: blocks that are decoded, blocks that are skipped, restarts.
 
 use super::bits::{BitPlace, Bits};
-use super::blocks::Group;
+use super::blocks::BlockGroup;
 use super::huffman::{AcTable, DcTable};
 use super::intervals::Intervals;
 use super::markers::damaged;
@@ -111,7 +111,7 @@ pub(super) fn read_block(
     bits: &mut Bits<'_>,
     (dc, ac): (&DcTable, &AcTable),
     last_dc: &mut i32,
-    group: &mut Group,
+    group: &mut BlockGroup,
     lane: usize,
 ) -> Result<()> {
     bits.refill();

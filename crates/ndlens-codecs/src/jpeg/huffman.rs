@@ -165,18 +165,18 @@ impl DcTable {
 /// The end of the block counts as a place, since it is not coded if the block is full. The second
 /// place is that after the first where there is no second coefficient.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Coefficients(u32);
+pub(super) struct NextCoefficients(u32);
 
-impl Coefficients {
+impl NextCoefficients {
     /// The places lead beyond the block.
-    const TOO_LONG: Coefficients = Coefficients::new(0, 0, 0, 64, 0);
+    const TOO_LONG: NextCoefficients = NextCoefficients::new(0, 0, 0, 64, 0);
 
-    const fn new(length: u32, zeros: u32, back: u32, places: u32, ends: u32) -> Coefficients {
-        Coefficients(length | back << 6 | places << 8 | ends << 15 | zeros << 16)
+    const fn new(length: u32, zeros: u32, back: u32, places: u32, ends: u32) -> NextCoefficients {
+        NextCoefficients(length | back << 6 | places << 8 | ends << 15 | zeros << 16)
     }
 
-    const fn with_values(self, first: i32, second: i32) -> Coefficients {
-        Coefficients(self.0 | (first as u32) << 25 | (second as u32 & 31) << 20)
+    const fn with_values(self, first: i32, second: i32) -> NextCoefficients {
+        NextCoefficients(self.0 | (first as u32) << 25 | (second as u32 & 31) << 20)
     }
 
     /// Bits of all, in the lowest six bits.
@@ -222,21 +222,21 @@ impl Coefficients {
     }
 
     /// The answer for the next [`AC_BITS`] bits.
-    fn of(code: &Code, next: u32) -> Coefficients {
+    fn of(code: &Code, next: u32) -> NextCoefficients {
         let (zeros, first, first_end) = match Coefficient::within(code, next, 0) {
-            None => return Coefficients::TOO_LONG,
+            None => return NextCoefficients::TOO_LONG,
             // The place of the end stands for the first one too.
-            Some(Coefficient::End { end }) => return Coefficients::new(end, 0, 0, 1, 1),
+            Some(Coefficient::End { end }) => return NextCoefficients::new(end, 0, 0, 1, 1),
             Some(Coefficient::Value { zeros, value, end }) => (zeros, value, end),
         };
         if !(-64..64).contains(&first) {
-            return Coefficients::TOO_LONG;
+            return NextCoefficients::TOO_LONG;
         }
-        let one = Coefficients::new(first_end, zeros, 0, zeros + 1, 0).with_values(first, 0);
+        let one = NextCoefficients::new(first_end, zeros, 0, zeros + 1, 0).with_values(first, 0);
         let (between, second, second_end) = match Coefficient::within(code, next, first_end) {
             None => return one,
             Some(Coefficient::End { end }) => {
-                return Coefficients::new(end, zeros, 1, zeros + 2, 1).with_values(first, 0);
+                return NextCoefficients::new(end, zeros, 1, zeros + 2, 1).with_values(first, 0);
             }
             Some(Coefficient::Value { zeros, value, end }) => (zeros, value, end),
         };
@@ -245,9 +245,9 @@ impl Coefficients {
         }
         let places = zeros + 1 + between + 1;
         let two = match Coefficient::within(code, next, second_end) {
-            Some(Coefficient::End { end }) => Coefficients::new(end, zeros, 2, places + 1, 1),
+            Some(Coefficient::End { end }) => NextCoefficients::new(end, zeros, 2, places + 1, 1),
             Some(Coefficient::Value { .. }) | None => {
-                Coefficients::new(second_end, zeros, 1, places, 0)
+                NextCoefficients::new(second_end, zeros, 1, places, 0)
             }
         };
         two.with_values(first, second)
@@ -343,7 +343,7 @@ impl Stride {
 #[derive(Debug, Clone)]
 pub(super) struct AcTable {
     code: Code,
-    coefficients: [Coefficients; 1 << AC_BITS],
+    coefficients: [NextCoefficients; 1 << AC_BITS],
     strides: [Stride; 1 << AC_BITS],
 }
 
@@ -351,11 +351,11 @@ impl AcTable {
     fn new(table: &[u8]) -> Result<AcTable> {
         let mut made = AcTable {
             code: Code::new(table)?,
-            coefficients: [Coefficients::default(); 1 << AC_BITS],
+            coefficients: [NextCoefficients::default(); 1 << AC_BITS],
             strides: [Stride::default(); 1 << AC_BITS],
         };
         for next in 0..1 << AC_BITS {
-            made.coefficients[next as usize] = Coefficients::of(&made.code, next);
+            made.coefficients[next as usize] = NextCoefficients::of(&made.code, next);
             made.strides[next as usize] = Stride::new(&made.code, next);
         }
         Ok(made)
@@ -363,7 +363,7 @@ impl AcTable {
 
     /// What the next bits stand for.
     #[inline(always)]
-    pub(super) fn coefficients(&self, bits: &Bits<'_>) -> Coefficients {
+    pub(super) fn coefficients(&self, bits: &Bits<'_>) -> NextCoefficients {
         self.coefficients[bits.peek(AC_BITS)]
     }
 

@@ -6,7 +6,7 @@
 //! Sums of two inputs wrap at 16 bits, and results of the first pass saturate there, as in the
 //! bodies of libjpeg-turbo for vectors. So values that no encoder makes give the same samples too.
 
-use super::blocks::{Group, LANES, PLACES};
+use super::blocks::{BlockGroup, LANES, PLACES};
 
 /// Bits of fraction of the constants.
 pub(super) const CONSTANT_BITS: u32 = 13;
@@ -18,7 +18,12 @@ type Lines = [[i16; LANES]; 8];
 
 /// Transforms a group, and writes 8 rows of 8 samples for each block. The group is zero after it.
 #[inline(always)]
-pub(super) fn idct(group: &mut Group, quantisation: &[i16; 64], out: &mut [u8], stride: usize) {
+pub(super) fn idct(
+    group: &mut BlockGroup,
+    quantisation: &[i16; 64],
+    out: &mut [u8],
+    stride: usize,
+) {
     let mut between = [[0; LANES]; 64];
     for column in 0..8 {
         let lines: Lines = std::array::from_fn(|row| {
@@ -37,7 +42,7 @@ pub(super) fn idct(group: &mut Group, quantisation: &[i16; 64], out: &mut [u8], 
             between[8 * row + column] = results[row];
         }
     }
-    *group = Group::ZERO;
+    *group = BlockGroup::ZERO;
     for (lines, out) in between.chunks_exact(8).zip(out.chunks_mut(stride)) {
         let mut samples = [[0_u32; LANES]; 2];
         for lane in 0..LANES {
@@ -118,7 +123,7 @@ mod tests {
     use super::*;
     use crate::jpeg::blocks::ZIGZAG;
 
-    struct Transform<'a>(&'a mut Group, &'a [i16; 64], &'a mut [u8]);
+    struct Transform<'a>(&'a mut BlockGroup, &'a [i16; 64], &'a mut [u8]);
 
     impl Body for Transform<'_> {
         type Output = ();
@@ -129,8 +134,8 @@ mod tests {
         }
     }
 
-    fn group(random: &mut u32, most: i16) -> Group {
-        let mut group = Group::ZERO;
+    fn group(random: &mut u32, most: i16) -> BlockGroup {
+        let mut group = BlockGroup::ZERO;
         for k in 0..64 {
             for value in &mut group.coefficients[k] {
                 *random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -141,7 +146,7 @@ mod tests {
     }
 
     /// T.81, A.3.3, and the level shift.
-    fn reference(group: &Group, factors: &[i16; 64], lane: usize) -> [f64; 64] {
+    fn reference(group: &BlockGroup, factors: &[i16; 64], lane: usize) -> [f64; 64] {
         let cosine = |x: usize, u: usize| {
             let scale = if u == 0 { 0.5_f64.sqrt() } else { 1.0 };
             scale / 2.0 * ((2 * x + 1) as f64 * u as f64 * std::f64::consts::PI / 16.0).cos()

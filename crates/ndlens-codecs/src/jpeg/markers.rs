@@ -14,7 +14,7 @@ const MOST_COMPONENTS: usize = 4;
 #[derive(Debug, Clone)]
 pub(crate) struct Markers<'a> {
     /// Of the start of frame.
-    pub(crate) frame: Frame,
+    pub(crate) frame: JpegFrame,
     /// Of the start of scan.
     pub(crate) scan: Scan,
     /// The quantisation tables, in the order of the zigzag.
@@ -37,7 +37,7 @@ pub(crate) struct Markers<'a> {
 
 /// A start of frame.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Frame {
+pub(crate) struct JpegFrame {
     /// The second byte of the marker: 0xC0 baseline, 0xC1 extended, 0xC2 progressive, ..
     pub(crate) process: u8,
     /// Bits of a sample.
@@ -87,7 +87,7 @@ pub(crate) struct ScanComponent {
     pub(crate) ac: usize,
 }
 
-impl Frame {
+impl JpegFrame {
     /// The components, in the order of the file.
     pub(crate) fn components(&self) -> &[Component] {
         &self.components[..self.count]
@@ -161,7 +161,7 @@ fn next_marker(bytes: &[u8], mut at: usize) -> Option<(u8, usize)> {
 
 #[derive(Default)]
 struct Segments<'a> {
-    frame: Option<Frame>,
+    frame: Option<JpegFrame>,
     quantisation: [Option<[u16; 64]>; 4],
     dc_codes: [Option<&'a [u8]>; 4],
     ac_codes: [Option<&'a [u8]>; 4],
@@ -270,7 +270,7 @@ impl<'a> Segments<'a> {
                 return Err(damaged(format!("quantisation table {}", component.quantisation)));
             }
         }
-        self.frame = Some(Frame { process, precision, height, width, components, count });
+        self.frame = Some(JpegFrame { process, precision, height, width, components, count });
         Ok(())
     }
 

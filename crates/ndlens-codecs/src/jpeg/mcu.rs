@@ -5,7 +5,7 @@ use std::ops::Range;
 use ndlens_kernels::Body;
 
 use super::bits::Bits;
-use super::blocks::{Group, LANES};
+use super::blocks::{BlockGroup, LANES};
 use super::entropy::{Entropy, McuReader, read_block, skip_block};
 use super::geometry::Plane;
 use super::huffman::{AcTable, DcTable};
@@ -88,7 +88,7 @@ pub(super) struct ReadRow<'a, 'b, 's> {
     pub(super) skipped: usize,
     /// MCUs of the row that have blocks that are needed.
     pub(super) columns: Range<usize>,
-    pub(super) groups: &'a mut [Group],
+    pub(super) groups: &'a mut [BlockGroup],
 }
 
 impl Body for ReadRow<'_, '_, '_> {
@@ -123,7 +123,7 @@ struct IntoGroups<'a> {
     blocks: &'a [Block<'a>],
     /// Of the MCU.
     column: usize,
-    groups: &'a mut [Group],
+    groups: &'a mut [BlockGroup],
 }
 
 impl McuReader for IntoGroups<'_> {

@@ -1,6 +1,6 @@
 //! Memory that decoding a JPEG takes, kept from image to image.
 
-use super::blocks::Group;
+use super::blocks::BlockGroup;
 use super::coefficients::CoefficientPlane;
 use super::huffman::{AcTable, DcTable, Tables};
 use super::pixels::Rows;
@@ -14,7 +14,7 @@ pub(crate) struct JpegScratch {
     pub(super) dc_tables: Tables<DcTable>,
     pub(super) ac_tables: Tables<AcTable>,
     /// Blocks of one MCU row.
-    pub(super) groups: Vec<Group>,
+    pub(super) groups: Vec<BlockGroup>,
     /// A strip for each component.
     pub(super) strips: [Strip; 3],
     pub(super) rows: Rows,
@@ -25,7 +25,7 @@ pub(crate) struct JpegScratch {
 pub(crate) struct WholeScratch {
     pub(super) data: Vec<u8>,
     pub(super) coefficients: [CoefficientPlane; 4],
-    pub(super) groups: Vec<Group>,
+    pub(super) groups: Vec<BlockGroup>,
     pub(super) strips: [Strip; 4],
     pub(super) rows: WholeRows,
 }

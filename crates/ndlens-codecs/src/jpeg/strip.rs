@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use ndlens_kernels::{Body, Level};
 
-use super::blocks::{Group, LANES};
+use super::blocks::{BlockGroup, LANES};
 use super::geometry::Plane;
 use super::idct::idct;
 use super::reduced_idct::{idct_1x1, idct_2x2, idct_4x4};
@@ -34,14 +34,14 @@ impl Strip {
         &mut self,
         plane: &Plane,
         quantisation: &[i16; 64],
-        groups: &mut Vec<Group>,
+        groups: &mut Vec<BlockGroup>,
     ) -> Result<()> {
         self.groups_across = plane.blocks.len().div_ceil(LANES);
         self.size = plane.size;
         self.stride = self.groups_across * LANES * plane.size;
         self.mcu_height = plane.mcu_height();
         self.groups = groups.len()..groups.len() + self.groups_across * plane.vertical;
-        fill(groups, self.groups.end, &Group::ZERO)?;
+        fill(groups, self.groups.end, &BlockGroup::ZERO)?;
         fill(&mut self.samples, 2 * self.mcu_height * self.stride, &0)?;
         self.quantisation.clear();
         fill(&mut self.quantisation, 64, &0)?;
@@ -55,7 +55,7 @@ impl Strip {
     }
 
     /// Makes samples of the blocks of an MCU row, which become zero.
-    pub(super) fn transform(&mut self, level: Level, groups: &mut [Group], mcu_row: usize) {
+    pub(super) fn transform(&mut self, level: Level, groups: &mut [BlockGroup], mcu_row: usize) {
         let half = self.mcu_height * self.stride;
         let start = (mcu_row % 2) * half;
         level.run(Transform {
@@ -88,7 +88,7 @@ pub(super) fn fill<T: Clone>(vector: &mut Vec<T>, len: usize, value: &T) -> Resu
 }
 
 struct Transform<'a> {
-    groups: &'a mut [Group],
+    groups: &'a mut [BlockGroup],
     groups_across: usize,
     quantisation: &'a [i16; 64],
     samples: &'a mut [u8],

@@ -10,7 +10,7 @@ use ndlens_kernels::{Body, Level};
 use super::blocks::LANES;
 use super::components::Colours;
 use super::geometry::Plan;
-use super::markers::{Frame, Markers};
+use super::markers::{JpegFrame, Markers};
 use super::pixels::component_row;
 use super::scans::{Quantisation, read_all};
 use super::scratch::{WholeRows, WholeScratch};
@@ -34,7 +34,7 @@ pub(crate) struct WholeJpeg<'a> {
 }
 
 /// Refuses what no decoder here takes.
-pub(crate) fn check(frame: &Frame) -> Result<()> {
+pub(crate) fn check(frame: &JpegFrame) -> Result<()> {
     let what = match frame.process {
         0xC0..=0xC2 if frame.precision != 8 => {
             format!("its samples have {} bits, expected 8", frame.precision)
@@ -50,7 +50,7 @@ pub(crate) fn check(frame: &Frame) -> Result<()> {
 }
 
 /// The samples of each component must be a whole number of pixels apart, as for libjpeg.
-fn check_sampling(frame: &Frame) -> Result<()> {
+fn check_sampling(frame: &JpegFrame) -> Result<()> {
     let components = frame.components();
     let most_h = components.iter().map(|component| component.horizontal).max().unwrap_or(1);
     let most_v = components.iter().map(|component| component.vertical).max().unwrap_or(1);
