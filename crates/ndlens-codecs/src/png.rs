@@ -320,7 +320,7 @@ mod tests {
     #[test]
     fn rows_below_the_region_are_not_read() {
         let mut file = sums(4000, 1000);
-        // The last byte of the data's checksum, before the checksum of the chunk and the last chunk.
+        // In the checksum of the data, before that of the chunk and the last chunk.
         let place = file.len() - 17;
         file[place] ^= 1;
         let mut decoder = open(&file, Limits::default()).unwrap();
