@@ -60,6 +60,7 @@ __all__ = [
     "Holder",
     "Holders",
     "ImageError",
+    "ImageFolder",
     "ImageInfo",
     "Images",
     "Items",
@@ -81,6 +82,7 @@ __all__ = [
     "empty_shared",
     "explain",
     "guard_truncation",
+    "image_folder",
     "image_info",
     "images",
     "labels",
@@ -105,6 +107,8 @@ if TYPE_CHECKING:
 
     from . import testing as testing
     from . import torch as torch
+    from ._folder import ImageFolder as ImageFolder
+    from ._folder import image_folder as image_folder
     from ._holders import Holder as Holder
     from ._holders import Holders as Holders
     from ._images import ImageInfo as ImageInfo
@@ -123,6 +127,8 @@ _LATER = {
     "Copies": "_trace",
     "Copy": "_trace",
     "Holder": "_holders",
+    "ImageFolder": "_folder",
+    "image_folder": "_folder",
     "Holders": "_holders",
     "SampleKeys": "_samples",
     "Samples": "_samples",

@@ -38,7 +38,7 @@ impl Part {
         let is_next_bit = scan.high == 0 || scan.high == scan.low + 1;
         if !is_band || !is_next_bit || scan.low > 13 {
             return Err(damaged(format!(
-                "a scan of {} components sends coefficients {first} to {last} from bit {} to bit {}",
+                "a scan of {} components sends coefficients {first} to {last}, bits {} to {}",
                 scan.components().len(),
                 scan.high,
                 scan.low

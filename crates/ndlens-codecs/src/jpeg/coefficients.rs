@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 
 /// The coefficients of a component: blocks in rows, of whole MCUs.
 #[derive(Debug, Default)]
-pub(super) struct Coefficients {
+pub(super) struct CoefficientPlane {
     /// 64 for each block, in the order of the zigzag.
     values: Vec<i16>,
     /// Blocks of a row, in whole MCUs.
@@ -19,7 +19,7 @@ pub(super) struct Coefficients {
     pub(super) vertical: usize,
 }
 
-impl Coefficients {
+impl CoefficientPlane {
     /// A block, by its place in a row and its row.
     pub(super) fn block(&self, across: usize, down: usize) -> &[i16; 64] {
         self.values[64 * (down * self.stride + across)..].first_chunk().unwrap_or(&[0; 64])
@@ -38,7 +38,7 @@ pub(super) fn mcus(frame: &JpegFrame) -> (usize, usize) {
 }
 
 /// Makes room for all coefficients of an image, which are zero.
-pub(super) fn prepare(components: &mut [Coefficients; 4], frame: &JpegFrame) -> Result<()> {
+pub(super) fn prepare(components: &mut [CoefficientPlane; 4], frame: &JpegFrame) -> Result<()> {
     let (across, down) = mcus(frame);
     let (most_h, most_v) = factors(frame).fold((1, 1), |(h, v), own| (h.max(own.0), v.max(own.1)));
     for (component, (horizontal, vertical)) in components.iter_mut().zip(factors(frame)) {

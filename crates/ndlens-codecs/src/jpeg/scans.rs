@@ -5,7 +5,7 @@
 
 use super::bands::{BlockReader, Part};
 use super::bits::{BitPlace, Bits};
-use super::coefficients::{Coefficients, mcus, prepare};
+use super::coefficients::{CoefficientPlane, mcus, prepare};
 use super::huffman::Code;
 use super::intervals::Intervals;
 use super::markers::{Markers, damaged};
@@ -21,7 +21,7 @@ pub(super) type Quantisation = [[u16; 64]; 4];
 pub(super) fn read_all<'a>(
     bytes: &'a [u8],
     first: &Markers<'a>,
-    components: &mut [Coefficients; 4],
+    components: &mut [CoefficientPlane; 4],
     data: &mut Vec<u8>,
 ) -> Result<Quantisation> {
     prepare(components, &first.frame)?;
@@ -55,7 +55,7 @@ fn complete(tables: &[Option<[u16; 64]>; 4], count: usize) -> Result<Quantisatio
 fn read_scan(
     bytes: &[u8],
     markers: &Markers<'_>,
-    components: &mut [Coefficients; 4],
+    components: &mut [CoefficientPlane; 4],
     data: &mut Vec<u8>,
 ) -> Result<usize> {
     let scan = &markers.scan;

@@ -1,7 +1,7 @@
 //! Memory that decoding a JPEG takes, kept from image to image.
 
 use super::blocks::BlockGroup;
-use super::coefficients::Coefficients;
+use super::coefficients::CoefficientPlane;
 use super::huffman::{AcTable, DcTable, Tables};
 use super::pixels::Rows;
 use super::strip::Strip;
@@ -24,7 +24,7 @@ pub(crate) struct JpegScratch {
 #[derive(Debug, Default)]
 pub(crate) struct WholeScratch {
     pub(super) data: Vec<u8>,
-    pub(super) coefficients: [Coefficients; 4],
+    pub(super) coefficients: [CoefficientPlane; 4],
     pub(super) groups: Vec<BlockGroup>,
     pub(super) strips: [Strip; 4],
     pub(super) rows: WholeRows,
