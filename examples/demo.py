@@ -2,7 +2,7 @@
 
 The steps: slice a batch of images without copying, hand the slice to torch without copying, augment
 and batch it with almost no extra memory. CPython's memoryview ends at the slice. ndlens does all of
-them.
+them. At the end a network is trained on a folder of JPEGs, which the loader decodes.
 
 Shared memory is tested, not only claimed: both sides must have the same address, and each must read
 what the other writes. The photographs and the handwritten digits come with scikit-image and
@@ -223,29 +223,26 @@ def stream_augmented_batches(path: Path) -> None:
 
 
 def train_on_digits() -> float:
-    """Trains a small network on scikit-learn's digits and returns its accuracy on unseen ones."""
-    heading("A network learns handwritten digits from nl.Loader")
-    digits = load_digits()
-    images = (digits.images * 15).astype(np.uint8)[..., np.newaxis]
-    labels = digits.target.astype(np.int64)
-    order = np.random.default_rng(0).permutation(len(labels))
-    train, test = order[360:], order[:360]
+    """Trains a small network on a folder of JPEGs and returns its accuracy on unseen ones.
 
-    def loader(chosen: npt.NDArray[np.intp], shuffle: bool) -> nl.Loader:
-        return nl.Loader(
-            {"image": nl.view(images[chosen]), "label": nl.view(labels[chosen])},
-            batch_size=32,
-            shuffle=shuffle,
-            seed=0,
-            num_workers=2,
-            transforms={
-                "image": [
-                    T.ToDtype("float32", scale=True),
-                    T.Normalize([0.3], [0.35]),
-                    T.ChannelsFirst(),
-                ]
-            },
-        )
+    The photographs are scikit-learn's digits, enlarged to different sizes: a folder for each digit.
+    """
+    heading("A network learns handwritten digits from a folder of JPEGs")
+    root = OUTPUT / "digits"
+    count, nbytes = write_digits(root)
+    row(f"{root}/<digit>/*.jpg", f"{count} files, {nbytes / 1e6:.1f} MB")
+
+    folder = nl.image_folder(root, mode="L")
+    train, test = nl.split(folder, [0.8, 0.2], seed=0, stratify=folder["label"])
+    to_floats = [T.ToDtype("float32", scale=True), T.Normalize([0.3], [0.35]), T.ChannelsFirst()]
+    loading = {"batch_size": 32, "num_workers": 2, "seed": 0}
+    train_loader = nl.Loader(
+        train,
+        shuffle=True,
+        transforms={"image": [T.RandomResizedCrop(16, scale=(0.7, 1.0)), *to_floats]},
+        **loading,
+    )
+    test_loader = nl.Loader(test, transforms={"image": [T.Resize((16, 16)), *to_floats]}, **loading)
 
     torch.manual_seed(0)
     network = torch.nn.Sequential(
@@ -254,26 +251,44 @@ def train_on_digits() -> float:
         torch.nn.MaxPool2d(2),
         torch.nn.Conv2d(32, 64, 3, padding=1),
         torch.nn.ReLU(),
+        torch.nn.MaxPool2d(2),
         torch.nn.Flatten(),
         torch.nn.Linear(64 * 4 * 4, 10),
     )
     optimizer = torch.optim.Adam(network.parameters(), lr=2e-3)
-    epochs, started = 10, time.perf_counter()
-    train_loader = loader(train, shuffle=True)
+    epochs, trained, started = 10, 0, time.perf_counter()
     for _ in range(epochs):
         for batch in train_loader:
             optimizer.zero_grad()
             loss = torch.nn.functional.cross_entropy(network(batch["image"]), batch["label"])
             loss.backward()
             optimizer.step()
-    row("training", f"{len(train)} digits, {epochs} epochs, {time.perf_counter() - started:.1f} s")
+            trained += len(batch["label"])
+    seconds = time.perf_counter() - started
+    row("training", f"{epochs} epochs of {trained // epochs} JPEGs, {seconds:.1f} s")
 
-    right = 0
+    right = tested = 0
     with torch.inference_mode():
-        for batch in loader(test, shuffle=False):
+        for batch in test_loader:
             right += int((network(batch["image"]).argmax(1) == batch["label"]).sum())
-    row("test accuracy", f"{right / len(test):.3f} of {len(test)} digits it never saw")
-    return right / len(test)
+            tested += len(batch["label"])
+    row("test accuracy", f"{right / tested:.3f} of {tested} digits it never saw")
+    return right / tested
+
+
+def write_digits(root: Path) -> tuple[int, int]:
+    """Writes the digits as JPEGs of 24 to 40 pixels; returns the number of files and of bytes."""
+    digits = load_digits()
+    random = np.random.default_rng(0)
+    nbytes = 0
+    for number, (pixels, label) in enumerate(zip(digits.images, digits.target, strict=True)):
+        path = root / str(label) / f"{number:04}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        size = tuple(int(side) for side in random.integers(24, 41, 2))
+        image = Image.fromarray((pixels * 15).astype(np.uint8))
+        image.resize(size, Image.Resampling.BICUBIC).save(path, quality=90)
+        nbytes += path.stat().st_size
+    return len(digits.target), nbytes
 
 
 def prove(

@@ -27,6 +27,7 @@ from ._ndlens import (
     explain,
     guard_truncation,
     images,
+    labels,
     may_share_memory,
     open,
     ragged,
@@ -59,12 +60,15 @@ __all__ = [
     "Holder",
     "Holders",
     "ImageError",
+    "ImageFolder",
     "ImageInfo",
     "Images",
     "Items",
     "Loader",
     "MovedError",
     "ReadOnlyError",
+    "SampleKeys",
+    "Samples",
     "Shards",
     "Skipped",
     "StaleHandleError",
@@ -78,8 +82,10 @@ __all__ = [
     "empty_shared",
     "explain",
     "guard_truncation",
+    "image_folder",
     "image_info",
     "images",
+    "labels",
     "may_share_memory",
     "open",
     "ragged",
@@ -101,10 +107,14 @@ if TYPE_CHECKING:
 
     from . import testing as testing
     from . import torch as torch
+    from ._folder import ImageFolder as ImageFolder
+    from ._folder import image_folder as image_folder
     from ._holders import Holder as Holder
     from ._holders import Holders as Holders
     from ._images import ImageInfo as ImageInfo
     from ._images import image_info as image_info
+    from ._samples import SampleKeys as SampleKeys
+    from ._samples import Samples as Samples
     from ._trace import Copies as Copies
     from ._trace import Copy as Copy
     from ._trace import trace as trace
@@ -117,7 +127,11 @@ _LATER = {
     "Copies": "_trace",
     "Copy": "_trace",
     "Holder": "_holders",
+    "ImageFolder": "_folder",
+    "image_folder": "_folder",
     "Holders": "_holders",
+    "SampleKeys": "_samples",
+    "Samples": "_samples",
     "ImageInfo": "_images",
     "image_info": "_images",
     "trace": "_trace",

@@ -34,6 +34,7 @@ __all__ = [
     "explain",
     "guard_truncation",
     "images",
+    "labels",
     "may_share_memory",
     "open",
     "ragged",
@@ -1135,6 +1136,8 @@ def open(
       `nl.Shards`; of `.safetensors` files, it is `nl.Arrays` by the names of all. Files that a
       pattern matches are in natural order: 2 before 10. A path that leads to a file is not a
       pattern.
+    - Tar archives in the layout of WebDataset are `nl.Samples`, a read-only `Mapping` from
+      extensions to `nl.Items` of bytes. What is in an archive is kept in a hidden file beside it.
     - "model.safetensors.index.json" is `nl.Arrays` of the files that the index names.
     - Items of different sizes that `nl.save` saved are `nl.Items` again: all of a file, or one of
       its names.
@@ -1245,6 +1248,27 @@ def decode_image(
     ... )
     >>> nl.decode_image(png).tolist()
     [[[255, 0, 0], [0, 0, 255]]]
+    """
+
+def labels(items: Items, /) -> View:
+    """The integers that are written in items of text, such as "7", as an array.
+
+    Labels in archives are text: `nl.labels(samples["cls"])`.
+
+    Args:
+        items: Items of bytes: a field of `nl.Samples`, ragged items, or some of them.
+
+    Returns:
+        View: int64, of shape (items,).
+
+    Raises:
+        TypeError: Items are not uint8 of rank 1.
+        ValueError: An item is not an integer in ASCII digits, with or without spaces around it; the
+            error names the first.
+
+    >>> import ndlens as nl
+    >>> nl.labels(nl.ragged([b"7", b" 12 "])).tolist()
+    [7, 12]
     """
 
 def guard_truncation() -> None:
@@ -1382,6 +1406,8 @@ class _Gate:
     def note_exit(self) -> None: ...
 
 def _arrays_of_handle(handle: bytes, /) -> Arrays: ...
+def _samples_of_handle(handle: bytes, /) -> Any: ...
+def _items_of_samples(handle: bytes, name: bytes, /) -> Items: ...
 def _shards_of_views(views: Sequence[View], /) -> Shards: ...
 
 @final
@@ -1394,6 +1420,20 @@ class _ArrayFile:
     def __len__(self) -> int: ...
     def __iter__(self) -> Iterator[str]: ...
     def handle(self) -> bytes | None: ...
+
+@final
+class _SampleSet:
+    def __len__(self) -> int: ...
+    @property
+    def path(self) -> str: ...
+    def archives(self) -> list[str]: ...
+    def fields(self) -> list[bytes]: ...
+    def has_field(self, name: bytes) -> bool: ...
+    def field(self, name: bytes) -> Items: ...
+    def key(self, index: int) -> bytes: ...
+    def archive_of(self, index: int) -> str: ...
+    def select(self, names: list[bytes], skip: bool) -> _SampleSet: ...
+    def handle(self) -> bytes: ...
 
 @final
 class _Loader:

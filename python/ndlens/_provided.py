@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ._holders import Holders
+    from ._samples import Samples
 
 
 def _holders(facts: dict[str, Any], search: bool) -> Holders:
@@ -16,6 +17,13 @@ def _holders(facts: dict[str, Any], search: bool) -> Holders:
     from . import _holders
 
     return _holders.holders(facts, search)
+
+
+def _samples(samples: _ndlens._SampleSet) -> Samples:
+    # A program that opens no archive need not have it.
+    from . import _samples
+
+    return _samples.Samples(samples)
 
 
 _ndlens._provide(
@@ -27,6 +35,7 @@ _ndlens._provide(
     lowered=_torchvision.lowered,
     lowered_mix=_torchvision.lowered_mix,
     register_senders=_sending.register,
+    samples=_samples,
     storage=_foreign.storage,
     strided=_foreign.strided,
     suggestion=_foreign.suggestion,

@@ -196,7 +196,7 @@ def test_damaged_files_are_rows_and_the_others_are_shown(tmp_path: Path) -> None
             'convert before saving, for example with arr.astype("float32")'
         ),
         "text.txt": (
-            'not a .npy, .npz or .safetensors file: it starts with "hello"; '
+            'not a .npy, .npz, .safetensors or .tar file: it starts with "hello"; '
             "for raw bytes say their dtype"
         ),
         "none.npy": "No such file or directory",
@@ -222,7 +222,7 @@ def test_a_folder_stands_for_its_files_and_a_pattern_for_what_it_matches(tmp_pat
     assert paths("b[1].npy") == ["b[1].npy"]
     done = ndlens_here(tmp_path, "inspect", "empty")
     assert done.status == 1
-    assert "no .npy, .npz or .safetensors file in this folder" in done.out
+    assert "no .npy, .npz, .safetensors or .tar file in this folder" in done.out
 
 
 @pytest.mark.timeout(60)

@@ -269,8 +269,10 @@ def test_a_folder_of_photographs_is_ragged_items(tmp_path: Path) -> None:
         "--count", "3", "--side", "48",
     )  # fmt: skip
     decoded = [np.asarray(Image.open(path).convert("RGB")) for path in paths]
+    for array, image in zip(decoded, nl.images(paths), strict=True):
+        np.testing.assert_array_equal(image, array)
     loader = nl.Loader(
-        nl.ragged(decoded),
+        nl.images(paths),
         batch_size=3,
         shuffle=True,
         transforms=[T.RandomResizedCrop(48)],
@@ -280,9 +282,6 @@ def test_a_folder_of_photographs_is_ragged_items(tmp_path: Path) -> None:
     assert [item["name"] for item in data["items"]] == [paths[k].name for k in numbers]
     for item, pixels in zip(data["items"], next(iter(loader)), strict=True):
         np.testing.assert_array_equal(at(sheet, item["made"][0]["box"]), pixels)
-    assert (
-        "photographs are decoded by Pillow to RGB: nl.Loader does not decode yet" in (data["notes"])
-    )
     one, _ = previewed(tmp_path, f"photographs/{paths[0].name}", "--transforms", "CenterCrop(32)")
     assert len(one["items"]) == 1
 
@@ -295,7 +294,7 @@ def test_only_photographs_that_are_shown_are_decoded(tmp_path: Path) -> None:
     done = ndlens_here(tmp_path, "preview", *arguments, "4")
     assert done.status == 2
     assert str(paths[-1].name) in done.errors
-    assert "cannot identify image file" in done.errors
+    assert "not a JPEG, PNG or WebP image" in done.errors
 
 
 def test_photographs_that_are_too_large_together_say_how_many_fit(
@@ -314,20 +313,18 @@ def test_photographs_that_are_too_large_together_say_how_many_fit(
         sources.opened(Namespace(path="photographs", shuffle=False, seed=0, count=4, epochs=1))
 
 
-def test_a_damaged_photograph_is_named_whatever_pillow_raises(tmp_path: Path) -> None:
+def test_a_damaged_photograph_is_named(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     noise = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
     Image.fromarray(noise).save(path)
-    # The chunk of pixels seems short, so the next one has no name: Pillow calls it a SyntaxError.
+    # The chunk of pixels seems short, so the next one has no name.
     data = bytearray(path.read_bytes())
     at = data.index(b"IDAT")
     data[at - 4 : at] = (16).to_bytes(4, "big")
     path.write_bytes(data)
-    with pytest.raises(SyntaxError), Image.open(path) as image:
-        image.load()
     done = ndlens_here(tmp_path, "preview", "a.png")
     assert (done.status, done.out) == (2, "")
-    assert done.errors.startswith("ndlens: a.png: broken PNG file")
+    assert done.errors.startswith("ndlens: a.png: the PNG image is truncated after")
 
 
 def test_a_list_in_a_file_or_a_module_of_the_user_is_imported(folder: Path) -> None:

@@ -37,6 +37,9 @@ WITHOUT_CONSTRUCTOR = {
     "ndlens.Copy",
     "ndlens.Holder",
     "ndlens.Holders",
+    "ndlens.ImageFolder",
+    "ndlens.SampleKeys",
+    "ndlens.Samples",
 }
 
 SHOWN = [

@@ -455,8 +455,8 @@ def test_a_file_of_no_format_says_what_to_do_about_raw_bytes(path: Path) -> None
     starts = r"\x00" * 8
     assert (
         str(refused(path))
-        == f'{path}: not a .npy, .npz or .safetensors file: it starts with "{starts}"; for raw'
-        " bytes say their dtype"
+        == f'{path}: not a .npy, .npz, .safetensors or .tar file: it starts with "{starts}"; for '
+        "raw bytes say their dtype"
     )
 
 

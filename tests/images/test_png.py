@@ -202,6 +202,13 @@ def test_depths_that_a_colour_type_does_not_have_are_refused(depth: int, colour:
         nl.image_info(data)
 
 
+def test_a_palette_that_ends_within_a_colour_is_refused() -> None:
+    palette = chunk(b"PLTE", bytes(8))
+    data = png(sample_values(2, 2, PALETTE, 8), 8, PALETTE, before=palette)
+    with pytest.raises(nl.ImageError, match="palette has 8 bytes, which are no whole colours"):
+        nl.image_info(data)
+
+
 def test_a_palette_image_without_a_palette_is_refused() -> None:
     data = png(sample_values(2, 2, PALETTE, 8), 8, PALETTE)
     with pytest.raises(nl.ImageError, match="the PNG image is damaged"):

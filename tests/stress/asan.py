@@ -37,9 +37,9 @@ LEFT_OUT = {
     "tests/processes/test_memory.py": "counts resident memory, of which the sanitizer needs more",
     "tests/files/test_many_files.py": "counts resident memory",
 }
-# Tests that bound the address space, of which the sanitizer takes 16 TB, or count memory; those that
-# expect a signal, in whose place it ends the process; and those that fork beside threads, since its
-# allocator, unlike glibc's, does not hold its locks over a fork.
+# Tests that bound the address space, of which the sanitizer takes 16 TB, or count memory; tests
+# that expect a signal, in whose place it ends the process; and tests that fork beside threads,
+# since its allocator, unlike glibc's, does not hold its locks over a fork.
 NOT_HERE = (
     "not memory and not resident and not addresses and not larger and not import"
     " and not nothing_behind and not times_its_size and not lost_ones_of_a_shared_map"

@@ -74,7 +74,7 @@ fn measure(folder: &str) -> Result<(), Failure> {
     let mut decoding = Decoding::default();
     let mut check = 0;
     for photograph in &photographs {
-        let theirs = decoding.zune(photograph)?;
+        let theirs = zune(photograph)?;
         decoding.decode(photograph, What::Whole)?;
         let ours = &decoding.pixels[..theirs.len()];
         let sum: u64 = ours.iter().zip(&theirs).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
@@ -120,7 +120,7 @@ struct Decoding {
 impl Decoding {
     fn decode(&mut self, photograph: &[u8], what: What) -> Result<(), Failure> {
         if what == What::Zune {
-            self.pixels = self.zune(photograph)?;
+            self.pixels = zune(photograph)?;
             return Ok(());
         }
         let mut decoder = open(photograph, &Limits::default())?;
@@ -139,11 +139,11 @@ impl Decoding {
         let out = ImageMut { bytes: &mut self.pixels, row_stride_bytes };
         Ok(decoder.decode(region, scale, mode, out, &mut self.scratch)?)
     }
+}
 
-    fn zune(&self, photograph: &[u8]) -> Result<Vec<u8>, Failure> {
-        let mut decoder = zune_jpeg::JpegDecoder::new(ZCursor::new(photograph));
-        decoder.decode().map_err(|error| format!("zune-jpeg: {error:?}").into())
-    }
+fn zune(photograph: &[u8]) -> Result<Vec<u8>, Failure> {
+    let mut decoder = zune_jpeg::JpegDecoder::new(ZCursor::new(photograph));
+    decoder.decode().map_err(|error| format!("zune-jpeg: {error:?}").into())
 }
 
 /// FNV-1a.

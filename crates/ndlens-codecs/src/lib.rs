@@ -11,7 +11,7 @@
 //!
 //! | file | contents |
 //! |---|---|
-//! | `jpeg/` | JPEG: our decoder of the common form, and zune-jpeg for the rest |
+//! | `jpeg/` | JPEG |
 //! | `png.rs` | PNG, by the crate png |
 //! | `webp.rs` | WebP, by the crate image-webp, with the feature `webp` |
 //! | `samples.rs` | the conversion of samples to a [`Mode`] |
@@ -25,6 +25,7 @@
 mod decoder;
 mod error;
 mod exif;
+mod foreign;
 mod header;
 mod image;
 mod jpeg;

@@ -11,9 +11,3 @@ pub(crate) fn part(list: &mut Vec<u8>, len: usize) -> Result<&mut [u8]> {
     }
     Ok(&mut list[..len])
 }
-
-/// Asks whether the system has this much memory, before a decoder is called that ends the process
-/// if it gets none.
-pub(crate) fn ask_for(bytes: usize) -> Result<()> {
-    room::with_room_for::<u8>(bytes).map(drop).map_err(|_| Error::OutOfMemory { bytes })
-}

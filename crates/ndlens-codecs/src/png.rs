@@ -16,6 +16,7 @@ use ::png::{InterlaceInfo, Reader, Transformations};
 use crate::decoder::{Decoder, ImageMut, check_request};
 use crate::error::{Error, Result};
 use crate::exif;
+use crate::foreign;
 use crate::header::{Coding, Depth, Header, Orientation};
 use crate::limits::Limits;
 use crate::memory;
@@ -94,6 +95,11 @@ fn walk(bytes: &[u8]) -> Result<Orientation> {
         match name {
             b"IEND" => return Ok(orientation),
             b"eXIf" => orientation = exif::orientation(data),
+            // The crate takes the last colour for whole.
+            b"PLTE" if !len.is_multiple_of(3) => {
+                let what = format!("its palette has {len} bytes, which are no whole colours");
+                return Err(Error::Damaged { coding: CODING, what });
+            }
             _ => {}
         }
         rest = next;
@@ -110,16 +116,23 @@ fn read_info(bytes: &[u8], limits: Limits) -> Result<Reader<Cursor<&[u8]>>> {
     options.set_ignore_iccp_chunk(true);
     let mut decoder = ::png::Decoder::new_with_options(Cursor::new(bytes), options);
     let refuse = |error| refusal(&error, bytes.len());
-    let info = decoder.read_header_info().map_err(refuse)?;
-    limits.check(info.height as usize, info.width as usize)?;
-    // At most four samples of 16 bits.
-    let row_bytes = (info.width as usize).saturating_mul(8);
-    let allowed = row_bytes.saturating_mul(HELD_ROWS).saturating_add(FIXED_BYTES);
-    memory::ask_for(allowed)?;
-    // What the crate keeps of other chunks is no larger than the file.
-    decoder.set_limits(Allowed { bytes: allowed.saturating_add(bytes.len()) });
-    decoder.set_transformations(Transformations::EXPAND);
-    decoder.read_info().map_err(refuse)
+    let (height, width) = foreign::run(CODING, FIXED_BYTES, || {
+        let info = decoder.read_header_info().map_err(refuse)?;
+        Ok((info.height as usize, info.width as usize))
+    })?;
+    limits.check(height, width)?;
+    let held = held_bytes(width);
+    foreign::run(CODING, held, move || {
+        // What the crate keeps of other chunks is no larger than the file.
+        decoder.set_limits(Allowed { bytes: held.saturating_add(bytes.len()) });
+        decoder.set_transformations(Transformations::EXPAND);
+        decoder.read_info().map_err(refuse)
+    })
+}
+
+/// Bytes that the crate may hold at a time, of pixels of at most four samples of 16 bits.
+fn held_bytes(width: usize) -> usize {
+    width.saturating_mul(8 * HELD_ROWS).saturating_add(FIXED_BYTES)
 }
 
 fn refusal(error: &DecodingError, len: usize) -> Error {
@@ -167,17 +180,19 @@ impl Decoder for PngImage<'_> {
         };
         let row_bytes = self.header.width * self.samples.pixel_bytes();
         let row = memory::part(&mut scratch.pixels, row_bytes)?;
-        let mut rows = Rows { reader, row, len: self.bytes.len() };
-        if self.interlaced {
-            rows.interlaced(&self.header, self.samples, region, mode, &mut out)?;
-        } else {
-            rows.in_order(&self.header, self.samples, region, mode, &mut out)?;
-        }
-        if region.top + region.height == self.header.height {
-            // The checksums of the end.
-            let _no_row = rows.read()?;
-        }
-        Ok(())
+        foreign::run(CODING, held_bytes(self.header.width), || {
+            let mut rows = Rows { reader, row, len: self.bytes.len() };
+            if self.interlaced {
+                rows.interlaced(&self.header, self.samples, region, mode, &mut out)?;
+            } else {
+                rows.in_order(&self.header, self.samples, region, mode, &mut out)?;
+            }
+            if region.top + region.height == self.header.height {
+                // The checksums of the end.
+                let _no_row = rows.read()?;
+            }
+            Ok(())
+        })
     }
 }
 

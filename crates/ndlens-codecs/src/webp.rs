@@ -28,6 +28,7 @@ mod present {
     use crate::decoder::{Decoder, ImageMut, check_request};
     use crate::error::{Error, Result};
     use crate::exif;
+    use crate::foreign;
     use crate::header::{Coding, Depth, Header, Orientation};
     use crate::limits::Limits;
     use crate::memory;
@@ -41,6 +42,8 @@ mod present {
     /// Bytes that the crate holds for each pixel: planes of luma and chroma, or pixels of four
     /// samples and the transforms' data, and those of an animation's frame and canvas.
     const HELD_PER_PIXEL: usize = 12;
+    /// Lists of chunks, and buffers of a fixed size.
+    const FIXED_BYTES: usize = 64 << 10;
 
     /// A WebP file whose chunks were found.
     struct WebPImage<'a> {
@@ -56,15 +59,18 @@ mod present {
             Some(size) if (size as usize).saturating_add(8) <= bytes.len() => {}
             _ => return Err(truncated),
         }
-        let decoder = read(bytes)?;
-        let (width, height) = decoder.dimensions();
+        let (width, height, has_alpha) = foreign::run(CODING, FIXED_BYTES, || {
+            let decoder = read(bytes)?;
+            let (width, height) = decoder.dimensions();
+            Ok((width, height, decoder.has_alpha()))
+        })?;
         let (height, width) = (height as usize, width as usize);
         limits.check(height, width)?;
         let header = Header {
             coding: CODING,
             height,
             width,
-            channels: if decoder.has_alpha() { 4 } else { 3 },
+            channels: if has_alpha { 4 } else { 3 },
             depth: Depth::Eight,
             orientation: orientation(bytes),
         };
@@ -126,11 +132,12 @@ mod present {
             }
             let samples = Samples { channels: self.header.channels, depth: Depth::Eight };
             let (height, width) = (self.header.height, self.header.width);
-            memory::ask_for(height * width * HELD_PER_PIXEL)?;
             let bytes = height * width * samples.pixel_bytes();
             let pixels = memory::part(&mut scratch.pixels, bytes)?;
-            let mut decoder = read(self.bytes)?;
-            decoder.read_image(pixels).map_err(|error| refusal(&error, self.bytes.len()))?;
+            foreign::run(CODING, height * width * HELD_PER_PIXEL, || {
+                let mut decoder = read(self.bytes)?;
+                decoder.read_image(pixels).map_err(|error| refusal(&error, self.bytes.len()))
+            })?;
             let pixel_bytes = samples.pixel_bytes();
             let out_bytes = region.width * mode.pixel_bytes(&self.header);
             for row in 0..region.height {

@@ -31,7 +31,7 @@ mod targets;
 pub use crate::target::FuzzTarget;
 use crate::targets::{
     checkpoint, copies, dlpack, exif, formats, handles, index, jpeg, layout, npy, npz, params, png,
-    raw, safetensors, transforms, webp,
+    raw, safetensors, tar, transforms, webp,
 };
 
 /// All targets.
@@ -39,6 +39,7 @@ pub const TARGETS: &[FuzzTarget] = &[
     npy::TARGET,
     npz::TARGET,
     safetensors::TARGET,
+    tar::TARGET,
     checkpoint::TARGET,
     raw::TARGET,
     handles::TARGET,

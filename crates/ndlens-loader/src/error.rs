@@ -51,6 +51,15 @@ pub enum Error {
     /// A part of the data set without items.
     #[error("indices choose no item")]
     NoIndices,
+    /// Items that are not text.
+    #[error("expected items of text, uint8 of rank 1, got {dtype} of rank {rank}")]
+    NotText { dtype: String, rank: usize },
+    /// A text that is not an integer.
+    #[error(
+        "item {item} is \"{text}\", expected an integer in ASCII digits; \
+         bytes(items[{item}]).decode() is its text"
+    )]
+    NotANumber { item: usize, text: String },
     /// Item numbers of more or fewer than one axis.
     #[error("item numbers must be of shape (items,), got {got:?}")]
     ItemNumbersShape { got: Vec<usize> },
@@ -419,6 +428,7 @@ impl Error {
             | Error::UnequalItems { .. }
             | Error::ShapesTable { .. }
             | Error::NegativeNumber { .. }
+            | Error::NotANumber { .. }
             | Error::NumbersShape { .. }
             | Error::SelectionBytes { .. }
             | Error::LabelsShape { .. }
@@ -447,9 +457,10 @@ impl Error {
             | Error::ChannelsOfImages
             | Error::UnknownOnError { .. }
             | Error::AlreadyReceived => ErrorKind::Value,
-            Error::NotBytes { .. } | Error::ItemNumbersMask | Error::ItemNumbersDType { .. } => {
-                ErrorKind::Type
-            }
+            Error::NotBytes { .. }
+            | Error::NotText { .. }
+            | Error::ItemNumbersMask
+            | Error::ItemNumbersDType { .. } => ErrorKind::Type,
             Error::NoSuchIndex { .. }
             | Error::SelectionShape { .. }
             | Error::SelectionDType { .. }

@@ -96,6 +96,7 @@ pub use source::encoded::{EncodedImages, ImageFiles};
 pub use source::image_bytes::ImageBytes;
 pub use source::images::{ImageOptions, Images, PixelFormat};
 pub use source::labels::Labels;
+pub use source::members::numbers_in_text;
 pub use source::nan::{NanSearch, NanSteps};
 pub use source::numbers::{flags_of, sizes_of, view_of_sizes};
 pub use source::packing::{Packing, copy_rows, places_of};

@@ -39,6 +39,7 @@ fn _ndlens(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(loader::images::images, module)?)?;
     module.add_function(wrap_pyfunction!(loader::series::windows, module)?)?;
     module.add_function(wrap_pyfunction!(loader::ragged::ragged, module)?)?;
+    module.add_function(wrap_pyfunction!(loader::labels::labels, module)?)?;
     module.add_function(wrap_pyfunction!(view::constructor::view, module)?)?;
     module.add_class::<view::sequence::PyViewIterator>()?;
     module.add_function(wrap_pyfunction!(interop::handoff::explain, module)?)?;
@@ -75,6 +76,15 @@ fn _ndlens(module: &Bound<'_, PyModule>) -> PyResult<()> {
         .setattr("_arrays_of_handle", wrap_pyfunction!(store::arrays::arrays_of_handle, module)?)?;
     module
         .setattr("_shards_of_views", wrap_pyfunction!(store::shards::shards_of_views, module)?)?;
+    module.setattr("_SampleSet", module.py().get_type::<store::samples::PySampleSet>())?;
+    module.setattr(
+        "_samples_of_handle",
+        wrap_pyfunction!(store::samples::samples_of_handle, module)?,
+    )?;
+    module.setattr(
+        "_items_of_samples",
+        wrap_pyfunction!(store::samples::items_of_samples, module)?,
+    )?;
     module.setattr("_receive_batch", wrap_pyfunction!(loader::dataset::receive_batch, module)?)?;
     module.setattr("_windows_part", wrap_pyfunction!(loader::series::windows_part, module)?)?;
     module.setattr("_Selection", module.py().get_type::<loader::selection::PySelection>())?;

@@ -38,6 +38,8 @@ macro_rules! provided {
 provided! {
     /// The class `nl.Arrays`.
     ARRAYS = "Arrays";
+    /// Makes an `nl.Samples` of its compiled half.
+    SAMPLES = "samples";
     /// Makes an `nl.Holders` of the facts about a view's memory.
     HOLDERS = "holders";
     /// Objects in HTML, for notebooks.

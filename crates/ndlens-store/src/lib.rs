@@ -37,12 +37,14 @@ mod os;
 mod shm;
 
 pub use error::{
-    DTypeProblem, Error, HeaderProblem, IndexProblem, MemberProblem, Names, Result, TensorProblem,
+    DTypeProblem, Error, HeaderProblem, IndexProblem, MemberProblem, Names, Result, TarProblem,
+    TensorProblem,
 };
 pub use file::arrays::{Arrays, RaggedParts};
 pub use file::map::MappedFile;
 pub use file::open::{Opened, Options, open};
 pub use file::pattern::files_of;
+pub use file::samples::{Missing, SampleField, TarSamples};
 pub use file::save::{Contents, Items, Named, save, save_npy, save_safetensors, save_tensors};
 pub use file::shards::Shards;
 pub use file::sigbus::{MAPS_MAX, READINGS_MAX, Reading, guard_all_threads};

@@ -72,8 +72,8 @@ fn files_of_other_formats_are_named_by_their_first_bytes() {
     refused("half_magic.npy", b"\x93NUM", &not("\\x93NUM"));
     let neither = |got: &str| {
         format!(
-            "not a .npy, .npz or .safetensors file: it starts with \"{got}\"; for raw bytes say \
-             their dtype"
+            "not a .npy, .npz, .safetensors or .tar file: it starts with \"{got}\"; for raw bytes \
+             say their dtype"
         )
     };
     refused("empty", b"", &neither(""));

@@ -71,10 +71,14 @@ impl<'a> Bits<'a> {
         extend(raw, bits)
     }
 
+    /// Bits that were consumed.
+    pub(super) fn consumed(&self) -> usize {
+        8 * self.at - (self.count & 63) as usize
+    }
+
     /// Whether more bits were consumed than the data has.
     pub(super) fn overran(&self) -> bool {
-        let data = self.bytes.len().saturating_sub(PADDING);
-        8 * self.at - (self.count & 63) as usize > 8 * data
+        self.consumed() > 8 * self.bytes.len().saturating_sub(PADDING)
     }
 }
 

@@ -11,13 +11,13 @@ pub(super) const LANES: usize = 16;
 /// quantisation table.
 #[derive(Debug, Clone)]
 #[repr(align(64))]
-pub(super) struct Group {
+pub(super) struct BlockGroup {
     /// By place in the zigzag, and by block. The place after the last one is written and not read.
     pub(super) coefficients: [[i16; LANES]; 65],
 }
 
-impl Group {
-    pub(super) const ZERO: Group = Group { coefficients: [[0; LANES]; 65] };
+impl BlockGroup {
+    pub(super) const ZERO: BlockGroup = BlockGroup { coefficients: [[0; LANES]; 65] };
 
     /// Sets a coefficient of a block, by its place in the zigzag.
     #[inline(always)]

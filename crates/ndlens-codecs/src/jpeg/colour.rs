@@ -6,8 +6,9 @@
 //!  B = Y + 1.772 (Cb - 128)
 //! ```
 //!
-//! The constants have 16 bits of fraction. Their integer parts are added apart, so that the rest are
-//! numbers of 16 bits. Conversion and interleaving are two loops: compilers make vectors of each.
+//! The constants have 16 bits of fraction. Their integer parts are added apart, so that the rest
+//! are numbers of 16 bits. Conversion and interleaving are two loops: compilers make vectors of
+//! each.
 
 /// Samples that are converted at once.
 const CHUNK: usize = 32;
@@ -82,5 +83,29 @@ pub(super) fn rgb_to_grey(rows: [&[u8]; 3], out: &mut [u8]) {
     for (((out, &r), &g), &b) in out.iter_mut().zip(rows[0]).zip(rows[1]).zip(rows[2]) {
         let [r, g, b] = [r, g, b].map(u32::from);
         *out = ((19595 * r + 38470 * g + 7471 * b + 0x8000) >> 16) as u8;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jpeg::components;
+
+    #[test]
+    fn rows_of_any_length_are_converted_as_single_pixels_are() {
+        // Every luma and red, and enough of blue.
+        let all: Vec<[u8; 3]> = (0..=255)
+            .flat_map(|red| (0..=255).map(move |luma: u8| [luma, luma.wrapping_mul(7) ^ red, red]))
+            .collect();
+        for len in [1, 31, 32, 33, 100, all.len()] {
+            let ycc = [0, 1, 2].map(|k| all[..len].iter().map(|p| p[k]).collect::<Vec<u8>>());
+            let mut rgb = [0, 1, 2].map(|_| vec![0; len]);
+            ycc_to_rgb(ycc.each_ref().map(|row| &row[..]), rgb.each_mut().map(|row| &mut row[..]));
+            let mut out = vec![0; 3 * len];
+            interleave(rgb.each_ref().map(|row| &row[..]), &mut out);
+            for (got, [luma, blue, red]) in out.as_chunks::<3>().0.iter().zip(&all) {
+                assert_eq!(*got, components::rgb(*luma, *blue, *red));
+            }
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! MCUs of a scan: blocks that are decoded, blocks that are skipped, restarts.
 
 use super::bits::{BitPlace, Bits};
-use super::blocks::Group;
+use super::blocks::BlockGroup;
 use super::huffman::{AcTable, DcTable};
 use super::intervals::Intervals;
 use super::markers::damaged;
@@ -16,7 +16,7 @@ pub(super) struct Entropy<'a, 's> {
     place: BitPlace,
     is_read: bool,
     /// Of each component of the scan.
-    last_dc: [i32; 3],
+    last_dc: [i32; 4],
     /// MCUs between restarts, or more than there are.
     interval: usize,
     /// MCUs up to the next restart.
@@ -25,8 +25,8 @@ pub(super) struct Entropy<'a, 's> {
 
 /// What is done with an MCU.
 pub(super) trait McuReader {
-    /// Reads the blocks of an MCU: by its number from 0 on, with the last DC coefficients.
-    fn read(&mut self, bits: &mut Bits<'_>, last_dc: &mut [i32; 3], number: usize) -> Result<()>;
+    /// Reads the blocks of the next MCU, with the last DC coefficient of each component.
+    fn read(&mut self, bits: &mut Bits<'_>, last_dc: &mut [i32; 4]) -> Result<()>;
 }
 
 impl<'a, 's> Entropy<'a, 's> {
@@ -38,7 +38,7 @@ impl<'a, 's> Entropy<'a, 's> {
             data,
             place: BitPlace::default(),
             is_read: false,
-            last_dc: [0; 3],
+            last_dc: [0; 4],
             interval,
             left: interval,
         }
@@ -52,12 +52,12 @@ impl<'a, 's> Entropy<'a, 's> {
             self.restart_if_due()?;
             if !self.is_read {
                 self.intervals.read(self.data)?;
-                (self.is_read, self.place, self.last_dc) = (true, BitPlace::default(), [0; 3]);
+                (self.is_read, self.place, self.last_dc) = (true, BitPlace::default(), [0; 4]);
             }
             let run = self.left.min(count - done);
             let mut bits = Bits::new(self.data, self.place);
-            for number in done..done + run {
-                reader.read(&mut bits, &mut self.last_dc, number)?;
+            for _ in 0..run {
+                reader.read(&mut bits, &mut self.last_dc)?;
             }
             if bits.overran() {
                 return Err(damaged("its data ends within a block"));
@@ -111,7 +111,7 @@ pub(super) fn read_block(
     bits: &mut Bits<'_>,
     (dc, ac): (&DcTable, &AcTable),
     last_dc: &mut i32,
-    group: &mut Group,
+    group: &mut BlockGroup,
     lane: usize,
 ) -> Result<()> {
     bits.refill();

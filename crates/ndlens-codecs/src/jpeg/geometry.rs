@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use super::markers::Frame;
+use super::markers::JpegFrame;
 use crate::region::{DecodeRegion, Scale};
 
 /// How a component's samples become as many as there are pixels. libjpeg's choices.
@@ -60,7 +60,7 @@ pub(super) struct Plan {
 }
 
 /// The sampling factors that a frame is decoded by. Those of a single component stand for nothing.
-pub(super) fn factors(frame: &Frame) -> impl Iterator<Item = (usize, usize)> + '_ {
+pub(super) fn factors(frame: &JpegFrame) -> impl Iterator<Item = (usize, usize)> + '_ {
     let single = frame.components().len() == 1;
     frame.components().iter().map(move |component| {
         if single { (1, 1) } else { (component.horizontal, component.vertical) }
@@ -68,13 +68,13 @@ pub(super) fn factors(frame: &Frame) -> impl Iterator<Item = (usize, usize)> + '
 }
 
 /// The largest factors.
-fn largest(frame: &Frame) -> (usize, usize) {
+fn largest(frame: &JpegFrame) -> (usize, usize) {
     factors(frame).fold((1, 1), |most, (h, v)| (most.0.max(h), most.1.max(v)))
 }
 
 /// Whether each component has a whole number of pixels for a sample, at every scale, and an MCU at
 /// most ten blocks. T.81, B.2.3, and libjpeg take no others.
-pub(super) fn is_regular(frame: &Frame) -> bool {
+pub(super) fn is_regular(frame: &JpegFrame) -> bool {
     let (most_h, most_v) = largest(frame);
     let blocks: usize = factors(frame).map(|(h, v)| h * v).sum();
     blocks <= 10
@@ -82,7 +82,7 @@ pub(super) fn is_regular(frame: &Frame) -> bool {
 }
 
 impl Plane {
-    fn new(frame: &Frame, factors: (usize, usize), scale: Scale, plan: &Plan) -> Plane {
+    fn new(frame: &JpegFrame, factors: (usize, usize), scale: Scale, plan: &Plan) -> Plane {
         let (most_h, most_v) = largest(frame);
         let (horizontal, vertical) = factors;
         let least = 8 / scale.step();
@@ -155,7 +155,7 @@ impl Plan {
     /// The plan for a region that is within the image and is not empty, with the first `components`
     /// of its components.
     pub(super) fn new(
-        frame: &Frame,
+        frame: &JpegFrame,
         region: DecodeRegion,
         scale: Scale,
         components: usize,
@@ -192,6 +192,7 @@ impl Plan {
 
 /// Makes a range as large as to have all of another one too.
 fn cover(range: &mut Range<usize>, more: Range<usize>) {
-    *range =
-        if range.is_empty() { more } else { range.start.min(more.start)..range.end.max(more.end) };
+    let is_empty = range.start == range.end;
+    let start = if is_empty { more.start } else { range.start.min(more.start) };
+    *range = start..range.end.max(more.end);
 }

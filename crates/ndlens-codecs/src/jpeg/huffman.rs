@@ -2,8 +2,9 @@
 //!
 //! A decoder spends most of its time here, waiting for one table after the other: where a symbol
 //! starts is known only after the one before it. So each look into a table should answer as much as
-//! possible. A code and the bits of its value are answered at once if both are short, and so are two
-//! coefficients and the end of the block. If a block is skipped, the sum of bits is all that counts.
+//! possible. A code and the bits of its value are answered at once if both are short, and so are
+//! two coefficients and the end of the block. If a block is skipped, the sum of bits is all that
+//! counts.
 
 use super::bits::{Bits, extend};
 use super::markers::damaged;
@@ -30,7 +31,7 @@ pub(super) struct Code {
 
 impl Code {
     /// Reads 16 counts and the symbols.
-    fn new(table: &[u8]) -> Result<Code> {
+    pub(super) fn new(table: &[u8]) -> Result<Code> {
         let (counts, symbols) = table.split_first_chunk::<16>().ok_or_else(overfull)?;
         if symbols.len() > 256 {
             return Err(overfull());
@@ -164,18 +165,18 @@ impl DcTable {
 /// The end of the block counts as a place, since it is not coded if the block is full. The second
 /// place is that after the first where there is no second coefficient.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Coefficients(u32);
+pub(super) struct NextCoefficients(u32);
 
-impl Coefficients {
+impl NextCoefficients {
     /// The places lead beyond the block.
-    const TOO_LONG: Coefficients = Coefficients::new(0, 0, 0, 64, 0);
+    const TOO_LONG: NextCoefficients = NextCoefficients::new(0, 0, 0, 64, 0);
 
-    const fn new(length: u32, zeros: u32, back: u32, places: u32, ends: u32) -> Coefficients {
-        Coefficients(length | back << 6 | places << 8 | ends << 15 | zeros << 16)
+    const fn new(length: u32, zeros: u32, back: u32, places: u32, ends: u32) -> NextCoefficients {
+        NextCoefficients(length | back << 6 | places << 8 | ends << 15 | zeros << 16)
     }
 
-    const fn with_values(self, first: i32, second: i32) -> Coefficients {
-        Coefficients(self.0 | (first as u32) << 25 | (second as u32 & 31) << 20)
+    const fn with_values(self, first: i32, second: i32) -> NextCoefficients {
+        NextCoefficients(self.0 | (first as u32) << 25 | (second as u32 & 31) << 20)
     }
 
     /// Bits of all, in the lowest six bits.
@@ -221,21 +222,21 @@ impl Coefficients {
     }
 
     /// The answer for the next [`AC_BITS`] bits.
-    fn of(code: &Code, next: u32) -> Coefficients {
+    fn of(code: &Code, next: u32) -> NextCoefficients {
         let (zeros, first, first_end) = match Coefficient::within(code, next, 0) {
-            None => return Coefficients::TOO_LONG,
+            None => return NextCoefficients::TOO_LONG,
             // The place of the end stands for the first one too.
-            Some(Coefficient::End { end }) => return Coefficients::new(end, 0, 0, 1, 1),
+            Some(Coefficient::End { end }) => return NextCoefficients::new(end, 0, 0, 1, 1),
             Some(Coefficient::Value { zeros, value, end }) => (zeros, value, end),
         };
         if !(-64..64).contains(&first) {
-            return Coefficients::TOO_LONG;
+            return NextCoefficients::TOO_LONG;
         }
-        let one = Coefficients::new(first_end, zeros, 0, zeros + 1, 0).with_values(first, 0);
+        let one = NextCoefficients::new(first_end, zeros, 0, zeros + 1, 0).with_values(first, 0);
         let (between, second, second_end) = match Coefficient::within(code, next, first_end) {
             None => return one,
             Some(Coefficient::End { end }) => {
-                return Coefficients::new(end, zeros, 1, zeros + 2, 1).with_values(first, 0);
+                return NextCoefficients::new(end, zeros, 1, zeros + 2, 1).with_values(first, 0);
             }
             Some(Coefficient::Value { zeros, value, end }) => (zeros, value, end),
         };
@@ -244,9 +245,9 @@ impl Coefficients {
         }
         let places = zeros + 1 + between + 1;
         let two = match Coefficient::within(code, next, second_end) {
-            Some(Coefficient::End { end }) => Coefficients::new(end, zeros, 2, places + 1, 1),
+            Some(Coefficient::End { end }) => NextCoefficients::new(end, zeros, 2, places + 1, 1),
             Some(Coefficient::Value { .. }) | None => {
-                Coefficients::new(second_end, zeros, 1, places, 0)
+                NextCoefficients::new(second_end, zeros, 1, places, 0)
             }
         };
         two.with_values(first, second)
@@ -276,6 +277,9 @@ impl Coefficient {
         Some(Coefficient::Value { zeros, value: extend(raw as i32, size), end })
     }
 }
+
+/// Bits of a stride, at most.
+const MOST_STRIDE: u32 = 22;
 
 /// How far the next bits of AC coefficients lead, for blocks that are skipped.
 ///
@@ -324,7 +328,7 @@ impl Stride {
             if size == 0 && zeros != 15 {
                 return Stride((end + length) as u16 | (coefficients + 1) << 6 | 1 << 13);
             }
-            if coefficients + zeros + 1 > 63 {
+            if coefficients + zeros + 1 > 63 || end + length + size > MOST_STRIDE {
                 break;
             }
             end += length + size;
@@ -339,7 +343,7 @@ impl Stride {
 #[derive(Debug, Clone)]
 pub(super) struct AcTable {
     code: Code,
-    coefficients: [Coefficients; 1 << AC_BITS],
+    coefficients: [NextCoefficients; 1 << AC_BITS],
     strides: [Stride; 1 << AC_BITS],
 }
 
@@ -347,11 +351,11 @@ impl AcTable {
     fn new(table: &[u8]) -> Result<AcTable> {
         let mut made = AcTable {
             code: Code::new(table)?,
-            coefficients: [Coefficients::default(); 1 << AC_BITS],
+            coefficients: [NextCoefficients::default(); 1 << AC_BITS],
             strides: [Stride::default(); 1 << AC_BITS],
         };
         for next in 0..1 << AC_BITS {
-            made.coefficients[next as usize] = Coefficients::of(&made.code, next);
+            made.coefficients[next as usize] = NextCoefficients::of(&made.code, next);
             made.strides[next as usize] = Stride::new(&made.code, next);
         }
         Ok(made)
@@ -359,7 +363,7 @@ impl AcTable {
 
     /// What the next bits stand for.
     #[inline(always)]
-    pub(super) fn coefficients(&self, bits: &Bits<'_>) -> Coefficients {
+    pub(super) fn coefficients(&self, bits: &Bits<'_>) -> NextCoefficients {
         self.coefficients[bits.peek(AC_BITS)]
     }
 
@@ -462,5 +466,97 @@ impl FromSegment for DcTable {
 impl FromSegment for AcTable {
     fn from_segment(segment: &[u8]) -> Result<Self> {
         AcTable::new(segment)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jpeg::bits::BitPlace;
+
+    /// A segment with so many codes of each length, for these symbols.
+    fn segment(counts: &[(usize, u8)], symbols: &[u8]) -> Vec<u8> {
+        let mut segment = vec![0; 16];
+        for &(length, count) in counts {
+            segment[length - 1] = count;
+        }
+        segment.extend(symbols);
+        segment
+    }
+
+    /// Places of all coefficients of a block, and the bits that it takes, one by one or by looks.
+    fn block(table: &AcTable, data: &[u8], by_strides: bool) -> (usize, usize) {
+        let mut bits = Bits::new(data, BitPlace::default());
+        let mut k = 1;
+        while k < 64 {
+            bits.refill();
+            let stride = table.stride(&bits);
+            if by_strides && k + stride.coefficients() <= 64 {
+                bits.consume(stride.length());
+                k += stride.coefficients();
+                if stride.ends() {
+                    k -= 1;
+                    break;
+                }
+                continue;
+            }
+            match table.one(&mut bits).unwrap() {
+                Some((zeros, _)) => k += zeros + 1,
+                None => break,
+            }
+        }
+        (k, bits.consumed())
+    }
+
+    #[test]
+    fn strides_lead_where_single_symbols_lead() {
+        // A code for any bits: short ones of the end and of 16 zeros, one of each length to 15, and
+        // two of 16 bits.
+        let symbols: Vec<u8> = [0x01, 0x00, 0x02, 0x11, 0xF0, 0x03, 0x0A, 0x21, 0x04]
+            .into_iter()
+            .chain((0x31..0x3C).chain([0x55]))
+            .collect();
+        let mut counts = vec![(2, 2), (3, 2), (4, 2), (5, 3), (16, 2)];
+        counts.extend((6..16).map(|length| (length, 1)));
+        let table = segment(&counts, &symbols);
+        let table = AcTable::new(&table).unwrap();
+        let mut random = 1_u32;
+        let mut compared = 0;
+        for _ in 0..20_000 {
+            let data: Vec<u8> = (0..120)
+                .map(|_| {
+                    random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                    (random >> 24) as u8
+                })
+                .collect();
+            let (one, other) = (block(&table, &data, false), block(&table, &data, true));
+            if one.0 <= 64 {
+                assert_eq!(one, other);
+                compared += 1;
+            }
+        }
+        assert!(compared > 10_000, "{compared}");
+    }
+
+    #[test]
+    fn a_code_with_more_symbols_than_there_are_codes_is_an_error() {
+        let table = segment(&[(1, 3)], &[1, 2, 3]);
+        let error = AcTable::new(&table).unwrap_err().to_string();
+        let expected = "the JPEG image is damaged: a Huffman table has more codes than there are";
+        assert_eq!(error, expected);
+        let error = DcTable::new(&segment(&[(1, 1)], &[16])).unwrap_err().to_string();
+        assert!(error.contains("DC differences of more than 15 bits"), "{error}");
+    }
+
+    #[test]
+    fn tables_are_kept_by_their_segments_and_the_longest_unused_is_left() {
+        let mut tables = Tables::<DcTable>::default();
+        let segments: Vec<_> = (0..=KEPT).map(|k| segment(&[(1, 1)], &[k as u8])).collect();
+        let first: Vec<_> =
+            segments[..KEPT].iter().map(|segment| tables.place(segment).unwrap()).collect();
+        assert_eq!(first, (0..KEPT).collect::<Vec<_>>());
+        assert_eq!(tables.place(&segments[0]).unwrap(), 0);
+        assert_eq!(tables.place(&segments[KEPT]).unwrap(), 1);
+        assert_eq!(tables.place(&segments[0]).unwrap(), 0);
     }
 }

@@ -1,12 +1,12 @@
 //! The inverse DCT of 8 x 8 blocks, equal to libjpeg's accurate one to the bit.
 //!
 //! It is the algorithm of C. Loeffler, A. Ligtenberg and G. Moschytz, "Practical fast 1-D DCT
-//! algorithms with 11 multiplications", ICASSP 1989, with 12 multiplications, in fixed point with 13
-//! bits, on the columns and then on the rows. Between the two, values have 2 bits of fraction. Sums
-//! of two inputs wrap at 16 bits, and results of the first pass saturate there, as in the bodies of
-//! libjpeg-turbo for vectors. So values that no encoder makes give the same samples too.
+//! algorithms with 11 multiplications", ICASSP 1989, with 12 multiplications, in fixed point with
+//! 13 bits, on the columns and then on the rows. Between the two, values have 2 bits of fraction.
+//! Sums of two inputs wrap at 16 bits, and results of the first pass saturate there, as in the
+//! bodies of libjpeg-turbo for vectors. So values that no encoder makes give the same samples too.
 
-use super::blocks::{Group, LANES, PLACES};
+use super::blocks::{BlockGroup, LANES, PLACES};
 
 /// Bits of fraction of the constants.
 pub(super) const CONSTANT_BITS: u32 = 13;
@@ -18,7 +18,12 @@ type Lines = [[i16; LANES]; 8];
 
 /// Transforms a group, and writes 8 rows of 8 samples for each block. The group is zero after it.
 #[inline(always)]
-pub(super) fn idct(group: &mut Group, quantisation: &[i16; 64], out: &mut [u8], stride: usize) {
+pub(super) fn idct(
+    group: &mut BlockGroup,
+    quantisation: &[i16; 64],
+    out: &mut [u8],
+    stride: usize,
+) {
     let mut between = [[0; LANES]; 64];
     for column in 0..8 {
         let lines: Lines = std::array::from_fn(|row| {
@@ -37,7 +42,7 @@ pub(super) fn idct(group: &mut Group, quantisation: &[i16; 64], out: &mut [u8], 
             between[8 * row + column] = results[row];
         }
     }
-    *group = Group::ZERO;
+    *group = BlockGroup::ZERO;
     for (lines, out) in between.chunks_exact(8).zip(out.chunks_mut(stride)) {
         let mut samples = [[0_u32; LANES]; 2];
         for lane in 0..LANES {
@@ -109,4 +114,90 @@ fn transform(line: [i16; 8]) -> [i32; 8] {
     std::array::from_fn(|k| {
         if k < 4 { even[k].wrapping_add(odd[k]) } else { even[7 - k].wrapping_sub(odd[7 - k]) }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use ndlens_kernels::{Body, Level};
+
+    use super::*;
+    use crate::jpeg::blocks::ZIGZAG;
+
+    struct Transform<'a>(&'a mut BlockGroup, &'a [i16; 64], &'a mut [u8]);
+
+    impl Body for Transform<'_> {
+        type Output = ();
+
+        #[inline(always)]
+        fn run(self) {
+            idct(self.0, self.1, self.2, 8 * LANES);
+        }
+    }
+
+    fn group(random: &mut u32, most: i16) -> BlockGroup {
+        let mut group = BlockGroup::ZERO;
+        for k in 0..64 {
+            for value in &mut group.coefficients[k] {
+                *random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                *value = ((*random >> 16) as i16) % (most / (1 + k as i16 / 4)).max(1);
+            }
+        }
+        group
+    }
+
+    /// T.81, A.3.3, and the level shift.
+    fn reference(group: &BlockGroup, factors: &[i16; 64], lane: usize) -> [f64; 64] {
+        let cosine = |x: usize, u: usize| {
+            let scale = if u == 0 { 0.5_f64.sqrt() } else { 1.0 };
+            scale / 2.0 * ((2 * x + 1) as f64 * u as f64 * std::f64::consts::PI / 16.0).cos()
+        };
+        std::array::from_fn(|at| {
+            let terms = (0..64).map(|k| {
+                let place = usize::from(ZIGZAG[k]);
+                let value = f64::from(group.coefficients[k][lane]) * f64::from(factors[k]);
+                value * cosine(at / 8, place / 8) * cosine(at % 8, place % 8)
+            });
+            (128.0 + terms.sum::<f64>()).clamp(0.0, 255.0)
+        })
+    }
+
+    #[test]
+    fn samples_are_those_of_floating_point_within_one_at_every_level() {
+        let mut random = 1;
+        for round in 0..50 {
+            let group = group(&mut random, [2, 10, 40, 100][round % 4]);
+            let factors = std::array::from_fn(|k| 1 + (k % 5) as i16);
+            let mut out = [0; 64 * LANES];
+            Level::SCALAR.run(Transform(&mut group.clone(), &factors, &mut out));
+            for lane in 0..LANES {
+                let expected = reference(&group, &factors, lane);
+                for (at, expected) in expected.into_iter().enumerate() {
+                    let got = out[at / 8 * 8 * LANES + 8 * lane + at % 8];
+                    assert!((f64::from(got) - expected).abs() <= 1.0, "{round} {lane} {at}");
+                }
+            }
+            for level in Level::all() {
+                let (mut same, mut used) = ([0; 64 * LANES], group.clone());
+                level.run(Transform(&mut used, &factors, &mut same));
+                assert_eq!(same, out, "{level:?}");
+                assert!(used.coefficients.as_flattened().iter().all(|&value| value == 0));
+            }
+        }
+    }
+
+    #[test]
+    fn values_that_no_encoder_makes_are_the_same_at_every_level() {
+        let mut random = 2;
+        for _ in 0..50 {
+            let group = group(&mut random, i16::MAX);
+            let factors = std::array::from_fn(|k| [1, 255, -1, i16::MAX][k % 4]);
+            let results = Level::all().map(|level| {
+                let mut out = [0; 64 * LANES];
+                level.run(Transform(&mut group.clone(), &factors, &mut out));
+                out
+            });
+            let results: Vec<_> = results.collect();
+            assert!(results.windows(2).all(|pair| pair[0] == pair[1]));
+        }
+    }
 }

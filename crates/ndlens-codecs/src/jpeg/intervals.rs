@@ -1,7 +1,7 @@
 //! The entropy-coded data of a scan, in the intervals between its restart markers.
 //!
-//! In the data, a byte 0xFF that is no marker is followed by a zero, which is left out here. So what
-//! reads bits never looks for markers, and finds the end of the data by its position alone.
+//! In the data, a byte 0xFF that is no marker is followed by a zero, which is left out here. So
+//! what reads bits never looks for markers, and finds the end of the data by its position alone.
 
 use memchr::memchr;
 
@@ -25,6 +25,11 @@ pub(super) struct Intervals<'a> {
 impl<'a> Intervals<'a> {
     pub(super) fn new(bytes: &'a [u8], start: usize) -> Intervals<'a> {
         Intervals { bytes, at: start, restart: 0 }
+    }
+
+    /// Where the marker after the last interval is.
+    pub(super) fn end(&self) -> usize {
+        self.at
     }
 
     /// The data of the interval that starts here, without stuffed bytes and with [`PADDING`].

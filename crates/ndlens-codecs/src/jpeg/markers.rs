@@ -14,7 +14,7 @@ const MOST_COMPONENTS: usize = 4;
 #[derive(Debug, Clone)]
 pub(crate) struct Markers<'a> {
     /// Of the start of frame.
-    pub(crate) frame: Frame,
+    pub(crate) frame: JpegFrame,
     /// Of the start of scan.
     pub(crate) scan: Scan,
     /// The quantisation tables, in the order of the zigzag.
@@ -37,7 +37,7 @@ pub(crate) struct Markers<'a> {
 
 /// A start of frame.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Frame {
+pub(crate) struct JpegFrame {
     /// The second byte of the marker: 0xC0 baseline, 0xC1 extended, 0xC2 progressive, ..
     pub(crate) process: u8,
     /// Bits of a sample.
@@ -68,6 +68,12 @@ pub(crate) struct Component {
 pub(crate) struct Scan {
     components: [ScanComponent; MOST_COMPONENTS],
     count: usize,
+    /// The first and the last coefficient, in the order of the zigzag.
+    pub(crate) band: (usize, usize),
+    /// The bit that was sent last, from 1 on; 0 if none was.
+    pub(crate) high: u32,
+    /// The lowest bit that is sent, from 0 on.
+    pub(crate) low: u32,
 }
 
 /// A component of a scan.
@@ -81,7 +87,7 @@ pub(crate) struct ScanComponent {
     pub(crate) ac: usize,
 }
 
-impl Frame {
+impl JpegFrame {
     /// The components, in the order of the file.
     pub(crate) fn components(&self) -> &[Component] {
         &self.components[..self.count]
@@ -107,34 +113,31 @@ impl<'a> Markers<'a> {
     ///
     /// [`Error::Truncated`] if the file ends before its first scan, [`Error::Damaged`].
     pub(crate) fn read(bytes: &'a [u8]) -> Result<Markers<'a>> {
-        let truncated = || Error::Truncated { coding: Coding::Jpeg, len: bytes.len() };
         if !bytes.starts_with(&[0xFF, 0xD8]) {
             return Err(damaged("it does not begin with a start of image"));
         }
-        let mut found = Segments::default();
-        let mut at = 2;
-        loop {
-            let (marker, after) = next_marker(bytes, at).ok_or_else(truncated)?;
-            at = after;
-            match marker {
-                // TEM and RSTn stand alone.
-                0x01 | 0xD0..=0xD7 => continue,
-                0xD8 => return Err(damaged("it has a second start of image")),
-                0xD9 => return Err(damaged("it ends before its first scan")),
-                _ => {}
-            }
-            let length = bytes.get(at..at + 2).ok_or_else(truncated)?;
-            let length = usize::from(u16::from_be_bytes([length[0], length[1]]));
-            if length < 2 {
-                return Err(damaged(format!("the length of segment 0x{marker:02X} is {length}")));
-            }
-            let segment = bytes.get(at + 2..at + length).ok_or_else(truncated)?;
-            at += length;
-            if marker == 0xDA {
-                return found.start_scan(segment, at);
-            }
-            found.read(marker, segment)?;
-        }
+        let found = Segments::default().read_to_scan(bytes, 2)?;
+        found.ok_or_else(|| damaged("it ends before its first scan"))
+    }
+
+    /// Reads the segments behind a scan, whose data ends at `at`, and with them the next scan.
+    /// `None` if the image ends.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read).
+    pub(crate) fn next_scan(self, bytes: &'a [u8], at: usize) -> Result<Option<Markers<'a>>> {
+        let found = Segments {
+            frame: Some(self.frame),
+            quantisation: self.quantisation,
+            dc_codes: self.dc_codes,
+            ac_codes: self.ac_codes,
+            restart_interval: self.restart_interval,
+            jfif: self.jfif,
+            adobe_transform: self.adobe_transform,
+            exif: self.exif,
+        };
+        found.read_to_scan(bytes, at)
     }
 }
 
@@ -158,7 +161,7 @@ fn next_marker(bytes: &[u8], mut at: usize) -> Option<(u8, usize)> {
 
 #[derive(Default)]
 struct Segments<'a> {
-    frame: Option<Frame>,
+    frame: Option<JpegFrame>,
     quantisation: [Option<[u16; 64]>; 4],
     dc_codes: [Option<&'a [u8]>; 4],
     ac_codes: [Option<&'a [u8]>; 4],
@@ -169,6 +172,33 @@ struct Segments<'a> {
 }
 
 impl<'a> Segments<'a> {
+    /// Reads segments up to the start of a scan; `None` if the image ends before one.
+    fn read_to_scan(mut self, bytes: &'a [u8], mut at: usize) -> Result<Option<Markers<'a>>> {
+        let truncated = || Error::Truncated { coding: Coding::Jpeg, len: bytes.len() };
+        loop {
+            let (marker, after) = next_marker(bytes, at).ok_or_else(truncated)?;
+            at = after;
+            match marker {
+                // TEM and RSTn stand alone.
+                0x01 | 0xD0..=0xD7 => continue,
+                0xD8 => return Err(damaged("it has a second start of image")),
+                0xD9 => return Ok(None),
+                _ => {}
+            }
+            let length = bytes.get(at..at + 2).ok_or_else(truncated)?;
+            let length = usize::from(u16::from_be_bytes([length[0], length[1]]));
+            if length < 2 {
+                return Err(damaged(format!("the length of segment 0x{marker:02X} is {length}")));
+            }
+            let segment = bytes.get(at + 2..at + length).ok_or_else(truncated)?;
+            at += length;
+            if marker == 0xDA {
+                return self.start_scan(segment, at).map(Some);
+            }
+            self.read(marker, segment)?;
+        }
+    }
+
     fn read(&mut self, marker: u8, segment: &'a [u8]) -> Result<()> {
         match marker {
             0xC4 => self.huffman_tables(segment),
@@ -240,7 +270,7 @@ impl<'a> Segments<'a> {
                 return Err(damaged(format!("quantisation table {}", component.quantisation)));
             }
         }
-        self.frame = Some(Frame { process, precision, height, width, components, count });
+        self.frame = Some(JpegFrame { process, precision, height, width, components, count });
         Ok(())
     }
 
@@ -315,9 +345,12 @@ impl<'a> Segments<'a> {
             }
             *scanned = ScanComponent { component, dc, ac };
         }
+        let [first, last, bits] = [rest[2 * count], rest[2 * count + 1], rest[2 * count + 2]];
+        let (band, high, low) =
+            ((first.into(), last.into()), (bits >> 4).into(), (bits & 15).into());
         Ok(Markers {
             frame,
-            scan: Scan { components, count },
+            scan: Scan { components, count, band, high, low },
             quantisation: self.quantisation,
             dc_codes: self.dc_codes,
             ac_codes: self.ac_codes,

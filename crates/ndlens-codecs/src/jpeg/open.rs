@@ -25,9 +25,8 @@ pub(crate) fn open<'a>(bytes: &'a [u8], limits: Limits) -> Result<Box<dyn Decode
         depth: Depth::Eight,
         orientation: markers.exif.map_or(Orientation::Upright, exif::orientation),
     };
-    let data_start = markers.data_start;
-    match Baseline::new(bytes, markers, header)? {
+    match Baseline::new(bytes, markers.clone(), header, colours)? {
         Some(decoder) => Ok(Box::new(decoder)),
-        None => Ok(Box::new(WholeJpeg { bytes, header, frame, colours, data_start })),
+        None => Ok(Box::new(WholeJpeg { bytes, header, markers, colours })),
     }
 }

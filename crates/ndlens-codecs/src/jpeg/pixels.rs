@@ -3,14 +3,16 @@
 use ndlens_kernels::{Body, Level};
 
 use super::colour;
+use super::components::Colours;
 use super::geometry::{Plan, Plane, Upsampling};
 use super::strip::{Strip, fill};
 use super::upsample;
 use crate::error::Result;
+use crate::mode::Mode;
 
 /// What pixels are made of, and what they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Pixels {
+pub(super) enum PixelForm {
     /// The first component alone.
     Grey,
     /// The first component, three times.
@@ -29,25 +31,42 @@ pub(super) enum Pixels {
     RgbToGrey,
 }
 
-impl Pixels {
+impl PixelForm {
+    /// Those of a mode; `None` if the colours have four components.
+    pub(super) fn of(colours: Colours, mode: Mode) -> Option<PixelForm> {
+        Some(match (colours, mode) {
+            (Colours::Grey, Mode::L | Mode::Unchanged) | (Colours::YCbCr, Mode::L) => {
+                PixelForm::Grey
+            }
+            (Colours::Grey, Mode::Rgb) => PixelForm::GreyToRgb,
+            (Colours::Grey, Mode::Rgba) => PixelForm::GreyToRgba,
+            (Colours::YCbCr, Mode::Rgb | Mode::Unchanged) => PixelForm::YccToRgb,
+            (Colours::YCbCr, Mode::Rgba) => PixelForm::YccToRgba,
+            (Colours::Rgb, Mode::L) => PixelForm::RgbToGrey,
+            (Colours::Rgb, Mode::Rgb | Mode::Unchanged) => PixelForm::Rgb,
+            (Colours::Rgb, Mode::Rgba) => PixelForm::Rgba,
+            (Colours::Cmyk | Colours::Ycck, _) => return None,
+        })
+    }
+
     /// Components that are needed.
     pub(super) fn components(self) -> usize {
         match self {
-            Pixels::Grey | Pixels::GreyToRgb | Pixels::GreyToRgba => 1,
-            Pixels::YccToRgb
-            | Pixels::YccToRgba
-            | Pixels::Rgb
-            | Pixels::Rgba
-            | Pixels::RgbToGrey => 3,
+            PixelForm::Grey | PixelForm::GreyToRgb | PixelForm::GreyToRgba => 1,
+            PixelForm::YccToRgb
+            | PixelForm::YccToRgba
+            | PixelForm::Rgb
+            | PixelForm::Rgba
+            | PixelForm::RgbToGrey => 3,
         }
     }
 
     /// Bytes of a pixel.
     pub(super) fn bytes(self) -> usize {
         match self {
-            Pixels::Grey | Pixels::RgbToGrey => 1,
-            Pixels::GreyToRgb | Pixels::YccToRgb | Pixels::Rgb => 3,
-            Pixels::GreyToRgba | Pixels::YccToRgba | Pixels::Rgba => 4,
+            PixelForm::Grey | PixelForm::RgbToGrey => 1,
+            PixelForm::GreyToRgb | PixelForm::YccToRgb | PixelForm::Rgb => 3,
+            PixelForm::GreyToRgba | PixelForm::YccToRgba | PixelForm::Rgba => 4,
         }
     }
 }
@@ -80,7 +99,7 @@ impl Rows {
         plan: &Plan,
         strips: &[Strip],
         row: usize,
-        pixels: Pixels,
+        pixels: PixelForm,
         out: &mut [u8],
     ) {
         level.run(Write { rows: self, plan, strips, row, pixels, out });
@@ -92,7 +111,7 @@ struct Write<'a> {
     plan: &'a Plan,
     strips: &'a [Strip],
     row: usize,
-    pixels: Pixels,
+    pixels: PixelForm,
     out: &'a mut [u8],
 }
 
@@ -110,27 +129,27 @@ impl Body for Write<'_> {
             rows[1] = component_row(plan, strips, 1, row, second, sums);
             rows[2] = component_row(plan, strips, 2, row, third, sums);
         }
-        if matches!(self.pixels, Pixels::YccToRgb | Pixels::YccToRgba) {
+        if matches!(self.pixels, PixelForm::YccToRgb | PixelForm::YccToRgba) {
             let [r, g, b] = rgb.each_mut().map(|row| &mut row[..first.len()]);
             colour::ycc_to_rgb(rows, [&mut *r, &mut *g, &mut *b]);
             rows = [r, g, b];
         }
         match self.pixels {
-            Pixels::Grey => self.out.copy_from_slice(first),
-            Pixels::GreyToRgb | Pixels::YccToRgb | Pixels::Rgb => {
+            PixelForm::Grey => self.out.copy_from_slice(first),
+            PixelForm::GreyToRgb | PixelForm::YccToRgb | PixelForm::Rgb => {
                 colour::interleave(rows, self.out);
             }
-            Pixels::GreyToRgba | Pixels::YccToRgba | Pixels::Rgba => {
+            PixelForm::GreyToRgba | PixelForm::YccToRgba | PixelForm::Rgba => {
                 colour::interleave_opaque(rows, self.out);
             }
-            Pixels::RgbToGrey => colour::rgb_to_grey(rows, self.out),
+            PixelForm::RgbToGrey => colour::rgb_to_grey(rows, self.out),
         }
     }
 }
 
 /// The samples of a component for the pixels of a row.
 #[inline(always)]
-fn component_row<'a>(
+pub(super) fn component_row<'a>(
     plan: &Plan,
     strips: &'a [Strip],
     component: usize,

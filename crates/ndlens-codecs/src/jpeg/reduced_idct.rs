@@ -2,12 +2,19 @@
 //!
 //! A sample is the mean of those of the full transform that it stands for: their sums, simplified.
 
-use super::blocks::{Group, LANES, PLACES};
+#![expect(clippy::needless_range_loop, reason = "a lane is a place in several arrays")]
+
+use super::blocks::{BlockGroup, LANES, PLACES};
 use super::idct::{CONSTANT_BITS, PASS_BITS, round, sample, saturate, times};
 
 /// Transforms a group, and writes 4 rows of 4 samples for each block. The group is zero after it.
 #[inline(always)]
-pub(super) fn idct_4x4(group: &mut Group, quantisation: &[i16; 64], out: &mut [u8], stride: usize) {
+pub(super) fn idct_4x4(
+    group: &mut BlockGroup,
+    quantisation: &[i16; 64],
+    out: &mut [u8],
+    stride: usize,
+) {
     let mut between = [[0; LANES]; 4 * 8];
     // The fourth column has no part in the result.
     for column in [0, 1, 2, 3, 5, 6, 7] {
@@ -19,7 +26,7 @@ pub(super) fn idct_4x4(group: &mut Group, quantisation: &[i16; 64], out: &mut [u
             }
         }
     }
-    *group = Group::ZERO;
+    *group = BlockGroup::ZERO;
     for (lines, out) in between.chunks_exact(8).zip(out.chunks_mut(stride)) {
         let mut samples = [0_u32; LANES];
         for (lane, samples) in samples.iter_mut().enumerate() {
@@ -35,7 +42,12 @@ pub(super) fn idct_4x4(group: &mut Group, quantisation: &[i16; 64], out: &mut [u
 
 /// Transforms a group, and writes 2 rows of 2 samples for each block. The group is zero after it.
 #[inline(always)]
-pub(super) fn idct_2x2(group: &mut Group, quantisation: &[i16; 64], out: &mut [u8], stride: usize) {
+pub(super) fn idct_2x2(
+    group: &mut BlockGroup,
+    quantisation: &[i16; 64],
+    out: &mut [u8],
+    stride: usize,
+) {
     let mut between = [[0; LANES]; 2 * 8];
     // The even columns have no part in the result, except the first.
     for column in [0, 1, 3, 5, 7] {
@@ -46,7 +58,7 @@ pub(super) fn idct_2x2(group: &mut Group, quantisation: &[i16; 64], out: &mut [u
             }
         }
     }
-    *group = Group::ZERO;
+    *group = BlockGroup::ZERO;
     for (lines, out) in between.chunks_exact(8).zip(out.chunks_mut(stride)) {
         for (lane, out) in out.chunks_exact_mut(2).take(LANES).enumerate() {
             let line = transform_2(std::array::from_fn(|k| lines[k][lane]));
@@ -58,16 +70,21 @@ pub(super) fn idct_2x2(group: &mut Group, quantisation: &[i16; 64], out: &mut [u
 
 /// Writes a sample for each block. The group is zero after it.
 #[inline(always)]
-pub(super) fn idct_1x1(group: &mut Group, quantisation: &[i16; 64], out: &mut [u8]) {
+pub(super) fn idct_1x1(group: &mut BlockGroup, quantisation: &[i16; 64], out: &mut [u8]) {
     for (out, &dc) in out.iter_mut().zip(&group.coefficients[0]) {
         *out = sample(round(i32::from(dc.wrapping_mul(quantisation[0])), 3)) as u8;
     }
-    *group = Group::ZERO;
+    *group = BlockGroup::ZERO;
 }
 
 /// A column of coefficients of a block.
 #[inline(always)]
-fn dequantised(group: &Group, quantisation: &[i16; 64], column: usize, lane: usize) -> [i16; 8] {
+fn dequantised(
+    group: &BlockGroup,
+    quantisation: &[i16; 64],
+    column: usize,
+    lane: usize,
+) -> [i16; 8] {
     std::array::from_fn(|row| {
         let place = PLACES[8 * row + column];
         group.coefficients[place][lane].wrapping_mul(quantisation[place])

@@ -3,19 +3,21 @@
 //! A ring of two MCU rows: the upper one still has rows that the first pixels of the lower one look
 //! at, and rows whose pixels look at the lower one.
 
+use std::ops::Range;
+
 use ndlens_kernels::{Body, Level};
 
-use super::blocks::{Group, LANES};
+use super::blocks::{BlockGroup, LANES};
 use super::geometry::Plane;
 use super::idct::idct;
 use super::reduced_idct::{idct_1x1, idct_2x2, idct_4x4};
 use crate::error::{Error, Result};
 
-/// The blocks and the samples of a component.
+/// The samples of a component.
 #[derive(Debug, Default)]
 pub(super) struct Strip {
-    /// Of one MCU row: rows of groups.
-    groups: Vec<Group>,
+    /// The groups of one MCU row: rows of so many.
+    groups: Range<usize>,
     groups_across: usize,
     samples: Vec<u8>,
     stride: usize,
@@ -27,14 +29,19 @@ pub(super) struct Strip {
 }
 
 impl Strip {
-    /// Makes room for a component.
-    pub(super) fn prepare(&mut self, plane: &Plane, quantisation: &[i16; 64]) -> Result<()> {
+    /// Makes room for a component, and for its groups after those that there are.
+    pub(super) fn prepare(
+        &mut self,
+        plane: &Plane,
+        quantisation: &[i16; 64],
+        groups: &mut Vec<BlockGroup>,
+    ) -> Result<()> {
         self.groups_across = plane.blocks.len().div_ceil(LANES);
         self.size = plane.size;
         self.stride = self.groups_across * LANES * plane.size;
         self.mcu_height = plane.mcu_height();
-        self.groups.clear();
-        fill(&mut self.groups, self.groups_across * plane.vertical, &Group::ZERO)?;
+        self.groups = groups.len()..groups.len() + self.groups_across * plane.vertical;
+        fill(groups, self.groups.end, &BlockGroup::ZERO)?;
         fill(&mut self.samples, 2 * self.mcu_height * self.stride, &0)?;
         self.quantisation.clear();
         fill(&mut self.quantisation, 64, &0)?;
@@ -42,18 +49,17 @@ impl Strip {
         Ok(())
     }
 
-    /// The group of a block of an MCU row, by its row and its place among those that are needed.
-    #[inline(always)]
-    pub(super) fn group(&mut self, row: usize, block: usize) -> &mut Group {
-        &mut self.groups[row * self.groups_across + block / LANES]
+    /// The first group of a row of blocks.
+    pub(super) fn first_group(&self, row: usize) -> usize {
+        self.groups.start + row * self.groups_across
     }
 
     /// Makes samples of the blocks of an MCU row, which become zero.
-    pub(super) fn transform(&mut self, level: Level, mcu_row: usize) {
+    pub(super) fn transform(&mut self, level: Level, groups: &mut [BlockGroup], mcu_row: usize) {
         let half = self.mcu_height * self.stride;
         let start = (mcu_row % 2) * half;
         level.run(Transform {
-            groups: &mut self.groups,
+            groups: &mut groups[self.groups.clone()],
             groups_across: self.groups_across,
             quantisation: self.quantisation.first_chunk().unwrap_or(&[0; 64]),
             samples: &mut self.samples[start..start + half],
@@ -82,7 +88,7 @@ pub(super) fn fill<T: Clone>(vector: &mut Vec<T>, len: usize, value: &T) -> Resu
 }
 
 struct Transform<'a> {
-    groups: &'a mut [Group],
+    groups: &'a mut [BlockGroup],
     groups_across: usize,
     quantisation: &'a [i16; 64],
     samples: &'a mut [u8],

@@ -1,48 +1,40 @@
-//! The forms of JPEG that are not decoded in parts, by the crate `zune-jpeg`: progressive, CMYK,
-//! and components in scans of their own.
+//! JPEG whose coefficients come in several scans, or whose pixels are CMYK: all scans are read into
+//! the coefficients of the whole image, and the blocks of the region become pixels, as in
+//! [`baseline`](super::baseline).
 //!
-//! It gives the samples of the components, each at full size; [`Colours`] makes pixels of them. The
-//! whole image is decoded into scratch memory, and the region is taken from there.
-//!
-//! A progressive file without its end decodes to a blurred image, so a file without the end of
-//! image marker is refused as truncated before it is decoded.
+//! Like there, pixels are equal to those of libjpeg-turbo to the bit, a region to that part of the
+//! whole, and a file without its end is truncated: a progressive one would be blurred.
 
-use zune_core::bytestream::ZCursor;
-use zune_core::colorspace::ColorSpace;
-use zune_core::options::DecoderOptions;
-use zune_jpeg::JpegDecoder;
-use zune_jpeg::errors::DecodeErrors;
+use ndlens_kernels::{Body, Level};
 
+use super::blocks::LANES;
 use super::components::Colours;
-use super::markers::{Frame, damaged};
+use super::geometry::Plan;
+use super::markers::{JpegFrame, Markers};
+use super::pixels::component_row;
+use super::scans::{Quantisation, read_all};
+use super::scratch::{WholeRows, WholeScratch};
+use super::strip::{Strip, fill};
 use crate::decoder::{Decoder, ImageMut, check_request};
 use crate::error::{Error, Result};
 use crate::header::{Coding, Header};
-use crate::memory;
 use crate::mode::Mode;
 use crate::region::{DecodeRegion, Scale};
 use crate::scratch::DecodeScratch;
 
 const CODING: Coding = Coding::Jpeg;
 
-/// Scans of a progressive file. Encoders write about ten; each may take the time of a whole image.
-const MOST_SCANS: usize = 100;
-/// Bytes of buffers that do not grow with the number of pixels.
-const FIXED_BYTES: usize = 1 << 20;
-
 /// A JPEG file whose markers before the first scan were read.
 #[derive(Debug)]
 pub(crate) struct WholeJpeg<'a> {
     pub(crate) bytes: &'a [u8],
     pub(crate) header: Header,
-    pub(crate) frame: Frame,
+    pub(crate) markers: Markers<'a>,
     pub(crate) colours: Colours,
-    /// Where the first scan's data starts.
-    pub(crate) data_start: usize,
 }
 
 /// Refuses what no decoder here takes.
-pub(crate) fn check(frame: &Frame) -> Result<()> {
+pub(crate) fn check(frame: &JpegFrame) -> Result<()> {
     let what = match frame.process {
         0xC0..=0xC2 if frame.precision != 8 => {
             format!("its samples have {} bits, expected 8", frame.precision)
@@ -58,17 +50,16 @@ pub(crate) fn check(frame: &Frame) -> Result<()> {
 }
 
 /// The samples of each component must be a whole number of pixels apart, as for libjpeg.
-fn check_sampling(frame: &Frame) -> Result<()> {
-    let factors = frame.components().iter().map(|component| component.horizontal);
-    let most_horizontal = factors.max().unwrap_or(1);
-    let factors = frame.components().iter().map(|component| component.vertical);
-    let most_vertical = factors.max().unwrap_or(1);
-    for component in frame.components() {
+fn check_sampling(frame: &JpegFrame) -> Result<()> {
+    let components = frame.components();
+    let most_h = components.iter().map(|component| component.horizontal).max().unwrap_or(1);
+    let most_v = components.iter().map(|component| component.vertical).max().unwrap_or(1);
+    for component in components {
         let (horizontal, vertical) = (component.horizontal, component.vertical);
-        if most_horizontal % horizontal != 0 || most_vertical % vertical != 0 {
+        if most_h % horizontal != 0 || most_v % vertical != 0 {
             let what = format!(
                 "a component's sampling factors are {horizontal} x {vertical}, which do not divide \
-                 the largest, {most_horizontal} x {most_vertical}"
+                 the largest, {most_h} x {most_v}"
             );
             return Err(Error::Unsupported { coding: CODING, what });
         }
@@ -77,90 +68,101 @@ fn check_sampling(frame: &Frame) -> Result<()> {
 }
 
 impl WholeJpeg<'_> {
-    /// Fails if the file has no end of image, or too many scans.
-    fn check_end(&self) -> Result<()> {
-        let truncated = Error::Truncated { coding: CODING, len: self.bytes.len() };
-        let mut rest = self.bytes.get(self.data_start..).unwrap_or_default();
-        let mut scans = 1;
-        while let Some(place) = rest.iter().position(|&byte| byte == 0xFF) {
-            let Some((&marker, after)) = rest[place + 1..].split_first() else { break };
-            match marker {
-                0xD9 => return Ok(()),
-                // A byte 0xFF of the data, and markers without a segment.
-                0x00 | 0x01 | 0xD0..=0xD8 => rest = after,
-                // A fill byte.
-                0xFF => rest = &rest[place + 1..],
-                _ => {
-                    let Some((length, _)) = after.split_first_chunk() else { break };
-                    let length = usize::from(u16::from_be_bytes(*length));
-                    let Some(behind) = after.get(length..) else { break };
-                    scans += usize::from(marker == 0xDA);
-                    if scans > MOST_SCANS {
-                        return Err(damaged(format!("it has more than {MOST_SCANS} scans")));
-                    }
-                    rest = behind;
-                }
+    /// Components that the pixels of a mode are made of.
+    fn needed(&self, mode: Mode) -> usize {
+        match (self.colours, mode) {
+            (Colours::YCbCr, Mode::L) => 1,
+            (Colours::Grey | Colours::Rgb | Colours::YCbCr | Colours::Cmyk | Colours::Ycck, _) => {
+                self.header.channels
             }
         }
-        Err(truncated)
     }
 
-    /// Bytes that the crate holds at a time: coefficients and samples of all components, of whole
-    /// MCUs, and bands of rows at full size.
-    fn held_bytes(&self) -> usize {
-        let components = self.frame.components();
-        let most = components.iter().map(|c| (c.horizontal, c.vertical));
-        let (horizontal, vertical) =
-            most.fold((1, 1), |most, factors| (most.0.max(factors.0), most.1.max(factors.1)));
-        let columns = self.frame.width.next_multiple_of(8 * horizontal);
-        let rows = self.frame.height.next_multiple_of(8 * vertical);
-        // Two bytes for each, and bands of as many rows as an MCU has, some four times.
-        2 * components.len() * columns * (rows + 4 * 8 * vertical) + FIXED_BYTES
-    }
-
-    /// Decodes the samples of all components into packed pixels.
-    fn samples<'s>(&self, scratch: &'s mut DecodeScratch) -> Result<&'s mut [u8]> {
-        self.check_end()?;
-        memory::ask_for(self.held_bytes())?;
-        let (height, width) = (self.header.height, self.header.width);
-        let samples = memory::part(&mut scratch.pixels, height * width * self.header.channels)?;
-        let as_stored = match self.colours {
-            Colours::Grey => ColorSpace::Luma,
-            Colours::Rgb => ColorSpace::RGB,
-            Colours::YCbCr => ColorSpace::YCbCr,
-            Colours::Cmyk => ColorSpace::CMYK,
-            Colours::Ycck => ColorSpace::YCCK,
+    fn write(
+        &self,
+        plan: &Plan,
+        quantisation: &Quantisation,
+        mode: Mode,
+        out: &mut ImageMut<'_>,
+        scratch: &mut WholeScratch,
+    ) -> Result<()> {
+        let unsupported = |error: ndlens_kernels::Error| Error::Unsupported {
+            coding: CODING,
+            what: error.to_string(),
         };
-        let options = DecoderOptions::default()
-            .set_strict_mode(true)
-            .set_max_width(usize::from(u16::MAX))
-            .set_max_height(usize::from(u16::MAX))
-            .jpeg_set_max_scans(MOST_SCANS)
-            .jpeg_set_out_colorspace(as_stored);
-        let mut decoder = JpegDecoder::new_with_options(ZCursor::new(self.bytes), options);
-        decoder.decode_headers().map_err(|error| self.refusal(&error))?;
-        decoder.decode_into(samples).map_err(|error| self.refusal(&error))?;
-        Ok(samples)
-    }
-
-    fn refusal(&self, error: &DecodeErrors) -> Error {
-        match error {
-            DecodeErrors::ExhaustedData | DecodeErrors::IoErrors(_) => {
-                Error::Truncated { coding: CODING, len: self.bytes.len() }
-            }
-            DecodeErrors::Format(what)
-            | DecodeErrors::HuffmanDecode(what)
-            | DecodeErrors::DqtError(what)
-            | DecodeErrors::SosError(what)
-            | DecodeErrors::SofError(what)
-            | DecodeErrors::MCUError(what) => damaged(what.trim_end()),
-            DecodeErrors::FormatStatic(what) => damaged(*what),
-            DecodeErrors::IllegalMagicBytes(_)
-            | DecodeErrors::ZeroError
-            | DecodeErrors::Unsupported(_)
-            | DecodeErrors::LargeDimensions(_)
-            | DecodeErrors::TooSmallOutput(..) => damaged(error.to_string()),
+        let level = Level::chosen().map_err(unsupported)?;
+        let WholeScratch { coefficients, groups, strips, rows, .. } = scratch;
+        groups.clear();
+        for ((plane, strip), table) in plan.planes.iter().zip(&mut *strips).zip(quantisation) {
+            // Products wrap at 16 bits, so factors do.
+            strip.prepare(plane, &table.map(|factor| factor as i16), groups)?;
         }
+        for (plane, upsampled) in plan.planes.iter().zip(&mut rows.upsampled) {
+            fill(upsampled, plane.columns.len() * plane.expansion().0, &0)?;
+            fill(&mut rows.sums, plane.columns.len(), &0)?;
+        }
+        fill(&mut rows.samples, plan.planes.len() * plan.columns.len(), &0)?;
+        // Of luma alone, pixels are made as those of a grey image.
+        let colours = if plan.planes.len() == 1 { Colours::Grey } else { self.colours };
+        let row_bytes = plan.columns.len() * mode.pixel_bytes(&self.header);
+        let mut row = plan.rows.start;
+        for mcu_row in plan.mcu_rows.clone() {
+            for ((plane, strip), component) in
+                plan.planes.iter().zip(&mut *strips).zip(&*coefficients)
+            {
+                for down in 0..plane.vertical {
+                    for (place, across) in plane.blocks.clone().enumerate() {
+                        let block = component.block(across, mcu_row * plane.vertical + down);
+                        let group = &mut groups[strip.first_group(down) + place / LANES];
+                        // The group is zero.
+                        for (k, &value) in
+                            block.iter().enumerate().filter(|(_, value)| **value != 0)
+                        {
+                            group.set(k, place, value);
+                        }
+                    }
+                }
+                strip.transform(level, groups, mcu_row);
+            }
+            let is_there = |row: usize| {
+                let mut planes = plan.planes.iter();
+                planes.all(|plane| plane.last_row_for(row) < (mcu_row + 1) * plane.mcu_height())
+            };
+            while row < plan.rows.end && is_there(row) {
+                let out = out.row(row - plan.rows.start, row_bytes);
+                level.run(WriteRow { rows: &mut *rows, plan, strips, row, colours, mode, out });
+                row += 1;
+            }
+        }
+        Ok(())
+    }
+}
+
+struct WriteRow<'a> {
+    rows: &'a mut WholeRows,
+    plan: &'a Plan,
+    strips: &'a [Strip],
+    row: usize,
+    colours: Colours,
+    mode: Mode,
+    out: &'a mut [u8],
+}
+
+impl Body for WriteRow<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let WholeRows { upsampled, sums, samples } = self.rows;
+        let count = self.plan.planes.len();
+        let samples = &mut samples[..count * self.plan.columns.len()];
+        for (component, upsampled) in upsampled.iter_mut().enumerate().take(count) {
+            let row = component_row(self.plan, self.strips, component, self.row, upsampled, sums);
+            for (pixel, sample) in samples.chunks_exact_mut(count).zip(row) {
+                pixel[component] = *sample;
+            }
+        }
+        self.colours.convert(samples, self.mode, self.out);
     }
 }
 
@@ -169,8 +171,13 @@ impl Decoder for WholeJpeg<'_> {
         &self.header
     }
 
+    /// The scans are read whole, and all that comes after them is done for the region alone.
     fn decodes_parts(&self) -> bool {
-        false
+        true
+    }
+
+    fn decodes_at(&self, _: Scale) -> bool {
+        true
     }
 
     fn decode(
@@ -182,17 +189,13 @@ impl Decoder for WholeJpeg<'_> {
         scratch: &mut DecodeScratch,
     ) -> Result<()> {
         check_request(&self.header, region, scale, mode, &out)?;
-        if scale != Scale::Full {
-            return Err(Error::Scale { coding: CODING, step: scale.step() });
+        if region.height == 0 || region.width == 0 {
+            return Ok(());
         }
-        let samples = self.samples(scratch)?;
-        let channels = self.header.channels;
-        let out_bytes = region.width * mode.pixel_bytes(&self.header);
-        for row in 0..region.height {
-            let start = ((region.top + row) * self.header.width + region.left) * channels;
-            let pixels = &samples[start..][..region.width * channels];
-            self.colours.convert(pixels, mode, out.row(row, out_bytes));
-        }
-        Ok(())
+        let scratch = &mut scratch.whole;
+        let (components, data) = (&mut scratch.coefficients, &mut scratch.data);
+        let quantisation = read_all(self.bytes, &self.markers, components, data)?;
+        let plan = Plan::new(&self.markers.frame, region, scale, self.needed(mode));
+        self.write(&plan, &quantisation, mode, &mut out, scratch)
     }
 }

@@ -32,7 +32,7 @@ fn run(data: &[u8]) {
                     files::walk(&arrays.get(name).expect("a tensor of the files"));
                 }
             }
-            Ok(Opened::Array(_) | Opened::Shards(_)) => {}
+            Ok(Opened::Array(_) | Opened::Shards(_) | Opened::Samples(_)) => {}
             // An error of a file that is named is of that file, in this directory.
             Err(error) if error.path().is_some_and(|own| own != path) => {
                 names_its_file(&error, directory.path(), data.len());

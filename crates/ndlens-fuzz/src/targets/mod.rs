@@ -15,5 +15,6 @@ pub(crate) mod params;
 pub(crate) mod png;
 pub(crate) mod raw;
 pub(crate) mod safetensors;
+pub(crate) mod tar;
 pub(crate) mod transforms;
 pub(crate) mod webp;

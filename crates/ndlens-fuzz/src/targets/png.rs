@@ -84,7 +84,10 @@ fn check(bytes: &[u8]) {
     reader.next_frame(&mut theirs).expect("an image that was decoded");
     let Header { channels, depth, .. } = header;
     let unchanged = Header { depth: Depth::Eight, ..header };
-    assert_eq!(theirs.len(), header.height * header.width * Mode::Unchanged.pixel_bytes(&unchanged));
+    assert_eq!(
+        theirs.len(),
+        header.height * header.width * Mode::Unchanged.pixel_bytes(&unchanged)
+    );
     assert!(matches!(depth, Depth::Eight | Depth::Sixteen));
     for (ours, theirs) in rgb.chunks_exact(3).zip(theirs.chunks_exact(channels)) {
         let expected = match channels {

@@ -65,7 +65,8 @@ macro_rules! x86_64_features {
 x86_64_features! { $
     avx2, has_avx2, AVX2_FEATURES: ["avx2" "fma" "f16c" "bmi1" "bmi2"];
     avx512, has_avx512, AVX512_FEATURES: [
-        "avx2" "fma" "f16c" "bmi1" "bmi2" "avx512f" "avx512bw" "avx512dq" "avx512ifma" "avx512vl" "avx512vbmi"
+        "avx2" "fma" "f16c" "bmi1" "bmi2"
+        "avx512f" "avx512bw" "avx512dq" "avx512ifma" "avx512vl" "avx512vbmi"
     ];
 }
 

@@ -4,6 +4,7 @@ pub(crate) mod encoded;
 pub(crate) mod image_bytes;
 pub(crate) mod images;
 pub(crate) mod labels;
+pub(crate) mod members;
 pub(crate) mod nan;
 pub(crate) mod numbers;
 pub(crate) mod packing;

@@ -6,12 +6,12 @@ use ndlens::View;
 use ndlens::loader::{
     Ragged, Selection, Shapes, Source, Subset, Windows, places_of, sizes_of, view_of_sizes,
 };
-use ndlens::store::Shards;
+use ndlens::store::{SampleField, Shards};
 use ndlens::transforms::ItemShape;
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::{PyIndexError, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyBytes, PyTuple};
 
 use crate::error::{OrRaise, no_attribute};
 use crate::exit;
@@ -24,9 +24,9 @@ use crate::view::object::PyView;
 
 /// Items for `nl.Loader` and `nl.torch.Dataset` that are not the rows of one view.
 ///
-/// `nl.windows`, `nl.ragged` and `nl.subset` make them. `items[i]` is item i as a view, which
-/// copies nothing (an element, if items have no axes). `items[a:b:c]`, and `items[index]` with an
-/// array of integers or booleans, are other items. They pickle as their views do.
+/// `nl.windows`, `nl.ragged`, `nl.subset` and `nl.open` make them. `items[i]` is item i as a view,
+/// which copies nothing (an element, if items have no axes). `items[a:b:c]`, and `items[index]`
+/// with an array of integers or booleans, are other items. They pickle as their views do.
 #[pyclass(frozen, name = "Items", module = "ndlens")]
 pub(crate) struct PyItems {
     pub(crate) base: Base,
@@ -44,6 +44,8 @@ pub(crate) enum Base {
     Windows(Arc<Windows>, Option<View>, bool),
     /// With offsets and shapes, if all are in one view.
     Ragged(Arc<Ragged>, Option<(View, View)>),
+    /// Members of tar archives.
+    Members(Arc<SampleField>),
 }
 
 impl Base {
@@ -62,6 +64,7 @@ impl Base {
             Base::Shards(shards) => Arc::new(shards.clone()),
             Base::Windows(windows, ..) => Arc::<Windows>::clone(windows),
             Base::Ragged(ragged, _) => Arc::<Ragged>::clone(ragged),
+            Base::Members(field) => Arc::<SampleField>::clone(field),
         }
     }
 }
@@ -255,7 +258,7 @@ impl PyItems {
             let base = match &self.base {
                 Base::View(view) => PyView::new(view.clone()).into_bound_py_any(py)?,
                 Base::Shards(shards) => PyShards::new(shards.clone()).into_bound_py_any(py)?,
-                items @ (Base::Windows(..) | Base::Ragged(..)) => {
+                items @ (Base::Windows(..) | Base::Ragged(..) | Base::Members(_)) => {
                     PyItems::of(items.clone(), None)?.into_bound_py_any(py)?
                 }
             };
@@ -281,6 +284,11 @@ impl PyItems {
                 let flat = ragged.as_packed().map(|(flat, ..)| PyView::new(flat.clone()));
                 let places = (PyView::new(offsets.clone()), PyView::new(shapes.clone()));
                 ("ragged", (flat, places.0, places.1).into_pyobject(py)?)
+            }
+            Base::Members(field) => {
+                let handle = field.samples().to_handle().or_raise()?;
+                let arguments = (PyBytes::new(py, &handle), PyBytes::new(py, field.name()));
+                ("_items_of_samples", arguments.into_pyobject(py)?)
             }
             // Rows of a view or of shards always have a selection.
             Base::View(view) => ("view", (PyView::new(view.clone()),).into_pyobject(py)?),

@@ -16,6 +16,7 @@
 //! | `items.rs`, `subset.rs` | `nl.Items`; `nl.subset` |
 //! | `images.rs` | `nl.images` |
 //! | `ragged.rs`, `series.rs`, `splits.rs` | `nl.ragged`, `nl.windows`, `nl.split` |
+//! | `labels.rs` | `nl.labels` |
 //! | `selection.rs` | indices, masks and labels in |
 
 pub(crate) mod batch;
@@ -30,6 +31,7 @@ pub(crate) mod images;
 pub(crate) mod items;
 pub(crate) mod iteration;
 pub(crate) mod joint;
+pub(crate) mod labels;
 pub(crate) mod mixing;
 pub(crate) mod options;
 pub(crate) mod output;

@@ -15,6 +15,7 @@ use crate::interop::dtype::extract_dtype;
 use crate::lists;
 use crate::store::arrays::{COPIED, set_of, wrap};
 use crate::store::path::fsdecode;
+use crate::store::samples::wrap as wrap_samples;
 use crate::store::shards::PyShards;
 use crate::trace;
 use crate::view::object::PyView;
@@ -29,6 +30,8 @@ use crate::view::object::PyView;
 ///   `nl.Shards`; of `.safetensors` files, it is `nl.Arrays` by the names of all. Files that a
 ///   pattern matches are in natural order: 2 before 10. A path that leads to a file is not a
 ///   pattern.
+/// - Tar archives in the layout of WebDataset are `nl.Samples`, a read-only `Mapping` from
+///   extensions to `nl.Items` of bytes. What is in an archive is kept in a hidden file beside it.
 /// - "model.safetensors.index.json" is `nl.Arrays` of the files that the index names.
 /// - Items of different sizes that `nl.save` saved are `nl.Items` again: all of a file, or one of
 ///   its names.
@@ -118,6 +121,7 @@ pub(crate) fn open<'py>(
             None => wrap(py, arrays),
         },
         Opened::Shards(shards) => PyShards::new(shards).into_bound_py_any(py),
+        Opened::Samples(samples) => wrap_samples(py, samples),
     }
 }
 
@@ -134,6 +138,7 @@ fn bytes_read(opened: &Opened, copies: bool) -> usize {
         Opened::Array(view) => of_views(slice::from_ref(view)),
         Opened::Shards(shards) => of_views(shards.views()),
         Opened::Arrays(arrays) => arrays.read_bytes(),
+        Opened::Samples(samples) => samples.read_bytes(),
     }
 }
 

@@ -47,7 +47,7 @@ impl SharedField {
                 *future,
                 items.selection(py),
             ),
-            Base::Ragged(..) => SharedField::Ragged(items.source()),
+            Base::Ragged(..) | Base::Members(_) => SharedField::Ragged(items.source()),
             Base::View(_) | Base::Shards(_) => SharedField::Rows(items.source()),
         }
     }

@@ -16,6 +16,8 @@ impl Error {
             | Error::RawHeader { .. }
             | Error::ArchiveInPlace { .. }
             | Error::BadPattern { .. }
+            | Error::BadBraces { .. }
+            | Error::CopyOfArchive { .. }
             | Error::NoShards
             | Error::UnknownSuffix { .. }
             | Error::ReservedKey { .. }
@@ -39,6 +41,10 @@ impl Error {
             | Error::SharedName { .. }
             | Error::GitLfsPointer { .. }
             | Error::TorchPickle { .. }
+            | Error::CompressedArchive { .. }
+            | Error::BadTar { .. }
+            | Error::NotTar { .. }
+            | Error::MissingMember { .. }
             | Error::BadIndex { .. }
             | Error::BadNote { .. }
             | Error::DuplicateName { .. }
@@ -65,7 +71,7 @@ impl Error {
             | Error::WrongContents { .. }
             | Error::NoMetadata { .. }
             | Error::Unsavable { .. } => ErrorKind::Type,
-            Error::NoSuchArray { .. } => ErrorKind::Key,
+            Error::NoSuchArray { .. } | Error::NoSuchField { .. } => ErrorKind::Key,
             Error::NoMatch { .. } => ErrorKind::NotFound,
             Error::SharedMemoryExhausted { .. } => ErrorKind::OutOfMemory,
             Error::SharedMemoryGone { .. }

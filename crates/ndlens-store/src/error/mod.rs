@@ -1,11 +1,13 @@
 //! The errors of this crate, one variant for each way to fail.
 
 mod kind;
+mod tar;
 mod text;
 
 use std::io;
 use std::path::{Path, PathBuf};
 
+pub use crate::error::tar::TarProblem;
 pub use crate::error::text::Names;
 pub(crate) use crate::error::text::Shown;
 use crate::error::text::{DTypeHint, InField, IoHint, MapHint, OfTensor, lower_case};
@@ -43,11 +45,37 @@ pub enum Error {
     NotNpy { path: PathBuf, got: Vec<u8> },
     /// A file that is of none of the formats.
     #[error(
-        "{path}: not a .npy, .npz or .safetensors file: it starts with \"{}\"; for raw bytes say \
-         their dtype",
+        "{path}: not a .npy, .npz, .safetensors or .tar file: it starts with \"{}\"; for raw bytes \
+         say their dtype",
         .got.escape_ascii()
     )]
     UnknownFormat { path: PathBuf, got: Vec<u8> },
+    /// A compressed archive.
+    #[error(
+        "{path}: compressed, so its members cannot be mapped; decompress it first: {command} {path}"
+    )]
+    CompressedArchive { path: PathBuf, command: &'static str },
+    /// A tar archive that is damaged, or of a kind that cannot be mapped.
+    #[error("{path}: bad archive: {problem}")]
+    BadTar { path: PathBuf, problem: Box<TarProblem> },
+    /// Another file among tar archives.
+    #[error("{path}: not a tar archive, as the first of the files is; open the others apart")]
+    NotTar { path: PathBuf },
+    /// A copy of an archive of samples.
+    #[error("{path}: members of a tar archive are read where they are; open it without copy=True")]
+    CopyOfArchive { path: PathBuf },
+    /// A name that no field of an archive has.
+    #[error("{path}: no field {}; it has {has}", Shown(name))]
+    NoSuchField { path: PathBuf, name: String, has: Names },
+    /// A sample without a member that other samples have.
+    #[error(
+        "{path}: sample {} has no {}; choose fields that all samples have, \
+         samples.select(NAME, ..), or leave such samples out, samples.select(NAME, .., \
+         missing=\"skip\")",
+        Shown(key),
+        Shown(field)
+    )]
+    MissingMember { path: PathBuf, key: String, field: String },
     /// A file of `torch.save`, which holds a pickle.
     #[error(
         "{path}: a file of torch.save, which pickles what it holds; load it with torch.load, and \
@@ -140,6 +168,9 @@ pub enum Error {
     /// A malformed pattern.
     #[error("bad pattern {pattern}: {source}")]
     BadPattern { pattern: PathBuf, source: glob::PatternError },
+    /// Braces that are nested, or stand for too many names.
+    #[error("bad pattern {pattern}: {problem}")]
+    BadBraces { pattern: PathBuf, problem: &'static str },
     /// An empty list of files.
     #[error("no files to open: expected at least one")]
     NoShards,
@@ -313,6 +344,7 @@ impl Error {
             | Error::CopyOfFile
             | Error::NoMatch { .. }
             | Error::BadPattern { .. }
+            | Error::BadBraces { .. }
             | Error::NoShards
             | Error::Core(_) => None,
             Error::Io { path, .. }
@@ -325,6 +357,12 @@ impl Error {
             | Error::SharedName { path, .. }
             | Error::GitLfsPointer { path }
             | Error::TorchPickle { path }
+            | Error::CompressedArchive { path, .. }
+            | Error::BadTar { path, .. }
+            | Error::NotTar { path }
+            | Error::CopyOfArchive { path }
+            | Error::NoSuchField { path, .. }
+            | Error::MissingMember { path, .. }
             | Error::BadIndex { path, .. }
             | Error::BadNote { path, .. }
             | Error::IsRagged { path, .. }

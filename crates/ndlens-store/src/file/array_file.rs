@@ -220,12 +220,17 @@ impl ArrayFile {
 impl Directory {
     fn read(file: &File, path: &Path, len: u64, format: Format) -> Result<Self> {
         match format {
-            Format::Npy | Format::Index => Err(Error::WrongContents {
-                path: path.to_owned(),
-                suffix: if format == Format::Npy { ".npy" } else { ".json" },
-                holds: if format == Format::Npy { "one array" } else { "the names of other files" },
-                got: "a file where arrays by name are wanted",
-            }),
+            Format::Npy | Format::Index | Format::Tar => {
+                let (suffix, holds) = match format {
+                    Format::Npy => (".npy", "one array"),
+                    Format::Tar => (".tar", "samples"),
+                    Format::Index | Format::Npz | Format::Safetensors => {
+                        (".json", "the names of other files")
+                    }
+                };
+                let got = "a file where arrays by name are wanted";
+                Err(Error::WrongContents { path: path.to_owned(), suffix, holds, got })
+            }
             Format::Npz => Members::read(file, path, len).map(Directory::Members),
             Format::Safetensors => {
                 Tensors::read(Section::new(file, 0, len), path, len).map(Directory::Tensors)

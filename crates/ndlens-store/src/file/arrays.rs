@@ -110,7 +110,7 @@ impl Arrays {
         load: bool,
     ) -> Result<Self> {
         match format {
-            Format::Npy | Format::Npz | Format::Safetensors => {
+            Format::Npy | Format::Npz | Format::Safetensors | Format::Tar => {
                 let file = ArrayFile::of(file, path, len, mode, format, load)?;
                 return Arrays::new(path, vec![file], None, load);
             }

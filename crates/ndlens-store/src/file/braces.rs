@@ -1,101 +1,148 @@
-//! Ranges and alternatives in braces, as shells have them: `shard-{000..099}.tar` is a hundred
-//! names, `{train,val}/*.jpg` two patterns.
+//! Braces in paths, as shells and WebDataset write them: `shard-{000..099}.tar`,
+//! `{train,test}.npy`.
+//!
+//! A range counts up or down in steps of one, with as many digits as the wider end has. A brace
+//! without a comma or two dots is a letter of a name. Braces in braces are refused.
+
+use std::fmt::Write;
+use std::path::Path;
 
 use ndlens_core::room;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 
-/// What a pair of braces stands for.
-enum Choices<'a> {
-    /// The numbers from one to another, in steps of 1, with leading zeros to this width.
-    Range { from: u64, to: u64, width: usize },
-    /// Texts, separated by commas.
-    Texts(&'a str),
+/// Maximum number of names that one path stands for.
+const MOST_NAMES: u64 = 1 << 20;
+
+/// The part of a path that a pair of braces stands for.
+enum Part<'a> {
+    Text(&'a str),
+    Words(Vec<&'a str>),
+    Range { first: u64, last: u64, digits: usize },
 }
 
-/// The text before the first pair of braces, what it stands for, and the text after it; None if
-/// there is none. Braces of one text without a comma stand for themselves, as in a shell.
-fn first_pair(text: &str) -> Option<(&str, Choices<'_>, &str)> {
-    let mut start = 0;
-    while let Some(open) = text[start..].find('{').map(|at| start + at) {
-        let close = text[open..].find('}').map(|at| open + at)?;
-        // The innermost of nested braces.
-        let open = text[..close].rfind('{').unwrap_or(open);
-        let inside = &text[open + 1..close];
-        if let Some(choices) = choices_of(inside) {
-            return Some((&text[..open], choices, &text[close + 1..]));
+impl Part<'_> {
+    fn count(&self) -> u64 {
+        match self {
+            Part::Text(_) => 1,
+            Part::Words(words) => words.len() as u64,
+            Part::Range { first, last, .. } => first.abs_diff(*last).saturating_add(1),
         }
-        start = close + 1;
     }
-    None
+
+    fn push(&self, at: u64, name: &mut String) {
+        match self {
+            Part::Text(text) => name.push_str(text),
+            Part::Words(words) => name.push_str(words[at as usize]),
+            Part::Range { first, last, digits } => {
+                let number = if first <= last { first + at } else { first - at };
+                // A string takes whatever is written.
+                let _ = write!(name, "{number:0digits$}");
+            }
+        }
+    }
 }
 
-fn choices_of(inside: &str) -> Option<Choices<'_>> {
-    if let Some((from, to)) = inside.split_once("..") {
-        let digits = |text: &str| {
-            let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-            if is_number { text.parse::<u64>().ok() } else { None }
-        };
-        let padded = [from, to].iter().any(|text| text.len() > 1 && text.starts_with('0'));
-        let width = if padded { from.len().max(to.len()) } else { 0 };
-        return Some(Choices::Range { from: digits(from)?, to: digits(to)?, width });
-    }
-    inside.contains(',').then_some(Choices::Texts(inside))
-}
-
-/// The texts that a text with braces stands for, in their order; None if it has none.
+/// The names that a path stands for, in order; None if it has no braces that stand for names.
 ///
 /// # Errors
 ///
-/// [`Error::Core`](crate::Error::Core) if there is no memory for the list.
-pub(crate) fn expand(text: &str) -> Result<Option<Vec<String>>> {
-    if first_pair(text).is_none() {
+/// [`Error::BadBraces`]; [`Error::Core`] if there is no memory for the names.
+pub(crate) fn expand(path: &Path, text: &str) -> Result<Option<Vec<String>>> {
+    let bad = |problem| Error::BadBraces { pattern: path.to_owned(), problem };
+    let (mut parts, mut rest) = (vec![], text);
+    while let Some(open) = rest.find('{') {
+        let Some(len) = rest[open..].find('}') else { break };
+        let inside = &rest[open + 1..open + len];
+        if inside.contains('{') {
+            return Err(bad("braces in braces; write the names out"));
+        }
+        let part = part_of(inside);
+        let before = if part.is_some() { &rest[..open] } else { &rest[..=open + len] };
+        parts.push(Part::Text(before));
+        parts.extend(part);
+        rest = &rest[open + len + 1..];
+    }
+    if parts.iter().all(|part| matches!(part, Part::Text(_))) {
         return Ok(None);
     }
-    let (mut expanded, mut todo) = (vec![], vec![text.to_owned()]);
-    while let Some(text) = todo.pop() {
-        let Some((before, choices, after)) = first_pair(&text) else {
-            room::push(&mut expanded, text)?;
-            continue;
-        };
-        let made = todo.len();
-        let mut push = |choice: &str| {
-            room::check()?;
-            room::push(&mut todo, format!("{before}{choice}{after}"))
-        };
-        match choices {
-            Choices::Range { from, to, width } => {
-                for step in 0..=from.abs_diff(to) {
-                    let number = if from <= to { from + step } else { from - step };
-                    push(&format!("{number:0width$}"))?;
-                }
-            }
-            Choices::Texts(texts) => texts.split(',').try_for_each(push)?,
+    parts.push(Part::Text(rest));
+    let names = parts.iter().try_fold(1u64, |names, part| names.checked_mul(part.count()));
+    let names = names.filter(|&names| names <= MOST_NAMES);
+    let names = names.ok_or_else(|| bad("it stands for more than 1,048,576 names"))?;
+    let mut all = room::with_room_for(names as usize)?;
+    for number in 0..names {
+        room::check()?;
+        // The last braces count fastest.
+        let (mut name, mut left, mut below) = (String::new(), number, names);
+        for part in &parts {
+            below /= part.count();
+            part.push(left / below, &mut name);
+            left %= below;
         }
-        // The first choice is taken first.
-        todo[made..].reverse();
+        all.push(name);
     }
-    Ok(Some(expanded))
+    Ok(Some(all))
+}
+
+/// What is between braces; None if it is text.
+fn part_of(inside: &str) -> Option<Part<'_>> {
+    if inside.contains(',') {
+        return Some(Part::Words(inside.split(',').collect()));
+    }
+    let (first, last) = inside.split_once("..")?;
+    let number = |text: &str| {
+        let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        is_number.then(|| text.parse::<u64>().ok()).flatten()
+    };
+    let is_padded = |text: &str| text.len() > 1 && text.starts_with('0');
+    let digits = if is_padded(first) || is_padded(last) { first.len().max(last.len()) } else { 0 };
+    Some(Part::Range { first: number(first)?, last: number(last)?, digits })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn expanded(text: &str) -> Vec<String> {
-        expand(text).unwrap().unwrap_or_else(|| vec![text.to_owned()])
+    fn expanded(text: &str) -> Option<Vec<String>> {
+        expand(Path::new(text), text).unwrap()
     }
 
     #[test]
-    fn braces_stand_for_what_they_stand_for_in_a_shell() {
-        assert_eq!(expanded("s-{008..010}.tar"), ["s-008.tar", "s-009.tar", "s-010.tar"]);
-        assert_eq!(expanded("{9..11}"), ["9", "10", "11"]);
-        assert_eq!(expanded("{2..0}"), ["2", "1", "0"]);
-        assert_eq!(expanded("{a,b}/{0..1}"), ["a/0", "a/1", "b/0", "b/1"]);
-        assert_eq!(expanded("{train,}x"), ["trainx", "x"]);
-        for text in ["plain", "{x}", "{}", "{1..}", "{a..c}", "{", "}{", "{1"] {
-            assert_eq!(expanded(text), [text], "{text}");
+    fn braces_stand_for_what_shells_make_of_them() {
+        for (text, expected) in [
+            ("x-{000..002}.tar", &["x-000.tar", "x-001.tar", "x-002.tar"][..]),
+            ("{8..10}", &["8", "9", "10"]),
+            ("{08..10}", &["08", "09", "10"]),
+            ("{2..0}", &["2", "1", "0"]),
+            ("{5..5}", &["5"]),
+            ("{train,test}/{0..1}", &["train/0", "train/1", "test/0", "test/1"]),
+            ("a{,b}", &["a", "ab"]),
+            ("{x}{0..1}{", &["{x}0{", "{x}1{"]),
+        ] {
+            assert_eq!(expanded(text).unwrap(), expected, "{text}");
         }
-        assert_eq!(expanded("{x}{0..1}"), ["{x}0", "{x}1"]);
+        for text in
+            ["x", "{x}", "{", "}", "}{", "{..}", "{a..c}", "{1..}", "{1...2}", "{-1..1}", ""]
+        {
+            assert_eq!(expanded(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn names_are_counted_before_there_are_any() {
+        let refused = |text: &str| expand(Path::new(text), text).unwrap_err().to_string();
+        assert_eq!(
+            refused("{0..1048576}"),
+            "bad pattern {0..1048576}: it stands for more than 1,048,576 names"
+        );
+        for text in ["{0..18446744073709551615}", "{0..9999}{0..9999}{0..9999}{0..9999}{0..9999}"] {
+            assert!(refused(text).ends_with("it stands for more than 1,048,576 names"), "{text}");
+        }
+        assert_eq!(
+            refused("{a,{b,c}}"),
+            "bad pattern {a,{b,c}}: braces in braces; write the names out"
+        );
+        assert_eq!(expanded("{99999999999999999999..0}"), None);
     }
 }

@@ -9,6 +9,8 @@ pub(crate) mod origin;
 pub(crate) mod pattern;
 pub(crate) mod regular;
 mod replacement;
+mod sample_index;
+pub(crate) mod samples;
 pub(crate) mod save;
 pub(crate) mod shards;
 pub(crate) mod sigbus;

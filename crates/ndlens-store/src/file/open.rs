@@ -9,6 +9,7 @@ use crate::file::arrays::Arrays;
 use crate::file::map::MappedFile;
 use crate::file::pattern;
 use crate::file::regular::open_regular;
+use crate::file::samples::TarSamples;
 use crate::file::shards::Shards;
 use crate::format::Format;
 use crate::format::npy;
@@ -36,6 +37,8 @@ pub enum Opened {
     Arrays(Arrays),
     /// One array in several files.
     Shards(Shards),
+    /// Fields in tar archives.
+    Samples(TarSamples),
 }
 
 /// Opens an array in a file, by the file's first bytes, whatever its name.
@@ -79,11 +82,20 @@ impl Options {
     pub fn open_several(&self, path: &Path, paths: &[PathBuf]) -> Result<Opened> {
         if let (None, Some(first)) = (&self.raw, paths.first()) {
             let (file, len) = open_regular(first, self.mode)?;
-            if Format::of(&file, first, len)? == Format::Safetensors {
-                return Arrays::open_several(path, paths, self.mode, self.copy).map(Opened::Arrays);
+            match Format::of(&file, first, len)? {
+                Format::Safetensors => {
+                    let arrays = Arrays::open_several(path, paths, self.mode, self.copy);
+                    return arrays.map(Opened::Arrays);
+                }
+                Format::Tar => return self.open_archives(path, paths),
+                Format::Npy | Format::Npz | Format::Index => {}
             }
         }
         Shards::open(paths, self).map(Opened::Shards)
+    }
+
+    fn open_archives(&self, path: &Path, paths: &[PathBuf]) -> Result<Opened> {
+        TarSamples::open(path, paths, self.mode, self.copy).map(Opened::Samples)
     }
 
     fn open_file(&self, path: &Path) -> Result<Opened> {
@@ -98,6 +110,7 @@ impl Options {
                     let arrays = Arrays::of(file, path, len, self.mode, format, self.copy);
                     return arrays.map(Opened::Arrays);
                 }
+                Format::Tar => return self.open_archives(path, &[path.to_owned()]),
             }
         };
         if !self.copy {
@@ -117,6 +130,11 @@ impl Options {
             Opened::Array(view) => Ok(view),
             Opened::Arrays(arrays) => {
                 let has = arrays.each_name().collect();
+                Err(Error::SeveralArrays { path: path.to_owned(), has })
+            }
+            Opened::Samples(samples) => {
+                let fields = samples.fields()?;
+                let has = fields.iter().filter_map(|name| std::str::from_utf8(name).ok()).collect();
                 Err(Error::SeveralArrays { path: path.to_owned(), has })
             }
             // A file is none.

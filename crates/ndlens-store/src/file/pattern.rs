@@ -27,8 +27,8 @@ const OPTIONS: MatchOptions = MatchOptions {
 ///
 /// # Errors
 ///
-/// [`Error::BadPattern`], [`Error::NoMatch`]; [`Error::Io`] for a directory that cannot be listed;
-/// [`Error::Core`] if there is no memory for the list.
+/// [`Error::BadPattern`], [`Error::BadBraces`], [`Error::NoMatch`]; [`Error::Io`] for a directory
+/// that cannot be listed; [`Error::Core`] if there is no memory for the list.
 pub(crate) fn matches(pattern: &Path) -> Result<Option<Vec<PathBuf>>> {
     let Some(text) = pattern.to_str().filter(|text| text.contains(['*', '?', '[', '{'])) else {
         return Ok(None);
@@ -36,7 +36,7 @@ pub(crate) fn matches(pattern: &Path) -> Result<Option<Vec<PathBuf>>> {
     if fs::symlink_metadata(pattern).is_ok() {
         return Ok(None);
     }
-    let Some(patterns) = expand(text)? else { return matches_one(pattern, text) };
+    let Some(patterns) = expand(pattern, text)? else { return matches_one(pattern, text) };
     let mut paths = vec![];
     for text in patterns {
         match matches_one(Path::new(&text), &text)? {
@@ -62,7 +62,7 @@ pub fn files_of(path: &Path) -> Result<Vec<PathBuf>> {
 
 /// As [`matches`], of a pattern without braces.
 fn matches_one(pattern: &Path, text: &str) -> Result<Option<Vec<PathBuf>>> {
-    if !text.contains(['*', '?', '[']) {
+    if !text.contains(['*', '?', '[']) || fs::symlink_metadata(pattern).is_ok() {
         return Ok(None);
     }
     let bad = |source| Error::BadPattern { pattern: pattern.to_owned(), source };

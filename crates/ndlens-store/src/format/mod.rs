@@ -8,6 +8,8 @@
 //! | `checkpoint` | the index of a checkpoint in several `.safetensors` |
 //! | `ragged_note` | the note that groups tensors of a `.safetensors` into sets of items |
 //! | `raw` | bytes that the caller describes |
+//! | `tar` | members of an archive by name |
+//! | `samples` | the samples that members of a tar archive are |
 //!
 //! All of them give a `placement`: the place of an array's elements in its file. `names`
 //! holds millions of names in few bytes. A new format has a module here, a variant of [`Format`],
@@ -23,6 +25,8 @@ pub(crate) mod placement;
 pub(crate) mod ragged_note;
 pub(crate) mod raw;
 pub(crate) mod safetensors;
+pub(crate) mod samples;
+pub(crate) mod tar;
 
 use std::fs::File;
 use std::path::Path;
@@ -40,13 +44,32 @@ pub(crate) enum Format {
     Safetensors,
     /// The index of a checkpoint in several files.
     Index,
+    /// Members by name.
+    Tar,
 }
 
 /// The first bytes of a pointer that Git LFS leaves in the place of a file.
 const LFS_POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
 
 /// Number of bytes of a file that are inspected.
-const START_BYTES: usize = 256;
+const START_BYTES: usize = tar::BLOCK;
+
+/// The first bytes of compressed files, and what decompresses each.
+const COMPRESSED: [(&[u8], &str); 4] = [
+    (b"\x1f\x8b", "gunzip"),
+    (b"BZh", "bunzip2"),
+    (b"\xfd7zXZ\0", "unxz"),
+    (b"\x28\xb5\x2f\xfd", "unzstd"),
+];
+
+/// What decompresses a file with these first bytes, if its name is that of a tar archive.
+fn decompressor(start: &[u8], path: &Path) -> Option<&'static str> {
+    let stem = path.file_stem().unwrap_or_default();
+    let is_archive = is_named(Path::new(stem), "tar")
+        || ["tar", "tgz", "tbz2", "txz", "tzst"].iter().any(|suffix| is_named(path, suffix));
+    let found = COMPRESSED.iter().find(|(magic, _)| start.starts_with(magic));
+    found.filter(|_| is_archive).map(|&(_, command)| command)
+}
 
 /// Usual suffixes of files of `torch.save`.
 const TORCH_SUFFIXES: [&str; 4] = ["pt", "pth", "bin", "ckpt"];
@@ -125,6 +148,10 @@ impl Format {
             Ok(format)
         } else if is_named(path, "safetensors") {
             Ok(Format::Safetensors)
+        } else if let Some(command) = decompressor(start, path) {
+            Err(Error::CompressedArchive { path: path.to_owned(), command })
+        } else if tar::is_start(start, is_named(path, "tar")) {
+            Ok(Format::Tar)
         } else if is_named(path, "json") && start.trim_ascii_start().starts_with(b"{") {
             Ok(Format::Index)
         } else if is_named(path, "npy") {

@@ -4,4 +4,5 @@
 pub(crate) mod arena;
 pub(crate) mod arrays;
 pub(crate) mod file;
+pub(crate) mod samples;
 pub(crate) mod view;

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ArrayFacts", "FileFacts", "address_of", "expand", "read_facts"]
 
-SUFFIXES = (".npy", ".npz", ".safetensors")
+SUFFIXES = (".npy", ".npz", ".safetensors", ".tar")
 PATTERN = frozenset("*?[")
 # What opening a file or one of its arrays raises; nl.FormatError is a ValueError.
 ERRORS = (OSError, ValueError, TypeError, BufferError, MemoryError)
@@ -84,8 +84,13 @@ def read_facts(path: str, mode: str) -> FileFacts:
     facts = FileFacts(path)
     try:
         opened: Any = nl.open(path, mode)  # type: ignore[call-overload]  # checked by argparse
-        facts.format = _format(path, opened)
-        facts.nbytes = _size(path)
+        if isinstance(opened, nl.Samples):
+            facts.format = "tar archive"
+            facts.nbytes = sum(Path(archive).stat().st_size for archive in opened.archives)
+            facts.arrays.extend(_array_of(opened, name, path) for name in opened)
+        else:
+            facts.format = _format(path, opened)
+            facts.nbytes = _size(path)
         if isinstance(opened, nl.Arrays):
             facts.metadata = opened.metadata
             # Opened once more to read: gives what is known of arrays that cannot be mapped.
@@ -96,7 +101,7 @@ def read_facts(path: str, mode: str) -> FileFacts:
                     unmapped = nl.open(path, copy=True) if unmapped is None else unmapped
                     _describe_unmapped(array, opened, unmapped)
                 facts.arrays.append(array)
-        else:
+        elif not isinstance(opened, nl.Samples):
             facts.arrays.append(_facts_of("", opened))
     except ERRORS as error:
         facts.error = _text(error, path)
@@ -107,7 +112,7 @@ def read_facts(path: str, mode: str) -> FileFacts:
     return facts
 
 
-def _array_of(arrays: nl.Arrays, name: str, path: str) -> ArrayFacts:
+def _array_of(arrays: nl.Arrays | nl.Samples, name: str, path: str) -> ArrayFacts:
     try:
         return _facts_of(name, arrays[name])
     except ERRORS as error:

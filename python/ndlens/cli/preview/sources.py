@@ -1,4 +1,4 @@
-"""What is shown: arrays that `nl.open` opens, or photographs that Pillow decodes."""
+"""What is shown: arrays that `nl.open` opens, or photographs that `nl.images` decodes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Source", "opened"]
 
-_PHOTOGRAPHS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
+_PHOTOGRAPHS = (".jpeg", ".jpg", ".png", ".webp")
 _NAMES_SHOWN = 12
 _MOST_DECODED_BYTES = 4_000_000_000  # all photographs of a sheet are in memory at once
 
@@ -113,7 +113,7 @@ def _in_folder(folder: Path) -> list[Path]:
     found = [path for path in folder.rglob("*") if path.suffix.lower() in _PHOTOGRAPHS]
     if not found:
         raise Failure(
-            f"{folder} has no photograph that Pillow decodes ({', '.join(_PHOTOGRAPHS)}); for "
+            f"{folder} has no photograph that ndlens decodes ({', '.join(_PHOTOGRAPHS)}); for "
             f"arrays give a file, or a quoted pattern such as '{folder}/*.npy'"
         )
     return sorted(found)
@@ -122,7 +122,6 @@ def _in_folder(folder: Path) -> list[Path]:
 def _photographs(paths: list[Path], arguments: argparse.Namespace) -> Source:
     """Photographs as items of different sizes; only those that are shown are decoded."""
     import numpy as np
-    from PIL import Image
 
     chosen = nl.Loader(
         np.arange(len(paths)),
@@ -133,6 +132,7 @@ def _photographs(paths: list[Path], arguments: argparse.Namespace) -> Source:
         world_size=1,
         output="view",
     )
+    images = nl.images(paths)
     decoded: dict[int, Any] = {}
     nbytes = 0
     for epoch in range(arguments.epochs):
@@ -140,21 +140,17 @@ def _photographs(paths: list[Path], arguments: argparse.Namespace) -> Source:
             if number in decoded:
                 continue
             try:
-                with Image.open(paths[number]) as image:
-                    nbytes += 3 * image.width * image.height
-                    if nbytes > _MOST_DECODED_BYTES and decoded:
-                        raise Failure(
-                            f"{len(decoded) + 1} photographs are more than "
-                            f"{size_text(_MOST_DECODED_BYTES)} decoded: say --count {len(decoded)}"
-                        )
-                    decoded[number] = np.asarray(image.convert("RGB"))
-            except Failure:
-                raise
-            # Of a damaged photograph Pillow raises anything, SyntaxError too.
-            except Exception as error:
-                raise Failure(f"{paths[number]}: {error}") from error
+                info = nl.image_info(paths[number])
+                nbytes += 3 * info.width * info.height
+                if nbytes > _MOST_DECODED_BYTES and decoded:
+                    raise Failure(
+                        f"{len(decoded) + 1} photographs are more than "
+                        f"{size_text(_MOST_DECODED_BYTES)} decoded: say --count {len(decoded)}"
+                    )
+                decoded[number] = images[number]
+            except (OSError, nl.ImageError, MemoryError) as error:
+                raise Failure(str(error)) from error
     # An item's draws depend on its number, so the others keep their places.
     other = next(iter(decoded.values()))
     items = nl.ragged([decoded.get(number, other) for number in range(len(paths))])
-    notes = ["photographs are decoded by Pillow to RGB: nl.Loader does not decode yet"]
-    return Source(items, items, notes, [path.name for path in paths])
+    return Source(items, items, [], [path.name for path in paths])
