@@ -87,7 +87,7 @@ fn each_file_is_asked_for_once_and_before_it_is_read() {
             let config = Config { on_error: OnError::Skip, ..skipping(batch_size, num_workers) };
             let loader = loader(Arc::<Images>::clone(&images), config);
             // A batch of one damaged image alone is an error.
-            let made = loader.epoch(0).unwrap().take_while(|batch| batch.is_ok()).count();
+            let made = loader.epoch(0).unwrap().take_while(Result::is_ok).count();
             let done = noted.take();
             let asked: Vec<_> = done
                 .iter()
