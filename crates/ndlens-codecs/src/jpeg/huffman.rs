@@ -314,8 +314,8 @@ impl Stride {
         self.0 & 1 << 13 != 0
     }
 
-    /// The answer for the next [`STRIDE_BITS`] bits: all symbols whose codes are within them. The bits
-    /// of the last one's value may be beyond.
+    /// The answer for the next [`STRIDE_BITS`] bits: all symbols whose codes are within them. The
+    /// bits of the last one's value may be beyond.
     fn new(code: &Code, next: u32) -> Stride {
         let (mut end, mut coefficients) = (0, 0);
         while end < STRIDE_BITS {
