@@ -102,7 +102,9 @@ impl<'a> Baseline<'a> {
             );
         }
         if plan.skips_much(&self.markers.frame) {
-            places.iter().for_each(|(_, ac)| ac_tables.at_mut(*ac).make_strides());
+            for (_, ac) in places {
+                ac_tables.at_mut(ac).make_strides();
+            }
         }
         let tables = places.map(|(dc, ac)| (dc_tables.at(dc), ac_tables.at(ac)));
         let mut mcu = Mcu::new(tables[0]);

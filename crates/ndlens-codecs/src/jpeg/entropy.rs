@@ -7,6 +7,10 @@ use super::intervals::Intervals;
 use super::markers::damaged;
 use crate::error::{Error, Result};
 
+/// MCUs that are read before it is known that the data has them: few, so that a small file that
+/// claims to be large is refused at once.
+const MCUS_UNCHECKED: usize = 1024;
+
 /// A reader of the MCUs of a scan, in their order.
 #[derive(Debug)]
 pub(super) struct Entropy<'a, 's> {
@@ -54,7 +58,7 @@ impl<'a, 's> Entropy<'a, 's> {
                 self.intervals.read(self.data)?;
                 (self.is_read, self.place, self.last_dc) = (true, BitPlace::default(), [0; 4]);
             }
-            let run = self.left.min(count - done);
+            let run = self.left.min(count - done).min(MCUS_UNCHECKED);
             let mut bits = Bits::new(self.data, self.place);
             for _ in 0..run {
                 reader.read(&mut bits, &mut self.last_dc)?;
