@@ -121,7 +121,14 @@ impl<'a> Baseline<'a> {
             let skipped = first - done;
             done = first + plan.mcu_columns.len();
             let columns = plan.mcu_columns.clone();
-            level.run(ReadRow { entropy: &mut entropy, mcu: &mcu, skipped, columns, groups })?;
+            level.run(ReadRow {
+                entropy: &mut entropy,
+                mcu: &mcu,
+                mcu_row,
+                skipped,
+                columns,
+                groups,
+            })?;
             for strip in strips.iter_mut().take(plan.planes.len()) {
                 strip.transform(level, groups, mcu_row);
             }
