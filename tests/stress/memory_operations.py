@@ -398,6 +398,29 @@ ITEMS = [
         "i = nl.images(paths)\nresult = len(i.paths), len(pickle.loads(pickle.dumps(i[::2])))",
         "paths = [f'directory/{k}.jpg' for k in range(100_000)]",
     ),
+    Operation(
+        "decode_image: JPEG",
+        "result = [nl.decode_image(p, orient=True).shape for p in ('x.jpg', 'y.jpg')]",
+        """
+        from PIL import Image
+        image = Image.fromarray(np.arange(1200 * 1000).astype("u1").reshape(400, 1000, 3))
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        image.save("x.jpg", exif=exif)
+        image.save("y.jpg", progressive=True)
+        """,
+    ),
+    Operation(
+        "decode_image: memory",
+        "result = nl.decode_image(data, 'L').shape, nl.image_info(data).width",
+        """
+        import io
+        from PIL import Image
+        written = io.BytesIO()
+        Image.fromarray(np.zeros((500, 1000), "u1")).save(written, "jpeg")
+        data = written.getvalue() + bytes(1_000_000 - len(written.getvalue()))
+        """,
+    ),
     Operation("images: one", "result = nl.images(paths)[3].shape", PHOTOGRAPHS),
     Operation("Items: iteration", "result = len(list(w))", "w = nl.windows(np.arange(100_000), 5)"),
     Operation(

@@ -15,6 +15,7 @@
 //! | `png.rs` | PNG, by the crate png |
 //! | `webp.rs` | WebP, by the crate image-webp, with the feature `webp` |
 //! | `samples.rs` | the conversion of samples to a [`Mode`] |
+//! | `encode.rs` | pixels to JPEG, by the crate jpeg-encoder |
 //! | `exif.rs`, `orientation.rs` | the orientation tag, and pixels turned upright |
 //!
 //! No code here is unsafe. Bytes are hostile: each size is checked against [`Limits`] before memory
@@ -23,6 +24,7 @@
 #![forbid(unsafe_code)]
 
 mod decoder;
+mod encode;
 mod error;
 mod exif;
 mod foreign;
@@ -41,6 +43,7 @@ mod scratch;
 mod webp;
 
 pub use decoder::{Decoder, ImageMut};
+pub use encode::encode_jpeg;
 pub use error::{Error, Result};
 pub use header::{Coding, Depth, Header, Orientation};
 pub use image::DecodedImage;
