@@ -66,6 +66,7 @@ __all__ = [
     "Items",
     "Loader",
     "MovedError",
+    "Packed",
     "ReadOnlyError",
     "SampleKeys",
     "Samples",
@@ -88,6 +89,7 @@ __all__ = [
     "labels",
     "may_share_memory",
     "open",
+    "pack",
     "ragged",
     "save",
     "share",
@@ -113,6 +115,8 @@ if TYPE_CHECKING:
     from ._holders import Holders as Holders
     from ._images import ImageInfo as ImageInfo
     from ._images import image_info as image_info
+    from ._pack import Packed as Packed
+    from ._pack import pack as pack
     from ._samples import SampleKeys as SampleKeys
     from ._samples import Samples as Samples
     from ._trace import Copies as Copies
@@ -129,7 +133,9 @@ _LATER = {
     "Holder": "_holders",
     "ImageFolder": "_folder",
     "image_folder": "_folder",
+    "pack": "_pack",
     "Holders": "_holders",
+    "Packed": "_pack",
     "SampleKeys": "_samples",
     "Samples": "_samples",
     "ImageInfo": "_images",

@@ -94,6 +94,17 @@ pub enum Error {
         /// The given bytes.
         got: usize,
     },
+    /// Pixels that the encoder does not take.
+    #[error(
+        "pixels of shape {shape:?} cannot be a JPEG of quality {quality}: expected height and \
+         width from 1 to 65535, 1 or 3 channels and a quality from 1 to 100"
+    )]
+    NotEncodable {
+        /// The shape.
+        shape: Vec<usize>,
+        /// The quality.
+        quality: u8,
+    },
     /// There is no memory.
     #[error("no memory for {bytes} bytes")]
     OutOfMemory {
@@ -115,6 +126,7 @@ impl Error {
             | Error::UnknownMode { .. }
             | Error::Region { .. }
             | Error::Scale { .. }
+            | Error::NotEncodable { .. }
             | Error::Memory { .. } => ErrorKind::Value,
             Error::OutOfMemory { .. } => ErrorKind::OutOfMemory,
         }

@@ -38,6 +38,7 @@
 //! | `png.rs` | PNG, by the crate png |
 //! | `webp.rs` | WebP, by the crate image-webp, with the feature `webp` |
 //! | `samples.rs` | the conversion of samples to a [`Mode`] |
+//! | `encode.rs` | pixels to JPEG, by the crate jpeg-encoder |
 //! | `exif.rs`, `orientation.rs` | the orientation tag, and pixels turned upright |
 //!
 //! No code here is unsafe. Bytes are hostile: each size is checked against [`Limits`] before memory
@@ -46,6 +47,7 @@
 #![forbid(unsafe_code)]
 
 mod decoder;
+mod encode;
 mod error;
 mod exif;
 mod foreign;
@@ -64,6 +66,7 @@ mod scratch;
 mod webp;
 
 pub use decoder::{Decoder, ImageMut};
+pub use encode::encode_jpeg;
 pub use error::{Error, Result};
 pub use header::{Coding, Depth, Header, Orientation};
 pub use image::DecodedImage;

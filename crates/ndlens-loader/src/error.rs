@@ -51,6 +51,18 @@ pub enum Error {
     /// A part of the data set without items.
     #[error("indices choose no item")]
     NoIndices,
+    /// A transform that draws parameters, where each image is made once.
+    #[error(
+        "{name} is random, and images that are packed are made once: leave it to the loader of \
+         the packed set"
+    )]
+    RandomStep { name: &'static str },
+    /// Pixels that are not bytes, where they become a JPEG.
+    #[error("a JPEG has pixels of uint8, got {dtype}")]
+    NotBytePixels { dtype: String },
+    /// An image whose thread ended before it was made.
+    #[error("the thread that made the image ended early")]
+    NotPrepared,
     /// Items that are not text.
     #[error("expected items of text, uint8 of rank 1, got {dtype} of rank {rank}")]
     NotText { dtype: String, rank: usize },
@@ -429,6 +441,8 @@ impl Error {
             | Error::ShapesTable { .. }
             | Error::NegativeNumber { .. }
             | Error::NotANumber { .. }
+            | Error::RandomStep { .. }
+            | Error::NotBytePixels { .. }
             | Error::NumbersShape { .. }
             | Error::SelectionBytes { .. }
             | Error::LabelsShape { .. }
@@ -466,6 +480,7 @@ impl Error {
             | Error::SelectionDType { .. }
             | Error::MaskLength { .. } => ErrorKind::Index,
             Error::WorkerPanicked { .. }
+            | Error::NotPrepared
             | Error::Spawn { .. }
             | Error::Forked
             | Error::SenderGone { .. } => ErrorKind::Runtime,

@@ -76,6 +76,12 @@ fn _ndlens(module: &Bound<'_, PyModule>) -> PyResult<()> {
         .setattr("_arrays_of_handle", wrap_pyfunction!(store::arrays::arrays_of_handle, module)?)?;
     module
         .setattr("_shards_of_views", wrap_pyfunction!(store::shards::shards_of_views, module)?)?;
+    module
+        .setattr("_prepare_images", wrap_pyfunction!(loader::prepared::prepare_images, module)?)?;
+    module.setattr(
+        "_fingerprint_of_images",
+        wrap_pyfunction!(loader::prepared::fingerprint_of_images, module)?,
+    )?;
     module.setattr("_SampleSet", module.py().get_type::<store::samples::PySampleSet>())?;
     module.setattr(
         "_samples_of_handle",

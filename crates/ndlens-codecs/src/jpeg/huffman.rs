@@ -15,7 +15,9 @@ const SYMBOL_BITS: u32 = 9;
 /// Bits that the tables of DC differences are read by.
 const DC_BITS: u32 = 10;
 /// Bits that the tables of coefficients are read by.
-pub(super) const AC_BITS: u32 = 11;
+const AC_BITS: u32 = 11;
+/// Bits that the tables of strides are read by.
+const STRIDE_BITS: u32 = 12;
 
 /// A code of T.81, annex C: symbols by the next bits.
 #[derive(Debug, Clone)]
@@ -312,16 +314,16 @@ impl Stride {
         self.0 & 1 << 13 != 0
     }
 
-    /// The answer for the next [`AC_BITS`] bits: all symbols whose codes are within them. The bits
-    /// of the last one's value may be beyond.
+    /// The answer for the next [`STRIDE_BITS`] bits: all symbols whose codes are within them. The
+    /// bits of the last one's value may be beyond.
     fn new(code: &Code, next: u32) -> Stride {
         let (mut end, mut coefficients) = (0, 0);
-        while end < AC_BITS {
-            let rest = (next << end) & ((1 << AC_BITS) - 1);
-            let Some((length, symbol)) = code.find((rest as usize) << (16 - AC_BITS)) else {
+        while end < STRIDE_BITS {
+            let rest = (next << end) & ((1 << STRIDE_BITS) - 1);
+            let Some((length, symbol)) = code.find((rest as usize) << (16 - STRIDE_BITS)) else {
                 break;
             };
-            if end + length > AC_BITS {
+            if end + length > STRIDE_BITS {
                 break;
             }
             let (zeros, size) = (u16::from(symbol >> 4), u32::from(symbol & 15));
@@ -344,7 +346,7 @@ impl Stride {
 pub(super) struct AcTable {
     code: Code,
     coefficients: [NextCoefficients; 1 << AC_BITS],
-    strides: [Stride; 1 << AC_BITS],
+    strides: [Stride; 1 << STRIDE_BITS],
 }
 
 impl AcTable {
@@ -352,10 +354,12 @@ impl AcTable {
         let mut made = AcTable {
             code: Code::new(table)?,
             coefficients: [NextCoefficients::default(); 1 << AC_BITS],
-            strides: [Stride::default(); 1 << AC_BITS],
+            strides: [Stride::default(); 1 << STRIDE_BITS],
         };
         for next in 0..1 << AC_BITS {
             made.coefficients[next as usize] = NextCoefficients::of(&made.code, next);
+        }
+        for next in 0..1 << STRIDE_BITS {
             made.strides[next as usize] = Stride::new(&made.code, next);
         }
         Ok(made)
@@ -370,7 +374,7 @@ impl AcTable {
     /// How far the next bits lead.
     #[inline(always)]
     pub(super) fn stride(&self, bits: &Bits<'_>) -> Stride {
-        self.strides[bits.peek(AC_BITS)]
+        self.strides[bits.peek(STRIDE_BITS)]
     }
 
     /// Reads a symbol and its value, at most 31 bits: zeros, and the value, which is 0 where 16

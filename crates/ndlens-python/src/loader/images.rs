@@ -116,8 +116,13 @@ impl PyImages {
         PyImages::of(Arc::clone(&self.images), self.origin.clone_ref(py), Some(selection))
     }
 
+    /// The images of the whole source.
+    pub(crate) fn all(&self) -> &Images {
+        &self.images
+    }
+
     /// The number of an image in its source.
-    fn place(&self, index: usize) -> usize {
+    pub(crate) fn place(&self, index: usize) -> usize {
         let mut place = [index];
         self.source.to_rows(&mut place);
         place[0]

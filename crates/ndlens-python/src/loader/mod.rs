@@ -16,6 +16,7 @@
 //! | `items.rs`, `subset.rs` | `nl.Items`; `nl.subset` |
 //! | `images.rs` | `nl.images` |
 //! | `ragged.rs`, `series.rs`, `splits.rs` | `nl.ragged`, `nl.windows`, `nl.split` |
+//! | `prepared.rs` | images made once, for `nl.pack` |
 //! | `labels.rs` | `nl.labels` |
 //! | `selection.rs` | indices, masks and labels in |
 
@@ -37,6 +38,7 @@ pub(crate) mod options;
 pub(crate) mod output;
 pub(crate) mod params;
 pub(crate) mod pinned;
+pub(crate) mod prepared;
 pub(crate) mod ragged;
 pub(crate) mod resume;
 pub(crate) mod sampling;

@@ -1,0 +1,229 @@
+"""`nl.pack`: images made once, in a file that others read, and that a killed run goes on with."""
+
+from __future__ import annotations
+
+import io
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from safetensors import safe_open
+
+import ndlens as nl
+from ndlens import transforms as T
+
+
+def photographs(folder: Path, count: int = 12, side: int = 40) -> Path:
+    """A folder of PNG images of two classes, of different sizes."""
+    generator = np.random.default_rng(0)
+    for number in range(count):
+        pixels = generator.integers(0, 256, (side + number % 7, side + 5, 3), dtype=np.uint8)
+        path = folder / ("cat" if number < count // 2 else "dog") / f"{number:04}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(path)
+    return folder
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> nl.ImageFolder:
+    return nl.image_folder(photographs(tmp_path / "photos"))
+
+
+def test_pixels_are_those_of_the_images_after_the_transforms(
+    folder: nl.ImageFolder, tmp_path: Path
+) -> None:
+    (tmp_path / "out").mkdir()
+    path = tmp_path / "out" / "set.safetensors"
+    packed = nl.pack(folder, path, transforms=[T.Resize(24)], metadata={"made": "today"})
+    assert packed == (str(path), 12, [])
+    assert names(tmp_path / "out") == ["set.safetensors"]
+    opened: Any = nl.open(path)
+    assert list(opened) == ["image", "label"]
+    assert opened.metadata == {"made": "today"}
+    assert opened["label"].tolist() == folder.targets
+    for image, source in zip(opened["image"], folder.images, strict=True):
+        expected = T.replay([T.Resize(24)], source[None], [{}])[0]
+        assert image.shape == expected.shape
+        assert min(image.shape[:2]) == 24
+        assert np.array_equal(image, expected)
+    loader = nl.Loader(opened, batch_size=5, transforms={"image": [T.CenterCrop(20)]})
+    assert [tuple(batch["image"].shape) for batch in loader][-1] == (2, 20, 20, 3)
+
+
+def test_other_readers_see_ordinary_tensors(folder: nl.ImageFolder, tmp_path: Path) -> None:
+    fields = {"image": folder.images, "wide": np.arange(12.0), "text": nl.ragged([b"a"] * 12)}
+    path = tmp_path / "set.safetensors"
+    nl.pack(fields, path, progress=False)
+    with safe_open(path, "np") as tensors:
+        assert sorted(tensors.keys()) == sorted(
+            [
+                f"{name}.{part}"
+                for name in ("image", "text")
+                for part in ("data", "offsets", "shapes")
+            ]
+            + ["wide"]
+        )
+        assert tensors.get_tensor("wide").tolist() == list(range(12))
+        starts = tensors.get_tensor("image.offsets")
+        data = tensors.get_tensor("image.data")
+        shape = tensors.get_tensor("image.shapes")[3]
+        image = data[starts[3] : starts[4]].reshape(shape)
+        assert np.array_equal(image, folder.images[3])
+    opened: Any = nl.open(path)
+    assert [bytes(item) for item in opened["text"]] == [b"a"] * 12
+    # Of both the first element is aligned.
+    for view in (opened["wide"], opened["image"].data):
+        assert view.__array_interface__["data"][0] % 8 == 0
+
+
+def test_jpeg_is_kept_as_bytes(folder: nl.ImageFolder, tmp_path: Path) -> None:
+    path = tmp_path / "set.safetensors"
+    nl.pack(folder, path, transforms=[T.Resize(24)], format="jpeg", quality=90, progress=False)
+    opened: Any = nl.open(path)
+    images = nl.images(opened["image"])
+    assert len(images) == 12
+    assert images[0].shape == (24, 27, 3)
+    assert Image.open(io.BytesIO(opened["image"][0])).format == "JPEG"
+    with pytest.raises(ValueError, match=r"pixels of shape .* cannot be a JPEG of quality 0"):
+        nl.pack(folder, tmp_path / "bad.safetensors", format="jpeg", quality=0, progress=False)
+
+
+def test_images_of_archives_are_packed(folder: nl.ImageFolder, tmp_path: Path) -> None:
+    encoded = [Path(path).read_bytes() for path, _ in folder.samples]
+    images = nl.images(nl.ragged(encoded))
+    nl.pack(images, tmp_path / "set.safetensors", progress=False)
+    opened: Any = nl.open(tmp_path / "set.safetensors")
+    assert all(np.array_equal(a, b) for a, b in zip(opened["image"], images, strict=True))
+
+
+def test_images_that_fail_are_named_or_left_out(folder: nl.ImageFolder, tmp_path: Path) -> None:
+    bad = Path(folder.samples[4][0])
+    good = bad.read_bytes()
+    bad.write_bytes(good[:50])
+    path = tmp_path / "set.safetensors"
+    with pytest.raises(nl.ImageError, match=str(bad)) as failed:
+        nl.pack(folder, path, progress=False)
+    assert failed.value.__notes__ == [
+        f'{path}: 0 of 12 images are kept; the same call goes on there, and on_error="skip" '
+        "leaves such images out"
+    ]
+    assert not path.exists()
+    packed = nl.pack(folder, path, on_error="skip", progress=False)
+    assert packed.items == 11
+    ((number, error),) = packed.skipped
+    assert number == 4
+    assert str(bad) in error
+    opened: Any = nl.open(path)
+    assert opened["label"].tolist() == [0] * 5 + [1] * 6
+    assert np.array_equal(opened["image"][4], folder.images[5])
+    with pytest.raises(FileExistsError, match="there is a file of this name; remove it first"):
+        nl.pack(folder, path, progress=False)
+    lost = nl.images([bad])
+    with pytest.raises(ValueError, match=r"none\.safetensors: no image could be packed; the first"):
+        nl.pack(lost, tmp_path / "none.safetensors", on_error="skip", progress=False)
+
+
+def test_what_cannot_be_packed_is_refused_in_words(folder: nl.ImageFolder, tmp_path: Path) -> None:
+    path = tmp_path / "set.safetensors"
+    with pytest.raises(
+        ValueError, match="RandomHorizontalFlip is random, and images that are packed"
+    ):
+        nl.pack(folder, path, transforms=[T.RandomHorizontalFlip()], progress=False)
+    with pytest.raises(TypeError, match="got 0 fields of images in"):
+        nl.pack({"label": folder.labels}, path)
+    with pytest.raises(TypeError, match=r"pack takes nl.images"):
+        nl.pack([1, 2], path)
+    with pytest.raises(ValueError, match="'image' has 12 items, 'label' has 3"):
+        nl.pack({"image": folder.images, "label": np.arange(3)}, path)
+    with pytest.raises(ValueError, match=r"expected a name that ends in \.safetensors"):
+        nl.pack(folder, tmp_path / "set.npy")
+    with pytest.raises(ValueError, match='format must be "pixels" or "jpeg"'):
+        nl.pack(folder, path, format="png")  # type: ignore[arg-type]  # what is tested
+    with pytest.raises(ValueError, match='on_error must be "raise" or "skip"'):
+        nl.pack(folder, path, on_error="no")  # type: ignore[arg-type]  # what is tested
+
+
+PROGRAM = """
+import sys, time
+import ndlens as nl
+from ndlens import transforms as T
+from ndlens import _pack, _pack_file
+_pack.BLOCK = 4
+append = _pack_file.PackFile.append
+def slowly(*arguments):
+    time.sleep(0.01)
+    append(*arguments)
+_pack_file.PackFile.append = slowly
+nl.pack(nl.image_folder(sys.argv[1]), sys.argv[2], transforms=[T.Resize(16)], num_workers=2)
+"""
+
+
+def test_a_killed_run_goes_on_to_an_equal_file(tmp_path: Path) -> None:
+    photos = photographs(tmp_path / "photos", 160)
+    (tmp_path / "out").mkdir()
+    path, whole = tmp_path / "out" / "set.safetensors", tmp_path / "whole.safetensors"
+    journal = tmp_path / "out" / ".set.safetensors.ndlens-journal"
+    subprocess.run([sys.executable, "-c", PROGRAM, photos, whole], check=True)
+    chance = random.Random(0)
+    killed, done = 0, 0
+    while not path.exists():
+        child = subprocess.Popen([sys.executable, "-c", PROGRAM, photos, path])
+        # Once the run has gone on, at any moment.
+        while child.poll() is None and not (journal.exists() and journal.stat().st_size > done):
+            time.sleep(0.001)
+        time.sleep(chance.uniform(0, 0.1))
+        child.send_signal(signal.SIGKILL)
+        if child.wait() != 0:
+            killed += 1
+        done = journal.stat().st_size if journal.exists() else 0
+    assert killed > 3
+    assert path.read_bytes() == whole.read_bytes()
+    assert names(tmp_path / "out")[-1] == "set.safetensors"
+
+
+def test_a_journal_that_ends_within_a_line_is_gone_on_with(
+    folder: nl.ImageFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ndlens import _pack, _pack_file
+
+    monkeypatch.setattr(_pack, "BLOCK", 3)
+    whole, path = tmp_path / "whole.safetensors", tmp_path / "set.safetensors"
+    nl.pack(folder, whole, progress=False)
+    monkeypatch.setattr(_pack_file.PackFile, "finish", lambda *_: os.abort)
+    with pytest.raises(TypeError):
+        nl.pack(folder, path, progress=False)
+    monkeypatch.undo()
+    journal = tmp_path / ".set.safetensors.ndlens-journal"
+    lines = journal.read_bytes()
+    for length in (len(lines) - 1, len(lines) - 30, lines.index(b"\n") + 2, 10, 0):
+        journal.write_bytes(lines[:length])
+        monkeypatch.setattr(_pack_file.PackFile, "finish", lambda *_: os.abort)
+        with pytest.raises(TypeError):
+            nl.pack(folder, path, progress=False)
+        monkeypatch.undo()
+    # Of other options it is not.
+    with pytest.raises(ValueError, match="an unfinished pack of other images or other options"):
+        nl.pack(folder, path, transforms=[T.Resize(8)], progress=False)
+    nl.pack(folder, path, progress=False)
+    assert path.read_bytes() == whole.read_bytes()
+
+
+def test_two_processes_do_not_pack_one_file(folder: nl.ImageFolder, tmp_path: Path) -> None:
+    import fcntl
+
+    with (tmp_path / ".set.safetensors.ndlens-journal").open("wb") as journal:
+        fcntl.flock(journal, fcntl.LOCK_EX)
+        with pytest.raises(BlockingIOError, match="another process packs this file"):
+            nl.pack(folder, tmp_path / "set.safetensors", progress=False)
