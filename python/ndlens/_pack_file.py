@@ -135,6 +135,8 @@ class PackFile:
         # The last line may not be whole.
         whole = [line for line in lines if line.endswith(b"\n")]
         plan = self._plan.text().encode() + b"\n"
+        if len(whole) == 1 and whole[0] != plan:
+            whole = []  # nothing was made
         if whole and whole[0] != plan:
             raise ValueError(
                 f"{self._path}: an unfinished pack of other images or other options is beside it; "

@@ -290,3 +290,11 @@ def test_the_command_lists_the_fields_of_an_archive(tmp_path: Path) -> None:
     text, label = file["arrays"]
     assert (text["name"], text["shape"], text["dtype"]) == ("txt", [2, None], "uint8")
     assert label["error"].startswith('sample "b" has no "cls"')
+
+
+def test_an_image_that_fails_has_the_name_of_its_member(tmp_path: Path) -> None:
+    path = write_tar(tmp_path / "x.tar", [("a/1.jpg", b"no image"), ("a/2.jpg", b"no image")])
+    field = open_samples(path)["jpg"]
+    for images, member in ((nl.images(field), "a/2.jpg"), (nl.images(field[::-1]), "a/1.jpg")):
+        with pytest.raises(nl.ImageError, match=f"^{path}: {member}: not a JPEG, PNG or WebP"):
+            images[1]

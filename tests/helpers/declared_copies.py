@@ -69,6 +69,7 @@ COPIES: dict[str, dict[str, int]] = {
     "decode_image: JPEG": {"nl.decode_image": 2_400_000},
     "decode_image: memory": {"nl.decode_image": 1_500_000, "nl.image_info": 1_000_000},
     "images: one": {"Images[i]": 360_000},
+    "samples: fields and labels": {"nl.labels": 160_000},
     "Loader: in turn": {"Loader batch": 1_000},
     "Loader: shuffled": {"Loader batch": 1_000},
     "Loader: shuffled, few": {"Loader batch": 80},
@@ -145,6 +146,7 @@ COPIES: dict[str, dict[str, int]] = {
 # Operations that copy no element. Those with a refusal raise before they would.
 NOTHING = {
     "images: paths",
+    "images: a folder",
     "View: holders",
     "View: an assertion about memory",
     "View: an assertion about interleaved memory",
@@ -250,6 +252,7 @@ NOTHING = {
 # Operations that take memory although they copy no element, and what it is.
 TAKES_MEMORY = {
     "images: paths": "the paths as Python strings, and their text",
+    "images: a folder": "the names of files as Python strings, the text of paths, the labels",
     "View: tolist of empty rows": "Python lists, one for each row",
     "View: cast to a shape of a million axes": "the lists and tuples that are given",
     "View: equality of dtypes": "Python numbers, for a block of elements at a time",

@@ -32,3 +32,20 @@ for k in range(600):
     paths.append(f"{k:04}.npy")
     np.save(paths[-1], np.full((2, 3), k, "i4"))
 """
+
+# Makes `path`, of an archive of 20,000 samples, and `root`, of a folder of two classes.
+ARCHIVE = """
+import io, os, tarfile
+path, root = "x.tar", "classes"
+with tarfile.open(path, "w") as tar:
+    for k in range(20_000):
+        for ending in ("bin", "cls"):
+            member = tarfile.TarInfo(f"{k:06}.{ending}")
+            member.size = 5
+            tar.addfile(member, io.BytesIO(b"%05d" % k))
+os.utime(path, (0, 0))
+for k in range(20_000):
+    folder = os.path.join(root, "ab"[k % 2])
+    os.makedirs(folder, exist_ok=True)
+    open(os.path.join(folder, f"{k}.jpg"), "wb").close()
+"""

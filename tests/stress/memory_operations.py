@@ -7,7 +7,7 @@ without a limit.
 from __future__ import annotations
 
 from tests.stress.memory_loaders import DATASETS, LOADERS
-from tests.stress.memory_operation import PHOTOGRAPHS, SHARDS, Operation
+from tests.stress.memory_operation import ARCHIVE, PHOTOGRAPHS, SHARDS, Operation
 
 VIEW = (
     "v = nl.view(np.arange(1_000_000, dtype='i4').reshape(1000, 1000))\ns = v[:, ::2]\nw ="
@@ -420,6 +420,17 @@ ITEMS = [
         Image.fromarray(np.zeros((500, 1000), "u1")).save(written, "jpeg")
         data = written.getvalue() + bytes(1_000_000 - len(written.getvalue()))
         """,
+    ),
+    Operation(
+        "samples: fields and labels",
+        "x = nl.open(path, 'r')\nresult = len(x['bin']), nl.labels(x['cls'])[7], x.sample_keys[-1],"
+        " len(pickle.loads(pickle.dumps(x.select('bin'))))",
+        ARCHIVE,
+    ),
+    Operation(
+        "images: a folder",
+        "f = nl.image_folder(root)\nresult = len(f.images), f.labels[-1]",
+        ARCHIVE,
     ),
     Operation("images: one", "result = nl.images(paths)[3].shape", PHOTOGRAPHS),
     Operation("Items: iteration", "result = len(list(w))", "w = nl.windows(np.arange(100_000), 5)"),

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 # Each is a module of this package.
-COMMANDS: tuple[str, ...] = ("audit", "bench", "inspect", "preview")
+COMMANDS: tuple[str, ...] = ("audit", "bench", "inspect", "pack", "preview")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -54,8 +54,8 @@ impl EncodedImages for ImageBytes {
         Ok(())
     }
 
-    fn name(&self, _index: usize) -> Option<String> {
-        None
+    fn name(&self, index: usize) -> Option<String> {
+        self.items.item_name(index)
     }
 
     fn prefetch(&self, index: usize) {

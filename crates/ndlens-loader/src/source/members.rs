@@ -42,6 +42,10 @@ impl Source for SampleField {
         let _ = self.item(index).and_then(|item| item.prefetch());
     }
 
+    fn item_name(&self, index: usize) -> Option<String> {
+        Some(self.describe(index))
+    }
+
     fn item(&self, index: usize) -> ndlens_core::Result<ViewRef<'_>> {
         self.item(index)
     }

@@ -69,6 +69,12 @@ pub trait Source: Send + Sync {
         None
     }
 
+    /// The name of an item in errors, such as that of its file; None if only its number names it.
+    fn item_name(&self, index: usize) -> Option<String> {
+        let _ = index;
+        None
+    }
+
     /// A digest that differs between sources of one length, such as two selections of the same
     /// items. It is part of a run's state.
     fn fingerprint(&self) -> Option<u64> {

@@ -131,6 +131,10 @@ impl Source for Subset {
         Some(self.source.fingerprint().map_or(own, |inner| own ^ inner.rotate_left(1)))
     }
 
+    fn item_name(&self, index: usize) -> Option<String> {
+        self.source.item_name(self.selection.at(index))
+    }
+
     fn item(&self, index: usize) -> Result<ViewRef<'_>> {
         self.source.item(self.selection.at(index))
     }

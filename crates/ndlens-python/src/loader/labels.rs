@@ -1,5 +1,6 @@
 //! `nl.labels`: numbers that are written in items of text.
 
+use ndlens::View;
 use ndlens::loader::numbers_in_text;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -7,6 +8,7 @@ use pyo3::prelude::*;
 use crate::error::OrRaise;
 use crate::exit;
 use crate::loader::items::PyItems;
+use crate::trace;
 use crate::view::object::PyView;
 
 /// The integers that are written in items of text, such as "7", as an array.
@@ -38,5 +40,6 @@ pub(crate) fn labels(items: &Bound<'_, PyAny>) -> PyResult<PyView> {
         )));
     };
     let source = items.get().source();
-    exit::detach(py, || numbers_in_text(&*source)).map(PyView::new).or_raise()
+    let read = || exit::detach(py, || numbers_in_text(&*source)).or_raise();
+    trace::copying_some(py, "nl.labels", read, View::nbytes).map(PyView::new)
 }

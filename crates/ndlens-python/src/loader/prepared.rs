@@ -14,6 +14,7 @@ use crate::exit;
 use crate::lists;
 use crate::loader::images::PyImages;
 use crate::loader::transforms::extract_list;
+use crate::trace;
 use crate::view::object::PyView;
 
 /// The numbers of images in their source.
@@ -72,6 +73,7 @@ pub(crate) fn prepare_images<'py>(
         Err(error) => Ok(error.raise().into_value(py).into_bound(py).into_any()),
     });
     let outcomes = lists::list_of(py, outcomes)?;
+    trace::copied(py, "nl.pack", bytes.len())?;
     Ok((PyView::new(View::from_vec(bytes)), dtype, outcomes))
 }
 

@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "files",
         nargs="+",
         metavar="FILE",
-        help=".npy, .npz, .safetensors, *.index.json, a folder of such, or a quoted pattern",
+        help=".npy, .npz, .safetensors, .tar, *.index.json, a folder of such, or a quoted pattern",
     )
     parser.add_argument(
         "--mode",
