@@ -12,7 +12,7 @@
 //!      memory/         the memory of batches, leased and given back
 //!      compiled        a field with its transforms compiled to a pipeline
 //!        field         a source, a name and a list of transforms
-//!          source/     the items: views, files, windows, ragged items, subsets
+//!          source/     the items: views, files, encoded images, windows, ragged items, subsets
 //!      order/          the k-th item of an epoch, and the items of a rank
 //!      resume/         the state of a run, and how another run resumes from it
 //! ```

@@ -14,6 +14,11 @@
 //! into pieces, which threads claim like chunks. Until the last item is made, workers go on with
 //! the next batch.
 //!
+//! With [`OnError::Skip`](crate::OnError::Skip), items that cannot be made are noted while the
+//! others are made. One thread then moves the rows that are left to the start of the batch, before
+//! it is mixed.
+//!
+//! - `row_notes.rs`: the rows that are left out, and the sizes of decoded images.
 //! - `plan.rs`: the parts of a batch. `make_items.rs`: its items. `mixture.rs`: its mixing.
 //! - `chunks.rs`: its division into chunks. `window.rs`: the batches that are begun.
 //! - `workers.rs`: the work of threads. `feed.rs`: the items of a sampler.
@@ -25,7 +30,8 @@
 //! 2. Batches that were handed out stay valid. The memory of all others is given back.
 //! 3. An error stops its batch. `next` returns it when that batch is due, after all batches before
 //!    it, and the epoch ends. If a batch has several errors, `next` returns that of the first item,
-//!    whatever the threads did. Labels that cannot be mixed are errors of their items.
+//!    whatever the threads did. Labels that cannot be mixed are errors of their items. An item that
+//!    is left out is no error, unless nothing is left of its batch.
 //! 4. A panic in a worker is an error of this kind.
 //! 5. If batch memory is [`BatchMemory::Supplied`], a batch begins only once there is memory for
 //!    it. A consumer that waits for a batch without having supplied its memory gets an error: a
