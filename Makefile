@@ -5,7 +5,7 @@ SIZE_build := 40 MB
 SIZE_demo := 6.1 GB, of which 5.8 GB are PyTorch: PyPI has it with CUDA
 SIZE_test := 7.3 GB, of which 5.8 GB are PyTorch: PyPI has it with CUDA
 SIZE_frameworks := 8.3 GB, of which 5.8 GB are PyTorch: PyPI has it with CUDA
-SIZE_bench := 6.3 GB, of which 5.8 GB are PyTorch: PyPI has it with CUDA
+SIZE_bench := 6.4 GB, of which 5.8 GB are PyTorch: PyPI has it with CUDA
 SIZE_docs := 170 MB
 SIZE_lint := 7.5 GB, of which 5.8 GB are PyTorch, whose types mypy reads
 

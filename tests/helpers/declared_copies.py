@@ -66,6 +66,8 @@ COPIES: dict[str, dict[str, int]] = {
     "Items: pickle": {"pickle of a View": 240_000},
     "ragged: an array of shapes": {"array of shapes": 4_800_000},
     "ragged: offsets": {"array of shapes": 4_800_000, "array of offsets": 2_400_000},
+    "decode_image: JPEG": {"nl.decode_image": 2_400_000},
+    "decode_image: memory": {"nl.decode_image": 1_500_000, "nl.image_info": 1_000_000},
     "images: one": {"Images[i]": 360_000},
     "samples: fields and labels": {"nl.labels": 160_000},
     "Loader: in turn": {"Loader batch": 1_000},

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 import warnings
 from typing import Any, NamedTuple
 
@@ -54,3 +56,20 @@ def difference(a: Array, b: Array) -> Difference:
     apart = np.abs(a.astype("i4") - b.astype("i4"))
     largest = tuple(int(most) for most in apart.max(axis=(0, 1)))
     return Difference(largest, float((apart.max(axis=2) == 0).mean()))
+
+
+def grown_by(mode: str, data: bytes) -> int:
+    """The bytes by which a process grows at most while it decodes an image."""
+    code = """
+import resource, sys
+import ndlens as nl
+data = sys.stdin.buffer.read()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+nl.decode_image(data, sys.argv[1])
+after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print((after - before) * 1024)
+"""
+    command = [sys.executable, "-c", code, mode]
+    run = subprocess.run(command, input=data, capture_output=True)
+    assert run.returncode == 0, run.stderr
+    return int(run.stdout)

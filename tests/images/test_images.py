@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,14 @@ def test_paths_are_taken_in_their_order_from_any_iterable(paths: list[str]) -> N
     for source in (backwards, tuple(backwards), iter(backwards), np.array(backwards)):
         assert nl.images(source).paths == backwards
     assert nl.images([Path(path) for path in backwards]).paths == backwards
+
+
+def test_a_name_that_is_no_text_is_spelled_as_python_spells_it(tmp_path: Path) -> None:
+    name = os.fsdecode(bytes(tmp_path) + b"/\xff.png")
+    Image.fromarray(scene(0, 9, 9)).save(name)
+    images = nl.images([name])
+    assert images.paths == pickle.loads(pickle.dumps(images)).paths == [name]
+    assert np.array_equal(images[0], scene(0, 9, 9))
 
 
 def test_images_tell_their_shape_without_reading_a_file() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from tests.helpers.decoded import by_pillow, by_torchvision, ours
+from tests.helpers.decoded import by_pillow, by_torchvision, grown_by, ours
 from tests.helpers.png_files import (
     CHANNELS,
     DEPTHS,
@@ -213,3 +213,12 @@ def test_a_palette_image_without_a_palette_is_refused() -> None:
     data = png(sample_values(2, 2, PALETTE, 8), 8, PALETTE)
     with pytest.raises(nl.ImageError, match="the PNG image is damaged"):
         nl.decode_image(data)
+
+
+def test_a_small_file_of_many_pixels_takes_memory_for_its_pixels_alone() -> None:
+    rows = zlib.compress(bytes((12_000 // 8 + 1) * 8_000), 9)
+    note = chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(200_000_000)))
+    data = header(8_000, 12_000, 1, GREY) + note + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+    assert len(data) < 250_000
+    pixels = 8_000 * 12_000
+    assert grown_by("L", data) < 1.1 * pixels

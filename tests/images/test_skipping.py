@@ -207,6 +207,25 @@ def test_batches_in_the_memory_of_the_caller_are_shorter_too(paths: list[str]) -
             assert torch.equal(one["number"], other["number"])
 
 
+def test_the_data_set_of_a_loader_leaves_them_out_too(paths: list[str]) -> None:
+    loads = loader(paths, output="torch")
+    expected = list(loader(paths, output="torch"))
+    for workers in (0, 2):
+        torchs = torch.utils.data.DataLoader(
+            loads.dataset,
+            batch_sampler=loads.batch_sampler,
+            collate_fn=loads.collate_fn,
+            num_workers=workers,
+        )
+        loads.set_epoch(0)
+        for one, other in zip(torchs, expected, strict=True):
+            assert torch.equal(one["image"], other["image"])
+            assert torch.equal(one["number"], other["number"])
+    loads.set_epoch(0)
+    samples = loads.dataset.__getitems__([2, 3, 4])
+    assert [sample["number"].item() for sample in samples] == [2, 4]
+
+
 def test_arrays_are_left_out_too(tmp_path: Path) -> None:
     sizes = [(40, 50), (20, 20), (36, 36), (90, 10)]
     arrays = nl.ragged([scene(place, *size) for place, size in enumerate(sizes)])

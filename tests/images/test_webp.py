@@ -47,6 +47,23 @@ def test_every_truncation_is_an_error_of_the_header_already() -> None:
             nl.image_info(data[:length])
 
 
+def test_a_frame_that_is_larger_than_the_image_is_refused_before_memory_is_taken() -> None:
+    lossy = by_pillow(IMAGE, "webp")[12:]
+    assert lossy[:4] == b"VP8 "
+    small = (0).to_bytes(3, "little") * 2
+    extended = b"VP8X" + (10).to_bytes(4, "little") + bytes(4) + small
+    frame = bytes(6) + small + bytes(4) + lossy
+    animated = b"VP8X" + (10).to_bytes(4, "little") + b"\x02" + bytes(3) + small
+    animated += b"ANIM" + (6).to_bytes(4, "little") + bytes(6)
+    animated += b"ANMF" + len(frame).to_bytes(4, "little") + frame
+    for chunks in (extended + lossy, animated):
+        data = b"RIFF" + (len(chunks) + 4).to_bytes(4, "little") + b"WEBP" + chunks
+        with pytest.raises(nl.ImageError) as caught:
+            nl.decode_image(data)
+        text = "it has a frame of 40 x 50 pixels in an image of 1 x 1"
+        assert str(caught.value) == f"the WebP image is damaged: {text}"
+
+
 def test_changed_bytes_never_end_the_process() -> None:
     rng = np.random.default_rng(7)
     for lossless in (False, True):

@@ -7,11 +7,13 @@ import operator
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from tests.helpers.photographs import write
 
 import ndlens as nl
 from ndlens import transforms as T
@@ -451,3 +453,27 @@ def test_a_trace_has_a_batch_and_its_copy_to_the_device(accelerator: Accelerator
     noted = [(record.operation, record.nbytes, record.count) for record in copies]
     assert noted == [("Loader batch", 48, 2), ("Loader batch to cpu:0", 48, 2)]
     assert {record.filename for record in copies} == {__file__}
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_items_that_are_left_out_are_left_out_in_pinned_memory_too(
+    accelerator: Accelerator, tmp_path: Path, workers: int
+) -> None:
+    paths = write(tmp_path, 11)
+    Path(paths[4]).write_bytes(b"no image")
+    fields = {"image": nl.images(paths), "number": np.arange(11)}
+    settings: Any = {
+        "batch_size": 3,
+        "transforms": {"image": [T.CenterCrop(30), T.ToDtype("float32", scale=True)]},
+        "on_error": "skip",
+    }
+    expected = list(nl.Loader(fields, **settings))
+    for memory in ({"device": "cpu:0"}, {"pin_memory": True}):
+        epoch: Any = iter(nl.Loader(fields, num_workers=workers, **memory, **settings))
+        got = list(epoch)
+        assert [len(batch["number"]) for batch in got] == [3, 2, 3, 2]
+        for one, other in zip(got, expected, strict=True):
+            assert torch.equal(one["image"], other["image"])
+            assert torch.equal(one["number"], other["number"])
+        assert [item for item, *_ in epoch.skipped.items] == [4]
+    assert accelerator.pinned

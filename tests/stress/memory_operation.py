@@ -18,7 +18,7 @@ class Operation(NamedTuple):
 # Makes `paths`, of 20 photographs; the last is truncated.
 PHOTOGRAPHS = """
 from PIL import Image
-paths = [f"{k:02}.png" for k in range(20)]
+paths = [f"{k:02}.jpg" for k in range(20)]
 for path in paths:
     Image.fromarray(np.arange(300 * 400 * 3).astype("u1").reshape(300, 400, 3)).save(path)
 with open(paths[-1], "r+b") as file:

@@ -399,6 +399,29 @@ ITEMS = [
         "paths = [f'directory/{k}.jpg' for k in range(100_000)]",
     ),
     Operation(
+        "decode_image: JPEG",
+        "result = [nl.decode_image(p, orient=True).shape for p in ('x.jpg', 'y.jpg')]",
+        """
+        from PIL import Image
+        image = Image.fromarray(np.arange(1200 * 1000).astype("u1").reshape(400, 1000, 3))
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        image.save("x.jpg", exif=exif)
+        image.save("y.jpg", progressive=True)
+        """,
+    ),
+    Operation(
+        "decode_image: memory",
+        "result = nl.decode_image(data, 'L').shape, nl.image_info(data).width",
+        """
+        import io
+        from PIL import Image
+        written = io.BytesIO()
+        Image.fromarray(np.zeros((500, 1000), "u1")).save(written, "jpeg")
+        data = written.getvalue() + bytes(1_000_000 - len(written.getvalue()))
+        """,
+    ),
+    Operation(
         "samples: fields and labels",
         "x = nl.open(path, 'r')\nresult = len(x['bin']), nl.labels(x['cls'])[7], x.sample_keys[-1],"
         " len(pickle.loads(pickle.dumps(x.select('bin'))))",

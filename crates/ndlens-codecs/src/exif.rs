@@ -33,7 +33,8 @@ impl Tiff<'_> {
 
     /// The tag's value, in any of the types of unsigned integers.
     fn orientation(&self) -> Option<u32> {
-        let list = self.u32(4)? as usize;
+        // At 0 there is no list.
+        let list = Some(self.u32(4)? as usize).filter(|place| *place > 0)?;
         let count = usize::from(self.u16(list)?);
         let entries = (0..count).map(|entry| list + 2 + 12 * entry);
         for entry in entries {
@@ -118,6 +119,9 @@ pub(crate) mod tests {
         for value in [0, 9, 255] {
             assert_eq!(orientation(&exif(true, 3, 1, [value, 0, 0, 0])), Orientation::Upright);
         }
+        // No list, and an entry where one at 0 would have its second.
+        let none = b"MM\0*\0\0\0\0\0\xff\xff\xff\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0";
+        assert_eq!(orientation(none), Orientation::Upright);
         // A list of entries that starts at the last byte of the address space.
         let far = [b"II*\0".as_slice(), &u32::MAX.to_le_bytes()].concat();
         assert_eq!(orientation(&far), Orientation::Upright);

@@ -26,3 +26,43 @@ pub fn open<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Box<dyn Decoder + 'a
         Err(Error::UnknownFormat { first: bytes[..bytes.len().min(8)].to_vec() })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_of_no_format_are_shown() {
+        let refused = |bytes| open(bytes, &Limits::default()).err().unwrap().to_string();
+        assert_eq!(
+            refused(b"BM\x01\x02"),
+            "not a JPEG, PNG or WebP image: it begins with [42, 4d, 01, 02]"
+        );
+        assert_eq!(refused(b""), "not a JPEG, PNG or WebP image: it begins with []");
+        // An AVI file begins with RIFF, too.
+        let text = refused(b"RIFF\x04\0\0\0AVI LIST");
+        assert_eq!(
+            text,
+            "not a JPEG, PNG or WebP image: it begins with [52, 49, 46, 46, 04, 00, 00, 00]"
+        );
+    }
+
+    #[test]
+    #[cfg(not(feature = "webp"))]
+    fn webp_without_its_feature_is_refused_by_the_feature_s_name() {
+        let error = open(b"RIFF\x04\0\0\0WEBP", &Limits::default()).err().unwrap().to_string();
+        assert_eq!(
+            error,
+            "the WebP image cannot be decoded: this build of ndlens-codecs is without the feature \
+             `webp`"
+        );
+    }
+
+    #[test]
+    fn a_start_alone_is_truncated() {
+        for start in [JPEG, PNG] {
+            let error = open(start, &Limits::default()).err().unwrap();
+            assert!(matches!(error, Error::Truncated { .. }), "{error}");
+        }
+    }
+}

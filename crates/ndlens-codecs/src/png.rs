@@ -277,3 +277,95 @@ impl Rows<'_, '_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A grey image whose pixels are the sums of their row and column.
+    fn sums(height: usize, width: usize) -> Vec<u8> {
+        let mut file = vec![];
+        let mut encoder = ::png::Encoder::new(&mut file, width as u32, height as u32);
+        encoder.set_color(ColorType::Grayscale);
+        let pixels: Vec<u8> = (0..height)
+            .flat_map(|row| (0..width).map(move |column| (row + column) as u8))
+            .collect();
+        encoder.write_header().unwrap().write_image_data(&pixels).unwrap();
+        file
+    }
+
+    fn decode(decoder: &mut dyn Decoder, region: DecodeRegion) -> Result<Vec<u8>> {
+        let mut bytes = vec![0; region.height * region.width];
+        let out = ImageMut { bytes: &mut bytes, row_stride_bytes: region.width };
+        decoder.decode(region, Scale::Full, Mode::L, out, &mut DecodeScratch::default())?;
+        Ok(bytes)
+    }
+
+    #[test]
+    fn any_region_can_be_decoded_again_and_again() {
+        let file = sums(20, 30);
+        let mut decoder = open(&file, Limits::default()).unwrap();
+        for (top, left, height, width) in [(3, 4, 5, 6), (0, 0, 20, 30), (19, 29, 1, 1)] {
+            let region = DecodeRegion { top, left, height, width };
+            let got = decode(&mut *decoder, region).unwrap();
+            for (place, pixel) in got.into_iter().enumerate() {
+                let (row, column) = (top + place / width, left + place % width);
+                assert_eq!(usize::from(pixel), row + column);
+            }
+        }
+        let empty = DecodeRegion { top: 20, left: 30, height: 0, width: 0 };
+        assert_eq!(decode(&mut *decoder, empty).unwrap(), []);
+    }
+
+    #[test]
+    fn rows_below_the_region_are_not_read() {
+        let mut file = sums(4000, 1000);
+        // In the checksum of the data, before that of the chunk and the last chunk.
+        let place = file.len() - 17;
+        file[place] ^= 1;
+        let mut decoder = open(&file, Limits::default()).unwrap();
+        let upper = DecodeRegion { top: 0, left: 0, height: 2000, width: 1000 };
+        let all = DecodeRegion { height: 4000, ..upper };
+        decode(&mut *decoder, upper).unwrap();
+        let error = decode(&mut *decoder, all).unwrap_err().to_string();
+        assert!(error.starts_with("the PNG image is damaged: "), "{error}");
+    }
+
+    #[test]
+    fn requests_that_do_not_fit_are_refused() {
+        let file = sums(4, 5);
+        let mut decoder = open(&file, Limits::default()).unwrap();
+        let beyond = DecodeRegion { top: 3, left: 0, height: 2, width: 5 };
+        assert_eq!(
+            decode(&mut *decoder, beyond).unwrap_err().to_string(),
+            format!("the region {beyond:?} at scale 1/1 is not one of an image of 4 x 5")
+        );
+        let region = DecodeRegion { top: 0, left: 0, height: 4, width: 5 };
+        let mut request = |scale, row_stride_bytes, len: usize| {
+            let bytes = &mut vec![0; len][..];
+            let out = ImageMut { bytes, row_stride_bytes };
+            let scratch = &mut DecodeScratch::default();
+            decoder.decode(region, scale, Mode::L, out, scratch).map_err(|error| error.to_string())
+        };
+        assert_eq!(request(Scale::Full, 6, 23), Ok(()));
+        let few = "the pixels need rows of 5 bytes and 23 bytes in all, got 22";
+        assert_eq!(request(Scale::Full, 6, 22), Err(few.to_owned()));
+        let short = "the pixels need rows of 5 bytes and 20 bytes in all, got 100";
+        assert_eq!(request(Scale::Full, 4, 100), Err(short.to_owned()));
+        let scale = "the PNG decoder has no scale of 1/2: decode at full size and resize";
+        assert_eq!(request(Scale::Half, 5, 100), Err(scale.to_owned()));
+    }
+
+    #[test]
+    fn a_size_beyond_the_limit_is_refused_before_memory_is_taken() {
+        let mut header = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR".to_vec();
+        header.extend([0, 0, 0xEA, 0x60, 0, 0, 0xEA, 0x60, 8, 6, 0, 0, 0]);
+        let mut checksum = flate2::Crc::new();
+        checksum.update(&header[12..]);
+        header.extend(checksum.sum().to_be_bytes());
+        header.extend(b"\0\0\0\0IEND\xae\x42\x60\x82");
+        let error = open(&header, Limits::default()).err().unwrap().to_string();
+        let text = "the image has 60000 x 60000 pixels, more than the limit of 178956970";
+        assert_eq!(error, text);
+    }
+}

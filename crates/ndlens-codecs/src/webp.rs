@@ -42,8 +42,8 @@ mod present {
     /// Bytes that the crate holds for each pixel: planes of luma and chroma, or pixels of four
     /// samples and the transforms' data, and those of an animation's frame and canvas.
     const HELD_PER_PIXEL: usize = 12;
-    /// Lists of chunks, and buffers of a fixed size.
-    const FIXED_BYTES: usize = 64 << 10;
+    /// Lists of chunks, and a partition of lossy data, whose size is a claim of 24 bits.
+    const FIXED_BYTES: usize = (1 << 24) + (64 << 10);
 
     /// A WebP file whose chunks were found.
     struct WebPImage<'a> {
@@ -66,6 +66,7 @@ mod present {
         })?;
         let (height, width) = (height as usize, width as usize);
         limits.check(height, width)?;
+        check_frames(bytes, height, width)?;
         let header = Header {
             coding: CODING,
             height,
@@ -77,19 +78,58 @@ mod present {
         Ok(Box::new(WebPImage { bytes, header }))
     }
 
+    /// The chunks of a file or of a frame: their names and contents, as far as these are there.
+    struct Chunks<'a> {
+        rest: &'a [u8],
+    }
+
+    impl<'a> Iterator for Chunks<'a> {
+        type Item = ([u8; 4], &'a [u8]);
+
+        fn next(&mut self) -> Option<Self::Item> {
+            let ([a, b, c, d, size @ ..], after) = self.rest.split_first_chunk::<8>()?;
+            let len = u32::from_le_bytes(*size) as usize;
+            // Chunks of an odd size are padded.
+            self.rest = after.get(len.saturating_add(len % 2)..).unwrap_or_default();
+            Some(([*a, *b, *c, *d], &after[..len.min(after.len())]))
+        }
+    }
+
     /// The orientation that the chunk `EXIF` says, found without a copy.
     fn orientation(bytes: &[u8]) -> Orientation {
-        let mut rest = &bytes[12..];
-        while let Some(([_, _, _, _, size @ ..], after)) = rest.split_first_chunk::<8>() {
-            let len = u32::from_le_bytes(*size) as usize;
-            let data = &after[..len.min(after.len())];
-            if rest.starts_with(b"EXIF") {
-                return exif::orientation(data);
+        let exif = Chunks { rest: &bytes[12..] }.find(|(name, _)| name == b"EXIF");
+        exif.map_or(Orientation::Upright, |(_, data)| exif::orientation(data))
+    }
+
+    /// Refuses lossy data of more pixels than the image has: the crate takes memory for them before
+    /// it compares.
+    fn check_lossy(chunks: Chunks<'_>, height: usize, width: usize) -> Result<()> {
+        for (name, data) in chunks {
+            // RFC 6386, 9.1: a tag and a start code of three bytes each, and 14 bits of each size.
+            let (b"VP8 ", [_, _, _, _, _, _, a, b, c, d, ..]) = (&name, data) else { continue };
+            let size = |low, high| usize::from(u16::from_le_bytes([low, high]) & 0x3FFF);
+            let (columns, rows) = (size(*a, *b), size(*c, *d));
+            if columns > width || rows > height {
+                let what = format!(
+                    "it has a frame of {rows} x {columns} pixels in an image of {height} x {width}"
+                );
+                return Err(Error::Damaged { coding: CODING, what });
             }
-            // Chunks of an odd size are padded.
-            rest = after.get(len.saturating_add(len % 2)..).unwrap_or_default();
         }
-        Orientation::Upright
+        Ok(())
+    }
+
+    /// As [`check_lossy`], for the image itself and the frames of an animation.
+    fn check_frames(bytes: &[u8], height: usize, width: usize) -> Result<()> {
+        check_lossy(Chunks { rest: &bytes[12..] }, height, width)?;
+        for (name, data) in (Chunks { rest: &bytes[12..] }) {
+            if name == *b"ANMF" {
+                // A frame of an animation: 16 bytes, and chunks.
+                let rest = data.get(16..).unwrap_or_default();
+                check_lossy(Chunks { rest }, height, width)?;
+            }
+        }
+        Ok(())
     }
 
     fn read(bytes: &[u8]) -> Result<WebPDecoder<Cursor<&[u8]>>> {

@@ -265,6 +265,18 @@ fn damage_is_an_error_or_other_pixels_and_leaves_the_scratch_usable() {
 }
 
 #[test]
+fn a_small_file_that_claims_many_pixels_is_damaged() {
+    let (mut random, mut scratch) = (Random(10), DecodeScratch::default());
+    let picture = Picture::random(16, 16, &[(1, 1)], &mut random);
+    let mut file = picture.encode();
+    let frame = file.windows(2).position(|pair| pair == [0xFF, 0xC0]).unwrap();
+    file[frame + 5..][..4].copy_from_slice(&[0x2E, 0xE0, 0x2E, 0xE0]);
+    let last = DecodeRegion { top: 11_999, left: 11_999, height: 1, width: 1 };
+    let error = decode(&file, last, Scale::Full, Mode::L, &mut scratch).unwrap_err();
+    assert!(matches!(error, Error::Damaged { .. }), "{error}");
+}
+
+#[test]
 fn errors_say_what_is_damaged() {
     let (mut random, mut scratch) = (Random(9), DecodeScratch::default());
     let mut picture = Picture::random(64, 8, &[(1, 1)], &mut random);

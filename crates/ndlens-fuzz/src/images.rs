@@ -11,8 +11,9 @@ use crate::memory;
 /// Few pixels, so that an input takes little time.
 const LIMITS: Limits = Limits { max_pixels: 1 << 14 };
 /// Memory that an image within the limits may claim, beside a multiple of its bytes: pixels, as
-/// they are stored and in every mode, and what a decoder holds.
-const MOST_BYTES: usize = 12 << 20;
+/// they are stored and in every mode, and what a decoder holds, of WebP 16 MiB that are claimed by
+/// 24 bits.
+const MOST_BYTES: usize = 32 << 20;
 const PER_BYTE: usize = 8;
 
 const MODES: [Mode; 4] = [Mode::Rgb, Mode::L, Mode::Rgba, Mode::Unchanged];

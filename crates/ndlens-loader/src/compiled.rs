@@ -153,6 +153,11 @@ impl CompiledField {
         self.source.encoded().is_some()
     }
 
+    /// Whether its items are images in files of their own.
+    pub(crate) fn is_in_files(&self) -> bool {
+        self.source.encoded().is_some_and(|images| images.source().is_in_files())
+    }
+
     /// The name of an item, if it is an encoded image that has one.
     pub(crate) fn item_name(&self, item: usize) -> Option<String> {
         let (images, index) = encoded_item(&*self.source, item)?;

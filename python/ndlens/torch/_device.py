@@ -15,7 +15,7 @@ import torch
 from .. import _ndlens
 
 if TYPE_CHECKING:
-    from .._ndlens import Epoch
+    from .._ndlens import Epoch, Skipped
 
 # The steps that `nl.Loader` leaves to the device, with their arguments, and the axis of the
 # channels.
@@ -239,6 +239,12 @@ class DeviceEpoch(Iterator[Any]):
                 self._sent.append(self._wire.send(*taken))
             except Exception as error:
                 self._sent.append(error)
+
+    @property
+    def skipped(self) -> Skipped:
+        """The items that were left out of the batches so far, also of the one that is copied."""
+        skipped: Skipped = self._epoch.skipped
+        return skipped
 
     def __len__(self) -> int:
         """Batches not yet taken."""

@@ -141,6 +141,13 @@ class LoaderBatchSampler(BatchSampler):
         return len(self.loader)
 
 
+def _rows(batch: Any) -> int:
+    """The number of items in a batch."""
+    while isinstance(batch, dict | tuple):
+        batch = next(iter(batch.values())) if isinstance(batch, dict) else batch[0]
+    return len(batch)
+
+
 class LoaderDataset(Dataset):
     """A loader's data set: its items, and the batches of its batch sampler, bit-equal.
 
@@ -209,7 +216,12 @@ class LoaderDataset(Dataset):
                 "them: iterate the nl.Loader instead of its dataset, or give the DataLoader "
                 "batch_sampler=loader.batch_sampler"
             )
-        return _Fetched(self._made(indices), len(indices))
+        made = self._made(indices)
+        size = len(indices)
+        if self._settings["on_error"] == "skip":
+            # Items that were left out are no rows.
+            size = _rows(made[0] if self._settings["return_params"] else made)
+        return _Fetched(made, size)
 
     def _made(self, indices: Sequence[SupportsIndex]) -> Any:
         if isinstance(indices, Planned):

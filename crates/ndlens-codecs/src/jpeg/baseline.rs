@@ -101,6 +101,11 @@ impl<'a> Baseline<'a> {
                 ac_tables.place(ac.unwrap_or_default())?,
             );
         }
+        if plan.skips_much(&self.markers.frame) {
+            for (_, ac) in places {
+                ac_tables.at_mut(ac).make_strides();
+            }
+        }
         let tables = places.map(|(dc, ac)| (dc_tables.at(dc), ac_tables.at(ac)));
         let mut mcu = Mcu::new(tables[0]);
         for (component, factors) in factors(&self.markers.frame).enumerate() {
@@ -116,7 +121,14 @@ impl<'a> Baseline<'a> {
             let skipped = first - done;
             done = first + plan.mcu_columns.len();
             let columns = plan.mcu_columns.clone();
-            level.run(ReadRow { entropy: &mut entropy, mcu: &mcu, skipped, columns, groups })?;
+            level.run(ReadRow {
+                entropy: &mut entropy,
+                mcu: &mcu,
+                mcu_row,
+                skipped,
+                columns,
+                groups,
+            })?;
             for strip in strips.iter_mut().take(plan.planes.len()) {
                 strip.transform(level, groups, mcu_row);
             }

@@ -7,6 +7,10 @@ use super::intervals::Intervals;
 use super::markers::damaged;
 use crate::error::{Error, Result};
 
+/// MCUs that are read before it is known that the data has them: few, so that a small file that
+/// claims to be large is refused at once.
+const MCUS_UNCHECKED: usize = 1024;
+
 /// A reader of the MCUs of a scan, in their order.
 #[derive(Debug)]
 pub(super) struct Entropy<'a, 's> {
@@ -54,7 +58,7 @@ impl<'a, 's> Entropy<'a, 's> {
                 self.intervals.read(self.data)?;
                 (self.is_read, self.place, self.last_dc) = (true, BitPlace::default(), [0; 4]);
             }
-            let run = self.left.min(count - done);
+            let run = self.left.min(count - done).min(MCUS_UNCHECKED);
             let mut bits = Bits::new(self.data, self.place);
             for _ in 0..run {
                 reader.read(&mut bits, &mut self.last_dc)?;
@@ -191,5 +195,48 @@ pub(super) fn skip_block(
             }
         }
         bits.refill();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Takes a bit for each MCU, and counts them.
+    struct Count(usize);
+
+    impl McuReader for Count {
+        fn read(&mut self, bits: &mut Bits<'_>, _: &mut [i32; 4]) -> Result<()> {
+            bits.refill();
+            bits.consume(1);
+            self.0 += 1;
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn few_mcus_are_read_beyond_the_data() {
+        let file = [[0; 10].as_slice(), &[0xFF, 0xD9]].concat();
+        for (claimed, enough) in [(80, true), (81, false), (1_000_000, false)] {
+            let (mut data, mut count) = (Vec::new(), Count(0));
+            let mut entropy = Entropy::new(Intervals::new(&file, 0), 0, &mut data);
+            assert_eq!(entropy.skip(claimed, &mut count).is_ok(), enough);
+            assert!(count.0 <= claimed.min(MCUS_UNCHECKED));
+        }
+    }
+
+    #[test]
+    fn intervals_before_the_mcus_that_are_read_are_not_read() {
+        // Three intervals of eight MCUs.
+        let file = [7, 0xFF, 0xD0, 0xFF, 0x00, 0xFF, 0xD1, 7, 0xFF, 0xD9];
+        let (mut data, mut count) = (Vec::new(), Count(0));
+        let mut entropy = Entropy::new(Intervals::new(&file, 0), 8, &mut data);
+        entropy.skip(12, &mut count).unwrap();
+        assert_eq!(count.0, 4);
+        entropy.read(4, &mut count).unwrap();
+        entropy.skip(8, &mut count).unwrap();
+        assert_eq!(count.0, 8);
+        entropy.finish().unwrap();
+        assert!(entropy.skip(1, &mut count).is_err());
     }
 }

@@ -188,6 +188,14 @@ impl Plan {
         }
         plan
     }
+
+    /// Whether so many blocks are skipped that tables for it are worth making.
+    pub(super) fn skips_much(&self, frame: &JpegFrame) -> bool {
+        let (_, most_v) = largest(frame);
+        let mcus = self.mcus_across * frame.height.div_ceil(8 * most_v);
+        let read = self.mcu_columns.len() * self.mcu_rows.len();
+        self.planes.len() < frame.components().len() || 8 * read < 7 * mcus
+    }
 }
 
 /// Makes a range as large as to have all of another one too.

@@ -15,7 +15,9 @@ const SYMBOL_BITS: u32 = 9;
 /// Bits that the tables of DC differences are read by.
 const DC_BITS: u32 = 10;
 /// Bits that the tables of coefficients are read by.
-pub(super) const AC_BITS: u32 = 11;
+const AC_BITS: u32 = 11;
+/// Bits that the tables of strides are read by.
+const STRIDE_BITS: u32 = 12;
 
 /// A code of T.81, annex C: symbols by the next bits.
 #[derive(Debug, Clone)]
@@ -287,7 +289,7 @@ const MOST_STRIDE: u32 = 22;
 ///  bits  0..6            6..13         13
 ///        length of all   coefficients  whether the block ends, which counts as a coefficient
 /// ```
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Stride(u16);
 
 impl Stride {
@@ -312,16 +314,16 @@ impl Stride {
         self.0 & 1 << 13 != 0
     }
 
-    /// The answer for the next [`AC_BITS`] bits: all symbols whose codes are within them. The bits
-    /// of the last one's value may be beyond.
-    fn new(code: &Code, next: u32) -> Stride {
+    /// The answer for the next [`STRIDE_BITS`] bits: all symbols whose codes are within them. The
+    /// bits of the last one's value may be beyond.
+    fn of(code: &Code, next: u32) -> Stride {
         let (mut end, mut coefficients) = (0, 0);
-        while end < AC_BITS {
-            let rest = (next << end) & ((1 << AC_BITS) - 1);
-            let Some((length, symbol)) = code.find((rest as usize) << (16 - AC_BITS)) else {
+        while end < STRIDE_BITS {
+            let rest = (next << end) & ((1 << STRIDE_BITS) - 1);
+            let Some((length, symbol)) = code.find((rest as usize) << (16 - STRIDE_BITS)) else {
                 break;
             };
-            if end + length > AC_BITS {
+            if end + length > STRIDE_BITS {
                 break;
             }
             let (zeros, size) = (u16::from(symbol >> 4), u32::from(symbol & 15));
@@ -344,7 +346,9 @@ impl Stride {
 pub(super) struct AcTable {
     code: Code,
     coefficients: [NextCoefficients; 1 << AC_BITS],
-    strides: [Stride; 1 << AC_BITS],
+    /// None leads anywhere before it is asked for.
+    strides: [Stride; 1 << STRIDE_BITS],
+    has_strides: bool,
 }
 
 impl AcTable {
@@ -352,13 +356,23 @@ impl AcTable {
         let mut made = AcTable {
             code: Code::new(table)?,
             coefficients: [NextCoefficients::default(); 1 << AC_BITS],
-            strides: [Stride::default(); 1 << AC_BITS],
+            strides: [Stride::TOO_LONG; 1 << STRIDE_BITS],
+            has_strides: false,
         };
         for next in 0..1 << AC_BITS {
             made.coefficients[next as usize] = NextCoefficients::of(&made.code, next);
-            made.strides[next as usize] = Stride::new(&made.code, next);
         }
         Ok(made)
+    }
+
+    /// Makes it fast to go past blocks. Without strides, that is done symbol by symbol.
+    pub(super) fn make_strides(&mut self) {
+        if !self.has_strides {
+            for (next, stride) in (0..).zip(&mut self.strides) {
+                *stride = Stride::of(&self.code, next);
+            }
+            self.has_strides = true;
+        }
     }
 
     /// What the next bits stand for.
@@ -370,7 +384,7 @@ impl AcTable {
     /// How far the next bits lead.
     #[inline(always)]
     pub(super) fn stride(&self, bits: &Bits<'_>) -> Stride {
-        self.strides[bits.peek(AC_BITS)]
+        self.strides[bits.peek(STRIDE_BITS)]
     }
 
     /// Reads a symbol and its value, at most 31 bits: zeros, and the value, which is 0 where 16
@@ -421,6 +435,11 @@ impl<T: FromSegment> Tables<T> {
         };
         self.made[place].last_use = self.uses;
         Ok(place)
+    }
+
+    /// The table at a place, to be completed.
+    pub(super) fn at_mut(&mut self, place: usize) -> &mut T {
+        &mut self.made[place].table
     }
 
     /// The table at a place.
@@ -519,7 +538,8 @@ mod tests {
         let mut counts = vec![(2, 2), (3, 2), (4, 2), (5, 3), (16, 2)];
         counts.extend((6..16).map(|length| (length, 1)));
         let table = segment(&counts, &symbols);
-        let table = AcTable::new(&table).unwrap();
+        let mut table = AcTable::new(&table).unwrap();
+        table.make_strides();
         let mut random = 1_u32;
         let mut compared = 0;
         for _ in 0..20_000 {

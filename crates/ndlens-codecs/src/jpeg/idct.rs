@@ -25,39 +25,76 @@ pub(super) fn idct(
     stride: usize,
 ) {
     let mut between = [[0; LANES]; 64];
+    let mut has_right = false;
     for column in 0..8 {
         let lines: Lines = std::array::from_fn(|row| {
             let place = PLACES[8 * row + column];
             let factor = quantisation[place];
             group.coefficients[place].map(|coefficient| coefficient.wrapping_mul(factor))
         });
-        let mut results = [[0; LANES]; 8];
-        for lane in 0..LANES {
-            let line = transform(std::array::from_fn(|k| lines[k][lane]));
-            for k in 0..8 {
-                results[k][lane] = saturate(round(line[k], CONSTANT_BITS - PASS_BITS));
-            }
-        }
+        // High frequencies are rare, and zeros shorten the transform.
+        let results = if any(&lines[4..]) {
+            has_right |= column >= 4;
+            pass::<8>(&lines)
+        } else if any(&lines[1..4]) {
+            has_right |= column >= 4;
+            pass::<4>(&lines)
+        } else {
+            has_right |= column >= 4 && any(&lines[..1]);
+            [lines[0].map(|value| saturate(i32::from(value) << PASS_BITS)); 8]
+        };
         for row in 0..8 {
             between[8 * row + column] = results[row];
         }
     }
     *group = BlockGroup::ZERO;
     for (lines, out) in between.chunks_exact(8).zip(out.chunks_mut(stride)) {
-        let mut samples = [[0_u32; LANES]; 2];
-        for lane in 0..LANES {
-            let line = transform(std::array::from_fn(|k| lines[k][lane]));
-            let sample = line.map(|value| sample(round(value, CONSTANT_BITS + PASS_BITS + 3)));
-            for half in 0..2 {
-                samples[half][lane] = (0..4).map(|k| sample[4 * half + k] << (8 * k)).sum();
-            }
-        }
+        let samples = if has_right { last_pass::<8>(lines) } else { last_pass::<4>(lines) };
         let out = &mut out[..8 * LANES];
         for lane in 0..LANES {
             out[8 * lane..8 * lane + 4].copy_from_slice(&samples[0][lane].to_le_bytes());
             out[8 * lane + 4..8 * lane + 8].copy_from_slice(&samples[1][lane].to_le_bytes());
         }
     }
+}
+
+/// Whether a value is not zero.
+#[inline(always)]
+fn any(lines: &[[i16; LANES]]) -> bool {
+    let mut all = [0; LANES];
+    for line in lines {
+        for lane in 0..LANES {
+            all[lane] |= line[lane];
+        }
+    }
+    all.into_iter().fold(0, |any, value| any | value) != 0
+}
+
+/// The transform of columns of which the first inputs are not zero.
+#[inline(always)]
+fn pass<const INPUTS: usize>(lines: &Lines) -> Lines {
+    let mut results = [[0; LANES]; 8];
+    for lane in 0..LANES {
+        let line = transform(std::array::from_fn(|k| if k < INPUTS { lines[k][lane] } else { 0 }));
+        for k in 0..8 {
+            results[k][lane] = saturate(round(line[k], CONSTANT_BITS - PASS_BITS));
+        }
+    }
+    results
+}
+
+/// The transform of a row of which the first inputs are not zero: samples, four to a number.
+#[inline(always)]
+fn last_pass<const INPUTS: usize>(lines: &[[i16; LANES]]) -> [[u32; LANES]; 2] {
+    let mut samples = [[0; LANES]; 2];
+    for lane in 0..LANES {
+        let line = transform(std::array::from_fn(|k| if k < INPUTS { lines[k][lane] } else { 0 }));
+        let sample = line.map(|value| sample(round(value, CONSTANT_BITS + PASS_BITS + 3)));
+        for half in 0..2 {
+            samples[half][lane] = (0..4).map(|k| sample[4 * half + k] << (8 * k)).sum();
+        }
+    }
+    samples
 }
 
 /// A value without its lowest bits, rounded.
@@ -87,9 +124,8 @@ pub(super) fn times(value: i16, constant: i16) -> i32 {
 #[inline(always)]
 fn transform(line: [i16; 8]) -> [i32; 8] {
     // The even part.
-    let middle = times(line[2], 4433).wrapping_add(times(line[6], 4433));
-    let tail = middle.wrapping_add(times(line[6], -15137));
-    let head = middle.wrapping_add(times(line[2], 6270));
+    let tail = times(line[2], 4433).wrapping_add(times(line[6], 4433 - 15137));
+    let head = times(line[2], 4433 + 6270).wrapping_add(times(line[6], 4433));
     let sum = i32::from(line[0].wrapping_add(line[4])) << CONSTANT_BITS;
     let difference = i32::from(line[0].wrapping_sub(line[4])) << CONSTANT_BITS;
     let even = [
@@ -100,16 +136,18 @@ fn transform(line: [i16; 8]) -> [i32; 8] {
     ];
     // The odd part.
     let (a, b) = (line[7].wrapping_add(line[3]), line[5].wrapping_add(line[1]));
-    let both = times(a, 9633).wrapping_add(times(b, 9633));
-    let a = both.wrapping_add(times(a, -16069));
-    let b = both.wrapping_add(times(b, -3196));
-    let outer = times(line[7], -7373).wrapping_add(times(line[1], -7373));
-    let inner = times(line[5], -20995).wrapping_add(times(line[3], -20995));
+    let (a, b) = (
+        times(a, 9633 - 16069).wrapping_add(times(b, 9633)),
+        times(a, 9633).wrapping_add(times(b, 9633 - 3196)),
+    );
+    let part = |near: i16, factor: i16, far: i16, other: i16, rest: i32| {
+        times(near, factor).wrapping_add(times(far, other)).wrapping_add(rest)
+    };
     let odd = [
-        times(line[1], 12299).wrapping_add(outer).wrapping_add(b),
-        times(line[3], 25172).wrapping_add(inner).wrapping_add(a),
-        times(line[5], 16819).wrapping_add(inner).wrapping_add(b),
-        times(line[7], 2446).wrapping_add(outer).wrapping_add(a),
+        part(line[1], 12299 - 7373, line[7], -7373, b),
+        part(line[3], 25172 - 20995, line[5], -20995, a),
+        part(line[5], 16819 - 20995, line[3], -20995, b),
+        part(line[7], 2446 - 7373, line[1], -7373, a),
     ];
     std::array::from_fn(|k| {
         if k < 4 { even[k].wrapping_add(odd[k]) } else { even[7 - k].wrapping_sub(odd[7 - k]) }

@@ -16,7 +16,7 @@ use crate::error::Result;
 const MOST_BLOCKS: usize = 10;
 
 /// The blocks of an MCU, in their order.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Mcu<'a> {
     blocks: [Block<'a>; MOST_BLOCKS],
     count: usize,
@@ -33,6 +33,11 @@ struct Block<'a> {
     /// The first block of the row that is needed, and how many are.
     start: usize,
     needed: usize,
+    /// Blocks of an MCU along a column, and the place of this one.
+    vertical: usize,
+    down: usize,
+    /// The first row of blocks that is needed, and what follows the last one.
+    rows: (usize, usize),
     /// The group of the first block that is needed.
     group: usize,
     /// Whether the other coefficients have no part in the samples.
@@ -49,6 +54,9 @@ impl<'a> Mcu<'a> {
             across: 0,
             start: 0,
             needed: 0,
+            vertical: 1,
+            down: 0,
+            rows: (0, 0),
             group: 0,
             only_dc: false,
         };
@@ -65,11 +73,14 @@ impl<'a> Mcu<'a> {
     ) {
         for down in 0..vertical {
             for across in 0..horizontal {
+                let place = self.blocks[self.count];
                 let mut block =
-                    Block { component, tables, horizontal, across, ..self.blocks[self.count] };
+                    Block { component, tables, horizontal, across, vertical, down, ..place };
                 if let Some((plane, strip)) = needed {
                     block.start = plane.blocks.start;
                     block.needed = plane.blocks.len();
+                    block.rows =
+                        (plane.rows.start / plane.size, plane.rows.end.div_ceil(plane.size));
                     block.group = strip.first_group(down);
                     block.only_dc = plane.size == 1;
                 }
@@ -78,12 +89,25 @@ impl<'a> Mcu<'a> {
             }
         }
     }
+
+    /// The MCUs of a row, which need no blocks of rows of blocks above or below the region.
+    fn of_row(&self, mcu_row: usize) -> Mcu<'a> {
+        let mut mcu = self.clone();
+        for block in &mut mcu.blocks[..self.count] {
+            let row = mcu_row * block.vertical + block.down;
+            if !(block.rows.0..block.rows.1).contains(&row) {
+                block.needed = 0;
+            }
+        }
+        mcu
+    }
 }
 
 /// Reads the blocks of an MCU row that are needed, past those before them.
 pub(super) struct ReadRow<'a, 'b, 's> {
     pub(super) entropy: &'a mut Entropy<'b, 's>,
     pub(super) mcu: &'a Mcu<'a>,
+    pub(super) mcu_row: usize,
     /// MCUs before them.
     pub(super) skipped: usize,
     /// MCUs of the row that have blocks that are needed.
@@ -96,7 +120,8 @@ impl Body for ReadRow<'_, '_, '_> {
 
     #[inline(always)]
     fn run(self) -> Result<()> {
-        let ReadRow { entropy, mcu, skipped, columns, groups } = self;
+        let ReadRow { entropy, mcu, mcu_row, skipped, columns, groups } = self;
+        let mcu = mcu.of_row(mcu_row);
         let blocks = &mcu.blocks[..mcu.count];
         entropy.skip(skipped, &mut Past { blocks })?;
         entropy.read(columns.len(), &mut IntoGroups { blocks, column: columns.start, groups })

@@ -19,6 +19,11 @@ fn run(data: &[u8]) {
         return;
     }
     let Ok(theirs) = Reader::new().read_raw(data.to_vec()) else { return };
+    let is_one = |field: &&Field| field.tag == Tag::Orientation && field.ifd_num == In::PRIMARY;
+    if theirs.fields().filter(is_one).count() > 1 {
+        // The standard allows one. They take the last, we take the first.
+        return;
+    }
     let Some(field) = theirs.get_field(Tag::Orientation, In::PRIMARY) else {
         assert_eq!(orientation, Orientation::Upright);
         return;

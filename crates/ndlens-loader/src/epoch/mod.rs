@@ -60,7 +60,7 @@ use crate::config::Config;
 use crate::epoch::chunks::Chunks;
 use crate::epoch::feed::Feed;
 use crate::epoch::mixture::{Mixture, softened, summary_of};
-use crate::epoch::plan::{BatchStage, EpochPlan, Making, exceeds_memory};
+use crate::epoch::plan::{BatchStage, EpochPlan, Making, Prefetch};
 use crate::epoch::window::{InFlight, Window};
 use crate::epoch::workers::Shared;
 use crate::error::{Error, Result};
@@ -134,12 +134,12 @@ impl Epoch {
         let batch_size =
             feed.as_ref().map_or_else(|| config.batch_size.min(items.max(1)), Feed::batch_size);
         let item_bytes = fields.iter().map(|field| field.pipeline.nbytes()).sum::<usize>();
-        let prefetches = exceeds_memory(&fields);
+        let ahead = Prefetch::of(&fields);
         let threads = config.num_workers + 1;
         // An image takes long to decode, whatever is left of it: each is a chunk of its own.
         let decodes = fields.iter().any(CompiledField::is_encoded);
         let plan = EpochPlan {
-            prefetches,
+            prefetch: ahead,
             fields,
             pools,
             order,

@@ -58,13 +58,41 @@ pub(crate) struct EpochPlan {
     pub(crate) stores: StorePolicy,
     pub(crate) memory: BatchMemory,
     pub(crate) on_error: OnError,
-    /// Whether items are prefetched: the data does not fit memory, so most items are not there.
-    pub(crate) prefetches: bool,
+    /// Which items are asked for before they are read.
+    pub(crate) prefetch: Prefetch,
+}
+
+/// Number of images in files of their own that are asked for ahead. Some tens keep a disk busy
+/// while the threads decode, and their bytes take little of the system's cache.
+pub(crate) const FILES_AHEAD: usize = 32;
+
+/// The items that the system is asked for before they are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Prefetch {
+    /// None.
+    Nothing,
+    /// Those of the next batch: mapped data that does not fit memory, so most of it is not there.
+    NextBatch,
+    /// [`FILES_AHEAD`] of those fields whose items are files of their own.
+    Files,
+}
+
+impl Prefetch {
+    /// What pays for these fields.
+    pub(crate) fn of(fields: &[CompiledField]) -> Self {
+        if fields.iter().any(CompiledField::is_in_files) {
+            Prefetch::Files
+        } else if exceeds_memory(fields) {
+            Prefetch::NextBatch
+        } else {
+            Prefetch::Nothing
+        }
+    }
 }
 
 /// Whether the mapped bytes of the fields are more than the available memory, which includes the
 /// system's cache of files.
-pub(crate) fn exceeds_memory(fields: &[CompiledField]) -> bool {
+fn exceeds_memory(fields: &[CompiledField]) -> bool {
     let mapped = fields.iter().map(|field| field.source.mapped_bytes() as u64).sum::<u64>();
     mapped > 0 && mapped > ndlens_store::available_bytes()
 }
@@ -112,7 +140,10 @@ impl EpochPlan {
                     return Ok(None);
                 };
                 places.end = places.start + items.len();
-                let ahead = if self.prefetches { feed.ahead().collect() } else { vec![] };
+                let ahead = match self.prefetch {
+                    Prefetch::Nothing => vec![],
+                    Prefetch::NextBatch | Prefetch::Files => feed.ahead().collect(),
+                };
                 (fed, note) = (Some(Listed { items, ahead }), of_batch);
                 place
             }
@@ -158,15 +189,17 @@ impl EpochPlan {
         rows: Range<usize>,
         scratch: &mut ItemScratch,
     ) -> Result<(), Box<Failure>> {
-        if self.prefetches {
-            self.prefetch(making, &rows);
+        match self.prefetch {
+            Prefetch::Nothing => {}
+            Prefetch::NextBatch => self.prefetch_next(making, &rows),
+            Prefetch::Files => self.prefetch_files(making, &rows),
         }
         // SAFETY: passed on; rows of a claim are rows of the batch.
         unsafe { make_items(&self.fields, &PlannedBatch { plan: self, making }, rows, scratch) }
     }
 
     /// Prefetches the items at these rows of the next batch, and for the first batch also its own.
-    fn prefetch(&self, making: &Making, rows: &Range<usize>) {
+    fn prefetch_next(&self, making: &Making, rows: &Range<usize>) {
         let ask = |item: usize| self.fields.iter().for_each(|field| field.source.prefetch(item));
         if let Some(Listed { items, ahead }) = &making.fed {
             let first = if making.places.start == 0 { items.get(rows.clone()) } else { None };
@@ -182,6 +215,31 @@ impl EpochPlan {
                 if item != NO_ITEM {
                     ask(item);
                 }
+            }
+        }
+    }
+
+    /// Asks for the files that come [`FILES_AHEAD`] items after those at these rows, and at the
+    /// first item of an epoch for all in between.
+    fn prefetch_files(&self, making: &Making, rows: &Range<usize>) {
+        let ask = |item: usize| {
+            let in_files = self.fields.iter().filter(|field| field.is_in_files());
+            in_files.for_each(|field| field.source.prefetch(item));
+        };
+        let first = making.places.start + rows.start;
+        let start = if first == 0 { 1 } else { first + FILES_AHEAD };
+        let ahead = start..making.places.start + rows.end + FILES_AHEAD;
+        if let Some(Listed { items, ahead: next }) = &making.fed {
+            // Of a sampler the items after the next batch are not known.
+            let known = items.iter().chain(next);
+            let skipped = start - making.places.start;
+            known.skip(skipped).take(ahead.len()).copied().for_each(ask);
+            return;
+        }
+        for k in ahead.take_while(|&k| k < self.items) {
+            let item = self.order.at(self.shard.place(self.start, k, self.order.len()));
+            if item != NO_ITEM {
+                ask(item);
             }
         }
     }

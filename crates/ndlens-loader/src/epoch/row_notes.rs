@@ -80,6 +80,9 @@ impl RowNotes {
 
     /// Those of `rows` rows that are kept, in order.
     pub(crate) fn kept(&self, rows: usize) -> Result<Vec<usize>> {
+        if !self.has_skipped() {
+            return Ok(room::list_of(0..rows)?);
+        }
         let mut is_kept = room::repeated(true, rows)?;
         let skipped = self.skipped.lock().unwrap_or_else(PoisonError::into_inner);
         skipped.iter().for_each(|Skipped { row, .. }| is_kept[*row] = false);

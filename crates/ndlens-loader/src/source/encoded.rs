@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ndlens_core::room::{self, with_room_for};
 use ndlens_store::{ask_for_file, read_file};
@@ -81,7 +82,16 @@ pub struct ImageFiles {
     /// The end of each path.
     ends: Vec<usize>,
     fingerprint: OnceLock<u64>,
+    /// How many files, one after another, were in the system's cache when they were asked for.
+    found: AtomicUsize,
 }
+
+/// After as many files that are in the system's cache, only some are asked for.
+const FOUND: usize = 64;
+
+/// Of so many files one is then asked for, until one is not there. To ask for a file takes some
+/// microseconds, and to decode a part of a small image some hundred.
+const SAMPLED: usize = 16;
 
 impl ImageFiles {
     /// Images in these files, which are not looked at.
@@ -165,7 +175,14 @@ impl EncodedImages for ImageFiles {
     }
 
     fn prefetch(&self, index: usize) {
-        ask_for_file(self.path(index));
+        // Relaxed: a count that is lost changes which files are asked for, and no result.
+        let found = self.found.load(Ordering::Relaxed);
+        if found >= FOUND && !index.is_multiple_of(SAMPLED) {
+            return;
+        }
+        let is_there = ask_for_file(self.path(index));
+        let found = if is_there { found.saturating_add(1) } else { 0 };
+        self.found.store(found, Ordering::Relaxed);
     }
 
     fn is_in_files(&self) -> bool {

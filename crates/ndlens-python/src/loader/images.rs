@@ -23,7 +23,7 @@ use crate::loader::items::{PyItems, packed_items};
 use crate::loader::ragged::extract_views;
 use crate::loader::selection::{ItemKey, PySelection};
 use crate::optional;
-use crate::store::path::fsdecode;
+use crate::store::path::{fsdecode, text_of};
 use crate::store::shards::PyShards;
 use crate::trace;
 use crate::view::object::PyView;
@@ -229,7 +229,7 @@ impl PyImages {
     #[getter]
     fn paths<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyList>>> {
         let EncodedOrigin::Files(files) = &self.origin else { return Ok(None) };
-        let path = |index| files.path(self.place(index)).as_os_str().into_bound_py_any(py);
+        let path = |index| text_of(py, files.path(self.place(index)));
         lists::list_of(py, (0..self.source.len()).map(path)).map(Some)
     }
 
@@ -244,7 +244,7 @@ impl PyImages {
             return Ok((maker, (all, selection.clone_ref(py)).into_pyobject(py)?));
         }
         let origin = match &self.origin {
-            EncodedOrigin::Files(files) => PyBytes::new(py, &files.joined().or_raise()?).into_any(),
+            EncodedOrigin::Files(files) => lists::plain_bytes(py, &files.joined().or_raise()?)?,
             EncodedOrigin::Bytes(object, _) => object.bind(py).clone(),
         };
         let (options, format) = (self.images.options(), self.images.format());

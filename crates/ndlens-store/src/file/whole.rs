@@ -2,11 +2,12 @@
 //! are not worth a map each.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, IoSliceMut, Read};
 use std::path::Path;
 
 use ndlens_core::room;
 use rustix::fs::{Advice, fadvise};
+use rustix::io::{ReadWriteFlags, preadv2};
 
 use crate::error::{Error, Result};
 use crate::file::regular::open_regular;
@@ -20,33 +21,50 @@ use crate::mode::MapMode;
 /// [`Error::Io`], [`Error::NotRegular`]; [`Error::ChangedMeanwhile`] if the file is not as long as
 /// it was when it was opened; [`Error::Core`] if there is no memory for it.
 pub fn read_file(path: &Path, bytes: &mut Vec<u8>) -> Result<()> {
-    bytes.clear();
-    let (file, expected) = open_regular(path, MapMode::Read)?;
+    let opened = open_regular(path, MapMode::Read).inspect_err(|_| bytes.clear());
+    let (file, expected) = opened?;
     // One byte more shows that the file goes on.
-    let room = usize::try_from(expected).unwrap_or(usize::MAX).saturating_add(1);
-    room::reserve(bytes, room)?;
-    let got = fill(&file, bytes, expected.saturating_add(1)).map_err(|source| {
-        bytes.clear();
-        Error::Io { path: path.to_owned(), source }
-    })?;
-    if got != expected {
-        bytes.clear();
-        return Err(Error::ChangedMeanwhile { path: path.to_owned(), got, expected });
+    let most = usize::try_from(expected).unwrap_or(usize::MAX).saturating_add(1);
+    room::resize(bytes, most, 0)?;
+    bytes.truncate(most);
+    let got = fill(&file, bytes);
+    bytes.truncate(*got.as_ref().unwrap_or(&0));
+    match got.map(|got| got as u64) {
+        Ok(got) if got == expected => Ok(()),
+        Ok(got) => {
+            bytes.clear();
+            Err(Error::ChangedMeanwhile { path: path.to_owned(), got, expected })
+        }
+        Err(source) => Err(Error::Io { path: path.to_owned(), source }),
     }
-    Ok(())
 }
 
-/// Appends at most `most` bytes, for which `bytes` has room.
-fn fill(file: &File, bytes: &mut Vec<u8>, most: u64) -> io::Result<u64> {
-    file.take(most).read_to_end(bytes).map(|count| count as u64)
+/// Reads until `bytes` are full or the file ends, and returns how many were read.
+fn fill(mut file: &File, bytes: &mut [u8]) -> io::Result<usize> {
+    let mut got = 0;
+    while got < bytes.len() {
+        match file.read(&mut bytes[got..]) {
+            Ok(0) => break,
+            Ok(count) => got += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(got)
 }
 
-/// Asks the system to read a regular file that will be read soon. A file that cannot be opened is
-/// left to its reader.
-pub fn ask_for_file(path: &Path) {
-    if let Ok((file, _)) = open_regular(path, MapMode::Read) {
+/// Asks the system to read a regular file that will be read soon, unless its start is in the
+/// system's cache: whether it is there. A file that cannot be opened is left to its reader.
+pub fn ask_for_file(path: &Path) -> bool {
+    let Ok((file, len)) = open_regular(path, MapMode::Read) else { return true };
+    let mut first = [0];
+    let read = preadv2(&file, &mut [IoSliceMut::new(&mut first)], 0, ReadWriteFlags::NOWAIT);
+    // An error other than that it would wait: the file system cannot tell.
+    let is_there = len == 0 || matches!(read, Ok(1..));
+    if !is_there {
         let _ = fadvise(&file, 0, None, Advice::WillNeed);
     }
+    is_there
 }
 
 #[cfg(test)]
@@ -61,9 +79,9 @@ mod tests {
         let mut bytes = vec![7; 100];
         for contents in [b"some bytes".to_vec(), vec![], vec![1; 100_000]] {
             fs::write(&path, &contents).unwrap();
-            ask_for_file(&path);
             read_file(&path, &mut bytes).unwrap();
             assert_eq!(bytes, contents);
+            assert!(ask_for_file(&path), "it was just read");
         }
     }
 

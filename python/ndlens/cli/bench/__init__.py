@@ -8,6 +8,8 @@ and is not installed is left out by name. Results are checked before they are ti
       peers       which packages are here
       apart       one turn in a fresh interpreter
     memory        the memory of processes; the limit of memory
+    processor     the processor's time of processes
+    photographs   files of photographs
     contest       what was measured: figures of every turn, tables, JSON
     chart         contests as a picture
     machine       the machine and versions that figures belong to
@@ -39,6 +41,7 @@ SUMMARY = "Measure ndlens beside the libraries that are installed."
 BENCHMARKS = (
     "crop",
     "resized_crop",
+    "decode",
     "rows",
     "views",
     "subsets",
