@@ -1237,7 +1237,7 @@ def decode_image(
             format or coding that is not decoded.
         OSError: The file cannot be read, such as `FileNotFoundError`.
         TypeError: `source` is neither a path nor bytes.
-        ValueError: `mode` is another word.
+        ValueError: `mode` is another word, or `max_pixels` is negative.
         MemoryError: There is not enough memory for the pixels.
 
     >>> import ndlens as nl

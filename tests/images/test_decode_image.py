@@ -101,6 +101,12 @@ def test_an_unknown_mode_is_answered_by_the_modes() -> None:
     assert (type(caught.value), str(caught.value)) == (ValueError, text)
 
 
+@pytest.mark.parametrize("function", [nl.decode_image, nl.images])
+def test_a_negative_limit_is_refused(function: Any) -> None:
+    with pytest.raises(ValueError, match=r"^max_pixels is -1, expected 0 or more$"):
+        function("x.png", max_pixels=-1)
+
+
 @pytest.mark.parametrize("function", [nl.decode_image, nl.image_info])
 def test_a_source_that_is_neither_a_path_nor_bytes_is_refused(function: Any) -> None:
     with pytest.raises(

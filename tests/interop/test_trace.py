@@ -432,3 +432,14 @@ def test_a_forked_child_goes_on_with_a_trace_of_its_own() -> None:
         assert copies.nbytes == 4
     """
     assert run(script) == (0, "", "")
+
+
+def test_images_that_are_packed_are_noted(tmp_path: Path) -> None:
+    from PIL import Image
+
+    Image.fromarray(np.zeros((4, 6, 3), np.uint8)).save(tmp_path / "x.png")
+    images = nl.images([tmp_path / "x.png"] * 3)
+    with nl.trace() as copies:
+        nl.pack(images, tmp_path / "x.safetensors", progress=False)
+    packed = [record.nbytes for record in copies if record.operation == "nl.pack"]
+    assert packed == [3 * 4 * 6 * 3]

@@ -52,6 +52,12 @@ pub enum Error {
         /// The part of the format.
         what: String,
     },
+    /// A number of pixels that is none.
+    #[error("max_pixels is {got}, expected 0 or more")]
+    NegativeLimit {
+        /// The number.
+        got: i64,
+    },
     /// The name of no mode.
     #[error("mode is {got:?}, expected \"RGB\", \"L\", \"RGBA\" or \"unchanged\"")]
     UnknownMode {
@@ -116,7 +122,8 @@ impl Error {
             | Error::Truncated { .. }
             | Error::Damaged { .. }
             | Error::Unsupported { .. } => ErrorKind::Image,
-            Error::UnknownMode { .. }
+            Error::NegativeLimit { .. }
+            | Error::UnknownMode { .. }
             | Error::Region { .. }
             | Error::Scale { .. }
             | Error::NotEncodable { .. }

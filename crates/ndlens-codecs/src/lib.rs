@@ -9,6 +9,29 @@
 //! then decodes the region that a crop keeps. [`DecodedImage`] is a whole image in memory of its
 //! own.
 //!
+//! ```
+//! use ndlens_codecs::{
+//!     DecodeRegion, DecodeScratch, DecodedImage, ImageMut, Limits, Mode, Scale, open,
+//! };
+//!
+//! let png = b"\x89PNG\x0d\x0a\x1a\x0a\x00\x00\x00\x0dIHDR\x00\x00\x00\x04\x00\x00\x00\x03\
+//!     \x08\x00\x00\x00\x00\x91\x9f\xf1\x1a\x00\x00\x00\x17IDATx\xdac``dbf\xe0\xe2\
+//!     \xe6\xe1e\x10\x11\x15\x13\x07\x00\x02{\x00\x8ba\xf4q\x17\x00\x00\x00\x00IEND\
+//!     \xaeB`\x82";
+//! let mut decoder = open(png, &Limits::default())?;
+//! assert_eq!((decoder.header().height, decoder.header().width), (3, 4));
+//!
+//! let region = DecodeRegion { top: 1, left: 2, height: 2, width: 2 };
+//! let mut pixels = [0; 4];
+//! let out = ImageMut { bytes: &mut pixels, row_stride_bytes: 2 };
+//! decoder.decode(region, Scale::Full, Mode::L, out, &mut DecodeScratch::default())?;
+//! assert_eq!(pixels, [12, 13, 22, 23]);
+//!
+//! let whole = DecodedImage::decode(png, Mode::Rgb, false, &Limits::default())?;
+//! assert_eq!((whole.height, whole.width, whole.channels), (3, 4, 3));
+//! # Ok::<(), ndlens_codecs::Error>(())
+//! ```
+//!
 //! | file | contents |
 //! |---|---|
 //! | `jpeg/` | JPEG |

@@ -10,6 +10,17 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// The limits of a number of pixels that a user gave, or the default.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NegativeLimit`].
+    pub fn of(max_pixels: Option<i64>) -> Result<Self> {
+        let Some(got) = max_pixels else { return Ok(Limits::default()) };
+        let max_pixels = u64::try_from(got).map_err(|_| Error::NegativeLimit { got })?;
+        Ok(Limits { max_pixels })
+    }
+
     /// Refuses an image that is too large.
     pub(crate) fn check(self, height: usize, width: usize) -> Result<()> {
         let limit = self.max_pixels;

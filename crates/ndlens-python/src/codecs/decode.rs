@@ -32,7 +32,7 @@ type Facts = (String, usize, usize, usize, String, u8);
 ///         a format or coding that is not decoded.
 ///     `OSError`: The file cannot be read, such as `FileNotFoundError`.
 ///     `TypeError`: `source` is neither a path nor bytes.
-///     `ValueError`: `mode` is another word.
+///     `ValueError`: `mode` is another word, or `max_pixels` is negative.
 ///     `MemoryError`: There is not enough memory for the pixels.
 #[pyfunction]
 #[pyo3(
@@ -44,11 +44,11 @@ pub(crate) fn decode_image(
     source: &Bound<'_, PyAny>,
     mode: &str,
     orient: bool,
-    max_pixels: Option<u64>,
+    max_pixels: Option<i64>,
 ) -> PyResult<PyView> {
     let _inside = exit::enter(py);
     let mode: Mode = mode.parse().or_raise()?;
-    let limits = max_pixels.map_or_else(Limits::default, |max_pixels| Limits { max_pixels });
+    let limits = Limits::of(max_pixels).or_raise()?;
     let source = ImageSource::extract(source)?;
     trace::before_any(py, OPERATION)?;
     let decoded = || {

@@ -401,11 +401,11 @@ pub(crate) fn images(
     source: &Bound<'_, PyAny>,
     mode: &str,
     orient: bool,
-    max_pixels: Option<u64>,
+    max_pixels: Option<i64>,
 ) -> PyResult<PyImages> {
     let _inside = exit::enter(py);
     let mode: Mode = mode.parse().or_raise()?;
-    let limits = max_pixels.map_or_else(Limits::default, |max_pixels| Limits { max_pixels });
+    let limits = Limits::of(max_pixels).or_raise()?;
     let options = ImageOptions { mode, limits, orient };
     let origin = extract_origin(source)?;
     let encoded = origin.encoded();
