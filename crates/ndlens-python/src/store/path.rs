@@ -15,11 +15,9 @@ pub(crate) fn fsdecode(path: &Bound<'_, PyAny>) -> PyResult<PathBuf> {
 
 /// The string that stands for a path.
 pub(crate) fn text_of<'py>(py: Python<'py>, path: &Path) -> PyResult<Bound<'py, PyAny>> {
-    match path.to_str() {
-        Some(text) => lists::string(py, text),
-        None => {
-            let bytes = lists::plain_bytes(py, path.as_os_str().as_bytes())?;
-            optional::get(py, "os", "fsdecode")?.call1((bytes,))
-        }
+    if let Some(text) = path.to_str() {
+        return lists::string(py, text);
     }
+    let bytes = lists::plain_bytes(py, path.as_os_str().as_bytes())?;
+    optional::get(py, "os", "fsdecode")?.call1((bytes,))
 }
