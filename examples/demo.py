@@ -235,14 +235,21 @@ def train_on_digits() -> float:
     folder = nl.image_folder(root, mode="L")
     train, test = nl.split(folder, [0.8, 0.2], seed=0, stratify=folder["label"])
     to_floats = [T.ToDtype("float32", scale=True), T.Normalize([0.3], [0.35]), T.ChannelsFirst()]
-    loading = {"batch_size": 32, "num_workers": 2, "seed": 0}
-    train_loader = nl.Loader(
-        train,
-        shuffle=True,
-        transforms={"image": [T.RandomResizedCrop(16, scale=(0.7, 1.0)), *to_floats]},
-        **loading,
-    )
-    test_loader = nl.Loader(test, transforms={"image": [T.Resize((16, 16)), *to_floats]}, **loading)
+
+    def loader(
+        part: dict[str, nl.Images | nl.View], shuffle: bool, first: T.Transform
+    ) -> nl.Loader:
+        return nl.Loader(
+            part,
+            batch_size=32,
+            shuffle=shuffle,
+            seed=0,
+            num_workers=2,
+            transforms={"image": [first, *to_floats]},
+        )
+
+    train_loader = loader(train, True, T.RandomResizedCrop(16, scale=(0.7, 1.0)))
+    test_loader = loader(test, False, T.Resize((16, 16)))
 
     torch.manual_seed(0)
     network = torch.nn.Sequential(
@@ -284,9 +291,9 @@ def write_digits(root: Path) -> tuple[int, int]:
     for number, (pixels, label) in enumerate(zip(digits.images, digits.target, strict=True)):
         path = root / str(label) / f"{number:04}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
-        size = tuple(int(side) for side in random.integers(24, 41, 2))
+        width, height = random.integers(24, 41, 2).tolist()
         image = Image.fromarray((pixels * 15).astype(np.uint8))
-        image.resize(size, Image.Resampling.BICUBIC).save(path, quality=90)
+        image.resize((width, height), Image.Resampling.BICUBIC).save(path, quality=90)
         nbytes += path.stat().st_size
     return len(digits.target), nbytes
 
