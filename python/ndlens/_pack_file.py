@@ -144,7 +144,7 @@ class PackFile:
     def progress(self) -> str:
         """How many images are made, and how to go on, in words."""
         if not self.done:
-            return f"none of the {self._plan.total} images is kept"
+            return "no image was made before it, and no unfinished file is left"
         return (
             f"{self.done} of {self._plan.total} images are in the unfinished file "
             f"{self._data_path}; call again to go on after them"

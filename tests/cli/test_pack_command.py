@@ -81,7 +81,7 @@ def test_a_source_that_is_not_there_is_said(photos: Path, tmp_path: Path) -> Non
     for arguments, message in (
         (["none", "x.safetensors"], "none: there is no such folder or file"),
         (["none*.jpg", "x.safetensors"], "no file matches none*.jpg"),
-        (["photos", "none/x.safetensors"], "there is no such folder to write to: 'none'"),
+        (["photos", "none/x.safetensors"], "none: there is no such folder to write to"),
         (
             ["photos/cat", "x.safetensors"],
             "photos/cat has no folder for each class; of images without classes give a quoted "

@@ -184,7 +184,9 @@ def test_calls_that_are_refused_leave_no_file(folder: nl.ImageFolder, tmp_path: 
     Path(folder.samples[0][0]).write_bytes(b"")
     with pytest.raises(nl.ImageError) as failed:
         nl.pack(folder, path, progress=False)
-    assert failed.value.__notes__[0] == "none of the 12 images is kept"
+    assert failed.value.__notes__[0] == (
+        "no image was made before it, and no unfinished file is left"
+    )
     assert names(out) == []
     with pytest.raises(ValueError, match="no image could be packed"):
         nl.pack(folder.images[:1], path, on_error="skip", progress=False)

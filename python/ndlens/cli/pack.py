@@ -121,7 +121,9 @@ def run(arguments: argparse.Namespace, progress: Progress) -> Report:
 
 def _in_options(error: Exception) -> str:
     """An error with its notes, in the options of the command."""
-    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+    text = str(error)
+    if isinstance(error, OSError) and error.filename is not None:
+        text = f"{error.filename}: {error.strerror}"
     text = "; ".join([text, *getattr(error, "__notes__", ())])
     for python, option in OPTIONS:
         text = text.replace(python, option)
