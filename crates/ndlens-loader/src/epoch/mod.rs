@@ -379,7 +379,8 @@ impl Epoch {
         progress
     }
 
-    /// A batch of what was made, with its receipt; None if no item of it is left and it is left out.
+    /// A batch of what was made, with its receipt; None if no item of it is left, and it is left
+    /// out.
     fn finish(
         shared: &Shared,
         tracker: Option<&Arc<Tracker>>,
