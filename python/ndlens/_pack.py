@@ -12,13 +12,16 @@ goes on after the last whole line.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from . import _ndlens
 from ._fields import as_source
+from ._folder import ImageFolder
 from ._pack_file import PackFile, Plan
+from ._torchvision import lowered
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
 
 # Images of one block: some tenths of a second of work, and some tens of MB.
 BLOCK = 256
+# The key of the names of classes in the file's metadata: a JSON list, in the order of the labels.
+CLASSES = "ndlens.classes"
 
 
 class Packed(NamedTuple):
@@ -67,6 +72,32 @@ def _fields_of(source: Any) -> tuple[str, _ndlens.Images, dict[str, Any]]:
     return name, images, others
 
 
+def _metadata_of(source: Any, metadata: Mapping[str, str] | None) -> dict[str, str]:
+    """The caller's metadata, and the names of the classes of an image folder."""
+    given = dict(metadata or {})
+    for key, text in given.items():
+        if not isinstance(key, str) or not isinstance(text, str):
+            raise TypeError(f"metadata must be strings by strings, got {key!r}: {text!r}")
+    if isinstance(source, ImageFolder):
+        if CLASSES in given:
+            raise ValueError(f"metadata has {CLASSES!r}, where pack writes the folder's classes")
+        given[CLASSES] = json.dumps(source.classes, ensure_ascii=False)
+    return given
+
+
+def _steps_of(
+    transforms: Any, quality: int | None, images: _ndlens.Images, threads: int
+) -> list[Any]:
+    """The transforms as a list of ours; those that cannot be packed are refused."""
+    if transforms is None:
+        return []
+    # An iterator gives them once, and they are read twice.
+    given = list(transforms) if isinstance(transforms, Iterator) else transforms
+    steps, _, _ = lowered(given)
+    _ndlens._prepare_images(images, 0, 0, steps, quality, threads)
+    return list(steps)
+
+
 def _options_of(transforms: Any, quality: int | None, images: _ndlens.Images) -> list[str]:
     """What is done to images, in words: a pack that goes on must do the same."""
     return [repr(step) for step in transforms] + [
@@ -100,15 +131,21 @@ def pack(
     `format="jpeg"` as `nl.Items` of bytes, which `nl.images(fields["image"])` reads.
 
     Images are made by threads without the interpreter, and written as they are made: the set may be
-    larger than memory. If the process is killed, the same call goes on where it stopped. The file
-    gets its name when it is whole and on the disk.
+    larger than memory. If the process is killed, the same call goes on after the last whole block
+    of 256 images; if an image fails, after the last image before it. The file gets its name when it
+    is whole and on the disk. A call that is refused leaves no file.
+
+    The names of the classes of an `nl.image_folder` are in the file's metadata, as a JSON list in
+    the order of the labels: `json.loads(nl.open(path).metadata["ndlens.classes"])`.
 
     Args:
         source: `nl.images(..)`, `nl.image_folder(..)`, or a dict with one field of images; other
             fields, such as labels, are kept as they are.
         path: Path of the new file, which ends in ".safetensors". There must be no such file.
         transforms: Transforms of `ndlens.transforms` that draw nothing, such as `[T.Resize(256)]`,
-            which makes the shorter side 256. By default none.
+            which makes the shorter side 256, or torchvision's, a list of v2 transforms or a
+            `v2.Compose`, as `nl.Loader` takes them. Pixels are kept as (height, width, channels)
+            with either. By default none.
         format: "pixels", or "jpeg" for images of uint8 with 1 or 3 channels, which takes about a
             tenth of the bytes, and time when it is loaded.
         quality: Quality of JPEGs, from 1 to 100. Below 90 colours have half the resolution.
@@ -123,10 +160,12 @@ def pack(
 
     Raises:
         FileExistsError: There is a file of this name.
-        OSError, ImageError: An image cannot be read or decoded; the error names it. What was made
-            is kept, and the same call goes on there.
-        ValueError: A transform is random, or an unfinished file beside the path is of other images
-            or other options.
+        FileNotFoundError: There is no such folder to write to.
+        OSError, ImageError: An image cannot be read or decoded; the error names it. The images
+            before it are kept, and the same call goes on after them.
+        TypeError: `source` has no field of images or several, or a transform cannot be compiled.
+        ValueError: A transform is random, there is no image, or an unfinished file beside the path
+            is of other images or other options.
 
     >>> import os, tempfile
     >>> import ndlens as nl
@@ -147,35 +186,39 @@ def pack(
         raise ValueError(f'format must be "pixels" or "jpeg", got {format!r}')
     if on_error not in ("raise", "skip"):
         raise ValueError(f'on_error must be "raise" or "skip", got {on_error!r}')
+    jpeg = quality if format == "jpeg" else None
+    if jpeg is not None and not 1 <= jpeg <= 100:
+        raise ValueError(f"quality must be from 1 to 100, got {quality}")
     if num_workers is None:
         num_workers = len(os.sched_getaffinity(0))
+    threads = max(num_workers, 1)
     name, images, others = _fields_of(source)
-    jpeg = quality if format == "jpeg" else None
-    transforms = list(transforms or ())
+    if not len(images):
+        raise ValueError("there is no image to pack")
+    steps = _steps_of(transforms, jpeg, images, threads)
+    target = os.fsdecode(path)
     plan = Plan(
         name=name,
         total=len(images),
         fingerprint=f"{_ndlens._fingerprint_of_images(images):016x}",
-        options=_options_of(transforms, jpeg, images),
+        options=_options_of(steps, jpeg, images),
         fields=[str(other) for other in others],
-        metadata=dict(metadata or {}),
+        metadata=_metadata_of(source, metadata),
     )
-    target = os.fsdecode(path)
     with PackFile(target, plan, others) as file:
         blocks = list(_blocks(file.done, plan.total))
         for start, stop in _with_bar(blocks, target, show=progress):
             data, dtype, outcomes = _ndlens._prepare_images(
-                images, start, stop, transforms, jpeg, max(num_workers, 1)
+                images, start, stop, steps, jpeg, threads
             )
+            failed = None
             if on_error == "raise":
-                for outcome in outcomes:
-                    if isinstance(outcome, Exception):
-                        outcome.add_note(
-                            f"{target}: {file.done} of {plan.total} images are kept; the same call "
-                            'goes on there, and on_error="skip" leaves such images out'
-                        )
-                        raise outcome
-            file.append(start, data, dtype, outcomes)
+                failed = next((one for one in outcomes if isinstance(one, Exception)), None)
+            file.append(start, data, dtype, outcomes, before=failed)
+            if failed is not None:
+                failed.add_note(file.progress())
+                failed.add_note('on_error="skip" leaves such images out')
+                raise failed
         skipped = file.finish(others)
     return Packed(target, plan.total - len(skipped), skipped)
 

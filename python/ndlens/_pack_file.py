@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import math
 import os
 from array import array
 from dataclasses import dataclass, field
@@ -70,6 +71,11 @@ class _Made:
         self.end, self.dtype = block["end"], block["dtype"] or self.dtype
 
 
+def _itemsize(dtype: str) -> int:
+    """The bytes of an element."""
+    return _ndlens.view(bytes(16)).reinterpret(dtype).itemsize
+
+
 def _kept(source: Any, made: _Made) -> Any:
     """The items of a field that are kept, as `nl.save` takes them."""
     if isinstance(source, _ndlens.View):
@@ -91,6 +97,8 @@ class PackFile:
         hidden = os.path.join(folder, f".{name}")  # noqa: PTH118
         self._path, self._folder = path, folder or "."
         self._data_path, self._journal_path = f"{hidden}.ndlens-pack", f"{hidden}.ndlens-journal"
+        if not os.path.isdir(self._folder):  # noqa: PTH112
+            raise FileNotFoundError(2, "there is no such folder to write to", self._folder)
         if os.path.lexists(path):
             if self._is_named():
                 # A run was killed right after the file got its name.
@@ -119,15 +127,36 @@ class PackFile:
         except BaseException:
             self._journal.close()
             raise
+        self._is_ours = False
         try:
             self._go_on()
+            self._is_ours = True
+            if not self.done:
+                self._check(others)
         except BaseException:
-            self.close()
+            self._leave()
             raise
 
     @property
     def done(self) -> int:
         return self._made.done
+
+    def progress(self) -> str:
+        """How many images are made, and how to go on, in words."""
+        if not self.done:
+            return "no image was made before it, and no unfinished file is left"
+        return (
+            f"{self.done} of {self._plan.total} images are in the unfinished file "
+            f"{self._data_path}; call again to go on after them"
+        )
+
+    def _check(self, others: dict[str, Any]) -> None:
+        """Refuses fields that cannot be saved before an image is made: saves the first items."""
+        self._made.rank, self._made.dtype = 3, "uint8"
+        try:
+            self._side({name: subset(other, slice(1)) for name, other in others.items()})
+        finally:
+            self._made = _Made()
 
     def _go_on(self) -> None:
         """Takes what the journal has, and drops what follows it in both files."""
@@ -172,6 +201,8 @@ class PackFile:
         data: _ndlens.View,
         dtype: str | None,
         outcomes: list[tuple[int, ...] | Exception],
+        *,
+        before: Exception | None = None,
     ) -> None:
         """Writes images, and then their line in the journal: each is on the disk before the next.
 
@@ -180,7 +211,14 @@ class PackFile:
             data: The elements of those that were made, one after the other.
             dtype: Their dtype; None if none was made.
             outcomes: The shape of each image, or the error that it failed with.
+            before: The first error of `outcomes`, if only images before it are to be written.
         """
+        if before is not None:
+            outcomes = outcomes[: outcomes.index(before)]
+            if not outcomes or dtype is None:
+                return
+            shapes = [one for one in outcomes if not isinstance(one, Exception)]
+            data = data[: _itemsize(dtype) * sum(map(math.prod, shapes))]
         made = self._made
         if start != made.done:
             raise ValueError(f"images from {start} on, expected from {made.done} on")
@@ -203,12 +241,13 @@ class PackFile:
         made = self._made
         if not made.kept or made.dtype is None:
             first = f"; the first: {made.skipped[0][1]}" if made.skipped else ""
+            self._remove_hidden()
             raise ValueError(f"{self._path}: no image could be packed{first}")
         others = {name: _kept(other, made) for name, other in others.items()}
         header, tensors = self._side(others)
         end = self._pad(made.end)
         name = self._plan.name
-        itemsize = _ndlens.view(bytes(8)).reinterpret(made.dtype).itemsize
+        itemsize = _itemsize(made.dtype)
         places = {f"{name}.data": (0, end)}
         header[f"{name}.data"] |= {"shape": [end // itemsize], "data_offsets": [0, end]}
         starts = array("q", [0])
@@ -305,6 +344,12 @@ class PackFile:
         self._data.seek(0)
         self._data.write(room.to_bytes(8, "little") + text.ljust(room))
 
+    def _leave(self) -> None:
+        """Closes the files at an error, and removes them if no image is in them."""
+        if self._is_ours and not self.done:
+            self._remove_hidden()
+        self.close()
+
     def close(self) -> None:
         """Leaves the files as they are."""
         self._journal.close()
@@ -319,4 +364,7 @@ class PackFile:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.close()
+        if kind is None:
+            self.close()
+        else:
+            self._leave()

@@ -274,9 +274,10 @@ class Loader(_OfBatches[_Batch_co]):
             truncated photograph. "raise" ends the epoch with its error. "skip" leaves it out of its
             batch, in all fields: that batch is shorter, and the number of batches, their order,
             states and the items of other ranks stay as they are. `skipped` has what was left out. A
-            batch of which no item is left is an error, and so are memory and file descriptors that
-            run out. An epoch that left out ten items or more, and more than 1 % of its items, warns
-            when it ends.
+            batch of which no item is left is left out, too; with several ranks, which must take as
+            many batches, and in pinned memory it is an error. So are memory and file descriptors
+            that run out. An epoch that left out ten items or more, and more than 1 % of its items,
+            warns when it ends.
 
     Raises:
         ValueError: Fields have different lengths, there is no item, a crop is larger than the

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import struct
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +43,7 @@ def test_an_array_is_described_and_tried(tmp_path: Path) -> None:
                 "nbytes": 128 + 40 * 8 * 4,
                 "mapped": True,
                 "metadata": {},
+                "samples": None,
                 "arrays": [
                     {
                         "name": "",
@@ -260,3 +263,26 @@ def test_names_cannot_write_to_the_terminal(tmp_path: Path) -> None:
         done = ndlens_here(tmp_path, "inspect", "--facts", "x.safetensors", *format)
         assert "\x1b" not in done.out
         assert "a\\x1b[2J" in done.out
+
+
+def test_the_fields_of_samples_are_counted(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "x.tar", "w") as tar:
+        for name in ("a.jpg", "a.cls", "b.png", "b.cls", "c.jpg", "c.cls"):
+            info = tarfile.TarInfo(name)
+            info.size = 1 if name.endswith("cls") else 10 + ord(name[0])
+            tar.addfile(info, io.BytesIO(bytes(info.size)))
+    done = ndlens_here(tmp_path, "inspect", "x.tar", "--facts")
+    assert (done.status, done.errors) == (0, "")
+    assert "x.tar: tar archive, 3 samples, 3 fields, " in done.out
+    assert "jpg: present in 2 of 3 samples." in done.out
+    assert "png: present in 1 of 3 samples." in done.out
+    assert "cls: present" not in done.out
+    assert "?" not in done.out.replace("(2, ?)", "")
+    (file,) = ndlens_here(tmp_path, "inspect", "x.tar", "--json").data["files"]
+    assert file["samples"] == 3
+    shown = {each["name"]: (each["shape"], each["nbytes"]) for each in file["arrays"]}
+    assert shown == {
+        "jpg": ([2, None], 2 * 10 + ord("a") + ord("c")),
+        "png": ([1, 10 + ord("b")], 10 + ord("b")),
+        "cls": ([3, 1], 3),
+    }

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
+import tarfile
 from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -310,7 +313,170 @@ def test_photographs_that_are_too_large_together_say_how_many_fit(
     arguments = ["preview", "photographs", "--transforms", "CenterCrop(32)", "--count"]
     assert main([*arguments, "3"]) == 0
     with pytest.raises(Failure, match=r"^4 photographs are more than .* decoded: say --count 3$"):
-        sources.opened(Namespace(path="photographs", shuffle=False, seed=0, count=4, epochs=1))
+        sources.opened(
+            Namespace(path="photographs", shuffle=False, seed=0, count=4, skip=False, field=None)
+        )
+
+
+def outlined(sheet: np.ndarray[Any, Any], item: dict[str, Any]) -> bool:
+    """Whether the original has an orange line."""
+    orange = at(sheet, item["original"]) == (0xFF, 0x7A, 0x1A)
+    return bool(orange.all(axis=2).any())
+
+
+@pytest.mark.parametrize(
+    "transforms",
+    [
+        "v2.RandomCrop(32)",
+        "v2.RandomResizedCrop(32)",
+        "v2.Compose([v2.ToImage(), v2.RandomCrop(32), v2.RandomHorizontalFlip()])",
+    ],
+)
+def test_what_a_first_crop_of_torchvision_keeps_is_outlined(folder: Path, transforms: str) -> None:
+    data, sheet = previewed(folder, "images.npy", "--transforms", transforms, "--side", "56")
+    assert all(outlined(sheet, item) for item in data["items"])
+    data, sheet = previewed(folder, "images.npy", "--transforms", f"v2.Pad(4), {transforms}")
+    assert not any(outlined(sheet, item) for item in data["items"])
+
+
+def in_classes(folder: Path) -> list[str]:
+    """A folder of photographs in folders of their own; their names, in order."""
+    names = []
+    for number, path in enumerate(photographs(folder)):
+        name = f"{'cat' if number < 2 else 'dog'}/{path.name}"
+        (folder / "photographs" / name).parent.mkdir(exist_ok=True)
+        path.rename(folder / "photographs" / name)
+        names.append(name)
+    return names
+
+
+def test_photographs_have_the_names_of_their_folders(tmp_path: Path) -> None:
+    names = in_classes(tmp_path)
+    for path in ("photographs", "photographs/*/*.*g", f"{tmp_path}/photographs/*/*.{{png,jpg}}"):
+        data, _ = previewed(tmp_path, path, "--transforms", "CenterCrop(32)")
+        assert sorted(item["name"] for item in data["items"]) == names
+    data, _ = previewed(tmp_path, "photographs/cat/*.png", "--transforms", "CenterCrop(32)")
+    assert [item["name"] for item in data["items"]] == [name[4:] for name in names[:2]]
+
+
+def test_without_transforms_photographs_of_different_sizes_are_shown_alone(tmp_path: Path) -> None:
+    paths = photographs(tmp_path)
+    data, sheet = previewed(tmp_path, "photographs", "--side", "200")
+    for item, path in zip(data["items"], paths, strict=True):
+        assert item["made"] == []
+        pixels = np.asarray(Image.open(path).convert("RGB"))
+        assert max(pixels.shape) <= 200
+        np.testing.assert_array_equal(at(sheet, item["original"]), enlarged(pixels, 200))
+    shown = ndlens_here(tmp_path, "preview", "photographs").out
+    assert shown.count("the original: there are no transforms") == len(paths)
+
+
+def test_photographs_that_cannot_be_decoded_are_left_out_with_skip(tmp_path: Path) -> None:
+    paths = photographs(tmp_path)
+    paths[1].write_bytes(b"not an image")
+    arguments = ("photographs", "--transforms", "RandomCrop(32)")
+    done = ndlens_here(tmp_path, "preview", *arguments)
+    assert done.status == 2
+    assert "; --skip leaves it out" in done.errors
+    data, sheet = previewed(tmp_path, *arguments, "--skip", "--side", "32")
+    assert [item["item"] for item in data["items"]] == [0, 2, 3]
+    (note,) = data["notes"]
+    assert note.startswith(f"left out: photographs/{paths[1].name}: not a JPEG, PNG or WebP image")
+    loader = nl.Loader(
+        nl.images(paths),
+        batch_size=4,
+        transforms=[T.RandomCrop(32)],
+        on_error="skip",
+        output="numpy",
+    )
+    for item, pixels in zip(data["items"], next(iter(loader)), strict=True):
+        np.testing.assert_array_equal(at(sheet, item["made"][0]["box"]), pixels)
+    for path in paths:
+        path.write_bytes(b"not an image")
+    done = ndlens_here(tmp_path, "preview", *arguments, "--skip")
+    assert done.status == 2
+    assert "no image can be shown: left out: " in done.errors
+
+
+@pytest.mark.parametrize("kind", ["pixels", "jpeg"])
+def test_a_packed_file_is_shown_without_the_name_of_its_field(
+    tmp_path: Path, kind: Literal["pixels", "jpeg"]
+) -> None:
+    in_classes(tmp_path)
+    folder = nl.image_folder(tmp_path / "photographs")
+    nl.pack(folder, tmp_path / "a.safetensors", format=kind, progress=False)
+    data, sheet = previewed(
+        tmp_path, "a.safetensors", "--transforms", "RandomCrop(32)", "--side", "32"
+    )
+    packed: Any = nl.open(tmp_path / "a.safetensors")
+    images = nl.images(packed["image"]) if kind == "jpeg" else packed["image"]
+    loader = nl.Loader(
+        {"image": images},
+        batch_size=4,
+        transforms={"image": [T.RandomCrop(32)]},
+        output="numpy",
+    )
+    for item, pixels in zip(data["items"], next(iter(loader))["image"], strict=True):
+        np.testing.assert_array_equal(at(sheet, item["made"][0]["box"]), pixels)
+    data, _ = previewed(tmp_path, "a.safetensors")
+    assert [item["made"] for item in data["items"]] == [[]] * 4
+    done = ndlens_here(tmp_path, "preview", "a.safetensors", "--field", "none")
+    assert "a.safetensors has no array 'none': its arrays are 'image', 'label'" in done.errors
+
+
+def archives(folder: Path, endings: Sequence[str]) -> list[Path]:
+    """Two archives of two samples each; sample k has an image with `endings[k]`, and "cls"."""
+    paths = photographs(folder)
+    for shard in range(2):
+        with tarfile.open(folder / f"train-{shard:03}.tar", "w") as tar:
+            for number in (2 * shard, 2 * shard + 1):
+                members = {endings[number]: paths[number].read_bytes(), "cls": b"7"}
+                for ending, data in members.items():
+                    info = tarfile.TarInfo(f"s{number}.{ending}")
+                    info.size = len(data)
+                    tar.addfile(info, io.BytesIO(data))
+    return paths
+
+
+def test_images_of_archives_are_shown_under_the_keys_of_samples(tmp_path: Path) -> None:
+    paths = archives(tmp_path, ["png"] * 4)
+    data, sheet = previewed(
+        tmp_path, "train-{000..001}.tar", "--transforms", "RandomCrop(32)", "--side", "32"
+    )
+    assert [item["name"] for item in data["items"]] == ["s0", "s1", "s2", "s3"]
+    assert (
+        'the field is {"image": nl.images(samples["png"])}: draws depend on the name of a '
+        in (data["notes"][0])
+    )
+    loader = nl.Loader(
+        {"image": nl.images(paths)},
+        batch_size=4,
+        transforms={"image": [T.RandomCrop(32)]},
+        output="numpy",
+    )
+    for item, pixels in zip(data["items"], next(iter(loader))["image"], strict=True):
+        np.testing.assert_array_equal(at(sheet, item["made"][0]["box"]), pixels)
+    done = ndlens_here(tmp_path, "preview", "train-000.tar", "--field", "cls")
+    assert done.status == 2
+    assert "ndlens: train-000.tar: s0.cls: not a JPEG, PNG or WebP image" in done.errors
+
+
+def test_samples_without_the_field_are_left_out_with_skip(tmp_path: Path) -> None:
+    archives(tmp_path, ["png", "jpg", "png", "png"])
+    arguments = ("preview", "train-{000..001}.tar", "--transforms", "CenterCrop(32)")
+    done = ndlens_here(tmp_path, *arguments)
+    assert done.status == 2
+    assert (
+        "train-{000..001}.tar has 2 fields of images (png, jpg): say --field NAME; its fields are "
+        "'png', 'cls', 'jpg'" in done.errors
+    )
+    done = ndlens_here(tmp_path, *arguments, "--field", "png")
+    assert "1 of 4 samples have no 'png': say --skip to leave them out" in done.errors
+    data, _ = previewed(tmp_path, *arguments[1:], "--field", "png", "--skip")
+    assert [item["name"] for item in data["items"]] == ["s0", "s2", "s3"]
+    assert "left out: samples without 'png', 1 in all" in data["notes"]
+    done = ndlens_here(tmp_path, *arguments, "--field", "tif")
+    assert "has no field 'tif': its fields are 'png', 'cls', 'jpg'" in done.errors
 
 
 def test_a_damaged_photograph_is_named(tmp_path: Path) -> None:
@@ -336,7 +502,10 @@ def test_a_list_in_a_file_or_a_module_of_the_user_is_imported(folder: Path) -> N
         data, _ = previewed(folder, "images.npy", "--transforms", place)
         assert data["items"] == text["items"]
     for place, message in (
-        ("augment_of_preview:test", "augment_of_preview has no test"),
+        (
+            "augment_of_preview:test",
+            "augment_of_preview has no test; its transforms are train",
+        ),
         ("none_such.py:test", "there is no file none_such.py"),
         (
             "none_such:test",
@@ -474,7 +643,8 @@ def test_drawn_parameters_are_in_words() -> None:
 
 
 MISTAKES = {
-    ("none.npy",): "none.npy",
+    ("none.npy",): "none.npy: there is no such file or folder",
+    ("none/*.jpg",): "no file matches none/*.jpg",
     ("images.npy", "--count", "0"): "--count must be from 1 to 400, got 0",
     ("images.npy", "--count", "401"): "--count must be from 1 to 400, got 401",
     ("images.npy", "--side", "5"): "--side must be from 16 to 2048, got 5",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import random
 import signal
@@ -16,8 +17,10 @@ import numpy as np
 import pytest
 from PIL import Image
 from safetensors import safe_open
+from torchvision.transforms import v2
 
 import ndlens as nl
+from ndlens import _ndlens
 from ndlens import transforms as T
 
 
@@ -51,7 +54,7 @@ def test_pixels_are_those_of_the_images_after_the_transforms(
     assert names(tmp_path / "out") == ["set.safetensors"]
     opened: Any = nl.open(path)
     assert list(opened) == ["image", "label"]
-    assert opened.metadata == {"made": "today"}
+    assert opened.metadata == {"made": "today", "ndlens.classes": '["cat", "dog"]'}
     assert opened["label"].tolist() == folder.targets
     for image, source in zip(opened["image"], folder.images, strict=True):
         expected = T.replay([T.Resize(24)], source[None], [{}])[0]
@@ -96,7 +99,7 @@ def test_jpeg_is_kept_as_bytes(folder: nl.ImageFolder, tmp_path: Path) -> None:
     assert len(images) == 12
     assert images[0].shape == (24, 27, 3)
     assert Image.open(io.BytesIO(opened["image"][0])).format == "JPEG"
-    with pytest.raises(ValueError, match=r"pixels of shape .* cannot be a JPEG of quality 0"):
+    with pytest.raises(ValueError, match="quality must be from 1 to 100, got 0"):
         nl.pack(folder, tmp_path / "bad.safetensors", format="jpeg", quality=0, progress=False)
 
 
@@ -115,9 +118,10 @@ def test_images_that_fail_are_named_or_left_out(folder: nl.ImageFolder, tmp_path
     path = tmp_path / "set.safetensors"
     with pytest.raises(nl.ImageError, match=str(bad)) as failed:
         nl.pack(folder, path, progress=False)
+    hidden = tmp_path / ".set.safetensors.ndlens-pack"
     assert failed.value.__notes__ == [
-        f'{path}: 0 of 12 images are kept; the same call goes on there, and on_error="skip" '
-        "leaves such images out"
+        f"4 of 12 images are in the unfinished file {hidden}; call again to go on after them",
+        'on_error="skip" leaves such images out',
     ]
     assert not path.exists()
     packed = nl.pack(folder, path, on_error="skip", progress=False)
@@ -155,6 +159,104 @@ def test_what_cannot_be_packed_is_refused_in_words(folder: nl.ImageFolder, tmp_p
         nl.pack(folder, path, on_error="no")  # type: ignore[arg-type]  # what is tested
 
 
+def test_calls_that_are_refused_leave_no_file(folder: nl.ImageFolder, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    path = out / "set.safetensors"
+    refused: list[tuple[Any, dict[str, Any]]] = [
+        (folder, {"transforms": [T.RandomCrop(8)]}),
+        (folder, {"transforms": v2.Compose([v2.RandomCrop(8)])}),
+        (folder, {"transforms": [v2.GaussianBlur(3)]}),
+        (folder, {"transforms": T.Resize(8)}),
+        (folder, {"metadata": {"made": 3}}),
+        (folder, {"metadata": {"ndlens.classes": "[]"}}),
+        (folder, {"format": "jpeg", "quality": 300}),
+        (folder, {"format": "jpeg", "transforms": [T.ToDtype("float32")]}),
+        (folder.images[:0], {}),
+        ({"image": folder.images, "image.data": np.arange(12)}, {}),
+    ]
+    for source, options in refused:
+        with pytest.raises((TypeError, ValueError)):
+            nl.pack(source, path, progress=False, **options)
+        assert names(out) == [], options
+    with pytest.raises(FileNotFoundError, match="there is no such folder to write to"):
+        nl.pack(folder, out / "none" / "set.safetensors", progress=False)
+    Path(folder.samples[0][0]).write_bytes(b"")
+    with pytest.raises(nl.ImageError) as failed:
+        nl.pack(folder, path, progress=False)
+    assert failed.value.__notes__[0] == (
+        "no image was made before it, and no unfinished file is left"
+    )
+    assert names(out) == []
+    with pytest.raises(ValueError, match="no image could be packed"):
+        nl.pack(folder.images[:1], path, on_error="skip", progress=False)
+    assert names(out) == []
+
+
+def test_images_before_one_that_fails_are_kept(
+    folder: nl.ImageFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, path = tmp_path / "whole.safetensors", tmp_path / "set.safetensors"
+    Path(folder.samples[7][0]).write_bytes(b"")
+    steps = [T.ToDtype("float32")]
+    nl.pack(folder, whole, transforms=steps, on_error="skip", progress=False)
+    with pytest.raises(nl.ImageError):
+        nl.pack(folder, path, transforms=steps, progress=False)
+    prepared: list[tuple[int, int]] = []
+    prepare = _ndlens._prepare_images
+
+    def noted(images: nl.Images, start: int, stop: int, *rest: Any) -> Any:
+        prepared.append((start, stop))
+        return prepare(images, start, stop, *rest)
+
+    monkeypatch.setattr(_ndlens, "_prepare_images", noted)
+    nl.pack(folder, path, transforms=steps, on_error="skip", progress=False)
+    assert prepared == [(0, 0), (7, 12)]  # the first checks the transforms
+    assert path.read_bytes() == whole.read_bytes()
+
+
+def test_torchvisions_transforms_are_taken_as_the_loader_takes_them(
+    folder: nl.ImageFolder, tmp_path: Path
+) -> None:
+    made: list[bytes] = []
+    for number, steps in enumerate(
+        (
+            [T.Resize(24), T.CenterCrop(20)],
+            v2.Compose([v2.ToImage(), v2.Resize(24), v2.CenterCrop(20)]),
+            [v2.Resize(24), T.CenterCrop(20)],
+        )
+    ):
+        path = tmp_path / f"{number}.safetensors"
+        nl.pack(folder, path, transforms=steps, progress=False)
+        made.append(path.read_bytes())
+    assert made[0] == made[1] == made[2]
+    opened: Any = nl.open(tmp_path / "1.safetensors")
+    steps = v2.Compose([v2.Resize(24), v2.CenterCrop(20)])
+    for batch in nl.Loader(folder, batch_size=12, transforms={"image": steps}, output="numpy"):
+        assert np.array_equal(
+            np.stack([item.numpy() for item in opened["image"]]),
+            batch["image"].transpose(0, 2, 3, 1),
+        )
+    with pytest.raises(
+        ValueError, match="RandomHorizontalFlip is random, and images that are packed"
+    ):
+        nl.pack(folder, tmp_path / "x.safetensors", transforms=[v2.RandomHorizontalFlip()])
+
+
+def test_the_names_of_classes_are_in_the_metadata(folder: nl.ImageFolder, tmp_path: Path) -> None:
+    path = tmp_path / "set.safetensors"
+    nl.pack(folder, path, progress=False)
+    opened: Any = nl.open(path)
+    classes = json.loads(opened.metadata["ndlens.classes"])
+    assert [classes[label] for label in opened["label"].tolist()] == ["cat"] * 6 + ["dog"] * 6
+    with pytest.raises(ValueError, match=r"metadata has 'ndlens\.classes', where pack writes"):
+        nl.pack(folder, tmp_path / "x.safetensors", metadata={"ndlens.classes": "[]"})
+    # Fields that are no folder have none, and the caller may name them.
+    nl.pack(dict(folder), tmp_path / "y.safetensors", metadata={"ndlens.classes": "[]"})
+    named: Any = nl.open(tmp_path / "y.safetensors")
+    assert named.metadata == {"ndlens.classes": "[]"}
+
+
 PROGRAM = """
 import sys, time
 import ndlens as nl
@@ -162,9 +264,9 @@ from ndlens import transforms as T
 from ndlens import _pack, _pack_file
 _pack.BLOCK = 4
 append = _pack_file.PackFile.append
-def slowly(*arguments):
+def slowly(*arguments, **options):
     time.sleep(0.01)
-    append(*arguments)
+    append(*arguments, **options)
 _pack_file.PackFile.append = slowly
 nl.pack(nl.image_folder(sys.argv[1]), sys.argv[2], transforms=[T.Resize(16)], num_workers=2)
 """

@@ -72,6 +72,20 @@ def test_every_small_size_is_that_of_pillow(sampling: str) -> None:
                 assert np.array_equal(got, expected), (height, width, progressive)
 
 
+def test_noise_at_the_lowest_qualities_is_that_of_pillow() -> None:
+    # Coefficients beyond those of any image, whose sums are cut off on the way.
+    random = np.random.default_rng(0)
+    for number in range(240):
+        shape = (*random.integers(1, 60, 2), 3)
+        extremes = random.choice([0, 255], shape) if number % 2 else random.integers(0, 256, shape)
+        image = Image.fromarray(extremes.astype(np.uint8))
+        quality, subsampling = (1, 2, 5, 10)[number % 4], number // 4 % 3
+        data = by_pillow(
+            image, quality=quality, subsampling=subsampling, progressive=number % 5 == 0
+        )
+        np.testing.assert_array_equal(ours(data), decoded.by_pillow(data))
+
+
 def test_components_named_rgb_are_rgb() -> None:
     data = bytearray(by_pillow(IMAGE, keep_rgb=True))
     place = data.index(b"Adobe") - 4

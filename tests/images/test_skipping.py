@@ -132,17 +132,61 @@ def test_only_the_first_hundred_are_named(tmp_path: Path) -> None:
     assert [name for _, name, _ in loads.skipped.items] == missing[:100]
 
 
-def test_a_batch_of_which_nothing_is_left_is_an_error(tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_batch_of_which_nothing_is_left_is_left_out(tmp_path: Path, workers: int) -> None:
+    missing = [str(tmp_path / f"missing{number}") for number in range(7)]
+    good = write(tmp_path, 8)
+    paths = good[:5] + missing[:5] + good[5:] + missing[5:]
+    loads = loader(paths, shuffle=False, num_workers=workers)
+    epoch: Any = iter(loads)
+    assert len(loads) == len(epoch) == 3
+    assert next(epoch)["number"].tolist() == [0, 1, 2, 3, 4]
+    state = loads.state_dict()
+    assert next(epoch)["number"].tolist() == [10, 11, 12]
+    assert len(epoch) == 0
+    assert list(epoch) == []
+    assert loads.skipped.count == 7
+    # The next epoch begins, and a state from before the batch goes on after it.
+    assert sum(len(batch["number"]) for batch in loads) == 8
+    again = loader(paths, shuffle=False, num_workers=workers)
+    again.load_state_dict(state)
+    assert [batch["number"].tolist() for batch in again] == [[10, 11, 12]]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_one_item_in_a_batch_is_left_out_like_any_other(paths: list[str], workers: int) -> None:
+    loads = loader(paths, batch_size=1, num_workers=workers, seed=3)
+    numbers = sorted(number for batch in loads for number in batch["number"].tolist())
+    assert numbers == [place for place in range(23) if place not in BAD]
+    # A sampler's items, and the last batches of the epoch.
+    loads = loader(paths, batch_size=1, num_workers=workers, shuffle=False, sampler=[3, 0, 7, 8])
+    assert [batch["number"].tolist() for batch in loads] == [[0]]
+    assert loads.skipped.count == 3
+
+
+def test_a_batch_that_ranks_or_an_index_ask_for_is_an_error_if_nothing_is_left(
+    tmp_path: Path,
+) -> None:
     paths = write(tmp_path, 5) + [str(tmp_path / f"missing{number}") for number in range(5)]
+    message = (
+        "no item of batch 1 is left: all {} failed; the first: "
+        f'field "image", item {{}}: {paths[5]}: No such file or directory (os error 2)'
+    )
     for workers in (0, 2):
-        epoch = iter(loader(paths, shuffle=False, num_workers=workers))
+        # All ranks must take as many batches.
+        loads = loader(
+            paths, shuffle=False, batch_size=2, num_workers=workers, rank=1, world_size=2
+        )
+        epoch = iter(loads)
         next(epoch)
         with pytest.raises(FileNotFoundError) as error:
             next(epoch)
-        assert str(error.value) == (
-            'no item of batch 1 is left: all 5 failed; the first: field "image", item 5: '
-            f"{paths[5]}: No such file or directory (os error 2)"
-        )
+        assert str(error.value) == message.format(2, 5)
+    loads = loader(paths, shuffle=False)
+    planned = list(loads.batch_sampler)
+    with pytest.raises(FileNotFoundError) as error:
+        loads.dataset.__getitems__(planned[1])
+    assert str(error.value) == message.format(5, 5)
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -250,7 +294,7 @@ def test_arrays_are_left_out_too(tmp_path: Path) -> None:
 
 def test_a_file_that_changes_during_an_epoch_is_read_as_it_is_then(tmp_path: Path) -> None:
     paths = write(tmp_path, 4)
-    loads = loader(paths, batch_size=1, shuffle=False)
+    loads = loader(paths, batch_size=1, shuffle=False, on_error="raise")
     epoch = iter(loads)
     next(epoch)
     Path(paths[1]).write_bytes(b"")

@@ -37,6 +37,9 @@ const SAMPLINGS: [SamplingFactor; 9] = [
 
 /// How far two inverse DCTs and two conversions to RGB may be apart: both round.
 const APART: u8 = 4;
+/// The least quality that zune-jpeg is compared at. Steps of 255 round to coefficients beyond those
+/// of any image, whose sums each decoder cuts off in its own way; `tests/images` has libjpeg's.
+const LEAST_COMPARED: u8 = 50;
 
 fn run(data: &[u8]) {
     match data.split_first() {
@@ -75,7 +78,7 @@ fn encoded(u: &mut Unstructured<'_>) -> Result<()> {
     let [(bytes, rgb), (_, progressive)] = &mut decoded;
     assert!(rgb == progressive, "an image differs if it is progressive");
     let is_full = matches!(sampling, SamplingFactor::F_1_1 | SamplingFactor::R_4_4_4);
-    if channels == 1 || (channels == 3 && is_full) {
+    if quality >= LEAST_COMPARED && (channels == 1 || (channels == 3 && is_full)) {
         let options = DecoderOptions::default().set_strict_mode(true);
         let mut decoder = JpegDecoder::new_with_options(ZCursor::new(&*bytes), options);
         let theirs = decoder.decode().expect("an image that zune-jpeg decodes");

@@ -31,7 +31,7 @@
 //! 3. An error stops its batch. `next` returns it when that batch is due, after all batches before
 //!    it, and the epoch ends. If a batch has several errors, `next` returns that of the first item,
 //!    whatever the threads did. Labels that cannot be mixed are errors of their items. An item that
-//!    is left out is no error, unless nothing is left of its batch.
+//!    is left out is no error; see `Epoch::finish` for a batch of which nothing is left.
 //! 4. A panic in a worker is an error of this kind.
 //! 5. If batch memory is [`BatchMemory::Supplied`], a batch begins only once there is memory for
 //!    it. A consumer that waits for a batch without having supplied its memory gets an error: a
@@ -358,26 +358,55 @@ impl Epoch {
         if self.is_forked() {
             return Progress::Batch(Err(Error::Forked));
         }
-        let progress = if self.workers.is_empty() { self.make_here() } else { self.wait(patience) };
+        let deadline = deadline_after(patience);
+        let progress = loop {
+            let progress = if self.workers.is_empty() {
+                self.make_here(Empty::LeaveOut)
+            } else {
+                self.wait(deadline)
+            };
+            if let Some(progress) = progress {
+                break progress;
+            }
+            // The batch is left out, and the next one follows, once its items were read.
+            if self.shared.lock().feed.as_ref().is_some_and(|feed| !feed.has_batch()) {
+                break Progress::Pending;
+            }
+        };
         if matches!(progress, Progress::Finished) {
             self.scratch = ItemScratch::default();
         }
         progress
     }
 
-    /// A batch of what was made, with its receipt.
+    /// A batch of what was made, with its receipt; None if no item of it is left, and it is left
+    /// out.
     fn finish(
         shared: &Shared,
         tracker: Option<&Arc<Tracker>>,
+        batch: usize,
         mut making: Making,
-    ) -> Result<Batch> {
+        empty: Empty,
+    ) -> Result<Option<Batch>> {
         let note = making.note.take();
         if making.notes.has_skipped() {
+            let items = making.places.len();
+            let is_empty = making.notes.kept(items)?.is_empty();
+            let leaves_out = match empty {
+                Empty::LeaveOut => shared.plan.may_leave_out_batches(),
+                Empty::Refuse => false,
+            };
+            if is_empty && !leaves_out {
+                return Err(making.notes.nothing_left(batch, items));
+            }
             shared.skipped.add(making.notes.skipped());
+            if is_empty {
+                return Ok(None);
+            }
         }
         let mut batch = shared.plan.finish(making)?;
         batch.receipt = tracker.map(|tracker| shared.receipt(&shared.lock(), tracker, note));
-        Ok(batch)
+        Ok(Some(batch))
     }
 
     /// Skips the next batch, which is not made, and counts it as handed out. Returns its items, or
@@ -428,7 +457,7 @@ impl Epoch {
             // An earlier error was of another batch.
             window.stop = false;
         }
-        match self.make_here() {
+        match self.make_here(Empty::Refuse)? {
             Progress::Batch(batch) => Some(batch),
             Progress::Pending | Progress::Finished => None,
         }
@@ -470,14 +499,15 @@ impl Epoch {
         self.shared.plan.shard
     }
 
-    fn make_here(&mut self) -> Progress {
+    /// Makes the next batch; None if it is left out.
+    fn make_here(&mut self, empty: Empty) -> Option<Progress> {
         let Epoch { shared, tracker, scratch, .. } = self;
         let plan = &shared.plan;
         let (batch, begun, is_read) = {
             let window = &mut *shared.lock();
             let batch = window.taken;
             if window.stop || batch == shared.batches(window) {
-                return Progress::Finished;
+                return Some(Progress::Finished);
             }
             window.taken += 1;
             let is_read = window.feed.as_ref().is_none_or(Feed::has_batch);
@@ -501,24 +531,22 @@ impl Epoch {
                 plan.fit_mixture(&mut making)?;
             }
             work(&making, BatchStage::Mixing, making.mixture.as_ref().map_or(0, Mixture::pieces))?;
-            Epoch::finish(shared, tracker.as_ref(), making)
+            Epoch::finish(shared, tracker.as_ref(), batch, making, empty)
         });
         if made.is_err() {
             shared.lock().stop = true;
         }
-        Progress::Batch(made)
+        made.transpose().map(Progress::Batch)
     }
 
-    /// Waits for the batch that is due, and helps to make it meanwhile.
-    fn wait(&mut self, patience: Duration) -> Progress {
+    /// Waits for the batch that is due, and helps to make it meanwhile; None if it is left out.
+    fn wait(&mut self, deadline: Instant) -> Option<Progress> {
         let Epoch { shared, scratch, .. } = self;
         let plan = &shared.plan;
-        // A year stands for no limit: its instant can be represented.
-        let deadline = Instant::now() + patience.min(Duration::from_hours(24 * 365));
         let mut window = shared.lock();
         loop {
             if window.taken == shared.batches(&window) || window.stop {
-                return Progress::Finished;
+                return Some(Progress::Finished);
             }
             if window.batches.front().is_some_and(InFlight::is_done) {
                 break;
@@ -527,15 +555,15 @@ impl Epoch {
                 && window.feed.as_ref().is_some_and(|feed| !feed.has_batch())
             {
                 window.stop = true;
-                return Progress::Batch(Err(Error::NotRead { batch: window.taken }));
+                return Some(Progress::Batch(Err(Error::NotRead { batch: window.taken })));
             }
             if plan.memory == BatchMemory::Supplied && window.supply.batches == window.taken {
                 window.stop = true;
-                return Progress::Batch(Err(Error::NotSupplied { batch: window.taken }));
+                return Some(Progress::Batch(Err(Error::NotSupplied { batch: window.taken })));
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Progress::Pending;
+                return Some(Progress::Pending);
             }
             if let Some(claim) = shared.claim_meanwhile(&mut window) {
                 drop(window);
@@ -552,8 +580,9 @@ impl Epoch {
             }
         }
         let Some(InFlight { making, failure, .. }) = window.batches.pop_front() else {
-            return Progress::Pending;
+            return Some(Progress::Pending);
         };
+        let batch = window.taken;
         window.taken += 1;
         if failure.is_some() {
             window.stop = true;
@@ -561,17 +590,32 @@ impl Epoch {
         drop(window);
         self.shared.work.notify_all();
         if let Some(failure) = failure {
-            return Progress::Batch(Err(failure.error));
+            return Some(Progress::Batch(Err(failure.error)));
         }
         let making = Arc::into_inner(making)
             .expect("workers give up a batch's memory before they call it done");
-        let finished = Epoch::finish(&self.shared, self.tracker.as_ref(), making);
+        let (shared, tracker) = (&self.shared, self.tracker.as_ref());
+        let finished = Epoch::finish(shared, tracker, batch, making, Empty::LeaveOut);
         if finished.is_err() {
             self.shared.lock().stop = true;
             self.shared.work.notify_all();
         }
-        Progress::Batch(finished)
+        finished.transpose().map(Progress::Batch)
     }
+}
+
+/// The treatment of a batch of which no item is left.
+#[derive(Debug, Clone, Copy)]
+enum Empty {
+    /// It is left out, where the plan allows that.
+    LeaveOut,
+    /// It is an error: the caller asked for this batch.
+    Refuse,
+}
+
+/// The instant after `patience`. A year stands for no limit: its instant can be represented.
+fn deadline_after(patience: Duration) -> Instant {
+    Instant::now() + patience.min(Duration::from_hours(24 * 365))
 }
 
 impl Iterator for Epoch {

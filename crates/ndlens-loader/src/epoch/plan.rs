@@ -266,13 +266,10 @@ impl EpochPlan {
     /// # Safety
     ///
     /// All items of the batch are made, and no other thread reads or writes it.
-    unsafe fn compact(&self, batch: usize, making: &Making) -> Result<(), Box<Failure>> {
+    unsafe fn compact(&self, making: &Making) -> Result<(), Box<Failure>> {
         let failed = |error| Box::new(Failure { row: 0, error });
         let rows = making.places.len();
         let kept = making.notes.kept(rows).map_err(failed)?;
-        if kept.is_empty() {
-            return Err(failed(making.notes.nothing_left(batch, rows)));
-        }
         for (field, slab) in self.fields.iter().zip(&making.slabs) {
             let nbytes = field.pipeline.nbytes();
             for (to, &from) in kept.iter().enumerate().filter(|&(to, &from)| to != from) {
@@ -293,8 +290,16 @@ impl EpochPlan {
             return Ok(());
         };
         let items = making.notes.kept(making.places.len())?.len();
-        making.mixture = Some(mixture.of_fewer(mixer, &self.fields, items)?);
+        if items > 0 {
+            making.mixture = Some(mixture.of_fewer(mixer, &self.fields, items)?);
+        }
         Ok(())
+    }
+
+    /// Whether a batch of which no item is left may be left out as a whole. All ranks must take as
+    /// many batches, and memory is supplied for each batch.
+    pub(crate) fn may_leave_out_batches(&self) -> bool {
+        self.shard.world_size == 1 && self.memory == BatchMemory::Pooled
     }
 
     /// As [`make`](Self::make), [`compact`](Self::compact) or [`mix`](Self::mix), with a panic as
@@ -317,7 +322,7 @@ impl EpochPlan {
         let done = catch_unwind(AssertUnwindSafe(|| unsafe {
             match stage {
                 BatchStage::Items => self.make(making, range, scratch),
-                BatchStage::Compacting => self.compact(batch, making),
+                BatchStage::Compacting => self.compact(making),
                 BatchStage::Mixing => self.mix(making, range, scratch),
             }
         }));

@@ -2,10 +2,10 @@
 //!
 //! A walk reads a header for each member, from everywhere in the archive: minutes for a large one
 //! on a cold disk. So the result is written to `.NAME.ndlens-index` in the archive's directory, and
-//! read from there while the archive has the same size and time of modification.
+//! read from there while the archive has the same size and times and is the same file.
 //!
 //! ```text
-//!  | magic, size, modified | counts | key ends | keys | ends | names .. | members .. | CRC-32 |
+//!  | magic, stamp | counts | key ends | keys | ends | names .. | members .. | CRC-32 |
 //! ```
 //!
 //! It is only a cache. One that is stale, damaged or of another version is made anew, and it is not
@@ -34,8 +34,8 @@ use crate::os::reading::{Section, read_fully};
 /// The first bytes of an index. The last is the version of its layout and of the grouping.
 const MAGIC: [u8; 8] = *b"NDLSMPL\x01";
 
-/// Numbers before the lists: size, time in two parts, and five counts.
-const NUMBERS: usize = 8;
+/// Numbers before the lists: those of the stamp, and five counts.
+const NUMBERS: usize = 11;
 
 /// Time after which an archive that is modified again has another time of modification, also on
 /// file systems with coarse clocks.
@@ -49,12 +49,17 @@ fn index_path(path: &Path) -> Option<PathBuf> {
     Some(path.with_file_name(name))
 }
 
-/// The size and the time of modification of an archive.
+/// The size of an archive, the time of its modification, and the file itself: by its number and the
+/// time of its last change, which no program sets. A copy with the time of another file, as
+/// `rsync --times` and `cp -p` make it, has another stamp.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Stamp {
     size: u64,
     seconds: i64,
     nanoseconds: i64,
+    inode: u64,
+    changed_seconds: i64,
+    changed_nanoseconds: i64,
 }
 
 impl Stamp {
@@ -63,6 +68,9 @@ impl Stamp {
             size: metadata.len(),
             seconds: metadata.mtime(),
             nanoseconds: metadata.mtime_nsec(),
+            inode: metadata.ino(),
+            changed_seconds: metadata.ctime(),
+            changed_nanoseconds: metadata.ctime_nsec(),
         }
     }
 }
@@ -146,6 +154,9 @@ fn encode(stamp: Stamp, table: &SampleTable) -> ndlens_core::Result<Vec<u8>> {
     bytes.extend(stamp.size.to_le_bytes());
     bytes.extend(stamp.seconds.to_le_bytes());
     bytes.extend(stamp.nanoseconds.to_le_bytes());
+    bytes.extend(stamp.inode.to_le_bytes());
+    bytes.extend(stamp.changed_seconds.to_le_bytes());
+    bytes.extend(stamp.changed_nanoseconds.to_le_bytes());
     bytes.extend(counts.iter().flat_map(|&count| (count as u64).to_le_bytes()));
     let wide = |bytes: &mut Vec<u8>, list: &[u64]| {
         bytes.extend(list.iter().flat_map(|number| number.to_le_bytes()));
@@ -178,6 +189,9 @@ fn decode(bytes: &[u8], stamp: Stamp) -> Option<SampleTable> {
         size: rest.number()?,
         seconds: rest.number()? as i64,
         nanoseconds: rest.number()? as i64,
+        inode: rest.number()?,
+        changed_seconds: rest.number()? as i64,
+        changed_nanoseconds: rest.number()? as i64,
     };
     if got != stamp {
         return None;
@@ -243,7 +257,14 @@ mod tests {
     use super::*;
     use crate::format::tar::TarMember;
 
-    const STAMP: Stamp = Stamp { size: 10_240, seconds: -7, nanoseconds: 123 };
+    const STAMP: Stamp = Stamp {
+        size: 10_240,
+        seconds: -7,
+        nanoseconds: 123,
+        inode: 11,
+        changed_seconds: 9,
+        changed_nanoseconds: 456,
+    };
 
     fn table() -> SampleTable {
         let mut grouping = Grouping::default();
@@ -272,6 +293,9 @@ mod tests {
             Stamp { size: 10_241, ..STAMP },
             Stamp { seconds: 7, ..STAMP },
             Stamp { nanoseconds: 124, ..STAMP },
+            Stamp { inode: 12, ..STAMP },
+            Stamp { changed_seconds: 10, ..STAMP },
+            Stamp { changed_nanoseconds: 457, ..STAMP },
         ] {
             assert_eq!(decode(&bytes, stamp), None);
         }

@@ -103,6 +103,8 @@ def _table(
     if shown < len(facts.arrays):
         more = len(facts.arrays) - shown
         table.notes.append(f"{more:,} more arrays are not shown: say --all.")
+    if facts.samples is not None:
+        table.notes += _presence(facts.arrays, facts.samples)
     if len(facts.arrays) > 1:
         table.notes.append(_by_dtype(facts.arrays))
     table.notes += [f"Metadata: {key} = {value!r}." for key, value in facts.metadata.items()]
@@ -112,14 +114,27 @@ def _table(
 
 def _title(facts: FileFacts) -> str:
     count = len(facts.arrays)
+    what = "array" if facts.samples is None else "field"
+    samples = [] if facts.samples is None else [f"{facts.samples:,} samples"]
     parts = [
         facts.format or "?",
-        f"{count:,} array{'' if count == 1 else 's'}",
+        *samples,
+        f"{count:,} {what}{'' if count == 1 else 's'}",
         "?" if facts.nbytes is None else size_text(facts.nbytes),
     ]
     if facts.mapped is not None:
         parts.append("mapped" if facts.mapped else "read into memory")
     return f"{facts.path}: {', '.join(parts)}"
+
+
+def _presence(fields: list[ArrayFacts], samples: int) -> list[str]:
+    """In how many samples each field is: a sentence for those that some samples lack."""
+    notes = [
+        f"{field.name}: present in {field.shape[0]:,} of {samples:,} samples."
+        for field in fields
+        if field.shape[0] != samples
+    ]
+    return notes or [f"Each field is present in all {samples:,} samples."]
 
 
 def _cell(array: ArrayFacts, taken: Taken | None, taker: Consumer) -> str:
@@ -206,6 +221,7 @@ def _data(facts: FileFacts, tried: list[dict[str, Taken]]) -> dict[str, Any]:
         "nbytes": facts.nbytes,
         "mapped": facts.mapped,
         "metadata": facts.metadata,
+        "samples": facts.samples,
         "arrays": [
             {
                 "name": array.name,

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import ndlens as nl
 
+from ..archives import lacking
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -51,6 +53,7 @@ class FileFacts:
     mapped: bool | None = None  # None where there is no array, or no /proc
     metadata: dict[str, str] = field(default_factory=dict)
     arrays: list[ArrayFacts] = field(default_factory=list)
+    samples: int | None = None  # of tar archives
     error: str | None = None
 
 
@@ -87,7 +90,8 @@ def read_facts(path: str, mode: str) -> FileFacts:
         if isinstance(opened, nl.Samples):
             facts.format = "tar archive"
             facts.nbytes = sum(Path(archive).stat().st_size for archive in opened.archives)
-            facts.arrays.extend(_array_of(opened, name, path) for name in opened)
+            facts.samples = len(opened.sample_keys)
+            facts.arrays.extend(_field_of(opened, name) for name in opened)
         else:
             facts.format = _format(path, opened)
             facts.nbytes = _size(path)
@@ -112,7 +116,17 @@ def read_facts(path: str, mode: str) -> FileFacts:
     return facts
 
 
-def _array_of(arrays: nl.Arrays | nl.Samples, name: str, path: str) -> ArrayFacts:
+def _field_of(samples: nl.Samples, name: str) -> ArrayFacts:
+    """A field of the samples that have it."""
+    without = lacking(samples, name)
+    having: Any = samples.select(name, missing="skip") if without else samples
+    items = having[name]
+    facts = _facts_of(name, items)
+    facts.nbytes = sum(items.shapes.reshape(-1).tolist())
+    return facts
+
+
+def _array_of(arrays: nl.Arrays, name: str, path: str) -> ArrayFacts:
     try:
         return _facts_of(name, arrays[name])
     except ERRORS as error:

@@ -34,7 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of the command."""
     parser.add_argument(
         "path",
-        help="a file that nl.open opens, a quoted pattern of shards, or a folder of photographs",
+        help="a file that nl.open opens, a quoted pattern of shards, of tar archives or of "
+        "photographs, or a folder of photographs",
     )
     parser.add_argument(
         "--transforms",
@@ -50,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="the loader's seed")
     parser.add_argument("--shuffle", action="store_true", help="take the loader's shuffled order")
-    parser.add_argument("--field", metavar="NAME", help="the array to show, of a file of several")
+    parser.add_argument("--field", metavar="NAME", help="the array or the field of samples to show")
     parser.add_argument(
         "--channels",
         choices=["first", "last"],
@@ -64,6 +65,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=_DEFAULT_SIDE,
         metavar="PIXELS",
         help="side of the square that an image is fitted into",
+    )
+    parser.add_argument(
+        "--skip",
+        action="store_true",
+        help="leave out photographs that cannot be read or decoded, and samples without one",
     )
     parser.add_argument("--out", default="preview.png", metavar="FILE", help="the picture")
 
@@ -117,6 +123,8 @@ def _report(
 ) -> Report:
     table = Table(f"{arguments.out}: {size[0]} x {size[1]} pixels", ["item", "epoch", "drawn"])
     for item in items:
+        if not item.made:
+            table.rows.append([item.name, "", "the original: there are no transforms"])
         for made in item.made:
             table.rows.append(
                 [item.name, str(made.epoch), "; ".join(drawn_text(made.params)) or "nothing"]

@@ -30,6 +30,7 @@ _PLACE = re.compile(r"(?P<module>[\w./~-]+):(?P<name>[A-Za-z_]\w*(\.[A-Za-z_]\w*
 _OURS = {"T", "transforms"}
 _LONGEST = 10_000
 _SHOWN = 90
+_NAMES_SHOWN = 12
 
 
 def transforms_of(text: str) -> Any:
@@ -228,9 +229,30 @@ def _of_module(module: str, name: str) -> Any:
     found: Any = loaded
     for attribute in name.split("."):
         if not hasattr(found, attribute):
-            raise Failure(f"--transforms: {module} has no {name}")
+            raise Failure(f"--transforms: {module} has no {name}{_lists_in(found)}")
         found = getattr(found, attribute)
     return list(found) if isinstance(found, tuple) else found
+
+
+def _lists_in(owner: Any) -> str:
+    """The names of the lists of transforms in a module or class of the user's."""
+    names = [
+        name
+        for name, value in getattr(owner, "__dict__", {}).items()
+        if not name.startswith("_") and _are_transforms(value)
+    ]
+    if not names:
+        return ", and no list of transforms"
+    more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
+    return f"; its transforms are {', '.join(names[:_NAMES_SHOWN])}{more}"
+
+
+def _are_transforms(value: Any) -> bool:
+    """Whether a value is a transform, or a list of them, of ndlens or of torchvision."""
+    if isinstance(value, list | tuple):
+        return bool(value) and all(map(_are_transforms, value))
+    module = type(value).__module__.partition(".")[0]
+    return isinstance(value, T.Transform) or (module == "torchvision" and hasattr(value, "forward"))
 
 
 def _of_file(path: Path) -> ModuleType:

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import ndlens as nl
 from ndlens import transforms as T
+from ndlens._torchvision import lowered
 
 from ..report import Failure
+from .sources import first_numbers
 
 if TYPE_CHECKING:
     import argparse
@@ -53,6 +55,11 @@ def made_items(
     they are looked up, so that each is beside itself.
     """
     count = min(arguments.count, len(source.array))
+    if not steps and None in source.array.shape:
+        # A batch has one size, which nothing gives them: there are the originals alone.
+        numbers = source.numbers or first_numbers(len(source.array), arguments)
+        _originals(items, source, numbers, arguments.channels == "first")
+        return
     settings: dict[str, Any] = {
         "seed": arguments.seed,
         "channels": source.structured(arguments.channels),
@@ -64,12 +71,13 @@ def made_items(
         "transforms": source.structured(steps or None),
     }
     order: dict[str, Any] = {"shuffle": arguments.shuffle, "num_samples": count}
-    if items:
+    chosen = [item.number for item in items] or source.numbers
+    if chosen is not None:
         # The draws of an item do not depend on its place in the order.
-        order = {"sampler": [item.number for item in items]}
+        order = {"sampler": chosen}
     try:
         loader = nl.Loader(source.fields, **settings, **order)
-        numbers = [item.number for item in items] or loader.indices(epoch).tolist()
+        numbers = chosen or loader.indices(epoch).tolist()
         loader.set_epoch(epoch)
         batch, params = next(iter(loader))
     except (ValueError, TypeError, ImportError, OSError) as error:
@@ -78,20 +86,29 @@ def made_items(
         (batch,), (params,) = batch.values(), params.values()
     source_first = _source_is_first(source, steps, arguments.channels)
     made_first = source_first or "ChannelsFirst" in loader._core._fields()[0]["last"]
-    if not items:
-        for number in numbers:
-            original = source.array[number].numpy()
-            name = str(number) if source.names is None else source.names[number]
-            items.append(Item(number, name, _channels_last(original, source_first)))
+    _originals(items, source, numbers, source_first)
     for item, pixels, drawn in zip(items, batch, params, strict=True):
         if epoch == 0 and arguments.epochs == 1 and _crops_first(steps):
             item.crop = next(iter(drawn.values()))
         item.made.append(Made(epoch, _channels_last(pixels, made_first).copy(), drawn))
 
 
+def _originals(
+    items: list[Item], source: Source, numbers: list[int], is_first: bool = False
+) -> None:
+    """Adds the items as they are, unless they are there."""
+    if items:
+        return
+    for number in numbers:
+        original = source.array[number].numpy()
+        name = str(number) if source.names is None else source.names[number]
+        items.append(Item(number, name, _channels_last(original, is_first)))
+
+
 def _crops_first(steps: Any) -> bool:
     """Whether the first transform crops the item itself, not an image that was padded for it."""
-    first = steps[0] if isinstance(steps, list) and steps else None
+    ours, _, _ = lowered(steps)
+    first = ours[0] if isinstance(ours, list) and ours else None
     if isinstance(first, T.RandomCrop):
         return not any(first.padding) and not first.pad_if_needed
     return isinstance(first, T.RandomResizedCrop)

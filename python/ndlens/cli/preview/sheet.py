@@ -36,7 +36,9 @@ def drawn_sheet(
     font = ImageFont.load_default(_TEXT)
     bold = ImageFont.load_default(_TEXT + 3)
     low_high, how = _range([made.pixels for item in items for made in item.made])
-    original_range, _ = _range([item.pixels for item in items])
+    original_range, original_how = _range([item.pixels for item in items])
+    if not any(item.made for item in items):
+        how = original_how
     notes = [*notes, *([how] if how else []), *_about_channels(items)]
     pictures = [
         [_picture(item.pixels, original_range)]
@@ -165,6 +167,8 @@ def _range(arrays: list[np.ndarray[Any, Any]]) -> tuple[tuple[float, float] | No
 
     None if the elements are bytes or booleans, which are shown as they are.
     """
+    if not arrays:
+        return None, ""
     dtype = arrays[0].dtype
     if dtype in (np.uint8, np.bool_):
         return None, ""

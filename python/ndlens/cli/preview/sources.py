@@ -7,16 +7,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ndlens as nl
+from ndlens._folder import DECODED
 
+from ..archives import archived
 from ..report import Failure
 from ..units import size_text
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
-__all__ = ["Source", "opened"]
+__all__ = ["Source", "first_numbers", "opened"]
 
-_PHOTOGRAPHS = (".jpeg", ".jpg", ".png", ".webp")
+_PHOTOGRAPHS = tuple(sorted(DECODED))
+_WILDCARDS = "*?[{"
+# Of items of bytes so many are looked at for an image, since the first may be damaged.
+_LOOKED_AT = 16
 _NAMES_SHOWN = 12
 _MOST_DECODED_BYTES = 4_000_000_000  # all photographs of a sheet are in memory at once
 
@@ -28,7 +34,8 @@ class Source:
     fields: Any  # as a loader takes them: one array, or a dict of one
     array: Any  # the array itself
     notes: list[str] = field(default_factory=list)
-    names: list[str] | None = None  # of the items, if they have names
+    names: Sequence[str] | None = None  # of the items, if they have names
+    numbers: list[int] | None = None  # of the items to show, if they are chosen here
 
     def structured(self, setting: Any) -> Any:
         """A setting of the field in the structure of the fields."""
@@ -45,9 +52,14 @@ def opened(arguments: argparse.Namespace) -> Source:
     """
     path = Path(arguments.path)
     if path.is_dir():
-        return _photographs(_in_folder(path), arguments)
+        return _photographs(_in_folder(path), path, arguments)
     if path.suffix.lower() in _PHOTOGRAPHS and path.is_file():
-        return _photographs([path], arguments)
+        return _photographs([path], path.parent, arguments)
+    if not path.exists():
+        if not set(_WILDCARDS).intersection(arguments.path):
+            raise Failure(f"{path}: there is no such file or folder")
+        if found := _matching(arguments.path):
+            return _photographs(found, _fixed_folder(arguments.path), arguments)
     shape = None
     if arguments.shape is not None:
         try:
@@ -61,6 +73,8 @@ def opened(arguments: argparse.Namespace) -> Source:
         array = nl.open(arguments.path, "r", **raw)
     except (OSError, ValueError, TypeError) as error:
         raise Failure(str(error)) from error
+    if isinstance(array, nl.Samples):
+        return _samples(array, arguments)
     if not isinstance(array, nl.Arrays):
         if arguments.field is not None:
             raise Failure(f"--field: {arguments.path} is one array, without names")
@@ -73,16 +87,14 @@ def opened(arguments: argparse.Namespace) -> Source:
     except nl.FormatError as error:
         raise Failure(str(error)) from error
     note = f'the field is {{"{name}": ..}}: draws depend on the name of a field'
+    if _are_encoded(chosen):
+        return _images(chosen, None, arguments, {name: f'nl.images(fields["{name}"])'})
     return _checked(Source({name: chosen}, chosen, [note]))
 
 
 def _only_images(arrays: nl.Arrays) -> str:
     """The name of the only array of a file that may hold images."""
-    names = []
-    for name in arrays:
-        _, shape = arrays.info(name)
-        if len(shape) in (3, 4) or name.endswith("/ragged") or _is_ragged(arrays, name):
-            names.append(name)
+    names = [name for name in arrays if _may_be_images(arrays, name)]
     if len(names) == 1:
         return names[0]
     what = f"{len(names)} arrays that may be images" if names else "no array that may be images"
@@ -90,8 +102,30 @@ def _only_images(arrays: nl.Arrays) -> str:
     raise Failure(f"{arrays.path} has {what}: give --field NAME; {listed}")
 
 
-def _is_ragged(arrays: nl.Arrays, name: str) -> bool:
-    return len(arrays) < 1000 and isinstance(arrays[name], nl.Items)
+def _may_be_images(arrays: nl.Arrays, name: str) -> bool:
+    try:
+        _, shape = arrays.info(name)
+    except KeyError:
+        # Items of different sizes are several arrays in the file, and none has their name.
+        try:
+            items = arrays[name]
+        except nl.FormatError:
+            return False
+        return len(items.shape) in (3, 4) or _are_encoded(items)
+    return len(shape) in (3, 4)
+
+
+def _are_encoded(items: Any) -> bool:
+    """Whether these are items of bytes, of which one of the first is an encoded image."""
+    if not isinstance(items, nl.Items) or len(items.shape) != 2 or items.dtype != "uint8":
+        return False
+    for number in range(min(len(items), _LOOKED_AT)):
+        try:
+            nl.image_info(items[number])
+        except nl.ImageError:
+            continue
+        return True
+    return False
 
 
 def _listed(names: list[str]) -> str:
@@ -119,38 +153,111 @@ def _in_folder(folder: Path) -> list[Path]:
     return sorted(found)
 
 
-def _photographs(paths: list[Path], arguments: argparse.Namespace) -> Source:
-    """Photographs as items of different sizes; only those that are shown are decoded."""
+def _matching(pattern: str) -> list[Path]:
+    """The photographs that a pattern names, as `nl.images` takes it; none of other files."""
+    try:
+        found = [Path(path) for path in nl.images(pattern).paths or ()]
+    except (OSError, ValueError):
+        return []
+    return found if found and found[0].suffix.lower() in _PHOTOGRAPHS else []
+
+
+def _fixed_folder(pattern: str) -> Path:
+    """The folder that all files of a pattern are in: what precedes the first wildcard."""
+    first = min(pattern.index(mark) for mark in _WILDCARDS if mark in pattern)
+    return Path(pattern[:first].rpartition("/")[0] or ("/" if pattern.startswith("/") else "."))
+
+
+def _photographs(paths: list[Path], folder: Path, arguments: argparse.Namespace) -> Source:
+    if arguments.field is not None:
+        raise Failure(f"--field: {arguments.path} is of photographs, without names of fields")
+    names = [
+        (path.relative_to(folder) if path.is_relative_to(folder) else path).as_posix()
+        for path in paths
+    ]
+    return _images(paths, names, arguments, {})
+
+
+def _samples(samples: nl.Samples, arguments: argparse.Namespace) -> Source:
+    """The images of samples in tar archives."""
+    selected, name = archived(samples, arguments.field, (), option="--field", skip=arguments.skip)
+    code = f'nl.images(samples["{name}"])'
+    source = _images(selected[name], selected.sample_keys, arguments, {"image": code})
+    without = len(samples.sample_keys) - len(selected.sample_keys)
+    if without:
+        source.notes.append(f"left out: samples without {name!r}, {without} in all")
+    return source
+
+
+def first_numbers(length: int, arguments: argparse.Namespace) -> list[int]:
+    """The numbers of the items that a loader gives first."""
     import numpy as np
 
-    chosen = nl.Loader(
-        np.arange(len(paths)),
+    loader = nl.Loader(
+        np.arange(length),
         shuffle=arguments.shuffle,
         seed=arguments.seed,
-        num_samples=min(arguments.count, len(paths)),
+        num_samples=min(arguments.count, length),
         rank=0,
         world_size=1,
         output="view",
     )
-    images = nl.images(paths)
+    numbers: list[int] = loader.indices(0).tolist()
+    return numbers
+
+
+def _decoded_nbytes(encoded: Any) -> int:
+    """The bytes of an image in RGB; 0 of one that cannot be decoded, whose decoding says why."""
+    try:
+        info = nl.image_info(encoded)
+    except (OSError, nl.ImageError):
+        return 0
+    return 3 * info.width * info.height
+
+
+def _images(
+    encoded: Any,
+    names: Sequence[str] | None,
+    arguments: argparse.Namespace,
+    named: dict[str, str],
+) -> Source:
+    """Encoded images as items of different sizes; only those that are shown are decoded.
+
+    Args:
+        encoded: Paths, or items of bytes.
+        names: The names of the images; None if they have none.
+        arguments: Those of the command.
+        named: The name of the field, and the Python that makes it; empty for one without a name.
+
+    Raises:
+        Failure: An image cannot be read or decoded, and is not to be left out.
+    """
+    images = nl.images(encoded)
     decoded: dict[int, Any] = {}
+    notes = [
+        f'the field is {{"{field}": {code}}}: draws depend on the name of a field'
+        for field, code in named.items()
+    ]
     nbytes = 0
-    for epoch in range(arguments.epochs):
-        for number in chosen.indices(epoch).tolist():
-            if number in decoded:
-                continue
-            try:
-                info = nl.image_info(paths[number])
-                nbytes += 3 * info.width * info.height
-                if nbytes > _MOST_DECODED_BYTES and decoded:
-                    raise Failure(
-                        f"{len(decoded) + 1} photographs are more than "
-                        f"{size_text(_MOST_DECODED_BYTES)} decoded: say --count {len(decoded)}"
-                    )
-                decoded[number] = images[number]
-            except (OSError, nl.ImageError, MemoryError) as error:
-                raise Failure(str(error)) from error
+    for number in first_numbers(len(images), arguments):
+        nbytes += _decoded_nbytes(encoded[number])
+        if nbytes > _MOST_DECODED_BYTES and decoded:
+            raise Failure(
+                f"{len(decoded) + 1} photographs are more than "
+                f"{size_text(_MOST_DECODED_BYTES)} decoded: say --count {len(decoded)}"
+            )
+        try:
+            decoded[number] = images[number]
+        except MemoryError as error:
+            raise Failure(str(error)) from error
+        except (OSError, nl.ImageError) as error:
+            if not arguments.skip:
+                raise Failure(f"{error}; --skip leaves it out") from error
+            notes.append(f"left out: {error}")
+    if not decoded:
+        raise Failure(f"no image can be shown: {'; '.join(notes)}")
     # An item's draws depend on its number, so the others keep their places.
     other = next(iter(decoded.values()))
-    items = nl.ragged([decoded.get(number, other) for number in range(len(paths))])
-    return Source(items, items, [], [path.name for path in paths])
+    items = nl.ragged([decoded.get(number, other) for number in range(len(images))])
+    fields = dict.fromkeys(named, items) if named else items
+    return Source(fields, items, notes, names, list(decoded))

@@ -88,10 +88,13 @@ impl<'a> TarHeader<'a> {
         [POSIX_MAGIC, GNU_MAGIC].contains(&&self.0[MAGIC])
     }
 
-    pub(crate) fn kind(self) -> MemberKind {
+    /// The kind of the member. `long_name` stood before the header, whose own name is a part of it
+    /// then, cut anywhere; it is empty if there was none.
+    pub(crate) fn kind(self, long_name: &[u8]) -> MemberKind {
+        let name = if long_name.is_empty() { until_nul(&self.0[NAME]) } else { long_name };
         match self.0[KIND] {
             // Before POSIX a directory was a file whose name ends in a slash.
-            b'\0' | b'0' if until_nul(&self.0[NAME]).ends_with(b"/") => MemberKind::NoData,
+            b'\0' | b'0' if name.ends_with(b"/") => MemberKind::NoData,
             b'\0' | b'0' | b'7' => MemberKind::File,
             b'1'..=b'6' => MemberKind::NoData,
             b'L' => MemberKind::LongName,

@@ -117,7 +117,7 @@ impl Walk<'_> {
                 let (got, expected) = (wrong.got, wrong.expected);
                 self.bad(TarProblem::Checksum { at, got, expected, last: self.after() })
             })?;
-            let kind = header.kind();
+            let kind = header.kind(&before.name);
             let claimed =
                 before.size.filter(|_| kind == MemberKind::File).or_else(|| header.size());
             let len = match (kind, claimed) {
