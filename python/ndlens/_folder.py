@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Iterator, Mapping
 
+from ._keywords import refuse_elsewhere, refuse_misspelt
 from ._ndlens import Images, View, images, view
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Literal
+    from typing import Any, Literal, TypeVar
 
+    _Function = TypeVar("_Function", bound=Callable[..., Any])
     _Mode = Literal["RGB", "L", "RGBA", "unchanged"]
 
 # torchvision's IMG_EXTENSIONS, in its order.
@@ -144,6 +147,35 @@ def _is_image(
     return by_name
 
 
+_TRANSFORMS = 'transforms are the loader\'s: nl.Loader(folder, transforms={"image": ..})'
+# Keywords of torchvision's `ImageFolder` and `DatasetFolder` that `image_folder` does not have.
+_ELSEWHERE = {
+    "loader": "images are decoded by ndlens, to the channels that mode= names; leave it out",
+    "target_transform": "folder.labels is an array: give the loader another in its place, "
+    '{"image": folder.images, "label": ..}',
+    "transform": _TRANSFORMS,
+    "transforms": _TRANSFORMS,
+}
+
+
+def _without_elsewhere(function: _Function) -> _Function:
+    """Says what to give instead of the arguments of torchvision's `ImageFolder`."""
+    keywords = ["root", "mode", *(function.__kwdefaults__ or ())]
+
+    @functools.wraps(function)
+    def checked(*args: Any, **kwargs: Any) -> ImageFolder:
+        refuse_elsewhere("image_folder", kwargs, _ELSEWHERE)
+        refuse_misspelt("image_folder", kwargs, keywords)
+        if len(args) > 1 and not isinstance(args[1], str):
+            got = type(args[1]).__name__
+            raise TypeError(f'mode must be a string such as "RGB", got {got}: {_TRANSFORMS}')
+        folder: ImageFolder = function(*args, **kwargs)
+        return folder
+
+    return checked  # type: ignore[return-value]  # of the same signature
+
+
+@_without_elsewhere
 def image_folder(
     root: str | os.PathLike[str],
     mode: _Mode = "RGB",

@@ -285,6 +285,8 @@ SUGGESTIONS: Final = {
     "ndlens.Loader": "give the fields that it was made of",
     "torch.Subset": "nl.subset(fields, indices) takes some items of arrays",
     "torch.TensorDataset": "give its tensors: dataset.tensors",
+    "torchvision.DatasetFolder": "nl.image_folder(dataset.root) has its images",
+    "torchvision.ImageFolder": "nl.image_folder(dataset.root) has its images and labels",
     "torchvision": "give the arrays that it holds, such as dataset.data and dataset.targets",
     "torch.UntypedStorage": "torch.empty(0, dtype=torch.uint8).set_(storage) has its bytes",
     "torch.TypedStorage": "torch.empty(0, dtype=storage.dtype).set_(storage) has its elements",

@@ -9,7 +9,7 @@ def refuse_elsewhere(name: str, given: Iterable[str], elsewhere: Mapping[str, st
     """Refuse keywords of other libraries, and say what to give instead.
 
     Args:
-        name: Name of the class that is called.
+        name: Name of the function that is called.
         given: Keywords of the call.
         elsewhere: What to give instead of each keyword of other libraries.
 
@@ -19,8 +19,7 @@ def refuse_elsewhere(name: str, given: Iterable[str], elsewhere: Mapping[str, st
     for keyword in given:
         if keyword in elsewhere:
             raise TypeError(
-                f"{name}.__init__() got an unexpected keyword argument {keyword!r}: "
-                f"{elsewhere[keyword]}"
+                f"{name}() got an unexpected keyword argument {keyword!r}: {elsewhere[keyword]}"
             )
 
 
@@ -28,7 +27,7 @@ def refuse_misspelt(name: str, given: Iterable[str], known: Iterable[str]) -> No
     """Refuse keywords that are nearly one of ours, and say which.
 
     Args:
-        name: Name of the class that is called.
+        name: Name of the function that is called.
         given: Keywords of the call.
         known: Keywords that it has.
 
@@ -42,6 +41,5 @@ def refuse_misspelt(name: str, given: Iterable[str], known: Iterable[str]) -> No
 
             for near in difflib.get_close_matches(keyword, sorted(known), 1):
                 raise TypeError(
-                    f"{name}.__init__() got an unexpected keyword argument {keyword!r}: "
-                    f"did you mean {near}?"
+                    f"{name}() got an unexpected keyword argument {keyword!r}: did you mean {near}?"
                 )

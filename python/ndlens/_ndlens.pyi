@@ -996,7 +996,7 @@ def _images_again(
 class Skipped:
     """The items that an epoch left out of its batches, with `on_error="skip"`.
 
-    `len(skipped)` is their number. The batches are counted that were taken so far.
+    `len(skipped)` is their number. Counted are the batches that were taken so far.
     """
 
     def __len__(self) -> int:

@@ -47,6 +47,7 @@ _KNOWN: dict[str, Callable[[Any], T.Transform | None]] = {
     "Identity": _nothing,
     "Normalize": lambda t: T.Normalize(t.mean, t.std),
     "Pad": lambda t: T.Pad(t.padding, _fill(t), t.padding_mode),
+    "PILToTensor": _nothing,
     "RandomCrop": lambda t: T.RandomCrop(
         t.size, _crop_padding(t), t.pad_if_needed, _fill(t), t.padding_mode
     ),
@@ -67,9 +68,18 @@ _KNOWN: dict[str, Callable[[Any], T.Transform | None]] = {
 }
 
 # The classes that make a (channels, height, width) image of an array.
-_MAKES_IMAGES = {"ToImage", "ToTensor"}
+_MAKES_IMAGES = {"PILToTensor", "ToImage", "ToTensor"}
 
 _MODULE = "torchvision.transforms.v2"
+_PRESETS = "torchvision.transforms._presets"
+
+_LISTED = "docs/transforms.md lists what can"
+# What to do instead of transforms that are not compiled.
+_INSTEAD = {
+    "Lambda": "apply the function to the batch, or to the array before",
+    "RGB": 'nl.images gives RGB with mode="RGB", its default: leave it out',
+    "Grayscale": 'nl.images gives grey with mode="L"',
+}
 
 
 # Our transform for each class of torchvision that mixes batches.
@@ -80,15 +90,37 @@ def _is_torchvisions(transform: Any) -> bool:
     return type(transform).__module__.partition(".")[0] == "torchvision"
 
 
+def _in_place_of_preset(preset: Any) -> str:
+    """What to give in place of the transforms of a model's weights."""
+    if type(preset).__name__ != "ImageClassification":
+        return f"is a preset: give its steps as a list; {_LISTED}"
+
+    def size(of: Any) -> str:
+        sizes = list(of) if isinstance(of, list | tuple) else [of]
+        return str(sizes[0] if len(sizes) == 1 else tuple(sizes))
+
+    interpolation = getattr(preset.interpolation, "value", preset.interpolation)
+    how = "" if interpolation == "bilinear" else f', "{interpolation}"'
+    how += "" if preset.antialias else ", antialias=False"
+    return (
+        f"is a preset: give its steps in place of it, [T.Resize({size(preset.resize_size)}{how}), "
+        f'T.CenterCrop({size(preset.crop_size)}), T.ToDtype("float32", scale=True), '
+        f"T.Normalize({list(preset.mean)}, {list(preset.std)}), T.ChannelsFirst()], where T is "
+        "ndlens.transforms"
+    )
+
+
 def _lowered(transform: Any, place: str) -> T.Transform | None:
     name = type(transform).__name__
     if not type(transform).__module__.startswith(_MODULE):
+        if type(transform).__module__ == _PRESETS:
+            raise TypeError(f"{place}: torchvision's {name} {_in_place_of_preset(transform)}")
         raise TypeError(f"{place}: {name} is of torchvision's first transforms; use {_MODULE}")
     if name in _MIXES:
         raise TypeError(f"{place}: {name} mixes whole batches: give it to the loader as mix")
     if name not in _KNOWN:
         raise TypeError(
-            f"{place}: torchvision's {name} cannot be compiled; ndlens.transforms says what can"
+            f"{place}: torchvision's {name} cannot be compiled; {_INSTEAD.get(name, _LISTED)}"
         )
     try:
         return _KNOWN[name](transform)

@@ -26,6 +26,7 @@ from ._options import (
 )
 from ._ranks import RankSource
 from ._sampling import Source
+from ._separate import warn_of_separate_draws
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -151,8 +152,8 @@ def _one_positional(init: _Init) -> _Init:
                 f"Loader takes one positional argument, fields, got {len(args)}: "
                 "give the others by name, such as batch_size=64"
             )
-        refuse_elsewhere("Loader", kwargs, _ELSEWHERE)
-        refuse_misspelt("Loader", kwargs, keywords)
+        refuse_elsewhere("Loader.__init__", kwargs, _ELSEWHERE)
+        refuse_misspelt("Loader.__init__", kwargs, keywords)
         init(self, *args, **kwargs)
 
     return checked  # type: ignore[return-value]  # of the same signature
@@ -194,7 +195,9 @@ class Loader(_OfBatches[_Batch_co]):
             of them have an n-th random transform of one kind, it draws the same for both, with any
             other transforms around it. So an image and a mask of one size are cropped and flipped
             alike. Fields that would draw differently, by other parameters, sizes or another order,
-            are a `ValueError`; `docs/joint.md` has the rule.
+            are a `ValueError`; `docs/joint.md` has the rule. Without it, several fields of
+            `nl.images` that crop or flip at random are a warning; () says that each is to draw for
+            itself.
         channels: The place of the channels of images with three axes: "first" for (channels,
             height, width), as torch has them, "last" for (height, width, channels). One word for
             all fields, or one for each in the structure of `fields`. Items of channels-first images
@@ -273,7 +276,8 @@ class Loader(_OfBatches[_Batch_co]):
             states and the items of other ranks stay as they are. `skipped` has what was left out. A
             batch of which no item is left is left out, too; with several ranks, which must take as
             many batches, and in pinned memory it is an error. So are memory and file descriptors
-            that run out.
+            that run out. An epoch that left out ten items or more, and more than 1 % of its items,
+            warns when it ends.
 
     Raises:
         ValueError: Fields have different lengths, there is no item, a crop is larger than the
@@ -477,6 +481,9 @@ class Loader(_OfBatches[_Batch_co]):
             "on_error": on_error,
         }
         self._core = core_of(fields, settings)
+        if joint is None:
+            # Between it and the caller are this function and its check of keywords.
+            warn_of_separate_draws(fields, transforms, stacklevel=3)
         self._fields = _held(fields)
         self._settings = settings
         self._dataset: Any = None
@@ -645,9 +652,9 @@ class Loader(_OfBatches[_Batch_co]):
 
     @property
     def skipped(self) -> Skipped:
-        """The items that the epoch begun last left out of its batches, with `on_error="skip"`.
+        """The items that the latest epoch left out of its batches, with `on_error="skip"`.
 
-        The batches are counted that were taken so far.
+        Counted are the batches that were taken so far.
         """
         return self._core.skipped
 

@@ -158,3 +158,29 @@ def test_a_scan_of_many_files_is_small_in_memory(tmp_path: Path) -> None:
     tracemalloc.stop()
     assert len(folder_of_images.images) == 10_000
     assert peak < 2_000_000
+
+
+def test_arguments_of_torchvision_s_say_what_to_give_instead(tree: Path) -> None:
+    def refused(*args: Any, **more: Any) -> str:
+        with pytest.raises(TypeError) as error:
+            nl.image_folder(tree, *args, **more)
+        return str(error.value)
+
+    of_loader = 'transforms are the loader\'s: nl.Loader(folder, transforms={"image": ..})'
+    prefix = "image_folder() got an unexpected keyword argument "
+    assert refused(transform=None) == f"{prefix}'transform': {of_loader}"
+    assert refused(target_transform=int) == (
+        f"{prefix}'target_transform': folder.labels is an array: give the loader another in its "
+        'place, {"image": folder.images, "label": ..}'
+    )
+    assert refused(loader=Image.open) == (
+        f"{prefix}'loader': images are decoded by ndlens, to the channels that mode= names; leave "
+        "it out"
+    )
+    assert refused(allow_empt=True) == f"{prefix}'allow_empt': did you mean allow_empty?"
+    assert refused(T.Compose([])) == f'mode must be a string such as "RGB", got list: {of_loader}'
+
+
+def test_torchvision_s_own_as_a_field_says_what_to_give(tree: Path) -> None:
+    with pytest.raises(TypeError, match=r"nl\.image_folder\(dataset\.root\) has its images"):
+        nl.Loader(ImageFolder(str(tree)))

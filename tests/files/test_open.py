@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
+from PIL import Image
 from tests.helpers.samples import RECORDS, SIMPLE, filled
 
 import ndlens as nl
@@ -458,6 +460,53 @@ def test_a_file_of_no_format_says_what_to_do_about_raw_bytes(path: Path) -> None
         == f'{path}: not a .npy, .npz, .safetensors or .tar file: it starts with "{starts}"; for '
         "raw bytes say their dtype"
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("photo.jpg", "JPEG"), ("a.png", "PNG"), ("any.bin", "PNG"), ("x.webp", "WebP")],
+)
+def test_an_image_is_refused_with_what_decodes_it(name: str, kind: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    Image.new("RGB", (5, 4)).save(path, kind)
+    assert str(refused(path)) == (
+        f"{path}: a {kind} image, which holds no array; nl.decode_image(path) decodes one, and "
+        "nl.images(pattern) makes a field of many"
+    )
+
+
+@pytest.mark.parametrize(
+    "address", ["https://host/x.npy", "s3://bucket/{0..9}.tar", "file:///tmp/x.npy"]
+)
+def test_an_address_is_no_path(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = (
+        f"{address} is an address, expected a path: files must be on this machine, so download it "
+        "first"
+    )
+    calls: list[Callable[[], object]] = [
+        lambda: nl.open(address),
+        lambda: nl.open([address]),
+        lambda: nl.save(address, np.zeros(3)),
+        lambda: nl.images(address),
+        lambda: nl.images([address]),
+        lambda: nl.decode_image(address),
+    ]
+    for call in calls:
+        with pytest.raises(ValueError) as raised:  # noqa: PT011 - the text is compared
+            call()
+        assert str(raised.value) == text
+
+
+def test_a_directory_may_have_the_name_of_a_scheme(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("https:").mkdir()
+    nl.save("https:/x.npy", np.arange(3))
+    assert nl.open("https://x.npy").tolist() == [0, 1, 2]
 
 
 @pytest.mark.parametrize("name", ["x.pt", "x.pth", "pytorch_model.bin", "last.ckpt", "any.npz"])

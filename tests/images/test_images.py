@@ -199,6 +199,26 @@ def test_what_has_no_images_is_refused_in_words(tmp_path: Path, paths: list[str]
     assert message(paths, "CMYK").startswith("ValueError: ")
 
 
+@pytest.mark.parametrize(
+    ("name", "kind", "field"),
+    [
+        ("x.tar", "tar archive", "jpg"),
+        ("x.TAR", "tar archive", "jpg"),
+        ("train.safetensors", ".safetensors file", "image"),
+    ],
+)
+def test_a_file_of_many_images_is_refused_with_the_field_to_give(
+    name: str, kind: str, field: str, tmp_path: Path
+) -> None:
+    path = tmp_path / name
+    path.touch()
+    expected = (
+        f'ValueError: {path} is a {kind}, expected an image: its field "{field}" is '
+        f'nl.images(nl.open("{path}")["{field}"])'
+    )
+    assert message(str(path)) == message([path]) == message(f"{tmp_path}/*") == expected
+
+
 def test_images_are_no_array(paths: list[str]) -> None:
     images = nl.images(paths)
     with pytest.raises(TypeError) as refused:

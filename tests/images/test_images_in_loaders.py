@@ -214,8 +214,12 @@ def test_a_run_goes_on_where_its_files_lie_elsewhere(tmp_path: Path, paths: list
     second = loader(nl.images(elsewhere))
     second.load_state_dict(state)
     assert_same(list(second), whole[2:])
-    with pytest.raises(ValueError, match="this state is of another run"):
+    with pytest.raises(ValueError) as error:  # noqa: PT011 - the text is compared
         loader(nl.images(paths[::-1])).load_state_dict(state)
+    assert str(error.value) == (
+        'this state is of another run: the items of field "items" are others than this loader\'s: '
+        "the names or the order of their files differ, or a subset takes others"
+    )
 
 
 def test_a_data_set_for_torch_makes_the_same_batches(paths: list[str]) -> None:
@@ -248,3 +252,55 @@ def test_a_loader_of_images_has_a_face_and_a_description(paths: list[str]) -> No
     loader = nl.Loader(nl.images(paths), transforms=CLASSIFIER, batch_size=5, output="numpy")
     assert "items uint8 [?, ?, 3]" in repr(loader)
     assert "RandomResizedCrop" in loader._repr_html_()
+
+
+SEPARATE = (
+    "fields 'image' and 'mask' draw RandomCrop each for itself, so an image and its mask no longer "
+    "match: give joint=('image', 'mask') if they belong together, or joint=() if not"
+)
+
+
+@pytest.mark.parametrize("library", [T, v2])
+def test_an_image_and_a_mask_that_are_cropped_apart_are_a_warning(
+    paths: list[str], library: Any
+) -> None:
+    fields = {"image": nl.images(paths), "mask": nl.images(paths, "L"), "n": np.arange(len(paths))}
+    crop = [library.RandomHorizontalFlip(), library.RandomCrop(24)]
+    steps = v2.Compose([v2.Compose(crop)]) if library is v2 else crop
+    transforms = {"image": steps, "mask": [T.RandomCrop(24)]}
+    with pytest.warns(UserWarning, match="draw RandomCrop each for itself") as warned:
+        nl.Loader(fields, transforms=transforms)
+    assert [str(warning.message) for warning in warned] == [SEPARATE]
+    assert warned[0].filename == __file__
+    with pytest.warns(UserWarning, match="draw RandomCrop each for itself") as warned:
+        nl.torch.Dataset(fields, transforms)
+    assert [str(warning.message) for warning in warned] == [SEPARATE]
+    assert warned[0].filename == __file__
+    of_tuple = (fields["image"], fields["n"], fields["mask"])
+    with pytest.warns(UserWarning, match=r"^fields 0 and 2 draw RandomCrop .* joint=\(0, 2\) if"):
+        nl.Loader(of_tuple, transforms=(steps, None, steps))
+
+
+def test_fields_that_may_draw_apart_are_no_warning(paths: list[str]) -> None:
+    # Warnings are errors in these tests.
+    image, mask = nl.images(paths), nl.images(paths, "L")
+    crop, fixed = [T.RandomCrop(24)], [T.CenterCrop(24)]
+    fields = {"image": image, "mask": mask}
+    both: Any = {"image": crop, "mask": crop}
+    groups: list[Any] = [(), [], ("image", "mask")]
+    for group in groups:
+        nl.Loader(fields, transforms=both, joint=group)
+    nl.Loader(fields, transforms={"image": fixed, "mask": fixed})
+    nl.Loader(fields, transforms={"image": crop, "mask": fixed})
+    nl.Loader({"one": image, "two": image}, transforms={"one": crop, "two": crop})
+    apart = next(iter(nl.Loader(fields, batch_size=23, transforms=both, joint=())))
+    joint = next(iter(nl.Loader(fields, batch_size=23, transforms=both, joint=("image", "mask"))))
+    assert torch.equal(apart["image"], joint["image"])
+    assert not torch.equal(apart["mask"], joint["mask"])
+
+
+def test_bytes_given_as_images_are_refused_with_what_makes_images(paths: list[str]) -> None:
+    encoded = nl.ragged([np.frombuffer(Path(path).read_bytes(), np.uint8) for path in paths])
+    for transforms in ([T.RandomResizedCrop(8)], [T.RandomHorizontalFlip()], [T.RandomGrayscale()]):
+        with pytest.raises(ValueError, match=r"; if these are encoded images, give nl\.images\(it"):
+            nl.Loader(encoded, transforms=transforms)

@@ -125,7 +125,8 @@ def test_only_the_first_hundred_are_named(tmp_path: Path) -> None:
     good = write(tmp_path, 1)
     missing = [str(tmp_path / f"missing/{number}") for number in range(250)]
     loads = loader([*good, *missing], shuffle=False, batch_size=251)
-    (batch,) = loads
+    with pytest.warns(UserWarning, match="left out 250 of 251 items"):
+        (batch,) = loads
     assert batch["number"].tolist() == [0]
     assert len(loads.skipped) == 250
     assert [name for _, name, _ in loads.skipped.items] == missing[:100]
@@ -326,3 +327,34 @@ def test_descriptors_that_run_out_are_no_error_of_an_item(tmp_path: Path) -> Non
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert str(error.value).startswith(f'field "image", item 0: {paths[0]}: ')
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_epoch_that_leaves_out_more_than_one_percent_warns_when_it_ends(
+    tmp_path: Path, workers: int
+) -> None:
+    (good,) = write(tmp_path, 1)
+
+    def epoch(bad: int, all_items: int) -> nl.Loader[Any]:
+        paths = [good] * (all_items - bad) + [str(tmp_path / "missing")] * bad
+        return loader(paths, batch_size=50, num_workers=workers)
+
+    # Warnings are errors in these tests.
+    list(epoch(9, 100))
+    list(epoch(10, 1000))
+    many = epoch(11, 1000)
+    for number in range(2):
+        batches = iter(many)
+        for _ in range(20):
+            next(batches)
+        with pytest.warns(UserWarning, match="left out 11 of 1000 items") as warned:
+            assert next(batches, None) is None
+        assert next(batches, None) is None
+        (item, path, text), *_ = many.skipped.items
+        assert [str(warning.message) for warning in warned] == [
+            f'on_error="skip" left out 11 of 1000 items of this epoch; loader.skipped tells which; '
+            f"the first: {text}"
+        ]
+        assert warned[0].filename == __file__
+        assert f"item {item}: {path}: " in text
+        assert many.epoch == number + 1

@@ -240,7 +240,8 @@ REFUSED: list[tuple[Any, dict[str, Any], type[Exception], str]] = [
         ValueError,
         (
             'field "items": RandomHorizontalFlip needs items of shape (height, width) or (height,'
-            " width, channels), got [8]; bring the axes into this order with permute or reshape"
+            " width, channels), got [8]; bring the axes into this order with reshape; if"
+            " these are encoded images, give nl.images(items)"
         ),
     ),
     (

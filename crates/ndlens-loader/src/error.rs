@@ -39,6 +39,12 @@ pub enum Error {
     /// A state of another run.
     #[error("this state is of another run: its {what}: {got}; this loader's: {expected}")]
     StateMismatch { what: &'static str, got: String, expected: String },
+    /// A state of a run over other items.
+    #[error(
+        "this state is of another run: the items of field {field:?} are others than this loader's: \
+         the names or the order of their files differ, or a subset takes others"
+    )]
+    OtherItems { field: String },
     /// A state that is beyond the last item.
     #[error("this state says that {start} of {items} items are done")]
     StateBeyondEnd { start: usize, items: usize },
@@ -409,6 +415,7 @@ impl Error {
             | Error::UnknownRemainder { .. }
             | Error::UnknownStores { .. }
             | Error::StateMismatch { .. }
+            | Error::OtherItems { .. }
             | Error::StateBeyondEnd { .. }
             | Error::NoSuchItem { .. }
             | Error::NoIndices

@@ -27,7 +27,7 @@ use crate::order::torch::randperm;
 use crate::order::weighted::Weights;
 use crate::resume::note::Note;
 use crate::resume::position::{Begun, Point, Position};
-use crate::resume::state::{Basis, State};
+use crate::resume::state::{Basis, SELECTED, State};
 use crate::skipped::{LastSkipped, SkippedItems};
 use crate::source::selection::Selection;
 use crate::summary::FieldSummary;
@@ -472,7 +472,7 @@ impl Loader {
 /// A field in a state, with the shape of its items.
 fn described(field: &CompiledField, shape: Option<ItemShape<'_>>) -> String {
     let shape = shape.unwrap_or_else(|| ItemShape::fixed(&[]));
-    let selected = field.source.fingerprint().map(|number| format!(" selected {number:016x}"));
+    let selected = field.source.fingerprint().map(|number| format!("{SELECTED}{number:016x}"));
     let (name, dtype) = (&field.name, field.source.dtype());
     format!("{name} {dtype} {shape}{}", selected.unwrap_or_default())
 }

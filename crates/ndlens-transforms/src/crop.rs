@@ -346,7 +346,8 @@ mod tests {
         assert_eq!(
             message(&[RandomCrop::new(9, 4).boxed()], &[64]),
             "RandomCrop needs items of shape (height, width) or (height, width, channels), got \
-             [64]; bring the axes into this order with permute or reshape"
+             [64]; bring the axes into this order with reshape; if these are encoded images, give \
+             nl.images(items)"
         );
     }
 }

@@ -83,6 +83,13 @@ impl Input<'_> {
         } else {
             ("(height, width, channels)", "add a channel axis with view[..., None]")
         };
+        let are_bytes = self.ndim() == 1 && self.stored == DType::U8;
+        let hint = if are_bytes {
+            "bring the axes into this order with reshape; if these are encoded images, give \
+             nl.images(items)"
+        } else {
+            hint
+        };
         let got = self.items.most().to_vec();
         Err(Error::ItemShape { transform, expected, got, hint })
     }

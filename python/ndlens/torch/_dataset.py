@@ -16,6 +16,7 @@ from .._face import face
 from .._fields import as_sources, check_fields
 from .._keywords import refuse_elsewhere
 from .._options import DatasetOptions, FieldOptions
+from .._separate import warn_of_separate_draws
 
 if TYPE_CHECKING:
     from .._typing import Channels, Field, Joint, Transforms
@@ -100,7 +101,7 @@ def _without_elsewhere(init: _Init) -> _Init:
 
     @wraps(init)
     def checked(self: Dataset[Any], *args: Any, **kwargs: Any) -> None:
-        refuse_elsewhere("Dataset", kwargs, _ELSEWHERE)
+        refuse_elsewhere("Dataset.__init__", kwargs, _ELSEWHERE)
         init(self, *args, **kwargs)
 
     return cast(_Init, checked)
@@ -188,6 +189,9 @@ class Dataset(torch.utils.data.Dataset[_Sample_co], Generic[_Sample_co]):
         epoch = _ndlens.empty_shared((1,), "int64")
         epoch[0] = _NO_EPOCH
         self._set_up(fields, transforms, joint, seed, epoch, channels)
+        if joint is None:
+            # Between it and the caller are this function and its check of keywords.
+            warn_of_separate_draws(fields, transforms, stacklevel=3)
 
     def _set_up(
         self,

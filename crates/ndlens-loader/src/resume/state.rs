@@ -67,13 +67,17 @@ impl State {
     ///
     /// # Errors
     ///
-    /// [`Error::StateMismatch`] with the first thing that differs, [`Error::StateBeyondEnd`].
+    /// [`Error::OtherItems`], [`Error::StateMismatch`] with the first thing that differs,
+    /// [`Error::StateBeyondEnd`].
     pub fn check(&self, own: &Basis, places: Option<usize>) -> Result<()> {
         let differs =
             |what, got: String, expected: String| Err(Error::StateMismatch { what, got, expected });
         let (basis, text) = (&self.basis, |fields: &[String]| fields.join(", "));
         if basis.items != own.items {
             return differs("items", basis.items.to_string(), own.items.to_string());
+        }
+        if let Some(field) = with_other_items(&basis.fields, &own.fields) {
+            return Err(Error::OtherItems { field: field.to_owned() });
         }
         if basis.fields != own.fields {
             return differs("fields", text(&basis.fields), text(&own.fields));
@@ -98,6 +102,28 @@ impl State {
         }
         Ok(())
     }
+}
+
+/// What stands before the digest of a field's items.
+pub(crate) const SELECTED: &str = " selected ";
+
+/// The name of the first field of a state that differs from a loader's in the digest of its items,
+/// if the fields differ in nothing else.
+fn with_other_items<'a>(fields: &'a [String], own: &[String]) -> Option<&'a str> {
+    let mut found = None;
+    if fields.len() != own.len() {
+        return None;
+    }
+    for (field, own) in fields.iter().zip(own).filter(|(field, own)| field != own) {
+        let (described, _) = field.rsplit_once(SELECTED)?;
+        if described != own.rsplit_once(SELECTED)?.0 {
+            return None;
+        }
+        // As "image uint8 [512, 512, 3]".
+        let (name, _dtype) = described.rsplit_once(" [")?.0.rsplit_once(' ')?;
+        found = found.or(Some(name));
+    }
+    found
 }
 
 #[cfg(test)]
@@ -127,5 +153,35 @@ mod tests {
             format!("the state's items_done must be between 0 and {}, got -3", isize::MAX)
         );
         assert!(state(0, i128::MAX).is_err());
+    }
+    #[test]
+    fn a_field_whose_items_alone_differ_is_named_without_digests() {
+        let basis = |fields: &[&str]| Basis {
+            items: 10,
+            shuffle: false,
+            order: "in turn".to_owned(),
+            indices: None,
+            seed: 0,
+            fields: fields.iter().map(|&field| field.to_owned()).collect(),
+        };
+        let message = |fields: &[&str], own: &[&str]| {
+            let state = State { epoch: 0, start: 0, note: None, basis: basis(fields) };
+            state.check(&basis(own), None).unwrap_err().to_string()
+        };
+        let label = "label int64 []";
+        assert_eq!(
+            message(
+                &[label, "my image uint8 [?, ?, 3] selected 01"],
+                &[label, "my image uint8 [?, ?, 3] selected 02"]
+            ),
+            "this state is of another run: the items of field \"my image\" are others than this \
+             loader's: the names or the order of their files differ, or a subset takes others"
+        );
+        let other_shape = message(&["x uint8 [4] selected 01"], &["x uint8 [5] selected 02"]);
+        assert_eq!(
+            other_shape,
+            "this state is of another run: its fields: x uint8 [4] selected 01; this loader's: x \
+             uint8 [5] selected 02"
+        );
     }
 }

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::ptr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError, TryLockResult};
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use crate::loader::core::{BegunEpoch, PyLoader};
 use crate::loader::output::Output;
 use crate::loader::pinned::{Fresh, Pinned};
 use crate::loader::sampling::SamplerReading;
-use crate::loader::skipped::PySkipped;
+use crate::loader::skipped::{self, PySkipped};
 use crate::structure::Structure;
 use crate::trace;
 
@@ -81,6 +81,10 @@ pub(crate) struct PyEpoch {
     taken: AtomicU64,
     /// The items that it leaves out, once it has begun.
     skipped: OnceLock<Arc<SkipRecord>>,
+    /// The number of items in the batches taken so far.
+    kept: AtomicUsize,
+    /// Whether the end looked at how many items were left out.
+    warned: AtomicBool,
     /// Receipt that counts the end, set after the last batch.
     end: OnceLock<Receipt>,
 }
@@ -117,7 +121,7 @@ impl PyEpoch {
                     return self.wrap(py, parts, drawn).map(Some);
                 }
                 Progress::Finished => {
-                    self.count_end(py);
+                    self.count_end(py)?;
                     return Ok(None);
                 }
                 Progress::Pending => py.check_signals()?,
@@ -140,7 +144,7 @@ impl PyEpoch {
                 Progress::Finished => {
                     // A caller that only looks ahead has batches that are not handed out.
                     if wait {
-                        self.count_end(py);
+                        self.count_end(py)?;
                     }
                     return Err(PyStopIteration::new_err(()));
                 }
@@ -177,7 +181,7 @@ impl PyEpoch {
         });
         let passed = passed.or_raise()?;
         if passed.is_none() {
-            self.count_end(py);
+            self.count_end(py)?;
             if let Some(Err(failure)) =
                 reading.map(|reading| reading.take_failure(py).map_or(Ok(()), Err))
             {
@@ -260,6 +264,8 @@ impl PyEpoch {
             watch: OnceLock::new(),
             taken: AtomicU64::new(0),
             skipped: OnceLock::new(),
+            kept: AtomicUsize::new(0),
+            warned: AtomicBool::new(false),
             end: OnceLock::new(),
         }
     }
@@ -301,9 +307,19 @@ impl PyEpoch {
         Ok(())
     }
 
-    /// Counts the end of the epoch, if all its batches came.
-    fn count_end(&self, py: Python<'_>) {
+    /// Counts the end of the epoch, if all its batches came, and warns once of many items that
+    /// were left out.
+    fn count_end(&self, py: Python<'_>) -> PyResult<()> {
         exit::detach(py, || self.end.get().inspect(|end| end.hand_out()));
+        // Relaxed: it does not matter which thread warns.
+        if self.end.get().is_none() || self.warned.swap(true, Ordering::Relaxed) {
+            return Ok(());
+        }
+        let items = || self.skipped.get().map(|record| record.items()).unwrap_or_default();
+        let left_out = exit::detach(py, items);
+        // Relaxed: all batches were taken before.
+        let kept = self.kept.load(Ordering::Relaxed);
+        skipped::warn_of_many(py, &left_out, kept)
     }
 
     /// Checks, ever more rarely, that the rank is still the one that the epoch began with.
@@ -387,6 +403,9 @@ impl PyEpoch {
         let receipt = PyReceipt(batch.receipt().cloned());
         let drawn = drawn_for(py, &self.structure, &batch)?;
         let views = batch.into_views();
+        let rows = views.first().and_then(|view| view.shape().first().copied()).unwrap_or(0);
+        // Relaxed: a sum.
+        self.kept.fetch_add(rows, Ordering::Relaxed);
         if trace::is_open() {
             trace::copied(py, BATCH, views.iter().map(View::nbytes).sum())?;
         }

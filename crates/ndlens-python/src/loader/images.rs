@@ -1,6 +1,7 @@
 //! `nl.images`: encoded images, which are decoded when they are asked for.
 
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ndlens::codecs::{Depth, Limits, Mode};
@@ -11,7 +12,7 @@ use ndlens::loader::{
 use ndlens::store::files_of;
 use ndlens::{DType, View};
 use pyo3::IntoPyObjectExt;
-use pyo3::exceptions::{PyIndexError, PyIsADirectoryError, PyTypeError};
+use pyo3::exceptions::{PyIndexError, PyIsADirectoryError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
 
@@ -23,7 +24,7 @@ use crate::loader::items::{PyItems, packed_items};
 use crate::loader::ragged::extract_views;
 use crate::loader::selection::{ItemKey, PySelection};
 use crate::optional;
-use crate::store::path::{fsdecode, text_of};
+use crate::store::path::{fsdecode, refuse_address, text_of};
 use crate::store::shards::PyShards;
 use crate::trace;
 use crate::view::object::PyView;
@@ -317,7 +318,25 @@ fn origin_of_pattern(pattern: &Bound<'_, PyAny>) -> PyResult<EncodedOrigin> {
             format!("{path}/*.jpg")
         )));
     }
+    for path in &paths {
+        refuse_container(path)?;
+    }
     Ok(EncodedOrigin::Files(Arc::new(ImageFiles::new(paths).or_raise()?)))
+}
+
+/// Refuses a file that by its name holds many images.
+fn refuse_container(path: &Path) -> PyResult<()> {
+    let Some(suffix) = path.extension().and_then(OsStr::to_str) else { return Ok(()) };
+    let (kind, field) = match suffix.to_ascii_lowercase().as_str() {
+        "tar" => ("tar archive", "jpg"),
+        "safetensors" => (".safetensors file", "image"),
+        _ => return Ok(()),
+    };
+    let path = path.display().to_string();
+    Err(PyValueError::new_err(format!(
+        "{path} is a {kind}, expected an image: its field {field:?} is \
+         nl.images(nl.open({path:?})[{field:?}])"
+    )))
 }
 
 /// Paths, or encoded images, in a list or another iterable.
@@ -338,7 +357,10 @@ fn origin_of_items(items: &Bound<'_, PyAny>) -> PyResult<EncodedOrigin> {
                 item.get_type().fully_qualified_name()?
             )));
         }
-        files.push(item.extract::<PathBuf>()?).or_raise()?;
+        let path = item.extract::<PathBuf>()?;
+        refuse_address(&path)?;
+        refuse_container(&path)?;
+        files.push(path).or_raise()?;
         if (place + 1).is_multiple_of(LOOK) {
             py.check_signals()?;
         }

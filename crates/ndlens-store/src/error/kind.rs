@@ -37,6 +37,7 @@ impl Error {
             Error::NotRegular { .. }
             | Error::NotNpy { .. }
             | Error::UnknownFormat { .. }
+            | Error::EncodedImage { .. }
             | Error::SeveralArrays { .. }
             | Error::SharedName { .. }
             | Error::GitLfsPointer { .. }

@@ -50,6 +50,12 @@ pub enum Error {
         .got.escape_ascii()
     )]
     UnknownFormat { path: PathBuf, got: Vec<u8> },
+    /// An encoded image, which holds no array.
+    #[error(
+        "{path}: a {format} image, which holds no array; nl.decode_image(path) decodes one, and \
+         nl.images(pattern) makes a field of many"
+    )]
+    EncodedImage { path: PathBuf, format: &'static str },
     /// A compressed archive.
     #[error(
         "{path}: compressed, so its members cannot be mapped; decompress it first: {command} {path}"
@@ -356,6 +362,7 @@ impl Error {
             | Error::NotRegular { path, .. }
             | Error::NotNpy { path, .. }
             | Error::UnknownFormat { path, .. }
+            | Error::EncodedImage { path, .. }
             | Error::SeveralArrays { path, .. }
             | Error::SharedName { path, .. }
             | Error::GitLfsPointer { path }

@@ -74,6 +74,14 @@ fn decompressor(start: &[u8], path: &Path) -> Option<&'static str> {
 /// Usual suffixes of files of `torch.save`.
 const TORCH_SUFFIXES: [&str; 4] = ["pt", "pth", "bin", "ckpt"];
 
+/// The format of an encoded image with these first bytes.
+fn image_format(start: &[u8]) -> Option<&'static str> {
+    const FORMATS: [(&[u8], &str); 2] = [(b"\xff\xd8\xff", "JPEG"), (b"\x89PNG\r\n\x1a\n", "PNG")];
+    let is_webp = start.starts_with(b"RIFF") && start.get(8..12) == Some(b"WEBP");
+    let found = FORMATS.iter().find(|(magic, _)| start.starts_with(magic));
+    found.map(|&(_, format)| format).or(is_webp.then_some("WebP"))
+}
+
 /// The first bytes of a file, and how many there are.
 fn read_start(file: &File, path: &Path, file_len: u64) -> Result<([u8; START_BYTES], usize)> {
     let mut start = [0; START_BYTES];
@@ -157,6 +165,8 @@ impl Format {
         } else if is_named(path, "npy") {
             // It says of what it is not.
             Ok(Format::Npy)
+        } else if let Some(format) = image_format(start) {
+            Err(Error::EncodedImage { path: path.to_owned(), format })
         } else {
             Err(Error::UnknownFormat { path: path.to_owned(), got: start[..there.min(8)].to_vec() })
         }
