@@ -40,8 +40,8 @@ const APART: u8 = 4;
 /// The least quality that zune-jpeg is compared at. Steps of 255 round to coefficients beyond those
 /// of any image, whose sums each decoder cuts off in its own way; `tests/images` has libjpeg's.
 const LEAST_COMPARED: u8 = 50;
-/// The least side that zune-jpeg is compared at: it decodes some images of one column otherwise than
-/// libjpeg and the encoder. `tests/images` compares all small sizes with Pillow.
+/// The least side that zune-jpeg is compared at: it decodes some images of one column otherwise
+/// than libjpeg and the encoder. `tests/images` compares all small sizes with Pillow.
 const LEAST_SIDE: u16 = 16;
 
 fn run(data: &[u8]) {
