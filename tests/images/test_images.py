@@ -224,7 +224,8 @@ def test_images_are_no_array(paths: list[str]) -> None:
     with pytest.raises(TypeError) as refused:
         np.asarray(images)
     assert str(refused.value) == (
-        "12 encoded images are not an array: images[i].numpy() decodes one"
+        "12 encoded images are not an array: images[i].numpy() decodes one, and "
+        "nl.pack(images, path) all, into a file"
     )
     with pytest.raises(AttributeError) as missing:
         images.numpy  # type: ignore[attr-defined]  # noqa: B018

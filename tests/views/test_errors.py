@@ -545,6 +545,7 @@ TABLE: list[tuple[str | None, Callable[[], Any], type[Exception], str]] = [
 UNREACHABLE = {
     "DestinationSize": "the binding allocates the destination to fit",
     "Interrupted": "what a signal's handler raised comes instead; test_memory.py interrupts",
+    "NotDecoded": "what takes views refuses encoded images before it asks for one",
     "Unavailable": "it takes an open file that can no longer be asked for its size",
     "Unwritable": (
         "it takes a full disk under a mapped file, which tests/files/test_guard.py mounts"

@@ -149,7 +149,8 @@ impl PyImages {
     ) -> PyResult<()> {
         let images = self.source.len();
         Err(PyTypeError::new_err(format!(
-            "{images} encoded images are not an array: images[i].numpy() decodes one"
+            "{images} encoded images are not an array: images[i].numpy() decodes one, and \
+             nl.pack(images, path) all, into a file"
         )))
     }
 
