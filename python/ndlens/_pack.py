@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from typing import Any, Literal
 
 # Images of one block: some tenths of a second of work, and some tens of MB.
-BLOCK = 256
+BLOCK = 32
 # The key of the names of classes in the file's metadata: a JSON list, in the order of the labels.
 CLASSES = "ndlens.classes"
 
@@ -132,7 +132,7 @@ def pack(
 
     Images are made by threads without the interpreter, and written as they are made: the set may be
     larger than memory. If the process is killed, the same call goes on after the last whole block
-    of 256 images; if an image fails, after the last image before it. The file gets its name when it
+    of 32 images; if an image fails, after the last image before it. The file gets its name when it
     is whole and on the disk. A call that is refused leaves no file.
 
     The names of the classes of an `nl.image_folder` are in the file's metadata, as a JSON list in

@@ -138,8 +138,10 @@ fn encoded_again(image: &PreparedImage, quality: u8) -> Result<PreparedImage> {
     Ok(PreparedImage { dtype: DType::U8, shape: vec![bytes.len()], bytes })
 }
 
-/// A digest of the images at these places, by their number, their names, and the encoded bytes of
-/// some of them.
+/// A digest of the images at these places, by their number, the names of their files without
+/// directories, and how they are decoded. Of images that are not in files of their own, it has the
+/// encoded bytes of some: a file that is mended or restored is the same image, and so is one that
+/// was moved.
 ///
 /// # Errors
 ///
@@ -156,13 +158,16 @@ pub fn fingerprint_of(images: &Images, places: &[usize]) -> Result<u64> {
         }
     };
     add(&(places.len() as u64).to_le_bytes());
+    add(&images.options().limits.max_pixels.to_le_bytes());
+    let source = images.source();
     let mut bytes = vec![];
     let every = places.len().div_ceil(SAMPLED).max(1);
     for (at, &place) in places.iter().enumerate() {
-        add(images.source().name(place).unwrap_or_default().as_bytes());
-        if at % every == 0 {
+        let name = source.name(place).unwrap_or_default();
+        add(name.rsplit('/').next().unwrap_or_default().as_bytes());
+        if at % every == 0 && !source.is_in_files() {
             bytes.clear();
-            match images.source().read(place, &mut bytes) {
+            match source.read(place, &mut bytes) {
                 Err(Error::Core(error)) => return Err(error.into()),
                 Err(_) => add(&[]),
                 Ok(()) => add(&bytes),

@@ -79,6 +79,7 @@ impl Error {
             | Error::SharedMemoryHidden { .. }
             | Error::FileChanged { .. }
             | Error::ChangedMeanwhile { .. }
+            | Error::FileTooLong { .. }
             | Error::FileReplaced { .. } => ErrorKind::StaleHandle,
             Error::Map { source, .. } | Error::SharedMemory { source, .. } => {
                 if is_of_memory(source) { ErrorKind::OutOfMemory } else { ErrorKind::System }

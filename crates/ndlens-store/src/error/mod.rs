@@ -305,6 +305,9 @@ pub enum Error {
     /// A file that became longer or shorter while it was read.
     #[error("{path}: the file changed while it was read: got {got} bytes, expected {expected}")]
     ChangedMeanwhile { path: PathBuf, got: u64, expected: u64 },
+    /// A file that is longer than those that are read whole.
+    #[error("{path}: the file has {got} bytes, more than the {most} of an encoded image")]
+    FileTooLong { path: PathBuf, got: u64, most: u64 },
     /// A mapped file without a path.
     #[error(
         "{path}: the file was replaced or deleted since it was opened, so no other process can \
@@ -407,6 +410,7 @@ impl Error {
             | Error::Shape { path, .. }
             | Error::FileChanged { path, .. }
             | Error::ChangedMeanwhile { path, .. }
+            | Error::FileTooLong { path, .. }
             | Error::FileReplaced { path }
             | Error::Truncated { path, .. } => Some(path),
         }

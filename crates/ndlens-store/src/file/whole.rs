@@ -13,16 +13,25 @@ use crate::error::{Error, Result};
 use crate::file::regular::open_regular;
 use crate::mode::MapMode;
 
+/// The longest file that is read whole: an image of the default limit of pixels, uncompressed, is
+/// half as long. A longer one is no image, and may be longer than memory.
+const MAX_BYTES: u64 = 1 << 30;
+
 /// Replaces the contents of `bytes` by those of a regular file, which is closed again. The memory
 /// of `bytes` grows to the largest file.
 ///
 /// # Errors
 ///
-/// [`Error::Io`], [`Error::NotRegular`]; [`Error::ChangedMeanwhile`] if the file is not as long as
+/// [`Error::Io`], [`Error::NotRegular`]; [`Error::FileTooLong`] beyond 1 GiB;
+/// [`Error::ChangedMeanwhile`] if the file is not as long as
 /// it was when it was opened; [`Error::Core`] if there is no memory for it.
 pub fn read_file(path: &Path, bytes: &mut Vec<u8>) -> Result<()> {
     let opened = open_regular(path, MapMode::Read).inspect_err(|_| bytes.clear());
     let (file, expected) = opened?;
+    if expected > MAX_BYTES {
+        bytes.clear();
+        return Err(Error::FileTooLong { path: path.to_owned(), got: expected, most: MAX_BYTES });
+    }
     // One byte more shows that the file goes on.
     let most = usize::try_from(expected).unwrap_or(usize::MAX).saturating_add(1);
     room::resize(bytes, most, 0)?;
@@ -99,6 +108,24 @@ mod tests {
         let error = read_file(&gone, &mut bytes).unwrap_err().to_string();
         assert!(error.starts_with(&format!("{}: No such file", gone.display())), "{error}");
         ask_for_file(&gone);
+    }
+
+    #[test]
+    fn a_file_that_is_too_long_for_an_image_is_refused_before_memory_is_taken() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("long.jpg");
+        let got = (1 << 40) + 1;
+        File::create(&path).unwrap().set_len(got).unwrap();
+        let mut bytes = vec![7];
+        let error = read_file(&path, &mut bytes).unwrap_err().to_string();
+        let path = path.display();
+        assert_eq!(
+            error,
+            format!(
+                "{path}: the file has {got} bytes, more than the 1073741824 of an encoded image"
+            )
+        );
+        assert_eq!((bytes.len(), bytes.capacity()), (0, 1));
     }
 
     #[test]
