@@ -190,7 +190,8 @@ def image_folder(
 
     Classes are the folders in the root, sorted by name. The images of a class are the files
     anywhere below its folder, links followed, in the order of `sorted(os.walk(..))` and then of
-    their names. So image i and label i are those of torchvision's `ImageFolder(root)`.
+    their names. So image i and label i are those of torchvision's `ImageFolder(root)`. No image is
+    read, except the first with the mode "unchanged".
 
     Args:
         root: The folder.

@@ -26,7 +26,6 @@ from ._options import (
 )
 from ._ranks import RankSource
 from ._sampling import Source
-from ._separate import warn_of_separate_draws
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -118,7 +117,8 @@ def _torch_side(what: str) -> Any:
 
 
 def _restored(fields: Any, settings: dict[str, Any], state: dict[str, Any] | None) -> Loader:
-    loader = Loader(fields, **settings)
+    # No groups are the same as None, and no reason to warn again.
+    loader = Loader(fields, **settings | {"joint": settings["joint"] or ()})
     if state is not None:
         loader.load_state_dict(state)
     return loader
@@ -482,6 +482,8 @@ class Loader(_OfBatches[_Batch_co]):
         }
         self._core = core_of(fields, settings)
         if joint is None:
+            from ._separate import warn_of_separate_draws
+
             # Between it and the caller are this function and its check of keywords.
             warn_of_separate_draws(fields, transforms, stacklevel=3)
         self._fields = _held(fields)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -279,6 +281,19 @@ def test_an_image_and_a_mask_that_are_cropped_apart_are_a_warning(
     of_tuple = (fields["image"], fields["n"], fields["mask"])
     with pytest.warns(UserWarning, match=r"^fields 0 and 2 draw RandomCrop .* joint=\(0, 2\) if"):
         nl.Loader(of_tuple, transforms=(steps, None, steps))
+
+
+def test_a_copy_of_a_loader_that_warned_does_not_warn_again(paths: list[str]) -> None:
+    fields = {"image": nl.images(paths), "mask": nl.images(paths, "L")}
+    crop = [T.RandomCrop(24)]
+    both: Any = {"image": crop, "mask": crop}
+    with pytest.warns(UserWarning, match="draw RandomCrop each for itself"):
+        loader = nl.Loader(fields, batch_size=23, transforms=both)
+    (expected,) = loader
+    for again in (pickle.loads(pickle.dumps(loader)), copy.copy(loader)):
+        again.set_epoch(0)
+        (batch,) = again
+        assert torch.equal(batch["mask"], expected["mask"])
 
 
 def test_fields_that_may_draw_apart_are_no_warning(paths: list[str]) -> None:
