@@ -72,7 +72,7 @@ class Photographs(NamedTuple):
 SETS = {
     "jpeg": Photographs(".jpg", 500, 375, 1),
     "png": Photographs(".png", 500, 375, 4),
-    "large": Photographs(".jpg", 4000, 3000, 40),
+    "large": Photographs(".jpg", 4000, 3000, 16),
 }
 CONTESTS = tuple(SETS)
 
