@@ -5,7 +5,7 @@ to 100 % of the area, resized to 224x224, flipped half of the time, converted to
 normalised, channels first, in batches of 32, shuffled: the usual training of ImageNet. The
 processor's seconds for 1,000 images, over all threads and processes. The memory beyond that of the
 process before. Three sets of files: JPEGs of about 500x375 at qualities 80 to 95, mostly 4:2:0;
-the same as PNGs; JPEGs of 4000x3000. The files are in the system's cache.
+the same as PNG files; JPEGs of 4000x3000. The files are in the system's cache.
 
 Compared with.
   ndlens N workers        nl.Loader(nl.images(files), num_workers=N); the thread that takes batches
