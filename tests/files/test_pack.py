@@ -215,6 +215,27 @@ def test_images_before_one_that_fails_are_kept(
     assert path.read_bytes() == whole.read_bytes()
 
 
+def test_a_pack_goes_on_after_a_file_was_mended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photographs(tmp_path / "photos")
+    paths = sorted(str(path) for path in (tmp_path / "photos").rglob("*.png"))
+    target = tmp_path / "x.safetensors"
+    whole = Path(paths[7]).read_bytes()
+    Path(paths[7]).write_bytes(whole[:200])
+    with pytest.raises(nl.ImageError, match="truncated after 200 bytes"):
+        nl.pack(nl.images(paths), target, progress=False)
+    Path(paths[7]).write_bytes(whole)
+    # Where the folder lies does not matter.
+    monkeypatch.chdir(tmp_path)
+    here = [os.path.relpath(path) for path in paths]
+    assert nl.pack(nl.images(here), target, progress=False).items == len(paths)
+    packed: Any = nl.open(target)
+    for item, image in zip(packed["image"], nl.images(paths), strict=True):
+        np.testing.assert_array_equal(item, image)
+    assert names(tmp_path) == ["photos", "x.safetensors"]
+
+
 def test_torchvisions_transforms_are_taken_as_the_loader_takes_them(
     folder: nl.ImageFolder, tmp_path: Path
 ) -> None:
