@@ -26,6 +26,7 @@ from ._options import (
 )
 from ._ranks import RankSource
 from ._sampling import Source
+from ._separate import warn_of_separate_draws
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -482,8 +483,6 @@ class Loader(_OfBatches[_Batch_co]):
         }
         self._core = core_of(fields, settings)
         if joint is None:
-            from ._separate import warn_of_separate_draws
-
             # Between it and the caller are this function and its check of keywords.
             warn_of_separate_draws(fields, transforms, stacklevel=3)
         self._fields = _held(fields)
