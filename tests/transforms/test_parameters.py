@@ -187,7 +187,8 @@ TO_FLOAT = T.ToDtype("float32", scale=True)
             v2.Compose([v2.ToDtype(torch.float32), v2.RandomHorizontalFlip()]),
             (
                 "RandomHorizontalFlip needs items of shape (height, width) or (height, width,"
-                " channels), got [5]; bring the axes into this order with permute or reshape"
+                " channels), got [5]; bring the axes into this order with reshape; if these are"
+                " encoded images, give nl.images(items)"
             ),
         ),
     ],
