@@ -56,9 +56,6 @@ pub trait Decoder {
     /// The header.
     fn header(&self) -> &Header;
 
-    /// Whether a region, or a scale, takes less work than the whole image at full size.
-    fn decodes_parts(&self) -> bool;
-
     /// Whether [`decode`](Self::decode) takes a scale. Every decoder takes [`Scale::Full`].
     fn decodes_at(&self, scale: Scale) -> bool {
         scale == Scale::Full

@@ -189,10 +189,6 @@ mod tests {
             &self.0
         }
 
-        fn decodes_parts(&self) -> bool {
-            true
-        }
-
         fn decode(
             &mut self,
             region: DecodeRegion,

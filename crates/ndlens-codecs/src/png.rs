@@ -154,10 +154,6 @@ impl Decoder for PngImage<'_> {
         &self.header
     }
 
-    fn decodes_parts(&self) -> bool {
-        false
-    }
-
     fn decode(
         &mut self,
         region: DecodeRegion,

@@ -154,10 +154,6 @@ mod present {
             &self.header
         }
 
-        fn decodes_parts(&self) -> bool {
-            false
-        }
-
         fn decode(
             &mut self,
             region: DecodeRegion,

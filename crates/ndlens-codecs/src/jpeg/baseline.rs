@@ -152,10 +152,6 @@ impl Decoder for Baseline<'_> {
         &self.header
     }
 
-    fn decodes_parts(&self) -> bool {
-        true
-    }
-
     fn decodes_at(&self, _: Scale) -> bool {
         true
     }

@@ -171,11 +171,6 @@ impl Decoder for WholeJpeg<'_> {
         &self.header
     }
 
-    /// The scans are read whole, and all that comes after them is done for the region alone.
-    fn decodes_parts(&self) -> bool {
-        true
-    }
-
     fn decodes_at(&self, _: Scale) -> bool {
         true
     }
