@@ -101,6 +101,15 @@ def built(python: str, platform: str, out: Path) -> Path:
     return new[0]
 
 
+def audited(wheel: Path, platform: str) -> list[str]:
+    """What auditwheel has against the platform in a wheel's name: one sentence, or none."""
+    tag = f"{PLATFORMS[platform]}_{platform.partition('-')[0]}"
+    said = symbols.output(program("auditwheel"), "show", wheel)
+    # Its lines are wrapped.
+    consistent = f'is consistent with the following platform tag: "{tag}"'
+    return [] if consistent in " ".join(said.split()) else [f"auditwheel says: {said}"]
+
+
 def source(out: Path) -> Path:
     """Builds the source distribution and gives its path."""
     run([program("maturin"), "sdist", "--out", out])
@@ -133,7 +142,7 @@ def main() -> int:
             unstripped.unlink()
             seconds = time.monotonic() - start
             print(f"{wheel.name}  {wheel.stat().st_size / 1e6:.2f} MB  {seconds:.0f} s", flush=True)
-            for problem in contents.problems(wheel):
+            for problem in [*contents.problems(wheel), *audited(wheel, platform)]:
                 failed = True
                 print(f"  {problem}")
     return int(failed)
