@@ -5,6 +5,7 @@ SIZE_build := 40 MB
 SIZE_demo := 6.1 GB, of which 5.8 GB are PyTorch: PyPI has it with CUDA
 SIZE_test := 7.3 GB, of which 5.8 GB are PyTorch: PyPI has it with CUDA
 SIZE_frameworks := 8.3 GB, of which 5.8 GB are PyTorch: PyPI has it with CUDA
+SIZE_freethreaded := 6.9 GB, of which 5.8 GB are PyTorch: PyPI has it with CUDA
 SIZE_bench := 6.4 GB, of which 5.8 GB are PyTorch: PyPI has it with CUDA
 SIZE_docs := 170 MB
 SIZE_lint := 7.5 GB, of which 5.8 GB are PyTorch, whose types mypy reads
@@ -37,17 +38,23 @@ unexport CONDA_PREFIX PYTHONHOME PYTHONPATH
 
 # Two installations at once would write to one environment.
 .NOTPARALLEL:
-.PHONY: help demo test docs fuzz fuzz-corpus fuzz-layout asan leaks memory-sweep soak exits loom \
-	lint bench audit instructions valgrind screenshots build clean
+.PHONY: help demo test test-freethreaded docs fuzz fuzz-corpus fuzz-layout asan leaks memory-sweep \
+	soak exits loom lint bench audit instructions valgrind screenshots build clean
 .DEFAULT_GOAL := help
 
 # Seconds for each target of make fuzz.
 SECONDS ?= 60
 
+# `make -n` runs lines that name $(MAKE) itself, and what else is in them.
+AGAIN := $(MAKE)
+
+# The one group of packages that tests use on a free-threaded Python.
+FREE := $(if $(filter %t,$(VENV)),freethreaded)
+
 # What each recipe needs; the table above says how much that is.
 demo screenshots: $(VENV)/has-demo
-asan audit fuzz-layout soak exits leaks memory-sweep: $(VENV)/has-test
-test: $(VENV)/has-frameworks
+asan audit fuzz-layout soak exits leaks memory-sweep: $(VENV)/has-$(or $(FREE),test)
+test: $(VENV)/has-$(or $(FREE),frameworks)
 bench: $(VENV)/has-bench
 lint: $(VENV)/has-lint
 docs: $(VENV)/has-docs
@@ -62,6 +69,11 @@ demo: build ## Take photographs from an array to a trained network, proving each
 test: build ## Run all tests: Rust, Python, the examples in the documentation
 	cargo test --workspace
 	$(BIN)/pytest
+
+test-freethreaded: ## Run all tests on a free-threaded Python, which is built if there is none
+	@test -n "$(PYTHON)" || { echo 'make test-freethreaded needs Python >= 3.11' >&2; exit 1; }
+	python=$$($(PYTHON) tests/helpers/free_threaded_python.py $(if $(VENV:.venv=),--only)) && \
+		$(AGAIN) PYTHON="$$python" test
 
 fuzz: ## Give hostile bytes to every target for SECONDS each, with AddressSanitizer
 	@test -n "$(PYTHON)" || { echo 'make fuzz needs Python >= 3.11' >&2; exit 1; }
@@ -145,7 +157,7 @@ build: ## Build the Python module in place; quick when nothing changed
 	$(BIN)/maturin develop --release --quiet
 
 clean: ## Remove everything the recipes made, the virtual environment too
-	rm -rf .venv .venv-* target fuzz/target demo site python/ndlens/*.so
+	rm -rf .venv .venv-* .python-free-threaded target fuzz/target demo site python/ndlens/*.so
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

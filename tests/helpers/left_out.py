@@ -30,8 +30,20 @@ MODULES = {
     "scikit-learn": "sklearn",
 }
 
+STABLE = "has wheels of the stable ABI only, which free-threaded Pythons do not load"
+NONE = "has no wheel for free-threaded Pythons"
+
 # Modules that are left out of free-threaded builds, with the reasons.
-FREE_THREADED: dict[str, str] = {}
+FREE_THREADED = {
+    "accelerate": f"accelerate needs safetensors, which {STABLE}",
+    "cv2": f"opencv-python-headless {STABLE}",
+    "fastai": f"fastai needs spacy, which {NONE}",
+    "polars": f"polars {STABLE}",
+    "ray": f"ray {NONE}",
+    "safetensors": f"safetensors {STABLE}",
+    "simplejpeg": f"simplejpeg {NONE}",
+    "transformers": f"transformers needs safetensors, which {STABLE}",
+}
 
 
 def marked(text: str) -> dict[str, tuple[Requirement, str]]:
