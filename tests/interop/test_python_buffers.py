@@ -75,7 +75,7 @@ def test_what_a_python_buffer_raises_comes_through() -> None:
     wrong: Any = Wrong()
     with pytest.raises(ValueError, match=r"^not today$"):
         nl.view(refusing)
-    with pytest.raises(TypeError, match=r"^__buffer__ returned non-memoryview object$"):
+    with pytest.raises(TypeError, match="memoryview"):
         nl.view(wrong)
 
 
