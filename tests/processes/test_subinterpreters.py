@@ -70,6 +70,7 @@ def test_a_memoryview_of_a_view_shares_its_memory_with_a_subinterpreter() -> Non
         other.exec("del shown")
         view.release()
         data.append(1)
+        other.close()
     """
     held = "view has 1 exported buffer; view.holders(search=True) says where\n"
     assert run(script) == (0, held, "")
