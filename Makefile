@@ -27,8 +27,8 @@ unexport CONDA_PREFIX PYTHONHOME PYTHONPATH
 
 # Two installations at once would write to one environment.
 .NOTPARALLEL:
-.PHONY: help demo test test-aarch64 docs fuzz fuzz-corpus fuzz-layout asan leaks memory-sweep soak exits loom \
-	lint bench audit instructions valgrind screenshots build clean
+.PHONY: help demo test test-aarch64 docs fuzz fuzz-corpus fuzz-layout asan leaks memory-sweep soak \
+	exits loom lint bench audit instructions instructions-aarch64 valgrind screenshots build clean
 .DEFAULT_GOAL := help
 
 # Seconds for each target of make fuzz.
@@ -41,7 +41,7 @@ test: .venv/has-frameworks
 bench: .venv/has-bench
 lint: .venv/has-lint
 docs: .venv/has-docs
-build instructions: .venv/has-build
+build instructions instructions-aarch64: .venv/has-build
 
 help: ## List the recipes
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -130,6 +130,9 @@ audit: build ## Measure which hand-offs copy, and put the tables into README.md 
 
 instructions: valgrind ## Count each kernel's instructions and make the counts the new baseline
 	$(BIN)/python benches/instructions.py --write
+
+instructions-aarch64: ## The same for aarch64: NEON beside plain Rust, counted in an emulator
+	$(BIN)/python benches/instructions.py --aarch64 --write
 
 # Counts instructions. Where it cannot be installed, what needs it says that it is left out.
 valgrind:
