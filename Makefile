@@ -71,8 +71,8 @@ test: build ## Run all tests: Rust, Python, the examples in the documentation
 	cargo test --workspace
 	$(BIN)/pytest
 
-# Two tests are left out: for the first's map of 256 GiB the emulator would take gigabytes, and for a
-# shared map it asks the system for private memory first, so none can be longer than memory.
+# Two tests are left out: for the first's map of 256 GiB the emulator would take gigabytes, and for
+# a shared map it asks the system for private memory first, so none can be longer than memory.
 AARCH64 := aarch64-unknown-linux-gnu
 EMULATOR = $(shell command -v qemu-aarch64 || command -v qemu-aarch64-static)
 test-aarch64: ## Run the tests of the crates for aarch64, in an emulator

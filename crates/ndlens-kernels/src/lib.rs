@@ -26,9 +26,9 @@
 //! | [`Blend`] | `mix.rs`* | | | | |
 //!
 //! A file with * is plain Rust that is compiled for each level. Every machine of aarch64 has NEON,
-//! so compilers use it there in all plain Rust, and the two levels run the same code of such a
-//! file. `map/mod.rs` says which body of a [`ValueMap`] runs. A new instruction set implements the traits of `simd/vector.rs`, which gives
-//! it all bodies of the third column.
+//! so compilers use it there in all plain Rust, and both levels run the same code of such a file.
+//! `map/mod.rs` says which body of a [`ValueMap`] runs. A new instruction set implements the traits
+//! of `simd/vector.rs`, which gives it all bodies of the third column.
 //!
 //! A [`Resizer`] makes images of one size from images of any size, in the same pass. Its results
 //! are those of torchvision too, to the bit for `uint8`. [`Take`] copies any packed rows, one after
