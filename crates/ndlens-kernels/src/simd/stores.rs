@@ -50,7 +50,7 @@ pub(crate) fn prefetch(byte: *const u8) {
     unsafe {
         std::arch::asm!(
             "prfm pldl1keep, [{byte}]",
-            byte = in(reg) byte,
+            byte = in(reg) byte.addr(),
             options(nomem, nostack, preserves_flags)
         );
     }
@@ -72,7 +72,7 @@ pub(crate) fn prefetch_second_level(byte: *const u8) {
     unsafe {
         std::arch::asm!(
             "prfm pldl2keep, [{byte}]",
-            byte = in(reg) byte,
+            byte = in(reg) byte.addr(),
             options(nomem, nostack, preserves_flags)
         );
     }
