@@ -88,7 +88,7 @@ def built(python: str, platform: str, out: Path) -> Path:
     fresh = out / "unstripped"
     before = {path: path.stat().st_mtime_ns for path in fresh.glob("*.whl")}
     command: list[str | Path] = [
-        *(program("maturin"), "build", "--profile", "wheel", "--zig", "--locked"),
+        *(program("maturin"), "build", "--release", "--zig", "--locked"),
         *("--target", platform, "--compatibility", PLATFORMS[platform]),
         *("--interpreter", python, "--out", fresh),
         # Names the debug information that belongs to a module.
