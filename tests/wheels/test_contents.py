@@ -97,11 +97,17 @@ def test_a_wheel_as_maturin_built_it_is_refused(tmp_path: Path) -> None:
 
 
 def drop(name: str) -> Callable[[dict[str, bytes]], None]:
-    return lambda held: held.pop(name) and None
+    def change(held: dict[str, bytes]) -> None:
+        del held[name]
+
+    return change
 
 
 def put(name: str, content: bytes) -> Callable[[dict[str, bytes]], None]:
-    return lambda held: held.update({name: content})
+    def change(held: dict[str, bytes]) -> None:
+        held[name] = content
+
+    return change
 
 
 @pytest.mark.parametrize(
