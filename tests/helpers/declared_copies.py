@@ -45,6 +45,7 @@ COPIES: dict[str, dict[str, int]] = {
     "View: DLPack copy": {"View.__dlpack__(copy=True)": 2_000_000},
     "View: pickle": {"pickle of a View": 10_000_000},
     "View: pickle of buffers apart": {"pickle of a View": 2_000_000},
+    # By protocol 4, below: 5, the default from Python 3.14, writes packed elements without a copy.
     "View: sending of a temporary": {"pickle of a View": 4_000_000},
     "View: copies": {"copy.deepcopy(View)": 2_000_000},
     "open: shards": {"View.tolist": 12},

@@ -197,6 +197,10 @@ def test_nothing_is_left_when_the_parent_of_workers_is_killed(tmp_path: Path) ->
     time.sleep(100)
 
 if __name__ == "__main__":
+    # Under forkserver, the default from Python 3.14, torch's workers outlive a killed parent, with
+    # ndlens and without: they wait for the server's end, and it waits for theirs.
+    import multiprocessing
+    multiprocessing.set_start_method("fork")
     main()
     """
     )

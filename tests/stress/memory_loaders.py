@@ -251,7 +251,7 @@ DATASETS = [
     ),
     Operation(
         "Dataset: pickle",
-        "result = len(pickle.loads(pickle.dumps(dataset)))",
+        "result = len(pickle.loads(pickle.dumps(dataset, 4)))",
         "dataset = nl.torch.Dataset(np.zeros((1000, 1000)))",
     ),
     Operation(

@@ -149,7 +149,7 @@ VIEWS = [
         " buffers=b).shape",
     ),
     of_view("sending", "result = len(bytes(ForkingPickler.dumps(u))) < 1000", "u = nl.share(v)"),
-    of_view("sending of a temporary", "result = pickle.loads(ForkingPickler.dumps(s)).shape"),
+    of_view("sending of a temporary", "result = pickle.loads(ForkingPickler.dumps(s, 4)).shape"),
     of_view("copies", "result = copy.copy(s).strides, copy.deepcopy(s).strides"),
     of_view(
         "views",
@@ -374,7 +374,7 @@ ITEMS = [
     ),
     Operation(
         "Items: pickle",
-        "result = len(pickle.loads(pickle.dumps(w)))",
+        "result = len(pickle.loads(pickle.dumps(w, 4)))",
         "w = nl.windows([np.arange(10) for _ in range(3000)], 5)",
     ),
     Operation(
