@@ -178,6 +178,7 @@ impl MapBodies {
     }
 
     #[cfg(not(target_arch = "x86_64"))]
+    #[allow(clippy::unused_self, reason = "as on x86-64, where it has a body")]
     fn run_pixels(
         &self,
         _: &MapProgram,

@@ -148,6 +148,7 @@ impl PixelRow {
     }
 
     #[cfg(not(target_arch = "x86_64"))]
+    #[allow(clippy::unused_self, reason = "as on x86-64, where it has a body")]
     unsafe fn split_in_registers(self, _: Level, _: &mut [u8], _: usize) -> bool {
         false
     }

@@ -13,6 +13,5 @@ mod sample_index;
 pub(crate) mod samples;
 pub(crate) mod save;
 pub(crate) mod shards;
-pub(crate) mod sigbus;
 mod target;
 pub(crate) mod whole;

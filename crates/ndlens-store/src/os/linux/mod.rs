@@ -1,0 +1,8 @@
+//! What Linux has.
+
+pub(crate) mod advice;
+pub(crate) mod files;
+pub(crate) mod guard;
+pub(crate) mod huge;
+pub(crate) mod kernel;
+pub(crate) mod shared;
