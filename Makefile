@@ -1,25 +1,37 @@
 # One recipe per habit. Each does its own set-up: all it needs on a fresh machine is Rust, make and
-# Python >= 3.11. The set-up is a virtual environment in .venv with the groups of packages in
+# Python >= 3.11. The set-up is a virtual environment, .venv, with the groups of packages in
 # pyproject.toml that the recipe needs. Each says what it installs, and how large that is:
 SIZE_build := 40 MB
+SIZE_wheels := 480 MB, of which 410 MB are zig
 SIZE_demo := 6.1 GB, of which 5.8 GB are PyTorch: PyPI has it with CUDA
 SIZE_test := 7.3 GB, of which 5.8 GB are PyTorch: PyPI has it with CUDA
 SIZE_frameworks := 8.3 GB, of which 5.8 GB are PyTorch: PyPI has it with CUDA
+SIZE_freethreaded := 6.9 GB, of which 5.8 GB are PyTorch: PyPI has it with CUDA
 SIZE_bench := 6.4 GB, of which 5.8 GB are PyTorch: PyPI has it with CUDA
 SIZE_docs := 170 MB
 SIZE_lint := 7.5 GB, of which 5.8 GB are PyTorch, whose types mypy reads
 
+# To choose another Python: make PYTHON=/path/to/python. It has an environment of its own, such as
+# .venv-3.14.7, or .venv-3.14.7t of a free-threaded build.
+ifdef PYTHON
+VENV := .venv-$(shell $(PYTHON) -c 'import ensurepip, platform, sys, venv; \
+	assert sys.version_info >= (3, 11); print(platform.python_version() + sys.abiflags)')
+ifeq ($(VENV),.venv-)
+$(error PYTHON=$(PYTHON) must be CPython 3.11 or newer with the modules venv and ensurepip)
+endif
+else
+VENV := .venv
 # The first Python that runs (a pyenv shim may not), is new enough and can make a virtual
 # environment.
-# To choose another: make PYTHON=/path/to/python
-PYTHON ?= $(firstword $(foreach python,python3.13 python3.12 python3.11 python3,\
+PYTHON := $(firstword $(foreach python,python3.14 python3.13 python3.12 python3.11 python3,\
 	$(shell $(python) -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' \
 		>/dev/null 2>&1 && echo $(python))))
+endif
 
-BIN := .venv/bin
+BIN := $(VENV)/bin
 
 # Cargo and maturin build for this environment's Python, also when make runs inside another one.
-export VIRTUAL_ENV := $(CURDIR)/.venv
+export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 export PYO3_PYTHON := $(CURDIR)/$(BIN)/python
 # A module for Python finds libpython in its interpreter and must not link to it.
 export PYO3_BUILD_EXTENSION_MODULE := 1
@@ -27,21 +39,36 @@ unexport CONDA_PREFIX PYTHONHOME PYTHONPATH
 
 # Two installations at once would write to one environment.
 .NOTPARALLEL:
-.PHONY: help demo test docs fuzz fuzz-corpus fuzz-layout asan leaks memory-sweep soak exits loom \
-	lint bench audit instructions valgrind screenshots build clean
+.PHONY: help demo test test-freethreaded docs fuzz fuzz-corpus fuzz-layout asan leaks memory-sweep \
+	platforms test-portable \
+	soak exits loom lint bench audit instructions valgrind screenshots wheels wheels-check crates \
+	build clean
 .DEFAULT_GOAL := help
 
 # Seconds for each target of make fuzz.
 SECONDS ?= 60
 
+# What make wheels makes wheels for, and the interpreters that make wheels-check runs them with.
+PYTHONS ?= 3.11 3.12 3.13 3.14 3.15 3.14t 3.15t
+PLATFORMS ?= x86_64-unknown-linux-gnu aarch64-unknown-linux-gnu \
+	x86_64-unknown-linux-musl aarch64-unknown-linux-musl
+INTERPRETERS ?= $(PYTHON)
+
+# `make -n` runs lines that name $(MAKE) itself, and what else is in them.
+AGAIN := $(MAKE)
+
+# The one group of packages that tests use on a free-threaded Python.
+FREE := $(if $(filter %t,$(VENV)),freethreaded)
+
 # What each recipe needs; the table above says how much that is.
-demo screenshots: .venv/has-demo
-asan audit fuzz-layout soak exits leaks memory-sweep: .venv/has-test
-test: .venv/has-frameworks
-bench: .venv/has-bench
-lint: .venv/has-lint
-docs: .venv/has-docs
-build instructions: .venv/has-build
+demo screenshots: $(VENV)/has-demo
+asan audit fuzz-layout soak exits leaks memory-sweep: $(VENV)/has-$(or $(FREE),test)
+test: $(VENV)/has-$(or $(FREE),frameworks)
+bench: $(VENV)/has-bench
+lint: $(VENV)/has-lint
+docs: $(VENV)/has-docs
+build instructions: $(VENV)/has-build
+wheels wheels-check: $(VENV)/has-wheels
 
 help: ## List the recipes
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +79,11 @@ demo: build ## Take photographs from an array to a trained network, proving each
 test: build ## Run all tests: Rust, Python, the examples in the documentation
 	cargo test --workspace
 	$(BIN)/pytest
+
+test-freethreaded: ## Run all tests on a free-threaded Python, which is built if there is none
+	@test -n "$(PYTHON)" || { echo 'make test-freethreaded needs Python >= 3.11' >&2; exit 1; }
+	python=$$($(PYTHON) tests/helpers/free_threaded_python.py $(if $(VENV:.venv=),--only)) && \
+		$(AGAIN) PYTHON="$$python" test
 
 fuzz: ## Give hostile bytes to every target for SECONDS each, with AddressSanitizer
 	@test -n "$(PYTHON)" || { echo 'make fuzz needs Python >= 3.11' >&2; exit 1; }
@@ -84,6 +116,12 @@ memory-sweep: build ## Run every operation where memory is limited, then where i
 	$(BIN)/python tests/stress/memory_sweep.py
 	cargo build --release --quiet --package ndlens-python --features failing-allocator
 	$(BIN)/python tests/stress/memory_sweep.py --module target/release/lib_ndlens.so --margins
+
+platforms: ## Run clippy for macOS, and for Windows and FreeBSD as far as they are supported
+	$(BIN)/python -m tests.house.platforms
+
+test-portable: build ## Run the tests of a build without memfd, /proc and the guard, as on macOS
+	$(BIN)/python -m tests.house.portable
 
 loom: ## Run the loader's threads and locks in every order, with loom (a build of its own)
 	RUSTFLAGS='--cfg loom' cargo test -p ndlens-loader --release --test loom --target-dir target/loom
@@ -131,11 +169,22 @@ screenshots: build ## Make the pictures in docs/images anew, with Chromium
 		apt-get install --yes --quiet chromium >/dev/null; }
 	$(BIN)/python docs/_site/screenshots.py
 
+wheels: ## Make the wheels of PYTHONS and PLATFORMS and the source distribution, in dist/
+	$(BIN)/python -m release.wheels --pythons "$(PYTHONS)" --platforms "$(PLATFORMS)"
+	$(BIN)/twine check --strict dist/*.whl dist/*.tar.gz
+
+wheels-check: ## Run each of INTERPRETERS with its wheel of dist/, in a clean environment
+	$(BIN)/python -m release.install $(INTERPRETERS)
+
+crates: ## Make what goes to crates.io, and build each package from what is in it
+	cargo package --workspace --exclude ndlens-python --exclude ndlens-fuzz --locked
+
 build: ## Build the Python module in place; quick when nothing changed
 	$(BIN)/maturin develop --release --quiet
 
 clean: ## Remove everything the recipes made, the virtual environment too
-	rm -rf .venv target fuzz/target demo site python/ndlens/*.so
+	rm -rf .venv .venv-* .python-free-threaded target fuzz/target demo dist site
+	rm -rf python/ndlens/*.so
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -143,14 +192,14 @@ clean: ## Remove everything the recipes made, the virtual environment too
 PACKAGES = import tomllib; \
 	groups = tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]; \
 	of = lambda name: sum(([p] if isinstance(p, str) else of(p["include-group"]) \
-		for p in groups[name]), []); print(*sorted(of("$*")))
+		for p in groups[name]), []); print(*sorted(set(of("$*"))), sep=", ")
 
 # A stamp is written last: an installation that failed half-way is taken up again.
-.venv/has-%: pyproject.toml constraints.txt
+$(VENV)/has-%: pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo 'no Python >= 3.11 with venv found;' \
 		'install one or say make PYTHON=/path/to/python' >&2; exit 1; }
-	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv .venv
-	@echo 'Installing into .venv what it does not have yet of the group "$*" ($(SIZE_$*)):'
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
+	@echo 'Installing into $(VENV) what it does not have yet of the group "$*" ($(SIZE_$*)):'
 	@$(BIN)/python -c '$(PACKAGES)'
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt pip
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group $*

@@ -6,6 +6,9 @@ It runs in an empty directory.
 A block with a title, ```python title="train.py" or another language, is a file instead. The files
 of a page and the commands of its console blocks are a second test: each command must succeed and
 print what the block shows. Three dots stand for anything.
+
+A test that imports a package that pyproject.toml leaves out on this Python is left out for the
+reason that stands there.
 """
 
 from __future__ import annotations
@@ -16,10 +19,11 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+from tests.helpers import left_out
 
 # What mkdocs calls, which imports itself by other names.
 collect_ignore = ["docs/_site"]
@@ -29,6 +33,37 @@ TITLED = re.compile(r'^```\w+ title="([\w.]+)"\n(.*?)^```$', re.MULTILINE | re.D
 CONSOLE = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # A name of shared memory, without its end quote.
 NAME = re.compile(r'nl\.(share\([^\n]*name=|attach\()"[\w-]+')
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Leaves out a file that imports what is left out."""
+    report = yield
+    if report.failed and report.call and report.call.excinfo:
+        error = report.call.excinfo.value
+        if why := left_out.reason(error.__cause__ or error):
+            report.outcome = "skipped"
+            report.longrepr = (str(collector.path), 1, f"Skipped: {why}")
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Leaves out a test that imports what is left out, or has a fixture that does."""
+    report = yield
+    if report.failed and call.excinfo:
+        error = call.excinfo.value
+        if isinstance(error, doctest.UnexpectedException):
+            error = error.exc_info[1]
+        if why := left_out.reason(error):
+            path, line, _ = item.location
+            report.outcome = "skipped"
+            report.longrepr = (path, (line or 0) + 1, f"Skipped: {why}")
+    return report
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
@@ -88,6 +123,8 @@ class MarkdownConsole(pytest.Item):
                     timeout=100,
                     check=False,
                 )
+                if why := left_out.reason_in(done.stderr):
+                    pytest.skip(why)
                 assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
                 same = doctest.OutputChecker().check_output(shown, done.stdout, doctest.ELLIPSIS)
                 assert same, f"{command}\nprints:\n{done.stdout}\nand the page shows:\n{shown}"
