@@ -55,9 +55,7 @@ def package() -> Path:
     for entry in source.iterdir():
         if entry.suffix != ".so" and entry.name != "__pycache__":
             (home / entry.name).symlink_to(entry)
-    (home / "_ndlens.abi.so").unlink(missing_ok=True)
-    suffix = ".so"
-    (home / f"_ndlens{suffix}").symlink_to(TARGET / "debug" / "lib_ndlens.so")
+    (home / "_ndlens.so").symlink_to(TARGET / "debug" / "lib_ndlens.so")
     return home.parent
 
 
