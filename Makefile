@@ -40,9 +40,8 @@ unexport CONDA_PREFIX PYTHONHOME PYTHONPATH
 # Two installations at once would write to one environment.
 .NOTPARALLEL:
 .PHONY: help demo test test-freethreaded docs fuzz fuzz-corpus fuzz-layout asan leaks memory-sweep \
-	platforms test-portable \
-	soak exits loom lint bench audit instructions valgrind screenshots wheels wheels-check crates \
-	build clean
+	platforms test-portable gpu-kit soak exits loom lint bench audit instructions valgrind \
+	screenshots wheels wheels-check crates build clean
 .DEFAULT_GOAL := help
 
 # Seconds for each target of make fuzz.
@@ -68,7 +67,7 @@ bench: $(VENV)/has-bench
 lint: $(VENV)/has-lint
 docs: $(VENV)/has-docs
 build instructions platforms: $(VENV)/has-build
-wheels wheels-check: $(VENV)/has-wheels
+wheels wheels-check gpu-kit: $(VENV)/has-wheels
 
 help: ## List the recipes
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -175,6 +174,20 @@ wheels: ## Make the wheels of PYTHONS and PLATFORMS and the source distribution,
 
 wheels-check: ## Run each of INTERPRETERS with its wheel of dist/, in a clean environment
 	$(BIN)/python -m release.install $(INTERPRETERS)
+
+# The kit goes to a machine that may have no network and no Rust.
+KIT := dist/gpu-kit
+
+gpu-kit: ## Make the wheel for CPython 3.12 that benches/gpu.py measures on a machine with a GPU
+	@git check-ignore --quiet $(KIT) || { echo '$(KIT) is not ignored by git' >&2; exit 1; }
+	rm -rf $(KIT)
+	$(BIN)/python -m release.wheels --pythons 3.12 --platforms x86_64-unknown-linux-gnu --out $(KIT)
+	rm -rf $(KIT)/*.tar.gz $(KIT)/debug
+	@test "$$(cat $(KIT)/*.whl | wc -c)" -lt 8000000 || { echo 'over 8 MB' >&2; exit 1; }
+	@echo 'On the machine with the GPU, in the root of the tree:'
+	@echo '  python3 -m pip install --no-index --no-deps --target site' $(KIT)/*.whl
+	@echo '  PYTHONPATH=site python3 benches/gpu.py'
+	@echo '  PYTHONPATH=site:. python3 -m pytest -c /dev/null --rootdir . -q tests/loader/test_device.py'
 
 crates: ## Make what goes to crates.io, and build each package from what is in it
 	cargo package --workspace --exclude ndlens-python --exclude ndlens-fuzz --locked
