@@ -70,6 +70,7 @@ impl MapBodies {
         dst: &mut [u8],
         stores: Stores,
     ) -> Result<()> {
+        #[cfg(target_arch = "x86_64")]
         if self.run_pixels(program, src, channel_axis, dst, stores) {
             return Ok(());
         }
@@ -177,6 +178,7 @@ impl MapBodies {
         }
     }
 
+<<<<<<< HEAD
     #[cfg(not(target_arch = "x86_64"))]
     #[allow(clippy::unused_self, reason = "as on x86-64, where it has a body")]
     fn run_pixels(
@@ -190,6 +192,8 @@ impl MapBodies {
         false
     }
 
+=======
+>>>>>>> main
     /// Runs a body over registers, if there is one for these rows.
     ///
     /// # Safety

@@ -48,6 +48,17 @@ pub(crate) struct LaneLayout {
     /// Number of adjacent loads from which lanes can be picked, up to [`WINDOWS`]; more than 1 only
     /// if `loads` is 1.
     pub(crate) windows: usize,
+    /// [`Words::PAIR_DISTANCE`](crate::simd::vector::Words::PAIR_DISTANCE) of the registers.
+    pub(crate) pair_distance: usize,
+}
+
+impl LaneLayout {
+    /// The places of a lane's two numbers in a register, counted in numbers of 16 bits.
+    fn places(self, lane: usize) -> [usize; 2] {
+        let distance = self.pair_distance;
+        let first = lane / distance * 2 * distance + lane % distance;
+        [first, first + distance]
+    }
 }
 
 /// The lanes of a row.
@@ -58,7 +69,8 @@ pub(crate) struct LaneLayout {
 /// 2. If `pairs` is above 0, `bases` has an entry for each load of each group, a source pixel of
 ///    the row; `shuffles` and `weights` have a register for each pair of each group. If `windows`
 ///    is above 1, `masks` has an entry for each window of each pair of each group: a bit for each
-///    byte of the register that is picked from it.
+///    byte of the register that is picked from it. A register of pairs has their numbers where the
+///    layout says.
 /// 3. If `pairs` is 0, `starts` has an entry for each lane of each group and `long` has `stride`
 ///    weights for each, a multiple of [`LONG`]; no lane's weights other than 0 reach beyond the
 ///    row.
@@ -155,11 +167,12 @@ impl Lanes {
                 };
                 u32::from(weights.get(tap).map_or(0, |&weight| weight.cast_unsigned()))
             };
+            let places = layout.places(at);
             for pair in 0..pairs {
-                let place = (group * pairs + pair) * lanes + at;
+                let register = (group * pairs + pair) * lanes;
                 let byte = offset + 2 * pair as u32;
                 if self.windows > 1 {
-                    for (byte, bit) in [(byte, 4 * at), (byte + 1, 4 * at + 2)] {
+                    for (byte, bit) in [(byte, 2 * places[0]), (byte + 1, 2 * places[1])] {
                         let window = byte as usize / layout.load_bytes;
                         if window < self.windows {
                             self.masks[(group * pairs + pair) * self.windows + window] |= 1 << bit;
@@ -167,9 +180,12 @@ impl Lanes {
                     }
                 }
                 // Bytes beyond the loads are multiplied by 0, so their indices may wrap around.
-                self.shuffles[place] =
-                    (byte & mask) | ZERO << 8 | ((byte + 1) & mask) << 16 | ZERO << 24;
-                self.weights[place] = weight(2 * pair) | weight(2 * pair + 1) << 16;
+                for (number, place) in places.into_iter().enumerate() {
+                    let (word, shift) = (register + place / 2, 16 * (place % 2));
+                    let byte = (byte + number as u32) & mask;
+                    self.shuffles[word] |= (byte | ZERO << 8) << shift;
+                    self.weights[word] |= weight(2 * pair + number) << shift;
+                }
             }
         }
         Ok(())

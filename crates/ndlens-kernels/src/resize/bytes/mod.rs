@@ -5,9 +5,14 @@
 //! row's value in its lower half. A multiplication of pairs needs its operands in this form, so the
 //! vertical filter is a load and a multiplication for every two rows. If a filter starts with the
 //! second row of a pair, the first has weight 0.
+//!
+//! Registers of NEON have the numbers of a pair in different words; `simd/vector.rs` says where. A
+//! level with such registers has a body for all lanes and all sums, so no other code reads them.
 
 #![expect(unsafe_code, reason = "calls vector bodies; see UNSAFE.md")]
 
+#[cfg(target_arch = "aarch64")]
+mod aarch64;
 mod lanes;
 mod ring;
 mod vector;
@@ -29,7 +34,8 @@ use crate::simd::level::Level;
 use crate::simd::stores::{Stores, fence};
 
 /// The lanes without registers.
-const SCALAR: LaneLayout = LaneLayout { lanes: 16, loads: 1, load_bytes: 0, windows: 0 };
+const SCALAR: LaneLayout =
+    LaneLayout { lanes: 16, loads: 1, load_bytes: 0, windows: 0, pair_distance: 1 };
 
 /// Memory that is reused for the next image.
 #[derive(Debug, Default)]
@@ -254,6 +260,10 @@ fn filter_body(level: Level, lanes: &Lanes) -> Option<vector::FilterBody> {
     #[cfg(target_arch = "x86_64")]
     if let Some(far) = x86_64::filter_far(level, lanes) {
         return Some(far);
+    }
+    #[cfg(target_arch = "aarch64")]
+    if let Some(long) = aarch64::filter_long(level, lanes) {
+        return Some(long);
     }
     vector::filter(level, lanes)
 }

@@ -58,8 +58,13 @@ use std::sync::atomic::{
     AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering, compiler_fence, fence,
 };
 
+<<<<<<< HEAD:crates/ndlens-store/src/os/linux/guard.rs
 use crate::error::Result;
 use crate::os::page::page_bytes;
+=======
+use crate::file::fault_access::{FaultAccess, access_of};
+use crate::file::origin::Origin;
+>>>>>>> main:crates/ndlens-store/src/file/sigbus.rs
 use crate::os::process::PerProcess;
 
 /// Maps that are guarded at most at a time, and that `map.rs` makes at most: as many as Linux
@@ -472,35 +477,6 @@ fn is_new(code: c_int, address: usize) -> bool {
     !asked
 }
 
-/// The kind of access to the lost memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum FaultAccess {
-    Read,
-    Write,
-    /// The processor does not say.
-    Unknown,
-}
-
-/// # Safety
-///
-/// Called by a handler, with its context.
-unsafe fn access_of(context: *mut c_void) -> FaultAccess {
-    #[cfg(target_arch = "x86_64")]
-    {
-        /// The bit of a page fault's error code that says it was a write.
-        const WRITE: i64 = 1 << 1;
-        let context = context.cast::<libc::ucontext_t>();
-        // SAFETY: a handler with SA_SIGINFO is given a whole context.
-        let code = unsafe { (*context).uc_mcontext.gregs[libc::REG_ERR as usize] };
-        if code & WRITE == 0 { FaultAccess::Read } else { FaultAccess::Write }
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    {
-        let _ = context;
-        FaultAccess::Unknown
-    }
-}
-
 /// Replaces the page of an address by zeros, if it is in one of our maps that a guarded thread
 /// reads.
 fn repair(address: usize, access: FaultAccess) -> bool {
@@ -520,7 +496,7 @@ fn repair(address: usize, access: FaultAccess) -> bool {
         return false;
     }
     let is_past_end = found.file_len().is_some_and(|len| len <= (page - found.start) as u64);
-    // A write that would not reach the file. Where the processor does not say, a page that the file
+    // A write that would not reach the file. Where the system does not say, a page that the file
     // has is taken for one that was written.
     if found.shared
         && (access == FaultAccess::Write || access == FaultAccess::Unknown && !is_past_end)
