@@ -39,13 +39,9 @@ unexport CONDA_PREFIX PYTHONHOME PYTHONPATH
 
 # Two installations at once would write to one environment.
 .NOTPARALLEL:
-<<<<<<< HEAD
-.PHONY: help demo test test-freethreaded docs fuzz fuzz-corpus fuzz-layout asan leaks memory-sweep \
-	platforms test-portable gpu-kit soak exits loom lint bench audit instructions valgrind \
-=======
 .PHONY: help demo test test-aarch64 test-freethreaded docs fuzz fuzz-corpus fuzz-layout asan leaks \
-	memory-sweep soak exits loom lint bench audit instructions instructions-aarch64 valgrind \
->>>>>>> main
+	memory-sweep platforms test-portable gpu-kit soak exits loom lint bench audit instructions \
+	instructions-aarch64 valgrind \
 	screenshots wheels wheels-check crates build clean
 .DEFAULT_GOAL := help
 
@@ -71,13 +67,8 @@ test: $(VENV)/has-$(or $(FREE),frameworks)
 bench: $(VENV)/has-bench
 lint: $(VENV)/has-lint
 docs: $(VENV)/has-docs
-<<<<<<< HEAD
-build instructions platforms: $(VENV)/has-build
+build instructions instructions-aarch64 platforms: $(VENV)/has-build
 wheels wheels-check gpu-kit: $(VENV)/has-wheels
-=======
-build instructions instructions-aarch64: $(VENV)/has-build
-wheels wheels-check: $(VENV)/has-wheels
->>>>>>> main
 
 help: ## List the recipes
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

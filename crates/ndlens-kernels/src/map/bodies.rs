@@ -178,22 +178,6 @@ impl MapBodies {
         }
     }
 
-<<<<<<< HEAD
-    #[cfg(not(target_arch = "x86_64"))]
-    #[allow(clippy::unused_self, reason = "as on x86-64, where it has a body")]
-    fn run_pixels(
-        &self,
-        _: &MapProgram,
-        _: &ViewRef<'_>,
-        _: Option<usize>,
-        _: &mut [u8],
-        _: Stores,
-    ) -> bool {
-        false
-    }
-
-=======
->>>>>>> main
     /// Runs a body over registers, if there is one for these rows.
     ///
     /// # Safety

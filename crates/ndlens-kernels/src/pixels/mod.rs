@@ -152,10 +152,6 @@ impl PixelRow {
         }
     }
 
-<<<<<<< HEAD
-    #[cfg(not(target_arch = "x86_64"))]
-    #[allow(clippy::unused_self, reason = "as on x86-64, where it has a body")]
-=======
     /// The same with NEON.
     ///
     /// # Safety
@@ -176,7 +172,6 @@ impl PixelRow {
     }
 
     #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
->>>>>>> main
     unsafe fn split_in_registers(self, _: Level, _: &mut [u8], _: usize) -> bool {
         false
     }

@@ -75,15 +75,7 @@ pub fn ask_for_file(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rustix::io::Errno;
     use std::fs;
-
-    /// Whether system and file system tell what is in the cache.
-    fn tells(path: &Path) -> bool {
-        let file = File::open(path).unwrap();
-        let read = preadv2(&file, &mut [IoSliceMut::new(&mut [0])], 0, ReadWriteFlags::NOWAIT);
-        !matches!(read, Err(Errno::NOSYS | Errno::OPNOTSUPP))
-    }
 
     #[test]
     fn a_file_replaces_what_was_read_before() {
@@ -94,13 +86,8 @@ mod tests {
             fs::write(&path, &contents).unwrap();
             read_file(&path, &mut bytes).unwrap();
             assert_eq!(bytes, contents);
-<<<<<<< HEAD
-            let is_there = ask_for_file(&path);
-            assert!(is_there || !crate::os::HAS_LINUX, "it was just read");
-=======
             // It was just read.
-            assert_eq!(ask_for_file(&path), contents.is_empty() || tells(&path));
->>>>>>> main
+            assert_eq!(ask_for_file(&path), contents.is_empty() || advice::tells_cached(&path));
         }
     }
 

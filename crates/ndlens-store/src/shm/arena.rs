@@ -463,11 +463,7 @@ pub(crate) fn replace_descriptor(arena: &Arena, file: &File) -> File {
 #[cfg(test)]
 mod tests {
     use super::*;
-<<<<<<< HEAD
     use crate::os::shared;
-=======
-    use crate::os::available::available_bytes;
->>>>>>> main
 
     fn write(buffer: &Buffer, at: usize, byte: u8) {
         assert!(at < buffer.len());
@@ -556,7 +552,8 @@ mod tests {
     #[test]
     fn more_memory_than_there_is_is_an_error() {
         // Not more than fits the addresses of a process, which have 39 bits on some aarch64.
-        let len = 2 * available_bytes() as usize;
+        let there = Arena::create(1).unwrap().mapping.own_file().unwrap().available();
+        let len = 2 * there as usize;
         let error = Arena::create(len).unwrap_err();
         let Error::SharedMemoryExhausted { available, .. } = error else { panic!("{error}") };
         let expected =

@@ -48,3 +48,11 @@ pub(crate) fn read_ahead(file: &File) {
 pub(crate) fn populate(map: &MmapRaw, start: usize, len: usize) {
     let _ = map.advise_range(memmap2::Advice::PopulateWrite, start, len);
 }
+
+/// Whether system and file system tell what is in the cache.
+#[cfg(test)]
+pub(crate) fn tells_cached(path: &std::path::Path) -> bool {
+    let file = File::open(path).unwrap();
+    let read = preadv2(&file, &mut [IoSliceMut::new(&mut [0])], 0, ReadWriteFlags::NOWAIT);
+    !matches!(read, Err(rustix::io::Errno::NOSYS | rustix::io::Errno::OPNOTSUPP))
+}

@@ -58,13 +58,9 @@ use std::sync::atomic::{
     AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering, compiler_fence, fence,
 };
 
-<<<<<<< HEAD:crates/ndlens-store/src/os/linux/guard.rs
 use crate::error::Result;
+use crate::os::linux::fault_access::{FaultAccess, access_of};
 use crate::os::page::page_bytes;
-=======
-use crate::file::fault_access::{FaultAccess, access_of};
-use crate::file::origin::Origin;
->>>>>>> main:crates/ndlens-store/src/file/sigbus.rs
 use crate::os::process::PerProcess;
 
 /// Maps that are guarded at most at a time, and that `map.rs` makes at most: as many as Linux

@@ -1,6 +1,7 @@
 //! What Linux has.
 
 pub(crate) mod advice;
+mod fault_access;
 pub(crate) mod files;
 pub(crate) mod guard;
 pub(crate) mod huge;

@@ -46,3 +46,9 @@ pub(crate) fn read_ahead(file: &File) {
 
 /// Nothing: pages of shared memory are mapped by the first write.
 pub(crate) fn populate(_map: &MmapRaw, _start: usize, _len: usize) {}
+
+/// Whether system and file system tell what is in the cache.
+#[cfg(test)]
+pub(crate) fn tells_cached(_path: &std::path::Path) -> bool {
+    false
+}
