@@ -207,7 +207,8 @@ gpu-kit: ## Make the wheel for CPython 3.12 that benches/gpu.py measures on a ma
 	@echo 'On the machine with the GPU, in the root of the tree:'
 	@echo '  python3 -m pip install --no-index --no-deps --target site' $(KIT)/*.whl
 	@echo '  PYTHONPATH=site python3 benches/gpu.py'
-	@echo '  PYTHONPATH=site:. python3 -m pytest -c /dev/null --rootdir . -q tests/loader/test_device.py'
+	@echo '  PYTHONPATH=site:. python3 -m pytest -c /dev/null --rootdir . -q \'
+	@echo '      tests/loader/test_device.py'
 
 crates: ## Make what goes to crates.io, and build each package from what is in it
 	cargo package --workspace --exclude ndlens-python --exclude ndlens-fuzz --locked
