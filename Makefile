@@ -62,12 +62,12 @@ FREE := $(if $(filter %t,$(VENV)),freethreaded)
 
 # What each recipe needs; the table above says how much that is.
 demo screenshots: $(VENV)/has-demo
-asan audit fuzz-layout soak exits leaks memory-sweep test-portable: $(VENV)/has-$(or $(FREE),test)
+asan audit fuzz-layout soak exits leaks memory-sweep: $(VENV)/has-$(or $(FREE),test)
 test: $(VENV)/has-$(or $(FREE),frameworks)
 bench: $(VENV)/has-bench
 lint: $(VENV)/has-lint
 docs: $(VENV)/has-docs
-build instructions instructions-aarch64 platforms: $(VENV)/has-build
+build instructions instructions-aarch64 platforms test-portable: $(VENV)/has-build
 wheels wheels-check gpu-kit: $(VENV)/has-wheels
 
 help: ## List the recipes
@@ -136,7 +136,7 @@ memory-sweep: build ## Run every operation where memory is limited, then where i
 platforms: ## Run clippy for macOS, and for Windows and FreeBSD as far as they are supported
 	$(BIN)/python -m tests.house.platforms
 
-test-portable: ## Run the tests of a build without memfd, /proc and the guard, as on macOS
+test-portable: ## Run the store's tests in a build without memfd, /proc and guard, as on macOS
 	$(BIN)/python -m tests.house.portable
 
 loom: ## Run the loader's threads and locks in every order, with loom (a build of its own)
